@@ -1,0 +1,15 @@
+module github.com/inproc/faas
+
+go 1.26
+
+require (
+	github.com/google/uuid v1.6.0
+	github.com/panjf2000/ants/v2 v2.12.1
+	golang.org/x/sync v0.24.0
+)
+
+require (
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+	pgregory.net/rapid v1.3.0
+)

@@ -1,0 +1,181 @@
+package admission
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Class is one function's share of a group: its own limit, and a bounded queue
+// for calls that wait, served in the order of their arrival. Make one with
+// [Group.NewClass]; all its methods may be called concurrently.
+type Class struct {
+	group  *Group
+	word   word
+	queued atomic.Int32 // written under the group's lock
+
+	// Guarded by the group's lock.
+	bound   int // of the queue
+	queue   list
+	nested  int // waiters in queue that were called from inside a call
+	stuck   int // slots held by calls that do not end
+	blocked int // slots held by calls that have a nested call waiting
+	ready   bool
+	removed bool
+}
+
+// NewClass returns a class of at most n calls at once ([Unlimited]: as many as
+// the group allows), with room for queue waiting calls.
+func (g *Group) NewClass(n, queue int) *Class {
+	c := &Class{group: g, bound: queue}
+	c.word.init(n)
+	return c
+}
+
+// Used is the number of slots in use, Limit how many there are, Queued how
+// many calls wait.
+func (c *Class) Used() int   { return c.word.used() }
+func (c *Class) Limit() int  { return c.word.limit() }
+func (c *Class) Queued() int { return int(c.queued.Load()) }
+
+// Resize changes the number of slots. Calls that hold one keep it; waiters
+// are let in at once if there is room.
+func (c *Class) Resize(n int) {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.word.resize(n)
+	c.refresh()
+	c.group.dispatch()
+}
+
+// Remove refuses calls from now on with ErrRemoved; those that wait go on.
+func (c *Class) Remove() {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.removed = true
+	c.word.set(shutBit, true)
+}
+
+// TryAcquire takes a slot for a root call if that needs no waiting and no
+// lock, and makes h the one who holds it.
+func (c *Class) TryAcquire(h *Hold) bool {
+	if !c.word.fastInc() {
+		return false
+	}
+	if !c.group.word.fastInc() {
+		c.putBack()
+		return false
+	}
+	h.class = c
+	return true
+}
+
+// putBack returns the class's half of a slot whose other half was not free.
+// Whoever found the class full because of it has begun to wait under the lock,
+// and is let in here.
+func (c *Class) putBack() {
+	if c.word.fastDec() {
+		return
+	}
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.word.dec()
+	c.refresh()
+	c.group.dispatch()
+}
+
+// Acquire takes a slot for h, waiting in line for it no longer than wait and
+// no longer than ctx lasts. parent is the hold of the call that makes this
+// one, or nil. It answers nil, one of the errors of this package, or ctx's.
+func (c *Class) Acquire(ctx context.Context, h, parent *Hold, wait time.Duration) error {
+	if parent == nil && c.TryAcquire(h) {
+		return nil
+	}
+	h.class = c
+	w, err := c.enter(h, parent)
+	if w == nil {
+		return err
+	}
+	return w.wait(ctx, wait)
+}
+
+// enter takes a slot at once, refuses, or returns the waiter to wait with.
+func (c *Class) enter(h, parent *Hold) (*waiter, error) {
+	g := c.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := c.refuses(parent); err != nil {
+		return nil, err
+	}
+	if parent != nil && parent.share() {
+		h.parent = parent
+	}
+	// Whoever waits lacks something that is not there (see dispatch), so a
+	// newcomer that finds a slot passes nobody who could have had it.
+	if h.take(c) {
+		return nil, nil
+	}
+	if err := c.full(); err != nil {
+		return nil, err
+	}
+	w := &waiter{hold: h, ready: make(chan error, 1)}
+	w.enqueue()
+	if w.queued && h.parent != nil && g.deadlocked(c) {
+		w.leave(ErrCycle)
+		c.refresh()
+	}
+	return w, nil
+}
+
+func (c *Class) refuses(parent *Hold) error {
+	switch {
+	case c.removed:
+		return ErrRemoved
+	case c.group.phase == closed, c.group.phase == draining && parent == nil:
+		return ErrClosed
+	}
+	return nil
+}
+
+func (c *Class) full() error {
+	switch {
+	case c.stuck > 0 && c.stuck >= min(c.word.limit(), c.group.word.limit()),
+		c.group.stuck > 0 && c.group.stuck >= c.group.word.limit():
+		return ErrStuck
+	case c.queue.len >= c.bound:
+		return ErrFull
+	}
+	return nil
+}
+
+// refresh brings the flags and the group's line of classes up to date, after
+// the queue or the word of the class has changed; the lock is held.
+//
+// The order matters: the slow bit is set before the room is read, so that a
+// slot given back on the fast path is either seen here or comes through the
+// lock.
+func (c *Class) refresh() {
+	c.word.set(slowBit, c.queue.len > 0)
+	if c.queue.len == 0 || !c.word.room() {
+		c.group.unready(c)
+		return
+	}
+	if !c.ready {
+		c.ready = true
+		c.group.ready = append(c.group.ready, c)
+		c.group.word.set(slowBit, true)
+	}
+}
+
+// lend lets in the waiters that need no slot of the group, because their
+// parent has one to lend.
+func (c *Class) lend() {
+	for w := c.queue.head; w != nil && c.nested > 0; {
+		next := w.next
+		if w.hold.loanAtHome() && w.hold.take(c) {
+			w.leave(nil)
+		}
+		w = next
+	}
+	c.refresh()
+}

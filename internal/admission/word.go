@@ -1,0 +1,91 @@
+package admission
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// Unlimited is the limit of a class that only its group bounds.
+const Unlimited = math.MaxInt32
+
+const (
+	usedMask = 1<<31 - 1 // bits 0–30: slots in use
+	slowBit  = 1 << 31   // somebody waits: every change goes through the group's lock
+	limitPos = 32        // bits 32–62: the limit
+	shutBit  = 1 << 63   // nobody may enter without the lock
+)
+
+// word is a counter with its limit and two flags in one atomic value, so that
+// a resize, a waiter's arrival and a close are seen by the very
+// compare-and-swap that takes a slot: the limit can't be overshot, and a slot
+// can't be given back behind the back of somebody who has begun to wait.
+type word struct{ v atomic.Uint64 }
+
+func (w *word) init(limit int) { w.v.Store(uint64(limit) << limitPos) }
+
+func used(v uint64) int  { return int(v & usedMask) }
+func limit(v uint64) int { return int(v >> limitPos & usedMask) }
+
+// fastInc takes a slot unless that needs the lock.
+func (w *word) fastInc() bool {
+	for {
+		v := w.v.Load()
+		if v&(slowBit|shutBit) != 0 || used(v) >= limit(v) {
+			return false
+		}
+		if w.v.CompareAndSwap(v, v+1) {
+			return true
+		}
+	}
+}
+
+// fastDec gives a slot back unless that needs the lock.
+func (w *word) fastDec() bool {
+	for {
+		v := w.v.Load()
+		if v&slowBit != 0 {
+			return false
+		}
+		if w.v.CompareAndSwap(v, v-1) {
+			return true
+		}
+	}
+}
+
+// inc takes a slot if there is one, whatever the flags; the lock is held.
+// It is still a loop: fast paths may be at work on a word whose slow bit is
+// not set.
+func (w *word) inc() bool {
+	for {
+		v := w.v.Load()
+		if used(v) >= limit(v) {
+			return false
+		}
+		if w.v.CompareAndSwap(v, v+1) {
+			return true
+		}
+	}
+}
+
+func (w *word) dec() { w.v.Add(^uint64(0)) }
+
+func (w *word) room() bool { v := w.v.Load(); return used(v) < limit(v) }
+func (w *word) used() int  { return used(w.v.Load()) }
+func (w *word) limit() int { return limit(w.v.Load()) }
+
+func (w *word) set(bit uint64, on bool) {
+	if on {
+		w.v.Or(bit)
+	} else {
+		w.v.And(^bit)
+	}
+}
+
+func (w *word) resize(n int) {
+	for {
+		v := w.v.Load()
+		if w.v.CompareAndSwap(v, v&^(usedMask<<limitPos)|uint64(n)<<limitPos) {
+			return
+		}
+	}
+}
