@@ -1,0 +1,149 @@
+// Doccheck fails when an exported name has no doc comment. It reads every
+// package of a workspace that a user can import: internal packages, programs
+// and tests are left out.
+//
+//	GOWORK=off go -C tools run ./doccheck ..
+//
+// Functions, methods of exported types, and types each need a comment of their
+// own. A constant or a variable may share the comment of its group, since a
+// group says one thing about all its members; a comment at the line's end
+// counts as well. Struct fields and interface methods are left to their type's
+// comment, which is where their contract belongs.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	missing, err := check(append(os.Args, ".")[1]) // without an argument, here
+	for _, m := range missing {
+		fmt.Fprintln(os.Stderr, m)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "doccheck:", err)
+	}
+	if err != nil || len(missing) > 0 {
+		os.Exit(1)
+	}
+}
+
+// check lists the undocumented names of the workspace at root. The go command
+// says which packages and files there are, so that build constraints mean here
+// what they mean in a build.
+func check(root string) ([]string, error) {
+	cmd := exec.Command("go", "list", "-json=Dir,ImportPath,Name,GoFiles", "work")
+	cmd.Dir, cmd.Stderr = root, os.Stderr
+	// An inherited GOWORK=off, needed to run a tool from outside the
+	// workspace, would hide the workspace that is to be read.
+	cmd.Env = append(os.Environ(), "GOWORK=")
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list work in %s: %w", root, err)
+	}
+	var missing []string
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			Dir, ImportPath, Name string
+			GoFiles               []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return missing, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("output of go list: %w", err)
+		}
+		if p.Name == "main" || isInternal(p.ImportPath) || len(p.GoFiles) == 0 {
+			continue
+		}
+		m, err := undocumented(p.Dir, p.GoFiles)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range m {
+			missing = append(missing, p.ImportPath+": "+s)
+		}
+	}
+}
+
+func isInternal(path string) bool {
+	return strings.Contains("/"+path+"/", "/internal/")
+}
+
+// undocumented returns one line for each exported name of a package's files
+// that has no comment, and one for the package itself.
+func undocumented(dir string, names []string) ([]string, error) {
+	var missing []string
+	fset := token.NewFileSet()
+	described := false
+	for _, name := range names {
+		f, err := parser.ParseFile(fset, filepath.Join(dir, name), nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		described = described || f.Doc.Text() != ""
+		for _, d := range f.Decls {
+			for _, id := range bare(d) {
+				at := fset.Position(id.Pos())
+				missing = append(missing, fmt.Sprintf("%s:%d: %s has no doc comment", name, at.Line, id.Name))
+			}
+		}
+	}
+	if !described {
+		missing = append(missing, "the package has no doc comment")
+	}
+	return missing, nil
+}
+
+// bare returns the exported names that d declares without a comment.
+func bare(d ast.Decl) (ids []*ast.Ident) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if d.Name.IsExported() && d.Doc.Text() == "" && (d.Recv == nil || ofExported(d.Recv)) {
+			ids = append(ids, d.Name)
+		}
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			switch s := s.(type) {
+			case *ast.TypeSpec:
+				// The comment above a group of types says nothing about one.
+				own := s.Doc.Text() != "" || (!d.Lparen.IsValid() && d.Doc.Text() != "")
+				if s.Name.IsExported() && !own {
+					ids = append(ids, s.Name)
+				}
+			case *ast.ValueSpec:
+				if d.Doc.Text()+s.Doc.Text()+s.Comment.Text() != "" {
+					continue
+				}
+				for _, id := range s.Names {
+					if id.IsExported() {
+						ids = append(ids, id)
+					}
+				}
+			}
+		}
+	}
+	return ids
+}
+
+// ofExported reports whether a method's receiver is of an exported type: its
+// name is the first identifier, whatever stars and type parameters surround it.
+func ofExported(recv *ast.FieldList) bool {
+	var name *ast.Ident
+	ast.Inspect(recv.List[0].Type, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok && name == nil {
+			name = id
+		}
+		return name == nil
+	})
+	return name != nil && name.IsExported()
+}

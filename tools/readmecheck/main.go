@@ -1,0 +1,149 @@
+// Readmecheck holds README.md to the code. Each fenced block of go or sh says
+// in an HTML comment on the line above it what keeps it true:
+//
+//	<!-- file: path/to/file.go -->   the go block stands in that file, line for line; its indentation there is ignored
+//	<!-- nofile: reason -->          the go block is in no file
+//	<!-- run -->                     the sh block is run, in the directory of README.md, by bash -euo pipefail
+//	<!-- norun: reason -->           the sh block cannot be run by a machine
+//
+// Blocks in other languages are not looked at.
+//
+//	GOWORK=off go -C tools run ./readmecheck ../README.md        checks
+//	GOWORK=off go -C tools run ./readmecheck -run ../README.md   checks, then runs
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// A block is the inside of a fence. Line is the fence's own.
+type block struct {
+	line            int
+	lang, tag, note string
+	text            string
+}
+
+func main() {
+	run := flag.Bool("run", false, "run the sh blocks marked <!-- run -->")
+	flag.Parse()
+	if err := readmecheck(cmp.Or(flag.Arg(0), "README.md"), *run); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func readmecheck(readme string, run bool) error {
+	content, err := os.ReadFile(readme)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(readme)
+	blocks, problems := parse(string(content))
+	for _, b := range blocks {
+		if p := b.problem(dir); p != "" {
+			problems = append(problems, fmt.Sprintf("%s:%d: %s", readme, b.line, p))
+		}
+	}
+	if len(problems) > 0 {
+		return errors.New(strings.Join(problems, "\n"))
+	}
+	for _, b := range blocks {
+		if !run || b.tag != "run" {
+			continue
+		}
+		fmt.Printf("-- %s:%d\n%s", readme, b.line, b.text)
+		cmd := exec.Command("bash", "-euo", "pipefail", "-c", b.text)
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
+		// A reader has no GOWORK set; this program is run with GOWORK=off.
+		cmd.Env = append(os.Environ(), "GOWORK=")
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s:%d: %w", readme, b.line, err)
+		}
+	}
+	return nil
+}
+
+var (
+	fence   = regexp.MustCompile("^(```+)\\s*(\\S*)")
+	comment = regexp.MustCompile(`^<!--\s*(file|nofile|run|norun)\b:?\s*(.*?)\s*-->$`)
+)
+
+// parse returns the fenced blocks of a Markdown text. Only a fence at the
+// beginning of a line counts: an indented one belongs to a list or a quote,
+// where a block could not be compared or run as it stands.
+func parse(text string) (blocks []block, problems []string) {
+	var cur *block
+	var end string      // the fence that closes cur
+	var above [2]string // the tag and note of the line above
+	for i, line := range strings.Split(text, "\n") {
+		m := fence.FindStringSubmatch(line)
+		switch {
+		case cur != nil && strings.TrimRight(line, " ") == end:
+			blocks, cur = append(blocks, *cur), nil
+		case cur != nil:
+			cur.text += line + "\n"
+		case m != nil:
+			cur, end = &block{line: i + 1, lang: m[2], tag: above[0], note: above[1]}, m[1]
+			above = [2]string{}
+		case strings.TrimSpace(line) != "":
+			above = [2]string{}
+			if c := comment.FindStringSubmatch(strings.TrimSpace(line)); c != nil {
+				above = [2]string{c[1], c[2]}
+			}
+		}
+	}
+	if cur != nil {
+		problems = append(problems, fmt.Sprintf("line %d: the block does not end", cur.line))
+	}
+	return blocks, problems
+}
+
+// problem says what is wrong with b, or nothing.
+func (b block) problem(dir string) string {
+	switch {
+	case b.lang == "bash" || b.lang == "shell" || b.lang == "console":
+		return "write sh instead of " + b.lang + ", so that the block is checked"
+	case b.lang == "go" && b.tag == "file":
+		src, err := os.ReadFile(filepath.Join(dir, b.note))
+		if err != nil {
+			return err.Error()
+		}
+		if !stands(b.text, string(src)) {
+			return "the block differs from " + b.note
+		}
+	case b.lang == "go" && (b.tag != "nofile" || b.note == ""):
+		return "a go block needs <!-- file: path --> or <!-- nofile: reason --> above it"
+	case b.lang == "sh" && b.tag != "run" && (b.tag != "norun" || b.note == ""):
+		return "an sh block needs <!-- run --> or <!-- norun: reason --> above it"
+	}
+	return ""
+}
+
+// stands reports whether the lines of text follow one another in src, all of
+// them indented by the same number of tabs: a README shows the inside of a
+// function flush left.
+func stands(text, src string) bool {
+	src = "\n" + src
+	for range 5 {
+		if strings.TrimSpace(text) != "" && strings.Contains(src, "\n"+text) {
+			return true
+		}
+		var deeper strings.Builder
+		for line := range strings.Lines(text) {
+			if line != "\n" {
+				deeper.WriteByte('\t')
+			}
+			deeper.WriteString(line)
+		}
+		text = deeper.String()
+	}
+	return false
+}
