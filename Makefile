@@ -1,0 +1,61 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := default
+
+# The directories of the workspace's modules; tools/ stands apart from them.
+MODULES = $(shell go list -m -f '{{.Dir}}')
+LINT = $(shell GOWORK=off go -C tools tool -n golangci-lint)
+
+.PHONY: default
+default: test lint ## what you run while you work: test and lint
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-9s %s\n", $$1, $$2}'
+
+.PHONY: test
+test: ## every module's tests under the race detector, in random order
+	go test -race -shuffle=on work
+
+.PHONY: lint
+lint: ## golangci-lint on every module; the first run builds it
+	bash .ci/run lint
+
+.PHONY: fmt
+fmt: ## format every module as lint wants it
+	for dir in $(MODULES); do (cd "$$dir" && $(LINT) fmt ./...); done
+	cd tools && GOWORK=off $(LINT) fmt ./...
+
+.PHONY: docs
+docs: ## doc comments, and README.md against the code; runs its commands
+	bash .ci/run docs
+
+.PHONY: bench
+bench: ## the table of benchmarks
+	cd bench && go run ./cmd/table
+
+.PHONY: cover
+cover: ## coverage of the root module by its own tests: coverage.out
+	GOWORK=off go test -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -func=coverage.out | tail -1
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for 30 seconds
+	bash .ci/fuzz 30
+
+.PHONY: nightly
+nightly: ## what takes long: soak under the race detector, five minutes of each fuzz target
+	FAAS_SOAK=1 go test -race -shuffle=on -timeout=2h work
+	bash .ci/fuzz 300
+
+.PHONY: modules
+modules: ## build, vet and test each module by itself, as its users have it
+	bash .ci/run alone
+
+.PHONY: api
+api: ## changes of exported names since the last tag
+	bash .ci/api
+
+.PHONY: check
+check: ## all that has to hold before a change is merged
+	bash .ci/run
