@@ -7,8 +7,9 @@ import (
 )
 
 // Class is one function's share of a group: its own limit, and a bounded queue
-// for calls that wait, served in the order of their arrival. Make one with
-// [Group.NewClass]; all its methods may be called concurrently.
+// for calls that wait, served in the order of their arrival; only a call that
+// has its parent's slot of the group to borrow may pass those that lack one.
+// Make one with [Group.NewClass]; all its methods may be called concurrently.
 type Class struct {
 	group  *Group
 	word   word
@@ -16,19 +17,23 @@ type Class struct {
 
 	// Guarded by the group's lock.
 	bound   int // of the queue
-	queue   list
-	nested  int // waiters in queue that were called from inside a call
-	stuck   int // slots held by calls that do not end
-	blocked int // slots held by calls that have a nested call waiting
-	ready   bool
+	queue   list[*waiter]
+	nested  list[*waiter] // those in queue that were called from inside a call
+	stuck   int           // slots held by calls that do not end
+	blocked int           // slots held by calls that have a nested call waiting
 	removed bool
+	turn    node[*Class] // in the group's ready
+	place   node[*Class] // in the group's waiting
+	suspect bool         // see cycle.go
+	pinned  int          // see cycle.go
 }
 
 // NewClass returns a class of at most n calls at once ([Unlimited]: as many as
 // the group allows), with room for queue waiting calls.
 func (g *Group) NewClass(n, queue int) *Class {
 	c := &Class{group: g, bound: queue}
-	c.word.init(n)
+	c.turn.value, c.place.value = c, c
+	c.word.resize(n)
 	return c
 }
 
@@ -46,6 +51,7 @@ func (c *Class) Resize(n int) {
 	c.word.resize(n)
 	c.refresh()
 	c.group.dispatch()
+	c.unknot()
 }
 
 // Remove refuses calls from now on with ErrRemoved; those that wait go on.
@@ -79,14 +85,14 @@ func (c *Class) putBack() {
 	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
-	c.word.dec()
-	c.refresh()
+	c.free()
 	c.group.dispatch()
 }
 
 // Acquire takes a slot for h, waiting in line for it no longer than wait and
-// no longer than ctx lasts. parent is the hold of the call that makes this
-// one, or nil. It answers nil, one of the errors of this package, or ctx's.
+// no longer than ctx lasts; a slot that is there is taken whatever they say.
+// parent is the hold of the call that makes this one, or nil. It answers nil,
+// one of the errors of this package, or ctx's.
 func (c *Class) Acquire(ctx context.Context, h, parent *Hold, wait time.Duration) error {
 	if parent == nil && c.TryAcquire(h) {
 		return nil
@@ -111,18 +117,20 @@ func (c *Class) enter(h, parent *Hold) (*waiter, error) {
 		h.parent = parent
 	}
 	// Whoever waits lacks something that is not there (see dispatch), so a
-	// newcomer that finds a slot passes nobody who could have had it.
-	if h.take(c) {
+	// newcomer that finds a slot passes nobody who could have had it. It may
+	// have taken the class's last one, though, by a loan, from under a class
+	// that is ready.
+	if h.take() {
+		c.refresh()
 		return nil, nil
 	}
 	if err := c.full(); err != nil {
 		return nil, err
 	}
-	w := &waiter{hold: h, ready: make(chan error, 1)}
+	w := newWaiter(h)
 	w.enqueue()
-	if w.queued && h.parent != nil && g.deadlocked(c) {
-		w.leave(ErrCycle)
-		c.refresh()
+	if h.parent != nil {
+		c.unknot()
 	}
 	return w, nil
 }
@@ -148,6 +156,15 @@ func (c *Class) full() error {
 	return nil
 }
 
+// free gives back the class's half of a slot, under the lock; dispatch is to
+// follow. In a class that is over its limit that makes no room, but may take
+// away the last call that was not waiting for itself.
+func (c *Class) free() {
+	c.word.dec()
+	c.refresh()
+	c.unknot()
+}
+
 // refresh brings the flags and the group's line of classes up to date, after
 // the queue or the word of the class has changed; the lock is held.
 //
@@ -160,22 +177,18 @@ func (c *Class) refresh() {
 		c.group.unready(c)
 		return
 	}
-	if !c.ready {
-		c.ready = true
-		c.group.ready = append(c.group.ready, c)
-		c.group.word.set(slowBit, true)
-	}
+	c.group.enready(c)
 }
 
 // lend lets in the waiters that need no slot of the group, because their
 // parent has one to lend.
 func (c *Class) lend() {
-	for w := c.queue.head; w != nil && c.nested > 0; {
-		next := w.next
-		if w.hold.loanAtHome() && w.hold.take(c) {
-			w.leave(nil)
+	for w := range c.nested.all() {
+		if !c.word.room() {
+			return
 		}
-		w = next
+		if w.hold.loanAtHome() {
+			w.admit()
+		}
 	}
-	c.refresh()
 }

@@ -1,52 +1,121 @@
 package admission
 
-// deadlocked tells whether calls that wait for c wait for themselves: every
-// slot of c is held by a call that has a nested call waiting for such a class
-// in its turn. The answer is the greatest set of classes with that property,
-// found by striking out the ones that lack it.
+import "iter"
+
+// Calls wait for themselves where every slot of a class is held by a call that
+// waits, itself or through its nested calls, for such a class in its turn. The
+// greatest set of classes with that property is found by suspecting all that
+// could have it and acquitting those that have a slot free of it; each waiter
+// is looked at twice, however many classes there are.
 //
 // A handler that makes a nested call in a goroutine of its own, and would have
 // returned without it, counts as waiting: from outside the two look alike.
-func (g *Group) deadlocked(c *Class) bool {
-	if !c.allBlocked() { // nearly always; and it costs no search
-		return false
+
+// unknot refuses nested calls that wait for c, the newest first, until none of
+// them waits for itself. Such a knot is tied by the arrival of a waiter, which
+// is then the newest, or by the loss of a slot, when the class is resized or
+// is over its limit and loses the last call that could have ended.
+func (c *Class) unknot() {
+	for w := c.group.cycle(c); w != nil; w = c.group.cycle(c) {
+		w.leave(ErrCycle)
+		c.refresh()
 	}
-	set := map[*Class]bool{}
-	for w := range g.nested {
-		if k := w.hold.class; k.allBlocked() {
-			set[k] = true
+}
+
+// cycle returns the newest of the nested calls that wait for c and, by that,
+// for themselves; or nil.
+func (g *Group) cycle(c *Class) *waiter {
+	if !c.allBlocked() { // nearly always; and it costs no search
+		return nil
+	}
+	var suspects []*Class
+	for k := range g.waiting.all() {
+		if k.allBlocked() {
+			k.suspect = true
+			k.pin(1)
+			suspects = append(suspects, k)
 		}
 	}
-	for again := true; again; {
+	c.acquit(suspects)
+	found := c.culprit()
+	for _, k := range suspects {
+		k.absolve()
+	}
+	return found
+}
+
+// acquit strikes out the classes that have a slot that no suspect pins, and
+// then those that only the struck out ones had pinned, until that is settled
+// for c.
+func (c *Class) acquit(suspects []*Class) {
+	for again := true; again && c.suspect; {
 		again = false
-		held := g.heldBelow(set)
-		for k := range set {
-			if held[k] < k.word.used() {
-				delete(set, k)
+		for _, k := range suspects {
+			if k.suspect && k.pinned < k.word.used() {
+				k.absolve()
 				again = true
 			}
 		}
 	}
-	return set[c]
 }
 
-func (c *Class) allBlocked() bool { return !c.word.room() && c.blocked >= c.word.used() }
+func (c *Class) absolve() {
+	if c.suspect {
+		c.suspect = false
+		c.pin(-1)
+	}
+}
 
-// heldBelow counts, for each class, the slots held by calls that have a nested
-// call waiting for a class of set.
-func (g *Group) heldBelow(set map[*Class]bool) map[*Class]int {
-	seen := map[*Hold]bool{}
-	held := map[*Class]int{}
-	for w := range g.nested {
-		if !set[w.hold.class] {
-			continue
-		}
-		for a := w.hold.parent; a != nil && !seen[a]; a = a.parent {
-			seen[a] = true
-			if a.ownsClass() {
-				held[a.class]++
+func (c *Class) culprit() (newest *waiter) {
+	if !c.suspect {
+		return nil
+	}
+	for w := range c.nested.all() {
+		for h := range w.pins() {
+			if h.class.suspect {
+				newest = w
 			}
 		}
 	}
-	return held
+	return newest
+}
+
+// allBlocked tells whether all slots of c may be pinned; blocked counts some
+// that pins does not, never fewer.
+func (c *Class) allBlocked() bool {
+	return c.blocked > 0 && c.nested.len > 0 && !c.word.room() && c.blocked >= c.word.used()
+}
+
+// pin adds n to the suspects that pin each slot that a waiter for c pins, and
+// keeps count of the slots with any.
+func (c *Class) pin(n int) {
+	for w := range c.nested.all() {
+		for h := range w.pins() {
+			h.class.pinned += step(&h.family.pins, n)
+		}
+	}
+}
+
+// pins yields the holds whose slot of their class is not given back before w
+// is served: those of the calls that wait for w, and those lent to them.
+//
+// A call for its parent's own class pins none. It gets the loan once the
+// sibling that has it ends; if that one never does, some other waiter is the
+// reason.
+func (w *waiter) pins() iter.Seq[*Hold] {
+	return func(yield func(*Hold) bool) {
+		if w.hold.parent.class == w.hold.class {
+			return
+		}
+		orphaned := false
+		for h := w.hold; h.parent != nil; h = h.parent {
+			orphaned = orphaned || h.parent.phase.Load() == ended
+			if orphaned && h.loan&ofClass == 0 {
+				return // nobody above waits for h, or lent it their class's slot
+			}
+			if h.parent.ownsClass() && !yield(h.parent) {
+				return
+			}
+		}
+	}
 }

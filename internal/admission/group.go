@@ -2,7 +2,6 @@ package admission
 
 import (
 	"errors"
-	"slices"
 	"sync"
 )
 
@@ -34,17 +33,21 @@ type Group struct {
 	// ready are the classes that have a waiter and room of their own: they
 	// lack nothing but a slot of the group, and take turns. The group's slow
 	// bit is set exactly while it is not empty.
-	ready []*Class
-	// waiting are the classes that have a waiter; nested are the waiters
-	// that were called from inside a call, and so may close a cycle.
-	waiting map[*Class]struct{}
-	nested  map[*waiter]struct{}
+	ready   list[*Class]
+	waiting list[*Class] // the classes that have a waiter
+
+	// What dispatch has to look at for loans: classes with nested waiters that
+	// were short of room and have it now, and holds whose loan came home. All
+	// other waiters with a loan to take are in classes without room, so that
+	// a dispatch need not search for them.
+	roomy []*Class
+	homes []*Hold
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.
 func NewGroup(n int) *Group {
-	g := &Group{waiting: map[*Class]struct{}{}, nested: map[*waiter]struct{}{}}
-	g.word.init(n)
+	g := &Group{}
+	g.word.resize(n)
 	return g
 }
 
@@ -76,8 +79,8 @@ func (g *Group) shut(phase int) {
 	if g.phase < closed {
 		return
 	}
-	for c := range g.waiting {
-		for w := c.queue.head; w != nil; w = c.queue.head {
+	for c := range g.waiting.all() {
+		for w := range c.queue.all() {
 			w.leave(ErrClosed)
 		}
 		c.refresh()
@@ -85,34 +88,41 @@ func (g *Group) shut(phase int) {
 }
 
 // dispatch lets in whoever can go: by the group's free slots, one class after
-// the other, and then by loans. Every section under the lock that may have
-// made room ends with it, so that whoever takes the lock finds nobody waiting
-// who could run.
+// the other, and then by loans, which so pass nobody who could have gone
+// without. Every section under the lock that may have made room ends with it,
+// so that whoever takes the lock finds nobody waiting who could run.
 func (g *Group) dispatch() {
-	for len(g.ready) > 0 && g.word.room() {
-		c := g.ready[0]
-		w := c.queue.head
-		if !w.hold.take(c) {
-			return
+	for g.ready.len > 0 && g.word.room() {
+		c := g.ready.head.value
+		c.queue.head.value.admit() // has both halves: all that could take them needs the lock
+		if c.turn.in != nil {      // it still waits: to the back of the line
+			c.turn.leave()
+			g.ready.push(&c.turn)
 		}
-		w.leave(nil)
-		g.unready(c) // to the back of the line, if it still waits
-		c.refresh()
 	}
-	if len(g.nested) == 0 {
+	for _, h := range g.homes {
+		h.offer()
+	}
+	for _, c := range g.roomy {
+		c.lend()
+	}
+	clear(g.homes)
+	clear(g.roomy)
+	g.homes, g.roomy = g.homes[:0], g.roomy[:0]
+}
+
+func (g *Group) enready(c *Class) {
+	if c.turn.in != nil {
 		return
 	}
-	for _, c := range slices.Clone(g.ready) {
-		c.lend()
+	g.ready.push(&c.turn)
+	g.word.set(slowBit, true)
+	if c.nested.len > 0 {
+		g.roomy = append(g.roomy, c)
 	}
 }
 
 func (g *Group) unready(c *Class) {
-	if !c.ready {
-		return
-	}
-	c.ready = false
-	i := slices.Index(g.ready, c)
-	g.ready = slices.Delete(g.ready, i, i+1)
-	g.word.set(slowBit, len(g.ready) > 0)
+	c.turn.leave()
+	g.word.set(slowBit, g.ready.len > 0)
 }

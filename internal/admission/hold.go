@@ -5,7 +5,7 @@ import "sync/atomic"
 // Phases of a hold.
 const (
 	plain  = iota // no nested call has touched it: it may end on the fast path
-	shared        // it has lent, or been asked to: it ends under the lock
+	shared        // it has lent, been asked to, or is stuck: it ends under the lock
 	ended
 )
 
@@ -17,6 +17,7 @@ type Hold struct {
 	family *family
 	phase  atomic.Uint32
 	loan   uint8 // what is borrowed from parent; guarded by the group's lock
+	stuck  bool  // guarded by the group's lock
 }
 
 const (
@@ -28,10 +29,13 @@ const (
 // the group's lock. A loan goes to one child at a time and never to the pool,
 // so that a parent always gets back what it lent.
 type family struct {
-	lent     *Hold // the child that has the loan
-	waiting  []*waiter
-	below    int  // waiters among the descendants
-	classPut bool // the class's half is back already
+	lent       *Hold // the child that has the loan
+	waiting    list[*waiter]
+	below      int  // waiters among the descendants
+	pins       int  // see cycle.go
+	classPut   bool // the class's half is back already
+	stuckClass int  // stuck calls that use the class's half, by loans too
+	stuckGroup int  // and the group's
 }
 
 // share readies h for lending, or is false if it has ended.
@@ -49,10 +53,10 @@ func (h *Hold) loanAtHome() bool {
 	return p != nil && p.family.lent == nil && p.phase.Load() == shared
 }
 
-// take gets h a slot of c and of its group, borrowing from the parent what
-// it can; the lock is held.
-func (h *Hold) take(c *Class) bool {
-	home := h.loanAtHome()
+// take gets h a slot of its class and of its group, borrowing from the parent
+// what it can; the lock is held. The class is to be refreshed afterwards.
+func (h *Hold) take() bool {
+	c, home := h.class, h.loanAtHome()
 	if home && h.parent.class == c {
 		return h.borrow(ofGroup | ofClass)
 	}
@@ -79,39 +83,47 @@ func (h *Hold) borrow(what uint8) bool {
 // What h itself has lent stays with the child until that one ends. To be
 // called once for each acquired hold.
 func (h *Hold) Release() {
-	c, g := h.class, h.class.group
 	// A child that borrows makes the phase shared under the lock before it
 	// reads anything of h, so whoever wins this swap ends h undisturbed.
 	if h.parent == nil && h.phase.CompareAndSwap(plain, ended) {
-		if !c.word.fastDec() {
-			g.mu.Lock()
-			c.word.dec()
-			g.word.dec()
-			c.refresh()
-			g.dispatch()
-			g.mu.Unlock()
-		} else if !g.word.fastDec() {
-			g.mu.Lock()
-			g.word.dec()
-			g.dispatch()
-			g.mu.Unlock()
-		}
+		h.class.give()
 		return
 	}
+	g := h.class.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h.end()
 	g.dispatch()
 }
 
+// give gives both halves of a slot back, without the lock if nobody waits.
+func (c *Class) give() {
+	g, classGiven := c.group, c.word.fastDec()
+	if classGiven && g.word.fastDec() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !classGiven {
+		c.free()
+	}
+	g.word.dec()
+	g.dispatch()
+}
+
 func (h *Hold) end() {
 	h.phase.Store(ended)
+	if h.stuck {
+		h.stick(-1)
+	}
 	f := h.family
 	if f == nil {
 		h.giveBack()
 		return
 	}
-	f.waiting = nil // they wait on, but no longer for a loan
+	for w := range f.waiting.all() {
+		w.orphan()
+	}
 	if f.lent == nil {
 		h.giveBack()
 	} else if f.lent.loan&ofClass == 0 {
@@ -121,28 +133,56 @@ func (h *Hold) end() {
 
 // Stick says whether the call that has the slot has outlived its invocation
 // and may never end. While all slots are held so, Acquire refuses with ErrStuck
-// instead of queueing. A borrowed slot is not counted: its owner's is.
+// instead of queueing. A borrowed slot counts as its owner's, which does not
+// come free before both have ended. Release unsticks; after it Stick does
+// nothing.
 func (h *Hold) Stick(on bool) {
 	g := h.class.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := -1
+	if h.stuck == on || !h.share() {
+		return
+	}
 	if on {
-		n = 1
+		h.stick(1)
+	} else {
+		h.stick(-1)
 	}
-	if h.loan&ofClass == 0 {
-		h.class.stuck += n
+}
+
+func (h *Hold) stick(n int) {
+	h.stuck = n > 0
+	o := h.owner(ofClass)
+	o.class.stuck += step(&o.family.stuckClass, n)
+	o = h.owner(ofGroup)
+	o.class.group.stuck += step(&o.family.stuckGroup, n)
+}
+
+// owner is the hold whose half of a slot h uses.
+func (h *Hold) owner(half uint8) *Hold {
+	for h.loan&half != 0 {
+		h = h.parent
 	}
-	if h.loan&ofGroup == 0 {
-		g.stuck += n
+	return h
+}
+
+// step adds n to count, and answers n where that begins or ends at zero: what
+// is counted where only "some or none" matters.
+func step(count *int, n int) int {
+	was := *count
+	*count += n
+	if was == 0 || *count == 0 {
+		return n
 	}
+	return 0
 }
 
 // giveBack returns what h has, once it has ended and nothing of it is lent.
 func (h *Hold) giveBack() {
 	h.putClass()
+	g := h.class.group
 	if h.loan&ofGroup == 0 {
-		h.class.group.word.dec()
+		g.word.dec()
 		return
 	}
 	p := h.parent
@@ -151,7 +191,7 @@ func (h *Hold) giveBack() {
 		p.giveBack()
 		return
 	}
-	p.offer()
+	g.homes = append(g.homes, p) // dispatch follows, and offers it to the next child
 }
 
 func (h *Hold) putClass() {
@@ -167,16 +207,13 @@ func (h *Hold) putClass() {
 			h.class.blocked--
 		}
 	}
-	h.class.word.dec()
-	h.class.refresh()
+	h.class.free()
 }
 
 // offer gives the loan that came home to the first child that can use it.
 func (h *Hold) offer() {
-	for _, w := range h.family.waiting {
-		if c := w.hold.class; w.hold.take(c) {
-			w.leave(nil)
-			c.refresh()
+	for w := range h.family.waiting.all() {
+		if w.admit() {
 			return
 		}
 	}

@@ -2,16 +2,22 @@ package admission
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
 // waiter is a call in line. All but ready is guarded by the group's lock.
 type waiter struct {
-	hold       *Hold
-	next, prev *waiter
-	queued     bool
-	ready      chan error // one slot: whoever lets it in never waits
+	hold    *Hold
+	line    node[*waiter] // in its class's queue
+	kin     node[*waiter] // in its class's nested, if its parent can lend
+	sibling node[*waiter] // in its parent's waiting, likewise
+	ready   chan error    // one slot: whoever lets it in never waits
+}
+
+func newWaiter(h *Hold) *waiter {
+	w := &waiter{hold: h, ready: make(chan error, 1)}
+	w.line.value, w.kin.value, w.sibling.value = w, w, w
+	return w
 }
 
 // wait returns once the slot is taken or will not be.
@@ -37,85 +43,70 @@ func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 
 func (w *waiter) enqueue() {
 	c := w.hold.class
-	w.queued = true
-	c.queue.push(w)
+	c.queue.push(&w.line)
 	c.queued.Add(1)
-	c.group.waiting[c] = struct{}{}
+	if c.place.in == nil {
+		c.group.waiting.push(&c.place)
+	}
 	if p := w.hold.parent; p != nil {
-		c.nested++
-		c.group.nested[w] = struct{}{}
-		p.family.waiting = append(p.family.waiting, w)
+		c.nested.push(&w.kin)
+		p.family.waiting.push(&w.sibling)
 		w.countBelow(1)
 	}
 	c.refresh()
 	c.group.dispatch()
 }
 
+// admit lets w in if its slot can be taken.
+func (w *waiter) admit() bool {
+	if !w.hold.take() {
+		return false
+	}
+	w.leave(nil)
+	w.hold.class.refresh()
+	return true
+}
+
 // leave takes w out of line, if it still stands there, with the answer for
 // the one who waits: nil for a slot that is taken. The class is to be
 // refreshed afterwards.
 func (w *waiter) leave(answer error) {
-	if !w.queued {
+	if w.line.in == nil {
 		return
 	}
 	c := w.hold.class
-	w.queued = false
-	c.queue.remove(w)
+	w.line.leave()
 	c.queued.Add(-1)
 	if c.queue.len == 0 {
-		delete(c.group.waiting, c)
+		c.place.leave()
 	}
-	if p := w.hold.parent; p != nil {
-		c.nested--
-		delete(c.group.nested, w)
-		if i := slices.Index(p.family.waiting, w); i >= 0 {
-			p.family.waiting = slices.Delete(p.family.waiting, i, i+1)
-		}
-		w.countBelow(-1)
-	}
+	w.unrelate()
 	w.ready <- answer
+}
+
+// unrelate takes w out of its parent's sight.
+func (w *waiter) unrelate() {
+	if w.kin.in == nil {
+		return
+	}
+	w.kin.leave()
+	w.sibling.leave()
+	w.countBelow(-1)
+}
+
+// orphan makes w wait on as a root would: its parent has ended, has nothing to
+// lend any more, and waits for nobody.
+func (w *waiter) orphan() {
+	w.unrelate()
+	w.hold.parent = nil
 }
 
 // countBelow tells w's ancestors that one waiter more, or fewer, is below
 // them, and their classes how many of their slots wait so.
 func (w *waiter) countBelow(n int) {
 	for a := w.hold.parent; a != nil; a = a.parent {
-		was := a.family.below
-		a.family.below += n
-		if a.ownsClass() && (was == 0) != (a.family.below == 0) {
-			a.class.blocked += n
+		if changed := step(&a.family.below, n); a.ownsClass() {
+			a.class.blocked += changed
 		}
 	}
-}
-
-// list is a queue that anybody may leave from the middle.
-type list struct {
-	head, tail *waiter
-	len        int
-}
-
-func (l *list) push(w *waiter) {
-	w.prev = l.tail
-	if l.tail == nil {
-		l.head = w
-	} else {
-		l.tail.next = w
-	}
-	l.tail = w
-	l.len++
-}
-
-func (l *list) remove(w *waiter) {
-	if w.prev == nil {
-		l.head = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		l.tail = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.next, w.prev = nil, nil
-	l.len--
 }

@@ -21,8 +21,6 @@ const (
 // can't be given back behind the back of somebody who has begun to wait.
 type word struct{ v atomic.Uint64 }
 
-func (w *word) init(limit int) { w.v.Store(uint64(limit) << limitPos) }
-
 func used(v uint64) int  { return int(v & usedMask) }
 func limit(v uint64) int { return int(v >> limitPos & usedMask) }
 
@@ -73,15 +71,20 @@ func (w *word) room() bool { v := w.v.Load(); return used(v) < limit(v) }
 func (w *word) used() int  { return used(w.v.Load()) }
 func (w *word) limit() int { return limit(w.v.Load()) }
 
+// set raises or lowers a flag; the lock is held. It writes only what changes,
+// because others are spinning on the word.
 func (w *word) set(bit uint64, on bool) {
-	if on {
+	switch was := w.v.Load()&bit != 0; {
+	case on && !was:
 		w.v.Or(bit)
-	} else {
+	case was && !on:
 		w.v.And(^bit)
 	}
 }
 
+// resize sets the limit, to the nearest that there can be.
 func (w *word) resize(n int) {
+	n = min(max(n, 0), Unlimited)
 	for {
 		v := w.v.Load()
 		if w.v.CompareAndSwap(v, v&^(usedMask<<limitPos)|uint64(n)<<limitPos) {

@@ -1,0 +1,169 @@
+package faas
+
+import (
+	"context"
+	"sync"
+)
+
+// BufferedMeter keeps slow sinks off the callers' path: a call's record is
+// accepted into a bounded buffer, and a goroutine of its own passes it on.
+// Make one with [Buffered].
+//
+// It is a [Reserver]: a record's room is reserved before its call is admitted,
+// so that a sink that can't keep up makes the router refuse work
+// ([ReasonMeterFull]) and never run any unmetered. Records are in memory until
+// they are delivered; what must survive a crash needs a sink that is durable
+// before it answers. All methods may be called concurrently.
+type BufferedMeter struct {
+	to Meter
+
+	mu      sync.Mutex // guards what follows; never held while to is called
+	room    int        // what may still be reserved
+	queue   []entry
+	running bool          // the goroutine; it ends when there is nothing to do
+	idle    chan struct{} // closed when running turns false; nil: nobody waits
+	closed  bool
+	panics  uint64
+}
+
+// entry is an Execution or, where o is set, an Overrun.
+type entry struct {
+	ctx context.Context
+	e   Execution
+	o   *Overrun
+}
+
+// Buffered returns a meter that passes records on to m from a buffer of n,
+// n ≥ 1, and Overruns too if m takes them. A panic of m loses that record
+// alone, and is counted by Panics. It has no goroutine while it is empty.
+func Buffered(m Meter, n int) *BufferedMeter {
+	if m == nil || n < 1 {
+		panic(mistake("buffer", "", ErrInput, "Buffered needs a meter and room for at least one record; got %T and %d", m, n))
+	}
+	return &BufferedMeter{to: m, room: n}
+}
+
+// Reserve takes room for one record; it is false if there is none, or after
+// Close.
+func (b *BufferedMeter) Reserve() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || b.room == 0 {
+		return false
+	}
+	b.room--
+	return true
+}
+
+// Unreserve gives back the room of a record that will not come.
+func (b *BufferedMeter) Unreserve() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.room++
+}
+
+// Record accepts a record for which room was reserved. One that comes without
+// is accepted all the same, and the buffer is over its bound until the sink
+// has caught up: a record of work that was done is never dropped.
+func (b *BufferedMeter) Record(ctx context.Context, e Execution) { b.put(entry{ctx: ctx, e: e}) }
+
+// RecordOverrun accepts an overrun; it needs no reservation.
+func (b *BufferedMeter) RecordOverrun(ctx context.Context, o Overrun) {
+	if _, ok := b.to.(OverrunMeter); ok {
+		b.put(entry{ctx: ctx, o: &o})
+	}
+}
+
+// Panics is how often the sink has panicked, each time losing a record.
+func (b *BufferedMeter) Panics() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.panics
+}
+
+// Flush returns when all that has been accepted is delivered, or with ctx's
+// error.
+func (b *BufferedMeter) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	if !b.running {
+		b.mu.Unlock()
+		return nil
+	}
+	if b.idle == nil {
+		b.idle = make(chan struct{})
+	}
+	idle := b.idle
+	b.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close stops reservations and flushes without a time limit. Records of calls
+// already admitted are still accepted. It is idempotent, and always nil.
+func (b *BufferedMeter) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	return b.Flush(context.Background())
+}
+
+func (b *BufferedMeter) put(x entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queue = append(b.queue, x)
+	if !b.running {
+		b.running = true
+		go b.run()
+	}
+}
+
+func (b *BufferedMeter) run() {
+	for batch := b.next(); batch != nil; batch = b.next() {
+		for i := range batch {
+			b.deliver(&batch[i])
+		}
+	}
+}
+
+// next takes all that is queued; nil ends the goroutine.
+func (b *BufferedMeter) next() []entry {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	batch := b.queue
+	b.queue = nil
+	if batch == nil {
+		b.running = false
+		if b.idle != nil {
+			close(b.idle)
+			b.idle = nil
+		}
+	}
+	return batch
+}
+
+func (b *BufferedMeter) deliver(x *entry) {
+	defer b.delivered(x)
+	if x.o != nil {
+		b.to.(OverrunMeter).RecordOverrun(x.ctx, *x.o)
+		return
+	}
+	b.to.Record(x.ctx, x.e)
+}
+
+// delivered frees the room of a record the moment the sink is done with it,
+// well or not.
+func (b *BufferedMeter) delivered(x *entry) {
+	p := recover()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p != nil {
+		b.panics++
+	}
+	if x.o == nil {
+		b.room++
+	}
+}

@@ -1,0 +1,221 @@
+package faas
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+// callContext is the context that a handler gets, and the call's identity. It
+// is new for each call and never used again, since handlers keep contexts
+// longer than they should. It has no value of the caller's, and leans on the
+// caller's context in nothing: whoever settles the call ends it.
+//
+// All but the atomics is written before the handler starts, and constant from
+// then on.
+type callContext struct {
+	fn       *function
+	parent   *callContext // the call that made this one
+	task     task
+	slot     *slot
+	id       uuid.UUID
+	tenant   string
+	depth    int
+	start    int64           // on the router's clock
+	deadline int64           // likewise
+	values   context.Context // what WithContext made of it; nil: nothing
+	caller   context.Context // of an inline call, which has nobody else to watch it; or nil
+	hold     admission.Hold
+	signals  atomic.Pointer[signals]
+	ending   atomic.Uint32
+	progress atomic.Uint32 // of the handler, inside middlewares
+}
+
+// Why a context has ended.
+const (
+	live uint32 = iota
+	canceled
+	expired
+)
+
+func reasonOf(err error) uint32 {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return expired
+	}
+	return canceled
+}
+
+// signals is what ends with the context, made when first asked for.
+type signals struct {
+	done chan struct{}
+	stop func() // ends the watch of an inline call; or nil
+
+	mu    sync.Mutex // guards after and next
+	after map[int]func()
+	next  int
+}
+
+// context is what the handler sees.
+func (c *callContext) context() context.Context {
+	if c.values != nil {
+		return c.values
+	}
+	return c
+}
+
+func (c *callContext) invocation() Invocation {
+	fn := c.fn
+	inv := Invocation{
+		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
+		Depth: c.depth, Attempt: 1, Timeout: fn.timeout, Memory: fn.memory,
+	}
+	if c.parent != nil {
+		inv.Parent = c.parent.id
+	}
+	if c.deadline != 0 {
+		inv.Start = fn.router.clock.time(c.start)
+		inv.Deadline = inv.Start.Add(time.Duration(c.deadline - c.start))
+	}
+	return inv
+}
+
+// Deadline returns the earlier of the caller's deadline and start + timeout.
+func (c *callContext) Deadline() (time.Time, bool) {
+	return c.fn.router.clock.time(c.start).Add(time.Duration(c.deadline - c.start)), true
+}
+
+// Done is closed when the call is over, however it ended.
+func (c *callContext) Done() <-chan struct{} { return c.signal().done }
+
+// Err tells why.
+func (c *callContext) Err() error {
+	if c.caller != nil && c.ending.Load() == live {
+		c.look()
+	}
+	switch c.ending.Load() {
+	case canceled:
+		return context.Canceled
+	case expired:
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Value knows the call itself, and nothing of the caller's.
+func (c *callContext) Value(key any) any {
+	if _, ok := key.(originKey); ok {
+		return c
+	}
+	return nil
+}
+
+// AfterFunc calls f in a goroutine of its own once the context has ended. The
+// context package looks for this method: it is what lets a child context do
+// without a goroutine that waits for its parent.
+func (c *callContext) AfterFunc(f func()) (stop func() bool) {
+	s := c.signal()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.done:
+		go f()
+		return func() bool { return false }
+	default:
+	}
+	n := s.next
+	s.next++
+	if s.after == nil {
+		s.after = map[int]func(){}
+	}
+	s.after[n] = f
+	return func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, waiting := s.after[n]
+		delete(s.after, n)
+		return waiting
+	}
+}
+
+func (c *callContext) signal() *signals {
+	if s := c.signals.Load(); s != nil {
+		return s
+	}
+	s := &signals{done: make(chan struct{})}
+	if c.caller != nil {
+		s.stop = c.watch()
+	}
+	if !c.signals.CompareAndSwap(nil, s) {
+		s.unwatch()
+		return c.signals.Load()
+	}
+	if c.ending.Load() != live { // end may not have seen s
+		s.fire()
+	}
+	return s
+}
+
+// watch ends an inline call's context with its caller's or at its deadline;
+// other calls have whoever settles them for that.
+func (c *callContext) watch() (stop func()) {
+	unhook := context.AfterFunc(c.caller, func() { c.end(reasonOf(c.caller.Err())) })
+	timer := time.AfterFunc(time.Duration(c.deadline-c.fn.router.clock.now()), func() { c.end(expired) })
+	return func() { unhook(); timer.Stop() }
+}
+
+// look does the same for an inline handler that only ever asks Err.
+func (c *callContext) look() {
+	if err := c.caller.Err(); err != nil {
+		c.end(reasonOf(err))
+	} else if c.fn.router.clock.now() >= c.deadline {
+		c.end(expired)
+	}
+}
+
+// end ends the context. The first reason stands.
+func (c *callContext) end(why uint32) {
+	if !c.ending.CompareAndSwap(live, why) {
+		return
+	}
+	if s := c.signals.Load(); s != nil {
+		s.fire()
+	}
+}
+
+// fire closes done once: end and signal may both come here when they cross.
+func (s *signals) fire() {
+	s.unwatch()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.done:
+		return
+	default:
+	}
+	close(s.done)
+	for _, f := range s.after {
+		go f()
+	}
+	s.after = nil
+}
+
+func (s *signals) unwatch() {
+	if s.stop != nil {
+		s.stop()
+	}
+}
+
+// recordContext is a call's context as its meters see it: the same values, and
+// no end, for a record is written after the call is over.
+type recordContext callContext
+
+func (*recordContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*recordContext) Done() <-chan struct{}       { return nil }
+func (*recordContext) Err() error                  { return nil }
+func (c *recordContext) Value(key any) any         { return (*callContext)(c).context().Value(key) }

@@ -1,0 +1,216 @@
+package faas
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// What the platform can answer, to be asked for with [errors.Is]. They arrive
+// inside an [*Error], which says more. A handler's own error is none of these:
+// it comes back untouched.
+var (
+	// ErrNotFound: no function of that name is registered (any more).
+	ErrNotFound = errors.New("no such function")
+	// ErrDuplicate: the name is taken; Remove the function first.
+	ErrDuplicate = errors.New("function is already registered")
+	// ErrName: not the name of a function, see [Register] for the rule.
+	ErrName = errors.New("invalid function name")
+	// ErrType: the function has other input or output types.
+	ErrType = errors.New("function has other types")
+	// ErrInput: a value handed to the platform can't be used: a payload that
+	// does not decode, a nil context, an option out of range.
+	ErrInput = errors.New("invalid input")
+	// ErrTooLarge: a payload or an output is over the limit of [WithLimits].
+	ErrTooLarge = errors.New("too large")
+	// ErrOutput: the handler's output could not be encoded.
+	ErrOutput = errors.New("invalid output")
+	// ErrDenied: a gate said no, see [Gate].
+	ErrDenied = errors.New("denied")
+	// ErrOverloaded: no slot for the call: the queue is full, the wait took
+	// too long, or every slot is held by a runaway. Reason tells which.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrDepth: nested calls go deeper than [WithMaxDepth].
+	ErrDepth = errors.New("nested too deeply")
+	// ErrCycle: the nested call would wait for its own callers.
+	ErrCycle = errors.New("nested call would wait for itself")
+	// ErrTimeout: the function did not return within its timeout. It is also
+	// a [context.DeadlineExceeded] to errors.Is.
+	ErrTimeout error = timeoutError{}
+	// ErrExited: the handler ended its goroutine with runtime.Goexit, as
+	// t.FailNow does, instead of returning.
+	ErrExited = errors.New("handler exited without returning")
+	// ErrInit: an instance could not be initialized.
+	ErrInit = errors.New("init failed")
+	// ErrClosed: the router is shutting down or closed.
+	ErrClosed = errors.New("router is closed")
+)
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "function timed out" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Reason says why a call was refused before its handler could run. [Info] and
+// [Stats] count refusals by it. The set is open: a [Gate] may answer an *Error
+// with a reason of its own.
+type Reason string
+
+// The reasons of the platform itself.
+const (
+	ReasonNotFound      Reason = "not_found"      // ErrNotFound
+	ReasonName          Reason = "name"           // ErrName
+	ReasonInput         Reason = "input"          // ErrInput
+	ReasonTooLarge      Reason = "too_large"      // ErrTooLarge
+	ReasonDenied        Reason = "denied"         // ErrDenied, or what the gate answered
+	ReasonOverloaded    Reason = "overloaded"     // ErrOverloaded: the queue is full
+	ReasonRunaways      Reason = "runaways"       // ErrOverloaded: every slot is held by a call that outlived its deadline
+	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver
+	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: waited longer than WithQueueTimeout
+	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended first; Err is its error
+	ReasonDepth         Reason = "depth"          // ErrDepth
+	ReasonCycle         Reason = "cycle"          // ErrCycle
+	ReasonClosed        Reason = "closed"         // ErrClosed
+)
+
+// Error is what the platform answers; [errors.As] finds it. Its text quotes
+// what came from outside and is safe to log.
+type Error struct {
+	Op         string        // what was being done: "invoke", "register", "shutdown", …
+	Function   string        // the name asked for; empty if it is not about one function
+	ID         uuid.UUID     // of the invocation, if it got as far as having one
+	Reason     Reason        // why the call was refused; empty if it was admitted
+	RetryAfter time.Duration // when another try may succeed; 0: not known
+	Err        error         // one of the sentinels above, a *PanicError, or what wraps them
+}
+
+// Error describes the error on one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("faas: ")
+	b.WriteString(e.Op)
+	if e.Function != "" {
+		fmt.Fprintf(&b, " %q", e.Function)
+	}
+	if e.Reason != "" && e.Reason != ReasonDenied {
+		fmt.Fprintf(&b, " refused (%s)", e.Reason)
+	}
+	if e.Err != nil {
+		b.WriteString(": ")
+		b.WriteString(textOf(e.Err))
+	}
+	return b.String()
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// PanicError is a panic of a handler, a middleware or a decoder that was
+// stopped at the platform's border and became an answer.
+type PanicError struct {
+	Value any    // what was given to panic
+	Stack []byte // of the goroutine, from the call of panic down; not for the public
+}
+
+// Error tells the value: basic kinds are formatted, an error or Stringer is
+// asked for its text (and a panic in it caught), anything else is named by its
+// type. An Error method that blocks, blocks here; the platform itself never
+// calls it.
+func (e *PanicError) Error() string { return "panic: " + textOf(e.Value) }
+
+// Unwrap returns the value if it is an error, such as a [runtime.Error].
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// textOf formats a value of unknown manners.
+func textOf(v any) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("(%T that panics when formatted)", v)
+		}
+	}()
+	switch v := v.(type) {
+	case error:
+		return v.Error()
+	case fmt.Stringer:
+		return v.String()
+	}
+	return plainText(v)
+}
+
+// plainText formats a value without calling any code of its own.
+func plainText(v any) string {
+	switch v := v.(type) {
+	case runtime.Error:
+		return v.Error()
+	case nil:
+		return "nil"
+	}
+	switch k := reflect.TypeOf(v).Kind(); {
+	case k == reflect.String:
+		return fmt.Sprintf("%q", reflect.ValueOf(v).String())
+	case k >= reflect.Bool && k <= reflect.Complex128:
+		return fmt.Sprint(basic(reflect.ValueOf(v)))
+	}
+	return fmt.Sprintf("(%T)", v)
+}
+
+// basic strips a named type, and with it its methods, off a basic value.
+func basic(v reflect.Value) any {
+	switch {
+	case v.Kind() == reflect.Bool:
+		return v.Bool()
+	case v.CanInt():
+		return v.Int()
+	case v.CanUint():
+		return v.Uint()
+	case v.CanFloat():
+		return v.Float()
+	}
+	return v.Complex()
+}
+
+// refusal is a call turned away: no handler ran, no record is written.
+func refusal(function string, id uuid.UUID, why Reason, err error) *Error {
+	return &Error{Op: "invoke", Function: function, ID: id, Reason: why, Err: err}
+}
+
+// mistake is an error of set-up or management: a sentinel with the cure.
+func mistake(op, function string, sentinel error, format string, args ...any) *Error {
+	return &Error{Op: op, Function: function, Err: fmt.Errorf("%w: "+format, append([]any{sentinel}, args...)...)}
+}
+
+// because is a sentinel with a cause that somebody else's code made: the
+// cause is asked for its text only if somebody wants to read it.
+type because struct{ sentinel, cause error }
+
+func (b because) Error() string   { return b.sentinel.Error() + ": " + textOf(b.cause) }
+func (b because) Unwrap() []error { return []error{b.sentinel, b.cause} }
+
+func tooLarge(what string, n, limit int) error {
+	return fmt.Errorf("%w: %s of %d bytes, and WithLimits allows %d", ErrTooLarge, what, n, limit)
+}
+
+// stack is the goroutine's stack from the call of panic down: what stands
+// above it is the recovery, and tells nothing.
+func stack() []byte {
+	all := debug.Stack()
+	head, rest, ok := bytes.Cut(all, []byte("\n"))
+	_, frames, found := bytes.Cut(rest, []byte("\npanic("))
+	if !ok || !found {
+		return all
+	}
+	return slices.Concat(head, []byte("\npanic("), frames)
+}

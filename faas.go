@@ -1,0 +1,335 @@
+package faas
+
+import (
+	"context"
+	"iter"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+// Handler is the code that is hosted. It is called by many goroutines at once.
+//
+// ctx is new for each call. It ends at the deadline, with the caller's context
+// or when the call is over; it knows the [Invocation] ([FromContext]) and holds
+// no value of the caller's unless [WithContext] carries it over. A handler
+// should return soon after ctx ends: its caller has gone by then, and until it
+// returns it keeps its slot.
+//
+// An error it returns reaches the caller untouched, and the output that comes
+// with it is dropped. A panic, or runtime.Goexit, ends the call with an error
+// and not the process; so does neither in a goroutine that the handler starts
+// itself: that crashes the process, as anywhere in Go.
+//
+// []byte as In or Out is the payload of a bytes call itself, not encoded.
+type Handler[In, Out any] func(ctx context.Context, in In) (Out, error)
+
+// Router hosts functions. Make one with [New], and end it with
+// [Router.Shutdown] or [Router.Close]. All its methods may be called
+// concurrently, also from handlers.
+type Router struct {
+	settings  routerSettings
+	clock     *clock
+	group     *admission.Group
+	functions registry
+	crew      *crew
+	meters    meters // the router's own, to be flushed
+
+	refused    refusals // of calls that found no function
+	hookPanics atomic.Uint64
+	closing    atomic.Bool // Shutdown or Close has begun: whoever ends a call tells them
+	closed     atomic.Bool // no handler is started any more
+	changed    broadcast
+}
+
+// New returns a router. It panics with an [*Error] that names the cure if an
+// option is impossible. It starts no goroutine: those come with the first call
+// and go when there is nothing to do.
+func New(opts ...RouterOption) *Router {
+	s := defaultSettings()
+	for _, o := range opts {
+		if o != nil {
+			o.applyRouter(&s)
+		}
+	}
+	if err := s.check(); err != nil {
+		panic(err)
+	}
+	r := &Router{settings: s, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
+	r.crew = newCrew(r.clock)
+	return r
+}
+
+// Register makes h callable as name and returns a handle for typed calls. It
+// panics with an [*Error] that names the cure where [TryRegister] returns one:
+// wiring that can't work is best found at the start of the program.
+//
+// A name matches ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$.
+func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) *Function[In, Out] {
+	f, err := TryRegister(r, name, h, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// TryRegister is [Register] for names and options that come from outside. It
+// returns an error that Is [ErrName], [ErrDuplicate], [ErrInput] (a nil router
+// or handler, an impossible option) or [ErrClosed].
+func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
+	if r == nil || h == nil {
+		return nil, mistake("register", name, ErrInput, "Register needs a router and a handler, neither may be nil")
+	}
+	core, err := r.newFunction(name, opts)
+	if err != nil {
+		return nil, err
+	}
+	f := &Function[In, Out]{core: core, handler: h}
+	core.typed(reflect.TypeFor[In](), reflect.TypeFor[Out](), f, f.invokeBytes)
+	if err := r.functions.add(core); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Lookup returns the handle of a registered function, or an error that Is
+// [ErrNotFound], [ErrName] or [ErrType].
+func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
+	core, err := r.find("lookup", name)
+	if err != nil {
+		return nil, err
+	}
+	f, ok := core.handle.(*Function[In, Out])
+	if !ok {
+		return nil, mistake("lookup", name, ErrType, "it is registered as func(%v) %v, asked for as func(%v) %v",
+			core.in, core.out, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	}
+	return f, nil
+}
+
+// Function is a handle for typed calls: no look-up, no codec. It is bound to
+// its registration: after [Router.Remove] it answers [ErrNotFound], also when
+// another function has taken the name. Its methods may be called concurrently.
+type Function[In, Out any] struct {
+	core    *function
+	handler Handler[In, Out]
+	tasks   sync.Pool // of *typedTask[In, Out]
+}
+
+// Invoke calls the function and waits for the answer, at most until the
+// function's timeout or the end of ctx.
+//
+// A nil error means that the handler returned, and how. Otherwise the output
+// is the zero value, and the error is the handler's own, untouched, or an
+// [*Error]: [ErrTimeout], a [*PanicError], [ErrExited], ctx's error, or one of
+// the refusals (see [Reason]), which mean that the handler was not entered.
+//
+// in is handed over as it is, nil included; what it points to is shared with
+// the handler unless the function has [WithCopy]. That matters after a timeout,
+// when the handler may still be reading it.
+//
+// It costs about a fifth of what the same promises cost with a pool, a
+// channel and context.WithTimeout; see the README for the measurement.
+func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
+	t := f.task()
+	if !f.core.copy {
+		t.in = in
+	} else if err := copyValue(f.core.codec, &in, &t.in); err != nil {
+		f.core.entered.Add(1)
+		return t.out, f.core.refuse(refusal(f.core.name, uuid.Nil, ReasonInput, because{ErrInput, err}))
+	}
+	mine, err := f.core.invoke(ctx, t, 0)
+	if !mine || err != nil {
+		f.recycle(t, mine)
+		var zero Out
+		return zero, err
+	}
+	out := t.out
+	f.recycle(t, mine)
+	return out, nil
+}
+
+// Info describes the function and its present state.
+func (f *Function[In, Out]) Info() Info { return f.core.info() }
+
+// invokeBytes is the far side of [Router.Invoke].
+func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]byte, error) {
+	core := f.core
+	t := f.task()
+	t.bytes = true
+	if err := f.accept(payload, t); err != nil {
+		core.entered.Add(1)
+		return nil, core.refuse(err)
+	}
+	mine, err := core.invoke(ctx, t, len(payload))
+	if !mine || err != nil {
+		f.recycle(t, mine)
+		return nil, err
+	}
+	data := t.data
+	f.recycle(t, mine)
+	return data, nil
+}
+
+func (f *Function[In, Out]) accept(payload []byte, t *typedTask[In, Out]) *Error {
+	core := f.core
+	if len(payload) > core.limitIn {
+		return refusal(core.name, uuid.Nil, ReasonTooLarge, tooLarge("payload", len(payload), core.limitIn))
+	}
+	if core.copy && core.rawIn {
+		payload = append([]byte{}, payload...)
+	}
+	if err := decode(core.codec, payload, &t.in); err != nil {
+		return refusal(core.name, uuid.Nil, ReasonInput, because{ErrInput, err})
+	}
+	return nil
+}
+
+func (f *Function[In, Out]) task() *typedTask[In, Out] {
+	if t, ok := f.tasks.Get().(*typedTask[In, Out]); ok {
+		return t
+	}
+	return &typedTask[In, Out]{f: f}
+}
+
+// recycle keeps t for another call, unless its handler still runs: then it is
+// the handler's alone.
+func (f *Function[In, Out]) recycle(t *typedTask[In, Out], mine bool) {
+	if mine {
+		*t = typedTask[In, Out]{f: f}
+		f.tasks.Put(t)
+	}
+}
+
+// task is the typed half of a call. The types end here: what schedules it sees
+// two methods without them.
+type task interface {
+	// run runs the handler.
+	run(ctx context.Context) error
+	// output makes the answer of what the handler returned, and tells its
+	// size if it was encoded.
+	output() (size int, err error)
+}
+
+type typedTask[In, Out any] struct {
+	f     *Function[In, Out]
+	in    In
+	out   Out
+	bytes bool   // a bytes call: the answer is data
+	data  []byte // the encoded output
+}
+
+func (t *typedTask[In, Out]) run(ctx context.Context) (err error) {
+	t.out, err = t.f.handler(ctx, t.in)
+	return err
+}
+
+func (t *typedTask[In, Out]) output() (int, error) {
+	core := t.f.core
+	switch {
+	case t.bytes:
+		return t.encode(core)
+	case core.copy:
+		var out Out
+		if err := copyValue(core.codec, &t.out, &out); err != nil {
+			return 0, because{ErrOutput, err}
+		}
+		t.out = out
+	}
+	return 0, nil
+}
+
+func (t *typedTask[In, Out]) encode(core *function) (int, error) {
+	data, err := encode(core.codec, &t.out)
+	if err != nil {
+		return 0, because{ErrOutput, err}
+	}
+	if len(data) > core.limitOut {
+		return 0, because{ErrOutput, tooLarge("output", len(data), core.limitOut)}
+	}
+	if core.copy && core.rawOut {
+		data = append([]byte{}, data...)
+	}
+	t.data = data
+	return len(data), nil
+}
+
+// Invoke calls a function by name with an encoded input and returns the
+// encoded output: what a front door has in hand. Otherwise it is
+// [Function.Invoke]; the payload is decoded into a fresh value before the call
+// asks for a slot. A payload for a []byte input is passed on without a copy
+// (unless [WithCopy]), and must not be changed until the handler has ended.
+// An empty payload decodes to struct{}.
+func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byte, error) {
+	fn, err := r.find("invoke", name)
+	if err != nil {
+		return nil, r.refuseUnknown(err)
+	}
+	return fn.invokeBytes(ctx, payload)
+}
+
+// Info describes a function and its present state, or answers [ErrNotFound].
+func (r *Router) Info(name string) (Info, error) {
+	fn, err := r.find("info", name)
+	if err != nil {
+		return Info{}, err
+	}
+	return fn.info(), nil
+}
+
+// Functions describes all functions in the order of their names, each as it is
+// when its turn comes.
+func (r *Router) Functions() iter.Seq[Info] {
+	return func(yield func(Info) bool) {
+		for _, fn := range r.functions.sorted() {
+			if !yield(fn.info()) {
+				return
+			}
+		}
+	}
+}
+
+// SetConcurrency changes how many calls of a function run at once, n ≥ 1. Calls
+// that run finish, so that after a reduction more than n may run for a while;
+// after a raise, waiting calls start at once. It answers [ErrNotFound] or
+// [ErrInput].
+func (r *Router) SetConcurrency(name string, n int) error {
+	fn, err := r.find("set concurrency", name)
+	if err != nil {
+		return err
+	}
+	if n < 1 || n > admission.Unlimited {
+		return mistake("set concurrency", name, ErrInput, "%d is not between 1 and %d; to stop a function, Remove it", n, admission.Unlimited)
+	}
+	fn.class.Resize(n)
+	return nil
+}
+
+// SetCapacity changes how many calls run at once in the whole router, as
+// SetConcurrency does for one function.
+func (r *Router) SetCapacity(n int) error {
+	if n < 1 || n > admission.Unlimited {
+		return mistake("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, Shutdown", n, admission.Unlimited)
+	}
+	r.group.Resize(n)
+	return nil
+}
+
+// Remove takes a function out of the table. Calls that run or wait go on to
+// their end; later ones, by name and by handle, answer [ErrNotFound]. The name
+// is free at once.
+func (r *Router) Remove(name string) error {
+	fn, err := r.find("remove", name)
+	if err != nil {
+		return err
+	}
+	if !r.functions.remove(fn) {
+		return mistake("remove", name, ErrNotFound, "it has just been removed")
+	}
+	fn.class.Remove()
+	return nil
+}

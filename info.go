@@ -1,0 +1,154 @@
+package faas
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"sync"
+	"time"
+)
+
+// Info describes a function and its present state. It is a copy, but for
+// Labels. While calls come and go the numbers are each right at a moment, not
+// all at the same.
+type Info struct {
+	Name    string
+	Version string
+	Labels  map[string]string // shared by all that show them, not to be changed
+	In, Out reflect.Type
+	Timeout time.Duration
+	Memory  int64 // declared, bytes
+
+	InFlight int // admitted, and not yet settled
+	Queued   int // waiting for a slot
+	Limit    int // how many may run at once; math.MaxInt32: no limit but the router's
+	Runaways int // settled, and the handler still runs
+
+	Admitted uint64            // since registration; each has one Execution when it is settled
+	Rejected map[Reason]uint64 // refused since registration; nil: none
+}
+
+// Stats sums up a router. As in Info, each number is right at a moment.
+type Stats struct {
+	Functions  int
+	Capacity   int // how many calls may run at once
+	InFlight   int
+	Queued     int
+	Runaways   int
+	Admitted   uint64
+	Rejected   map[Reason]uint64 // all refusals, those for unknown names among them; never nil
+	HookPanics uint64            // of meters, gates, and what WithContext and WithStuck were given
+}
+
+func (fn *function) info() Info {
+	queued, rejected := fn.class.Queued(), fn.refused.snapshot()
+	t := totals{}
+	t.add(fn)
+	return Info{
+		Name: fn.name, Version: fn.version, Labels: fn.labels, In: fn.in, Out: fn.out, Timeout: fn.timeout, Memory: fn.memory,
+		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
+		Admitted: max(t.admitted, uint64(queued)) - uint64(queued), Rejected: rejected,
+	}
+}
+
+// Stats sums up the router, removed functions included.
+func (r *Router) Stats() Stats {
+	s := Stats{Capacity: r.group.Limit(), HookPanics: r.hookPanics.Load(), Rejected: map[Reason]uint64{}}
+	all := r.functions.working()
+	for _, fn := range all {
+		i := fn.info()
+		s.InFlight += i.InFlight
+		s.Queued += i.Queued
+		s.Runaways += i.Runaways
+		s.Admitted += i.Admitted
+		addCounts(s.Rejected, i.Rejected)
+	}
+	r.functions.mu.Lock()
+	s.Functions = len(all) - len(r.functions.gone)
+	s.Admitted += r.functions.past.admitted
+	addCounts(s.Rejected, r.functions.past.rejected)
+	r.functions.mu.Unlock()
+	addCounts(s.Rejected, r.refused.snapshot())
+	return s
+}
+
+// unsettled is how many calls are on their way: asking, waiting or running.
+// What ends is read first, so that a call that comes or goes meanwhile can
+// make the number too large and never too small.
+func (fn *function) unsettled() int {
+	over := fn.settled.Load() + fn.refused.count()
+	return int(fn.entered.Load() - over)
+}
+
+// totals are counts over time.
+type totals struct {
+	admitted uint64
+	rejected map[Reason]uint64
+}
+
+func (t *totals) add(fn *function) {
+	refused := fn.refused.count()
+	t.admitted += fn.entered.Load() - refused
+	if t.rejected == nil {
+		t.rejected = map[Reason]uint64{}
+	}
+	addCounts(t.rejected, fn.refused.snapshot())
+}
+
+func addCounts(to, from map[Reason]uint64) {
+	for k, n := range from {
+		to[k] += n
+	}
+}
+
+// refusals counts by reason.
+type refusals struct {
+	mu       sync.Mutex
+	total    uint64
+	byReason map[Reason]uint64
+}
+
+func (c *refusals) add(why Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byReason == nil {
+		c.byReason = map[Reason]uint64{}
+	}
+	c.byReason[why]++
+	c.total++
+}
+
+func (c *refusals) count() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
+
+func (c *refusals) snapshot() map[Reason]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.byReason)
+}
+
+// refuse counts a call that is turned away, and is its answer. What comes to a
+// function that is removed counts as if it had asked for a name nobody has:
+// the function's own counts may be closed already.
+func (fn *function) refuse(err *Error) error {
+	if err.Reason == ReasonNotFound {
+		fn.router.refused.add(ReasonNotFound)
+		fn.entered.Add(^uint64(0))
+	} else {
+		fn.refused.add(err.Reason)
+	}
+	fn.router.tellIfClosing()
+	return err
+}
+
+func (r *Router) refuseUnknown(err *Error) error {
+	err.Reason = ReasonNotFound
+	if errors.Is(err, ErrName) {
+		err.Reason = ReasonName
+	}
+	r.refused.add(err.Reason)
+	return err
+}

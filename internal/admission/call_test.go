@@ -1,0 +1,99 @@
+package admission_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+// patience is longer than anything in a test takes: who has waited as long has
+// been forgotten.
+const patience = 24 * time.Hour
+
+// call is an Acquire on a goroutine of its own, inside a bubble.
+type call struct {
+	hold     admission.Hold
+	err      error
+	answered atomic.Bool // makes err readable
+	cancel   context.CancelFunc
+}
+
+// begin makes a call, as a root or from inside parent, and returns when it
+// has its slot, its refusal, or its place in the queue.
+func begin(t *testing.T, c *admission.Class, parent *call) *call {
+	t.Helper()
+	k := launch(t.Context(), c, parent, patience)
+	synctest.Wait()
+	return k
+}
+
+func launch(ctx context.Context, c *admission.Class, parent *call, wait time.Duration) *call {
+	k := &call{}
+	ctx, k.cancel = context.WithCancel(ctx)
+	var p *admission.Hold
+	if parent != nil {
+		p = &parent.hold
+	}
+	go func() {
+		k.err = c.Acquire(ctx, &k.hold, p, wait)
+		k.answered.Store(true)
+	}()
+	return k
+}
+
+func (k *call) waits() bool { return !k.answered.Load() }
+func (k *call) runs() bool  { return k.answered.Load() && k.err == nil }
+
+// end gives the slot back and returns when whoever could go has gone.
+func (k *call) end() {
+	k.hold.Release()
+	synctest.Wait()
+}
+
+func (k *call) refused() error {
+	if !k.answered.Load() {
+		return nil
+	}
+	return k.err
+}
+
+func runs(t *testing.T, ks ...*call) {
+	t.Helper()
+	for i, k := range ks {
+		require.NoError(t, k.refused(), "call %d", i)
+		require.False(t, k.waits(), "call %d waits", i)
+	}
+}
+
+func waits(t *testing.T, ks ...*call) {
+	t.Helper()
+	for i, k := range ks {
+		require.True(t, k.waits(), "call %d does not wait: %v", i, k.err)
+	}
+}
+
+func refused(t *testing.T, want error, ks ...*call) {
+	t.Helper()
+	for i, k := range ks {
+		require.ErrorIs(t, k.refused(), want, "call %d", i)
+	}
+}
+
+func end(ks ...*call) {
+	for _, k := range ks {
+		k.end()
+	}
+}
+
+// quiet asserts that nothing is left behind.
+func quiet(t *testing.T, g *admission.Group, cs ...*admission.Class) {
+	t.Helper()
+	assert.NoError(t, g.Quiet(cs...))
+}

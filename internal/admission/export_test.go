@@ -1,0 +1,111 @@
+package admission
+
+import "fmt"
+
+// Slow tells whether somebody waits for what w counts, so that every change
+// goes through the lock.
+func (w *word) slow() bool { return w.v.Load()&slowBit != 0 }
+
+func (c *Class) Slow() bool { return c.word.slow() }
+func (g *Group) Slow() bool { return g.word.slow() }
+
+// OwnsClass tells whether h was let in with a slot of its class of its own.
+func (h *Hold) OwnsClass() bool { return h.loan&ofClass == 0 }
+
+// OwnsGroup tells the same of the group's slot.
+func (h *Hold) OwnsGroup() bool { return h.loan&ofGroup == 0 }
+
+// Locked runs f while the group's lock is held: what f does takes no lock.
+func (g *Group) Locked(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+}
+
+// Check says what is wrong with the state of g and of classes, or nil. It may
+// be called at any time: every section under the lock leaves things in order.
+func (g *Group) Check(classes ...*Class) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	waiting, ready := 0, 0
+	for i, c := range classes {
+		if err := c.check(); err != nil {
+			return fmt.Errorf("class %d: %w", i, err)
+		}
+		if c.place.in != nil {
+			waiting++
+		}
+		if c.turn.in != nil {
+			ready++
+		}
+	}
+	switch {
+	case waiting != g.waiting.len || ready != g.ready.len:
+		return fmt.Errorf("%d classes wait and %d are ready, counted %d and %d", waiting, ready, g.waiting.len, g.ready.len)
+	case g.word.slow() != (ready > 0):
+		return fmt.Errorf("slow bit of the group is %v with %d ready", g.word.slow(), ready)
+	case ready > 0 && g.word.room():
+		return fmt.Errorf("%d classes are ready and the group has room", ready)
+	case len(g.homes)+len(g.roomy) > 0:
+		return fmt.Errorf("work was left for nobody")
+	}
+	return nil
+}
+
+func (c *Class) check() error {
+	nested := 0
+	for w := range c.queue.all() {
+		if err := w.check(); err != nil {
+			return err
+		}
+		if w.hold.parent != nil {
+			nested++
+		}
+	}
+	switch waits := c.queue.len > 0; {
+	case waits != c.word.slow():
+		return fmt.Errorf("slow bit is %v with %d waiting", c.word.slow(), c.queue.len)
+	case waits != (c.place.in != nil):
+		return fmt.Errorf("among the waiting: %v with %d waiting", c.place.in != nil, c.queue.len)
+	case (waits && c.word.room()) != (c.turn.in != nil):
+		return fmt.Errorf("ready: %v, waiting: %d, used: %d of %d", c.turn.in != nil, c.queue.len, c.word.used(), c.word.limit())
+	case nested != c.nested.len:
+		return fmt.Errorf("%d nested wait, counted %d", nested, c.nested.len)
+	case c.queue.len != c.Queued():
+		return fmt.Errorf("%d wait, counted %d", c.queue.len, c.Queued())
+	case c.blocked < 0 || c.stuck < 0 || c.pinned != 0 || c.suspect:
+		return fmt.Errorf("blocked %d, stuck %d, pinned %d, suspect %v", c.blocked, c.stuck, c.pinned, c.suspect)
+	}
+	return nil
+}
+
+func (w *waiter) check() error {
+	h := w.hold
+	switch {
+	case w.line.in == nil, (w.kin.in != nil) != (h.parent != nil), (w.sibling.in != nil) != (h.parent != nil):
+		return fmt.Errorf("a waiter's places disagree")
+	case h.parent != nil && h.parent.phase.Load() == ended:
+		return fmt.Errorf("a waiter's parent has ended")
+	case h.loanAtHome() && (h.class.word.room() || h.parent.class == h.class):
+		return fmt.Errorf("a waiter has a loan to take")
+	}
+	return nil
+}
+
+// Quiet says what is left behind where everything has ended, or nil.
+func (g *Group) Quiet(classes ...*Class) error {
+	if err := g.Check(classes...); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.word.used() != 0 || g.stuck != 0 || g.waiting.len != 0 {
+		return fmt.Errorf("group: %d used, %d stuck, %d waiting", g.word.used(), g.stuck, g.waiting.len)
+	}
+	for i, c := range classes {
+		if c.word.used() != 0 || c.stuck != 0 || c.blocked != 0 {
+			return fmt.Errorf("class %d: %d used, %d stuck, %d blocked", i, c.word.used(), c.stuck, c.blocked)
+		}
+	}
+	return nil
+}

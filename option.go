@@ -1,0 +1,260 @@
+package faas
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+// RouterOption is an option of [New].
+type RouterOption interface{ applyRouter(*routerSettings) }
+
+// FunctionOption is an option of [Register].
+type FunctionOption interface{ applyFunction(*settings) }
+
+// Option is both: given to [New] it is the default of every function, given to
+// [Register] it overrides the default. Those that take several values
+// ([WithMiddleware], [WithMeter], [WithGate], [WithContext]) add up instead,
+// the router's outermost, so that a function cannot drop the host's.
+//
+// Values are checked when the router is made or the function registered, not
+// here. Nil options are ignored.
+type Option interface {
+	RouterOption
+	FunctionOption
+}
+
+type option func(*settings)
+
+func (o option) applyRouter(r *routerSettings) { o(&r.defaults) }
+func (o option) applyFunction(s *settings)     { o(s) }
+
+type routerOption func(*routerSettings)
+
+func (o routerOption) applyRouter(r *routerSettings) { o(r) }
+
+// settings are a function's, and a router's defaults for them.
+type settings struct {
+	timeout      time.Duration
+	concurrency  int
+	queue        int
+	queueTimeout time.Duration // likeTimeout: as long as timeout
+	codec        Codec
+	memory       int64
+	labels       map[string]string
+	limitIn      int
+	limitOut     int
+	copy         bool
+	inline       bool
+	runaways     int
+	middleware   []Middleware
+	meters       []Meter
+	gates        []Gate
+	contexts     []func(caller, fresh context.Context) context.Context
+}
+
+type routerSettings struct {
+	defaults settings
+	capacity int
+	logger   *slog.Logger
+	maxDepth int
+	grace    time.Duration
+	stuck    func(ctx context.Context, inv Invocation, over time.Duration)
+}
+
+const likeTimeout = time.Duration(math.MinInt64)
+
+// The defaults. The capacity is the default limit of concurrent executions of
+// an AWS account, the payload that of a synchronous Lambda invocation, the
+// depth where Lambda stops a recursive loop.
+func defaultSettings() routerSettings {
+	return routerSettings{
+		defaults: settings{
+			timeout: 30 * time.Second, concurrency: admission.Unlimited, queue: 1000, queueTimeout: likeTimeout,
+			codec: jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
+		},
+		capacity: 1000, logger: slog.Default(), maxDepth: 16, grace: time.Second,
+	}
+}
+
+// WithTimeout sets how long a handler may run, counted from its start; the
+// wait for a slot is bounded by [WithQueueTimeout]. Default 30 s. It must be
+// positive; a very large one means none.
+func WithTimeout(d time.Duration) Option { return option(func(s *settings) { s.timeout = d }) }
+
+// WithConcurrency sets how many calls of a function run at once, n ≥ 1 (Lambda's
+// reserved concurrency, as a cap). Without it only the router's capacity
+// bounds them. [Router.SetConcurrency] changes it live.
+func WithConcurrency(n int) Option { return option(func(s *settings) { s.concurrency = n }) }
+
+// WithQueue sets how many calls of a function may wait for a slot, n ≥ 0;
+// those beyond are refused at once with [ReasonOverloaded]. Default 1,000.
+func WithQueue(n int) Option { return option(func(s *settings) { s.queue = n }) }
+
+// WithQueueTimeout sets how long a call may wait for a slot before it is
+// refused with [ReasonQueueTimeout]; it must be positive. Default: the
+// function's timeout. The caller's context bounds the wait in any case.
+func WithQueueTimeout(d time.Duration) Option {
+	return option(func(s *settings) { s.queueTimeout = d })
+}
+
+// WithCodec sets how bytes calls and [WithCopy] encode. Default: JSON, see
+// [Codec].
+func WithCodec(c Codec) Option { return option(func(s *settings) { s.codec = c }) }
+
+// WithMemory declares how much memory a call is billed for, in bytes, at
+// least 1. Nothing enforces it: Go can't bound the memory of a goroutine.
+// Default 128 MiB.
+func WithMemory(bytes int64) Option { return option(func(s *settings) { s.memory = bytes }) }
+
+// WithLabels attaches labels, which show in Info, Invocation and Execution; a
+// function's are merged over the router's. The map is copied.
+func WithLabels(labels map[string]string) Option {
+	labels = maps.Clone(labels)
+	return option(func(s *settings) {
+		merged := maps.Clone(s.labels)
+		if merged == nil {
+			merged = make(map[string]string, len(labels))
+		}
+		maps.Copy(merged, labels)
+		s.labels = merged
+	})
+}
+
+// WithLimits bounds the payload and the encoded output of bytes calls, in
+// bytes, each at least 1: a larger payload is refused with [ErrTooLarge], a
+// larger output settles as OutputInvalid. Default 6 MiB each.
+func WithLimits(in, out int) Option {
+	return option(func(s *settings) { s.limitIn, s.limitOut = in, out })
+}
+
+// WithCopy makes typed calls cross by value: input and output are copied
+// through the codec, so that caller and handler share nothing; []byte payloads
+// are cloned. What the codec drops, such as unexported fields, is dropped. It
+// costs about what a bytes call costs.
+func WithCopy() Option { return option(func(s *settings) { s.copy = true }) }
+
+// WithInline runs the handler on the caller's goroutine, at about a quarter of
+// the price. Everything holds but two things: the caller is not freed at the
+// deadline, only told apart (a late return settles as TimedOut), and a
+// Goexit ends the caller's goroutine, once it is recorded as Exited. For short
+// handlers that heed their context.
+func WithInline() Option { return option(func(s *settings) { s.inline = true }) }
+
+// WithRunaways lets up to n runaways of a function (calls whose handler goes
+// on after their end) give their slot to a replacement, n ≥ 0. Default 0: a
+// runaway keeps its slot until it ends, so that what runs never exceeds what
+// was allowed. When all slots are kept so, calls are refused at once with
+// [ReasonRunaways].
+func WithRunaways(n int) Option { return option(func(s *settings) { s.runaways = n }) }
+
+// WithMiddleware adds middlewares, the first outermost.
+func WithMiddleware(m ...Middleware) Option {
+	return option(func(s *settings) { s.middleware = append(slices.Clip(s.middleware), m...) })
+}
+
+// WithMeter adds a meter; nil is ignored.
+func WithMeter(m Meter) Option {
+	return option(func(s *settings) {
+		if m != nil {
+			s.meters = append(slices.Clip(s.meters), m)
+		}
+	})
+}
+
+// WithGate adds gates, the first asked first.
+func WithGate(g ...Gate) Option {
+	return option(func(s *settings) { s.gates = append(slices.Clip(s.gates), g...) })
+}
+
+// WithContext lets values through to the handler: f gets the caller's context
+// and the fresh one, and returns the fresh one or one derived from it. Without
+// it no value of the caller's reaches a handler. f runs on the caller's
+// goroutine before admission, when the call has no deadline yet. If it panics,
+// or returns a context that is not derived from fresh, the call is refused
+// with [ReasonDenied].
+func WithContext(f func(caller, fresh context.Context) context.Context) Option {
+	return option(func(s *settings) { s.contexts = append(slices.Clip(s.contexts), f) })
+}
+
+// WithCapacity sets how many calls run at once in the whole router, n ≥ 1.
+// Default 1,000. [Router.SetCapacity] changes it live.
+func WithCapacity(n int) RouterOption {
+	return routerOption(func(r *routerSettings) { r.capacity = n })
+}
+
+// WithLogger sets where the router tells about runaways and panicking hooks.
+// It never logs payloads or the text of errors. Default: slog.Default() at the
+// time of New.
+func WithLogger(l *slog.Logger) RouterOption {
+	return routerOption(func(r *routerSettings) { r.logger = l })
+}
+
+// WithMaxDepth bounds how deep calls may nest, n ≥ 1: the root is the first,
+// and what would be the n+1st is refused with [ErrDepth]. Default 16.
+func WithMaxDepth(n int) RouterOption {
+	return routerOption(func(r *routerSettings) { r.maxDepth = n })
+}
+
+// WithStuck sets what happens to calls that were settled and whose handler
+// still runs, grace later (grace ≥ 0, default 1 s): a warning is logged, and f,
+// if not nil, is called once for each, on a goroutine of its own, with how long
+// the call has been over. A panic in f is caught and counted. ctx has the
+// call's Invocation and never ends.
+func WithStuck(grace time.Duration, f func(ctx context.Context, inv Invocation, over time.Duration)) RouterOption {
+	return routerOption(func(r *routerSettings) { r.grace, r.stuck = grace, f })
+}
+
+// check names what is impossible about s, and the cure.
+func (s *settings) check(op, function string) error {
+	bad := func(format string, args ...any) error {
+		return mistake(op, function, ErrInput, format, args...)
+	}
+	switch {
+	case s.timeout <= 0:
+		return bad("WithTimeout(%v): a timeout must be positive; for none, use a very large one", s.timeout)
+	case s.concurrency < 1:
+		return bad("WithConcurrency(%d): a function needs at least one slot; to stop it, Remove it", s.concurrency)
+	case s.concurrency > admission.Unlimited:
+		return bad("WithConcurrency(%d): at most %d; leave the option out for no limit", s.concurrency, admission.Unlimited)
+	case s.queue < 0:
+		return bad("WithQueue(%d): a queue can't be shorter than 0, which refuses at once", s.queue)
+	case s.queueTimeout <= 0 && s.queueTimeout != likeTimeout:
+		return bad("WithQueueTimeout(%v): must be positive; to refuse at once, use WithQueue(0)", s.queueTimeout)
+	case s.codec == nil:
+		return bad("WithCodec(nil): leave the option out for JSON")
+	case s.memory < 1:
+		return bad("WithMemory(%d): must be at least one byte", s.memory)
+	case s.limitIn < 1 || s.limitOut < 1:
+		return bad("WithLimits(%d, %d): each must be at least one byte", s.limitIn, s.limitOut)
+	case s.runaways < 0:
+		return bad("WithRunaways(%d): can't be negative; 0 replaces no runaway", s.runaways)
+	case slices.ContainsFunc(s.middleware, func(m Middleware) bool { return m == nil }):
+		return bad("WithMiddleware(nil): leave the nil out")
+	case slices.Contains(s.gates, nil):
+		return bad("WithGate(nil): leave the nil out")
+	case slices.ContainsFunc(s.contexts, func(f func(a, b context.Context) context.Context) bool { return f == nil }):
+		return bad("WithContext(nil): leave the nil out")
+	}
+	return nil
+}
+
+func (r *routerSettings) check() error {
+	bad := func(format string, args ...any) error { return mistake("new", "", ErrInput, format, args...) }
+	switch {
+	case r.capacity < 1 || r.capacity > admission.Unlimited:
+		return bad("WithCapacity(%d): must be between 1 and %d", r.capacity, admission.Unlimited)
+	case r.logger == nil:
+		return bad("WithLogger(nil): for silence, use slog.New(slog.DiscardHandler)")
+	case r.maxDepth < 1:
+		return bad("WithMaxDepth(%d): must be at least 1, which allows no nested call", r.maxDepth)
+	case r.grace < 0:
+		return bad("WithStuck(%v, …): the grace can't be negative", r.grace)
+	}
+	return r.defaults.check("new", "")
+}

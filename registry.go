@@ -1,0 +1,187 @@
+package faas
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+// versionLatest is the version of what is registered and not published, by
+// the name that Lambda gave it.
+const versionLatest = "$LATEST"
+
+// function is one registration, free of type parameters.
+type function struct {
+	settings
+	router  *Router
+	name    string
+	version string
+	class   *admission.Class
+	chain   Runner // the middlewares around the handler; nil: none
+	meter   meters // all that record its calls, the router's first
+
+	// reserves tells whether one of meter wants to be asked for room; plain,
+	// that a root call has nobody to ask before it takes its slot.
+	reserves, plain bool
+
+	in, out       reflect.Type
+	rawIn, rawOut bool // they are []byte
+	handle        any  // *Function[In, Out]
+	invokeBytes   func(ctx context.Context, payload []byte) ([]byte, error)
+
+	// A call is counted in entered before anything else, and in the end in
+	// refused or in settled: while the sums differ, one is on its way.
+	entered, settled atomic.Uint64
+	refused          refusals
+	runaways         atomic.Int64
+	replaced         atomic.Int64 // runaways that gave up their slot
+}
+
+// newFunction makes all of a function but what has types.
+func (r *Router) newFunction(name string, opts []FunctionOption) (*function, error) {
+	if err := checkName("register", name); err != nil {
+		return nil, err
+	}
+	if r.closing.Load() {
+		return nil, mistake("register", name, ErrClosed, "register functions before Shutdown or Close")
+	}
+	s := r.settings.defaults
+	for _, o := range opts {
+		if o != nil {
+			o.applyFunction(&s)
+		}
+	}
+	if err := s.check("register", name); err != nil {
+		return nil, err
+	}
+	if s.queueTimeout == likeTimeout {
+		s.queueTimeout = s.timeout
+	}
+	fn := &function{settings: s, router: r, name: name, version: versionLatest, meter: s.meters}
+	if err := fn.compose(); err != nil {
+		return nil, err
+	}
+	fn.class = r.group.NewClass(s.concurrency, s.queue)
+	return fn, nil
+}
+
+// compose does once what would otherwise be done per call.
+func (fn *function) compose() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = mistake("register", fn.name, ErrInput, "a middleware panicked while it was composed: %s", plainText(p))
+		}
+	}()
+	fn.chain = chain(fn.middleware)
+	if len(fn.middleware) > 0 && fn.chain == nil {
+		return mistake("register", fn.name, ErrInput, "a middleware returned a nil Runner")
+	}
+	fn.reserves = slices.ContainsFunc(fn.meter, func(m Meter) bool { _, ok := m.(Reserver); return ok })
+	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0
+	return nil
+}
+
+// typed adds what has types.
+func (fn *function) typed(in, out reflect.Type, handle any, bytes func(context.Context, []byte) ([]byte, error)) {
+	raw := reflect.TypeFor[[]byte]()
+	fn.in, fn.out, fn.rawIn, fn.rawOut = in, out, in == raw, out == raw
+	fn.handle, fn.invokeBytes = handle, bytes
+}
+
+// registry maps names to functions. Reading takes no lock. A map that is
+// copied on every write would read as fast, but costs the square of the number
+// of functions to fill.
+type registry struct {
+	byName sync.Map // string → *function
+
+	mu   sync.Mutex
+	gone []*function // removed, and still at work when last looked at
+	past totals      // of those that no longer are
+}
+
+func (t *registry) add(fn *function) error {
+	if _, taken := t.byName.LoadOrStore(fn.name, fn); taken {
+		return mistake("register", fn.name, ErrDuplicate, "Remove it first, or choose another name")
+	}
+	return nil
+}
+
+func (t *registry) get(name string) *function {
+	v, _ := t.byName.Load(name)
+	fn, _ := v.(*function)
+	return fn
+}
+
+func (t *registry) remove(fn *function) bool {
+	if !t.byName.CompareAndDelete(fn.name, fn) {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gone = append(t.gone, fn)
+	t.sweep()
+	return true
+}
+
+// sweep lets go of removed functions whose last call is over, and keeps their
+// counts.
+func (t *registry) sweep() {
+	t.gone = slices.DeleteFunc(t.gone, func(fn *function) bool {
+		if fn.unsettled() > 0 || fn.runaways.Load() > 0 {
+			return false
+		}
+		t.past.add(fn)
+		return true
+	})
+}
+
+func (t *registry) sorted() []*function {
+	var all []*function
+	t.byName.Range(func(_, v any) bool { all = append(all, v.(*function)); return true })
+	slices.SortFunc(all, func(a, b *function) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// working are the functions that may have calls: the registered ones, and the
+// removed that are not yet done.
+func (t *registry) working() []*function {
+	all := t.sorted()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sweep()
+	return append(all, t.gone...)
+}
+
+// find looks a function up for an operation.
+func (r *Router) find(op, name string) (*function, *Error) {
+	if fn := r.functions.get(name); fn != nil {
+		return fn, nil
+	}
+	if err := checkName(op, name); err != nil {
+		return nil, err
+	}
+	return nil, mistake(op, name, ErrNotFound, "register it first")
+}
+
+// checkName enforces ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$: names go into URLs,
+// headers, metrics and logs, and a colon is kept for qualifiers.
+func checkName(op, name string) *Error {
+	ok := len(name) >= 1 && len(name) <= 64 && name[0] != '-'
+	for i := 0; ok && i < len(name); i++ {
+		c := name[i]
+		ok = c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+	}
+	if ok {
+		return nil
+	}
+	const cure = "use 1 to 64 of A–Z a–z 0–9 _ -, not starting with -"
+	if len(name) > 64 {
+		return mistake(op, name[:64]+"…", ErrName, cure)
+	}
+	return mistake(op, name, ErrName, cure)
+}

@@ -1,0 +1,111 @@
+package faas
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// runaway is a call that was settled while its handler ran. A goroutine can't
+// be ended from outside, so the handler goes on with its slot until it
+// returns, and what that costs is recorded apart.
+//
+// Two parties have to be done before it is over: whoever settled the call, and
+// the handler. Each writes its fields before it leaves; the second to leave
+// reads them all.
+type runaway struct {
+	left     atomic.Int32
+	since    int64       // when it was settled; by the settler
+	over     int64       // when the handler ended; by the handler
+	replaced bool        // its slot was given back already; by the settler
+	report   *time.Timer // by the settler
+}
+
+// runAway makes the call a runaway; the settler's part.
+func (s *slot) runAway(c *callContext, at int64) {
+	fn := c.fn
+	fn.runaways.Add(1)
+	s.since = at
+	if fn.replaced.Add(1) <= int64(fn.settings.runaways) {
+		s.replaced = true
+		c.hold.Release()
+	} else {
+		fn.replaced.Add(-1)
+		c.hold.Stick(true)
+	}
+	s.report = time.AfterFunc(fn.router.settings.grace, func() { fn.router.stuck(c, at) })
+}
+
+// leave is said by the settler and by the handler, each when it is done.
+func (s *slot) leave(c *callContext) {
+	if s.left.Add(1) < 2 {
+		return
+	}
+	fn := c.fn
+	s.report.Stop()
+	if s.replaced {
+		fn.replaced.Add(-1)
+	} else {
+		c.hold.Stick(false)
+		c.hold.Release()
+	}
+	if s.over > s.since {
+		c.recordOverrun(time.Duration(s.over - s.since))
+	}
+	fn.runaways.Add(-1)
+	if c.caller != nil {
+		s.crew.forget(s) // a worker forgets its slot itself
+	}
+	fn.router.tellIfClosing()
+}
+
+func (c *callContext) recordOverrun(d time.Duration) {
+	fn := c.fn
+	o := Overrun{
+		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
+		Duration: d, Memory: fn.memory,
+	}
+	for _, m := range fn.meter {
+		if m, ok := m.(OverrunMeter); ok {
+			c.recordOverrunTo(m, o)
+		}
+	}
+}
+
+func (c *callContext) recordOverrunTo(m OverrunMeter, o Overrun) {
+	defer c.fn.router.guardHook("meter", c.fn.name)
+	m.RecordOverrun((*recordContext)(c), o)
+}
+
+// stuck tells about a runaway that has had its grace. It runs on the timer's
+// own goroutine, so that f may take its time.
+func (r *Router) stuck(c *callContext, since int64) {
+	over := time.Duration(r.clock.now() - since)
+	r.settings.logger.Warn("faas: handler still runs after its call is over",
+		"function", c.fn.name, "id", c.id, "tenant", c.tenant, "over", over)
+	if f := r.settings.stuck; f != nil {
+		defer r.guardHook("WithStuck", c.fn.name)
+		f((*recordContext)(c), c.invocation(), over)
+	}
+}
+
+// logLatePanic tells of a panic that no caller is left to hear of.
+func (r *Router) logLatePanic(c *callContext, err error) {
+	p, _ := err.(*PanicError) //nolint:errorlint // it is bare here
+	if p == nil {
+		return
+	}
+	r.settings.logger.Error("faas: handler panicked after its call was over",
+		"function", c.fn.name, "id", c.id, "panic", plainText(p.Value), "stack", string(p.Stack))
+}
+
+// guardHook, deferred, keeps a panic of somebody's hook from the call.
+func (r *Router) guardHook(kind, function string) {
+	if p := recover(); p != nil {
+		r.hookPanicked(kind, function, p)
+	}
+}
+
+func (r *Router) hookPanicked(kind, function string, p any) {
+	r.hookPanics.Add(1)
+	r.settings.logger.Error("faas: hook panicked", "hook", kind, "function", function, "panic", plainText(p))
+}

@@ -1,0 +1,186 @@
+package faas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Shutdown ends the router in good order. It stops admitting calls (later ones
+// answer [ErrClosed]), waits until those that run or wait have ended,
+// runaways included, and has meters that hold records back deliver them. Calls
+// made by handlers that still run are admitted meanwhile, since they are part
+// of what is drained.
+//
+// When ctx ends first, calls that wait are refused, those that run settle as
+// Canceled and answer [ErrClosed], and the error names the functions whose
+// handlers had not stopped, and how many. It Is ctx's error. The handlers go
+// on if they don't heed their context: the process may end all the same.
+//
+// With the context of a handler it leaves that invocation and its callers out:
+// it neither waits for them nor cancels them. It is idempotent.
+func (r *Router) Shutdown(ctx context.Context) error {
+	if ctx == nil {
+		return mistake("shutdown", "", ErrInput, "%v", errNilContext)
+	}
+	r.closing.Store(true)
+	r.group.Drain()
+	self := callOf(ctx)
+	errs := []error{r.await(ctx, self, true)}
+	if errs[0] != nil {
+		errs[0] = r.cut(self, errs[0])
+	} else {
+		r.close(self)
+	}
+	errs = append(errs, r.flush(ctx))
+	if err := errors.Join(errs...); err != nil {
+		return &Error{Op: "shutdown", Err: err}
+	}
+	return nil
+}
+
+// Close ends the router at once: calls that wait are refused with [ErrClosed],
+// those that run settle as Canceled and answer it too, and their contexts end.
+// It returns when every call is settled and recorded. It does not wait for
+// handlers that don't heed their context, nor flush meters. It is idempotent,
+// and always nil. A handler that calls it is canceled like the others; with
+// the router's last words to say, use Shutdown and the handler's context.
+func (r *Router) Close() error {
+	r.closing.Store(true)
+	r.close(nil)
+	return nil
+}
+
+// cut cancels what has not ended in time, and names it.
+func (r *Router) cut(self *callContext, why error) error {
+	left := map[string]int{}
+	for _, fn := range r.functions.working() {
+		if n := fn.unsettled() - fn.class.Queued() + int(fn.runaways.Load()) - self.among(fn); n > 0 {
+			left[fn.name] += n
+		}
+	}
+	r.close(self)
+	if len(left) == 0 {
+		return why
+	}
+	names := slices.Sorted(maps.Keys(left))
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%q (%d)", name, left[name])
+	}
+	return fmt.Errorf("%w; still running: %s", why, strings.Join(names, ", "))
+}
+
+// close cancels every call but self and those above it, and waits until they
+// are recorded.
+func (r *Router) close(self *callContext) {
+	r.closed.Store(true) // before the look at the slots, see serve
+	r.group.Close()
+	at := r.clock.now()
+	for _, s := range r.crew.slots() {
+		if st := s.state.Load(); !self.within(s) {
+			s.settle(st, verdict{outcome: Canceled, err: ErrClosed, at: at}, byOther)
+		}
+	}
+	_ = r.await(context.Background(), self, false)
+	r.crew.close()
+}
+
+// await returns when all calls but self and those above it are settled and, if
+// asked for, no runaway is left; or with ctx's error.
+func (r *Router) await(ctx context.Context, self *callContext, runaways bool) error {
+	for {
+		changed := r.changed.wait() // before the look, so that nothing is missed
+		if r.quiet(self, runaways) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *Router) quiet(self *callContext, runaways bool) bool {
+	for _, fn := range r.functions.working() {
+		n := fn.unsettled()
+		if runaways {
+			n += int(fn.runaways.Load())
+		}
+		// The chain is looked at last: it can only have become shorter.
+		if n > 0 && n > self.among(fn) {
+			return false
+		}
+	}
+	return true
+}
+
+// among is how many calls of fn are c, which is running, and those above it
+// that have not ended.
+func (c *callContext) among(fn *function) (n int) {
+	for a := c; a != nil; a = a.parent {
+		if a.fn == fn && (a == c || a.ending.Load() == live) {
+			n++
+		}
+	}
+	return n
+}
+
+// within tells whether the slot's call is c or one above it. The slot's state
+// is to be read before: a call that has not ended since is the one it was of.
+func (c *callContext) within(s *slot) bool {
+	for a := c; a != nil; a = a.parent {
+		if a.slot == s && a.ending.Load() == live {
+			return true
+		}
+	}
+	return false
+}
+
+// flush has all meters deliver what they hold back.
+func (r *Router) flush(ctx context.Context) error {
+	var g errgroup.Group
+	g.Go(func() error { return r.meters.Flush(ctx) })
+	for _, fn := range r.functions.working() {
+		own := fn.meter[len(r.meters):]
+		g.Go(func() error { return own.Flush(ctx) })
+	}
+	return g.Wait()
+}
+
+func (r *Router) tellIfClosing() {
+	if r.closing.Load() {
+		r.changed.tell()
+	}
+}
+
+// broadcast wakes everybody who waits for a change.
+type broadcast struct {
+	mu sync.Mutex // guards ch
+	ch chan struct{}
+}
+
+// wait returns a channel that is closed at the next change.
+func (b *broadcast) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *broadcast) tell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
+}
