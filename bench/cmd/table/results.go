@@ -1,0 +1,100 @@
+package main
+
+import (
+	"time"
+
+	"github.com/inproc/faas/bench/measure"
+)
+
+// cell is one place in a table; measurements without a mode leave it empty.
+type cell struct{ work, mode, peer string }
+
+// results has, for each cell, one measurement of each run in order, so that
+// those of the same run can be set against each other.
+type results struct {
+	rates   map[cell][]measure.Rate
+	latency map[cell][]distribution
+	gain    map[cell][]gain
+	late    map[string][]distribution
+	held    map[heldCase][]measure.Held
+}
+
+func newResults() *results {
+	return &results{
+		rates:   map[cell][]measure.Rate{},
+		latency: map[cell][]distribution{},
+		gain:    map[cell][]gain{},
+		late:    map[string][]distribution{},
+		held:    map[heldCase][]measure.Held{},
+	}
+}
+
+// distribution is what is kept of many samples, in ns.
+type distribution struct{ p50, p99, p999, max float64 }
+
+func distributionOf(sorted []time.Duration) distribution {
+	q := func(at float64) float64 { return float64(measure.Quantile(sorted, at)) }
+	return distribution{q(.5), q(.99), q(.999), q(1)}
+}
+
+// gain is the throughput on one processor and on two.
+type gain [2]float64
+
+func (g gain) factor() float64 { return g[1] / g[0] }
+
+// series are the values of one quantity, one for each run.
+type series []float64
+
+func seriesOf[T any](xs []T, f func(T) float64) series {
+	s := make(series, len(xs))
+	for i, x := range xs {
+		s[i] = f(x)
+	}
+	return s
+}
+
+func (s series) median() float64 { return measure.Median(s) }
+
+// over divides run by run: the noise of a run is on both sides.
+func (s series) over(by series) series {
+	return s.with(by, func(a, b float64) float64 { return a / b })
+}
+
+// plus adds run by run.
+func (s series) plus(t series) series { return s.with(t, func(a, b float64) float64 { return a + b }) }
+
+func (s series) with(t series, f func(a, b float64) float64) series {
+	r := make(series, min(len(s), len(t)))
+	for i := range r {
+		r[i] = f(s[i], t[i])
+	}
+	return r
+}
+
+func (res *results) cpu(c cell) series {
+	return seriesOf(res.rates[c], func(r measure.Rate) float64 { return r.CPU })
+}
+
+func (res *results) bytes(c cell) series {
+	return seriesOf(res.rates[c], func(r measure.Rate) float64 { return r.Bytes })
+}
+
+func (res *results) allocs(c cell) series {
+	return seriesOf(res.rates[c], func(r measure.Rate) float64 { return r.Allocs })
+}
+
+func (res *results) p99(c cell) series {
+	return seriesOf(res.latency[c], func(d distribution) float64 { return d.p99 })
+}
+
+func (res *results) gainFactor(c cell) series {
+	return seriesOf(res.gain[c], gain.factor)
+}
+
+func (res *results) heldBytes(c heldCase) series {
+	return seriesOf(res.held[c], func(h measure.Held) float64 { return h.Bytes })
+}
+
+func (res *results) heldGoroutines(c heldCase) series {
+	return seriesOf(res.held[c], func(h measure.Held) float64 { return h.Goroutines })
+}

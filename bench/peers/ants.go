@@ -1,0 +1,90 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/ants/v2"
+)
+
+// antsSubmit only hands the call to a pooled goroutine and waits.
+func antsSubmit(h Handler, c Config) Instance {
+	pool := must(ants.NewPool(c.Limit))
+	return Instance{Call: typed(func(ctx context.Context, in In) (Out, error) {
+		ch := make(chan result, 1)
+		if err := pool.Submit(func() {
+			out, err := h(ctx, in)
+			ch <- result{out, err}
+		}); err != nil {
+			return Out{}, err
+		}
+		r := <-ch
+		return r.out, r.err
+	}), Close: pool.Release}
+}
+
+// antsObvious is the reference that all ratios are taken to: what one writes
+// on the first day to keep the promises that faas keeps, on the pool that faas
+// uses. Deadline enforced, concurrency limited, panics and exits answered, a
+// fresh context with an id, each call metered.
+func antsObvious(h Handler, c Config) Instance {
+	slots := make(chan struct{}, c.Limit)
+	return obvious(h, c,
+		func(ctx context.Context) error {
+			select {
+			case slots <- struct{}{}:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+		func() { <-slots })
+}
+
+// antsObviousPoolLimit takes the size of the pool for the limit, which spares
+// the semaphore: its blocking Submit then ignores the deadline, and the limit
+// is the pool's rather than the function's. It shows what the semaphore adds
+// to the reference.
+func antsObviousPoolLimit(h Handler, c Config) Instance {
+	return obvious(h, c, func(context.Context) error { return nil }, nothing)
+}
+
+var errExited = errors.New("peers: the handler ended its goroutine")
+
+type idKey struct{}
+
+func obvious(h Handler, c Config, acquire func(context.Context) error, release func()) Instance {
+	pool := must(ants.NewPool(c.Limit))
+	m := new(meter)
+	var ids atomic.Uint64
+	invoke := func(ctx context.Context, in In) (Out, error) {
+		ctx, cancel := context.WithTimeout(context.WithValue(ctx, idKey{}, ids.Add(1)), c.Timeout)
+		defer cancel()
+		if err := acquire(ctx); err != nil {
+			return Out{}, err
+		}
+		ch := make(chan result, 1)
+		if err := pool.Submit(func() {
+			start := time.Now()
+			r := result{err: errExited} // stays when the handler calls Goexit
+			defer func() {
+				release()
+				m.record(time.Since(start))
+				ch <- r
+			}()
+			r.out, r.err = protect(ctx, h, in)
+		}); err != nil {
+			release()
+			return Out{}, err
+		}
+		select {
+		case r := <-ch:
+			return r.out, r.err
+		case <-ctx.Done():
+			return Out{}, ctx.Err()
+		}
+	}
+	return Instance{Call: typed(invoke), Close: pool.Release, Recorded: m.calls.Load}
+}

@@ -1,0 +1,75 @@
+package peers
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/inproc/faas"
+)
+
+const functionName = "add"
+
+// newFaas hosts h with everything on: the deadline, the function's own limit
+// and a meter, besides what cannot be turned off.
+func newFaas(h Handler, c Config, m *meter, opts ...faas.FunctionOption) (*faas.Router, *faas.Function[In, Out]) {
+	r := faas.New(
+		faas.WithCapacity(max(1000, c.Limit)),
+		faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) { m.record(e.Duration) })),
+	)
+	opts = append([]faas.FunctionOption{faas.WithTimeout(c.Timeout), faas.WithConcurrency(c.Limit)}, opts...)
+	return r, faas.Register(r, functionName, faas.Handler[In, Out](h), opts...)
+}
+
+// hosted makes an Instance of a typed function.
+func hosted(h Handler, c Config, opts ...faas.FunctionOption) Instance {
+	m := new(meter)
+	r, f := newFaas(h, c, m, opts...)
+	return Instance{Call: typed(f.Invoke), Close: closer(r), Recorded: m.calls.Load}
+}
+
+// closer is a Close that does not hide a failure: a router that cannot close
+// would taint the peers that are measured after it.
+func closer(r *faas.Router) func() {
+	return func() {
+		if err := r.Close(); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func faasTyped(h Handler, c Config) Instance  { return hosted(h, c) }
+func faasInline(h Handler, c Config) Instance { return hosted(h, c, faas.WithInline()) }
+func faasCopy(h Handler, c Config) Instance   { return hosted(h, c, faas.WithCopy()) }
+
+// faasCancellable calls below a parent that can be canceled, as a request of
+// an HTTP server is: faas then has to watch the parent.
+func faasCancellable(h Handler, c Config) Instance {
+	inst := hosted(h, c)
+	parent, cancel := context.WithCancel(context.Background())
+	call, closeRouter := inst.Call, inst.Close
+	inst.Call = func(_ context.Context, i int) error { return call(parent, i) }
+	inst.Close = func() { cancel(); closeRouter() }
+	return inst
+}
+
+// faasBytes calls by name, with JSON in and out.
+func faasBytes(h Handler, c Config) Instance {
+	m := new(meter)
+	r, _ := newFaas(h, c, m)
+	return Instance{Call: wire(func(ctx context.Context, payload []byte) ([]byte, error) {
+		return r.Invoke(ctx, functionName, payload)
+	}), Close: closer(r), Recorded: m.calls.Load}
+}
+
+// FaasIdle makes a router, calls baseline, registers n functions that nobody
+// calls, and returns the router's Close.
+func FaasIdle(n int, baseline func()) (closeRouter func()) {
+	m := new(meter)
+	r := faas.New(faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) { m.record(e.Duration) })))
+	baseline()
+	for i := range n {
+		faas.Register(r, "fn-"+strconv.Itoa(i), faas.Handler[In, Out](add),
+			faas.WithTimeout(Default.Timeout), faas.WithConcurrency(Default.Limit))
+	}
+	return closer(r)
+}

@@ -1,0 +1,169 @@
+// Package peers hosts one handler in many ways, behind one shape, so that
+// they can be measured side by side.
+package peers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// Class says which promises a peer keeps. Only peers of one class do the same
+// work; the reference peer is in the enforced class.
+type Class string
+
+const (
+	// Inline runs the handler on the caller's goroutine: a handler that
+	// ignores its context keeps its caller.
+	Inline Class = "inline"
+	// Handoff runs the handler on another goroutine and waits without a
+	// deadline.
+	Handoff Class = "handoff"
+	// Enforced frees the caller at the deadline, whatever the handler does.
+	Enforced Class = "enforced"
+	// Codec takes an encoded request and returns an encoded response. It says
+	// nothing of the deadline.
+	Codec Class = "codec"
+)
+
+// Config is what every peer is built with. Peers that have no deadline or no
+// limit ignore that part.
+type Config struct {
+	Timeout time.Duration // of one call
+	Limit   int           // of calls at once, and the size of pools
+}
+
+// Default is the configuration of all throughput and latency measurements:
+// the deadline is armed and never fires, the limit is counted and never
+// reached.
+var Default = Config{Timeout: 5 * time.Second, Limit: 256}
+
+// Call makes the call number i, and checks the answer: an error means that
+// the peer failed or that the answer was wrong.
+type Call func(ctx context.Context, i int) error
+
+// Instance is a peer that hosts one handler.
+type Instance struct {
+	Call  Call
+	Close func()
+	// Recorded is the number of calls that were metered; nil for peers that
+	// do not meter.
+	Recorded func() int64
+}
+
+// Peer is one way to host a handler.
+type Peer struct {
+	Name  string
+	Class Class
+	New   func(h Handler, c Config) Instance
+}
+
+// Names of the peers that others are compared with.
+const (
+	GoChan        = "go+chan"
+	GoTimeout     = "go+WithTimeout"
+	AntsObvious   = "ants/obvious"
+	JSON          = "encoding/json"
+	FaasTyped     = "faas"
+	FaasCancel    = "faas/cancellable-parent"
+	FaasInline    = "faas/inline"
+	FaasCopy      = "faas/copy"
+	FaasBytes     = "faas/bytes"
+	antsPoolLimit = "ants/obvious-pool-is-limit"
+)
+
+// All are the peers in the order in which they are run and printed.
+var All = []Peer{
+	{"direct", Inline, direct},
+	{GoChan, Handoff, goChan},
+	{GoTimeout, Enforced, goTimeout},
+	{AntsObvious, Enforced, antsObvious},
+	{antsPoolLimit, Enforced, antsObviousPoolLimit},
+	{"ants/Submit", Handoff, antsSubmit},
+	{"pond/ResultPool", Handoff, pondResultPool},
+	{"failsafe/Timeout+Bulkhead", Inline, failsafeTimeoutBulkhead},
+	{"aws-lambda-go/Invoke", Codec, lambdaInvoke},
+	{JSON, Codec, jsonAlone},
+	{FaasTyped, Enforced, faasTyped},
+	{FaasCancel, Enforced, faasCancellable},
+	{FaasInline, Inline, faasInline},
+	{FaasCopy, Enforced, faasCopy},
+	{FaasBytes, Codec, faasBytes},
+}
+
+// Find returns the peer of that name.
+func Find(name string) (Peer, error) {
+	for _, p := range All {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Peer{}, fmt.Errorf("peers: no peer %q", name)
+}
+
+// ErrWrong is returned by a Call whose peer answered, but wrongly.
+var ErrWrong = errors.New("peers: wrong answer")
+
+// invokeFunc is a typed synchronous call; every handler has this shape too.
+type invokeFunc = func(context.Context, In) (Out, error)
+
+// typed makes a Call of a typed invoke function.
+func typed(invoke invokeFunc) Call {
+	return func(ctx context.Context, i int) error {
+		in := input(i)
+		out, err := invoke(ctx, in)
+		if err != nil {
+			return err
+		}
+		if out.Sum != in.A+in.B {
+			return fmt.Errorf("%w: %d + %d = %d", ErrWrong, in.A, in.B, out.Sum)
+		}
+		return nil
+	}
+}
+
+// wire makes a Call of an invoke function that takes and returns JSON. The
+// requests are encoded beforehand and the answers compared as bytes: the
+// client's half of the codec is not what these peers are measured for.
+func wire(invoke func(context.Context, []byte) ([]byte, error)) Call {
+	return func(ctx context.Context, i int) error {
+		m := &messages[i%len(messages)]
+		got, err := invoke(ctx, m.request)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(got, m.response) {
+			return fmt.Errorf("%w: %s to %s", ErrWrong, got, m.request)
+		}
+		return nil
+	}
+}
+
+// meter is the simplest shared meter: two contended counters.
+type meter struct{ calls, ns atomic.Int64 }
+
+func (m *meter) record(d time.Duration) {
+	m.calls.Add(1)
+	m.ns.Add(int64(d))
+}
+
+// result carries an answer over a channel.
+type result struct {
+	out Out
+	err error
+}
+
+// protect turns a panic of h into an error.
+func protect(ctx context.Context, h Handler, in In) (out Out, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("peers: panic: %v", v)
+		}
+	}()
+	return h(ctx, in)
+}
+
+func nothing() {}
