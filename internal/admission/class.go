@@ -129,8 +129,9 @@ func (c *Class) enter(h, parent *Hold) (*waiter, error) {
 	}
 	w := newWaiter(h)
 	w.enqueue()
-	if h.parent != nil {
-		c.unknot()
+	if w.kin.in != nil && g.cycle(c) != nil {
+		w.leave(ErrCycle)
+		c.refresh()
 	}
 	return w, nil
 }

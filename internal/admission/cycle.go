@@ -13,8 +13,8 @@ import "iter"
 
 // unknot refuses nested calls that wait for c, the newest first, until none of
 // them waits for itself. Such a knot is tied by the arrival of a waiter, which
-// is then the newest, or by the loss of a slot, when the class is resized or
-// is over its limit and loses the last call that could have ended.
+// enter refuses, or by the loss of a slot, when the class is resized or is over
+// its limit and loses the last call that could have ended: that is for unknot.
 func (c *Class) unknot() {
 	for w := c.group.cycle(c); w != nil; w = c.group.cycle(c) {
 		w.leave(ErrCycle)
@@ -104,18 +104,26 @@ func (c *Class) pin(n int) {
 // reason.
 func (w *waiter) pins() iter.Seq[*Hold] {
 	return func(yield func(*Hold) bool) {
-		if w.hold.parent.class == w.hold.class {
+		if w.recursive() {
 			return
 		}
-		orphaned := false
+		waits, inUse := true, true // h for w; h's class's slot by one who does
 		for h := w.hold; h.parent != nil; h = h.parent {
-			orphaned = orphaned || h.parent.phase.Load() == ended
-			if orphaned && h.loan&ofClass == 0 {
-				return // nobody above waits for h, or lent it their class's slot
+			p := h.parent
+			if waits = p.waitsFor(h, waits); !waits && h.loan == 0 {
+				return // nobody above waits for h, or has lent it anything
 			}
-			if h.parent.ownsClass() && !yield(h.parent) {
+			inUse = waits || inUse && h.loan&ofClass != 0
+			if inUse && p.ownsClass() && !yield(p) {
 				return
 			}
 		}
 	}
+}
+
+// waitsFor tells whether p waits for its child h, which itself waits or does
+// not: as the caller of h, or as that of a sibling that can't go without the
+// loan that h has left with a child of its own.
+func (p *Hold) waitsFor(h *Hold, waits bool) bool {
+	return p.phase.Load() != ended && (waits || h.loan != 0 && p.family.recursive > 0)
 }

@@ -109,3 +109,6 @@ func (g *Group) Quiet(classes ...*Class) error {
 	}
 	return nil
 }
+
+// Orphan tells whether h has, or had when it was let in, no parent to lend.
+func (h *Hold) Orphan() bool { return h.parent == nil }

@@ -31,6 +31,7 @@ const (
 type family struct {
 	lent       *Hold // the child that has the loan
 	waiting    list[*waiter]
+	recursive  int  // those of waiting that are for the hold's own class
 	below      int  // waiters among the descendants
 	pins       int  // see cycle.go
 	classPut   bool // the class's half is back already
@@ -126,7 +127,7 @@ func (h *Hold) end() {
 	}
 	if f.lent == nil {
 		h.giveBack()
-	} else if f.lent.loan&ofClass == 0 {
+	} else {
 		h.putClass()
 	}
 }
@@ -194,20 +195,34 @@ func (h *Hold) giveBack() {
 	g.homes = append(g.homes, p) // dispatch follows, and offers it to the next child
 }
 
+// putClass gives the class's half that h used back once all have ended that
+// have it: the owner, and the line of those to whom it was lent. The group's
+// half may still be with a child.
 func (h *Hold) putClass() {
-	if h.loan&ofClass != 0 {
-		return
+	o := h.owner(ofClass)
+	for k := o; k != nil; k = k.heir() {
+		if k.phase.Load() != ended {
+			return
+		}
 	}
-	if f := h.family; f != nil {
+	if f := o.family; f != nil {
 		if f.classPut {
 			return
 		}
 		f.classPut = true
 		if f.below > 0 {
-			h.class.blocked--
+			o.class.blocked--
 		}
 	}
-	h.class.free()
+	o.class.free()
+}
+
+// heir is the child that has the class's half from h, or nil.
+func (h *Hold) heir() *Hold {
+	if h.family == nil || h.family.lent == nil || h.family.lent.loan&ofClass == 0 {
+		return nil
+	}
+	return h.family.lent
 }
 
 // offer gives the loan that came home to the first child that can use it.

@@ -51,7 +51,7 @@ func (w *waiter) enqueue() {
 	if p := w.hold.parent; p != nil {
 		c.nested.push(&w.kin)
 		p.family.waiting.push(&w.sibling)
-		w.countBelow(1)
+		w.count(1)
 	}
 	c.refresh()
 	c.group.dispatch()
@@ -91,7 +91,7 @@ func (w *waiter) unrelate() {
 	}
 	w.kin.leave()
 	w.sibling.leave()
-	w.countBelow(-1)
+	w.count(-1)
 }
 
 // orphan makes w wait on as a root would: its parent has ended, has nothing to
@@ -101,9 +101,15 @@ func (w *waiter) orphan() {
 	w.hold.parent = nil
 }
 
-// countBelow tells w's ancestors that one waiter more, or fewer, is below
-// them, and their classes how many of their slots wait so.
-func (w *waiter) countBelow(n int) {
+// recursive tells whether w waits for the class of its parent.
+func (w *waiter) recursive() bool { return w.hold.parent.class == w.hold.class }
+
+// count tells w's ancestors that one waiter more, or fewer, is below them, and
+// their classes how many of their slots wait so.
+func (w *waiter) count(n int) {
+	if w.recursive() {
+		w.hold.parent.family.recursive += n
+	}
 	for a := w.hold.parent; a != nil; a = a.parent {
 		if changed := step(&a.family.below, n); a.ownsClass() {
 			a.class.blocked += changed

@@ -1,0 +1,567 @@
+package admission_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+func TestRecursionNeedsOneSlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		c := g.NewClass(1, 0)
+		var chain []*call
+		var parent *call
+		for range 11 {
+			parent = begin(t, c, parent)
+			runs(t, parent)
+			chain = append(chain, parent)
+		}
+		assert.Equal(t, 1, c.Used())
+		assert.Equal(t, 1, g.Used())
+		for i := len(chain) - 1; i >= 0; i-- {
+			assert.Equal(t, 1, g.Used())
+			chain[i].end()
+		}
+		quiet(t, g, c)
+	})
+}
+
+func TestChainOfClassesNeedsOneSlotOfTheGroup(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		var classes []*admission.Class
+		var chain []*call
+		var parent *call
+		for range 10 {
+			c := g.NewClass(1, 0)
+			parent = begin(t, c, parent)
+			runs(t, parent)
+			assert.Equal(t, 1, c.Used())
+			classes, chain = append(classes, c), append(chain, parent)
+		}
+		assert.Equal(t, 1, g.Used())
+		for i := len(chain) - 1; i >= 0; i-- {
+			chain[i].end()
+			assert.Zero(t, classes[i].Used())
+		}
+		quiet(t, g, classes...)
+	})
+}
+
+func TestCallBackToAHeldClassIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		a1 := begin(t, a, nil)
+		b1 := begin(t, b, a1)
+		back := begin(t, a, b1)
+		refused(t, admission.ErrCycle, back)
+		assert.Zero(t, a.Queued())
+		again := begin(t, b, b1) // recursion is no such call
+		runs(t, b1, again)
+		end(again, b1, a1)
+		quiet(t, g, a, b)
+	})
+}
+
+func TestCallBackWaitsWhereASlotMayComeFree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(2, 10), g.NewClass(1, 10)
+		a1, a2 := begin(t, a, nil), begin(t, a, nil)
+		b1 := begin(t, b, a1)
+		back := begin(t, a, b1)
+		waits(t, back)
+		a2.end()
+		runs(t, back)
+		end(back, b1, a1)
+		quiet(t, g, a, b)
+	})
+}
+
+func TestTwoRootsThatHoldEachOthersSlots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		a1, b1 := begin(t, a, nil), begin(t, b, nil)
+		ab := begin(t, b, a1)
+		waits(t, ab)
+		ba := begin(t, a, b1)
+		refused(t, admission.ErrCycle, ba)
+		waits(t, ab)
+		b1.end()
+		runs(t, ab)
+		end(ab, a1)
+		quiet(t, g, a, b)
+	})
+}
+
+// Three classes in a ring, two slots each: only the call that leaves no way
+// out is refused.
+func TestRingOfClasses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		cs := []*admission.Class{g.NewClass(2, 10), g.NewClass(2, 10), g.NewClass(2, 10)}
+		var roots, nested []*call
+		for _, c := range cs {
+			roots = append(roots, begin(t, c, nil), begin(t, c, nil))
+		}
+		for i, r := range roots[:5] {
+			nested = append(nested, begin(t, cs[(i/2+1)%3], r))
+		}
+		waits(t, nested...)
+		last := begin(t, cs[0], roots[5])
+		refused(t, admission.ErrCycle, last)
+		roots[5].end() // cs[2]
+		runs(t, nested[2])
+		waits(t, nested[0], nested[1], nested[3], nested[4])
+		end(nested[2], roots[2])
+		runs(t, nested[0], nested[3])
+		end(nested[0], roots[0], nested[3])
+		runs(t, nested[1], nested[4])
+		end(nested[1], roots[1], nested[4], roots[4], roots[3])
+		quiet(t, g, cs...)
+	})
+}
+
+func TestWaitForACallThatRunsIsNoCycle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b, c := g.NewClass(1, 10), g.NewClass(1, 10), g.NewClass(1, 10)
+		a1, b1, c1 := begin(t, a, nil), begin(t, b, nil), begin(t, c, nil)
+		ab, bc := begin(t, b, a1), begin(t, c, b1)
+		waits(t, ab, bc) // for c1, which runs
+		other := begin(t, a, nil)
+		waits(t, other)
+		c1.end()
+		runs(t, bc)
+		end(bc, b1)
+		runs(t, ab)
+		end(ab, a1)
+		runs(t, other)
+		other.end()
+		quiet(t, g, a, b, c)
+	})
+}
+
+func TestWaitForAClassOfNoSlotsIsNoCycle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(1, 10), g.NewClass(0, 10)
+		a1 := begin(t, a, nil)
+		ab := begin(t, b, a1)
+		waits(t, ab)
+		b.Resize(1)
+		synctest.Wait()
+		runs(t, ab)
+		end(ab, a1)
+		quiet(t, g, a, b)
+	})
+}
+
+func TestChildrenTakeTheLoanInTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		a, b := g.NewClass(1, 10), g.NewClass(10, 10)
+		root := begin(t, a, nil)
+		first := begin(t, b, root)
+		runs(t, first)
+		assert.Equal(t, 1, g.Used(), "the first has the loan")
+		second := begin(t, b, root)
+		runs(t, second)
+		assert.Equal(t, 2, g.Used(), "the second a slot of its own")
+		third, fourth := begin(t, b, root), begin(t, b, root)
+		waits(t, third, fourth)
+		first.end()
+		runs(t, third)
+		waits(t, fourth)
+		second.end()
+		runs(t, fourth)
+		end(third, fourth)
+		assert.Equal(t, 1, g.Used(), "the root's slot was never the pool's")
+		root.end()
+		quiet(t, g, a, b)
+	})
+}
+
+// Parallel recursion in a class of one slot takes turns; it is no cycle, since
+// the child that runs brings the loan home.
+func TestParallelRecursionTakesTheLoanInTurn(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{1, 2} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := admission.NewGroup(limit)
+				c := g.NewClass(limit, 10)
+				root := begin(t, c, nil)
+				var line []*call
+				for range 5 {
+					line = append(line, begin(t, c, root))
+				}
+				for i, k := range line {
+					runs(t, k)
+					waits(t, line[min(i+limit, 5):]...)
+					inner := begin(t, c, k)
+					runs(t, inner)
+					end(inner, k)
+				}
+				root.end()
+				quiet(t, g, c)
+			})
+		})
+	}
+}
+
+// The sibling that has the loan waits for the class itself: now it is one.
+func TestParallelRecursionBelowACycle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		root := begin(t, a, nil)
+		first := begin(t, b, root)
+		second := begin(t, a, root)
+		waits(t, second)
+		refused(t, admission.ErrCycle, begin(t, a, first))
+		waits(t, second)
+		first.end()
+		runs(t, second)
+		end(second, root)
+		quiet(t, g, a, b)
+	})
+}
+
+func TestSlotGoesWithTheChildOfAnEndedParent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		root := begin(t, a, nil)
+		child := begin(t, b, root)
+		other := begin(t, a, nil)
+		root.end()
+		assert.Zero(t, a.Used())
+		assert.Equal(t, 1, g.Used())
+		waits(t, other)
+		child.end()
+		runs(t, other)
+		other.end()
+		quiet(t, g, a, b)
+	})
+}
+
+func TestBothHalvesGoWithARecursiveChild(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		c := g.NewClass(1, 10)
+		root := begin(t, c, nil)
+		child := begin(t, c, root)
+		grandchild := begin(t, c, child)
+		runs(t, grandchild)
+		end(root, child)
+		assert.Equal(t, 1, c.Used())
+		assert.Equal(t, 1, g.Used())
+		other := begin(t, c, nil)
+		waits(t, other)
+		grandchild.end()
+		runs(t, other)
+		other.end()
+		quiet(t, g, c)
+	})
+}
+
+func TestLoansOfALineEndInAnyOrder(t *testing.T) {
+	t.Parallel()
+	orders := [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}
+	for _, order := range orders {
+		for mix := range 8 {
+			synctest.Test(t, func(t *testing.T) {
+				g := admission.NewGroup(1)
+				cs := []*admission.Class{g.NewClass(1, 10), g.NewClass(3, 10)}
+				line := []*call{begin(t, cs[mix&1], nil)}
+				line = append(line, begin(t, cs[mix>>1&1], line[0]))
+				next := begin(t, cs[mix>>2&1], line[1])
+				if mix == 0b010 { // back to a class of one slot
+					refused(t, admission.ErrCycle, next)
+					end(line...)
+					quiet(t, g, cs...)
+					return
+				}
+				line = append(line, next)
+				runs(t, line...)
+				assert.Equal(t, 1, g.Used())
+				for i, n := range order {
+					assert.Equal(t, 1, g.Used(), "%d of %v", i, order)
+					line[n].end()
+				}
+				quiet(t, g, cs...)
+			})
+		}
+	}
+}
+
+func TestChildOfAnEndedParentIsARoot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		c := g.NewClass(1, 10)
+		root := begin(t, c, nil)
+		root.end()
+		child := begin(t, c, root)
+		runs(t, child)
+		assert.True(t, child.hold.OwnsClass())
+		assert.True(t, child.hold.OwnsGroup())
+		end(child)
+		quiet(t, g, c)
+	})
+}
+
+// Who waits when the parent ends waits on, for a slot of its own; nobody waits
+// for it any more, so that it closes no cycle.
+func TestWaitingChildOfAnEndedParentIsARoot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		a1, b1 := begin(t, a, nil), begin(t, b, nil)
+		ab := begin(t, b, a1)
+		waits(t, ab)
+		a1.end()
+		ba := begin(t, a, b1)
+		runs(t, ba)
+		other := begin(t, a, nil)
+		end(ba, b1)
+		runs(t, ab, other)
+		assert.True(t, ab.hold.OwnsGroup())
+		end(ab, other)
+		quiet(t, g, a, b)
+	})
+}
+
+// The parent has ended, but its class's slot is lent to a child that waits.
+func TestCycleThroughAnEndedParentsSlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		a1, b1 := begin(t, a, nil), begin(t, b, nil)
+		aa := begin(t, a, a1)
+		a1.end()
+		ab := begin(t, b, aa)
+		waits(t, ab)
+		refused(t, admission.ErrCycle, begin(t, a, b1))
+		b1.end()
+		runs(t, ab)
+		end(ab, aa)
+		quiet(t, g, a, b)
+	})
+}
+
+// A grandparent does not wait for what its ended child has left behind.
+func TestEndedCallCutsTheLineOfThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b, c := g.NewClass(1, 10), g.NewClass(1, 10), g.NewClass(10, 10)
+		a1, b1 := begin(t, a, nil), begin(t, b, nil)
+		middle := begin(t, c, a1)
+		low := begin(t, c, middle)
+		middle.end()
+		wait := begin(t, b, low)
+		waits(t, wait)
+		back := begin(t, a, b1) // a1 runs, and will end
+		waits(t, back)
+		a1.end()
+		runs(t, back)
+		end(back, b1)
+		runs(t, wait)
+		end(wait, low)
+		quiet(t, g, a, b, c)
+	})
+}
+
+// A nested call with a loan takes the last slot of a class whose head lacks
+// the group's: the class loses its turn, and others must not wait behind it.
+func TestLoanThatFillsAClassLeavesTheTurnToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		a, b, c := g.NewClass(2, 10), g.NewClass(1, 10), g.NewClass(1, 10)
+		a1, a2 := begin(t, a, nil), begin(t, a, nil)
+		b1, c1 := begin(t, b, nil), begin(t, c, nil)
+		waits(t, b1, c1) // both lack a slot of the group
+		ab := begin(t, b, a1)
+		runs(t, ab)
+		a2.end()
+		runs(t, c1)
+		waits(t, b1)
+		end(ab, c1)
+		runs(t, b1)
+		end(b1, a1)
+		quiet(t, g, a, b, c)
+	})
+}
+
+// Loans pass those who lack the group's slot, and nobody else.
+func TestLoanDoesNotPassWhoCanGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		root := begin(t, a, nil)
+		first := begin(t, b, root)
+		other := begin(t, b, nil)
+		second := begin(t, b, root)
+		waits(t, other, second)
+		first.end()
+		runs(t, other)
+		waits(t, second)
+		other.end()
+		runs(t, second)
+		end(second, root)
+		quiet(t, g, a, b)
+	})
+}
+
+func TestLoanPassesWhoLacksTheGroupsSlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		root, busy := begin(t, a, nil), begin(t, b, nil)
+		other, child := begin(t, b, nil), begin(t, b, root)
+		waits(t, other, child)
+		g.Resize(1)
+		busy.end()
+		runs(t, child)
+		waits(t, other)
+		end(child, root)
+		runs(t, other)
+		other.end()
+		quiet(t, g, a, b)
+	})
+}
+
+// The loan that is at home is found when the class has room again.
+func TestLoanAtHomeIsTakenWhenTheClassGrows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		root, busy := begin(t, a, nil), begin(t, b, nil)
+		one, two := begin(t, b, root), begin(t, b, root)
+		waits(t, one, two)
+		b.Resize(3)
+		synctest.Wait()
+		runs(t, one)
+		waits(t, two)
+		one.end()
+		runs(t, two)
+		end(two, busy, root)
+		quiet(t, g, a, b)
+	})
+}
+
+// A class that shrinks may leave only calls that wait for it: then the newest
+// is refused.
+func TestCycleByShrinkingIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b := g.NewClass(2, 10), g.NewClass(1, 10)
+		a1, a2 := begin(t, a, nil), begin(t, a, nil)
+		b1 := begin(t, b, a1)
+		back := begin(t, a, b1)
+		bystander := begin(t, a, nil)
+		waits(t, back, bystander)
+		a.Resize(1)
+		synctest.Wait()
+		waits(t, back, bystander) // a2 runs
+		a2.end()
+		refused(t, admission.ErrCycle, back)
+		waits(t, bystander)
+		end(b1, a1)
+		runs(t, bystander)
+		bystander.end()
+		quiet(t, g, a, b)
+	})
+}
+
+func TestCycleByShrinkingAtOnceIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		a, b := g.NewClass(2, 10), g.NewClass(2, 10)
+		a1, busy := begin(t, a, nil), begin(t, b, nil)
+		b1 := begin(t, b, a1)
+		loan := begin(t, b, b1)
+		runs(t, loan)
+		back := begin(t, a, b1)
+		waits(t, back) // for a slot of the group, or b1's
+		a.Resize(1)
+		synctest.Wait()
+		refused(t, admission.ErrCycle, back)
+		end(loan, busy, b1, a1)
+		quiet(t, g, a, b)
+	})
+}
+
+// The refused one is a call that waits for itself, not the newest at hand.
+func TestCycleByShrinkingSparesBystanders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b, c := g.NewClass(2, 10), g.NewClass(1, 10), g.NewClass(1, 10)
+		a1, a2, c1 := begin(t, a, nil), begin(t, a, nil), begin(t, c, nil)
+		b1 := begin(t, b, a1)
+		back := begin(t, a, b1)
+		bystander := begin(t, a, c1)
+		a.Resize(1)
+		a2.end()
+		refused(t, admission.ErrCycle, back)
+		waits(t, bystander)
+		end(b1, a1)
+		runs(t, bystander)
+		end(bystander, c1)
+		quiet(t, g, a, b, c)
+	})
+}
+
+// A slot is stuck while the child that it went to is.
+func TestStuckChildMakesItsParentsSlotStuck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		a := g.NewClass(1, 10)
+		root := begin(t, a, nil)
+		child := begin(t, a, root)
+		child.hold.Stick(true)
+		refused(t, admission.ErrStuck, begin(t, a, nil))
+		root.hold.Stick(true)
+		root.end()
+		refused(t, admission.ErrStuck, begin(t, a, nil))
+		child.hold.Stick(false)
+		other := begin(t, a, nil)
+		waits(t, other)
+		child.end()
+		runs(t, other)
+		other.end()
+		quiet(t, g, a)
+	})
+}
