@@ -183,12 +183,16 @@ func TestLateness(t *testing.T) {
 		}
 	}
 	p, _ := peers.Find("direct")
-	if _, err := Lateness(p, 1, 1); err == nil {
-		t.Error("a peer without a deadline passed")
+	late, err := Lateness(p, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if late[0] < lateHandler-lateTimeout {
+		t.Errorf("a peer without a deadline returned before its handler: %v", late)
 	}
 }
 
-//nolint:paralleltest // weighs the whole process
+//nolint:paralleltest // counts all goroutines
 func TestWaiting(t *testing.T) {
 	for _, name := range []string{peers.GoTimeout, peers.FaasTyped} {
 		for _, heed := range []bool{false, true} {
@@ -205,9 +209,12 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-//nolint:paralleltest // weighs the whole process
+// What a function weighs is tested where it is measured in a process of its
+// own: here, other tests' memory is given back meanwhile.
+//
+//nolint:paralleltest // counts all goroutines
 func TestIdle(t *testing.T) {
-	if h := Idle(1000); h.Goroutines > 0.01 || h.Bytes <= 0 {
-		t.Errorf("a registered function holds %+v", h)
+	if h := Idle(1000); h.Goroutines > 0.01 {
+		t.Errorf("a registered function holds %v goroutines", h.Goroutines)
 	}
 }

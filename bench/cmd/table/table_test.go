@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -91,6 +92,28 @@ func TestHeldCaseRoundTrip(t *testing.T) {
 	for _, c := range heldCases(7) {
 		if got, err := parseHeldCase(c.String()); err != nil || got != c {
 			t.Errorf("%v became %v, %v", c, got, err)
+		}
+	}
+}
+
+// TestHeldInChild: the child answers, and what it weighs is of a plausible
+// size: two goroutines have two stacks, of at least 2 KiB each.
+func TestHeldInChild(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		held                        heldCase
+		goroutines, atLeast, atMost float64
+	}{
+		{heldCase{waiting, peers.GoTimeout, 2000}, 2, 4 << 10, 64 << 10},
+		{heldCase{heeding, peers.FaasTyped, 2000}, 2, 4 << 10, 64 << 10},
+		{heldCase{idle, peers.FaasTyped, 2000}, 0, 64, 16 << 10},
+	} {
+		h, err := c.held.measureInChild()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(h.Goroutines-c.goroutines) > 0.1 || h.Bytes < c.atLeast || h.Bytes > c.atMost {
+			t.Errorf("%s holds %+v", c.held, h)
 		}
 	}
 }
