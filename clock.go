@@ -2,7 +2,6 @@ package faas
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -22,36 +21,43 @@ type clock struct {
 type anchor struct {
 	at   int64
 	time time.Time
+	unix int64 // the same in nanoseconds
 }
 
 func newClock() *clock {
 	c := &clock{base: time.Now()}
-	c.wall.Store(&anchor{time: c.base})
+	c.wall.Store(&anchor{time: c.base, unix: c.base.UnixNano()})
 	return c
 }
 
 func (c *clock) now() int64 { return int64(time.Since(c.base)) }
 
-// time is the wall clock's for a reading not older than a call.
+// time is the wall clock's for a reading not much older than a call.
 func (c *clock) time(at int64) time.Time {
-	a := c.wall.Load()
-	if at-a.at >= int64(time.Second) {
-		t := time.Now()
-		a = &anchor{at: int64(t.Sub(c.base)), time: t}
-		c.wall.Store(a)
-	}
+	a := c.anchor(at)
 	return a.time.Add(time.Duration(at - a.at))
 }
 
+func (c *clock) anchor(at int64) *anchor {
+	a := c.wall.Load()
+	if at-a.at >= int64(time.Second) {
+		t := time.Now()
+		a = &anchor{at: int64(t.Sub(c.base)), time: t, unix: t.UnixNano()}
+		c.wall.Store(a)
+	}
+	return a
+}
+
 // newID makes a UUIDv7 (RFC 9562, section 5.7, with method 3 for rand_a: a
-// fraction of the millisecond) for that moment. Its 62 random bits come from
-// the runtime's ChaCha8, which is seeded by the system and kept per thread: no
-// lock, no system call.
-func (c *clock) newID(at int64) uuid.UUID {
+// fraction of the millisecond) for that moment. Its 62 random bits are to come
+// from the runtime's ChaCha8, which is seeded by the system and kept per
+// thread: no lock, no system call.
+func (c *clock) newID(at int64, random uint64) uuid.UUID {
 	const msec = int64(time.Millisecond)
-	ns := c.time(at).UnixNano()
+	a := c.anchor(at)
+	ns := a.unix + at - a.at
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:8], uint64(ns/msec)<<16|7<<12|uint64(ns%msec)<<12/uint64(msec))
-	binary.BigEndian.PutUint64(id[8:], rand.Uint64()>>2|1<<63)
+	binary.BigEndian.PutUint64(id[8:], random>>2|1<<63)
 	return id
 }

@@ -13,35 +13,49 @@ import (
 )
 
 // callContext is the context that a handler gets, and the call's identity. It
-// is new for each call and never used again, since handlers keep contexts
-// longer than they should. It has no value of the caller's, and leans on the
-// caller's context in nothing: whoever settles the call ends it.
+// is new for each call and never used again: handlers keep contexts longer than
+// they should, and whoever holds one can't mistake another call for it. It has
+// no value of the caller's, and leans on the caller's context in nothing:
+// whoever settles the call ends it.
 //
 // All but the atomics is written before the handler starts, and constant from
 // then on.
 type callContext struct {
 	fn       *function
+	slot     *slot
 	parent   *callContext // the call that made this one
 	task     task
-	slot     *slot
 	id       uuid.UUID
 	tenant   string
-	depth    int
 	start    int64           // on the router's clock
 	deadline int64           // likewise
-	values   context.Context // what WithContext made of it; nil: nothing
 	caller   context.Context // of an inline call, which has nobody else to watch it; or nil
+	more     *formalities    // nil on the fast path
 	hold     admission.Hold
 	signals  atomic.Pointer[signals]
-	ending   atomic.Uint32
+	state    atomic.Uint32
 	progress atomic.Uint32 // of the handler, inside middlewares
+	depth    int32
+
+	callerFirst bool // the deadline is the caller's
 }
 
-// Why a context has ended.
+// formalities are what a call has that had to ask for more than a slot.
+type formalities struct {
+	values   context.Context // what WithContext made of the fresh one; nil: nothing
+	queued   int64           // how long it waited for its slot
+	gates    int             // how many have said yes
+	reserved bool            // with the meters
+}
+
+// The state of a call: whether it is settled, and whether and why its context
+// has ended. That is one word, and one compare-and-swap, since both happen at
+// once but for inline calls, whose context can end before they are settled.
 const (
-	live uint32 = iota
-	canceled
-	expired
+	canceled uint32 = 1
+	expired  uint32 = 2
+	whyMask  uint32 = 3
+	settled  uint32 = 4
 )
 
 func reasonOf(err error) uint32 {
@@ -63,8 +77,8 @@ type signals struct {
 
 // context is what the handler sees.
 func (c *callContext) context() context.Context {
-	if c.values != nil {
-		return c.values
+	if c.more != nil && c.more.values != nil {
+		return c.more.values
 	}
 	return c
 }
@@ -73,7 +87,7 @@ func (c *callContext) invocation() Invocation {
 	fn := c.fn
 	inv := Invocation{
 		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
-		Depth: c.depth, Attempt: 1, Timeout: fn.timeout, Memory: fn.memory,
+		Depth: int(c.depth), Attempt: 1, Timeout: fn.timeout, Memory: fn.memory,
 	}
 	if c.parent != nil {
 		inv.Parent = c.parent.id
@@ -95,10 +109,10 @@ func (c *callContext) Done() <-chan struct{} { return c.signal().done }
 
 // Err tells why.
 func (c *callContext) Err() error {
-	if c.caller != nil && c.ending.Load() == live {
+	if c.caller != nil && c.state.Load() == 0 {
 		c.look()
 	}
-	switch c.ending.Load() {
+	switch c.state.Load() & whyMask {
 	case canceled:
 		return context.Canceled
 	case expired:
@@ -155,7 +169,7 @@ func (c *callContext) signal() *signals {
 		s.unwatch()
 		return c.signals.Load()
 	}
-	if c.ending.Load() != live { // end may not have seen s
+	if c.state.Load() != 0 { // whoever ended it may not have seen s
 		s.fire()
 	}
 	return s
@@ -178,17 +192,42 @@ func (c *callContext) look() {
 	}
 }
 
-// end ends the context. The first reason stands.
+// end ends the context of an inline call that goes on. The first reason stands.
 func (c *callContext) end(why uint32) {
-	if !c.ending.CompareAndSwap(live, why) {
-		return
+	if c.state.CompareAndSwap(0, why) {
+		c.fire()
 	}
+}
+
+// close settles the call and ends its context, or is false if it was settled
+// already.
+func (c *callContext) close(why uint32) bool {
+	for {
+		was := c.state.Load()
+		if was&settled != 0 {
+			return false
+		}
+		now := settled | was
+		if was == 0 {
+			now |= why
+		}
+		if c.state.CompareAndSwap(was, now) {
+			c.fire()
+			return true
+		}
+	}
+}
+
+func (c *callContext) isSettled() bool { return c.state.Load()&settled != 0 }
+
+func (c *callContext) fire() {
 	if s := c.signals.Load(); s != nil {
 		s.fire()
 	}
 }
 
-// fire closes done once: end and signal may both come here when they cross.
+// fire closes done once: who ends the context and who asks for its signals may
+// both come here when they cross.
 func (s *signals) fire() {
 	s.unwatch()
 	s.mu.Lock()

@@ -14,34 +14,19 @@ type goroutines interface {
 	Release()
 }
 
-// Phases of a slot; its state is the number of the call and its phase, so that
-// a timer that was meant for an earlier call can't end a later one.
-const (
-	settled uint64 = iota // or never used
-	inFlight
-	phaseMask  = 1
-	generation = 2
-)
-
-// slot is the place where a call runs: its state machine, its timer, its two
-// channels, and a worker, which is a goroutine that waits for the next call
-// (none for inline calls). It serves one call after the other. Once a call has
-// been abandoned the slot is left to its handler, and ends with it.
+// slot is the place where a call runs: its timer, its two channels, and a
+// worker, which is a goroutine that waits for the next call (none for inline
+// calls). It serves one call after the other. Once a call has been abandoned
+// the slot is left to its handler, and ends with it.
 type slot struct {
 	crew     *crew
-	state    atomic.Uint64
-	deadline atomic.Int64 // of the call in flight
-	armed    atomic.Int64 // when the timer fires; 0: not armed
+	home     *idleSlots
+	call     atomic.Pointer[callContext] // the last; published by this store to whoever settles it
+	armed    atomic.Int64                // when the timer fires; 0: not armed
 	timer    *time.Timer
 	work     chan *callContext // one place, so that handing over never waits
 	wake     chan struct{}     // one place: whoever settles never waits
 	contexts arena
-	home     *idleSlots
-
-	// Written before a call is in flight, then constant.
-	call        *callContext
-	charge      charge
-	callerFirst bool // the caller's deadline comes first
 
 	// Written by whoever settles, before the wake-up.
 	answer    error
@@ -71,7 +56,7 @@ type arena struct {
 	size int
 }
 
-const chunk = 10
+const chunk = 12
 
 func (a *arena) cut() *callContext {
 	if len(a.free) == 0 {
@@ -97,11 +82,13 @@ type crew struct {
 	made uint32
 }
 
-// idleSlots is one shard of the slots that wait for a call, the warmest on
-// top. With several, callers on different processors seldom meet.
+// idleSlots is one shard of the slots that wait for a call: one that was used
+// last, at hand without a lock, and the others, the warmest on top. With
+// several shards, callers on different processors seldom meet.
 type idleSlots struct {
-	n   atomic.Int32
-	mu  sync.Mutex // guards all, and is never held for more than a push or pop
+	hot atomic.Pointer[slot]
+	n   atomic.Int32 // length of all
+	mu  sync.Mutex   // guards all, for no longer than a push or pop
 	all []*slot
 	_   [64]byte
 }
@@ -111,7 +98,7 @@ const keepAlive = 10 * time.Second
 
 func newCrew(clock *clock) *crew {
 	n := 1
-	for n < 2*runtime.GOMAXPROCS(0) {
+	for n < 2*runtime.GOMAXPROCS(0) { // a power of two
 		n *= 2
 	}
 	return &crew{clock: clock, workers: make([]idleSlots, n), inlines: make([]idleSlots, n), all: map[*slot]struct{}{}}
@@ -126,11 +113,11 @@ func (w *crew) shards(inline bool) []idleSlots {
 
 // idle takes a slot that waits for a call, or returns nil. It begins at a
 // random shard, so that no two callers meet more often than by chance.
-func (w *crew) idle(inline bool) *slot {
+func (w *crew) idle(inline bool, random uint64) *slot {
 	shards := w.shards(inline)
-	start := rand.Uint32()
+	mask := uint64(len(shards) - 1)
 	for i := range shards {
-		if s := shards[(start+uint32(i))%uint32(len(shards))].pop(); s != nil {
+		if s := shards[(random+uint64(i))&mask].pop(); s != nil {
 			return s
 		}
 	}
@@ -139,7 +126,7 @@ func (w *crew) idle(inline bool) *slot {
 
 // slot takes one that waits, or makes one.
 func (w *crew) slot(inline bool) (*slot, error) {
-	if s := w.idle(inline); s != nil {
+	if s := w.idle(inline, rand.Uint64()); s != nil {
 		return s, nil
 	}
 	s := &slot{crew: w, wake: make(chan struct{}, 1)}
@@ -205,7 +192,7 @@ func (w *crew) retire(old func(*slot) bool) (left bool) {
 			for _, s := range shards[i].cut(old) {
 				w.dismiss(s)
 			}
-			left = left || shards[i].n.Load() > 0
+			left = left || !shards[i].empty()
 		}
 	}
 	return left
@@ -262,13 +249,19 @@ func (w *crew) slots() []*slot {
 }
 
 func (h *idleSlots) push(s *slot) {
+	if h.hot.Load() == nil && h.hot.CompareAndSwap(nil, s) {
+		return
+	}
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.all = append(h.all, s)
 	h.n.Store(int32(len(h.all)))
-	h.mu.Unlock()
 }
 
 func (h *idleSlots) pop() *slot {
+	if s := h.hot.Load(); s != nil && h.hot.CompareAndSwap(s, nil) {
+		return s
+	}
 	if h.n.Load() == 0 {
 		return nil
 	}
@@ -285,15 +278,24 @@ func (h *idleSlots) pop() *slot {
 	return s
 }
 
-// cut takes out the slots from the bottom that are old.
-func (h *idleSlots) cut(old func(*slot) bool) []*slot {
+func (h *idleSlots) empty() bool { return h.n.Load() == 0 && h.hot.Load() == nil }
+
+// cut takes out the slots that are old.
+func (h *idleSlots) cut(old func(*slot) bool) (out []*slot) {
+	if s := h.hot.Swap(nil); s != nil {
+		if old(s) {
+			out = append(out, s)
+		} else {
+			h.push(s)
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := 0
+	n := 0 // the coldest lie at the bottom
 	for n < len(h.all) && old(h.all[n]) {
 		n++
 	}
-	out := h.all[:n:n]
+	out = append(out, h.all[:n]...)
 	h.all = append([]*slot(nil), h.all[n:]...)
 	h.n.Store(int32(len(h.all)))
 	return out

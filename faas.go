@@ -136,13 +136,15 @@ type Function[In, Out any] struct {
 // channel and context.WithTimeout; see the README for the measurement.
 func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	t := f.task()
-	if !f.core.copy {
+	if f.core.copy {
+		if err := t.copyIn(in); err != nil {
+			f.core.entered.Add(1)
+			return t.out, f.core.refuse(err)
+		}
+	} else {
 		t.in = in
-	} else if err := copyValue(f.core.codec, &in, &t.in); err != nil {
-		f.core.entered.Add(1)
-		return t.out, f.core.refuse(refusal(f.core.name, uuid.Nil, ReasonInput, because{ErrInput, err}))
 	}
-	mine, err := f.core.invoke(ctx, t, 0)
+	mine, err := f.core.invoke(ctx, t)
 	if !mine || err != nil {
 		f.recycle(t, mine)
 		var zero Out
@@ -160,12 +162,12 @@ func (f *Function[In, Out]) Info() Info { return f.core.info() }
 func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]byte, error) {
 	core := f.core
 	t := f.task()
-	t.bytes = true
+	t.bytes, t.size = true, len(payload)
 	if err := f.accept(payload, t); err != nil {
 		core.entered.Add(1)
 		return nil, core.refuse(err)
 	}
-	mine, err := core.invoke(ctx, t, len(payload))
+	mine, err := core.invoke(ctx, t)
 	if !mine || err != nil {
 		f.recycle(t, mine)
 		return nil, err
@@ -206,10 +208,12 @@ func (f *Function[In, Out]) recycle(t *typedTask[In, Out], mine bool) {
 }
 
 // task is the typed half of a call. The types end here: what schedules it sees
-// two methods without them.
+// methods without them.
 type task interface {
 	// run runs the handler.
 	run(ctx context.Context) error
+	// payload is the size of the encoded input, if it was.
+	payload() int
 	// output makes the answer of what the handler returned, and tells its
 	// size if it was encoded.
 	output() (size int, err error)
@@ -220,7 +224,20 @@ type typedTask[In, Out any] struct {
 	in    In
 	out   Out
 	bytes bool   // a bytes call: the answer is data
+	size  int    // of the payload
 	data  []byte // the encoded output
+}
+
+func (t *typedTask[In, Out]) payload() int { return t.size }
+
+// copyIn is apart from Invoke so that only calls that are copied have an input
+// that escapes to the heap.
+func (t *typedTask[In, Out]) copyIn(in In) *Error {
+	core := t.f.core
+	if err := copyValue(core.codec, &in, &t.in); err != nil {
+		return refusal(core.name, uuid.Nil, ReasonInput, because{ErrInput, err})
+	}
+	return nil
 }
 
 func (t *typedTask[In, Out]) run(ctx context.Context) (err error) {

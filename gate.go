@@ -27,21 +27,25 @@ type Gate interface {
 	Done(inv Invocation, e *Execution)
 }
 
-// ask asks the gates; the first n have said yes.
-func (fn *function) ask(ctx context.Context, inv Invocation) (n int, err *Error) {
+// ask asks the gates, and keeps count of those that have said yes.
+func (fn *function) ask(ctx context.Context, c *callContext) (err *Error) {
+	if len(fn.gates) == 0 {
+		return nil
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			fn.router.hookPanicked("gate", fn.name, p)
-			err = fn.denied(inv.ID, &PanicError{Value: p, Stack: stack()})
+			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
 		}
 	}()
+	inv := c.invocation()
 	for _, g := range fn.gates {
 		if err := g.Admit(ctx, inv); err != nil {
-			return n, fn.denied(inv.ID, err)
+			return fn.denied(c.id, err)
 		}
-		n++
+		c.more.gates++
 	}
-	return n, nil
+	return nil
 }
 
 func (fn *function) denied(id uuid.UUID, cause error) *Error {
@@ -83,7 +87,7 @@ func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
 			return fn.denied(c.id, errNotFresh)
 		}
 	}
-	c.values = fresh
+	c.more.values = fresh
 	return nil
 }
 

@@ -15,7 +15,7 @@ import (
 type runaway struct {
 	left     atomic.Int32
 	since    int64       // when it was settled; by the settler
-	over     int64       // when the handler ended; by the handler
+	ended    int64       // when the handler ended; by the handler
 	replaced bool        // its slot was given back already; by the settler
 	report   *time.Timer // by the settler
 }
@@ -48,8 +48,8 @@ func (s *slot) leave(c *callContext) {
 		c.hold.Stick(false)
 		c.hold.Release()
 	}
-	if s.over > s.since {
-		c.recordOverrun(time.Duration(s.over - s.since))
+	if s.ended > s.since {
+		c.recordOverrun(time.Duration(s.ended - s.since))
 	}
 	fn.runaways.Add(-1)
 	if c.caller != nil {

@@ -3,7 +3,9 @@ package faas
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,21 +24,22 @@ var errNilContext = errors.New("the context is nil; use context.Background()")
 
 // invoke takes a call from admission to settlement, and answers its caller.
 // mine tells whether t is the caller's again; otherwise its handler still runs.
-func (fn *function) invoke(ctx context.Context, t task, bytesIn int) (mine bool, err error) {
+func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 	fn.entered.Add(1)
 	if ctx == nil {
 		return true, fn.refuse(refusal(fn.name, uuid.Nil, ReasonInput, because{ErrInput, errNilContext}))
 	}
 	parent, tenant := origin(ctx)
+	random := rand.Uint64()
 	var c *callContext
 	if parent == nil && fn.plain && ctx.Err() == nil {
-		if s := fn.router.crew.idle(fn.inline); s != nil {
+		if s := fn.router.crew.idle(fn.inline, random); s != nil {
 			c = s.contexts.cut()
 			c.fn, c.task, c.tenant = fn, t, tenant
 			if fn.class.TryAcquire(&c.hold) {
 				now := fn.router.clock.now()
-				c.id = fn.router.clock.newID(now)
-				s.load(ctx, c, now, charge{bytesIn: bytesIn})
+				c.id = fn.router.clock.newID(now, random)
+				c.begin(ctx, s, now)
 				return s.serve(ctx, c)
 			}
 			fn.router.crew.rest(s)
@@ -45,88 +48,75 @@ func (fn *function) invoke(ctx context.Context, t task, bytesIn int) (mine bool,
 	if c == nil {
 		c = &callContext{fn: fn, task: t, parent: parent, tenant: tenant}
 	}
-	return fn.invokeSlowly(ctx, c, bytesIn)
+	c.id = fn.router.clock.newID(fn.router.clock.now(), random)
+	return fn.invokeSlowly(ctx, c)
 }
 
 // invokeSlowly is invoke for a call that has more to ask for than a slot, or
 // that did not find one at once.
-func (fn *function) invokeSlowly(ctx context.Context, c *callContext, bytesIn int) (mine bool, err error) {
-	r := fn.router
-	c.id = r.clock.newID(r.clock.now())
-	b := charge{bytesIn: bytesIn}
-	refused := fn.admit(ctx, c, &b)
-	if refused != nil {
-		return true, fn.refuse(refused)
+func (fn *function) invokeSlowly(ctx context.Context, c *callContext) (mine bool, err error) {
+	c.more = &formalities{}
+	if refused := fn.admit(ctx, c); refused != nil {
+		return true, fn.refuse(c.takeBack(refused))
 	}
-	s, err := r.crew.slot(fn.inline)
+	s, err := fn.router.crew.slot(fn.inline)
 	if err != nil {
 		c.hold.Release()
-		return true, fn.refuse(fn.takeBack(c, &b, refusal(fn.name, c.id, ReasonClosed, because{ErrClosed, err})))
+		return true, fn.refuse(c.takeBack(refusal(fn.name, c.id, ReasonClosed, because{ErrClosed, err})))
 	}
-	s.load(ctx, c, r.clock.now(), b)
+	c.begin(ctx, s, fn.router.clock.now())
 	return s.serve(ctx, c)
 }
 
-// charge is what a call's record needs beside the call itself.
-type charge struct {
-	queued   int64
-	bytesIn  int
-	gates    int  // how many have said yes
-	reserved bool // with the meters
-}
-
-// admit asks all that has a say for c, in this order: depth, what carries
+// admit asks all that have a say about c, in this order: depth, what carries
 // values over, gates, meters, and last the slots, so that nobody holds one
-// while he is still being asked.
-func (fn *function) admit(ctx context.Context, c *callContext, b *charge) *Error {
+// while the others are asked.
+func (fn *function) admit(ctx context.Context, c *callContext) *Error {
 	if err := ctx.Err(); err != nil {
 		return refusal(fn.name, c.id, ReasonQueueCanceled, err)
 	}
 	if c.parent != nil {
 		c.depth = c.parent.depth + 1
 	}
-	if limit := fn.router.settings.maxDepth; c.depth >= limit {
-		return refusal(fn.name, c.id, ReasonDepth, mistake("nest", "", ErrDepth, "depth %d of %d; see WithMaxDepth", c.depth, limit).Err)
+	if limit := fn.router.settings.maxDepth; int(c.depth) >= limit {
+		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: %d calls are above it; see WithMaxDepth", ErrDepth, c.depth))
 	}
 	if err := fn.carry(ctx, c); err != nil {
 		return err
 	}
-	if len(fn.gates) > 0 {
-		n, err := fn.ask(ctx, c.invocation())
-		b.gates = n
-		if err != nil {
-			return fn.takeBack(c, b, err)
+	if err := fn.ask(ctx, c); err != nil {
+		return err
+	}
+	if fn.reserves {
+		if c.more.reserved = fn.reserve(); !c.more.reserved {
+			return refusal(fn.name, c.id, ReasonMeterFull, because{ErrOverloaded, errMeterFull})
 		}
 	}
-	if fn.reserves && !fn.reserve() {
-		return fn.takeBack(c, b, refusal(fn.name, c.id, ReasonMeterFull, because{ErrOverloaded, errMeterFull}))
-	}
-	b.reserved = fn.reserves
-	return fn.acquire(ctx, c, b)
+	return fn.acquire(ctx, c)
 }
 
 var errMeterFull = errors.New("a meter has no room for the record")
 
-func (fn *function) acquire(ctx context.Context, c *callContext, b *charge) *Error {
+func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 	var parent *admission.Hold
 	if p := c.parent; p != nil && p.fn.router == fn.router {
 		parent = &p.hold
 	}
 	asked := fn.router.clock.now()
 	if err := fn.class.Acquire(ctx, &c.hold, parent, fn.queueTimeout); err != nil {
-		return fn.takeBack(c, b, noSlot(fn.name, c.id, err))
+		return noSlot(fn.name, c.id, err)
 	}
-	b.queued = fn.router.clock.now() - asked
+	c.more.queued = fn.router.clock.now() - asked
 	return nil
 }
 
-// takeBack undoes what was said yes to before the refusal.
-func (fn *function) takeBack(c *callContext, b *charge, why *Error) *Error {
-	if b.reserved {
-		fn.unreserve()
+// takeBack undoes, after a refusal, what was said yes to before.
+func (c *callContext) takeBack(why *Error) *Error {
+	if c.more.reserved {
+		c.fn.unreserve()
 	}
-	if b.gates > 0 {
-		fn.gatesDone(b.gates, c.invocation(), nil)
+	if n := c.more.gates; n > 0 {
+		c.fn.gatesDone(n, c.invocation(), nil)
 	}
 	return why
 }
@@ -149,34 +139,29 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 	return refusal(name, id, ReasonQueueCanceled, err)
 }
 
-// load makes c the slot's call, from now on.
-func (s *slot) load(ctx context.Context, c *callContext, now int64, b charge) {
+// begin makes c the slot's call, from now on.
+func (c *callContext) begin(ctx context.Context, s *slot, now int64) {
 	fn := c.fn
-	c.start, c.deadline = now, math.MaxInt64
-	if left := math.MaxInt64 - now; int64(fn.timeout) < left {
+	c.slot, c.start, c.deadline = s, now, math.MaxInt64
+	if int64(fn.timeout) < math.MaxInt64-now {
 		c.deadline = now + int64(fn.timeout)
 	}
-	s.callerFirst = false
 	if t, ok := ctx.Deadline(); ok {
 		if d := int64(t.Sub(fn.router.clock.base)); d <= c.deadline {
-			c.deadline, s.callerFirst = d, true
+			c.deadline, c.callerFirst = d, true
 		}
 	}
 	if fn.inline {
 		c.caller = ctx
 	}
-	c.slot, s.call, s.charge = s, c, b
-	s.deadline.Store(c.deadline)
-	// All of the above is published by this store, to whoever settles.
-	s.state.Store(s.state.Load()&^phaseMask + generation + inFlight)
+	s.call.Store(c)
 }
 
 // serve runs the slot's call, and returns when it is settled.
 func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error) {
-	st := s.state.Load()
-	// Close sets closed and then settles the calls that it sees; this one was
-	// in flight before closed is read here, so one of the two sees the other.
-	if c.fn.router.closed.Load() && s.settle(st, verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
+	// Close sets closed and then settles the calls that it sees in slots; this
+	// one was in its slot before closed is read here, so one sees the other.
+	if c.fn.router.closed.Load() && c.settle(verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
 		s.crew.dismiss(s)
 		return true, s.answer
 	}
@@ -186,7 +171,7 @@ func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error)
 		}
 		return s.collect(c)
 	}
-	s.arm(c.start)
+	s.arm(c)
 	s.work <- c
 	done := ctx.Done()
 	if done == nil {
@@ -196,7 +181,7 @@ func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error)
 	select {
 	case <-s.wake:
 	case <-done:
-		if s.settle(st, verdict{outcome: Canceled, err: ctx.Err(), at: c.fn.router.clock.now()}, byCaller) {
+		if c.settle(verdict{outcome: Canceled, err: ctx.Err(), at: s.crew.clock.now()}, byCaller) {
 			return false, s.answer
 		}
 		<-s.wake
@@ -212,25 +197,24 @@ func (s *slot) collect(c *callContext) (mine bool, err error) {
 		return false, err
 	}
 	if !s.dead {
-		s.call, s.answer = nil, nil
 		s.crew.rest(s)
 	}
 	// A middleware may have left the handler running elsewhere.
 	return c.fn.chain == nil || c.progress.Load() != running, err
 }
 
-// arm makes sure that the slot's timer fires no later than its deadline. Most
-// calls find it armed by an earlier one, and touch no timer.
-func (s *slot) arm(now int64) {
-	d := s.deadline.Load()
-	if a := s.armed.Load(); a != 0 && a <= d {
+// arm makes sure that the slot's timer fires no later than the call's
+// deadline. Most calls find it armed by an earlier one, and touch no timer.
+func (s *slot) arm(c *callContext) {
+	if a := s.armed.Load(); a != 0 && a <= c.deadline {
 		return
 	}
-	s.armed.Store(d)
+	s.armed.Store(c.deadline)
+	d := time.Duration(c.deadline - c.start)
 	if s.timer == nil {
-		s.timer = time.AfterFunc(time.Duration(d-now), s.expire)
+		s.timer = time.AfterFunc(d, s.expire)
 	} else {
-		s.timer.Reset(time.Duration(d - now))
+		s.timer.Reset(d)
 	}
 }
 
@@ -238,26 +222,25 @@ func (s *slot) arm(now int64) {
 // armed again for this one.
 //
 // A call that arrives meanwhile either finds armed cleared, and arms the timer
-// itself, or was in flight before it was cleared, and is seen here.
+// itself, or was in its slot before it was cleared, and is seen here.
 func (s *slot) expire() {
 	s.armed.Store(0)
-	st := s.state.Load()
-	if st&phaseMask != inFlight {
+	c := s.call.Load()
+	if c.isSettled() {
 		return
 	}
 	now := s.crew.clock.now()
-	if d := s.deadline.Load(); now < d {
-		s.armed.Store(d)
-		s.timer.Reset(time.Duration(d - now))
+	if now < c.deadline {
+		s.armed.Store(c.deadline)
+		s.timer.Reset(time.Duration(c.deadline - now))
 		return
 	}
-	s.settle(st, verdict{outcome: TimedOut, err: ErrTimeout, at: now}, byOther)
+	c.settle(verdict{outcome: TimedOut, err: ErrTimeout, at: now}, byOther)
 }
 
 // exec runs the handler on this goroutine. own tells whether its return has
 // settled the call, so that the slot is good for another.
 func (s *slot) exec(c *callContext) (own bool) {
-	st := s.state.Load()
 	v := verdict{outcome: Exited}
 	defer func() { // by return, panic and Goexit alike
 		if v.outcome == Exited {
@@ -267,9 +250,9 @@ func (s *slot) exec(c *callContext) (own bool) {
 				v.err, s.dead = ErrExited, true
 			}
 		}
-		own = s.returned(c, st, v)
+		own = s.returned(c, v)
 	}()
-	if st&phaseMask != inFlight { // settled before it started
+	if c.isSettled() { // before it started
 		v.outcome = Canceled
 		return false
 	}
@@ -298,12 +281,12 @@ func (c *callContext) run() error {
 }
 
 // returned is what a handler's goroutine does once the handler has ended.
-func (s *slot) returned(c *callContext, st uint64, v verdict) (own bool) {
+func (s *slot) returned(c *callContext, v verdict) (own bool) {
 	v.at = s.crew.clock.now()
 	if c.caller != nil {
 		v = c.late(v)
 	}
-	if s.settle(st, v, byHandler) {
+	if c.settle(v, byHandler) {
 		if s.dead && c.caller != nil { // no loop to forget it
 			s.crew.forget(s)
 		}
@@ -312,7 +295,7 @@ func (s *slot) returned(c *callContext, st uint64, v verdict) (own bool) {
 	if v.outcome == Panicked {
 		c.fn.router.logLatePanic(c, v.err)
 	}
-	s.over = v.at
+	s.ended = v.at
 	s.leave(c)
 	return false
 }
@@ -351,56 +334,47 @@ const (
 )
 
 // settle ends the call, unless it has ended. One compare-and-swap decides, for
-// caller and record alike; what follows is the winner's alone. It answers the
-// caller even where a hook ends the winner's goroutine.
-func (s *slot) settle(st uint64, v verdict, by settler) bool {
-	if st&phaseMask != inFlight || !s.state.CompareAndSwap(st, st&^phaseMask+settled) {
+// caller, record and context alike; what follows is the winner's alone. It
+// answers the caller even where a hook ends the winner's goroutine.
+func (c *callContext) settle(v verdict, by settler) bool {
+	if v.outcome == TimedOut && c.callerFirst {
+		v.outcome, v.err = Canceled, context.DeadlineExceeded
+	}
+	why := canceled
+	if v.outcome == TimedOut || v.outcome == Canceled {
+		why = reasonOf(v.err)
+	}
+	if !c.close(why) {
 		return false
 	}
-	c := s.call
-	v = s.judge(c, v)
-	s.abandoned = by == byCaller || by == byOther
-	if s.abandoned {
-		s.runAway(c, v.at)
+	if v.outcome > Failed { // the platform's answer, not the handler's
+		v.err = &Error{Op: "invoke", Function: c.fn.name, ID: c.id, Err: v.err}
+	}
+	if by == byCaller || by == byOther {
+		c.slot.runAway(c, v.at)
 	} else {
 		c.hold.Release()
 	}
 	recorded := false
-	defer func() { s.conclude(c, v, by, recorded) }()
-	if c.fn.meter != nil {
-		c.record(s.charge, v)
+	defer func() { c.conclude(v, by, recorded) }()
+	if len(c.fn.meter) > 0 {
+		c.record(v)
 	}
-	if s.charge.gates > 0 {
-		c.gatesDone(s.charge, v)
+	if c.more != nil && c.more.gates > 0 {
+		c.tellGates(v)
 	}
 	recorded = true
 	return true
 }
 
-// judge ends the context and finds the words for the caller.
-func (s *slot) judge(c *callContext, v verdict) verdict {
-	if v.outcome == TimedOut && s.callerFirst {
-		v.outcome, v.err = Canceled, context.DeadlineExceeded
-	}
-	switch v.outcome {
-	case OK, Failed:
-		c.end(canceled)
-		return v
-	case TimedOut, Canceled:
-		c.end(reasonOf(v.err))
-	default:
-		c.end(canceled)
-	}
-	v.err = &Error{Op: "invoke", Function: c.fn.name, ID: c.id, Err: v.err}
-	return v
-}
-
 // conclude hands the answer over, after the record is made. From then on the
 // slot is the caller's, or of whoever is left with the runaway.
-func (s *slot) conclude(c *callContext, v verdict, by settler, recorded bool) {
+func (c *callContext) conclude(v verdict, by settler, recorded bool) {
+	s := c.slot
 	if by == byHandler && !recorded { // a hook called Goexit: the worker is unwinding
 		s.dead = true
 	}
+	s.abandoned = by == byCaller || by == byOther
 	s.answer, s.rested = v.err, v.at
 	c.fn.settled.Add(1)
 	c.fn.router.tellIfClosing()
@@ -413,18 +387,21 @@ func (s *slot) conclude(c *callContext, v verdict, by settler, recorded bool) {
 }
 
 // execution is the call's record.
-func (c *callContext) execution(b charge, v verdict) Execution {
+func (c *callContext) execution(v verdict) Execution {
 	fn := c.fn
-	return Execution{
+	e := Execution{
 		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels, Attempt: 1,
-		Outcome: v.outcome, Err: v.err,
-		Start: fn.router.clock.time(c.start), Queued: time.Duration(b.queued), Duration: time.Duration(v.at - c.start),
-		Memory: fn.memory, BytesIn: b.bytesIn, BytesOut: v.size,
+		Outcome: v.outcome, Err: v.err, Start: fn.router.clock.time(c.start), Duration: time.Duration(v.at - c.start),
+		Memory: fn.memory, BytesIn: c.task.payload(), BytesOut: v.size,
 	}
+	if c.more != nil {
+		e.Queued = time.Duration(c.more.queued)
+	}
+	return e
 }
 
-func (c *callContext) record(b charge, v verdict) {
-	e := c.execution(b, v)
+func (c *callContext) record(v verdict) {
+	e := c.execution(v)
 	for _, m := range c.fn.meter {
 		c.recordTo(m, e)
 	}
@@ -435,7 +412,7 @@ func (c *callContext) recordTo(m Meter, e Execution) {
 	m.Record((*recordContext)(c), e)
 }
 
-func (c *callContext) gatesDone(b charge, v verdict) {
-	e := c.execution(b, v)
-	c.fn.gatesDone(b.gates, c.invocation(), &e)
+func (c *callContext) tellGates(v verdict) {
+	e := c.execution(v)
+	c.fn.gatesDone(c.more.gates, c.invocation(), &e)
 }

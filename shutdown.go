@@ -83,8 +83,8 @@ func (r *Router) close(self *callContext) {
 	r.group.Close()
 	at := r.clock.now()
 	for _, s := range r.crew.slots() {
-		if st := s.state.Load(); !self.within(s) {
-			s.settle(st, verdict{outcome: Canceled, err: ErrClosed, at: at}, byOther)
+		if c := s.call.Load(); c != nil && !self.isBelow(c) {
+			c.settle(verdict{outcome: Canceled, err: ErrClosed, at: at}, byOther)
 		}
 	}
 	_ = r.await(context.Background(), self, false)
@@ -125,18 +125,17 @@ func (r *Router) quiet(self *callContext, runaways bool) bool {
 // that have not ended.
 func (c *callContext) among(fn *function) (n int) {
 	for a := c; a != nil; a = a.parent {
-		if a.fn == fn && (a == c || a.ending.Load() == live) {
+		if a.fn == fn && (a == c || !a.isSettled()) {
 			n++
 		}
 	}
 	return n
 }
 
-// within tells whether the slot's call is c or one above it. The slot's state
-// is to be read before: a call that has not ended since is the one it was of.
-func (c *callContext) within(s *slot) bool {
+// isBelow tells whether c is the call, or was made by it.
+func (c *callContext) isBelow(call *callContext) bool {
 	for a := c; a != nil; a = a.parent {
-		if a.slot == s && a.ending.Load() == live {
+		if a == call {
 			return true
 		}
 	}
