@@ -100,7 +100,11 @@ func (c *callContext) invocation() Invocation {
 }
 
 // Deadline returns the earlier of the caller's deadline and start + timeout.
+// Before the start, which is when WithContext sees the context, there is none.
 func (c *callContext) Deadline() (time.Time, bool) {
+	if c.deadline == 0 {
+		return time.Time{}, false
+	}
 	return c.fn.router.clock.time(c.start).Add(time.Duration(c.deadline - c.start)), true
 }
 

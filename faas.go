@@ -347,6 +347,5 @@ func (r *Router) Remove(name string) error {
 	if !r.functions.remove(fn) {
 		return mistake("remove", name, ErrNotFound, "it has just been removed")
 	}
-	fn.class.Remove()
 	return nil
 }

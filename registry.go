@@ -121,6 +121,7 @@ func (t *registry) remove(fn *function) bool {
 	if !t.byName.CompareAndDelete(fn.name, fn) {
 		return false
 	}
+	fn.class.Remove() // before the look: from here on nobody enters unseen
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.gone = append(t.gone, fn)

@@ -1,0 +1,82 @@
+/*
+Package faas hosts functions inside your process, with what a serverless
+platform gives them: typed handlers, calls that return on their deadline,
+limits, queues and fairness, and an exact record of every call.
+
+	r := faas.New(faas.WithMeter(meter))
+	resize := faas.Register(r, "resize", func(ctx context.Context, in Job) (Image, error) {
+		...
+	}, faas.WithTimeout(2*time.Second), faas.WithConcurrency(8))
+
+	img, err := resize.Invoke(ctx, job)            // typed
+	data, err := r.Invoke(ctx, "resize", payload)  // by name, JSON in and out
+
+	err = r.Shutdown(ctx) // drain, flush, end
+
+# One invocation
+
+A call passes these stations, and each may end it:
+
+	look-up → decode → depth → gates → room with the meters → slot of the function and of the router
+	→ worker → middlewares → handler → encode → settle → record → answer
+
+Before it has a slot, a call can only be refused: no handler runs and no record
+is written; [Info] and [Stats] count it by its [Reason]. From then on it is
+admitted, and ends exactly once, with one [Outcome] and one [Execution], which
+caller and meter agree on: a single compare-and-swap decides between the
+handler's return, the deadline, the caller's leaving and [Router.Close].
+
+The deadline is enforced. When a function's timeout passes, its caller is
+answered [ErrTimeout] there and then, whether the handler heeds its context or
+not. A handler that doesn't is a runaway: a goroutine can't be ended from
+outside, so it goes on, keeps its slot until it returns (see [WithRunaways]), is
+counted, reported ([WithStuck]), and what it used beyond its record is recorded
+as an [Overrun].
+
+A call that leaves early because its caller's context ended is Canceled and
+answers that context's error. A function's timeout bounds the handler alone; the
+wait for a slot is bounded by [WithQueueTimeout].
+
+# Stateless
+
+A handler's context is new for each call. It carries the deadline, cancellation
+and the [Invocation], and no value of the caller's, unless [WithContext] lets it
+through. The input of a bytes call is decoded into a fresh value. Typed inputs
+and outputs are handed over as they are; with [WithCopy] they cross by value.
+What a handler keeps in variables of its own is its own affair: package faastest
+has a test that finds it.
+
+# Nested calls
+
+A handler may invoke functions. Its call lends its slot to one nested call at a
+time, so that a chain of calls can't starve itself; further ones wait like any
+other. A nested call that would wait for its own callers is refused with
+[ErrCycle], one that is too deep with [ErrDepth]. Only calls made with the
+handler's context, or one derived from it, count as nested.
+
+# Errors
+
+The platform answers [*Error], which wraps one of the sentinels and says which
+function, which invocation, and why. A handler's own error comes back
+untouched, and a panic as a [*PanicError]. A nil error means that the handler
+returned it.
+
+# Concurrency and life cycle
+
+A [Router] and its [Function] handles may be used by any number of goroutines,
+before, during and after Shutdown. A router starts no goroutine until it is
+called, keeps idle workers for some seconds, and is back at none after that.
+There is no state outside of it: routers don't know of each other, and one that
+is made inside a testing/synctest bubble lives in virtual time.
+
+Goroutines come from a pool of github.com/panjf2000/ants/v2, whose import starts
+two goroutines of its own; faastest names them for leak detectors.
+
+# What it can't do
+
+The functions share your process. A panic in a goroutine that a handler started
+itself, os.Exit, a fatal error of the runtime, or running out of memory end it,
+as they would without this package. Memory is declared for billing and not
+enforced, nor is processor time.
+*/
+package faas
