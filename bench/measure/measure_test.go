@@ -182,7 +182,7 @@ func TestLateness(t *testing.T) {
 			t.Errorf("%s: %v", name, late)
 		}
 	}
-	p, _ := peers.Find("direct")
+	p, _ := peers.Find(peers.Direct)
 	late, err := Lateness(p, 1, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -63,6 +63,7 @@ type Peer struct {
 
 // Names of the peers that others are compared with.
 const (
+	Direct        = "direct"
 	GoChan        = "go+chan"
 	GoTimeout     = "go+WithTimeout"
 	AntsObvious   = "ants/obvious"
@@ -77,7 +78,7 @@ const (
 
 // All are the peers in the order in which they are run and printed.
 var All = []Peer{
-	{"direct", Inline, direct},
+	{Direct, Inline, direct},
 	{GoChan, Handoff, goChan},
 	{GoTimeout, Enforced, goTimeout},
 	{AntsObvious, Enforced, antsObvious},

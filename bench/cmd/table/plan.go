@@ -30,7 +30,7 @@ const callers = 64 // of latency, gain and deadline: not multiplied by the proce
 
 var (
 	latencyPeers = []string{peers.GoTimeout, peers.AntsObvious, peers.FaasTyped}
-	gainPeers    = []string{peers.GoChan, peers.FaasTyped}
+	gainPeers    = []string{peers.Direct, peers.GoChan, peers.FaasTyped}
 	latePeers    = []string{peers.GoTimeout, peers.AntsObvious, peers.FaasTyped}
 )
 

@@ -183,9 +183,14 @@ func TestGainTarget(t *testing.T) {
 	if got := res.gainTarget("add").verdict(); got != "needs 2 processors" {
 		t.Errorf("without a measurement: %q", got)
 	}
+	res.gain[cell{work: "add", peer: peers.Direct}] = []gain{{100, 195}}
 	res.gain[cell{work: "add", peer: peers.GoChan}] = []gain{{100, 200}}
 	res.gain[cell{work: "add", peer: peers.FaasTyped}] = []gain{{50, 95}}
 	if got := res.gainTarget("add"); !got.holds || got.measured != "0.950" {
 		t.Errorf("1.9 against 2: %+v", got)
+	}
+	res.gain[cell{work: "add", peer: peers.Direct}] = []gain{{100, 120}}
+	if got := res.gainTarget("add").verdict(); got != "machine busy: bare calls gain 1.20" {
+		t.Errorf("on a busy machine: %q", got)
 	}
 }

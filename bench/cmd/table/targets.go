@@ -14,7 +14,7 @@ type target struct {
 	bound    string
 	measured string
 	holds    bool
-	skipped  string // why there is no measurement
+	skipped  string // why there is no verdict
 }
 
 func (t target) verdict() string {
@@ -80,6 +80,11 @@ func (res *results) callTargets(m measure.Mode) []target {
 	}
 }
 
+// leastGain is what bare calls, which share nothing, must gain from a second
+// processor before a verdict on others means anything: with less, the machine
+// had no second processor to give.
+const leastGain = 1.7
+
 // gainTarget has a lower bound, unlike the others.
 func (res *results) gainTarget(work string) target {
 	const limit = .95
@@ -94,6 +99,9 @@ func (res *results) gainTarget(work string) target {
 	}
 	x := ours.over(theirs).median()
 	t.measured, t.holds = fmt.Sprintf("%.3f", x), x >= limit
+	if bare := res.gainFactor(cell{work: work, peer: peers.Direct}).median(); bare < leastGain {
+		t.skipped = fmt.Sprintf("machine busy: bare calls gain %.2f", bare)
+	}
 	return t
 }
 
