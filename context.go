@@ -68,11 +68,11 @@ func reasonOf(err error) uint32 {
 // signals is what ends with the context, made when first asked for.
 type signals struct {
 	done chan struct{}
-	stop func() // ends the watch of an inline call; or nil
 
-	mu    sync.Mutex // guards after and next
+	mu    sync.Mutex // guards what follows, and the closing of done
 	after map[int]func()
 	next  int
+	stop  func() // ends the watch of an inline call; or nil
 }
 
 // context is what the handler sees.
@@ -166,12 +166,11 @@ func (c *callContext) signal() *signals {
 		return s
 	}
 	s := &signals{done: make(chan struct{})}
-	if c.caller != nil {
-		s.stop = c.watch()
-	}
 	if !c.signals.CompareAndSwap(nil, s) {
-		s.unwatch()
 		return c.signals.Load()
+	}
+	if c.caller != nil {
+		s.watch(c)
 	}
 	if c.state.Load() != 0 { // whoever ended it may not have seen s
 		s.fire()
@@ -181,10 +180,12 @@ func (c *callContext) signal() *signals {
 
 // watch ends an inline call's context with its caller's or at its deadline;
 // other calls have whoever settles them for that.
-func (c *callContext) watch() (stop func()) {
+func (s *signals) watch(c *callContext) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	unhook := context.AfterFunc(c.caller, func() { c.end(reasonOf(c.caller.Err())) })
 	timer := time.AfterFunc(time.Duration(c.deadline-c.fn.router.clock.now()), func() { c.end(expired) })
-	return func() { unhook(); timer.Stop() }
+	s.stop = func() { unhook(); timer.Stop() }
 }
 
 // look does the same for an inline handler that only ever asks Err.
@@ -233,7 +234,6 @@ func (c *callContext) fire() {
 // fire closes done once: who ends the context and who asks for its signals may
 // both come here when they cross.
 func (s *signals) fire() {
-	s.unwatch()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -246,9 +246,6 @@ func (s *signals) fire() {
 		go f()
 	}
 	s.after = nil
-}
-
-func (s *signals) unwatch() {
 	if s.stop != nil {
 		s.stop()
 	}

@@ -154,7 +154,7 @@ func (c *callContext) begin(ctx context.Context, s *slot, now int64) {
 	if fn.inline {
 		c.caller = ctx
 		if s := c.signals.Load(); s != nil { // WithContext has asked for them
-			s.stop = c.watch()
+			s.watch(c)
 		}
 	}
 	s.call.Store(c)

@@ -1,0 +1,64 @@
+package faas_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/inproc/faas"
+)
+
+// bubble runs a test in virtual time, in parallel with the others.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, f)
+}
+
+// tape is a meter that remembers.
+type tape struct {
+	mu       sync.Mutex
+	records  []faas.Execution
+	overruns []faas.Overrun
+}
+
+func (t *tape) Record(_ context.Context, e faas.Execution) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.records = append(t.records, e)
+}
+
+func (t *tape) RecordOverrun(_ context.Context, o faas.Overrun) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.overruns = append(t.overruns, o)
+}
+
+func (t *tape) all() []faas.Execution {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]faas.Execution(nil), t.records...)
+}
+
+func (t *tape) last() faas.Execution {
+	all := t.all()
+	if len(all) == 0 {
+		return faas.Execution{Function: "(no record)"}
+	}
+	return all[len(all)-1]
+}
+
+// router makes a quiet router that ends with the test, once its runaways have.
+func router(t *testing.T, opts ...faas.RouterOption) *faas.Router {
+	t.Helper()
+	r := faas.New(append([]faas.RouterOption{faas.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
+	t.Cleanup(func() {
+		_ = r.Close()
+		_ = r.Shutdown(context.Background())
+	})
+	return r
+}
+
+func double(_ context.Context, n int) (int, error) { return 2 * n, nil }
