@@ -1,0 +1,427 @@
+package faas_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/inproc/faas"
+)
+
+// Every case of the fault suite runs on a host of its own, which is small, so
+// that a slot that is lost is missed, and which remembers, so that what was
+// asked, what was answered and what was recorded can be compared afterwards.
+const (
+	slots = 2
+	queue = 4
+	roomy = 1000
+)
+
+// host is a router with its witnesses.
+type host struct {
+	*faas.Router
+	recorder
+	log     logbook
+	began   time.Time
+	healthy *faas.Function[int, int]
+	probes  []probe
+	probing atomic.Pointer[barrier]
+	wait    func(cond func() bool) // until cond holds, or cannot come to hold
+
+	mu      sync.Mutex // guards answers
+	answers []answer
+}
+
+// answer is what one caller got.
+type answer struct {
+	err  error
+	lost bool // the caller's goroutine was ended, so that it got none
+	zero bool // the output was the zero value
+}
+
+// probe calls a function of the case when the case is over.
+type probe struct {
+	name string
+	call func(ctx context.Context) error
+}
+
+// fault runs a case in a bubble, and checks after it what must hold after each.
+func fault(t *testing.T, run func(t *testing.T, h *host), opts ...faas.RouterOption) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(opts...)
+		h.wait = func(func() bool) { synctest.Wait() }
+		run(t, h)
+		h.check(t)
+	})
+}
+
+// eachWay runs a case whose promise does not depend on who runs the handler.
+func eachWay(t *testing.T, run func(t *testing.T, h *host)) {
+	t.Helper()
+	t.Run("on a worker", func(t *testing.T) { t.Parallel(); fault(t, run) })
+	t.Run("inline", func(t *testing.T) { t.Parallel(); fault(t, run, faas.WithInline()) })
+}
+
+// realFault is fault for what a bubble cannot hold: loops, blocked threads.
+func realFault(t *testing.T, run func(t *testing.T, h *host), opts ...faas.RouterOption) {
+	t.Helper()
+	h := newHost(opts...)
+	h.wait = spin
+	run(t, h)
+	h.check(t)
+}
+
+// spin waits for an event that has no channel, in real time.
+func spin(cond func() bool) {
+	for began := time.Now(); !cond() && time.Since(began) < 20*time.Second; {
+		runtime.Gosched()
+	}
+}
+
+func newHost(opts ...faas.RouterOption) *host {
+	h := &host{began: time.Now()}
+	logger := slog.New(slog.NewTextHandler(&h.log, nil))
+	all := []faas.RouterOption{
+		faas.WithConcurrency(slots), faas.WithQueue(queue), faas.WithCapacity(roomy),
+		faas.WithMeter(&h.recorder), faas.WithLogger(logger),
+	}
+	h.Router = faas.New(append(all, opts...)...)
+	h.healthy = serve(h, "healthy", func(_ context.Context, in int) (int, error) { return in + 1, nil })
+	return h
+}
+
+// serve registers a function of the case. Its handler is replaced while the
+// host is probed, for by then it is the platform that is on trial.
+func serve[In, Out any](h *host, name string, handler faas.Handler[In, Out], opts ...faas.FunctionOption) *faas.Function[In, Out] {
+	f := faas.Register(h.Router, name, func(ctx context.Context, in In) (out Out, err error) {
+		if b := h.probing.Load(); b != nil {
+			return out, b.meet(ctx)
+		}
+		return handler(ctx, in)
+	}, opts...)
+	h.probes = append(h.probes, probe{name, func(ctx context.Context) error {
+		var in In
+		_, err := call(ctx, h, f, in)
+		return err
+	}})
+	return f
+}
+
+// call invokes f, and keeps the answer.
+func call[In, Out any](ctx context.Context, h *host, f *faas.Function[In, Out], in In) (out Out, err error) {
+	a := answer{lost: true}
+	defer func() { h.answered(a) }()
+	out, err = f.Invoke(ctx, in)
+	a = answer{err: err, zero: reflect.ValueOf(&out).Elem().IsZero()}
+	return out, err
+}
+
+// ask is call by name and payload.
+func ask(ctx context.Context, h *host, name, payload string) (string, error) {
+	out, err := h.Invoke(ctx, name, []byte(payload))
+	h.answered(answer{err: err, zero: out == nil})
+	return string(out), err
+}
+
+// outcomeOf starts call in a goroutine; the error arrives when there is one.
+func outcomeOf[In, Out any](ctx context.Context, h *host, f *faas.Function[In, Out], in In) <-chan error {
+	c := make(chan error, 1)
+	go func() {
+		_, err := call(ctx, h, f, in)
+		c <- err
+	}()
+	return c
+}
+
+func (h *host) answered(a answer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answers = append(h.answers, a)
+}
+
+// forget says that a function of the case is not registered any more.
+func (h *host) forget(name string) {
+	for i, p := range h.probes {
+		if p.name == name {
+			h.probes = append(h.probes[:i:i], h.probes[i+1:]...)
+			return
+		}
+	}
+}
+
+// check asserts what must hold after every case: the host is alive, it has
+// lost and gained no slot, its books balance, its gauges are at rest and, since
+// a bubble does not end while one of its goroutines is left, so is all else.
+func (h *host) check(t *testing.T) {
+	t.Helper()
+	if t.Failed() {
+		_ = h.Close()
+		return
+	}
+	h.wait(h.atRest)
+	h.checkGauges(t)
+	if !h.isClosed() {
+		h.checkAlive(t)
+		for _, p := range h.probes {
+			h.checkSlots(t, p, slots, roomy)
+			h.checkSlots(t, p, roomy, slots)
+		}
+		h.checkGauges(t)
+	}
+	assert.NoError(t, h.Close())
+	assert.True(t, h.isClosed())
+	h.wait(h.atRest)
+	h.checkLedger(t)
+	h.checkOverruns(t)
+}
+
+// isClosed finds out in the way that callers do.
+func (h *host) isClosed() bool {
+	_, err := call(context.Background(), h, h.healthy, 0)
+	return errors.Is(err, faas.ErrClosed)
+}
+
+func (h *host) atRest() bool {
+	s := h.Stats()
+	return s.InFlight == 0 && s.Queued == 0 && s.Runaways == 0
+}
+
+func (h *host) checkGauges(t *testing.T) {
+	t.Helper()
+	s := h.Stats()
+	assert.Zero(t, s.InFlight, "calls in flight")
+	assert.Zero(t, s.Queued, "calls queued")
+	assert.Zero(t, s.Runaways, "runaways")
+	for i := range h.Functions() {
+		assert.Zero(t, [3]int{i.InFlight, i.Queued, i.Runaways}, "%s: in flight, queued, runaways", i.Name)
+	}
+}
+
+func (h *host) checkAlive(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	out, err := call(t.Context(), h, h.healthy, 41)
+	assert.NoError(t, err)
+	assert.Equal(t, 42, out)
+	assert.Less(t, time.Since(began), 10*time.Second)
+}
+
+// checkSlots fills a function, whose own limit or whose router's is slots, with
+// calls that meet: none may be missing, and one more has to wait.
+func (h *host) checkSlots(t *testing.T, p probe, limit, capacity int) {
+	t.Helper()
+	assert.NoError(t, h.SetConcurrency(p.name, limit))
+	assert.NoError(t, h.SetCapacity(capacity))
+	b := &barrier{open: make(chan struct{})}
+	h.probing.Store(b)
+	defer h.probing.Store(nil)
+	done := make(chan error, slots+1)
+	for range slots + 1 {
+		go func() { done <- p.call(context.Background()) }()
+	}
+	h.wait(func() bool { return b.inside.Load() >= slots && h.Stats().Queued == 1 })
+	assert.EqualValues(t, slots, b.inside.Load(), "%s runs so many at once, limit %d, capacity %d", p.name, limit, capacity)
+	close(b.open)
+	for range slots + 1 {
+		assert.NoError(t, <-done, p.name)
+	}
+}
+
+// barrier is where probing calls meet.
+type barrier struct {
+	inside atomic.Int32
+	open   chan struct{}
+}
+
+func (b *barrier) meet(ctx context.Context) error {
+	b.inside.Add(1)
+	select {
+	case <-b.open:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// checkLedger compares what callers were answered with what was recorded.
+func (h *host) checkLedger(t *testing.T) {
+	t.Helper()
+	records, s := h.all(), h.Stats()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	assert.EqualValues(t, s.Admitted, len(records), "admitted, recorded")
+	assert.EqualValues(t, len(h.answers), s.Admitted+refusals(s), "calls, admitted + refused")
+	ids := map[uuid.UUID]bool{}
+	for _, e := range records {
+		ids[e.ID] = true
+		h.checkRecord(t, e)
+	}
+	assert.Len(t, ids, len(records), "ids are unique")
+	h.checkAnswers(t, records, s)
+}
+
+func refusals(s faas.Stats) (n uint64) {
+	for _, k := range s.Rejected {
+		n += k
+	}
+	return n
+}
+
+func (h *host) checkRecord(t *testing.T, e faas.Execution) {
+	t.Helper()
+	assert.EqualValues(t, 7, e.ID.Version())
+	assert.GreaterOrEqual(t, e.Duration, time.Duration(0))
+	assert.GreaterOrEqual(t, e.Queued, time.Duration(0))
+	assert.False(t, e.Start.Before(h.began), "starts after the case: %v, %v", e.Start, h.began)
+	assert.False(t, e.Start.Add(e.Duration).After(time.Now()), "ends before now")
+	assert.LessOrEqual(t, e.Outcome, faas.InitFailed)
+	assert.Equal(t, e.Outcome == faas.OK, e.Err == nil, "%v with error %T", e.Outcome, e.Err)
+}
+
+// checkAnswers takes each record's error away from the answers, one for one;
+// what is left are refusals, as many as were counted. An error that a handler
+// passes on from a nested call is in the answers twice. None of them is asked
+// for its text: some of them bite.
+func (h *host) checkAnswers(t *testing.T, records []faas.Execution, s faas.Stats) {
+	t.Helper()
+	left, oks, lost := map[any]int{}, 0, 0
+	for _, a := range h.answers {
+		switch {
+		case a.lost:
+			lost++
+		case a.err == nil:
+			oks++
+		default:
+			left[a.err]++
+			assert.True(t, a.zero, "an output beside an error of type %T", a.err)
+		}
+	}
+	for _, e := range records {
+		switch {
+		case e.Outcome == faas.OK:
+			oks--
+		case left[e.Err] > 0:
+			left[e.Err]--
+		case e.Outcome == faas.Exited:
+			lost--
+		default:
+			assert.Fail(t, "no caller was answered what was recorded", "%s: %v, %T", e.Function, e.Outcome, e.Err)
+		}
+	}
+	assert.Zero(t, oks, "answers without an error, less records that are OK")
+	assert.Zero(t, lost, "callers without an answer, less records that are Exited")
+	checkRefusals(t, left, s)
+}
+
+func checkRefusals(t *testing.T, left map[any]int, s faas.Stats) {
+	t.Helper()
+	counted := map[faas.Reason]uint64{}
+	for err, n := range left {
+		if n == 0 {
+			continue
+		}
+		refusal, _ := err.(*faas.Error)
+		if assert.NotNil(t, refusal, "an answer that was not recorded, %T", err) {
+			assert.NotEmpty(t, refusal.Reason, "a refusal without a reason: %v", refusal)
+			counted[refusal.Reason] += uint64(n)
+		}
+	}
+	assert.Equal(t, s.Rejected, counted, "refusals by reason")
+}
+
+// checkOverruns asserts that what ran on was counted once, for a call that was
+// over before its handler was.
+func (h *host) checkOverruns(t *testing.T) {
+	t.Helper()
+	outcomes, seen := map[uuid.UUID]faas.Outcome{}, map[uuid.UUID]bool{}
+	for _, e := range h.all() {
+		outcomes[e.ID] = e.Outcome
+	}
+	for _, o := range h.overran() {
+		assert.False(t, seen[o.ID], "a second overrun of one call")
+		seen[o.ID] = true
+		assert.Contains(t, []faas.Outcome{faas.TimedOut, faas.Canceled}, outcomes[o.ID])
+		assert.Positive(t, o.Duration)
+	}
+}
+
+// recorder is a meter that remembers.
+type recorder struct {
+	guard    sync.Mutex // guards what follows
+	records  []faas.Execution
+	overruns []faas.Overrun
+}
+
+func (r *recorder) Record(_ context.Context, e faas.Execution) {
+	r.guard.Lock()
+	defer r.guard.Unlock()
+	r.records = append(r.records, e)
+}
+
+func (r *recorder) RecordOverrun(_ context.Context, o faas.Overrun) {
+	r.guard.Lock()
+	defer r.guard.Unlock()
+	r.overruns = append(r.overruns, o)
+}
+
+func (r *recorder) all() []faas.Execution {
+	r.guard.Lock()
+	defer r.guard.Unlock()
+	return append([]faas.Execution(nil), r.records...)
+}
+
+func (r *recorder) overran() []faas.Overrun {
+	r.guard.Lock()
+	defer r.guard.Unlock()
+	return append([]faas.Overrun(nil), r.overruns...)
+}
+
+// last is the newest record.
+func (r *recorder) last(t *testing.T) faas.Execution {
+	t.Helper()
+	all := r.all()
+	if len(all) == 0 {
+		t.Fatal("nothing was recorded")
+	}
+	return all[len(all)-1]
+}
+
+// recordsOf are the records of one function, in the order of their settlement.
+func (r *recorder) recordsOf(name string) (es []faas.Execution) {
+	for _, e := range r.all() {
+		if e.Function == name {
+			es = append(es, e)
+		}
+	}
+	return es
+}
+
+// logbook is what the router logs to.
+type logbook struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
