@@ -3,6 +3,7 @@ package faas_test
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -42,6 +43,12 @@ func (t *tape) all() []faas.Execution {
 	return append([]faas.Execution(nil), t.records...)
 }
 
+func (t *tape) over() []faas.Overrun {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]faas.Overrun(nil), t.overruns...)
+}
+
 func (t *tape) last() faas.Execution {
 	all := t.all()
 	if len(all) == 0 {
@@ -62,3 +69,24 @@ func router(t *testing.T, opts ...faas.RouterOption) *faas.Router {
 }
 
 func double(_ context.Context, n int) (int, error) { return 2 * n, nil }
+
+// exit ends the goroutine, as t.FailNow does.
+func exit() { runtime.Goexit() }
+
+// steps is a list that several goroutines write.
+type steps struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (s *steps) add(step string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, step)
+}
+
+func (s *steps) list() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.all...)
+}

@@ -27,6 +27,7 @@ type Middleware func(next Runner) Runner
 var (
 	errNextTwice   = errors.New("faas: middleware called next a second time; it may call it once")
 	errNextNever   = errors.New("faas: middleware answered nil although next has not returned; answer an error, or call next and wait for it")
+	errNextLate    = errors.New("faas: middleware called next after it had returned; call it before, and wait for it")
 	errNextForeign = errors.New("faas: middleware called next with a context that is not derived from the one it was given")
 )
 
@@ -35,6 +36,7 @@ const (
 	notRun = iota
 	running
 	returned
+	forgone // the middlewares ended without it: it may not start any more
 )
 
 // chain composes the middlewares around the handler; nil if there are none.
@@ -56,6 +58,9 @@ func runHandler(ctx context.Context, inv Invocation) error {
 		return errNextForeign
 	}
 	if !c.progress.CompareAndSwap(notRun, running) {
+		if c.progress.Load() == forgone {
+			return errNextLate
+		}
 		return errNextTwice
 	}
 	err := c.task.run(ctx)

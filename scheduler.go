@@ -202,7 +202,6 @@ func (s *slot) collect(c *callContext) (mine bool, err error) {
 	if !s.dead {
 		s.crew.rest(s)
 	}
-	// A middleware may have left the handler running elsewhere.
 	return c.fn.chain == nil || c.progress.Load() != running, err
 }
 
@@ -286,6 +285,9 @@ func (c *callContext) run() error {
 // returned is what a handler's goroutine does once the handler has ended.
 func (s *slot) returned(c *callContext, v verdict) (own bool) {
 	v.at = s.crew.clock.now()
+	if c.fn.chain != nil { // a middleware may have left next to another goroutine
+		c.progress.CompareAndSwap(notRun, forgone)
+	}
 	if c.caller != nil {
 		v = c.late(v)
 	}

@@ -1,0 +1,259 @@
+package faas_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+)
+
+func TestARecordSaysAllThereIsToBill(t *testing.T) {
+	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
+		m := &tape{}
+		r := router(t, faas.WithMeter(m), faas.WithMemory(512<<20), faas.WithConcurrency(1), faas.WithLabels(map[string]string{"team": "a"}))
+		f := faas.Register(r, "f", func(_ context.Context, in []int) (string, error) {
+			time.Sleep(1500*time.Microsecond + 7)
+			return "done", nil
+		}, opts...)
+		start := time.Now()
+		go func() { _, _ = f.Invoke(t.Context(), nil) }()
+		synctest.Wait()
+		out, err := r.Invoke(faas.WithTenant(t.Context(), "acme"), "f", []byte("[1,2]"))
+		require.NoError(t, err)
+		assert.Equal(t, `"done"`, string(out))
+		e := m.last()
+		const run = 1500*time.Microsecond + 7
+		assert.Equal(t, faas.Execution{
+			ID: e.ID, Function: "f", Version: "$LATEST", Tenant: "acme", Labels: map[string]string{"team": "a"}, Attempt: 1,
+			Outcome: faas.OK, Start: start.Add(run), Queued: run, Duration: run, Memory: 512 << 20, BytesIn: 5, BytesOut: 6,
+		}, e)
+	})
+}
+
+func TestTheRecordIsMadeBeforeTheAnswer(t *testing.T) {
+	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
+		m := &tape{}
+		slow := faas.MeterFunc(func(ctx context.Context, e faas.Execution) { time.Sleep(time.Second); m.Record(ctx, e) })
+		f := faas.Register(router(t, faas.WithMeter(slow)), "f", double, opts...)
+		for i := range 3 {
+			_, err := f.Invoke(t.Context(), 0)
+			require.NoError(t, err)
+			assert.Len(t, m.all(), i+1)
+			assert.Zero(t, m.last().Duration, "its own time is nobody's")
+		}
+	})
+}
+
+func TestMetersOfRouterAndFunctionAddUp(t *testing.T) {
+	t.Parallel()
+	a, b, c := &tape{}, &tape{}, &tape{}
+	r := router(t, faas.WithMeter(a))
+	f := faas.Register(r, "f", double, faas.WithMeter(b))
+	g := faas.Register(r, "g", double, faas.WithMeter(c))
+	_, _ = f.Invoke(t.Context(), 0)
+	_, _ = g.Invoke(t.Context(), 0)
+	assert.Len(t, a.all(), 2)
+	assert.Len(t, b.all(), 1)
+	assert.Len(t, c.all(), 1)
+}
+
+func TestAPanickingMeterKeepsNothingFromTheOthers(t *testing.T) {
+	t.Parallel()
+	bad := faas.MeterFunc(func(context.Context, faas.Execution) { panic("meter") })
+	for name, opts := range map[string][]faas.RouterOption{
+		"options": {faas.WithMeter(bad)},
+		"Meters":  {faas.WithMeter(faas.Meters(nil, bad, faas.Meters(bad)))},
+	} {
+		m := &tape{}
+		r := router(t, append(opts, faas.WithMeter(faas.Meters(bad, m)))...)
+		f := faas.Register(r, "f", double)
+		out, err := f.Invoke(t.Context(), 1)
+		require.NoError(t, err, name)
+		assert.Equal(t, 2, out)
+		assert.Len(t, m.all(), 1)
+		assert.EqualValues(t, 2, r.Stats().HookPanics, "one for each option")
+	}
+}
+
+// bounded is a Reserver that counts.
+type bounded struct {
+	tape
+	room      atomic.Int64
+	unreserve atomic.Int64
+}
+
+func (b *bounded) Reserve() bool {
+	if b.room.Add(-1) < 0 {
+		b.room.Add(1)
+		return false
+	}
+	return true
+}
+func (b *bounded) Unreserve() { b.unreserve.Add(1); b.room.Add(1) }
+
+func TestNoWorkRunsThatCouldNotBeRecorded(t *testing.T) {
+	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
+		wide, narrow := &bounded{}, &bounded{}
+		wide.room.Store(10)
+		narrow.room.Store(2)
+		r := router(t, faas.WithMeter(faas.Meters(wide, narrow)))
+		f := faas.Register(r, "f", double, opts...)
+		for i := range 4 {
+			_, err := f.Invoke(t.Context(), 0)
+			if i < 2 {
+				require.NoError(t, err)
+				continue
+			}
+			require.ErrorIs(t, err, faas.ErrOverloaded)
+		}
+		assert.EqualValues(t, 2, f.Info().Rejected[faas.ReasonMeterFull])
+		assert.Len(t, narrow.all(), 2)
+		assert.EqualValues(t, 8, wide.room.Load(), "what one could not take, no other keeps")
+	})
+}
+
+func TestARefusedCallGivesItsReservationBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &bounded{}
+		m.room.Store(5)
+		f := faas.Register(router(t, faas.WithMeter(m)), "f", func(context.Context, int) (int, error) { time.Sleep(time.Hour); return 0, nil },
+			faas.WithConcurrency(1), faas.WithQueueTimeout(time.Second))
+		go func() { _, _ = f.Invoke(t.Context(), 0) }()
+		synctest.Wait()
+		_, err := f.Invoke(t.Context(), 0)
+		require.ErrorIs(t, err, faas.ErrOverloaded)
+		assert.EqualValues(t, 1, f.Info().Rejected[faas.ReasonQueueTimeout])
+		assert.EqualValues(t, 4, m.room.Load())
+	})
+}
+
+func TestARunawaysOverrunIsRecordedOnceItEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &tape{}
+		r := router(t, faas.WithMeter(faas.Meters(m)), faas.WithMemory(1<<20))
+		f := faas.Register(r, "f", func(context.Context, int) (int, error) { time.Sleep(time.Hour); return 0, nil }, faas.WithTimeout(time.Minute))
+		_, err := f.Invoke(t.Context(), 0)
+		require.ErrorIs(t, err, faas.ErrTimeout)
+		assert.Equal(t, time.Minute, m.last().Duration)
+		assert.Equal(t, 1, f.Info().Runaways)
+		assert.Empty(t, m.over())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.Equal(t, []faas.Overrun{{ID: m.last().ID, Function: "f", Version: "$LATEST", Duration: 59 * time.Minute, Memory: 1 << 20}}, m.over())
+		assert.Zero(t, f.Info().Runaways)
+		assert.Len(t, m.all(), 1)
+	})
+}
+
+func TestAMeterThatEndsItsGoroutineStillLetsTheCallerGo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		exits := true
+		m := faas.MeterFunc(func(context.Context, faas.Execution) {
+			if exits {
+				exit()
+			}
+		})
+		f := faas.Register(router(t, faas.WithMeter(m), faas.WithConcurrency(1)), "f", double)
+		out, err := f.Invoke(t.Context(), 1)
+		require.NoError(t, err)
+		assert.Equal(t, 2, out)
+		exits = false
+		out, err = f.Invoke(t.Context(), 2)
+		require.NoError(t, err)
+		assert.Equal(t, 4, out)
+	})
+}
+
+func TestBufferedDeliversEverythingOffTheCallersPath(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &tape{}
+		slow := struct {
+			faas.MeterFunc
+			faas.OverrunMeter
+		}{func(ctx context.Context, e faas.Execution) { time.Sleep(time.Second); m.Record(ctx, e) }, m}
+		b := faas.Buffered(slow, 10)
+		f := faas.Register(router(t, faas.WithMeter(b)), "f", double)
+		start := time.Now()
+		for range 10 {
+			_, err := f.Invoke(t.Context(), 0)
+			require.NoError(t, err)
+		}
+		_, err := f.Invoke(t.Context(), 0)
+		require.ErrorIs(t, err, faas.ErrOverloaded, "rather than run unrecorded")
+		assert.Zero(t, time.Since(start))
+		b.RecordOverrun(t.Context(), faas.Overrun{Function: "f"})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		_, err = f.Invoke(t.Context(), 0)
+		require.NoError(t, err, "one was delivered")
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, b.Flush(ctx), context.DeadlineExceeded)
+		require.NoError(t, b.Close())
+		assert.Len(t, m.all(), 11)
+		assert.Len(t, m.over(), 1)
+		assert.False(t, b.Reserve(), "closed")
+		require.NoError(t, b.Close())
+		require.NoError(t, b.Flush(t.Context()))
+	})
+}
+
+func TestShutdownFlushesTheMetersOfRouterAndFunctions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		one, two := &tape{}, &tape{}
+		slow := func(m faas.Meter) *faas.BufferedMeter {
+			return faas.Buffered(faas.MeterFunc(func(ctx context.Context, e faas.Execution) { time.Sleep(time.Second); m.Record(ctx, e) }), 10)
+		}
+		r := faas.New(faas.WithMeter(faas.Meters(slow(one), slow(one))))
+		f := faas.Register(r, "f", double, faas.WithMeter(slow(two)))
+		_, err := f.Invoke(t.Context(), 0)
+		require.NoError(t, err)
+		start := time.Now()
+		require.NoError(t, r.Shutdown(t.Context()))
+		assert.Len(t, one.all(), 2)
+		assert.Len(t, two.all(), 1)
+		assert.Equal(t, time.Second, time.Since(start), "all at once")
+	})
+}
+
+func TestABufferedSinkThatPanicsLosesOneRecordAndCountsIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := 0
+		m := &tape{}
+		b := faas.Buffered(faas.MeterFunc(func(ctx context.Context, e faas.Execution) {
+			if n++; n == 1 {
+				panic("sink")
+			}
+			m.Record(ctx, e)
+		}), 2)
+		for range 2 {
+			require.True(t, b.Reserve())
+			b.Record(t.Context(), faas.Execution{})
+		}
+		require.NoError(t, b.Flush(t.Context()))
+		assert.Len(t, m.all(), 1)
+		assert.EqualValues(t, 1, b.Panics())
+		assert.True(t, b.Reserve() && b.Reserve(), "its room is free")
+		assert.False(t, b.Reserve())
+	})
+}
+
+func TestBufferedRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	assert.Panics(t, func() { faas.Buffered(nil, 1) })
+	assert.Panics(t, func() { faas.Buffered(&tape{}, 0) })
+}
+
+func TestOutcomesHaveNames(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "OK", faas.OK.String())
+	assert.Equal(t, "InitFailed", faas.InitFailed.String())
+	assert.Equal(t, "Outcome(?)", faas.Outcome(99).String())
+}
