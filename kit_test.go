@@ -3,7 +3,9 @@ package faas_test
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -89,4 +91,19 @@ func (s *steps) list() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.all...)
+}
+
+// goroutines counts those of the test's bubble.
+func goroutines(t *testing.T) int {
+	t.Helper()
+	buf := make([]byte, 1<<20)
+	all := string(buf[:runtime.Stack(buf, true)])
+	own := regexp.MustCompile(`synctest bubble \d+`).FindString(all) // the running goroutine comes first
+	n := 0
+	for line := range strings.Lines(all) {
+		if strings.HasPrefix(line, "goroutine ") && strings.Contains(line, own+"]") {
+			n++
+		}
+	}
+	return n
 }
