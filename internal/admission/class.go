@@ -129,7 +129,7 @@ func (c *Class) enter(h, parent *Hold) (*waiter, error) {
 	}
 	w := newWaiter(h)
 	w.enqueue()
-	if w.kin.in != nil && g.cycle(c) != nil {
+	if w.kin.in != nil && w.knots() {
 		w.leave(ErrCycle)
 		c.refresh()
 	}

@@ -8,8 +8,38 @@ import "iter"
 // could have it and acquitting those that have a slot free of it; each waiter
 // is looked at twice, however many classes there are.
 //
+// The group's slots need no search: whoever waits for one has a sibling with
+// the loan, and if that one never ends, some class is the reason.
+//
 // A handler that makes a nested call in a goroutine of its own, and would have
 // returned without it, counts as waiting: from outside the two look alike.
+
+// knots tells whether w, which has just joined the line, makes calls wait for
+// themselves: those for its class or, where its parent's loan has been left
+// further down, any, since its parent begins to wait for that only now.
+func (w *waiter) knots() bool {
+	c := w.hold.class
+	if !w.hold.parent.left() {
+		return c.group.cycle(c) != nil
+	}
+	for k := range c.group.waiting.all() {
+		if c.group.cycle(k) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// left tells whether somebody down the line of h's loan has ended and left it
+// with a child.
+func (h *Hold) left() bool {
+	for h.family != nil && h.family.lent != nil {
+		if h = h.family.lent; h.phase.Load() == ended {
+			return true
+		}
+	}
+	return false
+}
 
 // unknot refuses nested calls that wait for c, the newest first, until none of
 // them waits for itself. Such a knot is tied by the arrival of a waiter, which
@@ -122,8 +152,10 @@ func (w *waiter) pins() iter.Seq[*Hold] {
 }
 
 // waitsFor tells whether p waits for its child h, which itself waits or does
-// not: as the caller of h, or as that of a sibling that can't go without the
-// loan that h has left with a child of its own.
+// not: as the caller of h, or as the caller of others that wait for the loan
+// that h has left with a child of its own. They could go without, with a slot
+// of the group, but there may never be one: that those are not counted is the
+// second reason why a call may be refused that would not have waited for ever.
 func (p *Hold) waitsFor(h *Hold, waits bool) bool {
-	return p.phase.Load() != ended && (waits || h.loan != 0 && p.family.recursive > 0)
+	return p.phase.Load() != ended && (waits || h.loan != 0 && p.family.waiting.len > 0)
 }

@@ -31,7 +31,6 @@ const (
 type family struct {
 	lent       *Hold // the child that has the loan
 	waiting    list[*waiter]
-	recursive  int  // those of waiting that are for the hold's own class
 	below      int  // waiters among the descendants
 	pins       int  // see cycle.go
 	classPut   bool // the class's half is back already

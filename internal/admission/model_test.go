@@ -207,6 +207,7 @@ func (m *model) stuckIn(c *modelClass) (n int) {
 }
 
 func (m *model) release(k *modelCall) {
+	c := k.class
 	k.state = over
 	for _, w := range m.calls {
 		if w.state == queued && w.parent == k {
@@ -223,9 +224,7 @@ func (m *model) release(k *modelCall) {
 			break
 		}
 	}
-	for _, c := range m.classes {
-		m.unknot(c)
-	}
+	m.unknot(c)
 	m.serve(homes...)
 }
 
@@ -252,6 +251,11 @@ func (m *model) canEnd(k *modelCall, good map[*modelCall]bool) bool {
 
 func (m *model) canGo(k *modelCall, good map[*modelCall]bool) bool {
 	loan := k.parent != nil && m.comesBack(k.parent.lent, good, groupFrom)
+	for l := k.parent; l != nil && !loan; l = l.lent {
+		if l.state == over {
+			return false // a slot of the group might do, but nobody counts on that
+		}
+	}
 	return loan && k.parent.class == k.class ||
 		m.comesFree(k.class, good) && (loan || m.comesFree(nil, good))
 }
@@ -313,14 +317,24 @@ func (m *model) keeps(w *modelCall, good map[*modelCall]bool) bool {
 	wanted := func(c *modelClass) bool {
 		return slices.ContainsFunc(c.queue, func(k *modelCall) bool { return k.parent != nil }) && !m.comesFree(c, good)
 	}
-	// The calls that wait for w, upwards as long as nobody has ended, and the
-	// owners of the slots that they use.
-	for k := w.parent; k != nil && k.state == holding; k = k.parent {
-		if wanted(k.class) {
+	// Upwards: who waits for w, be it for a loan that a child left further
+	// down, and whose slot is with one who does.
+	waits, inUse := true, true
+	for k, p := w, w.parent; p != nil; k, p = p, p.parent {
+		waits = p.state == holding && (waits || p.lent == k && m.hasWaiting(p))
+		inUse = waits || inUse && p.lent == k && k.classFrom == p.classFrom
+		if inUse && p.classFrom == p && wanted(p.class) {
 			return true
+		}
+		if !waits && p.lent != k {
+			return false
 		}
 	}
 	return false
+}
+
+func (m *model) hasWaiting(p *modelCall) bool {
+	return slices.ContainsFunc(m.calls, func(k *modelCall) bool { return k.state == queued && k.parent == p })
 }
 
 func (m *model) resize(c *modelClass, n int) {

@@ -107,9 +107,6 @@ func (w *waiter) recursive() bool { return w.hold.parent.class == w.hold.class }
 // count tells w's ancestors that one waiter more, or fewer, is below them, and
 // their classes how many of their slots wait so.
 func (w *waiter) count(n int) {
-	if w.recursive() {
-		w.hold.parent.family.recursive += n
-	}
 	for a := w.hold.parent; a != nil; a = a.parent {
 		if changed := step(&a.family.below, n); a.ownsClass() {
 			a.class.blocked += changed
