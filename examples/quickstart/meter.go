@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/inproc/faas"
+)
+
+// recorder is a faas.Meter: it gets one record of every call, and keeps what the table at the end needs. A histogram
+// keeps its size however many calls there are, which a list of durations would not.
+type recorder struct {
+	mu    sync.Mutex // records come from many goroutines
+	stats map[string]*stats
+}
+
+// stats is what is remembered of one function.
+type stats struct {
+	calls     int
+	outcomes  map[faas.Outcome]int
+	wait, run *hdrhistogram.Histogram // nanoseconds
+	billed    time.Duration
+}
+
+func newRecorder() *recorder { return &recorder{stats: make(map[string]*stats)} }
+
+// Record runs before the caller has its answer, so when a call has returned, it has been counted.
+func (r *recorder) Record(_ context.Context, e faas.Execution) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats[e.Function]
+	if s == nil {
+		s = &stats{outcomes: make(map[faas.Outcome]int), wait: newHistogram(), run: newHistogram()}
+		r.stats[e.Function] = s
+	}
+	s.calls++
+	s.outcomes[e.Outcome]++
+	observe(s.wait, e.Queued)
+	observe(s.run, e.Duration)
+	s.billed += billed(e.Duration)
+}
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(int64(time.Microsecond), int64(time.Hour), 3)
+}
+
+func observe(h *hdrhistogram.Histogram, d time.Duration) {
+	_ = h.RecordValue(min(int64(d), h.HighestTrackableValue())) // an hour or more counts as an hour
+}
+
+// billed rounds as AWS Lambda does: each call up to the next millisecond.
+func billed(d time.Duration) time.Duration {
+	whole := d.Truncate(time.Millisecond)
+	if whole < d {
+		whole += time.Millisecond
+	}
+	return whole
+}
+
+// print writes one line for each function, with a column for each outcome that occurred.
+func (r *recorder) print(w io.Writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	names := slices.Sorted(maps.Keys(r.stats))
+	outcomes := r.outcomes()
+
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "%-10s\tCALLS\t", "FUNCTION")
+	for _, o := range outcomes {
+		fmt.Fprintf(t, "%s\t", strings.ToUpper(o.String()))
+	}
+	fmt.Fprint(t, "WAIT P50\tP99\tRUN P50\tP99\tBILLED\t\n")
+	for _, name := range names {
+		s := r.stats[name]
+		fmt.Fprintf(t, "%-10s\t%d\t", name, s.calls)
+		for _, o := range outcomes {
+			fmt.Fprintf(t, "%d\t", s.outcomes[o])
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f s\t\n", ms(s.wait, 50), ms(s.wait, 99), ms(s.run, 50), ms(s.run, 99), s.billed.Seconds())
+	}
+	t.Flush()
+	fmt.Fprintln(w, "   (each call billed up to the next millisecond, as on AWS Lambda)")
+}
+
+// outcomes returns those that occurred, in the order in which they are declared.
+func (r *recorder) outcomes() []faas.Outcome {
+	seen := make(map[faas.Outcome]bool)
+	for _, s := range r.stats {
+		for o := range s.outcomes {
+			seen[o] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+func ms(h *hdrhistogram.Histogram, percentile float64) string {
+	return fmt.Sprintf("%.2f ms", float64(h.ValueAtQuantile(percentile))/float64(time.Millisecond))
+}
