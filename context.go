@@ -23,29 +23,54 @@ import (
 type callContext struct {
 	fn       *function
 	slot     *slot
-	parent   *callContext // the call that made this one
 	task     task
 	id       uuid.UUID
 	tenant   string
-	start    int64           // on the router's clock
-	deadline int64           // likewise
-	caller   context.Context // of an inline call, which has nobody else to watch it; or nil
-	more     *formalities    // nil on the fast path
+	start    int64 // on the router's clock
+	deadline int64 // likewise
+	more     *formalities
 	hold     admission.Hold
 	signals  atomic.Pointer[signals]
 	state    atomic.Uint32
-	progress atomic.Uint32 // of the handler, inside middlewares
-	depth    int32
 
 	callerFirst bool // the deadline is the caller's
 }
 
-// formalities are what a call has that had to ask for more than a slot.
+// formalities are what only some calls have: those that are nested, pass
+// middlewares or gates, wait, or run inline below a context that can end. It
+// keeps the context of all others small.
 type formalities struct {
+	parent   *callContext    // the call that made this one
+	depth    int             // how many are above it
+	caller   context.Context // of an inline call, which has nobody else to watch it; nil: it never ends
 	values   context.Context // what WithContext made of the fresh one; nil: nothing
 	queued   int64           // how long it waited for its slot
 	gates    int             // how many have said yes
 	reserved bool            // with the meters
+	progress atomic.Uint32   // of the handler, inside middlewares
+}
+
+func (c *callContext) extra() *formalities {
+	if c.more == nil {
+		c.more = &formalities{}
+	}
+	return c.more
+}
+
+// parent is the call that made this one, or nil.
+func (c *callContext) parent() *callContext {
+	if c.more == nil {
+		return nil
+	}
+	return c.more.parent
+}
+
+// caller is what an inline call has to watch, or nil.
+func (c *callContext) caller() context.Context {
+	if c.more == nil {
+		return nil
+	}
+	return c.more.caller
 }
 
 // The state of a call: whether it is settled, and whether and why its context
@@ -72,7 +97,7 @@ type signals struct {
 	mu    sync.Mutex // guards what follows, and the closing of done
 	after map[int]func()
 	next  int
-	stop  func() // ends the watch of an inline call; or nil
+	stop  func() bool // ends the watch of an inline call; or nil
 }
 
 // context is what the handler sees.
@@ -87,10 +112,10 @@ func (c *callContext) invocation() Invocation {
 	fn := c.fn
 	inv := Invocation{
 		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
-		Depth: int(c.depth), Attempt: 1, Timeout: fn.timeout, Memory: fn.memory,
+		Attempt: 1, Timeout: fn.timeout, Memory: fn.memory,
 	}
-	if c.parent != nil {
-		inv.Parent = c.parent.id
+	if p := c.parent(); p != nil {
+		inv.Parent, inv.Depth = p.id, c.more.depth
 	}
 	if c.deadline != 0 {
 		inv.Start = fn.router.clock.time(c.start)
@@ -113,7 +138,7 @@ func (c *callContext) Done() <-chan struct{} { return c.signal().done }
 
 // Err tells why.
 func (c *callContext) Err() error {
-	if c.caller != nil && c.state.Load() == 0 {
+	if c.fn.inline && c.state.Load() == 0 {
 		c.look()
 	}
 	switch c.state.Load() & whyMask {
@@ -169,7 +194,7 @@ func (c *callContext) signal() *signals {
 	if !c.signals.CompareAndSwap(nil, s) {
 		return c.signals.Load()
 	}
-	if c.caller != nil {
+	if c.fn.inline && c.deadline != 0 {
 		s.watch(c)
 	}
 	if c.state.Load() != 0 { // whoever ended it may not have seen s
@@ -183,15 +208,18 @@ func (c *callContext) signal() *signals {
 func (s *signals) watch(c *callContext) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	unhook := context.AfterFunc(c.caller, func() { c.end(reasonOf(c.caller.Err())) })
 	timer := time.AfterFunc(time.Duration(c.deadline-c.fn.router.clock.now()), func() { c.end(expired) })
-	s.stop = func() { unhook(); timer.Stop() }
+	s.stop = timer.Stop
+	if caller := c.caller(); caller != nil {
+		unhook := context.AfterFunc(caller, func() { c.end(reasonOf(caller.Err())) })
+		s.stop = func() bool { unhook(); return timer.Stop() }
+	}
 }
 
 // look does the same for an inline handler that only ever asks Err.
 func (c *callContext) look() {
-	if err := c.caller.Err(); err != nil {
-		c.end(reasonOf(err))
+	if caller := c.caller(); caller != nil && caller.Err() != nil {
+		c.end(reasonOf(caller.Err()))
 	} else if c.fn.router.clock.now() >= c.deadline {
 		c.end(expired)
 	}

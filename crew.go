@@ -56,7 +56,7 @@ type arena struct {
 	size int
 }
 
-const chunk = 12
+const chunk = 15
 
 func (a *arena) cut() *callContext {
 	if len(a.free) == 0 {

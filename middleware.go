@@ -57,13 +57,13 @@ func runHandler(ctx context.Context, inv Invocation) error {
 	if c == nil || c.id != inv.ID {
 		return errNextForeign
 	}
-	if !c.progress.CompareAndSwap(notRun, running) {
-		if c.progress.Load() == forgone {
+	if !c.more.progress.CompareAndSwap(notRun, running) {
+		if c.more.progress.Load() == forgone {
 			return errNextLate
 		}
 		return errNextTwice
 	}
 	err := c.task.run(ctx)
-	c.progress.Store(returned)
+	c.more.progress.Store(returned)
 	return err
 }

@@ -52,7 +52,7 @@ func (s *slot) leave(c *callContext) {
 		c.recordOverrun(time.Duration(s.ended - s.since))
 	}
 	fn.runaways.Add(-1)
-	if c.caller != nil {
+	if c.fn.inline {
 		s.crew.forget(s) // a worker forgets its slot itself
 	}
 	fn.router.tellIfClosing()

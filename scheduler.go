@@ -46,8 +46,9 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 		}
 	}
 	if c == nil {
-		c = &callContext{fn: fn, task: t, parent: parent, tenant: tenant}
+		c = &callContext{fn: fn, task: t, tenant: tenant}
 	}
+	c.more = &formalities{parent: parent}
 	c.id = fn.router.clock.newID(fn.router.clock.now(), random)
 	return fn.invokeSlowly(ctx, c)
 }
@@ -55,7 +56,6 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 // invokeSlowly is invoke for a call that has more to ask for than a slot, or
 // that did not find one at once.
 func (fn *function) invokeSlowly(ctx context.Context, c *callContext) (mine bool, err error) {
-	c.more = &formalities{}
 	if refused := fn.admit(ctx, c); refused != nil {
 		return true, fn.refuse(c.takeBack(refused))
 	}
@@ -75,11 +75,14 @@ func (fn *function) admit(ctx context.Context, c *callContext) *Error {
 	if err := ctx.Err(); err != nil {
 		return refusal(fn.name, c.id, ReasonQueueCanceled, err)
 	}
-	if c.parent != nil {
-		c.depth = c.parent.depth + 1
+	if p := c.parent(); p != nil {
+		c.more.depth = 1
+		if p.more != nil {
+			c.more.depth += p.more.depth
+		}
 	}
-	if limit := fn.router.settings.maxDepth; int(c.depth) >= limit {
-		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: %d calls are above it; see WithMaxDepth", ErrDepth, c.depth))
+	if n := c.more.depth; n >= fn.router.settings.maxDepth {
+		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: %d calls are above it; see WithMaxDepth", ErrDepth, n))
 	}
 	if err := fn.carry(ctx, c); err != nil {
 		return err
@@ -99,7 +102,7 @@ var errMeterFull = errors.New("a meter has no room for the record")
 
 func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 	var parent *admission.Hold
-	if p := c.parent; p != nil && p.fn.router == fn.router {
+	if p := c.parent(); p != nil && p.fn.router == fn.router {
 		parent = &p.hold
 	}
 	asked := fn.router.clock.now()
@@ -151,8 +154,13 @@ func (c *callContext) begin(ctx context.Context, s *slot, now int64) {
 			c.deadline, c.callerFirst = d, true
 		}
 	}
+	if fn.chain != nil {
+		c.extra()
+	}
 	if fn.inline {
-		c.caller = ctx
+		if ctx.Done() != nil {
+			c.extra().caller = ctx
+		}
 		if s := c.signals.Load(); s != nil { // WithContext has asked for them
 			s.watch(c)
 		}
@@ -168,7 +176,7 @@ func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error)
 		s.crew.dismiss(s)
 		return true, s.answer
 	}
-	if c.caller != nil {
+	if c.fn.inline {
 		if !s.exec(c) {
 			<-s.wake
 		}
@@ -202,7 +210,7 @@ func (s *slot) collect(c *callContext) (mine bool, err error) {
 	if !s.dead {
 		s.crew.rest(s)
 	}
-	return c.fn.chain == nil || c.progress.Load() != running, err
+	return c.fn.chain == nil || c.more.progress.Load() != running, err
 }
 
 // arm makes sure that the slot's timer fires no later than the call's
@@ -276,7 +284,7 @@ func (c *callContext) run() error {
 		return c.task.run(c.context())
 	}
 	err := c.fn.chain(c.context(), c.invocation())
-	if err == nil && c.progress.Load() != returned {
+	if err == nil && c.more.progress.Load() != returned {
 		return errNextNever
 	}
 	return err
@@ -286,13 +294,13 @@ func (c *callContext) run() error {
 func (s *slot) returned(c *callContext, v verdict) (own bool) {
 	v.at = s.crew.clock.now()
 	if c.fn.chain != nil { // a middleware may have left next to another goroutine
-		c.progress.CompareAndSwap(notRun, forgone)
+		c.more.progress.CompareAndSwap(notRun, forgone)
 	}
-	if c.caller != nil {
+	if c.fn.inline {
 		v = c.late(v)
 	}
 	if c.settle(v, byHandler) {
-		if s.dead && c.caller != nil { // no loop to forget it
+		if s.dead && c.fn.inline { // no loop to forget it
 			s.crew.forget(s)
 		}
 		return true
@@ -311,8 +319,8 @@ func (c *callContext) late(v verdict) verdict {
 	if v.outcome == Panicked || v.outcome == Exited {
 		return v
 	}
-	if err := c.caller.Err(); err != nil {
-		return verdict{outcome: Canceled, err: err, at: v.at}
+	if caller := c.caller(); caller != nil && caller.Err() != nil {
+		return verdict{outcome: Canceled, err: caller.Err(), at: v.at}
 	}
 	if v.at >= c.deadline {
 		return verdict{outcome: TimedOut, err: ErrTimeout, at: v.at}
@@ -362,8 +370,8 @@ func (c *callContext) settle(v verdict, by settler) bool {
 	}
 	recorded := false
 	defer func() { c.conclude(v, by, recorded) }()
-	if len(c.fn.meter) > 0 {
-		c.record(v)
+	for _, m := range c.fn.meter {
+		c.recordTo(m, v)
 	}
 	if c.more != nil && c.more.gates > 0 {
 		c.tellGates(v)
@@ -383,7 +391,7 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	s.answer, s.rested = v.err, v.at
 	c.fn.settled.Add(1)
 	c.fn.router.tellIfClosing()
-	if by == byOther || by == byHandler && c.caller == nil {
+	if by == byOther || by == byHandler && !c.fn.inline {
 		s.wake <- struct{}{}
 	}
 	if by == byOther || by == byCaller {
@@ -405,16 +413,11 @@ func (c *callContext) execution(v verdict) Execution {
 	return e
 }
 
-func (c *callContext) record(v verdict) {
-	e := c.execution(v)
-	for _, m := range c.fn.meter {
-		c.recordTo(m, e)
-	}
-}
-
-func (c *callContext) recordTo(m Meter, e Execution) {
+// recordTo makes the record anew for each meter: that is cheaper than to pass
+// it on by value.
+func (c *callContext) recordTo(m Meter, v verdict) {
 	defer c.fn.router.guardHook("meter", c.fn.name)
-	m.Record((*recordContext)(c), e)
+	m.Record((*recordContext)(c), c.execution(v))
 }
 
 func (c *callContext) tellGates(v verdict) {

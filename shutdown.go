@@ -124,7 +124,7 @@ func (r *Router) quiet(self *callContext, runaways bool) bool {
 // among is how many calls of fn are c, which is running, and those above it
 // that have not ended.
 func (c *callContext) among(fn *function) (n int) {
-	for a := c; a != nil; a = a.parent {
+	for a := c; a != nil; a = a.parent() {
 		if a.fn == fn && (a == c || !a.isSettled()) {
 			n++
 		}
@@ -134,7 +134,7 @@ func (c *callContext) among(fn *function) (n int) {
 
 // isBelow tells whether c is the call, or was made by it.
 func (c *callContext) isBelow(call *callContext) bool {
-	for a := c; a != nil; a = a.parent {
+	for a := c; a != nil; a = a.parent() {
 		if a == call {
 			return true
 		}

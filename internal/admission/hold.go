@@ -224,8 +224,12 @@ func (h *Hold) heir() *Hold {
 	return h.family.lent
 }
 
-// offer gives the loan that came home to the first child that can use it.
+// offer gives the loan that came home to the first child that can use it, if
+// none has it yet.
 func (h *Hold) offer() {
+	if h.family.lent != nil {
+		return // or else each sibling would look at all the others
+	}
 	for w := range h.family.waiting.all() {
 		if w.admit() {
 			return
