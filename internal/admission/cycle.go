@@ -140,7 +140,7 @@ func (w *waiter) pins() iter.Seq[*Hold] {
 		waits, inUse := true, true // h for w; h's class's slot by one who does
 		for h := w.hold; h.parent != nil; h = h.parent {
 			p := h.parent
-			if waits = p.waitsFor(h, waits); !waits && h.loan == 0 {
+			if waits = h.isWaitedFor(waits); !waits && h.loan == 0 {
 				return // nobody above waits for h, or has lent it anything
 			}
 			inUse = waits || inUse && h.loan&ofClass != 0
@@ -151,11 +151,12 @@ func (w *waiter) pins() iter.Seq[*Hold] {
 	}
 }
 
-// waitsFor tells whether p waits for its child h, which itself waits or does
+// isWaitedFor tells whether h's parent waits for h, which itself waits or does
 // not: as the caller of h, or as the caller of others that wait for the loan
 // that h has left with a child of its own. They could go without, with a slot
 // of the group, but there may never be one: that those are not counted is the
 // second reason why a call may be refused that would not have waited for ever.
-func (p *Hold) waitsFor(h *Hold, waits bool) bool {
+func (h *Hold) isWaitedFor(waits bool) bool {
+	p := h.parent
 	return p.phase.Load() != ended && (waits || h.loan != 0 && p.family.waiting.len > 0)
 }

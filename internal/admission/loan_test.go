@@ -2,6 +2,7 @@ package admission_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -24,9 +25,9 @@ func TestRecursionNeedsOneSlot(t *testing.T) {
 		}
 		assert.Equal(t, 1, c.Used())
 		assert.Equal(t, 1, g.Used())
-		for i := len(chain) - 1; i >= 0; i-- {
+		for _, k := range slices.Backward(chain) {
 			assert.Equal(t, 1, g.Used())
-			chain[i].end()
+			k.end()
 		}
 		quiet(t, g, c)
 	})
@@ -47,8 +48,8 @@ func TestChainOfClassesNeedsOneSlotOfTheGroup(t *testing.T) {
 			classes, chain = append(classes, c), append(chain, parent)
 		}
 		assert.Equal(t, 1, g.Used())
-		for i := len(chain) - 1; i >= 0; i-- {
-			chain[i].end()
+		for i, k := range slices.Backward(chain) {
+			k.end()
 			assert.Zero(t, classes[i].Used())
 		}
 		quiet(t, g, classes...)
@@ -286,6 +287,28 @@ func TestBothHalvesGoWithARecursiveChild(t *testing.T) {
 	})
 }
 
+// The class's half comes free with the last recursive call, though the group's
+// is still with a child of another class.
+func TestClassHalfDoesNotGoWithAChildOfAnotherClass(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]int{{0, 1}, {1, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			g := admission.NewGroup(1)
+			a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+			line := []*call{begin(t, a, nil)}
+			line = append(line, begin(t, a, line[0]))
+			last := begin(t, b, line[1])
+			line[order[0]].end()
+			assert.Equal(t, 1, a.Used())
+			line[order[1]].end()
+			assert.Zero(t, a.Used())
+			assert.Equal(t, 1, g.Used())
+			last.end()
+			quiet(t, g, a, b)
+		})
+	}
+}
+
 func TestLoansOfALineEndInAnyOrder(t *testing.T) {
 	t.Parallel()
 	orders := [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}
@@ -370,6 +393,28 @@ func TestCycleThroughAnEndedParentsSlot(t *testing.T) {
 		runs(t, ab)
 		end(ab, aa)
 		quiet(t, g, a, b)
+	})
+}
+
+// The loan is with a call that waits for b1, and the group has no other slot:
+// b1 must not begin to wait for the loan.
+func TestCycleThroughALoanLeftByAnEndedCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		b, c := g.NewClass(1, 10), g.NewClass(10, 10)
+		b1 := begin(t, b, nil)
+		middle := begin(t, c, b1)
+		low := begin(t, c, middle)
+		middle.end()
+		wait := begin(t, b, low) // b1 will end
+		waits(t, wait)
+		refused(t, admission.ErrCycle, begin(t, c, b1))
+		g.Resize(2)
+		b1.end()
+		runs(t, wait)
+		end(wait, low)
+		quiet(t, g, b, c)
 	})
 }
 

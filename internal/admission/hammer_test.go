@@ -1,0 +1,256 @@
+package admission_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+// hammer makes many calls at once that nest at random, in several classes.
+type hammer struct {
+	t       *testing.T
+	group   *admission.Group
+	classes []*admission.Class
+	own     []atomic.Int64 // slots of each class that calls hold now, loans aside
+	ownAll  atomic.Int64   // and of the group
+	cancels bool           // some calls give up, or never wait for their children
+	exact   bool           // limits only grow
+	pause   func(*rand.Rand)
+
+	ran, refused, cycles atomic.Int64
+}
+
+func newHammer(t *testing.T, group int, limits ...int) *hammer {
+	t.Helper()
+	h := &hammer{t: t, group: admission.NewGroup(group), own: make([]atomic.Int64, len(limits)), exact: true}
+	for _, n := range limits {
+		h.classes = append(h.classes, h.group.NewClass(n, 10_000))
+	}
+	return h
+}
+
+// run starts roots on many goroutines, and returns when all calls have ended.
+func (h *hammer) run(roots, each int, also ...func(done <-chan struct{})) {
+	var calls, others sync.WaitGroup
+	for i := range roots {
+		calls.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 1))
+			for range each {
+				h.call(h.t.Context(), r, &calls, nil, 0)
+			}
+		})
+	}
+	done := make(chan struct{})
+	for _, f := range also {
+		others.Go(func() { f(done) })
+	}
+	calls.Wait()
+	close(done)
+	others.Wait()
+	assert.NoError(h.t, h.group.Quiet(h.classes...))
+	for i := range h.own {
+		assert.Zero(h.t, h.classes[i].Queued())
+		assert.Zero(h.t, h.own[i].Load())
+	}
+	h.t.Logf("%d ran, %d were refused or gave up, %d of them in a cycle", h.ran.Load(), h.refused.Load(), h.cycles.Load())
+	assert.Positive(h.t, h.ran.Load())
+}
+
+func (h *hammer) call(ctx context.Context, r *rand.Rand, calls *sync.WaitGroup, parent *admission.Hold, depth int) {
+	i := r.IntN(len(h.classes))
+	if h.cancels && r.IntN(4) == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(r.IntN(1000))*time.Microsecond)
+		defer cancel()
+	}
+	hold := &admission.Hold{}
+	if err := h.classes[i].Acquire(ctx, hold, parent, patience); err != nil {
+		h.explain(err)
+		return
+	}
+	h.ran.Add(1)
+	h.enter(i, hold)
+	h.children(ctx, r, calls, hold, depth)
+	h.pause(r)
+	h.leave(i, hold)
+	hold.Release()
+}
+
+// explain accepts the refusals that are no sign of a waiter left behind.
+func (h *hammer) explain(err error) {
+	h.refused.Add(1)
+	switch {
+	case errors.Is(err, admission.ErrCycle):
+		h.cycles.Add(1)
+	case h.cancels && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
+	default:
+		assert.NoError(h.t, err)
+	}
+}
+
+func (h *hammer) children(ctx context.Context, r *rand.Rand, calls *sync.WaitGroup, hold *admission.Hold, depth int) {
+	if depth == 4 || r.IntN(3) == 0 {
+		return
+	}
+	var own sync.WaitGroup
+	for range r.IntN(4) {
+		seed, wait := r.Uint64(), &own
+		if h.cancels && r.IntN(8) == 0 {
+			wait = calls
+		}
+		wait.Go(func() { h.call(ctx, rand.New(rand.NewPCG(seed, 2)), calls, hold, depth+1) })
+	}
+	h.pause(r)
+	own.Wait()
+}
+
+// enter and leave count the slots between Acquire and Release, so never more
+// than there are in use. What is read of the limit afterwards is no smaller
+// than it was, if limits only grow.
+func (h *hammer) enter(i int, hold *admission.Hold) {
+	if hold.OwnsClass() {
+		n := h.own[i].Add(1)
+		if limit := h.classes[i].Limit(); h.exact && n > int64(limit) {
+			h.t.Errorf("class %d: %d slots in use of %d", i, n, limit)
+		}
+	}
+	if hold.OwnsGroup() {
+		n := h.ownAll.Add(1)
+		if limit := h.group.Limit(); h.exact && n > int64(limit) {
+			h.t.Errorf("group: %d slots in use of %d", n, limit)
+		}
+	}
+}
+
+func (h *hammer) leave(i int, hold *admission.Hold) {
+	if hold.OwnsClass() {
+		h.own[i].Add(-1)
+	}
+	if hold.OwnsGroup() {
+		h.ownAll.Add(-1)
+	}
+}
+
+// check looks at the state again and again, while all goes on. It is for
+// virtual time: without pauses it would have the lock to itself.
+func (h *hammer) check(done <-chan struct{}) {
+	r := rand.New(rand.NewPCG(1, 3))
+	for !finished(done) {
+		if !assert.NoError(h.t, h.group.Check(h.classes...)) {
+			return
+		}
+		h.pause(r)
+	}
+}
+
+func (h *hammer) grow(done <-chan struct{}) {
+	r := rand.New(rand.NewPCG(1, 4))
+	for !finished(done) {
+		c := h.classes[r.IntN(len(h.classes))]
+		if c.Limit() < 20 {
+			c.Resize(c.Limit() + 1)
+		}
+		if h.group.Limit() < 40 {
+			h.group.Resize(h.group.Limit() + 1)
+		}
+		h.pause(r)
+	}
+}
+
+func (h *hammer) resize(done <-chan struct{}) {
+	r := rand.New(rand.NewPCG(1, 5))
+	for !finished(done) {
+		h.classes[r.IntN(len(h.classes))].Resize(1 + r.IntN(5))
+		h.group.Resize(1 + r.IntN(10))
+		h.pause(r)
+	}
+}
+
+func finished(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// In a bubble a waiter that is left behind times out as soon as nobody runs,
+// and is reported.
+func TestHammerInVirtualTime(t *testing.T) {
+	t.Parallel()
+	cases := map[string]func(h *hammer){
+		"fixed":    func(h *hammer) { h.run(50, 20, h.check) },
+		"growing":  func(h *hammer) { h.run(50, 20, h.check, h.grow) },
+		"resized":  func(h *hammer) { h.exact = false; h.run(50, 20, h.check, h.resize) },
+		"canceled": func(h *hammer) { h.cancels = true; h.run(50, 20, h.check) },
+		"all": func(h *hammer) {
+			h.cancels, h.exact = true, false
+			h.run(50, 20, h.check, h.resize)
+		},
+	}
+	for name, run := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHammer(t, 8, 1, 2, 3, 10, admission.Unlimited)
+				h.pause = func(r *rand.Rand) { time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond) }
+				run(h)
+			})
+		})
+	}
+}
+
+// Outside a bubble nothing slows the calls down, so that the fast paths meet
+// the slow ones as closely as they can.
+func TestHammerInRealTime(t *testing.T) {
+	t.Parallel()
+	for name, exact := range map[string]bool{"fixed": true, "resized": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHammer(t, 3, 1, 2, 3, admission.Unlimited)
+			h.pause = func(*rand.Rand) { runtime.Gosched() }
+			h.exact, h.cancels = exact, !exact
+			if exact {
+				h.run(20, 200)
+			} else {
+				h.run(20, 200, h.resize)
+			}
+		})
+	}
+}
+
+// Roots alone, for the fast path: with a limit that is just reached, every
+// call may find the last slot, or begin to wait while it comes free.
+func TestHammerAtTheEdgeOfTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 2, 3} {
+		h := newHammer(t, n, n, 1)
+		var all sync.WaitGroup
+		for i := range n + 2 {
+			all.Go(func() {
+				for j := range 5000 {
+					hold, c := &admission.Hold{}, (i+j)%2
+					if err := h.classes[c].Acquire(t.Context(), hold, nil, patience); !assert.NoError(t, err) {
+						return
+					}
+					h.enter(c, hold)
+					h.leave(c, hold)
+					hold.Release()
+				}
+			})
+		}
+		all.Wait()
+		assert.NoError(t, h.group.Quiet(h.classes...))
+	}
+}
