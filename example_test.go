@@ -11,7 +11,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-type order struct {
+type basket struct {
 	Item  string `json:"item"`
 	Count int    `json:"count"`
 }
@@ -20,7 +20,7 @@ type invoice struct {
 	Total int `json:"total"`
 }
 
-func price(_ context.Context, o order) (invoice, error) {
+func price(_ context.Context, o basket) (invoice, error) {
 	if o.Count < 1 {
 		return invoice{}, errors.New("nothing ordered")
 	}
@@ -32,9 +32,9 @@ func ExampleRegister() {
 	defer r.Close()
 	f := faas.Register(r, "price", price, faas.WithTimeout(time.Second), faas.WithConcurrency(8))
 
-	bill, err := f.Invoke(context.Background(), order{"tea", 3})
+	bill, err := f.Invoke(context.Background(), basket{"tea", 3})
 	fmt.Println(bill.Total, err)
-	_, err = f.Invoke(context.Background(), order{"tea", 0})
+	_, err = f.Invoke(context.Background(), basket{"tea", 0})
 	fmt.Println(err) // the handler's own error, untouched
 	// Output:
 	// 15 <nil>
@@ -72,8 +72,8 @@ func ExampleLookup() {
 	defer r.Close()
 	faas.Register(r, "price", price)
 
-	f, _ := faas.Lookup[order, invoice](r, "price")
-	bill, _ := f.Invoke(context.Background(), order{"tea", 2})
+	f, _ := faas.Lookup[basket, invoice](r, "price")
+	bill, _ := f.Invoke(context.Background(), basket{"tea", 2})
 	_, err := faas.Lookup[string, string](r, "price")
 	fmt.Println(bill.Total, errors.Is(err, faas.ErrType))
 	// Output: 10 true
@@ -112,8 +112,8 @@ func ExampleMeter() {
 	f := faas.Register(r, "price", price, faas.WithMemory(256<<20))
 
 	ctx := faas.WithTenant(context.Background(), "acme")
-	_, _ = f.Invoke(ctx, order{"tea", 3})
-	_, _ = f.Invoke(ctx, order{"tea", 0})
+	_, _ = f.Invoke(ctx, basket{"tea", 3})
+	_, _ = f.Invoke(ctx, basket{"tea", 0})
 	// Output:
 	// price acme OK 256 MiB true
 	// price acme Failed 256 MiB true
@@ -127,7 +127,7 @@ func ExampleBuffered() {
 	r := faas.New(faas.WithMeter(faas.Buffered(slow, 1000)))
 	f := faas.Register(r, "price", price)
 
-	_, _ = f.Invoke(context.Background(), order{"tea", 3}) // does not wait for the database
+	_, _ = f.Invoke(context.Background(), basket{"tea", 3}) // does not wait for the database
 	_ = r.Shutdown(context.Background())                   // does
 	// Output: stored: OK
 }
@@ -144,7 +144,7 @@ func ExampleWithMiddleware() {
 	r := faas.New(faas.WithMiddleware(trace))
 	defer r.Close()
 	f := faas.Register(r, "price", price)
-	_, _ = f.Invoke(context.Background(), order{"tea", 0})
+	_, _ = f.Invoke(context.Background(), basket{"tea", 0})
 	// Output:
 	// before price
 	// after: nothing ordered
@@ -169,8 +169,8 @@ func ExampleGate() {
 	defer r.Close()
 	f := faas.Register(r, "price", price)
 
-	bill, _ := f.Invoke(faas.WithTenant(context.Background(), "acme"), order{"tea", 1})
-	_, err := f.Invoke(faas.WithTenant(context.Background(), "evil"), order{"tea", 1})
+	bill, _ := f.Invoke(faas.WithTenant(context.Background(), "acme"), basket{"tea", 1})
+	_, err := f.Invoke(faas.WithTenant(context.Background(), "evil"), basket{"tea", 1})
 	fmt.Println(bill.Total, errors.Is(err, faas.ErrDenied), f.Info().Rejected)
 	fmt.Println(err)
 	// Output:
@@ -265,8 +265,8 @@ func ExampleRouter_Functions() {
 		fmt.Println(i.Name, i.In, i.Out, i.Timeout, i.Admitted)
 	}
 	// Output:
-	// a faas_test.order faas_test.invoice 30s 1
-	// b faas_test.order faas_test.invoice 30s 0
+	// a faas_test.basket faas_test.invoice 30s 1
+	// b faas_test.basket faas_test.invoice 30s 0
 }
 
 func ExampleRouter_Shutdown() {

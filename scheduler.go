@@ -82,7 +82,7 @@ func (fn *function) admit(ctx context.Context, c *callContext) *Error {
 		}
 	}
 	if n := c.more.depth; n >= fn.router.settings.maxDepth {
-		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: %d calls are above it; see WithMaxDepth", ErrDepth, n))
+		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
 	}
 	if err := fn.carry(ctx, c); err != nil {
 		return err
@@ -278,11 +278,17 @@ func (s *slot) exec(c *callContext) (own bool) {
 	return false
 }
 
-// run runs the handler inside its middlewares.
+// run runs the handler inside its middlewares. Those have a frame of their
+// own, so that the stack of a handler without them stays small.
 func (c *callContext) run() error {
 	if c.fn.chain == nil {
 		return c.task.run(c.context())
 	}
+	return c.runChain()
+}
+
+//go:noinline
+func (c *callContext) runChain() error {
 	err := c.fn.chain(c.context(), c.invocation())
 	if err == nil && c.more.progress.Load() != returned {
 		return errNextNever
