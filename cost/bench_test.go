@@ -1,0 +1,132 @@
+package cost_test
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
+)
+
+// BenchmarkRecord/<what>/<callers> is the price of a record: of the ledger, and
+// of a map under a mutex that keeps the same sums by the same keys. Each caller
+// goes through 16 tenants of 4 functions.
+func BenchmarkRecord(b *testing.B) {
+	books := cost.Presets()
+	meters := map[string]func() faas.Meter{
+		"ledger":    func() faas.Meter { return cost.NewLedger(cost.Calendar{}, books...) },
+		"mutex+map": func() faas.Meter { return newMapLedger(books) },
+	}
+	for _, callers := range []int{1, 64} {
+		for _, name := range []string{"ledger", "mutex+map"} {
+			b.Run(fmt.Sprintf("%s/%d", name, callers), func(b *testing.B) {
+				benchmarkRecord(b, meters[name](), callers)
+			})
+		}
+	}
+}
+
+func benchmarkRecord(b *testing.B, m faas.Meter, callers int) {
+	b.Helper()
+	records := sampleRecords()
+	for _, e := range records {
+		m.Record(context.Background(), e)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for c := range callers {
+		n := b.N / callers
+		if c == 0 {
+			n += b.N % callers
+		}
+		wg.Go(func() {
+			ctx := context.Background()
+			for i := range n {
+				m.Record(ctx, records[(c*7+i)%len(records)])
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// sampleRecords are calls as a router makes them: all records of a function
+// share its labels.
+func sampleRecords() []faas.Execution {
+	var all []faas.Execution
+	for f := range 4 {
+		labels := map[string]string{"team": fmt.Sprintf("team-%d", f), "env": "prod"}
+		for tenant := range 16 {
+			all = append(all, faas.Execution{
+				Function: fmt.Sprintf("function-%d", f), Version: "v1.4.2", Tenant: fmt.Sprintf("tenant-%04d", tenant),
+				Labels: labels, Outcome: faas.OK, Start: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC),
+				Duration: time.Duration(1+f*tenant) * 1234567, Memory: 512 << 20,
+			})
+		}
+	}
+	return all
+}
+
+// mapLedger is what one writes on the first day. Its label names are known
+// beforehand, so that it needn't sort them.
+type mapLedger struct {
+	mu    sync.Mutex
+	rules []cost.Rounding
+	sums  map[mapKey]*mapSums
+}
+
+type mapKey struct {
+	function, version, tenant, team, env string
+	outcome                              faas.Outcome
+	memory                               int64
+	month                                time.Month
+	year                                 int
+}
+
+type mapSums struct {
+	calls          uint64
+	duration, init [2]uint64
+	quanta         [][2]uint64
+}
+
+func newMapLedger(books []*cost.Book) *mapLedger {
+	m := &mapLedger{sums: map[mapKey]*mapSums{}}
+	seen := map[cost.Rounding]bool{}
+	for _, b := range books {
+		if !seen[b.Rounding()] {
+			seen[b.Rounding()] = true
+			m.rules = append(m.rules, b.Rounding())
+		}
+	}
+	return m
+}
+
+func (m *mapLedger) Record(_ context.Context, e faas.Execution) {
+	year, month, _ := e.Start.Add(e.Duration).UTC().Date()
+	k := mapKey{
+		e.Function, e.Version, e.Tenant, e.Labels["team"], e.Labels["env"], e.Outcome, e.Memory, month, year,
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sums[k]
+	if s == nil {
+		s = &mapSums{quanta: make([][2]uint64, len(m.rules))}
+		m.sums[k] = s
+	}
+	s.calls++
+	sumUp(&s.duration, uint64(e.Duration))
+	sumUp(&s.init, uint64(e.Init))
+	for i, r := range m.rules {
+		sumUp(&s.quanta[i], r.Quanta(e.Duration, e.Init))
+	}
+}
+
+func sumUp(to *[2]uint64, n uint64) {
+	var carry uint64
+	to[1], carry = bits.Add64(to[1], n, 0)
+	to[0] += carry
+}

@@ -1,0 +1,194 @@
+package cost
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path"
+	"time"
+)
+
+// Book is a price list: what is billed, how a call is rounded, and what it
+// costs. It is read-only, and may be used concurrently.
+//
+// As a file it is JSON, of this form:
+//
+//	{
+//	  "name": "example",                         lower case, for programs
+//	  "title": "Example Functions",              for people
+//	  "provider": "Example", "service": "Functions", "region": "eu-1",
+//	  "currency": "EUR",
+//	  "effective": "2026-01-01",                 since when
+//	  "source": "https://example.com/prices",    where it was read
+//	  "note": "…",                               optional
+//	  "gb": "1024MiB",                           what a GB is, if a unit names one
+//	  "duration": {"granularity": "100ms", "minimum": "0s", "init": false},
+//	  "memory": {"minimum": "128MiB", "step": "1MiB", "maximum": "4096MiB"},
+//	  "cpu": [{"memory": "1024MiB", "milli": 500}, …],
+//	  "prices": [
+//	    {"meter": "memory",   "unit": "GB-s",   "price": "0.0000025", "free": "400000"},
+//	    {"meter": "cpu",      "unit": "vCPU-s", "price": "0.000024"},
+//	    {"meter": "requests", "unit": "1000000 requests", "price": "0.40"}
+//	  ]
+//	}
+//
+// A call's duration is rounded up to the granularity, which must divide the
+// minimum; with init, the initialization of its instance counts too. Memory is
+// raised to the minimum and rounded up to the step; above the maximum the book
+// has no price ([ErrUnrated]). In place of these it may be rounded up to one of
+// "sizes": ["512MiB", "2048MiB"]. The table under cpu says how many thousandths
+// of a vCPU a call has, by the first line that has its memory.
+//
+// Units of memory are GB or GiB, and of cpu vCPU, times s, min or h. Prices and
+// free quantities are strings, so that no tool rounds them; free is per
+// calendar month, in GB-s, vCPU-s or requests, as the unit says. Sizes are
+// whole numbers of B, KB, MB, GB (1000) or KiB, MiB, GiB (1024).
+type Book struct {
+	about    About
+	rounding Rounding
+	memory   sizing
+	cpu      []share
+	prices   []price
+}
+
+// About says what a book is.
+type About struct {
+	Name      string `json:"name"`  // for programs, such as "aws-lambda-x86"
+	Title     string `json:"title"` // for people
+	Provider  string `json:"provider"`
+	Service   string `json:"service"`
+	Region    string `json:"region"`
+	Currency  string `json:"currency"`
+	Effective string `json:"effective,omitempty"` // since when the prices hold: year-month-day; empty: of a [Machine]
+	Source    string `json:"source"`              // where they were read
+	Note      string `json:"note,omitempty"`
+}
+
+// The meters that a price may be for.
+const (
+	meterMemory   = "memory"
+	meterCPU      = "cpu"
+	meterRequests = "requests"
+)
+
+// price is one line of a book. Quantities are counted in whole billed units,
+// the smallest there are: granularity × step of memory, granularity × 1/1000
+// vCPU, or one request.
+type price struct {
+	meter string
+	unit  string   // as in the book, for one: "GB-s", "request"
+	focus string   // as FOCUS writes it
+	base  *big.Rat // how much of the unit one billed unit is; a finite decimal
+	each  *big.Rat // money for one of the unit; a finite decimal
+	free  *big.Int // billed units a calendar month
+}
+
+// ParseBook reads a book. Its errors are *[BookError], all that there are.
+func ParseBook(data []byte) (*Book, error) { return parseBook("", data) }
+
+// LoadBook reads a book from a file.
+func LoadBook(file string) (*Book, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cost: %w", err)
+	}
+	return parseBook(file, data)
+}
+
+// About says what the book is.
+func (b *Book) About() About { return b.about }
+
+// Rounding is how it rounds a call's duration.
+func (b *Book) Rounding() Rounding { return b.rounding }
+
+//go:embed books/*.json
+var presets embed.FS
+
+// Presets returns the books that come with the package, in the order of their
+// names:
+//
+//	aws-lambda-arm     AWS Lambda, Arm
+//	aws-lambda-x86     AWS Lambda, x86
+//	azure-consumption  Azure Functions, Consumption
+//	azure-flex         Azure Functions, Flex Consumption on demand
+//	gcp-cloud-run      Google Cloud Run, request-based
+//
+// They are readings by third parties, in 2026. For a machine of your own see
+// [Machine].
+func Presets() []*Book {
+	files, err := presets.ReadDir("books")
+	if err != nil {
+		panic(err) // it is compiled in
+	}
+	var all []*Book
+	for _, file := range files {
+		b, err := preset(file.Name())
+		if err != nil {
+			panic(err) // and a test reads each
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// Preset returns one of [Presets] by its name, or an error that lists them.
+func Preset(name string) (*Book, error) {
+	var names []string
+	for _, b := range Presets() {
+		if b.about.Name == name {
+			return b, nil
+		}
+		names = append(names, b.about.Name)
+	}
+	return nil, fmt.Errorf("cost: no preset book %q; there are %q", name, names)
+}
+
+func preset(file string) (*Book, error) {
+	data, err := presets.ReadFile(path.Join("books", file))
+	if err != nil {
+		return nil, err
+	}
+	return parseBook(file, data)
+}
+
+// machineGranularity is a billionth of an hour, so that any time billed is a
+// finite decimal of hours.
+const machineGranularity = time.Hour / 1e9
+
+// Machine is the book of a machine of your own: a call costs the price of one
+// core, and of its declared memory, for as long as it runs, rounded up to 3.6 µs
+// (a billionth of an hour). A handler that waits leaves its core to others, so
+// this is what it costs if the machine is sized by concurrent calls. Both
+// prices are per hour, and finite decimals; the second, for a GiB, may be zero
+// Money.
+func Machine(perCore, perGiB Money) (*Book, error) {
+	currency, err := common(perCore, perGiB)
+	if err != nil {
+		return nil, err
+	}
+	if !finite(perCore.rat()) || !finite(perGiB.rat()) || perCore.Sign() < 0 || perGiB.Sign() < 0 || currency == "" {
+		return nil, fmt.Errorf("cost: machine at %s and %s an hour: %w", perCore, perGiB, errMachine)
+	}
+	b := &Book{
+		about: About{
+			Name: "machine", Title: "Own machine", Provider: "self", Service: "own machine", Region: "local",
+			Currency: currency, Source: "the caller of cost.Machine",
+			Note: "One core for each running call.",
+		},
+		rounding: Rounding{Granularity: machineGranularity, Init: true},
+		memory:   sizing{step: mib},
+		cpu:      []share{{memory: maxMemory, milli: 1000}},
+	}
+	b.prices = []price{
+		{meter: meterCPU, unit: "core-h", focus: "Core-Hours", base: big.NewRat(1, 1e12), each: perCore.Amount(), free: new(big.Int)},
+		{meter: meterMemory, unit: "GiB-h", focus: "GiB-Hours", base: big.NewRat(1, 1024*1e9), each: perGiB.Amount(), free: new(big.Int)},
+	}
+	if perGiB.Sign() == 0 {
+		b.prices = b.prices[:1]
+	}
+	return b, nil
+}
+
+var errMachine = errors.New("prices must be finite decimals, not negative, and in a currency")

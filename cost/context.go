@@ -1,0 +1,46 @@
+package cost
+
+import (
+	"context"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// Running is what a call has cost so far.
+type Running struct {
+	Elapsed time.Duration // since its handler was started
+	Cost    Money         // if it ended now: rounded as its book does, request included
+}
+
+// Track returns a middleware that lets handlers ask [FromContext] what they
+// cost by the book. It allocates once or twice a call.
+func Track(b *Book) faas.Middleware {
+	rater := NewRater(b)
+	return func(next faas.Runner) faas.Runner {
+		return func(ctx context.Context, inv faas.Invocation) error {
+			return next(context.WithValue(ctx, runningKey{}, &tracked{rater, inv}), inv)
+		}
+	}
+}
+
+type runningKey struct{}
+
+type tracked struct {
+	rater *Rater
+	inv   faas.Invocation
+}
+
+// FromContext tells a handler what its own call has cost so far: not the calls
+// that it made, nor the time in which its instance was initialized. Ask again
+// to know later. It is false outside of a call with [Track], and if the book
+// has no price for the function's memory.
+func FromContext(ctx context.Context) (Running, bool) {
+	t, ok := ctx.Value(runningKey{}).(*tracked)
+	if !ok {
+		return Running{}, false
+	}
+	elapsed := time.Since(t.inv.Start)
+	spent, err := t.rater.Call(faas.Execution{Function: t.inv.Function, Duration: elapsed, Memory: t.inv.Memory})
+	return Running{elapsed, spent}, err == nil
+}

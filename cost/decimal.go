@@ -1,0 +1,61 @@
+package cost
+
+import (
+	"math/big"
+	"strings"
+)
+
+// decimal writes a number without an exponent and without rounding: as a
+// decimal if it has a finite one, else as a fraction.
+func decimal(r *big.Rat) string {
+	places, exact := r.FloatPrec()
+	if !exact {
+		return r.RatString()
+	}
+	return r.FloatString(places)
+}
+
+// fixed writes a number with that many decimals, rounded half to even.
+func fixed(r *big.Rat, places int) string {
+	return NewMoney(r, "").Round(places).rat().FloatString(places)
+}
+
+// finite tells whether a number has a finite decimal.
+func finite(r *big.Rat) bool {
+	_, exact := r.FloatPrec()
+	return exact
+}
+
+// maxDigits bounds a number that is read: no price or amount comes near it.
+const maxDigits = 1000
+
+// parseRational reads "-12", "0.5" and "1/3". It leaves no room for exponents,
+// whose value could fill the memory, nor for the other liberties that big.Rat
+// takes.
+func parseRational(s string) (*big.Rat, bool) {
+	digits := strings.TrimPrefix(s, "-")
+	whole, part := digits, "0"
+	if i := strings.IndexAny(digits, "./"); i >= 0 {
+		whole, part = digits[:i], digits[i+1:]
+	}
+	if len(s) > maxDigits || !isDigits(whole) || !isDigits(part) {
+		return nil, false
+	}
+	return new(big.Rat).SetString(s)
+}
+
+func isDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// roundHalfEven returns the nearest integer, and of two the even one.
+func roundHalfEven(r *big.Rat) *big.Int {
+	double := new(big.Int).Lsh(r.Denom(), 1)
+	up := new(big.Int).Lsh(r.Num(), 1)
+	up.Add(up, r.Denom()) // r + ½ = up/double
+	rounded, rest := up.DivMod(up, double, new(big.Int))
+	if rest.Sign() == 0 && rounded.Bit(0) == 1 { // a tie that went to the odd one
+		rounded.Sub(rounded, big.NewInt(1))
+	}
+	return rounded
+}

@@ -1,0 +1,41 @@
+// Package cost prices what functions use, exactly, with any provider's rules.
+//
+//	lambda, err := cost.Preset("aws-lambda-x86")
+//	ledger := cost.NewLedger(cost.Calendar{}, lambda)   // months, in UTC
+//	r := faas.New(faas.WithMeter(ledger))
+//	...
+//	statement, err := ledger.Statement(time.Now(), lambda)
+//	statement.By(cost.Tenant).WriteText(os.Stdout)
+//
+// # From a call to an amount
+//
+//	record → rounding, per call → sums, in integers → quantity × unit price, once → statement
+//
+// A [Book] is a price list as data: what is billed, how a call is rounded, what
+// it costs, since when, where, and where that was read. A [Ledger] is a meter
+// that adds up, call by call and in integers, what each rounding rule among its
+// books bills. A [Rater] turns such a sum ([Usage]) into [Money], by one exact
+// multiplication. A [Statement] is all of a [Period], with its free tier, as
+// text, CSV, JSON or FOCUS rows.
+//
+// Providers round each call, so the sum of raw durations is not enough to price
+// the same usage with another book. [Compare] shows side by side those whose
+// rule the ledger was made with; any other is [ErrUnrated], never guessed. To
+// rate one later, give stored records to the Record of a new ledger.
+//
+// # What is billed
+//
+// Wall-clock time in the handler × declared memory, as serverless platforms
+// bill: not memory in use, and not processor time. Every outcome is billed
+// alike. Each call is priced as if it had an instance to itself. What a runaway
+// used after its caller was freed is a line of its own, with no request and no
+// minimum duration.
+//
+// # Exact
+//
+// Nothing here passes through a float. Quantities are finite decimals, because
+// [ParseBook] refuses a book whose units would not be; so in every row quantity
+// × unit price equals the cost to the last digit, and the rows add up to the
+// total. The preset prices are readings by third parties, in 2026: each says
+// where it was read and must be checked before anybody is billed by it.
+package cost

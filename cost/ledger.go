@@ -1,0 +1,264 @@
+package cost
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"maps"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// Ledger adds up what calls use: a [faas.Meter] and a [faas.OverrunMeter] to be
+// given to faas.WithMeter. It keeps sums in memory, one for each key, declared
+// memory and period, and no records.
+//
+// Record takes no lock that other processors use, and allocates only when a key
+// is new in a period. A key costs about 400 bytes, up to once for each
+// processor. All methods may be called concurrently. Usage and Statement don't
+// hold calls up; they contain all that was recorded before they were called.
+type Ledger struct {
+	calendar Calendar
+	rules    []Rounding // distinct
+	seed     maphash.Seed
+	stripes  []stripe
+	idle     sync.Pool     // of *stripe: a processor finds the one that it used last
+	next     atomic.Uint32 // the stripe for one that finds none
+}
+
+// stripe is a share of the ledger. Each record is in one of them, and whichever
+// has it.
+type stripe struct {
+	mu      sync.Mutex
+	index   int
+	current *table // where the last record went
+	tables  []*table
+	_       [64]byte // the next stripe's lock is on another cache line
+}
+
+// NewLedger returns an empty ledger that counts by the periods of the calendar
+// (zero: months in UTC), and by the rounding rules of the books: others can't
+// be rated from it later. Nil books are ignored.
+func NewLedger(c Calendar, books ...*Book) *Ledger {
+	l := &Ledger{calendar: c, seed: maphash.MakeSeed(), stripes: make([]stripe, max(2, runtime.GOMAXPROCS(0)))}
+	for _, b := range books {
+		if b != nil && !slices.Contains(l.rules, b.rounding) {
+			l.rules = append(l.rules, b.rounding)
+		}
+	}
+	for i := range l.stripes {
+		l.stripes[i].index = i
+	}
+	return l
+}
+
+// Record adds a call, to the period in which it ended. The labels are kept and
+// must not be changed, as [faas.Execution] has it.
+func (l *Ledger) Record(_ context.Context, e faas.Execution) {
+	k := counted{
+		function: e.Function, version: e.Version, tenant: e.Tenant, labels: e.Labels,
+		outcome: e.Outcome, memory: e.Memory,
+	}
+	s := l.lock()
+	c := s.table(l, e.Start.Add(e.Duration).Unix()).cell(l.hash(&k), &k, len(l.rules))
+	c.calls++
+	c.duration.add(nonNegative(e.Duration))
+	c.init.add(nonNegative(e.Init))
+	for i := range l.rules {
+		c.quanta[i].add(l.rules[i].Quanta(e.Duration, e.Init))
+	}
+	l.unlock(s)
+}
+
+// RecordOverrun adds an overrun, to the present period.
+func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
+	l.AddOverrun(time.Now(), o)
+}
+
+// AddOverrun adds an overrun that ended at a given time: for stored records,
+// which RecordOverrun would take for new ones.
+func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
+	k := counted{
+		function: o.Function, version: o.Version, tenant: o.Tenant, labels: o.Labels,
+		overrun: true, memory: o.Memory,
+	}
+	s := l.lock()
+	c := s.table(l, at.Unix()).cell(l.hash(&k), &k, len(l.rules))
+	c.calls++
+	c.duration.add(nonNegative(o.Duration))
+	for i := range l.rules {
+		c.quanta[i].add(l.rules[i].beyond(o.Duration))
+	}
+	l.unlock(s)
+}
+
+// Period returns the period of the ledger's calendar that t is in.
+func (l *Ledger) Period(t time.Time) Period { return l.calendar.Period(t) }
+
+// Usage returns what has been used in the period that t is in, ordered by
+// function, version, tenant, labels, outcome and memory, overruns last.
+func (l *Ledger) Usage(t time.Time) []Usage {
+	merged := map[string]*Usage{}
+	for i := range l.stripes {
+		for _, c := range l.stripes[i].copyOf(t.Unix()) {
+			l.merge(merged, c)
+		}
+	}
+	return ordered(merged)
+}
+
+// Statement prices the usage of the period that t is in, as [NewStatement]
+// does.
+func (l *Ledger) Statement(t time.Time, b *Book) (Statement, error) {
+	return NewStatement(l.Period(t), b, l.Usage(t))
+}
+
+// Forget drops the periods that ended at t or before: a ledger keeps all others.
+func (l *Ledger) Forget(t time.Time) {
+	for i := range l.stripes {
+		s := &l.stripes[i]
+		s.mu.Lock()
+		s.tables = slices.DeleteFunc(s.tables, func(tb *table) bool { return tb.end <= t.Unix() })
+		s.current = nil
+		s.mu.Unlock()
+	}
+}
+
+// lock returns a stripe that nobody else is using, if it can: the one that this
+// processor has used last, for its cache has it. If it is taken all the same
+// (the pool forgets, and two may come to the same one), another will do.
+//
+// The critical section neither waits nor calls anybody, so that no defer is
+// needed.
+func (l *Ledger) lock() *stripe {
+	s, _ := l.idle.Get().(*stripe)
+	if s != nil && s.mu.TryLock() {
+		return s
+	}
+	for range l.stripes {
+		s = &l.stripes[int(l.next.Add(1))%len(l.stripes)]
+		if s.mu.TryLock() {
+			return s
+		}
+	}
+	s.mu.Lock()
+	return s
+}
+
+func (l *Ledger) unlock(s *stripe) {
+	s.mu.Unlock()
+	l.idle.Put(s)
+}
+
+// table returns the sums of the period that the second is in.
+func (s *stripe) table(l *Ledger, second int64) *table {
+	if t := s.current; t != nil && t.start <= second && second < t.end {
+		return t
+	}
+	t := s.find(second)
+	if t == nil {
+		p := l.calendar.Period(time.Unix(second, 0))
+		t = &table{start: p.Start.Unix(), end: p.End.Unix(), slots: make([]*cell, 8)}
+		s.tables = append(s.tables, t)
+	}
+	s.current = t
+	return t
+}
+
+func (s *stripe) find(second int64) *table {
+	for _, t := range s.tables {
+		if t.start <= second && second < t.end {
+			return t
+		}
+	}
+	return nil
+}
+
+// copyOf returns copies of a period's cells. Recorders go to another stripe
+// meanwhile.
+func (s *stripe) copyOf(second int64) []cell {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.find(second)
+	if t == nil {
+		return nil
+	}
+	cells := make([]cell, 0, t.used)
+	for _, c := range t.slots {
+		if c != nil {
+			copied := *c
+			copied.quanta = slices.Clone(c.quanta)
+			cells = append(cells, copied)
+		}
+	}
+	return cells
+}
+
+func (l *Ledger) merge(into map[string]*Usage, c cell) {
+	name := c.name()
+	u := into[name]
+	if u == nil {
+		u = &Usage{Key: c.key(), Memory: c.memory, billed: make([]sum, len(l.rules))}
+		for i, rule := range l.rules {
+			u.billed[i].by = rule
+		}
+		into[name] = u
+	}
+	u.Calls += c.calls
+	u.duration.plus(c.duration)
+	u.init.plus(c.init)
+	for i := range c.quanta {
+		u.billed[i].quanta.plus(c.quanta[i])
+	}
+}
+
+func ordered(merged map[string]*Usage) []Usage {
+	all := make([]Usage, 0, len(merged))
+	for _, u := range merged {
+		all = append(all, *u)
+	}
+	slices.SortFunc(all, func(a, b Usage) int {
+		return cmp.Or(a.Key.compare(b.Key), cmp.Compare(a.Memory, b.Memory))
+	})
+	return all
+}
+
+// compare orders keys as statements list them.
+func (k Key) compare(o Key) int {
+	return cmp.Or(
+		strings.Compare(k.Function, o.Function), strings.Compare(k.Version, o.Version),
+		strings.Compare(k.Tenant, o.Tenant), strings.Compare(labelText(k.Labels), labelText(o.Labels)),
+		compareBool(k.Overrun, o.Overrun), cmp.Compare(k.Outcome, o.Outcome),
+	)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// labelText is the same for equal labels and for no others.
+func labelText(labels map[string]string) string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		b.WriteString(strconv.Quote(key))
+		b.WriteString(strconv.Quote(labels[key]))
+	}
+	return b.String()
+}
+
+func nonNegative(d time.Duration) uint64 {
+	return uint64(max(d, 0)) //nolint:gosec // not negative
+}

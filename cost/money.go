@@ -1,0 +1,117 @@
+package cost
+
+import (
+	"fmt"
+	"math/big"
+	"strings"
+)
+
+// Money is an exact amount in a currency. The zero value is nothing in no
+// currency, and adds to and compares with any. It is a value: no method changes
+// it, and it may be copied and used concurrently.
+type Money struct {
+	amount   *big.Rat // nil: 0; shared by copies, never changed
+	currency string
+}
+
+// NewMoney returns an amount, which it copies (nil: 0), in a currency, which is
+// any text without spaces, by custom an ISO 4217 code.
+func NewMoney(amount *big.Rat, currency string) Money {
+	if amount == nil {
+		return Money{currency: currency}
+	}
+	return Money{new(big.Rat).Set(amount), currency}
+}
+
+// ParseMoney reads what String writes: "0.20 USD", "-3 EUR", "1/3 USD". Other
+// texts are [ErrFormat].
+func ParseMoney(s string) (Money, error) {
+	amount, currency, _ := strings.Cut(s, " ")
+	r, ok := parseRational(amount)
+	if !ok || currency == "" && r.Sign() != 0 || strings.ContainsAny(currency, " \t\r\n") {
+		return Money{}, fmt.Errorf("cost: amount %q: %w: want one such as \"0.20 USD\"", s, ErrFormat)
+	}
+	return Money{r, currency}, nil
+}
+
+// Currency is the currency's code.
+func (m Money) Currency() string { return m.currency }
+
+// Amount returns a copy of the amount.
+func (m Money) Amount() *big.Rat { return new(big.Rat).Set(m.rat()) }
+
+// Sign is -1, 0 or 1.
+func (m Money) Sign() int { return m.rat().Sign() }
+
+// Add returns m + n, or [ErrCurrency].
+func (m Money) Add(n Money) (Money, error) {
+	currency, err := common(m, n)
+	if err != nil {
+		return Money{}, err
+	}
+	return Money{new(big.Rat).Add(m.rat(), n.rat()), currency}, nil
+}
+
+// Sub returns m - n, or [ErrCurrency].
+func (m Money) Sub(n Money) (Money, error) { return m.Add(n.Mul(big.NewRat(-1, 1))) }
+
+// Mul returns m × r.
+func (m Money) Mul(r *big.Rat) Money {
+	return Money{new(big.Rat).Mul(m.rat(), r), m.currency}
+}
+
+// Cmp is -1, 0 or 1 as m is less than, equal to or more than n; or
+// [ErrCurrency].
+func (m Money) Cmp(n Money) (int, error) {
+	if _, err := common(m, n); err != nil {
+		return 0, err
+	}
+	return m.rat().Cmp(n.rat()), nil
+}
+
+// Round returns m with at most that many decimals, ties to the even digit.
+// Negative decimals count as 0.
+func (m Money) Round(decimals int) Money {
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(decimals, 0))), nil)
+	scaled := new(big.Rat).Mul(m.rat(), new(big.Rat).SetInt(scale))
+	return Money{new(big.Rat).SetFrac(roundHalfEven(scaled), scale), m.currency}
+}
+
+// String is the amount as an exact decimal, or as a fraction if it has none,
+// and the currency: "0.0833335 USD".
+func (m Money) String() string {
+	if m.currency == "" {
+		return decimal(m.rat())
+	}
+	return decimal(m.rat()) + " " + m.currency
+}
+
+// MarshalText writes what String does.
+func (m Money) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what [ParseMoney] does.
+func (m *Money) UnmarshalText(text []byte) error {
+	parsed, err := ParseMoney(string(text))
+	if err != nil {
+		return err
+	}
+	*m = parsed
+	return nil
+}
+
+func (m Money) rat() *big.Rat {
+	if m.amount == nil {
+		return new(big.Rat)
+	}
+	return m.amount
+}
+
+func common(m, n Money) (string, error) {
+	switch {
+	case m.currency == n.currency, n.currency == "" && n.Sign() == 0:
+		return m.currency, nil
+	case m.currency == "" && m.Sign() == 0:
+		return n.currency, nil
+	}
+	return "", fmt.Errorf("cost: %s and %s: %w", m, n, ErrCurrency)
+}

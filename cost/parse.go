@@ -1,0 +1,330 @@
+package cost
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	mib       = 1 << 20
+	maxMemory = math.MaxInt64
+)
+
+// parseBook reads and checks a book, and reports all its mistakes at once.
+func parseBook(file string, data []byte) (*Book, error) {
+	r := &bookReader{file: file, data: data}
+	root := r.tree()
+	if root == nil {
+		return nil, errors.Join(r.errs...)
+	}
+	b := r.book(root)
+	if len(r.errs) > 0 {
+		return nil, errors.Join(r.errs...)
+	}
+	return b, nil
+}
+
+func (r *bookReader) book(root *node) *Book {
+	o := r.object(root, "", "name", "title", "provider", "service", "region", "currency",
+		"effective", "source", "note", "gb", "duration", "memory", "cpu", "prices")
+	b := &Book{about: About{
+		Name:      r.text(o.need("name")),
+		Title:     r.text(o.need("title")),
+		Provider:  r.text(o.need("provider")),
+		Service:   r.text(o.need("service")),
+		Region:    r.text(o.need("region")),
+		Currency:  r.currency(o.need("currency")),
+		Effective: r.date(o.need("effective")),
+		Source:    r.text(o.need("source")),
+		Note:      r.text(o.maybe("note")),
+	}}
+	gb := r.size(o.maybe("gb"))
+	b.rounding = r.duration(o.need("duration"))
+	b.memory = r.sizing(o.need("memory"))
+	b.cpu = r.shares(o.maybe("cpu"))
+	b.prices = r.prices(o.need("prices"), b, gb)
+	return b
+}
+
+func (r *bookReader) currency(n *node) string {
+	s := r.text(n)
+	if n != nil && s != "" && strings.ContainsAny(s, " \t\r\n") {
+		r.fail(n, "write a currency code, such as \"USD\"")
+	}
+	return s
+}
+
+func (r *bookReader) date(n *node) string {
+	s := r.text(n)
+	if _, err := time.Parse(time.DateOnly, s); s != "" && err != nil {
+		r.fail(n, "write a date as year-month-day, such as \"2026-01-01\"")
+	}
+	return s
+}
+
+func (r *bookReader) duration(n *node) Rounding {
+	o := r.object(n, "duration", "granularity", "minimum", "init")
+	granularity := o.need("granularity")
+	rule := Rounding{
+		Granularity: r.time(granularity),
+		Minimum:     r.time(o.maybe("minimum")),
+		Init:        r.flag(o.maybe("init")),
+	}
+	if granularity != nil && rule.Granularity <= 0 {
+		r.fail(granularity, "must be more than zero")
+		rule.Granularity = 1
+	}
+	if rule.Minimum%max(rule.Granularity, 1) != 0 {
+		r.fail(o.maybe("minimum"), "must be a multiple of the granularity")
+	}
+	return rule
+}
+
+func (r *bookReader) sizing(n *node) sizing {
+	o := r.object(n, "memory", "minimum", "step", "maximum", "sizes")
+	if sizes := o.maybe("sizes"); sizes != nil {
+		if len(n.members) > 1 {
+			r.fail(n, "has sizes, which stand in place of minimum, step and maximum")
+		}
+		return r.sizes(sizes)
+	}
+	step := o.need("step")
+	s := sizing{minimum: r.size(o.maybe("minimum")), step: r.size(step), maximum: r.size(o.maybe("maximum"))}
+	if step != nil && s.step <= 0 {
+		r.fail(step, "must be more than zero")
+	}
+	if s.maximum > 0 && s.maximum < s.minimum {
+		r.fail(o.maybe("maximum"), "is less than the minimum")
+	}
+	s.step = max(s.step, 1)
+	return s
+}
+
+func (r *bookReader) sizes(n *node) sizing {
+	var s sizing
+	for _, item := range r.list(n) {
+		size := r.size(item)
+		if size <= 0 || len(s.sizes) > 0 && size <= s.sizes[len(s.sizes)-1] {
+			r.fail(item, "sizes must be more than zero, and ascend")
+			continue
+		}
+		s.sizes = append(s.sizes, size)
+		s.step = gcd(s.step, size)
+	}
+	s.step = max(s.step, 1)
+	return s
+}
+
+func (r *bookReader) shares(n *node) []share {
+	if n == nil {
+		return nil
+	}
+	var table []share
+	for _, item := range r.list(n) {
+		o := r.object(item, item.field, "memory", "milli")
+		s := share{memory: r.size(o.need("memory")), milli: r.whole(o.need("milli"))}
+		if s.milli < 0 {
+			r.fail(item, "milli must not be negative")
+		}
+		if len(table) > 0 && s.memory <= table[len(table)-1].memory {
+			r.fail(item, "memory must ascend from line to line")
+		}
+		table = append(table, s)
+	}
+	return table
+}
+
+func (r *bookReader) prices(n *node, b *Book, gb int64) []price {
+	var all []price
+	seen := map[string]bool{}
+	for _, item := range r.list(n) {
+		o := r.object(item, item.field, "meter", "unit", "price", "free")
+		meter, unit := o.need("meter"), o.need("unit")
+		p := price{meter: r.text(meter)}
+		per := r.unit(unit, meter, &p, b, gb)
+		p.each = r.positive(o.need("price"))
+		if p.each.Quo(p.each, per); !finite(p.each) {
+			r.fail(unit, "the price of a single one is not a finite decimal")
+		}
+		p.free = r.free(o.maybe("free"), &p)
+		if p.meter != "" && seen[p.meter] {
+			r.fail(meter, "%q has a price already", p.meter)
+		}
+		seen[p.meter] = true
+		all = append(all, p)
+	}
+	return all
+}
+
+// unit reads what a price is for, sets unit, focus and base, and returns how
+// many of the unit the price buys.
+func (r *bookReader) unit(n, meter *node, p *price, b *Book, gb int64) *big.Rat {
+	one := big.NewRat(1, 1)
+	p.base = one
+	text := r.text(n)
+	if text == "" || p.meter == "" {
+		return one // which has been reported
+	}
+	switch p.meter {
+	case meterRequests:
+		p.unit, p.focus = "request", "Requests"
+		return r.requests(n, text)
+	case meterMemory, meterCPU:
+		r.timed(n, text, p, b, gb)
+	default:
+		r.fail(meter, "write \"memory\", \"cpu\" or \"requests\"")
+	}
+	return one
+}
+
+func (r *bookReader) requests(n *node, text string) *big.Rat {
+	if text == "request" {
+		return big.NewRat(1, 1)
+	}
+	number, word, _ := strings.Cut(text, " ")
+	count, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || count <= 0 || word != "requests" {
+		r.fail(n, "write \"request\", or a number of them, such as \"1000000 requests\"")
+		return big.NewRat(1, 1)
+	}
+	return new(big.Rat).SetInt64(count)
+}
+
+// timed reads a unit of something times time, such as "GB-s".
+func (r *bookReader) timed(n *node, text string, p *price, b *Book, gb int64) {
+	what, clock, _ := strings.Cut(text, "-")
+	amount, focus := r.amount(n, what, p.meter, b, gb)
+	length, plural := timeUnit(clock)
+	if amount == nil || length == 0 {
+		if amount != nil || what == text {
+			r.fail(n, "write a unit times s, min or h, such as \"GB-s\" or \"vCPU-h\"")
+		}
+		return
+	}
+	p.unit, p.focus = text, focus+"-"+plural
+	p.base = new(big.Rat).Mul(amount, big.NewRat(int64(b.rounding.Granularity), int64(length)))
+	if !finite(p.base) {
+		r.fail(n, "a granularity of %v is not a finite decimal of this unit; for hours take one such as \"3.6us\", a billionth of it", b.rounding.Granularity)
+	}
+}
+
+// amount returns how much of the unit's first half a billed unit is.
+func (r *bookReader) amount(n *node, what, meter string, b *Book, gb int64) (*big.Rat, string) {
+	switch {
+	case meter == meterCPU && what == "vCPU":
+		if len(b.cpu) == 0 {
+			r.fail(n, "the book needs a table \"cpu\", from memory to vCPU")
+		}
+		return big.NewRat(1, 1000), "VCPU"
+	case meter == meterMemory && what == "GiB":
+		return big.NewRat(b.memory.step, 1<<30), "GiB"
+	case meter == meterMemory && what == "GB":
+		if gb <= 0 {
+			r.fail(n, "the book must say what its GB is: \"gb\": \"1024MiB\" or \"1000MB\"")
+			return nil, ""
+		}
+		return big.NewRat(b.memory.step, gb), focusGB(gb)
+	}
+	r.fail(n, "%s is measured in %s", meter, map[string]string{meterCPU: "vCPU", meterMemory: "GB or GiB"}[meter])
+	return nil, ""
+}
+
+// focusGB is the name that FOCUS has for a price list's GB.
+func focusGB(gb int64) string {
+	if gb == 1<<30 {
+		return "GiB"
+	}
+	return "GB"
+}
+
+func timeUnit(s string) (time.Duration, string) {
+	switch s {
+	case "s":
+		return time.Second, "Seconds"
+	case "min":
+		return time.Minute, "Minutes"
+	case "h":
+		return time.Hour, "Hours"
+	}
+	return 0, ""
+}
+
+// free reads a quantity in the price's unit and returns it in billed units.
+func (r *bookReader) free(n *node, p *price) *big.Int {
+	if n == nil {
+		return new(big.Int)
+	}
+	units := r.positive(n)
+	units.Quo(units, p.base)
+	if !units.IsInt() {
+		r.fail(n, "is not a whole number of billed units, which are %s %s each", decimal(p.base), p.unit)
+	}
+	return new(big.Int).Set(units.Num())
+}
+
+func (r *bookReader) positive(n *node) *big.Rat {
+	if n == nil {
+		return new(big.Rat)
+	}
+	if n.kind == kindNumber {
+		r.fail(n, "write it as a string, \"%.40s\", so that no tool rounds it", n.text)
+		return new(big.Rat)
+	}
+	v, ok := parseRational(r.text(n))
+	if !ok || v.Sign() < 0 || !finite(v) {
+		r.fail(n, "write a decimal, such as \"0.0000025\", that is not negative")
+		return new(big.Rat)
+	}
+	return v
+}
+
+func (r *bookReader) time(n *node) time.Duration {
+	if n == nil {
+		return 0
+	}
+	d, err := time.ParseDuration(r.text(n))
+	if err != nil || d < 0 {
+		r.fail(n, "write a duration, such as \"100ms\", that is not negative")
+		return 0
+	}
+	return d
+}
+
+// size reads a number of bytes.
+func (r *bookReader) size(n *node) int64 {
+	if n == nil {
+		return 0
+	}
+	text := r.text(n)
+	digits := strings.TrimRight(text, "BKMGi")
+	unit := map[string]int64{
+		"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+	}[text[len(digits):]]
+	size, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || unit == 0 || size < 0 || size > maxMemory/unit {
+		r.fail(n, "write a size, such as \"128MiB\"")
+		return 0
+	}
+	return size * unit
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+func (r *bookReader) fail(n *node, format string, args ...any) {
+	r.failAt(n.at, n.field, format, args...)
+}
+
+func (r *bookReader) failAt(offset int, field, format string, args ...any) {
+	line, column := position(r.data, offset)
+	r.errs = append(r.errs, &BookError{r.file, line, column, field, fmt.Sprintf(format, args...)})
+}

@@ -1,0 +1,140 @@
+package cost
+
+import "time"
+
+// Every is the length of a [Calendar]'s periods.
+type Every uint8
+
+// The lengths. Weeks begin on Monday.
+const (
+	Month Every = iota
+	Week
+	Day
+	Hour
+)
+
+var everyNames = [...]string{"month", "week", "day", "hour"} //nolint:gochecknoglobals // a constant, which Go has no arrays of
+
+// String returns the name of the length.
+func (e Every) String() string {
+	if int(e) < len(everyNames) {
+		return everyNames[e]
+	}
+	return "Every(?)"
+}
+
+// Calendar divides time into periods as the clocks of a time zone show them.
+// Each instant is in exactly one, also where clocks are put forward or back: a
+// day may have 23 or 25 hours, and one that begins in the gap begins after it.
+// The zero value is months in UTC. A calendar is a value and may be used
+// concurrently.
+type Calendar struct {
+	Every Every
+	Zone  *time.Location // nil: UTC
+}
+
+// Period returns the period that t is in.
+func (c Calendar) Period(t time.Time) Period {
+	zone := c.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	t = t.In(zone)
+	if c.Every == Hour {
+		return hour(t)
+	}
+	p := c.from(t, zone)
+	if !t.Before(p.End) {
+		// Clocks that are put back across midnight show the old date again. The
+		// new period has begun, and goes on.
+		p = c.from(p.End, zone)
+	}
+	return p
+}
+
+// from is the period of the date that the clock shows at t.
+func (c Calendar) from(t time.Time, zone *time.Location) Period {
+	y, m, d := t.Date()
+	var months, days int
+	switch c.Every {
+	case Week:
+		d -= (int(t.Weekday()) + 6) % 7
+		days = 7
+	case Day:
+		days = 1
+	default:
+		d, months = 1, 1
+	}
+	return Period{firstInstant(y, m, d, zone), firstInstant(y, m+time.Month(months), d+days, zone)}
+}
+
+// Period is a stretch of time: Start is in it, End is not. Both are in the
+// calendar's zone.
+type Period struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// Contains tells whether t is in the period.
+func (p Period) Contains(t time.Time) bool { return !t.Before(p.Start) && t.Before(p.End) }
+
+// String writes both ends in RFC 3339.
+func (p Period) String() string {
+	return p.Start.Format(time.RFC3339) + " to " + p.End.Format(time.RFC3339)
+}
+
+// calendarMonth tells whether the period is one month of its own zone.
+func (p Period) calendarMonth() bool {
+	month := Calendar{Month, p.Start.Location()}.Period(p.Start)
+	return month.Start.Equal(p.Start) && month.End.Equal(p.End)
+}
+
+// hour is the hour of the clock that t is in. One that a change of the clocks
+// cuts in two (Lord Howe Island moves them by half an hour) is two periods,
+// since its instants are not contiguous.
+func hour(t time.Time) Period {
+	into := time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
+	p := Period{t.Add(-into), t.Add(time.Hour - into)}
+	from, to := t.ZoneBounds()
+	if !from.IsZero() && p.Start.Before(from) {
+		p.Start = from
+	}
+	if !to.IsZero() && p.End.After(to) {
+		p.End = to
+	}
+	return p
+}
+
+// firstInstant is the first at which the zone's calendar shows the date or a
+// later one. time.Date may answer either instant of a midnight that occurs
+// twice, and either side of one that does not occur; so all that it could be
+// are tried: midnight by the offset before, at and after, and the changes
+// themselves.
+func firstInstant(y int, m time.Month, d int, zone *time.Location) time.Time {
+	at := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	utc := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	first := at
+	consider := func(t time.Time) {
+		if reached(t, utc) && (!reached(first, utc) || t.Before(first)) && !reached(t.Add(-1), utc) {
+			first = t
+		}
+	}
+	from, to := at.ZoneBounds()
+	for _, change := range []time.Time{from, to} {
+		if change.IsZero() {
+			continue
+		}
+		consider(change)
+		for _, side := range []time.Time{change.Add(-1), change} {
+			_, offset := side.Zone()
+			consider(utc.Add(-time.Duration(offset) * time.Second).In(zone))
+		}
+	}
+	return first
+}
+
+// reached tells whether the clock at t shows the date of day, or a later one.
+func reached(t, day time.Time) bool {
+	y, m, d := t.Date()
+	return !time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Before(day)
+}

@@ -1,0 +1,96 @@
+package cost
+
+import (
+	"math/bits"
+	"time"
+)
+
+// Rounding is how a provider rounds the duration of each call. Two books with
+// equal ones are rated from the same sums. The zero value rounds to the next
+// nanosecond, which is none.
+type Rounding struct {
+	Granularity time.Duration // the duration is rounded up to a multiple of it; 0 and less: 1 ns
+	Minimum     time.Duration // and is at least this
+	Init        bool          // initialization is billed with the handler's time, and rounded as one
+}
+
+// Quanta returns how many granularities a call is billed for. Negative
+// durations count as 0, and none overflows.
+func (r Rounding) Quanta(duration, init time.Duration) uint64 {
+	return r.quanta(duration, init, r.Minimum)
+}
+
+// beyond is Quanta for time that continues a call: the minimum was its.
+func (r Rounding) beyond(d time.Duration) uint64 { return r.quanta(d, 0, 0) }
+
+func (r Rounding) quanta(duration, init, minimum time.Duration) uint64 {
+	total := uint64(max(duration, 0)) //nolint:gosec // not negative
+	if r.Init {
+		total += uint64(max(init, 0)) //nolint:gosec // two of 63 bits fit into 64
+	}
+	total = max(total, uint64(max(minimum, 0))) //nolint:gosec // not negative
+	by := uint64(max(r.Granularity, 1))         //nolint:gosec // not negative
+	whole := total / by
+	if total != whole*by {
+		whole++
+	}
+	return whole
+}
+
+// sizing is how a provider rounds declared memory.
+type sizing struct {
+	minimum, step, maximum int64   // bytes; step ≥ 1; maximum 0: none
+	sizes                  []int64 // in place of those three: the sizes there are, ascending, multiples of step
+}
+
+// steps returns how many steps of memory are billed; false: more than is sold.
+func (s sizing) steps(memory int64) (int64, bool) {
+	for _, size := range s.sizes {
+		if memory <= size {
+			return size / s.step, true
+		}
+	}
+	if len(s.sizes) > 0 || s.maximum > 0 && memory > s.maximum {
+		return 0, false
+	}
+	memory = max(memory, s.minimum, 0)
+	steps := memory / s.step
+	if memory%s.step != 0 {
+		steps++
+	}
+	return steps, true
+}
+
+// share is one line of a table from memory to processors.
+type share struct {
+	memory int64 // bytes: up to this much …
+	milli  int64 // … has so many thousandths of a vCPU
+}
+
+// shareOf returns the thousandths of a vCPU that come with the memory; false:
+// more than the table has.
+func shareOf(table []share, memory int64) (int64, bool) {
+	for _, s := range table {
+		if memory <= s.memory {
+			return s.milli, true
+		}
+	}
+	return 0, false
+}
+
+// count is an unsigned 128-bit sum. It can't overflow here: a call adds less
+// than 2⁶⁴, and there are fewer than 2⁶⁴ calls, since they are counted in 64
+// bits and one a nanosecond takes 584 years.
+type count struct{ hi, lo uint64 }
+
+func (c *count) add(n uint64) {
+	var carry uint64
+	c.lo, carry = bits.Add64(c.lo, n, 0)
+	c.hi += carry
+}
+
+func (c *count) plus(d count) {
+	var carry uint64
+	c.lo, carry = bits.Add64(c.lo, d.lo, 0)
+	c.hi, _ = bits.Add64(c.hi, d.hi, carry)
+}

@@ -1,0 +1,60 @@
+package cost
+
+import (
+	"fmt"
+	"math/big"
+
+	"github.com/inproc/faas"
+)
+
+// Key is what usage is counted by.
+type Key struct {
+	Function string
+	Version  string
+	Tenant   string            // empty: nobody's in particular
+	Labels   map[string]string // shared, not to be changed
+	Outcome  faas.Outcome      // of no meaning for an overrun
+	Overrun  bool              // what runaways used after their callers were freed
+}
+
+// Usage is what the calls of one key and one declared memory have used in a
+// period: integers, summed call by call. It comes from a [Ledger]; it is a
+// value, which may be copied and used concurrently.
+type Usage struct {
+	Key
+	Memory int64  // declared, bytes
+	Calls  uint64 // or overruns
+
+	duration, init count // nanoseconds, as measured
+	billed         []sum
+}
+
+// sum is what a rounding rule bills: a number of its granularities.
+type sum struct {
+	by     Rounding
+	quanta count
+}
+
+// Duration is the sum of the durations as measured, in nanoseconds: it may be
+// more than a time.Duration holds.
+func (u Usage) Duration() *big.Int { return u.duration.big() }
+
+// Init is the sum of the initialization times as measured, in nanoseconds.
+func (u Usage) Init() *big.Int { return u.init.big() }
+
+// Quanta is how many granularities of r the calls are billed for, each of them
+// rounded by itself; or [ErrUnrated] if that was not counted.
+func (u Usage) Quanta(r Rounding) (*big.Int, error) {
+	for _, s := range u.billed {
+		if s.by == r {
+			return s.quanta.big(), nil
+		}
+	}
+	return nil, fmt.Errorf("%w: function %q was not metered in steps of %v (minimum %v, init %t); give its records to a ledger that is made with the book",
+		ErrUnrated, u.Function, r.Granularity, r.Minimum, r.Init)
+}
+
+func (c count) big() *big.Int {
+	n := new(big.Int).SetUint64(c.hi)
+	return n.Or(n.Lsh(n, 64), new(big.Int).SetUint64(c.lo))
+}

@@ -1,0 +1,162 @@
+package cost
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// decimals is how exact tables for reading are.
+const decimals = 6
+
+// WriteText writes a table for people, with amounts rounded to six decimals;
+// the other forms are exact.
+func (s Statement) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "%s\n%s, %s%s\n", s.Period, s.Book.Title, s.Book.Region, since(s.Book))
+	var head []string
+	for _, d := range s.by {
+		head = append(head, strings.TrimPrefix(string(d), labelPrefix))
+	}
+	head = append(head, "", "calls")
+	for _, c := range s.Total.Charges {
+		head = append(head, c.Unit)
+	}
+	cells(t, append(head, "list", "billed "+s.Book.Currency))
+	for _, row := range s.Rows {
+		cells(t, s.line(row, s.by))
+	}
+	cells(t, s.line(s.Total, make([]Dimension, len(s.by)))) // unnamed ones, which have no text
+	if s.Overruns.Sign() != 0 {
+		fmt.Fprintf(t, "of it overruns: %s\n", fixed(s.Overruns.rat(), decimals))
+	}
+	return t.Flush()
+}
+
+func since(b About) string {
+	if b.Effective == "" {
+		return ""
+	}
+	return ", prices of " + b.Effective
+}
+
+// line is a row as text, each cell for one column.
+func (s Statement) line(row Row, by []Dimension) []string {
+	var line []string
+	for _, d := range by {
+		line = append(line, printable(row.text(d)))
+	}
+	mark := ""
+	if row.Overrun && !slices.Contains(by, Outcome) { // which would say so
+		mark = overrun
+	}
+	line = append(line, mark, strconv.FormatUint(row.Calls, 10))
+	for _, c := range row.Charges {
+		line = append(line, fixed(c.Quantity, decimals))
+	}
+	return append(line, fixed(row.List.rat(), decimals), fixed(row.Billed.rat(), decimals))
+}
+
+// printable keeps what came from outside from breaking the table or steering
+// the terminal.
+func printable(s string) string {
+	quoted := strconv.Quote(s)
+	if plain := quoted[1 : len(quoted)-1]; plain == s {
+		return s
+	}
+	return quoted
+}
+
+func cells(w io.Writer, line []string) { fmt.Fprintln(w, strings.Join(line, "\t")+"\t") }
+
+// WriteCSV writes a header and a line for each row, and no total. Amounts and
+// quantities are exact decimals. Names are as they are, so a spreadsheet may
+// take one that begins with = for a formula.
+func (s Statement) WriteCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	head := []string{"period_start", "period_end", "book"}
+	for _, d := range s.by {
+		head = append(head, string(d))
+	}
+	head = append(head, "overrun", "calls")
+	for _, charge := range s.Total.Charges {
+		head = append(head, charge.Meter+" "+charge.Unit, charge.Meter+" free")
+	}
+	lines := [][]string{append(head, "list", "billed", "currency")}
+	for _, row := range s.Rows {
+		lines = append(lines, s.record(row))
+	}
+	return c.WriteAll(lines)
+}
+
+func (s Statement) record(row Row) []string {
+	record := []string{stamp(s.Period.Start), stamp(s.Period.End), s.Book.Name}
+	for _, d := range s.by {
+		record = append(record, row.text(d))
+	}
+	record = append(record, strconv.FormatBool(row.Overrun), strconv.FormatUint(row.Calls, 10))
+	for _, c := range row.Charges {
+		record = append(record, decimal(c.Quantity), decimal(c.Free))
+	}
+	return append(record, decimal(row.List.rat()), decimal(row.Billed.rat()), s.Book.Currency)
+}
+
+// WriteJSON writes the statement as one object. Amounts are strings such as
+// "0.0833335 USD", and quantities exact decimals in strings.
+func (s Statement) WriteJSON(w io.Writer) error {
+	rows := make([]jsonRow, len(s.Rows))
+	for i, row := range s.Rows {
+		rows[i] = s.json(row, s.by)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(struct {
+		Period   Period    `json:"period"`
+		Book     About     `json:"book"`
+		Rows     []jsonRow `json:"rows"`
+		Total    jsonRow   `json:"total"`
+		Overruns Money     `json:"overruns"`
+	}{s.Period, s.Book, rows, s.json(s.Total, nil), s.Overruns})
+}
+
+type jsonRow struct {
+	Key     map[Dimension]string `json:"key,omitempty"`
+	Overrun bool                 `json:"overrun,omitempty"`
+	Calls   uint64               `json:"calls"`
+	Charges []jsonCharge         `json:"charges"`
+	List    Money                `json:"list"`
+	Billed  Money                `json:"billed"`
+}
+
+type jsonCharge struct {
+	Meter     string `json:"meter"`
+	Unit      string `json:"unit"`
+	Quantity  string `json:"quantity"`
+	Free      string `json:"free"`
+	UnitPrice Money  `json:"unitPrice"`
+	List      Money  `json:"list"`
+	Billed    Money  `json:"billed"`
+}
+
+func (s Statement) json(row Row, by []Dimension) jsonRow {
+	j := jsonRow{Overrun: row.Overrun, Calls: row.Calls, List: row.List, Billed: row.Billed, Charges: []jsonCharge{}}
+	for _, d := range by {
+		if text := row.text(d); text != "" {
+			if j.Key == nil {
+				j.Key = map[Dimension]string{}
+			}
+			j.Key[d] = text
+		}
+	}
+	for _, c := range row.Charges {
+		j.Charges = append(j.Charges, jsonCharge{
+			c.Meter, c.Unit, decimal(c.Quantity), decimal(c.Free), c.UnitPrice, c.List, c.Billed,
+		})
+	}
+	return j
+}
