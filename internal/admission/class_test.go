@@ -3,6 +3,7 @@ package admission_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -481,25 +482,92 @@ func TestCloseRefusesEverybody(t *testing.T) {
 	})
 }
 
-// The class's half of a slot that TryAcquire takes and puts back, because the
-// group is full, must not be missed by who found the class full meanwhile.
-func TestNobodyIsLeftBehindByASlotPutBack(t *testing.T) {
+// While a slot changes hands, under the lock, it is there to be seen: those
+// who come by must leave it to those in line.
+func TestFastPathDoesNotPassTheLine(t *testing.T) {
 	t.Parallel()
-	for range 300 {
+	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(1)
-		a, b := g.NewClass(1, 100), g.NewClass(1, 100)
-		var all sync.WaitGroup
-		for i := range 8 {
-			all.Go(func() {
-				for range 10 {
+		a, b := g.NewClass(5, 10), g.NewClass(5, 10)
+		first, second := begin(t, a, nil), begin(t, a, nil)
+		waits(t, second)
+		g.Between(2, func() {
+			assert.False(t, a.TryAcquire(new(admission.Hold)))
+			assert.False(t, b.TryAcquire(new(admission.Hold)))
+		})
+		synctest.Wait()
+		runs(t, second)
+		end(first, second)
+		quiet(t, g, a, b)
+	})
+}
+
+// Who finds the class full because of a half that is put back again waits for
+// that half, which comes back without any call's end.
+func TestHalfThatIsPutBackLetsAWaiterIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		c := g.NewClass(1, 10)
+		putBack, ok := c.TakeHalf()
+		require.True(t, ok)
+		k := begin(t, c, nil)
+		waits(t, k)
+		putBack()
+		synctest.Wait()
+		runs(t, k)
+		k.end()
+		quiet(t, g, c)
+	})
+}
+
+// A release on the fast path, and an arrival that just begins to wait: one of
+// the two sees the other.
+func TestReleaseMeetsArrival(t *testing.T) {
+	t.Parallel()
+	for _, full := range []string{"class", "group"} {
+		t.Run(full, func(t *testing.T) {
+			t.Parallel()
+			g := admission.NewGroup(2)
+			c := g.NewClass(1, 1)
+			if full == "group" {
+				c.Resize(2)
+				g.Resize(1)
+			}
+			var turn atomic.Int64
+			var both sync.WaitGroup
+			const rounds = 20_000
+			both.Go(func() {
+				for i := range int64(rounds) {
 					var h admission.Hold
-					c := []*admission.Class{a, b}[i%2]
-					assert.NoError(t, c.Acquire(t.Context(), &h, nil, patience))
+					if !assert.NoError(t, c.Acquire(t.Context(), &h, nil, time.Minute)) {
+						return
+					}
+					turn.Store(i + 1)
+					for range i % 300 { // any delay up to what it takes to begin to wait
+						turn.Load()
+					}
 					h.Release()
+					for turn.Load() != 0 && !t.Failed() {
+						runtime.Gosched()
+					}
 				}
 			})
-		}
-		all.Wait()
-		quiet(t, g, a, b)
+			both.Go(func() {
+				for i := range int64(rounds) {
+					for turn.Load() != i+1 && !t.Failed() {
+						runtime.Gosched()
+					}
+					var h admission.Hold
+					if !assert.NoError(t, c.Acquire(t.Context(), &h, nil, 10*time.Second)) {
+						return
+					}
+					h.Release()
+					turn.Store(0)
+				}
+			})
+			both.Wait()
+			quiet(t, g, c)
+		})
 	}
 }

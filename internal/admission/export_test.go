@@ -22,6 +22,20 @@ func (g *Group) Locked(f func()) {
 	f()
 }
 
+// Between gives g a limit of n and runs f before anybody is let in: a moment
+// as there is one in each release.
+func (g *Group) Between(n int, f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.word.resize(n)
+	f()
+	g.dispatch()
+}
+
+// TakeHalf takes the class's half of a slot and returns what puts it back:
+// TryAcquire, stopped in its middle, where it finds the group full.
+func (c *Class) TakeHalf() (putBack func(), ok bool) { return c.putBack, c.word.fastInc() }
+
 // Check says what is wrong with the state of g and of classes, or nil. It may
 // be called at any time: every section under the lock leaves things in order.
 func (g *Group) Check(classes ...*Class) error {

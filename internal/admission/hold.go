@@ -47,10 +47,11 @@ func (h *Hold) share() bool {
 	return h.phase.Load() == shared
 }
 
-// loanAtHome tells whether h's parent has its slot of the group to lend.
+// loanAtHome tells whether h's parent has its slot of the group to lend. A
+// parent that ends makes orphans of the children that wait, so that the parent
+// of one that asks has not ended.
 func (h *Hold) loanAtHome() bool {
-	p := h.parent
-	return p != nil && p.family.lent == nil && p.phase.Load() == shared
+	return h.parent != nil && h.parent.family.lent == nil
 }
 
 // take gets h a slot of its class and of its group, borrowing from the parent

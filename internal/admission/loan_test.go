@@ -157,6 +157,26 @@ func TestWaitForACallThatRunsIsNoCycle(t *testing.T) {
 	})
 }
 
+// Each of a, b and c is held by a call that waits, and waited for; but at the
+// end of the line one runs.
+func TestWaitBehindALineOfWaitsIsNoCycle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b, c, d := g.NewClass(1, 10), g.NewClass(1, 10), g.NewClass(1, 10), g.NewClass(1, 10)
+		e := g.NewClass(2, 10)
+		a1, b1, c1, d1 := begin(t, a, nil), begin(t, b, nil), begin(t, c, nil), begin(t, d, nil)
+		e1, e2 := begin(t, e, nil), begin(t, e, nil)
+		ea, eb := begin(t, a, e1), begin(t, b, e2)
+		bc, cd := begin(t, c, b1), begin(t, d, c1)
+		ab := begin(t, b, a1)
+		waits(t, ea, eb, bc, cd, ab)
+		end(d1, cd, c1, bc, b1, eb, ab, a1, ea)
+		end(e1, e2)
+		quiet(t, g, a, b, c, d, e)
+	})
+}
+
 func TestWaitForAClassOfNoSlotsIsNoCycle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
