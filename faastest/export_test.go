@@ -1,0 +1,36 @@
+package faastest
+
+import (
+	"testing"
+
+	"github.com/inproc/faas"
+)
+
+// ReportTime is what New leaves of a test's deadline.
+const ReportTime = reportTime
+
+// The checks of TestMeter and TestGate, for tests that drive them with a test
+// that may fail.
+
+func MeterCheck(tb testing.TB, m faas.Meter, recorded func() []faas.Execution) meterCheck {
+	tb.Helper()
+	return meterCheck{TB: tb, m: m, recorded: recorded}
+}
+
+func (c meterCheck) EveryCallOnce() { c.everyCallOnce() }
+func (c meterCheck) Unusual()       { c.unusual() }
+func (c meterCheck) LeavesLabels()  { c.labels() }
+func (c meterCheck) NoWait()        { c.noWait() }
+func (c meterCheck) Overruns()      { c.overruns() }
+func (c meterCheck) Reservations()  { c.reservations() }
+
+func GateCheck(tb testing.TB, g faas.Gate, held func() int) gateCheck {
+	tb.Helper()
+	return gateCheck{TB: tb, g: g, held: held}
+}
+
+func (c gateCheck) Balance()        { c.balance() }
+func (c gateCheck) Refused()        { c.refused() }
+func (c gateCheck) CallersContext() { c.callersContext() }
+func (c gateCheck) IsDone()         { c.done() }
+func (c gateCheck) Record()         { c.record() }

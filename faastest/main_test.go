@@ -1,0 +1,53 @@
+package faastest_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
+
+// fakeTB is a test that may fail without failing the one it is used in. What
+// it does not take down goes to that one.
+type fakeTB struct {
+	testing.TB
+
+	mu       sync.Mutex
+	failures []string
+	logs     []string
+	skips    []string
+}
+
+func (f *fakeTB) note(list *[]string, text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	*list = append(*list, text)
+}
+
+func (f *fakeTB) Helper()                        {}
+func (f *fakeTB) Log(args ...any)                { f.note(&f.logs, fmt.Sprint(args...)) }
+func (f *fakeTB) Logf(format string, a ...any)   { f.note(&f.logs, fmt.Sprintf(format, a...)) }
+func (f *fakeTB) Errorf(format string, a ...any) { f.note(&f.failures, fmt.Sprintf(format, a...)) }
+func (f *fakeTB) Fatalf(format string, a ...any) { f.note(&f.failures, fmt.Sprintf(format, a...)) }
+func (f *fakeTB) Skip(args ...any)               { f.note(&f.skips, fmt.Sprint(args...)) }
+func (f *fakeTB) Skipf(format string, a ...any)  { f.note(&f.skips, fmt.Sprintf(format, a...)) }
+
+// failed is all that was reported.
+func (f *fakeTB) failed() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.failures, "\n")
+}
+
+func (f *fakeTB) logged() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.logs)
+}

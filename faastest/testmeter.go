@@ -1,0 +1,420 @@
+package faastest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas"
+)
+
+// TestMeter checks that a [faas.Meter] keeps to what the router relies on, in
+// subtests of t. Call it from the tests of the package that implements one:
+//
+//	func TestMeterConforms(t *testing.T) {
+//		faastest.TestMeter(t, func(t *testing.T) (faas.Meter, func() []faas.Execution) {
+//			m := ledger.New()
+//			return m, m.Executions
+//		})
+//	}
+//
+// newMeter is called for each subtest, with the subtest's t, and returns a new
+// meter and a function that returns what it holds: it first delivers what the
+// meter holds back (for [faas.Buffered], Flush), and gives ID, Function, Version,
+// Tenant, Outcome, Duration and Memory of each record; the other fields and the
+// order are not looked at. It may be nil for a meter that can't be read back;
+// then records are made and not counted. Some of the subtests, those about
+// time, run in a bubble of [testing/synctest]: what newMeter starts has to end in
+// t.Cleanup, and must not be shared with what is outside.
+//
+// It checks that
+//
+//   - every call's record is there exactly once, as it was made, when many calls
+//     are made at once;
+//   - records of any outcome, without a duration, without labels and with a
+//     context that has ended are taken;
+//   - Labels are left as they are (with -race, not even written to with the same
+//     value);
+//   - Record does not wait: not for time to pass, nor for another goroutine
+//     that waits. Waiting for a disk or a network can't be seen;
+//   - nothing panics;
+//   - the same holds for overruns, if it is a [faas.OverrunMeter];
+//   - no reservation is lost or made up, if it is a [faas.Reserver]: room that was
+//     given back, or whose record was delivered, is there again, and no more.
+func TestMeter(t *testing.T, newMeter func(t *testing.T) (m faas.Meter, recorded func() []faas.Execution)) {
+	t.Helper()
+	for _, c := range []struct {
+		name   string
+		bubble bool
+		check  func(meterCheck)
+	}{
+		{"records every call once", false, meterCheck.everyCallOnce},
+		{"records what is unusual", false, meterCheck.unusual},
+		{"leaves labels alone", false, meterCheck.labels},
+		{"does not wait", true, meterCheck.noWait},
+		{"takes overruns", true, meterCheck.overruns},
+		{"conserves reservations", true, meterCheck.reservations},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run := func(t *testing.T) {
+				t.Helper()
+				m, recorded := newMeter(t)
+				c.check(meterCheck{TB: t, m: m, recorded: recorded})
+			}
+			if c.bubble {
+				synctest.Test(t, run)
+			} else {
+				run(t)
+			}
+		})
+	}
+}
+
+// meterCheck is one subtest of TestMeter. It asks no more of a test than a
+// testing.TB has, so that the checks can be checked.
+type meterCheck struct {
+	testing.TB
+	m        faas.Meter
+	recorded func() []faas.Execution
+}
+
+const (
+	meterCallers = 8
+	meterCalls   = 50 // of each caller
+	meterRounds  = 10
+)
+
+// everyCallOnce has a router make the records, and compares with a Recorder's.
+func (c meterCheck) everyCallOnce() {
+	c.Helper()
+	var truth Recorder
+	r := New(c.TB, faas.WithMeter(c.m), faas.WithMeter(&truth))
+	f := faas.Register(r, "meter-test", meterTestHandler, faas.WithLabels(map[string]string{"team": "test"}))
+	var wg sync.WaitGroup
+	for caller := range meterCallers {
+		wg.Go(func() {
+			ctx := faas.WithTenant(context.Background(), fmt.Sprintf("tenant-%d", caller%3))
+			for i := range meterCalls {
+				_, _ = f.Invoke(ctx, i) // the records tell
+			}
+		})
+	}
+	wg.Wait()
+	if n := r.Stats().HookPanics; n > 0 {
+		c.Errorf("the meter panicked in %d calls; see the log", n)
+	}
+	if truth.Len() == 0 {
+		c.Errorf("the meter refused all %d calls: Reserve answers false from the start", meterCallers*meterCalls)
+	}
+	c.compare(truth.Executions())
+}
+
+// meterTestHandler ends in the ways that take no time.
+func meterTestHandler(_ context.Context, i int) (int, error) {
+	switch i % 4 {
+	case 1:
+		return 0, errors.New("failed for the test")
+	case 2:
+		panic("panicked for the test")
+	}
+	return i, nil
+}
+
+func (c meterCheck) unusual() {
+	c.Helper()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	var want []faas.Execution
+	for o := faas.OK; o <= faas.InitFailed; o++ {
+		for _, ctx := range []context.Context{context.Background(), ended} {
+			e := faas.Execution{ID: newID(), Function: "meter-test", Outcome: o}
+			if o != faas.OK {
+				e.Err = fmt.Errorf("%v for the test", o)
+			}
+			if c.record(ctx, e) {
+				want = append(want, e)
+			}
+		}
+	}
+	c.compare(want)
+}
+
+// record makes a record as the router does: with a reservation, if the meter
+// wants one. It is false if there was no room, also after a flush.
+func (c meterCheck) record(ctx context.Context, e faas.Execution) bool {
+	c.Helper()
+	if r, ok := c.m.(faas.Reserver); ok && !r.Reserve() {
+		if c.flush(); !r.Reserve() {
+			return false
+		}
+	}
+	defer c.noPanic("Record of a call that is " + e.Outcome.String())
+	c.m.Record(ctx, e)
+	return true
+}
+
+func (c meterCheck) noPanic(what string) {
+	c.Helper()
+	if p := recover(); p != nil {
+		c.Errorf("%s panicked: %v", what, p)
+	}
+}
+
+func (c meterCheck) flush() {
+	if c.recorded != nil {
+		c.recorded()
+	}
+}
+
+// compare compares what the meter holds with what it was given.
+func (c meterCheck) compare(want []faas.Execution) {
+	c.Helper()
+	if c.recorded == nil {
+		return
+	}
+	times := map[uuid.UUID]int{}
+	held := map[uuid.UUID]faas.Execution{}
+	for _, e := range c.recorded() {
+		times[e.ID]++
+		held[e.ID] = e
+	}
+	for _, e := range want {
+		if n := times[e.ID]; n != 1 {
+			c.Errorf("the record of %v (%v) is there %d times, want once", e.ID, e.Outcome, n)
+			return // the rest is likely the same
+		}
+		if got, want := billed(held[e.ID]), billed(e); got != want {
+			c.Errorf("the record has become %+v, was %+v", got, want)
+			return
+		}
+		delete(times, e.ID)
+	}
+	for id := range times {
+		c.Errorf("there is a record of %v, which was not made", id)
+		return
+	}
+}
+
+// billed is the part of a record that a bill needs.
+type bill struct {
+	ID                        uuid.UUID
+	Function, Version, Tenant string
+	Outcome                   faas.Outcome
+	Duration                  time.Duration
+	Memory                    int64
+}
+
+func billed(e faas.Execution) bill {
+	return bill{e.ID, e.Function, e.Version, e.Tenant, e.Outcome, e.Duration, e.Memory}
+}
+
+func (c meterCheck) labels() {
+	c.Helper()
+	want := map[string]string{"team": "test", "empty": ""}
+	shared := maps.Clone(want)
+	var wg sync.WaitGroup
+	for range meterCallers { // at once, for the race detector
+		wg.Go(func() {
+			c.record(context.Background(), faas.Execution{ID: newID(), Function: "meter-test", Labels: shared})
+		})
+	}
+	wg.Wait()
+	c.flush()
+	if !maps.Equal(shared, want) {
+		c.Errorf("the meter has changed a record's Labels, which all records share, to %v", shared)
+	}
+}
+
+// many records are more than a channel is likely to have room for.
+const many = 2000
+
+func (c meterCheck) noWait() {
+	c.Helper()
+	for range many {
+		if r, ok := c.m.(faas.Reserver); ok && !r.Reserve() {
+			return // it may refuse, and is full
+		}
+		if !c.atOnce("Record", func() {
+			c.m.Record(context.Background(), faas.Execution{ID: newID(), Function: "meter-test"})
+		}) {
+			return
+		}
+	}
+}
+
+// atOnce reports if f waits, and for what. Only in a bubble.
+func (c meterCheck) atOnce(what string, f func()) bool {
+	c.Helper()
+	return returnsAtOnce(c.TB, what, func() {
+		defer c.noPanic(what)
+		f()
+	})
+}
+
+// returnsAtOnce lets the bubble get as far as it can without time going by.
+func returnsAtOnce(tb testing.TB, what string, f func()) bool {
+	tb.Helper()
+	start := time.Now()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	synctest.Wait()
+	select {
+	case <-done:
+		return true
+	default:
+	}
+	select {
+	case <-done:
+		tb.Errorf("%s took %v: it must not wait", what, time.Since(start))
+	case <-time.After(forever):
+		tb.Errorf("%s is blocked for good", what)
+	}
+	return false
+}
+
+func (c meterCheck) overruns() {
+	c.Helper()
+	m, ok := c.m.(faas.OverrunMeter)
+	if !ok {
+		c.Skip("not a faas.OverrunMeter")
+		return
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	want := map[string]string{"team": "test"}
+	shared := maps.Clone(want)
+	for i := range many {
+		o := faas.Overrun{ID: newID(), Function: "meter-test", Labels: shared, Duration: time.Duration(i)}
+		if !c.atOnce("RecordOverrun", func() { m.RecordOverrun(ended, o) }) {
+			return
+		}
+	}
+	c.flush()
+	if !maps.Equal(shared, want) {
+		c.Errorf("the meter has changed an overrun's Labels, which all records share, to %v", shared)
+	}
+}
+
+// mostRoom is how many reservations are tried for.
+const mostRoom = 1 << 17
+
+// reserveAll takes all the room there is.
+func reserveAll(r faas.Reserver) (n int) {
+	for n < mostRoom && r.Reserve() {
+		n++
+	}
+	return n
+}
+
+func (c meterCheck) reservations() {
+	c.Helper()
+	r, ok := c.m.(faas.Reserver)
+	if !ok {
+		c.Skip("not a faas.Reserver")
+		return
+	}
+	defer c.noPanic("Reserve, Unreserve or Record")
+	room := reserveAll(r)
+	switch room {
+	case 0:
+		c.Errorf("a new meter has no room for a single record")
+		return
+	case mostRoom:
+		c.Skipf("no bound within %d reservations", mostRoom)
+		return
+	}
+	start := time.Now()
+	c.givenBack(r, room)
+	c.usedUp(r, room)
+	c.shared(r)
+	if d := time.Since(start); d > 0 {
+		c.Errorf("Reserve and Unreserve took %v: they must not wait", d)
+	}
+}
+
+// givenBack starts and ends with all room reserved.
+func (c meterCheck) givenBack(r faas.Reserver, room int) {
+	c.Helper()
+	r.Unreserve()
+	if n := reserveAll(r); n != 1 {
+		c.Errorf("after one Unreserve of a full meter there was room for %d records, want 1", n)
+	}
+	for range room {
+		r.Unreserve()
+	}
+	if n := reserveAll(r); n != room {
+		c.Errorf("after %d reservations were given back there was room for %d", room, n)
+	}
+}
+
+// usedUp starts with all room reserved, and ends with none.
+func (c meterCheck) usedUp(r faas.Reserver, room int) {
+	c.Helper()
+	for range room {
+		c.m.Record(context.Background(), faas.Execution{ID: newID(), Function: "meter-test"})
+	}
+	c.flush()
+	synctest.Wait()
+	n := reserveAll(r)
+	switch {
+	case n > room:
+		c.Errorf("%d records were delivered, and there is room for %d", room, n)
+	case n < room && c.recorded != nil:
+		c.Errorf("%d records were delivered, and there is room for %d only: it would refuse all work in the end", room, n)
+	}
+	for range n {
+		r.Unreserve()
+	}
+}
+
+// shared has several goroutines take all the room and give it back, at once.
+func (c meterCheck) shared(r faas.Reserver) {
+	c.Helper()
+	before := reserveAll(r)
+	for range before {
+		r.Unreserve()
+	}
+	for range meterRounds {
+		var (
+			wg      sync.WaitGroup
+			granted atomic.Int64
+		)
+		for range meterCallers {
+			wg.Go(func() { granted.Add(int64(reserveAll(r))) })
+		}
+		wg.Wait()
+		n := int(granted.Load())
+		if n > before {
+			c.Errorf("%d reservations made at once were granted by a meter with room for %d", n, before)
+			return
+		}
+		for range meterCallers {
+			wg.Go(func() {
+				for range n / meterCallers {
+					r.Unreserve()
+				}
+			})
+		}
+		for range n % meterCallers {
+			r.Unreserve()
+		}
+		wg.Wait()
+	}
+	if n := reserveAll(r); n != before {
+		c.Errorf("room for %d records has become %d, by reservations that were all given back", before, n)
+	}
+}
+
+// newID makes ids as the router does: UUIDv7.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
