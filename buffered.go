@@ -15,7 +15,8 @@ import (
 // they are delivered; what must survive a crash needs a sink that is durable
 // before it answers. All methods may be called concurrently.
 type BufferedMeter struct {
-	to Meter
+	to       Meter
+	overruns OverrunMeter // to, or nil
 
 	mu      sync.Mutex // guards what follows; never held while to is called
 	room    int        // what may still be reserved
@@ -26,9 +27,10 @@ type BufferedMeter struct {
 	panics  uint64
 }
 
-// entry is an Execution or, where o is set, an Overrun.
+// entry is an Execution or, where o is set, an Overrun. Its context is what the
+// sink is to be called with: a value of the record, not of a call's scope.
 type entry struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // see above
 	e   Execution
 	o   *Overrun
 }
@@ -40,7 +42,8 @@ func Buffered(m Meter, n int) *BufferedMeter {
 	if m == nil || n < 1 {
 		panic(mistake("buffer", "", ErrInput, "Buffered needs a meter and room for at least one record; got %T and %d", m, n))
 	}
-	return &BufferedMeter{to: m, room: n}
+	overruns, _ := m.(OverrunMeter)
+	return &BufferedMeter{to: m, overruns: overruns, room: n}
 }
 
 // Reserve takes room for one record; it is false if there is none, or after
@@ -69,7 +72,7 @@ func (b *BufferedMeter) Record(ctx context.Context, e Execution) { b.put(entry{c
 
 // RecordOverrun accepts an overrun; it needs no reservation.
 func (b *BufferedMeter) RecordOverrun(ctx context.Context, o Overrun) {
-	if _, ok := b.to.(OverrunMeter); ok {
+	if b.overruns != nil {
 		b.put(entry{ctx: ctx, o: &o})
 	}
 }
@@ -148,7 +151,7 @@ func (b *BufferedMeter) next() []entry {
 func (b *BufferedMeter) deliver(x *entry) {
 	defer b.delivered(x)
 	if x.o != nil {
-		b.to.(OverrunMeter).RecordOverrun(x.ctx, *x.o)
+		b.overruns.RecordOverrun(x.ctx, *x.o)
 		return
 	}
 	b.to.Record(x.ctx, x.e)

@@ -1,6 +1,7 @@
 package faas
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -52,8 +53,8 @@ func encode(c Codec, v any) (data []byte, err error) {
 // codec; both are pointers.
 func copyValue(c Codec, from, to any) error {
 	if from, ok := from.(*[]byte); ok {
-		if *from != nil {
-			*to.(*[]byte) = append([]byte{}, *from...)
+		if to, ok := to.(*[]byte); ok {
+			*to = bytes.Clone(*from)
 		}
 		return nil
 	}

@@ -42,8 +42,8 @@ type callContext struct {
 type formalities struct {
 	parent   *callContext    // the call that made this one
 	depth    int             // how many are above it
-	caller   context.Context // of an inline call, which has nobody else to watch it; nil: it never ends
-	values   context.Context // what WithContext made of the fresh one; nil: nothing
+	caller   context.Context //nolint:containedctx // of an inline call, which has nobody else to watch it; nil: it never ends
+	values   context.Context //nolint:containedctx // what WithContext made of the fresh one; nil: nothing
 	queued   int64           // how long it waited for its slot
 	gates    int             // how many have said yes
 	reserved bool            // with the meters

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,7 +129,7 @@ func ExampleBuffered() {
 	f := faas.Register(r, "price", price)
 
 	_, _ = f.Invoke(context.Background(), basket{"tea", 3}) // does not wait for the database
-	_ = r.Shutdown(context.Background())                   // does
+	_ = r.Shutdown(context.Background())                    // does
 	// Output: stored: OK
 }
 
@@ -154,10 +155,8 @@ func ExampleWithMiddleware() {
 type members []string
 
 func (m members) Admit(_ context.Context, inv faas.Invocation) error {
-	for _, who := range m {
-		if who == inv.Tenant {
-			return nil
-		}
+	if slices.Contains(m, inv.Tenant) {
+		return nil
 	}
 	return fmt.Errorf("%q is not a member", inv.Tenant)
 }

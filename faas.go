@@ -1,6 +1,7 @@
 package faas
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"reflect"
@@ -183,7 +184,7 @@ func (f *Function[In, Out]) accept(payload []byte, t *typedTask[In, Out]) *Error
 		return refusal(core.name, uuid.Nil, ReasonTooLarge, tooLarge("payload", len(payload), core.limitIn))
 	}
 	if core.copy && core.rawIn {
-		payload = append([]byte{}, payload...)
+		payload = bytes.Clone(payload)
 	}
 	if err := decode(core.codec, payload, &t.in); err != nil {
 		return refusal(core.name, uuid.Nil, ReasonInput, because{ErrInput, err})
@@ -269,7 +270,7 @@ func (t *typedTask[In, Out]) encode(core *function) (int, error) {
 		return 0, because{ErrOutput, tooLarge("output", len(data), core.limitOut)}
 	}
 	if core.copy && core.rawOut {
-		data = append([]byte{}, data...)
+		data = bytes.Clone(data)
 	}
 	t.data = data
 	return len(data), nil

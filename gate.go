@@ -82,7 +82,7 @@ func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
 	}()
 	fresh := context.Context(c)
 	for _, f := range fn.contexts {
-		fresh = f(ctx, fresh)
+		fresh = f(ctx, fresh) //nolint:fatcontext // each carries over a little more, once per call
 		if fresh == nil || callOf(fresh) != c {
 			return fn.denied(c.id, errNotFresh)
 		}

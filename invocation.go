@@ -47,7 +47,8 @@ func WithTenant(ctx context.Context, tenant string) context.Context {
 // tenantContext answers both questions that a call has for its caller's
 // context, so that one look-up serves.
 type tenantContext struct {
-	context.Context
+	context.Context //nolint:containedctx // it is one
+
 	call   *callContext
 	tenant string
 }

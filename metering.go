@@ -23,12 +23,11 @@ const (
 	InitFailed                   // its instance could not be initialized: ErrInit
 )
 
-var outcomes = [...]string{"OK", "Failed", "Panicked", "Exited", "TimedOut", "Canceled", "OutputInvalid", "InitFailed"}
-
 // String returns the outcome's name.
 func (o Outcome) String() string {
-	if int(o) < len(outcomes) {
-		return outcomes[o]
+	names := [...]string{"OK", "Failed", "Panicked", "Exited", "TimedOut", "Canceled", "OutputInvalid", "InitFailed"}
+	if int(o) < len(names) {
+		return names[o]
 	}
 	return "Outcome(?)"
 }

@@ -143,7 +143,12 @@ func (t *registry) sweep() {
 
 func (t *registry) sorted() []*function {
 	var all []*function
-	t.byName.Range(func(_, v any) bool { all = append(all, v.(*function)); return true })
+	t.byName.Range(func(_, v any) bool {
+		if fn, ok := v.(*function); ok {
+			all = append(all, fn)
+		}
+		return true
+	})
 	slices.SortFunc(all, func(a, b *function) int { return strings.Compare(a.name, b.name) })
 	return all
 }
