@@ -62,17 +62,15 @@ func NewLedger(c Calendar, books ...*Book) *Ledger {
 // Record adds a call, to the period in which it ended. The labels are kept and
 // must not be changed, as [faas.Execution] has it.
 func (l *Ledger) Record(_ context.Context, e faas.Execution) {
-	k := counted{
-		function: e.Function, version: e.Version, tenant: e.Tenant, labels: e.Labels,
-		outcome: e.Outcome, memory: e.Memory,
-	}
 	s := l.lock()
-	c := s.table(l, e.Start.Add(e.Duration).Unix()).cell(l.hash(&k), &k, len(l.rules))
+	c := s.table(l, e.Start.Add(e.Duration).Unix()).cell(l.hash(&e), &e, false, len(l.rules))
 	c.calls++
 	c.duration.add(nonNegative(e.Duration))
 	c.init.add(nonNegative(e.Init))
-	for i := range l.rules {
-		c.quanta[i].add(l.rules[i].Quanta(e.Duration, e.Init))
+	quanta := c.quanta[:len(l.rules)]
+	for i := range quanta {
+		rule := &l.rules[i]
+		quanta[i].add(rule.Quanta(e.Duration, e.Init))
 	}
 	l.unlock(s)
 }
@@ -85,12 +83,9 @@ func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 // AddOverrun adds an overrun that ended at a given time: for stored records,
 // which RecordOverrun would take for new ones.
 func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
-	k := counted{
-		function: o.Function, version: o.Version, tenant: o.Tenant, labels: o.Labels,
-		overrun: true, memory: o.Memory,
-	}
+	e := faas.Execution{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels, Memory: o.Memory}
 	s := l.lock()
-	c := s.table(l, at.Unix()).cell(l.hash(&k), &k, len(l.rules))
+	c := s.table(l, at.Unix()).cell(l.hash(&e), &e, true, len(l.rules))
 	c.calls++
 	c.duration.add(nonNegative(o.Duration))
 	for i := range l.rules {
@@ -205,7 +200,7 @@ func (l *Ledger) merge(into map[string]*Usage, c cell) {
 	name := c.name()
 	u := into[name]
 	if u == nil {
-		u = &Usage{Key: c.key(), Memory: c.memory, billed: make([]sum, len(l.rules))}
+		u = &Usage{Key: c.Key, Memory: c.memory, billed: make([]sum, len(l.rules))}
 		for i, rule := range l.rules {
 			u.billed[i].by = rule
 		}

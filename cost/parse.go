@@ -69,17 +69,17 @@ func (r *bookReader) date(n *node) string {
 
 func (r *bookReader) duration(n *node) Rounding {
 	o := r.object(n, "duration", "granularity", "minimum", "init")
-	granularity := o.need("granularity")
+	granularity, mistakes := o.need("granularity"), len(r.errs)
 	rule := Rounding{
 		Granularity: r.time(granularity),
 		Minimum:     r.time(o.maybe("minimum")),
 		Init:        r.flag(o.maybe("init")),
 	}
-	if granularity != nil && rule.Granularity <= 0 {
+	if granularity != nil && rule.Granularity <= 0 && len(r.errs) == mistakes {
 		r.fail(granularity, "must be more than zero")
-		rule.Granularity = 1
 	}
-	if rule.Minimum%max(rule.Granularity, 1) != 0 {
+	rule.Granularity = max(rule.Granularity, 1)
+	if rule.Minimum%rule.Granularity != 0 {
 		r.fail(o.maybe("minimum"), "must be a multiple of the granularity")
 	}
 	return rule
@@ -93,9 +93,9 @@ func (r *bookReader) sizing(n *node) sizing {
 		}
 		return r.sizes(sizes)
 	}
-	step := o.need("step")
+	step, mistakes := o.need("step"), len(r.errs)
 	s := sizing{minimum: r.size(o.maybe("minimum")), step: r.size(step), maximum: r.size(o.maybe("maximum"))}
-	if step != nil && s.step <= 0 {
+	if step != nil && s.step <= 0 && len(r.errs) == mistakes {
 		r.fail(step, "must be more than zero")
 	}
 	if s.maximum > 0 && s.maximum < s.minimum {
@@ -275,7 +275,11 @@ func (r *bookReader) positive(n *node) *big.Rat {
 		r.fail(n, "write it as a string, \"%.40s\", so that no tool rounds it", n.text)
 		return new(big.Rat)
 	}
-	v, ok := parseRational(r.text(n))
+	text := r.text(n)
+	v, ok := parseRational(text)
+	if text == "" {
+		return new(big.Rat) // which has been reported
+	}
 	if !ok || v.Sign() < 0 || !finite(v) {
 		r.fail(n, "write a decimal, such as \"0.0000025\", that is not negative")
 		return new(big.Rat)
@@ -287,7 +291,11 @@ func (r *bookReader) time(n *node) time.Duration {
 	if n == nil {
 		return 0
 	}
-	d, err := time.ParseDuration(r.text(n))
+	text := r.text(n)
+	if text == "" {
+		return 0 // which has been reported
+	}
+	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
 		r.fail(n, "write a duration, such as \"100ms\", that is not negative")
 		return 0
@@ -301,6 +309,9 @@ func (r *bookReader) size(n *node) int64 {
 		return 0
 	}
 	text := r.text(n)
+	if text == "" {
+		return 0 // which has been reported
+	}
 	digits := strings.TrimRight(text, "BKMGi")
 	unit := map[string]int64{
 		"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,

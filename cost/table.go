@@ -20,52 +20,46 @@ type table struct {
 	used       int
 }
 
-// counted is what a sum is kept by: a Key and the declared memory.
-type counted struct {
-	function, version, tenant string
-	labels                    map[string]string
-	memory                    int64
-	outcome                   faas.Outcome
-	overrun                   bool
-}
-
+// cell is the sums of a key and a declared memory.
 type cell struct {
 	hash uint64
-	counted
+	Key
+	memory         int64
 	calls          uint64
 	duration, init count
 	quanta         []count // by the ledger's rules
 }
 
 // hash leaves version and labels out: a function has few.
-func (l *Ledger) hash(k *counted) uint64 {
-	h := maphash.String(l.seed, k.tenant) ^ bits.RotateLeft64(maphash.String(l.seed, k.function), 1)
-	h ^= (uint64(k.outcome)<<1 | 1) * 0x9e3779b97f4a7c15 //nolint:gosec // any bits will do
+func (l *Ledger) hash(e *faas.Execution) uint64 {
+	h := maphash.String(l.seed, e.Tenant) ^ bits.RotateLeft64(maphash.String(l.seed, e.Function), 1)
+	h ^= (uint64(e.Outcome)<<1 | 1) * 0x9e3779b97f4a7c15 //nolint:gosec // any bits will do
 	h ^= h >> 32
 	return h
 }
 
 // cell finds the sums of a key, or begins them.
-func (t *table) cell(hash uint64, k *counted, rules int) *cell {
+func (t *table) cell(hash uint64, e *faas.Execution, overrun bool, rules int) *cell {
 	mask := uint64(len(t.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		c := t.slots[i]
 		if c == nil {
-			return t.insert(hash, k, rules)
+			return t.insert(hash, e, overrun, rules)
 		}
-		if c.hash == hash && c.is(k) {
+		if c.hash == hash && c.is(e, overrun) {
 			return c
 		}
 	}
 }
 
-func (t *table) insert(hash uint64, k *counted, rules int) *cell {
+func (t *table) insert(hash uint64, e *faas.Execution, overrun bool, rules int) *cell {
 	if 2*t.used >= len(t.slots) {
 		t.grow()
 	}
-	c := &cell{hash: hash, counted: *k, quanta: make([]count, rules)}
-	// A record's strings may be part of something larger.
-	c.function, c.version, c.tenant = strings.Clone(k.function), strings.Clone(k.version), strings.Clone(k.tenant)
+	c := &cell{hash: hash, memory: e.Memory, quanta: make([]count, rules), Key: Key{
+		Function: e.Function, Version: e.Version, Labels: e.Labels, Outcome: e.Outcome, Overrun: overrun,
+		Tenant: strings.Clone(e.Tenant), // it may be a part of a whole request
+	}}
 	t.put(c)
 	t.used++
 	return c
@@ -90,43 +84,36 @@ func (t *table) put(c *cell) {
 	t.slots[i] = c
 }
 
-// is tells whether c counts k. The labels are one map for all records of a
+// is tells whether c counts e. The labels are one map for all records of a
 // function, so that it is enough to see that it is the same one; the cell holds
 // on to it, so that no other can come to have its address. Equal labels in
 // another map are equal too, and remembered in place of the first.
-func (c *cell) is(k *counted) bool {
-	if c.memory != k.memory || c.outcome != k.outcome || c.overrun != k.overrun ||
-		c.tenant != k.tenant || c.function != k.function || c.version != k.version {
+func (c *cell) is(e *faas.Execution, overrun bool) bool {
+	if c.memory != e.Memory || c.Outcome != e.Outcome || c.Overrun != overrun ||
+		c.Tenant != e.Tenant || c.Function != e.Function || c.Version != e.Version {
 		return false
 	}
-	if len(c.labels) == 0 && len(k.labels) == 0 || address(c.labels) == address(k.labels) {
+	if len(c.Labels) == 0 && len(e.Labels) == 0 || address(c.Labels) == address(e.Labels) {
 		return true
 	}
-	if !maps.Equal(c.labels, k.labels) {
+	if !maps.Equal(c.Labels, e.Labels) {
 		return false
 	}
-	c.labels = k.labels
+	c.Labels = e.Labels
 	return true
 }
 
 func address(labels map[string]string) uintptr { return reflect.ValueOf(labels).Pointer() }
 
-func (c *cell) key() Key {
-	return Key{
-		Function: c.function, Version: c.version, Tenant: c.tenant, Labels: c.labels,
-		Outcome: c.outcome, Overrun: c.overrun,
-	}
-}
-
 // name is the same for equal keys and for no others.
 func (c *cell) name() string {
 	var b strings.Builder
-	for _, s := range []string{c.function, c.version, c.tenant, labelText(c.labels)} {
+	for _, s := range []string{c.Function, c.Version, c.Tenant, labelText(c.Labels)} {
 		b.WriteString(strconv.Quote(s))
 	}
 	b.WriteString(strconv.FormatInt(c.memory, 10))
 	b.WriteByte('/')
-	b.WriteString(strconv.Itoa(int(c.outcome)))
-	b.WriteString(strconv.FormatBool(c.overrun))
+	b.WriteString(strconv.Itoa(int(c.Outcome)))
+	b.WriteString(strconv.FormatBool(c.Overrun))
 	return b.String()
 }

@@ -29,6 +29,7 @@ type node struct {
 }
 
 type member struct {
+	at    int // of the key
 	key   string
 	value *node
 }
@@ -110,7 +111,7 @@ func (r *bookReader) fields(dec *json.Decoder, n *node, depth int) *node {
 		if v == nil {
 			return nil
 		}
-		n.members = append(n.members, member{key, v})
+		n.members = append(n.members, member{at, key, v})
 	}
 	_, ok := r.token(dec, n.field) // the closing brace
 	return n.where(ok)
@@ -184,7 +185,7 @@ func (r *bookReader) object(n *node, name string, keys ...string) fieldsOf {
 	}
 	for _, m := range n.members {
 		if !slices.Contains(keys, m.key) {
-			r.failAt(m.value.at, join(name, m.key), "no such field; there are %q", keys)
+			r.failAt(m.at, join(name, m.key), "no such field; there are %q", keys)
 		}
 	}
 	return fieldsOf{r, n}

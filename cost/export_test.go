@@ -1,0 +1,34 @@
+package cost
+
+import (
+	"math/big"
+
+	"github.com/inproc/faas"
+)
+
+// Times makes every sum of a usage n times what it is: n equal calls without
+// the wait for them.
+func (u Usage) Times(n uint64) Usage {
+	u.Calls *= n
+	u.duration, u.init = u.duration.times(n), u.init.times(n)
+	billed := make([]sum, len(u.billed))
+	for i, s := range u.billed {
+		billed[i] = sum{s.by, s.quanta.times(n)}
+	}
+	u.billed = billed
+	return u
+}
+
+func (c count) times(n uint64) count {
+	product := new(big.Int).Mul(c.big(), new(big.Int).SetUint64(n))
+	low := new(big.Int).And(product, new(big.Int).SetUint64(^uint64(0)))
+	return count{product.Rsh(product, 64).Uint64(), low.Uint64()}
+}
+
+// ShareOut is shareOut.
+func ShareOut(free *big.Int, used []*big.Int) []*big.Int { return shareOut(free, used) }
+
+// Decimal is decimal.
+func Decimal(r *big.Rat) string { return decimal(r) }
+
+var _ faas.OverrunMeter = (*Ledger)(nil)
