@@ -120,7 +120,7 @@ func TestBookThatIsCutOffIsRefusedAtEveryByte(t *testing.T) {
 
 func mistakes(err error) []*cost.BookError {
 	var all []*cost.BookError
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what it is made of is asked for
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			if found := (*cost.BookError)(nil); errors.As(e, &found) {
 				all = append(all, found)

@@ -57,7 +57,7 @@ func (e Entry) line() []string {
 	}
 	line := []string{b.Title, b.Region}
 	for _, m := range []Money{compute, requests, e.Statement.Total.List, e.Statement.Total.Billed} {
-		line = append(line, fixed(m.rat(), decimals))
+		line = append(line, fixed(m.rat()))
 	}
 	return append(line, b.Currency)
 }

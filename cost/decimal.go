@@ -15,9 +15,12 @@ func decimal(r *big.Rat) string {
 	return r.FloatString(places)
 }
 
+// decimals is how exact the tables for people are.
+const decimals = 6
+
 // fixed writes a number with that many decimals, rounded half to even.
-func fixed(r *big.Rat, places int) string {
-	return NewMoney(r, "").Round(places).rat().FloatString(places)
+func fixed(r *big.Rat) string {
+	return NewMoney(r, "").Round(decimals).rat().FloatString(decimals)
 }
 
 // finite tells whether a number has a finite decimal.

@@ -6,6 +6,7 @@ import (
 	"strings"
 )
 
+// What this package answers, to be asked for with [errors.Is].
 var (
 	// ErrUnrated: the usage can't be priced with the book, because it was not
 	// metered by the book's rounding rule, or has more memory than the book

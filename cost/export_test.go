@@ -19,7 +19,7 @@ func (u Usage) Times(n uint64) Usage {
 	return u
 }
 
-func (c count) times(n uint64) count {
+func (c *count) times(n uint64) count {
 	product := new(big.Int).Mul(c.big(), new(big.Int).SetUint64(n))
 	low := new(big.Int).And(product, new(big.Int).SetUint64(^uint64(0)))
 	return count{product.Rsh(product, 64).Uint64(), low.Uint64()}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -205,10 +206,8 @@ func (r *focusRow) priceDetails() string {
 
 // outcome is empty where a group has several.
 func (r *focusRow) outcome() string {
-	for _, d := range r.s.by {
-		if d == Outcome {
-			return r.row.text(Outcome)
-		}
+	if slices.Contains(r.s.by, Outcome) {
+		return r.row.text(Outcome)
 	}
 	return ""
 }

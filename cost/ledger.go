@@ -220,7 +220,7 @@ func ordered(merged map[string]*Usage) []Usage {
 		all = append(all, *u)
 	}
 	slices.SortFunc(all, func(a, b Usage) int {
-		return cmp.Or(a.Key.compare(b.Key), cmp.Compare(a.Memory, b.Memory))
+		return cmp.Or(a.compare(b.Key), cmp.Compare(a.Memory, b.Memory))
 	})
 	return all
 }
@@ -255,5 +255,5 @@ func labelText(labels map[string]string) string {
 }
 
 func nonNegative(d time.Duration) uint64 {
-	return uint64(max(d, 0)) //nolint:gosec // not negative
+	return uint64(max(d, 0)) // not negative
 }

@@ -9,7 +9,7 @@ import (
 // Money is an exact amount in a currency. The zero value is nothing in no
 // currency, and adds to and compares with any. It is a value: no method changes
 // it, and it may be copied and used concurrently.
-type Money struct {
+type Money struct { //nolint:recvcheck // what is unmarshaled must be a pointer, and values are copied
 	amount   *big.Rat // nil: 0; shared by copies, never changed
 	currency string
 }

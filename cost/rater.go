@@ -50,14 +50,14 @@ func (r *Rater) Rate(u Usage) ([]Charge, error) {
 // Call returns what one call costs, or [ErrUnrated].
 func (r *Rater) Call(e faas.Execution) (Money, error) {
 	u := Usage{Key: Key{Function: e.Function}, Memory: e.Memory, Calls: 1}
-	u.bill(r.book.rounding, r.book.rounding.Quanta(e.Duration, e.Init))
+	u.billed = []sum{{r.book.rounding, count{lo: r.book.rounding.Quanta(e.Duration, e.Init)}}}
 	return r.total(u)
 }
 
 // Overrun returns what a runaway cost beyond its call, or [ErrUnrated].
 func (r *Rater) Overrun(o faas.Overrun) (Money, error) {
 	u := Usage{Key: Key{Function: o.Function, Overrun: true}, Memory: o.Memory, Calls: 1}
-	u.bill(r.book.rounding, r.book.rounding.beyond(o.Duration))
+	u.billed = []sum{{r.book.rounding, count{lo: r.book.rounding.beyond(o.Duration)}}}
 	return r.total(u)
 }
 
@@ -71,10 +71,6 @@ func (r *Rater) total(u Usage) (Money, error) {
 		total.Add(total, c.List.rat())
 	}
 	return Money{total, r.book.about.Currency}, nil
-}
-
-func (u *Usage) bill(by Rounding, quanta uint64) {
-	u.billed = []sum{{by, count{lo: quanta}}}
 }
 
 // units returns how many billed units the usage has of each price.

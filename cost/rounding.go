@@ -24,12 +24,12 @@ func (r Rounding) Quanta(duration, init time.Duration) uint64 {
 func (r Rounding) beyond(d time.Duration) uint64 { return r.quanta(d, 0, 0) }
 
 func (r Rounding) quanta(duration, init, minimum time.Duration) uint64 {
-	total := uint64(max(duration, 0)) //nolint:gosec // not negative
+	total := uint64(max(duration, 0)) // not negative
 	if r.Init {
-		total += uint64(max(init, 0)) //nolint:gosec // two of 63 bits fit into 64
+		total += uint64(max(init, 0)) // two of 63 bits fit into 64
 	}
-	total = max(total, uint64(max(minimum, 0))) //nolint:gosec // not negative
-	by := uint64(max(r.Granularity, 1))         //nolint:gosec // not negative
+	total = max(total, uint64(max(minimum, 0))) // not negative
+	by := uint64(max(r.Granularity, 1))         // not negative
 	whole := total / by
 	if total != whole*by {
 		whole++

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -71,7 +72,7 @@ func NewStatement(p Period, b *Book, usage []Usage) (Statement, error) {
 		s.Rows = append(s.Rows, row)
 	}
 	s.by = dimensions(s.Rows)
-	s.total(b)
+	s.Total, s.Overruns = b.total(s.Rows)
 	return s, nil
 }
 
@@ -176,7 +177,7 @@ func (s Statement) By(by ...Dimension) Statement {
 		}
 		rows[i].add(row)
 	}
-	slices.SortStableFunc(rows, func(a, b Row) int { return a.Key.compare(b.Key) })
+	slices.SortStableFunc(rows, func(a, b Row) int { return a.compare(b.Key) })
 	s.Rows, s.by = rows, slices.Clone(by)
 	return s
 }
@@ -208,7 +209,7 @@ func project(k Key, by []Dimension) Key {
 }
 
 func groupName(k Key, by []Dimension) string {
-	parts := []string{fmt.Sprint(k.Overrun)}
+	parts := []string{strconv.FormatBool(k.Overrun)}
 	for _, d := range by {
 		parts = append(parts, fmt.Sprintf("%q", k.text(d)))
 	}
@@ -256,20 +257,21 @@ func dimensions(rows []Row) []Dimension {
 	return append(append(by, labels...), Outcome)
 }
 
-func (s *Statement) total(b *Book) {
-	currency := b.about.Currency
-	s.Total = Row{List: Money{currency: currency}, Billed: Money{currency: currency}}
-	s.Overruns = Money{currency: currency}
+// total adds rows up, and apart from that the overruns among them.
+func (b *Book) total(rows []Row) (total Row, overruns Money) {
+	overruns = Money{currency: b.about.Currency}
+	total = Row{List: overruns, Billed: overruns}
 	for i := range b.prices { // so that they are there without rows too
-		s.Total.Charges = append(s.Total.Charges, b.charge(&b.prices[i], new(big.Int), new(big.Int)))
+		total.Charges = append(total.Charges, b.charge(&b.prices[i], new(big.Int), new(big.Int)))
 	}
-	for _, row := range s.Rows {
-		s.Total.add(row)
+	for _, row := range rows {
+		total.add(row)
 		if row.Overrun {
-			s.Total.Calls -= row.Calls
-			s.Overruns = s.Overruns.plus(row.Billed)
+			total.Calls -= row.Calls
+			overruns = overruns.plus(row.Billed)
 		}
 	}
+	return total, overruns
 }
 
 func (r *Row) sum(currency string) {

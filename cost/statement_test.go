@@ -155,10 +155,14 @@ func TestCSVQuotesWhatNeedsIt(t *testing.T) {
 	lines, err := csv.NewReader(&out).ReadAll()
 	require.NoError(t, err)
 	assert.Equal(t, [][]string{
-		{"period_start", "period_end", "book", "function", "tenant", "label:team", "outcome", "overrun", "calls",
-			"memory GB-s", "memory free", "requests request", "requests free", "list", "billed", "currency"},
-		{"2026-03-14T00:00:00Z", "2026-03-15T00:00:00Z", "aws-lambda-x86", "f", e.Tenant, "=1+1", "OK", "false", "10000000",
-			"5000", "0", "10000000", "0", "2.0833335", "2.0833335", "USD"},
+		{
+			"period_start", "period_end", "book", "function", "tenant", "label:team", "outcome", "overrun", "calls",
+			"memory GB-s", "memory free", "requests request", "requests free", "list", "billed", "currency",
+		},
+		{
+			"2026-03-14T00:00:00Z", "2026-03-15T00:00:00Z", "aws-lambda-x86", "f", e.Tenant, "=1+1", "OK", "false", "10000000",
+			"5000", "0", "10000000", "0", "2.0833335", "2.0833335", "USD",
+		},
 	}, lines)
 }
 

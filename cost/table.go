@@ -33,7 +33,7 @@ type cell struct {
 // hash leaves version and labels out: a function has few.
 func (l *Ledger) hash(e *faas.Execution) uint64 {
 	h := maphash.String(l.seed, e.Tenant) ^ bits.RotateLeft64(maphash.String(l.seed, e.Function), 1)
-	h ^= (uint64(e.Outcome)<<1 | 1) * 0x9e3779b97f4a7c15 //nolint:gosec // any bits will do
+	h ^= (uint64(e.Outcome)<<1 | 1) * 0x9e3779b97f4a7c15 // any bits will do
 	h ^= h >> 32
 	return h
 }

@@ -11,9 +11,6 @@ import (
 	"text/tabwriter"
 )
 
-// decimals is how exact tables for reading are.
-const decimals = 6
-
 // WriteText writes a table for people, with amounts rounded to six decimals;
 // the other forms are exact.
 func (s Statement) WriteText(w io.Writer) error {
@@ -33,7 +30,7 @@ func (s Statement) WriteText(w io.Writer) error {
 	}
 	cells(t, s.line(s.Total, make([]Dimension, len(s.by)))) // unnamed ones, which have no text
 	if s.Overruns.Sign() != 0 {
-		fmt.Fprintf(t, "of it overruns: %s\n", fixed(s.Overruns.rat(), decimals))
+		fmt.Fprintf(t, "of it overruns: %s\n", fixed(s.Overruns.rat()))
 	}
 	return t.Flush()
 }
@@ -57,9 +54,9 @@ func (s Statement) line(row Row, by []Dimension) []string {
 	}
 	line = append(line, mark, strconv.FormatUint(row.Calls, 10))
 	for _, c := range row.Charges {
-		line = append(line, fixed(c.Quantity, decimals))
+		line = append(line, fixed(c.Quantity))
 	}
-	return append(line, fixed(row.List.rat(), decimals), fixed(row.Billed.rat(), decimals))
+	return append(line, fixed(row.List.rat()), fixed(row.Billed.rat()))
 }
 
 // printable keeps what came from outside from breaking the table or steering

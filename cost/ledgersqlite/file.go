@@ -1,0 +1,167 @@
+package ledgersqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+// connect opens a pool of connections. mode is SQLite's: rw or ro, neither of which
+// creates a file.
+//
+// fullfsync is for macOS, where fsync leaves data in the disk's own buffer.
+func connect(path, mode, sync string) (*sql.DB, error) {
+	u := url.URL{Path: filepath.ToSlash(path)}
+	if !strings.HasPrefix(u.Path, "/") { // a drive's letter
+		u.Path = "/" + u.Path
+	}
+	q := url.Values{"mode": {mode}, "_defensive": {"1"}, "_dqs": {"0"}, "_error_rc": {"1"}, "_txlock": {"immediate"}}
+	q["_pragma"] = []string{"busy_timeout(10000)", "trusted_schema(0)", "cell_size_check(1)"}
+	if mode == "rw" {
+		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous("+sync+")", "fullfsync(1)", "checkpoint_fullfsync(1)")
+	}
+	c, err := sqlite.NewConnector("file://" + u.EscapedPath() + "?" + q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(c), nil
+}
+
+// create makes an empty ledger, unless there is a file. It is made under another name
+// and then linked, so that a ledger is there as a whole or not at all, a file that is
+// empty can be told to be damaged, and of two processes one wins.
+func create(ctx context.Context, path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
+			os.Remove(temp.Name() + suffix)
+		}
+	}()
+	if err := temp.Close(); err != nil {
+		return err
+	}
+	if err := fill(ctx, temp.Name()); err != nil {
+		return err
+	}
+	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+func fill(ctx context.Context, path string) error {
+	db, err := connect(path, "rw", "FULL")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {
+		return err
+	}
+	if err := migrate(ctx, db, steps); err != nil {
+		return err
+	}
+	return db.Close() // moves everything from the WAL to the file, and syncs it
+}
+
+// syncDirectory makes a new name durable, where directories can be synced.
+func syncDirectory(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrInvalid) {
+		return err
+	}
+	return nil
+}
+
+// inspect tells whether a file is a ledger in good order, and of which version. It
+// changes nothing: its connections are read-only, and leave even what is in the WAL
+// there.
+func inspect(ctx context.Context, path string, lazy bool) (version int, err error) {
+	if err := inspectHeader(path); err != nil {
+		return 0, err
+	}
+	db, err := connect(path, "ro", "FULL")
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	var application int
+	if err := db.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&application); err != nil {
+		return 0, err
+	}
+	if application != applicationID {
+		return 0, fmt.Errorf("%w: it is a database of another program (application_id %#x); it was left as it is: name another file", ErrForeign, application)
+	}
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return 0, err
+	}
+	switch {
+	case version > len(steps):
+		return version, fmt.Errorf("%w: it has version %d, and this release knows up to %d: use a newer release of github.com/inproc/faas/cost/ledgersqlite", ErrVersion, version, len(steps))
+	case version < 1:
+		return version, corrupt("its version is %d", version)
+	}
+	if !lazy {
+		if err := checkPages(ctx, db, "quick_check"); err != nil {
+			return version, err
+		}
+	}
+	return version, checkGuards(ctx, db, version)
+}
+
+// inspectHeader finds what SQLite would not take for damage: it calls an empty file
+// a new database.
+func inspectHeader(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	header := make([]byte, 100)
+	switch n, err := io.ReadFull(f, header); {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return corrupt("it has only %d bytes", n)
+	case err != nil:
+		return err
+	}
+	if !bytes.HasPrefix(header, []byte("SQLite format 3\x00")) {
+		return corrupt("it is not an SQLite database")
+	}
+	return nil
+}
+
+// checkPages runs one of SQLite's checks of the whole file.
+func checkPages(ctx context.Context, db *sql.DB, pragma string) error {
+	rows, err := db.QueryContext(ctx, `PRAGMA `+pragma+`(3)`)
+	if err != nil {
+		return err
+	}
+	found, err := column[string](rows)
+	if err != nil {
+		return err
+	}
+	if text := strings.Join(found, "; "); text != "ok" {
+		return corrupt("%s", strings.ReplaceAll(text, "\n", " "))
+	}
+	return nil
+}
