@@ -90,7 +90,7 @@ func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts .
 		return nil, err
 	}
 	f := &Function[In, Out]{core: core, handler: h}
-	core.typed(reflect.TypeFor[In](), reflect.TypeFor[Out](), f, f.invokeBytes)
+	core.bind(f)
 	if err := r.functions.add(core); err != nil {
 		return nil, err
 	}
@@ -106,8 +106,9 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 	}
 	f, ok := core.handle.(*Function[In, Out])
 	if !ok {
+		in, out := core.handle.types()
 		return nil, mistake("lookup", name, ErrType, "it is registered as func(%v) %v, asked for as func(%v) %v",
-			core.in, core.out, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+			in, out, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	}
 	return f, nil
 }
@@ -158,6 +159,10 @@ func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 
 // Info describes the function and its present state.
 func (f *Function[In, Out]) Info() Info { return f.core.info() }
+
+func (f *Function[In, Out]) types() (in, out reflect.Type) {
+	return reflect.TypeFor[In](), reflect.TypeFor[Out]()
+}
 
 // invokeBytes is the far side of [Router.Invoke].
 func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]byte, error) {
@@ -287,7 +292,7 @@ func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byt
 	if err != nil {
 		return nil, r.refuseUnknown(err)
 	}
-	return fn.invokeBytes(ctx, payload)
+	return fn.handle.invokeBytes(ctx, payload)
 }
 
 // Info describes a function and its present state, or answers [ErrNotFound].

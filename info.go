@@ -44,8 +44,9 @@ func (fn *function) info() Info {
 	queued, rejected := fn.class.Queued(), fn.refused.snapshot()
 	t := totals{}
 	t.add(fn)
+	in, out := fn.handle.types()
 	return Info{
-		Name: fn.name, Version: fn.version, Labels: fn.labels, In: fn.in, Out: fn.out, Timeout: fn.timeout, Memory: fn.memory,
+		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
 		Admitted: max(t.admitted, uint64(queued)) - uint64(queued), Rejected: rejected,
 	}

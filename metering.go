@@ -133,12 +133,12 @@ type meters []Meter
 // reserve asks the function's meters for room; a panic is a no.
 func (fn *function) reserve() (ok bool) {
 	defer fn.router.guardHook("meter", fn.name)
-	return fn.meter.Reserve()
+	return fn.meters.Reserve()
 }
 
 func (fn *function) unreserve() {
 	defer fn.router.guardHook("meter", fn.name)
-	fn.meter.Unreserve()
+	fn.meters.Unreserve()
 }
 
 func (ms meters) Record(ctx context.Context, e Execution) {

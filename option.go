@@ -53,7 +53,7 @@ type settings struct {
 	inline       bool
 	runaways     int
 	middleware   []Middleware
-	meters       []Meter
+	meters       meters
 	gates        []Gate
 	contexts     []func(caller, fresh context.Context) context.Context
 }

@@ -23,16 +23,12 @@ type function struct {
 	version string
 	class   *admission.Class
 	chain   Runner // the middlewares around the handler; nil: none
-	meter   meters // all that record its calls, the router's first
+	handle  handle
 
-	// reserves tells whether one of meter wants to be asked for room; plain,
-	// that a root call has nobody to ask before it takes its slot.
+	// reserves tells whether a meter wants to be asked for room; plain, that a
+	// root call has nobody to ask before it takes its slot.
 	reserves, plain bool
-
-	in, out       reflect.Type
-	rawIn, rawOut bool // they are []byte
-	handle        any  // *Function[In, Out]
-	invokeBytes   func(ctx context.Context, payload []byte) ([]byte, error)
+	rawIn, rawOut   bool // the handler's input and output are []byte
 
 	// A call is counted in entered before anything else, and in the end in
 	// refused or in settled: while the sums differ, one is on its way.
@@ -40,6 +36,12 @@ type function struct {
 	refused          refusals
 	runaways         atomic.Int64
 	replaced         atomic.Int64 // runaways that gave up their slot
+}
+
+// handle is a function's typed half.
+type handle interface {
+	invokeBytes(ctx context.Context, payload []byte) ([]byte, error)
+	types() (in, out reflect.Type)
 }
 
 // newFunction makes all of a function but what has types.
@@ -62,7 +64,7 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	if s.queueTimeout == likeTimeout {
 		s.queueTimeout = s.timeout
 	}
-	fn := &function{settings: s, router: r, name: name, version: versionLatest, meter: s.meters}
+	fn := &function{settings: s, router: r, name: name, version: versionLatest}
 	if err := fn.compose(); err != nil {
 		return nil, err
 	}
@@ -81,16 +83,16 @@ func (fn *function) compose() (err error) {
 	if len(fn.middleware) > 0 && fn.chain == nil {
 		return mistake("register", fn.name, ErrInput, "a middleware returned a nil Runner")
 	}
-	fn.reserves = slices.ContainsFunc(fn.meter, func(m Meter) bool { _, ok := m.(Reserver); return ok })
+	fn.reserves = slices.ContainsFunc(fn.meters, func(m Meter) bool { _, ok := m.(Reserver); return ok })
 	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0
 	return nil
 }
 
-// typed adds what has types.
-func (fn *function) typed(in, out reflect.Type, handle any, bytes func(context.Context, []byte) ([]byte, error)) {
+// bind adds the typed half.
+func (fn *function) bind(h handle) {
 	raw := reflect.TypeFor[[]byte]()
-	fn.in, fn.out, fn.rawIn, fn.rawOut = in, out, in == raw, out == raw
-	fn.handle, fn.invokeBytes = handle, bytes
+	in, out := h.types()
+	fn.handle, fn.rawIn, fn.rawOut = h, in == raw, out == raw
 }
 
 // registry maps names to functions. Reading takes no lock. A map that is

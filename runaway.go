@@ -64,7 +64,7 @@ func (c *callContext) recordOverrun(d time.Duration) {
 		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
 		Duration: d, Memory: fn.memory,
 	}
-	for _, m := range fn.meter {
+	for _, m := range fn.meters {
 		if m, ok := m.(OverrunMeter); ok {
 			c.recordOverrunTo(m, o)
 		}

@@ -376,7 +376,7 @@ func (c *callContext) settle(v verdict, by settler) bool {
 	}
 	recorded := false
 	defer func() { c.conclude(v, by, recorded) }()
-	for _, m := range c.fn.meter {
+	for _, m := range c.fn.meters {
 		c.recordTo(m, v)
 	}
 	if c.more != nil && c.more.gates > 0 {

@@ -147,7 +147,7 @@ func (r *Router) flush(ctx context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return r.meters.Flush(ctx) })
 	for _, fn := range r.functions.working() {
-		own := fn.meter[len(r.meters):]
+		own := fn.meters[len(r.meters):]
 		g.Go(func() error { return own.Flush(ctx) })
 	}
 	return g.Wait()
