@@ -1,0 +1,381 @@
+package faas_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// twin is what a router should do, said in the plainest way: it keeps all calls
+// in one slice, finds everything out by searching it, and knows no lock, no
+// goroutine and no fast path.
+//
+// Functions have ranks, and call themselves or those of a higher rank, so that
+// no call can wait for itself; that is for the tests of package admission.
+type twin struct {
+	now       time.Duration
+	capacity  int
+	maxDepth  int
+	functions []*twinFunction
+	turns     []*twinFunction // those with a waiter and room of their own, in the order of their turns
+	calls     []*twinCall
+	unknown   map[faas.Reason]uint64 // refusals that no function counts
+	draining  bool
+	closed    bool
+}
+
+type twinFunction struct {
+	rank         int
+	limit, queue int
+	budget       int // of runaways that are replaced
+	replaced     int
+	timeout      time.Duration
+	queueTimeout time.Duration
+	removed      bool
+	waiting      []*twinCall
+	rejected     map[faas.Reason]uint64
+}
+
+type twinCall struct {
+	fn     *twinFunction
+	maker  *twinCall // the call that made it
+	lender *twinCall // the same, as long as it can lend
+	depth  int
+	heeds  bool // its handler returns when its context ends
+	phase  phase
+	answer string // the outcome's or the reason's words
+
+	leaves  time.Duration // when its caller's context ends
+	gives   time.Duration // when it has waited too long
+	expires time.Duration // when its handler's time is up
+
+	// holds tells whether it still has its slot. Whose slot that is tell
+	// ownFn and ownRouter, for the function's half and the router's: its own,
+	// or that of a call above it, which has lent it.
+	holds            bool
+	ownFn, ownRouter *twinCall
+	lent             *twinCall
+	replaced         bool // a runaway that gave its slot back
+}
+
+type phase int
+
+const (
+	waits phase = iota
+	runs
+	runsOn // is settled, and its handler runs
+	isOver
+)
+
+const never = time.Duration(1<<63 - 1)
+
+// inUse tells whether the slot half of o's own has not come back: o, or one of
+// those who have it from o, down the line, still holds it.
+func inUse(o *twinCall, half func(*twinCall) *twinCall) bool {
+	for k := o; k != nil && half(k) == o; k = k.lent {
+		if k.holds {
+			return true
+		}
+	}
+	return false
+}
+
+func ownFn(k *twinCall) *twinCall     { return k.ownFn }
+func ownRouter(k *twinCall) *twinCall { return k.ownRouter }
+
+func halfOf(fn *twinFunction) func(*twinCall) *twinCall {
+	if fn == nil {
+		return ownRouter
+	}
+	return ownFn
+}
+
+// owners are the calls that have a slot of fn's (nil: of the router's).
+func (w *twin) owners(fn *twinFunction) (os []*twinCall) {
+	half := halfOf(fn)
+	for _, k := range w.calls {
+		if half(k) == k && (fn == nil || k.fn == fn) && inUse(k, half) {
+			os = append(os, k)
+		}
+	}
+	return os
+}
+
+func (w *twin) room(fn *twinFunction) bool {
+	if fn == nil {
+		return len(w.owners(nil)) < w.capacity
+	}
+	return len(w.owners(fn)) < fn.limit
+}
+
+// stuck tells whether all slots are kept by runaways, so that waiting is vain.
+func (w *twin) stuck(fn *twinFunction) bool {
+	limit, half, n := w.capacity, halfOf(fn), 0
+	if fn != nil {
+		limit = min(limit, fn.limit)
+	}
+	for _, o := range w.owners(fn) {
+		if slices.ContainsFunc(w.calls, func(k *twinCall) bool { return k.holds && k.phase == runsOn && half(k) == o }) {
+			n++
+		}
+	}
+	return n > 0 && n >= limit
+}
+
+// atHome tells whether the one who made k has something to lend to it.
+func (k *twinCall) atHome() bool {
+	return k.lender != nil && k.lender.holds && k.lender.lent == nil
+}
+
+// take starts k if it can have a slot.
+func (w *twin) take(k *twinCall) bool {
+	home := k.atHome()
+	switch {
+	case home && k.lender.fn == k.fn:
+		k.ownFn, k.ownRouter = k.lender.ownFn, k.lender.ownRouter
+	case !w.room(k.fn):
+		return false
+	case home:
+		k.ownFn, k.ownRouter = k, k.lender.ownRouter
+	case w.room(nil):
+		k.ownFn, k.ownRouter = k, k
+	default:
+		return false
+	}
+	if home {
+		k.lender.lent = k
+	}
+	k.holds, k.phase, k.expires = true, runs, w.now+k.fn.timeout
+	w.tidy()
+	return true
+}
+
+// tidy takes those out of line who wait no more, and keeps the turns.
+func (w *twin) tidy() {
+	for _, fn := range w.functions {
+		fn.waiting = slices.DeleteFunc(fn.waiting, func(k *twinCall) bool { return k.phase != waits })
+		eligible := len(fn.waiting) > 0 && w.room(fn)
+		if i := slices.Index(w.turns, fn); i >= 0 && !eligible {
+			w.turns = slices.Delete(w.turns, i, i+1)
+		} else if i < 0 && eligible {
+			w.turns = append(w.turns, fn)
+		}
+	}
+}
+
+// serve starts whoever can go: with free slots in turns, then with loans,
+// those that have just come home first.
+func (w *twin) serve(homes ...*twinCall) {
+	w.tidy()
+	for len(w.turns) > 0 && w.room(nil) {
+		fn := w.turns[0]
+		w.take(fn.waiting[0])
+		if i := slices.Index(w.turns, fn); i >= 0 {
+			w.turns = append(slices.Delete(w.turns, i, i+1), fn)
+		}
+	}
+	for _, p := range homes {
+		for _, k := range w.calls {
+			if k.phase == waits && k.lender == p && w.take(k) {
+				break
+			}
+		}
+	}
+	for _, fn := range w.functions {
+		for _, k := range slices.Clone(fn.waiting) {
+			if k.phase == waits && k.atHome() {
+				w.take(k)
+			}
+		}
+	}
+}
+
+// invoke is a call of fn by maker (nil: from outside).
+func (w *twin) invoke(fn *twinFunction, maker *twinCall, heeds bool, patience time.Duration) *twinCall {
+	k := &twinCall{fn: fn, maker: maker, lender: maker, heeds: heeds, leaves: never, gives: never, expires: never}
+	if patience != never {
+		k.leaves = w.now + patience
+	}
+	if maker != nil {
+		k.depth = maker.depth + 1
+	}
+	w.calls = append(w.calls, k)
+	switch {
+	case maker != nil && maker.phase != runs: // its context has ended
+		w.refuse(k, faas.ReasonQueueCanceled)
+	case k.depth >= w.maxDepth:
+		w.refuse(k, faas.ReasonDepth)
+	case fn.removed:
+		w.refuse(k, faas.ReasonNotFound)
+	case w.closed, w.draining && maker == nil:
+		w.refuse(k, faas.ReasonClosed)
+	case w.take(k):
+	case w.stuck(fn), w.stuck(nil):
+		w.refuse(k, faas.ReasonRunaways)
+	case len(fn.waiting) >= fn.queue:
+		w.refuse(k, faas.ReasonOverloaded)
+	default:
+		k.gives = w.now + fn.queueTimeout
+		fn.waiting = append(fn.waiting, k)
+		w.tidy()
+	}
+	return k
+}
+
+func (w *twin) refuse(k *twinCall, why faas.Reason) {
+	k.phase, k.answer = isOver, string(why)
+	if why == faas.ReasonNotFound {
+		w.unknown[why]++
+	} else {
+		k.fn.rejected[why]++
+	}
+	w.tidy()
+}
+
+// finish is the end of a handler.
+func (w *twin) finish(k *twinCall, outcome faas.Outcome) {
+	if k.phase == runs {
+		k.answer = outcome.String()
+	}
+	k.phase = isOver
+	if k.replaced {
+		k.fn.replaced--
+	} else {
+		w.release(k)
+	}
+}
+
+// abandon answers a call whose handler has not returned.
+func (w *twin) abandon(k *twinCall, outcome faas.Outcome) {
+	k.phase, k.answer = runsOn, outcome.String()
+	if k.fn.replaced < k.fn.budget {
+		k.fn.replaced++
+		k.replaced = true
+		w.release(k)
+	}
+	if k.heeds {
+		w.finish(k, outcome)
+	}
+}
+
+// release gives k's slot back, to the pool or to whom it is from.
+func (w *twin) release(k *twinCall) {
+	k.holds = false
+	var homes []*twinCall
+	for k.lent == nil && k.lender != nil && k.lender.lent == k {
+		k = k.lender
+		k.lent = nil
+		if k.holds {
+			homes = append(homes, k)
+			break
+		}
+	}
+	w.serve(homes...)
+}
+
+// leave is the end of the caller's context.
+func (w *twin) leave(k *twinCall) {
+	if k.phase == waits {
+		w.refuse(k, faas.ReasonQueueCanceled)
+	} else {
+		w.abandon(k, faas.Canceled)
+	}
+}
+
+// next is when something happens to k by itself.
+func (k *twinCall) next() time.Duration {
+	switch k.phase {
+	case waits:
+		return min(k.leaves, k.gives)
+	case runs:
+		return min(k.leaves, k.expires)
+	}
+	return never
+}
+
+// pass lets time go by.
+func (w *twin) pass(d time.Duration) {
+	for until := w.now + d; ; {
+		w.now = until
+		var first *twinCall
+		for _, k := range w.calls {
+			if k.next() <= w.now {
+				first, w.now = k, k.next()
+			}
+		}
+		if first == nil {
+			return
+		}
+		w.happen(first)
+	}
+}
+
+func (w *twin) happen(k *twinCall) {
+	switch {
+	case k.leaves <= w.now:
+		w.leave(k)
+	case k.phase == waits:
+		w.refuse(k, faas.ReasonQueueTimeout)
+	default:
+		w.abandon(k, faas.TimedOut)
+	}
+}
+
+// undecided is how long it is until two things happen in one moment: which of
+// them is first is not for the model to say.
+func (w *twin) undecided() time.Duration {
+	seen, first := map[time.Duration]bool{}, never
+	mark := func(at time.Duration) {
+		if at != never && seen[at] {
+			first = min(first, at-w.now)
+		}
+		seen[at] = true
+	}
+	for _, k := range w.calls {
+		if k.phase == waits {
+			mark(k.gives)
+		}
+		if k.phase == waits || k.phase == runs {
+			mark(k.leaves)
+		}
+		if k.phase == runs {
+			mark(k.expires)
+		}
+	}
+	return first
+}
+
+func (w *twin) close() {
+	w.draining, w.closed = true, true
+	for _, k := range w.calls {
+		switch k.phase {
+		case waits:
+			w.refuse(k, faas.ReasonClosed)
+		case runs:
+			k.phase, k.answer = runsOn, faas.Canceled.String()
+			if k.heeds {
+				k.phase = isOver
+			}
+		}
+	}
+}
+
+// count is how many calls of fn (nil: of all) are in a phase.
+func (w *twin) count(fn *twinFunction, p phase) (n int) {
+	for _, k := range w.calls {
+		if k.phase == p && (fn == nil || k.fn == fn) {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *twin) quiet() bool {
+	return w.count(nil, waits)+w.count(nil, runs)+w.count(nil, runsOn) == 0
+}
+
+// busy tells whether a call that k made is not settled.
+func (w *twin) busy(k *twinCall) bool {
+	return slices.ContainsFunc(w.calls, func(c *twinCall) bool { return c.maker == k && (c.phase == waits || c.phase == runs) })
+}
