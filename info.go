@@ -132,11 +132,11 @@ func (c *refusals) snapshot() map[Reason]uint64 {
 }
 
 // refuse counts a call that is turned away, and is its answer. What comes to a
-// function that is removed counts as if it had asked for a name nobody has:
-// the function's own counts may be closed already.
+// function that is removed is counted by the router: the function's own counts
+// may be closed already.
 func (fn *function) refuse(err *Error) error {
-	if err.Reason == ReasonNotFound {
-		fn.router.refused.add(ReasonNotFound)
+	if fn.gone.Load() {
+		fn.router.refused.add(err.Reason)
 		fn.entered.Add(^uint64(0))
 	} else {
 		fn.refused.add(err.Reason)

@@ -34,6 +34,7 @@ type function struct {
 	// refused or in settled: while the sums differ, one is on its way.
 	entered, settled atomic.Uint64
 	refused          refusals
+	gone             atomic.Bool // removed
 	runaways         atomic.Int64
 	replaced         atomic.Int64 // runaways that gave up their slot
 }
@@ -123,6 +124,7 @@ func (t *registry) remove(fn *function) bool {
 	if !t.byName.CompareAndDelete(fn.name, fn) {
 		return false
 	}
+	fn.gone.Store(true)
 	fn.class.Remove() // before the look: from here on nobody enters unseen
 	t.mu.Lock()
 	defer t.mu.Unlock()
