@@ -19,10 +19,17 @@ func (u Usage) Times(n uint64) Usage {
 	return u
 }
 
-func (c *count) times(n uint64) count {
+func (c count) times(n uint64) count {
 	product := new(big.Int).Mul(c.big(), new(big.Int).SetUint64(n))
 	low := new(big.Int).And(product, new(big.Int).SetUint64(^uint64(0)))
 	return count{product.Rsh(product, 64).Uint64(), low.Uint64()}
+}
+
+// PlusCarries tells whether sums of parts carry from the low half to the high.
+func PlusCarries() bool {
+	c := count{1, ^uint64(0)}
+	c.plus(count{2, 1})
+	return c == count{4, 0}
 }
 
 // ShareOut is shareOut.

@@ -3,6 +3,8 @@ package cost_test
 import (
 	"math/big"
 	"math/rand/v2"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -228,7 +230,13 @@ func TestExtremeCallsDoNotOverflow(t *testing.T) {
 	require.NoError(t, err)
 	e := call(1<<63-1, 1<<63-1)
 	e.Init = 1<<63 - 1
-	usage := record([]*cost.Book{b}, e, e, e).Usage(noon.Add(e.Duration))
+	l := cost.NewLedger(cost.Calendar{}, b)
+	var callers sync.WaitGroup
+	for range 3 { // sums of more than 64 bits, in several parts of the ledger
+		callers.Go(func() { l.Record(t.Context(), e) })
+	}
+	callers.Wait()
+	usage := l.Usage(noon.Add(e.Duration))
 	require.Len(t, usage, 1)
 	assert.Equal(t, new(big.Int).Mul(big.NewInt(3), big.NewInt(1<<63-1)), usage[0].Duration())
 	s := statement(t, aDay(), b, usage)
@@ -236,6 +244,8 @@ func TestExtremeCallsDoNotOverflow(t *testing.T) {
 	quanta := new(big.Int).Add(new(big.Int).Div(rat(t, "18446744073709551614").Num(), big.NewInt(3600)), big.NewInt(1))
 	want := new(big.Rat).SetFrac(quanta.Mul(quanta, big.NewInt(3*3600)), big.NewInt(1e12)) // $0.001 a second
 	assert.Zero(t, want.Cmp(s.Total.Billed.Amount()), "%s, want %s", s.Total.Billed, want)
+
+	assert.True(t, cost.PlusCarries())
 
 	negative := call(-time.Second, -1)
 	negative.Init = -1
@@ -276,6 +286,33 @@ func TestOverrunCostsTimeAlone(t *testing.T) {
 	got, err := cost.NewRater(consumption).Overrun(faas.Overrun{Duration: 1500 * time.Microsecond, Memory: 1024 * mib})
 	require.NoError(t, err)
 	assert.Equal(t, "0.000000032 USD", got.String(), "2 ms at 1 GB: no request, no minimum")
+}
+
+func TestGBIsWhatTheBookSays(t *testing.T) {
+	t.Parallel()
+	for gb, want := range map[string]string{"1000MB": "1.073741824", "1024MiB": "1", "1GB": "1.073741824", "1GiB": "1"} {
+		text := strings.NewReplacer(`"1024MiB"`, `"`+gb+`"`, `"free": "400000"`, `"free": "0"`).Replace(lambda(t))
+		b, err := cost.ParseBook([]byte(text))
+		require.NoError(t, err)
+		s := statement(t, aDay(), b, calls(t, 1, call(time.Second, 1024*mib), b))
+		assert.Equal(t, want, cost.Decimal(s.Total.Charges[0].Quantity), gb)
+		_, rows := focusRows(t, s, cost.Account{ID: "1"})
+		assert.Equal(t, want == "1", rows[0]["PricingUnit"] == "GiB-Seconds", gb)
+	}
+}
+
+func TestInitIsBilledWhereTheBookSaysSo(t *testing.T) {
+	t.Parallel()
+	e := call(1500*time.Microsecond, 1024*mib)
+	e.Init = 700 * time.Microsecond
+	for name, want := range map[string]uint64{"aws-lambda-x86": 3, "azure-consumption": 100} {
+		b := preset(t, name)
+		usage := record([]*cost.Book{b}, e).Usage(noon)
+		assert.Equal(t, int64(e.Init), usage[0].Init().Int64())
+		quanta, err := usage[0].Quanta(b.Rounding())
+		require.NoError(t, err)
+		assert.Equal(t, want, quanta.Uint64(), name)
+	}
 }
 
 func BenchmarkStatement(b *testing.B) {

@@ -81,7 +81,7 @@ func shareOf(table []share, memory int64) (int64, bool) {
 // count is an unsigned 128-bit sum. It can't overflow here: a call adds less
 // than 2⁶⁴, and there are fewer than 2⁶⁴ calls, since they are counted in 64
 // bits and one a nanosecond takes 584 years.
-type count struct{ hi, lo uint64 }
+type count struct{ hi, lo uint64 } //nolint:recvcheck // added to in place, and read from copies
 
 func (c *count) add(n uint64) {
 	var carry uint64

@@ -54,7 +54,7 @@ func (u Usage) Quanta(r Rounding) (*big.Int, error) {
 		ErrUnrated, u.Function, r.Granularity, r.Minimum, r.Init)
 }
 
-func (c *count) big() *big.Int {
+func (c count) big() *big.Int {
 	n := new(big.Int).SetUint64(c.hi)
 	return n.Or(n.Lsh(n, 64), new(big.Int).SetUint64(c.lo))
 }
