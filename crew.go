@@ -200,9 +200,6 @@ func (w *crew) retire(old func(*slot) bool) (left bool) {
 
 // dismiss ends a slot that has no call.
 func (w *crew) dismiss(s *slot) {
-	if s.timer != nil {
-		s.timer.Stop()
-	}
 	if s.work != nil {
 		close(s.work) // the worker forgets the slot as it ends
 		return
@@ -212,6 +209,9 @@ func (w *crew) dismiss(s *slot) {
 
 // forget drops a slot that has ended, and with the last worker the pool.
 func (w *crew) forget(s *slot) {
+	if s.timer != nil { // armed, it would keep the slot alive until its last deadline
+		s.timer.Stop()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.all, s)

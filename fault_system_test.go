@@ -524,7 +524,7 @@ func (m *mill) Record(_ context.Context, e faas.Execution) {
 }
 
 func newMill(calls int) *mill {
-	m := &mill{ids: make(map[uuid.UUID]bool, calls), answers: map[string]map[string]int{}}
+	m := &mill{ids: make(map[uuid.UUID]bool, 2*calls), answers: map[string]map[string]int{}}
 	m.Router = faas.New(faas.WithMeter(m), faas.WithLogger(slog.New(slog.DiscardHandler)))
 	handle := func(name string, h faas.Handler[int, int], opts ...faas.FunctionOption) {
 		faas.Register(m.Router, name, h, opts...)
@@ -559,7 +559,7 @@ func newMill(calls int) *mill {
 
 // timed is a handler with a stopwatch.
 func (m *mill) timed(context.Context, int) (int, error) {
-	m.byHand.Add(int64(burn(time.Millisecond)))
+	m.byHand.Add(int64(burn(3 * time.Millisecond)))
 	return 1, nil
 }
 
