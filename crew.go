@@ -1,8 +1,8 @@
 package faas
 
 import (
-	"math/rand/v2"
-	"runtime"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +20,8 @@ type goroutines interface {
 // the slot is left to its handler, and ends with it.
 type slot struct {
 	crew     *crew
-	home     *idleSlots
+	idle     atomic.Bool                 // whoever turns it false has the slot
+	listed   atomic.Bool                 // it stands in a list of idle slots, idle or not
 	call     atomic.Pointer[callContext] // the last; published by this store to whoever settles it
 	armed    atomic.Int64                // when the timer fires; 0: not armed
 	timer    *time.Timer
@@ -68,65 +69,45 @@ func (a *arena) cut() *callContext {
 	return c
 }
 
-// crew is a router's slots.
+// crew is a router's slots. Those that wait for a call stand in a list, and
+// their pointers also in a pool of hints, which keeps apart what different
+// processors used last: a call that finds its hint idle takes it with one
+// compare-and-swap and no lock, and gets a worker whose stack is warm.
 type crew struct {
 	clock   *clock
-	workers []idleSlots
-	inlines []idleSlots
+	workers idleSlots
+	inlines idleSlots
 	closed  atomic.Bool
 	sweeper atomic.Bool // the timer of sweep is set
 
 	mu   sync.Mutex // guards what follows
 	pool goroutines // nil while there is no worker
 	all  map[*slot]struct{}
-	made uint32
 }
 
-// idleSlots is one shard of the slots that wait for a call: one that was used
-// last, at hand without a lock, and the others, the warmest on top. With
-// several shards, callers on different processors seldom meet.
+// idleSlots are the slots that wait for a call, and some that have been taken
+// by their hint and stay in the list meanwhile.
 type idleSlots struct {
-	hot atomic.Pointer[slot]
-	n   atomic.Int32 // length of all
-	mu  sync.Mutex   // guards all, for no longer than a push or pop
-	all []*slot
-	_   [64]byte
+	hints sync.Pool  // of *slot; one that is not idle is stale
+	mu    sync.Mutex // guards list, and is never held for long
+	list  []*slot
 }
 
 // keepAlive is how long a slot may be idle, at least; at most twice as long.
 const keepAlive = 10 * time.Second
 
-func newCrew(clock *clock) *crew {
-	n := 1
-	for n < 2*runtime.GOMAXPROCS(0) { // a power of two
-		n *= 2
-	}
-	return &crew{clock: clock, workers: make([]idleSlots, n), inlines: make([]idleSlots, n), all: map[*slot]struct{}{}}
-}
+func newCrew(clock *clock) *crew { return &crew{clock: clock, all: map[*slot]struct{}{}} }
 
-func (w *crew) shards(inline bool) []idleSlots {
+func (w *crew) idlers(inline bool) *idleSlots {
 	if inline {
-		return w.inlines
+		return &w.inlines
 	}
-	return w.workers
-}
-
-// idle takes a slot that waits for a call, or returns nil. It begins at a
-// random shard, so that no two callers meet more often than by chance.
-func (w *crew) idle(inline bool, random uint64) *slot {
-	shards := w.shards(inline)
-	mask := uint64(len(shards) - 1)
-	for i := range shards {
-		if s := shards[(random+uint64(i))&mask].pop(); s != nil {
-			return s
-		}
-	}
-	return nil
+	return &w.workers
 }
 
 // slot takes one that waits, or makes one.
 func (w *crew) slot(inline bool) (*slot, error) {
-	if s := w.idle(inline, rand.Uint64()); s != nil {
+	if s := w.idlers(inline).take(); s != nil {
 		return s, nil
 	}
 	s := &slot{crew: w, wake: make(chan struct{}, 1)}
@@ -157,18 +138,15 @@ func (w *crew) enlist(s *slot, inline bool) (goroutines, error) {
 		}
 		w.pool = pool
 	}
-	w.made++
-	shards := w.shards(inline)
-	s.home = &shards[int(w.made)%len(shards)]
 	w.all[s] = struct{}{}
 	return w.pool, nil
 }
 
 // rest puts a slot back that is done with its call.
 func (w *crew) rest(s *slot) {
-	s.home.push(s)
-	if w.closed.Load() { // Close may have emptied the shard before the push
-		w.retire(func(*slot) bool { return true })
+	w.idlers(s.work == nil).put(s)
+	if w.closed.Load() { // Close may have emptied the list before
+		w.retire(math.MaxInt64)
 	} else if !w.sweeper.Load() && w.sweeper.CompareAndSwap(false, true) {
 		time.AfterFunc(keepAlive, w.sweep)
 	}
@@ -178,24 +156,22 @@ func (w *crew) rest(s *slot) {
 // there are others.
 func (w *crew) sweep() {
 	w.sweeper.Store(false) // before the look: a slot that comes after it sets the timer
-	before := w.clock.now() - int64(keepAlive)
-	left := w.retire(func(s *slot) bool { return s.rested <= before })
-	if left && w.sweeper.CompareAndSwap(false, true) {
+	if w.retire(w.clock.now()-int64(keepAlive)) && w.sweeper.CompareAndSwap(false, true) {
 		time.AfterFunc(keepAlive, w.sweep)
 	}
 }
 
-// retire ends the idle slots that are old, and tells whether there are others.
-func (w *crew) retire(old func(*slot) bool) (left bool) {
-	for _, shards := range [][]idleSlots{w.workers, w.inlines} {
-		for i := range shards {
-			for _, s := range shards[i].cut(old) {
-				w.dismiss(s)
-			}
-			left = left || !shards[i].empty()
+// retire ends the slots that have been idle since before a moment, and tells
+// whether there are others.
+func (w *crew) retire(before int64) (others bool) {
+	for _, h := range []*idleSlots{&w.workers, &w.inlines} {
+		old, left := h.cut(before)
+		for _, s := range old {
+			w.dismiss(s)
 		}
+		others = others || left
 	}
-	return left
+	return others
 }
 
 // dismiss ends a slot that has no call.
@@ -234,7 +210,7 @@ func (w *crew) close() {
 	w.closed.Store(true)
 	w.release()
 	w.mu.Unlock()
-	w.retire(func(*slot) bool { return true })
+	w.retire(math.MaxInt64)
 }
 
 // slots returns all there are, idle or not.
@@ -248,55 +224,56 @@ func (w *crew) slots() []*slot {
 	return all
 }
 
-func (h *idleSlots) push(s *slot) {
-	if h.hot.Load() == nil && h.hot.CompareAndSwap(nil, s) {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.all = append(h.all, s)
-	h.n.Store(int32(len(h.all)))
-}
+// claim takes a slot that is idle.
+func (s *slot) claim() bool { return s.idle.Load() && s.idle.CompareAndSwap(true, false) }
 
-func (h *idleSlots) pop() *slot {
-	if s := h.hot.Load(); s != nil && h.hot.CompareAndSwap(s, nil) {
+// take takes an idle slot, or returns nil.
+func (h *idleSlots) take() *slot {
+	if s, ok := h.hints.Get().(*slot); ok && s.claim() {
 		return s
 	}
-	if h.n.Load() == 0 {
-		return nil
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := len(h.all)
-	if n == 0 {
-		return nil
-	}
-	s := h.all[n-1]
-	h.all[n-1] = nil
-	h.all = h.all[:n-1]
-	h.n.Store(int32(n - 1))
-	return s
-}
-
-func (h *idleSlots) empty() bool { return h.n.Load() == 0 && h.hot.Load() == nil }
-
-// cut takes out the slots that are old.
-func (h *idleSlots) cut(old func(*slot) bool) (out []*slot) {
-	if s := h.hot.Swap(nil); s != nil {
-		if old(s) {
-			out = append(out, s)
-		} else {
-			h.push(s)
+	for n := len(h.list); n > 0; n = len(h.list) {
+		s := h.list[n-1]
+		h.list[n-1] = nil
+		h.list = h.list[:n-1]
+		// In this order, and put has the reverse: whichever comes first, the
+		// slot is claimed here or listed there.
+		s.listed.Store(false)
+		if s.claim() {
+			return s
 		}
 	}
+	return nil
+}
+
+// put makes a slot idle.
+func (h *idleSlots) put(s *slot) {
+	s.idle.Store(true)
+	if !s.listed.Load() && s.listed.CompareAndSwap(false, true) {
+		h.mu.Lock()
+		h.list = append(h.list, s)
+		h.mu.Unlock()
+	}
+	h.hints.Put(s)
+}
+
+// cut takes the slots that have been idle since before a moment, and tells
+// whether there are others.
+func (h *idleSlots) cut(before int64) (old []*slot, others bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := 0 // the coldest lie at the bottom
-	for n < len(h.all) && old(h.all[n]) {
-		n++
-	}
-	out = append(out, h.all[:n]...)
-	h.all = append([]*slot(nil), h.all[n:]...)
-	h.n.Store(int32(len(h.all)))
-	return out
+	h.list = slices.DeleteFunc(h.list, func(s *slot) bool {
+		if !s.claim() {
+			return false // it is at work
+		}
+		if s.rested <= before { // its own since it is claimed
+			old = append(old, s)
+			return true
+		}
+		s.idle.Store(true)
+		return false
+	})
+	return old, len(h.list) > 0
 }

@@ -140,7 +140,7 @@ func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	t := f.task()
 	if f.core.copy {
 		if err := t.copyIn(in); err != nil {
-			f.core.entered.Add(1)
+			f.core.class.Entered.Add(1)
 			return t.out, f.core.refuse(err)
 		}
 	} else {
@@ -170,7 +170,7 @@ func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]
 	t := f.task()
 	t.bytes, t.size = true, len(payload)
 	if err := f.accept(payload, t); err != nil {
-		core.entered.Add(1)
+		core.class.Entered.Add(1)
 		return nil, core.refuse(err)
 	}
 	mine, err := core.invoke(ctx, t)

@@ -77,8 +77,8 @@ func (r *Router) Stats() Stats {
 // What ends is read first, so that a call that comes or goes meanwhile can
 // make the number too large and never too small.
 func (fn *function) unsettled() int {
-	over := fn.settled.Load() + fn.refused.count()
-	return int(fn.entered.Load() - over)
+	over := fn.class.Settled.Load() + fn.refused.count()
+	return int(fn.class.Entered.Load() - over)
 }
 
 // totals are counts over time.
@@ -89,7 +89,7 @@ type totals struct {
 
 func (t *totals) add(fn *function) {
 	refused := fn.refused.count()
-	t.admitted += fn.entered.Load() - refused
+	t.admitted += fn.class.Entered.Load() - refused
 	if t.rejected == nil {
 		t.rejected = map[Reason]uint64{}
 	}
@@ -137,7 +137,7 @@ func (c *refusals) snapshot() map[Reason]uint64 {
 func (fn *function) refuse(err *Error) error {
 	if fn.gone.Load() {
 		fn.router.refused.add(err.Reason)
-		fn.entered.Add(^uint64(0))
+		fn.class.Entered.Add(^uint64(0))
 	} else {
 		fn.refused.add(err.Reason)
 	}

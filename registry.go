@@ -30,13 +30,12 @@ type function struct {
 	reserves, plain bool
 	rawIn, rawOut   bool // the handler's input and output are []byte
 
-	// A call is counted in entered before anything else, and in the end in
-	// refused or in settled: while the sums differ, one is on its way.
-	entered, settled atomic.Uint64
-	refused          refusals
-	gone             atomic.Bool // removed
-	runaways         atomic.Int64
-	replaced         atomic.Int64 // runaways that gave up their slot
+	// A call is counted in class.Entered before anything else, and in the end
+	// in refused or in class.Settled: while the sums differ, one is on its way.
+	refused  refusals
+	gone     atomic.Bool // removed
+	runaways atomic.Int64
+	replaced atomic.Int64 // runaways that gave up their slot
 }
 
 // handle is a function's typed half.

@@ -25,7 +25,7 @@ var errNilContext = errors.New("the context is nil; use context.Background()")
 // invoke takes a call from admission to settlement, and answers its caller.
 // mine tells whether t is the caller's again; otherwise its handler still runs.
 func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
-	fn.entered.Add(1)
+	fn.class.Entered.Add(1)
 	if ctx == nil {
 		return true, fn.refuse(refusal(fn.name, uuid.Nil, ReasonInput, because{ErrInput, errNilContext}))
 	}
@@ -33,7 +33,7 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 	random := rand.Uint64()
 	var c *callContext
 	if parent == nil && fn.plain && ctx.Err() == nil {
-		if s := fn.router.crew.idle(fn.inline, random); s != nil {
+		if s := fn.router.crew.idlers(fn.inline).take(); s != nil {
 			c = s.contexts.cut()
 			c.fn, c.task, c.tenant = fn, t, tenant
 			if fn.class.TryAcquire(&c.hold) {
@@ -395,7 +395,7 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	}
 	s.abandoned = by == byCaller || by == byOther
 	s.answer, s.rested = v.err, v.at
-	c.fn.settled.Add(1)
+	c.fn.class.Settled.Add(1)
 	c.fn.router.tellIfClosing()
 	if by == byOther || by == byHandler && !c.fn.inline {
 		s.wake <- struct{}{}

@@ -11,8 +11,14 @@ import (
 // has its parent's slot of the group to borrow may pass those that lack one.
 // Make one with [Group.NewClass]; all its methods may be called concurrently.
 type Class struct {
+	word word
+
+	// Entered and Settled are the owner's, to count calls by. They stand here
+	// because each call writes the word beside them at the same moments: the
+	// processors then hand one cache line around, and not two.
+	Entered, Settled atomic.Uint64
+
 	group  *Group
-	word   word
 	queued atomic.Int32 // written under the group's lock
 
 	// Guarded by the group's lock.

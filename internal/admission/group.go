@@ -26,6 +26,7 @@ const (
 // methods may be called concurrently.
 type Group struct {
 	word word
+	_    [56]byte   // the word's line is written by every call
 	mu   sync.Mutex // guards what follows, and the unexported state of classes, holds and waiters
 
 	phase int
