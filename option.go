@@ -139,8 +139,8 @@ func WithLimits(in, out int) Option {
 // costs about what a bytes call costs.
 func WithCopy() Option { return option(func(s *settings) { s.copy = true }) }
 
-// WithInline runs the handler on the caller's goroutine, at about a quarter of
-// the price. Everything holds but two things: the caller is not freed at the
+// WithInline runs the handler on the caller's goroutine, at about half of the
+// price (faas/inline in the table of bench). Everything holds but two things: the caller is not freed at the
 // deadline, only told apart (a late return settles as TimedOut), and a
 // Goexit ends the caller's goroutine, once it is recorded as Exited. For short
 // handlers that heed their context.
