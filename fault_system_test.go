@@ -1,6 +1,7 @@
 package faas_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -502,29 +503,36 @@ func behave(t *rapid.T) {
 // mill is a router under a mixture of faults, and what it counts of them.
 type mill struct {
 	*faas.Router
-	calls    atomic.Int64
-	byHand   atomic.Int64 // what handlers of the function timed have measured, ns
-	recorded atomic.Int64 // what was recorded of it
+	calls atomic.Int64
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex                  // guards what follows
+	byHand  map[uuid.UUID]time.Duration // by the stopwatches of the handlers that have one
+	timings []timing
 	ids     map[uuid.UUID]bool
 	records int
 	answers map[string]map[string]int // by fault
 }
 
+// timing is one call by two clocks.
+type timing struct{ byHand, recorded time.Duration }
+
 // Record is the meter.
 func (m *mill) Record(_ context.Context, e faas.Execution) {
-	if e.Function == "timed" {
-		m.recorded.Add(int64(e.Duration))
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if d, ok := m.byHand[e.ID]; ok {
+		delete(m.byHand, e.ID)
+		m.timings = append(m.timings, timing{d, e.Duration})
+	}
 	m.records++
 	m.ids[e.ID] = true
 }
 
 func newMill(calls int) *mill {
-	m := &mill{ids: make(map[uuid.UUID]bool, 2*calls), answers: map[string]map[string]int{}}
+	m := &mill{
+		byHand: map[uuid.UUID]time.Duration{}, timings: make([]timing, 0, calls/100),
+		ids: make(map[uuid.UUID]bool, 2*calls), answers: map[string]map[string]int{},
+	}
 	m.Router = faas.New(faas.WithMeter(m), faas.WithLogger(slog.New(slog.DiscardHandler)))
 	handle := func(name string, h faas.Handler[int, int], opts ...faas.FunctionOption) {
 		faas.Register(m.Router, name, h, opts...)
@@ -558,8 +566,12 @@ func newMill(calls int) *mill {
 }
 
 // timed is a handler with a stopwatch.
-func (m *mill) timed(context.Context, int) (int, error) {
-	m.byHand.Add(int64(burn(3 * time.Millisecond)))
+func (m *mill) timed(ctx context.Context, _ int) (int, error) {
+	inv, _ := faas.FromContext(ctx)
+	d := burn(3 * time.Millisecond)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.byHand[inv.ID] = d
 	return 1, nil
 }
 
@@ -571,17 +583,21 @@ func burn(d time.Duration) time.Duration {
 	return time.Since(began)
 }
 
-// faults are what each hundred calls begin with; the rest are fine.
-var faults = []string{
-	"inline", "copied", "timed", "error", "panic", "poison", "goexit", "timeout", "deaf", "recursion", "nested",
-	"denied", "output", "unknown", "no name", "input", "canceled", "leaves",
+// faults are what each hundred calls begin with, and what they are answered;
+// the rest are fine.
+var faults = []struct{ name, answer string }{
+	{"inline", "OK"}, {"copied", "OK"}, {"timed", "OK"}, {"nested", "OK"},
+	{"error", "Failed"}, {"panic", "Panicked"}, {"poison", "Panicked"}, {"goexit", "Exited"},
+	{"timeout", "TimedOut"}, {"deaf", "TimedOut"}, {"leaves", "Canceled"}, {"output", "OutputInvalid"},
+	{"unknown", "not_found"}, {"no name", "name"}, {"input", "input"}, {"denied", "denied"},
+	{"canceled", "queue_canceled"}, {"recursion", "depth"},
 }
 
 // grind makes one call, and counts what it was answered.
 func (m *mill) grind(i int) {
 	fault := "fine"
 	if i%100 < len(faults) {
-		fault = faults[i%100]
+		fault = faults[i%100].name
 	}
 	word := wordFor(m.provoke(fault))
 	m.calls.Add(1)
@@ -672,19 +688,35 @@ func (m *mill) checkBooks(t *testing.T) {
 	assert.Len(t, m.ids, m.records, "ids are unique")
 	nested := m.answers["recursion"]["depth"]*16 + m.answers["nested"]["OK"]
 	assert.EqualValues(t, int(m.calls.Load())+nested, s.Admitted+refusals(s), "calls, admitted + refused")
-	assert.InEpsilon(t, m.byHand.Load(), m.recorded.Load(), 0.01, "by the handlers' stopwatch, by the meter's")
+	checkTimings(t, m.timings)
 	for _, fault := range faults {
-		if fault == "leaves" {
-			continue // too early even for the handler, on a slow machine
+		if fault.name == "leaves" {
+			continue // too early even for its handler, on a slow machine
 		}
-		assert.Len(t, m.answers[fault], 1, "%s is answered the same each time: %v", fault, m.answers[fault])
+		assert.Equal(t, map[string]int{fault.answer: int(m.calls.Load()) / 100}, m.answers[fault.name], fault.name)
 	}
+}
+
+// checkTimings asserts that what is billed is what handlers measure, to a
+// hundredth. One call in twenty may be further off: between the two clocks the
+// system may have put the thread to sleep, which is billed, and nobody's fault.
+func checkTimings(t *testing.T, all []timing) {
+	t.Helper()
+	require.NotEmpty(t, all)
+	excess := func(x timing) time.Duration { return x.recorded - x.byHand }
+	slices.SortFunc(all, func(a, b timing) int { return cmp.Compare(excess(a), excess(b)) })
+	var byHand, recorded time.Duration
+	for _, x := range all[:len(all)*19/20] {
+		byHand, recorded = byHand+x.byHand, recorded+x.recorded
+	}
+	assert.GreaterOrEqual(t, excess(all[0]), time.Duration(0), "nobody is billed for less than he has used")
+	assert.InEpsilon(t, byHand, recorded, 0.01, "by the handlers' stopwatches, by the meter")
 }
 
 // table tells what each fault was answered.
 func (m *mill) table() string {
 	var b strings.Builder
-	for _, fault := range append([]string{"fine"}, faults...) {
+	for _, fault := range slices.Sorted(maps.Keys(m.answers)) {
 		for word, n := range m.answers[fault] {
 			fmt.Fprintf(&b, "%-10s %-15s %d\n", fault, word, n)
 		}
