@@ -530,7 +530,7 @@ func (m *mill) Record(_ context.Context, e faas.Execution) {
 
 func newMill(calls int) *mill {
 	m := &mill{
-		byHand: map[uuid.UUID]time.Duration{}, timings: make([]timing, 0, calls/100),
+		byHand: map[uuid.UUID]time.Duration{}, timings: make([]timing, 0, calls/round),
 		ids: make(map[uuid.UUID]bool, 2*calls), answers: map[string]map[string]int{},
 	}
 	m.Router = faas.New(faas.WithMeter(m), faas.WithLogger(slog.New(slog.DiscardHandler)))
@@ -583,8 +583,10 @@ func burn(d time.Duration) time.Duration {
 	return time.Since(began)
 }
 
-// faults are what each hundred calls begin with, and what they are answered;
-// the rest are fine.
+// faults are what each round of calls begins with, and what they are answered;
+// the rest of the round is fine.
+const round = 200
+
 var faults = []struct{ name, answer string }{
 	{"inline", "OK"}, {"copied", "OK"}, {"timed", "OK"}, {"nested", "OK"},
 	{"error", "Failed"}, {"panic", "Panicked"}, {"poison", "Panicked"}, {"goexit", "Exited"},
@@ -596,8 +598,8 @@ var faults = []struct{ name, answer string }{
 // grind makes one call, and counts what it was answered.
 func (m *mill) grind(i int) {
 	fault := "fine"
-	if i%100 < len(faults) {
-		fault = faults[i%100].name
+	if i%round < len(faults) {
+		fault = faults[i%round].name
 	}
 	word := wordFor(m.provoke(fault))
 	m.calls.Add(1)
@@ -693,7 +695,7 @@ func (m *mill) checkBooks(t *testing.T) {
 		if fault.name == "leaves" {
 			continue // too early even for its handler, on a slow machine
 		}
-		assert.Equal(t, map[string]int{fault.answer: int(m.calls.Load()) / 100}, m.answers[fault.name], fault.name)
+		assert.Equal(t, map[string]int{fault.answer: int(m.calls.Load()) / round}, m.answers[fault.name], fault.name)
 	}
 }
 
