@@ -38,7 +38,8 @@ func FromContext(ctx context.Context) (Invocation, bool) {
 // WithTenant says on whose behalf calls with this context are made. It is read
 // when a call is made, shows in Invocation and Execution, and is inherited by
 // nested calls; the last one said wins, and the empty tenant is nobody in
-// particular. The router does not look into the name: whether the caller may
+// particular. Where calls of a function wait, tenants take turns, so that one
+// with many waiting does not keep another with few from its slot. The router does not look into the name: whether the caller may
 // speak for the tenant is for a [Gate] to decide.
 func WithTenant(ctx context.Context, tenant string) context.Context {
 	return &tenantContext{Context: ctx, call: callOf(ctx), tenant: tenant}

@@ -96,7 +96,7 @@ func (s *steps) list() []string {
 // goroutines counts those of the test's bubble.
 func goroutines(t *testing.T) int {
 	t.Helper()
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, 64<<20) // other tests may have thousands
 	all := string(buf[:runtime.Stack(buf, true)])
 	own := regexp.MustCompile(`synctest bubble \d+`).FindString(all) // the running goroutine comes first
 	n := 0

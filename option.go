@@ -93,7 +93,8 @@ func WithTimeout(d time.Duration) Option { return option(func(s *settings) { s.t
 func WithConcurrency(n int) Option { return option(func(s *settings) { s.concurrency = n }) }
 
 // WithQueue sets how many calls of a function may wait for a slot, n ≥ 0;
-// those beyond are refused at once with [ReasonOverloaded]. Default 1,000.
+// those beyond are refused at once with [ReasonOverloaded]. Tenants take turns
+// there, each with its oldest call. Default 1,000.
 func WithQueue(n int) Option { return option(func(s *settings) { s.queue = n }) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is

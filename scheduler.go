@@ -106,7 +106,7 @@ func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 		parent = &p.hold
 	}
 	asked := fn.router.clock.now()
-	if err := fn.class.Acquire(ctx, &c.hold, parent, fn.queueTimeout); err != nil {
+	if err := fn.class.Acquire(ctx, &c.hold, parent, c.tenant, fn.queueTimeout); err != nil {
 		return noSlot(fn.name, c.id, err)
 	}
 	c.more.queued = fn.router.clock.now() - asked

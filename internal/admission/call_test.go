@@ -42,7 +42,7 @@ func launch(ctx context.Context, c *admission.Class, parent *call, wait time.Dur
 		p = &parent.hold
 	}
 	go func() {
-		k.err = c.Acquire(ctx, &k.hold, p, wait)
+		k.err = c.Acquire(ctx, &k.hold, p, "", wait)
 		k.answered.Store(true)
 	}()
 	return k

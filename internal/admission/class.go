@@ -7,8 +7,9 @@ import (
 )
 
 // Class is one function's share of a group: its own limit, and a bounded queue
-// for calls that wait, served in the order of their arrival; only a call that
-// has its parent's slot of the group to borrow may pass those that lack one.
+// for calls that wait. There tenants take turns, and each tenant's calls are
+// served in the order of their arrival; only a call that has its parent's slot
+// of the group to borrow may pass those that lack one.
 // Make one with [Group.NewClass]; all its methods may be called concurrently.
 type Class struct {
 	word word
@@ -23,7 +24,7 @@ type Class struct {
 
 	// Guarded by the group's lock.
 	bound   int // of the queue
-	queue   list[*waiter]
+	queue   lanes
 	nested  list[*waiter] // those in queue that were called from inside a call
 	stuck   int           // slots held by calls that do not end
 	blocked int           // slots held by calls that have a nested call waiting
@@ -97,14 +98,15 @@ func (c *Class) putBack() {
 
 // Acquire takes a slot for h, waiting in line for it no longer than wait and
 // no longer than ctx lasts; a slot that is there is taken whatever they say.
-// parent is the hold of the call that makes this one, or nil. It answers nil,
-// one of the errors of this package, or ctx's.
-func (c *Class) Acquire(ctx context.Context, h, parent *Hold, wait time.Duration) error {
+// parent is the hold of the call that makes this one, or nil; tenant is who
+// waits, if it has to. It answers nil, one of the errors of this package, or
+// ctx's.
+func (c *Class) Acquire(ctx context.Context, h, parent *Hold, tenant string, wait time.Duration) error {
 	if parent == nil && c.TryAcquire(h) {
 		return nil
 	}
 	h.class = c
-	w, err := c.enter(h, parent)
+	w, err := c.enter(h, parent, tenant)
 	if w == nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (c *Class) Acquire(ctx context.Context, h, parent *Hold, wait time.Duration
 }
 
 // enter takes a slot at once, refuses, or returns the waiter to wait with.
-func (c *Class) enter(h, parent *Hold) (*waiter, error) {
+func (c *Class) enter(h, parent *Hold, tenant string) (*waiter, error) {
 	g := c.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,7 +136,7 @@ func (c *Class) enter(h, parent *Hold) (*waiter, error) {
 		return nil, err
 	}
 	w := newWaiter(h)
-	w.enqueue()
+	w.enqueue(tenant)
 	if w.kin.in != nil && w.knots() {
 		w.leave(ErrCycle)
 		c.refresh()

@@ -28,7 +28,7 @@ func TestLimitIsReachedAndNotPassed(t *testing.T) {
 				for range 5*n + 3 {
 					go func() {
 						var h admission.Hold
-						assert.NoError(t, c.Acquire(t.Context(), &h, nil, patience))
+						assert.NoError(t, c.Acquire(t.Context(), &h, nil, "", patience))
 						most.Store(max(most.Load(), running.Add(1)))
 						time.Sleep(time.Second)
 						running.Add(-1)
@@ -194,14 +194,14 @@ func TestWaitEndsOnTime(t *testing.T) {
 		first := begin(t, c, nil)
 		began := time.Now()
 		var h admission.Hold
-		require.ErrorIs(t, c.Acquire(t.Context(), &h, nil, 1234*time.Millisecond), admission.ErrTimeout)
+		require.ErrorIs(t, c.Acquire(t.Context(), &h, nil, "", 1234*time.Millisecond), admission.ErrTimeout)
 		assert.Equal(t, 1234*time.Millisecond, time.Since(began))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began = time.Now()
-		require.ErrorIs(t, c.Acquire(ctx, &h, nil, patience), context.DeadlineExceeded)
+		require.ErrorIs(t, c.Acquire(ctx, &h, nil, "", patience), context.DeadlineExceeded)
 		assert.Equal(t, time.Second, time.Since(began))
-		require.ErrorIs(t, c.Acquire(t.Context(), &h, nil, 0), admission.ErrTimeout)
+		require.ErrorIs(t, c.Acquire(t.Context(), &h, nil, "", 0), admission.ErrTimeout)
 		first.end()
 		quiet(t, g, c)
 	})
@@ -410,7 +410,7 @@ func TestSaturatedClassLeavesOthersOnTheFastPath(t *testing.T) {
 		assert.False(t, g.Slow())
 		g.Locked(func() {
 			var h admission.Hold
-			assert.NoError(t, b.Acquire(t.Context(), &h, nil, 0))
+			assert.NoError(t, b.Acquire(t.Context(), &h, nil, "", 0))
 			h.Release()
 		})
 		end(first, second)
@@ -540,7 +540,7 @@ func TestReleaseMeetsArrival(t *testing.T) {
 			both.Go(func() {
 				for i := range int64(rounds) {
 					var h admission.Hold
-					if !assert.NoError(t, c.Acquire(t.Context(), &h, nil, time.Minute)) {
+					if !assert.NoError(t, c.Acquire(t.Context(), &h, nil, "", time.Minute)) {
 						return
 					}
 					turn.Store(i + 1)
@@ -559,7 +559,7 @@ func TestReleaseMeetsArrival(t *testing.T) {
 						runtime.Gosched()
 					}
 					var h admission.Hold
-					if !assert.NoError(t, c.Acquire(t.Context(), &h, nil, 10*time.Second)) {
+					if !assert.NoError(t, c.Acquire(t.Context(), &h, nil, "", 10*time.Second)) {
 						return
 					}
 					h.Release()

@@ -95,8 +95,8 @@ func (g *Group) shut(phase int) {
 func (g *Group) dispatch() {
 	for g.ready.len > 0 && g.word.room() {
 		c := g.ready.head.value
-		c.queue.head.value.admit() // has both halves: all that could take them needs the lock
-		if c.turn.in != nil {      // it still waits: to the back of the line
+		c.queue.head().admit() // has both halves: all that could take them needs the lock
+		if c.turn.in != nil {  // it still waits: to the back of the line
 			c.turn.leave()
 			g.ready.push(&c.turn)
 		}

@@ -8,7 +8,8 @@ import (
 // waiter is a call in line. All but ready is guarded by the group's lock.
 type waiter struct {
 	hold    *Hold
-	line    node[*waiter] // in its class's queue
+	lane    *lane
+	line    node[*waiter] // in its lane of its class's queue
 	kin     node[*waiter] // in its class's nested, if its parent can lend
 	sibling node[*waiter] // in its parent's waiting, likewise
 	ready   chan error    // one slot: whoever lets it in never waits
@@ -41,9 +42,9 @@ func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	return <-w.ready
 }
 
-func (w *waiter) enqueue() {
+func (w *waiter) enqueue(tenant string) {
 	c := w.hold.class
-	c.queue.push(&w.line)
+	c.queue.push(w, tenant)
 	c.queued.Add(1)
 	if c.place.in == nil {
 		c.group.waiting.push(&c.place)
@@ -75,7 +76,7 @@ func (w *waiter) leave(answer error) {
 		return
 	}
 	c := w.hold.class
-	w.line.leave()
+	c.queue.remove(w, answer == nil)
 	c.queued.Add(-1)
 	if c.queue.len == 0 {
 		c.place.leave()
