@@ -10,7 +10,8 @@ import (
 // Running is what a call has cost so far.
 type Running struct {
 	Elapsed time.Duration // since its handler was started
-	Cost    Money         // if it ended now: rounded as its book does, request included
+	Cost    Money         // if it ended now: rounded as its book does, request included; zero without Track
+	Left    []Balance     // of the budgets that it is under; nil without Budgets.Track
 }
 
 // Track returns a middleware that lets handlers ask [FromContext] what they
@@ -33,14 +34,15 @@ type tracked struct {
 
 // FromContext tells a handler what its own call has cost so far: not the calls
 // that it made, nor the time in which its instance was initialized. Ask again
-// to know later. It is false outside of a call with [Track], and if the book
-// has no price for the function's memory.
+// to know later. It is false outside of a call with [Track] or
+// [Budgets.Track], and if the book has no price for the function's memory.
 func FromContext(ctx context.Context) (Running, bool) {
+	under, known := balancesOf(ctx)
 	t, ok := ctx.Value(runningKey{}).(*tracked)
 	if !ok {
-		return Running{}, false
+		return under, known
 	}
 	elapsed := time.Since(t.inv.Start)
 	spent, err := t.rater.Call(faas.Execution{Function: t.inv.Function, Duration: elapsed, Memory: t.inv.Memory})
-	return Running{elapsed, spent}, err == nil
+	return Running{elapsed, spent, under.Left}, err == nil
 }

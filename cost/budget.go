@@ -1,0 +1,323 @@
+package cost
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// ErrBudget is in the answer to a call that a budget doesn't allow, with a
+// [*BudgetError], which says which budget, and [faas.ErrDenied].
+var ErrBudget = errors.New("not within the budget")
+
+// ReasonBudget is the Reason of a call that a budget refused.
+const ReasonBudget faas.Reason = "budget"
+
+// Budget declares how much calls may use in each window of time. [NewBudgets]
+// makes a gate of one or more.
+//
+//	cost.Budget{
+//		Name:     "agents",
+//		Limit:    cost.Spend(fiveDollars, lambda),
+//		Per:      cost.Tenant,                       // five dollars for each
+//		Calendar: cost.Calendar{Every: cost.Day, Zone: newYork},
+//		Reserve:  true,
+//		WarnAt:   []int{80},
+//	}
+type Budget struct {
+	Name  string // in errors, alerts and logs; needed, and no other budget of the gate may have it
+	Limit Limit  // [Spend], [SlotTime] or [Calls]; needed
+
+	// Where says which calls the budget is about: those that have all of these
+	// values, such as {Function: "resize"}. Nil: all calls. Outcome is of no
+	// use here, since a call that asks has none.
+	Where map[Dimension]string
+	// Per gives each value of a dimension an account of its own, with the whole
+	// limit: Tenant is a budget for each tenant. Calls without a tenant, or
+	// without the label, share the account of the empty value. Empty: one
+	// account for all.
+	Per Dimension
+
+	// Calendar divides time into windows: the zero value is months in UTC. All
+	// accounts are at nothing when a window begins.
+	Calendar Calendar
+
+	// Reserve sets aside the worst case of each call, timeout × memory by the
+	// book's rule, when it asks to be admitted, until it ends and its actual use
+	// is charged. A call whose worst case does not fit is refused, so that the
+	// limit is not overrun by a single unit, and what is left at last is less
+	// than one worst case.
+	//
+	// Without it calls are admitted until the limit is reached, and can overrun
+	// it by what those in flight at that moment use. A limit in Calls always
+	// reserves: the worst case of a call is one.
+	Reserve bool
+	// Slack is reserved on top of the timeout: a timer that fires late makes a
+	// record longer than the timeout, and the initialization of an instance may
+	// be billed too. 0: 100 ms. Negative: none, as suits virtual time. What a
+	// call uses beyond both is charged all the same, see Balance.Excess.
+	Slack time.Duration
+	// Soft has the limit refuse nothing but what can't be priced: the budget
+	// warns and degrades.
+	Soft bool
+
+	// WarnAt are percentages of the limit, 1 to 1000. When an account has spent
+	// one, this is logged and told to Alert, once a window.
+	WarnAt []int
+	// Alert, if not nil, is told of these, and when an account, for the first time in a
+	// window, refuses a call because its limit is spent. It runs on the goroutine of the call, whose caller
+	// waits, so it must not block. A panic is caught and logged.
+	Alert func(Alert)
+	// Logger is used for the same at level Warn. Nil: slog.Default().
+	Logger *slog.Logger
+	// Degrade, if not nil, slows a function down when it has spent some of the
+	// limit.
+	Degrade *Degrade
+}
+
+// defaultSlack is more than a timer is late in a process that has processor
+// time left, and little beside most timeouts.
+const defaultSlack = 100 * time.Millisecond
+
+// Budgets is a [faas.Gate] that admits calls as long as they are within each
+// [Budget] that is about them. It refuses others with an [*faas.Error] that has
+// [ReasonBudget], Is [ErrBudget] and [faas.ErrDenied], and wraps a
+// [*BudgetError]: no handler runs, and nothing is metered. Its RetryAfter is the
+// time until the window ends. It is 0 where waiting for that makes no sense:
+// what is in the way is only reserved, and may be given back any moment, or the
+// call could never be admitted.
+//
+//   - A call is charged to the window in which it was admitted, whenever it ends.
+//   - It is charged when it ends, whatever its outcome; if it is refused after
+//     all, for want of a slot or by another gate, it has used nothing.
+//   - Given to faas.WithMeter as well, Budgets also charges what runaways use
+//     after their callers were freed, to the window in which the runaway ends.
+//     That is not reserved, and may overrun the limit.
+//   - What can't be priced is refused: memory that the book does not sell, an
+//     amount of more than 128 bits.
+//   - A window that has begun is left when its end is reached by the wall clock.
+//     If that is put back, the window before goes on with what was spent in it.
+//
+// It keeps its accounts in memory: [Budgets.Charge] takes stored records after a
+// restart. An account costs about 200 bytes until the window after its own has
+// ended. All methods may be called concurrently. A call takes one lock for
+// each budget that is about it, and allocates nothing.
+type Budgets struct {
+	pots     []*pot
+	degrader *degrader // nil: none of them has Degrade
+	router   atomic.Pointer[faas.Router]
+}
+
+// NewBudgets makes a gate of budgets, or returns an error that names each
+// mistake and its cure. The same Budgets must be given to all that share its
+// limits: as an option of a router, of functions, or of several routers.
+func NewBudgets(budgets ...Budget) (*Budgets, error) {
+	b := &Budgets{}
+	var errs []error
+	names := map[string]bool{}
+	for _, declared := range budgets {
+		p, err := newPot(declared)
+		if err == nil && names[declared.Name] {
+			err = declared.mistake("there are two of that name; each needs its own")
+		}
+		names[declared.Name] = true
+		errs = append(errs, err)
+		b.pots = append(b.pots, p)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	b.degrader = newDegrader(b.pots)
+	return b, nil
+}
+
+// Bind says whose functions [Degrade] slows down. A gate that has a budget with
+// Degrade refuses all calls until it is bound; others need no Bind.
+func (b *Budgets) Bind(r *faas.Router) { b.router.Store(r) }
+
+// Admit is a part of [faas.Gate]. It does not wait for anything, and so has no
+// use for a context.
+func (b *Budgets) Admit(_ context.Context, inv faas.Invocation) error {
+	if b.degrader != nil && b.router.Load() == nil {
+		return (&BudgetError{Err: errUnbound, wait: forever}).refusal()
+	}
+	now := time.Now()
+	var n news
+	no := b.decide(&inv, now, &n)
+	b.publish(&n)
+	if no != nil {
+		return no.refusal()
+	}
+	return nil
+}
+
+// decide asks all budgets before it takes from any, under the locks of all: so
+// what is refused by one is at no moment missing from another. The locks are
+// taken in the order of the budgets, always.
+func (b *Budgets) decide(inv *faas.Invocation, now time.Time, n *news) (no *BudgetError) {
+	for _, p := range b.pots {
+		if p.isAbout(inv) {
+			p.mu.Lock()
+		}
+	}
+	defer b.unlock(inv)
+	for _, p := range b.pots {
+		if p.isAbout(inv) {
+			no = no.orLonger(p.ask(inv, now, n))
+		}
+	}
+	if no != nil {
+		return no
+	}
+	for _, p := range b.pots {
+		if p.isAbout(inv) {
+			p.take(inv.ID)
+		}
+	}
+	return nil
+}
+
+func (b *Budgets) unlock(inv *faas.Invocation) {
+	for _, p := range b.pots {
+		if p.isAbout(inv) {
+			p.mu.Unlock()
+		}
+	}
+}
+
+// Done is a part of [faas.Gate]: what the call has used takes the place of what
+// was reserved for it.
+func (b *Budgets) Done(inv faas.Invocation, e *faas.Execution) {
+	var n news
+	for _, p := range b.pots {
+		if p.isAbout(&inv) {
+			p.done(inv.ID, e, &n)
+		}
+	}
+	b.publish(&n)
+}
+
+// Record makes Budgets a [faas.Meter], and does nothing: calls are charged by
+// Done. See [Budgets.RecordOverrun].
+func (b *Budgets) Record(context.Context, faas.Execution) {}
+
+// RecordOverrun charges what a runaway used after its caller was freed.
+func (b *Budgets) RecordOverrun(_ context.Context, o faas.Overrun) { b.ChargeOverrun(time.Now(), o) }
+
+// Charge charges a stored record as if its call had ended now, so that a budget
+// goes on after a restart where it was. It has an effect if the window in which
+// the call was admitted is the present one. Each record is to be given once.
+func (b *Budgets) Charge(e faas.Execution) {
+	admitted := e.Start.Add(-e.Queued)
+	inv := faas.Invocation{Function: e.Function, Version: e.Version, Tenant: e.Tenant, Labels: e.Labels}
+	b.charge(&inv, admitted, false, func(m *measure) atoms { return m.used(&e) })
+}
+
+// ChargeOverrun is Charge for the stored overrun of a runaway that ended at a
+// given time.
+func (b *Budgets) ChargeOverrun(at time.Time, o faas.Overrun) {
+	inv := faas.Invocation{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels}
+	b.charge(&inv, at, true, func(m *measure) atoms { return m.overrun(&o) })
+}
+
+func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, amount func(*measure) atoms) {
+	now := time.Now()
+	var n news
+	for _, p := range b.pots {
+		if p.isAbout(inv) {
+			p.chargeAt(inv, at, now, overrun, amount(p.measure), &n)
+		}
+	}
+	b.publish(&n)
+}
+
+// SetLimit changes the limit of one account of a budget, from now on and in all
+// later windows: a larger plan for one tenant. The limit has to be of the
+// budget's kind, and money by the same book; what is less than the budget counts
+// in (at most a billionth of the currency) is dropped. The account is named by
+// its value of Per, and need not have been used; without Per its name is empty.
+func (b *Budgets) SetLimit(budget, account string, l Limit) error {
+	p := b.find(budget)
+	if p == nil {
+		return (&Budget{Name: budget}).mistake("there is none of that name")
+	}
+	if p.declared.Per == "" && account != "" {
+		return p.declared.mistake("it has one account, named \"\", and none %q; see Budget.Per", account)
+	}
+	var n news
+	if err := p.setLimit(account, l, time.Now(), &n); err != nil {
+		return err
+	}
+	b.publish(&n)
+	return nil
+}
+
+// Balance returns an account as it is now, or false if there is no budget of
+// that name. An account that has not been used is at nothing. It is named as
+// for SetLimit.
+func (b *Budgets) Balance(budget, account string) (Balance, bool) {
+	p := b.find(budget)
+	if p == nil {
+		return Balance{}, false
+	}
+	var n news
+	defer b.publish(&n)
+	return p.balanceNow(account, time.Now(), &n), true
+}
+
+// Balances returns all accounts that the present windows have, in the order of
+// the budgets and of the accounts' names.
+func (b *Budgets) Balances() []Balance {
+	var all []Balance
+	var n news
+	for _, p := range b.pots {
+		all = append(all, p.balances(time.Now(), &n)...)
+	}
+	b.publish(&n)
+	return all
+}
+
+// of returns the balances that matter to a call.
+func (b *Budgets) of(inv *faas.Invocation) []Balance {
+	var all []Balance
+	var n news
+	for _, p := range b.pots {
+		if p.isAbout(inv) {
+			all = append(all, p.balanceNow(p.per.of(inv), time.Now(), &n))
+		}
+	}
+	b.publish(&n)
+	return all
+}
+
+// Close gives functions that [Degrade] has slowed down their limits back, and
+// slows none down from then on; otherwise the budgets remain as they are. It is
+// for those with Degrade, whose timer would last until the window ends.
+func (b *Budgets) Close() {
+	if b.degrader != nil {
+		b.degrader.close(b.router.Load())
+	}
+}
+
+func (b *Budgets) find(name string) *pot {
+	for _, p := range b.pots {
+		if p.declared.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// publish does what has to wait until no lock is held.
+func (b *Budgets) publish(n *news) {
+	if n.degrade && b.degrader != nil {
+		b.degrader.update(b.router.Load())
+	}
+	for _, a := range n.alerts {
+		a.pot.tell(a.Alert)
+	}
+}

@@ -1,0 +1,309 @@
+package cost
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"math/bits"
+	"strconv"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// resource is what a budget limits.
+type resource uint8
+
+const (
+	noResource resource = iota
+	ofCalls
+	ofTime
+	ofMoney
+)
+
+// Limit is how much a [Budget] allows in a window: [Spend], [SlotTime] or
+// [Calls]. A limit of nothing refuses all calls. The zero value is no limit, and
+// is refused by [NewBudgets].
+type Limit struct {
+	of    resource
+	calls uint64
+	time  time.Duration
+	money Money
+	book  *Book
+}
+
+// Spend limits what calls cost by the book: the list price of each call, rounded
+// as the provider rounds, request included and without the free tier, exactly
+// what [Rater.Call] says. For a limit in GB-seconds take a book that sells one
+// for 1.
+func Spend(m Money, by *Book) Limit { return Limit{of: ofMoney, money: m, book: by} }
+
+// SlotTime limits the time that calls have, each from the start of its handler
+// to its answer, as measured: faas.Execution.Duration, whatever the memory, and
+// not rounded.
+func SlotTime(d time.Duration) Limit { return Limit{of: ofTime, time: d} }
+
+// Calls limits how many calls are admitted, whatever their outcome.
+func Calls(n uint64) Limit { return Limit{of: ofCalls, calls: n} }
+
+// Amount is a part of what a budget limits: money, time or a number of calls. It
+// is a value.
+type Amount struct {
+	in *measure // nil: nothing, of no kind
+	n  atoms
+}
+
+// Money is the amount if it is one of money, exactly; else zero Money.
+func (a Amount) Money() Money {
+	if a.in == nil || a.in.of != ofMoney {
+		return Money{}
+	}
+	return Money{new(big.Rat).SetFrac(a.n.big(), a.in.scale), a.in.book.about.Currency}
+}
+
+// Duration is the amount if it is one of time, at most the longest there is;
+// else 0.
+func (a Amount) Duration() time.Duration {
+	switch {
+	case a.in == nil || a.in.of != ofTime:
+		return 0
+	case a.n.hi > 0 || a.n.lo > math.MaxInt64:
+		return math.MaxInt64
+	}
+	return time.Duration(a.n.lo) //nolint:gosec // it fits, see above
+}
+
+// Calls is the amount if it is a number of calls; else 0.
+func (a Amount) Calls() uint64 {
+	switch {
+	case a.in == nil || a.in.of != ofCalls:
+		return 0
+	case a.n.hi > 0:
+		return math.MaxUint64
+	}
+	return a.n.lo
+}
+
+// String is such as "0.0833335 USD", "1m30s" or "17 calls".
+func (a Amount) String() string {
+	switch {
+	case a.in == nil:
+		return "nothing"
+	case a.in.of == ofMoney:
+		return a.Money().String()
+	case a.in.of == ofTime:
+		return a.Duration().String()
+	}
+	return strconv.FormatUint(a.Calls(), 10) + " calls"
+}
+
+// MarshalText writes what String does.
+func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// measure counts what calls use, in the atoms of one budget. It is read-only.
+type measure struct {
+	of      resource
+	book    *Book
+	scale   *big.Int // atoms in one of the currency
+	weights []atoms  // of a billed unit, by the book's prices
+}
+
+// newMeasure finds the atoms that a limit is to be counted in. For money they
+// are the largest fraction of the currency of which all prices, the limit and a
+// billionth are whole multiples.
+func newMeasure(l Limit) (*measure, error) {
+	m := &measure{of: l.of, book: l.book}
+	switch {
+	case l.of == noResource:
+		return nil, errors.New("it has no limit; say Limit: cost.Spend(…), cost.SlotTime(…) or cost.Calls(…)")
+	case l.of != ofMoney:
+		return m, nil
+	case l.book == nil:
+		return nil, errors.New("Spend needs a book to price calls by, and has none; see Preset, LoadBook and Machine")
+	}
+	m.scale = lcm(big.NewInt(1e9), l.money.rat().Denom())
+	each := make([]*big.Rat, len(l.book.prices))
+	for i := range each {
+		p := &l.book.prices[i]
+		each[i] = new(big.Rat).Mul(p.base, p.each)
+		m.scale = lcm(m.scale, each[i].Denom())
+	}
+	for _, price := range each {
+		w, ok := m.scaled(price)
+		if !ok {
+			return nil, fmt.Errorf("amounts by book %q need more than 128 bits; give its prices, and the limit, fewer digits", l.book.about.Name)
+		}
+		m.weights = append(m.weights, w)
+	}
+	return m, nil
+}
+
+func lcm(a, b *big.Int) *big.Int {
+	g := new(big.Int).GCD(nil, nil, a, b)
+	return g.Mul(a, new(big.Int).Quo(b, g))
+}
+
+// scaled returns money in atoms, rounded down; false: it has too many.
+func (m *measure) scaled(r *big.Rat) (atoms, bool) {
+	n := new(big.Int).Mul(r.Num(), m.scale)
+	return atomsOf(n.Quo(n, r.Denom()))
+}
+
+// limit returns a limit in atoms.
+func (m *measure) limit(l Limit) (atoms, error) {
+	if l.of != m.of {
+		return atoms{}, errors.New("its limit is of another kind; keep to the one it was made with")
+	}
+	switch l.of {
+	case ofCalls:
+		return atoms{lo: l.calls}, nil
+	case ofTime:
+		if l.time < 0 {
+			return atoms{}, fmt.Errorf("SlotTime(%v) is negative; 0 refuses all calls", l.time)
+		}
+		return atoms{lo: nonNegative(l.time)}, nil
+	default:
+		return m.moneyLimit(l)
+	}
+}
+
+func (m *measure) moneyLimit(l Limit) (atoms, error) {
+	switch currency := m.book.about.Currency; {
+	case l.book != m.book:
+		return atoms{}, fmt.Errorf("its calls are priced by book %q; a limit by another needs a budget of its own", m.book.about.Name)
+	case l.money.Sign() < 0:
+		return atoms{}, fmt.Errorf("Spend(%s) is negative; zero Money refuses all calls", l.money)
+	case l.money.currency != currency && (l.money.currency != "" || l.money.Sign() > 0):
+		return atoms{}, fmt.Errorf("Spend(%s) by book %q, whose prices are in %s: %w; give the limit in that currency",
+			l.money, m.book.about.Name, currency, ErrCurrency)
+	}
+	n, ok := m.scaled(l.money.rat())
+	if !ok {
+		return atoms{}, fmt.Errorf("Spend(%s) needs more than 128 bits to be counted in the fractions that book %q has; lower it", l.money, m.book.about.Name)
+	}
+	return n, nil
+}
+
+// call returns what a call uses; false, and the most there is: that can't be
+// priced.
+func (m *measure) call(memory int64, duration, init time.Duration) (atoms, bool) {
+	switch m.of {
+	case ofCalls:
+		return atoms{lo: 1}, true
+	case ofTime:
+		return atoms{lo: nonNegative(duration)}, true
+	default:
+		return m.price(memory, m.book.rounding.Quanta(duration, init), 1)
+	}
+}
+
+// used is what a call has used that was priced before, when it was admitted, so
+// that it is too much to count if there is no price now.
+func (m *measure) used(e *faas.Execution) atoms {
+	n, _ := m.call(e.Memory, e.Duration, e.Init)
+	return n
+}
+
+// overrun is used for what a runaway used beyond its call.
+func (m *measure) overrun(o *faas.Overrun) atoms {
+	switch m.of {
+	case ofCalls: // its call has been counted
+		return atoms{}
+	case ofTime:
+		return atoms{lo: nonNegative(o.Duration)}
+	default:
+		n, _ := m.price(o.Memory, m.book.rounding.beyond(o.Duration), 0)
+		return n
+	}
+}
+
+// price is [Rater.Call] and [Rater.Overrun], without the numbers of any size
+// that have to be allocated.
+func (m *measure) price(memory int64, quanta, requests uint64) (sum atoms, ok bool) {
+	for i := range m.book.prices {
+		units := atoms{lo: requests}
+		if meter := m.book.prices[i].meter; meter != meterRequests {
+			each, sold := m.book.perQuantum(meter, memory)
+			if !sold || each < 0 {
+				return mostAtoms, false
+			}
+			units.hi, units.lo = bits.Mul64(quanta, uint64(each)) //nolint:gosec // not negative
+		}
+		part, fits := m.weights[i].times(units)
+		if sum, ok = sum.plus(part); !ok || !fits {
+			return mostAtoms, false
+		}
+	}
+	return sum, true
+}
+
+// atoms is an amount in the smallest parts that a budget counts in: calls,
+// nanoseconds, or a fraction of money of which every price is a multiple. It is
+// an unsigned number of 128 bits.
+type atoms struct{ hi, lo uint64 }
+
+// mostAtoms stands for what can't be counted. No limit is more.
+var mostAtoms = atoms{math.MaxUint64, math.MaxUint64} //nolint:gochecknoglobals // a constant, which Go has no structs of
+
+// atomsOf is false for a number of more than 128 bits.
+func atomsOf(n *big.Int) (atoms, bool) {
+	if n.Sign() < 0 || n.BitLen() > 128 {
+		return mostAtoms, false
+	}
+	high := new(big.Int).Rsh(n, 64).Uint64()
+	return atoms{high, new(big.Int).And(n, new(big.Int).SetUint64(math.MaxUint64)).Uint64()}, true
+}
+
+func (a atoms) big() *big.Int {
+	n := new(big.Int).SetUint64(a.hi)
+	return n.Or(n.Lsh(n, 64), new(big.Int).SetUint64(a.lo))
+}
+
+func (a atoms) cmp(b atoms) int {
+	return cmp.Or(cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo))
+}
+
+// plus is false, and the most there is, if the sum does not fit.
+func (a atoms) plus(b atoms) (atoms, bool) {
+	lo, carry := bits.Add64(a.lo, b.lo, 0)
+	hi, carry := bits.Add64(a.hi, b.hi, carry)
+	if carry > 0 {
+		return mostAtoms, false
+	}
+	return atoms{hi, lo}, true
+}
+
+// minus is nothing if b is more than a.
+func (a atoms) minus(b atoms) atoms {
+	lo, borrow := bits.Sub64(a.lo, b.lo, 0)
+	hi, borrow := bits.Sub64(a.hi, b.hi, borrow)
+	if borrow > 0 {
+		return atoms{}
+	}
+	return atoms{hi, lo}
+}
+
+// times is false, and the most there is, if the product does not fit.
+func (a atoms) times(b atoms) (atoms, bool) {
+	if a.hi > 0 && b.hi > 0 {
+		return mostAtoms, false
+	}
+	over1, cross1 := bits.Mul64(a.hi, b.lo)
+	over2, cross2 := bits.Mul64(a.lo, b.hi)
+	hi, lo := bits.Mul64(a.lo, b.lo)
+	hi, carry := bits.Add64(hi, cross1|cross2, 0) // one of them is 0
+	if over1|over2|carry > 0 {
+		return mostAtoms, false
+	}
+	return atoms{hi, lo}, true
+}
+
+// percent is the least amount that is at least so many hundredths of a.
+func (a atoms) percent(p int) atoms {
+	n := new(big.Int).Mul(a.big(), big.NewInt(int64(p)))
+	n.Add(n, big.NewInt(99))
+	part, _ := atomsOf(n.Quo(n, big.NewInt(100)))
+	return part
+}

@@ -1,0 +1,151 @@
+package cost
+
+import (
+	"sync"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// Degrade slows a function down that has spent much: by [faas.Router]'s
+// SetConcurrency its limit of concurrent calls is lowered, never raised, until
+// the window ends. Then it gets the limit back that it had, unless somebody else
+// has changed it meanwhile. The function is the one that the budget is about,
+// so it needs Per: [Function] or a Where with one. Of several budgets that slow
+// a function down, the lowest limit counts.
+//
+// Calls that run finish, and those that wait do so for longer. A budget that is
+// not Soft still refuses at its limit, so its At has to be below 100.
+type Degrade struct {
+	At int // the percentage of the limit, 1 to 1000; 0: 100
+	To int // the limit of concurrent calls from then on, at least 1
+}
+
+func (d *Degrade) percent() int {
+	if d.At == 0 {
+		return 100
+	}
+	return d.At
+}
+
+// degrader keeps functions' limits as low as budgets want them. It does not go
+// by what has happened, which several goroutines would tell it in any order, but
+// by how the budgets are at the moment.
+type degrader struct {
+	pots []*pot // those with Degrade
+
+	// mu guards what follows. Unlike a budget's lock it is held while the router
+	// and the budgets are asked, so that the last change made is the last one
+	// decided. Neither calls back from there: a change of a limit only wakes
+	// calls that wait.
+	mu      sync.Mutex
+	lowered map[string]lowered // by function
+	timer   *time.Timer        // at the end of the next window that ends
+	closed  bool
+}
+
+// lowered is the limit of a function, as it was and as it is now.
+type lowered struct{ original, to int }
+
+func newDegrader(pots []*pot) *degrader {
+	d := &degrader{lowered: map[string]lowered{}}
+	for _, p := range pots {
+		if p.declared.Degrade != nil {
+			d.pots = append(d.pots, p)
+		}
+	}
+	if len(d.pots) == 0 {
+		return nil
+	}
+	return d
+}
+
+// update has the limits follow the budgets. It is cheap only where it is
+// needed: when an account reaches its mark and when a window ends.
+func (d *degrader) update(r *faas.Router) {
+	if r == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	wanted, until := d.wanted(time.Now())
+	for function := range d.lowered {
+		if _, ok := wanted[function]; !ok {
+			d.restore(r, function)
+		}
+	}
+	for function, to := range wanted {
+		d.lower(r, function, to)
+	}
+	d.arm(r, until)
+}
+
+// wanted returns the limits that the budgets want, and when the first of their
+// windows ends.
+func (d *degrader) wanted(now time.Time) (limits map[string]int, until time.Time) {
+	limits = map[string]int{}
+	if d.closed {
+		return limits, until
+	}
+	for _, p := range d.pots {
+		p.degraded(now, func(function string, to int, end time.Time) {
+			if other, ok := limits[function]; !ok || to < other {
+				limits[function] = to
+			}
+			if until.IsZero() || end.Before(until) {
+				until = end
+			}
+		})
+	}
+	return limits, until
+}
+
+// lower sets a function's limit. One that is not what it was set to before has
+// been set by somebody else, and counts as the original from now on.
+func (d *degrader) lower(r *faas.Router, function string, to int) {
+	info, err := r.Info(function)
+	if err != nil { // it was removed; another of that name is not this one
+		delete(d.lowered, function)
+		return
+	}
+	before, ok := d.lowered[function]
+	if !ok || info.Limit != before.to {
+		before = lowered{original: info.Limit}
+	}
+	before.to = min(to, before.original)
+	if before.to != info.Limit && r.SetConcurrency(function, before.to) != nil {
+		delete(d.lowered, function) // removed just now
+		return
+	}
+	d.lowered[function] = before
+}
+
+// restore gives a function back what it had, unless its limit is not the
+// lowered one any more.
+func (d *degrader) restore(r *faas.Router, function string) {
+	before := d.lowered[function]
+	delete(d.lowered, function)
+	if info, err := r.Info(function); err == nil && info.Limit == before.to {
+		_ = r.SetConcurrency(function, before.original) // unless it was removed just now
+	}
+}
+
+// arm sees to it that limits are given back even if no call comes, for those
+// that wait have been admitted in the old window. The timer may be early by the
+// wall clock, which can be put back: then it is armed again.
+func (d *degrader) arm(r *faas.Router, until time.Time) {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	if !until.IsZero() {
+		d.timer = time.AfterFunc(max(time.Until(until), time.Millisecond), func() { d.update(r) })
+	}
+}
+
+func (d *degrader) close(r *faas.Router) {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.update(r)
+}

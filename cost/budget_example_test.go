@@ -1,0 +1,124 @@
+package cost_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
+)
+
+// Each tenant may spend so much a month: a call that could cost more than is
+// left is refused before its handler runs.
+func ExampleNewBudgets() {
+	lambda, err := cost.Preset("aws-lambda-x86")
+	if err != nil {
+		panic(err)
+	}
+	limit, err := cost.ParseMoney("0.00001 USD")
+	if err != nil {
+		panic(err)
+	}
+	budgets, err := cost.NewBudgets(cost.Budget{
+		Name:    "agents",
+		Limit:   cost.Spend(limit, lambda),
+		Per:     cost.Tenant,
+		Reserve: true,
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		panic(err)
+	}
+	r := faas.New(faas.WithGate(budgets), faas.WithMeter(budgets), faas.WithTimeout(2*time.Second))
+	f := faas.Register(r, "f", func(context.Context, struct{}) (string, error) { return "done", nil })
+
+	ctx := faas.WithTenant(context.Background(), "acme")
+	for {
+		_, err := f.Invoke(ctx, struct{}{})
+		if refused := (*cost.BudgetError)(nil); errors.As(err, &refused) {
+			fmt.Println(errors.Is(err, cost.ErrBudget), refused.Balance.Account, "could need", refused.Needed)
+			break
+		}
+	}
+	if err := r.Close(); err != nil {
+		panic(err)
+	}
+	// Output: true acme could need 0.00000457500875 USD
+}
+
+// A limit that refuses nothing: it warns, and slows the function down.
+func ExampleBudgets_Bind() {
+	budgets, err := cost.NewBudgets(cost.Budget{
+		Name:     "reports",
+		Limit:    cost.Calls(2),
+		Where:    map[cost.Dimension]string{cost.Function: "report"},
+		Calendar: cost.Calendar{Every: cost.Month},
+		Soft:     true,
+		WarnAt:   []int{50},
+		Alert:    func(a cost.Alert) { fmt.Println(a.Percent, "%:", a.Balance) },
+		Logger:   slog.New(slog.DiscardHandler),
+		Degrade:  &cost.Degrade{At: 100, To: 1},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer budgets.Close()
+	r := faas.New(faas.WithGate(budgets), faas.WithConcurrency(8))
+	budgets.Bind(r)
+	report := faas.Register(r, "report", func(context.Context, struct{}) (bool, error) { return true, nil })
+	for range 3 {
+		ok, err := report.Invoke(context.Background(), struct{}{})
+		fmt.Println(ok, err, report.Info().Limit)
+	}
+	if err := r.Close(); err != nil {
+		panic(err)
+	}
+	// Output:
+	// 50 %: budget "reports": 1 calls of 2 calls spent
+	// true <nil> 8
+	// true <nil> 1
+	// true <nil> 1
+}
+
+// What is left, for those who look at it from outside of a call.
+func ExampleBudgets_Balance() {
+	budgets, err := cost.NewBudgets(cost.Budget{Name: "minutes", Limit: cost.SlotTime(time.Hour), Per: cost.Tenant})
+	if err != nil {
+		panic(err)
+	}
+	budgets.Charge(faas.Execution{Tenant: "acme", Start: time.Now(), Duration: 90 * time.Second}) // from a store
+	balance, ok := budgets.Balance("minutes", "acme")
+	fmt.Println(balance.Spent, balance.Left, ok)
+	// Output: 1m30s 58m30s true
+}
+
+// A larger plan for one tenant.
+func ExampleBudgets_SetLimit() {
+	budgets, err := cost.NewBudgets(cost.Budget{Name: "calls", Limit: cost.Calls(100), Per: cost.Tenant})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(budgets.SetLimit("calls", "acme", cost.Calls(5000)))
+	// Output: <nil>
+}
+
+// A handler may ask what is left for calls like it.
+func ExampleBudgets_Track() {
+	budgets, err := cost.NewBudgets(cost.Budget{Name: "calls", Limit: cost.Calls(100), Per: cost.Tenant})
+	if err != nil {
+		panic(err)
+	}
+	r := faas.New(faas.WithGate(budgets), faas.WithMiddleware(budgets.Track()))
+	f := faas.Register(r, "f", func(ctx context.Context, _ struct{}) (string, error) {
+		so, _ := cost.FromContext(ctx)
+		return so.Left[0].Left.String(), nil
+	})
+	fmt.Println(f.Invoke(faas.WithTenant(context.Background(), "acme"), struct{}{}))
+	if err := r.Close(); err != nil {
+		panic(err)
+	}
+	// Output: 99 calls <nil>
+}
