@@ -1,6 +1,6 @@
 // Command tools is a host of tools for AI agents. Agents send 200 calls at once to five tools: a fast one, a slow one, one
 // that heeds no context, one that panics, and one that is busy. Every call has its answer by its deadline or at once, and
-// the process is as well afterwards as before:
+// the process is as well afterwards as before. At last comes an agent with a budget, and asks for more than that:
 //
 //	go run ./tools [-calls n]
 package main
@@ -41,7 +41,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 
 	watch := new(watch)
-	router := newRouter(watch)
+	allowance, err := newAllowance()
+	if err != nil {
+		return err
+	}
+	router := newRouter(watch, allowance.options()...)
 	defer router.Close()
 
 	fmt.Fprintf(stdout, "%d calls at once:\n\n", *calls)
@@ -61,6 +65,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := callHealthy(ctx, router, stdout); err != nil {
 		return err
 	}
+	if err := allowance.overspend(ctx, router, stdout); err != nil {
+		return err
+	}
 	return waitForDeaf(ctx, router, watch, stdout)
 }
 
@@ -68,13 +75,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 const grace = 50 * time.Millisecond
 
 // newRouter hosts the tools. They are ordinary functions, see tools.go; what the host promises about them is here.
-func newRouter(w *watch) *faas.Router {
-	r := faas.New(
+func newRouter(w *watch, opts ...faas.RouterOption) *faas.Router {
+	r := faas.New(append(opts,
 		faas.WithTimeout(timeout),
 		faas.WithMeter(w),
 		faas.WithStuck(grace, w.stuck),
 		faas.WithLogger(slog.New(slog.DiscardHandler)), // which would log each call that is stuck
-	)
+	)...)
 	faas.Register(r, "search", search)
 	faas.Register(r, "slow", slow)
 	faas.Register(r, "deaf", deaf)

@@ -11,6 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +47,7 @@ func TestRun(t *testing.T) {
 
 		require.Contains(t, out.String(), "deadlines: 40 of deaf.")
 		require.Contains(t, out.String(), "found: are you well?")
+		require.Contains(t, out.String(), "asks 30 times at once: 10 answers, 20 refusals after 0.0 ms at most, 10 runs of a handler")
 		require.Contains(t, out.String(), "the 40 deaf calls have ended, 60.0 s of slot time")
 	})
 }
@@ -84,6 +88,27 @@ func TestRealTime(t *testing.T) {
 	}
 	require.Equal(t, 100, sum)
 	require.NoError(t, waitForDeaf(t.Context(), router, watch, t.Output()))
+}
+
+// TestOverspend asks for all of a budget first, and then for more.
+func TestOverspend(t *testing.T) {
+	a, err := newAllowance()
+	require.NoError(t, err)
+	router := newRouter(new(watch), a.options()...)
+	defer router.Close()
+	require.NoError(t, a.overspend(t.Context(), router, t.Output()))
+	require.EqualValues(t, trialCalls, a.ran.Load())
+	info, err := router.Info("search")
+	require.NoError(t, err)
+	require.EqualValues(t, trialCalls, info.Admitted)
+	require.EqualValues(t, trialAsks-trialCalls, info.Rejected[cost.ReasonBudget])
+
+	_, err = call(faas.WithTenant(t.Context(), trial), router, "search", "once more?")
+	require.ErrorIs(t, err, cost.ErrBudget)
+	require.ErrorIs(t, err, faas.ErrDenied)
+	_, err = call(t.Context(), router, "search", "and others?")
+	require.NoError(t, err, "the budget is about one agent")
+	require.EqualValues(t, trialCalls, a.ran.Load())
 }
 
 func TestBadFlag(t *testing.T) {

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/inproc/faas/cost"
+)
+
+// month does with made-up calls what a router does with real ones, except for running them: it asks the gate, gives the
+// record to the meter, and tells the gate how it went.
+type month struct {
+	books   books
+	budgets *cost.Budgets
+	ledger  *cost.Ledger
+	refused *cost.Ledger // what the calls that were refused would have used
+	now     time.Time    // in the simulation
+	tenants map[string]*tenantMonth
+}
+
+// tenantMonth is how a month went for a tenant. The moments are zero if they never came.
+type tenantMonth struct {
+	wanted, refused int
+	warned          time.Time // when most of its budget was spent
+	stopped         time.Time // when the first call was refused
+	lastCall        time.Time // when the last one was not
+}
+
+// plan is the budget's name, warnAt is when it warns.
+const (
+	plan   = "plan"
+	warnAt = 80 // percent
+)
+
+func newMonth(b books, limit cost.Money) (*month, error) {
+	m := &month{
+		books:   b,
+		ledger:  cost.NewLedger(cost.Calendar{}, b.all...),
+		refused: cost.NewLedger(cost.Calendar{}, b.lambda),
+		tenants: make(map[string]*tenantMonth),
+	}
+	for _, t := range tenants {
+		m.tenants[t.name] = new(tenantMonth)
+	}
+	var err error
+	m.budgets, err = cost.NewBudgets(cost.Budget{
+		Name:     plan,
+		Limit:    cost.Spend(limit, b.lambda),
+		Per:      cost.Tenant,
+		Calendar: cost.Calendar{Zone: whereItIsNoon(time.Now())},
+		Reserve:  true,            // so that a limit is never exceeded
+		Slack:    2 * time.Second, // for the initialization of instances, which is billed too
+		WarnAt:   []int{warnAt},
+		Alert:    m.alert,
+		Logger:   slog.New(slog.DiscardHandler), // the table tells
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The largest customer has a larger plan.
+	larger := cost.Spend(limit.Mul(big.NewRat(2, 1)), b.lambda)
+	return m, m.budgets.SetLimit(plan, tenants[0].name, larger)
+}
+
+// whereItIsNoon is a time zone. Budgets go by the wall clock, so the simulated month is spent within a moment of a real
+// one: a month that must not end just then, and where it is noon, none does for twelve hours.
+func whereItIsNoon(now time.Time) *time.Location {
+	midnight := now.UTC().Truncate(24 * time.Hour)
+	offset := midnight.Add(12 * time.Hour).Sub(now)
+	return time.FixedZone("noon", int(offset.Seconds()))
+}
+
+// alert is called by the budget, on the goroutine of the call that it is about.
+func (m *month) alert(a cost.Alert) {
+	if a.Percent == warnAt {
+		m.tenants[a.Balance.Account].warned = m.now
+	}
+}
+
+// replay makes the calls, one after the other, and tells whether it made them all before ctx ended.
+func (m *month) replay(ctx context.Context, calls []call) (complete bool) {
+	for i := range calls {
+		if ctx.Err() != nil {
+			return false
+		}
+		m.call(ctx, &calls[i])
+	}
+	return true
+}
+
+func (m *month) call(ctx context.Context, c *call) {
+	m.now = c.record.Start
+	t := m.tenants[c.record.Tenant]
+	t.wanted++
+	inv := c.invocation()
+	if err := m.budgets.Admit(ctx, inv); err != nil {
+		t.refuse(m.now)
+		m.refused.Record(ctx, c.record)
+		return
+	}
+	t.lastCall = m.now
+	m.ledger.Record(ctx, c.record)
+	m.budgets.Done(inv, &c.record)
+}
+
+func (t *tenantMonth) refuse(now time.Time) {
+	if t.refused == 0 {
+		t.stopped = now
+	}
+	t.refused++
+}
+
+// print tells how the month went, and writes the bill to a file in a directory.
+func (m *month) print(w io.Writer, dir string) error {
+	bill, err := m.ledger.Statement(monthStart, m.books.lambda)
+	if err != nil {
+		return err
+	}
+	wanted := 0
+	for _, t := range m.tenants {
+		wanted += t.wanted
+	}
+	fmt.Fprintf(w, "%s, simulated: %d tenants want %d calls of %d functions. Each has a budget, by the list prices of %s:\n\n",
+		monthStart.Format("January 2006"), len(tenants), wanted, len(functions), m.books.lambda.About().Title)
+	m.printBudgets(w)
+	if err := m.printStopped(w); err != nil {
+		return err
+	}
+	fmt.Fprint(w, "\nThe bill by tenant: ")
+	if err := bill.By(cost.Tenant).WriteText(w); err != nil {
+		return err
+	}
+	fmt.Fprint(w, "\nThe same usage by every price list: ")
+	if err := cost.Compare(bill.Period, m.ledger.Usage(monthStart), m.books.all...).WriteText(w); err != nil {
+		return err
+	}
+	file, err := writeFOCUS(bill, dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nThe bill as FOCUS rows, which add up to exactly %s: %s\n", bill.Total.Billed, file)
+	return nil
+}
+
+func (m *month) printBudgets(w io.Writer) {
+	t := newTable(w)
+	defer t.Flush()
+	fmt.Fprintf(t, "%-10s\tWANTED\tREFUSED\tSPENT\tBUDGET\t%d %% SPENT\tREFUSED FROM\tLAST CALL\t\n", "TENANT", warnAt)
+	for _, tenant := range tenants {
+		s := m.tenants[tenant.name]
+		b, _ := m.budgets.Balance(plan, tenant.name)
+		fmt.Fprintf(t, "%-10s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t\n", tenant.name, s.wanted, s.refused,
+			dollars(b.Spent.Money(), 6), b.Limit, day(s.warned), day(s.stopped), day(s.lastCall))
+	}
+}
+
+// printStopped tells about the tenants whose budget was spent.
+func (m *month) printStopped(w io.Writer) error {
+	saved, err := m.refused.Statement(monthStart, m.books.lambda)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	for _, row := range saved.By(cost.Tenant).Rows {
+		s := m.tenants[row.Tenant]
+		fmt.Fprintf(w, "%s was stopped on day %d. No handler ran for the %d calls that were refused, and they are on no bill; they would have cost %s.\n",
+			row.Tenant, s.stopped.Day(), row.Calls, dollars(row.List, 2))
+	}
+	if len(saved.Rows) == 0 {
+		fmt.Fprintln(w, "No budget was spent.")
+	}
+	return nil
+}
+
+// writeFOCUS writes a bill as a CSV file, and returns its name.
+func writeFOCUS(bill cost.Statement, dir string) (string, error) {
+	var err error
+	if dir == "" {
+		dir, err = os.MkdirTemp("", "faas-costs-")
+	} else {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return "", err
+	}
+	var rows bytes.Buffer
+	if err := bill.WriteFOCUS(&rows, cost.Account{ID: "example", Name: "The host of this example"}); err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "focus-"+bill.Period.Start.Format("2006-01")+".csv")
+	return file, os.WriteFile(file, rows.Bytes(), 0o644)
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format("2 Jan 15:04")
+}
+
+// newTable aligns numbers on the right; names are padded, which puts them on the left.
+func newTable(w io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+}

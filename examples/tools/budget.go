@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
+)
+
+// trial is an agent that may make a few calls a day, and asks for more. The others have no budget.
+const (
+	trial      = "trial"
+	trialCalls = 10
+	trialAsks  = 30
+)
+
+// allowance is its budget, and how often a handler has run for it all the same.
+type allowance struct {
+	budgets *cost.Budgets
+	ran     atomic.Int64
+}
+
+func newAllowance() (*allowance, error) {
+	budgets, err := cost.NewBudgets(cost.Budget{
+		Name:     "trial of the tools",
+		Limit:    cost.Calls(trialCalls),
+		Where:    map[cost.Dimension]string{cost.Tenant: trial},
+		Calendar: cost.Calendar{Every: cost.Day},
+		Logger:   slog.New(slog.DiscardHandler), // the program tells
+	})
+	return &allowance{budgets: budgets}, err
+}
+
+// options are the router's: the budget is a gate, which is asked before a call is admitted.
+func (a *allowance) options() []faas.RouterOption {
+	return []faas.RouterOption{faas.WithGate(a.budgets), faas.WithMiddleware(a.count)}
+}
+
+// count is around every handler, and so sees whether one runs.
+func (a *allowance) count(next faas.Runner) faas.Runner {
+	return func(ctx context.Context, inv faas.Invocation) error {
+		if inv.Tenant == trial {
+			a.ran.Add(1)
+		}
+		return next(ctx, inv)
+	}
+}
+
+// overspend has the agent make all of its calls at once, and tells how they were answered.
+func (a *allowance) overspend(ctx context.Context, router *faas.Router, stdout io.Writer) error {
+	ctx = faas.WithTenant(ctx, trial)
+	var got spending
+	var wg sync.WaitGroup
+	for i := range trialAsks {
+		wg.Go(func() {
+			start := time.Now()
+			_, err := call(ctx, router, "search", fmt.Sprintf("question %d", i))
+			got.add(err, time.Since(start))
+		})
+	}
+	wg.Wait()
+	if got.unexpected != nil {
+		return got.unexpected
+	}
+	fmt.Fprintf(stdout, "An agent with a budget of %d calls a day asks %d times at once: %d answers, %d refusals after %s at most, %d runs of a handler.\n",
+		trialCalls, trialAsks, got.ok, got.refused, ms(got.slowestRefusal), a.ran.Load())
+	fmt.Fprintf(stdout, "It is told to try again in %s.\n", got.retryAfter.Round(time.Second))
+	return nil
+}
+
+// spending counts how the agent's calls were answered.
+type spending struct {
+	mu             sync.Mutex
+	ok, refused    int
+	slowestRefusal time.Duration
+	retryAfter     time.Duration
+	unexpected     error // any other
+}
+
+func (s *spending) add(err error, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var refusal *faas.Error
+	switch {
+	case err == nil:
+		s.ok++
+	case errors.Is(err, cost.ErrBudget) && errors.As(err, &refusal):
+		s.refused++
+		s.slowestRefusal = max(s.slowestRefusal, took)
+		s.retryAfter = refusal.RetryAfter
+	default:
+		s.unexpected = err
+	}
+}
