@@ -74,7 +74,7 @@ func (h *host) giveUp(t *testing.T) {
 	t.Helper()
 	if t.Failed() {
 		_ = h.Close()
-		time.Sleep(1000 * time.Hour)
+		time.Sleep(24 * time.Hour)
 	}
 }
 

@@ -583,8 +583,8 @@ func burn(d time.Duration) time.Duration {
 	return time.Since(began)
 }
 
-// faults are what each round of calls begins with, and what they are answered;
-// the rest of the round is fine.
+// A round of calls begins with each of these faults, and what they are
+// answered; the rest of it is fine.
 const round = 200
 
 var faults = []struct{ name, answer string }{
