@@ -48,9 +48,9 @@ type Budget struct {
 
 	// Reserve sets aside the worst case of each call, timeout × memory by the
 	// book's rule, when it asks to be admitted, until it ends and its actual use
-	// is charged. A call whose worst case does not fit is refused, so that the
-	// limit is not overrun by a single unit, and what is left at last is less
-	// than one worst case.
+	// is charged. A call whose worst case does not fit is refused: as long as
+	// calls end within their timeout and Slack, the limit is not overrun by a
+	// single unit, and what is left at last is less than one worst case.
 	//
 	// Without it calls are admitted until the limit is reached, and can overrun
 	// it by what those in flight at that moment use. A limit in Calls always
@@ -68,9 +68,10 @@ type Budget struct {
 	// WarnAt are percentages of the limit, 1 to 1000. When an account has spent
 	// one, this is logged and told to Alert, once a window.
 	WarnAt []int
-	// Alert, if not nil, is told of these, and when an account, for the first time in a
-	// window, refuses a call because its limit is spent. It runs on the goroutine of the call, whose caller
-	// waits, so it must not block. A panic is caught and logged.
+	// Alert, if not nil, is told of these, and when an account, for the first
+	// time in a window, refuses a call because its limit is spent. It runs on the
+	// goroutine of the call, whose caller waits, so it must not block. A panic is
+	// caught and logged.
 	Alert func(Alert)
 	// Logger is used for the same at level Warn. Nil: slog.Default().
 	Logger *slog.Logger
@@ -102,10 +103,12 @@ const defaultSlack = 100 * time.Millisecond
 //   - A window that has begun is left when its end is reached by the wall clock.
 //     If that is put back, the window before goes on with what was spent in it.
 //
-// It keeps its accounts in memory: [Budgets.Charge] takes stored records after a
-// restart. An account costs about 200 bytes until the window after its own has
-// ended. All methods may be called concurrently. A call takes one lock for
-// each budget that is about it, and allocates nothing.
+// It keeps its accounts, and limits that were set, in memory: [Budgets.Charge]
+// takes stored records after a restart. An account costs about 150 bytes until
+// the window after its own has ended. All methods may be called concurrently.
+// Admit and Done each take one lock for each budget that is about the call, and
+// allocate only when an account is opened; both together cost about as much as
+// four readings of the clock.
 type Budgets struct {
 	pots     []*pot
 	degrader *degrader // nil: none of them has Degrade

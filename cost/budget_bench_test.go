@@ -25,8 +25,15 @@ func benchBudgets(tb testing.TB) map[string]cost.Budget {
 }
 
 // BenchmarkBudgets is a call's two visits to the gate, for tenants that are
-// known.
+// known, beside a reading of the clock.
 func BenchmarkBudgets(b *testing.B) {
+	b.Run("clock", func(b *testing.B) {
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				_ = time.Now()
+			}
+		})
+	})
 	for _, name := range []string{"calls", "time", "money"} {
 		b.Run(name, func(b *testing.B) {
 			budget := benchBudgets(b)[name]
