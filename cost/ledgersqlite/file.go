@@ -1,12 +1,10 @@
 package ledgersqlite
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -97,7 +95,7 @@ func syncDirectory(path string) error {
 // changes nothing: its connections are read-only, and leave even what is in the WAL
 // there.
 func inspect(ctx context.Context, path string, lazy bool) (version int, err error) {
-	if err := inspectHeader(path); err != nil {
+	if err := inspectSize(path); err != nil {
 		return 0, err
 	}
 	db, err := connect(path, "ro", "FULL")
@@ -121,6 +119,9 @@ func inspect(ctx context.Context, path string, lazy bool) (version int, err erro
 	case version < 1:
 		return version, corrupt("its version is %d", version)
 	}
+	if err := checkLength(ctx, db, path); err != nil {
+		return version, err
+	}
 	if !lazy {
 		if err := checkPages(ctx, db, "quick_check"); err != nil {
 			return version, err
@@ -129,26 +130,43 @@ func inspect(ctx context.Context, path string, lazy bool) (version int, err erro
 	return version, checkGuards(ctx, db, version)
 }
 
-// inspectHeader finds what SQLite would not take for damage: it calls an empty file
-// a new database.
-func inspectHeader(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	header := make([]byte, 100)
-	switch n, err := io.ReadFull(f, header); {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return corrupt("it has only %d bytes", n)
+// inspectSize finds what SQLite would not take for damage: it calls an empty file a
+// new database. The file must not be opened here to look at more of it: POSIX drops
+// all locks that a process has on a file when it closes any descriptor of it, and so
+// the locks of another ledger in this process.
+func inspectSize(path string) error {
+	switch info, err := os.Stat(path); {
 	case err != nil:
 		return err
-	}
-	if !bytes.HasPrefix(header, []byte("SQLite format 3\x00")) {
-		return corrupt("it is not an SQLite database")
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: it is not a file", ErrForeign)
+	case info.Size() < headerSize:
+		return corrupt("it has only %d bytes", info.Size())
 	}
 	return nil
 }
+
+// checkLength finds a file that was cut within its last page, for which SQLite reads
+// zeros. While the WAL has anything in it, the file may be shorter than it will be;
+// and what is in it now can't have gone when that is looked at, last, since the WAL
+// is not deleted while there is a connection.
+func checkLength(ctx context.Context, db *sql.DB, path string) error {
+	var want int64
+	if err := db.QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&want); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 || info.Size() >= want {
+		return nil
+	}
+	return corrupt("it has %d bytes of %d", info.Size(), want)
+}
+
+// headerSize is what every SQLite database begins with, in bytes.
+const headerSize = 100
 
 // checkPages runs one of SQLite's checks of the whole file.
 func checkPages(ctx context.Context, db *sql.DB, pragma string) error {

@@ -1,0 +1,129 @@
+package ledgersqlite
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas"
+)
+
+// Correction is what is to be added to a record so that it is right. The record
+// stays as it is; so does the correction, and one that is wrong itself is corrected
+// by another.
+type Correction struct {
+	ID         uuid.UUID // of the correction: the same one is stored once; zero: [Ledger.Correct] makes one
+	Invocation uuid.UUID // whose record it is about
+	Overrun    bool      // it is about the invocation's overrun
+	Calls      int       // -1: it is not to be billed; 1: it is, after all
+	Duration   time.Duration
+	Init       time.Duration
+	Memory     int64     // bytes
+	Why        string    // required; for people
+	At         time.Time // when it was made, in UTC; Correct sets it
+}
+
+// Record is a stored record with its corrections, the oldest first. Start is in
+// UTC, and has no monotonic clock; Err, if it is set, is a *[StoredError]; Labels are
+// the record's own, and nil if it has none. What was not UTF-8 in a label is U+FFFD.
+type Record struct {
+	faas.Execution // as it was recorded
+	Corrections    []Correction
+}
+
+// Corrected is the record with its corrections; false: it is not to be billed.
+func (r Record) Corrected() (e faas.Execution, ok bool) {
+	e = r.Execution
+	calls := 1
+	for _, c := range r.Corrections {
+		calls += c.Calls
+		e.Duration += c.Duration
+		e.Init += c.Init
+		e.Memory += c.Memory
+	}
+	return e, calls > 0
+}
+
+// Overrun is a stored overrun with its corrections, the oldest first.
+type Overrun struct {
+	faas.Overrun           // as it was recorded
+	At           time.Time // when it ended; zero: when it is recorded
+	Corrections  []Correction
+}
+
+// Corrected is the overrun with its corrections; false: it is not to be billed.
+func (o Overrun) Corrected() (corrected faas.Overrun, ok bool) {
+	corrected = o.Overrun
+	calls := 1
+	for _, c := range o.Corrections {
+		calls += c.Calls
+		corrected.Duration += c.Duration
+		corrected.Memory += c.Memory
+	}
+	return corrected, calls > 0
+}
+
+func (c *Correction) encode() (correction, error) {
+	made, err := encodeTime(c.At)
+	x := correction{
+		id: c.ID, invocation: c.Invocation, calls: int64(c.Calls),
+		duration: int64(c.Duration), init: int64(c.Init), memory: c.Memory, why: c.Why, made: made,
+	}
+	if c.Overrun {
+		x.overrun = 1
+	}
+	return x, err
+}
+
+func (x *correction) decode() Correction {
+	return Correction{
+		ID: x.id, Invocation: x.invocation, Overrun: x.overrun != 0, Calls: int(x.calls),
+		Duration: time.Duration(x.duration), Init: time.Duration(x.init), Memory: x.memory, Why: x.why, At: decodeTime(x.made),
+	}
+}
+
+// check tells what can be told without the record.
+func (c *Correction) check() error {
+	switch {
+	case c.Why == "":
+		return fmt.Errorf("%w: it doesn't say why", ErrCorrection)
+	case c.Calls == 0 && c.Duration == 0 && c.Init == 0 && c.Memory == 0:
+		return fmt.Errorf("%w: it changes nothing", ErrCorrection)
+	case c.Overrun && c.Init != 0:
+		return fmt.Errorf("%w: an overrun has no initialization", ErrCorrection)
+	default:
+		return nil
+	}
+}
+
+// balance is a record's numbers with its corrections, as far as they can be
+// corrected.
+type balance struct{ calls, duration, init, memory int64 }
+
+// add is false if a number overflows.
+func (b *balance) add(x *correction) bool {
+	return plus(&b.calls, x.calls) && plus(&b.duration, x.duration) && plus(&b.init, x.init) && plus(&b.memory, x.memory)
+}
+
+func plus(to *int64, n int64) bool {
+	sum := *to + n
+	if (n > 0) != (sum > *to) && n != 0 {
+		return false
+	}
+	*to = sum
+	return true
+}
+
+// sound is an error for a record that can't have been.
+func (b *balance) sound() error {
+	switch {
+	case b.calls < 0 || b.calls > 1:
+		return fmt.Errorf("%w: the record would be billed %d times", ErrCorrection, b.calls)
+	case b.duration < 0 || b.init < 0 || b.memory < 0:
+		return fmt.Errorf("%w: the record would have a duration of %v, an initialization of %v and %d bytes",
+			ErrCorrection, time.Duration(b.duration), time.Duration(b.init), b.memory)
+	default:
+		return nil
+	}
+}

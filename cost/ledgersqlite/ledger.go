@@ -1,0 +1,436 @@
+package ledgersqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas"
+)
+
+// Ledger writes records to a file. It is a [faas.Meter], a [faas.OverrunMeter] and
+// a [faas.Reserver], to be given to [faas.WithMeter], and what [Reader] can do it
+// can too. All methods may be called concurrently. Its errors are [*Error].
+//
+// It has one goroutine while there is something to write, and those of
+// database/sql until it is closed.
+type Ledger struct {
+	*Reader
+
+	config config
+	w      *writer // the goroutine's alone; Open's before it, and Close's after it
+
+	mu      sync.Mutex    // guards what follows; never held while the file or a hook is waited for
+	room    int           // what may still be reserved, if it is bounded
+	queue   []*item       // accepted, and not taken up by the goroutine
+	late    []*item       // came after Close
+	running bool          // the goroutine; it ends when there is nothing to do, and at a failure
+	idle    chan struct{} // closed when running turns false; nil: nobody waits
+	closed  bool
+	err     error // why nothing is written any more: what comes stays in the queue
+}
+
+// The interfaces that a router looks for.
+var (
+	_ faas.Meter        = (*Ledger)(nil)
+	_ faas.OverrunMeter = (*Ledger)(nil)
+	_ faas.Reserver     = (*Ledger)(nil)
+)
+
+// maxBatch is how many items a commit takes at most, so that none waits for long.
+const maxBatch = 4096
+
+// Open opens the ledger at path, or makes an empty one, which only its owner may
+// read; the directory has to be there. A ledger of an older schema is migrated. The
+// file is checked before anything is written to it: one that is damaged is
+// ErrCorrupt, a database of another program ErrForeign, a ledger of a newer release
+// ErrVersion, and each is left as it is, to the byte. The check reads the whole file,
+// some 150 MB of it a second (BenchmarkOpen); see [WithLazyCheck].
+//
+// What a crash has left behind is put in order: every record that was durable is there.
+func Open(path string, opts ...Option) (*Ledger, error) {
+	ctx := context.Background()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, wrap("open", path, uuid.Nil, err)
+	}
+	l, err := open(ctx, path, opts)
+	return l, wrap("open", path, uuid.Nil, err)
+}
+
+func open(ctx context.Context, path string, opts []Option) (*Ledger, error) {
+	c, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := create(ctx, path); err != nil {
+		return nil, err
+	}
+	if _, err := inspect(ctx, path, c.lazy); err != nil {
+		return nil, err
+	}
+	w, err := newWriter(ctx, path, &c)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newReader(path)
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return &Ledger{Reader: r, config: c, w: w, room: c.room}, nil
+}
+
+// Record stores the record of a call. It returns when the record is durable, or,
+// with [WithWriteBehind], when it is accepted. ctx is not used. A record that can't
+// be stored now is kept, see [Ledger.Err]; one that never can be (ErrConflict,
+// ErrRecord) is told to WithFailure's function and dropped.
+func (l *Ledger) Record(_ context.Context, e faas.Execution) {
+	x, err := encodeExecution(&e, l.config.errorText)
+	if err != nil {
+		l.release(1)
+		l.fail(wrap("record", l.path, e.ID, err))
+		return
+	}
+	l.keep(&item{executions: []execution{x}, reserved: true})
+}
+
+// RecordOverrun stores what a runaway used, as Record does; the time is now.
+func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
+	x, err := encodeOverrun(&Overrun{Overrun: o, At: l.config.now()})
+	if err != nil {
+		l.fail(wrap("record", l.path, o.ID, err))
+		return
+	}
+	l.keep(&item{overruns: []overrun{x}})
+}
+
+// Append stores records, all or none, and returns when they are durable, also with
+// WithWriteBehind. It waits for what was accepted before. If ctx ends first they may
+// be stored or not; to append them again does no harm. Records that are there are
+// left out; one that Is ErrConflict or ErrRecord keeps out all. Nothing is kept on
+// an error.
+func (l *Ledger) Append(ctx context.Context, es []faas.Execution) error {
+	it := &item{executions: make([]execution, len(es))}
+	for i := range es {
+		var err error
+		if it.executions[i], err = encodeExecution(&es[i], l.config.errorText); err != nil {
+			return wrap("append", l.path, es[i].ID, err)
+		}
+	}
+	return l.write(ctx, "append", it)
+}
+
+// AppendOverruns stores overruns as Append does executions: those of another ledger.
+func (l *Ledger) AppendOverruns(ctx context.Context, os []Overrun) error {
+	it := &item{overruns: make([]overrun, len(os))}
+	for i := range os {
+		o := os[i]
+		if o.At.IsZero() {
+			o.At = l.config.now()
+		}
+		var err error
+		if it.overruns[i], err = encodeOverrun(&o); err != nil {
+			return wrap("append", l.path, o.ID, err)
+		}
+	}
+	return l.write(ctx, "append", it)
+}
+
+// Correct stores a correction and returns it as it was stored. It is an error that Is
+// ErrNotFound if the record isn't there, and ErrCorrection if the record would have
+// negative numbers or be billed twice. Otherwise it is under Append's rules; give the
+// correction an ID to be able to try again.
+func (l *Ledger) Correct(ctx context.Context, c Correction) (Correction, error) {
+	if c.ID == uuid.Nil {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return Correction{}, wrap("correct", l.path, c.Invocation, err)
+		}
+		c.ID = id
+	}
+	c.At = l.config.now()
+	err := c.check()
+	x, timeErr := c.encode()
+	if err = errors.Join(err, timeErr); err != nil {
+		return Correction{}, wrap("correct", l.path, c.Invocation, err)
+	}
+	if err := l.write(ctx, "correct", &item{correction: &x}); err != nil {
+		return Correction{}, err
+	}
+	return x.decode(), nil
+}
+
+// Reserve tells whether a record can be taken: not after a failure or Close, and,
+// with WithWriteBehind, not when the buffer is full.
+func (l *Ledger) Reserve() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.err != nil || (l.config.behind && l.room == 0) {
+		return false
+	}
+	if l.config.behind {
+		l.room--
+	}
+	return true
+}
+
+// Unreserve gives back the place of a record that will not come.
+func (l *Ledger) Unreserve() { l.release(1) }
+
+// release frees places in the buffer. Records that came without a reservation don't
+// make it any larger.
+func (l *Ledger) release(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.room = min(l.room+n, l.config.room)
+}
+
+// Err is why nothing is written any more; nil: the ledger works. It stays until Retry
+// has succeeded. After Close it Is ErrClosed.
+func (l *Ledger) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil && l.closed {
+		return &Error{Op: "record", Path: l.path, Err: ErrClosed}
+	}
+	return l.err
+}
+
+// Unstored are the records that Record and RecordOverrun were given and that are
+// not known to be durable, in the order in which they came: after a failure, or
+// after Close, those that would be lost. While the ledger works, the ones of the
+// commit that is under way are not among them. They are as they would be read back.
+func (l *Ledger) Unstored() (executions []faas.Execution, overruns []Overrun) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, it := range slices.Concat(l.queue, l.late) {
+		for i := range it.executions {
+			if e, err := it.executions[i].decode(); err == nil {
+				executions = append(executions, e)
+			}
+		}
+		for i := range it.overruns {
+			if o, err := it.overruns[i].decode(); err == nil {
+				overruns = append(overruns, o)
+			}
+		}
+	}
+	return executions, overruns
+}
+
+// Retry takes up work again after a failure: it writes what was kept, and returns
+// when that is durable, or with what went wrong this time. Without a failure it is
+// Flush.
+func (l *Ledger) Retry(ctx context.Context) error {
+	l.mu.Lock()
+	if !l.closed {
+		l.err = nil
+		l.start()
+	}
+	l.mu.Unlock()
+	return l.Flush(ctx)
+}
+
+// Flush returns when all that was accepted is durable, with the error that Err has,
+// or with ctx's. [faas.Router.Shutdown] calls it.
+func (l *Ledger) Flush(ctx context.Context) error {
+	l.mu.Lock()
+	if !l.running {
+		defer l.mu.Unlock()
+		return l.err
+	}
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+	}
+	idle := l.idle
+	l.mu.Unlock()
+	select {
+	case <-idle:
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.err
+	case <-ctx.Done():
+		return wrap("flush", l.path, uuid.Nil, ctx.Err())
+	}
+}
+
+// Close writes what was accepted, tries once more after a failure, and closes the
+// file. Its error says how many records could not be written; Unstored still has
+// them. A record that comes later is told to WithFailure's function, and is Unstored
+// too. Reading ends with it. It is idempotent: a second call does nothing, and is nil.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.err = nil
+	l.start()
+	l.mu.Unlock()
+	err := l.Flush(context.Background())
+	if err != nil {
+		executions, overruns := l.Unstored()
+		err = &Error{Op: "close", Path: l.path, Err: fmt.Errorf("%d records and %d overruns are not stored: %w", len(executions), len(overruns), err)}
+	}
+	// The writer last: the connection that goes last moves what is in the WAL to the
+	// file, and one that only reads can't.
+	return errors.Join(err, l.Reader.Close(), wrap("close", l.path, uuid.Nil, l.w.close()))
+}
+
+// keep accepts what nobody else will keep.
+func (l *Ledger) keep(it *item) {
+	it.kept = true
+	if !l.config.behind {
+		it.done = make(chan error, 1)
+	}
+	if err := l.put(it); err != nil {
+		if errors.Is(err, ErrClosed) {
+			l.fail(&Error{Op: "record", Path: l.path, ID: it.id(), Err: ErrClosed})
+		}
+		return
+	}
+	if it.done != nil {
+		<-it.done // the goroutine has told about an error
+	}
+}
+
+// write waits until an item is durable.
+func (l *Ledger) write(ctx context.Context, op string, it *item) error {
+	it.done = make(chan error, 1)
+	if err := l.put(it); err != nil {
+		return wrap(op, l.path, it.id(), err)
+	}
+	select {
+	case err := <-it.done:
+		return l.named(op, it, err)
+	case <-ctx.Done():
+		return wrap(op, l.path, it.id(), ctx.Err())
+	}
+}
+
+// put queues an item. An error means that it will not be written before a Retry;
+// what is to be kept is in the queue all the same.
+func (l *Ledger) put(it *item) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed && it.kept:
+		l.late = append(l.late, it)
+		return ErrClosed
+	case l.closed:
+		return ErrClosed
+	case l.err == nil || it.kept:
+		l.queue = append(l.queue, it)
+	}
+	if l.err == nil {
+		l.start()
+	}
+	return l.err
+}
+
+// start starts the goroutine if there is something to do. l.mu is held.
+func (l *Ledger) start() {
+	if !l.running && len(l.queue) > 0 {
+		l.running = true
+		go l.run()
+	}
+}
+
+// run commits what is there, and what has come in meanwhile with the next commit.
+func (l *Ledger) run() {
+	for batch := l.next(); batch != nil; batch = l.next() {
+		if err := l.w.write(batch); err != nil {
+			l.stop(batch, wrap("record", l.path, uuid.Nil, err))
+			return
+		}
+		l.settle(batch)
+	}
+}
+
+// next takes what is queued; nil ends the goroutine.
+func (l *Ledger) next() []*item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := min(len(l.queue), maxBatch)
+	if n == 0 {
+		l.rest()
+		return nil
+	}
+	batch := l.queue[:n:n]
+	l.queue = l.queue[n:]
+	return batch
+}
+
+// rest ends the goroutine's turn. l.mu is held.
+func (l *Ledger) rest() {
+	l.running = false
+	if len(l.queue) == 0 {
+		l.queue = nil // the array it was cut from is large after a burst
+	}
+	if l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// settle tells the outcome of a batch that was committed.
+func (l *Ledger) settle(batch []*item) {
+	reserved := 0
+	for _, it := range batch {
+		if it.reserved {
+			reserved++
+		}
+	}
+	l.release(reserved)
+	for _, it := range batch {
+		if it.err != nil && it.kept {
+			l.fail(l.named("record", it, it.err))
+		}
+		if it.done != nil {
+			it.done <- it.err
+		}
+	}
+}
+
+// named says which file and which record an error is about.
+func (l *Ledger) named(op string, it *item, err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) && e.Path == "" {
+		return &Error{Op: op, Path: l.path, ID: e.ID, Err: e.Err}
+	}
+	return wrap(op, l.path, it.id(), err)
+}
+
+// stop is the end of a batch that could not be committed, and of work until Retry.
+// What is to be kept goes back to the front of the queue.
+func (l *Ledger) stop(batch []*item, err error) {
+	l.mu.Lock()
+	var kept, waiting []*item
+	for _, it := range append(batch, l.queue...) {
+		if it.kept { // a copy, which nobody waits for
+			kept = append(kept, &item{executions: it.executions, overruns: it.overruns, reserved: it.reserved, kept: true})
+		}
+		if it.done != nil {
+			waiting = append(waiting, it)
+		}
+	}
+	l.queue = kept
+	l.err = err
+	l.rest()
+	l.mu.Unlock()
+	l.fail(err)
+	for _, it := range waiting {
+		it.done <- err
+	}
+}
+
+// fail tells of a failure. The hook is the user's code.
+func (l *Ledger) fail(err error) {
+	defer func() { _ = recover() }()
+	l.config.failure(err)
+}

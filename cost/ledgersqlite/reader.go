@@ -1,0 +1,396 @@
+package ledgersqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"math"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas/cost"
+)
+
+// Reader reads a ledger, also while others write it. All methods may be called
+// concurrently. Its errors are [*Error].
+type Reader struct {
+	path string
+	db   *sql.DB
+}
+
+// OpenReader opens a ledger to read it. It neither makes nor migrates nor changes one:
+// a ledger of an older version of the schema is an ErrVersion, until it was opened
+// once by [Open]. Otherwise its errors are Open's. It does not read all of the file;
+// see [Reader.Verify].
+func OpenReader(path string) (*Reader, error) {
+	ctx := context.Background()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, wrap("open", path, uuid.Nil, err)
+	}
+	version, err := inspect(ctx, path, true)
+	if err == nil && version < len(steps) {
+		err = fmt.Errorf("%w: it has version %d: open it for writing once, which brings it to %d", ErrVersion, version, len(steps))
+	}
+	if err != nil {
+		return nil, wrap("open", path, uuid.Nil, err)
+	}
+	r, err := newReader(path)
+	return r, wrap("open", path, uuid.Nil, err)
+}
+
+func newReader(path string) (*Reader, error) {
+	db, err := connect(path, "ro", "FULL")
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{path: path, db: db}, nil
+}
+
+// Close ends the reader; iterations that are under way answer an error. It is
+// idempotent.
+func (r *Reader) Close() error { return wrap("close", r.path, uuid.Nil, r.db.Close()) }
+
+// Filter says which records are meant. The zero value means all.
+type Filter struct {
+	From, To  time.Time // when the call ended; From is in it, To is not; zero: no bound
+	Functions []string  // nil: all
+	Tenants   []string  // nil: all; "" is nobody in particular
+}
+
+// Records iterates over the records of executions, in the order in which the calls
+// ended. It sees the ledger as it is when the iteration begins. An error comes last, with an
+// empty Record, and one that Is ErrCorrupt says which row is damaged.
+//
+// No lock is held and no transaction is open while the loop's body runs: it may take
+// its time, and call the ledger.
+func (r *Reader) Records(ctx context.Context, f Filter) iter.Seq2[Record, error] {
+	return scan(ctx, r, f, executions)
+}
+
+// Overruns iterates over overruns, as Records does.
+func (r *Reader) Overruns(ctx context.Context, f Filter) iter.Seq2[Overrun, error] {
+	return scan(ctx, r, f, overruns)
+}
+
+// Replay gives to a ledger in memory what is stored, with its corrections: usage can
+// be rated so by any book, and not just by those it was metered for.
+func (r *Reader) Replay(ctx context.Context, f Filter, to *cost.Ledger) error {
+	for rec, err := range r.Records(ctx, f) {
+		if err != nil {
+			return err
+		}
+		if e, ok := rec.Corrected(); ok {
+			// The ledger goes by when a call ended, which a correction of its
+			// duration does not change.
+			e.Start = rec.Start.Add(rec.Duration - e.Duration)
+			to.Record(ctx, e)
+		}
+	}
+	for rec, err := range r.Overruns(ctx, f) {
+		if err != nil {
+			return err
+		}
+		if o, ok := rec.Corrected(); ok {
+			to.AddOverrun(rec.At, o)
+		}
+	}
+	return nil
+}
+
+// Corrections iterates over all corrections in the order in which they were made.
+func (r *Reader) Corrections(ctx context.Context) iter.Seq2[Correction, error] {
+	return func(yield func(Correction, error) bool) {
+		fail := func(err error) { yield(Correction{}, wrap("read", r.path, uuid.Nil, err)) }
+		for seq := int64(0); ; {
+			page, last, err := r.corrections(ctx, ` WHERE seq > ? ORDER BY seq LIMIT ?`, seq, pageSize)
+			if err != nil {
+				fail(err)
+				return
+			}
+			if len(page) == 0 {
+				return
+			}
+			for _, c := range page {
+				if !yield(c, nil) {
+					return
+				}
+			}
+			seq = last
+		}
+	}
+}
+
+// pageSize is how many rows are read at a time.
+const pageSize = 500
+
+// row is what can be scanned: *sql.Row or *sql.Rows.
+type row interface{ Scan(dest ...any) error }
+
+// The columns of a table, and one more, which says whether there are corrections.
+const (
+	selectExecutions = `SELECT e.seq, e.ended, e.sum, e.id, e.function, e.version, e.tenant, e.labels, e.attempt, e.outcome,
+		e.failure, e.start, e.queued, e.init, e.duration, e.memory, e.bytes_in, e.bytes_out, e.cold, `
+	selectOverruns    = `SELECT e.seq, e.ended, e.sum, e.id, e.function, e.version, e.tenant, e.labels, e.duration, e.memory, `
+	selectCorrections = `SELECT seq, sum, id, invocation, overrun, calls, duration, init, memory, why, made FROM corrections`
+)
+
+// place is where a row is in the order of the iteration.
+type place struct{ ended, seq int64 }
+
+func scanExecution(from row) (x execution, at place, corrected bool, err error) {
+	var sum int64
+	var id []byte
+	err = from.Scan(&at.seq, &at.ended, &sum, &id, &x.function, &x.version, &x.tenant, &x.labels, &x.attempt, &x.outcome,
+		&x.failure, &x.start, &x.queued, &x.init, &x.duration, &x.memory, &x.bytesIn, &x.bytesOut, &x.cold, &corrected)
+	if err != nil {
+		return x, at, false, err
+	}
+	copy(x.id[:], id)
+	if sum != x.sum() || at.ended != after(x.start, x.duration) || len(id) != len(x.id) {
+		return x, at, false, corrupt("row %d of executions is not what was written", at.seq)
+	}
+	return x, at, corrected, nil
+}
+
+func scanOverrun(from row) (x overrun, at place, corrected bool, err error) {
+	var sum int64
+	var id []byte
+	err = from.Scan(&at.seq, &at.ended, &sum, &id, &x.function, &x.version, &x.tenant, &x.labels, &x.duration, &x.memory, &corrected)
+	if err != nil {
+		return x, at, false, err
+	}
+	copy(x.id[:], id)
+	x.ended = at.ended
+	if sum != x.sum() || len(id) != len(x.id) {
+		return x, at, false, corrupt("row %d of overruns is not what was written", at.seq)
+	}
+	return x, at, corrected, nil
+}
+
+func scanCorrection(from row) (correction, error) {
+	x, _, err := scanCorrectionAt(from)
+	return x, err
+}
+
+func scanCorrectionAt(from row) (x correction, seq int64, err error) {
+	var sum int64
+	var id, invocation []byte
+	if err := from.Scan(&seq, &sum, &id, &invocation, &x.overrun, &x.calls, &x.duration, &x.init, &x.memory, &x.why, &x.made); err != nil {
+		return x, seq, err
+	}
+	copy(x.id[:], id)
+	copy(x.invocation[:], invocation)
+	if sum != x.sum() {
+		return x, seq, corrupt("row %d of corrections is not what was written", seq)
+	}
+	return x, seq, nil
+}
+
+// table is how rows of one kind become what the iteration yields.
+type table[T any] struct {
+	name    string
+	columns string
+	overrun int64 // in corrections
+	scan    func(row) (T, place, bool, error)
+	id      func(*T) uuid.UUID
+	correct func(*T, []Correction)
+}
+
+//nolint:gochecknoglobals // read-only descriptions of the two tables
+var (
+	executions = table[Record]{
+		name: "executions", columns: selectExecutions, overrun: 0,
+		scan: func(from row) (Record, place, bool, error) {
+			x, at, corrected, err := scanExecution(from)
+			if err != nil {
+				return Record{}, at, false, err
+			}
+			e, err := x.decode()
+			return Record{Execution: e}, at, corrected, err
+		},
+		id:      func(r *Record) uuid.UUID { return r.ID },
+		correct: func(r *Record, cs []Correction) { r.Corrections = cs },
+	}
+	overruns = table[Overrun]{
+		name: "overruns", columns: selectOverruns, overrun: 1,
+		scan: func(from row) (Overrun, place, bool, error) {
+			x, at, corrected, err := scanOverrun(from)
+			if err != nil {
+				return Overrun{}, at, false, err
+			}
+			o, err := x.decode()
+			return o, at, corrected, err
+		},
+		id:      func(o *Overrun) uuid.UUID { return o.ID },
+		correct: func(o *Overrun, cs []Correction) { o.Corrections = cs },
+	}
+)
+
+// scan iterates page by page. Rows are never changed and seq only grows, so the rows
+// up to a seq are a snapshot, and need no transaction that is kept open: one would
+// keep the WAL from being emptied for as long as the loop takes.
+func scan[T any](ctx context.Context, r *Reader, f Filter, t table[T]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		fail := func(err error) {
+			var none T
+			yield(none, wrap("read", r.path, uuid.Nil, err))
+		}
+		var last, lastCorrection int64
+		const snapshot = `SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM corrections) FROM `
+		if err := r.db.QueryRowContext(ctx, snapshot+t.name).Scan(&last, &lastCorrection); err != nil {
+			fail(err)
+			return
+		}
+		from, to, err := f.bounds()
+		if err != nil {
+			fail(err)
+			return
+		}
+		for at := (place{from, 0}); ; {
+			page, next, err := readPage(ctx, r, f, t, at, to, last, lastCorrection)
+			for i := range page {
+				if !yield(page[i], nil) {
+					return
+				}
+			}
+			if err != nil {
+				fail(err)
+				return
+			}
+			if len(page) < pageSize {
+				return
+			}
+			at = next
+		}
+	}
+}
+
+// readPage returns what there is after a place. An error may come with the rows before it.
+func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at place, to, last, lastCorrection int64) (page []T, next place, err error) {
+	names, args := f.names()
+	query := t.columns + `EXISTS (SELECT 1 FROM corrections c WHERE c.invocation = e.id AND c.overrun = ? AND c.seq <= ?)
+		FROM ` + t.name + ` e WHERE (e.ended, e.seq) > (?, ?) AND e.ended <= ? AND e.seq <= ?` + names + ` ORDER BY e.ended, e.seq LIMIT ?`
+	args = append([]any{t.overrun, lastCorrection, at.ended, at.seq, to, last}, args...)
+	rows, err := r.db.QueryContext(ctx, query, append(args, pageSize)...)
+	if err != nil {
+		return nil, at, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v, place, corrected, err := t.scan(rows)
+		if err != nil {
+			return page, at, err
+		}
+		if corrected {
+			id := t.id(&v)
+			cs, _, err := r.corrections(ctx, ` WHERE invocation = ? AND overrun = ? AND seq <= ? ORDER BY seq`, id[:], t.overrun, lastCorrection)
+			if err != nil {
+				return page, at, err
+			}
+			t.correct(&v, cs)
+		}
+		page, next = append(page, v), place
+	}
+	return page, next, rows.Err()
+}
+
+func (r *Reader) corrections(ctx context.Context, where string, args ...any) (all []Correction, last int64, err error) {
+	rows, err := r.db.QueryContext(ctx, selectCorrections+where, args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		x, seq, err := scanCorrectionAt(rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		all, last = append(all, x.decode()), seq
+	}
+	return all, last, rows.Err()
+}
+
+// bounds are the first and the last instant that are meant.
+func (f *Filter) bounds() (from, to int64, err error) {
+	from, to = noTime, math.MaxInt64
+	if !f.From.IsZero() {
+		if from, err = encodeTime(f.From); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !f.To.IsZero() {
+		if to, err = encodeTime(f.To); err != nil {
+			return 0, 0, err
+		}
+		to--
+	}
+	return from, to, nil
+}
+
+// names is the condition on functions and tenants, and its arguments.
+func (f *Filter) names() (condition string, args []any) {
+	functions, args := in("function", f.Functions, nil)
+	tenants, args := in("tenant", f.Tenants, args)
+	return functions + tenants, args
+}
+
+// in adds the names to the arguments; nil names are no condition.
+func in(column string, names []string, args []any) (string, []any) {
+	if names == nil {
+		return "", args
+	}
+	for _, name := range names {
+		args = append(args, name)
+	}
+	return ` AND e.` + column + ` IN (` + strings.TrimSuffix(strings.Repeat("?,", len(names)), ",") + `)`, args
+}
+
+// Verify reads the whole file and checks it: SQLite's own structures, that the
+// triggers are there, that no row is missing between the first and the last, and that each
+// row is what was written. It takes about as long as reading the file several times,
+// and doesn't keep others from writing. What it finds Is ErrCorrupt.
+//
+// What it can't see: rows that are missing at the end, because the -wal file was
+// deleted or an old copy put in the file's place. [Reader.Reconcile] sees that.
+func (r *Reader) Verify(ctx context.Context) error {
+	return wrap("verify", r.path, uuid.Nil, r.verify(ctx))
+}
+
+func (r *Reader) verify(ctx context.Context) error {
+	if err := checkPages(ctx, r.db, "integrity_check"); err != nil {
+		return err
+	}
+	if err := checkGuards(ctx, r.db, len(steps)); err != nil {
+		return err
+	}
+	for _, name := range tables(len(steps)) {
+		var n, last int64
+		if err := r.db.QueryRowContext(ctx, `SELECT count(*), coalesce(max(seq), 0) FROM `+name).Scan(&n, &last); err != nil {
+			return err
+		}
+		if n != last {
+			return corrupt("%s has %d rows, and the last one's number is %d", name, n, last)
+		}
+	}
+	if err := firstError(r.Records(ctx, Filter{})); err != nil {
+		return err
+	}
+	if err := firstError(r.Overruns(ctx, Filter{})); err != nil {
+		return err
+	}
+	return firstError(r.Corrections(ctx))
+}
+
+func firstError[T any](seq iter.Seq2[T, error]) error {
+	for _, err := range seq {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

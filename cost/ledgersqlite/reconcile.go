@@ -1,0 +1,138 @@
+package ledgersqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas"
+)
+
+// Counters are what schedulers have counted while a ledger was open. As JSON they go
+// to another process, such as the command reconcile.
+type Counters struct {
+	Session   int64              `json:"session"`   // of the ledger: one Open
+	Functions map[string]Counter `json:"functions"` // those that are registered
+	All       Counter            `json:"all"`       // those that were removed among them
+}
+
+// Counter is a scheduler's counts of calls.
+type Counter struct {
+	Admitted uint64 `json:"admitted"`
+	InFlight uint64 `json:"in_flight"` // admitted, and not yet settled
+}
+
+func (c Counter) plus(d Counter) Counter {
+	return Counter{Admitted: c.Admitted + d.Admitted, InFlight: c.InFlight + d.InFlight}
+}
+
+// Difference is a count of the ledger that does not agree with the scheduler's.
+type Difference struct {
+	Function string // empty: of all functions together
+	Counter         // the scheduler's
+	Recorded uint64 // the ledger's
+}
+
+// String describes the difference on one line.
+func (d Difference) String() string {
+	name := cmp.Or(d.Function, "all functions")
+	if settled := d.Admitted - min(d.InFlight, d.Admitted); d.Recorded < settled {
+		return fmt.Sprintf("%s: %d admitted, %d of them in flight, %d recorded: %d missing", name, d.Admitted, d.InFlight, d.Recorded, settled-d.Recorded)
+	}
+	return fmt.Sprintf("%s: %d admitted, %d of them in flight, %d recorded: %d too many", name, d.Admitted, d.InFlight, d.Recorded, d.Recorded-d.Admitted)
+}
+
+// Counters reads the counters of the routers whose meter this ledger is, since it was
+// opened. They must not have counted before, and every call of theirs must be
+// recorded here. They are exact when no calls come and go, such as after Shutdown.
+func (l *Ledger) Counters(rs ...*faas.Router) Counters {
+	c := Counters{Session: l.w.session, Functions: map[string]Counter{}}
+	for _, r := range rs {
+		for info := range r.Functions() {
+			c.Functions[info.Name] = c.Functions[info.Name].plus(Counter{info.Admitted, count(info.InFlight)})
+		}
+		s := r.Stats()
+		c.All = c.All.plus(Counter{s.Admitted, count(s.InFlight)})
+	}
+	return c
+}
+
+func count(n int) uint64 { return uint64(max(n, 0)) }
+
+// Counts are how many executions of each function were stored in a session: one
+// Open, by the number that [Counters] has. A session that isn't there is ErrNotFound.
+// It reads what was stored since.
+func (r *Reader) Counts(ctx context.Context, session int64) (map[string]uint64, error) {
+	counts, err := r.counts(ctx, session)
+	return counts, wrap("read", r.path, uuid.Nil, err)
+}
+
+func (r *Reader) counts(ctx context.Context, session int64) (map[string]uint64, error) {
+	var before int64
+	err := r.db.QueryRowContext(ctx, `SELECT before FROM sessions WHERE seq = ?`, session).Scan(&before)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: session %d", ErrNotFound, session)
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.db.QueryContext(ctx, `SELECT function, count(*) FROM executions WHERE seq > ? AND session = ? GROUP BY function`, before, session)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	counts := map[string]uint64{}
+	for rows.Next() {
+		var function string
+		var n uint64
+		if err := rows.Scan(&function, &n); err != nil {
+			return nil, err
+		}
+		counts[function] = n
+	}
+	return counts, rows.Err()
+}
+
+// Reconcile compares what is stored with what was counted, and returns where they
+// differ, the sum first; nil: the ledger has a record of each call and no others.
+//
+// A call that was in flight may be recorded or not. A function with more records than
+// calls is a difference only if the sum has too many as well: it may have been
+// removed, and registered anew.
+func (r *Reader) Reconcile(ctx context.Context, c Counters) ([]Difference, error) {
+	recorded, err := r.Counts(ctx, c.Session)
+	if err != nil {
+		return nil, err
+	}
+	all := Difference{Counter: c.All}
+	for _, n := range recorded {
+		all.Recorded += n
+	}
+	var found []Difference
+	if all.missing() || all.surplus() {
+		found = append(found, all)
+	}
+	names := slices.Sorted(maps.Keys(recorded))
+	for name := range c.Functions {
+		if _, ok := recorded[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		d := Difference{Function: name, Counter: c.Functions[name], Recorded: recorded[name]}
+		if d.missing() || d.surplus() && all.surplus() {
+			found = append(found, d)
+		}
+	}
+	return found, nil
+}
+
+func (d Difference) missing() bool { return d.Recorded+d.InFlight < d.Admitted }
+func (d Difference) surplus() bool { return d.Recorded > d.Admitted }

@@ -1,0 +1,233 @@
+package ledgersqlite
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc64"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas"
+)
+
+// noTime stands for the zero time, which nanoseconds since 1970 can't reach.
+const noTime = math.MinInt64
+
+// execution is a row of that table. Two that are equal say the same.
+type execution struct {
+	id                                uuid.UUID
+	function, version, tenant, labels string
+	attempt, outcome                  int64
+	failure                           string
+	start, queued, init, duration     int64
+	memory, bytesIn, bytesOut, cold   int64
+}
+
+// overrun is a row of that table.
+type overrun struct {
+	id                                uuid.UUID
+	function, version, tenant, labels string
+	ended, duration, memory           int64
+}
+
+// correction is a row of that table.
+type correction struct {
+	id, invocation                         uuid.UUID
+	overrun, calls, duration, init, memory int64
+	why                                    string
+	made                                   int64
+}
+
+// encodeTime is an error for times that 64 bits of nanoseconds can't hold.
+func encodeTime(t time.Time) (int64, error) {
+	if t.IsZero() {
+		return noTime, nil
+	}
+	n := t.UnixNano()
+	if n == noTime || !time.Unix(0, n).Equal(t) {
+		return 0, fmt.Errorf("%w: the time %v is not between 1678 and 2262", ErrRecord, t)
+	}
+	return n, nil
+}
+
+func decodeTime(n int64) time.Time {
+	if n == noTime {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// after is start + duration, kept within what can be stored: a call whose end can't
+// be told is at an end of time, and not in some other year.
+func after(start, duration int64) int64 {
+	switch sum := start + duration; {
+	case start == noTime:
+		return noTime
+	case duration > 0 && sum < start:
+		return math.MaxInt64
+	case duration < 0 && sum > start:
+		return noTime
+	default:
+		return sum
+	}
+}
+
+// encodeLabels sorts by name, so that equal labels have equal texts.
+func encodeLabels(labels map[string]string) string {
+	if len(labels) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(labels) // of strings, which never fails
+	return string(text)
+}
+
+func decodeLabels(text string) (labels map[string]string, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	err = json.Unmarshal([]byte(text), &labels)
+	return labels, err
+}
+
+func encodeExecution(e *faas.Execution, errorText func(error) string) (execution, error) {
+	start, err := encodeTime(e.Start)
+	if err != nil {
+		return execution{}, err
+	}
+	x := execution{
+		id: e.ID, function: e.Function, version: e.Version, tenant: e.Tenant, labels: encodeLabels(e.Labels),
+		attempt: int64(e.Attempt), outcome: int64(e.Outcome), failure: textOf(e.Err, errorText),
+		start: start, queued: int64(e.Queued), init: int64(e.Init), duration: int64(e.Duration),
+		memory: e.Memory, bytesIn: int64(e.BytesIn), bytesOut: int64(e.BytesOut),
+	}
+	if e.Cold {
+		x.cold = 1
+	}
+	return x, nil
+}
+
+// textOf calls a user's code, which may call an Error method that panics.
+func textOf(err error, errorText func(error) string) (text string) {
+	if err == nil || errorText == nil {
+		return ""
+	}
+	defer func() { _ = recover() }()
+	return errorText(err)
+}
+
+// decode is an error if the row is not one that encodeExecution makes.
+func (x *execution) decode() (faas.Execution, error) {
+	labels, err := decodeLabels(x.labels)
+	switch {
+	case err != nil:
+		return faas.Execution{}, corrupt("labels: %v", err)
+	case x.outcome < 0 || x.outcome > math.MaxUint8:
+		return faas.Execution{}, corrupt("there is no outcome %d", x.outcome)
+	case x.cold != 0 && x.cold != 1:
+		return faas.Execution{}, corrupt("cold is %d", x.cold)
+	}
+	e := faas.Execution{
+		ID: x.id, Function: x.function, Version: x.version, Tenant: x.tenant, Labels: labels,
+		Attempt: int(x.attempt), Outcome: faas.Outcome(x.outcome),
+		Start: decodeTime(x.start), Queued: time.Duration(x.queued), Init: time.Duration(x.init), Duration: time.Duration(x.duration),
+		Memory: x.memory, BytesIn: int(x.bytesIn), BytesOut: int(x.bytesOut), Cold: x.cold == 1,
+	}
+	if e.Outcome != faas.OK {
+		e.Err = &StoredError{Outcome: e.Outcome, Text: x.failure}
+	}
+	return e, nil
+}
+
+func encodeOverrun(o *Overrun) (overrun, error) {
+	ended, err := encodeTime(o.At)
+	return overrun{
+		id: o.ID, function: o.Function, version: o.Version, tenant: o.Tenant, labels: encodeLabels(o.Labels),
+		ended: ended, duration: int64(o.Duration), memory: o.Memory,
+	}, err
+}
+
+func (x *overrun) decode() (Overrun, error) {
+	labels, err := decodeLabels(x.labels)
+	if err != nil {
+		return Overrun{}, corrupt("labels: %v", err)
+	}
+	return Overrun{At: decodeTime(x.ended), Overrun: faas.Overrun{
+		ID: x.id, Function: x.function, Version: x.version, Tenant: x.tenant, Labels: labels,
+		Duration: time.Duration(x.duration), Memory: x.memory,
+	}}, nil
+}
+
+// digest adds up what a row says. Texts have their length before them, so that
+// nothing can move from one to the next.
+type digest []byte
+
+func (d *digest) text(texts ...string) {
+	for _, s := range texts {
+		*d = append(binary.AppendUvarint(*d, uint64(len(s))), s...)
+	}
+}
+
+func (d *digest) numbers(ns ...int64) {
+	for _, n := range ns {
+		*d = binary.AppendVarint(*d, n)
+	}
+}
+
+func (d *digest) sum() int64 { return int64(crc64.Checksum(*d, crc64.MakeTable(crc64.ECMA))) }
+
+func (x *execution) sum() int64 {
+	d := make(digest, 0, 256)
+	d = append(d, x.id[:]...)
+	d.text(x.function, x.version, x.tenant, x.labels, x.failure)
+	d.numbers(x.attempt, x.outcome, x.start, x.queued, x.init, x.duration, x.memory, x.bytesIn, x.bytesOut, x.cold)
+	return d.sum()
+}
+
+func (x *overrun) sum() int64 {
+	d := make(digest, 0, 256)
+	d = append(d, x.id[:]...)
+	d.text(x.function, x.version, x.tenant, x.labels)
+	d.numbers(x.ended, x.duration, x.memory)
+	return d.sum()
+}
+
+func (x *correction) sum() int64 {
+	d := make(digest, 0, 256)
+	d = append(append(d, x.id[:]...), x.invocation[:]...)
+	d.text(x.why)
+	d.numbers(x.overrun, x.calls, x.duration, x.init, x.memory, x.made)
+	return d.sum()
+}
+
+// StoredError is the Err of a stored record that is not OK: what is left of an
+// error once it has been written down.
+type StoredError struct {
+	Outcome faas.Outcome
+	Text    string // as WithErrorText made it; empty: not stored
+}
+
+// Error is the text, or says how the call ended.
+func (e *StoredError) Error() string {
+	if e.Text != "" {
+		return e.Text
+	}
+	return "the call ended as " + e.Outcome.String()
+}
+
+// Unwrap returns the sentinel of the outcome, if there is just one:
+// [faas.ErrTimeout], [faas.ErrExited], [faas.ErrInit].
+func (e *StoredError) Unwrap() error {
+	switch e.Outcome {
+	case faas.TimedOut:
+		return faas.ErrTimeout
+	case faas.Exited:
+		return faas.ErrExited
+	case faas.InitFailed:
+		return faas.ErrInit
+	default:
+		return nil
+	}
+}
