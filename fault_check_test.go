@@ -271,8 +271,8 @@ func (h *host) checkLedger(t *testing.T) {
 	records, s := h.all(), h.Stats()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	assert.EqualValues(t, s.Admitted, len(records), "admitted, recorded")
-	assert.EqualValues(t, len(h.answers), s.Admitted+refusals(s), "calls, admitted + refused")
+	assert.Equal(t, s.Admitted, uint64(len(records)), "admitted, recorded")
+	assert.Equal(t, s.Admitted+refusals(s), uint64(len(h.answers)), "admitted + refused, calls")
 	ids := map[uuid.UUID]bool{}
 	for _, e := range records {
 		ids[e.ID] = true

@@ -323,7 +323,7 @@ func TestE05_GatesAreToldOfEveryEnd(t *testing.T) {
 
 		done := g.doneWith()
 		require.Len(t, done, 2)
-		assert.Equal(t, h.recordsOf("f"), []faas.Execution{*done[0], *done[1]})
+		assert.Equal(t, []faas.Execution{*done[0], *done[1]}, h.recordsOf("f"))
 	})
 }
 

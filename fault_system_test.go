@@ -588,11 +588,24 @@ func burn(d time.Duration) time.Duration {
 const round = 200
 
 var faults = []struct{ name, answer string }{
-	{"inline", "OK"}, {"copied", "OK"}, {"timed", "OK"}, {"nested", "OK"},
-	{"error", "Failed"}, {"panic", "Panicked"}, {"poison", "Panicked"}, {"goexit", "Exited"},
-	{"timeout", "TimedOut"}, {"deaf", "TimedOut"}, {"leaves", "Canceled"}, {"output", "OutputInvalid"},
-	{"unknown", "not_found"}, {"no name", "name"}, {"input", "input"}, {"denied", "denied"},
-	{"canceled", "queue_canceled"}, {"recursion", "depth"},
+	{"inline", "OK"},
+	{"copied", "OK"},
+	{"timed", "OK"},
+	{"nested", "OK"},
+	{"error", "Failed"},
+	{"panic", "Panicked"},
+	{"poison", "Panicked"},
+	{"goexit", "Exited"},
+	{"timeout", "TimedOut"},
+	{"deaf", "TimedOut"},
+	{"leaves", "Canceled"},
+	{"output", "OutputInvalid"},
+	{"unknown", "not_found"},
+	{"no name", "name"},
+	{"input", "input"},
+	{"denied", "denied"},
+	{"canceled", "queue_canceled"},
+	{"recursion", "depth"},
 }
 
 // grind makes one call, and counts what it was answered.

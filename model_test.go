@@ -290,8 +290,9 @@ func (k *twinCall) next() time.Duration {
 		return min(k.leaves, k.gives)
 	case runs:
 		return min(k.leaves, k.expires)
+	default:
+		return never
 	}
-	return never
 }
 
 // pass lets time go by.
@@ -357,6 +358,7 @@ func (w *twin) close() {
 			if k.heeds {
 				k.phase = isOver
 			}
+		default: // is settled already
 		}
 	}
 }
