@@ -31,6 +31,13 @@
 // used after its caller was freed is a line of its own, with no request and no
 // minimum duration.
 //
+// # Budgets
+//
+// A [Budget] limits what functions, tenants or labels may use in a period: in
+// money, in slot time or in calls. [Budgets] is a gate that refuses the call
+// that would pass the limit before its handler runs ([ErrBudget], with the time
+// until the period ends), and can warn before, or slow a function down.
+//
 // # Exact
 //
 // Nothing here passes through a float. Quantities are finite decimals, because
