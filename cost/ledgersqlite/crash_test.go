@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -140,5 +139,5 @@ func checkAfterCrash(t *testing.T, path string, acknowledged map[uuid.UUID]bool)
 			t.Fatalf("%v was acknowledged and is not there", id)
 		}
 	}
-	require.NoError(t, errors.Join(l.Verify(t.Context())))
+	require.NoError(t, l.Verify(t.Context()))
 }

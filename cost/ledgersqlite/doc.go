@@ -20,7 +20,8 @@
 // crash loses the last few milliseconds. The buffer is bounded: when the disk can't
 // keep up, work is refused and not run unmetered. A ledger works behind
 // [faas.Buffered] as well, but is given one record at a time there, and pays one
-// commit for each: a twentieth of the throughput.
+// commit for each, a twentieth of the throughput; and Buffered does not ask the ledger
+// for room, so that after a failure work goes on and its records pile up in memory.
 //
 // # When it can't be written
 //
@@ -66,7 +67,7 @@
 // are, while it is open and after a crash, files of its name with -wal and -shm
 // added: the first has records in it. Copy a ledger that is in use with the sqlite3
 // command's .backup, not with cp. It has to be on a local disk. Several processes
-// may have it open; they wait for each other. About 170 bytes a record, and what its
+// may have it open; they wait for each other, for up to ten seconds a commit. About 170 bytes a record, and what its
 // names and labels have.
 //
 // Commits are made with fsync. On Linux fdatasync is as durable and somewhat faster;
