@@ -61,14 +61,15 @@
 // # The file
 //
 // It is an SQLite database in WAL mode with synchronous=FULL, which syncs the WAL in
-// every commit. NORMAL doesn't, and loses the last commits when the power fails; for
-// a single caller it would be ten times faster, and for 64, who share commits, a third
-// at most (BenchmarkSynchronous). Beside it
-// are, while it is open and after a crash, files of its name with -wal and -shm
-// added: the first has records in it. Copy a ledger that is in use with the sqlite3
-// command's .backup, not with cp. It has to be on a local disk. Several processes
-// may have it open; they wait for each other, for up to ten seconds a commit. About 170 bytes a record, and what its
-// names and labels have.
+// every commit. NORMAL doesn't, and loses the last commits when the power fails; it
+// would be ten times faster for a single caller, and by half or less for 64, who share
+// commits (BenchmarkSynchronous). A record takes about 170 bytes, and more with long
+// names and labels.
+//
+// Beside the file are, while it is open and after a crash, files of its name with -wal
+// and -shm added: the first has records in it. Copy a ledger that is in use with the
+// sqlite3 command's .backup, not with cp. It has to be on a local disk. Several
+// processes may have it open; they wait for each other, for up to ten seconds a commit.
 //
 // Commits are made with fsync. On Linux fdatasync is as durable and somewhat faster;
 // that is a setting of the whole process, and so for the program to make: see
