@@ -18,13 +18,15 @@ type BufferedMeter struct {
 	to       Meter
 	overruns OverrunMeter // to, or nil
 
-	mu      sync.Mutex // guards what follows; never held while to is called
-	room    int        // what may still be reserved
-	queue   []entry
-	running bool          // the goroutine; it ends when there is nothing to do
-	idle    chan struct{} // closed when running turns false; nil: nobody waits
-	closed  bool
-	panics  uint64
+	mu       sync.Mutex // guards what follows; never held while to is called
+	bound    int
+	reserved int // and not yet recorded
+	pending  int // recorded, and not yet delivered
+	queue    []entry
+	running  bool          // the goroutine; it ends when there is nothing to do
+	idle     chan struct{} // closed when running turns false; nil: nobody waits
+	closed   bool
+	panics   uint64
 }
 
 // entry is an Execution or, where o is set, an Overrun. Its context is what the
@@ -43,26 +45,41 @@ func Buffered(m Meter, n int) *BufferedMeter {
 		panic(mistake("buffer", "", ErrInput, "Buffered needs a meter and room for at least one record; got %T and %d", m, n))
 	}
 	overruns, _ := m.(OverrunMeter)
-	return &BufferedMeter{to: m, overruns: overruns, room: n}
+	return &BufferedMeter{to: m, overruns: overruns, bound: n}
 }
 
-// Reserve takes room for one record; it is false if there is none, or after
-// Close.
+// Reserve takes room for one record; it is false if there is none, after Close,
+// or if the sink is itself a [Reserver] and has none.
 func (b *BufferedMeter) Reserve() bool {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed || b.room == 0 {
+	ok := !b.closed && b.reserved+b.pending < b.bound
+	if ok {
+		b.reserved++
+	}
+	b.mu.Unlock()
+	if !ok {
 		return false
 	}
-	b.room--
-	return true
+	done := false
+	defer func() { // the sink says no, or panics
+		if !done {
+			b.unreserve()
+		}
+	}()
+	done = meters{b.to}.Reserve()
+	return done
 }
 
 // Unreserve gives back the room of a record that will not come.
 func (b *BufferedMeter) Unreserve() {
+	b.unreserve()
+	meters{b.to}.Unreserve()
+}
+
+func (b *BufferedMeter) unreserve() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.room++
+	b.reserved--
 }
 
 // Record accepts a record for which room was reserved. One that comes without
@@ -117,6 +134,10 @@ func (b *BufferedMeter) Close() error {
 func (b *BufferedMeter) put(x entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if x.o == nil {
+		b.reserved = max(0, b.reserved-1)
+		b.pending++
+	}
 	b.queue = append(b.queue, x)
 	if !b.running {
 		b.running = true
@@ -167,6 +188,6 @@ func (b *BufferedMeter) delivered(x *entry) {
 		b.panics++
 	}
 	if x.o == nil {
-		b.room++
+		b.pending--
 	}
 }

@@ -247,6 +247,34 @@ func TestABufferedSinkThatPanicsLosesOneRecordAndCountsIt(t *testing.T) {
 	})
 }
 
+func TestARecordWithoutAReservationDoesNotWidenTheBuffer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := faas.Buffered(faas.MeterFunc(func(context.Context, faas.Execution) { time.Sleep(time.Second) }), 2)
+		for range 3 {
+			b.Record(t.Context(), faas.Execution{})
+		}
+		assert.False(t, b.Reserve(), "over its bound")
+		require.NoError(t, b.Flush(t.Context()))
+		assert.True(t, b.Reserve())
+		assert.True(t, b.Reserve())
+		assert.False(t, b.Reserve(), "and no wider than it was")
+		b.Unreserve()
+		assert.True(t, b.Reserve())
+	})
+}
+
+func TestBufferedAsksASinkThatReservesItself(t *testing.T) {
+	t.Parallel()
+	sink := &bounded{}
+	sink.room.Store(1)
+	b := faas.Buffered(sink, 10)
+	assert.True(t, b.Reserve())
+	assert.False(t, b.Reserve(), "the sink has no more")
+	b.Unreserve()
+	assert.EqualValues(t, 1, sink.room.Load())
+	assert.True(t, b.Reserve())
+}
+
 func TestBufferedRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
 	assert.Panics(t, func() { faas.Buffered(nil, 1) })
