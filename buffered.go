@@ -17,6 +17,7 @@ import (
 type BufferedMeter struct {
 	to       Meter
 	overruns OverrunMeter // to, or nil
+	sink     Reserver     // to, or nil
 
 	mu       sync.Mutex // guards what follows; never held while to is called
 	bound    int
@@ -45,7 +46,8 @@ func Buffered(m Meter, n int) *BufferedMeter {
 		panic(mistake("buffer", "", ErrInput, "Buffered needs a meter and room for at least one record; got %T and %d", m, n))
 	}
 	overruns, _ := m.(OverrunMeter)
-	return &BufferedMeter{to: m, overruns: overruns, bound: n}
+	sink, _ := m.(Reserver)
+	return &BufferedMeter{to: m, overruns: overruns, sink: sink, bound: n}
 }
 
 // Reserve takes room for one record; it is false if there is none, after Close,
@@ -57,8 +59,8 @@ func (b *BufferedMeter) Reserve() bool {
 		b.reserved++
 	}
 	b.mu.Unlock()
-	if !ok {
-		return false
+	if !ok || b.sink == nil {
+		return ok
 	}
 	done := false
 	defer func() { // the sink says no, or panics
@@ -66,14 +68,16 @@ func (b *BufferedMeter) Reserve() bool {
 			b.unreserve()
 		}
 	}()
-	done = meters{b.to}.Reserve()
+	done = b.sink.Reserve()
 	return done
 }
 
 // Unreserve gives back the room of a record that will not come.
 func (b *BufferedMeter) Unreserve() {
 	b.unreserve()
-	meters{b.to}.Unreserve()
+	if b.sink != nil {
+		b.sink.Unreserve()
+	}
 }
 
 func (b *BufferedMeter) unreserve() {
