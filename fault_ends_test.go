@@ -265,6 +265,28 @@ func TestA08_AnInlineGoexitEndsItsCallerAndIsRecorded(t *testing.T) {
 	})
 }
 
+// A panic on the way out of Goexit can be recovered, and the goroutine ends all
+// the same: what looks like a panic must not be taken for a worker that lives.
+func TestA08_GoexitThatPanicsOnItsWayOutCostsNoSlot(t *testing.T) {
+	t.Parallel()
+	fault(t, func(t *testing.T, h *host) {
+		f := serve(h, "f", func(context.Context, int) (int, error) {
+			defer func() { panic("on the way out") }()
+			runtime.Goexit()
+			return 1, nil
+		})
+		for range 3 * slots {
+			began := time.Now()
+
+			_, err := call(t.Context(), h, f, 0)
+
+			require.Error(t, err)
+			assert.NotErrorIs(t, err, faas.ErrTimeout)
+			assert.Zero(t, time.Since(began))
+		}
+	})
+}
+
 func TestA08_APanicThatTurnsIntoGoexitCostsNoSlot(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {

@@ -347,6 +347,28 @@ type doneBomb struct{}
 func (doneBomb) Admit(context.Context, faas.Invocation) error { return nil }
 func (doneBomb) Done(faas.Invocation, *faas.Execution)        { panic("done") }
 
+// A gate runs on its caller's goroutine and can end it, as a fake in a test
+// does with FailNow. The host can still be closed.
+func TestE05_AGateThatEndsItsCallerIsARefusal(t *testing.T) {
+	t.Parallel()
+	eachWay(t, func(t *testing.T, h *host) {
+		var outer, g lock
+		f := faas.Register(h.Router, "f", nothing, faas.WithGate(&outer, &g))
+		g.setAdmit(func(context.Context) error { runtime.Goexit(); return nil })
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = f.Invoke(t.Context(), 0)
+		}()
+		<-ended
+
+		assert.Zero(t, f.Info().InFlight)
+		assert.EqualValues(t, 1, f.Info().Rejected[faas.ReasonDenied])
+		assert.Equal(t, []*faas.Execution{nil}, outer.doneWith())
+		h.answered(answer{err: &faas.Error{Reason: faas.ReasonDenied}, zero: true}) // as good as
+	})
+}
+
 func nothing(context.Context, int) (int, error) { return 0, nil }
 
 func TestE05_WhatWithContextIsGivenFailsClosed(t *testing.T) {
@@ -399,6 +421,21 @@ func TestE06_ANilContextIsAnError(t *testing.T) {
 
 		assert.False(t, entered)
 		assert.ErrorIs(t, h.Shutdown(none), faas.ErrInput)
+	})
+}
+
+// brokenContext is one whose methods panic, as those of a nil pointer do.
+type brokenContext struct{ context.Context }
+
+func TestE06_AContextThatPanicsHarmsItsCallerAlone(t *testing.T) {
+	t.Parallel()
+	eachWay(t, func(t *testing.T, h *host) {
+		f := faas.Register(h.Router, "f", nothing)
+		for range 3 * slots {
+			assert.Panics(t, func() { _, _ = f.Invoke((*brokenContext)(nil), 0) })
+		}
+		assert.Zero(t, f.Info().InFlight)
+		assert.Zero(t, f.Info().Admitted)
 	})
 }
 
@@ -546,5 +583,53 @@ func TestE08_RemoveLetsThoseInFlightFinish(t *testing.T) {
 		}
 		assert.NoError(t, failed, "those that run and those that wait")
 		serve(h, "f", nothing) // the name is free
+	})
+}
+
+func TestE08_WhateverARemovedFunctionRefusesIsCounted(t *testing.T) {
+	t.Parallel()
+	eachWay(t, func(t *testing.T, h *host) {
+		f := serve(h, "f", nothing, faas.WithCopy())
+		require.NoError(t, h.Remove("f"))
+		h.forget("f")
+		h.Stats() // closes the books of what is removed and at rest
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+
+		_, err := call(canceled, h, f, 0)
+
+		assertRefused(t, err, context.Canceled, faas.ReasonQueueCanceled)
+		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonQueueCanceled: 1}, h.Stats().Rejected)
+	})
+}
+
+// A hammer: handles outlive their functions, and knock in vain while the books
+// of the removed are being closed.
+func TestE08_ACallDuringARemovalIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	realFault(t, func(t *testing.T, h *host) {
+		var stop atomic.Bool
+		var handle atomic.Pointer[faas.Function[int, int]]
+		handle.Store(h.healthy)
+		var wg sync.WaitGroup
+		for range 2 * slots {
+			wg.Go(func() {
+				for !stop.Load() {
+					_, err := call(context.Background(), h, handle.Load(), 1)
+					assert.True(t, err == nil || errors.Is(err, faas.ErrNotFound) || errors.Is(err, faas.ErrOverloaded), err)
+				}
+			})
+		}
+		for range 2000 {
+			f, err := faas.TryRegister(h.Router, "f", nothing)
+			assert.NoError(t, err)
+			handle.Store(f)
+			for range 3 {
+				_, _ = call(context.Background(), h, f, 1)
+			}
+			assert.NoError(t, h.Remove("f"))
+		}
+		stop.Store(true)
+		wg.Wait()
 	})
 }
