@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/big"
 	"os"
 	"runtime"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
 )
 
 // H. The system as a whole.
@@ -510,14 +512,17 @@ type mill struct {
 	timings []timing
 	ids     map[uuid.UUID]bool
 	records int
+	used    time.Duration             // by all calls, and after their records
 	answers map[string]map[string]int // by fault
+
+	ledger *cost.Ledger
 }
 
 // timing is one call by two clocks.
 type timing struct{ byHand, recorded time.Duration }
 
 // Record is the meter.
-func (m *mill) Record(_ context.Context, e faas.Execution) {
+func (m *mill) Record(ctx context.Context, e faas.Execution) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if d, ok := m.byHand[e.ID]; ok {
@@ -526,12 +531,22 @@ func (m *mill) Record(_ context.Context, e faas.Execution) {
 	}
 	m.records++
 	m.ids[e.ID] = true
+	m.used += e.Duration
+	m.ledger.Record(ctx, e)
+}
+
+func (m *mill) RecordOverrun(ctx context.Context, o faas.Overrun) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used += o.Duration
+	m.ledger.RecordOverrun(ctx, o)
 }
 
 func newMill(calls int) *mill {
 	m := &mill{
 		byHand: map[uuid.UUID]time.Duration{}, timings: make([]timing, 0, calls/round),
 		ids: make(map[uuid.UUID]bool, 2*calls), answers: map[string]map[string]int{},
+		ledger: cost.NewLedger(cost.Calendar{}, cost.Presets()...),
 	}
 	m.Router = faas.New(faas.WithMeter(m), faas.WithLogger(slog.New(slog.DiscardHandler)))
 	handle := func(name string, h faas.Handler[int, int], opts ...faas.FunctionOption) {
@@ -709,6 +724,34 @@ func (m *mill) checkBooks(t *testing.T) {
 			continue // too early even for its handler, on a slow machine
 		}
 		assert.Equal(t, map[string]int{fault.answer: int(m.calls.Load()) / round}, m.answers[fault.name], fault.name)
+	}
+	m.checkBill(t)
+}
+
+// checkBill asserts that what was recorded, what the ledger has and what is on
+// a statement by any price list are the same.
+func (m *mill) checkBill(t *testing.T) {
+	t.Helper()
+	now := time.Now()
+	usage, used, calls := m.ledger.Usage(now), new(big.Int), uint64(0)
+	for _, u := range usage {
+		used.Add(used, u.Duration())
+		if !u.Overrun {
+			calls += u.Calls
+		}
+	}
+	assert.EqualValues(t, m.records, calls, "calls in the ledger")
+	assert.Equal(t, int64(m.used), used.Int64(), "time in the ledger")
+	for _, book := range cost.Presets() {
+		s, err := cost.NewStatement(m.ledger.Period(now), book, usage)
+		require.NoError(t, err)
+		assert.EqualValues(t, m.records, s.Total.Calls, book.About().Name)
+		sum := cost.Money{}
+		for _, row := range s.Rows {
+			sum, err = sum.Add(row.List)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, s.Total.List.String(), sum.String(), book.About().Name)
 	}
 }
 
