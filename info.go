@@ -42,13 +42,12 @@ type Stats struct {
 
 func (fn *function) info() Info {
 	queued, rejected := fn.class.Queued(), fn.refused.snapshot()
-	t := totals{}
-	t.add(fn)
+	admitted := int(fn.class.Entered.Load()-fn.refused.count()) - queued
 	in, out := fn.handle.types()
 	return Info{
 		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
-		Admitted: max(t.admitted, uint64(queued)) - uint64(queued), Rejected: rejected,
+		Admitted: uint64(max(0, admitted)), Rejected: rejected,
 	}
 }
 
@@ -87,9 +86,10 @@ type totals struct {
 	rejected map[Reason]uint64
 }
 
+// add adds a function that is removed and at rest. It reads what was settled,
+// not what has entered: somebody may be knocking there in vain.
 func (t *totals) add(fn *function) {
-	refused := fn.refused.count()
-	t.admitted += fn.class.Entered.Load() - refused
+	t.admitted += fn.class.Settled.Load()
 	if t.rejected == nil {
 		t.rejected = map[Reason]uint64{}
 	}

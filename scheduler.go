@@ -25,11 +25,12 @@ var errNilContext = errors.New("the context is nil; use context.Background()")
 // invoke takes a call from admission to settlement, and answers its caller.
 // mine tells whether t is the caller's again; otherwise its handler still runs.
 func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
-	fn.class.Entered.Add(1)
 	if ctx == nil {
+		fn.class.Entered.Add(1)
 		return true, fn.refuse(refusal(fn.name, uuid.Nil, ReasonInput, because{ErrInput, errNilContext}))
 	}
-	parent, tenant := origin(ctx)
+	parent, tenant := origin(ctx) // before the call is counted: a context that panics harms its caller alone
+	fn.class.Entered.Add(1)
 	random := rand.Uint64()
 	var c *callContext
 	if parent == nil && fn.plain && ctx.Err() == nil {
@@ -72,6 +73,19 @@ func (fn *function) invokeSlowly(ctx context.Context, c *callContext) (mine bool
 // values over, gates, meters, and last the slots, so that nobody holds one
 // while the others are asked.
 func (fn *function) admit(ctx context.Context, c *callContext) *Error {
+	answered := false
+	defer func() { // reached early by a gate that ends its goroutine, and by a context that panics
+		if !answered {
+			_ = fn.refuse(c.takeBack(refusal(fn.name, c.id, ReasonDenied, ErrDenied)))
+		}
+	}()
+	err := fn.consult(ctx, c)
+	answered = true
+	return err
+}
+
+// consult asks them one after the other.
+func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 	if err := ctx.Err(); err != nil {
 		return refusal(fn.name, c.id, ReasonQueueCanceled, err)
 	}
@@ -257,8 +271,11 @@ func (s *slot) exec(c *callContext) (own bool) {
 			if p := recover(); p != nil {
 				v.outcome, v.err = Panicked, &PanicError{Value: p, Stack: stack()}
 			} else {
-				v.err, s.dead = ErrExited, true
+				v.err = ErrExited
 			}
+			// After a panic as well: it may come from a deferred function on
+			// the way out of a Goexit, which goes on once it is recovered.
+			s.dead = true
 		}
 		own = s.returned(c, v)
 	}()
