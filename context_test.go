@@ -221,7 +221,7 @@ func TestWithContextFailsClosed(t *testing.T) {
 
 func TestTheTenantIsInherited(t *testing.T) {
 	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
-		m := &tape{}
+		m := &recorder{}
 		r := router(t, faas.WithMeter(m))
 		leaf := faas.Register(r, "leaf", func(ctx context.Context, _ int) (string, error) {
 			inv, _ := faas.FromContext(ctx)
@@ -246,15 +246,15 @@ func TestTheTenantIsInherited(t *testing.T) {
 
 func TestStartFollowsTheWallClock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		m := &tape{}
+		m := &recorder{}
 		f := faas.Register(router(t, faas.WithMeter(m)), "f", func(context.Context, int) (int, error) { time.Sleep(5 * time.Second); return 0, nil })
 		for range 3 {
 			time.Sleep(700 * time.Millisecond)
 			start := time.Now()
 			_, err := f.Invoke(t.Context(), 0)
 			require.NoError(t, err)
-			assert.Equal(t, start, m.last().Start)
-			assert.Equal(t, 5*time.Second, m.last().Duration)
+			assert.Equal(t, start, m.last(t).Start)
+			assert.Equal(t, 5*time.Second, m.last(t).Duration)
 		}
 	})
 }

@@ -367,57 +367,6 @@ func (h *host) checkOverruns(t *testing.T) {
 	}
 }
 
-// recorder is a meter that remembers.
-type recorder struct {
-	guard    sync.Mutex // guards what follows
-	records  []faas.Execution
-	overruns []faas.Overrun
-}
-
-func (r *recorder) Record(_ context.Context, e faas.Execution) {
-	r.guard.Lock()
-	defer r.guard.Unlock()
-	r.records = append(r.records, e)
-}
-
-func (r *recorder) RecordOverrun(_ context.Context, o faas.Overrun) {
-	r.guard.Lock()
-	defer r.guard.Unlock()
-	r.overruns = append(r.overruns, o)
-}
-
-func (r *recorder) all() []faas.Execution {
-	r.guard.Lock()
-	defer r.guard.Unlock()
-	return append([]faas.Execution(nil), r.records...)
-}
-
-func (r *recorder) overran() []faas.Overrun {
-	r.guard.Lock()
-	defer r.guard.Unlock()
-	return append([]faas.Overrun(nil), r.overruns...)
-}
-
-// last is the newest record.
-func (r *recorder) last(t *testing.T) faas.Execution {
-	t.Helper()
-	all := r.all()
-	if len(all) == 0 {
-		t.Fatal("nothing was recorded")
-	}
-	return all[len(all)-1]
-}
-
-// recordsOf are the records of one function, in the order of their settlement.
-func (r *recorder) recordsOf(name string) (es []faas.Execution) {
-	for _, e := range r.all() {
-		if e.Function == name {
-			es = append(es, e)
-		}
-	}
-	return es
-}
-
 // logbook is what the router logs to.
 type logbook struct {
 	mu  sync.Mutex // guards buf

@@ -84,7 +84,7 @@ func TestAGateThatSaysNoEndsTheCall(t *testing.T) {
 			}, "rate", []error{faas.ErrOverloaded}, 0},
 		} {
 			var told steps
-			m := &tape{}
+			m := &recorder{}
 			r := router(t, faas.WithMeter(m), faas.WithGate(gate{name: "a", steps: &told}, gate{name: "b", steps: &told, admit: c.admit}, gate{name: "c", steps: &told}))
 			f := faas.Register(r, "f", func(context.Context, int) (int, error) { t.Error(name); return 0, nil }, opts...)
 			_, err := f.Invoke(t.Context(), 0)

@@ -20,43 +20,55 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// tape is a meter that remembers.
-type tape struct {
-	mu       sync.Mutex
+// recorder is a meter that remembers.
+type recorder struct {
+	guard    sync.Mutex // guards what follows
 	records  []faas.Execution
 	overruns []faas.Overrun
 }
 
-func (t *tape) Record(_ context.Context, e faas.Execution) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.records = append(t.records, e)
+func (r *recorder) Record(_ context.Context, e faas.Execution) {
+	r.guard.Lock()
+	defer r.guard.Unlock()
+	r.records = append(r.records, e)
 }
 
-func (t *tape) RecordOverrun(_ context.Context, o faas.Overrun) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.overruns = append(t.overruns, o)
+func (r *recorder) RecordOverrun(_ context.Context, o faas.Overrun) {
+	r.guard.Lock()
+	defer r.guard.Unlock()
+	r.overruns = append(r.overruns, o)
 }
 
-func (t *tape) all() []faas.Execution {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return append([]faas.Execution(nil), t.records...)
+func (r *recorder) all() []faas.Execution {
+	r.guard.Lock()
+	defer r.guard.Unlock()
+	return append([]faas.Execution(nil), r.records...)
 }
 
-func (t *tape) over() []faas.Overrun {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return append([]faas.Overrun(nil), t.overruns...)
+func (r *recorder) overran() []faas.Overrun {
+	r.guard.Lock()
+	defer r.guard.Unlock()
+	return append([]faas.Overrun(nil), r.overruns...)
 }
 
-func (t *tape) last() faas.Execution {
-	all := t.all()
+// last is the newest record.
+func (r *recorder) last(t *testing.T) faas.Execution {
+	t.Helper()
+	all := r.all()
 	if len(all) == 0 {
-		return faas.Execution{Function: "(no record)"}
+		t.Fatal("nothing was recorded")
 	}
 	return all[len(all)-1]
+}
+
+// recordsOf are the records of one function, in the order of their settlement.
+func (r *recorder) recordsOf(name string) (es []faas.Execution) {
+	for _, e := range r.all() {
+		if e.Function == name {
+			es = append(es, e)
+		}
+	}
+	return es
 }
 
 // router makes a quiet router that ends with the test, once its runaways have.

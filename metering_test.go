@@ -15,7 +15,7 @@ import (
 
 func TestARecordSaysAllThereIsToBill(t *testing.T) {
 	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
-		m := &tape{}
+		m := &recorder{}
 		r := router(t, faas.WithMeter(m), faas.WithMemory(512<<20), faas.WithConcurrency(1), faas.WithLabels(map[string]string{"team": "a"}))
 		f := faas.Register(r, "f", func(_ context.Context, in []int) (string, error) {
 			time.Sleep(1500*time.Microsecond + 7)
@@ -27,7 +27,7 @@ func TestARecordSaysAllThereIsToBill(t *testing.T) {
 		out, err := r.Invoke(faas.WithTenant(t.Context(), "acme"), "f", []byte("[1,2]"))
 		require.NoError(t, err)
 		assert.Equal(t, `"done"`, string(out))
-		e := m.last()
+		e := m.last(t)
 		const run = 1500*time.Microsecond + 7
 		assert.Equal(t, faas.Execution{
 			ID: e.ID, Function: "f", Version: "$LATEST", Tenant: "acme", Labels: map[string]string{"team": "a"}, Attempt: 1,
@@ -38,21 +38,21 @@ func TestARecordSaysAllThereIsToBill(t *testing.T) {
 
 func TestTheRecordIsMadeBeforeTheAnswer(t *testing.T) {
 	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
-		m := &tape{}
+		m := &recorder{}
 		slow := faas.MeterFunc(func(ctx context.Context, e faas.Execution) { time.Sleep(time.Second); m.Record(ctx, e) })
 		f := faas.Register(router(t, faas.WithMeter(slow)), "f", double, opts...)
 		for i := range 3 {
 			_, err := f.Invoke(t.Context(), 0)
 			require.NoError(t, err)
 			assert.Len(t, m.all(), i+1)
-			assert.Zero(t, m.last().Duration, "its own time is nobody's")
+			assert.Zero(t, m.last(t).Duration, "its own time is nobody's")
 		}
 	})
 }
 
 func TestMetersOfRouterAndFunctionAddUp(t *testing.T) {
 	t.Parallel()
-	a, b, c := &tape{}, &tape{}, &tape{}
+	a, b, c := &recorder{}, &recorder{}, &recorder{}
 	r := router(t, faas.WithMeter(a))
 	f := faas.Register(r, "f", double, faas.WithMeter(b))
 	g := faas.Register(r, "g", double, faas.WithMeter(c))
@@ -70,7 +70,7 @@ func TestAPanickingMeterKeepsNothingFromTheOthers(t *testing.T) {
 		"options": {faas.WithMeter(bad)},
 		"Meters":  {faas.WithMeter(faas.Meters(nil, bad, faas.Meters(bad)))},
 	} {
-		m := &tape{}
+		m := &recorder{}
 		r := router(t, append(opts, faas.WithMeter(faas.Meters(bad, m)))...)
 		f := faas.Register(r, "f", double)
 		out, err := f.Invoke(t.Context(), 1)
@@ -83,7 +83,7 @@ func TestAPanickingMeterKeepsNothingFromTheOthers(t *testing.T) {
 
 // bounded is a Reserver that counts.
 type bounded struct {
-	tape
+	recorder
 	room      atomic.Int64
 	unreserve atomic.Int64
 }
@@ -135,17 +135,17 @@ func TestARefusedCallGivesItsReservationBack(t *testing.T) {
 
 func TestARunawaysOverrunIsRecordedOnceItEnds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		m := &tape{}
+		m := &recorder{}
 		r := router(t, faas.WithMeter(faas.Meters(m)), faas.WithMemory(1<<20))
 		f := faas.Register(r, "f", func(context.Context, int) (int, error) { time.Sleep(time.Hour); return 0, nil }, faas.WithTimeout(time.Minute))
 		_, err := f.Invoke(t.Context(), 0)
 		require.ErrorIs(t, err, faas.ErrTimeout)
-		assert.Equal(t, time.Minute, m.last().Duration)
+		assert.Equal(t, time.Minute, m.last(t).Duration)
 		assert.Equal(t, 1, f.Info().Runaways)
-		assert.Empty(t, m.over())
+		assert.Empty(t, m.overran())
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		assert.Equal(t, []faas.Overrun{{ID: m.last().ID, Function: "f", Version: "$LATEST", Duration: 59 * time.Minute, Memory: 1 << 20}}, m.over())
+		assert.Equal(t, []faas.Overrun{{ID: m.last(t).ID, Function: "f", Version: "$LATEST", Duration: 59 * time.Minute, Memory: 1 << 20}}, m.overran())
 		assert.Zero(t, f.Info().Runaways)
 		assert.Len(t, m.all(), 1)
 	})
@@ -172,7 +172,7 @@ func TestAMeterThatEndsItsGoroutineStillLetsTheCallerGo(t *testing.T) {
 
 func TestBufferedDeliversEverythingOffTheCallersPath(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		m := &tape{}
+		m := &recorder{}
 		slow := struct {
 			faas.MeterFunc
 			faas.OverrunMeter
@@ -198,7 +198,7 @@ func TestBufferedDeliversEverythingOffTheCallersPath(t *testing.T) {
 		require.ErrorIs(t, b.Flush(ctx), context.DeadlineExceeded)
 		require.NoError(t, b.Close())
 		assert.Len(t, m.all(), 11)
-		assert.Len(t, m.over(), 1)
+		assert.Len(t, m.overran(), 1)
 		assert.False(t, b.Reserve(), "closed")
 		require.NoError(t, b.Close())
 		require.NoError(t, b.Flush(t.Context()))
@@ -207,7 +207,7 @@ func TestBufferedDeliversEverythingOffTheCallersPath(t *testing.T) {
 
 func TestShutdownFlushesTheMetersOfRouterAndFunctions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		one, two := &tape{}, &tape{}
+		one, two := &recorder{}, &recorder{}
 		slow := func(m faas.Meter) *faas.BufferedMeter {
 			return faas.Buffered(faas.MeterFunc(func(ctx context.Context, e faas.Execution) { time.Sleep(time.Second); m.Record(ctx, e) }), 10)
 		}
@@ -226,7 +226,7 @@ func TestShutdownFlushesTheMetersOfRouterAndFunctions(t *testing.T) {
 func TestABufferedSinkThatPanicsLosesOneRecordAndCountsIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := 0
-		m := &tape{}
+		m := &recorder{}
 		b := faas.Buffered(faas.MeterFunc(func(ctx context.Context, e faas.Execution) {
 			if n++; n == 1 {
 				panic("sink")
@@ -278,7 +278,7 @@ func TestBufferedAsksASinkThatReservesItself(t *testing.T) {
 func TestBufferedRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
 	assert.Panics(t, func() { faas.Buffered(nil, 1) })
-	assert.Panics(t, func() { faas.Buffered(&tape{}, 0) })
+	assert.Panics(t, func() { faas.Buffered(&recorder{}, 0) })
 }
 
 func TestOutcomesHaveNames(t *testing.T) {

@@ -68,12 +68,12 @@ func TestWhatAMiddlewareAnswersIsTheCallsAnswer(t *testing.T) {
 				return func(ctx context.Context, inv faas.Invocation) error { _ = next(ctx, inv); return errTest }
 			}, 0, faas.Failed, errTest},
 		} {
-			m := &tape{}
+			m := &recorder{}
 			f := faas.Register(router(t, faas.WithMeter(m)), name, c.handler, append(opts, faas.WithMiddleware(c.m))...)
 			out, err := f.Invoke(t.Context(), 1)
 			assert.Equal(t, c.out, out, name)
 			assert.Equal(t, c.err, err, name)
-			assert.Equal(t, c.outcome, m.last().Outcome, name)
+			assert.Equal(t, c.outcome, m.last(t).Outcome, name)
 		}
 	})
 }
@@ -116,12 +116,12 @@ func TestNilWithoutACompletedNextIsAFailure(t *testing.T) {
 				return func(_ context.Context, inv faas.Invocation) error { return next(context.Background(), inv) }
 			}, "not derived"},
 		} {
-			m := &tape{}
+			m := &recorder{}
 			f := faas.Register(router(t, faas.WithMeter(m)), "f", func(context.Context, int) (int, error) { panic("x") }, append(opts, faas.WithMiddleware(c.m))...)
 			_, err := f.Invoke(t.Context(), 1)
 			require.ErrorContains(t, err, c.text, name)
-			assert.Equal(t, faas.Failed, m.last().Outcome, name)
-			assert.Equal(t, err, m.last().Err, name)
+			assert.Equal(t, faas.Failed, m.last(t).Outcome, name)
+			assert.Equal(t, err, m.last(t).Err, name)
 		}
 	})
 }
@@ -158,7 +158,7 @@ func TestAMiddlewareThatLeavesTheHandlerRunningElsewhere(t *testing.T) {
 
 func TestAPanickingMiddlewareIsThePanicOfTheCall(t *testing.T) {
 	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
-		m := &tape{}
+		m := &recorder{}
 		f := faas.Register(router(t, faas.WithMeter(m)), "f", double, append(opts, faas.WithMiddleware(func(faas.Runner) faas.Runner {
 			return func(context.Context, faas.Invocation) error { panic("middle") }
 		}))...)
@@ -166,7 +166,7 @@ func TestAPanickingMiddlewareIsThePanicOfTheCall(t *testing.T) {
 		var p *faas.PanicError
 		require.ErrorAs(t, err, &p)
 		assert.Equal(t, "middle", p.Value)
-		assert.Equal(t, faas.Panicked, m.last().Outcome)
+		assert.Equal(t, faas.Panicked, m.last(t).Outcome)
 	})
 }
 

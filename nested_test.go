@@ -54,7 +54,7 @@ func TestAChainOfCallsNeedsOneSlot(t *testing.T) {
 
 func TestADeepChainIsRefusedAndTheErrorComesUpAllTheWay(t *testing.T) {
 	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
-		m := &tape{}
+		m := &recorder{}
 		r := router(t, faas.WithMeter(m), faas.WithMaxDepth(4))
 		var f *faas.Function[int, int]
 		f = faas.Register(r, "f", func(ctx context.Context, n int) (int, error) { return f.Invoke(ctx, n) }, opts...)

@@ -63,7 +63,7 @@ func TestCallsOfADrainingHandlerAreAdmitted(t *testing.T) {
 
 func TestShutdownAtItsEndCancelsAndNames(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		m := &tape{}
+		m := &recorder{}
 		r := router(t, faas.WithMeter(m))
 		deaf := faas.Register(r, "deaf", sleepFor)
 		good := faas.Register(r, "good", func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
@@ -108,7 +108,7 @@ func TestShutdownWaitsForRunaways(t *testing.T) {
 
 func TestCloseSettlesEverythingAtOnce(t *testing.T) {
 	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
-		m := &tape{}
+		m := &recorder{}
 		r := router(t, faas.WithMeter(m))
 		f := faas.Register(r, "f", sleepFor, append(opts, faas.WithConcurrency(2))...)
 		errs := make(chan error, 4)

@@ -17,7 +17,7 @@ import (
 func TestAQuietTenantWaitsForOneCallOfALoudOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const service = 10 * time.Millisecond
-		m := &tape{}
+		m := &recorder{}
 		f := faas.Register(router(t, faas.WithMeter(m), faas.WithTimeout(time.Hour)), "f", sleepFor, faas.WithConcurrency(1), faas.WithQueue(2000))
 		var all sync.WaitGroup
 		for range 1000 {
@@ -28,7 +28,7 @@ func TestAQuietTenantWaitsForOneCallOfALoudOne(t *testing.T) {
 			time.Sleep(service / 2)
 			_, err := f.Invoke(faas.WithTenant(t.Context(), "quiet"), service)
 			require.NoError(t, err)
-			e := m.last()
+			e := m.last(t)
 			assert.Equal(t, "quiet", e.Tenant)
 			assert.LessOrEqual(t, e.Queued, service)
 		}
