@@ -23,8 +23,8 @@ import (
 //
 // An error it returns reaches the caller untouched, and the output that comes
 // with it is dropped. A panic, or runtime.Goexit, ends the call with an error
-// and not the process; so does neither in a goroutine that the handler starts
-// itself: that crashes the process, as anywhere in Go.
+// and not the process. But a panic in a goroutine that the handler has started
+// itself crashes the process, as anywhere in Go.
 //
 // []byte as In or Out is the payload of a bytes call itself, not encoded.
 type Handler[In, Out any] func(ctx context.Context, in In) (Out, error)
@@ -125,8 +125,8 @@ type Function[In, Out any] struct {
 // Invoke calls the function and waits for the answer, at most until the
 // function's timeout or the end of ctx.
 //
-// A nil error means that the handler returned, and how. Otherwise the output
-// is the zero value, and the error is the handler's own, untouched, or an
+// A nil error means that the handler has returned one. Otherwise the output is
+// the zero value, and the error is the handler's own, untouched, or an
 // [*Error]: [ErrTimeout], a [*PanicError], [ErrExited], ctx's error, or one of
 // the refusals (see [Reason]), which mean that the handler was not entered.
 //
