@@ -165,11 +165,9 @@ func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 	s := c.signal()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-s.done:
+	if s.isFired() {
 		go f()
 		return func() bool { return false }
-	default:
 	}
 	n := s.next
 	s.next++
@@ -204,15 +202,23 @@ func (c *callContext) signal() *signals {
 }
 
 // watch ends an inline call's context with its caller's or at its deadline;
-// other calls have whoever settles them for that.
+// other calls have whoever settles them for that. The caller's context may be
+// anybody's code: it is called without the lock.
 func (s *signals) watch(c *callContext) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	timer := time.AfterFunc(time.Duration(c.deadline-c.fn.router.clock.now()), func() { c.end(expired) })
-	s.stop = timer.Stop
+	stop := timer.Stop
 	if caller := c.caller(); caller != nil {
 		unhook := context.AfterFunc(caller, func() { c.end(reasonOf(caller.Err())) })
-		s.stop = func() bool { unhook(); return timer.Stop() }
+		stop = func() bool { unhook(); return timer.Stop() }
+	}
+	s.mu.Lock()
+	over := s.isFired()
+	if !over {
+		s.stop = stop
+	}
+	s.mu.Unlock()
+	if over {
+		stop()
 	}
 }
 
@@ -263,19 +269,29 @@ func (c *callContext) fire() {
 // both come here when they cross.
 func (s *signals) fire() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-s.done:
+	if s.isFired() {
+		s.mu.Unlock()
 		return
-	default:
 	}
 	close(s.done)
 	for _, f := range s.after {
 		go f()
 	}
-	s.after = nil
-	if s.stop != nil {
-		s.stop()
+	stop := s.stop
+	s.after, s.stop = nil, nil
+	s.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// isFired is to be asked under the lock.
+func (s *signals) isFired() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
 	}
 }
 
