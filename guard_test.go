@@ -1,0 +1,80 @@
+package faas_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+)
+
+// lateCloser is a caller's context whose deadline is asked for when the call has
+// its slot and is not yet seen in it, and that has the router closed there.
+type lateCloser struct {
+	context.Context //nolint:containedctx // it is one
+
+	r *faas.Router
+}
+
+func (c lateCloser) Deadline() (time.Time, bool) {
+	go func() { _ = c.r.Close() }()
+	time.Sleep(time.Second) // of the bubble: until Close has looked at all slots and waits
+	return c.Context.Deadline()
+}
+
+func TestNoHandlerStartsOnceCloseHasLookedAtTheSlots(t *testing.T) {
+	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
+		for _, warm := range []bool{false, true} {
+			m := &recorder{}
+			r := router(t, faas.WithMeter(m))
+			entered := 0
+			f := faas.Register(r, "f", func(context.Context, int) (int, error) { entered++; return 0, nil }, opts...)
+			want := 0
+			if warm {
+				_, err := f.Invoke(t.Context(), 0)
+				require.NoError(t, err)
+				want = 1
+			}
+			_, err := f.Invoke(lateCloser{t.Context(), r}, 0)
+			require.ErrorIs(t, err, faas.ErrClosed)
+			assert.Equal(t, want, entered)
+			assert.Equal(t, faas.Canceled, m.last(t).Outcome)
+			synctest.Wait()
+		}
+	})
+}
+
+// What a call has used is free once it has ended, and not at the deadline that
+// it no longer has.
+func TestASlotThatHasEndedIsNotKeptByItsTimer(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]faas.Handler[int, int]{
+		"exited": func(context.Context, int) (int, error) { exit(); return 0, nil },
+		"panics": func(context.Context, int) (int, error) { panic("x") },
+		"leaves": func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var kept weak.Pointer[[1024]byte]
+			r := router(t, faas.WithTimeout(time.Hour), faas.WithContext(func(_, fresh context.Context) context.Context {
+				big := new([1024]byte)
+				kept = weak.Make(big)
+				return context.WithValue(fresh, key{"big"}, big)
+			}))
+			f := faas.Register(r, "f", handler)
+			// No deadline of the caller's: the timer is set for the hour.
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			time.AfterFunc(10*time.Millisecond, cancel)
+			_, _ = f.Invoke(ctx, 0)
+			spin(func() bool { runtime.GC(); return kept.Value() == nil })
+			assert.Nil(t, kept.Value())
+		})
+	}
+}
