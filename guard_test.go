@@ -3,6 +3,7 @@ package faas_test
 import (
 	"context"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 // lateCloser is a caller's context whose deadline is asked for when the call has
 // its slot and is not yet seen in it, and that has the router closed there.
 type lateCloser struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context
 
 	r *faas.Router
 }
@@ -76,5 +77,32 @@ func TestASlotThatHasEndedIsNotKeptByItsTimer(t *testing.T) {
 			spin(func() bool { runtime.GC(); return kept.Value() == nil })
 			assert.Nil(t, kept.Value())
 		})
+	}
+}
+
+// Goroutines of one handler that ask for its Done at once get the same channel,
+// and it is closed.
+func TestDoneIsOneChannelWhoeverAsksFirst(t *testing.T) {
+	t.Parallel()
+	r := router(t)
+	f := faas.Register(r, "f", func(ctx context.Context, _ int) ([2]<-chan struct{}, error) {
+		var got [2]<-chan struct{}
+		var ready, all sync.WaitGroup
+		ready.Add(len(got))
+		for i := range got {
+			all.Go(func() {
+				ready.Done()
+				ready.Wait()
+				got[i] = ctx.Done()
+			})
+		}
+		all.Wait()
+		return got, nil
+	})
+	for range 20_000 {
+		got, err := f.Invoke(context.Background(), 0)
+		require.NoError(t, err)
+		require.Equal(t, got[0], got[1])
+		<-got[0]
 	}
 }
