@@ -89,6 +89,9 @@ func decodeLabels(text string) (labels map[string]string, err error) {
 		return nil, nil
 	}
 	err = json.Unmarshal([]byte(text), &labels)
+	if len(labels) == 0 { // as encodeLabels has it: no labels have one form
+		return nil, err
+	}
 	return labels, err
 }
 

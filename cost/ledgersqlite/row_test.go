@@ -16,6 +16,7 @@ func FuzzDecodeRow(f *testing.F) {
 	f.Add([]byte{}, "", "", "", "", "text", []byte{1})
 	f.Add([]byte{}, "", "", "", `{"a":1}`, "", []byte{})
 	f.Add([]byte{}, "", "", "", `null`, "", []byte{9: 1})
+	f.Add([]byte{}, "", "", "", `{}`, "", []byte{9: 1})
 	f.Fuzz(func(t *testing.T, id []byte, function, version, tenant, labels, failure string, numbers []byte) {
 		row := ledgersqlite.Row{Function: function, Version: version, Tenant: tenant, Labels: labels, Failure: failure}
 		copy(row.ID[:], id)
