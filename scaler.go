@@ -1,0 +1,67 @@
+package faas
+
+import "time"
+
+// Scaler decides how many instances a function has. It is pure policy: a
+// function of what it is told, so that an hour of traffic is tested in a loop
+// ([TestScaler] of faastest checks an implementation). The router keeps the
+// windows and the clock, and acts on the answer within the function's limits.
+//
+// It is asked in two situations. When a call finds every slot of its function
+// taken, it is asked on that caller's goroutine and [Load.Arrival] is true: what
+// it adds then is there at once. And every two seconds while the function has
+// calls, instances above its minimum, or a window that is not yet empty.
+//
+//   - Desired may be called by many goroutines at once, and must not block.
+//   - It answers the state that the next question for this function brings
+//     back. It changes nothing that s refers to: where two questions cross, one
+//     answer is dropped and asked for again.
+//   - A negative N, and a panic, change nothing; the panic is counted.
+type Scaler interface {
+	Desired(l Load, s State) (Target, State)
+}
+
+// State is a policy's memory of one function: what it answered last, nil at
+// first. To everybody else it is opaque.
+type State any
+
+// Target is a policy's answer.
+type Target struct {
+	N    int    // how many instances there should be
+	Rule string // which rule decided, in a few words; it is shown in the Decision
+}
+
+// Load is what a policy is told about a function.
+type Load struct {
+	Now time.Time
+
+	// Stable and Burst are the time-weighted averages of the function's
+	// concurrency, running and waiting calls together, over a long and a short
+	// window (60 s and 6 s, or what the policy asks for, see [Windower]).
+	// Where the function has been at work for less than a window, they are
+	// over that time.
+	Stable, Burst float64
+
+	Instances int // there are, those that are being initialized among them
+	Ready     int // those that can serve
+	InFlight  int // calls that run
+	Queued    int // calls that wait; on arrival, the one that has come is among them
+	Per       int // calls that one instance serves at once
+	Min, Max  int // the function's limits; the answer is brought within them
+
+	Arrival bool // a call has come and found no free slot
+
+	// What the process says about itself: the share of the processors in use,
+	// 0 to 1, and how long 99 of 100 goroutines at most waited for one, both
+	// since the question before. Zero where nobody has asked for the policy
+	// to steer the router's capacity.
+	CPU     float64
+	Latency time.Duration
+}
+
+// Windower is for a [Scaler] that wants other windows than 60 s and 6 s. It is
+// asked once, when the function is registered; each is at least a second and
+// at most an hour, and the burst window is not longer than the stable one.
+type Windower interface {
+	Windows() (stable, burst time.Duration)
+}
