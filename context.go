@@ -45,6 +45,11 @@ type formalities struct {
 	caller   context.Context //nolint:containedctx // of an inline call, which has nobody else to watch it; nil: it never ends
 	values   context.Context //nolint:containedctx // what WithContext made of the fresh one; nil: nothing
 	queued   int64           // how long it waited for its slot
+	instance *instance       // that it has a place in; nil: none is needed, or none was to be had
+	unplaced error           // why not
+	initWait int64           // how much of queued an init took
+	cold     bool            // the instance was made for it
+	counted  bool            // by its function's scaling
 	gates    int             // how many have said yes
 	reserved bool            // with the meters
 	progress atomic.Uint32   // of the handler, inside middlewares

@@ -75,6 +75,7 @@ func (a *arena) cut() *callContext {
 // compare-and-swap and no lock, and gets a worker whose stack is warm.
 type crew struct {
 	clock   *clock
+	awake   func() // tells that slots are made, before each; or nil
 	workers idleSlots
 	inlines idleSlots
 	closed  atomic.Bool
@@ -113,6 +114,9 @@ func (w *crew) slot(inline bool) (*slot, error) {
 	s := &slot{crew: w, wake: make(chan struct{}, 1)}
 	if !inline {
 		s.work = make(chan *callContext, 1)
+	}
+	if w.awake != nil {
+		w.awake()
 	}
 	pool, err := w.enlist(s, inline)
 	if err != nil || inline {

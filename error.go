@@ -78,6 +78,7 @@ const (
 	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver
 	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: waited longer than WithQueueTimeout
 	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended first; Err is its error
+	ReasonInit          Reason = "init"           // ErrInit: no instance, and the last try to make one has just failed
 	ReasonDepth         Reason = "depth"          // ErrDepth
 	ReasonCycle         Reason = "cycle"          // ErrCycle
 	ReasonClosed        Reason = "closed"         // ErrClosed

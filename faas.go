@@ -39,6 +39,8 @@ type Router struct {
 	functions registry
 	crew      *crew
 	meters    meters // the router's own, to be flushed
+	loop      scaleLoop
+	ceiling   *ceiling // nil: the capacity is fixed
 
 	refused    refusals // of calls that found no function
 	hookPanics atomic.Uint64
@@ -62,6 +64,10 @@ func New(opts ...RouterOption) *Router {
 	}
 	r := &Router{settings: s, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
 	r.crew = newCrew(r.clock)
+	if s.ceiling != nil {
+		r.ceiling = &ceiling{router: r, policy: s.ceiling, most: s.capacity}
+		r.crew.awake = func() { r.loop.watch(r.ceiling) }
+	}
 	return r
 }
 
@@ -90,8 +96,7 @@ func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts .
 		return nil, err
 	}
 	f := &Function[In, Out]{core: core, handler: h}
-	core.bind(f)
-	if err := r.functions.add(core); err != nil {
+	if err := r.enter(core, f); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -118,8 +123,8 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 // another function has taken the name. Its methods may be called concurrently.
 type Function[In, Out any] struct {
 	core    *function
-	handler Handler[In, Out]
-	tasks   sync.Pool // of *typedTask[In, Out]
+	handler Handler[In, Out] // nil: each instance has its own
+	tasks   sync.Pool        // of *typedTask[In, Out]
 }
 
 // Invoke calls the function and waits for the answer, at most until the
@@ -202,14 +207,14 @@ func (f *Function[In, Out]) task() *typedTask[In, Out] {
 	if t, ok := f.tasks.Get().(*typedTask[In, Out]); ok {
 		return t
 	}
-	return &typedTask[In, Out]{f: f}
+	return &typedTask[In, Out]{f: f, handler: f.handler}
 }
 
 // recycle keeps t for another call, unless its handler still runs: then it is
 // the handler's alone.
 func (f *Function[In, Out]) recycle(t *typedTask[In, Out], mine bool) {
 	if mine {
-		*t = typedTask[In, Out]{f: f}
+		*t = typedTask[In, Out]{f: f, handler: f.handler}
 		f.tasks.Put(t)
 	}
 }
@@ -217,6 +222,8 @@ func (f *Function[In, Out]) recycle(t *typedTask[In, Out], mine bool) {
 // task is the typed half of a call. The types end here: what schedules it sees
 // methods without them.
 type task interface {
+	// use sets the handler that is run: an instance's.
+	use(handler any)
 	// run runs the handler.
 	run(ctx context.Context) error
 	// payload is the size of the encoded input, if it was.
@@ -227,12 +234,17 @@ type task interface {
 }
 
 type typedTask[In, Out any] struct {
-	f     *Function[In, Out]
-	in    In
-	out   Out
-	bytes bool   // a bytes call: the answer is data
-	size  int    // of the payload
-	data  []byte // the encoded output
+	f       *Function[In, Out]
+	handler Handler[In, Out]
+	in      In
+	out     Out
+	bytes   bool   // a bytes call: the answer is data
+	size    int    // of the payload
+	data    []byte // the encoded output
+}
+
+func (t *typedTask[In, Out]) use(handler any) {
+	t.handler, _ = handler.(Handler[In, Out])
 }
 
 func (t *typedTask[In, Out]) payload() int { return t.size }
@@ -248,7 +260,7 @@ func (t *typedTask[In, Out]) copyIn(in In) *Error {
 }
 
 func (t *typedTask[In, Out]) run(ctx context.Context) (err error) {
-	t.out, err = t.f.handler(ctx, t.in)
+	t.out, err = t.handler(ctx, t.in)
 	return err
 }
 
@@ -329,7 +341,11 @@ func (r *Router) SetConcurrency(name string, n int) error {
 	if n < 1 || n > admission.Unlimited {
 		return mistake("set concurrency", name, ErrInput, "%d is not between 1 and %d; to stop a function, Remove it", n, admission.Unlimited)
 	}
-	fn.class.Resize(n)
+	if fn.scaling != nil {
+		fn.scaling.bound(n)
+	} else {
+		fn.class.Resize(n)
+	}
 	return nil
 }
 
@@ -339,7 +355,11 @@ func (r *Router) SetCapacity(n int) error {
 	if n < 1 || n > admission.Unlimited {
 		return mistake("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, Shutdown", n, admission.Unlimited)
 	}
-	r.group.Resize(n)
+	if r.ceiling != nil {
+		r.ceiling.bound(n)
+	} else {
+		r.group.Resize(n)
+	}
 	return nil
 }
 

@@ -24,6 +24,9 @@ type Info struct {
 	Limit    int // how many may run at once; math.MaxInt32: no limit but the router's
 	Runaways int // settled, and the handler still runs
 
+	Instances int // that there should be, by the function's policy; 0 also where none is asked
+	Ready     int // of those, the ones that can serve
+
 	Admitted uint64            // since registration; each has one Execution when it is settled
 	Rejected map[Reason]uint64 // refused since registration; nil: none
 }
@@ -44,7 +47,9 @@ func (fn *function) info() Info {
 	queued, rejected := fn.class.Queued(), fn.refused.snapshot()
 	admitted := int(fn.class.Entered.Load()-fn.refused.count()) - queued
 	in, out := fn.handle.types()
+	instances, able := fn.instances()
 	return Info{
+		Instances: instances, Ready: able,
 		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected,

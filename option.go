@@ -52,6 +52,12 @@ type settings struct {
 	copy         bool
 	inline       bool
 	runaways     int
+	scaler       Scaler // nil: not scaled, unless something else of it is asked for
+	perInstance  int
+	minInstances int
+	maxInstances int
+	keepAlive    time.Duration
+	initTimeout  time.Duration
 	middleware   []Middleware
 	meters       meters
 	gates        []Gate
@@ -65,6 +71,8 @@ type routerSettings struct {
 	maxDepth int
 	grace    time.Duration
 	stuck    func(ctx context.Context, inv Invocation, over time.Duration)
+	decided  func(Decision)
+	ceiling  Scaler
 }
 
 const likeTimeout = time.Duration(math.MinInt64)
@@ -77,6 +85,7 @@ func defaultSettings() routerSettings {
 		defaults: settings{
 			timeout: 30 * time.Second, concurrency: admission.Unlimited, queue: 1000, queueTimeout: likeTimeout,
 			codec: jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
+			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second,
 		},
 		capacity: 1000, logger: slog.Default(), maxDepth: 16, grace: time.Second,
 	}
@@ -154,6 +163,39 @@ func WithInline() Option { return option(func(s *settings) { s.inline = true }) 
 // [ReasonRunaways].
 func WithRunaways(n int) Option { return option(func(s *settings) { s.runaways = n }) }
 
+// WithScaler sets the policy that decides how many instances a function has,
+// and so how many of its calls run at once: instances times
+// [WithInstanceConcurrency], and never more than [WithConcurrency]. Functions
+// of [RegisterInit] have a zero [ConcurrencyScaler] unless told otherwise;
+// those of [Register] are not scaled unless this option, or one of the three
+// below, is given: their instances cost nothing, but their limit then
+// follows the policy's.
+func WithScaler(p Scaler) Option { return option(func(s *settings) { s.scaler = p }) }
+
+// WithInstanceConcurrency sets how many calls one instance serves at once,
+// n ≥ 1. Default 1, as on AWS Lambda.
+func WithInstanceConcurrency(n int) Option { return option(func(s *settings) { s.perInstance = n }) }
+
+// WithMinInstances keeps at least n instances ready (Lambda's provisioned
+// concurrency), n ≥ 0: registration makes them, and returns when they are
+// ready or one could not be made. Default 0: a function that is not called has
+// none.
+func WithMinInstances(n int) Option { return option(func(s *settings) { s.minInstances = n }) }
+
+// WithMaxInstances sets how many instances there may be, n ≥ 1; a runaway that
+// has given its slot to a replacement ([WithRunaways]) may bring one more.
+// Default: as many as the router's capacity can use.
+func WithMaxInstances(n int) Option { return option(func(s *settings) { s.maxInstances = n }) }
+
+// WithKeepAlive keeps an instance for at least that long after its last call,
+// d ≥ 0, even if the policy wants fewer. Default 0: the policy alone decides.
+func WithKeepAlive(d time.Duration) Option { return option(func(s *settings) { s.keepAlive = d }) }
+
+// WithInitTimeout bounds the init func of [RegisterInit], and the close func
+// that it returns, each; d must be positive. Default 10 s, as the init phase on
+// AWS Lambda (docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html).
+func WithInitTimeout(d time.Duration) Option { return option(func(s *settings) { s.initTimeout = d }) }
+
 // WithMiddleware adds middlewares, the first outermost.
 func WithMiddleware(m ...Middleware) Option {
 	return option(func(s *settings) { s.middleware = append(slices.Clip(s.middleware), m...) })
@@ -211,6 +253,22 @@ func WithStuck(grace time.Duration, f func(ctx context.Context, inv Invocation, 
 	return routerOption(func(r *routerSettings) { r.grace, r.stuck = grace, f })
 }
 
+// WithDecisions has f told of every change of scale as it is made. It is called
+// by the goroutine that decided, which may be a caller's: it must not block,
+// and may be called by many at once. A panic in it is caught and counted.
+func WithDecisions(f func(Decision)) RouterOption {
+	return routerOption(func(r *routerSettings) { r.decided = f })
+}
+
+// WithCapacityScaler lets a policy steer the router's capacity, between 1 and
+// what [WithCapacity] or [Router.SetCapacity] have set: see [SaturationScaler].
+// It is asked every two seconds while the router is at work. In the [Load] it
+// is told, an instance is one call; the windows show the moment alone, and CPU
+// and Latency are set. What it changes is a [Decision] without a function.
+func WithCapacityScaler(p Scaler) RouterOption {
+	return routerOption(func(r *routerSettings) { r.ceiling = p })
+}
+
 // check names what is impossible about s, and the cure.
 func (s *settings) check(op, function string) error {
 	bad := func(format string, args ...any) error {
@@ -235,6 +293,16 @@ func (s *settings) check(op, function string) error {
 		return bad("WithLimits(%d, %d): each must be at least one byte", s.limitIn, s.limitOut)
 	case s.runaways < 0:
 		return bad("WithRunaways(%d): can't be negative; 0 replaces no runaway", s.runaways)
+	case s.perInstance < 1 || s.perInstance > admission.Unlimited:
+		return bad("WithInstanceConcurrency(%d): must be between 1 and %d", s.perInstance, admission.Unlimited)
+	case s.maxInstances < 1 || s.maxInstances > admission.Unlimited:
+		return bad("WithMaxInstances(%d): must be between 1 and %d", s.maxInstances, admission.Unlimited)
+	case s.minInstances < 0 || s.minInstances > s.maxInstances:
+		return bad("WithMinInstances(%d): must be between 0 and WithMaxInstances (%d)", s.minInstances, s.maxInstances)
+	case s.keepAlive < 0:
+		return bad("WithKeepAlive(%v): can't be negative; 0 leaves it to the policy", s.keepAlive)
+	case s.initTimeout <= 0:
+		return bad("WithInitTimeout(%v): must be positive; for none, use a very large one", s.initTimeout)
 	case slices.ContainsFunc(s.middleware, func(m Middleware) bool { return m == nil }):
 		return bad("WithMiddleware(nil): leave the nil out")
 	case slices.Contains(s.gates, nil):

@@ -22,6 +22,8 @@ type function struct {
 	name    string
 	version string
 	class   *admission.Class
+	scaling *scaling // nil: the limit is fixed
+	init    func(ctx context.Context) (handler any, closer func(context.Context) error, err error)
 	chain   Runner // the middlewares around the handler; nil: none
 	handle  handle
 
@@ -68,8 +70,30 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	if err := fn.compose(); err != nil {
 		return nil, err
 	}
-	fn.class = r.group.NewClass(s.concurrency, s.queue)
 	return fn, nil
+}
+
+// enter puts a function into service, and has its minimum of instances made.
+func (r *Router) enter(fn *function, h handle) error {
+	fn.bind(h)
+	fn.class = r.group.NewClass(fn.concurrency, fn.queue)
+	if fn.isScaled() {
+		fn.scaling = fn.newScaling()
+		fn.plain = false
+	}
+	if err := r.functions.add(fn); err != nil || fn.scaling == nil {
+		return err
+	}
+	if err := fn.scaling.provide(); err != nil {
+		r.functions.remove(fn)
+		return &Error{Op: "register", Function: fn.name, Err: err}
+	}
+	return nil
+}
+
+// isScaled tells whether anything of scaling was asked for.
+func (fn *function) isScaled() bool {
+	return fn.init != nil || fn.scaler != nil || fn.minInstances > 0 || fn.maxInstances < admission.Unlimited || fn.perInstance > 1
 }
 
 // compose does once what would otherwise be done per call.
@@ -125,6 +149,9 @@ func (t *registry) remove(fn *function) bool {
 	}
 	fn.gone.Store(true)
 	fn.class.Remove() // before the look: from here on nobody enters unseen
+	if fn.scaling != nil {
+		fn.scaling.remove(false)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.gone = append(t.gone, fn)
@@ -136,7 +163,7 @@ func (t *registry) remove(fn *function) bool {
 // counts.
 func (t *registry) sweep() {
 	t.gone = slices.DeleteFunc(t.gone, func(fn *function) bool {
-		if fn.unsettled() > 0 || fn.runaways.Load() > 0 {
+		if fn.unsettled() > 0 || fn.runaways.Load() > 0 || fn.isBuilding() {
 			return false
 		}
 		t.past.add(fn)

@@ -42,6 +42,7 @@ func (s *slot) leave(c *callContext) {
 	}
 	fn := c.fn
 	s.report.Stop()
+	c.vacate(s.dead)
 	if s.replaced {
 		fn.replaced.Add(-1)
 	} else {

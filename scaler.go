@@ -29,6 +29,7 @@ type State any
 type Target struct {
 	N    int    // how many instances there should be
 	Rule string // which rule decided, in a few words; it is shown in the Decision
+	Rest bool   // without calls the answer stays this: there is no need to ask again before one comes
 }
 
 // Load is what a policy is told about a function.
@@ -42,7 +43,7 @@ type Load struct {
 	// over that time.
 	Stable, Burst float64
 
-	Instances int // there are, those that are being initialized among them
+	Instances int // there should be, as last decided
 	Ready     int // those that can serve
 	InFlight  int // calls that run
 	Queued    int // calls that wait; on arrival, the one that has come is among them

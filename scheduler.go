@@ -66,7 +66,25 @@ func (fn *function) invokeSlowly(ctx context.Context, c *callContext) (mine bool
 		return true, fn.refuse(c.takeBack(refusal(fn.name, c.id, ReasonClosed, because{ErrClosed, err})))
 	}
 	c.begin(ctx, s, fn.router.clock.now())
+	if c.more.unplaced != nil {
+		return true, s.turnAway(c)
+	}
 	return s.serve(ctx, c)
+}
+
+// turnAway settles a call that has a slot and no instance to run on. Nobody
+// else knows of it yet.
+func (s *slot) turnAway(c *callContext) (err error) {
+	v := verdict{outcome: Canceled, err: c.more.unplaced, at: c.start}
+	if errors.Is(v.err, ErrInit) {
+		v.outcome = InitFailed
+	}
+	defer func() { // a meter may end the goroutine
+		err = s.answer
+		s.crew.rest(s)
+	}()
+	c.settle(v, unstarted)
+	return nil
 }
 
 // admit asks all that have a say about c, in this order: depth, what carries
@@ -120,8 +138,18 @@ func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 		parent = &p.hold
 	}
 	asked := fn.router.clock.now()
+	if s := fn.scaling; s != nil {
+		if err := s.arrive(); err != nil {
+			err.ID = c.id
+			return err
+		}
+		c.more.counted = true
+	}
 	if err := fn.class.Acquire(ctx, &c.hold, parent, c.tenant, fn.queueTimeout); err != nil {
 		return noSlot(fn.name, c.id, err)
+	}
+	if fn.init != nil {
+		fn.scaling.seat(ctx, c)
 	}
 	c.more.queued = fn.router.clock.now() - asked
 	return nil
@@ -129,6 +157,7 @@ func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 
 // takeBack undoes, after a refusal, what was said yes to before.
 func (c *callContext) takeBack(why *Error) *Error {
+	c.vacate(false)
 	if c.more.reserved {
 		c.fn.unreserve()
 	}
@@ -179,11 +208,11 @@ func (c *callContext) begin(ctx context.Context, s *slot, now int64) {
 			s.watch(c)
 		}
 	}
-	s.call.Store(c)
 }
 
 // serve runs the slot's call, and returns when it is settled.
 func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error) {
+	s.call.Store(c)
 	// Close sets closed and then settles the calls that it sees in slots; this
 	// one was in its slot before closed is read here, so one sees the other.
 	if c.fn.router.closed.Load() && c.settle(verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
@@ -389,6 +418,7 @@ func (c *callContext) settle(v verdict, by settler) bool {
 	if by == byCaller || by == byOther {
 		c.slot.runAway(c, v.at)
 	} else {
+		c.vacate(v.outcome == Panicked || v.outcome == Exited)
 		c.hold.Release()
 	}
 	recorded := false
@@ -431,7 +461,7 @@ func (c *callContext) execution(v verdict) Execution {
 		Memory: fn.memory, BytesIn: c.task.payload(), BytesOut: v.size,
 	}
 	if c.more != nil {
-		e.Queued = time.Duration(c.more.queued)
+		e.Queued, e.Init, e.Cold = time.Duration(c.more.queued), time.Duration(c.more.initWait), c.more.cold
 	}
 	return e
 }

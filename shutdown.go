@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -38,7 +39,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	} else {
 		r.close(self)
 	}
-	errs = append(errs, r.flush(ctx))
+	errs = append(errs, r.awaitClosers(ctx), r.flush(ctx))
 	if err := errors.Join(errs...); err != nil {
 		return &Error{Op: "shutdown", Err: err}
 	}
@@ -81,6 +82,8 @@ func (r *Router) cut(self *callContext, why error) error {
 func (r *Router) close(self *callContext) {
 	r.closed.Store(true) // before the look at the slots, see serve
 	r.group.Close()
+	r.loop.close()
+	r.retire()
 	at := r.clock.now()
 	for _, s := range r.crew.slots() {
 		if c := s.call.Load(); c != nil && !self.isBelow(c) {
@@ -103,6 +106,39 @@ func (r *Router) await(ctx context.Context, self *callContext, runaways bool) er
 		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// retire has all instances go: the idle ones at once, the others with their
+// last call.
+func (r *Router) retire() {
+	for _, fn := range r.functions.working() {
+		if fn.scaling != nil {
+			fn.scaling.remove(true)
+		}
+	}
+}
+
+// awaitClosers returns when no init and no close func is at work, or names
+// those that are when ctx ends. Instances that a call still has are not waited
+// for: that may be the one that asks.
+func (r *Router) awaitClosers(ctx context.Context) error {
+	for {
+		changed := r.changed.wait() // before the look, so that nothing is missed
+		names := []string{}
+		for _, fn := range r.functions.working() {
+			if fn.isBuilding() {
+				names = append(names, strconv.Quote(fn.name))
+			}
+		}
+		if len(names) == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%w; instances not closed yet of %s", ctx.Err(), strings.Join(names, ", "))
 		}
 	}
 }

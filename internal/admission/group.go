@@ -127,3 +127,13 @@ func (g *Group) unready(c *Class) {
 	c.turn.leave()
 	g.word.set(slowBit, g.ready.len > 0)
 }
+
+// Queued is the number of calls that wait, of all classes.
+func (g *Group) Queued() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.waiting.all() {
+		n += c.queue.len
+	}
+	return n
+}

@@ -97,6 +97,10 @@ func (h *Hold) Release() {
 	g.dispatch()
 }
 
+// BorrowsClass tells whether h, acquired, has its class's half of the slot from
+// its parent, of the same class, which so can't end its own use of it before h.
+func (h *Hold) BorrowsClass() bool { return h.loan&ofClass != 0 }
+
 // give gives both halves of a slot back, without the lock if nobody waits.
 func (c *Class) give() {
 	g, classGiven := c.group, c.word.fastDec()

@@ -1,0 +1,408 @@
+package faas
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/inproc/faas/internal/admission"
+	"github.com/inproc/faas/internal/window"
+)
+
+// scaleInterval is how often policies are asked while there is something to
+// ask about: Knative's tick.
+const scaleInterval = 2 * time.Second
+
+// scaling keeps a function at the scale that its policy wants. What it sets is
+// how many instances there should be, n, and by that how many calls may run: a
+// call that needs one more finds room for it at once. Instances themselves are
+// made by the calls that got a slot, so that a function never has more than its
+// fair share of the router could use.
+//
+// A function at rest has no window, and the loop doesn't know it.
+type scaling struct {
+	fn             *function
+	policy         Scaler
+	stable, burst  time.Duration
+	pool           *instances // nil: instances cost nothing
+	decisions      decisions
+	mu             sync.Mutex // guards what follows
+	n              int
+	rest           bool // the last answer holds until a call comes
+	ceiling        int  // of calls at once, set by the user
+	memory         State
+	turn           uint64              // of memory, so that an answer to an older one is noticed
+	window         *window.Concurrency // of calls that run or wait; nil: at rest
+	awake, removed bool
+}
+
+func (fn *function) newScaling() *scaling {
+	s := &scaling{fn: fn, policy: fn.scaler, stable: 60 * time.Second, burst: 6 * time.Second, ceiling: fn.concurrency}
+	if w, ok := fn.scaler.(Windower); ok {
+		s.stable, s.burst = w.Windows()
+	}
+	if s.policy == nil {
+		s.policy = ConcurrencyScaler{}
+	}
+	if fn.init != nil {
+		s.pool = &instances{fn: fn}
+	}
+	return s
+}
+
+// arrive counts a call that is about to ask for a slot, and grows the function
+// if there is none for it.
+func (s *scaling) arrive() *Error {
+	if s.pool != nil {
+		if retry, err := s.pool.refuses(); retry > 0 {
+			return &Error{Op: "invoke", Function: s.fn.name, Reason: ReasonInit, RetryAfter: retry, Err: err}
+		}
+	}
+	s.mu.Lock()
+	if s.window == nil {
+		s.window = window.New(s.stable, granularity(s.burst))
+	}
+	s.window.Add(s.fn.router.clock.now(), 1)
+	short := int64(s.window.Level()) > int64(s.n)*int64(s.fn.perInstance) && !s.removed
+	woken := !s.awake
+	s.awake = true
+	s.mu.Unlock()
+	if woken {
+		s.fn.router.loop.add(s)
+	}
+	if short {
+		s.decide(true)
+	}
+	return nil
+}
+
+// seat gives the call that has a slot a place in an instance. It waits for one
+// with its slot in hand: the place is part of the slot.
+func (s *scaling) seat(ctx context.Context, c *callContext) {
+	if p := c.parent(); p != nil && p.fn == c.fn && c.hold.BorrowsClass() {
+		c.more.instance = p.more.instance
+		s.pool.join(c.more.instance)
+		c.task.use(c.more.instance.handler)
+		return
+	}
+	asked := s.fn.router.clock.now()
+	got := s.pool.place(ctx)
+	c.more.instance, c.more.unplaced, c.more.cold = got.in, got.err, got.cold
+	if got.cold {
+		c.more.initWait = s.fn.router.clock.now() - asked
+	}
+	if got.in != nil {
+		c.task.use(got.in.handler)
+	}
+}
+
+// vacate gives back what scaling has given the call, or counted it for. The
+// slot is given back after it, so that who gets it finds the place.
+func (c *callContext) vacate(spent bool) {
+	if c.more == nil || !c.more.counted {
+		return
+	}
+	c.more.counted = false
+	if in := c.more.instance; in != nil {
+		c.fn.scaling.pool.leave(in, spent, c.fn.router.clock.now())
+	}
+	c.fn.scaling.depart()
+}
+
+// granularity is that of a window's buckets: a second, or less where a burst
+// window would be too few of them.
+func granularity(burst time.Duration) time.Duration { return min(time.Second, burst/5) }
+
+// depart counts it out again.
+func (s *scaling) depart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.window.Add(s.fn.router.clock.now(), -1)
+}
+
+// decide asks the policy, and does what it says. No lock is held while it is
+// asked; if another answer has come first, it is asked again.
+func (s *scaling) decide(arrival bool) {
+	for {
+		s.mu.Lock()
+		l, memory, turn := s.load(arrival), s.memory, s.turn
+		s.mu.Unlock()
+		t, next, ok := s.fn.router.desired(s.policy, s.fn.name, l, memory)
+		if !ok {
+			return
+		}
+		s.mu.Lock()
+		if s.turn != turn {
+			s.mu.Unlock()
+			continue
+		}
+		s.turn++
+		s.memory, s.rest = next, t.Rest
+		d, changed := s.set(t, l)
+		s.mu.Unlock()
+		if changed {
+			s.fn.router.decided(&s.decisions, d)
+		}
+		return
+	}
+}
+
+// set brings n to what the policy wants, within the limits; the lock is held.
+func (s *scaling) set(t Target, l Load) (Decision, bool) {
+	from, to := s.n, min(max(t.N, l.Min), l.Max)
+	if s.removed || l.Arrival && to <= from { // others have come first
+		return Decision{}, false
+	}
+	s.n = to
+	s.fn.class.Resize(s.limit())
+	if s.pool != nil {
+		s.pool.aim(to, 0, s.fn.router.clock.now())
+	}
+	return Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: l}, from != to
+}
+
+// limit is how many calls may run: never none, so that a call that comes to
+// a function without an instance brings one about.
+func (s *scaling) limit() int {
+	return int(min(int64(s.ceiling), int64(max(1, s.n))*int64(s.fn.perInstance)))
+}
+
+// load is what there is to tell; the lock is held.
+func (s *scaling) load(arrival bool) Load {
+	fn, now := s.fn, s.fn.router.clock.now()
+	l := Load{Now: fn.router.clock.time(now), Instances: s.n, Ready: s.n, Per: fn.perInstance, Arrival: arrival}
+	if s.pool != nil {
+		_, l.Ready = s.pool.count()
+	}
+	// Without the function's share of a full router it could not use more.
+	per := fn.perInstance
+	l.Max = min(fn.maxInstances, ceilDiv(min(s.ceiling, fn.router.group.Limit()), per))
+	l.Min = min(fn.minInstances, l.Max)
+	if w := s.window; w != nil {
+		l.Stable, l.Burst = w.Average(now, s.stable), w.Average(now, s.burst)
+		level := int(w.Level())
+		l.InFlight = min(level, fn.class.Used())
+		l.Queued = level - l.InFlight
+	}
+	return l
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// tick asks the policy when nobody has come, and tells whether the function is
+// at rest from then on.
+func (s *scaling) tick() (atRest bool) {
+	if !s.fn.gone.Load() {
+		s.decide(false)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, live := s.fn.router.clock.now(), 0
+	if s.pool != nil {
+		s.pool.aim(s.goal(), s.share(), now)
+		live, _ = s.pool.count()
+	}
+	if s.window == nil || !s.window.Empty(now) || live > s.goal() || !s.rest && s.n > s.fn.minInstances && !s.removed {
+		return false
+	}
+	s.window, s.awake = nil, false
+	return true
+}
+
+// share is how many instances the function could use now, as full as the router
+// is.
+func (s *scaling) share() int {
+	g := s.fn.router.group
+	return ceilDiv(s.fn.class.Used()+max(0, g.Limit()-g.Used()), s.fn.perInstance)
+}
+
+// goal is how many instances there should be; the lock is held.
+func (s *scaling) goal() int {
+	if s.removed {
+		return 0
+	}
+	return s.n
+}
+
+// bound sets the limit that the user gives; policies stay below it.
+func (s *scaling) bound(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ceiling = n
+	s.fn.class.Resize(s.limit())
+}
+
+// provide makes the minimum, and returns when it is there.
+func (s *scaling) provide() error {
+	n := s.fn.minInstances
+	s.mu.Lock()
+	l := s.load(false)
+	d, changed := s.set(Target{N: n, Rule: "minimum"}, l)
+	n = s.n
+	s.mu.Unlock()
+	if changed {
+		s.fn.router.decided(&s.decisions, d)
+	}
+	if s.pool == nil || n == 0 {
+		return nil
+	}
+	return s.pool.provision(n)
+}
+
+// instances tells how many there should be, and how many can serve.
+func (fn *function) instances() (n, able int) {
+	s := fn.scaling
+	if s == nil {
+		return 0, 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pool == nil {
+		return s.n, s.n
+	}
+	_, able = s.pool.count()
+	return s.n, able
+}
+
+// isBuilding tells whether the function's inits or close functions are at work.
+func (fn *function) isBuilding() bool {
+	return fn.scaling != nil && fn.scaling.pool != nil && fn.scaling.pool.busy()
+}
+
+// remove has instances go with their last calls, and no policy asked again.
+func (s *scaling) remove(closed bool) {
+	s.mu.Lock()
+	s.removed = true
+	s.mu.Unlock()
+	if s.pool != nil {
+		s.pool.retire(closed)
+	}
+}
+
+// desired asks a policy; a panic is no answer.
+func (r *Router) desired(p Scaler, function string, l Load, s State) (t Target, next State, ok bool) {
+	defer r.guardHook("scaler", function)
+	t, next = p.Desired(l, s)
+	return t, next, t.N >= 0
+}
+
+// scaleLoop asks the policies of all functions that are not at rest, with one
+// timer for all of them, and none while there is nobody to ask about.
+type scaleLoop struct {
+	mu    sync.Mutex // guards what follows
+	awake []*scaling
+	steer *ceiling // or nil; while the router is at work
+	timer *time.Timer
+	set   bool
+	over  bool
+}
+
+func (l *scaleLoop) add(s *scaling) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.awake = append(l.awake, s)
+	l.arm()
+}
+
+// watch is add for the router itself.
+func (l *scaleLoop) watch(c *ceiling) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.steer = c
+	l.arm()
+}
+
+// arm sets the timer; the lock is held.
+func (l *scaleLoop) arm() {
+	switch {
+	case l.set || l.over:
+		return
+	case l.timer == nil:
+		l.timer = time.AfterFunc(scaleInterval, l.run)
+	default:
+		l.timer.Reset(scaleInterval)
+	}
+	l.set = true
+}
+
+// run asks for each once. Those that wake up meanwhile are in the list anew.
+func (l *scaleLoop) run() {
+	l.mu.Lock()
+	awake, steer := l.awake, l.steer
+	l.awake, l.steer = nil, nil
+	l.mu.Unlock()
+	awake = slices.DeleteFunc(awake, (*scaling).tick)
+	if steer != nil && steer.tick() {
+		steer = nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.set = false
+	l.awake = append(l.awake, awake...)
+	if steer != nil {
+		l.steer = steer
+	}
+	if len(l.awake) > 0 || l.steer != nil {
+		l.arm()
+	}
+}
+
+func (l *scaleLoop) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
+
+// ceiling steers the router's capacity by what the process says about itself.
+type ceiling struct {
+	router    *Router
+	policy    Scaler
+	decisions decisions
+	vitals    vitals // read by the loop alone
+
+	mu     sync.Mutex // guards what follows
+	most   int        // what the user has set
+	memory State      // written by the loop alone
+}
+
+// tick tells whether there is nothing to do until a worker is made.
+func (c *ceiling) tick() (atRest bool) {
+	r, g := c.router, c.router.group
+	l := Load{Now: r.clock.time(r.clock.now()), Per: 1, Min: 1, Instances: g.Limit(), Ready: g.Limit(), InFlight: g.Used(), Queued: g.Queued()}
+	l.CPU, l.Latency = c.vitals.read()
+	l.Stable, l.Burst = float64(l.InFlight+l.Queued), float64(l.InFlight+l.Queued)
+	c.mu.Lock()
+	memory := c.memory
+	l.Max = c.most
+	c.mu.Unlock()
+	t, next, ok := r.desired(c.policy, "", l, memory)
+	if !ok {
+		return l.InFlight == 0
+	}
+	to := c.set(t.N, next)
+	if to != l.Instances {
+		r.decided(&c.decisions, Decision{Time: l.Now, From: l.Instances, To: to, Wanted: t.N, Rule: t.Rule, Load: l})
+	}
+	return l.InFlight == 0 && to == l.Max
+}
+
+func (c *ceiling) set(n int, memory State) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.memory = memory
+	n = min(max(n, 1), c.most)
+	c.router.group.Resize(n)
+	return n
+}
+
+// bound is what the user sets: the most that the policy may.
+func (c *ceiling) bound(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.most = n
+	c.router.group.Resize(min(max(1, n), admission.Unlimited))
+}
