@@ -1,6 +1,11 @@
 package faas
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
 
 // Scaler decides how many instances a function has. It is pure policy: a
 // function of what it is told, so that an hour of traffic is tested in a loop
@@ -40,15 +45,16 @@ type Load struct {
 	// concurrency, running and waiting calls together, over a long and a short
 	// window (60 s and 6 s, or what the policy asks for, see [Windower]).
 	// Where the function has been at work for less than a window, they are
-	// over that time.
+	// over that time, but not over less than a second.
 	Stable, Burst float64
 
 	Instances int // there should be, as last decided
 	Ready     int // those that can serve
 	InFlight  int // calls that run
 	Queued    int // calls that wait; on arrival, the one that has come is among them
+	Peak      int // the most there were of both together since the last tick
 	Per       int // calls that one instance serves at once
-	Min, Max  int // the function's limits; the answer is brought within them
+	Min, Max  int // the function's limits, Max 0 for none; the answer is brought within them
 
 	Arrival bool // a call has come and found no free slot
 
@@ -65,4 +71,57 @@ type Load struct {
 // at most an hour, and the burst window is not longer than the stable one.
 type Windower interface {
 	Windows() (stable, burst time.Duration)
+}
+
+// scaleTick is how often a scaler is asked while there is something to decide.
+const scaleTick = 2 * time.Second
+
+// calls is how many there are, running and waiting.
+func (l Load) calls() int { return max(0, l.InFlight) + max(0, l.Queued) }
+
+// need is how many instances that many calls take.
+func (l Load) need(calls int) int {
+	per := max(1, l.Per)
+	return calls/per + min(1, calls%per) // rounded up; calls+per may overflow
+}
+
+// within brings a target within the function's limits. Where they change it, they
+// are the rule.
+func (l Load) within(t Target) Target {
+	switch {
+	case l.Max > 0 && t.N > l.Max:
+		return Target{N: l.Max, Rule: "maximum"}
+	case t.N < l.Min:
+		return Target{N: l.Min, Rule: "minimum"}
+	}
+	return t
+}
+
+// instances is f instances, rounded up; a float that is no int must not wrap.
+func instances(f float64) int { return int(min(math.Ceil(f), math.MaxInt32)) }
+
+// The limits of what a Windower may ask for.
+const (
+	shortestWindow = time.Second
+	longestWindow  = time.Hour
+)
+
+// checkScaler tells why a policy can't be used, with the cure.
+func checkScaler(s Scaler) error {
+	if s == nil {
+		return errors.New("the scaler is nil")
+	}
+	if s, ok := s.(interface{ check() error }); ok {
+		if err := s.check(); err != nil {
+			return err
+		}
+	}
+	if w, ok := s.(Windower); ok {
+		stable, burst := w.Windows()
+		if burst < shortestWindow || stable < burst || stable > longestWindow {
+			return fmt.Errorf("%T asks for windows of %v and %v: between %v and %v, and the second not longer than the first",
+				s, stable, burst, shortestWindow, longestWindow)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,19 @@
+package faas
+
+import "fmt"
+
+// FixedScaler keeps a function at N instances, whatever comes, within its limits.
+// N is at least 1.
+type FixedScaler struct{ N int }
+
+// Desired implements [Scaler].
+func (f FixedScaler) Desired(l Load, s State) (Target, State) {
+	return l.within(Target{N: max(0, f.N), Rule: "fixed"}), s
+}
+
+func (f FixedScaler) check() error {
+	if f.N < 1 {
+		return fmt.Errorf("FixedScaler.N is %d: it has to be 1 or more", f.N)
+	}
+	return nil
+}
