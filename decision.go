@@ -36,7 +36,7 @@ func (k *decisions) add(d Decision) {
 	defer k.mu.Unlock()
 	if n := len(k.last); n > 0 {
 		p := &k.last[(k.next+n-1)%n]
-		if d.Load.Arrival && p.Load.Arrival && d.Rule == p.Rule && d.From == p.To && d.To > d.From && d.Time.Sub(p.Time) < scaleInterval {
+		if d.Load.Arrival && p.Load.Arrival && d.Rule == p.Rule && d.From == p.To && d.To > d.From && d.Time.Sub(p.Time) < scaleTick {
 			p.To, p.Wanted = d.To, d.Wanted
 			return
 		}

@@ -10,7 +10,7 @@ import (
 
 // instance is what an init func has built: a handler, and what it stands on.
 // handler and closer are written by its init alone, before it is shown to
-// anybody; the rest is guarded by the lock of instances.
+// anybody; the rest is guarded by the lock of its fleet.
 type instance struct {
 	handler any // a Handler[In, Out]
 	closer  func(context.Context) error
@@ -18,7 +18,7 @@ type instance struct {
 	stop   context.CancelFunc // ends its init
 	calls  int                // that have a place in it
 	needs  []*placeWait       // calls that it is being made for
-	spare  *list.Element      // in instances.spare; nil: full, or not to be used
+	spare  *list.Element      // in fleet.spare; nil: full, or not to be used
 	phase  phase
 	rested int64 // when its last call ended
 }
@@ -32,11 +32,11 @@ const (
 	dropped  // closed, or its init failed
 )
 
-// instances are those of one function. A call that has a slot takes a place in
+// fleet is the instances of one function. A call that has a slot takes a place in
 // the one used last, so that the others can grow cold; if all are full it waits
 // for the first place that comes free, and one more is made, unless enough are
 // being made already for all who wait.
-type instances struct {
+type fleet struct {
 	fn *function
 
 	mu       sync.Mutex // guards what follows, and the instances
@@ -58,7 +58,7 @@ type instances struct {
 // placeWait is a call that waits for a place.
 type placeWait struct {
 	got  chan placed   // one place: whoever hands over never waits
-	line *list.Element // in instances.waiting; nil once it has its answer
+	line *list.Element // in fleet.waiting; nil once it has its answer
 	made *instance     // the one that is being made for it; nil: it waits for others
 }
 
@@ -71,32 +71,32 @@ type placed struct {
 
 // place gives the call a place in an instance, and waits for one no longer
 // than ctx lasts.
-func (p *instances) place(ctx context.Context) placed {
-	p.mu.Lock()
-	if in := p.warmest(); in != nil {
-		p.enter(in)
-		p.mu.Unlock()
+func (f *fleet) place(ctx context.Context) placed {
+	f.mu.Lock()
+	if in := f.warmest(); in != nil {
+		f.enter(in)
+		f.mu.Unlock()
 		return placed{in: in}
 	}
 	w := &placeWait{got: make(chan placed, 1)}
-	w.line = p.waiting.PushBack(w)
-	p.seekFor(w)
-	p.mu.Unlock()
+	w.line = f.waiting.PushBack(w)
+	f.seekFor(w)
+	f.mu.Unlock()
 	select {
 	case got := <-w.got:
 		return got
 	case <-ctx.Done():
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.answer(w, placed{err: ctx.Err()}) // unless it has been answered in the same moment: that stands
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer(w, placed{err: ctx.Err()}) // unless it has been answered in the same moment: that stands
 	return <-w.got
 }
 
 // warmest is the instance with room that was used last, or nil; the lock is
 // held here and below, unless it says otherwise.
-func (p *instances) warmest() *instance {
-	if e := p.spare.Back(); e != nil {
+func (f *fleet) warmest() *instance {
+	if e := f.spare.Back(); e != nil {
 		in, _ := e.Value.(*instance)
 		return in
 	}
@@ -104,75 +104,75 @@ func (p *instances) warmest() *instance {
 }
 
 // enter takes a place in an instance that has one.
-func (p *instances) enter(in *instance) {
+func (f *fleet) enter(in *instance) {
 	in.calls++
-	if in.calls >= p.fn.perInstance {
-		p.hide(in)
+	if in.calls >= f.fn.perInstance {
+		f.hide(in)
 	}
 }
 
 // join takes a place for a call that has borrowed its parent's slot: in the
 // parent's instance, full or not, for the parent waits meanwhile. To wait for
 // another place could be to wait for the parent.
-func (p *instances) join(in *instance) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.enter(in)
+func (f *fleet) join(in *instance) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.enter(in)
 }
 
-func (p *instances) hide(in *instance) {
+func (f *fleet) hide(in *instance) {
 	if in.spare != nil {
-		p.spare.Remove(in.spare)
+		f.spare.Remove(in.spare)
 		in.spare = nil
 	}
 }
 
 // leave gives a place back. An instance whose handler panicked, or ended its
 // goroutine, is spent: nobody knows what it left behind.
-func (p *instances) leave(in *instance, spent bool, now int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (f *fleet) leave(in *instance, spent bool, now int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	in.calls--
 	in.rested = now
 	if spent && in.phase == ready {
-		p.drain(in)
+		f.drain(in)
 	}
 	if in.phase == draining {
 		if in.calls == 0 {
-			p.drop(in)
+			f.drop(in)
 		}
-		p.refill()
+		f.refill()
 		return
 	}
-	p.offer(in)
-	p.trim(now)
+	f.offer(in)
+	f.trim(now)
 }
 
 // offer hands the places of an instance to those who wait, and shows it if
 // some are left.
-func (p *instances) offer(in *instance) {
-	for in.calls < p.fn.perInstance && p.waiting.Len() > 0 {
+func (f *fleet) offer(in *instance) {
+	for in.calls < f.fn.perInstance && f.waiting.Len() > 0 {
 		in.calls++
-		p.answer(p.first(), placed{in: in})
+		f.answer(f.first(), placed{in: in})
 	}
-	p.hide(in)
-	if in.calls < p.fn.perInstance {
-		in.spare = p.spare.PushBack(in)
+	f.hide(in)
+	if in.calls < f.fn.perInstance {
+		in.spare = f.spare.PushBack(in)
 	}
 }
 
-func (p *instances) first() *placeWait {
-	w, _ := p.waiting.Front().Value.(*placeWait)
+func (f *fleet) first() *placeWait {
+	w, _ := f.waiting.Front().Value.(*placeWait)
 	return w
 }
 
 // answer ends a wait, unless it has ended. What was being made for it is for
 // others now.
-func (p *instances) answer(w *placeWait, with placed) {
+func (f *fleet) answer(w *placeWait, with placed) {
 	if w.line == nil {
 		return
 	}
-	p.waiting.Remove(w.line)
+	f.waiting.Remove(w.line)
 	w.line = nil
 	if m := w.made; m != nil {
 		for i, n := range m.needs {
@@ -188,36 +188,36 @@ func (p *instances) answer(w *placeWait, with placed) {
 // seekFor has an instance made for w, or counts w in for one that is being
 // made and has a place to spare. Where neither can be, w waits for a place in
 // those there are; and if there are none, for nothing.
-func (p *instances) seekFor(w *placeWait) {
-	for _, in := range p.starting {
-		if len(in.needs) < p.fn.perInstance {
+func (f *fleet) seekFor(w *placeWait) {
+	for _, in := range f.starting {
+		if len(in.needs) < f.fn.perInstance {
 			w.made = in
 			in.needs = append(in.needs, w)
 			return
 		}
 	}
 	switch {
-	case p.over:
-		p.answer(w, placed{err: ErrClosed})
-	case p.live < p.most() && p.backedOff() == 0:
-		w.made = p.start()
+	case f.over:
+		f.answer(w, placed{err: ErrClosed})
+	case f.live < f.most() && f.backedOff() == 0:
+		w.made = f.start()
 		w.made.needs = append(w.made.needs, w)
-	case p.live == 0:
-		p.answer(w, placed{cold: true, err: p.failure})
+	case f.live == 0:
+		f.answer(w, placed{cold: true, err: f.failure})
 	}
 }
 
 // most is how many there may be: one more for each runaway that has given its
 // slot to a replacement, and keeps its place.
-func (p *instances) most() int { return p.fn.maxInstances + int(p.fn.replaced.Load()) }
+func (f *fleet) most() int { return f.fn.maxInstances + int(f.fn.replaced.Load()) }
 
 // refill makes instances for those who wait without one that is being made:
 // others have ended since they came.
-func (p *instances) refill() {
-	for e := p.waiting.Front(); e != nil; {
+func (f *fleet) refill() {
+	for e := f.waiting.Front(); e != nil; {
 		next := e.Next()
 		if w, _ := e.Value.(*placeWait); w.made == nil {
-			p.seekFor(w)
+			f.seekFor(w)
 		}
 		e = next
 	}
@@ -225,33 +225,33 @@ func (p *instances) refill() {
 
 // aim sets how many there should be, and has those made that are missing, no
 // more than at most; those that are too many go once they are idle.
-func (p *instances) aim(n, most int, now int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.goal = n
-	p.refill()
-	for p.live < min(n, most, p.most()) && !p.over && p.backedOff() == 0 {
-		p.start()
+func (f *fleet) aim(n, most int, now int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.goal = n
+	f.refill()
+	for f.live < min(n, most, f.most()) && !f.over && f.backedOff() == 0 {
+		f.start()
 	}
-	p.trim(now)
+	f.trim(now)
 }
 
 // trim ends idle instances while there are more than there should be, the
 // coldest first.
-func (p *instances) trim(now int64) {
-	for p.live > p.goal {
-		in := p.idle()
-		if in == nil || !p.gone && now-in.rested < int64(p.fn.keepAlive) {
+func (f *fleet) trim(now int64) {
+	for f.live > f.goal {
+		in := f.idle()
+		if in == nil || !f.gone && now-in.rested < int64(f.fn.keepAlive) {
 			return
 		}
-		p.drop(in)
+		f.drop(in)
 	}
 }
 
 // idle finds the coldest instance without a call, or nil. Where instances serve
 // several calls, it may stand behind some that are half full.
-func (p *instances) idle() *instance {
-	for e := p.spare.Front(); e != nil; e = e.Next() {
+func (f *fleet) idle() *instance {
+	for e := f.spare.Front(); e != nil; e = e.Next() {
 		if in, _ := e.Value.(*instance); in.calls == 0 {
 			return in
 		}
@@ -260,30 +260,30 @@ func (p *instances) idle() *instance {
 }
 
 // drain takes an instance out of use.
-func (p *instances) drain(in *instance) {
+func (f *fleet) drain(in *instance) {
 	in.phase = draining
-	p.ready--
-	p.hide(in)
+	f.ready--
+	f.hide(in)
 }
 
 // drop ends an instance that has no call and, where it was ready, closes it on a
 // goroutine of its own.
-func (p *instances) drop(in *instance) {
+func (f *fleet) drop(in *instance) {
 	if in.phase == ready {
-		p.drain(in)
+		f.drain(in)
 	}
 	in.phase = dropped
-	p.live--
-	p.close(in)
+	f.live--
+	f.close(in)
 }
 
 // start has an instance made, on its own goroutine.
-func (p *instances) start() *instance {
-	ctx, stop := context.WithTimeout(context.Background(), p.fn.initTimeout)
+func (f *fleet) start() *instance {
+	ctx, stop := context.WithTimeout(context.Background(), f.fn.initTimeout)
 	in := &instance{stop: stop}
-	p.live++
-	p.starting = append(p.starting, in)
-	go p.build(ctx, in)
+	f.live++
+	f.starting = append(f.starting, in)
+	go f.build(ctx, in)
 	return in
 }
 
@@ -294,8 +294,8 @@ var (
 
 // build runs init; the lock is not held. Whoever comes first, init or its
 // timeout, decides; an instance that comes late is closed again.
-func (p *instances) build(ctx context.Context, in *instance) {
-	timer := time.AfterFunc(p.fn.initTimeout, func() { p.giveUp(in, because{ErrInit, errInitSlow}) })
+func (f *fleet) build(ctx context.Context, in *instance) {
+	timer := time.AfterFunc(f.fn.initTimeout, func() { f.giveUp(in, because{ErrInit, errInitSlow}) })
 	var err error = because{ErrInit, ErrExited}
 	defer func() { // by return, panic and Goexit alike
 		if r := recover(); r != nil {
@@ -303,10 +303,10 @@ func (p *instances) build(ctx context.Context, in *instance) {
 		}
 		timer.Stop()
 		in.stop()
-		p.built(in, err)
+		f.built(in, err)
 	}()
 	var cause error
-	if in.handler, in.closer, cause = p.fn.init(ctx); cause == nil && in.handler == nil {
+	if in.handler, in.closer, cause = f.fn.init(ctx); cause == nil && in.handler == nil {
 		cause = errInitNil
 	}
 	err = nil
@@ -316,66 +316,66 @@ func (p *instances) build(ctx context.Context, in *instance) {
 }
 
 // built takes what init has made, or that it made nothing.
-func (p *instances) built(in *instance, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	defer p.fn.router.tellIfClosing()
+func (f *fleet) built(in *instance, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	defer f.fn.router.tellIfClosing()
 	switch {
 	case in.phase == dropped: // it was given up meanwhile
-		p.closing--
+		f.closing--
 		if err == nil {
-			p.close(in)
+			f.close(in)
 		}
 	case err != nil:
-		p.fail(in, err)
+		f.fail(in, err)
 	default:
-		p.open(in)
+		f.open(in)
 	}
 }
 
 // open puts an instance into service.
-func (p *instances) open(in *instance) {
-	p.unlist(in)
-	in.phase, in.rested = ready, p.fn.router.clock.now()
-	p.ready++
-	p.failures, p.failure = 0, nil
+func (f *fleet) open(in *instance) {
+	f.unlist(in)
+	in.phase, in.rested = ready, f.fn.router.clock.now()
+	f.ready++
+	f.failures, f.failure = 0, nil
 	for len(in.needs) > 0 {
 		in.calls++
-		p.answer(in.needs[0], placed{in: in, cold: true})
+		f.answer(in.needs[0], placed{in: in, cold: true})
 	}
-	p.offer(in)
-	p.trim(in.rested)
+	f.offer(in)
+	f.trim(in.rested)
 }
 
 // giveUp does not wait for an init any longer; without the lock.
-func (p *instances) giveUp(in *instance, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (f *fleet) giveUp(in *instance, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if in.phase == starting {
-		p.closing++ // until it has ended
-		p.fail(in, err)
+		f.closing++ // until it has ended
+		f.fail(in, err)
 	}
 }
 
 // fail drops an instance whose init has failed, and turns away those who waited
 // for it; and, with the last, everybody who waits.
-func (p *instances) fail(in *instance, err error) {
-	p.unlist(in)
+func (f *fleet) fail(in *instance, err error) {
+	f.unlist(in)
 	in.phase = dropped
-	p.live--
-	p.backOff(err)
+	f.live--
+	f.backOff(err)
 	for len(in.needs) > 0 {
-		p.answer(in.needs[0], placed{cold: true, err: err})
+		f.answer(in.needs[0], placed{cold: true, err: err})
 	}
-	for p.live == 0 && p.waiting.Len() > 0 {
-		p.answer(p.first(), placed{cold: true, err: err})
+	for f.live == 0 && f.waiting.Len() > 0 {
+		f.answer(f.first(), placed{cold: true, err: err})
 	}
 }
 
-func (p *instances) unlist(in *instance) {
-	for i, s := range p.starting {
+func (f *fleet) unlist(in *instance) {
+	for i, s := range f.starting {
 		if s == in {
-			p.starting = append(p.starting[:i], p.starting[i+1:]...)
+			f.starting = append(f.starting[:i], f.starting[i+1:]...)
 			return
 		}
 	}
@@ -388,119 +388,124 @@ const (
 	maxBackoff   = 30 * time.Second
 )
 
-func (p *instances) backOff(err error) {
+func (f *fleet) backOff(err error) {
 	pause := maxBackoff
-	if p.failures < 9 {
-		pause = min(firstBackoff<<p.failures, maxBackoff)
+	if f.failures < 9 {
+		pause = min(firstBackoff<<f.failures, maxBackoff)
 	}
-	p.failures++
-	p.failure = err
-	p.retryAt = p.fn.router.clock.now() + int64(pause)
+	f.failures++
+	f.failure = err
+	f.retryAt = f.fn.router.clock.now() + int64(pause)
 }
 
 // backedOff is how long no instance may be made.
-func (p *instances) backedOff() time.Duration {
-	if p.failures == 0 {
+func (f *fleet) backedOff() time.Duration {
+	if f.failures == 0 {
 		return 0
 	}
-	return time.Duration(max(0, p.retryAt-p.fn.router.clock.now()))
+	return time.Duration(max(0, f.retryAt-f.fn.router.clock.now()))
 }
 
 // refuses tells whether a call has no instance to hope for, why, and when
 // another try is made; without the lock.
-func (p *instances) refuses() (retry time.Duration, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.live > 0 {
+func (f *fleet) refuses() (retry time.Duration, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live > 0 {
 		return 0, nil
 	}
-	return p.backedOff(), p.failure
+	return f.backedOff(), f.failure
 }
 
 // close has an instance closed, once, on a goroutine of its own.
-func (p *instances) close(in *instance) {
+func (f *fleet) close(in *instance) {
 	if in.closer != nil {
-		p.closing++
-		go p.runCloser(in.closer)
+		f.closing++
+		go f.runCloser(in.closer)
 	}
 }
 
-func (p *instances) runCloser(closer func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), p.fn.initTimeout)
+func (f *fleet) runCloser(closer func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), f.fn.initTimeout)
 	defer func() {
 		cancel()
-		p.mu.Lock()
-		p.closing--
-		p.mu.Unlock()
-		p.fn.router.tellIfClosing()
+		f.mu.Lock()
+		f.closing--
+		f.mu.Unlock()
+		f.fn.router.tellIfClosing()
 	}()
-	defer p.fn.router.guardHook("close", p.fn.name)
+	defer f.fn.router.guardHook("close", f.fn.name)
 	if err := closer(ctx); err != nil {
-		p.fn.router.settings.logger.Error("faas: an instance could not be closed", "function", p.fn.name, "error", plainText(err))
+		f.fn.router.settings.logger.Error("faas: an instance could not be closed", "function", f.fn.name, "error", plainText(err))
 	}
 }
 
 // retire has all instances go, each with its last call. With over, nobody gets
 // a place any more, and inits are told to stop.
-func (p *instances) retire(over bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.goal, p.gone = 0, true
+func (f *fleet) retire(over bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.goal, f.gone = 0, true
 	if over {
-		p.over = true
-		for p.waiting.Len() > 0 {
-			p.answer(p.first(), placed{err: ErrClosed})
+		f.over = true
+		for f.waiting.Len() > 0 {
+			f.answer(f.first(), placed{err: ErrClosed})
 		}
-		for len(p.starting) > 0 {
-			p.abandon(p.starting[0])
+		for len(f.starting) > 0 {
+			f.abandon(f.starting[0])
 		}
 	}
-	p.trim(0)
+	f.trim(0)
 }
 
 // abandon tells an init to stop, and drops what it may still make.
-func (p *instances) abandon(in *instance) {
-	p.unlist(in)
+func (f *fleet) abandon(in *instance) {
+	f.unlist(in)
 	in.phase = dropped
 	in.stop()
-	p.live--
-	p.closing++
+	f.live--
+	f.closing++
 }
 
 // provision makes n instances, and returns when they are ready or one could
 // not be made; without the lock.
-func (p *instances) provision(n int) error {
+func (f *fleet) provision(n int) error {
 	waits := make([]*placeWait, n)
-	p.mu.Lock()
-	p.goal = n
+	f.mu.Lock()
+	f.goal = n
 	for i := range waits {
-		w := &placeWait{got: make(chan placed, 1), made: p.start()}
-		w.line = p.waiting.PushBack(w)
+		w := &placeWait{got: make(chan placed, 1), made: f.start()}
+		w.line = f.waiting.PushBack(w)
 		w.made.needs = append(w.made.needs, w)
 		waits[i] = w
 	}
-	p.mu.Unlock()
+	f.mu.Unlock()
 	var err error
+	var all []*instance
 	for _, w := range waits {
 		if got := <-w.got; got.err != nil {
 			err = got.err
 		} else {
-			p.leave(got.in, false, p.fn.router.clock.now())
+			all = append(all, got.in)
 		}
+	}
+	// All at the end: one that is left would serve those that wait for others.
+	for _, in := range all {
+		f.leave(in, false, f.fn.router.clock.now())
 	}
 	return err
 }
 
 // busy tells whether inits or close functions are at work; without the lock.
-func (p *instances) busy() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closing+len(p.starting) > 0
+func (f *fleet) busy() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closing+len(f.starting) > 0
 }
 
 // count tells how many there are, and how many can serve; without the lock.
-func (p *instances) count() (live, ready int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.live, p.ready
+func (f *fleet) count() (live, ready int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.live, f.ready
 }

@@ -325,5 +325,10 @@ func (r *routerSettings) check() error {
 	case r.grace < 0:
 		return bad("WithStuck(%v, …): the grace can't be negative", r.grace)
 	}
+	if r.ceiling != nil {
+		if err := checkScaler(r.ceiling); err != nil {
+			return bad("WithCapacityScaler: %v", err)
+		}
+	}
 	return r.defaults.check("new", "")
 }

@@ -78,8 +78,11 @@ func (r *Router) enter(fn *function, h handle) error {
 	fn.bind(h)
 	fn.class = r.group.NewClass(fn.concurrency, fn.queue)
 	if fn.isScaled() {
-		fn.scaling = fn.newScaling()
-		fn.plain = false
+		s, err := fn.newScaling()
+		if err != nil {
+			return err
+		}
+		fn.scaling, fn.plain = s, false
 	}
 	if err := r.functions.add(fn); err != nil || fn.scaling == nil {
 		return err

@@ -8,7 +8,9 @@ type FixedScaler struct{ N int }
 
 // Desired implements [Scaler].
 func (f FixedScaler) Desired(l Load, s State) (Target, State) {
-	return l.within(Target{N: max(0, f.N), Rule: "fixed"}), s
+	t := l.within(Target{N: max(0, f.N), Rule: "fixed"})
+	t.Rest = true
+	return t, s
 }
 
 func (f FixedScaler) check() error {

@@ -10,10 +10,6 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// scaleInterval is how often policies are asked while there is something to
-// ask about: Knative's tick.
-const scaleInterval = 2 * time.Second
-
 // scaling keeps a function at the scale that its policy wants. What it sets is
 // how many instances there should be, n, and by that how many calls may run: a
 // call that needs one more finds room for it at once. Instances themselves are
@@ -25,7 +21,7 @@ type scaling struct {
 	fn             *function
 	policy         Scaler
 	stable, burst  time.Duration
-	pool           *instances // nil: instances cost nothing
+	fleet          *fleet // nil: instances cost nothing
 	decisions      decisions
 	mu             sync.Mutex // guards what follows
 	n              int
@@ -37,25 +33,28 @@ type scaling struct {
 	awake, removed bool
 }
 
-func (fn *function) newScaling() *scaling {
+func (fn *function) newScaling() (*scaling, error) {
 	s := &scaling{fn: fn, policy: fn.scaler, stable: 60 * time.Second, burst: 6 * time.Second, ceiling: fn.concurrency}
-	if w, ok := fn.scaler.(Windower); ok {
-		s.stable, s.burst = w.Windows()
-	}
 	if s.policy == nil {
 		s.policy = ConcurrencyScaler{}
 	}
-	if fn.init != nil {
-		s.pool = &instances{fn: fn}
+	if err := checkScaler(s.policy); err != nil {
+		return nil, mistake("register", fn.name, ErrInput, "WithScaler: %v", err)
 	}
-	return s
+	if w, ok := s.policy.(Windower); ok {
+		s.stable, s.burst = w.Windows()
+	}
+	if fn.init != nil {
+		s.fleet = &fleet{fn: fn}
+	}
+	return s, nil
 }
 
 // arrive counts a call that is about to ask for a slot, and grows the function
 // if there is none for it.
 func (s *scaling) arrive() *Error {
-	if s.pool != nil {
-		if retry, err := s.pool.refuses(); retry > 0 {
+	if s.fleet != nil {
+		if retry, err := s.fleet.refuses(); retry > 0 {
 			return &Error{Op: "invoke", Function: s.fn.name, Reason: ReasonInit, RetryAfter: retry, Err: err}
 		}
 	}
@@ -82,12 +81,12 @@ func (s *scaling) arrive() *Error {
 func (s *scaling) seat(ctx context.Context, c *callContext) {
 	if p := c.parent(); p != nil && p.fn == c.fn && c.hold.BorrowsClass() {
 		c.more.instance = p.more.instance
-		s.pool.join(c.more.instance)
+		s.fleet.join(c.more.instance)
 		c.task.use(c.more.instance.handler)
 		return
 	}
 	asked := s.fn.router.clock.now()
-	got := s.pool.place(ctx)
+	got := s.fleet.place(ctx)
 	c.more.instance, c.more.unplaced, c.more.cold = got.in, got.err, got.cold
 	if got.cold {
 		c.more.initWait = s.fn.router.clock.now() - asked
@@ -105,14 +104,16 @@ func (c *callContext) vacate(spent bool) {
 	}
 	c.more.counted = false
 	if in := c.more.instance; in != nil {
-		c.fn.scaling.pool.leave(in, spent, c.fn.router.clock.now())
+		c.fn.scaling.fleet.leave(in, spent, c.fn.router.clock.now())
 	}
 	c.fn.scaling.depart()
 }
 
 // granularity is that of a window's buckets: a second, or less where a burst
 // window would be too few of them.
-func granularity(burst time.Duration) time.Duration { return min(time.Second, burst/5) }
+func granularity(burst time.Duration) time.Duration {
+	return min(time.Second, max(burst/5, time.Millisecond))
+}
 
 // depart counts it out again.
 func (s *scaling) depart() {
@@ -156,8 +157,8 @@ func (s *scaling) set(t Target, l Load) (Decision, bool) {
 	}
 	s.n = to
 	s.fn.class.Resize(s.limit())
-	if s.pool != nil {
-		s.pool.aim(to, 0, s.fn.router.clock.now())
+	if s.fleet != nil {
+		s.fleet.aim(to, 0, s.fn.router.clock.now())
 	}
 	return Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: l}, from != to
 }
@@ -172,8 +173,8 @@ func (s *scaling) limit() int {
 func (s *scaling) load(arrival bool) Load {
 	fn, now := s.fn, s.fn.router.clock.now()
 	l := Load{Now: fn.router.clock.time(now), Instances: s.n, Ready: s.n, Per: fn.perInstance, Arrival: arrival}
-	if s.pool != nil {
-		_, l.Ready = s.pool.count()
+	if s.fleet != nil {
+		_, l.Ready = s.fleet.count()
 	}
 	// Without the function's share of a full router it could not use more.
 	per := fn.perInstance
@@ -199,9 +200,9 @@ func (s *scaling) tick() (atRest bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, live := s.fn.router.clock.now(), 0
-	if s.pool != nil {
-		s.pool.aim(s.goal(), s.share(), now)
-		live, _ = s.pool.count()
+	if s.fleet != nil {
+		s.fleet.aim(s.goal(), s.share(), now)
+		live, _ = s.fleet.count()
 	}
 	if s.window == nil || !s.window.Empty(now) || live > s.goal() || !s.rest && s.n > s.fn.minInstances && !s.removed {
 		return false
@@ -244,10 +245,10 @@ func (s *scaling) provide() error {
 	if changed {
 		s.fn.router.decided(&s.decisions, d)
 	}
-	if s.pool == nil || n == 0 {
+	if s.fleet == nil || n == 0 {
 		return nil
 	}
-	return s.pool.provision(n)
+	return s.fleet.provision(n)
 }
 
 // instances tells how many there should be, and how many can serve.
@@ -258,16 +259,16 @@ func (fn *function) instances() (n, able int) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pool == nil {
+	if s.fleet == nil {
 		return s.n, s.n
 	}
-	_, able = s.pool.count()
+	_, able = s.fleet.count()
 	return s.n, able
 }
 
 // isBuilding tells whether the function's inits or close functions are at work.
 func (fn *function) isBuilding() bool {
-	return fn.scaling != nil && fn.scaling.pool != nil && fn.scaling.pool.busy()
+	return fn.scaling != nil && fn.scaling.fleet != nil && fn.scaling.fleet.busy()
 }
 
 // remove has instances go with their last calls, and no policy asked again.
@@ -275,8 +276,8 @@ func (s *scaling) remove(closed bool) {
 	s.mu.Lock()
 	s.removed = true
 	s.mu.Unlock()
-	if s.pool != nil {
-		s.pool.retire(closed)
+	if s.fleet != nil {
+		s.fleet.retire(closed)
 	}
 }
 
@@ -319,9 +320,9 @@ func (l *scaleLoop) arm() {
 	case l.set || l.over:
 		return
 	case l.timer == nil:
-		l.timer = time.AfterFunc(scaleInterval, l.run)
+		l.timer = time.AfterFunc(scaleTick, l.run)
 	default:
-		l.timer.Reset(scaleInterval)
+		l.timer.Reset(scaleTick)
 	}
 	l.set = true
 }

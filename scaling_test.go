@@ -25,6 +25,12 @@ type script func(l faas.Load) faas.Target
 
 func (f script) Desired(l faas.Load, s faas.State) (faas.Target, faas.State) { return f(l), s }
 
+// pass lets time pass, and what is due then be done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // need grows to what is needed, and shrinks to it.
 func need(l faas.Load) faas.Target {
 	return faas.Target{N: (l.InFlight + l.Queued + l.Per - 1) / l.Per, Rule: "need"}
@@ -46,7 +52,7 @@ func TestACallThatFindsNoFreeSlotGrowsItsFunctionAtOnce(t *testing.T) {
 			require.Zero(t, e.Queued)
 		}
 		assert.Equal(t, 1000, f.Info().Instances)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		assert.Zero(t, f.Info().Instances)
 		assert.Equal(t, 1, f.Info().Limit, "a call from zero is let in")
 	})
@@ -54,15 +60,16 @@ func TestACallThatFindsNoFreeSlotGrowsItsFunctionAtOnce(t *testing.T) {
 
 func TestAPolicysAnswerIsHeldAgainstTheLimits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		wants := 100
+		var wants atomic.Int64
+		wants.Store(100)
 		var seen faas.Load
 		r := router(t, faas.WithCapacity(50))
-		f := faas.Register(r, "f", sleepFor, faas.WithScaler(script(func(l faas.Load) faas.Target { seen = l; return faas.Target{N: wants} })),
+		f := faas.Register(r, "f", sleepFor, faas.WithScaler(script(func(l faas.Load) faas.Target { seen = l; return faas.Target{N: int(wants.Load())} })),
 			faas.WithMinInstances(2), faas.WithMaxInstances(10), faas.WithInstanceConcurrency(3))
 		assert.Equal(t, 2, f.Info().Instances)
 		assert.Equal(t, 6, f.Info().Limit)
 		go func() { _, _ = f.Invoke(t.Context(), time.Minute) }()
-		time.Sleep(2001 * time.Millisecond)
+		pass(2001 * time.Millisecond)
 		assert.Equal(t, 10, f.Info().Instances)
 		assert.Equal(t, 30, f.Info().Limit)
 		assert.Equal(t, 2, seen.Min)
@@ -71,18 +78,18 @@ func TestAPolicysAnswerIsHeldAgainstTheLimits(t *testing.T) {
 
 		require.NoError(t, r.SetConcurrency("f", 7), "the user's limit bounds it")
 		assert.Equal(t, 7, f.Info().Limit)
-		time.Sleep(2001 * time.Millisecond)
+		pass(2001 * time.Millisecond)
 		assert.Equal(t, 3, f.Info().Instances, "seven calls have no use for more")
 		require.NoError(t, r.SetConcurrency("f", 1000))
 		require.NoError(t, r.SetCapacity(20))
-		time.Sleep(2001 * time.Millisecond)
+		pass(2001 * time.Millisecond)
 		assert.Equal(t, 7, f.Info().Instances, "nor has the router's capacity")
 
-		wants = 0
-		time.Sleep(2001 * time.Millisecond)
+		wants.Store(0)
+		pass(2001 * time.Millisecond)
 		assert.Equal(t, 2, f.Info().Instances)
-		wants = -1
-		time.Sleep(2001 * time.Millisecond)
+		wants.Store(-1)
+		pass(2001 * time.Millisecond)
 		assert.Equal(t, 2, f.Info().Instances, "that is no answer")
 	})
 }
@@ -94,7 +101,7 @@ func TestAPolicySeesTheWindowsItAsksFor(t *testing.T) {
 		f := faas.Register(r, "f", sleepFor, faas.WithScaler(windowed{func(l faas.Load) faas.Target { seen = l; return need(l) }}))
 		go func() { _, _ = f.Invoke(t.Context(), 4*time.Second) }()
 		go func() { _, _ = f.Invoke(t.Context(), 8*time.Second) }()
-		time.Sleep(10*time.Second + time.Millisecond)
+		pass(10*time.Second + time.Millisecond)
 		assert.InDelta(t, 1.2, seen.Stable, 0.01, "two for 4 s and one for another 4, of 10")
 		assert.Zero(t, seen.Burst)
 	})
@@ -129,7 +136,7 @@ func TestAPolicysMemoryIsItsLastAnswers(t *testing.T) {
 			_, err := f.Invoke(t.Context(), 0)
 			require.NoError(t, err)
 		}
-		time.Sleep(4 * time.Second)
+		pass(4 * time.Second)
 		all, err := r.Decisions("f")
 		require.NoError(t, err)
 		assert.Equal(t, "question 3", all[len(all)-1].Rule)
@@ -167,7 +174,7 @@ func TestEveryChangeOfScaleIsADecisionThatSaysWhy(t *testing.T) {
 		for range 3 {
 			go func() { _, _ = f.Invoke(t.Context(), 3*time.Second) }()
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		require.Len(t, told, 4)
 		assert.Equal(t, 0, told[0].From)
 		assert.Equal(t, 1, told[0].To)
@@ -196,7 +203,7 @@ func TestTheLast64DecisionsAreKept(t *testing.T) {
 		r := router(t)
 		f := faas.Register(r, "f", sleepFor, faas.WithScaler(counting{}), faas.WithTimeout(time.Hour))
 		go func() { _, _ = f.Invoke(t.Context(), 10*time.Minute) }()
-		time.Sleep(201 * time.Second)
+		pass(201 * time.Second)
 		all, err := r.Decisions("f")
 		require.NoError(t, err)
 		require.Len(t, all, 64)
@@ -214,10 +221,10 @@ func TestAFunctionAtRestIsAskedNothing(t *testing.T) {
 		f := faas.Register(r, "f", sleepFor, faas.WithScaler(p))
 		_, err := f.Invoke(t.Context(), time.Second)
 		require.NoError(t, err)
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		atRest := asked
 		assert.LessOrEqual(t, atRest, 32, "until its window is empty")
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		assert.Equal(t, atRest, asked)
 		_, err = f.Invoke(t.Context(), 3*time.Second)
 		require.NoError(t, err)
@@ -290,16 +297,17 @@ func TestALimitIsNeverOvershotWhileItChanges(t *testing.T) {
 
 func TestTheRoutersCapacityFollowsAPolicy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		wants := 3
+		var wants atomic.Int64
+		wants.Store(3)
 		var seen faas.Load
 		var told []faas.Decision
 		r := router(t, faas.WithCapacity(10), faas.WithDecisions(func(d faas.Decision) { told = append(told, d) }),
-			faas.WithCapacityScaler(script(func(l faas.Load) faas.Target { seen = l; return faas.Target{N: wants, Rule: "saturated"} })))
+			faas.WithCapacityScaler(script(func(l faas.Load) faas.Target { seen = l; return faas.Target{N: int(wants.Load()), Rule: "saturated"} })))
 		f := faas.Register(r, "f", sleepFor)
 		for range 12 {
 			go func() { _, _ = f.Invoke(t.Context(), 3*time.Second) }()
 		}
-		time.Sleep(2500 * time.Millisecond)
+		pass(2500 * time.Millisecond)
 		assert.Equal(t, 3, r.Stats().Capacity)
 		assert.Equal(t, 10, seen.InFlight)
 		assert.Equal(t, 2, seen.Queued)
@@ -311,15 +319,15 @@ func TestTheRoutersCapacityFollowsAPolicy(t *testing.T) {
 		assert.Equal(t, "saturated", all[0].Rule)
 		assert.Empty(t, all[0].Function)
 		require.NoError(t, r.SetCapacity(5))
-		wants = 1000
-		time.Sleep(2 * time.Second)
+		wants.Store(1000)
+		pass(2 * time.Second)
 		assert.Equal(t, 5, r.Stats().Capacity, "what the user has set bounds it")
-		wants = 0
-		time.Sleep(2 * time.Second)
+		wants.Store(0)
+		pass(2 * time.Second)
 		assert.Equal(t, 1, r.Stats().Capacity)
-		wants = 5
+		wants.Store(5)
 		synctest.Wait()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		assert.Equal(t, 5, r.Stats().Capacity, "it comes back when the router is at rest")
 	})
 }
