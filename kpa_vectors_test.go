@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/inproc/faas"
 	"github.com/inproc/faas/internal/kpa"
 	"github.com/inproc/faas/internal/window"
 )
@@ -38,6 +39,7 @@ func TestKnativeVectors(t *testing.T) {
 			switch head.Kind {
 			case "scale":
 				decoded[scaleVector](t, raw).run(t)
+				decoded[scaleVector](t, raw).runThroughPolicy(t)
 			case "window_average":
 				decoded[averageVector](t, raw).run(t)
 			case "window_max":
@@ -163,6 +165,52 @@ func (v scaleVector) run(t *testing.T) {
 			assert.Equal(t, want.PanicSince.ns(), s.Since, "step %d", i)
 		}
 	}
+}
+
+// runThroughPolicy asks the public policy the same, where it can be told the same:
+// it knows of concurrency only, always has its figures, and is always reachable.
+func (v scaleVector) runThroughPolicy(t *testing.T) {
+	t.Helper()
+	if v.Preset != nil || v.Config.policy() == nil {
+		return
+	}
+	epoch := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	created := faas.Load{Now: epoch, Arrival: true, Instances: max(1, v.ReadyAtCreation), Ready: v.ReadyAtCreation, Per: v.Config.per()}
+	_, s := v.Config.policy().Desired(created, nil)
+	for i, step := range v.Steps {
+		if step.ConfigPatch != nil {
+			decodeStrictly(t, step.ConfigPatch, &v.Config)
+		}
+		p := v.Config.policy()
+		if p == nil || step.MetricError {
+			return
+		}
+		var got faas.Target
+		got, s = p.Desired(faas.Load{
+			Now: epoch.Add(step.At.duration()), Instances: step.Ready, Ready: step.Ready, Per: v.Config.per(),
+			Stable: step.Stable, Burst: step.Panic,
+		}, s)
+		assert.Equal(t, step.Expect.Desired, got.N, "step %d of the policy: %s", i, got.Rule)
+	}
+}
+
+// per is how many calls an instance takes: utilization does the rest.
+func (c scaleConfig) per() int { return int(math.Ceil(c.TargetValue)) }
+
+// policy is the public policy with that configuration, or nil.
+func (c scaleConfig) policy() faas.Scaler {
+	if c.Metric != "concurrency" || !c.Reachable || c.Tick != 2 {
+		return nil
+	}
+	p := faas.ConcurrencyScaler{
+		Utilization: c.TargetValue / float64(c.per()), StableWindow: c.StableWindow.duration(), PanicThreshold: c.PanicThreshold,
+		UpRate: c.MaxScaleUpRate, DownRate: c.MaxScaleDownRate, ActivationScale: c.ActivationScale,
+		ScaleDownDelay: c.ScaleDownDelay.duration(), ZeroGrace: -1, TickOnly: true,
+	}
+	if c.StableWindow == 0 || faas.CheckScaler(p) != nil {
+		return nil // zero would be the default
+	}
+	return p
 }
 
 type averageVector struct {
