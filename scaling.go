@@ -30,6 +30,7 @@ type scaling struct {
 	memory         State
 	turn           uint64              // of memory, so that an answer to an older one is noticed
 	window         *window.Concurrency // of calls that run or wait; nil: at rest
+	peak           int                 // its highest level since the last tick
 	awake, removed bool
 }
 
@@ -63,6 +64,7 @@ func (s *scaling) arrive() *Error {
 		s.window = window.New(s.stable, granularity(s.burst))
 	}
 	s.window.Add(s.fn.router.clock.now(), 1)
+	s.peak = max(s.peak, s.window.Level())
 	short := int64(s.window.Level()) > int64(s.n)*int64(s.fn.perInstance) && !s.removed
 	woken := !s.awake
 	s.awake = true
@@ -182,9 +184,9 @@ func (s *scaling) load(arrival bool) Load {
 	l.Min = min(fn.minInstances, l.Max)
 	if w := s.window; w != nil {
 		l.Stable, l.Burst = w.Average(now, s.stable), w.Average(now, s.burst)
-		level := int(w.Level())
-		l.InFlight = min(level, fn.class.Used())
-		l.Queued = level - l.InFlight
+		l.InFlight = min(w.Level(), fn.class.Used())
+		l.Queued = w.Level() - l.InFlight
+		l.Peak = s.peak
 	}
 	return l
 }
@@ -199,6 +201,9 @@ func (s *scaling) tick() (atRest bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.window != nil {
+		s.peak = s.window.Level()
+	}
 	now, live := s.fn.router.clock.now(), 0
 	if s.fleet != nil {
 		s.fleet.aim(s.goal(), s.share(), now)
