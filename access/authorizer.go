@@ -38,9 +38,11 @@ const defaultTimeout = time.Second
 // Given to faas.New it judges every call of the router, nested ones too; given
 // to faas.Register those of the function.
 //
-// Each call costs a goroutine and a timer, unless it is [WithInline]. The gate
-// keeps nothing about a call and starts nothing of its own. It panics with an
-// error that names the cure if authorize is nil or an option impossible.
+// Each call costs a goroutine and a timer, unless it is [WithInline]: some
+// microseconds, where three [Rules] inline cost a twentieth of that and allocate
+// nothing (BenchmarkAuthorizer). The gate keeps nothing about a call and starts
+// nothing of its own. Authorizer panics with an error that names the cure if
+// authorize is nil or an option impossible.
 func Authorizer(authorize Authorize, opts ...Option) faas.Gate {
 	g := &gate{authorize: authorize, timeout: defaultTimeout, limit: 256, logger: slog.Default()}
 	for _, o := range opts {

@@ -70,19 +70,23 @@ func TestAnAuthorizerThatSaysYesLetsTheCallThrough(t *testing.T) {
 }
 
 // shut asserts that a call was denied before anything of it happened.
-func shut(t *testing.T, s *site, err error, why faas.Reason) *access.DeniedError {
+func shut(t *testing.T, s *site, err error, why faas.Reason) {
 	t.Helper()
 	require.ErrorIs(t, err, faas.ErrDenied)
 	var e *faas.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, why, e.Reason)
-	var d *access.DeniedError
-	require.ErrorAs(t, err, &d)
-	assert.Equal(t, "f", d.Function)
+	assert.Equal(t, "f", denialOf(t, err).Function)
 	assert.Zero(t, s.entered, "the handler is not entered")
 	assert.Empty(t, s.records.Executions(), "and nothing is recorded")
 	assert.EqualValues(t, 1, s.f.Info().Rejected[why])
 	assert.Zero(t, s.Stats().HookPanics)
+}
+
+func denialOf(t *testing.T, err error) *access.DeniedError {
+	t.Helper()
+	var d *access.DeniedError
+	require.ErrorAs(t, err, &d)
 	return d
 }
 
@@ -92,9 +96,9 @@ func TestE05_AnAuthorizerThatAnswersAnErrorDenies(t *testing.T) {
 	ways(t, func(t *testing.T, opts ...access.Option) {
 		s := newSite(t, func(context.Context, access.Principal, faas.Invocation) error { return errNo }, opts...)
 		_, err := s.f.Invoke(as(t, ana), 0)
-		d := shut(t, s, err, faas.ReasonDenied)
+		shut(t, s, err, faas.ReasonDenied)
 		require.ErrorIs(t, err, errNo)
-		assert.Equal(t, ana, d.Principal)
+		assert.Equal(t, ana, denialOf(t, err).Principal)
 		assert.Contains(t, err.Error(), `denied to user "ana": not on a Sunday`)
 		assert.Empty(t, s.log.String(), "a decided no is no news")
 	})
@@ -245,10 +249,10 @@ func TestAnAuthorizerChoosesTheReasonAndTheCallIsDeniedAllTheSame(t *testing.T) 
 				return &faas.Error{Op: "invoke", Function: "policy", Reason: "quota", RetryAfter: time.Minute, Err: sentinel}
 			}, opts...)
 			_, err := s.f.Invoke(as(t, ana), 0)
-			d := shut(t, s, err, "quota")
+			shut(t, s, err, "quota")
 			if sentinel != nil {
 				require.NotErrorIs(t, err, sentinel, "it is about some other call")
-				require.ErrorIs(t, d.Cause, sentinel, "and can be found by who looks for it")
+				require.ErrorIs(t, denialOf(t, err).Cause, sentinel, "and can be found by who looks for it")
 			}
 			var e *faas.Error
 			require.ErrorAs(t, err, &e)

@@ -28,7 +28,7 @@ const redacted = "[redacted]"
 //
 // It keeps secrets from being seen by mistake. Code of the same process that
 // wants to see them can, and so can a core dump.
-type Secret struct {
+type Secret struct { //nolint:recvcheck // the two that decode write to it
 	// The value is held by a closure, where reflection does not get at it: fmt
 	// and others that dump values print the unexported fields of a struct
 	// without asking for its methods.

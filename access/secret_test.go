@@ -47,7 +47,7 @@ func newConfig() config {
 // hidden asserts that text does not give the value away, in any form.
 func hidden(t *testing.T, what, text string) {
 	t.Helper()
-	for _, form := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprintf("% x", value), fmt.Sprint([]byte(value)), "hunter", "sesame"} {
+	for _, form := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprintf("% x", value), fmt.Sprintf("%d", []byte(value)), "hunter", "sesame"} {
 		assert.NotContains(t, text, form, what)
 	}
 }
@@ -112,12 +112,12 @@ func TestASecretIsRedactedInLogs(t *testing.T) {
 	}
 }
 
-// spewing is what testify prints when values differ: a dumper that looks into
+// What testify prints when values differ comes from a dumper that looks into
 // unexported fields by unsafe.
 func TestASecretIsRedactedInTheDiffOfAFailedTest(t *testing.T) {
 	t.Parallel()
 	var told failure
-	assert.Equal(&told, newConfig(), config{})
+	assert.Equal(&told, config{}, newConfig())
 	require.NotEmpty(t, told.text)
 	hidden(t, "diff", told.text)
 }

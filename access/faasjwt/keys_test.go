@@ -53,7 +53,7 @@ func TestAKeyThatWasTakenOutIsForgottenAfterRefresh(t *testing.T) {
 		time.Sleep(15 * time.Minute)
 		_, err = i.Principal(t.Context(), token)
 		require.NoError(t, err)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		bad(t, i, "stolen", token)
 	})
 }
@@ -79,7 +79,7 @@ func TestKeysAtHandAreGoodWhileTheServerIsDownAndNotForEver(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		_, err = i.Principal(t.Context(), token)
 		require.NoError(t, err)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		_, err = i.Principal(t.Context(), token)
 		require.Error(t, err)
 		assert.NotErrorIs(t, err, access.ErrCredentials)
