@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,7 +78,7 @@ func shut(t *testing.T, s *site, err error, why faas.Reason) {
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, why, e.Reason)
 	assert.Equal(t, "f", denialOf(t, err).Function)
-	assert.Zero(t, s.entered, "the handler is not entered")
+	assert.Zero(t, s.entered.Load(), "the handler is not entered")
 	assert.Empty(t, s.records.Executions(), "and nothing is recorded")
 	assert.EqualValues(t, 1, s.f.Info().Rejected[why])
 	assert.Zero(t, s.Stats().HookPanics)
@@ -172,7 +173,7 @@ func TestACallerWhoHasLeftIsNotLetInByAnAuthorizerThatDoesNotLook(t *testing.T) 
 		require.ErrorIs(t, err, context.Canceled)
 		_, err = s.f.Invoke(ctx, 0)
 		assert.Error(t, err)
-		assert.Zero(t, s.entered)
+		assert.Zero(t, s.entered.Load())
 	})
 }
 
@@ -203,7 +204,9 @@ func TestThereAreNoMoreGoroutinesOfAnAuthorizerThatBlocksThanAllowed(t *testing.
 			assert.ErrorIs(t, <-answers, access.ErrUnanswered)
 		}
 		assert.Equal(t, time.Second, time.Since(began), "all at once")
+		mu.Lock()
 		assert.Equal(t, limit, most)
+		mu.Unlock()
 
 		_, err := s.f.Invoke(ctx, 0)
 		require.ErrorIs(t, err, access.ErrUnanswered)
@@ -212,10 +215,12 @@ func TestThereAreNoMoreGoroutinesOfAnAuthorizerThatBlocksThanAllowed(t *testing.
 
 		close(release)
 		synctest.Wait()
+		mu.Lock()
 		assert.Zero(t, running)
+		mu.Unlock()
 		_, err = s.f.Invoke(ctx, 0)
 		require.NoError(t, err, "when they return, calls are judged again")
-		assert.Equal(t, 1, s.entered)
+		assert.EqualValues(t, 1, s.entered.Load())
 	})
 }
 
@@ -239,6 +244,28 @@ func TestACallWaitsForAGoroutineWithinItsTime(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err := s.f.Invoke(ctx, 0)
 		assert.NoError(t, err, "what was given up has come back")
+	})
+}
+
+func TestWhatWasStuckAndCameBackKeepsNobodyFromWaiting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var takes atomic.Int64
+		takes.Store(int64(2 * time.Second))
+		s := newSite(t, func(context.Context, access.Principal, faas.Invocation) error {
+			time.Sleep(time.Duration(takes.Load()))
+			return nil
+		}, access.WithGoroutines(1))
+		ctx := as(t, ana)
+		_, err := s.f.Invoke(ctx, 0)
+		require.ErrorIs(t, err, access.ErrUnanswered)
+		time.Sleep(time.Minute)
+		takes.Store(int64(400 * time.Millisecond))
+		answers := make(chan error, 2)
+		for range 2 {
+			go func() { _, err := s.f.Invoke(ctx, 0); answers <- err }()
+		}
+		assert.NoError(t, <-answers)
+		assert.NoError(t, <-answers)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -58,7 +59,7 @@ func (b *book) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, ni
 type site struct {
 	*faas.Router
 	records faastest.Recorder
-	entered int
+	entered atomic.Int64
 	log     book
 	f       *faas.Function[int, int]
 }
@@ -68,7 +69,7 @@ func newSite(t *testing.T, authorize access.Authorize, opts ...access.Option) *s
 	s := &site{}
 	gate := access.Authorizer(authorize, append([]access.Option{access.WithLogger(s.log.logger())}, opts...)...)
 	s.Router = faastest.New(t, faas.WithGate(gate), faas.WithMeter(&s.records))
-	s.f = faas.Register(s.Router, "f", func(_ context.Context, in int) (int, error) { s.entered++; return in, nil })
+	s.f = faas.Register(s.Router, "f", func(_ context.Context, in int) (int, error) { s.entered.Add(1); return in, nil })
 	return s
 }
 

@@ -133,6 +133,17 @@ func TestKeysCannotBeConfused(t *testing.T) {
 	})
 }
 
+func TestAKeyIsForTheAlgorithmThatItNames(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		p.set(rsaJWK("rs", rsaKey()).with(jwk{"alg": "RS256"}), rsaJWK("any", rsaKey()))
+		bad(t, i, "PS256 with a key for RS256", sign(t, jwt.SigningMethodPS256, "rs", rsaKey(), claims()))
+		_, err := i.Principal(t.Context(), sign(t, jwt.SigningMethodPS256, "any", rsaKey(), claims()))
+		require.NoError(t, err)
+		_, err = i.Principal(t.Context(), sign(t, jwt.SigningMethodRS256, "rs", rsaKey(), claims()))
+		require.NoError(t, err)
+	}, func(c *faasjwt.Config) { c.Algorithms = []string{"RS256", "PS256"} })
+}
+
 func TestATokenWithoutAKeyIDIsNotTriedWithEveryKey(t *testing.T) {
 	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
 		p.set(rsaJWK("a", rsaKey()), rsaJWK("b", otherRSA()))

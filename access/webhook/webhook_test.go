@@ -329,6 +329,9 @@ func TestABodyIsReadAsFarAsAllowed(t *testing.T) {
 	unknown := signGitHub("s", "0123456789a")
 	unknown.ContentLength = -1
 	assert.Equal(t, http.StatusRequestEntityTooLarge, send(h, unknown))
+	said := signGitHub("s", "0123456789a")
+	said.Body = io.NopCloser(iotest.ErrReader(errors.New("read")))
+	assert.Equal(t, http.StatusRequestEntityTooLarge, send(h, said), "what says that it is too large is not read")
 	broken := signGitHub("s", "x")
 	broken.Body = io.NopCloser(iotest.ErrReader(errors.New("gone")))
 	assert.Equal(t, http.StatusBadRequest, send(h, broken))
