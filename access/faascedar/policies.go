@@ -1,0 +1,229 @@
+package faascedar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/schema"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/access"
+)
+
+// Policies decide by Cedar policies. They are constant, and may be used by many
+// goroutines at once; to change them, load others.
+type Policies struct {
+	set   cedar.PolicyMap
+	types map[access.Kind]cedar.EntityType
+}
+
+// Option is an option of [Load] and [Parse]. Nil options are ignored.
+type Option interface{ applyPolicies(*Policies) error }
+
+type option func(*Policies) error
+
+func (o option) applyPolicies(p *Policies) error { return o(p) }
+
+// WithKinds makes kinds of principals known that are the host's own, so that
+// policies can name them: access.Kind("robot") is the type Robot. A kind is made
+// of the letters a to z. A principal of a kind that is not known is denied.
+func WithKinds(kinds ...access.Kind) Option {
+	return option(func(p *Policies) error {
+		for _, k := range kinds {
+			if k == "" || strings.Trim(string(k), "abcdefghijklmnopqrstuvwxyz") != "" {
+				return fmt.Errorf("faascedar: WithKinds(%q): a kind is made of the letters a to z", k)
+			}
+			if k == "role" || k == "anonymous" {
+				return fmt.Errorf("faascedar: WithKinds(%q): there is another type of that name", k)
+			}
+			p.types[k] = cedar.EntityType(strings.ToUpper(string(k[:1])) + string(k[1:]))
+		}
+		return nil
+	})
+}
+
+// Load reads the policies of all files that match a pattern of [fs.Glob], in the
+// order of their names. It is an error if there is no such file. The error names
+// file and line of each mistake.
+func Load(files fs.FS, pattern string, opts ...Option) (*Policies, error) {
+	names, err := fs.Glob(files, pattern)
+	if err != nil {
+		return nil, fmt.Errorf("faascedar: pattern %q: %w", pattern, err)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("faascedar: no file matches %q", pattern)
+	}
+	texts := make([]text, len(names))
+	for i, name := range names {
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("faascedar: %w", err)
+		}
+		texts[i] = text{name, data}
+	}
+	return parse(texts, opts)
+}
+
+// Parse reads policies from a text. The name stands in errors.
+func Parse(name string, data []byte, opts ...Option) (*Policies, error) {
+	return parse([]text{{name, data}}, opts)
+}
+
+// text is a file of policies.
+type text struct {
+	name string
+	data []byte
+}
+
+func parse(texts []text, opts []Option) (*Policies, error) {
+	p := &Policies{set: cedar.PolicyMap{}, types: map[access.Kind]cedar.EntityType{
+		access.Anonymous: "Anonymous", access.User: "User", access.Function: typeFunction, access.Webhook: "Webhook",
+	}}
+	for _, o := range opts {
+		if o != nil {
+			if err := o.applyPolicies(p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	v, err := p.validator()
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, t := range texts {
+		errs = append(errs, p.add(t, v))
+	}
+	return p, errors.Join(errs...)
+}
+
+// add parses and validates a file's policies. A policy is known by the place
+// where it begins, since that is what an error has to say.
+func (p *Policies) add(t text, v *validate.Validator) error {
+	if !utf8.Valid(t.data) {
+		return fmt.Errorf("faascedar: %s: not UTF-8", t.name)
+	}
+	list, err := cedar.NewPolicyListFromBytes(t.name, t.data)
+	if err != nil {
+		return fmt.Errorf("faascedar: %s: %w", t.name, place(t.name, err))
+	}
+	var errs []error
+	for _, policy := range list {
+		at := policy.Position()
+		id := cedar.PolicyID(fmt.Sprintf("%s:%d:%d", t.name, at.Line, at.Column))
+		if err := v.Policy(string(id), (*ast.Policy)(policy.AST())); err != nil {
+			errs = append(errs, fmt.Errorf("faascedar: %s: %w", id, err))
+		}
+		p.set[id] = policy
+	}
+	return errors.Join(errs...)
+}
+
+// place says the file's name where the parser, which does not know it, says
+// "<input>", before line and column.
+func place(name string, err error) error {
+	return errors.New(strings.Replace(err.Error(), "<input>", name, 1))
+}
+
+const typeFunction = cedar.EntityType("Function")
+
+// validator knows the schema: what there is to ask for.
+func (p *Policies) validator() (*validate.Validator, error) {
+	var b strings.Builder
+	b.WriteString("entity Role;\nentity Anonymous;\n")
+	var principals []string
+	for kind, name := range p.types {
+		principals = append(principals, string(name))
+		if kind != access.Anonymous {
+			fmt.Fprintf(&b, "entity %s in [Role] tags String;\n", name)
+		}
+	}
+	fmt.Fprintf(&b, `action invoke appliesTo {
+	principal: [%s],
+	resource: Function,
+	context: { tenant: String, principalTenant: String, depth: Long, version: String, memory: Long, now: datetime },
+};`, strings.Join(principals, ", "))
+	var s schema.Schema
+	if err := s.UnmarshalCedar([]byte(b.String())); err != nil {
+		return nil, fmt.Errorf("faascedar: schema: %w", err)
+	}
+	resolved, err := s.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("faascedar: schema: %w", err)
+	}
+	return validate.New(resolved, validate.WithStrict()), nil
+}
+
+// Authorize is an [access.Authorize]. It only computes, so that it may be used
+// with access.WithInline. Its errors name the policies that decided, by file and
+// line.
+func (p *Policies) Authorize(_ context.Context, who access.Principal, inv faas.Invocation) error {
+	kind, ok := p.types[who.Kind]
+	if !ok {
+		return fmt.Errorf("no policy knows principals of kind %q; see faascedar.WithKinds", who.Kind)
+	}
+	req := cedar.Request{
+		Principal: cedar.NewEntityUID(kind, cedar.String(who.ID)),
+		Action:    cedar.NewEntityUID("Action", "invoke"),
+		Resource:  cedar.NewEntityUID(typeFunction, cedar.String(inv.Function)),
+		Context: cedar.NewRecord(cedar.RecordMap{
+			"tenant":          cedar.String(inv.Tenant),
+			"principalTenant": cedar.String(who.Tenant),
+			"depth":           cedar.Long(inv.Depth),
+			"version":         cedar.String(inv.Version),
+			"memory":          cedar.Long(inv.Memory),
+			"now":             cedar.NewDatetime(time.Now()),
+		}),
+	}
+	decision, why := cedar.Authorize(p.set, entities(req, who, inv), req)
+	if err := p.broken(why); err != nil {
+		return err
+	}
+	if decision == cedar.Allow {
+		return nil
+	}
+	if len(why.Reasons) == 0 {
+		return fmt.Errorf("no policy lets %v call %q", who, inv.Function)
+	}
+	return fmt.Errorf("policy %s forbids %v to call %q", why.Reasons[0].PolicyID, who, inv.Function)
+}
+
+// broken finds a forbid that could not be evaluated: whether it forbids is not
+// known. A permit that could not be has permitted nothing, and needs no more.
+func (p *Policies) broken(why cedar.Diagnostic) error {
+	for _, e := range why.Errors {
+		if p.set[e.PolicyID].Effect() == cedar.Forbid {
+			return fmt.Errorf("policy %s can't be evaluated: %s", e.PolicyID, e.Message)
+		}
+	}
+	return nil
+}
+
+// entities are the principal and the function. A function that calls itself is
+// both, and one entity.
+func entities(req cedar.Request, who access.Principal, inv faas.Invocation) cedar.EntityMap {
+	roles := make([]cedar.EntityUID, len(who.Roles))
+	for i, role := range who.Roles {
+		roles[i] = cedar.NewEntityUID("Role", cedar.String(role))
+	}
+	return cedar.EntityMap{
+		req.Principal: {UID: req.Principal, Parents: cedar.NewEntityUIDSet(roles...), Tags: tags(who.Claims)},
+		req.Resource:  {UID: req.Resource, Tags: tags(inv.Labels)},
+	}
+}
+
+func tags(m map[string]string) cedar.Record {
+	r := make(cedar.RecordMap, len(m))
+	for name, value := range m {
+		r[cedar.String(name)] = cedar.String(value)
+	}
+	return cedar.NewRecord(r)
+}

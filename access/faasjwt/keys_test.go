@@ -1,0 +1,210 @@
+package faasjwt_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas/access"
+	"github.com/inproc/faas/access/faasjwt"
+)
+
+// long-lived tokens, so that time can pass.
+func lasting(t *testing.T, kid string, key any) access.Secret {
+	t.Helper()
+	return sign(t, jwt.SigningMethodRS256, kid, key, claims(map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
+}
+
+func TestANewKeyIsFetchedWhenATokenNamesItAndAnOldOneIsForgotten(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		before := lasting(t, "rsa", rsaKey())
+		_, err := i.Principal(t.Context(), before)
+		require.NoError(t, err)
+		p.set(rsaJWK("new", otherRSA()))
+		after := lasting(t, "new", otherRSA())
+		bad(t, i, "within the cooldown", after)
+		_, err = i.Principal(t.Context(), before)
+		require.NoError(t, err, "the old key is as good as it was")
+		time.Sleep(30 * time.Second)
+		_, err = i.Principal(t.Context(), after)
+		require.NoError(t, err)
+		assert.Equal(t, 2, p.fetches())
+		bad(t, i, "its key is gone", before)
+	})
+}
+
+func TestAKeyThatWasTakenOutIsForgottenAfterRefresh(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		token := lasting(t, "rsa", rsaKey())
+		_, err := i.Principal(t.Context(), token)
+		require.NoError(t, err)
+		p.set(rsaJWK("new", otherRSA()))
+		time.Sleep(15 * time.Minute)
+		_, err = i.Principal(t.Context(), token)
+		require.NoError(t, err)
+		time.Sleep(time.Nanosecond)
+		bad(t, i, "stolen", token)
+	})
+}
+
+func TestTokensWithInventedKeysFetchNoMoreThanOnceEachCooldown(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		_, err := i.Principal(t.Context(), lasting(t, "rsa", rsaKey()))
+		require.NoError(t, err)
+		for n := range 600 {
+			bad(t, i, "invented", lasting(t, fmt.Sprint("invented-", n), otherRSA()))
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 1+600/30-1, p.fetches(), "in ten minutes")
+	})
+}
+
+func TestKeysAtHandAreGoodWhileTheServerIsDownAndNotForEver(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		token := lasting(t, "rsa", rsaKey())
+		_, err := i.Principal(t.Context(), token)
+		require.NoError(t, err)
+		p.fail(http.StatusServiceUnavailable)
+		time.Sleep(24 * time.Hour)
+		_, err = i.Principal(t.Context(), token)
+		require.NoError(t, err)
+		time.Sleep(time.Nanosecond)
+		_, err = i.Principal(t.Context(), token)
+		require.Error(t, err)
+		assert.NotErrorIs(t, err, access.ErrCredentials)
+		assert.NotErrorIs(t, err, access.ErrNoCredentials)
+		p.fail(0)
+		time.Sleep(30 * time.Second)
+		_, err = i.Principal(t.Context(), token)
+		assert.NoError(t, err)
+	})
+}
+
+func TestWithoutKeysNobodyIsLetInAndNobodyIsWrong(t *testing.T) {
+	small := must(rsa.GenerateKey(rand.Reader, 1024))
+	for name, raw := range map[string]string{
+		"not JSON":      "<html>",
+		"no keys":       `{"keys":[]}`,
+		"null":          `null`,
+		"array":         `[]`,
+		"useless keys":  `{"keys":[null,1,"x",{},{"kty":"oct","k":"AAAA"},{"kty":"RSA"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`,
+		"small RSA key": string(must(json.Marshal(map[string]any{"keys": []jwk{rsaJWK("rsa", small)}}))),
+		"too large":     `{"keys":[` + strings.Repeat(" ", 1<<20) + `]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+				p.raw = []byte(raw)
+				_, err := i.Principal(t.Context(), lasting(t, "rsa", rsaKey()))
+				require.Error(t, err)
+				assert.NotErrorIs(t, err, access.ErrCredentials)
+				p.raw = nil
+				_, err = i.Principal(t.Context(), lasting(t, "rsa", rsaKey()))
+				require.Error(t, err, "within the cooldown")
+				time.Sleep(30 * time.Second)
+				_, err = i.Principal(t.Context(), lasting(t, "rsa", rsaKey()))
+				assert.NoError(t, err)
+			})
+		})
+	}
+}
+
+func TestManyRequestsFetchOnceAndOneThatLeavesKeepsNobodyWaiting(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		p.wait = make(chan struct{})
+		token := lasting(t, "rsa", rsaKey())
+		answers := make(chan error, 50)
+		first, cancel := context.WithCancel(t.Context())
+		go func() { _, err := i.Principal(first, token); answers <- err }()
+		synctest.Wait()
+		cancel() // it fetches for the others as well
+		for range 48 {
+			go func() { _, err := i.Principal(t.Context(), token); answers <- err }()
+		}
+		left, leave := context.WithCancel(t.Context())
+		go func() { _, err := i.Principal(left, token); answers <- err }()
+		synctest.Wait()
+		leave()
+		require.ErrorIs(t, <-answers, context.Canceled)
+		close(p.wait)
+		for range 49 {
+			require.NoError(t, <-answers)
+		}
+		assert.Equal(t, 1, p.fetches())
+	})
+}
+
+func TestWhileTheSetIsRefreshedOthersGoOnWithTheKeysAtHand(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		token := lasting(t, "rsa", rsaKey())
+		_, err := i.Principal(t.Context(), token)
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		p.wait = make(chan struct{}) // it hangs
+		answer := make(chan error)
+		began := time.Now()
+		go func() { _, err := i.Principal(t.Context(), token); answer <- err }()
+		synctest.Wait()
+		for range 10 {
+			_, err = i.Principal(t.Context(), token)
+			require.NoError(t, err)
+		}
+		assert.Zero(t, time.Since(began))
+		require.NoError(t, <-answer)
+		assert.Equal(t, 5*time.Second, time.Since(began), "one has waited, as long as a fetch may take")
+		assert.Equal(t, 2, p.fetches())
+	})
+}
+
+// FuzzParseSet: what is taken from a set is a key that no symmetric algorithm
+// fits, whatever the set says.
+func FuzzParseSet(f *testing.F) {
+	f.Add(must(json.Marshal(map[string]any{"keys": []jwk{ecJWK("ec", ecKey()), edJWK("ed", edKey()), rsaJWK("rsa", rsaKey())}})))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA","alg":"HS256"},{"kty":"EC","crv":"P-256","x":"","y":""},null]}`))
+	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQ","e":"AQ","d":"AQ","p":"AQ","q":"AQ","dp":"AQ","dq":"AQ","qi":"AQ","x5c":["AA"]}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		kids, algs, err := faasjwt.ParseSet(data)
+		if err != nil {
+			require.Empty(t, kids)
+			return
+		}
+		require.NotEmpty(t, kids)
+		for _, fits := range algs {
+			for _, alg := range fits {
+				require.NotContains(t, []string{"none", "HS256", "HS384", "HS512"}, alg)
+			}
+		}
+	})
+}
+
+// FuzzToken: whatever a token looks like, only the real one is let in.
+func FuzzToken(f *testing.F) {
+	p := &provider{}
+	p.set(ecJWK("ec", ecKey()), edJWK("ed", edKey()))
+	i, err := faasjwt.New(config(p))
+	if err != nil {
+		f.Fatal(err)
+	}
+	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims())
+	token.Header["kid"] = "ed"
+	good := must(token.SignedString(edKey()))
+	f.Add(good)
+	f.Add("..")
+	f.Add(b64([]byte(`{"alg":"none"}`)) + "." + strings.Split(good, ".")[1] + ".")
+	f.Fuzz(func(t *testing.T, s string) {
+		_, err := i.Principal(t.Context(), access.NewSecret(s))
+		if err == nil && s != good {
+			t.Errorf("let in: %q", s)
+		}
+	})
+}
