@@ -14,10 +14,10 @@ import "context"
 // init that is late is not waited for, and what it still makes is closed.
 //
 // The handler is called by up to [WithInstanceConcurrency] goroutines at once.
-// close is called once, when no call has the instance any more, with a ctx that
+// closer is called once, when no call has the instance any more, with a ctx that
 // lasts as long as WithInitTimeout; it may be nil. Its error is logged, its panic
 // caught and counted.
-type Init[In, Out any] func(ctx context.Context) (h Handler[In, Out], close func(context.Context) error, err error)
+type Init[In, Out any] func(ctx context.Context) (h Handler[In, Out], closer func(context.Context) error, err error)
 
 // RegisterInit is [Register] for a function whose instances have to be built.
 // A call goes to the instance that was used last and has room; where none has,

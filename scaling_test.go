@@ -168,7 +168,7 @@ func TestEveryChangeOfScaleIsADecisionThatSaysWhy(t *testing.T) {
 		var told []faas.Decision
 		r := faas.New(faas.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 			faas.WithDecisions(func(d faas.Decision) { told = append(told, d) }))
-		defer r.Close() //nolint:errcheck // always nil
+		defer r.Close()
 		f := faas.Register(r, "f", sleepFor, faas.WithScaler(script(need)), faas.WithMaxInstances(2))
 		start := time.Now()
 		for range 3 {
@@ -256,7 +256,7 @@ func TestALimitIsNeverOvershotWhileItChanges(t *testing.T) {
 	t.Parallel()
 	var inFlight, most atomic.Int64
 	r := faas.New(faas.WithQueue(1000))
-	defer r.Close() //nolint:errcheck // always nil
+	defer r.Close()
 	f := faas.RegisterInit(r, "f", func(context.Context) (faas.Handler[int, int], func(context.Context) error, error) {
 		return func(context.Context, int) (int, error) {
 			n := inFlight.Add(1)
