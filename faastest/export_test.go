@@ -9,8 +9,8 @@ import (
 // ReportTime is what New leaves of a test's deadline.
 const ReportTime = reportTime
 
-// The checks of TestMeter, TestGate and TestScaler, for tests that drive them with a test
-// that may fail.
+// The checks of TestMeter, TestGate and TestScaler, for tests that drive them with
+// a test that may fail.
 
 func MeterCheck(tb testing.TB, m faas.Meter, recorded func() []faas.Execution) meterCheck {
 	tb.Helper()
@@ -34,6 +34,8 @@ func (c gateCheck) Refused()        { c.refused() }
 func (c gateCheck) CallersContext() { c.callersContext() }
 func (c gateCheck) IsDone()         { c.done() }
 func (c gateCheck) Record()         { c.record() }
+
+type ScalerChecks = scalerCheck
 
 func ScalerCheck(tb testing.TB, newScaler func() faas.Scaler) scalerCheck {
 	tb.Helper()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -183,8 +184,7 @@ func (c scalerCheck) leavesStates() {
 	c.Helper()
 	s := c.newScaler()
 	asked := c.converse(s)
-	for i := len(asked) - 1; i >= 0; i-- {
-		q := asked[i]
+	for i, q := range slices.Backward(asked) {
 		if t, _, ok := c.ask(s, q.load, q.state); ok && t != q.answer {
 			c.Errorf("asked again with question %d and the state of that time, it answered %v, and not %v as before: "+
 				"a state that has been answered must not be changed, nor anything be kept elsewhere", i, t, q.answer)

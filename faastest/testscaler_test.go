@@ -39,39 +39,29 @@ func (w windowed) Windows() (stable, burst time.Duration) { return w.windows() }
 
 func TestScalerFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	type check = func(testing.TB, func() faas.Scaler)
-	var (
-		pure       check = func(tb testing.TB, n func() faas.Scaler) { tb.Helper(); faastest.ScalerCheck(tb, n).Pure() }
-		leaves     check = func(tb testing.TB, n func() faas.Scaler) { tb.Helper(); faastest.ScalerCheck(tb, n).LeavesStates() }
-		concurrent check = func(tb testing.TB, n func() faas.Scaler) { tb.Helper(); faastest.ScalerCheck(tb, n).Concurrent() }
-		extremes   check = func(tb testing.TB, n func() faas.Scaler) { tb.Helper(); faastest.ScalerCheck(tb, n).Extremes() }
-		noWait     check = func(tb testing.TB, n func() faas.Scaler) { tb.Helper(); faastest.ScalerCheck(tb, n).NoWait() }
-		starts     check = func(tb testing.TB, n func() faas.Scaler) { tb.Helper(); faastest.ScalerCheck(tb, n).Starts() }
-		windows    check = func(tb testing.TB, n func() faas.Scaler) { tb.Helper(); faastest.ScalerCheck(tb, n).Windows() }
-	)
 	of := func(f scalerFunc) func() faas.Scaler { return func() faas.Scaler { return f } }
 	asks := func(w func() (time.Duration, time.Duration)) func() faas.Scaler {
 		return func() faas.Scaler { return windowed{scalerFunc: needed, windows: w} }
 	}
 	for name, c := range map[string]struct {
-		check  check
+		check  func(faastest.ScalerChecks)
 		scaler func() faas.Scaler
 		says   string
 	}{
-		"a count of its own": {pure, func() faas.Scaler {
+		"a count of its own": {faastest.ScalerChecks.Pure, func() faas.Scaler {
 			var n atomic.Int64
 			return scalerFunc(func(faas.Load, faas.State) (faas.Target, faas.State) {
 				return faas.Target{N: int(n.Add(1)), Rule: "count"}, nil
 			})
 		}, "asked the same twice"},
-		"no two alike": {pure, func() func() faas.Scaler {
+		"no two alike": {faastest.ScalerChecks.Pure, func() func() faas.Scaler {
 			made := 0
 			return func() faas.Scaler {
 				made++
 				return faas.FixedScaler{N: made}
 			}
 		}(), "made alike"},
-		"a state that is changed": {leaves, of(func(_ faas.Load, s faas.State) (faas.Target, faas.State) {
+		"a state that is changed": {faastest.ScalerChecks.LeavesStates, of(func(_ faas.Load, s faas.State) (faas.Target, faas.State) {
 			n, ok := s.(*int)
 			if !ok {
 				n = new(int)
@@ -79,29 +69,29 @@ func TestScalerFindsWhatIsWrong(t *testing.T) {
 			*n++
 			return faas.Target{N: *n, Rule: "count"}, n
 		}), "must not be changed"},
-		"a memory beside the state": {concurrent, func() faas.Scaler {
+		"a memory beside the state": {faastest.ScalerChecks.Concurrent, func() faas.Scaler {
 			var n atomic.Int64
 			return scalerFunc(func(faas.Load, faas.State) (faas.Target, faas.State) {
 				return faas.Target{N: int(n.Add(1)), Rule: "count"}, nil
 			})
 		}, "asked by many at once"},
-		"a negative number": {extremes, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
+		"a negative number": {faastest.ScalerChecks.Extremes, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
 			return faas.Target{N: l.Instances - 50, Rule: "fewer"}, nil
 		}), "must not be negative"},
-		"no rule": {extremes, of(func(faas.Load, faas.State) (faas.Target, faas.State) { return faas.Target{N: 1}, nil }), "no rule"},
-		"a panic": {extremes, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
+		"no rule": {faastest.ScalerChecks.Extremes, of(func(faas.Load, faas.State) (faas.Target, faas.State) { return faas.Target{N: 1}, nil }), "no rule"},
+		"a panic": {faastest.ScalerChecks.Extremes, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
 			return faas.Target{N: l.Queued / l.Per, Rule: "need"}, nil
 		}), "panicked"},
-		"a wait": {noWait, of(func(l faas.Load, s faas.State) (faas.Target, faas.State) {
+		"a wait": {faastest.ScalerChecks.NoWait, of(func(l faas.Load, s faas.State) (faas.Target, faas.State) {
 			time.Sleep(time.Millisecond)
 			return needed(l, s)
 		}), "must not wait"},
-		"nothing for a call that waits": {starts, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
+		"nothing for a call that waits": {faastest.ScalerChecks.Starts, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
 			return faas.Target{N: l.Instances, Rule: "as it is"}, nil
 		}), "gets none"},
 		"a short window":              {windows, asks(func() (time.Duration, time.Duration) { return time.Minute, time.Millisecond }), "between 1s and 1h"},
-		"windows the wrong way round": {windows, asks(func() (time.Duration, time.Duration) { return time.Second, time.Minute }), "not longer"},
-		"windows that vary": {windows, func() faas.Scaler {
+		"windows the wrong way round": {faastest.ScalerChecks.Windows, asks(func() (time.Duration, time.Duration) { return time.Second, time.Minute }), "not longer"},
+		"windows that vary": {faastest.ScalerChecks.Windows, func() faas.Scaler {
 			n := time.Minute
 			return windowed{scalerFunc: needed, windows: func() (time.Duration, time.Duration) { n += time.Second; return n, time.Second }}
 		}, "asked for the windows again"},
@@ -110,7 +100,7 @@ func TestScalerFindsWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				fake := &fakeTB{TB: t}
-				c.check(fake, c.scaler)
+				c.check(faastest.ScalerCheck(fake, c.scaler))
 				assert.Contains(t, fake.failed(), c.says)
 			})
 		})
