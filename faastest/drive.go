@@ -101,7 +101,7 @@ func (r *driveRun) look() bool {
 	}
 	calls := max(0, r.Calls(r.at))
 	more := calls - r.calls
-	r.calls, r.peak = calls, max(r.peak, calls)
+	r.calls = calls
 	if more != 0 {
 		r.window.Add(int64(r.at), more)
 	}
@@ -113,7 +113,7 @@ func (r *driveRun) tick() {
 	if r.calls > 0 || r.instances() > r.Min || !r.window.Empty(int64(r.at)) {
 		r.ask(false)
 	}
-	r.peak = r.calls
+	r.window.ResetPeak()
 }
 
 func (r *driveRun) instances() int {
@@ -131,7 +131,7 @@ func (r *driveRun) ask(arrival bool) {
 		Stable:    r.window.Average(int64(r.at), r.stable),
 		Burst:     r.window.Average(int64(r.at), r.burst),
 		Instances: r.instances(), Ready: r.ready,
-		InFlight: serving, Queued: r.calls - serving, Peak: r.peak,
+		InFlight: serving, Queued: r.calls - serving, Peak: r.window.Peak(),
 		Per: r.Per, Min: r.Min, Max: r.Max,
 		Arrival: arrival,
 	}, r.state)

@@ -89,7 +89,7 @@ func TestScalerFindsWhatIsWrong(t *testing.T) {
 		"nothing for a call that waits": {faastest.ScalerChecks.Starts, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
 			return faas.Target{N: l.Instances, Rule: "as it is"}, nil
 		}), "gets none"},
-		"a short window":              {windows, asks(func() (time.Duration, time.Duration) { return time.Minute, time.Millisecond }), "between 1s and 1h"},
+		"a short window":              {faastest.ScalerChecks.Windows, asks(func() (time.Duration, time.Duration) { return time.Minute, time.Millisecond }), "between 1s and 1h"},
 		"windows the wrong way round": {faastest.ScalerChecks.Windows, asks(func() (time.Duration, time.Duration) { return time.Second, time.Minute }), "not longer"},
 		"windows that vary": {faastest.ScalerChecks.Windows, func() faas.Scaler {
 			n := time.Minute
