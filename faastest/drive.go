@@ -68,7 +68,7 @@ type driveRun struct {
 	window        *window.Concurrency
 	state         faas.State
 	at, next      time.Duration // now, and when the next tick is
-	calls, peak   int           // there are; the most since the tick
+	calls         int           // there are
 	ready         int           // instances that can serve
 	starting      []batch       // the others, in the order in which they will
 	steps         []ScaleStep
