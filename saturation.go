@@ -4,7 +4,6 @@ import (
 	"math"
 	"runtime"
 	"runtime/metrics"
-	"slices"
 	"time"
 )
 
@@ -47,12 +46,12 @@ func (v *vitals) waited() time.Duration {
 		return 0 // a runtime that has no such metric any more
 	}
 	h := v.sample[0].Value.Float64Histogram()
-	before := v.counts
-	v.counts = slices.Clone(h.Counts) // metrics.Read writes to the same slice next time
-	if len(before) != len(h.Counts) {
-		return 0
+	var latency time.Duration
+	if len(v.counts) == len(h.Counts) {
+		latency = percentile(h.Buckets, h.Counts, v.counts, 0.99)
 	}
-	return percentile(h.Buckets, h.Counts, before, 0.99)
+	v.counts = append(v.counts[:0], h.Counts...) // metrics.Read writes to its own slice again
+	return latency
 }
 
 // percentile is the upper bound of the bucket in which that share of what was

@@ -99,9 +99,10 @@ func (c ConcurrencyScaler) arrive(l Load, m *concurrencyState) (Target, State) {
 	if t.N <= l.Instances {
 		return Target{N: l.Instances, Rule: t.Rule}, m
 	}
-	next.wanted = now
-	next.kpa = next.kpa.Hold(c.kpa(l), now, t.N)
-	return t, &next
+	grown := next // here, so that nothing escapes where nothing grows
+	grown.wanted = now
+	grown.kpa = next.kpa.Hold(c.kpa(l), now, t.N)
+	return t, &grown
 }
 
 // tick corrects in both directions.

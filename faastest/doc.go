@@ -41,8 +41,14 @@
 //
 // # Conformance
 //
-// [TestMeter] and [TestGate] are for those who implement a [faas.Meter] or a
-// [faas.Gate]: they check what the router relies on.
+// [TestMeter], [TestGate] and [TestScaler] are for those who implement a
+// [faas.Meter], a [faas.Gate] or a [faas.Scaler]: they check what the router
+// relies on.
+//
+// # Scaling
+//
+// [Drive] puts a scaling policy through a load curve, and returns what it decided
+// and why: an hour takes about a millisecond.
 //
 // # Leaks
 //

@@ -9,8 +9,8 @@ import (
 // ReportTime is what New leaves of a test's deadline.
 const ReportTime = reportTime
 
-// The checks of TestMeter and TestGate, for tests that drive them with a test
-// that may fail.
+// The checks of TestMeter, TestGate and TestScaler, for tests that drive them with
+// a test that may fail.
 
 func MeterCheck(tb testing.TB, m faas.Meter, recorded func() []faas.Execution) meterCheck {
 	tb.Helper()
@@ -34,3 +34,18 @@ func (c gateCheck) Refused()        { c.refused() }
 func (c gateCheck) CallersContext() { c.callersContext() }
 func (c gateCheck) IsDone()         { c.done() }
 func (c gateCheck) Record()         { c.record() }
+
+type ScalerChecks = scalerCheck
+
+func ScalerCheck(tb testing.TB, newScaler func() faas.Scaler) scalerCheck {
+	tb.Helper()
+	return scalerCheck{TB: tb, newScaler: newScaler}
+}
+
+func (c scalerCheck) Pure()         { c.pure() }
+func (c scalerCheck) LeavesStates() { c.leavesStates() }
+func (c scalerCheck) Concurrent()   { c.concurrent() }
+func (c scalerCheck) Extremes()     { c.extremes() }
+func (c scalerCheck) NoWait()       { c.noWait() }
+func (c scalerCheck) Starts()       { c.starts() }
+func (c scalerCheck) Windows()      { c.windows() }

@@ -15,6 +15,7 @@ type Concurrency struct {
 	area        ring[int64] // level × nanoseconds; the head is still being filled
 	granularity int64
 	level       int64
+	peak        int64 // the highest level since ResetPeak
 	last        int64 // until when the area is known
 	first       int64 // when the first came after it was empty
 	busy        int64 // until when there was something
@@ -34,6 +35,13 @@ func New(span, granularity time.Duration) *Concurrency {
 // Level is the level after the last Add.
 func (c *Concurrency) Level() int { return int(c.level) }
 
+// Peak is the highest level there was since ResetPeak, at which it may have been
+// already.
+func (c *Concurrency) Peak() int { return int(c.peak) }
+
+// ResetPeak has Peak begin anew with the present level.
+func (c *Concurrency) ResetPeak() { c.peak = c.level }
+
 // Add changes the level. A time before one that has been seen counts as that one:
 // who reads a clock before he waits for a lock comes a little late.
 func (c *Concurrency) Add(now int64, delta int) {
@@ -42,6 +50,7 @@ func (c *Concurrency) Add(now int64, delta int) {
 	}
 	c.advance(now)
 	c.level += int64(delta)
+	c.peak = max(c.peak, c.level)
 	c.busy = c.last
 }
 

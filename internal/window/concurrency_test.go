@@ -146,6 +146,20 @@ func TestATimeThatHasPassedCountsAsTheLatest(t *testing.T) {
 	assert.InDelta(t, (5.0+3*5)/10, c.Average(10e9, 10*time.Second), 1e-12)
 }
 
+func TestThePeakIsOfTheTimeSinceItWasReset(t *testing.T) {
+	t.Parallel()
+	c := window.New(time.Minute, time.Second)
+	for _, delta := range []int{3, 4, -5, 1} {
+		c.Add(0, delta)
+	}
+	assert.Equal(t, 7, c.Peak())
+	assert.Equal(t, 7, c.Peak(), "asking does not reset it")
+	c.ResetPeak()
+	assert.Equal(t, 3, c.Peak())
+	c.Add(0, -3)
+	assert.Equal(t, 3, c.Peak())
+}
+
 func TestItIsEmptyOnceTheWindowHasPassed(t *testing.T) {
 	t.Parallel()
 	c := window.New(time.Minute, time.Second)
