@@ -70,7 +70,7 @@ func TestTiersAddUpWhoeverHasUsedThem(t *testing.T) {
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(11, 12))
 	reached := map[int]int{}
-	for range 500 {
+	for range 200 {
 		l := cost.NewLedger(cost.Calendar{}, b)
 		seconds, requests := int64(0), rng.Int64N(12)
 		for range requests {
