@@ -40,7 +40,6 @@ type Ledger struct {
 // has it.
 type stripe struct {
 	mu      sync.Mutex
-	index   int
 	current *table // where the last record went
 	tables  []*table
 	_       [64]byte // the next stripe's lock is on another cache line
@@ -55,9 +54,6 @@ func NewLedger(c Calendar, books ...*Book) *Ledger {
 		if b != nil && !slices.Contains(l.rules, b.rounding) {
 			l.rules = append(l.rules, b.rounding)
 		}
-	}
-	for i := range l.stripes {
-		l.stripes[i].index = i
 	}
 	return l
 }
@@ -141,7 +137,7 @@ func (l *Ledger) lock() *stripe {
 		return s
 	}
 	for range l.stripes {
-		s = &l.stripes[int(l.next.Add(1))%len(l.stripes)]
+		s = &l.stripes[l.next.Add(1)%uint32(len(l.stripes))] //nolint:gosec // as many as there are processors
 		if s.mu.TryLock() {
 			return s
 		}
