@@ -17,6 +17,7 @@ import (
 type BufferedMeter struct {
 	to       Meter
 	overruns OverrunMeter // to, or nil
+	batches  BatchMeter   // to, or nil
 	sink     Reserver     // to, or nil
 
 	mu       sync.Mutex // guards what follows; never held while to is called
@@ -39,15 +40,18 @@ type entry struct {
 }
 
 // Buffered returns a meter that passes records on to m from a buffer of n,
-// n ≥ 1, and Overruns too if m takes them. A panic of m loses that record
-// alone, and is counted by Panics. It has no goroutine while it is empty.
+// n ≥ 1, and Overruns too if m takes them. If m is a [BatchMeter] it is given all
+// that has come in while it was busy with the last, up to 4,096 records at once;
+// [Meters] is none, so give each its own buffer. A panic of m loses what that call
+// gave it, and is counted by Panics. It has no goroutine while it is empty.
 func Buffered(m Meter, n int) *BufferedMeter {
 	if m == nil || n < 1 {
 		panic(mistake("buffer", "", ErrInput, "Buffered needs a meter and room for at least one record; got %T and %d", m, n))
 	}
 	overruns, _ := m.(OverrunMeter)
+	batches, _ := m.(BatchMeter)
 	sink, _ := m.(Reserver)
-	return &BufferedMeter{to: m, overruns: overruns, sink: sink, bound: n}
+	return &BufferedMeter{to: m, overruns: overruns, batches: batches, sink: sink, bound: n}
 }
 
 // Reserve takes room for one record; it is false if there is none, after Close,
@@ -98,7 +102,7 @@ func (b *BufferedMeter) RecordOverrun(ctx context.Context, o Overrun) {
 	}
 }
 
-// Panics is how often the sink has panicked, each time losing a record.
+// Panics is how often the sink has panicked, each time losing what it was given.
 func (b *BufferedMeter) Panics() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -151,10 +155,27 @@ func (b *BufferedMeter) put(x entry) {
 
 func (b *BufferedMeter) run() {
 	for batch := b.next(); batch != nil; batch = b.next() {
-		for i := range batch {
-			b.deliver(&batch[i])
+		for len(batch) > 0 {
+			n := b.together(batch)
+			b.deliver(batch[:n])
+			batch = batch[n:]
 		}
 	}
+}
+
+// maxBatch bounds what a sink is given at once, so that room is freed by and by.
+const maxBatch = 4096
+
+// together is how many of the entries the sink is given in one call.
+func (b *BufferedMeter) together(batch []entry) int {
+	n := 1
+	if b.batches == nil || batch[0].o != nil {
+		return n
+	}
+	for n < min(len(batch), maxBatch) && batch[n].o == nil {
+		n++
+	}
+	return n
 }
 
 // next takes all that is queued; nil ends the goroutine.
@@ -173,25 +194,37 @@ func (b *BufferedMeter) next() []entry {
 	return batch
 }
 
-func (b *BufferedMeter) deliver(x *entry) {
-	defer b.delivered(x)
-	if x.o != nil {
+func (b *BufferedMeter) deliver(batch []entry) {
+	defer b.delivered(batch)
+	x := &batch[0]
+	switch {
+	case x.o != nil:
 		b.overruns.RecordOverrun(x.ctx, *x.o)
-		return
+	case b.batches != nil:
+		b.batches.RecordBatch(context.Background(), executions(batch))
+	default:
+		b.to.Record(x.ctx, x.e)
 	}
-	b.to.Record(x.ctx, x.e)
 }
 
-// delivered frees the room of a record the moment the sink is done with it,
+func executions(batch []entry) []Execution {
+	es := make([]Execution, len(batch))
+	for i := range batch {
+		es[i] = batch[i].e
+	}
+	return es
+}
+
+// delivered frees the room of records the moment the sink is done with them,
 // well or not.
-func (b *BufferedMeter) delivered(x *entry) {
+func (b *BufferedMeter) delivered(batch []entry) {
 	p := recover()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p != nil {
 		b.panics++
 	}
-	if x.o == nil {
-		b.pending--
+	if batch[0].o == nil {
+		b.pending -= len(batch)
 	}
 }

@@ -516,6 +516,7 @@ type mill struct {
 	answers map[string]map[string]int // by fault
 
 	ledger *cost.Ledger
+	bills  []*bill // of all records, by each of its price lists
 }
 
 // timing is one call by two clocks.
@@ -532,6 +533,9 @@ func (m *mill) Record(ctx context.Context, e faas.Execution) {
 	m.records++
 	m.ids[e.ID] = true
 	m.used += e.Duration
+	for _, b := range m.bills {
+		b.record(&e)
+	}
 	m.ledger.Record(ctx, e)
 }
 
@@ -539,6 +543,9 @@ func (m *mill) RecordOverrun(ctx context.Context, o faas.Overrun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.used += o.Duration
+	for _, b := range m.bills {
+		b.overrun(&o)
+	}
 	m.ledger.RecordOverrun(ctx, o)
 }
 
@@ -546,7 +553,7 @@ func newMill(calls int) *mill {
 	m := &mill{
 		byHand: map[uuid.UUID]time.Duration{}, timings: make([]timing, 0, calls/round),
 		ids: make(map[uuid.UUID]bool, 2*calls), answers: map[string]map[string]int{},
-		ledger: cost.NewLedger(cost.Calendar{}, cost.Presets()...),
+		ledger: cost.NewLedger(cost.Calendar{}, cost.Presets()...), bills: newBills(),
 	}
 	m.Router = faas.New(faas.WithMeter(m), faas.WithLogger(slog.New(slog.DiscardHandler)))
 	handle := func(name string, h faas.Handler[int, int], opts ...faas.FunctionOption) {
@@ -729,7 +736,7 @@ func (m *mill) checkBooks(t *testing.T) {
 }
 
 // checkBill asserts that what was recorded, what the ledger has and what is on
-// a statement by any price list are the same.
+// a statement by any price list are the same, to the last digit of the money.
 func (m *mill) checkBill(t *testing.T) {
 	t.Helper()
 	now := time.Now()
@@ -742,9 +749,10 @@ func (m *mill) checkBill(t *testing.T) {
 	}
 	assert.EqualValues(t, m.records, calls, "calls in the ledger")
 	assert.Equal(t, int64(m.used), used.Int64(), "time in the ledger")
-	for _, book := range cost.Presets() {
+	for i, book := range cost.Presets() {
 		s, err := cost.NewStatement(m.ledger.Period(now), book, usage)
 		require.NoError(t, err)
+		m.bills[i].check(t, s)
 		assert.EqualValues(t, m.records, s.Total.Calls, book.About().Name)
 		sum := cost.Money{}
 		for _, row := range s.Rows {

@@ -91,6 +91,16 @@ type OverrunMeter interface {
 	RecordOverrun(ctx context.Context, o Overrun)
 }
 
+// BatchMeter is a [Meter] to which many records at once cost less than one after
+// the other: a file that is synced, a request to a server. RecordBatch stands for
+// a Record of each of es, in their order, under the same rules but two: ctx has no
+// Invocation and no values, for these are of several calls, and es is not to be
+// kept, while its elements may be. The router records one call at a time; it is
+// [Buffered] that has batches to give.
+type BatchMeter interface {
+	RecordBatch(ctx context.Context, es []Execution)
+}
+
 // Reserver is a [Meter] whose room is bounded. Reserve is asked before a call
 // is admitted, and no (or a panic) refuses the call with [ReasonMeterFull]: no
 // work runs that could not be recorded. Each yes is used up by one Record, or

@@ -247,6 +247,71 @@ func TestABufferedSinkThatPanicsLosesOneRecordAndCountsIt(t *testing.T) {
 	})
 }
 
+// batcher is a sink that takes a second for what it is given, and remembers how
+// many records there were each time; an overrun counts 0.
+type batcher struct {
+	recorder
+	sizes []int
+}
+
+func (b *batcher) RecordBatch(ctx context.Context, es []faas.Execution) {
+	time.Sleep(time.Second)
+	b.sizes = append(b.sizes, len(es))
+	for _, e := range es {
+		if e.Function == "panics" {
+			panic("sink")
+		}
+		b.Record(ctx, e)
+	}
+}
+
+func (b *batcher) RecordOverrun(ctx context.Context, o faas.Overrun) {
+	b.sizes = append(b.sizes, 0)
+	b.recorder.RecordOverrun(ctx, o)
+}
+
+func TestBufferedGivesWhatCameInMeanwhileAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sink := &batcher{}
+		b := faas.Buffered(sink, 10_000)
+		put := func(n int) {
+			for i := range n {
+				require.True(t, b.Reserve())
+				b.Record(t.Context(), faas.Execution{Attempt: i})
+			}
+		}
+		put(1)
+		synctest.Wait() // the sink is busy with it
+		put(3)
+		b.RecordOverrun(t.Context(), faas.Overrun{})
+		put(4100)
+		require.NoError(t, b.Close())
+		assert.Equal(t, []int{1, 3, 0, 4096, 4}, sink.sizes, "in the order in which they came")
+		require.Len(t, sink.all(), 4104)
+		for i, e := range sink.all()[4:] {
+			require.Equal(t, i, e.Attempt)
+		}
+	})
+}
+
+func TestABatchThatPanicsIsLostAndItsRoomIsFree(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sink := &batcher{}
+		b := faas.Buffered(sink, 3)
+		for _, name := range []string{"panics", "a", "b"} {
+			require.True(t, b.Reserve())
+			b.Record(t.Context(), faas.Execution{Function: name})
+		}
+		require.False(t, b.Reserve())
+		require.NoError(t, b.Flush(t.Context()))
+		assert.EqualValues(t, 1, b.Panics())
+		for range 3 {
+			assert.True(t, b.Reserve())
+		}
+		assert.False(t, b.Reserve(), "and no wider than it was")
+	})
+}
+
 func TestARecordWithoutAReservationDoesNotWidenTheBuffer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := faas.Buffered(faas.MeterFunc(func(context.Context, faas.Execution) { time.Sleep(time.Second) }), 2)

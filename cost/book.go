@@ -28,7 +28,8 @@ import (
 //	  "memory": {"minimum": "128MiB", "step": "1MiB", "maximum": "4096MiB"},
 //	  "cpu": [{"memory": "1024MiB", "milli": 500}, …],
 //	  "prices": [
-//	    {"meter": "memory",   "unit": "GB-s",   "price": "0.0000025", "free": "400000"},
+//	    {"meter": "memory",   "unit": "GB-s",   "price": "0.0000025", "free": "400000",
+//	     "tiers": [{"above": "6000000000", "price": "0.000002"}]},
 //	    {"meter": "cpu",      "unit": "vCPU-s", "price": "0.000024"},
 //	    {"meter": "requests", "unit": "1000000 requests", "price": "0.40"}
 //	  ]
@@ -42,9 +43,10 @@ import (
 // of a vCPU a call has, by the first line that has its memory.
 //
 // Units of memory are GB or GiB, and of cpu vCPU, times s, min or h. Prices and
-// free quantities are strings, so that no tool rounds them; free is per
-// calendar month, in GB-s, vCPU-s or requests, as the unit says. Sizes are
-// whole numbers of B, KB, MB, GB (1000) or KiB, MiB, GiB (1024).
+// other quantities are strings, so that no tool rounds them; free is per calendar
+// month, in GB-s, vCPU-s or requests, as the unit says, and so is what a month
+// must have more than for a price among the tiers, which ascend and say the price
+// of what is above; what is free is the first. Sizes are whole numbers of B, KB, MB, GB (1000) or KiB, MiB, GiB (1024).
 type Book struct {
 	about    About
 	rounding Rounding
@@ -83,6 +85,8 @@ type price struct {
 	base  *big.Rat // how much of the unit one billed unit is; a finite decimal
 	each  *big.Rat // money for one of the unit; a finite decimal
 	free  *big.Int // billed units a calendar month
+	tiers []tier   // the prices for more, ascending
+	above *big.Int // of a tier: its bound; nil: of none, or the first
 }
 
 // ParseBook reads a book. Its errors are *[BookError], all that there are.

@@ -137,7 +137,7 @@ func TestAllMistakesAreReportedAtOnceWithTheFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	_, err := cost.LoadBook(file)
 	require.ErrorContains(t, err, file+":7:15: currency: ")
-	require.ErrorContains(t, err, file+":16:64: prices[1].price: ")
+	require.ErrorContains(t, err, file+":17:64: prices[1].price: ")
 
 	_, err = cost.LoadBook(filepath.Join(t.TempDir(), "none.json"))
 	require.ErrorIs(t, err, os.ErrNotExist)

@@ -26,8 +26,7 @@ func limitOf(tb testing.TB, r *faas.Router, function string) int {
 }
 
 func TestAFunctionThatHasSpentMuchIsSlowedDownUntilTheWindowEnds(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := budgets(t, hourly("f", cost.SlotTime(time.Minute), cost.Degrade{At: 50, To: 2}))
 		r := faastest.New(t, faas.WithGate(b), faas.WithConcurrency(7))
 		f, _ := sleeper(r, "f"), sleeper(r, "g")
@@ -62,8 +61,7 @@ func TestAFunctionThatHasSpentMuchIsSlowedDownUntilTheWindowEnds(t *testing.T) {
 }
 
 func TestTheLowestLimitOfSeveralBudgetsCounts(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		day := hourly("day", cost.SlotTime(20*time.Second), cost.Degrade{To: 3})
 		day.Calendar.Every = cost.Day
 		day.Per, day.Where = "", map[cost.Dimension]string{cost.Function: "f"}
@@ -90,8 +88,7 @@ func TestTheLowestLimitOfSeveralBudgetsCounts(t *testing.T) {
 }
 
 func TestALimitThatSomebodyElseSetIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := budgets(t, hourly("f", cost.SlotTime(1), cost.Degrade{To: 2}))
 		r := faastest.New(t, faas.WithGate(b))
 		f, _ := sleeper(r, "f"), sleeper(r, "g", faas.WithConcurrency(1))
@@ -122,8 +119,7 @@ func TestALimitThatSomebodyElseSetIsLeftAlone(t *testing.T) {
 }
 
 func TestTheLimitGivenBackIsTheLastThatSomebodyElseSet(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := budgets(t, hourly("low", cost.SlotTime(time.Second), cost.Degrade{To: 3}), hourly("lower", cost.SlotTime(2*time.Second), cost.Degrade{To: 1}))
 		r := faastest.New(t, faas.WithGate(b))
 		sleeper(r, "f", faas.WithConcurrency(9))
@@ -142,8 +138,7 @@ func TestTheLimitGivenBackIsTheLastThatSomebodyElseSet(t *testing.T) {
 
 // The timer stands still while the machine sleeps, and the wall clock doesn't.
 func TestTheFirstCallOfAWindowGivesLimitsBackIfTheTimerIsLate(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		b := budgets(t, hourly("f", cost.SlotTime(time.Second), cost.Degrade{To: 1}))
 		r := faastest.New(t, faas.WithGate(b))
 		f := sleeper(r, "f", faas.WithConcurrency(9))

@@ -15,8 +15,8 @@
 // it costs, since when, where, and where that was read. A [Ledger] is a meter
 // that adds up, call by call and in integers, what each rounding rule among its
 // books bills. A [Rater] turns such a sum ([Usage]) into [Money], by one exact
-// multiplication. A [Statement] is all of a [Period], with its free tier, as
-// text, CSV, JSON or FOCUS rows.
+// multiplication. A [Statement] is all of a [Period], with what is free and with
+// price tiers, as text, CSV, JSON or FOCUS rows.
 //
 // Providers round each call, so the sum of raw durations is not enough to price
 // the same usage with another book. [Compare] shows side by side those whose

@@ -173,7 +173,7 @@ func or(a, b string) string {
 }
 
 func (r *focusRow) description() string {
-	text := r.s.Book.Title + ": " + focusMeter(r.charge.Meter)
+	text := r.s.Book.Title + ": " + focusMeter(r.charge.Meter) + r.charge.tier()
 	if r.row.Overrun {
 		text += ", after the caller was freed"
 	}
@@ -189,6 +189,9 @@ func (r *focusRow) skuPrice() string {
 	id := r.sku()
 	if r.s.Book.Effective != "" {
 		id += "@" + r.s.Book.Effective
+	}
+	if r.charge.Above != nil {
+		id += "/above-" + decimal(r.charge.Above)
 	}
 	if r.free {
 		id += "/free"

@@ -3,6 +3,7 @@ package cost_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/big"
@@ -75,6 +76,28 @@ func TestUsageIsCountedByAllThatTellsCallsApart(t *testing.T) {
 		assert.Equal(t, 1, seen[uint64(n)], "variant %d", n)
 	}
 	assert.Len(t, statement(t, aDay(), x86, usage).Rows, len(variants), "rows that differ in memory alone are one")
+}
+
+func TestKeysThatTakeEachOthersPlaceAreCountedApart(t *testing.T) {
+	t.Parallel()
+	l := cost.NewLedger(cost.Calendar{}, preset(t, "aws-lambda-x86"))
+	want := map[string]uint64{}
+	for round := range 3 {
+		for i := range 5000 { // more keys than are remembered, and names that differ in the middle alone
+			e := call(time.Millisecond, 128*mib)
+			e.Tenant = fmt.Sprintf("tenant--%04d-of-all", i)
+			e.Outcome = faas.Outcome(i % 8)
+			for range 1 + (i+round)%3 {
+				l.Record(t.Context(), e)
+				want[e.Tenant]++
+			}
+		}
+	}
+	got := map[string]uint64{}
+	for _, u := range l.Usage(noon) {
+		got[u.Tenant] += u.Calls
+	}
+	assert.Equal(t, want, got)
 }
 
 func TestEqualLabelsInOtherMapsAreTheSame(t *testing.T) {

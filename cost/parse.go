@@ -143,20 +143,46 @@ func (r *bookReader) prices(n *node, b *Book, gb int64) []price {
 	var all []price
 	seen := map[string]bool{}
 	for _, item := range r.list(n) {
-		o := r.object(item, item.field, "meter", "unit", "price", "free")
+		o := r.object(item, item.field, "meter", "unit", "price", "free", "tiers")
 		meter, unit := o.need("meter"), o.need("unit")
 		p := price{meter: r.text(meter)}
 		per := r.unit(unit, meter, &p, b, gb)
-		p.each = r.positive(o.need("price"))
-		if p.each.Quo(p.each, per); !finite(p.each) {
-			r.fail(unit, "the price of a single one is not a finite decimal")
-		}
-		p.free = r.free(o.maybe("free"), &p)
+		p.each = r.each(o.need("price"), unit, per)
+		p.free = r.quantity(o.maybe("free"), &p)
+		p.tiers = r.tiers(o.maybe("tiers"), unit, &p, per)
 		if p.meter != "" && seen[p.meter] {
 			r.fail(meter, "%q has a price already", p.meter)
 		}
 		seen[p.meter] = true
 		all = append(all, p)
+	}
+	return all
+}
+
+// each reads a price, and returns that of a single one.
+func (r *bookReader) each(n, unit *node, per *big.Rat) *big.Rat {
+	each := r.positive(n)
+	if each.Quo(each, per); !finite(each) {
+		r.fail(unit, "the price of a single one is not a finite decimal")
+	}
+	return each
+}
+
+func (r *bookReader) tiers(n, unit *node, p *price, per *big.Rat) []tier {
+	if n == nil {
+		return nil
+	}
+	var all []tier
+	from := new(big.Int)
+	for _, item := range r.list(n) {
+		o := r.object(item, item.field, "above", "price")
+		bound := o.need("above")
+		t := tier{r.quantity(bound, p), r.each(o.need("price"), unit, per)}
+		if bound != nil && t.above.Cmp(from) <= 0 {
+			r.fail(bound, "must be more than zero, and ascend from tier to tier")
+		}
+		from = t.above
+		all = append(all, t)
 	}
 	return all
 }
@@ -254,8 +280,8 @@ func timeUnit(s string) (time.Duration, string) {
 	return 0, ""
 }
 
-// free reads a quantity in the price's unit and returns it in billed units.
-func (r *bookReader) free(n *node, p *price) *big.Int {
+// quantity reads one in the price's unit and returns it in billed units.
+func (r *bookReader) quantity(n *node, p *price) *big.Int {
 	if n == nil {
 		return new(big.Int)
 	}

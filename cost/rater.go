@@ -7,9 +7,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Rater turns usage into money by one book: list prices, without the free
-// tier, which belongs to a month and not to a call (see [NewStatement]). It may
-// be used concurrently.
+// Rater turns usage into money by one book: list prices, the first where there
+// are tiers, and without what is free, for these belong to a month and not to a
+// call (see [NewStatement]). It may be used concurrently.
 type Rater struct{ book *Book }
 
 // NewRater returns a rater by the book.
@@ -23,6 +23,7 @@ func NewRater(b *Book) *Rater { return &Rater{b} }
 type Charge struct {
 	Meter     string   // "memory", "cpu" or "requests"
 	Unit      string   // of one: "GB-s", "request"
+	Above     *big.Rat // of a price tier: what the month must have more than; nil: of the first, or there are none; not to be changed
 	Quantity  *big.Rat // not to be changed
 	Free      *big.Rat // of it, by the free tier; not to be changed
 	UnitPrice Money
@@ -124,6 +125,9 @@ func (b *Book) charge(p *price, units, free *big.Int) Charge {
 		Meter: p.meter, Unit: p.unit, UnitPrice: Money{p.each, b.about.Currency},
 		Quantity: quantity(p, units), Free: quantity(p, free),
 		price: p,
+	}
+	if p.above != nil {
+		c.Above = quantity(p, p.above)
 	}
 	c.List = c.UnitPrice.Mul(c.Quantity)
 	c.Billed = c.UnitPrice.Mul(new(big.Rat).Sub(c.Quantity, c.Free))

@@ -26,7 +26,7 @@ type Statement struct {
 type Row struct {
 	Key              // of a statement that was grouped (By): what it was grouped by, and Overrun
 	Calls   uint64   // or overruns; in Total: calls
-	Charges []Charge // one for each price of the book
+	Charges []Charge // one for each price of the book, and for each of its tiers that the period has reached
 	List    Money    // before the free tier
 	Billed  Money    // after it
 }
@@ -50,9 +50,10 @@ func Label(name string) Dimension { return Dimension(labelPrefix + name) }
 
 // NewStatement prices usage, one row a key, in the order of the keys. If the
 // period is a calendar month (in its own zone), the book's free tier is taken
-// off: shared by the rows in proportion to what they used, in whole billed
-// units. It belongs to a provider's account, so this is right if there is
-// nothing else on it. For any other period there is no free tier.
+// off, and what is above the bound of a price tier has that tier's price: both
+// shared by the rows in proportion to what they used, in whole billed units. They
+// belong to a provider's account, so this is right if there is nothing else on it.
+// For any other period nothing is free and all has the first price.
 //
 // The error is [ErrUnrated] if the book can't price some of the usage; there is
 // no statement of the rest.
@@ -62,17 +63,21 @@ func NewStatement(p Period, b *Book, usage []Usage) (Statement, error) {
 	if err != nil {
 		return s, err
 	}
-	free := b.freeUnits(lines, p.calendarMonth())
+	prices := b.prices
+	if p.calendarMonth() {
+		prices = tiered(prices, lines)
+	}
+	free := freeUnits(prices, lines, p.calendarMonth())
 	for i, l := range lines {
 		row := Row{Key: l.key, Calls: l.calls}
-		for j := range b.prices {
-			row.Charges = append(row.Charges, b.charge(&b.prices[j], l.units[j], free[j][i]))
+		for j := range prices {
+			row.Charges = append(row.Charges, b.charge(&prices[j], l.units[j], free[j][i]))
 		}
 		row.sum(b.about.Currency)
 		s.Rows = append(s.Rows, row)
 	}
 	s.by = dimensions(s.Rows)
-	s.Total, s.Overruns = b.total(s.Rows)
+	s.Total, s.Overruns = b.total(prices, s.Rows)
 	return s, nil
 }
 
@@ -113,9 +118,9 @@ func (l *line) add(m line) {
 }
 
 // freeUnits returns, for each price and line, how many of its units are free.
-func (b *Book) freeUnits(lines []line, month bool) [][]*big.Int {
-	all := make([][]*big.Int, len(b.prices))
-	for i, p := range b.prices {
+func freeUnits(prices []price, lines []line, month bool) [][]*big.Int {
+	all := make([][]*big.Int, len(prices))
+	for i, p := range prices {
 		used := make([]*big.Int, len(lines))
 		for j, l := range lines {
 			used[j] = l.units[i]
@@ -133,10 +138,7 @@ func (b *Book) freeUnits(lines []line, month bool) [][]*big.Int {
 // and in whole units: rounded down, and then one more for those who lost most by
 // that, the first of equals first. Nobody gets more than was used.
 func shareOut(free *big.Int, used []*big.Int) []*big.Int {
-	total := new(big.Int)
-	for _, n := range used {
-		total.Add(total, n)
-	}
+	total := total(used)
 	shares := make([]*big.Int, len(used))
 	if total.Cmp(free) <= 0 {
 		for i, n := range used {
@@ -258,11 +260,11 @@ func dimensions(rows []Row) []Dimension {
 }
 
 // total adds rows up, and apart from that the overruns among them.
-func (b *Book) total(rows []Row) (total Row, overruns Money) {
+func (b *Book) total(prices []price, rows []Row) (total Row, overruns Money) {
 	overruns = Money{currency: b.about.Currency}
 	total = Row{List: overruns, Billed: overruns}
-	for i := range b.prices { // so that they are there without rows too
-		total.Charges = append(total.Charges, b.charge(&b.prices[i], new(big.Int), new(big.Int)))
+	for i := range prices { // so that they are there without rows too
+		total.Charges = append(total.Charges, b.charge(&prices[i], new(big.Int), new(big.Int)))
 	}
 	for _, row := range rows {
 		total.add(row)

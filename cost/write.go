@@ -22,7 +22,7 @@ func (s Statement) WriteText(w io.Writer) error {
 	}
 	head = append(head, "", "calls")
 	for _, c := range s.Total.Charges {
-		head = append(head, c.Unit)
+		head = append(head, c.Unit+c.tier())
 	}
 	cells(t, append(head, "list", "billed "+s.Book.Currency))
 	for _, row := range s.Rows {
@@ -69,6 +69,14 @@ func printable(s string) string {
 	return quoted
 }
 
+// tier tells a price tier from the first.
+func (c Charge) tier() string {
+	if c.Above == nil {
+		return ""
+	}
+	return " above " + decimal(c.Above)
+}
+
 func cells(w io.Writer, line []string) { fmt.Fprintln(w, strings.Join(line, "\t")+"\t") }
 
 // WriteCSV writes a header and a line for each row, and no total. Amounts and
@@ -82,7 +90,7 @@ func (s Statement) WriteCSV(w io.Writer) error {
 	}
 	head = append(head, "overrun", "calls")
 	for _, charge := range s.Total.Charges {
-		head = append(head, charge.Meter+" "+charge.Unit, charge.Meter+" free")
+		head = append(head, charge.Meter+" "+charge.Unit+charge.tier(), charge.Meter+" free"+charge.tier())
 	}
 	lines := [][]string{append(head, "list", "billed", "currency")}
 	for _, row := range s.Rows {
@@ -133,6 +141,7 @@ type jsonRow struct {
 type jsonCharge struct {
 	Meter     string `json:"meter"`
 	Unit      string `json:"unit"`
+	Above     string `json:"above,omitempty"`
 	Quantity  string `json:"quantity"`
 	Free      string `json:"free"`
 	UnitPrice Money  `json:"unitPrice"`
@@ -151,8 +160,12 @@ func (s Statement) json(row Row, by []Dimension) jsonRow {
 		}
 	}
 	for _, c := range row.Charges {
+		above := ""
+		if c.Above != nil {
+			above = decimal(c.Above)
+		}
 		j.Charges = append(j.Charges, jsonCharge{
-			c.Meter, c.Unit, decimal(c.Quantity), decimal(c.Free), c.UnitPrice, c.List, c.Billed,
+			c.Meter, c.Unit, above, decimal(c.Quantity), decimal(c.Free), c.UnitPrice, c.List, c.Billed,
 		})
 	}
 	return j

@@ -22,6 +22,7 @@ func (c meterCheck) Unusual()       { c.unusual() }
 func (c meterCheck) LeavesLabels()  { c.labels() }
 func (c meterCheck) NoWait()        { c.noWait() }
 func (c meterCheck) Overruns()      { c.overruns() }
+func (c meterCheck) Batches()       { c.batches() }
 func (c meterCheck) Reservations()  { c.reservations() }
 
 func GateCheck(tb testing.TB, g faas.Gate, held func() int) gateCheck {

@@ -47,6 +47,8 @@ import (
 //     that waits. Waiting for a disk or a network can't be seen;
 //   - nothing panics;
 //   - the same holds for overruns, if it is a [faas.OverrunMeter];
+//   - a batch holds what its records hold one by one, whatever becomes of the slice
+//     afterwards, if it is a [faas.BatchMeter];
 //   - no reservation is lost or made up, if it is a [faas.Reserver]: room that was
 //     given back, or whose record was delivered, is there again, and no more.
 func TestMeter(t *testing.T, newMeter func(t *testing.T) (m faas.Meter, recorded func() []faas.Execution)) {
@@ -61,6 +63,7 @@ func TestMeter(t *testing.T, newMeter func(t *testing.T) (m faas.Meter, recorded
 		{"leaves labels alone", false, meterCheck.labels},
 		{"does not wait", true, meterCheck.noWait},
 		{"takes overruns", true, meterCheck.overruns},
+		{"takes batches", false, meterCheck.batches},
 		{"conserves reservations", true, meterCheck.reservations},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -304,6 +307,46 @@ func (c meterCheck) overruns() {
 	if !maps.Equal(shared, want) {
 		c.Errorf("the meter has changed an overrun's Labels, which all records share, to %v", shared)
 	}
+}
+
+// batches gives batches of several sizes, none included, by several callers.
+func (c meterCheck) batches() {
+	c.Helper()
+	m, ok := c.m.(faas.BatchMeter)
+	if !ok {
+		c.Skip("not a faas.BatchMeter")
+		return
+	}
+	var mu sync.Mutex
+	var want []faas.Execution
+	var wg sync.WaitGroup
+	for range meterCallers {
+		wg.Go(func() {
+			defer c.noPanic("RecordBatch")
+			for size := range meterRounds {
+				es := c.batch(size)
+				mu.Lock()
+				want = append(want, es...)
+				mu.Unlock()
+				m.RecordBatch(context.Background(), es)
+				clear(es) // it is the caller's again
+			}
+		})
+	}
+	wg.Wait()
+	c.compare(want)
+}
+
+// batch makes records for which there is room.
+func (c meterCheck) batch(size int) []faas.Execution {
+	var es []faas.Execution
+	for i := range size {
+		if r, ok := c.m.(faas.Reserver); ok && !r.Reserve() {
+			break
+		}
+		es = append(es, faas.Execution{ID: newID(), Function: "meter-test", Duration: time.Duration(i)})
+	}
+	return es
 }
 
 // mostRoom is how many reservations are tried for.

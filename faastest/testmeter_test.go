@@ -2,6 +2,7 @@ package faastest_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -61,6 +62,7 @@ type meterCheck interface {
 	LeavesLabels()
 	NoWait()
 	Overruns()
+	Batches()
 	Reservations()
 }
 
@@ -235,15 +237,68 @@ func TestMeterCatchesReservationsThatAreLostOrMadeUp(t *testing.T) {
 	}
 }
 
+// batchMeter does with a batch what its function does.
+type batchMeter struct {
+	faastest.Recorder
+	take func(m *batchMeter, es []faas.Execution)
+}
+
+func (m *batchMeter) RecordBatch(_ context.Context, es []faas.Execution) { m.take(m, es) }
+
+func TestMeterCatchesFaultsWithBatches(t *testing.T) {
+	t.Parallel()
+	each := func(m *batchMeter, es []faas.Execution) {
+		for _, e := range es {
+			m.Record(context.Background(), e)
+		}
+	}
+	for name, c := range map[string]struct {
+		take func(m *batchMeter, es []faas.Execution)
+		want string
+	}{
+		"none":                      {each, ""},
+		"it takes the first alone":  {func(m *batchMeter, es []faas.Execution) { each(m, es[:min(1, len(es))]) }, "is there 0 times"},
+		"it takes some twice":       {func(m *batchMeter, es []faas.Execution) { each(m, es); each(m, es) }, "is there 2 times"},
+		"it has no use for nothing": {func(m *batchMeter, es []faas.Execution) { _ = es[0]; each(m, es) }, "RecordBatch panicked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tb := &fakeTB{TB: t}
+			m := &batchMeter{take: c.take}
+			faastest.MeterCheck(tb, m, m.Executions).Batches()
+			if c.want == "" {
+				assert.Empty(t, tb.failed())
+			} else {
+				assert.Contains(t, tb.failed(), c.want)
+			}
+		})
+	}
+}
+
+func TestMeterCatchesAMeterThatKeepsTheSliceOfABatch(t *testing.T) {
+	t.Parallel()
+	tb := &fakeTB{TB: t}
+	var mu sync.Mutex
+	var kept [][]faas.Execution
+	m := &batchMeter{take: func(_ *batchMeter, es []faas.Execution) {
+		mu.Lock()
+		defer mu.Unlock()
+		kept = append(kept, es)
+	}}
+	faastest.MeterCheck(tb, m, func() []faas.Execution { return slices.Concat(kept...) }).Batches()
+	assert.Contains(t, tb.failed(), "is there 0 times")
+}
+
 func TestMeterSkipsWhatAMeterIsNot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tb := &fakeTB{TB: t}
 		c := faastest.MeterCheck(tb, faas.MeterFunc(func(context.Context, faas.Execution) {}), nil)
 		c.Overruns()
+		c.Batches()
 		c.Reservations()
 		faastest.MeterCheck(tb, &roomMeter{room: 1 << 20, onReserve: 1}, nil).Reservations()
 		assert.Empty(t, tb.failed())
-		assert.Len(t, tb.skips, 3)
+		assert.Len(t, tb.skips, 4)
 	})
 }

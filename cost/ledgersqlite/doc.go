@@ -18,10 +18,10 @@
 // With [WithWriteBehind] Record returns at once, and a goroutine commits what has
 // come in: for calls that can't wait for a disk, and where it may be said that a
 // crash loses the last few milliseconds. The buffer is bounded: when the disk can't
-// keep up, work is refused and not run unmetered. A ledger works behind
-// [faas.Buffered] as well, but is given one record at a time there, and pays one
-// commit for each, a twentieth of the throughput; and Buffered does not ask the ledger
-// for room, so that after a failure work goes on and its records pile up in memory.
+// keep up, work is refused and not run unmetered. Behind [faas.Buffered] a ledger
+// does the same: as a [faas.BatchMeter] it is given all that came in during the last
+// commit and makes one of it, twenty times as many records a second as a commit for
+// each; their room is given back, and Flush returns, when they are durable.
 //
 // # When it can't be written
 //

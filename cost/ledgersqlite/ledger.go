@@ -13,8 +13,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Ledger writes records to a file. It is a [faas.Meter], a [faas.OverrunMeter] and
-// a [faas.Reserver], to be given to [faas.WithMeter], and what [Reader] can do it
+// Ledger writes records to a file. It is a [faas.Meter], a [faas.BatchMeter], a
+// [faas.OverrunMeter] and a [faas.Reserver], to be given to [faas.WithMeter], and what [Reader] can do it
 // can too. All methods may be called concurrently. Its errors are [*Error].
 //
 // It has one goroutine while there is something to write, and those of
@@ -38,6 +38,7 @@ type Ledger struct {
 // The interfaces that a router looks for.
 var (
 	_ faas.Meter        = (*Ledger)(nil)
+	_ faas.BatchMeter   = (*Ledger)(nil)
 	_ faas.OverrunMeter = (*Ledger)(nil)
 	_ faas.Reserver     = (*Ledger)(nil)
 )
@@ -89,14 +90,25 @@ func open(ctx context.Context, path string, opts []Option) (*Ledger, error) {
 // with [WithWriteBehind], when it is accepted. ctx is not used. A record that can't
 // be stored now is kept, see [Ledger.Err]; one that never can be (ErrConflict,
 // ErrRecord) is told to WithFailure's function and dropped.
-func (l *Ledger) Record(_ context.Context, e faas.Execution) {
-	x, err := encodeExecution(&e, l.config.errorText)
-	if err != nil {
-		l.release(1)
-		l.fail(wrap("record", l.path, e.ID, err))
-		return
+func (l *Ledger) Record(ctx context.Context, e faas.Execution) {
+	l.RecordBatch(ctx, []faas.Execution{e})
+}
+
+// RecordBatch stores the records of calls as Record does each of them, with a
+// commit for all, or one for each 4,096. One that can't be stored keeps out no
+// other.
+func (l *Ledger) RecordBatch(_ context.Context, es []faas.Execution) {
+	items := make([]*item, 0, len(es))
+	for i := range es {
+		x, err := encodeExecution(&es[i], l.config.errorText)
+		if err != nil {
+			l.release(1)
+			l.fail(wrap("record", l.path, es[i].ID, err))
+			continue
+		}
+		items = append(items, &item{executions: []execution{x}, reserved: true})
 	}
-	l.keep(&item{executions: []execution{x}, reserved: true})
+	l.keep(items...)
 }
 
 // RecordOverrun stores what a runaway used, as Record does; the time is now.
@@ -284,19 +296,26 @@ func (l *Ledger) Close() error {
 }
 
 // keep accepts what nobody else will keep.
-func (l *Ledger) keep(it *item) {
-	it.kept = true
+func (l *Ledger) keep(items ...*item) {
+	var done chan error
 	if !l.config.behind {
-		it.done = make(chan error, 1)
+		done = make(chan error, len(items))
 	}
-	if err := l.put(it); err != nil {
+	for _, it := range items {
+		it.kept, it.done = true, done
+	}
+	if err := l.put(items...); err != nil {
 		if errors.Is(err, ErrClosed) {
-			l.fail(&Error{Op: "record", Path: l.path, ID: it.id(), Err: ErrClosed})
+			for _, it := range items {
+				l.fail(&Error{Op: "record", Path: l.path, ID: it.id(), Err: ErrClosed})
+			}
 		}
 		return
 	}
-	if it.done != nil {
-		<-it.done // the goroutine has told about an error
+	if done != nil {
+		for range items {
+			<-done // the goroutine has told about an error
+		}
 	}
 }
 
@@ -314,19 +333,21 @@ func (l *Ledger) write(ctx context.Context, op string, it *item) error {
 	}
 }
 
-// put queues an item. An error means that it will not be written before a Retry;
+// put queues items. An error means that they will not be written before a Retry;
 // what is to be kept is in the queue all the same.
-func (l *Ledger) put(it *item) error {
+func (l *Ledger) put(items ...*item) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.closed && it.kept:
-		l.late = append(l.late, it)
+	for _, it := range items {
+		switch {
+		case l.closed && it.kept:
+			l.late = append(l.late, it)
+		case !l.closed && (l.err == nil || it.kept):
+			l.queue = append(l.queue, it)
+		}
+	}
+	if l.closed {
 		return ErrClosed
-	case l.closed:
-		return ErrClosed
-	case l.err == nil || it.kept:
-		l.queue = append(l.queue, it)
 	}
 	if l.err == nil {
 		l.start()

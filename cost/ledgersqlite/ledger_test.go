@@ -440,6 +440,44 @@ func TestShutdownWritesWhatIsBehind(t *testing.T) {
 	require.Empty(t, found)
 }
 
+func TestABatchIsDurableWhenItsRecordBatchReturns(t *testing.T) {
+	t.Parallel()
+	l, path := open(t)
+	es := calls(5000) // more than one commit
+	l.RecordBatch(t.Context(), es)
+	l.RecordBatch(t.Context(), nil)
+	var n int
+	require.NoError(t, raw(t, path).QueryRow(`SELECT count(*) FROM executions`).Scan(&n))
+	require.Equal(t, len(es), n)
+}
+
+func TestARecordOfABatchThatCannotBeStoredKeepsOutNoOther(t *testing.T) {
+	t.Parallel()
+	var told failures
+	l, _ := open(t, told.option())
+	es := calls(4)
+	l.Record(t.Context(), es[1])
+	es[1].Memory++                                            // another record of the same id
+	es[2].Start = time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC) // more nanoseconds than there is room for
+	l.RecordBatch(t.Context(), es)
+	require.Len(t, executions(t, l, ledgersqlite.Filter{}), 3)
+	require.Len(t, told.all(), 2)
+	require.ErrorIs(t, errors.Join(told.all()...), ledgersqlite.ErrConflict)
+	require.ErrorIs(t, errors.Join(told.all()...), ledgersqlite.ErrRecord)
+}
+
+func TestABatchAfterCloseIsUnstored(t *testing.T) {
+	t.Parallel()
+	var told failures
+	l, _ := open(t, told.option())
+	require.NoError(t, l.Close())
+	l.RecordBatch(t.Context(), calls(3))
+	late, _ := l.Unstored()
+	require.Len(t, late, 3)
+	require.Len(t, told.all(), 3)
+	require.ErrorIs(t, told.all()[2], ledgersqlite.ErrClosed)
+}
+
 func TestBehindABufferEverythingArrives(t *testing.T) {
 	t.Parallel()
 	l, _ := open(t)

@@ -17,7 +17,7 @@ type item struct {
 	correction *correction
 	reserved   bool       // holds a place of the buffer: it is a Record's
 	kept       bool       // to be written later if it can't be now: nobody is told otherwise
-	done       chan error // has room for one; nil: nobody waits
+	done       chan error // has room for each item that it is told about; nil: nobody waits
 	err        error      // why it was refused, and it alone
 }
 

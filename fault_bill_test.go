@@ -1,0 +1,69 @@
+package faas_test
+
+import (
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
+)
+
+// bill is what calls of 128 MiB come to by one price list, kept call by call and
+// with nothing of package cost but the price list's name.
+type bill struct {
+	book                 string
+	granularity, minimum time.Duration
+	init                 bool     // is billed
+	second               *big.Rat // what one costs
+	call                 *big.Rat
+
+	calls, units int64 // a unit is a granularity
+}
+
+func newBills() []*bill {
+	price := func(decimal string, share int64, of int64) *big.Rat {
+		r, ok := new(big.Rat).SetString(decimal)
+		if !ok {
+			panic(decimal)
+		}
+		return r.Mul(r, big.NewRat(share, of))
+	}
+	lambda, other := price("0.20", 1, 1e6), price("0.40", 1, 1e6)
+	cloudRun := price("0.0000025", 1, 8)
+	cloudRun.Add(cloudRun, price("0.000024", 83, 1000))
+	return []*bill{
+		{"aws-lambda-arm", time.Millisecond, 0, true, price("0.0000133334", 1, 8), lambda, 0, 0},
+		{"aws-lambda-x86", time.Millisecond, 0, true, price("0.0000166667", 1, 8), lambda, 0, 0},
+		{"azure-consumption", time.Millisecond, 100 * time.Millisecond, false, price("0.000016", 1, 8), lambda, 0, 0},
+		{"azure-flex", 100 * time.Millisecond, time.Second, false, price("0.000026", 1, 2), other, 0, 0},
+		{"gcp-cloud-run", 100 * time.Millisecond, 0, true, cloudRun, other, 0, 0},
+	}
+}
+
+func (b *bill) add(d time.Duration) { b.units += int64((d + b.granularity - 1) / b.granularity) }
+
+func (b *bill) record(e *faas.Execution) {
+	d := e.Duration
+	if b.init {
+		d += e.Init
+	}
+	b.calls++
+	b.add(max(d, b.minimum))
+}
+
+// overrun goes on with a call: it is none, and its minimum has been billed.
+func (b *bill) overrun(o *faas.Overrun) { b.add(o.Duration) }
+
+func (b *bill) check(t *testing.T, s cost.Statement) {
+	t.Helper()
+	want := new(big.Rat).SetInt64(b.calls)
+	want.Mul(want, b.call)
+	seconds := big.NewRat(b.units, int64(time.Second/b.granularity)) // all granularities divide it
+	want.Add(want, seconds.Mul(seconds, b.second))
+	assert.Zero(t, want.Cmp(s.Total.List.Amount()), "%s: %s, want %s", b.book, s.Total.List, want.FloatString(12))
+	require.Equal(t, b.book, s.Book.Name)
+}
