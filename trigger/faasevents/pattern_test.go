@@ -293,26 +293,26 @@ func TestAnAttributeMatchesAsTextAndAsWhatItReadsAs(t *testing.T) {
 	text.SetExtension("urgent", "true")
 	for _, e := range []cloudevents.Event{typed, text} {
 		for pattern, want := range map[string]bool{
-			`{"retries": [3]}`:                                true,
-			`{"retries": ["3"]}`:                              true,
-			`{"retries": [{"numeric": [">", 2]}]}`:            true,
-			`{"retries": [{"numeric": [">", 3]}]}`:            false,
-			`{"retries": [{"anything-but": 3}]}`:              false,
-			`{"urgent": [true]}`:                              true,
-			`{"urgent": [false]}`:                             false,
-			`{"urgent": ["true"]}`:                            true,
-			`{"type": ["com.example.test"]}`:                  true,
-			`{"type": [{"numeric": [">", 0]}]}`:               false,
-			`{"source": [{"wildcard": "/shops/*"}]}`:          true,
-			`{"id": [{"exists": true}]}`:                      true,
-			`{"subject": [{"exists": false}]}`:                true,
-			`{"dataschema": [{"exists": false}]}`:             true,
-			`{"time": [{"prefix": "2026-"}]}`:                 true,
-			`{"specversion": ["1.0"]}`:                        true,
-			`{"datacontenttype": ["application/json"]}`:       true,
-			`{"data": {"total": [{"numeric": [">", 100]}]}}`:  true,
-			`{"data": {"total": ["120"]}}`:                    false, // data is what it is
-			`{"data": [{"exists": true}]}`:                    false, // it is an object
+			`{"retries": [3]}`:                                 true,
+			`{"retries": ["3"]}`:                               true,
+			`{"retries": [{"numeric": [">", 2]}]}`:             true,
+			`{"retries": [{"numeric": [">", 3]}]}`:             false,
+			`{"retries": [{"anything-but": 3}]}`:               false,
+			`{"urgent": [true]}`:                               true,
+			`{"urgent": [false]}`:                              false,
+			`{"urgent": ["true"]}`:                             true,
+			`{"type": ["com.example.test"]}`:                   true,
+			`{"type": [{"numeric": [">", 0]}]}`:                false,
+			`{"source": [{"wildcard": "/shops/*"}]}`:           true,
+			`{"id": [{"exists": true}]}`:                       true,
+			`{"subject": [{"exists": false}]}`:                 true,
+			`{"dataschema": [{"exists": false}]}`:              true,
+			`{"time": [{"prefix": "2026-"}]}`:                  true,
+			`{"specversion": ["1.0"]}`:                         true,
+			`{"datacontenttype": ["application/json"]}`:        true,
+			`{"data": {"total": [{"numeric": [">", 100]}]}}`:   true,
+			`{"data": {"total": ["120"]}}`:                     false, // data is what it is
+			`{"data": [{"exists": true}]}`:                     false, // it is an object
 			`{"$or": [{"type": ["x"]}, {"data": {"a": [5]}}]}`: false,
 		} {
 			require.Equal(t, want, faasevents.MustCompile(pattern).Match(e), pattern)

@@ -42,7 +42,9 @@ type failure struct {
 // protocol asks for a number.
 const defaultRetryAfter = time.Second
 
-func (p *problem) mayYetSucceed() bool { return p.Status == http.StatusTooManyRequests || p.Status >= 500 }
+func (p *problem) mayYetSucceed() bool {
+	return p.Status == http.StatusTooManyRequests || p.Status >= 500
+}
 
 func writeProblem(w http.ResponseWriter, p *problem) {
 	p.Title = http.StatusText(p.Status)

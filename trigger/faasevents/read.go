@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
@@ -59,11 +60,22 @@ func (h *handler) read(w http.ResponseWriter, req *http.Request) (message, *prob
 		return m, &problem{Status: http.StatusRequestEntityTooLarge, Reason: "too_large", Detail: fmt.Sprintf("the batch has %d events, and %d are allowed", len(m.events), h.batch)}
 	}
 	for i, e := range m.events {
-		if err := e.Validate(); err != nil {
+		if err := validate(e); err != nil {
 			return m, m.at(i, malformed(err))
 		}
 	}
 	return m, nil
+}
+
+// validate is the SDK's, and what it leaves out: a media type has two parts.
+func validate(e cloudevents.Event) error {
+	if err := e.Validate(); err != nil {
+		return err
+	}
+	if t := e.DataContentType(); t != "" && !strings.Contains(t, "/") {
+		return errors.New("datacontenttype: must be a media type by RFC 2046")
+	}
+	return nil
 }
 
 func malformed(err error) *problem {
@@ -108,70 +120,88 @@ func decode(m mode, header http.Header, body []byte) (events []cloudevents.Event
 			events, err = nil, errors.New("not a CloudEvent")
 		}
 	}()
-	if m == binary {
-		header, err = decodeHeader(header)
-		if err != nil {
+	switch m {
+	case binary:
+		if header, err = decodeHeader(header); err != nil {
 			return nil, err
 		}
-	} else if err := checkJSON(m, body); err != nil {
-		return nil, err
-	}
-	req := &http.Request{Header: header, Body: io.NopCloser(bytes.NewReader(body))}
-	if m == batched {
-		if err := json.Unmarshal(body, &events); err != nil {
+	case structured:
+		if body, err = checkEvent(body); err != nil {
 			return nil, err
 		}
-		return events, nil
+	case batched:
+		return decodeBatch(body)
 	}
-	e, err := cehttp.NewEventFromHTTPRequest(req)
+	e, err := cehttp.NewEventFromHTTPRequest(&http.Request{Header: header, Body: io.NopCloser(bytes.NewReader(body))})
 	if err != nil {
 		return nil, err
 	}
 	return []cloudevents.Event{*e}, nil
 }
 
-// checkJSON checks what the SDK's reader lets pass: what follows the value, and
-// the rules on names and values of section 3 of the JSON format.
-func checkJSON(m mode, body []byte) error {
-	if m == structured {
-		return checkEvent(body)
-	}
+func decodeBatch(body []byte) ([]cloudevents.Event, error) {
 	var all []json.RawMessage
 	if err := json.Unmarshal(body, &all); err != nil {
-		return fmt.Errorf("the batch is not an array in JSON: %w", err)
+		return nil, fmt.Errorf("the batch is not an array in JSON: %w", err)
 	}
+	events := make([]cloudevents.Event, len(all))
 	for i, raw := range all {
-		if err := checkEvent(raw); err != nil {
-			return fmt.Errorf("event %d of the batch: %w", i, err)
+		raw, err := checkEvent(raw)
+		if err == nil {
+			err = json.Unmarshal(raw, &events[i])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("event %d of the batch: %w", i, err)
 		}
 	}
-	return nil
+	return events, nil
 }
 
-func checkEvent(raw []byte) error {
+// checkEvent checks what the SDK's reader lets pass: what follows the value, and
+// the rules on names and values of section 3 of the JSON format. It returns the
+// JSON as the SDK reads it well: without null, which stands for an attribute
+// that is not there, and without a space before data_base64.
+func checkEvent(raw []byte) ([]byte, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil {
-		return fmt.Errorf("the event is not an object in JSON: %w", err)
+		return nil, fmt.Errorf("the event is not an object in JSON: %w", err)
 	}
 	for _, name := range sorted(members) {
-		value := members[name]
-		switch {
-		case name == "data":
-		case name == "data_base64":
-			if _, both := members["data"]; both {
-				return errors.New("data and data_base64 exclude each other")
-			}
-			if value[0] != '"' && string(value) != "null" {
-				return errors.New("data_base64: must be a string")
-			}
-		case !isAttributeName(name):
-			return fmt.Errorf("%.40q: names of attributes are of a–z and 0–9", name)
-		case value[0] == '{' || value[0] == '[':
-			return fmt.Errorf("%s: an attribute is a string, a number, a boolean or null", name)
-		case isText[name] && value[0] != '"' && string(value) != "null":
-			return fmt.Errorf("%s: must be a string", name)
-		case isText[name] && string(value) == `""`:
-			return fmt.Errorf("%s: must not be empty", name)
+		if err := checkMember(name, members); err != nil {
+			return nil, err
+		}
+	}
+	before := len(members)
+	maps.DeleteFunc(members, func(name string, v json.RawMessage) bool { return name != "data" && string(v) == "null" })
+	if _, there := members["data_base64"]; !there && len(members) == before {
+		return raw, nil
+	}
+	return json.Marshal(members)
+}
+
+func checkMember(name string, members map[string]json.RawMessage) error {
+	value := members[name]
+	isString, isNull := value[0] == '"', string(value) == "null"
+	switch {
+	case name == "data":
+	case name == "data_base64":
+		if _, both := members["data"]; both {
+			return errors.New("data and data_base64 exclude each other")
+		}
+		if !isString && !isNull {
+			return errors.New("data_base64: must be a string")
+		}
+	case !isAttributeName(name):
+		return fmt.Errorf("%.40q: names of attributes are of a–z and 0–9", name)
+	case isText[name] && !isString && !isNull:
+		return fmt.Errorf("%s: must be a string", name)
+	case isText[name] && string(value) == `""`:
+		return fmt.Errorf("%s: must not be empty", name)
+	case value[0] == '{' || value[0] == '[':
+		return fmt.Errorf("%s: an attribute is a string, an integer, a boolean or null", name)
+	case value[0] == '-' || '0' <= value[0] && value[0] <= '9':
+		if _, err := strconv.ParseInt(string(value), 10, 32); err != nil {
+			return fmt.Errorf("%s: a number is an integer of 32 bits", name)
 		}
 	}
 	return nil
