@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,17 +73,17 @@ func (a *agent) call(ctx context.Context, tool, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	answer := ""
+	var answer strings.Builder
 	for _, c := range res.Content {
 		if t, ok := c.(*mcp.TextContent); ok {
-			answer += t.Text
+			answer.WriteString(t.Text)
 		}
 	}
 	if res.IsError {
 		failure, _ := faasmcp.FailureOf(res)
-		return "", &toolError{failure, answer}
+		return "", &toolError{failure, answer.String()}
 	}
-	return answer, nil
+	return answer.String(), nil
 }
 
 // toolNames are in the order in which the router tells them.

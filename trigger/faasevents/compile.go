@@ -1,6 +1,7 @@
 package faasevents
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -339,11 +340,8 @@ func toNumber(s string) (number, bool) {
 }
 
 func (n number) compare(m number) int {
-	switch {
-	case n.exact && m.exact && n.i < m.i, !(n.exact && m.exact) && n.f < m.f:
-		return -1
-	case n.exact && m.exact && n.i > m.i, !(n.exact && m.exact) && n.f > m.f:
-		return 1
+	if n.exact && m.exact {
+		return cmp.Compare(n.i, m.i)
 	}
-	return 0
+	return cmp.Compare(n.f, m.f)
 }

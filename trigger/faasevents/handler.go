@@ -2,6 +2,7 @@ package faasevents
 
 import (
 	"net/http"
+	"slices"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
@@ -104,9 +105,12 @@ func (h *handler) routeAll(m message) ([]string, *problem) {
 	return functions, nil
 }
 
+// route looks at an event once, however many routes there are.
 func (h *handler) route(e cloudevents.Event) string {
+	asksData := slices.ContainsFunc(h.routes, func(r route) bool { return r.pattern.root.names("data") })
+	fields := fieldsOf(e, asksData)
 	for _, r := range h.routes {
-		if r.pattern.Match(e) {
+		if r.pattern.root.match(fields) {
 			return r.function
 		}
 	}

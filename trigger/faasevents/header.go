@@ -1,6 +1,7 @@
 package faasevents
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -24,8 +25,11 @@ func decodeHeader(header http.Header) (http.Header, error) {
 		if !isAttributeName(attribute) {
 			return nil, fmt.Errorf("%.40q: names of attributes are of a–z and 0–9", attribute)
 		}
-		if attribute == "data" || attribute == "datacontenttype" {
-			return nil, fmt.Errorf("%s: has no header of that name; the body is the data, and Content-Type its type", attribute)
+		if attribute == "datacontenttype" { // some send it besides Content-Type, which is what it is in HTTP
+			continue
+		}
+		if attribute == "data" {
+			return nil, errors.New("data: has no header of that name; the body is the data")
 		}
 		if len(values) != 1 { // which of them the sender means is anybody's guess, and guesses can be played against each other
 			return nil, fmt.Errorf("%s: there is more than one header", attribute)

@@ -70,7 +70,7 @@ func (f *field) matchLeaf(v any, there bool) bool {
 	if there && f.matchValues(v) {
 		return true
 	}
-	return f.wantsAbsent() && !(there && hasValue(v))
+	return f.wantsAbsent() && (!there || !hasValue(v))
 }
 
 // matchValues matches what is a value, or one in an array.
@@ -269,55 +269,50 @@ func (c comparison) holds(n number) bool {
 	return d == 0
 }
 
-// eventFields makes an event's fields, with its data if somebody asks for it.
-type eventFields struct {
-	e        cloudevents.Event
-	needData bool
-}
-
-func (f eventFields) fields() map[string]any {
+// fieldsOf makes the fields of an event, with its data if somebody asks for it.
+func fieldsOf(e cloudevents.Event, withData bool) map[string]any {
 	fields := make(map[string]any, 10)
-	if f.e.Context == nil {
+	if e.Context == nil {
 		return fields
 	}
+	for name, v := range e.Extensions() {
+		if text, err := types.Format(v); err == nil {
+			fields[name] = attribute(text)
+		}
+	}
+	delete(fields, "data") // no extension can have the name; what the SDK lets pass is not data
 	set := func(name, value string) {
 		if value != "" {
 			fields[name] = attribute(value)
 		}
 	}
-	set("specversion", f.e.SpecVersion())
-	set("id", f.e.ID())
-	set("source", f.e.Source())
-	set("type", f.e.Type())
-	set("subject", f.e.Subject())
-	set("datacontenttype", f.e.DataContentType())
-	set("dataschema", f.e.DataSchema())
-	if t := f.e.Time(); !t.IsZero() {
+	set("specversion", e.SpecVersion())
+	set("id", e.ID())
+	set("source", e.Source())
+	set("type", e.Type())
+	set("subject", e.Subject())
+	set("datacontenttype", e.DataContentType())
+	set("dataschema", e.DataSchema())
+	if t := e.Time(); !t.IsZero() {
 		set("time", types.FormatTime(t))
 	}
-	for name, v := range f.e.Extensions() {
-		if text, err := types.Format(v); err == nil {
-			fields[name] = attribute(text)
+	if withData {
+		if v, ok := dataOf(e); ok {
+			fields["data"] = v
 		}
-	}
-	if v, ok := f.data(); ok {
-		fields["data"] = v
-	} else {
-		delete(fields, "data") // an extension can't have that name
 	}
 	return fields
 }
 
-func (f eventFields) data() (any, bool) {
-	data := f.e.Data()
-	if !f.needData || len(data) == 0 {
+func dataOf(e cloudevents.Event) (any, bool) {
+	data := e.Data()
+	switch {
+	case len(data) == 0:
 		return nil, false
-	}
-	if isJSON(f.e) {
+	case isJSON(e):
 		v, err := decodeJSON(data)
 		return v, err == nil
-	}
-	if !utf8.Valid(data) {
+	case !utf8.Valid(data):
 		return nil, false
 	}
 	return string(data), true

@@ -22,7 +22,7 @@ func parse(text string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.dec.Token(); err != io.EOF { //nolint:errorlint // Token promises io.EOF itself
+	if _, err := p.dec.Token(); err != io.EOF {
 		return nil, wrong("", "something follows the pattern's end")
 	}
 	return v, nil
@@ -100,7 +100,7 @@ func decodeJSON(data []byte) (any, error) {
 	if err := dec.Decode(&v); err != nil {
 		return nil, err
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // Token promises io.EOF itself
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, errTrailing
 	}
 	return v, nil

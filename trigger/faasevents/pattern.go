@@ -3,6 +3,7 @@ package faasevents
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 )
@@ -93,7 +94,7 @@ func (p Pattern) String() string {
 // Match tells whether the pattern holds for e. Data that is not the JSON that
 // it claims to be is no value.
 func (p Pattern) Match(e cloudevents.Event) bool {
-	return p.root.match(eventFields{e: e, needData: p.root.names("data")}.fields())
+	return p.root.match(fieldsOf(e, p.root.names("data")))
 }
 
 // MatchJSON tells whether the pattern holds for a JSON object of any kind,
@@ -137,7 +138,7 @@ func kindOf(v any) string {
 	case json.Number:
 		return fmt.Sprintf("the number %.40s", v)
 	case bool:
-		return fmt.Sprint(v)
+		return strconv.FormatBool(v)
 	case []any:
 		return "an array"
 	}

@@ -1,7 +1,6 @@
 package faasevents_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -186,7 +185,6 @@ func TestTheLanguageAtItsEdges(t *testing.T) {
 		{`{"a": [1]}`, `{"a": 1e999}`, false},
 		{`{"a": [true]}`, `{"a": true}`, true},
 		{`{"a": [true]}`, `{"a": "true"}`, false},
-		{`{"a": [[1]]}`, ``, false},
 		{`{"a": {"b": [1], "c": [2]}}`, `{"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}`, false}, // two elements don't make one
 		{`{"a": {"b": [1], "c": [2]}}`, `{"a": [{"b": 4}, {"b": 1, "c": 2}]}`, true},
 		{`{"a": {"b": [1]}}`, `{"a": [[{"b": 1}]]}`, true},
@@ -213,9 +211,6 @@ func TestTheLanguageAtItsEdges(t *testing.T) {
 		{`{"$or": [{"a": [1]}, {"$or": [{"b": [1]}, {"c": [1]}]}], "d": [1]}`, `{"c": 1}`, false},
 		{`{"a": [1]}`, `{"a": 2, "a": 1}`, true}, // as the function will see it
 	} {
-		if c.event == "" {
-			continue
-		}
 		p, err := faasevents.Compile(c.pattern)
 		require.NoError(t, err, c.pattern)
 		requireMatch(t, p, c.event, c.want)
@@ -360,7 +355,7 @@ func FuzzCompile(f *testing.F) {
 		p, err := faasevents.Compile(pattern)
 		if err != nil {
 			var wrong *faasevents.PatternError
-			require.True(t, errors.As(err, &wrong), "every mistake has its place")
+			require.ErrorAs(t, err, &wrong, "every mistake has its place")
 			return
 		}
 		one, err1 := p.MatchJSON([]byte(event))

@@ -214,12 +214,8 @@ var isText = map[string]bool{ //nolint:gochecknoglobals // never written
 }
 
 func isAttributeName(name string) bool {
-	for _, c := range []byte(name) {
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9') {
-			return false
-		}
-	}
-	return name != ""
+	strange := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }
+	return name != "" && !strings.ContainsFunc(name, strange)
 }
 
 // isJSON tells whether an event's data is JSON: by its type, or, as section 3.1

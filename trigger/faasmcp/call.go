@@ -27,9 +27,13 @@ type call struct {
 func (c *call) handle(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	payload, err := c.payload(req.Params.Arguments)
 	if err != nil {
-		return failed(Failure{Outcome: Refused, Reason: faas.ReasonInput}, "the arguments don't fit the tool's input schema: "+err.Error()), nil
+		return misfit(err), nil //nolint:nilerr // to MCP it is a result
 	}
-	out, err := c.tools.router.Invoke(faas.WithTenant(ctx, c.tools.tenant(ctx, req)), c.name, payload)
+	tenant, ok := c.tenant(ctx, req)
+	if !ok {
+		return failed(Failure{Outcome: Refused, Reason: faas.ReasonDenied}, "this call of "+c.name+" is not permitted"), nil
+	}
+	out, err := c.tools.router.Invoke(faas.WithTenant(ctx, tenant), c.name, payload)
 	if err != nil {
 		return c.failure(ctx, err)
 	}
@@ -52,6 +56,22 @@ func (c *call) payload(arguments json.RawMessage) ([]byte, error) {
 		return nil, err
 	}
 	return members[inputName], nil
+}
+
+// tenant fails closed: a call that belongs to nobody would have no limits.
+func (c *call) tenant(ctx context.Context, req *mcp.CallToolRequest) (tenant string, ok bool) {
+	defer func() {
+		if recover() != nil {
+			tenant, ok = "", false
+		}
+	}()
+	return c.tools.settings.tenant(ctx, req), true
+}
+
+// misfit tells a model what it has to do better: the text is about the schema,
+// which it knows.
+func misfit(err error) *mcp.CallToolResult {
+	return failed(Failure{Outcome: Refused, Reason: faas.ReasonInput}, "the arguments don't fit the tool's input schema: "+err.Error())
 }
 
 // result makes a tool's result of the function's output.

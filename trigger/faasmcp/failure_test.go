@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,7 +108,8 @@ func (liar) MarshalJSON() ([]byte, error) { return []byte(`"hunter2"`), nil }
 func TestAResultWithoutAFailureHasNone(t *testing.T) {
 	t.Parallel()
 	for _, res := range []*mcp.CallToolResult{
-		nil, {},
+		nil,
+		{},
 		{Meta: mcp.Meta{faasmcp.MetaFailure: "text"}},
 		{Meta: mcp.Meta{faasmcp.MetaFailure: map[string]any{}}},
 		{Meta: mcp.Meta{faasmcp.MetaFailure: func() {}}},
@@ -171,10 +173,11 @@ func TestAnAgentIsATenant(t *testing.T) {
 		return all[0].Tenant
 	}
 	require.Equal(t, "client:ada", tenant(connect(t, server, "ada", nil)), "stdio and in memory: what it calls itself")
+	require.Equal(t, "client:adabob"+strings.Repeat("x", 56), tenant(connect(t, server, "ada\n\x1bbob"+strings.Repeat("x", 200), nil)), "within reason")
 
 	one, two := connectHTTP(t, h, nil, "ada", ""), connectHTTP(t, h, nil, "ada", "2025-06-18")
 	require.Equal(t, "session:"+one.ID(), tenant(one))
-	require.Equal(t, tenant(one), tenant(one))
+	require.Equal(t, "session:"+one.ID(), tenant(one), "for as long as it lasts")
 	require.NotEqual(t, tenant(one), tenant(two), "two sessions of clients of one name")
 	stateless := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{Stateless: true})
 	require.Equal(t, "client:ada", tenant(connectHTTP(t, stateless, nil, "ada", "")), "without sessions")
@@ -189,6 +192,21 @@ func TestAnAgentIsATenant(t *testing.T) {
 	decided := mcp.NewServer(&mcp.Implementation{Name: "tools"}, nil)
 	faasmcp.AddTools(decided, r, faasmcp.WithTenant(func(_ context.Context, req *mcp.CallToolRequest) string { return "team of " + req.ClientInfo().Name }))
 	require.Equal(t, "team of ada", tenant(connect(t, decided, "ada", nil)))
+}
+
+func TestACallWhoseTenantCantBeToldIsRefused(t *testing.T) {
+	t.Parallel()
+	r := faastest.New(t)
+	faas.Register(r, "tick", func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil })
+	server, _ := newServer(t, r, faasmcp.WithTenant(func(context.Context, *mcp.CallToolRequest) string { panic(errSecret) }))
+	res := ask(t, connect(t, server, "agent", nil), "tick", nil)
+	f, ok := faasmcp.FailureOf(res)
+	require.True(t, ok)
+	require.Equal(t, faasmcp.Failure{Outcome: faasmcp.Refused, Reason: faas.ReasonDenied}, f)
+	require.NotContains(t, asJSON(t, res), "hunter2")
+	info, err := r.Info("tick")
+	require.NoError(t, err)
+	require.Zero(t, info.Admitted)
 }
 
 type bearer struct {
@@ -216,11 +234,11 @@ func TestAFloodingAgentDoesNotStarveAnother(t *testing.T) {
 		}, faas.WithConcurrency(1))
 		server, _ := newServer(t, r)
 		loud, quiet := connect(t, server, "loud", nil), connect(t, server, "quiet", nil)
-		done := make(chan struct{})
+		done := make(chan error)
 		for range 50 {
 			go func() {
-				ask(t, loud, "work", nil)
-				done <- struct{}{}
+				_, err := loud.CallTool(context.Background(), &mcp.CallToolParams{Name: "work"})
+				done <- err
 			}()
 		}
 		synctest.Wait()
@@ -228,7 +246,7 @@ func TestAFloodingAgentDoesNotStarveAnother(t *testing.T) {
 		ask(t, quiet, "work", nil)
 		require.LessOrEqual(t, time.Since(start), 30*time.Millisecond, "behind the one that runs and one of the loud agent's")
 		for range 50 {
-			<-done
+			require.NoError(t, <-done)
 		}
 		require.Len(t, rec.By(func(e faas.Execution) bool { return e.Tenant == "client:loud" }), 50)
 	})

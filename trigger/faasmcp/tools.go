@@ -21,7 +21,9 @@ type Tools struct {
 	server *mcp.Server
 	router *faas.Router
 
-	mu    sync.Mutex // guards known; held while the server is told, so that it hears of changes in their order
+	// mu guards known. It is one Refresh at a time, edits and filters included: of
+	// two, the one that looked first must not be the last to tell the server.
+	mu    sync.Mutex
 	known map[string]signature
 }
 
