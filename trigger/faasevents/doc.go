@@ -29,7 +29,8 @@
 // data of a reply, unless it is struct{}, empty or null: the reply is of the
 // event's type with ".reply" at its end, of the source that [WithSource] says,
 // has an id of its own and the event's subject. A reply comes in the mode in
-// which the event came.
+// which the event came. A function whose answer is no valid event has failed
+// for the sender, who gets a 500, though its record says OK.
 //
 // # Answers
 //

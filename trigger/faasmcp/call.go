@@ -27,7 +27,7 @@ type call struct {
 func (c *call) handle(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	payload, err := c.payload(req.Params.Arguments)
 	if err != nil {
-		return misfit(err), nil //nolint:nilerr // to MCP it is a result
+		return misfit(err), nil
 	}
 	tenant, ok := c.tenant(ctx, req)
 	if !ok {
@@ -65,7 +65,7 @@ func (c *call) tenant(ctx context.Context, req *mcp.CallToolRequest) (tenant str
 			tenant, ok = "", false
 		}
 	}()
-	return c.tools.settings.tenant(ctx, req), true
+	return c.tools.tenant(ctx, req), true
 }
 
 // misfit tells a model what it has to do better: the text is about the schema,

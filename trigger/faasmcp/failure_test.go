@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 
@@ -158,6 +159,41 @@ func TestAClientThatCancelsEndsItsCall(t *testing.T) {
 	}
 }
 
+func TestAClientThatHangsUpEndsItsCalls(t *testing.T) {
+	t.Parallel()
+	r := faastest.New(t)
+	started, ended := make(chan struct{}), make(chan error, 1)
+	faas.Register(r, "wait", func(ctx context.Context, _ struct{}) (struct{}, error) {
+		close(started)
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return struct{}{}, ctx.Err()
+	})
+	server, _ := newServer(t, r)
+	here, there := mcp.NewInMemoryTransports()
+	ss, err := server.Connect(t.Context(), there, nil)
+	require.NoError(t, err)
+	conn, err := here.Connect(t.Context()) // a client that is gone, and not one that says farewell
+	require.NoError(t, err)
+	for _, line := range []string{
+		`{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "clientInfo": {"name": "x", "version": "1"}, "capabilities": {}}}`,
+		`{"jsonrpc": "2.0", "method": "notifications/initialized"}`,
+		`{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "wait"}}`,
+	} {
+		msg, err := jsonrpc.DecodeMessage([]byte(line))
+		require.NoError(t, err)
+		require.NoError(t, conn.Write(t.Context(), msg))
+		if req, ok := msg.(*jsonrpc.Request); ok && req.Method == "initialize" {
+			_, err = conn.Read(t.Context())
+			require.NoError(t, err)
+		}
+	}
+	<-started
+	require.NoError(t, conn.Close())
+	require.ErrorIs(t, <-ended, context.Canceled)
+	_ = ss.Wait()
+}
+
 func TestAnAgentIsATenant(t *testing.T) {
 	t.Parallel()
 	var rec faastest.Recorder
@@ -181,6 +217,7 @@ func TestAnAgentIsATenant(t *testing.T) {
 	require.NotEqual(t, tenant(one), tenant(two), "two sessions of clients of one name")
 	stateless := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{Stateless: true})
 	require.Equal(t, "client:ada", tenant(connectHTTP(t, stateless, nil, "ada", "")), "without sessions")
+	require.Empty(t, tenant(connectHTTP(t, stateless, nil, "ada", "2025-06-18")), "without a name either")
 
 	verified := auth.RequireBearerToken(func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
 		return &auth.TokenInfo{UserID: "user of " + token, Expiration: time.Now().Add(time.Hour)}, nil
