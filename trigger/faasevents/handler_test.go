@@ -79,11 +79,14 @@ func TestTheSDKsClientSendsInEveryModeAndGetsReplies(t *testing.T) {
 		require.NoError(t, err)
 		ctx := encoded(t.Context())
 
-		reply, result := client.Request(ctx, event(t))
+		ordered := event(t)
+		ordered.SetSubject("order-7")
+		reply, result := client.Request(ctx, ordered)
 		require.True(t, cloudevents.IsACK(result), "%s: %v", name, result)
 		require.Equal(t, "com.example.test.reply", reply.Type())
 		require.Equal(t, "/fn/data", reply.Source())
 		require.NotEmpty(t, reply.ID())
+		require.Equal(t, "order-7", reply.Subject())
 		require.JSONEq(t, `{"ok": true}`, string(reply.Data()))
 
 		e := event(t)
@@ -323,6 +326,10 @@ func TestEveryEndOfACallHasItsStatus(t *testing.T) {
 			_, err := r.Invoke(t.Context(), "panics", []byte(`{}`))
 			return err
 		})
+		register("delegates", func() error {
+			_, err := r.Invoke(t.Context(), "busy", []byte(`{}`))
+			return err
+		})
 		register("busy", nil, faas.WithConcurrency(1), faas.WithQueue(0), faas.WithGate(gate(func() error {
 			return &faas.Error{Reason: faas.ReasonOverloaded, Err: faas.ErrOverloaded}
 		})))
@@ -331,7 +338,7 @@ func TestEveryEndOfACallHasItsStatus(t *testing.T) {
 		faas.Register(r, "halfevent", func(context.Context, order) (cloudevents.Event, error) { return cloudevents.NewEvent(), nil })
 
 		var opts []faasevents.Option
-		for _, name := range []string{"fails", "panics", "slow", "denied", "broke", "small", "tells", "boasts", "nests", "busy", "mute", "noevent", "halfevent", "gone"} {
+		for _, name := range []string{"fails", "panics", "slow", "denied", "broke", "small", "tells", "boasts", "nests", "delegates", "busy", "mute", "noevent", "halfevent", "gone"} {
 			opts = append(opts, faasevents.On(`{"subject": ["`+name+`"]}`, name))
 		}
 		h := faasevents.Handler(r, opts...)
@@ -352,6 +359,7 @@ func TestEveryEndOfACallHasItsStatus(t *testing.T) {
 			{"tells", `{}`, 422, "failed", ""},
 			{"boasts", `{}`, 500, "failed", ""},
 			{"nests", `{}`, 500, "failed", ""},
+			{"delegates", `{}`, 500, "failed", ""}, // another's refusal is not its own
 			{"mute", `{}`, 500, "output", ""},
 			{"noevent", `{}`, 500, "output", ""},
 			{"halfevent", `{}`, 500, "output", ""},
@@ -491,6 +499,7 @@ func TestTheHandshakeGrantsWhatWasConfigured(t *testing.T) {
 	}
 	require.Equal(t, "*", ask(all, "anybody.example.com").Get("WebHook-Allowed-Origin"))
 	require.Equal(t, "*", ask(all, "anybody.example.com").Get("WebHook-Allowed-Rate"))
+	require.Empty(t, ask(all, "").Get("WebHook-Allowed-Origin"), "who asks says who it is")
 
 	res, body := post(t, some, binary(), `{}`)
 	require.Equal(t, http.StatusForbidden, res.StatusCode)
@@ -504,7 +513,11 @@ func TestTheHandshakeGrantsWhatWasConfigured(t *testing.T) {
 func TestBytesComeAndGoAsTheyAre(t *testing.T) {
 	t.Parallel()
 	r := faastest.New(t)
-	faas.Register(r, "raw", func(_ context.Context, in []byte) ([]byte, error) { return in, nil })
+	var got string
+	faas.Register(r, "raw", func(_ context.Context, in []byte) ([]byte, error) {
+		got = string(in)
+		return in, nil
+	})
 	h := faasevents.Handler(r, faasevents.On(catchAll, "raw"))
 	res, body := post(t, h, binary("Content-Type", "image/png"), "\x89PNG\xff")
 	require.Equal(t, http.StatusOK, res.StatusCode)
@@ -515,6 +528,11 @@ func TestBytesComeAndGoAsTheyAre(t *testing.T) {
 	require.Equal(t, ` {"a": 1}`, body)
 	res, _ = post(t, h, binary(), ``)
 	require.Equal(t, http.StatusNoContent, res.StatusCode, "nothing in, nothing out")
+
+	res, _ = post(t, h, map[string]string{"Content-Type": cloudevents.ApplicationCloudEventsJSON},
+		`{"specversion": "1.0", "id": "1", "type": "t", "source": "s", "data": {"a":  "<1.0>"}}`)
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Equal(t, `{"a":  "<1.0>"}`, strings.TrimSpace(got), "structured JSON is not written anew")
 
 	e := event(t)
 	require.NoError(t, e.SetData("image/png", []byte("\x89PNG\xff")))

@@ -35,7 +35,7 @@ func (c *call) handle(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallT
 	}
 	out, err := c.tools.router.Invoke(faas.WithTenant(ctx, tenant), c.name, payload)
 	if err != nil {
-		return c.failure(ctx, err)
+		return c.failure(err)
 	}
 	return c.result(out), nil
 }

@@ -1,7 +1,6 @@
 package faasmcp
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,16 +65,13 @@ func failed(f Failure, text string) *mcp.CallToolResult {
 // failure answers a call that ended with err. An error of the platform is known
 // by its type, unwrapped, and by the function's name: what a function returns
 // is its own, also when it got it from another function.
-func (c *call) failure(ctx context.Context, err error) (*mcp.CallToolResult, error) {
+func (c *call) failure(err error) (*mcp.CallToolResult, error) {
 	e, ok := err.(*faas.Error) //nolint:errorlint // see above
 	if !ok || e.Function != c.name {
 		return c.failureOfFunction(err), nil
 	}
-	switch {
-	case errors.Is(e, faas.ErrNotFound): // removed since the last Refresh
+	if errors.Is(e, faas.ErrNotFound) { // removed since the last Refresh
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", c.name)}
-	case ctx.Err() != nil: // nobody waits for the answer
-		return nil, ctx.Err()
 	}
 	f := Failure{Reason: e.Reason, RetryAfterMs: (e.RetryAfter + time.Millisecond - 1).Milliseconds()}
 	if e.ID != uuid.Nil {
