@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/cost"
 )
@@ -17,6 +19,7 @@ import (
 // trial is an agent that may make a few calls a day, and asks for more. The others have no budget.
 const (
 	trial      = "trial"
+	tenant     = "client:" + trial // as the host knows it
 	trialCalls = 10
 	trialAsks  = 30
 )
@@ -31,7 +34,7 @@ func newAllowance() (*allowance, error) {
 	budgets, err := cost.NewBudgets(cost.Budget{
 		Name:     "trial of the tools",
 		Limit:    cost.Calls(trialCalls),
-		Where:    map[cost.Dimension]string{cost.Tenant: trial},
+		Where:    map[cost.Dimension]string{cost.Tenant: tenant},
 		Calendar: cost.Calendar{Every: cost.Day},
 		Logger:   slog.New(slog.DiscardHandler), // the program tells
 	})
@@ -46,7 +49,7 @@ func (a *allowance) options() []faas.RouterOption {
 // count is around every handler, and so sees whether one runs.
 func (a *allowance) count(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) error {
-		if inv.Tenant == trial {
+		if inv.Tenant == tenant {
 			a.ran.Add(1)
 		}
 		return next(ctx, inv)
@@ -54,14 +57,18 @@ func (a *allowance) count(next faas.Runner) faas.Runner {
 }
 
 // overspend has the agent make all of its calls at once, and tells how they were answered.
-func (a *allowance) overspend(ctx context.Context, router *faas.Router, stdout io.Writer) error {
-	ctx = faas.WithTenant(ctx, trial)
+func (a *allowance) overspend(ctx context.Context, server *mcp.Server, stdout io.Writer) error {
+	agent, err := connect(ctx, server, trial)
+	if err != nil {
+		return err
+	}
+	defer agent.close()
 	var got spending
 	var wg sync.WaitGroup
 	for i := range trialAsks {
 		wg.Go(func() {
 			start := time.Now()
-			_, err := call(ctx, router, "search", fmt.Sprintf("question %d", i))
+			_, err := agent.call(ctx, "search", fmt.Sprintf("question %d", i))
 			got.add(err, time.Since(start))
 		})
 	}
@@ -87,14 +94,14 @@ type spending struct {
 func (s *spending) add(err error, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var refusal *faas.Error
+	var refusal *toolError
 	switch {
 	case err == nil:
 		s.ok++
-	case errors.Is(err, cost.ErrBudget) && errors.As(err, &refusal):
+	case errors.As(err, &refusal) && refusal.Reason == cost.ReasonBudget:
 		s.refused++
 		s.slowestRefusal = max(s.slowestRefusal, took)
-		s.retryAfter = refusal.RetryAfter
+		s.retryAfter = time.Duration(refusal.RetryAfterMs) * time.Millisecond
 	default:
 		s.unexpected = err
 	}

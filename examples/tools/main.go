@@ -1,55 +1,72 @@
-// Command tools is a host of tools for AI agents. Agents send 200 calls at once to five tools: a fast one, a slow one, one
+// Command tools is a host of tools for AI agents: a server of the Model Context Protocol (MCP). Without a flag it drives
+// itself, with clients of the protocol's SDK: agents send 200 calls at once to five tools: a fast one, a slow one, one
 // that heeds no context, one that panics, and one that is busy. Every call has its answer by its deadline or at once, and
 // the process is as well afterwards as before. At last comes an agent with a budget, and asks for more than that:
 //
 //	go run ./tools [-calls n]
+//
+// With one of these it serves the same tools to whoever comes, until it is told to stop:
+//
+//	go run ./tools -stdio                  to the program that started it, as hosts of agents do
+//	go run ./tools -http 127.0.0.1:8080    at http://127.0.0.1:8080/mcp
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"sync"
+	"os/signal"
+	"syscall"
 	"time"
-
-	"github.com/inproc/faas"
 )
 
 func main() {
-	if err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "tools:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:gocritic // stop has nothing left to do
 	}
 }
-
-// timeout is each tool's, unless its registration says otherwise.
-const timeout = 500 * time.Millisecond
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("tools", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	calls := flags.Int("calls", 200, "how many calls to make at once")
+	calls := flags.Int("calls", 200, "how many calls the demonstration makes at once")
+	stdio := flags.Bool("stdio", false, "serve MCP on standard input and output")
+	addr := flags.String("http", "", "serve MCP over HTTP at this `address`")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-
-	watch := new(watch)
-	allowance, err := newAllowance()
+	h, err := newHost()
 	if err != nil {
 		return err
 	}
-	router := newRouter(watch, allowance.options()...)
-	defer router.Close()
+	defer h.router.Close()
+	switch {
+	case *stdio:
+		return h.serveStdio(ctx)
+	case *addr != "":
+		return h.serveHTTP(ctx, *addr, stderr)
+	}
+	return h.demonstrate(ctx, *calls, stdout)
+}
 
-	fmt.Fprintf(stdout, "%d calls at once:\n\n", *calls)
-	stats := callAll(ctx, router, *calls)
+// demonstrate has agents call the tools, and prints what became of it.
+func (h *host) demonstrate(ctx context.Context, calls int, stdout io.Writer) error {
+	agents, err := connectAll(ctx, h.server, 5)
+	if err != nil {
+		return err
+	}
+	defer closeAll(agents)
+
+	fmt.Fprintf(stdout, "%d calls at once, of %d agents:\n\n", calls, len(agents))
+	stats := callAll(ctx, agents, calls)
 	printAnswers(stdout, stats)
 	for _, name := range toolNames {
 		if err := stats[name].unexpected; err != nil {
@@ -59,76 +76,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	time.Sleep(2 * grace) // for the watch: it looks a moment after the deadline
 	fmt.Fprint(stdout, "\nStatus: what is deaf to its context was answered for, but still holds its slot.\n\n")
-	printStatus(stdout, router)
-	watch.print(stdout)
+	printStatus(stdout, h.router)
+	h.watch.print(stdout)
 
-	if err := callHealthy(ctx, router, stdout); err != nil {
+	if err := callHealthy(ctx, agents[0], stdout); err != nil {
 		return err
 	}
-	if err := allowance.overspend(ctx, router, stdout); err != nil {
+	if err := h.allowance.overspend(ctx, h.server, stdout); err != nil {
 		return err
 	}
-	return waitForDeaf(ctx, router, watch, stdout)
+	return h.waitForDeaf(ctx, stdout)
 }
 
-// grace is how long after its deadline a call that still runs is reported.
-const grace = 50 * time.Millisecond
-
-// newRouter hosts the tools. They are ordinary functions, see tools.go; what the host promises about them is here.
-func newRouter(w *watch, opts ...faas.RouterOption) *faas.Router {
-	r := faas.New(append(opts,
-		faas.WithTimeout(timeout),
-		faas.WithMeter(w),
-		faas.WithStuck(grace, w.stuck),
-		faas.WithLogger(slog.New(slog.DiscardHandler)), // which would log each call that is stuck
-	)...)
-	faas.Register(r, "search", search)
-	faas.Register(r, "slow", slow)
-	faas.Register(r, "deaf", deaf)
-	faas.Register(r, "broken", broken)
-	// Two at a time, and four may wait: more are refused at once, rather than kept waiting for what they won't get.
-	faas.Register(r, "busy", busy, faas.WithConcurrency(2), faas.WithQueue(4))
-	return r
-}
-
-// toolNames are in the order in which the router tells them.
-var toolNames = []string{"broken", "busy", "deaf", "search", "slow"}
-
-// callAll makes all calls at the same moment, and returns how they were answered.
-func callAll(ctx context.Context, router *faas.Router, calls int) map[string]*answers {
-	stats := make(map[string]*answers)
-	for _, name := range toolNames {
-		stats[name] = new(answers)
-	}
-	var wg sync.WaitGroup
-	ready := make(chan struct{})
-	for i := range calls {
-		name := toolNames[i%len(toolNames)]
-		wg.Go(func() {
-			<-ready
-			start := time.Now()
-			_, err := call(ctx, router, name, fmt.Sprintf("question %d", i))
-			stats[name].add(err, time.Since(start))
-		})
-	}
-	close(ready)
-	wg.Wait()
-	return stats
-}
-
-// call is what an agent does: it knows a tool's name and speaks JSON.
-func call(ctx context.Context, router *faas.Router, tool, text string) (string, error) {
-	payload, err := json.Marshal(query{Text: text})
-	if err != nil {
-		return "", err
-	}
-	out, err := router.Invoke(ctx, tool, payload)
-	return string(out), err
-}
-
-func callHealthy(ctx context.Context, router *faas.Router, stdout io.Writer) error {
+func callHealthy(ctx context.Context, a *agent, stdout io.Writer) error {
 	start := time.Now()
-	answer, err := call(ctx, router, "search", "are you well?")
+	answer, err := a.call(ctx, "search", "are you well?")
 	if err != nil {
 		return fmt.Errorf("a healthy tool should answer: %w", err)
 	}
@@ -137,13 +99,13 @@ func callHealthy(ctx context.Context, router *faas.Router, stdout io.Writer) err
 }
 
 // waitForDeaf shuts down, which waits for the deaf calls too: they do end, if late, and what they took is on record.
-func waitForDeaf(ctx context.Context, router *faas.Router, w *watch, stdout io.Writer) error {
+func (h *host) waitForDeaf(ctx context.Context, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*deafFor)
 	defer cancel()
-	if err := router.Shutdown(ctx); err != nil {
+	if err := h.router.Shutdown(ctx); err != nil {
 		return err
 	}
-	n, sum := w.overran()
+	n, sum := h.watch.overran()
 	fmt.Fprintf(stdout, "Shut down: the %d deaf calls have ended, %.1f s of slot time past their deadlines.\n", n, sum.Seconds())
 	return nil
 }

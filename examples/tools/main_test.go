@@ -3,20 +3,31 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/inproc/faas"
 	"github.com/inproc/faas/cost"
 )
 
+// TestMain also is the program itself, where a test starts it as an agent's host would.
 func TestMain(m *testing.M) {
+	if os.Getenv("TOOLS_STDIO") != "" {
+		if err := run(context.Background(), []string{"-stdio"}, os.Stdout, os.Stderr); err != nil {
+			panic(err)
+		}
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
@@ -55,9 +66,12 @@ func TestRun(t *testing.T) {
 // TestAnswersInTime looks at the times behind the table, which in virtual time are what they should be, exactly.
 func TestAnswersInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		watch := new(watch)
-		router := newRouter(watch)
-		for name, a := range callAll(t.Context(), router, 100) {
+		h, err := newHost()
+		require.NoError(t, err)
+		agents, err := connectAll(t.Context(), h.server, 5)
+		require.NoError(t, err)
+		defer closeAll(agents)
+		for name, a := range callAll(t.Context(), agents, 200) {
 			require.NoError(t, a.unexpected, name)
 			require.Zero(t, a.slowestRefusal, name)
 			require.Equal(t, map[string]time.Duration{
@@ -68,47 +82,127 @@ func TestAnswersInTime(t *testing.T) {
 				"slow":   timeout,
 			}[name], a.slowest, name)
 		}
-		require.NoError(t, waitForDeaf(t.Context(), router, watch, t.Output()))
-		n, sum := watch.overran()
-		require.Equal(t, 20, n)
-		require.Equal(t, 20*(deafFor-timeout), sum)
+		require.NoError(t, h.waitForDeaf(t.Context(), t.Output()))
+		n, sum := h.watch.overran()
+		require.Equal(t, 40, n)
+		require.Equal(t, 40*(deafFor-timeout), sum)
 	})
 }
 
-// TestRealTime makes the same calls by the real clock. The bounds are wide: a loaded machine is slow, too.
-func TestRealTime(t *testing.T) {
-	watch := new(watch)
-	router := newRouter(watch)
-	sum := 0
-	for name, a := range callAll(t.Context(), router, 100) {
-		require.NoError(t, a.unexpected)
-		require.Equal(t, a.calls, a.ok+a.timeout+a.panicked+a.refused, name)
-		require.Less(t, a.slowest, deafFor, name)
-		sum += a.calls
+// TestOverHTTP is 200 calls of five agents with sessions, at once, over a real connection and by the real clock. How a call
+// ends does not depend on the clock but for how many find room at the busy tool.
+func TestOverHTTP(t *testing.T) {
+	h, err := newHost()
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	addr, served := make(chan string, 1), make(chan error, 1)
+	go func() { served <- h.serveHTTP(ctx, "127.0.0.1:0", addressIn(addr)) }()
+	endpoint := <-addr
+
+	client := &http.Client{Transport: &http.Transport{}}
+	var agents []*agent
+	for range 5 {
+		cs, err := mcp.NewClient(&mcp.Implementation{Name: "agent", Version: "1"}, nil).Connect(ctx,
+			&mcp.StreamableClientTransport{Endpoint: endpoint, HTTPClient: client}, nil)
+		require.NoError(t, err)
+		agents = append(agents, &agent{session: cs})
 	}
-	require.Equal(t, 100, sum)
-	require.NoError(t, waitForDeaf(t.Context(), router, watch, t.Output()))
+	stats := callAll(ctx, agents, 200)
+	for name, a := range stats {
+		require.NoError(t, a.unexpected, name)
+		require.Equal(t, 40, a.calls, name)
+	}
+	require.Positive(t, stats["search"].ok)
+	require.Equal(t, 40, stats["search"].ok+stats["search"].timeout) // a machine may be busy for half a second
+	require.Equal(t, 40, stats["slow"].timeout)
+	require.Equal(t, 40, stats["deaf"].timeout)
+	require.Equal(t, 40, stats["broken"].panicked)
+	require.Equal(t, 40, stats["busy"].ok+stats["busy"].refused)
+	info, err := h.router.Info("deaf")
+	require.NoError(t, err)
+	require.Positive(t, info.Runaways, "answered for, and still at work")
+
+	answer, err := agents[0].call(ctx, "search", "are you well?")
+	require.NoError(t, err)
+	require.JSONEq(t, `{"text": "found: are you well?"}`, answer)
+	_, err = agents[0].call(ctx, "nonsense", "")
+	require.ErrorContains(t, err, "unknown tool")
+	closeAll(agents)
+	client.CloseIdleConnections()
+	stop()
+	require.NoError(t, <-served)
+}
+
+// addressIn finds the endpoint in what the program says.
+func addressIn(addr chan<- string) io.Writer {
+	return writerFunc(func(p []byte) (int, error) {
+		_, endpoint, ok := strings.Cut(strings.TrimSpace(string(p)), "at ")
+		if ok {
+			addr <- endpoint
+		}
+		return len(p), nil
+	})
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestOverStdio starts the program as the hosts of agents do.
+func TestOverStdio(t *testing.T) {
+	cmd := exec.Command(os.Args[0]) //nolint:gosec // it is this test
+	cmd.Env = append(os.Environ(), "TOOLS_STDIO=1")
+	cmd.Stderr = t.Output()
+	cs, err := mcp.NewClient(&mcp.Implementation{Name: trial, Version: "1"}, nil).Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
+	require.NoError(t, err)
+	a := &agent{session: cs}
+	defer a.close()
+	list, err := cs.ListTools(t.Context(), nil)
+	require.NoError(t, err)
+	var names []string
+	for _, tool := range list.Tools {
+		names = append(names, tool.Name)
+		require.NotEmpty(t, tool.Description)
+	}
+	require.Equal(t, toolNames, names)
+	require.NoError(t, callHealthy(t.Context(), a, t.Output()))
+	for range trialCalls - 1 {
+		_, err = a.call(t.Context(), "search", "more")
+		require.NoError(t, err)
+	}
+	_, err = a.call(t.Context(), "search", "one too many")
+	var refusal *toolError
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, cost.ReasonBudget, refusal.Reason)
 }
 
 // TestOverspend asks for all of a budget first, and then for more.
 func TestOverspend(t *testing.T) {
-	a, err := newAllowance()
+	h, err := newHost()
 	require.NoError(t, err)
-	router := newRouter(new(watch), a.options()...)
-	defer router.Close()
-	require.NoError(t, a.overspend(t.Context(), router, t.Output()))
-	require.EqualValues(t, trialCalls, a.ran.Load())
-	info, err := router.Info("search")
+	defer h.router.Close()
+	require.NoError(t, h.allowance.overspend(t.Context(), h.server, t.Output()))
+	require.EqualValues(t, trialCalls, h.allowance.ran.Load())
+	info, err := h.router.Info("search")
 	require.NoError(t, err)
 	require.EqualValues(t, trialCalls, info.Admitted)
 	require.EqualValues(t, trialAsks-trialCalls, info.Rejected[cost.ReasonBudget])
 
-	_, err = call(faas.WithTenant(t.Context(), trial), router, "search", "once more?")
-	require.ErrorIs(t, err, cost.ErrBudget)
-	require.ErrorIs(t, err, faas.ErrDenied)
-	_, err = call(t.Context(), router, "search", "and others?")
+	agents := make([]*agent, 2)
+	for i, name := range []string{trial, "another"} {
+		agents[i], err = connect(t.Context(), h.server, name)
+		require.NoError(t, err)
+	}
+	defer closeAll(agents)
+	_, err = agents[0].call(t.Context(), "search", "once more?")
+	var refusal *toolError
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, cost.ReasonBudget, refusal.Reason)
+	require.Positive(t, refusal.RetryAfterMs)
+	_, err = agents[1].call(t.Context(), "search", "and others?")
 	require.NoError(t, err, "the budget is about one agent")
-	require.EqualValues(t, trialCalls, a.ran.Load())
+	require.EqualValues(t, trialCalls, h.allowance.ran.Load())
 }
 
 func TestBadFlag(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faasmcp"
 )
 
 // answers counts how the calls of one tool were answered, and remembers the slowest answers.
@@ -28,17 +29,25 @@ func (a *answers) add(err error, took time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.calls++
-	var panicErr *faas.PanicError
+	var failure *toolError
+	outcome := ""
 	switch {
-	case errors.Is(err, faas.ErrOverloaded):
+	case err == nil:
+		a.ok++
+	case errors.As(err, &failure):
+		outcome = failure.Outcome
+	default:
+		a.unexpected = err
+	}
+	switch outcome {
+	case "":
+	case faasmcp.Refused:
 		a.refused++
 		a.slowestRefusal = max(a.slowestRefusal, took)
 		return // it never ran
-	case err == nil:
-		a.ok++
-	case errors.Is(err, faas.ErrTimeout):
+	case faas.TimedOut.String():
 		a.timeout++
-	case errors.As(err, &panicErr):
+	case faas.Panicked.String():
 		a.panicked++
 	default:
 		a.unexpected = err

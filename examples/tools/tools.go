@@ -7,11 +7,11 @@ import (
 )
 
 type query struct {
-	Text string `json:"text"`
+	Text string `json:"text" jsonschema:"the question"`
 }
 
 type result struct {
-	Text string `json:"text"`
+	Text string `json:"text" jsonschema:"the answer"`
 }
 
 // deafFor is how long the deaf tool sleeps: far beyond its deadline, but short enough to be waited for in a demo.

@@ -1,0 +1,69 @@
+package faasevents
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+)
+
+// deliverBatch calls all of a batch at once, as the router's limits allow.
+func (h *handler) deliverBatch(w http.ResponseWriter, req *http.Request, events []cloudevents.Event, functions []string) {
+	replies := make([]*cloudevents.Event, len(events))
+	problems := make([]*problem, len(events))
+	var wg sync.WaitGroup
+	for i := range events {
+		if functions[i] != "" {
+			wg.Go(func() { replies[i], problems[i] = h.call(req.Context(), functions[i], events[i]) })
+		}
+	}
+	wg.Wait()
+	if p := sumUp(events, problems); p != nil {
+		writeProblem(w, p)
+		return
+	}
+	writeBatch(w, replies)
+}
+
+// sumUp makes one problem of those of a batch, or nil.
+func sumUp(events []cloudevents.Event, problems []*problem) *problem {
+	var sum *problem
+	var failed []failure
+	for i, p := range problems {
+		if p == nil {
+			continue
+		}
+		failed = append(failed, failure{Index: i, Source: events[i].Source(), Event: events[i].ID(), Status: p.Status, Reason: p.Reason, Detail: p.Detail})
+		if sum == nil || p.mayYetSucceed() && !sum.mayYetSucceed() {
+			sum = &problem{Status: p.Status, Reason: p.Reason}
+		}
+		if p.retryAfter > sum.retryAfter && sum.mayYetSucceed() {
+			sum.retryAfter = p.retryAfter
+		}
+	}
+	if sum != nil {
+		sum.Detail, sum.Events = "of the batch, the events that are listed failed", failed
+	}
+	return sum
+}
+
+func writeBatch(w http.ResponseWriter, all []*cloudevents.Event) {
+	var replies []*cloudevents.Event
+	for _, e := range all {
+		if e != nil {
+			replies = append(replies, e)
+		}
+	}
+	if replies == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	data, err := json.Marshal(replies)
+	if err != nil {
+		writeProblem(w, &problem{Status: http.StatusInternalServerError, Reason: "output", Detail: "a reply can't be encoded"})
+		return
+	}
+	w.Header().Set("Content-Type", cloudevents.ApplicationCloudEventsBatchJSON)
+	_, _ = w.Write(data) // what fails here is the connection
+}
