@@ -46,6 +46,13 @@ and outputs are handed over as they are; with [WithCopy] they cross by value.
 What a handler keeps in variables of its own is its own affair: package faastest
 has a test that finds it.
 
+# Streams
+
+A handler that is registered with [RegisterStream] answers piece by piece, to a
+writer. Its writes never wait: a caller who reads slowly holds neither the
+handler nor its slot. Deadline, limits and metering hold as for other calls, and
+the caller's writer is not touched once its call is over.
+
 # Nested calls
 
 A handler may invoke functions. Its call lends its slot to one nested call at a
