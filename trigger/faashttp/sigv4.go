@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -158,12 +159,16 @@ func canonical(r *http.Request, signed []string, bodyHash string) string {
 }
 
 // signedValue joins a header's values, with single spaces. net/http keeps the
-// host apart, and the length too.
+// host apart, and a request that came through other hands may have its length
+// in the field alone.
 func signedValue(r *http.Request, name string) string {
-	if name == "host" {
-		return r.Host
-	}
 	values := slices.Clone(r.Header.Values(name))
+	switch {
+	case name == "host":
+		return r.Host
+	case name == "content-length" && len(values) == 0:
+		return strconv.FormatInt(r.ContentLength, 10)
+	}
 	for i, v := range values {
 		values[i] = strings.Join(strings.Fields(v), " ")
 	}
