@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"time"
@@ -18,6 +19,7 @@ type exchange struct {
 	r        *http.Request
 	control  *http.ResponseController
 	carried  *carried
+	came     int             // of a body that was too large
 	ctx      context.Context //nolint:containedctx // of the call; it lives as long as the request
 }
 
@@ -67,36 +69,74 @@ func (x *exchange) body(limit int) ([]byte, error) {
 		return nil, errEncoding
 	}
 	if x.r.ContentLength > int64(limit) {
-		x.w.Header().Set("Connection", "close")
 		return nil, errTooLarge
 	}
 	if x.r.Body == nil || x.r.Body == http.NoBody {
 		return nil, nil
 	}
+	var buf bytes.Buffer
+	buf.Grow(int(min(max(x.r.ContentLength, 0), firstRoom)) + bytes.MinRead)
+	if err := x.read(&buf, int64(limit)+1); err != nil {
+		return nil, err
+	}
+	if buf.Len() > limit {
+		x.came = buf.Len()
+		return nil, errTooLarge
+	}
+	return buf.Bytes(), nil
+}
+
+// read takes the body, or what is left of it, up to n bytes.
+func (x *exchange) read(to io.Writer, n int64) error {
 	if t := x.settings.bodyTime; t > 0 {
 		_ = x.control.SetReadDeadline(time.Now().Add(t))
 	}
-	var buf bytes.Buffer
-	buf.Grow(int(min(max(x.r.ContentLength, 0), firstRoom)) + bytes.MinRead)
-	_, err := buf.ReadFrom(http.MaxBytesReader(x.w, x.r.Body, int64(limit)))
+	_, err := io.Copy(to, io.LimitReader(x.r.Body, n))
 	// From here on the server reads the connection only to see whether the
 	// client is still there; a deadline would look as if it had gone.
 	_ = x.control.SetReadDeadline(time.Time{})
-	return buf.Bytes(), bodyError(err)
-}
-
-func bodyError(err error) error {
-	var large *http.MaxBytesError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &large):
-		return errTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errSlow
 	}
 	return errBroken
 }
+
+// unknownLimit is how much is read for a function that is not there: as much
+// as by default for one that is.
+const unknownLimit = 6 << 20
+
+// swallow takes the body of a call that is answered as if its function were not
+// there, and what was wrong with the body does not matter. It is what both
+// kinds go through, so that not even the connection tells them apart.
+func (x *exchange) swallow(why error) {
+	switch {
+	case errors.Is(why, errSlow), errors.Is(why, errBroken), x.r.Body == nil:
+		return
+	case x.r.ContentLength > unknownLimit:
+		x.hangUp()
+		return
+	}
+	var rest counted
+	limit := int64(unknownLimit - x.came)
+	if limit < 0 || x.read(&rest, limit+1) != nil || int64(rest) > limit {
+		x.hangUp()
+	}
+}
+
+// counted is a writer that counts.
+type counted int64
+
+func (c *counted) Write(p []byte) (int, error) {
+	*c += counted(len(p))
+	return len(p), nil
+}
+
+// hangUp ends the connection with the answer, since there is more to come on it
+// than anybody wants to read.
+func (x *exchange) hangUp() { x.w.Header().Set("Connection", "close") }
 
 // patient gives the client its time for the next thing that is written.
 func (x *exchange) patient() {

@@ -1,6 +1,10 @@
 package faashttp
 
-import "net/http"
+import (
+	"context"
+	"net"
+	"net/http"
+)
 
 // Seams of the decoders' tests.
 var (
@@ -27,4 +31,12 @@ func ParseAnswer(out []byte) (status int, h http.Header, body []byte, ok bool) {
 func ParseHead(piece []byte) (status int, h http.Header, rest []byte, ok bool) {
 	a, rest, ok := parseHead(piece)
 	return a.status, a.headers, rest, ok
+}
+
+// ServeOn is Run on a listener of the test's.
+func ServeOn(s *Server, ctx context.Context, l net.Listener) error { //nolint:revive // the receiver comes first
+	s.mu.Lock()
+	s.listener = l
+	s.mu.Unlock()
+	return s.Run(ctx)
 }

@@ -79,10 +79,6 @@ func (f *front) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	return x, err == nil
 }
 
-// unknownLimit is how much is read for a function that is not there: as much
-// as by default for one that is.
-const unknownLimit = 6 << 20
-
 func (f *front) invoke(w http.ResponseWriter, r *http.Request) {
 	x, ok := f.open(w, r)
 	if !ok {
@@ -90,15 +86,19 @@ func (f *front) invoke(w http.ResponseWriter, r *http.Request) {
 	}
 	name := r.PathValue("name")
 	info, err := f.router.Info(name)
-	known := err == nil
-	if !known {
-		info.MaxIn = unknownLimit
+	if err != nil {
+		x.swallow(nil)
+		_, err := f.router.Invoke(x.ctx, name, nil) // which counts it
+		x.fail(f.problemOf(err, name))
+		return
 	}
 	body, err := x.body(info.MaxIn)
 	switch {
-	case err != nil && (!known || x.hides(f.router, name)):
+	case err != nil && x.hides(f.router, name):
+		x.swallow(err)
 		x.fail(unknown())
 	case err != nil:
+		x.hangUp()
 		x.fail(problemOfRequest(err))
 	case info.Stream || acceptsEvents(r):
 		f.stream(x, name, body)

@@ -132,6 +132,7 @@ func (l *Lambda) receive(x *exchange) (c call, f *fault) {
 	body, err := x.body(limit)
 	if l.secret != nil { // before a word about functions
 		if err != nil {
+			x.hangUp()
 			return c, bodyFault(err, limit)
 		}
 		if forged := l.verify(x.r, body); forged != nil {
@@ -142,8 +143,10 @@ func (l *Lambda) receive(x *exchange) (c call, f *fault) {
 	case f != nil:
 		return c, f
 	case !known || err != nil && x.hides(l.router, t.name):
+		x.swallow(err)
 		return c, l.noFunction(t)
 	case err != nil:
+		x.hangUp()
 		return c, bodyFault(err, limit)
 	}
 	c.target, c.body = t, body

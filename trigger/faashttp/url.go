@@ -58,6 +58,7 @@ func (u *functionURL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case unknown != nil, err != nil && x.hides(u.router, u.name):
 		x.reply(noAccess(x))
 	case err != nil:
+		x.hangUp()
 		x.refuse(bodyFault(err, info.MaxIn))
 	case info.Stream:
 		u.stream(x, info, mustJSON(x.event(body)))
