@@ -57,6 +57,8 @@ func (u *functionURL) stream(x *exchange, info faas.Info, event []byte) {
 	switch {
 	case err == nil:
 		_, _ = s.Write(nil) // the head of a stream that has no piece
+	case errors.Is(err, errHead):
+		x.badGateway()
 	case !s.started:
 		u.fail(x, info, err)
 	default:

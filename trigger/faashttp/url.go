@@ -75,7 +75,7 @@ func (u *functionURL) answer(x *exchange, info faas.Info, event []byte) {
 	}
 	a, ok := parseAnswer(out)
 	if !ok {
-		x.reply(http.StatusBadGateway, "text/plain", []byte("Internal Server Error"))
+		x.badGateway()
 		return
 	}
 	a.head(x.w.Header())
@@ -98,8 +98,13 @@ func (u *functionURL) fail(x *exchange, info faas.Info, err error) {
 	case closed, canceled:
 		x.reply(http.StatusServiceUnavailable, "text/plain", []byte("Service Unavailable"))
 	default:
-		x.reply(http.StatusBadGateway, "text/plain", []byte("Internal Server Error"))
+		x.badGateway()
 	}
+}
+
+// badGateway is Lambda's answer for a function that failed.
+func (x *exchange) badGateway() {
+	x.reply(http.StatusBadGateway, "text/plain", []byte("Internal Server Error"))
 }
 
 // noAccess is what an unknown URL answers.
