@@ -9,7 +9,7 @@ import (
 	"image"
 	_ "image/gif" // image.Decode reads what is imported
 	"image/jpeg"
-	_ "image/png"
+	_ "image/png" // likewise
 
 	"golang.org/x/image/draw"
 )

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -154,7 +155,5 @@ func isHopByHop(name string) bool {
 }
 
 func (a *answer) head(h http.Header) {
-	for name, values := range a.headers {
-		h[name] = values
-	}
+	maps.Copy(h, a.headers)
 }

@@ -44,7 +44,7 @@ func newEvents(r *faas.Router, bound int, log *slog.Logger) *events {
 // accept answers an event: 202 if it is on its way.
 func (l *Lambda) accept(x *exchange, c call) {
 	if len(c.body) > maxEvent {
-		x.refuse(tooLargeFor(maxEvent, "InvokeFunction"))
+		x.refuse(tooLargeFor(maxEvent))
 		return
 	}
 	if err := l.router.DryRun(x.ctx, c.name); err != nil { // while there is somebody to tell

@@ -54,10 +54,10 @@ func badContent(message string) *fault {
 	return &fault{status: http.StatusBadRequest, kind: "InvalidRequestContentException", message: message, culprit: "User"}
 }
 
-func tooLargeFor(limit int, operation string) *fault {
+func tooLargeFor(limit int) *fault {
 	return &fault{
 		status: http.StatusRequestEntityTooLarge, kind: "RequestTooLargeException", culprit: "User",
-		message: fmt.Sprintf("Request must be smaller than %d bytes for the %s operation", limit, operation),
+		message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", limit),
 	}
 }
 
@@ -115,7 +115,7 @@ func (l *Lambda) faultOf(x *exchange, err error, t target, info faas.Info) *faul
 			return l.noFunction(t)
 		}
 		if end == inputTooLarge {
-			return tooLargeFor(info.MaxIn, "InvokeFunction")
+			return tooLargeFor(info.MaxIn)
 		}
 	case overloaded:
 		return throttle(info, e.Reason, e.RetryAfter)
@@ -131,7 +131,7 @@ func (l *Lambda) faultOf(x *exchange, err error, t target, info faas.Info) *faul
 func bodyFault(err error, limit int) *fault {
 	switch {
 	case errors.Is(err, errTooLarge):
-		return tooLargeFor(limit, "InvokeFunction")
+		return tooLargeFor(limit)
 	case errors.Is(err, errEncoding):
 		return &fault{status: http.StatusUnsupportedMediaType, kind: "UnsupportedMediaTypeException", message: "Bodies are taken without Content-Encoding.", culprit: "User"}
 	case errors.Is(err, errTenant):

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -59,9 +60,7 @@ func FuzzParseAnswer(f *testing.F) {
 		}
 		sendable(t, status, h)
 		w := httptest.NewRecorder()
-		for name, values := range h {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), h)
 		w.WriteHeader(status)
 		_, err := w.Write(body)
 		if status != http.StatusNoContent && status != http.StatusNotModified {

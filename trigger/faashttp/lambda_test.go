@@ -50,7 +50,7 @@ func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
 		require.NoError(t, r.Close())
 		w := do(t, l, "POST", invocations("echo"), "1")
 		assert.Equal(t, 500, w.Code)
-		assert.Equal(t, `{"Message":"The host is shutting down.","Type":"Service"}`, w.Body.String())
+		assert.Equal(t, `{"Message":"The host is shutting down.","Type":"Service"}`, w.Body.String()) //nolint:testifylint // to the letter
 	})
 }
 

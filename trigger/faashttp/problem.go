@@ -13,7 +13,7 @@ import (
 // Problem is an error that a handler returns to choose what the HTTP front
 // answers; any other error of a handler is a 500 that says no more than that
 // the function failed. The answer is an application/problem+json of RFC 9457.
-type Problem struct {
+type Problem struct { //nolint:errname // it is the noun of RFC 9457
 	Status     int           // 400 to 599; any other is 500
 	Reason     string        // one word for programs; empty: "failed"
 	Detail     string        // for the caller to read; he sees all of it
@@ -59,8 +59,7 @@ func (s *settings) problemOf(err error, function string) *Problem {
 	case closed:
 		return &Problem{Status: http.StatusServiceUnavailable, Reason: "closed", Detail: "The host is shutting down.", RetryAfter: 1}
 	case failed:
-		var own *Problem
-		if errors.As(err, &own) {
+		if own, ok := errors.AsType[*Problem](err); ok {
 			return own
 		}
 	default:

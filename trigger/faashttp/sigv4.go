@@ -64,33 +64,47 @@ func areSigned(names []string) bool {
 	return true
 }
 
-var (
-	errUnsigned   = forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
-	errIncomplete = forbidden("IncompleteSignatureException", "The Authorization header is not a complete signature of version 4 for this service and region.")
-	errExpired    = forbidden("InvalidSignatureException", "The signature's date is more than five minutes away.")
-	errKey        = forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
-	errSignature  = forbidden("InvalidSignatureException", "The signature does not match the request.")
-)
+// What is said of a signature tells its sender what to mend, and nothing of
+// what would have been right.
+func unsigned() *fault {
+	return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
+}
+
+func incomplete() *fault {
+	return forbidden("IncompleteSignatureException", "The Authorization header is not a complete signature of version 4 for this service and region.")
+}
+
+func expired() *fault {
+	return forbidden("InvalidSignatureException", "The signature's date is more than five minutes away.")
+}
+
+func unknownKey() *fault {
+	return forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
+}
+
+func mismatch() *fault {
+	return forbidden("InvalidSignatureException", "The signature does not match the request.")
+}
 
 // precheck sees what can be seen through without the body, so that nobody who
 // has no key gets a body read.
 func (l *Lambda) precheck(r *http.Request) *fault {
 	if len(r.Header["Authorization"]) == 0 {
-		return errUnsigned
+		return unsigned()
 	}
 	g, ok := parseSignature(r.Header.Get("Authorization"))
 	if !ok || len(r.Header["Authorization"]) != 1 || g.region != l.region || !coversAll(r, g.signed) {
-		return errIncomplete
+		return incomplete()
 	}
 	at, err := time.Parse(amzTime, r.Header.Get("X-Amz-Date"))
 	if err != nil || !strings.HasPrefix(r.Header.Get("X-Amz-Date"), g.date) {
-		return errIncomplete
+		return incomplete()
 	}
 	if time.Since(at).Abs() > maxSkew {
-		return errExpired
+		return expired()
 	}
 	if _, ok := l.secret(g.keyID); !ok {
-		return errKey
+		return unknownKey()
 	}
 	return nil
 }
@@ -115,15 +129,15 @@ func (l *Lambda) verify(r *http.Request, body []byte) *fault {
 	g, _ := parseSignature(r.Header.Get("Authorization"))
 	secret, ok := l.secret(g.keyID)
 	if !ok {
-		return errKey
+		return unknownKey()
 	}
 	hash := sha256.Sum256(body)
 	sum := hex.EncodeToString(hash[:])
 	if said := r.Header.Get("X-Amz-Content-Sha256"); said != "" && said != sum {
-		return errSignature
+		return mismatch()
 	}
 	if !hmac.Equal(g.value, sign(secret, g, r.Header.Get("X-Amz-Date"), canonical(r, g.signed, sum))) {
-		return errSignature
+		return mismatch()
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (f *front) stream(x *exchange, name string, body []byte) {
 	case !s.started:
 		x.fail(f.problem(x, err, name))
 	case events:
-		s.send(event("error", f.problemOf(err, name).json(x.carried.ID)))
+		_ = s.send(event("error", f.problemOf(err, name).json(x.carried.ID))) // or the client has gone
 	default:
 		panic(http.ErrAbortHandler) // the client must not take it for the whole
 	}

@@ -94,7 +94,7 @@ func (u *functionURL) fail(x *exchange, info faas.Info, err error) {
 			x.reply(noAccess(x))
 			return
 		}
-		x.refuse(tooLargeFor(info.MaxIn, "InvokeFunction"))
+		x.refuse(tooLargeFor(info.MaxIn))
 	case closed, canceled:
 		x.reply(http.StatusServiceUnavailable, "text/plain", []byte("Service Unavailable"))
 	default:
