@@ -70,6 +70,14 @@ func (c *callContext) parent() *callContext {
 	return c.more.parent
 }
 
+// depth is how many calls are above this one.
+func (c *callContext) depth() int {
+	if c.more == nil {
+		return 0
+	}
+	return c.more.depth
+}
+
 // caller is what an inline call has to watch, or nil.
 func (c *callContext) caller() context.Context {
 	if c.more == nil {

@@ -57,6 +57,13 @@ asked whether fewer would do. The default, [ConcurrencyScaler], has Knative's ru
 pure method. Each change is a [Decision] that says what was seen and which rule
 decided. A function that is not called has no instance, no goroutine and no timer.
 
+# Streams
+
+A handler that is registered with [RegisterStream] answers piece by piece, to a
+writer. Its writes never wait: a caller who reads slowly holds neither the
+handler nor its slot. Deadline, limits and metering hold as for other calls, and
+the caller's writer is not touched once its call is over.
+
 # Nested calls
 
 A handler may invoke functions. Its call lends its slot to one nested call at a

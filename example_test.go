@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -284,4 +286,26 @@ func ExampleRouter_Shutdown() {
 	// Output:
 	// faas: shutdown: context deadline exceeded; still running: "deaf" (1)
 	// true
+}
+
+// A streaming handler says what it has as it has it. Router.Invoke gathers the
+// pieces, and a front serves them as they come.
+func ExampleRegisterStream() {
+	r := faas.New()
+	defer r.Close()
+	countdown := faas.RegisterStream(r, "countdown", func(ctx context.Context, from int, w io.Writer) error {
+		for i := from; i > 0; i-- {
+			if _, err := fmt.Fprintf(w, "%d…", i); err != nil {
+				return err // the call is over, or the answer too large
+			}
+		}
+		return nil
+	})
+	err := countdown.Invoke(context.Background(), 3, os.Stdout)
+	fmt.Println(err)
+	all, err := r.Invoke(context.Background(), "countdown", []byte("2"))
+	fmt.Println(string(all), err)
+	// Output:
+	// 3…2…1…<nil>
+	// 2…1… <nil>
 }

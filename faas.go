@@ -190,17 +190,7 @@ func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]
 }
 
 func (f *Function[In, Out]) accept(payload []byte, t *typedTask[In, Out]) *Error {
-	core := f.core
-	if len(payload) > core.limitIn {
-		return refusal(core.name, uuid.Nil, ReasonTooLarge, tooLarge("payload", len(payload), core.limitIn))
-	}
-	if core.copy && core.rawIn {
-		payload = bytes.Clone(payload)
-	}
-	if err := decode(core.codec, payload, &t.in); err != nil {
-		return refusal(core.name, uuid.Nil, ReasonInput, because{ErrInput, err})
-	}
-	return nil
+	return f.core.accept(payload, &t.in)
 }
 
 func (f *Function[In, Out]) task() *typedTask[In, Out] {

@@ -18,6 +18,9 @@ type Info struct {
 	In, Out reflect.Type
 	Timeout time.Duration
 	Memory  int64 // declared, bytes
+	MaxIn   int   // how large a payload may be, bytes, see WithLimits
+	MaxOut  int   // how large an encoded output may be, bytes
+	Stream  bool  // it answers piece by piece, see RegisterStream; Out is []byte
 
 	InFlight int // admitted, and not yet settled
 	Queued   int // waiting for a slot
@@ -41,6 +44,7 @@ type Stats struct {
 	Admitted   uint64
 	Rejected   map[Reason]uint64 // all refusals, those for unknown names among them; never nil
 	HookPanics uint64            // of meters, gates, and what WithContext and WithStuck were given
+	Closing    bool              // Shutdown or Close has begun
 }
 
 func (fn *function) info() Info {
@@ -51,6 +55,7 @@ func (fn *function) info() Info {
 	return Info{
 		Instances: instances, Ready: able,
 		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
+		MaxIn: fn.limitIn, MaxOut: fn.limitOut, Stream: fn.stream,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected,
 	}
@@ -58,7 +63,7 @@ func (fn *function) info() Info {
 
 // Stats sums up the router, removed functions included.
 func (r *Router) Stats() Stats {
-	s := Stats{Capacity: r.group.Limit(), HookPanics: r.hookPanics.Load(), Rejected: map[Reason]uint64{}}
+	s := Stats{Capacity: r.group.Limit(), HookPanics: r.hookPanics.Load(), Rejected: map[Reason]uint64{}, Closing: r.closing.Load()}
 	all := r.functions.working()
 	for _, fn := range all {
 		i := fn.info()

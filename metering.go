@@ -49,8 +49,10 @@ type Execution struct {
 	Duration time.Duration // from start to the answer: the billed time
 	Memory   int64         // declared by WithMemory, bytes
 	BytesIn  int           // of the payload; 0 for typed calls
-	BytesOut int           // of the encoded output; 0 for typed calls
+	BytesOut int           // of the encoded output; 0 for typed calls; what a streaming handler has written
 	Cold     bool          // the call had to wait for a new instance
+
+	FirstByte time.Duration // from start to the first piece of a streaming handler; 0: none came, or it does not stream
 }
 
 // Overrun is what a runaway has used beyond its record: from the moment its

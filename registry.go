@@ -2,6 +2,7 @@ package faas
 
 import (
 	"context"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ type function struct {
 	// root call has nobody to ask before it takes its slot.
 	reserves, plain bool
 	rawIn, rawOut   bool // the handler's input and output are []byte
+	stream          bool // it answers piece by piece
 
 	// A call is counted in class.Entered before anything else, and in the end
 	// in refused or in class.Settled: while the sums differ, one is on its way.
@@ -43,6 +45,7 @@ type function struct {
 // handle is a function's typed half.
 type handle interface {
 	invokeBytes(ctx context.Context, payload []byte) ([]byte, error)
+	invokeStream(ctx context.Context, payload []byte, w io.Writer) error
 	types() (in, out reflect.Type)
 }
 

@@ -108,10 +108,7 @@ func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 		return refusal(fn.name, c.id, ReasonQueueCanceled, err)
 	}
 	if p := c.parent(); p != nil {
-		c.more.depth = 1
-		if p.more != nil {
-			c.more.depth += p.more.depth
-		}
+		c.more.depth = 1 + p.depth()
 	}
 	if n := c.more.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
@@ -462,6 +459,9 @@ func (c *callContext) execution(v verdict) Execution {
 	}
 	if c.more != nil {
 		e.Queued, e.Init, e.Cold = time.Duration(c.more.queued), time.Duration(c.more.initWait), c.more.cold
+	}
+	if fn.stream {
+		e.measure(c.task)
 	}
 	return e
 }

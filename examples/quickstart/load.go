@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/examples/thumbs"
 )
 
 // callersPerWorker is how many callers there are for each slot.
@@ -59,7 +60,7 @@ func runAlone(ctx context.Context, files []file, rounds int, stderr io.Writer) t
 	t := timing{rounds: (rounds + 7) / 8}
 	bar := progress(stderr, t.rounds*len(files), "one at a time")
 	defer finish(bar)
-	fns := functions{thumbnail: makeThumbnail, words: countWords}
+	fns := functions{thumbnail: thumbs.Make, words: countWords}
 	ignored := newResults()
 	start := time.Now()
 	for i := range t.rounds * len(files) {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/examples/thumbs"
 )
 
 func main() {
@@ -94,7 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	router := faas.New(faas.WithCapacity(cfg.workers), faas.WithQueue(callersPerWorker*cfg.workers), faas.WithMeter(meter))
 	defer router.Close()
 	hosted := functions{
-		thumbnail: faas.Register(router, "thumbnail", makeThumbnail, faas.WithTimeout(10*time.Second)).Invoke,
+		thumbnail: faas.Register(router, "thumbnail", thumbs.Make, faas.WithTimeout(10*time.Second)).Invoke,
 		words:     faas.Register(router, "words", countWords, faas.WithTimeout(5*time.Second)).Invoke,
 	}
 

@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/examples/thumbs"
 )
 
 // results are what the calls returned: one thumbnail or summary for each file, however often it was asked for.
 type results struct {
 	mu         sync.Mutex
-	thumbnails map[string]thumbnail
+	thumbnails map[string]thumbs.Thumbnail
 	summaries  map[string]summary
 	failures   map[string]error
 	refused    int // calls that came after Shutdown
@@ -26,13 +27,13 @@ type results struct {
 
 func newResults() *results {
 	return &results{
-		thumbnails: make(map[string]thumbnail),
+		thumbnails: make(map[string]thumbs.Thumbnail),
 		summaries:  make(map[string]summary),
 		failures:   make(map[string]error),
 	}
 }
 
-func (r *results) thumbnail(f file, t thumbnail, err error) {
+func (r *results) thumbnail(f file, t thumbs.Thumbnail, err error) {
 	if err != nil {
 		r.fail(f, err)
 		return

@@ -1,0 +1,183 @@
+// Command front serves what the HTTP front is compared with, and drives it into
+// overload. trigger/faashttp/load.sh uses both:
+//
+//	front serve 127.0.0.1:9100
+//	front overload http://127.0.0.1:9100
+//
+// It serves the same function twice, at /bare as a plain handler of net/http and
+// at /fn/more through the front, and at /fn/work a function with room for a
+// thousand calls a second.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faashttp"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: front serve ADDRESS | overload URL")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	var err error
+	switch os.Args[1] {
+	case "serve":
+		err = serve(ctx, os.Args[2])
+	case "overload":
+		err = overload(ctx, os.Stdout, os.Args[2])
+	default:
+		err = errors.New("serve or overload")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "front:", err)
+		os.Exit(1)
+	}
+}
+
+type item struct {
+	Name  string   `json:"name"`
+	Count int      `json:"count"`
+	Tags  []string `json:"tags"`
+}
+
+func more(_ context.Context, in item) (item, error) {
+	in.Count++
+	return in, nil
+}
+
+// The capacity of work: its slots, and how long a call has one.
+const (
+	slots    = 10
+	held     = 10 * time.Millisecond
+	capacity = int(slots * time.Second / held) // calls a second
+)
+
+func serve(ctx context.Context, addr string) error {
+	r := faas.New()
+	faas.Register(r, "more", more)
+	faas.Register(r, "work", func(context.Context, struct{}) (struct{}, error) {
+		time.Sleep(held)
+		return struct{}{}, nil
+	}, faas.WithConcurrency(slots), faas.WithQueue(slots))
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /bare", bare)
+	mux.Handle("/fn/", faashttp.Handler(r))
+	return faashttp.NewServer(r, mux, faashttp.WithAddr(addr)).Run(ctx)
+}
+
+func bare(w http.ResponseWriter, r *http.Request) {
+	var in item
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	out, err := more(r.Context(), in)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
+}
+
+// tally is what came of the calls of one rate.
+type tally struct {
+	mu       sync.Mutex
+	done     int
+	refusals []time.Duration
+	others   int
+}
+
+const (
+	connections = 64
+	runs        = 5 * time.Second
+)
+
+// overload offers work at several multiples of its capacity, whatever comes
+// back, and prints what was answered.
+func overload(ctx context.Context, w io.Writer, url string) error {
+	fmt.Fprintf(w, "%8s %12s %12s %12s %14s\n", "offered", "calls/s", "answered/s", "refused/s", "refusal p99")
+	peak, last := 0.0, 0.0
+	for _, times := range []int{1, 2, 4} {
+		t, took := drive(ctx, url+"/fn/work", times*capacity)
+		if t.others > 0 {
+			return fmt.Errorf("%d calls came to something else", t.others)
+		}
+		last = float64(t.done) / took.Seconds()
+		peak = max(peak, last)
+		slices.Sort(t.refusals)
+		p99 := time.Duration(0)
+		if n := len(t.refusals); n > 0 {
+			p99 = t.refusals[n*99/100]
+		}
+		fmt.Fprintf(w, "%7d× %12d %12.0f %12.0f %14s\n", times, times*capacity, last, float64(len(t.refusals))/took.Seconds(), p99.Round(10*time.Microsecond))
+	}
+	fmt.Fprintf(w, "goodput at 4× is %.2f of its peak\n", last/peak)
+	return ctx.Err()
+}
+
+// drive calls at a rate for a while. A call that finds all connections busy is
+// counted from when it should have been made.
+func drive(ctx context.Context, url string, rate int) (*tally, time.Duration) {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
+	defer client.CloseIdleConnections()
+	t, due := &tally{}, make(chan time.Time, rate)
+	var wg sync.WaitGroup
+	for range connections {
+		wg.Go(func() {
+			for at := range due {
+				t.add(ctx, client, url, at)
+			}
+		})
+	}
+	start := time.Now()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for sent := 0; time.Since(start) < runs && ctx.Err() == nil; <-tick.C {
+		for ; sent < int(time.Since(start).Seconds()*float64(rate)); sent++ {
+			due <- time.Now()
+		}
+	}
+	close(due)
+	wg.Wait()
+	return t, time.Since(start)
+}
+
+func (t *tally) add(ctx context.Context, client *http.Client, url string, at time.Time) {
+	status := 0
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
+	if err == nil {
+		if res, err := client.Do(req); err == nil {
+			_, _ = io.Copy(io.Discard, res.Body) // so that the connection serves again
+			_ = res.Body.Close()
+			status = res.StatusCode
+		}
+	}
+	took := time.Since(at)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch status {
+	case http.StatusOK:
+		t.done++
+	case http.StatusTooManyRequests:
+		t.refusals = append(t.refusals, took)
+	default:
+		t.others++
+	}
+}

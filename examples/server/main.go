@@ -1,0 +1,90 @@
+// Command server hosts functions that are called from outside: with curl, with AWS's SDKs and command line, and from a
+// browser. Start it, and try what README says:
+//
+//	go run ./server [-addr 127.0.0.1:9000]
+//
+// SIGTERM or Ctrl-C drains: what is on its way is finished, and what became of each call has been printed by then.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faashttp"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	addr := flags.String("addr", "127.0.0.1:9000", "the `address` to listen on; port 0 takes a free one")
+	drain := flags.Duration("drain", 10*time.Second, "how much `time` calls have to finish after SIGTERM")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+
+	log := slog.New(slog.NewTextHandler(stdout, nil))
+	router := faas.New(
+		faas.WithLogger(log),
+		faas.WithContext(faashttp.Carry), // handlers see the request, and write its log
+		faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) {
+			log.Info("call", "function", e.Function, "outcome", e.Outcome, "duration", e.Duration, "id", e.ID)
+		})),
+	)
+	host(router)
+
+	lambda := faashttp.NewLambda(router)
+	server := faashttp.NewServer(router, routes(router, lambda),
+		faashttp.WithAddr(*addr), faashttp.WithDrain(*drain), faashttp.WithDrainer(lambda.Shutdown))
+	at, err := server.Listen()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "listening on http://%v\n", at)
+	if err := server.Run(ctx); err != nil {
+		return err
+	}
+	s := router.Stats()
+	fmt.Fprintf(stdout, "drained: %d calls admitted, %d in flight, %d runaways\n", s.Admitted, s.InFlight, s.Runaways)
+	return nil
+}
+
+// routes mounts what calls functions beside what a service has anyway.
+func routes(router *faas.Router, lambda *faashttp.Lambda) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "This is a service like any other; its functions are at /fn.")
+	})
+
+	front := faashttp.Handler(router)
+	for _, pattern := range []string{"/fn", "/fn/", "/healthz", "/readyz"} {
+		mux.Handle(pattern, front)
+	}
+	for _, pattern := range []string{"/2015-03-31/", "/2016-08-19/", "/2021-11-15/"} {
+		mux.Handle(pattern, lambda)
+	}
+	mux.Handle("/url/page/", http.StripPrefix("/url/page", faashttp.FunctionURL(router, "page")))
+
+	// Another way in, such as CloudEvents, is another handler mounted here.
+	return mux
+}

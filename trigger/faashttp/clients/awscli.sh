@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Calls examples/server with the AWS command line, as its users would.
+#
+#   awscli.sh http://127.0.0.1:9000
+set -euo pipefail
+url=${1:?the URL of a running server}
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+# Version 1 takes payloads as they are, version 2 as base64 unless told.
+raw=()
+[[ $("${AWS_CLI:-aws}" --version 2>&1) == aws-cli/1.* ]] || raw=(--cli-binary-format raw-in-base64-out)
+lambda() { AWS_MAX_ATTEMPTS=1 "${AWS_CLI:-aws}" lambda --endpoint-url "$url" --output json "$@"; }
+invoke() { lambda invoke "${raw[@]}" "$@"; }
+
+check() { # check WHAT GOT WANTED, a pattern
+	# shellcheck disable=SC2053 # the right side is a pattern
+	[[ $2 == $3 ]] || { printf 'awscli: %s: got\n%s\nwant %s\n' "$1" "$2" "$3" >&2; exit 1; }
+}
+
+answer=$(invoke --function-name echo --payload '{"a": 1}' "$out")
+check 'echo: answer' "$answer" '*"StatusCode": 200*"ExecutedVersion": "$LATEST"*'
+check 'echo: payload' "$(<"$out")" '{"a":1}'
+answer=$(invoke --function-name echo --log-type Tail --query LogResult --output text "$out" | base64 -d)
+check 'log' "$answer" 'START RequestId: *msg=echo*END RequestId: *'
+answer=$(invoke --function-name fail "$out")
+check 'fail: answer' "$answer" '*"FunctionError": "Unhandled"*'
+check 'fail: payload' "$(<"$out")" '{"errorMessage":"boom","errorType":"errorString"}'
+answer=$(invoke --function-name arn:aws:lambda:us-east-1:000000000000:function:slow --payload 5000 "$out")
+check 'slow: payload' "$(<"$out")" '*"Sandbox.Timedout"*Task timed out after 1.00 seconds*'
+answer=$(invoke --function-name echo --invocation-type Event --payload 1 "$out")
+check 'event' "$answer" '*"StatusCode": 202*'
+answer=$(invoke --function-name echo --invocation-type DryRun --payload 1 "$out")
+check 'dry run' "$answer" '*"StatusCode": 204*'
+answer=$(invoke --function-name nobody "$out" 2>&1 || true)
+check 'not found' "$answer" '*(ResourceNotFoundException)*Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody:$LATEST*'
+answer=$(lambda list-functions --page-size 3 --query 'Functions[].FunctionName' --output text)
+check 'list' "${answer//[[:space:]]/ }" 'countdown echo fail page panicky slow thumbnail'
+answer=$(lambda get-function-configuration --function-name slow --query Timeout)
+check 'configuration' "$answer" 1
+lambda wait function-active-v2 --function-name slow

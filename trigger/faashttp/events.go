@@ -1,0 +1,162 @@
+package faashttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// The payload of an event, and of all that are on their way. The first is the
+// limit of Lambda's asynchronous invocations.
+const (
+	maxEvent  = 1 << 20
+	maxEvents = 64 << 20
+)
+
+// events are the asynchronous invocations on their way: each has a goroutine,
+// and what bounds them bounds those.
+type events struct {
+	router *faas.Router
+	log    *slog.Logger
+	bound  int
+	ctx    context.Context //nolint:containedctx // ends with what is given up; no caller's
+	giveUp context.CancelFunc
+
+	mu     sync.Mutex // guards what follows
+	n      int
+	bytes  int
+	lost   int
+	closed bool
+	idle   chan struct{} // closed when n turns 0; nil: nobody waits
+}
+
+func newEvents(r *faas.Router, bound int, log *slog.Logger) *events {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &events{router: r, log: log, bound: bound, ctx: ctx, giveUp: cancel}
+}
+
+// accept answers an event: 202 if it is on its way.
+func (l *Lambda) accept(x *exchange, c call) {
+	if len(c.body) > maxEvent {
+		x.refuse(tooLargeFor(maxEvent))
+		return
+	}
+	if err := l.router.DryRun(x.ctx, c.name); err != nil { // while there is somebody to tell
+		x.refuse(l.refusal(x, err, c))
+		return
+	}
+	switch ok, closed := l.events.put(x.ctx, c); {
+	case closed:
+		x.refuse(serviceFault("The host is shutting down."))
+	case !ok:
+		x.refuse(throttle(c.info, faas.ReasonOverloaded, 0))
+	default:
+		x.reply(http.StatusAccepted, "", nil)
+	}
+}
+
+// put takes an event whose caller does not wait. What he is, his context goes on
+// to say.
+func (e *events) put(caller context.Context, c call) (ok, closed bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || e.n >= e.bound || e.bytes+len(c.body) > maxEvents {
+		return false, e.closed
+	}
+	e.n++
+	e.bytes += len(c.body)
+	go e.run(context.WithoutCancel(caller), c)
+	return true, false
+}
+
+func (e *events) run(ctx context.Context, c call) {
+	err := errGone
+	defer func() { e.done(ctx, c, err) }() // also where an inline handler ends this goroutine
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.ctx, cancel)()
+	err = e.deliver(ctx, c)
+}
+
+var errGone = errors.New("the handler ended the event's goroutine")
+
+// How long an event waits before the router is asked for room again; the wait
+// doubles.
+const (
+	firstWait = 100 * time.Millisecond
+	maxWait   = 10 * time.Second
+)
+
+// deliver calls the function once there is room.
+func (e *events) deliver(ctx context.Context, c call) error {
+	for wait := firstWait; ; wait = min(2*wait, maxWait) {
+		_, err := e.router.Invoke(ctx, c.name, c.body)
+		end, refused := endingOf(err, c.name)
+		if end != overloaded {
+			return err
+		}
+		pause(ctx, max(wait, min(refused.RetryAfter, maxWait)))
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// done settles an event. One that its handler has seen has a record; one that
+// it hasn't is lost, and said to be.
+func (e *events) done(ctx context.Context, c call, err error) {
+	end, refused := endingOf(err, c.name)
+	lost := err != nil && (end == canceled || refused != nil && refused.Reason != "")
+	if lost {
+		e.log.Warn("faashttp: an event was lost", "function", c.name, "request", carriedBy(ctx).ID, "reason", string(refused.Reason))
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if lost {
+		e.lost++
+	}
+	e.bytes -= len(c.body)
+	if e.n--; e.n == 0 && e.idle != nil {
+		close(e.idle)
+		e.idle = nil
+	}
+}
+
+func (e *events) shutdown(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	select {
+	case <-e.wait():
+	case <-ctx.Done():
+		e.giveUp()
+		<-e.wait()
+	}
+	e.giveUp()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lost > 0 {
+		return fmt.Errorf("faashttp: %d events were accepted and not delivered", e.lost)
+	}
+	return nil
+}
+
+func (e *events) wait() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.n == 0 {
+		idle := make(chan struct{})
+		close(idle)
+		return idle
+	}
+	if e.idle == nil {
+		e.idle = make(chan struct{})
+	}
+	return e.idle
+}

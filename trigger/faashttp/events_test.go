@@ -1,0 +1,96 @@
+package faashttp_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faashttp"
+)
+
+const asEvent = "X-Amz-Invocation-Type: Event"
+
+func invocations(name string) string { return "/2015-03-31/functions/" + name + "/invocations" }
+
+func TestEventsBeyondTheQueueAreThrottled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, m := hosted(t, faas.WithTimeout(time.Hour))
+		release := make(chan struct{})
+		faas.Register(r, "hold", func(context.Context, any) (any, error) { <-release; return nil, nil })
+		l := lambdaOf(t, r, faashttp.WithEventQueue(4))
+		for i := range 6 {
+			w := do(t, l, "POST", invocations("hold"), "1", asEvent)
+			if i < 4 {
+				assert.Equal(t, 202, w.Code)
+				assert.Empty(t, w.Body.String())
+				continue
+			}
+			assert.Equal(t, 429, w.Code)
+			assert.Equal(t, "TooManyRequestsException", w.Header().Get("X-Amzn-ErrorType"))
+		}
+		close(release)
+		require.NoError(t, l.Shutdown(t.Context()))
+		assert.Equal(t, 4, m.Len())
+		w := do(t, l, "POST", invocations("hold"), "1", asEvent)
+		assert.Equal(t, 500, w.Code)
+		assert.Equal(t, "ServiceException", w.Header().Get("X-Amzn-ErrorType"))
+		assert.Equal(t, 413, do(t, l, "POST", invocations("hold"), `"`+strings.Repeat("x", 1<<20)+`"`, asEvent).Code)
+	})
+}
+
+func TestAnEventWaitsForRoomAndOutlivesItsCaller(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, m := hosted(t, faas.WithConcurrency(1), faas.WithQueue(0), faas.WithTimeout(time.Hour))
+		faas.Register(r, "minute", func(context.Context, int) (any, error) { time.Sleep(time.Minute); return nil, nil })
+		faas.Register(r, "fail", func(context.Context, int) (any, error) { return nil, errors.New("boom") })
+		l := lambdaOf(t, r)
+		for range 3 {
+			require.Equal(t, 202, do(t, l, "POST", invocations("minute"), "1", asEvent).Code)
+		}
+		require.Equal(t, 202, do(t, l, "POST", invocations("fail"), "1", asEvent).Code)
+		start := time.Now()
+		require.NoError(t, l.Shutdown(t.Context()))
+		assert.Less(t, time.Since(start), 4*time.Minute)
+		assert.Equal(t, 4, m.Len(), "each once: a function that fails has had its turn")
+	})
+}
+
+func TestEventsThatAreGivenUpAreCountedAndLogged(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log strings.Builder
+		r, m := hosted(t, faas.WithConcurrency(1), faas.WithQueue(0), faas.WithTimeout(time.Hour))
+		faas.Register(r, "stuck", func(ctx context.Context, _ string) (any, error) { <-ctx.Done(); return nil, ctx.Err() })
+		l := lambdaOf(t, r, faashttp.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		for range 2 {
+			require.Equal(t, 202, do(t, l, "POST", invocations("stuck"), `"private"`, asEvent).Code)
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorContains(t, l.Shutdown(ctx), "2 events were accepted and not delivered")
+		assert.Equal(t, 1, m.Len())
+		assert.Equal(t, 2, strings.Count(log.String(), "an event was lost"))
+		assert.NotContains(t, log.String(), "private")
+	})
+}
+
+func TestAnEventIsJudgedWhileItsCallerListens(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, m := hosted(t, faas.WithGate(gate(func(context.Context, faas.Invocation) error { return errNo })))
+		faas.Register(r, "denied", echo)
+		l := lambdaOf(t, r)
+		unknown, denied := do(t, l, "POST", invocations("unknown"), "1", asEvent), do(t, l, "POST", invocations("denied"), "1", asEvent)
+		assert.Equal(t, 404, denied.Code)
+		assert.Equal(t, strings.ReplaceAll(unknown.Body.String(), "unknown", "denied"), denied.Body.String())
+		require.NoError(t, l.Shutdown(t.Context()))
+		assert.Zero(t, m.Len())
+	})
+}

@@ -1,0 +1,117 @@
+package faashttp_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faashttp"
+)
+
+type order struct {
+	Item  string `json:"item"`
+	Count int    `json:"count"`
+}
+
+type bill struct {
+	Total int `json:"total"`
+}
+
+func price(_ context.Context, o order) (bill, error) {
+	if o.Count < 1 {
+		return bill{}, &faashttp.Problem{Status: 422, Reason: "empty", Detail: "Nothing is ordered."}
+	}
+	return bill{Total: 5 * o.Count}, nil
+}
+
+// Mounted beside the routes of a service that exists, the functions are called
+// over HTTP and, with AWS's own tools, over Lambda's wire.
+func Example_mount() {
+	router := faas.New(faas.WithContext(faashttp.Carry))
+	defer router.Close()
+	faas.Register(router, "price", price)
+
+	mux := http.NewServeMux() // the service's own
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
+	mux.Handle("/fn/", faashttp.Handler(router))
+	mux.Handle("/2015-03-31/", faashttp.NewLambda(router))
+
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	for _, body := range []string{`{"item":"tea","count":3}`, `{}`} {
+		res, err := http.Post(server.URL+"/fn/price", "application/json", strings.NewReader(body))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		answer, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		fmt.Println(res.StatusCode, strings.Split(string(answer), `,"requestId"`)[0])
+	}
+	// Output:
+	// 200 {"total":15}
+	// 422 {"title":"Unprocessable Entity","status":422,"detail":"Nothing is ordered.","reason":"empty"
+}
+
+// A server of the functions alone, which drains when its context ends: with
+// signal.NotifyContext, on SIGTERM.
+func ExampleNewServer() {
+	router := faas.New()
+	faas.Register(router, "price", price)
+	lambda := faashttp.NewLambda(router)
+	server := faashttp.NewServer(router, lambda, faashttp.WithAddr("127.0.0.1:0"), faashttp.WithDrainer(lambda.Shutdown))
+
+	ctx, stop := context.WithCancel(context.Background())
+	stop() // at once, in an example
+	fmt.Println(server.Run(ctx))
+	// Output:
+	// <nil>
+}
+
+// What a handler logs comes back to a client of Lambda's wire that asks for it,
+// with aws lambda invoke --log-type Tail for one.
+func ExampleLogs() {
+	router := faas.New(faas.WithContext(faashttp.Carry))
+	defer router.Close()
+	faas.Register(router, "work", func(ctx context.Context, _ struct{}) (string, error) {
+		log := slog.New(slog.NewTextHandler(faashttp.Logs(ctx), nil))
+		req, _ := faashttp.FromContext(ctx)
+		log.Info("at work", "request", req.ID)
+		return "done", nil
+	})
+	req := httptest.NewRequest(http.MethodPost, "/2015-03-31/functions/work/invocations", strings.NewReader("{}"))
+	req.Header.Set("X-Amz-Log-Type", "Tail")
+	w := httptest.NewRecorder()
+	faashttp.NewLambda(router).ServeHTTP(w, req)
+	fmt.Println(w.Body, w.Header().Get("X-Amz-Log-Result") != "")
+	// Output:
+	// "done" true
+}
+
+// A function behind a function URL answers with a status, headers and cookies;
+// the types of github.com/aws/aws-lambda-go/events fit as well.
+func ExampleFunctionURL() {
+	router := faas.New()
+	defer router.Close()
+	type event struct {
+		RawPath string `json:"rawPath"`
+	}
+	type response struct {
+		StatusCode int               `json:"statusCode"`
+		Headers    map[string]string `json:"headers"`
+		Body       string            `json:"body"`
+	}
+	faas.Register(router, "hook", func(_ context.Context, e event) (response, error) {
+		return response{StatusCode: 202, Headers: map[string]string{"Content-Type": "text/plain"}, Body: "got " + e.RawPath}, nil
+	})
+	w := httptest.NewRecorder()
+	faashttp.FunctionURL(router, "hook").ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/a/b", nil))
+	fmt.Println(w.Code, w.Header().Get("Content-Type"), w.Body)
+	// Output:
+	// 202 text/plain got /a/b
+}

@@ -1,0 +1,42 @@
+package faashttp
+
+import (
+	"context"
+	"net"
+	"net/http"
+)
+
+// Seams of the decoders' tests.
+var (
+	IsTraceParent  = isTraceParent
+	Message        = message
+	ParseSignature = func(s string) bool { _, ok := parseSignature(s); return ok }
+	Event          = event
+	Frames         = func(stack string) int { return len(frames(stack)) }
+)
+
+// ParseTarget takes a FunctionName apart.
+func ParseTarget(s string) (region, account, name, qualifier string, ok bool) {
+	t, ok := parseTarget(s)
+	return t.region, t.account, t.name, t.qualifier, ok
+}
+
+// ParseAnswer reads a function's output as a function URL does.
+func ParseAnswer(out []byte) (status int, h http.Header, body []byte, ok bool) {
+	a, ok := parseAnswer(out)
+	return a.status, a.headers, a.body, ok
+}
+
+// ParseHead reads a stream's first piece.
+func ParseHead(piece []byte) (status int, h http.Header, rest []byte, ok bool) {
+	a, rest, ok := parseHead(piece)
+	return a.status, a.headers, rest, ok
+}
+
+// ServeOn is Run on a listener of the test's.
+func ServeOn(s *Server, ctx context.Context, l net.Listener) error { //nolint:revive // the receiver comes first
+	s.mu.Lock()
+	s.listener = l
+	s.mu.Unlock()
+	return s.Run(ctx)
+}

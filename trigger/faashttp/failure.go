@@ -1,0 +1,191 @@
+package faashttp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// failure is a function's error as aws-lambda-go writes it. Whoever may invoke
+// over this wire reads the error's text, as he would on Lambda.
+type failure struct {
+	Message string  `json:"errorMessage"`
+	Type    string  `json:"errorType"`
+	Stack   []frame `json:"stackTrace,omitempty"`
+}
+
+// platformFailure is one that the platform puts in the function's place; its
+// keys stand the other way round.
+type platformFailure struct {
+	Type    string `json:"errorType"`
+	Message string `json:"errorMessage"`
+}
+
+type frame struct {
+	Path  string `json:"path"`
+	Line  int    `json:"line"`
+	Label string `json:"label"`
+}
+
+// failureOf is the body of a function error, for ends that are no fault.
+func failureOf(err error, info faas.Info, id string) []byte {
+	end, e := endingOf(err, info.Name)
+	switch end {
+	case timedOut:
+		return mustJSON(platformFailure{
+			"Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", id, info.Timeout.Seconds()),
+		})
+	case exited:
+		return mustJSON(platformFailure{
+			"Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited without providing a reason", id),
+		})
+	case initFailed:
+		return mustJSON(platformFailure{"Runtime.InitError", fmt.Sprintf("RequestId: %s Error: Runtime failed to start", id)})
+	case outputTooLarge:
+		return mustJSON(failure{
+			Message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", info.MaxOut),
+			Type:    "Function.ResponseSizeTooLarge",
+		})
+	case panicked:
+		return panicFailure(e)
+	case badInput, outputInvalid: // the codec's error, as a handler would meet it on Lambda
+		return mustJSON(failure{Message: textOf(codecError(e)), Type: typeName(codecError(e))})
+	default:
+		return mustJSON(failure{Message: textOf(err), Type: typeName(err)})
+	}
+}
+
+// codecError finds the encoder's own error below the platform's.
+func codecError(e *faas.Error) error {
+	var (
+		wrongType *json.UnmarshalTypeError
+		syntax    *json.SyntaxError
+		noType    *json.UnsupportedTypeError
+		noValue   *json.UnsupportedValueError
+		marshaler *json.MarshalerError
+	)
+	switch {
+	case errors.As(e, &wrongType):
+		return wrongType
+	case errors.As(e, &syntax):
+		return syntax
+	case errors.As(e, &noType):
+		return noType
+	case errors.As(e, &noValue):
+		return noValue
+	case errors.As(e, &marshaler):
+		return marshaler
+	}
+	return e
+}
+
+func panicFailure(e *faas.Error) []byte {
+	var p *faas.PanicError
+	if !errors.As(e, &p) {
+		return mustJSON(failure{Message: "panic", Type: "PanicError"})
+	}
+	return mustJSON(failure{Message: textOf(p.Value), Type: typeName(p.Value), Stack: frames(string(p.Stack))})
+}
+
+// typeName is the name of a value's type without package and pointer.
+func typeName(v any) string {
+	t := reflect.TypeOf(v)
+	if t == nil {
+		return "nil"
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Name()
+}
+
+// textTime is how long a handler's error may take to say what it is.
+const textTime = time.Second
+
+// textOf asks a value for its text. It is somebody's code: it may panic, end its
+// goroutine, or never answer.
+func textOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nil"
+	case string:
+		return v
+	}
+	text := make(chan string, 1)
+	go func() {
+		said := fmt.Sprintf("(%T that does not say what it is)", v)
+		defer func() {
+			_ = recover()
+			text <- said
+		}()
+		if err, ok := v.(error); ok {
+			said = err.Error()
+		} else {
+			said = fmt.Sprint(v)
+		}
+	}()
+	t := time.NewTimer(textTime)
+	defer t.Stop()
+	select {
+	case s := <-text:
+		return s
+	case <-t.C:
+		return fmt.Sprintf("(%T that does not answer)", v)
+	}
+}
+
+const maxFrames = 64
+
+// frames reads the stack that runtime/debug.Stack prints: a line for the
+// function, and one that begins with a tab for the place. The runtime's own
+// frames, and all from the platform down, say nothing about the function. A
+// path begins with the package, so that it tells nothing about the machine.
+func frames(stack string) []frame {
+	all := []frame{}
+	var call string
+	for line := range strings.Lines(stack) {
+		line = strings.TrimSuffix(line, "\n")
+		place, isPlace := strings.CutPrefix(line, "\t")
+		switch {
+		case !isPlace:
+			call = line
+		case strings.HasPrefix(call, "github.com/inproc/faas.") || strings.HasPrefix(call, "created by ") || len(all) == maxFrames:
+			return all
+		case strings.HasPrefix(call, "panic(") || strings.HasPrefix(call, "runtime."):
+		default:
+			if f, ok := parseFrame(call, place); ok {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+func parseFrame(call, place string) (frame, bool) {
+	if i := strings.LastIndexByte(call, '('); i > 0 {
+		call = call[:i]
+	}
+	dir, label := path.Split(call)
+	pkg, label, ok := strings.Cut(label, ".")
+	place, _, _ = strings.Cut(place, " ")
+	file, number, colon := cutLast(place, ':')
+	line, err := strconv.Atoi(number)
+	if !ok || !colon || err != nil {
+		return frame{}, false
+	}
+	return frame{Path: path.Join(dir, pkg, path.Base(file)), Line: line, Label: label}, true
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}

@@ -1,0 +1,120 @@
+package faashttp_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+)
+
+// TestTheWiresErrorsAreThisToTheLetter holds what SDKs are too lenient to see:
+// the exact bodies, and the case of their keys.
+func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t, faas.WithQueue(0))
+		release := make(chan struct{})
+		faas.Register(r, "echo", echo, faas.WithLimits(10, 10))
+		faas.Register(r, "hold", func(context.Context, any) (any, error) { <-release; return nil, nil }, faas.WithConcurrency(1))
+		l := lambdaOf(t, r)
+		go do(t, l, "POST", invocations("hold"), "1")
+		time.Sleep(time.Millisecond)
+		for _, c := range []struct {
+			path, body string
+			status     int
+			kind, want string
+		}{
+			{invocations("nobody"), "1", 404, "ResourceNotFoundException", `{"Message":"Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody:$LATEST","Type":"User"}`},
+			{invocations("hold"), "1", 429, "TooManyRequestsException", `{"message":"Rate Exceeded.","Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User"}`},
+			{invocations("echo"), "{", 400, "InvalidRequestContentException", `{"message":"Could not parse request body into json: unexpected end of JSON input","Type":"User"}`},
+			{invocations("echo"), strings.Repeat("1", 11), 413, "RequestTooLargeException", `{"message":"Request must be smaller than 10 bytes for the InvokeFunction operation","Type":"User"}`},
+			{invocations("-"), "1", 404, "ResourceNotFoundException", `{"Message":"Function not found: arn:aws:lambda:us-east-1:000000000000:function:-:$LATEST","Type":"User"}`},
+			{invocations("a%0Ab"), "1", 400, "ValidationException", `{"message":"1 validation error detected: Value \"a\\nb\" at 'functionName' failed to satisfy constraint: Member must be a function name, a partial ARN or an ARN"}`},
+			{"/2015-03-31/layers", "", 404, "UnknownOperationException", `{"message":"There is no such operation."}`},
+		} {
+			w := do(t, l, "POST", c.path, c.body)
+			assert.Equal(t, c.status, w.Code, c.path)
+			assert.Equal(t, c.kind, w.Header().Get("X-Amzn-ErrorType"))
+			assert.Equal(t, c.want, w.Body.String())
+			assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
+			assert.Len(t, w.Header().Get("X-Amzn-RequestId"), 36)
+			assert.Equal(t, map[bool]string{true: "1"}[c.status == 429], w.Header().Get("Retry-After"))
+		}
+		close(release)
+		require.NoError(t, r.Close())
+		w := do(t, l, "POST", invocations("echo"), "1")
+		assert.Equal(t, 500, w.Code)
+		assert.Equal(t, `{"Message":"The host is shutting down.","Type":"Service"}`, w.Body.String()) //nolint:testifylint // to the letter
+	})
+}
+
+// rude is an error whose text is a trap.
+type rude struct{ panics bool }
+
+func (r rude) Error() string {
+	if r.panics {
+		panic("no")
+	}
+	time.Sleep(time.Hour)
+	return "late"
+}
+
+func TestAnErrorWithoutMannersIsNamedByItsType(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		faas.Register(r, "rude", func(_ context.Context, panics bool) (any, error) { return nil, rude{panics} })
+		faas.Register(r, "ruder", func(_ context.Context, panics bool) (any, error) { panic(rude{panics}) })
+		l := lambdaOf(t, r)
+		for _, name := range []string{"rude", "ruder"} {
+			for panics, want := range map[string]string{"true": "(faashttp_test.rude that does not say what it is)", "false": "(faashttp_test.rude that does not answer)"} {
+				start := time.Now()
+				w := do(t, l, "POST", invocations(name), panics)
+				var got struct{ ErrorMessage, ErrorType string }
+				require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
+				assert.Equal(t, want, got.ErrorMessage)
+				assert.Equal(t, "rude", got.ErrorType)
+				assert.LessOrEqual(t, time.Since(start), time.Second)
+			}
+		}
+		time.Sleep(2 * time.Hour) // until the last has found its words
+	})
+}
+
+func TestAListingKeepsItsPlaceWhileFunctionsComeAndGo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		for i := range 5 {
+			faas.Register(r, fmt.Sprintf("f%d", i), echo)
+		}
+		l := lambdaOf(t, r)
+		page := func(marker string) (names []string, next string) {
+			var doc struct {
+				Functions  []struct{ FunctionName string }
+				NextMarker string
+			}
+			w := do(t, l, "GET", "/2015-03-31/functions/?MaxItems=2&Marker="+marker, "")
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &doc))
+			for _, f := range doc.Functions {
+				names = append(names, f.FunctionName)
+			}
+			return names, doc.NextMarker
+		}
+		names, next := page("")
+		assert.Equal(t, []string{"f0", "f1"}, names)
+		require.NoError(t, r.Remove("f1"))
+		names, next = page(next)
+		assert.Equal(t, []string{"f2", "f3"}, names)
+		names, next = page(next)
+		assert.Equal(t, []string{"f4"}, names)
+		assert.Empty(t, next)
+		for _, bad := range []string{"MaxItems=0", "MaxItems=10001", "MaxItems=x", "Marker=%21", "Marker=YS9i"} {
+			assert.Equal(t, 400, do(t, l, "GET", "/2015-03-31/functions?"+bad, "").Code, bad)
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package faashttp
+
+import (
+	"encoding/base64"
+	"math"
+	"net/http"
+	"runtime"
+	"strconv"
+
+	"github.com/inproc/faas"
+)
+
+// configuration is what Lambda tells of a function. What has no meaning in a
+// process says so as plainly as its clients bear.
+type configuration struct {
+	FunctionName, FunctionArn, Version, Runtime, Role, Handler, Description string
+
+	CodeSize     int64
+	CodeSha256   string
+	Timeout      int
+	MemorySize   int64
+	LastModified string
+	RevisionID   string `json:"RevisionId"`
+	PackageType  string
+
+	Architectures           []string
+	TracingConfig           struct{ Mode string }
+	EphemeralStorage        struct{ Size int }
+	State, LastUpdateStatus string
+}
+
+func (l *Lambda) configuration(i faas.Info) configuration {
+	c := configuration{
+		FunctionName: i.Name, FunctionArn: l.arn(i.Name, ""), Version: latest,
+		Runtime: "provided.al2023", Role: "arn:aws:iam::" + l.account + ":role/faas", Handler: i.Name,
+		Timeout: int(math.Ceil(i.Timeout.Seconds())), MemorySize: max(1, i.Memory>>20),
+		LastModified: l.since.UTC().Format("2006-01-02T15:04:05.000-0700"), RevisionID: "00000000-0000-4000-8000-000000000000",
+		PackageType: "Zip", Architectures: []string{"x86_64"}, State: "Active", LastUpdateStatus: "Successful",
+	}
+	c.TracingConfig.Mode, c.EphemeralStorage.Size = "PassThrough", 512
+	if runtime.GOARCH == "arm64" {
+		c.Architectures[0] = "arm64"
+	}
+	return c
+}
+
+// look finds the function that a request is about, if its caller may know it.
+func (l *Lambda) look(x *exchange) (faas.Info, bool) {
+	t, f := targetOf(x.r)
+	if f == nil {
+		info, err := l.router.Info(t.name)
+		if err == nil && l.isHere(t) && !x.denies(l.router, t.name) {
+			return info, true
+		}
+		f = l.noFunction(t)
+	}
+	x.refuse(f)
+	return faas.Info{}, false
+}
+
+func (l *Lambda) getConfiguration(x *exchange) {
+	if info, ok := l.look(x); ok {
+		x.reply(http.StatusOK, "application/json", mustJSON(l.configuration(info)))
+	}
+}
+
+func (l *Lambda) getFunction(x *exchange) {
+	info, ok := l.look(x)
+	if !ok {
+		return
+	}
+	doc := struct {
+		Configuration configuration
+		Code          struct{}
+		Tags          map[string]string `json:",omitempty"`
+		Concurrency   any               `json:",omitempty"`
+	}{Configuration: l.configuration(info), Tags: info.Labels}
+	if info.Limit < math.MaxInt32 {
+		doc.Concurrency = struct{ ReservedConcurrentExecutions int }{info.Limit}
+	}
+	x.reply(http.StatusOK, "application/json", mustJSON(doc))
+}
+
+// maxPage is how many functions Lambda lists at once, whatever is asked for.
+const maxPage = 50
+
+func (l *Lambda) listFunctions(x *exchange) {
+	size, after, f := page(x.r)
+	if f != nil {
+		x.refuse(f)
+		return
+	}
+	doc := struct {
+		Functions  []configuration
+		NextMarker *string
+	}{Functions: []configuration{}}
+	for info := range l.router.Functions() {
+		if info.Name <= after || x.denies(l.router, info.Name) {
+			continue
+		}
+		if len(doc.Functions) == size {
+			next := marker(doc.Functions[size-1].FunctionName)
+			doc.NextMarker = &next
+			break
+		}
+		doc.Functions = append(doc.Functions, l.configuration(info))
+	}
+	x.reply(http.StatusOK, "application/json", mustJSON(doc))
+}
+
+// page reads which part of the list is asked for.
+func page(r *http.Request) (size int, after string, f *fault) {
+	size = maxPage
+	q := r.URL.Query()
+	if s := q.Get("MaxItems"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 10000 {
+			return 0, "", invalid("maxItems", s, "Member must have a value between 1 and 10000")
+		}
+		size = min(n, maxPage)
+	}
+	if s := q.Get("Marker"); s != "" {
+		name, err := base64.RawURLEncoding.DecodeString(s)
+		if err != nil || !isName(string(name)) {
+			return 0, "", badParameter("The marker is not one of this host's.")
+		}
+		after = string(name)
+	}
+	return size, after, nil
+}
+
+// marker names the last function of a page. Names are sorted, so that the next
+// page is right whatever has come or gone meanwhile.
+func marker(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
+
+func (l *Lambda) getAccount(x *exchange) {
+	type limit struct {
+		TotalCodeSize, CodeSizeUnzipped, CodeSizeZipped      int64
+		ConcurrentExecutions, UnreservedConcurrentExecutions int
+	}
+	stats, visible := l.router.Stats(), 0
+	for info := range l.router.Functions() {
+		if !x.denies(l.router, info.Name) {
+			visible++
+		}
+	}
+	x.reply(http.StatusOK, "application/json", mustJSON(struct {
+		AccountLimit limit
+		AccountUsage struct {
+			TotalCodeSize int64
+			FunctionCount int
+		}
+	}{
+		AccountLimit: limit{ConcurrentExecutions: stats.Capacity, UnreservedConcurrentExecutions: stats.Capacity},
+		AccountUsage: struct {
+			TotalCodeSize int64
+			FunctionCount int
+		}{FunctionCount: visible},
+	}))
+}

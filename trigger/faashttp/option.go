@@ -1,0 +1,125 @@
+package faashttp
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Option is an option of all handlers of this package: [Handler],
+// [FunctionURL] and [NewLambda]. Nil options are ignored.
+type Option interface {
+	LambdaOption
+	applyFront(*settings)
+}
+
+// LambdaOption is an option of [NewLambda] alone. Whoever says that calls have
+// to be signed must not be able to say it to a handler that doesn't look.
+type LambdaOption interface{ applyLambda(*settings) }
+
+type option func(*settings)
+
+func (o option) applyFront(s *settings)  { o(s) }
+func (o option) applyLambda(s *settings) { o(s) }
+
+type lambdaOption func(*settings)
+
+func (o lambdaOption) applyLambda(s *settings) { o(s) }
+
+type settings struct {
+	tenantHeader string
+	forbidden    bool
+	bodyTime     time.Duration
+	writeTime    time.Duration
+	logger       *slog.Logger
+
+	region, account string
+	secret          func(keyID string) (string, bool)
+	events          int
+}
+
+// AWS writes twelve zeros nowhere: no real account is meant by mistake.
+func defaults() settings {
+	return settings{
+		bodyTime: 30 * time.Second, writeTime: 30 * time.Second, logger: slog.Default(),
+		region: "us-east-1", account: "000000000000", events: 1000,
+	}
+}
+
+func frontSettings(opts []Option) settings {
+	s := defaults()
+	for _, o := range opts {
+		if o != nil {
+			o.applyFront(&s)
+		}
+	}
+	return s
+}
+
+func lambdaSettings(opts []LambdaOption) settings {
+	s := defaults()
+	for _, o := range opts {
+		if o != nil {
+			o.applyLambda(&s)
+		}
+	}
+	return s
+}
+
+// WithTenantHeader lets callers say on whose behalf they call, in that header:
+// 1 to 128 of A–Z a–z 0–9 . _ ~ : @ / + = -, or the request is refused. Without
+// it no header makes a tenant: give it only where whoever sets the header is
+// known, such as a proxy of your own, or where a [faas.Gate] decides who may
+// speak for whom.
+func WithTenantHeader(name string) Option {
+	return option(func(s *settings) { s.tenantHeader = http.CanonicalHeaderKey(name) })
+}
+
+// WithForbidden tells callers that a function exists which they may not call:
+// 403 instead of the 404 of an unknown one.
+func WithForbidden() Option { return option(func(s *settings) { s.forbidden = true }) }
+
+// WithPatience sets how long a client may take to send its body, and how long
+// to take each thing that is written to it: an answer, or a piece of one.
+// Default 30 s each; one that is not positive means for ever. The first is
+// counted before a slot is asked for and the second after it is given back, so
+// that neither holds one.
+func WithPatience(body, write time.Duration) Option {
+	return option(func(s *settings) { s.bodyTime, s.writeTime = body, write })
+}
+
+// WithLogger sets where the loss of events is told. Default: slog.Default() at
+// the time the handler is made. Payloads and error texts are not logged.
+func WithLogger(l *slog.Logger) Option {
+	return option(func(s *settings) {
+		if l != nil {
+			s.logger = l
+		}
+	})
+}
+
+// WithAddress sets the region and the account of the host's ARNs. Default
+// "us-east-1" and "000000000000". A call that names another region or account
+// finds no function.
+func WithAddress(region, account string) LambdaOption {
+	return lambdaOption(func(s *settings) { s.region, s.account = region, account })
+}
+
+// WithCredentials has every request to the Lambda wire signed with AWS
+// Signature Version 4, and refuses the others. secret returns the secret key
+// of an access key id, and false for an unknown one; it is called by many
+// goroutines at once and must not block. Session tokens are not looked at: the
+// keys are yours, not AWS's.
+//
+// A signature says who sends, and over plain HTTP hides nothing. Within five
+// minutes of its date a request can be sent again by who has seen it.
+func WithCredentials(secret func(keyID string) (key string, ok bool)) LambdaOption {
+	return lambdaOption(func(s *settings) { s.secret = secret })
+}
+
+// WithEventQueue sets how many asynchronous invocations (InvocationType Event)
+// may be on their way, n ≥ 0; those beyond are throttled. Default 1,000. Their
+// payloads together are bounded by 64 MiB.
+func WithEventQueue(n int) LambdaOption {
+	return lambdaOption(func(s *settings) { s.events = n })
+}

@@ -1,0 +1,227 @@
+package faashttp
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// signature is what an Authorization header of AWS Signature Version 4 says.
+type signature struct {
+	keyID  string
+	date   string // yyyymmdd
+	region string
+	signed []string // the names of the headers, sorted
+	value  []byte
+}
+
+const (
+	algorithm = "AWS4-HMAC-SHA256"
+	amzTime   = "20060102T150405Z"
+	maxSkew   = 5 * time.Minute
+)
+
+// parseSignature reads the header: the algorithm, and then Credential,
+// SignedHeaders and Signature, each once, with commas between.
+func parseSignature(s string) (g signature, ok bool) {
+	rest, ok := strings.CutPrefix(s, algorithm+" ")
+	if !ok || len(s) > 4096 {
+		return g, false
+	}
+	fields := map[string]string{}
+	for field := range strings.SplitSeq(rest, ",") {
+		name, value, found := strings.Cut(strings.TrimSpace(field), "=")
+		if _, twice := fields[name]; !found || twice {
+			return g, false
+		}
+		fields[name] = value
+	}
+	scope := strings.Split(fields["Credential"], "/")
+	g.value, _ = hex.DecodeString(fields["Signature"])
+	g.signed = strings.Split(fields["SignedHeaders"], ";")
+	if len(fields) != 3 || len(scope) != 5 || len(g.value) != sha256.Size {
+		return g, false
+	}
+	g.keyID, g.date, g.region = scope[0], scope[1], scope[2]
+	ok = isToken(g.keyID, "") && len(g.date) == 8 && strings.Trim(g.date, "0123456789") == "" &&
+		scope[3] == "lambda" && scope[4] == "aws4_request" && areSigned(g.signed)
+	return g, ok
+}
+
+// areSigned tells whether the names are in lower case, sorted, and none twice.
+func areSigned(names []string) bool {
+	for i, n := range names {
+		if !isToken(n, "-_.") || n != strings.ToLower(n) || i > 0 && names[i-1] >= n {
+			return false
+		}
+	}
+	return true
+}
+
+// What is said of a signature tells its sender what to mend, and nothing of
+// what would have been right.
+func unsigned() *fault {
+	return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
+}
+
+func incomplete() *fault {
+	return forbidden("IncompleteSignatureException", "The Authorization header is not a complete signature of version 4 for this service and region.")
+}
+
+func expired() *fault {
+	return forbidden("InvalidSignatureException", "The signature's date is more than five minutes away.")
+}
+
+func unknownKey() *fault {
+	return forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
+}
+
+func mismatch() *fault {
+	return forbidden("InvalidSignatureException", "The signature does not match the request.")
+}
+
+// precheck sees what can be seen through without the body, so that nobody who
+// has no key gets a body read.
+func (l *Lambda) precheck(r *http.Request) *fault {
+	if len(r.Header["Authorization"]) == 0 {
+		return unsigned()
+	}
+	g, ok := parseSignature(r.Header.Get("Authorization"))
+	if !ok || len(r.Header["Authorization"]) != 1 || g.region != l.region || !coversAll(r, g.signed) {
+		return incomplete()
+	}
+	at, err := time.Parse(amzTime, r.Header.Get("X-Amz-Date"))
+	if err != nil || !strings.HasPrefix(r.Header.Get("X-Amz-Date"), g.date) {
+		return incomplete()
+	}
+	if time.Since(at).Abs() > maxSkew {
+		return expired()
+	}
+	if _, ok := l.secret(g.keyID); !ok {
+		return unknownKey()
+	}
+	return nil
+}
+
+// coversAll tells whether the host, and every header that this wire gives a
+// meaning to, is signed: one that isn't could be anybody's.
+func coversAll(r *http.Request, signed []string) bool {
+	if !slices.Contains(signed, "host") || !slices.Contains(signed, "x-amz-date") {
+		return false
+	}
+	for name := range r.Header {
+		name = strings.ToLower(name)
+		if strings.HasPrefix(name, "x-amz-") && !slices.Contains(signed, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// verify checks the signature of a request that precheck has let pass.
+func (l *Lambda) verify(r *http.Request, body []byte) *fault {
+	g, _ := parseSignature(r.Header.Get("Authorization"))
+	secret, ok := l.secret(g.keyID)
+	if !ok {
+		return unknownKey()
+	}
+	hash := sha256.Sum256(body)
+	sum := hex.EncodeToString(hash[:])
+	if said := r.Header.Get("X-Amz-Content-Sha256"); said != "" && said != sum {
+		return mismatch()
+	}
+	if !hmac.Equal(g.value, sign(secret, g, r.Header.Get("X-Amz-Date"), canonical(r, g.signed, sum))) {
+		return mismatch()
+	}
+	return nil
+}
+
+// sign derives the key of the day, region and service, and signs with it (AWS,
+// "Create a signed AWS API request").
+func sign(secret string, g signature, at, request string) []byte {
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{g.date, g.region, "lambda", "aws4_request"} {
+		key = mac(key, part)
+	}
+	hash := sha256.Sum256([]byte(request))
+	scope := g.date + "/" + g.region + "/lambda/aws4_request"
+	return mac(key, strings.Join([]string{algorithm, at, scope, hex.EncodeToString(hash[:])}, "\n"))
+}
+
+func mac(key []byte, s string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(s))
+	return h.Sum(nil)
+}
+
+// canonical is the request in the one form that both sides sign. The path is
+// encoded once more than it was sent, as for all services but S3.
+func canonical(r *http.Request, signed []string, bodyHash string) string {
+	var b strings.Builder
+	b.WriteString(r.Method + "\n" + escape(r.URL.EscapedPath(), "/") + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
+	for _, name := range signed {
+		b.WriteString(name + ":" + signedValue(r, name) + "\n")
+	}
+	b.WriteString("\n" + strings.Join(signed, ";") + "\n" + bodyHash)
+	return b.String()
+}
+
+// signedValue joins a header's values, with single spaces. net/http keeps the
+// host apart, and a request that came through other hands may have its length
+// in the field alone.
+func signedValue(r *http.Request, name string) string {
+	values := slices.Clone(r.Header.Values(name))
+	switch {
+	case name == "host":
+		return r.Host
+	case name == "content-length" && len(values) == 0:
+		return strconv.FormatInt(r.ContentLength, 10)
+	}
+	for i, v := range values {
+		values[i] = strings.Join(strings.Fields(v), " ")
+	}
+	return strings.Join(values, ",")
+}
+
+func canonicalQuery(raw string) string {
+	var pairs []string
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		pairs = append(pairs, escape(unescape(name), "")+"="+escape(unescape(value), ""))
+	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, "&")
+}
+
+func unescape(s string) string {
+	if u, err := url.QueryUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// escape encodes all but the unreserved characters of RFC 3986 and some others.
+func escape(s, others string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || strings.IndexByte("-._~"+others, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(digits[c>>4])
+		b.WriteByte(digits[c&15])
+	}
+	return b.String()
+}

@@ -1,0 +1,100 @@
+package faashttp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/inproc/faas"
+)
+
+const octets = "application/octet-stream"
+
+// StreamHead is the status and the headers of a streaming function behind a
+// [FunctionURL], written before anything else by [StreamHead.WriteTo].
+type StreamHead struct {
+	StatusCode int               `json:"statusCode"`
+	Headers    map[string]string `json:"headers,omitempty"`
+	Cookies    []string          `json:"cookies,omitempty"`
+}
+
+// WriteTo writes the head as one piece: the JSON and eight zero bytes, which is
+// how Lambda's response streaming parts it from the body. It must be the first
+// piece of a stream. Without one, a stream is a 200 of application/octet-stream.
+func (h StreamHead) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(append(mustJSON(h), headEnd...))
+	return int64(n), err
+}
+
+const headEnd = "\x00\x00\x00\x00\x00\x00\x00\x00"
+
+// parseHead cuts the head off a stream's first piece, if it has one.
+func parseHead(piece []byte) (a answer, rest []byte, ok bool) {
+	doc, rest, found := bytes.Cut(piece, []byte(headEnd))
+	if !found || !isObject(doc) || !json.Valid(doc) {
+		return answer{status: http.StatusOK, headers: http.Header{"Content-Type": {octets}}}, piece, true
+	}
+	var s structured
+	if err := json.Unmarshal(doc, &s); err != nil {
+		return a, nil, false
+	}
+	if s.StatusCode == nil {
+		s.StatusCode = new(http.StatusOK)
+	}
+	if a.headers, ok = s.head(octets); !ok {
+		return a, nil, false
+	}
+	a.status = *s.StatusCode
+	return a, rest, true
+}
+
+// stream serves a streaming function.
+func (u *functionURL) stream(x *exchange, info faas.Info, event []byte) {
+	s := &headed{x: x}
+	err := u.router.InvokeStream(x.ctx, u.name, event, s)
+	switch {
+	case err == nil:
+		_, _ = s.Write(nil) // the head of a stream that has no piece
+	case errors.Is(err, errHead):
+		x.badGateway()
+	case !s.started:
+		u.fail(x, info, err)
+	default:
+		panic(http.ErrAbortHandler) // the client must not take it for the whole
+	}
+}
+
+// headed sends pieces, the first of which may have a head.
+type headed struct {
+	x       *exchange
+	started bool
+}
+
+// Write sends a piece.
+func (s *headed) Write(piece []byte) (int, error) {
+	rest := piece
+	if !s.started {
+		a, body, ok := parseHead(piece)
+		if !ok {
+			return 0, errHead
+		}
+		a.head(s.x.w.Header())
+		s.begin(a.status)
+		rest = body
+	}
+	s.x.patient()
+	if _, err := s.x.w.Write(rest); err != nil {
+		return 0, err
+	}
+	return len(piece), s.x.control.Flush()
+}
+
+var errHead = errors.New("faashttp: the stream's head is not one")
+
+func (s *headed) begin(status int) {
+	s.started = true
+	s.x.patient()
+	s.x.w.WriteHeader(status)
+}
