@@ -59,7 +59,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 
 func take(ctx context.Context, c *admission.Class) bool {
 	var h admission.Hold
-	if c.Acquire(ctx, &h, nil, "", 0) != nil {
+	if c.Acquire(ctx, &h, admission.Request{}) != nil {
 		return false
 	}
 	h.Release()
@@ -123,7 +123,7 @@ func line(b *testing.B, n int, nested bool, want error) {
 		for range n {
 			all.Go(func() {
 				var h admission.Hold
-				if err := c.Acquire(ctx, &h, parent, "", patience); !errors.Is(err, want) {
+				if err := c.Acquire(ctx, &h, admission.Request{Parent: parent, Wait: patience}); !errors.Is(err, want) {
 					b.Error(err)
 				} else if err == nil {
 					h.Release()
@@ -160,7 +160,7 @@ func search(b *testing.B, n int) {
 	var all sync.WaitGroup
 	wait := func(c *admission.Class, parent *admission.Hold) {
 		all.Go(func() {
-			if c.Acquire(ctx, new(admission.Hold), parent, "", patience) == nil {
+			if c.Acquire(ctx, new(admission.Hold), admission.Request{Parent: parent, Wait: patience}) == nil {
 				b.Error("let in")
 			}
 		})
@@ -184,7 +184,7 @@ func search(b *testing.B, n int) {
 	}
 	caller := root(callers)
 	for b.Loop() {
-		if !errors.Is(full.Acquire(ctx, new(admission.Hold), caller, "", 0), admission.ErrTimeout) {
+		if !errors.Is(full.Acquire(ctx, new(admission.Hold), admission.Request{Parent: caller}), admission.ErrTimeout) {
 			b.Fatal("no wait")
 		}
 	}

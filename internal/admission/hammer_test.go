@@ -74,7 +74,7 @@ func (h *hammer) call(ctx context.Context, r *rand.Rand, calls *sync.WaitGroup, 
 		defer cancel()
 	}
 	hold := &admission.Hold{}
-	if err := h.classes[i].Acquire(ctx, hold, parent, "", patience); err != nil {
+	if err := h.classes[i].Acquire(ctx, hold, admission.Request{Parent: parent, Wait: patience}); err != nil {
 		h.explain(err)
 		return
 	}
@@ -241,7 +241,7 @@ func TestHammerAtTheEdgeOfTheLimit(t *testing.T) {
 			all.Go(func() {
 				for j := range 5000 {
 					hold, c := &admission.Hold{}, (i+j)%2
-					if err := h.classes[c].Acquire(t.Context(), hold, nil, "", patience); !assert.NoError(t, err) {
+					if err := h.classes[c].Acquire(t.Context(), hold, admission.Request{Wait: patience}); !assert.NoError(t, err) {
 						return
 					}
 					h.enter(c, hold)
