@@ -209,6 +209,7 @@ func (c *Class) takes(h *Hold, tenant string) bool {
 	if rides := h.rides(l); (rides || c.queue.permits(l)) && h.take() {
 		h.prepare()
 		h.begin(l, rides)
+		c.queue.parkFull(l)
 		return true
 	}
 	c.queue.tidy(l)

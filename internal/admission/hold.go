@@ -70,7 +70,7 @@ func (h *Hold) begin(l *lane, rides bool) {
 	h.family.lane, h.family.since = l, h.class.group.now()
 	if q.limit > 0 && !rides {
 		h.family.counts = true
-		q.enter(l)
+		l.busy++
 	}
 }
 

@@ -134,6 +134,7 @@ func (q *lanes) serve(l *lane) {
 	q.newcomer = l.turn.in != nil
 	q.raise(l)
 	q.age(l)
+	q.parkFull(l)
 }
 
 func (q *lanes) raise(l *lane) {
@@ -223,15 +224,16 @@ func (q *lanes) lift(l *lane) {
 	}
 }
 
-// enter counts one of the tenant's calls in, against its limit.
-func (q *lanes) enter(l *lane) {
-	l.busy++
+// parkFull parks a lane if its tenant has come to its limit and has others
+// waiting; without them it may have a debt to pay.
+func (q *lanes) parkFull(l *lane) {
 	if !q.permits(l) && l.waiters.len() > 0 {
 		q.park(l)
 	}
 }
 
-// leave counts one out, and gives a parked lane its turn again.
+// leave counts one of the tenant's calls out, and gives a parked lane its turn
+// again.
 func (q *lanes) leave(l *lane) {
 	l.busy--
 	switch {

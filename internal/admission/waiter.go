@@ -79,8 +79,8 @@ func (w *waiter) admit() bool {
 	if !rides && !h.class.queue.permits(l) || !h.take() {
 		return false
 	}
-	w.leave(nil)
 	h.begin(l, rides)
+	w.leave(nil)
 	h.class.refresh()
 	return true
 }
