@@ -21,7 +21,9 @@ type Info struct {
 
 	InFlight int // admitted, and not yet settled
 	Queued   int // waiting for a slot
-	Limit    int // how many may run at once; math.MaxInt32: no limit but the router's
+	Limit    int // how many may run at once; math.MaxInt32: no limit but the router's; 0: switched off
+	Reserved int // of the router's slots, see WithReserved
+	Weight   int // in the sharing of them, see WithWeight
 	Runaways int // settled, and the handler still runs
 
 	Admitted uint64            // since registration; each has one Execution when it is settled
@@ -46,7 +48,7 @@ func (fn *function) info() Info {
 	in, out := fn.handle.types()
 	return Info{
 		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
-		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
+		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Reserved: fn.class.Reserved(), Weight: fn.class.Weight(), Runaways: int(fn.runaways.Load()),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected,
 	}
 }

@@ -68,8 +68,7 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	if err := fn.compose(); err != nil {
 		return nil, err
 	}
-	fn.class = r.group.NewClass(s.concurrency, s.queue)
-	return fn, nil
+	return fn, fn.join(r.group)
 }
 
 // compose does once what would otherwise be done per call.
@@ -84,7 +83,7 @@ func (fn *function) compose() (err error) {
 		return mistake("register", fn.name, ErrInput, "a middleware returned a nil Runner")
 	}
 	fn.reserves = slices.ContainsFunc(fn.meters, func(m Meter) bool { _, ok := m.(Reserver); return ok })
-	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0
+	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0 && fn.tenantKey == nil && fn.tenants == 0
 	return nil
 }
 
@@ -108,6 +107,7 @@ type registry struct {
 
 func (t *registry) add(fn *function) error {
 	if _, taken := t.byName.LoadOrStore(fn.name, fn); taken {
+		fn.class.Remove() // and what was reserved for it
 		return mistake("register", fn.name, ErrDuplicate, "Remove it first, or choose another name")
 	}
 	return nil

@@ -267,7 +267,7 @@ func (c *Class) refresh() {
 // parent has one to lend.
 func (c *Class) lend() {
 	for w := range c.nested.all() {
-		if !c.word.room() {
+		if !c.word.room() && c.queue.limit == 0 { // with a limit, some may lack that alone
 			return
 		}
 		if w.hold.loanAtHome() {

@@ -43,10 +43,9 @@ type Group struct {
 	epoch    time.Time // what times are counted from
 
 	// What dispatch has to look at for loans: classes with nested waiters that
-	// were short of room and have it now, and holds whose loan came home, or
-	// whose child's tenant is below its limit again. All other waiters with a
-	// loan to take are in classes without room, or at their tenant's limit, so
-	// that a dispatch need not search for them.
+	// were short of room, or one of their tenants at its limit, and are not now;
+	// and holds whose loan came home. All other waiters with a loan to take are
+	// short of one or the other, so that a dispatch need not search for them.
 	roomy []*Class
 	homes []*Hold
 }

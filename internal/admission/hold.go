@@ -107,13 +107,8 @@ func (h *Hold) uncount() {
 		f.lane.blocked--
 	}
 	c.queue.leave(f.lane)
-	if f.lane.begging == 0 {
-		return
-	}
-	for w := range c.nested.all() {
-		if w.lane == f.lane && w.hold.loanAtHome() {
-			c.group.homes = append(c.group.homes, w.hold.parent)
-		}
+	if f.lane.begging > 0 {
+		c.group.roomy = append(c.group.roomy, c)
 	}
 }
 

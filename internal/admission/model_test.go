@@ -43,7 +43,7 @@ type modelCall struct {
 	charged  bool          // its tenant pays for it
 	counts   bool          // for its tenant's limit
 	since    time.Duration // when it began
-	parent   *modelCall // nil once it can't lend
+	parent   *modelCall    // nil once it can't lend
 	state    state
 	err      error
 	deadline time.Duration
