@@ -161,3 +161,36 @@ func (g *Group) Quiet(classes ...*Class) error {
 
 // Orphan tells whether h has, or had when it was let in, no parent to lend.
 func (h *Hold) Orphan() bool { return h.parent == nil }
+
+// Join is Acquire that does not wait: the answer comes when there is one.
+func (c *Class) Join(h *Hold, r Request) <-chan error {
+	w, err := c.enter(h, r)
+	if w != nil {
+		return w.ready
+	}
+	answer := make(chan error, 1)
+	answer <- err
+	return answer
+}
+
+// Held is how many slots of the group the class's calls have, by the books.
+func (c *Class) Held() int {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return c.held()
+}
+
+// Lanes is how many tenants the class remembers.
+func (c *Class) Lanes() int {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return len(c.queue.byTenant)
+}
+
+// Turns tells whether c waits below its floor, when it was served last, and when
+// anybody was.
+func (c *Class) Turns() (low bool, own, all uint64) {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return c.at > 0 && c.held() < c.reserved, c.turn, c.group.turns
+}
