@@ -33,7 +33,7 @@ type twinFunction struct {
 	timeout      time.Duration
 	queueTimeout time.Duration
 	removed      bool
-	turn         int // when it was served last by a slot that came free
+	turn         int // when it last got a slot that others waited for, or gave one back
 	waiting      []*twinCall
 	rejected     map[faas.Reason]uint64
 }
@@ -277,6 +277,10 @@ func (w *twin) abandon(k *twinCall, outcome faas.Outcome) {
 // release gives k's slot back, to the pool or to whom it is from.
 func (w *twin) release(k *twinCall) {
 	k.holds = false
+	if o := k.ownRouter; !inUse(o, ownRouter) && w.nextFunction() != nil {
+		w.turns++
+		o.fn.turn = w.turns
+	}
 	var homes []*twinCall
 	for k.lent == nil && k.lender != nil && k.lender.lent == k {
 		k = k.lender

@@ -325,5 +325,8 @@ func (r *routerSettings) check() error {
 	case r.grace < 0:
 		return bad("WithStuck(%v, …): the grace can't be negative", r.grace)
 	}
+	if r.defaults.reserved > r.capacity {
+		return bad("WithReserved(%d): more than WithCapacity(%d)", r.defaults.reserved, r.capacity)
+	}
 	return r.defaults.check("new", "")
 }

@@ -191,3 +191,52 @@ func search(b *testing.B, n int) {
 	cancel()
 	all.Wait()
 }
+
+// A slot that comes free goes to the first of n classes that wait for it.
+func BenchmarkDispatch(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint("classes/", n), func(b *testing.B) { dispatch(b, n) })
+	}
+}
+
+// dispatch ends a call and lines up another of the class that was served, so
+// that all classes have one waiting, always.
+func dispatch(b *testing.B, n int) {
+	b.Helper()
+	b.ReportAllocs()
+	g := admission.NewGroup(1)
+	running := new(admission.Hold)
+	next, answers := make([]*admission.Hold, n), make([]<-chan error, n)
+	classes := make([]*admission.Class, n)
+	first := g.NewClass(admission.Unlimited, 0)
+	if !first.TryAcquire(running) {
+		b.Fatal("refused")
+	}
+	join := func(i int) {
+		next[i] = new(admission.Hold)
+		answers[i] = classes[i].Join(next[i], admission.Request{})
+	}
+	for i := range classes {
+		classes[i] = g.NewClass(admission.Unlimited, 1)
+		classes[i].Weigh(1 + i%10)
+		join(i)
+	}
+	i := 0 // with one slot, the classes go round
+	for b.Loop() {
+		running.Release()
+		if len(answers[i]) == 0 {
+			b.Fatal("another was served")
+		}
+		running = next[i]
+		join(i)
+		i = (i + 1) % n
+	}
+}
+
+// What a change of the limit costs while nobody waits.
+func BenchmarkResize(b *testing.B) {
+	c := admission.NewGroup(1000).NewClass(1000, 0)
+	for i := 0; b.Loop(); i++ {
+		c.Resize(100 + i%2)
+	}
+}

@@ -39,8 +39,8 @@ type Group struct {
 	ready    order[*Class]
 	waiting  list[*Class] // the classes that have a waiter
 	reserved int          // the sum of the floors
-	turns    uint64
-	epoch    time.Time // what times are counted from
+	turns    uint64       // counts them
+	epoch    time.Time    // what times are counted from
 
 	// What dispatch has to look at for loans: classes with nested waiters that
 	// were short of room, or one of their tenants at its limit, and are not now;

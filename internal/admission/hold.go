@@ -177,6 +177,7 @@ func (c *Class) give() {
 		c.free()
 	}
 	g.word.dec()
+	c.gave()
 	g.dispatch()
 }
 
@@ -258,7 +259,7 @@ func (h *Hold) giveBack() {
 	if h.loan&ofGroup == 0 {
 		g.word.dec()
 		h.class.apart--
-		h.class.refresh()
+		h.class.gave()
 		return
 	}
 	p := h.parent

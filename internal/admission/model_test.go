@@ -31,7 +31,7 @@ type modelClass struct {
 	limit, bound     int
 	removed, off     bool
 	reserved, weight int
-	turn             int          // when it was served last
+	turn             int          // when it last got a slot that others waited for, or gave one back
 	queue            []*modelCall // in the order of arrival
 	tenants          modelTenants
 }
@@ -254,7 +254,7 @@ func (m *model) stuckIn(c *modelClass) (n int) {
 }
 
 func (m *model) release(k *modelCall) {
-	c := k.class
+	c, k0 := k.class, k
 	m.charge(k)
 	k.state = over
 	for _, w := range m.calls {
@@ -279,6 +279,10 @@ func (m *model) release(k *modelCall) {
 		}
 	}
 	m.unknot(c)
+	if o := k0.groupFrom; !used(o, groupFrom) && m.next() != nil {
+		m.turns++
+		o.class.turn = m.turns
+	}
 	m.serve(homes...)
 }
 

@@ -23,7 +23,7 @@ type share struct {
 	// of the class: a nested call uses its parent's slot of the group (-1), and
 	// keeps it when that one ends first (+1, for the parent's class).
 	apart int
-	turn  uint64 // when the class was served last
+	turn  uint64 // when the class last got a slot that others waited for, or gave one back
 	at    int    // in the group's ready
 }
 
@@ -72,7 +72,7 @@ func (c *Class) place() *int { return &c.at }
 
 // before tells which of two classes gets the next slot: one below its floor, the
 // farthest in proportion first; then the one that has the least for its weight;
-// then the one that has waited longer since it was served.
+// then the one whose last turn is longer ago.
 //
 // A rank may only change under the lock, and with a refresh, or the order would
 // be none. The weight, the floor, apart and turn do. The word is written by fast
@@ -93,6 +93,17 @@ func (c *Class) before(d *Class) bool {
 		return mine < theirs
 	}
 	return c.turn < d.turn
+}
+
+// gave notes that a slot of the group's has come back from c. While a class is
+// ready that is said under the lock, always; otherwise nobody is to be compared.
+// What was got on the fast path is unknown, and this makes up for it: whose call
+// has just ended comes after those that have as much.
+func (c *Class) gave() {
+	if c.group.ready.len() > 0 {
+		c.turn = c.group.next()
+	}
+	c.refresh()
 }
 
 // held is how many slots of the group the class's calls have.
