@@ -37,10 +37,11 @@ type callContext struct {
 }
 
 // formalities are what only some calls have: those that are nested, pass
-// middlewares or gates, wait, or run inline below a context that can end. It
-// keeps the context of all others small.
+// middlewares or gates, wait, have a priority, or run inline below a context that
+// can end. It keeps the context of all others small.
 type formalities struct {
 	parent   *callContext    // the call that made this one
+	priority int             // among the waiting calls of its tenant
 	depth    int             // how many are above it
 	caller   context.Context //nolint:containedctx // of an inline call, which has nobody else to watch it; nil: it never ends
 	values   context.Context //nolint:containedctx // what WithContext made of the fresh one; nil: nothing
@@ -76,6 +77,13 @@ func (c *callContext) depth() int {
 		return 0
 	}
 	return c.more.depth
+}
+
+func (c *callContext) priority() int {
+	if c.more == nil {
+		return 0
+	}
+	return c.more.priority
 }
 
 // caller is what an inline call has to watch, or nil.
@@ -125,7 +133,7 @@ func (c *callContext) invocation() Invocation {
 	fn := c.fn
 	inv := Invocation{
 		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
-		Attempt: 1, Timeout: fn.timeout, Memory: fn.memory,
+		Attempt: 1, Timeout: fn.timeout, Memory: fn.memory, Priority: c.priority(),
 	}
 	if p := c.parent(); p != nil {
 		inv.Parent, inv.Depth = p.id, c.more.depth

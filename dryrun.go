@@ -24,13 +24,16 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	if r.closing.Load() && callOf(ctx) == nil {
 		return &Error{Op: "dry run", Function: name, Reason: ReasonClosed, Err: ErrClosed}
 	}
-	parent, tenant := origin(ctx)
-	c := &callContext{fn: fn, tenant: tenant, more: &formalities{parent: parent}}
+	parent, tenant, priority := origin(ctx)
+	c := &callContext{fn: fn, tenant: tenant, more: &formalities{parent: parent, priority: priority}}
 	if parent != nil {
 		c.more.depth = 1 + parent.depth()
 	}
 	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
 	defer func() { fn.gatesDone(c.more.gates, c.invocation(), nil) }()
+	if err := fn.nameTenant(ctx, c); err != nil {
+		return err
+	}
 	if err := fn.ask(ctx, c); err != nil {
 		return err
 	}

@@ -37,7 +37,8 @@ var (
 	// ErrDenied: a gate said no, see [Gate].
 	ErrDenied = errors.New("denied")
 	// ErrOverloaded: no slot for the call: the queue is full, the wait took
-	// too long, or every slot is held by a runaway. Reason tells which.
+	// too long, every slot is held by a runaway, or the function is switched
+	// off. Reason tells which.
 	ErrOverloaded = errors.New("overloaded")
 	// ErrDepth: nested calls go deeper than [WithMaxDepth].
 	ErrDepth = errors.New("nested too deeply")
@@ -75,6 +76,7 @@ const (
 	ReasonDenied        Reason = "denied"         // ErrDenied, or what the gate answered
 	ReasonOverloaded    Reason = "overloaded"     // ErrOverloaded: the queue is full
 	ReasonRunaways      Reason = "runaways"       // ErrOverloaded: every slot is held by a call that outlived its deadline
+	ReasonOff           Reason = "off"            // ErrOverloaded: the function is switched off, by a concurrency of 0
 	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver
 	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: waited longer than WithQueueTimeout
 	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended first; Err is its error

@@ -319,28 +319,37 @@ func (r *Router) Functions() iter.Seq[Info] {
 	}
 }
 
-// SetConcurrency changes how many calls of a function run at once, n ≥ 1. Calls
+// SetConcurrency changes how many calls of a function run at once, n ≥ 0. Calls
 // that run finish, so that after a reduction more than n may run for a while;
-// after a raise, waiting calls start at once. It answers [ErrNotFound] or
-// [ErrInput].
+// after a raise, waiting calls start at once. With 0 the function is switched
+// off, until it is given more: calls are refused with [ReasonOff], those that
+// wait too. Below [WithReserved], only n are reserved in effect. It answers
+// [ErrNotFound] or [ErrInput].
 func (r *Router) SetConcurrency(name string, n int) error {
 	fn, err := r.find("set concurrency", name)
 	if err != nil {
 		return err
 	}
-	if n < 1 || n > admission.Unlimited {
-		return mistake("set concurrency", name, ErrInput, "%d is not between 1 and %d; to stop a function, Remove it", n, admission.Unlimited)
+	if n < 0 || n > admission.Unlimited {
+		return mistake("set concurrency", name, ErrInput, "%d is not between 0, which is off, and %d", n, admission.Unlimited)
+	}
+	if n == 0 {
+		fn.class.Switch(false) // before there is nothing to wait for
 	}
 	if fn.scaling != nil {
 		fn.scaling.bound(n)
 	} else {
 		fn.class.Resize(n)
 	}
+	if n > 0 {
+		fn.class.Switch(true)
+	}
 	return nil
 }
 
-// SetCapacity changes how many calls run at once in the whole router, as
-// SetConcurrency does for one function.
+// SetCapacity changes how many calls run at once in the whole router, n ≥ 1, as
+// SetConcurrency does for one function. Where it goes below what is reserved for
+// functions, that is met in proportion; see [WithReserved].
 func (r *Router) SetCapacity(n int) error {
 	if n < 1 || n > admission.Unlimited {
 		return mistake("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, Shutdown", n, admission.Unlimited)

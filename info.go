@@ -24,7 +24,9 @@ type Info struct {
 
 	InFlight int // admitted, and not yet settled
 	Queued   int // waiting for a slot
-	Limit    int // how many may run at once; math.MaxInt32: no limit but the router's
+	Limit    int // how many may run at once; math.MaxInt32: no limit but the router's; 0: switched off
+	Reserved int // of the router's slots, see WithReserved
+	Weight   int // in the sharing of them, see WithWeight
 	Runaways int // settled, and the handler still runs
 
 	Instances int // that there should be, by the function's policy; 0 also where none is asked
@@ -57,6 +59,7 @@ func (fn *function) info() Info {
 		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
 		MaxIn: fn.limitIn, MaxOut: fn.limitOut, Stream: fn.stream,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
+		Reserved: fn.class.Reserved(), Weight: fn.class.Weight(),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected,
 	}
 }

@@ -18,7 +18,7 @@ type twin struct {
 	capacity  int
 	maxDepth  int
 	functions []*twinFunction
-	turns     []*twinFunction // those with a waiter and room of their own, in the order of their turns
+	turns     int // counts them
 	calls     []*twinCall
 	unknown   map[faas.Reason]uint64 // refusals that no function counts
 	draining  bool
@@ -33,6 +33,7 @@ type twinFunction struct {
 	timeout      time.Duration
 	queueTimeout time.Duration
 	removed      bool
+	turn         int // when it last got a slot that others waited for, or gave one back
 	waiting      []*twinCall
 	rejected     map[faas.Reason]uint64
 }
@@ -151,29 +152,43 @@ func (w *twin) take(k *twinCall) bool {
 	return true
 }
 
-// tidy takes those out of line who wait no more, and keeps the turns.
+// tidy takes those out of line who wait no more.
 func (w *twin) tidy() {
 	for _, fn := range w.functions {
 		fn.waiting = slices.DeleteFunc(fn.waiting, func(k *twinCall) bool { return k.phase != waits })
-		eligible := len(fn.waiting) > 0 && w.room(fn)
-		if i := slices.Index(w.turns, fn); i >= 0 && !eligible {
-			w.turns = slices.Delete(w.turns, i, i+1)
-		} else if i < 0 && eligible {
-			w.turns = append(w.turns, fn)
-		}
 	}
 }
 
-// serve starts whoever can go: with free slots in turns, then with loans,
-// those that have just come home first.
+// nextFunction is whose the next slot is: that has the fewest, and then, that
+// was not served for the longest time. Nil: nobody waits who has room.
+func (w *twin) nextFunction() (next *twinFunction) {
+	held := func(fn *twinFunction) (n int) {
+		for _, o := range w.owners(nil) {
+			if o.fn == fn {
+				n++
+			}
+		}
+		return n
+	}
+	for _, fn := range w.functions {
+		if len(fn.waiting) == 0 || !w.room(fn) {
+			continue
+		}
+		if next == nil || held(fn) < held(next) || held(fn) == held(next) && fn.turn < next.turn {
+			next = fn
+		}
+	}
+	return next
+}
+
+// serve starts whoever can go: with free slots, one after the other, then with
+// loans, those that have just come home first.
 func (w *twin) serve(homes ...*twinCall) {
 	w.tidy()
-	for len(w.turns) > 0 && w.room(nil) {
-		fn := w.turns[0]
+	for fn := w.nextFunction(); fn != nil && w.room(nil); fn = w.nextFunction() {
+		w.turns++
+		fn.turn = w.turns
 		w.take(fn.waiting[0])
-		if i := slices.Index(w.turns, fn); i >= 0 {
-			w.turns = append(slices.Delete(w.turns, i, i+1), fn)
-		}
 	}
 	for _, p := range homes {
 		for _, k := range w.calls {
@@ -262,6 +277,10 @@ func (w *twin) abandon(k *twinCall, outcome faas.Outcome) {
 // release gives k's slot back, to the pool or to whom it is from.
 func (w *twin) release(k *twinCall) {
 	k.holds = false
+	if o := k.ownRouter; !inUse(o, ownRouter) && w.nextFunction() != nil {
+		w.turns++
+		o.fn.turn = w.turns
+	}
 	var homes []*twinCall
 	for k.lent == nil && k.lender != nil && k.lender.lent == k {
 		k = k.lender

@@ -42,6 +42,10 @@ func (o routerOption) applyRouter(r *routerSettings) { o(r) }
 type settings struct {
 	timeout      time.Duration
 	concurrency  int
+	reserved     int
+	weight       int
+	tenants      int // of one tenant's calls at once; 0: no limit
+	tenantKey    func(ctx context.Context, inv Invocation) string
 	queue        int
 	queueTimeout time.Duration // likeTimeout: as long as timeout
 	codec        Codec
@@ -83,7 +87,7 @@ const likeTimeout = time.Duration(math.MinInt64)
 func defaultSettings() routerSettings {
 	return routerSettings{
 		defaults: settings{
-			timeout: 30 * time.Second, concurrency: admission.Unlimited, queue: 1000, queueTimeout: likeTimeout,
+			timeout: 30 * time.Second, concurrency: admission.Unlimited, weight: 1, queue: 1000, queueTimeout: likeTimeout,
 			codec: jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
 			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second,
 		},
@@ -96,14 +100,70 @@ func defaultSettings() routerSettings {
 // positive; a very large one means none.
 func WithTimeout(d time.Duration) Option { return option(func(s *settings) { s.timeout = d }) }
 
-// WithConcurrency sets how many calls of a function run at once, n ≥ 1 (Lambda's
-// reserved concurrency, as a cap). Without it only the router's capacity
-// bounds them. [Router.SetConcurrency] changes it live.
+// WithConcurrency sets how many calls of a function run at once, n ≥ 0 (Lambda's
+// reserved concurrency, as a cap; the floor is [WithReserved]). Without it only
+// the router's capacity bounds them. 0 switches the function off, as there: calls
+// are refused with [ReasonOff]. [Router.SetConcurrency] changes it live.
 func WithConcurrency(n int) Option { return option(func(s *settings) { s.concurrency = n }) }
+
+// WithReserved sets a floor for a function, n ≥ 0: while fewer of its calls than
+// that have a slot of the router's, and one waits, the next slot that comes free
+// is its own, whatever others are due. Slots are not kept back for that: what the
+// function does not use is lent to others, and got back as their calls end.
+//
+// The floors of all functions of a router, switched off ones too, may not exceed
+// its capacity together; a registration that would is an error that Is
+// [ErrInput]. [Router.SetCapacity] may go below their sum all the same: then they
+// are met in proportion. n may not exceed [WithConcurrency]. Default 0.
+func WithReserved(n int) Option { return option(func(s *settings) { s.reserved = n }) }
+
+// WithWeight sets how much of the router's capacity a function is due while it
+// is short, beside others: between 1 and 1,000. Functions that ask for less than
+// their share have all that they ask for, and the rest goes to the others in
+// proportion to their weights (weighted max-min fairness), reached slot by slot
+// as calls end. But a function with nothing running always comes before those
+// that have their floor, so that no weight starves it. Slots count for the
+// function that got them, so a nested call that runs on its parent's slot is the
+// parent's. Default 1.
+func WithWeight(w int) Option { return option(func(s *settings) { s.weight = w }) }
+
+// WithTenantConcurrency sets how many calls of one tenant (see [WithTenant]) run
+// at once in a function, n ≥ 1. Calls beyond that wait as for a slot, in nobody's
+// way: other tenants pass them. The empty tenant is one like the others. Default:
+// no limit.
+//
+// A call and what it calls recursively, for the same tenant and one at a time,
+// are one call to the limit. Other nested calls may wait for it too, but not at
+// the same time as calls that it counts wait for nested calls of their own:
+// whichever of the two comes second is refused with [ErrCycle], since they might
+// wait for each other.
+//
+// All calls of such a function take a lock, of the router's, which others take
+// only when they wait.
+func WithTenantConcurrency(n int) Option {
+	if n == 0 {
+		n = -1 // which check refuses; 0 is no limit
+	}
+	return option(func(s *settings) { s.tenants = n })
+}
+
+// WithTenantKey sets how to tell whose a call is, instead of by [WithTenant]
+// alone: f gets the caller's context and the [Invocation], whose Tenant is what
+// WithTenant has said or the parent has inherited, and returns the tenant that
+// gates, queue, meters and nested calls see. It runs on the caller's goroutine
+// before everything that may refuse the call but its depth, so it must be quick;
+// many goroutines call it at once. If it panics, the call is refused with
+// [ReasonDenied], and it counts as the panic of a hook. Nil: WithTenant alone,
+// which is the default.
+func WithTenantKey(f func(ctx context.Context, inv Invocation) string) Option {
+	return option(func(s *settings) { s.tenantKey = f })
+}
 
 // WithQueue sets how many calls of a function may wait for a slot, n ≥ 0;
 // those beyond are refused at once with [ReasonOverloaded]. Tenants take turns
-// there, each with its oldest call. Default 1,000.
+// there, paid for with the slot time that their calls use; a tenant that had no
+// call waiting is served before those that do, every other turn at least. A
+// tenant's own calls go by [WithPriority], then by age. Default 1,000.
 func WithQueue(n int) Option { return option(func(s *settings) { s.queue = n }) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is
@@ -277,10 +337,18 @@ func (s *settings) check(op, function string) error {
 	switch {
 	case s.timeout <= 0:
 		return bad("WithTimeout(%v): a timeout must be positive; for none, use a very large one", s.timeout)
-	case s.concurrency < 1:
-		return bad("WithConcurrency(%d): a function needs at least one slot; to stop it, Remove it", s.concurrency)
+	case s.concurrency < 0:
+		return bad("WithConcurrency(%d): can't be negative; 0 switches a function off", s.concurrency)
 	case s.concurrency > admission.Unlimited:
 		return bad("WithConcurrency(%d): at most %d; leave the option out for no limit", s.concurrency, admission.Unlimited)
+	case s.reserved < 0:
+		return bad("WithReserved(%d): can't be negative; 0 reserves nothing", s.reserved)
+	case s.reserved > s.concurrency:
+		return bad("WithReserved(%d): more than WithConcurrency(%d) lets run; reserve less, or allow more", s.reserved, s.concurrency)
+	case s.weight < 1 || s.weight > admission.MaxWeight:
+		return bad("WithWeight(%d): must be between 1 and %d", s.weight, admission.MaxWeight)
+	case s.tenants < 0:
+		return bad("WithTenantConcurrency(%d): must be at least 1; leave the option out for no limit", s.tenants)
 	case s.queue < 0:
 		return bad("WithQueue(%d): a queue can't be shorter than 0, which refuses at once", s.queue)
 	case s.queueTimeout <= 0 && s.queueTimeout != likeTimeout:
@@ -329,6 +397,9 @@ func (r *routerSettings) check() error {
 		if err := checkScaler(r.ceiling); err != nil {
 			return bad("WithCapacityScaler: %v", err)
 		}
+	}
+	if r.defaults.reserved > r.capacity {
+		return bad("WithReserved(%d): more than WithCapacity(%d)", r.defaults.reserved, r.capacity)
 	}
 	return r.defaults.check("new", "")
 }

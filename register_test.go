@@ -23,8 +23,13 @@ func TestRegisterRefusesWhatCannotWorkAndSaysTheCure(t *testing.T) {
 	}{
 		"no time":              {faas.WithTimeout(0), "very large one"},
 		"negative time":        {faas.WithTimeout(-1), "must be positive"},
-		"no slot":              {faas.WithConcurrency(0), "Remove it"},
+		"negative slots":       {faas.WithConcurrency(-1), "switches a function off"},
 		"too many slots":       {faas.WithConcurrency(math.MaxInt), "leave the option out"},
+		"negative floor":       {faas.WithReserved(-1), "reserves nothing"},
+		"floor above the cap":  {faas.WithReserved(1001), "exceed"},
+		"no weight":            {faas.WithWeight(0), "between 1 and 1000"},
+		"too much weight":      {faas.WithWeight(1001), "between 1 and 1000"},
+		"no call of a tenant":  {faas.WithTenantConcurrency(0), "leave the option out"},
 		"negative queue":       {faas.WithQueue(-1), "refuses at once"},
 		"no wait":              {faas.WithQueueTimeout(0), "WithQueue(0)"},
 		"no codec":             {faas.WithCodec(nil), "JSON"},
@@ -178,7 +183,7 @@ func TestManagementOfUnknownFunctions(t *testing.T) {
 	require.ErrorIs(t, r.SetCapacity(0), faas.ErrInput)
 	require.ErrorIs(t, r.Remove("f"), faas.ErrNotFound)
 	faas.Register(r, "f", double)
-	require.ErrorIs(t, r.SetConcurrency("f", 0), faas.ErrInput)
+	require.ErrorIs(t, r.SetConcurrency("f", -1), faas.ErrInput)
 	require.NoError(t, r.SetConcurrency("f", 7))
 	i, err := r.Info("f")
 	require.NoError(t, err)

@@ -79,13 +79,15 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 // enter puts a function into service, and has its minimum of instances made.
 func (r *Router) enter(fn *function, h handle) error {
 	fn.bind(h)
-	fn.class = r.group.NewClass(fn.concurrency, fn.queue)
 	if fn.isScaled() {
 		s, err := fn.newScaling()
 		if err != nil {
 			return err
 		}
 		fn.scaling, fn.plain = s, false
+	}
+	if err := fn.join(r.group); err != nil {
+		return err
 	}
 	if err := r.functions.add(fn); err != nil || fn.scaling == nil {
 		return err
@@ -114,7 +116,7 @@ func (fn *function) compose() (err error) {
 		return mistake("register", fn.name, ErrInput, "a middleware returned a nil Runner")
 	}
 	fn.reserves = slices.ContainsFunc(fn.meters, func(m Meter) bool { _, ok := m.(Reserver); return ok })
-	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0
+	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0 && fn.tenantKey == nil && fn.tenants == 0
 	return nil
 }
 
@@ -138,6 +140,7 @@ type registry struct {
 
 func (t *registry) add(fn *function) error {
 	if _, taken := t.byName.LoadOrStore(fn.name, fn); taken {
+		fn.class.Remove() // and what was reserved for it
 		return mistake("register", fn.name, ErrDuplicate, "Remove it first, or choose another name")
 	}
 	return nil

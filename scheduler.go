@@ -29,11 +29,11 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 		fn.class.Entered.Add(1)
 		return true, fn.refuse(refusal(fn.name, uuid.Nil, ReasonInput, because{ErrInput, errNilContext}))
 	}
-	parent, tenant := origin(ctx) // before the call is counted: a context that panics harms its caller alone
+	parent, tenant, priority := origin(ctx) // before the call is counted: a context that panics harms its caller alone
 	fn.class.Entered.Add(1)
 	random := rand.Uint64()
 	var c *callContext
-	if parent == nil && fn.plain && ctx.Err() == nil {
+	if parent == nil && priority == 0 && fn.plain && ctx.Err() == nil {
 		if s := fn.router.crew.idlers(fn.inline).take(); s != nil {
 			c = s.contexts.cut()
 			c.fn, c.task, c.tenant = fn, t, tenant
@@ -49,7 +49,7 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 	if c == nil {
 		c = &callContext{fn: fn, task: t, tenant: tenant}
 	}
-	c.more = &formalities{parent: parent}
+	c.more = &formalities{parent: parent, priority: priority}
 	c.id = fn.router.clock.newID(fn.router.clock.now(), random)
 	return fn.invokeSlowly(ctx, c)
 }
@@ -87,8 +87,8 @@ func (s *slot) turnAway(c *callContext) (err error) {
 	return nil
 }
 
-// admit asks all that have a say about c, in this order: depth, what carries
-// values over, gates, meters, and last the slots, so that nobody holds one
+// admit asks all that have a say about c, in this order: depth, who the tenant
+// is, what carries values over, gates, meters, and last the slots, so that nobody holds one
 // while the others are asked.
 func (fn *function) admit(ctx context.Context, c *callContext) *Error {
 	answered := false
@@ -112,6 +112,9 @@ func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 	}
 	if n := c.more.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
+	}
+	if err := fn.nameTenant(ctx, c); err != nil {
+		return err
 	}
 	if err := fn.carry(ctx, c); err != nil {
 		return err
@@ -142,7 +145,8 @@ func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 		}
 		c.more.counted = true
 	}
-	if err := fn.class.Acquire(ctx, &c.hold, parent, c.tenant, fn.queueTimeout); err != nil {
+	request := admission.Request{Parent: parent, Tenant: c.tenant, Priority: c.priority(), Wait: fn.queueTimeout}
+	if err := fn.class.Acquire(ctx, &c.hold, request); err != nil {
 		return noSlot(fn.name, c.id, err)
 	}
 	if fn.init != nil {
@@ -168,6 +172,8 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 	switch {
 	case errors.Is(err, admission.ErrFull):
 		return refusal(name, id, ReasonOverloaded, because{ErrOverloaded, errors.New("the queue is full; see WithQueue")})
+	case errors.Is(err, admission.ErrOff):
+		return refusal(name, id, ReasonOff, because{ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")})
 	case errors.Is(err, admission.ErrStuck):
 		return refusal(name, id, ReasonRunaways, because{ErrOverloaded, errors.New("every slot is held by a call that outlived its deadline")})
 	case errors.Is(err, admission.ErrTimeout):

@@ -59,7 +59,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 
 func take(ctx context.Context, c *admission.Class) bool {
 	var h admission.Hold
-	if c.Acquire(ctx, &h, nil, "", 0) != nil {
+	if c.Acquire(ctx, &h, admission.Request{}) != nil {
 		return false
 	}
 	h.Release()
@@ -123,7 +123,7 @@ func line(b *testing.B, n int, nested bool, want error) {
 		for range n {
 			all.Go(func() {
 				var h admission.Hold
-				if err := c.Acquire(ctx, &h, parent, "", patience); !errors.Is(err, want) {
+				if err := c.Acquire(ctx, &h, admission.Request{Parent: parent, Wait: patience}); !errors.Is(err, want) {
 					b.Error(err)
 				} else if err == nil {
 					h.Release()
@@ -160,7 +160,7 @@ func search(b *testing.B, n int) {
 	var all sync.WaitGroup
 	wait := func(c *admission.Class, parent *admission.Hold) {
 		all.Go(func() {
-			if c.Acquire(ctx, new(admission.Hold), parent, "", patience) == nil {
+			if c.Acquire(ctx, new(admission.Hold), admission.Request{Parent: parent, Wait: patience}) == nil {
 				b.Error("let in")
 			}
 		})
@@ -184,10 +184,59 @@ func search(b *testing.B, n int) {
 	}
 	caller := root(callers)
 	for b.Loop() {
-		if !errors.Is(full.Acquire(ctx, new(admission.Hold), caller, "", 0), admission.ErrTimeout) {
+		if !errors.Is(full.Acquire(ctx, new(admission.Hold), admission.Request{Parent: caller}), admission.ErrTimeout) {
 			b.Fatal("no wait")
 		}
 	}
 	cancel()
 	all.Wait()
+}
+
+// A slot that comes free goes to the first of n classes that wait for it.
+func BenchmarkDispatch(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint("classes/", n), func(b *testing.B) { dispatch(b, n) })
+	}
+}
+
+// dispatch ends a call and lines up another of the class that was served, so
+// that all classes have one waiting, always.
+func dispatch(b *testing.B, n int) {
+	b.Helper()
+	b.ReportAllocs()
+	g := admission.NewGroup(1)
+	running := new(admission.Hold)
+	next, answers := make([]*admission.Hold, n), make([]<-chan error, n)
+	classes := make([]*admission.Class, n)
+	first := g.NewClass(admission.Unlimited, 0)
+	if !first.TryAcquire(running) {
+		b.Fatal("refused")
+	}
+	join := func(i int) {
+		next[i] = new(admission.Hold)
+		answers[i] = classes[i].Join(next[i], admission.Request{})
+	}
+	for i := range classes {
+		classes[i] = g.NewClass(admission.Unlimited, 1)
+		classes[i].Weigh(1 + i%10)
+		join(i)
+	}
+	i := 0 // with one slot, the classes go round
+	for b.Loop() {
+		running.Release()
+		if len(answers[i]) == 0 {
+			b.Fatal("another was served")
+		}
+		running = next[i]
+		join(i)
+		i = (i + 1) % n
+	}
+}
+
+// What a change of the limit costs while nobody waits.
+func BenchmarkResize(b *testing.B) {
+	c := admission.NewGroup(1000).NewClass(1000, 0)
+	for i := 0; b.Loop(); i++ {
+		c.Resize(100 + i%2)
+	}
 }

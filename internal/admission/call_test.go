@@ -29,20 +29,19 @@ type call struct {
 // has its slot, its refusal, or its place in the queue.
 func begin(t *testing.T, c *admission.Class, parent *call) *call {
 	t.Helper()
-	k := launch(t.Context(), c, parent, patience)
+	k := launch(t.Context(), c, parent, admission.Request{Wait: patience})
 	synctest.Wait()
 	return k
 }
 
-func launch(ctx context.Context, c *admission.Class, parent *call, wait time.Duration) *call {
+func launch(ctx context.Context, c *admission.Class, parent *call, r admission.Request) *call {
 	k := &call{}
 	ctx, k.cancel = context.WithCancel(ctx)
-	var p *admission.Hold
 	if parent != nil {
-		p = &parent.hold
+		r.Parent = &parent.hold
 	}
 	go func() {
-		k.err = c.Acquire(ctx, &k.hold, p, "", wait)
+		k.err = c.Acquire(ctx, &k.hold, r)
 		k.answered.Store(true)
 	}()
 	return k

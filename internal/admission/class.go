@@ -7,9 +7,10 @@ import (
 )
 
 // Class is one function's share of a group: its own limit, and a bounded queue
-// for calls that wait. There tenants take turns, and each tenant's calls are
-// served in the order of their arrival; only a call that has its parent's slot
-// of the group to borrow may pass those that lack one.
+// for calls that wait. There tenants take turns, by the time that they use, and
+// each tenant's calls are served in the order of their priority and arrival;
+// only a call that has its parent's slot of the group to borrow may pass those
+// that lack one.
 // Make one with [Group.NewClass]; all its methods may be called concurrently.
 type Class struct {
 	word word
@@ -29,18 +30,23 @@ type Class struct {
 	stuck   int           // slots held by calls that do not end
 	blocked int           // slots held by calls that have a nested call waiting
 	removed bool
-	turn    node[*Class] // in the group's ready
-	place   node[*Class] // in the group's waiting
+	off     bool
+	line    node[*Class] // in the group's waiting
 	suspect bool         // see cycle.go
 	pinned  int          // see cycle.go
+	share
 }
 
 // NewClass returns a class of at most n calls at once ([Unlimited]: as many as
-// the group allows), with room for queue waiting calls.
+// the group allows), with room for queue waiting calls, of weight 1 and without
+// a floor.
 func (g *Group) NewClass(n, queue int) *Class {
-	c := &Class{group: g, bound: queue}
-	c.turn.value, c.place.value = c, c
+	c := &Class{group: g, bound: queue, share: share{weight: 1}}
+	c.line.value = c
 	c.word.resize(n)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.turn = g.next()
 	return c
 }
 
@@ -51,8 +57,14 @@ func (c *Class) Limit() int  { return c.word.limit() }
 func (c *Class) Queued() int { return int(c.queued.Load()) }
 
 // Resize changes the number of slots. Calls that hold one keep it; waiters
-// are let in at once if there is room.
+// are let in at once if there is room. Without any slots calls wait: to refuse
+// them, there is [Class.Switch]. While nobody waits it costs a compare-and-swap.
 func (c *Class) Resize(n int) {
+	// Whoever begins to wait meanwhile sets the slow bit before it looks for
+	// room: it sees the new limit, or has the lock taken here.
+	if c.word.fastResize(n) {
+		return
+	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.word.resize(n)
@@ -61,12 +73,50 @@ func (c *Class) Resize(n int) {
 	c.unknot()
 }
 
-// Remove refuses calls from now on with ErrRemoved; those that wait go on.
+// LimitTenants bounds how many calls of one tenant run at once, n ≥ 1. It is to
+// be said before the first call; from then on all calls of the class take the
+// lock.
+func (c *Class) LimitTenants(n int) {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.queue.limit = n
+	c.shut()
+}
+
+// Remove refuses calls from now on with ErrRemoved, and gives up the floor;
+// those that wait go on.
 func (c *Class) Remove() {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.removed = true
-	c.word.set(shutBit, true)
+	c.group.reserved -= c.reserved
+	c.reserved = 0
+	c.shut()
+	c.refresh()
+}
+
+// Switch turns the class off, or on again, as it is at first. While it is off
+// all calls are refused with ErrOff, those that wait among them: they can't know
+// whether it will be on again in their time. Those that run go on.
+func (c *Class) Switch(on bool) {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.off = !on
+	c.shut()
+	if c.off {
+		c.dismiss(ErrOff)
+	}
+}
+
+// shut keeps calls off the fast path where there is more to look at than slots.
+func (c *Class) shut() { c.word.set(shutBit, c.removed || c.off || c.queue.limit > 0) }
+
+// dismiss refuses all that wait.
+func (c *Class) dismiss(why error) {
+	for _, w := range c.queue.all() {
+		w.leave(why)
+	}
+	c.refresh()
 }
 
 // TryAcquire takes a slot for a root call if that needs no waiting and no
@@ -96,58 +146,82 @@ func (c *Class) putBack() {
 	c.group.dispatch()
 }
 
-// Acquire takes a slot for h, waiting in line for it no longer than wait and
-// no longer than ctx lasts; a slot that is there is taken whatever they say.
-// parent is the hold of the call that makes this one, or nil; tenant is who
-// waits, if it has to. It answers nil, one of the errors of this package, or
-// ctx's.
-func (c *Class) Acquire(ctx context.Context, h, parent *Hold, tenant string, wait time.Duration) error {
-	if parent == nil && c.TryAcquire(h) {
+// Request is who asks for a slot.
+type Request struct {
+	Parent   *Hold         // of the call that makes this one; nil: a root
+	Tenant   string        // whose lane it waits in, and whose limit it counts for
+	Priority int           // among the waiting calls of that tenant; the highest goes first
+	Wait     time.Duration // at most
+}
+
+// Acquire takes a slot for h, waiting in line for it no longer than r.Wait and
+// no longer than ctx lasts; a slot that is there is taken whatever they say. It
+// answers nil, one of the errors of this package, or ctx's.
+func (c *Class) Acquire(ctx context.Context, h *Hold, r Request) error {
+	if r.Parent == nil && c.TryAcquire(h) {
 		return nil
 	}
-	h.class = c
-	w, err := c.enter(h, parent, tenant)
+	w, err := c.enter(h, r)
 	if w == nil {
 		return err
 	}
-	return w.wait(ctx, wait)
+	return w.wait(ctx, r.Wait)
 }
 
 // enter takes a slot at once, refuses, or returns the waiter to wait with.
-func (c *Class) enter(h, parent *Hold, tenant string) (*waiter, error) {
+func (c *Class) enter(h *Hold, r Request) (*waiter, error) {
 	g := c.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := c.refuses(parent); err != nil {
+	h.class = c
+	if err := c.refuses(r.Parent); err != nil {
 		return nil, err
 	}
-	if parent != nil && parent.share() {
-		h.parent = parent
+	if r.Parent != nil && r.Parent.share() {
+		h.parent = r.Parent
 	}
 	// Whoever waits lacks something that is not there (see dispatch), so a
 	// newcomer that finds a slot passes nobody who could have had it. It may
 	// have taken the class's last one, though, by a loan, from under a class
 	// that is ready.
-	if h.take() {
+	if c.takes(h, r.Tenant) {
 		c.refresh()
 		return nil, nil
 	}
 	if err := c.full(); err != nil {
 		return nil, err
 	}
-	w := newWaiter(h)
-	w.enqueue(tenant)
-	if w.kin.in != nil && w.knots() {
+	w := newWaiter(h, r.Priority)
+	w.enqueue(r.Tenant)
+	if w.kin.in != nil && (w.knots() || w.ties()) {
 		w.leave(ErrCycle)
 		c.refresh()
 	}
 	return w, nil
 }
 
+// takes gets a newcomer a slot if there is one.
+func (c *Class) takes(h *Hold, tenant string) bool {
+	if c.queue.limit == 0 {
+		return h.take()
+	}
+	l := c.queue.of(tenant)
+	if rides := h.rides(l); (rides || c.queue.permits(l)) && h.take() {
+		h.prepare()
+		h.begin(l, rides)
+		c.queue.parkFull(l)
+		return true
+	}
+	c.queue.tidy(l)
+	return false
+}
+
 func (c *Class) refuses(parent *Hold) error {
 	switch {
 	case c.removed:
 		return ErrRemoved
+	case c.off:
+		return ErrOff
 	case c.group.phase == closed, c.group.phase == draining && parent == nil:
 		return ErrClosed
 	}
@@ -174,15 +248,15 @@ func (c *Class) free() {
 	c.unknot()
 }
 
-// refresh brings the flags and the group's line of classes up to date, after
-// the queue or the word of the class has changed; the lock is held.
+// refresh brings the flags and the group's order of classes up to date, after
+// the queue, the word or the share of the class has changed; the lock is held.
 //
-// The order matters: the slow bit is set before the room is read, so that a
+// The sequence matters: the slow bit is set before the room is read, so that a
 // slot given back on the fast path is either seen here or comes through the
 // lock.
 func (c *Class) refresh() {
 	c.word.set(slowBit, c.queue.len > 0)
-	if c.queue.len == 0 || !c.word.room() {
+	if c.queue.open == 0 || !c.word.room() {
 		c.group.unready(c)
 		return
 	}
@@ -193,7 +267,7 @@ func (c *Class) refresh() {
 // parent has one to lend.
 func (c *Class) lend() {
 	for w := range c.nested.all() {
-		if !c.word.room() {
+		if !c.word.room() && c.queue.limit == 0 { // with a limit, some may lack that alone
 			return
 		}
 		if w.hold.loanAtHome() {

@@ -28,7 +28,7 @@ func TestLimitIsReachedAndNotPassed(t *testing.T) {
 				for range 5*n + 3 {
 					go func() {
 						var h admission.Hold
-						assert.NoError(t, c.Acquire(t.Context(), &h, nil, "", patience))
+						assert.NoError(t, c.Acquire(t.Context(), &h, admission.Request{Wait: patience}))
 						most.Store(max(most.Load(), running.Add(1)))
 						time.Sleep(time.Second)
 						running.Add(-1)
@@ -107,10 +107,10 @@ func TestFullClassLosesItsTurnAndNotTheOthers(t *testing.T) {
 		runs(t, b2)
 		waits(t, a2, b3)
 		a1.end()
-		runs(t, b3)
-		waits(t, a2)
+		runs(t, a2) // it has nothing now, and b has b2
+		waits(t, b3)
 		end(b2)
-		runs(t, a2)
+		runs(t, b3)
 		end(a2, b3)
 		quiet(t, g, a, b)
 	})
@@ -127,7 +127,7 @@ func TestOneCallTooManyIsRefused(t *testing.T) {
 					c := g.NewClass(slots, queue)
 					var calls []*call
 					for range slots + queue + 1 { // all at once
-						calls = append(calls, launch(t.Context(), c, nil, patience))
+						calls = append(calls, launch(t.Context(), c, nil, admission.Request{Wait: patience}))
 					}
 					synctest.Wait()
 					full := 0
@@ -174,10 +174,10 @@ func TestDoneContextTakesAFreeSlotAndNoPlaceInLine(t *testing.T) {
 		c := g.NewClass(1, 10)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		first := launch(ctx, c, nil, patience)
+		first := launch(ctx, c, nil, admission.Request{Wait: patience})
 		synctest.Wait()
 		runs(t, first)
-		second := launch(ctx, c, nil, patience)
+		second := launch(ctx, c, nil, admission.Request{Wait: patience})
 		synctest.Wait()
 		refused(t, context.Canceled, second)
 		assert.Zero(t, c.Queued())
@@ -194,14 +194,14 @@ func TestWaitEndsOnTime(t *testing.T) {
 		first := begin(t, c, nil)
 		began := time.Now()
 		var h admission.Hold
-		require.ErrorIs(t, c.Acquire(t.Context(), &h, nil, "", 1234*time.Millisecond), admission.ErrTimeout)
+		require.ErrorIs(t, c.Acquire(t.Context(), &h, admission.Request{Wait: 1234 * time.Millisecond}), admission.ErrTimeout)
 		assert.Equal(t, 1234*time.Millisecond, time.Since(began))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began = time.Now()
-		require.ErrorIs(t, c.Acquire(ctx, &h, nil, "", patience), context.DeadlineExceeded)
+		require.ErrorIs(t, c.Acquire(ctx, &h, admission.Request{Wait: patience}), context.DeadlineExceeded)
 		assert.Equal(t, time.Second, time.Since(began))
-		require.ErrorIs(t, c.Acquire(t.Context(), &h, nil, "", 0), admission.ErrTimeout)
+		require.ErrorIs(t, c.Acquire(t.Context(), &h, admission.Request{}), admission.ErrTimeout)
 		first.end()
 		quiet(t, g, c)
 	})
@@ -214,7 +214,7 @@ func TestSlotIsWonOrLostByTheOneWhoTimesOutAtThatMoment(t *testing.T) {
 			g := admission.NewGroup(1)
 			c := g.NewClass(1, 1)
 			first := begin(t, c, nil)
-			second := launch(t.Context(), c, nil, time.Second)
+			second := launch(t.Context(), c, nil, admission.Request{Wait: time.Second})
 			synctest.Wait()
 			time.AfterFunc(time.Second, first.hold.Release)
 			time.Sleep(2 * time.Second)
@@ -410,7 +410,7 @@ func TestSaturatedClassLeavesOthersOnTheFastPath(t *testing.T) {
 		assert.False(t, g.Slow())
 		g.Locked(func() {
 			var h admission.Hold
-			assert.NoError(t, b.Acquire(t.Context(), &h, nil, "", 0))
+			assert.NoError(t, b.Acquire(t.Context(), &h, admission.Request{}))
 			h.Release()
 		})
 		end(first, second)
@@ -428,7 +428,7 @@ func TestFloodOfOneClassLetsAnotherIn(t *testing.T) {
 		first := begin(t, a, nil)
 		var flood []*call
 		for range 1000 {
-			flood = append(flood, launch(t.Context(), a, nil, patience))
+			flood = append(flood, launch(t.Context(), a, nil, admission.Request{Wait: patience}))
 		}
 		synctest.Wait()
 		only := begin(t, b, nil)
@@ -540,7 +540,7 @@ func TestReleaseMeetsArrival(t *testing.T) {
 			both.Go(func() {
 				for i := range int64(rounds) {
 					var h admission.Hold
-					if !assert.NoError(t, c.Acquire(t.Context(), &h, nil, "", time.Minute)) {
+					if !assert.NoError(t, c.Acquire(t.Context(), &h, admission.Request{Wait: time.Minute})) {
 						return
 					}
 					turn.Store(i + 1)
@@ -559,7 +559,7 @@ func TestReleaseMeetsArrival(t *testing.T) {
 						runtime.Gosched()
 					}
 					var h admission.Hold
-					if !assert.NoError(t, c.Acquire(t.Context(), &h, nil, "", 10*time.Second)) {
+					if !assert.NoError(t, c.Acquire(t.Context(), &h, admission.Request{Wait: 10 * time.Second})) {
 						return
 					}
 					h.Release()

@@ -11,6 +11,10 @@ import "iter"
 // The group's slots need no search: whoever waits for one has a sibling with
 // the loan, and if that one never ends, some class is the reason.
 //
+// A tenant's limit is left out of that. Instead, as long as a nested call waits
+// for one, the calls that it counts make no nested call wait: so each of them
+// will end, and the limit is never the reason why one does not. See ties.
+//
 // A handler that makes a nested call in a goroutine of its own, and would have
 // returned without it, counts as waiting: from outside the two look alike.
 
@@ -24,6 +28,33 @@ func (w *waiter) knots() bool {
 	}
 	for k := range c.group.waiting.all() {
 		if c.group.cycle(k) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// beg notes that w, a nested call, may have to wait for its tenant's limit,
+// though there be room at present. One that has only its parent's own slot of
+// the class to wait for does not: see rides.
+func (w *waiter) beg() {
+	h, l := w.hold, w.lane
+	if h.class.queue.limit > 0 && !h.kindred(l) {
+		w.begs = true
+		l.begging++
+	}
+}
+
+// ties tells whether w, which has just joined the line, makes one wait whom a
+// nested call may wait for by its tenant's limit. That one may be about to end
+// all the same: this is the third reason why a call may be refused that would
+// not have waited for ever.
+func (w *waiter) ties() bool {
+	if w.begs && w.lane.blocked > 0 {
+		return true
+	}
+	for a := w.hold.parent; a != nil; a = a.parent {
+		if a.family.counts && a.family.lane.begging > 0 {
 			return true
 		}
 	}

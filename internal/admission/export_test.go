@@ -46,16 +46,16 @@ func (g *Group) Check(classes ...*Class) error {
 		if err := c.check(); err != nil {
 			return fmt.Errorf("class %d: %w", i, err)
 		}
-		if c.place.in != nil {
+		if c.line.in != nil {
 			waiting++
 		}
-		if c.turn.in != nil {
+		if c.at > 0 {
 			ready++
 		}
 	}
 	switch {
-	case waiting != g.waiting.len || ready != g.ready.len:
-		return fmt.Errorf("%d classes wait and %d are ready, counted %d and %d", waiting, ready, g.waiting.len, g.ready.len)
+	case waiting != g.waiting.len || ready != g.ready.len():
+		return fmt.Errorf("%d classes wait and %d are ready, counted %d and %d", waiting, ready, g.waiting.len, g.ready.len())
 	case g.word.slow() != (ready > 0):
 		return fmt.Errorf("slow bit of the group is %v with %d ready", g.word.slow(), ready)
 	case ready > 0 && g.word.room():
@@ -68,7 +68,7 @@ func (g *Group) Check(classes ...*Class) error {
 
 func (c *Class) check() error {
 	nested := 0
-	for w := range c.queue.all() {
+	for _, w := range c.queue.all() {
 		if err := w.check(); err != nil {
 			return err
 		}
@@ -79,10 +79,12 @@ func (c *Class) check() error {
 	switch waits := c.queue.len > 0; {
 	case waits != c.word.slow():
 		return fmt.Errorf("slow bit is %v with %d waiting", c.word.slow(), c.queue.len)
-	case waits != (c.place.in != nil):
-		return fmt.Errorf("among the waiting: %v with %d waiting", c.place.in != nil, c.queue.len)
-	case (waits && c.word.room()) != (c.turn.in != nil):
-		return fmt.Errorf("ready: %v, waiting: %d, used: %d of %d", c.turn.in != nil, c.queue.len, c.word.used(), c.word.limit())
+	case waits != (c.line.in != nil):
+		return fmt.Errorf("among the waiting: %v with %d waiting", c.line.in != nil, c.queue.len)
+	case (c.queue.open > 0 && c.word.room()) != (c.at > 0):
+		return fmt.Errorf("ready: %v, open: %d, used: %d of %d", c.at > 0, c.queue.open, c.word.used(), c.word.limit())
+	case c.held() < 0:
+		return fmt.Errorf("%d used and %d apart", c.word.used(), c.apart)
 	case nested != c.nested.len:
 		return fmt.Errorf("%d nested wait, counted %d", nested, c.nested.len)
 	case c.queue.len != c.Queued():
@@ -90,17 +92,49 @@ func (c *Class) check() error {
 	case c.blocked < 0 || c.stuck < 0 || c.pinned != 0 || c.suspect:
 		return fmt.Errorf("blocked %d, stuck %d, pinned %d, suspect %v", c.blocked, c.stuck, c.pinned, c.suspect)
 	}
+	return c.queue.check()
+}
+
+// check counts again what the lanes keep count of.
+func (q *lanes) check() error {
+	open, waiting, busy := 0, 0, 0
+	for tenant, l := range q.byTenant {
+		turn := l.at > 0 || l.turn.in != nil
+		if turn && l.waiters.len() > 0 {
+			open++
+		}
+		waiting += l.waiters.len()
+		busy += l.busy
+		switch {
+		case l.at > 0 && l.turn.in != nil:
+			return fmt.Errorf("lane %q is both old and new", tenant)
+		case l.waiters.len() > 0 && turn != q.permits(l):
+			return fmt.Errorf("lane %q of %d busy has a turn: %v", tenant, l.busy, turn)
+		case l.waiters.len() == 0 && l.at == 0 && l.busy == 0:
+			return fmt.Errorf("lane %q is kept for nobody", tenant)
+		case q.limit > 0 && l.busy > q.limit, l.busy < 0:
+			return fmt.Errorf("lane %q: %d busy", tenant, l.busy)
+		case l.begging > 0 && l.blocked > 0, l.begging < 0, l.blocked < 0:
+			return fmt.Errorf("lane %q: %d beg and %d are blocked", tenant, l.begging, l.blocked)
+		}
+	}
+	switch {
+	case open != q.open || waiting != q.len:
+		return fmt.Errorf("%d lanes are open and %d calls wait, counted %d and %d", open, waiting, q.open, q.len)
+	case waiting == 0 && q.limit == 0 && len(q.byTenant) > 0, q.limit > 0 && waiting == 0 && busy < len(q.byTenant):
+		return fmt.Errorf("%d lanes are kept while nobody waits", len(q.byTenant))
+	}
 	return nil
 }
 
 func (w *waiter) check() error {
 	h := w.hold
 	switch {
-	case w.line.in == nil, (w.kin.in != nil) != (h.parent != nil), (w.sibling.in != nil) != (h.parent != nil):
+	case w.at == 0, (w.kin.in != nil) != (h.parent != nil), (w.sibling.in != nil) != (h.parent != nil):
 		return fmt.Errorf("a waiter's places disagree")
 	case h.parent != nil && h.parent.phase.Load() == ended:
 		return fmt.Errorf("a waiter's parent has ended")
-	case h.loanAtHome() && (h.class.word.room() || h.parent.class == h.class):
+	case h.loanAtHome() && (h.class.word.room() || h.parent.class == h.class) && (h.class.queue.permits(w.lane) || h.rides(w.lane)):
 		return fmt.Errorf("a waiter has a loan to take")
 	}
 	return nil
@@ -117,8 +151,9 @@ func (g *Group) Quiet(classes ...*Class) error {
 		return fmt.Errorf("group: %d used, %d stuck, %d waiting", g.word.used(), g.stuck, g.waiting.len)
 	}
 	for i, c := range classes {
-		if c.word.used() != 0 || c.stuck != 0 || c.blocked != 0 {
-			return fmt.Errorf("class %d: %d used, %d stuck, %d blocked", i, c.word.used(), c.stuck, c.blocked)
+		if c.word.used() != 0 || c.apart != 0 || c.stuck != 0 || c.blocked != 0 || len(c.queue.byTenant) > 0 {
+			return fmt.Errorf("class %d: %d used, %d apart, %d stuck, %d blocked, %d lanes",
+				i, c.word.used(), c.apart, c.stuck, c.blocked, len(c.queue.byTenant))
 		}
 	}
 	return nil
@@ -126,3 +161,36 @@ func (g *Group) Quiet(classes ...*Class) error {
 
 // Orphan tells whether h has, or had when it was let in, no parent to lend.
 func (h *Hold) Orphan() bool { return h.parent == nil }
+
+// Join is Acquire that does not wait: the answer comes when there is one.
+func (c *Class) Join(h *Hold, r Request) <-chan error {
+	w, err := c.enter(h, r)
+	if w != nil {
+		return w.ready
+	}
+	answer := make(chan error, 1)
+	answer <- err
+	return answer
+}
+
+// Held is how many slots of the group the class's calls have, by the books.
+func (c *Class) Held() int {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return c.held()
+}
+
+// Lanes is how many tenants the class remembers.
+func (c *Class) Lanes() int {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return len(c.queue.byTenant)
+}
+
+// Turns tells whether c waits below its floor, when it was served last, and when
+// anybody was.
+func (c *Class) Turns() (low bool, own, all uint64) {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return c.at > 0 && c.held() < c.reserved, c.turn, c.group.turns
+}

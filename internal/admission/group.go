@@ -3,6 +3,7 @@ package admission
 import (
 	"errors"
 	"sync"
+	"time"
 )
 
 // Why a slot was refused.
@@ -13,6 +14,7 @@ var (
 	ErrCycle   = errors.New("admission: would wait for itself")
 	ErrClosed  = errors.New("admission: closed")
 	ErrRemoved = errors.New("admission: class removed")
+	ErrOff     = errors.New("admission: class switched off")
 )
 
 // How far a group is closed.
@@ -31,23 +33,26 @@ type Group struct {
 
 	phase int
 	stuck int
-	// ready are the classes that have a waiter and room of their own: they
-	// lack nothing but a slot of the group, and take turns. The group's slow
-	// bit is set exactly while it is not empty.
-	ready   list[*Class]
-	waiting list[*Class] // the classes that have a waiter
+	// ready are the classes that have a waiter and room of their own, and lack
+	// nothing but a slot of the group, in the order in which they get it. The
+	// group's slow bit is set exactly while it is not empty.
+	ready    order[*Class]
+	waiting  list[*Class] // the classes that have a waiter
+	reserved int          // the sum of the floors
+	turns    uint64       // counts them
+	epoch    time.Time    // what times are counted from
 
 	// What dispatch has to look at for loans: classes with nested waiters that
-	// were short of room and have it now, and holds whose loan came home. All
-	// other waiters with a loan to take are in classes without room, so that
-	// a dispatch need not search for them.
+	// were short of room, or one of their tenants at its limit, and are not now;
+	// and holds whose loan came home. All other waiters with a loan to take are
+	// short of one or the other, so that a dispatch need not search for them.
 	roomy []*Class
 	homes []*Hold
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.
 func NewGroup(n int) *Group {
-	g := &Group{}
+	g := &Group{epoch: time.Now()}
 	g.word.resize(n)
 	return g
 }
@@ -57,7 +62,8 @@ func (g *Group) Used() int  { return g.word.used() }
 func (g *Group) Limit() int { return g.word.limit() }
 
 // Resize changes the number of slots. Calls that hold one keep it; waiters
-// are let in at once if there is room.
+// are let in at once if there is room. With fewer slots than are reserved, the
+// floors are met in proportion (see [Class.Reserve]).
 func (g *Group) Resize(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -81,25 +87,20 @@ func (g *Group) shut(phase int) {
 		return
 	}
 	for c := range g.waiting.all() {
-		for w := range c.queue.all() {
-			w.leave(ErrClosed)
-		}
-		c.refresh()
+		c.dismiss(ErrClosed)
 	}
 }
 
-// dispatch lets in whoever can go: by the group's free slots, one class after
-// the other, and then by loans, which so pass nobody who could have gone
-// without. Every section under the lock that may have made room ends with it,
-// so that whoever takes the lock finds nobody waiting who could run.
+// dispatch lets in whoever can go: by the group's free slots, one after the
+// other, each for the class that is first then, and then by loans, which so pass
+// nobody who could have gone without. Every section under the lock that may have
+// made room ends with it, so that whoever takes the lock finds nobody waiting
+// who could run.
 func (g *Group) dispatch() {
-	for g.ready.len > 0 && g.word.room() {
-		c := g.ready.head.value
+	for g.ready.len() > 0 && g.word.room() {
+		c := g.ready.first()
+		c.turn = g.next()
 		c.queue.head().admit() // has both halves: all that could take them needs the lock
-		if c.turn.in != nil {  // it still waits: to the back of the line
-			c.turn.leave()
-			g.ready.push(&c.turn)
-		}
 	}
 	for _, h := range g.homes {
 		h.offer()
@@ -112,11 +113,13 @@ func (g *Group) dispatch() {
 	g.homes, g.roomy = g.homes[:0], g.roomy[:0]
 }
 
+// enready lines c up, or again where it now belongs.
 func (g *Group) enready(c *Class) {
-	if c.turn.in != nil {
+	was := c.at > 0
+	g.ready.put(c)
+	if was {
 		return
 	}
-	g.ready.push(&c.turn)
 	g.word.set(slowBit, true)
 	if c.nested.len > 0 {
 		g.roomy = append(g.roomy, c)
@@ -124,8 +127,8 @@ func (g *Group) enready(c *Class) {
 }
 
 func (g *Group) unready(c *Class) {
-	c.turn.leave()
-	g.word.set(slowBit, g.ready.len > 0)
+	g.ready.remove(c)
+	g.word.set(slowBit, g.ready.len() > 0)
 }
 
 // Queued is the number of calls that wait, of all classes.
@@ -137,3 +140,11 @@ func (g *Group) Queued() (n int) {
 	}
 	return n
 }
+
+func (g *Group) next() uint64 {
+	g.turns++
+	return g.turns
+}
+
+// now is read where somebody has waited, and nowhere else.
+func (g *Group) now() time.Duration { return time.Since(g.epoch) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,9 +23,11 @@ type hammer struct {
 	group   *admission.Group
 	classes []*admission.Class
 	own     []atomic.Int64 // slots of each class that calls hold now, loans aside
-	ownAll  atomic.Int64   // and of the group
-	cancels bool           // some calls give up, or never wait for their children
-	exact   bool           // limits only grow
+	tenants [][3]atomic.Int64
+	limits  []int        // of a tenant's calls, by class; 0: none
+	ownAll  atomic.Int64 // and of the group
+	cancels bool         // some calls give up, or never wait for their children
+	exact   bool         // limits only grow
 	pause   func(*rand.Rand)
 
 	ran, refused, cycles atomic.Int64
@@ -33,8 +36,15 @@ type hammer struct {
 func newHammer(t *testing.T, group int, limits ...int) *hammer {
 	t.Helper()
 	h := &hammer{t: t, group: admission.NewGroup(group), own: make([]atomic.Int64, len(limits)), exact: true}
-	for _, n := range limits {
-		h.classes = append(h.classes, h.group.NewClass(n, 10_000))
+	h.tenants = make([][3]atomic.Int64, len(limits))
+	for i, n := range limits {
+		c := h.group.NewClass(n, 10_000)
+		h.classes, h.limits = append(h.classes, c), append(h.limits, 0)
+		c.Weigh(1 + i)
+		if i%3 == 1 {
+			h.limits[i] = 2
+			c.LimitTenants(2)
+		}
 	}
 	return h
 }
@@ -73,15 +83,18 @@ func (h *hammer) call(ctx context.Context, r *rand.Rand, calls *sync.WaitGroup, 
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(r.IntN(1000))*time.Microsecond)
 		defer cancel()
 	}
-	hold := &admission.Hold{}
-	if err := h.classes[i].Acquire(ctx, hold, parent, "", patience); err != nil {
+	hold, tenant := &admission.Hold{}, r.IntN(3)
+	request := admission.Request{Parent: parent, Tenant: strconv.Itoa(tenant), Priority: r.IntN(3), Wait: patience}
+	if err := h.classes[i].Acquire(ctx, hold, request); err != nil {
 		h.explain(err)
 		return
 	}
 	h.ran.Add(1)
 	h.enter(i, hold)
+	h.count(i, tenant, hold, 1)
 	h.children(ctx, r, calls, hold, depth)
 	h.pause(r)
+	h.count(i, tenant, hold, -1)
 	h.leave(i, hold)
 	hold.Release()
 }
@@ -129,6 +142,16 @@ func (h *hammer) enter(i int, hold *admission.Hold) {
 		if limit := h.group.Limit(); h.exact && n > int64(limit) {
 			h.t.Errorf("group: %d slots in use of %d", n, limit)
 		}
+	}
+}
+
+// count does the same for the tenants of a class that limits them.
+func (h *hammer) count(i, tenant int, hold *admission.Hold, by int64) {
+	if !hold.OwnsClass() {
+		return
+	}
+	if n := h.tenants[i][tenant].Add(by); h.limits[i] > 0 && n > int64(h.limits[i]) {
+		h.t.Errorf("class %d: %d calls of tenant %d", i, n, tenant)
 	}
 }
 
@@ -241,7 +264,7 @@ func TestHammerAtTheEdgeOfTheLimit(t *testing.T) {
 			all.Go(func() {
 				for j := range 5000 {
 					hold, c := &admission.Hold{}, (i+j)%2
-					if err := h.classes[c].Acquire(t.Context(), hold, nil, "", patience); !assert.NoError(t, err) {
+					if err := h.classes[c].Acquire(t.Context(), hold, admission.Request{Wait: patience}); !assert.NoError(t, err) {
 						return
 					}
 					h.enter(c, hold)
@@ -253,4 +276,102 @@ func TestHammerAtTheEdgeOfTheLimit(t *testing.T) {
 		all.Wait()
 		assert.NoError(t, h.group.Quiet(h.classes...))
 	}
+}
+
+// Limits and weights go up and down while all slots are wanted. One resizes, so
+// it knows what there should be: what is in use may be over a limit only because
+// that was lowered, and then only falls.
+func TestHammerWithLimitsThatFallAndRise(t *testing.T) {
+	t.Parallel()
+	g := admission.NewGroup(8)
+	classes := []*admission.Class{g.NewClass(3, 1000), g.NewClass(admission.Unlimited, 1000), g.NewClass(5, 1000)}
+	assert.NoError(t, classes[0].Reserve(1))
+	classes[2].LimitTenants(4)
+	var all, watch sync.WaitGroup
+	var over atomic.Bool
+	for i := range 16 {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 8))
+			for !over.Load() {
+				var h admission.Hold
+				c := classes[r.IntN(len(classes))]
+				if !assert.NoError(t, c.Acquire(t.Context(), &h, admission.Request{Tenant: strconv.Itoa(r.IntN(3)), Wait: patience})) {
+					return
+				}
+				if r.IntN(2) == 0 {
+					runtime.Gosched()
+				}
+				h.Release()
+			}
+		})
+	}
+	watch.Go(func() {
+		defer over.Store(true)
+		r := rand.New(rand.NewPCG(1, 9))
+		for range 2000 {
+			classes[1].Weigh(1 + r.IntN(5))
+			i := r.IntN(len(classes) + 1)
+			used, resize, old := g.Used, g.Resize, g.Limit()
+			if i < len(classes) {
+				used, resize, old = classes[i].Used, classes[i].Resize, classes[i].Limit()
+			}
+			limit, bound := 1+r.IntN(8), max(used(), old)
+			resize(limit)
+			for range 20 {
+				now := used()
+				if !assert.LessOrEqual(t, now, max(bound, limit)) {
+					return
+				}
+				bound = now
+				runtime.Gosched()
+			}
+		}
+	})
+	watch.Wait()
+	g.Resize(8)
+	all.Wait()
+	assert.NoError(t, g.Quiet(classes...))
+}
+
+// While one class waits below its floor, no slot goes to another.
+func TestHammerOnAFloor(t *testing.T) {
+	t.Parallel()
+	g := admission.NewGroup(4)
+	classes := []*admission.Class{g.NewClass(admission.Unlimited, 1000), g.NewClass(admission.Unlimited, 1000), g.NewClass(admission.Unlimited, 1000)}
+	assert.NoError(t, classes[0].Reserve(3))
+	classes[1].Weigh(admission.MaxWeight)
+	var all sync.WaitGroup
+	var over atomic.Bool
+	for i := range 12 {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 10))
+			for !over.Load() {
+				var h admission.Hold
+				if !assert.NoError(t, classes[i%3].Acquire(t.Context(), &h, admission.Request{Wait: patience})) {
+					return
+				}
+				for range r.IntN(3) {
+					runtime.Gosched()
+				}
+				h.Release()
+			}
+		})
+	}
+	seen := 0
+	low, own, turns := classes[0].Turns()
+	for range 100_000 {
+		nowLow, nowOwn, nowTurns := classes[0].Turns()
+		if low && nowLow && own == nowOwn { // all the time
+			seen++
+			if !assert.Equal(t, turns, nowTurns, "another was served") {
+				break
+			}
+		}
+		low, own, turns = nowLow, nowOwn, nowTurns
+		runtime.Gosched()
+	}
+	over.Store(true)
+	all.Wait()
+	t.Logf("%d looks while it waited below its floor", seen)
+	assert.NoError(t, g.Quiet(classes...))
 }

@@ -1,11 +1,14 @@
 package admission
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Phases of a hold.
 const (
-	plain  = iota // no nested call has touched it: it may end on the fast path
-	shared        // it has lent, been asked to, or is stuck: it ends under the lock
+	plain  = iota // nothing has to be known of it: it may end on the fast path
+	shared        // it has waited, is counted, stuck, or asked to lend: it ends under the lock
 	ended
 )
 
@@ -25,10 +28,14 @@ const (
 	ofClass
 )
 
-// family is what a hold needs once nested calls are made from it; guarded by
-// the group's lock. A loan goes to one child at a time and never to the pool,
-// so that a parent always gets back what it lent.
+// family is what a hold needs once nested calls are made from it, or it has a
+// lane; guarded by the group's lock. A loan goes to one child at a time and never
+// to the pool, so that a parent always gets back what it lent.
 type family struct {
+	lane   *lane         // of its tenant: where it has waited, or is counted
+	since  time.Duration // when it came out of there
+	counts bool          // among lane.busy
+
 	lent       *Hold // the child that has the loan
 	waiting    list[*waiter]
 	below      int  // waiters among the descendants
@@ -45,6 +52,64 @@ func (h *Hold) share() bool {
 		return true
 	}
 	return h.phase.Load() == shared
+}
+
+// prepare makes h one that ends under the lock, as long as nobody else knows it:
+// what has waited is charged to its tenant, and what is counted counted out. A
+// call that has found a slot at once is neither, and costs neither.
+func (h *Hold) prepare() {
+	if h.family == nil {
+		h.family = &family{}
+		h.phase.Store(shared)
+	}
+}
+
+// begin notes that h, which has its slot, came out of lane l.
+func (h *Hold) begin(l *lane, rides bool) {
+	q := &h.class.queue
+	h.family.lane, h.family.since = l, h.class.group.now()
+	if q.limit > 0 && !rides {
+		h.family.counts = true
+		l.busy++
+	}
+}
+
+// rides tells whether h can have its parent's slot of the class, which counts
+// for the same tenant already: the two are one call to its limit.
+func (h *Hold) rides(l *lane) bool {
+	return h.class.queue.limit > 0 && h.loanAtHome() && h.kindred(l)
+}
+
+// kindred tells whether the slot of h's parent is of h's class and counts for
+// its tenant.
+func (h *Hold) kindred(l *lane) bool {
+	return h.parent.class == h.class && h.parent.owner(ofClass).family.lane == l
+}
+
+// charge has the tenant pay for the time that h has had its slot, if others
+// wait: without them it has taken nothing from anybody.
+func (h *Hold) charge() {
+	q := &h.class.queue
+	if l := h.family.lane; l != nil && q.len > 0 && h.loan&ofClass == 0 {
+		q.charge(l.tenant, h.class.group.now()-h.family.since)
+	}
+}
+
+// uncount counts h out of its tenant's calls. The class is to be refreshed
+// afterwards.
+func (h *Hold) uncount() {
+	f, c := h.family, h.class
+	if !f.counts {
+		return
+	}
+	f.counts = false
+	if f.below > 0 {
+		f.lane.blocked--
+	}
+	c.queue.leave(f.lane)
+	if f.lane.begging > 0 {
+		c.group.roomy = append(c.group.roomy, c)
+	}
 }
 
 // loanAtHome tells whether h's parent has its slot of the group to lend. A
@@ -77,6 +142,9 @@ func (h *Hold) take() bool {
 func (h *Hold) borrow(what uint8) bool {
 	h.loan = what
 	h.parent.family.lent = h
+	if what&ofClass == 0 {
+		h.class.apart--
+	}
 	return true
 }
 
@@ -113,6 +181,7 @@ func (c *Class) give() {
 		c.free()
 	}
 	g.word.dec()
+	c.gave()
 	g.dispatch()
 }
 
@@ -126,8 +195,13 @@ func (h *Hold) end() {
 		h.giveBack()
 		return
 	}
+	h.charge()
 	for w := range f.waiting.all() {
 		w.orphan()
+	}
+	if h.loan&ofClass != 0 { // or else it counts until its slot of the class is back
+		h.uncount()
+		h.class.refresh()
 	}
 	if f.lent == nil {
 		h.giveBack()
@@ -188,6 +262,8 @@ func (h *Hold) giveBack() {
 	g := h.class.group
 	if h.loan&ofGroup == 0 {
 		g.word.dec()
+		h.class.apart--
+		h.class.gave()
 		return
 	}
 	p := h.parent
@@ -217,7 +293,9 @@ func (h *Hold) putClass() {
 		if f.below > 0 {
 			o.class.blocked--
 		}
+		o.uncount()
 	}
+	o.class.apart++
 	o.class.free()
 }
 

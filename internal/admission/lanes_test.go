@@ -46,7 +46,7 @@ func TestTenantsTakeTurnsAndKeepTheirOrder(t *testing.T) {
 				for _, who := range []string{"a1", "a2", "a3", "b1", "a4", "c1", "b2"} {
 					go func() {
 						h := new(admission.Hold)
-						assert.NoError(t, c.Acquire(context.Background(), h, nil, who[:1], time.Hour))
+						assert.NoError(t, c.Acquire(context.Background(), h, admission.Request{Tenant: who[:1], Wait: time.Hour}))
 						order.add(who)
 						h.Release()
 					}()
@@ -75,7 +75,7 @@ func TestATenantThatGivesUpLosesNobodysTurn(t *testing.T) {
 			}
 			go func() {
 				h := new(admission.Hold)
-				if c.Acquire(context.Background(), h, nil, who, wait) == nil {
+				if c.Acquire(context.Background(), h, admission.Request{Tenant: who, Wait: wait}) == nil {
 					order.add(fmt.Sprint(who, i))
 					h.Release()
 				}
@@ -98,7 +98,7 @@ func TestManyNewTenantsDoNotKeepAnOldOneFromItsTurn(t *testing.T) {
 		var order journal
 		call := func(who string) {
 			h := new(admission.Hold)
-			if assert.NoError(t, c.Acquire(context.Background(), h, nil, who, time.Hour)) {
+			if assert.NoError(t, c.Acquire(context.Background(), h, admission.Request{Tenant: who, Wait: time.Hour})) {
 				order.add(who)
 				time.Sleep(time.Second)
 				h.Release()

@@ -20,7 +20,7 @@ import (
 type model struct {
 	limit   int
 	classes []*modelClass
-	turns   []*modelClass // those with a waiter and room, in the order of their turns
+	turns   int // counts them
 	calls   []*modelCall
 	now     time.Duration
 	drained bool
@@ -28,14 +28,22 @@ type model struct {
 }
 
 type modelClass struct {
-	limit, bound int
-	removed      bool
-	queue        []*modelCall
+	limit, bound     int
+	removed, off     bool
+	reserved, weight int
+	turn             int          // when it last got a slot that others waited for, or gave one back
+	queue            []*modelCall // in the order of arrival
+	tenants          modelTenants
 }
 
 type modelCall struct {
 	class    *modelClass
-	parent   *modelCall // nil once it can't lend
+	tenant   string
+	priority int
+	charged  bool          // its tenant pays for it
+	counts   bool          // for its tenant's limit
+	since    time.Duration // when it began
+	parent   *modelCall    // nil once it can't lend
 	state    state
 	err      error
 	deadline time.Duration
@@ -97,6 +105,8 @@ func (m *model) home(k *modelCall) bool {
 func (m *model) take(k *modelCall) bool {
 	home := m.home(k)
 	switch {
+	case !m.permits(k):
+		return false
 	case home && k.parent.class == k.class:
 		k.classFrom, k.groupFrom = k.parent.classFrom, k.parent.groupFrom
 	case !m.room(k.class):
@@ -108,43 +118,79 @@ func (m *model) take(k *modelCall) bool {
 	default:
 		return false
 	}
+	counts := k.class.tenants.limit > 0 && !m.rides(k)
 	if home {
 		k.parent.lent = k
 	}
-	k.state = holding
-	m.settle()
+	waited := slices.Contains(k.class.queue, k)
+	k.state, k.since, k.charged, k.counts = holding, m.now, waited || k.class.tenants.limit > 0, counts
+	k.class.queue = slices.DeleteFunc(k.class.queue, func(q *modelCall) bool { return q == k })
+	if waited {
+		m.served(k)
+	}
+	m.park(k)
 	return true
 }
 
 func (m *model) refuse(k *modelCall, err error) {
 	k.state, k.err = over, err
-	m.settle()
-}
-
-// settle takes out of the queues who does not wait any more, and brings the
-// turns up to date.
-func (m *model) settle() {
-	for _, c := range m.classes {
-		c.queue = slices.DeleteFunc(c.queue, func(k *modelCall) bool { return k.state != queued })
-		eligible := len(c.queue) > 0 && m.room(c)
-		if i := slices.Index(m.turns, c); i >= 0 && !eligible {
-			m.turns = slices.Delete(m.turns, i, i+1)
-		} else if i < 0 && eligible {
-			m.turns = append(m.turns, c)
-		}
+	if i := slices.Index(k.class.queue, k); i >= 0 {
+		k.class.queue = slices.Delete(k.class.queue, i, i+1)
+		m.gaveUp(k)
 	}
 }
 
-// serve lets in whoever can go: by free slots in turns, then by loans, those
-// that have just come home first.
-func (m *model) serve(homes ...*modelCall) {
-	m.settle()
-	for len(m.turns) > 0 && m.room(nil) {
-		c := m.turns[0]
-		m.take(c.queue[0])
-		if i := slices.Index(m.turns, c); i >= 0 {
-			m.turns = append(slices.Delete(m.turns, i, i+1), c)
+// next is the class that gets the next slot, or nil.
+func (m *model) next() (first *modelClass) {
+	for _, c := range m.classes {
+		able := m.room(c) && slices.ContainsFunc(c.queue, func(k *modelCall) bool { return m.busy(c, k.tenant) < c.tenants.most() })
+		if able && (first == nil || m.before(c, first)) {
+			first = c
 		}
+	}
+	return first
+}
+
+func (m *model) held(c *modelClass) (n int) {
+	for _, o := range m.owners(nil) {
+		if o.class == c {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) before(c, d *modelClass) bool {
+	has, had := m.held(c), m.held(d)
+	if low, also := has < c.reserved, had < d.reserved; low != also {
+		return low
+	} else if low {
+		if x, y := float64(has)/float64(c.reserved), float64(had)/float64(d.reserved); x != y {
+			return x < y
+		}
+		return c.turn < d.turn
+	}
+	if x, y := share(has, c.weight), share(had, d.weight); x != y {
+		return x < y
+	}
+	return c.turn < d.turn
+}
+
+// share is where the next slot of a class stands in its middle, if it has any.
+func share(has, weight int) float64 {
+	if has == 0 {
+		return 0
+	}
+	return (float64(has) + 0.5) / float64(weight)
+}
+
+// serve lets in whoever can go: by free slots, each for the class that is next,
+// then by loans, those that have just come home first.
+func (m *model) serve(homes ...*modelCall) {
+	for c := m.next(); c != nil && m.room(nil); c = m.next() {
+		m.turns++
+		c.turn = m.turns
+		m.take(m.head(c))
 	}
 	for _, p := range homes {
 		for _, k := range m.calls {
@@ -162,8 +208,8 @@ func (m *model) serve(homes ...*modelCall) {
 	}
 }
 
-func (m *model) acquire(c *modelClass, parent *modelCall, wait time.Duration) *modelCall {
-	k := &modelCall{class: c, parent: parent, deadline: m.now + wait}
+func (m *model) acquire(k *modelCall) {
+	c, parent := k.class, k.parent
 	m.calls = append(m.calls, k)
 	nested := parent != nil
 	if nested && parent.state != holding {
@@ -172,6 +218,8 @@ func (m *model) acquire(c *modelClass, parent *modelCall, wait time.Duration) *m
 	switch {
 	case c.removed:
 		m.refuse(k, admission.ErrRemoved)
+	case c.off:
+		m.refuse(k, admission.ErrOff)
 	case m.closed, m.drained && !nested:
 		m.refuse(k, admission.ErrClosed)
 	case m.take(k):
@@ -182,12 +230,11 @@ func (m *model) acquire(c *modelClass, parent *modelCall, wait time.Duration) *m
 		m.refuse(k, admission.ErrFull)
 	default:
 		c.queue = append(c.queue, k)
-		m.settle()
-		if k.parent != nil && !m.prospects()[k] {
+		m.arrived(k)
+		if k.parent != nil && (m.ties(k) || !m.prospects()[k]) {
 			m.refuse(k, admission.ErrCycle)
 		}
 	}
-	return k
 }
 
 // stuckIn counts the slots that a stuck call uses, itself or by a loan.
@@ -207,13 +254,15 @@ func (m *model) stuckIn(c *modelClass) (n int) {
 }
 
 func (m *model) release(k *modelCall) {
-	c := k.class
+	c, k0 := k.class, k
+	m.charge(k)
 	k.state = over
 	for _, w := range m.calls {
 		if w.state == queued && w.parent == k {
 			w.parent = nil
 		}
 	}
+	m.unpark(c, k.tenant)
 	// What it had borrowed goes home, unless it has lent it on.
 	var homes []*modelCall
 	for k.lent == nil && k.parent != nil && k.parent.lent == k {
@@ -224,7 +273,16 @@ func (m *model) release(k *modelCall) {
 			break
 		}
 	}
+	for _, c := range m.classes {
+		for _, l := range slices.Clone(c.tenants.lanes) {
+			m.unpark(c, l.tenant)
+		}
+	}
 	m.unknot(c)
+	if o := k0.groupFrom; !used(o, groupFrom) && m.next() != nil {
+		m.turns++
+		o.class.turn = m.turns
+	}
 	m.serve(homes...)
 }
 
@@ -256,8 +314,11 @@ func (m *model) canGo(k *modelCall, good map[*modelCall]bool) bool {
 			return false // a slot of the group might do, but nobody counts on that
 		}
 	}
-	return loan && k.parent.class == k.class ||
-		m.comesFree(k.class, good) && (loan || m.comesFree(nil, good))
+	if loan && k.parent.class == k.class && m.kindred(k) {
+		return true
+	}
+	return m.maySoon(k, good) && (loan && k.parent.class == k.class ||
+		m.comesFree(k.class, good) && (loan || m.comesFree(nil, good)))
 }
 
 // comesBack tells whether what was lent to k will be given back.
@@ -353,20 +414,18 @@ func (m *model) shut(closed bool) {
 	m.drained, m.closed = true, m.closed || closed
 	for _, k := range m.calls {
 		if m.closed && k.state == queued {
-			k.state, k.err = over, admission.ErrClosed
+			m.refuse(k, admission.ErrClosed)
 		}
 	}
-	m.settle()
 }
 
 func (m *model) pass(d time.Duration) {
 	m.now += d
 	for _, k := range m.calls {
 		if k.state == queued && k.deadline <= m.now {
-			k.state, k.err = over, admission.ErrTimeout
+			m.refuse(k, admission.ErrTimeout)
 		}
 	}
-	m.settle()
 }
 
 // machine drives a group and its model by the same steps.
@@ -383,9 +442,16 @@ func newMachine(t *rapid.T) *machine {
 	s.limit = rapid.IntRange(1, 4).Draw(t, "group")
 	s.group = admission.NewGroup(s.limit)
 	for range rapid.IntRange(1, 4).Draw(t, "classes") {
-		c := &modelClass{limit: drawLimit(t), bound: rapid.SampledFrom([]int{0, 1, 3, 100, 100}).Draw(t, "queue")}
+		c := &modelClass{limit: drawLimit(t), bound: rapid.SampledFrom([]int{0, 1, 3, 100, 100}).Draw(t, "queue"), weight: 1}
+		s.turns++
+		c.turn = s.turns
+		c.tenants.limit = rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "of a tenant")
+		r := s.group.NewClass(c.limit, c.bound)
+		if c.tenants.limit > 0 {
+			r.LimitTenants(c.tenants.limit)
+		}
 		s.classes = append(s.classes, c)
-		s.real = append(s.real, s.group.NewClass(c.limit, c.bound))
+		s.real = append(s.real, r)
 	}
 	return s
 }
@@ -411,8 +477,13 @@ func (s *machine) draw(t *rapid.T, in state) *modelCall {
 func (s *machine) begin(t *rapid.T, parent *modelCall) {
 	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
 	wait := time.Duration(rapid.IntRange(1, 100).Draw(t, "wait")) * time.Minute
-	k := s.acquire(s.classes[i], parent, wait)
-	s.theirs[k] = launch(s.ctx, s.real[i], s.theirs[parent], wait)
+	k := &modelCall{
+		class: s.classes[i], parent: parent, deadline: s.now + wait,
+		tenant:   rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "tenant"),
+		priority: rapid.SampledFrom([]int{0, 0, 0, 1, -1}).Draw(t, "priority"),
+	}
+	s.acquire(k)
+	s.theirs[k] = launch(s.ctx, s.real[i], s.theirs[parent], admission.Request{Tenant: k.tenant, Priority: k.priority, Wait: wait})
 }
 
 func (s *machine) Root(t *rapid.T)  { s.begin(t, nil) }
@@ -445,6 +516,39 @@ func (s *machine) Resize(t *rapid.T) {
 	s.real[i].Resize(n)
 }
 
+func (s *machine) Reserve(t *rapid.T) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	n := rapid.IntRange(0, 3).Draw(t, "floor")
+	c, sum := s.classes[i], 0
+	for _, d := range s.classes {
+		sum += d.reserved
+	}
+	if n > c.reserved && sum-c.reserved+n > s.limit {
+		require.ErrorIs(t, s.real[i].Reserve(n), admission.ErrReserved)
+		return
+	}
+	require.NoError(t, s.real[i].Reserve(n))
+	c.reserved = n
+}
+
+func (s *machine) Weigh(t *rapid.T) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	s.classes[i].weight = rapid.IntRange(1, 4).Draw(t, "weight")
+	s.real[i].Weigh(s.classes[i].weight)
+}
+
+func (s *machine) Switch(t *rapid.T) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	c := s.classes[i]
+	c.off = !c.off && rapid.IntRange(0, 3).Draw(t, "off") == 0 // little happens while it is
+	if c.off {
+		for _, k := range slices.Clone(c.queue) {
+			s.refuse(k, admission.ErrOff)
+		}
+	}
+	s.real[i].Switch(!c.off)
+}
+
 func (s *machine) ResizeGroup(t *rapid.T) {
 	n := rapid.IntRange(1, 5).Draw(t, "limit")
 	s.resize(nil, n)
@@ -461,7 +565,7 @@ func (s *machine) Shut(t *rapid.T) {
 	i := rapid.IntRange(0, 40).Draw(t, "what") // rarely: little happens afterwards
 	switch {
 	case i < len(s.classes):
-		s.classes[i].removed = true
+		s.classes[i].removed, s.classes[i].reserved = true, 0
 		s.real[i].Remove()
 	case i == 10:
 		s.shut(false)
@@ -488,9 +592,11 @@ func (s *machine) Check(t *rapid.T) {
 		r := s.real[i]
 		require.Equal(t, len(s.owners(c)), r.Used(), "class %d", i)
 		require.Equal(t, len(c.queue), r.Queued(), "class %d", i)
-		require.True(t, r.Queued() == 0 || full || r.Used() >= r.Limit(), "class %d idles", i)
 		for _, k := range c.queue {
-			require.False(t, s.home(k) && (k.parent.class == c || r.Used() < r.Limit()), "a loan idles")
+			if s.permits(k) {
+				require.True(t, full || r.Used() >= r.Limit(), "class %d idles", i)
+				require.False(t, s.home(k) && (k.parent.class == c || r.Used() < r.Limit()), "a loan idles")
+			}
 		}
 	}
 	require.NoError(t, s.group.Check(s.real...))

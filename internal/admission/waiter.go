@@ -7,18 +7,31 @@ import (
 
 // waiter is a call in line. All but ready is guarded by the group's lock.
 type waiter struct {
-	hold    *Hold
-	lane    *lane
-	line    node[*waiter] // in its lane of its class's queue
-	kin     node[*waiter] // in its class's nested, if its parent can lend
-	sibling node[*waiter] // in its parent's waiting, likewise
-	ready   chan error    // one slot: whoever lets it in never waits
+	hold     *Hold
+	lane     *lane
+	at       int // in its lane
+	priority int
+	number   uint64        // of its arrival
+	begs     bool          // see cycle.go
+	kin      node[*waiter] // in its class's nested, if its parent can lend
+	sibling  node[*waiter] // in its parent's waiting, likewise
+	ready    chan error    // one slot: whoever lets it in never waits
 }
 
-func newWaiter(h *Hold) *waiter {
-	w := &waiter{hold: h, ready: make(chan error, 1)}
-	w.line.value, w.kin.value, w.sibling.value = w, w, w
+func newWaiter(h *Hold, priority int) *waiter {
+	w := &waiter{hold: h, priority: priority, ready: make(chan error, 1)}
+	w.kin.value, w.sibling.value = w, w
+	h.prepare()
 	return w
+}
+
+func (w *waiter) place() *int { return &w.at }
+
+func (w *waiter) before(v *waiter) bool {
+	if w.priority != v.priority {
+		return w.priority > v.priority
+	}
+	return w.number < v.number
 }
 
 // wait returns once the slot is taken or will not be.
@@ -46,13 +59,14 @@ func (w *waiter) enqueue(tenant string) {
 	c := w.hold.class
 	c.queue.push(w, tenant)
 	c.queued.Add(1)
-	if c.place.in == nil {
-		c.group.waiting.push(&c.place)
+	if c.line.in == nil {
+		c.group.waiting.push(&c.line)
 	}
 	if p := w.hold.parent; p != nil {
 		c.nested.push(&w.kin)
 		p.family.waiting.push(&w.sibling)
 		w.count(1)
+		w.beg()
 	}
 	c.refresh()
 	c.group.dispatch()
@@ -60,11 +74,14 @@ func (w *waiter) enqueue(tenant string) {
 
 // admit lets w in if its slot can be taken.
 func (w *waiter) admit() bool {
-	if !w.hold.take() {
+	h, l := w.hold, w.lane
+	rides := h.rides(l)
+	if !rides && !h.class.queue.permits(l) || !h.take() {
 		return false
 	}
+	h.begin(l, rides)
 	w.leave(nil)
-	w.hold.class.refresh()
+	h.class.refresh()
 	return true
 }
 
@@ -72,14 +89,14 @@ func (w *waiter) admit() bool {
 // the one who waits: nil for a slot that is taken. The class is to be
 // refreshed afterwards.
 func (w *waiter) leave(answer error) {
-	if w.line.in == nil {
+	if w.at == 0 {
 		return
 	}
 	c := w.hold.class
 	c.queue.remove(w, answer == nil)
 	c.queued.Add(-1)
 	if c.queue.len == 0 {
-		c.place.leave()
+		c.line.leave()
 	}
 	w.unrelate()
 	w.ready <- answer
@@ -93,6 +110,10 @@ func (w *waiter) unrelate() {
 	w.kin.leave()
 	w.sibling.leave()
 	w.count(-1)
+	if w.begs {
+		w.begs = false
+		w.lane.begging--
+	}
 }
 
 // orphan makes w wait on as a root would: its parent has ended, has nothing to
@@ -106,11 +127,15 @@ func (w *waiter) orphan() {
 func (w *waiter) recursive() bool { return w.hold.parent.class == w.hold.class }
 
 // count tells w's ancestors that one waiter more, or fewer, is below them, and
-// their classes how many of their slots wait so.
+// their classes and lanes how many of their slots wait so.
 func (w *waiter) count(n int) {
 	for a := w.hold.parent; a != nil; a = a.parent {
-		if changed := step(&a.family.below, n); a.ownsClass() {
+		changed := step(&a.family.below, n)
+		if a.ownsClass() {
 			a.class.blocked += changed
+		}
+		if a.family.counts {
+			a.family.lane.blocked += changed
 		}
 	}
 }

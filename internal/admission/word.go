@@ -82,13 +82,26 @@ func (w *word) set(bit uint64, on bool) {
 	}
 }
 
-// resize sets the limit, to the nearest that there can be.
+// resize sets the limit, to the nearest that there can be; the lock is held.
 func (w *word) resize(n int) {
-	n = min(max(n, 0), Unlimited)
+	for v := w.v.Load(); !w.v.CompareAndSwap(v, withLimit(v, n)); v = w.v.Load() {
+	}
+}
+
+// fastResize does that unless it needs the lock, because somebody waits.
+func (w *word) fastResize(n int) bool {
 	for {
 		v := w.v.Load()
-		if w.v.CompareAndSwap(v, v&^(usedMask<<limitPos)|uint64(n)<<limitPos) {
-			return
+		if v&slowBit != 0 {
+			return false
+		}
+		if v == withLimit(v, n) || w.v.CompareAndSwap(v, withLimit(v, n)) {
+			return true
 		}
 	}
+}
+
+func withLimit(v uint64, n int) uint64 {
+	n = min(max(n, 0), Unlimited)
+	return v&^(usedMask<<limitPos) | uint64(n)<<limitPos
 }

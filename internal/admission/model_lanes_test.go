@@ -1,0 +1,235 @@
+package admission_test
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// modelTenants are the tenants of a class in the model: those who wait, or have
+// had a turn and not another since. Everything about their calls is found by
+// searching.
+type modelTenants struct {
+	limit    int // of calls that run; 0: none
+	lanes    []*modelLane
+	newcomer bool // the last turn was a new one's
+	level    time.Duration
+	numbers  int
+}
+
+type modelLane struct {
+	tenant     string
+	fresh, old bool // with neither it has no turn: its tenant is at the limit
+	used       time.Duration
+	number     int
+}
+
+func (ts *modelTenants) most() int {
+	if ts.limit == 0 {
+		return math.MaxInt
+	}
+	return ts.limit
+}
+
+func (ts *modelTenants) lane(tenant string) *modelLane {
+	i := slices.IndexFunc(ts.lanes, func(l *modelLane) bool { return l.tenant == tenant })
+	if i < 0 {
+		return nil
+	}
+	return ts.lanes[i]
+}
+
+func (ts *modelTenants) drop(l *modelLane) {
+	ts.lanes = slices.DeleteFunc(ts.lanes, func(o *modelLane) bool { return o == l })
+}
+
+// age sends a lane to the old ones, behind those that have used as much.
+func (ts *modelTenants) age(l *modelLane) {
+	if !l.old {
+		l.used = max(l.used, ts.level)
+	}
+	ts.numbers++
+	l.fresh, l.old, l.number = false, true, ts.numbers
+}
+
+// waiting lists a tenant's calls in their order.
+func (c *modelClass) waiting(tenant string) (ks []*modelCall) {
+	for _, k := range c.queue {
+		if k.tenant == tenant {
+			ks = append(ks, k)
+		}
+	}
+	slices.SortStableFunc(ks, func(a, b *modelCall) int { return b.priority - a.priority })
+	return ks
+}
+
+// busy counts a tenant's calls that its limit counts.
+func (m *model) busy(c *modelClass, tenant string) (n int) {
+	if c.tenants.limit == 0 {
+		return 0
+	}
+	for _, k := range m.calls {
+		if k.class == c && k.tenant == tenant && m.counted(k) {
+			n++
+		}
+	}
+	return n
+}
+
+// counted tells whether k counts now: while it runs and, with a slot of its
+// own, while that is in use.
+func (m *model) counted(k *modelCall) bool {
+	return k.counts && (k.state == holding || k.classFrom == k && used(k, classFrom))
+}
+
+// kindred tells whether the slot that k's parent has of k's class counts for
+// k's tenant.
+func (m *model) kindred(k *modelCall) bool {
+	return k.class.tenants.limit == 0 || k.parent.class == k.class && k.parent.classFrom.tenant == k.tenant
+}
+
+// rides tells whether k is one call with its parent to their tenant's limit.
+func (m *model) rides(k *modelCall) bool {
+	return m.home(k) && k.parent.class == k.class && m.kindred(k)
+}
+
+func (m *model) permits(k *modelCall) bool {
+	return m.rides(k) || m.busy(k.class, k.tenant) < k.class.tenants.most()
+}
+
+// maySoon tells whether k's tenant is below its limit, or will be.
+func (m *model) maySoon(k *modelCall, good map[*modelCall]bool) bool {
+	return m.permits(k) || slices.ContainsFunc(m.calls, func(o *modelCall) bool {
+		return o.class == k.class && o.tenant == k.tenant && m.counted(o) && m.comesBack(o, good, classFrom)
+	})
+}
+
+// ties tells whether, with k in line, a nested call may have to wait for its
+// tenant's limit, and one that this counts waits for a nested call.
+func (m *model) ties(k *modelCall) bool {
+	return slices.ContainsFunc(m.calls, func(o *modelCall) bool {
+		return m.counted(o) && slices.ContainsFunc(o.class.queue, func(w *modelCall) bool {
+			return w.parent != nil && w.tenant == o.tenant && (w.parent.class != w.class || !m.kindred(w)) && m.above(o)
+		})
+	})
+}
+
+// above tells whether a nested call waits that o, or one that o has made, and so
+// on, has made.
+func (m *model) above(o *modelCall) bool {
+	return slices.ContainsFunc(m.calls, func(w *modelCall) bool {
+		if w.state != queued {
+			return false
+		}
+		for a := w.parent; a != nil; a = a.parent {
+			if a == o {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// arrived gives a newcomer its place.
+func (m *model) arrived(k *modelCall) {
+	c, ts := k.class, &k.class.tenants
+	l := ts.lane(k.tenant)
+	if l == nil {
+		l = &modelLane{tenant: k.tenant, used: ts.level}
+		ts.lanes = append(ts.lanes, l)
+	}
+	busy := m.busy(c, k.tenant)
+	switch {
+	case busy >= ts.most():
+		l.fresh, l.old = false, false
+	case l.old:
+	case len(c.waiting(k.tenant)) == 1 && busy == 0:
+		l.fresh = true
+	default:
+		ts.age(l)
+	}
+}
+
+// head is who gets the next slot of c.
+func (m *model) head(c *modelClass) *modelCall {
+	ts := &c.tenants
+	for {
+		var fresh, old *modelLane
+		for _, l := range ts.lanes {
+			if l.fresh && fresh == nil {
+				fresh = l
+			}
+			if l.old && (old == nil || l.used < old.used || l.used == old.used && l.number < old.number) {
+				old = l
+			}
+		}
+		if old != nil && len(c.waiting(old.tenant)) == 0 {
+			ts.level = max(ts.level, old.used)
+			ts.drop(old)
+			continue
+		}
+		if fresh != nil && (old == nil || !ts.newcomer) {
+			return c.waiting(fresh.tenant)[0]
+		}
+		return c.waiting(old.tenant)[0]
+	}
+}
+
+// served moves the lane of one that was let in.
+func (m *model) served(k *modelCall) {
+	ts := &k.class.tenants
+	l := ts.lane(k.tenant)
+	ts.newcomer = l.fresh
+	if l.old {
+		ts.level = max(ts.level, l.used)
+	}
+	ts.age(l)
+	m.tidy(k.class)
+}
+
+// gaveUp forgets the lane of one that was not, unless it has a turn to come.
+func (m *model) gaveUp(k *modelCall) {
+	ts := &k.class.tenants
+	if l := ts.lane(k.tenant); len(k.class.waiting(k.tenant)) == 0 && !l.old {
+		ts.drop(l)
+	}
+	m.tidy(k.class)
+}
+
+func (m *model) tidy(c *modelClass) {
+	if len(c.queue) == 0 {
+		c.tenants.lanes, c.tenants.newcomer = nil, false
+	}
+}
+
+// park takes the turn of a tenant who has come to its limit and has others
+// waiting.
+func (m *model) park(k *modelCall) {
+	ts := &k.class.tenants
+	if l := ts.lane(k.tenant); l != nil && len(k.class.waiting(k.tenant)) > 0 && m.busy(k.class, k.tenant) >= ts.most() {
+		l.fresh, l.old = false, false
+	}
+}
+
+func (m *model) unpark(c *modelClass, tenant string) {
+	ts := &c.tenants
+	if l := ts.lane(tenant); l != nil && !l.fresh && !l.old && m.busy(c, tenant) < ts.most() {
+		ts.age(l)
+	}
+}
+
+// charge adds the time of a call that ends to what its tenant has used.
+func (m *model) charge(k *modelCall) {
+	ts := &k.class.tenants
+	l := ts.lane(k.tenant)
+	if !k.charged || k.classFrom != k || l == nil {
+		return
+	}
+	if !l.old {
+		l.used = max(l.used, ts.level)
+	}
+	l.used += m.now - k.since
+	if l.fresh {
+		ts.age(l)
+	}
+}

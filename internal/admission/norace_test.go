@@ -1,0 +1,5 @@
+//go:build !race
+
+package admission_test
+
+const problems = 10_000
