@@ -25,9 +25,10 @@ import (
 // adds up the same by the same keys and has been told the labels' names, and 0.1
 // of one that takes any labels, as this does; with 64 callers on two processors
 // 0.15 to 0.3, and 0.07; with more keys in use than are remembered, 4,096 of them,
-// 0.6 and 0.15, and 0.2 and 0.13 (BenchmarkRecord). A key costs
-// about 400 bytes, up to once for each processor. All methods may be called concurrently. Usage and Statement don't
-// hold calls up; they contain all that was recorded before they were called.
+// 0.6 and 0.15, and 0.2 and 0.13 (BenchmarkRecord). A key costs about 400 bytes,
+// up to once for each processor. All methods may be called concurrently. Usage and
+// Statement don't hold calls up; they contain all that was recorded before they
+// were called.
 type Ledger struct {
 	calendar Calendar
 	rules    []Rounding // distinct
