@@ -309,3 +309,33 @@ func ExampleRegisterStream() {
 	// 3…2…1…<nil>
 	// 2…1… <nil>
 }
+
+// journal is a sink that pays for each write, however much is in it.
+type journal struct{ writes, records int }
+
+func (j *journal) Record(ctx context.Context, e faas.Execution) {
+	j.RecordBatch(ctx, []faas.Execution{e})
+}
+
+func (j *journal) RecordBatch(_ context.Context, es []faas.Execution) {
+	j.writes++
+	j.records += len(es)
+}
+
+// Behind a buffer a BatchMeter is given what came in while it was busy.
+func ExampleBatchMeter() {
+	sink := &journal{}
+	buffer := faas.Buffered(sink, 1000)
+	r := faas.New(faas.WithMeter(buffer))
+	hello := faas.Register(r, "hello", func(context.Context, string) (string, error) { return "hello", nil })
+	for range 100 {
+		if _, err := hello.Invoke(context.Background(), ""); err != nil {
+			fmt.Println(err)
+		}
+	}
+	if err := r.Shutdown(context.Background()); err != nil { // flushes the buffer
+		fmt.Println(err)
+	}
+	fmt.Println(sink.records, "records,", sink.writes <= sink.records)
+	// Output: 100 records, true
+}

@@ -22,10 +22,13 @@ type Account struct {
 var errAccount = errors.New("cost: FOCUS rows need the ID of an Account")
 
 // WriteFOCUS writes the statement as CSV in the form of the Cost and Usage
-// dataset of FOCUS 1.4, the FinOps Open Cost and Usage Specification.
+// dataset of FOCUS 1.4, the FinOps Open Cost and Usage Specification
+// (https://focus.finops.org/focus-specification/v1-4/). Tests hold it against the
+// list of columns in testdata/focus-1.4.csv, which says where that was read.
 //
 // There is a row for what each meter bills of each of the statement's rows, and
-// another for what of it is free, at a unit price of 0. In every row
+// another for what of it is free, at a unit price of 0; each price tier has rows of
+// its own. In every row
 // PricingQuantity × ListUnitPrice = ListCost, to the last digit, and all four
 // costs are equal, for there are no discounts and no commitments. Their sum is
 // the statement's total. A missing value (NULL) is an empty field.

@@ -17,19 +17,25 @@ type Rounding struct {
 // Quanta returns how many granularities a call is billed for. Negative
 // durations count as 0, and none overflows.
 func (r Rounding) Quanta(duration, init time.Duration) uint64 {
-	return r.quanta(duration, init, r.Minimum)
+	alone := nonNegative(duration)
+	return quanta(&r, alone, alone+nonNegative(init)) // two of 63 bits fit into 64
+}
+
+// quanta is Quanta of a duration, and of that and the initialization. A ledger
+// works these out once for all its rules.
+func quanta(r *Rounding, alone, withInit uint64) uint64 {
+	total := alone
+	if r.Init {
+		total = withInit
+	}
+	return roundUp(max(total, nonNegative(r.Minimum)), r.Granularity)
 }
 
 // beyond is Quanta for time that continues a call: the minimum was its.
-func (r Rounding) beyond(d time.Duration) uint64 { return r.quanta(d, 0, 0) }
+func (r Rounding) beyond(d time.Duration) uint64 { return roundUp(nonNegative(d), r.Granularity) }
 
-func (r Rounding) quanta(duration, init, minimum time.Duration) uint64 {
-	total := uint64(max(duration, 0)) // not negative
-	if r.Init {
-		total += uint64(max(init, 0)) // two of 63 bits fit into 64
-	}
-	total = max(total, uint64(max(minimum, 0))) // not negative
-	by := uint64(max(r.Granularity, 1))         // not negative
+func roundUp(total uint64, granularity time.Duration) uint64 {
+	by := uint64(max(granularity, 1)) // not negative
 	whole := total / by
 	if total != whole*by {
 		whole++
