@@ -122,3 +122,26 @@ func ExampleBudgets_Track() {
 	}
 	// Output: 99 calls <nil>
 }
+
+// At most 4 calls at once, and at most 1,200 minutes a week, for each tenant.
+func ExampleSlotTime() {
+	minutes, err := cost.NewBudgets(cost.Budget{
+		Name:     "minutes",
+		Limit:    cost.SlotTime(1200 * time.Minute),
+		Per:      cost.Tenant,
+		Calendar: cost.Calendar{Every: cost.Week},
+		Reserve:  true,
+	})
+	if err != nil {
+		panic(err)
+	}
+	r := faas.New(faas.WithTenantConcurrency(4), faas.WithGate(minutes), faas.WithMeter(minutes))
+
+	build := faas.Register(r, "build", func(context.Context, struct{}) (string, error) { return "done", nil })
+	out, err := build.Invoke(faas.WithTenant(context.Background(), "acme"), struct{}{})
+	fmt.Println(out, err)
+	if err := r.Close(); err != nil {
+		panic(err)
+	}
+	// Output: done <nil>
+}
