@@ -2,7 +2,6 @@ package faas_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -274,7 +273,7 @@ func TestNestedCallsOfOneTenantDoNotWaitForThemselves(t *testing.T) {
 		_, err := f.Invoke(faas.WithTenant(t.Context(), "a"), 2)
 		require.ErrorIs(t, err, faas.ErrCycle)
 		var e *faas.Error
-		require.True(t, errors.As(err, &e))
+		require.ErrorAs(t, err, &e)
 		assert.Equal(t, "f", e.Function)
 	})
 }

@@ -55,7 +55,7 @@ func (h *Hold) share() bool {
 }
 
 // prepare makes h one that ends under the lock, as long as nobody else knows it:
-// what has waited is charged to its tenant, and what is counted counted out. A
+// what has waited is charged to its tenant, and what is counted has to be taken off. A
 // call that has found a slot at once is neither, and costs neither.
 func (h *Hold) prepare() {
 	if h.family == nil {

@@ -54,9 +54,11 @@ func TestTenantsShareTheTimeAndNotTheTurns(t *testing.T) {
 					}
 				}
 				time.Sleep(time.Until(until))
+				mu.Lock()
 				for tenant, d := range used {
 					assert.InDelta(t, (20 * time.Second * time.Duration(slots) / 3).Seconds(), d.Seconds(), 0.2*float64(slots), tenant)
 				}
+				mu.Unlock()
 				time.Sleep(time.Hour)
 				assert.Zero(t, c.Lanes())
 			})
