@@ -218,7 +218,7 @@ func TestAPanicIsToldWithItsStack(t *testing.T) {
 	faas.Register(r, "panicky", func(context.Context, struct{}) (any, error) { panic("boom") })
 	faas.Register(r, "nilmap", func(context.Context, struct{}) (any, error) {
 		var m map[string]int
-		m["x"] = 1 //nolint:govet // the case itself
+		m["x"] = 1 //nolint:govet,staticcheck // the case itself
 		return nil, nil
 	})
 	c := client(t, host(t, r))
