@@ -33,11 +33,14 @@ var (
 )
 
 // begin opens an exchange. A server's WriteTimeout counts from the request's
-// header and would strike while a function rightly takes its time, so it is
-// lifted until there is something to write.
+// header and passes while a function rightly takes its time. On HTTP/1 that does
+// no harm before there is something to write, and then there is a new one; an
+// HTTP/2 stream it would end, so there it is lifted.
 func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*exchange, error) {
 	x := &exchange{settings: s, w: w, r: r, control: http.NewResponseController(w)}
-	_ = x.control.SetWriteDeadline(time.Time{}) // a writer that has no deadlines needs none lifted
+	if r.ProtoMajor > 1 {
+		_ = x.control.SetWriteDeadline(time.Time{}) // a writer that has no deadlines needs none lifted
+	}
 	x.carried = &carried{Request: Request{ID: id}}
 	if trace := r.Header.Get("Traceparent"); isTraceParent(trace) {
 		x.carried.TraceParent = trace
@@ -74,24 +77,38 @@ func (x *exchange) body(limit int) ([]byte, error) {
 	if x.r.Body == nil || x.r.Body == http.NoBody {
 		return nil, nil
 	}
-	var buf bytes.Buffer
-	buf.Grow(int(min(max(x.r.ContentLength, 0), firstRoom)) + bytes.MinRead)
-	if err := x.read(&buf, int64(limit)+1); err != nil {
-		return nil, err
-	}
-	if buf.Len() > limit {
-		x.came = buf.Len()
+	data, err := x.read(limit)
+	if err == nil && len(data) > limit {
+		x.came = len(data)
 		return nil, errTooLarge
 	}
-	return buf.Bytes(), nil
+	return data, err
 }
 
-// read takes the body, or what is left of it, up to n bytes.
-func (x *exchange) read(to io.Writer, n int64) error {
-	if t := x.settings.bodyTime; t > 0 {
+// read takes the body up to one byte beyond limit. One whose announced length
+// costs little is read into just that.
+func (x *exchange) read(limit int) (data []byte, err error) {
+	if n := x.r.ContentLength; n >= 0 && n <= firstRoom {
+		data = make([]byte, n)
+		return data, x.timed(func(body io.Reader) error {
+			_, err := io.ReadFull(body, data)
+			return err
+		})
+	}
+	var buf bytes.Buffer
+	err = x.timed(func(body io.Reader) error {
+		_, err := buf.ReadFrom(io.LimitReader(body, int64(limit)+1))
+		return err
+	})
+	return buf.Bytes(), err
+}
+
+// timed reads the body within its time.
+func (x *exchange) timed(read func(body io.Reader) error) error {
+	if t := x.settings.bodyTime; t > 0 && !x.serverAllows(t) {
 		_ = x.control.SetReadDeadline(time.Now().Add(t))
 	}
-	_, err := io.Copy(to, io.LimitReader(x.r.Body, n))
+	err := read(x.r.Body)
 	// From here on the server reads the connection only to see whether the
 	// client is still there; a deadline would look as if it had gone.
 	_ = x.control.SetReadDeadline(time.Time{})
@@ -102,6 +119,13 @@ func (x *exchange) read(to io.Writer, n int64) error {
 		return errSlow
 	}
 	return errBroken
+}
+
+// serverAllows tells whether the server has set a deadline for the whole request
+// that leaves no more than this time: another costs a timer for each request.
+func (x *exchange) serverAllows(t time.Duration) bool {
+	s, _ := x.r.Context().Value(http.ServerContextKey).(*http.Server)
+	return x.r.ProtoMajor == 1 && s != nil && s.ReadTimeout > 0 && s.ReadTimeout <= t
 }
 
 // unknownLimit is how much is read for a function that is not there: as much
@@ -119,19 +143,14 @@ func (x *exchange) swallow(why error) {
 		x.hangUp()
 		return
 	}
-	var rest counted
-	limit := int64(unknownLimit - x.came)
-	if limit < 0 || x.read(&rest, limit+1) != nil || int64(rest) > limit {
+	limit, rest := int64(unknownLimit-x.came), int64(0)
+	err := x.timed(func(body io.Reader) (err error) {
+		rest, err = io.Copy(io.Discard, io.LimitReader(body, limit+1))
+		return err
+	})
+	if err != nil || rest > limit {
 		x.hangUp()
 	}
-}
-
-// counted is a writer that counts.
-type counted int64
-
-func (c *counted) Write(p []byte) (int, error) {
-	*c += counted(len(p))
-	return len(p), nil
 }
 
 // hangUp ends the connection with the answer, since there is more to come on it

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/inproc/faas"
 )
@@ -51,18 +52,30 @@ import (
 func Handler(r *faas.Router, opts ...Option) http.Handler {
 	f := &front{router: r, settings: frontSettings(opts)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /fn/{name}", f.invoke)
+	mux.HandleFunc("POST /fn/{name}", func(w http.ResponseWriter, r *http.Request) { f.invoke(w, r, r.PathValue("name")) })
 	mux.HandleFunc("GET /fn", f.list)
 	mux.HandleFunc("GET /fn/{name}", f.show)
 	mux.HandleFunc("GET /healthz", f.health)
 	mux.HandleFunc("GET /readyz", f.ready)
-	return mux
+	f.mux = mux
+	return f
 }
 
 type front struct {
 	settings
 
 	router *faas.Router
+	mux    *http.ServeMux
+}
+
+// ServeHTTP serves one request. Nearly all of them are calls by a plain name,
+// which needs no search through patterns.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if name, ok := strings.CutPrefix(r.URL.Path, "/fn/"); ok && r.Method == http.MethodPost && isName(name) {
+		f.invoke(w, r, name)
+		return
+	}
+	f.mux.ServeHTTP(w, r)
 }
 
 func (f *front) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
@@ -79,12 +92,11 @@ func (f *front) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	return x, err == nil
 }
 
-func (f *front) invoke(w http.ResponseWriter, r *http.Request) {
+func (f *front) invoke(w http.ResponseWriter, r *http.Request, name string) {
 	x, ok := f.open(w, r)
 	if !ok {
 		return
 	}
-	name := r.PathValue("name")
 	info, err := f.router.Info(name)
 	if err != nil {
 		x.swallow(nil)
@@ -116,9 +128,15 @@ func (f *front) answer(x *exchange, info faas.Info, name string, body []byte) {
 	x.patient()
 	h := x.w.Header()
 	h.Set("Content-Type", contentType(info))
-	h.Set("Content-Length", strconv.Itoa(len(out)))
+	if len(out) > smallAnswer {
+		h.Set("Content-Length", strconv.Itoa(len(out)))
+	}
 	_, _ = x.w.Write(out) // a client that has gone needs no answer
 }
+
+// smallAnswer is what net/http measures itself; it would send a larger one in
+// chunks.
+const smallAnswer = 2 << 10
 
 // problem is problemOf, for a caller who may not have passed the gates yet.
 func (f *front) problem(x *exchange, err error, name string) *Problem {

@@ -86,8 +86,8 @@ func NewServer(r *faas.Router, h http.Handler, opts ...ServerOption) *Server {
 	s.http = http.Server{
 		Handler:           http.NewCrossOriginProtection().Handler(h),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       60 * time.Second,
-		WriteTimeout:      60 * time.Second, // for other routes: the handlers of this package set their own
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second, // for other routes: the handlers of this package set their own
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext: func(net.Listener) context.Context {
