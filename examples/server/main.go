@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faasevents"
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
@@ -85,6 +86,12 @@ func routes(router *faas.Router, lambda *faashttp.Lambda) http.Handler {
 	}
 	mux.Handle("/url/page/", http.StripPrefix("/url/page", faashttp.FunctionURL(router, "page")))
 
-	// Another way in, such as CloudEvents, is another handler mounted here.
+	mux.Handle("/events", faasevents.Handler(router,
+		faasevents.On(`{"type": ["com.example.echo"]}`, "echo"),
+		faasevents.On(`{"type": ["com.example.fail"]}`, "fail"),
+		faasevents.On(`{"type": ["com.example.panicky"]}`, "panicky"),
+		faasevents.On(`{"type": ["com.example.slow"]}`, "slow"),
+		faasevents.On(`{"type": ["com.example.thumbnail"]}`, "thumbnail"),
+	))
 	return mux
 }

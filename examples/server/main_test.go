@@ -77,3 +77,34 @@ func TestTheServerServesItsFunctionsBesideItsOtherRoutes(t *testing.T) {
 
 	require.Contains(t, stop(), "drained: 6 calls admitted, 0 in flight")
 }
+
+func TestTheServerTakesCloudEvents(t *testing.T) {
+	url, stop := start(t)
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	send := func(kind, data string) (*http.Response, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/events", strings.NewReader(data))
+		require.NoError(t, err)
+		for name, value := range map[string]string{
+			"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/test", "Ce-Type": kind, "Content-Type": "application/json",
+		} {
+			req.Header.Set(name, value)
+		}
+		res, err := client.Do(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return res, string(body)
+	}
+
+	res, body := send("com.example.echo", `{"hello":"world"}`)
+	require.Equal(t, 200, res.StatusCode)
+	require.JSONEq(t, `{"hello":"world"}`, body)
+	require.Equal(t, "1.0", res.Header.Get("Ce-Specversion"))
+	res, _ = send("com.example.fail", `{}`)
+	require.Equal(t, 500, res.StatusCode)
+	res, _ = send("com.example.nobody", `{}`)
+	require.Equal(t, 404, res.StatusCode)
+	require.Contains(t, stop(), "drained: 2 calls admitted, 0 in flight")
+}

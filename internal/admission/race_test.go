@@ -4,4 +4,4 @@ package admission_test
 
 // problems is fewer under the race detector, which finds nothing where there is
 // one goroutine.
-const problems = 1000
+const problems = 200
