@@ -31,8 +31,10 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	}
 	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
 	defer func() { fn.gatesDone(c.more.gates, c.invocation(), nil) }()
-	if err := fn.nameTenant(ctx, c); err != nil {
-		return err
+	if fn.tenantKey != nil {
+		if err := fn.nameTenant(ctx, c); err != nil {
+			return err
+		}
 	}
 	if err := fn.ask(ctx, c); err != nil {
 		return err

@@ -29,9 +29,6 @@ type Gate interface {
 
 // ask asks the gates, and keeps count of those that have said yes.
 func (fn *function) ask(ctx context.Context, c *callContext) (err *Error) {
-	if len(fn.gates) == 0 {
-		return nil
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			fn.router.hookPanicked("gate", fn.name, p)
@@ -71,9 +68,6 @@ func (fn *function) gateDone(g Gate, inv Invocation, e *Execution) {
 // carry lets WithContext wrap the fresh context. What goes wrong there is the
 // host's wiring, and fails closed.
 func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
-	if len(fn.contexts) == 0 {
-		return nil
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			fn.router.hookPanicked("WithContext", fn.name, p)

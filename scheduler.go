@@ -113,14 +113,22 @@ func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 	if n := c.more.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
 	}
-	if err := fn.nameTenant(ctx, c); err != nil {
-		return err
+	// They are looked for here and not inside: their frames are large, and would
+	// have a caller's fresh stack grow for nothing.
+	if fn.tenantKey != nil {
+		if err := fn.nameTenant(ctx, c); err != nil {
+			return err
+		}
 	}
-	if err := fn.carry(ctx, c); err != nil {
-		return err
+	if len(fn.contexts) > 0 {
+		if err := fn.carry(ctx, c); err != nil {
+			return err
+		}
 	}
-	if err := fn.ask(ctx, c); err != nil {
-		return err
+	if len(fn.gates) > 0 {
+		if err := fn.ask(ctx, c); err != nil {
+			return err
+		}
 	}
 	if fn.reserves {
 		if c.more.reserved = fn.reserve(); !c.more.reserved {

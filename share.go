@@ -28,9 +28,6 @@ func (fn *function) join(g *admission.Group) error {
 
 // nameTenant asks WithTenantKey whose the call is.
 func (fn *function) nameTenant(ctx context.Context, c *callContext) (err *Error) {
-	if fn.tenantKey == nil {
-		return nil
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			fn.router.hookPanicked("WithTenantKey", fn.name, p)
