@@ -34,6 +34,7 @@ type callContext struct {
 	state    atomic.Uint32
 
 	callerFirst bool // the deadline is the caller's
+	counted     bool // by its function's scaling
 }
 
 // formalities are what only some calls have: those that are nested, pass
@@ -50,7 +51,6 @@ type formalities struct {
 	unplaced error           // why not
 	initWait int64           // how much of queued an init took
 	cold     bool            // the instance was made for it
-	counted  bool            // by its function's scaling
 	gates    int             // how many have said yes
 	reserved bool            // with the meters
 	progress atomic.Uint32   // of the handler, inside middlewares

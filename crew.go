@@ -35,6 +35,9 @@ type slot struct {
 	abandoned bool
 	dead      bool // the worker's goroutine is ending
 
+	manned     bool  // it has its worker; of whoever has the slot
+	prev, next *slot // in crew.all; guarded by its lock
+
 	runaway
 }
 
@@ -58,6 +61,14 @@ type arena struct {
 }
 
 const chunk = 15
+
+// cut makes a context for a call in s; without a slot, one by itself.
+func (s *slot) cut() *callContext {
+	if s == nil {
+		return &callContext{}
+	}
+	return s.contexts.cut()
+}
 
 func (a *arena) cut() *callContext {
 	if len(a.free) == 0 {
@@ -83,7 +94,7 @@ type crew struct {
 
 	mu   sync.Mutex // guards what follows
 	pool goroutines // nil while there is no worker
-	all  map[*slot]struct{}
+	all  *slot      // the first of a list
 }
 
 // idleSlots are the slots that wait for a call, and some that have been taken
@@ -97,7 +108,7 @@ type idleSlots struct {
 // keepAlive is how long a slot may be idle, at least; at most twice as long.
 const keepAlive = 10 * time.Second
 
-func newCrew(clock *clock) *crew { return &crew{clock: clock, all: map[*slot]struct{}{}} }
+func newCrew(clock *clock) *crew { return &crew{clock: clock} }
 
 func (w *crew) idlers(inline bool) *idleSlots {
 	if inline {
@@ -106,11 +117,9 @@ func (w *crew) idlers(inline bool) *idleSlots {
 	return &w.workers
 }
 
-// slot takes one that waits, or makes one.
+// slot makes one. Its worker begins with its first call, which so finds it ready
+// and need not wake it.
 func (w *crew) slot(inline bool) (*slot, error) {
-	if s := w.idlers(inline).take(); s != nil {
-		return s, nil
-	}
 	s := &slot{crew: w, wake: make(chan struct{}, 1)}
 	if !inline {
 		s.work = make(chan *callContext, 1)
@@ -118,32 +127,43 @@ func (w *crew) slot(inline bool) (*slot, error) {
 	if w.awake != nil {
 		w.awake()
 	}
-	pool, err := w.enlist(s, inline)
-	if err != nil || inline {
-		return s, err
-	}
-	if err := pool.Submit(s.loop); err != nil {
-		w.forget(s)
-		return nil, err
-	}
-	return s, nil
+	return s, w.enlist(s)
 }
 
-func (w *crew) enlist(s *slot, inline bool) (goroutines, error) {
+func (w *crew) enlist(s *slot) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed.Load() {
-		return nil, ErrClosed
+		return ErrClosed
 	}
-	if w.pool == nil && !inline {
+	if w.pool == nil && s.work != nil {
 		pool, err := newPool()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		w.pool = pool
 	}
-	w.all[s] = struct{}{}
-	return w.pool, nil
+	if s.next = w.all; s.next != nil {
+		s.next.prev = s
+	}
+	w.all = s
+	return nil
+}
+
+// man gives the slot its worker. The pool is asked under the lock, because its own
+// spins: a thousand callers who come at once would be turned round and round.
+//
+// It refuses once the router is closed. The call that is in the slot by then has
+// been told so, and still needs somebody to see it out.
+func (s *slot) man() {
+	s.manned = true
+	w := s.crew
+	w.mu.Lock()
+	hired := w.pool != nil && w.pool.Submit(s.loop) == nil
+	w.mu.Unlock()
+	if !hired {
+		go s.loop()
+	}
 }
 
 // rest puts a slot back that is done with its call.
@@ -180,7 +200,7 @@ func (w *crew) retire(before int64) (others bool) {
 
 // dismiss ends a slot that has no call.
 func (w *crew) dismiss(s *slot) {
-	if s.work != nil {
+	if s.manned {
 		close(s.work) // the worker forgets the slot as it ends
 		return
 	}
@@ -194,8 +214,16 @@ func (w *crew) forget(s *slot) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.all, s)
-	if len(w.all) == 0 {
+	if s.prev == nil {
+		w.all = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+	if w.all == nil {
 		w.release()
 	}
 }
@@ -221,8 +249,8 @@ func (w *crew) close() {
 func (w *crew) slots() []*slot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	all := make([]*slot, 0, len(w.all))
-	for s := range w.all {
+	var all []*slot
+	for s := w.all; s != nil; s = s.next {
 		all = append(all, s)
 	}
 	return all

@@ -4,7 +4,9 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,9 +17,10 @@ type instance struct {
 	handler any // a Handler[In, Out]
 	closer  func(context.Context) error
 
-	stop   context.CancelFunc // ends its init
+	stop   context.CancelFunc // ends its init; nil: that has not begun
 	calls  int                // that have a place in it
 	needs  []*placeWait       // calls that it is being made for
+	at     int                // its index in fleet.starting
 	spare  *list.Element      // in fleet.spare; nil: full, or not to be used
 	phase  phase
 	rested int64 // when its last call ended
@@ -37,15 +40,17 @@ const (
 // for the first place that comes free, and one more is made, unless enough are
 // being made already for all who wait.
 type fleet struct {
-	fn *function
+	fn      *function
+	failing atomic.Bool  // the last init has failed; written under the lock
+	goal    atomic.Int64 // how many there should be; a call that comes may raise it, and need not wait for the lock
 
 	mu       sync.Mutex // guards what follows, and the instances
 	spare    list.List  // of *instance, with room; the one used last at the back
 	waiting  list.List  // of *placeWait, in the order of arrival
 	starting []*instance
+	unneeded int // places of theirs that are made for nobody
 	live     int // starting, ready or draining
 	ready    int
-	goal     int  // how many there should be
 	closing  int  // close functions, and inits that were given up, that still run
 	gone     bool // the function is removed: what is idle goes
 	over     bool // the router is closed: nothing is made any more
@@ -71,17 +76,29 @@ type placed struct {
 
 // place gives the call a place in an instance, and waits for one no longer
 // than ctx lasts.
-func (f *fleet) place(ctx context.Context) placed {
+func (f *fleet) place(ctx context.Context) (got placed, waited bool) {
+	in, w := f.ask()
+	if w == nil {
+		return placed{in: in}, false
+	}
+	return f.await(ctx, w), true
+}
+
+// ask takes a place, or stands in line for one.
+func (f *fleet) ask() (*instance, *placeWait) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if in := f.warmest(); in != nil {
 		f.enter(in)
-		f.mu.Unlock()
-		return placed{in: in}
+		return in, nil
 	}
 	w := &placeWait{got: make(chan placed, 1)}
 	w.line = f.waiting.PushBack(w)
 	f.seekFor(w)
-	f.mu.Unlock()
+	return nil, w
+}
+
+func (f *fleet) await(ctx context.Context, w *placeWait) placed {
 	select {
 	case got := <-w.got:
 		return got
@@ -175,10 +192,10 @@ func (f *fleet) answer(w *placeWait, with placed) {
 	f.waiting.Remove(w.line)
 	w.line = nil
 	if m := w.made; m != nil {
-		for i, n := range m.needs {
-			if n == w {
-				m.needs = append(m.needs[:i], m.needs[i+1:]...)
-				break
+		if i := slices.Index(m.needs, w); i >= 0 {
+			m.needs = slices.Delete(m.needs, i, i+1)
+			if m.phase == starting {
+				f.unneeded++
 			}
 		}
 	}
@@ -189,22 +206,36 @@ func (f *fleet) answer(w *placeWait, with placed) {
 // made and has a place to spare. Where neither can be, w waits for a place in
 // those there are; and if there are none, for nothing.
 func (f *fleet) seekFor(w *placeWait) {
-	for _, in := range f.starting {
-		if len(in.needs) < f.fn.perInstance {
-			w.made = in
-			in.needs = append(in.needs, w)
-			return
-		}
+	if in := f.unclaimed(); in != nil {
+		f.need(in, w)
+		return
 	}
 	switch {
 	case f.over:
 		f.answer(w, placed{err: ErrClosed})
 	case f.live < f.most() && f.backedOff() == 0:
-		w.made = f.start()
-		w.made.needs = append(w.made.needs, w)
+		f.need(f.start(), w)
 	case f.live == 0:
 		f.answer(w, placed{cold: true, err: f.failure})
 	}
+}
+
+// unclaimed is an instance that is being made and has a place to spare, or nil.
+// A burst of calls, each with an instance of its own in the making, does not look
+// through those of all the others.
+func (f *fleet) unclaimed() *instance {
+	if f.unneeded == 0 {
+		return nil
+	}
+	i := slices.IndexFunc(f.starting, func(in *instance) bool { return len(in.needs) < f.fn.perInstance })
+	return f.starting[i]
+}
+
+// need has in made for w.
+func (f *fleet) need(in *instance, w *placeWait) {
+	w.made = in
+	in.needs = append(in.needs, w)
+	f.unneeded--
 }
 
 // most is how many there may be: one more for each runaway that has given its
@@ -228,7 +259,7 @@ func (f *fleet) refill() {
 func (f *fleet) aim(n, most int, now int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.goal = n
+	f.goal.Store(int64(n))
 	f.refill()
 	for f.live < min(n, most, f.most()) && !f.over && f.backedOff() == 0 {
 		f.start()
@@ -239,7 +270,7 @@ func (f *fleet) aim(n, most int, now int64) {
 // trim ends idle instances while there are more than there should be, the
 // coldest first.
 func (f *fleet) trim(now int64) {
-	for f.live > f.goal {
+	for int64(f.live) > f.goal.Load() {
 		in := f.idle()
 		if in == nil || !f.gone && now-in.rested < int64(f.fn.keepAlive) {
 			return
@@ -279,11 +310,11 @@ func (f *fleet) drop(in *instance) {
 
 // start has an instance made, on its own goroutine.
 func (f *fleet) start() *instance {
-	ctx, stop := context.WithTimeout(context.Background(), f.fn.initTimeout)
-	in := &instance{stop: stop}
+	in := &instance{at: len(f.starting)}
 	f.live++
 	f.starting = append(f.starting, in)
-	go f.build(ctx, in)
+	f.unneeded += f.fn.perInstance
+	go f.build(in)
 	return in
 }
 
@@ -294,15 +325,17 @@ var (
 
 // build runs init; the lock is not held. Whoever comes first, init or its
 // timeout, decides; an instance that comes late is closed again.
-func (f *fleet) build(ctx context.Context, in *instance) {
+func (f *fleet) build(in *instance) {
+	ctx, stop := context.WithTimeout(context.Background(), f.fn.initTimeout)
 	timer := time.AfterFunc(f.fn.initTimeout, func() { f.giveUp(in, because{ErrInit, errInitSlow}) })
+	f.begin(in, stop)
 	var err error = because{ErrInit, ErrExited}
 	defer func() { // by return, panic and Goexit alike
 		if r := recover(); r != nil {
 			err = because{ErrInit, &PanicError{Value: r, Stack: stack()}}
 		}
 		timer.Stop()
-		in.stop()
+		stop()
 		f.built(in, err)
 	}()
 	var cause error
@@ -312,6 +345,16 @@ func (f *fleet) build(ctx context.Context, in *instance) {
 	err = nil
 	if cause != nil {
 		err = because{ErrInit, cause}
+	}
+}
+
+// begin makes known how to stop an init, and stops it if it was given up before.
+func (f *fleet) begin(in *instance, stop context.CancelFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	in.stop = stop
+	if in.phase == dropped {
+		stop()
 	}
 }
 
@@ -339,6 +382,7 @@ func (f *fleet) open(in *instance) {
 	in.phase, in.rested = ready, f.fn.router.clock.now()
 	f.ready++
 	f.failures, f.failure = 0, nil
+	f.failing.Store(false)
 	for len(in.needs) > 0 {
 		in.calls++
 		f.answer(in.needs[0], placed{in: in, cold: true})
@@ -372,13 +416,15 @@ func (f *fleet) fail(in *instance, err error) {
 	}
 }
 
+// unlist takes an instance out of those that are being made; nobody needs it as
+// one of them any more.
 func (f *fleet) unlist(in *instance) {
-	for i, s := range f.starting {
-		if s == in {
-			f.starting = append(f.starting[:i], f.starting[i+1:]...)
-			return
-		}
-	}
+	last := len(f.starting) - 1
+	f.starting[in.at] = f.starting[last]
+	f.starting[in.at].at = in.at
+	f.starting[last] = nil
+	f.starting = f.starting[:last]
+	f.unneeded -= f.fn.perInstance - len(in.needs)
 }
 
 // After the first failure the next try is not before firstBackoff, and the
@@ -394,6 +440,7 @@ func (f *fleet) backOff(err error) {
 		pause = min(firstBackoff<<f.failures, maxBackoff)
 	}
 	f.failures++
+	f.failing.Store(true)
 	f.failure = err
 	f.retryAt = f.fn.router.clock.now() + int64(pause)
 }
@@ -409,6 +456,9 @@ func (f *fleet) backedOff() time.Duration {
 // refuses tells whether a call has no instance to hope for, why, and when
 // another try is made; without the lock.
 func (f *fleet) refuses() (retry time.Duration, err error) {
+	if !f.failing.Load() {
+		return 0, nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.live > 0 {
@@ -445,7 +495,8 @@ func (f *fleet) runCloser(closer func(context.Context) error) {
 func (f *fleet) retire(over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.goal, f.gone = 0, true
+	f.goal.Store(0)
+	f.gone = true
 	if over {
 		f.over = true
 		for f.waiting.Len() > 0 {
@@ -462,7 +513,9 @@ func (f *fleet) retire(over bool) {
 func (f *fleet) abandon(in *instance) {
 	f.unlist(in)
 	in.phase = dropped
-	in.stop()
+	if in.stop != nil {
+		in.stop()
+	}
 	f.live--
 	f.closing++
 }
@@ -472,11 +525,11 @@ func (f *fleet) abandon(in *instance) {
 func (f *fleet) provision(n int) error {
 	waits := make([]*placeWait, n)
 	f.mu.Lock()
-	f.goal = n
+	f.goal.Store(int64(n))
 	for i := range waits {
-		w := &placeWait{got: make(chan placed, 1), made: f.start()}
+		w := &placeWait{got: make(chan placed, 1)}
 		w.line = f.waiting.PushBack(w)
-		w.made.needs = append(w.made.needs, w)
+		f.need(f.start(), w)
 		waits[i] = w
 	}
 	f.mu.Unlock()

@@ -84,7 +84,7 @@ func (r *Router) enter(fn *function, h handle) error {
 		if err != nil {
 			return err
 		}
-		fn.scaling, fn.plain = s, false
+		fn.scaling = s
 	}
 	if err := fn.join(r.group); err != nil {
 		return err

@@ -34,6 +34,7 @@ type State any
 type Target struct {
 	N    int    // how many instances there should be
 	Rule string // which rule decided, in a few words; it is shown in the Decision
+	Upto int    // calls that come may grow the function to this, for each as it needs, without a question; up to N: none may
 	Rest bool   // without calls the answer stays this: there is no need to ask again before one comes
 }
 

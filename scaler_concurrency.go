@@ -50,6 +50,7 @@ type concurrencyState struct {
 	mark   int64 // when the interval began within which UpRate bounds growth
 	base   int   // how many instances there were then
 	wanted int64 // when more than none was wished for last
+	last   int   // what was answered last
 }
 
 // Windows returns the two windows.
@@ -80,7 +81,7 @@ func (c ConcurrencyScaler) begin(l Load) *concurrencyState {
 	if c.TickOnly {
 		ready = l.Ready
 	}
-	return &concurrencyState{epoch: l.Now, kpa: kpa.Start(c.kpa(l), 0, ready), base: l.Instances}
+	return &concurrencyState{epoch: l.Now, kpa: kpa.Start(c.kpa(l), 0, ready), base: l.Instances, last: l.Instances}
 }
 
 // arrive grows at once; the state is another one only if the answer is, as many
@@ -100,8 +101,11 @@ func (c ConcurrencyScaler) arrive(l Load, m *concurrencyState) (Target, State) {
 		return Target{N: l.Instances, Rule: t.Rule}, m
 	}
 	grown := next // here, so that nothing escapes where nothing grows
-	grown.wanted = now
+	grown.wanted, grown.last = now, t.N
 	grown.kpa = next.kpa.Hold(c.kpa(l), now, t.N)
+	if upto := l.within(Target{N: c.most(next.base)}).N; upto > t.N && !c.TickOnly {
+		t.Upto = upto // whoever comes in this interval would be answered the same
+	}
 	return t, &grown
 }
 
@@ -109,6 +113,9 @@ func (c ConcurrencyScaler) arrive(l Load, m *concurrencyState) (Target, State) {
 func (c ConcurrencyScaler) tick(l Load, m *concurrencyState) (Target, State) {
 	now := m.now(l)
 	next := m.interval(l, now)
+	if l.Instances > m.last { // calls have grown it as far as they were allowed to
+		next.kpa = next.kpa.Hold(c.kpa(l), now, l.Instances)
+	}
 	var d kpa.Decision
 	d, next.kpa = kpa.Decide(c.kpa(l), next.kpa, kpa.Sample{Now: now, Ready: l.Ready, Stable: l.Stable, Panic: l.Burst})
 	if !d.Valid {
@@ -124,7 +131,9 @@ func (c ConcurrencyScaler) tick(l Load, m *concurrencyState) (Target, State) {
 	case l.Instances > 0 && now-next.wanted < int64(c.ZeroGrace):
 		t = Target{N: 1, Rule: "scale-to-zero grace"}
 	}
-	return l.within(t), &next
+	t = l.within(t)
+	next.last = t.N
+	return t, &next
 }
 
 // correct keeps what is being used, and growth within the bound that arrivals

@@ -24,7 +24,7 @@ func TestAnArrivalGrowsToWhatTheCallsNeed(t *testing.T) {
 	s := faas.ConcurrencyScaler{}
 	l := faas.Load{Now: epoch, Queued: 1000, Per: 3, Arrival: true}
 	got, state := s.Desired(l, nil)
-	require.Equal(t, faas.Target{N: 334, Rule: "arrival"}, got)
+	require.Equal(t, faas.Target{N: 334, Rule: "arrival", Upto: 1000}, got)
 
 	l.Instances, l.Ready, l.InFlight, l.Queued = 334, 334, 1000, 0
 	again, same := s.Desired(l, state)

@@ -25,12 +25,13 @@ type scaling struct {
 	decisions      decisions
 	mu             sync.Mutex // guards what follows
 	n              int
-	rest           bool // the last answer holds until a call comes
-	ceiling        int  // of calls at once, set by the user
+	rest           bool   // the last answer holds until a call comes
+	upto           int    // the last answer allows growth to it
+	rule           string // of the last answer
+	ceiling        int    // of calls at once, set by the user
 	memory         State
 	turn           uint64              // of memory, so that an answer to an older one is noticed
 	window         *window.Concurrency // of calls that run or wait; nil: at rest
-	peak           int                 // its highest level since the last tick
 	awake, removed bool
 }
 
@@ -53,59 +54,112 @@ func (fn *function) newScaling() (*scaling, error) {
 
 // arrive counts a call that is about to ask for a slot, and grows the function
 // if there is none for it.
-func (s *scaling) arrive() *Error {
+func (s *scaling) arrive(c *callContext) *Error {
 	if s.fleet != nil {
-		if retry, err := s.fleet.refuses(); retry > 0 {
-			return &Error{Op: "invoke", Function: s.fn.name, Reason: ReasonInit, RetryAfter: retry, Err: err}
+		if err := s.backedOff(c); err != nil {
+			return err
 		}
 	}
+	c.counted = true
+	now := s.fn.router.clock.now()
 	s.mu.Lock()
 	if s.window == nil {
 		s.window = window.New(s.stable, granularity(s.burst))
 	}
-	s.window.Add(s.fn.router.clock.now(), 1)
-	s.peak = max(s.peak, s.window.Level())
-	short := int64(s.window.Level()) > int64(s.n)*int64(s.fn.perInstance) && !s.removed
+	s.window.Add(now, 1)
+	from, need := s.n, ceilDiv(s.window.Level(), s.fn.perInstance)
+	short := need > from && !s.removed
+	inStride := short && need <= s.upto
+	if inStride {
+		s.stride(need, now)
+	}
 	woken := !s.awake
 	s.awake = true
 	s.mu.Unlock()
 	if woken {
 		s.fn.router.loop.add(s)
 	}
-	if short {
+	switch {
+	case inStride && s.fn.router.tellsDecisions():
+		s.tell(from, need)
+	case short && !inStride:
 		s.decide(true)
 	}
 	return nil
 }
 
-// seat gives the call that has a slot a place in an instance. It waits for one
-// with its slot in hand: the place is part of the slot.
-func (s *scaling) seat(ctx context.Context, c *callContext) {
-	if p := c.parent(); p != nil && p.fn == c.fn && c.hold.BorrowsClass() {
-		c.more.instance = p.more.instance
-		s.fleet.join(c.more.instance)
-		c.task.use(c.more.instance.handler)
-		return
+// backedOff tells a call that has no instance to hope for.
+func (s *scaling) backedOff(c *callContext) *Error {
+	retry, err := s.fleet.refuses()
+	if retry <= 0 {
+		return nil
 	}
-	asked := s.fn.router.clock.now()
-	got := s.fleet.place(ctx)
-	c.more.instance, c.more.unplaced, c.more.cold = got.in, got.err, got.cold
+	return &Error{Op: "invoke", Function: s.fn.name, ID: c.id, Reason: ReasonInit, RetryAfter: retry, Err: err}
+}
+
+// stride grows the function as far as the policy has allowed beforehand: a burst
+// asks it once, and not for each of its calls. The lock is held.
+func (s *scaling) stride(to int, now int64) {
+	from := s.n
+	s.n = to
+	s.fn.class.Resize(s.limit())
+	if s.fleet != nil {
+		s.fleet.goal.Store(int64(to))
+	}
+	if !s.decisions.stretch(from, to, s.fn.router.clock.time(now)) {
+		s.decisions.add(s.strode(from, to))
+	}
+}
+
+// strode is the decision that a stride is; the lock is held.
+func (s *scaling) strode(from, to int) *Decision {
+	l := s.load(true)
+	return &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
+}
+
+// tell tells of a stride; without the lock.
+func (s *scaling) tell(from, to int) {
+	s.mu.Lock()
+	d := s.strode(from, to)
+	s.mu.Unlock()
+	s.fn.router.decided(d)
+}
+
+// seat gives the call that has a slot a place in an instance, and tells when it
+// has it. It waits for one with its slot in hand: the place is part of the slot.
+func (s *scaling) seat(ctx context.Context, c *callContext, asked int64) (now int64) {
+	f := c.extra()
+	if p := f.parent; p != nil && p.fn == c.fn && c.hold.BorrowsClass() {
+		f.instance = p.more.instance
+		s.fleet.join(f.instance)
+		c.task.use(f.instance.handler)
+		return asked
+	}
+	got, waited := s.fleet.place(ctx)
+	f.instance, f.unplaced, f.cold = got.in, got.err, got.cold
+	now = asked
+	if waited {
+		now = s.fn.router.clock.now()
+		f.queued += now - asked
+	}
 	if got.cold {
-		c.more.initWait = s.fn.router.clock.now() - asked
+		f.initWait = now - asked
 	}
 	if got.in != nil {
 		c.task.use(got.in.handler)
 	}
+	return now
 }
 
 // vacate gives back what scaling has given the call, or counted it for. The
 // slot is given back after it, so that who gets it finds the place.
 func (c *callContext) vacate(spent bool) {
-	if c.more == nil || !c.more.counted {
+	if !c.counted {
 		return
 	}
-	c.more.counted = false
-	if in := c.more.instance; in != nil {
+	c.counted = false
+	if c.more != nil && c.more.instance != nil {
+		in := c.more.instance
 		c.fn.scaling.fleet.leave(in, spent, c.fn.router.clock.now())
 	}
 	c.fn.scaling.depart()
@@ -142,27 +196,34 @@ func (s *scaling) decide(arrival bool) {
 		}
 		s.turn++
 		s.memory, s.rest = next, t.Rest
-		d, changed := s.set(t, l)
+		d := s.set(t, &l)
 		s.mu.Unlock()
-		if changed {
-			s.fn.router.decided(&s.decisions, d)
+		if d != nil {
+			s.fn.router.decided(d)
 		}
 		return
 	}
 }
 
-// set brings n to what the policy wants, within the limits; the lock is held.
-func (s *scaling) set(t Target, l Load) (Decision, bool) {
+// set brings n to what the policy wants, within the limits, and answers the
+// decision if that is another; the lock is held.
+func (s *scaling) set(t Target, l *Load) *Decision {
+	s.upto, s.rule = min(t.Upto, l.Max), t.Rule
 	from, to := s.n, min(max(t.N, l.Min), l.Max)
 	if s.removed || l.Arrival && to <= from { // others have come first
-		return Decision{}, false
+		return nil
 	}
 	s.n = to
 	s.fn.class.Resize(s.limit())
 	if s.fleet != nil {
 		s.fleet.aim(to, 0, s.fn.router.clock.now())
 	}
-	return Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: l}, from != to
+	if from == to {
+		return nil
+	}
+	d := &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
+	s.decisions.add(d) // here, so that they are kept in the order in which they are made
+	return d
 }
 
 // limit is how many calls may run: never none, so that a call that comes to
@@ -186,7 +247,7 @@ func (s *scaling) load(arrival bool) Load {
 		l.Stable, l.Burst = w.Average(now, s.stable), w.Average(now, s.burst)
 		l.InFlight = min(w.Level(), fn.class.Used())
 		l.Queued = w.Level() - l.InFlight
-		l.Peak = s.peak
+		l.Peak = w.Peak()
 	}
 	return l
 }
@@ -202,7 +263,7 @@ func (s *scaling) tick() (atRest bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.window != nil {
-		s.peak = s.window.Level()
+		s.window.ResetPeak()
 	}
 	now, live := s.fn.router.clock.now(), 0
 	if s.fleet != nil {
@@ -244,11 +305,11 @@ func (s *scaling) provide() error {
 	n := s.fn.minInstances
 	s.mu.Lock()
 	l := s.load(false)
-	d, changed := s.set(Target{N: n, Rule: "minimum"}, l)
+	d := s.set(Target{N: n, Rule: "minimum"}, &l)
 	n = s.n
 	s.mu.Unlock()
-	if changed {
-		s.fn.router.decided(&s.decisions, d)
+	if d != nil {
+		s.fn.router.decided(d)
 	}
 	if s.fleet == nil || n == 0 {
 		return nil
@@ -391,7 +452,9 @@ func (c *ceiling) tick() (atRest bool) {
 	}
 	to := c.set(t.N, next)
 	if to != l.Instances {
-		r.decided(&c.decisions, Decision{Time: l.Now, From: l.Instances, To: to, Wanted: t.N, Rule: t.Rule, Load: l})
+		d := &Decision{Time: l.Now, From: l.Instances, To: to, Wanted: t.N, Rule: t.Rule, Load: l}
+		c.decisions.add(d)
+		r.decided(d)
 	}
 	return l.InFlight == 0 && to == l.Max
 }

@@ -26,23 +26,19 @@ var errNilContext = errors.New("the context is nil; use context.Background()")
 // mine tells whether t is the caller's again; otherwise its handler still runs.
 func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 	if ctx == nil {
-		fn.class.Entered.Add(1)
-		return true, fn.refuse(refusal(fn.name, uuid.Nil, ReasonInput, because{ErrInput, errNilContext}))
+		return true, fn.refuseNil()
 	}
 	parent, tenant, priority := origin(ctx) // before the call is counted: a context that panics harms its caller alone
 	fn.class.Entered.Add(1)
-	random := rand.Uint64()
 	var c *callContext
 	if parent == nil && priority == 0 && fn.plain && ctx.Err() == nil {
-		if s := fn.router.crew.idlers(fn.inline).take(); s != nil {
-			c = s.contexts.cut()
-			c.fn, c.task, c.tenant = fn, t, tenant
-			if fn.class.TryAcquire(&c.hold) {
-				now := fn.router.clock.now()
-				c.id = fn.router.clock.newID(now, random)
-				c.begin(ctx, s, now)
-				return s.serve(ctx, c)
-			}
+		s := fn.router.crew.idlers(fn.inline).take()
+		c = s.cut()
+		c.fn, c.task, c.tenant = fn, t, tenant
+		if fn.takesAtOnce(c) {
+			return fn.proceed(ctx, c, s)
+		}
+		if s != nil {
 			fn.router.crew.rest(s)
 		}
 	}
@@ -50,23 +46,57 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 		c = &callContext{fn: fn, task: t, tenant: tenant}
 	}
 	c.more = &formalities{parent: parent, priority: priority}
-	c.id = fn.router.clock.newID(fn.router.clock.now(), random)
 	return fn.invokeSlowly(ctx, c)
+}
+
+// What follows is not for every call, and stands apart so that its variables are
+// not in the frames of those that do without.
+
+//go:noinline
+func (fn *function) refuseNil() error {
+	fn.class.Entered.Add(1)
+	return fn.refuse(refusal(fn.name, uuid.Nil, ReasonInput, because{ErrInput, errNilContext}))
+}
+
+//go:noinline
+func (fn *function) refuseClosed(c *callContext, why error) error {
+	c.hold.Release()
+	return fn.refuse(c.takeBack(refusal(fn.name, c.id, ReasonClosed, because{ErrClosed, why})))
+}
+
+// takesAtOnce takes a slot that is free, or that the function may grow by.
+func (fn *function) takesAtOnce(c *callContext) bool {
+	return (fn.scaling == nil || fn.scaling.arrive(c) == nil) && fn.class.TryAcquire(&c.hold)
 }
 
 // invokeSlowly is invoke for a call that has more to ask for than a slot, or
 // that did not find one at once.
 func (fn *function) invokeSlowly(ctx context.Context, c *callContext) (mine bool, err error) {
+	c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
 	if refused := fn.admit(ctx, c); refused != nil {
 		return true, fn.refuse(c.takeBack(refused))
 	}
-	s, err := fn.router.crew.slot(fn.inline)
-	if err != nil {
-		c.hold.Release()
-		return true, fn.refuse(c.takeBack(refusal(fn.name, c.id, ReasonClosed, because{ErrClosed, err})))
+	return fn.proceed(ctx, c, fn.router.crew.idlers(fn.inline).take())
+}
+
+// proceed runs a call that has been let in, in the slot s or in a new one. A
+// caller's stack is as small as a goroutine's can be: on the way down to here,
+// and on to serve, frames are kept so that one that has just begun need not grow.
+func (fn *function) proceed(ctx context.Context, c *callContext, s *slot) (mine bool, err error) {
+	now := fn.router.clock.now()
+	if c.id == uuid.Nil {
+		c.id = fn.router.clock.newID(now, rand.Uint64())
 	}
-	c.begin(ctx, s, fn.router.clock.now())
-	if c.more.unplaced != nil {
+	if fn.init != nil {
+		now = fn.scaling.seat(ctx, c, now)
+	}
+	if s == nil {
+		if s, err = fn.router.crew.slot(fn.inline); err != nil {
+			return true, fn.refuseClosed(c, err)
+		}
+	}
+	c.begin(ctx, s, now)
+	if c.more != nil && c.more.unplaced != nil {
 		return true, s.turnAway(c)
 	}
 	return s.serve(ctx, c)
@@ -146,19 +176,14 @@ func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 		parent = &p.hold
 	}
 	asked := fn.router.clock.now()
-	if s := fn.scaling; s != nil {
-		if err := s.arrive(); err != nil {
-			err.ID = c.id
+	if s := fn.scaling; s != nil && !c.counted {
+		if err := s.arrive(c); err != nil {
 			return err
 		}
-		c.more.counted = true
 	}
 	request := admission.Request{Parent: parent, Tenant: c.tenant, Priority: c.priority(), Wait: fn.queueTimeout}
 	if err := fn.class.Acquire(ctx, &c.hold, request); err != nil {
 		return noSlot(fn.name, c.id, err)
-	}
-	if fn.init != nil {
-		fn.scaling.seat(ctx, c)
 	}
 	c.more.queued = fn.router.clock.now() - asked
 	return nil
@@ -238,6 +263,14 @@ func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error)
 	}
 	s.arm(c)
 	s.work <- c
+	if !s.manned {
+		s.man()
+	}
+	return s.await(ctx, c)
+}
+
+// await waits for the call to be settled, and leaves it if ctx ends before.
+func (s *slot) await(ctx context.Context, c *callContext) (mine bool, err error) {
 	done := ctx.Done()
 	if done == nil {
 		<-s.wake
