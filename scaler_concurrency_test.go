@@ -56,6 +56,36 @@ func TestGrowthWithinATickCountsFromWhereItBegan(t *testing.T) {
 	require.Equal(t, faas.Target{N: 18, Rule: "up rate"}, got)
 }
 
+func TestWhatCallsMayGrowToIsWhatTheyWouldBeAnswered(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := faas.ConcurrencyScaler{UpRate: rapid.Float64Range(1.5, 50).Draw(t, "rate"), ActivationScale: rapid.IntRange(0, 4).Draw(t, "activation")}
+		l := faas.Load{Now: epoch, Per: rapid.IntRange(1, 4).Draw(t, "per"), Max: rapid.IntRange(0, 500).Draw(t, "max"), Arrival: true}
+		l.Instances = rapid.IntRange(0, 20).Draw(t, "instances")
+		l.Queued = rapid.IntRange(1, 200).Draw(t, "calls")
+		first, state := s.Desired(l, nil)
+		if first.Upto <= first.N {
+			t.Skip("it has all that it may have")
+		}
+		n := rapid.IntRange(first.N+1, first.Upto).Draw(t, "n")
+		l.Now = epoch.Add(time.Duration(rapid.IntRange(0, 1999).Draw(t, "ms")) * time.Millisecond)
+		l.Instances, l.Queued = first.N, n*l.Per
+		next, _ := s.Desired(l, state)
+		require.Equal(t, n, next.N)
+	})
+}
+
+func TestADelayHoldsWhatCallsGrewWithoutAQuestion(t *testing.T) {
+	t.Parallel()
+	s := faas.ConcurrencyScaler{ScaleDownDelay: time.Minute}
+	l := faas.Load{Now: epoch, Queued: 1, Per: 1, Arrival: true}
+	got, state := s.Desired(l, nil)
+	require.Equal(t, faas.Target{N: 1, Rule: "arrival", Upto: 1000}, got)
+	l = faas.Load{Now: epoch.Add(time.Second), Instances: 40, Ready: 40, Per: 1}
+	got, _ = s.Desired(l, state)
+	require.Equal(t, 40, got.N, "forty calls came and went")
+}
+
 func TestNoIntervalGrowsBeyondTheRate(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

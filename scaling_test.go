@@ -58,6 +58,81 @@ func TestACallThatFindsNoFreeSlotGrowsItsFunctionAtOnce(t *testing.T) {
 	})
 }
 
+// generous grows to what is needed, and lets calls grow on from there.
+func generous(asked *atomic.Int64, upto int) script {
+	return func(l faas.Load) faas.Target {
+		asked.Add(1)
+		t := need(l)
+		if l.Arrival {
+			t.Upto = upto
+		}
+		return t
+	}
+}
+
+func TestABurstAsksAPolicyOnceThatLetsItGrow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var asked atomic.Int64
+		var mu sync.Mutex
+		var told []faas.Decision
+		r := router(t, faas.WithDecisions(func(d faas.Decision) { mu.Lock(); defer mu.Unlock(); told = append(told, d) }))
+		f := faas.Register(r, "f", sleepFor, faas.WithScaler(generous(&asked, 100)), faas.WithMaxInstances(80), faas.WithInstanceConcurrency(2))
+		var wg sync.WaitGroup
+		for range 150 {
+			wg.Go(func() { _, err := f.Invoke(t.Context(), time.Second); assert.NoError(t, err) })
+		}
+		synctest.Wait()
+		assert.EqualValues(t, 1, asked.Load())
+		assert.Equal(t, 150, f.Info().InFlight)
+		assert.Equal(t, 75, f.Info().Instances)
+		assert.Len(t, told, 75, "each step is told")
+		for _, d := range told {
+			assert.Equal(t, d.From+1, d.To)
+			assert.Equal(t, "need", d.Rule)
+			assert.True(t, d.Load.Arrival)
+		}
+		kept, err := r.Decisions("f")
+		require.NoError(t, err)
+		require.Len(t, kept, 1, "and one is kept")
+		assert.Equal(t, [2]int{0, 75}, [2]int{kept[0].From, kept[0].To})
+
+		for range 15 {
+			wg.Go(func() { _, err := f.Invoke(t.Context(), time.Second); assert.NoError(t, err) })
+		}
+		synctest.Wait()
+		assert.Equal(t, 80, f.Info().Instances, "the limits bound what it lets them")
+		assert.Equal(t, 5, f.Info().Queued)
+		wg.Wait()
+		pass(2 * time.Second)
+		assert.Zero(t, f.Info().Instances)
+		before := asked.Load()
+		_, err = f.Invoke(t.Context(), 0)
+		require.NoError(t, err)
+		assert.Equal(t, before+1, asked.Load(), "an answer holds until the next one")
+	})
+}
+
+func TestInstancesThatCallsGrewByStayUntilThePolicySaysOtherwise(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var asked atomic.Int64
+		p := &plant{}
+		r := router(t)
+		f := faas.RegisterInit(r, "f", p.init, faas.WithScaler(generous(&asked, 10)))
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				_, err := f.Invoke(t.Context(), time.Duration(1+i)*100*time.Millisecond)
+				assert.NoError(t, err)
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1, asked.Load())
+		assert.Equal(t, 10, f.Info().Ready, "those that are idle too")
+		pass(2 * time.Second)
+		assert.Zero(t, f.Info().Ready)
+	})
+}
+
 func TestAPolicysAnswerIsHeldAgainstTheLimits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var wants atomic.Int64

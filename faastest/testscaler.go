@@ -35,6 +35,8 @@ import (
 //     a clock that was set back, a function whose limits have changed; and a
 //     rule is always given;
 //   - Desired does not wait;
+//   - what [faas.Target.Upto] lets calls have without a question is what they would
+//     be answered if they asked;
 //   - calls that wait where there is no instance get one, when they come or on a
 //     tick within a minute;
 //   - the windows of a [faas.Windower] are within its bounds, and always the same;
@@ -52,6 +54,7 @@ func TestScaler(t *testing.T, newScaler func() faas.Scaler) {
 		{"may be asked by many at once", scalerCheck.concurrent},
 		{"answers numbers that can be", scalerCheck.extremes},
 		{"does not wait", scalerCheck.noWait},
+		{"lets calls have what it would answer them", scalerCheck.upto},
 		{"starts from zero", scalerCheck.starts},
 		{"asks for windows that can be", scalerCheck.windows},
 	} {
@@ -267,6 +270,33 @@ func (c scalerCheck) noWait() {
 	c.Helper()
 	s := c.newScaler()
 	returnsAtOnce(c.TB, fmt.Sprintf("Desired (%d times)", scalerQuestions), func() { c.converse(s) })
+}
+
+// upto asks for calls that have grown the function as far as they may, half as far,
+// and by one.
+func (c scalerCheck) upto() {
+	c.Helper()
+	s := c.newScaler()
+	for _, q := range c.converse(s) {
+		first, state, ok := c.ask(s, q.load, q.state)
+		if !ok {
+			return
+		}
+		most := min(first.Upto, q.load.Max)
+		for _, n := range []int{first.N + 1, (first.N + most) / 2, most} {
+			l := q.load
+			l.Arrival, l.Instances = true, first.N
+			l.Queued = n*l.Per - l.InFlight
+			if n <= first.N || n > most {
+				continue
+			}
+			if t, _, ok := c.ask(s, l, state); !ok || t.N != n {
+				c.Errorf("it answered Desired(%+v) by %+v, and then to calls that need %d instances %+v: "+
+					"Upto must not promise what it would not answer", q.load, first, n, t)
+				return
+			}
+		}
+	}
 }
 
 func (c scalerCheck) starts() {
