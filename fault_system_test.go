@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -154,6 +155,8 @@ func (m *machine) register(t *rapid.T, rank int) {
 		return
 	}
 	require.NoError(t, err)
+	m.turns++
+	fn.turn = m.turns
 	m.functions = append(m.functions, fn)
 	m.handles[fn] = f
 }
@@ -507,9 +510,9 @@ type mill struct {
 	*faas.Router
 	calls atomic.Int64
 
-	mu      sync.Mutex                  // guards what follows
-	byHand  map[uuid.UUID]time.Duration // by the stopwatches of the handlers that have one
-	timings []timing
+	mu      sync.Mutex        // guards what follows
+	timed   map[uuid.UUID]int // the calls of handlers that have a stopwatch, by their number
+	timings map[int]timing
 	ids     map[uuid.UUID]bool
 	records int
 	used    time.Duration             // by all calls, and after their records
@@ -519,16 +522,18 @@ type mill struct {
 	bills  []*bill // of all records, by each of its price lists
 }
 
-// timing is one call by two clocks.
-type timing struct{ byHand, recorded time.Duration }
+// timing is one call by three clocks, each of which runs while the one before does.
+type timing struct{ byHand, recorded, byCaller time.Duration }
 
 // Record is the meter.
 func (m *mill) Record(ctx context.Context, e faas.Execution) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if d, ok := m.byHand[e.ID]; ok {
-		delete(m.byHand, e.ID)
-		m.timings = append(m.timings, timing{d, e.Duration})
+	if i, ok := m.timed[e.ID]; ok {
+		delete(m.timed, e.ID)
+		x := m.timings[i]
+		x.recorded = e.Duration
+		m.timings[i] = x
 	}
 	m.records++
 	m.ids[e.ID] = true
@@ -551,7 +556,7 @@ func (m *mill) RecordOverrun(ctx context.Context, o faas.Overrun) {
 
 func newMill(calls int) *mill {
 	m := &mill{
-		byHand: map[uuid.UUID]time.Duration{}, timings: make([]timing, 0, calls/round),
+		timed: map[uuid.UUID]int{}, timings: make(map[int]timing, calls/round),
 		ids: make(map[uuid.UUID]bool, 2*calls), answers: map[string]map[string]int{},
 		ledger: cost.NewLedger(cost.Calendar{}, cost.Presets()...), bills: newBills(),
 	}
@@ -562,7 +567,7 @@ func newMill(calls int) *mill {
 	handle("fine", func(_ context.Context, in int) (int, error) { return in + 1, nil })
 	handle("inline", func(_ context.Context, in int) (int, error) { return in + 1, nil }, faas.WithInline())
 	handle("copied", func(_ context.Context, in int) (int, error) { return in + 1, nil }, faas.WithCopy())
-	handle("timed", m.timed)
+	handle("timed", m.timedByHand)
 	handle("error", func(context.Context, int) (int, error) { return 0, errOwn })
 	handle("panic", func(context.Context, int) (int, error) { panic("boom") })
 	handle("poison", func(context.Context, int) (int, error) { panic(&explosive{}) })
@@ -587,14 +592,28 @@ func newMill(calls int) *mill {
 	return m
 }
 
-// timed is a handler with a stopwatch.
-func (m *mill) timed(ctx context.Context, _ int) (int, error) {
+// timedByHand is a handler with a stopwatch. Its input is the call's number.
+func (m *mill) timedByHand(ctx context.Context, number int) (int, error) {
 	inv, _ := faas.FromContext(ctx)
 	d := burn(3 * time.Millisecond)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.byHand[inv.ID] = d
+	m.timed[inv.ID] = number
+	m.timings[number] = timing{byHand: d}
 	return 1, nil
+}
+
+// timedByCaller calls it, with a stopwatch too.
+func (m *mill) timedByCaller(number int) error {
+	began := time.Now()
+	_, err := m.Invoke(context.Background(), "timed", []byte(strconv.Itoa(number)))
+	d := time.Since(began)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.timings[number]
+	x.byCaller = d
+	m.timings[number] = x
+	return err
 }
 
 // burn keeps a processor busy, and returns for how long it did.
@@ -636,7 +655,7 @@ func (m *mill) grind(i int) {
 	if i%round < len(faults) {
 		fault = faults[i%round].name
 	}
-	word := wordFor(m.provoke(fault))
+	word := wordFor(m.provoke(fault, i))
 	m.calls.Add(1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -647,9 +666,11 @@ func (m *mill) grind(i int) {
 }
 
 // provoke calls the function of a fault's name, or does what callers do wrong.
-func (m *mill) provoke(fault string) error {
+func (m *mill) provoke(fault string, number int) error {
 	name, payload, ctx := fault, "1", context.Background()
 	switch fault {
+	case "timed":
+		return m.timedByCaller(number)
 	case "no name":
 		name = "../etc"
 	case "input":
@@ -704,7 +725,6 @@ func TestH02_AHundredThousandMixedFaultsBalance(t *testing.T) {
 	m.run(calls/10, calls)
 
 	took := time.Since(began)
-	assert.Less(t, took, time.Minute)
 	assert.Less(t, int64(heap())-int64(early), int64(4<<20), "the heap is flat")
 	h := &host{Router: m.Router}
 	spin(h.atRest)
@@ -763,19 +783,26 @@ func (m *mill) checkBill(t *testing.T) {
 	}
 }
 
-// checkTimings asserts that what is billed is what handlers measure, to a
-// hundredth. One call in twenty may be further off: between the two clocks the
-// system may have put the thread to sleep, which is billed, and nobody's fault.
-func checkTimings(t *testing.T, all []timing) {
+// checkTimings asserts that what is recorded lies between what the handler and
+// what the caller measured; and, where nothing else is at work beside the test, that
+// it is what handlers measure, to a hundredth. One call in twenty may be further off:
+// between the two clocks the system may have put the thread to sleep, which is
+// billed, and nobody's fault.
+func checkTimings(t *testing.T, numbered map[int]timing) {
 	t.Helper()
-	require.NotEmpty(t, all)
-	excess := func(x timing) time.Duration { return x.recorded - x.byHand }
-	slices.SortFunc(all, func(a, b timing) int { return cmp.Compare(excess(a), excess(b)) })
+	require.NotEmpty(t, numbered)
+	for i, x := range numbered {
+		assert.LessOrEqual(t, x.byHand, x.recorded, "call %d: nobody is billed for less than he has used", i)
+		assert.LessOrEqual(t, x.recorded, x.byCaller, "call %d: nor for more than he has waited", i)
+	}
+	if !soak() {
+		return
+	}
+	all := slices.SortedFunc(maps.Values(numbered), func(a, b timing) int { return cmp.Compare(a.recorded-a.byHand, b.recorded-b.byHand) })
 	var byHand, recorded time.Duration
 	for _, x := range all[:len(all)*19/20] {
 		byHand, recorded = byHand+x.byHand, recorded+x.recorded
 	}
-	assert.GreaterOrEqual(t, excess(all[0]), time.Duration(0), "nobody is billed for less than he has used")
 	assert.InEpsilon(t, byHand, recorded, 0.01, "by the handlers' stopwatches, by the meter")
 }
 

@@ -173,7 +173,12 @@ func TestAPolicySeesTheWindowsItAsksFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var seen faas.Load
 		r := router(t)
-		f := faas.Register(r, "f", sleepFor, faas.WithScaler(windowed{func(l faas.Load) faas.Target { seen = l; return need(l) }}))
+		f := faas.Register(r, "f", sleepFor, faas.WithScaler(windowed{func(l faas.Load) faas.Target {
+			if !l.Arrival { // those may ask at once
+				seen = l
+			}
+			return need(l)
+		}}))
 		go func() { _, _ = f.Invoke(t.Context(), 4*time.Second) }()
 		go func() { _, _ = f.Invoke(t.Context(), 8*time.Second) }()
 		pass(10*time.Second + time.Millisecond)
@@ -246,8 +251,9 @@ func TestEveryChangeOfScaleIsADecisionThatSaysWhy(t *testing.T) {
 		defer r.Close()
 		f := faas.Register(r, "f", sleepFor, faas.WithScaler(script(need)), faas.WithMaxInstances(2))
 		start := time.Now()
-		for range 3 {
+		for range 3 { // in turn: those that come together may be told of in any order
 			go func() { _, _ = f.Invoke(t.Context(), 3*time.Second) }()
+			synctest.Wait()
 		}
 		pass(10 * time.Second)
 		require.Len(t, told, 4)
