@@ -99,6 +99,13 @@ func (f *fleet) ask() (*instance, *placeWait) {
 }
 
 func (f *fleet) await(ctx context.Context, w *placeWait) placed {
+	if ctx.Done() == nil { // a select with one way out would cost a fresh stack its first growth
+		return <-w.got
+	}
+	return f.awaitEither(ctx, w)
+}
+
+func (f *fleet) awaitEither(ctx context.Context, w *placeWait) placed {
 	select {
 	case got := <-w.got:
 		return got

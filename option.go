@@ -314,8 +314,10 @@ func WithStuck(grace time.Duration, f func(ctx context.Context, inv Invocation, 
 }
 
 // WithDecisions has f told of every change of scale as it is made. It is called
-// by the goroutine that decided, which may be a caller's: it must not block,
-// and may be called by many at once. A panic in it is caught and counted.
+// by the goroutine that decided, which may be a caller's: it must not block, and
+// may be called by many at once, so that changes of one moment may be told of in
+// another order than they were made in ([Router.Decisions] keeps that). A panic in
+// it is caught and counted.
 func WithDecisions(f func(Decision)) RouterOption {
 	return routerOption(func(r *routerSettings) { r.decided = f })
 }
