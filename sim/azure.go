@@ -1,0 +1,93 @@
+package sim
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// azureJSON has distributions read off the figures that were published with the
+// traces of Azure Functions (two weeks of July 2019; Shahrad et al., Serverless in
+// the Wild, USENIX ATC 2020; Azure/AzurePublicDataset, CC-BY), to 0.01 or 0.02.
+//
+//go:embed azure.json
+var azureJSON []byte
+
+// cdf is pairs of a value and the share of what is at most that.
+type cdf [][2]float64
+
+// at is the value at a share, between two points along the logarithm. Below the
+// first point it is that one's, above the last likewise.
+func (c cdf) at(share float64) float64 {
+	for i, p := range c {
+		switch {
+		case share > p[1]:
+			continue
+		case i == 0:
+			return p[0]
+		}
+		q := c[i-1]
+		part := (share - q[1]) / (p[1] - q[1])
+		return math.Exp(math.Log(q[0]) + part*(math.Log(p[0])-math.Log(q[0])))
+	}
+	return c[len(c)-1][0]
+}
+
+type azureData struct {
+	Daily    cdf `json:"daily_invocations_cdf"`
+	Duration cdf `json:"average_duration_seconds_cdf"`
+	CV       cdf `json:"inter_arrival_cv_cdf"`
+}
+
+var loadAzure = sync.OnceValue(func() azureData {
+	var d azureData
+	if err := json.Unmarshal(azureJSON, &d); err != nil {
+		panic(fmt.Sprintf("sim: azure.json: %v", err)) // it is part of the package, and tested
+	}
+	return d
+})
+
+// Azure returns traffic of the shape that Azure's functions had, the same for the
+// same arguments: how often each function is called, its mean duration, and how
+// irregularly calls come (their inter-arrival times' coefficient of variation, of
+// functions without timers) are drawn from the published distributions. What was not
+// published is assumed: inter-arrival times are Gamma-distributed, so that where the
+// coefficient is above 1 calls come in bursts; durations are log-normal around the
+// mean (σ 0.75, so that the longest of a few hundred is about eight times the mean),
+// up to ten minutes; functions know nothing of each other. An instance takes 250 ms to be
+// ready. Most functions are called less than once an hour: expect a few hundred calls
+// an hour for each, nearly all of them of a few functions.
+func Azure(seed uint64, functions int, length time.Duration) Workload {
+	d := loadAzure()
+	w := Workload{Length: length, ColdStart: 250 * time.Millisecond}
+	for i := range functions {
+		src := rand.NewPCG(seed, uint64(i)) //nolint:gosec // i is not negative; and the same traffic each time is the point
+		w.Calls = append(w.Calls, d.function(src, fmt.Sprintf("f%03d", i), length)...)
+	}
+	return w
+}
+
+// function is the calls of one.
+func (d azureData) function(src rand.Source, name string, length time.Duration) []Call {
+	r := rand.New(src) //nolint:gosec // likewise
+	gap := 24 * 3600 / d.Daily.at(r.Float64())
+	cv := d.CV.at(r.Float64())
+	const sigma, most = 0.75, 600
+	mean := d.Duration.at(r.Float64())
+	gaps := distuv.Gamma{Alpha: 1 / (cv * cv), Beta: 1 / (cv * cv * gap), Src: src}
+	lasts := distuv.LogNormal{Mu: math.Log(mean) - sigma*sigma/2, Sigma: sigma, Src: src}
+	var calls []Call
+	// The first gap has begun before the beginning.
+	for at := gaps.Rand() * r.Float64(); at < length.Seconds(); at += gaps.Rand() {
+		calls = append(calls, Call{At: inSeconds(at), Function: name, Duration: inSeconds(min(lasts.Rand(), most))})
+	}
+	return calls
+}
+
+func inSeconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }

@@ -1,0 +1,235 @@
+package sim
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// Run plays a workload to each of the policies in turn, in a subtest of t and a
+// bubble of its own, and reports. It fails t where the workload can't be played, a
+// function can't be registered with a policy's options, or a call fails; what it then
+// returns has only the policies before. How far it is, it logs.
+//
+// The same workload gives the same report, except where things happen in the very
+// same nanosecond: their order is the scheduler's.
+func Run(t *testing.T, w Workload, policies ...Policy) Report {
+	t.Helper()
+	w, err := w.sorted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := Report{Functions: len(w.functions()), Calls: len(w.Calls), Length: w.Length}
+	for _, p := range policies {
+		t.Run(p.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if r := newRun(t, w); r.register(p) {
+					r.play(p.Name)
+					report.Results = append(report.Results, r.result(p.Name))
+				}
+			})
+		})
+	}
+	return report
+}
+
+// run is one policy's.
+type run struct {
+	*testing.T
+
+	workload  Workload
+	router    *faas.Router
+	functions map[string]*faas.Function[job, struct{}]
+	began     time.Time
+
+	mu        sync.Mutex // guards what follows
+	held      gauge      // instances, from the beginning of their init to their close
+	waiting   int        // calls
+	running   int
+	cold      int
+	used      time.Duration
+	waits     []time.Duration
+	decisions []faas.Decision
+	timeline  []Point
+}
+
+// job is what a handler is told: when its call arrived, and how long to take.
+type job struct {
+	arrived time.Time
+	takes   time.Duration
+}
+
+func newRun(t *testing.T, w Workload) *run {
+	t.Helper()
+	r := &run{T: t, workload: w, functions: map[string]*faas.Function[job, struct{}]{}}
+	const unbounded = 1 << 20
+	r.router = faas.New(
+		faas.WithCapacity(unbounded), faas.WithQueue(unbounded),
+		faas.WithTimeout(longest), faas.WithQueueTimeout(longest), faas.WithInitTimeout(longest),
+		faas.WithLogger(slog.New(slog.DiscardHandler)),
+		faas.WithDecisions(r.decided), faas.WithMeter(faas.MeterFunc(r.record)),
+	)
+	t.Cleanup(func() { _ = r.router.Close() })
+	return r
+}
+
+// register tells whether all functions are there.
+func (r *run) register(p Policy) bool {
+	r.Helper()
+	peaks := r.workload.peaks()
+	for _, name := range r.workload.functions() {
+		f, err := faas.TryRegisterInit(r.router, name, r.init, p.Options(name, peaks[name])...)
+		if err != nil {
+			r.Error(err)
+			return false
+		}
+		r.functions[name] = f
+	}
+	return true
+}
+
+func (r *run) init(context.Context) (faas.Handler[job, struct{}], func(context.Context) error, error) {
+	r.hold(1)
+	time.Sleep(r.workload.ColdStart)
+	return r.handle, func(context.Context) error { r.hold(-1); return nil }, nil
+}
+
+func (r *run) hold(by int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held.add(time.Now(), by)
+}
+
+func (r *run) handle(_ context.Context, j job) (struct{}, error) {
+	r.mu.Lock()
+	r.waits = append(r.waits, time.Since(j.arrived))
+	r.waiting--
+	r.running++
+	r.mu.Unlock()
+	time.Sleep(j.takes)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running--
+	return struct{}{}, nil
+}
+
+func (r *run) record(_ context.Context, e faas.Execution) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.used += e.Duration
+	if e.Cold {
+		r.cold++
+	}
+}
+
+func (r *run) decided(d faas.Decision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.decisions = append(r.decisions, d)
+}
+
+// play makes the calls, and counts until the workload's length is over.
+func (r *run) play(policy string) {
+	r.Helper()
+	r.begin()
+	var calls, watch sync.WaitGroup
+	watch.Go(r.watch)
+	for i, c := range r.workload.Calls {
+		time.Sleep(time.Until(r.began.Add(c.At)))
+		calls.Go(func() { r.call(c) })
+		if tenth := max(1, len(r.workload.Calls)/10); (i+1)%tenth == 0 {
+			r.Logf("%s: %d of %d calls, %v of %v", policy, i+1, len(r.workload.Calls), c.At.Round(time.Second), r.workload.Length)
+		}
+	}
+	watch.Wait()
+	calls.Wait()
+}
+
+// begin is when all functions are registered and what they are to begin with is
+// ready.
+func (r *run) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.began = time.Now()
+	r.held.begin(r.began)
+	r.decisions = nil
+}
+
+func (r *run) call(c Call) {
+	r.mu.Lock()
+	r.waiting++
+	r.mu.Unlock()
+	if _, err := r.functions[c.Function].Invoke(context.Background(), job{arrived: time.Now(), takes: c.Duration}); err != nil {
+		r.Error(err)
+	}
+}
+
+// points is how many a timeline has, and one.
+const points = 720
+
+// watch keeps the timeline, and ends the count of what is held.
+func (r *run) watch() {
+	for i := range points + 1 {
+		at := r.workload.Length * time.Duration(i) / points
+		time.Sleep(time.Until(r.began.Add(at)))
+		r.mu.Lock()
+		r.timeline = append(r.timeline, Point{At: at, Running: r.running, Waiting: r.waiting, Instances: r.held.level})
+		r.mu.Unlock()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held.end(time.Now())
+}
+
+func (r *run) result(policy string) Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slices.Sort(r.waits)
+	out := Result{
+		Policy: policy, Calls: len(r.waits), Cold: r.cold,
+		P50: quantile(r.waits, .5), P99: quantile(r.waits, .99), Longest: quantile(r.waits, 1),
+		Held: r.held.area, Used: r.used, Timeline: r.timeline,
+	}
+	for _, d := range r.decisions {
+		if at := d.Time.Sub(r.began); at <= r.workload.Length {
+			out.Decisions = append(out.Decisions, Decision{At: at, Function: d.Function, From: d.From, To: d.To, Rule: d.Rule})
+		}
+	}
+	return out
+}
+
+// quantile is the nearest rank's, of what is sorted.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[max(0, int(q*float64(len(sorted))+0.999999)-1)]
+}
+
+// gauge is a level, and its integral over the time between begin and end.
+type gauge struct {
+	level int
+	area  time.Duration
+	last  time.Time
+	ended bool
+}
+
+func (g *gauge) begin(now time.Time) { g.area, g.last = 0, now }
+
+func (g *gauge) add(now time.Time, by int) {
+	if !g.ended {
+		g.area += time.Duration(g.level) * now.Sub(g.last)
+	}
+	g.level, g.last = g.level+by, now
+}
+
+func (g *gauge) end(now time.Time) {
+	g.add(now, 0)
+	g.ended = true
+}

@@ -1,0 +1,90 @@
+package sim
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"time"
+)
+
+// TraceError tells what is wrong with a line of a trace.
+type TraceError struct {
+	Line int // from 1
+	Err  error
+}
+
+func (e *TraceError) Error() string { return fmt.Sprintf("sim: trace, line %d: %v", e.Line, e.Err) }
+func (e *TraceError) Unwrap() error { return e.Err }
+
+// ErrTrace is what every [TraceError] wraps but those of the reader and of CSV
+// itself.
+var ErrTrace = errors.New("bad call")
+
+// ReadTrace reads calls as CSV: the arrival in seconds from the beginning, the
+// function's name, the duration in seconds, one call a line, in any order; a first
+// line that begins with "arrival" is a heading. The workload has no cold start and no
+// length: set what you want to know about. An error is a [*TraceError].
+func ReadTrace(r io.Reader) (Workload, error) {
+	in := csv.NewReader(r)
+	in.FieldsPerRecord = 3
+	in.ReuseRecord = true
+	in.TrimLeadingSpace = true
+	var w Workload
+	for first := true; ; first = false {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return w, nil
+		}
+		line, _ := in.FieldPos(0)
+		if err != nil {
+			return Workload{}, &TraceError{Line: max(1, line), Err: err}
+		}
+		if first && row[0] == "arrival" {
+			continue
+		}
+		c, err := parseCall(row)
+		if err != nil {
+			return Workload{}, &TraceError{Line: line, Err: err}
+		}
+		w.Calls = append(w.Calls, c)
+	}
+}
+
+func parseCall(row []string) (c Call, err error) {
+	if c.At, err = parseSeconds("arrival", row[0]); err != nil {
+		return c, err
+	}
+	if c.Function = row[1]; c.Function == "" {
+		return c, fmt.Errorf("%w: the function has no name", ErrTrace)
+	}
+	c.Duration, err = parseSeconds("duration", row[2])
+	return c, err
+}
+
+func parseSeconds(what, s string) (time.Duration, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f >= 0) || f > longest.Seconds() {
+		return 0, fmt.Errorf("%w: the %s is %q; it has to be seconds, from 0 to %.0f", ErrTrace, what, s, longest.Seconds())
+	}
+	return time.Duration(math.Round(f * float64(time.Second))), nil
+}
+
+// WriteTrace writes calls as [ReadTrace] reads them, to the nanosecond.
+func (w Workload) WriteTrace(to io.Writer) error {
+	out := csv.NewWriter(to)
+	if err := out.Write([]string{"arrival", "function", "duration"}); err != nil {
+		return err
+	}
+	for _, c := range w.Calls {
+		if err := out.Write([]string{seconds(c.At), c.Function, seconds(c.Duration)}); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

@@ -1,0 +1,81 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Workload is traffic. The zero value has none.
+type Workload struct {
+	Calls []Call
+	// Length is until when instances are counted; 0: until the last call ends, if
+	// it need not wait.
+	Length time.Duration
+	// ColdStart is how long an instance takes to be ready; 0: no time.
+	ColdStart time.Duration
+}
+
+// Call is one call.
+type Call struct {
+	At       time.Duration // since the beginning
+	Function string        // a name that [faas.Register] takes
+	Duration time.Duration // of its handler
+}
+
+// sorted is w with its calls in the order of their arrival and its length known.
+func (w Workload) sorted() (Workload, error) {
+	w.Calls = slices.Clone(w.Calls)
+	slices.SortStableFunc(w.Calls, func(a, b Call) int { return cmp.Compare(a.At, b.At) })
+	last := time.Duration(0)
+	for i, c := range w.Calls {
+		if c.At < 0 || c.Duration < 0 || c.At > longest || c.Duration > longest {
+			return w, fmt.Errorf("sim: call %d of %q at %v for %v: neither may be negative or over %v", i, c.Function, c.At, c.Duration, longest)
+		}
+		last = max(last, c.At+c.Duration)
+	}
+	if w.Length < 0 || w.ColdStart < 0 || w.Length > longest || w.ColdStart > longest {
+		return w, fmt.Errorf("sim: a length of %v and a cold start of %v: neither may be negative or over %v", w.Length, w.ColdStart, longest)
+	}
+	if w.Length == 0 {
+		w.Length = last
+	}
+	return w, nil
+}
+
+// longest is more than anybody simulates, and far from overflowing.
+const longest = 366 * 24 * time.Hour
+
+// functions are the names of those that are called, in their order.
+func (w Workload) functions() []string {
+	var names []string
+	for _, c := range w.Calls {
+		names = append(names, c.Function)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// peaks is how many calls of each function there are at once at most, if none has
+// to wait.
+func (w Workload) peaks() map[string]int {
+	type step struct {
+		at       time.Duration
+		by       int
+		function string
+	}
+	var steps []step
+	for _, c := range w.Calls {
+		steps = append(steps, step{c.At, 1, c.Function}, step{c.At + c.Duration, -1, c.Function})
+	}
+	slices.SortFunc(steps, func(a, b step) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(b.by, a.by)) // who comes as another goes still needs a slot of its own
+	})
+	now, peak := map[string]int{}, map[string]int{}
+	for _, s := range steps {
+		now[s.function] += s.by
+		peak[s.function] = max(peak[s.function], now[s.function])
+	}
+	return peak
+}
