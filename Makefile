@@ -34,6 +34,10 @@ docs: ## doc comments, and README.md against the code; runs its commands
 bench: ## the table of benchmarks
 	cd bench && go run ./cmd/table
 
+.PHONY: sim
+sim: ## an hour of 200 functions, shaped like Azure's, by four scaling policies: docs/img/policies.svg
+	cd sim && go test -v -run '^TestAzureShapedTraffic$$' . -args -sim.functions 200 -sim.length 1h -sim.out ../docs/img
+
 .PHONY: cover
 cover: ## coverage of the root module by its own tests: coverage.out
 	GOWORK=off go test -coverpkg=./... -coverprofile=coverage.out ./...

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -45,13 +44,12 @@ type azureData struct {
 	CV       cdf `json:"inter_arrival_cv_cdf"`
 }
 
-var loadAzure = sync.OnceValue(func() azureData {
-	var d azureData
+func loadAzure() (d azureData) {
 	if err := json.Unmarshal(azureJSON, &d); err != nil {
 		panic(fmt.Sprintf("sim: azure.json: %v", err)) // it is part of the package, and tested
 	}
 	return d
-})
+}
 
 // Azure returns traffic of the shape that Azure's functions had, the same for the
 // same arguments: how often each function is called, its mean duration, and how
@@ -83,8 +81,10 @@ func (d azureData) function(src rand.Source, name string, length time.Duration) 
 	gaps := distuv.Gamma{Alpha: 1 / (cv * cv), Beta: 1 / (cv * cv * gap), Src: src}
 	lasts := distuv.LogNormal{Mu: math.Log(mean) - sigma*sigma/2, Sigma: sigma, Src: src}
 	var calls []Call
-	// The first gap has begun before the beginning.
-	for at := gaps.Rand() * r.Float64(); at < length.Seconds(); at += gaps.Rand() {
+	// Calls in a burst may come closer than the clock can tell apart, and what comes in one
+	// moment comes in no order.
+	const least = 1e-6
+	for at := gap * r.Float64(); at < length.Seconds(); at += max(least, gaps.Rand()) {
 		calls = append(calls, Call{At: inSeconds(at), Function: name, Duration: inSeconds(min(lasts.Rand(), most))})
 	}
 	return calls

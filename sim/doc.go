@@ -4,7 +4,7 @@
 //
 //	func TestWhichPolicy(t *testing.T) {
 //		file, _ := os.Open("testdata/tuesday.csv")
-//		w, err := sim.ReadTrace(file)
+//		w, err := sim.ReadTrace(file) // and how long is a cold start?
 //		if err != nil {
 //			t.Fatal(err)
 //		}

@@ -104,7 +104,7 @@ func (r Report) WriteCSV(to io.Writer) error {
 }
 
 // WriteTimeline writes as CSV, for each policy, how many calls ran and waited and how
-// many instances there were, at 721 moments.
+// many instances there were, at 361 moments.
 func (r Report) WriteTimeline(to io.Writer) error {
 	rows := [][]string{{"policy", "at_s", "running", "waiting", "instances"}}
 	for _, x := range r.Results {

@@ -94,10 +94,14 @@ func (r *run) register(p Policy) bool {
 	return true
 }
 
-func (r *run) init(context.Context) (faas.Handler[job, struct{}], func(context.Context) error, error) {
+func (r *run) init(ctx context.Context) (faas.Handler[job, struct{}], func(context.Context) error, error) {
 	r.hold(1)
-	time.Sleep(r.workload.ColdStart)
-	return r.handle, func(context.Context) error { r.hold(-1); return nil }, nil
+	select {
+	case <-time.After(r.workload.ColdStart):
+		return r.handle, func(context.Context) error { r.hold(-1); return nil }, nil
+	case <-ctx.Done(): // the end has come first
+		return nil, nil, ctx.Err()
+	}
 }
 
 func (r *run) hold(by int) {
@@ -171,7 +175,7 @@ func (r *run) call(c Call) {
 }
 
 // points is how many a timeline has, and one.
-const points = 720
+const points = 360
 
 // watch keeps the timeline, and ends the count of what is held.
 func (r *run) watch() {

@@ -1,15 +1,27 @@
 package sim_test
 
 import (
+	"encoding/csv"
+	"encoding/xml"
 	"flag"
+	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
+	"github.com/inproc/faas"
 	"github.com/inproc/faas/sim"
 )
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
 
 var (
 	seed      = flag.Uint64("sim.seed", 1, "of the traffic")
@@ -18,10 +30,158 @@ var (
 	out       = flag.String("sim.out", "", "the `directory` for policies.svg, policies.csv and timeline.csv; empty: nothing is written")
 )
 
-// TestAzureShapedTraffic is what make sim runs, with other flags.
+// Two calls of two functions each: the second of f comes while the first runs, that
+// of g when the first has gone.
+func overlapping() sim.Workload {
+	return sim.Workload{
+		Calls: []sim.Call{
+			{At: time.Second, Function: "f", Duration: 4 * time.Second},
+			{At: 2 * time.Second, Function: "f", Duration: 4 * time.Second},
+			{At: time.Second, Function: "g", Duration: time.Second},
+			{At: 8 * time.Second, Function: "g", Duration: time.Second},
+		},
+		Length:    10 * time.Second,
+		ColdStart: time.Second,
+	}
+}
+
+//nolint:paralleltest // a bubble is none for parallel subtests
+func TestAReportIsWhatOneWorksOutByHand(t *testing.T) {
+	one := sim.Policy{Name: "one instance each", Options: func(_ string, peak int) []faas.FunctionOption {
+		return []faas.FunctionOption{faas.WithScaler(faas.FixedScaler{N: 1}), faas.WithMinInstances(1)}
+	}}
+	never := sim.Scaled("kept", faas.LambdaScaler{})
+	r := sim.Run(t, overlapping(), sim.Fixed(), one, never)
+	require.Len(t, r.Results, 3)
+	assert.Equal(t, 2, r.Functions)
+	assert.Equal(t, 4, r.Calls)
+
+	fixed := r.Results[0]
+	assert.Equal(t, 30*time.Second, fixed.Held, "two for f and one for g")
+	assert.Equal(t, 10*time.Second, fixed.Used)
+	assert.Zero(t, fixed.Longest)
+	assert.Zero(t, fixed.Cold)
+	assert.Empty(t, fixed.Decisions, "what is there at the beginning was not decided in its time")
+
+	short := r.Results[1]
+	assert.Equal(t, 20*time.Second, short.Held)
+	assert.Equal(t, 3*time.Second, short.Longest, "the second of f waits for the first")
+	assert.Equal(t, 3*time.Second, short.P99)
+	assert.Zero(t, short.P50)
+
+	kept := r.Results[2]
+	assert.Equal(t, 26*time.Second, kept.Held, "from 1 s, 2 s and 1 s to the end")
+	assert.Equal(t, 3, kept.Cold)
+	assert.Equal(t, time.Second, kept.Longest)
+	assert.Equal(t, time.Second, kept.P50, "three of four")
+	assert.Len(t, kept.Decisions, 3)
+	assert.Equal(t, sim.Decision{At: 2 * time.Second, Function: "f", From: 1, To: 2, Rule: "arrival"}, kept.Decisions[2])
+	at := kept.Timeline[len(kept.Timeline)*25/100] // 2.5 s
+	assert.Equal(t, sim.Point{At: at.At, Running: 2, Waiting: 1, Instances: 3}, at)
+
+	assert.True(t, r.OnFront("fixed"))
+	assert.True(t, r.OnFront("one instance each"))
+	assert.True(t, r.OnFront("kept"), "it holds more than one and less than fixed, and waits between them")
+	assert.False(t, r.OnFront("another"))
+}
+
+// As it may stand in a user's tests.
+//
+//nolint:paralleltest // bubbles
+func TestWhichPolicyOfOnesOwnForATraceOfOnesOwn(t *testing.T) {
+	file, err := os.Open("testdata/tuesday.csv")
+	require.NoError(t, err)
+	defer func() { _ = file.Close() }()
+	w, err := sim.ReadTrace(file)
+	require.NoError(t, err)
+	w.ColdStart = 300 * time.Millisecond
+	report := sim.Run(t, w, sim.Default(), sim.Scaled("eager", faas.ConcurrencyScaler{Utilization: 0.2}))
+	t.Log(report)
+	thrifty, eager := report.Results[0], report.Results[1]
+	assert.Greater(t, eager.Held, thrifty.Held)
+	assert.Less(t, eager.Cold, thrifty.Cold)
+}
+
+func TestTheFrontIsOfThoseThatNobodyBeats(t *testing.T) {
+	t.Parallel()
+	of := func(name string, held, p99 time.Duration) sim.Result {
+		return sim.Result{Policy: name, Held: held, P99: p99}
+	}
+	r := sim.Report{Results: []sim.Result{
+		of("cheap", 1, 9), of("quick", 9, 1), of("beaten in one", 9, 2), of("beaten in both", 10, 10), of("between", 5, 5), of("its equal", 5, 5),
+	}}
+	for name, on := range map[string]bool{
+		"cheap": true, "quick": true, "beaten in one": false, "beaten in both": false, "between": true, "its equal": true,
+	} {
+		assert.Equal(t, on, r.OnFront(name), name)
+	}
+}
+
+//nolint:paralleltest // bubbles
+func TestTheSameTrafficGivesTheSameReport(t *testing.T) {
+	w := sim.Azure(3, 20, 5*time.Minute)
+	require.Equal(t, w, sim.Azure(3, 20, 5*time.Minute))
+	require.NotEqual(t, w, sim.Azure(4, 20, 5*time.Minute))
+	one, two := sim.Run(t, w, sim.Default()), sim.Run(t, w, sim.Default())
+	require.Equal(t, one, two)
+}
+
+// The claim of README.md, with an hour of 200 functions for each seed in the soak.
+//
+//nolint:paralleltest // bubbles
+func TestTheDefaultIsOnTheFrontForTwentySeeds(t *testing.T) {
+	functions, length := 40, 10*time.Minute
+	if os.Getenv("FAAS_SOAK") != "" {
+		functions, length = 200, time.Hour
+	}
+	for seed := range uint64(20) {
+		r := sim.Run(t, sim.Azure(seed, functions, length), sim.Policies()...)
+		assert.True(t, r.OnFront("faas"), "seed %d\n%s", seed, r)
+	}
+}
+
+//nolint:paralleltest // bubbles
+func TestAReportIsWrittenAsTablesAndADrawing(t *testing.T) {
+	r := sim.Run(t, overlapping(), sim.Fixed(), sim.Default())
+	var table, timeline, svg strings.Builder
+	require.NoError(t, r.WriteCSV(&table))
+	rows, err := csv.NewReader(strings.NewReader(table.String())).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 3)
+	assert.Equal(t, []string{"fixed", "4", "0", "0", "0", "0", "30", "10", "0", "true"}, rows[1])
+
+	require.NoError(t, r.WriteTimeline(&timeline))
+	rows, err = csv.NewReader(strings.NewReader(timeline.String())).ReadAll()
+	require.NoError(t, err)
+	assert.Len(t, rows, 1+2*361)
+	assert.Equal(t, []string{"fixed", "10", "0", "0", "3"}, rows[361])
+
+	require.NoError(t, r.WriteSVG(&svg))
+	require.NoError(t, xml.Unmarshal([]byte(svg.String()), new(struct{})))
+	for _, s := range []string{"faas: ", "fixed: ", "decisions", "slot-seconds held"} {
+		assert.Contains(t, svg.String(), s)
+	}
+	assert.Contains(t, r.String(), "on the front")
+	require.NoError(t, sim.Report{}.WriteSVG(io.Discard), "nothing to draw is drawn")
+}
+
+// TestAzureShapedTraffic is what make sim runs, for an hour of 200 functions.
+//
+//nolint:paralleltest // its log is its progress
 func TestAzureShapedTraffic(t *testing.T) {
 	report := sim.Run(t, sim.Azure(*seed, *functions, *length), sim.Policies()...)
 	t.Logf("\n%s", report)
 	assert.True(t, report.OnFront("faas"))
-	_ = os.Stdout
+	if *out == "" {
+		return
+	}
+	for name, write := range map[string]func(io.Writer) error{
+		"policies.svg": report.WriteSVG, "policies.csv": report.WriteCSV, "timeline.csv": report.WriteTimeline,
+	} {
+		require.NoError(t, os.MkdirAll(*out, 0o750))
+		f, err := os.Create(filepath.Join(*out, name))
+		require.NoError(t, err)
+		require.NoError(t, write(f))
+		require.NoError(t, f.Close())
+	}
 }

@@ -19,14 +19,13 @@ type TraceError struct {
 func (e *TraceError) Error() string { return fmt.Sprintf("sim: trace, line %d: %v", e.Line, e.Err) }
 func (e *TraceError) Unwrap() error { return e.Err }
 
-// ErrTrace is what every [TraceError] wraps but those of the reader and of CSV
-// itself.
+// ErrTrace is what a [TraceError] wraps, unless it is no CSV at all.
 var ErrTrace = errors.New("bad call")
 
 // ReadTrace reads calls as CSV: the arrival in seconds from the beginning, the
 // function's name, the duration in seconds, one call a line, in any order; a first
 // line that begins with "arrival" is a heading. The workload has no cold start and no
-// length: set what you want to know about. An error is a [*TraceError].
+// length: set what you want to know about. An error is a [*TraceError], or r's own.
 func ReadTrace(r io.Reader) (Workload, error) {
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = 3
@@ -38,10 +37,12 @@ func ReadTrace(r io.Reader) (Workload, error) {
 		if errors.Is(err, io.EOF) {
 			return w, nil
 		}
-		line, _ := in.FieldPos(0)
-		if err != nil {
-			return Workload{}, &TraceError{Line: max(1, line), Err: err}
+		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+			return Workload{}, &TraceError{Line: bad.Line, Err: bad.Err}
+		} else if err != nil {
+			return Workload{}, err
 		}
+		line, _ := in.FieldPos(0)
 		if first && row[0] == "arrival" {
 			continue
 		}

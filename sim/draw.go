@@ -1,0 +1,210 @@
+package sim
+
+import (
+	"fmt"
+	"image/color"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// paint is a color as 0xRRGGBB.
+type paint uint32
+
+const (
+	black  paint = 0x000000
+	gray   paint = 0x969696
+	blue   paint = 0x1f77b4
+	red    paint = 0xd62728
+	orange paint = 0xff7f0e
+)
+
+// RGBA implements color.Color.
+func (p paint) RGBA() (r, g, b, a uint32) {
+	return uint32(p>>16) & 0xff * 0x101, uint32(p>>8) & 0xff * 0x101, uint32(p) & 0xff * 0x101, 0xffff
+}
+
+const (
+	width       = 22 * vg.Centimeter
+	panelHeight = 4.5 * vg.Centimeter
+	frontHeight = 8 * vg.Centimeter
+	margin      = 0.4 * vg.Centimeter
+)
+
+// WriteSVG draws the report: slot-seconds held against the p99 of the wait, with
+// those on the front in color, and for each policy its timeline of demand, capacity
+// and queue with the decisions marked, at most one mark for each of its moments.
+func (r Report) WriteSVG(to io.Writer) error {
+	front, err := r.drawFront()
+	if err != nil {
+		return err
+	}
+	panels := make([]*plot.Plot, len(r.Results))
+	for i, x := range r.Results {
+		if panels[i], err = x.draw(r.most(), i == 0); err != nil {
+			return err
+		}
+	}
+	height := frontHeight + vg.Length(len(panels))*panelHeight
+	svg := vgsvg.New(width, height)
+	canvas := draw.New(svg)
+	front.Draw(draw.Crop(canvas, margin, -margin, height-frontHeight, -margin))
+	for i, p := range panels {
+		top := frontHeight + vg.Length(i)*panelHeight
+		p.Draw(draw.Crop(canvas, margin, -margin, height-top-panelHeight, -top-margin))
+	}
+	_, err = svg.WriteTo(to)
+	return err
+}
+
+// most is the highest level of all timelines, so that they have one scale.
+func (r Report) most() int {
+	most := 1
+	for _, x := range r.Results {
+		for _, p := range x.Timeline {
+			most = max(most, p.Running+p.Waiting, p.Instances)
+		}
+	}
+	return most
+}
+
+func (r Report) drawFront() (*plot.Plot, error) {
+	p := plot.New()
+	p.Title.Text = fmt.Sprintf("%d calls of %d functions in %v: what is held, and who waits", r.Calls, r.Functions, r.Length)
+	p.X.Label.Text = "slot-seconds held, thousands"
+	p.Y.Label.Text = "p99 of the wait, seconds"
+	p.X.Min, p.Y.Min = 0, 0
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{}, ticks{}
+	p.Add(plotter.NewGrid())
+	xMost, yMost := 0.0, 0.0
+	for _, x := range r.Results {
+		at := plotter.XY{X: x.Held.Seconds() / 1000, Y: x.P99.Seconds()}
+		dot, err := plotter.NewScatter(plotter.XYs{at})
+		if err != nil {
+			return nil, err
+		}
+		dot.GlyphStyle = draw.GlyphStyle{Color: gray, Radius: 5, Shape: draw.CircleGlyph{}}
+		if r.OnFront(x.Policy) {
+			dot.Color = blue
+		}
+		name, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{at}, Labels: []string{x.Policy}})
+		if err != nil {
+			return nil, err
+		}
+		name.Offset = vg.Point{X: 8, Y: 4}
+		p.Add(dot, name)
+		xMost, yMost = max(xMost, at.X), max(yMost, at.Y)
+	}
+	p.X.Max, p.Y.Max = 1.15*max(xMost, 1), 1.15*max(yMost, 0.1) // room for the names
+	return p, nil
+}
+
+// draw is the timeline of one policy.
+func (x Result) draw(most int, legend bool) (*plot.Plot, error) {
+	p := plot.New()
+	p.Title.Text = fmt.Sprintf("%s: %.0f slot-seconds, p99 %v", x.Policy, x.Held.Seconds(), round(x.P99))
+	p.X.Label.Text = "minutes"
+	p.Y.Min, p.Y.Max = 0, rug*float64(most)
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{}, ticks{}
+	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -margin, -margin
+	p.Legend.TextStyle.Font.Size = 9
+	for _, l := range []struct {
+		name  string
+		color color.Color
+		of    func(Point) int
+	}{
+		{"capacity: instances", blue, func(p Point) int { return p.Instances }},
+		{"demand: calls", black, func(p Point) int { return p.Running + p.Waiting }},
+		{"queue: calls that wait", red, func(p Point) int { return p.Waiting }},
+	} {
+		line, err := plotter.NewLine(x.line(l.of))
+		if err != nil {
+			return nil, err
+		}
+		line.Color, line.Width, line.StepStyle = l.color, vg.Points(0.7), plotter.PostStep
+		p.Add(line)
+		if legend {
+			p.Legend.Add(l.name, line)
+		}
+	}
+	marks, err := plotter.NewScatter(x.marks(rug * float64(most)))
+	if err != nil {
+		return nil, err
+	}
+	marks.GlyphStyle = draw.GlyphStyle{Color: orange, Radius: 2, Shape: stroke{}}
+	p.Add(marks)
+	if legend {
+		p.Legend.Add("decisions", marks)
+	}
+	return p, nil
+}
+
+func (x Result) line(of func(Point) int) plotter.XYs {
+	line := make(plotter.XYs, len(x.Timeline))
+	for i, p := range x.Timeline {
+		line[i] = plotter.XY{X: p.At.Minutes(), Y: float64(of(p))}
+	}
+	return line
+}
+
+// marks are the moments in which something was decided, in a row above the lines.
+func (x Result) marks(y float64) plotter.XYs {
+	var marks plotter.XYs
+	last := -1
+	for _, d := range x.Decisions {
+		if i := x.index(d.At); i >= 0 && i != last {
+			last = i
+			marks = append(marks, plotter.XY{X: d.At.Minutes(), Y: y})
+		}
+	}
+	return marks
+}
+
+// rug is where they stand, as a multiple of the highest level.
+const rug = 1.08
+
+// stroke is a mark for a moment.
+type stroke struct{}
+
+// DrawGlyph implements draw.GlyphDrawer.
+func (stroke) DrawGlyph(c *draw.Canvas, g draw.GlyphStyle, at vg.Point) {
+	c.SetLineStyle(draw.LineStyle{Color: g.Color, Width: vg.Points(0.5)})
+	var p vg.Path
+	p.Move(vg.Point{X: at.X, Y: at.Y - g.Radius})
+	p.Line(vg.Point{X: at.X, Y: at.Y + g.Radius})
+	c.Stroke(p)
+}
+
+// ticks are the usual ones, with the shortest numbers that tell them apart.
+type ticks struct{}
+
+// Ticks implements plot.Ticker.
+func (ticks) Ticks(low, high float64) []plot.Tick {
+	all := plot.DefaultTicks{}.Ticks(low, high)
+	for i, t := range all {
+		if t.Label != "" {
+			all[i].Label = strconv.FormatFloat(t.Value, 'g', 6, 64)
+		}
+	}
+	return all
+}
+
+// index is that of the first moment that is not before a time; -1 if there is none.
+func (x Result) index(at time.Duration) int {
+	n := len(x.Timeline)
+	if n < 2 {
+		return n - 1
+	}
+	step := x.Timeline[n-1].At / time.Duration(n-1)
+	if step <= 0 {
+		return n - 1
+	}
+	return min(n-1, int(math.Ceil(float64(at)/float64(step))))
+}

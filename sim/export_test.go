@@ -1,0 +1,4 @@
+package sim
+
+// Sorted is what Run does first.
+var Sorted = Workload.sorted
