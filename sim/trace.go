@@ -16,7 +16,10 @@ type TraceError struct {
 	Err  error
 }
 
+// Error names the line.
 func (e *TraceError) Error() string { return fmt.Sprintf("sim: trace, line %d: %v", e.Line, e.Err) }
+
+// Unwrap returns Err.
 func (e *TraceError) Unwrap() error { return e.Err }
 
 // ErrTrace is what a [TraceError] wraps, unless it is no CSV at all.
