@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
+
+// In virtual time the figures are exact, but for who of those that come together is first.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		require.NoError(t, run(t.Context(), nil, &out, t.Output()))
+		t.Logf("\n%s", out.String())
+		alone, fifo, fair := p99(t, out.String(), "alone"), p99(t, out.String(), "in one line with a"), p99(t, out.String(), "taking turns with a")
+		require.Equal(t, 4*time.Millisecond, alone, "ten calls, eight slots")
+		require.Greater(t, fifo, 2400*time.Millisecond, "10,000 calls of 2 ms by eight")
+		// Half of the slots are b's from the moment that the first of a's come free; what a was
+		// given before, while nobody else was there, it keeps.
+		require.LessOrEqual(t, fair, 2*alone+2*time.Millisecond)
+		require.Regexp(t, `a: 20s recorded, 20s by its handlers' stopwatches, 0.00 % apart`, out.String())
+		require.Regexp(t, `b: 20ms recorded, 20ms by its handlers' stopwatches, 0.00 % apart`, out.String())
+	})
+}
+
+func p99(t *testing.T, out, name string) time.Duration {
+	t.Helper()
+	m := regexp.MustCompile(regexp.QuoteMeta(name) + ` +\S+ +(\S+)`).FindStringSubmatch(out)
+	require.Len(t, m, 2, "%s", name)
+	d, err := time.ParseDuration(m[1])
+	require.NoError(t, err)
+	return d
+}
+
+func TestBadArgumentsAreRefused(t *testing.T) {
+	for _, args := range [][]string{{"-slots", "0"}, {"-takes", "-1s"}, {"-flood", "0"}, {"-flood", "many"}} {
+		require.Error(t, run(t.Context(), args, t.Output(), t.Output()), fmt.Sprint(args))
+	}
+}
