@@ -64,6 +64,18 @@ func (r Report) WriteSVG(to io.Writer) error {
 	return err
 }
 
+// WriteSVG draws the timeline alone.
+func (x Result) WriteSVG(to io.Writer) error {
+	p, err := x.draw(Report{Results: []Result{x}}.most(), true)
+	if err != nil {
+		return err
+	}
+	svg := vgsvg.New(width, 2*panelHeight)
+	p.Draw(draw.Crop(draw.New(svg), margin, -margin, margin, -margin))
+	_, err = svg.WriteTo(to)
+	return err
+}
+
 // most is the highest level of all timelines, so that they have one scale.
 func (r Report) most() int {
 	most := 1
@@ -109,8 +121,12 @@ func (r Report) drawFront() (*plot.Plot, error) {
 // draw is the timeline of one policy.
 func (x Result) draw(most int, legend bool) (*plot.Plot, error) {
 	p := plot.New()
-	p.Title.Text = fmt.Sprintf("%s: %.0f slot-seconds, p99 %v", x.Policy, x.Held.Seconds(), round(x.P99))
-	p.X.Label.Text = "minutes"
+	p.Title.Text = fmt.Sprintf("%s: %.0f slot-seconds", x.Policy, x.Held.Seconds())
+	if x.Calls > 0 {
+		p.Title.Text += fmt.Sprintf(", p99 of the wait %v", round(x.P99))
+	}
+	unit, name := x.unit()
+	p.X.Label.Text, p.X.Min = name, 0
 	p.Y.Min, p.Y.Max = 0, rug*float64(most)
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{}, ticks{}
 	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -margin, -margin
@@ -124,7 +140,7 @@ func (x Result) draw(most int, legend bool) (*plot.Plot, error) {
 		{"demand: calls", black, func(p Point) int { return p.Running + p.Waiting }},
 		{"queue: calls that wait", red, func(p Point) int { return p.Waiting }},
 	} {
-		line, err := plotter.NewLine(x.line(l.of))
+		line, err := plotter.NewLine(x.line(unit, l.of))
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +150,7 @@ func (x Result) draw(most int, legend bool) (*plot.Plot, error) {
 			p.Legend.Add(l.name, line)
 		}
 	}
-	marks, err := plotter.NewScatter(x.marks(rug * float64(most)))
+	marks, err := plotter.NewScatter(x.marks(unit, rug*float64(most)))
 	if err != nil {
 		return nil, err
 	}
@@ -146,22 +162,30 @@ func (x Result) draw(most int, legend bool) (*plot.Plot, error) {
 	return p, nil
 }
 
-func (x Result) line(of func(Point) int) plotter.XYs {
+// unit is what its time is told in.
+func (x Result) unit() (time.Duration, string) {
+	if n := len(x.Timeline); n > 0 && x.Timeline[n-1].At >= 3*time.Minute {
+		return time.Minute, "minutes"
+	}
+	return time.Second, "seconds"
+}
+
+func (x Result) line(unit time.Duration, of func(Point) int) plotter.XYs {
 	line := make(plotter.XYs, len(x.Timeline))
 	for i, p := range x.Timeline {
-		line[i] = plotter.XY{X: p.At.Minutes(), Y: float64(of(p))}
+		line[i] = plotter.XY{X: p.At.Seconds() / unit.Seconds(), Y: float64(of(p))}
 	}
 	return line
 }
 
 // marks are the moments in which something was decided, in a row above the lines.
-func (x Result) marks(y float64) plotter.XYs {
+func (x Result) marks(unit time.Duration, y float64) plotter.XYs {
 	var marks plotter.XYs
 	last := -1
 	for _, d := range x.Decisions {
 		if i := x.index(d.At); i >= 0 && i != last {
 			last = i
-			marks = append(marks, plotter.XY{X: d.At.Minutes(), Y: y})
+			marks = append(marks, plotter.XY{X: d.At.Seconds() / unit.Seconds(), Y: y})
 		}
 	}
 	return marks
