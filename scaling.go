@@ -296,7 +296,7 @@ func (s *scaling) goal() int {
 func (s *scaling) bound(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ceiling = n
+	s.ceiling, s.upto = n, 0 // which was allowed under another limit
 	s.fn.class.Resize(s.limit())
 }
 

@@ -112,6 +112,27 @@ func TestABurstAsksAPolicyOnceThatLetsItGrow(t *testing.T) {
 	})
 }
 
+func TestALoweredLimitBoundsWhatCallsMayGrowTo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var asked atomic.Int64
+		r := router(t)
+		f := faas.Register(r, "f", sleepFor, faas.WithScaler(generous(&asked, 100)))
+		for range 5 {
+			go func() { _, _ = f.Invoke(t.Context(), time.Second) }()
+		}
+		synctest.Wait()
+		require.Equal(t, 5, f.Info().Instances)
+		require.NoError(t, r.SetConcurrency("f", 7))
+		for range 5 {
+			go func() { _, _ = f.Invoke(t.Context(), time.Second) }()
+		}
+		synctest.Wait()
+		assert.Equal(t, 7, f.Info().Instances)
+		assert.Equal(t, 3, f.Info().Queued)
+		pass(4 * time.Second)
+	})
+}
+
 func TestInstancesThatCallsGrewByStayUntilThePolicySaysOtherwise(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var asked atomic.Int64
