@@ -214,18 +214,26 @@ func (w *crew) forget(s *slot) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s.prev == nil {
-		w.all = s.next
-	} else {
+	w.unlink(s)
+	if w.all == nil {
+		w.release()
+	}
+}
+
+// unlink takes a slot out of all, if it is there; the lock is held.
+func (w *crew) unlink(s *slot) {
+	switch {
+	case s.prev != nil:
 		s.prev.next = s.next
+	case w.all == s:
+		w.all = s.next
+	default:
+		return
 	}
 	if s.next != nil {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
-	if w.all == nil {
-		w.release()
-	}
 }
 
 // release lets go of the pool; the lock is held.

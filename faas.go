@@ -298,6 +298,17 @@ func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byt
 	return fn.handle.invokeBytes(ctx, payload)
 }
 
+// Signature describes a function as it was registered, or answers [ErrNotFound]. It
+// takes no lock, counts nothing and allocates nothing: it is for front doors, which
+// need it for each call.
+func (r *Router) Signature(name string) (Signature, error) {
+	fn, err := r.find("signature", name)
+	if err != nil {
+		return Signature{}, err
+	}
+	return fn.signature(), nil
+}
+
 // Info describes a function and its present state, or answers [ErrNotFound].
 func (r *Router) Info(name string) (Info, error) {
 	fn, err := r.find("info", name)

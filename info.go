@@ -8,10 +8,8 @@ import (
 	"time"
 )
 
-// Info describes a function and its present state. It is a copy, but for
-// Labels. While calls come and go the numbers are each right at a moment, not
-// all at the same.
-type Info struct {
+// Signature is what of a function is fixed by its registration.
+type Signature struct {
 	Name    string
 	Version string
 	Labels  map[string]string // shared by all that show them, not to be changed
@@ -21,6 +19,13 @@ type Info struct {
 	MaxIn   int   // how large a payload may be, bytes, see WithLimits
 	MaxOut  int   // how large an encoded output may be, bytes
 	Stream  bool  // it answers piece by piece, see RegisterStream; Out is []byte
+}
+
+// Info describes a function and its present state. It is a copy, but for
+// Labels. While calls come and go the numbers are each right at a moment, not
+// all at the same.
+type Info struct {
+	Signature
 
 	InFlight int // admitted, and not yet settled
 	Queued   int // waiting for a slot
@@ -52,15 +57,20 @@ type Stats struct {
 func (fn *function) info() Info {
 	queued, rejected := fn.class.Queued(), fn.refused.snapshot()
 	admitted := int(fn.class.Entered.Load()-fn.refused.count()) - queued
-	in, out := fn.handle.types()
 	instances, able := fn.instances()
 	return Info{
-		Instances: instances, Ready: able,
-		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
-		MaxIn: fn.limitIn, MaxOut: fn.limitOut, Stream: fn.stream,
+		Signature: fn.signature(), Instances: instances, Ready: able,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
 		Reserved: fn.class.Reserved(), Weight: fn.class.Weight(),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected,
+	}
+}
+
+func (fn *function) signature() Signature {
+	in, out := fn.handle.types()
+	return Signature{
+		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
+		MaxIn: fn.limitIn, MaxOut: fn.limitOut, Stream: fn.stream,
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // call calls a function with an event and makes its reply, or nil for none.
 func (h *handler) call(ctx context.Context, function string, e cloudevents.Event) (*cloudevents.Event, *problem) {
-	info, err := h.router.Info(function)
+	info, err := h.router.Signature(function)
 	if err != nil {
 		return nil, problemOf(function, err)
 	}

@@ -55,7 +55,7 @@ func (l *Lambda) accept(x *exchange, c call) {
 	case closed:
 		x.refuse(serviceFault("The host is shutting down."))
 	case !ok:
-		x.refuse(throttle(c.info, faas.ReasonOverloaded, 0))
+		x.refuse(throttle(l.router, c.info.Name, faas.ReasonOverloaded, 0))
 	default:
 		x.reply(http.StatusAccepted, "", nil)
 	}

@@ -12,15 +12,62 @@ import (
 	"github.com/inproc/faas"
 )
 
-// exchange is one request and its answer, whatever the dialect.
+// exchange is one request and its answer, whatever the dialect. It is the context
+// of its call as well, with what is carried to it: one object for all of it, as
+// there is one for each request. The call's handler never sees it.
 type exchange struct {
+	context.Context //nolint:containedctx // the request's
+
 	settings *settings
 	w        http.ResponseWriter
 	r        *http.Request
-	control  *http.ResponseController
+	ctx      context.Context //nolint:containedctx // of the call: the exchange, or what has its tenant too
 	carried  *carried
-	came     int             // of a body that was too large
-	ctx      context.Context //nolint:containedctx // of the call; it lives as long as the request
+	began    time.Time
+	writes   bool      // something is written, or about to be
+	came     int       // of a body that was too large
+	heads    [3]string // values of response headers
+}
+
+// Value implements context.Context.
+func (x *exchange) Value(key any) any {
+	if _, ok := key.(carriedKey); ok {
+		return x.carried
+	}
+	return x.Context.Value(key)
+}
+
+// deadlines are what net/http's own writers have. Others are asked by way of a
+// [http.ResponseController], which finds them below.
+type deadlines interface {
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+}
+
+// A writer that has no deadlines needs none.
+func (x *exchange) setReadDeadline(t time.Time) {
+	if d, ok := x.w.(deadlines); ok {
+		_ = d.SetReadDeadline(t)
+	} else {
+		_ = http.NewResponseController(x.w).SetReadDeadline(t)
+	}
+}
+
+func (x *exchange) setWriteDeadline(t time.Time) {
+	if d, ok := x.w.(deadlines); ok {
+		_ = d.SetWriteDeadline(t)
+	} else {
+		_ = http.NewResponseController(x.w).SetWriteDeadline(t)
+	}
+}
+
+func (x *exchange) flush() error { return http.NewResponseController(x.w).Flush() }
+
+// set sets a response header whose name is in its canonical form, n being which
+// of heads has its value.
+func (x *exchange) set(n int, name, value string) {
+	x.heads[n] = value
+	x.w.Header()[name] = x.heads[n : n+1 : n+1]
 }
 
 // What is wrong with a request before it reaches the router.
@@ -37,9 +84,10 @@ var (
 // no harm before there is something to write, and then there is a new one; an
 // HTTP/2 stream it would end, so there it is lifted.
 func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*exchange, error) {
-	x := &exchange{settings: s, w: w, r: r, control: http.NewResponseController(w)}
+	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Now()}
+	x.ctx = x
 	if r.ProtoMajor > 1 {
-		_ = x.control.SetWriteDeadline(time.Time{}) // a writer that has no deadlines needs none lifted
+		x.setWriteDeadline(time.Time{})
 	}
 	x.carried = &carried{Request: Request{ID: id}}
 	if trace := r.Header.Get("Traceparent"); isTraceParent(trace) {
@@ -48,7 +96,6 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*ex
 			x.carried.TraceState = state
 		}
 	}
-	x.ctx = context.WithValue(r.Context(), carriedKey{}, x.carried)
 	if s.tenantHeader == "" || len(r.Header[s.tenantHeader]) == 0 {
 		return x, nil
 	}
@@ -56,7 +103,7 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*ex
 	if len(r.Header[s.tenantHeader]) != 1 || !isTenant(tenant) {
 		return x, errTenant
 	}
-	x.ctx = faas.WithTenant(x.ctx, tenant)
+	x.ctx = faas.WithTenant(x, tenant)
 	return x, nil
 }
 
@@ -105,13 +152,13 @@ func (x *exchange) read(limit int) (data []byte, err error) {
 
 // timed reads the body within its time.
 func (x *exchange) timed(read func(body io.Reader) error) error {
-	if t := x.settings.bodyTime; t > 0 && !x.serverAllows(t) {
-		_ = x.control.SetReadDeadline(time.Now().Add(t))
+	if t := x.settings.bodyTime; t > 0 && !x.serverReads(t) {
+		x.setReadDeadline(time.Now().Add(t))
 	}
 	err := read(x.r.Body)
 	// From here on the server reads the connection only to see whether the
 	// client is still there; a deadline would look as if it had gone.
-	_ = x.control.SetReadDeadline(time.Time{})
+	x.setReadDeadline(time.Time{})
 	switch {
 	case err == nil:
 		return nil
@@ -121,11 +168,27 @@ func (x *exchange) timed(read func(body io.Reader) error) error {
 	return errBroken
 }
 
-// serverAllows tells whether the server has set a deadline for the whole request
+// serverReads tells whether the server has set a deadline for the whole request
 // that leaves no more than this time: another costs a timer for each request.
-func (x *exchange) serverAllows(t time.Duration) bool {
-	s, _ := x.r.Context().Value(http.ServerContextKey).(*http.Server)
-	return x.r.ProtoMajor == 1 && s != nil && s.ReadTimeout > 0 && s.ReadTimeout <= t
+func (x *exchange) serverReads(t time.Duration) bool {
+	s := x.server()
+	return s != nil && s.ReadTimeout > 0 && s.ReadTimeout <= t
+}
+
+// serverWrites tells whether the deadline that the server set with the request's
+// header leaves this time, to the second, as it does where the call was quick.
+func (x *exchange) serverWrites(t time.Duration) bool {
+	s := x.server()
+	return s != nil && s.WriteTimeout == t && time.Since(x.began) < time.Second
+}
+
+// server is the request's, if it sets deadlines for each request.
+func (x *exchange) server() *http.Server {
+	if x.r.ProtoMajor != 1 {
+		return nil
+	}
+	s, _ := x.Context.Value(http.ServerContextKey).(*http.Server)
+	return s
 }
 
 // unknownLimit is how much is read for a function that is not there: as much
@@ -159,8 +222,10 @@ func (x *exchange) hangUp() { x.w.Header().Set("Connection", "close") }
 
 // patient gives the client its time for the next thing that is written.
 func (x *exchange) patient() {
-	if t := x.settings.writeTime; t > 0 {
-		_ = x.control.SetWriteDeadline(time.Now().Add(t))
+	t, first := x.settings.writeTime, !x.writes
+	x.writes = true
+	if t > 0 && !(first && x.serverWrites(t)) {
+		x.setWriteDeadline(time.Now().Add(t))
 	}
 }
 

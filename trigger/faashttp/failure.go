@@ -35,7 +35,7 @@ type frame struct {
 }
 
 // failureOf is the body of a function error, for ends that are no fault.
-func failureOf(err error, info faas.Info, id string) []byte {
+func failureOf(err error, info faas.Signature, id string) []byte {
 	end, e := endingOf(err, info.Name)
 	switch end {
 	case timedOut:

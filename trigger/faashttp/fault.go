@@ -78,12 +78,12 @@ const (
 
 // throttle is a refusal for want of room: the function's own, if it has a
 // limit, or the router's, which stands for the account; or a gate's.
-func throttle(info faas.Info, reason faas.Reason, after time.Duration) *fault {
+func throttle(r *faas.Router, name string, reason faas.Reason, after time.Duration) *fault {
 	why := accountLimit
 	own := []faas.Reason{faas.ReasonOverloaded, faas.ReasonQueueTimeout, faas.ReasonRunaways}
 	switch {
 	case slices.Contains(own, reason):
-		if info.Limit < math.MaxInt32 {
+		if info, err := r.Info(name); err == nil && info.Limit < math.MaxInt32 {
 			why = reservedLimit
 		}
 	case reason != faas.ReasonMeterFull:
@@ -97,7 +97,7 @@ func throttle(info faas.Info, reason faas.Reason, after time.Duration) *fault {
 
 // faultOf says why a call was refused or cut off; nil for an end that the
 // function has brought about.
-func (l *Lambda) faultOf(x *exchange, err error, t target, info faas.Info) *fault {
+func (l *Lambda) faultOf(x *exchange, err error, t target, info faas.Signature) *fault {
 	end, e := endingOf(err, t.name)
 	switch end {
 	case notFound:
@@ -118,7 +118,7 @@ func (l *Lambda) faultOf(x *exchange, err error, t target, info faas.Info) *faul
 			return tooLargeFor(info.MaxIn)
 		}
 	case overloaded:
-		return throttle(info, e.Reason, e.RetryAfter)
+		return throttle(l.router, t.name, e.Reason, e.RetryAfter)
 	case closed:
 		return serviceFault("The host is shutting down.")
 	case canceled:

@@ -83,9 +83,9 @@ func (f *front) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	if !isRequestID(id) {
 		id = newID()
 	}
-	w.Header().Set("X-Request-Id", id)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	x, err := f.begin(w, r, id)
+	x.set(0, "X-Request-Id", id)
+	x.set(1, "X-Content-Type-Options", "nosniff")
 	if err != nil {
 		x.fail(problemOfRequest(err))
 	}
@@ -97,7 +97,7 @@ func (f *front) invoke(w http.ResponseWriter, r *http.Request, name string) {
 	if !ok {
 		return
 	}
-	info, err := f.router.Info(name)
+	info, err := f.router.Signature(name)
 	if err != nil {
 		x.swallow(nil)
 		_, err := f.router.Invoke(x.ctx, name, nil) // which counts it
@@ -119,17 +119,16 @@ func (f *front) invoke(w http.ResponseWriter, r *http.Request, name string) {
 	}
 }
 
-func (f *front) answer(x *exchange, info faas.Info, name string, body []byte) {
+func (f *front) answer(x *exchange, info faas.Signature, name string, body []byte) {
 	out, err := f.router.Invoke(x.ctx, name, body)
 	if err != nil {
 		x.fail(f.problem(x, err, name))
 		return
 	}
 	x.patient()
-	h := x.w.Header()
-	h.Set("Content-Type", contentType(info))
+	x.set(2, "Content-Type", contentType(info))
 	if len(out) > smallAnswer {
-		h.Set("Content-Length", strconv.Itoa(len(out)))
+		x.w.Header().Set("Content-Length", strconv.Itoa(len(out)))
 	}
 	_, _ = x.w.Write(out) // a client that has gone needs no answer
 }
@@ -147,7 +146,7 @@ func (f *front) problem(x *exchange, err error, name string) *Problem {
 	return f.problemOf(err, name)
 }
 
-func contentType(i faas.Info) string {
+func contentType(i faas.Signature) string {
 	if i.Stream || i.Out == reflect.TypeFor[[]byte]() {
 		return octets
 	}

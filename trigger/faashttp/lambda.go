@@ -116,7 +116,7 @@ func unknownOperation(x *exchange) {
 type call struct {
 	target
 
-	info faas.Info
+	info faas.Signature
 	body []byte
 }
 
@@ -125,7 +125,7 @@ func (l *Lambda) receive(x *exchange) (c call, f *fault) {
 	t, f := targetOf(x.r)
 	known := false
 	if f == nil && l.isHere(t) {
-		info, err := l.router.Info(t.name)
+		info, err := l.router.Signature(t.name)
 		c.info, known = info, err == nil
 	}
 	limit := l.limit(known, c.info)
@@ -156,7 +156,7 @@ func (l *Lambda) receive(x *exchange) (c call, f *fault) {
 // limit is how much of a body is read. Where requests are signed it does not
 // depend on a small function's limit, which would tell whoever can't sign that
 // there is one; the router enforces it then.
-func (l *Lambda) limit(known bool, info faas.Info) int {
+func (l *Lambda) limit(known bool, info faas.Signature) int {
 	switch {
 	case !known:
 		return unknownLimit

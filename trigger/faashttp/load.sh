@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares the HTTP front with a bare handler of net/http under wrk, pairs in
-# turn, and drives a function into overload. Needs wrk; installs it where it is
+# Compares the HTTP front with a bare handler of net/http under wrk, in turn, for
+# a function on a worker and one that is inline, and drives a function into overload. Needs wrk; installs it where it is
 # absent, this is Debian and we are root.
 #
 #   trigger/faashttp/load.sh [PAIRS [SECONDS]]
@@ -41,13 +41,14 @@ rate() { # rate PATH: requests per second
 	! grep -q 'Non-2xx' "$work/out" || { cat "$work/out" >&2; exit 1; }
 	sed -n 's/^Requests\/sec: *//p' "$work/out"
 }
-rate /bare >/dev/null # both once before it counts
-rate /fn/more >/dev/null
-printf '%12s %12s %8s\n' 'bare, req/s' 'front, req/s' ratio
+for path in /bare /fn/more /fn/inline; do rate $path >/dev/null; done # once before it counts
+printf '%12s %12s %8s %12s %8s\n' 'bare, req/s' 'front, req/s' ratio inline ratio
 for _ in $(seq "$pairs"); do
 	b=$(rate /bare)
 	f=$(rate /fn/more)
-	awk -v b="$b" -v f="$f" 'BEGIN { printf "%12.0f %12.0f %8.3f\n", b, f, f / b }' | tee -a "$work/pairs"
+	i=$(rate /fn/inline)
+	awk -v b="$b" -v f="$f" -v i="$i" 'BEGIN { printf "%12.0f %12.0f %8.3f %12.0f %8.3f\n", b, f, f / b, i, i / b }' | tee -a "$work/pairs"
 done
-awk '{ print $3 }' "$work/pairs" | sort -n | awk '{ r[NR] = $1 } END { printf "median ratio %.3f\n\n", r[int((NR + 1) / 2)] }'
+median() { awk -v n="$1" '{ print $n }' "$work/pairs" | sort -n | awk '{ r[NR] = $1 } END { print r[int((NR + 1) / 2)] }'; }
+printf 'median ratios: front %s, inline %s\n\n' "$(median 3)" "$(median 5)"
 "$work/front" overload "http://$addr"

@@ -80,8 +80,8 @@ func WithTenantHeader(name string) Option {
 func WithForbidden() Option { return option(func(s *settings) { s.forbidden = true }) }
 
 // WithPatience sets how long a client may take to send its body, and how long
-// to take each thing that is written to it: an answer, or a piece of one.
-// Default 30 s each; one that is not positive means for ever. The first is
+// to take each thing that is written to it: an answer, or a piece of one; to the
+// second. Default 30 s each; one that is not positive means for ever. The first is
 // counted before a slot is asked for and the second after it is given back, so
 // that neither holds one.
 func WithPatience(body, write time.Duration) Option {

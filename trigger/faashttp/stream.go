@@ -62,7 +62,7 @@ func (s *pieces) send(data []byte) error {
 	if _, err := s.x.w.Write(data); err != nil {
 		return err
 	}
-	return s.x.control.Flush()
+	return s.x.flush()
 }
 
 // acceptsEvents tells whether the client asks for server-sent events by name.

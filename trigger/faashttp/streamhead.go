@@ -51,7 +51,7 @@ func parseHead(piece []byte) (a answer, rest []byte, ok bool) {
 }
 
 // stream serves a streaming function.
-func (u *functionURL) stream(x *exchange, info faas.Info, event []byte) {
+func (u *functionURL) stream(x *exchange, info faas.Signature, event []byte) {
 	s := &headed{x: x}
 	err := u.router.InvokeStream(x.ctx, u.name, event, s)
 	switch {
@@ -88,7 +88,7 @@ func (s *headed) Write(piece []byte) (int, error) {
 	if _, err := s.x.w.Write(rest); err != nil {
 		return 0, err
 	}
-	return len(piece), s.x.control.Flush()
+	return len(piece), s.x.flush()
 }
 
 var errHead = errors.New("faashttp: the stream's head is not one")

@@ -49,7 +49,7 @@ func (u *functionURL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(bodyFault(err, 0))
 		return
 	}
-	info, unknown := u.router.Info(u.name)
+	info, unknown := u.router.Signature(u.name)
 	if unknown != nil {
 		info.MaxIn = unknownLimit
 	}
@@ -67,7 +67,7 @@ func (u *functionURL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (u *functionURL) answer(x *exchange, info faas.Info, event []byte) {
+func (u *functionURL) answer(x *exchange, info faas.Signature, event []byte) {
 	out, err := u.router.Invoke(x.ctx, u.name, event)
 	if err != nil {
 		u.fail(x, info, err)
@@ -83,10 +83,10 @@ func (u *functionURL) answer(x *exchange, info faas.Info, event []byte) {
 }
 
 // fail answers an error before anything else is said.
-func (u *functionURL) fail(x *exchange, info faas.Info, err error) {
+func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 	switch end, e := endingOf(err, u.name); end {
 	case overloaded:
-		x.refuse(throttle(info, e.Reason, e.RetryAfter))
+		x.refuse(throttle(u.router, u.name, e.Reason, e.RetryAfter))
 	case notFound, denied:
 		x.reply(noAccess(x))
 	case inputTooLarge:

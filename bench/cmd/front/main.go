@@ -4,9 +4,9 @@
 //	front serve 127.0.0.1:9100
 //	front overload http://127.0.0.1:9100
 //
-// It serves the same function twice, at /bare as a plain handler of net/http and
-// at /fn/more through the front, and at /fn/work a function with room for a
-// thousand calls a second.
+// It serves the same function three times, at /bare as a plain handler of net/http,
+// at /fn/more through the front, and at /fn/inline through it on the connection's own
+// goroutine; and at /fn/work a function with room for a thousand calls a second.
 package main
 
 import (
@@ -71,6 +71,7 @@ const (
 func serve(ctx context.Context, addr string) error {
 	r := faas.New()
 	faas.Register(r, "more", more)
+	faas.Register(r, "inline", more, faas.WithInline())
 	faas.Register(r, "work", func(context.Context, struct{}) (struct{}, error) {
 		time.Sleep(held)
 		return struct{}{}, nil

@@ -1,0 +1,61 @@
+package faas
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A call may have its slot when the pool is let go, and no worker yet.
+func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New()
+		f := Register(r, "f", func(context.Context, int) (int, error) { return 7, nil })
+		s, err := r.crew.slot(false)
+		require.NoError(t, err)
+		r.crew.close()
+
+		c, work := s.cut(), f.task()
+		c.fn, c.task = f.core, work
+		f.core.class.Entered.Add(1)
+		require.True(t, f.core.class.TryAcquire(&c.hold))
+		c.begin(t.Context(), s, r.clock.now())
+		mine, err := s.serve(t.Context(), c)
+		require.NoError(t, err)
+		assert.True(t, mine)
+		assert.Equal(t, 7, work.out)
+
+		_, err = r.crew.slot(false)
+		require.ErrorIs(t, err, ErrClosed)
+		synctest.Wait()
+		assert.Empty(t, r.crew.slots(), "its worker has gone")
+		require.NoError(t, r.Close())
+	})
+}
+
+func TestASlotThatNeverHadACallLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New()
+		var slots []*slot
+		for range 3 {
+			s, err := r.crew.slot(false)
+			require.NoError(t, err)
+			slots = append(slots, s)
+		}
+		for _, i := range []int{1, 0, 2} {
+			r.crew.forget(slots[i])
+			r.crew.forget(slots[i]) // is nothing the second time
+		}
+		assert.Empty(t, r.crew.slots())
+		s, err := r.crew.slot(false)
+		require.NoError(t, err)
+		r.crew.rest(s) // its call was turned away
+		time.Sleep(3 * keepAlive)
+		assert.Empty(t, r.crew.slots(), "it was idle for too long")
+		require.NoError(t, r.Close())
+	})
+}
