@@ -224,9 +224,10 @@ func (x *exchange) hangUp() { x.w.Header().Set("Connection", "close") }
 func (x *exchange) patient() {
 	t, first := x.settings.writeTime, !x.writes
 	x.writes = true
-	if t > 0 && !(first && x.serverWrites(t)) {
-		x.setWriteDeadline(time.Now().Add(t))
+	if t <= 0 || first && x.serverWrites(t) {
+		return
 	}
+	x.setWriteDeadline(time.Now().Add(t))
 }
 
 // hides tells whether the caller is not to know that there is such a function.
