@@ -51,7 +51,7 @@ func (l *Lambda) accept(x *exchange, c call) {
 		x.refuse(l.refusal(x, err, c))
 		return
 	}
-	switch ok, closed := l.events.put(x.ctx, c); {
+	switch ok, closed := l.events.put(x.outliving(), c); {
 	case closed:
 		x.refuse(serviceFault("The host is shutting down."))
 	case !ok:
@@ -61,9 +61,8 @@ func (l *Lambda) accept(x *exchange, c call) {
 	}
 }
 
-// put takes an event whose caller does not wait. What he is, his context goes on
-// to say.
-func (e *events) put(caller context.Context, c call) (ok, closed bool) {
+// put takes an event whose caller does not wait. Who he is, ctx goes on to say.
+func (e *events) put(ctx context.Context, c call) (ok, closed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed || e.n >= e.bound || e.bytes+len(c.body) > maxEvents {
@@ -71,7 +70,7 @@ func (e *events) put(caller context.Context, c call) (ok, closed bool) {
 	}
 	e.n++
 	e.bytes += len(c.body)
-	go e.run(context.WithoutCancel(caller), c)
+	go e.run(ctx, c)
 	return true, false
 }
 

@@ -21,18 +21,20 @@ type exchange struct {
 	settings *settings
 	w        http.ResponseWriter
 	r        *http.Request
+	server   *http.Server    // if it sets deadlines for each request; or nil
 	ctx      context.Context //nolint:containedctx // of the call: the exchange, or what has its tenant too
-	carried  *carried
-	began    time.Time
-	writes   bool      // something is written, or about to be
-	came     int       // of a body that was too large
-	heads    [3]string // values of response headers
+	carried  carried
+	tenant   string        // or empty
+	began    time.Duration // since the settings were made
+	writes   bool          // something is written, or about to be
+	came     int           // of a body that was too large
+	heads    [3]string     // values of response headers
 }
 
 // Value implements context.Context.
 func (x *exchange) Value(key any) any {
 	if _, ok := key.(carriedKey); ok {
-		return x.carried
+		return &x.carried
 	}
 	return x.Context.Value(key)
 }
@@ -84,27 +86,47 @@ var (
 // no harm before there is something to write, and then there is a new one; an
 // HTTP/2 stream it would end, so there it is lifted.
 func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*exchange, error) {
-	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Now()}
-	x.ctx = x
+	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Since(s.made)}
+	x.ctx, x.carried.ID = x, id
 	if r.ProtoMajor > 1 {
 		x.setWriteDeadline(time.Time{})
+	} else {
+		x.server, _ = x.Context.Value(http.ServerContextKey).(*http.Server)
 	}
-	x.carried = &carried{Request: Request{ID: id}}
-	if trace := r.Header.Get("Traceparent"); isTraceParent(trace) {
+	if trace := x.header("Traceparent"); isTraceParent(trace) {
 		x.carried.TraceParent = trace
-		if state := r.Header.Get("Tracestate"); len(state) <= 512 && isVisible(state) {
+		if state := x.header("Tracestate"); len(state) <= 512 && isVisible(state) {
 			x.carried.TraceState = state
 		}
 	}
 	if s.tenantHeader == "" || len(r.Header[s.tenantHeader]) == 0 {
 		return x, nil
 	}
-	tenant := r.Header.Get(s.tenantHeader)
+	tenant := x.header(s.tenantHeader)
 	if len(r.Header[s.tenantHeader]) != 1 || !isTenant(tenant) {
 		return x, errTenant
 	}
-	x.ctx = faas.WithTenant(x, tenant)
+	x.tenant, x.ctx = tenant, faas.WithTenant(x, tenant)
 	return x, nil
+}
+
+// header is the first value of a header whose name is in its canonical form, as
+// those that the server has read are.
+func (x *exchange) header(name string) string {
+	if v := x.r.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// outliving is ctx for a call that goes on after the request: with its values,
+// without its end, and without the request itself, which would be kept as long.
+func (x *exchange) outliving() context.Context {
+	ctx := Carry(x, context.WithoutCancel(x.Context))
+	if x.tenant != "" {
+		ctx = faas.WithTenant(ctx, x.tenant)
+	}
+	return ctx
 }
 
 // firstRoom is how much memory a client gets for announcing a body: the rest
@@ -115,7 +137,7 @@ const firstRoom = 64 << 10
 // call: how slowly it comes is then nobody's slot. It reads no more than
 // limit+1 bytes.
 func (x *exchange) body(limit int) ([]byte, error) {
-	if e := x.r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+	if e := x.header("Content-Encoding"); e != "" && e != "identity" {
 		return nil, errEncoding
 	}
 	if x.r.ContentLength > int64(limit) {
@@ -171,24 +193,15 @@ func (x *exchange) timed(read func(body io.Reader) error) error {
 // serverReads tells whether the server has set a deadline for the whole request
 // that leaves no more than this time: another costs a timer for each request.
 func (x *exchange) serverReads(t time.Duration) bool {
-	s := x.server()
+	s := x.server
 	return s != nil && s.ReadTimeout > 0 && s.ReadTimeout <= t
 }
 
 // serverWrites tells whether the deadline that the server set with the request's
 // header leaves this time, to the second, as it does where the call was quick.
 func (x *exchange) serverWrites(t time.Duration) bool {
-	s := x.server()
-	return s != nil && s.WriteTimeout == t && time.Since(x.began) < time.Second
-}
-
-// server is the request's, if it sets deadlines for each request.
-func (x *exchange) server() *http.Server {
-	if x.r.ProtoMajor != 1 {
-		return nil
-	}
-	s, _ := x.Context.Value(http.ServerContextKey).(*http.Server)
-	return s
+	s := x.server
+	return s != nil && s.WriteTimeout == t && time.Since(x.settings.made)-x.began < time.Second
 }
 
 // unknownLimit is how much is read for a function that is not there: as much

@@ -79,7 +79,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *front) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
-	id := r.Header.Get("X-Request-Id")
+	id := ""
+	if v := r.Header["X-Request-Id"]; len(v) > 0 {
+		id = v[0]
+	}
 	if !isRequestID(id) {
 		id = newID()
 	}

@@ -2,6 +2,7 @@ package faashttp
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"io"
 	"math/rand/v2"
@@ -47,7 +48,8 @@ func FromContext(ctx context.Context) (Request, bool) {
 //	faas.New(faas.WithContext(faashttp.Carry))
 func Carry(caller, fresh context.Context) context.Context {
 	if c := carriedBy(caller); c != nil {
-		return context.WithValue(fresh, carriedKey{}, c)
+		own := *c // the front's is a part of all it knows of the request, which is not to live as long as a handler likes
+		return context.WithValue(fresh, carriedKey{}, &own)
 	}
 	return fresh
 }
@@ -69,11 +71,8 @@ func Logs(ctx context.Context) io.Writer {
 // to be unique, not secret.
 func newID() string {
 	var b [16]byte
-	for i, n := range [2]uint64{rand.Uint64(), rand.Uint64()} {
-		for j := range 8 {
-			b[8*i+j] = byte(n >> (8 * j))
-		}
-	}
+	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	var s [36]byte
 	hex.Encode(s[:8], b[:4])
