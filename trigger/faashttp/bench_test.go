@@ -27,10 +27,11 @@ func more(_ context.Context, in item) (item, error) {
 	return in, nil
 }
 
-// bare is what one writes without the front: the same JSON, and no more.
+// bare is what one writes without the front: the same JSON, the same bound on the
+// body, and no more.
 func bare(w http.ResponseWriter, r *http.Request) {
 	var in item
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 6<<20)).Decode(&in); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,5 +93,33 @@ func TestAnEventIsJudgedWhileItsCallerListens(t *testing.T) {
 		assert.Equal(t, strings.ReplaceAll(unknown.Body.String(), "unknown", "denied"), denied.Body.String())
 		require.NoError(t, l.Shutdown(t.Context()))
 		assert.Zero(t, m.Len())
+	})
+}
+
+func TestAnEventGoesOnToSayWhoItsCallerIs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, m := hosted(t)
+		type key struct{}
+		sees := make(chan string, 1)
+		faas.Register(r, "who", func(ctx context.Context, _ any) (any, error) {
+			time.Sleep(time.Second) // its request is over
+			request, _ := faashttp.FromContext(ctx)
+			inv, _ := faas.FromContext(ctx)
+			sees <- inv.Tenant + " " + request.TraceParent
+			return nil, ctx.Err()
+		}, faas.WithGate(gate(func(ctx context.Context, _ faas.Invocation) error {
+			assert.Equal(t, "proxy", ctx.Value(key{}), "what the request's context says")
+			return nil
+		})))
+		const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		l := lambdaOf(t, r, faashttp.WithTenantHeader("X-Tenant"))
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "proxy"))
+		around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.ServeHTTP(w, r.WithContext(ctx)) })
+		require.Equal(t, 202, do(t, around, "POST", invocations("who"), "1", asEvent, "X-Tenant: acme", "Traceparent: "+trace).Code)
+		cancel()
+		require.NoError(t, l.Shutdown(t.Context()))
+		assert.Equal(t, "acme "+trace, <-sees)
+		require.Equal(t, 1, m.Len())
+		require.NoError(t, m.Executions()[0].Err)
 	})
 }

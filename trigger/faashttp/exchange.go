@@ -174,13 +174,18 @@ func (x *exchange) read(limit int) (data []byte, err error) {
 
 // timed reads the body within its time.
 func (x *exchange) timed(read func(body io.Reader) error) error {
-	if t := x.settings.bodyTime; t > 0 && !x.serverReads(t) {
+	t := x.settings.bodyTime
+	own := t > 0 && !x.serverReads(t)
+	if own {
 		x.setReadDeadline(time.Now().Add(t))
 	}
 	err := read(x.r.Body)
-	// From here on the server reads the connection only to see whether the
-	// client is still there; a deadline would look as if it had gone.
-	x.setReadDeadline(time.Time{})
+	if own {
+		// From here on the server reads the connection only to see whether the
+		// client is still there; a deadline would look as if it had gone. One of
+		// its own it lifts itself.
+		x.setReadDeadline(time.Time{})
+	}
 	switch {
 	case err == nil:
 		return nil

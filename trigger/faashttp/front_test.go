@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -293,6 +294,39 @@ func TestARequestsIdAndTraceAreKeptIfTheyAreWellFormed(t *testing.T) {
 			assert.Empty(t, got.TraceParent+got.TraceState)
 		}
 	})
+}
+
+// A handler may keep its context for as long as it likes, and an event may be long
+// on its way: neither is to hold the request, its connection and its buffers.
+func TestWhatOutlivesARequestDoesNotKeepIt(t *testing.T) {
+	t.Parallel()
+	r, _ := hosted(t)
+	kept, release := make(chan context.Context, 1), make(chan struct{})
+	faas.Register(r, "keep", func(ctx context.Context, wait bool) (any, error) {
+		kept <- ctx
+		if wait {
+			<-release
+		}
+		return nil, nil //nolint:nilnil // the answer is null
+	})
+	l := lambdaOf(t, r)
+	gone := func(h http.Handler, path, body, kind string) {
+		request := func() weak.Pointer[http.Request] {
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
+			req.Header.Set("X-Amz-Invocation-Type", kind)
+			h.ServeHTTP(httptest.NewRecorder(), req)
+			return weak.Make(req)
+		}()
+		ctx := <-kept
+		require.Eventually(t, func() bool { runtime.GC(); return request.Value() == nil }, time.Minute, time.Millisecond, path)
+		req, ok := faashttp.FromContext(ctx)
+		assert.True(t, ok)
+		assert.NotEmpty(t, req.ID, path)
+	}
+	gone(faashttp.Handler(r), "/fn/keep", "false", "")
+	gone(l, invocations("keep"), "true", "Event")
+	close(release)
+	require.NoError(t, l.Shutdown(t.Context()))
 }
 
 func TestATenantIsWhoTheHostSaysMaySay(t *testing.T) {

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Compares the HTTP front with a bare handler of net/http under wrk, in turn, for
-# a function on a worker and one that is inline, and drives a function into overload. Needs wrk; installs it where it is
-# absent, this is Debian and we are root.
+# Compares the HTTP front with a bare handler of net/http under wrk, in turn, for a
+# function on a worker and for an inline one, by requests per second and by the
+# server's processor time for each; and drives a function into overload. Needs wrk,
+# and installs it where it is absent, this is Debian and we are root.
 #
 #   trigger/faashttp/load.sh [PAIRS [SECONDS]]
 #
-# Figures belong to one machine and one run; only ratios travel.
+# Figures belong to one machine and one run; only ratios travel. On a machine that
+# does other work, trust those of processor time, and short runs in many pairs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 pairs=${1:-5} seconds=${2:-5}
@@ -36,19 +38,26 @@ for _ in $(seq 100); do
 	sleep 0.1
 done
 
-rate() { # rate PATH: requests per second
+ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$server/stat"; }
+hz=$(getconf CLK_TCK)
+
+run() { # run PATH: requests per second, and microseconds of processor for each
+	local before
+	before=$(ticks)
 	wrk -t2 -c64 -d"${seconds}s" -s "$work/post.lua" "http://$addr$1" >"$work/out"
 	! grep -q 'Non-2xx' "$work/out" || { cat "$work/out" >&2; exit 1; }
-	sed -n 's/^Requests\/sec: *//p' "$work/out"
+	awk -v t="$(($(ticks) - before))" -v hz="$hz" '/requests in/ { n = $1 } /^Requests\/sec/ { print $2, t / hz / n * 1e6 }' "$work/out"
 }
-for path in /bare /fn/more /fn/inline; do rate $path >/dev/null; done # once before it counts
-printf '%12s %12s %8s %12s %8s\n' 'bare, req/s' 'front, req/s' ratio inline ratio
+for path in /bare /fn/more /fn/inline; do run $path >/dev/null; done # once before it counts
+printf '%12s%10s |%12s%10s%8s%8s |%12s%10s%8s%8s\n' bare/s CPU front/s CPU ratio of-CPU inline/s CPU ratio of-CPU
 for _ in $(seq "$pairs"); do
-	b=$(rate /bare)
-	f=$(rate /fn/more)
-	i=$(rate /fn/inline)
-	awk -v b="$b" -v f="$f" -v i="$i" 'BEGIN { printf "%12.0f %12.0f %8.3f %12.0f %8.3f\n", b, f, f / b, i, i / b }' | tee -a "$work/pairs"
+	echo "$(run /bare) $(run /fn/more) $(run /fn/inline)" |
+		awk '{ printf "%12.0f%7.1f µs |%12.0f%7.1f µs%8.3f%8.3f |%12.0f%7.1f µs%8.3f%8.3f\n", $1, $2, $3, $4, $3/$1, $2/$4, $5, $6, $5/$1, $2/$6 }' |
+		tee -a "$work/pairs"
 done
-median() { awk -v n="$1" '{ print $n }' "$work/pairs" | sort -n | awk '{ r[NR] = $1 } END { print r[int((NR + 1) / 2)] }'; }
-printf 'median ratios: front %s, inline %s\n\n' "$(median 3)" "$(median 5)"
+range() { # range COLUMN: median, least and most
+	awk -v n="$1" '{ print $n }' "$work/pairs" | sort -n | awk '{ r[NR] = $1 } END { printf "%.2f (%.2f–%.2f)", r[int((NR + 1) / 2)], r[1], r[NR] }'
+}
+printf 'front:  %s of bare by requests, %s by processor time\n' "$(range 8)" "$(range 9)"
+printf 'inline: %s of bare by requests, %s by processor time\n\n' "$(range 14)" "$(range 15)"
 "$work/front" overload "http://$addr"
