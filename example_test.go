@@ -88,7 +88,7 @@ func ExampleWithTimeout() {
 	r := faas.New()
 	defer r.Close()
 	wait := make(chan struct{})
-	f := faas.Register(r, "deaf", func(context.Context, int) (int, error) { <-wait; return 0, nil }, faas.WithTimeout(10*time.Millisecond))
+	f := faas.Register(r, "deaf", func(context.Context, int) (int, error) { <-wait; return 0, nil }, faas.WithTimeout(100*time.Millisecond))
 
 	_, err := f.Invoke(context.Background(), 0)
 	fmt.Println(errors.Is(err, faas.ErrTimeout), errors.Is(err, context.DeadlineExceeded), f.Info().Runaways)
@@ -250,8 +250,9 @@ func ExampleWithStuck() {
 	defer r.Close()
 	wait := make(chan struct{})
 	defer close(wait)
-	f := faas.Register(r, "deaf", func(context.Context, int) (int, error) { <-wait; return 0, nil }, faas.WithTimeout(time.Millisecond))
-	_, _ = f.Invoke(context.Background(), 0)
+	ctx, leave := context.WithCancel(context.Background())
+	f := faas.Register(r, "deaf", func(context.Context, int) (int, error) { leave(); <-wait; return 0, nil })
+	_, _ = f.Invoke(ctx, 0)
 	fmt.Println(<-told)
 	// Output: deaf is stuck: true
 }

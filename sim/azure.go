@@ -54,13 +54,14 @@ func loadAzure() (d azureData) {
 // Azure returns traffic of the shape that Azure's functions had, the same for the
 // same arguments: how often each function is called, its mean duration, and how
 // irregularly calls come (their inter-arrival times' coefficient of variation, of
-// functions without timers) are drawn from the published distributions. What was not
+// applications without timers) are drawn from the published distributions. What was not
 // published is assumed: inter-arrival times are Gamma-distributed, so that where the
 // coefficient is above 1 calls come in bursts; durations are log-normal around the
 // mean (σ 0.75, so that the longest of a few hundred is about eight times the mean),
-// up to ten minutes; functions know nothing of each other. An instance takes 250 ms to be
-// ready. Most functions are called less than once an hour: expect a few hundred calls
-// an hour for each, nearly all of them of a few functions.
+// up to ten minutes; functions know nothing of each other. The tails end where what
+// could be read ends: at a call a day, a mean of two minutes, a coefficient of 10.
+// An instance takes 250 ms to be ready. Most functions are called less than once an
+// hour: expect a few hundred calls an hour for each, nearly all of them of a few functions.
 func Azure(seed uint64, functions int, length time.Duration) Workload {
 	d := loadAzure()
 	w := Workload{Length: length, ColdStart: 250 * time.Millisecond}

@@ -5,11 +5,14 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
@@ -35,6 +38,7 @@ const (
 	width       = 22 * vg.Centimeter
 	panelHeight = 4.5 * vg.Centimeter
 	frontHeight = 8 * vg.Centimeter
+	keyHeight   = 0.7 * vg.Centimeter
 	margin      = 0.4 * vg.Centimeter
 )
 
@@ -48,16 +52,19 @@ func (r Report) WriteSVG(to io.Writer) error {
 	}
 	panels := make([]*plot.Plot, len(r.Results))
 	for i, x := range r.Results {
-		if panels[i], err = x.draw(r.most(), i == 0); err != nil {
+		if panels[i], err = x.draw(r.most()); err != nil {
 			return err
 		}
 	}
-	height := frontHeight + vg.Length(len(panels))*panelHeight
+	height := frontHeight + keyHeight + vg.Length(len(panels))*panelHeight
 	svg := vgsvg.New(width, height)
 	canvas := draw.New(svg)
 	front.Draw(draw.Crop(canvas, margin, -margin, height-frontHeight, -margin))
+	if len(panels) > 0 {
+		drawKey(canvas, height-frontHeight)
+	}
 	for i, p := range panels {
-		top := frontHeight + vg.Length(i)*panelHeight
+		top := frontHeight + keyHeight + vg.Length(i)*panelHeight
 		p.Draw(draw.Crop(canvas, margin, -margin, height-top-panelHeight, -top-margin))
 	}
 	_, err = svg.WriteTo(to)
@@ -66,12 +73,15 @@ func (r Report) WriteSVG(to io.Writer) error {
 
 // WriteSVG draws the timeline alone.
 func (x Result) WriteSVG(to io.Writer) error {
-	p, err := x.draw(Report{Results: []Result{x}}.most(), true)
+	p, err := x.draw(Report{Results: []Result{x}}.most())
 	if err != nil {
 		return err
 	}
-	svg := vgsvg.New(width, 2*panelHeight)
-	p.Draw(draw.Crop(draw.New(svg), margin, -margin, margin, -margin))
+	const height = keyHeight + 2*panelHeight
+	svg := vgsvg.New(width, height)
+	canvas := draw.New(svg)
+	drawKey(canvas, height)
+	p.Draw(draw.Crop(canvas, margin, -margin, margin, -keyHeight-margin))
 	_, err = svg.WriteTo(to)
 	return err
 }
@@ -96,6 +106,7 @@ func (r Report) drawFront() (*plot.Plot, error) {
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{}, ticks{}
 	p.Add(plotter.NewGrid())
 	xMost, yMost := 0.0, 0.0
+	var names names
 	for _, x := range r.Results {
 		at := plotter.XY{X: x.Held.Seconds() / 1000, Y: x.P99.Seconds()}
 		dot, err := plotter.NewScatter(plotter.XYs{at})
@@ -106,20 +117,108 @@ func (r Report) drawFront() (*plot.Plot, error) {
 		if r.OnFront(x.Policy) {
 			dot.Color = blue
 		}
-		name, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{at}, Labels: []string{x.Policy}})
-		if err != nil {
-			return nil, err
-		}
-		name.Offset = vg.Point{X: 8, Y: 4}
-		p.Add(dot, name)
+		p.Add(dot)
+		names.XYs, names.Labels = append(names.XYs, at), append(names.Labels, x.Policy)
 		xMost, yMost = max(xMost, at.X), max(yMost, at.Y)
 	}
+	p.Add(names)
 	p.X.Max, p.Y.Max = 1.15*max(xMost, 1), 1.15*max(yMost, 0.1) // room for the names
 	return p, nil
 }
 
+// names are those of points, each beside its own and on no other name or point.
+type names plotter.XYLabels
+
+// Plot implements plot.Plotter.
+func (n names) Plot(c draw.Canvas, p *plot.Plot) {
+	const radius = 6
+	toX, toY := p.Transforms(&c)
+	var dots []vg.Point
+	var taken []vg.Rectangle
+	for _, at := range n.XYs {
+		dot := vg.Point{X: toX(at.X), Y: toY(at.Y)}
+		dots = append(dots, dot)
+		taken = append(taken, vg.Rectangle{
+			Min: vg.Point{X: dot.X - radius, Y: dot.Y - radius},
+			Max: vg.Point{X: dot.X + radius, Y: dot.Y + radius},
+		})
+	}
+	style := textStyle(10)
+	for i, name := range n.Labels {
+		box := n.place(style.Rectangle(name).Size(), dots[i], c.Rectangle, taken)
+		taken = append(taken, box)
+		c.FillText(style, box.Min, name)
+	}
+}
+
+// place is the first room that there is: on the right, on the left, or higher and higher.
+func (names) place(size, dot vg.Point, within vg.Rectangle, taken []vg.Rectangle) vg.Rectangle {
+	size.X *= 1.15 // whoever looks at it may have another font
+	at := func(x, y vg.Length) vg.Rectangle {
+		low := vg.Point{X: dot.X + x, Y: dot.Y + y}
+		return vg.Rectangle{Min: low, Max: low.Add(size)}
+	}
+	free := func(r vg.Rectangle) bool {
+		return r.Min.X >= within.Min.X && !slices.ContainsFunc(taken, func(t vg.Rectangle) bool {
+			return r.Min.X < t.Max.X && t.Min.X < r.Max.X && r.Min.Y < t.Max.Y && t.Min.Y < r.Max.Y
+		})
+	}
+	right := at(8, 0)
+	for _, r := range []vg.Rectangle{right, at(-8-size.X, 0), at(-size.X/2, 8), at(-size.X/2, 8+size.Y), at(-size.X/2, 8+2*size.Y)} {
+		if free(r) {
+			return r
+		}
+	}
+	return right
+}
+
+func textStyle(size vg.Length) text.Style {
+	return text.Style{Font: font.From(plot.DefaultFont, size), Handler: plot.DefaultTextHandler}
+}
+
+// levels are the lines of a timeline.
+func levels() []level {
+	return []level{
+		{"capacity: instances", blue, func(p Point) int { return p.Instances }},
+		{"demand: calls", black, func(p Point) int { return p.Running + p.Waiting }},
+		{"queue: calls that wait", red, func(p Point) int { return p.Waiting }},
+	}
+}
+
+type level struct {
+	name  string
+	color color.Color
+	of    func(Point) int
+}
+
+func (l level) style() draw.LineStyle { return draw.LineStyle{Color: l.color, Width: vg.Points(0.7)} }
+
+func decisionStyle() draw.GlyphStyle {
+	return draw.GlyphStyle{Color: orange, Radius: 2, Shape: stroke{}}
+}
+
+// drawKey tells what the lines and marks are, in a row of its own whose top is at y:
+// in a timeline it would lie on lines.
+func drawKey(c draw.Canvas, y vg.Length) {
+	var names []string
+	var thumbs []plot.Thumbnailer
+	for _, l := range levels() {
+		names, thumbs = append(names, l.name), append(thumbs, &plotter.Line{LineStyle: l.style()})
+	}
+	names, thumbs = append(names, "decisions"), append(thumbs, &plotter.Scatter{GlyphStyle: decisionStyle()})
+	for i, name := range names {
+		key := plot.NewLegend()
+		key.Top, key.Left, key.TextStyle = true, true, textStyle(9)
+		key.Add(name, thumbs[i])
+		column := (width - 2*margin) / vg.Length(len(names))
+		key.Draw(draw.Crop(c, margin+vg.Length(i)*column, 0, 0, y-height(c)-margin/2))
+	}
+}
+
+func height(c draw.Canvas) vg.Length { return c.Max.Y - c.Min.Y }
+
 // draw is the timeline of one policy.
-func (x Result) draw(most int, legend bool) (*plot.Plot, error) {
+func (x Result) draw(most int) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%s: %.0f slot-seconds", x.Policy, x.Held.Seconds())
 	if x.Calls > 0 {
@@ -129,36 +228,20 @@ func (x Result) draw(most int, legend bool) (*plot.Plot, error) {
 	p.X.Label.Text, p.X.Min = name, 0
 	p.Y.Min, p.Y.Max = 0, rug*float64(most)
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{}, ticks{}
-	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -margin, -margin
-	p.Legend.TextStyle.Font.Size = 9
-	for _, l := range []struct {
-		name  string
-		color color.Color
-		of    func(Point) int
-	}{
-		{"capacity: instances", blue, func(p Point) int { return p.Instances }},
-		{"demand: calls", black, func(p Point) int { return p.Running + p.Waiting }},
-		{"queue: calls that wait", red, func(p Point) int { return p.Waiting }},
-	} {
+	for _, l := range levels() {
 		line, err := plotter.NewLine(x.line(unit, l.of))
 		if err != nil {
 			return nil, err
 		}
-		line.Color, line.Width, line.StepStyle = l.color, vg.Points(0.7), plotter.PostStep
+		line.LineStyle, line.StepStyle = l.style(), plotter.PostStep
 		p.Add(line)
-		if legend {
-			p.Legend.Add(l.name, line)
-		}
 	}
 	marks, err := plotter.NewScatter(x.marks(unit, rug*float64(most)))
 	if err != nil {
 		return nil, err
 	}
-	marks.GlyphStyle = draw.GlyphStyle{Color: orange, Radius: 2, Shape: stroke{}}
+	marks.GlyphStyle = decisionStyle()
 	p.Add(marks)
-	if legend {
-		p.Legend.Add("decisions", marks)
-	}
 	return p, nil
 }
 

@@ -1,4 +1,7 @@
 package sim
 
-// Sorted is what Run does first.
-var Sorted = Workload.sorted
+// Sorted and Differ are what Run begins with.
+var (
+	Sorted = Workload.sorted
+	Differ = differ
+)

@@ -8,7 +8,9 @@ import (
 
 // Policy is what is simulated: a name for the report, and the options that each
 // function is registered with. Options is called once for each function of each
-// run; peak is how many of its calls there are at once at most, if none waits.
+// run; peak is how many of its calls there are at once at most, if none waits. Without
+// Options a function has the router's defaults. Two of one name are refused: it
+// is what [Report.OnFront] goes by.
 type Policy struct {
 	Name    string
 	Options func(function string, peak int) []faas.FunctionOption

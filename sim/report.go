@@ -27,7 +27,7 @@ type Result struct {
 	P50, P99, Longest time.Duration
 
 	Held time.Duration // slot-seconds: the time of all instances, from the beginning of their init to their close
-	Used time.Duration // slot-seconds: what handlers took of it, those included that ended later
+	Used time.Duration // slot-seconds: what handlers took of it
 
 	Decisions []Decision
 	Timeline  []Point

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -18,25 +19,43 @@ import (
 // returns has only the policies before. How far it is, it logs.
 //
 // The same workload gives the same report, except where things happen in the very
-// same nanosecond: their order is the scheduler's.
+// same nanosecond: their order is the scheduler's. A tick that lets in many who wait is
+// such a moment, so that with [Knative] cold calls differ from run to run, by a percent or so.
 func Run(t *testing.T, w Workload, policies ...Policy) Report {
 	t.Helper()
 	w, err := w.sorted()
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := differ(policies); err != nil {
+		t.Fatal(err)
+	}
 	report := Report{Functions: len(w.functions()), Calls: len(w.Calls), Length: w.Length}
 	for _, p := range policies {
-		t.Run(p.Name, func(t *testing.T) {
+		ok := t.Run(p.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if r := newRun(t, w); r.register(p) {
-					r.play(p.Name)
+				if r := newRun(t, w); r.register(p) && r.play(p.Name) {
 					report.Results = append(report.Results, r.result(p.Name))
 				}
 			})
 		})
+		if !ok {
+			break
+		}
 	}
 	return report
+}
+
+// differ tells of policies that could not be told apart.
+func differ(policies []Policy) error {
+	seen := map[string]bool{}
+	for _, p := range policies {
+		if seen[p.Name] {
+			return fmt.Errorf("sim: two policies are called %q: give each a name of its own", p.Name)
+		}
+		seen[p.Name] = true
+	}
+	return nil
 }
 
 // run is one policy's.
@@ -50,10 +69,9 @@ type run struct {
 
 	mu        sync.Mutex // guards what follows
 	held      gauge      // instances, from the beginning of their init to their close
-	waiting   int        // calls
-	running   int
+	running   gauge      // calls
+	waiting   int        // likewise
 	cold      int
-	used      time.Duration
 	waits     []time.Duration
 	decisions []faas.Decision
 	timeline  []Point
@@ -84,7 +102,11 @@ func (r *run) register(p Policy) bool {
 	r.Helper()
 	peaks := r.workload.peaks()
 	for _, name := range r.workload.functions() {
-		f, err := faas.TryRegisterInit(r.router, name, r.init, p.Options(name, peaks[name])...)
+		var opts []faas.FunctionOption
+		if p.Options != nil {
+			opts = p.Options(name, peaks[name])
+		}
+		f, err := faas.TryRegisterInit(r.router, name, r.init, opts...)
 		if err != nil {
 			r.Error(err)
 			return false
@@ -114,19 +136,18 @@ func (r *run) handle(_ context.Context, j job) (struct{}, error) {
 	r.mu.Lock()
 	r.waits = append(r.waits, time.Since(j.arrived))
 	r.waiting--
-	r.running++
+	r.running.add(time.Now(), 1)
 	r.mu.Unlock()
 	time.Sleep(j.takes)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.running--
+	r.running.add(time.Now(), -1)
 	return struct{}{}, nil
 }
 
 func (r *run) record(_ context.Context, e faas.Execution) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.used += e.Duration
 	if e.Cold {
 		r.cold++
 	}
@@ -138,8 +159,9 @@ func (r *run) decided(d faas.Decision) {
 	r.decisions = append(r.decisions, d)
 }
 
-// play makes the calls, and counts until the workload's length is over.
-func (r *run) play(policy string) {
+// play makes the calls, counts until the workload's length is over, and tells whether
+// all were served.
+func (r *run) play(policy string) bool {
 	r.Helper()
 	r.begin()
 	var calls, watch sync.WaitGroup
@@ -153,6 +175,7 @@ func (r *run) play(policy string) {
 	}
 	watch.Wait()
 	calls.Wait()
+	return !r.Failed()
 }
 
 // begin is when all functions are registered and what they are to begin with is
@@ -162,6 +185,7 @@ func (r *run) begin() {
 	defer r.mu.Unlock()
 	r.began = time.Now()
 	r.held.begin(r.began)
+	r.running.begin(r.began)
 	r.decisions = nil
 }
 
@@ -180,15 +204,16 @@ const points = 360
 // watch keeps the timeline, and ends the count of what is held.
 func (r *run) watch() {
 	for i := range points + 1 {
-		at := r.workload.Length * time.Duration(i) / points
+		at := r.workload.Length/points*time.Duration(i) + r.workload.Length%points*time.Duration(i)/points // a year times points is too much
 		time.Sleep(time.Until(r.began.Add(at)))
 		r.mu.Lock()
-		r.timeline = append(r.timeline, Point{At: at, Running: r.running, Waiting: r.waiting, Instances: r.held.level})
+		r.timeline = append(r.timeline, Point{At: at, Running: r.running.level, Waiting: r.waiting, Instances: r.held.level})
 		r.mu.Unlock()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held.end(time.Now())
+	r.running.end(time.Now())
 }
 
 func (r *run) result(policy string) Result {
@@ -198,7 +223,7 @@ func (r *run) result(policy string) Result {
 	out := Result{
 		Policy: policy, Calls: len(r.waits), Cold: r.cold,
 		P50: quantile(r.waits, .5), P99: quantile(r.waits, .99), Longest: quantile(r.waits, 1),
-		Held: r.held.area, Used: r.used, Timeline: r.timeline,
+		Held: r.held.area, Used: r.running.area, Timeline: r.timeline,
 	}
 	for _, d := range r.decisions {
 		if at := d.Time.Sub(r.began); at <= r.workload.Length {

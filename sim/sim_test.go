@@ -1,12 +1,18 @@
 package sim_test
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/xml"
 	"flag"
 	"io"
+	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +89,52 @@ func TestAReportIsWhatOneWorksOutByHand(t *testing.T) {
 	assert.True(t, r.OnFront("one instance each"))
 	assert.True(t, r.OnFront("kept"), "it holds more than one and less than fixed, and waits between them")
 	assert.False(t, r.OnFront("another"))
+}
+
+//nolint:paralleltest // bubbles
+func TestNothingIsCountedAfterTheLength(t *testing.T) {
+	w := overlapping()
+	w.Length = 4 * time.Second // both calls of f run on, and the second of g is not made
+	r := sim.Run(t, w, sim.Fixed())
+	assert.Equal(t, 3, r.Calls)
+	assert.Equal(t, 3, r.Results[0].Calls)
+	assert.Equal(t, 12*time.Second, r.Results[0].Held)
+	assert.Equal(t, 6*time.Second, r.Results[0].Used, "3 and 2 for f, 1 for g")
+}
+
+//nolint:paralleltest // bubbles
+func TestAYearIsNotTooLong(t *testing.T) {
+	const year = 366 * 24 * time.Hour
+	w := sim.Workload{Calls: []sim.Call{{Function: "f", Duration: time.Second}}, Length: year}
+	x := sim.Run(t, w, sim.Default()).Results[0]
+	assert.Equal(t, year, x.Timeline[len(x.Timeline)-1].At)
+	assert.True(t, slices.IsSortedFunc(x.Timeline, func(a, b sim.Point) int { return cmp.Compare(a.At, b.At) }))
+	assert.Equal(t, time.Second, x.Used)
+}
+
+// It runs in a process of its own, where a test may fail.
+//
+//nolint:paralleltest // bubbles
+func TestAPolicyThatFailsEndsTheRun(t *testing.T) {
+	if os.Getenv("SIM_FAILS") == "" {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAPolicyThatFailsEndsTheRun$") //nolint:gosec // this very program
+		cmd.Env = append(os.Environ(), "SIM_FAILS=1")
+		said, err := cmd.CombinedOutput()
+		require.Error(t, err)
+		assert.Contains(t, string(said), "the report has 1 of 3")
+		return
+	}
+	tight := sim.Policy{Name: "too short a time-out", Options: func(string, int) []faas.FunctionOption {
+		return []faas.FunctionOption{faas.WithTimeout(time.Second)}
+	}}
+	r := sim.Run(t, overlapping(), sim.Policy{Name: "as a router does"}, tight, sim.Fixed())
+	t.Logf("the report has %d of 3", len(r.Results))
+}
+
+func TestTwoPoliciesOfOneNameAreRefused(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, sim.Differ(sim.Policies()))
+	require.ErrorContains(t, sim.Differ([]sim.Policy{sim.Default(), sim.Fixed(), sim.Default()}), `"faas"`)
 }
 
 // As it may stand in a user's tests.
@@ -163,6 +215,31 @@ func TestAReportIsWrittenAsTablesAndADrawing(t *testing.T) {
 	}
 	assert.Contains(t, r.String(), "on the front")
 	require.NoError(t, sim.Report{}.WriteSVG(io.Discard), "nothing to draw is drawn")
+}
+
+func TestNamesOfEqualPoliciesDoNotLieOnEachOther(t *testing.T) {
+	t.Parallel()
+	r := sim.Report{Results: []sim.Result{{Policy: "far", Held: 9 * time.Hour}}}
+	for _, name := range []string{"one", "two", "three", "four"} {
+		r.Results = append(r.Results, sim.Result{Policy: name, Held: 5 * time.Hour, P99: time.Second, Timeline: []sim.Point{{}, {At: 1}}})
+	}
+	r.Results[0].Timeline = r.Results[1].Timeline
+	var svg strings.Builder
+	require.NoError(t, r.WriteSVG(&svg))
+	texts := regexp.MustCompile(`(?s)<text x="([\d.]+)" y="(-?[\d.]+)"[^>]*>(one|two|three|four)<`).FindAllStringSubmatch(svg.String(), -1)
+	require.Len(t, texts, 4)
+	for i, a := range texts {
+		for _, b := range texts[:i] {
+			assert.Greater(t, max(math.Abs(number(t, a[1])-number(t, b[1]))/2, math.Abs(number(t, a[2])-number(t, b[2]))), 9., "%s, %s", a[3], b[3])
+		}
+	}
+}
+
+func number(t *testing.T, s string) float64 {
+	t.Helper()
+	f, err := strconv.ParseFloat(s, 64)
+	require.NoError(t, err)
+	return f
 }
 
 // TestAzureShapedTraffic is what make sim runs, for an hour of 200 functions.

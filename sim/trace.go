@@ -22,7 +22,7 @@ func (e *TraceError) Error() string { return fmt.Sprintf("sim: trace, line %d: %
 // Unwrap returns Err.
 func (e *TraceError) Unwrap() error { return e.Err }
 
-// ErrTrace is what a [TraceError] wraps, unless it is no CSV at all.
+// ErrTrace is what a [TraceError] wraps, unless the line is no CSV.
 var ErrTrace = errors.New("bad call")
 
 // ReadTrace reads calls as CSV: the arrival in seconds from the beginning, the
@@ -41,6 +41,9 @@ func ReadTrace(r io.Reader) (Workload, error) {
 			return w, nil
 		}
 		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+			if errors.Is(bad, csv.ErrFieldCount) {
+				bad.Err = fmt.Errorf("%w: it has %d fields; it has to have 3: arrival, function, duration", ErrTrace, len(row))
+			}
 			return Workload{}, &TraceError{Line: bad.Line, Err: bad.Err}
 		} else if err != nil {
 			return Workload{}, err

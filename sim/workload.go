@@ -10,8 +10,8 @@ import (
 // Workload is traffic. The zero value has none.
 type Workload struct {
 	Calls []Call
-	// Length is until when instances are counted; 0: until the last call ends, if
-	// it need not wait.
+	// Length is until when all is counted; calls that come later are not made. 0: until
+	// the last call ends, if it need not wait.
 	Length time.Duration
 	// ColdStart is how long an instance takes to be ready; 0: no time.
 	ColdStart time.Duration
@@ -40,6 +40,10 @@ func (w Workload) sorted() (Workload, error) {
 	}
 	if w.Length == 0 {
 		w.Length = last
+	}
+	later := func(c Call) bool { return c.At > w.Length }
+	if i := slices.IndexFunc(w.Calls, later); i >= 0 {
+		w.Calls = w.Calls[:i]
 	}
 	return w, nil
 }

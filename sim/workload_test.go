@@ -36,7 +36,7 @@ func TestABadTraceNamesItsLine(t *testing.T) {
 		"0,f,NaN\n":        `line 1: bad call: the duration is "NaN"`,
 		"0,f,1e12\n":       `line 1: bad call: the duration is "1e12"`,
 		"0,,1\n":           "line 1: bad call: the function has no name",
-		"0,f\n":            "line 1",
+		"0,f\n":            "line 1: bad call: it has 2 fields; it has to have 3",
 		"0,f,1\n\"0,f,1\n": "line 2",
 		"x,f,1\n":          `the arrival is "x"; it has to be seconds`,
 	} {

@@ -78,11 +78,9 @@ func requireStory(t *testing.T, out string) {
 	require.Equal(t, webhooks, table["all"]["WEBHOOKS"])
 	for _, name := range []string{"shop", "mail", "audit"} {
 		row := table[name]
-		require.Zero(t, row["PANICKED"], name)
-		// All that it takes are delivered, save a few on a machine so loaded that an endpoint is too slow.
-		taken := row["WEBHOOKS"] - row["CLOSED"]
-		require.GreaterOrEqual(t, 10*(row["DELIVERED"]+row["DRAINED"]), 9*taken, name)
 		require.Positive(t, row["DELIVERED"], name)
+		// A machine may be so loaded that an endpoint is too slow for some, which is told; nothing else is lost.
+		require.Zero(t, row["PANICKED"]+row["FAILED"], name)
 	}
 	legacy := table["legacy"]
 	require.Positive(t, legacy["PANICKED"])

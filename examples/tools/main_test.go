@@ -118,7 +118,7 @@ func TestOverHTTP(t *testing.T) {
 	require.Equal(t, 40, stats["slow"].timeout)
 	require.Equal(t, 40, stats["deaf"].timeout)
 	require.Equal(t, 40, stats["broken"].panicked)
-	require.Equal(t, 40, stats["busy"].ok+stats["busy"].refused)
+	require.Equal(t, 40, stats["busy"].ok+stats["busy"].refused+stats["busy"].timeout)
 	info, err := h.router.Info("deaf")
 	require.NoError(t, err)
 	require.Positive(t, info.Runaways, "answered for, and still at work")
