@@ -83,7 +83,9 @@ func (h *host) serveHTTP(ctx context.Context, addr string, stderr io.Writer) err
 	mux.Handle("/mcp", mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return h.server },
 		&mcp.StreamableHTTPOptions{SessionTimeout: 10 * time.Minute}))
 	// No limit on the time to write: an agent's stream stays open as long as it likes.
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+	// The time to read headers runs from the beginning of a connection, also of one that a client has opened to spare: were it
+	// short, the server would close that just as its first call comes, which is a POST, and not sent again.
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 30 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	select {
