@@ -178,7 +178,8 @@ func TestTheSameTrafficGivesTheSameReport(t *testing.T) {
 	require.Equal(t, one, two)
 }
 
-// The claim of README.md, with an hour of 200 functions for each seed in the soak.
+// What README.md says of this traffic, which favors the default (see Azure), with an hour
+// of 200 functions for each seed in the soak.
 //
 //nolint:paralleltest // bubbles
 func TestTheDefaultIsOnTheFrontForTwentySeeds(t *testing.T) {
