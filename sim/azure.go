@@ -52,14 +52,12 @@ func loadAzure() (d azureData) {
 }
 
 // Azure returns traffic of the shape that Azure's functions had, the same for the
-// same arguments, but for one fault: functions that are seldom called come two to four
-// times too often in an hour, as the first call of each falls evenly into a mean gap, so
-// that one that calls in bursts always begins with one. Policies that keep instances
-// for long look worse by it. How often each function is called, its mean duration, and how
+// same arguments: how often each function is called, its mean duration, and how
 // irregularly calls come (their inter-arrival times' coefficient of variation, of
 // applications without timers) are drawn from the published distributions. What was not
 // published is assumed: inter-arrival times are Gamma-distributed, so that where the
-// coefficient is above 1 calls come in bursts; durations are log-normal around the
+// coefficient is above 1 calls come in bursts, and the beginning is any moment of
+// traffic that has gone on for long; durations are log-normal around the
 // mean (σ 0.75, so that the longest of a few hundred is about eight times the mean),
 // up to ten minutes; functions know nothing of each other. The tails end where what
 // could be read ends: at a call a day, a mean of two minutes, a coefficient of 10.
@@ -70,25 +68,37 @@ func Azure(seed uint64, functions int, length time.Duration) Workload {
 	w := Workload{Length: length, ColdStart: 250 * time.Millisecond}
 	for i := range functions {
 		src := rand.NewPCG(seed, uint64(i)) //nolint:gosec // i is not negative; and the same traffic each time is the point
-		w.Calls = append(w.Calls, d.function(src, fmt.Sprintf("f%03d", i), length)...)
+		w.Calls = append(w.Calls, d.draw(src).calls(src, fmt.Sprintf("f%03d", i), length)...)
 	}
 	return w
 }
 
-// function is the calls of one.
-func (d azureData) function(src rand.Source, name string, length time.Duration) []Call {
+// habit is how one function is called.
+type habit struct {
+	gap, cv float64 // between calls: the mean in seconds, and the coefficient of variation
+	mean    float64 // seconds that a call takes
+}
+
+func (d azureData) draw(src rand.Source) habit {
 	r := rand.New(src) //nolint:gosec // likewise
-	gap := 24 * 3600 / d.Daily.at(r.Float64())
-	cv := d.CV.at(r.Float64())
+	return habit{gap: 24 * 3600 / d.Daily.at(r.Float64()), cv: d.CV.at(r.Float64()), mean: d.Duration.at(r.Float64())}
+}
+
+// calls are those of one function.
+func (h habit) calls(src rand.Source, name string, length time.Duration) []Call {
 	const sigma, most = 0.75, 600
-	mean := d.Duration.at(r.Float64())
-	gaps := distuv.Gamma{Alpha: 1 / (cv * cv), Beta: 1 / (cv * cv * gap), Src: src}
-	lasts := distuv.LogNormal{Mu: math.Log(mean) - sigma*sigma/2, Sigma: sigma, Src: src}
+	gaps := distuv.Gamma{Alpha: 1 / (h.cv * h.cv), Beta: 1 / (h.cv * h.cv * h.gap), Src: src}
+	lasts := distuv.LogNormal{Mu: math.Log(h.mean) - sigma*sigma/2, Sigma: sigma, Src: src}
 	var calls []Call
 	// Calls in a burst may come closer than the clock can tell apart, and what comes in one
 	// moment comes in no order.
 	const least = 1e-6
-	for at := gap * r.Float64(); at < length.Seconds(); at += max(least, gaps.Rand()) {
+	// A moment falls into a gap as likely as that is long, and anywhere in it: were the first
+	// call's time spread over a mean gap, each bursty function would begin with a burst, and
+	// rare ones have several times as many calls as they should.
+	within := distuv.Gamma{Alpha: gaps.Alpha + 1, Beta: gaps.Beta, Src: src}
+	first := rand.New(src).Float64() * within.Rand() //nolint:gosec // likewise
+	for at := first; at < length.Seconds(); at += max(least, gaps.Rand()) {
 		calls = append(calls, Call{At: inSeconds(at), Function: name, Duration: inSeconds(min(lasts.Rand(), most))})
 	}
 	return calls

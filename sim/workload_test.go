@@ -3,6 +3,7 @@ package sim_test
 import (
 	"bytes"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +127,23 @@ func TestTheTrafficHasAzuresShape(t *testing.T) {
 		top -= n
 	}
 	assert.Greater(t, float64(top)/float64(len(w.Calls)), 0.85, "3 %% of the functions have most calls; in the whole data set, 97 %% of them")
+}
+
+// However rare and irregular its calls are, a function has as many in an hour as its
+// rate gives, over many functions: its first call is no likelier than any other. The
+// traffic is the same each time; what is rare and comes in bursts is off by most, a tenth.
+func TestAFunctionIsCalledAsOftenAsItsRateSays(t *testing.T) {
+	t.Parallel()
+	const hour, functions = time.Hour, 4000
+	for _, cv := range []float64{0.1, 0.5, 1, 2, 4} {
+		for _, perHour := range []float64{0.25, 1, 20} {
+			n := 0
+			for i := range uint64(functions) {
+				n += len(sim.Calls(rand.NewPCG(i, 9), hour.Seconds()/perHour, cv, hour))
+			}
+			assert.InEpsilon(t, perHour*functions, n, 0.2, "%v calls an hour, coefficient %v", perHour, cv)
+		}
+	}
 }
 
 func TestAWorkloadThatCantBeIsRefused(t *testing.T) {
