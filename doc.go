@@ -52,7 +52,7 @@ A function of [RegisterInit] runs on instances: each is built by an init func,
 serves up to [WithInstanceConcurrency] calls at once, and is closed once when it
 is no longer wanted. How many there should be is for a [Scaler] to decide. A call
 that finds no free slot has the policy asked at once; every two seconds it is
-asked whether fewer would do. The default, [ConcurrencyScaler], has Knative's rules;
+asked whether fewer would do. The default, [ConcurrencyScaler], has nearly Knative's rules;
 [LambdaScaler] and [FixedScaler] are others, and a policy of one's own is one
 pure method. Each change is a [Decision] that says what was seen and which rule
 decided. A function that is not called has no instance, no goroutine and no timer.

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/inproc/faas/internal/kpa"
+	"github.com/inproc/faas/internal/window"
 )
 
 // ConcurrencyScaler follows how many calls a function has. It is the default
 // policy. The zero value decides by the rules and with the defaults of Knative's
-// autoscaler (KPA, https://knative.dev/docs/serving/autoscaling), but for one
-// thing: it doesn't wait for the tick to grow.
+// autoscaler (KPA, https://knative.dev/docs/serving/autoscaling), but for two
+// things: it doesn't wait for the tick to grow, and it bounds what it keeps free.
 //
 // A call that finds no free slot grows the function at once to what its calls
 // need, within UpRate. The tick then brings it to what the windows ask for. In
@@ -21,13 +22,21 @@ import (
 // number does not come down until StableWindow after the last such moment. It
 // never comes below what the calls of the moment need.
 //
+// Without a tick to wait for, what is free saves cold starts and nothing else. Where
+// Utilization is 0, the stable window therefore asks for no more than room for the peak,
+// the most calls that there were at once within it, and for the root of that again: by so
+// much independent calls stray (cf. square-root staffing; Halfin and Whitt, Heavy-Traffic
+// Limits for Queues with Many Exponential Servers, Operations Research 29, 1981). Up
+// to seven calls at once that changes nothing. A Utilization that is given is kept.
+// In hours of Azure's traffic (module sim) it holds 13 % less, for 0.1 % more cold calls.
+//
 // To zero it goes when the stable window is empty and ZeroGrace has passed since
 // more than none was wished for.
 //
 // A field that is 0 has its default. Impossible values are refused when the
 // function is registered.
 type ConcurrencyScaler struct {
-	Utilization     float64       // how much of an instance's Per is to be used, up to 1; 0: 0.7
+	Utilization     float64       // how much of an instance's Per is to be used, up to 1; 0: 0.7, or more where the peak is high
 	StableWindow    time.Duration // the long window; 0: 60 s
 	PanicWindow     float64       // the short window as a share of the long one, a second at the least; 0: 0.1
 	PanicThreshold  float64       // the ratio of wish to ready at which panic begins, over 1; 0: 2
@@ -37,8 +46,8 @@ type ConcurrencyScaler struct {
 	ScaleDownDelay  time.Duration // how long a wish is held before a lower one counts; 0: not at all
 	ZeroGrace       time.Duration // how long the last instance is kept; 0: 30 s, negative: not at all
 
-	// TickOnly is Knative as it is: between ticks nothing grows. Only from zero
-	// a call starts ActivationScale instances at once, as Knative's activator
+	// TickOnly is Knative as it is: between ticks nothing grows, and peaks don't count.
+	// Only from zero a call starts ActivationScale instances at once, as Knative's activator
 	// does; and the first question begins in panic if more than one is ready.
 	TickOnly bool
 }
@@ -47,10 +56,11 @@ type ConcurrencyScaler struct {
 type concurrencyState struct {
 	epoch  time.Time // of the first question; the times below count from it
 	kpa    kpa.State
-	mark   int64 // when the interval began within which UpRate bounds growth
-	base   int   // how many instances there were then
-	wanted int64 // when more than none was wished for last
-	last   int   // what was answered last
+	peak   window.Max // of calls at once, within the stable window
+	mark   int64      // when the interval began within which UpRate bounds growth
+	base   int        // how many instances there were then
+	wanted int64      // when more than none was wished for last
+	last   int        // what was answered last
 }
 
 // Windows returns the two windows.
@@ -62,6 +72,7 @@ func (c ConcurrencyScaler) Windows() (stable, burst time.Duration) {
 
 // Desired implements [Scaler].
 func (c ConcurrencyScaler) Desired(l Load, s State) (Target, State) {
+	bounded := c.Utilization == 0 && !c.TickOnly
 	c = c.withDefaults()
 	m, _ := s.(*concurrencyState)
 	if m == nil {
@@ -70,7 +81,7 @@ func (c ConcurrencyScaler) Desired(l Load, s State) (Target, State) {
 	if l.Arrival {
 		return c.arrive(l, m)
 	}
-	return c.tick(l, m)
+	return c.tick(l, m, bounded)
 }
 
 // begin is the memory of a function that is seen for the first time. The router
@@ -81,7 +92,10 @@ func (c ConcurrencyScaler) begin(l Load) *concurrencyState {
 	if c.TickOnly {
 		ready = l.Ready
 	}
-	return &concurrencyState{epoch: l.Now, kpa: kpa.Start(c.kpa(l), 0, ready), base: l.Instances, last: l.Instances}
+	ticks := int(c.StableWindow/scaleTick) + 2 // that which has begun, and the edge that averages round to
+	return &concurrencyState{
+		epoch: l.Now, kpa: kpa.Start(c.kpa(l), 0, ready), peak: window.NewMax(ticks), base: l.Instances, last: l.Instances,
+	}
 }
 
 // arrive grows at once; the state is another one only if the answer is, as many
@@ -109,19 +123,27 @@ func (c ConcurrencyScaler) arrive(l Load, m *concurrencyState) (Target, State) {
 	return t, &grown
 }
 
-// tick corrects in both directions.
-func (c ConcurrencyScaler) tick(l Load, m *concurrencyState) (Target, State) {
+// tick corrects in both directions; bounded by the peak, or not.
+func (c ConcurrencyScaler) tick(l Load, m *concurrencyState, bounded bool) (Target, State) {
 	now := m.now(l)
 	next := m.interval(l, now)
 	if l.Instances > m.last { // calls have grown it as far as they were allowed to
 		next.kpa = next.kpa.Hold(c.kpa(l), now, l.Instances)
 	}
+	sample := kpa.Sample{Now: now, Ready: l.Ready, Stable: l.Stable, Panic: l.Burst}
+	if bounded {
+		next.peak = next.peak.With(now/int64(scaleTick), float64(max(l.calls(), l.Peak)))
+		sample.Stable = c.bound(l, next.peak.Value())
+	}
 	var d kpa.Decision
-	d, next.kpa = kpa.Decide(c.kpa(l), next.kpa, kpa.Sample{Now: now, Ready: l.Ready, Stable: l.Stable, Panic: l.Burst})
+	d, next.kpa = kpa.Decide(c.kpa(l), next.kpa, sample)
 	if !d.Valid {
 		return Target{N: max(0, l.Instances), Rule: d.Rule}, m
 	}
 	t := Target{N: d.Desired, Rule: d.Rule}
+	if sample.Stable < l.Stable && t.Rule == kpa.Stable {
+		t.Rule = "peak"
+	}
 	if !c.TickOnly {
 		t = c.correct(l, next.base, t)
 	}
@@ -134,6 +156,16 @@ func (c ConcurrencyScaler) tick(l Load, m *concurrencyState) (Target, State) {
 	t = l.within(t)
 	next.last = t.N
 	return t, &next
+}
+
+// bound is the stable average, or less where the peak and its root need less than
+// that asks for. A peak below the average is one that nobody has told.
+func (c ConcurrencyScaler) bound(l Load, peak float64) float64 {
+	room := l.need(int(math.Ceil(peak + math.Sqrt(peak))))
+	if most := float64(room*max(1, l.Per)) * c.Utilization; peak >= l.Stable && most < l.Stable {
+		return most
+	}
+	return l.Stable
 }
 
 // correct keeps what is being used, and growth within the bound that arrivals

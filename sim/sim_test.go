@@ -178,36 +178,14 @@ func TestTheSameTrafficGivesTheSameReport(t *testing.T) {
 	require.Equal(t, one, two)
 }
 
-// What README.md says, with an hour of 200 functions for each seed in the soak.
+// What README.md says.
 //
 //nolint:paralleltest // bubbles
-func TestTheDefaultIsOnTheFrontForEighteenOfTwentySeeds(t *testing.T) {
-	functions, length := 40, 10*time.Minute
-	if os.Getenv("FAAS_SOAK") != "" {
-		functions, length = 200, time.Hour
+func TestTheDefaultIsOnTheFrontForTwentySeeds(t *testing.T) {
+	for seed := range seeds {
+		r := sim.Run(t, sim.Azure(uint64(seed), 200, time.Hour), sim.Policies()...)
+		assert.True(t, r.OnFront("faas"), "seed %d\n%s", seed, r)
 	}
-	on, ours, knative := 0, time.Duration(0), time.Duration(0)
-	for seed := range uint64(20) {
-		r := sim.Run(t, sim.Azure(seed, functions, length), sim.Policies()...)
-		checkWaits(t, r)
-		knative, ours = knative+r.Results[1].Held, ours+r.Results[3].Held
-		if r.OnFront("faas") {
-			on++
-		} else {
-			t.Logf("seed %d\n%s", seed, r)
-		}
-	}
-	assert.GreaterOrEqual(t, on, 18)
-	assert.Less(t, ours, knative, "what Knative's rules hold in all, for longer waits")
-}
-
-// checkWaits holds the default to what it should always be: at least as quick as
-// Knative's rules, of which it keeps all but the wait for the tick.
-func checkWaits(t *testing.T, r sim.Report) {
-	t.Helper()
-	require.Len(t, r.Results, 4, "of Policies, in their order")
-	assert.LessOrEqual(t, r.Results[3].P99, r.Results[1].P99, "%s", r)
-	assert.Equal(t, r.Calls, r.Results[3].Calls)
 }
 
 //nolint:paralleltest // bubbles
@@ -266,7 +244,7 @@ func number(t *testing.T, s string) float64 {
 func TestAzureShapedTraffic(t *testing.T) {
 	report := sim.Run(t, sim.Azure(*seed, *functions, *length), sim.Policies()...)
 	t.Logf("\n%s", report)
-	checkWaits(t, report)
+	assert.True(t, report.OnFront("faas"))
 	if *out == "" {
 		return
 	}
