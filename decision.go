@@ -15,7 +15,7 @@ type Decision struct {
 	From, To int
 	Wanted   int    // what the policy asked for, before Load.Min and Load.Max were held against it
 	Rule     string // the policy's, by its own words
-	Load     Load   // what the policy was told
+	Load     Load   // what the policy was told; of growth within Target.Upto, what there was
 }
 
 // keptDecisions is how many of a function can be read.

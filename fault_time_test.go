@@ -134,6 +134,30 @@ func asLongAs(spinning *atomic.Bool) faas.Handler[int, int] {
 	}
 }
 
+// forever heeds nothing and never ends.
+func forever(context.Context, int) (int, error) {
+	for {
+	}
+}
+
+// outlive calls f until its handler outlives the call, and tells how long that took:
+// on a busy machine a call's time may be over before its handler begins.
+func outlive(t *testing.T, h *host, f *faas.Function[int, int]) time.Duration {
+	t.Helper()
+	before := f.Info().Runaways
+	for range 100 {
+		began := time.Now()
+		_, err := call(t.Context(), h, f, 0)
+		took := time.Since(began)
+		require.ErrorIs(t, err, faas.ErrTimeout)
+		if f.Info().Runaways > before {
+			return took
+		}
+	}
+	t.Fatal("no handler was still running when its time was over")
+	return 0
+}
+
 func TestB03_ALoopCannotHoldItsCaller(t *testing.T) {
 	t.Parallel()
 	if !inChild(t) {
@@ -147,10 +171,7 @@ func TestB03_ALoopCannotHoldItsCaller(t *testing.T) {
 			var spinning atomic.Bool
 			spinning.Store(true)
 			f := serve(h, "f", asLongAs(&spinning), faas.WithTimeout(timeout))
-			began := time.Now()
-			_, err := call(t.Context(), h, f, 0)
-			best = min(best, time.Since(began)-timeout)
-			assert.ErrorIs(t, err, faas.ErrTimeout)
+			best = min(best, outlive(t, h, f)-timeout)
 			assert.Equal(t, 1, f.Info().Runaways)
 			spinning.Store(false)
 			h.wait(h.atRest)
@@ -169,14 +190,10 @@ func TestB03_ALoopThatNeverEndsHarmsNobodyElse(t *testing.T) {
 		return
 	}
 	h := newHost()
-	f := serve(h, "f", func(context.Context, int) (int, error) {
-		for {
-		}
-	}, faas.WithTimeout(50*time.Millisecond))
+	f := serve(h, "f", forever, faas.WithTimeout(50*time.Millisecond))
 
-	_, err := call(t.Context(), h, f, 0)
+	outlive(t, h, f)
 
-	require.ErrorIs(t, err, faas.ErrTimeout)
 	assert.Equal(t, 1, f.Info().Runaways)
 	h.checkAlive(t)
 	require.NoError(t, h.Close(), "it does not wait for the loop")
@@ -192,13 +209,9 @@ func TestB04_BeyondTheBudgetOfRunawaysCallsAreRefusedAtOnce(t *testing.T) {
 	}
 	h := newHost()
 	const budget = 1
-	f := serve(h, "f", func(context.Context, int) (int, error) {
-		for {
-		}
-	}, faas.WithTimeout(50*time.Millisecond), faas.WithConcurrency(1), faas.WithRunaways(budget))
+	f := serve(h, "f", forever, faas.WithTimeout(50*time.Millisecond), faas.WithConcurrency(1), faas.WithRunaways(budget))
 	for range budget + 1 {
-		_, err := call(t.Context(), h, f, 0)
-		require.ErrorIs(t, err, faas.ErrTimeout)
+		outlive(t, h, f)
 	}
 
 	_, err := call(t.Context(), h, f, 0)
@@ -251,12 +264,9 @@ func TestB06_ABlockedSystemCallCannotHoldItsCaller(t *testing.T) {
 		f := serve(h, "f", func(context.Context, int) (int, error) {
 			return from.Read(make([]byte, 1))
 		}, faas.WithTimeout(100*time.Millisecond))
-		began := time.Now()
 
-		_, err = call(t.Context(), h, f, 0)
+		assert.Less(t, outlive(t, h, f), 5*time.Second)
 
-		assert.ErrorIs(t, err, faas.ErrTimeout)
-		assert.Less(t, time.Since(began), 5*time.Second)
 		assert.Equal(t, 1, f.Info().Runaways)
 		require.NoError(t, to.Close())
 		h.wait(h.atRest)

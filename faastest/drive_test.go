@@ -22,7 +22,7 @@ func between(from, to time.Duration, n int) func(time.Duration) int {
 	}
 }
 
-// What is shown: growth when the calls come, the windows' number on the tick, the
+// What is shown: growth when the calls come, room for the peak and its root on the tick, the
 // long way down, and zero a stable window and the grace after the last call.
 func ExampleDrive() {
 	d := faastest.Drive{
@@ -41,8 +41,7 @@ func ExampleDrive() {
 	}
 	// Output:
 	// 0s: 0 to 3 (arrival)
-	// 2s: 3 to 5 (stable window)
-	// 1m4s: 5 to 4 (stable window)
+	// 2s: 3 to 4 (peak)
 	// 1m18s: 4 to 3 (stable window)
 	// 1m32s: 3 to 2 (stable window)
 	// 1m46s: 2 to 1 (stable window)

@@ -93,16 +93,16 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*ex
 	} else {
 		x.server, _ = x.Context.Value(http.ServerContextKey).(*http.Server)
 	}
-	if trace := x.header("Traceparent"); isTraceParent(trace) {
+	if trace := first(r.Header, "Traceparent"); isTraceParent(trace) {
 		x.carried.TraceParent = trace
-		if state := x.header("Tracestate"); len(state) <= 512 && isVisible(state) {
+		if state := first(r.Header, "Tracestate"); len(state) <= 512 && isVisible(state) {
 			x.carried.TraceState = state
 		}
 	}
 	if s.tenantHeader == "" || len(r.Header[s.tenantHeader]) == 0 {
 		return x, nil
 	}
-	tenant := x.header(s.tenantHeader)
+	tenant := first(r.Header, s.tenantHeader)
 	if len(r.Header[s.tenantHeader]) != 1 || !isTenant(tenant) {
 		return x, errTenant
 	}
@@ -110,10 +110,10 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*ex
 	return x, nil
 }
 
-// header is the first value of a header whose name is in its canonical form, as
+// first is the first value of a header whose name is in its canonical form, as
 // those that the server has read are.
-func (x *exchange) header(name string) string {
-	if v := x.r.Header[name]; len(v) > 0 {
+func first(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
 		return v[0]
 	}
 	return ""
@@ -137,7 +137,7 @@ const firstRoom = 64 << 10
 // call: how slowly it comes is then nobody's slot. It reads no more than
 // limit+1 bytes.
 func (x *exchange) body(limit int) ([]byte, error) {
-	if e := x.header("Content-Encoding"); e != "" && e != "identity" {
+	if e := first(x.r.Header, "Content-Encoding"); e != "" && e != "identity" {
 		return nil, errEncoding
 	}
 	if x.r.ContentLength > int64(limit) {

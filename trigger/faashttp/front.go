@@ -79,10 +79,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *front) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
-	id := ""
-	if v := r.Header["X-Request-Id"]; len(v) > 0 {
-		id = v[0]
-	}
+	id := first(r.Header, "X-Request-Id")
 	if !isRequestID(id) {
 		id = newID()
 	}
