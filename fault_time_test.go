@@ -125,6 +125,32 @@ func TestB02_AReturnAtTheVeryDeadlineIsSettledOnce(t *testing.T) {
 	})
 }
 
+// One that fails by its own clock, as a dialer or a connection does that was told the
+// deadline, is as late as one that waits to be told.
+func TestB02_AFailureAtTheVeryDeadlineIsATimeout(t *testing.T) {
+	t.Parallel()
+	eachWay(t, func(t *testing.T, h *host) {
+		f := serve(h, "f", func(ctx context.Context, _ int) (int, error) {
+			d, _ := ctx.Deadline()
+			time.Sleep(time.Until(d))
+			return 0, os.ErrDeadlineExceeded
+		}, faas.WithTimeout(time.Second))
+		for range 200 {
+			_, err := call(t.Context(), h, f, 0)
+			require.ErrorIs(t, err, faas.ErrTimeout)
+			require.Equal(t, faas.TimedOut, h.last(t).Outcome)
+			require.Equal(t, time.Second, h.last(t).Duration)
+			synctest.Wait()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := call(ctx, h, f, 0)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, faas.ErrTimeout, "it was the caller's")
+		require.Equal(t, faas.Canceled, h.last(t).Outcome)
+	})
+}
+
 // asLongAs spins like for {} does, but for the test's own sake can be ended.
 func asLongAs(spinning *atomic.Bool) faas.Handler[int, int] {
 	return func(context.Context, int) (int, error) {

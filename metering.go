@@ -17,7 +17,7 @@ const (
 	Failed                       // it returned an error
 	Panicked                     // it panicked: the caller gets a *PanicError
 	Exited                       // it called runtime.Goexit: ErrExited
-	TimedOut                     // its timeout passed first: ErrTimeout
+	TimedOut                     // its timeout passed first, or before it failed: ErrTimeout
 	Canceled                     // the caller's context ended first, or the router closed
 	OutputInvalid                // its output could not be encoded, or is too large: ErrOutput, ErrTooLarge
 	InitFailed                   // its instance could not be initialized: ErrInit

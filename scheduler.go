@@ -392,7 +392,7 @@ func (s *slot) returned(c *callContext, v verdict) (own bool) {
 	if c.fn.chain != nil { // a middleware may have left next to another goroutine
 		c.more.progress.CompareAndSwap(notRun, forgone)
 	}
-	if c.fn.inline {
+	if c.fn.inline || v.outcome == Failed {
 		v = c.late(v)
 	}
 	if c.settle(v, byHandler) {
@@ -409,8 +409,9 @@ func (s *slot) returned(c *callContext, v verdict) (own bool) {
 	return false
 }
 
-// late judges the return of an inline handler, whom nobody could leave when
-// its time was up.
+// late judges a return by the clock: that of an inline handler, whom nobody could
+// leave when its time was up, and a failure, which may be what the deadline did to
+// a connection of the handler's before the timer came to end the call.
 func (c *callContext) late(v verdict) verdict {
 	if v.outcome == Panicked || v.outcome == Exited {
 		return v
