@@ -146,6 +146,7 @@ func TestAChildContextCostsNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := router(t)
 		f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
+			synctest.Wait() // until what a first call starts is there
 			before := goroutines(t)
 			for range 100 {
 				_, cancel := context.WithTimeout(ctx, time.Hour)
