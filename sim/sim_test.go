@@ -185,6 +185,9 @@ func TestTheDefaultIsOnTheFrontForTwentySeeds(t *testing.T) {
 	for seed := range seeds {
 		r := sim.Run(t, sim.Azure(uint64(seed), 200, time.Hour), sim.Policies()...)
 		assert.True(t, r.OnFront("faas"), "seed %d\n%s", seed, r)
+		knative, ours := r.Results[1], r.Results[3]
+		assert.Less(t, ours.Held, knative.Held, "seed %d\n%s", seed, r)
+		assert.Less(t, ours.P99, knative.P99, "seed %d\n%s", seed, r)
 	}
 }
 
