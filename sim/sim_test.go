@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/xml"
 	"flag"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -179,15 +180,17 @@ func TestTheSameTrafficGivesTheSameReport(t *testing.T) {
 }
 
 // What README.md says.
-//
-//nolint:paralleltest // bubbles
 func TestTheDefaultIsOnTheFrontForTwentySeeds(t *testing.T) {
-	for seed := range seeds {
-		r := sim.Run(t, sim.Azure(uint64(seed), 200, time.Hour), sim.Policies()...)
-		assert.True(t, r.OnFront("faas"), "seed %d\n%s", seed, r)
-		knative, ours := r.Results[1], r.Results[3]
-		assert.Less(t, ours.Held, knative.Held, "seed %d\n%s", seed, r)
-		assert.Less(t, ours.P99, knative.P99, "seed %d\n%s", seed, r)
+	t.Parallel()
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			r := sim.Run(t, sim.Azure(seed, 200, time.Hour), sim.Policies()...)
+			assert.True(t, r.OnFront("faas"), "%s", r)
+			knative, ours := r.Results[1], r.Results[3]
+			assert.Less(t, ours.Held, knative.Held, "%s", r)
+			assert.Less(t, ours.P99, knative.P99, "%s", r)
+		})
 	}
 }
 
