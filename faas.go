@@ -34,6 +34,7 @@ type Handler[In, Out any] func(ctx context.Context, in In) (Out, error)
 // concurrently, also from handlers.
 type Router struct {
 	settings  routerSettings
+	common    settings // of functions without options
 	clock     *clock
 	group     *admission.Group
 	functions registry
@@ -62,7 +63,7 @@ func New(opts ...RouterOption) *Router {
 	if err := s.check(); err != nil {
 		panic(err)
 	}
-	r := &Router{settings: s, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
+	r := &Router{settings: s, common: s.defaults.resolved(), clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
 	r.crew = newCrew(r.clock)
 	if s.ceiling != nil {
 		r.ceiling = &ceiling{router: r, policy: s.ceiling, most: s.capacity}

@@ -81,6 +81,28 @@ type routerSettings struct {
 
 const likeTimeout = time.Duration(math.MinInt64)
 
+// with is a function's settings: these, and its options.
+func (s settings) with(function string, opts []FunctionOption) (*settings, error) {
+	for _, o := range opts {
+		if o != nil {
+			o.applyFunction(&s)
+		}
+	}
+	if err := s.check("register", function); err != nil {
+		return nil, err
+	}
+	s = s.resolved()
+	return &s, nil
+}
+
+// resolved is s with what follows from other settings filled in.
+func (s settings) resolved() settings {
+	if s.queueTimeout == likeTimeout {
+		s.queueTimeout = s.timeout
+	}
+	return s
+}
+
 // The defaults. The capacity is the default limit of concurrent executions of
 // an AWS account, the payload that of a synchronous Lambda invocation, the
 // depth where Lambda stops a recursive loop.

@@ -18,15 +18,15 @@ const versionLatest = "$LATEST"
 
 // function is one registration, free of type parameters.
 type function struct {
-	settings
-	router  *Router
-	name    string
-	version string
-	class   *admission.Class
-	scaling *scaling // nil: the limit is fixed
-	init    func(ctx context.Context) (handler any, closer func(context.Context) error, err error)
-	chain   Runner // the middlewares around the handler; nil: none
-	handle  handle
+	*settings // not written to: functions without options share those of their router
+	router    *Router
+	name      string
+	version   string
+	class     *admission.Class
+	scaling   *scaling // nil: the limit is fixed
+	init      func(ctx context.Context) (handler any, closer func(context.Context) error, err error)
+	chain     Runner // the middlewares around the handler; nil: none
+	handle    handle
 
 	// reserves tells whether a meter wants to be asked for room; plain, that a
 	// root call has nobody to ask before it takes its slot.
@@ -57,17 +57,12 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	if r.closing.Load() {
 		return nil, mistake("register", name, ErrClosed, "register functions before Shutdown or Close")
 	}
-	s := r.settings.defaults
-	for _, o := range opts {
-		if o != nil {
-			o.applyFunction(&s)
+	s := &r.common
+	if len(opts) > 0 {
+		var err error
+		if s, err = r.settings.defaults.with(name, opts); err != nil {
+			return nil, err
 		}
-	}
-	if err := s.check("register", name); err != nil {
-		return nil, err
-	}
-	if s.queueTimeout == likeTimeout {
-		s.queueTimeout = s.timeout
 	}
 	fn := &function{settings: s, router: r, name: name, version: versionLatest}
 	if err := fn.compose(); err != nil {
