@@ -63,7 +63,8 @@ func New(opts ...RouterOption) *Router {
 	if err := s.check(); err != nil {
 		panic(err)
 	}
-	r := &Router{settings: s, common: s.defaults.resolved(), clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
+	r := &Router{settings: s, common: s.defaults, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
+	r.common.resolve()
 	r.crew = newCrew(r.clock)
 	if s.ceiling != nil {
 		r.ceiling = &ceiling{router: r, policy: s.ceiling, most: s.capacity}

@@ -82,25 +82,25 @@ type routerSettings struct {
 const likeTimeout = time.Duration(math.MinInt64)
 
 // with is a function's settings: these, and its options.
-func (s settings) with(function string, opts []FunctionOption) (*settings, error) {
+func (s *settings) with(function string, opts []FunctionOption) (*settings, error) {
+	own := *s
 	for _, o := range opts {
 		if o != nil {
-			o.applyFunction(&s)
+			o.applyFunction(&own)
 		}
 	}
-	if err := s.check("register", function); err != nil {
+	if err := own.check("register", function); err != nil {
 		return nil, err
 	}
-	s = s.resolved()
-	return &s, nil
+	own.resolve()
+	return &own, nil
 }
 
-// resolved is s with what follows from other settings filled in.
-func (s settings) resolved() settings {
+// resolve fills in what follows from other settings.
+func (s *settings) resolve() {
 	if s.queueTimeout == likeTimeout {
 		s.queueTimeout = s.timeout
 	}
-	return s
 }
 
 // The defaults. The capacity is the default limit of concurrent executions of
