@@ -1,7 +1,6 @@
 package faashttp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/bounded"
 )
 
 // exchange is one request and its answer, whatever the dialect. It is the context
@@ -134,8 +134,8 @@ func (x *exchange) outliving() context.Context {
 const firstRoom = 64 << 10
 
 // body reads the request's body to its end, before the router hears of the
-// call: how slowly it comes is then nobody's slot. It reads no more than
-// limit+1 bytes.
+// call: how slowly it comes is then nobody's slot. It reads one byte beyond
+// limit at the most.
 func (x *exchange) body(limit int) ([]byte, error) {
 	if e := first(x.r.Header, "Content-Encoding"); e != "" && e != "identity" {
 		return nil, errEncoding
@@ -146,30 +146,29 @@ func (x *exchange) body(limit int) ([]byte, error) {
 	if x.r.Body == nil || x.r.Body == http.NoBody {
 		return nil, nil
 	}
-	data, err := x.read(limit)
-	if err == nil && len(data) > limit {
-		x.came = len(data)
+	data, more, err := x.read(limit)
+	if more {
+		x.came = len(data) + 1
 		return nil, errTooLarge
 	}
 	return data, err
 }
 
-// read takes the body up to one byte beyond limit. One whose announced length
-// costs little is read into just that.
-func (x *exchange) read(limit int) (data []byte, err error) {
+// read takes the body up to limit, and tells whether there is more. One whose
+// announced length costs little is read into just that.
+func (x *exchange) read(limit int) (data []byte, more bool, err error) {
 	if n := x.r.ContentLength; n >= 0 && n <= firstRoom {
 		data = make([]byte, n)
-		return data, x.timed(func(body io.Reader) error {
+		return data, false, x.timed(func(body io.Reader) error {
 			_, err := io.ReadFull(body, data)
 			return err
 		})
 	}
-	var buf bytes.Buffer
-	err = x.timed(func(body io.Reader) error {
-		_, err := buf.ReadFrom(io.LimitReader(body, int64(limit)+1))
+	err = x.timed(func(body io.Reader) (err error) {
+		data, more, err = bounded.Read(body, int64(limit))
 		return err
 	})
-	return buf.Bytes(), err
+	return data, more, err
 }
 
 // timed reads the body within its time.
@@ -224,12 +223,12 @@ func (x *exchange) swallow(why error) {
 		x.hangUp()
 		return
 	}
-	limit, rest := int64(unknownLimit-x.came), int64(0)
+	more := false
 	err := x.timed(func(body io.Reader) (err error) {
-		rest, err = io.Copy(io.Discard, io.LimitReader(body, limit+1))
+		more, err = bounded.Skip(body, int64(unknownLimit-x.came))
 		return err
 	})
-	if err != nil || rest > limit {
+	if err != nil || more {
 		x.hangUp()
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -248,6 +250,46 @@ func TestABodyIsReadToItsLimitAndNoFurther(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A limit that is the largest integer is no limit, and not an empty body.
+func TestABodyWithoutALimitIsReadToItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, m := hosted(t, faas.WithLimits(math.MaxInt, math.MaxInt))
+		faas.Register(r, "size", func(_ context.Context, in []byte) (int, error) { return len(in), nil })
+		faas.Register(r, "hook", func(_ context.Context, e struct {
+			Body string `json:"body"`
+		}) (string, error) {
+			return strconv.Itoa(len(e.Body)), nil
+		})
+		body := `"` + strings.Repeat("x", 100_000) + `"`
+		for name, ask := range map[string]func(length int64) *httptest.ResponseRecorder{
+			"front": func(n int64) *httptest.ResponseRecorder { return sized(t, faashttp.Handler(r), "/fn/size", body, n) },
+			"lambda": func(n int64) *httptest.ResponseRecorder {
+				return sized(t, lambdaOf(t, r), invocations("size"), body, n)
+			},
+			"function URL": func(n int64) *httptest.ResponseRecorder {
+				return sized(t, faashttp.FunctionURL(r, "hook"), "/", body, n)
+			},
+		} {
+			for _, length := range []int64{int64(len(body)), -1} {
+				w := ask(length)
+				assert.Equal(t, 200, w.Code, name)
+				assert.Equal(t, "100002", strings.Trim(w.Body.String(), `"`), "%s, announced as %d", name, length)
+			}
+		}
+		assert.Equal(t, 6, m.Len())
+	})
+}
+
+// sized posts a body whose length is announced as n; -1: it is not announced.
+func sized(t *testing.T, h http.Handler, path, body string, n int64) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, io.NopCloser(strings.NewReader(body)))
+	req.ContentLength = n
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	return w
 }
 
 // TestAForgedLengthBuysNoMemory announces bodies that never come.
