@@ -79,6 +79,11 @@ function, which invocation, and why. A handler's own error comes back
 untouched, and a panic as a [*PanicError]. A nil error means that the handler
 returned it.
 
+How the call ended is one of two closed sets: the [Kind] of its refusal, or the
+[Outcome] of an admitted call. [EndOf] reads them from the error, and knows the
+refusal of a nested call, which its handler returned, for the handler's own
+failure. Refusals have no record; [WithRefusals] tells of them.
+
 # Concurrency and life cycle
 
 A [Router] and its [Function] handles may be used by any number of goroutines,

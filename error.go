@@ -87,14 +87,20 @@ const (
 )
 
 // Error is what the platform answers; [errors.As] finds it. Its text quotes
-// what came from outside and is safe to log.
+// what came from outside and is safe to log. How the call ended stands in Kind
+// and Outcome; [EndOf] reads them, and tells this error from one that a handler
+// got from a function it called.
 type Error struct {
 	Op         string        // what was being done: "invoke", "register", "shutdown", …
 	Function   string        // the name asked for; empty if it is not about one function
 	ID         uuid.UUID     // of the invocation, if it got as far as having one
+	Kind       Kind          // what class of refusal it is; KindNone if the call was not refused
 	Reason     Reason        // why the call was refused; empty if it was admitted
+	Outcome    Outcome       // how the call ended, if it was admitted; OK otherwise
 	RetryAfter time.Duration // when another try may succeed; 0: not known
 	Err        error         // one of the sentinels above, a *PanicError, or what wraps them
+
+	handedOn uint32 // by a handler, as its own error; atomic, since errors are shared
 }
 
 // Error describes the error on one line.
@@ -185,22 +191,29 @@ func basic(v reflect.Value) any {
 	return v.Complex()
 }
 
-// refusal is a call turned away: no handler ran, no record is written.
-func refusal(function string, id uuid.UUID, why Reason, err error) *Error {
-	return &Error{Op: "invoke", Function: function, ID: id, Reason: why, Err: err}
-}
-
 // mistake is an error of set-up or management: a sentinel with the cure.
 func mistake(op, function string, sentinel error, format string, args ...any) *Error {
 	return &Error{Op: op, Function: function, Err: fmt.Errorf("%w: "+format, append([]any{sentinel}, args...)...)}
 }
 
-// because is a sentinel with a cause that somebody else's code made: the
-// cause is asked for its text only if somebody wants to read it.
-type because struct{ sentinel, cause error }
+// causedError is a sentinel with a cause that foreign code made. The cause is
+// asked for its text only when the error is read. It is used by pointer: a struct
+// of two interfaces would be comparable by its type and panic when compared, if
+// the cause is, say, a slice; errors.Is compares.
+type causedError struct{ sentinel, cause error }
 
-func (b because) Error() string   { return b.sentinel.Error() + ": " + textOf(b.cause) }
-func (b because) Unwrap() []error { return []error{b.sentinel, b.cause} }
+func because(sentinel, cause error) error { return &causedError{sentinel, cause} }
+
+func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + textOf(e.cause) }
+func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }
+
+// badTenant quotes the beginning of the name only, which may be long.
+func badTenant(name string) error {
+	if len(name) > maxTenant {
+		return fmt.Errorf("%w: a tenant name of %d bytes, and at most %d are allowed", ErrInput, len(name), maxTenant)
+	}
+	return fmt.Errorf("%w: the tenant name %q has control characters", ErrInput, name)
+}
 
 func tooLarge(what string, n, limit int) error {
 	return fmt.Errorf("%w: %s of %d bytes, and WithLimits allows %d", ErrTooLarge, what, n, limit)

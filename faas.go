@@ -148,8 +148,7 @@ func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	t := f.task()
 	if f.core.copy {
 		if err := t.copyIn(in); err != nil {
-			f.core.class.Entered.Add(1)
-			return t.out, f.core.refuse(err)
+			return t.out, f.core.turnAway(ctx, err)
 		}
 	} else {
 		t.in = in
@@ -178,8 +177,7 @@ func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]
 	t := f.task()
 	t.bytes, t.size = true, len(payload)
 	if err := f.accept(payload, t); err != nil {
-		core.class.Entered.Add(1)
-		return nil, core.refuse(err)
+		return nil, core.turnAway(ctx, err)
 	}
 	mine, err := core.invoke(ctx, t)
 	if !mine || err != nil {
@@ -246,7 +244,7 @@ func (t *typedTask[In, Out]) payload() int { return t.size }
 func (t *typedTask[In, Out]) copyIn(in In) *Error {
 	core := t.f.core
 	if err := copyValue(core.codec, &in, &t.in); err != nil {
-		return refusal(core.name, uuid.Nil, ReasonInput, because{ErrInput, err})
+		return refusal(core.name, uuid.Nil, ReasonInput, because(ErrInput, err))
 	}
 	return nil
 }
@@ -264,7 +262,7 @@ func (t *typedTask[In, Out]) output() (int, error) {
 	case core.copy:
 		var out Out
 		if err := copyValue(core.codec, &t.out, &out); err != nil {
-			return 0, because{ErrOutput, err}
+			return 0, because(ErrOutput, err)
 		}
 		t.out = out
 	}
@@ -274,10 +272,10 @@ func (t *typedTask[In, Out]) output() (int, error) {
 func (t *typedTask[In, Out]) encode(core *function) (int, error) {
 	data, err := encode(core.codec, &t.out)
 	if err != nil {
-		return 0, because{ErrOutput, err}
+		return 0, because(ErrOutput, err)
 	}
 	if len(data) > core.limitOut {
-		return 0, because{ErrOutput, tooLarge("output", len(data), core.limitOut)}
+		return 0, because(ErrOutput, tooLarge("output", len(data), core.limitOut))
 	}
 	if core.copy && core.rawOut {
 		data = bytes.Clone(data)
@@ -295,7 +293,7 @@ func (t *typedTask[In, Out]) encode(core *function) (int, error) {
 func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byte, error) {
 	fn, err := r.find("invoke", name)
 	if err != nil {
-		return nil, r.refuseUnknown(err)
+		return nil, r.refuseUnknown(ctx, err)
 	}
 	return fn.handle.invokeBytes(ctx, payload)
 }

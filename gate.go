@@ -3,8 +3,6 @@ package faas
 import (
 	"context"
 	"errors"
-
-	"github.com/google/uuid"
 )
 
 // Gate is asked about every call before it is admitted: authorizers, budgets,
@@ -14,8 +12,10 @@ import (
 //
 //   - Admit answers nil for yes. Any error, and a panic, is a no: the call is
 //     refused, counted, and answered an [*Error] that Is [ErrDenied] and wraps
-//     the gate's error. A gate that answers an *Error itself chooses Reason,
-//     RetryAfter and sentinel.
+//     the gate's error. A gate that answers an *Error itself, with a Kind or a
+//     Reason, chooses Kind, Reason, RetryAfter and sentinel; its Function is left
+//     empty or is the call's. Without a Kind it is [KindBusy] if there is a
+//     RetryAfter, else [KindDenied].
 //   - Done is called once for each Admit that said yes, the last gate first:
 //     with the record when the call is settled, or with nil if it was refused
 //     after all. It is under the rules of [Meter.Record]; e is not to be kept.
@@ -43,14 +43,6 @@ func (fn *function) ask(ctx context.Context, c *callContext) (err *Error) {
 		c.more.gates++
 	}
 	return nil
-}
-
-func (fn *function) denied(id uuid.UUID, cause error) *Error {
-	var own *Error
-	if errors.As(cause, &own) && own.Reason != "" {
-		return &Error{Op: "invoke", Function: fn.name, ID: id, Reason: own.Reason, RetryAfter: own.RetryAfter, Err: own.Err}
-	}
-	return refusal(fn.name, id, ReasonDenied, because{ErrDenied, cause})
 }
 
 // gatesDone tells the first n gates that the call is over.

@@ -1,10 +1,7 @@
 package faas
 
 import (
-	"errors"
-	"maps"
 	"reflect"
-	"sync"
 	"time"
 )
 
@@ -123,56 +120,4 @@ func addCounts(to, from map[Reason]uint64) {
 	for k, n := range from {
 		to[k] += n
 	}
-}
-
-// refusals counts by reason.
-type refusals struct {
-	mu       sync.Mutex
-	total    uint64
-	byReason map[Reason]uint64
-}
-
-func (c *refusals) add(why Reason) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byReason == nil {
-		c.byReason = map[Reason]uint64{}
-	}
-	c.byReason[why]++
-	c.total++
-}
-
-func (c *refusals) count() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.total
-}
-
-func (c *refusals) snapshot() map[Reason]uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.byReason)
-}
-
-// refuse counts a call that is turned away, and is its answer. What comes to a
-// function that is removed is counted by the router: the function's own counts
-// may be closed already.
-func (fn *function) refuse(err *Error) error {
-	if fn.gone.Load() {
-		fn.router.refused.add(err.Reason)
-		fn.class.Entered.Add(^uint64(0))
-	} else {
-		fn.refused.add(err.Reason)
-	}
-	fn.router.tellIfClosing()
-	return err
-}
-
-func (r *Router) refuseUnknown(err *Error) error {
-	err.Reason = ReasonNotFound
-	if errors.Is(err, ErrName) {
-		err.Reason = ReasonName
-	}
-	r.refused.add(err.Reason)
-	return err
 }

@@ -334,12 +334,12 @@ var (
 // timeout, decides; an instance that comes late is closed again.
 func (f *fleet) build(in *instance) {
 	ctx, stop := context.WithTimeout(context.Background(), f.fn.initTimeout)
-	timer := time.AfterFunc(f.fn.initTimeout, func() { f.giveUp(in, because{ErrInit, errInitSlow}) })
+	timer := time.AfterFunc(f.fn.initTimeout, func() { f.giveUp(in, because(ErrInit, errInitSlow)) })
 	f.begin(in, stop)
-	var err error = because{ErrInit, ErrExited}
+	var err error = because(ErrInit, ErrExited)
 	defer func() { // by return, panic and Goexit alike
 		if r := recover(); r != nil {
-			err = because{ErrInit, &PanicError{Value: r, Stack: stack()}}
+			err = because(ErrInit, &PanicError{Value: r, Stack: stack()})
 		}
 		timer.Stop()
 		stop()
@@ -351,7 +351,7 @@ func (f *fleet) build(in *instance) {
 	}
 	err = nil
 	if cause != nil {
-		err = because{ErrInit, cause}
+		err = because(ErrInit, cause)
 	}
 }
 

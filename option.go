@@ -19,7 +19,7 @@ type FunctionOption interface{ applyFunction(*settings) }
 
 // Option is both: given to [New] it is the default of every function, given to
 // [Register] it overrides the default. Those that take several values
-// ([WithMiddleware], [WithMeter], [WithGate], [WithContext]) add up instead,
+// ([WithMiddleware], [WithMeter], [WithGate], [WithContext], [WithRefusals]) add up instead,
 // the router's outermost, so that a function cannot drop the host's.
 //
 // Values are checked when the router is made or the function registered, not
@@ -66,6 +66,7 @@ type settings struct {
 	meters       meters
 	gates        []Gate
 	contexts     []func(caller, fresh context.Context) context.Context
+	refusalHooks []func(ctx context.Context, ref Refusal)
 }
 
 type routerSettings struct {
@@ -297,6 +298,18 @@ func WithGate(g ...Gate) Option {
 	return option(func(s *settings) { s.gates = append(slices.Clip(s.gates), g...) })
 }
 
+// WithRefusals has f told of every call that is turned away before its handler
+// could run, with tenant, kind and reason: those calls have no record, so that no
+// meter sees them. A router's f hears of the calls of all functions, and of names
+// that are not registered; a function's, of its own. f is called once for each, on
+// the caller's goroutine, after the call is counted and before its caller has the
+// answer: it must not block, and may be called by many goroutines at once. ctx is
+// the caller's context, which may have ended. The [Refusal] may be kept. A panic in
+// f is caught and counted. Calls of [Router.DryRun] are not told of.
+func WithRefusals(f func(ctx context.Context, ref Refusal)) Option {
+	return option(func(s *settings) { s.refusalHooks = append(slices.Clip(s.refusalHooks), f) })
+}
+
 // WithContext lets values through to the handler: f gets the caller's context
 // and the fresh one, and returns the fresh one or one derived from it. Without
 // it no value of the caller's reaches a handler. f runs on the caller's
@@ -401,6 +414,8 @@ func (s *settings) check(op, function string) error {
 		return bad("WithGate(nil): leave the nil out")
 	case slices.ContainsFunc(s.contexts, func(f func(a, b context.Context) context.Context) bool { return f == nil }):
 		return bad("WithContext(nil): leave the nil out")
+	case slices.ContainsFunc(s.refusalHooks, func(f func(context.Context, Refusal)) bool { return f == nil }):
+		return bad("WithRefusals(nil): leave the nil out")
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func (p *pieces) finish(ctx context.Context, cut bool) error {
 	broken, dropped := p.broken, p.dropped && !cut
 	p.mu.Unlock()
 	if broken != nil {
-		return because{context.Canceled, broken}
+		return because(context.Canceled, broken)
 	}
 	if dropped {
 		return ctx.Err()

@@ -202,10 +202,12 @@ func (r *Router) find(op, name string) (*function, *Error) {
 	if fn := r.functions.get(name); fn != nil {
 		return fn, nil
 	}
-	if err := checkName(op, name); err != nil {
-		return nil, err
+	err := checkName(op, name)
+	if err == nil {
+		err = mistake(op, name, ErrNotFound, "register it first")
 	}
-	return nil, mistake(op, name, ErrNotFound, "register it first")
+	err.Kind = KindNotFound
+	return nil, err
 }
 
 // checkName enforces ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$: names go into URLs,
@@ -220,8 +222,13 @@ func checkName(op, name string) *Error {
 		return nil
 	}
 	const cure = "use 1 to 64 of A–Z a–z 0–9 _ -, not starting with -"
+	return mistake(op, clipName(name), ErrName, cure)
+}
+
+// clipName keeps an error from growing with what was asked for.
+func clipName(name string) string {
 	if len(name) > 64 {
-		return mistake(op, name[:64]+"…", ErrName, cure)
+		return name[:64] + "…"
 	}
-	return mistake(op, name, ErrName, cure)
+	return name
 }

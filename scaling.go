@@ -94,7 +94,9 @@ func (s *scaling) backedOff(c *callContext) *Error {
 	if retry <= 0 {
 		return nil
 	}
-	return &Error{Op: "invoke", Function: s.fn.name, ID: c.id, Reason: ReasonInit, RetryAfter: retry, Err: err}
+	refused := refusal(s.fn.name, c.id, ReasonInit, err)
+	refused.RetryAfter = retry
+	return refused
 }
 
 // stride grows the function as far as the policy has allowed beforehand: a burst

@@ -26,12 +26,12 @@ var errNilContext = errors.New("the context is nil; use context.Background()")
 // mine tells whether t is the caller's again; otherwise its handler still runs.
 func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 	if ctx == nil {
-		return true, fn.refuseNil()
+		return true, fn.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, because(ErrInput, errNilContext))) //nolint:staticcheck // there is none
 	}
 	parent, tenant, priority := origin(ctx) // before the call is counted: a context that panics harms its caller alone
 	fn.class.Entered.Add(1)
 	var c *callContext
-	if parent == nil && priority == 0 && fn.plain && ctx.Err() == nil {
+	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && ctx.Err() == nil {
 		s := fn.router.crew.idlers(fn.inline).take()
 		c = s.cut()
 		c.fn, c.task, c.tenant = fn, t, tenant
@@ -53,15 +53,10 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 // not in the frames of those that do without.
 
 //go:noinline
-func (fn *function) refuseNil() error {
-	fn.class.Entered.Add(1)
-	return fn.refuse(refusal(fn.name, uuid.Nil, ReasonInput, because{ErrInput, errNilContext}))
-}
-
-//go:noinline
-func (fn *function) refuseClosed(c *callContext, why error) error {
+func (fn *function) refuseClosed(ctx context.Context, c *callContext, why error) error {
 	c.hold.Release()
-	return fn.refuse(c.takeBack(refusal(fn.name, c.id, ReasonClosed, because{ErrClosed, why})))
+	c.extra()
+	return fn.refuse(ctx, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, because(ErrClosed, why))))
 }
 
 // takesAtOnce takes a slot that is free, or that the function may grow by.
@@ -74,7 +69,7 @@ func (fn *function) takesAtOnce(c *callContext) bool {
 func (fn *function) invokeSlowly(ctx context.Context, c *callContext) (mine bool, err error) {
 	c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
 	if refused := fn.admit(ctx, c); refused != nil {
-		return true, fn.refuse(c.takeBack(refused))
+		return true, fn.refuse(ctx, c, c.takeBack(refused))
 	}
 	return fn.proceed(ctx, c, fn.router.crew.idlers(fn.inline).take())
 }
@@ -92,7 +87,7 @@ func (fn *function) proceed(ctx context.Context, c *callContext, s *slot) (mine 
 	}
 	if s == nil {
 		if s, err = fn.router.crew.slot(fn.inline); err != nil {
-			return true, fn.refuseClosed(c, err)
+			return true, fn.refuseClosed(ctx, c, err)
 		}
 	}
 	c.begin(ctx, s, now)
@@ -124,15 +119,18 @@ func (fn *function) admit(ctx context.Context, c *callContext) *Error {
 	answered := false
 	defer func() { // reached early by a gate that ends its goroutine, and by a context that panics
 		if !answered {
-			_ = fn.refuse(c.takeBack(refusal(fn.name, c.id, ReasonDenied, ErrDenied)))
+			_ = fn.refuse(ctx, c, c.takeBack(refusal(fn.name, c.id, ReasonDenied, ErrDenied)))
 		}
 	}()
 	err := fn.consult(ctx, c)
+	if err == nil {
+		err = fn.acquire(ctx, c)
+	}
 	answered = true
 	return err
 }
 
-// consult asks them one after the other.
+// consult asks all but the slots, one after the other. DryRun does so too.
 func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 	if err := ctx.Err(); err != nil {
 		return refusal(fn.name, c.id, ReasonQueueCanceled, err)
@@ -150,6 +148,9 @@ func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 			return err
 		}
 	}
+	if !isTenant(c.tenant) {
+		return refusal(fn.name, c.id, ReasonInput, badTenant(c.tenant))
+	}
 	if len(fn.contexts) > 0 {
 		if err := fn.carry(ctx, c); err != nil {
 			return err
@@ -162,10 +163,10 @@ func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 	}
 	if fn.reserves {
 		if c.more.reserved = fn.reserve(); !c.more.reserved {
-			return refusal(fn.name, c.id, ReasonMeterFull, because{ErrOverloaded, errMeterFull})
+			return refusal(fn.name, c.id, ReasonMeterFull, because(ErrOverloaded, errMeterFull))
 		}
 	}
-	return fn.acquire(ctx, c)
+	return nil
 }
 
 var errMeterFull = errors.New("a meter has no room for the record")
@@ -182,10 +183,11 @@ func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 		}
 	}
 	request := admission.Request{Parent: parent, Tenant: c.tenant, Priority: c.priority(), Wait: fn.queueTimeout}
-	if err := fn.class.Acquire(ctx, &c.hold, request); err != nil {
+	err := fn.class.Acquire(ctx, &c.hold, request)
+	c.more.queued = fn.router.clock.now() - asked
+	if err != nil {
 		return noSlot(fn.name, c.id, err)
 	}
-	c.more.queued = fn.router.clock.now() - asked
 	return nil
 }
 
@@ -204,19 +206,19 @@ func (c *callContext) takeBack(why *Error) *Error {
 func noSlot(name string, id uuid.UUID, err error) *Error {
 	switch {
 	case errors.Is(err, admission.ErrFull):
-		return refusal(name, id, ReasonOverloaded, because{ErrOverloaded, errors.New("the queue is full; see WithQueue")})
+		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("the queue is full; see WithQueue")))
 	case errors.Is(err, admission.ErrOff):
-		return refusal(name, id, ReasonOff, because{ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")})
+		return refusal(name, id, ReasonOff, because(ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")))
 	case errors.Is(err, admission.ErrStuck):
-		return refusal(name, id, ReasonRunaways, because{ErrOverloaded, errors.New("every slot is held by a call that outlived its deadline")})
+		return refusal(name, id, ReasonRunaways, because(ErrOverloaded, errors.New("every slot is held by a call that outlived its deadline")))
 	case errors.Is(err, admission.ErrTimeout):
-		return refusal(name, id, ReasonQueueTimeout, because{ErrOverloaded, errors.New("waited too long for a slot; see WithQueueTimeout")})
+		return refusal(name, id, ReasonQueueTimeout, because(ErrOverloaded, errors.New("waited too long for a slot; see WithQueueTimeout")))
 	case errors.Is(err, admission.ErrCycle):
 		return refusal(name, id, ReasonCycle, ErrCycle)
 	case errors.Is(err, admission.ErrClosed):
 		return refusal(name, id, ReasonClosed, ErrClosed)
 	case errors.Is(err, admission.ErrRemoved):
-		return refusal(name, id, ReasonNotFound, because{ErrNotFound, errors.New("it was removed")})
+		return refusal(name, id, ReasonNotFound, because(ErrNotFound, errors.New("it was removed")))
 	}
 	return refusal(name, id, ReasonQueueCanceled, err)
 }
@@ -457,8 +459,11 @@ func (c *callContext) settle(v verdict, by settler) bool {
 	if !c.close(why) {
 		return false
 	}
-	if v.outcome > Failed { // the platform's answer, not the handler's
-		v.err = &Error{Op: "invoke", Function: c.fn.name, ID: c.id, Err: v.err}
+	switch {
+	case v.outcome > Failed: // the platform's answer, not the handler's
+		v.err = &Error{Op: "invoke", Function: c.fn.name, ID: c.id, Outcome: v.outcome, Err: v.err}
+	case v.outcome == Failed:
+		handOn(v.err)
 	}
 	if by == byCaller || by == byOther {
 		c.slot.runAway(c, v.at)

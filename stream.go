@@ -91,7 +91,7 @@ func (f *StreamFunction[In]) Invoke(ctx context.Context, in In, w io.Writer) err
 	if f.core.copy {
 		var own In
 		if err := copyValue(f.core.codec, &t.in, &own); err != nil {
-			return f.core.turnAway(refusal(f.core.name, uuid.Nil, ReasonInput, because{ErrInput, err}))
+			return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, because(ErrInput, err)))
 		}
 		t.in = own
 	}
@@ -112,21 +112,15 @@ func (f *StreamFunction[In]) types() (in, out reflect.Type) {
 func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, w io.Writer) error {
 	fn, err := r.find("invoke", name)
 	if err != nil {
-		return r.refuseUnknown(err)
+		return r.refuseUnknown(ctx, err)
 	}
 	if w == nil {
-		return fn.turnAway(refusal(name, uuid.Nil, ReasonInput, because{ErrInput, errNilWriter}))
+		return fn.turnAway(ctx, refusal(name, uuid.Nil, ReasonInput, because(ErrInput, errNilWriter)))
 	}
 	return fn.handle.invokeStream(ctx, payload, w)
 }
 
 var errNilWriter = errors.New("the writer is nil; use io.Discard")
-
-// turnAway refuses a call before it has entered.
-func (fn *function) turnAway(why *Error) error {
-	fn.class.Entered.Add(1)
-	return fn.refuse(why)
-}
 
 // accept decodes a payload into in, a pointer to the handler's input.
 func (fn *function) accept(payload []byte, in any) *Error {
@@ -137,7 +131,7 @@ func (fn *function) accept(payload []byte, in any) *Error {
 		payload = bytes.Clone(payload)
 	}
 	if err := decode(fn.codec, payload, in); err != nil {
-		return refusal(fn.name, uuid.Nil, ReasonInput, because{ErrInput, err})
+		return refusal(fn.name, uuid.Nil, ReasonInput, because(ErrInput, err))
 	}
 	return nil
 }
@@ -149,7 +143,7 @@ func (f *Function[In, Out]) invokeStream(ctx context.Context, payload []byte, w 
 		return err
 	}
 	if err := writeAll(w, data); err != nil {
-		return &Error{Op: "invoke", Function: f.core.name, Err: because{context.Canceled, err}}
+		return &Error{Op: "invoke", Function: f.core.name, Outcome: Canceled, Err: because(context.Canceled, err)}
 	}
 	return nil
 }
@@ -158,7 +152,7 @@ func (f *Function[In, Out]) invokeStream(ctx context.Context, payload []byte, w 
 func (f *StreamFunction[In]) invokeStream(ctx context.Context, payload []byte, w io.Writer) error {
 	t := f.task()
 	if err := f.accept(payload, t); err != nil {
-		return f.core.turnAway(err)
+		return f.core.turnAway(ctx, err)
 	}
 	return f.invoke(ctx, t, w)
 }
@@ -168,7 +162,7 @@ func (f *StreamFunction[In]) invokeStream(ctx context.Context, payload []byte, w
 func (f *StreamFunction[In]) invokeBytes(ctx context.Context, payload []byte) ([]byte, error) {
 	t := f.task()
 	if err := f.accept(payload, t); err != nil {
-		return nil, f.core.turnAway(err)
+		return nil, f.core.turnAway(ctx, err)
 	}
 	if _, err := f.core.invoke(ctx, t); err != nil {
 		t.out.seal(true)
@@ -189,7 +183,7 @@ func (f *StreamFunction[In]) task() *streamTask[In] {
 // invoke runs a call whose pieces are handed over.
 func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io.Writer) error {
 	if w == nil {
-		return f.core.turnAway(refusal(f.core.name, uuid.Nil, ReasonInput, because{ErrInput, errNilWriter}))
+		return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, because(ErrInput, errNilWriter)))
 	}
 	if ctx == nil {
 		_, err := f.core.invoke(nil, t) //nolint:staticcheck // refused there, and counted
@@ -208,7 +202,7 @@ func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io
 	returned = true
 	broken := t.out.finish(ctx, !mine)
 	if broken != nil && (err == nil || errors.Is(err, context.Canceled)) {
-		return &Error{Op: "invoke", Function: f.core.name, ID: t.out.id, Err: broken}
+		return &Error{Op: "invoke", Function: f.core.name, ID: t.out.id, Outcome: Canceled, Err: broken}
 	}
 	return err
 }
@@ -242,7 +236,7 @@ func (t *streamTask[In]) output() (int, error) {
 	t.out.seal(false)
 	size, _, over := t.out.measured()
 	if over != nil {
-		return size, because{ErrOutput, over}
+		return size, because(ErrOutput, over)
 	}
 	return size, nil
 }
