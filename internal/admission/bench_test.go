@@ -206,7 +206,7 @@ func dispatch(b *testing.B, n int) {
 	b.ReportAllocs()
 	g := admission.NewGroup(1)
 	running := new(admission.Hold)
-	next, answers := make([]*admission.Hold, n), make([]<-chan error, n)
+	next, answers := make([]*admission.Hold, n), make([]<-chan admission.Answer, n)
 	classes := make([]*admission.Class, n)
 	first := g.NewClass(admission.Unlimited, 0)
 	if !first.TryAcquire(running) {

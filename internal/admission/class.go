@@ -114,7 +114,7 @@ func (c *Class) shut() { c.word.set(shutBit, c.removed || c.off || c.queue.limit
 // dismiss refuses all that wait.
 func (c *Class) dismiss(why error) {
 	for _, w := range c.queue.all() {
-		w.leave(why)
+		w.refuse(why)
 	}
 	c.refresh()
 }
@@ -194,7 +194,7 @@ func (c *Class) enter(h *Hold, r Request) (*waiter, error) {
 	w := newWaiter(h, r.Priority)
 	w.enqueue(r.Tenant)
 	if w.kin.in != nil && (w.knots() || w.ties()) {
-		w.leave(ErrCycle)
+		w.refuse(ErrCycle)
 		c.refresh()
 	}
 	return w, nil

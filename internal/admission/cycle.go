@@ -78,7 +78,7 @@ func (h *Hold) left() bool {
 // its limit and loses the last call that could have ended: that is for unknot.
 func (c *Class) unknot() {
 	for w := c.group.cycle(c); w != nil; w = c.group.cycle(c) {
-		w.leave(ErrCycle)
+		w.refuse(ErrCycle)
 		c.refresh()
 	}
 }

@@ -162,15 +162,21 @@ func (g *Group) Quiet(classes ...*Class) error {
 // Orphan tells whether h has, or had when it was let in, no parent to lend.
 func (h *Hold) Orphan() bool { return h.parent == nil }
 
+// Answer is what a wait ends with.
+type Answer = answer
+
+// Err is nil for a slot.
+func (a answer) Err() error { return a.err }
+
 // Join is Acquire that does not wait: the answer comes when there is one.
-func (c *Class) Join(h *Hold, r Request) <-chan error {
+func (c *Class) Join(h *Hold, r Request) <-chan Answer {
 	w, err := c.enter(h, r)
 	if w != nil {
 		return w.ready
 	}
-	answer := make(chan error, 1)
-	answer <- err
-	return answer
+	told := make(chan answer, 1)
+	told <- answer{admitted: err == nil, err: err}
+	return told
 }
 
 // Held is how many slots of the group the class's calls have, by the books.

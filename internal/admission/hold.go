@@ -186,7 +186,9 @@ func (c *Class) give() {
 }
 
 func (h *Hold) end() {
-	h.phase.Store(ended)
+	if h.phase.Swap(ended) == ended {
+		panic("admission: a hold is released twice")
+	}
 	if h.stuck {
 		h.stick(-1)
 	}
@@ -250,6 +252,9 @@ func (h *Hold) owner(half uint8) *Hold {
 func step(count *int, n int) int {
 	was := *count
 	*count += n
+	if *count < 0 {
+		panic("admission: a count fell below zero")
+	}
 	if was == 0 || *count == 0 {
 		return n
 	}

@@ -84,7 +84,7 @@ type market struct {
 	classes []*admission.Class
 	running [][]*admission.Hold
 	next    []*admission.Hold
-	answer  []<-chan error
+	answer  []<-chan admission.Answer
 }
 
 func newMarket(t *testing.T, p problem) *market {
@@ -121,7 +121,7 @@ func (m *market) demand(t *testing.T) {
 			i++
 			continue
 		}
-		require.NoError(t, <-m.answer[i])
+		require.NoError(t, (<-m.answer[i]).Err())
 		m.running[i] = append(m.running[i], m.next[i])
 		m.answer[i] = nil
 	}

@@ -15,11 +15,19 @@ type waiter struct {
 	begs     bool          // see cycle.go
 	kin      node[*waiter] // in its class's nested, if its parent can lend
 	sibling  node[*waiter] // in its parent's waiting, likewise
-	ready    chan error    // one slot: whoever lets it in never waits
+	ready    chan answer   // one place: whoever answers never waits
+}
+
+// answer is what a wait ends with. That there is a slot is said by a word of its
+// own and not by a nil error: a context whose Done is closed may have an Err that
+// is nil, and a call must not run without a slot because of it.
+type answer struct {
+	admitted bool
+	err      error // why not
 }
 
 func newWaiter(h *Hold, priority int) *waiter {
-	w := &waiter{hold: h, priority: priority, ready: make(chan error, 1)}
+	w := &waiter{hold: h, priority: priority, ready: make(chan answer, 1)}
 	w.kin.value, w.sibling.value = w, w
 	h.prepare()
 	return w
@@ -34,23 +42,45 @@ func (w *waiter) before(v *waiter) bool {
 	return w.number < v.number
 }
 
-// wait returns once the slot is taken or will not be.
+// wait returns once the slot is taken or will not be. A context that panics takes
+// the call out of line, and gives back a slot that it got in the same moment.
 func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	var err error
+	asking := true
+	defer func() {
+		if asking && w.giveUp(context.Canceled).admitted {
+			w.hold.Release()
+		}
+	}()
+	var got answer
 	select {
-	case err = <-w.ready:
-		return err
+	case got = <-w.ready:
 	case <-ctx.Done():
-		err = ctx.Err()
+		got = w.giveUp(endOf(ctx))
 	case <-timer.C:
-		err = ErrTimeout
+		got = w.giveUp(ErrTimeout)
 	}
+	asking = false
+	return got.err
+}
+
+// endOf is why ctx, whose Done is closed, has ended, and never nil: contexts that
+// are pooled and used again are closed while they have no error.
+func endOf(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.Canceled
+}
+
+// giveUp takes w out of line, unless it was let in, or turned away, in the same
+// moment: that stands.
+func (w *waiter) giveUp(why error) answer {
 	c := w.hold.class
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
-	w.leave(err) // unless it was let in, or turned away, in the same moment: that stands
+	w.refuse(why)
 	c.refresh()
 	return <-w.ready
 }
@@ -80,26 +110,27 @@ func (w *waiter) admit() bool {
 		return false
 	}
 	h.begin(l, rides)
-	w.leave(nil)
+	w.leave(answer{admitted: true})
 	h.class.refresh()
 	return true
 }
 
-// leave takes w out of line, if it still stands there, with the answer for
-// the one who waits: nil for a slot that is taken. The class is to be
+// refuse takes w out of line, if it still stands there. The class is to be
 // refreshed afterwards.
-func (w *waiter) leave(answer error) {
+func (w *waiter) refuse(why error) { w.leave(answer{err: why}) }
+
+func (w *waiter) leave(with answer) {
 	if w.at == 0 {
 		return
 	}
 	c := w.hold.class
-	c.queue.remove(w, answer == nil)
+	c.queue.remove(w, with.admitted)
 	c.queued.Add(-1)
 	if c.queue.len == 0 {
 		c.line.leave()
 	}
 	w.unrelate()
-	w.ready <- answer
+	w.ready <- with
 }
 
 // unrelate takes w out of its parent's sight.

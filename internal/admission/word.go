@@ -44,7 +44,7 @@ func (w *word) fastDec() bool {
 		if v&slowBit != 0 {
 			return false
 		}
-		if w.v.CompareAndSwap(v, v-1) {
+		if w.v.CompareAndSwap(v, less(v)) {
 			return true
 		}
 	}
@@ -65,7 +65,23 @@ func (w *word) inc() bool {
 	}
 }
 
-func (w *word) dec() { w.v.Add(^uint64(0)) }
+// dec gives a slot back, whatever the flags; the lock is held.
+func (w *word) dec() {
+	for v := w.v.Load(); !w.v.CompareAndSwap(v, less(v)); v = w.v.Load() {
+	}
+}
+
+// less is v with a slot fewer in use. Fewer than none would borrow from the flags
+// and the limit: the router would refuse all calls for ever, or let in too many,
+// and nothing would tell why. It is never a caller's fault but one of this module,
+// so it ends the process, in tests and elsewhere, with the stack of who gave back
+// what it did not have.
+func less(v uint64) uint64 {
+	if used(v) == 0 {
+		panic("admission: a slot is given back that was not taken")
+	}
+	return v - 1
+}
 
 func (w *word) room() bool { v := w.v.Load(); return used(v) < limit(v) }
 func (w *word) used() int  { return used(w.v.Load()) }
