@@ -14,6 +14,9 @@ var (
 	ErrUnrated = errors.New("unrated")
 	// ErrCurrency: amounts of different currencies don't add up or compare.
 	ErrCurrency = errors.New("different currencies")
+	// ErrPeriod: the calendar has no period that contains the instant, or the
+	// period is no longer kept. What would be filed there is refused.
+	ErrPeriod = errors.New("no such period")
 	// ErrFormat: not a text that the value can be read from.
 	ErrFormat = errors.New("malformed")
 )

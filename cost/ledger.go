@@ -3,8 +3,10 @@ package cost
 import (
 	"cmp"
 	"context"
+	"errors"
 	"hash/maphash"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strconv"
@@ -29,6 +31,10 @@ import (
 // up to once for each processor. All methods may be called concurrently. Usage and
 // Statement don't hold calls up; they contain all that was recorded before they
 // were called.
+//
+// What it keeps is bounded, since callers may choose their tenants' names: see
+// SetMaxKeys and SetMaxPeriods. A record that belongs to no period is refused, and
+// from then on every Statement is an error, see Err.
 type Ledger struct {
 	calendar Calendar
 	rules    []Rounding // distinct
@@ -36,6 +42,7 @@ type Ledger struct {
 	stripes  []stripe
 	idle     sync.Pool     // of *stripe: a processor finds the one that it used last
 	next     atomic.Uint32 // the stripe for one that finds none
+	shared   shared
 }
 
 // stripe is a share of the ledger. Each record is in one of them, and whichever
@@ -52,6 +59,7 @@ type stripe struct {
 // be rated from it later. Nil books are ignored.
 func NewLedger(c Calendar, books ...*Book) *Ledger {
 	l := &Ledger{calendar: c, seed: maphash.MakeSeed(), stripes: make([]stripe, max(2, runtime.GOMAXPROCS(0)))}
+	l.shared = shared{maxKeys: defaultMaxKeys, maxPeriods: defaultMaxPeriods, periods: map[int64]*period{}, givenUp: math.MinInt64}
 	for _, b := range books {
 		if b != nil && !slices.Contains(l.rules, b.rounding) {
 			l.rules = append(l.rules, b.rounding)
@@ -63,8 +71,15 @@ func NewLedger(c Calendar, books ...*Book) *Ledger {
 // Record adds a call, to the period in which it ended. The labels are kept and
 // must not be changed, as [faas.Execution] has it.
 func (l *Ledger) Record(_ context.Context, e faas.Execution) {
+	at := second(e.Start, e.Duration)
 	s := l.lock()
-	c := s.table(l, second(e.Start, e.Duration)).cell(l, &e, false)
+	t := s.table(l, at)
+	if t == nil {
+		l.unlock(s)
+		l.refuse(at)
+		return
+	}
+	c := t.cell(l, &e, false)
 	duration, init := nonNegative(e.Duration), nonNegative(e.Init)
 	c.calls++
 	c.duration.add(duration)
@@ -85,7 +100,13 @@ func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 	e := faas.Execution{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels, Memory: o.Memory}
 	s := l.lock()
-	c := s.table(l, at.Unix()).cell(l, &e, true)
+	t := s.table(l, at.Unix())
+	if t == nil {
+		l.unlock(s)
+		l.refuse(at.Unix())
+		return
+	}
+	c := t.cell(l, &e, true)
 	c.calls++
 	c.duration.add(nonNegative(o.Duration))
 	for i := range l.rules {
@@ -110,13 +131,20 @@ func (l *Ledger) Usage(t time.Time) []Usage {
 }
 
 // Statement prices the usage of the period that t is in, as [NewStatement]
-// does.
+// does. It is [ErrPeriod] if there is no such period, if it was given up for want
+// of room ([Ledger.SetMaxPeriods]), and if a record was refused ([Ledger.Err]): a
+// bill that may be short is not made.
 func (l *Ledger) Statement(t time.Time, b *Book) (Statement, error) {
+	if err := errors.Join(l.shared.missing(l.calendar, t), l.Err()); err != nil {
+		return Statement{Period: l.Period(t), Book: b.about}, err
+	}
 	return NewStatement(l.Period(t), b, l.Usage(t))
 }
 
-// Forget drops the periods that ended at t or before: a ledger keeps all others.
+// Forget drops the periods that ended at t or before: a ledger keeps all others,
+// up to SetMaxPeriods.
 func (l *Ledger) Forget(t time.Time) {
+	l.shared.forget(t.Unix())
 	for i := range l.stripes {
 		s := &l.stripes[i]
 		s.mu.Lock()
@@ -158,18 +186,28 @@ func second(start time.Time, d time.Duration) int64 {
 	return start.Unix() + int64((uint64(start.Nanosecond())+nonNegative(d))/1e9) // 63 bits and less than 1 s, then a billionth of them
 }
 
-// table returns the sums of the period that the second is in.
+// table returns the sums of the period that the second is in; nil: there is no
+// such period, or not any more.
 func (s *stripe) table(l *Ledger, second int64) *table {
 	if t := s.current; t != nil && t.start <= second && second < t.end {
 		return t
 	}
 	t := s.find(second)
 	if t == nil {
-		p := l.calendar.Period(time.Unix(second, 0))
-		t = &table{start: p.Start.Unix(), end: p.End.Unix(), slots: make([]*cell, 8)}
-		s.tables = append(s.tables, t)
+		t = s.open(l, second)
 	}
 	s.current = t
+	return t
+}
+
+func (s *stripe) open(l *Ledger, second int64) *table {
+	p, givenUp, err := l.shared.open(l.calendar, second)
+	if err != nil {
+		return nil
+	}
+	s.tables = slices.DeleteFunc(s.tables, func(t *table) bool { return t.end <= givenUp })
+	t := &table{start: p.start, end: p.end, period: p, slots: make([]*cell, 8)}
+	s.tables = append(s.tables, t)
 	return t
 }
 

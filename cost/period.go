@@ -1,6 +1,10 @@
 package cost
 
-import "time"
+import (
+	"fmt"
+	"sort"
+	"time"
+)
 
 // Every is the length of a [Calendar]'s periods.
 type Every uint8
@@ -68,6 +72,17 @@ func (c Calendar) from(t time.Time, zone *time.Location) Period {
 	return Period{firstInstant(y, m, d, zone), firstInstant(y, m+time.Month(months), d+days, zone)}
 }
 
+// window is the period that t is in, or [ErrPeriod] if what was found does not
+// contain it. No zone of the time zone database leads there; a zone that was made
+// by hand, or a time at the ends of what a [time.Time] holds, may.
+func (c Calendar) window(t time.Time) (Period, error) {
+	p := c.Period(t)
+	if !p.Contains(t) {
+		return p, fmt.Errorf("cost: %s is in no %s of the zone %s (found: %s): %w", t.Format(time.RFC3339Nano), c.Every, p.Start.Location(), p, ErrPeriod)
+	}
+	return p, nil
+}
+
 // Period is a stretch of time: Start is in it, End is not. Both are in the
 // calendar's zone.
 type Period struct {
@@ -95,12 +110,11 @@ func (p Period) calendarMonth() bool {
 func hour(t time.Time) Period {
 	into := time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
 	p := Period{t.Add(-into), t.Add(time.Hour - into)}
-	from, to := t.ZoneBounds()
-	if !from.IsZero() && p.Start.Before(from) {
-		p.Start = from
+	if at, changed := change(p.Start, t); changed {
+		p.Start = at
 	}
-	if !to.IsZero() && p.End.After(to) {
-		p.End = to
+	if at, changed := change(t, p.End.Add(-1)); changed {
+		p.End = at
 	}
 	return p
 }
@@ -108,8 +122,8 @@ func hour(t time.Time) Period {
 // firstInstant is the first at which the zone's calendar shows the date or a
 // later one. time.Date may answer either instant of a midnight that occurs
 // twice, and either side of one that does not occur; so all that it could be
-// are tried: midnight by the offset before, at and after, and the changes
-// themselves.
+// are tried: midnight by the offset before and after a change of the clocks that
+// is near, and the change itself.
 func firstInstant(y int, m time.Month, d int, zone *time.Location) time.Time {
 	at := time.Date(y, m, d, 0, 0, 0, 0, zone)
 	utc := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
@@ -119,18 +133,36 @@ func firstInstant(y int, m time.Month, d int, zone *time.Location) time.Time {
 			first = t
 		}
 	}
-	from, to := at.ZoneBounds()
-	for _, change := range []time.Time{from, to} {
-		if change.IsZero() {
-			continue
-		}
-		consider(change)
-		for _, side := range []time.Time{change.Add(-1), change} {
-			_, offset := side.Zone()
-			consider(utc.Add(-time.Duration(offset) * time.Second).In(zone))
-		}
+	const near = 26 * time.Hour // Samoa once left out a day; the others move by less
+	before, after := at.Add(-near), at.Add(near)
+	for _, side := range []time.Time{before, after} {
+		_, offset := side.Zone()
+		consider(utc.Add(-time.Duration(offset) * time.Second).In(zone))
+	}
+	if moved, changed := change(before, after); changed {
+		consider(moved)
 	}
 	return first
+}
+
+// change finds the instant between two at which the clocks are moved: the first
+// with the offset of the second. It goes by offsets alone, since
+// [time.Time.ZoneBounds] also names instants at which no clock moves, such as the
+// first of a year, and on the last day of a leap year it may name an end that is
+// before its instant (golang/go#81583). That the clocks move once at most is
+// true of two days: in the time zone database two moves are at least 95 hours
+// apart (Freetown, 1939).
+func change(from, to time.Time) (at time.Time, changed bool) {
+	_, before := from.Zone()
+	if _, after := to.Zone(); before == after {
+		return time.Time{}, false
+	}
+	start := from.Unix() + 1 // zones change at whole seconds
+	n := sort.Search(int(to.Unix()-start), func(i int) bool {
+		_, offset := time.Unix(start+int64(i), 0).In(from.Location()).Zone()
+		return offset != before
+	})
+	return time.Unix(start+int64(n), 0).In(from.Location()), true
 }
 
 // reached tells whether the clock at t shows the date of day, or a later one.

@@ -1,6 +1,7 @@
 package cost_test
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ func TestPeriodsFollowTheClocksOfTheirZone(t *testing.T) {
 		{"day before a skipped one", "Pacific/Apia", "2011-12-30T01:00:00-10:00", "2011-12-29T00:00:00-10:00", "2011-12-31T00:00:00+14:00"},
 		{"hour", "Asia/Kolkata", "2026-03-15T12:00:00Z", "2026-03-15T17:00:00+05:30", "2026-03-15T18:00:00+05:30"},
 		{"hour that occurs twice", "Europe/Berlin", "2026-10-25T02:30:00+01:00", "2026-10-25T02:00:00+01:00", "2026-10-25T03:00:00+01:00"},
+		{"hour of the last day of a leap year", "Europe/Berlin", "2040-12-31T15:30:00+01:00", "2040-12-31T15:00:00+01:00", "2040-12-31T16:00:00+01:00"},
+		{"hour in which the last UTC day of a leap year begins", "Australia/Adelaide", "2028-12-31T10:15:00+10:30", "2028-12-31T10:00:00+10:30", "2028-12-31T11:00:00+10:30"},
+		{"hour in which a UTC year begins", "Australia/Adelaide", "2040-01-01T10:45:00+10:30", "2040-01-01T10:00:00+10:30", "2040-01-01T11:00:00+10:30"},
 		{"hour cut by half an hour", "Australia/Lord_Howe", "2026-04-05T01:45:00+10:30", "2026-04-05T01:30:00+10:30", "2026-04-05T02:00:00+10:30"},
 	}
 	every := map[string]cost.Every{"m": cost.Month, "w": cost.Week, "d": cost.Day, "h": cost.Hour}
@@ -85,6 +89,45 @@ func TestPeriodsTileTime(t *testing.T) {
 			}
 		}
 	}
+}
+
+// golang/go#81583: on the last UTC day of a leap year ZoneBounds may answer an
+// end that is before the instant.
+func TestPeriodsTileTheTurnOfAYear(t *testing.T) {
+	t.Parallel()
+	zones := []string{"Europe/Berlin", "America/New_York", "Australia/Adelaide", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Auckland", "Pacific/Chatham"}
+	for _, name := range zones {
+		z := zone(t, name)
+		for _, year := range []int{2024, 2028, 2039, 2040, 2096, 2400} {
+			start := time.Date(year, 12, 30, 0, 0, 0, 0, time.UTC)
+			for at := start; at.Before(start.Add(96 * time.Hour)); at = at.Add(13 * time.Minute) {
+				for _, every := range []cost.Every{cost.Month, cost.Week, cost.Day, cost.Hour} {
+					c := cost.Calendar{Every: every, Zone: z}
+					p := c.Period(at)
+					require.True(t, p.Contains(at), "%s: %s in the %s %s", name, at, every, p)
+					require.True(t, c.Period(p.End).Start.Equal(p.End), "%s: after the %s %s", name, every, p)
+					if every == cost.Hour {
+						require.Equal(t, time.Hour, p.End.Sub(p.Start), "%s: no clock is moved there: %s", name, p)
+					}
+				}
+			}
+		}
+	}
+}
+
+// jumpingZone is one that no country has: its clocks are put back by five days.
+func jumpingZone(tb testing.TB, at time.Time) *time.Location {
+	tb.Helper()
+	data := append([]byte("TZif"), make([]byte, 16)...)
+	for _, n := range []uint32{0, 0, 0, 1, 2, 4, uint32(at.Unix())} {
+		data = binary.BigEndian.AppendUint32(data, n)
+	}
+	data = append(data, 1) // the type after the change
+	data = append(binary.BigEndian.AppendUint32(data, 5*24*3600), 0, 0)
+	data = append(binary.BigEndian.AppendUint32(data, 0), 0, 0)
+	z, err := time.LoadLocationFromTZData("Jumping", append(data, "JMP\x00"...))
+	require.NoError(tb, err)
+	return z
 }
 
 func TestZeroCalendarIsMonthsInUTC(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 // it without making a copy of them. In front of it are the cells that were asked
 // for last, at places that cost less to work out than a hash.
 type table struct {
-	start, end int64 // seconds since 1970; end is not in the period
+	start, end int64   // seconds since 1970; end is not in the period
+	period     *period // the same for all stripes
 	recent     [256]*cell
 	slots      []*cell
 	used       int
@@ -47,7 +48,7 @@ func (t *table) cell(l *Ledger, e *faas.Execution, overrun bool) *cell {
 	if c := *recent; c != nil && c.is(e, overrun) {
 		return c
 	}
-	*recent = t.find(l.hash(e), e, overrun, len(l.rules))
+	*recent = t.find(l, e, overrun)
 	return *recent
 }
 
@@ -79,17 +80,29 @@ func word(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-func (t *table) find(hash uint64, e *faas.Execution, overrun bool, rules int) *cell {
+func (t *table) find(l *Ledger, e *faas.Execution, overrun bool) *cell {
+	hash := l.hash(e)
 	mask := uint64(len(t.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		c := t.slots[i]
 		if c == nil {
-			return t.insert(hash, e, overrun, rules)
+			return t.miss(l, hash, e, overrun)
 		}
 		if c.hash == hash && c.is(e, overrun) {
 			return c
 		}
 	}
+}
+
+// miss begins the sums of a key, or finds those that it shares with others
+// because there is no room for its own.
+func (t *table) miss(l *Ledger, hash uint64, e *faas.Execution, overrun bool) *cell {
+	if e.Tenant == "" || e.Tenant == Overflow || l.shared.admit(t.period, l.fullHash(e, overrun)) {
+		return t.insert(hash, e, overrun, len(l.rules))
+	}
+	other := *e
+	other.Tenant = Overflow
+	return t.find(l, &other, overrun)
 }
 
 func (t *table) insert(hash uint64, e *faas.Execution, overrun bool, rules int) *cell {
