@@ -42,6 +42,13 @@ type Budget struct {
 	// account for all.
 	Per Dimension
 
+	// MaxAccounts is how many accounts a window has at most. 0: 100,000. Calls for
+	// whose account there is no room share the one named [Overflow], with one limit
+	// for all of them: so callers who choose their tenants' names don't choose how
+	// much memory is used. That it comes to this is logged, once a window. The
+	// account of the empty value, and those whose limit was set, always have room.
+	MaxAccounts int
+
 	// Calendar divides time into windows: the zero value is months in UTC. All
 	// accounts are at nothing when a window begins.
 	Calendar Calendar
@@ -84,6 +91,9 @@ type Budget struct {
 // time left, and little beside most timeouts.
 const defaultSlack = 100 * time.Millisecond
 
+// defaultMaxAccounts is some 20 MB.
+const defaultMaxAccounts = 100_000
+
 // Budgets is a [faas.Gate] that admits calls as long as they are within each
 // [Budget] that is about them. It refuses others with an [*faas.Error] that has
 // [ReasonBudget], Is [ErrBudget] and [faas.ErrDenied], and wraps a
@@ -103,9 +113,10 @@ const defaultSlack = 100 * time.Millisecond
 //   - A window that has begun is left when its end is reached by the wall clock.
 //     If that is put back, the window before goes on with what was spent in it.
 //
-// It keeps its accounts, and limits that were set, in memory: [Budgets.Charge]
-// takes stored records after a restart. An account costs about 150 bytes until
-// the window after its own has ended. All methods may be called concurrently.
+// It keeps its accounts, and limits that were set, in memory: after a restart
+// [Budgets.Restore] takes what [Budgets.Balances] returned, and [Budgets.Charge]
+// stored records. An account costs about 150 bytes until the window after its own
+// has ended; Budget.MaxAccounts bounds how many there are. All methods may be called concurrently.
 // Admit and Done each take one lock for each budget that is about the call, and
 // allocate only when an account is opened; both together cost about as much as
 // four readings of the clock.
@@ -139,14 +150,27 @@ func NewBudgets(budgets ...Budget) (*Budgets, error) {
 }
 
 // Bind says whose functions [Degrade] slows down. A gate that has a budget with
-// Degrade refuses all calls until it is bound; others need no Bind.
-func (b *Budgets) Bind(r *faas.Router) { b.router.Store(r) }
+// Degrade refuses all calls until it is bound; others need no Bind. What was
+// charged or restored before counts at once; a function that is registered later
+// is slowed down when it is first called.
+func (b *Budgets) Bind(r *faas.Router) {
+	b.router.Store(r)
+	if b.degrader != nil {
+		b.degrader.update(r)
+	}
+}
 
 // Admit is a part of [faas.Gate]. It does not wait for anything, and so has no
 // use for a context.
 func (b *Budgets) Admit(_ context.Context, inv faas.Invocation) error {
-	if b.degrader != nil && b.router.Load() == nil {
-		return (&BudgetError{Err: errUnbound, wait: forever}).refusal()
+	if b.degrader != nil {
+		r := b.router.Load()
+		if r == nil {
+			return (&BudgetError{Err: errUnbound, wait: forever}).refusal()
+		}
+		if b.degrader.awaits(inv.Function) {
+			b.degrader.update(r)
+		}
 	}
 	now := time.Now()
 	var n news
@@ -209,33 +233,40 @@ func (b *Budgets) Done(inv faas.Invocation, e *faas.Execution) {
 func (b *Budgets) Record(context.Context, faas.Execution) {}
 
 // RecordOverrun charges what a runaway used after its caller was freed.
-func (b *Budgets) RecordOverrun(_ context.Context, o faas.Overrun) { b.ChargeOverrun(time.Now(), o) }
+func (b *Budgets) RecordOverrun(_ context.Context, o faas.Overrun) {
+	b.chargeOverrun(time.Now(), o, &news{})
+}
 
-// Charge charges a stored record as if its call had ended now, so that a budget
-// goes on after a restart where it was. It has an effect if the window in which
-// the call was admitted is the present one. Each record is to be given once.
+// Charge charges a stored record, so that a budget goes on after a restart where
+// it was. It has an effect if the window in which the call was admitted is the
+// present one. Each record is to be given once, and none that [Budgets.Restore] has
+// taken into account. Thresholds that are reached so count as told, and so does,
+// once the limit is spent, that a call was refused: nothing is told again.
 func (b *Budgets) Charge(e faas.Execution) {
 	admitted := e.Start.Add(-e.Queued)
 	inv := faas.Invocation{Function: e.Function, Version: e.Version, Tenant: e.Tenant, Labels: e.Labels}
-	b.charge(&inv, admitted, false, func(m *measure) atoms { return m.used(&e) })
+	b.charge(&inv, admitted, false, &news{restored: true}, func(m *measure) atoms { return m.used(&e) })
 }
 
 // ChargeOverrun is Charge for the stored overrun of a runaway that ended at a
 // given time.
 func (b *Budgets) ChargeOverrun(at time.Time, o faas.Overrun) {
-	inv := faas.Invocation{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels}
-	b.charge(&inv, at, true, func(m *measure) atoms { return m.overrun(&o) })
+	b.chargeOverrun(at, o, &news{restored: true})
 }
 
-func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, amount func(*measure) atoms) {
+func (b *Budgets) chargeOverrun(at time.Time, o faas.Overrun, n *news) {
+	inv := faas.Invocation{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels}
+	b.charge(&inv, at, true, n, func(m *measure) atoms { return m.overrun(&o) })
+}
+
+func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, n *news, amount func(*measure) atoms) {
 	now := time.Now()
-	var n news
 	for _, p := range b.pots {
 		if p.isAbout(inv) {
-			p.chargeAt(inv, at, now, overrun, amount(p.measure), &n)
+			p.chargeAt(inv, at, now, overrun, amount(p.measure), n)
 		}
 	}
-	b.publish(&n)
+	b.publish(n)
 }
 
 // SetLimit changes the limit of one account of a budget, from now on and in all
@@ -243,6 +274,7 @@ func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, amoun
 // budget's kind, and money by the same book; what is less than the budget counts
 // in (at most a billionth of the currency) is dropped. The account is named by
 // its value of Per, and need not have been used; without Per its name is empty.
+// See Restore for a limit that survives a restart.
 func (b *Budgets) SetLimit(budget, account string, l Limit) error {
 	p := b.find(budget)
 	if p == nil {
@@ -260,8 +292,8 @@ func (b *Budgets) SetLimit(budget, account string, l Limit) error {
 }
 
 // Balance returns an account as it is now, or false if there is no budget of
-// that name. An account that has not been used is at nothing. It is named as
-// for SetLimit.
+// that name. An account that has not been used is at nothing; one that found no
+// room is that of [Overflow]. It is named as for SetLimit.
 func (b *Budgets) Balance(budget, account string) (Balance, bool) {
 	p := b.find(budget)
 	if p == nil {
@@ -272,8 +304,10 @@ func (b *Budgets) Balance(budget, account string) (Balance, bool) {
 	return p.balanceNow(account, time.Now(), &n), true
 }
 
-// Balances returns all accounts that the present windows have, in the order of
-// the budgets and of the accounts' names.
+// Balances returns all accounts that the present windows have, and those whose
+// limit was set, in the order of the budgets and of the accounts' names. Each is as
+// it was at a moment, while calls go on: they wait for a few hundred accounts to be
+// copied, and not for all.
 func (b *Budgets) Balances() []Balance {
 	var all []Balance
 	var n news
@@ -319,6 +353,9 @@ func (b *Budgets) find(name string) *pot {
 func (b *Budgets) publish(n *news) {
 	if n.degrade && b.degrader != nil {
 		b.degrader.update(b.router.Load())
+	}
+	for _, m := range n.mishaps {
+		m.pot.declared.Logger.Error(m.text, "budget", m.pot.declared.Name, "error", m.err)
 	}
 	for _, a := range n.alerts {
 		a.pot.tell(a.Alert)

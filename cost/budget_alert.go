@@ -22,6 +22,9 @@ type Balance struct {
 	// Excess is the part of Spent that a budget which reserves could not reserve:
 	// calls that took longer than their timeout and Slack, and what runaways used.
 	Excess Amount
+
+	LimitSet bool // Limit is one that SetLimit has set, and not the budget's
+	Refused  bool // that a call was refused because it is spent was told in this window
 }
 
 // String is such as: budget "agents", tenant "acme": 4 USD of 5 USD spent.
@@ -51,12 +54,11 @@ type Alert struct {
 // tell logs an alert and calls the hook, without a lock.
 func (p *pot) tell(a Alert) {
 	b := a.Balance
-	text := "cost: budget refuses calls"
+	text, log := "cost: budget refuses calls", p.declared.Logger.With("budget", b.Budget, "account", b.Account)
 	if !a.Refused {
-		text = "cost: budget has reached a threshold"
+		text, log = "cost: budget has reached a threshold", log.With("percent", a.Percent)
 	}
-	p.declared.Logger.Warn(text, "budget", b.Budget, "account", b.Account, "percent", a.Percent,
-		"spent", b.Spent.String(), "reserved", b.Reserved.String(), "limit", b.Limit.String(), "until", b.Window.End)
+	log.Warn(text, "spent", b.Spent.String(), "reserved", b.Reserved.String(), "limit", b.Limit.String(), "until", b.Window.End)
 	if p.declared.Alert == nil {
 		return
 	}

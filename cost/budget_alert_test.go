@@ -42,7 +42,8 @@ func TestAlertsAreToldOnceAWindow(t *testing.T) {
 		assert.Zero(t, r.Stats().HookPanics)
 		assert.Equal(t, uint64(22), r.Stats().Admitted)
 		assert.Contains(t, log.String(), `level=WARN msg="cost: budget has reached a threshold" budget=all account=a percent=50 spent="5 calls"`)
-		assert.Contains(t, log.String(), `level=WARN msg="cost: budget refuses calls" budget=all account=a`)
+		assert.Contains(t, log.String(), `level=WARN msg="cost: budget refuses calls" budget=all account=a spent="10 calls"`)
+		assert.NotContains(t, log.String(), "percent=0")
 		assert.Contains(t, log.String(), `the Alert of a budget panicked`)
 	})
 }

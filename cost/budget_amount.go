@@ -86,17 +86,23 @@ func (a Amount) Calls() uint64 {
 	return a.n.lo
 }
 
+// What amounts are written with, and read by.
+const (
+	noAmount    = "nothing"
+	callsSuffix = " calls"
+)
+
 // String is such as "0.0833335 USD", "1m30s" or "17 calls".
 func (a Amount) String() string {
 	switch {
 	case a.in == nil:
-		return "nothing"
+		return noAmount
 	case a.in.of == ofMoney:
 		return a.Money().String()
 	case a.in.of == ofTime:
 		return a.Duration().String()
 	}
-	return strconv.FormatUint(a.Calls(), 10) + " calls"
+	return strconv.FormatUint(a.Calls(), 10) + callsSuffix
 }
 
 // MarshalText writes what String does.

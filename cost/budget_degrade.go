@@ -2,6 +2,7 @@ package cost
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/inproc/faas"
@@ -12,7 +13,8 @@ import (
 // the window ends. Then it gets the limit back that it had, unless somebody else
 // has changed it meanwhile. The function is the one that the budget is about,
 // so it needs Per: [Function] or a Where with one. Of several budgets that slow
-// a function down, the lowest limit counts.
+// a function down, the lowest limit counts. Whether it was registered, charged for
+// or bound first makes no difference.
 //
 // Calls that run finish, and those that wait do so for longer. A budget that is
 // not Soft still refuses at its limit, so its At has to be below 100.
@@ -42,6 +44,8 @@ type degrader struct {
 	lowered map[string]lowered // by function
 	timer   *time.Timer        // at the end of the next window that ends
 	closed  bool
+
+	absent atomic.Pointer[map[string]bool] // functions to be slowed down that are not registered; nil: none
 }
 
 // lowered is the limit of a function, as it was and as it is now.
@@ -69,15 +73,29 @@ func (d *degrader) update(r *faas.Router) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	wanted, until := d.wanted(time.Now())
+	absent := map[string]bool{}
 	for function := range d.lowered {
 		if _, ok := wanted[function]; !ok {
 			d.restore(r, function)
 		}
 	}
 	for function, to := range wanted {
-		d.lower(r, function, to)
+		if !d.lower(r, function, to) {
+			absent[function] = true
+		}
+	}
+	d.absent.Store(nil)
+	if len(absent) > 0 {
+		d.absent.Store(&absent)
 	}
 	d.arm(r, until)
+}
+
+// awaits tells whether a function, which is called, was not registered when it was
+// to be slowed down. It takes no lock: every call asks.
+func (d *degrader) awaits(function string) bool {
+	absent := d.absent.Load()
+	return absent != nil && (*absent)[function]
 }
 
 // wanted returns the limits that the budgets want, and when the first of their
@@ -101,12 +119,13 @@ func (d *degrader) wanted(now time.Time) (limits map[string]int, until time.Time
 }
 
 // lower sets a function's limit. One that is not what it was set to before has
-// been set by somebody else, and counts as the original from now on.
-func (d *degrader) lower(r *faas.Router, function string, to int) {
+// been set by somebody else, and counts as the original from now on. It is false if
+// there is no such function.
+func (d *degrader) lower(r *faas.Router, function string, to int) bool {
 	info, err := r.Info(function)
 	if err != nil { // it was removed; another of that name is not this one
 		delete(d.lowered, function)
-		return
+		return false
 	}
 	before, ok := d.lowered[function]
 	if !ok || info.Limit != before.to {
@@ -115,9 +134,10 @@ func (d *degrader) lower(r *faas.Router, function string, to int) {
 	before.to = min(to, before.original)
 	if before.to != info.Limit && r.SetConcurrency(function, before.to) != nil {
 		delete(d.lowered, function) // removed just now
-		return
+		return false
 	}
 	d.lowered[function] = before
+	return true
 }
 
 // restore gives a function back what it had, unless its limit is not the

@@ -26,8 +26,9 @@ type pot struct {
 	mu       sync.Mutex // guards what follows
 	standard *bounds
 	own      map[string]*bounds // of accounts that SetLimit has changed
-	current  *window
-	previous *window // in case the clock is put back
+	ownKeys  []string           // the same accounts, in the order in which they were changed first
+	current  *sheet
+	previous *sheet // in case the clock is put back
 	flights  flights
 	asked    flight // between ask and take, which are under one lock
 }
@@ -39,11 +40,26 @@ type bounds struct {
 	degrade atoms
 }
 
-// window is a period and its accounts.
+// window is a period. A call in flight holds on to that of its account, and so to
+// no others' accounts.
 type window struct {
 	Period
 	start, end int64 // in seconds since 1970: periods begin at whole ones
-	accounts   map[string]*account
+}
+
+// sheet is the accounts of a window.
+type sheet struct {
+	*window
+	accounts map[string]*account
+	list     []*account // the same, in the order in which they were opened
+	full     bool       // one was wanted for which there was no room, which was told
+}
+
+func newSheet(p Period) *sheet {
+	return &sheet{
+		window:   &window{Period: p, start: p.Start.Unix(), end: p.End.Unix()},
+		accounts: map[string]*account{},
+	}
 }
 
 func (w *window) has(t time.Time) bool { return w.start <= t.Unix() && t.Unix() < w.end }
@@ -64,8 +80,17 @@ type account struct {
 // news is what has come of something done under a lock, and has to wait until
 // that is released.
 type news struct {
-	alerts  []alert
-	degrade bool // limits of functions may have to change
+	alerts   []alert
+	mishaps  []mishap
+	degrade  bool // limits of functions may have to change
+	restored bool // it is about what was used before: alerts have been told
+}
+
+// mishap is what the operator is to read in the log.
+type mishap struct {
+	pot  *pot
+	text string
+	err  error // or nil
 }
 
 type alert struct {
@@ -75,13 +100,16 @@ type alert struct {
 
 func newPot(declared Budget) (*pot, error) {
 	declared.Where = maps.Clone(declared.Where)
-	p := &pot{declared: declared, own: map[string]*bounds{}, current: &window{}, previous: &window{}}
+	p := &pot{declared: declared, own: map[string]*bounds{}, current: newSheet(Period{}), previous: newSheet(Period{})}
 	p.warnAt = slices.Sorted(slices.Values(declared.WarnAt))
 	if p.declared.Logger == nil {
 		p.declared.Logger = slog.Default()
 	}
 	if p.declared.Slack == 0 {
 		p.declared.Slack = defaultSlack
+	}
+	if p.declared.MaxAccounts == 0 {
+		p.declared.MaxAccounts = defaultMaxAccounts
 	}
 	var err error
 	if p.measure, err = newMeasure(declared.Limit); err == nil {
@@ -118,6 +146,7 @@ func (d *Budget) check() error {
 	}
 	bad(d.Name == "", "it has no name; errors and logs need one")
 	bad(d.Calendar.Every > Hour, "Calendar.Every is %d; say cost.Month, Week, Day or Hour", d.Calendar.Every)
+	bad(d.MaxAccounts < 0, "MaxAccounts is %d; say how many there may be, or leave it out for %d", d.MaxAccounts, defaultMaxAccounts)
 	bad(d.Soft && d.Reserve, "Soft and Reserve exclude each other: a limit that refuses nothing has nothing to reserve")
 	bad(d.Soft && d.Degrade == nil && len(d.WarnAt) == 0, "Soft without WarnAt and Degrade does nothing; add one, or leave Soft out")
 	for _, percent := range d.WarnAt {
@@ -142,6 +171,10 @@ func (p *pot) bounds(l Limit) (*bounds, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.boundsAt(limit), nil
+}
+
+func (p *pot) boundsAt(limit atoms) *bounds {
 	b := &bounds{limit: limit}
 	for _, percent := range p.warnAt {
 		b.warn = append(b.warn, limit.percent(percent))
@@ -149,7 +182,7 @@ func (p *pot) bounds(l Limit) (*bounds, error) {
 	if d := p.declared.Degrade; d != nil {
 		b.degrade = limit.percent(d.percent())
 	}
-	return b, nil
+	return b
 }
 
 // isAbout tells whether the budget is about the call. It needs no lock.
@@ -164,8 +197,10 @@ func (p *pot) isAbout(inv *faas.Invocation) bool {
 
 // ask returns why the call may not be admitted, or what take is to take.
 func (p *pot) ask(inv *faas.Invocation, now time.Time, n *news) *BudgetError {
-	p.roll(now, n)
-	a := p.account(p.per.of(inv))
+	if err := p.roll(now, n); err != nil {
+		return &BudgetError{Balance: p.balance(p.seat("")), Err: err, wait: forever}
+	}
+	a := p.account(p.per.of(inv), n)
 	p.asked = flight{id: inv.ID, account: a}
 	if p.flights.find(inv.ID) != nil { // the gate was given to the router and to the function
 		return nil
@@ -285,9 +320,16 @@ func (p *pot) spend(a *account, used atoms, n *news) {
 	}
 }
 
+// warn tells of thresholds that are reached; of those that were so before a
+// restart it only remembers that they were told.
 func (p *pot) warn(a *account, n *news) {
+	if a.spent == (atoms{}) { // that is no part of a limit, not even of nothing
+		return
+	}
 	for a.warned < len(p.warnAt) && a.spent.cmp(a.bounds.warn[a.warned]) >= 0 {
-		n.alerts = append(n.alerts, alert{p, Alert{Balance: p.balance(a), Percent: p.warnAt[a.warned]}})
+		if !n.restored {
+			n.alerts = append(n.alerts, alert{p, Alert{Balance: p.balance(a), Percent: p.warnAt[a.warned]}})
+		}
 		a.warned++
 	}
 }
@@ -297,15 +339,17 @@ func (p *pot) warn(a *account, n *news) {
 func (p *pot) chargeAt(inv *faas.Invocation, at, now time.Time, overrun bool, used atoms, n *news) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.roll(now, n)
-	if !p.current.has(at) || used == (atoms{}) {
+	if p.roll(now, n) != nil || !p.current.has(at) || used == (atoms{}) {
 		return
 	}
-	a := p.account(p.per.of(inv))
+	a := p.account(p.per.of(inv), n)
 	if overrun && p.reserves() {
 		a.exceed(used)
 	}
 	p.spend(a, used, n)
+	if n.restored && a.spent.cmp(a.bounds.limit) >= 0 {
+		a.refused = true
+	}
 }
 
 func (p *pot) setLimit(key string, l Limit, now time.Time, n *news) error {
@@ -315,40 +359,83 @@ func (p *pot) setLimit(key string, l Limit, now time.Time, n *news) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.roll(now, n)
-	p.own[strings.Clone(key)] = b
-	a := p.account(key)
+	if err := p.roll(now, n); err != nil {
+		return err
+	}
+	p.limit(key, b, n)
+	return nil
+}
+
+// limit gives an account bounds of its own. p.mu is held.
+func (p *pot) limit(key string, b *bounds, n *news) {
+	if p.own[key] == nil {
+		key = strings.Clone(key)
+		p.ownKeys = append(p.ownKeys, key)
+	}
+	p.own[key] = b
+	a := p.account(key, n)
 	a.bounds, a.refused, n.degrade = b, false, true
 	for a.warned > 0 && a.spent.cmp(b.warn[a.warned-1]) < 0 {
 		a.warned-- // it is to be told again
 	}
 	p.warn(a, n)
-	return nil
 }
 
 // roll goes to the window that now is in. It never skips back further than to
-// the one before, and then goes on with what was spent in it.
-func (p *pot) roll(now time.Time, n *news) {
+// the one before, and then goes on with what was spent in it. Where the calendar
+// has no window for now it is an error, and the window stays.
+func (p *pot) roll(now time.Time, n *news) error {
 	if p.current.has(now) {
-		return
+		return nil
 	}
 	next := p.previous
 	if !next.has(now) {
-		period := p.declared.Calendar.Period(now)
-		next = &window{Period: period, start: period.Start.Unix(), end: period.End.Unix(), accounts: map[string]*account{}}
+		period, err := p.declared.Calendar.window(now)
+		if err != nil {
+			n.mishaps = append(n.mishaps, mishap{p, "cost: budget has no window for this moment", err})
+			return err
+		}
+		next = newSheet(period)
 	}
 	p.previous, p.current = p.current, next
 	n.degrade = true
+	return nil
 }
 
 // account finds an account of the present window, or opens it.
-func (p *pot) account(key string) *account {
+func (p *pot) account(key string, n *news) *account {
 	a := p.current.accounts[key]
-	if a == nil {
-		a = &account{key: strings.Clone(key), window: p.current, bounds: p.boundsOf(key)} // it may be a part of a whole request
-		p.current.accounts[a.key] = a
+	if a != nil {
+		return a
 	}
+	if !p.hasRoom(key) {
+		if !p.current.full {
+			p.current.full = true
+			n.mishaps = append(n.mishaps, mishap{pot: p, text: "cost: budget has no room for more accounts; the rest share one"})
+		}
+		return p.account(Overflow, n)
+	}
+	a = &account{key: strings.Clone(key), window: p.current.window, bounds: p.boundsOf(key)} // it may be a part of a whole request
+	p.current.accounts[a.key] = a
+	p.current.list = append(p.current.list, a)
 	return a
+}
+
+// hasRoom tells whether a new account may be opened. Those that callers can't
+// choose always may.
+func (p *pot) hasRoom(key string) bool {
+	return len(p.current.accounts) < p.declared.MaxAccounts || key == "" || key == Overflow || p.own[key] != nil
+}
+
+// seat is the account of a key, or what it would be: to look must not cost memory.
+func (p *pot) seat(key string) *account {
+	if p.current.accounts[key] == nil && !p.hasRoom(key) {
+		key = Overflow
+	}
+	if a := p.current.accounts[key]; a != nil {
+		return a
+	}
+	return &account{key: key, window: p.current.window, bounds: p.boundsOf(key)}
 }
 
 func (p *pot) boundsOf(key string) *bounds {
@@ -364,49 +451,84 @@ func (p *pot) balance(a *account) Balance {
 	return Balance{
 		Budget: p.declared.Name, Per: p.declared.Per, Account: a.key, Window: a.window.Period,
 		Limit: amount(a.bounds.limit), Spent: amount(a.spent), Reserved: amount(a.reserved), Excess: amount(a.excess),
-		Left: amount(a.bounds.limit.minus(taken)),
+		Left:     amount(a.bounds.limit.minus(taken)),
+		LimitSet: a.bounds != p.standard, Refused: a.refused,
 	}
 }
 
 func (p *pot) balanceNow(key string, now time.Time, n *news) Balance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.roll(now, n)
-	if a := p.current.accounts[key]; a != nil {
-		return p.balance(a)
-	}
-	// To look must not cost memory.
-	return p.balance(&account{key: key, window: p.current, bounds: p.boundsOf(key)})
+	_ = p.roll(now, n) // where there is no window, the last that there was
+	return p.balance(p.seat(key))
 }
 
+// balances are those of the present window, and of accounts whose limit was set.
 func (p *pot) balances(now time.Time, n *news) []Balance {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.roll(now, n)
 	var all []Balance
-	for _, key := range slices.Sorted(maps.Keys(p.current.accounts)) {
-		all = append(all, p.balance(p.current.accounts[key]))
+	copies := append(p.copies(now, n), p.unused()...)
+	for i := range copies {
+		all = append(all, p.balance(&copies[i]))
+	}
+	slices.SortFunc(all, func(a, b Balance) int { return strings.Compare(a.Account, b.Account) })
+	return all
+}
+
+// copied is how many accounts are copied at a time, so that a call waits for no
+// more.
+const copied = 256
+
+// copies are the accounts of the present window. Each is as it was at a moment;
+// calls go on between them.
+func (p *pot) copies(now time.Time, n *news) []account {
+	p.mu.Lock()
+	_ = p.roll(now, n)
+	list := p.current.list // only ever appended to
+	p.mu.Unlock()
+	all := make([]account, 0, len(list))
+	for part := range slices.Chunk(list, copied) {
+		p.mu.Lock()
+		for _, a := range part {
+			all = append(all, *a)
+		}
+		p.mu.Unlock()
 	}
 	return all
 }
 
-// degraded calls yield for each function that is to be slowed down now.
-func (p *pot) degraded(now time.Time, yield func(function string, to int, until time.Time)) {
+// unused are accounts whose limit was set, and that the present window has not.
+func (p *pot) unused() (all []account) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	keys := p.ownKeys // only ever appended to
+	p.mu.Unlock()
+	for part := range slices.Chunk(keys, copied) {
+		p.mu.Lock()
+		for _, key := range part {
+			if p.current.accounts[key] == nil {
+				all = append(all, *p.seat(key))
+			}
+		}
+		p.mu.Unlock()
+	}
+	return all
+}
+
+// degraded calls yield for each function that is to be slowed down now. No lock is
+// held meanwhile.
+func (p *pot) degraded(now time.Time, yield func(function string, to int, until time.Time)) {
 	if p.declared.Degrade == nil {
 		return
 	}
 	var n news // whoever asks this brings the limits up to date
-	p.roll(now, &n)
-	for key, a := range p.current.accounts {
+	for _, a := range p.copies(now, &n) {
 		if a.spent.cmp(a.bounds.degrade) < 0 {
 			continue
 		}
+		function := a.key
 		if p.declared.Per == "" {
-			key = p.declared.Where[Function]
+			function = p.declared.Where[Function]
 		}
-		yield(key, p.declared.Degrade.To, a.window.End)
+		yield(function, p.declared.Degrade.To, a.window.End)
 	}
 }
 
