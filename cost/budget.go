@@ -97,10 +97,16 @@ const defaultMaxAccounts = 100_000
 // Budgets is a [faas.Gate] that admits calls as long as they are within each
 // [Budget] that is about them. It refuses others with an [*faas.Error] that has
 // [ReasonBudget], Is [ErrBudget] and [faas.ErrDenied], and wraps a
-// [*BudgetError]: no handler runs, and nothing is metered. Its RetryAfter is the
-// time until the window ends. It is 0 where waiting for that makes no sense:
-// what is in the way is only reserved, and may be given back any moment, or the
-// call could never be admitted.
+// [*BudgetError]: no handler runs, and nothing is metered. Its Kind and RetryAfter
+// say what waiting is good for:
+//
+//   - The limit is spent: [faas.KindBusy], until the window ends.
+//   - What is in the way is only reserved for calls in flight, which may give it
+//     back any moment: KindBusy, one second.
+//   - The call could never be admitted, since its worst case is more than the whole
+//     limit or it can't be priced: [faas.KindDenied], and no RetryAfter.
+//
+// How calls are charged:
 //
 //   - A call is charged to the window in which it was admitted, whenever it ends.
 //   - It is charged when it ends, whatever its outcome; if it is refused after

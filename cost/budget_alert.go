@@ -112,13 +112,20 @@ func (e *BudgetError) Unwrap() []error {
 	return []error{ErrBudget, faas.ErrDenied, e.Err}
 }
 
+// retryReserved is when to ask again where the budget is only reserved: calls end
+// all the time, and it is not known which of them will leave enough.
+const retryReserved = time.Second
+
 // refusal is what a gate answers.
 func (e *BudgetError) refusal() error {
-	after := e.wait
-	if after == forever {
-		after = 0
+	no := &faas.Error{Op: "invoke", Kind: faas.KindBusy, Reason: ReasonBudget, RetryAfter: e.wait, Err: e}
+	switch e.wait {
+	case forever:
+		no.Kind, no.RetryAfter = faas.KindDenied, 0
+	case 0:
+		no.RetryAfter = retryReserved
 	}
-	return &faas.Error{Op: "invoke", Reason: ReasonBudget, RetryAfter: after, Err: e}
+	return no
 }
 
 // orLonger returns the one that refuses for longer. Both may be nil.

@@ -40,7 +40,7 @@ func crowd(t *testing.T, b *cost.Budgets, callers int, opts ...faas.RouterOption
 			for {
 				_, err := f.Invoke(t.Context(), time.Duration(rng.Int64N(int64(1500*time.Millisecond))))
 				var own *faas.Error
-				if errors.As(err, &own) && own.Reason == cost.ReasonBudget && own.RetryAfter > 0 {
+				if errors.As(err, &own) && own.Reason == cost.ReasonBudget && own.RetryAfter > time.Second {
 					return // spent
 				}
 				if own != nil && own.Reason != "" { // reserved, or no slot
@@ -166,7 +166,8 @@ func TestWhatIsOnlyReservedMayComeFreeAnyMoment(t *testing.T) {
 		inv := asking(faas.Invocation{})
 		require.NoError(t, b.Admit(t.Context(), inv))
 		own, why := refusalOf(t, b.Admit(t.Context(), asking(inv)))
-		assert.Zero(t, own.RetryAfter)
+		assert.Equal(t, time.Second, own.RetryAfter)
+		assert.Equal(t, faas.KindBusy, own.Kind)
 		assert.Equal(t, `not within the budget: budget "all": 0s of 1s spent, 1s reserved; the call could need 1s`, why.Error())
 		calls := budgets(t, cost.Budget{Name: "calls", Limit: cost.Calls(1), Reserve: true})
 		require.NoError(t, calls.Admit(t.Context(), inv))
@@ -182,10 +183,12 @@ func TestACallThatCanNotEverFitSaysSo(t *testing.T) {
 	b := budgets(t, cost.Budget{Name: "all", Limit: cost.SlotTime(time.Second), Reserve: true}, cost.Budget{Name: "calls", Limit: cost.Calls(9)})
 	own, why := refusalOf(t, b.Admit(t.Context(), asking(faas.Invocation{})))
 	assert.Zero(t, own.RetryAfter)
+	assert.Equal(t, faas.KindDenied, own.Kind)
 	assert.Contains(t, why.Error(), "the call could need 1.1s, which is more than the whole limit: give the function a shorter timeout or less memory, or raise the limit")
 	zero := budgets(t, cost.Budget{Name: "none", Limit: cost.SlotTime(0)})
 	own, why = refusalOf(t, zero.Admit(t.Context(), asking(faas.Invocation{})))
 	assert.Zero(t, own.RetryAfter)
+	assert.Equal(t, faas.KindDenied, own.Kind)
 	assert.Contains(t, why.Error(), "a limit of nothing refuses all calls")
 	endless := budgets(t, cost.Budget{Name: "all", Limit: cost.SlotTime(math.MaxInt64), Reserve: true})
 	require.NoError(t, endless.Admit(t.Context(), asking(faas.Invocation{Timeout: math.MaxInt64})), "no more than there is")
