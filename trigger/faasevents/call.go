@@ -66,12 +66,12 @@ func (h *handler) reply(e cloudevents.Event, function string, t reflect.Type, ou
 	if s := e.Subject(); s != "" {
 		reply.SetSubject(s)
 	}
-	contentType := cloudevents.ApplicationJSON
-	if raw && !json.Valid(out) {
-		contentType = "application/octet-stream"
+	isJSON := !raw || json.Valid(out)
+	reply.SetDataContentType(cloudevents.ApplicationJSON)
+	if !isJSON {
+		reply.SetDataContentType("application/octet-stream")
 	}
-	reply.SetDataContentType(contentType)
-	reply.DataEncoded, reply.DataBase64 = out, contentType != cloudevents.ApplicationJSON
+	reply.DataEncoded, reply.DataBase64 = out, !isJSON
 	return &reply, nil
 }
 
@@ -81,6 +81,7 @@ func writeReply(w http.ResponseWriter, m mode, reply *cloudevents.Event) {
 	if m == structured {
 		ctx = binding.WithForceStructured(ctx)
 	}
+	w.Header().Del(contentType) // the SDK adds the event's to what is there
 	// What fails here is the connection: a valid event can be written.
 	_ = cehttp.WriteResponseWriter(ctx, (*binding.EventMessage)(reply), http.StatusOK, encodingWriter{w})
 }

@@ -1,10 +1,8 @@
 package faasevents
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
-	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -101,8 +99,7 @@ func compileTest(path string, v any) (test, error) {
 	case string:
 		return equalText(v), nil
 	case json.Number:
-		n, err := compileNumber(path, v)
-		return equalNumber(n), err
+		return equalNumber(toNumber(string(v))), nil
 	case bool:
 		return equalBool(v), nil
 	}
@@ -134,11 +131,7 @@ func compileOperator(path, name string, arg any) (test, error) {
 		if !ok {
 			return nil, wrong(path, "cidr takes a text such as %q, this is %s", "10.0.0.0/24", kindOf(arg))
 		}
-		block, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, wrong(path, "not a block of addresses: %v", err)
-		}
-		return inBlock(block.Masked()), nil
+		return compileBlock(path, text)
 	case "exists":
 		want, ok := arg.(bool)
 		if !ok {
@@ -147,6 +140,22 @@ func compileOperator(path, name string, arg any) (test, error) {
 		return exists(want), nil
 	}
 	return nil, wrong(path, "no such operator; there are %s", operators)
+}
+
+// mapped is how long the prefix is that makes an IPv4 address one of IPv6.
+const mapped = 96
+
+// compileBlock takes a block of IPv4-mapped addresses for the block of IPv4
+// addresses that it is, as inBlock does with addresses.
+func compileBlock(path, text string) (test, error) {
+	block, err := netip.ParsePrefix(text)
+	if err != nil {
+		return nil, wrong(path, "not a block of addresses: %v", err)
+	}
+	if block.Addr().Is4In6() && block.Bits() >= mapped {
+		block = netip.PrefixFrom(block.Addr().Unmap(), block.Bits()-mapped)
+	}
+	return inBlock(block.Masked()), nil
 }
 
 // compileTextTest is an operator on text: its argument is one, or for prefix
@@ -229,11 +238,7 @@ func compileAnythingBut(path string, arg any) (test, error) {
 		case string:
 			but = append(but, equalText(v))
 		case json.Number:
-			n, err := compileNumber(at, v)
-			if err != nil {
-				return nil, err
-			}
-			but = append(but, equalNumber(n))
+			but = append(but, equalNumber(toNumber(string(v))))
 		default:
 			return nil, wrong(at, "anything-but takes texts and numbers, this is %s", kindOf(v))
 		}
@@ -267,14 +272,6 @@ func compileNoneOf(path, name string, arg any) (test, error) {
 	return but, nil
 }
 
-func compileNumber(path string, n json.Number) (number, error) {
-	v, ok := toNumber(string(n))
-	if !ok {
-		return number{}, wrong(path, "%.40s is out of the range of numbers", n)
-	}
-	return v, nil
-}
-
 // compileNumeric makes a range of one or two comparisons.
 func compileNumeric(path string, arg any) (test, error) {
 	list, ok := arg.([]any)
@@ -295,11 +292,7 @@ func compileNumeric(path string, arg any) (test, error) {
 		if !ok {
 			return nil, wrong(at, "a number belongs here, this is %s", kindOf(list[i+1]))
 		}
-		v, err := compileNumber(at, n)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, comparison{op, v})
+		all = append(all, comparison{op, toNumber(string(n))})
 	}
 	if len(all) == 2 && !all.possible() {
 		return nil, wrong(path, "no number is in this range; two comparisons are a lower bound and an upper one")
@@ -318,30 +311,4 @@ func (r inRange) possible() bool {
 	}
 	c := a.than.compare(b.than)
 	return c < 0 || c == 0 && a.op == ">=" && b.op == "<="
-}
-
-// number is exact where it is an integer of 64 bits: identifiers are, and
-// float64 takes two of them for the same.
-type number struct {
-	f     float64
-	i     int64
-	exact bool
-}
-
-func toNumber(s string) (number, bool) {
-	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return number{f: float64(i), i: i, exact: true}, true
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
-		return number{}, false
-	}
-	return number{f: f}, true
-}
-
-func (n number) compare(m number) int {
-	if n.exact && m.exact {
-		return cmp.Compare(n.i, m.i)
-	}
-	return cmp.Compare(n.f, m.f)
 }

@@ -570,6 +570,46 @@ func TestMistakesOfSetUpAreNamed(t *testing.T) {
 	require.ErrorIs(t, err, faas.ErrInput)
 }
 
+// A server of net/http looks at a body whose type is not given, and guesses.
+func TestAReplyHasTheContentTypeOfItsEventAndNoOther(t *testing.T) {
+	t.Parallel()
+	r := faastest.New(t)
+	faas.Register(r, "same", func(_ context.Context, e cloudevents.Event) (*cloudevents.Event, error) { return &e, nil })
+	events := faasevents.Handler(r, faasevents.On(catchAll, "same"))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "text/html") // somebody's default, in front of the handler
+		events.ServeHTTP(w, req)
+	}))
+	t.Cleanup(s.Close)
+	for _, data := range []string{`{"a":1}`, `"<html>"`, ` 5`, `<html><body>`, "\x89PNG\r\n\x1a\n", ""} {
+		for _, want := range []string{"", "application/json", "application/xml"} {
+			if want != "application/xml" && !json.Valid([]byte(data)) {
+				continue // without a type it has to be JSON
+			}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader(data))
+			require.NoError(t, err)
+			for name, value := range binary() {
+				req.Header.Set(name, value)
+			}
+			req.Header.Del("Content-Type")
+			if want != "" {
+				req.Header.Set("Content-Type", want)
+			}
+			res, err := s.Client().Do(req)
+			require.NoError(t, err)
+			body, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			if want == "" {
+				require.Empty(t, res.Header.Values("Content-Type"), "of %q", data)
+			} else {
+				require.Equal(t, []string{want}, res.Header.Values("Content-Type"), "of %q", data)
+			}
+			require.Equal(t, http.StatusOK, res.StatusCode, "%q %q: %s", data, want, body)
+		}
+	}
+}
+
 // FuzzHandler sends it whatever there is: it answers with a status that it
 // documents, and what it accepts is an event.
 func FuzzHandler(f *testing.F) {

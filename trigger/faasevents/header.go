@@ -11,6 +11,9 @@ import (
 // attributePrefix begins the headers of attributes, in Go's spelling.
 const attributePrefix = "Ce-"
 
+// contentType is where an event's datacontenttype lies in the binary mode.
+const contentType = "Content-Type"
+
 // decodeHeader undoes how section 3.1.3.2 of the HTTP binding 1.0.2 writes
 // attributes into headers: quoted strings, then percent-encoding. The SDK takes
 // the values as they are.
@@ -108,7 +111,13 @@ func encodeValue(s string) string {
 // header, when it is sent.
 type encodingWriter struct{ http.ResponseWriter }
 
+// WriteHeader also says that what has no content type gets none: net/http would
+// look at the data and guess one, which the receiver takes for the event's
+// datacontenttype. A header without values, unlike one that is absent, stops it.
 func (w encodingWriter) WriteHeader(status int) {
+	if _, there := w.Header()[contentType]; !there {
+		w.Header()[contentType] = nil
+	}
 	for name, values := range w.Header() {
 		if strings.HasPrefix(name, attributePrefix) {
 			for i := range values {

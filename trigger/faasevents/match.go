@@ -121,11 +121,9 @@ func textOf(v any) (string, bool) {
 func numberOf(v any) (number, bool) {
 	switch v := v.(type) {
 	case json.Number:
-		return toNumber(string(v))
+		return parseNumber(string(v))
 	case attribute:
-		if json.Valid([]byte(v)) { // and not "0x1p4", "Inf" or " 1", which strconv takes
-			return toNumber(string(v))
-		}
+		return parseNumber(string(v))
 	}
 	return number{}, false
 }
@@ -239,7 +237,11 @@ func (t wildcard) holds(v any) bool {
 func (t inBlock) holds(v any) bool {
 	s, _ := textOf(v)
 	addr, err := netip.ParseAddr(s)
-	return err == nil && netip.Prefix(t).Contains(addr.Unmap().WithZone(""))
+	if err != nil {
+		return false
+	}
+	addr = addr.WithZone("")
+	return netip.Prefix(t).Contains(addr.Unmap()) || netip.Prefix(t).Contains(addr)
 }
 
 // holds is asked about values only; who wants none is asked apart.

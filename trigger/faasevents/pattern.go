@@ -50,6 +50,10 @@ type Pattern struct {
 // two elements. An object, an empty array and what is missing are no value, to
 // which only "exists": false applies.
 //
+// Numbers are compared exactly, with all of their digits, however large. An
+// IPv4-mapped address or block (::ffff:10.0.0.0/120) is the one of IPv4 that it
+// maps.
+//
 // It differs from EventBridge in this: numbers are compared as numbers (there,
 // 300 and 3.0e2 are different values outside of "numeric") and without its
 // limit of ±5e9; {} is a pattern, and holds for everything; "$or" is never the
