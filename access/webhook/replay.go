@@ -7,11 +7,14 @@ import (
 	"time"
 )
 
+// digest is what a message is remembered by.
+type digest [sha256.Size]byte
+
 // memory knows which messages came, each until nobody could send it again.
 type memory struct {
 	room int
 	mu   sync.Mutex // guards seen
-	seen map[[sha256.Size]byte]*sighting
+	seen map[digest]*sighting
 }
 
 type sighting struct {
@@ -29,33 +32,46 @@ const (
 )
 
 // enter asks for a message at a moment, and remembers it until another.
-func (m *memory) enter(name [sha256.Size]byte, now, until time.Time) state {
+func (m *memory) enter(d digest, now, until time.Time) state {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := m.seen[name]; s != nil && (!s.done || now.Before(s.until)) {
+	if s := m.seen[d]; s != nil && (!s.done || now.Before(s.until)) {
 		if s.done {
 			return handled
 		}
 		return running
 	}
 	if len(m.seen) >= m.room {
-		maps.DeleteFunc(m.seen, func(_ [sha256.Size]byte, s *sighting) bool { return s.done && !now.Before(s.until) })
+		maps.DeleteFunc(m.seen, func(_ digest, s *sighting) bool { return s.done && !now.Before(s.until) })
 	}
 	if len(m.seen) >= m.room {
 		return full
 	}
-	m.seen[name] = &sighting{until: until}
+	m.seen[d] = &sighting{until: until}
 	return fresh
 }
 
-func (m *memory) done(name [sha256.Size]byte) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.seen[name].done = true
+// once is enter for a message that counts as handled when it has been let in.
+func (m *memory) once(d digest, until time.Time) error {
+	switch m.enter(d, time.Now(), until) {
+	case fresh:
+		m.done(d)
+	case full:
+		return ErrFull
+	case handled, running:
+		return ErrReplayed
+	}
+	return nil
 }
 
-func (m *memory) forget(name [sha256.Size]byte) {
+func (m *memory) done(d digest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.seen, name)
+	m.seen[d].done = true
+}
+
+func (m *memory) forget(d digest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.seen, d)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Scheme is how a sender signs: [GitHub], [Stripe] or [Standard].
+// Scheme is how a sender signs: [GitHub], [Stripe], [Standard] or [Svix].
 type Scheme interface {
 	// check names what is impossible about the secrets.
 	check() error
@@ -28,7 +28,8 @@ type claim struct {
 	keys       [][]byte
 	before     string // what is signed in front of the body
 	signatures [][]byte
-	id         string    // what names the message; empty: what is signed does
+	id         string    // what names the message, signed; empty: what is signed does
+	delivery   string    // what its sender tells it by from one with the same content, not signed; empty: nothing
 	sent       time.Time // zero: not signed
 }
 
@@ -56,9 +57,18 @@ func (c claim) verify(body []byte) error {
 	return nil
 }
 
-// name is what the message is remembered by. It covers signed content alone: a
-// sender of replays chooses everything else.
-func (c claim) name(body []byte) [sha256.Size]byte {
+// digest is what the message is remembered by, unless the user chooses otherwise.
+func (c claim) digest(body []byte) digest {
+	signed := c.signedDigest(body)
+	if c.delivery == "" {
+		return signed
+	}
+	return sha256.Sum256(append(signed[:], c.delivery...))
+}
+
+// signedDigest covers signed content alone: a sender of replays chooses everything
+// else.
+func (c claim) signedDigest(body []byte) digest {
 	h := sha256.New()
 	if c.id != "" {
 		h.Write([]byte("id " + c.id))
@@ -66,7 +76,7 @@ func (c claim) name(body []byte) [sha256.Size]byte {
 		h.Write([]byte("signed " + c.before))
 		h.Write(body)
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return digest(h.Sum(nil))
 }
 
 func malformed(header string) error {
@@ -123,13 +133,17 @@ type github struct{ secrets []access.Secret }
 // GitHub verifies X-Hub-Signature-256. GitHub signs the body and nothing else,
 // neither a time nor the X-GitHub-Delivery and X-GitHub-Event headers: those
 // are not to be trusted further than the network is. Somebody who has recorded a
-// delivery can repeat it once it is forgotten.
+// delivery can repeat it under another X-GitHub-Delivery, unless
+// [WithSignedReplayKey] is given, and then once it is forgotten.
 // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 func GitHub(secrets ...access.Secret) Scheme { return github{secrets} }
 
 func (s github) check() error { return checkPlain(s.secrets) }
 
-const githubHeader = "X-Hub-Signature-256"
+const (
+	githubHeader   = "X-Hub-Signature-256"
+	githubDelivery = "X-GitHub-Delivery"
+)
 
 func (s github) claim(h http.Header) (claim, error) {
 	value, err := single(h, githubHeader)
@@ -141,7 +155,7 @@ func (s github) claim(h http.Header) (claim, error) {
 	if !ok || err != nil || len(sum) != sha256.Size {
 		return claim{}, malformed(githubHeader)
 	}
-	return claim{keys: plain(s.secrets), signatures: [][]byte{sum}}, nil
+	return claim{keys: plain(s.secrets), signatures: [][]byte{sum}, delivery: h.Get(githubDelivery)}, nil
 }
 
 type stripe struct{ secrets []access.Secret }
@@ -187,14 +201,45 @@ func (s stripe) claim(h http.Header) (claim, error) {
 	return c, nil
 }
 
-type standard struct{ secrets []access.Secret }
+type standard struct {
+	secrets []access.Secret
+	names   []standardNames // of which the first that has a signature counts
+}
 
 // Standard verifies webhooks of the Standard Webhooks specification. A secret is
 // "whsec_" and base64 of 24 to 64 bytes; the prefix may be left out. Signatures
 // of versions other than v1 count for nothing. The principal's claim "webhook-id"
 // is the message's id, which its retries share.
 // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-func Standard(secrets ...access.Secret) Scheme { return standard{secrets} }
+func Standard(secrets ...access.Secret) Scheme {
+	return standard{secrets, []standardNames{webhookNames}}
+}
+
+// Svix is [Standard] under the names of the headers that Svix sends: svix-id,
+// svix-timestamp and svix-signature. Without a svix-signature it is Standard
+// itself, whose names Svix has as well. All three are taken from one of the sets.
+// https://docs.svix.com/receiving/verifying-payloads/how-manual
+func Svix(secrets ...access.Secret) Scheme {
+	return standard{secrets, []standardNames{svixNames, webhookNames}}
+}
+
+// standardNames are the headers of Standard Webhooks.
+type standardNames struct{ id, timestamp, signature string }
+
+var (
+	webhookNames = standardNames{"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"} //nolint:gochecknoglobals // a constant, but for the language
+	svixNames    = standardNames{"Svix-Id", "Svix-Timestamp", "Svix-Signature"}          //nolint:gochecknoglobals // likewise
+)
+
+// in chooses the set that h has a signature of.
+func (s standard) in(h http.Header) standardNames {
+	for _, n := range s.names {
+		if len(h.Values(n.signature)) > 0 {
+			return n
+		}
+	}
+	return s.names[0]
+}
 
 func (s standard) check() error {
 	if err := checkPlain(s.secrets); err != nil {
@@ -219,25 +264,20 @@ func (s standard) keys() ([][]byte, error) {
 	return keys, nil
 }
 
-const (
-	standardID        = "Webhook-Id"
-	standardTimestamp = "Webhook-Timestamp"
-	standardSignature = "Webhook-Signature"
-)
-
 func (s standard) claim(h http.Header) (claim, error) {
-	signatures, err := single(h, standardSignature)
+	names := s.in(h)
+	signatures, err := single(h, names.signature)
 	if err != nil {
 		return claim{}, err
 	}
-	id, err := single(h, standardID)
+	id, err := single(h, names.id)
 	if err != nil || len(id) > 256 || strings.Contains(id, ".") { // a dot would let the parts of what is signed be shifted
-		return claim{}, malformed(standardID)
+		return claim{}, malformed(names.id)
 	}
-	timestamp, err := single(h, standardTimestamp)
+	timestamp, err := single(h, names.timestamp)
 	sent, ok := unix(timestamp)
 	if err != nil || !ok {
-		return claim{}, malformed(standardTimestamp)
+		return claim{}, malformed(names.timestamp)
 	}
 	keys, err := s.keys()
 	if err != nil {
@@ -251,7 +291,7 @@ func (s standard) claim(h http.Header) (claim, error) {
 		}
 	}
 	if len(c.signatures) == 0 {
-		return claim{}, malformed(standardSignature)
+		return claim{}, malformed(names.signature)
 	}
 	return c, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/inproc/faas/access"
+	"github.com/inproc/faas/internal/bounded"
 )
 
 // Option is an option of [New]. Nil options are ignored.
@@ -29,6 +30,43 @@ func WithWindow(d time.Duration) Option { return option(func(v *Verifier) { v.wi
 // 503. Default 10,000, which is about a megabyte.
 func WithReplays(n int) Option { return option(func(v *Verifier) { v.seen.room = n }) }
 
+// WithReplayKey chooses what a message is remembered by: two with the same key are
+// one message, of which the second is not passed on. A message without a key, "",
+// is not remembered, and is passed on whenever it comes: WithReplayKey of a func
+// that returns "" is for those whose handlers know what they have done.
+//
+// The default is the message's id, where one is signed, or else what is signed
+// and, for [GitHub], the X-GitHub-Delivery header. The header is not signed:
+// somebody who has recorded a delivery can repeat it under another, and fill what
+// [WithReplays] bounds. It is there because GitHub sends equal bodies that are
+// two deliveries (a workflow that was dispatched twice), and the second of them
+// must not be lost. Where losing it does less harm than a repetition,
+// [WithSignedReplayKey] leaves the header out.
+//
+// key is called for requests with a good signature, by many goroutines at once.
+// It may keep nothing of what it is handed. Its panic is the request's.
+func WithReplayKey(key func(h http.Header, body []byte) string) Option {
+	return option(func(v *Verifier) {
+		v.key = nil
+		if key != nil {
+			v.key = func(_ claim, h http.Header, body []byte) (digest, bool) {
+				text := key(h, body)
+				return sha256.Sum256([]byte(text)), text != ""
+			}
+		}
+	})
+}
+
+// WithSignedReplayKey remembers a message by what its sender has signed, and
+// nothing else; see [WithReplayKey]. A repetition within the window is not passed
+// on, whatever its headers are, and neither is a message of GitHub's that has the
+// same body as another.
+func WithSignedReplayKey() Option {
+	return option(func(v *Verifier) {
+		v.key = func(c claim, _ http.Header, body []byte) (digest, bool) { return c.signedDigest(body), true }
+	})
+}
+
 // WithBodyLimit bounds the body, in bytes, at least 1. It is read into memory
 // before anything is known to be true. Default 1 MiB; GitHub sends up to 25.
 func WithBodyLimit(n int64) Option { return option(func(v *Verifier) { v.limit = n }) }
@@ -40,6 +78,7 @@ type Verifier struct {
 	scheme Scheme
 	window time.Duration
 	limit  int64
+	key    func(c claim, h http.Header, body []byte) (d digest, remembered bool)
 	seen   memory
 }
 
@@ -48,7 +87,8 @@ type Verifier struct {
 func New(name string, s Scheme, opts ...Option) (*Verifier, error) {
 	v := &Verifier{
 		name: name, scheme: s, window: 5 * time.Minute, limit: 1 << 20,
-		seen: memory{room: 10_000, seen: map[[sha256.Size]byte]*sighting{}},
+		key:  func(c claim, _ http.Header, body []byte) (digest, bool) { return c.digest(body), true },
+		seen: memory{room: 10_000, seen: map[digest]*sighting{}},
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -64,6 +104,8 @@ func New(name string, s Scheme, opts ...Option) (*Verifier, error) {
 		return nil, fmt.Errorf("webhook: WithWindow(%v): must be positive", v.window)
 	case v.seen.room < 1:
 		return nil, fmt.Errorf("webhook: WithReplays(%d): must be at least 1", v.seen.room)
+	case v.key == nil:
+		return nil, errors.New("webhook: WithReplayKey needs a func; leave the option out for the default")
 	case v.limit < 1:
 		return nil, fmt.Errorf("webhook: WithBodyLimit(%d): must be at least 1 byte", v.limit)
 	}
@@ -103,7 +145,11 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 			refuse(w, err)
 			return
 		}
-		switch v.seen.enter(m.name, time.Now(), m.until) {
+		if !m.remembered {
+			next.ServeHTTP(w, m.request(r))
+			return
+		}
+		switch v.seen.enter(m.digest, time.Now(), m.until) {
 		case fresh:
 			v.handle(w, r, next, m)
 		case handled:
@@ -121,9 +167,9 @@ func (v *Verifier) handle(w http.ResponseWriter, r *http.Request, next http.Hand
 	good := false
 	defer func() { // reached by a panic as well, which goes on
 		if good {
-			v.seen.done(m.name)
+			v.seen.done(m.digest)
 		} else {
-			v.seen.forget(m.name)
+			v.seen.forget(m.digest)
 		}
 	}()
 	next.ServeHTTP(status, m.request(r))
@@ -139,13 +185,10 @@ func (v *Verifier) Authenticate(r *http.Request) (access.Principal, error) {
 	if err != nil {
 		return access.Principal{}, err
 	}
-	switch v.seen.enter(m.name, time.Now(), m.until) {
-	case fresh:
-		v.seen.done(m.name)
-	case full:
-		return access.Principal{}, ErrFull
-	case handled, running:
-		return access.Principal{}, ErrReplayed
+	if m.remembered {
+		if err := v.seen.once(m.digest, m.until); err != nil {
+			return access.Principal{}, err
+		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(m.body))
 	return m.principal, nil
@@ -153,10 +196,11 @@ func (v *Verifier) Authenticate(r *http.Request) (access.Principal, error) {
 
 // message is a request whose signature is good.
 type message struct {
-	body      []byte
-	name      [sha256.Size]byte
-	until     time.Time
-	principal access.Principal
+	body       []byte
+	digest     digest // what it is remembered by
+	remembered bool
+	until      time.Time
+	principal  access.Principal
 }
 
 func (m message) request(r *http.Request) *http.Request {
@@ -192,18 +236,20 @@ func (v *Verifier) verify(r *http.Request) (message, error) {
 	if c.id != "" {
 		p.Claims = map[string]string{"webhook-id": c.id}
 	}
-	return message{body, c.name(body), until, p}, nil
+	m := message{body: body, until: until, principal: p}
+	m.digest, m.remembered = v.key(c, r.Header, body)
+	return m, nil
 }
 
 func (v *Verifier) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > v.limit {
 		return nil, ErrTooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, v.limit+1))
+	body, more, err := bounded.Read(r.Body, v.limit)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrBody, err)
-	case int64(len(body)) > v.limit:
+	case more:
 		return nil, ErrTooLarge
 	}
 	return body, nil

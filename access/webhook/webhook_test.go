@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -70,6 +71,18 @@ func vectors() map[string]vector {
 				"webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
 			},
 			signals: "webhook-signature",
+		},
+		"svix": {
+			source: "the example of Standard Webhooks, under the names of https://docs.svix.com/receiving/verifying-payloads/how-manual",
+			scheme: webhook.Svix,
+			secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+			at:     1614265330,
+			body:   `{"test": 2432232314}`,
+			header: map[string]string{
+				"svix-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "svix-timestamp": "1614265330",
+				"svix-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+			},
+			signals: "svix-signature",
 		},
 	}
 }
@@ -142,7 +155,7 @@ func TestAPublishedExamplePassesWithItsBody(t *testing.T) {
 		assert.Equal(t, v.body, b.body)
 		assert.Equal(t, access.Webhook, b.by.Kind)
 		assert.Equal(t, "sender", b.by.ID)
-		assert.Equal(t, v.header["webhook-id"], b.by.Claims["webhook-id"])
+		assert.Equal(t, v.header["webhook-id"]+v.header["svix-id"], b.by.Claims["webhook-id"])
 	})
 }
 
@@ -240,11 +253,11 @@ func TestAMessageIsHandledOnce(t *testing.T) {
 func TestWhatIsNotSignedMakesNoNewMessage(t *testing.T) {
 	each(t, func(t *testing.T, v vector) {
 		var b behind
-		h := v.verifier(t).Handler(&b)
+		h := v.verifier(t, webhook.WithSignedReplayKey()).Handler(&b)
 		for i := range 3 {
 			send(h, v.request(func(r *http.Request) {
 				r.Header.Set("X-GitHub-Delivery", strconv.Itoa(i))
-				r.Header.Set("Svix-Id", strconv.Itoa(i))
+				r.Header.Set("X-Request-Id", strconv.Itoa(i))
 				r.URL.RawQuery = "id=" + strconv.Itoa(i)
 				if v.signals == "Stripe-Signature" {
 					r.Header.Set(v.signals, v.header[v.signals]+",v0="+strconv.Itoa(i))
@@ -252,6 +265,80 @@ func TestWhatIsNotSignedMakesNoNewMessage(t *testing.T) {
 			}))
 		}
 		assert.Equal(t, 1, b.n)
+	})
+}
+
+func TestDeliveriesOfGitHubWithEqualBodiesAreEachHandledOnce(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*webhook.Verifier, http.Handler) http.Handler{
+		"handler":       (*webhook.Verifier).Handler,
+		"authenticator": func(w *webhook.Verifier, next http.Handler) http.Handler { return access.Authenticate(w)(next) },
+	} {
+		w, err := webhook.New("github", webhook.GitHub(access.NewSecret("s")))
+		require.NoError(t, err)
+		var b behind
+		h := open(w, &b)
+		for i, delivery := range []string{"0b989ba4", "1c89aba4", "0b989ba4", "1c89aba4", ""} {
+			r := signGitHub("s", `{"ref":"refs/heads/main","workflow":"deploy.yml"}`)
+			r.Header.Set("X-GitHub-Delivery", delivery)
+			code := send(h, r)
+			if name == "handler" {
+				assert.Equal(t, http.StatusOK, code, i)
+			}
+		}
+		assert.Equal(t, 3, b.n, "%s: two that came twice, and one without the header", name)
+	}
+}
+
+func TestTheUserChoosesWhatAMessageIsRememberedBy(t *testing.T) {
+	t.Parallel()
+	firstLetter := func(_ http.Header, body []byte) string { return strings.TrimSpace(string(body[:1])) }
+	w, err := webhook.New("sender", webhook.GitHub(access.NewSecret("s")), webhook.WithReplayKey(firstLetter), webhook.WithReplays(2))
+	require.NoError(t, err)
+	var b behind
+	h := w.Handler(&b)
+	for _, c := range []struct {
+		body    string
+		handled bool
+	}{{"a1", true}, {"a2", false}, {"b1", true}, {" 1", true}, {" 1", true}, {" 2", true}} { // without a key, room is not needed
+		before := b.n
+		assert.Equal(t, http.StatusOK, send(h, signGitHub("s", c.body)))
+		assert.Equal(t, c.handled, b.n > before, c.body)
+	}
+	assert.Equal(t, http.StatusServiceUnavailable, send(h, signGitHub("s", "c")))
+	for range 2 {
+		p, err := w.Authenticate(signGitHub("s", " 1"))
+		require.NoError(t, err)
+		assert.Equal(t, "sender", p.ID)
+	}
+	assert.Equal(t, http.StatusUnauthorized, send(h, signGitHub("wrong", " 1")), "the key is asked for after the signature")
+}
+
+func TestHeadersOfTwoSetsAreNotMixed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all := vectors()
+		svix, standard := all["svix"], all["standard"]
+		time.Sleep(time.Until(time.Unix(svix.at, 0)))
+		h := func() http.Handler { return svix.verifier(t).Handler(&behind{}) }
+		assert.Equal(t, http.StatusOK, send(h(), standard.request()), "Svix has the names of Standard Webhooks too")
+		assert.Equal(t, http.StatusUnauthorized, send(standard.verifier(t).Handler(&behind{}), svix.request()), "and Standard not those of Svix")
+		for header, value := range map[string]string{"webhook-id": "other", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"} {
+			assert.Equal(t, http.StatusOK, send(h(), svix.request(func(r *http.Request) { r.Header.Set(header, value) })), header)
+		}
+		for header := range svix.header {
+			mixed := svix.request(func(r *http.Request) {
+				r.Header.Del(header)
+				for name, value := range standard.header {
+					r.Header.Set(name, value)
+				}
+			})
+			want := http.StatusUnauthorized
+			if header == "svix-signature" { // then it is the other set, as a whole
+				want = http.StatusOK
+			}
+			assert.Equal(t, want, send(h(), mixed), header)
+		}
 	})
 }
 
@@ -329,6 +416,13 @@ func TestABodyIsReadAsFarAsAllowed(t *testing.T) {
 	unknown := signGitHub("s", "0123456789a")
 	unknown.ContentLength = -1
 	assert.Equal(t, http.StatusRequestEntityTooLarge, send(h, unknown))
+	for _, limit := range []int64{math.MaxInt64, math.MaxInt64 - 1, 11} {
+		none, err := webhook.New("sender", webhook.GitHub(access.NewSecret("s")), webhook.WithBodyLimit(limit))
+		require.NoError(t, err)
+		var whole behind
+		assert.Equal(t, http.StatusOK, send(none.Handler(&whole), signGitHub("s", "0123456789a")), "limit %d", limit)
+		assert.Equal(t, "0123456789a", whole.body)
+	}
 	said := signGitHub("s", "0123456789a")
 	said.Body = io.NopCloser(iotest.ErrReader(errors.New("read")))
 	assert.Equal(t, http.StatusRequestEntityTooLarge, send(h, said), "what says that it is too large is not read")
@@ -458,6 +552,7 @@ func TestAVerifierThatCannotWorkIsFoundWhenItIsMade(t *testing.T) {
 		"24 to 64 bytes":    func() (*webhook.Verifier, error) { return webhook.New("n", webhook.Standard(s)) },
 		"WithWindow(0s)":    func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithWindow(0)) },
 		"WithReplays(0)":    func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithReplays(0)) },
+		"needs a func":      func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithReplayKey(nil)) },
 		"WithBodyLimit(0)":  func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithBodyLimit(0)) },
 	} {
 		_, err := f()
