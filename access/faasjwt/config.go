@@ -20,7 +20,8 @@ type Config struct {
 	JWKS     string   // the URL of the issuer's key set: https, or http on the loopback; needed
 
 	// Algorithms that signatures may use, of RS256 to RS512, PS256 to PS512,
-	// ES256 to ES512 and EdDSA. Nil: RS256, ES256 and EdDSA.
+	// ES256 to ES512 and EdDSA, which is Ed25519 by another name, and means both.
+	// Nil: RS256, ES256 and EdDSA.
 	Algorithms []string
 	// Leeway is how far the issuer's clock may be from ours. 0: 30 s.
 	Leeway time.Duration
@@ -78,14 +79,14 @@ func (c Config) check() error {
 	}
 	for _, alg := range c.Algorithms {
 		if !asymmetric(alg) {
-			return fmt.Errorf("faasjwt: algorithm %q is not one of RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA", alg)
+			return fmt.Errorf("faasjwt: algorithm %q is not one of RS256 to RS512, PS256 to PS512, ES256 to ES512, EdDSA or Ed25519", alg)
 		}
 	}
 	return checkURL(c.JWKS)
 }
 
 func asymmetric(alg string) bool {
-	switch jwt.GetSigningMethod(alg).(type) {
+	switch jwt.GetSigningMethod(algorithm(alg)).(type) {
 	case *jwt.SigningMethodRSA, *jwt.SigningMethodRSAPSS, *jwt.SigningMethodECDSA, *jwt.SigningMethodEd25519:
 		return true
 	}

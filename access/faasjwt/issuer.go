@@ -2,10 +2,11 @@ package faasjwt
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
-	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -15,10 +16,10 @@ import (
 // Issuer is an [access.Authenticator] of one issuer's tokens. All its methods
 // may be called concurrently.
 type Issuer struct {
-	config Config
-	parser *jwt.Parser
-	peek   *jwt.Parser
-	keys   *keySet
+	config    Config
+	methods   map[string]jwt.SigningMethod // by the names that algorithms have here
+	validator *jwt.Validator
+	keys      *keySet
 }
 
 // New returns an authenticator, or an error that names the cure. It fetches
@@ -28,14 +29,16 @@ func New(c Config) (*Issuer, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	methods := map[string]jwt.SigningMethod{}
+	for _, alg := range c.Algorithms {
+		methods[algorithm(alg)] = jwt.GetSigningMethod(algorithm(alg))
+	}
 	return &Issuer{
-		config: c,
-		parser: jwt.NewParser(
-			jwt.WithValidMethods(c.Algorithms), jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience...),
-			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(c.Leeway), jwt.WithStrictDecoding(),
+		config: c, methods: methods, keys: newKeySet(c),
+		validator: jwt.NewValidator(
+			jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience...),
+			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(c.Leeway),
 		),
-		peek: jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()),
-		keys: newKeySet(c),
 	}, nil
 }
 
@@ -55,41 +58,56 @@ func (i *Issuer) Authenticate(r *http.Request) (access.Principal, error) {
 // neither if the keys can't be had. It says what is wrong, and repeats nothing
 // of the token. A fetch of keys, if one is needed, ends within Config.Timeout.
 func (i *Issuer) Principal(ctx context.Context, token access.Secret) (access.Principal, error) {
-	raw := token.Reveal()
-	if err := i.claimed(raw); err != nil {
+	t, err := read(token.Reveal(), i.config.Issuer)
+	if err != nil {
 		return access.Principal{}, err
 	}
-	claims := jwt.MapClaims{}
-	_, err := i.parser.ParseWithClaims(raw, claims, func(t *jwt.Token) (any, error) {
-		if _, ok := t.Header["crit"]; ok { // RFC 7515, 4.1.11
-			return nil, errCritical
-		}
-		kid, ok := t.Header["kid"].(string)
-		if _, there := t.Header["kid"]; there && !ok {
-			return nil, errNoKey
-		}
-		return i.keys.find(ctx, kid, t.Method.Alg())
-	})
-	if err != nil {
+	if err := i.verify(ctx, t); err != nil {
 		return access.Principal{}, explain(err)
 	}
-	return i.principal(claims)
+	if err := i.validate(t.claims); err != nil {
+		return access.Principal{}, explain(err)
+	}
+	return i.principal(t.claims)
 }
 
-// claimed tells whether this is a token of the issuer, as far as it says so
-// itself. Nothing is believed but that it is none of ours.
-func (i *Issuer) claimed(raw string) error {
-	if strings.Count(raw, ".") != 2 {
-		return fmt.Errorf("%w: not a JSON web token", access.ErrNoCredentials)
+// verify checks the signature. One that does not fit may be of a key that the
+// issuer has put in the place of ours, under the same ID or under none: the set is
+// fetched again, as often as that may be, and the signature tried once more.
+func (i *Issuer) verify(ctx context.Context, t token) error {
+	method := i.methods[t.alg]
+	switch {
+	case method == nil:
+		return errAlgorithm
+	case t.critical: // RFC 7515, 4.1.11
+		return errCritical
 	}
-	var claims struct{ jwt.RegisteredClaims }
-	if _, _, err := i.peek.ParseUnverified(raw, &claims); err != nil {
-		return explain(err)
+	keys, version, err := i.keys.find(ctx, t.kid, t.alg)
+	if err != nil || t.signedBy(method, keys) {
+		return err
 	}
-	if claims.Issuer != i.config.Issuer {
-		return fmt.Errorf("%w: a token of another issuer", access.ErrNoCredentials)
+	if !i.keys.newer(ctx, version) {
+		return errSignature
 	}
-	return nil
+	if keys, _, err = i.keys.find(ctx, t.kid, t.alg); err != nil || t.signedBy(method, keys) {
+		return err
+	}
+	return errSignature
+}
+
+// maxDate is about the last second that time.Time can be asked for. The library
+// makes an integer of a date, and of one that is larger the other end of time:
+// what expires then would never, and what is not valid until then would be.
+const maxDate = 1<<63 - 1<<40
+
+func (i *Issuer) validate(claims jwt.MapClaims) error {
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		n, ok := claims[name].(json.Number)
+		if date, err := n.Float64(); ok && (err != nil || math.Abs(date) > maxDate) {
+			return errDate
+		}
+	}
+	return i.validator.Validate(claims)
 }
 
 func (i *Issuer) principal(claims jwt.MapClaims) (access.Principal, error) {
@@ -118,9 +136,12 @@ func (i *Issuer) principal(claims jwt.MapClaims) (access.Principal, error) {
 }
 
 var (
-	errCritical = errors.New("the token has a critical extension")
-	errNoKey    = errors.New("no key of the issuer fits the token")
-	errKeys     = errors.New("faasjwt: can't get the issuer's keys")
+	errCritical  = errors.New("the token has a critical extension")
+	errAlgorithm = errors.New("algorithm")
+	errSignature = errors.New("signature")
+	errDate      = errors.New("a date is beyond all time")
+	errNoKey     = errors.New("no key of the issuer fits the token")
+	errKeys      = errors.New("faasjwt: can't get the issuer's keys")
 )
 
 // explain says in our own words what is wrong: the library's may repeat what the
@@ -135,15 +156,16 @@ func explain(err error) error {
 		text string
 	}{
 		{errCritical, errCritical.Error()},
+		{errAlgorithm, errAlgorithm.Error()},
+		{errSignature, errSignature.Error()},
+		{errDate, errDate.Error()},
 		{errNoKey, errNoKey.Error()},
-		{jwt.ErrTokenSignatureInvalid, "signature or algorithm"},
 		{jwt.ErrTokenExpired, "expired"},
 		{jwt.ErrTokenNotValidYet, "not valid yet"},
 		{jwt.ErrTokenUsedBeforeIssued, "issued in the future"},
 		{jwt.ErrTokenInvalidAudience, "for another audience"},
 		{jwt.ErrTokenInvalidIssuer, "of another issuer"},
 		{jwt.ErrTokenRequiredClaimMissing, "a claim is missing"},
-		{jwt.ErrTokenUnverifiable, "algorithm"},
 	} {
 		if errors.Is(err, c.is) {
 			why = c.text

@@ -28,6 +28,7 @@ func TestATokenOfTheIssuerIsWhoItSays(t *testing.T) {
 			"RS256":                 sign(t, jwt.SigningMethodRS256, "rsa", rsaKey(), claims()),
 			"ES256":                 sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims()),
 			"EdDSA":                 sign(t, jwt.SigningMethodEdDSA, "ed", edKey(), claims()),
+			"Ed25519":               sign(t, jwt.SigningMethodEdDSA, "ed", edKey(), claims(), map[string]any{"alg": "Ed25519"}),
 			"no kid, and no choice": sign(t, jwt.SigningMethodES256, "", ecKey(), claims()),
 			"several audiences":     sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"aud": []string{"x", audience}})),
 		} {
@@ -68,6 +69,11 @@ func TestATokenThatIsNotGoodIsNotLetIn(t *testing.T) {
 			"subject is no string": {"sub": 7},
 			"no tenant":            {"tenant": nil},
 			"expiry is no time":    {"exp": "mallory"},
+			"EXP is no expiry":     {"exp": nil, "EXP": now.Add(time.Hour).Unix()},
+			"NBF is not looked at": {"NBF": 0, "nbf": now.Add(time.Hour).Unix()},
+			"Sub is no subject":    {"sub": nil, "Sub": "mallory"},
+			"AUD is no audience":   {"aud": nil, "AUD": audience},
+			"TENANT is no tenant":  {"tenant": nil, "TENANT": "acme"},
 		} {
 			bad(t, i, name, sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(change)))
 		}
@@ -85,11 +91,30 @@ func TestATokenThatIsNotGoodIsNotLetIn(t *testing.T) {
 			"other claims":     parts[0] + "." + b64(forged) + "." + parts[2],
 			"no signature":     parts[0] + "." + parts[1] + ".",
 			"half a signature": good[:len(good)-20],
-			"garbage":          "a.b.c",
+			"header is null":   b64([]byte("null")) + "." + parts[1] + "." + parts[2],
+			"no algorithm":     b64([]byte(`{"typ":"JWT"}`)) + "." + parts[1] + "." + parts[2],
+			"signature no b64": parts[0] + "." + parts[1] + ".!mallory!",
 			"header no JSON":   b64([]byte("mallory-mallory")) + "." + parts[1] + "." + parts[2],
 		} {
 			bad(t, i, name, access.NewSecret(token))
 		}
+	})
+}
+
+// Where a date becomes an integer, one that is too large comes out at the other end.
+func TestADateBeyondAllTimeIsNotGood(t *testing.T) {
+	setting(t, func(t *testing.T, _ *provider, i *faasjwt.Issuer) {
+		for _, name := range []string{"exp", "nbf", "iat"} {
+			for _, date := range []string{"9223372036854775807", "9223372036854775808", "1e19", "1e300", "1e400", "-9223372036854775808", "-1e19", "-1e300", "-1e400"} {
+				bad(t, i, name+" "+date, sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{name: json.RawMessage(date)})))
+			}
+		}
+		for _, date := range []string{"253402300799", "1e15", "9e18"} {
+			_, err := i.Principal(t.Context(), sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"exp": json.RawMessage(date)})))
+			assert.NoError(t, err, date)
+		}
+		_, err := i.Principal(t.Context(), sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"nbf": -9e18, "iat": -1})))
+		assert.NoError(t, err)
 	})
 }
 
@@ -154,7 +179,12 @@ func TestATokenWithoutAKeyIDIsNotTriedWithEveryKey(t *testing.T) {
 func TestATokenOfSomebodyElseIsLeftToOthers(t *testing.T) {
 	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
 		other := sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"iss": "https://other.example"}))
-		for _, token := range []access.Secret{other, access.NewSecret("opaque"), access.NewSecret("a.b"), {}} {
+		elsewhere := sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"iss": nil, "ISS": issuerName}))
+		for _, token := range []access.Secret{
+			other, elsewhere, access.NewSecret("opaque"), access.NewSecret("a.b"), {},
+			access.NewSecret("a.b.c"), access.NewSecret(".."), access.NewSecret("v2.local.opaque"), access.NewSecret("a.b.c.d"),
+			access.NewSecret("a." + b64([]byte(`"text"`)) + ".c"), access.NewSecret("a." + b64([]byte(`{} `+"{}")) + ".c"),
+		} {
 			_, err := i.Principal(t.Context(), token)
 			require.ErrorIs(t, err, access.ErrNoCredentials)
 		}

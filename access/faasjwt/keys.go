@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/MicahParks/jwkset"
-	"github.com/golang-jwt/jwt/v5"
 )
 
 const (
@@ -56,6 +55,7 @@ type keySet struct {
 	mu      sync.Mutex // guards what follows
 	keys    []key      // constant: replaced as a whole
 	fetched time.Time  // when keys were; zero: never
+	version int        // counts how often
 	tried   time.Time  // when a fetch was last begun; zero: never
 	flight  *flight    // the fetch that is on its way, or nil
 }
@@ -68,38 +68,48 @@ type flight struct {
 
 func newKeySet(c Config) *keySet { return &keySet{config: c} }
 
-// find returns the keys that a token may have been signed with, or an error that
-// is errNoKey or wraps errKeys.
-func (s *keySet) find(ctx context.Context, kid, alg string) (jwt.VerificationKeySet, error) {
-	keys, age := s.current()
+// find returns the keys that a token may have been signed with, and the version of
+// the set that they are of, or an error that is errNoKey or wraps errKeys.
+func (s *keySet) find(ctx context.Context, kid, alg string) (found []key, version int, err error) {
+	keys, version, age := s.current()
 	if age > s.config.Refresh {
 		if err := s.refresh(ctx, age <= s.config.MaxAge); err != nil && age > s.config.MaxAge {
-			return jwt.VerificationKeySet{}, err
+			return nil, 0, err
 		}
-		keys, age = s.current()
+		keys, version, age = s.current()
 	}
 	if age > s.config.MaxAge {
-		return jwt.VerificationKeySet{}, fmt.Errorf("%w: they are too old", errKeys)
+		return nil, 0, fmt.Errorf("%w: they are too old", errKeys)
 	}
-	found := match(keys, kid, alg)
-	if found == nil && kid != "" && !slices.ContainsFunc(keys, func(k key) bool { return k.kid == kid }) {
-		_ = s.refresh(ctx, false) // the keys at hand stand, and the token's is not among them
-		keys, _ = s.current()
+	found = match(keys, kid, alg)
+	if found == nil && s.newer(ctx, version) { // the keys at hand stand, and the token's is not among them
+		keys, version, _ = s.current()
 		found = match(keys, kid, alg)
 	}
 	if found == nil {
-		return jwt.VerificationKeySet{}, errNoKey
+		return nil, 0, errNoKey
 	}
-	return jwt.VerificationKeySet{Keys: found}, nil
+	return found, version, nil
+}
+
+// newer tells whether there are keys of a later version: others may have fetched
+// them meanwhile, or it fetches them itself if it may.
+func (s *keySet) newer(ctx context.Context, than int) bool {
+	if _, version, _ := s.current(); version != than {
+		return true
+	}
+	_ = s.refresh(ctx, false) // whether it was this or another request's: what counts is what is there
+	_, version, _ := s.current()
+	return version != than
 }
 
 // match returns the keys of an ID that fit the algorithm. Without an ID there
 // must be no choice: else each token would be tried with every key.
-func match(keys []key, kid, alg string) []jwt.VerificationKey {
-	var found []jwt.VerificationKey
+func match(keys []key, kid, alg string) []key {
+	var found []key
 	for _, k := range keys {
 		if (kid == "" || k.kid == kid) && k.fits(alg) {
-			found = append(found, k.public)
+			found = append(found, k)
 		}
 	}
 	if kid == "" && len(found) != 1 {
@@ -110,13 +120,13 @@ func match(keys []key, kid, alg string) []jwt.VerificationKey {
 
 const never = time.Duration(1<<63 - 1)
 
-func (s *keySet) current() (keys []key, age time.Duration) {
+func (s *keySet) current() (keys []key, version int, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fetched.IsZero() {
-		return nil, never
+		return nil, 0, never
 	}
-	return s.keys, time.Since(s.fetched)
+	return s.keys, s.version, time.Since(s.fetched)
 }
 
 // refresh fetches the set, or waits for who does, unless it was tried within
@@ -156,6 +166,7 @@ func (s *keySet) fly(ctx context.Context, f *flight) {
 		defer s.mu.Unlock()
 		if f.err == nil {
 			s.keys, s.fetched = keys, time.Now()
+			s.version++
 		}
 		s.flight = nil
 		close(f.done)
@@ -225,7 +236,7 @@ func parseKey(raw json.RawMessage) (key, bool) {
 	if len(m.KEYOPS) > 0 && !slices.Contains(m.KEYOPS, jwkset.KeyOpsVerify) {
 		return key{}, false
 	}
-	k := key{kid: m.KID, alg: m.ALG.String()}
+	k := key{kid: m.KID, alg: algorithm(m.ALG.String())}
 	switch p := jwk.Key().(type) {
 	case *rsa.PublicKey:
 		if p.N.BitLen() < minRSA {

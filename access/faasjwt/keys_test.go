@@ -44,6 +44,79 @@ func TestANewKeyIsFetchedWhenATokenNamesItAndAnOldOneIsForgotten(t *testing.T) {
 	})
 }
 
+func TestAKeyThatWasReplacedUnderItsIDIsFetchedWhenASignatureDoesNotFit(t *testing.T) {
+	for name, kid := range map[string]string{"one ID": "rsa", "no ID": ""} {
+		t.Run(name, func(t *testing.T) {
+			setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+				p.set(rsaJWK(kid, rsaKey()))
+				before, after := lasting(t, kid, rsaKey()), lasting(t, kid, otherRSA())
+				_, err := i.Principal(t.Context(), before)
+				require.NoError(t, err)
+				p.set(rsaJWK(kid, otherRSA()))
+				bad(t, i, "within the cooldown", after)
+				_, err = i.Principal(t.Context(), before)
+				require.NoError(t, err, "the old key is as good as it was")
+				time.Sleep(30 * time.Second)
+				answers := make(chan error)
+				for range 20 { // who does not fetch waits, and finds what was fetched
+					go func() { _, err := i.Principal(t.Context(), after); answers <- err }()
+				}
+				for range 20 {
+					require.NoError(t, <-answers)
+				}
+				assert.Equal(t, 2, p.fetches())
+				bad(t, i, "its key is gone", before)
+			})
+		})
+	}
+}
+
+func TestAKeyOfAnotherKindUnderTheSameIDIsFetched(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		_, err := i.Principal(t.Context(), lasting(t, "rsa", rsaKey()))
+		require.NoError(t, err)
+		p.set(ecJWK("rsa", ecKey()))
+		time.Sleep(30 * time.Second)
+		_, err = i.Principal(t.Context(), sign(t, jwt.SigningMethodES256, "rsa", ecKey(), claims()))
+		require.NoError(t, err)
+		assert.Equal(t, 2, p.fetches())
+	})
+}
+
+func TestForgedSignaturesFetchNoMoreThanOnceEachCooldown(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		good := lasting(t, "rsa", rsaKey())
+		_, err := i.Principal(t.Context(), good)
+		require.NoError(t, err)
+		for range 600 {
+			bad(t, i, "forged", lasting(t, "rsa", otherRSA()))
+			_, err := i.Principal(t.Context(), good)
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 1+600/30-1, p.fetches(), "in ten minutes")
+	})
+}
+
+func TestAKeyForEd25519IsOneForEdDSA(t *testing.T) {
+	for _, keyAlg := range []string{"", "EdDSA", "Ed25519"} {
+		for _, listed := range []string{"EdDSA", "Ed25519"} {
+			t.Run(keyAlg+" "+listed, func(t *testing.T) {
+				setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+					p.set(edJWK("ed", edKey()).with(jwk{"alg": keyAlg}), ecJWK("ec", ecKey()))
+					for _, alg := range []string{"EdDSA", "Ed25519"} {
+						_, err := i.Principal(t.Context(), sign(t, jwt.SigningMethodEdDSA, "ed", edKey(), claims(), map[string]any{"alg": alg}))
+						require.NoError(t, err, alg)
+					}
+					bad(t, i, "Ed448", sign(t, jwt.SigningMethodEdDSA, "ed", edKey(), claims(), map[string]any{"alg": "Ed448"}))
+					bad(t, i, "not in the list", sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims()))
+					bad(t, i, "a key of another kind", sign(t, jwt.SigningMethodEdDSA, "ec", edKey(), claims(), map[string]any{"alg": "Ed25519"}))
+				}, func(c *faasjwt.Config) { c.Algorithms = []string{listed} })
+			})
+		}
+	}
+}
+
 func TestAKeyThatWasTakenOutIsForgottenAfterRefresh(t *testing.T) {
 	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
 		token := lasting(t, "rsa", rsaKey())
