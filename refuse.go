@@ -19,7 +19,8 @@ type Kind uint8
 
 // The kinds, with the reasons of the platform that belong to each. A [Gate]
 // chooses a kind by answering an *Error that has one. Where it answers an *Error
-// without one, the kind is KindBusy if there is a RetryAfter, else KindDenied.
+// without one, the kind is that of its Reason, if that is one of the platform's,
+// else KindBusy if there is a RetryAfter, else KindDenied.
 const (
 	KindNone        Kind = iota // not refused: the call's Outcome says how it ended
 	KindNotFound                // no such function: ReasonNotFound, ReasonName
@@ -89,9 +90,13 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 		e.Reason = ReasonDenied
 	}
 	if e.Kind == KindNone || e.Kind >= kinds {
-		e.Kind = KindDenied
-		if e.RetryAfter > 0 {
+		e.Kind = own.Reason.Kind()
+		switch {
+		case e.Kind != KindNone && e.Kind != KindDenied: // the platform's reason says it
+		case e.RetryAfter > 0:
 			e.Kind = KindBusy
+		default:
+			e.Kind = KindDenied
 		}
 	}
 	return e

@@ -120,6 +120,7 @@ func TestAGateChoosesTheKindOfItsRefusal(t *testing.T) {
 		{"an error of its own", mine, faas.KindDenied, faas.ReasonDenied},
 		{"a reason", &faas.Error{Reason: "quota", Err: mine}, faas.KindDenied, "quota"},
 		{"a reason and when to come back", &faas.Error{Reason: "quota", RetryAfter: time.Second, Err: mine}, faas.KindBusy, "quota"},
+		{"a reason of the platform's", &faas.Error{Reason: faas.ReasonOverloaded, Err: mine}, faas.KindBusy, faas.ReasonOverloaded},
 		{"a kind", &faas.Error{Kind: faas.KindUnavailable, Reason: "policy_down", Err: mine}, faas.KindUnavailable, "policy_down"},
 		{"a kind and when to come back", &faas.Error{Kind: faas.KindDenied, Reason: "quota", RetryAfter: time.Second, Err: mine}, faas.KindDenied, "quota"},
 		{"a kind alone", &faas.Error{Kind: faas.KindUnavailable, Err: mine}, faas.KindUnavailable, faas.ReasonDenied},

@@ -57,7 +57,7 @@ func TestAKeyThatWasReplacedUnderItsIDIsFetchedWhenASignatureDoesNotFit(t *testi
 				_, err = i.Principal(t.Context(), before)
 				require.NoError(t, err, "the old key is as good as it was")
 				time.Sleep(30 * time.Second)
-				answers := make(chan error)
+				answers := make(chan error, 20)
 				for range 20 { // who does not fetch waits, and finds what was fetched
 					go func() { _, err := i.Principal(t.Context(), after); answers <- err }()
 				}

@@ -333,12 +333,22 @@ func TestEveryEndOfACallHasItsStatus(t *testing.T) {
 		register("busy", nil, faas.WithConcurrency(1), faas.WithQueue(0), faas.WithGate(gate(func() error {
 			return &faas.Error{Reason: faas.ReasonOverloaded, Err: faas.ErrOverloaded}
 		})))
+		register("again", func() error { // another's refusal, of the same name
+			return &faas.Error{Op: "invoke", Function: "again", Kind: faas.KindBusy, Reason: faas.ReasonOverloaded, Err: faas.ErrOverloaded}
+		})
+		register("down", nil, faas.WithGate(gate(func() error {
+			return &faas.Error{Kind: faas.KindUnavailable, Reason: "policy_down", Err: errSecret}
+		})))
+		register("unmetered", nil, faas.WithMeter(fullMeter{}))
+		register("deep", func() error { return nil }, faas.WithGate(gate(func() error {
+			return &faas.Error{Kind: faas.KindNesting, Reason: faas.ReasonDepth, Err: faas.ErrDepth}
+		})))
 		faas.Register(r, "mute", func(context.Context, order) (chan int, error) { return make(chan int), nil })
 		faas.Register(r, "noevent", func(context.Context, order) (cloudevents.Event, error) { return cloudevents.Event{}, nil })
 		faas.Register(r, "halfevent", func(context.Context, order) (cloudevents.Event, error) { return cloudevents.NewEvent(), nil })
 
 		var opts []faasevents.Option
-		for _, name := range []string{"fails", "panics", "slow", "denied", "broke", "small", "tells", "boasts", "nests", "delegates", "busy", "mute", "noevent", "halfevent", "gone"} {
+		for _, name := range []string{"fails", "panics", "slow", "denied", "broke", "small", "tells", "boasts", "nests", "delegates", "busy", "again", "down", "unmetered", "deep", "mute", "noevent", "halfevent", "gone"} {
 			opts = append(opts, faasevents.On(`{"subject": ["`+name+`"]}`, name))
 		}
 		h := faasevents.Handler(r, opts...)
@@ -360,6 +370,10 @@ func TestEveryEndOfACallHasItsStatus(t *testing.T) {
 			{"boasts", `{}`, 500, "failed", ""},
 			{"nests", `{}`, 500, "failed", ""},
 			{"delegates", `{}`, 500, "failed", ""}, // another's refusal is not its own
+			{"again", `{}`, 500, "failed", ""},
+			{"down", `{}`, 503, "policy_down", "1"},
+			{"unmetered", `{}`, 503, "meter_full", "1"},
+			{"deep", `{}`, 500, "depth", ""},
 			{"mute", `{}`, 500, "output", ""},
 			{"noevent", `{}`, 500, "output", ""},
 			{"halfevent", `{}`, 500, "output", ""},
@@ -385,6 +399,13 @@ func TestEveryEndOfACallHasItsStatus(t *testing.T) {
 		require.Equal(t, "1", res.Header.Get("Retry-After"))
 	})
 }
+
+// fullMeter is a meter that has no room for a record.
+type fullMeter struct{}
+
+func (fullMeter) Record(context.Context, faas.Execution) {}
+func (fullMeter) Reserve() bool                          { return false }
+func (fullMeter) Unreserve()                             {}
 
 // gate is a Gate that answers.
 type gate func() error

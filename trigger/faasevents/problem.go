@@ -1,7 +1,6 @@
 package faasevents
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,55 +59,66 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	_ = json.NewEncoder(w).Encode(p) // what fails here is the connection
 }
 
-// problemOf tells the sender what became of a call. An error of the platform is
-// known by its type, unwrapped, and by the function's name: what a function
-// returns is its own, also when it got it from another function.
+// problemOf tells the sender what became of a call that was made to function.
 func problemOf(function string, err error) *problem {
-	e, ok := err.(*faas.Error) //nolint:errorlint // see above
-	if !ok || e.Function != function {
+	end := faas.EndOf(err, function)
+	if end.Err == nil {
 		return problemOfFunction(err)
 	}
-	p := &problem{retryAfter: e.RetryAfter}
-	if e.ID != uuid.Nil {
-		p.Invocation = e.ID.String()
+	p := problemOfRefusal(end.Kind)
+	if end.Kind == faas.KindNone {
+		p = problemOfOutcome(end.Outcome)
+	} else if p.Reason == "" {
+		p.Reason = string(end.Err.Reason)
 	}
-	p.Status, p.Reason, p.Detail = classify(e)
+	p.retryAfter = end.Err.RetryAfter
 	if p.Status == http.StatusServiceUnavailable {
 		p.retryAfter = max(p.retryAfter, defaultRetryAfter)
+	}
+	if end.Err.ID != uuid.Nil {
+		p.Invocation = end.Err.ID.String()
 	}
 	return p
 }
 
-// classify is the table of the package's documentation.
-func classify(e *faas.Error) (status int, reason, detail string) {
-	reason = string(e.Reason)
-	switch {
-	case errors.Is(e, faas.ErrNotFound), errors.Is(e, faas.ErrName):
-		return http.StatusNotFound, "no_route", "the function that takes the event is not there"
-	case e.Reason == faas.ReasonInput:
-		return http.StatusBadRequest, reason, "the function can't read the event's data"
-	case e.Reason == faas.ReasonTooLarge:
-		return http.StatusRequestEntityTooLarge, reason, "the event is larger than the function takes"
-	case e.Reason == faas.ReasonClosed:
-		return http.StatusServiceUnavailable, reason, "the functions are being shut down"
-	case e.Reason == faas.ReasonQueueCanceled, e.Reason == "" && isCanceled(e):
-		return http.StatusServiceUnavailable, "canceled", "the call was canceled"
-	case e.Reason == faas.ReasonDepth, e.Reason == faas.ReasonCycle:
-		return http.StatusInternalServerError, reason, "the call would not end"
-	case e.Reason == faas.ReasonDenied && e.RetryAfter == 0:
-		return http.StatusForbidden, reason, "the call is not permitted"
-	case e.Reason != "":
-		return http.StatusTooManyRequests, reason, "the call was refused for now"
-	case errors.Is(e, faas.ErrTimeout):
-		return http.StatusGatewayTimeout, "timeout", "the function did not answer in time"
-	case errors.Is(e, faas.ErrOutput), errors.Is(e, faas.ErrTooLarge):
-		return http.StatusInternalServerError, "output", "the function's answer can't be used"
+// problemOfRefusal and problemOfOutcome are the table of the package's
+// documentation. Without a reason of its own, a refusal's is the core's.
+func problemOfRefusal(kind faas.Kind) *problem {
+	switch kind {
+	case faas.KindNone:
+	case faas.KindNotFound:
+		return &problem{Status: http.StatusNotFound, Reason: "no_route", Detail: "the function that takes the event is not there"}
+	case faas.KindDenied:
+		return &problem{Status: http.StatusForbidden, Detail: "the call is not permitted"}
+	case faas.KindInvalid:
+		return &problem{Status: http.StatusBadRequest, Detail: "the function can't take the event's data, or the tenant"}
+	case faas.KindTooLarge:
+		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "the event is larger than the function takes"}
+	case faas.KindBusy:
+		return &problem{Status: http.StatusTooManyRequests, Detail: "the call was refused for now"}
+	case faas.KindUnavailable:
+		return &problem{Status: http.StatusServiceUnavailable, Detail: "what the function needs is not there for now"}
+	case faas.KindNesting:
+		return &problem{Status: http.StatusInternalServerError, Detail: "the call would not end"}
+	case faas.KindClosed:
+		return &problem{Status: http.StatusServiceUnavailable, Detail: "the functions are being shut down"}
+	case faas.KindCanceled:
+		return problemOfOutcome(faas.Canceled)
 	}
-	return http.StatusInternalServerError, "failed", "the function failed"
+	return problemOfOutcome(faas.Failed)
 }
 
-func isCanceled(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, faas.ErrTimeout)
+func problemOfOutcome(o faas.Outcome) *problem {
+	switch o {
+	case faas.TimedOut:
+		return &problem{Status: http.StatusGatewayTimeout, Reason: "timeout", Detail: "the function did not answer in time"}
+	case faas.Canceled:
+		return &problem{Status: http.StatusServiceUnavailable, Reason: "canceled", Detail: "the call was canceled"}
+	case faas.OutputInvalid:
+		return &problem{Status: http.StatusInternalServerError, Reason: "output", Detail: "the function's answer can't be used"}
+	case faas.OK, faas.Failed, faas.Panicked, faas.Exited, faas.InitFailed:
+	}
+	return &problem{Status: http.StatusInternalServerError, Reason: "failed", Detail: "the function failed"}
 }
 
 // problemOfFunction passes on what a function says on purpose, by the SDK's
@@ -118,5 +128,5 @@ func problemOfFunction(err error) *problem {
 	if errors.As(err, &result) && result != nil && result.StatusCode >= 400 && result.StatusCode <= 599 {
 		return &problem{Status: result.StatusCode, Reason: "failed", Detail: fmt.Errorf(result.Format, result.Args...).Error()}
 	}
-	return &problem{Status: http.StatusInternalServerError, Reason: "failed", Detail: "the function failed"}
+	return problemOfOutcome(faas.Failed)
 }

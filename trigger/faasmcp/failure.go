@@ -62,63 +62,68 @@ func failed(f Failure, text string) *mcp.CallToolResult {
 	}
 }
 
-// failure answers a call that ended with err. An error of the platform is known
-// by its type, unwrapped, and by the function's name: what a function returns
-// is its own, also when it got it from another function.
+// failure answers a call that ended with err.
 func (c *call) failure(err error) (*mcp.CallToolResult, error) {
-	e, ok := err.(*faas.Error) //nolint:errorlint // see above
-	if !ok || e.Function != c.name {
+	end := faas.EndOf(err, c.name)
+	if end.Err == nil {
 		return c.failureOfFunction(err), nil
 	}
-	if errors.Is(e, faas.ErrNotFound) { // removed since the last Refresh
+	f := Failure{Outcome: end.Outcome.String(), Reason: end.Err.Reason, RetryAfterMs: (end.Err.RetryAfter + time.Millisecond - 1).Milliseconds()}
+	if end.Err.ID != uuid.Nil {
+		f.Invocation = end.Err.ID.String()
+	}
+	switch end.Kind {
+	case faas.KindNone:
+		return failed(f, c.explain(end.Outcome)), nil
+	case faas.KindNotFound: // removed since the last Refresh
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", c.name)}
-	}
-	f := Failure{Reason: e.Reason, RetryAfterMs: (e.RetryAfter + time.Millisecond - 1).Milliseconds()}
-	if e.ID != uuid.Nil {
-		f.Invocation = e.ID.String()
-	}
-	var text string
-	f.Outcome, text = c.explain(e)
-	return failed(f, text), nil
-}
-
-func (c *call) explain(e *faas.Error) (outcome, text string) {
-	var panicked *faas.PanicError
-	switch {
-	case e.Reason != "":
-		return Refused, c.explainRefusal(e)
-	case errors.Is(e, faas.ErrTimeout):
-		return faas.TimedOut.String(), c.name + " did not answer in time"
-	case errors.Is(e, faas.ErrExited):
-		return faas.Exited.String(), c.name + " failed by an internal error"
-	case errors.Is(e, faas.ErrOutput), errors.Is(e, faas.ErrTooLarge):
-		return faas.OutputInvalid.String(), c.name + " answered what can't be passed on"
-	case errors.Is(e, faas.ErrInit):
-		return faas.InitFailed.String(), c.name + " could not be started"
-	case errors.As(e, &panicked):
-		return faas.Panicked.String(), c.name + " failed by an internal error"
-	}
-	return faas.Canceled.String(), "the call of " + c.name + " was canceled"
-}
-
-func (c *call) explainRefusal(e *faas.Error) string {
-	var text string
-	switch {
-	case e.Reason == faas.ReasonInput:
-		return "the arguments can't be read by " + c.name
-	case e.Reason == faas.ReasonTooLarge:
-		return "the arguments are larger than " + c.name + " takes"
-	case e.Reason == faas.ReasonClosed:
-		text = c.name + " is being shut down"
-	case errors.Is(e, faas.ErrOverloaded):
-		text = c.name + " is busy"
-	case e.Reason == faas.ReasonDenied:
-		text = "this call of " + c.name + " is not permitted"
 	default:
-		text = "this call of " + c.name + " was refused (" + string(e.Reason) + ")"
+		f.Outcome = Refused
+		return failed(f, c.explainRefusal(end)), nil
 	}
-	if e.RetryAfter > 0 {
-		text += fmt.Sprintf("; try again in %s", max(e.RetryAfter.Round(time.Second), time.Second))
+}
+
+func (c *call) explain(o faas.Outcome) string {
+	switch o {
+	case faas.TimedOut:
+		return c.name + " did not answer in time"
+	case faas.OutputInvalid:
+		return c.name + " answered what can't be passed on"
+	case faas.InitFailed:
+		return c.name + " could not be started"
+	case faas.Canceled:
+		return "the call of " + c.name + " was canceled"
+	case faas.OK, faas.Failed, faas.Panicked, faas.Exited:
+	}
+	return c.name + " failed by an internal error"
+}
+
+func (c *call) explainRefusal(end faas.End) string {
+	text := ""
+	switch end.Kind {
+	case faas.KindInvalid:
+		return "the arguments can't be read by " + c.name
+	case faas.KindTooLarge:
+		return "the arguments are larger than " + c.name + " takes"
+	case faas.KindCanceled:
+		return c.explain(faas.Canceled)
+	case faas.KindDenied:
+		text = "this call of " + c.name + " is not permitted"
+	case faas.KindBusy:
+		text = c.name + " is busy"
+		if end.Err.Reason.Kind() == faas.KindNone { // a gate's own, such as a budget's
+			text = "this call of " + c.name + " was refused (" + string(end.Err.Reason) + ")"
+		}
+	case faas.KindUnavailable:
+		text = c.name + " is not available for now"
+	case faas.KindNesting:
+		text = "this call of " + c.name + " would not end"
+	case faas.KindClosed:
+		text = c.name + " is being shut down"
+	case faas.KindNone, faas.KindNotFound: // have answers of other forms
+	}
+	if after := end.Err.RetryAfter; after > 0 {
+		text += fmt.Sprintf("; try again in %s", max(after.Round(time.Second), time.Second))
 	}
 	return text
 }

@@ -50,6 +50,15 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 			return &faas.Error{Reason: faas.ReasonOverloaded, RetryAfter: 10 * time.Millisecond, Err: faas.ErrOverloaded}
 		})))
 		register("small", nil, faas.WithLimits(5, 100))
+		register("again", func() error { // another's refusal, of the same name
+			return &faas.Error{Op: "invoke", Function: "again", Kind: faas.KindBusy, Reason: faas.ReasonOverloaded, Err: faas.ErrOverloaded}
+		})
+		register("down", nil, faas.WithGate(gate(func() error {
+			return &faas.Error{Kind: faas.KindUnavailable, Reason: "policy_down", RetryAfter: time.Minute, Err: errSecret}
+		})))
+		register("deep", nil, faas.WithGate(gate(func() error {
+			return &faas.Error{Kind: faas.KindNesting, Reason: faas.ReasonDepth, Err: faas.ErrDepth}
+		})))
 		register("nests", func() error {
 			_, err := r.Invoke(context.Background(), "panics", []byte(`{"text": ""}`))
 			return err
@@ -72,6 +81,9 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 			{"broke", "this call of broke was refused (budget); try again in 1m30s", faasmcp.Failure{Outcome: "Refused", Reason: "budget", RetryAfterMs: 90_001}},
 			{"full", "full is busy; try again in 1s", faasmcp.Failure{Outcome: "Refused", Reason: "overloaded", RetryAfterMs: 10}},
 			{"small", "the arguments are larger than small takes", faasmcp.Failure{Outcome: "Refused", Reason: "too_large"}},
+			{"again", `faas: invoke "again" refused (overloaded): overloaded`, faasmcp.Failure{Outcome: "Failed"}},
+			{"down", "down is not available for now; try again in 1m0s", faasmcp.Failure{Outcome: "Refused", Reason: "policy_down", RetryAfterMs: 60_000}},
+			{"deep", "this call of deep would not end", faasmcp.Failure{Outcome: "Refused", Reason: "depth"}},
 			{"nests", "nests failed by an internal error", faasmcp.Failure{Outcome: "Failed"}},
 			{"poison", "an error without a text", faasmcp.Failure{Outcome: "Failed"}},
 			{"large", "large answered what can't be passed on", faasmcp.Failure{Outcome: "OutputInvalid"}},
