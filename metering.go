@@ -2,6 +2,9 @@ package faas
 
 import (
 	"context"
+	"errors"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -210,13 +213,50 @@ type flusher interface {
 	Flush(ctx context.Context) error
 }
 
-// Flush has every meter that holds records back deliver them, all at once.
+// Flush has every meter that holds records back deliver them, all at once. Its
+// error is those of all that could not.
 func (ms meters) Flush(ctx context.Context) error {
+	return errors.Join(flushAll(ctx, ms.flushers(nil))...)
+}
+
+// flushAll answers what each has answered.
+func flushAll(ctx context.Context, all []flusher) []error {
 	var g errgroup.Group
+	errs := make([]error, len(all))
+	for i, m := range all {
+		errs[i] = errFlushExited // unless it comes to its end
+		g.Go(func() error {
+			defer func() {
+				if p := recover(); p != nil {
+					errs[i] = &PanicError{Value: p, Stack: stack()}
+				}
+			}()
+			errs[i] = m.Flush(ctx)
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return errs
+}
+
+// flushers adds those of ms that hold records back, each once.
+func (ms meters) flushers(to []flusher) []flusher {
 	for _, m := range ms {
-		if m, ok := m.(flusher); ok {
-			g.Go(func() error { return m.Flush(ctx) })
+		switch m := m.(type) {
+		case meters:
+			to = m.flushers(to)
+		case flusher:
+			if !slices.ContainsFunc(to, func(f flusher) bool { return same(f, m) }) {
+				to = append(to, m)
+			}
 		}
 	}
-	return g.Wait()
+	return to
 }
+
+// same tells whether two meters are one; values that can't be compared are not.
+func same(a, b any) bool {
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
+}
+
+var errFlushExited = errors.New("a meter's Flush ended its goroutine")

@@ -131,6 +131,7 @@ type registry struct {
 	mu   sync.Mutex
 	gone []*function // removed, and still at work when last looked at
 	past totals      // of those that no longer are
+	owed []flusher   // their own meters, which may have records of theirs yet
 }
 
 func (t *registry) add(fn *function) error {
@@ -171,8 +172,21 @@ func (t *registry) sweep() {
 			return false
 		}
 		t.past.add(fn)
+		t.owed = fn.meters[len(fn.router.meters):].flushers(t.owed)
 		return true
 	})
+	t.owed = slices.DeleteFunc(t.owed, func(m flusher) bool {
+		b, ok := m.(*BufferedMeter)
+		return ok && b.Len() == 0
+	})
+}
+
+// owing adds the meters of functions that are gone and were their own.
+func (t *registry) owing(to []flusher) []flusher {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sweep()
+	return append(to, t.owed...)
 }
 
 func (t *registry) sorted() []*function {

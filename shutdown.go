@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Shutdown ends the router in good order. It stops admitting calls (later ones
@@ -22,7 +20,8 @@ import (
 // When ctx ends first, calls that wait are refused, those that run settle as
 // Canceled and answer [ErrClosed], and the error names the functions whose
 // handlers had not stopped, and how many. It Is ctx's error. The handlers go
-// on if they don't heed their context: the process may end all the same.
+// on if they don't heed their context: the process may end all the same. What a
+// buffer could not deliver in time is in the error too, as [*UndeliveredError]s.
 //
 // With the context of a handler it leaves that invocation and its callers out:
 // it neither waits for them nor cancels them. It is idempotent.
@@ -178,15 +177,25 @@ func (c *callContext) isBelow(call *callContext) bool {
 	return false
 }
 
-// flush has all meters deliver what they hold back.
+// flush has all meters deliver what they hold back, those of functions that are
+// gone too. An error says whose meter it is about, if it is not the router's.
 func (r *Router) flush(ctx context.Context) error {
-	var g errgroup.Group
-	g.Go(func() error { return r.meters.Flush(ctx) })
+	all := r.meters.flushers(nil)
+	all = r.functions.owing(all)
+	owners := make([]string, len(all))
 	for _, fn := range r.functions.working() {
-		own := fn.meters[len(r.meters):]
-		g.Go(func() error { return own.Flush(ctx) })
+		all = fn.meters[len(r.meters):].flushers(all)
+		for len(owners) < len(all) {
+			owners = append(owners, fn.name)
+		}
 	}
-	return g.Wait()
+	errs := flushAll(ctx, all)
+	for i, err := range errs {
+		if err != nil && owners[i] != "" {
+			errs[i] = fmt.Errorf("function %q: %w", owners[i], err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (r *Router) tellIfClosing() {
