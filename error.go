@@ -74,7 +74,7 @@ const (
 	ReasonInput         Reason = "input"          // ErrInput
 	ReasonTooLarge      Reason = "too_large"      // ErrTooLarge
 	ReasonDenied        Reason = "denied"         // ErrDenied, or what the gate answered
-	ReasonOverloaded    Reason = "overloaded"     // ErrOverloaded: the queue is full
+	ReasonOverloaded    Reason = "overloaded"     // ErrOverloaded: the queue is full, or the call was displaced from it, see WithQueue
 	ReasonRunaways      Reason = "runaways"       // ErrOverloaded: every slot is held by a call that outlived its deadline
 	ReasonOff           Reason = "off"            // ErrOverloaded: the function is switched off, by a concurrency of 0
 	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver

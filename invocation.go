@@ -54,8 +54,9 @@ func WithTenant(ctx context.Context, tenant string) context.Context {
 // priority in the order of their arrival. 0 is usual; negative ones come after
 // it. It is inherited by nested calls, and the last one said wins.
 //
-// It buys nothing from other tenants, takes no slot from a call that runs, and
-// means nothing to one that finds a slot free. It is strict: a tenant whose
+// In a full queue a call displaces one of its tenant that is less urgent, which is
+// refused with [ReasonOverloaded]. It buys nothing from other tenants, takes no slot
+// from a call that runs, and means nothing to one that finds a slot free. It is strict: a tenant whose
 // urgent calls never stop waiting keeps its own others waiting until their queue
 // timeout.
 func WithPriority(ctx context.Context, p int) context.Context {

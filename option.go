@@ -187,6 +187,13 @@ func WithTenantKey(f func(ctx context.Context, inv Invocation) string) Option {
 // there, paid for with the slot time that their calls use; a tenant that had no
 // call waiting is served before those that do, every other turn at least. A
 // tenant's own calls go by [WithPriority], then by age. Default 1,000.
+//
+// The places are shared as the slots are. When all are taken and a call comes for
+// a tenant that has at least two fewer waiting than the tenant with the most, one
+// of the latter's gives its place up and is refused in turn: the one of lowest
+// priority, of those a root before a nested call, and of those the newest.
+// Otherwise a call may displace one of its own tenant of lower priority. So one
+// tenant that fills the queue doesn't keep others out of it.
 func WithQueue(n int) Option { return option(func(s *settings) { s.queue = n }) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is

@@ -207,6 +207,8 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 	switch {
 	case errors.Is(err, admission.ErrFull):
 		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("the queue is full; see WithQueue")))
+	case errors.Is(err, admission.ErrDisplaced):
+		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("a call of a tenant with fewer waiting, or of higher priority, has its place in the queue; see WithQueue")))
 	case errors.Is(err, admission.ErrOff):
 		return refusal(name, id, ReasonOff, because(ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")))
 	case errors.Is(err, admission.ErrStuck):

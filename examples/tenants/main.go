@@ -1,9 +1,10 @@
-// Command tenants has two tenants share one function. Tenant a sends 10,000 calls at once, and then tenant b sends ten:
+// Command tenants has two tenants share one function with a queue of 1,000 places, the default. Tenant a sends 10,000 calls
+// at once, and then tenant b sends ten; who is refused tries again after a moment, so that the queue stays full:
 //
 //	go run ./tenants [-flood 10000] [-takes 2ms] [-slots 8]
 //
-// It shows how long b's calls take alone, behind a's in one line, and beside a's where tenants take turns; and what each is
-// billed, by the records and by the handlers' own stopwatches.
+// It shows how long b's calls take alone, behind a's in one line, and beside a's where tenants take turns, and how often
+// they were refused; and what each is billed, by the records and by the handlers' own stopwatches.
 package main
 
 import (
@@ -12,9 +13,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -29,8 +32,11 @@ func main() {
 	}
 }
 
-// few is how many calls b sends.
-const few = 10
+// few is how many calls b sends, pause how long a call that was refused waits on average before it tries again.
+const (
+	few   = 10
+	pause = 200 * time.Millisecond
+)
 
 type config struct {
 	flood, slots int
@@ -59,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func (c config) compare(ctx context.Context, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "%d slots, %v a call. Tenant a sends %d calls, then b sends %d.\n\n", c.slots, c.takes, c.flood, few)
 	out := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "\tb's p50\tp99\t")
+	fmt.Fprintln(out, "\tb's p50\tp99\trefused\t")
 	var last *host
 	for _, k := range []struct {
 		name  string
@@ -75,11 +81,11 @@ func (c config) compare(ctx context.Context, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		took, err := h.play(ctx, k.as, k.flood)
+		took, refused, err := h.play(ctx, k.as, k.flood)
 		if err = errors.Join(err, h.router.Shutdown(ctx)); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s\t%v\t%v\t\n", k.name, round(took[few/2]), round(took[few-1]))
+		fmt.Fprintf(out, "%s\t%v\t%v\t%d\t\n", k.name, round(took[few/2]), round(took[few-1]), refused)
 		last = h
 	}
 	if err := out.Flush(); err != nil {
@@ -117,7 +123,7 @@ func newHost(c config) (*host, error) {
 	h := &host{book: book, ledger: cost.NewLedger(cost.Calendar{}, book), watches: map[string]time.Duration{}}
 	h.router = faas.New(faas.WithMeter(h.ledger), faas.WithMemory(1<<30))
 	h.report = faas.Register(h.router, "report", h.handler(c.takes),
-		faas.WithConcurrency(c.slots), faas.WithQueue(c.flood+few), faas.WithTimeout(time.Minute), faas.WithQueueTimeout(time.Hour))
+		faas.WithConcurrency(c.slots), faas.WithTimeout(time.Minute), faas.WithQueueTimeout(time.Hour))
 	return h, nil
 }
 
@@ -134,37 +140,45 @@ func (h *host) handler(takes time.Duration) faas.Handler[string, string] {
 	}
 }
 
-// play has a flood of a's calls wait, then makes b's, and answers how long those took, the quickest first.
-func (h *host) play(ctx context.Context, as func(context.Context, string) context.Context, flood int) ([]time.Duration, error) {
+// play has a flood of a's calls wait, then makes b's, and answers how long those took, the quickest first, and how often
+// they were refused on the way.
+func (h *host) play(ctx context.Context, as func(context.Context, string) context.Context, flood int) (took []time.Duration, refused int64, err error) {
 	var all sync.WaitGroup
+	var again atomic.Int64
 	errs := make(chan error, flood+few)
 	for range flood {
-		all.Go(func() {
-			_, err := h.report.Invoke(as(ctx, "a"), "a")
-			errs <- err
-		})
+		all.Go(func() { errs <- h.call(as(ctx, "a"), "a", new(atomic.Int64)) })
 	}
-	for i := h.report.Info(); int(i.Admitted)+i.Queued < flood; i = h.report.Info() {
+	for i := h.report.Info(); int(i.Admitted+i.Rejected[faas.ReasonOverloaded])+i.Queued < flood; i = h.report.Info() {
 		time.Sleep(time.Millisecond)
 	}
-	took := make([]time.Duration, few)
+	took = make([]time.Duration, few)
 	for i := range took {
 		all.Go(func() {
 			began := time.Now()
-			_, err := h.report.Invoke(as(ctx, "b"), "b")
+			errs <- h.call(as(ctx, "b"), "b", &again)
 			took[i] = time.Since(began)
-			errs <- err
 		})
 	}
 	all.Wait()
 	close(errs)
-	for err := range errs {
-		if err != nil {
-			return nil, err
-		}
+	for e := range errs {
+		err = errors.Join(err, e)
 	}
 	slices.Sort(took)
-	return took, nil
+	return took, again.Load(), err
+}
+
+// call asks for a report until it gets one, and counts how often it was refused because too many others wait.
+func (h *host) call(ctx context.Context, name string, refused *atomic.Int64) error {
+	for {
+		_, err := h.report.Invoke(ctx, name)
+		if !errors.Is(err, faas.ErrOverloaded) {
+			return err
+		}
+		refused.Add(1)
+		time.Sleep(rand.N(2 * pause))
+	}
 }
 
 // bill prints the statement, and the stopwatches beside the records.

@@ -8,8 +8,8 @@ import (
 
 // Class is one function's share of a group: its own limit, and a bounded queue
 // for calls that wait. There tenants take turns, by the time that they use, and
-// each tenant's calls are served in the order of their priority and arrival;
-// only a call that has its parent's slot of the group to borrow may pass those
+// share the places when it is full; each tenant's calls are served in the order of
+// their priority and arrival; only a call that has its parent's slot of the group to borrow may pass those
 // that lack one.
 // Make one with [Group.NewClass]; all its methods may be called concurrently.
 type Class struct {
@@ -21,7 +21,7 @@ type Class struct {
 	Entered, Settled atomic.Uint64
 
 	group  *Group
-	queued atomic.Int32 // written under the group's lock
+	queued atomic.Int32 // the queue's length; written under the group's lock, once it is within its bound
 
 	// Guarded by the group's lock.
 	bound   int // of the queue
@@ -188,16 +188,33 @@ func (c *Class) enter(h *Hold, r Request) (*waiter, error) {
 		c.refresh()
 		return nil, nil
 	}
-	if err := c.full(); err != nil {
-		return nil, err
+	if c.isStuck() {
+		return nil, ErrStuck
+	}
+	var victim *waiter
+	if c.queue.len >= c.bound {
+		if victim = c.queue.victim(r.Tenant, r.Priority); victim == nil {
+			return nil, ErrFull
+		}
 	}
 	w := newWaiter(h, r.Priority)
 	w.enqueue(r.Tenant)
-	if w.kin.in != nil && (w.knots() || w.ties()) {
-		w.refuse(ErrCycle)
-		c.refresh()
-	}
+	c.settle(w, victim)
 	return w, nil
+}
+
+// settle has a newcomer in line wait, or refuses it: for a call that would wait for
+// itself no other is displaced. Slots may have come free as it lined up: then the
+// queue is within its bound already.
+func (c *Class) settle(w, victim *waiter) {
+	switch {
+	case w.kin.in != nil && (w.knots() || w.ties()):
+		w.refuse(ErrCycle)
+	case c.queue.len > c.bound:
+		victim.refuse(ErrDisplaced)
+	}
+	c.queued.Store(int32(c.queue.len))
+	c.refresh()
 }
 
 // takes gets a newcomer a slot if there is one.
@@ -228,15 +245,9 @@ func (c *Class) refuses(parent *Hold) error {
 	return nil
 }
 
-func (c *Class) full() error {
-	switch {
-	case c.stuck > 0 && c.stuck >= min(c.word.limit(), c.group.word.limit()),
-		c.group.stuck > 0 && c.group.stuck >= c.group.word.limit():
-		return ErrStuck
-	case c.queue.len >= c.bound:
-		return ErrFull
-	}
-	return nil
+func (c *Class) isStuck() bool {
+	return c.stuck > 0 && c.stuck >= min(c.word.limit(), c.group.word.limit()) ||
+		c.group.stuck > 0 && c.group.stuck >= c.group.word.limit()
 }
 
 // free gives back the class's half of a slot, under the lock; dispatch is to

@@ -119,12 +119,27 @@ func (q *lanes) check() error {
 		}
 	}
 	switch {
+	case len(q.crowds.members) != len(q.crowded()):
+		return fmt.Errorf("%d lanes are crowds, and %d have a waiter", len(q.crowds.members), len(q.crowded()))
 	case open != q.open || waiting != q.len:
 		return fmt.Errorf("%d lanes are open and %d calls wait, counted %d and %d", open, waiting, q.open, q.len)
 	case waiting == 0 && q.limit == 0 && len(q.byTenant) > 0, q.limit > 0 && waiting == 0 && busy < len(q.byTenant):
 		return fmt.Errorf("%d lanes are kept while nobody waits", len(q.byTenant))
 	}
 	return nil
+}
+
+// crowded lists the tenants with a waiter.
+func (q *lanes) crowded() (tenants []string) {
+	for tenant, l := range q.byTenant {
+		if l.waiters.len() != l.victims.len() {
+			return nil
+		}
+		if l.waiters.len() > 0 {
+			tenants = append(tenants, tenant)
+		}
+	}
+	return tenants
 }
 
 func (w *waiter) check() error {

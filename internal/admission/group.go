@@ -8,13 +8,14 @@ import (
 
 // Why a slot was refused.
 var (
-	ErrFull    = errors.New("admission: queue is full")
-	ErrStuck   = errors.New("admission: every slot is held by a call that will not end")
-	ErrTimeout = errors.New("admission: waited too long")
-	ErrCycle   = errors.New("admission: would wait for itself")
-	ErrClosed  = errors.New("admission: closed")
-	ErrRemoved = errors.New("admission: class removed")
-	ErrOff     = errors.New("admission: class switched off")
+	ErrFull      = errors.New("admission: queue is full")
+	ErrDisplaced = errors.New("admission: displaced from a full queue")
+	ErrStuck     = errors.New("admission: every slot is held by a call that will not end")
+	ErrTimeout   = errors.New("admission: waited too long")
+	ErrCycle     = errors.New("admission: would wait for itself")
+	ErrClosed    = errors.New("admission: closed")
+	ErrRemoved   = errors.New("admission: class removed")
+	ErrOff       = errors.New("admission: class switched off")
 )
 
 // How far a group is closed.

@@ -27,8 +27,9 @@ import "time"
 type lanes struct {
 	limit    int // of calls that a tenant runs at once; 0: none
 	fresh    list[*lane]
-	old      order[*lane] // some may be empty, until their turn comes
-	newcomer bool         // the last turn was a fresh one's
+	old      order[*lane]  // some may be empty, until their turn comes
+	newcomer bool          // the last turn was a fresh one's
+	crowds   order[*crowd] // see victim.go
 	byTenant map[string]*lane
 	len      int           // calls that wait
 	open     int           // lanes that have a turn and a call
@@ -39,11 +40,13 @@ type lanes struct {
 type lane struct {
 	tenant  string
 	waiters order[*waiter]
-	turn    node[*lane]   // in fresh
-	at      int           // in old
-	open    bool          // it is among lanes.open
-	used    time.Duration // slot time, on the scale of lanes.level
-	number  uint64        // of its turn: those that have used the same go round
+	victims order[*victim] // the same calls, see victim.go
+	crowd   int            // in crowds
+	turn    node[*lane]    // in fresh
+	at      int            // in old
+	open    bool           // it is among lanes.open
+	used    time.Duration  // slot time, on the scale of lanes.level
+	number  uint64         // of its turn: those that have used the same go round
 
 	// Of a class that limits its tenants:
 	busy    int // calls that run
@@ -88,6 +91,7 @@ func (q *lanes) push(w *waiter, tenant string) {
 	l := q.of(tenant)
 	w.lane, w.number = l, q.next()
 	l.waiters.put(w)
+	q.expose(w)
 	q.len++
 	switch {
 	case !q.permits(l):
@@ -117,6 +121,7 @@ func (q *lanes) head() *waiter {
 func (q *lanes) remove(w *waiter, served bool) {
 	l := w.lane
 	l.waiters.remove(w)
+	q.conceal(w)
 	q.len--
 	switch {
 	case served:

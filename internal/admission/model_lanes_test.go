@@ -1,6 +1,7 @@
 package admission_test
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -232,4 +233,40 @@ func (m *model) charge(k *modelCall) {
 	if l.fresh {
 		ts.age(l)
 	}
+}
+
+// victim is who has to go for k, if the queue is full.
+func (m *model) victim(k *modelCall) *modelCall {
+	c := k.class
+	if len(c.queue) < c.bound || len(c.queue) == 0 {
+		return nil
+	}
+	count := func(tenant string) int { return len(c.waiting(tenant)) }
+	victimOf := func(tenant string) *modelCall {
+		return slices.MinFunc(c.waiting(tenant), func(a, b *modelCall) int {
+			return cmp.Or(
+				cmp.Compare(a.priority, b.priority),
+				cmp.Compare(nested(a), nested(b)),
+				cmp.Compare(slices.Index(c.queue, b), slices.Index(c.queue, a)))
+		})
+	}
+	most := slices.MaxFunc(c.queue, func(a, b *modelCall) int {
+		return cmp.Or(
+			cmp.Compare(count(a.tenant), count(b.tenant)),
+			cmp.Compare(slices.Index(c.queue, victimOf(a.tenant)), slices.Index(c.queue, victimOf(b.tenant))))
+	}).tenant
+	switch own := count(k.tenant); {
+	case own+1 < count(most):
+		return victimOf(most)
+	case own > 0 && victimOf(k.tenant).priority < k.priority:
+		return victimOf(k.tenant)
+	}
+	return nil
+}
+
+func nested(k *modelCall) int {
+	if k.parent == nil {
+		return 0
+	}
+	return 1
 }

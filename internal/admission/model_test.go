@@ -226,13 +226,16 @@ func (m *model) acquire(k *modelCall) {
 	case m.stuckIn(c) > 0 && m.stuckIn(c) >= min(c.limit, m.limit),
 		m.stuckIn(nil) > 0 && m.stuckIn(nil) >= m.limit:
 		m.refuse(k, admission.ErrStuck)
-	case len(c.queue) >= c.bound:
+	case len(c.queue) >= c.bound && m.victim(k) == nil:
 		m.refuse(k, admission.ErrFull)
 	default:
+		victim := m.victim(k)
 		c.queue = append(c.queue, k)
 		m.arrived(k)
 		if k.parent != nil && (m.ties(k) || !m.prospects()[k]) {
 			m.refuse(k, admission.ErrCycle)
+		} else if victim != nil {
+			m.refuse(victim, admission.ErrDisplaced)
 		}
 	}
 }
@@ -442,7 +445,7 @@ func newMachine(t *rapid.T) *machine {
 	s.limit = rapid.IntRange(1, 4).Draw(t, "group")
 	s.group = admission.NewGroup(s.limit)
 	for range rapid.IntRange(1, 4).Draw(t, "classes") {
-		c := &modelClass{limit: drawLimit(t), bound: rapid.SampledFrom([]int{0, 1, 3, 100, 100}).Draw(t, "queue"), weight: 1}
+		c := &modelClass{limit: drawLimit(t), bound: rapid.SampledFrom([]int{0, 1, 3, 6, 100, 100}).Draw(t, "queue"), weight: 1}
 		s.turns++
 		c.turn = s.turns
 		c.tenants.limit = rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "of a tenant")

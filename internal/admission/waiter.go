@@ -10,6 +10,7 @@ type waiter struct {
 	hold     *Hold
 	lane     *lane
 	at       int // in its lane
+	victim   int // in its lane's victims
 	priority int
 	number   uint64        // of its arrival
 	begs     bool          // see cycle.go
@@ -88,7 +89,6 @@ func (w *waiter) giveUp(why error) answer {
 func (w *waiter) enqueue(tenant string) {
 	c := w.hold.class
 	c.queue.push(w, tenant)
-	c.queued.Add(1)
 	if c.line.in == nil {
 		c.group.waiting.push(&c.line)
 	}
@@ -125,7 +125,7 @@ func (w *waiter) leave(with answer) {
 	}
 	c := w.hold.class
 	c.queue.remove(w, with.admitted)
-	c.queued.Add(-1)
+	c.queued.Store(int32(c.queue.len))
 	if c.queue.len == 0 {
 		c.line.leave()
 	}
@@ -152,6 +152,7 @@ func (w *waiter) unrelate() {
 func (w *waiter) orphan() {
 	w.unrelate()
 	w.hold.parent = nil
+	w.hold.class.queue.expose(w)
 }
 
 // recursive tells whether w waits for the class of its parent.
