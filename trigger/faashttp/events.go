@@ -53,7 +53,7 @@ func (l *Lambda) accept(x *exchange, c call) {
 	}
 	switch ok, closed := l.events.put(x.outliving(), c); {
 	case closed:
-		x.refuse(serviceFault("The host is shutting down."))
+		x.refuse(serviceFault("The host is shutting down.", time.Second))
 	case !ok:
 		x.refuse(throttle(l.router, c.info.Name, faas.ReasonOverloaded, 0))
 	default:
@@ -96,11 +96,11 @@ const (
 func (e *events) deliver(ctx context.Context, c call) error {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
 		_, err := e.router.Invoke(ctx, c.name, c.body)
-		end, refused := endingOf(err, c.name)
-		if end != overloaded {
+		end := faas.EndOf(err, c.name)
+		if end.Kind != faas.KindBusy && end.Kind != faas.KindUnavailable {
 			return err
 		}
-		pause(ctx, max(wait, min(refused.RetryAfter, maxWait)))
+		pause(ctx, max(wait, min(end.Err.RetryAfter, maxWait)))
 		if ctx.Err() != nil {
 			return err
 		}
@@ -110,10 +110,10 @@ func (e *events) deliver(ctx context.Context, c call) error {
 // done settles an event. One that its handler has seen has a record; one that
 // it hasn't is lost, and said to be.
 func (e *events) done(ctx context.Context, c call, err error) {
-	end, refused := endingOf(err, c.name)
-	lost := err != nil && (end == canceled || refused != nil && refused.Reason != "")
+	end := faas.EndOf(err, c.name)
+	lost := end.Kind != faas.KindNone || end.Outcome == faas.Canceled
 	if lost {
-		e.log.Warn("faashttp: an event was lost", "function", c.name, "request", carriedBy(ctx).ID, "reason", string(refused.Reason))
+		e.log.Warn("faashttp: an event was lost", "function", c.name, "request", carriedBy(ctx).ID, "reason", string(end.Err.Reason))
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -82,7 +82,7 @@ func (l *Lambda) answerStream(x *exchange, c call) {
 	if err != nil {
 		if f := l.faultOf(x, err, c.target, c.info); f != nil {
 			if s.started { // the status is said
-				panic(http.ErrAbortHandler)
+				x.breakOff()
 			}
 			x.refuse(f)
 			return

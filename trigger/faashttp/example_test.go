@@ -38,13 +38,17 @@ func Example_mount() {
 
 	mux := http.NewServeMux() // the service's own
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
-	mux.Handle("/fn/", faashttp.Handler(router))
+	front := faashttp.Handler(router, faashttp.WithHosts("functions.example.com"))
+	for _, path := range []string{"/fn/", "/healthz", "/readyz"} {
+		mux.Handle(path, front)
+	}
+	mux.Handle("/v1/price", faashttp.Function(router, "price")) // one, at a path of your choice
 	mux.Handle("/2015-03-31/", faashttp.NewLambda(router))
 
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	for _, body := range []string{`{"item":"tea","count":3}`, `{}`} {
-		res, err := http.Post(server.URL+"/fn/price", "application/json", strings.NewReader(body))
+		res, err := http.Post(server.URL+"/v1/price", "application/json", strings.NewReader(body))
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -56,6 +60,33 @@ func Example_mount() {
 	// Output:
 	// 200 {"total":15}
 	// 422 {"title":"Unprocessable Entity","status":422,"detail":"Nothing is ordered.","reason":"empty"
+}
+
+// A handler of the service's own calls a function and answers its failure as the
+// front would.
+func ExampleProblemOf() {
+	router := faas.New()
+	defer router.Close()
+	price := faas.Register(router, "price", price)
+	http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		total, err := price.Invoke(r.Context(), order{Item: r.FormValue("item")})
+		if err != nil {
+			faashttp.ProblemOf(err, "price").ServeHTTP(w, r)
+			return
+		}
+		fmt.Fprintln(w, total)
+	}).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/?item=tea", nil))
+
+	_, err := price.Invoke(context.Background(), order{})
+	p := faashttp.ProblemOf(err, "price")
+	fmt.Println(p.Status, p.Reason, p.RetryAfter)
+	_ = router.Close()
+	_, err = price.Invoke(context.Background(), order{})
+	p = faashttp.ProblemOf(err, "price")
+	fmt.Println(p.Status, p.Reason, p.RetryAfter)
+	// Output:
+	// 422 empty 0s
+	// 503 closed 1s
 }
 
 // A server of the functions alone, which drains when its context ends: with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -247,6 +248,63 @@ func (x *exchange) patient() {
 	x.setWriteDeadline(time.Now().Add(t))
 }
 
+// breakOff ends the connection in the middle of an answer, so that half of it is
+// not taken for the whole. It panics, as net/http has it.
+//
+// HTTP/1.1 and 2 say where an answer ends, so that one which ends before is seen
+// to be broken. Over HTTP/1.0, which nginx speaks to its upstreams unless it is
+// told otherwise, a stream ends with its connection: only a connection that is
+// reset instead of closed says that it has not.
+func (x *exchange) breakOff() {
+	if !x.r.ProtoAtLeast(1, 1) {
+		x.reset()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// reset ends a TCP connection with RST.
+func (x *exchange) reset() {
+	c, _, err := http.NewResponseController(x.w).Hijack()
+	if err != nil {
+		return
+	}
+	for {
+		below, ok := c.(interface{ NetConn() net.Conn }) // TLS, which would take its leave
+		if !ok {
+			break
+		}
+		c = below.NetConn()
+	}
+	if tcp, ok := c.(interface{ SetLinger(sec int) error }); ok {
+		_ = tcp.SetLinger(0) // then Close discards what is not sent, and resets
+	}
+	_ = c.Close()
+}
+
+// breaksOff tells whether a client would notice breakOff: without chunks, over
+// what is no TCP, or where the connection is out of reach, it would not. It gets
+// a stream as a whole then, with its length.
+func (x *exchange) breaksOff() bool {
+	if x.r.ProtoAtLeast(1, 1) {
+		return true
+	}
+	_, tcp := x.Context.Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return tcp && canHijack(x.w)
+}
+
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		if _, ok := w.(http.Hijacker); ok {
+			return true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = u.Unwrap()
+	}
+}
+
 // hides tells whether the caller is not to know that there is such a function.
 // It asks the gates, which a call that fails before them has not passed.
 func (x *exchange) hides(r *faas.Router, name string) bool {
@@ -255,10 +313,5 @@ func (x *exchange) hides(r *faas.Router, name string) bool {
 
 // denies tells whether a gate keeps the caller from a function.
 func (x *exchange) denies(r *faas.Router, name string) bool {
-	err := r.DryRun(x.ctx, name)
-	if err == nil {
-		return false
-	}
-	end, _ := endingOf(err, name)
-	return end == denied
+	return faas.EndOf(r.DryRun(x.ctx, name), name).Kind == faas.KindDenied
 }

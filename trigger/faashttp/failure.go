@@ -36,30 +36,36 @@ type frame struct {
 
 // failureOf is the body of a function error, for ends that are no fault.
 func failureOf(err error, info faas.Signature, id string) []byte {
-	end, e := endingOf(err, info.Name)
-	switch end {
-	case timedOut:
-		return mustJSON(platformFailure{
-			"Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", id, info.Timeout.Seconds()),
-		})
-	case exited:
-		return mustJSON(platformFailure{
-			"Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited without providing a reason", id),
-		})
-	case initFailed:
-		return mustJSON(platformFailure{"Runtime.InitError", fmt.Sprintf("RequestId: %s Error: Runtime failed to start", id)})
-	case outputTooLarge:
-		return mustJSON(failure{
-			Message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", info.MaxOut),
-			Type:    "Function.ResponseSizeTooLarge",
-		})
-	case panicked:
-		return panicFailure(e)
-	case badInput, outputInvalid: // the codec's error, as a handler would meet it on Lambda
-		return mustJSON(failure{Message: textOf(codecError(e)), Type: typeName(codecError(e))})
-	default:
-		return mustJSON(failure{Message: textOf(err), Type: typeName(err)})
+	request := "RequestId: " + id + " Error: "
+	end := faas.EndOf(err, info.Name)
+	switch end.Outcome {
+	case faas.Panicked:
+		return panicFailure(end.Err)
+	case faas.Exited:
+		return mustJSON(platformFailure{"Runtime.ExitError", request + "Runtime exited without providing a reason"})
+	case faas.TimedOut:
+		return mustJSON(platformFailure{"Sandbox.Timedout", fmt.Sprintf("%sTask timed out after %.2f seconds", request, info.Timeout.Seconds())})
+	case faas.InitFailed:
+		return mustJSON(platformFailure{"Runtime.InitError", request + "Runtime failed to start"})
+	case faas.OutputInvalid:
+		if isTooLarge(end.Err) {
+			return mustJSON(failure{
+				Message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", info.MaxOut),
+				Type:    "Function.ResponseSizeTooLarge",
+			})
+		}
+		return codecFailure(end.Err)
+	case faas.OK: // refused, for an input that does not decode
+		return codecFailure(end.Err)
+	case faas.Failed, faas.Canceled:
 	}
+	return mustJSON(failure{Message: textOf(err), Type: typeName(err)})
+}
+
+// codecFailure is the codec's error, as a handler would meet it on Lambda.
+func codecFailure(e *faas.Error) []byte {
+	cause := codecError(e)
+	return mustJSON(failure{Message: textOf(cause), Type: typeName(cause)})
 }
 
 // codecError finds the encoder's own error below the platform's.

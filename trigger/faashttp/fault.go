@@ -61,13 +61,24 @@ func tooLargeFor(limit int) *fault {
 	}
 }
 
-func serviceFault(message string) *fault {
-	return &fault{status: http.StatusInternalServerError, kind: "ServiceException", message: message, capital: true, culprit: "Service"}
+// serviceFault is what may work another time. Of the errors that the API's model
+// gives Invoke it is the one that all clients try again: the SDKs retry a status of
+// 500, and Step Functions retries Lambda.ServiceException where it is set up as its
+// documentation advises. The model's errors of 502 and 503 are about networks and
+// file systems that functions here have none of.
+func serviceFault(message string, after time.Duration) *fault {
+	return &fault{
+		status: http.StatusInternalServerError, kind: "ServiceException", message: message, capital: true,
+		culprit: "Service", retryAfter: max(after, time.Second),
+	}
 }
 
 func forbidden(kind, message string) *fault {
 	return &fault{status: http.StatusForbidden, kind: kind, message: message}
 }
+
+// keepOut answers what the door keeps out, where AWS's clients look.
+func (x *exchange) keepOut(p *Problem) { x.refuse(forbidden("AccessDeniedException", p.Detail)) }
 
 // Throttles, by the names that the API's model gives them.
 const (
@@ -86,44 +97,68 @@ func throttle(r *faas.Router, name string, reason faas.Reason, after time.Durati
 		if info, err := r.Info(name); err == nil && info.Limit < math.MaxInt32 {
 			why = reservedLimit
 		}
-	case reason != faas.ReasonMeterFull:
+	default:
 		why = callerLimit
 	}
 	return &fault{
 		status: http.StatusTooManyRequests, kind: "TooManyRequestsException", message: "Rate Exceeded.",
-		reason: why, culprit: "User", retryAfter: max(after, 1),
+		reason: why, culprit: "User", retryAfter: max(after, time.Second),
 	}
 }
 
 // faultOf says why a call was refused or cut off; nil for an end that the
 // function has brought about.
 func (l *Lambda) faultOf(x *exchange, err error, t target, info faas.Signature) *fault {
-	end, e := endingOf(err, t.name)
-	switch end {
-	case notFound:
+	end := faas.EndOf(err, t.name)
+	switch end.Kind {
+	case faas.KindNone:
+		if end.Outcome == faas.Canceled {
+			return serviceFault("The call was canceled.", time.Second)
+		}
+	case faas.KindNotFound:
 		return l.noFunction(t)
-	case denied:
-		if !l.forbidden {
-			return l.noFunction(t)
-		}
+	case faas.KindDenied:
+		return l.denial(t)
+	case faas.KindInvalid, faas.KindTooLarge:
+		return l.badInput(x, end, t, info)
+	case faas.KindBusy:
+		return throttle(l.router, t.name, end.Err.Reason, end.Err.RetryAfter)
+	case faas.KindUnavailable:
+		return serviceFault("The function can't be called now.", end.Err.RetryAfter)
+	case faas.KindNesting:
 		return &fault{
-			status: http.StatusForbidden, kind: "AccessDeniedException", capital: true, culprit: "User",
-			message: "User is not authorized to perform: lambda:InvokeFunction on resource: " + l.arn(t.name, ""),
+			status: http.StatusBadRequest, kind: "RecursiveInvocationException", capital: true, culprit: "User",
+			message: "The invocation is part of a loop, or of too long a chain.",
 		}
-	case badInput, inputTooLarge:
-		if x.hides(l.router, t.name) {
-			return l.noFunction(t)
-		}
-		if end == inputTooLarge {
-			return tooLargeFor(info.MaxIn)
-		}
-	case overloaded:
-		return throttle(l.router, t.name, e.Reason, e.RetryAfter)
-	case closed:
-		return serviceFault("The host is shutting down.")
-	case canceled:
-		return serviceFault("The call was canceled.")
-	default:
+	case faas.KindClosed:
+		return serviceFault("The host is shutting down.", time.Second)
+	case faas.KindCanceled:
+		return serviceFault("The call was canceled.", time.Second)
+	}
+	return nil
+}
+
+// denial is told as an unknown function, unless callers may know.
+func (l *Lambda) denial(t target) *fault {
+	if !l.forbidden {
+		return l.noFunction(t)
+	}
+	return &fault{
+		status: http.StatusForbidden, kind: "AccessDeniedException", capital: true, culprit: "User",
+		message: "User is not authorized to perform: lambda:InvokeFunction on resource: " + l.arn(t.name, ""),
+	}
+}
+
+// badInput is nil for JSON that is no input of the function: on Lambda the
+// function's runtime finds that out, so that it is an error of the function.
+func (l *Lambda) badInput(x *exchange, end faas.End, t target, info faas.Signature) *fault {
+	switch {
+	case x.hides(l.router, t.name):
+		return l.noFunction(t)
+	case end.Kind == faas.KindTooLarge:
+		return tooLargeFor(info.MaxIn)
+	case end.Err.Reason != faas.ReasonInput:
+		return badParameter("The invocation is not valid.")
 	}
 	return nil
 }

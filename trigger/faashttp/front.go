@@ -5,17 +5,19 @@ import (
 	"math"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/inproc/faas"
 )
 
-// Handler serves a router over HTTP. It may be mounted beside other routes,
-// and below a prefix with [http.StripPrefix]:
+// Handler serves a router over HTTP. It may be mounted beside other routes, on
+// "/fn/", "/healthz" and "/readyz", and below a prefix with [http.StripPrefix]. It
+// panics, and names the cure, if an option is impossible.
 //
 //	POST /fn/{name}   calls a function: its input as the body, its output as the answer
-//	GET  /fn          the functions
+//	GET  /fn          the functions; and so does /fn/
 //	GET  /fn/{name}   one of them
 //	GET  /healthz     200 while the process serves
 //	GET  /readyz      200 while calls are admitted, 503 while the router or the [Server] shuts down
@@ -26,21 +28,32 @@ import (
 // that accepts text/event-stream each piece is an event; an error after the
 // first one comes as an event named error with a problem as its data. In a plain
 // stream it breaks the connection off, so that half an answer is not taken for
-// a whole one.
+// a whole one; over HTTP/1.0, where a stream has no other end than its
+// connection's, with a reset. What could not be reset, a Unix socket for one, has
+// the stream as a whole over HTTP/1.0, once it has ended well.
+//
+// An event's data is text. Each line of a piece is a line of it, and whether it
+// ended in "\r", "\n" or "\r\n" is lost: clients read "\n". Bytes that are no
+// UTF-8 are sent as they are, and clients replace them by U+FFFD, also where a
+// character is cut between two pieces: send bytes as base64, or as a plain stream.
 //
 // Whatever goes wrong is answered as a problem of RFC 9457, which names a
 // reason and the request, and nothing of what goes on inside: no panic, no
 // stack, no handler's error unless it is a [Problem].
 //
-//	400 input, body, tenant   404 not_found   408 slow   413 too_large   415 encoding
-//	429 overloaded, queue_timeout, runaways, meter_full, or a gate's reason; with Retry-After
+//	400 input, body, tenant   403 host, origin   404 not_found, path   405 method
+//	408 slow   413 too_large   415 encoding
+//	429 overloaded, queue_timeout, runaways, off, or a gate's reason; with Retry-After
 //	500 failed, panicked, exited, output, output_too_large, init_failed
-//	503 closed, canceled   504 timed_out
+//	503 init, meter_full, closed, canceled; with Retry-After   504 timed_out   508 depth, cycle
 //
-// A caller whom a gate denies a function is told that there is none (see
-// [WithForbidden]), and does not see it listed; both are answered after the
-// body is read, so that neither shows. A denial with a RetryAfter is a limit
-// and answers 429.
+// The status is that of the refusal's [faas.Kind], or of the call's outcome;
+// [ProblemOf] tells it to handlers of your own. A caller to whom a gate denies a
+// function is told that there is none (see [WithForbidden]), and does not see it
+// listed; both are answered after the body is read, so that neither shows.
+//
+// On a loopback connection a request is served only for a host that is known to be
+// meant, and to no page of another site: see [WithHosts] and [WithOrigins].
 //
 // The client's X-Request-Id is kept if it is 1 to 128 of A–Z a–z 0–9 . _ ~ -,
 // and replaced if not; Traceparent and Tracestate are handed on if they are
@@ -50,39 +63,83 @@ import (
 // [faas.WithLimits] and read before the call asks for a slot; the answer is
 // written after it has left it.
 func Handler(r *faas.Router, opts ...Option) http.Handler {
+	return &front{router: r, settings: frontSettings(opts)}
+}
+
+// Function serves one function of a router as [Handler] does, at a path of your
+// choice: a POST calls it, and any other method is a 405.
+//
+//	mux.Handle("/v1/resize", faashttp.Function(router, "resize"))
+//
+// The function is looked up for each call, so that it may be registered later,
+// removed, and replaced. While there is none, the answer is 404.
+func Function(r *faas.Router, name string, opts ...Option) http.Handler {
 	f := &front{router: r, settings: frontSettings(opts)}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /fn/{name}", func(w http.ResponseWriter, r *http.Request) { f.invoke(w, r, r.PathValue("name")) })
-	mux.HandleFunc("GET /fn", f.list)
-	mux.HandleFunc("GET /fn/{name}", f.show)
-	mux.HandleFunc("GET /healthz", f.health)
-	mux.HandleFunc("GET /readyz", f.ready)
-	f.mux = mux
-	return f
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.opens(w, r) && allowed(w, r, http.MethodPost) {
+			f.invoke(w, r, name)
+		}
+	})
 }
 
 type front struct {
 	settings
 
 	router *faas.Router
-	mux    *http.ServeMux
 }
 
-// ServeHTTP serves one request. Nearly all of them are calls by a plain name,
-// which needs no search through patterns.
+// ServeHTTP serves one request. Nearly all of them are calls.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if name, ok := strings.CutPrefix(r.URL.Path, "/fn/"); ok && r.Method == http.MethodPost && isName(name) {
-		f.invoke(w, r, name)
+	if !f.opens(w, r) {
 		return
 	}
-	f.mux.ServeHTTP(w, r)
+	name, below := strings.CutPrefix(r.URL.Path, "/fn/")
+	switch {
+	case below && name != "":
+		f.function(w, r, name)
+	case below, r.URL.Path == "/fn":
+		serveGet(w, r, f.list)
+	case r.URL.Path == "/healthz":
+		serveGet(w, r, f.health)
+	case r.URL.Path == "/readyz":
+		serveGet(w, r, f.ready)
+	default:
+		(&Problem{Status: http.StatusNotFound, Reason: "path", Detail: "There is nothing at this path."}).ServeHTTP(w, r)
+	}
+}
+
+func (f *front) opens(w http.ResponseWriter, r *http.Request) bool {
+	return f.door.opens(w, r, func(p *Problem) { p.ServeHTTP(w, r) })
+}
+
+func (f *front) function(w http.ResponseWriter, r *http.Request, name string) {
+	switch {
+	case r.Method == http.MethodPost:
+		f.invoke(w, r, name)
+	case allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost):
+		f.show(w, r, name)
+	}
+}
+
+func serveGet(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+	if allowed(w, r, http.MethodGet, http.MethodHead) {
+		serve(w, r)
+	}
+}
+
+// allowed tells whether a request has one of these methods, and answers one that
+// hasn't.
+func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	if slices.Contains(methods, r.Method) {
+		return true
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	(&Problem{Status: http.StatusMethodNotAllowed, Reason: "method", Detail: "This path is not for this method."}).ServeHTTP(w, r)
+	return false
 }
 
 func (f *front) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
-	id := first(r.Header, "X-Request-Id")
-	if !isRequestID(id) {
-		id = newID()
-	}
+	id := requestID(r)
 	x, err := f.begin(w, r, id)
 	x.set(0, "X-Request-Id", id)
 	x.set(1, "X-Content-Type-Options", "nosniff")
@@ -112,7 +169,7 @@ func (f *front) invoke(w http.ResponseWriter, r *http.Request, name string) {
 	case err != nil:
 		x.hangUp()
 		x.fail(problemOfRequest(err))
-	case info.Stream || acceptsEvents(r):
+	case acceptsEvents(r), info.Stream && x.breaksOff():
 		f.stream(x, name, body)
 	default:
 		f.answer(x, info, name, body)
@@ -139,8 +196,8 @@ const smallAnswer = 2 << 10
 
 // problem is problemOf, for a caller who may not have passed the gates yet.
 func (f *front) problem(x *exchange, err error, name string) *Problem {
-	end, _ := endingOf(err, name)
-	if (end == badInput || end == inputTooLarge) && x.hides(f.router, name) {
+	k := faas.EndOf(err, name).Kind
+	if (k == faas.KindInvalid || k == faas.KindTooLarge) && x.hides(f.router, name) {
 		return unknown()
 	}
 	return f.problemOf(err, name)
@@ -169,19 +226,18 @@ func (f *front) list(w http.ResponseWriter, r *http.Request) {
 	}{list})
 }
 
-func (f *front) show(w http.ResponseWriter, r *http.Request) {
+func (f *front) show(w http.ResponseWriter, r *http.Request, name string) {
 	x, ok := f.open(w, r)
 	if !ok {
 		return
 	}
-	name := r.PathValue("name")
 	info, err := f.router.Info(name)
 	if err != nil {
 		x.fail(unknown())
 		return
 	}
 	if x.denies(f.router, name) {
-		x.fail(f.problemOf(&faas.Error{Function: name, Reason: faas.ReasonDenied, Err: faas.ErrDenied}, name))
+		x.fail(f.refusalProblem(faas.KindDenied, &faas.Error{Reason: faas.ReasonDenied}))
 		return
 	}
 	x.show(describe(info))
@@ -238,7 +294,7 @@ func (f *front) health(w http.ResponseWriter, _ *http.Request) {
 func (f *front) ready(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	if isDraining(r.Context()) || f.router.Stats().Closing {
+	if s := serverOf(r.Context()); s != nil && s.draining.Load() || f.router.Stats().Closing {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = w.Write([]byte("draining\n"))
 		return

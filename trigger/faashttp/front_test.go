@@ -259,7 +259,8 @@ func TestABodyWithoutALimitIsReadToItsEnd(t *testing.T) {
 		faas.Register(r, "size", func(_ context.Context, in []byte) (int, error) { return len(in), nil })
 		faas.Register(r, "hook", func(_ context.Context, e struct {
 			Body string `json:"body"`
-		}) (string, error) {
+		},
+		) (string, error) {
 			return strconv.Itoa(len(e.Body)), nil
 		})
 		body := `"` + strings.Repeat("x", 100_000) + `"`
@@ -419,6 +420,76 @@ func TestFunctionsAreToldAsJSON(t *testing.T) {
 		require.NoError(t, json.Unmarshal(do(t, h, "GET", "/fn", "").Body.Bytes(), &list))
 		assert.Equal(t, []struct{ Name string }{{"a"}, {"b"}}, list.Functions)
 		assert.Equal(t, 404, do(t, h, "GET", "/fn/c", "").Code)
+	})
+}
+
+// README's mount: a mux that has "/fn/" sends who asks for /fn there.
+func TestTheListIsReachedBelowAPrefix(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		faas.Register(r, "a", echo)
+		mux := http.NewServeMux()
+		mux.Handle("/fn/", faashttp.Handler(r))
+		w := do(t, mux, "GET", "/fn", "")
+		require.Equal(t, "/fn/", w.Header().Get("Location"))
+		w = do(t, mux, "GET", "/fn/", "")
+		assert.Equal(t, 200, w.Code)
+		assert.Contains(t, w.Body.String(), `"name":"a"`)
+		assert.Equal(t, w.Body.String(), do(t, faashttp.Handler(r), "GET", "/fn", "").Body.String())
+		assert.Equal(t, 200, do(t, mux, "GET", "/fn/a", "").Code)
+		assert.Equal(t, 200, do(t, mux, "HEAD", "/fn/a", "").Code)
+	})
+}
+
+func TestWhatIsNotThereIsAProblemAndNoPlainText(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, m := hosted(t)
+		faas.Register(r, "echo", echo)
+		h := faashttp.Handler(r)
+		for _, path := range []string{"/", "/fnx", "/healthz/", "/v1", "//fn/echo", "/%2Fhealthz"} {
+			w := do(t, h, "GET", path, "")
+			assert.Equal(t, 404, w.Code, path)
+			assert.Equal(t, "path", reasonOf(t, w), path)
+		}
+		for _, path := range []string{"/fn/nobody", "/fn/echo/", "/fn/echo/more", "/fn//echo", "/fn/../fn/echo"} {
+			for _, method := range []string{"GET", "POST"} {
+				w := do(t, h, method, path, "1")
+				assert.Equal(t, 404, w.Code, path)
+				assert.Equal(t, "not_found", reasonOf(t, w), path)
+			}
+		}
+		for path, methods := range map[string]string{
+			"/fn": "GET, HEAD", "/fn/": "GET, HEAD", "/fn/echo": "GET, HEAD, POST", "/fn/nobody": "GET, HEAD, POST", "/healthz": "GET, HEAD", "/readyz": "GET, HEAD",
+		} {
+			for _, method := range []string{"PUT", "DELETE", "OPTIONS", "BREW"} {
+				w := do(t, h, method, path, "1")
+				assert.Equal(t, 405, w.Code, path)
+				assert.Equal(t, "method", reasonOf(t, w), path)
+				assert.Equal(t, methods, w.Header().Get("Allow"), path)
+			}
+		}
+		assert.Zero(t, m.Len())
+	})
+}
+
+func TestOneFunctionIsServedAtAPathOfItsOwn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		mux := http.NewServeMux()
+		mux.Handle("/v1/echo", faashttp.Function(r, "echo"))
+		w := do(t, mux, "POST", "/v1/echo", "1")
+		assert.Equal(t, 404, w.Code)
+		assert.Equal(t, "not_found", reasonOf(t, w))
+		faas.Register(r, "echo", echo) // later than the mount
+		w = do(t, mux, "POST", "/v1/echo", `{"a":1}`, "X-Request-Id: mine")
+		assert.Equal(t, 200, w.Code)
+		assert.Equal(t, `{"a":1}`, w.Body.String())
+		assert.Equal(t, "mine", w.Header().Get("X-Request-Id"))
+		assert.Equal(t, "data: 1\n\n", do(t, mux, "POST", "/v1/echo", "1", "Accept: text/event-stream").Body.String())
+		w = do(t, mux, "GET", "/v1/echo", "")
+		assert.Equal(t, 405, w.Code)
+		assert.Equal(t, "method", reasonOf(t, w))
+		assert.Equal(t, "POST", w.Header().Get("Allow"))
 	})
 }
 

@@ -26,7 +26,8 @@ import (
 // another qualifier, region or account names nothing. Errors, and how a function's
 // own error, panic, timeout and end are told, are Lambda's, down to the case of
 // the keys. A denied call is answered as an unknown function (see
-// [WithForbidden]).
+// [WithForbidden]). What may work another time, such as a call of a function whose
+// instances can't be made now, is a ServiceException, which clients try again.
 //
 // The text of a function's error and the stack of its panic go to the caller, as
 // they do on Lambda: whoever may call over this wire is taken for its operator.
@@ -87,6 +88,9 @@ func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) 
 	id := newID()
 	w.Header().Set("X-Amzn-Requestid", id)
 	x, err := l.begin(w, r, id)
+	if !l.door.opens(w, r, x.keepOut) {
+		return x, false
+	}
 	if err != nil {
 		x.refuse(bodyFault(err, 0))
 		return x, false
@@ -257,7 +261,7 @@ func (l *Lambda) refusal(x *exchange, err error, c call) *fault {
 	if f := l.faultOf(x, err, c.target, c.info); f != nil {
 		return f
 	}
-	return serviceFault("The call could not be made.")
+	return serviceFault("The call could not be made.", time.Second)
 }
 
 // startLog makes the log of a call whose client wants to read it.

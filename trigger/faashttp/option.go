@@ -13,6 +13,14 @@ type Option interface {
 	applyFront(*settings)
 }
 
+// DoorOption is an option of all handlers of this package and of [NewServer]. A
+// server asks for all that it serves, and the handlers in it ask no more: give
+// these options to [NewServer], and to a handler where another server serves it.
+type DoorOption interface {
+	Option
+	ServerOption
+}
+
 // LambdaOption is an option of [NewLambda] alone. Whoever says that calls have
 // to be signed must not be able to say it to a handler that doesn't look.
 type LambdaOption interface{ applyLambda(*settings) }
@@ -22,11 +30,18 @@ type option func(*settings)
 func (o option) applyFront(s *settings)  { o(s) }
 func (o option) applyLambda(s *settings) { o(s) }
 
+type doorOption func(*door)
+
+func (o doorOption) applyFront(s *settings)  { o(&s.door) }
+func (o doorOption) applyLambda(s *settings) { o(&s.door) }
+func (o doorOption) applyServer(s *Server)   { o(&s.door) }
+
 type lambdaOption func(*settings)
 
 func (o lambdaOption) applyLambda(s *settings) { o(s) }
 
 type settings struct {
+	door         door
 	made         time.Time // what an exchange's own times count from: one clock is read for them, not two
 	tenantHeader string
 	forbidden    bool
@@ -54,6 +69,7 @@ func frontSettings(opts []Option) settings {
 			o.applyFront(&s)
 		}
 	}
+	s.door.ready("the handler")
 	return s
 }
 
@@ -64,6 +80,7 @@ func lambdaSettings(opts []LambdaOption) settings {
 			o.applyLambda(&s)
 		}
 	}
+	s.door.ready("NewLambda")
 	return s
 }
 
@@ -79,6 +96,35 @@ func WithTenantHeader(name string) Option {
 // WithForbidden tells callers that a function exists which they may not call:
 // 403 instead of the 404 of an unknown one.
 func WithForbidden() Option { return option(func(s *settings) { s.forbidden = true }) }
+
+// WithHosts names the hosts that requests on a loopback connection may be for,
+// beside localhost, 127.0.0.0/8 and [::1]: those under which a proxy or a tunnel
+// on this machine hands on what it gets, as functions.example.com or, for one
+// port alone, as functions.example.com:8443. A name that is none makes what it is
+// given to panic.
+//
+// Without it a page could call functions by giving its own name, evil.example, the
+// address 127.0.0.1 once it is loaded (DNS rebinding): to its reader's browser the
+// functions are then of the page's own site. So a request for any other host is
+// refused on a loopback connection, with 403 and a problem that says so. What
+// X-Forwarded-Host or another header says changes nothing. Connections to other
+// addresses are not asked.
+func WithHosts(names ...string) DoorOption {
+	return doorOption(func(d *door) { d.names = append(d.names, names...) })
+}
+
+// WithOrigins names the sites, as https://app.example.com, whose pages may call
+// functions and read the answers: their preflights (CORS) are answered, with every
+// method and header that they ask for, and their requests let in. A name that is
+// no origin makes what it is given to panic.
+//
+// A page of any other site is refused by [NewServer], and on loopback connections
+// by the handlers, with 403 and a problem that says so ([http.CrossOriginProtection]
+// says how it is known). What comes with cookies is not readable to other sites'
+// pages, named or not: who calls is to be told by a header such as Authorization.
+func WithOrigins(origins ...string) DoorOption {
+	return doorOption(func(d *door) { d.origins = append(d.origins, origins...) })
+}
 
 // WithPatience sets how long a client may take to send its body, and how long
 // to take each thing that is written to it: an answer, or a piece of one; to the

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 )
 
@@ -67,6 +68,14 @@ func Logs(ctx context.Context) io.Writer {
 	return io.Discard
 }
 
+// requestID is the client's own id of a request if it is one, or a new one.
+func requestID(r *http.Request) string {
+	if id := first(r.Header, "X-Request-Id"); isToken(id, "._~-") {
+		return id
+	}
+	return newID()
+}
+
 // newID makes an id in the form of a random UUID (RFC 9562, section 5.4). It is
 // to be unique, not secret.
 func newID() string {
@@ -100,8 +109,7 @@ func isToken(s, extra string) bool {
 	return true
 }
 
-func isRequestID(s string) bool { return isToken(s, "._~-") }
-func isTenant(s string) bool    { return isToken(s, "._~:@/+=-") }
+func isTenant(s string) bool { return isToken(s, "._~:@/+=-") }
 
 // isTraceParent tells whether s is a traceparent of W3C Trace Context, section
 // 3.2: version 00 to the letter, a later one by its first four fields.

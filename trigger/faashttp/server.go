@@ -14,13 +14,15 @@ import (
 
 // Server is an [http.Server] that has every time limit set, listens on loopback
 // unless told otherwise, and ends in good order together with its router.
-// Requests that a browser sends from another site's page are refused
-// ([http.CrossOriginProtection]): a page must not call what listens on its
-// reader's loopback.
+//
+// A page must not call what listens on its reader's loopback. So what a browser
+// sends from another site's page is refused (see [WithOrigins]), and on loopback
+// connections what is for another host (see [WithHosts]), whatever route it is for.
 //
 // Make one with [NewServer]. Its methods may be called concurrently.
 type Server struct {
 	router   *faas.Router
+	door     door
 	http     http.Server
 	addr     string
 	drain    time.Duration
@@ -77,21 +79,22 @@ func WithTuning(f func(s *http.Server)) ServerOption {
 }
 
 // NewServer returns a server of h, or of [Handler](r) if h is nil, that ends
-// together with r. It does not listen yet.
+// together with r. It does not listen yet. It panics, and names the cure, if an
+// option is impossible.
 func NewServer(r *faas.Router, h http.Handler, opts ...ServerOption) *Server {
 	if h == nil {
 		h = Handler(r)
 	}
 	s := &Server{router: r, addr: "127.0.0.1:9000", drain: 30 * time.Second}
 	s.http = http.Server{
-		Handler:           http.NewCrossOriginProtection().Handler(h),
+		Handler:           s.guard(h),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second, // for other routes: the handlers of this package set their own
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), drainKey{}, &s.draining)
+			return context.WithValue(context.Background(), serverKey{}, s)
 		},
 	}
 	for _, o := range opts {
@@ -99,15 +102,26 @@ func NewServer(r *faas.Router, h http.Handler, opts ...ServerOption) *Server {
 			o.applyServer(s)
 		}
 	}
+	s.door.ready("NewServer")
 	return s
 }
 
-// drainKey finds the server's *atomic.Bool.
-type drainKey struct{}
+// guard keeps the server's door before all of its routes.
+func (s *Server) guard(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.door.admits(w, r, isLoopback(r.Context(), r), func(p *Problem) { p.ServeHTTP(w, r) }) {
+			h.ServeHTTP(w, r)
+		}
+	})
+}
 
-func isDraining(ctx context.Context) bool {
-	draining, _ := ctx.Value(drainKey{}).(*atomic.Bool)
-	return draining != nil && draining.Load()
+// serverKey finds the *Server in the context of the requests that it has let in.
+type serverKey struct{}
+
+// serverOf is the server that a request came to; nil if it is another's.
+func serverOf(ctx context.Context) *Server {
+	s, _ := ctx.Value(serverKey{}).(*Server)
+	return s
 }
 
 // Listen opens the server's port and returns its address. Run does it too;

@@ -26,7 +26,7 @@ func (f *front) stream(x *exchange, name string, body []byte) {
 	case events:
 		_ = s.send(event("error", f.problemOf(err, name).json(x.carried.ID))) // or the client has gone
 	default:
-		panic(http.ErrAbortHandler) // the client must not take it for the whole
+		x.breakOff()
 	}
 }
 

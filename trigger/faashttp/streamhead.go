@@ -52,24 +52,30 @@ func parseHead(piece []byte) (a answer, rest []byte, ok bool) {
 
 // stream serves a streaming function.
 func (u *functionURL) stream(x *exchange, info faas.Signature, event []byte) {
-	s := &headed{x: x}
+	s := &headed{x: x, whole: !x.breaksOff()}
 	err := u.router.InvokeStream(x.ctx, u.name, event, s)
+	if err == nil && !s.started {
+		_, err = s.Write(nil) // the head of a stream that has no piece
+	}
 	switch {
-	case err == nil:
-		_, _ = s.Write(nil) // the head of a stream that has no piece
 	case errors.Is(err, errHead):
 		x.badGateway()
-	case !s.started:
+	case err != nil && (s.whole || !s.started):
 		u.fail(x, info, err)
-	default:
-		panic(http.ErrAbortHandler) // the client must not take it for the whole
+	case err != nil:
+		x.breakOff()
+	case s.whole:
+		s.answer.head(x.w.Header())
+		x.reply(s.answer.status, "", s.answer.body)
 	}
 }
 
 // headed sends pieces, the first of which may have a head.
 type headed struct {
 	x       *exchange
+	whole   bool // nothing is sent: all of it is gathered in the answer
 	started bool
+	answer  answer
 }
 
 // Write sends a piece.
@@ -80,9 +86,12 @@ func (s *headed) Write(piece []byte) (int, error) {
 		if !ok {
 			return 0, errHead
 		}
-		a.head(s.x.w.Header())
-		s.begin(a.status)
+		s.begin(a)
 		rest = body
+	}
+	if s.whole {
+		s.answer.body = append(s.answer.body, rest...)
+		return len(piece), nil
 	}
 	s.x.patient()
 	if _, err := s.x.w.Write(rest); err != nil {
@@ -91,10 +100,13 @@ func (s *headed) Write(piece []byte) (int, error) {
 	return len(piece), s.x.flush()
 }
 
-var errHead = errors.New("faashttp: the stream's head is not one")
-
-func (s *headed) begin(status int) {
-	s.started = true
-	s.x.patient()
-	s.x.w.WriteHeader(status)
+func (s *headed) begin(a answer) {
+	s.started, s.answer = true, a
+	if !s.whole {
+		a.head(s.x.w.Header())
+		s.x.patient()
+		s.x.w.WriteHeader(a.status)
+	}
 }
+
+var errHead = errors.New("faashttp: the stream's head is not one")

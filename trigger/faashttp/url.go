@@ -24,9 +24,10 @@ import (
 // pieces as they come; see [StreamHead] for its status and headers.
 //
 // What goes wrong is answered as Lambda does, and says nothing of what went on
-// inside: 502 for a function that fails, 429 for want of room, 413 for an event
-// over the function's limit, and 403 where a gate denies the call or the function
-// is gone. An answer whose status, header or cookie is not one is a 502 as well.
+// inside: 502 for a function that fails, 429 for want of room, 503 for what may work
+// another time, 413 for an event over the function's limit, and 403 where a gate
+// denies the call or the function is gone. An answer whose status, header or cookie
+// is not one is a 502 as well. [WithHosts] and [WithOrigins] hold here too.
 //
 // Mount it where the function is to be, below a prefix with [http.StripPrefix].
 func FunctionURL(r *faas.Router, name string, opts ...Option) http.Handler {
@@ -45,6 +46,9 @@ func (u *functionURL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newID()
 	w.Header().Set("X-Amzn-Requestid", id)
 	x, err := u.begin(w, r, id)
+	if !u.door.opens(w, r, x.keepOut) {
+		return
+	}
 	if err != nil {
 		x.refuse(bodyFault(err, 0))
 		return
@@ -84,22 +88,35 @@ func (u *functionURL) answer(x *exchange, info faas.Signature, event []byte) {
 
 // fail answers an error before anything else is said.
 func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
-	switch end, e := endingOf(err, u.name); end {
-	case overloaded:
-		x.refuse(throttle(u.router, u.name, e.Reason, e.RetryAfter))
-	case notFound, denied:
+	end := faas.EndOf(err, u.name)
+	switch end.Kind {
+	case faas.KindNone:
+		if end.Outcome == faas.Canceled {
+			x.unavailable(time.Second)
+			return
+		}
+		x.badGateway()
+	case faas.KindNotFound, faas.KindDenied:
 		x.reply(noAccess(x))
-	case inputTooLarge:
+	case faas.KindInvalid, faas.KindNesting: // the event is the function's own affair, and so are its loops
+		x.badGateway()
+	case faas.KindTooLarge:
 		if x.hides(u.router, u.name) {
 			x.reply(noAccess(x))
 			return
 		}
 		x.refuse(tooLargeFor(info.MaxIn))
-	case closed, canceled:
-		x.reply(http.StatusServiceUnavailable, "text/plain", []byte("Service Unavailable"))
-	default:
-		x.badGateway()
+	case faas.KindBusy:
+		x.refuse(throttle(u.router, u.name, end.Err.Reason, end.Err.RetryAfter))
+	case faas.KindUnavailable, faas.KindClosed, faas.KindCanceled:
+		x.unavailable(end.Err.RetryAfter)
 	}
+}
+
+// unavailable is Lambda's answer for what may work another time.
+func (x *exchange) unavailable(after time.Duration) {
+	retryAfter(x.w.Header(), after)
+	x.reply(http.StatusServiceUnavailable, "text/plain", []byte("Service Unavailable"))
 }
 
 // badGateway is Lambda's answer for a function that failed.
