@@ -20,6 +20,7 @@ type bill struct {
 	init                 bool     // is billed
 	second               *big.Rat // what one costs
 	call                 *big.Rat
+	month                *big.Rat // a base fee
 
 	calls, units int64 // a unit is a granularity
 }
@@ -35,12 +36,16 @@ func newBills() []*bill {
 	lambda, other := price("0.20", 1, 1e6), price("0.40", 1, 1e6)
 	cloudRun := price("0.0000025", 1, 8)
 	cloudRun.Add(cloudRun, price("0.000024", 83, 1000))
+	none := new(big.Rat)
 	return []*bill{
-		{"aws-lambda-arm", time.Millisecond, 0, true, price("0.0000133334", 1, 8), lambda, 0, 0},
-		{"aws-lambda-x86", time.Millisecond, 0, true, price("0.0000166667", 1, 8), lambda, 0, 0},
-		{"azure-consumption", time.Millisecond, 100 * time.Millisecond, false, price("0.000016", 1, 8), lambda, 0, 0},
-		{"azure-flex", 100 * time.Millisecond, time.Second, false, price("0.000026", 1, 2), other, 0, 0},
-		{"gcp-cloud-run", 100 * time.Millisecond, 0, true, cloudRun, other, 0, 0},
+		{"aws-lambda-arm", time.Millisecond, 0, true, price("0.0000133334", 1, 8), lambda, none, 0, 0},
+		{"aws-lambda-x86", time.Millisecond, 0, true, price("0.0000166667", 1, 8), lambda, none, 0, 0},
+		{"azure-consumption", time.Millisecond, 100 * time.Millisecond, false, price("0.000016", 1, 8), lambda, none, 0, 0},
+		{"azure-flex", 100 * time.Millisecond, time.Second, false, price("0.000026", 1, 2), other, none, 0, 0},
+		{"cloudflare-workers", time.Millisecond, 0, false, price("0.00002", 1, 1), price("0.30", 1, 1e6), price("5", 1, 1), 0, 0},
+		{"digitalocean-functions", time.Millisecond, 100 * time.Millisecond, false, price("0.0000185", 1, 8), none, none, 0, 0},
+		{"gcp-cloud-run", 100 * time.Millisecond, 0, true, cloudRun, other, none, 0, 0},
+		{"scaleway-functions", time.Millisecond, 0, false, price("0.000012", 1, 8), price("0.15", 1, 1e6), none, 0, 0},
 	}
 }
 
@@ -61,7 +66,7 @@ func (b *bill) overrun(o *faas.Overrun) { b.add(o.Duration) }
 func (b *bill) check(t *testing.T, s cost.Statement) {
 	t.Helper()
 	want := new(big.Rat).SetInt64(b.calls)
-	want.Mul(want, b.call)
+	want.Mul(want, b.call).Add(want, b.month)
 	seconds := big.NewRat(b.units, int64(time.Second/b.granularity)) // all granularities divide it
 	want.Add(want, seconds.Mul(seconds, b.second))
 	assert.Zero(t, want.Cmp(s.Total.List.Amount()), "%s: %s, want %s", b.book, s.Total.List, want.FloatString(12))

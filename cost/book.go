@@ -4,9 +4,11 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"os"
 	"path"
+	"slices"
 	"time"
 )
 
@@ -20,39 +22,58 @@ import (
 //	  "title": "Example Functions",              for people
 //	  "provider": "Example", "service": "Functions", "region": "eu-1",
 //	  "currency": "EUR",
-//	  "effective": "2026-01-01",                 since when
-//	  "source": "https://example.com/prices",    where it was read
+//	  "effective": "2026-01-01",                 from when it holds
+//	  "read": "2026-08-03",                      optional: when it was read
+//	  "source": "https://example.com/prices",    where
 //	  "note": "…",                               optional
 //	  "gb": "1024MiB",                           what a GB is, if a unit names one
 //	  "duration": {"granularity": "100ms", "minimum": "0s", "init": false},
 //	  "memory": {"minimum": "128MiB", "step": "1MiB", "maximum": "4096MiB"},
 //	  "cpu": [{"memory": "1024MiB", "milli": 500}, …],
 //	  "prices": [
-//	    {"meter": "memory",   "unit": "GB-s",   "price": "0.0000025", "free": "400000",
+//	    {"meter": "memory",    "unit": "GB-s",   "price": "0.0000025", "free": "400000",
 //	     "tiers": [{"above": "6000000000", "price": "0.000002"}]},
-//	    {"meter": "cpu",      "unit": "vCPU-s", "price": "0.000024"},
-//	    {"meter": "requests", "unit": "1000000 requests", "price": "0.40"}
+//	    {"meter": "cpu",       "unit": "vCPU-s", "price": "0.000024"},
+//	    {"meter": "requests",  "unit": "1000000 requests", "price": "0.40"},
+//	    {"meter": "processor", "unit": "1000000 ms", "price": "0.02"},
+//	    {"meter": "bytes",     "unit": "GB", "price": "0.008", "allowance": "6MB"},
+//	    {"meter": "base",      "unit": "month", "price": "5"}
 //	  ]
 //	}
 //
 // A call's duration is rounded up to the granularity, which must divide the
 // minimum; with init, the initialization of its instance counts too. Memory is
-// raised to the minimum and rounded up to the step; above the maximum the book
-// has no price ([ErrUnrated]). In place of these it may be rounded up to one of
-// "sizes": ["512MiB", "2048MiB"]. The table under cpu says how many thousandths
-// of a vCPU a call has, by the first line that has its memory.
+// raised to the minimum and rounded up to the step, which must divide the maximum;
+// above that the book has no price ([ErrUnrated]). In place of these it may be
+// rounded up to one of "sizes": ["512MiB", "2048MiB"]. The table under cpu says how
+// many thousandths of a vCPU a call has, by the first line that has its memory, and
+// must reach the maximum. The currency is a code of ISO 4217, in capitals.
 //
-// Units of memory are GB or GiB, and of cpu vCPU, times s, min or h. Prices and
-// other quantities are strings, so that no tool rounds them; free is per calendar
-// month, in GB-s, vCPU-s or requests, as the unit says, and so is what a month
-// must have more than for a price among the tiers, which ascend and say the price
-// of what is above; what is free is the first. Sizes are whole numbers of B, KB, MB, GB (1000) or KiB, MiB, GiB (1024).
+// Meters are memory and vCPU (cpu) for as long as a call takes; requests; the time
+// that a processor was in use (processor), which is at most the duration where it
+// was not measured ([Ledger.RecordProcessor]), rounded up to the granularity; the
+// bytes of output, which are known of calls with encoded payloads and of streams,
+// above an allowance that each call has; and a base fee for each calendar month.
+// Units of memory are GB or GiB, and of cpu vCPU, times ms, s, min or h; of
+// processor ms, s, min or h; of bytes GB or GiB. Any but a month may be a number of
+// them, such as "100000 GB-s".
+//
+// Prices and other quantities are strings, so that no tool rounds them. What is free
+// is per calendar month, in single units (GB-s, requests), and so is what a month
+// must have more than for a price among the tiers, which ascend and say the price of
+// what is above; what is free is the first of the month. Prices with one text under
+// "ladder" are counted together for their tiers and for what is free, and with one
+// under "grant" for what is free alone, in a book and in all of [NewStatements]:
+// they must have the same unit, bounds and free quantity. Sizes are whole numbers of
+// B, KB, MB, GB (1000) or KiB, MiB, GiB (1024).
 type Book struct {
 	about    About
 	rounding Rounding
 	memory   sizing
 	cpu      []share
 	prices   []price
+	from     time.Time // the Effective date; zero: always
+	earlier  []*Book   // of a series: those before it, ascending
 }
 
 // About says what a book is.
@@ -63,21 +84,25 @@ type About struct {
 	Service   string `json:"service"`
 	Region    string `json:"region"`
 	Currency  string `json:"currency"`
-	Effective string `json:"effective,omitempty"` // since when the prices hold: year-month-day; empty: of a [Machine]
+	Effective string `json:"effective,omitempty"` // since when the prices hold: year-month-day; empty: always, as of a [Machine]
+	Read      string `json:"read,omitempty"`      // when they were read: a day, a month or a year; empty: not known
 	Source    string `json:"source"`              // where they were read
 	Note      string `json:"note,omitempty"`
 }
 
 // The meters that a price may be for.
 const (
-	meterMemory   = "memory"
-	meterCPU      = "cpu"
-	meterRequests = "requests"
+	meterMemory    = "memory"
+	meterCPU       = "cpu"
+	meterRequests  = "requests"
+	meterProcessor = "processor"
+	meterBytes     = "bytes"
+	meterBase      = "base"
 )
 
 // price is one line of a book. Quantities are counted in whole billed units,
 // the smallest there are: granularity × step of memory, granularity × 1/1000
-// vCPU, or one request.
+// vCPU, a granularity of processor time, a byte, a request, or a month.
 type price struct {
 	meter string
 	unit  string   // as in the book, for one: "GB-s", "request"
@@ -87,6 +112,10 @@ type price struct {
 	free  *big.Int // billed units a calendar month
 	tiers []tier   // the prices for more, ascending
 	above *big.Int // of a tier: its bound; nil: of none, or the first
+
+	ladder, grant string // whose tiers, and whose free quantity, it shares; empty: its own
+	allowance     int64  // of bytes: of each call, not counted
+	since         string // of a statement in which it changes: since when it holds
 }
 
 // ParseBook reads a book. Its errors are *[BookError], all that there are.
@@ -113,24 +142,37 @@ var presets embed.FS
 // Presets returns the books that come with the package, in the order of their
 // names:
 //
-//	aws-lambda-arm     AWS Lambda, Arm
-//	aws-lambda-x86     AWS Lambda, x86
-//	azure-consumption  Azure Functions, Consumption
-//	azure-flex         Azure Functions, Flex Consumption on demand
-//	gcp-cloud-run      Google Cloud Run, request-based
+//	aws-lambda-arm          AWS Lambda, Arm
+//	aws-lambda-x86          AWS Lambda, x86
+//	azure-consumption       Azure Functions, Consumption
+//	azure-flex              Azure Functions, Flex Consumption on demand
+//	cloudflare-workers      Cloudflare Workers Paid, by processor time
+//	digitalocean-functions  DigitalOcean Functions
+//	gcp-cloud-run           Google Cloud Run, request-based
+//	scaleway-functions      Scaleway Serverless Functions, in EUR
 //
-// They are readings by third parties, in 2026. For a machine of your own see
-// [Machine].
+// They are readings by third parties, in 2026; a price that is known to have
+// changed makes a series ([NewSeries]), such as Lambda's, which bills the
+// initialization of instances since 2025-08-01. The two of Lambda share what is
+// free, as [NewStatements] counts it. For a machine of your own see [Machine].
 func Presets() []*Book {
 	files, err := presets.ReadDir("books")
 	if err != nil {
 		panic(err) // it is compiled in
 	}
-	var all []*Book
+	byName := map[string][]*Book{}
 	for _, file := range files {
 		b, err := preset(file.Name())
 		if err != nil {
 			panic(err) // and a test reads each
+		}
+		byName[b.about.Name] = append(byName[b.about.Name], b)
+	}
+	var all []*Book
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		b, err := NewSeries(byName[name]...)
+		if err != nil {
+			panic(err) // it holds for what is compiled in
 		}
 		all = append(all, b)
 	}

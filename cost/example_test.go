@@ -35,7 +35,7 @@ func Example() {
 	fmt.Println("exactly", statement.Total.List, "before the free tier")
 	// Output:
 	// 2026-03-01T00:00:00Z to 2026-04-01T00:00:00Z
-	// AWS Lambda, x86, us-east-1, prices of 2026-01-01
+	// AWS Lambda, x86, us-east-1, prices of 2025-08-01
 	//   tenant    calls        GB-s      request      list  billed USD
 	//     acme     2000  360.000000  2000.000000  0.006400    0.000000
 	//     bolt     1000  180.000000  1000.000000  0.003200    0.000000

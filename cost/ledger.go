@@ -37,7 +37,8 @@ import (
 // from then on every Statement is an error, see Err.
 type Ledger struct {
 	calendar Calendar
-	rules    []Rounding // distinct
+	books    []*Book
+	changes  []int64 // of their prices, in seconds since 1970, ascending
 	seed     maphash.Seed
 	stripes  []stripe
 	idle     sync.Pool     // of *stripe: a processor finds the one that it used last
@@ -56,21 +57,47 @@ type stripe struct {
 
 // NewLedger returns an empty ledger that counts by the periods of the calendar
 // (zero: months in UTC), and by the rounding rules of the books: others can't
-// be rated from it later. Nil books are ignored.
+// be rated from it later. Of a series ([NewSeries]) these are the rules of the book
+// that is in force, and what is used before and after a change is kept apart. Nil
+// books are ignored.
 func NewLedger(c Calendar, books ...*Book) *Ledger {
 	l := &Ledger{calendar: c, seed: maphash.MakeSeed(), stripes: make([]stripe, max(2, runtime.GOMAXPROCS(0)))}
 	l.shared = shared{maxKeys: defaultMaxKeys, maxPeriods: defaultMaxPeriods, periods: map[int64]*period{}, givenUp: math.MinInt64}
 	for _, b := range books {
-		if b != nil && !slices.Contains(l.rules, b.rounding) {
-			l.rules = append(l.rules, b.rounding)
+		if b == nil {
+			continue
+		}
+		l.books = append(l.books, b)
+		for _, change := range b.changes(c.zone()) {
+			l.changes = append(l.changes, change.Unix())
 		}
 	}
+	slices.Sort(l.changes)
 	return l
 }
 
 // Record adds a call, to the period in which it ended. The labels are kept and
 // must not be changed, as [faas.Execution] has it.
 func (l *Ledger) Record(_ context.Context, e faas.Execution) {
+	l.record(&e, nonNegative(e.Duration), 0)
+}
+
+// RecordProcessor adds a call as Record does, and the processor time that it used.
+// Go has no such number for a goroutine, so it is the caller's to measure; what
+// Record adds is taken to have used the processor for all of its duration, and a
+// statement by a book that bills processor time says so ([Charge.AtMost]). A meter
+// that knows the number embeds the ledger and has its own Record:
+//
+//	type meter struct{ *cost.Ledger }
+//
+//	func (m meter) Record(ctx context.Context, e faas.Execution) {
+//		m.RecordProcessor(ctx, e, processorTimeOf(e.ID))
+//	}
+func (l *Ledger) RecordProcessor(_ context.Context, e faas.Execution, used time.Duration) {
+	l.record(&e, nonNegative(used), 1)
+}
+
+func (l *Ledger) record(e *faas.Execution, processor, measured uint64) {
 	at := second(e.Start, e.Duration)
 	s := l.lock()
 	t := s.table(l, at)
@@ -79,13 +106,17 @@ func (l *Ledger) Record(_ context.Context, e faas.Execution) {
 		l.refuse(at)
 		return
 	}
-	c := t.cell(l, &e, false)
+	c := t.cell(l, e, false)
 	duration, init := nonNegative(e.Duration), nonNegative(e.Init)
 	c.calls++
+	c.measured += measured
 	c.duration.add(duration)
 	c.init.add(init)
-	for i := range c.quanta {
-		c.quanta[i].add(quanta(&l.rules[i], duration, duration+init))
+	for i := range t.rules.time {
+		c.quanta[i].add(quanta(&t.rules.time[i], duration, duration+init))
+	}
+	for i := range t.rules.other {
+		c.quanta[len(t.rules.time)+i].add(t.rules.other[i].quanta(processor, uint64(max(e.BytesOut, 0))))
 	}
 	l.unlock(s)
 }
@@ -109,8 +140,11 @@ func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 	c := t.cell(l, &e, true)
 	c.calls++
 	c.duration.add(nonNegative(o.Duration))
-	for i := range l.rules {
-		c.quanta[i].add(l.rules[i].beyond(o.Duration))
+	for i := range t.rules.time {
+		c.quanta[i].add(t.rules.time[i].beyond(o.Duration))
+	}
+	for i := range t.rules.other {
+		c.quanta[len(t.rules.time)+i].add(t.rules.other[i].quanta(nonNegative(o.Duration), 0))
 	}
 	l.unlock(s)
 }
@@ -119,12 +153,15 @@ func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 func (l *Ledger) Period(t time.Time) Period { return l.calendar.Period(t) }
 
 // Usage returns what has been used in the period that t is in, ordered by
-// function, version, tenant, labels, outcome and memory, overruns last.
+// function, version, tenant, labels, outcome and memory, overruns last. If prices of
+// the ledger's books changed within it, what was used before and after stands
+// apart, in this order (see [Usage.Period]).
 func (l *Ledger) Usage(t time.Time) []Usage {
+	p := l.Period(t)
 	merged := map[string]*Usage{}
 	for i := range l.stripes {
-		for _, c := range l.stripes[i].copyOf(t.Unix()) {
-			l.merge(merged, c)
+		for _, c := range l.stripes[i].copyOf(p) {
+			c.merge(merged, p.Start.Location())
 		}
 	}
 	return ordered(merged)
@@ -207,8 +244,22 @@ func (s *stripe) open(l *Ledger, second int64) *table {
 	}
 	s.tables = slices.DeleteFunc(s.tables, func(t *table) bool { return t.end <= givenUp })
 	t := &table{start: p.start, end: p.end, period: p, slots: make([]*cell, 8)}
+	l.narrow(t, second)
 	s.tables = append(s.tables, t)
 	return t
+}
+
+// narrow cuts a table's period where prices change, and gives it the rules of the
+// books that are in force in what is left, in which the second is.
+func (l *Ledger) narrow(t *table, second int64) {
+	for _, change := range l.changes {
+		if change <= second {
+			t.start = max(t.start, change)
+		} else {
+			t.end = min(t.end, change)
+		}
+	}
+	t.rules = rulesOf(l.books, time.Unix(t.start, 0).In(l.calendar.zone()))
 }
 
 func (s *stripe) find(second int64) *table {
@@ -220,37 +271,46 @@ func (s *stripe) find(second int64) *table {
 	return nil
 }
 
+// snapshot is a cell of a table, for reading.
+type snapshot struct {
+	cell
+	table *table // its bounds and rules, which don't change
+}
+
 // copyOf returns copies of a period's cells. Recorders go to another stripe
 // meanwhile.
-func (s *stripe) copyOf(second int64) []cell {
+func (s *stripe) copyOf(p Period) []snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.find(second)
-	if t == nil {
-		return nil
-	}
-	cells := make([]cell, 0, t.used)
-	for _, c := range t.slots {
-		if c != nil {
-			copied := *c
-			copied.quanta = slices.Clone(c.quanta)
-			cells = append(cells, copied)
+	var cells []snapshot
+	for _, t := range s.tables {
+		if t.start < p.Start.Unix() || t.start >= p.End.Unix() {
+			continue
+		}
+		for _, c := range t.slots {
+			if c != nil {
+				x := snapshot{*c, t}
+				x.quanta = slices.Clone(c.quanta)
+				cells = append(cells, x)
+			}
 		}
 	}
 	return cells
 }
 
-func (l *Ledger) merge(into map[string]*Usage, c cell) {
-	name := c.name()
+func (c *snapshot) merge(into map[string]*Usage, zone *time.Location) {
+	name := c.name() + strconv.FormatInt(c.table.start, 10)
 	u := into[name]
 	if u == nil {
-		u = &Usage{Key: c.Key, Memory: c.memory, billed: make([]sum, len(l.rules))}
-		for i, rule := range l.rules {
-			u.billed[i].by = rule
+		into[name] = &Usage{
+			Key: c.Key, Memory: c.memory, Calls: c.calls, measured: c.measured,
+			Period:   Period{time.Unix(c.table.start, 0).In(zone), time.Unix(c.table.end, 0).In(zone)},
+			duration: c.duration, init: c.init, billed: c.table.rules.sums(c.quanta),
 		}
-		into[name] = u
+		return
 	}
 	u.Calls += c.calls
+	u.measured += c.measured
 	u.duration.plus(c.duration)
 	u.init.plus(c.init)
 	for i := range c.quanta {
@@ -264,7 +324,7 @@ func ordered(merged map[string]*Usage) []Usage {
 		all = append(all, *u)
 	}
 	slices.SortFunc(all, func(a, b Usage) int {
-		return cmp.Or(a.compare(b.Key), cmp.Compare(a.Memory, b.Memory))
+		return cmp.Or(a.compare(b.Key), cmp.Compare(a.Memory, b.Memory), a.Period.Start.Compare(b.Period.Start))
 	})
 	return all
 }
@@ -272,7 +332,7 @@ func ordered(merged map[string]*Usage) []Usage {
 // compare orders keys as statements list them.
 func (k Key) compare(o Key) int {
 	return cmp.Or(
-		strings.Compare(k.Function, o.Function), strings.Compare(k.Version, o.Version),
+		compareBool(k.Base, o.Base), strings.Compare(k.Function, o.Function), strings.Compare(k.Version, o.Version),
 		strings.Compare(k.Tenant, o.Tenant), strings.Compare(labelText(k.Labels), labelText(o.Labels)),
 		compareBool(k.Overrun, o.Overrun), cmp.Compare(k.Outcome, o.Outcome),
 	)

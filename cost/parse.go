@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -31,7 +32,7 @@ func parseBook(file string, data []byte) (*Book, error) {
 
 func (r *bookReader) book(root *node) *Book {
 	o := r.object(root, "", "name", "title", "provider", "service", "region", "currency",
-		"effective", "source", "note", "gb", "duration", "memory", "cpu", "prices")
+		"effective", "read", "source", "note", "gb", "duration", "memory", "cpu", "prices")
 	b := &Book{about: About{
 		Name:      r.text(o.need("name")),
 		Title:     r.text(o.need("title")),
@@ -40,21 +41,23 @@ func (r *bookReader) book(root *node) *Book {
 		Region:    r.text(o.need("region")),
 		Currency:  r.currency(o.need("currency")),
 		Effective: r.date(o.need("effective")),
+		Read:      r.reading(o.maybe("read")),
 		Source:    r.text(o.need("source")),
 		Note:      r.text(o.maybe("note")),
 	}}
+	b.from, _ = time.Parse(time.DateOnly, b.about.Effective)
 	gb := r.size(o.maybe("gb"))
 	b.rounding = r.duration(o.need("duration"))
 	b.memory = r.sizing(o.need("memory"))
-	b.cpu = r.shares(o.maybe("cpu"))
+	b.cpu = r.shares(o.maybe("cpu"), b.memory.most())
 	b.prices = r.prices(o.need("prices"), b, gb)
 	return b
 }
 
 func (r *bookReader) currency(n *node) string {
 	s := r.text(n)
-	if n != nil && s != "" && strings.ContainsAny(s, " \t\r\n") {
-		r.fail(n, "write a currency code, such as \"USD\"")
+	if s != "" && !isCurrency(s) {
+		r.fail(n, "write a currency code of ISO 4217 in capitals, such as \"USD\"")
 	}
 	return s
 }
@@ -65,6 +68,18 @@ func (r *bookReader) date(n *node) string {
 		r.fail(n, "write a date as year-month-day, such as \"2026-01-01\"")
 	}
 	return s
+}
+
+// reading is when prices were read: a day, or less exactly a month or a year.
+func (r *bookReader) reading(n *node) string {
+	s := r.text(n)
+	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
+		if _, err := time.Parse(layout, s); s == "" || err == nil {
+			return s
+		}
+	}
+	r.fail(n, "write a date, such as \"2026-08-03\", \"2026-08\" or \"2026\"")
+	return ""
 }
 
 func (r *bookReader) duration(n *node) Rounding {
@@ -102,6 +117,9 @@ func (r *bookReader) sizing(n *node) sizing {
 		r.fail(o.maybe("maximum"), "is less than the minimum")
 	}
 	s.step = max(s.step, 1)
+	if s.maximum%s.step != 0 {
+		r.fail(o.maybe("maximum"), "must be a multiple of the step, or calls near it would be billed for more memory than there is")
+	}
 	return s
 }
 
@@ -120,7 +138,9 @@ func (r *bookReader) sizes(n *node) sizing {
 	return s
 }
 
-func (r *bookReader) shares(n *node) []share {
+// shares reads the table of processors, which must reach the most memory (0: no
+// bound; then there is a price up to the table's end).
+func (r *bookReader) shares(n *node, most int64) []share {
 	if n == nil {
 		return nil
 	}
@@ -136,27 +156,44 @@ func (r *bookReader) shares(n *node) []share {
 		}
 		table = append(table, s)
 	}
+	if len(table) > 0 && table[len(table)-1].memory < most {
+		r.fail(n, "ends at %d bytes, below the most memory that there is, %d bytes", table[len(table)-1].memory, most)
+	}
 	return table
 }
 
 func (r *bookReader) prices(n *node, b *Book, gb int64) []price {
 	var all []price
-	seen := map[string]bool{}
 	for _, item := range r.list(n) {
-		o := r.object(item, item.field, "meter", "unit", "price", "free", "tiers")
-		meter, unit := o.need("meter"), o.need("unit")
-		p := price{meter: r.text(meter)}
-		per := r.unit(unit, meter, &p, b, gb)
-		p.each = r.each(o.need("price"), unit, per)
-		p.free = r.quantity(o.maybe("free"), &p)
-		p.tiers = r.tiers(o.maybe("tiers"), unit, &p, per)
-		if p.meter != "" && seen[p.meter] {
-			r.fail(meter, "%q has a price already", p.meter)
+		p := r.price(item, b, gb)
+		for _, other := range all {
+			if p.meter != "" && p.meter == other.meter {
+				r.fail(item.get("meter"), "%q has a price already", p.meter)
+			} else if !p.fits(other) {
+				r.fail(item, "shares a ladder or a grant with %q, and has another unit, other bounds, or another free quantity", other.meter)
+			}
 		}
-		seen[p.meter] = true
 		all = append(all, p)
 	}
 	return all
+}
+
+func (r *bookReader) price(item *node, b *Book, gb int64) price {
+	o := r.object(item, item.field, "meter", "unit", "price", "free", "tiers", "ladder", "grant", "allowance")
+	meter, unit := o.need("meter"), o.need("unit")
+	p := price{meter: r.text(meter), ladder: r.text(o.maybe("ladder")), grant: r.text(o.maybe("grant"))}
+	per := r.unit(unit, meter, &p, b, gb)
+	p.each = r.each(o.need("price"), unit, per)
+	p.free = r.quantity(o.maybe("free"), &p)
+	p.tiers = r.tiers(o.maybe("tiers"), unit, &p, per)
+	p.allowance = r.size(o.maybe("allowance"))
+	if p.allowance != 0 && p.meter != meterBytes {
+		r.fail(o.maybe("allowance"), "is what each call has of the meter \"bytes\", and of no other")
+	}
+	if p.meter == meterBase && (p.free.Sign() != 0 || p.tiers != nil) {
+		r.fail(item, "a base fee has nothing free, and no tiers")
+	}
+	return p
 }
 
 // each reads a price, and returns that of a single one.
@@ -196,16 +233,30 @@ func (r *bookReader) unit(n, meter *node, p *price, b *Book, gb int64) *big.Rat 
 	if text == "" || p.meter == "" {
 		return one // which has been reported
 	}
-	switch p.meter {
-	case meterRequests:
+	if p.meter == meterRequests {
 		p.unit, p.focus = "request", "Requests"
 		return r.requests(n, text)
+	}
+	count := one
+	if number, rest, counted := strings.Cut(text, " "); counted {
+		text, count = rest, r.count(n, number)
+	}
+	switch p.meter {
 	case meterMemory, meterCPU:
 		r.timed(n, text, p, b, gb)
+	case meterProcessor:
+		r.processor(n, text, p, b)
+	case meterBytes:
+		r.bytes(n, text, p, gb)
+	case meterBase:
+		p.unit, p.focus = "month", "Months"
+		if text != "month" {
+			r.fail(n, "write \"month\"")
+		}
 	default:
-		r.fail(meter, "write \"memory\", \"cpu\" or \"requests\"")
+		r.fail(meter, "write \"memory\", \"cpu\" or \"requests\", or \"processor\", \"bytes\" or \"base\"")
 	}
-	return one
+	return count
 }
 
 func (r *bookReader) requests(n *node, text string) *big.Rat {
@@ -213,9 +264,18 @@ func (r *bookReader) requests(n *node, text string) *big.Rat {
 		return big.NewRat(1, 1)
 	}
 	number, word, _ := strings.Cut(text, " ")
-	count, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || count <= 0 || word != "requests" {
+	if word != "requests" {
 		r.fail(n, "write \"request\", or a number of them, such as \"1000000 requests\"")
+		return big.NewRat(1, 1)
+	}
+	return r.count(n, number)
+}
+
+// count reads how many of a unit a price buys.
+func (r *bookReader) count(n *node, number string) *big.Rat {
+	count, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || count <= 0 {
+		r.fail(n, "write the unit, or a number of them, such as \"1000000 requests\" or \"100000 GB-s\"")
 		return big.NewRat(1, 1)
 	}
 	return new(big.Rat).SetInt64(count)
@@ -228,14 +288,43 @@ func (r *bookReader) timed(n *node, text string, p *price, b *Book, gb int64) {
 	length, plural := timeUnit(clock)
 	if amount == nil || length == 0 {
 		if amount != nil || what == text {
-			r.fail(n, "write a unit times s, min or h, such as \"GB-s\" or \"vCPU-h\"")
+			r.fail(n, "write a unit times s, min or h, or ms, such as \"GB-s\" or \"vCPU-ms\"")
 		}
 		return
 	}
 	p.unit, p.focus = text, focus+"-"+plural
-	p.base = new(big.Rat).Mul(amount, big.NewRat(int64(b.rounding.Granularity), int64(length)))
+	r.base(n, p, amount, b.rounding.Granularity, length)
+}
+
+// processor reads a unit of time that a processor was in use.
+func (r *bookReader) processor(n *node, text string, p *price, b *Book) {
+	length, plural := timeUnit(text)
+	if length == 0 {
+		r.fail(n, "processor time is measured in ms, s, min or h")
+		return
+	}
+	p.unit, p.focus = text, plural
+	r.base(n, p, big.NewRat(1, 1), b.rounding.Granularity, length)
+}
+
+// base sets how much of a unit of time a granularity is, times an amount.
+func (r *bookReader) base(n *node, p *price, amount *big.Rat, granularity, length time.Duration) {
+	p.base = new(big.Rat).Mul(amount, big.NewRat(int64(granularity), int64(length)))
 	if !finite(p.base) {
-		r.fail(n, "a granularity of %v is not a finite decimal of this unit; for hours take one such as \"3.6us\", a billionth of it", b.rounding.Granularity)
+		r.fail(n, "a granularity of %v is not a finite decimal of this unit; for hours take one such as \"3.6us\", a billionth of it", granularity)
+	}
+}
+
+// bytes reads a unit of output. A GB that the book does not explain is 10⁹ bytes.
+func (r *bookReader) bytes(n *node, text string, p *price, gb int64) {
+	size := map[string]int64{"GB": cmp.Or(gb, 1e9), "GiB": 1 << 30}[text]
+	if size <= 0 {
+		r.fail(n, "output is measured in GB or GiB")
+		return
+	}
+	p.unit, p.focus, p.base = text, focusGB(size), big.NewRat(1, size)
+	if !finite(p.base) {
+		r.fail(n, "a byte is not a finite decimal of a GB of %d", size)
 	}
 }
 
@@ -270,6 +359,8 @@ func focusGB(gb int64) string {
 
 func timeUnit(s string) (time.Duration, string) {
 	switch s {
+	case "ms":
+		return time.Millisecond, "Milliseconds"
 	case "s":
 		return time.Second, "Seconds"
 	case "min":

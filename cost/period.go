@@ -39,10 +39,7 @@ type Calendar struct {
 
 // Period returns the period that t is in.
 func (c Calendar) Period(t time.Time) Period {
-	zone := c.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
+	zone := c.zone()
 	t = t.In(zone)
 	if c.Every == Hour {
 		return hour(t)
@@ -54,6 +51,13 @@ func (c Calendar) Period(t time.Time) Period {
 		p = c.from(p.End, zone)
 	}
 	return p
+}
+
+func (c Calendar) zone() *time.Location {
+	if c.Zone == nil {
+		return time.UTC
+	}
+	return c.Zone
 }
 
 // from is the period of the date that the clock shows at t.

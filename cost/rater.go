@@ -3,6 +3,7 @@ package cost
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/inproc/faas"
 )
@@ -21,80 +22,144 @@ func NewRater(b *Book) *Rater { return &Rater{b} }
 //	List = Quantity × UnitPrice
 //	Billed = (Quantity - Free) × UnitPrice
 type Charge struct {
-	Meter     string   // "memory", "cpu" or "requests"
+	Meter     string   // "memory", "cpu", "requests", "processor", "bytes" or "base"
 	Unit      string   // of one: "GB-s", "request"
+	Since     string   // of a price that has changed within the statement's period: from when it holds; else empty
 	Above     *big.Rat // of a price tier: what the month must have more than; nil: of the first, or there are none; not to be changed
 	Quantity  *big.Rat // not to be changed
 	Free      *big.Rat // of it, by the free tier; not to be changed
 	UnitPrice Money
 	List      Money
 	Billed    Money
+	AtMost    bool // some of the processor time was not measured, and is taken to be as long as the calls: see [Ledger.RecordProcessor]
 
 	price *price
 }
 
-// Rate returns a charge for each price of the book. It is exact: the usage is
-// counted in whole billed units, and multiplied by the price once. Usage that
-// the book can't price is [ErrUnrated].
+// Rate returns a charge for each price of the book: of a series, the book that was
+// in force in the usage's period, or the last if that is not known. It is exact: the
+// usage is counted in whole billed units, and multiplied by the price once. Usage
+// that the book can't price is [ErrUnrated].
 func (r *Rater) Rate(u Usage) ([]Charge, error) {
-	units, err := r.book.units(u)
+	b := r.book
+	if !u.Period.Start.IsZero() {
+		e, err := b.during(u.Period)
+		if err != nil {
+			return nil, fmt.Errorf("cost: book %q: %w", b.about.Name, err)
+		}
+		b = e
+	}
+	units, err := b.units(u)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cost: book %q: %w", b.about.Name, err)
 	}
 	charges := make([]Charge, len(units))
 	for i := range units {
-		charges[i] = r.book.charge(&r.book.prices[i], units[i], new(big.Int))
+		charges[i] = b.charge(&b.prices[i], units[i], new(big.Int))
+		charges[i].AtMost = charges[i].Meter == meterProcessor && u.measured < u.Calls
 	}
 	return charges, nil
 }
 
-// Call returns what one call costs, or [ErrUnrated].
+// Call returns what one call costs at the book's last prices, or [ErrUnrated]. Its
+// processor time is taken to be its duration.
 func (r *Rater) Call(e faas.Execution) (Money, error) {
 	u := Usage{Key: Key{Function: e.Function}, Memory: e.Memory, Calls: 1}
-	u.billed = []sum{{r.book.rounding, count{lo: r.book.rounding.Quanta(e.Duration, e.Init)}}}
-	return r.total(u)
+	u.billed = r.book.sums(r.book.rounding.Quanta(e.Duration, e.Init), nonNegative(e.Duration), e.BytesOut)
+	return r.book.list(u)
 }
 
-// Overrun returns what a runaway cost beyond its call, or [ErrUnrated].
+// Overrun returns what a runaway cost beyond its call at the book's last prices, or
+// [ErrUnrated].
 func (r *Rater) Overrun(o faas.Overrun) (Money, error) {
 	u := Usage{Key: Key{Function: o.Function, Overrun: true}, Memory: o.Memory, Calls: 1}
-	u.billed = []sum{{r.book.rounding, count{lo: r.book.rounding.beyond(o.Duration)}}}
-	return r.total(u)
+	u.billed = r.book.sums(r.book.rounding.beyond(o.Duration), nonNegative(o.Duration), 0)
+	return r.book.list(u)
 }
 
-func (r *Rater) total(u Usage) (Money, error) {
-	charges, err := r.Rate(u)
+// sums are those of one call, by the book's rules.
+func (b *Book) sums(quanta, processor uint64, bytes int) []sum {
+	var all []sum
+	for _, r := range b.rules() {
+		n := quanta
+		if r.of != countTime {
+			n = r.quanta(processor, uint64(max(bytes, 0)))
+		}
+		all = append(all, sum{r, count{lo: n}})
+	}
+	return all
+}
+
+// rules are what a ledger must add up for the book.
+func (b *Book) rules() []rule {
+	all := []rule{{Rounding: b.rounding}}
+	for i := range b.prices {
+		if r, ok := b.ruleOf(&b.prices[i]); ok {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// ruleOf is the rule of a price that goes by no duration; false: it does.
+func (b *Book) ruleOf(p *price) (rule, bool) {
+	switch p.meter {
+	case meterProcessor:
+		return rule{of: countProcessor, Rounding: Rounding{Granularity: b.rounding.Granularity}}, true
+	case meterBytes:
+		return rule{of: countBytes, allowance: uint64(p.allowance)}, true //nolint:gosec // not negative
+	}
+	return rule{}, false
+}
+
+// priceOf is the index of the price for a meter; -1: there is none.
+func (b *Book) priceOf(meter string) int {
+	return slices.IndexFunc(b.prices, func(p price) bool { return p.meter == meter })
+}
+
+// list is what usage comes to at list prices.
+func (b *Book) list(u Usage) (Money, error) {
+	units, err := b.units(u)
 	if err != nil {
-		return Money{}, err
+		return Money{}, fmt.Errorf("cost: book %q: %w", b.about.Name, err)
 	}
-	total := new(big.Rat)
-	for _, c := range charges {
-		total.Add(total, c.List.rat())
+	total := Money{currency: b.about.Currency}
+	for i := range units {
+		total = total.plus(b.charge(&b.prices[i], units[i], new(big.Int)).List)
 	}
-	return Money{total, r.book.about.Currency}, nil
+	return total, nil
 }
 
 // units returns how many billed units the usage has of each price.
 func (b *Book) units(u Usage) ([]*big.Int, error) {
 	all := make([]*big.Int, len(b.prices))
 	for i := range b.prices {
-		n, err := b.unitsOf(u, b.prices[i].meter)
+		n, err := b.unitsOf(u, &b.prices[i])
 		if err != nil {
-			return nil, fmt.Errorf("cost: book %q: %w", b.about.Name, err)
+			return nil, err
 		}
 		all[i] = n
 	}
 	return all, nil
 }
 
-func (b *Book) unitsOf(u Usage, meter string) (*big.Int, error) {
-	if meter == meterRequests {
+func (b *Book) unitsOf(u Usage, p *price) (*big.Int, error) {
+	switch p.meter {
+	case meterBase: // it is no call's
+		return new(big.Int), nil
+	case meterRequests:
 		if u.Overrun { // its call has been counted
 			return new(big.Int), nil
 		}
 		return new(big.Int).SetUint64(u.Calls), nil
 	}
-	each, ok := b.perQuantum(meter, u.Memory)
+	if r, other := b.ruleOf(p); other {
+		if n := u.sum(r); n != nil {
+			return n, nil
+		}
+		return nil, fmt.Errorf("%w: function %q was not metered by its %s; give its records to a ledger that is made with the book", ErrUnrated, u.Function, p.meter)
+	}
+	each, ok := b.perQuantum(p.meter, u.Memory)
 	if !ok {
 		return nil, fmt.Errorf("%w: function %q has %d MiB of memory, more than there is a price for", ErrUnrated, u.Function, u.Memory/mib)
 	}
@@ -106,8 +171,15 @@ func (b *Book) unitsOf(u Usage, meter string) (*big.Int, error) {
 }
 
 // perQuantum returns how many billed units a call of that memory has for each
-// granularity of time; false: more memory than there is a price for.
+// granularity of time; false: more memory than there is a price for. Output and
+// base fees don't go by time; processor time is at most that of the call.
 func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
+	switch meter {
+	case meterBase, meterBytes:
+		return 0, true
+	case meterProcessor:
+		return 1, true
+	}
 	steps, ok := b.memory.steps(memory)
 	if !ok || meter == meterMemory {
 		return steps, ok
@@ -122,7 +194,7 @@ func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
 // charge prices units, of which some are free.
 func (b *Book) charge(p *price, units, free *big.Int) Charge {
 	c := Charge{
-		Meter: p.meter, Unit: p.unit, UnitPrice: Money{p.each, b.about.Currency},
+		Meter: p.meter, Unit: p.unit, Since: p.since, UnitPrice: Money{p.each, b.about.Currency},
 		Quantity: quantity(p, units), Free: quantity(p, free),
 		price: p,
 	}

@@ -90,6 +90,7 @@ type oracle struct {
 	cpu                  func(bytes int64) *big.Rat // vCPU
 	perGBs, perCPUs      string
 	perMillion           string
+	perProcessorSecond   string // of the duration without initialization, in whole milliseconds; empty: none
 }
 
 func (o oracle) cost(tb testing.TB, e faas.Execution) *big.Rat {
@@ -112,6 +113,10 @@ func (o oracle) cost(tb testing.TB, e faas.Execution) *big.Rat {
 	if o.cpu != nil {
 		add(o.cpu(e.Memory), o.perCPUs)
 	}
+	if o.perProcessorSecond != "" {
+		ms := (int64(e.Duration) + 999_999) / 1_000_000
+		total.Add(total, new(big.Rat).Mul(big.NewRat(ms, 1000), rat(tb, o.perProcessorSecond)))
+	}
 	return total
 }
 
@@ -133,6 +138,14 @@ func flexSize(bytes int64) *big.Rat {
 	return big.NewRat(4, 1)
 }
 
+func scalewaySize(bytes int64) *big.Rat {
+	mb := int64(128)
+	for mb < 2048 && bytes > mb*mib {
+		mb *= 2
+	}
+	return big.NewRat(mb, 1024)
+}
+
 func cloudRunCPU(bytes int64) *big.Rat {
 	for _, line := range [][2]int64{{128, 83}, {256, 167}, {512, 333}, {1024, 583}, {2048, 1000}, {8192, 2000}, {16384, 4000}} {
 		if bytes <= line[0]*mib {
@@ -152,8 +165,11 @@ func oracles() map[string]oracle {
 			granularity: 1e8, init: true, memory: inSteps(128, 1), perGBs: "0.0000025",
 			cpu: cloudRunCPU, perCPUs: "0.000024", perMillion: "0.40",
 		},
-		"azure-consumption": {granularity: 1e6, minimum: 1e8, memory: inSteps(128, 128), perGBs: "0.000016", perMillion: "0.20"},
-		"azure-flex":        {granularity: 1e8, minimum: 1e9, memory: flexSize, perGBs: "0.000026", perMillion: "0.40"},
+		"azure-consumption":      {granularity: 1e6, minimum: 1e8, memory: inSteps(128, 128), perGBs: "0.000016", perMillion: "0.20"},
+		"azure-flex":             {granularity: 1e8, minimum: 1e9, memory: flexSize, perGBs: "0.000026", perMillion: "0.40"},
+		"digitalocean-functions": {granularity: 1e6, minimum: 1e8, memory: inSteps(128, 1), perGBs: "0.0000185", perMillion: "0"},
+		"scaleway-functions":     {granularity: 1e6, memory: scalewaySize, perGBs: "0.000012", perMillion: "0.15"},
+		"cloudflare-workers":     {granularity: 1e6, memory: inSteps(0, 1), perGBs: "0", perMillion: "0.30", perProcessorSecond: "0.00002"},
 		"machine": {
 			granularity: 3600, init: true, memory: inSteps(0, 1), perGBs: "7/3600000",
 			cpu: oneCore, perCPUs: "41/3600000", perMillion: "0",

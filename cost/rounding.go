@@ -2,6 +2,7 @@ package cost
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -43,10 +44,80 @@ func roundUp(total uint64, granularity time.Duration) uint64 {
 	return whole
 }
 
+// rule says which sum of its calls a book is rated from. A ledger keeps equal ones
+// once.
+type rule struct {
+	of counted
+	Rounding
+	allowance uint64 // of bytes: what is not counted of each call
+}
+
+// counted is what of a call a rule adds up.
+type counted uint8
+
+const (
+	countTime      counted = iota // its duration, rounded
+	countProcessor                // its processor time, rounded; where that is not known, its duration
+	countBytes                    // bytes of its output
+)
+
+// quanta is what a rule adds for a call that used so much processor time.
+func (r *rule) quanta(processor, bytes uint64) uint64 {
+	if r.of == countBytes {
+		return bytes - min(bytes, r.allowance)
+	}
+	return roundUp(processor, r.Granularity)
+}
+
+// rules are what a ledger adds up for each call. Those of durations stand apart,
+// since all books have one and few have another.
+type rules struct {
+	time  []Rounding
+	other []rule
+}
+
+// rulesOf are the distinct rules of the books that hold at an instant.
+func rulesOf(books []*Book, at time.Time) *rules {
+	all := new(rules)
+	for _, b := range books {
+		for _, r := range b.at(at).rules() {
+			switch {
+			case r.of == countTime && !slices.Contains(all.time, r.Rounding):
+				all.time = append(all.time, r.Rounding)
+			case r.of != countTime && !slices.Contains(all.other, r):
+				all.other = append(all.other, r)
+			}
+		}
+	}
+	return all
+}
+
+func (r *rules) len() int { return len(r.time) + len(r.other) }
+
+// sums are those of a cell, each with its rule.
+func (r *rules) sums(quanta []count) []sum {
+	all := make([]sum, 0, len(quanta))
+	for i, t := range r.time {
+		all = append(all, sum{rule{Rounding: t}, quanta[i]})
+	}
+	for i, o := range r.other {
+		all = append(all, sum{o, quanta[len(r.time)+i]})
+	}
+	return all
+}
+
 // sizing is how a provider rounds declared memory.
 type sizing struct {
 	minimum, step, maximum int64   // bytes; step ≥ 1; maximum 0: none
 	sizes                  []int64 // in place of those three: the sizes there are, ascending, multiples of step
+}
+
+// most is the most memory that is sold; 0: no bound.
+func (s sizing) most() int64 {
+	if n := len(s.sizes); n > 0 {
+		return s.sizes[n-1]
+	}
+	return s.maximum
 }
 
 // steps returns how many steps of memory are billed; false: more than is sold.

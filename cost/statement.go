@@ -16,8 +16,9 @@ type Statement struct {
 	Period   Period
 	Book     About
 	Rows     []Row
-	Total    Row   // with an empty key
-	Overruns Money // of Total.Billed: what runaways used after their callers were freed
+	Total    Row     // with an empty key
+	Overruns Money   // of Total.Billed: what runaways used after their callers were freed
+	Unrated  []Usage // what the book can't price, and no row has
 
 	by []Dimension
 }
@@ -49,121 +50,28 @@ const labelPrefix = "label:"
 func Label(name string) Dimension { return Dimension(labelPrefix + name) }
 
 // NewStatement prices usage, one row a key, in the order of the keys. If the
-// period is a calendar month (in its own zone), the book's free tier is taken
+// period is a calendar month (in its own zone), the book's free quantities are taken
 // off, and what is above the bound of a price tier has that tier's price: both
 // shared by the rows in proportion to what they used, in whole billed units. They
-// belong to a provider's account, so this is right if there is nothing else on it.
-// For any other period nothing is free and all has the first price.
+// belong to a provider's account, so this is right if there is nothing else on it;
+// see [NewStatements] for what shares them with other books. A base fee is a row of
+// its own. For any other period nothing is free, all has the first price, and there
+// is no base fee.
 //
-// The error is [ErrUnrated] if the book can't price some of the usage; there is
-// no statement of the rest.
+// Usage is priced by the book of a series that was in force. The error is
+// [ErrUnrated] if the book can't price some of the usage, and names each function of
+// which it can't, and why: the statement is then of the rest, and has the others in
+// Unrated. A period that ends before the book holds is ErrUnrated too.
 func NewStatement(p Period, b *Book, usage []Usage) (Statement, error) {
-	s := Statement{Period: p, Book: b.about}
-	lines, err := b.lines(usage)
-	if err != nil {
-		return s, err
+	all, err := NewStatements(p, Part{b, usage})
+	if len(all) == 0 { // the names of ladders and grants in the book don't fit together
+		return Statement{Period: p, Book: b.about}, err
 	}
-	prices := b.prices
-	if p.calendarMonth() {
-		prices = tiered(prices, lines)
-	}
-	free := freeUnits(prices, lines, p.calendarMonth())
-	for i, l := range lines {
-		row := Row{Key: l.key, Calls: l.calls}
-		for j := range prices {
-			row.Charges = append(row.Charges, b.charge(&prices[j], l.units[j], free[j][i]))
-		}
-		row.sum(b.about.Currency)
-		s.Rows = append(s.Rows, row)
-	}
-	s.by = dimensions(s.Rows)
-	s.Total, s.Overruns = b.total(prices, s.Rows)
-	return s, nil
-}
-
-// line is a row before it is priced.
-type line struct {
-	key   Key
-	calls uint64
-	units []*big.Int // of each price
-}
-
-// lines adds usage up that differs in memory alone.
-func (b *Book) lines(usage []Usage) ([]line, error) {
-	var all []line
-	for _, u := range usage {
-		units, err := b.units(u)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, line{u.Key, u.Calls, units})
-	}
-	slices.SortStableFunc(all, func(x, y line) int { return x.key.compare(y.key) })
-	merged := all[:0]
-	for _, l := range all {
-		if n := len(merged); n > 0 && merged[n-1].key.compare(l.key) == 0 {
-			merged[n-1].add(l)
-			continue
-		}
-		merged = append(merged, l)
-	}
-	return merged, nil
-}
-
-func (l *line) add(m line) {
-	l.calls += m.calls
-	for i := range l.units {
-		l.units[i].Add(l.units[i], m.units[i])
-	}
-}
-
-// freeUnits returns, for each price and line, how many of its units are free.
-func freeUnits(prices []price, lines []line, month bool) [][]*big.Int {
-	all := make([][]*big.Int, len(prices))
-	for i, p := range prices {
-		used := make([]*big.Int, len(lines))
-		for j, l := range lines {
-			used[j] = l.units[i]
-		}
-		free := new(big.Int)
-		if month {
-			free = p.free
-		}
-		all[i] = shareOut(free, used)
-	}
-	return all
-}
-
-// shareOut divides what is free among those who used something, in proportion
-// and in whole units: rounded down, and then one more for those who lost most by
-// that, the first of equals first. Nobody gets more than was used.
-func shareOut(free *big.Int, used []*big.Int) []*big.Int {
-	total := total(used)
-	shares := make([]*big.Int, len(used))
-	if total.Cmp(free) <= 0 {
-		for i, n := range used {
-			shares[i] = new(big.Int).Set(n)
-		}
-		return shares
-	}
-	left := new(big.Int).Set(free)
-	rests := make([]*big.Int, len(used))
-	order := make([]int, len(used))
-	for i, n := range used {
-		product := new(big.Int).Mul(free, n)
-		shares[i], rests[i] = product.DivMod(product, total, new(big.Int))
-		left.Sub(left, shares[i])
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(i, j int) int { return rests[j].Cmp(rests[i]) })
-	for _, i := range order[:left.Int64()] { // fewer than there are of them
-		shares[i].Add(shares[i], big.NewInt(1))
-	}
-	return shares
+	return all[0], err
 }
 
 // By groups the rows: one for each combination of the dimensions, with the sums
-// of the rows that have it. Overruns stay apart. Without dimensions there is one
+// of the rows that have it. Overruns and base fees stay apart. Without dimensions there is one
 // row, and one of the overruns.
 func (s Statement) By(by ...Dimension) Statement {
 	groups := map[string]int{}
@@ -186,7 +94,7 @@ func (s Statement) By(by ...Dimension) Statement {
 
 // project keeps of a key what the dimensions ask for.
 func project(k Key, by []Dimension) Key {
-	p := Key{Overrun: k.Overrun}
+	p := Key{Overrun: k.Overrun, Base: k.Base}
 	for _, d := range by {
 		switch d {
 		case Function:
@@ -211,7 +119,7 @@ func project(k Key, by []Dimension) Key {
 }
 
 func groupName(k Key, by []Dimension) string {
-	parts := []string{strconv.FormatBool(k.Overrun)}
+	parts := []string{strconv.FormatBool(k.Overrun), strconv.FormatBool(k.Base)}
 	for _, d := range by {
 		parts = append(parts, fmt.Sprintf("%q", k.text(d)))
 	}
@@ -228,16 +136,24 @@ func (k Key) text(d Dimension) string {
 	case Tenant:
 		return k.Tenant
 	case Outcome:
-		if k.Overrun {
-			return overrun
+		if text := k.mark(); text != "" {
+			return text
 		}
 		return k.Outcome.String()
 	}
 	return k.Labels[strings.TrimPrefix(string(d), labelPrefix)]
 }
 
-// overrun stands where a call's row has its outcome.
-const overrun = "Overrun"
+// mark stands where a call's row has its outcome; empty: it is of calls.
+func (k Key) mark() string {
+	switch {
+	case k.Overrun:
+		return "Overrun"
+	case k.Base:
+		return "Base fee"
+	}
+	return ""
+}
 
 // dimensions are those in which the rows differ from having nothing.
 func dimensions(rows []Row) []Dimension {
@@ -301,6 +217,7 @@ func (c Charge) plus(d Charge) Charge {
 	c.Quantity = new(big.Rat).Add(c.Quantity, d.Quantity)
 	c.Free = new(big.Rat).Add(c.Free, d.Free)
 	c.List, c.Billed = c.List.plus(d.List), c.Billed.plus(d.Billed)
+	c.AtMost = c.AtMost || d.AtMost
 	return c
 }
 

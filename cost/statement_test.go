@@ -130,7 +130,7 @@ func TestTextTable(t *testing.T) {
 	require.NoError(t, s.WriteText(&out))
 	assert.Equal(t, strings.TrimLeft(`
 2026-03-14T00:00:00Z to 2026-03-15T00:00:00Z
-AWS Lambda, x86, us-east-1, prices of 2026-01-01
+AWS Lambda, x86, us-east-1, prices of 2025-08-01
   function                tenant   outcome    calls       GB-s   request      list  billed USD
          f                  acme        OK        2   6.000000  2.000000  0.000100    0.000100
          f                  acme   Overrun        1  10.000000  0.000000  0.000167    0.000167

@@ -16,7 +16,8 @@ import (
 // it without making a copy of them. In front of it are the cells that were asked
 // for last, at places that cost less to work out than a hash.
 type table struct {
-	start, end int64   // seconds since 1970; end is not in the period
+	start, end int64   // seconds since 1970; end is not in the period, or in the part of it in which no price changes
+	rules      *rules  // of the books that are in force
 	period     *period // the same for all stripes
 	recent     [256]*cell
 	slots      []*cell
@@ -30,8 +31,9 @@ type cell struct {
 	labelsAt       uintptr // of the map in Key
 	memory         int64
 	calls          uint64
+	measured       uint64 // calls whose processor time is known
 	duration, init count
-	quanta         []count // by the ledger's rules
+	quanta         []count // by the table's rules, those of durations first
 }
 
 // hash leaves version and labels out: a function has few.
@@ -98,7 +100,7 @@ func (t *table) find(l *Ledger, e *faas.Execution, overrun bool) *cell {
 // because there is no room for its own.
 func (t *table) miss(l *Ledger, hash uint64, e *faas.Execution, overrun bool) *cell {
 	if e.Tenant == "" || e.Tenant == Overflow || l.shared.admit(t.period, l.fullHash(e, overrun)) {
-		return t.insert(hash, e, overrun, len(l.rules))
+		return t.insert(hash, e, overrun, t.rules.len())
 	}
 	other := *e
 	other.Tenant = Overflow

@@ -1,6 +1,12 @@
 package cost
 
-import "math/big"
+import (
+	"cmp"
+	"fmt"
+	"math/big"
+	"slices"
+	"strconv"
+)
 
 // tier is a price that holds for what a calendar month has above a quantity.
 type tier struct {
@@ -8,46 +14,239 @@ type tier struct {
 	each  *big.Rat // money for one of the unit; a finite decimal
 }
 
-// at returns the price as a tier has it. What is free is free in the first.
+// at returns the price as a tier has it.
 func (p price) at(t tier) price {
-	p.each, p.above, p.free, p.tiers = t.each, t.above, new(big.Int), nil
+	p.each, p.above, p.tiers = t.each, t.above, nil
 	return p
 }
 
-// tiered divides what the lines of a month have used of each price among its
-// tiers, in proportion to what each line has used, in whole units: like what is
-// free, a tier belongs to the account and not to a line. It returns a price and a
-// unit of each line for every tier that was reached, and for the first.
-func tiered(prices []price, lines []line) []price {
-	var all []price
-	units := make([][]*big.Int, len(lines))
-	for i, p := range prices {
-		used := make([]*big.Int, len(lines))
-		for j, l := range lines {
-			used[j] = l.units[i]
-		}
-		from := new(big.Int)
-		for _, t := range p.tiers {
-			over := new(big.Int).Sub(t.above, from)
-			if over.Sub(total(used), over).Sign() <= 0 {
-				break
-			}
-			above := shareOut(over, used)
-			for j := range lines {
-				units[j] = append(units[j], used[j].Sub(used[j], above[j]))
-			}
-			all = append(all, p)
-			p, used, from = p.at(t), above, t.above
-		}
-		for j := range lines {
-			units[j] = append(units[j], used[j])
-		}
-		all = append(all, p)
+// rung is what lines have used of one tier of a price, and what of it is free.
+type rung struct {
+	price       price
+	units, free []*big.Int
+}
+
+// climbed is how much of a month's ladder and grants was used before.
+type climbed map[string]*big.Int
+
+func (p climbed) of(name string) *big.Int {
+	if p[name] == nil {
+		p[name] = new(big.Int)
 	}
-	for j := range lines {
-		lines[j].units = units[j]
+	return p[name]
+}
+
+// settle divides what was used of each price among its tiers, and shares out what
+// is free. Both belong to the account and not to a line: lines get them in
+// proportion to what they have used, in whole units. The earlier usage of a month
+// is at the bottom of the ladder: what was used before, and then the books in the
+// order in which they came into force. What is free is the first of each month.
+func settle(month bool, now, past []*tally) error {
+	if err := fit(now, past); err != nil {
+		return err
+	}
+	ladders, grants := climbed{}, climbed{}
+	for _, g := range groups(past, (*column).ladder) {
+		g.addTo(ladders.of(g.name))
+	}
+	for _, g := range groups(past, (*column).grant) {
+		g.addTo(grants.of(g.name))
+	}
+	for _, g := range groups(now, (*column).ladder) {
+		used := ladders.of(g.name)
+		climb(month, g.columns, used)
+		g.addTo(used)
+	}
+	for _, g := range groups(now, (*column).grant) {
+		used := grants.of(g.name)
+		giveFree(month, g.columns, used)
+		g.addTo(used)
+	}
+	return nil
+}
+
+// ladder names what is counted together for the tiers of a price: all that has the
+// price's ladder, or else the meter of the part, by whichever book of its series.
+func (c *column) ladder(part int) string {
+	if c.price.ladder != "" {
+		return "ladder " + c.price.ladder
+	}
+	return strconv.Itoa(part) + " " + c.price.meter
+}
+
+// grant names what shares what is free.
+func (c *column) grant(part int) string {
+	if name := cmp.Or(c.price.grant, c.price.ladder); name != "" {
+		return "shared " + name
+	}
+	return c.ladder(part)
+}
+
+// group is columns of one name, of books that were in force at one time.
+type group struct {
+	name    string
+	era     int
+	columns []*column
+}
+
+func (g *group) addTo(used *big.Int) {
+	for _, c := range g.columns {
+		used.Add(used, total(c.units))
+	}
+}
+
+// groups are the columns by name, in the order of time.
+func groups(tallies []*tally, name func(c *column, part int) string) []*group {
+	var all []*group
+	for part, s := range tallies {
+		for _, c := range s.columns {
+			n := name(c, part)
+			at := slices.IndexFunc(all, func(g *group) bool { return g.name == n && g.era == c.era })
+			if at < 0 {
+				at = len(all)
+				all = append(all, &group{name: n, era: c.era})
+			}
+			all[at].columns = append(all[at].columns, c)
+		}
+	}
+	slices.SortStableFunc(all, func(x, y *group) int { return x.era - y.era })
+	return all
+}
+
+// climb makes the rungs of columns that share a ladder, of which some was used
+// before: one for every tier that is reached, and the first.
+func climb(month bool, columns []*column, from *big.Int) {
+	var rest []*big.Int
+	prices := make([]price, len(columns))
+	for i, c := range columns {
+		rest = append(rest, c.units...)
+		prices[i] = c.price
+	}
+	tiers := columns[0].price.tiers // all of a ladder have the same bounds
+	if !month {
+		tiers = nil
+	}
+	for k, t := range tiers {
+		over := total(rest)
+		if below := new(big.Int).Sub(t.above, from); below.Sign() > 0 {
+			over.Sub(over, below)
+			from = t.above
+		}
+		if over.Sign() <= 0 {
+			break
+		}
+		above := shareOut(over, rest)
+		split(columns, prices, less(rest, above))
+		for i, c := range columns {
+			prices[i] = c.price.at(c.price.tiers[k])
+		}
+		rest = above
+	}
+	split(columns, prices, rest)
+}
+
+// split gives each column its part of units.
+func split(columns []*column, prices []price, units []*big.Int) {
+	for i, c := range columns {
+		n := len(c.units)
+		c.rungs = append(c.rungs, rung{price: prices[i], units: units[:n:n]})
+		units = units[n:]
+	}
+}
+
+func less(a, b []*big.Int) []*big.Int {
+	all := make([]*big.Int, len(a))
+	for i := range a {
+		all[i] = new(big.Int).Sub(a[i], b[i])
 	}
 	return all
+}
+
+// giveFree shares what is left of a month's free quantity among columns of one
+// grant, and in each among its tiers, from the lowest.
+func giveFree(month bool, columns []*column, before *big.Int) {
+	used := make([]*big.Int, len(columns))
+	for i, c := range columns {
+		used[i] = total(c.units)
+	}
+	left := new(big.Int)
+	if month && columns[0].price.free.Cmp(before) > 0 {
+		left.Sub(columns[0].price.free, before)
+	}
+	for i, share := range shareOut(left, used) {
+		c := columns[i]
+		for j := range c.rungs {
+			c.rungs[j].free = shareOut(share, c.rungs[j].units)
+			share = new(big.Int).Sub(share, total(c.rungs[j].free))
+		}
+	}
+}
+
+// fit brings all prices in one unit to one base, so that they can be counted
+// together, and checks those that share a ladder or a grant.
+func fit(now, past []*tally) error {
+	bases := map[string]*big.Rat{}
+	var all []*column
+	for _, s := range slices.Concat(now, past) {
+		all = append(all, s.columns...)
+	}
+	for _, c := range all {
+		base := c.price.base
+		if other := bases[c.price.unit]; other != nil {
+			base = gcdRat(base, other)
+		}
+		bases[c.price.unit] = base
+	}
+	for _, c := range all {
+		c.rebase(bases[c.price.unit])
+	}
+	for _, g := range slices.Concat(groups(now, (*column).ladder), groups(now, (*column).grant)) {
+		first := g.columns[0]
+		for _, c := range g.columns[1:] {
+			if !first.price.fits(c.price) {
+				return fmt.Errorf("cost: books %q and %q share what is in different units, or has different bounds or free quantities: %w",
+					first.book.about.Name, c.book.about.Name, ErrFormat)
+			}
+		}
+	}
+	return nil
+}
+
+// fits tells whether two prices that have a ladder or a grant in common can share it.
+func (p price) fits(q price) bool {
+	ladder := p.ladder != "" && p.ladder == q.ladder
+	grant := cmp.Or(p.grant, p.ladder)
+	if shared := grant != "" && grant == cmp.Or(q.grant, q.ladder); shared && quantity(&p, p.free).Cmp(quantity(&q, q.free)) != 0 {
+		return false
+	} else if !ladder && !shared {
+		return true
+	}
+	return p.unit == q.unit && (!ladder || slices.EqualFunc(p.tiers, q.tiers, func(a, b tier) bool {
+		return quantity(&p, a.above).Cmp(quantity(&q, b.above)) == 0
+	}))
+}
+
+// rebase counts in smaller units.
+func (c *column) rebase(base *big.Rat) {
+	times := new(big.Rat).Quo(c.price.base, base).Num()
+	if times.Cmp(big.NewInt(1)) == 0 {
+		return
+	}
+	by := func(n *big.Int) *big.Int { return new(big.Int).Mul(n, times) }
+	c.price.base, c.price.free = base, by(c.price.free)
+	c.price.tiers = slices.Clone(c.price.tiers)
+	for i := range c.price.tiers {
+		c.price.tiers[i].above = by(c.price.tiers[i].above)
+	}
+	for i := range c.units {
+		c.units[i] = by(c.units[i])
+	}
+}
+
+// gcdRat is the largest number of which both are whole multiples.
+func gcdRat(a, b *big.Rat) *big.Rat {
+	x, y := new(big.Int).Mul(a.Num(), b.Denom()), new(big.Int).Mul(b.Num(), a.Denom())
+	return new(big.Rat).SetFrac(x.GCD(nil, nil, x, y), new(big.Int).Mul(a.Denom(), b.Denom()))
 }
 
 func total(of []*big.Int) *big.Int {
@@ -56,4 +255,32 @@ func total(of []*big.Int) *big.Int {
 		sum.Add(sum, n)
 	}
 	return sum
+}
+
+// shareOut divides what is free among those who used something, in proportion
+// and in whole units: rounded down, and then one more for those who lost most by
+// that, the first of equals first. Nobody gets more than was used.
+func shareOut(free *big.Int, used []*big.Int) []*big.Int {
+	total := total(used)
+	shares := make([]*big.Int, len(used))
+	if total.Cmp(free) <= 0 {
+		for i, n := range used {
+			shares[i] = new(big.Int).Set(n)
+		}
+		return shares
+	}
+	left := new(big.Int).Set(free)
+	rests := make([]*big.Int, len(used))
+	order := make([]int, len(used))
+	for i, n := range used {
+		product := new(big.Int).Mul(free, n)
+		shares[i], rests[i] = product.DivMod(product, total, new(big.Int))
+		left.Sub(left, shares[i])
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return rests[j].Cmp(rests[i]) })
+	for _, i := range order[:left.Int64()] { // fewer than there are of them
+		shares[i].Add(shares[i], big.NewInt(1))
+	}
+	return shares
 }

@@ -15,6 +15,7 @@ type Key struct {
 	Labels   map[string]string // shared, not to be changed
 	Outcome  faas.Outcome      // of no meaning for an overrun
 	Overrun  bool              // what runaways used after their callers were freed
+	Base     bool              // of a statement: the base fee of a month, which is no call's
 }
 
 // Usage is what the calls of one key and one declared memory have used in a
@@ -24,15 +25,25 @@ type Usage struct {
 	Key
 	Memory int64  // declared, bytes
 	Calls  uint64 // or overruns
+	Period Period // in which it was used: the ledger's, cut where prices change; zero: not known
 
-	duration, init count // nanoseconds, as measured
+	measured       uint64 // calls whose processor time is known
+	duration, init count  // nanoseconds, as measured
 	billed         []sum
 }
 
-// sum is what a rounding rule bills: a number of its granularities.
+// sum is what a rule adds up: a number of granularities of time, or of bytes.
 type sum struct {
-	by     Rounding
+	by     rule
 	quanta count
+}
+
+// during is when it was used, as far as that is known.
+func (u Usage) during(p Period) Period {
+	if u.Period.Start.IsZero() {
+		return p
+	}
+	return u.Period
 }
 
 // Duration is the sum of the durations as measured, in nanoseconds: it may be
@@ -45,13 +56,21 @@ func (u Usage) Init() *big.Int { return u.init.big() }
 // Quanta is how many granularities of r the calls are billed for, each of them
 // rounded by itself; or [ErrUnrated] if that was not counted.
 func (u Usage) Quanta(r Rounding) (*big.Int, error) {
-	for _, s := range u.billed {
-		if s.by == r {
-			return s.quanta.big(), nil
-		}
+	if n := u.sum(rule{Rounding: r}); n != nil {
+		return n, nil
 	}
 	return nil, fmt.Errorf("%w: function %q was not metered in steps of %v (minimum %v, init %t); give its records to a ledger that is made with the book",
 		ErrUnrated, u.Function, r.Granularity, r.Minimum, r.Init)
+}
+
+// sum is what a rule has added up; nil: it was not counted.
+func (u Usage) sum(by rule) *big.Int {
+	for _, s := range u.billed {
+		if s.by == by {
+			return s.quanta.big()
+		}
+	}
+	return nil
 }
 
 func (c count) big() *big.Int {

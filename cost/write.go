@@ -32,6 +32,12 @@ func (s Statement) WriteText(w io.Writer) error {
 	if s.Overruns.Sign() != 0 {
 		fmt.Fprintf(t, "of it overruns: %s\n", fixed(s.Overruns.rat()))
 	}
+	if slices.ContainsFunc(s.Total.Charges, func(c Charge) bool { return c.AtMost }) {
+		fmt.Fprintln(t, "at most: the processor time of some calls was not measured, and is taken to be as long as they took")
+	}
+	for _, u := range s.Unrated {
+		fmt.Fprintf(t, "not in it: %d of %s with %d MiB, for which there is no price\n", u.Calls, printable(u.Function), u.Memory/mib)
+	}
 	return t.Flush()
 }
 
@@ -48,9 +54,9 @@ func (s Statement) line(row Row, by []Dimension) []string {
 	for _, d := range by {
 		line = append(line, printable(row.text(d)))
 	}
-	mark := ""
-	if row.Overrun && !slices.Contains(by, Outcome) { // which would say so
-		mark = overrun
+	mark := row.mark()
+	if slices.Contains(by, Outcome) { // which says so
+		mark = ""
 	}
 	line = append(line, mark, strconv.FormatUint(row.Calls, 10))
 	for _, c := range row.Charges {
@@ -69,12 +75,23 @@ func printable(s string) string {
 	return quoted
 }
 
-// tier tells a price tier from the first.
-func (c Charge) tier() string {
-	if c.Above == nil {
-		return ""
+// tier tells a price from others of its meter.
+func (c Charge) tier() (text string) {
+	if c.Since != "" {
+		text = " since " + c.Since
 	}
-	return " above " + decimal(c.Above)
+	if c.Above != nil {
+		text += " above " + decimal(c.Above)
+	}
+	return text
+}
+
+// atMost tells a quantity that is a bound.
+func (c Charge) atMost() string {
+	if c.AtMost {
+		return ", at most"
+	}
+	return ""
 }
 
 func cells(w io.Writer, line []string) { fmt.Fprintln(w, strings.Join(line, "\t")+"\t") }
@@ -90,7 +107,7 @@ func (s Statement) WriteCSV(w io.Writer) error {
 	}
 	head = append(head, "overrun", "calls")
 	for _, charge := range s.Total.Charges {
-		head = append(head, charge.Meter+" "+charge.Unit+charge.tier(), charge.Meter+" free"+charge.tier())
+		head = append(head, charge.Meter+" "+charge.Unit+charge.tier()+charge.atMost(), charge.Meter+" free"+charge.tier())
 	}
 	lines := [][]string{append(head, "list", "billed", "currency")}
 	for _, row := range s.Rows {
@@ -141,12 +158,14 @@ type jsonRow struct {
 type jsonCharge struct {
 	Meter     string `json:"meter"`
 	Unit      string `json:"unit"`
+	Since     string `json:"since,omitempty"`
 	Above     string `json:"above,omitempty"`
 	Quantity  string `json:"quantity"`
 	Free      string `json:"free"`
 	UnitPrice Money  `json:"unitPrice"`
 	List      Money  `json:"list"`
 	Billed    Money  `json:"billed"`
+	AtMost    bool   `json:"atMost,omitempty"`
 }
 
 func (s Statement) json(row Row, by []Dimension) jsonRow {
@@ -165,7 +184,7 @@ func (s Statement) json(row Row, by []Dimension) jsonRow {
 			above = decimal(c.Above)
 		}
 		j.Charges = append(j.Charges, jsonCharge{
-			c.Meter, c.Unit, above, decimal(c.Quantity), decimal(c.Free), c.UnitPrice, c.List, c.Billed,
+			c.Meter, c.Unit, c.Since, above, decimal(c.Quantity), decimal(c.Free), c.UnitPrice, c.List, c.Billed, c.AtMost,
 		})
 	}
 	return j
