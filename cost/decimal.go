@@ -19,8 +19,10 @@ func decimal(r *big.Rat) string {
 const decimals = 6
 
 // fixed writes a number with that many decimals, rounded half to even.
-func fixed(r *big.Rat) string {
-	return NewMoney(r, "").Round(decimals).rat().FloatString(decimals)
+func fixed(r *big.Rat) string { return fixedTo(r, decimals) }
+
+func fixedTo(r *big.Rat, places int) string {
+	return NewMoney(r, "").Round(places).rat().FloatString(places)
 }
 
 // finite tells whether a number has a finite decimal.

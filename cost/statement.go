@@ -20,7 +20,8 @@ type Statement struct {
 	Overruns Money   // of Total.Billed: what runaways used after their callers were freed
 	Unrated  []Usage // what the book can't price, and no row has
 
-	by []Dimension
+	by      []Dimension
+	grouped bool // by By
 }
 
 // Row is one line of a statement.
@@ -88,7 +89,7 @@ func (s Statement) By(by ...Dimension) Statement {
 		rows[i].add(row)
 	}
 	slices.SortStableFunc(rows, func(a, b Row) int { return a.compare(b.Key) })
-	s.Rows, s.by = rows, slices.Clone(by)
+	s.Rows, s.by, s.grouped = rows, slices.Clone(by), true
 	return s
 }
 

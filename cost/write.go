@@ -11,9 +11,11 @@ import (
 	"text/tabwriter"
 )
 
-// WriteText writes a table for people, with amounts rounded to six decimals;
-// the other forms are exact.
-func (s Statement) WriteText(w io.Writer) error {
+// WriteText writes a table for people, with amounts rounded to six decimals, each by
+// itself, unless there is [RoundTo]; the other forms are exact without it.
+func (s Statement) WriteText(w io.Writer, opts ...WriteOption) error {
+	how := newWriting(opts)
+	s = how.of(s)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "%s\n%s, %s%s\n", s.Period, s.Book.Title, s.Book.Region, since(s.Book))
 	var head []string
@@ -26,11 +28,11 @@ func (s Statement) WriteText(w io.Writer) error {
 	}
 	cells(t, append(head, "list", "billed "+s.Book.Currency))
 	for _, row := range s.Rows {
-		cells(t, s.line(row, s.by))
+		cells(t, s.line(row, s.by, how.places()))
 	}
-	cells(t, s.line(s.Total, make([]Dimension, len(s.by)))) // unnamed ones, which have no text
+	cells(t, s.line(s.Total, make([]Dimension, len(s.by)), how.places())) // unnamed ones, which have no text
 	if s.Overruns.Sign() != 0 {
-		fmt.Fprintf(t, "of it overruns: %s\n", fixed(s.Overruns.rat()))
+		fmt.Fprintf(t, "of it overruns: %s\n", fixedTo(s.Overruns.rat(), how.places()))
 	}
 	if slices.ContainsFunc(s.Total.Charges, func(c Charge) bool { return c.AtMost }) {
 		fmt.Fprintln(t, "at most: the processor time of some calls was not measured, and is taken to be as long as they took")
@@ -48,8 +50,8 @@ func since(b About) string {
 	return ", prices of " + b.Effective
 }
 
-// line is a row as text, each cell for one column.
-func (s Statement) line(row Row, by []Dimension) []string {
+// line is a row as text, each cell for one column, with so many decimals of money.
+func (s Statement) line(row Row, by []Dimension, places int) []string {
 	var line []string
 	for _, d := range by {
 		line = append(line, printable(row.text(d)))
@@ -62,7 +64,7 @@ func (s Statement) line(row Row, by []Dimension) []string {
 	for _, c := range row.Charges {
 		line = append(line, fixed(c.Quantity))
 	}
-	return append(line, fixed(row.List.rat()), fixed(row.Billed.rat()))
+	return append(line, fixedTo(row.List.rat(), places), fixedTo(row.Billed.rat(), places))
 }
 
 // printable keeps what came from outside from breaking the table or steering
@@ -97,9 +99,10 @@ func (c Charge) atMost() string {
 func cells(w io.Writer, line []string) { fmt.Fprintln(w, strings.Join(line, "\t")+"\t") }
 
 // WriteCSV writes a header and a line for each row, and no total. Amounts and
-// quantities are exact decimals. Names are as they are, so a spreadsheet may
+// quantities are exact decimals, or amounts as [RoundTo] has them. Names are as they are, so a spreadsheet may
 // take one that begins with = for a formula.
-func (s Statement) WriteCSV(w io.Writer) error {
+func (s Statement) WriteCSV(w io.Writer, opts ...WriteOption) error {
+	s = newWriting(opts).of(s)
 	c := csv.NewWriter(w)
 	head := []string{"period_start", "period_end", "book"}
 	for _, d := range s.by {
@@ -130,7 +133,8 @@ func (s Statement) record(row Row) []string {
 
 // WriteJSON writes the statement as one object. Amounts are strings such as
 // "0.0833335 USD", and quantities exact decimals in strings.
-func (s Statement) WriteJSON(w io.Writer) error {
+func (s Statement) WriteJSON(w io.Writer, opts ...WriteOption) error {
+	s = newWriting(opts).of(s)
 	rows := make([]jsonRow, len(s.Rows))
 	for i, row := range s.Rows {
 		rows[i] = s.json(row, s.by)
