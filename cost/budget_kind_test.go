@@ -69,6 +69,7 @@ func refusedWith(t *testing.T, b *cost.Budgets, memory int64, before []time.Dura
 	assert.Equal(t, cost.ReasonBudget, end.Err.Reason)
 	require.ErrorIs(t, err, cost.ErrBudget)
 	time.Sleep(flying)
+	synctest.Wait()
 	if flying > 0 {
 		_, err = f.Invoke(t.Context(), 0)
 		require.NoError(t, err, "what was reserved came free")
