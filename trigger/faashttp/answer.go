@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -17,31 +19,20 @@ type answer struct {
 	body    []byte
 }
 
-// structured is an answer as handlers write it.
-type structured struct {
-	StatusCode *int                       `json:"statusCode"`
-	Headers    map[string]json.RawMessage `json:"headers"`
-	Cookies    []string                   `json:"cookies"`
-	Body       *json.RawMessage           `json:"body"`
-	IsBase64   bool                       `json:"isBase64Encoded"`
-}
+// structured is an answer as handlers write it, key by key: a key is one only to
+// the letter, since StatusCode may be a field of any output.
+type structured map[string]json.RawMessage
 
 // parseAnswer reads a function's output. It is false for one that claims to be
 // structured and can't be sent.
 func parseAnswer(out []byte) (a answer, ok bool) {
 	var s structured
-	if !isObject(out) {
+	if !isObject(out) || json.Unmarshal(out, &s) != nil || !s.has("statusCode") {
 		return plain(out), true
 	}
-	if err := json.Unmarshal(out, &s); err != nil && hasStatus(out) {
-		return a, false
-	} else if err != nil || s.StatusCode == nil {
-		return plain(out), true
-	}
-	if a.headers, ok = s.head("application/json"); !ok {
+	if a.status, a.headers, ok = s.head("application/json"); !ok {
 		return a, false
 	}
-	a.status = *s.StatusCode
 	a.body, ok = s.body()
 	if a.status == http.StatusNoContent || a.status == http.StatusNotModified {
 		a.body = nil
@@ -49,18 +40,15 @@ func parseAnswer(out []byte) (a answer, ok bool) {
 	return a, ok
 }
 
+// has tells whether there is something under a key.
+func (s structured) has(key string) bool {
+	raw, ok := s[key]
+	return ok && string(raw) != "null"
+}
+
 func isObject(out []byte) bool {
 	trimmed := bytes.TrimLeft(out, " \t\r\n")
 	return len(trimmed) > 0 && trimmed[0] == '{'
-}
-
-// hasStatus tells whether an object means to be structured, whatever else is
-// wrong with it.
-func hasStatus(out []byte) bool {
-	var s struct {
-		StatusCode json.RawMessage `json:"statusCode"`
-	}
-	return json.Unmarshal(out, &s) == nil && s.StatusCode != nil
 }
 
 // plain is an output that is no structured answer: the body itself.
@@ -73,40 +61,70 @@ func plain(out []byte) answer {
 
 // head checks the status, headers and cookies. What a header means between two
 // machines, and not to a reader, is the server's own.
-func (s *structured) head(contentType string) (h http.Header, ok bool) {
-	if *s.StatusCode < 200 || *s.StatusCode > 599 {
-		return nil, false
+func (s structured) head(contentType string) (status int, h http.Header, ok bool) {
+	var (
+		headers map[string]json.RawMessage
+		cookies []string
+	)
+	if status, ok = s.status(); !ok || !s.read("headers", &headers) || !s.read("cookies", &cookies) {
+		return 0, nil, false
 	}
 	h = http.Header{"Content-Type": {contentType}}
-	for name, raw := range s.Headers {
+	for name, raw := range headers {
 		value, ok := scalar(raw)
 		if !ok || !isHeaderName(name) || !isHeaderValue(value) {
-			return nil, false
+			return 0, nil, false
 		}
 		if !isHopByHop(name) {
 			h.Set(name, value)
 		}
 	}
-	for _, c := range s.Cookies {
+	for _, c := range cookies {
 		if !isHeaderValue(c) {
-			return nil, false
+			return 0, nil, false
 		}
 		h.Add("Set-Cookie", c)
 	}
-	return h, true
+	return status, h, true
 }
 
-func (s *structured) body() ([]byte, bool) {
-	if s.Body == nil {
+// status is a number, or the text of an integer; 200 where there is none, as in a
+// stream's head.
+func (s structured) status() (int, bool) {
+	if !s.has("statusCode") {
+		return http.StatusOK, true
+	}
+	text, ok := scalar(s["statusCode"])
+	n, err := strconv.Atoi(text)
+	if err != nil && s["statusCode"][0] != '"' { // 200.0 is a number, and an integer
+		var f float64
+		f, err = strconv.ParseFloat(text, 64)
+		ok = ok && f == math.Trunc(f) && f < 1000
+		n = int(f)
+	}
+	return n, ok && err == nil && n >= 200 && n <= 599
+}
+
+// read reads what is under a key; nothing is as good as null.
+func (s structured) read(key string, v any) bool {
+	return !s.has(key) || json.Unmarshal(s[key], v) == nil
+}
+
+func (s structured) body() (data []byte, ok bool) {
+	inBase64 := false
+	if !s.read("isBase64Encoded", &inBase64) {
+		return nil, false
+	}
+	if !s.has("body") {
 		return nil, true
 	}
-	text, ok := scalar(*s.Body)
+	text, ok := scalar(s["body"])
 	switch {
-	case !ok && !s.IsBase64: // some handlers put the object itself there
-		return *s.Body, true
+	case !ok && !inBase64: // some handlers put the object itself there
+		return s["body"], true
 	case !ok:
 		return nil, false
-	case s.IsBase64:
+	case inBase64:
 		data, err := base64.StdEncoding.DecodeString(text)
 		return data, err == nil
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/inproc/faas"
@@ -138,9 +139,24 @@ const firstRoom = 64 << 10
 // call: how slowly it comes is then nobody's slot. It reads one byte beyond
 // limit at the most.
 func (x *exchange) body(limit int) ([]byte, error) {
-	if e := first(x.r.Header, "Content-Encoding"); e != "" && e != "identity" {
+	if isEncoded(x.r.Header) {
 		return nil, errEncoding
 	}
+	return x.encodedBody(limit)
+}
+
+// isEncoded tells whether a body comes in an encoding of its own, such as gzip.
+func isEncoded(h http.Header) bool {
+	for _, e := range h["Content-Encoding"] {
+		if e != "" && !strings.EqualFold(e, "identity") {
+			return true
+		}
+	}
+	return false
+}
+
+// encodedBody is body, in whatever encoding it comes.
+func (x *exchange) encodedBody(limit int) ([]byte, error) {
 	if x.r.ContentLength > int64(limit) {
 		return nil, errTooLarge
 	}

@@ -37,16 +37,12 @@ func parseHead(piece []byte) (a answer, rest []byte, ok bool) {
 		return answer{status: http.StatusOK, headers: http.Header{"Content-Type": {octets}}}, piece, true
 	}
 	var s structured
-	if err := json.Unmarshal(doc, &s); err != nil {
+	if json.Unmarshal(doc, &s) != nil {
 		return a, nil, false
 	}
-	if s.StatusCode == nil {
-		s.StatusCode = new(http.StatusOK)
-	}
-	if a.headers, ok = s.head(octets); !ok {
+	if a.status, a.headers, ok = s.head(octets); !ok {
 		return a, nil, false
 	}
-	a.status = *s.StatusCode
 	return a, rest, true
 }
 

@@ -18,9 +18,10 @@ import (
 // the response. A handler written for these runs as it is, with the types of
 // aws-lambda-go/events or its own.
 //
-// An answer that is an object with a statusCode is a structured one: its
-// headers, cookies and body (in base64 if it says so) make the response. Any
-// other is the body of a 200, as JSON. A function that streams answers with its
+// An answer that is an object with a statusCode is a structured one: its headers,
+// cookies, body, and isBase64Encoded, make the response. The keys are these to the
+// letter; a status is a number or the text of one. Any other answer is the body of
+// a 200, as JSON: so is that of a Go struct whose field StatusCode has no tag. A function that streams answers with its
 // pieces as they come; see [StreamHead] for its status and headers.
 //
 // What goes wrong is answered as Lambda does, and says nothing of what went on
@@ -57,7 +58,7 @@ func (u *functionURL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if unknown != nil {
 		info.MaxIn = unknownLimit
 	}
-	body, err := x.body(info.MaxIn)
+	body, err := x.encodedBody(info.MaxIn)
 	switch {
 	case unknown != nil, err != nil && x.hides(u.router, u.name):
 		x.reply(noAccess(x))
@@ -183,7 +184,7 @@ func (x *exchange) event(body []byte) urlEvent {
 			Time: now.Format("02/Jan/2006:15:04:05 -0700"), Epoch: now.UnixMilli(),
 		},
 	}
-	if e.IsBase64 = !isText(r.Header.Get("Content-Type")) || !utf8.Valid(body); e.IsBase64 && len(body) > 0 {
+	if e.IsBase64 = isEncoded(r.Header) || !isText(r.Header.Get("Content-Type")) || !utf8.Valid(body); e.IsBase64 && len(body) > 0 {
 		e.Body = base64.StdEncoding.EncodeToString(body)
 	} else {
 		e.Body, e.IsBase64 = string(body), false
@@ -214,10 +215,21 @@ func cookiesOf(r *http.Request) (all []string) {
 	return all
 }
 
+// paramsOf decodes a query pair by pair, and loses none: where net/url drops a pair
+// that is malformed, or has a semicolon in it, AWS hands it on. A name or value
+// that can't be decoded stays as it came, and a name alone has an empty value.
 func paramsOf(r *http.Request) map[string]string {
 	all := map[string]string{}
-	for name, values := range r.URL.Query() {
-		all[name] = strings.Join(values, ",")
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, value = unescape(name), unescape(value)
+		if before, twice := all[name]; twice {
+			value = before + "," + value
+		}
+		all[name] = value
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,61 @@ func TestARequestBecomesAnEvent(t *testing.T) {
 	})
 }
 
+// A body that is compressed is text to nobody until it is not.
+func TestAnEncodedBodyIsHandedOnInBase64(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		faas.Register(r, "echo", echo)
+		h := faashttp.FunctionURL(r, "echo")
+		for _, c := range []struct {
+			encoding string
+			inBase64 bool
+		}{{"gzip", true}, {"br", true}, {"identity", false}, {"", false}, {"Identity", false}, {"identity, gzip", true}} {
+			for _, kind := range []string{"application/json", "text/plain", ""} {
+				w := do(t, h, "POST", "/", "hi", "Content-Encoding: "+c.encoding, "Content-Type: "+kind)
+				require.Equal(t, 200, w.Code, c.encoding)
+				var e struct {
+					Body            string
+					IsBase64Encoded bool
+					Headers         map[string]string
+				}
+				require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e))
+				assert.Equal(t, c.inBase64, e.IsBase64Encoded, c.encoding)
+				assert.Equal(t, map[bool]string{true: "aGk=", false: "hi"}[c.inBase64], e.Body)
+				assert.Equal(t, c.encoding, e.Headers["content-encoding"])
+			}
+		}
+	})
+}
+
+func TestAQuerysMalformedPairsAreHandedOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		faas.Register(r, "echo", echo)
+		for query, want := range map[string]map[string]string{
+			"a=1;b=2&c=3":        {"a": "1;b=2", "c": "3"},
+			"a=%zz&b=100%&c=%41": {"a": "%zz", "b": "100%", "c": "A"},
+			"%zz=1":              {"%zz": "1"},
+			"a&b=&&=c&a=2":       {"a": ",2", "b": "", "": "c"},
+			"a=b=c&d=1+2":        {"a": "b=c", "d": "1 2"},
+			"":                   nil,
+			"&":                  nil,
+		} {
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			req.URL.RawQuery = query
+			w := httptest.NewRecorder()
+			faashttp.FunctionURL(r, "echo").ServeHTTP(w, req)
+			var e struct {
+				RawQueryString        string
+				QueryStringParameters map[string]string
+			}
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e))
+			assert.Equal(t, want, e.QueryStringParameters, query)
+			assert.Equal(t, query, e.RawQueryString)
+		}
+	})
+}
+
 // answering hosts a function that answers these bytes.
 func answering(t *testing.T, out string) http.Handler {
 	t.Helper()
@@ -78,6 +134,13 @@ func TestAnAnswerBecomesTheResponse(t *testing.T) {
 			``:                                                                                 {200, "application/json", "null"},
 			`not JSON`:                                                                         {200, "application/json", "not JSON"},
 			`{"body":1}`:                                                                       {200, "application/json", `{"body":1}`},
+			`{"statusCode":"302","body":"x"}`:                                                  {302, "application/json", "x"},
+			`{"statusCode":404.0,"body":null}`:                                                 {404, "application/json", ""},
+			`{"statusCode":null,"body":"x"}`:                                                   {200, "application/json", `{"statusCode":null,"body":"x"}`},
+			`{"Name":"n","StatusCode":404,"Body":"x"}`:                                         {200, "application/json", `{"Name":"n","StatusCode":404,"Body":"x"}`},
+			`{"StatusCode":"active"}`:                                                          {200, "application/json", `{"StatusCode":"active"}`},
+			`{"statuscode":404}`:                                                               {200, "application/json", `{"statuscode":404}`},
+			`{"statusCode":200,"Body":"x","Headers":{"A":"b"},"IsBase64Encoded":true}`: {200, "application/json", ""},
 		} {
 			w := do(t, answering(t, out), "GET", "/", "")
 			assert.Equal(t, want.status, w.Code, out)
@@ -102,6 +165,8 @@ func TestAnAnswerThatForgesHeadersIsNone(t *testing.T) {
 			`{"statusCode":200,"headers":{"X":["a"]}}`,
 			`{"statusCode":200,"cookies":["a=1\nb: c"]}`,
 			`{"statusCode":101}`, `{"statusCode":99}`, `{"statusCode":600}`, `{"statusCode":-1}`, `{"statusCode":"x"}`, `{"statusCode":200.5}`,
+			`{"statusCode":""}`, `{"statusCode":" 200"}`, `{"statusCode":"200.0"}`, `{"statusCode":"0xc8"}`, `{"statusCode":true}`, `{"statusCode":[200]}`, `{"statusCode":1e400}`,
+			`{"statusCode":200,"isBase64Encoded":"yes"}`,
 			`{"statusCode":200,"body":"%%%","isBase64Encoded":true}`,
 			`{"statusCode":200,"headers":7}`,
 		} {
