@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/inproc/faas"
 )
@@ -50,7 +51,8 @@ type Lambda struct {
 }
 
 // NewLambda returns the wire of r. Its Shutdown is to be called before the
-// router's (see [WithDrainer]).
+// router's (see [WithDrainer]). It panics, and names the cure, if an option is
+// impossible.
 func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 	s := lambdaSettings(opts)
 	l := &Lambda{settings: s, router: r, events: newEvents(r, s.events, s.logger), since: time.Now(), mux: http.NewServeMux()}
@@ -177,7 +179,7 @@ func (l *Lambda) inspect(x *exchange, c *call) *fault {
 	case f != nil:
 	case len(c.body) == 0: // Lambda hands an empty object to the handler
 		c.body = []byte("{}")
-	case !json.Valid(c.body):
+	case !isJSON(c.body):
 		f = badContent("Could not parse request body into json: " + syntaxError(c.body))
 	}
 	if f != nil && x.hides(l.router, c.name) {
@@ -186,12 +188,18 @@ func (l *Lambda) inspect(x *exchange, c *call) *fault {
 	return f
 }
 
-func syntaxError(body []byte) string {
+// isJSON tells whether doc is JSON, which is UTF-8 (RFC 8259, section 8.1):
+// package json would replace other bytes, and the function get something else than
+// was sent.
+func isJSON(doc []byte) bool { return json.Valid(doc) && utf8.Valid(doc) }
+
+// syntaxError says why doc is not JSON.
+func syntaxError(doc []byte) string {
 	var v any
-	if err := json.Unmarshal(body, &v); err != nil {
+	if err := json.Unmarshal(doc, &v); err != nil {
 		return err.Error()
 	}
-	return ""
+	return "invalid UTF-8"
 }
 
 // targetOf reads which function is meant.
@@ -223,7 +231,7 @@ func (x *exchange) clientContext() *fault {
 		return nil
 	}
 	doc, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil || len(encoded) > limit || !json.Valid(doc) {
+	if err != nil || len(encoded) > limit || !isJSON(doc) {
 		return badContent("The client context must be JSON in base64, of at most 3583 bytes.")
 	}
 	x.carried.ClientContext = string(doc)
@@ -284,14 +292,14 @@ func (x *exchange) endLog() string {
 func (l *Lambda) answer(x *exchange, c call) {
 	x.startLog()
 	out, err := l.router.Invoke(x.ctx, c.name, c.body)
-	h := x.w.Header()
+	h, kind := x.w.Header(), contentType(c.info)
 	if err != nil {
 		if f := l.faultOf(x, err, c.target, c.info); f != nil {
 			x.refuse(f)
 			return
 		}
 		h.Set("X-Amz-Function-Error", "Unhandled")
-		out = failureOf(err, c.info, x.carried.ID)
+		out, kind = failureOf(err, c.info, x.carried.ID), "application/json"
 	} else if len(out) == 0 && !c.info.Stream {
 		out = []byte("null")
 	}
@@ -299,5 +307,5 @@ func (l *Lambda) answer(x *exchange, c call) {
 	if log := x.endLog(); log != "" {
 		h.Set("X-Amz-Log-Result", log)
 	}
-	x.reply(http.StatusOK, contentType(c.info), out)
+	x.reply(http.StatusOK, kind, out)
 }

@@ -2,8 +2,10 @@ package faashttp_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faashttp"
 )
 
 // TestTheWiresErrorsAreThisToTheLetter holds what SDKs are too lenient to see:
@@ -115,6 +118,74 @@ func TestAListingKeepsItsPlaceWhileFunctionsComeAndGo(t *testing.T) {
 		assert.Empty(t, next)
 		for _, bad := range []string{"MaxItems=0", "MaxItems=10001", "MaxItems=x", "Marker=%21", "Marker=YS9i"} {
 			assert.Equal(t, 400, do(t, l, "GET", "/2015-03-31/functions?"+bad, "").Code, bad)
+		}
+	})
+}
+
+// A region or account that no call could name would make a host without functions.
+func TestAnAddressThatTheWireWouldNotTakeIsAMistake(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		faas.Register(r, "echo", echo)
+		for _, bad := range [][2]string{
+			{"local", "123456789012"}, {"", "123456789012"}, {"eu-north-1", ""}, {"eu-north-1", "1"}, {"eu-north-1", "12345678901x"},
+			{"eu-north", "123456789012"}, {"EU-north-1", "123456789012"}, {"eu-north-1:x", "123456789012"}, {"eu-north-12", "123456789012"},
+		} {
+			assert.PanicsWithError(t, fmt.Sprintf("faashttp: WithAddress(%q, %q): a region looks like us-east-1, and an account has 12 digits", bad[0], bad[1]),
+				func() { faashttp.NewLambda(r, faashttp.WithAddress(bad[0], bad[1])) })
+		}
+		for _, good := range [][2]string{{"eu-north-1", "123456789012"}, {"us-gov-west-1", "000000000000"}, {"us-isob-east-1", "123456789012"}} {
+			l := lambdaOf(t, r, faashttp.WithAddress(good[0], good[1]))
+			assert.Equal(t, 200, do(t, l, "POST", invocations("arn:aws:lambda:"+good[0]+":"+good[1]+":function:echo"), "1").Code, good)
+		}
+	})
+}
+
+// Package json would replace the bytes, and the function get what was not sent.
+func TestJSONIsUTF8OverTheWire(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, m := hosted(t)
+		faas.Register(r, "echo", echo)
+		l := lambdaOf(t, r)
+		for _, kind := range []string{"RequestResponse", "Event", "DryRun"} {
+			w := do(t, l, "POST", invocations("echo"), "{\"a\":\"\xff\"}", "X-Amz-Invocation-Type: "+kind)
+			assert.Equal(t, 400, w.Code)
+			assert.Equal(t, "InvalidRequestContentException", w.Header().Get("X-Amzn-ErrorType"))
+			assert.Contains(t, w.Body.String(), "invalid UTF-8")
+		}
+		w := do(t, l, "POST", invocations("echo"), "1", "X-Amz-Client-Context: "+base64.StdEncoding.EncodeToString([]byte("\"\xff\"")))
+		assert.Equal(t, 400, w.Code)
+		assert.Equal(t, 200, do(t, l, "POST", invocations("echo"), `"\ud800é"`).Code)
+		require.NoError(t, l.Shutdown(t.Context()))
+		assert.Equal(t, 1, m.Len())
+	})
+}
+
+func TestAFunctionsErrorIsJSONWhateverItsAnswerWouldHaveBeen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		faas.Register(r, "bytes", func(_ context.Context, fails bool) ([]byte, error) {
+			if fails {
+				return nil, errNo
+			}
+			return []byte("out"), nil
+		})
+		faas.RegisterStream(r, "stream", func(_ context.Context, fails bool, w io.Writer) error {
+			_, _ = io.WriteString(w, "out")
+			if fails {
+				return errNo
+			}
+			return nil
+		})
+		l := lambdaOf(t, r)
+		for _, name := range []string{"bytes", "stream"} {
+			w := do(t, l, "POST", invocations(name), "false")
+			assert.Equal(t, "out", w.Body.String())
+			assert.Equal(t, "application/octet-stream", w.Header().Get("Content-Type"), name)
+			w = do(t, l, "POST", invocations(name), "true")
+			assert.Equal(t, "Unhandled", w.Header().Get("X-Amz-Function-Error"))
+			assert.Equal(t, "application/json", w.Header().Get("Content-Type"), name)
+			assert.JSONEq(t, `{"errorMessage":"the secret reason","errorType":"errorString"}`, w.Body.String())
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package faashttp
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -81,6 +82,9 @@ func lambdaSettings(opts []LambdaOption) settings {
 		}
 	}
 	s.door.ready("NewLambda")
+	if !isRegion(s.region) || !isAccount(s.account) {
+		panic(fmt.Errorf("faashttp: WithAddress(%q, %q): a region looks like us-east-1, and an account has 12 digits", s.region, s.account))
+	}
 	return s
 }
 
@@ -147,7 +151,8 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithAddress sets the region and the account of the host's ARNs. Default
 // "us-east-1" and "000000000000". A call that names another region or account
-// finds no function.
+// finds no function. A region looks like eu-north-1 and an account has 12 digits:
+// [NewLambda] panics where they don't, since no call could name them.
 func WithAddress(region, account string) LambdaOption {
 	return lambdaOption(func(s *settings) { s.region, s.account = region, account })
 }
@@ -157,6 +162,10 @@ func WithAddress(region, account string) LambdaOption {
 // of an access key id, and false for an unknown one; it is called by many
 // goroutines at once and must not block. Session tokens are not looked at: the
 // keys are yours, not AWS's.
+//
+// The signature is taken from the Authorization header; presigned requests, which
+// have it in their query, are refused. The path that has to be signed is the one
+// that was requested, also below [http.StripPrefix].
 //
 // A signature says who sends, and over plain HTTP hides nothing. Within five
 // minutes of its date a request can be sent again by who has seen it.

@@ -1,6 +1,7 @@
 package faashttp
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -70,6 +71,10 @@ func unsigned() *fault {
 	return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
 }
 
+func presigned() *fault {
+	return forbidden("IncompleteSignatureException", "Presigned requests are not taken: the signature has to be in the Authorization header.")
+}
+
 func incomplete() *fault {
 	return forbidden("IncompleteSignatureException", "The Authorization header is not a complete signature of version 4 for this service and region.")
 }
@@ -89,7 +94,11 @@ func mismatch() *fault {
 // precheck sees what can be seen through without the body, so that nobody who
 // has no key gets a body read.
 func (l *Lambda) precheck(r *http.Request) *fault {
-	if len(r.Header["Authorization"]) == 0 {
+	switch {
+	case len(r.Header["Authorization"]) > 0:
+	case r.URL.Query().Has("X-Amz-Signature"):
+		return presigned()
+	default:
 		return unsigned()
 	}
 	g, ok := parseSignature(r.Header.Get("Authorization"))
@@ -164,12 +173,23 @@ func mac(key []byte, s string) []byte {
 // encoded once more than it was sent, as for all services but S3.
 func canonical(r *http.Request, signed []string, bodyHash string) string {
 	var b strings.Builder
-	b.WriteString(r.Method + "\n" + escape(r.URL.EscapedPath(), "/") + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
+	b.WriteString(r.Method + "\n" + escape(requestedPath(r), "/") + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
 	for _, name := range signed {
 		b.WriteString(name + ":" + signedValue(r, name) + "\n")
 	}
 	b.WriteString("\n" + strings.Join(signed, ";") + "\n" + bodyHash)
 	return b.String()
+}
+
+// requestedPath is the path as the client sent it, and has signed it. What serves
+// is the end of it, below http.StripPrefix; a path that was changed in another way
+// is not what was signed, and is taken for itself.
+func requestedPath(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if u, err := url.ParseRequestURI(r.RequestURI); err == nil && strings.HasSuffix(u.EscapedPath(), path) {
+		path = u.EscapedPath()
+	}
+	return cmp.Or(path, "/")
 }
 
 // signedValue joins a header's values, with single spaces. net/http keeps the
@@ -189,17 +209,23 @@ func signedValue(r *http.Request, name string) string {
 	return strings.Join(values, ",")
 }
 
+// canonicalQuery is sorted by name, and then by value, both encoded: as one
+// text with the "=" between them, a-b would come before a.
 func canonicalQuery(raw string) string {
-	var pairs []string
+	var pairs [][2]string
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		pairs = append(pairs, escape(unescape(name), "")+"="+escape(unescape(value), ""))
+		pairs = append(pairs, [2]string{escape(unescape(name), ""), escape(unescape(value), "")})
 	}
-	slices.Sort(pairs)
-	return strings.Join(pairs, "&")
+	slices.SortFunc(pairs, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	sorted := make([]string, len(pairs))
+	for i, pair := range pairs {
+		sorted[i] = pair[0] + "=" + pair[1]
+	}
+	return strings.Join(sorted, "&")
 }
 
 func unescape(s string) string {

@@ -100,3 +100,63 @@ func TestEveryChangeBreaksTheSignature(t *testing.T) {
 	}
 	assert.EqualValues(t, 3, mustInfo(t, r, "echo").Admitted)
 }
+
+// sign signs a request with the SDK's own signer.
+func sign(t *testing.T, target, body string) *http.Request {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, target, strings.NewReader(body))
+	sum := sha256.Sum256([]byte(body))
+	require.NoError(t, v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "AKIDLOCAL", SecretAccessKey: "secret"},
+		req, hex.EncodeToString(sum[:]), "lambda", "us-east-1", time.Now()))
+	return req
+}
+
+func signed(t *testing.T) *faashttp.Lambda {
+	t.Helper()
+	r := router(t)
+	faas.Register(r, "echo", echo)
+	l := faashttp.NewLambda(r, faashttp.WithCredentials(func(id string) (string, bool) { return "secret", id == "AKIDLOCAL" }))
+	t.Cleanup(func() { _ = l.Shutdown(context.Background()) })
+	return l
+}
+
+const echoPath = "/2015-03-31/functions/echo/invocations"
+
+func TestAQueryIsSignedInTheOrderOfItsEncodedNamesAndThenValues(t *testing.T) {
+	l := signed(t)
+	for _, query := range []string{
+		"a-b=1&a=2", "a=2&a-b=1", "a=1&a%21=2&a.b=3", "k=a-b&k=a%2Fb", "k=2&k=10&k=", "a=1&%C3%A9=2", "b&a&c=%7E", "x=1+2&x=1%2B2",
+	} {
+		w := httptest.NewRecorder()
+		l.ServeHTTP(w, sign(t, "http://host.example"+echoPath+"?"+query, "1"))
+		assert.Equal(t, 200, w.Code, "%s: %s", query, w.Body)
+	}
+}
+
+func TestThePathThatIsSignedIsTheOneThatWasRequested(t *testing.T) {
+	l := signed(t)
+	arn := strings.Replace(echoPath, "echo", "arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aecho", 1)
+	for _, path := range []string{echoPath, arn} {
+		w := httptest.NewRecorder()
+		http.StripPrefix("/aws/v1", l).ServeHTTP(w, sign(t, "http://host.example/aws/v1"+path, "1"))
+		assert.Equal(t, 200, w.Code, "%s: %s", path, w.Body)
+		w = httptest.NewRecorder()
+		req := sign(t, "http://host.example/aws/v1"+path, "1")
+		req.RequestURI = "/aws/v2" + path
+		http.StripPrefix("/aws/v1", l).ServeHTTP(w, req)
+		assert.Equal(t, "InvalidSignatureException", w.Header().Get("X-Amzn-ErrorType"))
+	}
+}
+
+func TestPresignedRequestsAreRefusedAndTold(t *testing.T) {
+	l := signed(t)
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://host.example"+echoPath+"?X-Amz-Expires=60", strings.NewReader("1"))
+	sum := sha256.Sum256([]byte("1"))
+	url, _, err := v4.NewSigner().PresignHTTP(t.Context(), aws.Credentials{AccessKeyID: "AKIDLOCAL", SecretAccessKey: "secret"},
+		req, hex.EncodeToString(sum[:]), "lambda", "us-east-1", time.Now())
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	l.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("1")))
+	assert.Equal(t, 403, w.Code)
+	assert.Contains(t, w.Body.String(), "Presigned requests are not taken")
+}
