@@ -342,6 +342,27 @@ func TestD06_WithCopySharesNoBytesEither(t *testing.T) {
 	})
 }
 
+func TestD06_WithCopyMakesOfAnAnyWhatJSONDoes(t *testing.T) {
+	t.Parallel()
+	type box struct {
+		Any any
+		Err error
+	}
+	f := faas.Register(router(t), "f", func(_ context.Context, in box) (box, error) { return in, nil }, faas.WithCopy())
+	for _, c := range []struct{ in, out any }{
+		{int64(1), float64(1)},
+		{[]byte("hi"), "aGk="},
+		{box{}, map[string]any{"Any": nil, "Err": nil}},
+		{errors.New("lost"), map[string]any{}},
+	} {
+		out, err := f.Invoke(t.Context(), box{Any: c.in})
+		require.NoError(t, err)
+		assert.Equal(t, c.out, out.Any)
+	}
+	_, err := f.Invoke(t.Context(), box{Err: errors.New("refused")})
+	require.ErrorIs(t, err, faas.ErrInput)
+}
+
 func TestD06_WhatCannotBeCopiedIsRefusedOrSpoiled(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {

@@ -235,8 +235,14 @@ func WithLimits(in, out int) Option {
 
 // WithCopy makes typed calls cross by value: input and output are copied
 // through the codec, so that caller and handler share nothing; []byte payloads
-// are cloned. What the codec drops, such as unexported fields, is dropped. It
-// costs about what a bytes call costs.
+// are cloned. What the codec drops or changes on the way, the handler and the
+// caller get so. JSON, the default, drops unexported fields and makes of what
+// stands in an any its own kinds: an int64 arrives as float64, a []byte as its
+// base64 text, a struct as map[string]any. An error in an any arrives as an empty
+// map, and a field of type error that is not nil refuses the call with [ErrInput],
+// or spoils its output: send the error's text instead. The error that the handler
+// returns is not copied: it reaches the caller untouched.
+// It costs about what a bytes call costs.
 func WithCopy() Option { return option(func(s *settings) { s.copy = true }) }
 
 // WithInline runs the handler on the caller's goroutine, at about half of the

@@ -17,14 +17,13 @@ import (
 func TestRegisterRefusesWhatCannotWorkAndSaysTheCure(t *testing.T) {
 	t.Parallel()
 	none := func(context.Context, context.Context) context.Context { return nil }
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		opt  faas.FunctionOption
 		cure string
 	}{
 		"no time":              {faas.WithTimeout(0), "very large one"},
 		"negative time":        {faas.WithTimeout(-1), "must be positive"},
 		"negative slots":       {faas.WithConcurrency(-1), "switches a function off"},
-		"too many slots":       {faas.WithConcurrency(math.MaxInt), "leave the option out"},
 		"negative floor":       {faas.WithReserved(-1), "reserves nothing"},
 		"floor above the cap":  {faas.WithReserved(1001), "exceed"},
 		"no weight":            {faas.WithWeight(0), "between 1 and 1000"},
@@ -42,7 +41,14 @@ func TestRegisterRefusesWhatCannotWorkAndSaysTheCure(t *testing.T) {
 		"panicking middleware": {faas.WithMiddleware(func(faas.Runner) faas.Runner { panic("no") }), `"no"`},
 		"nil gate":             {faas.WithGate(nil), "leave the nil out"},
 		"nil context":          {faas.WithContext(nil), "leave the nil out"},
-	} {
+		"nil refusal hook":     {faas.WithRefusals(nil), "leave the nil out"},
+	}
+	if math.MaxInt > math.MaxInt32 { // else no int is too large
+		tooMany := cases["negative slots"]
+		tooMany.opt, tooMany.cure = faas.WithConcurrency(math.MaxInt), "leave the option out"
+		cases["too many slots"] = tooMany
+	}
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := router(t)

@@ -45,7 +45,8 @@ type Target struct {
 	Upto int
 }
 
-// Load is what a policy is told about a function.
+// Load is what a policy is told about a function. A policy answers the zero Load
+// too, without a panic; TestScaler of package faastest asks it.
 type Load struct {
 	Now time.Time
 
@@ -61,7 +62,7 @@ type Load struct {
 	InFlight  int // calls that run
 	Queued    int // calls that wait; on arrival, the one that has come is among them
 	Peak      int // the most there were of both together since the last tick
-	Per       int // calls that one instance serves at once
+	Per       int // calls that one instance serves at once; at least 1 but in the zero Load: don't divide by it unlooked
 	Min, Max  int // the function's limits, Max 0 for none; the answer is brought within them
 
 	Arrival bool // a call has come and found no free slot

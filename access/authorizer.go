@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,8 +184,11 @@ func (v verdict) denial(p Principal, inv faas.Invocation) error {
 	switch {
 	case v.undecided:
 		e.Reason = ReasonUnanswered
-	case errors.As(v.cause, &own) && own.Reason != "":
-		e.Reason, e.RetryAfter = own.Reason, own.RetryAfter
+	case errors.As(v.cause, &own) && (own.Reason != "" || own.Kind != faas.KindNone):
+		e.Reason, e.RetryAfter = cmp.Or(own.Reason, faas.ReasonDenied), own.RetryAfter
+		if own.Function == "" || own.Function == inv.Function { // not of a call that the authorizer made
+			e.Kind = own.Kind
+		}
 	}
 	return e
 }

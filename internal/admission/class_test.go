@@ -3,6 +3,7 @@ package admission_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -319,7 +320,7 @@ func TestImpossibleLimitsAreCutToPossibleOnes(t *testing.T) {
 	c := g.NewClass(-1, 0)
 	assert.Zero(t, c.Limit())
 	assert.False(t, c.TryAcquire(new(admission.Hold)))
-	c.Resize(admission.Unlimited + 1)
+	c.Resize(math.MaxInt)
 	assert.Equal(t, admission.Unlimited, c.Limit())
 	assert.True(t, c.TryAcquire(new(admission.Hold)))
 }

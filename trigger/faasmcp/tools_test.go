@@ -106,7 +106,7 @@ func TestAnswersAreStructuredAndText(t *testing.T) {
 		{"nilmap", nil, "null", `{}`},
 		{"raw", args{"whatever": true}, `{"whatever":true}`, `null`},
 		{"any", args{"a": 1}, `{"a":1}`, `{"a":1}`},
-		{"json", args{"a": 9007199254740993}, `{"a":9007199254740993}`, `{"a":9007199254740993}`},
+		{"json", args{"a": int64(9007199254740993)}, `{"a":9007199254740993}`, `{"a":9007199254740993}`},
 		{"when", args{"input": "2026-05-17T12:00:00+02:00"}, "2026-05-17T10:00:00Z", ``},
 		{"bytes", args{"Data": "aGk="}, `{"Data":"aGk="}`, `{"Data":"aGk="}`},
 	} {
