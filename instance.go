@@ -55,6 +55,8 @@ type fleet struct {
 	gone     bool // the function is removed: what is idle goes
 	over     bool // the router is closed: nothing is made any more
 
+	promised *promise // or nil
+
 	failures int // inits that failed one after the other
 	failure  error
 	retryAt  int64
@@ -72,6 +74,12 @@ type placed struct {
 	in   *instance
 	cold bool // in was made for it, or could not be
 	err  error
+}
+
+// promise is the minimum that a registration waits for.
+type promise struct {
+	missing int        // so many are to become ready yet
+	kept    chan error // one place: whoever answers never waits
 }
 
 // place gives the call a place in an instance, and waits for one no longer
@@ -137,11 +145,16 @@ func (f *fleet) enter(in *instance) {
 
 // join takes a place for a call that has borrowed its parent's slot: in the
 // parent's instance, full or not, for the parent waits meanwhile. To wait for
-// another place could be to wait for the parent.
-func (f *fleet) join(in *instance) {
+// another place could be to wait for the parent. It is false if the parent has
+// ended meanwhile, and its instance with it: then there is no parent to wait for.
+func (f *fleet) join(in *instance) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if in.phase == dropped {
+		return false
+	}
 	f.enter(in)
+	return true
 }
 
 func (f *fleet) hide(in *instance) {
@@ -250,7 +263,7 @@ func (f *fleet) need(in *instance, w *placeWait) {
 func (f *fleet) most() int { return f.fn.maxInstances + int(f.fn.replaced.Load()) }
 
 // refill makes instances for those who wait without one that is being made:
-// others have ended since they came.
+// others have ended since they came. So it does for a minimum that is promised.
 func (f *fleet) refill() {
 	for e := f.waiting.Front(); e != nil; {
 		next := e.Next()
@@ -258,6 +271,9 @@ func (f *fleet) refill() {
 			f.seekFor(w)
 		}
 		e = next
+	}
+	for p := f.promised; p != nil && len(f.starting) < p.missing && f.live < f.most(); {
+		f.start()
 	}
 }
 
@@ -390,6 +406,11 @@ func (f *fleet) open(in *instance) {
 	f.ready++
 	f.failures, f.failure = 0, nil
 	f.failing.Store(false)
+	if p := f.promised; p != nil {
+		if p.missing--; p.missing == 0 {
+			f.keep(nil)
+		}
+	}
 	for len(in.needs) > 0 {
 		in.calls++
 		f.answer(in.needs[0], placed{in: in, cold: true})
@@ -415,6 +436,7 @@ func (f *fleet) fail(in *instance, err error) {
 	in.phase = dropped
 	f.live--
 	f.backOff(err)
+	f.keep(err)
 	for len(in.needs) > 0 {
 		f.answer(in.needs[0], placed{cold: true, err: err})
 	}
@@ -497,23 +519,34 @@ func (f *fleet) runCloser(closer func(context.Context) error) {
 	}
 }
 
-// retire has all instances go, each with its last call. With over, nobody gets
-// a place any more, and inits are told to stop.
+// retire has all instances go, each with its last call, and stops the inits that
+// no call waits for. With over, no call gets a place any more, and all inits are
+// told to stop.
 func (f *fleet) retire(over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.goal.Store(0)
-	f.gone = true
-	if over {
-		f.over = true
-		for f.waiting.Len() > 0 {
-			f.answer(f.first(), placed{err: ErrClosed})
-		}
-		for len(f.starting) > 0 {
-			f.abandon(f.starting[0])
+	f.gone, f.over = true, f.over || over
+	f.keep(f.whyGone())
+	for over && f.waiting.Len() > 0 {
+		f.answer(f.first(), placed{err: ErrClosed})
+	}
+	f.refill() // before the look at what is not needed
+	for _, in := range slices.Clone(f.starting) {
+		if len(in.needs) == 0 {
+			f.abandon(in)
 		}
 	}
 	f.trim(0)
+}
+
+var errRemoved = errors.New("it was removed")
+
+func (f *fleet) whyGone() error {
+	if f.over {
+		return ErrClosed
+	}
+	return because(ErrNotFound, errRemoved)
 }
 
 // abandon tells an init to stop, and drops what it may still make.
@@ -527,33 +560,35 @@ func (f *fleet) abandon(in *instance) {
 	f.closing++
 }
 
-// provision makes n instances, and returns when they are ready or one could
-// not be made; without the lock.
+// provision makes n instances, and returns when they are ready, or one could not
+// be made, or the function is gone; without the lock.
 func (f *fleet) provision(n int) error {
-	waits := make([]*placeWait, n)
+	return <-f.promise(n).kept
+}
+
+func (f *fleet) promise(n int) *promise {
 	f.mu.Lock()
-	f.goal.Store(int64(n))
-	for i := range waits {
-		w := &placeWait{got: make(chan placed, 1)}
-		w.line = f.waiting.PushBack(w)
-		f.need(f.start(), w)
-		waits[i] = w
+	defer f.mu.Unlock()
+	p := &promise{missing: n - f.ready, kept: make(chan error, 1)} // a call may have come first, and brought one about
+	f.promised = p
+	switch {
+	case f.gone:
+		f.keep(f.whyGone())
+	case p.missing <= 0:
+		f.keep(nil)
+	default:
+		f.goal.Store(int64(n))
+		f.refill()
 	}
-	f.mu.Unlock()
-	var err error
-	var all []*instance
-	for _, w := range waits {
-		if got := <-w.got; got.err != nil {
-			err = got.err
-		} else {
-			all = append(all, got.in)
-		}
+	return p
+}
+
+// keep ends the wait for the minimum, if there is one.
+func (f *fleet) keep(err error) {
+	if f.promised != nil {
+		f.promised.kept <- err
+		f.promised = nil
 	}
-	// All at the end: one that is left would serve those that wait for others.
-	for _, in := range all {
-		f.leave(in, false, f.fn.router.clock.now())
-	}
-	return err
 }
 
 // busy tells whether inits or close functions are at work; without the lock.

@@ -7,7 +7,8 @@ import "context"
 // be closed, how.
 //
 // It runs on a goroutine of its own, many at once if many are needed, and its
-// ctx ends after [WithInitTimeout] or with the router; it has no values. An error, a panic or
+// ctx ends after [WithInitTimeout], with the router, or with the function if no
+// call waits for it; it has no values. An error, a panic or
 // a Goexit fails the calls that waited for this instance, with [ErrInit], and no
 // others; the next try is made after a pause that doubles from 100 ms to 30 s,
 // and calls that find no instance meanwhile are refused with [ReasonInit]. An
@@ -38,7 +39,9 @@ func RegisterInit[In, Out any](r *Router, name string, init Init[In, Out], opts 
 }
 
 // TryRegisterInit is [TryRegister] likewise. It also answers [ErrInit], where one
-// of [WithMinInstances] could not be made; the function is not registered then.
+// of [WithMinInstances] could not be made, and [ErrNotFound], where the function was
+// removed before they were ready. With an error the function is not registered, and
+// what was made of it is closed.
 func TryRegisterInit[In, Out any](r *Router, name string, init Init[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
 	if r == nil || init == nil {
 		return nil, mistake("register", name, ErrInput, "RegisterInit needs a router and an init func, neither may be nil")

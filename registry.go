@@ -55,7 +55,7 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 		return nil, err
 	}
 	if r.closing.Load() {
-		return nil, mistake("register", name, ErrClosed, "register functions before Shutdown or Close")
+		return nil, errClosing(name)
 	}
 	s := &r.common
 	if len(opts) > 0 {
@@ -71,7 +71,8 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	return fn, nil
 }
 
-// enter puts a function into service, and has its minimum of instances made.
+// enter puts a function into service, and has its minimum of instances made. A
+// function that is not wholly there in the end is not there at all.
 func (r *Router) enter(fn *function, h handle) error {
 	fn.bind(h)
 	if fn.isScaled() {
@@ -84,14 +85,43 @@ func (r *Router) enter(fn *function, h handle) error {
 	if err := fn.join(r.group); err != nil {
 		return err
 	}
-	if err := r.functions.add(fn); err != nil || fn.scaling == nil {
+	if err := r.functions.add(fn); err != nil {
 		return err
 	}
-	if err := fn.scaling.provide(); err != nil {
-		r.functions.remove(fn)
+	entered := false
+	defer func() { // a hook that is told of the decision may end the goroutine
+		if !entered {
+			r.functions.remove(fn)
+		}
+	}()
+	err := r.open(fn)
+	entered = err == nil
+	return err
+}
+
+// open makes what a function needs to serve. Shutdown and Close set closing before
+// they look for functions: either they see this one, or closing is seen here, before
+// the first instance is made. It is looked at again after the last, which may have
+// taken long.
+func (r *Router) open(fn *function) error {
+	if r.closing.Load() {
+		return errClosing(fn.name)
+	}
+	if fn.scaling == nil {
+		return nil
+	}
+	err := fn.scaling.provide()
+	switch {
+	case r.closing.Load():
+		return errClosing(fn.name)
+	case err != nil:
 		return &Error{Op: "register", Function: fn.name, Err: err}
 	}
 	return nil
+}
+
+func errClosing(name string) *Error {
+	return mistake("register", name, ErrClosed, "register functions before Shutdown or Close")
 }
 
 // isScaled tells whether anything of scaling was asked for.
@@ -148,7 +178,11 @@ func (t *registry) get(name string) *function {
 	return fn
 }
 
+// remove moves a function from the table to those that are gone. The lock is
+// held throughout, so that working always sees it in one of the two.
 func (t *registry) remove(fn *function) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.byName.CompareAndDelete(fn.name, fn) {
 		return false
 	}
@@ -157,8 +191,6 @@ func (t *registry) remove(fn *function) bool {
 	if fn.scaling != nil {
 		fn.scaling.remove(false)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.gone = append(t.gone, fn)
 	t.sweep()
 	return true
@@ -204,11 +236,10 @@ func (t *registry) sorted() []*function {
 // working are the functions that may have calls: the registered ones, and the
 // removed that are not yet done.
 func (t *registry) working() []*function {
-	all := t.sorted()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sweep()
-	return append(all, t.gone...)
+	return append(t.sorted(), t.gone...)
 }
 
 // find looks a function up for an operation.

@@ -131,9 +131,8 @@ func (s *scaling) tell(from, to int) {
 // has it. It waits for one with its slot in hand: the place is part of the slot.
 func (s *scaling) seat(ctx context.Context, c *callContext, asked int64) (now int64) {
 	f := c.extra()
-	if p := f.parent; p != nil && p.fn == c.fn && c.hold.BorrowsClass() {
+	if p := f.parent; p != nil && p.fn == c.fn && c.hold.BorrowsClass() && s.fleet.join(p.more.instance) {
 		f.instance = p.more.instance
-		s.fleet.join(f.instance)
 		c.task.use(f.instance.handler)
 		return asked
 	}
@@ -302,13 +301,14 @@ func (s *scaling) bound(n int) {
 	s.fn.class.Resize(s.limit())
 }
 
-// provide makes the minimum, and returns when it is there.
+// provide makes the minimum, and returns when it is there, or the function is not
+// there any more.
 func (s *scaling) provide() error {
 	n := s.fn.minInstances
 	s.mu.Lock()
 	l := s.load(false)
 	d := s.set(Target{N: n, Rule: "minimum"}, &l)
-	n = s.n
+	n = min(n, s.n) // others may have grown it
 	s.mu.Unlock()
 	if d != nil {
 		s.fn.router.decided(d)
