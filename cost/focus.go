@@ -1,94 +1,214 @@
 package cost
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// Account says who is billed, and by whom, in FOCUS rows: what calls don't know.
+// Account says who is billed, by whom, and where what is billed was run, in FOCUS
+// rows: what calls and price lists don't know. A price list is only the measure:
+// what ran on a machine of one's own is no service of its provider's, and must not
+// be added to that provider's bill.
 type Account struct {
-	ID      string // BillingAccountId; required
-	Name    string // BillingAccountName; empty: none
-	Issuer  string // InvoiceIssuerName; empty: the book's provider
-	Service string // ServiceName; empty: the book's
+	ID       string // BillingAccountId; required
+	Name     string // BillingAccountName; empty: none
+	Provider string // ServiceProviderName, and ProviderName and PublisherName before FOCUS 1.3; empty: Name, or else ID
+	Host     string // HostProviderName; empty: as Provider
+	Region   string // RegionId and RegionName; empty: none
+	Issuer   string // InvoiceIssuerName; empty: as Provider
+	Service  string // ServiceName; empty: "Functions"
 }
+
+func (a Account) provider() string { return cmp.Or(a.Provider, a.Name, a.ID) }
 
 var errAccount = errors.New("cost: FOCUS rows need the ID of an Account")
 
-// WriteFOCUS writes the statement as CSV in the form of the Cost and Usage
-// dataset of FOCUS 1.4, the FinOps Open Cost and Usage Specification
-// (https://focus.finops.org/focus-specification/v1-4/). Tests hold it against the
-// list of columns in testdata/focus-1.4.csv, which says where that was read.
-//
-// There is a row for what each meter bills of each of the statement's rows, and
-// another for what of it is free, at a unit price of 0; each price tier has rows of
-// its own. In every row
-// PricingQuantity × ListUnitPrice = ListCost, to the last digit, and all four
-// costs are equal, for there are no discounts and no commitments. Their sum is
-// the statement's total. A missing value (NULL) is an empty field.
-//
-// A tenant is a sub account, a function a resource, a label a tag. Columns that
-// FOCUS does not have begin with x_. Names are as they are: see WriteCSV.
+// FOCUSForm writes statements in the form of the Cost and Usage dataset of the
+// FinOps Open Cost and Usage Specification. It is read-only, and may be used
+// concurrently.
+type FOCUSForm struct {
+	version string
+	columns []focusColumn
+}
+
+// FOCUS returns the form of a version of FOCUS: "1.4"
+// (https://focus.finops.org/focus-specification/v1-4/), or "1.2", which most tools
+// read so far, and which has ProviderName and PublisherName in place of
+// ServiceProviderName and HostProviderName. Others are [ErrFormat].
+func FOCUS(version string) (*FOCUSForm, error) {
+	f := &FOCUSForm{version: version}
+	switch version {
+	case "1.4":
+		f.columns = focusColumns("HostProviderName", "ServiceProviderName")
+	case "1.2":
+		f.columns = focusColumns("ProviderName", "PublisherName")
+	default:
+		return nil, fmt.Errorf("cost: FOCUS %q: %w: there are \"1.2\" and \"1.4\"", version, ErrFormat)
+	}
+	return f, nil
+}
+
+// WriteFOCUS writes the statement as CSV in the form of FOCUS 1.4, as
+// [FOCUSForm.Write] does.
 func (s Statement) WriteFOCUS(w io.Writer, a Account) error {
+	f, err := FOCUS("1.4")
+	if err != nil {
+		return err
+	}
+	return f.Write(w, a, s)
+}
+
+// Write writes statements as CSV: one, or those of all days of a month, or of
+// several books. Tests hold the rows against the list of columns in
+// testdata/focus-1.4.csv, which says where that was read.
+//
+// There is a row for what each meter bills of each of a statement's rows, and
+// another for what of it is free, at a unit price of 0; each price tier has rows of
+// its own. In every row PricingQuantity × ListUnitPrice = ListCost, to the last
+// digit, and all four costs are equal, for there are no discounts and no
+// commitments. Their sum is the statements' total. A missing value (NULL) is an
+// empty field.
+//
+// The calls of a statement's row stand in x_Calls of the first of the rows that it
+// becomes, and 0 in the others, so that the column adds up to the statement's calls;
+// so do quantities and costs.
+//
+// A tenant is a sub account, a function with its version a resource, a label a tag,
+// and a base fee a purchase. The billing period is the calendar month that the
+// statement's period is in, on the clocks of its own zone. Identifiers of prices
+// (SkuPriceId) stay the same when the prices change. Columns that FOCUS does not
+// have begin with x_. Names are as they are: see WriteCSV.
+func (f *FOCUSForm) Write(w io.Writer, a Account, statements ...Statement) error {
+	var rows []*focusRow
+	for _, s := range statements {
+		rows = append(rows, focusRows(s, a, billingPeriod(s.Period))...)
+	}
+	return f.write(w, a, rows)
+}
+
+// WriteCorrections writes what must be added to the rows of a statement that was
+// billed (was) to make them those of what is right (is): with ChargeClass
+// "Correction", the charge period of both, and the billing period in which the
+// correction is made, the month that in begins in. Quantities and costs of what was
+// too much are negative. The two must be of one period and currency; [ErrFormat].
+func (f *FOCUSForm) WriteCorrections(w io.Writer, a Account, in Period, was, is Statement) error {
+	if !was.Period.Start.Equal(is.Period.Start) || !was.Period.End.Equal(is.Period.End) || was.Book.Currency != is.Book.Currency {
+		return fmt.Errorf("cost: a correction from %s in %s to %s in %s: %w", was.Period, was.Book.Currency, is.Period, is.Book.Currency, ErrFormat)
+	}
+	billed := billingPeriod(Period{in.Start, in.Start})
+	rows := focusRows(is, a, billed)
+	at := map[string]*focusRow{}
+	for _, r := range rows {
+		at[r.identity()] = r
+	}
+	for _, r := range focusRows(was, a, billed) {
+		name := r.identity()
+		if at[name] == nil {
+			at[name] = &focusRow{s: is, a: a, row: r.row, charge: r.charge, free: r.free, price: r.price, billed: billed, quantity: new(big.Rat), calls: new(big.Int)}
+			rows = append(rows, at[name])
+		}
+		at[name].less(r)
+	}
+	rows = slices.DeleteFunc(rows, func(r *focusRow) bool { return r.quantity.Sign() == 0 && r.calls.Sign() == 0 })
+	for _, r := range rows {
+		r.correction = true
+	}
+	return f.write(w, a, rows)
+}
+
+func (f *FOCUSForm) write(w io.Writer, a Account, rows []*focusRow) error {
 	if a.ID == "" {
 		return errAccount
 	}
 	c := csv.NewWriter(w)
-	head := make([]string, 0, len(focusColumns()))
-	for _, column := range focusColumns() {
-		head = append(head, column.name)
+	var record []string
+	for _, column := range f.columns {
+		record = append(record, column.name)
 	}
-	if err := c.Write(head); err != nil {
+	if err := c.Write(record); err != nil {
 		return err
 	}
-	for _, row := range s.Rows {
-		for _, charge := range row.Charges {
-			if err := s.writeCharge(c, a, row, charge); err != nil {
-				return err
-			}
+	for _, r := range rows {
+		for i, column := range f.columns {
+			record[i] = column.value(r)
+		}
+		if err := c.Write(record); err != nil {
+			return err
 		}
 	}
 	c.Flush()
 	return c.Error()
 }
 
-// writeCharge writes what is billed of a charge, and what is free.
-func (s Statement) writeCharge(c *csv.Writer, a Account, row Row, charge Charge) error {
-	r := focusRow{s: s, a: a, row: row, charge: charge, price: charge.UnitPrice}
-	r.quantity = new(big.Rat).Sub(charge.Quantity, charge.Free)
-	if err := r.write(c); err != nil {
-		return err
+// billingPeriod is the month, or the months, of a period's own zone that it is in.
+func billingPeriod(p Period) Period {
+	months := Calendar{Month, p.Start.Location()}
+	last := p.Start
+	if p.End.After(p.Start) {
+		last = p.End.Add(-1)
 	}
-	r.free, r.quantity, r.price = true, charge.Free, Money{currency: s.Book.Currency}
-	return r.write(c)
+	return Period{months.Period(p.Start).Start, months.Period(last).End}
 }
 
 // focusRow is what the columns of one row are made of.
 type focusRow struct {
-	s        Statement
-	a        Account
-	row      Row
-	charge   Charge
-	free     bool
-	quantity *big.Rat
-	price    Money // of one
+	s          Statement
+	a          Account
+	row        Row
+	charge     Charge
+	free       bool
+	quantity   *big.Rat
+	price      Money // of one
+	calls      *big.Int
+	billed     Period
+	correction bool
 }
 
-func (r *focusRow) write(c *csv.Writer) error {
-	if r.quantity.Sign() == 0 {
-		return nil
+// focusRows are those of a statement.
+func focusRows(s Statement, a Account, billed Period) []*focusRow {
+	var all []*focusRow
+	for _, row := range s.Rows {
+		var of, none []*focusRow
+		for _, charge := range row.Charges {
+			r := &focusRow{s: s, a: a, row: row, charge: charge, price: charge.UnitPrice, billed: billed, calls: new(big.Int)}
+			r.quantity = new(big.Rat).Sub(charge.Quantity, charge.Free)
+			free := *r
+			free.free, free.quantity, free.price, free.calls = true, charge.Free, Money{currency: s.Book.Currency}, new(big.Int)
+			none = append(none, r)
+			for _, r := range []*focusRow{r, &free} {
+				if r.quantity.Sign() != 0 {
+					of = append(of, r)
+				}
+			}
+		}
+		if len(of) == 0 && row.Calls > 0 { // all that they used was nothing
+			of = none[:min(1, len(none))]
+		}
+		if len(of) > 0 && row.mark() == "" {
+			of[0].calls.SetUint64(row.Calls)
+		}
+		all = append(all, of...)
 	}
-	var record []string
-	for _, column := range focusColumns() {
-		record = append(record, column.value(r))
-	}
-	return c.Write(record)
+	return all
+}
+
+// identity is the same for rows that are about the same.
+func (r *focusRow) identity() string {
+	return strings.Join([]string{r.skuPrice(), r.price.String(), groupName(r.row.Key, dimensions([]Row{r.row}))}, " ")
+}
+
+func (r *focusRow) less(was *focusRow) {
+	r.quantity = new(big.Rat).Sub(r.quantity, was.quantity)
+	r.calls = new(big.Int).Sub(r.calls, was.calls)
 }
 
 // focusColumn is a column and its value in a row; empty is NULL.
@@ -99,38 +219,47 @@ type focusColumn struct {
 
 // focusColumns are the mandatory columns, and those that are so for a provider
 // of what a statement has: usage, unit prices, regions, resources, sub accounts
-// and tags.
-func focusColumns() []focusColumn {
+// and tags. The names of two, for who provides a service and who its resources,
+// differ from version to version.
+func focusColumns(first, second string) []focusColumn {
 	cost := func(r *focusRow) string { return decimal(r.price.Mul(r.quantity).rat()) }
 	price := func(r *focusRow) string { return decimal(r.price.rat()) }
 	quantity := func(r *focusRow) string { return decimal(r.quantity) }
 	unit := func(r *focusRow) string { return r.charge.price.focus }
-	start := func(r *focusRow) string { return stamp(r.s.Period.Start) }
-	end := func(r *focusRow) string { return stamp(r.s.Period.End) }
-	region := func(r *focusRow) string { return r.s.Book.Region }
-	provider := func(r *focusRow) string { return r.s.Book.Provider }
+	region := func(r *focusRow) string { return r.a.Region }
+	provider := func(r *focusRow) string { return r.a.provider() }
+	host := provider
+	if first == "HostProviderName" {
+		host = func(r *focusRow) string { return cmp.Or(r.a.Host, r.a.provider()) }
+	}
 	tenant := func(r *focusRow) string { return r.row.Tenant }
 	function := func(r *focusRow) string { return r.row.Function }
-	return []focusColumn{
+	columns := []focusColumn{
 		{"BilledCost", cost},
 		{"BillingAccountId", func(r *focusRow) string { return r.a.ID }},
 		{"BillingAccountName", func(r *focusRow) string { return r.a.Name }},
 		{"BillingCurrency", func(r *focusRow) string { return r.s.Book.Currency }},
-		{"BillingPeriodEnd", end},
-		{"BillingPeriodStart", start},
-		{"ChargeCategory", is("Usage")},
-		{"ChargeClass", is("")}, // not a correction
+		{"BillingPeriodEnd", func(r *focusRow) string { return stamp(r.billed.End) }},
+		{"BillingPeriodStart", func(r *focusRow) string { return stamp(r.billed.Start) }},
+		{"ChargeCategory", usageOr("Usage", "Purchase")},
+		{"ChargeClass", func(r *focusRow) string {
+			if r.correction {
+				return "Correction"
+			}
+			return ""
+		}},
 		{"ChargeDescription", (*focusRow).description},
-		{"ChargeFrequency", is("Usage-Based")},
-		{"ChargePeriodEnd", end},
-		{"ChargePeriodStart", start},
-		{"ConsumedQuantity", quantity},
-		{"ConsumedUnit", unit},
+		{"ChargeFrequency", usageOr("Usage-Based", "Recurring")},
+		{"ChargePeriodEnd", func(r *focusRow) string { return stamp(r.s.Period.End) }},
+		{"ChargePeriodStart", func(r *focusRow) string { return stamp(r.s.Period.Start) }},
+		{"ConsumedQuantity", ofUsage(quantity)},
+		{"ConsumedUnit", ofUsage(unit)},
 		{"ContractedCost", cost},
 		{"ContractedUnitPrice", price},
 		{"EffectiveCost", cost},
-		{"HostProviderName", provider},
-		{"InvoiceIssuerName", func(r *focusRow) string { return or(r.a.Issuer, r.s.Book.Provider) }},
+		{first, host},
+		{second, provider},
+		{"InvoiceIssuerName", func(r *focusRow) string { return cmp.Or(r.a.Issuer, r.a.provider()) }},
 		{"ListCost", cost},
 		{"ListUnitPrice", price},
 		{"PricingCategory", is("Standard")},
@@ -138,7 +267,7 @@ func focusColumns() []focusColumn {
 		{"PricingUnit", unit},
 		{"RegionId", region},
 		{"RegionName", region},
-		{"ResourceId", function},
+		{"ResourceId", (*focusRow).resource},
 		{"ResourceName", function},
 		{"ResourceType", func(r *focusRow) string {
 			if r.row.Function == "" { // a statement that was grouped
@@ -147,8 +276,7 @@ func focusColumns() []focusColumn {
 			return "Function"
 		}},
 		{"ServiceCategory", is("Compute")},
-		{"ServiceName", func(r *focusRow) string { return or(r.a.Service, r.s.Book.Service) }},
-		{"ServiceProviderName", provider},
+		{"ServiceName", func(r *focusRow) string { return cmp.Or(r.a.Service, "Functions") }},
 		{"ServiceSubcategory", is("Serverless Compute")},
 		{"SkuId", (*focusRow).sku},
 		{"SkuMeter", func(r *focusRow) string { return focusMeter(r.charge.Meter) }},
@@ -158,25 +286,51 @@ func focusColumns() []focusColumn {
 		{"SubAccountName", tenant},
 		{"Tags", (*focusRow).tags},
 		{"x_Book", func(r *focusRow) string { return r.s.Book.Name }},
-		{"x_Calls", func(r *focusRow) string { return strconv.FormatUint(r.row.Calls, 10) }},
+		{"x_AtMost", func(r *focusRow) string { return strconv.FormatBool(r.charge.AtMost) }},
+		{"x_Calls", func(r *focusRow) string { return r.calls.String() }},
 		{"x_FreeTier", func(r *focusRow) string { return strconv.FormatBool(r.free) }},
 		{"x_FunctionVersion", func(r *focusRow) string { return r.row.Version }},
 		{"x_Outcome", (*focusRow).outcome},
 		{"x_Overrun", func(r *focusRow) string { return strconv.FormatBool(r.row.Overrun) }},
 	}
+	slices.SortStableFunc(columns, func(x, y focusColumn) int { // by name, FOCUS's own first, which are in capitals
+		return strings.Compare(x.name, y.name)
+	})
+	return columns
 }
 
 func is(text string) func(*focusRow) string { return func(*focusRow) string { return text } }
 
-func or(a, b string) string {
-	if a == "" {
-		return b
+// usageOr is one text for what was used, and another for a base fee.
+func usageOr(usage, base string) func(*focusRow) string {
+	return func(r *focusRow) string {
+		if r.row.Base {
+			return base
+		}
+		return usage
 	}
-	return a
+}
+
+// ofUsage leaves out what a base fee does not have.
+func ofUsage(value func(*focusRow) string) func(*focusRow) string {
+	return func(r *focusRow) string {
+		if r.row.Base {
+			return ""
+		}
+		return value(r)
+	}
+}
+
+// resource is a function with its version, as faas writes it.
+func (r *focusRow) resource() string {
+	if r.row.Version == "" {
+		return r.row.Function
+	}
+	return r.row.Function + ":" + r.row.Version
 }
 
 func (r *focusRow) description() string {
-	text := r.s.Book.Title + ": " + focusMeter(r.charge.Meter) + r.charge.tier()
+	text := focusMeter(r.charge.Meter) + r.charge.tier() + r.charge.atMost() + ", by the prices of " + r.s.Book.Title
 	if r.row.Overrun {
 		text += ", after the caller was freed"
 	}
@@ -188,11 +342,9 @@ func (r *focusRow) description() string {
 
 func (r *focusRow) sku() string { return r.s.Book.Name + "/" + r.charge.Meter }
 
+// skuPrice has no date: it stays the same when the price changes.
 func (r *focusRow) skuPrice() string {
 	id := r.sku()
-	if r.s.Book.Effective != "" {
-		id += "@" + r.s.Book.Effective
-	}
 	if r.charge.Above != nil {
 		id += "/above-" + decimal(r.charge.Above)
 	}
@@ -203,9 +355,11 @@ func (r *focusRow) skuPrice() string {
 }
 
 func (r *focusRow) priceDetails() string {
-	details := map[string]string{"x_Source": r.s.Book.Source}
-	if r.s.Book.Effective != "" {
-		details["x_Effective"] = r.s.Book.Effective
+	details := map[string]string{"x_Source": r.s.Book.Source, "x_Provider": r.s.Book.Provider, "x_Region": r.s.Book.Region}
+	for name, value := range map[string]string{"x_Effective": cmp.Or(r.charge.Since, r.s.Book.Effective), "x_Read": r.s.Book.Read} {
+		if value != "" {
+			details[name] = value
+		}
 	}
 	return object(details)
 }
@@ -239,6 +393,12 @@ func focusMeter(meter string) string {
 		return "Memory Duration"
 	case meterCPU:
 		return "CPU Duration"
+	case meterProcessor:
+		return "CPU Time"
+	case meterBytes:
+		return "Data Transfer Out"
+	case meterBase:
+		return "Base Fee"
 	}
 	return "Requests"
 }

@@ -255,3 +255,16 @@ func TestBooksThatSellWhatTheyCannotPriceAreRefused(t *testing.T) {
 	_, err := cost.ParseBook([]byte(strings.Replace(meterBook(`{"meter": "cpu", "unit": "vCPU-s", "price": "1"}`), `{"step": "1MiB"}`, sizes, 1)))
 	require.ErrorContains(t, err, "below the most memory")
 }
+
+func TestATenantsPartNamesItsOwnUnratedFunctionsAlone(t *testing.T) {
+	t.Parallel()
+	b := preset(t, "azure-consumption")
+	e := call(time.Second, 2048*mib)
+	other := e
+	e.Tenant, other.Tenant = "acme", "bolt"
+	s, err := record([]*cost.Book{b}, e, other).Statement(noon, b)
+	require.ErrorIs(t, err, cost.ErrUnrated)
+	require.Len(t, s.Unrated, 2)
+	require.Len(t, s.Only(cost.Tenant, "acme").Unrated, 1)
+	assert.Equal(t, "acme", s.Only(cost.Tenant, "acme").Unrated[0].Tenant)
+}

@@ -30,6 +30,7 @@ func (s Statement) Only(d Dimension, value string) Statement {
 		}
 	}
 	s.Total, s.Overruns = s.Total.sumOf(s.Rows)
+	s.Unrated = slices.DeleteFunc(slices.Clone(s.Unrated), func(u Usage) bool { return u.text(d) != value })
 	return s
 }
 
@@ -39,7 +40,7 @@ func (r Row) sumOf(rows []Row) (total Row, overruns Money) {
 	none := Money{currency: r.Billed.currency}
 	total, overruns = Row{List: none, Billed: none}, none
 	for _, c := range r.Charges {
-		c.Quantity, c.Free, c.List, c.Billed = new(big.Rat), new(big.Rat), none, none
+		c.Quantity, c.Free, c.List, c.Billed, c.AtMost = new(big.Rat), new(big.Rat), none, none, false
 		total.Charges = append(total.Charges, c)
 	}
 	for _, row := range rows {

@@ -121,8 +121,8 @@ func TestFormsTellTiersApart(t *testing.T) {
 		prices[row["SkuPriceId"]] = row["ListUnitPrice"]
 	}
 	assert.Equal(t, map[string]string{
-		"x/memory@2026-01-01": "7", "x/memory@2026-01-01/free": "0", "x/memory@2026-01-01/above-100": "5",
-		"x/requests@2026-01-01": "0.1", "x/requests@2026-01-01/above-5": "0.03",
+		"x/memory": "7", "x/memory/free": "0", "x/memory/above-100": "5", // without a date: they stay
+		"x/requests": "0.1", "x/requests/above-5": "0.03",
 	}, prices)
 }
 
