@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -25,6 +26,14 @@ type call struct {
 }
 
 func (c *call) handle(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	res, err := c.answer(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return c.bounded(res), nil
+}
+
+func (c *call) answer(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	payload, err := c.payload(req.Params.Arguments)
 	if err != nil {
 		return misfit(err), nil
@@ -45,7 +54,17 @@ func (c *call) payload(arguments json.RawMessage) ([]byte, error) {
 	if len(bytes.TrimSpace(arguments)) == 0 || string(arguments) == "null" { // they are optional
 		arguments = json.RawMessage("{}")
 	}
-	if err := validate(c.inSchema, arguments); err != nil {
+	v, err := parse(arguments)
+	if err != nil {
+		return nil, err
+	}
+	v, edited := c.edit.apply(v)
+	if edited {
+		if arguments, err = unparse(v); err != nil {
+			return nil, err
+		}
+	}
+	if err := validateValue(c.inSchema, withNumbers(v)); err != nil {
 		return nil, err
 	}
 	if !c.wrapIn {
@@ -86,19 +105,14 @@ func (c *call) result(out []byte) *mcp.CallToolResult {
 	text := string(out)
 	if c.out == outText {
 		if err := json.Unmarshal(out, &text); err != nil {
-			return c.broken()
+			return c.broken(err)
 		}
 	}
 	res := &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}
-	switch {
-	case c.wrapOut:
-		out = fmt.Appendf(nil, `{%q:%s}`, outputName, out)
-	case string(out) == "null": // a nil map
-		out = []byte("{}")
-	}
+	out = c.structured(out)
 	if c.outSchema != nil {
-		if validate(c.outSchema, out) != nil {
-			return c.broken()
+		if err := validate(c.outSchema, out); err != nil {
+			return c.broken(err)
 		}
 		res.StructuredContent = json.RawMessage(out)
 	} else if len(out) > 0 && out[0] == '{' {
@@ -107,10 +121,66 @@ func (c *call) result(out []byte) *mcp.CallToolResult {
 	return res
 }
 
-// broken is an output that its own schema does not allow: the function's bug,
-// whose detail is not the agent's.
-func (c *call) broken() *mcp.CallToolResult {
-	return failed(Failure{Outcome: faas.OutputInvalid.String()}, c.name+" answered what its output schema does not allow")
+// broken is an output that its own schema does not allow: the function's bug. The
+// agent is told what the validator says, which is about an answer meant for it, and
+// that the function has run: to call it again would not mend this, and do twice what
+// it does.
+func (c *call) broken(err error) *mcp.CallToolResult {
+	return failed(Failure{Outcome: faas.OutputInvalid.String()}, c.name+" has run, but its output schema does not allow what it answered: "+err.Error())
+}
+
+// bounded keeps a result that is too long as it is sent from the client, which may
+// close the session over it and lose what else it waits for.
+func (c *call) bounded(res *mcp.CallToolResult) *mcp.CallToolResult {
+	limit := c.tools.limit
+	if mayBeLong(res) <= limit {
+		return res
+	}
+	data, err := json.Marshal(res)
+	switch {
+	case err != nil, len(data) <= limit: // what can't be encoded is the SDK's to answer
+		return res
+	case res.IsError:
+		return shortened(res)
+	}
+	return failed(Failure{Outcome: faas.OutputInvalid.String()}, fmt.Sprintf(
+		"%s has run, but its answer is %d bytes long as it is sent, and %d are allowed; ask it for less", c.name, len(data), limit))
+}
+
+// mayBeLong is how long a result is as it is sent, at most: a byte of a text takes up
+// to six, and a byte of data less than that.
+func mayBeLong(res *mcp.CallToolResult) int {
+	n := 1024 // the rest
+	for _, content := range res.Content {
+		switch content := content.(type) {
+		case *mcp.TextContent:
+			n += len(content.Text)
+		case *mcp.ImageContent:
+			n += len(content.Data)
+		case *mcp.AudioContent:
+			n += len(content.Data)
+		case *mcp.EmbeddedResource:
+			n += len(content.Resource.Blob)
+		}
+	}
+	if structured, ok := res.StructuredContent.(json.RawMessage); ok {
+		n += len(structured)
+	}
+	return min(n, math.MaxInt/6) * 6
+}
+
+// keptText is how much is left of the text of a failure that is too long.
+const keptText = 512
+
+// shortened cuts the text of a failure.
+func shortened(res *mcp.CallToolResult) *mcp.CallToolResult {
+	text, ok := res.Content[0].(*mcp.TextContent)
+	if !ok || len(text.Text) <= keptText {
+		return res
+	}
+	kept := strings.ToValidUTF8(text.Text[:keptText], "")
+	res.Content[0] = &mcp.TextContent{Text: fmt.Sprintf("%s… (%d bytes)", kept, len(text.Text))}
+	return res
 }
 
 // contentOf says in MCP's words what bytes are.
@@ -127,17 +197,22 @@ func contentOf(name string, data []byte) mcp.Content {
 	return &mcp.EmbeddedResource{Resource: &mcp.ResourceContents{URI: "fn:" + name, MIMEType: kind, Blob: data}}
 }
 
-// validate checks JSON against a schema. The library may panic on a schema that
-// is odd enough; what can't be checked does not pass.
-func validate(s *jsonschema.Resolved, data []byte) (err error) {
+// validate checks JSON against a schema.
+func validate(s *jsonschema.Resolved, data []byte) error {
+	v, err := parse(data)
+	if err != nil {
+		return err
+	}
+	return validateValue(s, withNumbers(v))
+}
+
+// validateValue checks a value. The library may panic on a schema that is odd
+// enough; what can't be checked does not pass.
+func validateValue(s *jsonschema.Resolved, v any) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("it can't be checked")
 		}
 	}()
-	var v any
-	if err := json.Unmarshal(data, &v); err != nil {
-		return err
-	}
 	return s.Validate(v)
 }

@@ -65,8 +65,10 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 		})
 		register("poison", func() error { return poison{} })
 		faas.Register(r, "large", func(context.Context, query) (string, error) { return "0123456789", nil }, faas.WithLimits(100, 5))
-		faas.Register(r, "liar", func(context.Context, query) (liar, error) { return liar{}, nil })
-		server, _ := newServer(t, r)
+		faas.Register(r, "liar", func(context.Context, query) (map[string]int, error) { return map[string]int{"n": 1}, nil })
+		server, _ := newServer(t, r, faasmcp.WithTool("liar", func(t *mcp.Tool) {
+			t.OutputSchema = json.RawMessage(`{"type": "object", "required": ["text"]}`)
+		}))
 		cs := connect(t, server, "agent", nil)
 
 		for _, c := range []struct {
@@ -87,7 +89,7 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 			{"nests", "nests failed by an internal error", faasmcp.Failure{Outcome: "Failed"}},
 			{"poison", "an error without a text", faasmcp.Failure{Outcome: "Failed"}},
 			{"large", "large answered what can't be passed on", faasmcp.Failure{Outcome: "OutputInvalid"}},
-			{"liar", "liar answered what its output schema does not allow", faasmcp.Failure{Outcome: "OutputInvalid"}},
+			{"liar", `liar has run, but its output schema does not allow what it answered: validating root: required: missing properties: ["text"]`, faasmcp.Failure{Outcome: "OutputInvalid"}},
 		} {
 			start := time.Now()
 			res := ask(t, cs, c.tool, query{Text: "some text"})
@@ -112,11 +114,6 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 type poison struct{}
 
 func (poison) Error() string { panic("poison") }
-
-// liar is a struct by its type, and something else in JSON.
-type liar struct{}
-
-func (liar) MarshalJSON() ([]byte, error) { return []byte(`"hunter2"`), nil }
 
 func TestAResultWithoutAFailureHasNone(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,15 @@ type settings struct {
 	edits  map[string][]func(*mcp.Tool)
 	keep   []func(faas.Info) bool
 	tenant func(context.Context, *mcp.CallToolRequest) string
+	limit  int
 }
+
+// defaultLimit is well below where clients give up: the TypeScript SDK closes a
+// session over stdio at 10 MiB.
+const (
+	defaultLimit = 4 << 20
+	leastLimit   = 4 << 10 // which a failure fits into
+)
 
 // WithTool has edit complete what agents are told about a function: a title, a
 // description, annotations, or schemas in place of the inferred ones, which are
@@ -38,6 +46,14 @@ func WithTool(function string, edit func(t *mcp.Tool)) Option {
 func WithFilter(keep func(faas.Info) bool) Option {
 	return option(func(s *settings) { s.keep = append(s.keep, keep) })
 }
+
+// WithResultLimit bounds a result in bytes, as it is sent: in JSON, with the text
+// and the structured content, which hold the same answer twice. A tool that answers
+// more has failed for its agent, who is told how much it was, though its record says
+// OK; the text of an error that is longer is cut. Clients bound what they read, and
+// one that is sent more may end its session, and lose all calls that it has waiting.
+// n is at least 4096. Default: 4 MiB.
+func WithResultLimit(n int) Option { return option(func(s *settings) { s.limit = n }) }
 
 // WithTenant decides on whose behalf a call is made, see [faas.WithTenant]. The
 // default is, in this order:

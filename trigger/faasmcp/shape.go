@@ -17,6 +17,7 @@ type shape struct {
 	wrapOut bool // the output becomes {"output": …}
 	out     outKind
 
+	edit      *edit // of the arguments; nil: none
 	inSchema  *jsonschema.Resolved
 	outSchema *jsonschema.Resolved // nil: the output has none
 }
@@ -38,73 +39,138 @@ const (
 // shapeOf completes the tool by the schemas of its function's types.
 func shapeOf(in, out reflect.Type, t *mcp.Tool) (shape, error) {
 	var s shape
-	var err error
-	for in.Kind() == reflect.Pointer { // arguments are there, if only as {}
-		in = in.Elem()
+	if err := s.describeInput(in, t); err != nil {
+		return s, err
 	}
-	if t.InputSchema == nil {
-		if t.InputSchema, s.wrapIn, err = inputSchema(in); err != nil {
-			return s, fmt.Errorf("its input %v has no schema; give one by WithTool: %w", in, err)
-		}
-	} else {
-		s.wrapIn = !isObject(in) && !takesAnything(in)
-	}
-	s.out, s.wrapOut = kindOf(out)
-	if t.OutputSchema == nil && s.out != outRaw && s.out != outNone && !takesAnything(out) {
-		if t.OutputSchema, err = outputSchema(out, s.wrapOut); err != nil {
-			return s, fmt.Errorf("its output %v has no schema; give one by WithTool: %w", out, err)
-		}
-	}
-	if s.inSchema, err = resolve(t.InputSchema); err != nil {
-		return s, fmt.Errorf("its input schema: %w", err)
-	}
-	if s.inSchema.Schema().Type != "object" {
-		return s, errors.New(`its input schema has to be of type "object"`)
-	}
-	if t.OutputSchema != nil {
-		if s.outSchema, err = resolve(t.OutputSchema); err != nil {
-			return s, fmt.Errorf("its output schema: %w", err)
-		}
-	}
-	return s, nil
+	return s, s.describeOutput(out, t)
 }
 
-var (
-	bytesType = reflect.TypeFor[[]byte]()          //nolint:gochecknoglobals // a constant, but for the language
-	rawType   = reflect.TypeFor[json.RawMessage]() //nolint:gochecknoglobals // likewise
-)
+func (s *shape) describeInput(t reflect.Type, tool *mcp.Tool) (err error) {
+	for t.Kind() == reflect.Pointer { // arguments are there, if only as {}
+		t = t.Elem()
+	}
+	d, bad := describe(t, false)
+	switch {
+	case takesAnything(t):
+		d = described{schema: &jsonschema.Schema{Type: "object"}}
+	case !isObject(t, d, tool.InputSchema != nil):
+		s.wrapIn = true
+		d = described{wrapper(inputName, d.schema), (&edit{fields: map[string]*edit{inputName: d.edit}}).orNil()}
+	}
+	s.edit = d.edit
+	if tool.InputSchema == nil {
+		if bad != nil {
+			return fmt.Errorf("its input %v has no schema; give one by WithTool: %w", t, bad)
+		}
+		tool.InputSchema = d.schema
+	}
+	if s.inSchema, err = resolve(tool.InputSchema); err != nil {
+		return fmt.Errorf("its input schema: %w", err)
+	}
+	if s.inSchema.Schema().Type != "object" {
+		return errors.New(`its input schema has to be of type "object"`)
+	}
+	return nil
+}
+
+func (s *shape) describeOutput(t reflect.Type, tool *mcp.Tool) (err error) {
+	switch {
+	case t == bytesType:
+		s.out = outRaw
+	case t == reflect.TypeFor[struct{}]():
+		s.out = outNone
+	case !takesAnything(t):
+		return s.describeJSON(t, tool)
+	}
+	return s.setOutputSchema(tool)
+}
+
+func (s *shape) describeJSON(t reflect.Type, tool *mcp.Tool) error {
+	d, bad := describe(t, true)
+	if bad == nil && d.schema.Type == "string" && t.Kind() == reflect.String {
+		s.out = outText
+	}
+	s.wrapOut = !isObject(t, d, tool.OutputSchema != nil)
+	switch {
+	case tool.OutputSchema != nil:
+		return s.setOutputSchema(tool)
+	case bad != nil:
+		return fmt.Errorf("its output %v has no schema; give one by WithTool: %w", t, bad)
+	case s.wrapOut:
+		tool.OutputSchema = wrapper(outputName, d.schema)
+	default:
+		tool.OutputSchema = d.schema
+	}
+	if err := s.setOutputSchema(tool); err != nil {
+		return err
+	}
+	return s.checkZero(t)
+}
+
+func (s *shape) setOutputSchema(tool *mcp.Tool) (err error) {
+	if tool.OutputSchema == nil {
+		return nil
+	}
+	if s.outSchema, err = resolve(tool.OutputSchema); err != nil {
+		return fmt.Errorf("its output schema: %w", err)
+	}
+	return nil
+}
+
+// checkZero tries the schema with the one value of the type that is at hand. A
+// tool whose answers don't fit is better found here than by an agent, who would
+// call it again. A schema of the user's may well forbid what is empty, and a type
+// may have no JSON for its zero value: that tells nothing.
+func (s *shape) checkZero(t reflect.Type) error {
+	zero, err := json.Marshal(reflect.New(t).Interface())
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	if err := validate(s.outSchema, s.structured(zero)); err != nil {
+		return fmt.Errorf("its output %v writes %.80s, which does not fit the schema that was inferred; give one by WithTool: %w", t, zero, err)
+	}
+	return nil
+}
+
+// structured is the object that an output is answered as.
+func (s *shape) structured(out []byte) []byte {
+	switch {
+	case s.wrapOut:
+		return fmt.Appendf(nil, `{%q:%s}`, outputName, out)
+	case string(out) == "null": // a nil map
+		return []byte("{}")
+	}
+	return out
+}
+
+// describe is walk's description of arguments or of an answer, where a map is an
+// object: null stands for one that is empty.
+func describe(t reflect.Type, writing bool) (described, error) {
+	w := walk{writing: writing, above: map[reflect.Type]bool{}}
+	d, err := w.of(t, true)
+	if err != nil {
+		return described{}, err
+	}
+	if t.Kind() == reflect.Map && w.methodOf(t, true) == byKind {
+		d.schema.Type, d.schema.Types = "object", nil
+	}
+	return d, nil
+}
 
 // takesAnything tells whether a type holds any JSON, so that nothing can be
 // said about it.
 func takesAnything(t reflect.Type) bool {
-	return t == bytesType || t == rawType || t.Kind() == reflect.Interface
+	return t == bytesType || t == reflect.TypeFor[json.RawMessage]() || t.Kind() == reflect.Interface
 }
 
-// isObject tells whether values of a type are objects in JSON.
-func isObject(t reflect.Type) bool {
-	s, err := schemaOf(t)
-	if err != nil { // a recursive struct is one, though it has no schema
+// isObject tells whether values of a type are objects in JSON. Of one that walk
+// can't describe, such as a recursive one, its kind tells; and so it does of one that
+// may have any JSON, if its user has given a schema.
+func isObject(t reflect.Type, d described, given bool) bool {
+	if d.schema == nil || given && d.schema.Type == "" && d.schema.Types == nil {
 		return t.Kind() == reflect.Struct || t.Kind() == reflect.Map
 	}
-	return s.Type == "object"
-}
-
-func inputSchema(t reflect.Type) (s *jsonschema.Schema, wrapped bool, err error) {
-	if takesAnything(t) {
-		return &jsonschema.Schema{Type: "object"}, false, nil
-	}
-	if s, err = schemaOf(t); err != nil || s.Type == "object" {
-		return s, false, err
-	}
-	return wrapper(inputName, s), true, nil
-}
-
-func outputSchema(t reflect.Type, wrap bool) (*jsonschema.Schema, error) {
-	s, err := schemaOf(t)
-	if err != nil || !wrap {
-		return s, err
-	}
-	return wrapper(outputName, s), nil
+	return d.schema.Type == "object"
 }
 
 func wrapper(name string, s *jsonschema.Schema) *jsonschema.Schema {
@@ -112,30 +178,6 @@ func wrapper(name string, s *jsonschema.Schema) *jsonschema.Schema {
 		Type: "object", Properties: map[string]*jsonschema.Schema{name: s}, Required: []string{name},
 		AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}},
 	}
-}
-
-// kindOf tells how an output is answered. A pointer to a struct is no object:
-// it may be null.
-func kindOf(t reflect.Type) (kind outKind, wrap bool) {
-	switch {
-	case t == bytesType:
-		return outRaw, false
-	case t == reflect.TypeFor[struct{}]():
-		return outNone, false
-	case takesAnything(t):
-		return outJSON, false
-	case t.Kind() == reflect.String:
-		return outText, true
-	}
-	return outJSON, !isObject(t)
-}
-
-// schemaOf infers a schema, and knows what encoding/json makes of bytes.
-func schemaOf(t reflect.Type) (*jsonschema.Schema, error) {
-	return jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
-		bytesType: {Types: []string{"null", "string"}, ContentEncoding: "base64"},
-		rawType:   {},
-	}})
 }
 
 // resolve takes a schema in any of the forms that the SDK takes.

@@ -59,7 +59,7 @@ func TryAddTools(server *mcp.Server, r *faas.Router, opts ...Option) (*Tools, er
 	if server == nil || r == nil {
 		return nil, mistake("", errors.New("AddTools needs a server and a router, neither may be nil"))
 	}
-	s := settings{edits: map[string][]func(*mcp.Tool){}, tenant: tenantOf}
+	s := settings{edits: map[string][]func(*mcp.Tool){}, tenant: tenantOf, limit: defaultLimit}
 	for _, o := range opts {
 		if o != nil {
 			o.apply(&s)
@@ -67,6 +67,9 @@ func TryAddTools(server *mcp.Server, r *faas.Router, opts ...Option) (*Tools, er
 	}
 	if s.tenant == nil || slices.ContainsFunc(s.keep, func(f func(faas.Info) bool) bool { return f == nil }) {
 		return nil, mistake("", errors.New("WithTenant and WithFilter need a function; leave the option out for the default"))
+	}
+	if s.limit < leastLimit {
+		return nil, mistake("", fmt.Errorf("WithResultLimit(%d): must be at least %d bytes", s.limit, leastLimit))
 	}
 	t := &Tools{settings: s, server: server, router: r, known: map[string]signature{}}
 	return t, t.Refresh()
