@@ -3,11 +3,13 @@ package faasmcp_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/access"
 	"github.com/inproc/faas/trigger/faasmcp"
 )
 
@@ -45,6 +47,25 @@ func ExampleAddTools() {
 	_ = agent.Close()
 	_ = ss.Wait()
 	// Output: map[found:all about gophers] <nil>
+}
+
+// A budget by tenant must not begin anew with each session: the tenant is who the
+// front has let in. The principal comes with each request, since the handler passes
+// its context on.
+func ExampleWithTenant() {
+	r := faas.New()
+	defer r.Close()
+	tokens, err := access.NewTokens()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := mcp.NewServer(&mcp.Implementation{Name: "tools", Version: "1.0.0"}, nil)
+	faasmcp.AddTools(server, r, faasmcp.WithTenant(func(ctx context.Context, _ *mcp.CallToolRequest) string {
+		return access.Caller(ctx).String() // such as: user "ana"
+	}))
+	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
+	http.NewServeMux().Handle("/mcp", access.Authenticate(tokens)(handler))
 }
 
 func ExampleFailureOf() {

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/access"
 	"github.com/inproc/faas/faastest"
 	"github.com/inproc/faas/trigger/faasmcp"
 )
@@ -238,6 +239,31 @@ func TestAnAgentIsATenant(t *testing.T) {
 	decided := mcp.NewServer(&mcp.Implementation{Name: "tools"}, nil)
 	faasmcp.AddTools(decided, r, faasmcp.WithTenant(func(_ context.Context, req *mcp.CallToolRequest) string { return "team of " + req.ClientInfo().Name }))
 	require.Equal(t, "team of ada", tenant(connect(t, decided, "ada", nil)))
+}
+
+// A session is as new as its client likes, and so is all that is counted by it.
+func TestAPrincipalIsOneTenantInAllItsSessions(t *testing.T) {
+	t.Parallel()
+	var rec faastest.Recorder
+	r := faastest.New(t, faas.WithMeter(&rec))
+	faas.Register(r, "tick", func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil })
+	server, _ := newServer(t, r, faasmcp.WithTenant(func(ctx context.Context, _ *mcp.CallToolRequest) string {
+		return access.Caller(ctx).String()
+	}))
+	tokens, err := access.NewTokens()
+	require.NoError(t, err)
+	secret, _, err := tokens.Issue(access.Principal{Kind: access.User, ID: "ana"}, 0)
+	require.NoError(t, err)
+	client := &http.Client{Transport: bearer{&http.Transport{}, secret.Reveal()}}
+	t.Cleanup(client.CloseIdleConnections)
+	for _, opts := range []*mcp.StreamableHTTPOptions{nil, {Stateless: true}} {
+		h := access.Authenticate(tokens)(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, opts))
+		for _, version := range []string{"", "2025-06-18"} {
+			rec.Reset()
+			require.False(t, ask(t, connectHTTP(t, h, client, "ada", version), "tick", nil).IsError)
+			require.Equal(t, `user "ana"`, rec.Executions()[0].Tenant)
+		}
+	}
 }
 
 func TestACallWhoseTenantCantBeToldIsRefused(t *testing.T) {

@@ -68,8 +68,13 @@ func WithResultLimit(n int) Option { return option(func(s *settings) { s.limit =
 //     are the empty tenant.
 //
 // Only the first is proven. A client that can open sessions, or call itself
-// something else, escapes its limits: a server that is open to others requires
-// tokens.
+// something else, escapes its limits, and a budget of its session begins anew with
+// the next: a server that is open to others requires credentials, and has who they
+// belong to as tenant:
+//
+//	faasmcp.WithTenant(func(ctx context.Context, _ *mcp.CallToolRequest) string {
+//		return access.Caller(ctx).String() // behind access.Authenticate
+//	})
 //
 // f is called by many goroutines at once. If it panics, the call is refused
 // with faas.ReasonDenied.

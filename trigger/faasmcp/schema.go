@@ -145,7 +145,7 @@ func readsFields(t reflect.Type, s *jsonschema.Schema) (ok bool) {
 	if err != nil {
 		return false
 	}
-	zero, err := json.Marshal(reflect.New(t).Interface())
+	zero, err := zeroOf(t)
 	if err != nil || validate(resolved, zero) != nil {
 		return false
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -340,6 +341,25 @@ func TestAnAgentIsToldTheFieldsOfWhatIsReadByAMethod(t *testing.T) {
 		"list": {"type": ["null", "array"], "items": {"description": "any JSON"}}}}`, schemas["anything"])
 }
 
+// embeds has a method that panics as long as there is nothing behind the pointer.
+type embeds struct{ *time.Time }
+
+func TestAZeroValueThatFitsNoSchemaIsFoundAtSetUp(t *testing.T) {
+	t.Parallel()
+	object := `{"type": "object", "required": ["At"], "properties": {"At": {"type": "array"}}}`
+	err := faasmcp.CheckZero(reflect.TypeFor[struct{ At netip.Addr }](), object)
+	require.ErrorContains(t, err, `writes {"At":""}, which does not fit`)
+	require.ErrorContains(t, err, "WithTool")
+	require.NoError(t, faasmcp.CheckZero(reflect.TypeFor[struct{ At []int8 }](), strings.ReplaceAll(object, `"array"`, `["array", "null"]`)))
+	require.NoError(t, faasmcp.CheckZero(reflect.TypeFor[picky](), object), "it has no JSON yet, which tells nothing")
+
+	r := faastest.New(t)
+	faas.Register(r, "now", func(context.Context, struct{}) (embeds, error) { now := time.Now(); return embeds{&now}, nil })
+	server, _ := newServer(t, r)
+	res := ask(t, connect(t, server, "agent", nil), "now", nil)
+	require.False(t, res.IsError, asJSON(t, res.Content))
+}
+
 func TestAMistakeInATagIsNamed(t *testing.T) {
 	t.Parallel()
 	server := mcp.NewServer(&mcp.Implementation{Name: "tools"}, nil)
@@ -374,7 +394,9 @@ func TestAResultThatIsTooLongIsAFailureThatSaysHowLong(t *testing.T) {
 	t.Parallel()
 	r := faastest.New(t)
 	faas.Register(r, "text", func(_ context.Context, n int) (string, error) { return strings.Repeat("x", n), nil })
-	faas.Register(r, "raw", func(_ context.Context, in struct{ N int }) ([]byte, error) { return bytes.Repeat([]byte{0xff}, in.N), nil })
+	faas.Register(r, "raw", func(_ context.Context, in struct{ N int }) ([]byte, error) {
+		return bytes.Repeat([]byte{0xff}, in.N), nil
+	})
 	faas.Register(r, "fails", func(_ context.Context, n int) (string, error) { return "", errors.New(strings.Repeat("é", n)) })
 	server, _ := newServer(t, r, faasmcp.WithResultLimit(100_000))
 	cs := connect(t, server, "agent", nil)

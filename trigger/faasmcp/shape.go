@@ -122,7 +122,7 @@ func (s *shape) setOutputSchema(tool *mcp.Tool) (err error) {
 // call it again. A schema of the user's may well forbid what is empty, and a type
 // may have no JSON for its zero value: that tells nothing.
 func (s *shape) checkZero(t reflect.Type) error {
-	zero, err := json.Marshal(reflect.New(t).Interface())
+	zero, err := zeroOf(t)
 	if err != nil {
 		return nil //nolint:nilerr // see above
 	}
@@ -130,6 +130,17 @@ func (s *shape) checkZero(t reflect.Type) error {
 		return fmt.Errorf("its output %v writes %.80s, which does not fit the schema that was inferred; give one by WithTool: %w", t, zero, err)
 	}
 	return nil
+}
+
+// zeroOf is the JSON of a type's zero value, or an error, also for a panic: the
+// methods are foreign code, and some take no zero value.
+func zeroOf(t reflect.Type) (data []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return json.Marshal(reflect.New(t).Interface())
 }
 
 // structured is the object that an output is answered as.
