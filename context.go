@@ -79,6 +79,13 @@ func (c *callContext) depth() int {
 	return c.more.depth
 }
 
+// isOver tells whether the handler has returned. Handlers' contexts are kept for
+// longer, and nothing can be told from one that is (context.WithoutCancel hides even
+// its end): what is called with it from then on is a root for slots and for draining,
+// and has its parent, depth and tenant all the same, so that no call escapes a bill or a
+// limit that way.
+func (c *callContext) isOver() bool { return c.hold.Over() }
+
 func (c *callContext) priority() int {
 	if c.more == nil {
 		return 0

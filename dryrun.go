@@ -24,10 +24,10 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 		return err
 	}
 	parent, tenant, priority := origin(ctx)
-	if parent == nil && r.closing.Load() {
+	c := &callContext{fn: fn, tenant: tenant, more: &formalities{parent: parent, priority: priority}}
+	if c.inside() == nil && r.closing.Load() {
 		return r.refusesDry(name, ReasonClosed, ErrClosed)
 	}
-	c := &callContext{fn: fn, tenant: tenant, more: &formalities{parent: parent, priority: priority}}
 	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
 	defer c.takeBack(nil) // a gate may end this goroutine
 	if err := fn.consult(ctx, c); err != nil {

@@ -37,8 +37,8 @@ var (
 	// ErrDenied: a gate said no, see [Gate].
 	ErrDenied = errors.New("denied")
 	// ErrOverloaded: no slot for the call: the queue is full, the wait took
-	// too long, every slot is held by a runaway, or the function is switched
-	// off. Reason tells which.
+	// too long, every slot is stuck with a handler that has long outlived its
+	// call, or the function is switched off. Reason tells which.
 	ErrOverloaded = errors.New("overloaded")
 	// ErrDepth: nested calls go deeper than [WithMaxDepth].
 	ErrDepth = errors.New("nested too deeply")
@@ -75,7 +75,7 @@ const (
 	ReasonTooLarge      Reason = "too_large"      // ErrTooLarge
 	ReasonDenied        Reason = "denied"         // ErrDenied, or what the gate answered
 	ReasonOverloaded    Reason = "overloaded"     // ErrOverloaded: the queue is full, or the call was displaced from it, see WithQueue
-	ReasonRunaways      Reason = "runaways"       // ErrOverloaded: every slot is held by a call that outlived its deadline
+	ReasonRunaways      Reason = "runaways"       // ErrOverloaded: every slot is stuck with a handler that outlived its call, see WithStuck
 	ReasonOff           Reason = "off"            // ErrOverloaded: the function is switched off, by a concurrency of 0
 	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver
 	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: waited longer than WithQueueTimeout

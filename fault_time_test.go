@@ -233,7 +233,7 @@ func TestB04_BeyondTheBudgetOfRunawaysCallsAreRefusedAtOnce(t *testing.T) {
 		passInChild(t)
 		return
 	}
-	h := newHost()
+	h := newHost(faas.WithStuck(0, nil)) // no grace: the caller of the last is told at once
 	const budget = 1
 	f := serve(h, "f", forever, faas.WithTimeout(50*time.Millisecond), faas.WithConcurrency(1), faas.WithRunaways(budget))
 	for range budget + 1 {
@@ -262,16 +262,18 @@ func assertRefused(t *testing.T, err, sentinel error, why faas.Reason) {
 func TestB04_TheBudgetOfRunawaysComesBack(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
-		f := serve(h, "f", deafFor(time.Minute), faas.WithTimeout(time.Second), faas.WithRunaways(1))
+		f := serve(h, "f", deafFor(time.Minute), faas.WithTimeout(time.Second), faas.WithRunaways(1), faas.WithQueueTimeout(time.Hour))
 		for range 4 {
 			for range slots + 1 {
 				_, err := call(t.Context(), h, f, 0)
 				require.ErrorIs(t, err, faas.ErrTimeout)
 			}
-			began := time.Now()
-			_, err := call(t.Context(), h, f, 0)
-			assertRefused(t, err, faas.ErrOverloaded, faas.ReasonRunaways)
-			assert.Zero(t, time.Since(began), "at once")
+			for _, grace := range []time.Duration{time.Second, 0} {
+				began := time.Now()
+				_, err := call(t.Context(), h, f, 0)
+				assertRefused(t, err, faas.ErrOverloaded, faas.ReasonRunaways)
+				assert.Equal(t, grace, time.Since(began), "once the last is stuck, and then at once")
+			}
 			assert.Equal(t, slots+1, f.Info().Runaways)
 			h.checkAlive(t)
 			time.Sleep(time.Minute)

@@ -50,6 +50,8 @@ type twinCall struct {
 	leaves  time.Duration // when its caller's context ends
 	gives   time.Duration // when it has waited too long
 	expires time.Duration // when its handler's time is up
+	sticks  time.Duration // when it has outlived its call by the grace
+	stuck   bool
 
 	// holds tells whether it still has its slot. Whose slot that is tell
 	// ownFn and ownRouter, for the function's half and the router's: its own,
@@ -68,6 +70,9 @@ const (
 	runsOn // is settled, and its handler runs
 	isOver
 )
+
+// grace is the router's default, see WithStuck.
+const grace = time.Second
 
 const never = time.Duration(1<<63 - 1)
 
@@ -110,18 +115,27 @@ func (w *twin) room(fn *twinFunction) bool {
 	return len(w.owners(fn)) < fn.limit
 }
 
-// stuck tells whether all slots are kept by runaways, so that waiting is vain.
+// stuck tells whether all slots are, so that waiting is vain.
 func (w *twin) stuck(fn *twinFunction) bool {
 	limit, half, n := w.capacity, halfOf(fn), 0
 	if fn != nil {
-		limit = min(limit, fn.limit)
+		limit = fn.limit
 	}
 	for _, o := range w.owners(fn) {
-		if slices.ContainsFunc(w.calls, func(k *twinCall) bool { return k.holds && k.phase == runsOn && half(k) == o }) {
+		if slices.ContainsFunc(w.calls, func(k *twinCall) bool { return k.holds && k.stuck && half(k) == o }) {
 			n++
 		}
 	}
 	return n > 0 && n >= limit
+}
+
+// despair refuses those that have nothing but stuck slots to wait for.
+func (w *twin) despair() {
+	for _, k := range w.calls {
+		if k.phase == waits && (w.stuck(k.fn) || w.stuck(nil)) {
+			w.refuse(k, faas.ReasonRunaways)
+		}
+	}
 }
 
 // atHome tells whether the one who made k has something to lend to it.
@@ -208,7 +222,7 @@ func (w *twin) serve(homes ...*twinCall) {
 
 // invoke is a call of fn by maker (nil: from outside).
 func (w *twin) invoke(fn *twinFunction, maker *twinCall, heeds bool, patience time.Duration) *twinCall {
-	k := &twinCall{fn: fn, maker: maker, lender: maker, heeds: heeds, leaves: never, gives: never, expires: never}
+	k := &twinCall{fn: fn, maker: maker, lender: maker, heeds: heeds, leaves: never, gives: never, expires: never, sticks: never}
 	if patience != never {
 		k.leaves = w.now + patience
 	}
@@ -263,7 +277,7 @@ func (w *twin) finish(k *twinCall, outcome faas.Outcome) {
 
 // abandon answers a call whose handler has not returned.
 func (w *twin) abandon(k *twinCall, outcome faas.Outcome) {
-	k.phase, k.answer = runsOn, outcome.String()
+	k.phase, k.answer, k.sticks = runsOn, outcome.String(), w.now+grace
 	if k.fn.replaced < k.fn.budget {
 		k.fn.replaced++
 		k.replaced = true
@@ -309,9 +323,12 @@ func (k *twinCall) next() time.Duration {
 		return min(k.leaves, k.gives)
 	case runs:
 		return min(k.leaves, k.expires)
-	default:
-		return never
+	case runsOn:
+		if !k.stuck && !k.replaced {
+			return k.sticks
+		}
 	}
+	return never
 }
 
 // pass lets time go by.
@@ -333,10 +350,13 @@ func (w *twin) pass(d time.Duration) {
 
 func (w *twin) happen(k *twinCall) {
 	switch {
-	case k.leaves <= w.now:
+	case k.phase != runsOn && k.leaves <= w.now:
 		w.leave(k)
 	case k.phase == waits:
 		w.refuse(k, faas.ReasonQueueTimeout)
+	case k.phase == runsOn:
+		k.stuck = true
+		w.despair()
 	default:
 		w.abandon(k, faas.TimedOut)
 	}
@@ -362,6 +382,9 @@ func (w *twin) undecided() time.Duration {
 		if k.phase == runs {
 			mark(k.expires)
 		}
+		if k.phase == runsOn && !k.stuck {
+			mark(k.sticks)
+		}
 	}
 	return first
 }
@@ -373,7 +396,7 @@ func (w *twin) close() {
 		case waits:
 			w.refuse(k, faas.ReasonClosed)
 		case runs:
-			k.phase, k.answer = runsOn, faas.Canceled.String()
+			k.phase, k.answer, k.sticks = runsOn, faas.Canceled.String(), w.now+grace
 			if k.heeds {
 				k.phase = isOver
 			}

@@ -255,8 +255,8 @@ func WithInline() Option { return option(func(s *settings) { s.inline = true }) 
 // WithRunaways lets up to n runaways of a function (calls whose handler goes
 // on after their end) give their slot to a replacement, n ≥ 0. Default 0: a
 // runaway keeps its slot until it ends, so that what runs never exceeds what
-// was allowed. When all slots are kept so, calls are refused at once with
-// [ReasonRunaways].
+// was allowed. Calls wait for its slot as for any other, until it is stuck (see
+// [WithStuck]). A replacement is there from the start.
 func WithRunaways(n int) Option { return option(func(s *settings) { s.runaways = n }) }
 
 // WithScaler sets the policy that decides how many instances a function has,
@@ -357,6 +357,13 @@ func WithMaxDepth(n int) RouterOption {
 // if not nil, is called once for each, on a goroutine of its own, with how long
 // the call has been over. A panic in f is caught and counted. ctx has the
 // call's Invocation and never ends.
+//
+// From then on the call's slot is stuck. When all slots of a function, or of the
+// router, are, the calls that wait for one are refused with [ReasonRunaways], and
+// those that come later at once, until a handler returns. Before that they wait as
+// for any slot: a handler that is still on its way out, a millisecond after its
+// caller has left, is no reason to refuse the next. With a grace of 0 there is no
+// such wait.
 func WithStuck(grace time.Duration, f func(ctx context.Context, inv Invocation, over time.Duration)) RouterOption {
 	return routerOption(func(r *routerSettings) { r.grace, r.stuck = grace, f })
 }

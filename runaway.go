@@ -7,7 +7,8 @@ import (
 
 // runaway is a call that was settled while its handler ran. A goroutine can't
 // be ended from outside, so the handler goes on with its slot until it
-// returns, and what that costs is recorded apart.
+// returns, and what that costs is recorded apart. Most return soon: until its grace is
+// over, calls wait for its slot as for any other.
 //
 // Two parties have to be done before it is over: whoever settled the call, and
 // the handler. Each writes its fields before it leaves; the second to leave
@@ -27,12 +28,15 @@ func (s *slot) runAway(c *callContext, at int64) {
 	s.since = at
 	if fn.replaced.Add(1) <= int64(fn.settings.runaways) {
 		s.replaced = true
-		c.hold.Release()
+		c.hold.Replace()
 	} else {
 		fn.replaced.Add(-1)
-		c.hold.Stick(true)
 	}
-	s.report = time.AfterFunc(fn.router.settings.grace, func() { fn.router.stuck(c, at) })
+	grace := fn.router.settings.grace
+	if grace == 0 {
+		c.hold.Stick() // before the caller can make another call
+	}
+	s.report = time.AfterFunc(grace, func() { fn.router.stuck(c, at) })
 }
 
 // leave is said by the settler and by the handler, each when it is done.
@@ -45,10 +49,8 @@ func (s *slot) leave(c *callContext) {
 	c.vacate(s.dead)
 	if s.replaced {
 		fn.replaced.Add(-1)
-	} else {
-		c.hold.Stick(false)
-		c.hold.Release()
 	}
+	c.hold.Release()
 	if s.ended > s.since {
 		c.recordOverrun(time.Duration(s.ended - s.since))
 	}
@@ -77,9 +79,12 @@ func (c *callContext) recordOverrunTo(m OverrunMeter, o Overrun) {
 	m.RecordOverrun((*recordContext)(c), o)
 }
 
-// stuck tells about a runaway that has had its grace. It runs on the timer's
-// own goroutine, so that f may take its time.
+// stuck has a runaway that has had its grace count as one that may never end, and
+// tells about it. It runs on the timer's own goroutine, so that f may take its time.
+// That the handler may return meanwhile does no harm: after Release, Stick does
+// nothing.
 func (r *Router) stuck(c *callContext, since int64) {
+	c.hold.Stick()
 	over := time.Duration(r.clock.now() - since)
 	r.settings.logger.Warn("faas: handler still runs after its call is over",
 		"function", c.fn.name, "id", c.id, "tenant", c.tenant, "over", over)

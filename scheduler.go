@@ -172,21 +172,30 @@ func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 var errMeterFull = errors.New("a meter has no room for the record")
 
 func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
-	var parent *admission.Hold
-	if p := c.parent(); p != nil && p.fn.router == fn.router {
-		parent = &p.hold
-	}
 	asked := fn.router.clock.now()
 	if s := fn.scaling; s != nil && !c.counted {
 		if err := s.arrive(c); err != nil {
 			return err
 		}
 	}
-	request := admission.Request{Parent: parent, Tenant: c.tenant, Priority: c.priority(), Wait: fn.queueTimeout}
+	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: fn.queueTimeout}
 	err := fn.class.Acquire(ctx, &c.hold, request)
 	c.more.queued = fn.router.clock.now() - asked
 	if err != nil {
 		return noSlot(fn.name, c.id, err)
+	}
+	return nil
+}
+
+// inside is the call's place in admission: the nearest call above it in the same
+// router, also where the chain has been through another, and none if one on the way
+// is over. A call that WithContext makes has one above it that has not begun, and has
+// nothing to lend.
+func (c *callContext) inside() *admission.Hold {
+	for p := c.parent(); p != nil && !p.isOver(); p = p.parent() {
+		if p.fn.router == c.fn.router && p.deadline != 0 {
+			return &p.hold
+		}
 	}
 	return nil
 }
@@ -212,7 +221,7 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 	case errors.Is(err, admission.ErrOff):
 		return refusal(name, id, ReasonOff, because(ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")))
 	case errors.Is(err, admission.ErrStuck):
-		return refusal(name, id, ReasonRunaways, because(ErrOverloaded, errors.New("every slot is held by a call that outlived its deadline")))
+		return refusal(name, id, ReasonRunaways, because(ErrOverloaded, errors.New("every slot is stuck with a handler that has long outlived its call; see WithStuck")))
 	case errors.Is(err, admission.ErrTimeout):
 		return refusal(name, id, ReasonQueueTimeout, because(ErrOverloaded, errors.New("waited too long for a slot; see WithQueueTimeout")))
 	case errors.Is(err, admission.ErrCycle):

@@ -32,6 +32,9 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	r.closing.Store(true)
 	r.group.Drain()
 	self := callOf(ctx)
+	if self != nil && self.isOver() {
+		self = nil // a context that was kept is no part of what runs
+	}
 	errs := []error{r.await(ctx, self, true)}
 	if errs[0] != nil {
 		errs[0] = r.cut(self, errs[0])

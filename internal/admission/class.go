@@ -71,6 +71,7 @@ func (c *Class) Resize(n int) {
 	c.refresh()
 	c.group.dispatch()
 	c.unknot()
+	c.despair()
 }
 
 // LimitTenants bounds how many calls of one tenant run at once, n ≥ 1. It is to
@@ -148,7 +149,7 @@ func (c *Class) putBack() {
 
 // Request is who asks for a slot.
 type Request struct {
-	Parent   *Hold         // of the call that makes this one; nil: a root
+	Parent   *Hold         // of the call that makes this one; nil, or one that is over: a root
 	Tenant   string        // whose lane it waits in, and whose limit it counts for
 	Priority int           // among the waiting calls of that tenant; the highest goes first
 	Wait     time.Duration // at most
@@ -233,21 +234,31 @@ func (c *Class) takes(h *Hold, tenant string) bool {
 	return false
 }
 
+// despair refuses all that wait for a slot where each is stuck.
+func (c *Class) despair() {
+	if c.group.isStuck() {
+		c.group.dismiss(ErrStuck)
+	} else if c.isStuck() {
+		c.dismiss(ErrStuck)
+	}
+}
+
 func (c *Class) refuses(parent *Hold) error {
 	switch {
 	case c.removed:
 		return ErrRemoved
 	case c.off:
 		return ErrOff
-	case c.group.phase == closed, c.group.phase == draining && parent == nil:
+	case c.group.phase == closed, c.group.phase == draining && (parent == nil || parent.Over()):
 		return ErrClosed
 	}
 	return nil
 }
 
+// isStuck tells whether every slot, of c's or of the group's, is stuck: who waits
+// for one has no prospect.
 func (c *Class) isStuck() bool {
-	return c.stuck > 0 && c.stuck >= min(c.word.limit(), c.group.word.limit()) ||
-		c.group.stuck > 0 && c.group.stuck >= c.group.word.limit()
+	return c.stuck > 0 && c.stuck >= c.word.limit() || c.group.isStuck()
 }
 
 // free gives back the class's half of a slot, under the lock; dispatch is to

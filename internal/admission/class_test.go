@@ -361,23 +361,20 @@ func TestStuckSlotsRefuseInsteadOfQueueing(t *testing.T) {
 		g := admission.NewGroup(10)
 		c := g.NewClass(2, 10)
 		first, second := begin(t, c, nil), begin(t, c, nil)
-		first.hold.Stick(true)
-		first.hold.Stick(true) // once is enough
+		first.hold.Stick()
+		first.hold.Stick() // once is enough
 		before := begin(t, c, nil)
 		waits(t, before)
-		second.hold.Stick(true)
-		refused(t, admission.ErrStuck, begin(t, c, nil))
-		waits(t, before) // it may be lucky
-		second.hold.Stick(false)
-		after := begin(t, c, nil)
-		waits(t, after)
-		second.hold.Stick(true)
+		second.hold.Stick()
+		synctest.Wait()
+		refused(t, admission.ErrStuck, before, begin(t, c, nil))
 		first.end() // a stuck call that ends after all gives its slot back
-		first.hold.Stick(true)
-		runs(t, before)
+		first.hold.Stick()
+		after := begin(t, c, nil)
+		runs(t, after)
 		last := begin(t, c, nil)
 		waits(t, last)
-		end(second, before, after, last)
+		end(second, after, last)
 		quiet(t, g, c)
 	})
 }
@@ -388,14 +385,74 @@ func TestStuckGroupRefusesInAllClasses(t *testing.T) {
 		g := admission.NewGroup(2)
 		a, b := g.NewClass(10, 10), g.NewClass(10, 10)
 		first, second := begin(t, a, nil), begin(t, b, nil)
-		first.hold.Stick(true)
-		second.hold.Stick(true)
-		refused(t, admission.ErrStuck, begin(t, a, nil), begin(t, b, nil))
+		inA, inB := begin(t, a, nil), begin(t, b, nil)
+		first.hold.Stick()
+		synctest.Wait()
+		waits(t, inA, inB)
+		second.hold.Stick()
+		synctest.Wait()
+		refused(t, admission.ErrStuck, inA, inB, begin(t, a, nil), begin(t, b, nil))
 		g.Resize(3)
 		third := begin(t, a, nil)
 		runs(t, third)
 		end(first, second, third)
 		quiet(t, g, a, b)
+	})
+}
+
+// What is refused when the last slot sticks is refused as well when a lower limit
+// leaves none but stuck ones.
+func TestALowerLimitThatLeavesOnlyStuckSlotsRefusesThoseThatWait(t *testing.T) {
+	t.Parallel()
+	for name, resize := range map[string]func(*admission.Group, *admission.Class){
+		"class": func(_ *admission.Group, c *admission.Class) { c.Resize(1) },
+		"group": func(g *admission.Group, _ *admission.Class) { g.Resize(1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := admission.NewGroup(2)
+				c := g.NewClass(2, 10)
+				first, second := begin(t, c, nil), begin(t, c, nil)
+				waiting := begin(t, c, nil)
+				first.hold.Stick()
+				synctest.Wait()
+				waits(t, waiting)
+				resize(g, c)
+				synctest.Wait()
+				refused(t, admission.ErrStuck, waiting)
+				end(first, second)
+				quiet(t, g, c)
+			})
+		})
+	}
+}
+
+// A replaced call has given its slot away: it has nothing to lend, and what it calls
+// is part of what is drained all the same, until it is over.
+func TestAReplacedCallLendsNothingAndIsNotOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		c := g.NewClass(1, 10)
+		k := begin(t, c, nil)
+		child := begin(t, c, k)
+		runs(t, child)
+		k.hold.Replace()
+		k.hold.Stick()
+		assert.Equal(t, 1, c.Used(), "the child has the slot")
+		waiting := begin(t, c, k)
+		waits(t, waiting)
+		child.end()
+		runs(t, waiting)
+		waiting.end()
+		g.Drain()
+		during := begin(t, c, k)
+		runs(t, during)
+		during.end()
+		k.end()
+		refused(t, admission.ErrClosed, begin(t, c, k))
+		quiet(t, g, c)
 	})
 }
 

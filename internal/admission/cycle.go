@@ -65,7 +65,7 @@ func (w *waiter) ties() bool {
 // with a child.
 func (h *Hold) left() bool {
 	for h.family != nil && h.family.lent != nil {
-		if h = h.family.lent; h.phase.Load() == ended {
+		if h = h.family.lent; h.gone() {
 			return true
 		}
 	}
@@ -189,5 +189,5 @@ func (w *waiter) pins() iter.Seq[*Hold] {
 // second reason why a call may be refused that would not have waited for ever.
 func (h *Hold) isWaitedFor(waits bool) bool {
 	p := h.parent
-	return p.phase.Load() != ended && (waits || h.loan != 0 && p.family.waiting.len > 0)
+	return !p.gone() && (waits || h.loan != 0 && p.family.waiting.len > 0)
 }

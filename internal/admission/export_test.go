@@ -147,7 +147,7 @@ func (w *waiter) check() error {
 	switch {
 	case w.at == 0, (w.kin.in != nil) != (h.parent != nil), (w.sibling.in != nil) != (h.parent != nil):
 		return fmt.Errorf("a waiter's places disagree")
-	case h.parent != nil && h.parent.phase.Load() == ended:
+	case h.parent != nil && h.parent.gone():
 		return fmt.Errorf("a waiter's parent has ended")
 	case h.loanAtHome() && (h.class.word.room() || h.parent.class == h.class) && (h.class.queue.permits(w.lane) || h.rides(w.lane)):
 		return fmt.Errorf("a waiter has a loan to take")

@@ -10,7 +10,7 @@ import (
 var (
 	ErrFull      = errors.New("admission: queue is full")
 	ErrDisplaced = errors.New("admission: displaced from a full queue")
-	ErrStuck     = errors.New("admission: every slot is held by a call that will not end")
+	ErrStuck     = errors.New("admission: every slot is stuck")
 	ErrTimeout   = errors.New("admission: waited too long")
 	ErrCycle     = errors.New("admission: would wait for itself")
 	ErrClosed    = errors.New("admission: closed")
@@ -70,6 +70,9 @@ func (g *Group) Resize(n int) {
 	defer g.mu.Unlock()
 	g.word.resize(n)
 	g.dispatch()
+	if g.isStuck() {
+		g.dismiss(ErrStuck)
+	}
 }
 
 // Drain refuses roots from now on: an Acquire whose fast path has not
@@ -87,10 +90,17 @@ func (g *Group) shut(phase int) {
 	if g.phase < closed {
 		return
 	}
+	g.dismiss(ErrClosed)
+}
+
+// dismiss refuses all that wait.
+func (g *Group) dismiss(why error) {
 	for c := range g.waiting.all() {
-		c.dismiss(ErrClosed)
+		c.dismiss(why)
 	}
 }
+
+func (g *Group) isStuck() bool { return g.stuck > 0 && g.stuck >= g.word.limit() }
 
 // dispatch lets in whoever can go: by the group's free slots, one after the
 // other, each for the class that is first then, and then by loans, which so pass

@@ -7,8 +7,9 @@ import (
 
 // Phases of a hold.
 const (
-	plain  = iota // nothing has to be known of it: it may end on the fast path
-	shared        // it has waited, is counted, stuck, or asked to lend: it ends under the lock
+	plain    = iota // nothing has to be known of it: it may end on the fast path
+	shared          // it has waited, is counted, stuck, or asked to lend: it ends under the lock
+	replaced        // its slot is given back, and the call goes on
 	ended
 )
 
@@ -148,9 +149,9 @@ func (h *Hold) borrow(what uint8) bool {
 	return true
 }
 
-// Release gives the slot back: to the pool, or to the parent that lent it.
-// What h itself has lent stays with the child until that one ends. To be
-// called once for each acquired hold.
+// Release ends the call, and gives its slot back: to the pool, or to the parent
+// that lent it. What h itself has lent stays with the child until that one ends. To
+// be called once for each acquired hold.
 func (h *Hold) Release() {
 	// A child that borrows makes the phase shared under the lock before it
 	// reads anything of h, so whoever wins this swap ends h undisturbed.
@@ -161,9 +162,28 @@ func (h *Hold) Release() {
 	g := h.class.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	h.end()
+	if h.phase.CompareAndSwap(replaced, ended) {
+		return
+	}
+	h.end(ended)
 	g.dispatch()
 }
+
+// Replace gives the slot of a call back that goes on, for another to take its
+// place. The call has nothing to lend any more, and is not over before Release.
+func (h *Hold) Replace() {
+	g := h.class.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	h.end(replaced)
+	g.dispatch()
+}
+
+// Over tells whether the call has ended. What it makes from then on is a root.
+func (h *Hold) Over() bool { return h.phase.Load() == ended }
+
+// gone tells whether h has given up its slot.
+func (h *Hold) gone() bool { return h.phase.Load() >= replaced }
 
 // BorrowsClass tells whether h, acquired, has its class's half of the slot from
 // its parent, of the same class, which so can't end its own use of it before h.
@@ -185,10 +205,11 @@ func (c *Class) give() {
 	g.dispatch()
 }
 
-func (h *Hold) end() {
-	if h.phase.Swap(ended) == ended {
+func (h *Hold) end(as uint32) {
+	if h.gone() {
 		panic("admission: a hold is released twice")
 	}
+	h.phase.Store(as)
 	if h.stuck {
 		h.stick(-1)
 	}
@@ -212,23 +233,20 @@ func (h *Hold) end() {
 	}
 }
 
-// Stick says whether the call that has the slot has outlived its invocation
-// and may never end. While all slots are held so, Acquire refuses with ErrStuck
-// instead of queueing. A borrowed slot counts as its owner's, which does not
-// come free before both have ended. Release unsticks; after it Stick does
-// nothing.
-func (h *Hold) Stick(on bool) {
+// Stick says that the call that has the slot has outlived its invocation for so
+// long that it may never end. When all slots are held so, those that wait are refused
+// with ErrStuck, and from then on those that come and find none. A borrowed slot
+// counts as its owner's, which does not come free before both have ended. Release
+// unsticks; after it, or Replace, Stick does nothing.
+func (h *Hold) Stick() {
 	g := h.class.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if h.stuck == on || !h.share() {
+	if h.stuck || !h.share() {
 		return
 	}
-	if on {
-		h.stick(1)
-	} else {
-		h.stick(-1)
-	}
+	h.stick(1)
+	h.class.despair()
 }
 
 func (h *Hold) stick(n int) {
@@ -273,7 +291,7 @@ func (h *Hold) giveBack() {
 	}
 	p := h.parent
 	p.family.lent = nil
-	if p.phase.Load() == ended {
+	if p.gone() {
 		p.giveBack()
 		return
 	}
@@ -286,7 +304,7 @@ func (h *Hold) giveBack() {
 func (h *Hold) putClass() {
 	o := h.owner(ofClass)
 	for k := o; k != nil; k = k.heir() {
-		if k.phase.Load() != ended {
+		if !k.gone() {
 			return
 		}
 	}

@@ -58,7 +58,8 @@ type state int
 const (
 	queued state = iota
 	holding
-	over // ended or refused
+	replaced // it goes on without its slot
+	over     // ended or refused
 )
 
 // used tells whether the slot of o's own has not come back: o or one of those
@@ -220,11 +221,10 @@ func (m *model) acquire(k *modelCall) {
 		m.refuse(k, admission.ErrRemoved)
 	case c.off:
 		m.refuse(k, admission.ErrOff)
-	case m.closed, m.drained && !nested:
+	case m.closed, m.drained && (!nested || parent.state == over):
 		m.refuse(k, admission.ErrClosed)
 	case m.take(k):
-	case m.stuckIn(c) > 0 && m.stuckIn(c) >= min(c.limit, m.limit),
-		m.stuckIn(nil) > 0 && m.stuckIn(nil) >= m.limit:
+	case m.stuck(c), m.stuck(nil):
 		m.refuse(k, admission.ErrStuck)
 	case len(c.queue) >= c.bound && m.victim(k) == nil:
 		m.refuse(k, admission.ErrFull)
@@ -236,6 +236,26 @@ func (m *model) acquire(k *modelCall) {
 			m.refuse(k, admission.ErrCycle)
 		} else if victim != nil {
 			m.refuse(victim, admission.ErrDisplaced)
+		}
+	}
+}
+
+// stuck tells whether every slot of the class (nil: of the group) is.
+func (m *model) stuck(c *modelClass) bool {
+	limit := m.limit
+	if c != nil {
+		limit = c.limit
+	}
+	return m.stuckIn(c) > 0 && m.stuckIn(c) >= limit
+}
+
+// despair refuses those that have nothing else to wait for than stuck slots.
+func (m *model) despair() {
+	for _, c := range m.classes {
+		for _, k := range slices.Clone(c.queue) {
+			if m.stuck(nil) || m.stuck(c) {
+				m.refuse(k, admission.ErrStuck)
+			}
 		}
 	}
 }
@@ -256,10 +276,11 @@ func (m *model) stuckIn(c *modelClass) (n int) {
 	return n
 }
 
-func (m *model) release(k *modelCall) {
+// release gives k's slot back, and ends it unless it is replaced.
+func (m *model) release(k *modelCall, as state) {
 	c, k0 := k.class, k
 	m.charge(k)
-	k.state = over
+	k.state = as
 	for _, w := range m.calls {
 		if w.state == queued && w.parent == k {
 			w.parent = nil
@@ -297,7 +318,7 @@ func (m *model) prospects() map[*modelCall]bool {
 	for again := true; again; {
 		again = false
 		for _, k := range m.calls {
-			if !good[k] && (k.state == over || k.state == holding && m.canEnd(k, good) || k.state == queued && m.canGo(k, good)) {
+			if !good[k] && (k.state >= replaced || k.state == holding && m.canEnd(k, good) || k.state == queued && m.canGo(k, good)) {
 				good[k] = true
 				again = true
 			}
@@ -313,7 +334,7 @@ func (m *model) canEnd(k *modelCall, good map[*modelCall]bool) bool {
 func (m *model) canGo(k *modelCall, good map[*modelCall]bool) bool {
 	loan := k.parent != nil && m.comesBack(k.parent.lent, good, groupFrom)
 	for l := k.parent; l != nil && !loan; l = l.lent {
-		if l.state == over {
+		if l.state >= replaced {
 			return false // a slot of the group might do, but nobody counts on that
 		}
 	}
@@ -411,6 +432,7 @@ func (m *model) resize(c *modelClass, n int) {
 	if c != nil {
 		m.unknot(c)
 	}
+	m.despair()
 }
 
 func (m *model) shut(closed bool) {
@@ -493,10 +515,23 @@ func (s *machine) Root(t *rapid.T)  { s.begin(t, nil) }
 func (s *machine) Child(t *rapid.T) { s.begin(t, s.draw(t, holding)) }
 func (s *machine) Nest(t *rapid.T)  { s.begin(t, s.draw(t, holding)) } // as often again
 func (s *machine) Late(t *rapid.T)  { s.begin(t, s.draw(t, over)) }
+func (s *machine) On(t *rapid.T)    { s.begin(t, s.draw(t, replaced)) }
 
 func (s *machine) Release(t *rapid.T) {
 	k := s.draw(t, holding)
-	s.release(k)
+	s.release(k, over)
+	s.theirs[k].hold.Release()
+}
+
+func (s *machine) Replace(t *rapid.T) {
+	k := s.draw(t, holding)
+	s.release(k, replaced)
+	s.theirs[k].hold.Replace()
+}
+
+func (s *machine) End(t *rapid.T) {
+	k := s.draw(t, replaced)
+	k.state = over
 	s.theirs[k].hold.Release()
 }
 
@@ -560,8 +595,9 @@ func (s *machine) ResizeGroup(t *rapid.T) {
 
 func (s *machine) Stick(t *rapid.T) {
 	k := s.draw(t, holding)
-	k.stuck = !k.stuck
-	s.theirs[k].hold.Stick(k.stuck)
+	k.stuck = true
+	s.despair()
+	s.theirs[k].hold.Stick()
 }
 
 func (s *machine) Shut(t *rapid.T) {
