@@ -62,7 +62,7 @@ type stripe struct {
 // books are ignored.
 func NewLedger(c Calendar, books ...*Book) *Ledger {
 	l := &Ledger{calendar: c, seed: maphash.MakeSeed(), stripes: make([]stripe, max(2, runtime.GOMAXPROCS(0)))}
-	l.shared = shared{maxKeys: defaultMaxKeys, maxPeriods: defaultMaxPeriods, periods: map[int64]*period{}, givenUp: math.MinInt64}
+	l.shared = shared{maxKeys: defaultMaxKeys, maxPeriods: defaultMaxPeriods, periods: map[int64]*period{}, givenUp: math.MinInt64, forgotten: math.MinInt64}
 	for _, b := range books {
 		if b == nil {
 			continue
@@ -157,7 +157,10 @@ func (l *Ledger) Period(t time.Time) Period { return l.calendar.Period(t) }
 // the ledger's books changed within it, what was used before and after stands
 // apart, in this order (see [Usage.Period]).
 func (l *Ledger) Usage(t time.Time) []Usage {
-	p := l.Period(t)
+	return l.usage(l.Period(t))
+}
+
+func (l *Ledger) usage(p Period) []Usage {
 	merged := map[string]*Usage{}
 	for i := range l.stripes {
 		for _, c := range l.stripes[i].copyOf(p) {
@@ -167,19 +170,28 @@ func (l *Ledger) Usage(t time.Time) []Usage {
 	return ordered(merged)
 }
 
-// Statement prices the usage of the period that t is in, as [NewStatement]
-// does. It is [ErrPeriod] if there is no such period, if it was given up for want
-// of room ([Ledger.SetMaxPeriods]), and if a record was refused ([Ledger.Err]): a
-// bill that may be short is not made.
+// Statement prices the usage of the period that t is in, as [NewStatement] does, or
+// if it is a day as [NewDayStatement] does: the days add up to the month. It is
+// [ErrPeriod] if there is no such period, if it, or an earlier day of a day's month,
+// was given up for want of room ([Ledger.SetMaxPeriods]) or forgotten, and if a
+// record was refused ([Ledger.Err]): a bill that may be short is not made.
 func (l *Ledger) Statement(t time.Time, b *Book) (Statement, error) {
+	p := l.Period(t)
 	if err := errors.Join(l.shared.missing(l.calendar, t), l.Err()); err != nil {
-		return Statement{Period: l.Period(t), Book: b.about}, err
+		return Statement{Period: p, Book: b.about}, err
 	}
-	return NewStatement(l.Period(t), b, l.Usage(t))
+	if l.calendar.Every != Day {
+		return NewStatement(p, b, l.usage(p))
+	}
+	earlier := Period{p.month().Start, p.Start}
+	if err := l.shared.dropped(earlier); err != nil {
+		return Statement{Period: p, Book: b.about}, err
+	}
+	return NewDayStatement(p, b, l.usage(earlier), l.usage(p))
 }
 
 // Forget drops the periods that ended at t or before: a ledger keeps all others,
-// up to SetMaxPeriods.
+// up to SetMaxPeriods. Of days, keep those of a month until it has its statements.
 func (l *Ledger) Forget(t time.Time) {
 	l.shared.forget(t.Unix())
 	for i := range l.stripes {

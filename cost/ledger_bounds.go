@@ -30,6 +30,7 @@ type shared struct {
 	maxPeriods int
 	periods    map[int64]*period // by their start
 	givenUp    int64             // the end of the last period that was dropped for want of room
+	forgotten  int64             // the end of the last period that Forget dropped
 	refused    uint64            // records that no period contains
 	why        error             // of the first of them
 }
@@ -133,8 +134,21 @@ func (s *shared) forget(end int64) {
 	for start, p := range s.periods {
 		if p.end <= end {
 			delete(s.periods, start)
+			s.forgotten = max(s.forgotten, p.end)
 		}
 	}
+}
+
+// dropped is an error if some of what was used in a stretch of time is no longer
+// known.
+func (s *shared) dropped(in Period) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := max(s.givenUp, s.forgotten); last > in.Start.Unix() && in.Start.Before(in.End) {
+		return fmt.Errorf("cost: what was used in %s up to %s was dropped, and counts for what is free and for price tiers: %w",
+			in, time.Unix(last, 0).In(in.End.Location()).Format(time.RFC3339), ErrPeriod)
+	}
+	return nil
 }
 
 // missing is an error if what was used in the period of t is not, or no longer, known.

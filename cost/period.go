@@ -104,9 +104,12 @@ func (p Period) String() string {
 
 // calendarMonth tells whether the period is one month of its own zone.
 func (p Period) calendarMonth() bool {
-	month := Calendar{Month, p.Start.Location()}.Period(p.Start)
+	month := p.month()
 	return month.Start.Equal(p.Start) && month.End.Equal(p.End)
 }
+
+// month is the calendar month of its own zone in which the period begins.
+func (p Period) month() Period { return Calendar{Month, p.Start.Location()}.Period(p.Start) }
 
 // hour is the hour of the clock that t is in. One that a change of the clocks
 // cuts in two (Lord Howe Island moves them by half an hour) is two periods,
