@@ -1,0 +1,102 @@
+// Command server offers the tools that client.mjs calls. run.sh builds it.
+//
+//	server -stdio
+//	server -http 127.0.0.1:0
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faasmcp"
+)
+
+func main() {
+	if err := run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	stdio := flag.Bool("stdio", false, "serve on standard input and output")
+	addr := flag.String("http", "", "serve over HTTP at this `address`")
+	limit := flag.Int("limit", 4<<20, "the bound on results, in bytes")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r := newRouter()
+	defer r.Close()
+	server := mcp.NewServer(&mcp.Implementation{Name: "faas", Version: "0.1.0"}, nil)
+	faasmcp.AddTools(server, r, faasmcp.WithResultLimit(*limit))
+	if *stdio {
+		return server.Run(ctx, &mcp.StdioTransport{})
+	}
+	return serve(ctx, *addr, server)
+}
+
+func serve(ctx context.Context, addr string, server *mcp.Server) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "listening on http://%s\n", l.Addr())
+	srv := &http.Server{
+		Handler:           mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil),
+		ReadHeaderTimeout: 30 * time.Second,
+	}
+	context.AfterFunc(ctx, func() { _ = srv.Close() })
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+type question struct {
+	Text string `json:"text" jsonschema:"what to look for"`
+}
+
+type answer struct {
+	ID    uuid.UUID     `json:"id"`
+	Found string        `json:"found"`
+	Took  time.Duration `json:"took,string"`
+	More  any           `json:"more"`
+}
+
+type size struct {
+	Bytes int `json:"bytes,string"`
+}
+
+func newRouter() *faas.Router {
+	r := faas.New(faas.WithTimeout(time.Minute))
+	faas.Register(r, "search", func(_ context.Context, q question) (answer, error) {
+		return answer{ID: uuid.New(), Found: "all about " + q.Text, More: []any{1, "two", nil}}, nil
+	})
+	faas.Register(r, "big", func(_ context.Context, s size) (string, error) { return strings.Repeat("x", s.Bytes), nil })
+	faas.Register(r, "broken", func(context.Context, struct{}) (string, error) { panic("a bug") })
+	// It answers once the agent's other call has its answer: what the two share must last that long.
+	opened := make(chan struct{}, 1)
+	faas.Register(r, "wait", func(ctx context.Context, _ struct{}) (string, error) {
+		select {
+		case <-opened:
+			return "opened", nil
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	})
+	faas.Register(r, "open", func(context.Context, struct{}) (struct{}, error) { opened <- struct{}{}; return struct{}{}, nil })
+	return r
+}
