@@ -1,6 +1,8 @@
-// Reconcile compares a ledger of calls with what the scheduler has counted.
+// Reconcile compares a ledger of calls with what the scheduler has counted, or with
+// what AWS has billed for the same functions.
 //
 //	reconcile LEDGER COUNTERS
+//	reconcile -cur EXPORT [-tolerance 1%] [-book aws-lambda-x86] LEDGER
 //
 // LEDGER is the file; it may be in use. COUNTERS is a file with the JSON of
 // ledgersqlite.Counters, as the host that writes the ledger gives it away, or - for
@@ -8,10 +10,16 @@
 //
 //	curl -s localhost:8080/debug/counters | reconcile calls.db -
 //
+// EXPORT is the CSV of a Cost and Usage Report 2.0 of AWS Data Exports (or gzip of
+// it), made hourly or daily and with resources: see cost.ReadAWSBill. Compute and
+// requests are compared by function and day, as the ledger's records are rounded by a
+// price list of Lambda. What differs by no more than the tolerance, a part of the
+// larger of the two, is not printed. Usage types that were not compared are named.
+//
 // With -verify it checks all of the ledger first, which reads it several times.
 //
-// The exit status is 0 if the ledger has a record of each call and no others, 1 if
-// there are differences, which are printed, and 2 if that could not be told.
+// The exit status is 0 if the two agree, 1 if there are differences, which are
+// printed, and 2 if that could not be told.
 package main
 
 import (
@@ -44,18 +52,27 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	flags := flag.NewFlagSet("reconcile", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: reconcile [-verify] LEDGER COUNTERS\nThe counters are a JSON file of ledgersqlite.Counters, or - for the standard input.")
+		fmt.Fprintln(stderr, "usage: reconcile [-verify] LEDGER COUNTERS\n       reconcile [-verify] -cur EXPORT [-tolerance 1%] [-book NAME] LEDGER\n"+
+			"The counters are a JSON file of ledgersqlite.Counters, or - for the standard input.\nThe export is a CSV of AWS's Cost and Usage Report 2.0.")
 		flags.PrintDefaults()
 	}
+	var b bill
 	verify := flags.Bool("verify", false, "check all of the ledger first")
+	flags.StringVar(&b.export, "cur", "", "compare with an `export` of AWS's Cost and Usage Report")
+	flags.StringVar(&b.tolerance, "tolerance", "0%", "what part may differ from the AWS bill: `1%` or 0.01")
+	flags.StringVar(&b.book, "book", "aws-lambda-x86", "the price list, by `name`, whose rounding the ledger's records get")
 	if err := flags.Parse(args); err != nil {
 		return trouble
 	}
-	if flags.NArg() != 2 {
+	want, compare, other := 2, withCounters(flags.Arg(1), stdin), "scheduler"
+	if b.export != "" {
+		want, compare, other = 1, b.compare(stderr), "AWS bill"
+	}
+	if flags.NArg() != want {
 		flags.Usage()
 		return trouble
 	}
-	found, err := reconcile(ctx, flags.Arg(0), flags.Arg(1), stdin, *verify)
+	found, err := reconcile(ctx, flags.Arg(0), *verify, compare)
 	if err != nil {
 		fmt.Fprintln(stderr, "reconcile:", err)
 		return trouble
@@ -66,15 +83,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if len(found) > 0 {
 		return different
 	}
-	fmt.Fprintln(stdout, "the ledger and the scheduler agree")
+	fmt.Fprintf(stdout, "the ledger and the %s agree\n", other)
 	return same
 }
 
-func reconcile(ctx context.Context, ledger, counters string, stdin io.Reader, verify bool) (_ []ledgersqlite.Difference, err error) {
-	c, err := readCounters(counters, stdin)
-	if err != nil {
-		return nil, err
-	}
+// comparison finds where a ledger differs from something else.
+type comparison func(ctx context.Context, r *ledgersqlite.Reader) ([]fmt.Stringer, error)
+
+func reconcile(ctx context.Context, ledger string, verify bool, compare comparison) (_ []fmt.Stringer, err error) {
 	r, err := ledgersqlite.OpenReader(ledger)
 	if err != nil {
 		return nil, err
@@ -85,7 +101,25 @@ func reconcile(ctx context.Context, ledger, counters string, stdin io.Reader, ve
 			return nil, err
 		}
 	}
-	return r.Reconcile(ctx, c)
+	return compare(ctx, r)
+}
+
+func withCounters(file string, stdin io.Reader) comparison {
+	return func(ctx context.Context, r *ledgersqlite.Reader) ([]fmt.Stringer, error) {
+		c, err := readCounters(file, stdin)
+		if err != nil {
+			return nil, err
+		}
+		return lines(r.Reconcile(ctx, c))
+	}
+}
+
+func lines[T fmt.Stringer](found []T, err error) ([]fmt.Stringer, error) {
+	var all []fmt.Stringer
+	for _, d := range found {
+		all = append(all, d)
+	}
+	return all, err
 }
 
 func readCounters(file string, stdin io.Reader) (c ledgersqlite.Counters, err error) {

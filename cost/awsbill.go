@@ -1,0 +1,282 @@
+package cost
+
+import (
+	"cmp"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AWSBill is what AWS has billed for Lambda functions, by function and day: read it
+// with [ReadAWSBill]. It is read-only, and may be used concurrently.
+type AWSBill struct {
+	used  map[awsKey]*big.Rat
+	other map[string]struct{}
+}
+
+type awsKey struct {
+	day             time.Time // midnight, UTC
+	function, meter string
+}
+
+// The columns of a CUR 2.0, of which line_item_resource_id is there if the export was
+// made with resources; older reports write lineItem/ResourceId.
+// https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-line-item.html
+const (
+	awsType     = "line_item_line_item_type"
+	awsProduct  = "line_item_product_code"
+	awsUsage    = "line_item_usage_type"
+	awsAmount   = "line_item_usage_amount"
+	awsStart    = "line_item_usage_start_date"
+	awsEnd      = "line_item_usage_end_date"
+	awsResource = "line_item_resource_id"
+)
+
+// ReadAWSBill reads the CSV of a Cost and Usage Report 2.0 that AWS Data Exports has
+// made, hourly or daily and with resources; a report of the older kind will do too.
+// Usage types Lambda-GB-Second and Request, with -ARM or without, whatever the
+// region before them, are compute and requests; other usage types of Lambda are
+// listed by Other. Lines of other products, and taxes, credits and fees, are passed
+// over. Column names are as AWS documents them: no export of an account was at hand.
+// What can't be read is [ErrFormat], with the line.
+func ReadAWSBill(r io.Reader) (*AWSBill, error) {
+	b := &AWSBill{used: map[awsKey]*big.Rat{}, other: map[string]struct{}{}}
+	c := csv.NewReader(r)
+	c.ReuseRecord = true
+	head, err := c.Read()
+	if err != nil {
+		return nil, fmt.Errorf("cost: AWS bill: %w: %w", ErrFormat, err)
+	}
+	at, err := awsColumns(head)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		record, err := c.Read()
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		line, _ := c.FieldPos(0)
+		if err == nil {
+			err = b.add(func(column string) string { return record[at[column]] })
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cost: AWS bill, line %d: %w: %w", line, ErrFormat, err)
+		}
+	}
+}
+
+// awsColumns finds where the columns are.
+func awsColumns(head []string) (map[string]int, error) {
+	at := map[string]int{}
+	for _, name := range []string{awsType, awsProduct, awsUsage, awsAmount, awsStart, awsEnd, awsResource} {
+		i := slices.IndexFunc(head, func(column string) bool { return columnName(column) == strings.ReplaceAll(name, "_", "") })
+		if i < 0 {
+			return nil, fmt.Errorf("cost: AWS bill: %w: there is no column %q", ErrFormat, name)
+		}
+		at[name] = i
+	}
+	return at, nil
+}
+
+// columnName is the same for line_item_usage_type and lineItem/UsageType.
+func columnName(s string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "/", "", "\ufeff", "").Replace(s))
+}
+
+// awsDecimal is an amount, which AWS may write with an exponent.
+var awsDecimal = regexp.MustCompile(`^-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?$`) //nolint:gochecknoglobals // it is compiled once, and never changes
+
+func (b *AWSBill) add(field func(column string) string) error {
+	if field(awsProduct) != "AWSLambda" || !slices.Contains([]string{"Usage", "DiscountedUsage", "SavingsPlanCoveredUsage"}, field(awsType)) {
+		return nil
+	}
+	meter := awsMeter(field(awsUsage))
+	if meter == "" {
+		b.other[field(awsUsage)] = struct{}{}
+		return nil
+	}
+	start, err := awsTime(field(awsStart))
+	if err != nil {
+		return err
+	}
+	end, err := awsTime(field(awsEnd))
+	if err != nil {
+		return err
+	}
+	if end.Sub(start) > 24*time.Hour {
+		return fmt.Errorf("%s to %s is more than a day: have the report made hourly or daily", field(awsStart), field(awsEnd))
+	}
+	function, err := awsFunction(field(awsResource))
+	if err != nil {
+		return err
+	}
+	amount, ok := new(big.Rat).SetString(field(awsAmount))
+	if !ok || !awsDecimal.MatchString(field(awsAmount)) {
+		return fmt.Errorf("%s is %q", awsAmount, field(awsAmount))
+	}
+	key := awsKey{start.Truncate(24 * time.Hour), function, meter}
+	if sum := b.used[key]; sum != nil {
+		amount.Add(amount, sum)
+	}
+	b.used[key] = amount
+	return nil
+}
+
+// awsMeter is what a usage type measures; empty: something else.
+func awsMeter(usage string) string {
+	region, rest, found := strings.Cut(usage, "-")
+	if !found || strings.Trim(region, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
+		rest = usage
+	}
+	switch strings.TrimSuffix(rest, "-ARM") {
+	case "Lambda-GB-Second":
+		return meterMemory
+	case "Request":
+		return meterRequests
+	}
+	return ""
+}
+
+func awsTime(s string) (t time.Time, err error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02T15:04:05", time.DateOnly} {
+		if t, err = time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return t, err
+}
+
+// awsFunction is the name in arn:aws:lambda:region:account:function:name:qualifier.
+func awsFunction(arn string) (string, error) {
+	parts := strings.Split(arn, ":")
+	if len(parts) < 7 || parts[2] != "lambda" || parts[5] != "function" {
+		return "", fmt.Errorf("%s is %q, and not the ARN of a function: have the report made with resources", awsResource, arn)
+	}
+	return parts[6], nil
+}
+
+// Other are the usage types of Lambda that were not read, such as those of
+// provisioned concurrency, in order.
+func (b *AWSBill) Other() []string { return slices.Sorted(maps.Keys(b.other)) }
+
+// Period is from the first day that the bill has something for to the end of the
+// last, in UTC.
+func (b *AWSBill) Period() Period {
+	var p Period
+	for key := range b.used {
+		if p.Start.IsZero() || key.day.Before(p.Start) {
+			p.Start = key.day
+		}
+		if end := key.day.Add(24 * time.Hour); end.After(p.End) {
+			p.End = end
+		}
+	}
+	return p
+}
+
+// BillDifference is what a bill and a ledger do not agree on.
+type BillDifference struct {
+	Day      time.Time // midnight, UTC
+	Function string
+	Meter    string   // "memory" or "requests"
+	Unit     string   // of both: "GB-s" or "request"
+	Billed   *big.Rat // by AWS
+	Metered  *big.Rat // in the ledger
+}
+
+// String describes the difference on one line.
+func (d BillDifference) String() string {
+	diff := new(big.Rat).Sub(d.Billed, d.Metered)
+	percent := "all of it"
+	if d.Metered.Sign() != 0 {
+		percent = new(big.Rat).Mul(diff, new(big.Rat).Quo(big.NewRat(100, 1), d.Metered)).FloatString(2) + " %"
+	}
+	return fmt.Sprintf("%s %s: %s %s billed, %s metered: %s (%s)", d.Day.Format(time.DateOnly), printable(d.Function), fixed(d.Billed), d.Unit,
+		fixed(d.Metered), fixed(diff), percent)
+}
+
+// Reconcile compares what was billed with what a ledger has for the same days,
+// priced by a book of Lambda, and returns where they differ by more than a part of
+// the larger of the two: big.NewRat(1, 100) is a hundredth, nil nothing. The ledger
+// must count days in UTC ([ErrPeriod]), and be made with the book. Overruns are left
+// out, since Lambda ends its handlers. The order is by day, function and meter.
+func (b *AWSBill) Reconcile(l *Ledger, book *Book, tolerance *big.Rat) ([]BillDifference, error) {
+	if l.calendar.Every != Day || l.calendar.zone() != time.UTC {
+		return nil, fmt.Errorf("cost: AWS bills days in UTC, and the ledger counts by the %s in %s: %w", l.calendar.Every, l.calendar.zone(), ErrPeriod)
+	}
+	if len(b.used) == 0 {
+		return nil, fmt.Errorf("cost: AWS bill: %w: there is no compute and no request of a Lambda function in it", ErrFormat)
+	}
+	metered := map[awsKey]*big.Rat{}
+	units := map[string]string{}
+	p := b.Period()
+	for day := p.Start; day.Before(p.End); day = day.AddDate(0, 0, 1) {
+		if err := meterDay(metered, units, l, book, day); err != nil {
+			return nil, err
+		}
+	}
+	var all []BillDifference
+	keys := maps.Clone(b.used)
+	maps.Copy(keys, metered)
+	for key := range keys {
+		d := BillDifference{key.day, key.function, key.meter, units[key.meter], amountOf(b.used, key), amountOf(metered, key)}
+		if d.exceeds(tolerance) {
+			all = append(all, d)
+		}
+	}
+	slices.SortFunc(all, func(x, y BillDifference) int {
+		return cmp.Or(x.Day.Compare(y.Day), strings.Compare(x.Function, y.Function), strings.Compare(x.Meter, y.Meter))
+	})
+	return all, nil
+}
+
+// meterDay adds a day of the ledger.
+func meterDay(to map[awsKey]*big.Rat, units map[string]string, l *Ledger, book *Book, day time.Time) error {
+	s, err := l.Statement(day, book)
+	if err != nil {
+		return err
+	}
+	for _, c := range s.Total.Charges {
+		units[c.Meter] = c.Unit
+	}
+	for _, row := range s.Rows {
+		if row.mark() != "" {
+			continue
+		}
+		for _, c := range row.Charges {
+			if c.Quantity.Sign() != 0 {
+				key := awsKey{day, row.Function, c.Meter}
+				to[key] = new(big.Rat).Add(amountOf(to, key), c.Quantity)
+			}
+		}
+	}
+	return nil
+}
+
+func amountOf(of map[awsKey]*big.Rat, key awsKey) *big.Rat {
+	if n := of[key]; n != nil {
+		return n
+	}
+	return new(big.Rat)
+}
+
+func (d BillDifference) exceeds(tolerance *big.Rat) bool {
+	diff := new(big.Rat).Sub(d.Billed, d.Metered)
+	allowed := new(big.Rat)
+	if tolerance != nil {
+		larger := d.Billed
+		if d.Metered.Cmp(larger) > 0 {
+			larger = d.Metered
+		}
+		allowed.Mul(larger, tolerance)
+	}
+	return diff.Abs(diff).Cmp(allowed) > 0
+}
