@@ -16,6 +16,8 @@ type Signature struct {
 	MaxIn   int   // how large a payload may be, bytes, see WithLimits
 	MaxOut  int   // how large an encoded output may be, bytes
 	Stream  bool  // it answers piece by piece, see RegisterStream; Out is []byte
+
+	ContentType string // the media type of its outputs, see Codec; of []byte and pieces, application/octet-stream
 }
 
 // Info describes a function and its present state. It is a copy, but for
@@ -65,9 +67,13 @@ func (fn *function) info() Info {
 
 func (fn *function) signature() Signature {
 	in, out := fn.handle.types()
+	kind := fn.contentType
+	if fn.rawOut {
+		kind = octets
+	}
 	return Signature{
 		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
-		MaxIn: fn.limitIn, MaxOut: fn.limitOut, Stream: fn.stream,
+		MaxIn: fn.limitIn, MaxOut: fn.limitOut, Stream: fn.stream, ContentType: kind,
 	}
 }
 

@@ -49,6 +49,7 @@ type settings struct {
 	queue        int
 	queueTimeout time.Duration // likeTimeout: as long as timeout
 	codec        Codec
+	contentType  string // of what the codec makes
 	memory       int64
 	labels       map[string]string
 	limitIn      int
@@ -102,6 +103,7 @@ func (s *settings) resolve() {
 	if s.queueTimeout == likeTimeout {
 		s.queueTimeout = s.timeout
 	}
+	s.contentType, _ = contentType(s.codec) // which check has found to be one
 }
 
 // The defaults. The capacity is the default limit of concurrent executions of
@@ -111,7 +113,7 @@ func defaultSettings() routerSettings {
 	return routerSettings{
 		defaults: settings{
 			timeout: 30 * time.Second, concurrency: admission.Unlimited, weight: 1, queue: 1000, queueTimeout: likeTimeout,
-			codec: jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
+			codec: &jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
 			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second,
 		},
 		capacity: 1000, logger: slog.Default(), maxDepth: 16, grace: time.Second,
@@ -391,6 +393,12 @@ func (s *settings) check(op, function string) error {
 	bad := func(format string, args ...any) error {
 		return mistake(op, function, ErrInput, format, args...)
 	}
+	if s.codec == nil {
+		return bad("WithCodec(nil): leave the option out for JSON")
+	}
+	if _, err := contentType(s.codec); err != nil {
+		return bad("WithCodec(%T): %w", s.codec, err)
+	}
 	switch {
 	case s.timeout <= 0:
 		return bad("WithTimeout(%v): a timeout must be positive; for none, use a very large one", s.timeout)
@@ -410,8 +418,6 @@ func (s *settings) check(op, function string) error {
 		return bad("WithQueue(%d): a queue can't be shorter than 0, which refuses at once", s.queue)
 	case s.queueTimeout <= 0 && s.queueTimeout != likeTimeout:
 		return bad("WithQueueTimeout(%v): must be positive; to refuse at once, use WithQueue(0)", s.queueTimeout)
-	case s.codec == nil:
-		return bad("WithCodec(nil): leave the option out for JSON")
 	case s.memory < 1:
 		return bad("WithMemory(%d): must be at least one byte", s.memory)
 	case s.limitIn < 1 || s.limitOut < 1:

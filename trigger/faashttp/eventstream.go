@@ -75,7 +75,7 @@ func (l *Lambda) answerStream(x *exchange, c call) {
 	s := &pieces{x: x, frame: chunks, head: func(h http.Header) {
 		h.Set("Content-Type", "application/vnd.amazon.eventstream")
 		h.Set("X-Amz-Executed-Version", latest)
-		h.Set("X-Amzn-Remapped-Content-Type", contentType(c.info))
+		h.Set("X-Amzn-Remapped-Content-Type", c.info.ContentType)
 	}}
 	err := l.router.InvokeStream(x.ctx, c.name, c.body, s)
 	end := completion{}

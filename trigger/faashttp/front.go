@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,9 +21,9 @@ import (
 //	GET  /healthz     200 while the process serves
 //	GET  /readyz      200 while calls are admitted, 503 while the router or the [Server] shuts down
 //
-// A call answers 200 with the output, which is application/json, or
-// application/octet-stream if the handler makes []byte. A function registered
-// with [faas.RegisterStream] answers with each piece as it comes. To a client
+// A call answers 200 with the output and its Content-Type: application/json, unless
+// the handler makes []byte or has a [faas.Codec] that says otherwise. A function
+// registered with [faas.RegisterStream] answers with each piece as it comes. To a client
 // that accepts text/event-stream each piece is an event; an error after the
 // first one comes as an event named error with a problem as its data. In a plain
 // stream it breaks the connection off, so that half an answer is not taken for
@@ -183,7 +182,7 @@ func (f *front) answer(x *exchange, info faas.Signature, name string, body []byt
 		return
 	}
 	x.patient()
-	x.set(2, "Content-Type", contentType(info))
+	x.set(2, "Content-Type", info.ContentType)
 	if len(out) > smallAnswer {
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(out)))
 	}
@@ -201,13 +200,6 @@ func (f *front) problem(x *exchange, err error, name string) *Problem {
 		return unknown()
 	}
 	return f.problemOf(err, name)
-}
-
-func contentType(i faas.Signature) string {
-	if i.Stream || i.Out == reflect.TypeFor[[]byte]() {
-		return octets
-	}
-	return "application/json"
 }
 
 func (f *front) list(w http.ResponseWriter, r *http.Request) {

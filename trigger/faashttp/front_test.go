@@ -423,6 +423,38 @@ func TestFunctionsAreToldAsJSON(t *testing.T) {
 	})
 }
 
+// untyped is a codec that does not say what it makes.
+type untyped struct{}
+
+func (untyped) Marshal(any) ([]byte, error) { return []byte{0x08, 0x01}, nil }
+func (untyped) Unmarshal([]byte, any) error { return nil }
+
+// points is a codec that says what it makes.
+type points struct{ untyped }
+
+func (points) ContentType() string { return "application/x-points" }
+
+func TestAnAnswersTypeIsItsCodecs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t)
+		one := func(context.Context, int) (int, error) { return 1, nil }
+		faas.Register(r, "json", one)
+		faas.Register(r, "untyped", one, faas.WithCodec(untyped{}))
+		faas.Register(r, "points", one, faas.WithCodec(points{}))
+		faas.Register(r, "html", func(context.Context, any) (string, error) { return "<b>&</b>", nil })
+		for name, want := range map[string]string{
+			"json": "application/json", "untyped": "application/octet-stream", "points": "application/x-points", "html": "application/json",
+		} {
+			for path, h := range map[string]http.Handler{"/fn/" + name: faashttp.Handler(r), invocations(name): lambdaOf(t, r), "/": faashttp.Function(r, name)} {
+				w := do(t, h, "POST", path, "1")
+				assert.Equal(t, 200, w.Code)
+				assert.Equal(t, want, w.Header().Get("Content-Type"), path)
+			}
+		}
+		assert.Equal(t, `"<b>&</b>"`, do(t, faashttp.Handler(r), "POST", "/fn/html", "1").Body.String())
+	})
+}
+
 // README's mount: a mux that has "/fn/" sends who asks for /fn there.
 func TestTheListIsReachedBelowAPrefix(t *testing.T) {
 	bubble(t, func(t *testing.T) {

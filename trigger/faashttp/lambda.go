@@ -292,7 +292,7 @@ func (x *exchange) endLog() string {
 func (l *Lambda) answer(x *exchange, c call) {
 	x.startLog()
 	out, err := l.router.Invoke(x.ctx, c.name, c.body)
-	h, kind := x.w.Header(), contentType(c.info)
+	h, kind := x.w.Header(), c.info.ContentType
 	if err != nil {
 		if f := l.faultOf(x, err, c.target, c.info); f != nil {
 			x.refuse(f)
