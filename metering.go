@@ -79,7 +79,8 @@ type Overrun struct {
 //   - It is called by many goroutines at once, and in no particular order.
 //   - It must not block: the caller waits for it. A slow sink goes behind
 //     [Buffered].
-//   - It must not call Shutdown or Close of the router that calls it.
+//   - It may call [Router.Close], which then does not wait for records, and
+//     [Router.Shutdown] with ctx. It must not wait for a goroutine that does.
 //   - ctx has the call's [Invocation] and what WithContext carried over. It is
 //     never canceled and has no deadline.
 //   - e may be kept.

@@ -456,10 +456,18 @@ const (
 	unstarted                // the caller, before the handler started
 )
 
-// settle ends the call, unless it has ended. One compare-and-swap decides, for
-// caller, record and context alike; what follows is the winner's alone. It
-// answers the caller even where a hook ends the winner's goroutine.
+// settle ends the call, unless it has ended.
 func (c *callContext) settle(v verdict, by settler) bool {
+	v, won := c.decide(v)
+	if won {
+		c.follow(v, by)
+	}
+	return won
+}
+
+// decide is the compare-and-swap that ends the call, for caller, record and context
+// alike. The goroutine that wins it, or one that it starts, has to follow.
+func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 	if v.outcome == TimedOut && c.callerFirst {
 		v.outcome, v.err = Canceled, context.DeadlineExceeded
 	}
@@ -468,7 +476,7 @@ func (c *callContext) settle(v verdict, by settler) bool {
 		why = reasonOf(v.err)
 	}
 	if !c.close(why) {
-		return false
+		return v, false
 	}
 	switch {
 	case v.outcome > Failed: // the platform's answer, not the handler's
@@ -476,6 +484,12 @@ func (c *callContext) settle(v verdict, by settler) bool {
 	case v.outcome == Failed:
 		handOn(v.err)
 	}
+	return v, true
+}
+
+// follow does what follows from the decision: slot, record, gates, answer. The
+// caller is answered even where a hook ends the goroutine.
+func (c *callContext) follow(v verdict, by settler) {
 	if by == byCaller || by == byOther {
 		c.slot.runAway(c, v.at)
 	} else {
@@ -491,7 +505,6 @@ func (c *callContext) settle(v verdict, by settler) bool {
 		c.tellGates(v)
 	}
 	recorded = true
-	return true
 }
 
 // conclude hands the answer over, after the record is made. From then on the

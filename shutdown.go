@@ -25,6 +25,14 @@ import (
 //
 // With the context of a handler it leaves that invocation and its callers out:
 // it neither waits for them nor cancels them. It is idempotent.
+//
+// A hook (a meter, gate, codec, middleware, scaler, init or close func, or what
+// [WithTenantKey], [WithContext], [WithStuck], [WithDecisions] or [WithRefusals] was
+// given), of this router or of another, would wait for itself: there Shutdown stops
+// admitting calls and answers an error that Is [ErrInput]. Hooks that are given the
+// context of their call, which are meters and WithStuck's, may call it with that
+// context, middlewares with the handler's. It can't see a goroutine that the hook
+// has started and waits for.
 func (r *Router) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return mistake("shutdown", "", ErrInput, "%v", errNilContext)
@@ -32,7 +40,12 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	r.closing.Store(true)
 	r.group.Drain()
 	self := callOf(ctx)
-	if self != nil && self.isOver() {
+	at := placeOnStack()
+	if at.waitsForItself(self) {
+		return mistake("shutdown", "", ErrInput, "called by a hook, for which it would wait; new calls are refused from here on: "+
+			"end the router by Shutdown on another goroutine that the hook does not wait for")
+	}
+	if self != nil && self.isOver() && at != recording {
 		self = nil // a context that was kept is no part of what runs
 	}
 	errs := []error{r.await(ctx, self, true)}
@@ -54,6 +67,11 @@ func (r *Router) Shutdown(ctx context.Context) error {
 // handlers that don't heed their context, nor flush meters. It is idempotent,
 // and always nil. A handler that calls it is canceled like the others; with
 // the router's last words to say, use Shutdown and the handler's context.
+//
+// Called by a hook, of this router or of another (see [Router.Shutdown] for which
+// they are), it returns when every call is settled, and does not wait for records,
+// nor for callers that are in hooks themselves: one of them may be the hook's own.
+// It can't see a goroutine that the hook has started and waits for.
 func (r *Router) Close() error {
 	r.closing.Store(true)
 	r.close(nil)
@@ -80,7 +98,7 @@ func (r *Router) cut(self *callContext, why error) error {
 }
 
 // close cancels every call but self and those above it, and waits until they
-// are recorded.
+// are recorded, unless it is called by a hook.
 func (r *Router) close(self *callContext) {
 	r.closed.Store(true) // before the look at the slots, see serve
 	r.group.Close()
@@ -88,11 +106,19 @@ func (r *Router) close(self *callContext) {
 	r.retire()
 	at := r.clock.now()
 	for _, s := range r.crew.slots() {
-		if c := s.call.Load(); c != nil && !self.isBelow(c) {
-			c.settle(verdict{outcome: Canceled, err: ErrClosed, at: at}, byOther)
+		c := s.call.Load()
+		if c == nil || self.isBelow(c) {
+			continue
+		}
+		if v, won := c.decide(verdict{outcome: Canceled, err: ErrClosed, at: at}); won {
+			// Its hooks get a goroutine of their own: they may end it, and this one
+			// may be a meter's that holds the lock which its Record takes.
+			go c.follow(v, byOther)
 		}
 	}
-	_ = r.await(context.Background(), self, false)
+	if placeOnStack() <= wrapping {
+		_ = r.await(context.Background(), self, false)
+	}
 	r.crew.close()
 }
 
