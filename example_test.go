@@ -44,6 +44,32 @@ func ExampleRegister() {
 	// nothing ordered
 }
 
+func ExampleNoOutput() {
+	r := faas.New()
+	defer r.Close()
+	type mail struct{ To, Text string }
+	sendMail := func(_ context.Context, m mail) error {
+		fmt.Println("to", m.To)
+		return nil
+	}
+	send := faas.Register(r, "mail", faas.NoOutput(sendMail))
+	_, err := send.Invoke(context.Background(), mail{To: "ana@example.com"})
+	fmt.Println(err)
+	// Output:
+	// to ana@example.com
+	// <nil>
+}
+
+func ExampleNoInput() {
+	r := faas.New()
+	defer r.Close()
+	quote := func(context.Context) (string, error) { return "Less is more.", nil }
+	faas.Register(r, "quote", faas.NoInput(quote))
+	out, err := r.Invoke(context.Background(), "quote", nil)
+	fmt.Println(string(out), err)
+	// Output: "Less is more." <nil>
+}
+
 func ExampleTryRegister() {
 	r := faas.New()
 	defer r.Close()
@@ -198,6 +224,17 @@ func ExampleWithContext() {
 	two, _ := knows.Invoke(ctx, struct{}{})
 	fmt.Printf("%q %q\n", one, two)
 	// Output: " false" "ann true"
+}
+
+func ExampleCarryKeys() {
+	r := faas.New(faas.WithContext(faas.CarryKeys(userKey{})))
+	defer r.Close()
+	greet := faas.Register(r, "greet", faas.NoInput(func(ctx context.Context) (string, error) {
+		return fmt.Sprint("hello, ", ctx.Value(userKey{})), nil
+	}))
+	out, err := greet.Invoke(context.WithValue(context.Background(), userKey{}, "ana"), struct{}{})
+	fmt.Println(out, err)
+	// Output: hello, ana <nil>
 }
 
 func ExampleFromContext() {

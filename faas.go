@@ -77,6 +77,9 @@ func New(opts ...RouterOption) *Router {
 // panics with an [*Error] that names the cure where [TryRegister] returns one:
 // wiring that can't work is best found at the start of the program.
 //
+// A handler without an output, func(ctx, In) error, is registered as
+// [NoOutput](h), one without an input as [NoInput](h).
+//
 // A name matches ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$.
 func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) *Function[In, Out] {
 	f, err := TryRegister(r, name, h, opts...)

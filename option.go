@@ -327,7 +327,8 @@ func WithRefusals(f func(ctx context.Context, ref Refusal)) Option {
 
 // WithContext lets values through to the handler: f gets the caller's context
 // and the fresh one, and returns the fresh one or one derived from it. Without
-// it no value of the caller's reaches a handler. f runs on the caller's
+// it no value of the caller's reaches a handler. To carry the values of some keys,
+// f is [CarryKeys]. f runs on the caller's
 // goroutine before admission, when the call has no deadline yet. If it panics,
 // or returns a context that is not derived from fresh, the call is refused
 // with [ReasonDenied].
