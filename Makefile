@@ -30,6 +30,10 @@ fmt: ## format every module as lint wants it
 docs: ## doc comments, and README.md against the code; runs its commands
 	bash .ci/run docs
 
+.PHONY: house
+house: ## how the code is laid out: arrows between files, circles, lengths, comments
+	@GOWORK=off go -C tools run ./housecheck ..
+
 .PHONY: bench
 bench: ## the table of benchmarks
 	cd bench && go run ./cmd/table

@@ -1,0 +1,56 @@
+// Housecheck measures how a workspace is laid out, by types: which files of a
+// package need which others, how long files and functions are, and how its
+// comments speak.
+//
+//	GOWORK=off go -C tools run ./housecheck ..             prints a line for each package
+//	GOWORK=off go -C tools run ./housecheck -check ..      prints what is over its bound, and fails
+//
+// An arrow leads from one file of a package to another that declares something it
+// uses: a function, a type, a field, a method, a constant. A pair is two files
+// with an arrow each way. A circle is a set of files from each of which arrows
+// lead to each other one; the largest is shown. Tests are left out. What can be
+// read alone has few of all three.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+)
+
+// The bounds of -check.
+const (
+	maxFile   = 500 // lines of a source file
+	maxP90    = 20  // lines of the 90th percentile of functions, over all packages
+	maxCircle = 15  // files of the largest circle of a package
+	maxPeople = 0.3 // words for people in 100 lines of comments, over all files, tests too
+)
+
+func main() {
+	check := flag.Bool("check", false, "fail if a bound is passed")
+	flag.Parse()
+	root := "."
+	if flag.NArg() > 0 {
+		root = flag.Arg(0)
+	}
+	packages, err := load(root)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "housecheck:", err)
+		os.Exit(1)
+	}
+	people, err := readComments(root)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "housecheck:", err)
+		os.Exit(1)
+	}
+	if !*check {
+		report(os.Stdout, packages, people)
+		return
+	}
+	if found := excess(packages, people); len(found) > 0 {
+		for _, f := range found {
+			fmt.Fprintln(os.Stderr, f)
+		}
+		os.Exit(1)
+	}
+}
