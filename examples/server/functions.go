@@ -21,7 +21,7 @@ func host(r *faas.Router) {
 	faas.Register(r, "panicky", panicky)
 	faas.Register(r, "slow", slow, faas.WithTimeout(time.Second), faas.WithConcurrency(2), faas.WithQueue(0))
 	faas.Register(r, "thumbnail", thumbs.Make, faas.WithTimeout(10*time.Second))
-	faas.RegisterStream(r, "countdown", countdown)
+	faas.RegisterStream(r, "countdown", countdown, faas.WithTimeout(2*time.Second)) // from more than 20 it breaks off
 	faas.Register(r, "page", page)
 }
 

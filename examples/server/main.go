@@ -1,7 +1,7 @@
 // Command server hosts functions that are called from outside: with curl, with AWS's SDKs and command line, and from a
 // browser. Start it, and try what README says:
 //
-//	go run ./server [-addr 127.0.0.1:9000]
+//	go run ./server [-addr 127.0.0.1:9000] [-hosts functions.example.com]
 //
 // SIGTERM or Ctrl-C drains: what is on its way is finished, and what became of each call has been printed by then.
 package main
@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:9000", "the `address` to listen on; port 0 takes a free one")
+	hosts := flags.String("hosts", "", "the `names`, with commas between, under which a proxy on this machine serves it")
 	drain := flags.Duration("drain", 10*time.Second, "how much `time` calls have to finish after SIGTERM")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -55,8 +57,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	host(router)
 
 	lambda := faashttp.NewLambda(router)
-	server := faashttp.NewServer(router, routes(router, lambda),
-		faashttp.WithAddr(*addr), faashttp.WithDrain(*drain), faashttp.WithDrainer(lambda.Shutdown))
+	options := []faashttp.ServerOption{faashttp.WithAddr(*addr), faashttp.WithDrain(*drain), faashttp.WithDrainer(lambda.Shutdown)}
+	if *hosts != "" {
+		options = append(options, faashttp.WithHosts(strings.Split(*hosts, ",")...))
+	}
+	server := faashttp.NewServer(router, routes(router, lambda), options...)
 	at, err := server.Listen()
 	if err != nil {
 		return err

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Calls examples/server with clients that nobody here wrote: boto3 and the AWS
-# command line. Installs them where they are absent, this is Debian and we are
-# root; otherwise their absence is an error.
+# Calls examples/server with what was not written here: boto3, the AWS command line,
+# the AWS SDK for JavaScript, from npm by package-lock.json, and through nginx.
+# Installs what is absent, where this is Debian and we are root; otherwise its
+# absence is an error.
 #
 #   trigger/faashttp/clients/run.sh
 set -euo pipefail
@@ -23,7 +24,7 @@ find_python() {
 need() { # need PACKAGE...
 	[[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || { echo "missing: $*" >&2; exit 1; }
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null # which starts no services
 }
 
 find_python >/dev/null || need python3-boto3
@@ -38,6 +39,9 @@ find_aws() {
 	return 1
 }
 find_aws >/dev/null || need awscli
+{ command -v node && command -v npm; } >/dev/null || need nodejs npm
+PATH=$PATH:/usr/sbin command -v nginx >/dev/null || need nginx-light
+command -v curl >/dev/null || need curl
 python=$(find_python)
 export AWS_CLI
 AWS_CLI=$(find_aws)
@@ -51,7 +55,7 @@ cleanup() {
 trap cleanup EXIT
 
 GOWORK=off go -C "$here/../../../examples" build -o "$work/server" ./server
-"$work/server" -addr 127.0.0.1:0 >"$work/log" 2>&1 &
+"$work/server" -addr 127.0.0.1:0 -hosts functions.example.com >"$work/log" 2>&1 &
 server=$!
 for _ in $(seq 100); do
 	url=$(sed -n 's/^listening on //p' "$work/log")
@@ -65,9 +69,15 @@ export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us
 unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL
 "$python" "$here/boto3_test.py" "$url"
 bash "$here/awscli.sh" "$url"
+cp package.json package-lock.json lambda.mjs "$work"
+(cd "$work" && npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >/dev/null)
+(cd "$work" && URL=$url timeout 120 node --test --test-reporter spec lambda.mjs)
+bash "$here/nginx.sh" "${url#http://}"
 
 kill -TERM "$server"
 wait "$server"
 server=
 grep -q '^drained: ' "$work/log" || { echo 'the server did not drain' >&2; exit 1; }
-echo "ok: $("$python" -c 'import boto3; print("boto3", boto3.__version__)'), $("$AWS_CLI" --version 2>&1 | cut -d' ' -f1)"
+echo "ok: $("$python" -c 'import boto3; print("boto3", boto3.__version__)'), $("$AWS_CLI" --version 2>&1 | cut -d' ' -f1)," \
+	"@aws-sdk/client-lambda $(sed -n 's/.*client-lambda": "\(.*\)".*/\1/p' package.json), node $(node --version)," \
+	"$(PATH=$PATH:/usr/sbin nginx -v 2>&1 | sed 's/.*: //')"
