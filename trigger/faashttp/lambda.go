@@ -53,6 +53,13 @@ type Lambda struct {
 // NewLambda returns the wire of r. Its Shutdown is to be called before the
 // router's (see [WithDrainer]). It panics, and names the cure, if an option is
 // impossible.
+//
+// Functions that were written for Lambda's runtime are registered by
+//
+//	faas.Register(r, name, lambda.NewHandler(h).Invoke) // of aws-lambda-go, for each signature that lambda.Start takes
+//
+// and a middleware puts on their contexts what they ask lambdacontext for: the
+// examples of the module awstest show both.
 func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 	s := lambdaSettings(opts)
 	l := &Lambda{settings: s, router: r, events: newEvents(r, s.events, s.logger), since: time.Now(), mux: http.NewServeMux()}

@@ -16,7 +16,8 @@ import (
 // request, whatever its method and path, becomes an event of payload format 2.0
 // (that of API Gateway's HTTP APIs as well), and the function's answer becomes
 // the response. A handler written for these runs as it is, with the types of
-// aws-lambda-go/events or its own.
+// aws-lambda-go/events or its own. What it asks lambdacontext for, a middleware puts
+// on its context; the examples of the module awstest have one.
 //
 // An answer that is an object with a statusCode is a structured one: its headers,
 // cookies, body, and isBase64Encoded, make the response. The keys are these to the

@@ -3,6 +3,7 @@ module github.com/inproc/faas/trigger/faashttp/awstest
 go 1.26.0
 
 require (
+	github.com/aws/aws-lambda-go v1.55.1
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/aws-sdk-go-v2/service/lambda v1.114.2
 	github.com/inproc/faas v0.0.0-00010101000000-000000000000
