@@ -6,10 +6,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
@@ -143,6 +145,20 @@ func BenchmarkRead(b *testing.B) {
 	b.Run("verify", func(b *testing.B) {
 		for b.Loop() {
 			require.NoError(b, r.Verify(b.Context()))
+		}
+		b.ReportMetric(stock*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	})
+	b.Run("replay", func(b *testing.B) {
+		book, err := cost.Preset("aws-lambda-x86")
+		require.NoError(b, err)
+		for b.Loop() {
+			require.NoError(b, r.Replay(b.Context(), ledgersqlite.Filter{}, cost.NewLedger(cost.Calendar{}, book)))
+		}
+		b.ReportMetric(stock*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	})
+	b.Run("replay nothing", func(b *testing.B) { // what the check of all costs
+		for b.Loop() {
+			require.NoError(b, r.Replay(b.Context(), ledgersqlite.Filter{To: epoch.Add(-time.Hour)}, cost.NewLedger(cost.Calendar{})))
 		}
 		b.ReportMetric(stock*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 	})

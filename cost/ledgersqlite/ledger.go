@@ -51,7 +51,9 @@ const maxBatch = 4096
 // file is checked before anything is written to it: one that is damaged is
 // ErrCorrupt, a database of another program ErrForeign, a ledger of a newer release
 // ErrVersion, and each is left as it is, to the byte. The check reads the whole file,
-// some 150 MB of it a second (BenchmarkOpen); see [WithLazyCheck].
+// some 150 MB of it a second (BenchmarkOpen); see [WithLazyCheck]. It doesn't compare
+// the indexes with the tables, nor checksums: that is Verify's, and [Reader.Replay]'s
+// for what it gives to a bill.
 //
 // What a crash has left behind is put in order: every record that was durable is there.
 func Open(path string, opts ...Option) (*Ledger, error) {

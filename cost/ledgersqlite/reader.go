@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/inproc/faas/cost"
 )
 
 // Reader reads a ledger, also while others write it. All methods may be called
@@ -55,7 +53,14 @@ func newReader(path string) (*Reader, error) {
 // idempotent.
 func (r *Reader) Close() error { return wrap("close", r.path, uuid.Nil, r.db.Close()) }
 
-// Filter says which records are meant. The zero value means all.
+// Filter says which records are meant. The zero value means all. There may be any
+// number of names.
+//
+// A bill for one tenant is not made of that tenant's records alone: what is free and
+// the price tiers belong to the account, and each tenant would get all of it. Replay
+// all, and take the tenant's part of the statement, [cost.Statement.Only]. Likewise
+// the statement of a day needs the records of its month to date
+// ([cost.NewDayStatement]).
 type Filter struct {
 	From, To  time.Time // when the call ended; From is in it, To is not; zero: no bound
 	Functions []string  // nil: all
@@ -66,6 +71,9 @@ type Filter struct {
 // ended. It sees the ledger as it is when the iteration begins. An error comes last, with an
 // empty Record, and one that Is ErrCorrupt says which row is damaged.
 //
+// It finds them by an index, and would not notice that a damaged one leaves some out:
+// for that, and so for a bill, there are Replay and Verify.
+//
 // No lock is held and no transaction is open while the loop's body runs: it may take
 // its time, and call the ledger.
 func (r *Reader) Records(ctx context.Context, f Filter) iter.Seq2[Record, error] {
@@ -75,31 +83,6 @@ func (r *Reader) Records(ctx context.Context, f Filter) iter.Seq2[Record, error]
 // Overruns iterates over overruns, as Records does.
 func (r *Reader) Overruns(ctx context.Context, f Filter) iter.Seq2[Overrun, error] {
 	return scan(ctx, r, f, overruns)
-}
-
-// Replay gives to a ledger in memory what is stored, with its corrections: usage can
-// be rated so by any book, and not just by those it was metered for.
-func (r *Reader) Replay(ctx context.Context, f Filter, to *cost.Ledger) error {
-	for rec, err := range r.Records(ctx, f) {
-		if err != nil {
-			return err
-		}
-		if e, ok := rec.Corrected(); ok {
-			// The ledger goes by when a call ended, which a correction of its
-			// duration does not change.
-			e.Start = rec.Start.Add(rec.Duration - e.Duration)
-			to.Record(ctx, e)
-		}
-	}
-	for rec, err := range r.Overruns(ctx, f) {
-		if err != nil {
-			return err
-		}
-		if o, ok := rec.Corrected(); ok {
-			to.AddOverrun(rec.At, o)
-		}
-	}
-	return nil
 }
 
 // Corrections iterates over all corrections in the order in which they were made.
@@ -193,12 +176,14 @@ func scanCorrectionAt(from row) (x correction, seq int64, err error) {
 
 // table is how rows of one kind become what the iteration yields.
 type table[T any] struct {
-	name    string
-	columns string
-	overrun int64 // in corrections
-	scan    func(row) (T, place, bool, error)
-	id      func(*T) uuid.UUID
-	correct func(*T, []Correction)
+	name        string
+	columns     string
+	overrun     int64 // in corrections
+	scan        func(row) (T, place, bool, error)
+	id          func(*T) uuid.UUID
+	names       func(*T) (function, tenant string)
+	correct     func(*T, []Correction)
+	corrections func(*T) []Correction
 }
 
 //nolint:gochecknoglobals // read-only descriptions of the two tables
@@ -213,8 +198,10 @@ var (
 			e, err := x.decode()
 			return Record{Execution: e}, at, corrected, err
 		},
-		id:      func(r *Record) uuid.UUID { return r.ID },
-		correct: func(r *Record, cs []Correction) { r.Corrections = cs },
+		id:          func(r *Record) uuid.UUID { return r.ID },
+		names:       func(r *Record) (function, tenant string) { return r.Function, r.Tenant },
+		correct:     func(r *Record, cs []Correction) { r.Corrections = cs },
+		corrections: func(r *Record) []Correction { return r.Corrections },
 	}
 	overruns = table[Overrun]{
 		name: "overruns", columns: selectOverruns, overrun: 1,
@@ -226,25 +213,49 @@ var (
 			o, err := x.decode()
 			return o, at, corrected, err
 		},
-		id:      func(o *Overrun) uuid.UUID { return o.ID },
-		correct: func(o *Overrun, cs []Correction) { o.Corrections = cs },
+		id:          func(o *Overrun) uuid.UUID { return o.ID },
+		names:       func(o *Overrun) (function, tenant string) { return o.Function, o.Tenant },
+		correct:     func(o *Overrun, cs []Correction) { o.Corrections = cs },
+		corrections: func(o *Overrun) []Correction { return o.Corrections },
 	}
 )
 
-// scan iterates page by page. Rows are never changed and seq only grows, so the rows
-// up to a seq are a snapshot, and need no transaction that is kept open: one would
-// keep the WAL from being emptied for as long as the loop takes.
+// snapshot is the last rows that an iteration sees. Rows are never changed and seq
+// only grows, so the rows up to a seq need no transaction that is kept open: one
+// would keep the WAL from being emptied for as long as the loop takes.
+type snapshot struct{ last, lastCorrection int64 }
+
+func (r *Reader) snapshot(ctx context.Context, table string) (s snapshot, err error) {
+	const query = `SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM corrections) FROM `
+	err = r.db.QueryRowContext(ctx, query+table).Scan(&s.last, &s.lastCorrection)
+	return s, err
+}
+
+// scan iterates over what a filter means.
 func scan[T any](ctx context.Context, r *Reader, f Filter, t table[T]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		s, err := r.snapshot(ctx, t.name)
+		if err != nil {
+			var none T
+			yield(none, wrap("read", r.path, uuid.Nil, err))
+			return
+		}
+		keep := f.keeps()
+		for v, err := range scanUpTo(ctx, r, f, t, s) {
+			if function, tenant := t.names(&v); (err != nil || keep == nil || keep(function, tenant)) && !yield(v, err) {
+				return
+			}
+		}
+	}
+}
+
+// scanUpTo iterates page by page over a snapshot, of which more may come than the
+// filter's names mean, if they are many.
+func scanUpTo[T any](ctx context.Context, r *Reader, f Filter, t table[T], s snapshot) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		fail := func(err error) {
 			var none T
 			yield(none, wrap("read", r.path, uuid.Nil, err))
-		}
-		var last, lastCorrection int64
-		const snapshot = `SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM corrections) FROM `
-		if err := r.db.QueryRowContext(ctx, snapshot+t.name).Scan(&last, &lastCorrection); err != nil {
-			fail(err)
-			return
 		}
 		from, to, err := f.bounds()
 		if err != nil {
@@ -252,7 +263,7 @@ func scan[T any](ctx context.Context, r *Reader, f Filter, t table[T]) iter.Seq2
 			return
 		}
 		for at := (place{from, 0}); ; {
-			page, next, err := readPage(ctx, r, f, t, at, to, last, lastCorrection)
+			page, next, err := readPage(ctx, r, f, t, at, to, s)
 			for i := range page {
 				if !yield(page[i], nil) {
 					return
@@ -271,11 +282,11 @@ func scan[T any](ctx context.Context, r *Reader, f Filter, t table[T]) iter.Seq2
 }
 
 // readPage returns what there is after a place. An error may come with the rows before it.
-func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at place, to, last, lastCorrection int64) (page []T, next place, err error) {
-	names, args := f.names()
+func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at place, to int64, s snapshot) (page []T, next place, err error) {
+	names, args := f.condition()
 	query := t.columns + `EXISTS (SELECT 1 FROM corrections c WHERE c.invocation = e.id AND c.overrun = ? AND c.seq <= ?)
 		FROM ` + t.name + ` e WHERE (e.ended, e.seq) > (?, ?) AND e.ended <= ? AND e.seq <= ?` + names + ` ORDER BY e.ended, e.seq LIMIT ?`
-	args = append([]any{t.overrun, lastCorrection, at.ended, at.seq, to, last}, args...)
+	args = append([]any{t.overrun, s.lastCorrection, at.ended, at.seq, to, s.last}, args...)
 	rows, err := r.db.QueryContext(ctx, query, append(args, pageSize)...)
 	if err != nil {
 		return nil, at, err
@@ -288,7 +299,7 @@ func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at pl
 		}
 		if corrected {
 			id := t.id(&v)
-			cs, _, err := r.corrections(ctx, ` WHERE invocation = ? AND overrun = ? AND seq <= ? ORDER BY seq`, id[:], t.overrun, lastCorrection)
+			cs, _, err := r.corrections(ctx, ` WHERE invocation = ? AND overrun = ? AND seq <= ? ORDER BY seq`, id[:], t.overrun, s.lastCorrection)
 			if err != nil {
 				return page, at, err
 			}
@@ -332,8 +343,46 @@ func (f *Filter) bounds() (from, to int64, err error) {
 	return from, to, nil
 }
 
-// names is the condition on functions and tenants, and its arguments.
-func (f *Filter) names() (condition string, args []any) {
+// manyNames are more than SQLite is asked for: it takes 32,766 arguments at most, and
+// reads them all for each page.
+const manyNames = 1000
+
+func (f *Filter) many() bool { return len(f.Functions)+len(f.Tenants) > manyNames }
+
+// keeps tells which records are meant where SQLite was not asked for the names; nil:
+// it was.
+func (f *Filter) keeps() func(function, tenant string) bool {
+	if !f.many() {
+		return nil
+	}
+	return f.names()
+}
+
+// names tells whether a record has the names that are meant.
+func (f *Filter) names() func(function, tenant string) bool {
+	functions, tenants := setOf(f.Functions), setOf(f.Tenants)
+	return func(function, tenant string) bool {
+		return (functions == nil || functions[function]) && (tenants == nil || tenants[tenant])
+	}
+}
+
+// setOf is nil for nil names, which mean all.
+func setOf(names []string) map[string]bool {
+	if names == nil {
+		return nil
+	}
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// condition is the one on functions and tenants, and its arguments.
+func (f *Filter) condition() (condition string, args []any) {
+	if f.many() {
+		return "", nil
+	}
 	functions, args := in("function", f.Functions, nil)
 	tenants, args := in("tenant", f.Tenants, args)
 	return functions + tenants, args

@@ -1,0 +1,111 @@
+package ledgersqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas/cost"
+)
+
+// Replay gives to a ledger in memory what is stored, with its corrections: usage can
+// be rated so by any book, and not just by those it was metered for.
+//
+// It is what a bill is made from, so it is whole or an error that Is ErrCorrupt, and
+// the ledger in memory is then to be thrown away. Records are found by an index, of
+// which Open's check is not: so each row's checksum is compared, the rows are counted
+// against the table and the table against its index and its last row, and so are the
+// corrections. That reads the tables once more, some millions of records a second
+// (BenchmarkRead). Only rows that are missing at the end, together with their index, are not seen:
+// an old copy of the file, or one without its -wal file ([Reader.Reconcile]).
+func (r *Reader) Replay(ctx context.Context, f Filter, to *cost.Ledger) error {
+	err := replay(ctx, r, f, executions, func(rec *Record) {
+		if e, ok := rec.Corrected(); ok {
+			// The ledger goes by when a call ended, which a correction of its
+			// duration does not change.
+			e.Start = rec.Start.Add(rec.Duration - e.Duration)
+			to.Record(ctx, e)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return replay(ctx, r, f, overruns, func(o *Overrun) {
+		if corrected, ok := o.Corrected(); ok {
+			to.AddOverrun(o.At, corrected)
+		}
+	})
+}
+
+// replay gives what a filter means, and checks that it was all. SQLite is asked for
+// no names: a name that is damaged would hide its row before its checksum is seen.
+func replay[T any](ctx context.Context, r *Reader, f Filter, t table[T], give func(*T)) error {
+	s, err := r.snapshot(ctx, t.name)
+	if err != nil {
+		return wrap("read", r.path, uuid.Nil, err)
+	}
+	wanted := f.names()
+	var rows, corrections int64
+	for v, err := range scanUpTo(ctx, r, Filter{From: f.From, To: f.To}, t, s) {
+		if err != nil {
+			return err
+		}
+		rows++
+		corrections += int64(len(t.corrections(&v)))
+		if wanted(t.names(&v)) {
+			give(&v)
+		}
+	}
+	return wrap("read", r.path, uuid.Nil, whole(ctx, r, f, t, s, rows, corrections))
+}
+
+// whole is an error unless an iteration over a snapshot has yielded every row of the
+// table that the filter's times mean, and every correction of those.
+func whole[T any](ctx context.Context, r *Reader, f Filter, t table[T], s snapshot, rows, corrections int64) error {
+	from, to, err := f.bounds()
+	if err != nil {
+		return err
+	}
+	// One statement, so that all are counted at one moment. NOT INDEXED walks the
+	// table itself.
+	var meant, all, last, indexed int64
+	query := fmt.Sprintf(`SELECT a.meant, a.n, a.last, b.n FROM
+		(SELECT coalesce(sum(ended >= ? AND ended <= ? AND seq <= ?), 0) AS meant, count(*) AS n, coalesce(max(seq), 0) AS last FROM %[1]s NOT INDEXED) a,
+		(SELECT count(*) AS n FROM %[1]s INDEXED BY %[1]s_ended) b`, t.name)
+	if err := r.db.QueryRowContext(ctx, query, from, to, s.last).Scan(&meant, &all, &last, &indexed); err != nil {
+		return err
+	}
+	switch {
+	case all != last || all != indexed:
+		return corrupt("%s has %d rows, %d in its index, and the last one's number is %d", t.name, all, indexed, last)
+	case rows != meant:
+		return corrupt("%s has %d rows of the time that was asked for, and its index led to %d", t.name, meant, rows)
+	}
+	return wholeCorrections(ctx, r, t.name, t.overrun, from, to, s, corrections)
+}
+
+// wholeCorrections does the same for corrections. They are few, and all are read: one
+// whose reference is damaged would be of no record.
+func wholeCorrections(ctx context.Context, r *Reader, table string, overrun, from, to int64, s snapshot, found int64) error {
+	var read int64
+	for _, err := range r.Corrections(ctx) {
+		if err != nil {
+			return err
+		}
+		read++
+	}
+	var all, meant int64
+	query := fmt.Sprintf(`SELECT coalesce(max(seq), 0), coalesce(sum(c.overrun = ? AND c.seq <= ? AND EXISTS (SELECT 1 FROM %s e
+		WHERE e.id = c.invocation AND e.ended >= ? AND e.ended <= ? AND e.seq <= ?)), 0) FROM corrections c NOT INDEXED`, table)
+	if err := r.db.QueryRowContext(ctx, query, overrun, s.lastCorrection, from, to, s.last).Scan(&all, &meant); err != nil {
+		return err
+	}
+	if read < s.lastCorrection || read > all {
+		return corrupt("corrections has %d rows, and the last one's number is %d", read, all)
+	}
+	if meant != found {
+		return corrupt("corrections has %d rows for the records that were asked for, and its index led to %d", meant, found)
+	}
+	return nil
+}
