@@ -12,7 +12,8 @@
 //	record → rounding, per call → sums, in integers → quantity × unit price, once → statement
 //
 // A [Book] is a price list as data: what is billed, how a call is rounded, what
-// it costs, since when, where, and where that was read. A [Ledger] is a meter
+// it costs, since when, where, and where that was read. Several of one provider make
+// a series ([NewSeries]), which prices usage by the one that held. A [Ledger] is a meter
 // that adds up, call by call and in integers, what each rounding rule among its
 // books bills. A [Rater] turns such a sum ([Usage]) into [Money], by one exact
 // multiplication. A [Statement] is all of a [Period], with what is free and with
@@ -26,8 +27,9 @@
 // # What is billed
 //
 // Wall-clock time in the handler × declared memory, as serverless platforms
-// bill: not memory in use, and not processor time. Every outcome is billed
-// alike. Each call is priced as if it had an instance to itself. What a runaway
+// bill: not memory in use. A book may bill processor time, which is then the user's
+// to measure ([Ledger.RecordProcessor]), output, and a base fee. Every outcome is
+// billed alike. Each call is priced as if it had an instance to itself. What a runaway
 // used after its caller was freed is a line of its own, with no request and no
 // minimum duration.
 //

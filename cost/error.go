@@ -9,8 +9,8 @@ import (
 // What this package answers, to be asked for with [errors.Is].
 var (
 	// ErrUnrated: the usage can't be priced with the book, because it was not
-	// metered by the book's rounding rule, or has more memory than the book
-	// sells. It is never guessed.
+	// metered by the book's rounding rule, has more memory than the book sells, or
+	// is of a time before the book holds. It is never guessed.
 	ErrUnrated = errors.New("unrated")
 	// ErrCurrency: amounts of different currencies don't add up or compare.
 	ErrCurrency = errors.New("different currencies")
