@@ -2,6 +2,7 @@ package cost_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -144,4 +145,59 @@ func ExampleSlotTime() {
 		panic(err)
 	}
 	// Output: done <nil>
+}
+
+// An alert at 80 % that survives a deploy: what is stored when the old process ends,
+// here as JSON, is restored when the new one begins, and nothing is told twice.
+func ExampleBudgets_Restore() {
+	start := func() *cost.Budgets {
+		budgets, err := cost.NewBudgets(cost.Budget{
+			Name: "calls", Limit: cost.Calls(10), Per: cost.Tenant, WarnAt: []int{80},
+			Alert:  func(a cost.Alert) { fmt.Println(a.Percent, "%:", a.Balance) },
+			Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			panic(err)
+		}
+		return budgets
+	}
+	run := func(budgets *cost.Budgets, calls int) {
+		r := faas.New(faas.WithGate(budgets))
+		f := faas.Register(r, "f", func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil })
+		for range calls {
+			if _, err := f.Invoke(faas.WithTenant(context.Background(), "acme"), struct{}{}); err != nil {
+				panic(err)
+			}
+		}
+		if err := r.Close(); err != nil {
+			panic(err)
+		}
+	}
+
+	budgets := start()
+	if err := budgets.SetLimit("calls", "acme", cost.Calls(20)); err != nil {
+		panic(err)
+	}
+	run(budgets, 16)
+	stored, err := json.Marshal(budgets.Balances()) // once no call is in flight
+	if err != nil {
+		panic(err)
+	}
+
+	// The deploy.
+
+	budgets = start()
+	var balances []cost.Balance
+	if err := json.Unmarshal(stored, &balances); err != nil {
+		panic(err)
+	}
+	if err := budgets.Restore(balances...); err != nil {
+		panic(err)
+	}
+	run(budgets, 2)
+	balance, _ := budgets.Balance("calls", "acme")
+	fmt.Println(balance)
+	// Output:
+	// 80 %: budget "calls", tenant "acme": 16 calls of 20 calls spent
+	// budget "calls", tenant "acme": 18 calls of 20 calls spent
 }

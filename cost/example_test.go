@@ -159,3 +159,40 @@ func ExampleStatement_WriteFOCUS() {
 	// 1 request at 0.0000002 USD = 0.0000002 USD
 	// cost: FOCUS rows need the ID of an Account
 }
+
+// One tenant's month, as CSV and as money: with its share of what is free, which
+// belongs to the account, and in cents that add up over all tenants.
+func ExampleStatement_Only() {
+	lambda, err := cost.Preset("aws-lambda-x86")
+	if err != nil {
+		panic(err)
+	}
+	ledger := cost.NewLedger(cost.Calendar{}, lambda)
+	start := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	for tenant, hours := range map[string]time.Duration{"acme": 60, "globex": 30, "initech": 10} {
+		ledger.Record(context.Background(), faas.Execution{Function: "report", Tenant: tenant, Start: start, Duration: hours * time.Hour, Memory: 2 << 30})
+	}
+	month, err := ledger.Statement(start, lambda)
+	if err != nil {
+		panic(err)
+	}
+	acme := month.Only(cost.Tenant, "acme")
+	fmt.Println("acme:", acme.Total.Billed, "of", month.Total.Billed)
+	if err := acme.WriteCSV(os.Stdout, cost.RoundTo(2)); err != nil {
+		panic(err)
+	}
+	if err := month.By(cost.Tenant).WriteText(os.Stdout, cost.RoundTo(2)); err != nil {
+		panic(err)
+	}
+	// Output:
+	// acme: 3.2000064 USD of 5.333344 USD
+	// period_start,period_end,book,function,tenant,outcome,overrun,calls,memory GB-s,memory free,requests request,requests free,list,billed,currency
+	// 2026-03-01T00:00:00Z,2026-04-01T00:00:00Z,aws-lambda-x86,report,acme,OK,false,1,432000,240000,1,1,7.2,3.2,USD
+	// 2026-03-01T00:00:00Z to 2026-04-01T00:00:00Z
+	// AWS Lambda, x86, us-east-1, prices of 2025-08-01
+	//    tenant    calls           GB-s   request   list  billed USD
+	//      acme        1  432000.000000  1.000000   7.20        3.20
+	//    globex        1  216000.000000  1.000000   3.60        1.60
+	//   initech        1   72000.000000  1.000000   1.20        0.53
+	//                  3  720000.000000  3.000000  12.00        5.33
+}

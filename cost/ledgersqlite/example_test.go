@@ -2,8 +2,10 @@ package ledgersqlite_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -93,6 +95,109 @@ func ExampleReader_Replay() {
 	}
 	fmt.Println(statement.Total.Calls, "call,", statement.Total.List)
 	// Output: 1 call, 0.00000144 USD
+}
+
+// Budgets after a crash: what was spent comes from the stored records, which are
+// durable before a caller has its answer, and the limits that were set from where the
+// program has kept them, here a file that is written whenever one is set.
+func Example_budgets() {
+	dir, err := os.MkdirTemp("", "ledger")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	limits := filepath.Join(dir, "limits.json")
+	declare := func() *cost.Budgets {
+		budgets, err := cost.NewBudgets(cost.Budget{
+			Name: "calls", Limit: cost.Calls(10), Per: cost.Tenant, WarnAt: []int{80},
+			Alert:  func(a cost.Alert) { fmt.Println(a.Percent, "%:", a.Balance) },
+			Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		return budgets
+	}
+	run := func(budgets *cost.Budgets, ledger *ledgersqlite.Ledger, calls int) {
+		r := faas.New(faas.WithGate(budgets), faas.WithMeter(ledger))
+		f := faas.Register(r, "f", func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil })
+		for range calls {
+			if _, err := f.Invoke(faas.WithTenant(ctx, "acme"), struct{}{}); err != nil {
+				log.Fatal(err)
+			}
+		}
+		if err := r.Shutdown(ctx); err != nil {
+			log.Fatal(err)
+		}
+	}
+	open := func() *ledgersqlite.Ledger {
+		ledger, err := ledgersqlite.Open(filepath.Join(dir, "calls.db"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		return ledger
+	}
+
+	budgets, ledger := declare(), open()
+	if err := budgets.SetLimit("calls", "acme", cost.Calls(5)); err != nil {
+		log.Fatal(err)
+	}
+	if err := store(limits, budgets.Balances()); err != nil {
+		log.Fatal(err)
+	}
+	run(budgets, ledger, 4)
+	if err := ledger.Close(); err != nil { // or a crash
+		log.Fatal(err)
+	}
+
+	budgets, ledger = declare(), open()
+	if err := restore(ctx, budgets, ledger, limits); err != nil {
+		log.Fatal(err)
+	}
+	run(budgets, ledger, 1)
+	balance, _ := budgets.Balance("calls", "acme")
+	fmt.Println(balance)
+	fmt.Println(ledger.Close())
+	// Output:
+	// 80 %: budget "calls", tenant "acme": 4 calls of 5 calls spent
+	// budget "calls", tenant "acme": 5 calls of 5 calls spent
+	// <nil>
+}
+
+func store(file string, balances []cost.Balance) error {
+	text, err := json.Marshal(balances)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o600)
+}
+
+func restore(ctx context.Context, budgets *cost.Budgets, ledger *ledgersqlite.Ledger, limits string) error {
+	text, err := os.ReadFile(limits)
+	if err != nil {
+		return err
+	}
+	var balances []cost.Balance
+	if err := json.Unmarshal(text, &balances); err != nil {
+		return err
+	}
+	for i := range balances { // the limits alone: what was spent is in the records
+		balances[i].Spent, balances[i].Excess = cost.Amount{}, cost.Amount{}
+	}
+	if err := budgets.Restore(balances...); err != nil {
+		return err
+	}
+	balance, _ := budgets.Balance("calls", "")
+	for rec, err := range ledger.Records(ctx, ledgersqlite.Filter{From: balance.Window.Start}) {
+		if err != nil {
+			return err
+		}
+		if e, ok := rec.Corrected(); ok {
+			budgets.Charge(e)
+		}
+	}
+	return nil
 }
 
 func faasID(n byte) (id [16]byte) { id[15] = n; return id }
