@@ -33,3 +33,17 @@ func TestTheReadmeNamesTestsThatExist(t *testing.T) {
 		assert.True(t, strings.Contains(code.String(), "\nfunc "+m[1]), "README.md names %s", m[1]) //nolint:testifylint // all code would be printed
 	}
 }
+
+// Every module of the workspace is in the list of those that can be used.
+func TestTheListOfModulesIsComplete(t *testing.T) {
+	t.Parallel()
+	work, err := os.ReadFile("go.work")
+	require.NoError(t, err)
+	list, err := os.ReadFile("docs/modules.md")
+	require.NoError(t, err)
+	modules := regexp.MustCompile(`(?m)^\t\./(\S+)$`).FindAllStringSubmatch(string(work), -1)
+	assert.Greater(t, len(modules), 5)
+	for _, m := range modules {
+		assert.Contains(t, string(list), "`…/faas/"+m[1]+"`")
+	}
+}
