@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // goroutines is a pool of them.
@@ -92,9 +93,10 @@ type crew struct {
 	closed  atomic.Bool
 	sweeper atomic.Bool // the timer of sweep is set
 
-	mu   sync.Mutex // guards what follows
-	pool goroutines // nil while there is no worker
-	all  *slot      // the first of a list
+	mu    sync.Mutex // guards what follows
+	pool  goroutines // nil while there is no worker
+	all   *slot      // the first of a list
+	timer *time.Timer
 }
 
 // idleSlots are the slots that wait for a call, and some that have been taken
@@ -172,8 +174,26 @@ func (w *crew) rest(s *slot) {
 	if w.closed.Load() { // Close may have emptied the list before
 		w.retire(math.MaxInt64)
 	} else if !w.sweeper.Load() && w.sweeper.CompareAndSwap(false, true) {
-		time.AfterFunc(keepAlive, w.sweep)
+		w.sweepLater()
 	}
+}
+
+// sweepLater sets the timer, unless the crew is closed: its idle slots have ended.
+// The runtime keeps a timer that was stopped for a while, and what it calls with
+// it. So this one knows the crew by a weak pointer, which keeps neither a closed
+// router nor one that was forgotten.
+func (w *crew) sweepLater() {
+	weakly := weak.Make(w)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed.Load() {
+		return
+	}
+	w.timer = time.AfterFunc(keepAlive, func() {
+		if w := weakly.Value(); w != nil {
+			w.sweep()
+		}
+	})
 }
 
 // sweep ends the slots that have been idle for long, and comes again while
@@ -181,7 +201,7 @@ func (w *crew) rest(s *slot) {
 func (w *crew) sweep() {
 	w.sweeper.Store(false) // before the look: a slot that comes after it sets the timer
 	if w.retire(w.clock.now()-int64(keepAlive)) && w.sweeper.CompareAndSwap(false, true) {
-		time.AfterFunc(keepAlive, w.sweep)
+		w.sweepLater()
 	}
 }
 
@@ -207,11 +227,14 @@ func (w *crew) dismiss(s *slot) {
 	w.forget(s)
 }
 
-// forget drops a slot that has ended, and with the last worker the pool.
+// forget drops a slot that has ended, and with the last worker the pool. The
+// runtime may keep its timer for a while, and hints keep the slot: it lets go of
+// its calls.
 func (w *crew) forget(s *slot) {
 	if s.timer != nil { // armed, it would keep the slot alive until its last deadline
 		s.timer.Stop()
 	}
+	s.call.Store(nil)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.unlink(s)
@@ -249,6 +272,9 @@ func (w *crew) close() {
 	w.mu.Lock()
 	w.closed.Store(true)
 	w.release()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 	w.mu.Unlock()
 	w.retire(math.MaxInt64)
 }

@@ -10,12 +10,18 @@ import (
 	"time"
 )
 
-// instance is what an init func has built: a handler, and what it stands on.
-// handler and closer are written by its init alone, before it is shown to
-// anybody; the rest is guarded by the lock of its fleet.
+// product is what an init func has made: a handler, and how to close what it
+// stands on.
+type product struct {
+	handler any                         // a Handler[In, Out]
+	closer  func(context.Context) error // or nil
+}
+
+// instance is a place where calls run. All is guarded by the lock of its fleet,
+// but whoever has a place in it may read its handler: it is set before the first
+// is given, and cleared after the last is given back.
 type instance struct {
-	handler any // a Handler[In, Out]
-	closer  func(context.Context) error
+	product // nothing yet, or any more, but while it is ready or draining
 
 	stop   context.CancelFunc // ends its init; nil: that has not begun
 	calls  int                // that have a place in it
@@ -328,7 +334,8 @@ func (f *fleet) drop(in *instance) {
 	}
 	in.phase = dropped
 	f.live--
-	f.close(in)
+	f.close(in.product)
+	in.product = product{} // slots that have served it, and contexts that are kept, still know it
 }
 
 // start has an instance made, on its own goroutine.
@@ -346,23 +353,26 @@ var (
 	errInitNil  = errors.New("it answered neither a handler nor an error")
 )
 
-// build runs init; the lock is not held. Whoever comes first, init or its
-// timeout, decides; an instance that comes late is closed again.
+// build runs init; the lock is not held. Whichever comes first, init or its
+// timeout, decides; an instance that comes late is closed again. The timeout is
+// told through the context, which lets go of the fleet at once when it is not
+// wanted any more; the runtime may keep a stopped timer, and what it calls.
 func (f *fleet) build(in *instance) {
 	ctx, stop := context.WithTimeout(context.Background(), f.fn.initTimeout)
-	timer := time.AfterFunc(f.fn.initTimeout, func() { f.giveUp(in, because(ErrInit, errInitSlow)) })
+	unhook := context.AfterFunc(ctx, func() { f.giveUp(in, because(ErrInit, errInitSlow)) })
 	f.begin(in, stop)
+	var made product
 	var err error = because(ErrInit, ErrExited)
 	defer func() { // by return, panic and Goexit alike
 		if r := recover(); r != nil {
 			err = because(ErrInit, &PanicError{Value: r, Stack: stack()})
 		}
-		timer.Stop()
+		unhook()
 		stop()
-		f.built(in, err)
+		f.built(in, made, err)
 	}()
 	var cause error
-	if in.handler, in.closer, cause = f.fn.init(ctx); cause == nil && in.handler == nil {
+	if made.handler, made.closer, cause = f.fn.init(ctx); cause == nil && made.handler == nil {
 		cause = errInitNil
 	}
 	err = nil
@@ -382,19 +392,20 @@ func (f *fleet) begin(in *instance, stop context.CancelFunc) {
 }
 
 // built takes what init has made, or that it made nothing.
-func (f *fleet) built(in *instance, err error) {
+func (f *fleet) built(in *instance, made product, err error) {
+	defer f.fn.tellIfEnding()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	defer f.fn.router.tellIfClosing()
 	switch {
 	case in.phase == dropped: // it was given up meanwhile
 		f.closing--
 		if err == nil {
-			f.close(in)
+			f.close(made)
 		}
 	case err != nil:
 		f.fail(in, err)
 	default:
+		in.product = made
 		f.open(in)
 	}
 }
@@ -497,10 +508,10 @@ func (f *fleet) refuses() (retry time.Duration, err error) {
 }
 
 // close has an instance closed, once, on a goroutine of its own.
-func (f *fleet) close(in *instance) {
-	if in.closer != nil {
+func (f *fleet) close(p product) {
+	if p.closer != nil {
 		f.closing++
-		go f.runCloser(in.closer)
+		go f.runCloser(p.closer)
 	}
 }
 
@@ -511,7 +522,7 @@ func (f *fleet) runCloser(closer func(context.Context) error) {
 		f.mu.Lock()
 		f.closing--
 		f.mu.Unlock()
-		f.fn.router.tellIfClosing()
+		f.fn.tellIfEnding()
 	}()
 	defer f.fn.router.guardHook("close", f.fn.name)
 	if err := closer(ctx); err != nil {

@@ -128,7 +128,7 @@ func (fn *function) refuse(ctx context.Context, c *callContext, err *Error) erro
 	} else {
 		fn.refused.add(err.Reason)
 	}
-	fn.router.tellIfClosing()
+	fn.tellIfEnding()
 	if len(fn.refusalHooks) > 0 {
 		if ctx == nil {
 			ctx = context.Background()

@@ -196,8 +196,15 @@ func (t *registry) remove(fn *function) bool {
 	return true
 }
 
+// tidy is sweep for those who don't have the lock.
+func (t *registry) tidy() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sweep()
+}
+
 // sweep lets go of removed functions whose last call is over, and keeps their
-// counts.
+// counts; the lock is held.
 func (t *registry) sweep() {
 	t.gone = slices.DeleteFunc(t.gone, func(fn *function) bool {
 		if fn.unsettled() > 0 || fn.runaways.Load() > 0 || fn.isBuilding() {

@@ -58,7 +58,7 @@ func (s *slot) leave(c *callContext) {
 	if c.fn.inline {
 		s.crew.forget(s) // a worker forgets its slot itself
 	}
-	fn.router.tellIfClosing()
+	fn.tellIfEnding()
 }
 
 func (c *callContext) recordOverrun(d time.Duration) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/inproc/faas/internal/admission"
 	"github.com/inproc/faas/internal/window"
@@ -73,8 +74,8 @@ func (s *scaling) arrive(c *callContext) *Error {
 	if inStride {
 		s.stride(need, now)
 	}
-	woken := !s.awake
-	s.awake = true
+	woken := !s.awake && !s.removed
+	s.awake = s.awake || woken
 	s.mu.Unlock()
 	if woken {
 		s.fn.router.loop.add(s)
@@ -172,11 +173,16 @@ func granularity(burst time.Duration) time.Duration {
 	return min(time.Second, max(burst/5, time.Millisecond))
 }
 
-// depart counts it out again.
+// depart counts it out again. With its last call a removed function is out of the
+// loop's sight.
 func (s *scaling) depart() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.window.Add(s.fn.router.clock.now(), -1)
+	over := s.removed && s.window.Level() == 0
+	s.mu.Unlock()
+	if over {
+		s.fn.router.loop.drop(s)
+	}
 }
 
 // decide asks the policy, and does what it says. No lock is held while it is
@@ -271,7 +277,14 @@ func (s *scaling) tick() (atRest bool) {
 		s.fleet.aim(s.goal(), s.share(), now)
 		live, _ = s.fleet.count()
 	}
-	if s.window == nil || !s.window.Empty(now) || live > s.goal() || !s.rest && s.n > s.fn.minInstances && !s.removed {
+	switch {
+	case s.window == nil:
+		return false
+	case s.removed: // its instances go with their last calls
+		if s.window.Level() > 0 {
+			return false
+		}
+	case !s.window.Empty(now) || live > s.goal() || !s.rest && s.n > s.fn.minInstances:
 		return false
 	}
 	s.window, s.awake = nil, false
@@ -343,9 +356,13 @@ func (fn *function) isBuilding() bool {
 func (s *scaling) remove(closed bool) {
 	s.mu.Lock()
 	s.removed = true
+	over := s.window == nil || s.window.Level() == 0
 	s.mu.Unlock()
 	if s.fleet != nil {
 		s.fleet.retire(closed)
+	}
+	if over {
+		s.fn.router.loop.drop(s)
 	}
 }
 
@@ -374,6 +391,14 @@ func (l *scaleLoop) add(s *scaling) {
 	l.arm()
 }
 
+// drop is for a function that is gone. One that the loop has in hand is dropped
+// by its tick.
+func (l *scaleLoop) drop(s *scaling) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.awake = slices.DeleteFunc(l.awake, func(a *scaling) bool { return a == s })
+}
+
 // watch is add for the router itself.
 func (l *scaleLoop) watch(c *ceiling) {
 	l.mu.Lock()
@@ -388,7 +413,12 @@ func (l *scaleLoop) arm() {
 	case l.set || l.over:
 		return
 	case l.timer == nil:
-		l.timer = time.AfterFunc(scaleTick, l.run)
+		weakly := weak.Make(l) // see sweepLater
+		l.timer = time.AfterFunc(scaleTick, func() {
+			if l := weakly.Value(); l != nil {
+				l.run()
+			}
+		})
 	default:
 		l.timer.Reset(scaleTick)
 	}
@@ -421,6 +451,7 @@ func (l *scaleLoop) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
+	l.awake, l.steer = nil, nil
 	if l.timer != nil {
 		l.timer.Stop()
 	}

@@ -517,7 +517,7 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	s.abandoned = by == byCaller || by == byOther
 	s.answer, s.rested = v.err, v.at
 	c.fn.class.Settled.Add(1)
-	c.fn.router.tellIfClosing()
+	c.fn.tellIfEnding()
 	if by == byOther || by == byHandler && !c.fn.inline {
 		s.wake <- struct{}{}
 	}

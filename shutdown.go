@@ -227,6 +227,14 @@ func (r *Router) flush(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// tellIfEnding is said when a call, an init or a close func of fn is over.
+func (fn *function) tellIfEnding() {
+	if fn.gone.Load() {
+		fn.router.functions.tidy()
+	}
+	fn.router.tellIfClosing()
+}
+
 func (r *Router) tellIfClosing() {
 	if r.closing.Load() {
 		r.changed.tell()
