@@ -19,8 +19,11 @@ import (
 // whoever settles the call ends it.
 //
 // All but the atomics is written before the handler starts, and constant from
-// then on.
+// then on. But fn, slot and task are cleared when the call is over: they are for
+// those who run and settle it. Other contexts of the same chunk, and whoever keeps
+// this one, so hold nothing of a call but who it was.
 type callContext struct {
+	who      *identity
 	fn       *function
 	slot     *slot
 	task     task
@@ -36,6 +39,50 @@ type callContext struct {
 	callerFirst bool // the deadline is the caller's
 	counted     bool // by its function's scaling
 }
+
+// identity is what a context tells of its function for as long as it is kept. It
+// is one for each registration, and refers to nothing that is the user's.
+type identity struct {
+	name    string
+	version string
+	labels  map[string]string
+	timeout time.Duration
+	memory  int64
+	inline  bool
+	clock   *clock // the router's: no other has it
+}
+
+func (fn *function) identify() {
+	fn.who = &identity{
+		name: fn.name, version: fn.version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
+		inline: fn.inline, clock: fn.router.clock,
+	}
+}
+
+// formalContext is a context with its formalities, for calls that have some. They
+// may hold what is the caller's, and have no part in a chunk.
+type formalContext struct {
+	callContext
+	formalities
+}
+
+func newFormal(fn *function, t task, tenant string) *callContext {
+	c := &formalContext{}
+	c.who, c.fn, c.task, c.tenant = fn.who, fn, t, tenant
+	c.more = &c.formalities
+	return &c.callContext
+}
+
+// release lets go of what the call no longer needs. A middleware may have left its
+// handler to another goroutine: the task is that one's then.
+func (c *callContext) release() {
+	c.fn, c.slot = nil, nil
+	if c.isTaskFree() {
+		c.task = nil
+	}
+}
+
+func (c *callContext) isTaskFree() bool { return c.more == nil || c.more.progress.Load() != running }
 
 // formalities are what only some calls have: those that are nested, pass
 // middlewares or gates, wait, have a priority, or run inline below a context that
@@ -137,16 +184,16 @@ func (c *callContext) context() context.Context {
 }
 
 func (c *callContext) invocation() Invocation {
-	fn := c.fn
+	who := c.who
 	inv := Invocation{
-		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
-		Attempt: 1, Timeout: fn.timeout, Memory: fn.memory, Priority: c.priority(),
+		ID: c.id, Function: who.name, Version: who.version, Tenant: c.tenant, Labels: who.labels,
+		Attempt: 1, Timeout: who.timeout, Memory: who.memory, Priority: c.priority(),
 	}
 	if p := c.parent(); p != nil {
 		inv.Parent, inv.Depth = p.id, c.more.depth
 	}
 	if c.deadline != 0 {
-		inv.Start = fn.router.clock.time(c.start)
+		inv.Start = who.clock.time(c.start)
 		inv.Deadline = inv.Start.Add(time.Duration(c.deadline - c.start))
 	}
 	return inv
@@ -158,7 +205,7 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	if c.deadline == 0 {
 		return time.Time{}, false
 	}
-	return c.fn.router.clock.time(c.start).Add(time.Duration(c.deadline - c.start)), true
+	return c.who.clock.time(c.start).Add(time.Duration(c.deadline - c.start)), true
 }
 
 // Done is closed when the call is over, however it ended.
@@ -166,7 +213,7 @@ func (c *callContext) Done() <-chan struct{} { return c.signal().done }
 
 // Err tells why.
 func (c *callContext) Err() error {
-	if c.fn.inline && c.state.Load() == 0 {
+	if c.who.inline && c.state.Load() == 0 {
 		c.look()
 	}
 	switch c.state.Load() & whyMask {
@@ -220,7 +267,7 @@ func (c *callContext) signal() *signals {
 	if !c.signals.CompareAndSwap(nil, s) {
 		return c.signals.Load()
 	}
-	if c.fn.inline && c.deadline != 0 {
+	if c.who.inline && c.deadline != 0 {
 		s.watch(c)
 	}
 	if c.state.Load() != 0 { // whoever ended it may not have seen s
@@ -233,7 +280,7 @@ func (c *callContext) signal() *signals {
 // other calls have whoever settles them for that. The caller's context may be
 // anybody's code: it is called without the lock.
 func (s *signals) watch(c *callContext) {
-	timer := time.AfterFunc(time.Duration(c.deadline-c.fn.router.clock.now()), func() { c.end(expired) })
+	timer := time.AfterFunc(time.Duration(c.deadline-c.who.clock.now()), func() { c.end(expired) })
 	stop := timer.Stop
 	if caller := c.caller(); caller != nil {
 		unhook := context.AfterFunc(caller, func() { c.end(reasonOf(caller.Err())) })
@@ -254,7 +301,7 @@ func (s *signals) watch(c *callContext) {
 func (c *callContext) look() {
 	if caller := c.caller(); caller != nil && caller.Err() != nil {
 		c.end(reasonOf(caller.Err()))
-	} else if c.fn.router.clock.now() >= c.deadline {
+	} else if c.who.clock.now() >= c.deadline {
 		c.end(expired)
 	}
 }

@@ -3,6 +3,7 @@ package faas
 import (
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ type slot struct {
 	work     chan *callContext // one place, so that handing over never waits
 	wake     chan struct{}     // one place: whoever settles never waits
 	contexts arena
+	tenant   string // of the last call in contexts that had one
 
 	// Written by whoever settles, before the wake-up.
 	answer    error
@@ -54,14 +56,14 @@ func (s *slot) loop() {
 
 // arena cuts contexts from chunks, which grow from one, so that a slot that
 // serves one long call holds no more than it needs. A context that is kept by
-// its handler keeps its chunk alive, at most 2 KiB and what the contexts there
-// refer to.
+// its handler keeps its chunk alive, which is at most 2 KiB and refers to what calls
+// hold only while they run.
 type arena struct {
-	free []callContext
-	size int
+	chunk []callContext
+	next  int
 }
 
-const chunk = 15
+const chunk = 14
 
 // cut makes a context for a call in s; without a slot, one by itself.
 func (s *slot) cut() *callContext {
@@ -71,14 +73,45 @@ func (s *slot) cut() *callContext {
 	return s.contexts.cut()
 }
 
-func (a *arena) cut() *callContext {
-	if len(a.free) == 0 {
-		a.size = min(2*a.size+1, chunk)
-		a.free = make([]callContext, a.size)
+// own is the tenant's name for a context that is cut: a copy, so that the chunk
+// does not hold what the caller has cut it from. Tenants who come again share it.
+func (s *slot) own(tenant string) string {
+	if s == nil || tenant == "" {
+		return tenant
 	}
-	c := &a.free[0]
-	a.free = a.free[1:]
+	if s.tenant != tenant {
+		s.tenant = strings.Clone(tenant)
+	}
+	return s.tenant
+}
+
+// formalize makes a formal context of one that was cut and does not suffice, and
+// gives that back.
+func (s *slot) formalize(c *callContext, tenant string) *callContext {
+	if c.more != nil {
+		return c
+	}
+	formal := newFormal(c.fn, c.task, tenant)
+	formal.counted = c.counted
+	if s != nil {
+		s.contexts.putBack(c)
+	}
+	return formal
+}
+
+func (a *arena) cut() *callContext {
+	if a.next == len(a.chunk) {
+		a.chunk, a.next = make([]callContext, min(2*len(a.chunk)+1, chunk)), 0
+	}
+	c := &a.chunk[a.next]
+	a.next++
 	return c
+}
+
+// putBack takes back the one that was cut last, and not shown to any other party.
+func (a *arena) putBack(c *callContext) {
+	*c = callContext{}
+	a.next--
 }
 
 // crew is a router's slots. Those that wait for a call stand in a list, and

@@ -24,7 +24,8 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 		return err
 	}
 	parent, tenant, priority := origin(ctx)
-	c := &callContext{fn: fn, tenant: tenant, more: &formalities{parent: parent, priority: priority}}
+	c := newFormal(fn, nil, tenant)
+	c.more.parent, c.more.priority = parent, priority
 	if c.inside() == nil && r.closing.Load() {
 		return r.refusesDry(name, ReasonClosed, ErrClosed)
 	}

@@ -48,7 +48,7 @@ type pieces struct {
 // open binds the writer to its call.
 func (p *pieces) open(ctx context.Context) {
 	c := callOf(ctx)
-	p.ctx, p.id, p.clock, p.start = ctx, c.id, c.fn.router.clock, c.start
+	p.ctx, p.id, p.clock, p.start = ctx, c.id, c.who.clock, c.start
 }
 
 // Write takes one piece of the handler's.
@@ -103,11 +103,14 @@ func (p *pieces) seal(cut bool) {
 	}
 }
 
-// gathered are the pieces that nobody has handed over.
+// gathered are the pieces that nobody has handed over. They are the caller's from
+// then on: the handler may keep its writer.
 func (p *pieces) gathered() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.buf
+	all := p.buf
+	p.buf = nil
+	return all
 }
 
 // finish ends the writing, waits until what was written is handed over, and
@@ -126,9 +129,8 @@ func (p *pieces) finish(ctx context.Context, cut bool) error {
 			<-idle
 		}
 	}
-	p.mu.Lock()
-	broken, dropped := p.broken, p.dropped && !cut
-	p.mu.Unlock()
+	broken, dropped := p.letGo()
+	dropped = dropped && !cut
 	if broken != nil {
 		return because(context.Canceled, broken)
 	}
@@ -136,6 +138,17 @@ func (p *pieces) finish(ctx context.Context, cut bool) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// letGo forgets the caller, once there is no courier: a handler may keep its
+// writer. It tells what went wrong.
+func (p *pieces) letGo() (broken error, dropped bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	broken, dropped = p.broken, p.dropped
+	p.to, p.abort, p.broken = nil, nil, nil
+	p.buf, p.ends, p.taken, p.takenEnd = nil, nil, nil, nil
+	return broken, dropped
 }
 
 // awaited is closed once there is no courier.
@@ -199,9 +212,10 @@ func (p *pieces) breakOff(why error) {
 	p.mu.Lock()
 	p.broken = why
 	p.buf, p.ends, p.taken, p.takenEnd = nil, nil, nil, nil
+	abort := p.abort
 	p.goIdle()
 	p.mu.Unlock()
-	p.abort()
+	abort()
 }
 
 // goIdle tells that the courier is gone; the lock is held.

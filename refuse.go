@@ -135,7 +135,8 @@ func (fn *function) refuse(ctx context.Context, c *callContext, err *Error) erro
 		}
 		if c == nil {
 			_, tenant, priority := origin(ctx)
-			c = &callContext{fn: fn, tenant: tenant, more: &formalities{priority: priority}}
+			c = newFormal(fn, nil, tenant)
+			c.more.priority = priority
 		}
 		ref := Refusal{Invocation: c.invocation(), Queued: time.Duration(c.more.queued)}
 		fn.router.tellRefusal(ctx, fn.refusalHooks, ref, err)

@@ -20,6 +20,7 @@ const versionLatest = "$LATEST"
 type function struct {
 	*settings // not written to: functions without options share those of their router
 	router    *Router
+	who       *identity
 	name      string
 	version   string
 	class     *admission.Class
@@ -33,6 +34,7 @@ type function struct {
 	reserves, plain bool
 	rawIn, rawOut   bool // the handler's input and output are []byte
 	stream          bool // it answers piece by piece
+	isFormal        bool // all its calls have formalities
 
 	// A call is counted in class.Entered before anything else, and in the end
 	// in refused or in class.Settled: while the sums differ, one is on its way.
@@ -65,6 +67,7 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 		}
 	}
 	fn := &function{settings: s, router: r, name: name, version: versionLatest}
+	fn.identify()
 	if err := fn.compose(); err != nil {
 		return nil, err
 	}
@@ -150,6 +153,7 @@ func (fn *function) bind(h handle) {
 	raw := reflect.TypeFor[[]byte]()
 	in, out := h.types()
 	fn.handle, fn.rawIn, fn.rawOut = h, in == raw, out == raw
+	fn.isFormal = fn.init != nil || fn.chain != nil
 }
 
 // registry maps names to functions. Reading takes no lock. A map that is

@@ -15,10 +15,11 @@ import (
 // reads them all.
 type runaway struct {
 	left     atomic.Int32
-	since    int64       // when it was settled; by the settler
-	ended    int64       // when the handler ended; by the handler
-	replaced bool        // its slot was given back already; by the settler
-	report   *time.Timer // by the settler
+	since    int64                  // when it was settled; by the settler
+	ended    int64                  // when the handler ended; by the handler
+	replaced bool                   // its slot was given back already; by the settler
+	report   *time.Timer            // by the settler
+	tell     atomic.Pointer[func()] // what the report says; nil: there is nothing to say any more
 }
 
 // runAway makes the call a runaway; the settler's part.
@@ -36,7 +37,13 @@ func (s *slot) runAway(c *callContext, at int64) {
 	if grace == 0 {
 		c.hold.Stick() // before the caller can make another call
 	}
-	s.report = time.AfterFunc(grace, func() { fn.router.stuck(c, at) })
+	tell := func() { fn.router.stuck(c, at) }
+	s.tell.Store(&tell)
+	s.report = time.AfterFunc(grace, func() { // a timer that is stopped is kept for a while, see sweepLater
+		if tell := s.tell.Load(); tell != nil {
+			(*tell)()
+		}
+	})
 }
 
 // leave is said by the settler and by the handler, each when it is done.
@@ -46,6 +53,7 @@ func (s *slot) leave(c *callContext) {
 	}
 	fn := c.fn
 	s.report.Stop()
+	s.tell.Store(nil)
 	c.vacate(s.dead)
 	if s.replaced {
 		fn.replaced.Add(-1)
@@ -55,7 +63,8 @@ func (s *slot) leave(c *callContext) {
 		c.recordOverrun(time.Duration(s.ended - s.since))
 	}
 	fn.runaways.Add(-1)
-	if c.fn.inline {
+	c.release()
+	if s.work == nil {
 		s.crew.forget(s) // a worker forgets its slot itself
 	}
 	fn.tellIfEnding()
@@ -87,9 +96,9 @@ func (r *Router) stuck(c *callContext, since int64) {
 	c.hold.Stick()
 	over := time.Duration(r.clock.now() - since)
 	r.settings.logger.Warn("faas: handler still runs after its call is over",
-		"function", c.fn.name, "id", c.id, "tenant", c.tenant, "over", over)
+		"function", c.who.name, "id", c.id, "tenant", c.tenant, "over", over)
 	if f := r.settings.stuck; f != nil {
-		defer r.guardHook("WithStuck", c.fn.name)
+		defer r.guardHook("WithStuck", c.who.name)
 		f((*recordContext)(c), c.invocation(), over)
 	}
 }

@@ -132,7 +132,7 @@ func (s *scaling) tell(from, to int) {
 // has it. It waits for one with its slot in hand: the place is part of the slot.
 func (s *scaling) seat(ctx context.Context, c *callContext, asked int64) (now int64) {
 	f := c.extra()
-	if p := f.parent; p != nil && p.fn == c.fn && c.hold.BorrowsClass() && s.fleet.join(p.more.instance) {
+	if p := f.parent; p != nil && p.who == c.who && c.hold.BorrowsClass() && s.fleet.join(p.more.instance) {
 		f.instance = p.more.instance
 		c.task.use(f.instance.handler)
 		return asked

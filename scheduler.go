@@ -33,19 +33,24 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 	var c *callContext
 	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && ctx.Err() == nil {
 		s := fn.router.crew.idlers(fn.inline).take()
-		c = s.cut()
-		c.fn, c.task, c.tenant = fn, t, tenant
+		if fn.isFormal || fn.inline && ctx.Done() != nil {
+			c = newFormal(fn, t, tenant)
+		} else {
+			c = s.cut()
+			c.who, c.fn, c.task, c.tenant = fn.who, fn, t, s.own(tenant)
+		}
 		if fn.takesAtOnce(c) {
 			return fn.proceed(ctx, c, s)
 		}
+		c = s.formalize(c, tenant)
 		if s != nil {
 			fn.router.crew.rest(s)
 		}
 	}
 	if c == nil {
-		c = &callContext{fn: fn, task: t, tenant: tenant}
+		c = newFormal(fn, t, tenant)
 	}
-	c.more = &formalities{parent: parent, priority: priority}
+	c.more.parent, c.more.priority = parent, priority
 	return fn.invokeSlowly(ctx, c)
 }
 
@@ -105,7 +110,7 @@ func (s *slot) turnAway(c *callContext) (err error) {
 		v.outcome = InitFailed
 	}
 	defer func() { // a meter may end the goroutine
-		err = s.answer
+		err = s.takeAnswer()
 		s.crew.rest(s)
 	}()
 	c.settle(v, unstarted)
@@ -193,7 +198,7 @@ func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
 // nothing to lend.
 func (c *callContext) inside() *admission.Hold {
 	for p := c.parent(); p != nil && !p.isOver(); p = p.parent() {
-		if p.fn.router == c.fn.router && p.deadline != 0 {
+		if p.who.clock == c.who.clock && p.deadline != 0 {
 			return &p.hold
 		}
 	}
@@ -237,7 +242,7 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 // begin makes c the slot's call, from now on.
 func (c *callContext) begin(ctx context.Context, s *slot, now int64) {
 	fn := c.fn
-	c.slot, c.start, c.deadline = s, now, math.MaxInt64
+	c.who, c.slot, c.start, c.deadline = fn.who, s, now, math.MaxInt64
 	if int64(fn.timeout) < math.MaxInt64-now {
 		c.deadline = now + int64(fn.timeout)
 	}
@@ -265,10 +270,11 @@ func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error)
 	// Close sets closed and then settles the calls that it sees in slots; this
 	// one was in its slot before closed is read here, so one sees the other.
 	if c.fn.router.closed.Load() && c.settle(verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
+		err = s.takeAnswer()
 		s.crew.dismiss(s)
-		return true, s.answer
+		return true, err
 	}
-	if c.fn.inline {
+	if s.work == nil {
 		if !s.exec(c) {
 			<-s.wake
 		}
@@ -293,7 +299,7 @@ func (s *slot) await(ctx context.Context, c *callContext) (mine bool, err error)
 	case <-s.wake:
 	case <-done:
 		if c.settle(verdict{outcome: Canceled, err: ctx.Err(), at: s.crew.clock.now()}, byCaller) {
-			return false, s.answer
+			return false, s.takeAnswer()
 		}
 		<-s.wake
 	}
@@ -303,14 +309,30 @@ func (s *slot) await(ctx context.Context, c *callContext) (mine bool, err error)
 // collect takes the answer, and lets the slot go on to another call unless
 // this one still has it.
 func (s *slot) collect(c *callContext) (mine bool, err error) {
-	err = s.answer
+	err = s.takeAnswer()
 	if s.abandoned {
 		return false, err
+	}
+	mine = c.isTaskFree()
+	if c.more != nil {
+		s.call.Store(nil)
+		if mine {
+			c.task = nil
+		}
 	}
 	if !s.dead {
 		s.crew.rest(s)
 	}
-	return c.fn.chain == nil || c.more.progress.Load() != running, err
+	return mine, err
+}
+
+// takeAnswer is for the caller alone: a slot that is idle holds no error.
+func (s *slot) takeAnswer() error {
+	err := s.answer
+	if err != nil {
+		s.answer = nil
+	}
+	return err
 }
 
 // arm makes sure that the slot's timer fires no later than the call's
@@ -336,7 +358,7 @@ func (s *slot) arm(c *callContext) {
 func (s *slot) expire() {
 	s.armed.Store(0)
 	c := s.call.Load()
-	if c.isSettled() {
+	if c == nil || c.isSettled() {
 		return
 	}
 	now := s.crew.clock.now()
@@ -409,7 +431,7 @@ func (s *slot) returned(c *callContext, v verdict) (own bool) {
 		v = c.late(v)
 	}
 	if c.settle(v, byHandler) {
-		if s.dead && c.fn.inline { // no loop to forget it
+		if s.dead && s.work == nil { // no loop to forget it
 			s.crew.forget(s)
 		}
 		return true
@@ -516,9 +538,13 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	}
 	s.abandoned = by == byCaller || by == byOther
 	s.answer, s.rested = v.err, v.at
-	c.fn.class.Settled.Add(1)
-	c.fn.tellIfEnding()
-	if by == byOther || by == byHandler && !c.fn.inline {
+	fn := c.fn
+	if !s.abandoned {
+		c.release()
+	}
+	fn.class.Settled.Add(1)
+	fn.tellIfEnding()
+	if by == byOther || by == byHandler && s.work != nil {
 		s.wake <- struct{}{}
 	}
 	if by == byOther || by == byCaller {

@@ -189,7 +189,7 @@ func (r *Router) quiet(self *callContext, runaways bool) bool {
 // that have not ended.
 func (c *callContext) among(fn *function) (n int) {
 	for a := c; a != nil; a = a.parent() {
-		if a.fn == fn && (a == c || !a.isSettled()) {
+		if a.who == fn.who && (a == c || !a.isSettled()) {
 			n++
 		}
 	}

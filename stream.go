@@ -225,7 +225,10 @@ func (t *streamTask[In]) payload() int { return t.size }
 // encoded output is too large.
 func (t *streamTask[In]) run(ctx context.Context) error {
 	t.out.open(ctx)
-	err := t.f.handler(ctx, t.in, &t.out)
+	handler, in := t.f.handler, t.in
+	var none In
+	t.f, t.in = nil, none // a handler may keep its writer, which is a part of t
+	err := handler(ctx, in, &t.out)
 	if _, _, over := t.out.measured(); over != nil {
 		err = nil
 	}
