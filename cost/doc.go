@@ -17,7 +17,8 @@
 // that adds up, call by call and in integers, what each rounding rule among its
 // books bills. A [Rater] turns such a sum ([Usage]) into [Money], by one exact
 // multiplication. A [Statement] is all of a [Period], with what is free and with
-// price tiers, as text, CSV, JSON or FOCUS rows.
+// price tiers, as text, CSV, JSON or FOCUS rows; days add up to their month, and the
+// parts of tenants ([Statement.Only]) to the whole.
 //
 // Providers round each call, so the sum of raw durations is not enough to price
 // the same usage with another book. [Compare] shows side by side those whose
@@ -38,7 +39,8 @@
 // A [Budget] limits what functions, tenants or labels may use in a period: in
 // money, in slot time or in calls. [Budgets] is a gate that refuses the call
 // that would pass the limit before its handler runs ([ErrBudget], with the time
-// until the period ends), and can warn before, or slow a function down.
+// until the period ends), and can warn before, or slow a function down. It goes on
+// after a restart by [Budgets.Restore] and [Budgets.Charge].
 //
 // # Exact
 //

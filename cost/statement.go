@@ -57,7 +57,7 @@ func Label(name string) Dimension { return Dimension(labelPrefix + name) }
 // belong to a provider's account, so this is right if there is nothing else on it;
 // see [NewStatements] for what shares them with other books. A base fee is a row of
 // its own. For any other period nothing is free, all has the first price, and there
-// is no base fee.
+// is no base fee; see [NewDayStatement] for days that make a month.
 //
 // Usage is priced by the book of a series that was in force. The error is
 // [ErrUnrated] if the book can't price some of the usage, and names each function of

@@ -53,6 +53,10 @@
 //	err := ledger.Replay(ctx, ledgersqlite.Filter{From: start, To: end}, sums)
 //	statement, err := sums.Statement(start, book)
 //
+// [Reader.Replay] is whole or an error: it counts what it was led to against the
+// table. A tenant's bill is the tenant's part of that statement, cost.Statement.Only,
+// and not a replay of the tenant's records alone ([Filter]).
+//
 // # Does it add up
 //
 // [Reader.Reconcile] compares what is stored with what the scheduler has counted;
