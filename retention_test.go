@@ -201,7 +201,11 @@ var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...fa
 	},
 	"callers that leave, with a cause": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
 		started := make(chan struct{}, 1)
-		f := faas.Register(r, "f", func(ctx context.Context, _ *object) (int, error) { started <- struct{}{}; <-ctx.Done(); return 0, ctx.Err() }, opts...)
+		f := faas.Register(r, "f", func(ctx context.Context, _ *object) (int, error) {
+			started <- struct{}{}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}, opts...)
 		for range 5 {
 			ctx, cancel := leaver(w.object())
 			go func() { <-started; cancel(heldError{w.object()}) }()

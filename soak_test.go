@@ -1,0 +1,317 @@
+package faas_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+)
+
+// A soak mixes all that a host does: functions with and without instances, inline,
+// streaming and nested, tenants, weights, floors and priorities, callers whose
+// contexts have no manners, resizes, removals, registrations anew, and the end of
+// routers, early and late. Chance chooses, and the books have to balance.
+
+// soakCalls is how many calls are made in all.
+func soakCalls() int64 {
+	if soak() {
+		return 1_000_000
+	}
+	return 8_000
+}
+
+// soakHost is one router at work, and what callers have heard of it.
+type soakHost struct {
+	*faas.Router
+
+	estate   estate
+	buffer   *faas.BufferedMeter
+	records  atomic.Uint64 // that the meters have seen
+	late     atomic.Uint64 // that came by the buffer
+	overruns atomic.Uint64
+	refused  sync.Map // faas.Reason → *atomic.Uint64, as callers were answered
+	made     atomic.Uint64
+	lost     atomic.Uint64 // callers whose goroutine was ended
+	strays   sync.WaitGroup
+}
+
+func (s *soakHost) Record(context.Context, faas.Execution)      { s.records.Add(1) }
+func (s *soakHost) RecordOverrun(context.Context, faas.Overrun) { s.overruns.Add(1) }
+
+func newSoakHost() *soakHost {
+	s := &soakHost{}
+	s.estate.init = func(_ context.Context, nth int) error {
+		switch nth % 13 {
+		case 5:
+			return io.ErrUnexpectedEOF
+		case 7:
+			panic("init")
+		case 11:
+			runtime.Goexit()
+		}
+		return nil
+	}
+	s.buffer = faas.Buffered(faas.MeterFunc(func(context.Context, faas.Execution) { s.late.Add(1) }), 256)
+	s.Router = faas.New(faas.WithLogger(slog.New(slog.DiscardHandler)), faas.WithMeter(s), faas.WithMeter(s.buffer),
+		faas.WithCapacity(24), faas.WithQueue(16), faas.WithQueueTimeout(20*time.Millisecond), faas.WithTimeout(50*time.Millisecond),
+		faas.WithMaxDepth(4))
+	for name := range s.kinds() {
+		s.register(name)
+	}
+	return s
+}
+
+// kinds are the functions, by their names. Each may be removed and come again.
+func (s *soakHost) kinds() map[string]func(name string) error {
+	plain := func(opts ...faas.FunctionOption) func(string) error {
+		return func(name string) error { _, err := faas.TryRegister(s.Router, name, s.serve, opts...); return err }
+	}
+	pooled := func(opts ...faas.FunctionOption) func(string) error {
+		return func(name string) error {
+			_, err := faas.TryRegisterInit(s.Router, name, s.estate.build, opts...)
+			return err
+		}
+	}
+	return map[string]func(string) error{
+		"plain":   plain(),
+		"heavy":   plain(faas.WithWeight(5), faas.WithConcurrency(6)),
+		"floor":   plain(faas.WithReserved(2), faas.WithConcurrency(4)),
+		"fair":    plain(faas.WithTenantConcurrency(2)),
+		"inline":  plain(faas.WithInline()),
+		"copied":  plain(faas.WithCopy()),
+		"replace": plain(faas.WithRunaways(2), faas.WithConcurrency(3)),
+		"scaled":  plain(faas.WithScaler(faas.ConcurrencyScaler{}), faas.WithMaxInstances(4)),
+		"one":     pooled(faas.WithMinInstances(1)),
+		"many":    pooled(faas.WithMinInstances(3), faas.WithInstanceConcurrency(2), faas.WithMaxInstances(5)),
+		"lazy":    pooled(faas.WithKeepAlive(time.Millisecond)),
+		"stream": func(name string) error {
+			_, err := faas.TryRegisterStream(s.Router, name, s.stream)
+			return err
+		},
+	}
+}
+
+func (s *soakHost) register(name string) {
+	err := s.kinds()[name](name)
+	if !errors.Is(err, faas.ErrDuplicate) && !errors.Is(err, faas.ErrClosed) && !errors.Is(err, faas.ErrInit) && !errors.Is(err, faas.ErrNotFound) && err != nil {
+		panic(err)
+	}
+}
+
+// serve does one of the things that handlers do.
+func (s *soakHost) serve(ctx context.Context, in int) (int, error) {
+	switch rand.IntN(60) {
+	case 0:
+		panic("handler")
+	case 1:
+		return 0, io.ErrUnexpectedEOF
+	case 2:
+		<-ctx.Done()
+		return 0, ctx.Err()
+	case 3:
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // deaf
+	case 4, 5, 6, 7, 8, 9:
+		_ = s.call(ctx)
+	case 10, 11:
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() { _ = s.call(ctx) })
+		}
+		wg.Wait()
+	case 12:
+		s.strays.Go(func() { _ = s.call(ctx) }) // whose parent does not wait
+	}
+	return in, nil
+}
+
+func (s *soakHost) stream(ctx context.Context, in int, w io.Writer) error {
+	for range rand.IntN(4) {
+		if _, err := fmt.Fprint(w, in); err != nil {
+			return err
+		}
+	}
+	_, err := s.serve(ctx, in)
+	return err
+}
+
+// call calls any function in any way, and keeps what was answered.
+func (s *soakHost) call(ctx context.Context) error {
+	ctx, done := s.dress(ctx)
+	defer done()
+	s.made.Add(1)
+	answered := false
+	defer func() { // an inline handler may end the goroutine
+		if !answered {
+			s.lost.Add(1)
+		}
+	}()
+	var err error
+	switch name := s.any(); rand.IntN(4) {
+	case 0:
+		err = s.InvokeStream(ctx, name, []byte("1"), io.Discard)
+	default:
+		_, err = s.Invoke(ctx, name, []byte("1"))
+	}
+	answered = true
+	s.answered(err)
+	return err
+}
+
+func (s *soakHost) any() string {
+	names := [...]string{"plain", "heavy", "floor", "fair", "inline", "copied", "replace", "scaled", "one", "many", "lazy", "stream"}
+	return names[rand.IntN(len(names))]
+}
+
+// answered counts refusals by what the caller was told. A refusal of a call that the
+// handler made itself, and hands on, is not its own: here none does.
+func (s *soakHost) answered(err error) {
+	var refusal *faas.Error
+	if errors.As(err, &refusal) && refusal.Reason != "" {
+		n, _ := s.refused.LoadOrStore(refusal.Reason, new(atomic.Uint64))
+		n.(*atomic.Uint64).Add(1) //nolint:forcetypeassert // as stored
+	}
+}
+
+// dress gives a call a tenant, a priority and a context of some manners.
+func (s *soakHost) dress(ctx context.Context) (context.Context, func()) {
+	done := func() {}
+	switch rand.IntN(12) {
+	case 0:
+		ctx, done = context.WithTimeout(ctx, time.Duration(rand.IntN(3000))*time.Microsecond)
+	case 1:
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		timer := time.AfterFunc(time.Duration(rand.IntN(3000))*time.Microsecond, func() { cancel(io.ErrClosedPipe) })
+		done = func() { timer.Stop(); cancel(nil) }
+	case 2:
+		ctx = farDeadline{ctx}
+	case 3:
+		ctx, done = context.WithDeadline(ctx, time.Now().Add(-time.Hour))
+	}
+	switch rand.IntN(3) {
+	case 0:
+		ctx = faas.WithTenant(ctx, fmt.Sprint("tenant", rand.IntN(5)))
+	case 1:
+		ctx = faas.WithPriority(faas.WithTenant(ctx, "acme"), rand.IntN(3))
+	}
+	return ctx, done
+}
+
+// farDeadline is a context whose deadline no clock can count to.
+type farDeadline struct{ context.Context }
+
+func (farDeadline) Deadline() (time.Time, bool) {
+	return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), true
+}
+
+// shake changes the router while it is at work.
+func (s *soakHost) shake() {
+	name := s.any()
+	switch rand.IntN(6) {
+	case 0:
+		_ = s.Remove(name)
+		runtime.Gosched()
+		s.register(name)
+	case 1:
+		_ = s.SetConcurrency(name, rand.IntN(6))
+	case 2:
+		_ = s.SetCapacity(8 + rand.IntN(24))
+	case 3:
+		_ = s.SetConcurrency(name, 20)
+	case 4:
+		_ = s.buffer.Flush(context.Background())
+	case 5:
+		_, _ = s.Info(name)
+		_ = s.Stats()
+	}
+}
+
+// run makes n calls, and those that they make, and ends the router before the last.
+func (s *soakHost) run(t *testing.T, n int64) {
+	t.Helper()
+	var left atomic.Int64
+	left.Store(n)
+	nearly, ended := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for i := left.Add(-1); i >= 0; i = left.Add(-1) {
+				if i == n/10 {
+					close(nearly)
+				}
+				_ = s.call(context.Background())
+			}
+		})
+	}
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+					s.shake()
+				}
+			}
+		})
+	}
+	<-nearly // so that some calls find the router closing
+	switch rand.IntN(3) {
+	case 0:
+		require.NoError(t, s.Close())
+	case 1:
+		short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		_ = s.Shutdown(short)
+		cancel()
+	}
+	require.NoError(t, s.Shutdown(context.Background()))
+	s.estate.settled(t)
+	close(ended)
+	wg.Wait()
+	s.strays.Wait()
+	s.balance(t)
+}
+
+// balance holds the books of the router, its meters and its callers against each other.
+func (s *soakHost) balance(t *testing.T) {
+	t.Helper()
+	stats := s.Stats()
+	assert.Equal(t, s.made.Load(), stats.Admitted+refusals(stats), "calls made, admitted + refused")
+	assert.Equal(t, stats.Admitted, s.records.Load(), "admitted, recorded")
+	assert.Equal(t, stats.Admitted, s.late.Load(), "admitted, delivered by the buffer")
+	assert.Zero(t, s.buffer.Len())
+	assert.Zero(t, [3]int{stats.InFlight, stats.Queued, stats.Runaways}, "in flight, queued, runaways")
+	assert.Zero(t, s.lost.Load(), "callers without an answer")
+	told := map[faas.Reason]uint64{}
+	s.refused.Range(func(why, n any) bool {
+		told[why.(faas.Reason)] = n.(*atomic.Uint64).Load() //nolint:forcetypeassert // as stored
+		return true
+	})
+	assert.Equal(t, stats.Rejected, told, "refusals counted, and told")
+	s.estate.settled(t)
+}
+
+func TestTheBooksBalanceAfterASoak(t *testing.T) {
+	t.Parallel()
+	total, each := soakCalls(), int64(2_000)
+	if total > 100_000 {
+		each = 50_000
+	}
+	for made := int64(0); made < total && !t.Failed(); {
+		s := newSoakHost()
+		s.run(t, each)
+		made += int64(s.made.Load())
+	}
+}
