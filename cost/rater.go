@@ -82,7 +82,7 @@ func (b *Book) sums(quanta, processor uint64, bytes int) []sum {
 	var all []sum
 	for _, r := range b.rules() {
 		n := quanta
-		if r.of != countTime {
+		if r.of != countTime || r.Rounding != b.rounding {
 			n = r.quanta(processor, uint64(max(bytes, 0)))
 		}
 		all = append(all, sum{r, count{lo: n}})
@@ -94,7 +94,11 @@ func (b *Book) sums(quanta, processor uint64, bytes int) []sum {
 func (b *Book) rules() []rule {
 	all := []rule{{Rounding: b.rounding}}
 	for i := range b.prices {
-		if r, ok := b.ruleOf(&b.prices[i]); ok {
+		r, ok := b.ruleOf(&b.prices[i])
+		if ok && r.of == countProcessor {
+			all = append(all, rule{Rounding: r.Rounding}) // from which that of processor time is counted
+		}
+		if ok {
 			all = append(all, r)
 		}
 	}

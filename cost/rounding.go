@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"slices"
 	"time"
+
+	"github.com/inproc/faas"
 )
 
 // Rounding is how a provider rounds the duration of each call. Two books with
@@ -94,6 +96,22 @@ func rulesOf(books []*Book, at time.Time) *rules {
 
 func (r *rules) len() int { return len(r.time) + len(r.other) }
 
+// add adds a call to the sums of other rules. Of processor time these are what
+// measured calls have used less (modulo 2¹²⁸) than their durations, which the sum of
+// durations with the same rounding has: so a call that was not measured costs nothing
+// here. An overrun is not measured, and has no output.
+func (r *rules) add(sums []count, e *faas.Execution, measured bool, processor uint64) {
+	for i := range r.other {
+		switch o := &r.other[i]; {
+		case o.of == countBytes:
+			sums[i].add(o.quanta(0, uint64(max(e.BytesOut, 0))))
+		case measured:
+			less, borrow := bits.Sub64(o.quanta(processor, 0), o.quanta(nonNegative(e.Duration), 0), 0)
+			sums[i].plus(count{hi: -borrow, lo: less})
+		}
+	}
+}
+
 // sums are those of a cell, each with its rule.
 func (r *rules) sums(quanta []count) []sum {
 	all := make([]sum, 0, len(quanta))
@@ -101,7 +119,11 @@ func (r *rules) sums(quanta []count) []sum {
 		all = append(all, sum{rule{Rounding: t}, quanta[i]})
 	}
 	for i, o := range r.other {
-		all = append(all, sum{o, quanta[len(r.time)+i]})
+		n := quanta[len(r.time)+i]
+		if o.of == countProcessor {
+			n.plus(quanta[slices.Index(r.time, o.Rounding)])
+		}
+		all = append(all, sum{o, n})
 	}
 	return all
 }
