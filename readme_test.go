@@ -12,12 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every test, benchmark and example that the README names is there, at least by
+// Every test, benchmark and example that the documents name is there, at least by
 // the beginning of its name.
-func TestTheReadmeNamesTestsThatExist(t *testing.T) {
+func TestTheDocumentsNameTestsThatExist(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("README.md")
+	documents, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
+	documents = append(documents, "README.md", "examples/README.md")
 	var code strings.Builder
 	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
@@ -27,11 +28,17 @@ func TestTheReadmeNamesTestsThatExist(t *testing.T) {
 		code.Write(text)
 		return err
 	}))
-	named := regexp.MustCompile("`((?:Test|Benchmark|Fuzz|Example)[A-Za-z0-9_]+)`").FindAllStringSubmatch(string(readme), -1)
-	assert.Greater(t, len(named), 20)
-	for _, m := range named {
-		assert.True(t, strings.Contains(code.String(), "\nfunc "+m[1]), "README.md names %s", m[1]) //nolint:testifylint // all code would be printed
+	name := regexp.MustCompile("`((?:Test|Benchmark|Fuzz|Example)[A-Za-z0-9_]+)`")
+	total := 0
+	for _, document := range documents {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		for _, m := range name.FindAllStringSubmatch(string(text), -1) {
+			total++
+			assert.True(t, strings.Contains(code.String(), "\nfunc "+m[1]), "%s names %s", document, m[1]) //nolint:testifylint // all code would be printed
+		}
 	}
+	assert.Greater(t, total, 20)
 }
 
 // Every module of the workspace is in the list of those that can be used.

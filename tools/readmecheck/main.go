@@ -1,19 +1,21 @@
-// Readmecheck holds README.md to the code. Each fenced block of go or sh says
+// Readmecheck holds README.md, and other documents, to the code. Each fenced block of go or sh says
 // in an HTML comment on the line above it what keeps it true:
 //
 //	<!-- file: path/to/file.go -->   the go block stands in that file, line for line; its indentation there is ignored
 //	<!-- nofile: reason -->          the go block is in no file
-//	<!-- run -->                     the sh block is run, in the directory of README.md, by bash -euo pipefail
+//	<!-- run -->                     the sh block is run, in the directory of -C, by bash -euo pipefail
 //	<!-- norun: reason -->           the sh block cannot be run by a machine
 //
 // Blocks in other languages are not looked at.
 //
-//	GOWORK=off go -C tools run ./readmecheck ../README.md        checks
-//	GOWORK=off go -C tools run ./readmecheck -run ../README.md   checks, then runs
+// Paths in those comments, and of the documents, are relative to the directory
+// of -C, which is the top of the tree. Links to files have to lead somewhere.
+//
+//	GOWORK=off go -C tools run ./readmecheck -C .. README.md docs/guide.md   checks
+//	GOWORK=off go -C tools run ./readmecheck -C .. -run README.md            checks, then runs
 package main
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -33,25 +35,38 @@ type block struct {
 
 func main() {
 	run := flag.Bool("run", false, "run the sh blocks marked <!-- run -->")
+	dir := flag.String("C", "", "the `directory` that paths are relative to, and commands run in (default the document's own)")
 	flag.Parse()
-	if err := readmecheck(cmp.Or(flag.Arg(0), "README.md"), *run); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	documents := flag.Args()
+	if len(documents) == 0 {
+		documents = []string{"README.md"}
+	}
+	var failed error
+	for _, d := range documents {
+		if *dir == "" {
+			failed = errors.Join(failed, readmecheck(filepath.Dir(d), filepath.Base(d), *run))
+		} else {
+			failed = errors.Join(failed, readmecheck(*dir, d, *run))
+		}
+	}
+	if failed != nil {
+		fmt.Fprintln(os.Stderr, failed)
 		os.Exit(1)
 	}
 }
 
-func readmecheck(readme string, run bool) error {
-	content, err := os.ReadFile(readme)
+func readmecheck(dir, document string, run bool) error {
+	content, err := os.ReadFile(filepath.Join(dir, document))
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(readme)
 	blocks, problems := parse(string(content))
 	for _, b := range blocks {
 		if p := b.problem(dir); p != "" {
-			problems = append(problems, fmt.Sprintf("%s:%d: %s", readme, b.line, p))
+			problems = append(problems, fmt.Sprintf("%s:%d: %s", document, b.line, p))
 		}
 	}
+	problems = append(problems, deadLinks(dir, document, string(content))...)
 	if len(problems) > 0 {
 		return errors.New(strings.Join(problems, "\n"))
 	}
@@ -59,16 +74,32 @@ func readmecheck(readme string, run bool) error {
 		if !run || b.tag != "run" {
 			continue
 		}
-		fmt.Printf("-- %s:%d\n%s", readme, b.line, b.text)
+		fmt.Printf("-- %s:%d\n%s", document, b.line, b.text)
 		cmd := exec.Command("bash", "-euo", "pipefail", "-c", b.text)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
 		// A reader has no GOWORK set; this program is run with GOWORK=off.
 		cmd.Env = append(os.Environ(), "GOWORK=")
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s:%d: %w", readme, b.line, err)
+			return fmt.Errorf("%s:%d: %w", document, b.line, err)
 		}
 	}
 	return nil
+}
+
+// link is a Markdown link; one with a scheme leads out of the tree.
+var link = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
+
+// deadLinks are the links to files that are not there.
+func deadLinks(dir, document, text string) (problems []string) {
+	for _, m := range link.FindAllStringSubmatch(text, -1) {
+		if strings.Contains(m[1], "://") {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(dir, filepath.Dir(document), m[1])); err != nil {
+			problems = append(problems, fmt.Sprintf("%s: a link leads to %s, which is not there", document, m[1]))
+		}
+	}
+	return problems
 }
 
 var (

@@ -33,11 +33,13 @@ func TestABlockSaysWhatKeepsItTrue(t *testing.T) {
 		"bash":                       {"<!-- run -->\n```bash\ntrue\n```\n", "write sh instead of bash"},
 		"other languages":            {"```json\n{}\n```\n```\nx\n```\n", ""},
 		"a fence within a longer":    {"````text\n```go\n```\n````\n", ""},
+		"a link to a file":           {"see [it](a/main.go#L3) and [more](https://example.com/none)\n", ""},
+		"a link to nothing":          {"see [it](a/none.go)\n", "a link leads to a/none.go"},
 		"a block without an end":     {"```text\n", "does not end"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := readmecheck(fixture(t, tt.readme), false)
+			err := readmecheck(filepath.Dir(fixture(t, tt.readme)), "README.md", false)
 			switch {
 			case tt.want == "" && err != nil:
 				t.Errorf("unexpected error: %v", err)
@@ -54,13 +56,13 @@ func TestRunStopsAtTheFirstFailureInTheReadmesDirectory(t *testing.T) {
 		"<!-- norun: would fail -->\n```sh\ntouch never\n```\n" +
 		"<!-- run -->\n```sh\nfalse | true\ntouch never\n```\n"
 	path := fixture(t, readme)
-	if err := readmecheck(path, false); err != nil {
+	if err := readmecheck(filepath.Dir(path), "README.md", false); err != nil {
 		t.Fatalf("without -run: %v", err)
 	}
 	if exists(path, "here") {
 		t.Error("a block ran without -run")
 	}
-	err := readmecheck(path, true)
+	err := readmecheck(filepath.Dir(path), "README.md", true)
 	if err == nil || !strings.Contains(err.Error(), "README.md:10:") {
 		t.Errorf("error is %v, want one that names line 10", err)
 	}
