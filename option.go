@@ -81,6 +81,18 @@ type routerSettings struct {
 	ceiling  Scaler
 }
 
+// WithOptions bundles options into one, which applies them in their order; nil ones
+// are ignored. What a router's functions have in common can so be named once.
+func WithOptions(opts ...Option) Option {
+	return option(func(s *settings) {
+		for _, o := range opts {
+			if o != nil {
+				o.applyFunction(s)
+			}
+		}
+	})
+}
+
 const likeTimeout = time.Duration(math.MinInt64)
 
 // with is a function's settings: these, and its options.

@@ -1,0 +1,222 @@
+package faas_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// An instance opens what its handler needs once, and closes it when it is no longer
+// wanted.
+func ExampleRegisterInit() {
+	r := faas.New()
+	greet := faas.RegisterInit(r, "greet", func(context.Context) (faas.Handler[string, string], func(context.Context) error, error) {
+		connection := "connection 1" // what is expensive to make
+		handler := func(_ context.Context, name string) (string, error) {
+			return "hello, " + name + ", by " + connection, nil
+		}
+		closer := func(context.Context) error { fmt.Println("closed", connection); return nil }
+		return handler, closer, nil
+	})
+	for _, name := range []string{"ana", "bo"} {
+		answer, err := greet.Invoke(context.Background(), name)
+		fmt.Println(answer, err)
+	}
+	_ = r.Shutdown(context.Background())
+	// Output:
+	// hello, ana, by connection 1 <nil>
+	// hello, bo, by connection 1 <nil>
+	// closed connection 1
+}
+
+// A tenant is named in the context. Where calls wait, tenants take turns, and none has
+// more than its limit.
+func ExampleWithTenant() {
+	r := faas.New(faas.WithTenantConcurrency(2))
+	defer r.Close()
+	whose := faas.Register(r, "whose", func(ctx context.Context, _ struct{}) (string, error) {
+		inv, _ := faas.FromContext(ctx)
+		return inv.Tenant, nil
+	})
+	ctx := faas.WithTenant(context.Background(), "acme")
+	fmt.Println(whose.Invoke(ctx, struct{}{}))
+	// Output: acme <nil>
+}
+
+// Among the waiting calls of one tenant, the highest priority goes first.
+func ExampleWithPriority() {
+	r := faas.New()
+	defer r.Close()
+	started, release := make(chan struct{}), make(chan struct{})
+	f := faas.Register(r, "f", func(_ context.Context, name string) (string, error) {
+		if name == "first" {
+			close(started)
+			<-release
+		}
+		fmt.Println(name)
+		return name, nil
+	}, faas.WithConcurrency(1))
+
+	var all sync.WaitGroup
+	all.Go(func() { _, _ = f.Invoke(context.Background(), "first") })
+	<-started
+	for i, name := range []string{"usual", "urgent"} {
+		all.Go(func() { _, _ = f.Invoke(faas.WithPriority(context.Background(), i), name) })
+		for f.Info().Queued <= i { // until it waits
+			time.Sleep(time.Millisecond)
+		}
+	}
+	close(release)
+	all.Wait()
+	// Output:
+	// first
+	// urgent
+	// usual
+}
+
+// A floor keeps part of the router for one function; what it does not use is lent. The
+// rest is shared by weight.
+func ExampleWithReserved() {
+	r := faas.New(faas.WithCapacity(10))
+	defer r.Close()
+	faas.Register(r, "checkout", price, faas.WithReserved(4))
+	faas.Register(r, "search", price, faas.WithWeight(2))
+	faas.Register(r, "report", price)
+	for f := range r.Functions() {
+		fmt.Println(f.Name, "reserved", f.Reserved, "weight", f.Weight)
+	}
+	// Output:
+	// checkout reserved 4 weight 1
+	// report reserved 0 weight 1
+	// search reserved 0 weight 2
+}
+
+// Beyond the limit and the queue, calls are refused at once, and say so.
+func ExampleWithQueue() {
+	r := faas.New()
+	defer r.Close()
+	started, release := make(chan struct{}), make(chan struct{})
+	f := faas.Register(r, "f", func(context.Context, struct{}) (struct{}, error) {
+		close(started)
+		<-release
+		return struct{}{}, nil
+	}, faas.WithConcurrency(1), faas.WithQueue(0))
+	var running sync.WaitGroup
+	running.Go(func() { _, _ = f.Invoke(context.Background(), struct{}{}) })
+	<-started
+
+	_, err := f.Invoke(context.Background(), struct{}{})
+	fmt.Println(errors.Is(err, faas.ErrOverloaded), faas.EndOf(err, "f").Kind)
+	close(release)
+	running.Wait()
+	// Output: true Busy
+}
+
+// A function that streams hands over piece by piece; another has one piece, its answer.
+func ExampleRouter_InvokeStream() {
+	r := faas.New()
+	defer r.Close()
+	faas.Register(r, "price", price)
+	err := r.InvokeStream(context.Background(), "price", []byte(`{"item": "tea", "count": 2}`), os.Stdout)
+	fmt.Println(err)
+	// Output: {"total":10}<nil>
+}
+
+// A front door can ask whether a caller may call before it reads the body.
+func ExampleRouter_DryRun() {
+	r := faas.New(faas.WithGate(onlyAcme{}))
+	defer r.Close()
+	faas.Register(r, "price", price)
+	acme := faas.WithTenant(context.Background(), "acme")
+	fmt.Println(r.DryRun(acme, "price"))
+	err := r.DryRun(context.Background(), "price")
+	fmt.Println(faas.EndOf(err, "price").Kind)
+	// Output:
+	// <nil>
+	// Denied
+}
+
+type onlyAcme struct{}
+
+func (onlyAcme) Admit(_ context.Context, inv faas.Invocation) error {
+	if inv.Tenant != "acme" {
+		return errors.New("not a customer")
+	}
+	return nil
+}
+func (onlyAcme) Done(faas.Invocation, *faas.Execution) {}
+
+// Each change of scale is a decision that says why.
+func ExampleRouter_Decisions() {
+	r := faas.New()
+	defer r.Close()
+	f := faas.Register(r, "price", price, faas.WithScaler(faas.FixedScaler{N: 2}))
+	_, _ = f.Invoke(context.Background(), basket{"tea", 1})
+	decisions, err := r.Decisions("price")
+	for _, d := range decisions {
+		fmt.Printf("%d to %d: %s\n", d.From, d.To, d.Rule)
+	}
+	fmt.Println(err)
+	// Output:
+	// 0 to 2: fixed
+	// <nil>
+}
+
+// A router whose process has too much to do serves fewer calls at a time.
+func ExampleWithCapacityScaler() {
+	r := faas.New(faas.WithCapacity(64), faas.WithCapacityScaler(faas.SaturationScaler{Floor: 4}))
+	defer r.Close()
+	fmt.Println(r.Stats().Capacity)
+	// Output: 64
+}
+
+// How a call ended is one of two closed sets: the kind of its refusal, or its outcome.
+func ExampleEndOf() {
+	r := faas.New()
+	defer r.Close()
+	faas.Register(r, "price", price)
+	for _, call := range []struct{ name, payload string }{
+		{"price", `{"count": 1}`}, {"price", `{"count": 0}`}, {"price", `{"count": "one"}`}, {"prices", `{}`},
+	} {
+		_, err := r.Invoke(context.Background(), call.name, []byte(call.payload))
+		switch end := faas.EndOf(err, call.name); end.Kind {
+		case faas.KindNone:
+			fmt.Println("ended:", end.Outcome)
+		default:
+			fmt.Println("refused:", end.Kind)
+		}
+	}
+	// Output:
+	// ended: OK
+	// ended: Failed
+	// refused: Invalid
+	// refused: NotFound
+}
+
+// Refusals have no record; a hook tells of them.
+func ExampleWithRefusals() {
+	r := faas.New(faas.WithRefusals(func(_ context.Context, ref faas.Refusal) {
+		fmt.Printf("%s refused to %s: %v (%s)\n", ref.Function, ref.Tenant, ref.Kind, ref.Reason)
+	}))
+	defer r.Close()
+	faas.Register(r, "price", price, faas.WithLimits(16, 16))
+	ctx := faas.WithTenant(context.Background(), "acme")
+	_, _ = r.Invoke(ctx, "price", []byte(strings.Repeat(" ", 17)))
+	// Output: price refused to acme: TooLarge (too_large)
+}
+
+// What several functions have in common is one option.
+func ExampleWithOptions() {
+	r := faas.New()
+	defer r.Close()
+	small := faas.WithOptions(faas.WithTimeout(time.Second), faas.WithConcurrency(2), faas.WithMemory(64<<20))
+	f := faas.Register(r, "price", price, small, faas.WithConcurrency(4)) // what comes later wins
+	fmt.Println(f.Info().Timeout, f.Info().Limit, f.Info().Memory>>20)
+	// Output: 1s 4 64
+}
