@@ -119,10 +119,9 @@ const retryReserved = time.Second
 // refusal is what a gate answers.
 func (e *BudgetError) refusal() error {
 	no := &faas.Error{Op: "invoke", Kind: faas.KindBusy, Reason: ReasonBudget, RetryAfter: e.wait, Err: e}
-	switch e.wait {
-	case forever:
+	if e.wait == forever {
 		no.Kind, no.RetryAfter = faas.KindDenied, 0
-	case 0:
+	} else if e.wait == 0 {
 		no.RetryAfter = retryReserved
 	}
 	return no

@@ -50,7 +50,7 @@ func Calls(n uint64) Limit { return Limit{of: ofCalls, calls: n} }
 
 // Amount is a part of what a budget limits: money, time or a number of calls. It
 // is a value.
-type Amount struct {
+type Amount struct { //nolint:recvcheck // what is unmarshaled must be a pointer, and values are copied
 	in *measure // nil: nothing, of no kind
 	n  atoms
 }

@@ -169,8 +169,8 @@ func ExampleStatement_Only() {
 	}
 	ledger := cost.NewLedger(cost.Calendar{}, lambda)
 	start := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
-	for tenant, hours := range map[string]time.Duration{"acme": 60, "globex": 30, "initech": 10} {
-		ledger.Record(context.Background(), faas.Execution{Function: "report", Tenant: tenant, Start: start, Duration: hours * time.Hour, Memory: 2 << 30})
+	for tenant, used := range map[string]time.Duration{"acme": 60 * time.Hour, "globex": 30 * time.Hour, "initech": 10 * time.Hour} {
+		ledger.Record(context.Background(), faas.Execution{Function: "report", Tenant: tenant, Start: start, Duration: used, Memory: 2 << 30})
 	}
 	month, err := ledger.Statement(start, lambda)
 	if err != nil {

@@ -134,7 +134,10 @@ func (p priceList) gbSeconds(e faas.Execution) *big.Rat {
 	if p.init {
 		d += e.Init
 	}
-	d = max(p.minimum, (d+p.grain-1)/p.grain*p.grain)
+	if rest := d % p.grain; rest > 0 {
+		d += p.grain - rest
+	}
+	d = max(p.minimum, d)
 	memory := max(p.least, (e.Memory/mib+p.step-1)/p.step*p.step)
 	return new(big.Rat).Mul(big.NewRat(int64(d), 1e9), big.NewRat(memory, 1024))
 }
@@ -268,7 +271,6 @@ func fairShares(t *testing.T, p priceList, s cost.Statement) {
 	t.Helper()
 	unit := new(big.Rat).Mul(big.NewRat(int64(p.grain), 1e9), big.NewRat(p.step, 1024))
 	allowed := new(big.Rat).Mul(unit, big.NewRat(2*int64(len(p.prices)), 1))
-	total, free := new(big.Rat), new(big.Rat)
 	row := func(r cost.Row) (used, free *big.Rat) {
 		used, free = new(big.Rat), new(big.Rat)
 		for _, c := range r.Charges {
@@ -279,7 +281,7 @@ func fairShares(t *testing.T, p priceList, s cost.Statement) {
 		}
 		return used, free
 	}
-	total, free = row(s.Total)
+	total, free := row(s.Total)
 	if total.Sign() == 0 {
 		return
 	}

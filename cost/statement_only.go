@@ -36,7 +36,7 @@ func (s Statement) Only(d Dimension, value string) Statement {
 
 // sumOf adds rows up, and apart from that the overruns among them; r is a sum of
 // other rows of the same statement, and says which charges there are.
-func (r Row) sumOf(rows []Row) (total Row, overruns Money) {
+func (r *Row) sumOf(rows []Row) (total Row, overruns Money) {
 	none := Money{currency: r.Billed.currency}
 	total, overruns = Row{List: none, Billed: none}, none
 	for _, c := range r.Charges {

@@ -89,7 +89,8 @@ func TestADamagedLedgerMakesNoShortBill(t *testing.T) {
 // billOf opens a ledger with or without a check of it all, and replays it.
 func billOf(t *testing.T, path string, check bool) (got string, err error) {
 	t.Helper()
-	r, closeIt := (*ledgersqlite.Reader)(nil), (func() error)(nil)
+	var r *ledgersqlite.Reader
+	var closeIt func() error
 	if check {
 		l, err := ledgersqlite.Open(path)
 		if err != nil {
@@ -211,7 +212,10 @@ func TestAFilterMayHaveAnyNumberOfNames(t *testing.T) {
 			names[i] = fmt.Sprint("tenant-", 1+3*i) // 1, 4, …
 		}
 		for _, f := range []ledgersqlite.Filter{
-			{Tenants: names}, {Tenants: names, Functions: []string{"f1"}}, {Functions: names}, {Functions: names, Tenants: names},
+			{Tenants: names},
+			{Tenants: names, Functions: []string{"f1"}},
+			{Functions: names},
+			{Functions: names, Tenants: names},
 			{Tenants: names, From: es[300].Start},
 		} {
 			var want []faas.Execution
