@@ -66,11 +66,17 @@ the caller's writer is not touched once its call is over.
 
 # Nested calls
 
-A handler may invoke functions. Its call lends its slot to one nested call at a
-time, so that a chain of calls can't starve itself; further ones wait like any
-other. A nested call that would wait for its own callers is refused with
-[ErrCycle], one that is too deep with [ErrDepth]. Only calls made with the
-handler's context, or one derived from it, count as nested.
+A handler may invoke functions. Its call lends its slot while it lasts: the
+router's half to one nested call at a time, the function's to one call below it of
+the same function, the nearest such call above lending first. So a chain of calls
+never waits for itself, however it recurses (a → b → a with limits of 1); it is one
+call to the limit of [WithTenantConcurrency] as well, and runs on one instance of
+each function. Further calls wait like any other. Nested calls of siblings, or of
+different chains, that would wait for each other are refused with [ErrCycle], one
+that is too deep with [ErrDepth]. Only calls made with the handler's context, or
+one derived from it, count as nested, and only until the handler has returned: those
+made later with a context that was kept need slots of their own, and are not let in
+by a router that drains.
 
 # Errors
 

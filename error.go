@@ -42,7 +42,8 @@ var (
 	ErrOverloaded = errors.New("overloaded")
 	// ErrDepth: nested calls go deeper than [WithMaxDepth].
 	ErrDepth = errors.New("nested too deeply")
-	// ErrCycle: the nested call would wait for its own callers.
+	// ErrCycle: the nested call would wait for one that waits for its own callers,
+	// or for a slot that they have lent to another.
 	ErrCycle = errors.New("nested call would wait for itself")
 	// ErrTimeout: the function did not return within its timeout. It is also
 	// a [context.DeadlineExceeded] to errors.Is.

@@ -175,27 +175,27 @@ func TestC05_ANestedCallToAFullFunctionFailsFast(t *testing.T) {
 	})
 }
 
-// Two roots hold both slots of outer, and what they call calls outer again: the
-// one whose call would close the ring is refused, and the other goes on.
+// Two roots hold the slots of left and right, and each calls the other's function:
+// the one whose call would close the ring is refused, and the other goes on.
 func TestC05_CallsThatWouldWaitForEachOtherAreRefused(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
-		var outer, inner *faas.Function[int, int]
-		outer = serve(h, "outer", func(ctx context.Context, in int) (int, error) {
-			if in == 0 {
-				return 1, nil
+		var left, right *faas.Function[int, int]
+		calls := func(other **faas.Function[int, int]) faas.Handler[int, int] {
+			return func(ctx context.Context, in int) (int, error) {
+				time.Sleep(time.Second) // so that both have their slots
+				if in == 0 {
+					return 1, nil
+				}
+				return call(ctx, h, *other, in-1)
 			}
-			time.Sleep(time.Second) // so that both have their slots
-			return call(ctx, h, inner, in-1)
-		})
-		inner = serve(h, "inner", func(ctx context.Context, in int) (int, error) {
-			time.Sleep(time.Second)
-			return call(ctx, h, outer, in)
-		})
+		}
+		left = serve(h, "left", calls(&right), faas.WithConcurrency(1))
+		right = serve(h, "right", calls(&left), faas.WithConcurrency(1))
 		began := time.Now()
 
 		ok, cycles, others := tally([]<-chan error{
-			outcomeOf(t.Context(), h, outer, 1), outcomeOf(t.Context(), h, outer, 1),
+			outcomeOf(t.Context(), h, left, 1), outcomeOf(t.Context(), h, right, 1),
 		}, faas.ErrCycle)
 
 		assert.Equal(t, []int{1, 1, 0}, []int{ok, cycles, others})
@@ -204,17 +204,36 @@ func TestC05_CallsThatWouldWaitForEachOtherAreRefused(t *testing.T) {
 	})
 }
 
-func TestC05_ACallThatWouldWaitForItselfIsRefused(t *testing.T) {
+// The slot of outer is lent to a call below one of its two children, which then needs
+// the slot of the other child; and that waits for outer's.
+func TestC05_SiblingsThatWouldWaitForEachOtherAreRefused(t *testing.T) {
 	t.Parallel()
-	eachWay(t, func(t *testing.T, h *host) {
-		var outer, inner *faas.Function[int, int]
-		outer = serve(h, "outer", func(ctx context.Context, in int) (int, error) { return call(ctx, h, inner, in) },
-			faas.WithConcurrency(1))
-		inner = serve(h, "inner", func(ctx context.Context, in int) (int, error) { return call(ctx, h, outer, in) })
+	fault(t, func(t *testing.T, h *host) {
+		var outer, one, two *faas.Function[int, int]
+		var cycle error
+		outer = serve(h, "outer", func(ctx context.Context, in int) (int, error) {
+			switch in {
+			case 0:
+				first, second := outcomeOf(ctx, h, one, 0), outcomeOf(ctx, h, two, 0)
+				return 0, errors.Join(<-first, <-second)
+			case 1:
+				time.Sleep(2 * time.Second)
+				_, cycle = call(ctx, h, two, 0)
+			}
+			return in, nil
+		}, faas.WithConcurrency(1))
+		one = serve(h, "one", func(ctx context.Context, _ int) (int, error) { return call(ctx, h, outer, 1) })
+		two = serve(h, "two", func(ctx context.Context, _ int) (int, error) {
+			time.Sleep(time.Second)
+			return call(ctx, h, outer, 2)
+		}, faas.WithConcurrency(1))
+		began := time.Now()
 
 		_, err := call(t.Context(), h, outer, 0)
 
-		assertRefused(t, err, faas.ErrCycle, faas.ReasonCycle)
+		require.NoError(t, err)
+		assertRefused(t, cycle, faas.ErrCycle, faas.ReasonCycle)
+		assert.Equal(t, 2*time.Second, time.Since(began))
 	})
 }
 

@@ -299,14 +299,14 @@ func (m *machine) Resize(t *rapid.T) {
 		t.Skip("not registered")
 	}
 	fn.limit = rapid.IntRange(1, 4).Draw(t, "limit")
-	m.serve()
+	m.serve(nil, nil)
 	m.despair()
 	require.NoError(t, m.router.SetConcurrency(nameOf(fn.rank), fn.limit))
 }
 
 func (m *machine) ResizeRouter(t *rapid.T) {
 	m.capacity = rapid.IntRange(1, 6).Draw(t, "capacity")
-	m.serve()
+	m.serve(nil, nil)
 	m.despair()
 	require.NoError(t, m.router.SetCapacity(m.capacity))
 }

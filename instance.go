@@ -149,10 +149,10 @@ func (f *fleet) enter(in *instance) {
 	}
 }
 
-// join takes a place for a call that has borrowed its parent's slot: in the
-// parent's instance, full or not, for the parent waits meanwhile. To wait for
-// another place could be to wait for the parent. It is false if the parent has
-// ended meanwhile, and its instance with it: then there is no parent to wait for.
+// join takes a place for a call that has borrowed the slot of a call above it: in
+// that one's instance, full or not, for it waits meanwhile. To wait for another place
+// could be to wait for that call. It is false if that has ended meanwhile, and its
+// instance with it: then there is no such call to wait for.
 func (f *fleet) join(in *instance) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -58,8 +58,9 @@ type twinCall struct {
 	// or that of a call above it, which has lent it.
 	holds            bool
 	ownFn, ownRouter *twinCall
-	lent             *twinCall
-	replaced         bool // a runaway that gave its slot back
+	lent             *twinCall // has the router's half from it
+	giver, heir      *twinCall // it has the function's half from that, and that from it
+	replaced         bool      // a runaway that gave its slot back
 }
 
 type phase int
@@ -76,10 +77,18 @@ const grace = time.Second
 
 const never = time.Duration(1<<63 - 1)
 
+// half is one half of a slot: whose it is, and to whom it is lent.
+type half struct{ own, to func(*twinCall) *twinCall }
+
+var (
+	fnHalf     = half{func(k *twinCall) *twinCall { return k.ownFn }, func(k *twinCall) *twinCall { return k.heir }}
+	routerHalf = half{func(k *twinCall) *twinCall { return k.ownRouter }, func(k *twinCall) *twinCall { return k.lent }}
+)
+
 // inUse tells whether the slot half of o's own has not come back: o, or one of
 // those who have it from o, down the line, still holds it.
-func inUse(o *twinCall, half func(*twinCall) *twinCall) bool {
-	for k := o; k != nil && half(k) == o; k = k.lent {
+func (h half) inUse(o *twinCall) bool {
+	for k := o; k != nil; k = h.to(k) {
 		if k.holds {
 			return true
 		}
@@ -87,21 +96,18 @@ func inUse(o *twinCall, half func(*twinCall) *twinCall) bool {
 	return false
 }
 
-func ownFn(k *twinCall) *twinCall     { return k.ownFn }
-func ownRouter(k *twinCall) *twinCall { return k.ownRouter }
-
-func halfOf(fn *twinFunction) func(*twinCall) *twinCall {
+func halfOf(fn *twinFunction) half {
 	if fn == nil {
-		return ownRouter
+		return routerHalf
 	}
-	return ownFn
+	return fnHalf
 }
 
 // owners are the calls that have a slot of fn's (nil: of the router's).
 func (w *twin) owners(fn *twinFunction) (os []*twinCall) {
 	half := halfOf(fn)
 	for _, k := range w.calls {
-		if half(k) == k && (fn == nil || k.fn == fn) && inUse(k, half) {
+		if half.own(k) == k && (fn == nil || k.fn == fn) && half.inUse(k) {
 			os = append(os, k)
 		}
 	}
@@ -122,7 +128,7 @@ func (w *twin) stuck(fn *twinFunction) bool {
 		limit = fn.limit
 	}
 	for _, o := range w.owners(fn) {
-		if slices.ContainsFunc(w.calls, func(k *twinCall) bool { return k.holds && k.stuck && half(k) == o }) {
+		if slices.ContainsFunc(w.calls, func(k *twinCall) bool { return k.holds && k.stuck && half.own(k) == o }) {
 			n++
 		}
 	}
@@ -143,23 +149,28 @@ func (k *twinCall) atHome() bool {
 	return k.lender != nil && k.lender.holds && k.lender.lent == nil
 }
 
+// giverFor is the nearest call above k of its function that has not lent its slot.
+func (k *twinCall) giverFor() *twinCall {
+	for p := k.lender; p != nil; p = p.lender {
+		if p.fn == k.fn && p.holds && p.heir == nil {
+			return p
+		}
+	}
+	return nil
+}
+
 // take starts k if it can have a slot.
 func (w *twin) take(k *twinCall) bool {
-	home := k.atHome()
-	switch {
-	case home && k.lender.fn == k.fn:
-		k.ownFn, k.ownRouter = k.lender.ownFn, k.lender.ownRouter
-	case !w.room(k.fn):
-		return false
-	case home:
-		k.ownFn, k.ownRouter = k, k.lender.ownRouter
-	case w.room(nil):
-		k.ownFn, k.ownRouter = k, k
-	default:
+	home, giver := k.atHome(), k.giverFor()
+	if giver == nil && !w.room(k.fn) || !home && !w.room(nil) {
 		return false
 	}
+	k.ownFn, k.ownRouter = k, k
+	if giver != nil {
+		k.ownFn, k.giver, giver.heir = giver.ownFn, giver, k
+	}
 	if home {
-		k.lender.lent = k
+		k.ownRouter, k.lender.lent = k.lender.ownRouter, k
 	}
 	k.holds, k.phase, k.expires = true, runs, w.now+k.fn.timeout
 	w.tidy()
@@ -185,7 +196,7 @@ func (w *twin) nextFunction() (next *twinFunction) {
 		return n
 	}
 	for _, fn := range w.functions {
-		if len(fn.waiting) == 0 || !w.room(fn) {
+		if w.nextOf(fn) == nil {
 			continue
 		}
 		if next == nil || held(fn) < held(next) || held(fn) == held(next) && fn.turn < next.turn {
@@ -195,18 +206,36 @@ func (w *twin) nextFunction() (next *twinFunction) {
 	return next
 }
 
+// nextOf is who gets the next slot of the router for fn, or nil: the first, or the first
+// that has a slot of the function to borrow.
+func (w *twin) nextOf(fn *twinFunction) *twinCall {
+	for _, k := range fn.waiting {
+		if w.room(fn) || k.giverFor() != nil {
+			return k
+		}
+	}
+	return nil
+}
+
 // serve starts whoever can go: with free slots, one after the other, then with
 // loans, those that have just come home first.
-func (w *twin) serve(homes ...*twinCall) {
+func (w *twin) serve(homes, returned []*twinCall) {
 	w.tidy()
 	for fn := w.nextFunction(); fn != nil && w.room(nil); fn = w.nextFunction() {
 		w.turns++
 		fn.turn = w.turns
-		w.take(fn.waiting[0])
+		w.take(w.nextOf(fn))
 	}
 	for _, p := range homes {
 		for _, k := range w.calls {
 			if k.phase == waits && k.lender == p && w.take(k) {
+				break
+			}
+		}
+	}
+	for _, p := range returned {
+		for _, k := range w.calls {
+			if k.phase == waits && k.giverFor() == p && w.take(k) {
 				break
 			}
 		}
@@ -291,11 +320,19 @@ func (w *twin) abandon(k *twinCall, outcome faas.Outcome) {
 // release gives k's slot back, to the pool or to whom it is from.
 func (w *twin) release(k *twinCall) {
 	k.holds = false
-	if o := k.ownRouter; !inUse(o, ownRouter) && w.nextFunction() != nil {
+	var homes, returned []*twinCall
+	for x := k; x.heir == nil && x.giver != nil && x.giver.heir == x; {
+		x = x.giver
+		x.heir = nil
+		if x.holds {
+			returned = append(returned, x)
+			break
+		}
+	}
+	if o := k.ownRouter; !routerHalf.inUse(o) && w.nextFunction() != nil {
 		w.turns++
 		o.fn.turn = w.turns
 	}
-	var homes []*twinCall
 	for k.lent == nil && k.lender != nil && k.lender.lent == k {
 		k = k.lender
 		k.lent = nil
@@ -304,7 +341,7 @@ func (w *twin) release(k *twinCall) {
 			break
 		}
 	}
-	w.serve(homes...)
+	w.serve(homes, returned)
 }
 
 // leave is the end of the caller's context.

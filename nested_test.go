@@ -65,17 +65,99 @@ func TestADeepChainIsRefusedAndTheErrorComesUpAllTheWay(t *testing.T) {
 	})
 }
 
-func TestACallThatWouldWaitForItsCallersIsRefused(t *testing.T) {
+// mutual registers a and b, which call each other n deep, and answer how deep they got.
+func mutual(r *faas.Router, opts ...faas.FunctionOption) (a, b *faas.Function[int, int]) {
+	calls := func(other **faas.Function[int, int]) faas.Handler[int, int] {
+		return func(ctx context.Context, n int) (int, error) {
+			if n == 0 {
+				return 0, nil
+			}
+			below, err := (*other).Invoke(ctx, n-1)
+			return below + 1, err
+		}
+	}
+	a = faas.Register(r, "a", calls(&b), opts...)
+	b = faas.Register(r, "b", calls(&a), opts...)
+	return a, b
+}
+
+func TestAChainAloneNeverWaitsForItself(t *testing.T) {
+	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
+		for _, own := range [][]faas.FunctionOption{
+			{faas.WithConcurrency(1), faas.WithQueue(0)},
+			{faas.WithTenantConcurrency(1)},
+			{faas.WithConcurrency(1), faas.WithTenantConcurrency(1)},
+		} {
+			a, b := mutual(router(t, faas.WithCapacity(1)), append(own, opts...)...)
+			began := time.Now()
+			for range 2 {
+				out, err := a.Invoke(t.Context(), 15)
+				require.NoError(t, err)
+				assert.Equal(t, 15, out)
+				_, err = b.Invoke(t.Context(), 15)
+				require.NoError(t, err)
+			}
+			assert.Zero(t, time.Since(began))
+		}
+	})
+}
+
+// It rides on the instance of the call whose slot it uses: in any other it would have to
+// wait for a place.
+func TestACallThatRecursThroughAnotherRunsInTheInstanceOfTheCallAbove(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := router(t, faas.WithConcurrency(1))
+		r := router(t)
+		made := 0
+		var a *faas.Function[int, []int]
+		b := faas.Register(r, "b", func(ctx context.Context, n int) ([]int, error) { return a.Invoke(ctx, n) }, faas.WithConcurrency(1))
+		a = faas.RegisterInit(r, "a", func(context.Context) (faas.Handler[int, []int], func(context.Context) error, error) {
+			made++
+			number := made
+			return func(ctx context.Context, n int) ([]int, error) {
+				if n == 0 {
+					return []int{number}, nil
+				}
+				below, err := b.Invoke(ctx, n-1)
+				return append(below, number), err
+			}, nil, nil
+		}, faas.WithMaxInstances(1))
+		for range 2 {
+			ran, err := a.Invoke(t.Context(), 5)
+			require.NoError(t, err)
+			assert.Equal(t, []int{1, 1, 1, 1, 1, 1}, ran)
+		}
+		assert.Equal(t, 1, a.Info().Ready)
+	})
+}
+
+// The rest of a chain's calls wait for its one slot of a as any other.
+func TestAnotherChainWaitsForTheSlotThatIsLentAlongTheFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
 		var a, b *faas.Function[int, int]
-		a = faas.Register(r, "a", func(ctx context.Context, n int) (int, error) { return b.Invoke(ctx, n) })
+		var most, running int // of a's calls that are at work and do not wait for another
+		a = faas.Register(r, "a", func(ctx context.Context, n int) (int, error) {
+			if n > 0 {
+				return b.Invoke(ctx, n-1)
+			}
+			running++
+			most = max(most, running)
+			time.Sleep(time.Second)
+			running--
+			return 0, nil
+		}, faas.WithConcurrency(1))
 		b = faas.Register(r, "b", func(ctx context.Context, n int) (int, error) { return a.Invoke(ctx, n) })
-		start := time.Now()
-		_, err := a.Invoke(t.Context(), 0)
-		require.ErrorIs(t, err, faas.ErrCycle)
-		assert.Zero(t, time.Since(start))
-		assert.EqualValues(t, 1, a.Info().Rejected[faas.ReasonCycle])
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				_, err := a.Invoke(t.Context(), 3)
+				assert.NoError(t, err)
+			})
+		}
+		all.Wait()
+		assert.Equal(t, 3*time.Second, time.Since(began))
+		assert.Equal(t, 1, most)
 	})
 }
 

@@ -169,8 +169,8 @@ func WithWeight(w int) Option { return option(func(s *settings) { s.weight = w }
 // way: other tenants pass them. The empty tenant is one like the others. Default:
 // no limit.
 //
-// A call and what it calls recursively, for the same tenant and one at a time,
-// are one call to the limit. Other nested calls may wait for it too, but not at
+// A call and what it calls recursively, also through other functions, for the same
+// tenant and one at a time, are one call to the limit. Other nested calls may wait for it too, but not at
 // the same time as calls that it counts wait for nested calls of their own:
 // whichever of the two comes second is refused with [ErrCycle], since they might
 // wait for each other.

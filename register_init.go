@@ -28,8 +28,8 @@ type Init[In, Out any] func(ctx context.Context) (h Handler[In, Out], closer fun
 // [WithKeepAlive].
 //
 // An instance whose handler panics or calls Goexit gets no more calls: nobody
-// knows what it left behind. A recursive call that has borrowed its parent's
-// slot runs in its parent's instance.
+// knows what it left behind. A recursive call, also through other functions,
+// that uses the slot of a call above it runs in that one's instance.
 func RegisterInit[In, Out any](r *Router, name string, init Init[In, Out], opts ...FunctionOption) *Function[In, Out] {
 	f, err := TryRegisterInit(r, name, init, opts...)
 	if err != nil {

@@ -132,9 +132,9 @@ func (s *scaling) tell(from, to int) {
 // has it. It waits for one with its slot in hand: the place is part of the slot.
 func (s *scaling) seat(ctx context.Context, c *callContext, asked int64) (now int64) {
 	f := c.extra()
-	if p := f.parent; p != nil && p.who == c.who && c.hold.BorrowsClass() && s.fleet.join(p.more.instance) {
-		f.instance = p.more.instance
-		c.task.use(f.instance.handler)
+	if in := c.lentInstance(); in != nil && s.fleet.join(in) {
+		f.instance = in
+		c.task.use(in.handler)
 		return asked
 	}
 	got, waited := s.fleet.place(ctx)
@@ -151,6 +151,20 @@ func (s *scaling) seat(ctx context.Context, c *callContext, asked int64) (now in
 		c.task.use(got.in.handler)
 	}
 	return now
+}
+
+// lentInstance is the instance of the call above that has lent c its slot of the
+// function, or nil.
+func (c *callContext) lentInstance() *instance {
+	lender := c.hold.Lender()
+	if lender == nil {
+		return nil
+	}
+	p := c.parent()
+	for &p.hold != lender {
+		p = p.parent()
+	}
+	return p.more.instance
 }
 
 // vacate gives back what scaling has given the call, or counted it for. The

@@ -24,16 +24,19 @@ type Class struct {
 	queued atomic.Int32 // the queue's length; written under the group's lock, once it is within its bound
 
 	// Guarded by the group's lock.
-	bound   int // of the queue
-	queue   lanes
-	nested  list[*waiter] // those in queue that were called from inside a call
-	stuck   int           // slots held by calls that do not end
-	blocked int           // slots held by calls that have a nested call waiting
-	removed bool
-	off     bool
-	line    node[*Class] // in the group's waiting
-	suspect bool         // see cycle.go
-	pinned  int          // see cycle.go
+	bound    int // of the queue
+	queue    lanes
+	nested   list[*waiter] // those in queue that were called from inside a call
+	lenders  list[*Hold]   // calls with a slot of c's to lend, and some in queue that could use it
+	open     bool          // there is room, and a waiter whose tenant permits it to use it
+	stuck    int           // slots held by calls that do not end
+	blocked  int           // slots held by calls that have a nested call waiting
+	removed  bool
+	off      bool
+	line     node[*Class] // in the group's waiting
+	riders   int          // see cycle.go
+	suspects int          // likewise
+	pinned   int          // likewise
 	share
 }
 
@@ -221,12 +224,12 @@ func (c *Class) settle(w, victim *waiter) {
 // takes gets a newcomer a slot if there is one.
 func (c *Class) takes(h *Hold, tenant string) bool {
 	if c.queue.limit == 0 {
-		return h.take()
+		return h.take(nil)
 	}
 	l := c.queue.of(tenant)
-	if rides := h.rides(l); (rides || c.queue.permits(l)) && h.take() {
+	if h.take(l) {
 		h.prepare()
-		h.begin(l, rides)
+		h.begin(l)
 		c.queue.parkFull(l)
 		return true
 	}
@@ -278,18 +281,47 @@ func (c *Class) free() {
 // lock.
 func (c *Class) refresh() {
 	c.word.set(slowBit, c.queue.len > 0)
-	if c.queue.open == 0 || !c.word.room() {
-		c.group.unready(c)
-		return
+	was := c.open
+	c.open = c.queue.open > 0 && c.word.room()
+	if c.open && !was && c.nested.len > 0 {
+		c.group.roomy = append(c.group.roomy, c)
 	}
-	c.group.enready(c)
+	if c.open || c.lenders.len > 0 && c.able() != nil {
+		c.group.enready(c)
+	} else {
+		c.group.unready(c)
+	}
+}
+
+// next is who gets the next slot of the group, c being ready: whose turn it is or,
+// where the class has no room, the oldest that can be lent a slot of it.
+func (c *Class) next() *waiter {
+	if c.open {
+		return c.queue.head()
+	}
+	return c.able()
+}
+
+// able is the oldest waiter that can be lent a slot of the class, or nil.
+func (c *Class) able() (oldest *waiter) {
+	for h := range c.lenders.all() {
+		for w := range h.family.claims.all() {
+			if c.queue.permits(w.lane) || h.hasPlace(w.lane) {
+				if oldest == nil || w.number < oldest.number {
+					oldest = w
+				}
+				break
+			}
+		}
+	}
+	return oldest
 }
 
 // lend lets in the waiters that need no slot of the group, because their
 // parent has one to lend.
 func (c *Class) lend() {
 	for w := range c.nested.all() {
-		if !c.word.room() && c.queue.limit == 0 { // with a limit, some may lack that alone
+		if !c.word.room() && c.lenders.len == 0 {
 			return
 		}
 		if w.hold.loanAtHome() {

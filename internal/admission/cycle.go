@@ -1,19 +1,31 @@
 package admission
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
-// Calls wait for themselves where every slot of a class is held by a call that
-// waits, itself or through its nested calls, for such a class in its turn. The
-// greatest set of classes with that property is found by suspecting all that
-// could have it and acquitting those that have a slot free of it; each waiter
-// is looked at twice, however many classes there are.
+// The wait-for graph. A nested call that waits, w, waits for a slot of its class: for
+// one to come free, or for one that a call above it has lent to come home. The calls
+// above w wait for w. A slot does not come back, to the pool or to who lent it, while
+// one of those that use it waits so: its owner, the call that has it from the owner, and
+// so on. So there is a deadlock where each of some waiters has neither a slot of its
+// class nor one lent by a call above it that is free of the others.
+//
+// The greatest set of such waiters is found by suspecting all that could be in it, with
+// counts of what they pin, and absolving those that have something to hope for; what
+// they alone had pinned is hope for others. A chain alone is never in it: a call of
+// a class that is among those above it finds the nearest of them with its slot at home,
+// since each has lent it at most once, along the chain, to one that is nearer.
 //
 // The group's slots need no search: whoever waits for one has a sibling with
 // the loan, and if that one never ends, some class is the reason.
 //
-// A tenant's limit is left out of that. Instead, as long as a nested call waits
-// for one, the calls that it counts make no nested call wait: so each of them
-// will end, and the limit is never the reason why one does not. See ties.
+// A tenant's limit comes in two ways. A waiter that may ride, because a call above it
+// has a place of its tenant's to lend with its slot, is in the search: it hopes for that
+// slot to come home, or for a slot and a place. All others beg: as long as one does, the
+// calls that its tenant's limit counts make no nested call wait. So each of them will
+// end, and the limit is never the reason why one does not. See ties.
 //
 // A handler that makes a nested call in a goroutine of its own, and would have
 // returned without it, counts as waiting: from outside the two look alike.
@@ -34,15 +46,40 @@ func (w *waiter) knots() bool {
 	return false
 }
 
-// beg notes that w, a nested call, may have to wait for its tenant's limit,
-// though there be room at present. One that has only its parent's own slot of
-// the class to wait for does not: see rides.
+// beg notes how w, a nested call, may have to wait for its tenant's limit, though
+// there be room at present; it is asked again when a call above it has ended.
 func (w *waiter) beg() {
-	h, l := w.hold, w.lane
-	if h.class.queue.limit > 0 && !h.kindred(l) {
+	w.bare()
+	switch c := w.hold.class; {
+	case c.queue.limit == 0:
+	case w.mayRide():
+		w.rides = true
+		c.riders++
+	default:
 		w.begs = true
-		l.begging++
+		w.lane.begging++
 	}
+}
+
+// bare takes back what beg has noted.
+func (w *waiter) bare() {
+	if w.rides {
+		w.rides = false
+		w.hold.class.riders--
+	}
+	if w.begs {
+		w.begs = false
+		w.lane.begging--
+	}
+}
+
+func (w *waiter) mayRide() bool {
+	for _, c := range w.claims {
+		if !c.on.gone() && c.on.hasPlace(w.lane) {
+			return true
+		}
+	}
+	return false
 }
 
 // ties tells whether w, which has just joined the line, makes one wait whom a
@@ -86,54 +123,53 @@ func (c *Class) unknot() {
 // cycle returns the newest of the nested calls that wait for c and, by that,
 // for themselves; or nil.
 func (g *Group) cycle(c *Class) *waiter {
-	if !c.allBlocked() { // nearly always; and it costs no search
+	if !c.mayDeadlock() { // nearly always; and it costs no search
 		return nil
 	}
-	var suspects []*Class
+	var suspects []*waiter
 	for k := range g.waiting.all() {
-		if k.allBlocked() {
-			k.suspect = true
-			k.pin(1)
-			suspects = append(suspects, k)
+		if !k.mayDeadlock() {
+			continue
+		}
+		for w := range k.nested.all() {
+			w.accuse()
+			suspects = append(suspects, w)
 		}
 	}
-	c.acquit(suspects)
+	suspects = c.acquit(suspects)
 	found := c.culprit()
-	for _, k := range suspects {
-		k.absolve()
+	for _, w := range suspects {
+		w.absolve()
 	}
 	return found
 }
 
-// acquit strikes out the classes that have a slot that no suspect pins, and
-// then those that only the struck out ones had pinned, until that is settled
-// for c.
-func (c *Class) acquit(suspects []*Class) {
-	for again := true; again && c.suspect; {
+// acquit absolves the suspects that have something to hope for, and then those that
+// only they had kept from it, until that is settled for c. It answers those left.
+func (c *Class) acquit(suspects []*waiter) []*waiter {
+	for again := true; again && c.suspects > 0; {
 		again = false
-		for _, k := range suspects {
-			if k.suspect && k.pinned < k.word.used() {
-				k.absolve()
-				again = true
+		suspects = slices.DeleteFunc(suspects, func(w *waiter) bool {
+			if !w.hasHope() {
+				return false
 			}
-		}
+			w.absolve()
+			again = true
+			return true
+		})
 	}
+	return suspects
 }
 
-func (c *Class) absolve() {
-	if c.suspect {
-		c.suspect = false
-		c.pin(-1)
-	}
-}
-
+// culprit is the newest suspect of c that pins a slot of a class that suspects wait
+// for: others only suffer.
 func (c *Class) culprit() (newest *waiter) {
-	if !c.suspect {
-		return nil
-	}
 	for w := range c.nested.all() {
-		for h := range w.pins() {
-			if h.class.suspect {
+		if !w.suspect {
+			continue
+		}
+		for h := range w.blocks() {
+			if h.class.suspects > 0 {
 				newest = w
 			}
 		}
@@ -141,42 +177,81 @@ func (c *Class) culprit() (newest *waiter) {
 	return newest
 }
 
-// allBlocked tells whether all slots of c may be pinned; blocked counts some
-// that pins does not, never fewer.
-func (c *Class) allBlocked() bool {
-	return c.blocked > 0 && c.nested.len > 0 && !c.word.room() && c.blocked >= c.word.used()
+// mayDeadlock tells whether all slots of c may be pinned, or some that riders wait
+// for; blocked counts some that are not, never fewer.
+func (c *Class) mayDeadlock() bool {
+	return c.riders > 0 || c.blocked > 0 && c.nested.len > 0 && !c.word.room() && c.blocked >= c.word.used()
 }
 
-// pin adds n to the suspects that pin each slot that a waiter for c pins, and
-// keeps count of the slots with any.
-func (c *Class) pin(n int) {
-	for w := range c.nested.all() {
-		for h := range w.pins() {
-			h.class.pinned += step(&h.family.pins, n)
-		}
+func (w *waiter) accuse() {
+	w.suspect = true
+	w.hold.class.suspects++
+	for h := range w.blocks() {
+		h.pin(1)
 	}
 }
 
-// pins yields the holds whose slot of their class is not given back before w
-// is served: those of the calls that wait for w, and those lent to them.
-//
-// A call for its parent's own class pins none. It gets the loan once the
-// sibling that has it ends; if that one never does, some other waiter is the
-// reason.
-func (w *waiter) pins() iter.Seq[*Hold] {
-	return func(yield func(*Hold) bool) {
-		if w.recursive() {
+func (w *waiter) absolve() {
+	w.suspect = false
+	w.hold.class.suspects--
+	for h := range w.blocks() {
+		h.pin(-1)
+	}
+}
+
+// pin counts h among the calls that wait for suspects, n being 1, or takes it out; and
+// with it the slot of the class that it uses, and the places that come with that.
+func (h *Hold) pin(n int) {
+	if n = step(&h.family.pins, n); n == 0 {
+		return
+	}
+	for {
+		if f := h.family; f.counts {
+			f.lane.pinned += step(&f.placePins, n)
+		}
+		if h.loan&ofClass == 0 {
+			h.class.pinned += step(&h.family.slotPins, n)
 			return
 		}
-		waits, inUse := true, true // h for w; h's class's slot by one who does
+		h = h.lender()
+	}
+}
+
+// hasHope tells whether w would be served if all calls ended that wait for no
+// suspect.
+func (w *waiter) hasHope() bool {
+	c, l := w.hold.class, w.lane
+	limited := w.rides && !c.queue.permits(l) && l.pinned >= l.busy
+	if !limited && (c.word.room() || c.pinned < c.word.used()) {
+		return true
+	}
+	for _, k := range w.claims {
+		if p := k.on; !p.gone() && (!limited || p.hasPlace(l)) && p.comesHome() {
+			return true
+		}
+	}
+	return false
+}
+
+// comesHome tells whether those that use the slot of the class that h has lent wait
+// for no suspect.
+func (h *Hold) comesHome() bool {
+	for k := h.family.heir; k != nil && k.family != nil; k = k.family.heir {
+		if k.family.pins > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// blocks yields the calls above w that can't end before w is served.
+func (w *waiter) blocks() iter.Seq[*Hold] {
+	return func(yield func(*Hold) bool) {
+		waits := true // h for w
 		for h := w.hold; h.parent != nil; h = h.parent {
-			p := h.parent
-			if waits = h.isWaitedFor(waits); !waits && h.loan == 0 {
-				return // nobody above waits for h, or has lent it anything
-			}
-			inUse = waits || inUse && h.loan&ofClass != 0
-			if inUse && p.ownsClass() && !yield(p) {
-				return
+			waits = h.isWaitedFor(waits)
+			if waits && !yield(h.parent) || !waits && h.loan&ofGroup == 0 {
+				return // or nobody above waits for h, or has lent it anything
 			}
 		}
 	}
@@ -189,5 +264,5 @@ func (w *waiter) pins() iter.Seq[*Hold] {
 // second reason why a call may be refused that would not have waited for ever.
 func (h *Hold) isWaitedFor(waits bool) bool {
 	p := h.parent
-	return !p.gone() && (waits || h.loan != 0 && p.family.waiting.len > 0)
+	return !p.gone() && (waits || h.loan&ofGroup != 0 && p.family.waiting.len > 0)
 }

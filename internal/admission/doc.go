@@ -9,7 +9,8 @@
 // the group's lock is touched only when a call has to wait, when one ends that
 // others wait for, and by nested calls.
 //
-// A call made from inside a call borrows its parent's slot (a loan), so that a
-// chain of calls cannot starve itself; what would still wait for itself is
-// refused with [ErrCycle].
+// A call made from inside a call borrows its parent's slot of the group, and the
+// slot of its class of the nearest call above it that has one to lend, so that a chain
+// of calls cannot starve itself, however it recurses; what would still wait for
+// itself is refused with [ErrCycle].
 package admission

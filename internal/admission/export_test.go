@@ -60,7 +60,7 @@ func (g *Group) Check(classes ...*Class) error {
 		return fmt.Errorf("slow bit of the group is %v with %d ready", g.word.slow(), ready)
 	case ready > 0 && g.word.room():
 		return fmt.Errorf("%d classes are ready and the group has room", ready)
-	case len(g.homes)+len(g.roomy) > 0:
+	case len(g.homes)+len(g.returned)+len(g.roomy) > 0:
 		return fmt.Errorf("work was left for nobody")
 	}
 	return nil
@@ -81,7 +81,9 @@ func (c *Class) check() error {
 		return fmt.Errorf("slow bit is %v with %d waiting", c.word.slow(), c.queue.len)
 	case waits != (c.line.in != nil):
 		return fmt.Errorf("among the waiting: %v with %d waiting", c.line.in != nil, c.queue.len)
-	case (c.queue.open > 0 && c.word.room()) != (c.at > 0):
+	case c.open != (c.queue.open > 0 && c.word.room()):
+		return fmt.Errorf("open: %v, %d lanes are", c.open, c.queue.open)
+	case (c.open || c.able() != nil) != (c.at > 0):
 		return fmt.Errorf("ready: %v, open: %d, used: %d of %d", c.at > 0, c.queue.open, c.word.used(), c.word.limit())
 	case c.held() < 0:
 		return fmt.Errorf("%d used and %d apart", c.word.used(), c.apart)
@@ -89,8 +91,8 @@ func (c *Class) check() error {
 		return fmt.Errorf("%d nested wait, counted %d", nested, c.nested.len)
 	case c.queue.len != c.Queued():
 		return fmt.Errorf("%d wait, counted %d", c.queue.len, c.Queued())
-	case c.blocked < 0 || c.stuck < 0 || c.pinned != 0 || c.suspect:
-		return fmt.Errorf("blocked %d, stuck %d, pinned %d, suspect %v", c.blocked, c.stuck, c.pinned, c.suspect)
+	case c.blocked < 0 || c.stuck < 0 || c.riders < 0 || c.pinned != 0 || c.suspects != 0:
+		return fmt.Errorf("blocked %d, stuck %d, riders %d, pinned %d, suspects %d", c.blocked, c.stuck, c.riders, c.pinned, c.suspects)
 	}
 	return c.queue.check()
 }
@@ -114,8 +116,8 @@ func (q *lanes) check() error {
 			return fmt.Errorf("lane %q is kept for nobody", tenant)
 		case q.limit > 0 && l.busy > q.limit, l.busy < 0:
 			return fmt.Errorf("lane %q: %d busy", tenant, l.busy)
-		case l.begging > 0 && l.blocked > 0, l.begging < 0, l.blocked < 0:
-			return fmt.Errorf("lane %q: %d beg and %d are blocked", tenant, l.begging, l.blocked)
+		case l.begging > 0 && l.blocked > 0, l.begging < 0, l.blocked < 0, l.pinned != 0:
+			return fmt.Errorf("lane %q: %d beg, %d are blocked, %d pinned", tenant, l.begging, l.blocked, l.pinned)
 		}
 	}
 	switch {
@@ -149,7 +151,7 @@ func (w *waiter) check() error {
 		return fmt.Errorf("a waiter's places disagree")
 	case h.parent != nil && h.parent.gone():
 		return fmt.Errorf("a waiter's parent has ended")
-	case h.loanAtHome() && (h.class.word.room() || h.parent.class == h.class) && (h.class.queue.permits(w.lane) || h.rides(w.lane)):
+	case h.loanAtHome() && (h.class.word.room() && h.class.queue.permits(w.lane) || h.lenderFor(w.lane) != nil):
 		return fmt.Errorf("a waiter has a loan to take")
 	}
 	return nil
@@ -166,7 +168,7 @@ func (g *Group) Quiet(classes ...*Class) error {
 		return fmt.Errorf("group: %d used, %d stuck, %d waiting", g.word.used(), g.stuck, g.waiting.len)
 	}
 	for i, c := range classes {
-		if c.word.used() != 0 || c.apart != 0 || c.stuck != 0 || c.blocked != 0 || len(c.queue.byTenant) > 0 {
+		if c.word.used() != 0 || c.apart != 0 || c.stuck != 0 || c.blocked != 0 || c.riders != 0 || c.lenders.len != 0 || len(c.queue.byTenant) > 0 {
 			return fmt.Errorf("class %d: %d used, %d apart, %d stuck, %d blocked, %d lanes",
 				i, c.word.used(), c.apart, c.stuck, c.blocked, len(c.queue.byTenant))
 		}

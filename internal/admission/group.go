@@ -34,8 +34,9 @@ type Group struct {
 
 	phase int
 	stuck int
-	// ready are the classes that have a waiter and room of their own, and lack
-	// nothing but a slot of the group, in the order in which they get it. The
+	// ready are the classes that have a waiter and room of their own, or a slot to
+	// lend to it, and lack nothing but a slot of the group, in the order in which they
+	// get it. The
 	// group's slow bit is set exactly while it is not empty.
 	ready    order[*Class]
 	waiting  list[*Class] // the classes that have a waiter
@@ -45,10 +46,12 @@ type Group struct {
 
 	// What dispatch has to look at for loans: classes with nested waiters that
 	// were short of room, or one of their tenants at its limit, and are not now;
-	// and holds whose loan came home. All other waiters with a loan to take are
-	// short of one or the other, so that a dispatch need not search for them.
-	roomy []*Class
-	homes []*Hold
+	// and holds to which a half of their slot came home, the group's or the class's.
+	// All other waiters with a loan to take are short of one or the other, so that a
+	// dispatch need not search for them.
+	roomy    []*Class
+	homes    []*Hold
+	returned []*Hold
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.
@@ -111,30 +114,27 @@ func (g *Group) dispatch() {
 	for g.ready.len() > 0 && g.word.room() {
 		c := g.ready.first()
 		c.turn = g.next()
-		c.queue.head().admit() // has both halves: all that could take them needs the lock
+		c.next().admit() // has both halves: all that could take them needs the lock
 	}
 	for _, h := range g.homes {
 		h.offer()
+	}
+	for _, h := range g.returned {
+		h.offerClass()
 	}
 	for _, c := range g.roomy {
 		c.lend()
 	}
 	clear(g.homes)
+	clear(g.returned)
 	clear(g.roomy)
-	g.homes, g.roomy = g.homes[:0], g.roomy[:0]
+	g.homes, g.returned, g.roomy = g.homes[:0], g.returned[:0], g.roomy[:0]
 }
 
 // enready lines c up, or again where it now belongs.
 func (g *Group) enready(c *Class) {
-	was := c.at > 0
 	g.ready.put(c)
-	if was {
-		return
-	}
 	g.word.set(slowBit, true)
-	if c.nested.len > 0 {
-		g.roomy = append(g.roomy, c)
-	}
 }
 
 func (g *Group) unready(c *Class) {

@@ -28,6 +28,7 @@ type hammer struct {
 	ownAll  atomic.Int64 // and of the group
 	cancels bool         // some calls give up, or never wait for their children
 	exact   bool         // limits only grow
+	sticks  bool         // some calls outlive theirs, and are stuck or replaced
 	pause   func(*rand.Rand)
 
 	ran, refused, cycles atomic.Int64
@@ -96,7 +97,22 @@ func (h *hammer) call(ctx context.Context, r *rand.Rand, calls *sync.WaitGroup, 
 	h.pause(r)
 	h.count(i, tenant, hold, -1)
 	h.leave(i, hold)
+	if h.sticks {
+		h.outlive(r, hold)
+	}
 	hold.Release()
+}
+
+// outlive has a call that is answered go on for a while.
+func (h *hammer) outlive(r *rand.Rand, hold *admission.Hold) {
+	switch r.IntN(4) {
+	case 0:
+		hold.Replace()
+		h.pause(r)
+	case 1:
+		hold.Stick()
+		h.pause(r)
+	}
 }
 
 // explain accepts the refusals that are no sign of a waiter left behind.
@@ -105,6 +121,7 @@ func (h *hammer) explain(err error) {
 	switch {
 	case errors.Is(err, admission.ErrCycle):
 		h.cycles.Add(1)
+	case h.sticks && errors.Is(err, admission.ErrStuck):
 	case h.cancels && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
 	default:
 		assert.NoError(h.t, err)
@@ -217,8 +234,9 @@ func TestHammerInVirtualTime(t *testing.T) {
 		"growing":  func(h *hammer) { h.run(50, 20, h.check, h.grow) },
 		"resized":  func(h *hammer) { h.exact = false; h.run(50, 20, h.check, h.resize) },
 		"canceled": func(h *hammer) { h.cancels = true; h.run(50, 20, h.check) },
+		"stuck":    func(h *hammer) { h.sticks = true; h.run(50, 20, h.check) },
 		"all": func(h *hammer) {
-			h.cancels, h.exact = true, false
+			h.cancels, h.exact, h.sticks = true, false, true
 			h.run(50, 20, h.check, h.resize)
 		},
 	}
@@ -238,12 +256,12 @@ func TestHammerInVirtualTime(t *testing.T) {
 // the slow ones as closely as they can.
 func TestHammerInRealTime(t *testing.T) {
 	t.Parallel()
-	for name, exact := range map[string]bool{"fixed": true, "resized": false} {
+	for name, exact := range map[string]bool{"fixed": true, "resized and stuck": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHammer(t, 3, 1, 2, 3, admission.Unlimited)
 			h.pause = func(*rand.Rand) { runtime.Gosched() }
-			h.exact, h.cancels = exact, !exact
+			h.exact, h.cancels, h.sticks = exact, !exact, !exact
 			if exact {
 				h.run(20, 200)
 			} else {

@@ -20,30 +20,37 @@ type Hold struct {
 	parent *Hold // the call that made this one, if it could lend; guarded by the group's lock
 	family *family
 	phase  atomic.Uint32
-	loan   uint8 // what is borrowed from parent; guarded by the group's lock
+	loan   uint8 // what is borrowed; guarded by the group's lock
 	stuck  bool  // guarded by the group's lock
 }
 
 const (
-	ofGroup = 1 << iota
-	ofClass
+	ofGroup = 1 << iota // from parent
+	ofClass             // from lender
 )
 
 // family is what a hold needs once nested calls are made from it, or it has a
-// lane; guarded by the group's lock. A loan goes to one child at a time and never
-// to the pool, so that a parent always gets back what it lent.
+// lane; guarded by the group's lock. Each half of its slot is lent to one call at a
+// time and never to the pool, so that a call always gets back what it lent.
 type family struct {
 	lane   *lane         // of its tenant: where it has waited, or is counted
 	since  time.Duration // when it came out of there
 	counts bool          // among lane.busy
 
-	lent       *Hold // the child that has the loan
-	waiting    list[*waiter]
-	below      int  // waiters among the descendants
-	pins       int  // see cycle.go
-	classPut   bool // the class's half is back already
-	stuckClass int  // stuck calls that use the class's half, by loans too
-	stuckGroup int  // and the group's
+	lender *Hold // the call above whose slot of the class it uses; nil: its parent, if any
+	lent   *Hold // the child that has the group's half
+	heir   *Hold // the call below that uses the class's half
+
+	waiting    list[*waiter] // children
+	claims     list[*waiter] // calls below, of the same class, in the order of arrival
+	offer      node[*Hold]   // in its class's lenders
+	below      int           // waiters among the descendants
+	pins       int           // see cycle.go
+	slotPins   int           // likewise
+	placePins  int           // likewise
+	classPut   bool          // the class's half is back already
+	stuckClass int           // stuck calls that use the class's half, by loans too
+	stuckGroup int           // and the group's
 }
 
 // share readies h for lending, or is false if it has ended.
@@ -66,25 +73,52 @@ func (h *Hold) prepare() {
 }
 
 // begin notes that h, which has its slot, came out of lane l.
-func (h *Hold) begin(l *lane, rides bool) {
+func (h *Hold) begin(l *lane) {
 	q := &h.class.queue
 	h.family.lane, h.family.since = l, h.class.group.now()
-	if q.limit > 0 && !rides {
+	if q.limit > 0 && (h.loan&ofClass == 0 || !h.lender().hasPlace(l)) {
 		h.family.counts = true
 		l.busy++
 	}
 }
 
-// rides tells whether h can have its parent's slot of the class, which counts
-// for the same tenant already: the two are one call to its limit.
-func (h *Hold) rides(l *lane) bool {
-	return h.class.queue.limit > 0 && h.loanAtHome() && h.kindred(l)
+// lender is the call whose slot of the class h uses; h has borrowed it.
+func (h *Hold) lender() *Hold {
+	if h.family != nil && h.family.lender != nil {
+		return h.family.lender
+	}
+	return h.parent
 }
 
-// kindred tells whether the slot of h's parent is of h's class and counts for
-// its tenant.
-func (h *Hold) kindred(l *lane) bool {
-	return h.parent.class == h.class && h.parent.owner(ofClass).family.lane == l
+// lends tells whether h, which has nested calls, has its slot of the class to lend.
+func (h *Hold) lends() bool { return !h.gone() && h.family.heir == nil }
+
+// hasPlace tells whether the slot of the class that h uses comes with a place in
+// the limit of l's tenant: h's own, or that of a call above that has lent the slot. All
+// those wait for h, and so for the call that it would go to, which is one
+// call with them to the limit.
+func (h *Hold) hasPlace(l *lane) bool {
+	for k := h; ; k = k.lender() {
+		if k.family.counts && k.family.lane == l {
+			return true
+		}
+		if k.loan&ofClass == 0 {
+			return false
+		}
+	}
+}
+
+// lenderFor finds the call above h whose slot of the class h can use: the nearest
+// of the class that has not lent it. If the tenant of lane l is at its limit, it has
+// to come with a place.
+func (h *Hold) lenderFor(l *lane) *Hold {
+	permitted := h.class.queue.permits(l)
+	for p := h.parent; p != nil; p = p.parent {
+		if p.class == h.class && p.lends() && (permitted || p.hasPlace(l)) {
+			return p
+		}
+	}
+	return nil
 }
 
 // charge has the tenant pay for the time that h has had its slot, if others
@@ -100,7 +134,7 @@ func (h *Hold) charge() {
 // afterwards.
 func (h *Hold) uncount() {
 	f, c := h.family, h.class
-	if !f.counts {
+	if f == nil || !f.counts {
 		return
 	}
 	f.counts = false
@@ -108,7 +142,7 @@ func (h *Hold) uncount() {
 		f.lane.blocked--
 	}
 	c.queue.leave(f.lane)
-	if f.lane.begging > 0 {
+	if c.nested.len > 0 {
 		c.group.roomy = append(c.group.roomy, c)
 	}
 }
@@ -120,33 +154,58 @@ func (h *Hold) loanAtHome() bool {
 	return h.parent != nil && h.parent.family.lent == nil
 }
 
-// take gets h a slot of its class and of its group, borrowing from the parent
-// what it can; the lock is held. The class is to be refreshed afterwards.
-func (h *Hold) take() bool {
-	c, home := h.class, h.loanAtHome()
-	if home && h.parent.class == c {
-		return h.borrow(ofGroup | ofClass)
-	}
-	if !c.word.inc() {
+// take gets h, of lane l, a slot of its class and of its group, borrowing what it
+// can: to be lent a slot costs nobody else one. The lock is held; the class is to be
+// refreshed afterwards.
+func (h *Hold) take(l *lane) bool {
+	c, lender, home := h.class, h.lenderFor(l), h.loanAtHome()
+	if lender == nil && !(c.queue.permits(l) && c.word.inc()) {
 		return false
 	}
+	if !home && !c.group.word.inc() {
+		if lender == nil {
+			c.word.dec()
+		}
+		return false
+	}
+	if lender != nil {
+		h.borrow(lender)
+	}
 	if home {
-		return h.borrow(ofGroup)
+		h.loan |= ofGroup
+		h.parent.family.lent = h
 	}
-	if c.group.word.inc() {
-		return true
-	}
-	c.word.dec()
-	return false
-}
-
-func (h *Hold) borrow(what uint8) bool {
-	h.loan = what
-	h.parent.family.lent = h
-	if what&ofClass == 0 {
-		h.class.apart--
+	switch {
+	case home && lender == nil:
+		c.apart--
+	case !home && lender != nil:
+		c.apart++
 	}
 	return true
+}
+
+// borrow has h use the class's half of p's slot.
+func (h *Hold) borrow(p *Hold) {
+	h.loan |= ofClass
+	if p != h.parent {
+		h.prepare()
+		h.family.lender = p
+	}
+	p.family.heir = h
+	p.list()
+}
+
+// list keeps h among the lenders of its class exactly while it has a slot of the
+// class to lend, and calls below wait that could use it.
+func (h *Hold) list() {
+	f := h.family
+	switch lists := f.claims.len > 0 && h.lends(); {
+	case !lists:
+		f.offer.leave()
+	case f.offer.in == nil:
+		f.offer.value = h
+		h.class.lenders.push(&f.offer)
+	}
 }
 
 // Release ends the call, and gives its slot back: to the pool, or to the parent
@@ -185,9 +244,14 @@ func (h *Hold) Over() bool { return h.phase.Load() == ended }
 // gone tells whether h has given up its slot.
 func (h *Hold) gone() bool { return h.phase.Load() >= replaced }
 
-// BorrowsClass tells whether h, acquired, has its class's half of the slot from
-// its parent, of the same class, which so can't end its own use of it before h.
-func (h *Hold) BorrowsClass() bool { return h.loan&ofClass != 0 }
+// Lender is the call above h, acquired, whose slot of the class h uses, or nil: then
+// it has one of its own.
+func (h *Hold) Lender() *Hold {
+	if h.loan&ofClass == 0 {
+		return nil
+	}
+	return h.lender()
+}
 
 // give gives both halves of a slot back, without the lock if nobody waits.
 func (c *Class) give() {
@@ -215,22 +279,18 @@ func (h *Hold) end(as uint32) {
 	}
 	f := h.family
 	if f == nil {
-		h.giveBack()
+		h.putClass()
+		h.putGroup()
 		return
 	}
 	h.charge()
 	for w := range f.waiting.all() {
 		w.orphan()
 	}
-	if h.loan&ofClass != 0 { // or else it counts until its slot of the class is back
-		h.uncount()
-		h.class.refresh()
-	}
-	if f.lent == nil {
-		h.giveBack()
-	} else {
-		h.putClass()
-	}
+	h.list()
+	h.putClass()
+	h.putGroup()
+	h.disown()
 }
 
 // Stick says that the call that has the slot has outlived its invocation for so
@@ -260,7 +320,11 @@ func (h *Hold) stick(n int) {
 // owner is the hold whose half of a slot h uses.
 func (h *Hold) owner(half uint8) *Hold {
 	for h.loan&half != 0 {
-		h = h.parent
+		if half == ofClass {
+			h = h.lender()
+		} else {
+			h = h.parent
+		}
 	}
 	return h
 }
@@ -279,9 +343,48 @@ func step(count *int, n int) int {
 	return 0
 }
 
-// giveBack returns what h has, once it has ended and nothing of it is lent.
-func (h *Hold) giveBack() {
-	h.putClass()
+// putClass gives the class's half of h's slot back once h has ended and no call has
+// it from h: to the pool, or to the call that lent it, which gives it back in turn if
+// it has ended. Until then h counts for its tenant.
+func (h *Hold) putClass() {
+	if !h.gone() || h.family != nil && h.family.heir != nil {
+		return
+	}
+	h.uncount()
+	if h.loan&ofClass == 0 {
+		h.putSlot()
+		return
+	}
+	p := h.lender()
+	p.family.heir = nil
+	if p.gone() {
+		p.putClass()
+		return
+	}
+	p.list()
+	h.class.refresh()
+	g := h.class.group
+	g.returned = append(g.returned, p) // dispatch follows, and offers it to the next that waits
+}
+
+// putSlot gives a slot of the class back that is h's own.
+func (h *Hold) putSlot() {
+	c := h.class
+	if f := h.family; f != nil {
+		f.classPut = true
+		if f.below > 0 {
+			c.blocked--
+		}
+	}
+	c.apart++
+	c.free()
+}
+
+// putGroup does for the group's half what putClass does for the class's.
+func (h *Hold) putGroup() {
+	if !h.gone() || h.family != nil && h.family.lent != nil {
+		return
+	}
 	g := h.class.group
 	if h.loan&ofGroup == 0 {
 		g.word.dec()
@@ -292,42 +395,10 @@ func (h *Hold) giveBack() {
 	p := h.parent
 	p.family.lent = nil
 	if p.gone() {
-		p.giveBack()
+		p.putGroup()
 		return
 	}
 	g.homes = append(g.homes, p) // dispatch follows, and offers it to the next child
-}
-
-// putClass gives the class's half that h used back once all have ended that
-// have it: the owner, and the line of those to whom it was lent. The group's
-// half may still be with a child.
-func (h *Hold) putClass() {
-	o := h.owner(ofClass)
-	for k := o; k != nil; k = k.heir() {
-		if !k.gone() {
-			return
-		}
-	}
-	if f := o.family; f != nil {
-		if f.classPut {
-			return
-		}
-		f.classPut = true
-		if f.below > 0 {
-			o.class.blocked--
-		}
-		o.uncount()
-	}
-	o.class.apart++
-	o.class.free()
-}
-
-// heir is the child that has the class's half from h, or nil.
-func (h *Hold) heir() *Hold {
-	if h.family == nil || h.family.lent == nil || h.family.lent.loan&ofClass == 0 {
-		return nil
-	}
-	return h.family.lent
 }
 
 // offer gives the loan that came home to the first child that can use it, if
@@ -343,5 +414,33 @@ func (h *Hold) offer() {
 	}
 }
 
+// offerClass does that for the class's half, and the calls below that wait for it.
+func (h *Hold) offerClass() {
+	if !h.lends() {
+		return
+	}
+	for w := range h.family.claims.all() {
+		if w.admit() {
+			return
+		}
+	}
+}
+
 // ownsClass tells whether h itself keeps a slot of its class busy.
 func (h *Hold) ownsClass() bool { return h.loan&ofClass == 0 && !h.family.classPut }
+
+// disown has the calls below that wait, in a class with a limit for tenants, go on
+// without h, which has ended: those that counted on a place that came with its slot
+// wait for their tenant's limit from now on, as any other.
+func (h *Hold) disown() {
+	if h.class.queue.limit == 0 || h.family.claims.len == 0 {
+		return
+	}
+	for w := range h.family.claims.all() {
+		if w.beg(); w.begs && w.lane.blocked > 0 {
+			w.refuse(ErrCycle)
+			h.class.refresh()
+		}
+	}
+	h.class.unknot()
+}

@@ -52,6 +52,7 @@ type lane struct {
 	busy    int // calls that run
 	blocked int // of these, how many have a nested call waiting
 	begging int // nested calls that wait here, see cycle.go
+	pinned  int // see cycle.go
 }
 
 func (l *lane) place() *int { return &l.at }

@@ -56,36 +56,162 @@ func TestChainOfClassesNeedsOneSlotOfTheGroup(t *testing.T) {
 	})
 }
 
-func TestCallBackToAHeldClassIsRefused(t *testing.T) {
+// a → b → a → b, each of one slot: the calls below use the slots of those above.
+func TestMutualRecursionNeedsOneSlotOfEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		cs := []*admission.Class{g.NewClass(1, 0), g.NewClass(1, 0), g.NewClass(1, 0)}
+		var chain []*call
+		var parent *call
+		for i := range 15 {
+			parent = begin(t, cs[i%3], parent)
+			runs(t, parent)
+			if i >= 3 {
+				assert.Same(t, &chain[i-3].hold, parent.hold.Lender(), "the nearest of its class")
+			}
+			chain = append(chain, parent)
+		}
+		for _, c := range append(cs[:0:0], cs...) {
+			assert.Equal(t, 1, c.Used())
+		}
+		for _, k := range slices.Backward(chain) {
+			k.end()
+		}
+		quiet(t, g, cs...)
+	})
+}
+
+// A free slot is left to others as long as one can be lent.
+func TestASlotIsBorrowedBeforeAFreeOneIsTaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(10)
-		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
+		a, b := g.NewClass(5, 10), g.NewClass(5, 10)
+		a1 := begin(t, a, nil)
+		b1, b2 := begin(t, b, a1), begin(t, b, a1)
+		back1, back2 := begin(t, a, b1), begin(t, a, b2)
+		assert.Same(t, &a1.hold, back1.hold.Lender())
+		assert.Nil(t, back2.hold.Lender(), "it is lent to one at a time")
+		assert.Equal(t, 2, a.Used())
+		back1.end()
+		below := begin(t, b, back2)
+		assert.Same(t, &b2.hold, below.hold.Lender())
+		deeper := begin(t, a, below)
+		assert.Same(t, &back2.hold, deeper.hold.Lender(), "the nearest")
+		beside := begin(t, a, below)
+		assert.Same(t, &a1.hold, beside.hold.Lender(), "the next, as the nearest has lent its own")
+		end(beside, deeper, below, back2, b1, b2, a1)
+		quiet(t, g, a, b)
+	})
+}
+
+// The class's slot can be lent to one and the group's to another.
+func TestHalvesOfASlotAreLentApart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		a, b := g.NewClass(1, 10), g.NewClass(10, 10)
 		a1 := begin(t, a, nil)
 		b1 := begin(t, b, a1)
-		back := begin(t, a, b1)
-		refused(t, admission.ErrCycle, back)
-		assert.Zero(t, a.Queued())
-		again := begin(t, b, b1) // recursion is no such call
+		again := begin(t, a, a1)
 		runs(t, b1, again)
+		assert.False(t, again.hold.OwnsClass())
+		assert.True(t, again.hold.OwnsGroup())
+		assert.Equal(t, []int{1, 2}, []int{a.Used(), a.Held() + b.Held()})
+		third := begin(t, a, a1)
+		waits(t, third)
+		again.end()
+		runs(t, third)
+		end(b1, third, a1)
+		quiet(t, g, a, b)
+	})
+}
+
+// A waiter with a slot of its class to borrow lacks one of the group's: it takes part
+// in the turns of those that wait for it.
+func TestABorrowerWaitsForTheGroupAsItsClassDoes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		a, b := g.NewClass(1, 10), g.NewClass(10, 10)
+		a1, busy := begin(t, a, nil), begin(t, b, nil)
+		b1 := begin(t, b, a1)
+		again, other := begin(t, a, a1), begin(t, b, nil)
+		waits(t, again, other)
+		busy.end()
+		runs(t, other) // which class has fewer slots
+		waits(t, again)
+		other.end()
+		runs(t, again)
 		end(again, b1, a1)
 		quiet(t, g, a, b)
 	})
 }
 
-func TestCallBackWaitsWhereASlotMayComeFree(t *testing.T) {
+func TestCallBackWaitsForTheSlotThatASiblingHas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(10)
-		a, b := g.NewClass(2, 10), g.NewClass(1, 10)
-		a1, a2 := begin(t, a, nil), begin(t, a, nil)
-		b1 := begin(t, b, a1)
-		back := begin(t, a, b1)
-		waits(t, back)
-		a2.end()
-		runs(t, back)
-		end(back, b1, a1)
+		a, b := g.NewClass(1, 10), g.NewClass(2, 10)
+		a1 := begin(t, a, nil)
+		b1, b2 := begin(t, b, a1), begin(t, b, a1)
+		back1, back2 := begin(t, a, b1), begin(t, a, b2)
+		runs(t, back1)
+		waits(t, back2)
+		stranger := begin(t, a, nil)
+		back1.end()
+		runs(t, back2)
+		waits(t, stranger) // the slot is not the pool's
+		end(back2, b1, b2, a1)
+		runs(t, stranger)
+		stranger.end()
 		quiet(t, g, a, b)
+	})
+}
+
+// One sibling's descendant has the slot that the other's waits for, and needs one that
+// the other has.
+func TestSiblingsThatBlockEachOtherThroughLentSlots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b, c := g.NewClass(1, 10), g.NewClass(1, 10), g.NewClass(1, 10)
+		a1 := begin(t, a, nil)
+		b1, c1 := begin(t, b, a1), begin(t, c, a1)
+		back := begin(t, a, b1)
+		runs(t, back)
+		wait := begin(t, a, c1)
+		waits(t, wait)
+		refused(t, admission.ErrCycle, begin(t, c, back))
+		waits(t, wait)
+		back.end()
+		runs(t, wait)
+		end(wait, b1, c1, a1)
+		quiet(t, g, a, b, c)
+	})
+}
+
+// Two chains, each with a slot of its own lent to the end of its own line, and each in
+// need of the other's.
+func TestChainsThatBlockEachOtherThroughLentSlots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		a, b, c := g.NewClass(1, 10), g.NewClass(1, 10), g.NewClass(10, 10)
+		a1, b1 := begin(t, a, nil), begin(t, b, nil)
+		underA, underB := begin(t, c, a1), begin(t, c, b1)
+		a2, b2 := begin(t, a, underA), begin(t, b, underB)
+		runs(t, a2, b2)
+		wait := begin(t, b, a2)
+		waits(t, wait)
+		refused(t, admission.ErrCycle, begin(t, a, b2))
+		end(b2, underB)
+		waits(t, wait)
+		b1.end()
+		runs(t, wait)
+		end(wait, a2, underA, a1)
+		quiet(t, g, a, b, c)
 	})
 }
 
@@ -248,21 +374,21 @@ func TestParallelRecursionTakesTheLoanInTurn(t *testing.T) {
 	}
 }
 
-// The sibling that has the loan waits for the class itself: now it is one.
-func TestParallelRecursionBelowACycle(t *testing.T) {
+// Recursion beside a child takes its parent's slot of the class, and one below the
+// child waits for it to come home.
+func TestParallelRecursionAndRecursionBelowASiblingTakeTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(10)
 		a, b := g.NewClass(1, 10), g.NewClass(1, 10)
 		root := begin(t, a, nil)
-		first := begin(t, b, root)
-		second := begin(t, a, root)
-		waits(t, second)
-		refused(t, admission.ErrCycle, begin(t, a, first))
-		waits(t, second)
-		first.end()
-		runs(t, second)
-		end(second, root)
+		first, second := begin(t, b, root), begin(t, a, root)
+		runs(t, first, second)
+		below := begin(t, a, first)
+		waits(t, below)
+		second.end()
+		runs(t, below)
+		end(below, first, root)
 		quiet(t, g, a, b)
 	})
 }
@@ -339,14 +465,7 @@ func TestLoansOfALineEndInAnyOrder(t *testing.T) {
 				cs := []*admission.Class{g.NewClass(1, 10), g.NewClass(3, 10)}
 				line := []*call{begin(t, cs[mix&1], nil)}
 				line = append(line, begin(t, cs[mix>>1&1], line[0]))
-				next := begin(t, cs[mix>>2&1], line[1])
-				if mix == 0b010 { // back to a class of one slot
-					refused(t, admission.ErrCycle, next)
-					end(line...)
-					quiet(t, g, cs...)
-					return
-				}
-				line = append(line, next)
+				line = append(line, begin(t, cs[mix>>2&1], line[1]))
 				runs(t, line...)
 				assert.Equal(t, 1, g.Used())
 				for i, n := range order {
@@ -416,25 +535,27 @@ func TestCycleThroughAnEndedParentsSlot(t *testing.T) {
 	})
 }
 
-// The loan is with a call that waits for b1, and the group has no other slot:
-// b1 must not begin to wait for the loan.
+// The loan is with a call that waits for d1, which waits for b1, and the group has no
+// other slot: b1 must not begin to wait for the loan.
 func TestCycleThroughALoanLeftByAnEndedCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := admission.NewGroup(1)
-		b, c := g.NewClass(1, 10), g.NewClass(10, 10)
-		b1 := begin(t, b, nil)
+		g := admission.NewGroup(2)
+		b, c, d := g.NewClass(1, 10), g.NewClass(10, 10), g.NewClass(1, 10)
+		b1, d1 := begin(t, b, nil), begin(t, d, nil)
 		middle := begin(t, c, b1)
 		low := begin(t, c, middle)
 		middle.end()
-		wait := begin(t, b, low) // b1 will end
-		waits(t, wait)
+		wait, back := begin(t, d, low), begin(t, b, d1)
+		waits(t, wait, back) // b1 will end
 		refused(t, admission.ErrCycle, begin(t, c, b1))
-		g.Resize(2)
+		waits(t, wait, back)
 		b1.end()
+		runs(t, back)
+		end(back, d1)
 		runs(t, wait)
 		end(wait, low)
-		quiet(t, g, b, c)
+		quiet(t, g, b, c, d)
 	})
 }
 
@@ -550,18 +671,19 @@ func TestCycleByShrinkingIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(10)
 		a, b := g.NewClass(2, 10), g.NewClass(1, 10)
-		a1, a2 := begin(t, a, nil), begin(t, a, nil)
-		b1 := begin(t, b, a1)
-		back := begin(t, a, b1)
+		a1, a2, b1 := begin(t, a, nil), begin(t, a, nil), begin(t, b, nil)
+		ab, back := begin(t, b, a1), begin(t, a, b1)
 		bystander := begin(t, a, nil)
-		waits(t, back, bystander)
+		waits(t, ab, back, bystander)
 		a.Resize(1)
 		synctest.Wait()
-		waits(t, back, bystander) // a2 runs
+		waits(t, ab, back, bystander) // a2 runs
 		a2.end()
 		refused(t, admission.ErrCycle, back)
-		waits(t, bystander)
-		end(b1, a1)
+		waits(t, ab, bystander)
+		b1.end()
+		runs(t, ab)
+		end(ab, a1)
 		runs(t, bystander)
 		bystander.end()
 		quiet(t, g, a, b)
@@ -572,17 +694,19 @@ func TestCycleByShrinkingAtOnceIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(2)
-		a, b := g.NewClass(2, 10), g.NewClass(2, 10)
-		a1, busy := begin(t, a, nil), begin(t, b, nil)
-		b1 := begin(t, b, a1)
+		a, b := g.NewClass(2, 10), g.NewClass(1, 10)
+		a1, b1 := begin(t, a, nil), begin(t, b, nil)
 		loan := begin(t, b, b1)
 		runs(t, loan)
-		back := begin(t, a, b1)
-		waits(t, back) // for a slot of the group, or b1's
+		ab, back := begin(t, b, a1), begin(t, a, b1)
+		waits(t, ab, back) // back for a slot of the group, or b1's
 		a.Resize(1)
 		synctest.Wait()
 		refused(t, admission.ErrCycle, back)
-		end(loan, busy, b1, a1)
+		waits(t, ab)
+		end(loan, b1)
+		runs(t, ab)
+		end(ab, a1)
 		quiet(t, g, a, b)
 	})
 }
@@ -593,15 +717,15 @@ func TestCycleByShrinkingSparesBystanders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(10)
 		a, b, c := g.NewClass(2, 10), g.NewClass(1, 10), g.NewClass(1, 10)
-		a1, a2, c1 := begin(t, a, nil), begin(t, a, nil), begin(t, c, nil)
-		b1 := begin(t, b, a1)
-		back := begin(t, a, b1)
-		bystander := begin(t, a, c1)
+		a1, a2, b1, c1 := begin(t, a, nil), begin(t, a, nil), begin(t, b, nil), begin(t, c, nil)
+		ab, back, bystander := begin(t, b, a1), begin(t, a, b1), begin(t, a, c1)
 		a.Resize(1)
 		a2.end()
 		refused(t, admission.ErrCycle, back)
-		waits(t, bystander)
-		end(b1, a1)
+		waits(t, ab, bystander)
+		b1.end()
+		runs(t, ab)
+		end(ab, a1)
 		runs(t, bystander)
 		end(bystander, c1)
 		quiet(t, g, a, b, c)

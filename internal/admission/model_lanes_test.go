@@ -77,31 +77,39 @@ func (m *model) busy(c *modelClass, tenant string) (n int) {
 	return n
 }
 
-// counted tells whether k counts now: while it runs and, with a slot of its
-// own, while that is in use.
-func (m *model) counted(k *modelCall) bool {
-	return k.counts && (k.state == holding || k.classFrom == k && used(k, classFrom))
+// counted tells whether k counts now: while it, or one that has its slot of the class
+// from it, runs.
+func (m *model) counted(k *modelCall) bool { return k.counts && classHalf.used(k) }
+
+// place tells whether the slot of the class that p uses comes with a place in a tenant's
+// limit: p's, or that of one that has lent it.
+func place(p *modelCall, tenant string) bool {
+	for ; p != nil; p = p.lender {
+		if p.counts && p.tenant == tenant {
+			return true
+		}
+	}
+	return false
 }
 
-// kindred tells whether the slot that k's parent has of k's class counts for
-// k's tenant.
-func (m *model) kindred(k *modelCall) bool {
-	return k.class.tenants.limit == 0 || k.parent.class == k.class && k.parent.classFrom.tenant == k.tenant
+// mayRide tells whether a call above k has a place to lend it.
+func (m *model) mayRide(k *modelCall) bool {
+	for p := k.parent; p != nil; p = p.parent {
+		if p.class == k.class && p.state == holding && place(p, k.tenant) {
+			return true
+		}
+	}
+	return false
 }
 
-// rides tells whether k is one call with its parent to their tenant's limit.
-func (m *model) rides(k *modelCall) bool {
-	return m.home(k) && k.parent.class == k.class && m.kindred(k)
-}
+// below tells whether k's tenant is below its limit.
+func (m *model) below(k *modelCall) bool { return m.busy(k.class, k.tenant) < k.class.tenants.most() }
 
-func (m *model) permits(k *modelCall) bool {
-	return m.rides(k) || m.busy(k.class, k.tenant) < k.class.tenants.most()
-}
-
-// maySoon tells whether k's tenant is below its limit, or will be.
+// maySoon tells whether k's tenant is below its limit, or will be. Those that may not
+// ride can count on it, see ties.
 func (m *model) maySoon(k *modelCall, good map[*modelCall]bool) bool {
-	return m.permits(k) || slices.ContainsFunc(m.calls, func(o *modelCall) bool {
-		return o.class == k.class && o.tenant == k.tenant && m.counted(o) && m.comesBack(o, good, classFrom)
+	return m.below(k) || slices.ContainsFunc(m.calls, func(o *modelCall) bool {
+		return o.class == k.class && o.tenant == k.tenant && m.counted(o) && comesBack(o, good, classHalf)
 	})
 }
 
@@ -110,8 +118,15 @@ func (m *model) maySoon(k *modelCall, good map[*modelCall]bool) bool {
 func (m *model) ties(k *modelCall) bool {
 	return slices.ContainsFunc(m.calls, func(o *modelCall) bool {
 		return m.counted(o) && slices.ContainsFunc(o.class.queue, func(w *modelCall) bool {
-			return w.parent != nil && w.tenant == o.tenant && (w.parent.class != w.class || !m.kindred(w)) && m.above(o)
+			return w.parent != nil && w.tenant == o.tenant && !m.mayRide(w) && m.above(o)
 		})
+	})
+}
+
+// blocks tells whether a call that w's limit counts waits for a nested call.
+func (m *model) blocks(w *modelCall) bool {
+	return slices.ContainsFunc(m.calls, func(o *modelCall) bool {
+		return o.class == w.class && o.tenant == w.tenant && m.counted(o) && m.above(o)
 	})
 }
 

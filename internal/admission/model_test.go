@@ -50,7 +50,8 @@ type modelCall struct {
 	stuck    bool
 	// Where a slot of its own is, or whose it uses.
 	classFrom, groupFrom *modelCall
-	lent                 *modelCall
+	lent                 *modelCall // has the group's half from it
+	lender, heir         *modelCall // it has the class's half from that, and that from it
 }
 
 type state int
@@ -62,10 +63,25 @@ const (
 	over     // ended or refused
 )
 
-// used tells whether the slot of o's own has not come back: o or one of those
-// that have it from o, down the line, has not ended.
-func used(o *modelCall, of func(*modelCall) *modelCall) bool {
-	for k := o; k != nil && of(k) == o; k = k.lent {
+// half is one half of a slot: whose it is, and to whom it is lent.
+type half struct{ from, to func(*modelCall) *modelCall }
+
+var (
+	classHalf = half{func(k *modelCall) *modelCall { return k.classFrom }, func(k *modelCall) *modelCall { return k.heir }}
+	groupHalf = half{func(k *modelCall) *modelCall { return k.groupFrom }, func(k *modelCall) *modelCall { return k.lent }}
+)
+
+func halfOf(c *modelClass) half {
+	if c == nil {
+		return groupHalf
+	}
+	return classHalf
+}
+
+// used tells whether what k has is not given back: k or one of those
+// that have it from k, down the line, has not ended.
+func (h half) used(k *modelCall) bool {
+	for ; k != nil; k = h.to(k) {
 		if k.state == holding {
 			return true
 		}
@@ -73,18 +89,12 @@ func used(o *modelCall, of func(*modelCall) *modelCall) bool {
 	return false
 }
 
-func classFrom(k *modelCall) *modelCall { return k.classFrom }
-func groupFrom(k *modelCall) *modelCall { return k.groupFrom }
-
 // owners lists the calls with a slot of the class (nil: of the group) that is
 // not back yet.
 func (m *model) owners(c *modelClass) (os []*modelCall) {
-	of := groupFrom
-	if c != nil {
-		of = classFrom
-	}
+	h := halfOf(c)
 	for _, k := range m.calls {
-		if of(k) == k && (c == nil || k.class == c) && used(k, of) {
+		if h.from(k) == k && (c == nil || k.class == c) && h.used(k) {
 			os = append(os, k)
 		}
 	}
@@ -103,25 +113,29 @@ func (m *model) home(k *modelCall) bool {
 	return k.parent != nil && k.parent.state == holding && k.parent.lent == nil
 }
 
+// lenderOf is the nearest call above k of its class that has not lent its slot and,
+// if k's tenant is at its limit, has a place there to lend with it; or nil.
+func (m *model) lenderOf(k *modelCall) *modelCall {
+	for p := k.parent; p != nil; p = p.parent {
+		if p.class == k.class && p.state == holding && p.heir == nil && (m.below(k) || place(p, k.tenant)) {
+			return p
+		}
+	}
+	return nil
+}
+
 func (m *model) take(k *modelCall) bool {
-	home := m.home(k)
-	switch {
-	case !m.permits(k):
-		return false
-	case home && k.parent.class == k.class:
-		k.classFrom, k.groupFrom = k.parent.classFrom, k.parent.groupFrom
-	case !m.room(k.class):
-		return false
-	case home:
-		k.classFrom, k.groupFrom = k, k.parent.groupFrom
-	case m.room(nil):
-		k.classFrom, k.groupFrom = k, k
-	default:
+	home, lender := m.home(k), m.lenderOf(k)
+	if lender == nil && !(m.below(k) && m.room(k.class)) || !home && !m.room(nil) {
 		return false
 	}
-	counts := k.class.tenants.limit > 0 && !m.rides(k)
+	counts := k.class.tenants.limit > 0 && !(lender != nil && place(lender, k.tenant))
+	k.classFrom, k.groupFrom = k, k
+	if lender != nil {
+		k.classFrom, k.lender, lender.heir = lender.classFrom, lender, k
+	}
 	if home {
-		k.parent.lent = k
+		k.groupFrom, k.parent.lent = k.parent.groupFrom, k
 	}
 	waited := slices.Contains(k.class.queue, k)
 	k.state, k.since, k.charged, k.counts = holding, m.now, waited || k.class.tenants.limit > 0, counts
@@ -144,12 +158,24 @@ func (m *model) refuse(k *modelCall, err error) {
 // next is the class that gets the next slot, or nil.
 func (m *model) next() (first *modelClass) {
 	for _, c := range m.classes {
-		able := m.room(c) && slices.ContainsFunc(c.queue, func(k *modelCall) bool { return m.busy(c, k.tenant) < c.tenants.most() })
+		able := m.open(c) || m.borrower(c) != nil
 		if able && (first == nil || m.before(c, first)) {
 			first = c
 		}
 	}
 	return first
+}
+
+// open tells whether a slot of c's own is there for one that waits.
+func (m *model) open(c *modelClass) bool { return m.room(c) && slices.ContainsFunc(c.queue, m.below) }
+
+// borrower is the oldest that waits for c and could be lent a slot of it.
+func (m *model) borrower(c *modelClass) *modelCall {
+	i := slices.IndexFunc(c.queue, func(k *modelCall) bool { return m.lenderOf(k) != nil })
+	if i < 0 {
+		return nil
+	}
+	return c.queue[i]
 }
 
 func (m *model) held(c *modelClass) (n int) {
@@ -187,15 +213,26 @@ func share(has, weight int) float64 {
 
 // serve lets in whoever can go: by free slots, each for the class that is next,
 // then by loans, those that have just come home first.
-func (m *model) serve(homes ...*modelCall) {
+func (m *model) serve(homes, returned []*modelCall) {
 	for c := m.next(); c != nil && m.room(nil); c = m.next() {
 		m.turns++
 		c.turn = m.turns
-		m.take(m.head(c))
+		if m.open(c) {
+			m.take(m.head(c))
+		} else {
+			m.take(m.borrower(c))
+		}
 	}
 	for _, p := range homes {
 		for _, k := range m.calls {
 			if k.state == queued && k.parent == p && m.take(k) {
+				break
+			}
+		}
+	}
+	for _, p := range returned {
+		for _, k := range m.calls {
+			if k.state == queued && p.heir == nil && above(p, k) && k.class == p.class && m.take(k) {
 				break
 			}
 		}
@@ -262,13 +299,10 @@ func (m *model) despair() {
 
 // stuckIn counts the slots that a stuck call uses, itself or by a loan.
 func (m *model) stuckIn(c *modelClass) (n int) {
-	of := groupFrom
-	if c != nil {
-		of = classFrom
-	}
+	h := halfOf(c)
 	for _, o := range m.owners(c) {
 		if slices.ContainsFunc(m.calls, func(k *modelCall) bool {
-			return k.state == holding && k.stuck && of(k) == o
+			return k.state == holding && k.stuck && h.from(k) == o
 		}) {
 			n++
 		}
@@ -286,28 +320,78 @@ func (m *model) release(k *modelCall, as state) {
 			w.parent = nil
 		}
 	}
-	m.unpark(c, k.tenant)
-	// What it had borrowed goes home, unless it has lent it on.
-	var homes []*modelCall
+	returned := m.returnClass(k)
+	homes := m.returnGroup(k)
+	m.unparkAll()
+	m.unknot(c)
+	if o := k0.groupFrom; !groupHalf.used(o) && m.next() != nil {
+		m.turns++
+		o.class.turn = m.turns
+	}
+	m.disown(k0)
+	m.serve(homes, returned)
+}
+
+// returnClass gives back what k had of its class, unless it has lent it on: to whom it
+// has it from, and to whom that one has it from, if that has ended.
+func (m *model) returnClass(k *modelCall) (returned []*modelCall) {
+	for ; k.heir == nil && k.state >= replaced; k = k.lender {
+		if k.counts {
+			m.unpark(k.class, k.tenant)
+		}
+		if k.lender == nil {
+			return nil
+		}
+		k.lender.heir = nil
+		if k.lender.state == holding {
+			return []*modelCall{k.lender}
+		}
+	}
+	return nil
+}
+
+// returnGroup does that for the group's half.
+func (m *model) returnGroup(k *modelCall) (homes []*modelCall) {
 	for k.lent == nil && k.parent != nil && k.parent.lent == k {
 		k = k.parent
 		k.lent = nil
 		if k.state == holding {
-			homes = append(homes, k)
-			break
+			return []*modelCall{k}
 		}
 	}
+	return nil
+}
+
+func (m *model) unparkAll() {
 	for _, c := range m.classes {
 		for _, l := range slices.Clone(c.tenants.lanes) {
 			m.unpark(c, l.tenant)
 		}
 	}
-	m.unknot(c)
-	if o := k0.groupFrom; !used(o, groupFrom) && m.next() != nil {
-		m.turns++
-		o.class.turn = m.turns
+}
+
+// disown is for those that had hoped for the place that k, which has ended, had.
+func (m *model) disown(k *modelCall) {
+	c := k.class
+	if c.tenants.limit == 0 || !slices.ContainsFunc(c.queue, func(w *modelCall) bool { return above(k, w) }) {
+		return
 	}
-	m.serve(homes...)
+	for _, w := range slices.Clone(c.queue) {
+		if above(k, w) && !m.mayRide(w) && m.blocks(w) {
+			m.refuse(w, admission.ErrCycle)
+		}
+	}
+	m.unknot(c)
+}
+
+// above tells whether k made w, or what made it, and so on.
+func above(k, w *modelCall) bool {
+	for p := w.parent; p != nil; p = p.parent {
+		if p == k {
+			return true
+		}
+	}
+	return false
 }
 
 // prospects finds who could ever go on, if each call ended as soon as the
@@ -332,27 +416,32 @@ func (m *model) canEnd(k *modelCall, good map[*modelCall]bool) bool {
 }
 
 func (m *model) canGo(k *modelCall, good map[*modelCall]bool) bool {
-	loan := k.parent != nil && m.comesBack(k.parent.lent, good, groupFrom)
+	loan := k.parent != nil && comesBack(k.parent.lent, good, groupHalf)
 	for l := k.parent; l != nil && !loan; l = l.lent {
 		if l.state >= replaced {
 			return false // a slot of the group might do, but nobody counts on that
 		}
 	}
-	if loan && k.parent.class == k.class && m.kindred(k) {
-		return true
+	return (loan || m.comesFree(nil, good)) && m.hasClass(k, good)
+}
+
+// hasClass tells whether there will be a slot of its class for k, if those end that
+// are good.
+func (m *model) hasClass(k *modelCall, good map[*modelCall]bool) bool {
+	soon := m.maySoon(k, good)
+	for p := k.parent; p != nil; p = p.parent {
+		if p.class == k.class && p.state == holding && (soon || place(p, k.tenant)) && comesBack(p.heir, good, classHalf) {
+			return true
+		}
 	}
-	return m.maySoon(k, good) && (loan && k.parent.class == k.class ||
-		m.comesFree(k.class, good) && (loan || m.comesFree(nil, good)))
+	return soon && m.comesFree(k.class, good)
 }
 
 // comesBack tells whether what was lent to k will be given back.
-func (m *model) comesBack(k *modelCall, good map[*modelCall]bool, of func(*modelCall) *modelCall) bool {
-	for ; k != nil; k = k.lent {
+func comesBack(k *modelCall, good map[*modelCall]bool, h half) bool {
+	for ; k != nil; k = h.to(k) {
 		if !good[k] {
 			return false
-		}
-		if k.lent != nil && of(k.lent) != of(k) {
-			return true
 		}
 	}
 	return true
@@ -361,24 +450,17 @@ func (m *model) comesBack(k *modelCall, good map[*modelCall]bool, of func(*model
 // comesFree tells whether not all slots are held for good. A limit of none is
 // somebody's decision and no knot.
 func (m *model) comesFree(c *modelClass, good map[*modelCall]bool) bool {
-	of := groupFrom
-	if c != nil {
-		of = classFrom
-	}
 	os := m.owners(c)
-	return m.room(c) || len(os) == 0 || slices.ContainsFunc(os, func(o *modelCall) bool { return m.comesBack(o, good, of) })
+	return m.room(c) || len(os) == 0 || slices.ContainsFunc(os, func(o *modelCall) bool { return comesBack(o, good, halfOf(c)) })
 }
 
 // unknot refuses the newest of the nested calls for c without prospects that
-// keeps c from coming free, as long as there is one.
+// keeps others from theirs, as long as there is one.
 func (m *model) unknot(c *modelClass) {
 	for {
 		good := m.prospects()
-		if m.comesFree(c, good) {
-			return
-		}
 		i := slices.IndexFunc(m.backward(), func(k *modelCall) bool {
-			return k.state == queued && k.class == c && k.parent != nil && m.keeps(k, good)
+			return k.state == queued && k.class == c && k.parent != nil && !m.hasClass(k, good) && m.keeps(k, good)
 		})
 		if i < 0 {
 			return
@@ -396,19 +478,14 @@ func (m *model) backward() []*modelCall {
 // keeps tells whether w, being without prospects, keeps a slot from its class
 // that others without prospects wait for.
 func (m *model) keeps(w *modelCall, good map[*modelCall]bool) bool {
-	if good[w] || w.parent.class == w.class {
-		return false
-	}
 	wanted := func(c *modelClass) bool {
-		return slices.ContainsFunc(c.queue, func(k *modelCall) bool { return k.parent != nil }) && !m.comesFree(c, good)
+		return slices.ContainsFunc(c.queue, func(k *modelCall) bool { return k.parent != nil && !m.hasClass(k, good) })
 	}
-	// Upwards: who waits for w, be it for a loan that a child left further
-	// down, and whose slot is with one who does.
-	waits, inUse := true, true
+	// Upwards: who waits for w, be it for a loan that a child left further down.
+	waits := true
 	for k, p := w, w.parent; p != nil; k, p = p, p.parent {
 		waits = p.state == holding && (waits || p.lent == k && m.hasWaiting(p))
-		inUse = waits || inUse && p.lent == k && k.classFrom == p.classFrom
-		if inUse && p.classFrom == p && wanted(p.class) {
+		if waits && wanted(p.class) {
 			return true
 		}
 		if !waits && p.lent != k {
@@ -428,7 +505,7 @@ func (m *model) resize(c *modelClass, n int) {
 	} else {
 		c.limit = n
 	}
-	m.serve()
+	m.serve(nil, nil)
 	if c != nil {
 		m.unknot(c)
 	}
@@ -632,10 +709,9 @@ func (s *machine) Check(t *rapid.T) {
 		require.Equal(t, len(s.owners(c)), r.Used(), "class %d", i)
 		require.Equal(t, len(c.queue), r.Queued(), "class %d", i)
 		for _, k := range c.queue {
-			if s.permits(k) {
-				require.True(t, full || r.Used() >= r.Limit(), "class %d idles", i)
-				require.False(t, s.home(k) && (k.parent.class == c || r.Used() < r.Limit()), "a loan idles")
-			}
+			free := s.lenderOf(k) != nil || s.below(k) && r.Used() < r.Limit()
+			require.False(t, free && !full, "class %d idles", i)
+			require.False(t, free && s.home(k), "a loan idles")
 		}
 	}
 	require.NoError(t, s.group.Check(s.real...))

@@ -21,7 +21,8 @@ type share struct {
 	weight   int
 	// apart is how many slots of the group the class's calls have beyond those
 	// of the class: a nested call uses its parent's slot of the group (-1), and
-	// keeps it when that one ends first (+1, for the parent's class).
+	// keeps it when that one ends first (+1, for the parent's class); and one that uses
+	// the slot of the class of a call above it may have one of the group's own (+1).
 	apart int
 	turn  uint64 // when the class last got a slot that others waited for, or gave one back
 	at    int    // in the group's ready

@@ -256,6 +256,52 @@ func TestRecursionIsOneCallToTheLimit(t *testing.T) {
 	})
 }
 
+// A place in a tenant's limit is lent with the slot of the class, along a chain.
+func TestMutualRecursionIsOneCallToTheLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(100)
+		f, h := g.NewClass(10, 100), g.NewClass(10, 100)
+		f.LimitTenants(1)
+		h.LimitTenants(1)
+		var line []*call
+		var parent *call
+		for i := range 8 { // that they change their tenant on the way changes nothing
+			parent = beginAs(t, []*admission.Class{f, h}[i%2], parent, []string{"a", "a", "b", "a"}[i%4])
+			runs(t, parent)
+			line = append(line, parent)
+		}
+		other := beginAs(t, f, nil, "a")
+		waits(t, other)
+		end(line...)
+		runs(t, other)
+		other.end()
+		quiet(t, g, f, h)
+	})
+}
+
+// Siblings that recur through others take turns in their tenant's only place, and
+// those that would block each other by it are refused.
+func TestSiblingsTakeTurnsInTheirTenantsPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(100)
+		f, h, k := g.NewClass(10, 100), g.NewClass(10, 100), g.NewClass(1, 100)
+		f.LimitTenants(1)
+		root := beginAs(t, f, nil, "a")
+		one, two := beginAs(t, h, root, "a"), beginAs(t, k, root, "a")
+		first, second := beginAs(t, f, one, "a"), beginAs(t, f, two, "a")
+		runs(t, first)
+		waits(t, second)
+		refused(t, admission.ErrCycle, beginAs(t, k, first, "a")) // whose slot is two's, which waits for second
+		waits(t, second)
+		first.end()
+		runs(t, second)
+		end(second, one, two, root)
+		quiet(t, g, f, h, k)
+	})
+}
+
 // A nested call waits for its tenant's limit as a root does, as long as all that
 // it may wait for will end by themselves.
 func TestNestedCallsWaitForALimit(t *testing.T) {

@@ -14,8 +14,11 @@ type waiter struct {
 	priority int
 	number   uint64        // of its arrival
 	begs     bool          // see cycle.go
+	rides    bool          // likewise
+	suspect  bool          // likewise
 	kin      node[*waiter] // in its class's nested, if its parent can lend
 	sibling  node[*waiter] // in its parent's waiting, likewise
+	claims   []claim       // on the calls above of its class, likewise
 	ready    chan answer   // one place: whoever answers never waits
 }
 
@@ -25,6 +28,12 @@ type waiter struct {
 type answer struct {
 	admitted bool
 	err      error // why not
+}
+
+// claim is a waiter's place among those that could use a slot of on's.
+type claim struct {
+	place node[*waiter]
+	on    *Hold
 }
 
 func newWaiter(h *Hold, priority int) *waiter {
@@ -96,6 +105,7 @@ func (w *waiter) enqueue(tenant string) {
 		c.nested.push(&w.kin)
 		p.family.waiting.push(&w.sibling)
 		w.count(1)
+		w.claim()
 		w.beg()
 	}
 	c.refresh()
@@ -105,11 +115,10 @@ func (w *waiter) enqueue(tenant string) {
 // admit lets w in if its slot can be taken.
 func (w *waiter) admit() bool {
 	h, l := w.hold, w.lane
-	rides := h.rides(l)
-	if !rides && !h.class.queue.permits(l) || !h.take() {
+	if !h.take(l) {
 		return false
 	}
-	h.begin(l, rides)
+	h.begin(l)
 	w.leave(answer{admitted: true})
 	h.class.refresh()
 	return true
@@ -141,9 +150,34 @@ func (w *waiter) unrelate() {
 	w.kin.leave()
 	w.sibling.leave()
 	w.count(-1)
-	if w.begs {
-		w.begs = false
-		w.lane.begging--
+	for i := range w.claims {
+		w.claims[i].place.leave()
+		w.claims[i].on.list()
+	}
+	w.claims = nil
+	w.bare()
+}
+
+// claim lines w up with the calls above that could lend it a slot of its class.
+func (w *waiter) claim() {
+	n := 0
+	for p := w.hold.parent; p != nil; p = p.parent {
+		if p.class == w.hold.class && !p.gone() {
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	w.claims = make([]claim, 0, n) // whose places must not move
+	for p := w.hold.parent; p != nil; p = p.parent {
+		if p.class == w.hold.class && !p.gone() {
+			w.claims = append(w.claims, claim{on: p})
+			c := &w.claims[len(w.claims)-1]
+			c.place.value = w
+			p.family.claims.push(&c.place)
+			p.list()
+		}
 	}
 }
 
@@ -153,10 +187,8 @@ func (w *waiter) orphan() {
 	w.unrelate()
 	w.hold.parent = nil
 	w.hold.class.queue.expose(w)
+	w.hold.class.refresh()
 }
-
-// recursive tells whether w waits for the class of its parent.
-func (w *waiter) recursive() bool { return w.hold.parent.class == w.hold.class }
 
 // count tells w's ancestors that one waiter more, or fewer, is below them, and
 // their classes and lanes how many of their slots wait so.
