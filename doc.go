@@ -98,6 +98,10 @@ called, keeps idle workers for some seconds, and is back at none after that.
 There is no state outside of it: routers don't know of each other, and one that
 is made inside a testing/synctest bubble lives in virtual time.
 
+What a call held (its input and output, its caller's context, its instance) is let go
+when it is over, also where a handler keeps its context; a function that is removed
+and a router that is closed are garbage once their last handler has returned.
+
 Goroutines come from a pool of github.com/panjf2000/ants/v2, whose import starts
 two goroutines of its own; faastest names them for leak detectors.
 
