@@ -156,7 +156,7 @@ func (b *BufferedMeter) Flush(ctx context.Context) error {
 	case <-f.over:
 		return nil
 	case <-ctx.Done():
-		return b.giveUp(f, ctx.Err())
+		return b.giveUp(f, contextEnd(ctx))
 	}
 }
 

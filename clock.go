@@ -2,6 +2,7 @@ package faas
 
 import (
 	"encoding/binary"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,20 @@ func newClock() *clock {
 }
 
 func (c *clock) now() int64 { return int64(time.Since(c.base)) }
+
+// reading is what the clock says at t, or the end of its range that is nearer. A
+// time without a monotonic reading (out of a header, from time.Unix) is measured
+// from now on by the wall, which may have been set since the clock was made.
+func (c *clock) reading(t time.Time) int64 {
+	if t != t.Round(0) { //nolint:revive // it has a monotonic reading, which Round strips; Equal would not see it
+		return max(0, int64(t.Sub(c.base)))
+	}
+	now, left := c.now(), int64(time.Until(t))
+	if left > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return max(0, now+left)
+}
 
 // time is the wall clock's for a reading not much older than a call.
 func (c *clock) time(at int64) time.Time {

@@ -2,7 +2,6 @@ package faas
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +36,7 @@ type callContext struct {
 	state    atomic.Uint32
 
 	callerFirst bool // the deadline is the caller's
+	patient     bool // and the caller's context may still end by itself, see tardiness
 	counted     bool // by its function's scaling
 }
 
@@ -91,7 +91,7 @@ type formalities struct {
 	parent   *callContext    // the call that made this one
 	priority int             // among the waiting calls of its tenant
 	depth    int             // how many are above it
-	caller   context.Context //nolint:containedctx // of an inline call, which has nobody else to watch it; nil: it never ends
+	caller   caller          // of an inline call, which has nobody else to watch it
 	values   context.Context //nolint:containedctx // what WithContext made of the fresh one; nil: nothing
 	queued   int64           // how long it waited for its slot
 	instance *instance       // that it has a place in; nil: none is needed, or none was to be had
@@ -133,6 +133,14 @@ func (c *callContext) depth() int {
 // limit that way.
 func (c *callContext) isOver() bool { return c.hold.Over() }
 
+// unplaced is why the call has no instance to run on, or nil.
+func (c *callContext) unplaced() error {
+	if c.more == nil {
+		return nil
+	}
+	return c.more.unplaced
+}
+
 func (c *callContext) priority() int {
 	if c.more == nil {
 		return 0
@@ -141,35 +149,30 @@ func (c *callContext) priority() int {
 }
 
 // caller is what an inline call has to watch, or nil.
-func (c *callContext) caller() context.Context {
-	if c.more == nil {
+func (c *callContext) caller() *caller {
+	if c.more == nil || c.more.caller.done == nil {
 		return nil
 	}
-	return c.more.caller
+	return &c.more.caller
 }
 
 // The state of a call: whether it is settled, and whether and why its context
 // has ended. That is one word, and one compare-and-swap, since both happen at
 // once but for inline calls, whose context can end before they are settled.
 const (
-	canceled uint32 = 1
-	expired  uint32 = 2
-	whyMask  uint32 = 3
-	settled  uint32 = 4
+	canceled uint32 = 1 << iota // Err is context.Canceled
+	expired                     // Err is context.DeadlineExceeded; the cause is ErrTimeout, unless it is the caller's
+	left                        // the cause is the caller's, or its writer's
+	closed                      // the cause is ErrClosed
+	settled
 )
-
-func reasonOf(err error) uint32 {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return expired
-	}
-	return canceled
-}
 
 // signals is what ends with the context, made when first asked for.
 type signals struct {
 	done chan struct{}
 
 	mu    sync.Mutex // guards what follows, and the closing of done
+	cause error      // of the caller's, if it is more than Err; noted before the context ends
 	after map[int]func()
 	next  int
 	stop  func() bool // ends the watch of an inline call; or nil
@@ -216,10 +219,14 @@ func (c *callContext) Err() error {
 	if c.who.inline && c.state.Load() == 0 {
 		c.look()
 	}
-	switch c.state.Load() & whyMask {
-	case canceled:
+	return errOf(c.state.Load())
+}
+
+func errOf(state uint32) error {
+	switch {
+	case state&canceled != 0:
 		return context.Canceled
-	case expired:
+	case state&expired != 0:
 		return context.DeadlineExceeded
 	}
 	return nil
@@ -227,10 +234,49 @@ func (c *callContext) Err() error {
 
 // Value knows the call itself, and nothing of the caller's.
 func (c *callContext) Value(key any) any {
-	if _, ok := key.(originKey); ok {
+	switch key.(type) {
+	case originKey:
 		return c
+	case *int:
+		return c.causer(key)
 	}
 	return nil
+}
+
+// causer lets [context.Cause] find the cause. It asks for the nearest context of
+// package context by a private key, an *int, and reads the cause there; this
+// package's contexts have none, so one is made that has ended for the same
+// reason. Any other *int finds nothing in it. While the call runs there is none
+// either: contexts derived from this one would take it for their parent.
+func (c *callContext) causer(key any) any {
+	state := c.state.Load()
+	if errOf(state) == nil {
+		return nil
+	}
+	cause := c.cause(state)
+	if state&expired != 0 {
+		ended, cancel := context.WithDeadlineCause(context.Background(), time.Time{}, cause)
+		cancel()
+		return ended.Value(key)
+	}
+	ended, cancel := context.WithCancelCause(context.Background())
+	cancel(cause)
+	return ended.Value(key)
+}
+
+// cause is why the context has ended.
+func (c *callContext) cause(state uint32) error {
+	switch {
+	case state&closed != 0:
+		return ErrClosed
+	case state&left != 0:
+		if cause := c.noted(); cause != nil {
+			return cause
+		}
+	case state&expired != 0:
+		return ErrTimeout
+	}
+	return errOf(state)
 }
 
 // AfterFunc calls f in a goroutine of its own once the context has ended. The
@@ -263,9 +309,9 @@ func (c *callContext) signal() *signals {
 	if s := c.signals.Load(); s != nil {
 		return s
 	}
-	s := &signals{done: make(chan struct{})}
-	if !c.signals.CompareAndSwap(nil, s) {
-		return c.signals.Load()
+	s, mine := c.makeSignals()
+	if !mine {
+		return s
 	}
 	if c.who.inline && c.deadline != 0 {
 		s.watch(c)
@@ -276,14 +322,46 @@ func (c *callContext) signal() *signals {
 	return s
 }
 
+// makeSignals is false if another goroutine has made them first.
+func (c *callContext) makeSignals() (s *signals, mine bool) {
+	s = &signals{done: make(chan struct{})}
+	if c.signals.CompareAndSwap(nil, s) {
+		return s, true
+	}
+	return c.signals.Load(), false
+}
+
+// note keeps the caller's cause, to be told by those who see the context end. Of
+// several that come at once the first stands: they have it from one context.
+func (c *callContext) note(cause error) {
+	s := c.signals.Load()
+	if s == nil {
+		s, _ = c.makeSignals()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause == nil {
+		s.cause = cause
+	}
+}
+
+func (c *callContext) noted() error {
+	s := c.signals.Load()
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
 // watch ends an inline call's context with its caller's or at its deadline;
-// other calls have whoever settles them for that. The caller's context may be
-// anybody's code: it is called without the lock.
+// other calls have whoever settles them for that.
 func (s *signals) watch(c *callContext) {
-	timer := time.AfterFunc(time.Duration(c.deadline-c.who.clock.now()), func() { c.end(expired) })
+	timer := time.AfterFunc(time.Duration(c.alarm()-c.who.clock.now()), func() { c.end(c.timeUp()) })
 	stop := timer.Stop
 	if caller := c.caller(); caller != nil {
-		unhook := context.AfterFunc(caller, func() { c.end(reasonOf(caller.Err())) })
+		unhook := caller.afterEnd(func() { c.followCaller(caller) })
 		stop = func() bool { unhook(); return timer.Stop() }
 	}
 	s.mu.Lock()
@@ -299,11 +377,56 @@ func (s *signals) watch(c *callContext) {
 
 // look does the same for an inline handler that only ever asks Err.
 func (c *callContext) look() {
-	if caller := c.caller(); caller != nil && caller.Err() != nil {
-		c.end(reasonOf(caller.Err()))
-	} else if c.who.clock.now() >= c.deadline {
-		c.end(expired)
+	if caller := c.caller(); caller != nil && caller.hasEnded() {
+		c.followCaller(caller)
+	} else if c.who.clock.now() >= c.alarm() {
+		c.end(c.timeUp())
 	}
+}
+
+// followCaller ends the context of an inline call as its caller's has ended.
+func (c *callContext) followCaller(caller *caller) {
+	why := context.Canceled
+	defer func() { c.end(c.leave(why)) }() // also where the caller's context ends this goroutine
+	why = caller.end()
+}
+
+// alarm is when the router ends the call, if nothing else has by then.
+func (c *callContext) alarm() int64 {
+	if c.patient {
+		return c.deadline + int64(tardiness)
+	}
+	return c.deadline
+}
+
+// timeUp is how the context ends at the deadline.
+func (c *callContext) timeUp() uint32 {
+	if c.callerFirst {
+		return expired | left
+	}
+	return expired
+}
+
+// leave is how the context ends as the caller's has, or because nobody takes the
+// answer; why is as [caller.end] tells it. The cause is noted for those who will ask.
+func (c *callContext) leave(why error) uint32 {
+	if e, ok := why.(*causedError); ok && !c.isSettled() { //nolint:errorlint // as end makes it; what it wraps is foreign
+		c.note(e.cause)
+		why = e.sentinel
+	}
+	if why == context.DeadlineExceeded { //nolint:errorlint // likewise
+		return expired | left
+	}
+	return canceled | left
+}
+
+// departed is the answer for a call whose caller has left, as leave took it.
+func (c *callContext) departed(state uint32) error {
+	err, cause := errOf(state), c.cause(state)
+	if cause == err { //nolint:errorlint // what it wraps is to be kept
+		return err
+	}
+	return because(err, cause)
 }
 
 // end ends the context of an inline call that goes on. The first reason stands.

@@ -23,8 +23,9 @@ func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 		c.fn, c.task = f.core, work
 		f.core.class.Entered.Add(1)
 		require.True(t, f.core.class.TryAcquire(&c.hold))
-		c.begin(t.Context(), s, r.clock.now())
-		mine, err := s.serve(t.Context(), c)
+		q := &caller{ctx: t.Context()}
+		require.NoError(t, c.begin(q, s, r.clock.now()))
+		mine, err := s.serve(q, c)
 		require.NoError(t, err)
 		assert.True(t, mine)
 		assert.Equal(t, 7, work.out)

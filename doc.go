@@ -34,8 +34,19 @@ counted, reported ([WithStuck]), and what it used beyond its record is recorded
 as an [Overrun].
 
 A call that leaves early because its caller's context ended is Canceled and
-answers that context's error. A function's timeout bounds the handler alone; the
-wait for a slot is bounded by [WithQueueTimeout].
+answers that context's error, which wraps the cause if it has one. For
+[context.Cause] the handler's context has the caller's cause, ErrTimeout,
+[ErrClosed], or [context.Canceled] once the handler has returned. A function's
+timeout bounds the handler alone; the wait for a slot is bounded by
+[WithQueueTimeout].
+
+A caller's context may have any manners, and harms its own call alone. One whose
+Done is closed while it has no error has ended with [context.Canceled]. A deadline
+may be zero, far, or without a monotonic reading, as of [time.Unix]: it is measured
+when the call begins. One whose methods panic, or end the goroutine, ends its call:
+before admission the call is refused as Canceled, and after it is settled so, with
+its record. A context that lets its deadline pass without ending is ended for it,
+some milliseconds later.
 
 # Stateless
 

@@ -23,7 +23,11 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	parent, tenant, priority := origin(ctx)
+	var q caller
+	parent, tenant, priority, ended := q.meet(ctx)
+	if ended != nil {
+		return r.refusesDry(name, ReasonQueueCanceled, ended)
+	}
 	c := newFormal(fn, nil, tenant)
 	c.more.parent, c.more.priority = parent, priority
 	if c.inside() == nil && r.closing.Load() {
@@ -31,7 +35,7 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	}
 	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
 	defer c.takeBack(nil) // a gate may end this goroutine
-	if err := fn.consult(ctx, c); err != nil {
+	if err := fn.consult(&q, c); err != nil {
 		return err
 	}
 	return nil

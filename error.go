@@ -45,8 +45,8 @@ var (
 	// ErrCycle: the nested call would wait for one that waits for its own callers,
 	// or for a slot that they have lent to another.
 	ErrCycle = errors.New("nested call would wait for itself")
-	// ErrTimeout: the function did not return within its timeout. It is also
-	// a [context.DeadlineExceeded] to errors.Is.
+	// ErrTimeout: the function did not return within its timeout, which the text
+	// of the answer tells. It is also a [context.DeadlineExceeded] to errors.Is.
 	ErrTimeout error = timeoutError{}
 	// ErrExited: the handler ended its goroutine with runtime.Goexit, as
 	// t.FailNow does, instead of returning.
@@ -57,11 +57,21 @@ var (
 	ErrClosed = errors.New("router is closed")
 )
 
-type timeoutError struct{}
+// timeoutError knows which timeout has passed, unless it is ErrTimeout itself.
+type timeoutError struct{ after time.Duration }
 
-func (timeoutError) Error() string        { return "function timed out" }
-func (timeoutError) Timeout() bool        { return true }
-func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+func (e timeoutError) Error() string {
+	if e.after == 0 {
+		return "function timed out"
+	}
+	return "function timed out after " + e.after.String() + "; see WithTimeout"
+}
+
+func (timeoutError) Timeout() bool { return true }
+
+func (timeoutError) Is(target error) bool {
+	return target == context.DeadlineExceeded || target == ErrTimeout
+}
 
 // Reason says why a call was refused before its handler could run. [Info] and
 // [Stats] count refusals by it. The set is open: a [Gate] may answer an *Error
@@ -80,7 +90,7 @@ const (
 	ReasonOff           Reason = "off"            // ErrOverloaded: the function is switched off, by a concurrency of 0
 	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver
 	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: waited longer than WithQueueTimeout
-	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended first; Err is its error
+	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended first, or panicked; Err Is context.Canceled or DeadlineExceeded, and wraps the cause
 	ReasonInit          Reason = "init"           // ErrInit: no instance, and the last try to make one has just failed
 	ReasonDepth         Reason = "depth"          // ErrDepth
 	ReasonCycle         Reason = "cycle"          // ErrCycle

@@ -7,7 +7,8 @@ import (
 
 // Gate is asked about every call before it is admitted: authorizers, budgets,
 // rate limits. Gates are asked in order, the router's before the function's,
-// on the caller's goroutine and with the caller's context, values and all; the
+// on the caller's goroutine and with the caller's context, values and all, which
+// is wrapped so that contexts may be derived from it whatever its manners; the
 // first that says no ends it.
 //
 //   - Admit answers nil for yes. Any error, and a panic, is a no: the call is

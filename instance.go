@@ -89,14 +89,16 @@ type promise struct {
 }
 
 // place gives the call a place in an instance, and waits for one no longer
-// than ctx lasts.
-func (f *fleet) place(ctx context.Context) (got placed, waited bool) {
+// than its caller does; then the answer is errLeft.
+func (f *fleet) place(q *caller) (got placed, waited bool) {
 	in, w := f.ask()
 	if w == nil {
 		return placed{in: in}, false
 	}
-	return f.await(ctx, w), true
+	return f.await(q, w), true
 }
+
+var errLeft = errors.New("the caller has left")
 
 // ask takes a place, or stands in line for one.
 func (f *fleet) ask() (*instance, *placeWait) {
@@ -112,22 +114,22 @@ func (f *fleet) ask() (*instance, *placeWait) {
 	return nil, w
 }
 
-func (f *fleet) await(ctx context.Context, w *placeWait) placed {
-	if ctx.Done() == nil { // a select with one way out would cost a fresh stack its first growth
+func (f *fleet) await(q *caller, w *placeWait) placed {
+	if q.done == nil { // a select with one way out would cost a fresh stack its first growth
 		return <-w.got
 	}
-	return f.awaitEither(ctx, w)
+	return f.awaitEither(q, w)
 }
 
-func (f *fleet) awaitEither(ctx context.Context, w *placeWait) placed {
+func (f *fleet) awaitEither(q *caller, w *placeWait) placed {
 	select {
 	case got := <-w.got:
 		return got
-	case <-ctx.Done():
+	case <-q.done:
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.answer(w, placed{err: ctx.Err()}) // unless it has been answered in the same moment: that stands
+	f.answer(w, placed{err: errLeft}) // unless it has been answered in the same moment: that stands
 	return <-w.got
 }
 

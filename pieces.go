@@ -20,10 +20,10 @@ import (
 type pieces struct {
 	limit int
 	to    io.Writer // the caller's; nil: the pieces gather
-	abort func()    // ends the call
 
 	// Written by open, before the handler has the writer.
 	ctx   context.Context //nolint:containedctx // of the call that the writer belongs to
+	call  *callContext
 	id    uuid.UUID
 	clock *clock
 	start int64
@@ -48,7 +48,7 @@ type pieces struct {
 // open binds the writer to its call.
 func (p *pieces) open(ctx context.Context) {
 	c := callOf(ctx)
-	p.ctx, p.id, p.clock, p.start = ctx, c.id, c.who.clock, c.start
+	p.ctx, p.call, p.id, p.clock, p.start = ctx, c, c.id, c.who.clock, c.start
 }
 
 // Write takes one piece of the handler's.
@@ -115,27 +115,22 @@ func (p *pieces) gathered() []byte {
 
 // finish ends the writing, waits until what was written is handed over, and
 // tells what went wrong with that. From then on the caller's writer is not
-// touched.
+// touched. With cut it waits only for the Write that is under way.
 func (p *pieces) finish(ctx context.Context, cut bool) error {
 	p.seal(cut)
 	idle := p.awaited()
-	select {
-	case <-idle:
-	default:
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			p.seal(true)
-			<-idle
-		}
+	var left error
+	if !cut {
+		left = p.handOver(ctx, idle)
 	}
+	<-idle
 	broken, dropped := p.letGo()
 	dropped = dropped && !cut
 	if broken != nil {
 		return because(context.Canceled, broken)
 	}
 	if dropped {
-		return ctx.Err()
+		return left
 	}
 	return nil
 }
@@ -146,9 +141,38 @@ func (p *pieces) letGo() (broken error, dropped bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	broken, dropped = p.broken, p.dropped
-	p.to, p.abort, p.broken = nil, nil, nil
+	p.to, p.broken = nil, nil
 	p.buf, p.ends, p.taken, p.takenEnd = nil, nil, nil, nil
 	return broken, dropped
+}
+
+// handOver waits for the courier, or until the caller leaves: then the rest is
+// cut, and the error tells why.
+func (p *pieces) handOver(ctx context.Context, idle <-chan struct{}) error {
+	select {
+	case <-idle:
+		return nil
+	default:
+	}
+	var q caller
+	_, _, _, ended := q.meet(ctx)
+	if ended == nil {
+		ended = q.limits(p.clock)
+	}
+	if ended != nil {
+		p.seal(true)
+		return ended
+	}
+	ring, stop := q.bell(p.clock)
+	defer stop()
+	select {
+	case <-idle:
+		return nil
+	case <-q.done:
+	case <-ring:
+	}
+	p.seal(true)
+	return q.end()
 }
 
 // awaited is closed once there is no courier.
@@ -207,15 +231,18 @@ func (p *pieces) next() []byte {
 	return p.taken[from:p.takenAt:p.takenAt]
 }
 
-// breakOff ends the call whose caller can't be told any more.
+// breakOff ends the call whose caller can't be told any more, and first of all:
+// once broken is set the handler's writes fail, and the call is not to end by what
+// the handler makes of that.
 func (p *pieces) breakOff(why error) {
-	p.mu.Lock()
-	p.broken = why
-	p.buf, p.ends, p.taken, p.takenEnd = nil, nil, nil, nil
-	abort := p.abort
-	p.goIdle()
-	p.mu.Unlock()
-	abort()
+	defer func() { // a meter may end the goroutine
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.broken = why
+		p.buf, p.ends, p.taken, p.takenEnd = nil, nil, nil, nil
+		p.goIdle()
+	}()
+	p.call.breakOff(why)
 }
 
 // goIdle tells that the courier is gone; the lock is held.

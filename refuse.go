@@ -117,11 +117,11 @@ type Refusal struct {
 	Err        error         // what the caller is answered, an *Error
 }
 
-// refuse counts a call that is turned away, and is its answer. c is nil if the
-// call was refused before it had anything. What comes to a function that is
+// refuse counts a call that is turned away, and is its answer; q and c are for
+// the hooks. What comes to a function that is
 // removed is counted by the router: the function's own counts may be closed
 // already.
-func (fn *function) refuse(ctx context.Context, c *callContext, err *Error) error {
+func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 	if fn.gone.Load() {
 		fn.router.refused.add(err.Reason)
 		fn.class.Entered.Add(^uint64(0))
@@ -130,24 +130,33 @@ func (fn *function) refuse(ctx context.Context, c *callContext, err *Error) erro
 	}
 	fn.tellIfEnding()
 	if len(fn.refusalHooks) > 0 {
-		if ctx == nil {
-			ctx = context.Background()
-		}
-		if c == nil {
-			_, tenant, priority := origin(ctx)
-			c = newFormal(fn, nil, tenant)
-			c.more.priority = priority
-		}
 		ref := Refusal{Invocation: c.invocation(), Queued: time.Duration(c.more.queued)}
-		fn.router.tellRefusal(ctx, fn.refusalHooks, ref, err)
+		fn.router.tellRefusal(q.view(), fn.refusalHooks, ref, err)
 	}
 	return err
 }
 
 // turnAway refuses a call before it has entered.
 func (fn *function) turnAway(ctx context.Context, why *Error) error {
+	var q caller
+	var c *callContext
+	if len(fn.refusalHooks) > 0 {
+		tenant, priority := q.meetForRefusal(ctx) // before the call is counted
+		c = newFormal(fn, nil, tenant)
+		c.more.priority = priority
+	}
 	fn.class.Entered.Add(1)
-	return fn.refuse(ctx, nil, why)
+	return fn.refuse(&q, c, why)
+}
+
+// meetForRefusal is meet for a call that goes no further, and so also where ctx
+// is nil.
+func (q *caller) meetForRefusal(ctx context.Context) (tenant string, priority int) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	_, tenant, priority, _ = q.meet(ctx)
+	return tenant, priority
 }
 
 // refuseUnknown counts a call for which there is no function.
@@ -158,12 +167,10 @@ func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
 	}
 	r.refused.add(err.Reason)
 	if hooks := r.common.refusalHooks; len(hooks) > 0 {
-		if ctx == nil {
-			ctx = context.Background()
-		}
+		var q caller
 		ref := Refusal{Invocation: Invocation{Function: err.Function, Attempt: 1}}
-		_, ref.Tenant, ref.Priority = origin(ctx)
-		r.tellRefusal(ctx, hooks, ref, err)
+		ref.Tenant, ref.Priority = q.meetForRefusal(ctx)
+		r.tellRefusal(q.view(), hooks, ref, err)
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package faas
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -130,14 +129,14 @@ func (s *scaling) tell(from, to int) {
 
 // seat gives the call that has a slot a place in an instance, and tells when it
 // has it. It waits for one with its slot in hand: the place is part of the slot.
-func (s *scaling) seat(ctx context.Context, c *callContext, asked int64) (now int64) {
+func (s *scaling) seat(q *caller, c *callContext, asked int64) (now int64) {
 	f := c.extra()
 	if in := c.lentInstance(); in != nil && s.fleet.join(in) {
 		f.instance = in
 		c.task.use(in.handler)
 		return asked
 	}
-	got, waited := s.fleet.place(ctx)
+	got, waited := s.fleet.place(q)
 	f.instance, f.unplaced, f.cold = got.in, got.err, got.cold
 	now = asked
 	if waited {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"time"
 
@@ -28,19 +27,20 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 	if ctx == nil {
 		return true, fn.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, because(ErrInput, errNilContext))) //nolint:staticcheck // there is none
 	}
-	parent, tenant, priority := origin(ctx) // before the call is counted: a context that panics harms its caller alone
+	var q caller
+	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
 	fn.class.Entered.Add(1)
 	var c *callContext
-	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && ctx.Err() == nil {
+	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && ended == nil {
 		s := fn.router.crew.idlers(fn.inline).take()
-		if fn.isFormal || fn.inline && ctx.Done() != nil {
+		if fn.isFormal || fn.inline && q.done != nil {
 			c = newFormal(fn, t, tenant)
 		} else {
 			c = s.cut()
 			c.who, c.fn, c.task, c.tenant = fn.who, fn, t, s.own(tenant)
 		}
 		if fn.takesAtOnce(c) {
-			return fn.proceed(ctx, c, s)
+			return fn.proceed(&q, c, s)
 		}
 		c = s.formalize(c, tenant)
 		if s != nil {
@@ -51,17 +51,17 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 		c = newFormal(fn, t, tenant)
 	}
 	c.more.parent, c.more.priority = parent, priority
-	return fn.invokeSlowly(ctx, c)
+	return fn.invokeSlowly(&q, c, ended)
 }
 
 // What follows is not for every call, and stands apart so that its variables are
 // not in the frames of those that do without.
 
 //go:noinline
-func (fn *function) refuseClosed(ctx context.Context, c *callContext, why error) error {
+func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
 	c.hold.Release()
 	c.extra()
-	return fn.refuse(ctx, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, because(ErrClosed, why))))
+	return fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, because(ErrClosed, why))))
 }
 
 // takesAtOnce takes a slot that is free, or that the function may grow by.
@@ -70,84 +70,105 @@ func (fn *function) takesAtOnce(c *callContext) bool {
 }
 
 // invokeSlowly is invoke for a call that has more to ask for than a slot, or
-// that did not find one at once.
-func (fn *function) invokeSlowly(ctx context.Context, c *callContext) (mine bool, err error) {
+// that did not find one at once. ended is why its caller has left already.
+func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (mine bool, err error) {
 	c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
-	if refused := fn.admit(ctx, c); refused != nil {
-		return true, fn.refuse(ctx, c, c.takeBack(refused))
+	if ended != nil {
+		return true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
 	}
-	return fn.proceed(ctx, c, fn.router.crew.idlers(fn.inline).take())
+	if refused := fn.admit(q, c); refused != nil {
+		return true, fn.refuse(q, c, c.takeBack(refused))
+	}
+	return fn.proceed(q, c, fn.router.crew.idlers(fn.inline).take())
 }
 
 // proceed runs a call that has been let in, in the slot s or in a new one. A
 // caller's stack is as small as a goroutine's can be: on the way down to here,
 // and on to serve, frames are kept so that one that has just begun need not grow.
-func (fn *function) proceed(ctx context.Context, c *callContext, s *slot) (mine bool, err error) {
+func (fn *function) proceed(q *caller, c *callContext, s *slot) (mine bool, err error) {
 	now := fn.router.clock.now()
 	if c.id == uuid.Nil {
 		c.id = fn.router.clock.newID(now, rand.Uint64())
 	}
 	if fn.init != nil {
-		now = fn.scaling.seat(ctx, c, now)
+		now = fn.scaling.seat(q, c, now)
 	}
 	if s == nil {
 		if s, err = fn.router.crew.slot(fn.inline); err != nil {
-			return true, fn.refuseClosed(ctx, c, err)
+			return true, fn.refuseClosed(q, c, err)
 		}
 	}
-	c.begin(ctx, s, now)
-	if c.more != nil && c.more.unplaced != nil {
-		return true, s.turnAway(c)
+	if hindered := c.begin(q, s, now); hindered != nil {
+		return true, s.turnAway(q, c, hindered)
 	}
-	return s.serve(ctx, c)
+	return s.serve(q, c)
 }
 
-// turnAway settles a call that has a slot and no instance to run on. Nobody
-// else knows of it yet.
-func (s *slot) turnAway(c *callContext) (err error) {
-	v := verdict{outcome: Canceled, err: c.more.unplaced, at: c.start}
-	if errors.Is(v.err, ErrInit) {
-		v.outcome = InitFailed
-	}
-	defer func() { // a meter may end the goroutine
+// turnAway settles a call that has a slot, and no instance to run on or no time.
+// Nothing else knows of it yet.
+func (s *slot) turnAway(q *caller, c *callContext, why error) (err error) {
+	v := verdict{outcome: Canceled, err: why, at: c.start}
+	defer func() {
 		err = s.takeAnswer()
 		s.crew.rest(s)
 	}()
-	c.settle(v, unstarted)
+	defer func() { c.settle(v, unstarted) }() // a meter, or the caller's context, may end the goroutine
+	switch {
+	case why == errLeft: //nolint:errorlint // what an init answered is foreign
+		v.err = context.Canceled
+		v.err = q.end()
+	case errors.Is(why, ErrInit):
+		v.outcome = InitFailed
+	}
 	return nil
 }
 
 // admit asks all that have a say about c, in this order: depth, who the tenant
 // is, what carries values over, gates, meters, and last the slots, so that nobody holds one
 // while the others are asked.
-func (fn *function) admit(ctx context.Context, c *callContext) *Error {
+func (fn *function) admit(q *caller, c *callContext) *Error {
 	answered := false
-	defer func() { // reached early by a gate that ends its goroutine, and by a context that panics
+	defer func() { // reached early by a gate, or a caller's context, that ends its goroutine
 		if !answered {
-			_ = fn.refuse(ctx, c, c.takeBack(refusal(fn.name, c.id, ReasonDenied, ErrDenied)))
+			_ = fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonDenied, ErrDenied)))
 		}
 	}()
-	err := fn.consult(ctx, c)
+	err := fn.consult(q, c)
 	if err == nil {
-		err = fn.acquire(ctx, c)
+		err = fn.acquire(q, c)
 	}
 	answered = true
 	return err
 }
 
 // consult asks all but the slots, one after the other. DryRun does so too.
-func (fn *function) consult(ctx context.Context, c *callContext) *Error {
-	if err := ctx.Err(); err != nil {
-		return refusal(fn.name, c.id, ReasonQueueCanceled, err)
-	}
+func (fn *function) consult(q *caller, c *callContext) *Error {
 	if p := c.parent(); p != nil {
 		c.more.depth = 1 + p.depth()
 	}
 	if n := c.more.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
 	}
-	// They are looked for here and not inside: their frames are large, and would
-	// have a caller's fresh stack grow for nothing.
+	if err := fn.consultHooks(q, c); err != nil {
+		return err
+	}
+	if fn.reserves {
+		if c.more.reserved = fn.reserve(); !c.more.reserved {
+			return refusal(fn.name, c.id, ReasonMeterFull, because(ErrOverloaded, errMeterFull))
+		}
+	}
+	return nil
+}
+
+var errMeterFull = errors.New("a meter has no room for the record")
+
+// consultHooks looks for the hooks here and not inside: their frames are large,
+// and would have a caller's fresh stack grow for nothing.
+func (fn *function) consultHooks(q *caller, c *callContext) *Error {
+	var ctx context.Context
+	if fn.tenantKey != nil || len(fn.contexts) > 0 || len(fn.gates) > 0 {
+		ctx = q.view()
+	}
 	if fn.tenantKey != nil {
 		if err := fn.nameTenant(ctx, c); err != nil {
 			return err
@@ -166,30 +187,35 @@ func (fn *function) consult(ctx context.Context, c *callContext) *Error {
 			return err
 		}
 	}
-	if fn.reserves {
-		if c.more.reserved = fn.reserve(); !c.more.reserved {
-			return refusal(fn.name, c.id, ReasonMeterFull, because(ErrOverloaded, errMeterFull))
-		}
-	}
 	return nil
 }
 
-var errMeterFull = errors.New("a meter has no room for the record")
-
-func (fn *function) acquire(ctx context.Context, c *callContext) *Error {
+// acquire gets the call its slot. Its wait ends at the caller's deadline also if
+// the caller's context does not.
+func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
 	if s := fn.scaling; s != nil && !c.counted {
 		if err := s.arrive(c); err != nil {
 			return err
 		}
 	}
-	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: fn.queueTimeout}
-	err := fn.class.Acquire(ctx, &c.hold, request)
-	c.more.queued = fn.router.clock.now() - asked
-	if err != nil {
-		return noSlot(fn.name, c.id, err)
+	if broken := q.limits(fn.router.clock); broken != nil {
+		return refusal(fn.name, c.id, ReasonQueueCanceled, broken)
 	}
-	return nil
+	wait := min(fn.queueTimeout, time.Duration(q.alarm()-asked))
+	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: wait}
+	err := fn.class.Acquire(departure(q.done), &c.hold, request)
+	c.more.queued = fn.router.clock.now() - asked
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
+		return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
+	}
+	if refused := noSlot(fn.name, c.id, err); refused != nil {
+		return refused
+	}
+	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
 }
 
 // inside is the call's place in admission: the nearest call above it in the same
@@ -217,6 +243,7 @@ func (c *callContext) takeBack(why *Error) *Error {
 	return why
 }
 
+// noSlot is nil for a caller who left.
 func noSlot(name string, id uuid.UUID, err error) *Error {
 	switch {
 	case errors.Is(err, admission.ErrFull):
@@ -236,36 +263,65 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 	case errors.Is(err, admission.ErrRemoved):
 		return refusal(name, id, ReasonNotFound, because(ErrNotFound, errors.New("it was removed")))
 	}
-	return refusal(name, id, ReasonQueueCanceled, err)
+	return nil
 }
 
-// begin makes c the slot's call, from now on.
-func (c *callContext) begin(ctx context.Context, s *slot, now int64) {
+// begin makes c the slot's call, from now on, or tells why it can't run.
+func (c *callContext) begin(q *caller, s *slot, now int64) (hindered error) {
 	fn := c.fn
-	c.who, c.slot, c.start, c.deadline = fn.who, s, now, math.MaxInt64
-	if int64(fn.timeout) < math.MaxInt64-now {
+	c.who, c.slot, c.start, c.deadline = fn.who, s, now, noDeadline
+	if int64(fn.timeout) < noDeadline-now {
 		c.deadline = now + int64(fn.timeout)
 	}
-	if t, ok := ctx.Deadline(); ok {
-		if d := int64(t.Sub(fn.router.clock.base)); d <= c.deadline {
-			c.deadline, c.callerFirst = d, true
+	if !q.asked {
+		if hindered = c.askDeadline(q); hindered != nil {
+			return hindered
 		}
+	}
+	if q.deadline <= c.deadline {
+		c.deadline, c.callerFirst, c.patient = max(now, q.deadline), true, q.isTrusted()
+	}
+	if hindered = c.unplaced(); hindered != nil {
+		return hindered
+	}
+	if c.deadline <= now {
+		return errLeft
 	}
 	if fn.chain != nil {
 		c.extra()
 	}
 	if fn.inline {
-		if ctx.Done() != nil {
-			c.extra().caller = ctx
+		if q.done != nil {
+			c.extra().caller = *q
 		}
 		if s := c.signals.Load(); s != nil { // WithContext has asked for them
 			s.watch(c)
 		}
 	}
+	return nil
+}
+
+// askDeadline asks the caller's context when the call has its slot already: if it
+// ends the goroutine, the call is turned away here.
+func (c *callContext) askDeadline(q *caller) (broken error) {
+	asked := false
+	defer func() {
+		if asked {
+			return
+		}
+		p := recover()
+		broken = impolite(p)
+		if p == nil {
+			_ = c.slot.turnAway(q, c, broken)
+		}
+	}()
+	q.askDeadline(c.who.clock)
+	asked = true
+	return nil
 }
 
 // serve runs the slot's call, and returns when it is settled.
-func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error) {
+func (s *slot) serve(q *caller, c *callContext) (mine bool, err error) {
 	s.call.Store(c)
 	// Close sets closed and then settles the calls that it sees in slots; this
 	// one was in its slot before closed is read here, so one sees the other.
@@ -285,25 +341,37 @@ func (s *slot) serve(ctx context.Context, c *callContext) (mine bool, err error)
 	if !s.manned {
 		s.man()
 	}
-	return s.await(ctx, c)
+	return s.await(q, c)
 }
 
-// await waits for the call to be settled, and leaves it if ctx ends before.
-func (s *slot) await(ctx context.Context, c *callContext) (mine bool, err error) {
-	done := ctx.Done()
-	if done == nil {
+// await waits for the call to be settled, and leaves it if the caller's context
+// ends before.
+func (s *slot) await(q *caller, c *callContext) (mine bool, err error) {
+	if q.done == nil {
 		<-s.wake
 		return s.collect(c)
 	}
 	select {
 	case <-s.wake:
-	case <-done:
-		if c.settle(verdict{outcome: Canceled, err: ctx.Err(), at: s.crew.clock.now()}, byCaller) {
-			return false, s.takeAnswer()
+		return s.collect(c)
+	case <-q.done:
+		return s.forsake(q, c)
+	}
+}
+
+// forsake leaves the call, unless it is settled meanwhile.
+func (s *slot) forsake(q *caller, c *callContext) (mine bool, err error) {
+	v := verdict{outcome: Canceled, err: context.Canceled, at: s.crew.clock.now()}
+	defer func() { // also where the caller's context ends the goroutine
+		if c.settle(v, byCaller) {
+			mine, err = false, s.takeAnswer()
+			return
 		}
 		<-s.wake
-	}
-	return s.collect(c)
+		mine, err = s.collect(c)
+	}()
+	v.err = q.end()
+	return false, nil
 }
 
 // collect takes the answer, and lets the slot go on to another call unless
@@ -338,11 +406,12 @@ func (s *slot) takeAnswer() error {
 // arm makes sure that the slot's timer fires no later than the call's
 // deadline. Most calls find it armed by an earlier one, and touch no timer.
 func (s *slot) arm(c *callContext) {
-	if a := s.armed.Load(); a != 0 && a <= c.deadline {
+	alarm := c.alarm()
+	if a := s.armed.Load(); a != 0 && a <= alarm {
 		return
 	}
-	s.armed.Store(c.deadline)
-	d := time.Duration(c.deadline - c.start)
+	s.armed.Store(alarm)
+	d := time.Duration(alarm - c.start)
 	if s.timer == nil {
 		s.timer = time.AfterFunc(d, s.expire)
 	} else {
@@ -361,13 +430,13 @@ func (s *slot) expire() {
 	if c == nil || c.isSettled() {
 		return
 	}
-	now := s.crew.clock.now()
-	if now < c.deadline {
-		s.armed.Store(c.deadline)
-		s.timer.Reset(time.Duration(c.deadline - now))
+	now, alarm := s.crew.clock.now(), c.alarm()
+	if now < alarm {
+		s.armed.Store(alarm)
+		s.timer.Reset(time.Duration(alarm - now))
 		return
 	}
-	c.settle(verdict{outcome: TimedOut, err: ErrTimeout, at: now}, byOther)
+	c.settle(verdict{outcome: TimedOut, at: now}, byOther)
 }
 
 // exec runs the handler on this goroutine. own tells whether its return has
@@ -427,9 +496,33 @@ func (s *slot) returned(c *callContext, v verdict) (own bool) {
 	if c.fn.chain != nil { // a middleware may have left next to another goroutine
 		c.more.progress.CompareAndSwap(notRun, forgone)
 	}
+	if c.caller() != nil && c.state.Load() == 0 {
+		s.heedCaller(c, v.at)
+	}
 	if c.fn.inline || v.outcome == Failed {
 		v = c.late(v)
 	}
+	return s.finish(c, v)
+}
+
+// heedCaller looks whether an inline call's caller has left before the handler
+// returned. If that ends the goroutine, it ends the call as well.
+func (s *slot) heedCaller(c *callContext, at int64) {
+	asked := false
+	defer func() {
+		if !asked {
+			s.dead = true
+			s.finish(c, verdict{outcome: Canceled, err: context.Canceled, at: at})
+		}
+	}()
+	if caller := c.caller(); caller.hasEnded() {
+		c.followCaller(caller)
+	}
+	asked = true
+}
+
+// finish settles the call for its handler, or sees it out if it is settled.
+func (s *slot) finish(c *callContext, v verdict) (own bool) {
 	if c.settle(v, byHandler) {
 		if s.dead && s.work == nil { // no loop to forget it
 			s.crew.forget(s)
@@ -451,11 +544,11 @@ func (c *callContext) late(v verdict) verdict {
 	if v.outcome == Panicked || v.outcome == Exited {
 		return v
 	}
-	if caller := c.caller(); caller != nil && caller.Err() != nil {
-		return verdict{outcome: Canceled, err: caller.Err(), at: v.at}
+	if state := c.state.Load(); c.fn.inline && state&left != 0 {
+		return verdict{outcome: Canceled, err: c.departed(state), at: v.at}
 	}
 	if v.at >= c.deadline {
-		return verdict{outcome: TimedOut, err: ErrTimeout, at: v.at}
+		return verdict{outcome: TimedOut, at: v.at}
 	}
 	return v
 }
@@ -463,7 +556,7 @@ func (c *callContext) late(v verdict) verdict {
 // verdict is how a call ended.
 type verdict struct {
 	outcome Outcome
-	err     error // bare: settle says of which call
+	err     error // bare: settle says of which call, and after what timeout
 	size    int   // of the encoded output
 	at      int64
 }
@@ -490,14 +583,13 @@ func (c *callContext) settle(v verdict, by settler) bool {
 // decide is the compare-and-swap that ends the call, for caller, record and context
 // alike. The goroutine that wins it, or one that it starts, has to follow.
 func (c *callContext) decide(v verdict) (_ verdict, won bool) {
-	if v.outcome == TimedOut && c.callerFirst {
-		v.outcome, v.err = Canceled, context.DeadlineExceeded
+	if v.outcome == TimedOut {
+		v.err = timeoutError{c.who.timeout}
+		if c.callerFirst {
+			v.outcome, v.err = Canceled, context.DeadlineExceeded
+		}
 	}
-	why := canceled
-	if v.outcome == TimedOut || v.outcome == Canceled {
-		why = reasonOf(v.err)
-	}
-	if !c.close(why) {
+	if !c.close(c.why(&v)) {
 		return v, false
 	}
 	switch {
@@ -527,6 +619,30 @@ func (c *callContext) follow(v verdict, by settler) {
 		c.tellGates(v)
 	}
 	recorded = true
+}
+
+// why is how a verdict ends the context.
+func (c *callContext) why(v *verdict) uint32 {
+	switch {
+	case v.outcome == TimedOut:
+		return expired
+	case v.outcome != Canceled || v.err == nil:
+		return canceled
+	case v.err == ErrClosed: //nolint:errorlint // a caller's cause may wrap it
+		return canceled | closed
+	}
+	return c.leave(v.err)
+}
+
+// breakOff ends a call whose answer nobody takes. An inline handler can't be left:
+// its context ends.
+func (c *callContext) breakOff(why error) {
+	err := because(context.Canceled, why)
+	if c.who.inline {
+		c.end(c.leave(err))
+		return
+	}
+	c.settle(verdict{outcome: Canceled, err: err, at: c.who.clock.now()}, byOther)
 }
 
 // conclude hands the answer over, after the record is made. From then on the

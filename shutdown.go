@@ -39,6 +39,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	}
 	r.closing.Store(true)
 	r.group.Drain()
+	ctx = viewOf(ctx)
 	self := callOf(ctx)
 	at := placeOnStack()
 	if at.waitsForItself(self) {
@@ -133,7 +134,7 @@ func (r *Router) await(ctx context.Context, self *callContext, runaways bool) er
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return contextEnd(ctx)
 		}
 	}
 }
@@ -166,7 +167,7 @@ func (r *Router) awaitClosers(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%w; instances not closed yet of %s", ctx.Err(), strings.Join(names, ", "))
+			return fmt.Errorf("%w; instances not closed yet of %s", contextEnd(ctx), strings.Join(names, ", "))
 		}
 	}
 }

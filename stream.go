@@ -189,18 +189,16 @@ func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io
 		_, err := f.core.invoke(nil, t) //nolint:staticcheck // refused there, and counted
 		return err
 	}
-	own, cancel := context.WithCancel(ctx)
-	defer cancel()
-	t.out.to, t.out.abort = w, cancel
+	t.out.to = w
 	returned := false
-	defer func() { // an inline handler that ends its goroutine ends this one
+	defer func() { // an inline handler that ends its goroutine ends this one, and so may ctx
 		if !returned {
 			_ = t.out.finish(ctx, true)
 		}
 	}()
-	mine, err := f.core.invoke(own, t)
-	returned = true
+	mine, err := f.core.invoke(ctx, t)
 	broken := t.out.finish(ctx, !mine)
+	returned = true
 	if broken != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		return &Error{Op: "invoke", Function: f.core.name, ID: t.out.id, Outcome: Canceled, Err: broken}
 	}
