@@ -118,10 +118,10 @@ func (b *AWSBill) add(field func(column string) string) error {
 	if err != nil {
 		return err
 	}
-	amount, ok := new(big.Rat).SetString(field(awsAmount))
-	if !ok || !awsDecimal.MatchString(field(awsAmount)) {
+	if !awsDecimal.MatchString(field(awsAmount)) { // first: of a large exponent big.Rat makes a large number
 		return fmt.Errorf("%s is %q", awsAmount, field(awsAmount))
 	}
+	amount, _ := new(big.Rat).SetString(field(awsAmount))
 	key := awsKey{start.Truncate(24 * time.Hour), function, meter}
 	if sum := b.used[key]; sum != nil {
 		amount.Add(amount, sum)

@@ -63,7 +63,10 @@ func TestABaseFeeIsARowOfItsOwnOnceAMonth(t *testing.T) {
 	assert.Contains(t, text.String(), "Base fee")
 
 	assert.Equal(t, "5 USD", statement(t, march(), b, nil).Total.Billed.String(), "without a call")
-	assert.Len(t, statement(t, aDay(), b, calls(t, 3, call(time.Second, mib), b)).Rows, 1, "a day alone has none")
+	first := cost.Calendar{Every: cost.Day}.Period(march().Start)
+	for _, day := range []cost.Period{aDay(), first} {
+		assert.Len(t, statement(t, day, b, calls(t, 3, call(time.Second, mib), b)).Rows, 1, "a day alone has none")
+	}
 }
 
 func TestProcessorTimeThatWasNotMeasuredIsAtMostTheDuration(t *testing.T) {

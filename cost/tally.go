@@ -75,13 +75,6 @@ func (s *tally) refuse(err error) {
 	}
 }
 
-func (s *tally) err() error {
-	if len(s.errs) == 1 {
-		return s.errs[0]
-	}
-	return errors.Join(s.errs...)
-}
-
 func (s *tally) count(e *Book, u Usage) error {
 	units, err := e.units(u)
 	if err != nil {
