@@ -11,6 +11,7 @@ import (
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/cost"
+	"github.com/inproc/faas/examples/internal/table"
 )
 
 // agent calls tools on behalf of a tenant, again and again.
@@ -167,19 +168,18 @@ func (h *host) print(w io.Writer, bill cost.Statement) {
 		}
 	}
 	stats := h.router.Stats()
-	fmt.Fprintf(w, "\n%d calls refused by the budget, before a handler ran. %d admitted, %d on the bill, which is exactly %s.\n",
-		stats.Rejected[cost.ReasonBudget], stats.Admitted, bill.Total.Calls, bill.Total.Billed)
+	fmt.Fprintf(w, "\n%d calls refused by the budget, before a handler ran. %d admitted, %d on the bill, which is exactly %s:\nthat is %s by list price, as the budgets count, and what is left of it after the free tier.\n",
+		stats.Rejected[cost.ReasonBudget], stats.Admitted, bill.Total.Calls, bill.Total.Billed, dollars(bill.Total.List, 9))
 }
 
 func (h *host) printAgents(w io.Writer) {
-	t := newTable(w)
-	defer t.Flush()
-	fmt.Fprintf(t, "%-7s\tOK\tFAILED\tREFUSED\tSPENT\tLEFT\t\n", "AGENT")
+	t := table.New("AGENT", "OK", "FAILED", "REFUSED", "SPENT", "LEFT")
 	for _, a := range agents {
 		got := h.answers[a.tenant]
 		b, _ := h.budgets.Balance("agents", a.tenant)
-		fmt.Fprintf(t, "%-7s\t%d\t%d\t%d\t%s\t%s\t\n", a.tenant, got.ok, got.failed, got.refused, dollars(b.Spent.Money(), 9), dollars(b.Left.Money(), 9))
+		t.Line(a.tenant, got.ok, got.failed, got.refused, dollars(b.Spent.Money(), 9), dollars(b.Left.Money(), 9))
 	}
+	t.Print(w)
 }
 
 // sleep waits, or returns early with ctx's error.

@@ -4,7 +4,7 @@
 // Then the same in small, live: real calls, a running total on the terminal, and what a caller is told when its budget is
 // spent:
 //
-//	go run ./costs [-calls n] [-seed n] [-budget "2.25 USD"] [-out directory] [-live 1.5s]
+//	go run ./examples/costs [-calls n] [-seed n] [-budget "2.25 USD"] [-out directory] [-live 1.5s]
 //
 // Ctrl-C ends it early, with the numbers so far.
 package main

@@ -9,10 +9,13 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"text/tabwriter"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/inproc/faas/cost"
+	"github.com/inproc/faas/examples/internal/table"
 )
 
 // month does with made-up calls what a router does with real ones, except for running them: it asks the gate, gives the
@@ -138,8 +141,12 @@ func (m *month) print(w io.Writer, dir string) error {
 	if err := bill.By(cost.Tenant).WriteText(w); err != nil {
 		return err
 	}
+	fmt.Fprint(w, `
+A budget is spent by list price, since that is what a call costs wherever it comes in the month. The bill is less by the
+free tier, which the account has once a month, for all tenants: what of it a tenant gets is in proportion to its usage.
+`)
 	fmt.Fprint(w, "\nThe same usage by every price list: ")
-	if err := cost.Compare(bill.Period, m.ledger.Usage(monthStart), m.books.all...).WriteText(w); err != nil {
+	if err := printComparison(w, cost.Compare(bill.Period, m.ledger.Usage(monthStart), m.books.all...)); err != nil {
 		return err
 	}
 	file, err := writeFOCUS(bill, dir)
@@ -151,15 +158,44 @@ func (m *month) print(w io.Writer, dir string) error {
 }
 
 func (m *month) printBudgets(w io.Writer) {
-	t := newTable(w)
-	defer t.Flush()
-	fmt.Fprintf(t, "%-10s\tWANTED\tREFUSED\tSPENT\tBUDGET\t%d %% SPENT\tREFUSED FROM\tLAST CALL\t\n", "TENANT", warnAt)
+	warned := fmt.Sprintf("%d %% SPENT", warnAt)
+	t := table.New("TENANT", "WANTED", "REFUSED", "SPENT", "BUDGET", warned, "REFUSED FROM", "LAST CALL").Spare("LAST CALL", warned)
 	for _, tenant := range tenants {
 		s := m.tenants[tenant.name]
 		b, _ := m.budgets.Balance(plan, tenant.name)
-		fmt.Fprintf(t, "%-10s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t\n", tenant.name, s.wanted, s.refused,
-			dollars(b.Spent.Money(), 6), b.Limit, day(s.warned), day(s.stopped), day(s.lastCall))
+		t.Line(tenant.name, s.wanted, s.refused, dollars(b.Spent.Money(), 6), b.Limit, day(s.warned), day(s.stopped), day(s.lastCall))
 	}
+	t.Print(w)
+}
+
+// printComparison writes the comparison as it is, or without what its amounts are made of where that is too wide.
+func printComparison(w io.Writer, c cost.Comparison) error {
+	var text bytes.Buffer
+	if err := c.WriteText(&text); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		if utf8.RuneCountInString(strings.TrimRight(line, " \n")) > table.Width(w) {
+			printTotals(w, c)
+			return nil
+		}
+	}
+	_, err := text.WriteTo(w)
+	return err
+}
+
+func printTotals(w io.Writer, c cost.Comparison) {
+	t := table.New("PRICE LIST", "REGION", "LIST", "BILLED", "").Spare("REGION")
+	for _, e := range c.Entries {
+		s := e.Statement
+		currency := s.Book.Currency
+		if slices.ContainsFunc(s.Total.Charges, func(c cost.Charge) bool { return c.AtMost }) {
+			currency += ", at most"
+		}
+		t.Line(s.Book.Title, s.Book.Region, s.Total.List.Amount().FloatString(6), s.Total.Billed.Amount().FloatString(6), currency)
+	}
+	fmt.Fprintln(w, c.Period)
+	t.Print(w)
 }
 
 // printStopped tells about the tenants whose budget was spent.
@@ -204,9 +240,4 @@ func day(t time.Time) string {
 		return "-"
 	}
 	return t.Format("2 Jan 15:04")
-}
-
-// newTable aligns numbers on the right; names are padded, which puts them on the left.
-func newTable(w io.Writer) *tabwriter.Writer {
-	return tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 }

@@ -74,6 +74,21 @@ func runAlone(ctx context.Context, files []file, rounds int, stderr io.Writer) t
 	return t
 }
 
+// measureHosting is what a call costs beside what its function does: that of a function that does nothing, hosted and
+// metered as the others are, but for what waiting costs.
+func measureHosting(ctx context.Context) time.Duration {
+	const calls = 20_000
+	router := faas.New(faas.WithMeter(newRecorder()))
+	defer router.Close()
+	nothing := faas.Register(router, "nothing", faas.NoInputOrOutput(func(context.Context) error { return nil }))
+	start := time.Now()
+	n := 0
+	for ; n < calls && ctx.Err() == nil; n++ {
+		_, _ = nothing.Invoke(ctx, struct{}{}) // it can't fail
+	}
+	return time.Since(start) / time.Duration(max(n, 1))
+}
+
 // progress draws a bar on a terminal, and nothing anywhere else: a log has no use for it.
 func progress(w io.Writer, n int, what string) *progressbar.ProgressBar {
 	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {

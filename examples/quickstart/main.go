@@ -1,10 +1,10 @@
 // Command quickstart hosts two functions, a thumbnailer and a word counter, and calls them for every photograph and
 // document that ships with Go, or for those of a directory of yours:
 //
-//	go run ./quickstart [-rounds n] [-workers n] [-out directory] [directory]
+//	go run ./examples/quickstart [-rounds n] [-workers n] [-out directory] [directory]
 //
-// It ends with what a serverless platform would tell: how each call ended, how long it waited and ran, what is billed,
-// and how much faster it was than one call at a time. Ctrl-C ends it early: what has begun is finished and counted.
+// It ends with what a serverless platform would tell: how each call ended, how long it waited and ran, and what is billed;
+// and with what hosting costs per call. Ctrl-C ends it early: what has begun is finished and counted.
 package main
 
 import (
@@ -106,10 +106,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	interrupted := ctx.Err() != nil
 	alone := runAlone(ctx, set.files, cfg.rounds, stderr)
+	each := measureHosting(ctx)
 
 	meter.print(stdout)
 	res.print(stdout)
 	printSpeed(stdout, wall, alone, cfg.rounds, interrupted)
+	if !interrupted && ctx.Err() == nil {
+		printHosting(stdout, each, meter.meanRun())
+	}
 	if cfg.out != "" {
 		return res.write(stdout, cfg.out)
 	}

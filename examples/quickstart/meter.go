@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/examples/internal/table"
 )
 
 // recorder is a faas.Meter: it gets one record of every call, and keeps what the table at the end needs. A histogram
@@ -73,22 +73,34 @@ func (r *recorder) print(w io.Writer) {
 	names := slices.Sorted(maps.Keys(r.stats))
 	outcomes := r.outcomes()
 
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%-10s\tCALLS\t", "FUNCTION")
+	titles := []string{"FUNCTION", "CALLS"}
 	for _, o := range outcomes {
-		fmt.Fprintf(t, "%s\t", strings.ToUpper(o.String()))
+		titles = append(titles, strings.ToUpper(o.String()))
 	}
-	fmt.Fprint(t, "WAIT P50\tP99\tRUN P50\tP99\tBILLED\t\n")
+	t := table.New(append(titles, "WAIT P50", "P99", "RUN P50", "P99", "BILLED")...).Spare("RUN P50", "WAIT P50")
 	for _, name := range names {
 		s := r.stats[name]
-		fmt.Fprintf(t, "%-10s\t%d\t", name, s.calls)
+		line := []any{name, s.calls}
 		for _, o := range outcomes {
-			fmt.Fprintf(t, "%d\t", s.outcomes[o])
+			line = append(line, s.outcomes[o])
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f s\t\n", ms(s.wait, 50), ms(s.wait, 99), ms(s.run, 50), ms(s.run, 99), s.billed.Seconds())
+		t.Line(append(line, ms(s.wait, 50), ms(s.wait, 99), ms(s.run, 50), ms(s.run, 99), fmt.Sprintf("%.2f s", s.billed.Seconds()))...)
 	}
-	t.Flush()
-	fmt.Fprintln(w, "   (each call billed up to the next millisecond, as on AWS Lambda)")
+	t.Print(w)
+	fmt.Fprintln(w, "(each call billed up to the next millisecond, as on AWS Lambda)")
+}
+
+// meanRun is how long calls ran.
+func (r *recorder) meanRun() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var sum float64
+	calls := 0
+	for _, s := range r.stats {
+		sum += s.run.Mean() * float64(s.calls)
+		calls += s.calls
+	}
+	return time.Duration(sum / float64(max(calls, 1)))
 }
 
 // outcomes returns those that occurred, in the order in which they are declared.

@@ -1,7 +1,7 @@
 // Command scaling calls a function more and more often, then steadily, then not at all, and shows how many instances it has
 // meanwhile, and why:
 //
-//	go run ./scaling [-ramp 5s] [-hold 4s] [-rate 40] [-out scaling.svg]
+//	go run ./examples/scaling [-ramp 5s] [-hold 4s] [-rate 40] [-out scaling.svg]
 //
 // Decisions are printed as they are made; at the end there is a drawing of demand, capacity and queue. Ctrl-C ends it early,
 // with the drawing so far.

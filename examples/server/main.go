@@ -1,7 +1,7 @@
 // Command server hosts functions that are called from outside: with curl, with AWS's SDKs and command line, and from a
 // browser. Start it, and try what README says:
 //
-//	go run ./server [-addr 127.0.0.1:9000] [-hosts functions.example.com]
+//	go run ./examples/server [-addr 127.0.0.1:9000] [-hosts functions.example.com]
 //
 // SIGTERM or Ctrl-C drains: what is on its way is finished, and what became of each call has been printed by then.
 package main

@@ -1,7 +1,7 @@
 // Command sidework delivers webhooks the way services do it, beside their requests, but with hosted functions where they
 // write go func(). One endpoint's function panics, one hangs and heeds no context, the rest deliver:
 //
-//	go run ./sidework [-term 300ms] [-drain 1s]
+//	go run ./examples/sidework [-term 300ms] [-drain 1s]
 //
 // After -term it sends itself a SIGTERM, as a deployment would; with -term 0 it waits for yours (or Ctrl-C). What is on
 // its way is then drained, for -drain at most, and the program tells what became of each of the 500 webhooks.

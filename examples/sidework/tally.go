@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/examples/internal/table"
 )
 
 // fate is what became of a webhook.
@@ -95,32 +95,31 @@ func (s *service) printTable(w io.Writer) {
 			total[f] += n
 		}
 	}
-	fmt.Fprintln(w)
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	defer table.Flush()
-	fmt.Fprintf(table, "%-10s\tWEBHOOKS\t", "ENDPOINT")
+	columns := []string{"ENDPOINT", "WEBHOOKS"}
 	for f, title := range titles {
 		if total[f] > 0 {
-			fmt.Fprintf(table, "%s\t", strings.ToUpper(title))
+			columns = append(columns, strings.ToUpper(title))
 		}
 	}
-	fmt.Fprintln(table)
+	lines := table.New(columns...)
 	for _, name := range slices.Sorted(maps.Keys(t.counts)) {
-		printRow(table, name, *t.counts[name], total)
+		lines.Line(lineOf(name, *t.counts[name], total)...)
 	}
-	printRow(table, "all", total, total)
+	lines.Line(lineOf("all", total, total)...)
+	fmt.Fprintln(w)
+	lines.Print(w)
 }
 
-func printRow(w io.Writer, name string, counts, total [fates]int) {
+func lineOf(name string, counts, total [fates]int) []any {
 	sum := 0
 	for _, n := range counts {
 		sum += n
 	}
-	fmt.Fprintf(w, "%-10s\t%d\t", name, sum)
+	line := []any{name, sum}
 	for f, n := range counts {
 		if total[f] > 0 {
-			fmt.Fprintf(w, "%d\t", n)
+			line = append(line, n)
 		}
 	}
-	fmt.Fprintln(w)
+	return line
 }

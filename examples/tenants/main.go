@@ -1,7 +1,7 @@
 // Command tenants has two tenants share one function with a queue of 1,000 places, the default. Tenant a sends 10,000 calls
 // at once, and then tenant b sends ten; who is refused tries again after a moment, so that the queue stays full:
 //
-//	go run ./tenants [-flood 10000] [-takes 2ms] [-slots 8]
+//	go run ./examples/tenants [-flood 10000] [-takes 2ms] [-slots 8]
 //
 // It shows how long b's calls take alone, behind a's in one line, and beside a's where tenants take turns, and how often
 // they were refused; and what each is billed, by the records and by the handlers' own stopwatches.

@@ -3,12 +3,12 @@
 // that heeds no context, one that panics, and one that is busy. Every call has its answer by its deadline or at once, and
 // the process is as well afterwards as before. At last comes an agent with a budget, and asks for more than that:
 //
-//	go run ./tools [-calls n]
+//	go run ./examples/tools [-calls n]
 //
 // With one of these it serves the same tools to whoever comes, until it is told to stop:
 //
-//	go run ./tools -stdio                  to the program that started it, as hosts of agents do
-//	go run ./tools -http 127.0.0.1:8080    at http://127.0.0.1:8080/mcp
+//	go run ./examples/tools -stdio                  to the program that started it, as hosts of agents do
+//	go run ./examples/tools -http 127.0.0.1:8080    at http://127.0.0.1:8080/mcp
 package main
 
 import (
@@ -67,7 +67,8 @@ func (h *host) demonstrate(ctx context.Context, calls int, stdout io.Writer) err
 
 	fmt.Fprintf(stdout, "%d calls at once, of %d agents:\n\n", calls, len(agents))
 	stats := callAll(ctx, agents, calls)
-	printAnswers(stdout, stats)
+	printAnswers(stdout, stats, h.watch.lateness)
+	fmt.Fprintf(stdout, "\nSLOWEST is as agents measure it, LATE past the deadline, by the router.\n")
 	for _, name := range toolNames {
 		if err := stats[name].unexpected; err != nil {
 			return err

@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/examples/internal/table"
 	"github.com/inproc/faas/trigger/faasmcp"
 )
 
@@ -55,23 +55,13 @@ func (a *answers) add(err error, took time.Duration) {
 	a.slowest = max(a.slowest, took)
 }
 
-func printAnswers(w io.Writer, stats map[string]*answers) {
-	t := newTable(w)
-	defer t.Flush()
-	fmt.Fprintf(t, "%-8s\tCALLS\tOK\tTIMEOUT\tPANIC\tREFUSED\tSLOWEST ANSWER\tPAST DEADLINE\tSLOWEST REFUSAL\t\n", "TOOL")
+func printAnswers(w io.Writer, stats map[string]*answers, late func(tool string) time.Duration) {
+	t := table.New("TOOL    ", "CALLS", "OK", "TIMEOUT", "PANIC", "REFUSED", "SLOWEST", "LATE", "REFUSED IN")
 	for _, name := range toolNames {
 		a := stats[name]
-		fmt.Fprintf(t, "%-8s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t\n", name,
-			a.calls, a.ok, a.timeout, a.panicked, a.refused, ms(a.slowest), past(a.slowest), ifAny(a.refused, a.slowestRefusal))
+		t.Line(name, a.calls, a.ok, a.timeout, a.panicked, a.refused, ms(a.slowest), ifAny(a.timeout, late(name)), ifAny(a.refused, a.slowestRefusal))
 	}
-}
-
-// past tells by how much the deadline was missed, if it was.
-func past(took time.Duration) string {
-	if took < timeout {
-		return "-"
-	}
-	return ms(took - timeout)
+	t.Print(w)
 }
 
 func ifAny(n int, d time.Duration) string {
@@ -82,12 +72,11 @@ func ifAny(n int, d time.Duration) string {
 }
 
 func printStatus(w io.Writer, router *faas.Router) {
-	t := newTable(w)
-	defer t.Flush()
-	fmt.Fprintf(t, "%-8s\tADMITTED\tREFUSED\tIN FLIGHT\tQUEUED\tSTUCK\t\n", "TOOL")
+	t := table.New("TOOL    ", "ADMITTED", "REFUSED", "IN FLIGHT", "QUEUED", "STUCK")
 	for info := range router.Functions() {
-		fmt.Fprintf(t, "%-8s\t%d\t%d\t%d\t%d\t%d\t\n", info.Name, info.Admitted, refusals(info), info.InFlight, info.Queued, info.Runaways)
+		t.Line(info.Name, info.Admitted, refusals(info), info.InFlight, info.Queued, info.Runaways)
 	}
+	t.Print(w)
 }
 
 func refusals(info faas.Info) uint64 {
@@ -98,10 +87,12 @@ func refusals(info faas.Info) uint64 {
 	return sum
 }
 
-// watch hears of calls that outlive their deadlines, twice: while they are stuck, and when they have ended. It is a meter
-// with no interest in calls that keep their time.
+// watch is a meter that hears of calls that outlive their deadlines: when they are answered all the same, while they are
+// stuck, and when they have ended. How late an answer is, it has from the router: what agents measure also has their own
+// way to and from it, of 200 calls at once, and that is not the deadline's.
 type watch struct {
 	mu       sync.Mutex
+	answered map[string]time.Duration // past the deadline, at most
 	late     map[string]int
 	overruns int
 	overrun  time.Duration
@@ -117,7 +108,25 @@ func (w *watch) stuck(_ context.Context, inv faas.Invocation, _ time.Duration) {
 	w.late[inv.Function]++
 }
 
-func (w *watch) Record(context.Context, faas.Execution) {}
+// Record is called before the caller has its answer.
+func (w *watch) Record(_ context.Context, e faas.Execution) {
+	if e.Outcome != faas.TimedOut {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.answered == nil {
+		w.answered = make(map[string]time.Duration)
+	}
+	w.answered[e.Function] = max(w.answered[e.Function], e.Duration-timeout)
+}
+
+// lateness is by how much the answers of a tool were late, at most.
+func (w *watch) lateness(tool string) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.answered[tool]
+}
 
 // RecordOverrun is called when such a call has ended after all: someone may have to pay for that, too. One that heeds its
 // context can be late as well, by the moment that it takes to return, which is not worth a line here.
@@ -145,11 +154,6 @@ func (w *watch) print(out io.Writer) {
 		list = append(list, fmt.Sprintf("%d of %s", w.late[name], name))
 	}
 	fmt.Fprintf(out, "\nReported as stuck %s after their deadlines: %s.\n", grace, strings.Join(list, ", "))
-}
-
-// newTable aligns numbers on the right; names are padded, which puts them on the left.
-func newTable(w io.Writer) *tabwriter.Writer {
-	return tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 }
 
 func ms(d time.Duration) string {
