@@ -61,7 +61,7 @@ func (d *door) admits(w http.ResponseWriter, r *http.Request, loopback bool, ref
 	case loopback && !d.isHost(r.Host):
 		refuse(&Problem{Status: http.StatusForbidden, Reason: "host", Detail: fmt.Sprintf(
 			"On a loopback connection no request for the host %q is taken: to allow it, give faashttp.WithHosts to %s.", clip(r.Host), d.owner)})
-	case d.cross.Check(r) != nil:
+	case isBrowsers(r.Header) && d.cross.Check(r) != nil:
 		refuse(&Problem{Status: http.StatusForbidden, Reason: "origin", Detail: fmt.Sprintf(
 			"The request comes from the page of another site: to allow it, give faashttp.WithOrigins to %s.", d.owner)})
 	default:
@@ -69,6 +69,10 @@ func (d *door) admits(w http.ResponseWriter, r *http.Request, loopback bool, ref
 	}
 	return false
 }
+
+// isBrowsers tells whether a request says what page it is from. Most say nothing,
+// and are not looked at any further.
+func isBrowsers(h http.Header) bool { return len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0 }
 
 // isHost tells whether a request for that host can be meant for a loopback
 // connection. A request that names no host, as HTTP/1.0 allows, is no browser's.
