@@ -128,8 +128,15 @@ func TestAnAddressThatTheWireWouldNotTakeIsAMistake(t *testing.T) {
 		r, _ := hosted(t)
 		faas.Register(r, "echo", echo)
 		for _, bad := range [][2]string{
-			{"local", "123456789012"}, {"", "123456789012"}, {"eu-north-1", ""}, {"eu-north-1", "1"}, {"eu-north-1", "12345678901x"},
-			{"eu-north", "123456789012"}, {"EU-north-1", "123456789012"}, {"eu-north-1:x", "123456789012"}, {"eu-north-12", "123456789012"},
+			{"local", "123456789012"},
+			{"", "123456789012"},
+			{"eu-north-1", ""},
+			{"eu-north-1", "1"},
+			{"eu-north-1", "12345678901x"},
+			{"eu-north", "123456789012"},
+			{"EU-north-1", "123456789012"},
+			{"eu-north-1:x", "123456789012"},
+			{"eu-north-12", "123456789012"},
 		} {
 			assert.PanicsWithError(t, fmt.Sprintf("faashttp: WithAddress(%q, %q): a region looks like us-east-1, and an account has 12 digits", bad[0], bad[1]),
 				func() { faashttp.NewLambda(r, faashttp.WithAddress(bad[0], bad[1])) })
