@@ -5,6 +5,7 @@ with JSON, over the wire of the AWS Lambda API, and as Lambda function URLs.
 	mux := http.NewServeMux()                        // a server that you have
 	mux.Handle("/", yours)
 	mux.Handle("/fn/", faashttp.Handler(router))     // POST /fn/{name}: JSON in, JSON out
+	mux.Handle("/v1/resize", faashttp.Function(router, "resize")) // one, at a path of its own
 	mux.Handle("/hook", faashttp.FunctionURL(router, "hook"))
 	lambda := faashttp.NewLambda(router)
 	mux.Handle("/2015-03-31/", lambda)               // aws lambda invoke --endpoint-url …
@@ -12,8 +13,8 @@ with JSON, over the wire of the AWS Lambda API, and as Lambda function URLs.
 	s := faashttp.NewServer(router, mux, faashttp.WithDrainer(lambda.Shutdown))
 	err := s.Run(ctx)                                // until ctx ends; drains
 
-[Handler], [FunctionURL] and [Lambda] are handlers of net/http and run in any
-server; [Server] is one that has its time limits set, listens on loopback and
+[Handler], [Function], [FunctionURL] and [Lambda] are handlers of net/http and run
+in any server; [Server] is one that has its time limits set, listens on loopback and
 drains. Functions registered with [faas.RegisterStream] answer piece by piece
 over each of them.
 
