@@ -124,7 +124,7 @@ func (p *pieces) finish(ctx context.Context, cut bool) error {
 		left = p.handOver(ctx, idle)
 	}
 	<-idle
-	broken, dropped := p.letGo()
+	dropped, broken := p.letGo()
 	dropped = dropped && !cut
 	if broken != nil {
 		return because(context.Canceled, broken)
@@ -137,13 +137,13 @@ func (p *pieces) finish(ctx context.Context, cut bool) error {
 
 // letGo forgets the caller, once there is no courier: a handler may keep its
 // writer. It tells what went wrong.
-func (p *pieces) letGo() (broken error, dropped bool) {
+func (p *pieces) letGo() (dropped bool, broken error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	broken, dropped = p.broken, p.dropped
 	p.to, p.broken = nil, nil
 	p.buf, p.ends, p.taken, p.takenEnd = nil, nil, nil, nil
-	return broken, dropped
+	return dropped, broken
 }
 
 // handOver waits for the courier, or until the caller leaves: then the rest is

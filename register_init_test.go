@@ -72,7 +72,7 @@ func (e *estate) settled(t *testing.T) {
 }
 
 // inits are the manners in which an init may come to its end.
-var inits = map[string]func(ctx context.Context, nth int) error{ //nolint:gochecknoglobals // a table of cases
+var inits = map[string]func(ctx context.Context, nth int) error{
 	"at once": nil,
 	"slow":    func(context.Context, int) error { time.Sleep(time.Second); return nil },
 	"heeds its context": func(ctx context.Context, _ int) error {
@@ -101,7 +101,7 @@ var inits = map[string]func(ctx context.Context, nth int) error{ //nolint:gochec
 
 // ends are what may come to a function while it is registered, and the error
 // that its registration then Is.
-var ends = map[string]struct { //nolint:gochecknoglobals // a table of cases
+var ends = map[string]struct {
 	end func(r *faas.Router) error
 	is  error
 }{

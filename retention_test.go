@@ -81,7 +81,7 @@ func leaver(o *object) (context.Context, context.CancelCauseFunc) {
 }
 
 // retained are the cases. What they leave registered stays so.
-var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption){ //nolint:gochecknoglobals // a table of cases
+var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption){
 	"typed input and output": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
 		f := faas.Register(r, "f", func(context.Context, *object) (*object, error) { return w.object(), nil }, opts...)
 		for range 20 {
@@ -318,8 +318,12 @@ var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...fa
 				return func(ctx context.Context, inv faas.Invocation) error { _ = o[0]; return next(ctx, inv) }
 			}
 			own := [][]faas.FunctionOption{
-				nil, {faas.WithMiddleware(wrap)}, {faas.WithMeter(holder{o: o})}, {faas.WithGate(holder{o: o})},
-				{faas.WithScaler(holder{faas.FixedScaler{N: 1}, o})}, {faas.WithTenantKey(func(context.Context, faas.Invocation) string { return string(o[:0]) })},
+				nil,
+				{faas.WithMiddleware(wrap)},
+				{faas.WithMeter(holder{o: o})},
+				{faas.WithGate(holder{o: o})},
+				{faas.WithScaler(holder{faas.FixedScaler{N: 1}, o})},
+				{faas.WithTenantKey(func(context.Context, faas.Invocation) string { return string(o[:0]) })},
 			}[i%6]
 			f := faas.Register(r, name, func(_ context.Context, in int) (int, error) { return int(o[in]), nil }, append(own, opts...)...)
 			_, err := f.Invoke(t.Context(), 1)
@@ -540,4 +544,4 @@ func TestContextsThatAreKeptMayBeAskedWhileTheirCallsEnd(t *testing.T) {
 	askers.Wait()
 }
 
-var askersName atomic.Int64 //nolint:gochecknoglobals // names for functions
+var askersName atomic.Int64

@@ -212,7 +212,10 @@ func (c *callContext) isBelow(call *callContext) bool {
 func (r *Router) flush(ctx context.Context) error {
 	all := r.meters.flushers(nil)
 	all = r.functions.owing(all)
-	owners := make([]string, len(all))
+	var owners []string
+	for range all {
+		owners = append(owners, "")
+	}
 	for _, fn := range r.functions.working() {
 		all = fn.meters[len(r.meters):].flushers(all)
 		for len(owners) < len(all) {

@@ -180,7 +180,7 @@ func (s *soakHost) answered(err error) {
 	var refusal *faas.Error
 	if errors.As(err, &refusal) && refusal.Reason != "" {
 		n, _ := s.refused.LoadOrStore(refusal.Reason, new(atomic.Uint64))
-		n.(*atomic.Uint64).Add(1) //nolint:forcetypeassert // as stored
+		n.(*atomic.Uint64).Add(1)
 	}
 }
 
@@ -296,7 +296,7 @@ func (s *soakHost) balance(t *testing.T) {
 	assert.Zero(t, s.lost.Load(), "callers without an answer")
 	told := map[faas.Reason]uint64{}
 	s.refused.Range(func(why, n any) bool {
-		told[why.(faas.Reason)] = n.(*atomic.Uint64).Load() //nolint:forcetypeassert // as stored
+		told[why.(faas.Reason)] = n.(*atomic.Uint64).Load()
 		return true
 	})
 	assert.Equal(t, stats.Rejected, told, "refusals counted, and told")
