@@ -181,7 +181,8 @@ func TestATokenOfSomebodyElseIsLeftToOthers(t *testing.T) {
 		other := sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"iss": "https://other.example"}))
 		elsewhere := sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"iss": nil, "ISS": issuerName}))
 		for _, token := range []access.Secret{
-			other, elsewhere, access.NewSecret("opaque"), access.NewSecret("a.b"), {},
+			other, elsewhere, access.NewSecret("opaque"), access.NewSecret("a.b"),
+			{},
 			access.NewSecret("a.b.c"), access.NewSecret(".."), access.NewSecret("v2.local.opaque"), access.NewSecret("a.b.c.d"),
 			access.NewSecret("a." + b64([]byte(`"text"`)) + ".c"), access.NewSecret("a." + b64([]byte(`{} `+"{}")) + ".c"),
 		} {

@@ -76,7 +76,7 @@ func (e *edit) applyToScalar(v any) (any, bool) {
 			return strconv.FormatBool(v), true
 		}
 	case string:
-		if e.twice && !(strings.HasPrefix(v, `"`) && json.Valid([]byte(v))) {
+		if e.twice && (!strings.HasPrefix(v, `"`) || !json.Valid([]byte(v))) {
 			twice, err := unparse(v)
 			return string(twice), err == nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -65,7 +66,12 @@ func ExampleWithTenant() {
 		return access.Caller(ctx).String() // such as: user "ana"
 	}))
 	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
-	http.NewServeMux().Handle("/mcp", access.Authenticate(tokens)(handler))
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", access.Authenticate(tokens)(handler))
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/mcp", nil)) // without a token
+	fmt.Println(w.Code)
+	// Output: 401
 }
 
 func ExampleFailureOf() {

@@ -49,8 +49,7 @@ func fieldsOf(t reflect.Type) []field {
 
 // collect adds the fields of t, which is embedded as outer says.
 func collect(t reflect.Type, outer field, above map[reflect.Type]bool, add func(field)) {
-	for i := range t.NumField() {
-		sf := t.Field(i)
+	for sf := range t.Fields() {
 		base := follow(sf.Type)
 		if !sf.IsExported() && (!sf.Anonymous || base.Kind() != reflect.Struct) || sf.Tag.Get("json") == "-" {
 			continue

@@ -200,11 +200,12 @@ func (w *walk) plain(t reflect.Type, addressable bool) (described, error) {
 		return w.list(t, addressable)
 	case reflect.Struct:
 		return w.object(t, addressable)
+	default:
+		if k := t.Kind(); k >= reflect.Int && k <= reflect.Uintptr {
+			return integer(k), nil
+		}
+		return described{}, fmt.Errorf("%v has no JSON", t)
 	}
-	if t.Kind() >= reflect.Int && t.Kind() <= reflect.Uintptr {
-		return integer(t.Kind()), nil
-	}
-	return described{}, fmt.Errorf("%v has no JSON", t)
 }
 
 func ofType(name string) described { return described{schema: &jsonschema.Schema{Type: name}} }

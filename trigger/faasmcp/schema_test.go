@@ -160,7 +160,7 @@ func TestATypeHasTheSchemaOfTheJSONThatItReadsAndWrites(t *testing.T) {
 			S string `json:"s,string"`
 		}](), `{"s": "\"x\""}`, ``},
 		{"option string of what it says nothing about", echoOf[struct {
-			S []int `json:"s,string"`
+			S []int `json:"s,string"` //nolint:staticcheck // what the case is about
 		}](), `{"s": [1]}`, ``},
 		{"named bytes", echoOf[struct{ B blob }](), `{"B": "aGk="}`, ``},
 		{"no bytes", echoOf[struct{ B blob }](), `{"B": null}`, ``},
@@ -321,7 +321,8 @@ func TestAnAgentIsToldTheFieldsOfWhatIsReadByAMethod(t *testing.T) {
 		Any  any             `json:"any" jsonschema:"what you like"`
 		Raw  json.RawMessage `json:"raw,omitempty"`
 		List []any           `json:"list,omitempty"`
-	}) (struct{ Any any }, error) {
+	},
+	) (struct{ Any any }, error) {
 		return struct{ Any any }{in.Any}, nil
 	})
 	server, _ := newServer(t, r)
@@ -367,14 +368,16 @@ func TestAMistakeInATagIsNamed(t *testing.T) {
 		"empty": func(r *faas.Router) {
 			faas.Register(r, "f", func(context.Context, struct {
 				A int `jsonschema:""`
-			}) (struct{}, error) {
+			},
+			) (struct{}, error) {
 				return struct{}{}, nil
 			})
 		},
 		"reserved": func(r *faas.Router) {
 			faas.Register(r, "f", func(context.Context, struct {
 				A int `jsonschema:"minimum=5"`
-			}) (struct{}, error) {
+			},
+			) (struct{}, error) {
 				return struct{}{}, nil
 			})
 		},

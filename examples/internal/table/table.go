@@ -18,7 +18,7 @@ const usual = 80
 // Table is lines of cells. The first column stands on the left, the others on the right.
 type Table struct {
 	lines  [][]string
-	spared []int // columns that are left out for want of room, the first first
+	spared []int // columns that are left out for want of room, in this order
 }
 
 // New returns a table with these titles.

@@ -27,7 +27,7 @@ import (
 func main() {
 	if err := run(); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "server:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // a program's main
 	}
 }
 
