@@ -187,7 +187,7 @@ func (s *soakHost) answered(err error) {
 // dress gives a call a tenant, a priority and a context of some manners.
 func (s *soakHost) dress(ctx context.Context) (context.Context, func()) {
 	done := func() {}
-	switch rand.IntN(12) {
+	switch rand.IntN(16) {
 	case 0:
 		ctx, done = context.WithTimeout(ctx, time.Duration(rand.IntN(3000))*time.Microsecond)
 	case 1:
@@ -196,9 +196,15 @@ func (s *soakHost) dress(ctx context.Context) (context.Context, func()) {
 		timer := time.AfterFunc(time.Duration(rand.IntN(3000))*time.Microsecond, func() { cancel(io.ErrClosedPipe) })
 		done = func() { timer.Stop(); cancel(nil) }
 	case 2:
-		ctx = farDeadline{ctx}
+		ctx = soakDeadline{ctx, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 	case 3:
 		ctx, done = context.WithDeadline(ctx, time.Now().Add(-time.Hour))
+	case 4:
+		ctx = soakDeadline{ctx, time.Time{}}
+	case 5:
+		m := soakMute{ctx, make(chan struct{})}
+		time.AfterFunc(time.Duration(rand.IntN(3000))*time.Microsecond, func() { close(m.done) })
+		ctx = m
 	}
 	switch rand.IntN(3) {
 	case 0:
@@ -209,12 +215,24 @@ func (s *soakHost) dress(ctx context.Context) (context.Context, func()) {
 	return ctx, done
 }
 
-// farDeadline is a context whose deadline no clock can count to.
-type farDeadline struct{ context.Context }
+// soakDeadline is a context with a deadline that no clock can count to.
+type soakDeadline struct {
+	context.Context
 
-func (farDeadline) Deadline() (time.Time, bool) {
-	return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), true
+	at time.Time
 }
+
+func (d soakDeadline) Deadline() (time.Time, bool) { return d.at, true }
+
+// soakMute is a context that ends and does not say why.
+type soakMute struct {
+	context.Context
+
+	done chan struct{}
+}
+
+func (m soakMute) Done() <-chan struct{} { return m.done }
+func (soakMute) Err() error              { return nil }
 
 // shake changes the router while it is at work.
 func (s *soakHost) shake() {
