@@ -28,7 +28,7 @@ func CarryKeys(keys ...any) func(caller, fresh context.Context) context.Context 
 	return func(caller, fresh context.Context) context.Context {
 		for _, key := range keys {
 			if v := caller.Value(key); v != nil {
-				fresh = context.WithValue(fresh, key, v)
+				fresh = context.WithValue(fresh, key, v) //nolint:fatcontext // one for each key
 			}
 		}
 		return fresh
