@@ -361,11 +361,13 @@ func (k *twinCall) next() time.Duration {
 	case runs:
 		return min(k.leaves, k.expires)
 	case runsOn:
-		if !k.stuck && !k.replaced {
-			return k.sticks
+		if k.stuck || k.replaced {
+			return never
 		}
+		return k.sticks
+	default:
+		return never
 	}
-	return never
 }
 
 // pass lets time go by.

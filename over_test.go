@@ -16,7 +16,7 @@ import (
 // keeps registers a function that leaves its context behind, free of its end.
 func keeps(r *faas.Router, kept *context.Context, opts ...faas.FunctionOption) *faas.Function[int, faas.Invocation] {
 	return faas.Register(r, "outer", func(ctx context.Context, _ int) (faas.Invocation, error) {
-		*kept = context.WithoutCancel(ctx)
+		*kept = context.WithoutCancel(ctx) //nolint:fatcontext // it is to outlive its call
 		inv, _ := faas.FromContext(ctx)
 		return inv, nil
 	}, opts...)
@@ -85,7 +85,7 @@ func TestACallFromAnEndedCallsContextKeepsParentDepthAndTenant(t *testing.T) {
 		require.NoError(t, err)
 		var deeper context.Context
 		inner := faas.Register(r, "inner", func(ctx context.Context, _ int) (faas.Invocation, error) {
-			deeper = context.WithoutCancel(ctx)
+			deeper = context.WithoutCancel(ctx) //nolint:fatcontext // likewise
 			inv, _ := faas.FromContext(ctx)
 			return inv, nil
 		})
@@ -150,7 +150,7 @@ func TestShutdownWithAnEndedCallsContextWaitsForAll(t *testing.T) {
 		r := router(t)
 		var kept context.Context
 		f := faas.Register(r, "f", func(ctx context.Context, d time.Duration) (int, error) {
-			kept = context.WithoutCancel(ctx)
+			kept = context.WithoutCancel(ctx) //nolint:fatcontext // likewise
 			time.Sleep(d)
 			return 0, nil
 		}, faas.WithTimeout(time.Hour))

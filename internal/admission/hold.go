@@ -159,7 +159,7 @@ func (h *Hold) loanAtHome() bool {
 // refreshed afterwards.
 func (h *Hold) take(l *lane) bool {
 	c, lender, home := h.class, h.lenderFor(l), h.loanAtHome()
-	if lender == nil && !(c.queue.permits(l) && c.word.inc()) {
+	if lender == nil && (!c.queue.permits(l) || !c.word.inc()) {
 		return false
 	}
 	if !home && !c.group.word.inc() {

@@ -13,7 +13,7 @@ import (
 
 // rude is a caller's context with manners of its own.
 type rude struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context
 
 	done func() <-chan struct{}
 	err  func() error

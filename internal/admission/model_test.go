@@ -126,10 +126,10 @@ func (m *model) lenderOf(k *modelCall) *modelCall {
 
 func (m *model) take(k *modelCall) bool {
 	home, lender := m.home(k), m.lenderOf(k)
-	if lender == nil && !(m.below(k) && m.room(k.class)) || !home && !m.room(nil) {
+	if lender == nil && (!m.below(k) || !m.room(k.class)) || !home && !m.room(nil) {
 		return false
 	}
-	counts := k.class.tenants.limit > 0 && !(lender != nil && place(lender, k.tenant))
+	counts := k.class.tenants.limit > 0 && (lender == nil || !place(lender, k.tenant))
 	k.classFrom, k.groupFrom = k, k
 	if lender != nil {
 		k.classFrom, k.lender, lender.heir = lender.classFrom, lender, k

@@ -1,6 +1,7 @@
 package admission_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -154,14 +155,15 @@ func TestHammerOnAFullQueue(t *testing.T) {
 			for range 200 {
 				c, h := classes[r.IntN(2)], new(admission.Hold)
 				tenant := strconv.Itoa(min(r.IntN(12), 6)) // one is louder
-				switch err := c.Acquire(t.Context(), h, admission.Request{Tenant: tenant, Priority: r.IntN(3), Wait: patience}); err {
-				case nil:
+				err := c.Acquire(t.Context(), h, admission.Request{Tenant: tenant, Priority: r.IntN(3), Wait: patience})
+				switch {
+				case err == nil:
 					ran.Add(1)
 					runtime.Gosched()
 					h.Release()
-				case admission.ErrDisplaced:
+				case errors.Is(err, admission.ErrDisplaced):
 					displaced.Add(1)
-				case admission.ErrFull:
+				case errors.Is(err, admission.ErrFull):
 					full.Add(1)
 				default:
 					assert.NoError(t, err)
