@@ -33,7 +33,7 @@ func TestEveryKindOfRefusalHasItsAnswerOverEveryDoor(t *testing.T) {
 	for kind, want := range map[faas.Kind]struct{ front, lambda, url answer }{
 		faas.KindNotFound:    {answer{404, "not_found", ""}, answer{404, "ResourceNotFoundException", ""}, answer{403, "AccessDeniedException", ""}},
 		faas.KindDenied:      {answer{404, "not_found", ""}, answer{404, "ResourceNotFoundException", ""}, answer{403, "AccessDeniedException", ""}},
-		faas.KindInvalid:     {answer{400, "mine", ""}, answer{400, "InvalidParameterValueException", ""}, answer{502, "", ""}},
+		faas.KindInvalid:     {answer{400, "mine", ""}, answer{400, "InvalidParameterValueException", ""}, answer{400, "InvalidParameterValueException", ""}},
 		faas.KindTooLarge:    {answer{413, "too_large", ""}, answer{413, "RequestTooLargeException", ""}, answer{413, "RequestTooLargeException", ""}},
 		faas.KindBusy:        {answer{429, "mine", "90"}, answer{429, "TooManyRequestsException", "90"}, answer{429, "TooManyRequestsException", "90"}},
 		faas.KindUnavailable: {answer{503, "mine", "90"}, answer{500, "ServiceException", "90"}, answer{503, "", "90"}},

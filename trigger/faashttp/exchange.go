@@ -329,5 +329,10 @@ func (x *exchange) hides(r *faas.Router, name string) bool {
 
 // denies tells whether a gate keeps the caller from a function.
 func (x *exchange) denies(r *faas.Router, name string) bool {
-	return faas.EndOf(r.DryRun(x.ctx, name), name).Kind == faas.KindDenied
+	return x.before(r, name) == faas.KindDenied
+}
+
+// before is the kind of refusal that a call meets whatever its input is.
+func (x *exchange) before(r *faas.Router, name string) faas.Kind {
+	return faas.EndOf(r.DryRun(x.ctx, name), name).Kind
 }

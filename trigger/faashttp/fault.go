@@ -151,13 +151,15 @@ func (l *Lambda) denial(t target) *fault {
 
 // badInput is nil for JSON that is no input of the function: on Lambda the
 // function's runtime finds that out, so that it is an error of the function.
+// What does not depend on the input, such as a tenant that is none, is not.
 func (l *Lambda) badInput(x *exchange, end faas.End, t target, info faas.Signature) *fault {
+	before := x.before(l.router, t.name)
 	switch {
-	case x.hides(l.router, t.name):
+	case before == faas.KindDenied && !l.forbidden:
 		return l.noFunction(t)
 	case end.Kind == faas.KindTooLarge:
 		return tooLargeFor(info.MaxIn)
-	case end.Err.Reason != faas.ReasonInput:
+	case before == faas.KindInvalid, end.Err.Reason != faas.ReasonInput:
 		return badParameter("The invocation is not valid.")
 	}
 	return nil

@@ -27,9 +27,9 @@ import (
 //
 // What goes wrong is answered as Lambda does, and says nothing of what went on
 // inside: 502 for a function that fails, 429 for want of room, 503 for what may work
-// another time, 413 for an event over the function's limit, and 403 where a gate
-// denies the call or the function is gone. An answer whose status, header or cookie
-// is not one is a 502 as well. [WithHosts] and [WithOrigins] hold here too.
+// another time, 413 for an event over the function's limit, 400 for a tenant that is
+// none, and 403 where a gate denies the call or the function is gone. An answer whose
+// status, header or cookie is not one is a 502 as well. [WithHosts] and [WithOrigins] hold here too.
 //
 // Mount it where the function is to be, below a prefix with [http.StripPrefix].
 func FunctionURL(r *faas.Router, name string, opts ...Option) http.Handler {
@@ -100,18 +100,30 @@ func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 		x.badGateway()
 	case faas.KindNotFound, faas.KindDenied:
 		x.reply(noAccess(x))
-	case faas.KindInvalid, faas.KindNesting: // the event is the function's own affair, and so are its loops
+	case faas.KindInvalid, faas.KindTooLarge:
+		u.badInput(x, end, info)
+	case faas.KindNesting: // its loops are the function's own affair
 		x.badGateway()
-	case faas.KindTooLarge:
-		if x.hides(u.router, u.name) {
-			x.reply(noAccess(x))
-			return
-		}
-		x.refuse(tooLargeFor(info.MaxIn))
 	case faas.KindBusy:
 		x.refuse(throttle(u.router, u.name, end.Err.Reason, end.Err.RetryAfter))
 	case faas.KindUnavailable, faas.KindClosed, faas.KindCanceled:
 		x.unavailable(end.Err.RetryAfter)
+	}
+}
+
+// badInput answers for an event that the function can't take. What it makes of one
+// that is not too large is its own affair; the tenant is not.
+func (u *functionURL) badInput(x *exchange, end faas.End, info faas.Signature) {
+	before := x.before(u.router, u.name)
+	switch {
+	case before == faas.KindDenied && !u.forbidden:
+		x.reply(noAccess(x))
+	case end.Kind == faas.KindTooLarge:
+		x.refuse(tooLargeFor(info.MaxIn))
+	case before == faas.KindInvalid, end.Err.Reason != faas.ReasonInput:
+		x.refuse(badParameter("The invocation is not valid."))
+	default:
+		x.badGateway()
 	}
 }
 

@@ -1,0 +1,201 @@
+package fronttest_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/inproc/faas"
+)
+
+// row is a situation, how the core says the call has ended, and what its caller reads
+// over each front.
+type row struct {
+	name string
+	situation
+	core string // kind and reason of a refusal, or outcome, and when to come again
+	cells
+	hears string // the fronts that hand on the function's own words, as their docs say
+}
+
+// cells are the fronts' answers: the status, or MCP's outcome; the reason, or the type
+// of the error where AWS's clients look; and when to come again, in seconds.
+type cells struct{ http, lambda, url, events, mcp string }
+
+var table = []row{
+	{"it is fine", works(fine), "OK", cells{
+		"200", "200", "200", "200", "OK",
+	}, ""},
+
+	{"there is no such function", asked(unknown), "NotFound not_found", cells{
+		"404 not_found", "404 ResourceNotFoundException", "403 AccessDeniedException", "404 no_route", "error -32602",
+	}, ""},
+	{"the function is removed", asked(removed), "NotFound not_found", cells{
+		"404 not_found", "404 ResourceNotFoundException", "403 AccessDeniedException", "404 no_route", "error -32602",
+	}, ""},
+	{"no function has such a name", asked(unnamed), "NotFound name", cells{
+		"404 not_found", "400 ValidationException", "403 AccessDeniedException", "404 no_route", "error -32602",
+	}, ""},
+	{"the payload is of another type", asked(otherType), "Invalid input", cells{
+		"400 input", "200 Unhandled UnmarshalTypeError", "200", "400 input", "Refused input",
+	}, ""},
+	{"the input's type refuses the payload", refusesItsInput, "Invalid input", cells{
+		"400 input", "200 Unhandled Error", "502", "400 input", "Refused input",
+	}, "lambda"},
+	{"the tenant is none", asked(badTenant), "Invalid input", cells{
+		"400 input", "400 InvalidParameterValueException", "400 InvalidParameterValueException", "400 input", "Refused input",
+	}, ""},
+	{"the payload is too large", large, "TooLarge too_large", cells{
+		"413 too_large", "413 RequestTooLargeException", "413 RequestTooLargeException", "413 too_large", "Refused too_large",
+	}, ""},
+	{"rules deny the caller", denied, "Denied denied", cells{
+		"404 not_found", "404 ResourceNotFoundException", "403 AccessDeniedException", "403 denied", "Refused denied",
+	}, ""},
+	{"rules deny the caller, who may know", deniedOpenly, "Denied denied", cells{
+		"403 denied", "403 AccessDeniedException", "403 AccessDeniedException", "403 denied", "Refused denied",
+	}, ""},
+	{"rules deny the caller, whose payload is of another type", deniedAndMalformed, "Invalid input", cells{
+		"404 not_found", "404 ResourceNotFoundException", "403 AccessDeniedException", "400 input", "Refused input",
+	}, ""},
+	{"rules deny the caller, whose payload is too large", deniedAndLarge, "TooLarge too_large", cells{
+		"404 not_found", "404 ResourceNotFoundException", "403 AccessDeniedException", "413 too_large", "Refused too_large",
+	}, ""},
+	{"the authorizer does not answer", undecided, "Denied unanswered", cells{
+		"404 not_found", "404 ResourceNotFoundException", "403 AccessDeniedException", "403 unanswered", "Refused unanswered",
+	}, ""},
+	{"the authorizer says wait", decided("rate", faas.KindNone, 90*time.Second), "Busy rate after 90", cells{
+		"429 rate after 90", "429 TooManyRequestsException after 90", "429 TooManyRequestsException after 90", "429 rate after 90", "Refused rate after 90",
+	}, ""},
+	{"the authorizer's store is down", decided("store", faas.KindUnavailable, 0), "Unavailable store", cells{
+		"503 store after 1", "500 ServiceException after 1", "503 after 1", "503 store after 1", "Refused store",
+	}, ""},
+	{"the queue is full", full, "Busy overloaded", cells{
+		"429 overloaded after 1", "429 TooManyRequestsException after 1", "429 TooManyRequestsException after 1", "429 overloaded after 1", "Refused overloaded",
+	}, ""},
+	{"every slot has a runaway", runaways, "Busy runaways", cells{
+		"429 runaways after 1", "429 TooManyRequestsException after 1", "429 TooManyRequestsException after 1", "429 runaways after 1", "Refused runaways",
+	}, ""},
+	{"the function is switched off", works(fine, faas.WithConcurrency(0)), "Busy off", cells{
+		"429 off after 1", "429 TooManyRequestsException after 1", "429 TooManyRequestsException after 1", "429 off after 1", "Refused off",
+	}, ""},
+	{"a meter is full", meterFull, "Unavailable meter_full", cells{
+		"503 meter_full after 1", "500 ServiceException after 1", "503 after 1", "503 meter_full after 1", "Refused meter_full",
+	}, ""},
+	{"it waits too long for a slot", waitsTooLong, "Busy queue_timeout", cells{
+		"429 queue_timeout after 1", "429 TooManyRequestsException after 1", "429 TooManyRequestsException after 1", "429 queue_timeout after 1", "Refused queue_timeout",
+	}, ""},
+	{"the caller leaves the queue", leavesTheQueue, "Canceled queue_canceled", cells{
+		"503 canceled after 1", "500 ServiceException after 1", "503 after 1", "503 canceled after 1", "has left",
+	}, ""},
+	{"the caller has left before", hasLeft, "Canceled queue_canceled", cells{
+		"503 canceled after 1", "500 ServiceException after 1", "503 after 1", "503 canceled after 1", "has left",
+	}, ""},
+	{"its store was down just now", storeWasDown, "Unavailable init after 0.1", cells{
+		"503 init after 1", "500 ServiceException after 1", "503 after 1", "503 init after 1", "Refused init after 0.1",
+	}, ""},
+	{"the chain is too deep", deep, "Nesting depth", cells{
+		"508 depth", "400 RecursiveInvocationException", "502", "500 depth", "Refused depth",
+	}, ""},
+	{"the chain would wait for itself", cycle, "Nesting cycle", cells{
+		"508 cycle", "400 RecursiveInvocationException", "502", "500 cycle", "Refused cycle",
+	}, ""},
+	{"the router is closed", asked(closed), "Closed closed", cells{
+		"503 closed after 1", "500 ServiceException after 1", "503 after 1", "503 closed after 1", "Refused closed",
+	}, ""},
+
+	{"the budget is spent", spent, "Busy budget after 3600", cells{
+		"429 budget after 3600", "429 TooManyRequestsException after 3600", "429 TooManyRequestsException after 3600", "429 budget after 3600", "Refused budget after 3600",
+	}, ""},
+	{"the budget is held by calls under way", reserved, "Busy budget after 1", cells{
+		"429 budget after 1", "429 TooManyRequestsException after 1", "429 TooManyRequestsException after 1", "429 budget after 1", "Refused budget after 1",
+	}, ""},
+	{"the budget could never pay the call", neverAffordable, "Denied budget", cells{
+		"404 not_found", "404 ResourceNotFoundException", "403 AccessDeniedException", "403 budget", "Refused budget",
+	}, ""},
+
+	{"the handler fails", works(fails), "Failed", cells{
+		"500 failed", "200 Unhandled errorString", "502", "500 failed", "Failed",
+	}, "lambda mcp"},
+	{"the handler panics", works(panics), "Panicked", cells{
+		"500 panicked", "200 Unhandled errorString", "502", "500 failed", "Panicked",
+	}, "lambda"},
+	{"the handler exits", works(exits), "Exited", cells{
+		"500 exited", "200 Unhandled Runtime.ExitError", "502", "500 failed", "Exited",
+	}, ""},
+	{"the handler takes too long", works(sleeps), "TimedOut", cells{
+		"504 timed_out", "200 Unhandled Sandbox.Timedout", "502", "504 timeout", "TimedOut",
+	}, ""},
+	{"the router closes meanwhile", closedMeanwhile, "Canceled", cells{
+		"503 canceled after 1", "500 ServiceException after 1", "503 after 1", "503 canceled after 1", "Canceled",
+	}, ""},
+	{"the caller leaves meanwhile", leavesMeanwhile, "Canceled", cells{
+		"503 canceled after 1", "500 ServiceException after 1", "503 after 1", "503 canceled after 1", "has left",
+	}, ""},
+	{"the output can't be encoded", unencodable, "OutputInvalid", cells{
+		"500 output", "200 Unhandled MarshalerError", "502", "500 output", "OutputInvalid",
+	}, "lambda"},
+	{"the output is too large", tooMuch, "OutputInvalid", cells{
+		"500 output_too_large", "200 Unhandled Function.ResponseSizeTooLarge", "502", "500 output", "OutputInvalid",
+	}, ""},
+	{"its store is down", storeDown, "InitFailed", cells{
+		"500 init_failed", "200 Unhandled Runtime.InitError", "502", "500 failed", "InitFailed",
+	}, ""},
+
+	{"the handler returns another function's refusal", deputy, "Failed", cells{
+		"500 failed", "200 Unhandled Error", "502", "500 failed", "Failed",
+	}, ""},
+	{"the handler returns a refusal of itself", selfish, "Failed", cells{
+		"500 failed", "200 Unhandled Error", "502", "500 failed", "Failed",
+	}, ""},
+	{"the handler returns an error of the platform's type", works(wrapped), "Failed", cells{
+		"500 failed", "200 Unhandled Error", "502", "500 failed", "Failed",
+	}, "lambda mcp"},
+}
+
+func TestEveryFrontTellsEveryEndOfACall(t *testing.T) {
+	t.Parallel()
+	for _, r := range table {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range []struct {
+				name string
+				ask  front
+				want string
+			}{
+				{"core", core, r.core},
+				{"http", overHTTP, r.http},
+				{"lambda", overLambda, r.lambda},
+				{"url", overURL, r.url},
+				{"events", overEvents, r.events},
+				{"mcp", overMCP, r.mcp},
+			} {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						s := newStage(t)
+						r.situation(s)
+						got := c.ask(t, s)
+						assert.Equal(t, c.want, got.short)
+						keepsSecrets(t, got.all, strings.Contains(r.hears, c.name))
+					})
+				})
+			}
+		})
+	}
+}
+
+// keepsSecrets checks what a caller reads besides: a function's words, or its stack,
+// if the front hands them on, and otherwise nothing from inside.
+func keepsSecrets(t *testing.T, all string, hears bool) {
+	t.Helper()
+	if hears {
+		assert.Contains(t, all, secret)
+		return
+	}
+	for _, inside := range []string{secret, "goroutine ", ".go:", ".go\"", "runtime/", "/faas"} {
+		assert.NotContains(t, all, inside)
+	}
+}
