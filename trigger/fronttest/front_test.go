@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -90,9 +91,7 @@ func post(s *stage, h http.Handler, target string, header http.Header) *httptest
 	s.call(func(ctx context.Context) {
 		req := httptest.NewRequestWithContext(faas.WithTenant(ctx, s.tenant), http.MethodPost, target, strings.NewReader(s.payload))
 		req.Header.Set("Content-Type", "application/json")
-		for name, values := range header {
-			req.Header[name] = values
-		}
+		maps.Copy(req.Header, header)
 		h.ServeHTTP(w, req)
 	})
 	return w
