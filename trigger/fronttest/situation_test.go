@@ -165,18 +165,25 @@ func storeWasDown(s *stage) {
 func deep(s *stage) {
 	s.open(faas.WithMaxDepth(1))
 	s.serve("f", fine)
-	s.inside("outer", "outer")
+	s.inside("outer")
 }
 
-// cycle is one that serves a request for a function that waits for it, in its only
-// slot.
+// cycle is a handler that serves a request for a function whose only slot is with a
+// call that waits for the handler's.
 func cycle(s *stage) {
 	s.open(faas.WithConcurrency(1))
-	s.inside("f", "inner")
+	s.inside("outer")
 	s.serve("f", func(ctx context.Context) error {
-		_, err := s.Invoke(ctx, "inner", []byte(`{}`))
+		_, err := s.Invoke(ctx, "outer", []byte(`{}`))
 		return err
 	})
+	within := s.within
+	s.within = func(call func(ctx context.Context)) {
+		within(func(ctx context.Context) {
+			s.beside()
+			call(ctx)
+		})
+	}
 }
 
 // budgeted is a function on a budget of an hour, which begins with virtual time.

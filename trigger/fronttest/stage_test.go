@@ -107,14 +107,19 @@ func (s *stage) leaves() {
 	time.AfterFunc(time.Second, cancel)
 }
 
-// inside makes the call in a handler of the function inner, which is what comes of a
-// call of outer.
-func (s *stage) inside(outer, inner string) {
+// inside makes the call in a handler of that function, the first that runs.
+func (s *stage) inside(name string) {
 	var call func(ctx context.Context)
-	s.serve(inner, func(ctx context.Context) error { call(ctx); return nil })
+	s.serve(name, func(ctx context.Context) error {
+		if first := call; first != nil {
+			call = nil
+			first(ctx)
+		}
+		return nil
+	})
 	s.within = func(c func(ctx context.Context)) {
 		call = c
-		_, err := s.Invoke(s.ctx, outer, []byte(`{}`))
+		_, err := s.Invoke(s.ctx, name, []byte(`{}`))
 		require.NoError(s.t, err)
 	}
 }
