@@ -230,7 +230,7 @@ func (e *StoredError) Unwrap() error {
 		return faas.ErrExited
 	case faas.InitFailed:
 		return faas.ErrInit
-	default:
-		return nil
+	case faas.OK, faas.Failed, faas.Panicked, faas.Canceled, faas.OutputInvalid:
 	}
+	return nil
 }

@@ -77,10 +77,11 @@ func (c *call) failure(err error) (*mcp.CallToolResult, error) {
 		return failed(f, c.explain(end.Outcome)), nil
 	case faas.KindNotFound: // removed since the last Refresh
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", c.name)}
-	default:
-		f.Outcome = Refused
-		return failed(f, c.explainRefusal(end)), nil
+	case faas.KindDenied, faas.KindInvalid, faas.KindTooLarge, faas.KindBusy, faas.KindUnavailable, faas.KindNesting,
+		faas.KindClosed, faas.KindCanceled:
 	}
+	f.Outcome = Refused
+	return failed(f, c.explainRefusal(end)), nil
 }
 
 func (c *call) explain(o faas.Outcome) string {
