@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // BufferedMeter keeps slow sinks off the callers' path: a call's record is
@@ -184,7 +186,7 @@ type UndeliveredError struct {
 
 // Error names the type of the meter's sink.
 func (e *UndeliveredError) Error() string {
-	return fmt.Sprintf("%d records not delivered to meter %T: %s", e.Records, e.Meter.to, textOf(e.Err))
+	return fmt.Sprintf("%d records not delivered to meter %T: %s", e.Records, e.Meter.to, foreign.Text(e.Err))
 }
 
 // Unwrap returns Err.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // caller is the context that a call was made with. It is foreign code of unknown
@@ -85,7 +87,7 @@ func (q *caller) limits(clock *clock) (broken error) {
 // impolite is the end of a context that panicked. It is no [PanicError], which
 // would say that the handler did.
 func impolite(p any) error {
-	return because(context.Canceled, fmt.Errorf("the caller's context panicked: %s", plainText(p)))
+	return because(context.Canceled, fmt.Errorf("the caller's context panicked: %s", foreign.Plain(p)))
 }
 
 func (q *caller) isDone() bool {

@@ -5,14 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // What the platform can answer, to be asked for with [errors.Is]. They arrive
@@ -127,7 +127,7 @@ func (e *Error) Error() string {
 	}
 	if e.Err != nil {
 		b.WriteString(": ")
-		b.WriteString(textOf(e.Err))
+		b.WriteString(foreign.Text(e.Err))
 	}
 	return b.String()
 }
@@ -146,60 +146,12 @@ type PanicError struct {
 // asked for its text (and a panic in it caught), anything else is named by its
 // type. An Error method that blocks, blocks here; the platform itself never
 // calls it.
-func (e *PanicError) Error() string { return "panic: " + textOf(e.Value) }
+func (e *PanicError) Error() string { return "panic: " + foreign.Text(e.Value) }
 
 // Unwrap returns the value if it is an error, such as a [runtime.Error].
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
-}
-
-// textOf formats a value of unknown manners.
-func textOf(v any) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("(%T that panics when formatted)", v)
-		}
-	}()
-	switch v := v.(type) {
-	case error:
-		return v.Error()
-	case fmt.Stringer:
-		return v.String()
-	}
-	return plainText(v)
-}
-
-// plainText formats a value without calling any code of its own.
-func plainText(v any) string {
-	switch v := v.(type) {
-	case runtime.Error:
-		return v.Error()
-	case nil:
-		return "nil"
-	}
-	switch k := reflect.TypeOf(v).Kind(); {
-	case k == reflect.String:
-		return fmt.Sprintf("%q", reflect.ValueOf(v).String())
-	case k >= reflect.Bool && k <= reflect.Complex128:
-		return fmt.Sprint(basic(reflect.ValueOf(v)))
-	}
-	return fmt.Sprintf("(%T)", v)
-}
-
-// basic strips a named type, and with it its methods, off a basic value.
-func basic(v reflect.Value) any {
-	switch {
-	case v.Kind() == reflect.Bool:
-		return v.Bool()
-	case v.CanInt():
-		return v.Int()
-	case v.CanUint():
-		return v.Uint()
-	case v.CanFloat():
-		return v.Float()
-	}
-	return v.Complex()
 }
 
 // mistake is an error of set-up or management: a sentinel with the cure.
@@ -215,7 +167,7 @@ type causedError struct{ sentinel, cause error }
 
 func because(sentinel, cause error) error { return &causedError{sentinel, cause} }
 
-func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + textOf(e.cause) }
+func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + foreign.Text(e.cause) }
 func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }
 
 // badTenant quotes the beginning of the name only, which may be long.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // product is what an init func has made: a handler, and how to close what it
@@ -528,7 +530,7 @@ func (f *fleet) runCloser(closer func(context.Context) error) {
 	}()
 	defer f.fn.router.guardHook("close", f.fn.name)
 	if err := closer(ctx); err != nil {
-		f.fn.router.settings.logger.Error("faas: an instance could not be closed", "function", f.fn.name, "error", plainText(err))
+		f.fn.router.settings.logger.Error("faas: an instance could not be closed", "function", f.fn.name, "error", foreign.Plain(err))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/inproc/faas/internal/admission"
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // versionLatest is the version of what is registered and not published, by
@@ -136,7 +137,7 @@ func (fn *function) isScaled() bool {
 func (fn *function) compose() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = mistake("register", fn.name, ErrInput, "a middleware panicked while it was composed: %s", plainText(p))
+			err = mistake("register", fn.name, ErrInput, "a middleware panicked while it was composed: %s", foreign.Plain(p))
 		}
 	}()
 	fn.chain = chain(fn.middleware)

@@ -3,6 +3,8 @@ package faas
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // runaway is a call that was settled while its handler ran. A goroutine can't
@@ -110,7 +112,7 @@ func (r *Router) logLatePanic(c *callContext, err error) {
 		return
 	}
 	r.settings.logger.Error("faas: handler panicked after its call was over",
-		"function", c.fn.name, "id", c.id, "panic", plainText(p.Value), "stack", string(p.Stack))
+		"function", c.fn.name, "id", c.id, "panic", foreign.Plain(p.Value), "stack", string(p.Stack))
 }
 
 // guardHook, deferred, keeps a panic of somebody's hook from the call.
@@ -122,5 +124,5 @@ func (r *Router) guardHook(kind, function string) {
 
 func (r *Router) hookPanicked(kind, function string, p any) {
 	r.hookPanics.Add(1)
-	r.settings.logger.Error("faas: hook panicked", "hook", kind, "function", function, "panic", plainText(p))
+	r.settings.logger.Error("faas: hook panicked", "hook", kind, "function", function, "panic", foreign.Plain(p))
 }

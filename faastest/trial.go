@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // trial is one run of [Stateless].
@@ -98,7 +99,10 @@ func (t *trial[In, Out]) call(input int, fresh bool) *call[In, Out] {
 	}
 	c := &call[In, Out]{input: input, in: copyOf(t.inputs[input])}
 	out, err := f.Invoke(context.Background(), c.in.value)
-	c.got = answer[Out]{out: out, failed: err != nil, text: textOf(err)}
+	c.got = answer[Out]{out: out}
+	if err != nil {
+		c.got.failed, c.got.text = true, foreign.Text(err)
+	}
 	c.ended = !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) && !errors.Is(err, faas.ErrClosed)
 	return c
 }
@@ -246,17 +250,4 @@ func show(v any) (text string) {
 		return string(runes[:most]) + "…"
 	}
 	return string(data)
-}
-
-// textOf is the text of an error, whose method may panic.
-func textOf(err error) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("(%T that panics when asked for its text)", err)
-		}
-	}()
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // failure is a function's error as aws-lambda-go writes it. Whoever may invoke
@@ -112,40 +113,28 @@ func typeName(v any) string {
 	return t.Name()
 }
 
-// textTime is how long a handler's error may take to say what it is.
+// textTime bounds how long a handler's error may take to return its text.
 const textTime = time.Second
 
-// textOf asks a value for its text. It is somebody's code: it may panic, end its
-// goroutine, or never answer.
+// textOf returns the text of a handler's error or of the value of its panic, as
+// aws-lambda-go prints it: a string is not quoted, a struct shows its fields.
 func textOf(v any) string {
 	switch v := v.(type) {
-	case nil:
-		return "nil"
 	case string:
 		return v
+	case nil, error:
+		text, _ := foreign.TextWithin(v, textTime)
+		return text
 	}
-	text := make(chan string, 1)
-	go func() {
-		said := fmt.Sprintf("(%T that does not say what it is)", v)
-		defer func() {
-			_ = recover()
-			text <- said
-		}()
-		if err, ok := v.(error); ok {
-			said = err.Error()
-		} else {
-			said = fmt.Sprint(v)
-		}
-	}()
-	t := time.NewTimer(textTime)
-	defer t.Stop()
-	select {
-	case s := <-text:
-		return s
-	case <-t.C:
-		return fmt.Sprintf("(%T that does not answer)", v)
-	}
+	text, _ := foreign.TextWithin(panicValue{v}, textTime)
+	return text
 }
+
+// panicValue prints as its value does. Printing runs methods of the value's fields
+// too, so it is [foreign.TextWithin] that calls String.
+type panicValue struct{ value any }
+
+func (p panicValue) String() string { return fmt.Sprint(p.value) }
 
 const maxFrames = 64
 

@@ -11,6 +11,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // MetaFailure is the key of a [Failure] in a result's _meta.
@@ -139,12 +140,16 @@ func (c *call) failureOfFunction(err error) *mcp.CallToolResult {
 	return failed(Failure{Outcome: faas.Failed.String()}, text)
 }
 
-// textOf asks an error for its text, which is anybody's code.
-func textOf(err error) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = "an error without a text"
-		}
-	}()
-	return err.Error()
+// textTime bounds how long a function's error may take to return its text.
+const textTime = time.Second
+
+// textOf returns the text of a function's error. The error's method must not run
+// on the session's goroutine: if it blocked there, or ended the goroutine, the
+// session would answer no other call.
+func textOf(err error) string {
+	text, ok := foreign.TextWithin(err, textTime)
+	if !ok {
+		return "an error without a text"
+	}
+	return text
 }

@@ -65,6 +65,10 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 			return err
 		})
 		register("poison", func() error { return poison{} })
+		register("leaves", func() error { return rude(runtime.Goexit) })
+		forever := make(chan struct{})
+		defer close(forever)
+		register("mute", func() error { return rude(func() { <-forever }) })
 		faas.Register(r, "large", func(context.Context, query) (string, error) { return "0123456789", nil }, faas.WithLimits(100, 5))
 		faas.Register(r, "liar", func(context.Context, query) (map[string]int, error) { return map[string]int{"n": 1}, nil })
 		server, _ := newServer(t, r, faasmcp.WithTool("liar", func(t *mcp.Tool) {
@@ -89,6 +93,8 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 			{"deep", "this call of deep would not end", faasmcp.Failure{Outcome: "Refused", Reason: "depth"}},
 			{"nests", "nests failed by an internal error", faasmcp.Failure{Outcome: "Failed"}},
 			{"poison", "an error without a text", faasmcp.Failure{Outcome: "Failed"}},
+			{"leaves", "an error without a text", faasmcp.Failure{Outcome: "Failed"}},
+			{"mute", "an error without a text", faasmcp.Failure{Outcome: "Failed"}},
 			{"large", "large answered what can't be passed on", faasmcp.Failure{Outcome: "OutputInvalid"}},
 			{"liar", `liar has run, but its output schema does not allow what it answered: validating root: required: missing properties: ["text"]`, faasmcp.Failure{Outcome: "OutputInvalid"}},
 		} {
@@ -102,7 +108,7 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 			f.Invocation = ""
 			require.Equal(t, c.want, f, c.tool)
 			require.NotContains(t, asJSON(t, res), "hunter2")
-			if c.tool == "deaf" {
+			if c.tool == "deaf" || c.tool == "mute" {
 				require.Equal(t, time.Second, time.Since(start))
 			}
 		}
@@ -115,6 +121,11 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 type poison struct{}
 
 func (poison) Error() string { panic("poison") }
+
+// rude is an error whose method does anything but return a text.
+type rude func()
+
+func (r rude) Error() string { r(); return "too late" }
 
 func TestAResultWithoutAFailureHasNone(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,137 @@
+// Package foreign makes text of values that code outside this module has made:
+// the error of a handler, the value of a panic.
+//
+// Such a value has methods (Error, String) that may panic, end their goroutine
+// with [runtime.Goexit], or block for ever. The three functions differ in how
+// much of that they allow:
+//
+//   - [Plain] calls no method. It is for goroutines of the platform, which must
+//     never wait for foreign code, for example to log the panic of a hook.
+//   - [Text] calls the method on the caller's goroutine and stops a panic. It is
+//     for an Error method of the platform's own errors: the goroutine that asks
+//     belongs to the user, who would have got the same from the value itself.
+//   - [TextWithin] calls the method on a goroutine of its own and waits for a
+//     bounded time. It is for a server's goroutine, which writes the text into an
+//     answer: another client must not pay for this one's error.
+package foreign
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Text returns the text of v on one line if v's own text is one: that of its
+// Error or else its String method, and [Plain] for a value that has neither. If
+// the method panics, Text returns a text that names v's type. If the method
+// blocks or calls [runtime.Goexit], so does Text.
+func Text(v any) string {
+	text, ok := ask(v)
+	if !ok {
+		return fmt.Sprintf("(%T that panics when formatted)", v)
+	}
+	return text
+}
+
+// TextWithin is like [Text], but calls the method on another goroutine and waits
+// at most d for it. It returns false, and a text that names v's type, if the
+// method panics, ends its goroutine or takes longer. In the last case the
+// goroutine stays until the method returns. A value without methods costs no
+// goroutine.
+func TextWithin(v any, d time.Duration) (text string, ok bool) {
+	if !hasText(v) {
+		return Plain(v), true
+	}
+	type answer struct {
+		text string
+		ok   bool
+	}
+	answers := make(chan answer, 1) // buffered: a late answer must not block its goroutine
+	go func() {
+		var a answer
+		defer func() { answers <- a }() // also after Goexit
+		a.text, a.ok = ask(v)
+	}()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case a := <-answers:
+		if !a.ok {
+			a.text = fmt.Sprintf("(%T that does not say what it is)", v)
+		}
+		return a.text, a.ok
+	case <-timer.C:
+		return fmt.Sprintf("(%T that does not answer)", v), false
+	}
+}
+
+// Plain returns a text for v and calls no method of it: a string is quoted,
+// booleans and numbers are formatted as if their type had no name, an error of
+// the Go runtime tells its text, and any other value is named by its type.
+func Plain(v any) string {
+	if v == nil {
+		return "nil"
+	}
+	t := reflect.TypeOf(v)
+	if err, ok := v.(runtime.Error); ok && ofRuntime(t) {
+		return err.Error()
+	}
+	switch k := t.Kind(); {
+	case k == reflect.String:
+		return fmt.Sprintf("%q", reflect.ValueOf(v).String())
+	case k >= reflect.Bool && k <= reflect.Complex128:
+		return fmt.Sprint(basic(reflect.ValueOf(v)))
+	}
+	return fmt.Sprintf("(%T)", v)
+}
+
+func hasText(v any) bool {
+	switch v.(type) {
+	case error, fmt.Stringer:
+		return true
+	}
+	return false
+}
+
+// ask calls v's method on this goroutine; it returns false if the method panics.
+func ask(v any) (text string, ok bool) {
+	defer func() {
+		if recover() != nil {
+			text, ok = "", false
+		}
+	}()
+	switch v := v.(type) {
+	case error:
+		return v.Error(), true
+	case fmt.Stringer:
+		return v.String(), true
+	}
+	return Plain(v), true
+}
+
+// ofRuntime reports whether the Go runtime declares t. The interface
+// [runtime.Error] alone proves nothing: any type can have its methods.
+func ofRuntime(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	pkg := t.PkgPath()
+	return pkg == "runtime" || strings.HasPrefix(pkg, "internal/runtime/")
+}
+
+// basic returns v's value in a type without a name, and so without methods.
+func basic(v reflect.Value) any {
+	switch {
+	case v.Kind() == reflect.Bool:
+		return v.Bool()
+	case v.CanInt():
+		return v.Int()
+	case v.CanUint():
+		return v.Uint()
+	case v.CanFloat():
+		return v.Float()
+	}
+	return v.Complex()
+}
