@@ -97,7 +97,7 @@ func (e *events) deliver(ctx context.Context, c call) error {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
 		_, err := e.router.Invoke(ctx, c.name, c.body)
 		end := faas.EndOf(err, c.name)
-		if end.Kind != faas.KindBusy && end.Kind != faas.KindUnavailable {
+		if !isWorthRetrying(end) {
 			return err
 		}
 		pause(ctx, max(wait, min(end.Err.RetryAfter, maxWait)))
@@ -107,11 +107,18 @@ func (e *events) deliver(ctx context.Context, c call) error {
 	}
 }
 
+// isWorthRetrying tells whether a call ended before its handler saw the event, and
+// may reach it later. A failed init counts: the call that meets it ends as InitFailed,
+// and the calls during the backoff that follows are refused as unavailable.
+func isWorthRetrying(end faas.End) bool {
+	return end.Kind == faas.KindBusy || end.Kind == faas.KindUnavailable || end.Outcome == faas.InitFailed
+}
+
 // done settles an event. One that its handler has seen has a record; one that
 // it hasn't is lost, and said to be.
 func (e *events) done(ctx context.Context, c call, err error) {
 	end := faas.EndOf(err, c.name)
-	lost := end.Kind != faas.KindNone || end.Outcome == faas.Canceled
+	lost := end.Kind != faas.KindNone || end.Outcome == faas.Canceled || end.Outcome == faas.InitFailed
 	if lost {
 		e.log.Warn("faashttp: an event was lost", "function", c.name, "request", carriedBy(ctx).ID, "reason", string(end.Err.Reason))
 	}
