@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // door decides about requests that a browser may have sent for a page that has
@@ -20,7 +21,7 @@ type door struct {
 }
 
 // ready checks the names, and panics with the cure.
-func (d *door) ready(owner string) {
+func (d *door) prepare(owner string) {
 	d.owner, d.cross = owner, http.NewCrossOriginProtection()
 	for i, name := range d.names {
 		host, port := splitHost(name)
@@ -39,40 +40,40 @@ func (d *door) ready(owner string) {
 	}
 }
 
-// opens tells whether a handler has to serve a request. It answers a preflight,
+// allows tells whether a handler has to serve a request. It answers a preflight,
 // and has refuse answer what is kept out. What a [Server] has let in is not asked
 // again. Of what comes over a network no origin is asked: there the service that
 // the handler is a part of has a rule of its own.
-func (d *door) opens(w http.ResponseWriter, r *http.Request, refuse func(p *Problem)) bool {
+func (d *door) allows(w http.ResponseWriter, r *http.Request, refuse func(p *Problem)) bool {
 	ctx := r.Context()
 	switch {
 	case serverOf(ctx) != nil:
 		return true
 	case isLoopback(ctx, r):
-		return d.admits(w, r, true, refuse)
+		return d.checks(w, r, true, refuse)
 	}
-	return !d.trusts(w, r)
+	return !d.answerCORS(w, r)
 }
 
 // admits is opens for a connection whose requests are asked for their origin;
 // loopback tells whether they are asked for their host too.
-func (d *door) admits(w http.ResponseWriter, r *http.Request, loopback bool, refuse func(p *Problem)) bool {
+func (d *door) checks(w http.ResponseWriter, r *http.Request, loopback bool, refuse func(p *Problem)) bool {
 	switch {
 	case loopback && !d.isHost(r.Host):
 		refuse(&Problem{Status: http.StatusForbidden, Reason: "host", Detail: fmt.Sprintf(
 			"On a loopback connection no request for the host %q is taken: to allow it, give faashttp.WithHosts to %s.", clip(r.Host), d.owner)})
-	case isBrowsers(r.Header) && d.cross.Check(r) != nil:
+	case saysItsSite(r.Header) && d.cross.Check(r) != nil:
 		refuse(&Problem{Status: http.StatusForbidden, Reason: "origin", Detail: fmt.Sprintf(
 			"The request comes from the page of another site: to allow it, give faashttp.WithOrigins to %s.", d.owner)})
 	default:
-		return !d.trusts(w, r)
+		return !d.answerCORS(w, r)
 	}
 	return false
 }
 
-// isBrowsers tells whether a request says what page it is from. Most say nothing,
+// saysItsSite tells whether a request says what page it is from. Most say nothing,
 // and are not looked at any further.
-func isBrowsers(h http.Header) bool { return len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0 }
+func saysItsSite(h http.Header) bool { return len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0 }
 
 // isHost tells whether a request for that host can be meant for a loopback
 // connection. A request that names no host, as HTTP/1.0 allows, is no browser's.
@@ -118,7 +119,7 @@ func isLoopbackAddr(s string) bool {
 
 // trusts lets the page of a site that WithOrigins names read the answer, and
 // tells whether the request was only its question whether it may ask.
-func (d *door) trusts(w http.ResponseWriter, r *http.Request) (answered bool) {
+func (d *door) answerCORS(w http.ResponseWriter, r *http.Request) (answered bool) {
 	if len(d.origins) == 0 {
 		return false
 	}
@@ -145,4 +146,16 @@ func (d *door) trusts(w http.ResponseWriter, r *http.Request) (answered bool) {
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// serverState is what a [Server] puts into the context of the requests that it has let in.
+type serverState struct{ draining atomic.Bool }
+
+// serverKey finds the *serverState in a request's context.
+type serverKey struct{}
+
+// serverOf is the server that a request came to; nil if it is another's.
+func serverOf(ctx context.Context) *serverState {
+	s, _ := ctx.Value(serverKey{}).(*serverState)
+	return s
 }

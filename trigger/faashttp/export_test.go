@@ -9,9 +9,9 @@ import (
 // Seams of the decoders' tests.
 var (
 	IsTraceParent  = isTraceParent
-	Message        = message
+	Message        = eventMessage
 	ParseSignature = func(s string) bool { _, ok := parseSignature(s); return ok }
-	Event          = event
+	Event          = sseEvent
 	Frames         = func(stack string) int { return len(frames(stack)) }
 )
 
@@ -23,13 +23,13 @@ func ParseTarget(s string) (region, account, name, qualifier string, ok bool) {
 
 // ParseAnswer reads a function's output as a function URL does.
 func ParseAnswer(out []byte) (status int, h http.Header, body []byte, ok bool) {
-	a, ok := parseAnswer(out)
+	a, ok := parseURLResponse(out)
 	return a.status, a.headers, a.body, ok
 }
 
 // ParseHead reads a stream's first piece.
 func ParseHead(piece []byte) (status int, h http.Header, rest []byte, ok bool) {
-	a, rest, ok := parseHead(piece)
+	a, rest, ok := parseStreamHead(piece)
 	return a.status, a.headers, rest, ok
 }
 

@@ -1,7 +1,6 @@
 package faashttp
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -46,20 +45,20 @@ type settings struct {
 	made         time.Time // what an exchange's own times count from: one clock is read for them, not two
 	tenantHeader string
 	forbidden    bool
-	bodyTime     time.Duration
-	writeTime    time.Duration
+	readTimeout  time.Duration
+	writeTimeout time.Duration
 	logger       *slog.Logger
 
-	region, account string
-	secret          func(keyID string) (string, bool)
-	events          int
+	address address
+	secret  func(keyID string) (string, bool)
+	events  int
 }
 
 // AWS writes twelve zeros nowhere: no real account is meant by mistake.
 func defaults() settings {
 	return settings{
-		made: time.Now(), bodyTime: 30 * time.Second, writeTime: 30 * time.Second, logger: slog.Default(),
-		region: "us-east-1", account: "000000000000", events: 1000,
+		made: time.Now(), readTimeout: 30 * time.Second, writeTimeout: 30 * time.Second, logger: slog.Default(),
+		address: address{region: "us-east-1", account: "000000000000"}, events: 1000,
 	}
 }
 
@@ -70,7 +69,7 @@ func frontSettings(opts []Option) settings {
 			o.applyFront(&s)
 		}
 	}
-	s.door.ready("the handler")
+	s.door.prepare("the handler")
 	return s
 }
 
@@ -81,10 +80,8 @@ func lambdaSettings(opts []LambdaOption) settings {
 			o.applyLambda(&s)
 		}
 	}
-	s.door.ready("NewLambda")
-	if !isRegion(s.region) || !isAccount(s.account) {
-		panic(fmt.Errorf("faashttp: WithAddress(%q, %q): a region looks like us-east-1, and an account has 12 digits", s.region, s.account))
-	}
+	s.door.prepare("NewLambda")
+	s.address.check()
 	return s
 }
 
@@ -130,13 +127,13 @@ func WithOrigins(origins ...string) DoorOption {
 	return doorOption(func(d *door) { d.origins = append(d.origins, origins...) })
 }
 
-// WithPatience sets how long a client may take to send its body, and how long
+// WithBodyTimeouts sets how long a client may take to send its body, and how long
 // to take each thing that is written to it: an answer, or a piece of one; to the
 // second. Default 30 s each; one that is not positive means for ever. The first is
 // counted before a slot is asked for and the second after it is given back, so
 // that neither holds one.
-func WithPatience(body, write time.Duration) Option {
-	return option(func(s *settings) { s.bodyTime, s.writeTime = body, write })
+func WithBodyTimeouts(read, write time.Duration) Option {
+	return option(func(s *settings) { s.readTimeout, s.writeTimeout = read, write })
 }
 
 // WithLogger sets where the loss of events is told. Default: slog.Default() at
@@ -154,7 +151,7 @@ func WithLogger(l *slog.Logger) Option {
 // finds no function. A region looks like eu-north-1 and an account has 12 digits:
 // [NewLambda] panics where they don't, since no call could name them.
 func WithAddress(region, account string) LambdaOption {
-	return lambdaOption(func(s *settings) { s.region, s.account = region, account })
+	return lambdaOption(func(s *settings) { s.address = address{region, account} })
 }
 
 // WithCredentials has every request to the Lambda wire signed with AWS
@@ -167,7 +164,7 @@ func WithAddress(region, account string) LambdaOption {
 // have it in their query, are refused. The path that has to be signed is the one
 // that was requested, also below [http.StripPrefix].
 //
-// A signature says who sends, and over plain HTTP hides nothing. Within five
+// A signature says who sends, and over plain HTTP isHidden nothing. Within five
 // minutes of its date a request can be sent again by who has seen it.
 func WithCredentials(secret func(keyID string) (key string, ok bool)) LambdaOption {
 	return lambdaOption(func(s *settings) { s.secret = secret })

@@ -2,13 +2,10 @@ package faashttp
 
 import (
 	"encoding/json"
-	"errors"
 	"math"
 	"net/http"
 	"strconv"
 	"time"
-
-	"github.com/inproc/faas"
 )
 
 // Problem is an error that a handler returns to choose what the HTTP front
@@ -38,137 +35,6 @@ func (p *Problem) status() int {
 		return http.StatusInternalServerError
 	}
 	return p.Status
-}
-
-// ProblemOf says in HTTP how a call ended, as [Handler] does: err is what the call
-// of that function answered, unwrapped ([faas.EndOf] says why). The problem has
-// the status, the reason, and when to come back; it answers a request by its
-// ServeHTTP. It is nil for a nil error. Of the options only [WithForbidden] plays
-// a part. For a handler of your own:
-//
-//	out, err := resize.Invoke(r.Context(), in)
-//	if err != nil {
-//		faashttp.ProblemOf(err, "resize").ServeHTTP(w, r)
-//		return
-//	}
-//
-// A [Problem] that the function's handler returned comes back itself, and is not
-// to be changed.
-func ProblemOf(err error, function string, opts ...Option) *Problem {
-	if err == nil {
-		return nil
-	}
-	s := frontSettings(opts)
-	return s.problemOf(err, function)
-}
-
-func (s *settings) problemOf(err error, function string) *Problem {
-	switch end := faas.EndOf(err, function); {
-	case end.Kind != faas.KindNone:
-		return s.refusalProblem(end.Kind, end.Err)
-	case end.Outcome == faas.Failed:
-		return ownProblem(err)
-	default:
-		return outcomeProblem(end.Outcome, end.Err)
-	}
-}
-
-// refusalProblem says what kind of refusal a call met.
-func (s *settings) refusalProblem(k faas.Kind, e *faas.Error) *Problem {
-	p := &Problem{Reason: string(e.Reason)}
-	switch k {
-	case faas.KindNotFound:
-		return unknown()
-	case faas.KindDenied:
-		if !s.forbidden {
-			return unknown()
-		}
-		p.Status, p.Detail = http.StatusForbidden, "You may not call this function."
-	case faas.KindInvalid:
-		p.Status, p.Detail = http.StatusBadRequest, "The body is not an input of this function."
-	case faas.KindTooLarge:
-		return problemOfRequest(errTooLarge)
-	case faas.KindBusy:
-		p.Status, p.Detail, p.RetryAfter = http.StatusTooManyRequests, "No room for the call; try again later.", max(e.RetryAfter, time.Second)
-	case faas.KindUnavailable:
-		p.Status, p.Detail, p.RetryAfter = http.StatusServiceUnavailable, "The function can't be called now; try again later.", max(e.RetryAfter, time.Second)
-	case faas.KindNesting:
-		p.Status, p.Detail = http.StatusLoopDetected, "The call is part of a loop, or of too long a chain."
-	case faas.KindClosed:
-		p.Status, p.Detail, p.RetryAfter = http.StatusServiceUnavailable, "The host is shutting down.", time.Second
-	case faas.KindCanceled:
-		return canceledProblem()
-	case faas.KindNone: // no refusal
-	}
-	return p
-}
-
-// outcomeProblem says how an admitted call ended, of which the platform knows.
-func outcomeProblem(o faas.Outcome, e *faas.Error) *Problem {
-	failed := &Problem{Status: http.StatusInternalServerError, Reason: "failed", Detail: "The function failed."}
-	switch o {
-	case faas.OK, faas.Failed:
-	case faas.Panicked:
-		failed.Reason = "panicked"
-	case faas.Exited:
-		failed.Reason = "exited"
-	case faas.TimedOut:
-		return &Problem{Status: http.StatusGatewayTimeout, Reason: "timed_out", Detail: "The function did not answer in time."}
-	case faas.Canceled:
-		return canceledProblem()
-	case faas.OutputInvalid:
-		failed.Reason, failed.Detail = "output", "The function's answer could not be encoded."
-		if isTooLarge(e) {
-			failed.Reason, failed.Detail = "output_too_large", "The function's answer is too large."
-		}
-	case faas.InitFailed:
-		failed.Reason, failed.Detail = "init_failed", "The function could not be started."
-	}
-	return failed
-}
-
-// canceledProblem is read by callers whose calls the host has canceled; one that
-// has left reads nothing.
-func canceledProblem() *Problem {
-	return &Problem{Status: http.StatusServiceUnavailable, Reason: "canceled", Detail: "The call was canceled.", RetryAfter: time.Second}
-}
-
-// ownProblem is the problem that a handler has returned, if its error is one. An
-// error whose methods panic is none.
-func ownProblem(err error) (p *Problem) {
-	p = outcomeProblem(faas.Failed, nil)
-	defer func() { _ = recover() }()
-	if own, ok := errors.AsType[*Problem](err); ok && own != nil {
-		p = own
-	}
-	return p
-}
-
-// isTooLarge tells whether an output is invalid by its size. The error may have
-// methods of the output's, which may panic.
-func isTooLarge(e *faas.Error) (is bool) {
-	defer func() { _ = recover() }()
-	return errors.Is(e, faas.ErrTooLarge)
-}
-
-// unknown is the answer to who may not know, word for word, and to who asks
-// for what is not there.
-func unknown() *Problem {
-	return &Problem{Status: http.StatusNotFound, Reason: string(faas.ReasonNotFound), Detail: "There is no such function."}
-}
-
-func problemOfRequest(err error) *Problem {
-	switch {
-	case errors.Is(err, errTooLarge):
-		return &Problem{Status: http.StatusRequestEntityTooLarge, Reason: "too_large", Detail: "The body is larger than the function takes."}
-	case errors.Is(err, errEncoding):
-		return &Problem{Status: http.StatusUnsupportedMediaType, Reason: "encoding", Detail: "Bodies are taken without Content-Encoding."}
-	case errors.Is(err, errSlow):
-		return &Problem{Status: http.StatusRequestTimeout, Reason: "slow", Detail: "The body did not come in time."}
-	case errors.Is(err, errTenant):
-		return &Problem{Status: http.StatusBadRequest, Reason: "tenant", Detail: "The tenant header is malformed."}
-	}
-	return &Problem{Status: http.StatusBadRequest, Reason: "body", Detail: "The body could not be read."}
 }
 
 // json is the document of RFC 9457; type is left out, which means about:blank.
@@ -215,10 +81,4 @@ func (p *Problem) write(w http.ResponseWriter, id string) {
 // retryAfter says when to come back, in whole seconds and at least one.
 func retryAfter(h http.Header, d time.Duration) {
 	h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))))
-}
-
-// fail answers a problem.
-func (x *exchange) fail(p *Problem) {
-	x.patient()
-	p.write(x.w, x.carried.ID)
 }

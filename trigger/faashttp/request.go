@@ -4,11 +4,31 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 )
+
+// What is wrong with a request before it reaches the router.
+var (
+	errTenant   = errors.New("the tenant header is malformed")
+	errEncoding = errors.New("the body is encoded")
+	errTooLarge = errors.New("the body is too large")
+	errSlow     = errors.New("the body did not come in time")
+	errBroken   = errors.New("the body could not be read")
+)
+
+// first is the first value of a header whose name is in its canonical form, as
+// those that the server has read are.
+func first(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
 
 // Request is what a front knows of the request behind a call. It comes from
 // outside: all fields are validated, none is trusted.
@@ -23,7 +43,7 @@ type Request struct {
 type carried struct {
 	Request
 
-	tail *tail // nil: nobody asked for the log
+	log *logTail // nil: nobody asked for the log
 }
 
 type carriedKey struct{}
@@ -62,8 +82,8 @@ func Carry(caller, fresh context.Context) context.Context {
 //
 //	log := slog.New(slog.NewTextHandler(faashttp.Logs(ctx), nil))
 func Logs(ctx context.Context) io.Writer {
-	if c := carriedBy(ctx); c != nil && c.tail != nil {
-		return c.tail
+	if c := carriedBy(ctx); c != nil && c.log != nil {
+		return c.log
 	}
 	return io.Discard
 }
@@ -142,4 +162,11 @@ func isVisible(s string) bool {
 		}
 	}
 	return true
+}
+
+func unescape(s string) string {
+	if u, err := url.QueryUnescape(s); err == nil {
+		return u
+	}
+	return s
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/inproc/faas"
@@ -28,7 +27,7 @@ type Server struct {
 	drain    time.Duration
 	lameDuck time.Duration
 	drainers []func(ctx context.Context) error
-	draining atomic.Bool
+	state    serverState
 
 	mu       sync.Mutex // guards what follows
 	listener net.Listener
@@ -94,7 +93,7 @@ func NewServer(r *faas.Router, h http.Handler, opts ...ServerOption) *Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), serverKey{}, s)
+			return context.WithValue(context.Background(), serverKey{}, &s.state)
 		},
 	}
 	for _, o := range opts {
@@ -102,26 +101,17 @@ func NewServer(r *faas.Router, h http.Handler, opts ...ServerOption) *Server {
 			o.applyServer(s)
 		}
 	}
-	s.door.ready("NewServer")
+	s.door.prepare("NewServer")
 	return s
 }
 
 // guard keeps the server's door before all of its routes.
 func (s *Server) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.door.admits(w, r, isLoopback(r.Context(), r), func(p *Problem) { p.ServeHTTP(w, r) }) {
+		if s.door.checks(w, r, isLoopback(r.Context(), r), func(p *Problem) { p.ServeHTTP(w, r) }) {
 			h.ServeHTTP(w, r)
 		}
 	})
-}
-
-// serverKey finds the *Server in the context of the requests that it has let in.
-type serverKey struct{}
-
-// serverOf is the server that a request came to; nil if it is another's.
-func serverOf(ctx context.Context) *Server {
-	s, _ := ctx.Value(serverKey{}).(*Server)
-	return s
 }
 
 // Listen opens the server's port and returns its address. Run does it too;
@@ -162,9 +152,9 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(l) }()
-	var broken error
+	var serveErr error
 	select {
-	case broken = <-served:
+	case serveErr = <-served:
 		served <- nil
 	case <-ctx.Done():
 	}
@@ -172,22 +162,22 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	err := s.Shutdown(end)
 	<-served
-	if errors.Is(broken, http.ErrServerClosed) { // somebody else has called Shutdown
-		broken = nil
+	if errors.Is(serveErr, http.ErrServerClosed) { // somebody else has called Shutdown
+		serveErr = nil
 	}
-	return errors.Join(broken, err)
+	return errors.Join(serveErr, err)
 }
 
-// lastWords is how long clients whose calls were cut off at the end of a drain
+// cancelGrace is how long clients whose calls were cut off at the end of a drain
 // have to take the news.
-const lastWords = time.Second
+const cancelGrace = time.Second
 
 // Shutdown ends the server and its router in this order: readiness goes off,
 // the door closes, requests in flight end, the drainers run, the router shuts
 // down. When ctx ends first, calls that run are canceled and their callers
 // told, and the error says what had not ended.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.draining.Store(true)
+	s.state.draining.Store(true)
 	if s.lameDuck > 0 {
 		pause(ctx, s.lameDuck)
 	}
@@ -198,7 +188,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	errs = append(errs, s.router.Shutdown(ctx))
 	if drained != nil {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
 		defer cancel()
 		if s.http.Shutdown(last) != nil {
 			errs = append(errs, drained, s.http.Close())

@@ -60,7 +60,7 @@ func TestASlowBodyHoldsNoSlotAndIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t, faas.WithCapacity(1), faas.WithQueue(0))
 		faas.Register(r, "echo", echo)
-		h := faashttp.Handler(r, faashttp.WithPatience(10*time.Second, time.Second))
+		h := faashttp.Handler(r, faashttp.WithBodyTimeouts(10*time.Second, time.Second))
 		l, _ := serve(t, faashttp.NewServer(r, h))
 		c, err := l.dial()
 		require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestASlowReaderHoldsNoSlotAndIsGivenUp(t *testing.T) {
 					return nil
 				})
 				faas.Register(r, "echo", echo)
-				h := faashttp.Handler(r, faashttp.WithPatience(time.Second, 10*time.Second))
+				h := faashttp.Handler(r, faashttp.WithBodyTimeouts(time.Second, 10*time.Second))
 				l, _ := serve(t, faashttp.NewServer(r, h))
 				c, err := l.dial()
 				require.NoError(t, err)

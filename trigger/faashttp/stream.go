@@ -1,38 +1,70 @@
 package faashttp
 
 import (
-	"bytes"
+	"net"
 	"net/http"
-	"strings"
 )
 
-// stream serves a call piece by piece.
-func (f *front) stream(x *exchange, name string, body []byte) {
-	s := &pieces{x: x, head: func(h http.Header) { h.Set("Content-Type", octets) }}
-	events := acceptsEvents(x.r)
-	if events {
-		s.head = func(h http.Header) {
-			h.Set("Content-Type", "text/event-stream")
-			h.Set("Cache-Control", "no-store")
-		}
-		s.frame = func(piece []byte) []byte { return event("", piece) }
+// breakOff ends the connection in the middle of an answer, so that half of it is
+// not taken for the whole. It panics, as net/http has it.
+//
+// HTTP/1.1 and 2 say where an answer ends, so that one which ends before is seen
+// to be broken. Over HTTP/1.0, which nginx speaks to its upstreams unless it is
+// told otherwise, a stream ends with its connection: only a connection that is
+// reset instead of closed says that it has not.
+func (x *exchange) breakOff() {
+	if !x.r.ProtoAtLeast(1, 1) {
+		x.reset()
 	}
-	err := f.router.InvokeStream(x.ctx, name, body, s)
-	switch {
-	case err == nil:
-		s.start()
-	case !s.started:
-		x.fail(f.problem(x, err, name))
-	case events:
-		_ = s.send(event("error", f.problemOf(err, name).json(x.carried.ID))) // or the client has gone
-	default:
-		x.breakOff()
+	panic(http.ErrAbortHandler)
+}
+
+// reset ends a TCP connection with RST.
+func (x *exchange) reset() {
+	c, _, err := http.NewResponseController(x.w).Hijack()
+	if err != nil {
+		return
+	}
+	for {
+		below, ok := c.(interface{ NetConn() net.Conn }) // TLS, which would take its leave
+		if !ok {
+			break
+		}
+		c = below.NetConn()
+	}
+	if tcp, ok := c.(interface{ SetLinger(sec int) error }); ok {
+		_ = tcp.SetLinger(0) // then Close discards what is not sent, and resets
+	}
+	_ = c.Close()
+}
+
+// canBreakOff tells whether a client would notice breakOff: without chunks, over
+// what is no TCP, or where the connection is out of reach, it would not. It gets
+// a stream as a whole then, with its length.
+func (x *exchange) canBreakOff() bool {
+	if x.r.ProtoAtLeast(1, 1) {
+		return true
+	}
+	_, tcp := x.Context.Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return tcp && canHijack(x.w)
+}
+
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		if _, ok := w.(http.Hijacker); ok {
+			return true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = u.Unwrap()
 	}
 }
 
-// pieces sends each piece at once. Its methods are called by one goroutine at a
+// streamWriter sends each piece at once. Its methods are called by one goroutine at a
 // time: the courier's, and the request's before and after it.
-type pieces struct {
+type streamWriter struct {
 	x       *exchange
 	head    func(h http.Header)       // says what is coming
 	frame   func(piece []byte) []byte // wraps a piece; nil: as it is
@@ -40,71 +72,29 @@ type pieces struct {
 }
 
 // Write sends a piece.
-func (s *pieces) Write(piece []byte) (int, error) {
+func (s *streamWriter) Write(piece []byte) (int, error) {
 	if s.frame == nil {
 		return len(piece), s.send(piece)
 	}
 	return len(piece), s.send(s.frame(piece))
 }
 
-func (s *pieces) start() {
+func (s *streamWriter) start() {
 	if !s.started {
 		s.started = true
-		s.x.patient()
+		s.x.extendWriteDeadline()
 		s.head(s.x.w.Header())
 		s.x.w.WriteHeader(http.StatusOK)
 	}
 }
 
-func (s *pieces) send(data []byte) error {
+func (s *streamWriter) send(data []byte) error {
 	s.start()
-	s.x.patient()
+	s.x.extendWriteDeadline()
 	if _, err := s.x.w.Write(data); err != nil {
 		return err
 	}
 	return s.x.flush()
 }
 
-// acceptsEvents tells whether the client asks for server-sent events by name.
-func acceptsEvents(r *http.Request) bool {
-	for _, accept := range r.Header["Accept"] {
-		for kind := range strings.SplitSeq(accept, ",") {
-			kind, _, _ = strings.Cut(kind, ";")
-			if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// event writes one event of the HTML standard's section 9.2. A line of the data
-// is a field of its own; any of the three line ends would otherwise let a
-// piece forge fields and events.
-func event(name string, data []byte) []byte {
-	var b bytes.Buffer
-	if name != "" {
-		b.WriteString("event: " + name + "\n")
-	}
-	for more := true; more; {
-		line := data
-		if i := bytes.IndexAny(data, "\r\n"); i >= 0 {
-			line, data = data[:i], data[i:]
-			data = data[len(lineEnd(data)):]
-		} else {
-			more = false
-		}
-		b.WriteString("data: ")
-		b.Write(line)
-		b.WriteByte('\n')
-	}
-	b.WriteByte('\n')
-	return b.Bytes()
-}
-
-func lineEnd(data []byte) []byte {
-	if bytes.HasPrefix(data, []byte("\r\n")) {
-		return data[:2]
-	}
-	return data[:1]
-}
+const octets = "application/octet-stream"

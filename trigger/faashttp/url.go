@@ -1,16 +1,32 @@
 package faashttp
 
 import (
-	"encoding/base64"
-	"mime"
-	"net"
+	"errors"
 	"net/http"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/inproc/faas"
 )
+
+// stream serves a streaming function.
+func (u *functionURL) stream(x *exchange, info faas.Signature, event []byte) {
+	s := &urlStreamWriter{x: x, whole: !x.canBreakOff()}
+	err := u.router.InvokeStream(x.ctx, u.name, event, s)
+	if err == nil && !s.started {
+		_, err = s.Write(nil) // the head of a stream that has no piece
+	}
+	switch {
+	case errors.Is(err, errStreamHead):
+		x.badGateway()
+	case err != nil && (s.whole || !s.started):
+		u.fail(x, info, err)
+	case err != nil:
+		x.breakOff()
+	case s.whole:
+		s.response.head(x.w.Header())
+		x.reply(s.response.status, "", s.response.body)
+	}
+}
 
 // FunctionURL serves one function as an AWS Lambda function URL does: every
 // request, whatever its method and path, becomes an event of payload format 2.0
@@ -48,28 +64,28 @@ func (u *functionURL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newID()
 	w.Header().Set("X-Amzn-Requestid", id)
 	x, err := u.begin(w, r, id)
-	if !u.door.opens(w, r, x.keepOut) {
+	if !u.door.allows(w, r, x.refuseAtDoor) {
 		return
 	}
 	if err != nil {
-		x.refuse(bodyFault(err, 0))
+		x.refuse(bodyError(err, 0))
 		return
 	}
 	info, unknown := u.router.Signature(u.name)
 	if unknown != nil {
 		info.MaxIn = unknownLimit
 	}
-	body, err := x.encodedBody(info.MaxIn)
+	body, err := x.rawBody(info.MaxIn)
 	switch {
-	case unknown != nil, err != nil && x.hides(u.router, u.name):
+	case unknown != nil, err != nil && x.isHidden(u.router, u.name):
 		x.reply(noAccess(x))
 	case err != nil:
-		x.hangUp()
-		x.refuse(bodyFault(err, info.MaxIn))
+		x.closeConnection()
+		x.refuse(bodyError(err, info.MaxIn))
 	case info.Stream:
-		u.stream(x, info, mustJSON(x.event(body)))
+		u.stream(x, info, mustJSON(newURLEvent(x, body)))
 	default:
-		u.answer(x, info, mustJSON(x.event(body)))
+		u.answer(x, info, mustJSON(newURLEvent(x, body)))
 	}
 }
 
@@ -79,7 +95,7 @@ func (u *functionURL) answer(x *exchange, info faas.Signature, event []byte) {
 		u.fail(x, info, err)
 		return
 	}
-	a, ok := parseAnswer(out)
+	a, ok := parseURLResponse(out)
 	if !ok {
 		x.badGateway()
 		return
@@ -119,9 +135,9 @@ func (u *functionURL) badInput(x *exchange, end faas.End, info faas.Signature) {
 	case before == faas.KindDenied && !u.forbidden:
 		x.reply(noAccess(x))
 	case end.Kind == faas.KindTooLarge:
-		x.refuse(tooLargeFor(info.MaxIn))
+		x.refuse(requestTooLarge(info.MaxIn))
 	case before == faas.KindInvalid, end.Err.Reason != faas.ReasonInput:
-		x.refuse(badParameter("The invocation is not valid."))
+		x.refuse(invalidParameter("The invocation is not valid."))
 	default:
 		x.badGateway()
 	}
@@ -142,120 +158,4 @@ func (x *exchange) badGateway() {
 func noAccess(x *exchange) (status int, contentType string, body []byte) {
 	x.w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
 	return http.StatusForbidden, "application/json", []byte(`{"Message":null}`)
-}
-
-// urlEvent is an event of payload format 2.0.
-type urlEvent struct {
-	Version  string            `json:"version"`
-	RouteKey string            `json:"routeKey"`
-	Path     string            `json:"rawPath"`
-	Query    string            `json:"rawQueryString"`
-	Cookies  []string          `json:"cookies,omitempty"`
-	Headers  map[string]string `json:"headers"`
-	Params   map[string]string `json:"queryStringParameters,omitempty"`
-	Context  urlContext        `json:"requestContext"`
-	Body     string            `json:"body,omitempty"`
-	IsBase64 bool              `json:"isBase64Encoded"`
-}
-
-type urlContext struct {
-	AccountID string  `json:"accountId"`
-	APIID     string  `json:"apiId"`
-	Domain    string  `json:"domainName"`
-	Prefix    string  `json:"domainPrefix"`
-	HTTP      urlHTTP `json:"http"`
-	RequestID string  `json:"requestId"`
-	RouteKey  string  `json:"routeKey"`
-	Stage     string  `json:"stage"`
-	Time      string  `json:"time"`
-	Epoch     int64   `json:"timeEpoch"`
-}
-
-type urlHTTP struct {
-	Method    string `json:"method"`
-	Path      string `json:"path"`
-	Protocol  string `json:"protocol"`
-	SourceIP  string `json:"sourceIp"`
-	UserAgent string `json:"userAgent"`
-}
-
-// event is the request as the handler sees it.
-func (x *exchange) event(body []byte) urlEvent {
-	r, now := x.r, time.Now().UTC()
-	ip, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		ip = r.RemoteAddr
-	}
-	prefix, _, _ := strings.Cut(r.Host, ".")
-	e := urlEvent{
-		Version: "2.0", RouteKey: "$default", Path: r.URL.EscapedPath(), Query: r.URL.RawQuery,
-		Headers: headersOf(r), Cookies: cookiesOf(r), Params: paramsOf(r),
-		Context: urlContext{
-			AccountID: "anonymous", APIID: prefix, Domain: r.Host, Prefix: prefix,
-			HTTP:      urlHTTP{Method: r.Method, Path: r.URL.EscapedPath(), Protocol: r.Proto, SourceIP: ip, UserAgent: r.UserAgent()},
-			RequestID: x.carried.ID, RouteKey: "$default", Stage: "$default",
-			Time: now.Format("02/Jan/2006:15:04:05 -0700"), Epoch: now.UnixMilli(),
-		},
-	}
-	if e.IsBase64 = isEncoded(r.Header) || !isText(r.Header.Get("Content-Type")) || !utf8.Valid(body); e.IsBase64 && len(body) > 0 {
-		e.Body = base64.StdEncoding.EncodeToString(body)
-	} else {
-		e.Body, e.IsBase64 = string(body), false
-	}
-	return e
-}
-
-// headersOf has names in lower case, and values that came apart joined. Cookies
-// have a place of their own.
-func headersOf(r *http.Request) map[string]string {
-	all := map[string]string{"host": r.Host}
-	for name, values := range r.Header {
-		if name != "Cookie" {
-			all[strings.ToLower(name)] = strings.Join(values, ",")
-		}
-	}
-	return all
-}
-
-func cookiesOf(r *http.Request) (all []string) {
-	for _, line := range r.Header["Cookie"] {
-		for cookie := range strings.SplitSeq(line, ";") {
-			if cookie = strings.TrimSpace(cookie); cookie != "" {
-				all = append(all, cookie)
-			}
-		}
-	}
-	return all
-}
-
-// paramsOf decodes a query pair by pair, and loses none: where net/url drops a pair
-// that is malformed, or has a semicolon in it, AWS hands it on. A name or value
-// that can't be decoded stays as it came, and a name alone has an empty value.
-func paramsOf(r *http.Request) map[string]string {
-	all := map[string]string{}
-	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
-		if pair == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(pair, "=")
-		name, value = unescape(name), unescape(value)
-		if before, twice := all[name]; twice {
-			value = before + "," + value
-		}
-		all[name] = value
-	}
-	return all
-}
-
-// isText tells whether a body of that type is handed on as it is.
-func isText(contentType string) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	switch {
-	case contentType == "":
-		return true
-	case err != nil:
-		return false
-	}
-	return strings.HasPrefix(kind, "text/") || kind == "application/json" || kind == "application/xml" ||
-		kind == "application/javascript" || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }

@@ -89,66 +89,6 @@ func TestAFunctionThatCanNotBeStartedIsUnavailableAndNotUnknown(t *testing.T) {
 	})
 }
 
-// A function that has just failed to start refuses calls for a while.
-func TestAnEventWaitsUntilItsFunctionMayBeStartedAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r, m := hosted(t)
-		down := true
-		faas.RegisterInit(r, "f", func(context.Context) (faas.Handler[int, int], func(context.Context) error, error) {
-			if down {
-				down = false
-				return nil, nil, errors.New("the database is down")
-			}
-			return func(_ context.Context, n int) (int, error) { return n, nil }, nil, nil
-		})
-		_, err := r.Invoke(t.Context(), "f", []byte("1"))
-		require.Equal(t, faas.InitFailed, faas.EndOf(err, "f").Outcome)
-		_, err = r.Invoke(t.Context(), "f", []byte("1"))
-		require.Equal(t, faas.KindUnavailable, faas.EndOf(err, "f").Kind)
-
-		l := lambdaOf(t, r)
-		require.Equal(t, 202, do(t, l, "POST", invocations("f"), "1", asEvent).Code)
-		require.NoError(t, l.Shutdown(t.Context()), "none is lost")
-		require.Equal(t, 2, m.Len())
-		assert.Equal(t, faas.OK, m.Executions()[1].Outcome)
-	})
-}
-
-func TestAnEventWhoseInitFailsIsTriedAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r, m := hosted(t)
-		failures := 3
-		faas.RegisterInit(r, "f", func(context.Context) (faas.Handler[int, int], func(context.Context) error, error) {
-			if failures--; failures >= 0 {
-				return nil, nil, errors.New("the database is down")
-			}
-			return func(_ context.Context, n int) (int, error) { return n, nil }, nil, nil
-		})
-		l := lambdaOf(t, r)
-		require.Equal(t, 202, do(t, l, "POST", invocations("f"), "1", asEvent).Code)
-		require.NoError(t, l.Shutdown(t.Context()), "none is lost")
-		var outcomes []faas.Outcome
-		for _, e := range m.Executions() {
-			outcomes = append(outcomes, e.Outcome)
-		}
-		assert.Equal(t, []faas.Outcome{faas.InitFailed, faas.InitFailed, faas.InitFailed, faas.OK}, outcomes)
-	})
-}
-
-func TestAnEventWhoseInitNeverSucceedsIsCountedAsLost(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r, _ := hosted(t)
-		faas.RegisterInit(r, "f", func(context.Context) (faas.Handler[int, int], func(context.Context) error, error) {
-			return nil, nil, errors.New("the database is down")
-		})
-		l := lambdaOf(t, r)
-		require.Equal(t, 202, do(t, l, "POST", invocations("f"), "1", asEvent).Code)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // before it is tried again
-		defer cancel()
-		require.ErrorContains(t, l.Shutdown(ctx), "1 events were accepted and not delivered")
-	})
-}
-
 func TestAProblemIsWhatTheFrontWouldAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithTimeout(time.Second), faas.WithLimits(100, 10))

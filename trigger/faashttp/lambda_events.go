@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -22,11 +21,11 @@ const (
 // events are the asynchronous invocations on their way: each has a goroutine,
 // and what bounds them bounds those.
 type events struct {
-	router *faas.Router
-	log    *slog.Logger
-	bound  int
-	ctx    context.Context //nolint:containedctx // ends with what is given up; no caller's
-	giveUp context.CancelFunc
+	router   *faas.Router
+	log      *slog.Logger
+	maxCount int
+	ctx      context.Context //nolint:containedctx // ends with what is given up; no caller's
+	abandon  context.CancelFunc
 
 	mu     sync.Mutex // guards what follows
 	n      int
@@ -36,51 +35,37 @@ type events struct {
 	idle   chan struct{} // closed when n turns 0; nil: nobody waits
 }
 
-func newEvents(r *faas.Router, bound int, log *slog.Logger) *events {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &events{router: r, log: log, bound: bound, ctx: ctx, giveUp: cancel}
+// event is one asynchronous invocation.
+type event struct {
+	name string
+	body []byte
 }
 
-// accept answers an event: 202 if it is on its way.
-func (l *Lambda) accept(x *exchange, c call) {
-	if len(c.body) > maxEvent {
-		x.refuse(tooLargeFor(maxEvent))
-		return
-	}
-	if err := l.router.DryRun(x.ctx, c.name); err != nil { // while there is somebody to tell
-		x.refuse(l.refusal(x, err, c))
-		return
-	}
-	switch ok, closed := l.events.put(x.outliving(), c); {
-	case closed:
-		x.refuse(serviceFault("The host is shutting down.", time.Second))
-	case !ok:
-		x.refuse(throttle(l.router, c.info.Name, faas.ReasonOverloaded, 0))
-	default:
-		x.reply(http.StatusAccepted, "", nil)
-	}
+func newEvents(r *faas.Router, maxCount int, log *slog.Logger) *events {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &events{router: r, log: log, maxCount: maxCount, ctx: ctx, abandon: cancel}
 }
 
 // put takes an event whose caller does not wait. Who he is, ctx goes on to say.
-func (e *events) put(ctx context.Context, c call) (ok, closed bool) {
+func (e *events) put(ctx context.Context, ev event) (ok, closed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || e.n >= e.bound || e.bytes+len(c.body) > maxEvents {
+	if e.closed || e.n >= e.maxCount || e.bytes+len(ev.body) > maxEvents {
 		return false, e.closed
 	}
 	e.n++
-	e.bytes += len(c.body)
-	go e.run(ctx, c)
+	e.bytes += len(ev.body)
+	go e.run(ctx, ev)
 	return true, false
 }
 
-func (e *events) run(ctx context.Context, c call) {
+func (e *events) run(ctx context.Context, ev event) {
 	err := errGone
-	defer func() { e.done(ctx, c, err) }() // also where an inline handler ends this goroutine
+	defer func() { e.done(ctx, ev, err) }() // also where an inline handler ends this goroutine
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.ctx, cancel)()
-	err = e.deliver(ctx, c)
+	err = e.deliver(ctx, ev)
 }
 
 var errGone = errors.New("the handler ended the event's goroutine")
@@ -93,10 +78,10 @@ const (
 )
 
 // deliver calls the function once there is room.
-func (e *events) deliver(ctx context.Context, c call) error {
+func (e *events) deliver(ctx context.Context, ev event) error {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
-		_, err := e.router.Invoke(ctx, c.name, c.body)
-		end := faas.EndOf(err, c.name)
+		_, err := e.router.Invoke(ctx, ev.name, ev.body)
+		end := faas.EndOf(err, ev.name)
 		if !isWorthRetrying(end) {
 			return err
 		}
@@ -116,18 +101,18 @@ func isWorthRetrying(end faas.End) bool {
 
 // done settles an event. One that its handler has seen has a record; one that
 // it hasn't is lost, and said to be.
-func (e *events) done(ctx context.Context, c call, err error) {
-	end := faas.EndOf(err, c.name)
+func (e *events) done(ctx context.Context, ev event, err error) {
+	end := faas.EndOf(err, ev.name)
 	lost := end.Kind != faas.KindNone || end.Outcome == faas.Canceled || end.Outcome == faas.InitFailed
 	if lost {
-		e.log.Warn("faashttp: an event was lost", "function", c.name, "request", carriedBy(ctx).ID, "reason", string(end.Err.Reason))
+		e.log.Warn("faashttp: an event was lost", "function", ev.name, "request", carriedBy(ctx).ID, "reason", string(end.Err.Reason))
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if lost {
 		e.lost++
 	}
-	e.bytes -= len(c.body)
+	e.bytes -= len(ev.body)
 	if e.n--; e.n == 0 && e.idle != nil {
 		close(e.idle)
 		e.idle = nil
@@ -141,10 +126,10 @@ func (e *events) shutdown(ctx context.Context) error {
 	select {
 	case <-e.wait():
 	case <-ctx.Done():
-		e.giveUp()
+		e.abandon()
 		<-e.wait()
 	}
-	e.giveUp()
+	e.abandon()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.lost > 0 {

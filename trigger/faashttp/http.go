@@ -62,7 +62,7 @@ import (
 // [faas.WithLimits] and read before the call asks for a slot; the answer is
 // written after it has left it.
 func Handler(r *faas.Router, opts ...Option) http.Handler {
-	return &front{router: r, settings: frontSettings(opts)}
+	return &httpFront{router: r, settings: frontSettings(opts)}
 }
 
 // Function serves one function of a router as [Handler] does, at a path of your
@@ -73,23 +73,23 @@ func Handler(r *faas.Router, opts ...Option) http.Handler {
 // The function is looked up for each call, so that it may be registered later,
 // removed, and replaced. While there is none, the answer is 404.
 func Function(r *faas.Router, name string, opts ...Option) http.Handler {
-	f := &front{router: r, settings: frontSettings(opts)}
+	f := &httpFront{router: r, settings: frontSettings(opts)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f.opens(w, r) && allowed(w, r, http.MethodPost) {
+		if f.isAllowed(w, r) && hasMethod(w, r, http.MethodPost) {
 			f.invoke(w, r, name)
 		}
 	})
 }
 
-type front struct {
+type httpFront struct {
 	settings
 
 	router *faas.Router
 }
 
 // ServeHTTP serves one request. Nearly all of them are calls.
-func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !f.opens(w, r) {
+func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !f.isAllowed(w, r) {
 		return
 	}
 	name, below := strings.CutPrefix(r.URL.Path, "/fn/")
@@ -107,28 +107,28 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *front) opens(w http.ResponseWriter, r *http.Request) bool {
-	return f.door.opens(w, r, func(p *Problem) { p.ServeHTTP(w, r) })
+func (f *httpFront) isAllowed(w http.ResponseWriter, r *http.Request) bool {
+	return f.door.allows(w, r, func(p *Problem) { p.ServeHTTP(w, r) })
 }
 
-func (f *front) function(w http.ResponseWriter, r *http.Request, name string) {
+func (f *httpFront) function(w http.ResponseWriter, r *http.Request, name string) {
 	switch {
 	case r.Method == http.MethodPost:
 		f.invoke(w, r, name)
-	case allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost):
+	case hasMethod(w, r, http.MethodGet, http.MethodHead, http.MethodPost):
 		f.show(w, r, name)
 	}
 }
 
 func serveGet(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
-	if allowed(w, r, http.MethodGet, http.MethodHead) {
+	if hasMethod(w, r, http.MethodGet, http.MethodHead) {
 		serve(w, r)
 	}
 }
 
-// allowed tells whether a request has one of these methods, and answers one that
+// hasMethod tells whether a request has one of these methods, and answers one that
 // hasn't.
-func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+func hasMethod(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	if slices.Contains(methods, r.Method) {
 		return true
 	}
@@ -137,52 +137,52 @@ func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
-func (f *front) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
+func (f *httpFront) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := requestID(r)
 	x, err := f.begin(w, r, id)
-	x.set(0, "X-Request-Id", id)
-	x.set(1, "X-Content-Type-Options", "nosniff")
+	x.setHeader(0, "X-Request-Id", id)
+	x.setHeader(1, "X-Content-Type-Options", "nosniff")
 	if err != nil {
 		x.fail(problemOfRequest(err))
 	}
 	return x, err == nil
 }
 
-func (f *front) invoke(w http.ResponseWriter, r *http.Request, name string) {
+func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) {
 	x, ok := f.open(w, r)
 	if !ok {
 		return
 	}
 	info, err := f.router.Signature(name)
 	if err != nil {
-		x.swallow(nil)
+		x.discardBody(nil)
 		_, err := f.router.Invoke(x.ctx, name, nil) // which counts it
 		x.fail(f.problemOf(err, name))
 		return
 	}
 	body, err := x.body(info.MaxIn)
 	switch {
-	case err != nil && x.hides(f.router, name):
-		x.swallow(err)
+	case err != nil && x.isHidden(f.router, name):
+		x.discardBody(err)
 		x.fail(unknown())
 	case err != nil:
-		x.hangUp()
+		x.closeConnection()
 		x.fail(problemOfRequest(err))
-	case acceptsEvents(r), info.Stream && x.breaksOff():
+	case acceptsEvents(r), info.Stream && x.canBreakOff():
 		f.stream(x, name, body)
 	default:
 		f.answer(x, info, name, body)
 	}
 }
 
-func (f *front) answer(x *exchange, info faas.Signature, name string, body []byte) {
+func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body []byte) {
 	out, err := f.router.Invoke(x.ctx, name, body)
 	if err != nil {
 		x.fail(f.problem(x, err, name))
 		return
 	}
-	x.patient()
-	x.set(2, "Content-Type", info.ContentType)
+	x.extendWriteDeadline()
+	x.setHeader(2, "Content-Type", info.ContentType)
 	if len(out) > smallAnswer {
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(out)))
 	}
@@ -194,31 +194,31 @@ func (f *front) answer(x *exchange, info faas.Signature, name string, body []byt
 const smallAnswer = 2 << 10
 
 // problem is problemOf, for a caller who may not have passed the gates yet.
-func (f *front) problem(x *exchange, err error, name string) *Problem {
+func (f *httpFront) problem(x *exchange, err error, name string) *Problem {
 	k := faas.EndOf(err, name).Kind
-	if (k == faas.KindInvalid || k == faas.KindTooLarge) && x.hides(f.router, name) {
+	if (k == faas.KindInvalid || k == faas.KindTooLarge) && x.isHidden(f.router, name) {
 		return unknown()
 	}
 	return f.problemOf(err, name)
 }
 
-func (f *front) list(w http.ResponseWriter, r *http.Request) {
+func (f *httpFront) list(w http.ResponseWriter, r *http.Request) {
 	x, ok := f.open(w, r)
 	if !ok {
 		return
 	}
-	list := []function{}
+	list := []functionInfo{}
 	for info := range f.router.Functions() {
-		if !x.denies(f.router, info.Name) {
+		if !x.isDenied(f.router, info.Name) {
 			list = append(list, describe(info))
 		}
 	}
 	x.show(struct {
-		Functions []function `json:"functions"`
+		Functions []functionInfo `json:"functions"`
 	}{list})
 }
 
-func (f *front) show(w http.ResponseWriter, r *http.Request, name string) {
+func (f *httpFront) show(w http.ResponseWriter, r *http.Request, name string) {
 	x, ok := f.open(w, r)
 	if !ok {
 		return
@@ -228,7 +228,7 @@ func (f *front) show(w http.ResponseWriter, r *http.Request, name string) {
 		x.fail(unknown())
 		return
 	}
-	if x.denies(f.router, name) {
+	if x.isDenied(f.router, name) {
 		x.fail(f.refusalProblem(faas.KindDenied, &faas.Error{Reason: faas.ReasonDenied}))
 		return
 	}
@@ -236,7 +236,7 @@ func (f *front) show(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 func (x *exchange) show(v any) {
-	x.patient()
+	x.extendWriteDeadline()
 	doc, err := json.Marshal(v)
 	if err != nil { // of strings and numbers: it doesn't
 		x.fail(&Problem{})
@@ -246,8 +246,8 @@ func (x *exchange) show(v any) {
 	_, _ = x.w.Write(append(doc, '\n')) // a client that has gone needs no answer
 }
 
-// function is a [faas.Info] as JSON.
-type function struct {
+// functionInfo is a [faas.Info] as JSON.
+type functionInfo struct {
 	Name      string                 `json:"name"`
 	Version   string                 `json:"version"`
 	Labels    map[string]string      `json:"labels,omitempty"`
@@ -266,24 +266,24 @@ type function struct {
 	Rejected  map[faas.Reason]uint64 `json:"rejected,omitempty"`
 }
 
-func describe(i faas.Info) function {
+func describe(i faas.Info) functionInfo {
 	limit := i.Limit
 	if limit == math.MaxInt32 {
 		limit = 0
 	}
-	return function{
+	return functionInfo{
 		Name: i.Name, Version: i.Version, Labels: i.Labels, In: i.In.String(), Out: i.Out.String(), Stream: i.Stream,
 		TimeoutMS: i.Timeout.Milliseconds(), Memory: i.Memory, MaxIn: i.MaxIn, MaxOut: i.MaxOut, InFlight: i.InFlight,
 		Queued: i.Queued, Limit: limit, Runaways: i.Runaways, Admitted: i.Admitted, Rejected: i.Rejected,
 	}
 }
 
-func (f *front) health(w http.ResponseWriter, _ *http.Request) {
+func (f *httpFront) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-func (f *front) ready(w http.ResponseWriter, r *http.Request) {
+func (f *httpFront) ready(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	if s := serverOf(r.Context()); s != nil && s.draining.Load() || f.router.Stats().Closing {
@@ -292,4 +292,28 @@ func (f *front) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write([]byte("ready\n"))
+}
+
+// stream serves a call piece by piece.
+func (f *httpFront) stream(x *exchange, name string, body []byte) {
+	s := &streamWriter{x: x, head: func(h http.Header) { h.Set("Content-Type", octets) }}
+	events := acceptsEvents(x.r)
+	if events {
+		s.head = func(h http.Header) {
+			h.Set("Content-Type", "text/event-stream")
+			h.Set("Cache-Control", "no-store")
+		}
+		s.frame = func(piece []byte) []byte { return sseEvent("", piece) }
+	}
+	err := f.router.InvokeStream(x.ctx, name, body, s)
+	switch {
+	case err == nil:
+		s.start()
+	case !s.started:
+		x.fail(f.problem(x, err, name))
+	case events:
+		_ = s.send(sseEvent("error", f.problemOf(err, name).json(x.carried.ID))) // or the client has gone
+	default:
+		x.breakOff()
+	}
 }

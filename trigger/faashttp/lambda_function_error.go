@@ -14,17 +14,17 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// failure is a function's error as aws-lambda-go writes it. Whoever may invoke
+// functionError is a function's error as aws-lambda-go writes it. Whoever may invoke
 // over this wire reads the error's text, as he would on Lambda.
-type failure struct {
+type functionError struct {
 	Message string  `json:"errorMessage"`
 	Type    string  `json:"errorType"`
 	Stack   []frame `json:"stackTrace,omitempty"`
 }
 
-// platformFailure is one that the platform puts in the function's place; its
+// platformError is one that the platform puts in the function's place; its
 // keys stand the other way round.
-type platformFailure struct {
+type platformError struct {
 	Type    string `json:"errorType"`
 	Message string `json:"errorMessage"`
 }
@@ -35,38 +35,38 @@ type frame struct {
 	Label string `json:"label"`
 }
 
-// failureOf is the body of a function error, for ends that are no fault.
-func failureOf(err error, info faas.Signature, id string) []byte {
+// functionErrorBody is the body of a function error, for ends that are no fault.
+func functionErrorBody(err error, info faas.Signature, id string) []byte {
 	request := "RequestId: " + id + " Error: "
 	end := faas.EndOf(err, info.Name)
 	switch end.Outcome {
 	case faas.Panicked:
-		return panicFailure(end.Err)
+		return panicBody(end.Err)
 	case faas.Exited:
-		return mustJSON(platformFailure{"Runtime.ExitError", request + "Runtime exited without providing a reason"})
+		return mustJSON(platformError{"Runtime.ExitError", request + "Runtime exited without providing a reason"})
 	case faas.TimedOut:
-		return mustJSON(platformFailure{"Sandbox.Timedout", fmt.Sprintf("%sTask timed out after %.2f seconds", request, info.Timeout.Seconds())})
+		return mustJSON(platformError{"Sandbox.Timedout", fmt.Sprintf("%sTask timed out after %.2f seconds", request, info.Timeout.Seconds())})
 	case faas.InitFailed:
-		return mustJSON(platformFailure{"Runtime.InitError", request + "Runtime failed to start"})
+		return mustJSON(platformError{"Runtime.InitError", request + "Runtime failed to start"})
 	case faas.OutputInvalid:
 		if isTooLarge(end.Err) {
-			return mustJSON(failure{
+			return mustJSON(functionError{
 				Message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", info.MaxOut),
 				Type:    "Function.ResponseSizeTooLarge",
 			})
 		}
-		return codecFailure(end.Err)
+		return codecErrorBody(end.Err)
 	case faas.OK: // refused, for an input that does not decode
-		return codecFailure(end.Err)
+		return codecErrorBody(end.Err)
 	case faas.Failed, faas.Canceled:
 	}
-	return mustJSON(failure{Message: textOf(err), Type: typeName(err)})
+	return mustJSON(functionError{Message: textOf(err), Type: typeName(err)})
 }
 
-// codecFailure is the codec's error, as a handler would meet it on Lambda.
-func codecFailure(e *faas.Error) []byte {
+// codecErrorBody is the codec's error, as a handler would meet it on Lambda.
+func codecErrorBody(e *faas.Error) []byte {
 	cause := codecError(e)
-	return mustJSON(failure{Message: textOf(cause), Type: typeName(cause)})
+	return mustJSON(functionError{Message: textOf(cause), Type: typeName(cause)})
 }
 
 // codecError finds the encoder's own error below the platform's.
@@ -93,12 +93,12 @@ func codecError(e *faas.Error) error {
 	return e
 }
 
-func panicFailure(e *faas.Error) []byte {
+func panicBody(e *faas.Error) []byte {
 	var p *faas.PanicError
 	if !errors.As(e, &p) {
-		return mustJSON(failure{Message: "panic", Type: "PanicError"})
+		return mustJSON(functionError{Message: "panic", Type: "PanicError"})
 	}
-	return mustJSON(failure{Message: textOf(p.Value), Type: typeName(p.Value), Stack: frames(string(p.Stack))})
+	return mustJSON(functionError{Message: textOf(p.Value), Type: typeName(p.Value), Stack: frames(string(p.Stack))})
 }
 
 // typeName is the name of a value's type without package and pointer.

@@ -1,6 +1,31 @@
 package faashttp
 
-import "strings"
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// targetOf reads which function is meant.
+func targetOf(r *http.Request) (target, *apiError) {
+	name := r.PathValue("name")
+	t, ok := parseTarget(name)
+	if !ok {
+		return t, invalidField("functionName", name, "Member must be a function name, a partial ARN or an ARN")
+	}
+	if !r.URL.Query().Has("Qualifier") {
+		return t, nil
+	}
+	q := r.URL.Query().Get("Qualifier")
+	switch {
+	case !isQualifier(q):
+		return t, invalidField("qualifier", q, "Member must be a version or an alias")
+	case t.qualifier != "" && t.qualifier != q:
+		return t, invalidParameter("The qualifier of the function name is not the one of the query.")
+	}
+	t.qualifier = q
+	return t, nil
+}
 
 // latest is the version of what is registered.
 const latest = "$LATEST"
@@ -71,9 +96,19 @@ func isRegion(s string) bool {
 	return len(n) == 1 && '0' <= n[0] && n[0] <= '9'
 }
 
+// address is where the functions of a host are said to be.
+type address struct{ region, account string }
+
+// check panics, and names the cure, if no call could name the address.
+func (a address) check() {
+	if !isRegion(a.region) || !isAccount(a.account) {
+		panic(fmt.Errorf("faashttp: WithAddress(%q, %q): a region looks like us-east-1, and an account has 12 digits", a.region, a.account))
+	}
+}
+
 // arn is the ARN of a function of this host.
-func (s *settings) arn(name, qualifier string) string {
-	arn := "arn:aws:lambda:" + s.region + ":" + s.account + ":function:" + name
+func (a address) arn(name, qualifier string) string {
+	arn := "arn:aws:lambda:" + a.region + ":" + a.account + ":function:" + name
 	if qualifier != "" {
 		arn += ":" + qualifier
 	}
@@ -81,7 +116,18 @@ func (s *settings) arn(name, qualifier string) string {
 }
 
 // isHere tells whether the target is of this host, in its only version.
-func (s *settings) isHere(t target) bool {
-	return (t.region == "" || t.region == s.region) && (t.account == "" || t.account == s.account) &&
+func (a address) isHere(t target) bool {
+	return (t.region == "" || t.region == a.region) && (t.account == "" || t.account == a.account) &&
 		(t.qualifier == "" || t.qualifier == latest)
+}
+
+func (a address) notFound(t target) *apiError {
+	q := t.qualifier
+	if q == "" {
+		q = latest
+	}
+	return &apiError{
+		status: http.StatusNotFound, kind: "ResourceNotFoundException", capitalKey: true, source: "User",
+		message: "Function not found: " + a.arn(t.name, q),
+	}
 }

@@ -12,23 +12,23 @@ import (
 	"strings"
 )
 
-// answer is what a function's output makes of the response.
-type answer struct {
+// urlResponse is what a function's output makes of the response.
+type urlResponse struct {
 	status  int
 	headers http.Header
 	body    []byte
 }
 
-// structured is an answer as handlers write it, key by key: a key is one only to
+// structuredResponse is an answer as handlers write it, key by key: a key is one only to
 // the letter, since StatusCode may be a field of any output.
-type structured map[string]json.RawMessage
+type structuredResponse map[string]json.RawMessage
 
-// parseAnswer reads a function's output. It is false for one that claims to be
+// parseURLResponse reads a function's output. It is false for one that claims to be
 // structured and can't be sent.
-func parseAnswer(out []byte) (a answer, ok bool) {
-	var s structured
+func parseURLResponse(out []byte) (a urlResponse, ok bool) {
+	var s structuredResponse
 	if !isObject(out) || json.Unmarshal(out, &s) != nil || !s.has("statusCode") {
-		return plain(out), true
+		return plainResponse(out), true
 	}
 	if a.status, a.headers, ok = s.head("application/json"); !ok {
 		return a, false
@@ -41,7 +41,7 @@ func parseAnswer(out []byte) (a answer, ok bool) {
 }
 
 // has tells whether there is something under a key.
-func (s structured) has(key string) bool {
+func (s structuredResponse) has(key string) bool {
 	raw, ok := s[key]
 	return ok && string(raw) != "null"
 }
@@ -51,17 +51,17 @@ func isObject(out []byte) bool {
 	return len(trimmed) > 0 && trimmed[0] == '{'
 }
 
-// plain is an output that is no structured answer: the body itself.
-func plain(out []byte) answer {
+// plainResponse is an output that is no structured answer: the body itself.
+func plainResponse(out []byte) urlResponse {
 	if len(out) == 0 {
 		out = []byte("null")
 	}
-	return answer{status: http.StatusOK, headers: http.Header{"Content-Type": {"application/json"}}, body: out}
+	return urlResponse{status: http.StatusOK, headers: http.Header{"Content-Type": {"application/json"}}, body: out}
 }
 
 // head checks the status, headers and cookies. What a header means between two
 // machines, and not to a reader, is the server's own.
-func (s structured) head(contentType string) (status int, h http.Header, ok bool) {
+func (s structuredResponse) head(contentType string) (status int, h http.Header, ok bool) {
 	var (
 		headers map[string]json.RawMessage
 		cookies []string
@@ -90,7 +90,7 @@ func (s structured) head(contentType string) (status int, h http.Header, ok bool
 
 // status is a number, or the text of an integer; 200 where there is none, as in a
 // stream's head.
-func (s structured) status() (int, bool) {
+func (s structuredResponse) status() (int, bool) {
 	if !s.has("statusCode") {
 		return http.StatusOK, true
 	}
@@ -106,11 +106,11 @@ func (s structured) status() (int, bool) {
 }
 
 // read reads what is under a key; nothing is as good as null.
-func (s structured) read(key string, v any) bool {
+func (s structuredResponse) read(key string, v any) bool {
 	return !s.has(key) || json.Unmarshal(s[key], v) == nil
 }
 
-func (s structured) body() (data []byte, ok bool) {
+func (s structuredResponse) body() (data []byte, ok bool) {
 	inBase64 := false
 	if !s.read("isBase64Encoded", &inBase64) {
 		return nil, false
@@ -172,6 +172,6 @@ func isHopByHop(name string) bool {
 	return false
 }
 
-func (a *answer) head(h http.Header) {
+func (a *urlResponse) head(h http.Header) {
 	maps.Copy(h, a.headers)
 }

@@ -8,15 +8,15 @@ import (
 // tailSize is how much of a log Lambda sends back.
 const tailSize = 4096
 
-// tail keeps the end of what is written to it. A handler may write long after
+// logTail keeps the end of what is written to it. A handler may write long after
 // its call is over.
-type tail struct {
+type logTail struct {
 	mu  sync.Mutex // guards buf
 	buf []byte
 }
 
 // Write keeps the end of p, and never fails.
-func (t *tail) Write(p []byte) (int, error) {
+func (t *logTail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.buf = append(t.buf, p[max(0, len(p)-tailSize):]...)
@@ -26,7 +26,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) base64() string {
+func (t *logTail) base64() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return base64.StdEncoding.EncodeToString(t.buf)

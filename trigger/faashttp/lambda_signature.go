@@ -67,33 +67,39 @@ func areSigned(names []string) bool {
 
 // What is said of a signature tells its sender what to mend, and nothing of
 // what would have been right.
-func unsigned() *fault {
+func unsigned() *apiError {
 	return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
 }
 
-func presigned() *fault {
+func presigned() *apiError {
 	return forbidden("IncompleteSignatureException", "Presigned requests are not taken: the signature has to be in the Authorization header.")
 }
 
-func incomplete() *fault {
+func incomplete() *apiError {
 	return forbidden("IncompleteSignatureException", "The Authorization header is not a complete signature of version 4 for this service and region.")
 }
 
-func expired() *fault {
+func expired() *apiError {
 	return forbidden("InvalidSignatureException", "The signature's date is more than five minutes away.")
 }
 
-func unknownKey() *fault {
+func unknownKey() *apiError {
 	return forbidden("UnrecognizedClientException", "The security token included in the request is invalid.")
 }
 
-func mismatch() *fault {
+func mismatch() *apiError {
 	return forbidden("InvalidSignatureException", "The signature does not match the request.")
+}
+
+// verifier checks the signatures of requests.
+type verifier struct {
+	region string
+	secret func(keyID string) (key string, ok bool)
 }
 
 // precheck sees what can be seen through without the body, so that nobody who
 // has no key gets a body read.
-func (l *Lambda) precheck(r *http.Request) *fault {
+func (v verifier) precheck(r *http.Request) *apiError {
 	switch {
 	case len(r.Header["Authorization"]) > 0:
 	case r.URL.Query().Has("X-Amz-Signature"):
@@ -102,7 +108,7 @@ func (l *Lambda) precheck(r *http.Request) *fault {
 		return unsigned()
 	}
 	g, ok := parseSignature(r.Header.Get("Authorization"))
-	if !ok || len(r.Header["Authorization"]) != 1 || g.region != l.region || !coversAll(r, g.signed) {
+	if !ok || len(r.Header["Authorization"]) != 1 || g.region != v.region || !coversAll(r, g.signed) {
 		return incomplete()
 	}
 	at, err := time.Parse(amzTime, r.Header.Get("X-Amz-Date"))
@@ -112,7 +118,7 @@ func (l *Lambda) precheck(r *http.Request) *fault {
 	if time.Since(at).Abs() > maxSkew {
 		return expired()
 	}
-	if _, ok := l.secret(g.keyID); !ok {
+	if _, ok := v.secret(g.keyID); !ok {
 		return unknownKey()
 	}
 	return nil
@@ -134,9 +140,9 @@ func coversAll(r *http.Request, signed []string) bool {
 }
 
 // verify checks the signature of a request that precheck has let pass.
-func (l *Lambda) verify(r *http.Request, body []byte) *fault {
+func (v verifier) verify(r *http.Request, body []byte) *apiError {
 	g, _ := parseSignature(r.Header.Get("Authorization"))
-	secret, ok := l.secret(g.keyID)
+	secret, ok := v.secret(g.keyID)
 	if !ok {
 		return unknownKey()
 	}
@@ -226,13 +232,6 @@ func canonicalQuery(raw string) string {
 		sorted[i] = pair[0] + "=" + pair[1]
 	}
 	return strings.Join(sorted, "&")
-}
-
-func unescape(s string) string {
-	if u, err := url.QueryUnescape(s); err == nil {
-		return u
-	}
-	return s
 }
 
 // escape encodes all but the unreserved characters of RFC 3986 and some others.

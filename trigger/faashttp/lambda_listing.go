@@ -6,9 +6,17 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"time"
 
 	"github.com/inproc/faas"
 )
+
+// listing answers the operations that tell what functions there are.
+type listing struct {
+	router  *faas.Router
+	address address
+	since   time.Time
+}
 
 // configuration is what Lambda tells of a function. What has no meaning in a
 // process says so as plainly as its clients bear.
@@ -29,10 +37,10 @@ type configuration struct {
 	State, LastUpdateStatus string
 }
 
-func (l *Lambda) configuration(i faas.Info) configuration {
+func (l *listing) configuration(i faas.Info) configuration {
 	c := configuration{
-		FunctionName: i.Name, FunctionArn: l.arn(i.Name, ""), Version: latest,
-		Runtime: "provided.al2023", Role: "arn:aws:iam::" + l.account + ":role/faas", Handler: i.Name,
+		FunctionName: i.Name, FunctionArn: l.address.arn(i.Name, ""), Version: latest,
+		Runtime: "provided.al2023", Role: "arn:aws:iam::" + l.address.account + ":role/faas", Handler: i.Name,
 		Timeout: int(math.Ceil(i.Timeout.Seconds())), MemorySize: max(1, i.Memory>>20),
 		LastModified: l.since.UTC().Format("2006-01-02T15:04:05.000-0700"), RevisionID: "00000000-0000-4000-8000-000000000000",
 		PackageType: "Zip", Architectures: []string{"x86_64"}, State: "Active", LastUpdateStatus: "Successful",
@@ -45,27 +53,27 @@ func (l *Lambda) configuration(i faas.Info) configuration {
 }
 
 // look finds the function that a request is about, if its caller may know it.
-func (l *Lambda) look(x *exchange) (faas.Info, bool) {
-	t, f := targetOf(x.r)
-	if f == nil {
+func (l *listing) find(x *exchange) (faas.Info, bool) {
+	t, apiErr := targetOf(x.r)
+	if apiErr == nil {
 		info, err := l.router.Info(t.name)
-		if err == nil && l.isHere(t) && !x.denies(l.router, t.name) {
+		if err == nil && l.address.isHere(t) && !x.isDenied(l.router, t.name) {
 			return info, true
 		}
-		f = l.noFunction(t)
+		apiErr = l.address.notFound(t)
 	}
-	x.refuse(f)
+	x.refuse(apiErr)
 	return faas.Info{}, false
 }
 
-func (l *Lambda) getConfiguration(x *exchange) {
-	if info, ok := l.look(x); ok {
+func (l *listing) getConfiguration(x *exchange) {
+	if info, ok := l.find(x); ok {
 		x.reply(http.StatusOK, "application/json", mustJSON(l.configuration(info)))
 	}
 }
 
-func (l *Lambda) getFunction(x *exchange) {
-	info, ok := l.look(x)
+func (l *listing) getFunction(x *exchange) {
+	info, ok := l.find(x)
 	if !ok {
 		return
 	}
@@ -84,10 +92,10 @@ func (l *Lambda) getFunction(x *exchange) {
 // maxPage is how many functions Lambda lists at once, whatever is asked for.
 const maxPage = 50
 
-func (l *Lambda) listFunctions(x *exchange) {
-	size, after, f := page(x.r)
-	if f != nil {
-		x.refuse(f)
+func (l *listing) listFunctions(x *exchange) {
+	size, after, apiErr := page(x.r)
+	if apiErr != nil {
+		x.refuse(apiErr)
 		return
 	}
 	doc := struct {
@@ -95,7 +103,7 @@ func (l *Lambda) listFunctions(x *exchange) {
 		NextMarker *string
 	}{Functions: []configuration{}}
 	for info := range l.router.Functions() {
-		if info.Name <= after || x.denies(l.router, info.Name) {
+		if info.Name <= after || x.isDenied(l.router, info.Name) {
 			continue
 		}
 		if len(doc.Functions) == size {
@@ -109,20 +117,20 @@ func (l *Lambda) listFunctions(x *exchange) {
 }
 
 // page reads which part of the list is asked for.
-func page(r *http.Request) (size int, after string, f *fault) {
+func page(r *http.Request) (size int, after string, apiErr *apiError) {
 	size = maxPage
 	q := r.URL.Query()
 	if s := q.Get("MaxItems"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 || n > 10000 {
-			return 0, "", invalid("maxItems", s, "Member must have a value between 1 and 10000")
+			return 0, "", invalidField("maxItems", s, "Member must have a value between 1 and 10000")
 		}
 		size = min(n, maxPage)
 	}
 	if s := q.Get("Marker"); s != "" {
 		name, err := base64.RawURLEncoding.DecodeString(s)
 		if err != nil || !isName(string(name)) {
-			return 0, "", badParameter("The marker is not one of this host's.")
+			return 0, "", invalidParameter("The marker is not one of this host's.")
 		}
 		after = string(name)
 	}
@@ -133,14 +141,14 @@ func page(r *http.Request) (size int, after string, f *fault) {
 // page is right whatever has come or gone meanwhile.
 func marker(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
 
-func (l *Lambda) getAccount(x *exchange) {
+func (l *listing) getAccount(x *exchange) {
 	type limit struct {
 		TotalCodeSize, CodeSizeUnzipped, CodeSizeZipped      int64
 		ConcurrentExecutions, UnreservedConcurrentExecutions int
 	}
 	stats, visible := l.router.Stats(), 0
 	for info := range l.router.Functions() {
-		if !x.denies(l.router, info.Name) {
+		if !x.isDenied(l.router, info.Name) {
 			visible++
 		}
 	}

@@ -1,0 +1,301 @@
+package faashttp
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/inproc/faas"
+)
+
+// accept answers an event: 202 if it is on its way.
+func (l *Lambda) accept(x *exchange, c invocation) {
+	if len(c.body) > maxEvent {
+		x.refuse(requestTooLarge(maxEvent))
+		return
+	}
+	if err := l.router.DryRun(x.ctx, c.name); err != nil { // while there is somebody to tell
+		x.refuse(l.refusal(x, err, c))
+		return
+	}
+	switch ok, closed := l.events.put(x.detached(), event{c.name, c.body}); {
+	case closed:
+		x.refuse(serviceError("The host is shutting down.", time.Second))
+	case !ok:
+		x.refuse(throttle(l.router, c.info.Name, faas.ReasonOverloaded, 0))
+	default:
+		x.reply(http.StatusAccepted, "", nil)
+	}
+}
+
+// invokeStream serves InvokeWithResponseStream.
+func (l *Lambda) invokeStream(x *exchange) {
+	c, apiErr := l.receive(x)
+	if apiErr != nil {
+		x.refuse(apiErr)
+		return
+	}
+	switch kind := x.r.Header.Get("X-Amz-Invocation-Type"); kind {
+	case "", "RequestResponse":
+		l.answerStream(x, c)
+	case "DryRun":
+		l.dryRun(x, c)
+	default:
+		x.refuse(invalidField("invocationType", kind, "Member must satisfy enum value set: [RequestResponse, DryRun]"))
+	}
+}
+
+func (l *Lambda) answerStream(x *exchange, c invocation) {
+	x.startLog()
+	s := &streamWriter{x: x, frame: payloadChunks, head: func(h http.Header) {
+		h.Set("Content-Type", "application/vnd.amazon.eventstream")
+		h.Set("X-Amz-Executed-Version", latest)
+		h.Set("X-Amzn-Remapped-Content-Type", c.info.ContentType)
+	}}
+	err := l.router.InvokeStream(x.ctx, c.name, c.body, s)
+	end := completion{}
+	if err != nil {
+		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
+			if s.started { // the status is said
+				x.breakOff()
+			}
+			x.refuse(apiErr)
+			return
+		}
+		end.ErrorCode, end.ErrorDetails = "Unhandled", string(functionErrorBody(err, c.info, x.carried.ID))
+	}
+	end.LogResult = x.endLog()
+	_ = s.send(eventMessage("InvokeComplete", "application/json", mustJSON(end))) // or the client has gone
+}
+
+// apiErrorOf says why a call was refused or cut off; nil for an end that the
+// function has brought about.
+func (l *Lambda) apiErrorOf(x *exchange, err error, t target, info faas.Signature) *apiError {
+	end := faas.EndOf(err, t.name)
+	switch end.Kind {
+	case faas.KindNone:
+		if end.Outcome == faas.Canceled {
+			return serviceError("The call was canceled.", time.Second)
+		}
+	case faas.KindNotFound:
+		return l.address.notFound(t)
+	case faas.KindDenied:
+		return l.denial(t)
+	case faas.KindInvalid, faas.KindTooLarge:
+		return l.badInput(x, end, t, info)
+	case faas.KindBusy:
+		return throttle(l.router, t.name, end.Err.Reason, end.Err.RetryAfter)
+	case faas.KindUnavailable:
+		return serviceError("The function can't be called now.", end.Err.RetryAfter)
+	case faas.KindNesting:
+		return &apiError{
+			status: http.StatusBadRequest, kind: "RecursiveInvocationException", capitalKey: true, source: "User",
+			message: "The invocation is part of a loop, or of too long a chain.",
+		}
+	case faas.KindClosed:
+		return serviceError("The host is shutting down.", time.Second)
+	case faas.KindCanceled:
+		return serviceError("The call was canceled.", time.Second)
+	}
+	return nil
+}
+
+// denial is told as an unknown function, unless callers may know.
+func (l *Lambda) denial(t target) *apiError {
+	if !l.forbidden {
+		return l.address.notFound(t)
+	}
+	return &apiError{
+		status: http.StatusForbidden, kind: "AccessDeniedException", capitalKey: true, source: "User",
+		message: "User is not authorized to perform: lambda:InvokeFunction on resource: " + l.address.arn(t.name, ""),
+	}
+}
+
+// badInput is nil for JSON that is no input of the function: on Lambda the
+// function's runtime finds that out, so that it is an error of the function.
+// What does not depend on the input, such as a tenant that is none, is not.
+func (l *Lambda) badInput(x *exchange, end faas.End, t target, info faas.Signature) *apiError {
+	before := x.before(l.router, t.name)
+	switch {
+	case before == faas.KindDenied && !l.forbidden:
+		return l.address.notFound(t)
+	case end.Kind == faas.KindTooLarge:
+		return requestTooLarge(info.MaxIn)
+	case before == faas.KindInvalid, end.Err.Reason != faas.ReasonInput:
+		return invalidParameter("The invocation is not valid.")
+	}
+	return nil
+}
+
+// invocation is a call over the Lambda wire, checked.
+type invocation struct {
+	target
+
+	info faas.Signature
+	body []byte
+}
+
+// receive reads and checks what all invocations have in common.
+func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
+	t, apiErr := targetOf(x.r)
+	known := false
+	if apiErr == nil && l.address.isHere(t) {
+		info, err := l.router.Signature(t.name)
+		c.info, known = info, err == nil
+	}
+	limit := l.limit(known, c.info)
+	body, err := x.body(limit)
+	if l.secret != nil { // before a word about functions
+		if err != nil {
+			x.closeConnection()
+			return c, bodyError(err, limit)
+		}
+		if forged := l.verifier.verify(x.r, body); forged != nil {
+			return c, forged
+		}
+	}
+	switch {
+	case apiErr != nil:
+		return c, apiErr
+	case !known || err != nil && x.isHidden(l.router, t.name):
+		x.discardBody(err)
+		return c, l.address.notFound(t)
+	case err != nil:
+		x.closeConnection()
+		return c, bodyError(err, limit)
+	}
+	c.target, c.body = t, body
+	return c, l.inspect(x, &c)
+}
+
+// limit is how much of a body is read. Where requests are signed it does not
+// depend on a small function's limit, which would tell whoever can't sign that
+// there is one; the router enforces it then.
+func (l *Lambda) limit(known bool, info faas.Signature) int {
+	switch {
+	case !known:
+		return unknownLimit
+	case l.secret != nil:
+		return max(unknownLimit, info.MaxIn)
+	}
+	return info.MaxIn
+}
+
+// inspect checks what goes with the body, and the body.
+func (l *Lambda) inspect(x *exchange, c *invocation) *apiError {
+	apiErr := x.clientContext()
+	switch {
+	case apiErr != nil:
+	case len(c.body) == 0: // Lambda hands an empty object to the handler
+		c.body = []byte("{}")
+	case !isJSON(c.body):
+		apiErr = invalidContent("Could not parse request body into json: " + syntaxError(c.body))
+	}
+	if apiErr != nil && x.isHidden(l.router, c.name) {
+		return l.address.notFound(c.target)
+	}
+	return apiErr
+}
+
+// isJSON tells whether doc is JSON, which is UTF-8 (RFC 8259, section 8.1):
+// package json would replace other bytes, and the function get something else than
+// was sent.
+func isJSON(doc []byte) bool { return json.Valid(doc) && utf8.Valid(doc) }
+
+// syntaxError says why doc is not JSON.
+func syntaxError(doc []byte) string {
+	var v any
+	if err := json.Unmarshal(doc, &v); err != nil {
+		return err.Error()
+	}
+	return "invalid UTF-8"
+}
+
+// clientContext takes what Lambda calls so: JSON, in base64, of bounded size.
+func (x *exchange) clientContext() *apiError {
+	const header, limit = "X-Amz-Client-Context", 3583
+	encoded := x.r.Header.Get(header)
+	if encoded == "" {
+		return nil
+	}
+	doc, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(encoded) > limit || !isJSON(doc) {
+		return invalidContent("The client context must be JSON in base64, of at most 3583 bytes.")
+	}
+	x.carried.ClientContext = string(doc)
+	return nil
+}
+
+func (l *Lambda) invoke(x *exchange) {
+	c, apiErr := l.receive(x)
+	if apiErr != nil {
+		x.refuse(apiErr)
+		return
+	}
+	switch kind := x.r.Header.Get("X-Amz-Invocation-Type"); kind {
+	case "", "RequestResponse":
+		l.answer(x, c)
+	case "Event":
+		l.accept(x, c)
+	case "DryRun":
+		l.dryRun(x, c)
+	default:
+		x.refuse(invalidField("invocationType", kind, "Member must satisfy enum value set: [Event, RequestResponse, DryRun]"))
+	}
+}
+
+func (l *Lambda) dryRun(x *exchange, c invocation) {
+	if err := l.router.DryRun(x.ctx, c.name); err != nil {
+		x.refuse(l.refusal(x, err, c))
+		return
+	}
+	x.reply(http.StatusNoContent, "", nil)
+}
+
+// refusal is apiErrorOf for what can only be one.
+func (l *Lambda) refusal(x *exchange, err error, c invocation) *apiError {
+	if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
+		return apiErr
+	}
+	return serviceError("The call could not be made.", time.Second)
+}
+
+// startLog makes the log of a call whose client wants to read it.
+func (x *exchange) startLog() {
+	if x.r.Header.Get("X-Amz-Log-Type") == "Tail" {
+		x.carried.log = &logTail{}
+		_, _ = x.carried.log.Write([]byte("START RequestId: " + x.carried.ID + " Version: " + latest + "\n"))
+	}
+}
+
+// endLog is the log in base64, or empty if nobody wants it.
+func (x *exchange) endLog() string {
+	if x.carried.log == nil {
+		return ""
+	}
+	_, _ = x.carried.log.Write([]byte("END RequestId: " + x.carried.ID + "\n"))
+	return x.carried.log.base64()
+}
+
+func (l *Lambda) answer(x *exchange, c invocation) {
+	x.startLog()
+	out, err := l.router.Invoke(x.ctx, c.name, c.body)
+	h, kind := x.w.Header(), c.info.ContentType
+	if err != nil {
+		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
+			x.refuse(apiErr)
+			return
+		}
+		h.Set("X-Amz-Function-Error", "Unhandled")
+		out, kind = functionErrorBody(err, c.info, x.carried.ID), "application/json"
+	} else if len(out) == 0 && !c.info.Stream {
+		out = []byte("null")
+	}
+	h.Set("X-Amz-Executed-Version", latest)
+	if log := x.endLog(); log != "" {
+		h.Set("X-Amz-Log-Result", log)
+	}
+	x.reply(http.StatusOK, kind, out)
+}

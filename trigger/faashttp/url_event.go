@@ -1,0 +1,127 @@
+package faashttp
+
+import (
+	"encoding/base64"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// urlEvent is an event of payload format 2.0.
+type urlEvent struct {
+	Version  string            `json:"version"`
+	RouteKey string            `json:"routeKey"`
+	Path     string            `json:"rawPath"`
+	Query    string            `json:"rawQueryString"`
+	Cookies  []string          `json:"cookies,omitempty"`
+	Headers  map[string]string `json:"headers"`
+	Params   map[string]string `json:"queryStringParameters,omitempty"`
+	Context  urlContext        `json:"requestContext"`
+	Body     string            `json:"body,omitempty"`
+	IsBase64 bool              `json:"isBase64Encoded"`
+}
+
+type urlContext struct {
+	AccountID string  `json:"accountId"`
+	APIID     string  `json:"apiId"`
+	Domain    string  `json:"domainName"`
+	Prefix    string  `json:"domainPrefix"`
+	HTTP      urlHTTP `json:"http"`
+	RequestID string  `json:"requestId"`
+	RouteKey  string  `json:"routeKey"`
+	Stage     string  `json:"stage"`
+	Time      string  `json:"time"`
+	Epoch     int64   `json:"timeEpoch"`
+}
+
+type urlHTTP struct {
+	Method    string `json:"method"`
+	Path      string `json:"path"`
+	Protocol  string `json:"protocol"`
+	SourceIP  string `json:"sourceIp"`
+	UserAgent string `json:"userAgent"`
+}
+
+// newURLEvent is the request as the handler sees it.
+func newURLEvent(x *exchange, body []byte) urlEvent {
+	r, now := x.r, time.Now().UTC()
+	ip, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		ip = r.RemoteAddr
+	}
+	prefix, _, _ := strings.Cut(r.Host, ".")
+	e := urlEvent{
+		Version: "2.0", RouteKey: "$default", Path: r.URL.EscapedPath(), Query: r.URL.RawQuery,
+		Headers: headersOf(r), Cookies: cookiesOf(r), Params: paramsOf(r),
+		Context: urlContext{
+			AccountID: "anonymous", APIID: prefix, Domain: r.Host, Prefix: prefix,
+			HTTP:      urlHTTP{Method: r.Method, Path: r.URL.EscapedPath(), Protocol: r.Proto, SourceIP: ip, UserAgent: r.UserAgent()},
+			RequestID: x.carried.ID, RouteKey: "$default", Stage: "$default",
+			Time: now.Format("02/Jan/2006:15:04:05 -0700"), Epoch: now.UnixMilli(),
+		},
+	}
+	if e.IsBase64 = isEncoded(r.Header) || !isText(r.Header.Get("Content-Type")) || !utf8.Valid(body); e.IsBase64 && len(body) > 0 {
+		e.Body = base64.StdEncoding.EncodeToString(body)
+	} else {
+		e.Body, e.IsBase64 = string(body), false
+	}
+	return e
+}
+
+// headersOf has names in lower case, and values that came apart joined. Cookies
+// have a place of their own.
+func headersOf(r *http.Request) map[string]string {
+	all := map[string]string{"host": r.Host}
+	for name, values := range r.Header {
+		if name != "Cookie" {
+			all[strings.ToLower(name)] = strings.Join(values, ",")
+		}
+	}
+	return all
+}
+
+func cookiesOf(r *http.Request) (all []string) {
+	for _, line := range r.Header["Cookie"] {
+		for cookie := range strings.SplitSeq(line, ";") {
+			if cookie = strings.TrimSpace(cookie); cookie != "" {
+				all = append(all, cookie)
+			}
+		}
+	}
+	return all
+}
+
+// paramsOf decodes a query pair by pair, and loses none: where net/url drops a pair
+// that is malformed, or has a semicolon in it, AWS hands it on. A name or value
+// that can't be decoded stays as it came, and a name alone has an empty value.
+func paramsOf(r *http.Request) map[string]string {
+	all := map[string]string{}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, value = unescape(name), unescape(value)
+		if before, twice := all[name]; twice {
+			value = before + "," + value
+		}
+		all[name] = value
+	}
+	return all
+}
+
+// isText tells whether a body of that type is handed on as it is.
+func isText(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	switch {
+	case contentType == "":
+		return true
+	case err != nil:
+		return false
+	}
+	return strings.HasPrefix(kind, "text/") || kind == "application/json" || kind == "application/xml" ||
+		kind == "application/javascript" || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
+}
