@@ -7,6 +7,7 @@ import (
 	"weak"
 
 	"github.com/inproc/faas/internal/admission"
+	"github.com/inproc/faas/internal/procload"
 	"github.com/inproc/faas/internal/window"
 )
 
@@ -475,7 +476,7 @@ type ceiling struct {
 	router    *Router
 	policy    Scaler
 	decisions decisions
-	vitals    vitals // read by the loop alone
+	load      procload.Reader // used by the scale loop's goroutine alone
 
 	mu     sync.Mutex // guards what follows
 	most   int        // what the user has set
@@ -486,7 +487,7 @@ type ceiling struct {
 func (c *ceiling) tick() (atRest bool) {
 	r, g := c.router, c.router.group
 	l := Load{Now: r.clock.time(r.clock.now()), Per: 1, Min: 1, Instances: g.Limit(), Ready: g.Limit(), InFlight: g.Used(), Queued: g.Queued()}
-	l.CPU, l.Latency = c.vitals.read()
+	l.CPU, l.Latency = c.load.Read()
 	l.Stable, l.Burst = float64(l.InFlight+l.Queued), float64(l.InFlight+l.Queued)
 	c.mu.Lock()
 	memory := c.memory

@@ -1,11 +1,12 @@
-package faas
+package procload
 
 import (
 	"syscall"
 	"time"
 )
 
-// processTime is the processor time of all threads of the process.
+// processTime returns the processor time, user and system, that all threads of
+// the process have used so far; 0 if the system does not tell.
 func processTime() time.Duration {
 	self, err := syscall.GetCurrentProcess()
 	if err != nil {
@@ -18,8 +19,8 @@ func processTime() time.Duration {
 	return ticks(kernel) + ticks(user)
 }
 
-// ticks is a Filetime that is a duration: it counts in 100 ns. Its Nanoseconds
-// method takes it for a date.
+// ticks converts a Filetime that holds a duration, in units of 100 ns. Its own
+// method Nanoseconds would be wrong: it takes the value for a date.
 func ticks(f syscall.Filetime) time.Duration {
 	return time.Duration(int64(f.HighDateTime)<<32|int64(f.LowDateTime)) * 100
 }

@@ -1,13 +1,14 @@
 //go:build unix
 
-package faas
+package procload
 
 import (
 	"syscall"
 	"time"
 )
 
-// processTime is the processor time of all threads of the process.
+// processTime returns the processor time, user and system, that all threads of
+// the process have used so far; 0 if the system does not tell.
 func processTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

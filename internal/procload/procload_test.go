@@ -1,4 +1,4 @@
-package faas_test
+package procload_test
 
 import (
 	"math"
@@ -11,16 +11,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/procload"
 )
 
-// The process is made to be as the figures should say. How long that takes is the
-// machine's affair; the test waits for the figures.
+// The test makes the process busy and reads until the figures say so. It sets no
+// time for that, since the machine may be busy with other work.
 func TestTheProcessKnowsThatItIsBusy(t *testing.T) {
 	t.Parallel()
-	var v faas.Vitals
-	cpu, latency := v.Read()
-	require.Zero(t, cpu, "there is no while before the first reading")
+	var r procload.Reader
+	cpu, latency := r.Read()
+	require.Zero(t, cpu, "the first reading has none before it")
 	require.Zero(t, latency)
 
 	var stop atomic.Bool
@@ -29,13 +29,13 @@ func TestTheProcessKnowsThatItIsBusy(t *testing.T) {
 	defer stop.Store(true)
 	for range 4 * runtime.GOMAXPROCS(0) { // more than can run at once
 		wg.Go(func() {
-			for !stop.Load() { // and nothing else
+			for !stop.Load() { // keep a processor busy
 			}
 		})
 	}
 	var busy, waited bool
 	require.Eventually(t, func() bool {
-		cpu, latency := v.Read()
+		cpu, latency := r.Read()
 		assert.GreaterOrEqual(t, cpu, 0.0)
 		assert.LessOrEqual(t, cpu, 1.0)
 		busy, waited = busy || cpu > 0.05, waited || latency > time.Millisecond
@@ -52,20 +52,20 @@ func TestThePercentileIsOfWhatWasAdded(t *testing.T) {
 		want           time.Duration
 	}{
 		{[]uint64{0, 0, 0, 0, 0}, []uint64{0, 0, 0, 0, 0}, 0},
-		{[]uint64{0, 100, 0, 9, 0}, []uint64{0, 0, 0, 9, 0}, time.Second}, // the nine are old
+		{[]uint64{0, 100, 0, 9, 0}, []uint64{0, 0, 0, 9, 0}, time.Second}, // the nine were counted before
 		{[]uint64{0, 99, 1, 0, 0}, []uint64{0, 0, 0, 0, 0}, time.Second},
 		{[]uint64{0, 98, 2, 0, 0}, []uint64{0, 0, 0, 0, 0}, 2 * time.Second},
-		{[]uint64{0, 0, 0, 0, 5}, []uint64{0, 0, 0, 0, 0}, 3 * time.Second}, // at least
+		{[]uint64{0, 0, 0, 0, 5}, []uint64{0, 0, 0, 0, 0}, 3 * time.Second}, // the last bucket has no upper bound
 		{[]uint64{5, 0, 0, 0, 0}, []uint64{0, 0, 0, 0, 0}, 0},
 	} {
-		assert.Equal(t, c.want, faas.Percentile(bounds, c.counts, c.before, 0.99), "%v", c.counts)
+		assert.Equal(t, c.want, procload.Percentile(bounds, c.counts, c.before, 0.99), "%v", c.counts)
 	}
 }
 
-func BenchmarkVitals(b *testing.B) {
-	var v faas.Vitals
+func BenchmarkRead(b *testing.B) {
+	var r procload.Reader
 	b.ReportAllocs()
 	for b.Loop() {
-		_, _ = v.Read()
+		_, _ = r.Read()
 	}
 }
