@@ -104,8 +104,11 @@ func (q *caller) hasEnded() (over bool) {
 	if q.isDone() {
 		return true
 	}
-	over = true
-	defer func() { _ = recover() }()
+	defer func() {
+		if recover() != nil {
+			over = true
+		}
+	}()
 	return q.ctx.Err() != nil
 }
 
@@ -254,18 +257,21 @@ func (w *watched) Value(key any) any {
 }
 
 // viewOf is the view of a context that no call is made with.
-func viewOf(ctx context.Context) (view context.Context) {
-	q := caller{ctx: ctx}
+func viewOf(ctx context.Context) context.Context {
+	q := caller{ctx: ctx, done: doneOf(ctx)}
+	return q.view()
+}
+
+// doneOf is closed for a context that panics.
+func doneOf(ctx context.Context) (done <-chan struct{}) {
 	defer func() {
 		if recover() != nil {
 			over := make(chan struct{})
 			close(over)
-			q.done = over
-			view = q.view()
+			done = over
 		}
 	}()
-	q.done = ctx.Done()
-	return q.view()
+	return ctx.Done()
 }
 
 // departure is the end of a caller's context for those who wait with it and need

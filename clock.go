@@ -37,7 +37,7 @@ func (c *clock) now() int64 { return int64(time.Since(c.base)) }
 // time without a monotonic reading (out of a header, from time.Unix) is measured
 // from now on by the wall, which may have been set since the clock was made.
 func (c *clock) reading(t time.Time) int64 {
-	if t != t.Round(0) { //nolint:revive // it has a monotonic reading, which Round strips; Equal would not see it
+	if t != t.Round(0) { // it has a monotonic reading, which Round strips; Equal would not see it
 		return max(0, int64(t.Sub(c.base)))
 	}
 	now, left := c.now(), int64(time.Until(t))
