@@ -40,25 +40,6 @@ type callContext struct {
 	counted     bool // by its function's scaling
 }
 
-// identity is what a context tells of its function for as long as it is kept. It
-// is one for each registration, and refers to nothing that is the user's.
-type identity struct {
-	name    string
-	version string
-	labels  map[string]string
-	timeout time.Duration
-	memory  int64
-	inline  bool
-	clock   *clock // the router's: no other has it
-}
-
-func (fn *function) identify() {
-	fn.who = &identity{
-		name: fn.name, version: fn.version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
-		inline: fn.inline, clock: fn.router.clock,
-	}
-}
-
 // formalContext is a context with its formalities, for calls that have some. They
 // may hold what is the caller's, and have no part in a chunk.
 type formalContext struct {
@@ -184,22 +165,6 @@ func (c *callContext) context() context.Context {
 		return c.more.values
 	}
 	return c
-}
-
-func (c *callContext) invocation() Invocation {
-	who := c.who
-	inv := Invocation{
-		ID: c.id, Function: who.name, Version: who.version, Tenant: c.tenant, Labels: who.labels,
-		Attempt: 1, Timeout: who.timeout, Memory: who.memory, Priority: c.priority(),
-	}
-	if p := c.parent(); p != nil {
-		inv.Parent, inv.Depth = p.id, c.more.depth
-	}
-	if c.deadline != 0 {
-		inv.Start = who.clock.time(c.start)
-		inv.Deadline = inv.Start.Add(time.Duration(c.deadline - c.start))
-	}
-	return inv
 }
 
 // Deadline returns the earlier of the caller's deadline and start + timeout.
@@ -501,3 +466,27 @@ func (*recordContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (*recordContext) Done() <-chan struct{}       { return nil }
 func (*recordContext) Err() error                  { return nil }
 func (c *recordContext) Value(key any) any         { return (*callContext)(c).context().Value(key) }
+
+func (c *callContext) invocation() Invocation {
+	who := c.who
+	inv := Invocation{
+		ID: c.id, Function: who.name, Version: who.version, Tenant: c.tenant, Labels: who.labels,
+		Attempt: 1, Timeout: who.timeout, Memory: who.memory, Priority: c.priority(),
+	}
+	if p := c.parent(); p != nil {
+		inv.Parent, inv.Depth = p.id, c.more.depth
+	}
+	if c.deadline != 0 {
+		inv.Start = who.clock.time(c.start)
+		inv.Deadline = inv.Start.Add(time.Duration(c.deadline - c.start))
+	}
+	return inv
+}
+
+// Progress of the handler inside its middlewares.
+const (
+	notRun = iota
+	running
+	returned
+	forgone // the middlewares ended without it: it may not start any more
+)

@@ -1,8 +1,6 @@
 package faas
 
 import (
-	"context"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -77,42 +75,4 @@ func (k *decisions) all() []Decision {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Concat(k.last[k.next:], k.last[:k.next])
-}
-
-// Decisions returns the last 64 changes of a function's scale, the oldest
-// first, or [ErrNotFound]; for the empty name, those of the router's capacity.
-// Where a burst has grown a function call by call, that is one entry with the
-// load that was seen first; [WithDecisions] sees each step.
-func (r *Router) Decisions(name string) ([]Decision, error) {
-	if name == "" {
-		if r.ceiling == nil {
-			return nil, nil
-		}
-		return r.ceiling.decisions.all(), nil
-	}
-	fn, err := r.find("decisions", name)
-	if err != nil {
-		return nil, err
-	}
-	if fn.scaling == nil {
-		return nil, nil
-	}
-	return fn.scaling.decisions.all(), nil
-}
-
-// tellsDecisions tells whether anybody wants to know of decisions as they are made.
-func (r *Router) tellsDecisions() bool {
-	return r.settings.decided != nil || r.settings.logger.Enabled(context.Background(), slog.LevelDebug)
-}
-
-// decided tells everybody who wants to know. It is called without a lock.
-func (r *Router) decided(d *Decision) {
-	if l := r.settings.logger; l.Enabled(context.Background(), slog.LevelDebug) {
-		l.Debug("faas: scaled", "function", d.Function, "from", d.From, "to", d.To, "wanted", d.Wanted, "rule", d.Rule,
-			"in_flight", d.Load.InFlight, "queued", d.Load.Queued, "stable", d.Load.Stable, "burst", d.Load.Burst)
-	}
-	if f := r.settings.decided; f != nil {
-		defer r.guardHook("WithDecisions", d.Function)
-		f(*d)
-	}
 }

@@ -1,49 +1,59 @@
 package faas
 
-import "sync/atomic"
+// Kind is the class of a refusal: what the caller can do about it. It stands
+// beside the open [Reason] and is a closed set, so that a front door translates
+// it by one switch that a linter can hold to be exhaustive. The zero value is
+// KindNone: the call was not refused.
+type Kind uint8
 
-// End is how a call ended, as its caller may tell others: refused, of one Kind,
-// or admitted, with one Outcome.
-type End struct {
-	Kind    Kind    // what class of refusal it was; KindNone: the call was admitted
-	Outcome Outcome // of an admitted call; OK if it was refused
-	Err     *Error  // what the platform said about this call; nil for OK and Failed
+// The kinds, with the reasons of the platform that belong to each. A [Gate]
+// chooses a kind by answering an *Error that has one. Where it answers an *Error
+// without one, the kind is that of its Reason, if that is one of the platform's,
+// else KindBusy if there is a RetryAfter, else KindDenied.
+const (
+	KindNone        Kind = iota // not refused: the call's Outcome says how it ended
+	KindNotFound                // no such function: ReasonNotFound, ReasonName
+	KindDenied                  // this caller may not make this call: ReasonDenied
+	KindInvalid                 // the input or the tenant can't be used: ReasonInput
+	KindTooLarge                // the payload is over the limit: ReasonTooLarge
+	KindBusy                    // no room now: ReasonOverloaded, ReasonRunaways, ReasonOff, ReasonQueueTimeout
+	KindUnavailable             // what the call depends on is down: ReasonMeterFull, ReasonInit
+	KindNesting                 // calls nest in a way that can't work: ReasonDepth, ReasonCycle
+	KindClosed                  // the router is closing or closed: ReasonClosed
+	KindCanceled                // the caller's context ended before the call had a slot: ReasonQueueCanceled
+
+	kinds // how many there are
+)
+
+// String returns the kind's name without its prefix, such as "Busy".
+func (k Kind) String() string {
+	names := [...]string{"None", "NotFound", "Denied", "Invalid", "TooLarge", "Busy", "Unavailable", "Nesting", "Closed", "Canceled"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return "Kind(?)"
 }
 
-// EndOf tells how a call of a function ended, from the error that the call
-// answered. It is the one place that works this out: front doors, retries and
-// logs switch over Kind and Outcome, which are closed sets.
-//
-//   - nil is OK.
-//   - What the handler returned is Failed, also when it is an [*Error] that the
-//     handler got from a function it called, the same function included: the
-//     refusal of a nested call is not this call's.
-//   - Otherwise it is the platform's *Error about this call, and its Kind and
-//     Outcome.
-//
-// function is the name that was called. The error must be the one answered,
-// unwrapped: an *Error inside another error is a handler's.
-func EndOf(err error, function string) End {
-	if err == nil {
-		return End{}
-	}
-	e, ok := err.(*Error) //nolint:errorlint // wrapped, it is a handler's
-	switch {
-	case !ok || e == nil, e.Function != clipName(function), atomic.LoadUint32(&e.handedOn) != 0:
-		return End{Outcome: Failed}
-	case e.Kind != KindNone:
-		return End{Kind: e.Kind, Err: e}
-	case e.Outcome == OK: // of set-up or management, which a handler has done
-		return End{Outcome: Failed}
-	}
-	return End{Outcome: e.Outcome, Err: e}
-}
+// Outcome is how an admitted call ended. Each has exactly one.
+type Outcome uint8
 
-// handOn marks an error that a handler returned as its own. It may be what the
-// platform answered to a nested call, of the same function even, and the caller
-// must not take it for what the platform says about this one.
-func handOn(err error) {
-	if e, ok := err.(*Error); ok && e != nil { //nolint:errorlint // only what EndOf looks at
-		atomic.StoreUint32(&e.handedOn, 1)
+// The outcomes. String gives the same words.
+const (
+	OK            Outcome = iota // the handler returned no error
+	Failed                       // it returned an error
+	Panicked                     // it panicked: the caller gets a *PanicError
+	Exited                       // it called runtime.Goexit: ErrExited
+	TimedOut                     // its timeout passed first, or before it failed: ErrTimeout
+	Canceled                     // the caller's context ended first, or the router closed
+	OutputInvalid                // its output could not be encoded, or is too large: ErrOutput, ErrTooLarge
+	InitFailed                   // its instance could not be initialized: ErrInit
+)
+
+// String returns the outcome's name.
+func (o Outcome) String() string {
+	names := [...]string{"OK", "Failed", "Panicked", "Exited", "TimedOut", "Canceled", "OutputInvalid", "InitFailed"}
+	if int(o) < len(names) {
+		return names[o]
 	}
+	return "Outcome(?)"
 }

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -170,14 +173,6 @@ func because(sentinel, cause error) error { return &causedError{sentinel, cause}
 func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + foreign.Text(e.cause) }
 func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }
 
-// badTenant quotes the beginning of the name only, which may be long.
-func badTenant(name string) error {
-	if len(name) > maxTenant {
-		return fmt.Errorf("%w: a tenant name of %d bytes, and at most %d are allowed", ErrInput, len(name), maxTenant)
-	}
-	return fmt.Errorf("%w: the tenant name %q has control characters", ErrInput, name)
-}
-
 func tooLarge(what string, n, limit int) error {
 	return fmt.Errorf("%w: %s of %d bytes, and WithLimits allows %d", ErrTooLarge, what, n, limit)
 }
@@ -192,4 +187,136 @@ func stack() []byte {
 		return all
 	}
 	return slices.Concat(head, []byte("\npanic("), frames)
+}
+
+// Kind is the class of a reason of the platform, and KindNone for one that a
+// [Gate] has made up: there the *Error says it.
+func (why Reason) Kind() Kind {
+	switch why {
+	case ReasonNotFound, ReasonName:
+		return KindNotFound
+	case ReasonDenied:
+		return KindDenied
+	case ReasonInput:
+		return KindInvalid
+	case ReasonTooLarge:
+		return KindTooLarge
+	case ReasonOverloaded, ReasonRunaways, ReasonOff, ReasonQueueTimeout:
+		return KindBusy
+	case ReasonMeterFull, ReasonInit:
+		return KindUnavailable
+	case ReasonDepth, ReasonCycle:
+		return KindNesting
+	case ReasonClosed:
+		return KindClosed
+	case ReasonQueueCanceled:
+		return KindCanceled
+	}
+	return KindNone
+}
+
+// End is how a call ended, as its caller may tell others: refused, of one Kind,
+// or admitted, with one Outcome.
+type End struct {
+	Kind    Kind    // what class of refusal it was; KindNone: the call was admitted
+	Outcome Outcome // of an admitted call; OK if it was refused
+	Err     *Error  // what the platform said about this call; nil for OK and Failed
+}
+
+// EndOf tells how a call of a function ended, from the error that the call
+// answered. It is the one place that works this out: front doors, retries and
+// logs switch over Kind and Outcome, which are closed sets.
+//
+//   - nil is OK.
+//   - What the handler returned is Failed, also when it is an [*Error] that the
+//     handler got from a function it called, the same function included: the
+//     refusal of a nested call is not this call's.
+//   - Otherwise it is the platform's *Error about this call, and its Kind and
+//     Outcome.
+//
+// function is the name that was called. The error must be the one answered,
+// unwrapped: an *Error inside another error is a handler's.
+func EndOf(err error, function string) End {
+	if err == nil {
+		return End{}
+	}
+	e, ok := err.(*Error) //nolint:errorlint // wrapped, it is a handler's
+	switch {
+	case !ok || e == nil, e.Function != clipName(function), atomic.LoadUint32(&e.handedOn) != 0:
+		return End{Outcome: Failed}
+	case e.Kind != KindNone:
+		return End{Kind: e.Kind, Err: e}
+	case e.Outcome == OK: // of set-up or management, which a handler has done
+		return End{Outcome: Failed}
+	}
+	return End{Outcome: e.Outcome, Err: e}
+}
+
+// handOn marks an error that a handler returned as its own. It may be what the
+// platform answered to a nested call, of the same function even, and the caller
+// must not take it for what the platform says about this one.
+func handOn(err error) {
+	if e, ok := err.(*Error); ok && e != nil { //nolint:errorlint // only what EndOf looks at
+		atomic.StoreUint32(&e.handedOn, 1)
+	}
+}
+
+// clipName keeps an error from growing with what was asked for.
+func clipName(name string) string {
+	if len(name) > 64 {
+		return name[:64] + "…"
+	}
+	return name
+}
+
+// Refusal is a call that was turned away before its handler could run, as
+// [WithRefusals] tells of it. Such a call has no [Execution].
+type Refusal struct {
+	// Invocation is the call as far as it was known: ID is zero if it was
+	// refused before it had one, and for a name that is not registered there is
+	// the name alone.
+	Invocation
+
+	Kind       Kind
+	Reason     Reason
+	RetryAfter time.Duration // when another try may succeed; 0: not known
+	Queued     time.Duration // how long the call waited for a slot before
+	Err        error         // what the caller is answered, an *Error
+}
+
+var errNilContext = errors.New("the context is nil; use context.Background()")
+
+// refusals counts by reason.
+type refusals struct {
+	mu       sync.Mutex
+	total    uint64
+	byReason map[Reason]uint64
+}
+
+func (c *refusals) add(why Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byReason == nil {
+		c.byReason = map[Reason]uint64{}
+	}
+	c.byReason[why]++
+	c.total++
+}
+
+func (c *refusals) count() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
+
+func (c *refusals) snapshot() map[Reason]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.byReason)
+}
+
+func addCounts(to, from map[Reason]uint64) {
+	for k, n := range from {
+		to[k] += n
+	}
 }

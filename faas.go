@@ -3,7 +3,6 @@ package faas
 import (
 	"bytes"
 	"context"
-	"iter"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -65,7 +64,7 @@ func New(opts ...RouterOption) *Router {
 	}
 	r := &Router{settings: s, common: s.defaults, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
 	r.common.resolve()
-	r.crew = newCrew(r.clock)
+	r.crew = newCrew(r.clock, newPool, (*slot).loop)
 	if s.ceiling != nil {
 		r.ceiling = &ceiling{router: r, policy: s.ceiling, most: s.capacity}
 		r.crew.awake = func() { r.loop.watch(r.ceiling) }
@@ -166,9 +165,6 @@ func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	f.recycle(t, mine)
 	return out, nil
 }
-
-// Info describes the function and its present state.
-func (f *Function[In, Out]) Info() Info { return f.core.info() }
 
 func (f *Function[In, Out]) types() (in, out reflect.Type) {
 	return reflect.TypeFor[In](), reflect.TypeFor[Out]()
@@ -301,38 +297,6 @@ func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byt
 	return fn.handle.invokeBytes(ctx, payload)
 }
 
-// Signature describes a function as it was registered, or answers [ErrNotFound]. It
-// takes no lock, counts nothing and allocates nothing: it is for front doors, which
-// need it for each call.
-func (r *Router) Signature(name string) (Signature, error) {
-	fn, err := r.find("signature", name)
-	if err != nil {
-		return Signature{}, err
-	}
-	return fn.signature(), nil
-}
-
-// Info describes a function and its present state, or answers [ErrNotFound].
-func (r *Router) Info(name string) (Info, error) {
-	fn, err := r.find("info", name)
-	if err != nil {
-		return Info{}, err
-	}
-	return fn.info(), nil
-}
-
-// Functions describes all functions in the order of their names, each as it is
-// when its turn comes.
-func (r *Router) Functions() iter.Seq[Info] {
-	return func(yield func(Info) bool) {
-		for _, fn := range r.functions.sorted() {
-			if !yield(fn.info()) {
-				return
-			}
-		}
-	}
-}
-
 // SetConcurrency changes how many calls of a function run at once, n ≥ 0. Calls
 // that run finish, so that after a reduction more than n may run for a while;
 // after a raise, waiting calls start at once. With 0 the function is switched
@@ -388,4 +352,57 @@ func (r *Router) Remove(name string) error {
 		return mistake("remove", name, ErrNotFound, "it has just been removed")
 	}
 	return nil
+}
+
+// accept decodes a payload into in, a pointer to the handler's input.
+func (fn *function) accept(payload []byte, in any) *Error {
+	if len(payload) > fn.limitIn {
+		return refusal(fn.name, uuid.Nil, ReasonTooLarge, tooLarge("payload", len(payload), fn.limitIn))
+	}
+	if fn.copy && fn.rawIn {
+		payload = bytes.Clone(payload)
+	}
+	if err := decode(fn.codec, payload, in); err != nil {
+		return refusal(fn.name, uuid.Nil, ReasonInput, because(ErrInput, err))
+	}
+	return nil
+}
+
+// broadcast wakes everybody who waits for a change.
+type broadcast struct {
+	mu sync.Mutex // guards ch
+	ch chan struct{}
+}
+
+// wait returns a channel that is closed at the next change.
+func (b *broadcast) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *broadcast) tell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
+}
+
+// tellIfEnding is said when a call, an init or a close func of fn is over.
+func (fn *function) tellIfEnding() {
+	if fn.gone.Load() {
+		fn.router.functions.tidy()
+	}
+	fn.router.tellIfClosing()
+}
+
+func (r *Router) tellIfClosing() {
+	if r.closing.Load() {
+		r.changed.tell()
+	}
 }

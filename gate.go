@@ -2,7 +2,6 @@ package faas
 
 import (
 	"context"
-	"errors"
 )
 
 // Gate is asked about every call before it is admitted: authorizers, budgets,
@@ -27,55 +26,3 @@ type Gate interface {
 	Admit(ctx context.Context, inv Invocation) error
 	Done(inv Invocation, e *Execution)
 }
-
-// ask asks the gates, and keeps count of those that have said yes.
-func (fn *function) ask(ctx context.Context, c *callContext) (err *Error) {
-	defer func() {
-		if p := recover(); p != nil {
-			fn.router.hookPanicked("gate", fn.name, p)
-			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
-		}
-	}()
-	inv := c.invocation()
-	for _, g := range fn.gates {
-		if err := g.Admit(ctx, inv); err != nil {
-			return fn.denied(c.id, err)
-		}
-		c.more.gates++
-	}
-	return nil
-}
-
-// gatesDone tells the first n gates that the call is over.
-func (fn *function) gatesDone(n int, inv Invocation, e *Execution) {
-	for i := n - 1; i >= 0; i-- {
-		fn.gateDone(fn.gates[i], inv, e)
-	}
-}
-
-func (fn *function) gateDone(g Gate, inv Invocation, e *Execution) {
-	defer fn.router.guardHook("gate", fn.name)
-	g.Done(inv, e)
-}
-
-// carry lets WithContext wrap the fresh context. What goes wrong there is the
-// host's wiring, and fails closed.
-func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
-	defer func() {
-		if p := recover(); p != nil {
-			fn.router.hookPanicked("WithContext", fn.name, p)
-			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
-		}
-	}()
-	fresh := context.Context(c)
-	for _, f := range fn.contexts {
-		fresh = f(ctx, fresh) //nolint:fatcontext // each carries over a little more, once per call
-		if fresh == nil || callOf(fresh) != c {
-			return fn.denied(c.id, errNotFresh)
-		}
-	}
-	c.more.values = fresh
-	return nil
-}
-
-var errNotFresh = errors.New("what WithContext was given returned a context that is not derived from the fresh one")

@@ -3,6 +3,8 @@ package faas
 import (
 	"runtime"
 	"strings"
+
+	"github.com/inproc/faas/internal/foreign"
 )
 
 // place is where on its stack a goroutine stands when it calls Close or Shutdown.
@@ -80,4 +82,16 @@ func (p place) waitsForItself(self *callContext) bool {
 	default:
 		return true
 	}
+}
+
+// guardHook, deferred, keeps a panic of somebody's hook from the call.
+func (r *Router) guardHook(kind, function string) {
+	if p := recover(); p != nil {
+		r.hookPanicked(kind, function, p)
+	}
+}
+
+func (r *Router) hookPanicked(kind, function string, p any) {
+	r.hookPanics.Add(1)
+	r.settings.logger.Error("faas: hook panicked", "hook", kind, "function", function, "panic", foreign.Plain(p))
 }

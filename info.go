@@ -1,6 +1,7 @@
 package faas
 
 import (
+	"iter"
 	"reflect"
 	"time"
 )
@@ -98,32 +99,40 @@ func (r *Router) Stats() Stats {
 	return s
 }
 
-// unsettled is how many calls are on their way: asking, waiting or running.
-// What ends is read first, so that a call that comes or goes meanwhile can
-// make the number too large and never too small.
-func (fn *function) unsettled() int {
-	over := fn.class.Settled.Load() + fn.refused.count()
-	return int(fn.class.Entered.Load() - over)
-}
-
-// totals are counts over time.
-type totals struct {
-	admitted uint64
-	rejected map[Reason]uint64
-}
-
-// add adds a function that is removed and at rest. It reads what was settled,
-// not what has entered: somebody may be knocking there in vain.
-func (t *totals) add(fn *function) {
-	t.admitted += fn.class.Settled.Load()
-	if t.rejected == nil {
-		t.rejected = map[Reason]uint64{}
+// Signature describes a function as it was registered, or answers [ErrNotFound]. It
+// takes no lock, counts nothing and allocates nothing: it is for front doors, which
+// need it for each call.
+func (r *Router) Signature(name string) (Signature, error) {
+	fn, err := r.find("signature", name)
+	if err != nil {
+		return Signature{}, err
 	}
-	addCounts(t.rejected, fn.refused.snapshot())
+	return fn.signature(), nil
 }
 
-func addCounts(to, from map[Reason]uint64) {
-	for k, n := range from {
-		to[k] += n
+// Info describes a function and its present state, or answers [ErrNotFound].
+func (r *Router) Info(name string) (Info, error) {
+	fn, err := r.find("info", name)
+	if err != nil {
+		return Info{}, err
+	}
+	return fn.info(), nil
+}
+
+// Functions describes all functions in the order of their names, each as it is
+// when its turn comes.
+func (r *Router) Functions() iter.Seq[Info] {
+	return func(yield func(Info) bool) {
+		for _, fn := range r.functions.sorted() {
+			if !yield(fn.info()) {
+				return
+			}
+		}
 	}
 }
+
+// Info describes the function and its present state.
+func (f *Function[In, Out]) Info() Info { return f.core.info() }
+
+// Info describes the function and its present state.
+func (f *StreamFunction[In]) Info() Info { return f.core.info() }

@@ -11,30 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Outcome is how an admitted call ended. Each has exactly one.
-type Outcome uint8
-
-// The outcomes. String gives the same words.
-const (
-	OK            Outcome = iota // the handler returned no error
-	Failed                       // it returned an error
-	Panicked                     // it panicked: the caller gets a *PanicError
-	Exited                       // it called runtime.Goexit: ErrExited
-	TimedOut                     // its timeout passed first, or before it failed: ErrTimeout
-	Canceled                     // the caller's context ended first, or the router closed
-	OutputInvalid                // its output could not be encoded, or is too large: ErrOutput, ErrTooLarge
-	InitFailed                   // its instance could not be initialized: ErrInit
-)
-
-// String returns the outcome's name.
-func (o Outcome) String() string {
-	names := [...]string{"OK", "Failed", "Panicked", "Exited", "TimedOut", "Canceled", "OutputInvalid", "InitFailed"}
-	if int(o) < len(names) {
-		return names[o]
-	}
-	return "Outcome(?)"
-}
-
 // Execution is the record of one admitted call: what it was, how it ended, and
 // what there is to bill. Durations are monotonic, in nanoseconds.
 type Execution struct {
@@ -145,17 +121,6 @@ func Meters(ms ...Meter) Meter {
 }
 
 type meters []Meter
-
-// reserve asks the function's meters for room; a panic is a no.
-func (fn *function) reserve() (ok bool) {
-	defer fn.router.guardHook("meter", fn.name)
-	return fn.meters.Reserve()
-}
-
-func (fn *function) unreserve() {
-	defer fn.router.guardHook("meter", fn.name)
-	fn.meters.Unreserve()
-}
 
 func (ms meters) Record(ctx context.Context, e Execution) {
 	done := 0

@@ -2,7 +2,6 @@ package faas
 
 import (
 	"context"
-	"errors"
 	"slices"
 )
 
@@ -24,46 +23,14 @@ type Runner func(ctx context.Context, inv Invocation) error
 //   - A panic in it is the call's panic.
 type Middleware func(next Runner) Runner
 
-var (
-	errNextTwice   = errors.New("faas: middleware called next a second time; it may call it once")
-	errNextNever   = errors.New("faas: middleware answered nil although next has not returned; answer an error, or call next and wait for it")
-	errNextLate    = errors.New("faas: middleware called next after it had returned; call it before, and wait for it")
-	errNextForeign = errors.New("faas: middleware called next with a context that is not derived from the one it was given")
-)
-
-// Progress of the handler inside its middlewares.
-const (
-	notRun = iota
-	running
-	returned
-	forgone // the middlewares ended without it: it may not start any more
-)
-
-// chain composes the middlewares around the handler; nil if there are none.
-func chain(all []Middleware) Runner {
+// chain composes the middlewares around a Runner; nil if there are none.
+func chain(all []Middleware, innermost Runner) Runner {
 	if len(all) == 0 {
 		return nil
 	}
-	next := Runner(runHandler)
+	next := innermost
 	for _, m := range slices.Backward(all) {
 		next = m(next)
 	}
 	return next
-}
-
-// runHandler is the innermost Runner.
-func runHandler(ctx context.Context, inv Invocation) error {
-	c := callOf(ctx)
-	if c == nil || c.id != inv.ID {
-		return errNextForeign
-	}
-	if !c.more.progress.CompareAndSwap(notRun, running) {
-		if c.more.progress.Load() == forgone {
-			return errNextLate
-		}
-		return errNextTwice
-	}
-	err := c.task.run(ctx)
-	c.more.progress.Store(returned)
-	return err
 }

@@ -3,73 +3,12 @@ package faas
 import (
 	"context"
 	"errors"
-	"maps"
-	"sync"
 	"time"
-	"unicode"
 
 	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/admission"
 )
-
-// Kind is the class of a refusal: what the caller can do about it. It stands
-// beside the open [Reason] and is a closed set, so that a front door translates
-// it by one switch that a linter can hold to be exhaustive. The zero value is
-// KindNone: the call was not refused.
-type Kind uint8
-
-// The kinds, with the reasons of the platform that belong to each. A [Gate]
-// chooses a kind by answering an *Error that has one. Where it answers an *Error
-// without one, the kind is that of its Reason, if that is one of the platform's,
-// else KindBusy if there is a RetryAfter, else KindDenied.
-const (
-	KindNone        Kind = iota // not refused: the call's Outcome says how it ended
-	KindNotFound                // no such function: ReasonNotFound, ReasonName
-	KindDenied                  // this caller may not make this call: ReasonDenied
-	KindInvalid                 // the input or the tenant can't be used: ReasonInput
-	KindTooLarge                // the payload is over the limit: ReasonTooLarge
-	KindBusy                    // no room now: ReasonOverloaded, ReasonRunaways, ReasonOff, ReasonQueueTimeout
-	KindUnavailable             // what the call depends on is down: ReasonMeterFull, ReasonInit
-	KindNesting                 // calls nest in a way that can't work: ReasonDepth, ReasonCycle
-	KindClosed                  // the router is closing or closed: ReasonClosed
-	KindCanceled                // the caller's context ended before the call had a slot: ReasonQueueCanceled
-
-	kinds // how many there are
-)
-
-// String returns the kind's name without its prefix, such as "Busy".
-func (k Kind) String() string {
-	names := [...]string{"None", "NotFound", "Denied", "Invalid", "TooLarge", "Busy", "Unavailable", "Nesting", "Closed", "Canceled"}
-	if int(k) < len(names) {
-		return names[k]
-	}
-	return "Kind(?)"
-}
-
-// Kind is the class of a reason of the platform, and KindNone for one that a
-// [Gate] has made up: there the *Error says it.
-func (why Reason) Kind() Kind {
-	switch why {
-	case ReasonNotFound, ReasonName:
-		return KindNotFound
-	case ReasonDenied:
-		return KindDenied
-	case ReasonInput:
-		return KindInvalid
-	case ReasonTooLarge:
-		return KindTooLarge
-	case ReasonOverloaded, ReasonRunaways, ReasonOff, ReasonQueueTimeout:
-		return KindBusy
-	case ReasonMeterFull, ReasonInit:
-		return KindUnavailable
-	case ReasonDepth, ReasonCycle:
-		return KindNesting
-	case ReasonClosed:
-		return KindClosed
-	case ReasonQueueCanceled:
-		return KindCanceled
-	}
-	return KindNone
-}
 
 // refusal is a call turned away: no handler ran, no record is written.
 func refusal(function string, id uuid.UUID, why Reason, err error) *Error {
@@ -100,21 +39,6 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 		}
 	}
 	return e
-}
-
-// Refusal is a call that was turned away before its handler could run, as
-// [WithRefusals] tells of it. Such a call has no [Execution].
-type Refusal struct {
-	// Invocation is the call as far as it was known: ID is zero if it was
-	// refused before it had one, and for a name that is not registered there is
-	// the name alone.
-	Invocation
-
-	Kind       Kind
-	Reason     Reason
-	RetryAfter time.Duration // when another try may succeed; 0: not known
-	Queued     time.Duration // how long the call waited for a slot before
-	Err        error         // what the caller is answered, an *Error
 }
 
 // refuse counts a call that is turned away, and is its answer; q and c are for
@@ -191,47 +115,25 @@ func (r *Router) tellRefusalTo(ctx context.Context, f func(context.Context, Refu
 	f(ctx, ref)
 }
 
-// maxTenant is the length of the longest tenant name, in bytes.
-const maxTenant = 256
-
-// isTenant tells whether a tenant name can stand in records, logs and headers.
-func isTenant(name string) bool {
-	if len(name) > maxTenant {
-		return false
+// noSlot is nil for a caller who left.
+func noSlot(name string, id uuid.UUID, err error) *Error {
+	switch {
+	case errors.Is(err, admission.ErrFull):
+		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("the queue is full; see WithQueue")))
+	case errors.Is(err, admission.ErrDisplaced):
+		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("a call of a tenant with fewer waiting, or of higher priority, has its place in the queue; see WithQueue")))
+	case errors.Is(err, admission.ErrOff):
+		return refusal(name, id, ReasonOff, because(ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")))
+	case errors.Is(err, admission.ErrStuck):
+		return refusal(name, id, ReasonRunaways, because(ErrOverloaded, errors.New("every slot is stuck with a handler that has long outlived its call; see WithStuck")))
+	case errors.Is(err, admission.ErrTimeout):
+		return refusal(name, id, ReasonQueueTimeout, because(ErrOverloaded, errors.New("waited too long for a slot; see WithQueueTimeout")))
+	case errors.Is(err, admission.ErrCycle):
+		return refusal(name, id, ReasonCycle, ErrCycle)
+	case errors.Is(err, admission.ErrClosed):
+		return refusal(name, id, ReasonClosed, ErrClosed)
+	case errors.Is(err, admission.ErrRemoved):
+		return refusal(name, id, ReasonNotFound, because(ErrNotFound, errors.New("it was removed")))
 	}
-	for _, c := range name {
-		if unicode.IsControl(c) {
-			return false
-		}
-	}
-	return true
-}
-
-// refusals counts by reason.
-type refusals struct {
-	mu       sync.Mutex
-	total    uint64
-	byReason map[Reason]uint64
-}
-
-func (c *refusals) add(why Reason) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byReason == nil {
-		c.byReason = map[Reason]uint64{}
-	}
-	c.byReason[why]++
-	c.total++
-}
-
-func (c *refusals) count() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.total
-}
-
-func (c *refusals) snapshot() map[Reason]uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.byReason)
+	return nil
 }

@@ -2,12 +2,14 @@ package faas
 
 import (
 	"context"
+	"errors"
 	"io"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/inproc/faas/internal/admission"
 	"github.com/inproc/faas/internal/foreign"
@@ -140,7 +142,7 @@ func (fn *function) compose() (err error) {
 			err = mistake("register", fn.name, ErrInput, "a middleware panicked while it was composed: %s", foreign.Plain(p))
 		}
 	}()
-	fn.chain = chain(fn.middleware)
+	fn.chain = chain(fn.middleware, runHandler)
 	if len(fn.middleware) > 0 && fn.chain == nil {
 		return mistake("register", fn.name, ErrInput, "a middleware returned a nil Runner")
 	}
@@ -282,10 +284,64 @@ func checkName(op, name string) *Error {
 	return mistake(op, clipName(name), ErrName, cure)
 }
 
-// clipName keeps an error from growing with what was asked for.
-func clipName(name string) string {
-	if len(name) > 64 {
-		return name[:64] + "…"
+// join gives the function its share of the router's slots.
+func (fn *function) join(g *admission.Group) error {
+	fn.class = g.NewClass(fn.concurrency, fn.queue)
+	if fn.concurrency == 0 {
+		fn.class.Switch(false)
 	}
-	return name
+	if fn.tenants > 0 {
+		fn.class.LimitTenants(fn.tenants)
+	}
+	if fn.weight != 1 {
+		fn.class.Weigh(fn.weight)
+	}
+	if fn.reserved > 0 && errors.Is(fn.class.Reserve(fn.reserved), admission.ErrReserved) {
+		return mistake("register", fn.name, ErrInput,
+			"WithReserved(%d): together, floors would exceed the router's capacity of %d; see SetCapacity", fn.reserved, g.Limit())
+	}
+	return nil
+}
+
+// identity is what a context tells of its function for as long as it is kept. It
+// is one for each registration, and refers to nothing that is the user's.
+type identity struct {
+	name    string
+	version string
+	labels  map[string]string
+	timeout time.Duration
+	memory  int64
+	inline  bool
+	clock   *clock // the router's: no other has it
+}
+
+func (fn *function) identify() {
+	fn.who = &identity{
+		name: fn.name, version: fn.version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
+		inline: fn.inline, clock: fn.router.clock,
+	}
+}
+
+// unsettled is how many calls are on their way: asking, waiting or running.
+// What ends is read first, so that a call that comes or goes meanwhile can
+// make the number too large and never too small.
+func (fn *function) unsettled() int {
+	over := fn.class.Settled.Load() + fn.refused.count()
+	return int(fn.class.Entered.Load() - over)
+}
+
+// totals are counts over time.
+type totals struct {
+	admitted uint64
+	rejected map[Reason]uint64
+}
+
+// add adds a function that is removed and at rest. It reads what was settled,
+// not what has entered: somebody may be knocking there in vain.
+func (t *totals) add(fn *function) {
+	t.admitted += fn.class.Settled.Load()
+	if t.rejected == nil {
+		t.rejected = map[Reason]uint64{}
+	}
+	addCounts(t.rejected, fn.refused.snapshot())
 }

@@ -1,28 +1,10 @@
 package faas
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/inproc/faas/internal/foreign"
 )
-
-// runaway is a call that was settled while its handler ran. A goroutine can't
-// be ended from outside, so the handler goes on with its slot until it
-// returns, and what that costs is recorded apart. Most return soon: until its grace is
-// over, calls wait for its slot as for any other.
-//
-// Two parties have to be done before it is over: whoever settled the call, and
-// the handler. Each writes its fields before it leaves; the second to leave
-// reads them all.
-type runaway struct {
-	left     atomic.Int32
-	since    int64                  // when it was settled; by the settler
-	ended    int64                  // when the handler ended; by the handler
-	replaced bool                   // its slot was given back already; by the settler
-	report   *time.Timer            // by the settler
-	tell     atomic.Pointer[func()] // what the report says; nil: there is nothing to say any more
-}
 
 // runAway makes the call a runaway; the settler's part.
 func (s *slot) runAway(c *callContext, at int64) {
@@ -113,16 +95,4 @@ func (r *Router) logLatePanic(c *callContext, err error) {
 	}
 	r.settings.logger.Error("faas: handler panicked after its call was over",
 		"function", c.fn.name, "id", c.id, "panic", foreign.Plain(p.Value), "stack", string(p.Stack))
-}
-
-// guardHook, deferred, keeps a panic of somebody's hook from the call.
-func (r *Router) guardHook(kind, function string) {
-	if p := recover(); p != nil {
-		r.hookPanicked(kind, function, p)
-	}
-}
-
-func (r *Router) hookPanicked(kind, function string, p any) {
-	r.hookPanics.Add(1)
-	r.settings.logger.Error("faas: hook panicked", "hook", kind, "function", function, "panic", foreign.Plain(p))
 }

@@ -3,14 +3,11 @@ package faas
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/panjf2000/ants/v2"
-
-	"github.com/inproc/faas/internal/admission"
 )
 
 // newPool makes the pool that supplies workers with goroutines, and does
@@ -18,8 +15,6 @@ import (
 // exactly. A worker is one long task of the pool, so that the pool's lock is
 // paid once per worker and not per call.
 func newPool() (goroutines, error) { return ants.NewPool(-1) }
-
-var errNilContext = errors.New("the context is nil; use context.Background()")
 
 // invoke takes a call from admission to settlement, and answers its caller.
 // mine tells whether t is the caller's again; otherwise its handler still runs.
@@ -119,149 +114,6 @@ func (s *slot) turnAway(q *caller, c *callContext, why error) (err error) {
 		v.err = q.end()
 	case errors.Is(why, ErrInit):
 		v.outcome = InitFailed
-	}
-	return nil
-}
-
-// admit asks all that have a say about c, in this order: depth, who the tenant
-// is, what carries values over, gates, meters, and last the slots, so that nobody holds one
-// while the others are asked.
-func (fn *function) admit(q *caller, c *callContext) *Error {
-	answered := false
-	defer func() { // reached early by a gate, or a caller's context, that ends its goroutine
-		if !answered {
-			_ = fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonDenied, ErrDenied)))
-		}
-	}()
-	err := fn.consult(q, c)
-	if err == nil {
-		err = fn.acquire(q, c)
-	}
-	answered = true
-	return err
-}
-
-// consult asks all but the slots, one after the other. DryRun does so too.
-func (fn *function) consult(q *caller, c *callContext) *Error {
-	if p := c.parent(); p != nil {
-		c.more.depth = 1 + p.depth()
-	}
-	if n := c.more.depth; n >= fn.router.settings.maxDepth {
-		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
-	}
-	if err := fn.consultHooks(q, c); err != nil {
-		return err
-	}
-	if fn.reserves {
-		if c.more.reserved = fn.reserve(); !c.more.reserved {
-			return refusal(fn.name, c.id, ReasonMeterFull, because(ErrOverloaded, errMeterFull))
-		}
-	}
-	return nil
-}
-
-var errMeterFull = errors.New("a meter has no room for the record")
-
-// consultHooks looks for the hooks here and not inside: their frames are large,
-// and would have a caller's fresh stack grow for nothing.
-func (fn *function) consultHooks(q *caller, c *callContext) *Error {
-	var ctx context.Context
-	if fn.tenantKey != nil || len(fn.contexts) > 0 || len(fn.gates) > 0 {
-		ctx = q.view()
-	}
-	if fn.tenantKey != nil {
-		if err := fn.nameTenant(ctx, c); err != nil {
-			return err
-		}
-	}
-	if !isTenant(c.tenant) {
-		return refusal(fn.name, c.id, ReasonInput, badTenant(c.tenant))
-	}
-	if len(fn.contexts) > 0 {
-		if err := fn.carry(ctx, c); err != nil {
-			return err
-		}
-	}
-	if len(fn.gates) > 0 {
-		if err := fn.ask(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// acquire gets the call its slot. Its wait ends at the caller's deadline also if
-// the caller's context does not.
-func (fn *function) acquire(q *caller, c *callContext) *Error {
-	asked := fn.router.clock.now()
-	if s := fn.scaling; s != nil && !c.counted {
-		if err := s.arrive(c); err != nil {
-			return err
-		}
-	}
-	if broken := q.limits(fn.router.clock); broken != nil {
-		return refusal(fn.name, c.id, ReasonQueueCanceled, broken)
-	}
-	wait := min(fn.queueTimeout, time.Duration(q.alarm()-asked))
-	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: wait}
-	err := fn.class.Acquire(departure(q.done), &c.hold, request)
-	c.more.queued = fn.router.clock.now() - asked
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
-		return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
-	}
-	if refused := noSlot(fn.name, c.id, err); refused != nil {
-		return refused
-	}
-	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
-}
-
-// inside is the call's place in admission: the nearest call above it in the same
-// router, also where the chain has been through another, and none if one on the way
-// is over. A call that WithContext makes has one above it that has not begun, and has
-// nothing to lend.
-func (c *callContext) inside() *admission.Hold {
-	for p := c.parent(); p != nil && !p.isOver(); p = p.parent() {
-		if p.who.clock == c.who.clock && p.deadline != 0 {
-			return &p.hold
-		}
-	}
-	return nil
-}
-
-// takeBack undoes, after a refusal, what was said yes to before.
-func (c *callContext) takeBack(why *Error) *Error {
-	c.vacate(false)
-	if c.more.reserved {
-		c.fn.unreserve()
-	}
-	if n := c.more.gates; n > 0 {
-		c.fn.gatesDone(n, c.invocation(), nil)
-	}
-	return why
-}
-
-// noSlot is nil for a caller who left.
-func noSlot(name string, id uuid.UUID, err error) *Error {
-	switch {
-	case errors.Is(err, admission.ErrFull):
-		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("the queue is full; see WithQueue")))
-	case errors.Is(err, admission.ErrDisplaced):
-		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("a call of a tenant with fewer waiting, or of higher priority, has its place in the queue; see WithQueue")))
-	case errors.Is(err, admission.ErrOff):
-		return refusal(name, id, ReasonOff, because(ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")))
-	case errors.Is(err, admission.ErrStuck):
-		return refusal(name, id, ReasonRunaways, because(ErrOverloaded, errors.New("every slot is stuck with a handler that has long outlived its call; see WithStuck")))
-	case errors.Is(err, admission.ErrTimeout):
-		return refusal(name, id, ReasonQueueTimeout, because(ErrOverloaded, errors.New("waited too long for a slot; see WithQueueTimeout")))
-	case errors.Is(err, admission.ErrCycle):
-		return refusal(name, id, ReasonCycle, ErrCycle)
-	case errors.Is(err, admission.ErrClosed):
-		return refusal(name, id, ReasonClosed, ErrClosed)
-	case errors.Is(err, admission.ErrRemoved):
-		return refusal(name, id, ReasonNotFound, because(ErrNotFound, errors.New("it was removed")))
 	}
 	return nil
 }
@@ -553,87 +405,6 @@ func (c *callContext) late(v verdict) verdict {
 	return v
 }
 
-// verdict is how a call ended.
-type verdict struct {
-	outcome Outcome
-	err     error // bare: settle says of which call, and after what timeout
-	size    int   // of the encoded output
-	at      int64
-}
-
-// settler is who ends a call.
-type settler uint8
-
-const (
-	byHandler settler = iota // its own goroutine, the handler having ended
-	byCaller                 // the caller, who leaves
-	byOther                  // the timer or Close, who have to wake the caller
-	unstarted                // the caller, before the handler started
-)
-
-// settle ends the call, unless it has ended.
-func (c *callContext) settle(v verdict, by settler) bool {
-	v, won := c.decide(v)
-	if won {
-		c.follow(v, by)
-	}
-	return won
-}
-
-// decide is the compare-and-swap that ends the call, for caller, record and context
-// alike. The goroutine that wins it, or one that it starts, has to follow.
-func (c *callContext) decide(v verdict) (_ verdict, won bool) {
-	if v.outcome == TimedOut {
-		v.err = timeoutError{c.who.timeout}
-		if c.callerFirst {
-			v.outcome, v.err = Canceled, context.DeadlineExceeded
-		}
-	}
-	if !c.close(c.why(&v)) {
-		return v, false
-	}
-	switch {
-	case v.outcome > Failed: // the platform's answer, not the handler's
-		v.err = &Error{Op: "invoke", Function: c.fn.name, ID: c.id, Outcome: v.outcome, Err: v.err}
-	case v.outcome == Failed:
-		handOn(v.err)
-	}
-	return v, true
-}
-
-// follow does what follows from the decision: slot, record, gates, answer. The
-// caller is answered even where a hook ends the goroutine.
-func (c *callContext) follow(v verdict, by settler) {
-	if by == byCaller || by == byOther {
-		c.slot.runAway(c, v.at)
-	} else {
-		c.vacate(v.outcome == Panicked || v.outcome == Exited)
-		c.hold.Release()
-	}
-	recorded := false
-	defer func() { c.conclude(v, by, recorded) }()
-	for _, m := range c.fn.meters {
-		c.recordTo(m, v)
-	}
-	if c.more != nil && c.more.gates > 0 {
-		c.tellGates(v)
-	}
-	recorded = true
-}
-
-// why is how a verdict ends the context.
-func (c *callContext) why(v *verdict) uint32 {
-	switch {
-	case v.outcome == TimedOut:
-		return expired
-	case v.outcome != Canceled || v.err == nil:
-		return canceled
-	case v.err == ErrClosed: //nolint:errorlint // a caller's cause may wrap it
-		return canceled | closed
-	}
-	return c.leave(v.err)
-}
-
 // breakOff ends a call whose answer nobody takes. An inline handler can't be left:
 // its context ends.
 func (c *callContext) breakOff(why error) {
@@ -645,54 +416,36 @@ func (c *callContext) breakOff(why error) {
 	c.settle(verdict{outcome: Canceled, err: err, at: c.who.clock.now()}, byOther)
 }
 
-// conclude hands the answer over, after the record is made. From then on the
-// slot is the caller's, or of whoever is left with the runaway.
-func (c *callContext) conclude(v verdict, by settler, recorded bool) {
-	s := c.slot
-	if by == byHandler && !recorded { // a hook called Goexit: the worker is unwinding
-		s.dead = true
-	}
-	s.abandoned = by == byCaller || by == byOther
-	s.answer, s.rested = v.err, v.at
-	fn := c.fn
-	if !s.abandoned {
-		c.release()
-	}
-	fn.class.Settled.Add(1)
-	fn.tellIfEnding()
-	if by == byOther || by == byHandler && s.work != nil {
-		s.wake <- struct{}{}
-	}
-	if by == byOther || by == byCaller {
-		s.leave(c)
+// loop is the worker: one long task of the goroutine pool.
+func (s *slot) loop() {
+	defer s.crew.forget(s) // Goexit in a handler comes through here as well
+	for c := range s.work {
+		if !s.exec(c) || s.dead {
+			return
+		}
 	}
 }
 
-// execution is the call's record.
-func (c *callContext) execution(v verdict) Execution {
-	fn := c.fn
-	e := Execution{
-		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels, Attempt: 1,
-		Outcome: v.outcome, Err: v.err, Start: fn.router.clock.time(c.start), Duration: time.Duration(v.at - c.start),
-		Memory: fn.memory, BytesIn: c.task.payload(), BytesOut: v.size,
-	}
-	if c.more != nil {
-		e.Queued, e.Init, e.Cold = time.Duration(c.more.queued), time.Duration(c.more.initWait), c.more.cold
-	}
-	if fn.stream {
-		e.measure(c.task)
-	}
-	return e
-}
+var (
+	errNextTwice   = errors.New("faas: middleware called next a second time; it may call it once")
+	errNextNever   = errors.New("faas: middleware answered nil although next has not returned; answer an error, or call next and wait for it")
+	errNextLate    = errors.New("faas: middleware called next after it had returned; call it before, and wait for it")
+	errNextForeign = errors.New("faas: middleware called next with a context that is not derived from the one it was given")
+)
 
-// recordTo makes the record anew for each meter: that is cheaper than to pass
-// it on by value.
-func (c *callContext) recordTo(m Meter, v verdict) {
-	defer c.fn.router.guardHook("meter", c.fn.name)
-	m.Record((*recordContext)(c), c.execution(v))
-}
-
-func (c *callContext) tellGates(v verdict) {
-	e := c.execution(v)
-	c.fn.gatesDone(c.more.gates, c.invocation(), &e)
+// runHandler is the innermost Runner.
+func runHandler(ctx context.Context, inv Invocation) error {
+	c := callOf(ctx)
+	if c == nil || c.id != inv.ID {
+		return errNextForeign
+	}
+	if !c.more.progress.CompareAndSwap(notRun, running) {
+		if c.more.progress.Load() == forgone {
+			return errNextLate
+		}
+		return errNextTwice
+	}
+	err := c.task.run(ctx)
+	c.more.progress.Store(returned)
+	return err
 }

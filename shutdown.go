@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // Shutdown ends the router in good order. It stops admitting calls (later ones
@@ -229,43 +228,4 @@ func (r *Router) flush(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// tellIfEnding is said when a call, an init or a close func of fn is over.
-func (fn *function) tellIfEnding() {
-	if fn.gone.Load() {
-		fn.router.functions.tidy()
-	}
-	fn.router.tellIfClosing()
-}
-
-func (r *Router) tellIfClosing() {
-	if r.closing.Load() {
-		r.changed.tell()
-	}
-}
-
-// broadcast wakes everybody who waits for a change.
-type broadcast struct {
-	mu sync.Mutex // guards ch
-	ch chan struct{}
-}
-
-// wait returns a channel that is closed at the next change.
-func (b *broadcast) wait() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch == nil {
-		b.ch = make(chan struct{})
-	}
-	return b.ch
-}
-
-func (b *broadcast) tell() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch != nil {
-		close(b.ch)
-		b.ch = nil
-	}
 }

@@ -1,7 +1,6 @@
 package faas
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -98,9 +97,6 @@ func (f *StreamFunction[In]) Invoke(ctx context.Context, in In, w io.Writer) err
 	return f.invoke(ctx, t, w)
 }
 
-// Info describes the function and its present state.
-func (f *StreamFunction[In]) Info() Info { return f.core.info() }
-
 func (f *StreamFunction[In]) types() (in, out reflect.Type) {
 	return reflect.TypeFor[In](), reflect.TypeFor[[]byte]()
 }
@@ -121,20 +117,6 @@ func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, 
 }
 
 var errNilWriter = errors.New("the writer is nil; use io.Discard")
-
-// accept decodes a payload into in, a pointer to the handler's input.
-func (fn *function) accept(payload []byte, in any) *Error {
-	if len(payload) > fn.limitIn {
-		return refusal(fn.name, uuid.Nil, ReasonTooLarge, tooLarge("payload", len(payload), fn.limitIn))
-	}
-	if fn.copy && fn.rawIn {
-		payload = bytes.Clone(payload)
-	}
-	if err := decode(fn.codec, payload, in); err != nil {
-		return refusal(fn.name, uuid.Nil, ReasonInput, because(ErrInput, err))
-	}
-	return nil
-}
 
 // invokeStream is the far side of [Router.InvokeStream] for one answer.
 func (f *Function[In, Out]) invokeStream(ctx context.Context, payload []byte, w io.Writer) error {
@@ -246,19 +228,4 @@ func (t *streamTask[In]) written() (size int, first time.Duration) {
 	t.out.seal(false)
 	size, first, _ = t.out.measured()
 	return size, first
-}
-
-// streamed is the task of a function that streams.
-type streamed interface {
-	// written is how much was written, and how long after the start the first
-	// piece came. Nothing is written from then on, so that all who ask hear
-	// the same.
-	written() (size int, first time.Duration)
-}
-
-// measure adds to the record of a streamed call what only its task knows.
-func (e *Execution) measure(t task) {
-	if s, ok := t.(streamed); ok {
-		e.BytesOut, e.FirstByte = s.written()
-	}
 }

@@ -20,6 +20,7 @@ import (
 type house struct {
 	path      string
 	arrows    map[string]map[string]bool // file → files that it needs
+	why       map[string]map[string]bool // "from → to" → the names that make the arrow
 	lines     map[string]int             // of each file
 	functions []function
 	code      int // lines with something other than a comment
@@ -87,7 +88,7 @@ func list(root string) ([]listed, error) {
 
 func measure(p listed, export map[string]string) (*house, error) {
 	fset := token.NewFileSet()
-	h := &house{path: p.ImportPath, arrows: map[string]map[string]bool{}, lines: map[string]int{}}
+	h := &house{path: p.ImportPath, arrows: map[string]map[string]bool{}, why: map[string]map[string]bool{}, lines: map[string]int{}}
 	var files []*ast.File
 	for _, name := range p.GoFiles {
 		src, err := os.ReadFile(filepath.Join(p.Dir, name))
@@ -113,14 +114,14 @@ func measure(p listed, export map[string]string) (*house, error) {
 	}
 	for id, obj := range info.Uses {
 		if obj.Pkg() == pkg && obj.Pos().IsValid() {
-			h.point(fset.Position(id.Pos()).Filename, fset.Position(obj.Pos()).Filename)
+			h.point(fset.Position(id.Pos()).Filename, fset.Position(obj.Pos()).Filename, obj.Name())
 		}
 	}
 	return h, nil
 }
 
-// point draws an arrow.
-func (h *house) point(from, to string) {
+// point draws an arrow for a name.
+func (h *house) point(from, to, name string) {
 	if from == to {
 		return
 	}
@@ -128,6 +129,11 @@ func (h *house) point(from, to string) {
 		h.arrows[from] = map[string]bool{}
 	}
 	h.arrows[from][to] = true
+	arrow := from + " → " + to
+	if h.why[arrow] == nil {
+		h.why[arrow] = map[string]bool{}
+	}
+	h.why[arrow][name] = true
 }
 
 // count adds the functions of a file.

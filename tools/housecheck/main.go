@@ -4,6 +4,7 @@
 //
 //	GOWORK=off go -C tools run ./housecheck ..             prints a line for each package
 //	GOWORK=off go -C tools run ./housecheck -check ..      prints what is over its bound, and fails
+//	GOWORK=off go -C tools run ./housecheck -why github.com/inproc/faas ..   prints the arrows of a package
 //
 // An arrow leads from one file of a package to another that declares something it
 // uses: a function, a type, a field, a method, a constant. A pair is two files
@@ -28,6 +29,7 @@ const (
 
 func main() {
 	check := flag.Bool("check", false, "fail if a bound is passed")
+	why := flag.String("why", "", "print the arrows of the `package` and the names that make them")
 	flag.Parse()
 	root := "."
 	if flag.NArg() > 0 {
@@ -37,6 +39,12 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "housecheck:", err)
 		os.Exit(1)
+	}
+	for _, h := range packages {
+		if h.path == *why {
+			h.explain(os.Stdout)
+			return
+		}
 	}
 	people, err := readComments(root)
 	if err != nil {

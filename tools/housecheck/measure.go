@@ -27,6 +27,19 @@ func (h *house) countArrows() (arrows, pairs int) {
 	return arrows, pairs
 }
 
+// explain prints each arrow with the names that make it; those of pairs are marked.
+func (h *house) explain(w io.Writer) {
+	for _, arrow := range slices.Sorted(maps.Keys(h.why)) {
+		from, to, _ := strings.Cut(arrow, " → ")
+		mark := " "
+		if h.arrows[to][from] {
+			mark = "⇄"
+		}
+		fmt.Fprintf(w, "%s %s: %s\n", mark, arrow, strings.Join(slices.Sorted(maps.Keys(h.why[arrow])), " "))
+	}
+	fmt.Fprintf(w, "largest circle: %s\n", strings.Join(h.circle(), " "))
+}
+
 // circle is the largest set of files that all lead to each other: the largest
 // strongly connected component, found by who reaches whom, since packages are small.
 func (h *house) circle() []string {

@@ -44,16 +44,6 @@ type slot struct {
 	runaway
 }
 
-// loop is the worker: one long task of the goroutine pool.
-func (s *slot) loop() {
-	defer s.crew.forget(s) // Goexit in a handler comes through here as well
-	for c := range s.work {
-		if !s.exec(c) || s.dead {
-			return
-		}
-	}
-}
-
 // arena cuts contexts from chunks, which grow from one, so that a slot that
 // serves one long call holds no more than it needs. A context that is kept by
 // its handler keeps its chunk alive, which is at most 2 KiB and refers to what calls
@@ -119,6 +109,8 @@ func (a *arena) putBack(c *callContext) {
 // processors used last: a call that finds its hint idle takes it with one
 // compare-and-swap and no lock, and gets a worker whose stack is warm.
 type crew struct {
+	newPool func() (goroutines, error)
+	loop    func(*slot)
 	clock   *clock
 	awake   func() // tells that slots are made, before each; or nil
 	workers idleSlots
@@ -143,7 +135,11 @@ type idleSlots struct {
 // keepAlive is how long a slot may be idle, at least; at most twice as long.
 const keepAlive = 10 * time.Second
 
-func newCrew(clock *clock) *crew { return &crew{clock: clock} }
+// newCrew makes a crew without slots. The pool and what a worker runs are the
+// scheduler's; they are handed in, so that this file does not need it.
+func newCrew(clock *clock, newPool func() (goroutines, error), loop func(*slot)) *crew {
+	return &crew{clock: clock, newPool: newPool, loop: loop}
+}
 
 func (w *crew) idlers(inline bool) *idleSlots {
 	if inline {
@@ -172,7 +168,7 @@ func (w *crew) enlist(s *slot) error {
 		return ErrClosed
 	}
 	if w.pool == nil && s.work != nil {
-		pool, err := newPool()
+		pool, err := w.newPool()
 		if err != nil {
 			return err
 		}
@@ -194,10 +190,10 @@ func (s *slot) man() {
 	s.manned = true
 	w := s.crew
 	w.mu.Lock()
-	hired := w.pool != nil && w.pool.Submit(s.loop) == nil
+	hired := w.pool != nil && w.pool.Submit(func() { w.loop(s) }) == nil
 	w.mu.Unlock()
 	if !hired {
-		go s.loop()
+		go w.loop(s)
 	}
 }
 
@@ -375,4 +371,21 @@ func (h *idleSlots) cut(before int64) (old []*slot, others bool) {
 		return false
 	})
 	return old, len(h.list) > 0
+}
+
+// runaway is a call that was settled while its handler ran. A goroutine can't
+// be ended from outside, so the handler goes on with its slot until it
+// returns, and what that costs is recorded apart. Most return soon: until its grace is
+// over, calls wait for its slot as for any other.
+//
+// Two parties have to be done before it is over: whoever settled the call, and
+// the handler. Each writes its fields before it leaves; the second to leave
+// reads them all.
+type runaway struct {
+	left     atomic.Int32
+	since    int64                  // when it was settled; by the settler
+	ended    int64                  // when the handler ended; by the handler
+	replaced bool                   // its slot was given back already; by the settler
+	report   *time.Timer            // by the settler
+	tell     atomic.Pointer[func()] // what the report says; nil: there is nothing to say any more
 }
