@@ -112,7 +112,7 @@ func (c *callContext) depth() int {
 // its end): what is called with it from then on is a root for slots and for draining,
 // and has its parent, depth and tenant all the same, so that no call escapes a bill or a
 // limit that way.
-func (c *callContext) isOver() bool { return c.hold.Over() }
+func (c *callContext) isOver() bool { return c.hold.Ended() }
 
 // unplaced is why the call has no instance to run on, or nil.
 func (c *callContext) unplaced() error {
@@ -146,6 +146,8 @@ const (
 	left                        // the cause is the caller's, or its writer's
 	closed                      // the cause is ErrClosed
 	settled
+	ranAway   // it was settled while its handler ran: it is counted in function.runaways until its hold has ended
+	concluded // of one that ran away: it is about to be counted in Class.Settled
 )
 
 // signals is what ends with the context, made when first asked for.

@@ -312,7 +312,7 @@ func (r *Router) SetConcurrency(name string, n int) error {
 		return mistake("set concurrency", name, ErrInput, "%d is not between 0, which is off, and %d", n, admission.Unlimited)
 	}
 	if n == 0 {
-		fn.class.Switch(false) // before there is nothing to wait for
+		fn.class.SetEnabled(false) // before there is nothing to wait for
 	}
 	if fn.scaling != nil {
 		fn.scaling.bound(n)
@@ -320,7 +320,7 @@ func (r *Router) SetConcurrency(name string, n int) error {
 		fn.class.Resize(n)
 	}
 	if n > 0 {
-		fn.class.Switch(true)
+		fn.class.SetEnabled(true)
 	}
 	return nil
 }

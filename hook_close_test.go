@@ -357,3 +357,32 @@ func TestAMeterMayShutItsRouterDownWithItsOwnContext(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+func TestTheMeterOfARunawayMayShutItsRouterDownWithItsOwnContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var r *faas.Router
+		shut := func(ctx context.Context) error { return r.Shutdown(ctx) }
+		var errs []error
+		m := overrunMeter{
+			func(ctx context.Context, _ faas.Execution) { errs = append(errs, shut(ctx)) },
+			func(ctx context.Context, _ faas.Overrun) { errs = append(errs, shut(ctx)) },
+		}
+		r = router(t, faas.WithMeter(m), faas.WithTimeout(time.Second))
+		f := faas.Register(r, "f", func(context.Context, int) (int, error) { time.Sleep(time.Minute); return 0, nil })
+		start := time.Now()
+		_, err := f.Invoke(t.Context(), 1)
+		require.ErrorIs(t, err, faas.ErrTimeout)
+		assert.Equal(t, time.Second, time.Since(start), "the hook's own call is left out, its handler too")
+		require.NoError(t, r.Shutdown(t.Context()))
+		assert.Equal(t, []error{nil, nil}, errs)
+	})
+}
+
+// overrunMeter is a meter of two funcs.
+type overrunMeter struct {
+	record  func(context.Context, faas.Execution)
+	overrun func(context.Context, faas.Overrun)
+}
+
+func (m overrunMeter) Record(ctx context.Context, e faas.Execution)      { m.record(ctx, e) }
+func (m overrunMeter) RecordOverrun(ctx context.Context, o faas.Overrun) { m.overrun(ctx, o) }

@@ -288,13 +288,13 @@ func checkName(op, name string) *Error {
 func (fn *function) join(g *admission.Group) error {
 	fn.class = g.NewClass(fn.concurrency, fn.queue)
 	if fn.concurrency == 0 {
-		fn.class.Switch(false)
+		fn.class.SetEnabled(false)
 	}
 	if fn.tenants > 0 {
 		fn.class.LimitTenants(fn.tenants)
 	}
 	if fn.weight != 1 {
-		fn.class.Weigh(fn.weight)
+		fn.class.SetWeight(fn.weight)
 	}
 	if fn.reserved > 0 && errors.Is(fn.class.Reserve(fn.reserved), admission.ErrReserved) {
 		return mistake("register", fn.name, ErrInput,

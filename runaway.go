@@ -10,6 +10,7 @@ import (
 func (s *slot) runAway(c *callContext, at int64) {
 	fn := c.fn
 	fn.runaways.Add(1)
+	c.state.Or(ranAway)
 	s.since = at
 	if fn.replaced.Add(1) <= int64(fn.settings.runaways) {
 		s.replaced = true
@@ -19,7 +20,7 @@ func (s *slot) runAway(c *callContext, at int64) {
 	}
 	grace := fn.router.settings.grace
 	if grace == 0 {
-		c.hold.Stick() // before the caller can make another call
+		c.hold.MarkStuck() // before the caller can make another call
 	}
 	tell := func() { fn.router.stuck(c, at) }
 	s.tell.Store(&tell)
@@ -74,10 +75,10 @@ func (c *callContext) recordOverrunTo(m OverrunMeter, o Overrun) {
 
 // stuck has a runaway that has had its grace count as one that may never end, and
 // tells about it. It runs on the timer's own goroutine, so that f may take its time.
-// That the handler may return meanwhile does no harm: after Release, Stick does
+// That the handler may return meanwhile does no harm: after Release, MarkStuck does
 // nothing.
 func (r *Router) stuck(c *callContext, since int64) {
-	c.hold.Stick()
+	c.hold.MarkStuck()
 	over := time.Duration(r.clock.now() - since)
 	r.settings.logger.Warn("faas: handler still runs after its call is over",
 		"function", c.who.name, "id", c.id, "tenant", c.tenant, "over", over)

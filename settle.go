@@ -83,7 +83,9 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	s.abandoned = by == byCaller || by == byOther
 	s.answer, s.rested = v.err, v.at
 	fn := c.fn
-	if !s.abandoned {
+	if s.abandoned {
+		c.state.Or(concluded) // before it is counted, see among
+	} else {
 		c.release()
 	}
 	fn.class.Settled.Add(1)

@@ -82,7 +82,7 @@ func (r *Router) Close() error {
 func (r *Router) cut(self *callContext, why error) error {
 	left := map[string]int{}
 	for _, fn := range r.functions.working() {
-		if n := fn.unsettled() - fn.class.Queued() + int(fn.runaways.Load()) - self.among(fn); n > 0 {
+		if n := fn.unsettled() - fn.class.Queued() + int(fn.runaways.Load()) - self.among(fn, true); n > 0 {
 			left[fn.name] += n
 		}
 	}
@@ -177,24 +177,51 @@ func (r *Router) quiet(self *callContext, runaways bool) bool {
 		if runaways {
 			n += int(fn.runaways.Load())
 		}
-		// The chain is looked at last: it can only have become shorter.
-		if n > 0 && n > self.among(fn) {
+		// The chain is looked at last. Its calls can only have ended since n was read, so
+		// that among never answers more of them than n has: too few is mended by another
+		// look, which each end of a call brings about.
+		if n > 0 && n > self.among(fn, runaways) {
 			return false
 		}
 	}
 	return true
 }
 
-// among is how many calls of fn are c, which is running, and those above it
-// that have not ended.
-func (c *callContext) among(fn *function) (n int) {
+// among is how much of fn's count of unsettled calls, and of runaways if they are
+// counted too, is due to c and to the calls above it.
+func (c *callContext) among(fn *function, runaways bool) (n int) {
 	for a := c; a != nil; a = a.parent() {
-		if a.who == fn.who && (a == c || !a.isSettled()) {
+		switch {
+		case a.who != fn.who:
+		case a == c && c.isSettled():
+			n += c.counts(runaways)
+		case !a.isSettled() || runaways && a.isRunaway():
 			n++
 		}
 	}
 	return n
 }
+
+// counts is how often c, a settled call, counts while its hook or its handler calls
+// Close or Shutdown. A hook that records it runs before c is concluded: a runaway
+// counts twice there, as unsettled and as a runaway. For example: c has timed out, and
+// its meter's Record calls Shutdown with c's context while c's handler still runs.
+func (c *callContext) counts(runaways bool) (n int) {
+	state := c.state.Load()
+	if state&ranAway == 0 {
+		return 1 // its meters record it
+	}
+	if state&concluded == 0 && placeOnStack() == recording { // its own handler may ask while it is being settled, and counts once
+		n++
+	}
+	if runaways {
+		n++ // also in RecordOverrun, when its handler has returned
+	}
+	return n
+}
+
+// isRunaway tells whether c's call is settled and its handler still runs.
+func (c *callContext) isRunaway() bool { return c.state.Load()&ranAway != 0 && !c.isOver() }
 
 // isBelow tells whether c is the call, or was made by it.
 func (c *callContext) isBelow(call *callContext) bool {

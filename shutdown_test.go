@@ -2,6 +2,7 @@ package faas_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,6 +155,85 @@ func TestAHandlerMayShutItsRouterDown(t *testing.T) {
 			assert.Equal(t, time.Minute, time.Since(start))
 			require.NoError(t, <-done)
 		}
+	})
+}
+
+func TestShutdownBelowARunawayDoesNotWaitForIt(t *testing.T) {
+	modes(t, func(t *testing.T, opts ...faas.FunctionOption) {
+		r := router(t)
+		stop := faas.Register(r, "stop", func(ctx context.Context, _ int) (int, error) {
+			time.Sleep(5 * time.Second) // root's call times out meanwhile, and its handler waits for this one
+			return 1, r.Shutdown(ctx)
+		}, opts...)
+		var out int
+		var err error
+		root := faas.Register(r, "root", func(ctx context.Context, _ int) (int, error) {
+			out, err = stop.Invoke(context.WithoutCancel(ctx), 0)
+			return out, err
+		}, append(opts, faas.WithTimeout(time.Second))...)
+		_, timeout := root.Invoke(t.Context(), 0)
+		require.ErrorIs(t, timeout, faas.ErrTimeout)
+		require.NoError(t, r.Shutdown(t.Context()), "elsewhere it waits for the runaway")
+		require.NoError(t, err)
+		assert.Equal(t, 1, out)
+	})
+}
+
+func TestShutdownBelowARunawayWaitsForTheOthersOfItsFunction(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		var took time.Duration
+		stop := faas.Register(r, "stop", func(ctx context.Context, _ int) (int, error) {
+			time.Sleep(5 * time.Second)
+			start := time.Now()
+			err := r.Shutdown(ctx)
+			took = time.Since(start)
+			return 0, err
+		}, faas.WithTimeout(time.Hour))
+		root := faas.Register(r, "root", func(ctx context.Context, stops bool) (int, error) {
+			if stops {
+				return stop.Invoke(context.WithoutCancel(ctx), 0)
+			}
+			time.Sleep(time.Minute)
+			return 0, nil
+		}, faas.WithTimeout(time.Second))
+		var calls sync.WaitGroup
+		for _, stops := range []bool{true, false} {
+			calls.Go(func() {
+				_, err := root.Invoke(t.Context(), stops)
+				assert.ErrorIs(t, err, faas.ErrTimeout)
+			})
+		}
+		calls.Wait()
+		require.NoError(t, r.Shutdown(t.Context()))
+		assert.Equal(t, 55*time.Second, took)
+	})
+}
+
+func TestShutdownInARunawayWhoseContextHasEndedWaitsForRecords(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &recorder{}
+		slow := faas.MeterFunc(func(ctx context.Context, e faas.Execution) { time.Sleep(time.Second); m.Record(ctx, e) })
+		r := router(t, faas.WithMeter(slow))
+		recorded := make(chan int, 1)
+		f := faas.Register(r, "f", func(ctx context.Context, stops bool) (int, error) {
+			if !stops {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			}
+			time.Sleep(5 * time.Second)
+			err := r.Shutdown(ctx)
+			recorded <- len(m.all())
+			return 0, err
+		})
+		var calls sync.WaitGroup
+		calls.Go(func() { _, _ = f.Invoke(t.Context(), false) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := f.Invoke(ctx, true)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		calls.Wait()
+		assert.Equal(t, 2, <-recorded, "that of the runaway, and that of the call that Shutdown canceled")
 	})
 }
 

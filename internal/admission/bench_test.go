@@ -218,7 +218,7 @@ func dispatch(b *testing.B, n int) {
 	}
 	for i := range classes {
 		classes[i] = g.NewClass(admission.Unlimited, 1)
-		classes[i].Weigh(1 + i%10)
+		classes[i].SetWeight(1 + i%10)
 		join(i)
 	}
 	i := 0 // with one slot, the classes go round

@@ -61,7 +61,7 @@ func (c *Class) Queued() int { return int(c.queued.Load()) }
 
 // Resize changes the number of slots. Calls that hold one keep it; waiters
 // are let in at once if there is room. Without any slots calls wait: to refuse
-// them, there is [Class.Switch]. While nobody waits it costs a compare-and-swap.
+// them, there is [Class.SetEnabled]. While nobody waits it costs a compare-and-swap.
 func (c *Class) Resize(n int) {
 	// Whoever begins to wait meanwhile sets the slow bit before it looks for
 	// room: it sees the new limit, or has the lock taken here.
@@ -99,10 +99,10 @@ func (c *Class) Remove() {
 	c.refresh()
 }
 
-// Switch turns the class off, or on again, as it is at first. While it is off
+// SetEnabled turns the class off, or on again, as it is at first. While it is off
 // all calls are refused with ErrOff, those that wait among them: they can't know
 // whether it will be on again in their time. Those that run go on.
-func (c *Class) Switch(on bool) {
+func (c *Class) SetEnabled(on bool) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.off = !on
@@ -252,7 +252,7 @@ func (c *Class) refuses(parent *Hold) error {
 		return ErrRemoved
 	case c.off:
 		return ErrOff
-	case c.group.phase == closed, c.group.phase == draining && (parent == nil || parent.Over()):
+	case c.group.phase == closed, c.group.phase == draining && (parent == nil || parent.Ended()):
 		return ErrClosed
 	}
 	return nil

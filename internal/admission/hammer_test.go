@@ -41,7 +41,7 @@ func newHammer(t *testing.T, group int, limits ...int) *hammer {
 	for i, n := range limits {
 		c := h.group.NewClass(n, 10_000)
 		h.classes, h.limits = append(h.classes, c), append(h.limits, 0)
-		c.Weigh(1 + i)
+		c.SetWeight(1 + i)
 		if i%3 == 1 {
 			h.limits[i] = 2
 			c.LimitTenants(2)
@@ -110,7 +110,7 @@ func (h *hammer) outlive(r *rand.Rand, hold *admission.Hold) {
 		hold.Replace()
 		h.pause(r)
 	case 1:
-		hold.Stick()
+		hold.MarkStuck()
 		h.pause(r)
 	}
 }
@@ -327,7 +327,7 @@ func TestHammerWithLimitsThatFallAndRise(t *testing.T) {
 		defer over.Store(true)
 		r := rand.New(rand.NewPCG(1, 9))
 		for range 2000 {
-			classes[1].Weigh(1 + r.IntN(5))
+			classes[1].SetWeight(1 + r.IntN(5))
 			i := r.IntN(len(classes) + 1)
 			used, resize, old := g.Used, g.Resize, g.Limit()
 			if i < len(classes) {
@@ -357,7 +357,7 @@ func TestHammerOnAFloor(t *testing.T) {
 	g := admission.NewGroup(4)
 	classes := []*admission.Class{g.NewClass(admission.Unlimited, 1000), g.NewClass(admission.Unlimited, 1000), g.NewClass(admission.Unlimited, 1000)}
 	assert.NoError(t, classes[0].Reserve(3))
-	classes[1].Weigh(admission.MaxWeight)
+	classes[1].SetWeight(admission.MaxWeight)
 	var all sync.WaitGroup
 	var over atomic.Bool
 	for i := range 12 {

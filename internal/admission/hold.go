@@ -238,8 +238,8 @@ func (h *Hold) Replace() {
 	g.dispatch()
 }
 
-// Over tells whether the call has ended. What it makes from then on is a root.
-func (h *Hold) Over() bool { return h.phase.Load() == ended }
+// Ended tells whether the call has ended. What it makes from then on is a root.
+func (h *Hold) Ended() bool { return h.phase.Load() == ended }
 
 // gone tells whether h has given up its slot.
 func (h *Hold) gone() bool { return h.phase.Load() >= replaced }
@@ -293,12 +293,12 @@ func (h *Hold) end(as uint32) {
 	h.disown()
 }
 
-// Stick says that the call that has the slot has outlived its invocation for so
+// MarkStuck says that the call that has the slot has outlived its invocation for so
 // long that it may never end. When all slots are held so, those that wait are refused
 // with ErrStuck, and from then on those that come and find none. A borrowed slot
 // counts as its owner's, which does not come free before both have ended. Release
-// unsticks; after it, or Replace, Stick does nothing.
-func (h *Hold) Stick() {
+// unsticks; after it, or Replace, MarkStuck does nothing.
+func (h *Hold) MarkStuck() {
 	g := h.class.group
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -646,13 +646,13 @@ func (s *machine) Reserve(t *rapid.T) {
 	c.reserved = n
 }
 
-func (s *machine) Weigh(t *rapid.T) {
+func (s *machine) SetWeight(t *rapid.T) {
 	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
 	s.classes[i].weight = rapid.IntRange(1, 4).Draw(t, "weight")
-	s.real[i].Weigh(s.classes[i].weight)
+	s.real[i].SetWeight(s.classes[i].weight)
 }
 
-func (s *machine) Switch(t *rapid.T) {
+func (s *machine) SetEnabled(t *rapid.T) {
 	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
 	c := s.classes[i]
 	c.off = !c.off && rapid.IntRange(0, 3).Draw(t, "off") == 0 // little happens while it is
@@ -661,7 +661,7 @@ func (s *machine) Switch(t *rapid.T) {
 			s.refuse(k, admission.ErrOff)
 		}
 	}
-	s.real[i].Switch(!c.off)
+	s.real[i].SetEnabled(!c.off)
 }
 
 func (s *machine) ResizeGroup(t *rapid.T) {
@@ -670,11 +670,11 @@ func (s *machine) ResizeGroup(t *rapid.T) {
 	s.group.Resize(n)
 }
 
-func (s *machine) Stick(t *rapid.T) {
+func (s *machine) MarkStuck(t *rapid.T) {
 	k := s.draw(t, holding)
 	k.stuck = true
 	s.despair()
-	s.theirs[k].hold.Stick()
+	s.theirs[k].hold.MarkStuck()
 }
 
 func (s *machine) Shut(t *rapid.T) {

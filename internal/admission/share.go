@@ -48,8 +48,8 @@ func (c *Class) Reserve(n int) error {
 	return nil
 }
 
-// Weigh sets the class's weight, from 1, as it is at first, to [MaxWeight].
-func (c *Class) Weigh(n int) {
+// SetWeight sets the class's weight, from 1, as it is at first, to [MaxWeight].
+func (c *Class) SetWeight(n int) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.weight = n

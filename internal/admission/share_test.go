@@ -92,7 +92,7 @@ func newMarket(t *testing.T, p problem) *market {
 	m := &market{problem: p, group: admission.NewGroup(p.capacity)}
 	for i, w := range p.weight {
 		c := m.group.NewClass(admission.Unlimited, 10)
-		c.Weigh(w)
+		c.SetWeight(w)
 		require.NoError(t, c.Reserve(p.floor[i]))
 		m.classes = append(m.classes, c)
 		m.running = append(m.running, nil)
@@ -265,7 +265,7 @@ func TestAnUnusedFloorIsLentAndTakenBack(t *testing.T) {
 		g := admission.NewGroup(4)
 		a, b := g.NewClass(admission.Unlimited, 10), g.NewClass(admission.Unlimited, 10)
 		require.NoError(t, a.Reserve(3))
-		b.Weigh(admission.MaxWeight)
+		b.SetWeight(admission.MaxWeight)
 		lent := []*call{begin(t, b, nil), begin(t, b, nil), begin(t, b, nil), begin(t, b, nil)}
 		runs(t, lent...)
 		others := []*call{begin(t, b, nil), begin(t, b, nil)}
@@ -359,7 +359,7 @@ func TestAQuietClassWaitsForOneCallOfALoudOne(t *testing.T) {
 		const service = 10 * time.Millisecond
 		g := admission.NewGroup(3)
 		loud, quiet := g.NewClass(admission.Unlimited, 10_000), g.NewClass(admission.Unlimited, 10)
-		loud.Weigh(admission.MaxWeight)
+		loud.SetWeight(admission.MaxWeight)
 		serve := func(c *admission.Class) {
 			h := new(admission.Hold)
 			if assert.NoError(t, c.Acquire(t.Context(), h, admission.Request{Wait: patience})) {
@@ -391,14 +391,14 @@ func TestAClassThatIsOffRefusesAll(t *testing.T) {
 		other := begin(t, b, nil)
 		nested := begin(t, a, other)
 		waits(t, second, nested)
-		a.Switch(false)
+		a.SetEnabled(false)
 		synctest.Wait()
 		refused(t, admission.ErrOff, second, nested)
 		refused(t, admission.ErrOff, begin(t, a, nil), begin(t, a, first))
 		assert.False(t, a.TryAcquire(new(admission.Hold)))
 		first.end()
 		refused(t, admission.ErrOff, begin(t, a, nil))
-		a.Switch(true)
+		a.SetEnabled(true)
 		again := begin(t, a, nil)
 		runs(t, again)
 		end(again, other)
