@@ -73,12 +73,21 @@ func ReadAWSBill(r io.Reader) (*AWSBill, error) {
 	}
 }
 
-// awsColumns finds where the columns are.
+// awsColumns finds where the columns are. It writes line_item_usage_type and
+// lineItem/UsageType alike, without the byte order mark that may begin a file.
 func awsColumns(head []string) (map[string]int, error) {
+	plain := strings.NewReplacer("_", "", "/", "", "\ufeff", "")
+	places := map[string]int{}
+	for i, column := range head {
+		name := strings.ToLower(plain.Replace(column))
+		if _, again := places[name]; !again {
+			places[name] = i
+		}
+	}
 	at := map[string]int{}
 	for _, name := range []string{awsType, awsProduct, awsUsage, awsAmount, awsStart, awsEnd, awsResource} {
-		i := slices.IndexFunc(head, func(column string) bool { return columnName(column) == strings.ReplaceAll(name, "_", "") })
-		if i < 0 {
+		i, ok := places[plain.Replace(name)]
+		if !ok {
 			return nil, fmt.Errorf("cost: AWS bill: %w: there is no column %q", ErrFormat, name)
 		}
 		at[name] = i
@@ -86,13 +95,8 @@ func awsColumns(head []string) (map[string]int, error) {
 	return at, nil
 }
 
-// columnName is the same for line_item_usage_type and lineItem/UsageType.
-func columnName(s string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "/", "", "\ufeff", "").Replace(s))
-}
-
 // awsDecimal is an amount, which AWS may write with an exponent.
-var awsDecimal = regexp.MustCompile(`^-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?$`) //nolint:gochecknoglobals // it is compiled once, and never changes
+var awsDecimal = regexp.MustCompile(`^-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?$`)
 
 func (b *AWSBill) add(field func(column string) string) error {
 	if field(awsProduct) != "AWSLambda" || !slices.Contains([]string{"Usage", "DiscountedUsage", "SavingsPlanCoveredUsage"}, field(awsType)) {
@@ -172,7 +176,7 @@ func (b *AWSBill) Other() []string { return slices.Sorted(maps.Keys(b.other)) }
 func (b *AWSBill) Period() Period {
 	var p Period
 	for key := range b.used {
-		if p.Start.IsZero() || key.day.Before(p.Start) {
+		if p.End.IsZero() || key.day.Before(p.Start) {
 			p.Start = key.day
 		}
 		if end := key.day.Add(24 * time.Hour); end.After(p.End) {
@@ -217,8 +221,7 @@ func (b *AWSBill) Reconcile(l *Ledger, book *Book, tolerance *big.Rat) ([]BillDi
 	}
 	metered := map[awsKey]*big.Rat{}
 	units := map[string]string{}
-	p := b.Period()
-	for day := p.Start; day.Before(p.End); day = day.AddDate(0, 0, 1) {
+	for _, day := range b.days(l) {
 		if err := meterDay(metered, units, l, book, day); err != nil {
 			return nil, err
 		}
@@ -236,6 +239,20 @@ func (b *AWSBill) Reconcile(l *Ledger, book *Book, tolerance *big.Rat) ([]BillDi
 		return cmp.Or(x.Day.Compare(y.Day), strings.Compare(x.Function, y.Function), strings.Compare(x.Meter, y.Meter))
 	})
 	return all, nil
+}
+
+// days are those of the bill's period on which AWS billed something or the ledger
+// metered something, in order. On the others there is nothing to compare: a bill
+// whose two lines are a thousand years apart needs two statements.
+func (b *AWSBill) days(l *Ledger) []time.Time {
+	days := map[int64]time.Time{}
+	for key := range b.used {
+		days[key.day.Unix()] = key.day
+	}
+	for _, start := range l.shared.starts(b.Period()) {
+		days[start.Unix()] = start
+	}
+	return slices.SortedFunc(maps.Values(days), time.Time.Compare)
 }
 
 // meterDay adds a day of the ledger.

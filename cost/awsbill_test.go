@@ -99,10 +99,14 @@ func TestAWSBillsOfTheOlderKindAreRead(t *testing.T) {
 	require.NoError(t, err)
 	old := string(data)
 	for _, names := range [][2]string{
-		{"line_item_line_item_type", "lineItem/LineItemType"}, {"line_item_product_code", "lineItem/ProductCode"},
-		{"line_item_usage_type", "lineItem/UsageType"}, {"line_item_usage_start_date", "lineItem/UsageStartDate"},
-		{"line_item_usage_end_date", "lineItem/UsageEndDate"}, {"line_item_resource_id", "lineItem/ResourceId"},
-		{"line_item_usage_amount", "lineItem/UsageAmount"}, {".000Z", "Z"},
+		{"line_item_line_item_type", "lineItem/LineItemType"},
+		{"line_item_product_code", "lineItem/ProductCode"},
+		{"line_item_usage_type", "lineItem/UsageType"},
+		{"line_item_usage_start_date", "lineItem/UsageStartDate"},
+		{"line_item_usage_end_date", "lineItem/UsageEndDate"},
+		{"line_item_resource_id", "lineItem/ResourceId"},
+		{"line_item_usage_amount", "lineItem/UsageAmount"},
+		{".000Z", "Z"},
 	} {
 		old = strings.ReplaceAll(old, names[0], names[1])
 	}
@@ -134,6 +138,26 @@ func TestAnAWSBillThatCannotBeReadSaysWhere(t *testing.T) {
 	}
 	_, err = cost.ReadAWSBill(strings.NewReader(""))
 	require.ErrorIs(t, err, cost.ErrFormat)
+}
+
+func TestAnAWSBillIsComparedOnTheDaysThatHaveSomething(t *testing.T) {
+	t.Parallel()
+	text := billHead
+	for _, days := range []string{"0001-01-01,0001-01-01", "9999-12-30,9999-12-31"} {
+		text += "Usage,AWSLambda,Request," + days + ",arn:aws:lambda:eu-central-1:111122223333:function:mail,2\n"
+	}
+	b, err := cost.ReadAWSBill(strings.NewReader(text))
+	require.NoError(t, err)
+	x86 := preset(t, "aws-lambda-x86").AnyTime()
+	found, err := b.Reconcile(daily([]*cost.Book{x86}, awsCalls()...), x86, nil)
+	require.NoError(t, err) // 3,652,058 statements would not come to an end
+	var days []string
+	for _, d := range found {
+		days = append(days, d.Day.Format(time.DateOnly))
+	}
+	require.Equal(t, "0001-01-01", days[0])
+	require.Equal(t, "9999-12-30", days[len(days)-1])
+	require.Contains(t, days, "2026-03-14", "a day that the ledger alone has")
 }
 
 func FuzzAWSBill(f *testing.F) {

@@ -119,9 +119,10 @@ const retryReserved = time.Second
 // refusal is what a gate answers.
 func (e *BudgetError) refusal() error {
 	no := &faas.Error{Op: "invoke", Kind: faas.KindBusy, Reason: ReasonBudget, RetryAfter: e.wait, Err: e}
-	if e.wait == forever {
+	switch e.wait {
+	case forever:
 		no.Kind, no.RetryAfter = faas.KindDenied, 0
-	} else if e.wait == 0 {
+	case 0:
 		no.RetryAfter = retryReserved
 	}
 	return no

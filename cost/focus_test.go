@@ -356,7 +356,7 @@ func TestMetadataSaysWhichColumnsWhenAndHowComplete(t *testing.T) {
 	type metadata struct {
 		DataGenerator struct{ DataGenerator string }
 		Schema        []struct {
-			SchemaId, FocusVersion, CreationDate string //nolint:revive // FOCUS's spelling
+			SchemaId, FocusVersion, CreationDate string
 			ColumnDefinition                     []struct{ ColumnName, DataType string }
 		}
 		Recency []struct {

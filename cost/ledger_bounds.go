@@ -139,6 +139,19 @@ func (s *shared) forget(end int64) {
 	}
 }
 
+// starts are the beginnings, in UTC, of the periods within a stretch of time that
+// have records.
+func (s *shared) starts(in Period) (all []time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for start := range s.periods {
+		if t := time.Unix(start, 0).UTC(); in.Contains(t) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
 // dropped is an error if some of what was used in a stretch of time is no longer
 // known.
 func (s *shared) dropped(in Period) error {
