@@ -1,14 +1,9 @@
 package cost
 
 import (
-	"embed"
 	"errors"
 	"fmt"
-	"maps"
 	"math/big"
-	"os"
-	"path"
-	"slices"
 	"time"
 )
 
@@ -118,85 +113,16 @@ type price struct {
 	since         string // of a statement in which it changes: since when it holds
 }
 
-// ParseBook reads a book. Its errors are *[BookError], all that there are.
-func ParseBook(data []byte) (*Book, error) { return parseBook("", data) }
-
-// LoadBook reads a book from a file.
-func LoadBook(file string) (*Book, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("cost: %w", err)
-	}
-	return parseBook(file, data)
-}
-
 // About says what the book is.
 func (b *Book) About() About { return b.about }
 
 // Rounding is how it rounds a call's duration.
 func (b *Book) Rounding() Rounding { return b.rounding }
 
-//go:embed books/*.json
-var presets embed.FS
-
-// Presets returns the books that come with the package, in the order of their
-// names:
-//
-//	aws-lambda-arm          AWS Lambda, Arm
-//	aws-lambda-x86          AWS Lambda, x86
-//	azure-consumption       Azure Functions, Consumption
-//	azure-flex              Azure Functions, Flex Consumption on demand
-//	cloudflare-workers      Cloudflare Workers Paid, by processor time
-//	digitalocean-functions  DigitalOcean Functions
-//	gcp-cloud-run           Google Cloud Run, request-based
-//	scaleway-functions      Scaleway Serverless Functions, in EUR
-//
-// They are readings by third parties, in 2026; a price that is known to have
-// changed makes a series ([NewSeries]), such as Lambda's, which bills the
-// initialization of instances since 2025-08-01. The two of Lambda share what is
-// free, as [NewStatements] counts it. For a machine of your own see [Machine].
-func Presets() []*Book {
-	files, err := presets.ReadDir("books")
-	if err != nil {
-		panic(err) // it is compiled in
-	}
-	byName := map[string][]*Book{}
-	for _, file := range files {
-		b, err := preset(file.Name())
-		if err != nil {
-			panic(err) // and a test reads each
-		}
-		byName[b.about.Name] = append(byName[b.about.Name], b)
-	}
-	var all []*Book
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		b, err := NewSeries(byName[name]...)
-		if err != nil {
-			panic(err) // it holds for what is compiled in
-		}
-		all = append(all, b)
-	}
-	return all
-}
-
-// Preset returns one of [Presets] by its name, or an error that lists them.
-func Preset(name string) (*Book, error) {
-	var names []string
-	for _, b := range Presets() {
-		if b.about.Name == name {
-			return b, nil
-		}
-		names = append(names, b.about.Name)
-	}
-	return nil, fmt.Errorf("cost: no preset book %q; there are %q", name, names)
-}
-
-func preset(file string) (*Book, error) {
-	data, err := presets.ReadFile(path.Join("books", file))
-	if err != nil {
-		return nil, err
-	}
-	return parseBook(file, data)
+// tier is a price that holds for what a calendar month has above a quantity.
+type tier struct {
+	above *big.Int // billed units; more than of the tier before, and than 0
+	each  *big.Rat // money for one of the unit; a finite decimal
 }
 
 // machineGranularity is a billionth of an hour, so that any time billed is a

@@ -1,13 +1,13 @@
 package cost
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"math/big"
 	"math/bits"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/inproc/faas"
@@ -85,28 +85,6 @@ func (a Amount) Calls() uint64 {
 	}
 	return a.n.lo
 }
-
-// What amounts are written with, and read by.
-const (
-	noAmount    = "nothing"
-	callsSuffix = " calls"
-)
-
-// String is such as "0.0833335 USD", "1m30s" or "17 calls".
-func (a Amount) String() string {
-	switch {
-	case a.in == nil:
-		return noAmount
-	case a.in.of == ofMoney:
-		return a.Money().String()
-	case a.in.of == ofTime:
-		return a.Duration().String()
-	}
-	return strconv.FormatUint(a.Calls(), 10) + callsSuffix
-}
-
-// MarshalText writes what String does.
-func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // measure counts what calls use, in the atoms of one budget. It is read-only.
 type measure struct {
@@ -220,7 +198,7 @@ func (m *measure) overrun(o *faas.Overrun) atoms {
 	case ofTime:
 		return atoms{lo: nonNegative(o.Duration)}
 	default:
-		n, _ := m.price(o.Memory, m.book.rounding.beyond(o.Duration), 0)
+		n, _ := m.price(o.Memory, m.book.rounding.overrunQuanta(o.Duration), 0)
 		return n
 	}
 }
@@ -245,71 +223,80 @@ func (m *measure) price(memory int64, quanta, requests uint64) (sum atoms, ok bo
 	return sum, true
 }
 
-// atoms is an amount in the smallest parts that a budget counts in: calls,
-// nanoseconds, or a fraction of money of which every price is a multiple. It is
-// an unsigned number of 128 bits.
-type atoms struct{ hi, lo uint64 }
-
-// mostAtoms stands for what can't be counted. No limit is more.
-var mostAtoms = atoms{math.MaxUint64, math.MaxUint64} //nolint:gochecknoglobals // a constant, which Go has no structs of
-
-// atomsOf is false for a number of more than 128 bits.
-func atomsOf(n *big.Int) (atoms, bool) {
-	if n.Sign() < 0 || n.BitLen() > 128 {
-		return mostAtoms, false
+// atoms is an amount of the same kind, which may be of other budgets than these:
+// rounded up to what is counted in here.
+func (m *measure) atoms(a Amount) (atoms, error) {
+	if a.in == nil {
+		return atoms{}, nil
 	}
-	high := new(big.Int).Rsh(n, 64).Uint64()
-	return atoms{high, new(big.Int).And(n, new(big.Int).SetUint64(math.MaxUint64)).Uint64()}, true
-}
-
-func (a atoms) big() *big.Int {
-	n := new(big.Int).SetUint64(a.hi)
-	return n.Or(n.Lsh(n, 64), new(big.Int).SetUint64(a.lo))
-}
-
-func (a atoms) cmp(b atoms) int {
-	return cmp.Or(cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo))
-}
-
-// plus is false, and the most there is, if the sum does not fit.
-func (a atoms) plus(b atoms) (atoms, bool) {
-	lo, carry := bits.Add64(a.lo, b.lo, 0)
-	hi, carry := bits.Add64(a.hi, b.hi, carry)
-	if carry > 0 {
-		return mostAtoms, false
+	if a.in.of != m.of {
+		return atoms{}, fmt.Errorf("%s is not of the kind that the budget limits", a)
 	}
-	return atoms{hi, lo}, true
+	if m.of != ofMoney {
+		return a.n, nil
+	}
+	money := a.Money()
+	if money.currency != m.book.about.Currency {
+		return atoms{}, fmt.Errorf("%s, and the prices of book %q are in %s: %w", a, m.book.about.Name, m.book.about.Currency, ErrCurrency)
+	}
+	up := new(big.Int).Mul(money.rat().Num(), m.scale)
+	up.Add(up, new(big.Int).Sub(money.rat().Denom(), big.NewInt(1)))
+	n, ok := atomsOf(up.Quo(up, money.rat().Denom()))
+	if !ok {
+		return atoms{}, fmt.Errorf("%s needs more than 128 bits to be counted in the fractions that book %q has", a, m.book.about.Name)
+	}
+	return n, nil
 }
 
-// minus is nothing if b is more than a.
-func (a atoms) minus(b atoms) atoms {
-	lo, borrow := bits.Sub64(a.lo, b.lo, 0)
-	hi, borrow := bits.Sub64(a.hi, b.hi, borrow)
-	if borrow > 0 {
-		return atoms{}
+// What amounts are written with, and read by.
+const (
+	noAmount    = "nothing"
+	callsSuffix = " calls"
+)
+
+// String is such as "0.0833335 USD", "1m30s" or "17 calls".
+func (a Amount) String() string {
+	switch {
+	case a.in == nil:
+		return noAmount
+	case a.in.of == ofMoney:
+		return a.Money().String()
+	case a.in.of == ofTime:
+		return a.Duration().String()
 	}
-	return atoms{hi, lo}
+	return strconv.FormatUint(a.Calls(), 10) + callsSuffix
 }
 
-// times is false, and the most there is, if the product does not fit.
-func (a atoms) times(b atoms) (atoms, bool) {
-	if a.hi > 0 && b.hi > 0 {
-		return mostAtoms, false
+// MarshalText writes what String does.
+func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. Other texts are [ErrFormat].
+func (a *Amount) UnmarshalText(text []byte) error {
+	parsed, ok := parseAmount(string(text))
+	if !ok {
+		return fmt.Errorf("cost: amount %q: %w: want one such as \"0.20 USD\", \"1m30s\" or \"17 calls\"", text, ErrFormat)
 	}
-	over1, cross1 := bits.Mul64(a.hi, b.lo)
-	over2, cross2 := bits.Mul64(a.lo, b.hi)
-	hi, lo := bits.Mul64(a.lo, b.lo)
-	hi, carry := bits.Add64(hi, cross1|cross2, 0) // one of them is 0
-	if over1|over2|carry > 0 {
-		return mostAtoms, false
-	}
-	return atoms{hi, lo}, true
+	*a = parsed
+	return nil
 }
 
-// percent is the least amount that is at least so many hundredths of a.
-func (a atoms) percent(p int) atoms {
-	n := new(big.Int).Mul(a.big(), big.NewInt(int64(p)))
-	n.Add(n, big.NewInt(99))
-	part, _ := atomsOf(n.Quo(n, big.NewInt(100)))
-	return part
+func parseAmount(s string) (Amount, bool) {
+	if s == noAmount {
+		return Amount{}, true
+	}
+	if number, ok := strings.CutSuffix(s, callsSuffix); ok {
+		n, err := strconv.ParseUint(number, 10, 64)
+		return Amount{&measure{of: ofCalls}, atoms{lo: n}}, err == nil
+	}
+	if strings.Contains(s, " ") {
+		money, err := ParseMoney(s)
+		if err != nil {
+			return Amount{}, false
+		}
+		n, ok := atomsOf(money.rat().Num())
+		in := &measure{of: ofMoney, scale: money.rat().Denom(), book: &Book{about: About{Currency: money.currency}}}
+		return Amount{in, n}, ok
+	}
+	d, err := time.ParseDuration(s)
+	return Amount{&measure{of: ofTime}, atoms{lo: nonNegative(d)}}, err == nil && d >= 0
 }

@@ -8,33 +8,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Degrade slows a function down that has spent much: by [faas.Router]'s
-// SetConcurrency its limit of concurrent calls is lowered, never raised, until
-// the window ends. Then it gets the limit back that it had, unless somebody else
-// has changed it meanwhile. The function is the one that the budget is about,
-// so it needs Per: [Function] or a Where with one. Of several budgets that slow
-// a function down, the lowest limit counts. Whether it was registered, charged for
-// or bound first makes no difference.
-//
-// Calls that run finish, and those that wait do so for longer. A budget that is
-// not Soft still refuses at its limit, so its At has to be below 100.
-type Degrade struct {
-	At int // the percentage of the limit, 1 to 1000; 0: 100
-	To int // the limit of concurrent calls from then on, at least 1
-}
-
-func (d *Degrade) percent() int {
-	if d.At == 0 {
-		return 100
-	}
-	return d.At
-}
-
 // degrader keeps functions' limits as low as budgets want them. It does not go
 // by what has happened, which several goroutines would tell it in any order, but
 // by how the budgets are at the moment.
 type degrader struct {
-	pots []*pot // those with Degrade
+	trackers []*tracker // those with Degrade
 
 	// mu guards what follows. Unlike a budget's lock it is held while the router
 	// and the budgets are asked, so that the last change made is the last one
@@ -51,14 +29,14 @@ type degrader struct {
 // lowered is the limit of a function, as it was and as it is now.
 type lowered struct{ original, to int }
 
-func newDegrader(pots []*pot) *degrader {
+func newDegrader(trackers []*tracker) *degrader {
 	d := &degrader{lowered: map[string]lowered{}}
-	for _, p := range pots {
+	for _, p := range trackers {
 		if p.declared.Degrade != nil {
-			d.pots = append(d.pots, p)
+			d.trackers = append(d.trackers, p)
 		}
 	}
-	if len(d.pots) == 0 {
+	if len(d.trackers) == 0 {
 		return nil
 	}
 	return d
@@ -105,7 +83,7 @@ func (d *degrader) wanted(now time.Time) (limits map[string]int, until time.Time
 	if d.closed {
 		return limits, until
 	}
-	for _, p := range d.pots {
+	for _, p := range d.trackers {
 		p.degraded(now, func(function string, to int, end time.Time) {
 			if other, ok := limits[function]; !ok || to < other {
 				limits[function] = to

@@ -9,9 +9,9 @@ import (
 
 // Held is how many calls are on the books of all budgets together.
 func (b *Budgets) Held() (n int) {
-	for _, p := range b.pots {
+	for _, p := range b.trackers {
 		p.mu.Lock()
-		n += p.flights.used
+		n += p.calls.used
 		p.mu.Unlock()
 	}
 	return n
@@ -26,7 +26,7 @@ func (b *Budgets) StopTimer() {
 
 // AdmitAt is Admit at another time.
 func (b *Budgets) AdmitAt(inv faas.Invocation, now time.Time) error {
-	var n news
+	var n notices
 	if no := b.decide(&inv, now, &n); no != nil {
 		return no.refusal()
 	}
@@ -58,11 +58,11 @@ func Atoms(op string, x, y *big.Int) *big.Int {
 }
 
 // Flights is the table of calls in flight, with their accounts' names.
-type Flights struct{ table flights }
+type Flights struct{ table inFlightTable }
 
 // Add adds one.
 func (f *Flights) Add(id [16]byte, name string) {
-	f.table.add(flight{id: id, account: &account{key: name}})
+	f.table.add(inFlight{id: id, account: &account{key: name}})
 }
 
 // Find finds one.

@@ -3,9 +3,6 @@ package cost
 import (
 	"errors"
 	"fmt"
-	"math/big"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -27,7 +24,7 @@ import (
 // ([Budgets.Charge]), set Spent and Excess to zero Amounts.
 func (b *Budgets) Restore(balances ...Balance) error {
 	now := time.Now()
-	n := news{restored: true}
+	n := notices{restored: true}
 	var errs []error
 	for i := range balances {
 		saved := &balances[i]
@@ -44,86 +41,30 @@ func (b *Budgets) Restore(balances ...Balance) error {
 	return errors.Join(errs...)
 }
 
-func (p *pot) restore(saved *Balance, now time.Time, n *news) error {
-	if saved.Per != p.declared.Per || saved.Per == "" && saved.Account != "" {
-		return fmt.Errorf("it is an account per %q, and the budget's are per %q", saved.Per, p.declared.Per)
+func (t *tracker) restore(saved *Balance, now time.Time, n *notices) error {
+	if saved.Per != t.declared.Per || saved.Per == "" && saved.Account != "" {
+		return fmt.Errorf("it is an account per %q, and the budget's are per %q", saved.Per, t.declared.Per)
 	}
-	limit, err := p.measure.atoms(saved.Limit)
-	spent, err2 := p.measure.atoms(saved.Spent)
-	excess, err3 := p.measure.atoms(saved.Excess)
+	limit, err := t.measure.atoms(saved.Limit)
+	spent, err2 := t.measure.atoms(saved.Spent)
+	excess, err3 := t.measure.atoms(saved.Excess)
 	if err := errors.Join(err, err2, err3); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.roll(now, n); err != nil {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.roll(now, n); err != nil {
 		return err
 	}
 	if saved.LimitSet {
-		p.limit(saved.Account, p.boundsAt(limit), n)
+		t.limit(saved.Account, t.boundsAt(limit), n)
 	}
-	if saved.Window.Start.Unix() != p.current.start || saved.Window.End.Unix() != p.current.end {
+	if saved.Window.Start.Unix() != t.current.start || saved.Window.End.Unix() != t.current.end {
 		return nil
 	}
-	a := p.account(saved.Account, n)
+	a := t.account(saved.Account, n)
 	a.exceed(excess)
 	a.refused = a.refused || saved.Refused
-	p.spend(a, spent, n)
+	t.spend(a, spent, n)
 	return nil
-}
-
-// atoms is an amount of the same kind, which may be of other budgets than these:
-// rounded up to what is counted in here.
-func (m *measure) atoms(a Amount) (atoms, error) {
-	if a.in == nil {
-		return atoms{}, nil
-	}
-	if a.in.of != m.of {
-		return atoms{}, fmt.Errorf("%s is not of the kind that the budget limits", a)
-	}
-	if m.of != ofMoney {
-		return a.n, nil
-	}
-	money := a.Money()
-	if money.currency != m.book.about.Currency {
-		return atoms{}, fmt.Errorf("%s, and the prices of book %q are in %s: %w", a, m.book.about.Name, m.book.about.Currency, ErrCurrency)
-	}
-	up := new(big.Int).Mul(money.rat().Num(), m.scale)
-	up.Add(up, new(big.Int).Sub(money.rat().Denom(), big.NewInt(1)))
-	n, ok := atomsOf(up.Quo(up, money.rat().Denom()))
-	if !ok {
-		return atoms{}, fmt.Errorf("%s needs more than 128 bits to be counted in the fractions that book %q has", a, m.book.about.Name)
-	}
-	return n, nil
-}
-
-// UnmarshalText reads what MarshalText writes. Other texts are [ErrFormat].
-func (a *Amount) UnmarshalText(text []byte) error {
-	parsed, ok := parseAmount(string(text))
-	if !ok {
-		return fmt.Errorf("cost: amount %q: %w: want one such as \"0.20 USD\", \"1m30s\" or \"17 calls\"", text, ErrFormat)
-	}
-	*a = parsed
-	return nil
-}
-
-func parseAmount(s string) (Amount, bool) {
-	if s == noAmount {
-		return Amount{}, true
-	}
-	if number, ok := strings.CutSuffix(s, callsSuffix); ok {
-		n, err := strconv.ParseUint(number, 10, 64)
-		return Amount{&measure{of: ofCalls}, atoms{lo: n}}, err == nil
-	}
-	if strings.Contains(s, " ") {
-		money, err := ParseMoney(s)
-		if err != nil {
-			return Amount{}, false
-		}
-		n, ok := atomsOf(money.rat().Num())
-		in := &measure{of: ofMoney, scale: money.rat().Denom(), book: &Book{about: About{Currency: money.currency}}}
-		return Amount{in, n}, ok
-	}
-	d, err := time.ParseDuration(s)
-	return Amount{&measure{of: ofTime}, atoms{lo: nonNegative(d)}}, err == nil && d >= 0
 }

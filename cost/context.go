@@ -46,3 +46,14 @@ func FromContext(ctx context.Context) (Running, bool) {
 	spent, err := t.rater.Call(faas.Execution{Function: t.inv.Function, Duration: elapsed, Memory: t.inv.Memory})
 	return Running{elapsed, spent, under.Left}, err == nil
 }
+
+// balancesOf returns the balances that matter to ctx's call, and nothing about
+// its cost; false: no budgets are tracked.
+func balancesOf(ctx context.Context) (Running, bool) {
+	b, ok := ctx.Value(budgetsKey{}).(*Budgets)
+	if !ok {
+		return Running{}, false
+	}
+	inv, _ := faas.FromContext(ctx) // the middleware has set b inside a call
+	return Running{Elapsed: time.Since(inv.Start), Left: b.of(&inv)}, true
+}

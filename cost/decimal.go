@@ -21,8 +21,13 @@ const decimals = 6
 // fixed writes a number with that many decimals, rounded half to even.
 func fixed(r *big.Rat) string { return fixedTo(r, decimals) }
 
-func fixedTo(r *big.Rat, places int) string {
-	return NewMoney(r, "").Round(places).rat().FloatString(places)
+func fixedTo(r *big.Rat, places int) string { return roundTo(r, places).FloatString(places) }
+
+// roundTo rounds to that many decimals, ties to the even digit.
+func roundTo(r *big.Rat, places int) *big.Rat {
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(places)), nil)
+	scaled := new(big.Rat).Mul(r, new(big.Rat).SetInt(scale))
+	return new(big.Rat).SetFrac(roundHalfEven(scaled), scale)
 }
 
 // finite tells whether a number has a finite decimal.

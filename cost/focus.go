@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Account says who is billed, by whom, and where what is billed was run, in FOCUS
@@ -217,74 +216,91 @@ type focusColumn struct {
 	value func(r *focusRow) string
 }
 
-// focusColumns are the mandatory columns, and those that are so for a provider
-// of what a statement has: usage, unit prices, regions, resources, sub accounts
-// and tags. The names of two, for who provides a service and who its resources,
-// differ from version to version.
+// focusColumns are the mandatory columns, and those that are mandatory for a
+// provider of what a statement has: usage, unit prices, regions, resources, sub
+// accounts and tags. They are sorted by name: FOCUS's own come first, since x_ is in
+// lower case. Two columns, for the provider of a service and for the host of its
+// resources, have another name in each version.
 func focusColumns(first, second string) []focusColumn {
-	cost := func(r *focusRow) string { return decimal(r.price.Mul(r.quantity).rat()) }
-	price := func(r *focusRow) string { return decimal(r.price.rat()) }
-	quantity := func(r *focusRow) string { return decimal(r.quantity) }
-	unit := func(r *focusRow) string { return r.charge.price.focus }
-	region := func(r *focusRow) string { return r.a.Region }
-	provider := func(r *focusRow) string { return r.a.provider() }
-	host := provider
-	if first == "HostProviderName" {
-		host = func(r *focusRow) string { return cmp.Or(r.a.Host, r.a.provider()) }
-	}
-	tenant := func(r *focusRow) string { return r.row.Tenant }
-	function := func(r *focusRow) string { return r.row.Function }
-	columns := []focusColumn{
-		{"BilledCost", cost},
+	columns := slices.Concat(billingColumns(), chargeColumns(), priceColumns(), providerColumns(first, second), resourceColumns(), ownColumns())
+	slices.SortStableFunc(columns, func(x, y focusColumn) int { return strings.Compare(x.name, y.name) })
+	return columns
+}
+
+func billingColumns() []focusColumn {
+	return []focusColumn{
+		{"BilledCost", (*focusRow).cost},
 		{"BillingAccountId", func(r *focusRow) string { return r.a.ID }},
 		{"BillingAccountName", func(r *focusRow) string { return r.a.Name }},
 		{"BillingCurrency", func(r *focusRow) string { return r.s.Book.Currency }},
 		{"BillingPeriodEnd", func(r *focusRow) string { return stamp(r.billed.End) }},
 		{"BillingPeriodStart", func(r *focusRow) string { return stamp(r.billed.Start) }},
+		{"ContractedCost", (*focusRow).cost},
+		{"EffectiveCost", (*focusRow).cost},
+		{"InvoiceIssuerName", func(r *focusRow) string { return cmp.Or(r.a.Issuer, r.a.provider()) }},
+		{"ListCost", (*focusRow).cost},
+		{"SubAccountId", func(r *focusRow) string { return r.row.Tenant }},
+		{"SubAccountName", func(r *focusRow) string { return r.row.Tenant }},
+	}
+}
+
+func chargeColumns() []focusColumn {
+	return []focusColumn{
 		{"ChargeCategory", usageOr("Usage", "Purchase")},
-		{"ChargeClass", func(r *focusRow) string {
-			if r.correction {
-				return "Correction"
-			}
-			return ""
-		}},
+		{"ChargeClass", (*focusRow).class},
 		{"ChargeDescription", (*focusRow).description},
 		{"ChargeFrequency", usageOr("Usage-Based", "Recurring")},
 		{"ChargePeriodEnd", func(r *focusRow) string { return stamp(r.s.Period.End) }},
 		{"ChargePeriodStart", func(r *focusRow) string { return stamp(r.s.Period.Start) }},
-		{"ConsumedQuantity", ofUsage(quantity)},
-		{"ConsumedUnit", ofUsage(unit)},
-		{"ContractedCost", cost},
-		{"ContractedUnitPrice", price},
-		{"EffectiveCost", cost},
-		{first, host},
-		{second, provider},
-		{"InvoiceIssuerName", func(r *focusRow) string { return cmp.Or(r.a.Issuer, r.a.provider()) }},
-		{"ListCost", cost},
-		{"ListUnitPrice", price},
+		{"ConsumedQuantity", ofUsage((*focusRow).amount)},
+		{"ConsumedUnit", ofUsage((*focusRow).unit)},
+	}
+}
+
+func priceColumns() []focusColumn {
+	return []focusColumn{
+		{"ContractedUnitPrice", (*focusRow).unitPrice},
+		{"ListUnitPrice", (*focusRow).unitPrice},
 		{"PricingCategory", is("Standard")},
-		{"PricingQuantity", quantity},
-		{"PricingUnit", unit},
-		{"RegionId", region},
-		{"RegionName", region},
-		{"ResourceId", (*focusRow).resource},
-		{"ResourceName", function},
-		{"ResourceType", func(r *focusRow) string {
-			if r.row.Function == "" { // a statement that was grouped
-				return ""
-			}
-			return "Function"
-		}},
-		{"ServiceCategory", is("Compute")},
-		{"ServiceName", func(r *focusRow) string { return cmp.Or(r.a.Service, "Functions") }},
-		{"ServiceSubcategory", is("Serverless Compute")},
+		{"PricingQuantity", (*focusRow).amount},
+		{"PricingUnit", (*focusRow).unit},
 		{"SkuId", (*focusRow).sku},
 		{"SkuMeter", func(r *focusRow) string { return focusMeter(r.charge.Meter) }},
 		{"SkuPriceDetails", (*focusRow).priceDetails},
 		{"SkuPriceId", (*focusRow).skuPrice},
-		{"SubAccountId", tenant},
-		{"SubAccountName", tenant},
+	}
+}
+
+func providerColumns(first, second string) []focusColumn {
+	provider := func(r *focusRow) string { return r.a.provider() }
+	host := provider
+	if first == "HostProviderName" {
+		host = func(r *focusRow) string { return cmp.Or(r.a.Host, r.a.provider()) }
+	}
+	region := func(r *focusRow) string { return r.a.Region }
+	return []focusColumn{
+		{first, host},
+		{second, provider},
+		{"RegionId", region},
+		{"RegionName", region},
+		{"ServiceCategory", is("Compute")},
+		{"ServiceName", func(r *focusRow) string { return cmp.Or(r.a.Service, "Functions") }},
+		{"ServiceSubcategory", is("Serverless Compute")},
+	}
+}
+
+func resourceColumns() []focusColumn {
+	return []focusColumn{
+		{"ResourceId", (*focusRow).resource},
+		{"ResourceName", func(r *focusRow) string { return r.row.Function }},
+		{"ResourceType", (*focusRow).resourceType},
 		{"Tags", (*focusRow).tags},
+	}
+}
+
+// ownColumns are those that FOCUS does not have.
+func ownColumns() []focusColumn {
+	return []focusColumn{
 		{"x_Book", func(r *focusRow) string { return r.s.Book.Name }},
 		{"x_AtMost", func(r *focusRow) string { return strconv.FormatBool(r.charge.AtMost) }},
 		{"x_Calls", func(r *focusRow) string { return r.calls.String() }},
@@ -293,10 +309,29 @@ func focusColumns(first, second string) []focusColumn {
 		{"x_Outcome", (*focusRow).outcome},
 		{"x_Overrun", func(r *focusRow) string { return strconv.FormatBool(r.row.Overrun) }},
 	}
-	slices.SortStableFunc(columns, func(x, y focusColumn) int { // by name, FOCUS's own first, which are in capitals
-		return strings.Compare(x.name, y.name)
-	})
-	return columns
+}
+
+func (r *focusRow) cost() string { return decimal(r.price.Mul(r.quantity).rat()) }
+
+func (r *focusRow) unitPrice() string { return decimal(r.price.rat()) }
+
+func (r *focusRow) amount() string { return decimal(r.quantity) }
+
+func (r *focusRow) unit() string { return r.charge.price.focus }
+
+func (r *focusRow) class() string {
+	if r.correction {
+		return "Correction"
+	}
+	return ""
+}
+
+// resourceType is empty for rows of a statement that was grouped without functions.
+func (r *focusRow) resourceType() string {
+	if r.row.Function == "" {
+		return ""
+	}
+	return "Function"
 }
 
 func is(text string) func(*focusRow) string { return func(*focusRow) string { return text } }
@@ -402,6 +437,3 @@ func focusMeter(meter string) string {
 	}
 	return "Requests"
 }
-
-// stamp writes a time as FOCUS wants it: UTC, to the second.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
-	"maps"
+	"log/slog"
 	"math"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +62,7 @@ type stripe struct {
 // books are ignored.
 func NewLedger(c Calendar, books ...*Book) *Ledger {
 	l := &Ledger{calendar: c, seed: maphash.MakeSeed(), stripes: make([]stripe, max(2, runtime.GOMAXPROCS(0)))}
-	l.shared = shared{maxKeys: defaultMaxKeys, maxPeriods: defaultMaxPeriods, periods: map[int64]*period{}, givenUp: math.MinInt64, forgotten: math.MinInt64}
+	l.shared = shared{maxKeys: defaultMaxKeys, maxPeriods: defaultMaxPeriods, periods: map[int64]*period{}, evicted: math.MinInt64, forgotten: math.MinInt64}
 	for _, b := range books {
 		if b == nil {
 			continue
@@ -106,7 +106,7 @@ func (l *Ledger) record(e *faas.Execution, processor, measured uint64) {
 		l.refuse(at)
 		return
 	}
-	c := t.cell(l, e, false)
+	c := t.cell(e, false)
 	duration, init := nonNegative(e.Duration), nonNegative(e.Init)
 	c.calls++
 	c.measured += measured
@@ -138,11 +138,11 @@ func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 		l.refuse(at.Unix())
 		return
 	}
-	c := t.cell(l, &e, true)
+	c := t.cell(&e, true)
 	c.calls++
 	c.duration.add(nonNegative(o.Duration))
 	for i := range t.rules.time {
-		c.quanta[i].add(t.rules.time[i].beyond(o.Duration))
+		c.quanta[i].add(t.rules.time[i].overrunQuanta(o.Duration))
 	}
 	l.unlock(s)
 }
@@ -248,20 +248,20 @@ func (s *stripe) table(l *Ledger, second int64) *table {
 }
 
 func (s *stripe) open(l *Ledger, second int64) *table {
-	p, givenUp, err := l.shared.open(l.calendar, second)
+	p, evicted, err := l.shared.open(l.calendar, second)
 	if err != nil {
 		return nil
 	}
-	s.tables = slices.DeleteFunc(s.tables, func(t *table) bool { return t.end <= givenUp })
-	t := &table{start: p.start, end: p.end, period: p, slots: make([]*cell, 8)}
-	l.narrow(t, second)
+	s.tables = slices.DeleteFunc(s.tables, func(t *table) bool { return t.end <= evicted })
+	t := &table{start: p.start, end: p.end, period: p, seed: l.seed, shared: &l.shared, slots: make([]*cell, 8)}
+	l.cutAtChanges(t, second)
 	s.tables = append(s.tables, t)
 	return t
 }
 
 // narrow cuts a table's period where prices change, and gives it the rules of the
 // books that are in force in what is left, in which the second is.
-func (l *Ledger) narrow(t *table, second int64) {
+func (l *Ledger) cutAtChanges(t *table, second int64) {
 	for _, change := range l.changes {
 		if change <= second {
 			t.start = max(t.start, change)
@@ -309,7 +309,7 @@ func (s *stripe) copyOf(p Period) []snapshot {
 }
 
 func (c *snapshot) merge(into map[string]*Usage, zone *time.Location) {
-	name := c.name() + strconv.FormatInt(c.table.start, 10)
+	name := c.mapKey() + strconv.FormatInt(c.table.start, 10)
 	u := into[name]
 	if u == nil {
 		into[name] = &Usage{
@@ -339,35 +339,53 @@ func ordered(merged map[string]*Usage) []Usage {
 	return all
 }
 
-// compare orders keys as statements list them.
-func (k Key) compare(o Key) int {
-	return cmp.Or(
-		compareBool(k.Base, o.Base), strings.Compare(k.Function, o.Function), strings.Compare(k.Version, o.Version),
-		strings.Compare(k.Tenant, o.Tenant), strings.Compare(labelText(k.Labels), labelText(o.Labels)),
-		compareBool(k.Overrun, o.Overrun), cmp.Compare(k.Outcome, o.Outcome),
-	)
+// SetMaxKeys sets how many keys with a tenant each period has at most, from now
+// on; 100,000 if it was not set. What comes with another one is counted under the
+// tenant [Overflow]: its totals stay exact, and memory is bounded though callers
+// choose their names. Keys without a tenant are not limited, since their functions,
+// versions and labels are those that were registered. n < 1 counts as 1.
+func (l *Ledger) SetMaxKeys(n int) {
+	l.shared.mu.Lock()
+	defer l.shared.mu.Unlock()
+	l.shared.maxKeys = max(n, 1)
 }
 
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
+// SetMaxPeriods sets how many periods are kept at most, from now on; 10,000 if it
+// was not set, which is more than a year of hours. When one more begins the oldest
+// is given up: its Statement is [ErrPeriod], and so are records that come for it.
+// See Forget to drop them in time. n < 1 counts as 1.
+func (l *Ledger) SetMaxPeriods(n int) {
+	l.shared.mu.Lock()
+	defer l.shared.mu.Unlock()
+	l.shared.maxPeriods = max(n, 1)
+}
+
+// Err tells that records were refused because no period of the calendar contains
+// the end of their calls, how many, and why the first; it Is [ErrPeriod]. Nil: none.
+// It is logged once, too, to slog.Default().
+func (l *Ledger) Err() error {
+	l.shared.mu.Lock()
+	defer l.shared.mu.Unlock()
+	if l.shared.refused == 0 {
+		return nil
 	}
-	return 1
+	return fmt.Errorf("cost: the ledger has refused %d records; the first: %w", l.shared.refused, l.shared.why)
 }
 
-// labelText is the same for equal labels and for no others.
-func labelText(labels map[string]string) string {
-	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
-		b.WriteString(strconv.Quote(key))
-		b.WriteString(strconv.Quote(labels[key]))
+// refuse counts a record that was not filed. No lock is held.
+func (l *Ledger) refuse(second int64) {
+	_, err := l.calendar.window(time.Unix(second, 0))
+	if err == nil {
+		return // its period was given up, and its statement says so
 	}
-	return b.String()
-}
-
-func nonNegative(d time.Duration) uint64 {
-	return uint64(max(d, 0)) // not negative
+	l.shared.mu.Lock()
+	l.shared.refused++
+	first := l.shared.refused == 1
+	if first {
+		l.shared.why = err
+	}
+	l.shared.mu.Unlock()
+	if first {
+		slog.Default().Error("cost: the ledger refuses a record, and makes no statements any more", "error", err)
+	}
 }

@@ -1,14 +1,9 @@
 package cost
 
 import (
-	"encoding/binary"
 	"fmt"
-	"hash/maphash"
-	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/inproc/faas"
 )
 
 // Overflow is the tenant of the calls whose own key found no room in a [Ledger]
@@ -29,7 +24,7 @@ type shared struct {
 	maxKeys    int
 	maxPeriods int
 	periods    map[int64]*period // by their start
-	givenUp    int64             // the end of the last period that was dropped for want of room
+	evicted    int64             // the end of the last period that was dropped for want of room
 	forgotten  int64             // the end of the last period that Forget dropped
 	refused    uint64            // records that no period contains
 	why        error             // of the first of them
@@ -41,60 +36,9 @@ type period struct {
 	keys       map[uint64]struct{}
 }
 
-// SetMaxKeys sets how many keys with a tenant each period has at most, from now
-// on; 100,000 if it was not set. What comes with another one is counted under the
-// tenant [Overflow]: its totals stay exact, and memory is bounded though callers
-// choose their names. Keys without a tenant are not limited, since their functions,
-// versions and labels are those that were registered. n < 1 counts as 1.
-func (l *Ledger) SetMaxKeys(n int) {
-	l.shared.mu.Lock()
-	defer l.shared.mu.Unlock()
-	l.shared.maxKeys = max(n, 1)
-}
-
-// SetMaxPeriods sets how many periods are kept at most, from now on; 10,000 if it
-// was not set, which is more than a year of hours. When one more begins the oldest
-// is given up: its Statement is [ErrPeriod], and so are records that come for it.
-// See Forget to drop them in time. n < 1 counts as 1.
-func (l *Ledger) SetMaxPeriods(n int) {
-	l.shared.mu.Lock()
-	defer l.shared.mu.Unlock()
-	l.shared.maxPeriods = max(n, 1)
-}
-
-// Err tells that records were refused because no period of the calendar contains
-// the end of their calls, how many, and why the first; it Is [ErrPeriod]. Nil: none.
-// It is logged once, too, to slog.Default().
-func (l *Ledger) Err() error {
-	l.shared.mu.Lock()
-	defer l.shared.mu.Unlock()
-	if l.shared.refused == 0 {
-		return nil
-	}
-	return fmt.Errorf("cost: the ledger has refused %d records; the first: %w", l.shared.refused, l.shared.why)
-}
-
-// refuse counts a record that was not filed. No lock is held.
-func (l *Ledger) refuse(second int64) {
-	_, err := l.calendar.window(time.Unix(second, 0))
-	if err == nil {
-		return // its period was given up, and its statement says so
-	}
-	l.shared.mu.Lock()
-	l.shared.refused++
-	first := l.shared.refused == 1
-	if first {
-		l.shared.why = err
-	}
-	l.shared.mu.Unlock()
-	if first {
-		slog.Default().Error("cost: the ledger refuses a record, and makes no statements any more", "error", err)
-	}
-}
-
 // open finds or begins the period that the second is in. Where there is no room for
 // one more, the oldest is given up, perhaps the new one itself.
-func (s *shared) open(c Calendar, second int64) (p *period, givenUp int64, err error) {
+func (s *shared) open(c Calendar, second int64) (p *period, evicted int64, err error) {
 	w, err := c.window(time.Unix(second, 0))
 	if err != nil {
 		return nil, 0, err
@@ -102,22 +46,22 @@ func (s *shared) open(c Calendar, second int64) (p *period, givenUp int64, err e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p = s.periods[w.Start.Unix()]; p != nil {
-		return p, s.givenUp, nil
+		return p, s.evicted, nil
 	}
 	p = &period{start: w.Start.Unix(), end: w.End.Unix(), keys: map[uint64]struct{}{}}
 	s.periods[p.start] = p
 	for len(s.periods) > s.maxPeriods {
-		s.giveUp()
+		s.evictOldest()
 	}
-	if p.end <= s.givenUp {
+	if p.end <= s.evicted {
 		delete(s.periods, p.start)
-		return nil, s.givenUp, fmt.Errorf("cost: period %s was given up for later ones: %w", w, ErrPeriod)
+		return nil, s.evicted, fmt.Errorf("cost: period %s was given up for later ones: %w", w, ErrPeriod)
 	}
-	return p, s.givenUp, nil
+	return p, s.evicted, nil
 }
 
-// giveUp drops the oldest period. s.mu is held.
-func (s *shared) giveUp() {
+// evictOldest drops the oldest period. s.mu is held.
+func (s *shared) evictOldest() {
 	var oldest *period
 	for _, p := range s.periods {
 		if oldest == nil || p.start < oldest.start {
@@ -125,7 +69,7 @@ func (s *shared) giveUp() {
 		}
 	}
 	delete(s.periods, oldest.start)
-	s.givenUp = max(s.givenUp, oldest.end)
+	s.evicted = max(s.evicted, oldest.end)
 }
 
 func (s *shared) forget(end int64) {
@@ -157,7 +101,7 @@ func (s *shared) starts(in Period) (all []time.Time) {
 func (s *shared) dropped(in Period) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if last := max(s.givenUp, s.forgotten); last > in.Start.Unix() && in.Start.Before(in.End) {
+	if last := max(s.evicted, s.forgotten); last > in.Start.Unix() && in.Start.Before(in.End) {
 		return fmt.Errorf("cost: what was used in %s up to %s was dropped, and counts for what is free and for price tiers: %w",
 			in, time.Unix(last, 0).In(in.End.Location()).Format(time.RFC3339), ErrPeriod)
 	}
@@ -172,7 +116,7 @@ func (s *shared) missing(c Calendar, t time.Time) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.End.Unix() <= s.givenUp {
+	if w.End.Unix() <= s.evicted {
 		return fmt.Errorf("cost: period %s was given up for later ones, of which the ledger keeps %d: %w", w, s.maxPeriods, ErrPeriod)
 	}
 	return nil
@@ -187,23 +131,4 @@ func (s *shared) admit(p *period, key uint64) bool {
 	}
 	p.keys[key] = struct{}{}
 	return true
-}
-
-// fullHash is of all that keys are told apart by. Two that share one only have the
-// ledger keep a key more.
-func (l *Ledger) fullHash(e *faas.Execution, overrun bool) uint64 {
-	var h maphash.Hash
-	h.SetSeed(l.seed)
-	for _, text := range []string{e.Function, e.Version, e.Tenant, labelText(e.Labels)} {
-		h.WriteString(text)
-		h.WriteByte(0)
-	}
-	var rest [10]byte
-	binary.BigEndian.PutUint64(rest[:], uint64(e.Memory)) //nolint:gosec // any bits will do
-	rest[8] = byte(e.Outcome)
-	if overrun {
-		rest[9] = 1
-	}
-	h.Write(rest[:])
-	return h.Sum64()
 }

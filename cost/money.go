@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 	"strings"
@@ -72,9 +73,7 @@ func (m Money) Cmp(n Money) (int, error) {
 // Round returns m with at most that many decimals, ties to the even digit.
 // Negative decimals count as 0.
 func (m Money) Round(decimals int) Money {
-	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(decimals, 0))), nil)
-	scaled := new(big.Rat).Mul(m.rat(), new(big.Rat).SetInt(scale))
-	return Money{new(big.Rat).SetFrac(roundHalfEven(scaled), scale), m.currency}
+	return Money{roundTo(m.rat(), max(decimals, 0)), m.currency}
 }
 
 // String is the amount as an exact decimal, or as a fraction if it has none,
@@ -114,4 +113,9 @@ func common(m, n Money) (string, error) {
 		return n.currency, nil
 	}
 	return "", fmt.Errorf("cost: %s and %s: %w", m, n, ErrCurrency)
+}
+
+// plus adds an amount that is known to be in the same currency.
+func (m Money) plus(n Money) Money {
+	return Money{new(big.Rat).Add(m.rat(), n.rat()), cmp.Or(m.currency, n.currency)}
 }

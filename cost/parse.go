@@ -4,16 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"math/big"
+	"os"
 	"strconv"
 	"strings"
 	"time"
-)
-
-const (
-	mib       = 1 << 20
-	maxMemory = math.MaxInt64
 )
 
 // parseBook reads and checks a book, and reports all its mistakes at once.
@@ -448,11 +443,14 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
-func (r *bookReader) fail(n *node, format string, args ...any) {
-	r.failAt(n.at, n.field, format, args...)
-}
+// ParseBook reads a book. Its errors are *[BookError], all that there are.
+func ParseBook(data []byte) (*Book, error) { return parseBook("", data) }
 
-func (r *bookReader) failAt(offset int, field, format string, args ...any) {
-	line, column := position(r.data, offset)
-	r.errs = append(r.errs, &BookError{r.file, line, column, field, fmt.Sprintf(format, args...)})
+// LoadBook reads a book from a file.
+func LoadBook(file string) (*Book, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cost: %w", err)
+	}
+	return parseBook(file, data)
 }

@@ -43,7 +43,7 @@ type Charge struct {
 func (r *Rater) Rate(u Usage) ([]Charge, error) {
 	b := r.book
 	if !u.Period.Start.IsZero() {
-		e, err := b.during(u.Period)
+		e, err := b.inForceDuring(u.Period)
 		if err != nil {
 			return nil, fmt.Errorf("cost: book %q: %w", b.about.Name, err)
 		}
@@ -73,47 +73,8 @@ func (r *Rater) Call(e faas.Execution) (Money, error) {
 // [ErrUnrated].
 func (r *Rater) Overrun(o faas.Overrun) (Money, error) {
 	u := Usage{Key: Key{Function: o.Function, Overrun: true}, Memory: o.Memory, Calls: 1}
-	u.billed = r.book.sums(r.book.rounding.beyond(o.Duration), nonNegative(o.Duration), 0)
+	u.billed = r.book.sums(r.book.rounding.overrunQuanta(o.Duration), nonNegative(o.Duration), 0)
 	return r.book.list(u)
-}
-
-// sums are those of one call, by the book's rules.
-func (b *Book) sums(quanta, processor uint64, bytes int) []sum {
-	var all []sum
-	for _, r := range b.rules() {
-		n := quanta
-		if r.of != countTime || r.Rounding != b.rounding {
-			n = r.quanta(processor, uint64(max(bytes, 0)))
-		}
-		all = append(all, sum{r, count{lo: n}})
-	}
-	return all
-}
-
-// rules are what a ledger must add up for the book.
-func (b *Book) rules() []rule {
-	all := []rule{{Rounding: b.rounding}}
-	for i := range b.prices {
-		r, ok := b.ruleOf(&b.prices[i])
-		if ok && r.of == countProcessor {
-			all = append(all, rule{Rounding: r.Rounding}) // from which that of processor time is counted
-		}
-		if ok {
-			all = append(all, r)
-		}
-	}
-	return all
-}
-
-// ruleOf is the rule of a price that goes by no duration; false: it does.
-func (b *Book) ruleOf(p *price) (rule, bool) {
-	switch p.meter {
-	case meterProcessor:
-		return rule{of: countProcessor, Rounding: Rounding{Granularity: b.rounding.Granularity}}, true
-	case meterBytes:
-		return rule{of: countBytes, allowance: uint64(p.allowance)}, true //nolint:gosec // not negative
-	}
-	return rule{}, false
 }
 
 // priceOf is the index of the price for a meter; -1: there is none.
@@ -213,4 +174,13 @@ func (b *Book) charge(p *price, units, free *big.Int) Charge {
 func quantity(p *price, units *big.Int) *big.Rat {
 	n := new(big.Rat).SetInt(units)
 	return n.Mul(n, p.base)
+}
+
+// plus adds a charge of the same price.
+func (c Charge) plus(d Charge) Charge {
+	c.Quantity = new(big.Rat).Add(c.Quantity, d.Quantity)
+	c.Free = new(big.Rat).Add(c.Free, d.Free)
+	c.List, c.Billed = c.List.plus(d.List), c.Billed.plus(d.Billed)
+	c.AtMost = c.AtMost || d.AtMost
+	return c
 }

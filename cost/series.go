@@ -91,7 +91,7 @@ func (b *Book) holds(t time.Time) bool {
 
 // at is the book of the series that held at t, on the clocks of its zone; before
 // the first of them, the first.
-func (b *Book) at(t time.Time) *Book {
+func (b *Book) inForceAt(t time.Time) *Book {
 	if b.holds(t) {
 		return b
 	}
@@ -118,8 +118,8 @@ func (b *Book) changes(zone *time.Location) []time.Time {
 }
 
 // during is the book that held in all of a period; an error says why there is none.
-func (b *Book) during(p Period) (*Book, error) {
-	e := b.at(p.Start)
+func (b *Book) inForceDuring(p Period) (*Book, error) {
+	e := b.inForceAt(p.Start)
 	if !e.holds(p.Start) {
 		return nil, fmt.Errorf("%w: it has no prices before %s, and %s begins before", ErrUnrated, e.about.Effective, p)
 	}

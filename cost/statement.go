@@ -50,27 +50,6 @@ const labelPrefix = "label:"
 // Label is the dimension of the label of that name.
 func Label(name string) Dimension { return Dimension(labelPrefix + name) }
 
-// NewStatement prices usage, one row a key, in the order of the keys. If the
-// period is a calendar month (in its own zone), the book's free quantities are taken
-// off, and what is above the bound of a price tier has that tier's price: both
-// shared by the rows in proportion to what they used, in whole billed units. They
-// belong to a provider's account, so this is right if there is nothing else on it;
-// see [NewStatements] for what shares them with other books. A base fee is a row of
-// its own. For any other period nothing is free, all has the first price, and there
-// is no base fee; see [NewDayStatement] for days that make a month.
-//
-// Usage is priced by the book of a series that was in force. The error is
-// [ErrUnrated] if the book can't price some of the usage, and names each function of
-// which it can't, and why: the statement is then of the rest, and has the others in
-// Unrated. A period that ends before the book holds is ErrUnrated too.
-func NewStatement(p Period, b *Book, usage []Usage) (Statement, error) {
-	all, err := NewStatements(p, Part{b, usage})
-	if len(all) == 0 { // the names of ladders and grants in the book don't fit together
-		return Statement{Period: p, Book: b.about}, err
-	}
-	return all[0], err
-}
-
 // By groups the rows: one for each combination of the dimensions, with the sums
 // of the rows that have it. Overruns and base fees stay apart. Without dimensions there is one
 // row, and one of the overruns.
@@ -211,18 +190,4 @@ func (r *Row) add(o Row) {
 	for i := range r.Charges {
 		r.Charges[i] = r.Charges[i].plus(o.Charges[i])
 	}
-}
-
-// plus adds a charge of the same price.
-func (c Charge) plus(d Charge) Charge {
-	c.Quantity = new(big.Rat).Add(c.Quantity, d.Quantity)
-	c.Free = new(big.Rat).Add(c.Free, d.Free)
-	c.List, c.Billed = c.List.plus(d.List), c.Billed.plus(d.Billed)
-	c.AtMost = c.AtMost || d.AtMost
-	return c
-}
-
-// plus adds an amount that is known to be in the same currency.
-func (m Money) plus(n Money) Money {
-	return Money{new(big.Rat).Add(m.rat(), n.rat()), cmp.Or(m.currency, n.currency)}
 }

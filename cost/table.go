@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"maps"
 	"math/bits"
@@ -16,8 +17,10 @@ import (
 // it without making a copy of them. In front of it are the cells that were asked
 // for last, at places that cost less to work out than a hash.
 type table struct {
-	start, end int64   // seconds since 1970; end is not in the period, or in the part of it in which no price changes
-	rules      *rules  // of the books that are in force
+	start, end int64  // seconds since 1970; end is not in the period, or in the part of it in which no price changes
+	rules      *rules // of the books that are in force
+	seed       maphash.Seed
+	shared     *shared // of the ledger
 	period     *period // the same for all stripes
 	recent     [256]*cell
 	slots      []*cell
@@ -37,33 +40,33 @@ type cell struct {
 }
 
 // hash leaves version and labels out: a function has few.
-func (l *Ledger) hash(e *faas.Execution) uint64 {
-	h := maphash.String(l.seed, e.Tenant) ^ bits.RotateLeft64(maphash.String(l.seed, e.Function), 1)
+func (t *table) hash(e *faas.Execution) uint64 {
+	h := maphash.String(t.seed, e.Tenant) ^ bits.RotateLeft64(maphash.String(t.seed, e.Function), 1)
 	h ^= (uint64(e.Outcome)<<1 | 1) * 0x9e3779b97f4a7c15 // any bits will do
 	h ^= h >> 32
 	return h
 }
 
 // cell finds the sums of a key, or begins them.
-func (t *table) cell(l *Ledger, e *faas.Execution, overrun bool) *cell {
-	recent := &t.recent[place(e)]
-	if c := *recent; c != nil && c.is(e, overrun) {
+func (t *table) cell(e *faas.Execution, overrun bool) *cell {
+	recent := &t.recent[recentIndex(e)]
+	if c := *recent; c != nil && c.matches(e, overrun) {
 		return c
 	}
-	*recent = t.find(l, e, overrun)
+	*recent = t.find(e, overrun)
 	return *recent
 }
 
 // place is where the cell of a key is remembered. Keys that share one, by chance
 // or because somebody chose their names so, take it from each other: what decides
 // is cell.is, and what they lose is the short cut. The table's own hash is keyed.
-func place(e *faas.Execution) uint8 {
-	h := sample(e.Tenant)*0x9e3779b97f4a7c15 + sample(e.Function)*0xd6e8feb86659fd93 + uint64(e.Outcome)<<56
+func recentIndex(e *faas.Execution) uint8 {
+	h := sampleName(e.Tenant)*0x9e3779b97f4a7c15 + sampleName(e.Function)*0xd6e8feb86659fd93 + uint64(e.Outcome)<<56
 	return uint8(h >> 56) // any odd factors will do: the highest bits then depend on all others
 }
 
 // sample is made of a name's first and last bytes: where names differ, mostly.
-func sample(s string) uint64 {
+func sampleName(s string) uint64 {
 	n := len(s)
 	if n >= 8 {
 		return word(s) ^ bits.RotateLeft64(word(s[n-8:]), 29) ^ uint64(n)
@@ -82,15 +85,15 @@ func word(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-func (t *table) find(l *Ledger, e *faas.Execution, overrun bool) *cell {
-	hash := l.hash(e)
+func (t *table) find(e *faas.Execution, overrun bool) *cell {
+	hash := t.hash(e)
 	mask := uint64(len(t.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		c := t.slots[i]
 		if c == nil {
-			return t.miss(l, hash, e, overrun)
+			return t.miss(hash, e, overrun)
 		}
-		if c.hash == hash && c.is(e, overrun) {
+		if c.hash == hash && c.matches(e, overrun) {
 			return c
 		}
 	}
@@ -98,13 +101,13 @@ func (t *table) find(l *Ledger, e *faas.Execution, overrun bool) *cell {
 
 // miss begins the sums of a key, or finds those that it shares with others
 // because there is no room for its own.
-func (t *table) miss(l *Ledger, hash uint64, e *faas.Execution, overrun bool) *cell {
-	if e.Tenant == "" || e.Tenant == Overflow || l.shared.admit(t.period, l.fullHash(e, overrun)) {
+func (t *table) miss(hash uint64, e *faas.Execution, overrun bool) *cell {
+	if e.Tenant == "" || e.Tenant == Overflow || t.shared.admit(t.period, t.fullHash(e, overrun)) {
 		return t.insert(hash, e, overrun, t.rules.len())
 	}
 	other := *e
 	other.Tenant = Overflow
-	return t.find(l, &other, overrun)
+	return t.find(&other, overrun)
 }
 
 func (t *table) insert(hash uint64, e *faas.Execution, overrun bool, rules int) *cell {
@@ -143,7 +146,7 @@ func (t *table) put(c *cell) {
 // function, so that it is enough to see that it is the same one; the cell holds
 // on to it, so that no other can come to have its address. Equal labels in
 // another map are equal too, and remembered in place of the first.
-func (c *cell) is(e *faas.Execution, overrun bool) bool {
+func (c *cell) matches(e *faas.Execution, overrun bool) bool {
 	if c.memory != e.Memory || c.Outcome != e.Outcome || c.Overrun != overrun ||
 		c.Tenant != e.Tenant || c.Function != e.Function || c.Version != e.Version {
 		return false
@@ -162,7 +165,7 @@ func (c *cell) is(e *faas.Execution, overrun bool) bool {
 func address(labels map[string]string) uintptr { return reflect.ValueOf(labels).Pointer() }
 
 // name is the same for equal keys and for no others.
-func (c *cell) name() string {
+func (c *cell) mapKey() string {
 	var b strings.Builder
 	for _, s := range []string{c.Function, c.Version, c.Tenant, labelText(c.Labels)} {
 		b.WriteString(strconv.Quote(s))
@@ -172,4 +175,23 @@ func (c *cell) name() string {
 	b.WriteString(strconv.Itoa(int(c.Outcome)))
 	b.WriteString(strconv.FormatBool(c.Overrun))
 	return b.String()
+}
+
+// fullHash is of all that keys are told apart by. Two that share one only have the
+// ledger keep a key more.
+func (t *table) fullHash(e *faas.Execution, overrun bool) uint64 {
+	var h maphash.Hash
+	h.SetSeed(t.seed)
+	for _, text := range []string{e.Function, e.Version, e.Tenant, labelText(e.Labels)} {
+		h.WriteString(text)
+		h.WriteByte(0)
+	}
+	var rest [10]byte
+	binary.BigEndian.PutUint64(rest[:], uint64(e.Memory)) //nolint:gosec // any bits will do
+	rest[8] = byte(e.Outcome)
+	if overrun {
+		rest[9] = 1
+	}
+	h.Write(rest[:])
+	return h.Sum64()
 }

@@ -1,7 +1,6 @@
 package cost
 
 import (
-	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -19,27 +18,48 @@ type tally struct {
 
 // line is a row before it is priced.
 type line struct {
-	key   Key
-	calls uint64
-	units map[*price]*big.Int // of prices of the books in force
-	rough bool                // some processor time was not measured
+	key    Key
+	calls  uint64
+	units  map[*price]*big.Int // of prices of the books in force
+	atMost bool                // some processor time was not measured
 }
 
 // column is a price, and what each line has used of it.
 type column struct {
 	price price
 	book  *Book // whose price it is
-	era   int   // which of the books that were in force, in the order of time
+	order int   // which of the books that were in force, in the order of time
 	units []*big.Int
-	rungs []rung // what is used of the price, by tiers
+	parts []tierPart // what is used of the price, by tiers
 }
 
-// newTally counts usage in billed units, and leaves out what can't be priced.
+// newTally counts usage in billed units, and leaves out what can't be priced. month
+// says that p is a calendar month, or a day that is priced as a part of one.
 func newTally(p Period, month bool, b *Book, usage []Usage) *tally {
 	s := new(tally)
-	var inForce []*Book
+	inForce := s.countAll(p, b, usage)
+	first := b.inForceAt(p.Start)
+	if len(inForce) == 0 || month && first.holds(p.Start) && !slices.Contains(inForce, first) {
+		inForce = append(inForce, first)
+	}
+	if since, dated := first.since(p.Start.Location()); dated && len(usage) == 0 && !p.End.After(since) {
+		s.refuse(fmt.Errorf("cost: book %q: %w: it has no prices before %s", b.about.Name, ErrUnrated, first.about.Effective))
+	}
+	slices.SortFunc(inForce, func(x, y *Book) int { return x.from.Compare(y.from) })
+	s.book = inForce[len(inForce)-1]
+	s.merge()
+	s.addBaseFee(p, month, inForce[0])
+	for i, e := range inForce {
+		s.addColumns(e, i, len(inForce) > 1)
+	}
+	return s
+}
+
+// countAll counts each usage by the book of the series that was in force, and
+// returns the books that were.
+func (s *tally) countAll(p Period, b *Book, usage []Usage) (inForce []*Book) {
 	for _, u := range usage {
-		e, err := b.during(u.during(p))
+		e, err := b.inForceDuring(u.during(p))
 		if err == nil {
 			err = s.count(e, u)
 		}
@@ -52,20 +72,7 @@ func newTally(p Period, month bool, b *Book, usage []Usage) *tally {
 			inForce = append(inForce, e)
 		}
 	}
-	if first := b.at(p.Start); len(inForce) == 0 || month && first.holds(p.Start) && !slices.Contains(inForce, first) {
-		inForce = append(inForce, first)
-	}
-	if since, dated := b.at(p.Start).since(p.Start.Location()); dated && len(usage) == 0 && !p.End.After(since) {
-		s.refuse(fmt.Errorf("cost: book %q: %w: it has no prices before %s", b.about.Name, ErrUnrated, b.at(p.Start).about.Effective))
-	}
-	slices.SortFunc(inForce, func(x, y *Book) int { return x.from.Compare(y.from) })
-	s.book = inForce[len(inForce)-1]
-	s.merge()
-	s.fee(p, month, inForce[0])
-	for i, e := range inForce {
-		s.fill(e, i, len(inForce) > 1)
-	}
-	return s
+	return inForce
 }
 
 // refuse adds a reason, once.
@@ -80,7 +87,7 @@ func (s *tally) count(e *Book, u Usage) error {
 	if err != nil {
 		return err
 	}
-	l := line{key: u.Key, calls: u.Calls, units: map[*price]*big.Int{}, rough: u.measured < u.Calls}
+	l := line{key: u.Key, calls: u.Calls, units: map[*price]*big.Int{}, atMost: u.measured < u.Calls}
 	for i := range e.prices {
 		l.units[&e.prices[i]] = units[i]
 	}
@@ -104,7 +111,7 @@ func (s *tally) merge() {
 
 func (l *line) add(m line) {
 	l.calls += m.calls
-	l.rough = l.rough || m.rough
+	l.atMost = l.atMost || m.atMost
 	for p, n := range m.units {
 		if sum := l.units[p]; sum != nil {
 			n = new(big.Int).Add(sum, n)
@@ -114,7 +121,7 @@ func (l *line) add(m line) {
 }
 
 // fee is a line for the base fee of a month: of the book that holds when it begins.
-func (s *tally) fee(p Period, month bool, first *Book) {
+func (s *tally) addBaseFee(p Period, month bool, first *Book) {
 	begins := p.Start.Equal(Calendar{Month, p.Start.Location()}.Period(p.Start).Start)
 	if i := first.priceOf(meterBase); month && begins && i >= 0 {
 		s.lines = append(s.lines, line{key: Key{Base: true}, units: map[*price]*big.Int{&first.prices[i]: big.NewInt(1)}})
@@ -122,9 +129,9 @@ func (s *tally) fee(p Period, month bool, first *Book) {
 }
 
 // fill makes the columns of a book.
-func (s *tally) fill(e *Book, era int, several bool) {
+func (s *tally) addColumns(e *Book, order int, several bool) {
 	for i := range e.prices {
-		c := &column{price: e.prices[i], book: e, era: era}
+		c := &column{price: e.prices[i], book: e, order: order}
 		if several {
 			c.price.since = e.about.Effective
 		}
@@ -139,70 +146,8 @@ func (s *tally) fill(e *Book, era int, several bool) {
 	}
 }
 
-// statement turns a tally that is settled into money.
-func (s *tally) statement(p Period) Statement {
-	st := Statement{Period: p, Book: s.book.about, Unrated: s.unrated}
-	var prices []price
-	for _, c := range s.columns {
-		for _, r := range c.rungs {
-			prices = append(prices, r.price)
-		}
-	}
-	for i, l := range s.lines {
-		row := Row{Key: l.key, Calls: l.calls}
-		next := 0
-		for _, c := range s.columns {
-			for _, r := range c.rungs {
-				charge := s.book.charge(&prices[next], r.units[i], r.free[i])
-				charge.AtMost = l.rough && charge.Meter == meterProcessor && charge.Quantity.Sign() != 0
-				row.Charges = append(row.Charges, charge)
-				next++
-			}
-		}
-		row.sum(s.book.about.Currency)
-		st.Rows = append(st.Rows, row)
-	}
-	st.by = dimensions(st.Rows)
-	st.Total, st.Overruns = s.book.total(prices, st.Rows)
-	return st
-}
-
-// Part is usage, and the book that it is priced by: see [NewStatements].
-type Part struct {
-	Book  *Book
-	Usage []Usage
-}
-
-// NewStatements prices the usage of one account that is billed by several books,
-// such as functions on x86 and on Arm: a statement for each part, as [NewStatement]
-// makes it, but that prices of one ladder or grant are counted together, whichever
-// book they are in. The error is [ErrUnrated], as NewStatement's, or one that says
-// which prices of one name don't fit together; then there are no statements.
-func NewStatements(p Period, parts ...Part) ([]Statement, error) {
-	return priced(p, p.calendarMonth(), parts, nil)
-}
-
-// priced makes the statements of a period. If it is of a month, before is what the
-// month has used up before it, by the same books in the same order; nil: nothing.
-func priced(p Period, month bool, parts, before []Part) ([]Statement, error) {
-	var now, past []*tally
-	for _, part := range parts {
-		now = append(now, newTally(p, month, part.Book, part.Usage))
-	}
-	for _, part := range before {
-		past = append(past, newTally(p, false, part.Book, part.Usage))
-	}
-	if err := settle(month, now, past); err != nil {
-		return nil, err
-	}
-	var all []Statement
-	var errs []error
-	for _, s := range now {
-		all = append(all, s.statement(p))
-		errs = append(errs, s.errs...)
-	}
-	if len(errs) == 1 {
-		return all, errs[0]
-	}
-	return all, errors.Join(errs...)
+// tierPart is what lines have used of one tier of a price, and what of it is free.
+type tierPart struct {
+	price       price
+	units, free []*big.Int
 }

@@ -8,28 +8,16 @@ import (
 	"strconv"
 )
 
-// tier is a price that holds for what a calendar month has above a quantity.
-type tier struct {
-	above *big.Int // billed units; more than of the tier before, and than 0
-	each  *big.Rat // money for one of the unit; a finite decimal
-}
-
 // at returns the price as a tier has it.
 func (p price) at(t tier) price {
 	p.each, p.above, p.tiers = t.each, t.above, nil
 	return p
 }
 
-// rung is what lines have used of one tier of a price, and what of it is free.
-type rung struct {
-	price       price
-	units, free []*big.Int
-}
+// usedBefore is how much of a month's ladder and grants was used before.
+type usedBefore map[string]*big.Int
 
-// climbed is how much of a month's ladder and grants was used before.
-type climbed map[string]*big.Int
-
-func (p climbed) of(name string) *big.Int {
+func (p usedBefore) of(name string) *big.Int {
 	if p[name] == nil {
 		p[name] = new(big.Int)
 	}
@@ -42,10 +30,10 @@ func (p climbed) of(name string) *big.Int {
 // is at the bottom of the ladder: what was used before, and then the books in the
 // order in which they came into force. What is free is the first of each month.
 func settle(month bool, now, past []*tally) error {
-	if err := fit(now, past); err != nil {
+	if err := unify(now, past); err != nil {
 		return err
 	}
-	ladders, grants := climbed{}, climbed{}
+	ladders, grants := usedBefore{}, usedBefore{}
 	for _, g := range groups(past, (*column).ladder) {
 		g.addTo(ladders.of(g.name))
 	}
@@ -54,7 +42,7 @@ func settle(month bool, now, past []*tally) error {
 	}
 	for _, g := range groups(now, (*column).ladder) {
 		used := ladders.of(g.name)
-		climb(month, g.columns, used)
+		splitTiers(month, g.columns, used)
 		g.addTo(used)
 	}
 	for _, g := range groups(now, (*column).grant) {
@@ -85,7 +73,7 @@ func (c *column) grant(part int) string {
 // group is columns of one name, of books that were in force at one time.
 type group struct {
 	name    string
-	era     int
+	order   int
 	columns []*column
 }
 
@@ -101,21 +89,21 @@ func groups(tallies []*tally, name func(c *column, part int) string) []*group {
 	for part, s := range tallies {
 		for _, c := range s.columns {
 			n := name(c, part)
-			at := slices.IndexFunc(all, func(g *group) bool { return g.name == n && g.era == c.era })
+			at := slices.IndexFunc(all, func(g *group) bool { return g.name == n && g.order == c.order })
 			if at < 0 {
 				at = len(all)
-				all = append(all, &group{name: n, era: c.era})
+				all = append(all, &group{name: n, order: c.order})
 			}
 			all[at].columns = append(all[at].columns, c)
 		}
 	}
-	slices.SortStableFunc(all, func(x, y *group) int { return x.era - y.era })
+	slices.SortStableFunc(all, func(x, y *group) int { return x.order - y.order })
 	return all
 }
 
-// climb makes the rungs of columns that share a ladder, of which some was used
+// climb makes the parts of columns that share a ladder, of which some was used
 // before: one for every tier that is reached, and the first.
-func climb(month bool, columns []*column, from *big.Int) {
+func splitTiers(month bool, columns []*column, from *big.Int) {
 	var rest []*big.Int
 	prices := make([]price, len(columns))
 	for i, c := range columns {
@@ -136,7 +124,7 @@ func climb(month bool, columns []*column, from *big.Int) {
 			break
 		}
 		above := shareOut(over, rest)
-		split(columns, prices, less(rest, above))
+		split(columns, prices, subtract(rest, above))
 		for i, c := range columns {
 			prices[i] = c.price.at(c.price.tiers[k])
 		}
@@ -149,12 +137,12 @@ func climb(month bool, columns []*column, from *big.Int) {
 func split(columns []*column, prices []price, units []*big.Int) {
 	for i, c := range columns {
 		n := len(c.units)
-		c.rungs = append(c.rungs, rung{price: prices[i], units: units[:n:n]})
+		c.parts = append(c.parts, tierPart{price: prices[i], units: units[:n:n]})
 		units = units[n:]
 	}
 }
 
-func less(a, b []*big.Int) []*big.Int {
+func subtract(a, b []*big.Int) []*big.Int {
 	all := make([]*big.Int, len(a))
 	for i := range a {
 		all[i] = new(big.Int).Sub(a[i], b[i])
@@ -175,16 +163,16 @@ func giveFree(month bool, columns []*column, before *big.Int) {
 	}
 	for i, share := range shareOut(left, used) {
 		c := columns[i]
-		for j := range c.rungs {
-			c.rungs[j].free = shareOut(share, c.rungs[j].units)
-			share = new(big.Int).Sub(share, total(c.rungs[j].free))
+		for j := range c.parts {
+			c.parts[j].free = shareOut(share, c.parts[j].units)
+			share = new(big.Int).Sub(share, total(c.parts[j].free))
 		}
 	}
 }
 
 // fit brings all prices in one unit to one base, so that they can be counted
 // together, and checks those that share a ladder or a grant.
-func fit(now, past []*tally) error {
+func unify(now, past []*tally) error {
 	bases := map[string]*big.Rat{}
 	var all []*column
 	for _, s := range slices.Concat(now, past) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -269,4 +270,13 @@ func position(data []byte, offset int) (line, column int) {
 	before := data[:min(max(offset, 0), len(data))]
 	start := bytes.LastIndexByte(before, '\n') + 1
 	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[start:]) + 1
+}
+
+func (r *bookReader) fail(n *node, format string, args ...any) {
+	r.failAt(n.at, n.field, format, args...)
+}
+
+func (r *bookReader) failAt(offset int, field, format string, args ...any) {
+	line, column := position(r.data, offset)
+	r.errs = append(r.errs, &BookError{r.file, line, column, field, fmt.Sprintf(format, args...)})
 }

@@ -1,8 +1,13 @@
 package cost
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/inproc/faas"
 )
@@ -30,12 +35,6 @@ type Usage struct {
 	measured       uint64 // calls whose processor time is known
 	duration, init count  // nanoseconds, as measured
 	billed         []sum
-}
-
-// sum is what a rule adds up: a number of granularities of time, or of bytes.
-type sum struct {
-	by     rule
-	quanta count
 }
 
 // during is when it was used, as far as that is known.
@@ -73,7 +72,31 @@ func (u Usage) sum(by rule) *big.Int {
 	return nil
 }
 
-func (c count) big() *big.Int {
-	n := new(big.Int).SetUint64(c.hi)
-	return n.Or(n.Lsh(n, 64), new(big.Int).SetUint64(c.lo))
+// compare orders keys as statements list them.
+func (k Key) compare(o Key) int {
+	return cmp.Or(
+		compareBool(k.Base, o.Base), strings.Compare(k.Function, o.Function), strings.Compare(k.Version, o.Version),
+		strings.Compare(k.Tenant, o.Tenant), strings.Compare(labelText(k.Labels), labelText(o.Labels)),
+		compareBool(k.Overrun, o.Overrun), cmp.Compare(k.Outcome, o.Outcome),
+	)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// labelText is the same for equal labels and for no others.
+func labelText(labels map[string]string) string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		b.WriteString(strconv.Quote(key))
+		b.WriteString(strconv.Quote(labels[key]))
+	}
+	return b.String()
 }

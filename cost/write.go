@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // WriteText writes a table for people, with amounts rounded to six decimals, each by
@@ -193,3 +194,6 @@ func (s Statement) json(row Row, by []Dimension) jsonRow {
 	}
 	return j
 }
+
+// stamp writes a time as FOCUS wants it: UTC, to the second.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

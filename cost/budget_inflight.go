@@ -1,0 +1,76 @@
+package cost
+
+import "encoding/binary"
+
+// flight is a call that was admitted and has not ended.
+type inFlight struct {
+	id       [16]byte
+	account  *account // nil: an empty place in flights
+	reserved atoms
+}
+
+// flights is a hash table with linear probing, at most half full. The language's
+// own takes several times as long where calls come and go and their number stays
+// what it is, since it clears up after the gone ones again and again.
+type inFlightTable struct {
+	places []inFlight
+	used   int
+}
+
+func (t *inFlightTable) home(id *[16]byte) int {
+	h := binary.BigEndian.Uint64(id[8:]) ^ binary.BigEndian.Uint64(id[:8])*0x9e3779b97f4a7c15
+	return int(h & uint64(len(t.places)-1)) //nolint:gosec // less than a length
+}
+
+func (t *inFlightTable) find(id [16]byte) *inFlight {
+	if len(t.places) == 0 {
+		return nil
+	}
+	for i := t.home(&id); ; i = (i + 1) & (len(t.places) - 1) {
+		if f := &t.places[i]; f.account == nil {
+			return nil
+		} else if f.id == id {
+			return f
+		}
+	}
+}
+
+func (t *inFlightTable) add(f inFlight) {
+	if 2*(t.used+1) > len(t.places) {
+		t.grow()
+	}
+	i := t.home(&f.id)
+	for t.places[i].account != nil {
+		i = (i + 1) & (len(t.places) - 1)
+	}
+	t.places[i] = f
+	t.used++
+}
+
+func (t *inFlightTable) grow() {
+	old := t.places
+	t.places, t.used = make([]inFlight, max(16, 2*len(old))), 0
+	for _, f := range old {
+		if f.account != nil {
+			t.add(f)
+		}
+	}
+}
+
+// remove takes one out that find has found. Those behind it that would not be
+// found any more past the empty place move up.
+func (t *inFlightTable) remove(f *inFlight) {
+	mask := len(t.places) - 1
+	hole := t.home(&f.id)
+	for &t.places[hole] != f {
+		hole = (hole + 1) & mask
+	}
+	for i := (hole + 1) & mask; t.places[i].account != nil; i = (i + 1) & mask {
+		if home := t.home(&t.places[i].id); (i-home)&mask >= (i-hole)&mask {
+			t.places[hole] = t.places[i]
+			hole = i
+		}
+	}
+	t.places[hole] = inFlight{}
+	t.used--
+}

@@ -1,0 +1,50 @@
+package cost
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/inproc/faas"
+)
+
+// property is a dimension, made ready to be read from calls.
+type property struct {
+	dimension Dimension
+	label     string // its name, if it is one
+}
+
+type condition struct {
+	property
+	value string
+}
+
+func newProperty(d Dimension) (property, error) {
+	switch d {
+	case "", Function, Version, Tenant:
+		return property{dimension: d}, nil
+	case Outcome:
+		return property{}, errors.New("a call has no outcome yet when a budget is asked; take another dimension")
+	}
+	label, ok := strings.CutPrefix(string(d), labelPrefix)
+	if !ok {
+		return property{}, fmt.Errorf("there is no dimension %q; say cost.Function, cost.Version, cost.Tenant or cost.Label(…)", d)
+	}
+	return property{d, label}, nil
+}
+
+// of returns the call's value; for no dimension it is empty.
+func (p property) of(inv *faas.Invocation) string {
+	switch p.dimension {
+	case "":
+		return ""
+	case Function:
+		return inv.Function
+	case Version:
+		return inv.Version
+	case Tenant:
+		return inv.Tenant
+	default:
+		return inv.Labels[p.label]
+	}
+}

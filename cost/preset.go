@@ -1,0 +1,72 @@
+package cost
+
+import (
+	"embed"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+)
+
+//go:embed books/*.json
+var presets embed.FS
+
+// Presets returns the books that come with the package, in the order of their
+// names:
+//
+//	aws-lambda-arm          AWS Lambda, Arm
+//	aws-lambda-x86          AWS Lambda, x86
+//	azure-consumption       Azure Functions, Consumption
+//	azure-flex              Azure Functions, Flex Consumption on demand
+//	cloudflare-workers      Cloudflare Workers Paid, by processor time
+//	digitalocean-functions  DigitalOcean Functions
+//	gcp-cloud-run           Google Cloud Run, request-based
+//	scaleway-functions      Scaleway Serverless Functions, in EUR
+//
+// They are readings by third parties, in 2026; a price that is known to have
+// changed makes a series ([NewSeries]), such as Lambda's, which bills the
+// initialization of instances since 2025-08-01. The two of Lambda share what is
+// free, as [NewStatements] counts it. For a machine of your own see [Machine].
+func Presets() []*Book {
+	files, err := presets.ReadDir("books")
+	if err != nil {
+		panic(err) // it is compiled in
+	}
+	byName := map[string][]*Book{}
+	for _, file := range files {
+		b, err := preset(file.Name())
+		if err != nil {
+			panic(err) // and a test reads each
+		}
+		byName[b.about.Name] = append(byName[b.about.Name], b)
+	}
+	var all []*Book
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		b, err := NewSeries(byName[name]...)
+		if err != nil {
+			panic(err) // it holds for what is compiled in
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// Preset returns one of [Presets] by its name, or an error that lists them.
+func Preset(name string) (*Book, error) {
+	var names []string
+	for _, b := range Presets() {
+		if b.about.Name == name {
+			return b, nil
+		}
+		names = append(names, b.about.Name)
+	}
+	return nil, fmt.Errorf("cost: no preset book %q; there are %q", name, names)
+}
+
+func preset(file string) (*Book, error) {
+	data, err := presets.ReadFile(path.Join("books", file))
+	if err != nil {
+		return nil, err
+	}
+	return parseBook(file, data)
+}

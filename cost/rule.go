@@ -1,0 +1,136 @@
+package cost
+
+import (
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// rule says which sum of its calls a book is rated from. A ledger keeps equal ones
+// once.
+type rule struct {
+	of counted
+	Rounding
+	allowance uint64 // of bytes: what is not counted of each call
+}
+
+// counted is what of a call a rule adds up.
+type counted uint8
+
+const (
+	countTime      counted = iota // its duration, rounded
+	countProcessor                // its processor time, rounded; where that is not known, its duration
+	countBytes                    // bytes of its output
+)
+
+// quanta is what a rule adds for a call that used so much processor time.
+func (r *rule) quanta(processor, bytes uint64) uint64 {
+	if r.of == countBytes {
+		return bytes - min(bytes, r.allowance)
+	}
+	return roundUp(processor, r.Granularity)
+}
+
+// rules are what a ledger adds up for each call. Those of durations stand apart,
+// since all books have one and few have another.
+type rules struct {
+	time  []Rounding
+	other []rule
+}
+
+// rulesOf are the distinct rules of the books that hold at an instant.
+func rulesOf(books []*Book, at time.Time) *rules {
+	all := new(rules)
+	for _, b := range books {
+		for _, r := range b.inForceAt(at).rules() {
+			switch {
+			case r.of == countTime && !slices.Contains(all.time, r.Rounding):
+				all.time = append(all.time, r.Rounding)
+			case r.of != countTime && !slices.Contains(all.other, r):
+				all.other = append(all.other, r)
+			}
+		}
+	}
+	return all
+}
+
+func (r *rules) len() int { return len(r.time) + len(r.other) }
+
+// add adds a call to the sums of other rules. Of processor time these are what
+// measured calls have used less (modulo 2¹²⁸) than their durations, which the sum of
+// durations with the same rounding has: so a call that was not measured costs nothing
+// here. An overrun is not measured, and has no output.
+func (r *rules) add(sums []count, e *faas.Execution, measured bool, processor uint64) {
+	for i := range r.other {
+		switch o := &r.other[i]; {
+		case o.of == countBytes:
+			sums[i].add(o.quanta(0, uint64(max(e.BytesOut, 0))))
+		case measured:
+			less, borrow := bits.Sub64(o.quanta(processor, 0), o.quanta(nonNegative(e.Duration), 0), 0)
+			sums[i].plus(count{hi: -borrow, lo: less})
+		}
+	}
+}
+
+// sums are those of a cell, each with its rule.
+func (r *rules) sums(quanta []count) []sum {
+	all := make([]sum, 0, len(quanta))
+	for i, t := range r.time {
+		all = append(all, sum{rule{Rounding: t}, quanta[i]})
+	}
+	for i, o := range r.other {
+		n := quanta[len(r.time)+i]
+		if o.of == countProcessor {
+			n.plus(quanta[slices.Index(r.time, o.Rounding)])
+		}
+		all = append(all, sum{o, n})
+	}
+	return all
+}
+
+// sums are those of one call, by the book's rules.
+func (b *Book) sums(quanta, processor uint64, bytes int) []sum {
+	var all []sum
+	for _, r := range b.rules() {
+		n := quanta
+		if r.of != countTime || r.Rounding != b.rounding {
+			n = r.quanta(processor, uint64(max(bytes, 0)))
+		}
+		all = append(all, sum{r, count{lo: n}})
+	}
+	return all
+}
+
+// rules are what a ledger must add up for the book.
+func (b *Book) rules() []rule {
+	all := []rule{{Rounding: b.rounding}}
+	for i := range b.prices {
+		r, ok := b.ruleOf(&b.prices[i])
+		if ok && r.of == countProcessor {
+			all = append(all, rule{Rounding: r.Rounding}) // from which that of processor time is counted
+		}
+		if ok {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// ruleOf is the rule of a price that goes by no duration; false: it does.
+func (b *Book) ruleOf(p *price) (rule, bool) {
+	switch p.meter {
+	case meterProcessor:
+		return rule{of: countProcessor, Rounding: Rounding{Granularity: b.rounding.Granularity}}, true
+	case meterBytes:
+		return rule{of: countBytes, allowance: uint64(p.allowance)}, true //nolint:gosec // not negative
+	}
+	return rule{}, false
+}
+
+// sum is what a rule adds up: a number of granularities of time, or of bytes.
+type sum struct {
+	by     rule
+	quanta count
+}
