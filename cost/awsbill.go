@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// AWSBill is what AWS has billed for Lambda functions, by function and day: read it
-// with [ReadAWSBill]. It is read-only, and may be used concurrently.
+// AWSBill is what AWS has billed for Lambda functions, by function and day.
+// [ReadAWSBill] reads it. It is read-only, and may be used concurrently.
 type AWSBill struct {
 	used  map[awsKey]*big.Rat
 	other map[string]struct{}
@@ -26,8 +26,8 @@ type awsKey struct {
 	function, meter string
 }
 
-// The columns of a CUR 2.0, of which line_item_resource_id is there if the export was
-// made with resources; older reports write lineItem/ResourceId.
+// The columns of a CUR 2.0. line_item_resource_id is there only if the export was made
+// with resources; older reports write lineItem/ResourceId.
 // https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-line-item.html
 const (
 	awsType     = "line_item_line_item_type"
@@ -40,12 +40,13 @@ const (
 )
 
 // ReadAWSBill reads the CSV of a Cost and Usage Report 2.0 that AWS Data Exports has
-// made, hourly or daily and with resources; a report of the older kind will do too.
-// Usage types Lambda-GB-Second and Request, with -ARM or without, whatever the
-// region before them, are compute and requests; other usage types of Lambda are
-// listed by Other. Lines of other products, and taxes, credits and fees, are passed
-// over. Column names are as AWS documents them: no export of an account was at hand.
-// What can't be read is [ErrFormat], with the line.
+// made, hourly or daily and with resources. It reads reports of the older kind too.
+//
+// Usage types Lambda-GB-Second and Request, with or without -ARM and whatever the
+// region before them, are compute and requests. Other lists the other usage types of
+// Lambda. Lines of other products, taxes, credits and fees are skipped. The column
+// names are those that AWS documents: no export of a real account was at hand. What
+// can't be read is [ErrFormat], with the line.
 func ReadAWSBill(r io.Reader) (*AWSBill, error) {
 	b := &AWSBill{used: map[awsKey]*big.Rat{}, other: map[string]struct{}{}}
 	c := csv.NewReader(r)
@@ -95,9 +96,10 @@ func awsColumns(head []string) (map[string]int, error) {
 	return at, nil
 }
 
-// awsDecimal is an amount, which AWS may write with an exponent.
+// awsDecimal is an amount. AWS may write it with an exponent.
 var awsDecimal = regexp.MustCompile(`^-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?$`)
 
+// add adds a line to the bill, or skips it.
 func (b *AWSBill) add(field func(column string) string) error {
 	if field(awsProduct) != "AWSLambda" || !slices.Contains([]string{"Usage", "DiscountedUsage", "SavingsPlanCoveredUsage"}, field(awsType)) {
 		return nil
@@ -122,7 +124,7 @@ func (b *AWSBill) add(field func(column string) string) error {
 	if err != nil {
 		return err
 	}
-	if !awsDecimal.MatchString(field(awsAmount)) { // first: of a large exponent big.Rat makes a large number
+	if !awsDecimal.MatchString(field(awsAmount)) { // checked first: big.Rat would fill the memory for a large exponent
 		return fmt.Errorf("%s is %q", awsAmount, field(awsAmount))
 	}
 	amount, _ := new(big.Rat).SetString(field(awsAmount))
@@ -134,7 +136,7 @@ func (b *AWSBill) add(field func(column string) string) error {
 	return nil
 }
 
-// awsMeter is what a usage type measures; empty: something else.
+// awsMeter returns the meter that a usage type belongs to; empty: none of ours.
 func awsMeter(usage string) string {
 	region, rest, found := strings.Cut(usage, "-")
 	if !found || strings.Trim(region, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
@@ -158,7 +160,8 @@ func awsTime(s string) (t time.Time, err error) {
 	return t, err
 }
 
-// awsFunction is the name in arn:aws:lambda:region:account:function:name:qualifier.
+// awsFunction returns the name in
+// arn:aws:lambda:region:account:function:name:qualifier.
 func awsFunction(arn string) (string, error) {
 	parts := strings.Split(arn, ":")
 	if len(parts) < 7 || parts[2] != "lambda" || parts[5] != "function" {
@@ -167,12 +170,12 @@ func awsFunction(arn string) (string, error) {
 	return parts[6], nil
 }
 
-// Other are the usage types of Lambda that were not read, such as those of
-// provisioned concurrency, in order.
+// Other returns the usage types of Lambda that were not read, in order: for example
+// those of provisioned concurrency.
 func (b *AWSBill) Other() []string { return slices.Sorted(maps.Keys(b.other)) }
 
-// Period is from the first day that the bill has something for to the end of the
-// last, in UTC.
+// Period is from the first day with a billed amount to the end of the last one, in UTC.
+// It is zero for a bill without any.
 func (b *AWSBill) Period() Period {
 	var p Period
 	for key := range b.used {
@@ -186,7 +189,7 @@ func (b *AWSBill) Period() Period {
 	return p
 }
 
-// BillDifference is what a bill and a ledger do not agree on.
+// BillDifference is an amount on which a bill and a ledger differ.
 type BillDifference struct {
 	Day      time.Time // midnight, UTC
 	Function string
@@ -207,11 +210,12 @@ func (d BillDifference) String() string {
 		fixed(d.Metered), fixed(diff), percent)
 }
 
-// Reconcile compares what was billed with what a ledger has for the same days,
-// priced by a book of Lambda, and returns where they differ by more than a part of
-// the larger of the two: big.NewRat(1, 100) is a hundredth, nil nothing. The ledger
-// must count days in UTC ([ErrPeriod]), and be made with the book. Overruns are left
-// out, since Lambda ends its handlers. The order is by day, function and meter.
+// Reconcile compares what was billed with what a ledger has for the same days, priced
+// by a book of Lambda. It returns where they differ by more than tolerance, a part of
+// the larger of the two: big.NewRat(1, 100) is one percent, and nil is no tolerance.
+// The ledger must count days in UTC (otherwise [ErrPeriod]) and be made with the book.
+// Overruns are left out, since Lambda ends its handlers at their timeout. The order is
+// by day, function and meter.
 func (b *AWSBill) Reconcile(l *Ledger, book *Book, tolerance *big.Rat) ([]BillDifference, error) {
 	if l.calendar.Every != Day || l.calendar.zone() != time.UTC {
 		return nil, fmt.Errorf("cost: AWS bills days in UTC, and the ledger counts by the %s in %s: %w", l.calendar.Every, l.calendar.zone(), ErrPeriod)
@@ -241,9 +245,10 @@ func (b *AWSBill) Reconcile(l *Ledger, book *Book, tolerance *big.Rat) ([]BillDi
 	return all, nil
 }
 
-// days are those of the bill's period on which AWS billed something or the ledger
-// metered something, in order. On the others there is nothing to compare: a bill
-// whose two lines are a thousand years apart needs two statements.
+// days returns the days, within the bill's period, on which AWS billed or the ledger
+// metered something, in order. On other days there is nothing to compare: a bill with
+// one line in the year 1 and another in 9999 needs two statements, and not three
+// million.
 func (b *AWSBill) days(l *Ledger) []time.Time {
 	days := map[int64]time.Time{}
 	for key := range b.used {
@@ -255,7 +260,7 @@ func (b *AWSBill) days(l *Ledger) []time.Time {
 	return slices.SortedFunc(maps.Values(days), time.Time.Compare)
 }
 
-// meterDay adds a day of the ledger.
+// meterDay adds what the ledger has for a day.
 func meterDay(to map[awsKey]*big.Rat, units map[string]string, l *Ledger, book *Book, day time.Time) error {
 	s, err := l.Statement(day, book)
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Book is a price list: what is billed, how a call is rounded, and what it
-// costs. It is read-only, and may be used concurrently.
+// Book is a price list: what is billed, how a call is rounded, and what it costs. It is
+// read-only, and may be used concurrently.
 //
-// As a file it is JSON, of this form:
+// As a file it is JSON of this form:
 //
 //	{
 //	  "name": "example",                         lower case, for programs
@@ -36,31 +36,37 @@ import (
 //	  ]
 //	}
 //
-// A call's duration is rounded up to the granularity, which must divide the
-// minimum; with init, the initialization of its instance counts too. Memory is
-// raised to the minimum and rounded up to the step, which must divide the maximum;
-// above that the book has no price ([ErrUnrated]). In place of these it may be
-// rounded up to one of "sizes": ["512MiB", "2048MiB"]. The table under cpu says how
-// many thousandths of a vCPU a call has, by the first line that has its memory, and
-// must reach the maximum. The currency is a code of ISO 4217, in capitals.
+// A call's duration is rounded up to the granularity, which must divide the minimum.
+// With init, the initialization of its instance counts too. Memory is raised to the
+// minimum and rounded up to the step, which must divide the maximum; the book has no
+// price for more ([ErrUnrated]). Instead of these three, "sizes": ["512MiB", "2048MiB"]
+// lists the sizes to round up to. The table under cpu says how many thousandths of a
+// vCPU a call has: the first line with at least its memory counts. The table must reach
+// the maximum. The currency is a code of ISO 4217 in capitals.
 //
-// Meters are memory and vCPU (cpu) for as long as a call takes; requests; the time
-// that a processor was in use (processor), which is at most the duration where it
-// was not measured ([Ledger.RecordProcessor]), rounded up to the granularity; the
-// bytes of output, which are known of calls with encoded payloads and of streams,
-// above an allowance that each call has; and a base fee for each calendar month.
-// Units of memory are GB or GiB, and of cpu vCPU, times ms, s, min or h; of
-// processor ms, s, min or h; of bytes GB or GiB. Any but a month may be a number of
-// them, such as "100000 GB-s".
+// There are six meters:
 //
-// Prices and other quantities are strings, so that no tool rounds them. What is free
-// is per calendar month, in single units (GB-s, requests), and so is what a month
-// must have more than for a price among the tiers, which ascend and say the price of
-// what is above; what is free is the first of the month. Prices with one text under
-// "ladder" are counted together for their tiers and for what is free, and with one
-// under "grant" for what is free alone, in a book and in all of [NewStatements]:
-// they must have the same unit, bounds and free quantity. Sizes are whole numbers of
-// B, KB, MB, GB (1000) or KiB, MiB, GiB (1024).
+//   - memory: declared memory for as long as a call takes. Its units are GB or GiB
+//     times ms, s, min or h, for example GB-s.
+//   - cpu: vCPU for as long as a call takes. Its units are vCPU times ms, s, min or h.
+//   - requests: calls.
+//   - processor: the time that a processor was in use, rounded up to the granularity.
+//     Where it was not measured it is at most the duration ([Ledger.RecordProcessor]).
+//     Its units are ms, s, min or h.
+//   - bytes: output above an allowance for each call. It is known of calls with encoded
+//     payloads and of streams. Its units are GB or GiB.
+//   - base: a fee for each calendar month. Its unit is month.
+//
+// A price may be for a number of units, such as "100000 GB-s", except for a month.
+// Prices and other quantities are strings, so that no tool rounds them.
+//
+// Free quantities and the bounds of tiers are per calendar month, in single units
+// (GB-s, requests). The first usage of the month is free. What is above a tier's bound
+// has the tier's price; tiers ascend. Prices with the same text under "ladder" are
+// counted together for their tiers and for what is free, and prices with the same text
+// under "grant" only for what is free: within a book, and across all books of
+// [NewStatements]. They must have the same unit, bounds and free quantity. Sizes are
+// whole numbers of B, KB, MB, GB (1000) or KiB, MiB, GiB (1024).
 type Book struct {
 	about    About
 	rounding Rounding
@@ -68,7 +74,7 @@ type Book struct {
 	cpu      []share
 	prices   []price
 	from     time.Time // the Effective date; zero: always
-	earlier  []*Book   // of a series: those before it, ascending
+	earlier  []*Book   // the books of a series before this one, ascending
 }
 
 // About says what a book is.
@@ -95,46 +101,46 @@ const (
 	meterBase      = "base"
 )
 
-// price is one line of a book. Quantities are counted in whole billed units,
-// the smallest there are: granularity × step of memory, granularity × 1/1000
-// vCPU, a granularity of processor time, a byte, a request, or a month.
+// price is one line of a book. Quantities are counted in whole billed units, the
+// smallest there are. Depending on the meter, one is granularity × step of memory,
+// granularity × 1/1000 vCPU, a granularity of processor time, a byte, a request, or a
+// month.
 type price struct {
 	meter string
 	unit  string   // as in the book, for one: "GB-s", "request"
 	focus string   // as FOCUS writes it
-	base  *big.Rat // how much of the unit one billed unit is; a finite decimal
+	base  *big.Rat // how many of the unit one billed unit is; a finite decimal
 	each  *big.Rat // money for one of the unit; a finite decimal
 	free  *big.Int // billed units a calendar month
 	tiers []tier   // the prices for more, ascending
-	above *big.Int // of a tier: its bound; nil: of none, or the first
+	above *big.Int // the bound of the tier; nil: the first tier, or no tiers
 
-	ladder, grant string // whose tiers, and whose free quantity, it shares; empty: its own
-	allowance     int64  // of bytes: of each call, not counted
-	since         string // of a statement in which it changes: since when it holds
+	ladder, grant string // with which prices it shares tiers and the free quantity; empty: with none
+	allowance     int64  // bytes of each call that are not counted
+	since         string // since when it holds, for a statement within which it changes
 }
 
 // About says what the book is.
 func (b *Book) About() About { return b.about }
 
-// Rounding is how it rounds a call's duration.
+// Rounding says how it rounds a call's duration.
 func (b *Book) Rounding() Rounding { return b.rounding }
 
-// tier is a price that holds for what a calendar month has above a quantity.
+// tier is a price for what a calendar month has above a quantity.
 type tier struct {
 	above *big.Int // billed units; more than of the tier before, and than 0
 	each  *big.Rat // money for one of the unit; a finite decimal
 }
 
-// machineGranularity is a billionth of an hour, so that any time billed is a
-// finite decimal of hours.
+// machineGranularity is a billionth of an hour, so that any billed time is a finite
+// decimal of hours.
 const machineGranularity = time.Hour / 1e9
 
-// Machine is the book of a machine of your own: a call costs the price of one
-// core, and of its declared memory, for as long as it runs, rounded up to 3.6 µs
-// (a billionth of an hour). A handler that waits leaves its core to others, so
-// this is what it costs if the machine is sized by concurrent calls. Both
-// prices are per hour, and finite decimals; the second, for a GiB, may be zero
-// Money.
+// Machine is the book of a machine of your own: a call costs the price of one core, and
+// of its declared memory, for as long as it runs, rounded up to 3.6 µs (a billionth of
+// an hour). It is right if the machine is sized by concurrent calls; a handler that
+// waits leaves its core to others. Both prices are per hour, and finite decimals. The
+// second one, for a GiB, may be zero Money.
 func Machine(perCore, perGiB Money) (*Book, error) {
 	currency, err := common(perCore, perGiB)
 	if err != nil {

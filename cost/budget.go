@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Budget declares how much calls may use in each window of time. [NewBudgets]
-// makes a gate of one or more.
+// Budget declares how much calls may use in each window of time. [NewBudgets] makes a
+// gate of one or more.
 //
 //	cost.Budget{
 //		Name:     "agents",
@@ -22,78 +22,78 @@ type Budget struct {
 	Name  string // in errors, alerts and logs; needed, and no other budget of the gate may have it
 	Limit Limit  // [Spend], [SlotTime] or [Calls]; needed
 
-	// Where says which calls the budget is about: those that have all of these
-	// values, such as {Function: "resize"}. Nil: all calls. Outcome is of no
-	// use here, since a call that asks has none.
+	// Where selects the calls that the budget is about: those that have all of these
+	// values, for example {Function: "resize"}. Nil: all calls. Outcome can't be used,
+	// since a call has no outcome yet when it asks.
 	Where map[Dimension]string
-	// Per gives each value of a dimension an account of its own, with the whole
-	// limit: Tenant is a budget for each tenant. Calls without a tenant, or
-	// without the label, share the account of the empty value. Empty: one
-	// account for all.
+	// Per gives each value of a dimension an account of its own, with the whole limit.
+	// For example, Tenant is one budget for each tenant. Calls without a tenant, or
+	// without the label, share the account of the empty value. Empty: one account for
+	// all calls.
 	Per Dimension
 
-	// MaxAccounts is how many accounts a window has at most. 0: 100,000. Calls for
-	// whose account there is no room share the one named [Overflow], with one limit
-	// for all of them: so callers who choose their tenants' names don't choose how
-	// much memory is used. That it comes to this is logged, once a window. The
-	// account of the empty value, and those whose limit was set, always have room.
+	// MaxAccounts is how many accounts a window has at most. 0: 100,000. Calls that
+	// find no room share the account named [Overflow], and one limit: so callers, who
+	// may choose the names of their tenants, can't choose how much memory is used. The
+	// first time that this happens in a window is logged. The account of the empty
+	// value, and those that SetLimit has named, always have room.
 	MaxAccounts int
 
-	// Calendar divides time into windows: the zero value is months in UTC. All
-	// accounts are at nothing when a window begins.
+	// Calendar divides time into windows. The zero value is months in UTC. All accounts
+	// begin each window at nothing.
 	Calendar Calendar
 
-	// Reserve sets aside the worst case of each call, timeout × memory by the
-	// book's rule, when it asks to be admitted, until it ends and its actual use
-	// is charged. A call whose worst case does not fit is refused: as long as
-	// calls end within their timeout and Slack, the limit is not overrun by a
-	// single unit, and what is left at last is less than one worst case.
+	// Reserve sets aside a call's worst case, its timeout × memory by the book's rule,
+	// from its admission to its end; then its actual use is charged. A call is refused
+	// if its worst case does not fit. As long as calls end within their timeout and
+	// Slack, the limit is not exceeded by a single unit, and less than one worst case
+	// is left over.
 	//
-	// Without it calls are admitted until the limit is reached, and can overrun
-	// it by what those in flight at that moment use. A limit in Calls always
-	// reserves: the worst case of a call is one.
+	// Without it calls are admitted until the limit is reached, and the calls in flight
+	// at that moment may exceed it. A limit in Calls always reserves: the worst case of
+	// a call is one.
 	Reserve bool
-	// Slack is reserved on top of the timeout: a timer that fires late makes a
-	// record longer than the timeout, and the initialization of an instance may
-	// be billed too. 0: 100 ms. Negative: none, as suits virtual time. What a
-	// call uses beyond both is charged all the same, see Balance.Excess.
+	// Slack is reserved on top of the timeout: a timer that fires late makes a record
+	// longer than the timeout, and the initialization of an instance may be billed too.
+	// 0: 100 ms. Negative: none, which suits virtual time. What a call uses beyond both
+	// is charged all the same; see Balance.Excess.
 	Slack time.Duration
-	// Soft has the limit refuse nothing but what can't be priced: the budget
-	// warns and degrades.
+	// Soft makes a budget that only warns and degrades. It refuses no call but one that
+	// can't be priced.
 	Soft bool
 
-	// WarnAt are percentages of the limit, 1 to 1000. When an account has spent
-	// one, this is logged and told to Alert, once a window.
+	// WarnAt are percentages of the limit, from 1 to 1000. When an account has spent
+	// one of them, this is logged and Alert is called, once in a window.
 	WarnAt []int
-	// Alert, if not nil, is told of these, and when an account, for the first
-	// time in a window, refuses a call because its limit is spent. It runs on the
-	// goroutine of the call, whose caller waits, so it must not block. A panic is
-	// caught and logged.
+	// Alert, if not nil, is called for each of WarnAt, and for the first call of a
+	// window that an account refuses because its limit is spent. It runs on the
+	// goroutine of the call, and the caller waits for it, so it must not block. It may
+	// call the methods of Budgets. A panic in it is recovered and logged.
 	Alert func(Alert)
-	// Logger is used for the same at level Warn. Nil: slog.Default().
+	// Logger gets the same alerts at level Warn, and mistakes at level Error. Nil:
+	// slog.Default().
 	Logger *slog.Logger
-	// Degrade, if not nil, slows a function down when it has spent some of the
-	// limit.
+	// Degrade, if not nil, slows a function down when a part of the limit is spent.
 	Degrade *Degrade
 }
 
-// defaultSlack is more than a timer is late in a process that has processor
-// time left, and little beside most timeouts.
+// defaultSlack is more than a timer is late while the process has processor time left,
+// and little compared with most timeouts.
 const defaultSlack = 100 * time.Millisecond
 
-// defaultMaxAccounts is some 20 MB.
+// defaultMaxAccounts need about 20 MB.
 const defaultMaxAccounts = 100_000
 
-// Degrade slows a function down that has spent much: by [faas.Router]'s
-// SetConcurrency its limit of concurrent calls is lowered, never raised, until
-// the window ends. Then it gets the limit back that it had, unless somebody else
-// has changed it meanwhile. The function is the one that the budget is about,
-// so it needs Per: [Function] or a Where with one. Of several budgets that slow
-// a function down, the lowest limit counts. Whether it was registered, charged for
-// or bound first makes no difference.
+// Degrade slows a function down that has spent much. It lowers, and never raises, the
+// function's limit of concurrent calls (SetConcurrency of [faas.Router]) until the
+// window ends. Then the function gets back the limit that it had, unless the program
+// has set another one meanwhile. The budget must be about one function: it needs Per:
+// [Function], or a Where with a function. If several budgets slow a function down, the
+// lowest limit counts. It does not matter whether the function was registered, charged
+// or bound first.
 //
-// Calls that run finish, and those that wait do so for longer. A budget that is
-// not Soft still refuses at its limit, so its At has to be below 100.
+// Calls that run finish, and calls that wait do so for longer. A budget that is not
+// Soft still refuses at its limit, so its At must be below 100.
 type Degrade struct {
 	At int // the percentage of the limit, 1 to 1000; 0: 100
 	To int // the limit of concurrent calls from then on, at least 1
@@ -106,7 +106,8 @@ func (d *Degrade) percent() int {
 	return d.At
 }
 
-// check finds what is wrong with a declaration beside its limit and dimensions.
+// check finds what is wrong with a declaration, apart from its limit and its
+// dimensions.
 func (d *Budget) check() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {

@@ -2,26 +2,27 @@ package cost
 
 import "time"
 
-// bounds are a limit, and the parts of it at which something happens.
+// bounds are a limit, and the amounts below or above it at which something happens.
+// They are never changed, so accounts share them.
 type bounds struct {
 	limit   atoms
-	warn    []atoms // ascending, as pot.warnAt
+	warn    []atoms // for each of tracker.warnAt, ascending
 	degrade atoms
 }
 
-// window is a period. A call in flight holds on to that of its account, and so to
-// no others' accounts.
+// window is a period. It is apart from accountSet so that a call in flight, which holds
+// on to its account and its window, does not keep all other accounts in memory.
 type window struct {
 	Period
-	start, end int64 // in seconds since 1970: periods begin at whole ones
+	start, end int64 // seconds since 1970: periods begin at whole seconds
 }
 
-// accountSet is the accounts of a window.
+// accountSet is the accounts of a window. The tracker's mu guards it.
 type accountSet struct {
 	*window
 	accounts map[string]*account
-	list     []*account // the same, in the order in which they were opened
-	full     bool       // one was wanted for which there was no room, which was told
+	list     []*account // the same accounts in the order in which they were opened; only appended to
+	full     bool       // an account had no room, and the log says so
 }
 
 func newAccountSet(p Period) *accountSet {
@@ -31,19 +32,21 @@ func newAccountSet(p Period) *accountSet {
 	}
 }
 
+// contains reports whether t is in the window.
 func (w *window) contains(t time.Time) bool { return w.start <= t.Unix() && t.Unix() < w.end }
 
-// account is what one value of Per has used in a window. Calls that were
-// admitted in it are charged to it to the last, even if the window has ended.
+// account is what one value of Per has used in a window. A call is charged to the
+// account that admitted it, even if the window has ended by then. The tracker's mu
+// guards it.
 type account struct {
 	key      string
 	window   *window
 	bounds   *bounds
 	spent    atoms
 	reserved atoms
-	excess   atoms // of spent
+	excess   atoms // the part of spent that was not reserved
 	warned   int   // how many of the bounds' warnings have been given
-	refused  bool  // the first refusal was told
+	refused  bool  // the first refusal of the window was told
 }
 
 // exceed counts what was used without having been reserved.

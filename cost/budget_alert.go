@@ -5,9 +5,9 @@ import (
 	"log/slog"
 )
 
-// notices collects, under the locks of budgets, what must wait until they are
-// released: the hooks and loggers of the user, and the degrader, which takes those
-// locks itself. [Budgets.publish] works them off.
+// notices collects, under the locks of budgets, what must wait until they are released:
+// the hooks and loggers of the user, and the degrader, which takes those locks itself.
+// [Budgets.publish] then works them off.
 type notices struct {
 	alerts   []alert
 	problems []problem

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// resource is what a budget limits.
+// resource is the kind of thing that a budget limits.
 type resource uint8
 
 const (
@@ -23,9 +23,9 @@ const (
 	ofMoney
 )
 
-// Limit is how much a [Budget] allows in a window: [Spend], [SlotTime] or
-// [Calls]. A limit of nothing refuses all calls. The zero value is no limit, and
-// is refused by [NewBudgets].
+// Limit is how much a [Budget] allows in a window: [Spend], [SlotTime] or [Calls]. A
+// limit of nothing refuses all calls. [NewBudgets] refuses the zero value, which is no
+// limit.
 type Limit struct {
 	of    resource
 	calls uint64
@@ -34,28 +34,26 @@ type Limit struct {
 	book  *Book
 }
 
-// Spend limits what calls cost by the book: the list price of each call, rounded
-// as the provider rounds, request included and without the free tier, exactly
-// what [Rater.Call] says. For a limit in GB-seconds take a book that sells one
-// for 1.
+// Spend limits what calls cost by the book: the list price of each call, rounded as the
+// provider rounds it, with its request and without the free tier. It is exactly what
+// [Rater.Call] says. For a limit in GB-seconds use a book that sells one for 1.
 func Spend(m Money, by *Book) Limit { return Limit{of: ofMoney, money: m, book: by} }
 
-// SlotTime limits the time that calls have, each from the start of its handler
-// to its answer, as measured: faas.Execution.Duration, whatever the memory, and
-// not rounded.
+// SlotTime limits the time that calls take, each from the start of its handler to its
+// answer: faas.Execution.Duration as measured, whatever the memory, and not rounded.
 func SlotTime(d time.Duration) Limit { return Limit{of: ofTime, time: d} }
 
 // Calls limits how many calls are admitted, whatever their outcome.
 func Calls(n uint64) Limit { return Limit{of: ofCalls, calls: n} }
 
-// Amount is a part of what a budget limits: money, time or a number of calls. It
-// is a value.
+// Amount is an amount of what a budget limits: money, time or a number of calls. It is
+// a value.
 type Amount struct { //nolint:recvcheck // what is unmarshaled must be a pointer, and values are copied
-	in *measure // nil: nothing, of no kind
+	in *measure // nil: nothing, and of no kind
 	n  atoms
 }
 
-// Money is the amount if it is one of money, exactly; else zero Money.
+// Money returns the exact amount of money; zero Money if the Amount is of another kind.
 func (a Amount) Money() Money {
 	if a.in == nil || a.in.of != ofMoney {
 		return Money{}
@@ -63,8 +61,8 @@ func (a Amount) Money() Money {
 	return Money{new(big.Rat).SetFrac(a.n.big(), a.in.scale), a.in.book.about.Currency}
 }
 
-// Duration is the amount if it is one of time, at most the longest there is;
-// else 0.
+// Duration returns the amount of time, at most the largest time.Duration; 0 if the
+// Amount is of another kind.
 func (a Amount) Duration() time.Duration {
 	switch {
 	case a.in == nil || a.in.of != ofTime:
@@ -72,10 +70,10 @@ func (a Amount) Duration() time.Duration {
 	case a.n.hi > 0 || a.n.lo > math.MaxInt64:
 		return math.MaxInt64
 	}
-	return time.Duration(a.n.lo) //nolint:gosec // it fits, see above
+	return time.Duration(a.n.lo) //nolint:gosec // the case above has seen that it fits
 }
 
-// Calls is the amount if it is a number of calls; else 0.
+// Calls returns the number of calls; 0 if the Amount is of another kind.
 func (a Amount) Calls() uint64 {
 	switch {
 	case a.in == nil || a.in.of != ofCalls:
@@ -86,7 +84,8 @@ func (a Amount) Calls() uint64 {
 	return a.n.lo
 }
 
-// measure counts what calls use, in the atoms of one budget. It is read-only.
+// measure counts what calls use, in the atoms of one budget. It is read-only, so calls
+// use it without a lock.
 type measure struct {
 	of      resource
 	book    *Book
@@ -94,9 +93,10 @@ type measure struct {
 	weights []atoms  // of a billed unit, by the book's prices
 }
 
-// newMeasure finds the atoms that a limit is to be counted in. For money they
-// are the largest fraction of the currency of which all prices, the limit and a
-// billionth are whole multiples.
+// newMeasure finds the atoms in which a limit is counted. For money they are the
+// largest fraction of the currency of which all prices, the limit and a billionth are
+// whole multiples: so every call's price is a whole number of atoms, and nothing is
+// rounded.
 func newMeasure(l Limit) (*measure, error) {
 	m := &measure{of: l.of, book: l.book}
 	switch {
@@ -129,7 +129,7 @@ func lcm(a, b *big.Int) *big.Int {
 	return g.Mul(a, new(big.Int).Quo(b, g))
 }
 
-// scaled returns money in atoms, rounded down; false: it has too many.
+// scaled returns money in atoms, rounded down; false: it needs more than 128 bits.
 func (m *measure) scaled(r *big.Rat) (atoms, bool) {
 	n := new(big.Int).Mul(r.Num(), m.scale)
 	return atomsOf(n.Quo(n, r.Denom()))
@@ -170,8 +170,7 @@ func (m *measure) moneyLimit(l Limit) (atoms, error) {
 	return n, nil
 }
 
-// call returns what a call uses; false, and the most there is: that can't be
-// priced.
+// call returns what a call uses; false, with the largest amount: it has no price.
 func (m *measure) call(memory int64, duration, init time.Duration) (atoms, bool) {
 	switch m.of {
 	case ofCalls:
@@ -183,14 +182,15 @@ func (m *measure) call(memory int64, duration, init time.Duration) (atoms, bool)
 	}
 }
 
-// used is what a call has used that was priced before, when it was admitted, so
-// that it is too much to count if there is no price now.
+// used returns what a call has used. It was priced when it was admitted. If it has no
+// price now, the largest amount is charged: an unknown amount must not pass for
+// nothing.
 func (m *measure) used(e *faas.Execution) atoms {
 	n, _ := m.call(e.Memory, e.Duration, e.Init)
 	return n
 }
 
-// overrun is used for what a runaway used beyond its call.
+// overrun returns what a runaway used beyond its call.
 func (m *measure) overrun(o *faas.Overrun) atoms {
 	switch m.of {
 	case ofCalls: // its call has been counted
@@ -203,8 +203,8 @@ func (m *measure) overrun(o *faas.Overrun) atoms {
 	}
 }
 
-// price is [Rater.Call] and [Rater.Overrun], without the numbers of any size
-// that have to be allocated.
+// price is what [Rater.Call] and [Rater.Overrun] compute, without their big.Int and
+// big.Rat: it runs for every call under the tracker's lock, and allocates nothing.
 func (m *measure) price(memory int64, quanta, requests uint64) (sum atoms, ok bool) {
 	for i := range m.book.prices {
 		units := atoms{lo: requests}
@@ -223,8 +223,8 @@ func (m *measure) price(memory int64, quanta, requests uint64) (sum atoms, ok bo
 	return sum, true
 }
 
-// atoms is an amount of the same kind, which may be of other budgets than these:
-// rounded up to what is counted in here.
+// atoms returns an amount, which may be of another budget with the same kind of limit,
+// in the atoms of this one, rounded up.
 func (m *measure) atoms(a Amount) (atoms, error) {
 	if a.in == nil {
 		return atoms{}, nil
@@ -248,13 +248,13 @@ func (m *measure) atoms(a Amount) (atoms, error) {
 	return n, nil
 }
 
-// What amounts are written with, and read by.
+// The texts of amounts: MarshalText writes them, and UnmarshalText reads them.
 const (
 	noAmount    = "nothing"
 	callsSuffix = " calls"
 )
 
-// String is such as "0.0833335 USD", "1m30s" or "17 calls".
+// String returns, for example, "0.0833335 USD", "1m30s" or "17 calls".
 func (a Amount) String() string {
 	switch {
 	case a.in == nil:
@@ -270,7 +270,7 @@ func (a Amount) String() string {
 // MarshalText writes what String does.
 func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText reads what MarshalText writes. Other texts are [ErrFormat].
+// UnmarshalText reads what MarshalText writes. Any other text is [ErrFormat].
 func (a *Amount) UnmarshalText(text []byte) error {
 	parsed, ok := parseAmount(string(text))
 	if !ok {

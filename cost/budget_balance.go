@@ -5,25 +5,27 @@ import (
 	"strings"
 )
 
-// Balance is an account of a [Budget] at a moment. It is a value.
+// Balance is an account of a [Budget] at one moment. It is a value: it may be copied,
+// and stored as JSON for [Budgets.Restore].
 type Balance struct {
 	Budget   string    // its name
 	Per      Dimension // as the budget has it
 	Account  string    // the value of Per; empty without Per
 	Window   Period
 	Limit    Amount
-	Spent    Amount // by calls that have ended
-	Reserved Amount // for calls that have not
-	Left     Amount // Limit - Spent - Reserved, and not less than nothing
-	// Excess is the part of Spent that a budget which reserves could not reserve:
-	// calls that took longer than their timeout and Slack, and what runaways used.
+	Spent    Amount // by calls that have ended, whatever their outcome
+	Reserved Amount // for calls that have not ended
+	Left     Amount // Limit - Spent - Reserved, at least nothing
+	// Excess is the part of Spent that a budget with Reserve could not reserve: for
+	// example of a call that took longer than its timeout and Slack, or of a runaway.
 	Excess Amount
 
-	LimitSet bool // Limit is one that SetLimit has set, and not the budget's
-	Refused  bool // that a call was refused because it is spent was told in this window
+	LimitSet bool // Limit was set by SetLimit; otherwise it is the budget's
+	Refused  bool // this window's alert about a refused call has been told
 }
 
-// String is such as: budget "agents", tenant "acme": 4 USD of 5 USD spent.
+// String describes the balance on one line: budget "agents", tenant "acme": 4 USD of 5
+// USD spent.
 func (b Balance) String() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "budget %q", b.Budget)
@@ -39,10 +41,10 @@ func (b Balance) String() string {
 	return s.String()
 }
 
-// Alert is what a budget tells: that a part of the limit is spent, or that,
-// for the first time in a window, a call was refused because it is spent.
+// Alert is what Budget.Alert is called with: a part of the limit is spent, or, for the
+// first time in a window, a call was refused because the limit is spent.
 type Alert struct {
 	Balance Balance
-	Percent int  // which of Budget.WarnAt; 0: Refused
-	Refused bool // otherwise: Percent of the limit is spent
+	Percent int  // which one of Budget.WarnAt was reached; 0: Refused is set
+	Refused bool // a call was refused; false: Percent of the limit is spent
 }

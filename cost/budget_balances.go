@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
+// balanceNow returns the balance of a key in the window that contains now.
 func (t *tracker) balanceNow(key string, now time.Time, n *notices) Balance {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_ = t.roll(now, n) // where there is no window, the last that there was
+	_ = t.roll(now, n) // if the calendar has no window for now, the last one stays
 	return t.balance(t.peek(key))
 }
 
-// balances are those of the present window, and of accounts whose limit was set.
+// balances returns those of the current window, and those of accounts with a limit of
+// their own, in the order of their names.
 func (t *tracker) balances(now time.Time, n *notices) []Balance {
 	var all []Balance
 	copies := append(t.copies(now, n), t.unused()...)
@@ -24,12 +26,14 @@ func (t *tracker) balances(now time.Time, n *notices) []Balance {
 	return all
 }
 
-// copyBatch is how many accounts are copyBatch at a time, so that a call waits for no
-// more.
+// copyBatch is how many accounts are copied under one hold of the lock. A call that is
+// admitted meanwhile waits for the copy of one batch, not of all 100,000 accounts.
 const copyBatch = 256
 
-// copies are the accounts of the present window. Each is as it was at a moment;
-// calls go on between them.
+// copies returns copies of the current window's accounts. t.mu must not be held. Each
+// is as it was at one moment; calls go on between two batches. The slice header is read
+// under the lock and its elements never change, so the list may be walked without the
+// lock.
 func (t *tracker) copies(now time.Time, n *notices) []account {
 	t.mu.Lock()
 	_ = t.roll(now, n)
@@ -46,7 +50,8 @@ func (t *tracker) copies(now time.Time, n *notices) []account {
 	return all
 }
 
-// unused are accounts whose limit was set, and that the present window has not.
+// unused returns the accounts with a limit of their own that the current window has not
+// opened. t.mu must not be held.
 func (t *tracker) unused() (all []account) {
 	t.mu.Lock()
 	keys := t.customKeys // only ever appended to
@@ -63,13 +68,13 @@ func (t *tracker) unused() (all []account) {
 	return all
 }
 
-// degraded calls yield for each function that is to be slowed down now. No lock is
-// held meanwhile.
+// degraded calls yield for each function that must be slowed down now. t.mu must not be
+// held: yield asks the router.
 func (t *tracker) degraded(now time.Time, yield func(function string, to int, until time.Time)) {
 	if t.declared.Degrade == nil {
 		return
 	}
-	var n notices // whoever asks this brings the limits up to date
+	var n notices // dropped: the degrader, which asks, brings the limits up to date anyway
 	for _, a := range t.copies(now, &n) {
 		if a.spent.cmp(a.bounds.degrade) < 0 {
 			continue

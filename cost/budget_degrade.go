@@ -8,27 +8,30 @@ import (
 	"github.com/inproc/faas"
 )
 
-// degrader keeps functions' limits as low as budgets want them. It does not go
-// by what has happened, which several goroutines would tell it in any order, but
-// by how the budgets are at the moment.
+// degrader keeps functions' limits as low as the budgets want them. It goes by the
+// state of the budgets and not by events: several goroutines would report events in any
+// order, and an old one could undo a newer one.
 type degrader struct {
 	trackers []*tracker // those with Degrade
 
-	// mu guards what follows. Unlike a budget's lock it is held while the router
-	// and the budgets are asked, so that the last change made is the last one
-	// decided. Neither calls back from there: a change of a limit only wakes
-	// calls that wait.
+	// mu guards what follows. It is held while the router and the budgets are asked, so
+	// that the last change made is the last one decided. That can't deadlock: the
+	// degrader takes the locks of budgets under mu, never the other way round (see
+	// notices), and a change of a limit only wakes waiting calls.
 	mu      sync.Mutex
 	lowered map[string]lowered // by function
-	timer   *time.Timer        // at the end of the next window that ends
+	timer   *time.Timer        // fires at the end of the window that ends next; nil: none
 	closed  bool
 
-	absent atomic.Pointer[map[string]bool] // functions to be slowed down that are not registered; nil: none
+	// absent are the functions to be slowed down that are not registered; nil: none. A
+	// map is never changed once it is stored here, so it may be read without mu.
+	absent atomic.Pointer[map[string]bool]
 }
 
-// lowered is the limit of a function, as it was and as it is now.
+// lowered is a function's limit before it was slowed down, and the one it has since.
 type lowered struct{ original, to int }
 
+// newDegrader returns nil if no budget has Degrade.
 func newDegrader(trackers []*tracker) *degrader {
 	d := &degrader{lowered: map[string]lowered{}}
 	for _, p := range trackers {
@@ -42,8 +45,8 @@ func newDegrader(trackers []*tracker) *degrader {
 	return d
 }
 
-// update has the limits follow the budgets. It is cheap only where it is
-// needed: when an account reaches its mark and when a window ends.
+// update sets the limits that the budgets want. d.mu must not be held. It copies all
+// accounts, so it runs only when an account reaches its mark and when a window ends.
 func (d *degrader) update(r *faas.Router) {
 	if r == nil {
 		return
@@ -69,15 +72,15 @@ func (d *degrader) update(r *faas.Router) {
 	d.arm(r, until)
 }
 
-// awaits tells whether a function, which is called, was not registered when it was
-// to be slowed down. It takes no lock: every call asks.
+// awaits reports whether the function was not registered when it was to be slowed down.
+// It takes no lock, since every call asks.
 func (d *degrader) awaits(function string) bool {
 	absent := d.absent.Load()
 	return absent != nil && (*absent)[function]
 }
 
-// wanted returns the limits that the budgets want, and when the first of their
-// windows ends.
+// wanted returns the limits that the budgets want, and when the first of their windows
+// ends. d.mu must be held.
 func (d *degrader) wanted(now time.Time) (limits map[string]int, until time.Time) {
 	limits = map[string]int{}
 	if d.closed {
@@ -96,12 +99,12 @@ func (d *degrader) wanted(now time.Time) (limits map[string]int, until time.Time
 	return limits, until
 }
 
-// lower sets a function's limit. One that is not what it was set to before has
-// been set by somebody else, and counts as the original from now on. It is false if
-// there is no such function.
+// lower sets a function's limit; false: there is no such function. If the limit is not
+// the one that lower set last, the program has changed it, and that is the limit to
+// give back. d.mu must be held.
 func (d *degrader) lower(r *faas.Router, function string, to int) bool {
 	info, err := r.Info(function)
-	if err != nil { // it was removed; another of that name is not this one
+	if err != nil { // it was removed; one that is registered anew has its own limit
 		delete(d.lowered, function)
 		return false
 	}
@@ -118,8 +121,8 @@ func (d *degrader) lower(r *faas.Router, function string, to int) bool {
 	return true
 }
 
-// restore gives a function back what it had, unless its limit is not the
-// lowered one any more.
+// restore gives a function back its limit, unless the program has set another one
+// meanwhile. d.mu must be held.
 func (d *degrader) restore(r *faas.Router, function string) {
 	before := d.lowered[function]
 	delete(d.lowered, function)
@@ -128,9 +131,10 @@ func (d *degrader) restore(r *faas.Router, function string) {
 	}
 }
 
-// arm sees to it that limits are given back even if no call comes, for those
-// that wait have been admitted in the old window. The timer may be early by the
-// wall clock, which can be put back: then it is armed again.
+// arm starts the timer that gives limits back at the end of a window: calls that wait
+// in the queue were admitted already, so perhaps no new call comes to do it. By the
+// wall clock the timer may be early, if the clock was put back; then update arms it
+// again. d.mu must be held.
 func (d *degrader) arm(r *faas.Router, until time.Time) {
 	if d.timer != nil {
 		d.timer.Stop()
@@ -141,6 +145,7 @@ func (d *degrader) arm(r *faas.Router, until time.Time) {
 	}
 }
 
+// close gives all limits back.
 func (d *degrader) close(r *faas.Router) {
 	d.mu.Lock()
 	d.closed = true

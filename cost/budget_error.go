@@ -9,29 +9,29 @@ import (
 	"github.com/inproc/faas"
 )
 
-// ErrBudget is in the answer to a call that a budget doesn't allow, with a
-// [*BudgetError], which says which budget, and [faas.ErrDenied].
+// ErrBudget is in the error of a call that a budget refused, together with
+// [faas.ErrDenied] and a [*BudgetError] that says which budget.
 var ErrBudget = errors.New("not within the budget")
 
 // ReasonBudget is the Reason of a call that a budget refused.
 const ReasonBudget faas.Reason = "budget"
 
-// BudgetError says which budget has refused a call, and why. If several do, it
-// is one of those that refuse for longest.
+// BudgetError says which budget has refused a call, and why. If several budgets do, it
+// is of one that refuses for longest.
 type BudgetError struct {
 	Balance Balance
-	Needed  Amount // what would have had to be reserved, if the budget reserves
-	Err     error  // why the call can't be priced; nil: it can
+	Needed  Amount // what the budget would have reserved for the call; nothing without Reserve
+	Err     error  // why the call can't be priced, or has no window; nil: neither
 
-	wait time.Duration // forever: no wait will do
+	wait time.Duration // until the call may be admitted; forever: no wait helps
 }
 
-// forever is the wait of a call that can't ever be admitted.
+// forever is the wait of a call that no window can admit.
 const forever time.Duration = math.MaxInt64
 
 var errUnbound = errors.New("there is a budget with Degrade, which needs to know the router; call Budgets.Bind")
 
-// Error tells the balance, and what was needed.
+// Error describes the balance, and what the call would have needed.
 func (e *BudgetError) Error() string {
 	switch {
 	case e.Err != nil:
@@ -47,8 +47,8 @@ func (e *BudgetError) Error() string {
 	return fmt.Sprintf("%v: %s, until %s", ErrBudget, e.Balance, e.Balance.Window.End.Format(time.RFC3339))
 }
 
-// spent tells whether the limit is spent until the window ends, and not only
-// reserved for others or too small for the call.
+// spent reports whether the limit is spent until the window ends. It is false if calls
+// in flight hold what is left, and if the call alone is too large.
 func (e *BudgetError) spent() bool { return e.wait > 0 && e.wait < forever }
 
 // Unwrap returns [ErrBudget], [faas.ErrDenied] and Err.
@@ -59,11 +59,11 @@ func (e *BudgetError) Unwrap() []error {
 	return []error{ErrBudget, faas.ErrDenied, e.Err}
 }
 
-// retryReserved is when to ask again where the budget is only reserved: calls end
-// all the time, and it is not known which of them will leave enough.
+// retryReserved is the RetryAfter of a call for which the budget is only reserved:
+// calls end all the time, and which of them leaves enough is not known.
 const retryReserved = time.Second
 
-// refusal is what a gate answers.
+// refusal returns the answer of the gate.
 func (e *BudgetError) refusal() error {
 	no := &faas.Error{Op: "invoke", Kind: faas.KindBusy, Reason: ReasonBudget, RetryAfter: e.wait, Err: e}
 	switch e.wait {
@@ -75,7 +75,7 @@ func (e *BudgetError) refusal() error {
 	return no
 }
 
-// orLonger returns the one that refuses for longer. Both may be nil.
+// orLonger returns the one of the two that refuses for longer. Both may be nil.
 func (e *BudgetError) orLonger(f *BudgetError) *BudgetError {
 	if e == nil || f != nil && f.wait > e.wait {
 		return f

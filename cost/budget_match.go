@@ -8,17 +8,19 @@ import (
 	"github.com/inproc/faas"
 )
 
-// property is a dimension, made ready to be read from calls.
+// property is a dimension in a form that is quick to read from a call.
 type property struct {
 	dimension Dimension
 	label     string // its name, if it is one
 }
 
+// condition is one entry of Budget.Where.
 type condition struct {
 	property
 	value string
 }
 
+// newProperty refuses dimensions that a call does not have when it asks to be admitted.
 func newProperty(d Dimension) (property, error) {
 	switch d {
 	case "", Function, Version, Tenant:
@@ -33,7 +35,7 @@ func newProperty(d Dimension) (property, error) {
 	return property{d, label}, nil
 }
 
-// of returns the call's value; for no dimension it is empty.
+// of returns the call's value; it is empty for the empty dimension.
 func (p property) of(inv *faas.Invocation) string {
 	switch p.dimension {
 	case "":

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Restore gives accounts back what [Budgets.Balances] returned before a restart;
-// between the two they may have been stored, as JSON for example. It may be called
+// Restore adds to the accounts what [Budgets.Balances] returned before a restart.
+// Between the two the balances may be stored, for example as JSON. It may be called
 // before or after Bind, Charge and the first calls:
 //
-//   - What was spent in the window that is the present one is added to what the
-//     account has spent since. Each balance is so to be given once.
+//   - What was spent in the present window is added to what the account has spent
+//     since. So give each balance once.
 //   - Limits that SetLimit has set are set again, also those of windows that have
-//     ended. Other limits are as the budgets have them now.
+//     ended. Other limits are as the budgets declare them.
 //   - Alerts that were told in the window are not told again.
 //
-// What was reserved for calls in flight is not restored. A balance of a budget that
-// there isn't, or that counts something else now, is left out and named in the
-// error; the others are restored all the same.
+// What was reserved for calls in flight is not restored. A balance is left out, and
+// named in the error, if there is no such budget or if the budget counts something
+// else; the other balances are restored all the same.
 //
-// To take limits alone, because what was spent comes from stored records
-// ([Budgets.Charge]), set Spent and Excess to zero Amounts.
+// If what was spent comes from stored records ([Budgets.Charge]), restore the limits
+// alone: set Spent and Excess to zero Amounts.
 func (b *Budgets) Restore(balances ...Balance) error {
 	now := time.Now()
 	n := notices{restored: true}
@@ -41,6 +41,7 @@ func (b *Budgets) Restore(balances ...Balance) error {
 	return errors.Join(errs...)
 }
 
+// restore adds one balance.
 func (t *tracker) restore(saved *Balance, now time.Time, n *notices) error {
 	if saved.Per != t.declared.Per || saved.Per == "" && saved.Account != "" {
 		return fmt.Errorf("it is an account per %q, and the budget's are per %q", saved.Per, t.declared.Per)

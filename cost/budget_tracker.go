@@ -14,7 +14,10 @@ import (
 	"github.com/inproc/faas"
 )
 
-// tracker is a budget at work.
+// tracker counts what calls use against one Budget, and decides which calls are
+// admitted. A goroutine that admits or ends a call holds mu; none holds it while it
+// waits, writes a log or calls a hook (see notices). A gate that locks several trackers
+// locks them in the order of [NewBudgets], so that two calls can't wait for each other.
 type tracker struct {
 	declared Budget
 	measure  *measure
@@ -22,16 +25,18 @@ type tracker struct {
 	per      property
 	warnAt   []int // ascending
 
-	mu         sync.Mutex // guards what follows
+	// mu guards what follows, and the accounts of both sets.
+	mu         sync.Mutex
 	standard   *bounds
 	custom     map[string]*bounds // of accounts that SetLimit has changed
 	customKeys []string           // the same accounts, in the order in which they were changed first
 	current    *accountSet
-	previous   *accountSet // in case the clock is put back
+	previous   *accountSet // the window before, in case the clock is put back
 	calls      inFlightTable
-	pending    inFlight // between ask and take, which are under one lock
+	pending    inFlight // what reserve is to book; set by ask, under the same hold of mu
 }
 
+// newTracker checks a declaration and fills in its defaults.
 func newTracker(declared Budget) (*tracker, error) {
 	declared.Where = maps.Clone(declared.Where)
 	p := &tracker{declared: declared, custom: map[string]*bounds{}, current: newAccountSet(Period{}), previous: newAccountSet(Period{})}
@@ -70,6 +75,7 @@ func (t *tracker) properties() (errs []error) {
 	return append(errs, err)
 }
 
+// bounds returns the bounds of an account that has the limit l.
 func (t *tracker) bounds(l Limit) (*bounds, error) {
 	limit, err := t.measure.limit(l)
 	if err != nil {
@@ -78,6 +84,8 @@ func (t *tracker) bounds(l Limit) (*bounds, error) {
 	return t.boundsAt(limit), nil
 }
 
+// boundsAt works out, once for each limit, at which amounts something happens: a call
+// compares amounts and computes no percentages.
 func (t *tracker) boundsAt(limit atoms) *bounds {
 	b := &bounds{limit: limit}
 	for _, percent := range t.warnAt {
@@ -89,7 +97,8 @@ func (t *tracker) boundsAt(limit atoms) *bounds {
 	return b
 }
 
-// isAbout tells whether the budget is about the call. It needs no lock.
+// matches reports whether the call is one that the budget is about. It reads only what
+// newTracker has set, so t.mu need not be held.
 func (t *tracker) matches(inv *faas.Invocation) bool {
 	for i := range t.where {
 		if c := &t.where[i]; c.of(inv) != c.value {
@@ -99,7 +108,8 @@ func (t *tracker) matches(inv *faas.Invocation) bool {
 	return true
 }
 
-// ask returns why the call may not be admitted, or what take is to take.
+// ask returns why the call may not be admitted; nil: it may, and t.pending holds what
+// reserve will book. t.mu must be held from ask to reserve.
 func (t *tracker) ask(inv *faas.Invocation, now time.Time, n *notices) *BudgetError {
 	if err := t.roll(now, n); err != nil {
 		return &BudgetError{Balance: t.balance(t.peek("")), Err: err, wait: forever}
@@ -129,12 +139,13 @@ func (t *tracker) ask(inv *faas.Invocation, now time.Time, n *notices) *BudgetEr
 	return no
 }
 
+// reserves reports whether a call's worst case is set aside while it runs.
 func (t *tracker) reserves() bool {
 	return t.declared.Reserve || t.measure.of == ofCalls
 }
 
-// fits tells whether what is needed is within the limit; if nothing is known to
-// be needed, whether there is something left.
+// fits reports whether need is within what the limit has left. If need is zero, because
+// the budget does not reserve, it reports whether anything is left.
 func (t *tracker) fits(a *account, need atoms) bool {
 	if need == (atoms{}) {
 		return a.spent.cmp(a.bounds.limit) < 0
@@ -144,8 +155,9 @@ func (t *tracker) fits(a *account, need atoms) bool {
 	return ok && taken.cmp(a.bounds.limit) <= 0
 }
 
-// wait is the time until there is room for what is needed: 0 if it is but
-// reserved. A call that is reserved is one that is spent, or as good as.
+// wait returns how long to wait for room. It is 0 if calls in flight hold the room,
+// since any of them may end at once. For a limit in Calls that is not so: a call that
+// is reserved will also be spent, so only the next window has room.
 func (t *tracker) wait(a *account, need atoms, now time.Time) time.Duration {
 	if need.cmp(a.bounds.limit) > 0 || a.bounds.limit == (atoms{}) {
 		return forever
@@ -156,8 +168,8 @@ func (t *tracker) wait(a *account, need atoms, now time.Time) time.Duration {
 	return a.window.End.Sub(now)
 }
 
-// worst is the most that a call can use. Where that is not reserved, it is but to
-// be seen whether the call has a price at all.
+// worstCase returns the most that a call can use. Without Reserve it returns the price
+// of a call of no duration, which only tells whether the book has a price for the call.
 func (t *tracker) worstCase(inv *faas.Invocation) (atoms, bool) {
 	if !t.declared.Reserve {
 		return t.measure.call(inv.Memory, 0, 0)
@@ -169,24 +181,28 @@ func (t *tracker) worstCase(inv *faas.Invocation) (atoms, bool) {
 	return t.measure.call(inv.Memory, d, 0)
 }
 
+// unpriced is the error for a call that the book has no price for.
 func (t *tracker) unpriced(inv *faas.Invocation) error {
 	return fmt.Errorf("%w: book %q has no price for %d MiB of memory over %v, or it needs more than 128 bits",
 		ErrUnrated, t.measure.book.about.Name, inv.Memory/mib, inv.Timeout)
 }
 
-// take reserves what was asked for.
+// reserve books what ask has put into t.pending. t.mu must be held since ask: if
+// another call reserved in between, both could take the last room.
 func (t *tracker) reserve(id [16]byte) {
 	if t.calls.find(id) != nil {
 		return
 	}
-	// It fits into the limit, or none is reserved.
+	// The sum can't overflow: ask has seen that it fits, or that there is nothing to reserve.
 	t.pending.account.reserved, _ = t.pending.account.reserved.plus(t.pending.reserved)
 	t.calls.add(t.pending)
 	t.pending = inFlight{}
 }
 
-// done ends a call: with what it used, or nil if it was refused after all. Of one
-// that was never admitted, or has been ended, nothing is known here.
+// done ends a call and charges what it used; e is nil if the call was refused after it
+// was admitted here, for example by another gate. An id that is not in flight is
+// ignored: the call was never admitted here, or a gate that was given twice has ended
+// it already.
 func (t *tracker) done(id [16]byte, e *faas.Execution, n *notices) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -207,8 +223,8 @@ func (t *tracker) done(id [16]byte, e *faas.Execution, n *notices) {
 	t.spend(a, used, n)
 }
 
-// spend charges an account. A sum that can't be counted stays at the most there
-// is, which no limit allows.
+// spend charges an account. A sum beyond 128 bits stays at the largest amount, which no
+// limit allows. t.mu must be held.
 func (t *tracker) spend(a *account, used atoms, n *notices) {
 	before := a.spent
 	a.spent, _ = a.spent.plus(used)
@@ -218,10 +234,10 @@ func (t *tracker) spend(a *account, used atoms, n *notices) {
 	}
 }
 
-// warn tells of thresholds that are reached; of those that were so before a
-// restart it only remembers that they were told.
+// warn collects an alert for each threshold that the account has reached. For usage of
+// before a restart it only marks them as told. t.mu must be held.
 func (t *tracker) warn(a *account, n *notices) {
-	if a.spent == (atoms{}) { // that is no part of a limit, not even of nothing
+	if a.spent == (atoms{}) { // no threshold is reached by nothing, even if the limit is nothing
 		return
 	}
 	for a.warned < len(t.warnAt) && a.spent.cmp(a.bounds.warn[a.warned]) >= 0 {
@@ -232,8 +248,7 @@ func (t *tracker) warn(a *account, n *notices) {
 	}
 }
 
-// chargeAt charges what was used at another time than now, if that is in the
-// present window.
+// chargeAt charges what was used at the time at, if the present window contains it.
 func (t *tracker) chargeAt(inv *faas.Invocation, at, now time.Time, overrun bool, used atoms, n *notices) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -250,6 +265,7 @@ func (t *tracker) chargeAt(inv *faas.Invocation, at, now time.Time, overrun bool
 	}
 }
 
+// setLimit checks a limit and gives it to an account.
 func (t *tracker) setLimit(key string, l Limit, now time.Time, n *notices) error {
 	b, err := t.bounds(l)
 	if err != nil {
@@ -264,7 +280,8 @@ func (t *tracker) setLimit(key string, l Limit, now time.Time, n *notices) error
 	return nil
 }
 
-// limit gives an account bounds of its own. p.mu is held.
+// limit gives an account bounds of its own, in this window and in all later ones. t.mu
+// must be held.
 func (t *tracker) limit(key string, b *bounds, n *notices) {
 	if t.custom[key] == nil {
 		key = strings.Clone(key)
@@ -274,14 +291,15 @@ func (t *tracker) limit(key string, b *bounds, n *notices) {
 	a := t.account(key, n)
 	a.bounds, a.refused, n.degrade = b, false, true
 	for a.warned > 0 && a.spent.cmp(b.warn[a.warned-1]) < 0 {
-		a.warned-- // it is to be told again
+		a.warned-- // so that it is told again
 	}
 	t.warn(a, n)
 }
 
-// roll goes to the window that now is in. It never skips back further than to
-// the one before, and then goes on with what was spent in it. Where the calendar
-// has no window for now it is an error, and the window stays.
+// roll makes the window that contains now the current one. It keeps the window before:
+// if the clock is put back, calls are counted there again, on top of what was spent in
+// it. If the calendar has no window for now, it returns an error and the current window
+// stays. t.mu must be held.
 func (t *tracker) roll(now time.Time, n *notices) error {
 	if t.current.contains(now) {
 		return nil
@@ -300,7 +318,7 @@ func (t *tracker) roll(now time.Time, n *notices) error {
 	return nil
 }
 
-// account finds an account of the present window, or opens it.
+// account finds an account of the current window, or opens it. t.mu must be held.
 func (t *tracker) account(key string, n *notices) *account {
 	a := t.current.accounts[key]
 	if a != nil {
@@ -313,19 +331,21 @@ func (t *tracker) account(key string, n *notices) *account {
 		}
 		return t.account(Overflow, n)
 	}
-	a = &account{key: strings.Clone(key), window: t.current.window, bounds: t.boundsOf(key)} // it may be a part of a whole request
+	a = &account{key: strings.Clone(key), window: t.current.window, bounds: t.boundsOf(key)} // the key may be a slice of a whole request, which it would keep in memory
 	t.current.accounts[a.key] = a
 	t.current.list = append(t.current.list, a)
 	return a
 }
 
-// hasRoom tells whether a new account may be opened. Those that callers can't
-// choose always may.
+// hasRoom reports whether an account may be opened. The ones that callers can't choose
+// always may: that of the empty value, Overflow, and those that SetLimit has named.
 func (t *tracker) hasRoom(key string) bool {
 	return len(t.current.accounts) < t.declared.MaxAccounts || key == "" || key == Overflow || t.custom[key] != nil
 }
 
-// seat is the account of a key, or what it would be: to look must not cost memory.
+// peek returns the account of a key. If there is none, it returns what a new one would
+// be and does not store it: a program that asks for balances must not fill the memory.
+// t.mu must be held.
 func (t *tracker) peek(key string) *account {
 	if t.current.accounts[key] == nil && !t.hasRoom(key) {
 		key = Overflow
@@ -336,6 +356,7 @@ func (t *tracker) peek(key string) *account {
 	return &account{key: key, window: t.current.window, bounds: t.boundsOf(key)}
 }
 
+// boundsOf returns the bounds that an account of that key has.
 func (t *tracker) boundsOf(key string) *bounds {
 	if b := t.custom[key]; b != nil {
 		return b
@@ -343,6 +364,7 @@ func (t *tracker) boundsOf(key string) *bounds {
 	return t.standard
 }
 
+// balance describes an account. t.mu must be held, or a must be a copy.
 func (t *tracker) balance(a *account) Balance {
 	amount := func(n atoms) Amount { return Amount{t.measure, n} }
 	taken, _ := a.spent.plus(a.reserved)

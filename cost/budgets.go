@@ -9,47 +9,47 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Budgets is a [faas.Gate] that admits calls as long as they are within each
-// [Budget] that is about them. It refuses others with an [*faas.Error] that has
-// [ReasonBudget], Is [ErrBudget] and [faas.ErrDenied], and wraps a
-// [*BudgetError]: no handler runs, and nothing is metered. Its Kind and RetryAfter
-// say what waiting is good for:
+// Budgets is a [faas.Gate] that admits calls as long as they are within each [Budget]
+// that is about them. It refuses others with an [*faas.Error] that has [ReasonBudget],
+// Is [ErrBudget] and [faas.ErrDenied], and wraps a [*BudgetError]. Then no handler
+// runs, and nothing is metered. Kind and RetryAfter of the error say whether waiting
+// helps:
 //
 //   - The limit is spent: [faas.KindBusy], until the window ends.
-//   - What is in the way is only reserved for calls in flight, which may give it
-//     back any moment: KindBusy, one second.
-//   - The call could never be admitted, since its worst case is more than the whole
-//     limit or it can't be priced: [faas.KindDenied], and no RetryAfter.
+//   - Calls in flight hold what is left, and may give it back at any moment: KindBusy,
+//     one second.
+//   - The call can never be admitted, since its worst case is more than the whole limit
+//     or it has no price: [faas.KindDenied], and no RetryAfter.
 //
 // How calls are charged:
 //
 //   - A call is charged to the window in which it was admitted, whenever it ends.
-//   - It is charged when it ends, whatever its outcome; if it is refused after
-//     all, for want of a slot or by another gate, it has used nothing.
-//   - Given to faas.WithMeter as well, Budgets also charges what runaways use
-//     after their callers were freed, to the window in which the runaway ends.
-//     That is not reserved, and may overrun the limit.
-//   - What can't be priced is refused: memory that the book does not sell, an
-//     amount of more than 128 bits.
-//   - A window that has begun is left when its end is reached by the wall clock.
-//     If that is put back, the window before goes on with what was spent in it.
+//   - It is charged when it ends, whatever its outcome. A call that is admitted here
+//     and then refused, for want of a slot or by another gate, has used nothing.
+//   - If Budgets is also given to faas.WithMeter, it charges what runaways use after
+//     their callers were freed, to the window in which the runaway ends. That is not
+//     reserved, and may exceed the limit.
+//   - What can't be priced is refused: memory that the book does not sell, or an amount
+//     of more than 128 bits.
+//   - A window ends by the wall clock. If the clock is put back, the window before goes
+//     on with what was spent in it.
 //
-// It keeps its accounts, and limits that were set, in memory: after a restart
-// [Budgets.Restore] takes what [Budgets.Balances] returned, and [Budgets.Charge]
-// stored records. An account costs about 150 bytes until the window after its own
-// has ended; Budget.MaxAccounts bounds how many there are. All methods may be called concurrently.
-// Admit and Done each take one lock for each budget that is about the call, and
-// allocate only when an account is opened; both together cost about as much as
-// four readings of the clock.
+// Accounts, and limits that were set, are kept in memory. After a restart
+// [Budgets.Restore] takes what [Budgets.Balances] returned, and [Budgets.Charge] takes
+// stored records. An account costs about 150 bytes until the window after its own has
+// ended; Budget.MaxAccounts bounds how many there are.
+//
+// All methods may be called concurrently. Admit and Done each take one lock for each
+// budget that is about the call, and allocate only when an account is opened. Both
+// together cost about as much as four readings of the clock.
 type Budgets struct {
 	trackers []*tracker
 	degrader *degrader // nil: none of them has Degrade
 	router   atomic.Pointer[faas.Router]
 }
 
-// NewBudgets makes a gate of budgets, or returns an error that names each
-// mistake and its cure. The same Budgets must be given to all that share its
-// limits: as an option of a router, of functions, or of several routers.
+// NewBudgets makes a gate of budgets. Its error names each mistake and its cure. Give
+// the same Budgets to all routers and functions that share its limits.
 func NewBudgets(budgets ...Budget) (*Budgets, error) {
 	b := &Budgets{}
 	var errs []error
@@ -70,10 +70,10 @@ func NewBudgets(budgets ...Budget) (*Budgets, error) {
 	return b, nil
 }
 
-// Bind says whose functions [Degrade] slows down. A gate that has a budget with
-// Degrade refuses all calls until it is bound; others need no Bind. What was
-// charged or restored before counts at once; a function that is registered later
-// is slowed down when it is first called.
+// Bind names the router that has the functions which [Degrade] slows down. A gate that
+// has a budget with Degrade refuses all calls until it is bound; other gates need no
+// Bind. What was charged or restored before takes effect at once. A function that is
+// registered later is slowed down when it is first called.
 func (b *Budgets) Bind(r *faas.Router) {
 	b.router.Store(r)
 	if b.degrader != nil {
@@ -81,8 +81,7 @@ func (b *Budgets) Bind(r *faas.Router) {
 	}
 }
 
-// Admit is a part of [faas.Gate]. It does not wait for anything, and so has no
-// use for a context.
+// Admit is a part of [faas.Gate]. It never waits, so it does not use the context.
 func (b *Budgets) Admit(_ context.Context, inv faas.Invocation) error {
 	if b.degrader != nil {
 		r := b.router.Load()
@@ -103,9 +102,9 @@ func (b *Budgets) Admit(_ context.Context, inv faas.Invocation) error {
 	return nil
 }
 
-// decide asks all budgets before it takes from any, under the locks of all: so
-// what is refused by one is at no moment missing from another. The locks are
-// taken in the order of the budgets, always.
+// decide asks all budgets before it reserves in any of them, under the locks of all:
+// what one budget refuses must at no moment be missing from another. The locks are
+// taken in the order of the budgets, by every call, so two calls can't deadlock.
 func (b *Budgets) decide(inv *faas.Invocation, now time.Time, n *notices) (no *BudgetError) {
 	for _, p := range b.trackers {
 		if p.matches(inv) {
@@ -129,6 +128,7 @@ func (b *Budgets) decide(inv *faas.Invocation, now time.Time, n *notices) (no *B
 	return nil
 }
 
+// unlock releases what decide has locked.
 func (b *Budgets) unlock(inv *faas.Invocation) {
 	for _, p := range b.trackers {
 		if p.matches(inv) {
@@ -137,8 +137,8 @@ func (b *Budgets) unlock(inv *faas.Invocation) {
 	}
 }
 
-// Done is a part of [faas.Gate]: what the call has used takes the place of what
-// was reserved for it.
+// Done is a part of [faas.Gate]. It replaces what was reserved for the call by what the
+// call has used.
 func (b *Budgets) Done(inv faas.Invocation, e *faas.Execution) {
 	var n notices
 	for _, p := range b.trackers {
@@ -149,8 +149,8 @@ func (b *Budgets) Done(inv faas.Invocation, e *faas.Execution) {
 	b.publish(&n)
 }
 
-// Record makes Budgets a [faas.Meter], and does nothing: calls are charged by
-// Done. See [Budgets.RecordOverrun].
+// Record makes Budgets a [faas.Meter] and does nothing: Done charges calls. See
+// [Budgets.RecordOverrun].
 func (b *Budgets) Record(context.Context, faas.Execution) {}
 
 // RecordOverrun charges what a runaway used after its caller was freed.
@@ -158,19 +158,19 @@ func (b *Budgets) RecordOverrun(_ context.Context, o faas.Overrun) {
 	b.chargeOverrun(time.Now(), o, &notices{})
 }
 
-// Charge charges a stored record, so that a budget goes on after a restart where
-// it was. It has an effect if the window in which the call was admitted is the
-// present one. Each record is to be given once, and none that [Budgets.Restore] has
-// taken into account. Thresholds that are reached so count as told, and so does,
-// once the limit is spent, that a call was refused: nothing is told again.
+// Charge charges a stored record, so that a budget goes on after a restart where it
+// was. It has an effect if the present window is the one in which the call was
+// admitted. Give each record once, and none that [Budgets.Restore] has counted already.
+// Thresholds that are reached in this way count as told. If the limit is spent, the
+// alert about a refused call counts as told too.
 func (b *Budgets) Charge(e faas.Execution) {
 	admitted := e.Start.Add(-e.Queued)
 	inv := faas.Invocation{Function: e.Function, Version: e.Version, Tenant: e.Tenant, Labels: e.Labels}
 	b.charge(&inv, admitted, false, &notices{restored: true}, func(m *measure) atoms { return m.used(&e) })
 }
 
-// ChargeOverrun is Charge for the stored overrun of a runaway that ended at a
-// given time.
+// ChargeOverrun is like Charge for the stored overrun of a runaway that ended at the
+// time at.
 func (b *Budgets) ChargeOverrun(at time.Time, o faas.Overrun) {
 	b.chargeOverrun(at, o, &notices{restored: true})
 }
@@ -190,12 +190,12 @@ func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, n *no
 	b.publish(n)
 }
 
-// SetLimit changes the limit of one account of a budget, from now on and in all
-// later windows: a larger plan for one tenant. The limit has to be of the
-// budget's kind, and money by the same book; what is less than the budget counts
-// in (at most a billionth of the currency) is dropped. The account is named by
-// its value of Per, and need not have been used; without Per its name is empty.
-// See Restore for a limit that survives a restart.
+// SetLimit changes the limit of one account of a budget, from now on and in all later
+// windows: for example, a larger plan for one tenant. The limit must be of the budget's
+// kind, and money by the same book. What is less than the smallest amount that the
+// budget counts (at most a billionth of the currency) is dropped. The account is named
+// by its value of Per, and need not have been used; without Per its name is empty. See
+// Restore for a limit that survives a restart.
 func (b *Budgets) SetLimit(budget, account string, l Limit) error {
 	p := b.find(budget)
 	if p == nil {
@@ -212,9 +212,9 @@ func (b *Budgets) SetLimit(budget, account string, l Limit) error {
 	return nil
 }
 
-// Balance returns an account as it is now, or false if there is no budget of
-// that name. An account that has not been used is at nothing; one that found no
-// room is that of [Overflow]. It is named as for SetLimit.
+// Balance returns an account as it is now; false: no budget has that name. An account
+// that has not been used is at nothing, and one that found no room is that of
+// [Overflow]. The account is named as for SetLimit.
 func (b *Budgets) Balance(budget, account string) (Balance, bool) {
 	p := b.find(budget)
 	if p == nil {
@@ -225,10 +225,10 @@ func (b *Budgets) Balance(budget, account string) (Balance, bool) {
 	return p.balanceNow(account, time.Now(), &n), true
 }
 
-// Balances returns all accounts that the present windows have, and those whose
-// limit was set, in the order of the budgets and of the accounts' names. Each is as
-// it was at a moment, while calls go on: they wait for a few hundred accounts to be
-// copied, and not for all.
+// Balances returns all accounts of the present windows, and all with a limit of their
+// own, in the order of the budgets and then of the accounts' names. Each is as it was
+// at one moment. Calls go on meanwhile: one waits at most while a few hundred accounts
+// are copied.
 func (b *Budgets) Balances() []Balance {
 	var all []Balance
 	var n notices
@@ -239,7 +239,7 @@ func (b *Budgets) Balances() []Balance {
 	return all
 }
 
-// of returns the balances that matter to a call.
+// of returns the balances of the accounts that the call is charged to.
 func (b *Budgets) of(inv *faas.Invocation) []Balance {
 	var all []Balance
 	var n notices
@@ -252,9 +252,9 @@ func (b *Budgets) of(inv *faas.Invocation) []Balance {
 	return all
 }
 
-// Close gives functions that [Degrade] has slowed down their limits back, and
-// slows none down from then on; otherwise the budgets remain as they are. It is
-// for those with Degrade, whose timer would last until the window ends.
+// Close gives back the limits of the functions that [Degrade] has slowed down, and
+// slows none down from then on. The budgets work on otherwise. Only a gate with Degrade
+// needs it: its timer would last until the window ends.
 func (b *Budgets) Close() {
 	if b.degrader != nil {
 		b.degrader.close(b.router.Load())
@@ -270,7 +270,7 @@ func (b *Budgets) find(name string) *tracker {
 	return nil
 }
 
-// publish does what has to wait until no lock is held.
+// publish does what had to wait for the locks: it may not be called with one held.
 func (b *Budgets) publish(n *notices) {
 	if n.degrade && b.degrader != nil {
 		b.degrader.update(b.router.Load())
@@ -283,8 +283,8 @@ func (b *Budgets) publish(n *notices) {
 	}
 }
 
-// Track returns a middleware that lets handlers ask [FromContext] what the
-// budgets have left for calls like theirs. It allocates once a call.
+// Track returns a middleware that lets handlers ask [FromContext] what the budgets have
+// left for calls like theirs. It allocates once a call.
 func (b *Budgets) Track() faas.Middleware {
 	return func(next faas.Runner) faas.Runner {
 		return func(ctx context.Context, inv faas.Invocation) error {

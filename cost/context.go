@@ -9,13 +9,13 @@ import (
 
 // Running is what a call has cost so far.
 type Running struct {
-	Elapsed time.Duration // since its handler was started
-	Cost    Money         // if it ended now: rounded as its book does, request included; zero without Track
-	Left    []Balance     // of the budgets that it is under; nil without Budgets.Track
+	Elapsed time.Duration // since the handler was started
+	Cost    Money         // what the call would cost if it ended now, rounded by the book, with its request; zero without Track
+	Left    []Balance     // the accounts that the call is charged to; nil without Budgets.Track
 }
 
-// Track returns a middleware that lets handlers ask [FromContext] what they
-// cost by the book. It allocates once or twice a call.
+// Track returns a middleware that lets handlers ask [FromContext] what their calls cost
+// by the book. It allocates once or twice a call.
 func Track(b *Book) faas.Middleware {
 	rater := NewRater(b)
 	return func(next faas.Runner) faas.Runner {
@@ -32,10 +32,10 @@ type tracked struct {
 	inv   faas.Invocation
 }
 
-// FromContext tells a handler what its own call has cost so far: not the calls
-// that it made, nor the time in which its instance was initialized. Ask again
-// to know later. It is false outside of a call with [Track] or
-// [Budgets.Track], and if the book has no price for the function's memory.
+// FromContext tells a handler what its own call has cost so far, without the calls that
+// it made and without the initialization of its instance. Ask again for a later answer.
+// It is false outside a call with [Track] or [Budgets.Track], and if the book has no
+// price for the function's memory.
 func FromContext(ctx context.Context) (Running, bool) {
 	under, known := balancesOf(ctx)
 	t, ok := ctx.Value(runningKey{}).(*tracked)
@@ -47,8 +47,8 @@ func FromContext(ctx context.Context) (Running, bool) {
 	return Running{elapsed, spent, under.Left}, err == nil
 }
 
-// balancesOf returns the balances that matter to ctx's call, and nothing about
-// its cost; false: no budgets are tracked.
+// balancesOf returns the balances of the accounts that ctx's call is charged to, and
+// nothing about its cost; false: no budgets are tracked.
 func balancesOf(ctx context.Context) (Running, bool) {
 	b, ok := ctx.Value(budgetsKey{}).(*Budgets)
 	if !ok {

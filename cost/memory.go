@@ -2,6 +2,7 @@ package cost
 
 import "math"
 
+// Sizes in bytes.
 const (
 	mib       = 1 << 20
 	maxMemory = math.MaxInt64
@@ -13,7 +14,7 @@ type sizing struct {
 	sizes                  []int64 // in place of those three: the sizes there are, ascending, multiples of step
 }
 
-// most is the most memory that is sold; 0: no bound.
+// most returns the largest memory that is sold; 0: there is no bound.
 func (s sizing) most() int64 {
 	if n := len(s.sizes); n > 0 {
 		return s.sizes[n-1]
@@ -21,7 +22,7 @@ func (s sizing) most() int64 {
 	return s.maximum
 }
 
-// steps returns how many steps of memory are billed; false: more than is sold.
+// steps returns how many steps of memory are billed; false: it is more than is sold.
 func (s sizing) steps(memory int64) (int64, bool) {
 	for _, size := range s.sizes {
 		if memory <= size {
@@ -45,8 +46,8 @@ type share struct {
 	milli  int64 // … has so many thousandths of a vCPU
 }
 
-// shareOf returns the thousandths of a vCPU that come with the memory; false:
-// more than the table has.
+// shareOf returns the thousandths of a vCPU that come with the memory; false: the table
+// ends below it.
 func shareOf(table []share, memory int64) (int64, bool) {
 	for _, s := range table {
 		if memory <= s.memory {

@@ -89,7 +89,9 @@ func (o offer) book(tb testing.TB) *cost.Book {
 
 func cents(n int64) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }
 
-// account is what a month has used up, unit by unit.
+// account is what one value of Per has used in a window. A call is charged to the
+// account that admitted it, even if the window has ended by then. The tracker's mu
+// guards it.
 type account struct{ used [2]int64 }
 
 // add is the price, in cents, of n more of a meter, taken one by one.

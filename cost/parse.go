@@ -443,7 +443,7 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
-// ParseBook reads a book. Its errors are *[BookError], all that there are.
+// ParseBook reads a book. Its error joins all mistakes, each a *[BookError].
 func ParseBook(data []byte) (*Book, error) { return parseBook("", data) }
 
 // LoadBook reads a book from a file.

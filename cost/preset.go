@@ -11,8 +11,7 @@ import (
 //go:embed books/*.json
 var presets embed.FS
 
-// Presets returns the books that come with the package, in the order of their
-// names:
+// Presets returns the books that come with the package, in the order of their names:
 //
 //	aws-lambda-arm          AWS Lambda, Arm
 //	aws-lambda-x86          AWS Lambda, x86
@@ -23,10 +22,10 @@ var presets embed.FS
 //	gcp-cloud-run           Google Cloud Run, request-based
 //	scaleway-functions      Scaleway Serverless Functions, in EUR
 //
-// They are readings by third parties, in 2026; a price that is known to have
-// changed makes a series ([NewSeries]), such as Lambda's, which bills the
-// initialization of instances since 2025-08-01. The two of Lambda share what is
-// free, as [NewStatements] counts it. For a machine of your own see [Machine].
+// They are readings by third parties, in 2026. Where a change of prices is known, the
+// preset is a series ([NewSeries]): for example Lambda's, which bills the
+// initialization of instances since 2025-08-01. The two of Lambda share their free
+// quantities, as [NewStatements] counts them. For a machine of your own see [Machine].
 func Presets() []*Book {
 	files, err := presets.ReadDir("books")
 	if err != nil {
@@ -51,7 +50,7 @@ func Presets() []*Book {
 	return all
 }
 
-// Preset returns one of [Presets] by its name, or an error that lists them.
+// Preset returns the one of [Presets] with that name, or an error that lists the names.
 func Preset(name string) (*Book, error) {
 	var names []string
 	for _, b := range Presets() {

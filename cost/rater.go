@@ -8,38 +8,40 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Rater turns usage into money by one book: list prices, the first where there
-// are tiers, and without what is free, for these belong to a month and not to a
-// call (see [NewStatement]). It may be used concurrently.
+// Rater turns usage into money by one book, at list prices: the first price where there
+// are tiers, and without what is free. Tiers and free quantities belong to a month and
+// not to a call; see [NewStatement]. It may be used concurrently.
 type Rater struct{ book *Book }
 
 // NewRater returns a rater by the book.
 func NewRater(b *Book) *Rater { return &Rater{b} }
 
-// Charge is what one meter of a book bills. Quantities are finite decimals in
-// the unit, and List - Billed is what the free tier took off:
+// Charge is what one meter of a book bills. Quantities are finite decimals in the unit,
+// and List - Billed is what the free tier took off:
 //
 //	List = Quantity × UnitPrice
 //	Billed = (Quantity - Free) × UnitPrice
+//
+// The numbers behind its pointers must not be changed.
 type Charge struct {
 	Meter     string   // "memory", "cpu", "requests", "processor", "bytes" or "base"
-	Unit      string   // of one: "GB-s", "request"
-	Since     string   // of a price that has changed within the statement's period: from when it holds; else empty
-	Above     *big.Rat // of a price tier: what the month must have more than; nil: of the first, or there are none; not to be changed
-	Quantity  *big.Rat // not to be changed
-	Free      *big.Rat // of it, by the free tier; not to be changed
+	Unit      string   // what one is: "GB-s", "request"
+	Since     string   // from when the price holds, if it changes within the statement's period; otherwise empty
+	Above     *big.Rat // the bound of the price tier: it is for what the month has above it; nil: the first tier, or no tiers
+	Quantity  *big.Rat // what was used
+	Free      *big.Rat // the part of Quantity that is free
 	UnitPrice Money
 	List      Money
 	Billed    Money
-	AtMost    bool // some of the processor time was not measured, and is taken to be as long as the calls: see [Ledger.RecordProcessor]
+	AtMost    bool // Quantity is an upper bound: some calls' processor time was not measured, and their duration was taken; see [Ledger.RecordProcessor]
 
 	price *price
 }
 
-// Rate returns a charge for each price of the book: of a series, the book that was
-// in force in the usage's period, or the last if that is not known. It is exact: the
-// usage is counted in whole billed units, and multiplied by the price once. Usage
-// that the book can't price is [ErrUnrated].
+// Rate returns a charge for each price of the book. Of a series it takes the book that
+// held in the usage's period, or the last one if the period is not known. It is exact:
+// the usage is counted in whole billed units, and each number is multiplied by its
+// price once. Usage that the book can't price is [ErrUnrated].
 func (r *Rater) Rate(u Usage) ([]Charge, error) {
 	b := r.book
 	if !u.Period.Start.IsZero() {
@@ -61,15 +63,15 @@ func (r *Rater) Rate(u Usage) ([]Charge, error) {
 	return charges, nil
 }
 
-// Call returns what one call costs at the book's last prices, or [ErrUnrated]. Its
-// processor time is taken to be its duration.
+// Call returns what one call costs at the book's last prices, or [ErrUnrated]. The
+// processor time is taken to be the duration.
 func (r *Rater) Call(e faas.Execution) (Money, error) {
 	u := Usage{Key: Key{Function: e.Function}, Memory: e.Memory, Calls: 1}
 	u.billed = r.book.sums(r.book.rounding.Quanta(e.Duration, e.Init), nonNegative(e.Duration), e.BytesOut)
 	return r.book.list(u)
 }
 
-// Overrun returns what a runaway cost beyond its call at the book's last prices, or
+// Overrun returns what a runaway cost beyond its call, at the book's last prices, or
 // [ErrUnrated].
 func (r *Rater) Overrun(o faas.Overrun) (Money, error) {
 	u := Usage{Key: Key{Function: o.Function, Overrun: true}, Memory: o.Memory, Calls: 1}
@@ -77,12 +79,12 @@ func (r *Rater) Overrun(o faas.Overrun) (Money, error) {
 	return r.book.list(u)
 }
 
-// priceOf is the index of the price for a meter; -1: there is none.
+// priceOf returns the index of the price for a meter; -1: there is none.
 func (b *Book) priceOf(meter string) int {
 	return slices.IndexFunc(b.prices, func(p price) bool { return p.meter == meter })
 }
 
-// list is what usage comes to at list prices.
+// list returns what usage costs at list prices.
 func (b *Book) list(u Usage) (Money, error) {
 	units, err := b.units(u)
 	if err != nil {
@@ -110,7 +112,7 @@ func (b *Book) units(u Usage) ([]*big.Int, error) {
 
 func (b *Book) unitsOf(u Usage, p *price) (*big.Int, error) {
 	switch p.meter {
-	case meterBase: // it is no call's
+	case meterBase: // no call has a part of it
 		return new(big.Int), nil
 	case meterRequests:
 		if u.Overrun { // its call has been counted
@@ -135,9 +137,9 @@ func (b *Book) unitsOf(u Usage, p *price) (*big.Int, error) {
 	return quanta.Mul(quanta, big.NewInt(each)), nil
 }
 
-// perQuantum returns how many billed units a call of that memory has for each
-// granularity of time; false: more memory than there is a price for. Output and
-// base fees don't go by time; processor time is at most that of the call.
+// perQuantum returns how many billed units a call with that memory has for each
+// granularity of time; false: the book sells no such memory. Output and base fees don't
+// depend on time. Processor time is at most that of the call, so it counts as one.
 func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
 	switch meter {
 	case meterBase, meterBytes:
@@ -156,7 +158,7 @@ func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
 	return shareOf(b.cpu, billed)
 }
 
-// charge prices units, of which some are free.
+// charge prices units, some of which are free.
 func (b *Book) charge(p *price, units, free *big.Int) Charge {
 	c := Charge{
 		Meter: p.meter, Unit: p.unit, Since: p.since, UnitPrice: Money{p.each, b.about.Currency},

@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// Rounding is how a provider rounds the duration of each call. Two books with
-// equal ones are rated from the same sums. The zero value rounds to the next
-// nanosecond, which is none.
+// Rounding is how a provider rounds the duration of each call. Books with equal
+// Roundings are rated from the same sums. The zero value rounds to whole nanoseconds,
+// which changes nothing.
 type Rounding struct {
-	Granularity time.Duration // the duration is rounded up to a multiple of it; 0 and less: 1 ns
-	Minimum     time.Duration // and is at least this
-	Init        bool          // initialization is billed with the handler's time, and rounded as one
+	Granularity time.Duration // the duration is rounded up to a multiple of this; 0 and less: 1 ns
+	Minimum     time.Duration // the least that a call is billed
+	Init        bool          // the initialization is billed too: it is added to the duration before rounding
 }
 
-// Quanta returns how many granularities a call is billed for. Negative
-// durations count as 0, and none overflows.
+// Quanta returns how many granularities a call is billed for. Negative durations count
+// as 0, and no duration overflows.
 func (r Rounding) Quanta(duration, init time.Duration) uint64 {
 	alone := nonNegative(duration)
 	return quanta(&r, alone, alone+nonNegative(init)) // two of 63 bits fit into 64
 }
 
-// quanta is Quanta of a duration, and of that and the initialization. A ledger
-// works these out once for all its rules.
+// quanta is Quanta of a duration alone and of the duration with the initialization. A
+// ledger computes these two once, for all its rules.
 func quanta(r *Rounding, alone, withInit uint64) uint64 {
 	total := alone
 	if r.Init {
@@ -32,7 +32,8 @@ func quanta(r *Rounding, alone, withInit uint64) uint64 {
 	return roundUp(max(total, nonNegative(r.Minimum)), r.Granularity)
 }
 
-// beyond is Quanta for time that continues a call: the minimum was its.
+// overrunQuanta returns the granularities of time that continues a call. It has no
+// minimum: the call has paid for that.
 func (r Rounding) overrunQuanta(d time.Duration) uint64 {
 	return roundUp(nonNegative(d), r.Granularity)
 }
@@ -46,9 +47,8 @@ func roundUp(total uint64, granularity time.Duration) uint64 {
 	return whole
 }
 
-// count is an unsigned 128-bit sum. It can't overflow here: a call adds less
-// than 2⁶⁴, and there are fewer than 2⁶⁴ calls, since they are counted in 64
-// bits and one a nanosecond takes 584 years.
+// count is an unsigned 128-bit sum. It can't overflow: a call adds less than 2⁶⁴, and
+// there are fewer than 2⁶⁴ calls, since one each nanosecond would take 584 years.
 type count struct{ hi, lo uint64 } //nolint:recvcheck // added to in place, and read from copies
 
 func (c *count) add(n uint64) {

@@ -8,24 +8,24 @@ import (
 	"github.com/inproc/faas"
 )
 
-// rule says which sum of its calls a book is rated from. A ledger keeps equal ones
-// once.
+// rule names a sum that a book is rated from. If several books have equal rules, a
+// ledger keeps one sum.
 type rule struct {
 	of counted
 	Rounding
-	allowance uint64 // of bytes: what is not counted of each call
+	allowance uint64 // bytes of each call that are not counted
 }
 
-// counted is what of a call a rule adds up.
+// counted is what a rule adds up for each call.
 type counted uint8
 
 const (
-	countTime      counted = iota // its duration, rounded
-	countProcessor                // its processor time, rounded; where that is not known, its duration
-	countBytes                    // bytes of its output
+	countTime      counted = iota // the duration, rounded
+	countProcessor                // the processor time, rounded; the duration where that was not measured
+	countBytes                    // bytes of output
 )
 
-// quanta is what a rule adds for a call that used so much processor time.
+// quanta returns what a call adds to the rule's sum.
 func (r *rule) quanta(processor, bytes uint64) uint64 {
 	if r.of == countBytes {
 		return bytes - min(bytes, r.allowance)
@@ -33,14 +33,14 @@ func (r *rule) quanta(processor, bytes uint64) uint64 {
 	return roundUp(processor, r.Granularity)
 }
 
-// rules are what a ledger adds up for each call. Those of durations stand apart,
-// since all books have one and few have another.
+// rules are what a ledger adds up for each call. Rules for durations stand apart, since
+// all books have one and few have another: Record loops over them without a switch.
 type rules struct {
 	time  []Rounding
 	other []rule
 }
 
-// rulesOf are the distinct rules of the books that hold at an instant.
+// rulesOf returns the distinct rules of the books that hold at an instant.
 func rulesOf(books []*Book, at time.Time) *rules {
 	all := new(rules)
 	for _, b := range books {
@@ -58,10 +58,11 @@ func rulesOf(books []*Book, at time.Time) *rules {
 
 func (r *rules) len() int { return len(r.time) + len(r.other) }
 
-// add adds a call to the sums of other rules. Of processor time these are what
-// measured calls have used less (modulo 2¹²⁸) than their durations, which the sum of
-// durations with the same rounding has: so a call that was not measured costs nothing
-// here. An overrun is not measured, and has no output.
+// add adds a call to the sums of the rules that are not for durations. For processor
+// time the sum has only the difference between processor time and duration, and only of
+// measured calls (modulo 2¹²⁸, since it is mostly negative); sums adds the durations.
+// So a call that was not measured costs nothing here. An overrun is not measured, and
+// has no output.
 func (r *rules) add(sums []count, e *faas.Execution, measured bool, processor uint64) {
 	for i := range r.other {
 		switch o := &r.other[i]; {
@@ -74,7 +75,7 @@ func (r *rules) add(sums []count, e *faas.Execution, measured bool, processor ui
 	}
 }
 
-// sums are those of a cell, each with its rule.
+// sums returns the sums of a cell, each with its rule.
 func (r *rules) sums(quanta []count) []sum {
 	all := make([]sum, 0, len(quanta))
 	for i, t := range r.time {
@@ -90,7 +91,7 @@ func (r *rules) sums(quanta []count) []sum {
 	return all
 }
 
-// sums are those of one call, by the book's rules.
+// sums returns the sums of one call, by the book's rules.
 func (b *Book) sums(quanta, processor uint64, bytes int) []sum {
 	var all []sum
 	for _, r := range b.rules() {
@@ -103,7 +104,7 @@ func (b *Book) sums(quanta, processor uint64, bytes int) []sum {
 	return all
 }
 
-// rules are what a ledger must add up for the book.
+// rules returns what a ledger must add up for the book.
 func (b *Book) rules() []rule {
 	all := []rule{{Rounding: b.rounding}}
 	for i := range b.prices {
@@ -118,7 +119,7 @@ func (b *Book) rules() []rule {
 	return all
 }
 
-// ruleOf is the rule of a price that goes by no duration; false: it does.
+// ruleOf returns the rule of a price that does not go by duration; false: it does.
 func (b *Book) ruleOf(p *price) (rule, bool) {
 	switch p.meter {
 	case meterProcessor:
@@ -129,7 +130,7 @@ func (b *Book) ruleOf(p *price) (rule, bool) {
 	return rule{}, false
 }
 
-// sum is what a rule adds up: a number of granularities of time, or of bytes.
+// sum is what a rule has added up: granularities of time, or bytes.
 type sum struct {
 	by     rule
 	quanta count

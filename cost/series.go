@@ -6,16 +6,15 @@ import (
 	"time"
 )
 
-// NewSeries joins books of one provider, of one currency, into a book that prices
-// usage by the one of them that held when it was used: each holds from its
-// Effective date, at 00:00 on the clocks of the ledger's calendar, until the next
-// one does. What the series says of itself (About, Rounding) is what the last one
-// says. It prices nothing that was used before the first; that is [ErrUnrated].
+// NewSeries joins books of one provider and one currency into a book that prices usage
+// by the one that held when it was used. Each holds from its Effective date, at 00:00
+// on the clocks of the ledger's calendar, until the next one does. About and Rounding
+// are those of the last one. What was used before the first one holds is [ErrUnrated].
 //
 // A [Ledger] that is made with the series keeps the usage before and after a change
-// apart, so that a change within a month splits it: what is free and what is up to
-// the bound of a price tier is used up by the earlier usage first. A meter must be
-// sold in one unit by all books.
+// apart, so that a change within a month splits it. The earlier usage comes first: it
+// uses up what is free, and the lower price tiers. All books must sell a meter in one
+// unit.
 func NewSeries(books ...*Book) (*Book, error) {
 	var all []*Book
 	for _, b := range books {
@@ -58,23 +57,24 @@ func (b *Book) unlike(c *Book) string {
 	return ""
 }
 
-// Series are the books that b was made of by [NewSeries], the oldest first; of
-// another book, itself.
+// Series returns the books that [NewSeries] made b of, the oldest first. For any other
+// book it returns the book itself.
 func (b *Book) Series() []*Book {
 	last := *b
 	last.earlier = nil
 	return append(slices.Clone(b.earlier), &last)
 }
 
-// AnyTime is the last book of a series, as one whose prices hold at any time: for
-// what usage of other days would cost today. Its Effective date is empty.
+// AnyTime returns the last book of a series with prices that hold at any time: it
+// answers what usage of other days would cost today. Its Effective date is empty.
 func (b *Book) AnyTime() *Book {
 	last := *b
 	last.earlier, last.from, last.about.Effective = nil, time.Time{}, ""
 	return &last
 }
 
-// since is when the book begins to hold, on the clocks of a zone; false: always.
+// since returns when the book begins to hold, on the clocks of a zone; false: it always
+// holds.
 func (b *Book) since(zone *time.Location) (time.Time, bool) {
 	if b.from.IsZero() {
 		return time.Time{}, false
@@ -83,14 +83,14 @@ func (b *Book) since(zone *time.Location) (time.Time, bool) {
 	return firstInstant(y, m, d, zone), true
 }
 
-// holds tells whether the book, without those before it, held at t.
+// holds reports whether the book, without those before it, held at t.
 func (b *Book) holds(t time.Time) bool {
 	since, dated := b.since(t.Location())
 	return !dated || !t.Before(since)
 }
 
-// at is the book of the series that held at t, on the clocks of its zone; before
-// the first of them, the first.
+// inForceAt returns the book of the series that held at t, on the clocks of t's zone;
+// before the first one held, the first.
 func (b *Book) inForceAt(t time.Time) *Book {
 	if b.holds(t) {
 		return b
@@ -106,7 +106,7 @@ func (b *Book) inForceAt(t time.Time) *Book {
 	return b
 }
 
-// changes are the instants at which a book of the series begins to hold.
+// changes returns the instants at which a book of the series begins to hold.
 func (b *Book) changes(zone *time.Location) []time.Time {
 	var all []time.Time
 	for _, e := range append(slices.Clone(b.earlier), b) {
@@ -117,7 +117,7 @@ func (b *Book) changes(zone *time.Location) []time.Time {
 	return all
 }
 
-// during is the book that held in all of a period; an error says why there is none.
+// inForceDuring returns the book that held in all of a period, or why there is none.
 func (b *Book) inForceDuring(p Period) (*Book, error) {
 	e := b.inForceAt(p.Start)
 	if !e.holds(p.Start) {
