@@ -22,7 +22,7 @@ func (fn *function) ask(ctx context.Context, c *callContext) (err *Error) {
 		if err := g.Admit(ctx, inv); err != nil {
 			return fn.denied(c.id, err)
 		}
-		c.more.gates++
+		c.extra.gates++
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
 			return fn.denied(c.id, errNotFresh)
 		}
 	}
-	c.more.values = fresh
+	c.extra.values = fresh
 	return nil
 }
 
@@ -105,17 +105,17 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 // consult asks all but the slots, one after the other. DryRun does so too.
 func (fn *function) consult(q *caller, c *callContext) *Error {
 	if p := c.parent(); p != nil {
-		c.more.depth = 1 + p.depth()
+		c.extra.depth = 1 + p.depth()
 	}
-	if n := c.more.depth; n >= fn.router.settings.maxDepth {
+	if n := c.extra.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
 	}
 	if err := fn.consultHooks(q, c); err != nil {
 		return err
 	}
 	if fn.reserves {
-		if c.more.reserved = fn.reserve(); !c.more.reserved {
-			return refusal(fn.name, c.id, ReasonMeterFull, because(ErrOverloaded, errMeterFull))
+		if c.extra.reserved = fn.reserve(); !c.extra.reserved {
+			return refusal(fn.name, c.id, ReasonMeterFull, wrapCause(ErrOverloaded, errMeterFull))
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ var errMeterFull = errors.New("a meter has no room for the record")
 func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
 	if s := fn.scaling; s != nil && !c.counted {
-		if err := s.arrive(c); err != nil {
+		if err := s.enter(c); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	wait := min(fn.queueTimeout, time.Duration(q.alarm()-asked))
 	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: wait}
 	err := fn.class.Acquire(departure(q.done), &c.hold, request)
-	c.more.queued = fn.router.clock.now() - asked
+	c.extra.queued = fn.router.clock.now() - asked
 	if err == nil {
 		return nil
 	}
@@ -153,11 +153,11 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 
 // takeBack undoes, after a refusal, what was said yes to before.
 func (c *callContext) takeBack(why *Error) *Error {
-	c.vacate(false)
-	if c.more.reserved {
+	c.releaseInstance(false)
+	if c.extra.reserved {
 		c.fn.unreserve()
 	}
-	if n := c.more.gates; n > 0 {
+	if n := c.extra.gates; n > 0 {
 		c.fn.gatesDone(n, c.invocation(), nil)
 	}
 	return why

@@ -89,7 +89,7 @@ func (q *caller) limits(clock *clock) (broken error) {
 // impolite is the end of a context that panicked. It is no [PanicError], which
 // would say that the handler did.
 func impolite(p any) error {
-	return because(context.Canceled, fmt.Errorf("the caller's context panicked: %s", foreign.Plain(p)))
+	return wrapCause(context.Canceled, fmt.Errorf("the caller's context panicked: %s", foreign.Plain(p)))
 }
 
 func (q *caller) isDone() bool {
@@ -180,7 +180,7 @@ func endOf(ctx context.Context) error {
 	if cause == end { //nolint:errorlint // what it wraps is to be kept
 		return end
 	}
-	return because(end, cause)
+	return wrapCause(end, cause)
 }
 
 // view is the caller's context as hooks see it: with its values, its deadline and

@@ -24,13 +24,13 @@ import (
 type callContext struct {
 	who      *identity
 	fn       *function
-	slot     *slot
+	worker   *worker
 	task     task
 	id       uuid.UUID
 	tenant   string
 	start    int64 // on the router's clock
 	deadline int64 // likewise
-	more     *formalities
+	extra    *callExtra
 	hold     admission.Hold
 	signals  atomic.Pointer[signals]
 	state    atomic.Uint32
@@ -44,31 +44,31 @@ type callContext struct {
 // may hold what is the caller's, and have no part in a chunk.
 type formalContext struct {
 	callContext
-	formalities
+	callExtra
 }
 
-func newFormal(fn *function, t task, tenant string) *callContext {
+func newContextWithExtra(fn *function, t task, tenant string) *callContext {
 	c := &formalContext{}
 	c.who, c.fn, c.task, c.tenant = fn.who, fn, t, tenant
-	c.more = &c.formalities
+	c.extra = &c.callExtra
 	return &c.callContext
 }
 
 // release lets go of what the call no longer needs. A middleware may have left its
 // handler to another goroutine: the task is that one's then.
 func (c *callContext) release() {
-	c.fn, c.slot = nil, nil
+	c.fn, c.worker = nil, nil
 	if c.isTaskFree() {
 		c.task = nil
 	}
 }
 
-func (c *callContext) isTaskFree() bool { return c.more == nil || c.more.progress.Load() != running }
+func (c *callContext) isTaskFree() bool { return c.extra == nil || c.extra.progress.Load() != running }
 
 // formalities are what only some calls have: those that are nested, pass
 // middlewares or gates, wait, have a priority, or run inline below a context that
 // can end. It keeps the context of all others small.
-type formalities struct {
+type callExtra struct {
 	parent   *callContext    // the call that made this one
 	priority int             // among the waiting calls of its tenant
 	depth    int             // how many are above it
@@ -84,27 +84,27 @@ type formalities struct {
 	progress atomic.Uint32   // of the handler, inside middlewares
 }
 
-func (c *callContext) extra() *formalities {
-	if c.more == nil {
-		c.more = &formalities{}
+func (c *callContext) ensureExtra() *callExtra {
+	if c.extra == nil {
+		c.extra = &callExtra{}
 	}
-	return c.more
+	return c.extra
 }
 
 // parent is the call that made this one, or nil.
 func (c *callContext) parent() *callContext {
-	if c.more == nil {
+	if c.extra == nil {
 		return nil
 	}
-	return c.more.parent
+	return c.extra.parent
 }
 
 // depth is how many calls are above this one.
 func (c *callContext) depth() int {
-	if c.more == nil {
+	if c.extra == nil {
 		return 0
 	}
-	return c.more.depth
+	return c.extra.depth
 }
 
 // isOver tells whether the handler has returned. Handlers' contexts are kept for
@@ -116,25 +116,25 @@ func (c *callContext) isOver() bool { return c.hold.Ended() }
 
 // unplaced is why the call has no instance to run on, or nil.
 func (c *callContext) unplaced() error {
-	if c.more == nil {
+	if c.extra == nil {
 		return nil
 	}
-	return c.more.unplaced
+	return c.extra.unplaced
 }
 
 func (c *callContext) priority() int {
-	if c.more == nil {
+	if c.extra == nil {
 		return 0
 	}
-	return c.more.priority
+	return c.extra.priority
 }
 
 // caller is what an inline call has to watch, or nil.
 func (c *callContext) caller() *caller {
-	if c.more == nil || c.more.caller.done == nil {
+	if c.extra == nil || c.extra.caller.done == nil {
 		return nil
 	}
-	return &c.more.caller
+	return &c.extra.caller
 }
 
 // The state of a call: whether it is settled, and whether and why its context
@@ -163,8 +163,8 @@ type signals struct {
 
 // context is what the handler sees.
 func (c *callContext) context() context.Context {
-	if c.more != nil && c.more.values != nil {
-		return c.more.values
+	if c.extra != nil && c.extra.values != nil {
+		return c.extra.values
 	}
 	return c
 }
@@ -276,8 +276,8 @@ func (c *callContext) signal() *signals {
 	if s := c.signals.Load(); s != nil {
 		return s
 	}
-	s, mine := c.makeSignals()
-	if !mine {
+	s, reusable := c.makeSignals()
+	if !reusable {
 		return s
 	}
 	if c.who.inline && c.deadline != 0 {
@@ -290,7 +290,7 @@ func (c *callContext) signal() *signals {
 }
 
 // makeSignals is false if another goroutine has made them first.
-func (c *callContext) makeSignals() (s *signals, mine bool) {
+func (c *callContext) makeSignals() (s *signals, reusable bool) {
 	s = &signals{done: make(chan struct{})}
 	if c.signals.CompareAndSwap(nil, s) {
 		return s, true
@@ -393,7 +393,7 @@ func (c *callContext) departed(state uint32) error {
 	if cause == err { //nolint:errorlint // what it wraps is to be kept
 		return err
 	}
-	return because(err, cause)
+	return wrapCause(err, cause)
 }
 
 // end ends the context of an inline call that goes on. The first reason stands.
@@ -405,7 +405,7 @@ func (c *callContext) end(why uint32) {
 
 // close settles the call and ends its context, or is false if it was settled
 // already.
-func (c *callContext) close(why uint32) bool {
+func (c *callContext) trySettle(why uint32) bool {
 	for {
 		was := c.state.Load()
 		if was&settled != 0 {
@@ -476,7 +476,7 @@ func (c *callContext) invocation() Invocation {
 		Attempt: 1, Timeout: who.timeout, Memory: who.memory, Priority: c.priority(),
 	}
 	if p := c.parent(); p != nil {
-		inv.Parent, inv.Depth = p.id, c.more.depth
+		inv.Parent, inv.Depth = p.id, c.extra.depth
 	}
 	if c.deadline != 0 {
 		inv.Start = who.clock.time(c.start)

@@ -13,7 +13,7 @@ type Decision struct {
 	From, To int
 	Wanted   int    // what the policy asked for, before Load.Min and Load.Max were held against it
 	Rule     string // the policy's, by its own words
-	Load     Load   // what the policy was told; of growth within Target.Upto, what there was
+	Load     Load   // what the policy was told; of growth within Target.UpTo, what there was
 }
 
 // keptDecisions is how many of a function can be read.
@@ -46,7 +46,7 @@ func (k *decisions) add(d *Decision) {
 
 // stretch is add for a step in growth that goes on by the rule that it has begun
 // with, or is false if there is none to go on with.
-func (k *decisions) stretch(from, to int, at time.Time) bool {
+func (k *decisions) extendLast(from, to int, at time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p := k.latest()

@@ -17,7 +17,7 @@ import (
 // promise.
 func (r *Router) DryRun(ctx context.Context, name string) error {
 	if ctx == nil {
-		return r.refusesDry(name, ReasonInput, because(ErrInput, errNilContext))
+		return r.refusesDry(name, ReasonInput, wrapCause(ErrInput, errNilContext))
 	}
 	fn, err := r.find("dry run", name)
 	if err != nil {
@@ -28,8 +28,8 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	if ended != nil {
 		return r.refusesDry(name, ReasonQueueCanceled, ended)
 	}
-	c := newFormal(fn, nil, tenant)
-	c.more.parent, c.more.priority = parent, priority
+	c := newContextWithExtra(fn, nil, tenant)
+	c.extra.parent, c.extra.priority = parent, priority
 	if c.inside() == nil && r.closing.Load() {
 		return r.refusesDry(name, ReasonClosed, ErrClosed)
 	}

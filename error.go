@@ -158,7 +158,7 @@ func (e *PanicError) Unwrap() error {
 }
 
 // mistake is an error of set-up or management: a sentinel with the cure.
-func mistake(op, function string, sentinel error, format string, args ...any) *Error {
+func usageError(op, function string, sentinel error, format string, args ...any) *Error {
 	return &Error{Op: op, Function: function, Err: fmt.Errorf("%w: "+format, append([]any{sentinel}, args...)...)}
 }
 
@@ -168,7 +168,7 @@ func mistake(op, function string, sentinel error, format string, args ...any) *E
 // the cause is, say, a slice; errors.Is compares.
 type causedError struct{ sentinel, cause error }
 
-func because(sentinel, cause error) error { return &causedError{sentinel, cause} }
+func wrapCause(sentinel, cause error) error { return &causedError{sentinel, cause} }
 
 func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + foreign.Text(e.cause) }
 func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }

@@ -37,10 +37,10 @@ type Router struct {
 	clock     *clock
 	group     *admission.Group
 	functions registry
-	crew      *crew
+	workers   *workerPool
 	meters    meters // the router's own, to be flushed
 	loop      scaleLoop
-	ceiling   *ceiling // nil: the capacity is fixed
+	capacity  *capacityController // nil: the capacity is fixed
 
 	refused    refusals // of calls that found no function
 	hookPanics atomic.Uint64
@@ -64,10 +64,10 @@ func New(opts ...RouterOption) *Router {
 	}
 	r := &Router{settings: s, common: s.defaults, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
 	r.common.resolve()
-	r.crew = newCrew(r.clock, newPool, (*slot).loop)
+	r.workers = newWorkerPool(r.clock, newPool, (*worker).loop)
 	if s.ceiling != nil {
-		r.ceiling = &ceiling{router: r, policy: s.ceiling, most: s.capacity}
-		r.crew.awake = func() { r.loop.watch(r.ceiling) }
+		r.capacity = &capacityController{router: r, policy: s.ceiling, most: s.capacity}
+		r.workers.beforeStart = func() { r.loop.watch(r.capacity) }
 	}
 	return r
 }
@@ -93,7 +93,7 @@ func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...F
 // or handler, an impossible option) or [ErrClosed].
 func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
 	if r == nil || h == nil {
-		return nil, mistake("register", name, ErrInput, "Register needs a router and a handler, neither may be nil")
+		return nil, usageError("register", name, ErrInput, "Register needs a router and a handler, neither may be nil")
 	}
 	core, err := r.newFunction(name, opts)
 	if err != nil {
@@ -116,7 +116,7 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 	f, ok := core.handle.(*Function[In, Out])
 	if !ok {
 		in, out := core.handle.types()
-		return nil, mistake("lookup", name, ErrType, "it is registered as func(%v) %v, asked for as func(%v) %v",
+		return nil, usageError("lookup", name, ErrType, "it is registered as func(%v) %v, asked for as func(%v) %v",
 			in, out, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	}
 	return f, nil
@@ -155,14 +155,14 @@ func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	} else {
 		t.in = in
 	}
-	mine, err := f.core.invoke(ctx, t)
-	if !mine || err != nil {
-		f.recycle(t, mine)
+	reusable, err := f.core.invoke(ctx, t)
+	if !reusable || err != nil {
+		f.recycle(t, reusable)
 		var zero Out
 		return zero, err
 	}
 	out := t.out
-	f.recycle(t, mine)
+	f.recycle(t, reusable)
 	return out, nil
 }
 
@@ -178,13 +178,13 @@ func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]
 	if err := f.accept(payload, t); err != nil {
 		return nil, core.turnAway(ctx, err)
 	}
-	mine, err := core.invoke(ctx, t)
-	if !mine || err != nil {
-		f.recycle(t, mine)
+	reusable, err := core.invoke(ctx, t)
+	if !reusable || err != nil {
+		f.recycle(t, reusable)
 		return nil, err
 	}
 	data := t.data
-	f.recycle(t, mine)
+	f.recycle(t, reusable)
 	return data, nil
 }
 
@@ -201,8 +201,8 @@ func (f *Function[In, Out]) task() *typedTask[In, Out] {
 
 // recycle keeps t for another call, unless its handler still runs: then it is
 // the handler's alone.
-func (f *Function[In, Out]) recycle(t *typedTask[In, Out], mine bool) {
-	if mine {
+func (f *Function[In, Out]) recycle(t *typedTask[In, Out], reusable bool) {
+	if reusable {
 		*t = typedTask[In, Out]{f: f, handler: f.handler}
 		f.tasks.Put(t)
 	}
@@ -243,7 +243,7 @@ func (t *typedTask[In, Out]) payload() int { return t.size }
 func (t *typedTask[In, Out]) copyIn(in In) *Error {
 	core := t.f.core
 	if err := copyValue(core.codec, &in, &t.in); err != nil {
-		return refusal(core.name, uuid.Nil, ReasonInput, because(ErrInput, err))
+		return refusal(core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err))
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (t *typedTask[In, Out]) output() (int, error) {
 	case core.copy:
 		var out Out
 		if err := copyValue(core.codec, &t.out, &out); err != nil {
-			return 0, because(ErrOutput, err)
+			return 0, wrapCause(ErrOutput, err)
 		}
 		t.out = out
 	}
@@ -271,10 +271,10 @@ func (t *typedTask[In, Out]) output() (int, error) {
 func (t *typedTask[In, Out]) encode(core *function) (int, error) {
 	data, err := encode(core.codec, &t.out)
 	if err != nil {
-		return 0, because(ErrOutput, err)
+		return 0, wrapCause(ErrOutput, err)
 	}
 	if len(data) > core.limitOut {
-		return 0, because(ErrOutput, tooLarge("output", len(data), core.limitOut))
+		return 0, wrapCause(ErrOutput, tooLarge("output", len(data), core.limitOut))
 	}
 	if core.copy && core.rawOut {
 		data = bytes.Clone(data)
@@ -309,7 +309,7 @@ func (r *Router) SetConcurrency(name string, n int) error {
 		return err
 	}
 	if n < 0 || n > admission.Unlimited {
-		return mistake("set concurrency", name, ErrInput, "%d is not between 0, which is off, and %d", n, admission.Unlimited)
+		return usageError("set concurrency", name, ErrInput, "%d is not between 0, which is off, and %d", n, admission.Unlimited)
 	}
 	if n == 0 {
 		fn.class.SetEnabled(false) // before there is nothing to wait for
@@ -330,10 +330,10 @@ func (r *Router) SetConcurrency(name string, n int) error {
 // functions, that is met in proportion; see [WithReserved].
 func (r *Router) SetCapacity(n int) error {
 	if n < 1 || n > admission.Unlimited {
-		return mistake("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, Shutdown", n, admission.Unlimited)
+		return usageError("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, Shutdown", n, admission.Unlimited)
 	}
-	if r.ceiling != nil {
-		r.ceiling.bound(n)
+	if r.capacity != nil {
+		r.capacity.bound(n)
 	} else {
 		r.group.Resize(n)
 	}
@@ -349,7 +349,7 @@ func (r *Router) Remove(name string) error {
 		return err
 	}
 	if !r.functions.remove(fn) {
-		return mistake("remove", name, ErrNotFound, "it has just been removed")
+		return usageError("remove", name, ErrNotFound, "it has just been removed")
 	}
 	return nil
 }
@@ -363,7 +363,7 @@ func (fn *function) accept(payload []byte, in any) *Error {
 		payload = bytes.Clone(payload)
 	}
 	if err := decode(fn.codec, payload, in); err != nil {
-		return refusal(fn.name, uuid.Nil, ReasonInput, because(ErrInput, err))
+		return refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err))
 	}
 	return nil
 }

@@ -363,13 +363,13 @@ var (
 // wanted any more; the runtime may keep a stopped timer, and what it calls.
 func (f *fleet) build(in *instance) {
 	ctx, stop := context.WithTimeout(context.Background(), f.fn.initTimeout)
-	unhook := context.AfterFunc(ctx, func() { f.giveUp(in, because(ErrInit, errInitSlow)) })
+	unhook := context.AfterFunc(ctx, func() { f.giveUp(in, wrapCause(ErrInit, errInitSlow)) })
 	f.begin(in, stop)
 	var made product
-	var err error = because(ErrInit, ErrExited)
+	var err error = wrapCause(ErrInit, ErrExited)
 	defer func() { // by return, panic and Goexit alike
 		if r := recover(); r != nil {
-			err = because(ErrInit, &PanicError{Value: r, Stack: stack()})
+			err = wrapCause(ErrInit, &PanicError{Value: r, Stack: stack()})
 		}
 		unhook()
 		stop()
@@ -381,7 +381,7 @@ func (f *fleet) build(in *instance) {
 	}
 	err = nil
 	if cause != nil {
-		err = because(ErrInit, cause)
+		err = wrapCause(ErrInit, cause)
 	}
 }
 
@@ -561,7 +561,7 @@ func (f *fleet) whyGone() error {
 	if f.over {
 		return ErrClosed
 	}
-	return because(ErrNotFound, errRemoved)
+	return wrapCause(ErrNotFound, errRemoved)
 }
 
 // abandon tells an init to stop, and drops what it may still make.

@@ -70,7 +70,7 @@ type entry struct {
 // one. It has no goroutine while it is empty.
 func Buffered(m Meter, n int) *BufferedMeter {
 	if m == nil || n < 1 {
-		panic(mistake("buffer", "", ErrInput, "Buffered needs a meter and room for at least one record; got %T and %d", m, n))
+		panic(usageError("buffer", "", ErrInput, "Buffered needs a meter and room for at least one record; got %T and %d", m, n))
 	}
 	overruns, _ := m.(OverrunMeter)
 	batches, _ := m.(BatchMeter)

@@ -404,7 +404,7 @@ func WithCapacityScaler(p Scaler) RouterOption {
 // check names what is impossible about s, and the cure.
 func (s *settings) check(op, function string) error {
 	bad := func(format string, args ...any) error {
-		return mistake(op, function, ErrInput, format, args...)
+		return usageError(op, function, ErrInput, format, args...)
 	}
 	if s.codec == nil {
 		return bad("WithCodec(nil): leave the option out for JSON")
@@ -460,7 +460,7 @@ func (s *settings) check(op, function string) error {
 }
 
 func (r *routerSettings) check() error {
-	bad := func(format string, args ...any) error { return mistake("new", "", ErrInput, format, args...) }
+	bad := func(format string, args ...any) error { return usageError("new", "", ErrInput, format, args...) }
 	switch {
 	case r.capacity < 1 || r.capacity > admission.Unlimited:
 		return bad("WithCapacity(%d): must be between 1 and %d", r.capacity, admission.Unlimited)

@@ -22,7 +22,7 @@ func refusal(function string, id uuid.UUID, why Reason, err error) *Error {
 func (fn *function) denied(id uuid.UUID, cause error) *Error {
 	var own *Error
 	if !errors.As(cause, &own) || own.Kind == KindNone && own.Reason == "" || own.Function != "" && own.Function != fn.name {
-		return refusal(fn.name, id, ReasonDenied, because(ErrDenied, cause))
+		return refusal(fn.name, id, ReasonDenied, wrapCause(ErrDenied, cause))
 	}
 	e := &Error{Op: "invoke", Function: fn.name, ID: id, Kind: own.Kind, Reason: own.Reason, RetryAfter: own.RetryAfter, Err: own.Err}
 	if e.Reason == "" {
@@ -54,7 +54,7 @@ func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 	}
 	fn.tellIfEnding()
 	if len(fn.refusalHooks) > 0 {
-		ref := Refusal{Invocation: c.invocation(), Queued: time.Duration(c.more.queued)}
+		ref := Refusal{Invocation: c.invocation(), Queued: time.Duration(c.extra.queued)}
 		fn.router.tellRefusal(q.view(), fn.refusalHooks, ref, err)
 	}
 	return err
@@ -66,8 +66,8 @@ func (fn *function) turnAway(ctx context.Context, why *Error) error {
 	var c *callContext
 	if len(fn.refusalHooks) > 0 {
 		tenant, priority := q.meetForRefusal(ctx) // before the call is counted
-		c = newFormal(fn, nil, tenant)
-		c.more.priority = priority
+		c = newContextWithExtra(fn, nil, tenant)
+		c.extra.priority = priority
 	}
 	fn.class.Entered.Add(1)
 	return fn.refuse(&q, c, why)
@@ -119,21 +119,21 @@ func (r *Router) tellRefusalTo(ctx context.Context, f func(context.Context, Refu
 func noSlot(name string, id uuid.UUID, err error) *Error {
 	switch {
 	case errors.Is(err, admission.ErrFull):
-		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("the queue is full; see WithQueue")))
+		return refusal(name, id, ReasonOverloaded, wrapCause(ErrOverloaded, errors.New("the queue is full; see WithQueue")))
 	case errors.Is(err, admission.ErrDisplaced):
-		return refusal(name, id, ReasonOverloaded, because(ErrOverloaded, errors.New("a call of a tenant with fewer waiting, or of higher priority, has its place in the queue; see WithQueue")))
+		return refusal(name, id, ReasonOverloaded, wrapCause(ErrOverloaded, errors.New("a call of a tenant with fewer waiting, or of higher priority, has its place in the queue; see WithQueue")))
 	case errors.Is(err, admission.ErrOff):
-		return refusal(name, id, ReasonOff, because(ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")))
+		return refusal(name, id, ReasonOff, wrapCause(ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")))
 	case errors.Is(err, admission.ErrStuck):
-		return refusal(name, id, ReasonRunaways, because(ErrOverloaded, errors.New("every slot is stuck with a handler that has long outlived its call; see WithStuck")))
+		return refusal(name, id, ReasonRunaways, wrapCause(ErrOverloaded, errors.New("every slot is stuck with a handler that has long outlived its call; see WithStuck")))
 	case errors.Is(err, admission.ErrTimeout):
-		return refusal(name, id, ReasonQueueTimeout, because(ErrOverloaded, errors.New("waited too long for a slot; see WithQueueTimeout")))
+		return refusal(name, id, ReasonQueueTimeout, wrapCause(ErrOverloaded, errors.New("waited too long for a slot; see WithQueueTimeout")))
 	case errors.Is(err, admission.ErrCycle):
 		return refusal(name, id, ReasonCycle, ErrCycle)
 	case errors.Is(err, admission.ErrClosed):
 		return refusal(name, id, ReasonClosed, ErrClosed)
 	case errors.Is(err, admission.ErrRemoved):
-		return refusal(name, id, ReasonNotFound, because(ErrNotFound, errors.New("it was removed")))
+		return refusal(name, id, ReasonNotFound, wrapCause(ErrNotFound, errors.New("it was removed")))
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func RegisterInit[In, Out any](r *Router, name string, init Init[In, Out], opts 
 // what was made of it is closed.
 func TryRegisterInit[In, Out any](r *Router, name string, init Init[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
 	if r == nil || init == nil {
-		return nil, mistake("register", name, ErrInput, "RegisterInit needs a router and an init func, neither may be nil")
+		return nil, usageError("register", name, ErrInput, "RegisterInit needs a router and an init func, neither may be nil")
 	}
 	core, err := r.newFunction(name, opts)
 	if err != nil {

@@ -37,7 +37,7 @@ type function struct {
 	reserves, plain bool
 	rawIn, rawOut   bool // the handler's input and output are []byte
 	stream          bool // it answers piece by piece
-	isFormal        bool // all its calls have formalities
+	needsExtra      bool // all its calls have formalities
 
 	// A call is counted in class.Entered before anything else, and in the end
 	// in refused or in class.Settled: while the sums differ, one is on its way.
@@ -127,7 +127,7 @@ func (r *Router) open(fn *function) error {
 }
 
 func errClosing(name string) *Error {
-	return mistake("register", name, ErrClosed, "register functions before Shutdown or Close")
+	return usageError("register", name, ErrClosed, "register functions before Shutdown or Close")
 }
 
 // isScaled tells whether anything of scaling was asked for.
@@ -139,12 +139,12 @@ func (fn *function) isScaled() bool {
 func (fn *function) compose() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = mistake("register", fn.name, ErrInput, "a middleware panicked while it was composed: %s", foreign.Plain(p))
+			err = usageError("register", fn.name, ErrInput, "a middleware panicked while it was composed: %s", foreign.Plain(p))
 		}
 	}()
 	fn.chain = chain(fn.middleware, runHandler)
 	if len(fn.middleware) > 0 && fn.chain == nil {
-		return mistake("register", fn.name, ErrInput, "a middleware returned a nil Runner")
+		return usageError("register", fn.name, ErrInput, "a middleware returned a nil Runner")
 	}
 	fn.reserves = slices.ContainsFunc(fn.meters, func(m Meter) bool { _, ok := m.(Reserver); return ok })
 	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0 && fn.tenantKey == nil && fn.tenants == 0
@@ -156,7 +156,7 @@ func (fn *function) bind(h handle) {
 	raw := reflect.TypeFor[[]byte]()
 	in, out := h.types()
 	fn.handle, fn.rawIn, fn.rawOut = h, in == raw, out == raw
-	fn.isFormal = fn.init != nil || fn.chain != nil
+	fn.needsExtra = fn.init != nil || fn.chain != nil
 }
 
 // registry maps names to functions. Reading takes no lock. A map that is
@@ -174,7 +174,7 @@ type registry struct {
 func (t *registry) add(fn *function) error {
 	if _, taken := t.byName.LoadOrStore(fn.name, fn); taken {
 		fn.class.Remove() // and what was reserved for it
-		return mistake("register", fn.name, ErrDuplicate, "Remove it first, or choose another name")
+		return usageError("register", fn.name, ErrDuplicate, "Remove it first, or choose another name")
 	}
 	return nil
 }
@@ -263,7 +263,7 @@ func (r *Router) find(op, name string) (*function, *Error) {
 	}
 	err := checkName(op, name)
 	if err == nil {
-		err = mistake(op, name, ErrNotFound, "register it first")
+		err = usageError(op, name, ErrNotFound, "register it first")
 	}
 	err.Kind = KindNotFound
 	return nil, err
@@ -281,7 +281,7 @@ func checkName(op, name string) *Error {
 		return nil
 	}
 	const cure = "use 1 to 64 of A–Z a–z 0–9 _ -, not starting with -"
-	return mistake(op, clipName(name), ErrName, cure)
+	return usageError(op, clipName(name), ErrName, cure)
 }
 
 // join gives the function its share of the router's slots.
@@ -297,7 +297,7 @@ func (fn *function) join(g *admission.Group) error {
 		fn.class.SetWeight(fn.weight)
 	}
 	if fn.reserved > 0 && errors.Is(fn.class.Reserve(fn.reserved), admission.ErrReserved) {
-		return mistake("register", fn.name, ErrInput,
+		return usageError("register", fn.name, ErrInput,
 			"WithReserved(%d): together, floors would exceed the router's capacity of %d; see SetCapacity", fn.reserved, g.Limit())
 	}
 	return nil

@@ -7,13 +7,13 @@ import (
 )
 
 // runAway makes the call a runaway; the settler's part.
-func (s *slot) runAway(c *callContext, at int64) {
+func (w *worker) runAway(c *callContext, at int64) {
 	fn := c.fn
 	fn.runaways.Add(1)
 	c.state.Or(ranAway)
-	s.since = at
+	w.since = at
 	if fn.replaced.Add(1) <= int64(fn.settings.runaways) {
-		s.replaced = true
+		w.replaced = true
 		c.hold.Replace()
 	} else {
 		fn.replaced.Add(-1)
@@ -23,34 +23,34 @@ func (s *slot) runAway(c *callContext, at int64) {
 		c.hold.MarkStuck() // before the caller can make another call
 	}
 	tell := func() { fn.router.stuck(c, at) }
-	s.tell.Store(&tell)
-	s.report = time.AfterFunc(grace, func() { // a timer that is stopped is kept for a while, see sweepLater
-		if tell := s.tell.Load(); tell != nil {
+	w.tell.Store(&tell)
+	w.report = time.AfterFunc(grace, func() { // a timer that is stopped is kept for a while, see sweepLater
+		if tell := w.tell.Load(); tell != nil {
 			(*tell)()
 		}
 	})
 }
 
 // leave is said by the settler and by the handler, each when it is done.
-func (s *slot) leave(c *callContext) {
-	if s.left.Add(1) < 2 {
+func (w *worker) leave(c *callContext) {
+	if w.left.Add(1) < 2 {
 		return
 	}
 	fn := c.fn
-	s.report.Stop()
-	s.tell.Store(nil)
-	c.vacate(s.dead)
-	if s.replaced {
+	w.report.Stop()
+	w.tell.Store(nil)
+	c.releaseInstance(w.dead)
+	if w.replaced {
 		fn.replaced.Add(-1)
 	}
 	c.hold.Release()
-	if s.ended > s.since {
-		c.recordOverrun(time.Duration(s.ended - s.since))
+	if w.ended > w.since {
+		c.recordOverrun(time.Duration(w.ended - w.since))
 	}
 	fn.runaways.Add(-1)
 	c.release()
-	if s.work == nil {
-		s.crew.forget(s) // a worker forgets its slot itself
+	if w.work == nil {
+		w.pool.unregister(w) // a worker forgets its slot itself
 	}
 	fn.tellIfEnding()
 }

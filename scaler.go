@@ -15,7 +15,7 @@ import (
 // It is asked in two situations. When a call finds every slot of its function
 // taken, it is asked on that caller's goroutine and [Load.Arrival] is true: what
 // it adds then is there at once. A burst of calls need not ask for each of them:
-// see [Target.Upto]. And every two seconds while the function has
+// see [Target.UpTo]. And every two seconds while the function has
 // calls, instances above its minimum, or a window that is not yet empty.
 //
 //   - Desired may be called by many goroutines at once, and must not block.
@@ -37,12 +37,12 @@ type Target struct {
 	Rule string // which rule decided, in a few words; it is shown in the Decision
 	Rest bool   // without calls the answer stays this: there is no need to ask again before one comes
 
-	// Upto lets calls that find no free slot grow the function without a question,
+	// UpTo lets calls that find no free slot grow the function without a question,
 	// each to what is needed with it, as far as this and the function's limits,
 	// until the next answer. It is for policies that would answer them just that;
 	// their state does not learn of it, but Load.Instances and Load.Peak do. Up to
 	// N, as 0 is, each call is asked about.
-	Upto int
+	UpTo int
 }
 
 // Load is what a policy is told about a function. A policy answers the zero Load

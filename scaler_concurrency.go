@@ -118,7 +118,7 @@ func (c ConcurrencyScaler) arrive(l Load, m *concurrencyState) (Target, State) {
 	grown.wanted, grown.last = now, t.N
 	grown.kpa = next.kpa.Hold(c.kpa(l), now, t.N)
 	if upto := l.within(Target{N: c.most(next.base)}).N; upto > t.N && !c.TickOnly {
-		t.Upto = upto // whoever comes in this interval would be answered the same
+		t.UpTo = upto // whoever comes in this interval would be answered the same
 	}
 	return t, &grown
 }

@@ -25,7 +25,7 @@ func TestAnArrivalGrowsToWhatTheCallsNeed(t *testing.T) {
 	s := faas.ConcurrencyScaler{}
 	l := faas.Load{Now: epoch, Queued: 1000, Per: 3, Arrival: true}
 	got, state := s.Desired(l, nil)
-	require.Equal(t, faas.Target{N: 334, Rule: "arrival", Upto: 1000}, got)
+	require.Equal(t, faas.Target{N: 334, Rule: "arrival", UpTo: 1000}, got)
 
 	l.Instances, l.Ready, l.InFlight, l.Queued = 334, 334, 1000, 0
 	again, same := s.Desired(l, state)
@@ -65,10 +65,10 @@ func TestWhatCallsMayGrowToIsWhatTheyWouldBeAnswered(t *testing.T) {
 		l.Instances = rapid.IntRange(0, 20).Draw(t, "instances")
 		l.Queued = rapid.IntRange(1, 200).Draw(t, "calls")
 		first, state := s.Desired(l, nil)
-		if first.Upto <= first.N {
+		if first.UpTo <= first.N {
 			t.Skip("it has all that it may have")
 		}
-		n := rapid.IntRange(first.N+1, first.Upto).Draw(t, "n")
+		n := rapid.IntRange(first.N+1, first.UpTo).Draw(t, "n")
 		l.Now = epoch.Add(time.Duration(rapid.IntRange(0, 1999).Draw(t, "ms")) * time.Millisecond)
 		l.Instances, l.Queued = first.N, n*l.Per
 		next, _ := s.Desired(l, state)
@@ -81,7 +81,7 @@ func TestADelayHoldsWhatCallsGrewWithoutAQuestion(t *testing.T) {
 	s := faas.ConcurrencyScaler{ScaleDownDelay: time.Minute}
 	l := faas.Load{Now: epoch, Queued: 1, Per: 1, Arrival: true}
 	got, state := s.Desired(l, nil)
-	require.Equal(t, faas.Target{N: 1, Rule: "arrival", Upto: 1000}, got)
+	require.Equal(t, faas.Target{N: 1, Rule: "arrival", UpTo: 1000}, got)
 	l = faas.Load{Now: epoch.Add(time.Second), Instances: 40, Ready: 40, Per: 1}
 	got, _ = s.Desired(l, state)
 	require.Equal(t, 40, got.N, "forty calls came and went")

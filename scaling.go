@@ -25,9 +25,9 @@ type scaling struct {
 	mu             sync.Mutex // guards what follows
 	n              int
 	rest           bool   // the last answer holds until a call comes
-	upto           int    // the last answer allows growth to it
+	allowed        int    // the last answer allows growth to it
 	rule           string // of the last answer
-	ceiling        int    // of calls at once, set by the user
+	userLimit      int    // of calls at once, set by the user
 	memory         State
 	turn           uint64              // of memory, so that an answer to an older one is noticed
 	window         *window.Concurrency // of calls that run or wait; nil: at rest
@@ -35,12 +35,12 @@ type scaling struct {
 }
 
 func (fn *function) newScaling() (*scaling, error) {
-	s := &scaling{fn: fn, policy: fn.scaler, stable: 60 * time.Second, burst: 6 * time.Second, ceiling: fn.concurrency}
+	s := &scaling{fn: fn, policy: fn.scaler, stable: 60 * time.Second, burst: 6 * time.Second, userLimit: fn.concurrency}
 	if s.policy == nil {
 		s.policy = ConcurrencyScaler{}
 	}
 	if err := checkScaler(s.policy); err != nil {
-		return nil, mistake("register", fn.name, ErrInput, "WithScaler: %v", err)
+		return nil, usageError("register", fn.name, ErrInput, "WithScaler: %v", err)
 	}
 	if w, ok := s.policy.(Windower); ok {
 		s.stable, s.burst = w.Windows()
@@ -53,9 +53,9 @@ func (fn *function) newScaling() (*scaling, error) {
 
 // arrive counts a call that is about to ask for a slot, and grows the function
 // if there is none for it.
-func (s *scaling) arrive(c *callContext) *Error {
+func (s *scaling) enter(c *callContext) *Error {
 	if s.fleet != nil {
-		if err := s.backedOff(c); err != nil {
+		if err := s.initBackoff(c); err != nil {
 			return err
 		}
 	}
@@ -68,9 +68,9 @@ func (s *scaling) arrive(c *callContext) *Error {
 	s.window.Add(now, 1)
 	from, need := s.n, ceilDiv(s.window.Level(), s.fn.perInstance)
 	short := need > from && !s.removed
-	inStride := short && need <= s.upto
+	inStride := short && need <= s.allowed
 	if inStride {
-		s.stride(need, now)
+		s.growWithin(need, now)
 	}
 	woken := !s.awake && !s.removed
 	s.awake = s.awake || woken
@@ -80,7 +80,7 @@ func (s *scaling) arrive(c *callContext) *Error {
 	}
 	switch {
 	case inStride && s.fn.router.tellsDecisions():
-		s.tell(from, need)
+		s.reportGrowth(from, need)
 	case short && !inStride:
 		s.decide(true)
 	}
@@ -88,7 +88,7 @@ func (s *scaling) arrive(c *callContext) *Error {
 }
 
 // backedOff tells a call that has no instance to hope for.
-func (s *scaling) backedOff(c *callContext) *Error {
+func (s *scaling) initBackoff(c *callContext) *Error {
 	retry, err := s.fleet.refuses()
 	if retry <= 0 {
 		return nil
@@ -100,36 +100,36 @@ func (s *scaling) backedOff(c *callContext) *Error {
 
 // stride grows the function as far as the policy has allowed beforehand: a burst
 // asks it once, and not for each of its calls. The lock is held.
-func (s *scaling) stride(to int, now int64) {
+func (s *scaling) growWithin(to int, now int64) {
 	from := s.n
 	s.n = to
 	s.fn.class.Resize(s.limit())
 	if s.fleet != nil {
 		s.fleet.goal.Store(int64(to))
 	}
-	if !s.decisions.stretch(from, to, s.fn.router.clock.time(now)) {
-		s.decisions.add(s.strode(from, to))
+	if !s.decisions.extendLast(from, to, s.fn.router.clock.time(now)) {
+		s.decisions.add(s.growthDecision(from, to))
 	}
 }
 
 // strode is the decision that a stride is; the lock is held.
-func (s *scaling) strode(from, to int) *Decision {
+func (s *scaling) growthDecision(from, to int) *Decision {
 	l := s.load(true)
 	return &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
 }
 
 // tell tells of a stride; without the lock.
-func (s *scaling) tell(from, to int) {
+func (s *scaling) reportGrowth(from, to int) {
 	s.mu.Lock()
-	d := s.strode(from, to)
+	d := s.growthDecision(from, to)
 	s.mu.Unlock()
 	s.fn.router.decided(d)
 }
 
 // seat gives the call that has a slot a place in an instance, and tells when it
 // has it. It waits for one with its slot in hand: the place is part of the slot.
-func (s *scaling) seat(q *caller, c *callContext, asked int64) (now int64) {
-	f := c.extra()
+func (s *scaling) acquireInstance(q *caller, c *callContext, asked int64) (now int64) {
+	f := c.ensureExtra()
 	if in := c.lentInstance(); in != nil && s.fleet.join(in) {
 		f.instance = in
 		c.task.use(in.handler)
@@ -162,21 +162,21 @@ func (c *callContext) lentInstance() *instance {
 	for &p.hold != lender {
 		p = p.parent()
 	}
-	return p.more.instance
+	return p.extra.instance
 }
 
 // vacate gives back what scaling has given the call, or counted it for. The
 // slot is given back after it, so that who gets it finds the place.
-func (c *callContext) vacate(spent bool) {
+func (c *callContext) releaseInstance(spent bool) {
 	if !c.counted {
 		return
 	}
 	c.counted = false
-	if c.more != nil && c.more.instance != nil {
-		in := c.more.instance
+	if c.extra != nil && c.extra.instance != nil {
+		in := c.extra.instance
 		c.fn.scaling.fleet.leave(in, spent, c.fn.router.clock.now())
 	}
-	c.fn.scaling.depart()
+	c.fn.scaling.leave()
 }
 
 // granularity is that of a window's buckets: a second, or less where a burst
@@ -187,7 +187,7 @@ func granularity(burst time.Duration) time.Duration {
 
 // depart counts it out again. With its last call a removed function is out of the
 // loop's sight.
-func (s *scaling) depart() {
+func (s *scaling) leave() {
 	s.mu.Lock()
 	s.window.Add(s.fn.router.clock.now(), -1)
 	over := s.removed && s.window.Level() == 0
@@ -227,7 +227,7 @@ func (s *scaling) decide(arrival bool) {
 // set brings n to what the policy wants, within the limits, and answers the
 // decision if that is another; the lock is held.
 func (s *scaling) set(t Target, l *Load) *Decision {
-	s.upto, s.rule = min(t.Upto, l.Max), t.Rule
+	s.allowed, s.rule = min(t.UpTo, l.Max), t.Rule
 	from, to := s.n, min(max(t.N, l.Min), l.Max)
 	if s.removed || l.Arrival && to <= from { // others have come first
 		return nil
@@ -248,7 +248,7 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 // limit is how many calls may run: never none, so that a call that comes to
 // a function without an instance brings one about.
 func (s *scaling) limit() int {
-	return int(min(int64(s.ceiling), int64(max(1, s.n))*int64(s.fn.perInstance)))
+	return int(min(int64(s.userLimit), int64(max(1, s.n))*int64(s.fn.perInstance)))
 }
 
 // load is what there is to tell; the lock is held.
@@ -260,7 +260,7 @@ func (s *scaling) load(arrival bool) Load {
 	}
 	// Without the function's share of a full router it could not use more.
 	per := fn.perInstance
-	l.Max = min(fn.maxInstances, ceilDiv(min(s.ceiling, fn.router.group.Limit()), per))
+	l.Max = min(fn.maxInstances, ceilDiv(min(s.userLimit, fn.router.group.Limit()), per))
 	l.Min = min(fn.minInstances, l.Max)
 	if w := s.window; w != nil {
 		l.Stable, l.Burst = w.Average(now, s.stable), w.Average(now, s.burst)
@@ -286,7 +286,7 @@ func (s *scaling) tick() (atRest bool) {
 	}
 	now, live := s.fn.router.clock.now(), 0
 	if s.fleet != nil {
-		s.fleet.aim(s.goal(), s.share(), now)
+		s.fleet.aim(s.goal(), s.fairShare(), now)
 		live, _ = s.fleet.count()
 	}
 	switch {
@@ -305,7 +305,7 @@ func (s *scaling) tick() (atRest bool) {
 
 // share is how many instances the function could use now, as full as the router
 // is.
-func (s *scaling) share() int {
+func (s *scaling) fairShare() int {
 	g := s.fn.router.group
 	return ceilDiv(s.fn.class.Used()+max(0, g.Limit()-g.Used()), s.fn.perInstance)
 }
@@ -322,7 +322,7 @@ func (s *scaling) goal() int {
 func (s *scaling) bound(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ceiling, s.upto = n, 0 // which was allowed under another limit
+	s.userLimit, s.allowed = n, 0 // which was allowed under another limit
 	s.fn.class.Resize(s.limit())
 }
 
@@ -391,10 +391,10 @@ func (r *Router) desired(p Scaler, function string, l Load, s State) (t Target, 
 // load that was seen first; [WithDecisions] sees each step.
 func (r *Router) Decisions(name string) ([]Decision, error) {
 	if name == "" {
-		if r.ceiling == nil {
+		if r.capacity == nil {
 			return nil, nil
 		}
-		return r.ceiling.decisions.all(), nil
+		return r.capacity.decisions.all(), nil
 	}
 	fn, err := r.find("decisions", name)
 	if err != nil {

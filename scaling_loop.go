@@ -11,7 +11,7 @@ import (
 )
 
 // ceiling steers the router's capacity by what the process says about itself.
-type ceiling struct {
+type capacityController struct {
 	router    *Router
 	policy    Scaler
 	decisions decisions
@@ -23,7 +23,7 @@ type ceiling struct {
 }
 
 // tick tells whether there is nothing to do until a worker is made.
-func (c *ceiling) tick() (atRest bool) {
+func (c *capacityController) tick() (atRest bool) {
 	r, g := c.router, c.router.group
 	l := Load{Now: r.clock.time(r.clock.now()), Per: 1, Min: 1, Instances: g.Limit(), Ready: g.Limit(), InFlight: g.Used(), Queued: g.Queued()}
 	l.CPU, l.Latency = c.load.Read()
@@ -45,7 +45,7 @@ func (c *ceiling) tick() (atRest bool) {
 	return l.InFlight == 0 && to == l.Max
 }
 
-func (c *ceiling) set(n int, memory State) int {
+func (c *capacityController) set(n int, memory State) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.memory = memory
@@ -55,7 +55,7 @@ func (c *ceiling) set(n int, memory State) int {
 }
 
 // bound is what the user sets: the most that the policy may.
-func (c *ceiling) bound(n int) {
+func (c *capacityController) bound(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.most = n
@@ -67,7 +67,7 @@ func (c *ceiling) bound(n int) {
 type scaleLoop struct {
 	mu    sync.Mutex // guards what follows
 	awake []*scaling
-	steer *ceiling // or nil; while the router is at work
+	steer *capacityController // or nil; while the router is at work
 	timer *time.Timer
 	set   bool
 	over  bool
@@ -89,7 +89,7 @@ func (l *scaleLoop) drop(s *scaling) {
 }
 
 // watch is add for the router itself.
-func (l *scaleLoop) watch(c *ceiling) {
+func (l *scaleLoop) watch(c *capacityController) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.steer = c

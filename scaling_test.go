@@ -64,7 +64,7 @@ func generous(asked *atomic.Int64, upto int) script {
 		asked.Add(1)
 		t := need(l)
 		if l.Arrival {
-			t.Upto = upto
+			t.UpTo = upto
 		}
 		return t
 	}

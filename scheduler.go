@@ -17,35 +17,35 @@ import (
 func newPool() (goroutines, error) { return ants.NewPool(-1) }
 
 // invoke takes a call from admission to settlement, and answers its caller.
-// mine tells whether t is the caller's again; otherwise its handler still runs.
-func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
+// reusable tells whether t is the caller's again; otherwise its handler still runs.
+func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	if ctx == nil {
-		return true, fn.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, because(ErrInput, errNilContext))) //nolint:staticcheck // there is none
+		return true, fn.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // there is none
 	}
 	var q caller
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
 	fn.class.Entered.Add(1)
 	var c *callContext
 	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && ended == nil {
-		s := fn.router.crew.idlers(fn.inline).take()
-		if fn.isFormal || fn.inline && q.done != nil {
-			c = newFormal(fn, t, tenant)
+		w := fn.router.workers.idlePool(fn.inline).take()
+		if fn.needsExtra || fn.inline && q.done != nil {
+			c = newContextWithExtra(fn, t, tenant)
 		} else {
-			c = s.cut()
-			c.who, c.fn, c.task, c.tenant = fn.who, fn, t, s.own(tenant)
+			c = w.newContext()
+			c.who, c.fn, c.task, c.tenant = fn.who, fn, t, w.shareTenant(tenant)
 		}
 		if fn.takesAtOnce(c) {
-			return fn.proceed(&q, c, s)
+			return fn.proceed(&q, c, w)
 		}
-		c = s.formalize(c, tenant)
-		if s != nil {
-			fn.router.crew.rest(s)
+		c = w.replaceContext(c, tenant)
+		if w != nil {
+			fn.router.workers.release(w)
 		}
 	}
 	if c == nil {
-		c = newFormal(fn, t, tenant)
+		c = newContextWithExtra(fn, t, tenant)
 	}
-	c.more.parent, c.more.priority = parent, priority
+	c.extra.parent, c.extra.priority = parent, priority
 	return fn.invokeSlowly(&q, c, ended)
 }
 
@@ -55,18 +55,18 @@ func (fn *function) invoke(ctx context.Context, t task) (mine bool, err error) {
 //go:noinline
 func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
 	c.hold.Release()
-	c.extra()
-	return fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, because(ErrClosed, why))))
+	c.ensureExtra()
+	return fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, wrapCause(ErrClosed, why))))
 }
 
 // takesAtOnce takes a slot that is free, or that the function may grow by.
 func (fn *function) takesAtOnce(c *callContext) bool {
-	return (fn.scaling == nil || fn.scaling.arrive(c) == nil) && fn.class.TryAcquire(&c.hold)
+	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.class.TryAcquire(&c.hold)
 }
 
 // invokeSlowly is invoke for a call that has more to ask for than a slot, or
 // that did not find one at once. ended is why its caller has left already.
-func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (mine bool, err error) {
+func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (reusable bool, err error) {
 	c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
 	if ended != nil {
 		return true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
@@ -74,38 +74,38 @@ func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (mine b
 	if refused := fn.admit(q, c); refused != nil {
 		return true, fn.refuse(q, c, c.takeBack(refused))
 	}
-	return fn.proceed(q, c, fn.router.crew.idlers(fn.inline).take())
+	return fn.proceed(q, c, fn.router.workers.idlePool(fn.inline).take())
 }
 
 // proceed runs a call that has been let in, in the slot s or in a new one. A
 // caller's stack is as small as a goroutine's can be: on the way down to here,
 // and on to serve, frames are kept so that one that has just begun need not grow.
-func (fn *function) proceed(q *caller, c *callContext, s *slot) (mine bool, err error) {
+func (fn *function) proceed(q *caller, c *callContext, w *worker) (reusable bool, err error) {
 	now := fn.router.clock.now()
 	if c.id == uuid.Nil {
 		c.id = fn.router.clock.newID(now, rand.Uint64())
 	}
 	if fn.init != nil {
-		now = fn.scaling.seat(q, c, now)
+		now = fn.scaling.acquireInstance(q, c, now)
 	}
-	if s == nil {
-		if s, err = fn.router.crew.slot(fn.inline); err != nil {
+	if w == nil {
+		if w, err = fn.router.workers.newWorker(fn.inline); err != nil {
 			return true, fn.refuseClosed(q, c, err)
 		}
 	}
-	if hindered := c.begin(q, s, now); hindered != nil {
-		return true, s.turnAway(q, c, hindered)
+	if hindered := c.begin(q, w, now); hindered != nil {
+		return true, w.turnAway(q, c, hindered)
 	}
-	return s.serve(q, c)
+	return w.serve(q, c)
 }
 
 // turnAway settles a call that has a slot, and no instance to run on or no time.
 // Nothing else knows of it yet.
-func (s *slot) turnAway(q *caller, c *callContext, why error) (err error) {
+func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 	v := verdict{outcome: Canceled, err: why, at: c.start}
 	defer func() {
-		err = s.takeAnswer()
-		s.crew.rest(s)
+		err = w.takeAnswer()
+		w.pool.release(w)
 	}()
 	defer func() { c.settle(v, unstarted) }() // a meter, or the caller's context, may end the goroutine
 	switch {
@@ -119,9 +119,9 @@ func (s *slot) turnAway(q *caller, c *callContext, why error) (err error) {
 }
 
 // begin makes c the slot's call, from now on, or tells why it can't run.
-func (c *callContext) begin(q *caller, s *slot, now int64) (hindered error) {
+func (c *callContext) begin(q *caller, w *worker, now int64) (hindered error) {
 	fn := c.fn
-	c.who, c.slot, c.start, c.deadline = fn.who, s, now, noDeadline
+	c.who, c.worker, c.start, c.deadline = fn.who, w, now, noDeadline
 	if int64(fn.timeout) < noDeadline-now {
 		c.deadline = now + int64(fn.timeout)
 	}
@@ -140,11 +140,11 @@ func (c *callContext) begin(q *caller, s *slot, now int64) (hindered error) {
 		return errLeft
 	}
 	if fn.chain != nil {
-		c.extra()
+		c.ensureExtra()
 	}
 	if fn.inline {
 		if q.done != nil {
-			c.extra().caller = *q
+			c.ensureExtra().caller = *q
 		}
 		if s := c.signals.Load(); s != nil { // WithContext has asked for them
 			s.watch(c)
@@ -164,7 +164,7 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 		p := recover()
 		broken = impolite(p)
 		if p == nil {
-			_ = c.slot.turnAway(q, c, broken)
+			_ = c.worker.turnAway(q, c, broken)
 		}
 	}()
 	q.askDeadline(c.who.clock)
@@ -173,54 +173,54 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 }
 
 // serve runs the slot's call, and returns when it is settled.
-func (s *slot) serve(q *caller, c *callContext) (mine bool, err error) {
-	s.call.Store(c)
+func (w *worker) serve(q *caller, c *callContext) (reusable bool, err error) {
+	w.call.Store(c)
 	// Close sets closed and then settles the calls that it sees in slots; this
 	// one was in its slot before closed is read here, so one sees the other.
 	if c.fn.router.closed.Load() && c.settle(verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
-		err = s.takeAnswer()
-		s.crew.dismiss(s)
+		err = w.takeAnswer()
+		w.pool.stop(w)
 		return true, err
 	}
-	if s.work == nil {
-		if !s.exec(c) {
-			<-s.wake
+	if w.work == nil {
+		if !w.exec(c) {
+			<-w.wake
 		}
-		return s.collect(c)
+		return w.collect(c)
 	}
-	s.arm(c)
-	s.work <- c
-	if !s.manned {
-		s.man()
+	w.arm(c)
+	w.work <- c
+	if !w.started {
+		w.start()
 	}
-	return s.await(q, c)
+	return w.await(q, c)
 }
 
 // await waits for the call to be settled, and leaves it if the caller's context
 // ends before.
-func (s *slot) await(q *caller, c *callContext) (mine bool, err error) {
+func (w *worker) await(q *caller, c *callContext) (reusable bool, err error) {
 	if q.done == nil {
-		<-s.wake
-		return s.collect(c)
+		<-w.wake
+		return w.collect(c)
 	}
 	select {
-	case <-s.wake:
-		return s.collect(c)
+	case <-w.wake:
+		return w.collect(c)
 	case <-q.done:
-		return s.forsake(q, c)
+		return w.forsake(q, c)
 	}
 }
 
 // forsake leaves the call, unless it is settled meanwhile.
-func (s *slot) forsake(q *caller, c *callContext) (mine bool, err error) {
-	v := verdict{outcome: Canceled, err: context.Canceled, at: s.crew.clock.now()}
+func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
+	v := verdict{outcome: Canceled, err: context.Canceled, at: w.pool.clock.now()}
 	defer func() { // also where the caller's context ends the goroutine
 		if c.settle(v, byCaller) {
-			mine, err = false, s.takeAnswer()
+			reusable, err = false, w.takeAnswer()
 			return
 		}
-		<-s.wake
-		mine, err = s.collect(c)
+		<-w.wake
+		reusable, err = w.collect(c)
 	}()
 	v.err = q.end()
 	return false, nil
@@ -228,46 +228,46 @@ func (s *slot) forsake(q *caller, c *callContext) (mine bool, err error) {
 
 // collect takes the answer, and lets the slot go on to another call unless
 // this one still has it.
-func (s *slot) collect(c *callContext) (mine bool, err error) {
-	err = s.takeAnswer()
-	if s.abandoned {
+func (w *worker) collect(c *callContext) (reusable bool, err error) {
+	err = w.takeAnswer()
+	if w.abandoned {
 		return false, err
 	}
-	mine = c.isTaskFree()
-	if c.more != nil {
-		s.call.Store(nil)
-		if mine {
+	reusable = c.isTaskFree()
+	if c.extra != nil {
+		w.call.Store(nil)
+		if reusable {
 			c.task = nil
 		}
 	}
-	if !s.dead {
-		s.crew.rest(s)
+	if !w.dead {
+		w.pool.release(w)
 	}
-	return mine, err
+	return reusable, err
 }
 
 // takeAnswer is for the caller alone: a slot that is idle holds no error.
-func (s *slot) takeAnswer() error {
-	err := s.answer
+func (w *worker) takeAnswer() error {
+	err := w.answer
 	if err != nil {
-		s.answer = nil
+		w.answer = nil
 	}
 	return err
 }
 
 // arm makes sure that the slot's timer fires no later than the call's
 // deadline. Most calls find it armed by an earlier one, and touch no timer.
-func (s *slot) arm(c *callContext) {
+func (w *worker) arm(c *callContext) {
 	alarm := c.alarm()
-	if a := s.armed.Load(); a != 0 && a <= alarm {
+	if a := w.armed.Load(); a != 0 && a <= alarm {
 		return
 	}
-	s.armed.Store(alarm)
+	w.armed.Store(alarm)
 	d := time.Duration(alarm - c.start)
-	if s.timer == nil {
-		s.timer = time.AfterFunc(d, s.expire)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.expire)
 	} else {
-		s.timer.Reset(d)
+		w.timer.Reset(d)
 	}
 }
 
@@ -276,24 +276,24 @@ func (s *slot) arm(c *callContext) {
 //
 // A call that arrives meanwhile either finds armed cleared, and arms the timer
 // itself, or was in its slot before it was cleared, and is seen here.
-func (s *slot) expire() {
-	s.armed.Store(0)
-	c := s.call.Load()
+func (w *worker) expire() {
+	w.armed.Store(0)
+	c := w.call.Load()
 	if c == nil || c.isSettled() {
 		return
 	}
-	now, alarm := s.crew.clock.now(), c.alarm()
+	now, alarm := w.pool.clock.now(), c.alarm()
 	if now < alarm {
-		s.armed.Store(alarm)
-		s.timer.Reset(time.Duration(alarm - now))
+		w.armed.Store(alarm)
+		w.timer.Reset(time.Duration(alarm - now))
 		return
 	}
-	c.settle(verdict{outcome: TimedOut, at: now}, byOther)
+	c.settle(verdict{outcome: TimedOut, at: now}, byWatchdog)
 }
 
 // exec runs the handler on this goroutine. own tells whether its return has
 // settled the call, so that the slot is good for another.
-func (s *slot) exec(c *callContext) (own bool) {
+func (w *worker) exec(c *callContext) (own bool) {
 	v := verdict{outcome: Exited}
 	defer func() { // by return, panic and Goexit alike
 		if v.outcome == Exited {
@@ -304,9 +304,9 @@ func (s *slot) exec(c *callContext) (own bool) {
 			}
 			// After a panic as well: it may come from a deferred function on
 			// the way out of a Goexit, which goes on once it is recovered.
-			s.dead = true
+			w.dead = true
 		}
-		own = s.returned(c, v)
+		own = w.returned(c, v)
 	}()
 	if c.isSettled() { // before it started
 		v.outcome = Canceled
@@ -336,35 +336,35 @@ func (c *callContext) run() error {
 //go:noinline
 func (c *callContext) runChain() error {
 	err := c.fn.chain(c.context(), c.invocation())
-	if err == nil && c.more.progress.Load() != returned {
+	if err == nil && c.extra.progress.Load() != returned {
 		return errNextNever
 	}
 	return err
 }
 
 // returned is what a handler's goroutine does once the handler has ended.
-func (s *slot) returned(c *callContext, v verdict) (own bool) {
-	v.at = s.crew.clock.now()
+func (w *worker) returned(c *callContext, v verdict) (own bool) {
+	v.at = w.pool.clock.now()
 	if c.fn.chain != nil { // a middleware may have left next to another goroutine
-		c.more.progress.CompareAndSwap(notRun, forgone)
+		c.extra.progress.CompareAndSwap(notRun, forgone)
 	}
 	if c.caller() != nil && c.state.Load() == 0 {
-		s.heedCaller(c, v.at)
+		w.heedCaller(c, v.at)
 	}
 	if c.fn.inline || v.outcome == Failed {
 		v = c.late(v)
 	}
-	return s.finish(c, v)
+	return w.finish(c, v)
 }
 
 // heedCaller looks whether an inline call's caller has left before the handler
 // returned. If that ends the goroutine, it ends the call as well.
-func (s *slot) heedCaller(c *callContext, at int64) {
+func (w *worker) heedCaller(c *callContext, at int64) {
 	asked := false
 	defer func() {
 		if !asked {
-			s.dead = true
-			s.finish(c, verdict{outcome: Canceled, err: context.Canceled, at: at})
+			w.dead = true
+			w.finish(c, verdict{outcome: Canceled, err: context.Canceled, at: at})
 		}
 	}()
 	if caller := c.caller(); caller.hasEnded() {
@@ -374,18 +374,18 @@ func (s *slot) heedCaller(c *callContext, at int64) {
 }
 
 // finish settles the call for its handler, or sees it out if it is settled.
-func (s *slot) finish(c *callContext, v verdict) (own bool) {
+func (w *worker) finish(c *callContext, v verdict) (own bool) {
 	if c.settle(v, byHandler) {
-		if s.dead && s.work == nil { // no loop to forget it
-			s.crew.forget(s)
+		if w.dead && w.work == nil { // no loop to forget it
+			w.pool.unregister(w)
 		}
 		return true
 	}
 	if v.outcome == Panicked {
 		c.fn.router.logLatePanic(c, v.err)
 	}
-	s.ended = v.at
-	s.leave(c)
+	w.ended = v.at
+	w.leave(c)
 	return false
 }
 
@@ -408,19 +408,19 @@ func (c *callContext) late(v verdict) verdict {
 // breakOff ends a call whose answer nobody takes. An inline handler can't be left:
 // its context ends.
 func (c *callContext) breakOff(why error) {
-	err := because(context.Canceled, why)
+	err := wrapCause(context.Canceled, why)
 	if c.who.inline {
 		c.end(c.leave(err))
 		return
 	}
-	c.settle(verdict{outcome: Canceled, err: err, at: c.who.clock.now()}, byOther)
+	c.settle(verdict{outcome: Canceled, err: err, at: c.who.clock.now()}, byWatchdog)
 }
 
 // loop is the worker: one long task of the goroutine pool.
-func (s *slot) loop() {
-	defer s.crew.forget(s) // Goexit in a handler comes through here as well
-	for c := range s.work {
-		if !s.exec(c) || s.dead {
+func (w *worker) loop() {
+	defer w.pool.unregister(w) // Goexit in a handler comes through here as well
+	for c := range w.work {
+		if !w.exec(c) || w.dead {
 			return
 		}
 	}
@@ -439,13 +439,13 @@ func runHandler(ctx context.Context, inv Invocation) error {
 	if c == nil || c.id != inv.ID {
 		return errNextForeign
 	}
-	if !c.more.progress.CompareAndSwap(notRun, running) {
-		if c.more.progress.Load() == forgone {
+	if !c.extra.progress.CompareAndSwap(notRun, running) {
+		if c.extra.progress.Load() == forgone {
 			return errNextLate
 		}
 		return errNextTwice
 	}
 	err := c.task.run(ctx)
-	c.more.progress.Store(returned)
+	c.extra.progress.Store(returned)
 	return err
 }

@@ -17,10 +17,10 @@ type verdict struct {
 type settler uint8
 
 const (
-	byHandler settler = iota // its own goroutine, the handler having ended
-	byCaller                 // the caller, who leaves
-	byOther                  // the timer or Close, who have to wake the caller
-	unstarted                // the caller, before the handler started
+	byHandler  settler = iota // its own goroutine, the handler having ended
+	byCaller                  // the caller, who leaves
+	byWatchdog                // the timer or Close, who have to wake the caller
+	unstarted                 // the caller, before the handler started
 )
 
 // settle ends the call, unless it has ended.
@@ -41,7 +41,7 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 			v.outcome, v.err = Canceled, context.DeadlineExceeded
 		}
 	}
-	if !c.close(c.why(&v)) {
+	if !c.trySettle(c.why(&v)) {
 		return v, false
 	}
 	switch {
@@ -56,10 +56,10 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 // follow does what follows from the decision: slot, record, gates, answer. The
 // caller is answered even where a hook ends the goroutine.
 func (c *callContext) follow(v verdict, by settler) {
-	if by == byCaller || by == byOther {
-		c.slot.runAway(c, v.at)
+	if by == byCaller || by == byWatchdog {
+		c.worker.runAway(c, v.at)
 	} else {
-		c.vacate(v.outcome == Panicked || v.outcome == Exited)
+		c.releaseInstance(v.outcome == Panicked || v.outcome == Exited)
 		c.hold.Release()
 	}
 	recorded := false
@@ -67,7 +67,7 @@ func (c *callContext) follow(v verdict, by settler) {
 	for _, m := range c.fn.meters {
 		c.recordTo(m, v)
 	}
-	if c.more != nil && c.more.gates > 0 {
+	if c.extra != nil && c.extra.gates > 0 {
 		c.tellGates(v)
 	}
 	recorded = true
@@ -76,25 +76,25 @@ func (c *callContext) follow(v verdict, by settler) {
 // conclude hands the answer over, after the record is made. From then on the
 // slot is the caller's, or of whoever is left with the runaway.
 func (c *callContext) conclude(v verdict, by settler, recorded bool) {
-	s := c.slot
+	w := c.worker
 	if by == byHandler && !recorded { // a hook called Goexit: the worker is unwinding
-		s.dead = true
+		w.dead = true
 	}
-	s.abandoned = by == byCaller || by == byOther
-	s.answer, s.rested = v.err, v.at
+	w.abandoned = by == byCaller || by == byWatchdog
+	w.answer, w.idleSince = v.err, v.at
 	fn := c.fn
-	if s.abandoned {
+	if w.abandoned {
 		c.state.Or(concluded) // before it is counted, see among
 	} else {
 		c.release()
 	}
 	fn.class.Settled.Add(1)
 	fn.tellIfEnding()
-	if by == byOther || by == byHandler && s.work != nil {
-		s.wake <- struct{}{}
+	if by == byWatchdog || by == byHandler && w.work != nil {
+		w.wake <- struct{}{}
 	}
-	if by == byOther || by == byCaller {
-		s.leave(c)
+	if by == byWatchdog || by == byCaller {
+		w.leave(c)
 	}
 }
 
@@ -106,8 +106,8 @@ func (c *callContext) execution(v verdict) Execution {
 		Outcome: v.outcome, Err: v.err, Start: fn.router.clock.time(c.start), Duration: time.Duration(v.at - c.start),
 		Memory: fn.memory, BytesIn: c.task.payload(), BytesOut: v.size,
 	}
-	if c.more != nil {
-		e.Queued, e.Init, e.Cold = time.Duration(c.more.queued), time.Duration(c.more.initWait), c.more.cold
+	if c.extra != nil {
+		e.Queued, e.Init, e.Cold = time.Duration(c.extra.queued), time.Duration(c.extra.initWait), c.extra.cold
 	}
 	if fn.stream {
 		e.measure(c.task)
@@ -124,7 +124,7 @@ func (c *callContext) recordTo(m Meter, v verdict) {
 
 func (c *callContext) tellGates(v verdict) {
 	e := c.execution(v)
-	c.fn.gatesDone(c.more.gates, c.invocation(), &e)
+	c.fn.gatesDone(c.extra.gates, c.invocation(), &e)
 }
 
 // streamed is the task of a function that streams.

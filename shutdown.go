@@ -34,7 +34,7 @@ import (
 // has started and waits for.
 func (r *Router) Shutdown(ctx context.Context) error {
 	if ctx == nil {
-		return mistake("shutdown", "", ErrInput, "%v", errNilContext)
+		return usageError("shutdown", "", ErrInput, "%v", errNilContext)
 	}
 	r.closing.Store(true)
 	r.group.Drain()
@@ -42,7 +42,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	self := callOf(ctx)
 	at := placeOnStack()
 	if at.waitsForItself(self) {
-		return mistake("shutdown", "", ErrInput, "called by a hook, for which it would wait; new calls are refused from here on: "+
+		return usageError("shutdown", "", ErrInput, "called by a hook, for which it would wait; new calls are refused from here on: "+
 			"end the router by Shutdown on another goroutine that the hook does not wait for")
 	}
 	if self != nil && self.isOver() && at != recording {
@@ -50,7 +50,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	}
 	errs := []error{r.await(ctx, self, true)}
 	if errs[0] != nil {
-		errs[0] = r.cut(self, errs[0])
+		errs[0] = r.cancelRest(self, errs[0])
 	} else {
 		r.close(self)
 	}
@@ -79,7 +79,7 @@ func (r *Router) Close() error {
 }
 
 // cut cancels what has not ended in time, and names it.
-func (r *Router) cut(self *callContext, why error) error {
+func (r *Router) cancelRest(self *callContext, why error) error {
 	left := map[string]int{}
 	for _, fn := range r.functions.working() {
 		if n := fn.unsettled() - fn.class.Queued() + int(fn.runaways.Load()) - self.among(fn, true); n > 0 {
@@ -105,7 +105,7 @@ func (r *Router) close(self *callContext) {
 	r.loop.close()
 	r.retire()
 	at := r.clock.now()
-	for _, s := range r.crew.slots() {
+	for _, s := range r.workers.list() {
 		c := s.call.Load()
 		if c == nil || self.isBelow(c) {
 			continue
@@ -113,13 +113,13 @@ func (r *Router) close(self *callContext) {
 		if v, won := c.decide(verdict{outcome: Canceled, err: ErrClosed, at: at}); won {
 			// Its hooks get a goroutine of their own: they may end it, and this one
 			// may be a meter's that holds the lock which its Record takes.
-			go c.follow(v, byOther)
+			go c.follow(v, byWatchdog)
 		}
 	}
 	if placeOnStack() <= wrapping {
 		_ = r.await(context.Background(), self, false)
 	}
-	r.crew.close()
+	r.workers.close()
 }
 
 // await returns when all calls but self and those above it are settled and, if

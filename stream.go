@@ -39,7 +39,7 @@ func RegisterStream[In any](r *Router, name string, h StreamHandler[In], opts ..
 // TryRegisterStream is [TryRegister] for a handler that answers piece by piece.
 func TryRegisterStream[In any](r *Router, name string, h StreamHandler[In], opts ...FunctionOption) (*StreamFunction[In], error) {
 	if r == nil || h == nil {
-		return nil, mistake("register", name, ErrInput, "RegisterStream needs a router and a handler, neither may be nil")
+		return nil, usageError("register", name, ErrInput, "RegisterStream needs a router and a handler, neither may be nil")
 	}
 	core, err := r.newFunction(name, opts)
 	if err != nil {
@@ -90,7 +90,7 @@ func (f *StreamFunction[In]) Invoke(ctx context.Context, in In, w io.Writer) err
 	if f.core.copy {
 		var own In
 		if err := copyValue(f.core.codec, &t.in, &own); err != nil {
-			return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, because(ErrInput, err)))
+			return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err)))
 		}
 		t.in = own
 	}
@@ -111,7 +111,7 @@ func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, 
 		return r.refuseUnknown(ctx, err)
 	}
 	if w == nil {
-		return fn.turnAway(ctx, refusal(name, uuid.Nil, ReasonInput, because(ErrInput, errNilWriter)))
+		return fn.turnAway(ctx, refusal(name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
 	}
 	return fn.handle.invokeStream(ctx, payload, w)
 }
@@ -125,7 +125,7 @@ func (f *Function[In, Out]) invokeStream(ctx context.Context, payload []byte, w 
 		return err
 	}
 	if err := writeAll(w, data); err != nil {
-		return &Error{Op: "invoke", Function: f.core.name, Outcome: Canceled, Err: because(context.Canceled, err)}
+		return &Error{Op: "invoke", Function: f.core.name, Outcome: Canceled, Err: wrapCause(context.Canceled, err)}
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (f *StreamFunction[In]) task() *streamTask[In] {
 // invoke runs a call whose pieces are handed over.
 func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io.Writer) error {
 	if w == nil {
-		return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, because(ErrInput, errNilWriter)))
+		return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
 	}
 	if ctx == nil {
 		_, err := f.core.invoke(nil, t) //nolint:staticcheck // refused there, and counted
@@ -178,8 +178,8 @@ func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io
 			_ = t.out.finish(ctx, true)
 		}
 	}()
-	mine, err := f.core.invoke(ctx, t)
-	broken := t.out.finish(ctx, !mine)
+	reusable, err := f.core.invoke(ctx, t)
+	broken := t.out.finish(ctx, !reusable)
 	returned = true
 	if broken != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		return &Error{Op: "invoke", Function: f.core.name, ID: t.out.id, Outcome: Canceled, Err: broken}
@@ -219,7 +219,7 @@ func (t *streamTask[In]) output() (int, error) {
 	t.out.seal(false)
 	size, _, over := t.out.measured()
 	if over != nil {
-		return size, because(ErrOutput, over)
+		return size, wrapCause(ErrOutput, over)
 	}
 	return size, nil
 }

@@ -127,7 +127,7 @@ func (p *pieces) finish(ctx context.Context, cut bool) error {
 	dropped, broken := p.letGo()
 	dropped = dropped && !cut
 	if broken != nil {
-		return because(context.Canceled, broken)
+		return wrapCause(context.Canceled, broken)
 	}
 	if dropped {
 		return left

@@ -20,8 +20,8 @@ type goroutines interface {
 // worker, which is a goroutine that waits for the next call (none for inline
 // calls). It serves one call after the other. Once a call has been abandoned
 // the slot is left to its handler, and ends with it.
-type slot struct {
-	crew     *crew
+type worker struct {
+	pool     *workerPool
 	idle     atomic.Bool                 // whoever turns it false has the slot
 	listed   atomic.Bool                 // it stands in a list of idle slots, idle or not
 	call     atomic.Pointer[callContext] // the last; published by this store to whoever settles it
@@ -34,12 +34,12 @@ type slot struct {
 
 	// Written by whoever settles, before the wake-up.
 	answer    error
-	rested    int64
+	idleSince int64
 	abandoned bool
-	dead      bool // the worker's goroutine is ending
+	dead      bool // the worker'w goroutine is ending
 
-	manned     bool  // it has its worker; of whoever has the slot
-	prev, next *slot // in crew.all; guarded by its lock
+	started    bool    // it has its worker; of whoever has the slot
+	prev, next *worker // in crew.all; guarded by its lock
 
 	runaway
 }
@@ -55,41 +55,41 @@ type arena struct {
 
 const chunk = 14
 
-// cut makes a context for a call in s; without a slot, one by itself.
-func (s *slot) cut() *callContext {
-	if s == nil {
+// cut makes a context for a call in w; without a slot, one by itself.
+func (w *worker) newContext() *callContext {
+	if w == nil {
 		return &callContext{}
 	}
-	return s.contexts.cut()
+	return w.contexts.alloc()
 }
 
-// own is the tenant's name for a context that is cut: a copy, so that the chunk
+// own is the tenant'w name for a context that is cut: a copy, so that the chunk
 // does not hold what the caller has cut it from. Tenants who come again share it.
-func (s *slot) own(tenant string) string {
-	if s == nil || tenant == "" {
+func (w *worker) shareTenant(tenant string) string {
+	if w == nil || tenant == "" {
 		return tenant
 	}
-	if s.tenant != tenant {
-		s.tenant = strings.Clone(tenant)
+	if w.tenant != tenant {
+		w.tenant = strings.Clone(tenant)
 	}
-	return s.tenant
+	return w.tenant
 }
 
 // formalize makes a formal context of one that was cut and does not suffice, and
 // gives that back.
-func (s *slot) formalize(c *callContext, tenant string) *callContext {
-	if c.more != nil {
+func (w *worker) replaceContext(c *callContext, tenant string) *callContext {
+	if c.extra != nil {
 		return c
 	}
-	formal := newFormal(c.fn, c.task, tenant)
+	formal := newContextWithExtra(c.fn, c.task, tenant)
 	formal.counted = c.counted
-	if s != nil {
-		s.contexts.putBack(c)
+	if w != nil {
+		w.contexts.putBack(c)
 	}
 	return formal
 }
 
-func (a *arena) cut() *callContext {
+func (a *arena) alloc() *callContext {
 	if a.next == len(a.chunk) {
 		a.chunk, a.next = make([]callContext, min(2*len(a.chunk)+1, chunk)), 0
 	}
@@ -104,80 +104,80 @@ func (a *arena) putBack(c *callContext) {
 	a.next--
 }
 
-// crew is a router's slots. Those that wait for a call stand in a list, and
+// crew is a router'w slots. Those that wait for a call stand in a list, and
 // their pointers also in a pool of hints, which keeps apart what different
 // processors used last: a call that finds its hint idle takes it with one
 // compare-and-swap and no lock, and gets a worker whose stack is warm.
-type crew struct {
-	newPool func() (goroutines, error)
-	loop    func(*slot)
-	clock   *clock
-	awake   func() // tells that slots are made, before each; or nil
-	workers idleSlots
-	inlines idleSlots
-	closed  atomic.Bool
-	sweeper atomic.Bool // the timer of sweep is set
+type workerPool struct {
+	newPool     func() (goroutines, error)
+	loop        func(*worker)
+	clock       *clock
+	beforeStart func() // tells that slots are made, before each; or nil
+	idleWorkers idleList
+	idleInline  idleList
+	closed      atomic.Bool
+	sweeper     atomic.Bool // the timer of sweep is set
 
-	mu    sync.Mutex // guards what follows
-	pool  goroutines // nil while there is no worker
-	all   *slot      // the first of a list
-	timer *time.Timer
+	mu         sync.Mutex // guards what follows
+	goroutines goroutines // nil while there is no worker
+	all        *worker    // the first of a list
+	timer      *time.Timer
 }
 
 // idleSlots are the slots that wait for a call, and some that have been taken
 // by their hint and stay in the list meanwhile.
-type idleSlots struct {
+type idleList struct {
 	hints sync.Pool  // of *slot; one that is not idle is stale
 	mu    sync.Mutex // guards list, and is never held for long
-	list  []*slot
+	list  []*worker
 }
 
 // keepAlive is how long a slot may be idle, at least; at most twice as long.
 const keepAlive = 10 * time.Second
 
 // newCrew makes a crew without slots. The pool and what a worker runs are the
-// scheduler's; they are handed in, so that this file does not need it.
-func newCrew(clock *clock, newPool func() (goroutines, error), loop func(*slot)) *crew {
-	return &crew{clock: clock, newPool: newPool, loop: loop}
+// scheduler'w; they are handed in, so that this file does not need it.
+func newWorkerPool(clock *clock, newPool func() (goroutines, error), loop func(*worker)) *workerPool {
+	return &workerPool{clock: clock, newPool: newPool, loop: loop}
 }
 
-func (w *crew) idlers(inline bool) *idleSlots {
+func (p *workerPool) idlePool(inline bool) *idleList {
 	if inline {
-		return &w.inlines
+		return &p.idleInline
 	}
-	return &w.workers
+	return &p.idleWorkers
 }
 
 // slot makes one. Its worker begins with its first call, which so finds it ready
 // and need not wake it.
-func (w *crew) slot(inline bool) (*slot, error) {
-	s := &slot{crew: w, wake: make(chan struct{}, 1)}
+func (p *workerPool) newWorker(inline bool) (*worker, error) {
+	w := &worker{pool: p, wake: make(chan struct{}, 1)}
 	if !inline {
-		s.work = make(chan *callContext, 1)
+		w.work = make(chan *callContext, 1)
 	}
-	if w.awake != nil {
-		w.awake()
+	if p.beforeStart != nil {
+		p.beforeStart()
 	}
-	return s, w.enlist(s)
+	return w, p.register(w)
 }
 
-func (w *crew) enlist(s *slot) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed.Load() {
+func (p *workerPool) register(w *worker) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Load() {
 		return ErrClosed
 	}
-	if w.pool == nil && s.work != nil {
-		pool, err := w.newPool()
+	if p.goroutines == nil && w.work != nil {
+		pool, err := p.newPool()
 		if err != nil {
 			return err
 		}
-		w.pool = pool
+		p.goroutines = pool
 	}
-	if s.next = w.all; s.next != nil {
-		s.next.prev = s
+	if w.next = p.all; w.next != nil {
+		w.next.prev = w
 	}
-	w.all = s
+	p.all = w
 	return nil
 }
 
@@ -186,24 +186,24 @@ func (w *crew) enlist(s *slot) error {
 //
 // It refuses once the router is closed. The call that is in the slot by then has
 // been told so, and still needs somebody to see it out.
-func (s *slot) man() {
-	s.manned = true
-	w := s.crew
-	w.mu.Lock()
-	hired := w.pool != nil && w.pool.Submit(func() { w.loop(s) }) == nil
-	w.mu.Unlock()
-	if !hired {
-		go w.loop(s)
+func (w *worker) start() {
+	w.started = true
+	p := w.pool
+	p.mu.Lock()
+	submitted := p.goroutines != nil && p.goroutines.Submit(func() { p.loop(w) }) == nil
+	p.mu.Unlock()
+	if !submitted {
+		go p.loop(w)
 	}
 }
 
 // rest puts a slot back that is done with its call.
-func (w *crew) rest(s *slot) {
-	w.idlers(s.work == nil).put(s)
-	if w.closed.Load() { // Close may have emptied the list before
-		w.retire(math.MaxInt64)
-	} else if !w.sweeper.Load() && w.sweeper.CompareAndSwap(false, true) {
-		w.sweepLater()
+func (p *workerPool) release(w *worker) {
+	p.idlePool(w.work == nil).put(w)
+	if p.closed.Load() { // Close may have emptied the list before
+		p.stopIdle(math.MaxInt64)
+	} else if !p.sweeper.Load() && p.sweeper.CompareAndSwap(false, true) {
+		p.sweepLater()
 	}
 }
 
@@ -211,14 +211,14 @@ func (w *crew) rest(s *slot) {
 // The runtime keeps a timer that was stopped for a while, and what it calls with
 // it. So this one knows the crew by a weak pointer, which keeps neither a closed
 // router nor one that was forgotten.
-func (w *crew) sweepLater() {
-	weakly := weak.Make(w)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed.Load() {
+func (p *workerPool) sweepLater() {
+	weakly := weak.Make(p)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Load() {
 		return
 	}
-	w.timer = time.AfterFunc(keepAlive, func() {
+	p.timer = time.AfterFunc(keepAlive, func() {
 		if w := weakly.Value(); w != nil {
 			w.sweep()
 		}
@@ -227,20 +227,20 @@ func (w *crew) sweepLater() {
 
 // sweep ends the slots that have been idle for long, and comes again while
 // there are others.
-func (w *crew) sweep() {
-	w.sweeper.Store(false) // before the look: a slot that comes after it sets the timer
-	if w.retire(w.clock.now()-int64(keepAlive)) && w.sweeper.CompareAndSwap(false, true) {
-		w.sweepLater()
+func (p *workerPool) sweep() {
+	p.sweeper.Store(false) // before the look: a slot that comes after it sets the timer
+	if p.stopIdle(p.clock.now()-int64(keepAlive)) && p.sweeper.CompareAndSwap(false, true) {
+		p.sweepLater()
 	}
 }
 
 // retire ends the slots that have been idle since before a moment, and tells
 // whether there are others.
-func (w *crew) retire(before int64) (others bool) {
-	for _, h := range []*idleSlots{&w.workers, &w.inlines} {
-		old, left := h.cut(before)
-		for _, s := range old {
-			w.dismiss(s)
+func (p *workerPool) stopIdle(before int64) (others bool) {
+	for _, h := range []*idleList{&p.idleWorkers, &p.idleInline} {
+		old, left := h.takeIdleBefore(before)
+		for _, w := range old {
+			p.stop(w)
 		}
 		others = others || left
 	}
@@ -248,126 +248,126 @@ func (w *crew) retire(before int64) (others bool) {
 }
 
 // dismiss ends a slot that has no call.
-func (w *crew) dismiss(s *slot) {
-	if s.manned {
-		close(s.work) // the worker forgets the slot as it ends
+func (p *workerPool) stop(w *worker) {
+	if w.started {
+		close(w.work) // the worker forgets the slot as it ends
 		return
 	}
-	w.forget(s)
+	p.unregister(w)
 }
 
 // forget drops a slot that has ended, and with the last worker the pool. The
 // runtime may keep its timer for a while, and hints keep the slot: it lets go of
 // its calls.
-func (w *crew) forget(s *slot) {
-	if s.timer != nil { // armed, it would keep the slot alive until its last deadline
-		s.timer.Stop()
+func (p *workerPool) unregister(w *worker) {
+	if w.timer != nil { // armed, it would keep the slot alive until its last deadline
+		w.timer.Stop()
 	}
-	s.call.Store(nil)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.unlink(s)
-	if w.all == nil {
-		w.release()
+	w.call.Store(nil)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unlink(w)
+	if p.all == nil {
+		p.releasePool()
 	}
 }
 
 // unlink takes a slot out of all, if it is there; the lock is held.
-func (w *crew) unlink(s *slot) {
+func (p *workerPool) unlink(w *worker) {
 	switch {
-	case s.prev != nil:
-		s.prev.next = s.next
-	case w.all == s:
-		w.all = s.next
+	case w.prev != nil:
+		w.prev.next = w.next
+	case p.all == w:
+		p.all = w.next
 	default:
 		return
 	}
-	if s.next != nil {
-		s.next.prev = s.prev
+	if w.next != nil {
+		w.next.prev = w.prev
 	}
-	s.prev, s.next = nil, nil
+	w.prev, w.next = nil, nil
 }
 
 // release lets go of the pool; the lock is held.
-func (w *crew) release() {
-	if w.pool != nil {
-		w.pool.Release()
-		w.pool = nil
+func (p *workerPool) releasePool() {
+	if p.goroutines != nil {
+		p.goroutines.Release()
+		p.goroutines = nil
 	}
 }
 
 // close ends what is idle now, and what becomes idle later.
-func (w *crew) close() {
-	w.mu.Lock()
-	w.closed.Store(true)
-	w.release()
-	if w.timer != nil {
-		w.timer.Stop()
+func (p *workerPool) close() {
+	p.mu.Lock()
+	p.closed.Store(true)
+	p.releasePool()
+	if p.timer != nil {
+		p.timer.Stop()
 	}
-	w.mu.Unlock()
-	w.retire(math.MaxInt64)
+	p.mu.Unlock()
+	p.stopIdle(math.MaxInt64)
 }
 
 // slots returns all there are, idle or not.
-func (w *crew) slots() []*slot {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var all []*slot
-	for s := w.all; s != nil; s = s.next {
-		all = append(all, s)
+func (p *workerPool) list() []*worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*worker
+	for w := p.all; w != nil; w = w.next {
+		all = append(all, w)
 	}
 	return all
 }
 
 // claim takes a slot that is idle.
-func (s *slot) claim() bool { return s.idle.Load() && s.idle.CompareAndSwap(true, false) }
+func (w *worker) claim() bool { return w.idle.Load() && w.idle.CompareAndSwap(true, false) }
 
 // take takes an idle slot, or returns nil.
-func (h *idleSlots) take() *slot {
-	if s, ok := h.hints.Get().(*slot); ok && s.claim() {
-		return s
+func (h *idleList) take() *worker {
+	if w, ok := h.hints.Get().(*worker); ok && w.claim() {
+		return w
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for n := len(h.list); n > 0; n = len(h.list) {
-		s := h.list[n-1]
+		w := h.list[n-1]
 		h.list[n-1] = nil
 		h.list = h.list[:n-1]
 		// In this order, and put has the reverse: whichever comes first, the
 		// slot is claimed here or listed there.
-		s.listed.Store(false)
-		if s.claim() {
-			return s
+		w.listed.Store(false)
+		if w.claim() {
+			return w
 		}
 	}
 	return nil
 }
 
 // put makes a slot idle.
-func (h *idleSlots) put(s *slot) {
-	s.idle.Store(true)
-	if !s.listed.Load() && s.listed.CompareAndSwap(false, true) {
+func (h *idleList) put(w *worker) {
+	w.idle.Store(true)
+	if !w.listed.Load() && w.listed.CompareAndSwap(false, true) {
 		h.mu.Lock()
-		h.list = append(h.list, s)
+		h.list = append(h.list, w)
 		h.mu.Unlock()
 	}
-	h.hints.Put(s)
+	h.hints.Put(w)
 }
 
 // cut takes the slots that have been idle since before a moment, and tells
 // whether there are others.
-func (h *idleSlots) cut(before int64) (old []*slot, others bool) {
+func (h *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.list = slices.DeleteFunc(h.list, func(s *slot) bool {
-		if !s.claim() {
+	h.list = slices.DeleteFunc(h.list, func(w *worker) bool {
+		if !w.claim() {
 			return false // it is at work
 		}
-		if s.rested <= before { // its own since it is claimed
-			old = append(old, s)
+		if w.idleSince <= before { // its own since it is claimed
+			old = append(old, w)
 			return true
 		}
-		s.idle.Store(true)
+		w.idle.Store(true)
 		return false
 	})
 	return old, len(h.list) > 0

@@ -15,11 +15,11 @@ func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New()
 		f := Register(r, "f", func(context.Context, int) (int, error) { return 7, nil })
-		s, err := r.crew.slot(false)
+		s, err := r.workers.newWorker(false)
 		require.NoError(t, err)
-		r.crew.close()
+		r.workers.close()
 
-		c, work := s.cut(), f.task()
+		c, work := s.newContext(), f.task()
 		c.fn, c.task = f.core, work
 		f.core.class.Entered.Add(1)
 		require.True(t, f.core.class.TryAcquire(&c.hold))
@@ -30,10 +30,10 @@ func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 		assert.True(t, mine)
 		assert.Equal(t, 7, work.out)
 
-		_, err = r.crew.slot(false)
+		_, err = r.workers.newWorker(false)
 		require.ErrorIs(t, err, ErrClosed)
 		synctest.Wait()
-		assert.Empty(t, r.crew.slots(), "its worker has gone")
+		assert.Empty(t, r.workers.list(), "its worker has gone")
 		require.NoError(t, r.Close())
 	})
 }
@@ -41,22 +41,22 @@ func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 func TestASlotThatNeverHadACallLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New()
-		var slots []*slot
+		var slots []*worker
 		for range 3 {
-			s, err := r.crew.slot(false)
+			s, err := r.workers.newWorker(false)
 			require.NoError(t, err)
 			slots = append(slots, s)
 		}
 		for _, i := range []int{1, 0, 2} {
-			r.crew.forget(slots[i])
-			r.crew.forget(slots[i]) // is nothing the second time
+			r.workers.unregister(slots[i])
+			r.workers.unregister(slots[i]) // is nothing the second time
 		}
-		assert.Empty(t, r.crew.slots())
-		s, err := r.crew.slot(false)
+		assert.Empty(t, r.workers.list())
+		s, err := r.workers.newWorker(false)
 		require.NoError(t, err)
-		r.crew.rest(s) // its call was turned away
+		r.workers.release(s) // its call was turned away
 		time.Sleep(3 * keepAlive)
-		assert.Empty(t, r.crew.slots(), "it was idle for too long")
+		assert.Empty(t, r.workers.list(), "it was idle for too long")
 		require.NoError(t, r.Close())
 	})
 }

@@ -44,7 +44,7 @@ func ScalerCheck(tb testing.TB, newScaler func() faas.Scaler) scalerCheck {
 }
 
 func (c scalerCheck) Pure()         { c.pure() }
-func (c scalerCheck) Upto()         { c.upto() }
+func (c scalerCheck) UpTo()         { c.upto() }
 func (c scalerCheck) LeavesStates() { c.leavesStates() }
 func (c scalerCheck) Concurrent()   { c.concurrent() }
 func (c scalerCheck) Extremes()     { c.extremes() }

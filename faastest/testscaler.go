@@ -35,7 +35,7 @@ import (
 //     a clock that was set back, a function whose limits have changed; and a
 //     rule is always given;
 //   - Desired does not wait;
-//   - what [faas.Target.Upto] lets calls have without a question is what they would
+//   - what [faas.Target.UpTo] lets calls have without a question is what they would
 //     be answered if they asked;
 //   - calls that wait where there is no instance get one, when they come or on a
 //     tick within a minute;
@@ -282,7 +282,7 @@ func (c scalerCheck) upto() {
 		if !ok {
 			return
 		}
-		most := min(first.Upto, q.load.Max)
+		most := min(first.UpTo, q.load.Max)
 		for _, n := range []int{first.N + 1, (first.N + most) / 2, most} {
 			l := q.load
 			l.Arrival, l.Instances = true, first.N
@@ -292,7 +292,7 @@ func (c scalerCheck) upto() {
 			}
 			if t, _, ok := c.ask(s, l, state); !ok || t.N != n {
 				c.Errorf("it answered Desired(%+v) by %+v, and then to calls that need %d instances %+v: "+
-					"Upto must not promise what it would not answer", q.load, first, n, t)
+					"UpTo must not promise what it would not answer", q.load, first, n, t)
 				return
 			}
 		}

@@ -29,7 +29,7 @@ func TestScalerPassesHonestOnes(t *testing.T) {
 	for name, s := range map[string]faas.Scaler{
 		"remembers the highest need": scalerFunc(needed),
 		"lets calls grow": scalerFunc(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
-			return faas.Target{N: min((max(1, l.InFlight+l.Queued)+max(1, l.Per)-1)/max(1, l.Per), 150), Rule: "need", Upto: 150}, nil
+			return faas.Target{N: min((max(1, l.InFlight+l.Queued)+max(1, l.Per)-1)/max(1, l.Per), 150), Rule: "need", UpTo: 150}, nil
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,8 +96,8 @@ func TestScalerFindsWhatIsWrong(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			return needed(l, s)
 		}), "must not wait"},
-		"more without a question than with one": {faastest.ScalerChecks.Upto, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
-			return faas.Target{N: min(5, l.InFlight+l.Queued), Rule: "five", Upto: 6}, nil
+		"more without a question than with one": {faastest.ScalerChecks.UpTo, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
+			return faas.Target{N: min(5, l.InFlight+l.Queued), Rule: "five", UpTo: 6}, nil
 		}), "must not promise"},
 		"nothing for a call that waits": {faastest.ScalerChecks.Starts, of(func(l faas.Load, _ faas.State) (faas.Target, faas.State) {
 			return faas.Target{N: l.Instances, Rule: "as it is"}, nil
