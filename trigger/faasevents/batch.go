@@ -8,14 +8,17 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 )
 
-// deliverBatch calls all of a batch at once, as the router's limits allow.
-func (h *handler) deliverBatch(w http.ResponseWriter, req *http.Request, events []cloudevents.Event, functions []string) {
+// deliverBatch calls functions[i] with events[i], all at once, as the router's
+// limits allow. An event with an empty function is dropped.
+func (c caller) deliverBatch(w http.ResponseWriter, req *http.Request, events []cloudevents.Event, functions []string) {
+	// Each goroutine writes the elements of its own index alone. The handler's
+	// goroutine reads them after wg.Wait, which happens after every write.
 	replies := make([]*cloudevents.Event, len(events))
 	problems := make([]*problem, len(events))
 	var wg sync.WaitGroup
 	for i := range events {
 		if functions[i] != "" {
-			wg.Go(func() { replies[i], problems[i] = h.call(req.Context(), functions[i], events[i]) })
+			wg.Go(func() { replies[i], problems[i] = c.call(req.Context(), functions[i], events[i]) })
 		}
 	}
 	wg.Wait()
@@ -26,7 +29,12 @@ func (h *handler) deliverBatch(w http.ResponseWriter, req *http.Request, events 
 	writeBatch(w, replies)
 }
 
-// sumUp makes one problem of those of a batch, or nil.
+// sumUp makes one problem of the problems of a batch. It is nil if no event
+// failed.
+//
+// The status is that of the first failure that may succeed later, if there is
+// one: the sender then sends the whole batch again. For example, of 422 and 503
+// it is 503. Retry-After is the longest wait among the failures of this kind.
 func sumUp(events []cloudevents.Event, problems []*problem) *problem {
 	var sum *problem
 	var failed []failure
@@ -48,6 +56,7 @@ func sumUp(events []cloudevents.Event, problems []*problem) *problem {
 	return sum
 }
 
+// writeBatch answers with the replies that are not nil, or 204 if there is none.
 func writeBatch(w http.ResponseWriter, all []*cloudevents.Event) {
 	var replies []*cloudevents.Event
 	for _, e := range all {
@@ -65,5 +74,5 @@ func writeBatch(w http.ResponseWriter, all []*cloudevents.Event) {
 		return
 	}
 	w.Header().Set("Content-Type", cloudevents.ApplicationCloudEventsBatchJSON)
-	_, _ = w.Write(data) // what fails here is the connection
+	_, _ = w.Write(data) // only the connection can fail here
 }

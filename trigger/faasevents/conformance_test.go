@@ -205,7 +205,8 @@ func TestTheSuitesBatches(t *testing.T) {
 	}
 }
 
-// receiver hosts a function that keeps what it gets; events returns it, once.
+// receiver is a handler in front of a function that keeps its events. events
+// returns those that came since it was last called.
 func receiver(tb testing.TB) (h http.Handler, events func() []cloudevents.Event) {
 	tb.Helper()
 	r := faastest.New(tb)

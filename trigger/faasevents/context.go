@@ -8,12 +8,14 @@ import (
 	"github.com/inproc/faas"
 )
 
+// eventKey is the key of the event on the context of a call.
 type eventKey struct{}
 
-// WithEvent lets functions that take an event's data know the event: with it,
-// [FromContext] works in their handlers. Without it nothing of the event but
-// its data reaches them. It is an option of a router or of a function. Nested
-// calls inherit the event, if their functions have the option too.
+// WithEvent makes the event available to functions that take an event's data:
+// with it, [FromContext] works in their handlers. Without it such a function gets
+// the data and nothing else of the event. It is an option of a router or of a
+// function. Nested calls inherit the event if their functions have the option
+// too.
 func WithEvent() faas.Option {
 	return faas.WithContext(func(caller, fresh context.Context) context.Context {
 		if e := caller.Value(eventKey{}); e != nil {
@@ -23,9 +25,10 @@ func WithEvent() faas.Option {
 	})
 }
 
-// FromContext returns the event that the call was made for, in a function with
-// [WithEvent]; it is false elsewhere. What the event refers to, its data and
-// extensions, is shared and not to be changed.
+// FromContext returns the event that the call was made for. It returns false in
+// a function without [WithEvent], and in a call that no event has led to. The
+// event's data and extensions are shared with other calls and must not be
+// changed.
 func FromContext(ctx context.Context) (cloudevents.Event, bool) {
 	e, ok := ctx.Value(eventKey{}).(cloudevents.Event)
 	return e, ok

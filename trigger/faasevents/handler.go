@@ -13,10 +13,11 @@ import (
 // package's documentation says how. It may be mounted at any path, and used
 // concurrently. It holds nothing between requests.
 //
-// A request's context is that of its calls: a sender that hangs up cancels
-// them, and a tenant that was said with [faas.WithTenant] by what is in front
-// of the handler is theirs. It sets no timeout of its own, since functions have
-// theirs; the time to read a body is for the http.Server to bound.
+// The calls run with the request's context. If the sender hangs up, they are
+// canceled. If a handler in front of this one has set a tenant with
+// [faas.WithTenant], it is the tenant of the calls. Handler sets no timeout of its
+// own, since functions have theirs; the http.Server has to bound the time to read
+// a body.
 //
 // It panics with a [*faas.Error] that names the cure where [TryHandler] returns
 // one.
@@ -28,8 +29,9 @@ func Handler(r *faas.Router, opts ...Option) http.Handler {
 	return h
 }
 
-// TryHandler is [Handler] for patterns that come from outside. Its error Is
-// [faas.ErrInput] and As a [*PatternError], if that is what is wrong.
+// TryHandler is like [Handler] but returns an error instead of panicking, for
+// patterns that come from outside, for example from a file. Its error Is
+// [faas.ErrInput] and, if a pattern is wrong, As a [*PatternError].
 func TryHandler(r *faas.Router, opts ...Option) (http.Handler, error) {
 	if r == nil {
 		return nil, &faas.Error{Op: "handle events", Err: faas.ErrInput}
@@ -38,15 +40,18 @@ func TryHandler(r *faas.Router, opts ...Option) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handler{settings: s, router: r}, nil
+	return &handler{settings: s, caller: caller{router: r, source: s.source}}, nil
 }
 
+// handler is what Handler returns. It is never changed after TryHandler, so that
+// requests share it without a lock.
 type handler struct {
 	settings
-
-	router *faas.Router
+	caller
 }
 
+// ServeHTTP answers the handshake, refuses what is no delivery, and delivers the
+// rest.
 func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	switch {
@@ -62,37 +67,37 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// deliver reads and routes everything in a request before it calls a function: a
+// batch with one bad event calls none.
 func (h *handler) deliver(w http.ResponseWriter, req *http.Request) {
-	m, p := h.read(w, req)
+	m, p := h.read(req)
+	var functions []string
+	if p == nil {
+		functions, p = h.routeAll(m)
+	}
 	if p != nil {
 		writeProblem(w, p)
 		return
 	}
-	functions, p := h.routeAll(m)
-	if p != nil {
-		writeProblem(w, p)
-		return
-	}
+	// From here on functions run. What fails is an answer about the event, and no
+	// more about the request.
 	if m.mode == batched {
 		h.deliverBatch(w, req, m.events, functions)
 		return
 	}
-	if functions[0] == "" {
-		w.WriteHeader(http.StatusNoContent)
+	var reply *cloudevents.Event
+	if functions[0] != "" {
+		reply, p = h.call(req.Context(), functions[0], m.events[0])
+	}
+	if p != nil {
+		writeProblem(w, p)
 		return
 	}
-	reply, p := h.call(req.Context(), functions[0], m.events[0])
-	switch {
-	case p != nil:
-		writeProblem(w, p)
-	case reply == nil:
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		writeReply(w, m.mode, reply)
-	}
+	writeReply(w, m.mode, reply)
 }
 
-// routeAll finds each event's function; empty means that it is dropped.
+// routeAll returns the function of each event. An empty name means that the event
+// is dropped ([WithUnmatchedDropped]).
 func (h *handler) routeAll(m message) ([]string, *problem) {
 	functions := make([]string, len(m.events))
 	for i, e := range m.events {
@@ -105,7 +110,8 @@ func (h *handler) routeAll(m message) ([]string, *problem) {
 	return functions, nil
 }
 
-// route looks at an event once, however many routes there are.
+// route returns the function of the first pattern that matches e, or "". It makes
+// the fields of the event once, however many patterns there are.
 func (h *handler) route(e cloudevents.Event) string {
 	asksData := slices.ContainsFunc(h.routes, func(r route) bool { return r.pattern.root.names("data") })
 	fields := fieldsOf(e, asksData)

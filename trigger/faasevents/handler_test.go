@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,7 +23,7 @@ import (
 	"github.com/inproc/faas/trigger/faasevents"
 )
 
-// box keeps events.
+// box is a list of the events that a function was called with.
 type box struct {
 	mu  sync.Mutex
 	all []cloudevents.Event
@@ -178,7 +179,7 @@ func TestAFunctionOfTheDataCanKnowTheEvent(t *testing.T) {
 	require.Equal(t, `"none"`, body)
 	out, err := r.Invoke(t.Context(), "knows", nil)
 	require.NoError(t, err)
-	require.Equal(t, `"none"`, string(out), "called by somebody else")
+	require.Equal(t, `"none"`, string(out), "no event has led to the call")
 }
 
 // Section 3.1.3.2 of the HTTP binding has the example.
@@ -286,13 +287,23 @@ func TestBodiesAndBatchesAreBounded(t *testing.T) {
 	}
 	require.Len(t, b.take(), 2)
 
-	// A length that is forged or unknown changes nothing: what is read counts.
+	// Content-Length may be forged or missing: the limit holds for what is read.
 	req := httptest.NewRequest(http.MethodPost, "/", io.LimitReader(zeros{}, 1<<40))
 	for k, v := range binary() {
 		req.Header.Set(k, v)
 	}
 	res, _ := do(t, h, req)
 	require.Equal(t, http.StatusRequestEntityTooLarge, res.StatusCode)
+	require.Equal(t, "close", res.Header.Get("Connection"), "what is left of the body is not read")
+
+	for _, limit := range []int64{math.MaxInt64, math.MaxInt64 - 1} {
+		h := faasevents.Handler(r, faasevents.On(catchAll, "keep"), faasevents.WithLimits(limit, 2))
+		res, answer := post(t, h, binary(), `{"a": 1}`)
+		require.Equal(t, http.StatusNoContent, res.StatusCode, answer)
+		all := b.take()
+		require.Len(t, all, 1)
+		require.JSONEq(t, `{"a": 1}`, string(all[0].Data()))
+	}
 }
 
 type zeros struct{}
@@ -333,7 +344,7 @@ func TestEveryEndOfACallHasItsStatus(t *testing.T) {
 		register("busy", nil, faas.WithConcurrency(1), faas.WithQueue(0), faas.WithGate(gate(func() error {
 			return &faas.Error{Reason: faas.ReasonOverloaded, Err: faas.ErrOverloaded}
 		})))
-		register("again", func() error { // another's refusal, of the same name
+		register("again", func() error { // it returns a refusal that looks like the router's own
 			return &faas.Error{Op: "invoke", Function: "again", Kind: faas.KindBusy, Reason: faas.ReasonOverloaded, Err: faas.ErrOverloaded}
 		})
 		register("down", nil, faas.WithGate(gate(func() error {
@@ -369,7 +380,7 @@ func TestEveryEndOfACallHasItsStatus(t *testing.T) {
 			{"tells", `{}`, 422, "failed", ""},
 			{"boasts", `{}`, 500, "failed", ""},
 			{"nests", `{}`, 500, "failed", ""},
-			{"delegates", `{}`, 500, "failed", ""}, // another's refusal is not its own
+			{"delegates", `{}`, 500, "failed", ""}, // the refusal of "busy" is a failure of "delegates"
 			{"again", `{}`, 500, "failed", ""},
 			{"down", `{}`, 503, "policy_down", "1"},
 			{"unmetered", `{}`, 503, "meter_full", "1"},
@@ -407,7 +418,7 @@ func (fullMeter) Record(context.Context, faas.Execution) {}
 func (fullMeter) Reserve() bool                          { return false }
 func (fullMeter) Unreserve()                             {}
 
-// gate is a Gate that answers.
+// gate is a Gate that answers what a func returns.
 type gate func() error
 
 func (g gate) Admit(context.Context, faas.Invocation) error { return g() }
@@ -591,14 +602,15 @@ func TestMistakesOfSetUpAreNamed(t *testing.T) {
 	require.ErrorIs(t, err, faas.ErrInput)
 }
 
-// A server of net/http looks at a body whose type is not given, and guesses.
+// A server of net/http guesses the type of a body from its first bytes if the header
+// has none.
 func TestAReplyHasTheContentTypeOfItsEventAndNoOther(t *testing.T) {
 	t.Parallel()
 	r := faastest.New(t)
 	faas.Register(r, "same", func(_ context.Context, e cloudevents.Event) (*cloudevents.Event, error) { return &e, nil })
 	events := faasevents.Handler(r, faasevents.On(catchAll, "same"))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("Content-Type", "text/html") // somebody's default, in front of the handler
+		w.Header().Set("Content-Type", "text/html") // a default that a middleware in front of the handler sets
 		events.ServeHTTP(w, req)
 	}))
 	t.Cleanup(s.Close)
@@ -631,8 +643,8 @@ func TestAReplyHasTheContentTypeOfItsEventAndNoOther(t *testing.T) {
 	}
 }
 
-// FuzzHandler sends it whatever there is: it answers with a status that it
-// documents, and what it accepts is an event.
+// FuzzHandler sends arbitrary requests. Each is answered with a status that is
+// documented, and what a function gets is a valid event.
 func FuzzHandler(f *testing.F) {
 	h, events := receiver(f)
 	structured, err := json.Marshal(event(f))

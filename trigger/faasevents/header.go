@@ -8,15 +8,22 @@ import (
 	"unicode/utf8"
 )
 
-// attributePrefix begins the headers of attributes, in Go's spelling.
+// attributePrefix begins the headers of attributes, as net/http spells them.
 const attributePrefix = "Ce-"
 
-// contentType is where an event's datacontenttype lies in the binary mode.
+// contentType is the header that holds datacontenttype in the binary mode.
 const contentType = "Content-Type"
 
-// decodeHeader undoes how section 3.1.3.2 of the HTTP binding 1.0.2 writes
-// attributes into headers: quoted strings, then percent-encoding. The SDK takes
-// the values as they are.
+// isAttributeName reports whether the specification allows the name: letters a to
+// z and digits alone.
+func isAttributeName(name string) bool {
+	other := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }
+	return name != "" && !strings.ContainsFunc(name, other)
+}
+
+// decodeHeader returns a copy of header with its attributes decoded. Section
+// 3.1.3.2 of the HTTP binding 1.0.2 writes them as quoted strings with
+// percent-encoding; the SDK would take the values as they are.
 func decodeHeader(header http.Header) (http.Header, error) {
 	decoded := make(http.Header, len(header))
 	for name, values := range header {
@@ -25,29 +32,40 @@ func decodeHeader(header http.Header) (http.Header, error) {
 			continue
 		}
 		attribute := strings.ToLower(name[len(attributePrefix):])
-		if !isAttributeName(attribute) {
-			return nil, fmt.Errorf("%.40q: names of attributes are of a–z and 0–9", attribute)
+		if attribute == "datacontenttype" {
+			continue // some senders add it to Content-Type, which counts in HTTP
 		}
-		if attribute == "datacontenttype" { // some send it besides Content-Type, which is what it is in HTTP
-			continue
-		}
-		if attribute == "data" {
-			return nil, errors.New("data: has no header of that name; the body is the data")
-		}
-		if len(values) != 1 { // which of them the sender means is anybody's guess, and guesses can be played against each other
-			return nil, fmt.Errorf("%s: there is more than one header", attribute)
-		}
-		value := decodeValue(values[0])
-		if !utf8.ValidString(value) {
-			return nil, fmt.Errorf("%s: not UTF-8", attribute)
+		value, err := decodeAttribute(attribute, values)
+		if err != nil {
+			return nil, err
 		}
 		decoded[name] = []string{value}
 	}
 	return decoded, nil
 }
 
-// decodeValue does a single round of each. A % that begins no code stands for
-// itself.
+// decodeAttribute decodes the one value of an attribute's header.
+func decodeAttribute(name string, values []string) (string, error) {
+	switch {
+	case !isAttributeName(name):
+		return "", fmt.Errorf("%.40q: names of attributes are of a–z and 0–9", name)
+	case name == "data":
+		return "", errors.New("data: has no header of that name; the body is the data")
+	case len(values) != 1:
+		// A proxy or a gate in front may have read the first value, and the function
+		// would read the last: a sender could show each of them another event.
+		return "", fmt.Errorf("%s: there is more than one header", name)
+	}
+	value := decodeValue(values[0])
+	if !utf8.ValidString(value) {
+		return "", fmt.Errorf("%s: not UTF-8", name)
+	}
+	return value, nil
+}
+
+// decodeValue removes the quotes, then the percent-encoding, each once: "%2541"
+// becomes "%41" and not "A". A % without two hexadecimal digits after it stands
+// for itself, as in "100%".
 func decodeValue(s string) string {
 	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
 		s = unquote(s[1 : len(s)-1])
@@ -70,6 +88,7 @@ func decodeValue(s string) string {
 	return b.String()
 }
 
+// unquote removes the backslash of each escaped byte.
 func unquote(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -81,6 +100,7 @@ func unquote(s string) string {
 	return b.String()
 }
 
+// unhex returns the value of a hexadecimal digit, or -1.
 func unhex(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':
@@ -93,8 +113,9 @@ func unhex(c byte) int {
 	return -1
 }
 
-// encodeValue is the reverse: what is not printable ASCII, and space, quote and
-// percent.
+// encodeValue is the reverse of decodeValue. It encodes space, the quote, the
+// percent sign, and every byte that is not printable ASCII, CR and LF among them:
+// an attribute can't add a header line to the response.
 func encodeValue(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -107,13 +128,16 @@ func encodeValue(s string) string {
 	return b.String()
 }
 
-// encodingWriter encodes the attributes that the SDK has written into the
-// header, when it is sent.
+// encodingWriter encodes the attributes that the SDK has put into the header. It
+// does so when the header is sent, the last moment before the client sees it.
 type encodingWriter struct{ http.ResponseWriter }
 
-// WriteHeader also says that what has no content type gets none: net/http would
-// look at the data and guess one, which the receiver takes for the event's
-// datacontenttype. A header without values, unlike one that is absent, stops it.
+// WriteHeader encodes the attributes and sends the header.
+//
+// A reply without datacontenttype must have no Content-Type either. net/http
+// would look at the first bytes and guess one, and the receiver would take the
+// guess for the event's datacontenttype. A header that is present with no values
+// stops net/http; one that is absent does not.
 func (w encodingWriter) WriteHeader(status int) {
 	if _, there := w.Header()[contentType]; !there {
 		w.Header()[contentType] = nil

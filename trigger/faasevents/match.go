@@ -6,31 +6,32 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	cloudevents "github.com/cloudevents/sdk-go/v2"
-	"github.com/cloudevents/sdk-go/v2/types"
 )
 
-// object is a compiled pattern, or a part of one.
+// object is a compiled pattern, or a part of one. It holds if all of its fields
+// hold and, if there is an $or, one of its patterns.
 type object struct {
 	fields []field
 	or     []object // nil: no $or
 }
 
+// field is one name in a pattern. It holds either conditions on the value or a
+// pattern of the object below, never both.
 type field struct {
 	name  string
 	below *object // nil: tests
 	tests []test
 }
 
-// names tells whether the pattern asks for a field, so that what is costly to
-// make is made only then.
+// names reports whether the pattern has a field of that name. It is how a handler
+// finds out that no pattern asks for an event's data, which then is not decoded.
 func (o object) names(name string) bool {
 	return slices.ContainsFunc(o.fields, func(f field) bool { return f.name == name }) ||
 		slices.ContainsFunc(o.or, func(o object) bool { return o.names(name) })
 }
 
-// match matches the fields of an object; nil are those of none.
+// match reports whether the pattern holds for an object with these fields. nil
+// stands for a value that is no object, and so has no fields.
 func (o object) match(fields map[string]any) bool {
 	for i := range o.fields {
 		f := &o.fields[i]
@@ -45,6 +46,8 @@ func (o object) match(fields map[string]any) bool {
 	return slices.ContainsFunc(o.or, func(o object) bool { return o.match(fields) })
 }
 
+// match reports whether the field holds for v. there is false if the event has no
+// field of this name.
 func (f *field) match(v any, there bool) bool {
 	if f.below == nil {
 		return f.matchLeaf(v, there)
@@ -52,8 +55,9 @@ func (f *field) match(v any, there bool) bool {
 	return f.matchBelow(v)
 }
 
-// matchBelow goes into an object, or into one of an array. Anything else has no
-// fields, and may be asked for their absence.
+// matchBelow matches an object, or an array that has an element which matches as a
+// whole. Any other value has no fields. It can still match a pattern that asks
+// for their absence, for example {"a": {"b": [{"exists": false}]}} for {"a": 5}.
 func (f *field) matchBelow(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -66,6 +70,8 @@ func (f *field) matchBelow(v any) bool {
 	return f.below.match(nil)
 }
 
+// matchLeaf matches what the field holds. An object and an empty array count as
+// absent: they have no value that a test could look at.
 func (f *field) matchLeaf(v any, there bool) bool {
 	if there && f.matchValues(v) {
 		return true
@@ -73,7 +79,8 @@ func (f *field) matchLeaf(v any, there bool) bool {
 	return f.wantsAbsent() && (!there || !hasValue(v))
 }
 
-// matchValues matches what is a value, or one in an array.
+// matchValues reports whether one of the tests holds for v or, if v is an array,
+// for a value in it, however deep.
 func (f *field) matchValues(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -84,10 +91,12 @@ func (f *field) matchValues(v any) bool {
 	return slices.ContainsFunc(f.tests, func(t test) bool { return t.holds(v) })
 }
 
+// wantsAbsent reports whether {"exists": false} is among the tests.
 func (f *field) wantsAbsent() bool {
 	return slices.ContainsFunc(f.tests, func(t test) bool { e, ok := t.(exists); return ok && !bool(e) })
 }
 
+// hasValue reports whether v is a value, or an array with a value in it.
 func hasValue(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -98,16 +107,19 @@ func hasValue(v any) bool {
 	return true
 }
 
-// test is a condition on a value: nil, a bool, a json.Number, a string or an
-// attribute.
+// test is a condition on a value, which is nil, a bool, a json.Number, a string
+// or an attribute. Tests are immutable: concurrent requests share them.
 type test interface{ holds(v any) bool }
 
-// textTest is one that only a text can meet.
+// textTest is a test that only text can pass.
 type textTest interface{ test }
 
-// attribute is a value that is text by nature and may read as something else.
+// attribute is the value of an attribute or an extension. It is text, and also
+// matches as the number or the boolean that it reads as: a header can't say
+// whether it means "5" or 5.
 type attribute string
 
+// textOf returns the text that v is, and false for any other kind of value.
 func textOf(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -118,6 +130,7 @@ func textOf(v any) (string, bool) {
 	return "", false
 }
 
+// numberOf returns the number that v is, or that an attribute reads as.
 func numberOf(v any) (number, bool) {
 	switch v := v.(type) {
 	case json.Number:
@@ -183,10 +196,12 @@ func (t hasSuffix) holds(v any) bool {
 	return ok && strings.HasSuffix(s, string(t))
 }
 
+// holds compares as many runes as the prefix has, not as many bytes: the two cases
+// of a letter may differ in length, for example ſ (two bytes) and S (one).
 func (t foldPrefix) holds(v any) bool {
 	s, ok := textOf(v)
 	n := utf8.RuneCountInString(string(t))
-	for i := range s { // a letter's cases may differ in length
+	for i := range s {
 		if n == 0 {
 			s = s[:i]
 			break
@@ -196,6 +211,7 @@ func (t foldPrefix) holds(v any) bool {
 	return ok && strings.EqualFold(s, string(t))
 }
 
+// holds counts runes from the end, for the reason that foldPrefix has.
 func (t foldSuffix) holds(v any) bool {
 	s, ok := textOf(v)
 	at := len(s)
@@ -206,25 +222,29 @@ func (t foldSuffix) holds(v any) bool {
 	return ok && strings.EqualFold(s[at:], string(t))
 }
 
-// holds takes each part at the first place where it fits: a later one would
-// leave less room to those that follow, so nothing is tried twice.
 func (t wildcard) holds(v any) bool {
 	s, ok := textOf(v)
 	if !ok {
 		return false
 	}
-	if len(t) == 1 {
+	if len(t) == 1 { // no *
 		return s == t[0]
 	}
-	s, ok = strings.CutPrefix(s, t[0])
-	if !ok {
+	if s, ok = strings.CutPrefix(s, t[0]); !ok {
 		return false
 	}
-	s, ok = strings.CutSuffix(s, t[len(t)-1])
-	if !ok {
+	if s, ok = strings.CutSuffix(s, t[len(t)-1]); !ok {
 		return false
 	}
-	for _, part := range t[1 : len(t)-1] {
+	return inOrder(s, t[1:len(t)-1])
+}
+
+// inOrder reports whether s contains the parts one after the other. It takes each
+// part at the first place where it fits. A later place would leave less of s to
+// the parts that follow, so there is nothing to try twice: the time is linear,
+// whatever the pattern.
+func inOrder(s string, parts []string) bool {
+	for _, part := range parts {
 		_, after, found := strings.Cut(s, part)
 		if !found {
 			return false
@@ -234,6 +254,8 @@ func (t wildcard) holds(v any) bool {
 	return true
 }
 
+// holds looks at the address both without and with its IPv6 form: a block of IPv4
+// contains ::ffff:10.0.0.1, and ::/0 contains it too.
 func (t inBlock) holds(v any) bool {
 	s, _ := textOf(v)
 	addr, err := netip.ParseAddr(s)
@@ -244,7 +266,8 @@ func (t inBlock) holds(v any) bool {
 	return netip.Prefix(t).Contains(addr.Unmap()) || netip.Prefix(t).Contains(addr)
 }
 
-// holds is asked about values only; who wants none is asked apart.
+// holds is called with a value, so that {"exists": true} holds. The other one,
+// {"exists": false}, is for matchLeaf to decide.
 func (t exists) holds(any) bool { return bool(t) }
 
 func (t anythingBut) holds(v any) bool {
@@ -269,53 +292,4 @@ func (c comparison) holds(n number) bool {
 		return d >= 0
 	}
 	return d == 0
-}
-
-// fieldsOf makes the fields of an event, with its data if somebody asks for it.
-func fieldsOf(e cloudevents.Event, withData bool) map[string]any {
-	fields := make(map[string]any, 10)
-	if e.Context == nil {
-		return fields
-	}
-	for name, v := range e.Extensions() {
-		if text, err := types.Format(v); err == nil {
-			fields[name] = attribute(text)
-		}
-	}
-	delete(fields, "data") // no extension can have the name; what the SDK lets pass is not data
-	set := func(name, value string) {
-		if value != "" {
-			fields[name] = attribute(value)
-		}
-	}
-	set("specversion", e.SpecVersion())
-	set("id", e.ID())
-	set("source", e.Source())
-	set("type", e.Type())
-	set("subject", e.Subject())
-	set("datacontenttype", e.DataContentType())
-	set("dataschema", e.DataSchema())
-	if t := e.Time(); !t.IsZero() {
-		set("time", types.FormatTime(t))
-	}
-	if withData {
-		if v, ok := dataOf(e); ok {
-			fields["data"] = v
-		}
-	}
-	return fields
-}
-
-func dataOf(e cloudevents.Event) (any, bool) {
-	data := e.Data()
-	switch {
-	case len(data) == 0:
-		return nil, false
-	case isJSON(e):
-		v, err := decodeJSON(data)
-		return v, err == nil
-	case !utf8.Valid(data):
-		return nil, false
-	}
-	return string(data), true
 }

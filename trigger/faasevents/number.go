@@ -6,27 +6,29 @@ import (
 	"strings"
 )
 
-// number is a decimal number as it is written, so that all of its digits count:
-// identifiers of 64 bits, amounts of money, and what is beyond float64. It
-// refers to the text that it was read from, and takes no memory of its own.
+// number is a decimal number as it is written. All of its digits count, where
+// float64 would round: identifiers of 64 bits, amounts of money, 1e400. Its
+// strings are slices of the text that was parsed, so that it allocates nothing.
 type number struct {
 	negative bool
-	whole    string // significant digits, of which the first is not 0; zero has none
-	fraction string // those that follow, up to the last that is not 0
+	whole    string // the digits before the point, without leading zeros
+	fraction string // the digits after it, without trailing zeros
 	exponent int64  // the value is 0.<whole><fraction> × 10^exponent
 }
 
-// maxExponent stands for all exponents beyond it, which no arithmetic reaches.
+// maxExponent stands for all exponents beyond it. It leaves room for adding the
+// length of a text without overflow.
 const maxExponent = 1 << 60
 
-// toNumber is parseNumber for what a decoder of JSON has read as a number.
+// toNumber is parseNumber for a text that a JSON decoder has accepted as a number,
+// so that it can't fail.
 func toNumber(s string) number {
 	n, _ := parseNumber(s)
 	return n
 }
 
-// parseNumber reads a number by the grammar of JSON, in time proportional to its
-// text, whatever its exponent.
+// parseNumber reads a number by the grammar of JSON. The time is proportional to
+// the length of the text, whatever the exponent: 1e999999999 is not written out.
 func parseNumber(s string) (n number, ok bool) {
 	s, n.negative = strings.CutPrefix(s, "-")
 	n.whole, s = digits(s)
@@ -46,13 +48,13 @@ func parseNumber(s string) (n number, ok bool) {
 	return n.normal(), true
 }
 
-// digits cuts off the digits at the beginning.
+// digits splits s after the digits that it begins with.
 func digits(s string) (before, after string) {
 	rest := strings.TrimLeft(s, "0123456789")
 	return s[:len(s)-len(rest)], rest
 }
 
-// parseExponent reads e5, E-5, e+05.
+// parseExponent reads an exponent such as e5, E-5 or e+05.
 func parseExponent(s string) (int64, bool) {
 	if s[0] != 'e' && s[0] != 'E' {
 		return 0, false
@@ -64,12 +66,13 @@ func parseExponent(s string) (int64, bool) {
 	if ds, rest := digits(text); ds == "" || rest != "" {
 		return 0, false
 	}
-	e, _ := strconv.ParseInt(s[1:], 10, 64) // out of range, it is the nearest that there is
+	e, _ := strconv.ParseInt(s[1:], 10, 64) // beyond int64 it is the nearest int64
 	return max(min(e, maxExponent), -maxExponent), true
 }
 
-// normal moves the point before the first digit that is not 0, and drops zeros
-// that say nothing, so that equal numbers have equal digits and exponents.
+// normal moves the point before the first digit that is not 0 and drops leading
+// and trailing zeros. Equal numbers then have equal digits and exponents: 120 and
+// 1.2e2 are both 0.12 × 10^3.
 func (n number) normal() number {
 	n.whole = strings.TrimLeft(n.whole, "0")
 	n.exponent += int64(len(n.whole))
@@ -83,14 +86,15 @@ func (n number) normal() number {
 		n.whole = strings.TrimRight(n.whole, "0")
 	}
 	if n.whole == "" && n.fraction == "" {
-		return number{} // also of -0
+		return number{} // -0 loses its sign
 	}
 	return n
 }
 
 func (n number) isZero() bool { return n.whole == "" && n.fraction == "" }
 
-// compare is exact.
+// compare returns -1, 0 or 1 as n is less than, equal to or greater than m. It is
+// exact. The sign decides first, then the exponent, then the digits.
 func (n number) compare(m number) int {
 	if c := cmp.Compare(n.sign(), m.sign()); c != 0 || n.isZero() {
 		return c
@@ -102,6 +106,7 @@ func (n number) compare(m number) int {
 	return c * n.sign()
 }
 
+// sign is -1, 0 or 1.
 func (n number) sign() int {
 	switch {
 	case n.isZero():
@@ -112,8 +117,8 @@ func (n number) sign() int {
 	return 1
 }
 
-// compareDigits compares what stands behind the point; one that has ended goes on
-// with zeros, and is smaller, since the other's last digit is none.
+// compareDigits compares the digits behind the point. If one number is a prefix of
+// the other it is the smaller one: the last digit of a number is not 0.
 func (n number) compareDigits(m number) int {
 	for i := range min(n.len(), m.len()) {
 		if c := cmp.Compare(n.digit(i), m.digit(i)); c != 0 {
@@ -125,6 +130,7 @@ func (n number) compareDigits(m number) int {
 
 func (n number) len() int { return len(n.whole) + len(n.fraction) }
 
+// digit returns the digit at i of whole and fraction together.
 func (n number) digit(i int) byte {
 	if i < len(n.whole) {
 		return n.whole[i]

@@ -16,29 +16,32 @@ type option func(*settings)
 
 func (o option) apply(s *settings) { o(s) }
 
+// settings is what the options say. A handler never changes it, so that requests
+// read it without a lock.
 type settings struct {
 	routes        []route
-	limit         int64
-	batch         int
+	limit         int64 // bytes of a body
+	batch         int   // events of a batch
 	source        string
 	dropUnmatched bool
 	origins       map[string]bool // nil: no handshake
-	rate          int
+	rate          int             // deliveries per minute; 0: any number
 	mistakes      []error
 }
 
+// route sends the events that match the pattern to the function.
 type route struct {
 	pattern  Pattern
 	function string
 }
 
-// The defaults: a body may be as large as what a function takes by default,
-// which is what Lambda does; a batch is bounded because its events are called
-// at once.
+// defaults has a limit on bodies that is the one of a function's input by default
+// (6 MiB, as Lambda has it), and a limit on batches, because all events of a batch
+// are called at once.
 func defaults() settings { return settings{limit: 6 << 20, batch: 100} }
 
-// On sends events for which pattern holds, in the language of [Compile], to a
-// function, unless a pattern that was given before holds. The function need
+// On calls function with the events for which pattern holds, unless a pattern of
+// an earlier On holds. [Compile] has the language of patterns. The function need
 // not be registered yet: it is looked up for each event.
 func On(pattern, function string) Option {
 	p, err := Compile(pattern)
@@ -51,9 +54,9 @@ func On(pattern, function string) Option {
 	})
 }
 
-// WithLimits bounds the body of a request in bytes, and how many events a batch
-// has; each at least 1. Default: 6 MiB and 100. All events of a batch are called
-// at once.
+// WithLimits bounds the body of a request, in bytes, and the number of events in a
+// batch; each must be at least 1. Default: 6 MiB and 100. All events of a batch are
+// called at once.
 func WithLimits(body int64, batch int) Option {
 	return option(func(s *settings) {
 		if body < 1 || batch < 1 {
@@ -63,8 +66,8 @@ func WithLimits(body int64, batch int) Option {
 	})
 }
 
-// WithSource sets the source of replies that are made of a function's plain
-// output, a URI reference. Default: "/fn/" and the function's name.
+// WithSource sets the source, a URI reference, of replies that are made of a
+// function's plain output. Default: "/fn/" and the function's name.
 func WithSource(uri string) Option {
 	return option(func(s *settings) {
 		if _, err := url.Parse(uri); err != nil || uri == "" {
@@ -74,22 +77,22 @@ func WithSource(uri string) Option {
 	})
 }
 
-// WithUnmatchedDropped answers 204 to an event that no route takes, and does
-// nothing, where the default is 404: for a handler that is sent more than it
-// asked for. In a batch, the others are delivered.
+// WithUnmatchedDropped drops an event that no route takes: the answer is 204, and
+// no function is called. The other events of a batch are delivered. It is for a
+// handler that is sent more than it wants. The default answer is 404.
 func WithUnmatchedDropped() Option { return option(func(s *settings) { s.dropUnmatched = true }) }
 
 // WithOrigins takes part in the validation handshake of the webhook
-// specification (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md):
-// an OPTIONS request from one of the origins, which are DNS names as senders
-// state them, or "*" for all, is granted perMinute deliveries per minute; 0
-// means as many as it likes. The rate is a statement, to be enforced by limits
-// and gates. Without "*", a delivery has to name one of the origins too, or is
-// answered 403.
+// specification (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md).
+// Origins are DNS names as senders state them, or "*" for all. An OPTIONS request
+// of one of them is granted perMinute deliveries per minute; 0 means any number.
+// The handler states the rate and does not enforce it: limits and gates do. Without
+// "*", a delivery has to name one of the origins too, or is answered 403.
 //
-// The handshake protects others from being flooded by a sender that somebody
-// has pointed at them. It proves nothing about who sends. Permission is in the
-// response; no WebHook-Request-Callback is called, as it may lead anywhere.
+// The handshake protects a server against a sender that was configured, by mistake
+// or in bad faith, to flood it. It does not prove the identity of the sender. The
+// permission is in the response alone. A WebHook-Request-Callback is never called,
+// as its URL may lead anywhere.
 func WithOrigins(perMinute int, origins ...string) Option {
 	return option(func(s *settings) {
 		if perMinute < 0 || len(origins) == 0 {
@@ -102,6 +105,7 @@ func WithOrigins(perMinute int, origins ...string) Option {
 	})
 }
 
+// newSettings applies the options. Its error names all mistakes at once.
 func newSettings(opts []Option) (settings, error) {
 	s := defaults()
 	for _, o := range opts {

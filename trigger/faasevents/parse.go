@@ -3,18 +3,21 @@ package faasevents
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// maxDepth is how deep a pattern may nest: what walks it is recursive.
+// errTrailing is the error for a second value after the first.
+var errTrailing = errors.New("something follows the JSON value's end")
+
+// maxDepth bounds how deep a pattern may nest, since compiling it and matching
+// with it recurse.
 const maxDepth = 64
 
-// parse reads a pattern's JSON. encoding/json by itself would keep the last of
-// two equal keys, and so drop a condition that somebody wrote.
+// parse reads a pattern's JSON. It reads tokens: of two equal keys json.Unmarshal
+// would keep the last without an error, and so drop a condition of the pattern.
 func parse(text string) (any, error) {
 	p := parser{dec: json.NewDecoder(strings.NewReader(text))}
 	p.dec.UseNumber()
@@ -23,24 +26,25 @@ func parse(text string) (any, error) {
 		return nil, err
 	}
 	if _, err := p.dec.Token(); err != io.EOF {
-		return nil, wrong("", "something follows the pattern's end")
+		return nil, errorAt("", "something follows the pattern's end")
 	}
 	return v, nil
 }
 
+// parser reads values from the tokens of dec. Numbers stay text.
 type parser struct{ dec *json.Decoder }
 
 func (p parser) value(path string, depth int) (any, error) {
 	t, err := p.dec.Token()
 	if err != nil {
-		return nil, wrong(path, "not JSON: %v", err)
+		return nil, errorAt(path, "not JSON: %v", err)
 	}
 	d, ok := t.(json.Delim)
 	if !ok {
 		return t, nil
 	}
 	if depth >= maxDepth {
-		return nil, wrong(path, "nested more than %d deep", maxDepth)
+		return nil, errorAt(path, "nested more than %d deep", maxDepth)
 	}
 	if d == '{' {
 		return p.object(path, depth)
@@ -48,17 +52,18 @@ func (p parser) value(path string, depth int) (any, error) {
 	return p.array(path, depth)
 }
 
+// object reads the fields of an object, up to its closing brace.
 func (p parser) object(path string, depth int) (any, error) {
 	fields := map[string]any{}
 	for p.dec.More() {
 		t, err := p.dec.Token()
 		if err != nil {
-			return nil, wrong(path, "not JSON: %v", err)
+			return nil, errorAt(path, "not JSON: %v", err)
 		}
-		key, _ := t.(string) // the decoder sees to that
+		key, _ := t.(string) // the decoder takes nothing else for a key
 		at := path + "/" + pointer(key)
 		if _, twice := fields[key]; twice {
-			return nil, wrong(at, "the key is there twice; write one array with the values of both, or an $or")
+			return nil, errorAt(at, "the key is there twice; write one array with the values of both, or an $or")
 		}
 		if fields[key], err = p.value(at, depth+1); err != nil {
 			return nil, err
@@ -67,6 +72,7 @@ func (p parser) object(path string, depth int) (any, error) {
 	return fields, p.end(path)
 }
 
+// array reads the elements of an array, up to its closing bracket.
 func (p parser) array(path string, depth int) (any, error) {
 	all := []any{}
 	for p.dec.More() {
@@ -79,20 +85,17 @@ func (p parser) array(path string, depth int) (any, error) {
 	return all, p.end(path)
 }
 
+// end reads a closing brace or bracket.
 func (p parser) end(path string) error {
 	if _, err := p.dec.Token(); err != nil {
-		return wrong(path, "not JSON: %v", err)
+		return errorAt(path, "not JSON: %v", err)
 	}
 	return nil
 }
 
-// pointer escapes a key for a JSON pointer.
-func pointer(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
-}
-
-// decodeJSON reads the JSON of an event, which nobody here has written: of two
-// equal keys the last wins, as it does for the function that gets it.
+// decodeJSON reads the JSON of an event. Of two equal keys the last one counts:
+// the function that gets the event decodes it in the same way, and a pattern must
+// not see another value than the function does.
 func decodeJSON(data []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -105,6 +108,3 @@ func decodeJSON(data []byte) (any, error) {
 	}
 	return v, nil
 }
-
-// sorted makes errors and tests the same every time.
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

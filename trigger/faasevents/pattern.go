@@ -1,9 +1,7 @@
 package faasevents
 
 import (
-	"encoding/json"
 	"fmt"
-	"strconv"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 )
@@ -36,31 +34,32 @@ type Pattern struct {
 //	                                            or prefix, suffix, equals-ignore-case or wildcard with a text or a list
 //	"$or": [{…}, {…}]                           in place of a field: one of the patterns, two at least
 //
-// An object in place of the array goes one level down.
+// An object in place of the array goes one level down: its fields are matched
+// with those of the object that the event has there.
 //
-// The top level are the event's attributes, extensions too, and "data". An
-// attribute is matched as text in its canonical form, and also as a number or
-// boolean where it reads as one, so that a binary event, whose attributes are
-// all text, matches like the structured one. Data is looked into if it is JSON
-// (by its datacontenttype, or without one); other data is one text, if it is
-// text.
+// The top level has the event's attributes, its extensions, and "data". An
+// attribute is matched as text in its canonical form, and also as a number or a
+// boolean where it reads as one: in a binary event all attributes are text, and it
+// must match like the same event in the structured mode. Data that is JSON (by its
+// datacontenttype, or without one) is matched by its fields. Other data is one
+// text, if it is text.
 //
-// Where the event has an array, it matches if one of its elements does: objects
-// as a whole, so that two conditions on the fields of an element are not met by
-// two elements. An object, an empty array and what is missing are no value, to
-// which only "exists": false applies.
+// An array of the event matches if one of its elements does. Elements that are
+// objects match as a whole: one element has to meet all conditions on its fields,
+// and two elements can't share them. An object, an empty array and a field that is
+// missing have no value: only {"exists": false} holds for them.
 //
 // Numbers are compared exactly, with all of their digits, however large. An
-// IPv4-mapped address or block (::ffff:10.0.0.0/120) is the one of IPv4 that it
-// maps.
+// IPv4-mapped address or block stands for the one of IPv4 that it maps:
+// ::ffff:10.0.0.0/120 is 10.0.0.0/24.
 //
-// It differs from EventBridge in this: numbers are compared as numbers (there,
-// 300 and 3.0e2 are different values outside of "numeric") and without its
-// limit of ±5e9; {} is a pattern, and holds for everything; "$or" is never the
-// name of a field; and an object with the same key twice is an error.
+// It differs from EventBridge in four points. Numbers are compared as numbers
+// (there, 300 and 3.0e2 are different values outside of "numeric") and without its
+// limit of ±5e9. {} is a pattern, and holds for everything. "$or" is never the name
+// of a field. An object with the same key twice is an error.
 //
-// Matching takes time in proportion to the size of the pattern times that of
-// the event, at worst: there is no backtracking to be provoked.
+// At worst, matching takes time in proportion to the size of the pattern times the
+// size of the event: nothing in it backtracks.
 func Compile(pattern string) (Pattern, error) {
 	raw, err := parse(pattern)
 	if err != nil {
@@ -68,7 +67,7 @@ func Compile(pattern string) (Pattern, error) {
 	}
 	fields, ok := raw.(map[string]any)
 	if !ok {
-		return Pattern{}, wrong("", "a pattern is an object of fields, this is %s", kindOf(raw))
+		return Pattern{}, errorAt("", "a pattern is an object of fields, this is %s", kindOf(raw))
 	}
 	root, err := compileObject("", fields)
 	if err != nil {
@@ -77,8 +76,8 @@ func Compile(pattern string) (Pattern, error) {
 	return Pattern{root: root, text: pattern}, nil
 }
 
-// MustCompile is [Compile] for patterns that stand in the source: it panics
-// where Compile returns an error.
+// MustCompile is like [Compile] but panics instead of returning an error, for
+// patterns that are constants of the program.
 func MustCompile(pattern string) Pattern {
 	p, err := Compile(pattern)
 	if err != nil {
@@ -87,7 +86,7 @@ func MustCompile(pattern string) Pattern {
 	return p
 }
 
-// String returns what was compiled.
+// String returns the text that was compiled; {} for the zero value.
 func (p Pattern) String() string {
 	if p.text == "" {
 		return "{}"
@@ -95,15 +94,15 @@ func (p Pattern) String() string {
 	return p.text
 }
 
-// Match tells whether the pattern holds for e. Data that is not the JSON that
-// it claims to be is no value.
+// Match reports whether the pattern holds for e. Data counts as absent if its
+// datacontenttype says JSON and it is not JSON.
 func (p Pattern) Match(e cloudevents.Event) bool {
 	return p.root.match(fieldsOf(e, p.root.names("data")))
 }
 
-// MatchJSON tells whether the pattern holds for a JSON object of any kind,
-// whose fields take the place of the attributes. It is false for other JSON,
-// and an error for what is none.
+// MatchJSON reports whether the pattern holds for a JSON object of any kind: the
+// object's fields take the place of the attributes. It returns false for JSON that is no
+// object, and an error for text that is no JSON.
 func (p Pattern) MatchJSON(event []byte) (bool, error) {
 	v, err := decodeJSON(event)
 	if err != nil {
@@ -111,40 +110,4 @@ func (p Pattern) MatchJSON(event []byte) (bool, error) {
 	}
 	fields, ok := v.(map[string]any)
 	return ok && p.root.match(fields), nil
-}
-
-// PatternError is a mistake in a pattern.
-type PatternError struct {
-	Path    string // to the place, a JSON pointer (RFC 6901): /data/total/0/numeric/1
-	Problem string // what is wrong there, and the cure
-}
-
-// Error describes the mistake on one line.
-func (e *PatternError) Error() string {
-	place := e.Path
-	if place == "" {
-		place = "the pattern"
-	}
-	return "faasevents: " + place + ": " + e.Problem
-}
-
-func wrong(path, format string, args ...any) *PatternError {
-	return &PatternError{Path: path, Problem: fmt.Sprintf(format, args...)}
-}
-
-// kindOf names a JSON value's kind in an error.
-func kindOf(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "null"
-	case string:
-		return fmt.Sprintf("the text %.40q", v)
-	case json.Number:
-		return fmt.Sprintf("the number %.40s", v)
-	case bool:
-		return strconv.FormatBool(v)
-	case []any:
-		return "an array"
-	}
-	return "an object"
 }

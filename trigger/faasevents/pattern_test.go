@@ -12,10 +12,11 @@ import (
 	"github.com/inproc/faas/trigger/faasevents"
 )
 
-// The patterns and what they are said to match are the examples of
+// The patterns, and the values that they match, are the examples of
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 // and of the pages it belongs to (eb-event-patterns, eb-event-patterns-arrays,
-// eb-event-patterns-null-values); the events are cut down to what they ask for.
+// eb-event-patterns-null-values). The events have only the fields that the patterns
+// name.
 func TestTheExamplesOfEventBridgesDocumentationHold(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -169,7 +170,7 @@ func requireMatch(t *testing.T, p faasevents.Pattern, event string, want bool) {
 	require.Equal(t, want, got, "%s for %s", p, event)
 }
 
-// What is not in the documentation, or otherwise here.
+// Cases that the documentation leaves out, or that this package decides otherwise.
 func TestTheLanguageAtItsEdges(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -234,7 +235,7 @@ func TestTheLanguageAtItsEdges(t *testing.T) {
 		{`{"a": [{"cidr": "fe80::/10"}]}`, `{"a": "fe80::1%eth0"}`, true},
 		{`{"$or": [{"a": [1]}, {"$or": [{"b": [1]}, {"c": [1]}]}], "d": [1]}`, `{"c": 1, "d": 1}`, true},
 		{`{"$or": [{"a": [1]}, {"$or": [{"b": [1]}, {"c": [1]}]}], "d": [1]}`, `{"c": 1}`, false},
-		{`{"a": [1]}`, `{"a": 2, "a": 1}`, true}, // as the function will see it
+		{`{"a": [1]}`, `{"a": 2, "a": 1}`, true}, // the last key counts, as it does for the function
 	} {
 		p, err := faasevents.Compile(c.pattern)
 		require.NoError(t, err, c.pattern)
@@ -367,7 +368,8 @@ func event(tb testing.TB) cloudevents.Event {
 	return e
 }
 
-// FuzzCompile looks for patterns that panic, or whose text does not stand for them.
+// FuzzCompile looks for patterns that panic, and for patterns that are not the same
+// when they are compiled again from String.
 func FuzzCompile(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a": [1, "x", null, true]}`, `{"a": {"b": [{"prefix": {"equals-ignore-case": "x"}}]}}`,
@@ -410,7 +412,8 @@ func FuzzNumeric(f *testing.F) {
 	})
 }
 
-// rational is nil for what is no number of JSON, or too long to be computed.
+// rational returns nil for a text that is no number of JSON, and for a number that
+// is too long to compute with.
 func rational(s string) *big.Rat {
 	if len(s) > 40 || s == "" || !strings.Contains("-0123456789", s[:1]) || !json.Valid([]byte(s)) || strings.TrimSpace(s) != s {
 		return nil

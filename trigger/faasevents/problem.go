@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
@@ -15,19 +16,20 @@ import (
 	"github.com/inproc/faas"
 )
 
-// problem is an answer that is an error, by RFC 9457.
+// problem is an answer that is an error, in the format of RFC 9457.
 type problem struct {
 	Title      string    `json:"title"`
 	Status     int       `json:"status"`
 	Detail     string    `json:"detail,omitempty"`
 	Reason     string    `json:"reason"`
-	Invocation string    `json:"invocation,omitempty"` // for those who look it up in their logs
+	Invocation string    `json:"invocation,omitempty"` // the ID in the records of the host
 	Events     []failure `json:"events,omitempty"`     // of a batch
 
-	retryAfter time.Duration
+	retryAfter time.Duration // 0: not known
+	unread     bool          // there is more of the body, so that the connection can't be used again
 }
 
-// failure is one of the problems of a batch.
+// failure is the problem of one event of a batch.
 type failure struct {
 	Index  int    `json:"index"`
 	Source string `json:"source"`
@@ -37,16 +39,32 @@ type failure struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// defaultRetryAfter is told to senders where the platform does not know: the
-// protocol asks for a number.
+// defaultRetryAfter is the Retry-After of a 429 or a 503 for which the platform
+// knows no time.
 const defaultRetryAfter = time.Second
 
+// mayYetSucceed reports whether the same event may succeed when it is sent again.
 func (p *problem) mayYetSucceed() bool {
 	return p.Status == http.StatusTooManyRequests || p.Status >= 500
 }
 
+// malformed is the answer to a request that is no event.
+func malformed(err error) *problem {
+	return &problem{Status: http.StatusBadRequest, Reason: "malformed", Detail: strings.TrimSpace(err.Error())}
+}
+
+// tooLarge is the answer to a request that is over WithLimits.
+func tooLarge(detail string) *problem {
+	return &problem{Status: http.StatusRequestEntityTooLarge, Reason: "too_large", Detail: detail}
+}
+
+// writeProblem sets the title of p and sends it. Retry-After is rounded up to whole
+// seconds, so that no sender comes back too early.
 func writeProblem(w http.ResponseWriter, p *problem) {
 	p.Title = http.StatusText(p.Status)
+	if p.unread {
+		w.Header().Set("Connection", "close")
+	}
 	if p.Status == http.StatusTooManyRequests || p.retryAfter > 0 {
 		after := p.retryAfter
 		if after <= 0 {
@@ -56,10 +74,12 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // what fails here is the connection
+	_ = json.NewEncoder(w).Encode(p) // only the connection can fail here
 }
 
-// problemOf tells the sender what became of a call that was made to function.
+// problemOf is the answer to an event that function was called with, if the call
+// ended with err. EndOf decides whether the error is about this call: a refusal that the function got
+// from another function, and returned, is the function's own failure.
 func problemOf(function string, err error) *problem {
 	end := faas.EndOf(err, function)
 	if end.Err == nil {
@@ -81,8 +101,9 @@ func problemOf(function string, err error) *problem {
 	return p
 }
 
-// problemOfRefusal and problemOfOutcome are the table of the package's
-// documentation. Without a reason of its own, a refusal's is the core's.
+// problemOfRefusal has the status of a call that was refused, as the table in the
+// package's documentation says. Where it sets no Reason, problemOf takes the one
+// of the error.
 func problemOfRefusal(kind faas.Kind) *problem {
 	switch kind {
 	case faas.KindNone:
@@ -108,6 +129,7 @@ func problemOfRefusal(kind faas.Kind) *problem {
 	return problemOfOutcome(faas.Failed)
 }
 
+// problemOfOutcome has the status of a call that began and did not end well.
 func problemOfOutcome(o faas.Outcome) *problem {
 	switch o {
 	case faas.TimedOut:
@@ -121,8 +143,9 @@ func problemOfOutcome(o faas.Outcome) *problem {
 	return &problem{Status: http.StatusInternalServerError, Reason: "failed", Detail: "the function failed"}
 }
 
-// problemOfFunction passes on what a function says on purpose, by the SDK's
-// type, and nothing else.
+// problemOfFunction is the answer to an event for which the function itself
+// returned err. If err is a Result of the SDK with a status of 4xx or 5xx, the function wants the sender
+// to see it. The text of any other error may be secret and stays inside.
 func problemOfFunction(err error) *problem {
 	var result *cehttp.Result
 	if errors.As(err, &result) && result != nil && result.StatusCode >= 400 && result.StatusCode <= 599 {
