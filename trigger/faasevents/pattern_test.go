@@ -368,8 +368,8 @@ func event(tb testing.TB) cloudevents.Event {
 	return e
 }
 
-// FuzzCompile looks for patterns that panic, and for patterns that are not the same
-// when they are compiled again from String.
+// FuzzCompile looks for patterns that panic, and for patterns that match other events
+// when they are compiled again from their text.
 func FuzzCompile(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a": [1, "x", null, true]}`, `{"a": {"b": [{"prefix": {"equals-ignore-case": "x"}}]}}`,

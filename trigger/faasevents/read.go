@@ -28,8 +28,9 @@ func (m message) at(i int, p *problem) *problem {
 
 // read reads the events of a request and validates each of them.
 func (s *settings) read(req *http.Request) (message, *problem) {
-	m, p := message{}, (*problem)(nil)
-	if m.mode, p = modeOf(req.Header); p != nil {
+	mode, p := modeOf(req.Header)
+	m := message{mode: mode}
+	if p != nil {
 		return m, p
 	}
 	body, p := s.body(req)
