@@ -27,8 +27,8 @@ func more(_ context.Context, in item) (item, error) {
 	return in, nil
 }
 
-// bare is what one writes without the front: the same JSON, the same bound on the
-// body, and no more.
+// bare is a handler as it is written without the front: the same JSON, the same bound
+// on the body, and nothing else.
 func bare(w http.ResponseWriter, r *http.Request) {
 	var in item
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 6<<20)).Decode(&in); err != nil {

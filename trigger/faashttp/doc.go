@@ -20,27 +20,34 @@ over each of them.
 
 # What a slow client costs
 
-Nothing of the router's. A body is read to its end, within its limit and its
-time, before the call asks for a slot; the answer is written, within its time,
-after the slot is given back; a stream's pieces wait in memory, bounded by
-[faas.WithLimits], and not in the handler. What a client does hold is a
-connection and its buffers.
+A slow client costs the router nothing. Its body is read to the end, within its
+limit and its time, before the call asks for a slot. Its answer is written, within
+its time, after the slot is given back. The pieces of a stream wait in memory,
+bounded by [faas.WithLimits], and the handler does not wait for them to be sent.
+What a slow client does hold is a connection and its buffers.
 
 # What a caller learns
 
-No more than the call's end: see [Handler] for the reasons. Whoever may not call
-a function is answered, to the letter, what is answered for one that does not
-exist; the time that takes is not evened out. The Lambda wire is for operators,
-and tells errors and stacks as Lambda does.
+A caller learns how the call ended and no more; [Handler] lists the reasons. A
+caller that may not call a function gets the same answer, byte for byte, as for a
+function that does not exist. The time which the answer takes is not evened out.
+The Lambda wire is for operators: it returns error texts and stacks, as Lambda does.
 
-Who calls is not this package's business: put authentication around the handlers
-and a [faas.Gate] into the router. Gates see the request's context, with its
-[Request]. Only the Lambda wire can check signatures itself ([WithCredentials]).
+This package does not authenticate callers. Put authentication around the handlers
+and a [faas.Gate] into the router. Gates see the context of the request, and the
+[Request] in it. Only the Lambda wire can check signatures itself ([WithCredentials]).
 
 # Concurrency
 
-All handlers serve any number of requests at once. What comes from outside and
-goes back, or into logs, is validated first: names, ids, tenants, traces, and the
-headers of a function's answer.
+All handlers serve any number of requests at once. Whatever comes from outside and
+goes back, or into logs, is validated first: names, ids, tenants, trace headers, and
+the headers of a function's answer.
+
+# Where things are
+
+Files are named after the dialect that they speak: http_*.go the plain HTTP front,
+lambda_*.go the wire of Lambda's API, url_*.go function URLs. The other files serve
+all three: exchange.go holds one request and its answer, door.go decides what a
+browser may send, server.go runs a server and drains it.
 */
 package faashttp

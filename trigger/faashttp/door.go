@@ -11,16 +11,19 @@ import (
 	"sync/atomic"
 )
 
-// door decides about requests that a browser may have sent for a page that has
-// no business here. ready is to be called before anything else, once.
+// door decides which requests a browser must not have sent: those that a page of
+// another site makes behind its reader's back. Call prepare once before anything
+// else; after that a door is read only, and may be used concurrently.
 type door struct {
 	names   []string // of WithHosts
 	origins []string // of WithOrigins
-	owner   string   // whom to give an option that is missing
+	owner   string   // the function that takes a missing option
 	cross   *http.CrossOriginProtection
 }
 
-// ready checks the names, and panics with the cure.
+// prepare checks the names and builds the origin check. owner is the function that
+// gets the missing option, for error texts. It panics, and names the cure, if a
+// name is impossible.
 func (d *door) prepare(owner string) {
 	d.owner, d.cross = owner, http.NewCrossOriginProtection()
 	for i, name := range d.names {
@@ -40,10 +43,12 @@ func (d *door) prepare(owner string) {
 	}
 }
 
-// allows tells whether a handler has to serve a request. It answers a preflight,
-// and has refuse answer what is kept out. What a [Server] has let in is not asked
-// again. Of what comes over a network no origin is asked: there the service that
-// the handler is a part of has a rule of its own.
+// allows reports whether a handler must serve the request. It answers a preflight
+// itself, and calls refuse for a request that it keeps out.
+//
+// A request that a [Server] has let in is not checked twice. On a connection that
+// is not loopback the origin is not checked: there the handler is a part of a
+// service on the network, which has a rule of its own for other sites.
 func (d *door) allows(w http.ResponseWriter, r *http.Request, refuse func(p *Problem)) bool {
 	ctx := r.Context()
 	switch {
@@ -55,8 +60,8 @@ func (d *door) allows(w http.ResponseWriter, r *http.Request, refuse func(p *Pro
 	return !d.answerCORS(w, r)
 }
 
-// admits is opens for a connection whose requests are asked for their origin;
-// loopback tells whether they are asked for their host too.
+// checks is like allows, but always checks the origin. It checks the host only if
+// loopback is true.
 func (d *door) checks(w http.ResponseWriter, r *http.Request, loopback bool, refuse func(p *Problem)) bool {
 	switch {
 	case loopback && !d.isHost(r.Host):
@@ -71,12 +76,12 @@ func (d *door) checks(w http.ResponseWriter, r *http.Request, loopback bool, ref
 	return false
 }
 
-// saysItsSite tells whether a request says what page it is from. Most say nothing,
-// and are not looked at any further.
+// saysItsSite reports whether a request says from which page it comes, as browsers'
+// requests do. Most requests don't, and need no further check.
 func saysItsSite(h http.Header) bool { return len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0 }
 
-// isHost tells whether a request for that host can be meant for a loopback
-// connection. A request that names no host, as HTTP/1.0 allows, is no browser's.
+// isHost reports whether a request for that host can be meant for a loopback
+// connection. HTTP/1.0 allows a request without a host; browsers never send one.
 func (d *door) isHost(host string) bool {
 	name, _ := splitHost(host)
 	if host == "" || strings.EqualFold(name, "localhost") {
@@ -90,8 +95,8 @@ func (d *door) isHost(host string) bool {
 	})
 }
 
-// splitHost parts a host from its port, if it has one, and from the brackets of
-// an address.
+// splitHost splits host:port, and removes the brackets of an IPv6 address. The port
+// is empty if there is none.
 func splitHost(s string) (host, port string) {
 	if host, port, err := net.SplitHostPort(s); err == nil {
 		return host, port
@@ -99,9 +104,10 @@ func splitHost(s string) (host, port string) {
 	return strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), ""
 }
 
-// isLoopback tells whether a request has come over a loopback connection, by the
-// connection's own end of it. A request that some other server has made up, and
-// that has no such end, is judged by its sender's.
+// isLoopback reports whether a request came over a loopback connection, judged by
+// the local address of the connection. A request that was built by a test, or by a
+// server other than net/http's, has no local address: the address of its sender
+// decides.
 func isLoopback(ctx context.Context, r *http.Request) bool {
 	switch local := ctx.Value(http.LocalAddrContextKey).(type) {
 	case *net.TCPAddr:
@@ -117,9 +123,10 @@ func isLoopbackAddr(s string) bool {
 	return err == nil && a.Addr().Unmap().IsLoopback()
 }
 
-// trusts lets the page of a site that WithOrigins names read the answer, and
-// tells whether the request was only its question whether it may ask.
-func (d *door) answerCORS(w http.ResponseWriter, r *http.Request) (answered bool) {
+// answerCORS sets the headers that let a page of a site of [WithOrigins] read the
+// answer. It returns true if the request was only a preflight, which it has
+// answered.
+func (d *door) answerCORS(w http.ResponseWriter, r *http.Request) (preflight bool) {
 	if len(d.origins) == 0 {
 		return false
 	}
@@ -148,13 +155,16 @@ func (d *door) answerCORS(w http.ResponseWriter, r *http.Request) (answered bool
 	return true
 }
 
-// serverState is what a [Server] puts into the context of the requests that it has let in.
+// serverState is what handlers know of the [Server] that serves them. It is in the
+// context of every request that the server has let in. Handlers get this instead of
+// the Server, so that they can't depend on more of it.
 type serverState struct{ draining atomic.Bool }
 
-// serverKey finds the *serverState in a request's context.
+// serverKey is the context key of the *serverState.
 type serverKey struct{}
 
-// serverOf is the server that a request came to; nil if it is another's.
+// serverOf returns the state of the server that let the request in, or nil if the
+// request came through another server.
 func serverOf(ctx context.Context) *serverState {
 	s, _ := ctx.Value(serverKey{}).(*serverState)
 	return s

@@ -18,7 +18,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// over serves a POST as it comes over a connection to that address.
+// over serves a POST as if it came over a connection to that local address.
 func over(t *testing.T, local net.Addr, h http.Handler, path, host string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	return do(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +29,7 @@ func over(t *testing.T, local net.Addr, h http.Handler, path, host string, heade
 
 func tcp(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 9000} }
 
-// doors are the handlers of this package around one function, echo, and the path
+// doors returns each handler of this package, around the function echo, with the path
 // that calls it.
 func doors(t *testing.T, opts ...faashttp.Option) map[string]http.Handler {
 	t.Helper()
@@ -47,8 +47,8 @@ func doors(t *testing.T, opts ...faashttp.Option) map[string]http.Handler {
 	}
 }
 
-// A page can give its own name the address 127.0.0.1, so that to the browser the
-// functions are of the page's own site.
+// A page can give its own name the address 127.0.0.1 (DNS rebinding). The browser then
+// takes the functions for a part of the page's own site.
 func TestOnLoopbackOnlyHostsThatAreKnownToBeMeantAreServed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		all := doors(t, faashttp.WithHosts("fn.example", "Proxy.example:8443"))
@@ -105,7 +105,7 @@ func TestOnLoopbackOnlyHostsThatAreKnownToBeMeantAreServed(t *testing.T) {
 	})
 }
 
-// A request that no server of net/http has read has no address of its own end.
+// A request that net/http's server has not read has no local address.
 func TestARequestWithoutALocalAddressIsJudgedByItsSenders(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for path, h := range doors(t) {
@@ -162,7 +162,7 @@ func TestAPageOfASiteThatIsNamedCallsFunctions(t *testing.T) {
 	})
 }
 
-// methodOf has a request served as one of another method.
+// methodOf serves a request with its method replaced.
 func methodOf(method string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Method = method
@@ -170,7 +170,7 @@ func methodOf(method string, h http.Handler) http.Handler {
 	})
 }
 
-// asked sends a request over a real connection, and reads the answer.
+// asked sends a request over a real connection and reads the answer.
 func asked(t *testing.T, at net.Addr, raw string) (*http.Response, string, error) {
 	t.Helper()
 	var d net.Dialer
@@ -209,7 +209,7 @@ func raw(method, path, host string, header ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n1"
 }
 
-// The server asks for all of its routes, those of others too.
+// The server checks all of its routes, also those that this package does not serve.
 func TestAServerOnLoopbackServesNoPageThatPretendsToBeItsOwn(t *testing.T) {
 	t.Parallel()
 	r, m := hosted(t)

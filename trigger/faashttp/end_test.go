@@ -16,7 +16,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// refusing hosts a function whose gate answers that.
+// refusing makes a router with a function f, which its gate refuses with e.
 func refusing(t *testing.T, e *faas.Error) *faas.Router {
 	t.Helper()
 	r, _ := hosted(t, faas.WithGate(gate(func(context.Context, faas.Invocation) error { return e })))
@@ -27,7 +27,7 @@ func refusing(t *testing.T, e *faas.Error) *faas.Router {
 func TestEveryKindOfRefusalHasItsAnswerOverEveryDoor(t *testing.T) {
 	type answer struct {
 		status int
-		reason string // of the problem, or type of the fault
+		reason string // of the problem, or the type of the API error
 		after  string
 	}
 	for kind, want := range map[faas.Kind]struct{ front, lambda, url answer }{
@@ -61,7 +61,7 @@ func TestEveryKindOfRefusalHasItsAnswerOverEveryDoor(t *testing.T) {
 	}
 }
 
-// A function whose database is down is there all the same.
+// A function exists even while its instances can't be made.
 func TestAFunctionThatCanNotBeStartedIsUnavailableAndNotUnknown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for path, want := range map[string]struct {
@@ -129,7 +129,7 @@ func TestAProblemIsWhatTheFrontWouldAnswer(t *testing.T) {
 	})
 }
 
-// trap is an error that panics when it is looked at.
+// trap is an error with methods that panic.
 type trap struct{}
 
 func (trap) Error() string { panic("no") }

@@ -29,8 +29,8 @@ func price(_ context.Context, o order) (bill, error) {
 	return bill{Total: 5 * o.Count}, nil
 }
 
-// Mounted beside the routes of a service that exists, the functions are called
-// over HTTP and, with AWS's own tools, over Lambda's wire.
+// The handlers are mounted beside the routes of an existing service. Functions are
+// then called over HTTP and, with AWS's own tools, over Lambda's wire.
 func Example_mount() {
 	router := faas.New(faas.WithContext(faashttp.Carry))
 	defer router.Close()
@@ -62,8 +62,7 @@ func Example_mount() {
 	// 422 {"title":"Unprocessable Entity","status":422,"detail":"Nothing is ordered.","reason":"empty"
 }
 
-// A handler of the service's own calls a function and answers its failure as the
-// front would.
+// A handler of your own calls a function, and answers an error as the front would.
 func ExampleProblemOf() {
 	router := faas.New()
 	defer router.Close()
@@ -89,8 +88,8 @@ func ExampleProblemOf() {
 	// 503 closed 1s
 }
 
-// A server of the functions alone, which drains when its context ends: with
-// signal.NotifyContext, on SIGTERM.
+// A server of the functions alone. It drains when its context ends, for example on
+// SIGTERM if the context is one of signal.NotifyContext.
 func ExampleNewServer() {
 	router := faas.New()
 	faas.Register(router, "price", price)
@@ -104,8 +103,8 @@ func ExampleNewServer() {
 	// <nil>
 }
 
-// What a handler logs comes back to a client of Lambda's wire that asks for it,
-// with aws lambda invoke --log-type Tail for one.
+// What a handler logs is returned to a client of Lambda's wire that asks for it, for
+// example by aws lambda invoke --log-type Tail.
 func ExampleLogs() {
 	router := faas.New(faas.WithContext(faashttp.Carry))
 	defer router.Close()

@@ -10,26 +10,34 @@ import (
 	"github.com/inproc/faas"
 )
 
-// exchange is one request and its answer, whatever the dialect. It is the context
-// of its call as well, with what is carried to it: one object for all of it, as
-// there is one for each request. The call's handler never sees it.
+// exchange is one request and its answer, in any of the three dialects.
+//
+// It is also the context of its call, and holds what [Carry] carries to the
+// handler, so that a request costs one object instead of three. The handler never
+// gets this context itself: the router makes a fresh one, and Carry copies what
+// belongs to it.
+//
+// An exchange belongs to the goroutine that serves the request. The stream writers
+// below it are also called by the router's sending goroutine, never at the same
+// time.
 type exchange struct {
-	context.Context //nolint:containedctx // the request's
+	context.Context //nolint:containedctx // of the request
 
 	settings *settings
 	w        http.ResponseWriter
 	r        *http.Request
-	server   *http.Server    // if it sets deadlines for each request; or nil
-	ctx      context.Context //nolint:containedctx // of the call: the exchange, or what has its tenant too
+	server   *http.Server    // it sets this request's deadlines; nil on HTTP/2, and without net/http's server
+	ctx      context.Context //nolint:containedctx // of the call: the exchange itself, or a context around it that has the tenant
 	carried  carried
-	tenant   string        // or empty
-	began    time.Duration // since the settings were made
-	wrote    bool          // something is written, or about to be
-	bodyRead int           // of a body that was too large
-	headers  [3]string     // values of response headers
+	tenant   string        // empty without WithTenantHeader
+	began    time.Duration // when the request came, since settings.made
+	wrote    bool          // extendWriteDeadline was called
+	bodyRead int           // bytes read of a body that was too large
+	headers  [3]string     // the values that setHeader has set
 }
 
-// Value implements context.Context.
+// Value implements context.Context. It answers for what the front carries, and asks
+// the context of the request for all else.
 func (x *exchange) Value(key any) any {
 	if _, ok := key.(carriedKey); ok {
 		return &x.carried
@@ -37,14 +45,16 @@ func (x *exchange) Value(key any) any {
 	return x.Context.Value(key)
 }
 
-// deadlines are what net/http's own writers have. Others are asked by way of a
-// [http.ResponseController], which finds them below.
+// deadlines are the methods that net/http's own response writers have. A writer of
+// a middleware, which wraps one of those, is reached through
+// [http.ResponseController]. Calling the methods directly, where they exist, saves
+// each request an allocation.
 type deadlines interface {
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
 }
 
-// A writer that has no deadlines needs none.
+// setReadDeadline ignores writers without deadlines, such as those of tests.
 func (x *exchange) setReadDeadline(t time.Time) {
 	if d, ok := x.w.(deadlines); ok {
 		_ = d.SetReadDeadline(t)
@@ -53,6 +63,7 @@ func (x *exchange) setReadDeadline(t time.Time) {
 	}
 }
 
+// setWriteDeadline ignores writers without deadlines too.
 func (x *exchange) setWriteDeadline(t time.Time) {
 	if d, ok := x.w.(deadlines); ok {
 		_ = d.SetWriteDeadline(t)
@@ -63,17 +74,21 @@ func (x *exchange) setWriteDeadline(t time.Time) {
 
 func (x *exchange) flush() error { return http.NewResponseController(x.w).Flush() }
 
-// setHeader sets a response header whose name is in its canonical form, n being which
-// of headers has its value.
+// setHeader sets a response header; name must be in canonical form. n is the
+// element of x.headers that holds the value: a slice of that array saves the
+// allocation of [http.Header.Set].
 func (x *exchange) setHeader(n int, name, value string) {
 	x.headers[n] = value
 	x.w.Header()[name] = x.headers[n : n+1 : n+1]
 }
 
-// begin opens an exchange. A server's WriteTimeout counts from the request's
-// header and passes while a function rightly takes its time. On HTTP/1 that does
-// no harm before there is something to write, and then there is a new one; an
-// HTTP/2 stream it would end, so there it is lifted.
+// begin opens the exchange of a request. Even with an error the exchange is valid,
+// to answer with.
+//
+// The server's WriteTimeout counts from the end of the request's header and may
+// pass while the function is still within its own time. On HTTP/1 a passed deadline
+// only matters at the next write, and extendWriteDeadline sets a new one before
+// that. On HTTP/2 it would reset the stream at once, so begin removes it.
 func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*exchange, error) {
 	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Since(s.made)}
 	x.ctx, x.carried.ID = x, id
@@ -99,8 +114,9 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*ex
 	return x, nil
 }
 
-// detached is ctx for a call that goes on after the request: with its values,
-// without its end, and without the request itself, which would be kept as long.
+// detached returns a context for a call that outlives the request. It has the same
+// values but no end, and it does not reference the exchange, which would keep the
+// request, its connection and its buffers in memory.
 func (x *exchange) detached() context.Context {
 	ctx := Carry(x, context.WithoutCancel(x.Context))
 	if x.tenant != "" {
@@ -109,14 +125,16 @@ func (x *exchange) detached() context.Context {
 	return ctx
 }
 
-// serverBoundsWrite tells whether the deadline that the server set with the request's
-// header leaves this time, to the second, as it does where the call was quick.
+// serverBoundsWrite reports whether the deadline that the server set at the
+// request's header still leaves about t, which is so if the call took less than a
+// second. Then a deadline of our own, which costs a timer, adds nothing.
 func (x *exchange) serverBoundsWrite(t time.Duration) bool {
 	s := x.server
 	return s != nil && s.WriteTimeout == t && time.Since(x.settings.made)-x.began < time.Second
 }
 
-// extendWriteDeadline gives the client its time for the next thing that is written.
+// extendWriteDeadline gives the client the full write timeout for the next write.
+// Call it before each write.
 func (x *exchange) extendWriteDeadline() {
 	t, first := x.settings.writeTimeout, !x.wrote
 	x.wrote = true
@@ -126,23 +144,25 @@ func (x *exchange) extendWriteDeadline() {
 	x.setWriteDeadline(time.Now().Add(t))
 }
 
-// isHidden tells whether the caller is not to know that there is such a function.
-// It asks the gates, which a call that fails before them has not passed.
+// isHidden reports whether the caller must not learn that the function exists. It
+// asks the gates, because a call that fails before them, such as one with a body
+// that is too large, has not been judged by them yet.
 func (x *exchange) isHidden(r *faas.Router, name string) bool {
 	return !x.settings.forbidden && x.isDenied(r, name)
 }
 
-// denies tells whether a gate keeps the caller from a function.
+// isDenied reports whether a gate keeps the caller from the function.
 func (x *exchange) isDenied(r *faas.Router, name string) bool {
 	return x.before(r, name) == faas.KindDenied
 }
 
-// before is the kind of refusal that a call meets whatever its input is.
+// before returns the kind of the refusal that a call of this function meets
+// whatever its input is.
 func (x *exchange) before(r *faas.Router, name string) faas.Kind {
 	return faas.EndOf(r.DryRun(x.ctx, name), name).Kind
 }
 
-// reply answers all at once.
+// reply writes a whole answer. An empty contentType leaves the header as it is.
 func (x *exchange) reply(status int, contentType string, body []byte) {
 	x.extendWriteDeadline()
 	h := x.w.Header()
@@ -156,7 +176,7 @@ func (x *exchange) reply(status int, contentType string, body []byte) {
 	_, _ = x.w.Write(body) // a client that has gone needs no answer
 }
 
-// mustJSON encodes what is made of strings and numbers, which can't fail.
+// mustJSON encodes values of strings and numbers, for which encoding can't fail.
 func mustJSON(v any) []byte {
 	doc, err := json.Marshal(v)
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/inproc/faas/internal/bounded"
 )
 
-// firstRoom is how much memory a client gets for announcing a body: the rest
-// is for sending it.
+// firstRoom is the most memory that a client gets for only announcing a body.
+// Beyond it the buffer grows with the bytes that really arrive.
 const firstRoom = 64 << 10
 
-// body reads the request's body to its end, before the router hears of the
-// call: how slowly it comes is then nobody's slot. It reads one byte beyond
-// limit at the most.
+// body reads the request's body to its end, at most one byte beyond limit. It is
+// called before the router knows of the call, so that a slow client holds no slot.
+// It refuses bodies with a Content-Encoding.
 func (x *exchange) body(limit int) ([]byte, error) {
 	if isEncoded(x.r.Header) {
 		return nil, errEncoding
@@ -25,7 +25,7 @@ func (x *exchange) body(limit int) ([]byte, error) {
 	return x.rawBody(limit)
 }
 
-// isEncoded tells whether a body comes in an encoding of its own, such as gzip.
+// isEncoded reports whether the body has an encoding of its own, such as gzip.
 func isEncoded(h http.Header) bool {
 	for _, e := range h["Content-Encoding"] {
 		if e != "" && !strings.EqualFold(e, "identity") {
@@ -35,7 +35,7 @@ func isEncoded(h http.Header) bool {
 	return false
 }
 
-// rawBody is body, in whatever encoding it comes.
+// rawBody is like body, but takes any Content-Encoding and leaves it undecoded.
 func (x *exchange) rawBody(limit int) ([]byte, error) {
 	if x.r.ContentLength > int64(limit) {
 		return nil, errTooLarge
@@ -51,8 +51,8 @@ func (x *exchange) rawBody(limit int) ([]byte, error) {
 	return data, err
 }
 
-// read takes the body up to limit, and tells whether there is more. One whose
-// announced length costs little is read into just that.
+// read reads the body up to limit and reports whether there is more. A body that
+// announces at most firstRoom bytes gets a buffer of exactly that length.
 func (x *exchange) read(limit int) (data []byte, more bool, err error) {
 	if n := x.r.ContentLength; n >= 0 && n <= firstRoom {
 		data = make([]byte, n)
@@ -68,7 +68,8 @@ func (x *exchange) read(limit int) (data []byte, more bool, err error) {
 	return data, more, err
 }
 
-// readInTime reads the body within its time.
+// readInTime runs read on the body within the read timeout, and turns its error
+// into errSlow or errBroken.
 func (x *exchange) readInTime(read func(body io.Reader) error) error {
 	t := x.settings.readTimeout
 	own := t > 0 && !x.serverBoundsRead(t)
@@ -77,9 +78,9 @@ func (x *exchange) readInTime(read func(body io.Reader) error) error {
 	}
 	err := read(x.r.Body)
 	if own {
-		// From here on the server reads the connection only to see whether the
-		// client is still there; a deadline would look as if it had gone. One of
-		// its own it lifts itself.
+		// From here on the server reads the connection only to notice that the
+		// client has left, and a deadline that passes would look like that. The
+		// server removes a deadline of its own itself.
 		x.setReadDeadline(time.Time{})
 	}
 	switch {
@@ -91,20 +92,23 @@ func (x *exchange) readInTime(read func(body io.Reader) error) error {
 	return errBroken
 }
 
-// serverBoundsRead tells whether the server has set a deadline for the whole request
-// that leaves no more than this time: another costs a timer for each request.
+// serverBoundsRead reports whether the server has set a read deadline for the whole
+// request that is no later than ours would be. Ours would cost a timer for each
+// request.
 func (x *exchange) serverBoundsRead(t time.Duration) bool {
 	s := x.server
 	return s != nil && s.ReadTimeout > 0 && s.ReadTimeout <= t
 }
 
-// unknownLimit is how much is read for a function that is not there: as much
-// as by default for one that is.
+// unknownLimit bounds the body of a call to a function that does not exist. It is
+// the default limit of a function that does exist, so that the two can't be told
+// apart.
 const unknownLimit = 6 << 20
 
-// discardBody takes the body of a call that is answered as if its function were not
-// there, and what was wrong with the body does not matter. It is what both
-// kinds go through, so that not even the connection tells them apart.
+// discardBody reads the rest of the body of a call that is answered as if its
+// function did not exist; why is the error of reading it, or nil. Calls of unknown
+// functions and of hidden ones both pass through here, so that what the connection
+// does afterwards does not tell them apart either.
 func (x *exchange) discardBody(why error) {
 	switch {
 	case errors.Is(why, errSlow), errors.Is(why, errBroken), x.r.Body == nil:
@@ -123,6 +127,6 @@ func (x *exchange) discardBody(why error) {
 	}
 }
 
-// closeConnection ends the connection with the answer, since there is more to come on it
-// than anybody wants to read.
+// closeConnection has the server close the connection after the answer, since more
+// of the body is coming than will be read.
 func (x *exchange) closeConnection() { x.w.Header().Set("Connection", "close") }

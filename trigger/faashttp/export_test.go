@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// Seams of the decoders' tests.
+// Unexported functions that the decoders' tests call.
 var (
 	IsTraceParent  = isTraceParent
 	Message        = eventMessage
@@ -15,7 +15,7 @@ var (
 	Frames         = func(stack string) int { return len(frames(stack)) }
 )
 
-// ParseTarget takes a FunctionName apart.
+// ParseTarget parses a FunctionName.
 func ParseTarget(s string) (region, account, name, qualifier string, ok bool) {
 	t, ok := parseTarget(s)
 	return t.region, t.account, t.name, t.qualifier, ok
@@ -33,7 +33,7 @@ func ParseHead(piece []byte) (status int, h http.Header, rest []byte, ok bool) {
 	return a.status, a.headers, rest, ok
 }
 
-// ServeOn is Run on a listener of the test's.
+// ServeOn is Run on a listener that the test has made.
 func ServeOn(s *Server, ctx context.Context, l net.Listener) error { //nolint:revive // the receiver comes first
 	s.mu.Lock()
 	s.listener = l

@@ -19,8 +19,8 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// functionName is the pattern of the API's model for FunctionName, with the
-// qualifier's dollar where the API takes it.
+// functionName is the pattern for FunctionName in the API's model, except that it
+// allows the dollar of $LATEST wherever the API does.
 var functionName = regexp.MustCompile(`^(arn:(aws[^:]*)?:lambda:)?([a-z]{2}(-[a-z]+)+-\d:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:(\$LATEST|[a-zA-Z0-9-_]{1,128}))?$`)
 
 func FuzzParseTarget(f *testing.F) {
@@ -83,7 +83,7 @@ func FuzzParseHead(f *testing.F) {
 	})
 }
 
-// sendable asserts that a response is one, and one alone.
+// sendable asserts that what is written is exactly one valid response.
 func sendable(t *testing.T, status int, h http.Header) {
 	t.Helper()
 	assert.GreaterOrEqual(t, status, 200)
@@ -130,8 +130,8 @@ func FuzzTraceParent(f *testing.F) {
 	})
 }
 
-// decode is the other side of the encoder, from the same documentation. It
-// never makes room for a length that is not there.
+// decode reverses the encoder, written from the same documentation. It allocates
+// nothing for a length that exceeds the data.
 func decode(m []byte) (headers map[string]string, payload, rest []byte, err error) {
 	bad := errors.New("not a message")
 	if len(m) < 16 {

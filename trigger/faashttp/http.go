@@ -15,30 +15,38 @@ import (
 // "/fn/", "/healthz" and "/readyz", and below a prefix with [http.StripPrefix]. It
 // panics, and names the cure, if an option is impossible.
 //
-//	POST /fn/{name}   calls a function: its input as the body, its output as the answer
-//	GET  /fn          the functions; and so does /fn/
-//	GET  /fn/{name}   one of them
+//	POST /fn/{name}   calls a function: its input is the body, its output the answer
+//	GET  /fn          lists the functions; /fn/ does too
+//	GET  /fn/{name}   describes one of them
 //	GET  /healthz     200 while the process serves
 //	GET  /readyz      200 while calls are admitted, 503 while the router or the [Server] shuts down
 //
-// A call answers 200 with the output and its Content-Type: application/json, unless
-// the handler makes []byte or has a [faas.Codec] that says otherwise. A function
-// registered with [faas.RegisterStream] answers with each piece as it comes. To a client
-// that accepts text/event-stream each piece is an event; an error after the
-// first one comes as an event named error with a problem as its data. In a plain
-// stream it breaks the connection off, so that half an answer is not taken for
-// a whole one; over HTTP/1.0, where a stream has no other end than its
-// connection's, with a reset. What could not be reset, a Unix socket for one, has
-// the stream as a whole over HTTP/1.0, once it has ended well.
+// A call answers 200 with the output. Its Content-Type is application/json, unless
+// the handler returns []byte or has a [faas.Codec] that says otherwise.
 //
-// An event's data is text. Each line of a piece is a line of it, and whether it
-// ended in "\r", "\n" or "\r\n" is lost: clients read "\n". Bytes that are no
-// UTF-8 are sent as they are, and clients replace them by U+FFFD, also where a
-// character is cut between two pieces: send bytes as base64, or as a plain stream.
+// # Streams
 //
-// Whatever goes wrong is answered as a problem of RFC 9457, which names a
-// reason and the request, and nothing of what goes on inside: no panic, no
-// stack, no handler's error unless it is a [Problem].
+// A function registered with [faas.RegisterStream] answers with each piece as it
+// comes. A client that accepts text/event-stream gets each piece as an event; an
+// error after the first piece comes as an event named error with a
+// problem as its data.
+//
+// In a plain stream an error breaks off the connection, so that a part of an answer
+// is not taken for the whole. Over HTTP/1.0, where only the end of the connection
+// ends a stream, the connection is reset. If it can't be reset, because it is a
+// Unix socket for example, an HTTP/1.0 client gets the stream as one answer after
+// it has ended well.
+//
+// The data of an event is text. Each line of a piece becomes a line of the data;
+// whether it ended in "\r", "\n" or "\r\n" is lost, and clients read "\n". Bytes
+// that are not UTF-8 are sent as they are and clients replace them by U+FFFD, also
+// where two pieces split a character: send bytes as base64, or as a plain stream.
+//
+// # Errors
+//
+// Every error is answered with a problem of RFC 9457. It names a reason and the id
+// of the request, and nothing of what happened inside: no panic, no stack, and no
+// error of a handler unless that is a [Problem].
 //
 //	400 input, body, tenant   403 host, origin   404 not_found, path   405 method
 //	408 slow   413 too_large   415 encoding
@@ -46,32 +54,36 @@ import (
 //	500 failed, panicked, exited, output, output_too_large, init_failed
 //	503 init, meter_full, closed, canceled; with Retry-After   504 timed_out   508 depth, cycle
 //
-// The status is that of the refusal's [faas.Kind], or of the call's outcome;
-// [ProblemOf] tells it to handlers of your own. A caller to whom a gate denies a
-// function is told that there is none (see [WithForbidden]), and does not see it
-// listed; both are answered after the body is read, so that neither shows.
+// The status follows from the [faas.Kind] of the refusal, or from the outcome of
+// the call; [ProblemOf] returns the same for handlers of your own. A caller that a
+// gate denies a function is told that the function does not exist (see
+// [WithForbidden]), and does not see it in the list. Both answers are given after
+// the body is read, so that they can't be told apart by when they come.
 //
-// On a loopback connection a request is served only for a host that is known to be
-// meant, and to no page of another site: see [WithHosts] and [WithOrigins].
+// # Requests
 //
-// The client's X-Request-Id is kept if it is 1 to 128 of A–Z a–z 0–9 . _ ~ -,
-// and replaced if not; Traceparent and Tracestate are handed on if they are
-// well formed. See [FromContext].
+// On a loopback connection a request is served only if its host is known, and if it
+// does not come from a page of another site: see [WithHosts] and [WithOrigins].
+//
+// The client's X-Request-Id is kept if it is 1 to 128 of A–Z a–z 0–9 . _ ~ -, and
+// replaced otherwise. Traceparent and Tracestate are passed on if they are well
+// formed. See [FromContext].
 //
 // When the client leaves, its call is canceled. The body is bounded by
-// [faas.WithLimits] and read before the call asks for a slot; the answer is
-// written after it has left it.
+// [faas.WithLimits] and read before the call asks for a slot; the answer is written
+// after the call has given its slot back.
 func Handler(r *faas.Router, opts ...Option) http.Handler {
 	return &httpFront{router: r, settings: frontSettings(opts)}
 }
 
 // Function serves one function of a router as [Handler] does, at a path of your
-// choice: a POST calls it, and any other method is a 405.
+// choice: a POST calls it, and any other method is answered with 405. It panics,
+// and names the cure, if an option is impossible.
 //
 //	mux.Handle("/v1/resize", faashttp.Function(router, "resize"))
 //
 // The function is looked up for each call, so that it may be registered later,
-// removed, and replaced. While there is none, the answer is 404.
+// removed and replaced. While it does not exist, the answer is 404.
 func Function(r *faas.Router, name string, opts ...Option) http.Handler {
 	f := &httpFront{router: r, settings: frontSettings(opts)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,13 +93,15 @@ func Function(r *faas.Router, name string, opts ...Option) http.Handler {
 	})
 }
 
+// httpFront is the handler of the plain HTTP dialect.
 type httpFront struct {
 	settings
 
 	router *faas.Router
 }
 
-// ServeHTTP serves one request. Nearly all of them are calls.
+// ServeHTTP serves one request. Nearly all requests are calls, so their path is
+// tested first, and without a mux.
 func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !f.isAllowed(w, r) {
 		return
@@ -107,10 +121,12 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// isAllowed reports whether the request may be served, and answers it otherwise.
 func (f *httpFront) isAllowed(w http.ResponseWriter, r *http.Request) bool {
 	return f.door.allows(w, r, func(p *Problem) { p.ServeHTTP(w, r) })
 }
 
+// function serves /fn/{name}.
 func (f *httpFront) function(w http.ResponseWriter, r *http.Request, name string) {
 	switch {
 	case r.Method == http.MethodPost:
@@ -126,8 +142,8 @@ func serveGet(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 	}
 }
 
-// hasMethod tells whether a request has one of these methods, and answers one that
-// hasn't.
+// hasMethod reports whether the request has one of these methods, and answers 405
+// otherwise.
 func hasMethod(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	if slices.Contains(methods, r.Method) {
 		return true
@@ -137,6 +153,7 @@ func hasMethod(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
+// open begins the exchange of a request, and answers a request that is malformed.
 func (f *httpFront) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := requestID(r)
 	x, err := f.begin(w, r, id)
@@ -148,6 +165,8 @@ func (f *httpFront) open(w http.ResponseWriter, r *http.Request) (*exchange, boo
 	return x, err == nil
 }
 
+// invoke reads the body and calls the function. For an unknown function it reads
+// the body too, as it does for one that the caller must not know of.
 func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) {
 	x, ok := f.open(w, r)
 	if !ok {
@@ -156,7 +175,7 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 	info, err := f.router.Signature(name)
 	if err != nil {
 		x.discardBody(nil)
-		_, err := f.router.Invoke(x.ctx, name, nil) // which counts it
+		_, err := f.router.Invoke(x.ctx, name, nil) // so that the router counts the refusal
 		x.fail(f.problemOf(err, name))
 		return
 	}
@@ -175,6 +194,7 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 	}
 }
 
+// answer calls the function and writes its output.
 func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body []byte) {
 	out, err := f.router.Invoke(x.ctx, name, body)
 	if err != nil {
@@ -189,11 +209,36 @@ func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body [
 	_, _ = x.w.Write(out) // a client that has gone needs no answer
 }
 
-// smallAnswer is what net/http measures itself; it would send a larger one in
-// chunks.
+// smallAnswer is the size up to which net/http counts the length of an answer
+// itself. It would send a larger one in chunks unless the length is set.
 const smallAnswer = 2 << 10
 
-// problem is problemOf, for a caller who may not have passed the gates yet.
+// stream calls the function and writes its pieces as they come.
+func (f *httpFront) stream(x *exchange, name string, body []byte) {
+	s := &streamWriter{x: x, head: func(h http.Header) { h.Set("Content-Type", octets) }}
+	events := acceptsEvents(x.r)
+	if events {
+		s.head = func(h http.Header) {
+			h.Set("Content-Type", "text/event-stream")
+			h.Set("Cache-Control", "no-store")
+		}
+		s.frame = func(piece []byte) []byte { return sseEvent("", piece) }
+	}
+	err := f.router.InvokeStream(x.ctx, name, body, s)
+	switch {
+	case err == nil:
+		s.start()
+	case !s.started:
+		x.fail(f.problem(x, err, name))
+	case events:
+		_ = s.send(sseEvent("error", f.problemOf(err, name).json(x.carried.ID))) // an error means that the client has gone
+	default:
+		x.breakOff()
+	}
+}
+
+// problem is problemOf for a caller that may not have passed the gates yet. The
+// router checks an input's size and form before it asks them.
 func (f *httpFront) problem(x *exchange, err error, name string) *Problem {
 	k := faas.EndOf(err, name).Kind
 	if (k == faas.KindInvalid || k == faas.KindTooLarge) && x.isHidden(f.router, name) {
@@ -235,10 +280,11 @@ func (f *httpFront) show(w http.ResponseWriter, r *http.Request, name string) {
 	x.show(describe(info))
 }
 
+// show answers with v as JSON.
 func (x *exchange) show(v any) {
 	x.extendWriteDeadline()
 	doc, err := json.Marshal(v)
-	if err != nil { // of strings and numbers: it doesn't
+	if err != nil { // unreachable: v has only strings and numbers
 		x.fail(&Problem{})
 		return
 	}
@@ -260,7 +306,7 @@ type functionInfo struct {
 	MaxOut    int                    `json:"maxOutBytes"`
 	InFlight  int                    `json:"inFlight"`
 	Queued    int                    `json:"queued"`
-	Limit     int                    `json:"limit,omitempty"` // left out: none but the router's
+	Limit     int                    `json:"limit,omitempty"` // left out if only the router's capacity bounds it
 	Runaways  int                    `json:"runaways"`
 	Admitted  uint64                 `json:"admitted"`
 	Rejected  map[faas.Reason]uint64 `json:"rejected,omitempty"`
@@ -292,28 +338,4 @@ func (f *httpFront) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write([]byte("ready\n"))
-}
-
-// stream serves a call piece by piece.
-func (f *httpFront) stream(x *exchange, name string, body []byte) {
-	s := &streamWriter{x: x, head: func(h http.Header) { h.Set("Content-Type", octets) }}
-	events := acceptsEvents(x.r)
-	if events {
-		s.head = func(h http.Header) {
-			h.Set("Content-Type", "text/event-stream")
-			h.Set("Cache-Control", "no-store")
-		}
-		s.frame = func(piece []byte) []byte { return sseEvent("", piece) }
-	}
-	err := f.router.InvokeStream(x.ctx, name, body, s)
-	switch {
-	case err == nil:
-		s.start()
-	case !s.started:
-		x.fail(f.problem(x, err, name))
-	case events:
-		_ = s.send(sseEvent("error", f.problemOf(err, name).json(x.carried.ID))) // or the client has gone
-	default:
-		x.breakOff()
-	}
 }

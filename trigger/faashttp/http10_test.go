@@ -19,7 +19,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// streams serves two functions that stream, one of which breaks off, at
+// streams serves two streaming functions, one of which fails in the middle, at
 // /fn/{name} and at /url/{name}.
 func streams(t *testing.T) http.Handler {
 	t.Helper()
@@ -42,8 +42,8 @@ func streams(t *testing.T) http.Handler {
 	return mux
 }
 
-// ask10 sends a request of HTTP/1.0, which is what nginx speaks to its upstreams
-// unless it is told otherwise, and reads what comes.
+// ask10 sends a request of HTTP/1.0, which nginx speaks to its upstreams unless
+// configured otherwise, and reads the answer.
 func ask10(c net.Conn, path string) (*http.Response, string, error) {
 	if _, err := io.WriteString(c, "POST "+path+" HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
 		return nil, "", err
@@ -57,7 +57,7 @@ func ask10(c net.Conn, path string) (*http.Response, string, error) {
 	return res, string(body), err
 }
 
-// Over HTTP/1.0 an answer of unknown length ends where its connection does.
+// Over HTTP/1.0 an answer of unknown length ends where its connection is closed.
 func TestAStreamThatBreaksOffDoesNotLookWholeOverHTTP10(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*httptest.Server){"plain": (*httptest.Server).Start, "TLS": (*httptest.Server).StartTLS} {
@@ -84,7 +84,8 @@ func TestAStreamThatBreaksOffDoesNotLookWholeOverHTTP10(t *testing.T) {
 	}
 }
 
-// What can't be reset is told as a whole, with its length; and so is its failure.
+// Over a connection that can't be reset, a stream is one answer with its length, and
+// so is its error.
 func TestAStreamOverHTTP10ThatCouldNotBeBrokenOffIsToldAsAWhole(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))

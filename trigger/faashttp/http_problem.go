@@ -8,11 +8,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// ProblemOf says in HTTP how a call ended, as [Handler] does: err is what the call
-// of that function answered, unwrapped ([faas.EndOf] says why). The problem has
-// the status, the reason, and when to come back; it answers a request by its
-// ServeHTTP. It is nil for a nil error. Of the options only [WithForbidden] plays
-// a part. For a handler of your own:
+// ProblemOf tells in HTTP how a call ended, as [Handler] does. err must be what the
+// call of that function returned, unwrapped ([faas.EndOf] says why). The problem
+// has the status, the reason, and when to try again; its ServeHTTP answers a
+// request with it. ProblemOf returns nil for a nil error. Of the options only
+// [WithForbidden] has an effect. It is for handlers of your own:
 //
 //	out, err := resize.Invoke(r.Context(), in)
 //	if err != nil {
@@ -20,8 +20,8 @@ import (
 //		return
 //	}
 //
-// A [Problem] that the function's handler returned comes back itself, and is not
-// to be changed.
+// If the function's handler returned a [Problem], ProblemOf returns that Problem
+// itself; do not change it.
 func ProblemOf(err error, function string, opts ...Option) *Problem {
 	if err == nil {
 		return nil
@@ -41,7 +41,7 @@ func (s *settings) problemOf(err error, function string) *Problem {
 	}
 }
 
-// refusalProblem says what kind of refusal a call met.
+// refusalProblem returns the problem of a call that was refused.
 func (s *settings) refusalProblem(k faas.Kind, e *faas.Error) *Problem {
 	p := &Problem{Reason: string(e.Reason)}
 	switch k {
@@ -66,12 +66,12 @@ func (s *settings) refusalProblem(k faas.Kind, e *faas.Error) *Problem {
 		p.Status, p.Detail, p.RetryAfter = http.StatusServiceUnavailable, "The host is shutting down.", time.Second
 	case faas.KindCanceled:
 		return canceledProblem()
-	case faas.KindNone: // no refusal
+	case faas.KindNone: // the caller has checked that it is a refusal
 	}
 	return p
 }
 
-// outcomeProblem says how an admitted call ended, of which the platform knows.
+// outcomeProblem returns the problem of a call that was admitted and ended badly.
 func outcomeProblem(o faas.Outcome, e *faas.Error) *Problem {
 	failed := &Problem{Status: http.StatusInternalServerError, Reason: "failed", Detail: "The function failed."}
 	switch o {
@@ -95,14 +95,15 @@ func outcomeProblem(o faas.Outcome, e *faas.Error) *Problem {
 	return failed
 }
 
-// canceledProblem is read by callers whose calls the host has canceled; one that
-// has left reads nothing.
+// canceledProblem is for the callers of calls that the host has canceled. A caller
+// that has left does not read it.
 func canceledProblem() *Problem {
 	return &Problem{Status: http.StatusServiceUnavailable, Reason: "canceled", Detail: "The call was canceled.", RetryAfter: time.Second}
 }
 
-// ownProblem is the problem that a handler has returned, if its error is one. An
-// error whose methods panic is none.
+// ownProblem returns the [Problem] that the handler has returned. For any other
+// error, and for one with methods that panic, it returns the problem of a failed
+// function.
 func ownProblem(err error) (p *Problem) {
 	p = outcomeProblem(faas.Failed, nil)
 	defer func() { _ = recover() }()
@@ -112,19 +113,21 @@ func ownProblem(err error) (p *Problem) {
 	return p
 }
 
-// isTooLarge tells whether an output is invalid by its size. The error may have
-// methods of the output's, which may panic.
+// isTooLarge reports whether an output is invalid because of its size. The error
+// may have methods of the handler's, which may panic.
 func isTooLarge(e *faas.Error) (is bool) {
 	defer func() { _ = recover() }()
 	return errors.Is(e, faas.ErrTooLarge)
 }
 
-// unknown is the answer to who may not know, word for word, and to who asks
-// for what is not there.
+// unknown is the answer for a function that does not exist, and for one that the
+// caller must not know of. Both go through here so that they are equal byte for
+// byte.
 func unknown() *Problem {
 	return &Problem{Status: http.StatusNotFound, Reason: string(faas.ReasonNotFound), Detail: "There is no such function."}
 }
 
+// problemOfRequest returns the problem of a request that never reached the router.
 func problemOfRequest(err error) *Problem {
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -139,7 +142,7 @@ func problemOfRequest(err error) *Problem {
 	return &Problem{Status: http.StatusBadRequest, Reason: "body", Detail: "The body could not be read."}
 }
 
-// fail answers a problem.
+// fail answers with a problem.
 func (x *exchange) fail(p *Problem) {
 	x.extendWriteDeadline()
 	p.write(x.w, x.carried.ID)

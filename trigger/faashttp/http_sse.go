@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// acceptsEvents tells whether the client asks for server-sent events by name.
+// acceptsEvents reports whether the client asks for server-sent events by name. */*
+// does not count: a plain stream is what it gets.
 func acceptsEvents(r *http.Request) bool {
 	for _, accept := range r.Header["Accept"] {
 		for kind := range strings.SplitSeq(accept, ",") {
@@ -19,9 +20,9 @@ func acceptsEvents(r *http.Request) bool {
 	return false
 }
 
-// sseEvent writes one event of the HTML standard's section 9.2. A line of the data
-// is a field of its own; any of the three line ends would otherwise let a
-// piece forge fields and events.
+// sseEvent encodes one event (HTML standard, section 9.2). Each line of the data
+// becomes a data field of its own. Otherwise a piece that contains a line end, of
+// which there are three kinds, could forge fields and whole events.
 func sseEvent(name string, data []byte) []byte {
 	var b bytes.Buffer
 	if name != "" {
@@ -43,6 +44,7 @@ func sseEvent(name string, data []byte) []byte {
 	return b.Bytes()
 }
 
+// lineEnd returns the line end that data begins with.
 func lineEnd(data []byte) []byte {
 	if bytes.HasPrefix(data, []byte("\r\n")) {
 		return data[:2]

@@ -129,7 +129,7 @@ func TestARefusalForWantOfRoomSaysWhenToComeBack(t *testing.T) {
 	})
 }
 
-// TestADeniedFunctionLooksLikeAnUnknownOne is about every way to ask.
+// TestADeniedFunctionLooksLikeAnUnknownOne tries every way to ask for a function.
 func TestADeniedFunctionLooksLikeAnUnknownOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		entered := false
@@ -167,8 +167,8 @@ func TestADeniedFunctionLooksLikeAnUnknownOne(t *testing.T) {
 	})
 }
 
-// TestAConfusedDeputyTellsNothing: a permitted function calls a denied one on
-// the caller's behalf and hands the error on as it is.
+// In TestAConfusedDeputyTellsNothing a permitted function calls a denied one for the
+// caller and returns the error as it is.
 func TestAConfusedDeputyTellsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithGate(gate(func(ctx context.Context, inv faas.Invocation) error {
@@ -195,7 +195,7 @@ func TestAConfusedDeputyTellsNothing(t *testing.T) {
 	})
 }
 
-// counter counts what is read of a body, and may never end it.
+// counter is a body that counts the bytes read of it. It may be endless.
 type counter struct {
 	n, left int
 	endless bool
@@ -252,7 +252,7 @@ func TestABodyIsReadToItsLimitAndNoFurther(t *testing.T) {
 	})
 }
 
-// A limit that is the largest integer is no limit, and not an empty body.
+// The largest integer is a valid limit: one byte more must not overflow.
 func TestABodyWithoutALimitIsReadToItsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t, faas.WithLimits(math.MaxInt, math.MaxInt))
@@ -283,7 +283,7 @@ func TestABodyWithoutALimitIsReadToItsEnd(t *testing.T) {
 	})
 }
 
-// sized posts a body whose length is announced as n; -1: it is not announced.
+// sized posts a body that announces the length n; -1 announces none.
 func sized(t *testing.T, h http.Handler, path, body string, n int64) *httptest.ResponseRecorder {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, io.NopCloser(strings.NewReader(body)))
@@ -293,7 +293,7 @@ func sized(t *testing.T, h http.Handler, path, body string, n int64) *httptest.R
 	return w
 }
 
-// TestAForgedLengthBuysNoMemory announces bodies that never come.
+// TestAForgedLengthBuysNoMemory announces bodies that never arrive.
 func TestAForgedLengthBuysNoMemory(t *testing.T) {
 	r, _ := hosted(t)
 	faas.Register(r, "echo", echo)
@@ -339,8 +339,8 @@ func TestARequestsIdAndTraceAreKeptIfTheyAreWellFormed(t *testing.T) {
 	})
 }
 
-// A handler may keep its context for as long as it likes, and an event may be long
-// on its way: neither is to hold the request, its connection and its buffers.
+// A handler may keep its context for ever, and an event may wait for long. Neither may
+// keep the request, its connection and its buffers in memory.
 func TestWhatOutlivesARequestDoesNotKeepIt(t *testing.T) {
 	t.Parallel()
 	r, _ := hosted(t)
@@ -423,13 +423,13 @@ func TestFunctionsAreToldAsJSON(t *testing.T) {
 	})
 }
 
-// untyped is a codec that does not say what it makes.
+// untyped is a codec without a media type.
 type untyped struct{}
 
 func (untyped) Marshal(any) ([]byte, error) { return []byte{0x08, 0x01}, nil }
 func (untyped) Unmarshal([]byte, any) error { return nil }
 
-// points is a codec that says what it makes.
+// points is a codec with a media type.
 type points struct{ untyped }
 
 func (points) ContentType() string { return "application/x-points" }
@@ -455,7 +455,7 @@ func TestAnAnswersTypeIsItsCodecs(t *testing.T) {
 	})
 }
 
-// README's mount: a mux that has "/fn/" sends who asks for /fn there.
+// A mux with the pattern "/fn/" redirects requests for /fn to it.
 func TestTheListIsReachedBelowAPrefix(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t)

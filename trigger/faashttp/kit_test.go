@@ -29,7 +29,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// hosted makes a router that carries requests through, and a meter of it.
+// hosted makes a router with Carry, and the meter that records its calls.
 func hosted(t *testing.T, opts ...faas.RouterOption) (*faas.Router, *faastest.Recorder) {
 	t.Helper()
 	m := &faastest.Recorder{}
@@ -39,7 +39,7 @@ func hosted(t *testing.T, opts ...faas.RouterOption) (*faas.Router, *faastest.Re
 
 func echo(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil }
 
-// do serves one request without a network. The header's lines are "name: value".
+// do serves one request without a network. Each header is "name: value".
 func do(t *testing.T, h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
@@ -52,7 +52,7 @@ func do(t *testing.T, h http.Handler, method, target, body string, header ...str
 	return w
 }
 
-// wire is a network inside a bubble: a listener whose connections are pipes.
+// wire is a network for a synctest bubble: a listener with pipes for connections.
 type wire struct {
 	conns chan net.Conn
 	once  sync.Once
@@ -74,7 +74,7 @@ func (l *wire) Close() error { l.once.Do(func() { close(l.gone) }); return nil }
 
 func (*wire) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9000} }
 
-// dial connects.
+// dial opens a connection to the listener.
 func (l *wire) dial() (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
@@ -85,7 +85,7 @@ func (l *wire) dial() (net.Conn, error) {
 	}
 }
 
-// serve runs a server on a wire until the test ends, or stop is called.
+// serve runs a server on a wire until the test ends or stop is called.
 func serve(t *testing.T, s *faashttp.Server) (l *wire, stop func() error) {
 	t.Helper()
 	l = newWire()
@@ -119,7 +119,7 @@ func (l *wire) send(raw string) (*http.Response, string, error) {
 	return res, string(body), err
 }
 
-// post is a request as it goes over the wire.
+// post returns the bytes of a POST request.
 func post(path, body string, header ...string) string {
 	var b strings.Builder
 	b.WriteString("POST " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: ")
@@ -133,7 +133,7 @@ func post(path, body string, header ...string) string {
 	return b.String()
 }
 
-// gate is a faas.Gate that asks a function.
+// gate is a faas.Gate that calls a function.
 type gate func(ctx context.Context, inv faas.Invocation) error
 
 func (g gate) Admit(ctx context.Context, inv faas.Invocation) error { return g(ctx, inv) }
@@ -141,7 +141,7 @@ func (gate) Done(faas.Invocation, *faas.Execution)                  {}
 
 var errNo = errors.New("the secret reason")
 
-// reasonOf is the reason of a problem.
+// reasonOf returns the reason of a problem, and checks its other fields.
 func reasonOf(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))

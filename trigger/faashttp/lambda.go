@@ -9,35 +9,37 @@ import (
 )
 
 // Lambda serves a router over the wire of the AWS Lambda API, so that AWS's SDKs
-// and command line call its functions: point their endpoint here. Make one with
-// [NewLambda]. It answers
+// and command line call its functions: set their endpoint to this handler. Make one
+// with [NewLambda]. It answers
 //
 //   - Invoke: RequestResponse, DryRun, and Event;
 //   - InvokeWithResponseStream;
 //   - ListFunctions, GetFunction, GetFunctionConfiguration, GetAccountSettings,
 //
-// and an UnknownOperationException to all else, under the paths that the API
-// documents; it is mounted at "/" or on "/2015-03-31/", "/2016-08-19/" and
+// and an UnknownOperationException to everything else, under the paths that the API
+// documents. Mount it at "/", or at "/2015-03-31/", "/2016-08-19/" and
 // "/2021-11-15/".
 //
-// A function is named in any form the API takes. The only version is $LATEST;
-// another qualifier, region or account names nothing. Errors, and how a function's
-// own error, panic, timeout and end are told, are Lambda's, down to the case of
-// the keys. A denied call is answered as an unknown function (see
-// [WithForbidden]). What may work another time, such as a call of a function whose
-// instances can't be made now, is a ServiceException, which clients try again.
+// A function may be named in every form that the API takes. The only version is
+// $LATEST; a call that names another qualifier, region or account finds no
+// function. Errors have Lambda's form, down to the case of their keys; so have the
+// function's own error, its panic and its timeout. A denied call is answered as if
+// the function did not exist (see [WithForbidden]). If another attempt may succeed,
+// for example because the function's instances can't be made at present, the answer
+// is a ServiceException, which clients retry.
 //
-// The text of a function's error and the stack of its panic go to the caller, as
-// they do on Lambda: whoever may call over this wire is taken for its operator.
-// Where he is not, use [Handler].
+// The caller gets the text of a function's error and the stack of its panic, as on
+// Lambda: every caller on this wire is taken for an operator of the functions. Use
+// [Handler] for callers that are not.
 //
 // # Events
 //
-// An InvocationType of Event is answered 202 once the event is in memory, and
-// from there it goes to the router. While the router has no room it is tried
-// again; a function that fails is not called again, and has its record. Events in
-// memory are lost when the process ends without [Lambda.Shutdown]: what must not
-// be lost needs a queue that is durable.
+// An invocation of type Event is answered 202 once the event is in memory. Then its
+// function is called. While the router has no room, or the function is unavailable
+// or fails to initialize, the call is tried again, after waits that grow to 10 s. A
+// function that ran and failed is not called again; its record tells. Events in
+// memory are lost if the process ends without [Lambda.Shutdown]: use a durable
+// queue for what must not be lost.
 type Lambda struct {
 	settings
 
@@ -47,21 +49,22 @@ type Lambda struct {
 	mux      *http.ServeMux
 }
 
-// NewLambda returns the wire of r. Its Shutdown is to be called before the
-// router's (see [WithDrainer]). It panics, and names the cure, if an option is
-// impossible.
+// NewLambda returns the wire of r. Call its Shutdown before the router's (see
+// [WithDrainer]). It panics, and names the cure, if an option is impossible.
 //
 // Functions that were written for Lambda's runtime are registered by
 //
 //	faas.Register(r, name, lambda.NewHandler(h).Invoke) // of aws-lambda-go, for each signature that lambda.Start takes
 //
-// and a middleware puts on their contexts what they ask lambdacontext for: the
+// A middleware can put on their contexts what they read with lambdacontext. The
 // examples of the module awstest show both.
 func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 	s := lambdaSettings(opts)
-	l := &Lambda{settings: s, router: r,
+	l := &Lambda{
+		settings: s, router: r, mux: http.NewServeMux(),
 		verifier: verifier{s.address.region, s.secret},
-		events:   newEvents(r, s.events, s.logger), mux: http.NewServeMux()}
+		events:   newEvents(r, s.events, s.logger),
+	}
 	list := &listing{router: r, address: s.address, since: time.Now()}
 	const functions = "/2015-03-31/functions"
 	for pattern, serve := range map[string]func(*exchange){
@@ -87,12 +90,14 @@ func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 // ServeHTTP serves one request.
 func (l *Lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.mux.ServeHTTP(w, r) }
 
-// Shutdown takes no more events and waits until those it has are done. When ctx
-// ends first it gives them up, and says how many. It is idempotent.
+// Shutdown takes no more events and waits until the accepted ones are done. If ctx
+// ends first, it cancels the rest, and the error says how many were lost. It is
+// idempotent.
 func (l *Lambda) Shutdown(ctx context.Context) error { return l.events.shutdown(ctx) }
 
-// open begins an exchange, or refuses it: everything that needs no body to be
-// seen through is seen through before one is read.
+// open begins the exchange of a request, or answers a request that must not get
+// further. All checks that need no body are made before one is read. The signature
+// of a POST covers its body, so that receive checks it.
 func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := newID()
 	w.Header().Set("X-Amzn-Requestid", id)
@@ -111,7 +116,7 @@ func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) 
 		x.refuse(apiErr)
 		return x, false
 	}
-	if r.Method == http.MethodPost { // with its body
+	if r.Method == http.MethodPost { // receive verifies it, with its body
 		return x, true
 	}
 	if apiErr := l.verifier.verify(r, nil); apiErr != nil {

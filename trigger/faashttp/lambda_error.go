@@ -11,15 +11,15 @@ import (
 	"github.com/inproc/faas"
 )
 
-// apiError is an error of the Lambda API. Which of them write their message with a
-// capitalKey is part of the wire.
+// apiError is an error of the Lambda API: the platform's answer to a call that did
+// not run, as opposed to a functionError. Function URLs answer some of these too.
 type apiError struct {
 	status     int
-	kind       string // goes into X-Amzn-ErrorType, where SDKs look
+	kind       string // the X-Amzn-ErrorType header, by which SDKs tell errors apart
 	message    string
-	capitalKey bool
-	reason     string // of a throttle
-	source     string // User or Service; some have neither
+	capitalKey bool   // the key is "Message" instead of "message"; the API has both
+	reason     string // of a throttle; otherwise empty
+	source     string // the key "Type": User or Service, or nothing
 	retryAfter time.Duration
 }
 
@@ -30,7 +30,7 @@ func invalidField(field, value, rule string) *apiError {
 	}
 }
 
-// clip keeps an answer from growing with what was asked.
+// clip bounds the part of a request that an answer repeats.
 func clip(s string) string { return s[:min(len(s), 200)] }
 
 func invalidParameter(message string) *apiError {
@@ -48,11 +48,11 @@ func requestTooLarge(limit int) *apiError {
 	}
 }
 
-// serviceError is what may work another time. Of the errors that the API's model
-// gives Invoke it is the one that all clients try again: the SDKs retry a status of
-// 500, and Step Functions retries Lambda.ServiceException where it is set up as its
-// documentation advises. The model's errors of 502 and 503 are about networks and
-// file systems that functions here have none of.
+// serviceError is for calls that may succeed at another time. Of the errors that
+// the API's model gives Invoke it is the one that every client retries: SDKs retry
+// a status of 500, and Step Functions retries Lambda.ServiceException if it is set
+// up as its documentation advises. The model's errors of status 502 and 503 are
+// about networks and file systems, which functions here do not have.
 func serviceError(message string, after time.Duration) *apiError {
 	return &apiError{
 		status: http.StatusInternalServerError, kind: "ServiceException", message: message, capitalKey: true,
@@ -64,18 +64,20 @@ func forbidden(kind, message string) *apiError {
 	return &apiError{status: http.StatusForbidden, kind: kind, message: message}
 }
 
-// refuseAtDoor answers what the door keeps out, where AWS's clients look.
+// refuseAtDoor answers a request that the door keeps out. AWS's clients show its
+// text.
 func (x *exchange) refuseAtDoor(p *Problem) { x.refuse(forbidden("AccessDeniedException", p.Detail)) }
 
-// Throttles, by the names that the API's model gives them.
+// Reasons of a throttle, as the API's model names them.
 const (
 	reservedLimit = "ReservedFunctionConcurrentInvocationLimitExceeded"
 	accountLimit  = "ConcurrentInvocationLimitExceeded"
 	callerLimit   = "CallerRateLimitExceeded"
 )
 
-// throttle is a refusal for want of room: the function's own, if it has a
-// limit, or the router's, which stands for the account; or a gate's.
+// throttle answers a call for which there is no room. reason says what is full: the
+// function, if it has a limit of its own; the router, which stands for the AWS
+// account; or a gate.
 func throttle(r *faas.Router, name string, reason faas.Reason, after time.Duration) *apiError {
 	why := accountLimit
 	own := []faas.Reason{faas.ReasonOverloaded, faas.ReasonQueueTimeout, faas.ReasonRunaways}
@@ -93,6 +95,8 @@ func throttle(r *faas.Router, name string, reason faas.Reason, after time.Durati
 	}
 }
 
+// bodyError returns the API error for a request with a body or headers that can't
+// be used.
 func bodyError(err error, limit int) *apiError {
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -105,7 +109,7 @@ func bodyError(err error, limit int) *apiError {
 	return invalidContent("Could not read the request body.")
 }
 
-// refuse answers a fault.
+// refuse answers with an API error.
 func (x *exchange) refuse(apiErr *apiError) {
 	doc := struct {
 		Capital string `json:"Message,omitempty"`

@@ -11,28 +11,28 @@ import (
 	"github.com/inproc/faas"
 )
 
-// The payload of an event, and of all that are on their way. The first is the
-// limit of Lambda's asynchronous invocations.
+// Bounds of the payload of one event, and of all accepted events together. The
+// first is Lambda's limit for asynchronous invocations.
 const (
 	maxEvent  = 1 << 20
 	maxEvents = 64 << 20
 )
 
-// events are the asynchronous invocations on their way: each has a goroutine,
-// and what bounds them bounds those.
+// events are the asynchronous invocations that are accepted and not yet done. Each
+// has a goroutine of its own, so maxCount bounds these goroutines too.
 type events struct {
 	router   *faas.Router
 	log      *slog.Logger
 	maxCount int
-	ctx      context.Context //nolint:containedctx // ends with what is given up; no caller's
+	ctx      context.Context //nolint:containedctx // of all events: ends when shutdown abandons them
 	abandon  context.CancelFunc
 
-	mu     sync.Mutex // guards what follows
-	n      int
-	bytes  int
-	lost   int
-	closed bool
-	idle   chan struct{} // closed when n turns 0; nil: nobody waits
+	mu     sync.Mutex    // guards the fields below; never held during a call
+	n      int           // events accepted and not done
+	bytes  int           // of their payloads
+	lost   int           // events that were given up before their handler ran to its end
+	closed bool          // put accepts no more
+	idle   chan struct{} // closed when n becomes 0; nil if shutdown does not wait
 }
 
 // event is one asynchronous invocation.
@@ -46,7 +46,9 @@ func newEvents(r *faas.Router, maxCount int, log *slog.Logger) *events {
 	return &events{router: r, log: log, maxCount: maxCount, ctx: ctx, abandon: cancel}
 }
 
-// put takes an event whose caller does not wait. Who he is, ctx goes on to say.
+// put accepts an event and starts its goroutine. ctx says for which tenant and
+// request; it must not end with the request. closed reports that shutdown has
+// begun.
 func (e *events) put(ctx context.Context, ev event) (ok, closed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -59,25 +61,29 @@ func (e *events) put(ctx context.Context, ev event) (ok, closed bool) {
 	return true, false
 }
 
+// run is an event's goroutine.
 func (e *events) run(ctx context.Context, ev event) {
 	err := errGone
-	defer func() { e.done(ctx, ev, err) }() // also where an inline handler ends this goroutine
+	defer func() { e.done(ctx, ev, err) }() // deferred: an inline handler may end this goroutine by Goexit
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.ctx, cancel)()
 	err = e.deliver(ctx, ev)
 }
 
+// errGone is the error of an event if its inline handler ended the goroutine by
+// Goexit.
 var errGone = errors.New("the handler ended the event's goroutine")
 
-// How long an event waits before the router is asked for room again; the wait
-// doubles.
+// Waits between two attempts of an event: the first, and what they double up to.
 const (
 	firstWait = 100 * time.Millisecond
 	maxWait   = 10 * time.Second
 )
 
-// deliver calls the function once there is room.
+// deliver calls the function, again and again while its handler could not be
+// reached. It returns when the handler was called, when the event is refused for
+// good, or when ctx ends.
 func (e *events) deliver(ctx context.Context, ev event) error {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
 		_, err := e.router.Invoke(ctx, ev.name, ev.body)
@@ -92,15 +98,20 @@ func (e *events) deliver(ctx context.Context, ev event) error {
 	}
 }
 
-// isWorthRetrying tells whether a call ended before its handler saw the event, and
-// may reach it later. A failed init counts: the call that meets it ends as InitFailed,
-// and the calls during the backoff that follows are refused as unavailable.
+// isWorthRetrying reports whether a call ended before its handler saw the event,
+// and may reach it later. A failed init counts: the call that meets it ends as
+// InitFailed, and the calls during the backoff that follows are refused as
+// unavailable.
 func isWorthRetrying(end faas.End) bool {
 	return end.Kind == faas.KindBusy || end.Kind == faas.KindUnavailable || end.Outcome == faas.InitFailed
 }
 
-// done settles an event. One that its handler has seen has a record; one that
-// it hasn't is lost, and said to be.
+// done counts the event out. If the handler did not see the event, or was canceled,
+// the event is lost: done logs that, and shutdown reports it. Otherwise the call's
+// record tells how it ended. done also runs when Goexit ends the event's goroutine.
+//
+// It counts under e.mu, and only as its last step: when shutdown sees n == 0, all
+// that the event did has happened before.
 func (e *events) done(ctx context.Context, ev event, err error) {
 	end := faas.EndOf(err, ev.name)
 	lost := end.Kind != faas.KindNone || end.Outcome == faas.Canceled || end.Outcome == faas.InitFailed
@@ -119,6 +130,9 @@ func (e *events) done(ctx context.Context, ev event, err error) {
 	}
 }
 
+// shutdown stops put, and waits for the events. When ctx ends it cancels what is
+// left and waits on: canceled calls are settled at once, so that this wait is
+// short.
 func (e *events) shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
@@ -138,6 +152,9 @@ func (e *events) shutdown(ctx context.Context) error {
 	return nil
 }
 
+// wait returns a channel that is closed when no event is left. It makes the channel
+// under e.mu, so that a last event which ends meanwhile either is counted in n or
+// closes it.
 func (e *events) wait() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()

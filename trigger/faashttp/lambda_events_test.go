@@ -102,7 +102,7 @@ func TestAnEventGoesOnToSayWhoItsCallerIs(t *testing.T) {
 		type key struct{}
 		sees := make(chan string, 1)
 		faas.Register(r, "who", func(ctx context.Context, _ any) (any, error) {
-			time.Sleep(time.Second) // its request is over
+			time.Sleep(time.Second) // the request ends meanwhile
 			request, _ := faashttp.FromContext(ctx)
 			inv, _ := faas.FromContext(ctx)
 			sees <- inv.Tenant + " " + request.TraceParent
@@ -124,7 +124,7 @@ func TestAnEventGoesOnToSayWhoItsCallerIs(t *testing.T) {
 	})
 }
 
-// A function that has just failed to start refuses calls for a while.
+// After a failed init, calls are refused during a backoff.
 func TestAnEventWaitsUntilItsFunctionMayBeStartedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t)

@@ -5,10 +5,11 @@ import (
 	"hash/crc32"
 )
 
-// eventMessage is one of application/vnd.amazon.eventstream, as its documentation
-// draws it (Amazon Transcribe, "Event stream encoding"): the length of all, the
-// length of the headers, a checksum of these two, the headers, the payload, and
-// a checksum of all before it; numbers big-endian, checksums CRC-32 (IEEE).
+// eventMessage encodes one message of application/vnd.amazon.eventstream. Its
+// format is documented by AWS (Amazon Transcribe, "Event stream encoding"): the
+// total length, the length of the headers, a checksum of these two, the headers,
+// the payload, and a checksum of all bytes before it. Numbers are big-endian,
+// checksums CRC-32 (IEEE).
 func eventMessage(kind, contentType string, payload []byte) []byte {
 	headers := stringHeader(nil, ":event-type", kind)
 	headers = stringHeader(headers, ":content-type", contentType)
@@ -22,7 +23,7 @@ func eventMessage(kind, contentType string, payload []byte) []byte {
 	return binary.BigEndian.AppendUint32(m, crc32.ChecksumIEEE(m))
 }
 
-// stringHeader appends a header whose value is a string.
+// stringHeader appends a header with a string value.
 func stringHeader(to []byte, name, value string) []byte {
 	const isString = 7
 	to = append(to, byte(len(name)))
@@ -32,11 +33,11 @@ func stringHeader(to []byte, name, value string) []byte {
 	return append(to, value...)
 }
 
-// maxChunk is how much of a piece goes into one message: what clients take is
-// bounded, at 16 MiB and below.
+// maxChunk is how much of a piece goes into one message. Clients bound the size of
+// a message, at 16 MiB or less.
 const maxChunk = 8 << 20
 
-// payloadChunks frames a piece.
+// payloadChunks encodes one piece of a stream as one or more messages.
 func payloadChunks(piece []byte) (framed []byte) {
 	for len(piece) > maxChunk {
 		framed = append(framed, eventMessage("PayloadChunk", octets, piece[:maxChunk])...)
@@ -45,7 +46,8 @@ func payloadChunks(piece []byte) (framed []byte) {
 	return append(framed, eventMessage("PayloadChunk", octets, piece)...)
 }
 
-// completion is how a stream ends.
+// completion is the payload of the last message of a stream. ErrorCode is set if
+// the function failed.
 type completion struct {
 	ErrorCode    string `json:",omitempty"`
 	ErrorDetails string `json:",omitempty"`

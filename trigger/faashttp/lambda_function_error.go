@@ -14,28 +14,30 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// functionError is a function's error as aws-lambda-go writes it. Whoever may invoke
-// over this wire reads the error's text, as he would on Lambda.
+// functionError is the error that a function itself has returned, in the form that
+// aws-lambda-go gives it. As on Lambda, the caller reads its text.
 type functionError struct {
 	Message string  `json:"errorMessage"`
 	Type    string  `json:"errorType"`
 	Stack   []frame `json:"stackTrace,omitempty"`
 }
 
-// platformError is one that the platform puts in the function's place; its
-// keys stand the other way round.
+// platformError stands for a function that could not answer: it exited, timed out
+// or did not start. The platform of Lambda writes its keys in the other order.
 type platformError struct {
 	Type    string `json:"errorType"`
 	Message string `json:"errorMessage"`
 }
 
+// frame is one frame of a panic's stack.
 type frame struct {
 	Path  string `json:"path"`
 	Line  int    `json:"line"`
 	Label string `json:"label"`
 }
 
-// functionErrorBody is the body of a function error, for ends that are no fault.
+// functionErrorBody returns the body of a call that ended without being refused, in
+// the forms that Lambda has for each outcome. id is that of the request.
 func functionErrorBody(err error, info faas.Signature, id string) []byte {
 	request := "RequestId: " + id + " Error: "
 	end := faas.EndOf(err, info.Name)
@@ -63,13 +65,15 @@ func functionErrorBody(err error, info faas.Signature, id string) []byte {
 	return mustJSON(functionError{Message: textOf(err), Type: typeName(err)})
 }
 
-// codecErrorBody is the codec's error, as a handler would meet it on Lambda.
+// codecErrorBody returns the error of the codec, as a handler on Lambda would
+// return it.
 func codecErrorBody(e *faas.Error) []byte {
 	cause := codecError(e)
 	return mustJSON(functionError{Message: textOf(cause), Type: typeName(cause)})
 }
 
-// codecError finds the encoder's own error below the platform's.
+// codecError finds the JSON package's own error below the platform's: clients get
+// the type name of that one.
 func codecError(e *faas.Error) error {
 	var (
 		wrongType *json.UnmarshalTypeError
@@ -101,7 +105,7 @@ func panicBody(e *faas.Error) []byte {
 	return mustJSON(functionError{Message: textOf(p.Value), Type: typeName(p.Value), Stack: frames(string(p.Stack))})
 }
 
-// typeName is the name of a value's type without package and pointer.
+// typeName returns the name of a value's type, without package and pointer.
 func typeName(v any) string {
 	t := reflect.TypeOf(v)
 	if t == nil {
@@ -136,12 +140,14 @@ type panicValue struct{ value any }
 
 func (p panicValue) String() string { return fmt.Sprint(p.value) }
 
+// maxFrames bounds the stack in an answer.
 const maxFrames = 64
 
-// frames reads the stack that runtime/debug.Stack prints: a line for the
-// function, and one that begins with a tab for the place. The runtime's own
-// frames, and all from the platform down, say nothing about the function. A
-// path begins with the package, so that it tells nothing about the machine.
+// frames parses the text of [runtime/debug.Stack]: a line for the function, then a
+// line that begins with a tab for the place. It leaves out the frames of Go's
+// runtime, and ends at the first frame of the platform: neither says anything about
+// the function. Paths begin with the package, so that they tell nothing about the
+// machine.
 func frames(stack string) []frame {
 	all := []frame{}
 	var call string
@@ -163,6 +169,8 @@ func frames(stack string) []frame {
 	return all
 }
 
+// parseFrame parses the two lines of a frame. It returns false if they have another
+// form.
 func parseFrame(call, place string) (frame, bool) {
 	if i := strings.LastIndexByte(call, '('); i > 0 {
 		call = call[:i]
@@ -178,6 +186,7 @@ func parseFrame(call, place string) (frame, bool) {
 	return frame{Path: path.Join(dir, pkg, path.Base(file)), Line: line, Label: label}, true
 }
 
+// cutLast is [strings.Cut] at the last sep.
 func cutLast(s string, sep byte) (before, after string, found bool) {
 	if i := strings.LastIndexByte(s, sep); i >= 0 {
 		return s[:i], s[i+1:], true

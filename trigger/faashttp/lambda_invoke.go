@@ -10,13 +10,179 @@ import (
 	"github.com/inproc/faas"
 )
 
-// accept answers an event: 202 if it is on its way.
+// invocation is a call over the Lambda wire, after its request has been checked.
+type invocation struct {
+	target
+
+	info faas.Signature
+	body []byte
+}
+
+// receive reads and checks what all kinds of invocation have in common.
+//
+// The order of the checks decides what a caller can learn. If requests are signed,
+// the signature is checked before any answer that depends on a function. A caller
+// that may not know of the function gets the answer of an unknown one, also for a
+// body that is too large or broken, after its body was read as that of an unknown
+// one would be.
+func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
+	t, apiErr := targetOf(x.r)
+	known := false
+	if apiErr == nil && l.address.isHere(t) {
+		info, err := l.router.Signature(t.name)
+		c.info, known = info, err == nil
+	}
+	limit := l.limit(known, c.info)
+	body, err := x.body(limit)
+	if l.secret != nil { // before any answer that depends on a function
+		if err != nil {
+			x.closeConnection()
+			return c, bodyError(err, limit)
+		}
+		if forged := l.verifier.verify(x.r, body); forged != nil {
+			return c, forged
+		}
+	}
+	switch {
+	case apiErr != nil:
+		return c, apiErr
+	case !known || err != nil && x.isHidden(l.router, t.name):
+		x.discardBody(err)
+		return c, l.address.notFound(t)
+	case err != nil:
+		x.closeConnection()
+		return c, bodyError(err, limit)
+	}
+	c.target, c.body = t, body
+	return c, l.inspect(x, &c)
+}
+
+// limit is how much of the body is read. If requests are signed it is never below
+// the default limit: otherwise a caller that can't sign could find out, by a large
+// body, that a function with a small limit exists. The router enforces the small
+// limit.
+func (l *Lambda) limit(known bool, info faas.Signature) int {
+	switch {
+	case !known:
+		return unknownLimit
+	case l.secret != nil:
+		return max(unknownLimit, info.MaxIn)
+	}
+	return info.MaxIn
+}
+
+// inspect checks the body and the client context.
+func (l *Lambda) inspect(x *exchange, c *invocation) *apiError {
+	apiErr := x.clientContext()
+	switch {
+	case apiErr != nil:
+	case len(c.body) == 0: // a handler on Lambda gets an empty object then
+		c.body = []byte("{}")
+	case !isJSON(c.body):
+		apiErr = invalidContent("Could not parse request body into json: " + syntaxError(c.body))
+	}
+	if apiErr != nil && x.isHidden(l.router, c.name) {
+		return l.address.notFound(c.target)
+	}
+	return apiErr
+}
+
+// isJSON reports whether doc is JSON, which must be UTF-8 (RFC 8259, section 8.1).
+// Package json accepts other bytes and replaces them, so that the function would
+// get something else than was sent.
+func isJSON(doc []byte) bool { return json.Valid(doc) && utf8.Valid(doc) }
+
+// syntaxError says why doc is not JSON.
+func syntaxError(doc []byte) string {
+	var v any
+	if err := json.Unmarshal(doc, &v); err != nil {
+		return err.Error()
+	}
+	return "invalid UTF-8"
+}
+
+// clientContext reads the API's client context: JSON, in base64, of bounded size.
+func (x *exchange) clientContext() *apiError {
+	const header, limit = "X-Amz-Client-Context", 3583
+	encoded := x.r.Header.Get(header)
+	if encoded == "" {
+		return nil
+	}
+	doc, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(encoded) > limit || !isJSON(doc) {
+		return invalidContent("The client context must be JSON in base64, of at most 3583 bytes.")
+	}
+	x.carried.ClientContext = string(doc)
+	return nil
+}
+
+// invoke serves Invoke.
+func (l *Lambda) invoke(x *exchange) {
+	c, apiErr := l.receive(x)
+	if apiErr != nil {
+		x.refuse(apiErr)
+		return
+	}
+	switch kind := x.r.Header.Get("X-Amz-Invocation-Type"); kind {
+	case "", "RequestResponse":
+		l.answer(x, c)
+	case "Event":
+		l.accept(x, c)
+	case "DryRun":
+		l.dryRun(x, c)
+	default:
+		x.refuse(invalidField("invocationType", kind, "Member must satisfy enum value set: [Event, RequestResponse, DryRun]"))
+	}
+}
+
+// answer calls the function and writes its output. An output without bytes is null,
+// which is what Lambda's runtimes send for no return value.
+func (l *Lambda) answer(x *exchange, c invocation) {
+	x.startLog()
+	out, err := l.router.Invoke(x.ctx, c.name, c.body)
+	h, kind := x.w.Header(), c.info.ContentType
+	if err != nil {
+		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
+			x.refuse(apiErr)
+			return
+		}
+		h.Set("X-Amz-Function-Error", "Unhandled")
+		out, kind = functionErrorBody(err, c.info, x.carried.ID), "application/json"
+	} else if len(out) == 0 && !c.info.Stream {
+		out = []byte("null")
+	}
+	h.Set("X-Amz-Executed-Version", latest)
+	if log := x.endLog(); log != "" {
+		h.Set("X-Amz-Log-Result", log)
+	}
+	x.reply(http.StatusOK, kind, out)
+}
+
+// startLog begins the log of a call if its client asks for it.
+func (x *exchange) startLog() {
+	if x.r.Header.Get("X-Amz-Log-Type") == "Tail" {
+		x.carried.log = &logTail{}
+		_, _ = x.carried.log.Write([]byte("START RequestId: " + x.carried.ID + " Version: " + latest + "\n"))
+	}
+}
+
+// endLog returns the log in base64, or nothing if the client has not asked for it.
+func (x *exchange) endLog() string {
+	if x.carried.log == nil {
+		return ""
+	}
+	_, _ = x.carried.log.Write([]byte("END RequestId: " + x.carried.ID + "\n"))
+	return x.carried.log.base64()
+}
+
+// accept serves an invocation of type Event: 202 once it is accepted. The dry run
+// asks the gates first, because an error after the 202 reaches no caller.
 func (l *Lambda) accept(x *exchange, c invocation) {
 	if len(c.body) > maxEvent {
 		x.refuse(requestTooLarge(maxEvent))
 		return
 	}
-	if err := l.router.DryRun(x.ctx, c.name); err != nil { // while there is somebody to tell
+	if err := l.router.DryRun(x.ctx, c.name); err != nil {
 		x.refuse(l.refusal(x, err, c))
 		return
 	}
@@ -28,6 +194,22 @@ func (l *Lambda) accept(x *exchange, c invocation) {
 	default:
 		x.reply(http.StatusAccepted, "", nil)
 	}
+}
+
+func (l *Lambda) dryRun(x *exchange, c invocation) {
+	if err := l.router.DryRun(x.ctx, c.name); err != nil {
+		x.refuse(l.refusal(x, err, c))
+		return
+	}
+	x.reply(http.StatusNoContent, "", nil)
+}
+
+// refusal is apiErrorOf for the error of a dry run, which is always a refusal.
+func (l *Lambda) refusal(x *exchange, err error, c invocation) *apiError {
+	if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
+		return apiErr
+	}
+	return serviceError("The call could not be made.", time.Second)
 }
 
 // invokeStream serves InvokeWithResponseStream.
@@ -47,6 +229,9 @@ func (l *Lambda) invokeStream(x *exchange) {
 	}
 }
 
+// answerStream calls the function and writes its pieces as messages. After the
+// first piece the status is sent: a function's own error then goes into the last
+// message, and a call that the platform has ended breaks off the connection.
 func (l *Lambda) answerStream(x *exchange, c invocation) {
 	x.startLog()
 	s := &streamWriter{x: x, frame: payloadChunks, head: func(h http.Header) {
@@ -58,7 +243,7 @@ func (l *Lambda) answerStream(x *exchange, c invocation) {
 	end := completion{}
 	if err != nil {
 		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
-			if s.started { // the status is said
+			if s.started { // the status is sent
 				x.breakOff()
 			}
 			x.refuse(apiErr)
@@ -67,11 +252,12 @@ func (l *Lambda) answerStream(x *exchange, c invocation) {
 		end.ErrorCode, end.ErrorDetails = "Unhandled", string(functionErrorBody(err, c.info, x.carried.ID))
 	}
 	end.LogResult = x.endLog()
-	_ = s.send(eventMessage("InvokeComplete", "application/json", mustJSON(end))) // or the client has gone
+	_ = s.send(eventMessage("InvokeComplete", "application/json", mustJSON(end))) // an error means that the client has gone
 }
 
-// apiErrorOf says why a call was refused or cut off; nil for an end that the
-// function has brought about.
+// apiErrorOf returns the API error for a call that the platform refused or
+// canceled. It is nil for every end that the function itself has brought about:
+// such a call answers 200, with a functionError for its body.
 func (l *Lambda) apiErrorOf(x *exchange, err error, t target, info faas.Signature) *apiError {
 	end := faas.EndOf(err, t.name)
 	switch end.Kind {
@@ -102,7 +288,8 @@ func (l *Lambda) apiErrorOf(x *exchange, err error, t target, info faas.Signatur
 	return nil
 }
 
-// denial is told as an unknown function, unless callers may know.
+// denial is the answer to a denied call: that of an unknown function, unless
+// [WithForbidden] lets callers know.
 func (l *Lambda) denial(t target) *apiError {
 	if !l.forbidden {
 		return l.address.notFound(t)
@@ -113,9 +300,10 @@ func (l *Lambda) denial(t target) *apiError {
 	}
 }
 
-// badInput is nil for JSON that is no input of the function: on Lambda the
-// function's runtime finds that out, so that it is an error of the function.
-// What does not depend on the input, such as a tenant that is none, is not.
+// badInput returns nil if only the input's JSON does not fit the function. On
+// Lambda the function's own runtime finds that out, so that it is an error of the
+// function. It returns an API error if the call is invalid whatever its input is,
+// for example because of its tenant.
 func (l *Lambda) badInput(x *exchange, end faas.End, t target, info faas.Signature) *apiError {
 	before := x.before(l.router, t.name)
 	switch {
@@ -127,175 +315,4 @@ func (l *Lambda) badInput(x *exchange, end faas.End, t target, info faas.Signatu
 		return invalidParameter("The invocation is not valid.")
 	}
 	return nil
-}
-
-// invocation is a call over the Lambda wire, checked.
-type invocation struct {
-	target
-
-	info faas.Signature
-	body []byte
-}
-
-// receive reads and checks what all invocations have in common.
-func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
-	t, apiErr := targetOf(x.r)
-	known := false
-	if apiErr == nil && l.address.isHere(t) {
-		info, err := l.router.Signature(t.name)
-		c.info, known = info, err == nil
-	}
-	limit := l.limit(known, c.info)
-	body, err := x.body(limit)
-	if l.secret != nil { // before a word about functions
-		if err != nil {
-			x.closeConnection()
-			return c, bodyError(err, limit)
-		}
-		if forged := l.verifier.verify(x.r, body); forged != nil {
-			return c, forged
-		}
-	}
-	switch {
-	case apiErr != nil:
-		return c, apiErr
-	case !known || err != nil && x.isHidden(l.router, t.name):
-		x.discardBody(err)
-		return c, l.address.notFound(t)
-	case err != nil:
-		x.closeConnection()
-		return c, bodyError(err, limit)
-	}
-	c.target, c.body = t, body
-	return c, l.inspect(x, &c)
-}
-
-// limit is how much of a body is read. Where requests are signed it does not
-// depend on a small function's limit, which would tell whoever can't sign that
-// there is one; the router enforces it then.
-func (l *Lambda) limit(known bool, info faas.Signature) int {
-	switch {
-	case !known:
-		return unknownLimit
-	case l.secret != nil:
-		return max(unknownLimit, info.MaxIn)
-	}
-	return info.MaxIn
-}
-
-// inspect checks what goes with the body, and the body.
-func (l *Lambda) inspect(x *exchange, c *invocation) *apiError {
-	apiErr := x.clientContext()
-	switch {
-	case apiErr != nil:
-	case len(c.body) == 0: // Lambda hands an empty object to the handler
-		c.body = []byte("{}")
-	case !isJSON(c.body):
-		apiErr = invalidContent("Could not parse request body into json: " + syntaxError(c.body))
-	}
-	if apiErr != nil && x.isHidden(l.router, c.name) {
-		return l.address.notFound(c.target)
-	}
-	return apiErr
-}
-
-// isJSON tells whether doc is JSON, which is UTF-8 (RFC 8259, section 8.1):
-// package json would replace other bytes, and the function get something else than
-// was sent.
-func isJSON(doc []byte) bool { return json.Valid(doc) && utf8.Valid(doc) }
-
-// syntaxError says why doc is not JSON.
-func syntaxError(doc []byte) string {
-	var v any
-	if err := json.Unmarshal(doc, &v); err != nil {
-		return err.Error()
-	}
-	return "invalid UTF-8"
-}
-
-// clientContext takes what Lambda calls so: JSON, in base64, of bounded size.
-func (x *exchange) clientContext() *apiError {
-	const header, limit = "X-Amz-Client-Context", 3583
-	encoded := x.r.Header.Get(header)
-	if encoded == "" {
-		return nil
-	}
-	doc, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil || len(encoded) > limit || !isJSON(doc) {
-		return invalidContent("The client context must be JSON in base64, of at most 3583 bytes.")
-	}
-	x.carried.ClientContext = string(doc)
-	return nil
-}
-
-func (l *Lambda) invoke(x *exchange) {
-	c, apiErr := l.receive(x)
-	if apiErr != nil {
-		x.refuse(apiErr)
-		return
-	}
-	switch kind := x.r.Header.Get("X-Amz-Invocation-Type"); kind {
-	case "", "RequestResponse":
-		l.answer(x, c)
-	case "Event":
-		l.accept(x, c)
-	case "DryRun":
-		l.dryRun(x, c)
-	default:
-		x.refuse(invalidField("invocationType", kind, "Member must satisfy enum value set: [Event, RequestResponse, DryRun]"))
-	}
-}
-
-func (l *Lambda) dryRun(x *exchange, c invocation) {
-	if err := l.router.DryRun(x.ctx, c.name); err != nil {
-		x.refuse(l.refusal(x, err, c))
-		return
-	}
-	x.reply(http.StatusNoContent, "", nil)
-}
-
-// refusal is apiErrorOf for what can only be one.
-func (l *Lambda) refusal(x *exchange, err error, c invocation) *apiError {
-	if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
-		return apiErr
-	}
-	return serviceError("The call could not be made.", time.Second)
-}
-
-// startLog makes the log of a call whose client wants to read it.
-func (x *exchange) startLog() {
-	if x.r.Header.Get("X-Amz-Log-Type") == "Tail" {
-		x.carried.log = &logTail{}
-		_, _ = x.carried.log.Write([]byte("START RequestId: " + x.carried.ID + " Version: " + latest + "\n"))
-	}
-}
-
-// endLog is the log in base64, or empty if nobody wants it.
-func (x *exchange) endLog() string {
-	if x.carried.log == nil {
-		return ""
-	}
-	_, _ = x.carried.log.Write([]byte("END RequestId: " + x.carried.ID + "\n"))
-	return x.carried.log.base64()
-}
-
-func (l *Lambda) answer(x *exchange, c invocation) {
-	x.startLog()
-	out, err := l.router.Invoke(x.ctx, c.name, c.body)
-	h, kind := x.w.Header(), c.info.ContentType
-	if err != nil {
-		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
-			x.refuse(apiErr)
-			return
-		}
-		h.Set("X-Amz-Function-Error", "Unhandled")
-		out, kind = functionErrorBody(err, c.info, x.carried.ID), "application/json"
-	} else if len(out) == 0 && !c.info.Stream {
-		out = []byte("null")
-	}
-	h.Set("X-Amz-Executed-Version", latest)
-	if log := x.endLog(); log != "" {
-		h.Set("X-Amz-Log-Result", log)
-	}
-	x.reply(http.StatusOK, kind, out)
 }

@@ -11,15 +11,16 @@ import (
 	"github.com/inproc/faas"
 )
 
-// listing answers the operations that tell what functions there are.
+// listing answers the operations that say which functions there are. A caller sees
+// only functions that no gate denies it.
 type listing struct {
 	router  *faas.Router
 	address address
-	since   time.Time
+	since   time.Time // when the wire was made, which all functions give as LastModified
 }
 
-// configuration is what Lambda tells of a function. What has no meaning in a
-// process says so as plainly as its clients bear.
+// configuration is what Lambda tells of a function. Fields that mean nothing in a
+// process have the plainest value that AWS's clients accept.
 type configuration struct {
 	FunctionName, FunctionArn, Version, Runtime, Role, Handler, Description string
 
@@ -52,7 +53,8 @@ func (l *listing) configuration(i faas.Info) configuration {
 	return c
 }
 
-// look finds the function that a request is about, if its caller may know it.
+// find returns the function that a request names, if its caller may know of it.
+// Otherwise it answers as for an unknown function.
 func (l *listing) find(x *exchange) (faas.Info, bool) {
 	t, apiErr := targetOf(x.r)
 	if apiErr == nil {
@@ -89,9 +91,11 @@ func (l *listing) getFunction(x *exchange) {
 	x.reply(http.StatusOK, "application/json", mustJSON(doc))
 }
 
-// maxPage is how many functions Lambda lists at once, whatever is asked for.
+// maxPage is how many functions Lambda lists at once, even if more are asked for.
 const maxPage = 50
 
+// listFunctions answers one page. Names are sorted, so that a page begins after the
+// name in the marker.
 func (l *listing) listFunctions(x *exchange) {
 	size, after, apiErr := page(x.r)
 	if apiErr != nil {
@@ -116,7 +120,8 @@ func (l *listing) listFunctions(x *exchange) {
 	x.reply(http.StatusOK, "application/json", mustJSON(doc))
 }
 
-// page reads which part of the list is asked for.
+// page reads which part of the list is asked for: how many functions, after which
+// name.
 func page(r *http.Request) (size int, after string, apiErr *apiError) {
 	size = maxPage
 	q := r.URL.Query()
@@ -137,10 +142,11 @@ func page(r *http.Request) (size int, after string, apiErr *apiError) {
 	return size, after, nil
 }
 
-// marker names the last function of a page. Names are sorted, so that the next
-// page is right whatever has come or gone meanwhile.
+// marker encodes the name of a page's last function. A name, not a position: then
+// the next page is right even if functions were added or removed in between.
 func marker(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
 
+// getAccount answers the router's capacity as the account's limits.
 func (l *listing) getAccount(x *exchange) {
 	type limit struct {
 		TotalCodeSize, CodeSizeUnzipped, CodeSizeZipped      int64

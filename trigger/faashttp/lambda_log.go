@@ -5,17 +5,17 @@ import (
 	"sync"
 )
 
-// tailSize is how much of a log Lambda sends back.
+// tailSize is how much of a log Lambda returns.
 const tailSize = 4096
 
-// logTail keeps the end of what is written to it. A handler may write long after
-// its call is over.
+// logTail keeps the end of what is written to it. A handler may still write after
+// its call is over, and from several goroutines, so t.mu guards every use of t.buf.
 type logTail struct {
 	mu  sync.Mutex // guards buf
 	buf []byte
 }
 
-// Write keeps the end of p, and never fails.
+// Write keeps the end of p. It never fails.
 func (t *logTail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

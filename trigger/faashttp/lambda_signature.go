@@ -28,8 +28,8 @@ const (
 	maxSkew   = 5 * time.Minute
 )
 
-// parseSignature reads the header: the algorithm, and then Credential,
-// SignedHeaders and Signature, each once, with commas between.
+// parseSignature parses the header: the algorithm, and then Credential,
+// SignedHeaders and Signature, each once, separated by commas.
 func parseSignature(s string) (g signature, ok bool) {
 	rest, ok := strings.CutPrefix(s, algorithm+" ")
 	if !ok || len(s) > 4096 {
@@ -55,7 +55,8 @@ func parseSignature(s string) (g signature, ok bool) {
 	return g, ok
 }
 
-// areSigned tells whether the names are in lower case, sorted, and none twice.
+// areSigned reports whether the header names are in lower case and sorted, without
+// a name that occurs twice.
 func areSigned(names []string) bool {
 	for i, n := range names {
 		if !isToken(n, "-_.") || n != strings.ToLower(n) || i > 0 && names[i-1] >= n {
@@ -65,8 +66,8 @@ func areSigned(names []string) bool {
 	return true
 }
 
-// What is said of a signature tells its sender what to mend, and nothing of
-// what would have been right.
+// The errors of a signature tell its sender what to correct, and never what the
+// right value would have been.
 func unsigned() *apiError {
 	return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
 }
@@ -91,14 +92,15 @@ func mismatch() *apiError {
 	return forbidden("InvalidSignatureException", "The signature does not match the request.")
 }
 
-// verifier checks the signatures of requests.
+// verifier checks the signatures of requests. It is read only, and may be used
+// concurrently.
 type verifier struct {
 	region string
 	secret func(keyID string) (key string, ok bool)
 }
 
-// precheck sees what can be seen through without the body, so that nobody who
-// has no key gets a body read.
+// precheck makes all checks that need no body, so that no body is read for a sender
+// without a key.
 func (v verifier) precheck(r *http.Request) *apiError {
 	switch {
 	case len(r.Header["Authorization"]) > 0:
@@ -124,8 +126,9 @@ func (v verifier) precheck(r *http.Request) *apiError {
 	return nil
 }
 
-// coversAll tells whether the host, and every header that this wire gives a
-// meaning to, is signed: one that isn't could be anybody's.
+// coversAll reports whether the signature covers the host and every header that has
+// a meaning on this wire. Anything on the way could have added or changed a header
+// that is not signed.
 func coversAll(r *http.Request, signed []string) bool {
 	if !slices.Contains(signed, "host") || !slices.Contains(signed, "x-amz-date") {
 		return false
@@ -139,7 +142,9 @@ func coversAll(r *http.Request, signed []string) bool {
 	return true
 }
 
-// verify checks the signature of a request that precheck has let pass.
+// verify checks the signature of a request that precheck has let pass. The
+// comparison takes constant time: otherwise its duration would tell how much of a
+// guess is right.
 func (v verifier) verify(r *http.Request, body []byte) *apiError {
 	g, _ := parseSignature(r.Header.Get("Authorization"))
 	secret, ok := v.secret(g.keyID)
@@ -157,7 +162,7 @@ func (v verifier) verify(r *http.Request, body []byte) *apiError {
 	return nil
 }
 
-// sign derives the key of the day, region and service, and signs with it (AWS,
+// sign derives the key for the day, region and service, and signs with it (AWS,
 // "Create a signed AWS API request").
 func sign(secret string, g signature, at, request string) []byte {
 	key := []byte("AWS4" + secret)
@@ -175,8 +180,8 @@ func mac(key []byte, s string) []byte {
 	return h.Sum(nil)
 }
 
-// canonical is the request in the one form that both sides sign. The path is
-// encoded once more than it was sent, as for all services but S3.
+// canonical writes the request in the one form that both sides sign. As for all
+// services but S3, the path is encoded once more than it was sent.
 func canonical(r *http.Request, signed []string, bodyHash string) string {
 	var b strings.Builder
 	b.WriteString(r.Method + "\n" + escape(requestedPath(r), "/") + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
@@ -187,9 +192,10 @@ func canonical(r *http.Request, signed []string, bodyHash string) string {
 	return b.String()
 }
 
-// requestedPath is the path as the client sent it, and has signed it. What serves
-// is the end of it, below http.StripPrefix; a path that was changed in another way
-// is not what was signed, and is taken for itself.
+// requestedPath returns the path that the client sent, and so has signed. Below
+// [http.StripPrefix] the path that is served is only the end of it. If a handler on
+// the way has changed the path in another way, no signature fits, and the path that
+// is served is returned.
 func requestedPath(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil && strings.HasSuffix(u.EscapedPath(), path) {
@@ -198,9 +204,9 @@ func requestedPath(r *http.Request) string {
 	return cmp.Or(path, "/")
 }
 
-// signedValue joins a header's values, with single spaces. net/http keeps the
-// host apart, and a request that came through other hands may have its length
-// in the field alone.
+// signedValue returns the canonical value of a header: all its values joined, with
+// single spaces. net/http moves the host out of the headers. If the length is not
+// in the headers either, for example behind a proxy, it is that of the request.
 func signedValue(r *http.Request, name string) string {
 	values := slices.Clone(r.Header.Values(name))
 	switch {
@@ -215,8 +221,9 @@ func signedValue(r *http.Request, name string) string {
 	return strings.Join(values, ",")
 }
 
-// canonicalQuery is sorted by name, and then by value, both encoded: as one
-// text with the "=" between them, a-b would come before a.
+// canonicalQuery sorts the query by name, then by value, both in encoded form.
+// Sorting whole name=value texts instead would be wrong: it puts a-b before a,
+// since "-" sorts before "=".
 func canonicalQuery(raw string) string {
 	var pairs [][2]string
 	for pair := range strings.SplitSeq(raw, "&") {
@@ -234,7 +241,8 @@ func canonicalQuery(raw string) string {
 	return strings.Join(sorted, "&")
 }
 
-// escape encodes all but the unreserved characters of RFC 3986 and some others.
+// escape percent-encodes all but the unreserved characters of RFC 3986 and those of
+// others.
 func escape(s, others string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder

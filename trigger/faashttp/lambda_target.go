@@ -6,33 +6,13 @@ import (
 	"strings"
 )
 
-// targetOf reads which function is meant.
-func targetOf(r *http.Request) (target, *apiError) {
-	name := r.PathValue("name")
-	t, ok := parseTarget(name)
-	if !ok {
-		return t, invalidField("functionName", name, "Member must be a function name, a partial ARN or an ARN")
-	}
-	if !r.URL.Query().Has("Qualifier") {
-		return t, nil
-	}
-	q := r.URL.Query().Get("Qualifier")
-	switch {
-	case !isQualifier(q):
-		return t, invalidField("qualifier", q, "Member must be a version or an alias")
-	case t.qualifier != "" && t.qualifier != q:
-		return t, invalidParameter("The qualifier of the function name is not the one of the query.")
-	}
-	t.qualifier = q
-	return t, nil
-}
-
-// latest is the version of what is registered.
+// latest is the only version of a function.
 const latest = "$LATEST"
 
-// target is what a FunctionName of the Lambda API names: a function, and where.
+// target is what a FunctionName of the Lambda API names: a function, and where it
+// is.
 type target struct {
-	region, account string // empty: this one
+	region, account string // empty: those of this host
 	name            string
 	qualifier       string // empty: latest
 }
@@ -40,10 +20,11 @@ type target struct {
 // maxTarget is the longest FunctionName that the API takes.
 const maxTarget = 170
 
-// parseTarget reads the forms of a FunctionName: name, name:qualifier,
-// account:name, account:function:name (a partial ARN) and the full ARN, each
-// with or without a qualifier. A prefix that can be one is one, as in the
-// pattern that the API's model gives.
+// parseTarget reads all forms of a FunctionName: name, name:qualifier,
+// account:name, account:function:name (a partial ARN) and the full ARN, each with
+// or without a qualifier. As in the pattern of the API's model, a first part that
+// can be a region, an account or the word "function" is taken for it:
+// "function:echo" names echo.
 func parseTarget(s string) (t target, ok bool) {
 	if s == "" || len(s) > maxTarget {
 		return target{}, false
@@ -81,7 +62,8 @@ func isAccount(s string) bool {
 	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
 }
 
-// isRegion tells whether s looks like a region: us-east-1, us-gov-west-1.
+// isRegion reports whether s looks like a region, for example us-east-1 or
+// us-gov-west-1.
 func isRegion(s string) bool {
 	parts := strings.Split(s, "-")
 	if len(parts) < 3 || len(parts[0]) != 2 {
@@ -96,7 +78,28 @@ func isRegion(s string) bool {
 	return len(n) == 1 && '0' <= n[0] && n[0] <= '9'
 }
 
-// address is where the functions of a host are said to be.
+// targetOf reads from the path and the query which function a request names.
+func targetOf(r *http.Request) (target, *apiError) {
+	name := r.PathValue("name")
+	t, ok := parseTarget(name)
+	if !ok {
+		return t, invalidField("functionName", name, "Member must be a function name, a partial ARN or an ARN")
+	}
+	if !r.URL.Query().Has("Qualifier") {
+		return t, nil
+	}
+	q := r.URL.Query().Get("Qualifier")
+	switch {
+	case !isQualifier(q):
+		return t, invalidField("qualifier", q, "Member must be a version or an alias")
+	case t.qualifier != "" && t.qualifier != q:
+		return t, invalidParameter("The qualifier of the function name is not the one of the query.")
+	}
+	t.qualifier = q
+	return t, nil
+}
+
+// address is the region and the account that the host's ARNs name.
 type address struct{ region, account string }
 
 // check panics, and names the cure, if no call could name the address.
@@ -106,7 +109,7 @@ func (a address) check() {
 	}
 }
 
-// arn is the ARN of a function of this host.
+// arn returns the ARN of a function of this host.
 func (a address) arn(name, qualifier string) string {
 	arn := "arn:aws:lambda:" + a.region + ":" + a.account + ":function:" + name
 	if qualifier != "" {
@@ -115,12 +118,14 @@ func (a address) arn(name, qualifier string) string {
 	return arn
 }
 
-// isHere tells whether the target is of this host, in its only version.
+// isHere reports whether a target is on this host, and of its only version.
 func (a address) isHere(t target) bool {
 	return (t.region == "" || t.region == a.region) && (t.account == "" || t.account == a.account) &&
 		(t.qualifier == "" || t.qualifier == latest)
 }
 
+// notFound is the answer to a call if its target does not exist, or is not to be
+// known.
 func (a address) notFound(t target) *apiError {
 	q := t.qualifier
 	if q == "" {

@@ -17,8 +17,8 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// TestTheWiresErrorsAreThisToTheLetter holds what SDKs are too lenient to see:
-// the exact bodies, and the case of their keys.
+// TestTheWiresErrorsAreThisToTheLetter checks what SDKs are too lenient to notice: the
+// exact bodies, and the case of their keys.
 func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithQueue(0))
@@ -57,7 +57,7 @@ func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
 	})
 }
 
-// rude is an error whose text is a trap.
+// rude is an error with an Error method that never returns an ordinary text.
 type rude struct{ panics bool }
 
 func (r rude) Error() string {
@@ -85,7 +85,7 @@ func TestAnErrorWithoutMannersIsNamedByItsType(t *testing.T) {
 				assert.LessOrEqual(t, time.Since(start), time.Second)
 			}
 		}
-		time.Sleep(2 * time.Hour) // until the last has found its words
+		time.Sleep(2 * time.Hour) // until the last Error method has returned
 	})
 }
 
@@ -122,7 +122,7 @@ func TestAListingKeepsItsPlaceWhileFunctionsComeAndGo(t *testing.T) {
 	})
 }
 
-// A region or account that no call could name would make a host without functions.
+// With a region or account that no call can name, no function could be called.
 func TestAnAddressThatTheWireWouldNotTakeIsAMistake(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t)
@@ -148,7 +148,8 @@ func TestAnAddressThatTheWireWouldNotTakeIsAMistake(t *testing.T) {
 	})
 }
 
-// Package json would replace the bytes, and the function get what was not sent.
+// Package json replaces such bytes, so that the function would get other data than
+// was sent.
 func TestJSONIsUTF8OverTheWire(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t)

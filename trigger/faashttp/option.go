@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Option is an option of all handlers of this package: [Handler],
+// Option is an option of all handlers of this package: [Handler], [Function],
 // [FunctionURL] and [NewLambda]. Nil options are ignored.
 type Option interface {
 	LambdaOption
@@ -14,15 +14,16 @@ type Option interface {
 }
 
 // DoorOption is an option of all handlers of this package and of [NewServer]. A
-// server asks for all that it serves, and the handlers in it ask no more: give
-// these options to [NewServer], and to a handler where another server serves it.
+// server checks every request to it, and handlers do not check the requests that a
+// [Server] has let in. So give these options to [NewServer], and to a handler only
+// if another server serves it.
 type DoorOption interface {
 	Option
 	ServerOption
 }
 
-// LambdaOption is an option of [NewLambda] alone. Whoever says that calls have
-// to be signed must not be able to say it to a handler that doesn't look.
+// LambdaOption is an option of [NewLambda] alone. It is a type of its own because a
+// handler without signatures must not accept [WithCredentials] and then ignore it.
 type LambdaOption interface{ applyLambda(*settings) }
 
 type option func(*settings)
@@ -40,9 +41,12 @@ type lambdaOption func(*settings)
 
 func (o lambdaOption) applyLambda(s *settings) { o(s) }
 
+// settings are what the options of a handler say. A handler writes them before it
+// serves its first request; after that its requests only read them, so that they
+// need no lock.
 type settings struct {
 	door         door
-	made         time.Time // what an exchange's own times count from: one clock is read for them, not two
+	made         time.Time // exchanges keep times as durations since then, which reads one clock instead of two
 	tenantHeader string
 	forbidden    bool
 	readTimeout  time.Duration
@@ -54,7 +58,8 @@ type settings struct {
 	events  int
 }
 
-// AWS writes twelve zeros nowhere: no real account is meant by mistake.
+// defaults are the settings without options. The account is twelve zeros, which AWS
+// gives to no account: an ARN of this host can't be taken for a real one.
 func defaults() settings {
 	return settings{
 		made: time.Now(), readTimeout: 30 * time.Second, writeTimeout: 30 * time.Second, logger: slog.Default(),
@@ -62,6 +67,7 @@ func defaults() settings {
 	}
 }
 
+// frontSettings applies the options of a handler. It panics if one is impossible.
 func frontSettings(opts []Option) settings {
 	s := defaults()
 	for _, o := range opts {
@@ -73,6 +79,8 @@ func frontSettings(opts []Option) settings {
 	return s
 }
 
+// lambdaSettings applies the options of [NewLambda]. It panics if one is
+// impossible.
 func lambdaSettings(opts []LambdaOption) settings {
 	s := defaults()
 	for _, o := range opts {
@@ -85,59 +93,63 @@ func lambdaSettings(opts []LambdaOption) settings {
 	return s
 }
 
-// WithTenantHeader lets callers say on whose behalf they call, in that header:
-// 1 to 128 of A–Z a–z 0–9 . _ ~ : @ / + = -, or the request is refused. Without
-// it no header makes a tenant: give it only where whoever sets the header is
-// known, such as a proxy of your own, or where a [faas.Gate] decides who may
-// speak for whom.
+// WithTenantHeader names a request header in which callers say for which tenant
+// they call. Its value is 1 to 128 of A–Z a–z 0–9 . _ ~ : @ / + = -; a request with
+// any other value, or with two, is refused. Without this option no header makes a
+// tenant. Give it only where you control what sets the header, such as a proxy of
+// your own, or where a [faas.Gate] decides which caller may speak for which tenant.
 func WithTenantHeader(name string) Option {
 	return option(func(s *settings) { s.tenantHeader = http.CanonicalHeaderKey(name) })
 }
 
-// WithForbidden tells callers that a function exists which they may not call:
-// 403 instead of the 404 of an unknown one.
+// WithForbidden tells callers that a function exists which they may not call: they
+// get 403 instead of the 404 of an unknown function.
 func WithForbidden() Option { return option(func(s *settings) { s.forbidden = true }) }
 
-// WithHosts names the hosts that requests on a loopback connection may be for,
-// beside localhost, 127.0.0.0/8 and [::1]: those under which a proxy or a tunnel
-// on this machine hands on what it gets, as functions.example.com or, for one
-// port alone, as functions.example.com:8443. A name that is none makes what it is
-// given to panic.
+// WithHosts names further hosts that requests on a loopback connection may be for.
+// Always allowed are localhost, 127.0.0.0/8 and [::1]. Name the hosts under which a
+// proxy or a tunnel on this machine passes requests on: functions.example.com, or,
+// for one port alone, functions.example.com:8443. If a name is no host name, the
+// handler or server that gets this option panics when it is made.
 //
-// Without it a page could call functions by giving its own name, evil.example, the
-// address 127.0.0.1 once it is loaded (DNS rebinding): to its reader's browser the
-// functions are then of the page's own site. So a request for any other host is
-// refused on a loopback connection, with 403 and a problem that says so. What
-// X-Forwarded-Host or another header says changes nothing. Connections to other
-// addresses are not asked.
+// The check stops DNS rebinding. A web page can give its own name, evil.example,
+// the address 127.0.0.1 after it has loaded. The browser then takes the functions
+// for a part of the page's own site, and lets the page call them. Therefore a
+// request for any other host is refused on a loopback connection, with 403 and a
+// problem that says so. X-Forwarded-Host and other headers change nothing. On
+// connections to other addresses the host is not checked.
 func WithHosts(names ...string) DoorOption {
 	return doorOption(func(d *door) { d.names = append(d.names, names...) })
 }
 
-// WithOrigins names the sites, as https://app.example.com, whose pages may call
-// functions and read the answers: their preflights (CORS) are answered, with every
-// method and header that they ask for, and their requests let in. A name that is
-// no origin makes what it is given to panic.
+// WithOrigins names the sites, such as https://app.example.com. Their pages may
+// call functions and read the answers. Their preflights (CORS) are answered with
+// every method and header that they ask for, and their requests are let in. If a
+// name is no origin, the handler or server that gets this option panics when it is
+// made.
 //
-// A page of any other site is refused by [NewServer], and on loopback connections
-// by the handlers, with 403 and a problem that says so ([http.CrossOriginProtection]
-// says how it is known). What comes with cookies is not readable to other sites'
-// pages, named or not: who calls is to be told by a header such as Authorization.
+// A page of any other site is refused with 403 and a problem that says so: by
+// [NewServer] always, by a handler on loopback connections
+// ([http.CrossOriginProtection] says how such a request is recognized). Pages can't
+// read answers to requests that carry cookies, even if their site is named here:
+// identify callers by a header such as Authorization instead.
 func WithOrigins(origins ...string) DoorOption {
 	return doorOption(func(d *door) { d.origins = append(d.origins, origins...) })
 }
 
-// WithBodyTimeouts sets how long a client may take to send its body, and how long
-// to take each thing that is written to it: an answer, or a piece of one; to the
-// second. Default 30 s each; one that is not positive means for ever. The first is
-// counted before a slot is asked for and the second after it is given back, so
-// that neither holds one.
+// WithBodyTimeouts bounds how long a client may take to send the body of its
+// request (read), and how long it may take to accept each write to it: a whole
+// answer, or one piece of a stream (write). Both are exact to the second. The
+// default is 30 s each; 0 or less means no bound. The body is read before the call
+// asks for a slot and the answer is written after the slot is given back, so that
+// neither time holds one.
 func WithBodyTimeouts(read, write time.Duration) Option {
 	return option(func(s *settings) { s.readTimeout, s.writeTimeout = read, write })
 }
 
-// WithLogger sets where the loss of events is told. Default: slog.Default() at
-// the time the handler is made. Payloads and error texts are not logged.
+// WithLogger sets where lost events are logged (see [Lambda]). Default:
+// slog.Default() at the time when the handler is made. A nil logger is ignored.
+// Payloads and error texts are not logged.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(s *settings) {
 		if l != nil {
@@ -146,33 +158,35 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithAddress sets the region and the account of the host's ARNs. Default
-// "us-east-1" and "000000000000". A call that names another region or account
-// finds no function. A region looks like eu-north-1 and an account has 12 digits:
-// [NewLambda] panics where they don't, since no call could name them.
+// WithAddress sets the region and the account of the host's ARNs. The default is
+// "us-east-1" and "000000000000". A call that names another region or account finds
+// no function. A region looks like eu-north-1 and an account has 12 digits:
+// [NewLambda] panics on anything else, since no call could name it.
 func WithAddress(region, account string) LambdaOption {
 	return lambdaOption(func(s *settings) { s.address = address{region, account} })
 }
 
-// WithCredentials has every request to the Lambda wire signed with AWS
-// Signature Version 4, and refuses the others. secret returns the secret key
-// of an access key id, and false for an unknown one; it is called by many
-// goroutines at once and must not block. Session tokens are not looked at: the
-// keys are yours, not AWS's.
+// WithCredentials requires every request to the Lambda wire to be signed with AWS
+// Signature Version 4, and refuses all others. secret returns the secret key of an
+// access key id, and false for an unknown id. It is called by many goroutines at
+// once, up to twice for a request, and must not block. Session tokens are ignored:
+// the keys are yours and not AWS's.
 //
-// The signature is taken from the Authorization header; presigned requests, which
-// have it in their query, are refused. The path that has to be signed is the one
-// that was requested, also below [http.StripPrefix].
+// The signature is taken from the Authorization header. Presigned requests, which
+// have it in their query, are refused. The path that must be signed is the path
+// which the client requested, also below [http.StripPrefix].
 //
-// A signature says who sends, and over plain HTTP isHidden nothing. Within five
-// minutes of its date a request can be sent again by who has seen it.
+// A signature proves which key the sender has. It encrypts nothing, so that over
+// plain HTTP a request can be read on its way, and sent again within five minutes
+// of its date.
 func WithCredentials(secret func(keyID string) (key string, ok bool)) LambdaOption {
 	return lambdaOption(func(s *settings) { s.secret = secret })
 }
 
-// WithEventQueue sets how many asynchronous invocations (InvocationType Event)
-// may be on their way, n ≥ 0; those beyond are throttled. Default 1,000. Their
-// payloads together are bounded by 64 MiB.
+// WithEventQueue bounds how many asynchronous invocations (InvocationType Event)
+// may be accepted and not yet done, n ≥ 0. Events beyond that are throttled. The
+// default is 1,000. Independently of n, their payloads together are bounded by 64
+// MiB.
 func WithEventQueue(n int) LambdaOption {
 	return lambdaOption(func(s *settings) { s.events = n })
 }

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Problem is an error that a handler returns to choose what the HTTP front
-// answers; any other error of a handler is a 500 that says no more than that
-// the function failed. The answer is an application/problem+json of RFC 9457.
+// Problem is an error that a handler returns to choose the answer of the HTTP
+// front. Any other error of a handler is answered with 500 and says only that the
+// function failed. The answer is an application/problem+json document of RFC 9457.
 type Problem struct { //nolint:errname // it is the noun of RFC 9457
 	Status     int           // 400 to 599; any other is 500
 	Reason     string        // one word for programs; empty: "failed"
-	Detail     string        // for the caller to read; he sees all of it
-	RetryAfter time.Duration // when another try may succeed; 0: not known
-	Err        error         // the cause, for records and logs; the caller never sees it
+	Detail     string        // shown to the caller as it is
+	RetryAfter time.Duration // when another attempt may succeed; 0: not known
+	Err        error         // the cause, for records and logs; never shown to the caller
 }
 
-// Error is the detail, or what the status means.
+// Error returns the detail, or the text of the status if there is no detail.
 func (p *Problem) Error() string {
 	if p.Detail != "" {
 		return p.Detail
@@ -37,7 +37,7 @@ func (p *Problem) status() int {
 	return p.Status
 }
 
-// json is the document of RFC 9457; type is left out, which means about:blank.
+// json returns the document of RFC 9457. It has no "type", which means about:blank.
 func (p *Problem) json(id string) []byte {
 	reason := p.Reason
 	if reason == "" {
@@ -53,9 +53,9 @@ func (p *Problem) json(id string) []byte {
 	return doc
 }
 
-// ServeHTTP answers with the problem: its status, Retry-After if there is one, and
-// the document of RFC 9457. The request's id in it is that of the response's
-// X-Request-Id, and is put there if there is none yet.
+// ServeHTTP answers with the problem: its status, Retry-After if it is known, and
+// the document of RFC 9457. The request id in the document is the X-Request-Id of
+// the response, which ServeHTTP sets if it is not set yet.
 func (p *Problem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	id := h.Get("X-Request-Id")
@@ -78,7 +78,7 @@ func (p *Problem) write(w http.ResponseWriter, id string) {
 	_, _ = w.Write(doc) // a client that has gone needs no answer
 }
 
-// retryAfter says when to come back, in whole seconds and at least one.
+// retryAfter sets the Retry-After header, in whole seconds and at least one.
 func retryAfter(h http.Header, d time.Duration) {
 	h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))))
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// What is wrong with a request before it reaches the router.
+// Errors of a request that is refused before it reaches the router.
 var (
 	errTenant   = errors.New("the tenant header is malformed")
 	errEncoding = errors.New("the body is encoded")
@@ -21,8 +21,8 @@ var (
 	errBroken   = errors.New("the body could not be read")
 )
 
-// first is the first value of a header whose name is in its canonical form, as
-// those that the server has read are.
+// first returns the first value of a header; name must be in canonical form, as the
+// names in a request that net/http has read are.
 func first(h http.Header, name string) string {
 	if v := h[name]; len(v) > 0 {
 		return v[0]
@@ -31,31 +31,33 @@ func first(h http.Header, name string) string {
 }
 
 // Request is what a front knows of the request behind a call. It comes from
-// outside: all fields are validated, none is trusted.
+// outside: all fields are validated, and none is trusted.
 type Request struct {
-	ID            string // of the request; the client's X-Request-Id where it is well formed, otherwise new
+	ID            string // the client's X-Request-Id if it is well formed, otherwise a new one
 	TraceParent   string // W3C trace context, well formed; or empty
-	TraceState    string // goes with it
-	ClientContext string // JSON, of a call over the Lambda wire; or empty
+	TraceState    string // of the W3C trace context; empty without a TraceParent
+	ClientContext string // JSON that a client of the Lambda wire sent along; or empty
 }
 
-// carried is what goes with the context of a call.
+// carried is what a front passes along with the context of a call.
 type carried struct {
 	Request
 
-	log *logTail // nil: nobody asked for the log
+	log *logTail // nil: the client did not ask for it
 }
 
+// carriedKey is the context key of the *carried.
 type carriedKey struct{}
 
+// carriedBy returns what the context carries, or nil for a call from elsewhere.
 func carriedBy(ctx context.Context) *carried {
 	c, _ := ctx.Value(carriedKey{}).(*carried)
 	return c
 }
 
-// FromContext returns the request that a call came with: with the context of
-// a gate, and, where the router has [Carry], of a handler or meter. It is false
-// for a call that came from elsewhere.
+// FromContext returns the request that a call came with. ctx is the context of a
+// gate, or, if the router has [Carry], of a handler or meter. It returns false for
+// a call that did not come through a front of this package.
 func FromContext(ctx context.Context) (Request, bool) {
 	if c := carriedBy(ctx); c != nil {
 		return c.Request, true
@@ -63,22 +65,22 @@ func FromContext(ctx context.Context) (Request, bool) {
 	return Request{}, false
 }
 
-// Carry lets the [Request] and the [Logs] of a call through to its handler, its
-// meters and its nested calls. Give it to the router:
+// Carry passes the [Request] and the [Logs] of a call on to its handler, its meters
+// and its nested calls. Give it to the router:
 //
 //	faas.New(faas.WithContext(faashttp.Carry))
 func Carry(caller, fresh context.Context) context.Context {
 	if c := carriedBy(caller); c != nil {
-		own := *c // the front's is a part of all it knows of the request, which is not to live as long as a handler likes
+		own := *c // a copy: the original is a part of the exchange, which a handler's context would keep in memory
 		return context.WithValue(fresh, carriedKey{}, &own)
 	}
 	return fresh
 }
 
-// Logs returns the log of the call that ctx belongs to. Its last 4 KiB go to a
-// client of the Lambda wire who asks for them (X-Amz-Log-Type: Tail); nobody
-// else gets them, and without [Carry] nothing does. It may be written to by
-// many goroutines at once, and never fails:
+// Logs returns the log of the call that ctx belongs to. A client of the Lambda wire
+// that asks for it (X-Amz-Log-Type: Tail) gets its last 4 KiB. In all other calls,
+// and in a router without [Carry], what is written is discarded. The log may be
+// written to by many goroutines at once, and writing never fails:
 //
 //	log := slog.New(slog.NewTextHandler(faashttp.Logs(ctx), nil))
 func Logs(ctx context.Context) io.Writer {
@@ -88,7 +90,8 @@ func Logs(ctx context.Context) io.Writer {
 	return io.Discard
 }
 
-// requestID is the client's own id of a request if it is one, or a new one.
+// requestID returns the client's own id for the request if it is well formed, and
+// otherwise a new one.
 func requestID(r *http.Request) string {
 	if id := first(r.Header, "X-Request-Id"); isToken(id, "._~-") {
 		return id
@@ -96,8 +99,8 @@ func requestID(r *http.Request) string {
 	return newID()
 }
 
-// newID makes an id in the form of a random UUID (RFC 9562, section 5.4). It is
-// to be unique, not secret.
+// newID makes an id in the form of a random UUID (RFC 9562, section 5.4). It must
+// be unique but need not be secret, so it does not use crypto/rand.
 func newID() string {
 	var b [16]byte
 	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
@@ -113,8 +116,8 @@ func newID() string {
 	return string(s[:])
 }
 
-// isToken tells whether s is 1 to 128 letters, digits or extra characters:
-// what can stand in a header, a log line and a page without harm.
+// isToken reports whether s is 1 to 128 letters, digits or characters of extra.
+// Such a string is harmless in a header, a log line and a web page.
 func isToken(s, extra string) bool {
 	if s == "" || len(s) > 128 {
 		return false
@@ -131,8 +134,9 @@ func isToken(s, extra string) bool {
 
 func isTenant(s string) bool { return isToken(s, "._~:@/+=-") }
 
-// isTraceParent tells whether s is a traceparent of W3C Trace Context, section
-// 3.2: version 00 to the letter, a later one by its first four fields.
+// isTraceParent reports whether s is a traceparent (W3C Trace Context, section
+// 3.2). Version 00 must match exactly; of a later version the first four fields
+// must.
 func isTraceParent(s string) bool {
 	if len(s) < 55 || len(s) > 256 || s[2] != '-' || s[35] != '-' || s[52] != '-' {
 		return false
@@ -154,7 +158,7 @@ func isHex(s string) bool {
 	return strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// isVisible tells whether s is printable ASCII.
+// isVisible reports whether s is printable ASCII.
 func isVisible(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -164,6 +168,8 @@ func isVisible(s string) bool {
 	return true
 }
 
+// unescape decodes a name or a value of a query. One that can't be decoded stays as
+// it is.
 func unescape(s string) string {
 	if u, err := url.QueryUnescape(s); err == nil {
 		return u

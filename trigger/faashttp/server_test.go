@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// TestAThousandSlowHeadersHarmNobody is a slowloris: connections that send a
+// TestAThousandSlowHeadersHarmNobody is a slowloris attack: connections that send one
 // byte of their header every four seconds.
 func TestAThousandSlowHeadersHarmNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -82,8 +82,8 @@ func TestASlowBodyHoldsNoSlotAndIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestASlowReaderHoldsNoSlotAndIsGivenUp is about an answer of 6 MiB, and about
-// a stream, whose client reads nothing.
+// TestASlowReaderHoldsNoSlotAndIsGivenUp has clients that read nothing of an answer of
+// 6 MiB, and nothing of a stream.
 func TestASlowReaderHoldsNoSlotAndIsGivenUp(t *testing.T) {
 	for _, name := range []string{"answer", "stream"} {
 		t.Run(name, func(t *testing.T) {
@@ -121,8 +121,8 @@ func TestASlowReaderHoldsNoSlotAndIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestAClientThatLeavesCancelsItsCall in the middle of a function that takes
-// its time, and of a stream.
+// In TestAClientThatLeavesCancelsItsCall the client leaves during a slow function, and
+// in the middle of a stream.
 func TestAClientThatLeavesCancelsItsCall(t *testing.T) {
 	for _, path := range []string{"/fn/wait", "/fn/stream", "/2015-03-31/functions/wait/invocations"} {
 		t.Run(path, func(t *testing.T) {
@@ -260,7 +260,7 @@ func TestAPageOfAnotherSiteCallsNothing(t *testing.T) {
 	})
 }
 
-// TestTimeLimitsOfTheServerAreNotTheFunctions: they are for clients.
+// TestTimeLimitsOfTheServerAreNotTheFunctions: the server's limits are for clients.
 func TestTimeLimitsOfTheServerAreNotTheFunctions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithTimeout(time.Hour))

@@ -5,13 +5,56 @@ import (
 	"net/http"
 )
 
-// breakOff ends the connection in the middle of an answer, so that half of it is
-// not taken for the whole. It panics, as net/http has it.
+const octets = "application/octet-stream"
+
+// streamWriter sends each piece of a stream as soon as it is written. Its methods
+// are called by one goroutine at a time: the router's sending goroutine during the
+// call, and the goroutine of the request before and after it. InvokeStream returns
+// only after the last Write has, which is the edge between the two.
+type streamWriter struct {
+	x       *exchange
+	head    func(h http.Header)       // sets the headers of the answer
+	frame   func(piece []byte) []byte // encodes a piece; nil: it is sent as it is
+	started bool
+}
+
+// Write sends one piece.
+func (s *streamWriter) Write(piece []byte) (int, error) {
+	if s.frame == nil {
+		return len(piece), s.send(piece)
+	}
+	return len(piece), s.send(s.frame(piece))
+}
+
+// start writes the head of the answer, unless it is written already.
+func (s *streamWriter) start() {
+	if !s.started {
+		s.started = true
+		s.x.extendWriteDeadline()
+		s.head(s.x.w.Header())
+		s.x.w.WriteHeader(http.StatusOK)
+	}
+}
+
+// send writes data, after the head, and flushes it.
+func (s *streamWriter) send(data []byte) error {
+	s.start()
+	s.x.extendWriteDeadline()
+	if _, err := s.x.w.Write(data); err != nil {
+		return err
+	}
+	return s.x.flush()
+}
+
+// breakOff ends the connection in the middle of an answer, so that the client does
+// not take a part of the answer for the whole. It panics with
+// [http.ErrAbortHandler], which is how net/http is told to do so.
 //
-// HTTP/1.1 and 2 say where an answer ends, so that one which ends before is seen
-// to be broken. Over HTTP/1.0, which nginx speaks to its upstreams unless it is
-// told otherwise, a stream ends with its connection: only a connection that is
-// reset instead of closed says that it has not.
+// HTTP/1.1 and HTTP/2 mark the end of an answer, so that a client notices when the
+// connection ends before it. Over HTTP/1.0, which nginx speaks to its upstreams
+// unless configured otherwise, a stream ends where its connection is closed. There
+// only a connection that is reset instead of closed shows that the stream is not
+// whole.
 func (x *exchange) breakOff() {
 	if !x.r.ProtoAtLeast(1, 1) {
 		x.reset()
@@ -19,28 +62,30 @@ func (x *exchange) breakOff() {
 	panic(http.ErrAbortHandler)
 }
 
-// reset ends a TCP connection with RST.
+// reset ends a TCP connection with RST. If the connection can't be taken over, it
+// does nothing.
 func (x *exchange) reset() {
 	c, _, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
 		return
 	}
 	for {
-		below, ok := c.(interface{ NetConn() net.Conn }) // TLS, which would take its leave
+		below, ok := c.(interface{ NetConn() net.Conn }) // below TLS: its Close would end the stream properly
 		if !ok {
 			break
 		}
 		c = below.NetConn()
 	}
 	if tcp, ok := c.(interface{ SetLinger(sec int) error }); ok {
-		_ = tcp.SetLinger(0) // then Close discards what is not sent, and resets
+		_ = tcp.SetLinger(0) // makes Close drop what is not sent yet, and reset the connection
 	}
 	_ = c.Close()
 }
 
-// canBreakOff tells whether a client would notice breakOff: without chunks, over
-// what is no TCP, or where the connection is out of reach, it would not. It gets
-// a stream as a whole then, with its length.
+// canBreakOff reports whether the client would notice breakOff. It would not over
+// HTTP/1.0 if the connection can't be reset: because it is no TCP connection, or
+// because a middleware's response writer hides it. Such a client gets a stream as
+// one answer with its length.
 func (x *exchange) canBreakOff() bool {
 	if x.r.ProtoAtLeast(1, 1) {
 		return true
@@ -49,6 +94,8 @@ func (x *exchange) canBreakOff() bool {
 	return tcp && canHijack(x.w)
 }
 
+// canHijack reports whether the connection can be taken over from w, as
+// [http.ResponseController] would do it.
 func canHijack(w http.ResponseWriter) bool {
 	for {
 		if _, ok := w.(http.Hijacker); ok {
@@ -61,40 +108,3 @@ func canHijack(w http.ResponseWriter) bool {
 		w = u.Unwrap()
 	}
 }
-
-// streamWriter sends each piece at once. Its methods are called by one goroutine at a
-// time: the courier's, and the request's before and after it.
-type streamWriter struct {
-	x       *exchange
-	head    func(h http.Header)       // says what is coming
-	frame   func(piece []byte) []byte // wraps a piece; nil: as it is
-	started bool
-}
-
-// Write sends a piece.
-func (s *streamWriter) Write(piece []byte) (int, error) {
-	if s.frame == nil {
-		return len(piece), s.send(piece)
-	}
-	return len(piece), s.send(s.frame(piece))
-}
-
-func (s *streamWriter) start() {
-	if !s.started {
-		s.started = true
-		s.x.extendWriteDeadline()
-		s.head(s.x.w.Header())
-		s.x.w.WriteHeader(http.StatusOK)
-	}
-}
-
-func (s *streamWriter) send(data []byte) error {
-	s.start()
-	s.x.extendWriteDeadline()
-	if _, err := s.x.w.Write(data); err != nil {
-		return err
-	}
-	return s.x.flush()
-}
-
-const octets = "application/octet-stream"

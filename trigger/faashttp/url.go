@@ -8,50 +8,33 @@ import (
 	"github.com/inproc/faas"
 )
 
-// stream serves a streaming function.
-func (u *functionURL) stream(x *exchange, info faas.Signature, event []byte) {
-	s := &urlStreamWriter{x: x, whole: !x.canBreakOff()}
-	err := u.router.InvokeStream(x.ctx, u.name, event, s)
-	if err == nil && !s.started {
-		_, err = s.Write(nil) // the head of a stream that has no piece
-	}
-	switch {
-	case errors.Is(err, errStreamHead):
-		x.badGateway()
-	case err != nil && (s.whole || !s.started):
-		u.fail(x, info, err)
-	case err != nil:
-		x.breakOff()
-	case s.whole:
-		s.response.head(x.w.Header())
-		x.reply(s.response.status, "", s.response.body)
-	}
-}
-
-// FunctionURL serves one function as an AWS Lambda function URL does: every
-// request, whatever its method and path, becomes an event of payload format 2.0
-// (that of API Gateway's HTTP APIs as well), and the function's answer becomes
-// the response. A handler written for these runs as it is, with the types of
-// aws-lambda-go/events or its own. What it asks lambdacontext for, a middleware puts
-// on its context; the examples of the module awstest have one.
+// FunctionURL serves one function as an AWS Lambda function URL does. Every
+// request, whatever its method and path, becomes an event of payload format 2.0,
+// which API Gateway's HTTP APIs use as well. The function's output becomes the
+// response. A handler that was written for function URLs runs unchanged, with the
+// types of aws-lambda-go/events or its own. A middleware can put on its context
+// what it reads with lambdacontext; the examples of the module awstest have one.
 //
-// An answer that is an object with a statusCode is a structured one: its headers,
-// cookies, body, and isBase64Encoded, make the response. The keys are these to the
-// letter; a status is a number or the text of one. Any other answer is the body of
-// a 200, as JSON: so is that of a Go struct whose field StatusCode has no tag. A function that streams answers with its
-// pieces as they come; see [StreamHead] for its status and headers.
+// An output that is a JSON object with the key statusCode is a structured response:
+// its headers, cookies, body and isBase64Encoded make the response. The keys must
+// be spelled exactly so; a status is a number or the text of one. Any other output
+// is the body of a 200, as JSON, for example that of a Go struct if its field
+// StatusCode has no tag. A streaming function answers with its pieces as they come;
+// [StreamHead] sets its status and headers.
 //
-// What goes wrong is answered as Lambda does, and says nothing of what went on
-// inside: 502 for a function that fails, 429 for want of room, 503 for what may work
-// another time, 413 for an event over the function's limit, 400 for a tenant that is
-// none, and 403 where a gate denies the call or the function is gone. An answer whose
-// status, header or cookie is not one is a 502 as well. [WithHosts] and [WithOrigins] hold here too.
+// Errors are answered as Lambda does, and say nothing of what happened inside: 502
+// if the function fails, 429 if there is no room for the call, 503 if another
+// attempt may succeed, 413 if the event is larger than the function's limit, 400 if
+// the tenant is not valid, and 403 if a gate denies the call or the function does
+// not exist. A response with an invalid status, header or cookie is a 502 too.
+// [WithHosts] and [WithOrigins] apply here as well.
 //
-// Mount it where the function is to be, below a prefix with [http.StripPrefix].
+// Mount it at the path of your choice, below a prefix with [http.StripPrefix].
 func FunctionURL(r *faas.Router, name string, opts ...Option) http.Handler {
 	return &functionURL{settings: frontSettings(opts), router: r, name: name}
 }
 
+// functionURL is the handler of a function URL.
 type functionURL struct {
 	settings
 
@@ -89,6 +72,7 @@ func (u *functionURL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// answer calls the function and writes its response.
 func (u *functionURL) answer(x *exchange, info faas.Signature, event []byte) {
 	out, err := u.router.Invoke(x.ctx, u.name, event)
 	if err != nil {
@@ -104,7 +88,27 @@ func (u *functionURL) answer(x *exchange, info faas.Signature, event []byte) {
 	x.reply(a.status, "", a.body)
 }
 
-// fail answers an error before anything else is said.
+// stream calls a streaming function and writes its pieces as they come.
+func (u *functionURL) stream(x *exchange, info faas.Signature, event []byte) {
+	s := &urlStreamWriter{x: x, whole: !x.canBreakOff()}
+	err := u.router.InvokeStream(x.ctx, u.name, event, s)
+	if err == nil && !s.started {
+		_, err = s.Write(nil) // sends the head of a stream without pieces
+	}
+	switch {
+	case errors.Is(err, errStreamHead):
+		x.badGateway()
+	case err != nil && (s.whole || !s.started):
+		u.fail(x, info, err)
+	case err != nil:
+		x.breakOff()
+	case s.whole:
+		s.response.head(x.w.Header())
+		x.reply(s.response.status, "", s.response.body)
+	}
+}
+
+// fail answers for a call that has ended badly, before anything else is written.
 func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 	end := faas.EndOf(err, u.name)
 	switch end.Kind {
@@ -118,7 +122,7 @@ func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 		x.reply(noAccess(x))
 	case faas.KindInvalid, faas.KindTooLarge:
 		u.badInput(x, end, info)
-	case faas.KindNesting: // its loops are the function's own affair
+	case faas.KindNesting: // from outside, a function that calls itself too often has failed
 		x.badGateway()
 	case faas.KindBusy:
 		x.refuse(throttle(u.router, u.name, end.Err.Reason, end.Err.RetryAfter))
@@ -127,8 +131,10 @@ func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 	}
 }
 
-// badInput answers for an event that the function can't take. What it makes of one
-// that is not too large is its own affair; the tenant is not.
+// badInput answers for a call after its input was refused. The form of an event is
+// the function's concern: if it can't decode one, it has failed. The size of the
+// event, and what is invalid whatever the event is, such as the tenant, are the
+// caller's.
 func (u *functionURL) badInput(x *exchange, end faas.End, info faas.Signature) {
 	before := x.before(u.router, u.name)
 	switch {
@@ -143,18 +149,18 @@ func (u *functionURL) badInput(x *exchange, end faas.End, info faas.Signature) {
 	}
 }
 
-// unavailable is Lambda's answer for what may work another time.
+// unavailable is Lambda's answer if another attempt may succeed.
 func (x *exchange) unavailable(after time.Duration) {
 	retryAfter(x.w.Header(), after)
 	x.reply(http.StatusServiceUnavailable, "text/plain", []byte("Service Unavailable"))
 }
 
-// badGateway is Lambda's answer for a function that failed.
+// badGateway is Lambda's answer for a function that has failed.
 func (x *exchange) badGateway() {
 	x.reply(http.StatusBadGateway, "text/plain", []byte("Internal Server Error"))
 }
 
-// noAccess is what an unknown URL answers.
+// noAccess is Lambda's answer for a function URL that does not exist.
 func noAccess(x *exchange) (status int, contentType string, body []byte) {
 	x.w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
 	return http.StatusForbidden, "application/json", []byte(`{"Message":null}`)

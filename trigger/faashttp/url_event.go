@@ -45,7 +45,8 @@ type urlHTTP struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// newURLEvent is the request as the handler sees it.
+// newURLEvent makes the event of a request. A body that is not text goes into it as
+// base64: JSON strings hold only UTF-8.
 func newURLEvent(x *exchange, body []byte) urlEvent {
 	r, now := x.r, time.Now().UTC()
 	ip, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -71,8 +72,8 @@ func newURLEvent(x *exchange, body []byte) urlEvent {
 	return e
 }
 
-// headersOf has names in lower case, and values that came apart joined. Cookies
-// have a place of their own.
+// headersOf returns the headers with names in lower case. Several values of one
+// name are joined by commas. Cookies are left out; the event has a field for them.
 func headersOf(r *http.Request) map[string]string {
 	all := map[string]string{"host": r.Host}
 	for name, values := range r.Header {
@@ -83,6 +84,7 @@ func headersOf(r *http.Request) map[string]string {
 	return all
 }
 
+// cookiesOf returns the cookies one by one, undecoded.
 func cookiesOf(r *http.Request) (all []string) {
 	for _, line := range r.Header["Cookie"] {
 		for cookie := range strings.SplitSeq(line, ";") {
@@ -94,9 +96,11 @@ func cookiesOf(r *http.Request) (all []string) {
 	return all
 }
 
-// paramsOf decodes a query pair by pair, and loses none: where net/url drops a pair
-// that is malformed, or has a semicolon in it, AWS hands it on. A name or value
-// that can't be decoded stays as it came, and a name alone has an empty value.
+// paramsOf decodes the query pair by pair. Several values of one name are joined by
+// commas. Unlike net/url it drops no pair: a name or value that can't be decoded
+// stays as it came, a semicolon is an ordinary character, and a name alone has an
+// empty value. AWS does not document what it does with such pairs. A handler that
+// needs them as they were sent finds them in rawQueryString.
 func paramsOf(r *http.Request) map[string]string {
 	all := map[string]string{}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
@@ -113,7 +117,7 @@ func paramsOf(r *http.Request) map[string]string {
 	return all
 }
 
-// isText tells whether a body of that type is handed on as it is.
+// isText reports whether a body of that type goes into the event as it is.
 func isText(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
 	switch {

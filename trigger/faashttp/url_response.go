@@ -12,19 +12,15 @@ import (
 	"strings"
 )
 
-// urlResponse is what a function's output makes of the response.
+// urlResponse is the HTTP response that a function's output asks for.
 type urlResponse struct {
 	status  int
 	headers http.Header
 	body    []byte
 }
 
-// structuredResponse is an answer as handlers write it, key by key: a key is one only to
-// the letter, since StatusCode may be a field of any output.
-type structuredResponse map[string]json.RawMessage
-
-// parseURLResponse reads a function's output. It is false for one that claims to be
-// structured and can't be sent.
+// parseURLResponse reads a function's output. It returns false for a structured
+// response that can't be sent.
 func parseURLResponse(out []byte) (a urlResponse, ok bool) {
 	var s structuredResponse
 	if !isObject(out) || json.Unmarshal(out, &s) != nil || !s.has("statusCode") {
@@ -40,18 +36,13 @@ func parseURLResponse(out []byte) (a urlResponse, ok bool) {
 	return a, ok
 }
 
-// has tells whether there is something under a key.
-func (s structuredResponse) has(key string) bool {
-	raw, ok := s[key]
-	return ok && string(raw) != "null"
-}
-
 func isObject(out []byte) bool {
 	trimmed := bytes.TrimLeft(out, " \t\r\n")
 	return len(trimmed) > 0 && trimmed[0] == '{'
 }
 
-// plainResponse is an output that is no structured answer: the body itself.
+// plainResponse is the response of an output that is not structured: the output is
+// the body.
 func plainResponse(out []byte) urlResponse {
 	if len(out) == 0 {
 		out = []byte("null")
@@ -59,8 +50,19 @@ func plainResponse(out []byte) urlResponse {
 	return urlResponse{status: http.StatusOK, headers: http.Header{"Content-Type": {"application/json"}}, body: out}
 }
 
-// head checks the status, headers and cookies. What a header means between two
-// machines, and not to a reader, is the server's own.
+// structuredResponse is an output with a statusCode, key by key. It is not decoded
+// into a struct because package json would accept keys in any case, and StatusCode
+// may be a field of any output.
+type structuredResponse map[string]json.RawMessage
+
+// has reports whether a key has a value other than null.
+func (s structuredResponse) has(key string) bool {
+	raw, ok := s[key]
+	return ok && string(raw) != "null"
+}
+
+// head checks the status, headers and cookies. Headers that concern only the
+// connection between two machines are left out, since the server sets these itself.
 func (s structuredResponse) head(contentType string) (status int, h http.Header, ok bool) {
 	var (
 		headers map[string]json.RawMessage
@@ -88,8 +90,8 @@ func (s structuredResponse) head(contentType string) (status int, h http.Header,
 	return status, h, true
 }
 
-// status is a number, or the text of an integer; 200 where there is none, as in a
-// stream's head.
+// status accepts a number, or the text of an integer. It is 200 if there is none,
+// as may be in the head of a stream.
 func (s structuredResponse) status() (int, bool) {
 	if !s.has("statusCode") {
 		return http.StatusOK, true
@@ -105,11 +107,13 @@ func (s structuredResponse) status() (int, bool) {
 	return n, ok && err == nil && n >= 200 && n <= 599
 }
 
-// read reads what is under a key; nothing is as good as null.
+// read decodes the value of a key into v. A key that is absent or null leaves v as
+// it is.
 func (s structuredResponse) read(key string, v any) bool {
 	return !s.has(key) || json.Unmarshal(s[key], v) == nil
 }
 
+// body returns the body, decoded if it is base64.
 func (s structuredResponse) body() (data []byte, ok bool) {
 	inBase64 := false
 	if !s.read("isBase64Encoded", &inBase64) {
@@ -120,7 +124,7 @@ func (s structuredResponse) body() (data []byte, ok bool) {
 	}
 	text, ok := scalar(s["body"])
 	switch {
-	case !ok && !inBase64: // some handlers put the object itself there
+	case !ok && !inBase64: // some handlers put a JSON object there instead of its text
 		return s["body"], true
 	case !ok:
 		return nil, false
@@ -131,7 +135,8 @@ func (s structuredResponse) body() (data []byte, ok bool) {
 	return []byte(text), true
 }
 
-// scalar is a JSON string's text, or a number or truth value as it stands.
+// scalar returns the text of a JSON string, and a number or boolean as it is
+// written.
 func scalar(raw json.RawMessage) (string, bool) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -150,11 +155,11 @@ func scalar(raw json.RawMessage) (string, bool) {
 	return "", false
 }
 
-// isHeaderName is the token of RFC 9110, section 5.6.2.
+// isHeaderName reports whether s is a token of RFC 9110, section 5.6.2.
 func isHeaderName(s string) bool { return isToken(s, "!#$%&'*+-.^_`|~") }
 
-// isHeaderValue tells whether s can stand in a header and end none: a control
-// character would begin a header of its own.
+// isHeaderValue reports whether s can be the value of a header. A control
+// character, such as a line end, could begin another header.
 func isHeaderValue(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
@@ -172,6 +177,7 @@ func isHopByHop(name string) bool {
 	return false
 }
 
+// head sets the response's headers.
 func (a *urlResponse) head(h http.Header) {
 	maps.Copy(h, a.headers)
 }

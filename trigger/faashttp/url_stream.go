@@ -9,16 +9,17 @@ import (
 )
 
 // StreamHead is the status and the headers of a streaming function behind a
-// [FunctionURL], written before anything else by [StreamHead.WriteTo].
+// [FunctionURL]. The function writes it before anything else, by
+// [StreamHead.WriteTo].
 type StreamHead struct {
 	StatusCode int               `json:"statusCode"`
 	Headers    map[string]string `json:"headers,omitempty"`
 	Cookies    []string          `json:"cookies,omitempty"`
 }
 
-// WriteTo writes the head as one piece: the JSON and eight zero bytes, which is
-// how Lambda's response streaming parts it from the body. It must be the first
-// piece of a stream. Without one, a stream is a 200 of application/octet-stream.
+// WriteTo writes the head as one piece: its JSON and eight zero bytes, which is how
+// Lambda's response streaming separates it from the body. It must be the first
+// piece of a stream. Without a head, a stream is a 200 of application/octet-stream.
 func (h StreamHead) WriteTo(w io.Writer) (int64, error) {
 	n, err := w.Write(append(mustJSON(h), headEnd...))
 	return int64(n), err
@@ -26,7 +27,10 @@ func (h StreamHead) WriteTo(w io.Writer) (int64, error) {
 
 const headEnd = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// parseStreamHead cuts the head off a stream's first piece, if it has one.
+var errStreamHead = errors.New("faashttp: the stream's head is not one")
+
+// parseStreamHead splits a stream's first piece into the head, if it has one, and
+// the rest. It returns false for a head that can't be sent.
 func parseStreamHead(piece []byte) (a urlResponse, rest []byte, ok bool) {
 	doc, rest, found := bytes.Cut(piece, []byte(headEnd))
 	if !found || !isObject(doc) || !json.Valid(doc) {
@@ -42,15 +46,17 @@ func parseStreamHead(piece []byte) (a urlResponse, rest []byte, ok bool) {
 	return a, rest, true
 }
 
-// urlStreamWriter sends pieces, the first of which may have a head.
+// urlStreamWriter sends the pieces of a stream, the first of which may begin with a
+// head. Like those of a streamWriter, its methods are called by one goroutine at a
+// time.
 type urlStreamWriter struct {
 	x        *exchange
-	whole    bool // nothing is sent: all of it is gathered in the answer
+	whole    bool // gather the stream in response and send nothing yet, see canBreakOff
 	started  bool
 	response urlResponse
 }
 
-// Write sends a piece.
+// Write sends one piece.
 func (s *urlStreamWriter) Write(piece []byte) (int, error) {
 	rest := piece
 	if !s.started {
@@ -72,6 +78,7 @@ func (s *urlStreamWriter) Write(piece []byte) (int, error) {
 	return len(piece), s.x.flush()
 }
 
+// begin writes the head of the response, or keeps it for the whole.
 func (s *urlStreamWriter) begin(a urlResponse) {
 	s.started, s.response = true, a
 	if !s.whole {
@@ -80,5 +87,3 @@ func (s *urlStreamWriter) begin(a urlResponse) {
 		s.x.w.WriteHeader(a.status)
 	}
 }
-
-var errStreamHead = errors.New("faashttp: the stream's head is not one")

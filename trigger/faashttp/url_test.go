@@ -54,7 +54,7 @@ func TestARequestBecomesAnEvent(t *testing.T) {
 	})
 }
 
-// A body that is compressed is text to nobody until it is not.
+// A compressed body is not text, whatever its Content-Type says.
 func TestAnEncodedBodyIsHandedOnInBase64(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t)
@@ -109,7 +109,7 @@ func TestAQuerysMalformedPairsAreHandedOn(t *testing.T) {
 	})
 }
 
-// answering hosts a function that answers these bytes.
+// answering makes a router with a function that returns these bytes.
 func answering(t *testing.T, out string) http.Handler {
 	t.Helper()
 	r, _ := hosted(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// likeLambda has handlers find what Lambda's runtime puts on their context. It is a
-// middleware, and given to faas.New it is there for all functions.
+// likeLambda is a middleware that puts on the context what Lambda's runtime puts there.
+// Given to faas.New, it works for all functions.
 func likeLambda(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) error {
 		return next(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
@@ -25,7 +25,7 @@ func likeLambda(next faas.Runner) faas.Runner {
 	}
 }
 
-// A handler that asks lambdacontext who it is, as a function URL.
+// A handler that reads lambdacontext, behind a function URL.
 func Example_lambdacontext() {
 	r := faas.New(faas.WithMiddleware(likeLambda))
 	defer r.Close()
@@ -43,8 +43,8 @@ func Example_lambdacontext() {
 	// Output: 201 POST /orders, arn:aws:lambda:us-east-1:000000000000:function:hook true
 }
 
-// A handler of any signature that lambda.Start takes: lambda.NewHandler makes one of
-// bytes of it, which is a faas.Handler[[]byte, []byte].
+// A handler of any signature that lambda.Start takes: lambda.NewHandler turns it into
+// one of bytes, which is a faas.Handler[[]byte, []byte].
 func Example_anySignature() {
 	r := faas.New(faas.WithMiddleware(likeLambda))
 	defer r.Close()

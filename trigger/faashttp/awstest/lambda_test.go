@@ -30,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
-// keys are what the tests' clients sign with.
+// keys are the credentials that the tests' clients sign with.
 type keys struct{ id, secret string }
 
 // Retrieve implements aws.CredentialsProvider.
@@ -330,7 +330,7 @@ func TestAThrottleSaysWhoseLimitItIs(t *testing.T) {
 	require.NoError(t, errors.Join(<-done, <-done))
 }
 
-// gate asks a function.
+// gate is a faas.Gate that calls a function.
 type gate func(inv faas.Invocation) error
 
 func (g gate) Admit(_ context.Context, inv faas.Invocation) error { return g(inv) }

@@ -25,8 +25,8 @@ func requestID(out *lambda.InvokeOutput) (string, bool) {
 	return awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
 }
 
-// TestEveryChangeBreaksTheSignature signs with the SDK's own signer, and then
-// changes one thing.
+// TestEveryChangeBreaksTheSignature signs a request with the SDK's own signer, and then
+// changes one part of it.
 func TestEveryChangeBreaksTheSignature(t *testing.T) {
 	r := router(t)
 	faas.Register(r, "echo", echo)
