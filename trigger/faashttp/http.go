@@ -1,7 +1,6 @@
 package faashttp
 
 import (
-	"encoding/json"
 	"math"
 	"net/http"
 	"slices"
@@ -282,14 +281,10 @@ func (f *httpFront) show(w http.ResponseWriter, r *http.Request, name string) {
 
 // show answers with v as JSON.
 func (x *exchange) show(v any) {
+	doc := append(mustJSON(v), '\n')
 	x.extendWriteDeadline()
-	doc, err := json.Marshal(v)
-	if err != nil { // unreachable: v has only strings and numbers
-		x.fail(&Problem{})
-		return
-	}
 	x.w.Header().Set("Content-Type", "application/json")
-	_, _ = x.w.Write(append(doc, '\n')) // a client that has gone needs no answer
+	_, _ = x.w.Write(doc) // a client that has gone needs no answer
 }
 
 // functionInfo is a [faas.Info] as JSON.

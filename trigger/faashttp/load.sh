@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Compares the HTTP front with a bare handler of net/http under wrk, in turn, for a
+# Compares the HTTP front with a bare handler of net/http under wrk, in turn: for a
 # function on a worker and for an inline one, by requests per second and by the
-# server's processor time for each; and drives a function into overload. Needs wrk,
-# and installs it where it is absent, this is Debian and we are root.
+# server's processor time for each request. Then it drives a function into overload.
+# Needs wrk; on Debian and as root it installs it if it is missing.
 #
 #   trigger/faashttp/load.sh [PAIRS [SECONDS]]
 #
-# Figures belong to one machine and one run; only ratios travel. On a machine that
-# does other work, trust those of processor time, and short runs in many pairs.
+# The figures hold for one machine and one run; only ratios can be compared between
+# machines. On a machine that does other work, trust the ratios of processor time, and
+# take many short pairs, for example 12 of 1 second.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 pairs=${1:-5} seconds=${2:-5}
@@ -48,7 +49,7 @@ run() { # run PATH: requests per second, and microseconds of processor for each
 	! grep -q 'Non-2xx' "$work/out" || { cat "$work/out" >&2; exit 1; }
 	awk -v t="$(($(ticks) - before))" -v hz="$hz" '/requests in/ { n = $1 } /^Requests\/sec/ { print $2, t / hz / n * 1e6 }' "$work/out"
 }
-for path in /bare /fn/more /fn/inline; do run $path >/dev/null; done # once before it counts
+for path in /bare /fn/more /fn/inline; do run $path >/dev/null; done # a first round that is not counted
 printf '%12s%10s |%12s%10s%8s%8s |%12s%10s%8s%8s\n' bare/s CPU front/s CPU ratio of-CPU inline/s CPU ratio of-CPU
 for _ in $(seq "$pairs"); do
 	echo "$(run /bare) $(run /fn/more) $(run /fn/inline)" |

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Calls examples/server with the AWS command line, as its users would.
+# Calls examples/server with the AWS command line, as a user would.
 #
 #   awscli.sh http://127.0.0.1:9000
 set -euo pipefail
@@ -7,13 +7,13 @@ url=${1:?the URL of a running server}
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
-# Version 1 takes payloads as they are, version 2 as base64 unless told.
+# Version 1 takes payloads as they are. Version 2 takes base64, unless it is told to take them raw.
 raw=()
 [[ $("${AWS_CLI:-aws}" --version 2>&1) == aws-cli/1.* ]] || raw=(--cli-binary-format raw-in-base64-out)
 lambda() { AWS_MAX_ATTEMPTS=1 "${AWS_CLI:-aws}" lambda --endpoint-url "$url" --output json "$@"; }
 invoke() { lambda invoke "${raw[@]}" "$@"; }
 
-check() { # check WHAT GOT WANTED, a pattern
+check() { # check WHAT GOT WANTED: WANTED is a pattern
 	# shellcheck disable=SC2053 # the right side is a pattern
 	[[ $2 == $3 ]] || { printf 'awscli: %s: got\n%s\nwant %s\n' "$1" "$2" "$3" >&2; exit 1; }
 }

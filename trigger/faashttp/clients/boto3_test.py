@@ -1,4 +1,4 @@
-"""Calls examples/server with boto3, as its users would.
+"""Calls examples/server with boto3, as a user would.
 
     boto3_test.py http://127.0.0.1:9000
 """

@@ -1,6 +1,6 @@
-// Calls examples/server with the AWS SDK for JavaScript, as its users would.
+// Calls examples/server with the AWS SDK for JavaScript, as a user would.
 //
-//	node --test lambda.mjs, with the server's URL in URL
+//	node --test lambda.mjs, with the server's address in the variable URL
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -55,7 +55,7 @@ test("a function's error is told as Lambda tells it", async () => {
   assert.deepEqual(read(failed), { errorMessage: "boom", errorType: "errorString" });
   assert.equal(read(await invoke("panicky", 1)).errorMessage, "out of cheese");
   assert.equal(read(await invoke("slow", 5000)).errorType, "Sandbox.Timedout");
-  const half = await invoke("countdown", { From: 50 }); // a stream that is gathered, and breaks off
+  const half = await invoke("countdown", { From: 50 }); // a stream that breaks off, gathered to one answer
   assert.equal(read(half).errorType, "Sandbox.Timedout");
 });
 
@@ -78,7 +78,7 @@ test("a throttle says whose limit it is", async () => {
     assert.equal(e.Reason, "ReservedFunctionConcurrentInvocationLimitExceeded");
     assert.ok(Number(e.retryAfterSeconds) >= 1);
   }
-  const patient = new LambdaClient({ ...once, maxAttempts: 10 }); // waits as Retry-After and its own backoff say
+  const patient = new LambdaClient({ ...once, maxAttempts: 10 }); // waits as long as Retry-After and its own backoff say
   const all = await Promise.all([1, 2, 3, 4].map(() => patient.send(new InvokeCommand({ FunctionName: "slow", Payload: "300" }))));
   assert.deepEqual(all.map(read), Array(4).fill("waited 300 ms"));
 });

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Calls examples/server through nginx, as it comes and as README sets it up, and sees
-# that no stream which breaks off looks whole, and that no page which pretends to be
-# of this host is served.
+# Calls examples/server through nginx, in nginx's default configuration and in the one
+# that the documentation recommends. It checks that no stream which breaks off looks
+# whole, and that no page which pretends to be of this host is served.
 #
 #   nginx.sh 127.0.0.1:9000, a server with -hosts functions.example.com
 set -euo pipefail
@@ -18,7 +18,7 @@ trap cleanup EXIT
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 plain=127.0.0.1:$(free_port) set_up=127.0.0.1:$(free_port)
 as_root=
-[[ $(id -u) != 0 ]] || as_root='user root;' # or its workers could not enter $work
+[[ $(id -u) != 0 ]] || as_root='user root;' # otherwise nginx's workers could not read $work
 cat >"$work/nginx.conf" <<CONF
 $as_root
 daemon off;
@@ -35,7 +35,7 @@ http {
 	scgi_temp_path $work/scgi;
 	server {
 		listen $plain;
-		location / { proxy_pass http://$upstream; } # HTTP/1.0, and the upstream's address for a host
+		location / { proxy_pass http://$upstream; } # speaks HTTP/1.0, and sends the upstream's address as the host
 	}
 	server {
 		listen $set_up;
@@ -57,7 +57,7 @@ done
 
 fail() { printf 'nginx: %s\n' "$*" >&2; exit 1; }
 
-# call AT HOST FROM [HEADER]: a countdown; $status, $body and curl's own $exit
+# call AT HOST FROM [HEADER]: calls countdown; sets $status, $body, and curl's exit code $exit
 call() {
 	local header=(); [[ -z ${4:-} ]] || header=(-H "$4")
 	exit=0
@@ -70,7 +70,7 @@ call() {
 for at in "$plain" "$set_up"; do
 	call "$at" functions.example.com 2
 	[[ $exit == 0 && $status == 200 && $body == $'2\n1' ]] || fail "a whole stream: exit $exit, $status, $body"
-	call "$at" functions.example.com 50 # longer than its timeout; nginx may have sent none of what it had
+	call "$at" functions.example.com 50 # runs longer than its timeout; nginx may not have passed on any of it yet
 	[[ $exit != 0 || $status == 502 ]] || fail "half a stream looks whole: $status, $body"
 done
 call "$set_up" evil.example 1 'X-Forwarded-Host: localhost'

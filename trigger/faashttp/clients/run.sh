@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Calls examples/server with what was not written here: boto3, the AWS command line,
-# the AWS SDK for JavaScript, from npm by package-lock.json, and through nginx.
-# Installs what is absent, where this is Debian and we are root; otherwise its
-# absence is an error.
+# Calls examples/server with clients that are not of this repository: boto3, the AWS command line,
+# the AWS SDK for JavaScript (from npm, at the versions of package-lock.json), and curl
+# through nginx. On Debian and as root it installs what is missing; elsewhere a missing
+# client is an error.
 #
 #   trigger/faashttp/clients/run.sh
 set -euo pipefail
@@ -24,7 +24,7 @@ find_python() {
 need() { # need PACKAGE...
 	[[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || { echo "missing: $*" >&2; exit 1; }
 	apt-get update -qq
-	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null # which starts no services
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null # RUNLEVEL=1: packages must not start their services
 }
 
 find_python >/dev/null || need python3-boto3
