@@ -47,6 +47,8 @@ type Router struct {
 	closing    atomic.Bool // Shutdown or Close has begun: whoever ends a call tells them
 	closed     atomic.Bool // no handler is started any more
 	changed    broadcast
+
+	shutdownHooks shutdownHooks
 }
 
 // New returns a router. It panics with an [*Error] that names the cure if an

@@ -62,7 +62,7 @@ func placeOf(function string) place {
 		return recording
 	case "(*function).ask", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
 		"(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
-		"(*Router).desired", "(*Router).decided", "encode", "decode",
+		"(*Router).desired", "(*Router).decided", "(*Router).callShutdownHook", "encode", "decode",
 		"(*fleet).build", "(*fleet).runCloser", "(*BufferedMeter).deliver":
 		return hooked
 	}

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// Shutdown ends the router in good order. It stops admitting calls (later ones
+// Shutdown ends the router in good order. It calls the functions of
+// [Router.OnShutdown] and waits for them, stops admitting calls (later ones
 // answer [ErrClosed]), waits until those that run or wait have ended,
 // runaways included, and has meters that hold records back deliver them. Calls
 // made by handlers that still run are admitted meanwhile, since they are part
@@ -36,26 +37,30 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return usageError("shutdown", "", ErrInput, "%v", errNilContext)
 	}
-	r.closing.Store(true)
-	r.group.Drain()
 	ctx = viewOf(ctx)
 	self := callOf(ctx)
 	at := placeOnStack()
-	if at.waitsForItself(self) {
+	hindered := at.waitsForItself(self)
+	var hooks error
+	if !hindered {
+		hooks = r.awaitShutdownHooks(ctx)
+	}
+	r.closing.Store(true)
+	r.group.Drain()
+	if hindered {
 		return usageError("shutdown", "", ErrInput, "called by a hook, for which it would wait; new calls are refused from here on: "+
 			"end the router by Shutdown on another goroutine that the hook does not wait for")
 	}
 	if self != nil && self.isOver() && at != recording {
 		self = nil // a context that was kept is no part of what runs
 	}
-	errs := []error{r.await(ctx, self, true)}
-	if errs[0] != nil {
-		errs[0] = r.cancelRest(self, errs[0])
+	drained := r.await(ctx, self, true)
+	if drained != nil {
+		drained = r.cancelRest(self, drained)
 	} else {
 		r.close(self)
 	}
-	errs = append(errs, r.awaitClosers(ctx), r.flush(ctx))
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(hooks, drained, r.awaitClosers(ctx), r.flush(ctx)); err != nil {
 		return &Error{Op: "shutdown", Err: err}
 	}
 	return nil
