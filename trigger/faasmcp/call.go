@@ -4,54 +4,52 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"math"
-	"net/http"
-	"strings"
-	"unicode/utf8"
 
-	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/inproc/faas"
 )
 
-// call is the handler of one tool.
+// call is the handler of one tool. The SDK runs it on a goroutine of each request.
+// Nothing of it changes after it was made: Refresh replaces the whole call.
 type call struct {
 	shape
 
-	tools *Tools
-	name  string
+	router   *faas.Router
+	settings *settings
+	name     string
 }
 
+// handle is the mcp.ToolHandler. An error is one of the protocol, for a tool that
+// is not there; all other failures are results.
 func (c *call) handle(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	res, err := c.answer(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return c.bounded(res), nil
+	return bounded(c.name, c.settings.limit, res), nil
 }
 
 func (c *call) answer(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	payload, err := c.payload(req.Params.Arguments)
 	if err != nil {
-		return misfit(err), nil
+		return unfit(err), nil
 	}
 	tenant, ok := c.tenant(ctx, req)
 	if !ok {
 		return failed(Failure{Outcome: Refused, Reason: faas.ReasonDenied}, "this call of "+c.name+" is not permitted"), nil
 	}
-	out, err := c.tools.router.Invoke(faas.WithTenant(ctx, tenant), c.name, payload)
+	out, err := c.router.Invoke(faas.WithTenant(ctx, tenant), c.name, payload)
 	if err != nil {
-		return c.failure(err)
+		return failureOf(c.name, err)
 	}
-	return c.result(out), nil
+	return c.result(c.name, out), nil
 }
 
-// payload makes the function's input of a tool's arguments.
+// payload makes the function's input of a tool's arguments, or says what does not
+// fit the input schema.
 func (c *call) payload(arguments json.RawMessage) ([]byte, error) {
-	if len(bytes.TrimSpace(arguments)) == 0 || string(arguments) == "null" { // they are optional
+	if len(bytes.TrimSpace(arguments)) == 0 || string(arguments) == "null" { // MCP has them optional
 		arguments = json.RawMessage("{}")
 	}
 	v, err := parse(arguments)
@@ -70,6 +68,12 @@ func (c *call) payload(arguments json.RawMessage) ([]byte, error) {
 	if !c.wrapIn {
 		return arguments, nil
 	}
+	return unwrapped(arguments)
+}
+
+// unwrapped returns the one argument that a function takes if its input is no
+// object.
+func unwrapped(arguments json.RawMessage) ([]byte, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(arguments, &members); err != nil {
 		return nil, err
@@ -77,142 +81,19 @@ func (c *call) payload(arguments json.RawMessage) ([]byte, error) {
 	return members[inputName], nil
 }
 
-// tenant fails closed: a call that belongs to nobody would have no limits.
+// tenant asks WithTenant's func, which is foreign code. If it panics the call is
+// refused: with the empty tenant the call would escape every limit by tenant.
 func (c *call) tenant(ctx context.Context, req *mcp.CallToolRequest) (tenant string, ok bool) {
 	defer func() {
 		if recover() != nil {
 			tenant, ok = "", false
 		}
 	}()
-	return c.tools.tenant(ctx, req), true
+	return c.settings.tenant(ctx, req), true
 }
 
-// misfit tells a model what it has to do better: the text is about the schema,
-// which it knows.
-func misfit(err error) *mcp.CallToolResult {
+// unfit is the result for arguments that do not fit the schema. The text is about
+// the schema, which the model knows, so that the model can do better.
+func unfit(err error) *mcp.CallToolResult {
 	return failed(Failure{Outcome: Refused, Reason: faas.ReasonInput}, "the arguments don't fit the tool's input schema: "+err.Error())
-}
-
-// result makes a tool's result of the function's output.
-func (c *call) result(out []byte) *mcp.CallToolResult {
-	switch c.out {
-	case outNone:
-		return &mcp.CallToolResult{Content: []mcp.Content{}}
-	case outRaw:
-		return &mcp.CallToolResult{Content: []mcp.Content{contentOf(c.name, out)}}
-	case outText, outJSON:
-	}
-	text := string(out)
-	if c.out == outText {
-		if err := json.Unmarshal(out, &text); err != nil {
-			return c.broken(err)
-		}
-	}
-	res := &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}
-	out = c.structured(out)
-	if c.outSchema != nil {
-		if err := validate(c.outSchema, out); err != nil {
-			return c.broken(err)
-		}
-		res.StructuredContent = json.RawMessage(out)
-	} else if len(out) > 0 && out[0] == '{' {
-		res.StructuredContent = json.RawMessage(out)
-	}
-	return res
-}
-
-// broken is an output that its own schema does not allow: the function's bug. The
-// agent is told what the validator says, which is about an answer meant for it, and
-// that the function has run: to call it again would not mend this, and do twice what
-// it does.
-func (c *call) broken(err error) *mcp.CallToolResult {
-	return failed(Failure{Outcome: faas.OutputInvalid.String()}, c.name+" has run, but its output schema does not allow what it answered: "+err.Error())
-}
-
-// bounded keeps a result that is too long as it is sent from the client, which may
-// close the session over it and lose what else it waits for.
-func (c *call) bounded(res *mcp.CallToolResult) *mcp.CallToolResult {
-	limit := c.tools.limit
-	if mayBeLong(res) <= limit {
-		return res
-	}
-	data, err := json.Marshal(res)
-	switch {
-	case err != nil, len(data) <= limit: // what can't be encoded is the SDK's to answer
-		return res
-	case res.IsError:
-		return shortened(res)
-	}
-	return failed(Failure{Outcome: faas.OutputInvalid.String()}, fmt.Sprintf(
-		"%s has run, but its answer is %d bytes long as it is sent, and %d are allowed; ask it for less", c.name, len(data), limit))
-}
-
-// mayBeLong is how long a result is as it is sent, at most: a byte of a text takes up
-// to six, and a byte of data less than that.
-func mayBeLong(res *mcp.CallToolResult) int {
-	n := 1024 // the rest
-	for _, content := range res.Content {
-		switch content := content.(type) {
-		case *mcp.TextContent:
-			n += len(content.Text)
-		case *mcp.ImageContent:
-			n += len(content.Data)
-		case *mcp.AudioContent:
-			n += len(content.Data)
-		case *mcp.EmbeddedResource:
-			n += len(content.Resource.Blob)
-		}
-	}
-	if structured, ok := res.StructuredContent.(json.RawMessage); ok {
-		n += len(structured)
-	}
-	return min(n, math.MaxInt/6) * 6
-}
-
-// keptText is how much is left of the text of a failure that is too long.
-const keptText = 512
-
-// shortened cuts the text of a failure.
-func shortened(res *mcp.CallToolResult) *mcp.CallToolResult {
-	text, ok := res.Content[0].(*mcp.TextContent)
-	if !ok || len(text.Text) <= keptText {
-		return res
-	}
-	kept := strings.ToValidUTF8(text.Text[:keptText], "")
-	res.Content[0] = &mcp.TextContent{Text: fmt.Sprintf("%s… (%d bytes)", kept, len(text.Text))}
-	return res
-}
-
-// contentOf says in MCP's words what bytes are.
-func contentOf(name string, data []byte) mcp.Content {
-	kind := http.DetectContentType(data)
-	switch {
-	case utf8.Valid(data):
-		return &mcp.TextContent{Text: string(data)}
-	case strings.HasPrefix(kind, "image/"):
-		return &mcp.ImageContent{Data: data, MIMEType: kind}
-	case strings.HasPrefix(kind, "audio/"):
-		return &mcp.AudioContent{Data: data, MIMEType: kind}
-	}
-	return &mcp.EmbeddedResource{Resource: &mcp.ResourceContents{URI: "fn:" + name, MIMEType: kind, Blob: data}}
-}
-
-// validate checks JSON against a schema.
-func validate(s *jsonschema.Resolved, data []byte) error {
-	v, err := parse(data)
-	if err != nil {
-		return err
-	}
-	return validateValue(s, withNumbers(v))
-}
-
-// validateValue checks a value. The library may panic on a schema that is odd
-// enough; what can't be checked does not pass.
-func validateValue(s *jsonschema.Resolved, v any) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("it can't be checked")
-		}
-	}()
-	return s.Validate(v)
 }

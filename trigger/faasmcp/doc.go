@@ -15,50 +15,53 @@
 // The server, its transports and its other features are those of
 // github.com/modelcontextprotocol/go-sdk; this package adds the tools. Every
 // tool call is a call of the router: limits, queues, deadlines, budgets and
-// records hold for agents as for anybody.
+// records hold for agents as for other callers.
 //
 // # Schemas
 //
 // A tool's input and output schemas are inferred from its function's types, as
-// encoding/json reads and writes them: json tags name the properties, a jsonschema
-// tag describes one, and what is not omitempty, omitzero or in an embedded pointer
-// is required. A type with methods for text is text, one with methods for JSON is
-// any JSON, unless what its method reads are its fields. Input and output are
-// validated against the schemas, on the way in before the function is entered, and a
-// zero value of the output when the tool is added. Functions have to use the default
-// codec, JSON.
+// encoding/json reads and writes them. json tags name the properties, and a
+// jsonschema tag describes one. A property is required unless it is omitempty or
+// omitzero, or belongs to a struct that is embedded as a pointer. A type with methods
+// for text is text. A type with methods for JSON is any JSON, unless its method reads
+// the JSON of its fields.
 //
-// Agents are taken at their word where encoding/json is stricter: 1.0 is an integer,
-// and a field with the option ",string" may be sent with or without the quotes.
+// The input is validated against its schema before the function runs, and the output
+// after it. A zero value of the output is validated when the tool is added. Functions
+// have to use the default codec, JSON.
 //
-// MCP wants objects. Where a function's input is a struct or a map, it is the
-// arguments; other input (a string, a slice) is the one argument "input". []byte,
-// json.RawMessage and any take the arguments as they are, whatever they are. Output
-// that is no object becomes {"output": …}, and text besides. []byte is answered as
-// text, or as an image or blob if it is none; struct{} as nothing. See
+// Where encoding/json is stricter than agents are, the arguments are changed so that
+// it reads them: 1.0 is an integer, and a field with the option ",string" may be sent
+// with or without the quotes.
+//
+// MCP wants objects. If a function's input is a struct or a map, it is the arguments.
+// Other input, for example a string or a slice, is the one argument "input". []byte,
+// json.RawMessage and any take all arguments as they are. Output that is no object
+// becomes {"output": …}, and is text besides. []byte is answered as text, or as an
+// image, audio or a blob if it is no text; struct{} has no content. See
 // [WithResultLimit] for how long an answer may be.
 //
-// A type that has no schema (a recursive one, say) needs one from [WithTool].
+// A type that has no schema, for example a recursive one, needs one from [WithTool].
 //
 // # Who is calling
 //
-// Each agent is a tenant of the router, so that they take turns where calls
-// wait, and records, bills and budgets tell them apart: by the user that the
-// bearer token was verified for, else by session, else by the name that the
-// client has given itself. See [WithTenant], also for what that is worth: a budget by
-// session begins anew with each, and one by principal does not.
+// Each agent is a tenant of the router: calls that wait are taken from the agents in
+// turn, and records, bills and budgets are by agent. An agent is known by the user of
+// its verified bearer token, else by its session, else by the name that the client
+// states. [WithTenant] says how far each can be trusted, and changes it: a budget by
+// session begins anew with each session, and a budget by principal does not.
 //
 // # Failures
 //
-// What becomes of a call is for the agent's model to read, as MCP asks: an
-// error is a result with IsError and a text. A function's error is its text.
-// Timeouts, refusals and panics have a text without any detail from inside, and
-// all of them a [Failure] in the result's _meta, from which a program can tell
-// them apart, and when to try again. Where a function has run and its answer can't be
-// passed on, the text says so, as to call it again would not help. Only a tool that is not there is an error
-// of the protocol.
+// As MCP asks, an error is a result that the agent's model reads: it has IsError and
+// a text. For a function's error this is the text of the error. Timeouts, refusals and
+// panics have a text that shows nothing from inside. All of them have a [Failure] in
+// the result's _meta, which tells a program how the call failed and when to try again.
+// If a function has run and its answer can't be passed on, the text says so, since to
+// call it again would not help. Only a tool that does not exist is an error of the
+// protocol.
 //
-// A client that cancels a call cancels the function's context. So does one that
-// hangs up over stdio; over HTTP, the transport's PropagateRequestCancellation
-// says whether hanging up is canceling.
+// If a client cancels a call, the function's context is canceled, and so it is if a
+// client over stdio hangs up. Over HTTP, the transport's PropagateRequestCancellation
+// says whether hanging up cancels the call.
 package faasmcp

@@ -1,22 +1,19 @@
 package faasmcp
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"math"
 	"strconv"
 	"strings"
 )
 
-// edit is what is done to arguments that fit a schema before encoding/json reads
-// them, which is stricter: to it 1.0 is no integer, and a number that the option
-// ",string" is for has to be text.
+// edit says how to change arguments that fit the schema, so that encoding/json
+// reads them too. It is stricter than the schema: 1.0 is no integer for it, and a
+// field with the option ",string" has to be text. An edit is built when the tool is
+// added and not changed after that.
 type edit struct {
-	integer bool
-	quoted  bool             // a number or a boolean is written as text
-	twice   bool             // a text is written as the text of its JSON
+	integer bool             // write 1.0 as 1
+	quoted  bool             // write a number or a boolean as text
+	twice   bool             // write a text as the text of its JSON: a as "a"
 	fields  map[string]*edit // of an object
 	rest    *edit            // of an object's other fields
 	items   *edit            // of an array
@@ -30,28 +27,26 @@ func (e *edit) orNil() *edit {
 	return e
 }
 
-// apply returns v edited, and whether it has changed. It may change v.
+// apply returns v edited, and whether it has changed. It may change v. An edit that
+// is nil leaves v as it is.
 func (e *edit) apply(v any) (any, bool) {
 	if e == nil {
 		return v, false
 	}
+	changed := false
 	switch v := v.(type) {
 	case map[string]any:
-		changed := false
 		for name, member := range v {
-			below := e.rest
-			if f, ok := e.fields[name]; ok {
-				below = f
-			}
-			if edited, did := below.apply(member); did {
+			edited, did := e.of(name).apply(member)
+			if did {
 				v[name], changed = edited, true
 			}
 		}
 		return v, changed
 	case []any:
-		changed := false
 		for i, item := range v {
-			if edited, did := e.items.apply(item); did {
+			edited, did := e.items.apply(item)
+			if did {
 				v[i], changed = edited, true
 			}
 		}
@@ -60,6 +55,15 @@ func (e *edit) apply(v any) (any, bool) {
 	return e.applyToScalar(v)
 }
 
+// of returns the edit for a member of an object.
+func (e *edit) of(name string) *edit {
+	if f, ok := e.fields[name]; ok {
+		return f
+	}
+	return e.rest
+}
+
+// applyToScalar edits a value that is neither an object nor an array.
 func (e *edit) applyToScalar(v any) (any, bool) {
 	switch v := v.(type) {
 	case json.Number:
@@ -76,6 +80,7 @@ func (e *edit) applyToScalar(v any) (any, bool) {
 			return strconv.FormatBool(v), true
 		}
 	case string:
+		// A text that reads as a JSON string was written so by the agent already.
 		if e.twice && (!strings.HasPrefix(v, `"`) || !json.Valid([]byte(v))) {
 			twice, err := unparse(v)
 			return string(twice), err == nil
@@ -84,85 +89,48 @@ func (e *edit) applyToScalar(v any) (any, bool) {
 	return v, false
 }
 
-// longest bounds how many digits integral writes: no type of Go's is longer but
-// big.Int, and nobody writes one of those with an exponent.
-const longest = 40
+// maxDigits bounds how many digits integral writes: an exponent of a client's
+// choice must not make it write a number of any length. Of Go's types only big.Int
+// is longer, and integral leaves such a number as it is.
+const maxDigits = 40
 
-// integral writes a number without a fraction and an exponent, if it is an integer
-// and not long.
+// integral returns a number without fraction and exponent, for example 12 for
+// 1.2e1. It returns s as it is if the number is no integer or is too long.
 func integral(s string) string {
 	if !strings.ContainsAny(s, ".eE") {
 		return s
 	}
-	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	e := 0
-	if exponent != "" {
-		var err error
-		if e, err = strconv.Atoi(exponent); err != nil || e > longest || e < -longest {
-			return s
-		}
-	}
-	sign := ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
-	}
-	digits, point := whole+fraction, len(whole)+e
-	if strings.Trim(digits, "0") == "" {
+	sign, digits, point, ok := decimal(s)
+	switch {
+	case !ok:
+		return s
+	case strings.Trim(digits, "0") == "":
 		return "0"
-	}
-	if point < 0 || len(digits) > 2*longest {
+	case point < 0 || len(digits) > 2*maxDigits:
 		return s
 	}
 	digits += strings.Repeat("0", max(point-len(digits), 0))
-	if strings.Trim(digits[point:], "0") != "" {
+	if strings.Trim(digits[point:], "0") != "" { // there is a fraction
 		return s
 	}
 	return sign + strings.TrimLeft(digits[:point], "0")
 }
 
-// parse reads JSON with its numbers as text.
-func parse(data []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON")
-	}
-	return v, nil
-}
-
-// unparse is the reverse.
-func unparse(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}
-
-// withNumbers is v with its numbers as the validator knows them. What is beyond
-// float64 is the largest that there is: whether it fits its type is for the decoder
-// to say.
-func withNumbers(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for name, member := range v {
-			v[name] = withNumbers(member)
+// decimal takes apart a JSON number: its digits without the point, and where in
+// them the point stands once the exponent is applied, which may be outside of them.
+// It returns false if the exponent is too large.
+func decimal(s string) (sign, digits string, point int, ok bool) {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	e := 0
+	if exponent != "" {
+		var err error
+		if e, err = strconv.Atoi(exponent); err != nil || e > maxDigits || e < -maxDigits {
+			return "", "", 0, false
 		}
-	case []any:
-		for i, item := range v {
-			v[i] = withNumbers(item)
-		}
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i
-		}
-		f, _ := v.Float64() // out of range, it is infinite
-		return max(min(f, math.MaxFloat64), -math.MaxFloat64)
 	}
-	return v
+	if strings.HasPrefix(whole, "-") {
+		sign, whole = "-", whole[1:]
+	}
+	return sign, whole + fraction, len(whole) + e, true
 }

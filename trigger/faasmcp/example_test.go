@@ -30,7 +30,7 @@ func ExampleAddTools() {
 	server := mcp.NewServer(&mcp.Implementation{Name: "tools", Version: "1.0.0"}, nil)
 	faasmcp.AddTools(server, r, faasmcp.WithTool("search", func(t *mcp.Tool) { t.Description = "Searches the archive." }))
 
-	// A client would start the program and speak over stdio, or come over HTTP; this one is in the same process.
+	// A real client starts the program and uses stdio, or connects over HTTP. This one is in the same process.
 	here, there := mcp.NewInMemoryTransports()
 	ctx := context.Background()
 	ss, err := server.Connect(ctx, there, nil)
@@ -50,9 +50,9 @@ func ExampleAddTools() {
 	// Output: map[found:all about gophers] <nil>
 }
 
-// A budget by tenant must not begin anew with each session: the tenant is who the
-// front has let in. The principal comes with each request, since the handler passes
-// its context on.
+// A budget by tenant must not begin anew with each session, so the tenant is the
+// principal that the front has authenticated. The handler passes the context of each
+// request on, and with it the principal.
 func ExampleWithTenant() {
 	r := faas.New()
 	defer r.Close()

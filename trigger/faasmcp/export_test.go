@@ -3,13 +3,12 @@ package faasmcp
 import (
 	"encoding/json"
 	"reflect"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// CheckZero tries a type's zero value with a schema, as at set-up.
-func CheckZero(t reflect.Type, schema string) error {
-	resolved, err := resolve(json.RawMessage(schema))
-	if err != nil {
-		return err
-	}
-	return (&shape{outSchema: resolved}).checkZero(t)
+// SetInferred sets a schema for an output of type t as set-up does, as if it had
+// been inferred.
+func SetInferred(t reflect.Type, schema string) error {
+	return new(shape).setInferred(t, json.RawMessage(schema), new(mcp.Tool))
 }

@@ -17,11 +17,11 @@ import (
 // MetaFailure is the key of a [Failure] in a result's _meta.
 const MetaFailure = "inproc.faas/failure"
 
-// Refused is the outcome of a call that was turned away: its function was not
-// entered.
+// Refused is the Outcome of a call that was refused: its function has not run.
 const Refused = "Refused"
 
-// Failure tells a program what the text of a failed result tells a model.
+// Failure tells a program how a call failed, as the text of the result tells a
+// model.
 type Failure struct {
 	// Outcome is how the call ended: Refused, or the name of a faas.Outcome:
 	// Failed (the function answered an error, which is the text), TimedOut,
@@ -29,14 +29,15 @@ type Failure struct {
 	Outcome string `json:"outcome"`
 	// Reason says why a call was refused.
 	Reason faas.Reason `json:"reason,omitempty"`
-	// RetryAfterMs is when another try may succeed, in milliseconds; 0: not known.
+	// RetryAfterMs is after how many milliseconds another try may succeed; 0: not
+	// known.
 	RetryAfterMs int64 `json:"retryAfterMs,omitempty"`
-	// Invocation is the id in the records of the host, if there is one.
+	// Invocation is the call's ID in the records of the host, if it has one.
 	Invocation string `json:"invocation,omitempty"`
 }
 
-// FailureOf returns the Failure of a result, on either side; it is false if
-// there is none.
+// FailureOf returns the Failure of a result, and false if it has none. It works in
+// the server, and in a client that has decoded the result from JSON.
 func FailureOf(res *mcp.CallToolResult) (Failure, bool) {
 	if res == nil || res.Meta[MetaFailure] == nil {
 		return Failure{}, false
@@ -55,6 +56,7 @@ func FailureOf(res *mcp.CallToolResult) (Failure, bool) {
 	return f, true
 }
 
+// failed makes a result that is an error: text for a model, f for a program.
 func failed(f Failure, text string) *mcp.CallToolResult {
 	return &mcp.CallToolResult{
 		IsError: true,
@@ -63,11 +65,13 @@ func failed(f Failure, text string) *mcp.CallToolResult {
 	}
 }
 
-// failure answers a call that ended with err.
-func (c *call) failure(err error) (*mcp.CallToolResult, error) {
-	end := faas.EndOf(err, c.name)
+// failureOf is the answer to a call of the tool of that name which ended with err.
+// EndOf decides whether err is about this call: a refusal that the function got
+// from another function, and returned, is the function's own failure.
+func failureOf(name string, err error) (*mcp.CallToolResult, error) {
+	end := faas.EndOf(err, name)
 	if end.Err == nil {
-		return c.failureOfFunction(err), nil
+		return failureOfFunction(name, err), nil
 	}
 	f := Failure{Outcome: end.Outcome.String(), Reason: end.Err.Reason, RetryAfterMs: (end.Err.RetryAfter + time.Millisecond - 1).Milliseconds()}
 	if end.Err.ID != uuid.Nil {
@@ -75,65 +79,73 @@ func (c *call) failure(err error) (*mcp.CallToolResult, error) {
 	}
 	switch end.Kind {
 	case faas.KindNone:
-		return failed(f, c.explain(end.Outcome)), nil
+		return failed(f, describeOutcome(name, end.Outcome)), nil
 	case faas.KindNotFound: // removed since the last Refresh
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", c.name)}
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", name)}
 	case faas.KindDenied, faas.KindInvalid, faas.KindTooLarge, faas.KindBusy, faas.KindUnavailable, faas.KindNesting,
 		faas.KindClosed, faas.KindCanceled:
 	}
 	f.Outcome = Refused
-	return failed(f, c.explainRefusal(end)), nil
+	return failed(f, describeRefusal(name, end)+retryHint(end.Err.RetryAfter)), nil
 }
 
-func (c *call) explain(o faas.Outcome) string {
+// describeOutcome tells a model how a call ended that began and did not end well.
+func describeOutcome(name string, o faas.Outcome) string {
 	switch o {
 	case faas.TimedOut:
-		return c.name + " did not answer in time"
+		return name + " did not answer in time"
 	case faas.OutputInvalid:
-		return c.name + " answered what can't be passed on"
+		return name + " answered what can't be passed on"
 	case faas.InitFailed:
-		return c.name + " could not be started"
+		return name + " could not be started"
 	case faas.Canceled:
-		return "the call of " + c.name + " was canceled"
+		return "the call of " + name + " was canceled"
 	case faas.OK, faas.Failed, faas.Panicked, faas.Exited:
 	}
-	return c.name + " failed by an internal error"
+	return name + " failed by an internal error"
 }
 
-func (c *call) explainRefusal(end faas.End) string {
-	text := ""
+// describeRefusal tells a model why a call was refused.
+func describeRefusal(name string, end faas.End) string {
 	switch end.Kind {
 	case faas.KindInvalid:
-		return "the arguments can't be read by " + c.name
+		return "the arguments can't be read by " + name
 	case faas.KindTooLarge:
-		return "the arguments are larger than " + c.name + " takes"
+		return "the arguments are larger than " + name + " takes"
 	case faas.KindCanceled:
-		return c.explain(faas.Canceled)
+		return describeOutcome(name, faas.Canceled)
 	case faas.KindDenied:
-		text = "this call of " + c.name + " is not permitted"
+		return "this call of " + name + " is not permitted"
 	case faas.KindBusy:
-		text = c.name + " is busy"
-		if end.Err.Reason.Kind() == faas.KindNone { // a gate's own, such as a budget's
-			text = "this call of " + c.name + " was refused (" + string(end.Err.Reason) + ")"
+		if end.Err.Reason.Kind() == faas.KindNone { // a reason of a gate's own, for example a budget's
+			return "this call of " + name + " was refused (" + string(end.Err.Reason) + ")"
 		}
+		return name + " is busy"
 	case faas.KindUnavailable:
-		text = c.name + " is not available for now"
+		return name + " is not available for now"
 	case faas.KindNesting:
-		text = "this call of " + c.name + " would not end"
+		return "this call of " + name + " would not end"
 	case faas.KindClosed:
-		text = c.name + " is being shut down"
-	case faas.KindNone, faas.KindNotFound: // have answers of other forms
+		return name + " is being shut down"
+	case faas.KindNone, faas.KindNotFound: // failureOf answers these itself
 	}
-	if after := end.Err.RetryAfter; after > 0 {
-		text += fmt.Sprintf("; try again in %s", max(after.Round(time.Second), time.Second))
-	}
-	return text
+	return ""
 }
 
-// failureOfFunction passes on what a function says, but for a panic that it got
-// from a function that it called.
-func (c *call) failureOfFunction(err error) *mcp.CallToolResult {
-	text := c.name + " failed by an internal error"
+// retryHint says when to try again, in whole seconds and at least one. It is empty
+// if that is not known.
+func retryHint(after time.Duration) string {
+	if after <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("; try again in %s", max(after.Round(time.Second), time.Second))
+}
+
+// failureOfFunction passes on the text of a function's error: it is the function's
+// answer to the agent. The text of a PanicError that the function got from another
+// function is not: it may show the inside of the host.
+func failureOfFunction(name string, err error) *mcp.CallToolResult {
+	text := name + " failed by an internal error"
 	if panicked := (*faas.PanicError)(nil); !errors.As(err, &panicked) {
 		text = textOf(err)
 	}

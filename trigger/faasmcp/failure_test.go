@@ -24,7 +24,7 @@ import (
 
 var errSecret = errors.New("password is hunter2")
 
-// gate is a Gate that answers.
+// gate is a Gate that answers what a func returns.
 type gate func() error
 
 func (g gate) Admit(context.Context, faas.Invocation) error { return g() }
@@ -51,7 +51,7 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 			return &faas.Error{Reason: faas.ReasonOverloaded, RetryAfter: 10 * time.Millisecond, Err: faas.ErrOverloaded}
 		})))
 		register("small", nil, faas.WithLimits(5, 100))
-		register("again", func() error { // another's refusal, of the same name
+		register("again", func() error { // it returns a refusal that looks like the router's own
 			return &faas.Error{Op: "invoke", Function: "again", Kind: faas.KindBusy, Reason: faas.ReasonOverloaded, Err: faas.ErrOverloaded}
 		})
 		register("down", nil, faas.WithGate(gate(func() error {
@@ -122,7 +122,7 @@ type poison struct{}
 
 func (poison) Error() string { panic("poison") }
 
-// rude is an error whose method does anything but return a text.
+// rude is an error with a method that does anything but return a text.
 type rude func()
 
 func (r rude) Error() string { r(); return "too late" }
@@ -194,7 +194,7 @@ func TestAClientThatHangsUpEndsItsCalls(t *testing.T) {
 	here, there := mcp.NewInMemoryTransports()
 	ss, err := server.Connect(t.Context(), there, nil)
 	require.NoError(t, err)
-	conn, err := here.Connect(t.Context()) // a client that is gone, and not one that says farewell
+	conn, err := here.Connect(t.Context()) // it will close the connection without ending the session first
 	require.NoError(t, err)
 	for _, line := range []string{
 		`{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "clientInfo": {"name": "x", "version": "1"}, "capabilities": {}}}`,
@@ -252,7 +252,8 @@ func TestAnAgentIsATenant(t *testing.T) {
 	require.Equal(t, "team of ada", tenant(connect(t, decided, "ada", nil)))
 }
 
-// A session is as new as its client likes, and so is all that is counted by it.
+// A client can open a new session at any time. What is counted by session then
+// begins anew.
 func TestAPrincipalIsOneTenantInAllItsSessions(t *testing.T) {
 	t.Parallel()
 	var rec faastest.Recorder
@@ -304,8 +305,8 @@ func (b bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return b.Transport.RoundTrip(req)
 }
 
-// One agent's flood does not keep another from its turn: tenants alternate
-// where calls wait.
+// Calls that wait are taken from the tenants in turn, so that many calls of one
+// agent do not delay the one call of another.
 func TestAFloodingAgentDoesNotStarveAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,38 +8,40 @@ import (
 	"unicode"
 )
 
-// field is a struct's field in JSON.
+// field is a field of a struct as it is in JSON.
 type field struct {
 	name          string
 	typ           reflect.Type
-	tag           *string // jsonschema; nil: none
+	tag           *string // the tag "jsonschema"; nil: none
 	optional      bool
 	quoted        bool // it has the option ",string"
-	behindPointer bool // of a struct that is embedded as a pointer
-	settable      bool // by a decoder, which can't make what an unexported pointer points to
+	behindPointer bool // it belongs to a struct that is embedded as a pointer
+	settable      bool // a decoder reaches it; not behind an unexported pointer that is nil
 
-	depth  int  // how many structs it is embedded in
+	depth  int  // how many structs it is embedded in, for fieldsOf
 	tagged bool // its name is from a tag
 }
 
-// fieldsOf returns the fields of a struct as encoding/json has them, in order: of
-// several of one name the one that is embedded least deeply counts, among those the
-// one that was named by a tag, and if there are still two of them, none.
+// follow returns what an unnamed pointer type points to, and other types as they
+// are.
+func follow(t reflect.Type) reflect.Type {
+	if t.Name() == "" && t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+// fieldsOf returns the fields of a struct as encoding/json has them, in order. Of
+// several fields of one name, the one that is embedded least deeply counts. Among
+// those of one depth, the one that a tag names counts. If two are left, neither
+// counts.
 func fieldsOf(t reflect.Type) []field {
 	var all []field
 	collect(t, field{settable: true}, map[reflect.Type]bool{t: true}, func(f field) { all = append(all, f) })
-	rank := func(f, g field) int {
-		if c := cmp.Compare(f.depth, g.depth); c != 0 || f.tagged == g.tagged {
-			return c
-		} else if f.tagged {
-			return -1
-		}
-		return 1
-	}
 	return slices.DeleteFunc(slices.Clone(all), func(f field) bool {
 		rivals := 0
 		for _, g := range all {
-			if g.name == f.name && rank(g, f) <= 0 {
+			if g.name == f.name && g.rank(f) <= 0 {
 				rivals++ // f itself is one
 			}
 		}
@@ -47,34 +49,54 @@ func fieldsOf(t reflect.Type) []field {
 	})
 }
 
-// collect adds the fields of t, which is embedded as outer says.
+// rank is negative if f counts and g does not, where both have the same name; 0
+// means that neither counts.
+func (f field) rank(g field) int {
+	switch c := cmp.Compare(f.depth, g.depth); {
+	case c != 0 || f.tagged == g.tagged:
+		return c
+	case f.tagged:
+		return -1
+	}
+	return 1
+}
+
+// collect calls add for each field of t, and for those of the structs that t
+// embeds. outer says how t itself is embedded. above has the structs that the walk
+// is inside of: one that embeds itself adds its fields once.
 func collect(t reflect.Type, outer field, above map[reflect.Type]bool, add func(field)) {
 	for sf := range t.Fields() {
 		base := follow(sf.Type)
-		if !sf.IsExported() && (!sf.Anonymous || base.Kind() != reflect.Struct) || sf.Tag.Get("json") == "-" {
+		isStruct := base.Kind() == reflect.Struct
+		if !sf.IsExported() && (!sf.Anonymous || !isStruct) || sf.Tag.Get("json") == "-" {
 			continue
 		}
 		name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
 		if !isName(name) {
 			name = ""
 		}
-		pointer := base != sf.Type
-		if name != "" || !sf.Anonymous || base.Kind() != reflect.Struct {
+		switch {
+		case name != "" || !sf.Anonymous || !isStruct:
 			add(newField(sf, outer, name, strings.Split(options, ",")))
-			continue
+		case !above[base]:
+			above[base] = true
+			collect(base, embedded(sf, outer), above, add)
+			delete(above, base)
 		}
-		if above[base] {
-			continue
-		}
-		above[base] = true
-		collect(base, field{
-			optional: outer.optional || pointer, behindPointer: outer.behindPointer || pointer,
-			settable: outer.settable && (sf.IsExported() || !pointer), depth: outer.depth + 1,
-		}, above, add)
-		delete(above, base)
 	}
 }
 
+// embedded says how the struct of sf is embedded, in a struct that is embedded as
+// outer says.
+func embedded(sf reflect.StructField, outer field) field {
+	pointer := follow(sf.Type) != sf.Type
+	return field{
+		optional: outer.optional || pointer, behindPointer: outer.behindPointer || pointer,
+		settable: outer.settable && (sf.IsExported() || !pointer), depth: outer.depth + 1,
+	}
+}
+
+// newField describes a field of a struct that is embedded as outer says.
 func newField(sf reflect.StructField, outer field, name string, options []string) field {
 	f := outer
 	f.name, f.typ, f.tagged = cmp.Or(name, sf.Name), sf.Type, name != ""
@@ -86,15 +108,15 @@ func newField(sf reflect.StructField, outer field, name string, options []string
 	return f
 }
 
-// isName tells whether encoding/json takes a name from a tag.
+// isName reports whether encoding/json takes s for a name in a tag.
 func isName(s string) bool {
-	strange := func(c rune) bool {
+	other := func(c rune) bool {
 		return !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
 	}
-	return s != "" && !strings.ContainsFunc(s, strange)
+	return s != "" && !strings.ContainsFunc(s, other)
 }
 
-// isScalar tells whether the option ",string" says anything about a kind.
+// isScalar reports whether the option ",string" has an effect on a kind.
 func isScalar(k reflect.Kind) bool {
 	return k == reflect.Bool || k == reflect.String || k >= reflect.Int && k <= reflect.Float64
 }

@@ -39,12 +39,12 @@ func connect(tb testing.TB, server *mcp.Server, name string, opts *mcp.ClientOpt
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		require.NoError(tb, cs.Close())
-		_ = ss.Wait() // says that the client has gone
+		_ = ss.Wait() // it returns an error, since the client closed the session
 	})
 	return cs
 }
 
-// connectHTTP does so over streamable HTTP.
+// connectHTTP is like connect, over streamable HTTP.
 func connectHTTP(tb testing.TB, h http.Handler, client *http.Client, name, version string) *mcp.ClientSession {
 	tb.Helper()
 	srv := httptest.NewServer(h)

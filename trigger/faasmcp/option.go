@@ -2,6 +2,9 @@ package faasmcp
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,71 +21,87 @@ type option func(*settings)
 
 func (o option) apply(s *settings) { o(s) }
 
+// settings is what the options say. It is not changed after AddTools, so that
+// calls read it without a lock.
 type settings struct {
-	edits  map[string][]func(*mcp.Tool)
-	keep   []func(faas.Info) bool
+	edits  map[string][]func(*mcp.Tool) // by function
+	keep   []func(faas.Info) bool       // all of them must be true
 	tenant func(context.Context, *mcp.CallToolRequest) string
-	limit  int
+	limit  int // bytes of a result
 }
 
-// defaultLimit is well below where clients give up: the TypeScript SDK closes a
-// session over stdio at 10 MiB.
 const (
+	// defaultLimit is well below what clients read: the TypeScript SDK closes a
+	// session over stdio at 10 MiB.
 	defaultLimit = 4 << 20
-	leastLimit   = 4 << 10 // which a failure fits into
+	// leastLimit has room for every failure.
+	leastLimit = 4 << 10
 )
 
-// WithTool has edit complete what agents are told about a function: a title, a
-// description, annotations, or schemas in place of the inferred ones, which are
-// not yet there. It is called at each [Tools.Refresh] that finds the function
-// new or changed, with a Tool of its own, and must not call Refresh. Without it, the title and the
-// description are the function's labels of those names, see [faas.WithLabels].
+// WithTool lets edit complete what agents are told about a function: a title, a
+// description, annotations, or schemas. The inferred schemas are not set yet; what
+// edit sets takes their place. Without WithTool, the title and the description are
+// the function's labels of those names, see [faas.WithLabels].
+//
+// edit is called by each [Tools.Refresh] that finds the function new or changed,
+// with a Tool of its own, and must not call Refresh.
 func WithTool(function string, edit func(t *mcp.Tool)) Option {
 	return option(func(s *settings) { s.edits[function] = append(s.edits[function], edit) })
 }
 
-// WithFilter offers only functions for which keep is true. Without it, all of a
-// router's functions are tools. keep is called by Refresh, and must not call it.
+// WithFilter offers only functions for which keep returns true. Without it, all of
+// a router's functions are tools. keep is called by Refresh, and must not call it.
 func WithFilter(keep func(faas.Info) bool) Option {
 	return option(func(s *settings) { s.keep = append(s.keep, keep) })
 }
 
-// WithResultLimit bounds a result in bytes, as it is sent: in JSON, with the text
-// and the structured content, which hold the same answer twice. A tool that answers
-// more has failed for its agent, who is told how much it was, though its record says
-// OK; the text of an error that is longer is cut. Clients bound what they read, and
-// one that is sent more may end its session, and lose all calls that it has waiting.
-// n is at least 4096. Default: 4 MiB.
+// WithResultLimit bounds a result, in bytes of the JSON that is sent. That JSON has
+// the answer twice: as text and as structured content. If an answer is longer, the
+// agent gets a failure that says how long it was, though the function's record says
+// OK. If the text of an error is longer, it is cut. The limit protects the client's
+// session: a client that is sent more than it reads may end its session, and lose
+// all calls that it waits for. n must be at least 4096. Default: 4 MiB.
 func WithResultLimit(n int) Option { return option(func(s *settings) { s.limit = n }) }
 
-// WithTenant decides on whose behalf a call is made, see [faas.WithTenant]. The
-// default is, in this order:
+// WithTenant chooses the tenant of a call, see [faas.WithTenant]. The default is, in
+// this order:
 //
 //   - the user of the verified bearer token (auth.RequireBearerToken of the SDK),
 //     as it is;
 //   - "session:" and the id of the HTTP session;
-//   - "client:" and the name that the client states, of 64 bytes at most and
-//     without what can't be printed: for
-//     stdio, and for a stateless HTTP handler, which has no sessions; its clients
-//     of a protocol before 2026-07-28 do not state a name with each call, and
-//     are the empty tenant.
+//   - "client:" and the name that the client states, cut to 64 bytes and without
+//     characters that can't be printed. This is for stdio, and for a stateless HTTP
+//     handler, which has no sessions. With a protocol before 2026-07-28, clients of
+//     a stateless handler do not state a name with each call; their tenant is "".
 //
-// Only the first is proven. A client that can open sessions, or call itself
-// something else, escapes its limits, and a budget of its session begins anew with
-// the next: a server that is open to others requires credentials, and has who they
-// belong to as tenant:
+// Only the first is proven. A client can open another session, or state another
+// name: it then escapes its limits and has a budget that begins anew. A server that
+// is open to others should require credentials, and take the principal that they
+// prove for the tenant:
 //
 //	faasmcp.WithTenant(func(ctx context.Context, _ *mcp.CallToolRequest) string {
 //		return access.Caller(ctx).String() // behind access.Authenticate
 //	})
 //
-// f is called by many goroutines at once. If it panics, the call is refused
-// with faas.ReasonDenied.
+// f is called by many goroutines at once. If it panics, the call is refused with
+// faas.ReasonDenied.
 func WithTenant(f func(ctx context.Context, req *mcp.CallToolRequest) string) Option {
 	return option(func(s *settings) { s.tenant = f })
 }
 
-// printable leaves out what could mislead whoever reads a record.
+// check returns what is impossible about the options, with the cure.
+func (s *settings) check() error {
+	if s.tenant == nil || slices.ContainsFunc(s.keep, func(f func(faas.Info) bool) bool { return f == nil }) {
+		return errors.New("WithTenant and WithFilter need a function; leave the option out for the default")
+	}
+	if s.limit < leastLimit {
+		return fmt.Errorf("WithResultLimit(%d): must be at least %d bytes", s.limit, leastLimit)
+	}
+	return nil
+}
+
+// printable leaves out characters that could mislead a reader of the records, for
+// example line breaks and escape sequences of terminals.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
@@ -92,9 +111,10 @@ func printable(s string) string {
 	}, s)
 }
 
-// maxName bounds what a client calls itself: it goes into records.
+// maxName bounds the name of a client, in bytes: it goes into records.
 const maxName = 64
 
+// tenantOf is the default of WithTenant.
 func tenantOf(_ context.Context, req *mcp.CallToolRequest) string {
 	if req.Extra != nil && req.Extra.TokenInfo != nil && req.Extra.TokenInfo.UserID != "" {
 		return req.Extra.TokenInfo.UserID

@@ -16,21 +16,22 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// walk makes a type's schema, of what encoding/json reads or of what it writes:
-// the two differ. It is not jsonschema.ForType because that goes by the kinds of
-// types, and by none of their methods: a type that writes itself as text (an
-// identifier, an address) has the schema of the array or the struct that it is,
-// and its answers fit nothing.
+// walk goes through a type once and makes the schema of its JSON: of what
+// encoding/json writes if writing is set, else of what it reads. The two differ.
+//
+// It takes the place of jsonschema.ForType, which looks at the kinds of types and
+// not at their methods. For example, uuid.UUID writes itself as text and is an
+// array: by ForType's schema no answer with one would be valid.
 type walk struct {
 	writing bool
 	above   map[reflect.Type]bool // the named types that the walk is inside of
 }
 
-// described is a schema, and what has to be done to what fits it before
-// encoding/json reads it; nil: nothing.
+// described is the schema of a type, and how to edit what fits it before
+// encoding/json reads it.
 type described struct {
 	schema *jsonschema.Schema
-	edit   *edit
+	edit   *edit // nil: leave it as it is
 }
 
 var (
@@ -43,20 +44,21 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]() //nolint:gochecknoglobals // likewise
 )
 
-// known are the types of the standard library that have methods for JSON, and
-// whose JSON is of one type.
+// known has types of the standard library that have methods for JSON and write
+// JSON of one type only.
 var known = map[reflect.Type]string{ //nolint:gochecknoglobals // never written
 	reflect.TypeFor[time.Time]():  "string",
 	reflect.TypeFor[slog.Level](): "string",
 	reflect.TypeFor[big.Int]():    "integer",
 }
 
-// anything is the schema of all JSON. It says so: an empty schema is written as
-// true, which clients take for a mistake where it stands for a property.
+// anything is the schema that all JSON fits. It has a description because a schema
+// without any is written as true, which some clients reject as a property.
 func anything() *jsonschema.Schema { return &jsonschema.Schema{Description: "any JSON"} }
 
-// of describes t. Where it writes, a method with a pointer receiver is called only
-// if the value can be addressed, which one in a map can't.
+// of describes t. addressable says whether encoding/json will have an addressable
+// value, since else it does not call a method with a pointer receiver. For example,
+// a value in a map is not addressable.
 func (w *walk) of(t reflect.Type, addressable bool) (described, error) {
 	if t.Kind() == reflect.Pointer {
 		d, err := w.of(t.Elem(), true)
@@ -80,7 +82,8 @@ func (w *walk) of(t reflect.Type, addressable bool) (described, error) {
 	return w.plain(t, addressable)
 }
 
-// orNull lets a schema be met by null too.
+// orNull makes null fit the schema too. A schema without a type allows null
+// already.
 func orNull(s *jsonschema.Schema) {
 	switch {
 	case s == nil:
@@ -91,16 +94,17 @@ func orNull(s *jsonschema.Schema) {
 	}
 }
 
+// method is how a type gets its JSON.
 type method uint8
 
 const (
-	byKind method = iota
-	byJSON
-	byText
+	byKind method = iota // as its kind does
+	byJSON               // by MarshalJSON or UnmarshalJSON
+	byText               // by MarshalText or UnmarshalText
 )
 
-// methodOf tells what encoding/json asks a value of the type for its JSON, or
-// hands it to.
+// methodOf returns the method by which encoding/json writes or reads a value of
+// the type, in the order in which it looks for them.
 func (w *walk) methodOf(t reflect.Type, addressable bool) method {
 	p := reflect.PointerTo(t)
 	switch {
@@ -118,9 +122,9 @@ func (w *walk) methodOf(t reflect.Type, addressable bool) method {
 	return byKind
 }
 
-// custom describes a type with a method for JSON, which may be any. One that reads
-// a struct is often there for defaults, and takes the struct's fields all the same:
-// then these are what an agent is told.
+// custom describes a type with a method for JSON, which may write or read any. A
+// struct often has UnmarshalJSON only to fill in defaults, and reads the JSON of its
+// fields. The agent is then told the fields, which helps it more than "any JSON".
 func (w *walk) custom(t reflect.Type) described {
 	if name := known[t]; name != "" {
 		d := described{schema: &jsonschema.Schema{Type: name}}
@@ -137,10 +141,11 @@ func (w *walk) custom(t reflect.Type) described {
 	return described{schema: anything()}
 }
 
-// readsFields tries whether a type takes the JSON of its fields, and has no other
-// of its own.
+// readsFields reports whether UnmarshalJSON of a type reads the JSON of its fields:
+// its zero value is written so, and a sample is read without an error. The methods
+// are foreign code; if one panics the answer is no.
 func readsFields(t reflect.Type, s *jsonschema.Schema) (ok bool) {
-	defer func() { ok = recover() == nil && ok }() // foreign code
+	defer func() { ok = recover() == nil && ok }()
 	resolved, err := s.CloneSchemas().Resolve(nil)
 	if err != nil {
 		return false
@@ -153,7 +158,8 @@ func readsFields(t reflect.Type, s *jsonschema.Schema) (ok bool) {
 	return err == nil && json.Unmarshal(data, reflect.New(t).Interface()) == nil
 }
 
-// sample is a value that fits a schema made by walk, as empty as it may be.
+// sample returns a value that fits a schema made by walk, with as little in it as
+// the schema allows.
 func sample(s *jsonschema.Schema) any {
 	switch s.Type {
 	case "object":
@@ -168,32 +174,34 @@ func sample(s *jsonschema.Schema) any {
 			a = append(a, sample(s.Items))
 		}
 		return a
-	case "string":
-		return ""
-	case "integer", "number":
-		return 0
-	case "boolean":
-		return false
 	}
-	return nil
+	return map[string]any{"string": "", "integer": 0, "number": 0, "boolean": false}[s.Type]
 }
 
-// plain describes a type without methods, or as if it had none.
+// plain describes a type by its kind, whether it has methods or not.
 func (w *walk) plain(t reflect.Type, addressable bool) (described, error) {
-	if t == numberType && w.writing {
+	switch k := t.Kind(); {
+	case t == numberType && w.writing:
 		return ofType("number"), nil
-	} else if t == numberType {
+	case t == numberType:
 		return described{schema: &jsonschema.Schema{Types: []string{"number", "string"}}}, nil
-	}
-	switch t.Kind() {
-	case reflect.Bool:
+	case k == reflect.Bool:
 		return ofType("boolean"), nil
-	case reflect.String:
+	case k == reflect.String:
 		return ofType("string"), nil
-	case reflect.Float32, reflect.Float64:
+	case k == reflect.Float32 || k == reflect.Float64:
 		return ofType("number"), nil
-	case reflect.Interface:
+	case k >= reflect.Int && k <= reflect.Uintptr:
+		return integer(k), nil
+	case k == reflect.Interface:
 		return described{schema: anything()}, nil
+	}
+	return w.composite(t, addressable)
+}
+
+// composite describes a type that has other types in it.
+func (w *walk) composite(t reflect.Type, addressable bool) (described, error) {
+	switch t.Kind() {
 	case reflect.Map:
 		return w.mapping(t)
 	case reflect.Slice, reflect.Array:
@@ -201,15 +209,15 @@ func (w *walk) plain(t reflect.Type, addressable bool) (described, error) {
 	case reflect.Struct:
 		return w.object(t, addressable)
 	default:
-		if k := t.Kind(); k >= reflect.Int && k <= reflect.Uintptr {
-			return integer(k), nil
-		}
 		return described{}, fmt.Errorf("%v has no JSON", t)
 	}
 }
 
+// ofType describes a type by the name of a JSON type alone.
 func ofType(name string) described { return described{schema: &jsonschema.Schema{Type: name}} }
 
+// integer describes a kind of integer with its bounds. Those of 64 bits have none
+// below or above: JSON Schema bounds are float64, which would round them.
 func integer(k reflect.Kind) described {
 	bounds := map[reflect.Kind][2]float64{
 		reflect.Int8: {math.MinInt8, math.MaxInt8}, reflect.Int16: {math.MinInt16, math.MaxInt16}, reflect.Int32: {math.MinInt32, math.MaxInt32},
@@ -224,6 +232,8 @@ func integer(k reflect.Kind) described {
 	return described{s, &edit{integer: true}}
 }
 
+// mapping describes a map. encoding/json takes keys that are text, integers, or
+// have methods for text. A nil map is null.
 func (w *walk) mapping(t reflect.Type) (described, error) {
 	asText := t.Key().Implements(textMarshaler)
 	if !w.writing {
@@ -239,6 +249,8 @@ func (w *walk) mapping(t reflect.Type) (described, error) {
 	}, err
 }
 
+// list describes a slice or an array. A slice of bytes is text in base64, unless
+// its elements have methods. A nil slice is null.
 func (w *walk) list(t reflect.Type, addressable bool) (described, error) {
 	if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && w.methodOf(t.Elem(), true) == byKind {
 		return described{schema: &jsonschema.Schema{Types: []string{"null", "string"}, ContentEncoding: "base64"}}, nil
@@ -254,6 +266,8 @@ func (w *walk) list(t reflect.Type, addressable bool) (described, error) {
 	return described{s, (&edit{items: d.edit}).orNil()}, err
 }
 
+// object describes a struct. Fields that no decoder can set are left out where it
+// reads. Properties stay in the order of the fields.
 func (w *walk) object(t reflect.Type, addressable bool) (described, error) {
 	s := &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}}}
 	e := &edit{fields: map[string]*edit{}}
@@ -265,14 +279,7 @@ func (w *walk) object(t reflect.Type, addressable bool) (described, error) {
 		if err != nil {
 			return described{}, fmt.Errorf("%s: %w", f.name, err)
 		}
-		if s.Properties == nil {
-			s.Properties = map[string]*jsonschema.Schema{}
-		}
-		s.Properties[f.name] = d.schema
-		s.PropertyOrder = append(s.PropertyOrder, f.name)
-		if !f.optional {
-			s.Required = append(s.Required, f.name)
-		}
+		addProperty(s, f, d.schema)
 		if d.edit != nil {
 			e.fields[f.name] = d.edit
 		}
@@ -280,8 +287,20 @@ func (w *walk) object(t reflect.Type, addressable bool) (described, error) {
 	return described{s, e.orNil()}, nil
 }
 
+func addProperty(s *jsonschema.Schema, f field, property *jsonschema.Schema) {
+	if s.Properties == nil {
+		s.Properties = map[string]*jsonschema.Schema{}
+	}
+	s.Properties[f.name] = property
+	s.PropertyOrder = append(s.PropertyOrder, f.name)
+	if !f.optional {
+		s.Required = append(s.Required, f.name)
+	}
+}
+
+// field describes one field of a struct, with its tags. What a pointer leads to is
+// addressable.
 func (w *walk) field(f field, addressable bool) (d described, err error) {
-	// A pointer that is followed leads to what can be addressed.
 	d, err = w.of(f.typ, addressable || f.behindPointer)
 	if err != nil {
 		return d, err
@@ -299,12 +318,13 @@ func (w *walk) field(f field, addressable bool) (d described, err error) {
 	return d, nil
 }
 
-// beginsWithWord is what github.com/google/jsonschema-go has reserved.
+// beginsWithWord matches the tags that github.com/google/jsonschema-go reserves for
+// later use.
 var beginsWithWord = regexp.MustCompile("^[^ \t\n]*=")
 
-// quoted describes a field with the option ",string": a number, a boolean or a
-// text of a type, as text. Agents send it with and without the quotes, so that both
-// are taken.
+// quoted describes a field with the option ",string": a number, a boolean or a text
+// that is written inside of a JSON string. Agents send it with the quotes and
+// without them, and both are taken. null says whether the field is a pointer.
 func (w *walk) quoted(base reflect.Type, null bool) described {
 	s, e := &jsonschema.Schema{Type: "string"}, &edit{twice: true}
 	if base.Kind() != reflect.String || base == numberType {
@@ -319,7 +339,7 @@ func (w *walk) quoted(base reflect.Type, null bool) described {
 	return described{s, e}
 }
 
-// scalar is the JSON type of what the option ",string" quotes.
+// scalar is the JSON type of a kind that the option ",string" quotes.
 func scalar(t reflect.Type) string {
 	switch k := t.Kind(); {
 	case k == reflect.Bool:
@@ -328,11 +348,4 @@ func scalar(t reflect.Type) string {
 		return "integer"
 	}
 	return "number"
-}
-
-func follow(t reflect.Type) reflect.Type {
-	if t.Name() == "" && t.Kind() == reflect.Pointer {
-		return t.Elem()
-	}
-	return t
 }

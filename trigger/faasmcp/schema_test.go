@@ -25,7 +25,7 @@ import (
 	"github.com/inproc/faas/trigger/faasmcp"
 )
 
-// echo offers func(T) T as a tool, and answers what becomes of arguments.
+// echo offers func(T) T as a tool, and calls it with arguments.
 type echo func(t *testing.T, arguments string) *mcp.CallToolResult
 
 func echoOf[T any]() echo {
@@ -50,12 +50,12 @@ type (
 
 	// upper has methods with pointer receivers, for text.
 	upper struct{ s string }
-	// optional writes null, or what it holds.
+	// optional writes what it holds, or null if it is empty.
 	optional struct {
 		value int
 		ok    bool
 	}
-	// defaults reads its own fields, from what is not given too.
+	// defaults reads its own fields, and fills in those that are absent.
 	defaults struct {
 		Text  string `json:"text"`
 		Limit int    `json:"limit"`
@@ -105,16 +105,16 @@ func (p picky) MarshalText() ([]byte, error) {
 
 func (p *picky) UnmarshalText([]byte) error { *p = 1; return nil }
 
-// Whatever a function may take and answer by encoding/json, it takes and answers as
-// a tool: what has run is not reported as failed, and there is a value that both the
-// schema and the decoder take.
+// What encoding/json reads and writes for a function, the function takes and answers
+// as a tool. A function that has run is not reported as failed. For each type there
+// is a value that both the schema and the decoder take.
 func TestATypeHasTheSchemaOfTheJSONThatItReadsAndWrites(t *testing.T) {
 	t.Parallel()
 	id := uuid.MustParse("0b989ba4-242f-11e5-81e1-c7b6966d2516")
 	for _, c := range []struct {
 		what       string
 		call       echo
-		give, want string // as members of an object; want "": as given
+		give, want string // members of an object; an empty want means the same as give
 	}{
 		{"text of an array", echoOf[struct{ ID uuid.UUID }](), `{"ID": "` + id.String() + `"}`, ``},
 		{"text by itself", echoOf[uuid.UUID](), `{"input": "` + id.String() + `"}`, `{"output": "` + id.String() + `"}`},
@@ -217,8 +217,8 @@ func TestATypeHasTheSchemaOfTheJSONThatItReadsAndWrites(t *testing.T) {
 	}
 }
 
-// exactly is JSON as a value, whose numbers are text. The client has made float64 of
-// those that it was sent, so that large ones are compared as such.
+// exactly decodes JSON with numbers as text. The client has decoded the numbers that
+// it was sent to float64, so that large ones are compared as float64.
 func exactly(t *testing.T, s string) any {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(s))
@@ -248,7 +248,8 @@ func floats(v any) any {
 	return v
 }
 
-// ran counts, so that it is seen whether what is reported as failed was done.
+// ran counts its calls, so that a test sees whether a function has run that was
+// reported as failed.
 func TestAToolThatHasRunIsNotReportedAsFailed(t *testing.T) {
 	t.Parallel()
 	r := faastest.New(t)
@@ -342,17 +343,17 @@ func TestAnAgentIsToldTheFieldsOfWhatIsReadByAMethod(t *testing.T) {
 		"list": {"type": ["null", "array"], "items": {"description": "any JSON"}}}}`, schemas["anything"])
 }
 
-// embeds has a method that panics as long as there is nothing behind the pointer.
+// embeds has the methods of time.Time, which panic while the pointer is nil.
 type embeds struct{ *time.Time }
 
 func TestAZeroValueThatFitsNoSchemaIsFoundAtSetUp(t *testing.T) {
 	t.Parallel()
 	object := `{"type": "object", "required": ["At"], "properties": {"At": {"type": "array"}}}`
-	err := faasmcp.CheckZero(reflect.TypeFor[struct{ At netip.Addr }](), object)
+	err := faasmcp.SetInferred(reflect.TypeFor[struct{ At netip.Addr }](), object)
 	require.ErrorContains(t, err, `writes {"At":""}, which does not fit`)
 	require.ErrorContains(t, err, "WithTool")
-	require.NoError(t, faasmcp.CheckZero(reflect.TypeFor[struct{ At []int8 }](), strings.ReplaceAll(object, `"array"`, `["array", "null"]`)))
-	require.NoError(t, faasmcp.CheckZero(reflect.TypeFor[picky](), object), "it has no JSON yet, which tells nothing")
+	require.NoError(t, faasmcp.SetInferred(reflect.TypeFor[struct{ At []int8 }](), strings.ReplaceAll(object, `"array"`, `["array", "null"]`)))
+	require.NoError(t, faasmcp.SetInferred(reflect.TypeFor[picky](), object), "it has no JSON yet, which tells nothing")
 
 	r := faastest.New(t)
 	faas.Register(r, "now", func(context.Context, struct{}) (embeds, error) { now := time.Now(); return embeds{&now}, nil })

@@ -10,8 +10,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// shape is how a function's input lies in a tool's arguments, and its output in
-// a result.
+// shape says how a tool's arguments become its function's input, and how the output
+// becomes a result. It is made when the tool is added and not changed after that.
 type shape struct {
 	wrapIn  bool // the input is the argument "input"
 	wrapOut bool // the output becomes {"output": …}
@@ -22,21 +22,24 @@ type shape struct {
 	outSchema *jsonschema.Resolved // nil: the output has none
 }
 
+// outKind is what a result is made of.
 type outKind uint8
 
 const (
-	outJSON outKind = iota
-	outText         // a string, which is also the text
-	outRaw          // bytes
-	outNone
+	outJSON outKind = iota // structured, and as text
+	outText                // a string: the text is its value, without quotes
+	outRaw                 // bytes, which become text, an image, audio or a resource
+	outNone                // struct{}: no content
 )
 
+// The names of the one property of an object that wraps what is no object.
 const (
 	inputName  = "input"
 	outputName = "output"
 )
 
-// shapeOf completes the tool by the schemas of its function's types.
+// shapeOf makes the shape of a function with these types. It fills in the schemas
+// of the tool that its user has left out.
 func shapeOf(in, out reflect.Type, t *mcp.Tool) (shape, error) {
 	var s shape
 	if err := s.describeInput(in, t); err != nil {
@@ -45,8 +48,11 @@ func shapeOf(in, out reflect.Type, t *mcp.Tool) (shape, error) {
 	return s, s.describeOutput(out, t)
 }
 
-func (s *shape) describeInput(t reflect.Type, tool *mcp.Tool) (err error) {
-	for t.Kind() == reflect.Pointer { // arguments are there, if only as {}
+// describeInput fills in the tool's input schema, unless the user has given one,
+// and finds out whether the input has to be wrapped. Behind a pointer is what
+// counts: arguments are always there, if only as {}.
+func (s *shape) describeInput(t reflect.Type, tool *mcp.Tool) error {
+	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	d, bad := describe(t, false)
@@ -64,6 +70,10 @@ func (s *shape) describeInput(t reflect.Type, tool *mcp.Tool) (err error) {
 		}
 		tool.InputSchema = d.schema
 	}
+	return s.setInputSchema(tool)
+}
+
+func (s *shape) setInputSchema(tool *mcp.Tool) (err error) {
 	if s.inSchema, err = resolve(tool.InputSchema); err != nil {
 		return fmt.Errorf("its input schema: %w", err)
 	}
@@ -73,6 +83,8 @@ func (s *shape) describeInput(t reflect.Type, tool *mcp.Tool) (err error) {
 	return nil
 }
 
+// describeOutput finds out how the output becomes a result, and fills in the tool's
+// output schema if the output is JSON and the user has given none.
 func (s *shape) describeOutput(t reflect.Type, tool *mcp.Tool) (err error) {
 	switch {
 	case t == bytesType:
@@ -97,16 +109,21 @@ func (s *shape) describeJSON(t reflect.Type, tool *mcp.Tool) error {
 	case bad != nil:
 		return fmt.Errorf("its output %v has no schema; give one by WithTool: %w", t, bad)
 	case s.wrapOut:
-		tool.OutputSchema = wrapper(outputName, d.schema)
-	default:
-		tool.OutputSchema = d.schema
+		d.schema = wrapper(outputName, d.schema)
 	}
+	return s.setInferred(t, d.schema, tool)
+}
+
+// setInferred sets an output schema that was inferred from t, after trying it.
+func (s *shape) setInferred(t reflect.Type, schema any, tool *mcp.Tool) error {
+	tool.OutputSchema = schema
 	if err := s.setOutputSchema(tool); err != nil {
 		return err
 	}
 	return s.checkZero(t)
 }
 
+// setOutputSchema resolves the tool's output schema, if it has one.
 func (s *shape) setOutputSchema(tool *mcp.Tool) (err error) {
 	if tool.OutputSchema == nil {
 		return nil
@@ -117,14 +134,16 @@ func (s *shape) setOutputSchema(tool *mcp.Tool) (err error) {
 	return nil
 }
 
-// checkZero tries the schema with the one value of the type that is at hand. A
-// tool whose answers don't fit is better found here than by an agent, who would
-// call it again. A schema of the user's may well forbid what is empty, and a type
-// may have no JSON for its zero value: that tells nothing.
+// checkZero tries an inferred schema with the type's zero value, the one value that
+// is at hand. If the schema is wrong for the type, set-up is the place to find out:
+// later an agent would be told that a function failed which has run, and call it
+// again. A type that has no JSON for its zero value passes, since that says nothing
+// about other values. Schemas of the user are not tried: they may well forbid what
+// is empty.
 func (s *shape) checkZero(t reflect.Type) error {
 	zero, err := zeroOf(t)
 	if err != nil {
-		return nil //nolint:nilerr // see above
+		return nil //nolint:nilerr // a zero value without JSON says nothing
 	}
 	if err := validate(s.outSchema, s.structured(zero)); err != nil {
 		return fmt.Errorf("its output %v writes %.80s, which does not fit the schema that was inferred; give one by WithTool: %w", t, zero, err)
@@ -132,18 +151,7 @@ func (s *shape) checkZero(t reflect.Type) error {
 	return nil
 }
 
-// zeroOf is the JSON of a type's zero value, or an error, also for a panic: the
-// methods are foreign code, and some take no zero value.
-func zeroOf(t reflect.Type) (data []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return json.Marshal(reflect.New(t).Interface())
-}
-
-// structured is the object that an output is answered as.
+// structured returns the JSON object that an output is answered as.
 func (s *shape) structured(out []byte) []byte {
 	switch {
 	case s.wrapOut:
@@ -154,8 +162,8 @@ func (s *shape) structured(out []byte) []byte {
 	return out
 }
 
-// describe is walk's description of arguments or of an answer, where a map is an
-// object: null stands for one that is empty.
+// describe describes the type of an input or an output. At the top a map is an
+// object and never null: MCP wants objects, so that null is read and written as {}.
 func describe(t reflect.Type, writing bool) (described, error) {
 	w := walk{writing: writing, above: map[reflect.Type]bool{}}
 	d, err := w.of(t, true)
@@ -168,15 +176,15 @@ func describe(t reflect.Type, writing bool) (described, error) {
 	return d, nil
 }
 
-// takesAnything tells whether a type holds any JSON, so that nothing can be
-// said about it.
+// takesAnything reports whether a type holds any JSON, so that no schema could say
+// more.
 func takesAnything(t reflect.Type) bool {
 	return t == bytesType || t == reflect.TypeFor[json.RawMessage]() || t.Kind() == reflect.Interface
 }
 
-// isObject tells whether values of a type are objects in JSON. Of one that walk
-// can't describe, such as a recursive one, its kind tells; and so it does of one that
-// may have any JSON, if its user has given a schema.
+// isObject reports whether the values of a type are objects in JSON. The schema
+// says so. The kind decides where there is no schema (for example for a recursive
+// type), and where the schema allows any JSON and the user has given another one.
 func isObject(t reflect.Type, d described, given bool) bool {
 	if d.schema == nil || given && d.schema.Type == "" && d.schema.Types == nil {
 		return t.Kind() == reflect.Struct || t.Kind() == reflect.Map
@@ -184,22 +192,10 @@ func isObject(t reflect.Type, d described, given bool) bool {
 	return d.schema.Type == "object"
 }
 
+// wrapper is the schema of an object with one property.
 func wrapper(name string, s *jsonschema.Schema) *jsonschema.Schema {
 	return &jsonschema.Schema{
 		Type: "object", Properties: map[string]*jsonschema.Schema{name: s}, Required: []string{name},
 		AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}},
 	}
-}
-
-// resolve takes a schema in any of the forms that the SDK takes.
-func resolve(schema any) (*jsonschema.Resolved, error) {
-	data, err := json.Marshal(schema)
-	if err != nil {
-		return nil, err
-	}
-	s := new(jsonschema.Schema)
-	if err := json.Unmarshal(data, s); err != nil {
-		return nil, err
-	}
-	return s.Resolve(nil)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Tools are a router's functions as tools of a server. Its methods may be
+// Tools are the functions of a router as tools of a server. Its methods may be
 // called concurrently.
 type Tools struct {
 	settings
@@ -21,26 +21,27 @@ type Tools struct {
 	server *mcp.Server
 	router *faas.Router
 
-	// mu guards known. It is one Refresh at a time, edits and filters included: of
-	// two, the one that looked first must not be the last to tell the server.
+	// mu guards known, and is held for a whole Refresh, edits and filters included.
+	// Two at once could tell the server what they saw in the wrong order: the one
+	// that looked at the router first would undo what the other one has added.
 	mu    sync.Mutex
-	known map[string]signature
+	known map[string]signature // by name: the functions that Refresh has dealt with
 }
 
-// signature is what a tool was made of: when it changes, the tool does.
+// signature is what a tool was made from. If it changes, the tool is made anew.
 type signature struct {
 	in, out reflect.Type
 	labels  map[string]string
-	bad     bool // it has no schema, and is not offered
+	bad     bool // the function can't be a tool, and the server does not have it
 }
 
 func (s signature) equal(t signature) bool {
 	return s.in == t.in && s.out == t.out && maps.Equal(s.labels, t.labels)
 }
 
-// AddTools makes the functions of r tools of server. Those that are registered
-// or removed later are followed by [Tools.Refresh]. Tools that the server has
-// from elsewhere are left alone, unless a function has the same name.
+// AddTools makes the functions of r tools of server. After functions were registered
+// or removed, call [Tools.Refresh]. Tools that the server has from elsewhere stay,
+// unless a function has the same name.
 //
 // It panics with a [*faas.Error] that names the cure where [TryAddTools]
 // returns one.
@@ -52,9 +53,10 @@ func AddTools(server *mcp.Server, r *faas.Router, opts ...Option) *Tools {
 	return t
 }
 
-// TryAddTools is [AddTools] for functions and options that come from outside.
-// Its error Is [faas.ErrInput]. If it is about single functions, the others are
-// offered, and the Tools are not nil.
+// TryAddTools is like [AddTools] but returns an error instead of panicking, for
+// functions and options that come from outside. Its error Is [faas.ErrInput]. If it
+// is about single functions, the other functions are offered and the Tools are not
+// nil.
 func TryAddTools(server *mcp.Server, r *faas.Router, opts ...Option) (*Tools, error) {
 	if server == nil || r == nil {
 		return nil, mistake("", errors.New("AddTools needs a server and a router, neither may be nil"))
@@ -65,21 +67,18 @@ func TryAddTools(server *mcp.Server, r *faas.Router, opts ...Option) (*Tools, er
 			o.apply(&s)
 		}
 	}
-	if s.tenant == nil || slices.ContainsFunc(s.keep, func(f func(faas.Info) bool) bool { return f == nil }) {
-		return nil, mistake("", errors.New("WithTenant and WithFilter need a function; leave the option out for the default"))
-	}
-	if s.limit < leastLimit {
-		return nil, mistake("", fmt.Errorf("WithResultLimit(%d): must be at least %d bytes", s.limit, leastLimit))
+	if err := s.check(); err != nil {
+		return nil, mistake("", err)
 	}
 	t := &Tools{settings: s, server: server, router: r, known: map[string]signature{}}
 	return t, t.Refresh()
 }
 
-// Refresh compares the router's functions with the server's tools: new ones are
-// added, changed ones replaced, and those that are gone removed. Clients are
-// told that the list has changed, if it has. To be called after registering or
-// removing functions while the server runs; a removed function's tool answers
-// as if it were unknown in any case.
+// Refresh compares the router's functions with the server's tools. It adds new
+// functions, replaces changed ones, and removes those that are gone. If that changes
+// the list of tools, the clients are told. Call it after registering or removing
+// functions while the server runs. Before the next Refresh, the tool of a removed
+// function already answers that it is unknown.
 //
 // Its error names all functions that can't be tools, and Is [faas.ErrInput].
 func (t *Tools) Refresh() error {
@@ -92,10 +91,17 @@ func (t *Tools) Refresh() error {
 			continue
 		}
 		seen[info.Name] = true
-		if err := t.follow(info); err != nil {
+		if err := t.update(info); err != nil {
 			mistakes = append(mistakes, err)
 		}
 	}
+	t.removeExcept(seen)
+	return errors.Join(mistakes...)
+}
+
+// removeExcept removes the tools of all functions that were not seen, in one change
+// of the server's list. t.mu must be held.
+func (t *Tools) removeExcept(seen map[string]bool) {
 	var gone []string
 	for name, s := range t.known {
 		if !seen[name] {
@@ -108,14 +114,17 @@ func (t *Tools) Refresh() error {
 	if gone != nil {
 		t.server.RemoveTools(gone...)
 	}
-	return errors.Join(mistakes...)
 }
 
+// wanted reports whether all filters keep the function.
 func (t *Tools) wanted(info faas.Info) bool {
 	return !slices.ContainsFunc(t.keep, func(keep func(faas.Info) bool) bool { return !keep(info) })
 }
 
-func (t *Tools) follow(info faas.Info) error {
+// update adds or replaces the tool of one function, if it is new or has changed. A
+// function that can't be a tool any more is removed, since its old schemas are
+// wrong. t.mu must be held.
+func (t *Tools) update(info faas.Info) error {
 	now := signature{in: info.In, out: info.Out, labels: info.Labels}
 	was, there := t.known[info.Name]
 	if there && was.equal(now) && !was.bad {
@@ -130,13 +139,13 @@ func (t *Tools) follow(info faas.Info) error {
 		t.known[info.Name] = now
 		return mistake(info.Name, err)
 	}
-	t.server.AddTool(tool, (&call{tools: t, name: info.Name, shape: shape}).handle)
+	t.server.AddTool(tool, (&call{shape: shape, router: t.router, settings: &t.settings, name: info.Name}).handle)
 	t.known[info.Name] = now
 	return nil
 }
 
-// describe makes the tool, and stops what the SDK or an edit panics with: here
-// it is a mistake of set-up like any other.
+// describe makes the tool of a function. An edit is foreign code, and the schema
+// library may panic; both are mistakes of set-up here, like any other.
 func (t *Tools) describe(info faas.Info) (tool *mcp.Tool, s shape, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -152,6 +161,8 @@ func (t *Tools) describe(info faas.Info) (tool *mcp.Tool, s shape, err error) {
 	return tool, s, err
 }
 
+// mistake is an error of set-up about a function, or about the options if function
+// is empty.
 func mistake(function string, err error) error {
 	return &faas.Error{Op: "add tools", Function: function, Err: fmt.Errorf("%w: %w", faas.ErrInput, err)}
 }

@@ -114,7 +114,7 @@ func TestAnswersAreStructuredAndText(t *testing.T) {
 		require.False(t, res.IsError, "%s: %s", c.tool, asJSON(t, res))
 		if c.json != "" {
 			require.Equal(t, c.text, text(t, res), c.tool)
-			if c.tool != "json" { // the client's own decoding is to float64
+			if c.tool != "json" { // the client decodes numbers to float64
 				require.JSONEq(t, c.json, asJSON(t, res.StructuredContent), c.tool)
 			}
 		} else {
@@ -272,8 +272,8 @@ func TestMistakesOfSetUpAreErrors(t *testing.T) {
 	}
 }
 
-// FuzzArguments calls tools with whatever arguments: each call has an answer,
-// and what enters a function has passed its schema.
+// FuzzArguments calls tools with arbitrary arguments. Each call has an answer, and
+// what a function gets has passed the schema.
 func FuzzArguments(f *testing.F) {
 	r := faastest.New(f)
 	faas.Register(r, "search", func(_ context.Context, q query) (found, error) { return found{[]string{q.Text}}, nil })

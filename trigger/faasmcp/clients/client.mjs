@@ -1,8 +1,9 @@
-// Calls trigger/faasmcp with the TypeScript SDK of MCP, as agents' hosts do.
+// Calls the tools of trigger/faasmcp with the TypeScript SDK of MCP, which hosts of
+// agents use.
 //
 //	node client.mjs SERVER URL
 //
-// SERVER is the server's program, for stdio; URL is one that serves over HTTP.
+// SERVER is the program to start, for stdio. URL is a server over HTTP.
 // The SDK checks each structured answer by the output schema of its tool.
 
 import assert from "node:assert/strict";
@@ -34,7 +35,7 @@ async function manyAtOnce(client) {
 	assert.equal(ids.size, 200);
 }
 
-// A session that is sent more than it bears ends, with all that waits in it.
+// The SDK closes a session that is sent more than it reads, and loses its other calls.
 async function longAnswers(client) {
 	const waiting = client.callTool({ name: "wait" });
 	const sizes = [5.5 * 1024 * 1024, 2.2 * 1024 * 1024, 5.9 * 1024 * 1024].map(Math.floor);
@@ -75,7 +76,7 @@ for (const [name, transport] of Object.entries(transports)) {
 		await check(client);
 		assert.equal(closed, "", `${name}: ${check.name}`);
 	}
-	client.onerror = undefined; // which is told that its stream ends
+	client.onerror = undefined; // the end of the stream is no error here
 	await client.close();
 	console.log(`ok: ${name}`);
 }

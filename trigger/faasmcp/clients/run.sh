@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Calls tools of trigger/faasmcp with a client that was not written here: the
-# TypeScript SDK of MCP, from npm by package-lock.json. Node.js and npm are
-# installed where they are absent, this is Debian and we are root; otherwise their
-# absence is an error.
+# Calls the tools of trigger/faasmcp with a client of another project: the TypeScript
+# SDK of MCP, from npm by package-lock.json. If Node.js or npm is absent, it is
+# installed on Debian as root; otherwise that is an error.
 #
 #   trigger/faasmcp/clients/run.sh
 set -euo pipefail
