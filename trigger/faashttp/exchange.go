@@ -17,9 +17,9 @@ import (
 // gets this context itself: the router makes a fresh one, and Carry copies what
 // belongs to it.
 //
-// An exchange belongs to the goroutine that serves the request. The stream writers
-// below it are also called by the router's sending goroutine, never at the same
-// time.
+// An exchange belongs to the goroutine that serves the request. Only
+// its stream writer is called by another one, the router's sending goroutine, and
+// never at the same time.
 type exchange struct {
 	context.Context //nolint:containedctx // of the request
 

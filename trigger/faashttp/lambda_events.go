@@ -30,7 +30,7 @@ type events struct {
 	mu     sync.Mutex    // guards the fields below; never held during a call
 	n      int           // events accepted and not done
 	bytes  int           // of their payloads
-	lost   int           // events that were given up before their handler ran to its end
+	lost   int           // events that were refused for good, or given up before their handler ran to its end
 	closed bool          // put accepts no more
 	idle   chan struct{} // closed when n becomes 0; nil if shutdown does not wait
 }
@@ -152,9 +152,9 @@ func (e *events) shutdown(ctx context.Context) error {
 	return nil
 }
 
-// wait returns a channel that is closed when no event is left. It makes the channel
-// under e.mu, so that a last event which ends meanwhile either is counted in n or
-// closes it.
+// wait returns a channel that is closed when no event is left. It checks e.n and
+// makes the channel in one critical section of e.mu: an event that ends after the
+// check finds the channel and closes it.
 func (e *events) wait() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()

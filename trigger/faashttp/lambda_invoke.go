@@ -117,21 +117,32 @@ func (x *exchange) clientContext() *apiError {
 }
 
 // invoke serves Invoke.
-func (l *Lambda) invoke(x *exchange) {
+func (l *Lambda) invoke(x *exchange) { l.dispatch(x, l.answer, l.accept) }
+
+// invokeStream serves InvokeWithResponseStream, which takes no events.
+func (l *Lambda) invokeStream(x *exchange) { l.dispatch(x, l.answerStream, nil) }
+
+// dispatch passes an invocation on by its type. A nil event means that the operation
+// takes no invocation of type Event.
+func (l *Lambda) dispatch(x *exchange, answer, event func(*exchange, invocation)) {
 	c, apiErr := l.receive(x)
 	if apiErr != nil {
 		x.refuse(apiErr)
 		return
 	}
-	switch kind := x.r.Header.Get("X-Amz-Invocation-Type"); kind {
-	case "", "RequestResponse":
-		l.answer(x, c)
-	case "Event":
-		l.accept(x, c)
-	case "DryRun":
+	kinds := "[RequestResponse, DryRun]"
+	if event != nil {
+		kinds = "[Event, RequestResponse, DryRun]"
+	}
+	switch kind := x.r.Header.Get("X-Amz-Invocation-Type"); {
+	case kind == "", kind == "RequestResponse":
+		answer(x, c)
+	case kind == "DryRun":
 		l.dryRun(x, c)
+	case kind == "Event" && event != nil:
+		event(x, c)
 	default:
-		x.refuse(invalidField("invocationType", kind, "Member must satisfy enum value set: [Event, RequestResponse, DryRun]"))
+		x.refuse(invalidField("invocationType", kind, "Member must satisfy enum value set: "+kinds))
 	}
 }
 
@@ -210,23 +221,6 @@ func (l *Lambda) refusal(x *exchange, err error, c invocation) *apiError {
 		return apiErr
 	}
 	return serviceError("The call could not be made.", time.Second)
-}
-
-// invokeStream serves InvokeWithResponseStream.
-func (l *Lambda) invokeStream(x *exchange) {
-	c, apiErr := l.receive(x)
-	if apiErr != nil {
-		x.refuse(apiErr)
-		return
-	}
-	switch kind := x.r.Header.Get("X-Amz-Invocation-Type"); kind {
-	case "", "RequestResponse":
-		l.answerStream(x, c)
-	case "DryRun":
-		l.dryRun(x, c)
-	default:
-		x.refuse(invalidField("invocationType", kind, "Member must satisfy enum value set: [RequestResponse, DryRun]"))
-	}
 }
 
 // answerStream calls the function and writes its pieces as messages. After the

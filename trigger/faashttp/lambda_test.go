@@ -57,7 +57,7 @@ func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
 	})
 }
 
-// rude is an error with an Error method that never returns an ordinary text.
+// rude is an error with an Error method that panics, or takes an hour.
 type rude struct{ panics bool }
 
 func (r rude) Error() string {
@@ -195,5 +195,29 @@ func TestAFunctionsErrorIsJSONWhateverItsAnswerWouldHaveBeen(t *testing.T) {
 			assert.Equal(t, "application/json", w.Header().Get("Content-Type"), name)
 			assert.JSONEq(t, `{"errorMessage":"the secret reason","errorType":"errorString"}`, w.Body.String())
 		}
+	})
+}
+
+func TestAnInvocationTypeThatAnOperationDoesNotTakeIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, m := hosted(t)
+		faas.Register(r, "echo", echo)
+		l := lambdaOf(t, r)
+		const streaming = "/2021-11-15/functions/echo/response-streaming-invocations"
+		for _, c := range []struct{ path, kind, takes string }{
+			{invocations("echo"), "event", "[Event, RequestResponse, DryRun]"},
+			{streaming, "event", "[RequestResponse, DryRun]"},
+			{streaming, "Event", "[RequestResponse, DryRun]"},
+		} {
+			w := do(t, l, "POST", c.path, "1", "X-Amz-Invocation-Type: "+c.kind)
+			assert.Equal(t, 400, w.Code)
+			assert.Equal(t, "ValidationException", w.Header().Get("X-Amzn-ErrorType"))
+			assert.Contains(t, w.Body.String(), c.takes)
+		}
+		for _, path := range []string{invocations("echo"), streaming} {
+			assert.Equal(t, 204, do(t, l, "POST", path, "1", "X-Amz-Invocation-Type: DryRun").Code)
+			assert.Equal(t, 200, do(t, l, "POST", path, "1", "X-Amz-Invocation-Type: RequestResponse").Code)
+		}
+		assert.Equal(t, 2, m.Len(), "only the calls ran")
 	})
 }
