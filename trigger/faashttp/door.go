@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 )
 
-// door decides which requests a browser must not have sent: those that a page of
-// another site makes behind its reader's back. Call prepare once before anything
-// else; after that a door is read only, and may be used concurrently.
+// door keeps out requests that a browser sends for a page of another site, without
+// its reader's knowledge. Call prepare once before anything else. After that a door
+// is read only, and may be used concurrently.
 type door struct {
 	names   []string // of WithHosts
 	origins []string // of WithOrigins
