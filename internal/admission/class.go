@@ -6,130 +6,128 @@ import (
 	"time"
 )
 
-// Class is one function's share of a group: its own limit, and a bounded queue
-// for calls that wait. There tenants take turns, by the time that they use, and
-// share the places when it is full; each tenant's calls are served in the order of
-// their priority and arrival; only a call that has its parent's slot of the group to borrow may pass those
-// that lack one.
-// Make one with [Group.NewClass]; all its methods may be called concurrently.
+// Class is one function's limit and its bounded queue of calls that wait. Tenants take turns
+// in the queue by the time that they use, and share its places when it is full. Each
+// tenant's calls are served by priority, then by arrival. Only a call that can borrow its
+// parent's slot of the group may pass calls that cannot. Make one with [Group.NewClass]. All
+// its methods may be called concurrently.
 type Class struct {
-	word word
+	slots counter
 
 	// Entered and Settled are the owner's, to count calls by. They stand here
-	// because each call writes the word beside them at the same moments: the
-	// processors then hand one cache line around, and not two.
+	// because each call writes the counter beside them at the same moments: the
+	// processors then pass one cache line around, and not two.
 	Entered, Settled atomic.Uint64
 
 	group  *Group
-	queued atomic.Int32 // the queue's length; written under the group's lock, once it is within its bound
+	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it, and never above bound
 
-	// Guarded by the group's lock.
-	bound    int // of the queue
-	queue    lanes
-	nested   list[*waiter] // those in queue that were called from inside a call
-	lenders  list[*Hold]   // calls with a slot of c's to lend, and some in queue that could use it
-	open     bool          // there is room, and a waiter whose tenant permits it to use it
-	stuck    int           // slots held by calls that do not end
-	blocked  int           // slots held by calls that have a nested call waiting
-	removed  bool
-	off      bool
-	line     node[*Class] // in the group's waiting
-	riders   int          // see cycle.go
-	suspects int          // likewise
-	pinned   int          // likewise
+	// Guarded by g.mu.
+	bound           int // of the queue: as many calls may wait
+	queue           tenantQueues
+	nested          list[*waiter] // the nested calls in queue
+	lenders         list[*Hold]   // calls that can lend a slot of c to calls in queue
+	canServe        bool          // there is room, and a waiter whose tenant is below its limit
+	stuck           int           // slots of c whose calls are marked stuck
+	blocked         int           // slots of c whose calls have a nested call waiting below them
+	removed         bool
+	off             bool
+	inWaiting       node[*Class] // in group.waiting
+	lentSlotWaiters int          // waiters with usesLentSlot, see deadlock.go
+	candidates      int          // deadlock candidates that wait for c
+	heldBack        int          // slots of c that do not come back while candidates wait
 	share
 }
 
-// NewClass returns a class of at most n calls at once ([Unlimited]: as many as
-// the group allows), with room for queue waiting calls, of weight 1 and without
-// a floor.
+// NewClass returns a class that runs at most n calls at once ([Unlimited]: as many as the
+// group allows) and whose queue has room for queue calls. Its weight is 1 and its floor 0.
 func (g *Group) NewClass(n, queue int) *Class {
 	c := &Class{group: g, bound: queue, share: share{weight: 1}}
-	c.line.value = c
-	c.word.resize(n)
+	c.inWaiting.value = c
+	c.slots.resize(n)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c.turn = g.next()
+	c.turn = g.nextTurn()
 	return c
 }
 
-// Used is the number of slots in use, Limit how many there are, Queued how
-// many calls wait.
-func (c *Class) Used() int   { return c.word.used() }
-func (c *Class) Limit() int  { return c.word.limit() }
+// Used returns the number of slots in use, Limit the number of slots there are, and Queued
+// the number of calls that wait.
+func (c *Class) Used() int   { return c.slots.used() }
+func (c *Class) Limit() int  { return c.slots.limit() }
 func (c *Class) Queued() int { return int(c.queued.Load()) }
 
-// Resize changes the number of slots. Calls that hold one keep it; waiters
-// are let in at once if there is room. Without any slots calls wait: to refuse
-// them, there is [Class.SetEnabled]. While nobody waits it costs a compare-and-swap.
+// Resize changes the number of slots. Calls that have one keep it. Waiters are admitted at
+// once if there is room for them. With no slots all calls wait; [Class.SetEnabled] refuses
+// them instead. While no call waits it costs a compare-and-swap.
 func (c *Class) Resize(n int) {
-	// Whoever begins to wait meanwhile sets the slow bit before it looks for
-	// room: it sees the new limit, or has the lock taken here.
-	if c.word.fastResize(n) {
+	// A call that begins to wait at the same time sets the slow bit before it reads
+	// the counter (see refresh). So it sees the new limit, or fastResize sees the bit.
+	if c.slots.fastResize(n) {
 		return
 	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
-	c.word.resize(n)
+	c.slots.resize(n)
 	c.refresh()
 	c.group.dispatch()
-	c.unknot()
-	c.despair()
+	c.breakCycles()
+	c.refuseIfStuck()
 }
 
-// LimitTenants bounds how many calls of one tenant run at once, n ≥ 1. It is to
-// be said before the first call; from then on all calls of the class take the
-// lock.
+// LimitTenants limits how many calls of one tenant run at once, n ≥ 1. Call it before the
+// class's first call. From then on all calls of the class take g.mu.
 func (c *Class) LimitTenants(n int) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.queue.limit = n
-	c.shut()
+	c.updateShutBit()
 }
 
-// Remove refuses calls from now on with ErrRemoved, and gives up the floor;
-// those that wait go on.
+// Remove refuses calls from then on with ErrRemoved, and gives up the floor. Calls that wait
+// go on.
 func (c *Class) Remove() {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.removed = true
 	c.group.reserved -= c.reserved
 	c.reserved = 0
-	c.shut()
+	c.updateShutBit()
 	c.refresh()
 }
 
-// SetEnabled turns the class off, or on again, as it is at first. While it is off
-// all calls are refused with ErrOff, those that wait among them: they can't know
-// whether it will be on again in their time. Those that run go on.
+// SetEnabled turns the class off, or on again; it is on at first. While it is off all calls
+// are refused with ErrOff. So are those that wait, since they cannot know whether it will be
+// on again in their time. Calls that run go on.
 func (c *Class) SetEnabled(on bool) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.off = !on
-	c.shut()
+	c.updateShutBit()
 	if c.off {
-		c.dismiss(ErrOff)
+		c.refuseAll(ErrOff)
 	}
 }
 
-// shut keeps calls off the fast path where there is more to look at than slots.
-func (c *Class) shut() { c.word.set(shutBit, c.removed || c.off || c.queue.limit > 0) }
+// updateShutBit keeps calls off the fast path while admission depends on more than free
+// slots.
+func (c *Class) updateShutBit() { c.slots.setFlag(shutBit, c.removed || c.off || c.queue.limit > 0) }
 
-// dismiss refuses all that wait.
-func (c *Class) dismiss(why error) {
+// refuseAll refuses all calls that wait.
+func (c *Class) refuseAll(why error) {
 	for _, w := range c.queue.all() {
 		w.refuse(why)
 	}
 	c.refresh()
 }
 
-// TryAcquire takes a slot for a root call if that needs no waiting and no
-// lock, and makes h the one who holds it.
+// TryAcquire takes a slot for h, a root call, if that needs neither waiting nor g.mu, and
+// reports whether it has.
 func (c *Class) TryAcquire(h *Hold) bool {
-	if !c.word.fastInc() {
+	if !c.slots.fastInc() {
 		return false
 	}
-	if !c.group.word.fastInc() {
+	if !c.group.slots.fastInc() {
 		c.putBack()
 		return false
 	}
@@ -137,30 +135,31 @@ func (c *Class) TryAcquire(h *Hold) bool {
 	return true
 }
 
-// putBack returns the class's half of a slot whose other half was not free.
-// Whoever found the class full because of it has begun to wait under the lock,
-// and is let in here.
+// putBack gives the class's slot back when TryAcquire has found the group full. Meanwhile
+// another call may have found the class full because of it, and begun to wait, which sets
+// the slow bit: then fastDec fails, and the waiter is admitted here. g.mu must not be held.
 func (c *Class) putBack() {
-	if c.word.fastDec() {
+	if c.slots.fastDec() {
 		return
 	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
-	c.free()
+	c.returnSlot()
 	c.group.dispatch()
 }
 
-// Request is who asks for a slot.
+// Request says which call asks for a slot.
 type Request struct {
-	Parent   *Hold         // of the call that makes this one; nil, or one that is over: a root
-	Tenant   string        // whose lane it waits in, and whose limit it counts for
+	Parent   *Hold         // of the call that makes this one; nil, or one that has ended, for a root
+	Tenant   string        // in whose queue it waits, and whose limit counts it
 	Priority int           // among the waiting calls of that tenant; the highest goes first
 	Wait     time.Duration // at most
 }
 
-// Acquire takes a slot for h, waiting in line for it no longer than r.Wait and
-// no longer than ctx lasts; a slot that is there is taken whatever they say. It
-// answers nil, one of the errors of this package, or ctx's.
+// Acquire takes a slot for h. If there is none it waits, at most r.Wait and at most until
+// ctx ends; a slot that is free is taken whatever they say. It returns nil if h has a slot,
+// else one of the errors of this package or ctx's. Call [Hold.Release] once if it returned
+// nil.
 func (c *Class) Acquire(ctx context.Context, h *Hold, r Request) error {
 	if r.Parent == nil && c.TryAcquire(h) {
 		return nil
@@ -172,23 +171,23 @@ func (c *Class) Acquire(ctx context.Context, h *Hold, r Request) error {
 	return w.wait(ctx, r.Wait)
 }
 
-// enter takes a slot at once, refuses, or returns the waiter to wait with.
+// enter takes a slot at once (nil, nil), refuses the call (an error), or returns the waiter
+// that it has added to the queue. It locks g.mu.
 func (c *Class) enter(h *Hold, r Request) (*waiter, error) {
 	g := c.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h.class = c
-	if err := c.refuses(r.Parent); err != nil {
+	if err := c.refusal(r.Parent); err != nil {
 		return nil, err
 	}
-	if r.Parent != nil && r.Parent.share() {
+	if r.Parent != nil && r.Parent.makeLendable() {
 		h.parent = r.Parent
 	}
-	// Whoever waits lacks something that is not there (see dispatch), so a
-	// newcomer that finds a slot passes nobody who could have had it. It may
-	// have taken the class's last one, though, by a loan, from under a class
-	// that is ready.
-	if c.takes(h, r.Tenant) {
+	// No waiter could use a slot that is free here: dispatch would have admitted it.
+	// So a new call that finds one passes no other. But with its parent's slot of
+	// the group it may take the last slot of a class that was ready: hence refresh.
+	if c.takeAtOnce(h, r.Tenant) {
 		c.refresh()
 		return nil, nil
 	}
@@ -203,16 +202,17 @@ func (c *Class) enter(h *Hold, r Request) (*waiter, error) {
 	}
 	w := newWaiter(h, r.Priority)
 	w.enqueue(r.Tenant)
-	c.settle(w, victim)
+	c.keepOrRefuse(w, victim)
 	return w, nil
 }
 
-// settle has a newcomer in line wait, or refuses it: for a call that would wait for
-// itself no other is displaced. Slots may have come free as it lined up: then the
-// queue is within its bound already.
-func (c *Class) settle(w, victim *waiter) {
+// keepOrRefuse completes the arrival of w, which is in the queue. If w would be part of a
+// deadlock it is refused; so no other call is displaced for it. Otherwise the queue may be
+// one over its bound, and then victim is displaced. It may be within its bound again,
+// because w or another was admitted while w was added.
+func (c *Class) keepOrRefuse(w, victim *waiter) {
 	switch {
-	case w.kin.in != nil && (w.knots() || w.ties()):
+	case w.inNested.in != nil && (w.deadlocks() || w.deadlocksByLimit()):
 		w.refuse(ErrCycle)
 	case c.queue.len > c.bound:
 		victim.refuse(ErrDisplaced)
@@ -221,32 +221,24 @@ func (c *Class) settle(w, victim *waiter) {
 	c.refresh()
 }
 
-// takes gets a newcomer a slot if there is one.
-func (c *Class) takes(h *Hold, tenant string) bool {
+// takeAtOnce takes a slot for a call that has just arrived, if there is one.
+func (c *Class) takeAtOnce(h *Hold, tenant string) bool {
 	if c.queue.limit == 0 {
 		return h.take(nil)
 	}
-	l := c.queue.of(tenant)
-	if h.take(l) {
-		h.prepare()
-		h.begin(l)
-		c.queue.parkFull(l)
+	t := c.queue.queueOf(tenant)
+	if h.take(t) {
+		h.track()
+		h.started(t)
+		c.queue.parkAtLimit(t)
 		return true
 	}
-	c.queue.tidy(l)
+	c.queue.forgetIfIdle(t)
 	return false
 }
 
-// despair refuses all that wait for a slot where each is stuck.
-func (c *Class) despair() {
-	if c.group.isStuck() {
-		c.group.dismiss(ErrStuck)
-	} else if c.isStuck() {
-		c.dismiss(ErrStuck)
-	}
-}
-
-func (c *Class) refuses(parent *Hold) error {
+// refusal returns why calls are refused whether or not there are slots, or nil.
+func (c *Class) refusal(parent *Hold) error {
 	switch {
 	case c.removed:
 		return ErrRemoved
@@ -258,56 +250,58 @@ func (c *Class) refuses(parent *Hold) error {
 	return nil
 }
 
-// isStuck tells whether every slot, of c's or of the group's, is stuck: who waits
-// for one has no prospect.
-func (c *Class) isStuck() bool {
-	return c.stuck > 0 && c.stuck >= c.word.limit() || c.group.isStuck()
-}
-
-// free gives back the class's half of a slot, under the lock; dispatch is to
-// follow. In a class that is over its limit that makes no room, but may take
-// away the last call that was not waiting for itself.
-func (c *Class) free() {
-	c.word.dec()
+// returnSlot gives a slot of the class back; dispatch must follow. If the class is over its
+// limit that makes no room, and yet may complete a deadlock: the call that has ended may
+// have been the last that was not waiting.
+func (c *Class) returnSlot() {
+	c.slots.dec()
 	c.refresh()
-	c.unknot()
+	c.breakCycles()
 }
 
-// refresh brings the flags and the group's order of classes up to date, after
-// the queue, the word or the share of the class has changed; the lock is held.
+// refresh brings the slow bit, canServe and the class's rank in g.ready up to date. It must
+// follow each change of the class's queue, counter or share.
 //
-// The sequence matters: the slow bit is set before the room is read, so that a
-// slot given back on the fast path is either seen here or comes through the
-// lock.
+// The slow bit is set before the counter is read, and that order matters. A call that ends
+// at the same time on the fast path either gives its slot back before the bit is set, and
+// then hasRoom sees it; or its fastDec finds the bit and the call takes g.mu.
 func (c *Class) refresh() {
-	c.word.set(slowBit, c.queue.len > 0)
-	was := c.open
-	c.open = c.queue.open > 0 && c.word.room()
-	if c.open && !was && c.nested.len > 0 {
-		c.group.roomy = append(c.group.roomy, c)
+	c.slots.setFlag(slowBit, c.queue.len > 0)
+	was := c.canServe
+	c.canServe = c.queue.eligible > 0 && c.slots.hasRoom()
+	if c.canServe && !was && c.nested.len > 0 {
+		c.group.withRoom = append(c.group.withRoom, c)
 	}
-	if c.open || c.lenders.len > 0 && c.able() != nil {
-		c.group.enready(c)
+	if c.canServe || c.lenders.len > 0 && c.nextBorrower() != nil {
+		c.group.markReady(c)
 	} else {
-		c.group.unready(c)
+		c.group.unmarkReady(c)
 	}
 }
 
-// next is who gets the next slot of the group, c being ready: whose turn it is or,
-// where the class has no room, the oldest that can be lent a slot of it.
-func (c *Class) next() *waiter {
-	if c.open {
-		return c.queue.head()
+// nextWaiter returns the waiter that gets the next slot of the group; c must be ready. It is
+// the queue's next or, if the class has no room, the oldest waiter that can borrow a slot of
+// it.
+func (c *Class) nextWaiter() *waiter {
+	if c.canServe {
+		return c.queue.nextWaiter()
 	}
-	return c.able()
+	return c.nextBorrower()
 }
 
-// able is the oldest waiter that can be lent a slot of the class, or nil.
-func (c *Class) able() (oldest *waiter) {
+// admitNext admits the waiter that gets a free slot of the group, c being first among
+// the ready classes. It gets both slots: taking either of them needs g.mu, which is held.
+func (c *Class) admitNext() {
+	c.turn = c.group.nextTurn()
+	c.nextWaiter().admit()
+}
+
+// nextBorrower returns the oldest waiter that can borrow a slot of the class, or nil.
+func (c *Class) nextBorrower() (oldest *waiter) {
 	for h := range c.lenders.all() {
-		for w := range h.family.claims.all() {
-			if c.queue.permits(w.lane) || h.hasPlace(w.lane) {
-				if oldest == nil || w.number < oldest.number {
+		for w := range h.tracking.claims.all() {
+			if c.queue.belowLimit(w.queue) || h.hasTenantPlace(w.queue) {
+				if oldest == nil || w.sequence < oldest.sequence {
 					oldest = w
 				}
 				break
@@ -317,15 +311,30 @@ func (c *Class) able() (oldest *waiter) {
 	return oldest
 }
 
-// lend lets in the waiters that need no slot of the group, because their
-// parent has one to lend.
-func (c *Class) lend() {
+// admitGroupBorrowers admits the waiters that need no slot of the group, because their
+// parent can lend its own.
+func (c *Class) admitGroupBorrowers() {
 	for w := range c.nested.all() {
-		if !c.word.room() && c.lenders.len == 0 {
+		if !c.slots.hasRoom() && c.lenders.len == 0 {
 			return
 		}
-		if w.hold.loanAtHome() {
+		if w.hold.canBorrowGroup() {
 			w.admit()
 		}
 	}
+}
+
+// refuseIfStuck refuses all calls that wait for a slot where each slot is stuck.
+func (c *Class) refuseIfStuck() {
+	if c.group.isStuck() {
+		c.group.refuseAll(ErrStuck)
+	} else if c.isStuck() {
+		c.refuseAll(ErrStuck)
+	}
+}
+
+// isStuck reports whether every slot of c, or of the group, is stuck. A call that waits for
+// one may wait for ever.
+func (c *Class) isStuck() bool {
+	return c.stuck > 0 && c.stuck >= c.slots.limit() || c.group.isStuck()
 }

@@ -1,16 +1,21 @@
-// Package admission gives out slots: exact, resizable, fair and aware of the
-// caller's context.
+// Package admission decides when a call may run. It hands out slots, which other libraries
+// call permits: a call runs only while it has one.
 //
-// A [Group] bounds what runs at once in a router, a [Class] what runs at once
-// of one function. A call holds one slot of each, taken together or not at
-// all, so that a call that waits for its function never keeps the router's
-// slot from another. While slots are free, taking and giving back is a
-// compare-and-swap on the word of the class and one on the word of the group;
-// the group's lock is touched only when a call has to wait, when one ends that
-// others wait for, and by nested calls.
+// A [Group] limits how many calls run at once in a router, a [Class] how many calls of one
+// function. A call needs one slot of each. It takes both together or neither, so that a call
+// that waits for its function never keeps a slot of the router from another function. While
+// slots are free, taking one and giving it back costs a compare-and-swap on the class's
+// counter and one on the group's. The group's mutex is taken only when a call has to wait,
+// when a call ends that others wait for, and by nested calls.
 //
-// A call made from inside a call borrows its parent's slot of the group, and the
-// slot of its class of the nearest call above it that has one to lend, so that a chain
-// of calls cannot starve itself, however it recurses; what would still wait for
-// itself is refused with [ErrCycle].
+// A nested call is one that a handler makes with its own context. It borrows its parent's
+// slot of the group, and the slot of its class from the nearest call above it that has one
+// to lend. So a chain of calls cannot starve itself, however it recurses: for example a → b
+// → a works with limits of 1. A nested call that would be part of a deadlock is refused with
+// [ErrCycle].
+//
+// Locking: g.mu, the group's mutex, guards all state but the counters, and must be held by
+// every unexported function unless its comment says otherwise. Only one is needed, because a
+// slot is a pair: to admit a call changes a class, the group, and the calls above it at
+// once.
 package admission

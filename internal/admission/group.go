@@ -21,128 +21,124 @@ var (
 // How far a group is closed.
 const (
 	open     = iota
-	draining // roots are refused; what waits and what is nested goes on
+	draining // roots are refused; waiters and nested calls go on
 	closed   // everything is refused
 )
 
-// Group is the capacity that classes share. Make one with [NewGroup]; all its
-// methods may be called concurrently.
+// Group is the capacity that classes share. Make one with [NewGroup]. All its methods may be
+// called concurrently.
 type Group struct {
-	word word
-	_    [56]byte   // the word's line is written by every call
-	mu   sync.Mutex // guards what follows, and the unexported state of classes, holds and waiters
+	slots counter
+	_     [56]byte   // keeps the counter, which every call writes, off the cache line of what follows
+	mu    sync.Mutex // guards what follows, and the state of classes, holds and waiters
 
 	phase int
 	stuck int
-	// ready are the classes that have a waiter and room of their own, or a slot to
-	// lend to it, and lack nothing but a slot of the group, in the order in which they
-	// get it. The
-	// group's slow bit is set exactly while it is not empty.
-	ready    order[*Class]
+	// ready holds the classes that lack nothing but a slot of the group: they have a
+	// waiter, and room for it or a slot of their own to lend to it. They stand in the
+	// order in which they get one. The group's slow bit is set exactly while ready is
+	// not empty.
+	ready    indexedHeap[*Class]
 	waiting  list[*Class] // the classes that have a waiter
 	reserved int          // the sum of the floors
-	turns    uint64       // counts them
-	epoch    time.Time    // what times are counted from
+	lastTurn uint64       // the last number that nextTurn gave out
+	epoch    time.Time    // the zero of all times
 
-	// What dispatch has to look at for loans: classes with nested waiters that
-	// were short of room, or one of their tenants at its limit, and are not now;
-	// and holds to which a half of their slot came home, the group's or the class's.
-	// All other waiters with a loan to take are short of one or the other, so that a
-	// dispatch need not search for them.
-	roomy    []*Class
-	homes    []*Hold
-	returned []*Hold
+	// Where dispatch looks for waiters that can run on loans. withRoom are classes
+	// with nested waiters that had no room, or a tenant at its limit, and have room
+	// since. groupLenders and classLenders are calls to which a slot that they had
+	// lent came back. All other waiters lack something, so that dispatch need not
+	// search for more.
+	withRoom     []*Class
+	groupLenders []*Hold
+	classLenders []*Hold
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.
 func NewGroup(n int) *Group {
 	g := &Group{epoch: time.Now()}
-	g.word.resize(n)
+	g.slots.resize(n)
 	return g
 }
 
-// Used is the number of slots in use, Limit how many there are.
-func (g *Group) Used() int  { return g.word.used() }
-func (g *Group) Limit() int { return g.word.limit() }
+// Used returns the number of slots in use, Limit the number of slots there are.
+func (g *Group) Used() int  { return g.slots.used() }
+func (g *Group) Limit() int { return g.slots.limit() }
 
-// Resize changes the number of slots. Calls that hold one keep it; waiters
-// are let in at once if there is room. With fewer slots than are reserved, the
-// floors are met in proportion (see [Class.Reserve]).
+// Resize changes the number of slots. Calls that have one keep it. Waiters are admitted at
+// once if there is room for them. With fewer slots than classes have reserved, the floors
+// are met in proportion (see [Class.Reserve]).
 func (g *Group) Resize(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.word.resize(n)
+	g.slots.resize(n)
 	g.dispatch()
 	if g.isStuck() {
-		g.dismiss(ErrStuck)
+		g.refuseAll(ErrStuck)
 	}
 }
 
-// Drain refuses roots from now on: an Acquire whose fast path has not
-// succeeded by then answers ErrClosed. Waiters and nested calls go on.
-func (g *Group) Drain() { g.shut(draining) }
+// Drain refuses root calls from then on: an Acquire that has not taken a slot on the fast
+// path by then returns ErrClosed. Waiters and nested calls go on.
+func (g *Group) Drain() { g.closeTo(draining) }
 
-// Close refuses everything from now on, waiters included.
-func (g *Group) Close() { g.shut(closed) }
+// Close refuses all calls from then on, and those that wait.
+func (g *Group) Close() { g.closeTo(closed) }
 
-func (g *Group) shut(phase int) {
+func (g *Group) closeTo(phase int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.phase = max(g.phase, phase)
-	g.word.set(shutBit, true)
+	g.slots.setFlag(shutBit, true)
 	if g.phase < closed {
 		return
 	}
-	g.dismiss(ErrClosed)
+	g.refuseAll(ErrClosed)
 }
 
-// dismiss refuses all that wait.
-func (g *Group) dismiss(why error) {
+// refuseAll refuses all calls that wait.
+func (g *Group) refuseAll(why error) {
 	for c := range g.waiting.all() {
-		c.dismiss(why)
+		c.refuseAll(why)
 	}
 }
 
-func (g *Group) isStuck() bool { return g.stuck > 0 && g.stuck >= g.word.limit() }
-
-// dispatch lets in whoever can go: by the group's free slots, one after the
-// other, each for the class that is first then, and then by loans, which so pass
-// nobody who could have gone without. Every section under the lock that may have
-// made room ends with it, so that whoever takes the lock finds nobody waiting
-// who could run.
+// dispatch admits all waiters that can run. First the free slots of the group are given out
+// one by one, each to the class that is first then. Then come waiters that can run on loans:
+// they so pass none that could have run without one. Every critical section that may have
+// made room ends with it, so that a goroutine that locks g.mu never finds a waiter that
+// could run.
 func (g *Group) dispatch() {
-	for g.ready.len() > 0 && g.word.room() {
-		c := g.ready.first()
-		c.turn = g.next()
-		c.next().admit() // has both halves: all that could take them needs the lock
+	for g.ready.len() > 0 && g.slots.hasRoom() {
+		g.ready.first().admitNext()
 	}
-	for _, h := range g.homes {
-		h.offer()
+	for _, h := range g.groupLenders {
+		h.offerGroup()
 	}
-	for _, h := range g.returned {
+	for _, h := range g.classLenders {
 		h.offerClass()
 	}
-	for _, c := range g.roomy {
-		c.lend()
+	for _, c := range g.withRoom {
+		c.admitGroupBorrowers()
 	}
-	clear(g.homes)
-	clear(g.returned)
-	clear(g.roomy)
-	g.homes, g.returned, g.roomy = g.homes[:0], g.returned[:0], g.roomy[:0]
+	clear(g.groupLenders)
+	clear(g.classLenders)
+	clear(g.withRoom)
+	g.groupLenders, g.classLenders, g.withRoom = g.groupLenders[:0], g.classLenders[:0], g.withRoom[:0]
 }
 
-// enready lines c up, or again where it now belongs.
-func (g *Group) enready(c *Class) {
+// markReady adds c to the ready classes, or moves it to its new rank among them.
+func (g *Group) markReady(c *Class) {
 	g.ready.put(c)
-	g.word.set(slowBit, true)
+	g.slots.setFlag(slowBit, true)
 }
 
-func (g *Group) unready(c *Class) {
+func (g *Group) unmarkReady(c *Class) {
 	g.ready.remove(c)
-	g.word.set(slowBit, g.ready.len() > 0)
+	g.slots.setFlag(slowBit, g.ready.len() > 0)
 }
 
-// Queued is the number of calls that wait, of all classes.
+// Queued returns the number of calls that wait, of all classes.
 func (g *Group) Queued() (n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -152,10 +148,14 @@ func (g *Group) Queued() (n int) {
 	return n
 }
 
-func (g *Group) next() uint64 {
-	g.turns++
-	return g.turns
+func (g *Group) nextTurn() uint64 {
+	g.lastTurn++
+	return g.lastTurn
 }
 
-// now is read where somebody has waited, and nowhere else.
+// now reads the clock. It is called only where a call has waited or is counted for a tenant,
+// so that the fast path does not pay for it.
 func (g *Group) now() time.Duration { return time.Since(g.epoch) }
+
+// isStuck reports whether every slot of the group is stuck.
+func (g *Group) isStuck() bool { return g.stuck > 0 && g.stuck >= g.slots.limit() }

@@ -2,60 +2,61 @@ package admission
 
 import "container/heap"
 
-// ranked is what stands in an [order]: it knows whom it goes before, and keeps
-// its place, counted from 1; 0 is none.
-type ranked[T any] interface {
+// indexed is an element of an [indexedHeap]. It can be compared with the others, and stores
+// its index in the heap, counted from 1; 0 means that it is in none.
+type indexed[T any] interface {
 	before(other T) bool
-	place() *int
+	index() *int
 }
 
-// order is a line whose members may change their rank: a heap, with the places
-// in the values as those of a [list] are.
-type order[T ranked[T]] struct{ members members[T] }
+// indexedHeap is a priority queue whose elements may change their rank. The elements store
+// their own index, so that one can be moved or removed in O(log n).
+type indexedHeap[T indexed[T]] struct{ members heapSlice[T] }
 
-func (o *order[T]) len() int { return len(o.members) }
+func (o *indexedHeap[T]) len() int { return len(o.members) }
 
-// first is who goes before all others; len is not 0.
-func (o *order[T]) first() T { return o.members[0] }
+// first returns the element that goes before all others. The heap must not be empty.
+func (o *indexedHeap[T]) first() T { return o.members[0] }
 
-// put lines x up, or again, if its rank has changed.
-func (o *order[T]) put(x T) {
-	if at := *x.place(); at > 0 {
+// put adds x, or moves it to its place if it is in the heap already and its rank has
+// changed.
+func (o *indexedHeap[T]) put(x T) {
+	if at := *x.index(); at > 0 {
 		heap.Fix(&o.members, at-1)
 		return
 	}
 	heap.Push(&o.members, x)
 }
 
-// remove takes x out, if it stands there.
-func (o *order[T]) remove(x T) {
-	if at := *x.place(); at > 0 {
+// remove removes x if it is in the heap.
+func (o *indexedHeap[T]) remove(x T) {
+	if at := *x.index(); at > 0 {
 		heap.Remove(&o.members, at-1)
 	}
 }
 
-// members is what container/heap works on.
-type members[T ranked[T]] []T
+// heapSlice implements [heap.Interface].
+type heapSlice[T indexed[T]] []T
 
-func (m members[T]) Len() int           { return len(m) }
-func (m members[T]) Less(i, j int) bool { return m[i].before(m[j]) }
+func (m heapSlice[T]) Len() int           { return len(m) }
+func (m heapSlice[T]) Less(i, j int) bool { return m[i].before(m[j]) }
 
-func (m members[T]) Swap(i, j int) {
+func (m heapSlice[T]) Swap(i, j int) {
 	m[i], m[j] = m[j], m[i]
-	*m[i].place(), *m[j].place() = i+1, j+1
+	*m[i].index(), *m[j].index() = i+1, j+1
 }
 
-func (m *members[T]) Push(x any) {
+func (m *heapSlice[T]) Push(x any) {
 	v, _ := x.(T)
 	*m = append(*m, v)
-	*v.place() = len(*m)
+	*v.index() = len(*m)
 }
 
-func (m *members[T]) Pop() any {
+func (m *heapSlice[T]) Pop() any {
 	last := len(*m) - 1
 	v := (*m)[last]
 	clear((*m)[last:])
 	*m = (*m)[:last]
-	*v.place() = 0
+	*v.index() = 0
 	return v
 }

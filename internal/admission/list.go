@@ -2,14 +2,14 @@ package admission
 
 import "iter"
 
-// list is a queue that anybody may leave from the middle. The places are part
-// of the values that stand in it, so that standing in line allocates nothing.
+// list is a doubly linked list from whose middle an element can be removed. The nodes are
+// fields of the elements, so that adding one allocates nothing.
 type list[T any] struct {
 	head, tail *node[T]
 	len        int
 }
 
-// node is a place in a list.
+// node is an element's link in a list.
 type node[T any] struct {
 	value      T
 	in         *list[T] // nil while value does not stand in line
@@ -27,8 +27,8 @@ func (l *list[T]) push(n *node[T]) {
 	l.len++
 }
 
-// leave takes n out of the list that it is in, if any.
-func (n *node[T]) leave() {
+// remove removes n from the list that it is in, if any.
+func (n *node[T]) remove() {
 	l := n.in
 	if l == nil {
 		return
@@ -47,8 +47,8 @@ func (n *node[T]) leave() {
 	l.len--
 }
 
-// all yields the values in order; the one that is yielded may leave, the ones
-// after it must stay.
+// all yields the values in order. The loop body may remove the value that it was given, but
+// none of those after it.
 func (l *list[T]) all() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for n := l.head; n != nil; {

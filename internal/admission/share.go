@@ -8,38 +8,36 @@ var ErrReserved = errors.New("admission: the floors would exceed the capacity of
 // MaxWeight is the largest weight of a class.
 const MaxWeight = 1000
 
-// share is what a class is due of the group's slots while others wait as well,
-// by weighted max-min fairness: whoever is content with less than its share has
-// what it asks for, and what is left goes to the others by their weights. It is
-// reached slot by slot, as calls end. No slot is kept back for it: a share, and
-// a floor, that is not used is with others, and is got back with the next slot
-// that comes free.
-//
-// Guarded by the group's lock.
+// share is a class's part of the group's slots while other classes wait as well. It follows
+// weighted max-min fairness: a class that wants less than its part gets what it wants, and
+// the rest is divided among the others by their weights. The division is reached slot by
+// slot, as calls end. No slot is kept free for it: while a class does not use its part or
+// its floor, others use it, and the class gets it back with the next slot that comes free.
 type share struct {
-	reserved int // the floor: slots that the class gets before those that have theirs
+	reserved int // the floor
 	weight   int
-	// apart is how many slots of the group the class's calls have beyond those
-	// of the class: a nested call uses its parent's slot of the group (-1), and
-	// keeps it when that one ends first (+1, for the parent's class); and one that uses
-	// the slot of the class of a call above it may have one of the group's own (+1).
-	apart int
-	turn  uint64 // when the class last got a slot that others waited for, or gave one back
-	at    int    // in the group's ready
+	// groupSurplus is how many slots of the group the class's calls have, minus how
+	// many slots of the class. The two differ where only one was borrowed. A nested
+	// call that uses its parent's slot of the group counts -1. If the parent ends
+	// first, the slot stays with the child, and the parent's class counts +1. A call
+	// that borrows the slot of the class, but not that of the group, counts +1.
+	groupSurplus int
+	turn         uint64 // when the class last got a slot that others waited for, or gave one back
+	readyIndex   int    // in group.ready
 }
 
-// Reserve sets the class's floor, n ≥ 0: with fewer slots of the group than that
-// it is served before all that have their floor. It answers ErrReserved, and
-// changes nothing, where the group's floors together would exceed its capacity.
+// Reserve sets the class's floor, n ≥ 0: while it has fewer slots of the group than that, it
+// is served before all classes that have their floor. It returns ErrReserved, and changes
+// nothing, if the floors of the group would then exceed its capacity.
 //
-// When [Group.Resize] has made the capacity smaller than their sum, the floors
-// are met in proportion, as what is far below is served first; no floor can be
-// raised then.
+// When [Group.Resize] has made the capacity smaller than the sum of the floors, they are met
+// in proportion, since the class that is farthest below its floor is served first. No floor
+// can be raised then.
 func (c *Class) Reserve(n int) error {
 	g := c.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if n > c.reserved && n-c.reserved > g.word.limit()-g.reserved {
+	if n > c.reserved && n-c.reserved > g.slots.limit()-g.reserved {
 		return ErrReserved
 	}
 	g.reserved += n - c.reserved
@@ -48,7 +46,7 @@ func (c *Class) Reserve(n int) error {
 	return nil
 }
 
-// SetWeight sets the class's weight, from 1, as it is at first, to [MaxWeight].
+// SetWeight sets the class's weight, from 1 (the initial weight) to [MaxWeight].
 func (c *Class) SetWeight(n int) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
@@ -56,7 +54,7 @@ func (c *Class) SetWeight(n int) {
 	c.refresh()
 }
 
-// Reserved is the class's floor, Weight its weight.
+// Reserved returns the class's floor, Weight its weight.
 func (c *Class) Reserved() int {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
@@ -69,26 +67,26 @@ func (c *Class) Weight() int {
 	return c.weight
 }
 
-func (c *Class) place() *int { return &c.at }
+func (c *Class) index() *int { return &c.readyIndex }
 
-// before tells which of two classes gets the next slot: one below its floor, the
-// farthest in proportion first; then the one that has the least for its weight;
-// then the one whose last turn is longer ago.
+// before reports whether c gets the next slot of the group before d. First come classes
+// below their floor, the one with the smallest part of its floor first. Then comes the class
+// that has least for its weight, then the one that was served longest ago.
 //
-// A rank may only change under the lock, and with a refresh, or the order would
-// be none. The weight, the floor, apart and turn do. The word is written by fast
-// paths, but not while the class is ready: then it has a waiter, so that its
-// slow bit is set, and with that every change of the word takes the lock. That
-// holds for loans and nested calls, which always take it, and for a half that
-// is put back: until it is, the class seems to have a slot more than it has.
+// What a ready class is compared by may change only under g.mu, and refresh must follow, or
+// the heap is out of order. That holds for weight, floor, groupSurplus and turn, which only
+// this package writes, under g.mu. It holds for the counter too, although fast paths write
+// it: a ready class has a waiter, so its slow bit is set, and every change then goes through
+// g.mu. Nested calls take g.mu always. Between TryAcquire's two steps the class seems to
+// have one slot more than it has, until putBack takes it off under g.mu.
 func (c *Class) before(d *Class) bool {
-	has, had := c.held(), d.held()
+	has, had := c.groupSlots(), d.groupSlots()
 	mine, theirs := has*d.reserved, had*c.reserved
 	switch low := has < c.reserved; {
 	case low != (had < d.reserved):
 		return low
 	case !low:
-		mine, theirs = weigh(has)*d.weight, weigh(had)*c.weight
+		mine, theirs = quotient(has)*d.weight, quotient(had)*c.weight
 	}
 	if mine != theirs {
 		return mine < theirs
@@ -96,28 +94,27 @@ func (c *Class) before(d *Class) bool {
 	return c.turn < d.turn
 }
 
-// gave notes that a slot of the group's has come back from c. While a class is
-// ready that is said under the lock, always; otherwise nobody is to be compared.
-// What was got on the fast path is unknown, and this makes up for it: whose call
-// has just ended comes after those that have as much.
-func (c *Class) gave() {
+// groupSlotReturned notes that c has given a slot of the group back. Its turn moves to the
+// end, so that it comes after the classes that have as much. That makes up for slots that c
+// got on the fast path, which notes no turns. While no class is ready there is nothing to
+// compare, and the fast path gives slots back without coming here.
+func (c *Class) groupSlotReturned() {
 	if c.group.ready.len() > 0 {
-		c.turn = c.group.next()
+		c.turn = c.group.nextTurn()
 	}
 	c.refresh()
 }
 
-// held is how many slots of the group the class's calls have.
-func (c *Class) held() int { return c.word.used() + c.apart }
+// groupSlots returns how many slots of the group the class's calls have.
+func (c *Class) groupSlots() int { return c.slots.used() + c.groupSurplus }
 
-// weigh doubles, so as to compare where the slot that is given away would stand
-// in its middle. Shares are no whole numbers, and to compare what classes have
-// already would round up each small share, at the expense of a large one: of
-// 100 slots for weights of 10, 1, 1, 1 and 1 the first would get 68, for 71.4
-// (as seats are apportioned by the divisors of Adams; these are Sainte-Laguë's).
-// But a class that has nothing comes first, whatever its weight: nobody starves,
-// and one that seldom calls waits for a single slot.
-func weigh(n int) int {
+// quotient returns what is divided by the weight to rank a class that has n slots: n + ½,
+// doubled to stay an integer. This is the divisor method of Sainte-Laguë, known from the
+// apportionment of parliaments. To compare n itself is Adams's method, which rounds each
+// small share up, at the expense of a large one: of 100 slots for weights 10, 1, 1, 1 and 1
+// the first class would get 68 instead of 71.4. A class that has nothing comes first
+// whatever its weight, so that none starves: one that calls seldom waits for a single slot.
+func quotient(n int) int {
 	if n <= 0 {
 		return 0
 	}

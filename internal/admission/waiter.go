@@ -5,55 +5,59 @@ import (
 	"time"
 )
 
-// waiter is a call in line. All but ready is guarded by the group's lock.
+// waiter is a call in a class's queue. All but result is guarded by g.mu.
 type waiter struct {
-	hold     *Hold
-	lane     *lane
-	at       int // in its lane
-	victim   int // in its lane's victims
-	priority int
-	number   uint64        // of its arrival
-	begs     bool          // see cycle.go
-	rides    bool          // likewise
-	suspect  bool          // likewise
-	kin      node[*waiter] // in its class's nested, if its parent can lend
-	sibling  node[*waiter] // in its parent's waiting, likewise
-	claims   []claim       // on the calls above of its class, likewise
-	ready    chan answer   // one place: whoever answers never waits
+	hold                *Hold
+	queue               *tenantQueue
+	queueIndex          int // in queue.waiters
+	victimIndex         int // in queue.victims
+	priority            int
+	sequence            uint64        // of its arrival
+	waitsForTenantLimit bool          // no call above can lend it a place, see deadlock.go
+	usesLentSlot        bool          // likewise: it could use a lent slot that comes with a place
+	candidate           bool          // of a deadlock, during the search
+	inNested            node[*waiter] // in class.nested; as the next two, only if it has a parent
+	inParent            node[*waiter] // in the parent's tracking.waiting
+	claims              []claim       // on the calls above it of the same class
+	result              chan answer   // has a buffer of one, so that admit and refuse never block
 }
 
-// answer is what a wait ends with. That there is a slot is said by a word of its
-// own and not by a nil error: a context whose Done is closed may have an Err that
-// is nil, and a call must not run without a slot because of it.
+// answer tells how a wait has ended. Whether there is a slot is a field of its own, and not
+// a nil error: a context whose Done is closed may have a nil Err, and a call must not run
+// without a slot because of that.
 type answer struct {
 	admitted bool
 	err      error // why not
 }
 
-// claim is a waiter's place among those that could use a slot of on's.
+// claim links a waiter to one of the calls above it that could lend it a slot of its class.
 type claim struct {
-	place node[*waiter]
-	on    *Hold
+	inClaims node[*waiter]
+	on       *Hold
 }
 
 func newWaiter(h *Hold, priority int) *waiter {
-	w := &waiter{hold: h, priority: priority, ready: make(chan answer, 1)}
-	w.kin.value, w.sibling.value = w, w
-	h.prepare()
+	w := &waiter{hold: h, priority: priority, result: make(chan answer, 1)}
+	w.inNested.value, w.inParent.value = w, w
+	h.track()
 	return w
 }
 
-func (w *waiter) place() *int { return &w.at }
+func (w *waiter) index() *int { return &w.queueIndex }
 
 func (w *waiter) before(v *waiter) bool {
 	if w.priority != v.priority {
 		return w.priority > v.priority
 	}
-	return w.number < v.number
+	return w.sequence < v.sequence
 }
 
-// wait returns once the slot is taken or will not be. A context that panics takes
-// the call out of line, and gives back a slot that it got in the same moment.
+// isRoot tells whether no call above w can lend it a slot.
+func (w *waiter) isRoot() bool { return w.hold.parent == nil }
+
+// wait returns once the call has a slot, or is refused. If ctx panics (it is foreign code),
+// the call leaves the queue, and gives back a slot that it got in that moment. g.mu must not
+// be held.
 func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -65,9 +69,9 @@ func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	}()
 	var got answer
 	select {
-	case got = <-w.ready:
+	case got = <-w.result:
 	case <-ctx.Done():
-		got = w.giveUp(endOf(ctx))
+		got = w.giveUp(contextError(ctx))
 	case <-timer.C:
 		got = w.giveUp(ErrTimeout)
 	}
@@ -75,131 +79,135 @@ func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	return got.err
 }
 
-// endOf is why ctx, whose Done is closed, has ended, and never nil: contexts that
-// are pooled and used again are closed while they have no error.
-func endOf(ctx context.Context) error {
+// contextError returns why ctx, whose Done is closed, has ended. It is never nil: a context
+// that is pooled and reset may be closed and have no error.
+func contextError(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return context.Canceled
 }
 
-// giveUp takes w out of line, unless it was let in, or turned away, in the same
-// moment: that stands.
+// giveUp takes w out of the queue. If w was admitted or refused at the same time, that
+// stands, and giveUp returns it. It locks g.mu.
 func (w *waiter) giveUp(why error) answer {
 	c := w.hold.class
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	w.refuse(why)
 	c.refresh()
-	return <-w.ready
+	return <-w.result
 }
 
+// enqueue adds w to its class's queue, and a nested call to the waiters of its parent. It
+// ends with dispatch, because a slot may have been given back on the fast path before
+// refresh set the slow bit.
 func (w *waiter) enqueue(tenant string) {
 	c := w.hold.class
 	c.queue.push(w, tenant)
-	if c.line.in == nil {
-		c.group.waiting.push(&c.line)
+	if c.inWaiting.in == nil {
+		c.group.waiting.push(&c.inWaiting)
 	}
 	if p := w.hold.parent; p != nil {
-		c.nested.push(&w.kin)
-		p.family.waiting.push(&w.sibling)
-		w.count(1)
+		c.nested.push(&w.inNested)
+		p.tracking.waiting.push(&w.inParent)
+		w.addBelow(1)
 		w.claim()
-		w.beg()
+		w.classifyWait()
 	}
 	c.refresh()
 	c.group.dispatch()
 }
 
-// admit lets w in if its slot can be taken.
+// admit admits w if it can take its slots.
 func (w *waiter) admit() bool {
-	h, l := w.hold, w.lane
-	if !h.take(l) {
+	h, t := w.hold, w.queue
+	if !h.take(t) {
 		return false
 	}
-	h.begin(l)
+	h.started(t)
 	w.leave(answer{admitted: true})
 	h.class.refresh()
 	return true
 }
 
-// refuse takes w out of line, if it still stands there. The class is to be
-// refreshed afterwards.
+// refuse takes w out of the queue, if it is still in there. refresh of its class must
+// follow.
 func (w *waiter) refuse(why error) { w.leave(answer{err: why}) }
 
 func (w *waiter) leave(with answer) {
-	if w.at == 0 {
+	if w.queueIndex == 0 {
 		return
 	}
 	c := w.hold.class
 	c.queue.remove(w, with.admitted)
 	c.queued.Store(int32(c.queue.len))
 	if c.queue.len == 0 {
-		c.line.leave()
+		c.inWaiting.remove()
 	}
-	w.unrelate()
-	w.ready <- with
+	w.detach()
+	w.result <- with
 }
 
-// unrelate takes w out of its parent's sight.
-func (w *waiter) unrelate() {
-	if w.kin.in == nil {
+// detach removes a nested call from all that links it to the calls above it.
+func (w *waiter) detach() {
+	if w.inNested.in == nil {
 		return
 	}
-	w.kin.leave()
-	w.sibling.leave()
-	w.count(-1)
+	w.inNested.remove()
+	w.inParent.remove()
+	w.addBelow(-1)
 	for i := range w.claims {
-		w.claims[i].place.leave()
-		w.claims[i].on.list()
+		w.claims[i].inClaims.remove()
+		w.claims[i].on.updateLenders()
 	}
 	w.claims = nil
-	w.bare()
+	w.unclassifyWait()
 }
 
-// claim lines w up with the calls above that could lend it a slot of its class.
+// claim registers w with the calls above it that could lend it a slot of its class.
 func (w *waiter) claim() {
 	n := 0
 	for p := w.hold.parent; p != nil; p = p.parent {
-		if p.class == w.hold.class && !p.gone() {
+		if p.class == w.hold.class && !p.released() {
 			n++
 		}
 	}
 	if n == 0 {
 		return
 	}
-	w.claims = make([]claim, 0, n) // whose places must not move
+	w.claims = make([]claim, 0, n) // never grows: its elements are in lists, and must not move
 	for p := w.hold.parent; p != nil; p = p.parent {
-		if p.class == w.hold.class && !p.gone() {
+		if p.class == w.hold.class && !p.released() {
 			w.claims = append(w.claims, claim{on: p})
 			c := &w.claims[len(w.claims)-1]
-			c.place.value = w
-			p.family.claims.push(&c.place)
-			p.list()
+			c.inClaims.value = w
+			p.tracking.claims.push(&c.inClaims)
+			p.updateLenders()
 		}
 	}
 }
 
-// orphan makes w wait on as a root would: its parent has ended, has nothing to
-// lend any more, and waits for nobody.
-func (w *waiter) orphan() {
-	w.unrelate()
+// becomeRoot lets w wait on as a root call: its parent has ended, lends no more, and waits
+// for no call.
+func (w *waiter) becomeRoot() {
+	w.detach()
 	w.hold.parent = nil
-	w.hold.class.queue.expose(w)
+	w.hold.class.queue.trackVictim(w)
 	w.hold.class.refresh()
 }
 
-// count tells w's ancestors that one waiter more, or fewer, is below them, and
-// their classes and lanes how many of their slots wait so.
-func (w *waiter) count(n int) {
+// addBelow adds n, which is 1 or -1, to the count of waiters below each call above w. A call
+// that so gets its first waiter, or loses its last, is counted in the blocked of its class
+// and of its tenant.
+func (w *waiter) addBelow(n int) {
 	for a := w.hold.parent; a != nil; a = a.parent {
-		changed := step(&a.family.below, n)
-		if a.ownsClass() {
+		changed := addAcrossZero(&a.tracking.waitersBelow, n)
+		if a.keepsClassSlot() {
 			a.class.blocked += changed
 		}
-		if a.family.counts {
-			a.family.lane.blocked += changed
+		if a.tracking.counts {
+			a.tracking.queue.blocked += changed
 		}
 	}
 }

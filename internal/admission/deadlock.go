@@ -1,0 +1,306 @@
+package admission
+
+import (
+	"iter"
+	"slices"
+)
+
+// Deadlock detection. The wait-for graph has these edges. A nested call that waits, w, waits
+// for a slot of its class: one that comes free, or one that a call above it has lent and
+// that comes back. The calls above w wait for w. A slot does not come back, to the pool or
+// to its lender, while one of the calls that use it waits: the call that took it from the
+// pool, the one that borrowed it, and so on. So some waiters are in a deadlock if none of
+// them can get a slot of its class, nor one that a call above it has lent, before another of
+// them has ended.
+//
+// The largest set of such waiters is found by elimination. (This is the reduction of a
+// resource graph: Holt, "Some Deadlock Properties of Computer Systems", 1972.) At first all
+// waiters that could be in it are candidates, and we count the slots that they hold back.
+// Then each candidate that can be served in spite of that is eliminated. The slots that only
+// it held back may serve another, until nothing changes. What is left is the deadlock.
+//
+// A chain of calls alone is never in one. A call whose class is among those above it finds
+// the nearest of them able to lend: each has lent its slot at most once, along the chain, to
+// one that is nearer.
+//
+// The group's slots need no search. A nested call that waits for one has a sibling that
+// borrows their parent's. If the sibling never ends, some class is the reason.
+//
+// A nested call can wait for its tenant's limit in two ways:
+//
+//   - A call above it can lend it a slot with a place in that limit (usesLentSlot). It takes
+//     part in the search: it can be served when that slot comes back, or by another slot if
+//     the limit has room.
+//   - No call above it can (waitsForTenantLimit). While there is such a waiter, no call that
+//     the limit counts may have a nested call waiting. So each of those will end, and the
+//     limit is never the reason why one does not. See deadlocksByLimit.
+//
+// A call is refused although it would not have waited for ever in three cases. The first: a
+// handler that makes a nested call on a goroutine of its own, and would return without it,
+// counts as waiting for it, since from outside the two look alike. The others stand at
+// parentWaits and deadlocksByLimit.
+
+// deadlocks reports whether w, which has just been added to its queue, completes a deadlock.
+// Usually it is enough to look at its own class. If a call that used its parent's slot of
+// the group has ended and left it to a child, all classes are looked at, because w's parent
+// waits for that child from now on only.
+func (w *waiter) deadlocks() bool {
+	c := w.hold.class
+	if !w.hold.parent.loanOutlivesUser() {
+		return c.group.findDeadlock(c) != nil
+	}
+	for k := range c.group.waiting.all() {
+		if c.group.findDeadlock(k) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// classifyWait notes in which of the two ways (see above) w, a nested call, could wait for
+// its tenant's limit, also while the limit has room. It is called again when a call above w
+// has ended.
+func (w *waiter) classifyWait() {
+	w.unclassifyWait()
+	switch c := w.hold.class; {
+	case c.queue.limit == 0:
+	case w.canUseLentSlot():
+		w.usesLentSlot = true
+		c.lentSlotWaiters++
+	default:
+		w.waitsForTenantLimit = true
+		w.queue.limitWaiters++
+	}
+}
+
+// unclassifyWait takes back what classifyWait has noted.
+func (w *waiter) unclassifyWait() {
+	if w.usesLentSlot {
+		w.usesLentSlot = false
+		w.hold.class.lentSlotWaiters--
+	}
+	if w.waitsForTenantLimit {
+		w.waitsForTenantLimit = false
+		w.queue.limitWaiters--
+	}
+}
+
+// canUseLentSlot reports whether a call above w can lend it a slot that comes with a place
+// in the limit of w's tenant, now or once the slot has come back.
+func (w *waiter) canUseLentSlot() bool {
+	for _, c := range w.claims {
+		if !c.on.released() && c.on.hasTenantPlace(w.queue) {
+			return true
+		}
+	}
+	return false
+}
+
+// deadlocksByLimit reports whether w, which has just been added to its queue, breaks the
+// rule that while a waiter waits for a tenant's limit, no call that the limit counts has a
+// nested call waiting. That call may be about to end all the same: this is the third reason
+// why a call may be refused that would not have waited for ever.
+func (w *waiter) deadlocksByLimit() bool {
+	if w.waitsForTenantLimit && w.queue.blocked > 0 {
+		return true
+	}
+	for a := w.hold.parent; a != nil; a = a.parent {
+		if a.tracking.counts && a.tracking.queue.limitWaiters > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// loanOutlivesUser reports whether a call that borrowed h's slot of the group, directly or
+// through other borrowers, has ended and left it to a child.
+func (h *Hold) loanOutlivesUser() bool {
+	for h.tracking != nil && h.tracking.groupBorrower != nil {
+		if h = h.tracking.groupBorrower; h.released() {
+			return true
+		}
+	}
+	return false
+}
+
+// breakCycles refuses nested calls that wait for c, the newest first, until none of them is
+// in a deadlock. A deadlock is completed by the arrival of a waiter, and then enter refuses
+// that one. Or it is completed by the loss of a slot: the class's limit is lowered, or the
+// class is over its limit and the last call that could have ended does. Then this is called.
+func (c *Class) breakCycles() {
+	for w := c.group.findDeadlock(c); w != nil; w = c.group.findDeadlock(c) {
+		w.refuse(ErrCycle)
+		c.refresh()
+	}
+}
+
+// findDeadlock returns the deadlock victim among the waiters for c, or nil if no deadlock
+// keeps them waiting.
+func (g *Group) findDeadlock(c *Class) *waiter {
+	if !c.mayDeadlock() { // nearly always, and spares the search
+		return nil
+	}
+	var suspects []*waiter
+	for k := range g.waiting.all() {
+		if !k.mayDeadlock() {
+			continue
+		}
+		for w := range k.nested.all() {
+			w.addCandidate()
+			suspects = append(suspects, w)
+		}
+	}
+	suspects = c.eliminateServable(suspects)
+	found := c.deadlockVictim()
+	for _, w := range suspects {
+		w.eliminate()
+	}
+	return found
+}
+
+// eliminateServable removes candidates that can be served, then those that can be served
+// once the first have ended, and so on. It stops early when no candidate waits for c, since
+// only those matter here. It returns the candidates that are left.
+func (c *Class) eliminateServable(suspects []*waiter) []*waiter {
+	for again := true; again && c.candidates > 0; {
+		again = false
+		suspects = slices.DeleteFunc(suspects, func(w *waiter) bool {
+			if !w.canBeServed() {
+				return false
+			}
+			w.eliminate()
+			again = true
+			return true
+		})
+	}
+	return suspects
+}
+
+// deadlockVictim returns the newest candidate that waits for c and holds back a slot for
+// which candidates wait. To refuse a candidate that holds none back would free nothing.
+func (c *Class) deadlockVictim() (newest *waiter) {
+	for w := range c.nested.all() {
+		if !w.candidate {
+			continue
+		}
+		for h := range w.blockedCallers() {
+			if h.class.candidates > 0 {
+				newest = w
+			}
+		}
+	}
+	return newest
+}
+
+// mayDeadlock is the cheap test before the search: it reports whether waiters could hold
+// back all slots of c, or a slot that comes with a tenant's place. It may say yes for
+// nothing, since blocked counts slots that come back all the same, but never misses a
+// deadlock.
+func (c *Class) mayDeadlock() bool {
+	return c.lentSlotWaiters > 0 || c.blocked > 0 && c.nested.len > 0 && !c.slots.hasRoom() && c.blocked >= c.slots.used()
+}
+
+// addCandidate makes w a candidate: from here on the calls above it count as calls that do
+// not end.
+func (w *waiter) addCandidate() {
+	w.candidate = true
+	w.hold.class.candidates++
+	for h := range w.blockedCallers() {
+		h.holdBack(1)
+	}
+}
+
+// eliminate undoes addCandidate.
+func (w *waiter) eliminate() {
+	w.candidate = false
+	w.hold.class.candidates--
+	for h := range w.blockedCallers() {
+		h.holdBack(-1)
+	}
+}
+
+// holdBack adds n, which is 1 or -1, to the candidates that h waits for. A call that waits
+// for any holds back the slot of the class that it uses, through all its lenders, and the
+// tenants' places that come with that.
+func (h *Hold) holdBack(n int) {
+	if n = addAcrossZero(&h.tracking.candidatesBelow, n); n == 0 {
+		return
+	}
+	for {
+		if tr := h.tracking; tr.counts {
+			tr.queue.heldBack += addAcrossZero(&tr.placeUsersHeldBack, n)
+		}
+		if h.loan&ofClass == 0 {
+			h.class.heldBack += addAcrossZero(&h.tracking.slotUsersHeldBack, n)
+			return
+		}
+		h = h.classLender()
+	}
+}
+
+// canBeServed reports whether w would be admitted if all calls ended that wait for no
+// candidate.
+func (w *waiter) canBeServed() bool {
+	c, t := w.hold.class, w.queue
+	limited := w.usesLentSlot && !c.queue.belowLimit(t) && t.heldBack >= t.running
+	if !limited && (c.slots.hasRoom() || c.heldBack < c.slots.used()) {
+		return true
+	}
+	for _, k := range w.claims {
+		if p := k.on; !p.released() && (!limited || p.hasTenantPlace(t)) && p.classLoanWillReturn() {
+			return true
+		}
+	}
+	return false
+}
+
+// classLoanWillReturn reports whether none of the calls that use the slot of the class that
+// h has lent waits for a candidate.
+func (h *Hold) classLoanWillReturn() bool {
+	for k := h.tracking.classBorrower; k != nil && k.tracking != nil; k = k.tracking.classBorrower {
+		if k.tracking.candidatesBelow > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// blockedCallers yields the calls above w that cannot end before w is served.
+func (w *waiter) blockedCallers() iter.Seq[*Hold] {
+	return func(yield func(*Hold) bool) {
+		waits := true // whether h waits for w
+		for h := w.hold; h.parent != nil; h = h.parent {
+			waits = h.parentWaits(waits)
+			if waits && !yield(h.parent) || !waits && h.loan&ofGroup == 0 {
+				return // no call above waits for h, for its end or for a slot that it has borrowed
+			}
+		}
+	}
+}
+
+// parentWaits reports whether h's parent waits for h. It does if h itself waits, since the
+// parent is its caller. It also does if other children of the parent wait for the parent's
+// slot of the group, which h has borrowed and, having ended, left to a child of its own.
+// Those children could also run with a slot of the group's own, but there may never be one.
+// To count them as waiting is the second reason why a call may be refused that would not
+// have waited for ever.
+func (h *Hold) parentWaits(waits bool) bool {
+	p := h.parent
+	return !p.released() && (waits || h.loan&ofGroup != 0 && p.tracking.waiting.len > 0)
+}
+
+// reclassifyClaims lets the waiters below h, in a class with a limit for tenants, wait on
+// without h, which has ended. A waiter that could have used the place that comes with h's
+// slot may have to wait for its tenant's limit from now on.
+func (h *Hold) reclassifyClaims() {
+	if h.class.queue.limit == 0 || h.tracking.claims.len == 0 {
+		return
+	}
+	for w := range h.tracking.claims.all() {
+		if w.classifyWait(); w.waitsForTenantLimit && w.queue.blocked > 0 {
+			w.refuse(ErrCycle)
+			h.class.refresh()
+		}
+	}
+	h.class.breakCycles()
+}
