@@ -9,87 +9,15 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// ask asks the gates, and keeps count of those that have said yes.
-func (fn *function) ask(ctx context.Context, c *callContext) (err *Error) {
-	defer func() {
-		if p := recover(); p != nil {
-			fn.router.hookPanicked("gate", fn.name, p)
-			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
-		}
-	}()
-	inv := c.invocation()
-	for _, g := range fn.gates {
-		if err := g.Admit(ctx, inv); err != nil {
-			return fn.denied(c.id, err)
-		}
-		c.extra.gates++
-	}
-	return nil
-}
-
-// gatesDone tells the first n gates that the call is over.
-func (fn *function) gatesDone(n int, inv Invocation, e *Execution) {
-	for i := n - 1; i >= 0; i-- {
-		fn.gateDone(fn.gates[i], inv, e)
-	}
-}
-
-func (fn *function) gateDone(g Gate, inv Invocation, e *Execution) {
-	defer fn.router.guardHook("gate", fn.name)
-	g.Done(inv, e)
-}
-
-// carry lets WithContext wrap the fresh context. What goes wrong there is the
-// host's wiring, and fails closed.
-func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
-	defer func() {
-		if p := recover(); p != nil {
-			fn.router.hookPanicked("WithContext", fn.name, p)
-			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
-		}
-	}()
-	fresh := context.Context(c)
-	for _, f := range fn.contexts {
-		fresh = f(ctx, fresh) //nolint:fatcontext // each carries over a little more, once per call
-		if fresh == nil || callOf(fresh) != c {
-			return fn.denied(c.id, errNotFresh)
-		}
-	}
-	c.extra.values = fresh
-	return nil
-}
-
-var errNotFresh = errors.New("what WithContext was given returned a context that is not derived from the fresh one")
-
-// nameTenant asks WithTenantKey whose the call is.
-func (fn *function) nameTenant(ctx context.Context, c *callContext) (err *Error) {
-	defer func() {
-		if p := recover(); p != nil {
-			fn.router.hookPanicked("WithTenantKey", fn.name, p)
-			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
-		}
-	}()
-	c.tenant = fn.tenantKey(ctx, c.invocation())
-	return nil
-}
-
-// reserve asks the function's meters for room; a panic is a no.
-func (fn *function) reserve() (ok bool) {
-	defer fn.router.guardHook("meter", fn.name)
-	return fn.meters.Reserve()
-}
-
-func (fn *function) unreserve() {
-	defer fn.router.guardHook("meter", fn.name)
-	fn.meters.Unreserve()
-}
-
-// admit asks all that have a say about c, in this order: depth, who the tenant
-// is, what carries values over, gates, meters, and last the slots, so that nobody holds one
-// while the others are asked.
+// admit decides whether c may run, and gets its slot. The order is: nesting depth,
+// WithTenantKey, WithContext, gates, meters, and the slot last, so that no call holds
+// a slot while a gate takes its time. It runs on the caller's goroutine, and no lock is
+// held.
+//
+// On an error, what was said yes to has to be taken back: see takeBack.
 func (fn *function) admit(q *caller, c *callContext) *Error {
 	answered := false
-	defer func() { // reached early by a gate, or a caller's context, that ends its goroutine
+	defer func() { // answered is false if a gate, or the caller's context, called Goexit
 		if !answered {
 			_ = fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonDenied, ErrDenied)))
 		}
@@ -102,7 +30,7 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 	return err
 }
 
-// consult asks all but the slots, one after the other. DryRun does so too.
+// consult is admit without the slot. DryRun uses it too, so that both ask the same.
 func (fn *function) consult(q *caller, c *callContext) *Error {
 	if p := c.parent(); p != nil {
 		c.extra.depth = 1 + p.depth()
@@ -123,48 +51,9 @@ func (fn *function) consult(q *caller, c *callContext) *Error {
 
 var errMeterFull = errors.New("a meter has no room for the record")
 
-// acquire gets the call its slot. Its wait ends at the caller's deadline also if
-// the caller's context does not.
-func (fn *function) acquire(q *caller, c *callContext) *Error {
-	asked := fn.router.clock.now()
-	if s := fn.scaling; s != nil && !c.counted {
-		if err := s.enter(c); err != nil {
-			return err
-		}
-	}
-	if broken := q.limits(fn.router.clock); broken != nil {
-		return refusal(fn.name, c.id, ReasonQueueCanceled, broken)
-	}
-	wait := min(fn.queueTimeout, time.Duration(q.alarm()-asked))
-	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: wait}
-	err := fn.class.Acquire(departure(q.done), &c.hold, request)
-	c.extra.queued = fn.router.clock.now() - asked
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
-		return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
-	}
-	if refused := noSlot(fn.name, c.id, err); refused != nil {
-		return refused
-	}
-	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
-}
-
-// takeBack undoes, after a refusal, what was said yes to before.
-func (c *callContext) takeBack(why *Error) *Error {
-	c.releaseInstance(false)
-	if c.extra.reserved {
-		c.fn.unreserve()
-	}
-	if n := c.extra.gates; n > 0 {
-		c.fn.gatesDone(n, c.invocation(), nil)
-	}
-	return why
-}
-
-// consultHooks looks for the hooks here and not inside: their frames are large,
-// and would have a caller's fresh stack grow for nothing.
+// consultHooks calls the hooks that take the caller's context. It checks here, and not
+// inside of each function, whether there are any: the frames of those functions are
+// large, and a call without hooks would grow its goroutine's stack for nothing.
 func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 	var ctx context.Context
 	if fn.tenantKey != nil || len(fn.contexts) > 0 || len(fn.gates) > 0 {
@@ -191,10 +80,122 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 	return nil
 }
 
-// inside is the call's place in admission: the nearest call above it in the same
-// router, also where the chain has been through another, and none if one on the way
-// is over. A call that WithContext makes has one above it that has not begun, and has
-// nothing to lend.
+// ask calls Admit of the gates in order, until one says no. c.extra.gates counts those
+// that said yes, since Done is called for them and no others. A panic is a no.
+func (fn *function) ask(ctx context.Context, c *callContext) (err *Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			fn.router.hookPanicked("gate", fn.name, p)
+			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
+		}
+	}()
+	inv := c.invocation()
+	for _, g := range fn.gates {
+		if err := g.Admit(ctx, inv); err != nil {
+			return fn.denied(c.id, err)
+		}
+		c.extra.gates++
+	}
+	return nil
+}
+
+// gatesDone calls Done of the first n gates, the last of them first.
+func (fn *function) gatesDone(n int, inv Invocation, e *Execution) {
+	for i := n - 1; i >= 0; i-- {
+		fn.gateDone(fn.gates[i], inv, e)
+	}
+}
+
+// gateDone has a frame of its own, so that a panic of one gate does not keep the next
+// from being told.
+func (fn *function) gateDone(g Gate, inv Invocation, e *Execution) {
+	defer fn.router.guardHook("gate", fn.name)
+	g.Done(inv, e)
+}
+
+// carry lets each WithContext func add values to the handler's context. An error there
+// is a fault of the host's own code. The call is refused then: a handler without the
+// values that it relies on, for example the user's identity, would be worse.
+func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			fn.router.hookPanicked("WithContext", fn.name, p)
+			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
+		}
+	}()
+	fresh := context.Context(c)
+	for _, f := range fn.contexts {
+		fresh = f(ctx, fresh) //nolint:fatcontext // each func wraps it once per call
+		if fresh == nil || callOf(fresh) != c {
+			return fn.denied(c.id, errNotFresh)
+		}
+	}
+	c.extra.values = fresh
+	return nil
+}
+
+var errNotFresh = errors.New("what WithContext was given returned a context that is not derived from the fresh one")
+
+// nameTenant sets the call's tenant to what the WithTenantKey func returns. A panic of
+// it refuses the call.
+func (fn *function) nameTenant(ctx context.Context, c *callContext) (err *Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			fn.router.hookPanicked("WithTenantKey", fn.name, p)
+			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
+		}
+	}()
+	c.tenant = fn.tenantKey(ctx, c.invocation())
+	return nil
+}
+
+// reserve asks the function's meters for room for one record. It is false also after a
+// panic. Each true needs a record, or one unreserve.
+func (fn *function) reserve() (ok bool) {
+	defer fn.router.guardHook("meter", fn.name)
+	return fn.meters.Reserve()
+}
+
+// unreserve gives the room back, for a call that is refused after reserve.
+func (fn *function) unreserve() {
+	defer fn.router.guardHook("meter", fn.name)
+	fn.meters.Unreserve()
+}
+
+// acquire gets the call its slot, and waits for one if none is free. The wait ends at
+// the caller's deadline even if the caller's context does not end there, as some
+// contexts of other packages do not. Admission calls no method of the caller's context:
+// it gets a departure, which has only the Done channel.
+func (fn *function) acquire(q *caller, c *callContext) *Error {
+	asked := fn.router.clock.now()
+	if s := fn.scaling; s != nil && !c.counted {
+		if err := s.enter(c); err != nil {
+			return err
+		}
+	}
+	if broken := q.limits(fn.router.clock); broken != nil {
+		return refusal(fn.name, c.id, ReasonQueueCanceled, broken)
+	}
+	wait := min(fn.queueTimeout, time.Duration(q.alarm()-asked))
+	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: wait}
+	err := fn.class.Acquire(departure(q.done), &c.hold, request)
+	c.extra.queued = fn.router.clock.now() - asked
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
+		return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
+	}
+	if refused := noSlot(fn.name, c.id, err); refused != nil {
+		return refused
+	}
+	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
+}
+
+// inside returns the hold whose slot c may borrow: that of the nearest call above c in
+// the same router, or nil. Calls of other routers between the two are skipped. It is nil
+// if a call on the way is over. A call that a WithContext func makes is below a call
+// that has not begun (its deadline is 0), and which has no slot to lend.
 func (c *callContext) inside() *admission.Hold {
 	for p := c.parent(); p != nil && !p.isOver(); p = p.parent() {
 		if p.who.clock == c.who.clock && p.deadline != 0 {
@@ -202,4 +203,19 @@ func (c *callContext) inside() *admission.Hold {
 		}
 	}
 	return nil
+}
+
+// takeBack undoes what admission did for a call that is refused after all: it gives
+// back the seat and the count in scaling, the meters' reservation, and tells the gates
+// that said yes. Each field says whether there is something to undo, so that a refusal
+// at any point can call it.
+func (c *callContext) takeBack(why *Error) *Error {
+	c.releaseInstance(false)
+	if c.extra.reserved {
+		c.fn.unreserve()
+	}
+	if n := c.extra.gates; n > 0 {
+		c.fn.gatesDone(n, c.invocation(), nil)
+	}
+	return why
 }

@@ -5,16 +5,16 @@ import (
 	"math/rand/v2"
 )
 
-// DryRun asks all that [Router.Invoke] asks before it looks for a slot, by the
-// same code: whether there is such a function, the depth, whether ctx has ended,
-// the tenant, what [WithContext] carries over, the gates, and room with the
-// meters. It makes no call: nothing is counted, recorded or decoded, no slot is
-// taken, and a gate that said yes is told [Gate].Done with nil, as of a call that
-// was refused afterwards.
+// DryRun asks what [Router.Invoke] asks before it looks for a slot, by the same code:
+// whether there is such a function, whether ctx has ended, whether the router is
+// closing, the nesting depth, the tenant, [WithContext], the gates, and the meters'
+// room for a record. It makes no call: nothing is counted, recorded or decoded, and no
+// slot is taken. Each gate that said yes gets [Gate].Done with nil, as for a call that
+// is refused afterwards.
 //
-// It answers nil or the refusal that Invoke would answer. It is for front doors
-// that tell callers what they may do; that a later call is admitted it doesn't
-// promise.
+// It returns nil, or the refusal that Invoke would return. It is for front doors that
+// show callers what they may do, for example which tools they may use. nil does not
+// promise that a later call is admitted. It may be called concurrently.
 func (r *Router) DryRun(ctx context.Context, name string) error {
 	if ctx == nil {
 		return r.refusesDry(name, ReasonInput, wrapCause(ErrInput, errNilContext))
@@ -34,13 +34,14 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 		return r.refusesDry(name, ReasonClosed, ErrClosed)
 	}
 	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
-	defer c.takeBack(nil) // a gate may end this goroutine
+	defer c.takeBack(nil) // deferred, since a gate may call Goexit
 	if err := fn.consult(&q, c); err != nil {
 		return err
 	}
 	return nil
 }
 
+// refusesDry makes a refusal that says "dry run" and, unlike refuse, counts nothing.
 func (*Router) refusesDry(name string, why Reason, err error) error {
 	e := refusal(name, [16]byte{}, why, err)
 	e.Op = "dry run"

@@ -7,21 +7,40 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// place is where on its stack a goroutine stands when it calls Close or Shutdown.
-// A higher one has more that would wait for itself.
+// guardHook is deferred around each call of a hook: a meter, a gate, a scaler and the
+// like. It recovers a panic of the hook, so that the call and the router go on. The
+// panic is counted in Stats and logged. It can't stop a Goexit: what has to be done
+// after a hook is deferred for that.
+func (r *Router) guardHook(kind, function string) {
+	if p := recover(); p != nil {
+		r.hookPanicked(kind, function, p)
+	}
+}
+
+// hookPanicked counts and logs a panic that was recovered from a hook.
+func (r *Router) hookPanicked(kind, function string, p any) {
+	r.hookPanics.Add(1)
+	r.settings.logger.Error("faas: hook panicked", "hook", kind, "function", function, "panic", foreign.Plain(p))
+}
+
+// place says from where a goroutine calls Close or Shutdown. A hook that waited for the
+// end of its own call would wait for ever, so those two have to know. The higher the
+// place, the more there is that waits for this goroutine.
 type place uint8
 
 const (
-	outside   place = iota
-	wrapping        // in a middleware, and not in the handler below it: its call is not over
-	recording       // in a hook that was given its call's context, after that call was settled
-	hooked          // in another hook: its call, init or delivery is not over, and has no context that names it
+	outside   place = iota // in no hook; a handler is none
+	wrapping               // in a middleware outside of its handler: its call is not over
+	recording              // in a hook that got its call's context, after that call was settled
+	hooked                 // in another hook: its call, init or delivery is not over, and no context names it
 )
 
-// placeOnStack looks for the frames of hooks in this goroutine's own stack, those
-// of any router: a meter of one that closes another must not wait for it, since
-// that one's meter may be closing the first. Nothing is noted while hooks run, so
-// that only Close and Shutdown pay for the question.
+// placeOnStack looks for functions that call hooks in the stack of this goroutine, and
+// returns the highest place. It looks at the stack, because to note each hook that
+// begins and ends would cost every call; only Close and Shutdown pay for this.
+//
+// Frames of all routers count. For example: a meter of router A closes B, and a meter
+// of B closes A. If one waited for the other both would wait for ever.
 func placeOnStack() (most place) {
 	pcs := make([]uintptr, 64)
 	n := runtime.Callers(1, pcs)
@@ -32,7 +51,7 @@ func placeOnStack() (most place) {
 	frames := runtime.CallersFrames(pcs[:n])
 	frame, more := frames.Next()
 	pkg := strings.TrimSuffix(frame.Function, "placeOnStack")
-	inHandler := false // the frames so far are a handler's, which is no hook though a middleware called it
+	inHandler := false // the next frame of runChain called this handler: code in it is not in the middleware
 	for more {
 		frame, more = frames.Next()
 		name, ours := strings.CutPrefix(frame.Function, pkg)
@@ -52,8 +71,8 @@ func placeOnStack() (most place) {
 	return most
 }
 
-// placeOf knows the functions that call hooks. A hook that is called elsewhere
-// has to be added here, and to the test that closes from each of them.
+// placeOf lists the functions that call hooks. A new function that calls a hook must be
+// added here, and to the test that closes a router from each hook.
 func placeOf(function string) place {
 	switch function {
 	case "(*callContext).runChain":
@@ -69,29 +88,18 @@ func placeOf(function string) place {
 	return outside
 }
 
-// waitsForItself tells whether a Shutdown from there would wait for its own
-// caller: self is the call that its context belongs to, or nil.
+// waitsForItself tells whether a Shutdown at p would wait for the goroutine that called
+// it. self is the call that Shutdown's context belongs to, or nil. Shutdown leaves out
+// self and the calls above it, so that with self some places are safe.
 func (p place) waitsForItself(self *callContext) bool {
 	switch p {
 	case outside:
 		return false
 	case wrapping:
 		return self == nil
-	case recording: // only the hook's own call is settled
+	case recording: // of the calls that wait for this goroutine only the hook's own is settled
 		return self == nil || !self.isSettled()
 	default:
 		return true
 	}
-}
-
-// guardHook, deferred, keeps a panic of somebody's hook from the call.
-func (r *Router) guardHook(kind, function string) {
-	if p := recover(); p != nil {
-		r.hookPanicked(kind, function, p)
-	}
-}
-
-func (r *Router) hookPanicked(kind, function string, p any) {
-	r.hookPanics.Add(1)
-	r.settings.logger.Error("faas: hook panicked", "hook", kind, "function", function, "panic", foreign.Plain(p))
 }

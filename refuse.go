@@ -10,15 +10,16 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// refusal is a call turned away: no handler ran, no record is written.
+// refusal makes the error of a call that is refused: no handler has run, and no record
+// is written. The kind follows from the reason. refuse is what counts it.
 func refusal(function string, id uuid.UUID, why Reason, err error) *Error {
 	return &Error{Op: "invoke", Function: function, ID: id, Kind: why.Kind(), Reason: why, Err: err}
 }
 
-// denied is the refusal that a gate's error is. The gate chooses it if its error
-// is, or wraps, an *Error with a Kind or a Reason, unless that is about a call of
-// another function, which the gate made and which failed: such an error says
-// nothing about this call but that it may not go on.
+// denied makes the refusal for an error of a gate. If that error is or wraps an *Error
+// with a Kind or a Reason, the gate has chosen those for this call. An *Error about
+// another function is not such a choice: the gate made a call of its own, which failed,
+// and says about this call only that it may not go on. Then it is ReasonDenied.
 func (fn *function) denied(id uuid.UUID, cause error) *Error {
 	var own *Error
 	if !errors.As(cause, &own) || own.Kind == KindNone && own.Reason == "" || own.Function != "" && own.Function != fn.name {
@@ -31,7 +32,7 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 	if e.Kind == KindNone || e.Kind >= kinds {
 		e.Kind = own.Reason.Kind()
 		switch {
-		case e.Kind != KindNone && e.Kind != KindDenied: // the platform's reason says it
+		case e.Kind != KindNone && e.Kind != KindDenied: // one of the platform's reasons, which has a kind of its own
 		case e.RetryAfter > 0:
 			e.Kind = KindBusy
 		default:
@@ -41,10 +42,12 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 	return e
 }
 
-// refuse counts a call that is turned away, and is its answer; q and c are for
-// the hooks. What comes to a function that is
-// removed is counted by the router: the function's own counts may be closed
-// already.
+// refuse counts a refused call, calls the WithRefusals hooks, and returns the answer.
+// Each refusal of a function's calls comes through here, once. The count stands in
+// fn.refused; calls of a removed function are counted in the router's, and taken off
+// Entered: fn's own counts may be in the router's totals already.
+//
+// q and c are only for the hooks. c may be nil if there are none.
 func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 	if fn.gone.Load() {
 		fn.router.refused.add(err.Reason)
@@ -60,7 +63,9 @@ func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 	return err
 }
 
-// turnAway refuses a call before it has entered.
+// turnAway refuses a call that never asked for admission, for example because its
+// input can't be decoded. The hooks need the tenant, so ctx is asked for it first, and
+// only then is the call counted: ctx may panic or call Goexit.
 func (fn *function) turnAway(ctx context.Context, why *Error) error {
 	var q caller
 	var c *callContext
@@ -73,8 +78,8 @@ func (fn *function) turnAway(ctx context.Context, why *Error) error {
 	return fn.refuse(&q, c, why)
 }
 
-// meetForRefusal is meet for a call that goes no further, and so also where ctx
-// is nil.
+// meetForRefusal is meet for a call that is refused in any case. ctx may be nil: that
+// is one of the reasons.
 func (q *caller) meetForRefusal(ctx context.Context) (tenant string, priority int) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -83,7 +88,8 @@ func (q *caller) meetForRefusal(ctx context.Context) (tenant string, priority in
 	return tenant, priority
 }
 
-// refuseUnknown counts a call for which there is no function.
+// refuseUnknown counts a call of a name that is not registered, or that is no valid
+// name. No function has a count for it, so that the router's own is used.
 func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
 	err.Reason = ReasonNotFound
 	if errors.Is(err, ErrName) {
@@ -99,7 +105,8 @@ func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
 	return err
 }
 
-// tellRefusal tells the hooks of a refusal.
+// tellRefusal calls the WithRefusals hooks on the caller's goroutine. A tenant name that
+// is refused as invalid is not shown: hooks write it to logs and metrics.
 func (r *Router) tellRefusal(ctx context.Context, hooks []func(context.Context, Refusal), ref Refusal, err *Error) {
 	if !isTenant(ref.Tenant) {
 		ref.Tenant = ""
@@ -110,12 +117,14 @@ func (r *Router) tellRefusal(ctx context.Context, hooks []func(context.Context, 
 	}
 }
 
+// tellRefusalTo calls one hook, and recovers a panic of it.
 func (r *Router) tellRefusalTo(ctx context.Context, f func(context.Context, Refusal), ref Refusal) {
 	defer r.guardHook("WithRefusals", ref.Function)
 	f(ctx, ref)
 }
 
-// noSlot is nil for a caller who left.
+// noSlot makes the refusal for an error of admission. It is nil if the caller's context
+// ended first: only the context knows what to answer then.
 func noSlot(name string, id uuid.UUID, err error) *Error {
 	switch {
 	case errors.Is(err, admission.ErrFull):

@@ -6,7 +6,13 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// runAway makes the call a runaway; the settler's part.
+// What a worker does while the handler of a settled call still runs. Its fields, and the
+// rule by which two goroutines share them, are the type runaway in worker.go.
+
+// runAway makes a call a runaway. The goroutine that settled the call runs it, in
+// follow, and before leave. If fewer than WithRunaways of the function's slots are
+// replaced, the slot goes to another call at once: hold.Replace. If not, the slot is
+// kept until the handler returns.
 func (w *worker) runAway(c *callContext, at int64) {
 	fn := c.fn
 	fn.runaways.Add(1)
@@ -20,18 +26,22 @@ func (w *worker) runAway(c *callContext, at int64) {
 	}
 	grace := fn.router.settings.grace
 	if grace == 0 {
-		c.hold.MarkStuck() // before the caller can make another call
+		c.hold.MarkStuck() // here and not on the timer: the caller's next call must find it stuck
 	}
 	tell := func() { fn.router.stuck(c, at) }
 	w.tell.Store(&tell)
-	w.report = time.AfterFunc(grace, func() { // a timer that is stopped is kept for a while, see sweepLater
+	w.report = time.AfterFunc(grace, func() { // loads tell, which leave clears: the runtime keeps a stopped timer for a while
 		if tell := w.tell.Load(); tell != nil {
 			(*tell)()
 		}
 	})
 }
 
-// leave is said by the settler and by the handler, each when it is done.
+// leave ends a runaway. It is called twice: by the goroutine that settled the call, once
+// the caller has its answer, and by the handler's, once the handler has returned. The
+// second call does the work: it gives back the seat and the slot, and records what the
+// handler used after the end of its call. The two may come in either order; the add
+// makes what the first wrote visible to the second.
 func (w *worker) leave(c *callContext) {
 	if w.left.Add(1) < 2 {
 		return
@@ -50,11 +60,13 @@ func (w *worker) leave(c *callContext) {
 	fn.runaways.Add(-1)
 	c.release()
 	if w.work == nil {
-		w.pool.unregister(w) // a worker forgets its slot itself
+		w.pool.unregister(w) // inline; other workers are unregistered by loop
 	}
 	fn.tellIfEnding()
 }
 
+// recordOverrun tells each OverrunMeter that the handler ran for d after its call was
+// over. That is no second Execution: the call has its record already.
 func (c *callContext) recordOverrun(d time.Duration) {
 	fn := c.fn
 	o := Overrun{
@@ -68,15 +80,16 @@ func (c *callContext) recordOverrun(d time.Duration) {
 	}
 }
 
+// recordOverrunTo calls one meter, and recovers a panic of it.
 func (c *callContext) recordOverrunTo(m OverrunMeter, o Overrun) {
 	defer c.fn.router.guardHook("meter", c.fn.name)
 	m.RecordOverrun((*recordContext)(c), o)
 }
 
-// stuck has a runaway that has had its grace count as one that may never end, and
-// tells about it. It runs on the timer's own goroutine, so that f may take its time.
-// That the handler may return meanwhile does no harm: after Release, MarkStuck does
-// nothing.
+// stuck runs when a runaway's grace is over: the handler may never return. Admission
+// no longer lets calls wait for its slot, the router logs it, and the WithStuck func is
+// called. It runs on the timer's goroutine, so that func may block. If the handler
+// returns at the same time no harm is done: MarkStuck does nothing after Release.
 func (r *Router) stuck(c *callContext, since int64) {
 	c.hold.MarkStuck()
 	over := time.Duration(r.clock.now() - since)
@@ -88,9 +101,9 @@ func (r *Router) stuck(c *callContext, since int64) {
 	}
 }
 
-// logLatePanic tells of a panic that no caller is left to hear of.
+// logLatePanic logs the panic of a runaway: its caller has left with another answer.
 func (r *Router) logLatePanic(c *callContext, err error) {
-	p, _ := err.(*PanicError) //nolint:errorlint // it is bare here
+	p, _ := err.(*PanicError) //nolint:errorlint // exec made it, and nothing wraps it
 	if p == nil {
 		return
 	}

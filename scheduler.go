@@ -10,17 +10,38 @@ import (
 	"github.com/panjf2000/ants/v2"
 )
 
-// newPool makes the pool that supplies workers with goroutines, and does
-// nothing else. It has no limit: how many calls run is decided by admission,
-// exactly. A worker is one long task of the pool, so that the pool's lock is
-// paid once per worker and not per call.
-func newPool() (goroutines, error) { return ants.NewPool(-1) }
+// The way of a call, by the functions that it passes:
+//
+//	invoke ─ a slot is free ─────────┬─► proceed ─► begin ─► serve ─► arm ─► await
+//	   └─ else invokeSlowly ─► admit ┘                         │
+//	      depth, tenant, context, gates, meters, slot          │ work channel
+//	                                                           ▼
+//	   worker: loop ─► exec ─► run ─► returned ─► finish ─► settle(byHandler) ──┐
+//	   caller: await ─ its context ends ─► forsake ───────► settle(byCaller) ───┤
+//	   timer:  expire ────────────────────────────────────► settle(byWatchdog) ─┤
+//	   Close, or a stream's writer that fails ────────────► settle(byWatchdog) ─┤
+//	                                          decide ─► follow ─► conclude ◄────┘
+//
+// decide lets the first settle win. Its goroutine writes the record in follow and
+// wakes the caller in conclude; the caller takes the answer in collect. An inline call
+// has no worker goroutine: serve calls exec itself. If the handler loses it is a
+// runaway: runaway.go gives its slot and its seat back when the handler returns.
+//
+// The states of a call (callContext.state), a worker and an instance:
+//
+//	call:     open ──► settled ──► its handler still runs: ranAway ─► concluded ─► over
+//	            └─ inline only: context ended ─► settled
+//	worker:   busy ⇄ idle ─► stopped (idle for long, or the router closed)
+//	            ├─ its handler panicked or called Goexit ─► dead
+//	            └─ its handler is a runaway ─► abandoned ─► dead
+//	instance: starting ─► ready ─► draining ─► dropped
+//	            └─ its init failed, or was given up ─► dropped
 
-// invoke takes a call from admission to settlement, and answers its caller.
-// reusable tells whether t is the caller's again; otherwise its handler still runs.
+// invoke takes a call from admission to settlement, and answers its caller. If
+// reusable is false the handler still runs, and t is the handler's.
 func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	if ctx == nil {
-		return true, fn.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // there is none
+		return true, fn.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
 	}
 	var q caller
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
@@ -49,9 +70,9 @@ func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err erro
 	return fn.invokeSlowly(&q, c, ended)
 }
 
-// What follows is not for every call, and stands apart so that its variables are
-// not in the frames of those that do without.
-
+// refuseClosed refuses a call that has its slot and can't get a worker. It is kept
+// out of proceed's frame, as is all that few calls need: see proceed.
+//
 //go:noinline
 func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
 	c.hold.Release()
@@ -59,13 +80,15 @@ func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
 	return fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, wrapCause(ErrClosed, why))))
 }
 
-// takesAtOnce takes a slot that is free, or that the function may grow by.
+// takesAtOnce takes a slot without waiting: a free one, or one more if the
+// function may grow. It is false if the call has to wait, or can't have an instance.
 func (fn *function) takesAtOnce(c *callContext) bool {
 	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.class.TryAcquire(&c.hold)
 }
 
-// invokeSlowly is invoke for a call that has more to ask for than a slot, or
-// that did not find one at once. ended is why its caller has left already.
+// invokeSlowly admits a call that found no free slot, or that needs more than a
+// slot: nested calls, calls with a priority, functions with gates. A non-nil ended
+// is why the caller's context has already ended.
 func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (reusable bool, err error) {
 	c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
 	if ended != nil {
@@ -77,9 +100,10 @@ func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (reusab
 	return fn.proceed(q, c, fn.router.workers.idlePool(fn.inline).take())
 }
 
-// proceed runs a call that has been let in, in the slot s or in a new one. A
-// caller's stack is as small as a goroutine's can be: on the way down to here,
-// and on to serve, frames are kept so that one that has just begun need not grow.
+// proceed runs an admitted call on w, or on a new worker if w is nil.
+//
+// invoke, proceed and serve keep small frames on purpose: a new goroutine has
+// 2 to 8 KiB of stack, and to grow it would cost more than the call.
 func (fn *function) proceed(q *caller, c *callContext, w *worker) (reusable bool, err error) {
 	now := fn.router.clock.now()
 	if c.id == uuid.Nil {
@@ -93,23 +117,25 @@ func (fn *function) proceed(q *caller, c *callContext, w *worker) (reusable bool
 			return true, fn.refuseClosed(q, c, err)
 		}
 	}
-	if hindered := c.begin(q, w, now); hindered != nil {
-		return true, w.turnAway(q, c, hindered)
+	if why := c.begin(q, w, now); why != nil {
+		return true, w.turnAway(q, c, why)
 	}
 	return w.serve(q, c)
 }
 
-// turnAway settles a call that has a slot, and no instance to run on or no time.
-// Nothing else knows of it yet.
+// turnAway settles a call that has its slot but can't start. For example, its
+// instance could not be made, or its deadline has passed. w.call does not point to
+// the call yet, so no other goroutine can settle it. Both parts are deferred: q.end,
+// and a meter inside settle, may call Goexit.
 func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 	v := verdict{outcome: Canceled, err: why, at: c.start}
 	defer func() {
 		err = w.takeAnswer()
 		w.pool.release(w)
 	}()
-	defer func() { c.settle(v, unstarted) }() // a meter, or the caller's context, may end the goroutine
+	defer func() { c.settle(v, unstarted) }()
 	switch {
-	case why == errLeft: //nolint:errorlint // what an init answered is foreign
+	case why == errLeft: //nolint:errorlint // an init's error is foreign code
 		v.err = context.Canceled
 		v.err = q.end()
 	case errors.Is(why, ErrInit):
@@ -118,23 +144,25 @@ func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 	return nil
 }
 
-// begin makes c the slot's call, from now on, or tells why it can't run.
-func (c *callContext) begin(q *caller, w *worker, now int64) (hindered error) {
+// begin starts c on w at the time now, or returns why it can't start. It writes
+// the fields that stay constant from then on. The handler may read them: serve
+// sends c to the worker after begin, and a send happens before its receive.
+func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	fn := c.fn
 	c.who, c.worker, c.start, c.deadline = fn.who, w, now, noDeadline
 	if int64(fn.timeout) < noDeadline-now {
 		c.deadline = now + int64(fn.timeout)
 	}
 	if !q.asked {
-		if hindered = c.askDeadline(q); hindered != nil {
-			return hindered
+		if why = c.askDeadline(q); why != nil {
+			return why
 		}
 	}
 	if q.deadline <= c.deadline {
 		c.deadline, c.callerFirst, c.patient = max(now, q.deadline), true, q.isTrusted()
 	}
-	if hindered = c.unplaced(); hindered != nil {
-		return hindered
+	if why = c.unplaced(); why != nil {
+		return why
 	}
 	if c.deadline <= now {
 		return errLeft
@@ -146,15 +174,15 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (hindered error) {
 		if q.done != nil {
 			c.ensureExtra().caller = *q
 		}
-		if s := c.signals.Load(); s != nil { // WithContext has asked for them
+		if s := c.signals.Load(); s != nil { // a WithContext func asked for Done before the start
 			s.watch(c)
 		}
 	}
 	return nil
 }
 
-// askDeadline asks the caller's context when the call has its slot already: if it
-// ends the goroutine, the call is turned away here.
+// askDeadline asks the caller's context for its deadline. The call has its slot by
+// then: if Deadline calls Goexit, this function gives the slot back on the way out.
 func (c *callContext) askDeadline(q *caller) (broken error) {
 	asked := false
 	defer func() {
@@ -172,11 +200,12 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 	return nil
 }
 
-// serve runs the slot's call, and returns when it is settled.
+// serve runs c on w, and returns when c is settled.
 func (w *worker) serve(q *caller, c *callContext) (reusable bool, err error) {
 	w.call.Store(c)
-	// Close sets closed and then settles the calls that it sees in slots; this
-	// one was in its slot before closed is read here, so one sees the other.
+	// Close stores closed and then loads each worker's call; here call is stored
+	// and then closed loaded. So at least one of the two sees the other's store,
+	// and no call outlives Close. If both do, settle lets one of them win.
 	if c.fn.router.closed.Load() && c.settle(verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
 		err = w.takeAnswer()
 		w.pool.stop(w)
@@ -189,15 +218,18 @@ func (w *worker) serve(q *caller, c *callContext) (reusable bool, err error) {
 		return w.collect(c)
 	}
 	w.arm(c)
-	w.work <- c
+	w.work <- c // never blocks: its buffer holds one, and w has one call
 	if !w.started {
 		w.start()
 	}
 	return w.await(q, c)
 }
 
-// await waits for the call to be settled, and leaves it if the caller's context
-// ends before.
+// await waits on the caller's goroutine until c is settled, or leaves c if the
+// caller's context ends before.
+//
+// The receive from wake makes the read of answer, abandoned and dead safe:
+// conclude writes them before it sends.
 func (w *worker) await(q *caller, c *callContext) (reusable bool, err error) {
 	if q.done == nil {
 		<-w.wake
@@ -211,10 +243,12 @@ func (w *worker) await(q *caller, c *callContext) (reusable bool, err error) {
 	}
 }
 
-// forsake leaves the call, unless it is settled meanwhile.
+// forsake settles c as canceled, because the caller's context has ended. If
+// another party has settled c meanwhile, it takes that answer. This is done in a
+// defer, because q.end calls foreign code that may panic or call Goexit.
 func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 	v := verdict{outcome: Canceled, err: context.Canceled, at: w.pool.clock.now()}
-	defer func() { // also where the caller's context ends the goroutine
+	defer func() {
 		if c.settle(v, byCaller) {
 			reusable, err = false, w.takeAnswer()
 			return
@@ -226,8 +260,9 @@ func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 	return false, nil
 }
 
-// collect takes the answer, and lets the slot go on to another call unless
-// this one still has it.
+// collect takes the answer of a settled call, and makes w idle unless the handler
+// still runs on it. It must not touch an abandoned worker's other fields: from
+// then on the handler's goroutine writes them.
 func (w *worker) collect(c *callContext) (reusable bool, err error) {
 	err = w.takeAnswer()
 	if w.abandoned {
@@ -246,7 +281,8 @@ func (w *worker) collect(c *callContext) (reusable bool, err error) {
 	return reusable, err
 }
 
-// takeAnswer is for the caller alone: a slot that is idle holds no error.
+// takeAnswer also clears the answer, so that an idle worker keeps no error alive.
+// Only the caller's goroutine calls it, after the call is settled.
 func (w *worker) takeAnswer() error {
 	err := w.answer
 	if err != nil {
@@ -255,8 +291,9 @@ func (w *worker) takeAnswer() error {
 	return err
 }
 
-// arm makes sure that the slot's timer fires no later than the call's
-// deadline. Most calls find it armed by an earlier one, and touch no timer.
+// arm makes sure that the worker's timer fires no later than c's deadline. Most
+// calls find it set for an earlier time by a call before them, and touch no timer:
+// when it fires too early for its call, expire sets it again.
 func (w *worker) arm(c *callContext) {
 	alarm := c.alarm()
 	if a := w.armed.Load(); a != 0 && a <= alarm {
@@ -271,11 +308,12 @@ func (w *worker) arm(c *callContext) {
 	}
 }
 
-// expire is what the timer does. If it was armed for an earlier call, it is
-// armed again for this one.
+// expire runs on the timer's goroutine. It settles the worker's call as timed out
+// if the deadline has passed; if not, it sets the timer for that deadline.
 //
-// A call that arrives meanwhile either finds armed cleared, and arms the timer
-// itself, or was in its slot before it was cleared, and is seen here.
+// No call is missed: expire clears armed and then loads call, serve stores call and
+// then arm loads armed. Either arm sees 0 and sets the timer, or expire sees the
+// call. A late timer can't end another call, since contexts are never used again.
 func (w *worker) expire() {
 	w.armed.Store(0)
 	c := w.call.Load()
@@ -291,24 +329,25 @@ func (w *worker) expire() {
 	c.settle(verdict{outcome: TimedOut, at: now}, byWatchdog)
 }
 
-// exec runs the handler on this goroutine. own tells whether its return has
-// settled the call, so that the slot is good for another.
-func (w *worker) exec(c *callContext) (own bool) {
+// exec runs the handler on this goroutine: the worker's, or the caller's for an
+// inline call. won tells whether its return settled the call; if not, w is abandoned
+// and takes no more calls.
+func (w *worker) exec(c *callContext) (won bool) {
 	v := verdict{outcome: Exited}
-	defer func() { // by return, panic and Goexit alike
+	defer func() { // runs after a return, a panic and Goexit
 		if v.outcome == Exited {
 			if p := recover(); p != nil {
 				v.outcome, v.err = Panicked, &PanicError{Value: p, Stack: stack()}
 			} else {
 				v.err = ErrExited
 			}
-			// After a panic as well: it may come from a deferred function on
-			// the way out of a Goexit, which goes on once it is recovered.
+			// Dead after a panic too: a function that Goexit runs on its way out
+			// may panic, and after the recover Goexit still ends the goroutine.
 			w.dead = true
 		}
-		own = w.returned(c, v)
+		won = w.returned(c, v)
 	}()
-	if c.isSettled() { // before it started
+	if c.isSettled() { // before the handler started, which then does not run
 		v.outcome = Canceled
 		return false
 	}
@@ -324,8 +363,8 @@ func (w *worker) exec(c *callContext) (own bool) {
 	return false
 }
 
-// run runs the handler inside its middlewares. Those have a frame of their
-// own, so that the stack of a handler without them stays small.
+// run runs the handler inside its middlewares. runChain has a frame of its own, so
+// that a handler without middlewares needs less stack.
 func (c *callContext) run() error {
 	if c.fn.chain == nil {
 		return c.task.run(c.context())
@@ -342,10 +381,10 @@ func (c *callContext) runChain() error {
 	return err
 }
 
-// returned is what a handler's goroutine does once the handler has ended.
-func (w *worker) returned(c *callContext, v verdict) (own bool) {
+// returned runs on the handler's goroutine once the handler has ended.
+func (w *worker) returned(c *callContext, v verdict) (won bool) {
 	v.at = w.pool.clock.now()
-	if c.fn.chain != nil { // a middleware may have left next to another goroutine
+	if c.fn.chain != nil { // a middleware may have given next to another goroutine
 		c.extra.progress.CompareAndSwap(notRun, forgone)
 	}
 	if c.caller() != nil && c.state.Load() == 0 {
@@ -357,8 +396,9 @@ func (w *worker) returned(c *callContext, v verdict) (own bool) {
 	return w.finish(c, v)
 }
 
-// heedCaller looks whether an inline call's caller has left before the handler
-// returned. If that ends the goroutine, it ends the call as well.
+// heedCaller checks whether an inline call's caller left before the handler
+// returned; there was no other goroutine to watch. If the caller's context calls
+// Goexit here, the deferred function settles the call.
 func (w *worker) heedCaller(c *callContext, at int64) {
 	asked := false
 	defer func() {
@@ -373,10 +413,11 @@ func (w *worker) heedCaller(c *callContext, at int64) {
 	asked = true
 }
 
-// finish settles the call for its handler, or sees it out if it is settled.
-func (w *worker) finish(c *callContext, v verdict) (own bool) {
+// finish settles c with its handler's verdict. If c was settled before, its handler
+// was a runaway, and this is the handler's side of its end.
+func (w *worker) finish(c *callContext, v verdict) (won bool) {
 	if c.settle(v, byHandler) {
-		if w.dead && w.work == nil { // no loop to forget it
+		if w.dead && w.work == nil { // inline: no loop will unregister it
 			w.pool.unregister(w)
 		}
 		return true
@@ -389,36 +430,10 @@ func (w *worker) finish(c *callContext, v verdict) (own bool) {
 	return false
 }
 
-// late judges a return by the clock: that of an inline handler, whom nobody could
-// leave when its time was up, and a failure, which may be what the deadline did to
-// a connection of the handler's before the timer came to end the call.
-func (c *callContext) late(v verdict) verdict {
-	if v.outcome == Panicked || v.outcome == Exited {
-		return v
-	}
-	if state := c.state.Load(); c.fn.inline && state&left != 0 {
-		return verdict{outcome: Canceled, err: c.departed(state), at: v.at}
-	}
-	if v.at >= c.deadline {
-		return verdict{outcome: TimedOut, at: v.at}
-	}
-	return v
-}
-
-// breakOff ends a call whose answer nobody takes. An inline handler can't be left:
-// its context ends.
-func (c *callContext) breakOff(why error) {
-	err := wrapCause(context.Canceled, why)
-	if c.who.inline {
-		c.end(c.leave(err))
-		return
-	}
-	c.settle(verdict{outcome: Canceled, err: err, at: c.who.clock.now()}, byWatchdog)
-}
-
-// loop is the worker: one long task of the goroutine pool.
+// loop is the worker's goroutine. It takes calls until stop closes work, or until
+// it is abandoned or dead.
 func (w *worker) loop() {
-	defer w.pool.unregister(w) // Goexit in a handler comes through here as well
+	defer w.pool.unregister(w) // deferred, since a handler may call Goexit
 	for c := range w.work {
 		if !w.exec(c) || w.dead {
 			return
@@ -433,7 +448,14 @@ var (
 	errNextForeign = errors.New("faas: middleware called next with a context that is not derived from the one it was given")
 )
 
-// runHandler is the innermost Runner.
+// newPool makes the pool that workers get their goroutines from. It has no limit:
+// admission decides how many calls run. A worker is one long task of the pool, so
+// that a call pays nothing for the pool's lock.
+func newPool() (goroutines, error) { return ants.NewPool(-1) }
+
+// runHandler is the Runner that the innermost middleware gets as next. The
+// compare-and-swap lets one of several calls of next run the handler, on any
+// goroutine, and none once the middlewares have returned.
 func runHandler(ctx context.Context, inv Invocation) error {
 	c := callOf(ctx)
 	if c == nil || c.id != inv.ID {

@@ -5,25 +5,28 @@ import (
 	"time"
 )
 
-// verdict is how a call ended.
+// verdict is how a call ended, as the party that settles it sees it. It becomes the
+// call's answer and its record.
 type verdict struct {
 	outcome Outcome
-	err     error // bare: settle says of which call, and after what timeout
-	size    int   // of the encoded output
-	at      int64
+	err     error // decide wraps it with the function's name and the call's ID
+	size    int   // of the encoded output, in bytes
+	at      int64 // the end of the call, on the router's clock
 }
 
-// settler is who ends a call.
+// settler is the party that settles a call. It decides what follow has to do: to give
+// the slot back or leave it to a runaway, and to wake the caller or not.
 type settler uint8
 
 const (
-	byHandler  settler = iota // its own goroutine, the handler having ended
-	byCaller                  // the caller, who leaves
-	byWatchdog                // the timer or Close, who have to wake the caller
-	unstarted                 // the caller, before the handler started
+	byHandler  settler = iota // the handler's goroutine, after the handler returned
+	byCaller                  // the caller's goroutine, whose context ended while the handler runs
+	byWatchdog                // the timer's goroutine or one of Close: the handler runs and the caller waits
+	unstarted                 // the caller's goroutine, before the handler started
 )
 
-// settle ends the call, unless it has ended.
+// settle ends the call, or returns false if the call was settled before. Several
+// goroutines may try at once: one wins. No lock may be held: it calls hooks.
 func (c *callContext) settle(v verdict, by settler) bool {
 	v, won := c.decide(v)
 	if won {
@@ -32,8 +35,12 @@ func (c *callContext) settle(v verdict, by settler) bool {
 	return won
 }
 
-// decide is the compare-and-swap that ends the call, for caller, record and context
-// alike. The goroutine that wins it, or one that it starts, has to follow.
+// decide settles the call by one compare-and-swap on its state, so that caller, record
+// and context have the same end. The goroutine that wins must call follow, or start a
+// goroutine that does: without it the caller waits for ever.
+//
+// A call is TimedOut by its function's timeout. If the caller's deadline is the
+// earlier one the same timer fires, and the call is Canceled.
 func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 	if v.outcome == TimedOut {
 		v.err = timeoutError{c.who.timeout}
@@ -45,7 +52,7 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 		return v, false
 	}
 	switch {
-	case v.outcome > Failed: // the platform's answer, not the handler's
+	case v.outcome > Failed: // the platform's answer; a handler's error is passed on as it is
 		v.err = &Error{Op: "invoke", Function: c.fn.name, ID: c.id, Outcome: v.outcome, Err: v.err}
 	case v.outcome == Failed:
 		handOn(v.err)
@@ -53,8 +60,11 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 	return v, true
 }
 
-// follow does what follows from the decision: slot, record, gates, answer. The
-// caller is answered even where a hook ends the goroutine.
+// follow does what a settled call needs, in this order: it gives the slot back (or
+// makes the call a runaway), records the call with each meter, calls each gate's
+// Done, and wakes the caller. The slot is first, so that a slow meter keeps no other
+// call waiting. The last step is deferred, so that the caller gets its answer although
+// a hook calls Goexit.
 func (c *callContext) follow(v verdict, by settler) {
 	if by == byCaller || by == byWatchdog {
 		c.worker.runAway(c, v.at)
@@ -73,18 +83,20 @@ func (c *callContext) follow(v verdict, by settler) {
 	recorded = true
 }
 
-// conclude hands the answer over, after the record is made. From then on the
-// slot is the caller's, or of whoever is left with the runaway.
+// conclude gives the answer to the caller, after the record was written. All writes
+// to the worker come before the send to wake, which is the edge that makes them safe
+// for the caller to read. After the send w is the caller's, or for a runaway the
+// handler's: then only leave may touch it.
 func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	w := c.worker
-	if by == byHandler && !recorded { // a hook called Goexit: the worker is unwinding
+	if by == byHandler && !recorded { // a hook called Goexit: this is the worker's goroutine, and it ends
 		w.dead = true
 	}
 	w.abandoned = by == byCaller || by == byWatchdog
 	w.answer, w.idleSince = v.err, v.at
 	fn := c.fn
 	if w.abandoned {
-		c.state.Or(concluded) // before it is counted, see among
+		c.state.Or(concluded) // before Settled.Add: Shutdown reads both, see counts
 	} else {
 		c.release()
 	}
@@ -98,7 +110,8 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	}
 }
 
-// execution is the call's record.
+// execution makes the call's record. It must be called before release, which clears
+// what it reads.
 func (c *callContext) execution(v verdict) Execution {
 	fn := c.fn
 	e := Execution{
@@ -115,23 +128,24 @@ func (c *callContext) execution(v verdict) Execution {
 	return e
 }
 
-// recordTo makes the record anew for each meter: that is cheaper than to pass
-// it on by value.
+// recordTo calls one meter, and recovers a panic of it. It makes the record again for
+// each meter, because that is cheaper than to copy it through one more call.
 func (c *callContext) recordTo(m Meter, v verdict) {
 	defer c.fn.router.guardHook("meter", c.fn.name)
 	m.Record((*recordContext)(c), c.execution(v))
 }
 
+// tellGates calls Done, with the record, of each gate that admitted the call.
 func (c *callContext) tellGates(v verdict) {
 	e := c.execution(v)
 	c.fn.gatesDone(c.extra.gates, c.invocation(), &e)
 }
 
-// streamed is the task of a function that streams.
+// streamed is implemented by the task of a streaming function.
 type streamed interface {
-	// written is how much was written, and how long after the start the first
-	// piece came. Nothing is written from then on, so that all who ask hear
-	// the same.
+	// written returns how many bytes were written, and how long after the start the
+	// first piece came. It also stops writing, so that each meter and each gate gets
+	// the same numbers.
 	written() (size int, first time.Duration)
 }
 
@@ -142,7 +156,36 @@ func (e *Execution) measure(t task) {
 	}
 }
 
-// why is how a verdict ends the context.
+// late turns a return after the deadline into a timeout. It is asked about two kinds
+// of return. An inline handler's caller could not leave when the deadline passed. And
+// a handler may fail because of the deadline before the timer fires: for example, its
+// connection had the same deadline.
+func (c *callContext) late(v verdict) verdict {
+	if v.outcome == Panicked || v.outcome == Exited {
+		return v
+	}
+	if state := c.state.Load(); c.fn.inline && state&left != 0 {
+		return verdict{outcome: Canceled, err: c.departed(state), at: v.at}
+	}
+	if v.at >= c.deadline {
+		return verdict{outcome: TimedOut, at: v.at}
+	}
+	return v
+}
+
+// breakOff ends a call whose answer can't be delivered, for example when a stream's
+// writer fails. An inline handler's goroutine is the caller's, which can't leave it:
+// only its context ends.
+func (c *callContext) breakOff(why error) {
+	err := wrapCause(context.Canceled, why)
+	if c.who.inline {
+		c.end(c.leave(err))
+		return
+	}
+	c.settle(verdict{outcome: Canceled, err: err, at: c.who.clock.now()}, byWatchdog)
+}
+
+// why returns the state bits with which a verdict ends the context.
 func (c *callContext) why(v *verdict) uint32 {
 	switch {
 	case v.outcome == TimedOut:

@@ -10,52 +10,54 @@ import (
 	"weak"
 )
 
-// goroutines is a pool of them.
-type goroutines interface {
-	Submit(task func()) error
-	Release()
-}
-
-// slot is the place where a call runs: its timer, its two channels, and a
-// worker, which is a goroutine that waits for the next call (none for inline
-// calls). It serves one call after the other. Once a call has been abandoned
-// the slot is left to its handler, and ends with it.
+// worker runs one call after the other. It is a timer, two channels and a goroutine
+// that waits for the next call; a worker for inline calls has no goroutine. When a
+// call's handler becomes a runaway the worker is abandoned: it belongs to that
+// handler, takes no more calls, and ends with it.
+//
+// One goroutine owns a worker at a time: the one that made it, or that turned idle
+// from true to false, until put. A field without another note belongs to the
+// owner. The compare-and-swap on idle is the edge from one owner to the next.
 type worker struct {
 	pool     *workerPool
-	idle     atomic.Bool                 // whoever turns it false has the slot
-	listed   atomic.Bool                 // it stands in a list of idle slots, idle or not
-	call     atomic.Pointer[callContext] // the last; published by this store to whoever settles it
-	armed    atomic.Int64                // when the timer fires; 0: not armed
-	timer    *time.Timer
-	work     chan *callContext // one place, so that handing over never waits
-	wake     chan struct{}     // one place: whoever settles never waits
+	idle     atomic.Bool                 // a caller that turns it to false owns the worker
+	listed   atomic.Bool                 // it is in an idleList's list; true also while a caller that took it by its hint uses it
+	call     atomic.Pointer[callContext] // the last one; the timer and Close settle what they load from here
+	armed    atomic.Int64                // the time for which the timer is set; 0: it is not set
+	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
+	work     chan *callContext           // buffer of one: the caller that sends never blocks; nil: inline
+	wake     chan struct{}               // buffer of one: the goroutine that settles never blocks
 	contexts arena
-	tenant   string // of the last call in contexts that had one
+	tenant   string // the copy that calls in contexts share, see shareTenant
 
-	// Written by whoever settles, before the wake-up.
+	// The goroutine that settles the call writes these in conclude, and the caller
+	// reads them: after its receive from wake, or because it settled the call itself.
 	answer    error
 	idleSince int64
 	abandoned bool
-	dead      bool // the worker'w goroutine is ending
+	// dead is set by the handler's goroutine before it settles the call: it is
+	// ending. If abandoned is true only that goroutine may read it.
+	dead bool
 
-	started    bool    // it has its worker; of whoever has the slot
-	prev, next *worker // in crew.all; guarded by its lock
+	started    bool    // the goroutine runs
+	prev, next *worker // in workerPool.all; guarded by workerPool.mu
 
 	runaway
 }
 
-// arena cuts contexts from chunks, which grow from one, so that a slot that
-// serves one long call holds no more than it needs. A context that is kept by
-// its handler keeps its chunk alive, which is at most 2 KiB and refers to what calls
-// hold only while they run.
+// arena allocates contexts in chunks, since one allocation for each call would cost
+// more. No context is used twice. The first chunk holds one context and the next
+// ones grow, so that a worker that serves one long call holds little. A handler that
+// keeps its context keeps the chunk in memory: at most 2 KiB, and no input or output
+// of a call that is over.
 type arena struct {
 	chunk []callContext
 	next  int
 }
 
-const chunk = 14
+const chunk = 14 // contexts in the largest chunk
 
-// cut makes a context for a call in w; without a slot, one by itself.
+// newContext makes a context for a call on w. A nil w makes one outside a chunk.
 func (w *worker) newContext() *callContext {
 	if w == nil {
 		return &callContext{}
@@ -63,8 +65,9 @@ func (w *worker) newContext() *callContext {
 	return w.contexts.alloc()
 }
 
-// own is the tenant'w name for a context that is cut: a copy, so that the chunk
-// does not hold what the caller has cut it from. Tenants who come again share it.
+// shareTenant returns the tenant name for a context in a chunk. It is a copy: the
+// caller's string may be a part of a large one, for example of a request header, and
+// a kept chunk would keep all of that. Calls of one tenant in a row share the copy.
 func (w *worker) shareTenant(tenant string) string {
 	if w == nil || tenant == "" {
 		return tenant
@@ -75,18 +78,18 @@ func (w *worker) shareTenant(tenant string) string {
 	return w.tenant
 }
 
-// formalize makes a formal context of one that was cut and does not suffice, and
-// gives that back.
+// replaceContext returns a context with a callExtra for a call that turned out to
+// need one, and puts c back into its chunk. No other goroutine has seen c.
 func (w *worker) replaceContext(c *callContext, tenant string) *callContext {
 	if c.extra != nil {
 		return c
 	}
-	formal := newContextWithExtra(c.fn, c.task, tenant)
-	formal.counted = c.counted
+	replacement := newContextWithExtra(c.fn, c.task, tenant)
+	replacement.counted = c.counted
 	if w != nil {
 		w.contexts.putBack(c)
 	}
-	return formal
+	return replacement
 }
 
 func (a *arena) alloc() *callContext {
@@ -98,45 +101,57 @@ func (a *arena) alloc() *callContext {
 	return c
 }
 
-// putBack takes back the one that was cut last, and not shown to any other party.
+// putBack takes back c, which must be the last one that alloc returned, and which no
+// other goroutine may have seen: it is the exception to "no context is used twice".
 func (a *arena) putBack(c *callContext) {
 	*c = callContext{}
 	a.next--
 }
 
-// crew is a router'w slots. Those that wait for a call stand in a list, and
-// their pointers also in a pool of hints, which keeps apart what different
-// processors used last: a call that finds its hint idle takes it with one
-// compare-and-swap and no lock, and gets a worker whose stack is warm.
+// workerPool holds a router's workers: all of them in one linked list, and the idle
+// ones in an idleList, from which a call takes one.
+//
+// Of its locks at most one is held at a time: mu guards the list of all workers, and
+// each idleList has a mutex for its own slice.
 type workerPool struct {
 	newPool     func() (goroutines, error)
 	loop        func(*worker)
 	clock       *clock
-	beforeStart func() // tells that slots are made, before each; or nil
+	beforeStart func() // called before each new worker; nil: nothing to call
 	idleWorkers idleList
-	idleInline  idleList
-	closed      atomic.Bool
+	idleInline  idleList    // workers without a goroutine, for inline calls
+	closed      atomic.Bool // stored under mu; also read without it
 	sweeper     atomic.Bool // the timer of sweep is set
 
-	mu         sync.Mutex // guards what follows
-	goroutines goroutines // nil while there is no worker
-	all        *worker    // the first of a list
+	mu         sync.Mutex // guards the fields below
+	goroutines goroutines // nil while no worker has a goroutine
+	all        *worker    // head of the list of all workers, idle or not, linked by prev and next
 	timer      *time.Timer
 }
 
-// idleSlots are the slots that wait for a call, and some that have been taken
-// by their hint and stay in the list meanwhile.
+// goroutines is a pool of goroutines, as package ants has it.
+type goroutines interface {
+	Submit(task func()) error
+	Release()
+}
+
+// idleList finds an idle worker in two ways. hints is a sync.Pool, which keeps
+// apart what each processor used last: most calls take a worker from there with one
+// compare-and-swap, no lock, and a stack that is warm. list has every idle worker,
+// since a sync.Pool may drop what it holds. A worker that was taken by its hint stays
+// in list meanwhile: to look for it there would need the lock.
 type idleList struct {
-	hints sync.Pool  // of *slot; one that is not idle is stale
-	mu    sync.Mutex // guards list, and is never held for long
+	hints sync.Pool  // of *worker; some are not idle any longer, so claim may fail
+	mu    sync.Mutex // guards list; no foreign code runs and nothing waits under it
 	list  []*worker
 }
 
-// keepAlive is how long a slot may be idle, at least; at most twice as long.
+// keepAlive is for how long a worker stays idle before it is stopped, at least. As
+// sweep runs once in a keepAlive it may be twice as long.
 const keepAlive = 10 * time.Second
 
-// newCrew makes a crew without slots. The pool and what a worker runs are the
-// scheduler'w; they are handed in, so that this file does not need it.
+// newWorkerPool makes a pool without workers. newPool and loop come from
+// scheduler.go; they are parameters so that this file does not depend on that one.
 func newWorkerPool(clock *clock, newPool func() (goroutines, error), loop func(*worker)) *workerPool {
 	return &workerPool{clock: clock, newPool: newPool, loop: loop}
 }
@@ -148,8 +163,8 @@ func (p *workerPool) idlePool(inline bool) *idleList {
 	return &p.idleWorkers
 }
 
-// slot makes one. Its worker begins with its first call, which so finds it ready
-// and need not wake it.
+// newWorker makes a worker. Its goroutine is started by serve, after the first call
+// is in work: it finds the call at once and does not park first.
 func (p *workerPool) newWorker(inline bool) (*worker, error) {
 	w := &worker{pool: p, wake: make(chan struct{}, 1)}
 	if !inline {
@@ -161,6 +176,9 @@ func (p *workerPool) newWorker(inline bool) (*worker, error) {
 	return w, p.register(w)
 }
 
+// register adds w to the list of all workers. It fails once the pool is closed.
+// close sets closed under mu too, so each worker is registered before close, or not
+// at all.
 func (p *workerPool) register(w *worker) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -181,11 +199,12 @@ func (p *workerPool) register(w *worker) error {
 	return nil
 }
 
-// man gives the slot its worker. The pool is asked under the lock, because its own
-// spins: a thousand callers who come at once would be turned round and round.
+// start starts the worker's goroutine. It calls Submit with p.mu locked, because ants
+// guards its queue with a spin lock: with 1,000 concurrent callers a burst took twice
+// as long. Submit does not block, since the ants pool has no limit.
 //
-// It refuses once the router is closed. The call that is in the slot by then has
-// been told so, and still needs somebody to see it out.
+// Once the router is closed, Submit fails or the pool is gone. The call in work is
+// settled by then, and still needs a goroutine that runs finish for it.
 func (w *worker) start() {
 	w.started = true
 	p := w.pool
@@ -197,48 +216,50 @@ func (w *worker) start() {
 	}
 }
 
-// rest puts a slot back that is done with its call.
+// release makes w idle again. Its call must be settled, and no runaway. If close runs
+// at the same time it may have emptied the idle lists before put: put happens before
+// the look at closed here, so one of the two stops w.
 func (p *workerPool) release(w *worker) {
 	p.idlePool(w.work == nil).put(w)
-	if p.closed.Load() { // Close may have emptied the list before
+	if p.closed.Load() {
 		p.stopIdle(math.MaxInt64)
 	} else if !p.sweeper.Load() && p.sweeper.CompareAndSwap(false, true) {
 		p.sweepLater()
 	}
 }
 
-// sweepLater sets the timer, unless the crew is closed: its idle slots have ended.
-// The runtime keeps a timer that was stopped for a while, and what it calls with
-// it. So this one knows the crew by a weak pointer, which keeps neither a closed
-// router nor one that was forgotten.
+// sweepLater sets the timer for the next sweep, unless the pool is closed: then no
+// worker is idle. The runtime keeps a stopped timer in memory for a while, and with it
+// the function that it would call. That function has only a weak pointer to the pool,
+// so that a router that is closed, or has no users left, can be collected.
 func (p *workerPool) sweepLater() {
-	weakly := weak.Make(p)
+	pool := weak.Make(p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed.Load() {
 		return
 	}
 	p.timer = time.AfterFunc(keepAlive, func() {
-		if w := weakly.Value(); w != nil {
-			w.sweep()
+		if p := pool.Value(); p != nil {
+			p.sweep()
 		}
 	})
 }
 
-// sweep ends the slots that have been idle for long, and comes again while
-// there are others.
+// sweep stops the workers that have been idle for keepAlive, and sets its timer again
+// while others are left.
 func (p *workerPool) sweep() {
-	p.sweeper.Store(false) // before the look: a slot that comes after it sets the timer
+	p.sweeper.Store(false) // before stopIdle looks: a worker that is put back after the look sets the timer itself
 	if p.stopIdle(p.clock.now()-int64(keepAlive)) && p.sweeper.CompareAndSwap(false, true) {
 		p.sweepLater()
 	}
 }
 
-// retire ends the slots that have been idle since before a moment, and tells
-// whether there are others.
+// stopIdle stops the workers that have been idle since before, a time on p.clock or
+// earlier. others tells whether more workers are in the lists.
 func (p *workerPool) stopIdle(before int64) (others bool) {
-	for _, h := range []*idleList{&p.idleWorkers, &p.idleInline} {
-		old, left := h.takeIdleBefore(before)
+	for _, l := range []*idleList{&p.idleWorkers, &p.idleInline} {
+		old, left := l.takeIdleBefore(before)
 		for _, w := range old {
 			p.stop(w)
 		}
@@ -247,20 +268,20 @@ func (p *workerPool) stopIdle(before int64) (others bool) {
 	return others
 }
 
-// dismiss ends a slot that has no call.
+// stop ends a worker that has no call. The goroutine that calls it owns w.
 func (p *workerPool) stop(w *worker) {
 	if w.started {
-		close(w.work) // the worker forgets the slot as it ends
+		close(w.work) // loop ends, and unregisters w
 		return
 	}
 	p.unregister(w)
 }
 
-// forget drops a slot that has ended, and with the last worker the pool. The
-// runtime may keep its timer for a while, and hints keep the slot: it lets go of
-// its calls.
+// unregister removes w, which has ended, from the list of all workers; a second call
+// does nothing. With the last worker the ants pool is released. hints, and the
+// runtime's timer, may keep w in memory for a while, so w lets go of its call.
 func (p *workerPool) unregister(w *worker) {
-	if w.timer != nil { // armed, it would keep the slot alive until its last deadline
+	if w.timer != nil { // a timer that is set keeps w in memory until it fires
 		w.timer.Stop()
 	}
 	w.call.Store(nil)
@@ -272,7 +293,7 @@ func (p *workerPool) unregister(w *worker) {
 	}
 }
 
-// unlink takes a slot out of all, if it is there; the lock is held.
+// unlink takes w out of all, if it is there. p.mu must be held.
 func (p *workerPool) unlink(w *worker) {
 	switch {
 	case w.prev != nil:
@@ -288,7 +309,7 @@ func (p *workerPool) unlink(w *worker) {
 	w.prev, w.next = nil, nil
 }
 
-// release lets go of the pool; the lock is held.
+// releasePool ends the ants pool; tasks that run in it go on. p.mu must be held.
 func (p *workerPool) releasePool() {
 	if p.goroutines != nil {
 		p.goroutines.Release()
@@ -296,7 +317,8 @@ func (p *workerPool) releasePool() {
 	}
 }
 
-// close ends what is idle now, and what becomes idle later.
+// close stops the idle workers, and has release stop those that become idle later.
+// It does not wait: a worker with a runaway ends when its handler returns.
 func (p *workerPool) close() {
 	p.mu.Lock()
 	p.closed.Store(true)
@@ -308,7 +330,8 @@ func (p *workerPool) close() {
 	p.stopIdle(math.MaxInt64)
 }
 
-// slots returns all there are, idle or not.
+// list returns all workers, idle or not, as they were at one moment. Close uses it
+// with p.mu unlocked, because settling a call runs hooks.
 func (p *workerPool) list() []*worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -319,22 +342,26 @@ func (p *workerPool) list() []*worker {
 	return all
 }
 
-// claim takes a slot that is idle.
+// claim makes the calling goroutine the owner of w, if w is idle. The plain load is
+// first, since a compare-and-swap that fails would still take the cache line from
+// the processor that uses w.
 func (w *worker) claim() bool { return w.idle.Load() && w.idle.CompareAndSwap(true, false) }
 
-// take takes an idle slot, or returns nil.
-func (h *idleList) take() *worker {
-	if w, ok := h.hints.Get().(*worker); ok && w.claim() {
+// take claims an idle worker, or returns nil. It tries one hint and then the list, the
+// worker that came last first.
+func (l *idleList) take() *worker {
+	if w, ok := l.hints.Get().(*worker); ok && w.claim() {
 		return w
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for n := len(h.list); n > 0; n = len(h.list) {
-		w := h.list[n-1]
-		h.list[n-1] = nil
-		h.list = h.list[:n-1]
-		// In this order, and put has the reverse: whichever comes first, the
-		// slot is claimed here or listed there.
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n := len(l.list); n > 0; n = len(l.list) {
+		w := l.list[n-1]
+		l.list[n-1] = nil
+		l.list = l.list[:n-1]
+		// First listed, then claim; put stores idle first and then reads listed. So
+		// a worker that is put back at this moment is claimed here, or put sees that
+		// it is not listed and appends it again. It can't get lost.
 		w.listed.Store(false)
 		if w.claim() {
 			return w
@@ -343,49 +370,51 @@ func (h *idleList) take() *worker {
 	return nil
 }
 
-// put makes a slot idle.
-func (h *idleList) put(w *worker) {
+// put makes w idle. From the first line on another goroutine may own w.
+func (l *idleList) put(w *worker) {
 	w.idle.Store(true)
 	if !w.listed.Load() && w.listed.CompareAndSwap(false, true) {
-		h.mu.Lock()
-		h.list = append(h.list, w)
-		h.mu.Unlock()
+		l.mu.Lock()
+		l.list = append(l.list, w)
+		l.mu.Unlock()
 	}
-	h.hints.Put(w)
+	l.hints.Put(w)
 }
 
-// cut takes the slots that have been idle since before a moment, and tells
-// whether there are others.
-func (h *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.list = slices.DeleteFunc(h.list, func(w *worker) bool {
+// takeIdleBefore claims the workers that have been idle since before, or longer, and
+// takes them out of the list. others tells whether it leaves any there. The workers
+// that it returns keep listed set: they are never put back.
+func (l *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = slices.DeleteFunc(l.list, func(w *worker) bool {
 		if !w.claim() {
-			return false // it is at work
+			return false // a call runs on it
 		}
-		if w.idleSince <= before { // its own since it is claimed
+		if w.idleSince <= before { // safe to read: claim made this goroutine the owner
 			old = append(old, w)
 			return true
 		}
 		w.idle.Store(true)
 		return false
 	})
-	return old, len(h.list) > 0
+	return old, len(l.list) > 0
 }
 
-// runaway is a call that was settled while its handler ran. A goroutine can't
-// be ended from outside, so the handler goes on with its slot until it
-// returns, and what that costs is recorded apart. Most return soon: until its grace is
-// over, calls wait for its slot as for any other.
+// runaway is the part of a worker that is used when its call is settled while the
+// handler still runs. Go can't end a goroutine from outside, so the handler keeps its
+// slot and its worker until it returns. What it uses after the end of its call is
+// recorded as an Overrun. Most handlers return soon: until the grace of WithStuck is
+// over, other calls wait for the slot as for any other.
 //
-// Two parties have to be done before it is over: whoever settled the call, and
-// the handler. Each writes its fields before it leaves; the second to leave
-// reads them all.
+// Two goroutines call leave: the one that settled the call, and the handler's. Each
+// writes its fields below before it adds to left. The one that adds second reads all
+// of them: the atomic add is the edge. It gives the slot back, see runaway.go.
 type runaway struct {
 	left     atomic.Int32
-	since    int64                  // when it was settled; by the settler
-	ended    int64                  // when the handler ended; by the handler
-	replaced bool                   // its slot was given back already; by the settler
-	report   *time.Timer            // by the settler
-	tell     atomic.Pointer[func()] // what the report says; nil: there is nothing to say any more
+	since    int64                  // when the call was settled; written by the goroutine that settled it
+	ended    int64                  // when the handler returned; written by the handler's goroutine
+	replaced bool                   // its slot went to another call already; written like since
+	report   *time.Timer            // fires after the grace; written like since
+	tell     atomic.Pointer[func()] // what report calls; nil: the handler has returned, or there was no runaway
 }
