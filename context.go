@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/inproc/faas/internal/admission"
+	"github.com/inproc/faas/internal/instances"
 )
 
 // callContext is the context that a handler gets, and the call's identity. It
@@ -69,19 +70,19 @@ func (c *callContext) isTaskFree() bool { return c.extra == nil || c.extra.progr
 // middlewares or gates, wait, have a priority, or run inline below a context that
 // can end. It keeps the context of all others small.
 type callExtra struct {
-	parent   *callContext    // the call that made this one
-	priority int             // among the waiting calls of its tenant
-	depth    int             // how many are above it
-	caller   caller          // of an inline call, which has nobody else to watch it
-	values   context.Context //nolint:containedctx // what WithContext made of the fresh one; nil: nothing
-	queued   int64           // how long it waited for its slot
-	instance *instance       // that it has a place in; nil: none is needed, or none was to be had
-	unplaced error           // why not
-	initWait int64           // how much of queued an init took
-	cold     bool            // the instance was made for it
-	gates    int             // how many have said yes
-	reserved bool            // with the meters
-	progress atomic.Uint32   // of the handler, inside middlewares
+	parent   *callContext        // the call that made this one
+	priority int                 // among the waiting calls of its tenant
+	depth    int                 // how many are above it
+	caller   caller              // of an inline call, which has nobody else to watch it
+	values   context.Context     //nolint:containedctx // what WithContext made of the fresh one; nil: nothing
+	queued   int64               // how long it waited for its slot
+	instance *instances.Instance // that it has a place in; nil: none is needed, or none was to be had
+	unplaced error               // why not
+	initWait int64               // how much of queued an init took
+	cold     bool                // the instance was made for it
+	gates    int                 // how many have said yes
+	reserved bool                // with the meters
+	progress atomic.Uint32       // of the handler, inside middlewares
 }
 
 func (c *callContext) ensureExtra() *callExtra {

@@ -82,7 +82,7 @@ func placeOf(function string) place {
 	case "(*function).ask", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
 		"(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
 		"(*Router).desired", "(*Router).decided", "(*Router).callShutdownHook", "encode", "decode",
-		"(*fleet).build", "(*fleet).runCloser", "(*BufferedMeter).deliver":
+		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":
 		return hooked
 	}
 	return outside

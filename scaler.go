@@ -106,8 +106,8 @@ func (l Load) within(t Target) Target {
 	return t
 }
 
-// instances is f instances, rounded up; a float that is no int must not wrap.
-func instances(f float64) int { return int(min(math.Ceil(f), math.MaxInt32)) }
+// roundUp returns f instances, rounded up; a float that is no int must not wrap.
+func roundUp(f float64) int { return int(min(math.Ceil(f), math.MaxInt32)) }
 
 // The limits of what a Windower may ask for.
 const (

@@ -194,7 +194,7 @@ func (c ConcurrencyScaler) grow(l Load, base int, rule string) Target {
 
 // most is how many there may be in an interval that so many began in.
 func (c ConcurrencyScaler) most(base int) int {
-	return instances(c.UpRate * float64(max(1, base)))
+	return roundUp(c.UpRate * float64(max(1, base)))
 }
 
 func (m *concurrencyState) now(l Load) int64 { return int64(l.Now.Sub(m.epoch)) }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/inproc/faas/internal/instances"
 	"github.com/inproc/faas/internal/window"
 )
 
@@ -20,7 +21,7 @@ type scaling struct {
 	fn             *function
 	policy         Scaler
 	stable, burst  time.Duration
-	fleet          *fleet // nil: instances cost nothing
+	instances      *instances.Set // nil: instances cost nothing
 	decisions      decisions
 	mu             sync.Mutex // guards what follows
 	n              int
@@ -46,7 +47,7 @@ func (fn *function) newScaling() (*scaling, error) {
 		s.stable, s.burst = w.Windows()
 	}
 	if fn.init != nil {
-		s.fleet = &fleet{fn: fn}
+		s.instances = fn.newInstances()
 	}
 	return s, nil
 }
@@ -54,7 +55,7 @@ func (fn *function) newScaling() (*scaling, error) {
 // arrive counts a call that is about to ask for a slot, and grows the function
 // if there is none for it.
 func (s *scaling) enter(c *callContext) *Error {
-	if s.fleet != nil {
+	if s.instances != nil {
 		if err := s.initBackoff(c); err != nil {
 			return err
 		}
@@ -89,11 +90,11 @@ func (s *scaling) enter(c *callContext) *Error {
 
 // backedOff tells a call that has no instance to hope for.
 func (s *scaling) initBackoff(c *callContext) *Error {
-	retry, err := s.fleet.refuses()
+	retry, err := s.instances.InitBackoff()
 	if retry <= 0 {
 		return nil
 	}
-	refused := refusal(s.fn.name, c.id, ReasonInit, err)
+	refused := refusal(s.fn.name, c.id, ReasonInit, instanceError(err))
 	refused.RetryAfter = retry
 	return refused
 }
@@ -104,8 +105,8 @@ func (s *scaling) growWithin(to int, now int64) {
 	from := s.n
 	s.n = to
 	s.fn.class.Resize(s.limit())
-	if s.fleet != nil {
-		s.fleet.goal.Store(int64(to))
+	if s.instances != nil {
+		s.instances.SetTarget(to)
 	}
 	if !s.decisions.extendLast(from, to, s.fn.router.clock.time(now)) {
 		s.decisions.add(s.growthDecision(from, to))
@@ -130,30 +131,30 @@ func (s *scaling) reportGrowth(from, to int) {
 // has it. It waits for one with its slot in hand: the place is part of the slot.
 func (s *scaling) acquireInstance(q *caller, c *callContext, asked int64) (now int64) {
 	f := c.ensureExtra()
-	if in := c.lentInstance(); in != nil && s.fleet.join(in) {
+	if in := c.lentInstance(); in != nil && s.instances.Join(in) {
 		f.instance = in
-		c.task.use(in.handler)
+		c.task.use(in.Handler())
 		return asked
 	}
-	got, waited := s.fleet.place(q)
-	f.instance, f.unplaced, f.cold = got.in, got.err, got.cold
+	got, waited := s.instances.Acquire(q.done)
+	f.instance, f.unplaced, f.cold = got.Instance, instanceError(got.Err), got.Cold
 	now = asked
 	if waited {
 		now = s.fn.router.clock.now()
 		f.queued += now - asked
 	}
-	if got.cold {
+	if got.Cold {
 		f.initWait = now - asked
 	}
-	if got.in != nil {
-		c.task.use(got.in.handler)
+	if got.Instance != nil {
+		c.task.use(got.Instance.Handler())
 	}
 	return now
 }
 
 // lentInstance is the instance of the call above that has lent c its slot of the
 // function, or nil.
-func (c *callContext) lentInstance() *instance {
+func (c *callContext) lentInstance() *instances.Instance {
 	lender := c.hold.Lender()
 	if lender == nil {
 		return nil
@@ -174,7 +175,7 @@ func (c *callContext) releaseInstance(spent bool) {
 	c.counted = false
 	if c.extra != nil && c.extra.instance != nil {
 		in := c.extra.instance
-		c.fn.scaling.fleet.leave(in, spent, c.fn.router.clock.now())
+		c.fn.scaling.instances.Release(in, spent, c.fn.router.clock.now())
 	}
 	c.fn.scaling.leave()
 }
@@ -234,8 +235,8 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 	}
 	s.n = to
 	s.fn.class.Resize(s.limit())
-	if s.fleet != nil {
-		s.fleet.aim(to, 0, s.fn.router.clock.now())
+	if s.instances != nil {
+		s.instances.Scale(to, 0, s.fn.router.clock.now())
 	}
 	if from == to {
 		return nil
@@ -255,8 +256,8 @@ func (s *scaling) limit() int {
 func (s *scaling) load(arrival bool) Load {
 	fn, now := s.fn, s.fn.router.clock.now()
 	l := Load{Now: fn.router.clock.time(now), Instances: s.n, Ready: s.n, Per: fn.perInstance, Arrival: arrival}
-	if s.fleet != nil {
-		_, l.Ready = s.fleet.count()
+	if s.instances != nil {
+		_, l.Ready = s.instances.Count()
 	}
 	// Without the function's share of a full router it could not use more.
 	per := fn.perInstance
@@ -285,9 +286,9 @@ func (s *scaling) tick() (atRest bool) {
 		s.window.ResetPeak()
 	}
 	now, live := s.fn.router.clock.now(), 0
-	if s.fleet != nil {
-		s.fleet.aim(s.goal(), s.fairShare(), now)
-		live, _ = s.fleet.count()
+	if s.instances != nil {
+		s.instances.Scale(s.goal(), s.fairShare(), now)
+		live, _ = s.instances.Count()
 	}
 	switch {
 	case s.window == nil:
@@ -338,10 +339,10 @@ func (s *scaling) provide() error {
 	if d != nil {
 		s.fn.router.decided(d)
 	}
-	if s.fleet == nil || n == 0 {
+	if s.instances == nil || n == 0 {
 		return nil
 	}
-	return s.fleet.provision(n)
+	return instanceError(s.instances.Provision(n))
 }
 
 // instances tells how many there should be, and how many can serve.
@@ -352,16 +353,16 @@ func (fn *function) instances() (n, able int) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fleet == nil {
+	if s.instances == nil {
 		return s.n, s.n
 	}
-	_, able = s.fleet.count()
+	_, able = s.instances.Count()
 	return s.n, able
 }
 
 // isBuilding tells whether the function's inits or close functions are at work.
 func (fn *function) isBuilding() bool {
-	return fn.scaling != nil && fn.scaling.fleet != nil && fn.scaling.fleet.busy()
+	return fn.scaling != nil && fn.scaling.instances != nil && fn.scaling.instances.Busy()
 }
 
 // remove has instances go with their last calls, and no policy asked again.
@@ -370,8 +371,8 @@ func (s *scaling) remove(closed bool) {
 	s.removed = true
 	over := s.window == nil || s.window.Level() == 0
 	s.mu.Unlock()
-	if s.fleet != nil {
-		s.fleet.retire(closed)
+	if s.instances != nil {
+		s.instances.Retire(closed)
 	}
 	if over {
 		s.fn.router.loop.drop(s)
