@@ -6,44 +6,47 @@ import (
 	"fmt"
 	"math"
 	"time"
-
 	"unicode"
 
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// caller is the context that a call was made with. It is foreign code of unknown
-// manners, so it is asked for each thing once, behind a recover, and what follows
-// goes by the answers. It is asked on the caller's own goroutine, with no lock
-// held. So a context that panics, blocks or contradicts itself harms the call that
-// was made with it, and no other.
+// caller is the context that a call was made with. A context is foreign code: its methods
+// may panic, block, call Goexit or contradict each other. So each is called once, behind
+// a recover, on the caller's goroutine, with no lock held, and the scheduler uses the
+// answers that are kept here. A bad context harms the call that was made with it, and no
+// other call.
 //
-// It lives on the caller's stack, and is copied for those who keep it.
+// It lives on the caller's stack. An inline call keeps a copy in its callExtra.
 type caller struct {
-	ctx      context.Context //nolint:containedctx // it stands for it
+	ctx      context.Context //nolint:containedctx // this type stands for it
 	done     <-chan struct{} // nil: it never ends
-	deadline int64           // on the router's clock, once it is asked
-	asked    bool            // for its deadline
+	deadline int64           // on the router's clock; noDeadline: none; set by askDeadline
+	asked    bool            // askDeadline has been called
 }
 
+// noDeadline is a deadline that never comes.
 const noDeadline = math.MaxInt64
 
-// tardiness is how long after its deadline a context may still end by itself.
-// Until then the call is left to it, since only the context knows the cause. One
-// whose Done stays open has its call ended by the router.
+// tardiness is how long after the caller's deadline the router still waits for the
+// caller's context to end by itself, because only the context knows the cause. If its
+// Done stays open for longer, as that of some contexts of other packages does, the
+// router ends the call.
 const tardiness = 5 * time.Millisecond
 
-// meet asks ctx who makes the call, and whether it has ended: the error is why,
-// or that it panicked. A method that ends the goroutine ends it before the call is
-// counted anywhere.
+// meet reads from ctx the parent call, the tenant and the priority, and whether ctx has
+// ended. ended is why, or that ctx panicked. It is called before the call is counted, so
+// that a method of ctx that calls Goexit leaves no count behind.
 func (q *caller) meet(ctx context.Context) (parent *callContext, tenant string, priority int, ended error) {
-	if ctx == context.Background() { // whose answers are known
+	if ctx == context.Background() { // the common case, with known answers
 		q.ctx, q.deadline, q.asked = ctx, noDeadline, true
 		return nil, "", 0, nil
 	}
 	return q.ask(ctx)
 }
 
+// ask is meet for a context that is not the background. It has a frame of its own, since
+// a deferred function makes the frame larger.
 func (q *caller) ask(ctx context.Context) (parent *callContext, tenant string, priority int, ended error) {
 	asked := false
 	defer func() {
@@ -61,8 +64,8 @@ func (q *caller) ask(ctx context.Context) (parent *callContext, tenant string, p
 	return parent, tenant, priority, ended
 }
 
-// askDeadline asks ctx for its deadline, if it has not been asked. The answer may
-// be a panic, and the end of the goroutine.
+// askDeadline calls ctx.Deadline, at most once. It does not recover: Deadline may panic
+// or call Goexit, and the caller of askDeadline has to expect both.
 func (q *caller) askDeadline(clock *clock) {
 	if q.asked {
 		return
@@ -73,7 +76,7 @@ func (q *caller) askDeadline(clock *clock) {
 	}
 }
 
-// limits is askDeadline for a wait: the error is that ctx panicked.
+// limits is askDeadline with a recover. Its error is that ctx panicked.
 func (q *caller) limits(clock *clock) (broken error) {
 	asked := false
 	defer func() {
@@ -86,12 +89,13 @@ func (q *caller) limits(clock *clock) (broken error) {
 	return nil
 }
 
-// impolite is the end of a context that panicked. It is no [PanicError], which
-// would say that the handler did.
+// impolite makes the error for a caller's context that panicked with p. It is not a
+// [PanicError], which would say that the handler panicked.
 func impolite(p any) error {
 	return wrapCause(context.Canceled, fmt.Errorf("the caller's context panicked: %s", foreign.Plain(p)))
 }
 
+// isDone tells whether Done is closed. It calls no method of the context.
 func (q *caller) isDone() bool {
 	select {
 	case <-q.done:
@@ -101,7 +105,8 @@ func (q *caller) isDone() bool {
 	}
 }
 
-// hasEnded asks the context too, for an inline handler that asks for its own.
+// hasEnded also calls ctx.Err, since an inline call has no goroutine that waits for Done.
+// A context that panics counts as ended.
 func (q *caller) hasEnded() (over bool) {
 	if q.isDone() {
 		return true
@@ -122,10 +127,12 @@ func (q *caller) alarm() int64 {
 	return q.deadline
 }
 
-// isTrusted tells whether the context may end at its deadline by itself.
+// isTrusted tells whether the router waits for a while after the deadline, so that the
+// context can end by itself: it has a deadline and a Done channel.
 func (q *caller) isTrusted() bool { return q.done != nil && q.deadline < noDeadline-int64(tardiness) }
 
-// bell rings at the alarm; without a deadline it is nil.
+// bell returns a channel that receives at the alarm, and what stops its timer. Without a
+// deadline the channel is nil.
 func (q *caller) bell(clock *clock) (ring <-chan time.Time, stop func() bool) {
 	if q.deadline == noDeadline {
 		return nil, func() bool { return false }
@@ -134,11 +141,12 @@ func (q *caller) bell(clock *clock) (ring <-chan time.Time, stop func() bool) {
 	return t.C, t.Stop
 }
 
-// end tells why the caller's context has ended, and is never nil:
-// [context.Canceled] or [context.DeadlineExceeded], with the cause if there is
-// another. A context without an error has the one that it should have. Err, Value
-// and the errors that they answer are foreign code: no lock may be held, and what
-// has to be done even if they end the goroutine is to be deferred.
+// end tells why the caller's context has ended: [context.Canceled] or
+// [context.DeadlineExceeded], joined with the cause if that is another error. It is never
+// nil: if Done is closed and Err is nil, against the rules of contexts, it is Canceled.
+//
+// Err, Value and the methods of the errors that they return are foreign code. So no lock
+// may be held here, and what has to be done even after a Goexit has to be deferred.
 func (q *caller) end() (end error) {
 	answered := false
 	defer func() {
@@ -157,13 +165,14 @@ func (q *caller) end() (end error) {
 	return end
 }
 
-// contextEnd is end for a context that no call is made with, and whose Done is
-// closed.
+// contextEnd is end for a context that is not a call's, for example Shutdown's. Its Done
+// must be closed.
 func contextEnd(ctx context.Context) error {
 	q := caller{ctx: ctx}
 	return q.end()
 }
 
+// endOf is end without a recover. It is nil if ctx.Err is nil.
 func endOf(ctx context.Context) error {
 	err := ctx.Err()
 	if err == nil {
@@ -174,20 +183,19 @@ func endOf(ctx context.Context) error {
 		end = context.DeadlineExceeded
 	}
 	cause := context.Cause(ctx)
-	if cause == nil { // it has forgotten its error meanwhile
+	if cause == nil { // a second call of Err returned nil
 		cause = err
 	}
-	if cause == end { //nolint:errorlint // what it wraps is to be kept
+	if cause == end { //nolint:errorlint // a cause that wraps end is more than end
 		return end
 	}
 	return wrapCause(end, cause)
 }
 
-// view is the caller's context as hooks see it: with its values, its deadline and
-// its end, and of good manners. Package context ends the process where a context
-// that others are derived from is Done and has no error, or panics on a goroutine
-// of that package; a gate that makes a request with its context has no part in
-// that.
+// view is the caller's context for hooks: with its values, its deadline and its end, and
+// so that it keeps the rules of contexts. It has to: if a context is derived from one
+// that is Done without an error, or that panics on a goroutine of package context, the
+// process ends. A gate that makes an HTTP request with its context derives one.
 func (q *caller) view() context.Context {
 	if _, own := q.ctx.(*callContext); own || q.ctx == context.Background() {
 		return q.ctx
@@ -196,6 +204,7 @@ func (q *caller) view() context.Context {
 	return &v
 }
 
+// callerView is a caller as view returns it. Each method recovers.
 type callerView caller
 
 func (v *callerView) Done() <-chan struct{} { return v.done }
@@ -209,7 +218,7 @@ func (v *callerView) Deadline() (t time.Time, ok bool) {
 	return v.ctx.Deadline()
 }
 
-// Err is not nil once Done is closed.
+// Err is not nil once Done is closed, whatever the caller's context says.
 func (v *callerView) Err() (err error) {
 	defer func() {
 		if recover() != nil || err == nil && (*caller)(v).isDone() {
@@ -228,7 +237,7 @@ func (v *callerView) Value(key any) (value any) {
 	return v.ctx.Value(key)
 }
 
-// afterEnd runs f, on a goroutine of its own, once the context has ended.
+// afterEnd runs f on a new goroutine once the context has ended. stop prevents that.
 func (q *caller) afterEnd(f func()) (stop func() bool) {
 	if own, ok := q.ctx.(*callContext); ok {
 		return own.AfterFunc(f)
@@ -236,10 +245,10 @@ func (q *caller) afterEnd(f func()) (stop func() bool) {
 	return context.AfterFunc(&watched{caller: q}, f)
 }
 
-// watched is the caller's context as package context watches it for an inline call.
-// Only Value is foreign code, and only the first time, which is on the goroutine
-// that begins the watch: package context asks for the nearest context of its own,
-// to join it without a goroutine, by one and the same key.
+// watched is the caller's context as afterEnd gives it to package context. That package
+// calls Value on goroutines of its own, where a panic would end the process. It always
+// asks with the same key, for the nearest context of its own kind, so watched calls the
+// caller's Value once, on the goroutine that begins the watch, and keeps the answer.
 type watched struct {
 	caller  *caller
 	known   bool
@@ -258,13 +267,13 @@ func (w *watched) Value(key any) any {
 	return w.nearest
 }
 
-// viewOf is the view of a context that no call is made with.
+// viewOf is view for a context that is not a call's.
 func viewOf(ctx context.Context) context.Context {
 	q := caller{ctx: ctx, done: doneOf(ctx)}
 	return q.view()
 }
 
-// doneOf is closed for a context that panics.
+// doneOf is ctx.Done, or a closed channel if that panics.
 func doneOf(ctx context.Context) (done <-chan struct{}) {
 	defer func() {
 		if recover() != nil {
@@ -276,8 +285,9 @@ func doneOf(ctx context.Context) (done <-chan struct{}) {
 	return ctx.Done()
 }
 
-// departure is the end of a caller's context for those who wait with it and need
-// not know why: it calls no foreign code.
+// departure is a context that has only the caller's Done channel. It is for code that
+// waits until the caller leaves and needs no reason, for example admission: none of its
+// methods calls foreign code, so they may be called with a lock held.
 type departure <-chan struct{}
 
 func (departure) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -293,10 +303,72 @@ func (d departure) Err() error {
 	}
 }
 
+// What a call does about its caller's context follows.
+
+// look ends an inline call's context if its caller's context has ended or its deadline
+// has passed. Err calls it.
+func (c *callContext) look() {
+	if caller := c.caller(); caller != nil && caller.hasEnded() {
+		c.followCaller(caller)
+	} else if c.who.clock.now() >= c.alarm() {
+		c.end(c.timeUp())
+	}
+}
+
+// followCaller ends the context of an inline call with the error and the cause of its
+// caller's context.
+func (c *callContext) followCaller(caller *caller) {
+	why := context.Canceled
+	defer func() { c.end(c.leave(why)) }() // deferred: caller.end may call Goexit
+	why = caller.end()
+}
+
+// alarm is when the router ends the call, if it has not ended by then: its deadline, or
+// a little later if the caller's context should end first, see tardiness.
+func (c *callContext) alarm() int64 {
+	if c.patient {
+		return c.deadline + int64(tardiness)
+	}
+	return c.deadline
+}
+
+// timeUp is the state bits with which the context ends at its deadline.
+func (c *callContext) timeUp() uint32 {
+	if c.callerFirst {
+		return expired | left
+	}
+	return expired
+}
+
+// leave returns the state bits for a call whose caller's context has ended, or whose
+// answer can't be delivered. why is an error as [caller.end] returns it; if it has a
+// cause, leave notes that. The caller of leave sets the bits afterwards.
+func (c *callContext) leave(why error) uint32 {
+	if e, ok := why.(*causedError); ok && !c.isSettled() { //nolint:errorlint // caller.end makes it; what it wraps is foreign code
+		c.note(e.cause)
+		why = e.sentinel
+	}
+	if why == context.DeadlineExceeded { //nolint:errorlint // caller.end returns this very value
+		return expired | left
+	}
+	return canceled | left
+}
+
+// departed is the answer for a call whose caller's context has ended: the error, with
+// the cause that leave noted.
+func (c *callContext) departed(state uint32) error {
+	err, cause := errOf(state), c.cause(state)
+	if cause == err { //nolint:errorlint // a cause that wraps err is more than err
+		return err
+	}
+	return wrapCause(err, cause)
+}
+
 // maxTenant is the length of the longest tenant name, in bytes.
 const maxTenant = 256
 
-// isTenant tells whether a tenant name can stand in records, logs and headers.
+// isTenant tells whether a tenant name can stand in records, logs and headers: it is not
+// too long, and has no control characters. The empty name is one.
 func isTenant(name string) bool {
 	if len(name) > maxTenant {
 		return false
@@ -309,7 +381,7 @@ func isTenant(name string) bool {
 	return true
 }
 
-// badTenant quotes the beginning of the name only, which may be long.
+// badTenant is the error for a name that isTenant refuses. It does not show a long name.
 func badTenant(name string) error {
 	if len(name) > maxTenant {
 		return fmt.Errorf("%w: a tenant name of %d bytes, and at most %d are allowed", ErrInput, len(name), maxTenant)
@@ -328,38 +400,39 @@ func FromContext(ctx context.Context) (Invocation, bool) {
 	return c.invocation(), true
 }
 
-// WithTenant says on whose behalf calls with this context are made. It is read
-// when a call is made, shows in Invocation and Execution, and is inherited by
-// nested calls; the last one said wins, and the empty tenant is nobody in
-// particular. Where calls of a function wait, tenants take turns, by the slot
-// time that each uses, so that one with many waiting, or with long ones, does not
-// keep another with few from its slot. See also [WithTenantConcurrency],
-// [WithTenantKey] and [WithPriority]. The router does not look into the name:
-// whether the caller may speak for the tenant is for a [Gate] to decide.
+// WithTenant returns a context that names the tenant for which calls are made with it.
+// The name is read when a call is made, shows in Invocation and Execution, and is
+// inherited by nested calls. The innermost WithTenant counts. The empty name, as without
+// WithTenant, is no particular tenant. A name of more than 256 bytes or with control
+// characters refuses the call with [ReasonInput].
+//
+// When calls of a function wait, its tenants take turns, by the slot time that each has
+// used: a tenant with many or long calls does not keep another from its slots. See also
+// [WithTenantConcurrency], [WithTenantKey] and [WithPriority]. The router does not check
+// whether the caller may use the name: that is for a [Gate].
 func WithTenant(ctx context.Context, tenant string) context.Context {
 	call, _, priority := origin(ctx)
 	return &callerContext{Context: ctx, call: call, tenant: tenant, priority: priority}
 }
 
-// WithPriority says how urgent calls with this context are, beside other waiting
-// calls of the same function and tenant: the highest goes first, and those of one
-// priority in the order of their arrival. 0 is usual; negative ones come after
-// it. It is inherited by nested calls, and the last one said wins.
+// WithPriority returns a context whose calls have priority p among the waiting calls of
+// the same function and tenant. The highest priority goes first, and calls of one
+// priority go in the order of their arrival. The default is 0; negative priorities go
+// after it. It is inherited by nested calls, and the innermost WithPriority counts.
 //
-// In a full queue a call displaces one of its tenant that is less urgent, which is
-// refused with [ReasonOverloaded]. It buys nothing from other tenants, takes no slot
-// from a call that runs, and means nothing to one that finds a slot free. It is strict: a tenant whose
-// urgent calls never stop waiting keeps its own others waiting until their queue
-// timeout.
+// In a full queue a call displaces a call of its own tenant with a lower priority, which
+// is refused with [ReasonOverloaded]. A priority has no effect on other tenants, on calls
+// that run, or on a call that finds a free slot. It is strict: if a tenant always has
+// urgent calls waiting, its other calls wait until their queue timeout.
 func WithPriority(ctx context.Context, p int) context.Context {
 	call, tenant, _ := origin(ctx)
 	return &callerContext{Context: ctx, call: call, tenant: tenant, priority: p}
 }
 
-// callerContext answers all questions that a call has for its caller's context,
-// so that one look-up serves.
+// callerContext is the context of WithTenant and WithPriority. It also has the parent
+// call, so that one look-up by origin finds all that a new call inherits.
 type callerContext struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context //nolint:containedctx // it is a context
 
 	call     *callContext
 	tenant   string
@@ -373,11 +446,11 @@ func (c *callerContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// originKey finds the nearest *callContext or *callerContext.
+// originKey is the key by which Value finds the nearest *callContext or *callerContext.
 type originKey struct{}
 
-// origin tells who is calling: the call that ctx belongs to, or nil, the tenant,
-// and the priority.
+// origin returns the call that ctx belongs to, or nil, and the tenant and the priority
+// that a call made with ctx has.
 func origin(ctx context.Context) (*callContext, string, int) {
 	switch o := ctx.Value(originKey{}).(type) {
 	case *callContext:
@@ -388,6 +461,7 @@ func origin(ctx context.Context) (*callContext, string, int) {
 	return nil, "", 0
 }
 
+// callOf returns the call that ctx belongs to, or nil.
 func callOf(ctx context.Context) *callContext {
 	c, _, _ := origin(ctx)
 	return c

@@ -12,16 +12,17 @@ import (
 	"github.com/inproc/faas/internal/instances"
 )
 
-// callContext is the context that a handler gets, and the call's identity. It
-// is new for each call and never used again: handlers keep contexts longer than
-// they should, and whoever holds one can't mistake another call for it. It has
-// no value of the caller's, and leans on the caller's context in nothing:
-// whoever settles the call ends it.
+// callContext is one call, and the context that its handler gets. Each call has a new
+// one, which is never used again: some handlers keep their context for too long, and a
+// kept context must not show, or end, another call. It has none of the caller's
+// context's values, and is not derived from that context: settling the call ends it.
 //
-// All but the atomics is written before the handler starts, and constant from
-// then on. But fn, slot and task are cleared when the call is over: they are for
-// those who run and settle it. Other contexts of the same chunk, and whoever keeps
-// this one, so hold nothing of a call but who it was.
+// The fields other than the atomics are written before the handler starts, and constant
+// from then on; the send to worker.work makes them visible to the handler. The
+// exceptions are fn, worker and task. They are for the goroutines that run and settle
+// the call, and release clears them when the call is over, so that a kept context, and
+// the chunk around it, hold only what identifies the call. Methods that a handler may
+// call at any time therefore read who, and never fn.
 type callContext struct {
 	who      *identity
 	fn       *function
@@ -29,25 +30,27 @@ type callContext struct {
 	task     task
 	id       uuid.UUID
 	tenant   string
-	start    int64 // on the router's clock
-	deadline int64 // likewise
+	start    int64 // on the router's clock; 0: not started
+	deadline int64 // on the router's clock; 0: not started
 	extra    *callExtra
 	hold     admission.Hold
 	signals  atomic.Pointer[signals]
 	state    atomic.Uint32
 
-	callerFirst bool // the deadline is the caller's
-	patient     bool // and the caller's context may still end by itself, see tardiness
-	counted     bool // by its function's scaling
+	callerFirst bool // the deadline is the caller's, and earlier than the function's timeout
+	patient     bool // after the deadline the router waits for the caller's context, see tardiness
+	counted     bool // by its function's scaling; releaseInstance takes it off
 }
 
-// formalContext is a context with its formalities, for calls that have some. They
-// may hold what is the caller's, and have no part in a chunk.
+// formalContext is a callContext and its callExtra in one allocation. It is not part
+// of a chunk, since a callExtra may hold what is the caller's, which a neighbor in the
+// chunk would keep in memory.
 type formalContext struct {
 	callContext
 	callExtra
 }
 
+// newContextWithExtra makes a context for a call that needs a callExtra.
 func newContextWithExtra(fn *function, t task, tenant string) *callContext {
 	c := &formalContext{}
 	c.who, c.fn, c.task, c.tenant = fn.who, fn, t, tenant
@@ -55,8 +58,9 @@ func newContextWithExtra(fn *function, t task, tenant string) *callContext {
 	return &c.callContext
 }
 
-// release lets go of what the call no longer needs. A middleware may have left its
-// handler to another goroutine: the task is that one's then.
+// release clears what the call no longer needs, once it is settled and its handler has
+// returned. If a middleware has started next on another goroutine, and has not waited
+// for it, the handler runs there still: the task is left to it.
 func (c *callContext) release() {
 	c.fn, c.worker = nil, nil
 	if c.isTaskFree() {
@@ -64,27 +68,31 @@ func (c *callContext) release() {
 	}
 }
 
+// isTaskFree tells whether no goroutine uses the task. It is about the handler inside
+// middlewares; without them the handler has returned when this is asked.
 func (c *callContext) isTaskFree() bool { return c.extra == nil || c.extra.progress.Load() != running }
 
-// formalities are what only some calls have: those that are nested, pass
-// middlewares or gates, wait, have a priority, or run inline below a context that
-// can end. It keeps the context of all others small.
+// callExtra holds the fields that only some calls need: nested, queued, gated or
+// prioritized calls, calls with middlewares or instances, and inline calls under a
+// context that can end. Without it every callContext would be about twice as large.
 type callExtra struct {
 	parent   *callContext        // the call that made this one
 	priority int                 // among the waiting calls of its tenant
 	depth    int                 // how many are above it
-	caller   caller              // of an inline call, which has nobody else to watch it
-	values   context.Context     //nolint:containedctx // what WithContext made of the fresh one; nil: nothing
-	queued   int64               // how long it waited for its slot
-	instance *instances.Instance // that it has a place in; nil: none is needed, or none was to be had
-	unplaced error               // why not
-	initWait int64               // how much of queued an init took
+	caller   caller              // of an inline call, which has no other goroutine that watches its caller
+	values   context.Context     //nolint:containedctx // what the WithContext funcs made of the callContext; nil: there are none
+	queued   int64               // nanoseconds that it waited for its slot and its seat
+	instance *instances.Instance // in which it has a seat; nil: the function has no init, or see unplaced
+	unplaced error               // why it got no seat
+	initWait int64               // the part of queued that it waited for an init
 	cold     bool                // the instance was made for it
-	gates    int                 // how many have said yes
-	reserved bool                // with the meters
-	progress atomic.Uint32       // of the handler, inside middlewares
+	gates    int                 // how many gates have said yes; Done is called for these
+	reserved bool                // the meters keep room for its record
+	progress atomic.Uint32       // of the handler inside middlewares: notRun, running, …
 }
 
+// ensureExtra returns c.extra, and makes it before the first use. Only the caller's
+// goroutine calls it, and only before the handler starts: c.extra is not guarded.
 func (c *callContext) ensureExtra() *callExtra {
 	if c.extra == nil {
 		c.extra = &callExtra{}
@@ -108,14 +116,14 @@ func (c *callContext) depth() int {
 	return c.extra.depth
 }
 
-// isOver tells whether the handler has returned. Handlers' contexts are kept for
-// longer, and nothing can be told from one that is (context.WithoutCancel hides even
-// its end): what is called with it from then on is a root for slots and for draining,
-// and has its parent, depth and tenant all the same, so that no call escapes a bill or a
-// limit that way.
+// isOver tells whether the call has given its slot back, which is when the handler has
+// returned. A call that is made with a kept context after that is a root for admission
+// and for Shutdown: it can borrow no slot, and nothing waits for it through c. It still
+// inherits parent, depth and tenant, so that no call escapes a bill or a limit by being
+// made late.
 func (c *callContext) isOver() bool { return c.hold.Ended() }
 
-// unplaced is why the call has no instance to run on, or nil.
+// unplaced is why the call got no seat in an instance, or nil.
 func (c *callContext) unplaced() error {
 	if c.extra == nil {
 		return nil
@@ -123,6 +131,7 @@ func (c *callContext) unplaced() error {
 	return c.extra.unplaced
 }
 
+// priority orders the call among the waiting ones of its function and tenant.
 func (c *callContext) priority() int {
 	if c.extra == nil {
 		return 0
@@ -130,7 +139,8 @@ func (c *callContext) priority() int {
 	return c.extra.priority
 }
 
-// caller is what an inline call has to watch, or nil.
+// caller is the caller's context that an inline call has to watch; nil for other calls,
+// which await watches, and where the context never ends.
 func (c *callContext) caller() *caller {
 	if c.extra == nil || c.extra.caller.done == nil {
 		return nil
@@ -138,31 +148,33 @@ func (c *callContext) caller() *caller {
 	return &c.extra.caller
 }
 
-// The state of a call: whether it is settled, and whether and why its context
-// has ended. That is one word, and one compare-and-swap, since both happen at
-// once but for inline calls, whose context can end before they are settled.
+// The bits of callContext.state: whether the call is settled, and whether and why its
+// context has ended. Both are in one word so that one compare-and-swap changes both: no
+// goroutine sees a settled call with a context that goes on. Only an inline call's
+// context can end before the call is settled.
 const (
 	canceled uint32 = 1 << iota // Err is context.Canceled
 	expired                     // Err is context.DeadlineExceeded; the cause is ErrTimeout, unless it is the caller's
-	left                        // the cause is the caller's, or its writer's
+	left                        // the cause is of the caller's context, or of a stream's writer: see noted
 	closed                      // the cause is ErrClosed
 	settled
-	ranAway   // it was settled while its handler ran: it is counted in function.runaways until its hold has ended
-	concluded // of one that ran away: it is about to be counted in Class.Settled
+	ranAway   // it was settled while its handler ran; it is in function.runaways until its hold has ended
+	concluded // only with ranAway: its record is written, and it is about to be counted in Class.Settled
 )
 
-// signals is what ends with the context, made when first asked for.
+// signals are what the end of a context sets off. They are made when Done, AfterFunc or
+// a cause first needs them: most handlers never ask.
 type signals struct {
 	done chan struct{}
 
-	mu    sync.Mutex // guards what follows, and the closing of done
-	cause error      // of the caller's, if it is more than Err; noted before the context ends
-	after map[int]func()
-	next  int
-	stop  func() bool // ends the watch of an inline call; or nil
+	mu    sync.Mutex     // guards the fields below, and the closing of done
+	cause error          // the caller's cause, if it is not just Err; written by note before the context ends
+	after map[int]func() // the functions of AfterFunc, by number
+	next  int            // the number of the next one
+	stop  func() bool    // ends the watch of an inline call; nil: there is none
 }
 
-// context is what the handler sees.
+// context is the context that the handler gets: c itself, or what WithContext made of it.
 func (c *callContext) context() context.Context {
 	if c.extra != nil && c.extra.values != nil {
 		return c.extra.values
@@ -170,8 +182,8 @@ func (c *callContext) context() context.Context {
 	return c
 }
 
-// Deadline returns the earlier of the caller's deadline and start + timeout.
-// Before the start, which is when WithContext sees the context, there is none.
+// Deadline returns the earlier of the caller's deadline and start + timeout. There is
+// none before the start, when a WithContext func sees the context.
 func (c *callContext) Deadline() (time.Time, bool) {
 	if c.deadline == 0 {
 		return time.Time{}, false
@@ -179,10 +191,13 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	return c.who.clock.time(c.start).Add(time.Duration(c.deadline - c.start)), true
 }
 
-// Done is closed when the call is over, however it ended.
+// Done is closed when the call is settled, whatever its outcome. An inline call's may be
+// closed earlier: at its deadline, or when its caller's context ends.
 func (c *callContext) Done() <-chan struct{} { return c.signal().done }
 
-// Err tells why.
+// Err tells why the context has ended, or is nil. For an inline call it also checks the
+// clock and the caller's context, so that a handler that only polls Err learns of its
+// end without a timer.
 func (c *callContext) Err() error {
 	if c.who.inline && c.state.Load() == 0 {
 		c.look()
@@ -190,6 +205,7 @@ func (c *callContext) Err() error {
 	return errOf(c.state.Load())
 }
 
+// errOf is the error that the bits of a state mean.
 func errOf(state uint32) error {
 	switch {
 	case state&canceled != 0:
@@ -200,7 +216,7 @@ func errOf(state uint32) error {
 	return nil
 }
 
-// Value knows the call itself, and nothing of the caller's.
+// Value finds the call itself, and none of the values of the caller's context.
 func (c *callContext) Value(key any) any {
 	switch key.(type) {
 	case originKey:
@@ -211,11 +227,11 @@ func (c *callContext) Value(key any) any {
 	return nil
 }
 
-// causer lets [context.Cause] find the cause. It asks for the nearest context of
-// package context by a private key, an *int, and reads the cause there; this
-// package's contexts have none, so one is made that has ended for the same
-// reason. Any other *int finds nothing in it. While the call runs there is none
-// either: contexts derived from this one would take it for their parent.
+// causer lets [context.Cause] find the cause of a callContext. Cause asks Value for the
+// nearest context of package context, by a private key of type *int, and reads the
+// cause there. So this makes such a context that has ended for the same reason, and
+// asks it. Another *int as key finds nothing in it. While the call runs the answer is
+// nil: if not, contexts derived from c would take the new one for their parent.
 func (c *callContext) causer(key any) any {
 	state := c.state.Load()
 	if errOf(state) == nil {
@@ -232,7 +248,8 @@ func (c *callContext) causer(key any) any {
 	return ended.Value(key)
 }
 
-// cause is why the context has ended.
+// cause is what context.Cause returns for a context that ended with these bits. The cause
+// was noted before the bits were set, so a goroutine that sees them finds it.
 func (c *callContext) cause(state uint32) error {
 	switch {
 	case state&closed != 0:
@@ -247,9 +264,8 @@ func (c *callContext) cause(state uint32) error {
 	return errOf(state)
 }
 
-// AfterFunc calls f in a goroutine of its own once the context has ended. The
-// context package looks for this method: it is what lets a child context do
-// without a goroutine that waits for its parent.
+// AfterFunc calls f on a new goroutine once the context has ended. Package context looks
+// for this method: with it, a derived context needs no goroutine that waits for Done.
 func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 	s := c.signal()
 	s.mu.Lock()
@@ -273,25 +289,31 @@ func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
+// signal returns the signals, and makes them at first.
+//
+// The goroutine that ends the context sets state and then loads signals; here signals
+// is stored and then state loaded. So at least one of the two sees the other, and done
+// is closed. If both do, fire closes it once.
 func (c *callContext) signal() *signals {
 	if s := c.signals.Load(); s != nil {
 		return s
 	}
-	s, reusable := c.makeSignals()
-	if !reusable {
+	s, made := c.makeSignals()
+	if !made {
 		return s
 	}
 	if c.who.inline && c.deadline != 0 {
 		s.watch(c)
 	}
-	if c.state.Load() != 0 { // whoever ended it may not have seen s
+	if c.state.Load() != 0 { // the goroutine that ended it may have loaded nil
 		s.fire()
 	}
 	return s
 }
 
-// makeSignals is false if another goroutine has made them first.
-func (c *callContext) makeSignals() (s *signals, reusable bool) {
+// makeSignals returns the call's signals. made is false if they were there, because
+// another goroutine was first.
+func (c *callContext) makeSignals() (s *signals, made bool) {
 	s = &signals{done: make(chan struct{})}
 	if c.signals.CompareAndSwap(nil, s) {
 		return s, true
@@ -299,8 +321,9 @@ func (c *callContext) makeSignals() (s *signals, reusable bool) {
 	return c.signals.Load(), false
 }
 
-// note keeps the caller's cause, to be told by those who see the context end. Of
-// several that come at once the first stands: they have it from one context.
+// note keeps the cause of the caller's context. It must be called before the state is
+// set, so that a goroutine that sees the end also finds the cause. If several goroutines
+// note one the first stands; they all read it from the same context.
 func (c *callContext) note(cause error) {
 	s := c.signals.Load()
 	if s == nil {
@@ -313,6 +336,7 @@ func (c *callContext) note(cause error) {
 	}
 }
 
+// noted is the cause that note kept, or nil.
 func (c *callContext) noted() error {
 	s := c.signals.Load()
 	if s == nil {
@@ -323,8 +347,10 @@ func (c *callContext) noted() error {
 	return s.cause
 }
 
-// watch ends an inline call's context with its caller's or at its deadline;
-// other calls have whoever settles them for that.
+// watch ends an inline call's context at its deadline, or when the caller's context
+// ends. An inline handler runs on the caller's goroutine, so that no goroutine waits
+// in await and no worker's timer is set. If the context ends while watch sets this up,
+// fire found no stop to call: watch stops its timer itself.
 func (s *signals) watch(c *callContext) {
 	timer := time.AfterFunc(time.Duration(c.alarm()-c.who.clock.now()), func() { c.end(c.timeUp()) })
 	stop := timer.Stop
@@ -343,69 +369,17 @@ func (s *signals) watch(c *callContext) {
 	}
 }
 
-// look does the same for an inline handler that only ever asks Err.
-func (c *callContext) look() {
-	if caller := c.caller(); caller != nil && caller.hasEnded() {
-		c.followCaller(caller)
-	} else if c.who.clock.now() >= c.alarm() {
-		c.end(c.timeUp())
-	}
-}
-
-// followCaller ends the context of an inline call as its caller's has ended.
-func (c *callContext) followCaller(caller *caller) {
-	why := context.Canceled
-	defer func() { c.end(c.leave(why)) }() // also where the caller's context ends this goroutine
-	why = caller.end()
-}
-
-// alarm is when the router ends the call, if nothing else has by then.
-func (c *callContext) alarm() int64 {
-	if c.patient {
-		return c.deadline + int64(tardiness)
-	}
-	return c.deadline
-}
-
-// timeUp is how the context ends at the deadline.
-func (c *callContext) timeUp() uint32 {
-	if c.callerFirst {
-		return expired | left
-	}
-	return expired
-}
-
-// leave is how the context ends as the caller's has, or because nobody takes the
-// answer; why is as [caller.end] tells it. The cause is noted for those who will ask.
-func (c *callContext) leave(why error) uint32 {
-	if e, ok := why.(*causedError); ok && !c.isSettled() { //nolint:errorlint // as end makes it; what it wraps is foreign
-		c.note(e.cause)
-		why = e.sentinel
-	}
-	if why == context.DeadlineExceeded { //nolint:errorlint // likewise
-		return expired | left
-	}
-	return canceled | left
-}
-
-// departed is the answer for a call whose caller has left, as leave took it.
-func (c *callContext) departed(state uint32) error {
-	err, cause := errOf(state), c.cause(state)
-	if cause == err { //nolint:errorlint // what it wraps is to be kept
-		return err
-	}
-	return wrapCause(err, cause)
-}
-
-// end ends the context of an inline call that goes on. The first reason stands.
+// end ends the context of an inline call, which is not settled by that: its handler runs
+// on. If two goroutines end it, the first reason stands.
 func (c *callContext) end(why uint32) {
 	if c.state.CompareAndSwap(0, why) {
 		c.fire()
 	}
 }
 
-// close settles the call and ends its context, or is false if it was settled
-// already.
+// trySettle settles the call and ends its context, or is false if the call was settled
+// before. This compare-and-swap is the only place where a call becomes settled. If an
+// inline call's context has ended earlier, the reason of that end stands.
 func (c *callContext) trySettle(why uint32) bool {
 	for {
 		was := c.state.Load()
@@ -423,16 +397,20 @@ func (c *callContext) trySettle(why uint32) bool {
 	}
 }
 
+// isSettled tells whether the call has its outcome. Its record may not be written yet.
 func (c *callContext) isSettled() bool { return c.state.Load()&settled != 0 }
 
+// fire tells the signals, if there are any, that the context has ended. state must be set
+// before: see signal.
 func (c *callContext) fire() {
 	if s := c.signals.Load(); s != nil {
 		s.fire()
 	}
 }
 
-// fire closes done once: who ends the context and who asks for its signals may
-// both come here when they cross.
+// fire closes done and starts the functions of AfterFunc, once: the goroutine that ends
+// the context and one that makes the signals may both call it. stop is called after
+// the unlock, because it may call the caller's context.
 func (s *signals) fire() {
 	s.mu.Lock()
 	if s.isFired() {
@@ -451,7 +429,7 @@ func (s *signals) fire() {
 	}
 }
 
-// isFired is to be asked under the lock.
+// isFired tells whether done is closed. s.mu must be held, which fire closes it under.
 func (s *signals) isFired() bool {
 	select {
 	case <-s.done:
@@ -461,8 +439,9 @@ func (s *signals) isFired() bool {
 	}
 }
 
-// recordContext is a call's context as its meters see it: the same values, and
-// no end, for a record is written after the call is over.
+// recordContext is a call's context as its meters see it: with the same values, and
+// without deadline or end. A record is written after the call is over, and a meter that
+// passes a canceled context to a database would lose it.
 type recordContext callContext
 
 func (*recordContext) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -470,6 +449,8 @@ func (*recordContext) Done() <-chan struct{}       { return nil }
 func (*recordContext) Err() error                  { return nil }
 func (c *recordContext) Value(key any) any         { return (*callContext)(c).context().Value(key) }
 
+// invocation describes the call. It may be called at any time, also on a kept context:
+// it reads who, which release does not clear.
 func (c *callContext) invocation() Invocation {
 	who := c.who
 	inv := Invocation{
@@ -486,10 +467,10 @@ func (c *callContext) invocation() Invocation {
 	return inv
 }
 
-// Progress of the handler inside its middlewares.
+// The values of callExtra.progress: what the handler inside middlewares does.
 const (
 	notRun = iota
 	running
 	returned
-	forgone // the middlewares ended without it: it may not start any more
+	forgone // the middlewares returned without having called next, which may not run from then on
 )
