@@ -1,6 +1,7 @@
 package faasjwt
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,62 +9,60 @@ import (
 	"slices"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/inproc/faas/access"
 )
 
-// Config says whose tokens are let in.
+// Config says which tokens are let in, and where the keys for them are.
 type Config struct {
-	Issuer   string   // what iss must be, to the letter; needed
-	Audience []string // one of which must be in aud; needed, since a token for somebody else is not for us
-	JWKS     string   // the URL of the issuer's key set: https, or http on the loopback; needed
+	// Issuer is what iss must be, to the letter. Required.
+	Issuer string
+	// Audience are the names of this service. One of them must be in aud. Required:
+	// without it, a token that the issuer has made for another service would do.
+	Audience []string
+	// JWKS is the URL of the issuer's key set: https, or http on the loopback.
+	// Required.
+	JWKS string
 
-	// Algorithms that signatures may use, of RS256 to RS512, PS256 to PS512,
-	// ES256 to ES512 and EdDSA, which is Ed25519 by another name, and means both.
-	// Nil: RS256, ES256 and EdDSA.
+	// Algorithms that signatures may use: any of RS256 to RS512, PS256 to PS512,
+	// ES256 to ES512, and EdDSA, which is the same as Ed25519. Nil: RS256, ES256 and
+	// EdDSA.
 	Algorithms []string
-	// Leeway is how far the issuer's clock may be from ours. 0: 30 s.
+	// Leeway is how far the issuer's clock may be from this one. 0: 30 s.
 	Leeway time.Duration
 
-	Kind        access.Kind // of the principals. Empty: access.User. Give each issuer its own, if subjects may be the same
-	TenantClaim string      // the claim, a string, that is the principal's tenant. Empty: none is
-	RolesClaim  string      // the claim, an array of strings, that is the principal's roles. Empty: none is
-	// Claims are those that principals keep. Values that are no strings are left
-	// out.
-	Claims []string
+	// Kind is the kind of the principals. Empty: access.User. If two issuers may have
+	// equal subjects, give each issuer a kind of its own.
+	Kind        access.Kind
+	TenantClaim string   // the claim, a string, with the principal's tenant. Empty: no tenant
+	RolesClaim  string   // the claim, an array of strings, with the principal's roles. Empty: no roles
+	Claims      []string // the claims that principals keep, if their values are strings
 
-	Refresh  time.Duration // how old the set may be before it is fetched again. 0: 15 min
-	MaxAge   time.Duration // how old it may be while it can't be. 0: 24 h
-	Cooldown time.Duration // how long at least between fetches. 0: 30 s
-	Timeout  time.Duration // of a fetch. 0: 5 s
-	Client   *http.Client  // Nil: one that follows no redirects
+	Refresh  time.Duration // the age at which the key set is fetched again. 0: 15 min
+	MaxAge   time.Duration // the age up to which it is used while it can't be fetched. 0: 24 h
+	Cooldown time.Duration // the least time between two fetches. 0: 30 s
+	Timeout  time.Duration // of one fetch. 0: 5 s
+	Client   *http.Client  // for fetches. Nil: one that follows no redirects
 }
 
-// withDefaults is c with its zero values replaced.
+// withDefaults returns c with its zero values replaced.
 func (c Config) withDefaults() Config {
-	or := func(d *time.Duration, value time.Duration) {
-		if *d == 0 {
-			*d = value
-		}
-	}
-	or(&c.Leeway, 30*time.Second)
-	or(&c.Refresh, 15*time.Minute)
-	or(&c.MaxAge, 24*time.Hour)
-	or(&c.Cooldown, 30*time.Second)
-	or(&c.Timeout, 5*time.Second)
+	c.Leeway = cmp.Or(c.Leeway, 30*time.Second)
+	c.Refresh = cmp.Or(c.Refresh, 15*time.Minute)
+	c.MaxAge = cmp.Or(c.MaxAge, 24*time.Hour)
+	c.Cooldown = cmp.Or(c.Cooldown, 30*time.Second)
+	c.Timeout = cmp.Or(c.Timeout, 5*time.Second)
+	c.Kind = cmp.Or(c.Kind, access.User)
 	if c.Algorithms == nil {
 		c.Algorithms = []string{"RS256", "ES256", "EdDSA"}
 	}
-	if c.Kind == access.Anonymous {
-		c.Kind = access.User
-	}
 	if c.Client == nil {
+		// A redirect could lead to keys of another host, or to plain http.
 		c.Client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
 	return c
 }
 
+// check returns what is impossible about the configuration, with the cure.
 func (c Config) check() error {
 	switch {
 	case c.Issuer == "":
@@ -85,15 +84,8 @@ func (c Config) check() error {
 	return checkURL(c.JWKS)
 }
 
-func asymmetric(alg string) bool {
-	switch jwt.GetSigningMethod(algorithm(alg)).(type) {
-	case *jwt.SigningMethodRSA, *jwt.SigningMethodRSAPSS, *jwt.SigningMethodECDSA, *jwt.SigningMethodEd25519:
-		return true
-	}
-	return false
-}
-
-// checkURL wants https: whoever can change the keys on their way can sign.
+// checkURL wants https: an attacker who could change the keys on their way could
+// sign tokens. On the loopback the keys do not leave the host.
 func checkURL(s string) error {
 	u, err := url.Parse(s)
 	if err == nil && u.Host != "" {

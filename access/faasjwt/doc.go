@@ -1,5 +1,5 @@
 /*
-Package faasjwt lets in who has a JSON web token of an issuer: an
+Package faasjwt authenticates requests by JSON web tokens of an issuer. It is an
 access.Authenticator that verifies tokens with the keys of the issuer's JWK set.
 
 	issuer, err := faasjwt.New(faasjwt.Config{
@@ -11,28 +11,35 @@ access.Authenticator that verifies tokens with the keys of the issuer's JWK set.
 
 # What is checked
 
-The signature, by an algorithm of the list, with a key of the set that is for
-signatures, of the kind and curve of the algorithm, and, if the key names an
-algorithm, for that one; iss and aud; exp, which a token must have, nbf and iat;
-and that the token has no critical extension, as nothing here understands one.
-Names of claims are what they are to the letter, as RFC 7519 has it; a date that
-does not fit into 64 bits is not good, whichever it is. Ed25519 (RFC 9864) and EdDSA
-(RFC 8037) are one algorithm here, in tokens and in keys.
-Algorithms are asymmetric: "none" and HMAC can't be configured, symmetric keys in
-the set are passed over, and what a token says about where its key is found (jku,
-x5u, jwk) is not read.
+  - The signature: by an algorithm of the list, with a key of the set that is for
+    signatures, has the kind and curve of the algorithm, and, if the key names an
+    algorithm, is for that one.
+  - iss and aud; exp, which a token must have; nbf and iat. A date that does not
+    fit into 64 bits is refused in each of them.
+  - That the token has no critical extension: this package knows none.
+
+Names of claims are compared to the letter, as RFC 7519 has it. Ed25519 (RFC 9864)
+and EdDSA (RFC 8037) are one algorithm here, in tokens and in keys.
+
+Algorithms are asymmetric: "none" and HMAC can't be configured, and symmetric keys
+in the set are left out. What a token says about where its key is (jku, x5u, jwk) is
+not read.
 
 # Keys
 
-The set is fetched when it is first needed, again when it is older than
-Config.Refresh, when no key of it is for a token, and when a signature does not fit
-the key, which may have been replaced under the same ID, but not more often than
-each Config.Cooldown, whatever tokens come. One request at a time
-fetches; while the set is refreshed, others go on with the keys at hand. If it
-can't be fetched the keys at hand are good until they are Config.MaxAge old; then,
-and before the first fetch succeeds, tokens can't be checked, which is not the same
-as a wrong token: see access.Authenticator. A key that left the set is no longer
-good once the set has been fetched again. There is no goroutine behind it.
+The set is fetched when it is first needed. It is fetched again when
+
+  - it is older than Config.Refresh,
+  - it has no key for a token, or
+  - a signature does not fit the key, which the issuer may have replaced under the
+    same ID.
+
+There are never two fetches within Config.Cooldown, whatever tokens come. One request
+at a time fetches. While the set is refreshed, other requests use the keys at hand.
+If it can't be fetched, they are used until they are Config.MaxAge old. Then, and
+before the first fetch succeeds, tokens can't be checked, which is not the same as a
+wrong token: see access.Authenticator. A key that the issuer has removed is refused
+once the set was fetched again. No goroutine runs in the background.
 
 Signatures and claims are verified by github.com/golang-jwt/jwt, keys parsed by
 github.com/MicahParks/jwkset.

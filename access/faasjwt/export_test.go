@@ -1,6 +1,6 @@
 package faasjwt
 
-// ParseSet is for the fuzzer: how many keys a set has, with what each fits.
+// ParseSet returns the IDs of the keys in a set, and the algorithms that each fits.
 func ParseSet(data []byte) (kids []string, algs [][]string, err error) {
 	keys, err := parseSet(data)
 	for _, k := range keys {

@@ -3,7 +3,6 @@ package faasjwt
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -13,7 +12,7 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Issuer is an [access.Authenticator] of one issuer's tokens. All its methods
+// Issuer is an [access.Authenticator] for the tokens of one issuer. All its methods
 // may be called concurrently.
 type Issuer struct {
 	config    Config
@@ -23,7 +22,7 @@ type Issuer struct {
 }
 
 // New returns an authenticator, or an error that names the cure. It fetches
-// nothing: the issuer need not be there yet.
+// nothing: the issuer's server need not be up yet.
 func New(c Config) (*Issuer, error) {
 	c = c.withDefaults()
 	if err := c.check(); err != nil {
@@ -42,9 +41,9 @@ func New(c Config) (*Issuer, error) {
 	}, nil
 }
 
-// Authenticate is a part of [access.Authenticator]. A bearer token that is no
-// JSON web token, or one of another issuer, is none of its kind: others may be
-// asked.
+// Authenticate implements [access.Authenticator]. For a bearer token that is no JSON
+// web token, or that is one of another issuer, the error Is access.ErrNoCredentials:
+// other authenticators are asked.
 func (i *Issuer) Authenticate(r *http.Request) (access.Principal, error) {
 	token, err := access.BearerToken(r.Header)
 	if err != nil {
@@ -53,10 +52,11 @@ func (i *Issuer) Authenticate(r *http.Request) (access.Principal, error) {
 	return i.Principal(r.Context(), token)
 }
 
-// Principal returns whose token it is. The error Is access.ErrCredentials if the
-// token is not good, access.ErrNoCredentials if it is not of this issuer, and
-// neither if the keys can't be had. It says what is wrong, and repeats nothing
-// of the token. A fetch of keys, if one is needed, ends within Config.Timeout.
+// Principal returns the principal that a token was issued for. The error Is
+// access.ErrCredentials if the token is not good, access.ErrNoCredentials if it is
+// not of this issuer, and neither if the keys can't be fetched. It says what is
+// wrong and repeats nothing of the token. If keys have to be fetched, that ends
+// within Config.Timeout.
 func (i *Issuer) Principal(ctx context.Context, token access.Secret) (access.Principal, error) {
 	t, err := read(token.Reveal(), i.config.Issuer)
 	if err != nil {
@@ -71,9 +71,9 @@ func (i *Issuer) Principal(ctx context.Context, token access.Secret) (access.Pri
 	return i.principal(t.claims)
 }
 
-// verify checks the signature. One that does not fit may be of a key that the
-// issuer has put in the place of ours, under the same ID or under none: the set is
-// fetched again, as often as that may be, and the signature tried once more.
+// verify checks the signature. If it does not fit the key that the token names, the
+// issuer may have replaced that key under the same ID, or without an ID. verify then
+// fetches the set, if the cooldown allows it, and tries once more.
 func (i *Issuer) verify(ctx context.Context, t token) error {
 	method := i.methods[t.alg]
 	switch {
@@ -83,23 +83,25 @@ func (i *Issuer) verify(ctx context.Context, t token) error {
 		return errCritical
 	}
 	keys, version, err := i.keys.find(ctx, t.kid, t.alg)
-	if err != nil || t.signedBy(method, keys) {
+	if err != nil || verifies(method, keys, t) {
 		return err
 	}
 	if !i.keys.newer(ctx, version) {
 		return errSignature
 	}
-	if keys, _, err = i.keys.find(ctx, t.kid, t.alg); err != nil || t.signedBy(method, keys) {
+	if keys, _, err = i.keys.find(ctx, t.kid, t.alg); err != nil || verifies(method, keys, t) {
 		return err
 	}
 	return errSignature
 }
 
-// maxDate is about the last second that time.Time can be asked for. The library
-// makes an integer of a date, and of one that is larger the other end of time:
-// what expires then would never, and what is not valid until then would be.
+// maxDate is a little less than the largest int64. The library converts a date to
+// int64 without looking at its size, and a larger date comes out negative: a token
+// that is not valid before the year 10^12 would be valid today.
 const maxDate = 1<<63 - 1<<40
 
+// validate checks the claims, after the signature. It refuses a date beyond maxDate
+// in any claim, so that none is judged by what the conversion makes of it.
 func (i *Issuer) validate(claims jwt.MapClaims) error {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		n, ok := claims[name].(json.Number)
@@ -110,22 +112,21 @@ func (i *Issuer) validate(claims jwt.MapClaims) error {
 	return i.validator.Validate(claims)
 }
 
+// principal makes a principal of claims that are verified. A token without a subject
+// or, if the configuration names a claim for it, without a tenant is refused: the
+// principal must not pass for one that works for no tenant.
 func (i *Issuer) principal(claims jwt.MapClaims) (access.Principal, error) {
 	p := access.Principal{Kind: i.config.Kind, Claims: map[string]string{}}
 	if p.ID, _ = claims["sub"].(string); p.ID == "" {
 		return access.Principal{}, fmt.Errorf("%w: the token has no subject", access.ErrCredentials)
 	}
 	if name := i.config.TenantClaim; name != "" {
-		if p.Tenant, _ = claims[name].(string); p.Tenant == "" { // not to be taken for somebody without a tenant
+		if p.Tenant, _ = claims[name].(string); p.Tenant == "" {
 			return access.Principal{}, fmt.Errorf("%w: the token has no tenant", access.ErrCredentials)
 		}
 	}
-	if roles, ok := claims[i.config.RolesClaim].([]any); ok && i.config.RolesClaim != "" {
-		for _, role := range roles {
-			if role, ok := role.(string); ok {
-				p.Roles = append(p.Roles, role)
-			}
-		}
+	if i.config.RolesClaim != "" {
+		p.Roles = texts(claims[i.config.RolesClaim])
 	}
 	for _, name := range i.config.Claims {
 		if value, ok := claims[name].(string); ok {
@@ -135,42 +136,13 @@ func (i *Issuer) principal(claims jwt.MapClaims) (access.Principal, error) {
 	return p, nil
 }
 
-var (
-	errCritical  = errors.New("the token has a critical extension")
-	errAlgorithm = errors.New("algorithm")
-	errSignature = errors.New("signature")
-	errDate      = errors.New("a date is beyond all time")
-	errNoKey     = errors.New("no key of the issuer fits the token")
-	errKeys      = errors.New("faasjwt: can't get the issuer's keys")
-)
-
-// explain says in our own words what is wrong: the library's may repeat what the
-// token holds.
-func explain(err error) error {
-	if errors.Is(err, errKeys) {
-		return err
-	}
-	why := "malformed"
-	for _, c := range []struct {
-		is   error
-		text string
-	}{
-		{errCritical, errCritical.Error()},
-		{errAlgorithm, errAlgorithm.Error()},
-		{errSignature, errSignature.Error()},
-		{errDate, errDate.Error()},
-		{errNoKey, errNoKey.Error()},
-		{jwt.ErrTokenExpired, "expired"},
-		{jwt.ErrTokenNotValidYet, "not valid yet"},
-		{jwt.ErrTokenUsedBeforeIssued, "issued in the future"},
-		{jwt.ErrTokenInvalidAudience, "for another audience"},
-		{jwt.ErrTokenInvalidIssuer, "of another issuer"},
-		{jwt.ErrTokenRequiredClaimMissing, "a claim is missing"},
-	} {
-		if errors.Is(err, c.is) {
-			why = c.text
-			break
+// texts returns the strings in a claim that is an array.
+func texts(claim any) (all []string) {
+	array, _ := claim.([]any)
+	for _, v := range array {
+		if s, ok := v.(string); ok {
+			all = append(all, s)
 		}
 	}
-	return fmt.Errorf("%w: JSON web token: %s", access.ErrCredentials, why)
+	return all
 }

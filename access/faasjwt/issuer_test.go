@@ -40,8 +40,8 @@ func TestATokenOfTheIssuerIsWhoItSays(t *testing.T) {
 	})
 }
 
-// bad asserts that a token is not let in, as wrong credentials, and that the
-// error repeats nothing of it.
+// bad asserts that a token is refused as wrong credentials, and that the error
+// repeats nothing of it.
 func bad(t *testing.T, i *faasjwt.Issuer, name string, token access.Secret) {
 	t.Helper()
 	p, err := i.Principal(t.Context(), token)
@@ -101,7 +101,7 @@ func TestATokenThatIsNotGoodIsNotLetIn(t *testing.T) {
 	})
 }
 
-// Where a date becomes an integer, one that is too large comes out at the other end.
+// A date that is larger than an int64 becomes a negative one when it is converted.
 func TestADateBeyondAllTimeIsNotGood(t *testing.T) {
 	setting(t, func(t *testing.T, _ *provider, i *faasjwt.Issuer) {
 		for _, name := range []string{"exp", "nbf", "iat"} {
@@ -233,7 +233,7 @@ func TestAnIssuerThatCannotWorkIsFoundWhenItIsMade(t *testing.T) {
 	}
 }
 
-// Over a real connection, with the client that is made for it.
+// This test uses a real connection and the default client.
 func TestKeysAreFetchedFromAServerAndNotFromWhereItPoints(t *testing.T) {
 	t.Parallel()
 	set := must(json.Marshal(map[string]any{"keys": []jwk{ecJWK("ec", ecKey())}}))

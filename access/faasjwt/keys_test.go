@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/access/faasjwt"
 )
 
-// long-lived tokens, so that time can pass.
+// lasting makes a token that is good for 1,000 hours, so that a test can let time pass.
 func lasting(t *testing.T, kid string, key any) access.Secret {
 	t.Helper()
 	return sign(t, jwt.SigningMethodRS256, kid, key, claims(map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
@@ -58,7 +58,7 @@ func TestAKeyThatWasReplacedUnderItsIDIsFetchedWhenASignatureDoesNotFit(t *testi
 				require.NoError(t, err, "the old key is as good as it was")
 				time.Sleep(30 * time.Second)
 				answers := make(chan error, 20)
-				for range 20 { // who does not fetch waits, and finds what was fetched
+				for range 20 { // one of them fetches, the others wait for it
 					go func() { _, err := i.Principal(t.Context(), after); answers <- err }()
 				}
 				for range 20 {
@@ -164,6 +164,20 @@ func TestKeysAtHandAreGoodWhileTheServerIsDownAndNotForEver(t *testing.T) {
 	})
 }
 
+// atLimit is a good set that is as large as a set may be.
+func atLimit() string {
+	set := string(must(json.Marshal(map[string]any{"keys": []jwk{rsaJWK("rsa", rsaKey())}})))
+	return set + strings.Repeat(" ", 1<<20-len(set))
+}
+
+func TestASetMayBeAsLargeAsTheLimit(t *testing.T) {
+	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
+		p.raw = []byte(atLimit())
+		_, err := i.Principal(t.Context(), lasting(t, "rsa", rsaKey()))
+		assert.NoError(t, err)
+	})
+}
+
 func TestWithoutKeysNobodyIsLetInAndNobodyIsWrong(t *testing.T) {
 	small := must(rsa.GenerateKey(rand.Reader, 1024))
 	for name, raw := range map[string]string{
@@ -173,7 +187,7 @@ func TestWithoutKeysNobodyIsLetInAndNobodyIsWrong(t *testing.T) {
 		"array":         `[]`,
 		"useless keys":  `{"keys":[null,1,"x",{},{"kty":"oct","k":"AAAA"},{"kty":"RSA"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`,
 		"small RSA key": string(must(json.Marshal(map[string]any{"keys": []jwk{rsaJWK("rsa", small)}}))),
-		"too large":     `{"keys":[` + strings.Repeat(" ", 1<<20) + `]}`,
+		"too large":     atLimit() + " ", // a set that is good if its end is cut off
 	} {
 		t.Run(name, func(t *testing.T) {
 			setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
@@ -200,7 +214,7 @@ func TestManyRequestsFetchOnceAndOneThatLeavesKeepsNobodyWaiting(t *testing.T) {
 		first, cancel := context.WithCancel(t.Context())
 		go func() { _, err := i.Principal(first, token); answers <- err }()
 		synctest.Wait()
-		cancel() // it fetches for the others as well
+		cancel() // the others wait for its fetch, which must go on
 		for range 48 {
 			go func() { _, err := i.Principal(t.Context(), token); answers <- err }()
 		}
@@ -223,7 +237,7 @@ func TestWhileTheSetIsRefreshedOthersGoOnWithTheKeysAtHand(t *testing.T) {
 		_, err := i.Principal(t.Context(), token)
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
-		p.wait = make(chan struct{}) // it hangs
+		p.wait = make(chan struct{}) // the server does not answer
 		answer := make(chan error)
 		began := time.Now()
 		go func() { _, err := i.Principal(t.Context(), token); answer <- err }()
@@ -239,8 +253,7 @@ func TestWhileTheSetIsRefreshedOthersGoOnWithTheKeysAtHand(t *testing.T) {
 	})
 }
 
-// FuzzParseSet: what is taken from a set is a key that no symmetric algorithm
-// fits, whatever the set says.
+// FuzzParseSet looks for a set with a key that fits a symmetric algorithm.
 func FuzzParseSet(f *testing.F) {
 	f.Add(must(json.Marshal(map[string]any{"keys": []jwk{ecJWK("ec", ecKey()), edJWK("ed", edKey()), rsaJWK("rsa", rsaKey())}})))
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA","alg":"HS256"},{"kty":"EC","crv":"P-256","x":"","y":""},null]}`))
@@ -260,7 +273,7 @@ func FuzzParseSet(f *testing.F) {
 	})
 }
 
-// FuzzToken: whatever a token looks like, only the real one is let in.
+// FuzzToken looks for a token that is let in without being the real one.
 func FuzzToken(f *testing.F) {
 	p := &provider{}
 	p.set(ecJWK("ec", ecKey()), edJWK("ed", edKey()))

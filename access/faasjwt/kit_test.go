@@ -67,15 +67,15 @@ func edJWK(kid string, k ed25519.PrivateKey) jwk {
 	return jwk{"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": b64(k.Public().(ed25519.PublicKey))}
 }
 
-// provider is an issuer's key server, as a transport, so that it can live in a
-// bubble.
+// provider is an issuer's key server. It is a transport and has no socket, so that it
+// works in a synctest bubble.
 type provider struct {
 	mu      sync.Mutex // guards what follows
 	keys    []jwk
-	raw     []byte // instead of keys
+	raw     []byte // the body of the answer, in place of keys
 	code    int
 	fetched int
-	wait    chan struct{} // to be closed before it answers
+	wait    chan struct{} // an answer waits until it is closed; nil: not at all
 }
 
 func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -133,11 +133,11 @@ func config(p *provider) faasjwt.Config {
 	}
 }
 
-// setting is an issuer with one key of each kind, in a bubble.
+// setting runs f in a bubble, with an issuer that has one key of each kind.
 func setting(t *testing.T, f func(t *testing.T, p *provider, i *faasjwt.Issuer), opts ...func(*faasjwt.Config)) {
 	t.Helper()
 	t.Parallel()
-	rsaKey() // outside, where time is real
+	rsaKey() // made outside of the bubble
 	otherRSA()
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{}
@@ -152,7 +152,7 @@ func setting(t *testing.T, f func(t *testing.T, p *provider, i *faasjwt.Issuer),
 	})
 }
 
-// claims are good ones, after what changes them; a nil value takes one away.
+// claims returns good claims with some of them changed; a nil value removes one.
 func claims(change ...map[string]any) jwt.MapClaims {
 	c := jwt.MapClaims{
 		"iss": issuerName, "aud": audience, "sub": "ana", "tenant": "acme", "roles": []string{"clerk"}, "email": "ana@example.com",

@@ -1,6 +1,6 @@
 /*
-Package webhook lets signed webhooks in: it verifies who has sent a request and
-that nobody has changed or repeated it, and passes it on.
+Package webhook lets signed webhooks in. It verifies that a request comes from its
+sender and was not changed or repeated on the way, and passes it on.
 
 	github, err := webhook.New("github", webhook.GitHub(secret))
 	mux.Handle("POST /hooks/github", github.Handler(next))
@@ -15,23 +15,26 @@ on its context, for an access.Authorizer to judge.
 	Standard  webhook-id, -timestamp, -signature: v1,…; HMAC-SHA256 of id, time and body
 	Svix      svix-id, -timestamp, -signature, otherwise as Standard
 
-Each takes several secrets, so that they can be rotated: a signature by any of
+Each takes several secrets, so that they can be rotated: a signature with any of
 them is good. Signatures are compared in constant time.
 
 # Replays
 
-What is signed with a time is good for [WithWindow] around it. Within it, and
-for GitHub, which signs no time, for that long after it came, a message is
-handled once: it is remembered by its id, where the id is signed, or else by what
-was signed and, for GitHub, its X-GitHub-Delivery header, which is not signed.
-[WithReplayKey] chooses something else, and says what the header is worth. One that was handled with success and comes again is answered 200
-and not passed on, so that a sender who missed the answer is content; one that
-is being handled is answered 409. One whose handler failed may come again.
+If a time is signed, it has to be within [WithWindow] of now. A message is handled
+once while its time is good, or for one window after it came if no time is signed, as
+with GitHub. It is remembered by its id if the id is signed. Otherwise it is
+remembered by what was signed and, for GitHub, by its X-GitHub-Delivery header, which
+is not signed; [WithReplayKey] changes this, and says what the header is worth.
 
-What is remembered is bounded ([WithReplays]). If there is no room, a message is
-answered 503 rather than let in without a memory of it. Only messages with a good
-signature are remembered: to fill it takes the secret or, where the key has
-something unsigned in it, a message that was recorded. It is kept in memory: after
-a restart, and in other processes, a message of the last minutes can come again.
+A message that comes again is not passed on. If it was handled with success, the
+answer is 200, so that a sender that missed the answer is content. If it is being
+handled, the answer is 409. If its handler has failed, it may come again.
+
+The number of messages that are remembered is bounded ([WithReplays]). If there is no
+room, a message is answered 503: it is not let in without being remembered. Only
+messages with a good signature are remembered. To fill the memory, an attacker needs
+the secret or, if something unsigned is part of the key, a recorded message. The
+memory is in the process: after a restart, and in another process, a message of the
+last minutes can come again.
 */
 package webhook

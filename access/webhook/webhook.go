@@ -25,26 +25,26 @@ func (o option) applyVerifier(v *Verifier) { o(v) }
 // Default 5 min, as Stripe and Standard Webhooks have it.
 func WithWindow(d time.Duration) Option { return option(func(v *Verifier) { v.window = d }) }
 
-// WithReplays sets how many messages are remembered, n ≥ 1. It has to be more
-// than come with a good signature in two windows: beyond that they are answered
-// 503. Default 10,000, which is about a megabyte.
+// WithReplays sets how many messages are remembered, n ≥ 1. It has to be more than
+// the number of messages with a good signature in two windows: beyond it they are
+// answered 503. Default 10,000, which takes about a megabyte.
 func WithReplays(n int) Option { return option(func(v *Verifier) { v.seen.room = n }) }
 
-// WithReplayKey chooses what a message is remembered by: two with the same key are
-// one message, of which the second is not passed on. A message without a key, "",
-// is not remembered, and is passed on whenever it comes: WithReplayKey of a func
-// that returns "" is for those whose handlers know what they have done.
+// WithReplayKey chooses what a message is remembered by. Two requests with the same
+// key are one message, and the second is not passed on. A request with the key "" is
+// not remembered and is always passed on. So a func that always returns "" is for
+// handlers that find out themselves what they have done before.
 //
-// The default is the message's id, where one is signed, or else what is signed
-// and, for [GitHub], the X-GitHub-Delivery header. The header is not signed:
-// somebody who has recorded a delivery can repeat it under another, and fill what
-// [WithReplays] bounds. It is there because GitHub sends equal bodies that are
-// two deliveries (a workflow that was dispatched twice), and the second of them
-// must not be lost. Where losing it does less harm than a repetition,
-// [WithSignedReplayKey] leaves the header out.
+// The default key is the message's id, if one is signed. Otherwise it is what is
+// signed and, for [GitHub], the header X-GitHub-Delivery. GitHub sends two deliveries
+// with equal bodies, for example if a workflow is dispatched twice, and the second
+// must not be lost; the header tells them apart. But it is not signed: an attacker
+// who has recorded a delivery can repeat it under another X-GitHub-Delivery, and can
+// fill what [WithReplays] bounds. If a repetition does more harm than a loss, use
+// [WithSignedReplayKey], which leaves the header out.
 //
-// key is called for requests with a good signature, by many goroutines at once.
-// It may keep nothing of what it is handed. Its panic is the request's.
+// key is called for requests with a good signature, by many goroutines at once. It
+// must not keep its arguments. If it panics, so does the handler of the request.
 func WithReplayKey(key func(h http.Header, body []byte) string) Option {
 	return option(func(v *Verifier) {
 		v.key = nil
@@ -57,32 +57,33 @@ func WithReplayKey(key func(h http.Header, body []byte) string) Option {
 	})
 }
 
-// WithSignedReplayKey remembers a message by what its sender has signed, and
-// nothing else; see [WithReplayKey]. A repetition within the window is not passed
-// on, whatever its headers are, and neither is a message of GitHub's that has the
-// same body as another.
+// WithSignedReplayKey remembers a message by what its sender has signed, and by
+// nothing else; see [WithReplayKey]. Within the window, a repetition is not passed
+// on, whatever its headers are. Neither is a second delivery of GitHub with the same
+// body.
 func WithSignedReplayKey() Option {
 	return option(func(v *Verifier) {
 		v.key = func(c claim, _ http.Header, body []byte) (digest, bool) { return c.signedDigest(body), true }
 	})
 }
 
-// WithBodyLimit bounds the body, in bytes, at least 1. It is read into memory
-// before anything is known to be true. Default 1 MiB; GitHub sends up to 25.
+// WithBodyLimit bounds the body, in bytes; n must be at least 1. The body is read
+// into memory before its signature can be checked. Default 1 MiB; GitHub sends up to
+// 25 MiB.
 func WithBodyLimit(n int64) Option { return option(func(v *Verifier) { v.limit = n }) }
 
-// Verifier verifies the webhooks of one sender. All its methods may be called
-// concurrently, and those of its handlers.
+// Verifier verifies the webhooks of one sender. All its methods, and those of its
+// handlers, may be called concurrently.
 type Verifier struct {
 	name   string
 	scheme Scheme
 	window time.Duration
 	limit  int64
 	key    func(c claim, h http.Header, body []byte) (d digest, remembered bool)
-	seen   memory
+	seen   memory // has its own lock; the rest is not changed after New
 }
 
-// New returns a verifier for a sender, who has the name as principal. The error
+// New returns a verifier for a sender. The name is the ID of its principal. The error
 // names the cure, and no secret.
 func New(name string, s Scheme, opts ...Option) (*Verifier, error) {
 	v := &Verifier{
@@ -95,39 +96,33 @@ func New(name string, s Scheme, opts ...Option) (*Verifier, error) {
 			o.applyVerifier(v)
 		}
 	}
-	switch {
-	case name == "":
-		return nil, errors.New("webhook: New needs a name for the sender")
-	case s == nil:
-		return nil, errors.New("webhook: New needs a scheme, such as GitHub(secret)")
-	case v.window <= 0:
-		return nil, fmt.Errorf("webhook: WithWindow(%v): must be positive", v.window)
-	case v.seen.room < 1:
-		return nil, fmt.Errorf("webhook: WithReplays(%d): must be at least 1", v.seen.room)
-	case v.key == nil:
-		return nil, errors.New("webhook: WithReplayKey needs a func; leave the option out for the default")
-	case v.limit < 1:
-		return nil, fmt.Errorf("webhook: WithBodyLimit(%d): must be at least 1 byte", v.limit)
+	if err := v.check(); err != nil {
+		return nil, err
 	}
 	return v, s.check()
 }
 
-// What a verifier answers, apart from access.ErrNoCredentials and
-// access.ErrCredentials.
-var (
-	// ErrReplayed: the message has been handled, or is being handled. It is also
-	// an access.ErrCredentials.
-	ErrReplayed = fmt.Errorf("%w: the message came before", access.ErrCredentials)
-	// ErrFull: there are more messages than WithReplays allows to remember.
-	ErrFull = errors.New("too many messages to remember")
-	// ErrTooLarge: the body is over WithBodyLimit.
-	ErrTooLarge = errors.New("the body is too large")
-	// ErrBody: the body could not be read.
-	ErrBody = errors.New("the body could not be read")
-)
+// check returns what is impossible about the name, the scheme or the options.
+func (v *Verifier) check() error {
+	switch {
+	case v.name == "":
+		return errors.New("webhook: New needs a name for the sender")
+	case v.scheme == nil:
+		return errors.New("webhook: New needs a scheme, such as GitHub(secret)")
+	case v.window <= 0:
+		return fmt.Errorf("webhook: WithWindow(%v): must be positive", v.window)
+	case v.seen.room < 1:
+		return fmt.Errorf("webhook: WithReplays(%d): must be at least 1", v.seen.room)
+	case v.key == nil:
+		return errors.New("webhook: WithReplayKey needs a func; leave the option out for the default")
+	case v.limit < 1:
+		return fmt.Errorf("webhook: WithBodyLimit(%d): must be at least 1 byte", v.limit)
+	}
+	return nil
+}
 
-// Handler verifies each request before next sees it. Next gets the whole body,
-// and the principal on the context. Otherwise the answer is
+// Handler verifies each request and then calls next, which gets the whole body and
+// the principal on the context. A request that does not pass is answered
 //
 //	401  no signature, a wrong one, or a time outside of the window
 //	413  the body is larger than WithBodyLimit
@@ -162,10 +157,13 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 	})
 }
 
+// handle calls next, and settles whether the message counts as handled. The deferred
+// function also runs if next panics, and then forgets the message; the panic goes
+// on. Until it has run, the same message is answered 409.
 func (v *Verifier) handle(w http.ResponseWriter, r *http.Request, next http.Handler, m message) {
 	status := &statusWriter{ResponseWriter: w}
 	good := false
-	defer func() { // reached by a panic as well, which goes on
+	defer func() {
 		if good {
 			v.seen.done(m.digest)
 		} else {
@@ -173,13 +171,14 @@ func (v *Verifier) handle(w http.ResponseWriter, r *http.Request, next http.Hand
 		}
 	}()
 	next.ServeHTTP(status, m.request(r))
-	good = status.code < http.StatusMultipleChoices // 0: nothing was written, which is a 200
+	good = status.code < http.StatusMultipleChoices // 0: next wrote nothing, which is a 200
 }
 
-// Authenticate makes Verifier an [access.Authenticator], where a door is open to
-// other credentials too. It puts a body that has been read in the place of the
-// request's. It knows nothing of the answer: the message counts as handled at
-// once, and one that comes again is not authenticated. Prefer [Verifier.Handler].
+// Authenticate makes a Verifier an [access.Authenticator], for paths that other
+// credentials open too. It reads the request's body and puts a copy in its place.
+// It can't see the answer: the message counts as handled at once, and is not
+// authenticated when it comes again, even if its handler has failed. Prefer
+// [Verifier.Handler].
 func (v *Verifier) Authenticate(r *http.Request) (access.Principal, error) {
 	m, err := v.verify(r)
 	if err != nil {
@@ -194,15 +193,16 @@ func (v *Verifier) Authenticate(r *http.Request) (access.Principal, error) {
 	return m.principal, nil
 }
 
-// message is a request whose signature is good.
+// message is a request with a good signature.
 type message struct {
 	body       []byte
 	digest     digest // what it is remembered by
 	remembered bool
-	until      time.Time
+	until      time.Time // how long it is remembered
 	principal  access.Principal
 }
 
+// request is r with the principal and with a body that can be read.
 func (m message) request(r *http.Request) *http.Request {
 	r = r.WithContext(access.WithPrincipal(r.Context(), m.principal))
 	r.Body = io.NopCloser(bytes.NewReader(m.body))
@@ -210,20 +210,16 @@ func (m message) request(r *http.Request) *http.Request {
 	return r
 }
 
-// verify reads headers first, so that nobody without a signature has us read a
-// body.
+// verify checks the headers before it reads the body, so that a request without a
+// signature, or with an old one, can't make it read one.
 func (v *Verifier) verify(r *http.Request) (message, error) {
 	c, err := v.scheme.claim(r.Header)
 	if err != nil {
 		return message{}, err
 	}
-	now := time.Now()
-	until := now.Add(v.window)
-	if !c.sent.IsZero() {
-		if d := now.Sub(c.sent); d > v.window || d < -v.window {
-			return message{}, fmt.Errorf("%w: it was sent at another time", access.ErrCredentials)
-		}
-		until = c.sent.Add(v.window + 1) // at the window's end it is still good
+	until, err := v.until(c, time.Now())
+	if err != nil {
+		return message{}, err
 	}
 	body, err := v.read(r)
 	if err != nil {
@@ -241,6 +237,21 @@ func (v *Verifier) verify(r *http.Request) (message, error) {
 	return m, nil
 }
 
+// until returns how long a message has to be remembered: as long as its signed
+// time is good, or a window from now if no time is signed. A time outside of the
+// window is an error. At the end of the window a message is still good, so that it
+// is remembered for a nanosecond longer.
+func (v *Verifier) until(c claim, now time.Time) (until time.Time, err error) {
+	if c.sent.IsZero() {
+		return now.Add(v.window), nil
+	}
+	if d := now.Sub(c.sent); d > v.window || d < -v.window {
+		return until, fmt.Errorf("%w: it was sent at another time", access.ErrCredentials)
+	}
+	return c.sent.Add(v.window + 1), nil
+}
+
+// read reads the body up to the limit. One that announces more is not read at all.
 func (v *Verifier) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > v.limit {
 		return nil, ErrTooLarge
@@ -255,10 +266,13 @@ func (v *Verifier) read(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
+// refuse answers a request that did not pass. It does not say what was wrong with
+// the credentials. After a body that is too large the connection is closed, since
+// the rest of it is not read.
 func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		w.Header().Set("Connection", "close") // the rest is not read
+		w.Header().Set("Connection", "close")
 		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 	case errors.Is(err, ErrBody):
 		http.Error(w, "bad body", http.StatusBadRequest)
@@ -269,15 +283,15 @@ func refuse(w http.ResponseWriter, err error) {
 	}
 }
 
-// statusWriter remembers the status. What else the writer can do is found by
-// http.ResponseController through Unwrap.
+// statusWriter remembers the status. http.ResponseController finds the other methods
+// of the writer through Unwrap.
 type statusWriter struct {
 	http.ResponseWriter
 
 	code int
 }
 
-// WriteHeader remembers the first final status.
+// WriteHeader remembers the first final status: 1xx is not one.
 func (w *statusWriter) WriteHeader(code int) {
 	if w.code == 0 && code >= http.StatusOK {
 		w.code = code
@@ -285,7 +299,7 @@ func (w *statusWriter) WriteHeader(code int) {
 	w.ResponseWriter.WriteHeader(code)
 }
 
-// Write is a 200 if no status was written.
+// Write implies the status 200 if none was written.
 func (w *statusWriter) Write(p []byte) (int, error) {
 	if w.code == 0 {
 		w.code = http.StatusOK
@@ -293,5 +307,5 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap returns the writer that statusWriter wraps.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -30,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
-// vector is one published example of a scheme.
+// vector is a published example of a scheme.
 type vector struct {
 	source  string
 	scheme  func(...access.Secret) webhook.Scheme
@@ -38,7 +38,7 @@ type vector struct {
 	at      int64 // when it was signed; 0: no time is signed
 	body    string
 	header  map[string]string
-	signals string // the header that has the signature
+	signals string // the name of the header with the signature
 }
 
 func vectors() map[string]vector {
@@ -87,7 +87,7 @@ func vectors() map[string]vector {
 	}
 }
 
-// each runs f for each vector, in a bubble whose time is that of the vector.
+// each runs f for each vector, in a bubble at the time of the vector.
 func each(t *testing.T, f func(t *testing.T, v vector)) {
 	t.Helper()
 	t.Parallel()
@@ -103,7 +103,7 @@ func each(t *testing.T, f func(t *testing.T, v vector)) {
 	}
 }
 
-// request is the vector as a request, after what changes it.
+// request makes a request of the vector and changes it.
 func (v vector) request(change ...func(r *http.Request)) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader(v.body))
 	for name, value := range v.header {
@@ -115,7 +115,7 @@ func (v vector) request(change ...func(r *http.Request)) *http.Request {
 	return r
 }
 
-// old is a secret that is being rotated away, good for each scheme.
+// old is a secret that fits each scheme: a verifier has it besides the right one.
 var old = access.NewSecret("whsec_" + base64.StdEncoding.EncodeToString([]byte("an old secret of thirty bytes.")))
 
 func (v vector) verifier(t *testing.T, opts ...webhook.Option) *webhook.Verifier {
@@ -125,9 +125,9 @@ func (v vector) verifier(t *testing.T, opts ...webhook.Option) *webhook.Verifier
 	return w
 }
 
-// behind is what stands behind a verifier.
+// behind is the handler behind a verifier.
 type behind struct {
-	code int // to answer; 0: nothing is written
+	code int // the status to answer; 0: none is written
 	n    int
 	body string
 	by   access.Principal
@@ -334,7 +334,7 @@ func TestHeadersOfTwoSetsAreNotMixed(t *testing.T) {
 				}
 			})
 			want := http.StatusUnauthorized
-			if header == "svix-signature" { // then it is the other set, as a whole
+			if header == "svix-signature" { // the other set is then complete
 				want = http.StatusOK
 			}
 			assert.Equal(t, want, send(h(), mixed), header)
@@ -373,7 +373,7 @@ func TestAMessageThatIsBeingHandledIsNotHandledTwice(t *testing.T) {
 	})
 }
 
-// signGitHub signs as GitHub does, by other code than the package's.
+// signGitHub signs as GitHub does, with code of its own.
 func signGitHub(secret, body string) *http.Request {
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte(body))
@@ -503,8 +503,8 @@ func TestThePartsOfWhatIsSignedCannotBeShifted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := vectors()["standard"]
 		time.Sleep(time.Until(time.Unix(v.at, 0)))
-		// A sender who signs an id with a dot: another id, time and body have the
-		// same signature.
+		// A sender signs an id with a dot in it. Another id, time and body then have
+		// the same signature.
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(v.secret, "whsec_"))
 		require.NoError(t, err)
 		m := hmac.New(sha256.New, key)
@@ -574,8 +574,8 @@ func TestAHandlerCanStillFlush(t *testing.T) {
 	assert.NoError(t, flushed)
 }
 
-// fuzz feeds headers to a scheme: it never panics, and nothing passes but what is
-// signed.
+// fuzz looks for headers that make a scheme panic, or that pass without the published
+// signature.
 func fuzz(f *testing.F, name string, headers ...string) {
 	f.Helper()
 	v := vectors()[name]
@@ -600,8 +600,8 @@ func fuzz(f *testing.F, name string, headers ...string) {
 	})
 }
 
-// signed tells whether the published signature is in the headers, for what it was
-// made for. There is no other that anybody could find.
+// signed reports whether the headers have the published signature and the values that
+// it was made for. The fuzzer can find no other one that is good.
 func signed(v vector, header map[string]string) bool {
 	for name, value := range v.header {
 		if name != v.signals && header[name] != value {

@@ -1,0 +1,56 @@
+package faasjwt
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/inproc/faas/access"
+)
+
+var (
+	errCritical  = errors.New("the token has a critical extension")
+	errAlgorithm = errors.New("algorithm")
+	errSignature = errors.New("signature")
+	errDate      = errors.New("a date is beyond all time")
+	errNoKey     = errors.New("no key of the issuer fits the token")
+
+	// errKeys says that a token can't be checked, which is not the same as a wrong
+	// token: the answer is 503 and not 401.
+	errKeys = errors.New("faasjwt: can't get the issuer's keys")
+)
+
+// explain makes an access.ErrCredentials of what is wrong with a token, in words of
+// this package: a text of the library may repeat what the token holds. It returns
+// errKeys as it is.
+func explain(err error) error {
+	if errors.Is(err, errKeys) {
+		return err
+	}
+	return fmt.Errorf("%w: JSON web token: %s", access.ErrCredentials, reason(err))
+}
+
+// reason names what is wrong with a token.
+func reason(err error) string {
+	for _, own := range []error{errCritical, errAlgorithm, errSignature, errDate, errNoKey} {
+		if errors.Is(err, own) {
+			return own.Error()
+		}
+	}
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return "expired"
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return "not valid yet"
+	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return "issued in the future"
+	case errors.Is(err, jwt.ErrTokenInvalidAudience):
+		return "for another audience"
+	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		return "of another issuer"
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return "a claim is missing"
+	}
+	return "malformed"
+}

@@ -1,0 +1,22 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/inproc/faas/access"
+)
+
+// The errors of a verifier, apart from access.ErrNoCredentials and
+// access.ErrCredentials.
+var (
+	// ErrReplayed: the message has been handled, or is being handled. It is also
+	// an access.ErrCredentials.
+	ErrReplayed = fmt.Errorf("%w: the message came before", access.ErrCredentials)
+	// ErrFull: there are more messages than WithReplays allows to remember.
+	ErrFull = errors.New("too many messages to remember")
+	// ErrTooLarge: the body is larger than WithBodyLimit.
+	ErrTooLarge = errors.New("the body is too large")
+	// ErrBody: the body could not be read.
+	ErrBody = errors.New("the body could not be read")
+)

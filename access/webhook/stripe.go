@@ -1,0 +1,62 @@
+package webhook
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+
+	"github.com/inproc/faas/access"
+)
+
+// stripe is the scheme of Stripe.
+type stripe struct{ secrets []access.Secret }
+
+// Stripe verifies Stripe-Signature. A secret is used as it is, with its prefix
+// "whsec_". Signatures of schemes other than v1 are ignored. Stripe signs each retry
+// anew, so that it is another message here: to handle an event once, remember its id.
+// https://docs.stripe.com/webhooks#verify-manually
+func Stripe(secrets ...access.Secret) Scheme { return stripe{secrets} }
+
+func (s stripe) check() error { return checkPlain(s.secrets) }
+
+const stripeHeader = "Stripe-Signature"
+
+func (s stripe) claim(h http.Header) (claim, error) {
+	value, err := single(h, stripeHeader)
+	if err != nil {
+		return claim{}, err
+	}
+	c := claim{keys: plain(s.secrets)}
+	for item := range strings.SplitSeq(value, ",") {
+		if !c.addStripe(item) {
+			return claim{}, malformed(stripeHeader)
+		}
+	}
+	if c.sent.IsZero() || len(c.signatures) == 0 {
+		return claim{}, malformed(stripeHeader)
+	}
+	return c, nil
+}
+
+// addStripe adds an item name=value of the header. It returns false if the item is
+// malformed or is a second t, since only one of the two is what is signed.
+func (c *claim) addStripe(item string) bool {
+	name, v, ok := strings.Cut(item, "=")
+	if !ok {
+		return false
+	}
+	switch name {
+	case "t":
+		sent, ok := unix(v)
+		if !ok || !c.sent.IsZero() {
+			return false
+		}
+		c.sent, c.before = sent, v+"."
+	case "v1":
+		if sum, err := hex.DecodeString(v); err == nil && len(sum) == sha256.Size {
+			c.signatures = append(c.signatures, sum)
+		}
+	}
+	return true
+}
