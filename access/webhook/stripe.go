@@ -29,7 +29,7 @@ func (s stripe) claim(h http.Header) (claim, error) {
 	}
 	c := claim{keys: plain(s.secrets)}
 	for item := range strings.SplitSeq(value, ",") {
-		if !c.addStripe(item) {
+		if !addStripe(&c, item) {
 			return claim{}, malformed(stripeHeader)
 		}
 	}
@@ -41,7 +41,7 @@ func (s stripe) claim(h http.Header) (claim, error) {
 
 // addStripe adds an item name=value of the header. It returns false if the item is
 // malformed or is a second t, since only one of the two is what is signed.
-func (c *claim) addStripe(item string) bool {
+func addStripe(c *claim, item string) bool {
 	name, v, ok := strings.Cut(item, "=")
 	if !ok {
 		return false
