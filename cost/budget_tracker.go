@@ -25,7 +25,8 @@ type tracker struct {
 	per      property
 	warnAt   []int // ascending
 
-	// mu guards what follows, and the accounts of both sets.
+	// mu guards what follows, and all accounts, also those that only a call in flight
+	// still has.
 	mu         sync.Mutex
 	standard   *bounds
 	custom     map[string]*bounds // of accounts that SetLimit has changed
@@ -39,25 +40,25 @@ type tracker struct {
 // newTracker checks a declaration and fills in its defaults.
 func newTracker(declared Budget) (*tracker, error) {
 	declared.Where = maps.Clone(declared.Where)
-	p := &tracker{declared: declared, custom: map[string]*bounds{}, current: newAccountSet(Period{}), previous: newAccountSet(Period{})}
-	p.warnAt = slices.Sorted(slices.Values(declared.WarnAt))
-	if p.declared.Logger == nil {
-		p.declared.Logger = slog.Default()
+	t := &tracker{declared: declared, custom: map[string]*bounds{}, current: newAccountSet(Period{}), previous: newAccountSet(Period{})}
+	t.warnAt = slices.Sorted(slices.Values(declared.WarnAt))
+	if t.declared.Logger == nil {
+		t.declared.Logger = slog.Default()
 	}
-	if p.declared.Slack == 0 {
-		p.declared.Slack = defaultSlack
+	if t.declared.Slack == 0 {
+		t.declared.Slack = defaultSlack
 	}
-	if p.declared.MaxAccounts == 0 {
-		p.declared.MaxAccounts = defaultMaxAccounts
+	if t.declared.MaxAccounts == 0 {
+		t.declared.MaxAccounts = defaultMaxAccounts
 	}
 	var err error
-	if p.measure, err = newMeasure(declared.Limit); err == nil {
-		p.standard, err = p.bounds(declared.Limit)
+	if t.measure, err = newMeasure(declared.Limit); err == nil {
+		t.standard, err = t.bounds(declared.Limit)
 	}
-	if err := errors.Join(append(p.properties(), err, declared.check())...); err != nil {
+	if err := errors.Join(append(t.properties(), err, declared.check())...); err != nil {
 		return nil, declared.mistake("%w", err)
 	}
-	return p, nil
+	return t, nil
 }
 
 // properties reads Where and Per.

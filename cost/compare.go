@@ -9,19 +9,19 @@ import (
 	"text/tabwriter"
 )
 
-// Comparison is the same usage under several books, in the order they were
+// Comparison is the same usage priced by several books, in the order in which they were
 // given.
 type Comparison struct {
 	Period  Period
 	Entries []Entry
 
-	rates *Rates // nil: each in its own currency
+	rates *Rates // nil: each entry in its own currency
 }
 
 // Entry is one book of a comparison.
 type Entry struct {
-	Statement Statement // if Err is not nil: of what the book can price
-	Err       error     // an ErrUnrated: this book can't price all of the usage
+	Statement Statement // if Err is not nil, of the usage that the book can price
+	Err       error     // nil, or an ErrUnrated: the book can't price all of the usage
 }
 
 // Compare prices usage by each book, as [NewStatement] does.
@@ -34,9 +34,8 @@ func Compare(p Period, usage []Usage, books ...*Book) Comparison {
 	return c
 }
 
-// In has the comparison written in one currency, by the user's exchange rates.
-// [ErrCurrency]: there is none for one of its currencies. The statements stay as
-// they are.
+// In returns the comparison in one currency, by the user's exchange rates. It is
+// [ErrCurrency] if one of the currencies has no rate. The statements stay as they are.
 func (c Comparison) In(r Rates) (Comparison, error) {
 	for _, e := range c.Entries {
 		if _, err := r.Convert(NewMoney(big.NewRat(1, 1), e.Statement.Book.Currency)); err != nil {
@@ -47,10 +46,10 @@ func (c Comparison) In(r Rates) (Comparison, error) {
 	return c, nil
 }
 
-// WriteText writes a table, a line for each book, with amounts rounded to six
-// decimals: before and after the free tier. Amounts of different currencies never
-// stand in one column: there is a table for each, unless [Comparison.In] has brought
-// them into one.
+// WriteText writes a table with a line for each book: compute, requests, the list
+// price, and what is billed after the free tier, rounded to six decimals. Amounts of
+// different currencies never stand in one column: there is a table for each currency,
+// unless [Comparison.In] has brought them into one.
 func (c Comparison) WriteText(w io.Writer) error {
 	var currencies []string
 	for _, e := range c.Entries {
@@ -75,7 +74,7 @@ func (c Comparison) WriteText(w io.Writer) error {
 	return errors.Join(t.Flush(), c.writeReasons(w))
 }
 
-// currency is what an entry is written in.
+// currency returns the currency in which an entry is written.
 func (c Comparison) currency(e Entry) string {
 	if c.rates != nil {
 		return c.rates.To
@@ -83,7 +82,7 @@ func (c Comparison) currency(e Entry) string {
 	return e.Statement.Book.Currency
 }
 
-// table writes the entries that are in a currency.
+// table writes the entries in one currency.
 func (c Comparison) table(w io.Writer, currency string) {
 	other := slices.ContainsFunc(c.Entries, func(e Entry) bool { return c.currency(e) == currency && e.parts()[2].Sign() != 0 })
 	head := []string{"book", "region", "compute", "requests", "list", "billed", ""}
@@ -119,8 +118,8 @@ func (c Comparison) line(e Entry, other bool) []string {
 	return append(line, c.currency(e)+e.note())
 }
 
-// parts are the list prices of compute, requests and all else, and what all of it
-// lists and is billed at.
+// parts returns the list prices of compute, of requests and of all else, then the list
+// price of everything, and what is billed.
 func (e Entry) parts() []Money {
 	parts := make([]Money, 3, 5)
 	for i := range parts {
@@ -139,10 +138,10 @@ func (e Entry) parts() []Money {
 	return append(parts, e.Statement.Total.List, e.Statement.Total.Billed)
 }
 
-// unrated tells that there is no amount to show: a base fee alone is none.
+// unrated reports that there is no amount to show. A base fee alone is none.
 func (e Entry) unrated() bool { return e.Err != nil && e.Statement.Total.Calls == 0 }
 
-// note says how the amounts are to be taken.
+// note says how to take the amounts.
 func (e Entry) note() string {
 	atMost := slices.ContainsFunc(e.Statement.Total.Charges, func(c Charge) bool { return c.AtMost })
 	switch {
@@ -154,7 +153,7 @@ func (e Entry) note() string {
 	return ""
 }
 
-// writeReasons tells below the table why a book has no amounts.
+// writeReasons says below the table why a book can't price everything.
 func (c Comparison) writeReasons(w io.Writer) error {
 	for _, e := range c.Entries {
 		if e.Err == nil {

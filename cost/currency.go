@@ -2,7 +2,7 @@ package cost
 
 import "strings"
 
-// currencies are the codes of ISO 4217 that money is or was counted in since 2020,
+// currencies are the codes of ISO 4217 in which money is or was counted since 2020,
 // without those of metals, bonds and tests:
 // https://www.six-group.com/en/products-services/financial-information/data-standards.html
 const currencies = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD " +
@@ -12,7 +12,7 @@ const currencies = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD 
 	"RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX " +
 	"USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XCD XCG XDR XOF XPF YER ZAR ZMW ZWG ZWL"
 
-// isCurrency tells whether the text is one of the codes, in capitals.
+// isCurrency reports whether the text is one of the codes, in capitals.
 func isCurrency(code string) bool {
 	return len(code) == 3 && !strings.Contains(code, " ") && strings.Contains(" "+currencies+" ", " "+code+" ")
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// decimal writes a number without an exponent and without rounding: as a
-// decimal if it has a finite one, else as a fraction.
+// decimal writes a number without an exponent and without rounding: as a decimal if it
+// has a finite one, otherwise as a fraction.
 func decimal(r *big.Rat) string {
 	places, exact := r.FloatPrec()
 	if !exact {
@@ -15,10 +15,10 @@ func decimal(r *big.Rat) string {
 	return r.FloatString(places)
 }
 
-// decimals is how exact the tables for people are.
+// decimals is how many decimals the tables for people have.
 const decimals = 6
 
-// fixed writes a number with that many decimals, rounded half to even.
+// fixed writes a number with six decimals, rounded half to even.
 func fixed(r *big.Rat) string { return fixedTo(r, decimals) }
 
 func fixedTo(r *big.Rat, places int) string { return roundTo(r, places).FloatString(places) }
@@ -30,18 +30,18 @@ func roundTo(r *big.Rat, places int) *big.Rat {
 	return new(big.Rat).SetFrac(roundHalfEven(scaled), scale)
 }
 
-// finite tells whether a number has a finite decimal.
+// finite reports whether a number has a finite decimal.
 func finite(r *big.Rat) bool {
 	_, exact := r.FloatPrec()
 	return exact
 }
 
-// maxDigits bounds a number that is read: no price or amount comes near it.
+// maxDigits bounds a number that is read. No price or amount comes near it.
 const maxDigits = 1000
 
-// parseRational reads "-12", "0.5" and "1/3". It leaves no room for exponents,
-// whose value could fill the memory, nor for the other liberties that big.Rat
-// takes.
+// parseRational reads "-12", "0.5" and "1/3". It accepts none of the other forms that
+// big.Rat reads: a short text with an exponent could make a number that fills the
+// memory.
 func parseRational(s string) (*big.Rat, bool) {
 	digits := strings.TrimPrefix(s, "-")
 	whole, part := digits, "0"
@@ -58,7 +58,7 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// roundHalfEven returns the nearest integer, and of two the even one.
+// roundHalfEven returns the nearest integer; of two equally near, the even one.
 func roundHalfEven(r *big.Rat) *big.Int {
 	double := new(big.Int).Lsh(r.Denom(), 1)
 	up := new(big.Int).Lsh(r.Num(), 1)

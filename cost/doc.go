@@ -11,42 +11,42 @@
 //
 //	record → rounding, per call → sums, in integers → quantity × unit price, once → statement
 //
-// A [Book] is a price list as data: what is billed, how a call is rounded, what
-// it costs, since when, where, and where that was read. Several of one provider make
-// a series ([NewSeries]), which prices usage by the one that held. A [Ledger] is a meter
-// that adds up, call by call and in integers, what each rounding rule among its
-// books bills. A [Rater] turns such a sum ([Usage]) into [Money], by one exact
-// multiplication. A [Statement] is all of a [Period], with what is free and with
-// price tiers, as text, CSV, JSON or FOCUS rows; days add up to their month, and the
-// parts of tenants ([Statement.Only]) to the whole.
+// A [Book] is a price list as data: what is billed, how a call is rounded, what it
+// costs, since when, in which region, and where that was read. Several books of one
+// provider make a series ([NewSeries]), which prices usage by the one that held. A
+// [Ledger] is a meter: it adds up, call by call and in integers, what each rounding rule
+// of its books bills. A [Rater] turns such a sum ([Usage]) into [Money] by one exact
+// multiplication. A [Statement] has all usage of a [Period], with what is free and with
+// price tiers, as text, CSV, JSON or FOCUS rows. The days of a month add up to the month,
+// and the parts of tenants ([Statement.Only]) add up to the whole.
 //
-// Providers round each call, so the sum of raw durations is not enough to price
-// the same usage with another book. [Compare] shows side by side those whose
-// rule the ledger was made with; any other is [ErrUnrated], never guessed. To
-// rate one later, give stored records to the Record of a new ledger.
+// Providers round each call, so the sum of raw durations is not enough to price the
+// same usage with another book. [Compare] shows the books side by side that have a
+// rounding rule of the ledger; any other book is [ErrUnrated], never guessed. To use
+// another book later, give stored records to the Record of a new ledger.
 //
 // # What is billed
 //
-// Wall-clock time in the handler × declared memory, as serverless platforms
-// bill: not memory in use. A book may bill processor time, which is then the user's
-// to measure ([Ledger.RecordProcessor]), output, and a base fee. Every outcome is
-// billed alike. Each call is priced as if it had an instance to itself. What a runaway
-// used after its caller was freed is a line of its own, with no request and no
-// minimum duration.
+// Serverless platforms bill the time in the handler, by the clock on the wall, × the
+// declared memory; the memory in use does not matter. A book may also bill processor
+// time, which the user must measure ([Ledger.RecordProcessor]), output, and a base fee.
+// Every outcome is billed alike. Each call is priced as if it had an instance to itself.
+// What a runaway used after its caller was freed is a line of its own, with no request
+// and no minimum duration.
 //
 // # Budgets
 //
-// A [Budget] limits what functions, tenants or labels may use in a period: in
-// money, in slot time or in calls. [Budgets] is a gate that refuses the call
-// that would pass the limit before its handler runs ([ErrBudget], with the time
-// until the period ends), and can warn before, or slow a function down. It goes on
-// after a restart by [Budgets.Restore] and [Budgets.Charge].
+// A [Budget] limits what functions, tenants or labels may use in a period: money, slot
+// time or calls. [Budgets] is a gate: it refuses the call that would exceed the limit,
+// before the handler runs ([ErrBudget], with the time until the period ends). It can warn
+// before that, or slow a function down. [Budgets.Restore] and [Budgets.Charge] let it go
+// on after a restart.
 //
 // # Exact
 //
-// Nothing here passes through a float. Quantities are finite decimals, because
-// [ParseBook] refuses a book whose units would not be; so in every row quantity
-// × unit price equals the cost to the last digit, and the rows add up to the
-// total. The preset prices are readings by third parties, in 2026: each says
-// where it was read and must be checked before anybody is billed by it.
+// No amount passes through a float. Quantities are finite decimals, because [ParseBook]
+// refuses a book with units that are not. So in every row quantity × unit price equals
+// the cost to the last digit, and the rows add up to the total. The preset prices are
+// readings by third parties, in 2026: each says where it was read, and must be checked
+// before a customer is billed by it.
 package cost

@@ -13,10 +13,10 @@ import (
 	"strings"
 )
 
-// Account says who is billed, by whom, and where what is billed was run, in FOCUS
-// rows: what calls and price lists don't know. A price list is only the measure:
-// what ran on a machine of one's own is no service of its provider's, and must not
-// be added to that provider's bill.
+// Account says, in FOCUS rows, what calls and price lists don't know: the party that is
+// billed, the party that bills, and where the functions ran. A price list is only the
+// measure: what ran on your own machine is no service of the price list's provider, and
+// must not be added to that provider's bill.
 type Account struct {
 	ID       string // BillingAccountId; required
 	Name     string // BillingAccountName; empty: none
@@ -31,18 +31,17 @@ func (a Account) provider() string { return cmp.Or(a.Provider, a.Name, a.ID) }
 
 var errAccount = errors.New("cost: FOCUS rows need the ID of an Account")
 
-// FOCUSForm writes statements in the form of the Cost and Usage dataset of the
-// FinOps Open Cost and Usage Specification. It is read-only, and may be used
-// concurrently.
+// FOCUSForm writes statements in the form of the Cost and Usage dataset of the FinOps
+// Open Cost and Usage Specification. It is read-only, and may be used concurrently.
 type FOCUSForm struct {
 	version string
 	columns []focusColumn
 }
 
 // FOCUS returns the form of a version of FOCUS: "1.4"
-// (https://focus.finops.org/focus-specification/v1-4/), or "1.2", which most tools
-// read so far, and which has ProviderName and PublisherName in place of
-// ServiceProviderName and HostProviderName. Others are [ErrFormat].
+// (https://focus.finops.org/focus-specification/v1-4/) or "1.2". Most tools read 1.2;
+// it has ProviderName and PublisherName in place of ServiceProviderName and
+// HostProviderName. Other versions are [ErrFormat].
 func FOCUS(version string) (*FOCUSForm, error) {
 	f := &FOCUSForm{version: version}
 	switch version {
@@ -56,8 +55,8 @@ func FOCUS(version string) (*FOCUSForm, error) {
 	return f, nil
 }
 
-// WriteFOCUS writes the statement as CSV in the form of FOCUS 1.4, as
-// [FOCUSForm.Write] does.
+// WriteFOCUS writes the statement as CSV in the form of FOCUS 1.4, as [FOCUSForm.Write]
+// does.
 func (s Statement) WriteFOCUS(w io.Writer, a Account) error {
 	f, err := FOCUS("1.4")
 	if err != nil {
@@ -66,26 +65,25 @@ func (s Statement) WriteFOCUS(w io.Writer, a Account) error {
 	return f.Write(w, a, s)
 }
 
-// Write writes statements as CSV: one, or those of all days of a month, or of
-// several books. Tests hold the rows against the list of columns in
-// testdata/focus-1.4.csv, which says where that was read.
+// Write writes one or several statements as CSV: for example those of all days of a
+// month, or of several books. Tests compare the rows with the list of columns in
+// testdata/focus-1.4.csv, which names its source.
 //
-// There is a row for what each meter bills of each of a statement's rows, and
-// another for what of it is free, at a unit price of 0; each price tier has rows of
-// its own. In every row PricingQuantity × ListUnitPrice = ListCost, to the last
-// digit, and all four costs are equal, for there are no discounts and no
-// commitments. Their sum is the statements' total. A missing value (NULL) is an
-// empty field.
+// Each row of a statement becomes a FOCUS row for what each meter bills, and another
+// one, with a unit price of 0, for the part of it that is free. Each price tier has
+// rows of its own. In every row PricingQuantity × ListUnitPrice = ListCost, to the last
+// digit, and all four costs are equal, for there are no discounts and no commitments.
+// The rows add up to the statements' totals. A missing value (NULL) is an empty field.
 //
-// The calls of a statement's row stand in x_Calls of the first of the rows that it
-// becomes, and 0 in the others, so that the column adds up to the statement's calls;
-// so do quantities and costs.
+// x_Calls has the calls of a statement's row in the first of its FOCUS rows, and 0 in
+// the others: so this column adds up to the statement's calls, as quantities and costs
+// add up.
 //
-// A tenant is a sub account, a function with its version a resource, a label a tag,
-// and a base fee a purchase. The billing period is the calendar month that the
-// statement's period is in, on the clocks of its own zone. Identifiers of prices
-// (SkuPriceId) stay the same when the prices change. Columns that FOCUS does not
-// have begin with x_. Names are as they are: see WriteCSV.
+// A tenant is a sub account, a function with its version is a resource, a label is a
+// tag, and a base fee is a purchase. The billing period is the calendar month, in its
+// own zone, that the statement's period is in. A SkuPriceId stays the same when the
+// price changes. Columns that FOCUS does not have begin with x_. Names are written as
+// they are; see WriteCSV.
 func (f *FOCUSForm) Write(w io.Writer, a Account, statements ...Statement) error {
 	var rows []*focusRow
 	for _, s := range statements {
@@ -94,11 +92,12 @@ func (f *FOCUSForm) Write(w io.Writer, a Account, statements ...Statement) error
 	return f.write(w, a, rows)
 }
 
-// WriteCorrections writes what must be added to the rows of a statement that was
-// billed (was) to make them those of what is right (is): with ChargeClass
-// "Correction", the charge period of both, and the billing period in which the
-// correction is made, the month that in begins in. Quantities and costs of what was
-// too much are negative. The two must be of one period and currency; [ErrFormat].
+// WriteCorrections writes what must be added to the rows of a statement that was billed
+// (was) to get those of the right one (is). The rows have ChargeClass "Correction", the
+// charge period of both statements, and as billing period the month in which in begins:
+// the correction is made there. Quantities and costs of what was billed too much are
+// negative. The two statements must be of one period and currency; otherwise it is
+// [ErrFormat].
 func (f *FOCUSForm) WriteCorrections(w io.Writer, a Account, in Period, was, is Statement) error {
 	if !was.Period.Start.Equal(is.Period.Start) || !was.Period.End.Equal(is.Period.End) || was.Book.Currency != is.Book.Currency {
 		return fmt.Errorf("cost: a correction from %s in %s to %s in %s: %w", was.Period, was.Book.Currency, is.Period, is.Book.Currency, ErrFormat)
@@ -148,7 +147,8 @@ func (f *FOCUSForm) write(w io.Writer, a Account, rows []*focusRow) error {
 	return c.Error()
 }
 
-// billingPeriod is the month, or the months, of a period's own zone that it is in.
+// billingPeriod returns the month or months, in a period's own zone, that the period is
+// in.
 func billingPeriod(p Period) Period {
 	months := Calendar{Month, p.Start.Location()}
 	last := p.Start
@@ -164,15 +164,15 @@ type focusRow struct {
 	a          Account
 	row        Row
 	charge     Charge
-	free       bool
+	free       bool // it is of the part that is free
 	quantity   *big.Rat
-	price      Money // of one
+	price      Money // of one unit
 	calls      *big.Int
 	billed     Period
 	correction bool
 }
 
-// focusRows are those of a statement.
+// focusRows returns the rows of a statement.
 func focusRows(s Statement, a Account, billed Period) []*focusRow {
 	var all []*focusRow
 	for _, row := range s.Rows {
@@ -189,7 +189,7 @@ func focusRows(s Statement, a Account, billed Period) []*focusRow {
 				}
 			}
 		}
-		if len(of) == 0 && row.Calls > 0 { // all that they used was nothing
+		if len(of) == 0 && row.Calls > 0 { // the calls count, though all that they used was nothing
 			of = none[:min(1, len(none))]
 		}
 		if len(of) > 0 && row.mark() == "" {
@@ -200,7 +200,7 @@ func focusRows(s Statement, a Account, billed Period) []*focusRow {
 	return all
 }
 
-// identity is the same for rows that are about the same.
+// identity is the same for two rows of which one can correct the other.
 func (r *focusRow) identity() string {
 	return strings.Join([]string{r.skuPrice(), r.price.String(), groupName(r.row.Key, dimensions([]Row{r.row}))}, " ")
 }
@@ -210,7 +210,7 @@ func (r *focusRow) less(was *focusRow) {
 	r.calls = new(big.Int).Sub(r.calls, was.calls)
 }
 
-// focusColumn is a column and its value in a row; empty is NULL.
+// focusColumn is a column and its value in a row; an empty value is NULL.
 type focusColumn struct {
 	name  string
 	value func(r *focusRow) string
@@ -334,9 +334,10 @@ func (r *focusRow) resourceType() string {
 	return "Function"
 }
 
+// is is the value of a column that has one text.
 func is(text string) func(*focusRow) string { return func(*focusRow) string { return text } }
 
-// usageOr is one text for what was used, and another for a base fee.
+// usageOr is one text for usage, and another for a base fee.
 func usageOr(usage, base string) func(*focusRow) string {
 	return func(r *focusRow) string {
 		if r.row.Base {
@@ -346,7 +347,7 @@ func usageOr(usage, base string) func(*focusRow) string {
 	}
 }
 
-// ofUsage leaves out what a base fee does not have.
+// ofUsage is empty for a base fee.
 func ofUsage(value func(*focusRow) string) func(*focusRow) string {
 	return func(r *focusRow) string {
 		if r.row.Base {
@@ -377,7 +378,7 @@ func (r *focusRow) description() string {
 
 func (r *focusRow) sku() string { return r.s.Book.Name + "/" + r.charge.Meter }
 
-// skuPrice has no date: it stays the same when the price changes.
+// skuPrice has no date in it, so that it stays the same when the price changes.
 func (r *focusRow) skuPrice() string {
 	id := r.sku()
 	if r.charge.Above != nil {
@@ -399,7 +400,7 @@ func (r *focusRow) priceDetails() string {
 	return object(details)
 }
 
-// outcome is empty where a group has several.
+// outcome is empty if a group has calls of several outcomes.
 func (r *focusRow) outcome() string {
 	if slices.Contains(r.s.by, Outcome) {
 		return r.row.text(Outcome)

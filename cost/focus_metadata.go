@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// focusMetadata is what FOCUS wants to be told beside the rows
-// (https://focus.finops.org/focus-specification/v1-4/, section Metadata; the names
+// focusMetadata is what FOCUS asks for beside the rows
+// (https://focus.finops.org/focus-specification/v1-4/, section Metadata). The names
 // were read in the specification's repository,
-// https://github.com/FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec/tree/working_draft/specification/metadata).
+// https://github.com/FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec/tree/working_draft/specification/metadata.
 type focusMetadata struct {
 	DataGenerator   focusGenerator
 	Schema          []focusSchema
@@ -50,11 +50,11 @@ type focusSector struct {
 	TimeSectorComplete             bool
 }
 
-// WriteMetadata writes as JSON what belongs beside the rows that Write makes of the
+// WriteMetadata writes, as JSON, what belongs beside the rows that Write makes of the
 // same statements: the version of FOCUS, when the rows were made, their columns, and,
-// since FOCUS 1.3, which periods are complete. A period is if complete says that all
-// that was used has been recorded, and it was over when the rows were made. The
-// schema's identifier changes with the columns, and with nothing else.
+// since FOCUS 1.3, which periods are complete. A period is complete if it was over when
+// the rows were made, and complete says that all usage has been recorded. The
+// identifier of the schema changes if the columns change, and only then.
 func (f *FOCUSForm) WriteMetadata(w io.Writer, a Account, made time.Time, complete bool, statements ...Statement) error {
 	if a.ID == "" {
 		return errAccount
@@ -97,7 +97,7 @@ func sectors(made time.Time, complete bool, statements []Statement) []focusSecto
 	return all
 }
 
-// focusType is the type of a column's values.
+// focusType returns the type of a column's values.
 func focusType(name string) string {
 	switch {
 	case strings.HasSuffix(name, "Cost"), strings.HasSuffix(name, "Quantity"), strings.HasSuffix(name, "UnitPrice"), name == "x_Calls":

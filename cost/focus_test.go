@@ -65,6 +65,7 @@ func focusForm(tb testing.TB, version string) *cost.FOCUSForm {
 	return f
 }
 
+// focusRows returns the rows of a statement.
 func focusRows(tb testing.TB, s cost.Statement, a cost.Account) (head []string, rows []map[string]string) {
 	tb.Helper()
 	var out bytes.Buffer

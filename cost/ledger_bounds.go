@@ -6,38 +6,40 @@ import (
 	"time"
 )
 
-// Overflow is the tenant of the calls whose own key found no room in a [Ledger]
-// any more, and the account of those that found none in a [Budget]. A tenant that
-// has this name is counted with them.
+// Overflow is the tenant of calls for which a [Ledger] has no room for a key of their
+// own, and the account of calls for which a [Budget] has no room. A tenant that has
+// this name is counted with them.
 const Overflow = "(overflow)"
 
-// What a ledger keeps if it is not told otherwise.
+// The bounds of a ledger, unless SetMaxKeys or SetMaxPeriods sets others.
 const (
 	defaultMaxKeys    = 100_000
 	defaultMaxPeriods = 10_000
 )
 
-// shared is what the stripes of a ledger have in common. They ask it when a key or
-// a period is new to them, and so seldom.
+// shared is what the stripes of a ledger have in common. A stripe asks it when a key or
+// a period is new to the stripe, which is seldom.
 type shared struct {
-	mu         sync.Mutex // guards what follows; may be taken with a stripe's held, never the other way round
+	// mu guards what follows. It may be taken while a stripe's mu is held; a stripe's
+	// mu must not be taken while this one is held.
+	mu         sync.Mutex
 	maxKeys    int
 	maxPeriods int
-	periods    map[int64]*period // by their start
-	evicted    int64             // the end of the last period that was dropped for want of room
-	forgotten  int64             // the end of the last period that Forget dropped
+	periods    map[int64]*period // by start, in seconds since 1970
+	evicted    int64             // the end of the latest period that was dropped for want of room
+	forgotten  int64             // the end of the latest period that Forget dropped
 	refused    uint64            // records that no period contains
-	why        error             // of the first of them
+	why        error             // why the first of them was refused
 }
 
-// period is one that some stripe has a table of.
+// period is one of which some stripe has a table. shared.mu guards keys.
 type period struct {
 	start, end int64 // in seconds since 1970
 	keys       map[uint64]struct{}
 }
 
-// open finds or begins the period that the second is in. Where there is no room for
-// one more, the oldest is given up, perhaps the new one itself.
+// open finds the period that contains the second, or begins it. If there is no room for
+// one more, it drops the oldest, which may be the new one.
 func (s *shared) open(c Calendar, second int64) (p *period, evicted int64, err error) {
 	w, err := c.window(time.Unix(second, 0))
 	if err != nil {
@@ -60,7 +62,7 @@ func (s *shared) open(c Calendar, second int64) (p *period, evicted int64, err e
 	return p, s.evicted, nil
 }
 
-// evictOldest drops the oldest period. s.mu is held.
+// evictOldest drops the oldest period. s.mu must be held.
 func (s *shared) evictOldest() {
 	var oldest *period
 	for _, p := range s.periods {
@@ -72,6 +74,7 @@ func (s *shared) evictOldest() {
 	s.evicted = max(s.evicted, oldest.end)
 }
 
+// forget drops the periods that ended by then.
 func (s *shared) forget(end int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,8 +86,8 @@ func (s *shared) forget(end int64) {
 	}
 }
 
-// starts are the beginnings, in UTC, of the periods within a stretch of time that
-// have records.
+// starts returns when the periods that have records begin, in UTC, of those that begin
+// within a stretch of time.
 func (s *shared) starts(in Period) (all []time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +99,7 @@ func (s *shared) starts(in Period) (all []time.Time) {
 	return all
 }
 
-// dropped is an error if some of what was used in a stretch of time is no longer
-// known.
+// dropped returns an error if a part of what was used in a stretch of time was dropped.
 func (s *shared) dropped(in Period) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +110,7 @@ func (s *shared) dropped(in Period) error {
 	return nil
 }
 
-// missing is an error if what was used in the period of t is not, or no longer, known.
+// missing returns an error if there is no period that contains t, or if it was dropped.
 func (s *shared) missing(c Calendar, t time.Time) error {
 	w, err := c.window(t)
 	if err != nil {
@@ -122,7 +124,7 @@ func (s *shared) missing(c Calendar, t time.Time) error {
 	return nil
 }
 
-// admit tells whether there is room for a key that is new to a stripe.
+// admit reports whether the period has room for a key that is new to a stripe.
 func (s *shared) admit(p *period, key uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

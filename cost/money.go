@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Money is an exact amount in a currency. The zero value is nothing in no
-// currency, and adds to and compares with any. It is a value: no method changes
-// it, and it may be copied and used concurrently.
+// Money is an exact amount in a currency. The zero value is nothing in no currency: it
+// may be added to and compared with any Money. Money is a value: no method changes it,
+// and it may be copied and used concurrently.
 type Money struct { //nolint:recvcheck // what is unmarshaled must be a pointer, and values are copied
-	amount   *big.Rat // nil: 0; shared by copies, never changed
+	amount   *big.Rat // nil: 0; copies share it, so it is never changed
 	currency string
 }
 
-// NewMoney returns an amount, which it copies (nil: 0), in a currency, which is
-// any text without spaces, by custom an ISO 4217 code.
+// NewMoney returns an amount, which it copies (nil: 0), in a currency. The currency is
+// any text without spaces, usually an ISO 4217 code.
 func NewMoney(amount *big.Rat, currency string) Money {
 	if amount == nil {
 		return Money{currency: currency}
@@ -24,8 +24,8 @@ func NewMoney(amount *big.Rat, currency string) Money {
 	return Money{new(big.Rat).Set(amount), currency}
 }
 
-// ParseMoney reads what String writes: "0.20 USD", "-3 EUR", "1/3 USD". Other
-// texts are [ErrFormat].
+// ParseMoney reads what String writes, for example "0.20 USD", "-3 EUR" or "1/3 USD".
+// Other texts are [ErrFormat].
 func ParseMoney(s string) (Money, error) {
 	amount, currency, _ := strings.Cut(s, " ")
 	r, ok := parseRational(amount)
@@ -61,8 +61,7 @@ func (m Money) Mul(r *big.Rat) Money {
 	return Money{new(big.Rat).Mul(m.rat(), r), m.currency}
 }
 
-// Cmp is -1, 0 or 1 as m is less than, equal to or more than n; or
-// [ErrCurrency].
+// Cmp returns -1, 0 or 1 if m is less than, equal to or more than n; or [ErrCurrency].
 func (m Money) Cmp(n Money) (int, error) {
 	if _, err := common(m, n); err != nil {
 		return 0, err
@@ -70,14 +69,14 @@ func (m Money) Cmp(n Money) (int, error) {
 	return m.rat().Cmp(n.rat()), nil
 }
 
-// Round returns m with at most that many decimals, ties to the even digit.
-// Negative decimals count as 0.
+// Round returns m with at most that many decimals, ties to the even digit. Negative
+// decimals count as 0.
 func (m Money) Round(decimals int) Money {
 	return Money{roundTo(m.rat(), max(decimals, 0)), m.currency}
 }
 
-// String is the amount as an exact decimal, or as a fraction if it has none,
-// and the currency: "0.0833335 USD".
+// String returns the amount and the currency, for example "0.0833335 USD". An amount
+// that is no finite decimal is written as a fraction.
 func (m Money) String() string {
 	if m.currency == "" {
 		return decimal(m.rat())
@@ -88,7 +87,7 @@ func (m Money) String() string {
 // MarshalText writes what String does.
 func (m Money) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalText reads what [ParseMoney] does.
+// UnmarshalText reads what [ParseMoney] reads.
 func (m *Money) UnmarshalText(text []byte) error {
 	parsed, err := ParseMoney(string(text))
 	if err != nil {
@@ -115,7 +114,7 @@ func common(m, n Money) (string, error) {
 	return "", fmt.Errorf("cost: %s and %s: %w", m, n, ErrCurrency)
 }
 
-// plus adds an amount that is known to be in the same currency.
+// plus adds an amount that must be in the same currency.
 func (m Money) plus(n Money) Money {
 	return Money{new(big.Rat).Add(m.rat(), n.rat()), cmp.Or(m.currency, n.currency)}
 }

@@ -65,7 +65,7 @@ func (r *bookReader) date(n *node) string {
 	return s
 }
 
-// reading is when prices were read: a day, or less exactly a month or a year.
+// reading reads when prices were read: a day, or less exactly a month or a year.
 func (r *bookReader) reading(n *node) string {
 	s := r.text(n)
 	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
@@ -133,8 +133,8 @@ func (r *bookReader) sizes(n *node) sizing {
 	return s
 }
 
-// shares reads the table of processors, which must reach the most memory (0: no
-// bound; then there is a price up to the table's end).
+// shares reads the table of processors. It must reach the most memory that is sold; if
+// that is 0, there is no bound, and the book has prices up to the table's end.
 func (r *bookReader) shares(n *node, most int64) []share {
 	if n == nil {
 		return nil
@@ -191,7 +191,7 @@ func (r *bookReader) price(item *node, b *Book, gb int64) price {
 	return p
 }
 
-// each reads a price, and returns that of a single one.
+// each reads a price and returns that of a single unit.
 func (r *bookReader) each(n, unit *node, per *big.Rat) *big.Rat {
 	each := r.positive(n)
 	if each.Quo(each, per); !finite(each) {
@@ -219,14 +219,14 @@ func (r *bookReader) tiers(n, unit *node, p *price, per *big.Rat) []tier {
 	return all
 }
 
-// unit reads what a price is for, sets unit, focus and base, and returns how
+// unit reads what a price is for. It sets p's unit, focus and base, and returns how
 // many of the unit the price buys.
 func (r *bookReader) unit(n, meter *node, p *price, b *Book, gb int64) *big.Rat {
 	one := big.NewRat(1, 1)
 	p.base = one
 	text := r.text(n)
 	if text == "" || p.meter == "" {
-		return one // which has been reported
+		return one // the mistake has been reported
 	}
 	if p.meter == meterRequests {
 		p.unit, p.focus = "request", "Requests"
@@ -276,7 +276,7 @@ func (r *bookReader) count(n *node, number string) *big.Rat {
 	return new(big.Rat).SetInt64(count)
 }
 
-// timed reads a unit of something times time, such as "GB-s".
+// timed reads a unit that is an amount times a time, for example "GB-s".
 func (r *bookReader) timed(n *node, text string, p *price, b *Book, gb int64) {
 	what, clock, _ := strings.Cut(text, "-")
 	amount, focus := r.amount(n, what, p.meter, b, gb)
@@ -291,7 +291,7 @@ func (r *bookReader) timed(n *node, text string, p *price, b *Book, gb int64) {
 	r.base(n, p, amount, b.rounding.Granularity, length)
 }
 
-// processor reads a unit of time that a processor was in use.
+// processor reads a unit of processor time.
 func (r *bookReader) processor(n *node, text string, p *price, b *Book) {
 	length, plural := timeUnit(text)
 	if length == 0 {
@@ -302,7 +302,7 @@ func (r *bookReader) processor(n *node, text string, p *price, b *Book) {
 	r.base(n, p, big.NewRat(1, 1), b.rounding.Granularity, length)
 }
 
-// base sets how much of a unit of time a granularity is, times an amount.
+// base sets p.base: how many units a granularity of time is, times an amount.
 func (r *bookReader) base(n *node, p *price, amount *big.Rat, granularity, length time.Duration) {
 	p.base = new(big.Rat).Mul(amount, big.NewRat(int64(granularity), int64(length)))
 	if !finite(p.base) {
@@ -310,7 +310,7 @@ func (r *bookReader) base(n *node, p *price, amount *big.Rat, granularity, lengt
 	}
 }
 
-// bytes reads a unit of output. A GB that the book does not explain is 10⁹ bytes.
+// bytes reads a unit of output. A GB is 10⁹ bytes unless the book says otherwise.
 func (r *bookReader) bytes(n *node, text string, p *price, gb int64) {
 	size := map[string]int64{"GB": cmp.Or(gb, 1e9), "GiB": 1 << 30}[text]
 	if size <= 0 {
@@ -323,7 +323,7 @@ func (r *bookReader) bytes(n *node, text string, p *price, gb int64) {
 	}
 }
 
-// amount returns how much of the unit's first half a billed unit is.
+// amount returns how much of the unit's first half one billed unit is.
 func (r *bookReader) amount(n *node, what, meter string, b *Book, gb int64) (*big.Rat, string) {
 	switch {
 	case meter == meterCPU && what == "vCPU":
@@ -344,7 +344,7 @@ func (r *bookReader) amount(n *node, what, meter string, b *Book, gb int64) (*bi
 	return nil, ""
 }
 
-// focusGB is the name that FOCUS has for a price list's GB.
+// focusGB returns FOCUS's name for a price list's GB.
 func focusGB(gb int64) string {
 	if gb == 1<<30 {
 		return "GiB"
@@ -366,7 +366,7 @@ func timeUnit(s string) (time.Duration, string) {
 	return 0, ""
 }
 
-// quantity reads one in the price's unit and returns it in billed units.
+// quantity reads a quantity in the price's unit and returns it in billed units.
 func (r *bookReader) quantity(n *node, p *price) *big.Int {
 	if n == nil {
 		return new(big.Int)
@@ -390,7 +390,7 @@ func (r *bookReader) positive(n *node) *big.Rat {
 	text := r.text(n)
 	v, ok := parseRational(text)
 	if text == "" {
-		return new(big.Rat) // which has been reported
+		return new(big.Rat) // the mistake has been reported
 	}
 	if !ok || v.Sign() < 0 || !finite(v) {
 		r.fail(n, "write a decimal, such as \"0.0000025\", that is not negative")
@@ -405,7 +405,7 @@ func (r *bookReader) time(n *node) time.Duration {
 	}
 	text := r.text(n)
 	if text == "" {
-		return 0 // which has been reported
+		return 0 // the mistake has been reported
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
@@ -422,7 +422,7 @@ func (r *bookReader) size(n *node) int64 {
 	}
 	text := r.text(n)
 	if text == "" {
-		return 0 // which has been reported
+		return 0 // the mistake has been reported
 	}
 	digits := strings.TrimRight(text, "BKMGi")
 	unit := map[string]int64{

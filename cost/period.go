@@ -27,17 +27,16 @@ func (e Every) String() string {
 	return "Every(?)"
 }
 
-// Calendar divides time into periods as the clocks of a time zone show them.
-// Each instant is in exactly one, also where clocks are put forward or back: a
-// day may have 23 or 25 hours, and one that begins in the gap begins after it.
-// The zero value is months in UTC. A calendar is a value and may be used
-// concurrently.
+// Calendar divides time into periods by the clocks of a time zone. Each instant is in
+// exactly one period, also where clocks are put forward or back: a day may have 23 or
+// 25 hours, and a day whose midnight is skipped begins at the first instant after it.
+// The zero value is months in UTC. A calendar is a value and may be used concurrently.
 type Calendar struct {
 	Every Every
 	Zone  *time.Location // nil: UTC
 }
 
-// Period returns the period that t is in.
+// Period returns the period that contains t.
 func (c Calendar) Period(t time.Time) Period {
 	zone := c.zone()
 	t = t.In(zone)
@@ -46,8 +45,8 @@ func (c Calendar) Period(t time.Time) Period {
 	}
 	p := c.from(t, zone)
 	if !t.Before(p.End) {
-		// Clocks that are put back across midnight show the old date again. The
-		// new period has begun, and goes on.
+		// Clocks that are put back across midnight show the old date again. The new
+		// period has begun by then, and t is in it.
 		p = c.from(p.End, zone)
 	}
 	return p
@@ -60,7 +59,7 @@ func (c Calendar) zone() *time.Location {
 	return c.Zone
 }
 
-// from is the period of the date that the clock shows at t.
+// from returns the period of the date that the clock shows at t.
 func (c Calendar) from(t time.Time, zone *time.Location) Period {
 	y, m, d := t.Date()
 	var months, days int
@@ -76,9 +75,9 @@ func (c Calendar) from(t time.Time, zone *time.Location) Period {
 	return Period{firstInstant(y, m, d, zone), firstInstant(y, m+time.Month(months), d+days, zone)}
 }
 
-// window is the period that t is in, or [ErrPeriod] if what was found does not
-// contain it. No zone of the time zone database leads there; a zone that was made
-// by hand, or a time at the ends of what a [time.Time] holds, may.
+// window returns the period that contains t, or [ErrPeriod] if what Period returned
+// does not contain t. No zone of the time zone database leads to that. A zone that was
+// made by hand may, and so may a time at the ends of what a [time.Time] can hold.
 func (c Calendar) window(t time.Time) (Period, error) {
 	p := c.Period(t)
 	if !p.Contains(t) {
@@ -87,14 +86,14 @@ func (c Calendar) window(t time.Time) (Period, error) {
 	return p, nil
 }
 
-// Period is a stretch of time: Start is in it, End is not. Both are in the
+// Period is a stretch of time that contains Start and not End. Both are in the
 // calendar's zone.
 type Period struct {
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end"`
 }
 
-// Contains tells whether t is in the period.
+// Contains reports whether t is in the period.
 func (p Period) Contains(t time.Time) bool { return !t.Before(p.Start) && t.Before(p.End) }
 
 // String writes both ends in RFC 3339.
@@ -102,18 +101,18 @@ func (p Period) String() string {
 	return p.Start.Format(time.RFC3339) + " to " + p.End.Format(time.RFC3339)
 }
 
-// calendarMonth tells whether the period is one month of its own zone.
+// calendarMonth reports whether the period is one month of its own zone.
 func (p Period) calendarMonth() bool {
 	month := p.month()
 	return month.Start.Equal(p.Start) && month.End.Equal(p.End)
 }
 
-// month is the calendar month of its own zone in which the period begins.
+// month returns the calendar month, of its own zone, in which the period begins.
 func (p Period) month() Period { return Calendar{Month, p.Start.Location()}.Period(p.Start) }
 
-// hour is the hour of the clock that t is in. One that a change of the clocks
-// cuts in two (Lord Howe Island moves them by half an hour) is two periods,
-// since its instants are not contiguous.
+// hour returns the hour of the clock that contains t. A change of the clocks may cut an
+// hour in two: Lord Howe Island moves its clocks by half an hour. Then it is two
+// periods, since its instants are not contiguous.
 func hour(t time.Time) Period {
 	into := time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
 	p := Period{t.Add(-into), t.Add(time.Hour - into)}
@@ -126,11 +125,11 @@ func hour(t time.Time) Period {
 	return p
 }
 
-// firstInstant is the first at which the zone's calendar shows the date or a
-// later one. time.Date may answer either instant of a midnight that occurs
-// twice, and either side of one that does not occur; so all that it could be
-// are tried: midnight by the offset before and after a change of the clocks that
-// is near, and the change itself.
+// firstInstant returns the first instant at which the zone's calendar shows the date or
+// a later one. time.Date is not enough: it may return either instant of a midnight that
+// occurs twice, and either side of a midnight that is skipped. So all candidates are
+// tried: midnight by the offset before and after a change of the clocks that is near,
+// and the change itself.
 func firstInstant(y int, m time.Month, d int, zone *time.Location) time.Time {
 	at := time.Date(y, m, d, 0, 0, 0, 0, zone)
 	utc := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
@@ -152,13 +151,13 @@ func firstInstant(y int, m time.Month, d int, zone *time.Location) time.Time {
 	return first
 }
 
-// change finds the instant between two at which the clocks are moved: the first
-// with the offset of the second. It goes by offsets alone, since
-// [time.Time.ZoneBounds] also names instants at which no clock moves, such as the
-// first of a year, and on the last day of a leap year it may name an end that is
-// before its instant (golang/go#81583). That the clocks move once at most is
-// true of two days: in the time zone database two moves are at least 95 hours
-// apart (Freetown, 1939).
+// change finds the instant between two others at which the clocks are moved: the first
+// instant with the offset of the second one. It compares offsets, since
+// [time.Time.ZoneBounds] has two faults for this use. It also names instants at which
+// no clock moves, for example the first one of a year; and on the last day of a leap
+// year it may name an end that is before its instant (golang/go#81583). The clocks move
+// at most once between the two, since callers ask about two days at most: in the time
+// zone database two moves are at least 95 hours apart (Freetown, 1939).
 func change(from, to time.Time) (at time.Time, changed bool) {
 	_, before := from.Zone()
 	if _, after := to.Zone(); before == after {
@@ -172,7 +171,7 @@ func change(from, to time.Time) (at time.Time, changed bool) {
 	return time.Unix(start+int64(n), 0).In(from.Location()), true
 }
 
-// reached tells whether the clock at t shows the date of day, or a later one.
+// reached reports whether the clock at t shows the date of day, or a later one.
 func reached(t, day time.Time) bool {
 	y, m, d := t.Date()
 	return !time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Before(day)

@@ -5,16 +5,16 @@ import (
 	"math/big"
 )
 
-// Rates are exchange rates. They are the user's to give: this package knows none,
-// and what one is worth depends on the day and on the bank. It is a value, which is
-// not to be changed while it is in use.
+// Rates are exchange rates. The user gives them: this package knows none, since a rate
+// depends on the day and on the bank. It is a value, and must not be changed while it
+// is in use.
 type Rates struct {
-	To string              // the currency that amounts are turned into
-	Of map[string]*big.Rat // what one unit of each other currency is worth in it
+	To string              // the currency into which amounts are converted
+	Of map[string]*big.Rat // what one unit of each other currency is worth in To
 }
 
-// Convert turns an amount into the currency To, exactly; or [ErrCurrency] if there
-// is no rate for it. Nothing in no currency is nothing.
+// Convert converts an amount to the currency To, exactly; or returns [ErrCurrency] if
+// there is no rate for it. Nothing in no currency becomes nothing in To.
 func (r Rates) Convert(m Money) (Money, error) {
 	if m.currency == r.To || m.currency == "" && m.Sign() == 0 {
 		return Money{m.amount, r.To}, nil

@@ -9,16 +9,15 @@ import (
 	"strings"
 )
 
-// Statement is what the usage of a period costs by a book. Its amounts are
-// exact, and its rows add up to Total. It is a value, with slices and numbers
-// that are not to be changed.
+// Statement is what the usage of a period costs by a book. Its amounts are exact, and
+// its rows add up to Total. It is a value; its slices and numbers must not be changed.
 type Statement struct {
 	Period   Period
 	Book     About
 	Rows     []Row
 	Total    Row     // with an empty key
-	Overruns Money   // of Total.Billed: what runaways used after their callers were freed
-	Unrated  []Usage // what the book can't price, and no row has
+	Overruns Money   // the part of Total.Billed that runaways used after their callers were freed
+	Unrated  []Usage // usage that the book can't price; no row has it
 
 	by      []Dimension
 	grouped bool // by By
@@ -26,15 +25,15 @@ type Statement struct {
 
 // Row is one line of a statement.
 type Row struct {
-	Key              // of a statement that was grouped (By): what it was grouped by, and Overrun
-	Calls   uint64   // or overruns; in Total: calls
-	Charges []Charge // one for each price of the book, and for each of its tiers that the period has reached
+	Key              // after By: only what it was grouped by, Overrun and Base
+	Calls   uint64   // or overruns; in Total: calls alone
+	Charges []Charge // one for each price of the book, and one for each of its tiers that the period has reached
 	List    Money    // before the free tier
 	Billed  Money    // after it
 }
 
-// Dimension is what a statement's rows can be told apart by: one of these
-// constants or a [Label].
+// Dimension is something that tells a statement's rows apart: one of these constants or
+// a [Label].
 type Dimension string
 
 // The dimensions.
@@ -47,12 +46,13 @@ const (
 
 const labelPrefix = "label:"
 
-// Label is the dimension of the label of that name.
+// Label is the dimension of the label with that name.
 func Label(name string) Dimension { return Dimension(labelPrefix + name) }
 
-// By groups the rows: one for each combination of the dimensions, with the sums
-// of the rows that have it. Overruns and base fees stay apart. Without dimensions there is one
-// row, and one of the overruns.
+// By groups the rows: it returns one row for each combination of the dimensions, with
+// the sums of the rows that have it. Overruns and base fees stay apart. Without
+// dimensions there is one row for calls, one for overruns and one for base fees, if
+// there are any.
 func (s Statement) By(by ...Dimension) Statement {
 	groups := map[string]int{}
 	var rows []Row
@@ -72,7 +72,7 @@ func (s Statement) By(by ...Dimension) Statement {
 	return s
 }
 
-// project keeps of a key what the dimensions ask for.
+// project keeps the parts of a key that the dimensions ask for.
 func project(k Key, by []Dimension) Key {
 	p := Key{Overrun: k.Overrun, Base: k.Base}
 	for _, d := range by {
@@ -106,7 +106,7 @@ func groupName(k Key, by []Dimension) string {
 	return strings.Join(parts, ",")
 }
 
-// text is how a key's dimension is written.
+// text returns a key's value in a dimension as it is written.
 func (k Key) text(d Dimension) string {
 	switch d {
 	case Function:
@@ -124,7 +124,7 @@ func (k Key) text(d Dimension) string {
 	return k.Labels[strings.TrimPrefix(string(d), labelPrefix)]
 }
 
-// mark stands where a call's row has its outcome; empty: it is of calls.
+// mark is written in place of an outcome; empty: the row is of calls.
 func (k Key) mark() string {
 	switch {
 	case k.Overrun:
@@ -135,7 +135,7 @@ func (k Key) mark() string {
 	return ""
 }
 
-// dimensions are those in which the rows differ from having nothing.
+// dimensions returns those in which some row has a value.
 func dimensions(rows []Row) []Dimension {
 	by := []Dimension{Function}
 	for _, d := range []Dimension{Version, Tenant} {
@@ -155,11 +155,11 @@ func dimensions(rows []Row) []Dimension {
 	return append(append(by, labels...), Outcome)
 }
 
-// total adds rows up, and apart from that the overruns among them.
+// total adds rows up, and the overruns among them once more.
 func (b *Book) total(prices []price, rows []Row) (total Row, overruns Money) {
 	overruns = Money{currency: b.about.Currency}
 	total = Row{List: overruns, Billed: overruns}
-	for i := range prices { // so that they are there without rows too
+	for i := range prices { // so that a statement without rows has them too
 		total.Charges = append(total.Charges, b.charge(&prices[i], new(big.Int), new(big.Int)))
 	}
 	for _, row := range rows {

@@ -5,25 +5,26 @@ import (
 	"fmt"
 )
 
-// Part is usage, and the book that it is priced by: see [NewStatements].
+// Part is usage, and the book by which [NewStatements] prices it.
 type Part struct {
 	Book  *Book
 	Usage []Usage
 }
 
-// NewStatement prices usage, one row a key, in the order of the keys. If the
-// period is a calendar month (in its own zone), the book's free quantities are taken
-// off, and what is above the bound of a price tier has that tier's price: both
-// shared by the rows in proportion to what they used, in whole billed units. They
-// belong to a provider's account, so this is right if there is nothing else on it;
-// see [NewStatements] for what shares them with other books. A base fee is a row of
-// its own. For any other period nothing is free, all has the first price, and there
-// is no base fee; see [NewDayStatement] for days that make a month.
+// NewStatement prices usage. It makes a row for each key, in the order of the keys.
 //
-// Usage is priced by the book of a series that was in force. The error is
-// [ErrUnrated] if the book can't price some of the usage, and names each function of
-// which it can't, and why: the statement is then of the rest, and has the others in
-// Unrated. A period that ends before the book holds is ErrUnrated too.
+// If the period is a calendar month (in its own zone), the book's free quantities are
+// taken off, and what is above the bound of a price tier has that tier's price. Both
+// are shared by the rows in proportion to what they used, in whole billed units. They
+// belong to a provider's account, so this is right only if nothing else runs on it;
+// [NewStatements] shares them with other books. A base fee is a row of its own. For any
+// other period nothing is free, everything has the first price, and there is no base
+// fee; see [NewDayStatement] for days that make a month.
+//
+// Of a series, the book that was in force prices the usage. If the book can't price
+// some of the usage, the error is [ErrUnrated] and names each such function and the
+// reason. Then the statement is of the rest, and has the others in Unrated. A period
+// that ends before the book holds is ErrUnrated too.
 func NewStatement(p Period, b *Book, usage []Usage) (Statement, error) {
 	all, err := NewStatements(p, Part{b, usage})
 	if len(all) == 0 { // the names of ladders and grants in the book don't fit together
@@ -32,29 +33,30 @@ func NewStatement(p Period, b *Book, usage []Usage) (Statement, error) {
 	return all[0], err
 }
 
-// NewStatements prices the usage of one account that is billed by several books,
-// such as functions on x86 and on Arm: a statement for each part, as [NewStatement]
-// makes it, but that prices of one ladder or grant are counted together, whichever
-// book they are in. The error is [ErrUnrated], as NewStatement's, or one that says
-// which prices of one name don't fit together; then there are no statements.
+// NewStatements prices the usage of one account that is billed by several books, for
+// example of functions on x86 and on Arm. It makes a statement for each part as
+// [NewStatement] does, except that prices of one ladder or grant are counted together,
+// in whichever book they are. The error is [ErrUnrated], as NewStatement's, or it says
+// which prices of one name don't fit together ([ErrFormat]); then there are no
+// statements.
 func NewStatements(p Period, parts ...Part) ([]Statement, error) {
 	return priced(p, p.calendarMonth(), parts, nil)
 }
 
-// NewDayStatement prices the usage of a day as a part of its calendar month: it is
-// the month to date minus the month to the day before, so that the statements of all
-// days add up to the month's, exactly. What is free is used up by the first days, a
-// price tier begins on the day that reaches it, and a base fee is the first day's.
-// before is the usage of the month's earlier days, together or apart.
+// NewDayStatement prices the usage of a day as a part of its calendar month: it is the
+// month to date minus the month to the day before. So the statements of all days add up
+// to the month's, exactly. The first days use up what is free, a price tier begins on
+// the day that reaches it, and a base fee is the first day's. before is the usage of
+// the month's earlier days, in one or several Usages for each key.
 //
-// The day's part is shared by its rows in proportion to what they used that day: so
-// the sum of what one tenant has in each day ([Statement.Only]) may differ from what
-// it has in the month. What several meters of a book share by one grant or ladder is
-// divided between them day by day, too, which the month does as a whole.
+// The rows share the day's part in proportion to what they used that day. So the sum of
+// one tenant's part of each day ([Statement.Only]) may differ from its part of the
+// month. If several meters of a book share a grant or a ladder, it is divided among
+// them day by day, and in a month's statement for the month as a whole.
 //
-// The day may be any other period within one calendar month of its zone, such as an
-// hour, if before is all of the month that lies before it; a period that is not is
-// [ErrPeriod]. Otherwise the error is as NewStatement's.
+// The day may be another period within one calendar month of its zone, for example an
+// hour, if before has all of the month that lies before it. A period that is not within
+// a month is [ErrPeriod]. Otherwise the error is as NewStatement's.
 func NewDayStatement(day Period, b *Book, before, usage []Usage) (Statement, error) {
 	if month := day.month(); !day.Start.Before(day.End) || day.End.After(month.End) {
 		return Statement{Period: day, Book: b.about}, fmt.Errorf("cost: %s is not within a calendar month: %w", day, ErrPeriod)
@@ -66,8 +68,9 @@ func NewDayStatement(day Period, b *Book, before, usage []Usage) (Statement, err
 	return all[0], err
 }
 
-// priced makes the statements of a period. If it is of a month, before is what the
-// month has used up before it, by the same books in the same order; nil: nothing.
+// priced makes the statements of a period. If it is a month or a part of one, before is
+// what the month has used up earlier, by the same books in the same order; nil:
+// nothing.
 func priced(p Period, month bool, parts, before []Part) ([]Statement, error) {
 	var now, past []*tally
 	for _, part := range parts {
@@ -91,7 +94,7 @@ func priced(p Period, month bool, parts, before []Part) ([]Statement, error) {
 	return all, errors.Join(errs...)
 }
 
-// statement turns a tally that is settled into money.
+// statement turns a settled tally into money.
 func (s *tally) statement(p Period) Statement {
 	st := Statement{Period: p, Book: s.book.about, Unrated: s.unrated}
 	var prices []price

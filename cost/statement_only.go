@@ -5,21 +5,21 @@ import (
 	"slices"
 )
 
-// Only is the part of a statement that has one value in a dimension, such as one
-// tenant's: its rows, and their total. They keep their shares of what is free and of
-// the price tiers, which belong to the whole account: so the parts by all values add
-// up to the whole. To price one tenant's usage alone would give each tenant all of
-// what is free.
+// Only is the part of a statement that has one value in a dimension, for example one
+// tenant's: its rows and their total. The rows keep their shares of what is free and of
+// the price tiers, which belong to the whole account. So the parts by all values add up
+// to the whole. To price one tenant's usage alone would give each tenant all of what is
+// free.
 //
 //	bill := statement.Only(cost.Tenant, "acme")
 //
-// A label that a row does not have is the empty value, as is the tenant of calls
-// that had none. In a statement that was grouped (By) only what it was grouped by
-// can be asked for; rows have lost the rest, and no row has the value.
+// Calls without a tenant have the empty value, and so have rows without a label. In a
+// statement that was grouped (By), ask only for what it was grouped by: the rows have
+// lost the rest, and no row has the value.
 //
-// Shares are whole billed units. Those of a month are in proportion to the month's
-// usage, and those of a day to the day's, so that a tenant's month may differ from
-// the sum of the tenant's days; the sum over all tenants does not.
+// Shares are whole billed units. A month's are in proportion to the month's usage, and
+// a day's to the day's. So a tenant's month may differ from the sum of the tenant's
+// days; the sum over all tenants does not.
 func (s Statement) Only(d Dimension, value string) Statement {
 	known := !s.grouped || slices.Contains(s.by, d)
 	rows := s.Rows
@@ -34,8 +34,8 @@ func (s Statement) Only(d Dimension, value string) Statement {
 	return s
 }
 
-// sumOf adds rows up, and apart from that the overruns among them; r is a sum of
-// other rows of the same statement, and says which charges there are.
+// sumOf adds rows up, and the overruns among them once more. r is a sum of other rows
+// of the same statement: it says which charges there are.
 func (r *Row) sumOf(rows []Row) (total Row, overruns Money) {
 	none := Money{currency: r.Billed.currency}
 	total, overruns = Row{List: none, Billed: none}, none

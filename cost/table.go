@@ -12,34 +12,34 @@ import (
 	"github.com/inproc/faas"
 )
 
-// table is a stripe's sums of one period: a hash table with linear probing,
-// which is there because the language's own can't look up a key with labels in
-// it without making a copy of them. In front of it are the cells that were asked
-// for last, at places that cost less to work out than a hash.
+// table is a stripe's sums of one period: a hash table with linear probing. A Go map
+// can't look up a key with labels without making a copy of them. In front of the table
+// are the cells that were used last, at places that cost less to compute than a hash.
+// The stripe's mu guards all of it.
 type table struct {
-	start, end int64  // seconds since 1970; end is not in the period, or in the part of it in which no price changes
-	rules      *rules // of the books that are in force
+	start, end int64  // seconds since 1970, end excluded: of the period, or of a part of it within which no price changes
+	rules      *rules //  of the books that are in force from start to end
 	seed       maphash.Seed
 	shared     *shared // of the ledger
-	period     *period // the same for all stripes
+	period     *period // shared by the tables of all stripes
 	recent     [256]*cell
 	slots      []*cell
 	used       int
 }
 
-// cell is the sums of a key and a declared memory.
+// cell is the sums of one key and one declared memory.
 type cell struct {
 	hash uint64
 	Key
-	labelsAt       uintptr // of the map in Key
+	labelsAt       uintptr // the address of the map in Key
 	memory         int64
 	calls          uint64
-	measured       uint64 // calls whose processor time is known
+	measured       uint64 // calls with a measured processor time
 	duration, init count
-	quanta         []count // by the table's rules, those of durations first
+	quanta         []count // by the table's rules, those for durations first
 }
 
-// hash leaves version and labels out: a function has few.
+// hash leaves out version and labels: a function has few of them.
 func (t *table) hash(e *faas.Execution) uint64 {
 	h := maphash.String(t.seed, e.Tenant) ^ bits.RotateLeft64(maphash.String(t.seed, e.Function), 1)
 	h ^= (uint64(e.Outcome)<<1 | 1) * 0x9e3779b97f4a7c15 // any bits will do
@@ -57,15 +57,16 @@ func (t *table) cell(e *faas.Execution, overrun bool) *cell {
 	return *recent
 }
 
-// place is where the cell of a key is remembered. Keys that share one, by chance
-// or because somebody chose their names so, take it from each other: what decides
-// is cell.is, and what they lose is the short cut. The table's own hash is keyed.
+// recentIndex is the place in recent for the cell of a key. Keys may share a place, by
+// chance or because a caller chose such names. Then they displace each other and lose
+// the short cut; cell.matches still keeps them apart. The hash of the table itself has
+// a secret seed.
 func recentIndex(e *faas.Execution) uint8 {
 	h := sampleName(e.Tenant)*0x9e3779b97f4a7c15 + sampleName(e.Function)*0xd6e8feb86659fd93 + uint64(e.Outcome)<<56
-	return uint8(h >> 56) // any odd factors will do: the highest bits then depend on all others
+	return uint8(h >> 56) // with any odd factors the highest bits depend on all others
 }
 
-// sample is made of a name's first and last bytes: where names differ, mostly.
+// sampleName mixes a name's first and last bytes, which is where most names differ.
 func sampleName(s string) uint64 {
 	n := len(s)
 	if n >= 8 {
@@ -78,7 +79,7 @@ func sampleName(s string) uint64 {
 	return h
 }
 
-// word is the first eight bytes, in one load.
+// word returns the first eight bytes. The compiler makes it one load.
 func word(s string) uint64 {
 	_ = s[7]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
@@ -99,8 +100,8 @@ func (t *table) find(e *faas.Execution, overrun bool) *cell {
 	}
 }
 
-// miss begins the sums of a key, or finds those that it shares with others
-// because there is no room for its own.
+// miss begins the sums of a key. If there is no room for it, it finds those of the
+// tenant Overflow.
 func (t *table) miss(hash uint64, e *faas.Execution, overrun bool) *cell {
 	if e.Tenant == "" || e.Tenant == Overflow || t.shared.admit(t.period, t.fullHash(e, overrun)) {
 		return t.insert(hash, e, overrun, t.rules.len())
@@ -142,10 +143,10 @@ func (t *table) put(c *cell) {
 	t.slots[i] = c
 }
 
-// is tells whether c counts e. The labels are one map for all records of a
-// function, so that it is enough to see that it is the same one; the cell holds
-// on to it, so that no other can come to have its address. Equal labels in
-// another map are equal too, and remembered in place of the first.
+// matches reports whether the cell counts calls such as e. All records of a function
+// share one map of labels, so mostly it is enough to compare the map's address. That is
+// safe: the cell keeps the map alive, so no other map can get its address. A map that
+// is equal, at another address, takes the place of the first.
 func (c *cell) matches(e *faas.Execution, overrun bool) bool {
 	if c.memory != e.Memory || c.Outcome != e.Outcome || c.Overrun != overrun ||
 		c.Tenant != e.Tenant || c.Function != e.Function || c.Version != e.Version {
@@ -164,7 +165,7 @@ func (c *cell) matches(e *faas.Execution, overrun bool) bool {
 
 func address(labels map[string]string) uintptr { return reflect.ValueOf(labels).Pointer() }
 
-// name is the same for equal keys and for no others.
+// mapKey returns a text that is the same for equal keys and for no others.
 func (c *cell) mapKey() string {
 	var b strings.Builder
 	for _, s := range []string{c.Function, c.Version, c.Tenant, labelText(c.Labels)} {
@@ -177,8 +178,8 @@ func (c *cell) mapKey() string {
 	return b.String()
 }
 
-// fullHash is of all that keys are told apart by. Two that share one only have the
-// ledger keep a key more.
+// fullHash is a hash of all that tells keys apart. If two keys share a hash, shared
+// counts them as one, and the ledger keeps one key more than its bound.
 func (t *table) fullHash(e *faas.Execution, overrun bool) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)

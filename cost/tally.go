@@ -6,31 +6,31 @@ import (
 	"slices"
 )
 
-// tally is what usage comes to by a book, before it is money: a line for each key,
-// and a column for each price, of each book of the series that was in force.
+// tally is what usage comes to by a book before it is money: a line for each key, and a
+// column for each price of each book that was in force.
 type tally struct {
-	book    *Book // the last that was in force
+	book    *Book // the last one that was in force
 	lines   []line
 	columns []*column
 	unrated []Usage
-	errs    []error // why it is
+	errs    []error // why usage is unrated
 }
 
 // line is a row before it is priced.
 type line struct {
 	key    Key
 	calls  uint64
-	units  map[*price]*big.Int // of prices of the books in force
+	units  map[*price]*big.Int // what was used of each price of the books in force
 	atMost bool                // some processor time was not measured
 }
 
 // column is a price, and what each line has used of it.
 type column struct {
 	price price
-	book  *Book // whose price it is
-	order int   // which of the books that were in force, in the order of time
+	book  *Book // the book that has the price
+	order int   // the place of the book among those that were in force, by time
 	units []*big.Int
-	parts []tierPart // what is used of the price, by tiers
+	parts []tierPart // the usage by tiers, which settle sets
 }
 
 // newTally counts usage in billed units, and leaves out what can't be priced. month
@@ -75,7 +75,7 @@ func (s *tally) countAll(p Period, b *Book, usage []Usage) (inForce []*Book) {
 	return inForce
 }
 
-// refuse adds a reason, once.
+// refuse adds a reason, unless it is there already.
 func (s *tally) refuse(err error) {
 	if !slices.ContainsFunc(s.errs, func(e error) bool { return e.Error() == err.Error() }) {
 		s.errs = append(s.errs, err)
@@ -95,7 +95,7 @@ func (s *tally) count(e *Book, u Usage) error {
 	return nil
 }
 
-// merge adds lines up that differ in memory or in the book in force alone.
+// merge adds up lines that differ only in memory or in the book that was in force.
 func (s *tally) merge() {
 	slices.SortStableFunc(s.lines, func(x, y line) int { return x.key.compare(y.key) })
 	merged := s.lines[:0]
@@ -120,7 +120,8 @@ func (l *line) add(m line) {
 	}
 }
 
-// fee is a line for the base fee of a month: of the book that holds when it begins.
+// addBaseFee adds a line for the base fee of a month, by the book that holds when the
+// month begins.
 func (s *tally) addBaseFee(p Period, month bool, first *Book) {
 	begins := p.Start.Equal(Calendar{Month, p.Start.Location()}.Period(p.Start).Start)
 	if i := first.priceOf(meterBase); month && begins && i >= 0 {
@@ -128,7 +129,7 @@ func (s *tally) addBaseFee(p Period, month bool, first *Book) {
 	}
 }
 
-// fill makes the columns of a book.
+// addColumns makes the columns of a book.
 func (s *tally) addColumns(e *Book, order int, several bool) {
 	for i := range e.prices {
 		c := &column{price: e.prices[i], book: e, order: order}

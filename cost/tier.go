@@ -8,13 +8,14 @@ import (
 	"strconv"
 )
 
-// at returns the price as a tier has it.
+// at returns the price with what a tier changes.
 func (p price) at(t tier) price {
 	p.each, p.above, p.tiers = t.each, t.above, nil
 	return p
 }
 
-// usedBefore is how much of a month's ladder and grants was used before.
+// usedBefore is how much of a month's ladders and grants was used earlier in the month,
+// by their names.
 type usedBefore map[string]*big.Int
 
 func (p usedBefore) of(name string) *big.Int {
@@ -24,11 +25,10 @@ func (p usedBefore) of(name string) *big.Int {
 	return p[name]
 }
 
-// settle divides what was used of each price among its tiers, and shares out what
-// is free. Both belong to the account and not to a line: lines get them in
-// proportion to what they have used, in whole units. The earlier usage of a month
-// is at the bottom of the ladder: what was used before, and then the books in the
-// order in which they came into force. What is free is the first of each month.
+// settle divides the usage of each price among its tiers, and shares out what is free.
+// Both belong to the account and not to a line, so lines get them in proportion to
+// their usage, in whole units. The earlier usage of a month has the lower tiers and
+// what is free: first past, then the books in the order in which they came into force.
 func settle(month bool, now, past []*tally) error {
 	if err := unify(now, past); err != nil {
 		return err
@@ -53,8 +53,9 @@ func settle(month bool, now, past []*tally) error {
 	return nil
 }
 
-// ladder names what is counted together for the tiers of a price: all that has the
-// price's ladder, or else the meter of the part, by whichever book of its series.
+// ladder names what is counted together for the tiers of a price: all prices with the
+// same ladder; without one, the same meter of the same part, in all books of its
+// series.
 func (c *column) ladder(part int) string {
 	if c.price.ladder != "" {
 		return "ladder " + c.price.ladder
@@ -62,7 +63,7 @@ func (c *column) ladder(part int) string {
 	return strconv.Itoa(part) + " " + c.price.meter
 }
 
-// grant names what shares what is free.
+// grant names what is counted together for what is free.
 func (c *column) grant(part int) string {
 	if name := cmp.Or(c.price.grant, c.price.ladder); name != "" {
 		return "shared " + name
@@ -70,7 +71,7 @@ func (c *column) grant(part int) string {
 	return c.ladder(part)
 }
 
-// group is columns of one name, of books that were in force at one time.
+// group is the columns of one name in books that were in force at the same time.
 type group struct {
 	name    string
 	order   int
@@ -83,7 +84,7 @@ func (g *group) addTo(used *big.Int) {
 	}
 }
 
-// groups are the columns by name, in the order of time.
+// groups returns the columns by name, in the order of time.
 func groups(tallies []*tally, name func(c *column, part int) string) []*group {
 	var all []*group
 	for part, s := range tallies {
@@ -101,8 +102,9 @@ func groups(tallies []*tally, name func(c *column, part int) string) []*group {
 	return all
 }
 
-// climb makes the parts of columns that share a ladder, of which some was used
-// before: one for every tier that is reached, and the first.
+// splitTiers divides the usage of columns that share a ladder, of which from was used
+// before, into parts: one for each tier that is reached. Without month all has the
+// first price.
 func splitTiers(month bool, columns []*column, from *big.Int) {
 	var rest []*big.Int
 	prices := make([]price, len(columns))
@@ -150,8 +152,8 @@ func subtract(a, b []*big.Int) []*big.Int {
 	return all
 }
 
-// giveFree shares what is left of a month's free quantity among columns of one
-// grant, and in each among its tiers, from the lowest.
+// giveFree shares what is left of a month's free quantity among the columns of one
+// grant. Within a column the lowest tier gets it first.
 func giveFree(month bool, columns []*column, before *big.Int) {
 	used := make([]*big.Int, len(columns))
 	for i, c := range columns {
@@ -170,7 +172,7 @@ func giveFree(month bool, columns []*column, before *big.Int) {
 	}
 }
 
-// fit brings all prices in one unit to one base, so that they can be counted
+// unify gives all prices in one unit the same billed unit, so that they can be counted
 // together, and checks those that share a ladder or a grant.
 func unify(now, past []*tally) error {
 	bases := map[string]*big.Rat{}
@@ -200,7 +202,8 @@ func unify(now, past []*tally) error {
 	return nil
 }
 
-// fits tells whether two prices that have a ladder or a grant in common can share it.
+// fits reports whether two prices can share the ladder or the grant that they have in
+// common. If they have none, it is true.
 func (p price) fits(q price) bool {
 	ladder := p.ladder != "" && p.ladder == q.ladder
 	grant := cmp.Or(p.grant, p.ladder)
@@ -214,7 +217,7 @@ func (p price) fits(q price) bool {
 	}))
 }
 
-// rebase counts in smaller units.
+// rebase counts in a smaller billed unit.
 func (c *column) rebase(base *big.Rat) {
 	times := new(big.Rat).Quo(c.price.base, base).Num()
 	if times.Cmp(big.NewInt(1)) == 0 {
@@ -231,7 +234,7 @@ func (c *column) rebase(base *big.Rat) {
 	}
 }
 
-// gcdRat is the largest number of which both are whole multiples.
+// gcdRat returns the largest number of which both are whole multiples.
 func gcdRat(a, b *big.Rat) *big.Rat {
 	x, y := new(big.Int).Mul(a.Num(), b.Denom()), new(big.Int).Mul(b.Num(), a.Denom())
 	return new(big.Rat).SetFrac(x.GCD(nil, nil, x, y), new(big.Int).Mul(a.Denom(), b.Denom()))
@@ -245,9 +248,9 @@ func total(of []*big.Int) *big.Int {
 	return sum
 }
 
-// shareOut divides what is free among those who used something, in proportion
-// and in whole units: rounded down, and then one more for those who lost most by
-// that, the first of equals first. Nobody gets more than was used.
+// shareOut divides free among used in proportion, in whole units: shares are rounded
+// down, and those that lose most by it get one more, the first of equals first. No
+// share is larger than what was used. It is the method of the largest remainder.
 func shareOut(free *big.Int, used []*big.Int) []*big.Int {
 	total := total(used)
 	shares := make([]*big.Int, len(used))

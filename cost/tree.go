@@ -11,17 +11,17 @@ import (
 	"unicode/utf8"
 )
 
-// bookReader reads a book and remembers what is wrong with it, and where.
-// encoding/json would do but for the last: it drops the positions of values.
+// bookReader reads a book, and collects what is wrong with it and where. encoding/json
+// alone would not do, since it drops the positions of values.
 type bookReader struct {
 	file string
 	data []byte
 	errs []error
 }
 
-// node is a JSON value that knows where it stands.
+// node is a JSON value with its position.
 type node struct {
-	at      int    // offset of its first byte
+	at      int    // offset offset of its first byte
 	field   string // its path
 	kind    kind
 	text    string // of a string, number or boolean
@@ -46,10 +46,10 @@ const (
 	kindBool
 )
 
-// maxNesting is more than a book needs, and less than a stack holds.
+// maxNesting is more than a book needs, and few enough for the stack.
 const maxNesting = 8
 
-// tree reads the whole of the data; nil: it is not JSON, and errs says why.
+// tree reads all of the data; nil: it is not JSON, and errs says why.
 func (r *bookReader) tree() *node {
 	if i := invalidUTF8(r.data); i >= 0 {
 		r.failAt(i, "", "not UTF-8")
@@ -160,7 +160,8 @@ func (r *bookReader) token(dec *json.Decoder, field string) (json.Token, bool) {
 	return nil, false
 }
 
-// next is the offset of the next token: the decoder's is where the last ended.
+// next returns the offset of the next token. The decoder only knows where the last one
+// ended.
 func (r *bookReader) next(dec *json.Decoder) int {
 	at := int(dec.InputOffset())
 	for at < len(r.data) && bytes.IndexByte([]byte(" \t\r\n,:"), r.data[at]) >= 0 {
@@ -169,13 +170,13 @@ func (r *bookReader) next(dec *json.Decoder) int {
 	return at
 }
 
-// fieldsOf is an object whose keys have been checked.
+// fieldsOf is an object with keys that have been checked.
 type fieldsOf struct {
 	r *bookReader
-	n *node // nil: it is not an object, which has been reported
+	n *node // nil: it is not an object, and the mistake has been reported
 }
 
-// object checks that n is an object with these keys at most.
+// object checks that n is an object with no other keys than these.
 func (r *bookReader) object(n *node, name string, keys ...string) fieldsOf {
 	if n == nil {
 		return fieldsOf{r, nil}
@@ -265,7 +266,7 @@ func invalidUTF8(data []byte) int {
 	return -1
 }
 
-// position turns an offset into line and column, both from 1.
+// position turns an offset into a line and a column, both from 1.
 func position(data []byte, offset int) (line, column int) {
 	before := data[:min(max(offset, 0), len(data))]
 	start := bytes.LastIndexByte(before, '\n') + 1

@@ -16,28 +16,28 @@ import (
 type Key struct {
 	Function string
 	Version  string
-	Tenant   string            // empty: nobody's in particular
-	Labels   map[string]string // shared, not to be changed
-	Outcome  faas.Outcome      // of no meaning for an overrun
-	Overrun  bool              // what runaways used after their callers were freed
-	Base     bool              // of a statement: the base fee of a month, which is no call's
+	Tenant   string            // empty: the calls had none
+	Labels   map[string]string // shared; must not be changed
+	Outcome  faas.Outcome      // without meaning for an overrun
+	Overrun  bool              // it is what runaways used after their callers were freed
+	Base     bool              // in a statement: it is the base fee of a month
 }
 
-// Usage is what the calls of one key and one declared memory have used in a
-// period: integers, summed call by call. It comes from a [Ledger]; it is a
-// value, which may be copied and used concurrently.
+// Usage is what the calls of one key and one declared memory have used in a period:
+// integers, summed call by call. A [Ledger] makes it. It is a value, which may be
+// copied and used concurrently.
 type Usage struct {
 	Key
 	Memory int64  // declared, bytes
 	Calls  uint64 // or overruns
-	Period Period // in which it was used: the ledger's, cut where prices change; zero: not known
+	Period Period // when it was used: the ledger's period, cut where prices change; zero: not known
 
-	measured       uint64 // calls whose processor time is known
-	duration, init count  // nanoseconds, as measured
+	measured       uint64 // calls with a measured processor time
+	duration, init count  // sums in nanoseconds, as measured
 	billed         []sum
 }
 
-// during is when it was used, as far as that is known.
+// during returns when it was used, as far as that is known.
 func (u Usage) during(p Period) Period {
 	if u.Period.Start.IsZero() {
 		return p
@@ -45,14 +45,14 @@ func (u Usage) during(p Period) Period {
 	return u.Period
 }
 
-// Duration is the sum of the durations as measured, in nanoseconds: it may be
-// more than a time.Duration holds.
+// Duration returns the sum of the durations as measured, in nanoseconds. It may be more
+// than a time.Duration holds.
 func (u Usage) Duration() *big.Int { return u.duration.big() }
 
-// Init is the sum of the initialization times as measured, in nanoseconds.
+// Init returns the sum of the initialization times as measured, in nanoseconds.
 func (u Usage) Init() *big.Int { return u.init.big() }
 
-// Quanta is how many granularities of r the calls are billed for, each of them
+// Quanta returns how many granularities of r the calls are billed for, each call
 // rounded by itself; or [ErrUnrated] if that was not counted.
 func (u Usage) Quanta(r Rounding) (*big.Int, error) {
 	if n := u.sum(rule{Rounding: r}); n != nil {
@@ -62,7 +62,7 @@ func (u Usage) Quanta(r Rounding) (*big.Int, error) {
 		ErrUnrated, u.Function, r.Granularity, r.Minimum, r.Init)
 }
 
-// sum is what a rule has added up; nil: it was not counted.
+// sum returns what a rule has added up; nil: it was not counted.
 func (u Usage) sum(by rule) *big.Int {
 	for _, s := range u.billed {
 		if s.by == by {
@@ -91,7 +91,7 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// labelText is the same for equal labels and for no others.
+// labelText returns a text that is the same for equal labels and for no others.
 func labelText(labels map[string]string) string {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(labels)) {

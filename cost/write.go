@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// WriteText writes a table for people, with amounts rounded to six decimals, each by
-// itself, unless there is [RoundTo]; the other forms are exact without it.
+// WriteText writes a table for people. Amounts are rounded to six decimals, each by
+// itself, unless [RoundTo] says otherwise. The other forms are exact without RoundTo.
 func (s Statement) WriteText(w io.Writer, opts ...WriteOption) error {
 	how := newWriting(opts)
 	s = how.of(s)
@@ -31,7 +31,7 @@ func (s Statement) WriteText(w io.Writer, opts ...WriteOption) error {
 	for _, row := range s.Rows {
 		cells(t, s.line(row, s.by, how.places()))
 	}
-	cells(t, s.line(s.Total, make([]Dimension, len(s.by)), how.places())) // unnamed ones, which have no text
+	cells(t, s.line(s.Total, make([]Dimension, len(s.by)), how.places())) // as many empty dimensions, so that the columns line up
 	if s.Overruns.Sign() != 0 {
 		fmt.Fprintf(t, "of it overruns: %s\n", fixedTo(s.Overruns.rat(), how.places()))
 	}
@@ -51,14 +51,14 @@ func since(b About) string {
 	return ", prices of " + b.Effective
 }
 
-// line is a row as text, each cell for one column, with so many decimals of money.
+// line returns a row as text, a cell for each column, with that many decimals of money.
 func (s Statement) line(row Row, by []Dimension, places int) []string {
 	var line []string
 	for _, d := range by {
 		line = append(line, printable(row.text(d)))
 	}
 	mark := row.mark()
-	if slices.Contains(by, Outcome) { // which says so
+	if slices.Contains(by, Outcome) { // the outcome's column has it
 		mark = ""
 	}
 	line = append(line, mark, strconv.FormatUint(row.Calls, 10))
@@ -68,8 +68,8 @@ func (s Statement) line(row Row, by []Dimension, places int) []string {
 	return append(line, fixedTo(row.List.rat(), places), fixedTo(row.Billed.rat(), places))
 }
 
-// printable keeps what came from outside from breaking the table or steering
-// the terminal.
+// printable quotes a text that would break the table or control the terminal: function
+// and tenant names may come from callers.
 func printable(s string) string {
 	quoted := strconv.Quote(s)
 	if plain := quoted[1 : len(quoted)-1]; plain == s {
@@ -78,7 +78,7 @@ func printable(s string) string {
 	return quoted
 }
 
-// tier tells a price from others of its meter.
+// tier tells apart the prices of one meter.
 func (c Charge) tier() (text string) {
 	if c.Since != "" {
 		text = " since " + c.Since
@@ -89,7 +89,7 @@ func (c Charge) tier() (text string) {
 	return text
 }
 
-// atMost tells a quantity that is a bound.
+// atMost marks a quantity that is an upper bound.
 func (c Charge) atMost() string {
 	if c.AtMost {
 		return ", at most"
@@ -100,8 +100,8 @@ func (c Charge) atMost() string {
 func cells(w io.Writer, line []string) { fmt.Fprintln(w, strings.Join(line, "\t")+"\t") }
 
 // WriteCSV writes a header and a line for each row, and no total. Amounts and
-// quantities are exact decimals, or amounts as [RoundTo] has them. Names are as they are, so a spreadsheet may
-// take one that begins with = for a formula.
+// quantities are exact decimals; with [RoundTo], amounts are rounded. Names are written
+// as they are, so a spreadsheet may take a name that begins with = for a formula.
 func (s Statement) WriteCSV(w io.Writer, opts ...WriteOption) error {
 	s = newWriting(opts).of(s)
 	c := csv.NewWriter(w)
@@ -195,5 +195,5 @@ func (s Statement) json(row Row, by []Dimension) jsonRow {
 	return j
 }
 
-// stamp writes a time as FOCUS wants it: UTC, to the second.
+// stamp writes a time in UTC, to the second, as FOCUS asks for.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// WriteOption changes how a [Statement] is written: [RoundTo].
+// WriteOption changes how a [Statement] is written. There is [RoundTo].
 type WriteOption interface{ apply(*writing) }
 
 type writeOption func(*writing)
@@ -27,15 +27,15 @@ func newWriting(opts []WriteOption) (w writing) {
 	return w
 }
 
-// RoundTo writes amounts of money with that many decimals (negative: 0), such as 2
-// for cents, so that they add up: totals are rounded half to even, and the rows by
-// the largest remainder. That is, each row is rounded down, and those that lose most
-// by it get one unit of the last decimal more, the first of equals first, until their
-// sum is the rounded total. No row is off by a whole unit.
+// RoundTo writes amounts of money with that many decimals (negative: 0), for example 2
+// for cents, so that they add up. Totals are rounded half to even, and rows by the
+// largest remainder: each row is rounded down, and the rows that lose most by it get
+// one unit of the last decimal more, the first of equals first, until they add up to
+// the rounded total. No row is off by a whole unit.
 //
-// What the charges of a row say stays exact. Statements that were cut out by
-// [Statement.Only] are rounded each by itself; for bills that add up to the
-// provider's, take the rows of one statement, By([Tenant]).
+// The charges within a row stay exact. If several parts are cut out by
+// [Statement.Only], each is rounded by itself. For bills that add up to the provider's,
+// write one statement grouped By([Tenant]).
 func RoundTo(decimals int) WriteOption {
 	return writeOption(func(w *writing) { w.round, w.decimals = true, max(decimals, 0) })
 }
@@ -48,7 +48,7 @@ func (w writing) places() int {
 	return decimals
 }
 
-// of is the statement as it is to be written.
+// of returns the statement as it is to be written.
 func (w writing) of(s Statement) Statement {
 	if !w.round {
 		return s
@@ -71,12 +71,12 @@ func (w writing) of(s Statement) Statement {
 	return s
 }
 
-// roundToSum rounds amounts to decimals so that they add up to their sum, which has
-// been rounded: by the largest remainder, as Hamilton shared out seats.
+// roundToSum rounds amounts so that they add up to sum, which is rounded already, by
+// the largest remainder.
 func roundToSum(amounts []Money, sum Money, decimals int) {
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
 	scaled := func(m Money) *big.Rat { return new(big.Rat).Mul(m.rat(), new(big.Rat).SetInt(scale)) }
-	left := new(big.Int).Set(scaled(sum).Num()) // it is whole
+	left := new(big.Int).Set(scaled(sum).Num()) // a whole number, since sum is rounded
 	down, rests, order := make([]*big.Int, len(amounts)), make([]*big.Rat, len(amounts)), make([]int, len(amounts))
 	for i, m := range amounts {
 		exact := scaled(m)
@@ -86,7 +86,7 @@ func roundToSum(amounts []Money, sum Money, decimals int) {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return rests[j].Cmp(rests[i]) })
-	for _, i := range order[:left.Int64()] { // no more than have a rest
+	for _, i := range order[:left.Int64()] { // no more than there are amounts with a rest
 		down[i].Add(down[i], big.NewInt(1))
 	}
 	for i := range amounts {

@@ -9,14 +9,13 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Correction is what is to be added to a record so that it is right. The record
-// stays as it is; so does the correction, and one that is wrong itself is corrected
-// by another.
+// Correction is what is to be added to a record to make it right. The record stays as
+// it is. So does the correction: one that is wrong itself is corrected by another.
 type Correction struct {
-	ID         uuid.UUID // of the correction: the same one is stored once; zero: [Ledger.Correct] makes one
-	Invocation uuid.UUID // whose record it is about
+	ID         uuid.UUID // its own ID, by which it is stored once; zero: [Ledger.Correct] makes one
+	Invocation uuid.UUID // the invocation with the record that is corrected
 	Overrun    bool      // it is about the invocation's overrun
-	Calls      int       // -1: it is not to be billed; 1: it is, after all
+	Calls      int       // -1: don't bill the record; 1: bill it after all
 	Duration   time.Duration
 	Init       time.Duration
 	Memory     int64     // bytes
@@ -24,15 +23,15 @@ type Correction struct {
 	At         time.Time // when it was made, in UTC; Correct sets it
 }
 
-// Record is a stored record with its corrections, the oldest first. Start is in
-// UTC, and has no monotonic clock; Err, if it is set, is a *[StoredError]; Labels are
-// the record's own, and nil if it has none. What was not UTF-8 in a label is U+FFFD.
+// Record is a stored record with its corrections, the oldest first. Start is in UTC,
+// and has no monotonic clock. Err, if it is set, is a *[StoredError]. Labels are the
+// record's own, and nil if it has none. Bytes of a label that are not UTF-8 are U+FFFD.
 type Record struct {
 	faas.Execution // as it was recorded
 	Corrections    []Correction
 }
 
-// Corrected is the record with its corrections; false: it is not to be billed.
+// Corrected returns the record with its corrections; false: it must not be billed.
 func (r Record) Corrected() (e faas.Execution, ok bool) {
 	e = r.Execution
 	calls := 1
@@ -52,7 +51,7 @@ type Overrun struct {
 	Corrections  []Correction
 }
 
-// Corrected is the overrun with its corrections; false: it is not to be billed.
+// Corrected returns the overrun with its corrections; false: it must not be billed.
 func (o Overrun) Corrected() (corrected faas.Overrun, ok bool) {
 	corrected = o.Overrun
 	calls := 1
@@ -83,7 +82,7 @@ func (x *correction) decode() Correction {
 	}
 }
 
-// check tells what can be told without the record.
+// check finds mistakes that can be seen without the record.
 func (c *Correction) check() error {
 	switch {
 	case c.Why == "":
@@ -97,11 +96,10 @@ func (c *Correction) check() error {
 	}
 }
 
-// balance is a record's numbers with its corrections, as far as they can be
-// corrected.
+// balance is the numbers of a record that can be corrected, with its corrections.
 type balance struct{ calls, duration, init, memory int64 }
 
-// add is false if a number overflows.
+// add returns false if a number overflows.
 func (b *balance) add(x *correction) bool {
 	return plus(&b.calls, x.calls) && plus(&b.duration, x.duration) && plus(&b.init, x.init) && plus(&b.memory, x.memory)
 }
@@ -115,7 +113,7 @@ func plus(to *int64, n int64) bool {
 	return true
 }
 
-// sound is an error for a record that can't have been.
+// sound returns an error for a record that can't be.
 func (b *balance) sound() error {
 	switch {
 	case b.calls < 0 || b.calls > 1:

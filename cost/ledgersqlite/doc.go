@@ -9,58 +9,58 @@
 //
 // # Durable before the answer
 //
-// When [Ledger.Record] returns, the record is on disk: it survives the end of the
-// process and of the machine, and so a caller that has its answer has its record.
+// When [Ledger.Record] returns, the record is on disk: it survives a crash of the
+// process and of the machine. So a caller that has its answer has its record.
 // That costs each call the time of a commit, a millisecond or so. Records that
 // arrive while one commit is under way share the next: where one caller at a time
 // makes 2,000 records a second, 64 make 28,000 (BenchmarkRecord).
 //
-// With [WithWriteBehind] Record returns at once, and a goroutine commits what has
-// come in: for calls that can't wait for a disk, and where it may be said that a
-// crash loses the last few milliseconds. The buffer is bounded: when the disk can't
-// keep up, work is refused and not run unmetered. Behind [faas.Buffered] a ledger
-// does the same: as a [faas.BatchMeter] it is given all that came in during the last
-// commit and makes one of it, twenty times as many records a second as a commit for
-// each; their room is given back, and Flush returns, when they are durable.
+// With [WithWriteBehind] Record returns at once, and a goroutine commits what has come
+// in. It is for calls that can't wait for a disk, where a crash may lose the last few
+// milliseconds. The buffer is bounded: if the disk can't keep up, the router refuses
+// work instead of running it unmetered. Behind [faas.Buffered] a ledger does the same: as
+// a [faas.BatchMeter] it is given all that came in during the last commit, and makes one
+// commit of it. That is twenty times as many records a second as with a commit for each.
+// Their room is given back, and Flush returns, when they are durable.
 //
 // # When it can't be written
 //
-// A full disk, an I/O error, a damaged file: from the first failure on the ledger
-// refuses work ([Ledger.Reserve] is false, and the router answers
-// [faas.ReasonMeterFull]), says why ([Ledger.Err], [WithFailure]), and keeps the
-// records of calls that were already running in memory. [Ledger.Retry] writes
-// them when the cause is gone, and takes up work again.
+// From the first failure on, for example a full disk, an I/O error or a damaged file, the
+// ledger refuses work: [Ledger.Reserve] is false, and the router answers
+// [faas.ReasonMeterFull]. It says why ([Ledger.Err], [WithFailure]), and keeps in memory
+// the records of calls that were already running. When the cause is gone, [Ledger.Retry]
+// writes them, and the ledger works again.
 //
 // # Append-only
 //
-// There is one row for each record. The invocation's id is its key: a record that
-// is written twice is stored once, and another one with the same id is an
-// ErrConflict. Triggers refuse UPDATE, DELETE and REPLACE, whoever tries it, and
-// each row has a checksum that is compared whenever it is read. Both are against
-// mistakes and rotten disks, and not against somebody who owns the file and means
-// to forge it. What turns out to be wrong is corrected by a row of its own, which
-// refers to it and says why: [Ledger.Correct].
+// There is one row for each record. The invocation's id is its key: a record that is
+// written twice is stored once, and another record with the same id is an ErrConflict.
+// Triggers refuse UPDATE, DELETE and REPLACE from any program, and each row has a
+// checksum that is compared whenever it is read. Both protect against mistakes and
+// failing disks, and not against an owner of the file who wants to forge it. A record
+// that turns out to be wrong is corrected by a row of its own, which refers to it and
+// says why: [Ledger.Correct].
 //
-// The texts of errors are not stored, for they may hold what should not be kept for
-// years, unless [WithErrorText] asks for it.
+// The texts of errors are not stored, since they may hold what should not be kept for
+// years; [WithErrorText] stores them.
 //
 // # Another price list
 //
-// Providers round each call, so a [cost.Ledger] can only be rated by the books that
-// it was made with. What is stored here can be rated by any, later:
+// Providers round each call, so a [cost.Ledger] can only be rated by the books that it
+// was made with. What is stored here can be rated by any book, at any later time:
 //
 //	sums := cost.NewLedger(cost.Calendar{}, book)
 //	err := ledger.Replay(ctx, ledgersqlite.Filter{From: start, To: end}, sums)
 //	statement, err := sums.Statement(start, book)
 //
-// [Reader.Replay] is whole or an error: it counts what it was led to against the
-// table. A tenant's bill is the tenant's part of that statement, cost.Statement.Only,
-// and not a replay of the tenant's records alone ([Filter]).
+// [Reader.Replay] is complete or an error: it counts what it has found by the index
+// against the table. A tenant's bill is the tenant's part of that statement
+// (cost.Statement.Only), and not a replay of the tenant's records alone ([Filter]).
 //
 // # Does it add up
 //
-// [Reader.Reconcile] compares what is stored with what the scheduler has counted;
-// the command cost/ledgersqlite/cmd/reconcile does it from another process.
+// [Reader.Reconcile] compares what is stored with what the router has counted. The
+// command cost/ledgersqlite/cmd/reconcile does it from another process.
 //
 // # The file
 //
@@ -70,12 +70,12 @@
 // commits (BenchmarkSynchronous). A record takes about 170 bytes, and more with long
 // names and labels.
 //
-// Beside the file are, while it is open and after a crash, files of its name with -wal
-// and -shm added: the first has records in it. Copy a ledger that is in use with the
-// sqlite3 command's .backup, not with cp. It has to be on a local disk. Several
-// processes may have it open; they wait for each other, for up to ten seconds a commit.
+// While the file is open, and after a crash, there are two more files: its name with -wal
+// and -shm added. The first one has records in it. So copy a ledger that is in use with
+// the sqlite3 command's .backup, not with cp. The file must be on a local disk. Several
+// processes may have it open; each waits up to ten seconds for the commit of another.
 //
-// Commits are made with fsync. On Linux fdatasync is as durable and somewhat faster;
-// that is a setting of the whole process, and so for the program to make: see
-// Fdatasync in modernc.org/sqlite.
+// Commits are made with fsync. On Linux fdatasync is as durable and somewhat faster. It
+// is a setting of the whole process, so the program must make it: see Fdatasync in
+// modernc.org/sqlite.
 package ledgersqlite

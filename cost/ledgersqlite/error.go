@@ -10,32 +10,30 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// What can go wrong, to be asked for with errors.Is. They arrive inside an
-// [*Error], which names the file.
+// The errors of a ledger, for errors.Is. They arrive inside an [*Error], which names the
+// file.
 var (
-	// ErrCorrupt: the file is damaged, or is no database at all. It has been left
-	// as it is.
+	// ErrCorrupt: the file is damaged, or is no database at all. It was left as it is.
 	ErrCorrupt = errors.New("the ledger is damaged")
-	// ErrForeign: the file is a database of another program. It has been left as
-	// it is.
+	// ErrForeign: the file is a database of another program. It was left as it is.
 	ErrForeign = errors.New("not a ledger")
 	// ErrVersion: the file has a schema that this release doesn't know.
 	ErrVersion = errors.New("another version of the schema")
-	// ErrConflict: there is a record with the same id and other content. The one
-	// that was there first stays.
+	// ErrConflict: there is a record with the same id and other content. The first one
+	// stays.
 	ErrConflict = errors.New("another record has this id")
 	// ErrRecord: a record can't be stored: its time is before 1678 or after 2262.
 	ErrRecord = errors.New("not storable")
 	// ErrNotFound: no record has the id.
 	ErrNotFound = errors.New("no such record")
-	// ErrCorrection: a correction that says nothing, or after which the record
-	// would make no sense.
+	// ErrCorrection: the correction changes nothing or has no reason, or the record would
+	// make no sense with it.
 	ErrCorrection = errors.New("invalid correction")
 	// ErrClosed: the ledger is closed.
 	ErrClosed = errors.New("the ledger is closed")
 )
 
-// Error is what a ledger answers; errors.As finds it.
+// Error is the type of a ledger's errors; errors.As finds it.
 type Error struct {
 	Op   string    // what was being done: "open", "record", "read", …
 	Path string    // of the file
@@ -63,7 +61,7 @@ func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %s; %s", ErrCorrupt, fmt.Sprintf(format, args...), cure)
 }
 
-// classify tells SQLite's ways of saying that a file is damaged.
+// classify makes ErrCorrupt of SQLite's errors for a damaged file.
 func classify(err error) error {
 	switch code(err) & 0xff {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
@@ -74,7 +72,7 @@ func classify(err error) error {
 	return err
 }
 
-// code is SQLite's extended result code; 0: not an error of SQLite's.
+// code returns SQLite's extended result code; 0: it is no error of SQLite's.
 func code(err error) int {
 	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
 		return e.Code()
@@ -82,7 +80,7 @@ func code(err error) int {
 	return 0
 }
 
-// wrap says where an error happened; an *Error knows already.
+// wrap adds to an error where it happened, unless it is an *Error already.
 func wrap(op, path string, id uuid.UUID, err error) error {
 	if err == nil {
 		return nil

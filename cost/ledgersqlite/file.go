@@ -14,8 +14,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// connect opens a pool of connections. mode is SQLite's: rw or ro, neither of which
-// creates a file.
+// connect opens a pool of connections. mode is SQLite's, rw or ro; neither creates a
+// file.
 //
 // fullfsync is for macOS, where fsync leaves data in the disk's own buffer.
 func connect(path, mode, sync string) (*sql.DB, error) {
@@ -35,9 +35,10 @@ func connect(path, mode, sync string) (*sql.DB, error) {
 	return sql.OpenDB(c), nil
 }
 
-// create makes an empty ledger, unless there is a file. It is made under another name
-// and then linked, so that a ledger is there as a whole or not at all, a file that is
-// empty can be told to be damaged, and of two processes one wins.
+// create makes an empty ledger, unless there is a file. It makes it under another name
+// and then links it. So a ledger is there as a whole or not at all, an empty file is
+// known to be damaged, and if two processes create it at the same time, one of them
+// wins.
 func create(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -63,6 +64,7 @@ func create(ctx context.Context, path string) error {
 	return syncDirectory(filepath.Dir(path))
 }
 
+// fill writes the schema into an empty file.
 func fill(ctx context.Context, path string) error {
 	db, err := connect(path, "rw", "FULL")
 	if err != nil {
@@ -78,7 +80,7 @@ func fill(ctx context.Context, path string) error {
 	return db.Close() // moves everything from the WAL to the file, and syncs it
 }
 
-// syncDirectory makes a new name durable, where directories can be synced.
+// syncDirectory makes a new name durable, on systems that can sync a directory.
 func syncDirectory(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -91,9 +93,9 @@ func syncDirectory(path string) error {
 	return nil
 }
 
-// inspect tells whether a file is a ledger in good order, and of which version. It
-// changes nothing: its connections are read-only, and leave even what is in the WAL
-// there.
+// inspect checks that a file is a ledger in good order, and returns its version. It
+// changes nothing: its connections are read-only, and don't even move the content of
+// the WAL.
 func inspect(ctx context.Context, path string, lazy bool) (version int, err error) {
 	if err := inspectSize(path); err != nil {
 		return 0, err
@@ -130,10 +132,10 @@ func inspect(ctx context.Context, path string, lazy bool) (version int, err erro
 	return version, checkGuards(ctx, db, version)
 }
 
-// inspectSize finds what SQLite would not take for damage: it calls an empty file a
-// new database. The file must not be opened here to look at more of it: POSIX drops
-// all locks that a process has on a file when it closes any descriptor of it, and so
-// the locks of another ledger in this process.
+// inspectSize finds damage that SQLite does not see: it takes an empty file for a new
+// database. It must not open the file to look at more of it: when a process closes any
+// descriptor of a file, POSIX drops all locks that the process has on the file, and so
+// those of another ledger in this process.
 func inspectSize(path string) error {
 	switch info, err := os.Stat(path); {
 	case err != nil:
@@ -147,9 +149,9 @@ func inspectSize(path string) error {
 }
 
 // checkLength finds a file that was cut within its last page, for which SQLite reads
-// zeros. While the WAL has anything in it, the file may be shorter than it will be;
-// and what is in it now can't have gone when that is looked at, last, since the WAL
-// is not deleted while there is a connection.
+// zeros. While the WAL has content, the file may be shorter than it will be. The WAL is
+// looked at last; it can't have been emptied and deleted before that, since it is not
+// deleted while there is a connection.
 func checkLength(ctx context.Context, db *sql.DB, path string) error {
 	var want int64
 	if err := db.QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&want); err != nil {
@@ -165,7 +167,7 @@ func checkLength(ctx context.Context, db *sql.DB, path string) error {
 	return corrupt("it has %d bytes of %d", info.Size(), want)
 }
 
-// headerSize is what every SQLite database begins with, in bytes.
+// headerSize is the size of the header of every SQLite database, in bytes.
 const headerSize = 100
 
 // checkPages runs one of SQLite's checks of the whole file.

@@ -14,25 +14,28 @@ import (
 )
 
 // Ledger writes records to a file. It is a [faas.Meter], a [faas.BatchMeter], a
-// [faas.OverrunMeter] and a [faas.Reserver], to be given to [faas.WithMeter], and what [Reader] can do it
-// can too. All methods may be called concurrently. Its errors are [*Error].
+// [faas.OverrunMeter] and a [faas.Reserver], to be given to [faas.WithMeter]. It can
+// also do all that a [Reader] can. All methods may be called concurrently. Its errors
+// are [*Error].
 //
-// It has one goroutine while there is something to write, and those of
-// database/sql until it is closed.
+// It has one goroutine, the writer, while there is something to write. database/sql has
+// goroutines of its own until Close.
 type Ledger struct {
 	*Reader
 
 	config config
-	w      *writer // the goroutine's alone; Open's before it, and Close's after it
+	w      *writer // used by the goroutine run alone: by Open before it starts, by Close after it has ended
 
-	mu      sync.Mutex    // guards what follows; never held while the file or a hook is waited for
-	room    int           // what may still be reserved, if it is bounded
-	queue   []*item       // accepted, and not taken up by the goroutine
-	late    []*item       // came after Close
-	running bool          // the goroutine; it ends when there is nothing to do, and at a failure
-	idle    chan struct{} // closed when running turns false; nil: nobody waits
+	// mu guards what follows. It is never held during a write, a read or a call of a
+	// hook.
+	mu      sync.Mutex
+	room    int           // how many records may still be reserved; only with WithWriteBehind
+	queue   []*item       // accepted, and not yet taken by the goroutine run
+	late    []*item       // kept items that came after Close
+	running bool          // the goroutine run is there; it ends when the queue is empty, and at a failure
+	idle    chan struct{} // closed when running becomes false; nil: no Flush waits
 	closed  bool
-	err     error // why nothing is written any more: what comes stays in the queue
+	err     error // why nothing is written any more; what comes stays in the queue
 }
 
 // The interfaces that a router looks for.
@@ -43,19 +46,18 @@ var (
 	_ faas.Reserver     = (*Ledger)(nil)
 )
 
-// maxBatch is how many items a commit takes at most, so that none waits for long.
+// maxBatch is how many items a commit takes at most, so that no caller waits for long.
 const maxBatch = 4096
 
-// Open opens the ledger at path, or makes an empty one, which only its owner may
-// read; the directory has to be there. A ledger of an older schema is migrated. The
-// file is checked before anything is written to it: one that is damaged is
-// ErrCorrupt, a database of another program ErrForeign, a ledger of a newer release
-// ErrVersion, and each is left as it is, to the byte. The check reads the whole file,
-// some 150 MB of it a second (BenchmarkOpen); see [WithLazyCheck]. It doesn't compare
-// the indexes with the tables, nor checksums: that is Verify's, and [Reader.Replay]'s
-// for what it gives to a bill.
+// Open opens the ledger at path, or makes an empty one, which only its owner may read.
+// The directory must exist. A ledger of an older schema is migrated. The file is
+// checked before anything is written to it: a damaged file is ErrCorrupt, a database of
+// another program is ErrForeign, a ledger of a newer release is ErrVersion, and each is
+// left as it is, to the byte. The check reads the whole file, about 150 MB a second
+// (BenchmarkOpen); see [WithLazyCheck]. It compares neither the indexes with the tables
+// nor checksums: Verify does, and [Reader.Replay] does for what it gives to a bill.
 //
-// What a crash has left behind is put in order: every record that was durable is there.
+// If a process crashed, Open recovers: every record that was durable is there.
 func Open(path string, opts ...Option) (*Ledger, error) {
 	ctx := context.Background()
 	path, err := filepath.Abs(path)
@@ -88,17 +90,16 @@ func open(ctx context.Context, path string, opts []Option) (*Ledger, error) {
 	return &Ledger{Reader: r, config: c, w: w, room: c.room}, nil
 }
 
-// Record stores the record of a call. It returns when the record is durable, or,
-// with [WithWriteBehind], when it is accepted. ctx is not used. A record that can't
-// be stored now is kept, see [Ledger.Err]; one that never can be (ErrConflict,
-// ErrRecord) is told to WithFailure's function and dropped.
+// Record stores the record of a call. It returns when the record is durable, or, with
+// [WithWriteBehind], when it is accepted. ctx is not used. A record that can't be
+// stored at the moment is kept, see [Ledger.Err]. A record that can never be stored
+// (ErrConflict, ErrRecord) is dropped, and WithFailure's function is called.
 func (l *Ledger) Record(ctx context.Context, e faas.Execution) {
 	l.RecordBatch(ctx, []faas.Execution{e})
 }
 
-// RecordBatch stores the records of calls as Record does each of them, with a
-// commit for all, or one for each 4,096. One that can't be stored keeps out no
-// other.
+// RecordBatch stores the records of calls, each as Record does, with one commit for
+// every 4,096. A record that can't be stored does not keep out the others.
 func (l *Ledger) RecordBatch(_ context.Context, es []faas.Execution) {
 	items := make([]*item, 0, len(es))
 	for i := range es {
@@ -113,7 +114,7 @@ func (l *Ledger) RecordBatch(_ context.Context, es []faas.Execution) {
 	l.keep(items...)
 }
 
-// RecordOverrun stores what a runaway used, as Record does; the time is now.
+// RecordOverrun stores what a runaway used, as Record does. The overrun's time is now.
 func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 	x, err := encodeOverrun(&Overrun{Overrun: o, At: l.config.now()})
 	if err != nil {
@@ -124,10 +125,10 @@ func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 }
 
 // Append stores records, all or none, and returns when they are durable, also with
-// WithWriteBehind. It waits for what was accepted before. If ctx ends first they may
-// be stored or not; to append them again does no harm. Records that are there are
-// left out; one that Is ErrConflict or ErrRecord keeps out all. Nothing is kept on
-// an error.
+// WithWriteBehind. It waits for what was accepted before. If ctx ends first, they may
+// be stored or not; it does no harm to append them again. Records that are stored
+// already are left out. A record that is ErrConflict or ErrRecord keeps out all. After
+// an error nothing is kept for a Retry.
 func (l *Ledger) Append(ctx context.Context, es []faas.Execution) error {
 	it := &item{executions: make([]execution, len(es))}
 	for i := range es {
@@ -139,7 +140,8 @@ func (l *Ledger) Append(ctx context.Context, es []faas.Execution) error {
 	return l.write(ctx, "append", it)
 }
 
-// AppendOverruns stores overruns as Append does executions: those of another ledger.
+// AppendOverruns stores overruns as Append stores executions: for example those of
+// another ledger.
 func (l *Ledger) AppendOverruns(ctx context.Context, os []Overrun) error {
 	it := &item{overruns: make([]overrun, len(os))}
 	for i := range os {
@@ -155,10 +157,10 @@ func (l *Ledger) AppendOverruns(ctx context.Context, os []Overrun) error {
 	return l.write(ctx, "append", it)
 }
 
-// Correct stores a correction and returns it as it was stored. It is an error that Is
-// ErrNotFound if the record isn't there, and ErrCorrection if the record would have
-// negative numbers or be billed twice. Otherwise it is under Append's rules; give the
-// correction an ID to be able to try again.
+// Correct stores a correction and returns it as it was stored. The error Is ErrNotFound
+// if there is no such record, and ErrCorrection if the record would have negative
+// numbers or be billed twice. Otherwise Append's rules hold. Give the correction an ID
+// to be able to try again.
 func (l *Ledger) Correct(ctx context.Context, c Correction) (Correction, error) {
 	if c.ID == uuid.Nil {
 		id, err := uuid.NewV7()
@@ -179,8 +181,9 @@ func (l *Ledger) Correct(ctx context.Context, c Correction) (Correction, error) 
 	return x.decode(), nil
 }
 
-// Reserve tells whether a record can be taken: not after a failure or Close, and,
-// with WithWriteBehind, not when the buffer is full.
+// Reserve reports whether a record can be taken, and keeps a place for it in the buffer
+// of WithWriteBehind. It is false after a failure, after Close, and while the buffer is
+// full.
 func (l *Ledger) Reserve() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -196,16 +199,16 @@ func (l *Ledger) Reserve() bool {
 // Unreserve gives back the place of a record that will not come.
 func (l *Ledger) Unreserve() { l.release(1) }
 
-// release frees places in the buffer. Records that came without a reservation don't
-// make it any larger.
+// release frees places in the buffer. Records may come without a reservation, so room
+// is capped: they must not make the buffer larger.
 func (l *Ledger) release(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room = min(l.room+n, l.config.room)
 }
 
-// Err is why nothing is written any more; nil: the ledger works. It stays until Retry
-// has succeeded. After Close it Is ErrClosed.
+// Err says why nothing is written any more; nil: the ledger works. It stays until a
+// Retry succeeds. After Close it Is ErrClosed.
 func (l *Ledger) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -215,10 +218,10 @@ func (l *Ledger) Err() error {
 	return l.err
 }
 
-// Unstored are the records that Record and RecordOverrun were given and that are
-// not known to be durable, in the order in which they came: after a failure, or
-// after Close, those that would be lost. While the ledger works, the ones of the
-// commit that is under way are not among them. They are as they would be read back.
+// Unstored returns the records that Record and RecordOverrun were given and that are
+// not known to be durable, in the order in which they came. After a failure or after
+// Close these are the ones that would be lost. While the ledger works, those of the
+// commit under way are not among them. They are as they would be read back.
 func (l *Ledger) Unstored() (executions []faas.Execution, overruns []Overrun) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -237,7 +240,7 @@ func (l *Ledger) Unstored() (executions []faas.Execution, overruns []Overrun) {
 	return executions, overruns
 }
 
-// Retry takes up work again after a failure: it writes what was kept, and returns
+// Retry starts to write again after a failure. It writes what was kept, and returns
 // when that is durable, or with what went wrong this time. Without a failure it is
 // Flush.
 func (l *Ledger) Retry(ctx context.Context) error {
@@ -250,8 +253,8 @@ func (l *Ledger) Retry(ctx context.Context) error {
 	return l.Flush(ctx)
 }
 
-// Flush returns when all that was accepted is durable, with the error that Err has,
-// or with ctx's. [faas.Router.Shutdown] calls it.
+// Flush returns when all that was accepted is durable, with the error that Err has, or
+// with ctx's. [faas.Router.Shutdown] calls it.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.running {
@@ -273,10 +276,10 @@ func (l *Ledger) Flush(ctx context.Context) error {
 	}
 }
 
-// Close writes what was accepted, tries once more after a failure, and closes the
-// file. Its error says how many records could not be written; Unstored still has
-// them. A record that comes later is told to WithFailure's function, and is Unstored
-// too. Reading ends with it. It is idempotent: a second call does nothing, and is nil.
+// Close writes what was accepted, tries once more after a failure, and closes the file.
+// Its error says how many records could not be written; Unstored still has them. For a
+// record that comes later WithFailure's function is called, and it is Unstored too.
+// After Close nothing can be read. A second call does nothing and returns nil.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -292,12 +295,13 @@ func (l *Ledger) Close() error {
 		executions, overruns := l.Unstored()
 		err = &Error{Op: "close", Path: l.path, Err: fmt.Errorf("%d records and %d overruns are not stored: %w", len(executions), len(overruns), err)}
 	}
-	// The writer last: the connection that goes last moves what is in the WAL to the
-	// file, and one that only reads can't.
+	// The writer is closed last: the last connection moves the WAL's content to the file,
+	// and a connection that only reads can't.
 	return errors.Join(err, l.Reader.Close(), wrap("close", l.path, uuid.Nil, l.w.close()))
 }
 
-// keep accepts what nobody else will keep.
+// keep accepts items for which the ledger alone is responsible: their callers get no
+// error.
 func (l *Ledger) keep(items ...*item) {
 	var done chan error
 	if !l.config.behind {
@@ -316,7 +320,7 @@ func (l *Ledger) keep(items ...*item) {
 	}
 	if done != nil {
 		for range items {
-			<-done // the goroutine has told about an error
+			<-done // run reports errors by the hook
 		}
 	}
 }
@@ -335,8 +339,8 @@ func (l *Ledger) write(ctx context.Context, op string, it *item) error {
 	}
 }
 
-// put queues items. An error means that they will not be written before a Retry;
-// what is to be kept is in the queue all the same.
+// put queues items. An error means that they will not be written before a Retry. Items
+// that are kept are in the queue, or in late, all the same.
 func (l *Ledger) put(items ...*item) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -357,7 +361,7 @@ func (l *Ledger) put(items ...*item) error {
 	return l.err
 }
 
-// start starts the goroutine if there is something to do. l.mu is held.
+// start starts the goroutine run if there is something to do. l.mu must be held.
 func (l *Ledger) start() {
 	if !l.running && len(l.queue) > 0 {
 		l.running = true
@@ -365,7 +369,8 @@ func (l *Ledger) start() {
 	}
 }
 
-// run commits what is there, and what has come in meanwhile with the next commit.
+// run is the writer's goroutine. It commits what is queued; what comes meanwhile shares
+// the next commit.
 func (l *Ledger) run() {
 	for batch := l.next(); batch != nil; batch = l.next() {
 		if err := l.w.write(batch); err != nil {
@@ -376,7 +381,8 @@ func (l *Ledger) run() {
 	}
 }
 
-// next takes what is queued; nil ends the goroutine.
+// next takes what is queued; nil: the goroutine must end. Then running is false
+// already, under the same hold of l.mu, so that a later put starts a new goroutine.
 func (l *Ledger) next() []*item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -390,11 +396,11 @@ func (l *Ledger) next() []*item {
 	return batch
 }
 
-// rest ends the goroutine's turn. l.mu is held.
+// rest marks that the goroutine run ends, and wakes Flush. l.mu must be held.
 func (l *Ledger) rest() {
 	l.running = false
 	if len(l.queue) == 0 {
-		l.queue = nil // the array it was cut from is large after a burst
+		l.queue = nil // lets go of the array behind it, which is large after a burst
 	}
 	if l.idle != nil {
 		close(l.idle)
@@ -402,7 +408,7 @@ func (l *Ledger) rest() {
 	}
 }
 
-// settle tells the outcome of a batch that was committed.
+// settle reports the outcome of a batch that was committed.
 func (l *Ledger) settle(batch []*item) {
 	reserved := 0
 	for _, it := range batch {
@@ -421,7 +427,7 @@ func (l *Ledger) settle(batch []*item) {
 	}
 }
 
-// named says which file and which record an error is about.
+// named adds the file and the record to an error.
 func (l *Ledger) named(op string, it *item, err error) error {
 	if e := (*Error)(nil); errors.As(err, &e) && e.Path == "" {
 		return &Error{Op: op, Path: l.path, ID: e.ID, Err: e.Err}
@@ -429,13 +435,13 @@ func (l *Ledger) named(op string, it *item, err error) error {
 	return wrap(op, l.path, it.id(), err)
 }
 
-// stop is the end of a batch that could not be committed, and of work until Retry.
-// What is to be kept goes back to the front of the queue.
+// stop ends a batch that could not be committed, and all work until Retry. Items to be
+// kept go back to the front of the queue.
 func (l *Ledger) stop(batch []*item, err error) {
 	l.mu.Lock()
 	var kept, waiting []*item
 	for _, it := range append(batch, l.queue...) {
-		if it.kept { // a copy, which nobody waits for
+		if it.kept { // a copy without done: the caller hears of the failure now
 			kept = append(kept, &item{executions: it.executions, overruns: it.overruns, reserved: it.reserved, kept: true})
 		}
 		if it.done != nil {
@@ -452,7 +458,7 @@ func (l *Ledger) stop(batch []*item, err error) {
 	}
 }
 
-// fail tells of a failure. The hook is the user's code.
+// fail calls the user's hook, and recovers its panic. l.mu must not be held.
 func (l *Ledger) fail(err error) {
 	defer func() { _ = recover() }()
 	l.config.failure(err)

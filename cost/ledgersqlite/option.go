@@ -18,12 +18,12 @@ func (o option) apply(c *config) { o(c) }
 
 type config struct {
 	behind    bool // Record doesn't wait
-	room      int  // of what is not written yet, if behind
+	room      int  // how many unwritten records there may be, if behind
 	failure   func(error)
 	errorText func(error) string
 	lazy      bool
 	now       func() time.Time
-	sync      string // of SQLite; FULL but for a benchmark that shows why
+	sync      string // SQLite's synchronous; FULL except in the benchmark that shows its cost
 }
 
 func newConfig(opts []Option) (config, error) {
@@ -44,36 +44,35 @@ func newConfig(opts []Option) (config, error) {
 
 func logFailure(err error) { slog.Default().Error("the ledger of calls has failed", "error", err) }
 
-// WithWriteBehind has Record return when the record is accepted into a buffer of n,
-// n ≥ 1, and not when it is durable: a crash loses what is in the buffer. When it is
-// full the router refuses work. Each call holds a place in it from before it is
-// admitted, while it waits for its slot, and while it runs: n has to be larger than
-// the number of calls that wait and run at once.
+// WithWriteBehind makes Record return when the record is accepted into a buffer of n
+// records (n ≥ 1), and not when it is durable: a crash loses what is in the buffer.
+// While it is full the router refuses work. Each call holds a place from before its
+// admission until its record is written. So n must be larger than the number of calls
+// that wait and run at once.
 func WithWriteBehind(n int) Option {
 	return option(func(c *config) { c.behind, c.room = true, n })
 }
 
-// WithFailure sets what is told of failures that no caller gets to see: when the
-// ledger can't be written any more, when Record is given a record that can't be
-// stored, and for each record that comes after Close. The error is an [*Error]. f is
-// called on the goroutine that met the failure, by several at once, and delays it;
-// it must not call Close, Flush or Retry, and a panic in it is caught and dropped. Default:
-// an Error of slog.Default().
+// WithFailure sets the function that is called for failures that no caller gets: the
+// ledger can't be written any more, Record was given a record that can't be stored, or
+// a record came after Close. The error is an [*Error]. f is called on the goroutine
+// that met the failure, which it delays, and by several at once. It must not call
+// Close, Flush or Retry. A panic in it is recovered and dropped. Default: an Error of
+// slog.Default().
 func WithFailure(f func(err error)) Option {
 	return option(func(c *config) { c.failure = f })
 }
 
-// WithErrorText has the text of a record's error stored, as f gives it: pass
-// error.Error to store what it says. f is called in Record, on the goroutine that
-// settles the call, and must not block; a panic in it is caught, and the text is
-// empty then. Without it no text is stored: it may hold secrets of a function's
-// callers.
+// WithErrorText stores the text of a record's error, as f returns it: for example, pass
+// error.Error. f is called in Record, on the goroutine that settles the call, and must
+// not block. If it panics the text is empty. Without this option no text is stored,
+// since it may hold secrets of a function's callers.
 func WithErrorText(f func(err error) string) Option {
 	return option(func(c *config) { c.errorText = f })
 }
 
-// WithLazyCheck leaves out what takes time in proportion to the size of the file: Open
-// then doesn't read every page of it. Damage is found when it is met, or by
+// WithLazyCheck makes Open skip the check that reads every page of the file, and so
+// takes time in proportion to its size. Damage is then found when it is read, or by
 // [Reader.Verify].
 func WithLazyCheck() Option {
 	return option(func(c *config) { c.lazy = true })

@@ -13,17 +13,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// Reader reads a ledger, also while others write it. All methods may be called
+// Reader reads a ledger, also while other processes write it. All methods may be called
 // concurrently. Its errors are [*Error].
 type Reader struct {
 	path string
 	db   *sql.DB
 }
 
-// OpenReader opens a ledger to read it. It neither makes nor migrates nor changes one:
-// a ledger of an older version of the schema is an ErrVersion, until it was opened
-// once by [Open]. Otherwise its errors are Open's. It does not read all of the file;
-// see [Reader.Verify].
+// OpenReader opens a ledger to read it. It neither makes nor migrates nor changes a
+// file: a ledger of an older schema is ErrVersion until [Open] has opened it once.
+// Otherwise its errors are Open's. It does not read the whole file; see
+// [Reader.Verify].
 func OpenReader(path string) (*Reader, error) {
 	ctx := context.Background()
 	path, err := filepath.Abs(path)
@@ -49,43 +49,42 @@ func newReader(path string) (*Reader, error) {
 	return &Reader{path: path, db: db}, nil
 }
 
-// Close ends the reader; iterations that are under way answer an error. It is
-// idempotent.
+// Close closes the reader. Iterations that are under way return an error. A second call
+// does nothing.
 func (r *Reader) Close() error { return wrap("close", r.path, uuid.Nil, r.db.Close()) }
 
-// Filter says which records are meant. The zero value means all. There may be any
-// number of names.
+// Filter selects records. The zero value selects all. There may be any number of names.
 //
-// A bill for one tenant is not made of that tenant's records alone: what is free and
-// the price tiers belong to the account, and each tenant would get all of it. Replay
-// all, and take the tenant's part of the statement, [cost.Statement.Only]. Likewise
-// the statement of a day needs the records of its month to date
+// Don't make a bill for one tenant of that tenant's records alone: what is free and the
+// price tiers belong to the account, and each tenant would get all of it. Replay all
+// records, and take the tenant's part of the statement, [cost.Statement.Only]. In the
+// same way the statement of a day needs the records of its month to date
 // ([cost.NewDayStatement]).
 type Filter struct {
-	From, To  time.Time // when the call ended; From is in it, To is not; zero: no bound
+	From, To  time.Time // when the call ended, from From on and before To; zero: no bound
 	Functions []string  // nil: all
-	Tenants   []string  // nil: all; "" is nobody in particular
+	Tenants   []string  // nil: all; "" stands for calls without a tenant
 }
 
 // Records iterates over the records of executions, in the order in which the calls
-// ended. It sees the ledger as it is when the iteration begins. An error comes last, with an
-// empty Record, and one that Is ErrCorrupt says which row is damaged.
+// ended. It sees the ledger as it is when the iteration begins. An error comes last,
+// with an empty Record; one that Is ErrCorrupt names the damaged row.
 //
-// It finds them by an index, and would not notice that a damaged one leaves some out:
-// for that, and so for a bill, there are Replay and Verify.
+// It finds records by an index, and would not notice if a damaged index left some out.
+// Replay and Verify would; a bill needs Replay.
 //
-// No lock is held and no transaction is open while the loop's body runs: it may take
-// its time, and call the ledger.
+// While the loop's body runs, no lock is held and no transaction is open: the body may
+// take its time, and may call the ledger.
 func (r *Reader) Records(ctx context.Context, f Filter) iter.Seq2[Record, error] {
 	return scan(ctx, r, f, executions)
 }
 
-// Overruns iterates over overruns, as Records does.
+// Overruns iterates over overruns, as Records does over executions.
 func (r *Reader) Overruns(ctx context.Context, f Filter) iter.Seq2[Overrun, error] {
 	return scan(ctx, r, f, overruns)
 }
 
-// Corrections iterates over all corrections in the order in which they were made.
+// Corrections iterates over all corrections, in the order in which they were made.
 func (r *Reader) Corrections(ctx context.Context) iter.Seq2[Correction, error] {
 	return func(yield func(Correction, error) bool) {
 		fail := func(err error) { yield(Correction{}, wrap("read", r.path, uuid.Nil, err)) }
@@ -111,10 +110,10 @@ func (r *Reader) Corrections(ctx context.Context) iter.Seq2[Correction, error] {
 // pageSize is how many rows are read at a time.
 const pageSize = 500
 
-// row is what can be scanned: *sql.Row or *sql.Rows.
+// row is a row to scan: *sql.Row or *sql.Rows.
 type row interface{ Scan(dest ...any) error }
 
-// The columns of a table, and one more, which says whether there are corrections.
+// The columns of each table. The query adds one that says whether there are corrections.
 const (
 	selectExecutions = `SELECT e.seq, e.ended, e.sum, e.id, e.function, e.version, e.tenant, e.labels, e.attempt, e.outcome,
 		e.failure, e.start, e.queued, e.init, e.duration, e.memory, e.bytes_in, e.bytes_out, e.cold, `
@@ -122,7 +121,7 @@ const (
 	selectCorrections = `SELECT seq, sum, id, invocation, overrun, calls, duration, init, memory, why, made FROM corrections`
 )
 
-// place is where a row is in the order of the iteration.
+// place is the position of a row in the order of the iteration.
 type place struct{ ended, seq int64 }
 
 func scanExecution(from row) (x execution, at place, corrected bool, err error) {
@@ -174,7 +173,7 @@ func scanCorrectionAt(from row) (x correction, seq int64, err error) {
 	return x, seq, nil
 }
 
-// table is how rows of one kind become what the iteration yields.
+// table says how the rows of one table become what the iteration yields.
 type table[T any] struct {
 	name        string
 	columns     string
@@ -220,9 +219,10 @@ var (
 	}
 )
 
-// snapshot is the last rows that an iteration sees. Rows are never changed and seq
-// only grows, so the rows up to a seq need no transaction that is kept open: one
-// would keep the WAL from being emptied for as long as the loop takes.
+// snapshot is the last rows that an iteration sees. Rows never change and seq only
+// grows, so the rows up to a seq are a snapshot without a transaction. A transaction
+// would have to stay open for as long as the loop takes, and keep the WAL from being
+// emptied.
 type snapshot struct{ last, lastCorrection int64 }
 
 func (r *Reader) snapshot(ctx context.Context, table string) (s snapshot, err error) {
@@ -231,7 +231,7 @@ func (r *Reader) snapshot(ctx context.Context, table string) (s snapshot, err er
 	return s, err
 }
 
-// scan iterates over what a filter means.
+// scan iterates over the records that a filter selects.
 func scan[T any](ctx context.Context, r *Reader, f Filter, t table[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		s, err := r.snapshot(ctx, t.name)
@@ -249,8 +249,8 @@ func scan[T any](ctx context.Context, r *Reader, f Filter, t table[T]) iter.Seq2
 	}
 }
 
-// scanUpTo iterates page by page over a snapshot, of which more may come than the
-// filter's names mean, if they are many.
+// scanUpTo iterates over a snapshot, page by page. If the filter has many names it
+// ignores them, and the caller must select.
 func scanUpTo[T any](ctx context.Context, r *Reader, f Filter, t table[T], s snapshot) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		fail := func(err error) {
@@ -281,7 +281,7 @@ func scanUpTo[T any](ctx context.Context, r *Reader, f Filter, t table[T], s sna
 	}
 }
 
-// readPage returns what there is after a place. An error may come with the rows before it.
+// readPage returns the rows after a place. An error may come with the rows before it.
 func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at place, to int64, s snapshot) (page []T, next place, err error) {
 	names, args := f.condition()
 	query := t.columns + `EXISTS (SELECT 1 FROM corrections c WHERE c.invocation = e.id AND c.overrun = ? AND c.seq <= ?)
@@ -326,7 +326,7 @@ func (r *Reader) corrections(ctx context.Context, where string, args ...any) (al
 	return all, last, rows.Err()
 }
 
-// bounds are the first and the last instant that are meant.
+// bounds returns the first and the last instant that are selected.
 func (f *Filter) bounds() (from, to int64, err error) {
 	from, to = noTime, math.MaxInt64
 	if !f.From.IsZero() {
@@ -343,14 +343,14 @@ func (f *Filter) bounds() (from, to int64, err error) {
 	return from, to, nil
 }
 
-// manyNames are more than SQLite is asked for: it takes 32,766 arguments at most, and
-// reads them all for each page.
+// manyNames is how many names SQLite is asked for at most. It takes 32,766 arguments,
+// and reads all of them for each page.
 const manyNames = 1000
 
 func (f *Filter) many() bool { return len(f.Functions)+len(f.Tenants) > manyNames }
 
-// keeps tells which records are meant where SQLite was not asked for the names; nil:
-// it was.
+// keeps returns the function that selects by names where SQLite does not; nil: SQLite
+// does.
 func (f *Filter) keeps() func(function, tenant string) bool {
 	if !f.many() {
 		return nil
@@ -358,7 +358,7 @@ func (f *Filter) keeps() func(function, tenant string) bool {
 	return f.names()
 }
 
-// names tells whether a record has the names that are meant.
+// names returns a function that reports whether a record's names are selected.
 func (f *Filter) names() func(function, tenant string) bool {
 	functions, tenants := setOf(f.Functions), setOf(f.Tenants)
 	return func(function, tenant string) bool {
@@ -366,7 +366,7 @@ func (f *Filter) names() func(function, tenant string) bool {
 	}
 }
 
-// setOf is nil for nil names, which mean all.
+// setOf returns nil for nil names, which mean all.
 func setOf(names []string) map[string]bool {
 	if names == nil {
 		return nil
@@ -378,7 +378,7 @@ func setOf(names []string) map[string]bool {
 	return set
 }
 
-// condition is the one on functions and tenants, and its arguments.
+// condition returns the SQL for functions and tenants, and its arguments.
 func (f *Filter) condition() (condition string, args []any) {
 	if f.many() {
 		return "", nil
@@ -399,13 +399,13 @@ func in(column string, names []string, args []any) (string, []any) {
 	return ` AND e.` + column + ` IN (` + strings.TrimSuffix(strings.Repeat("?,", len(names)), ",") + `)`, args
 }
 
-// Verify reads the whole file and checks it: SQLite's own structures, that the
-// triggers are there, that no row is missing between the first and the last, and that each
-// row is what was written. It takes about as long as reading the file several times,
-// and doesn't keep others from writing. What it finds Is ErrCorrupt.
+// Verify reads the whole file and checks that SQLite's own structures are whole, that
+// the triggers are there, that no row is missing between the first and the last, and
+// that each row is as it was written. It takes about as long as reading the file
+// several times, and does not keep others from writing. What it finds Is ErrCorrupt.
 //
-// What it can't see: rows that are missing at the end, because the -wal file was
-// deleted or an old copy put in the file's place. [Reader.Reconcile] sees that.
+// It can't see rows that are missing at the end, because the -wal file was deleted or
+// an old copy was put in the file's place. [Reader.Reconcile] sees that.
 func (r *Reader) Verify(ctx context.Context) error {
 	return wrap("verify", r.path, uuid.Nil, r.verify(ctx))
 }

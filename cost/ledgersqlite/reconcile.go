@@ -14,28 +14,28 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Counters are what schedulers have counted while a ledger was open. As JSON they go
-// to another process, such as the command reconcile.
+// Counters are what routers have counted while a ledger was open. As JSON they can be
+// sent to another process, for example the command reconcile.
 type Counters struct {
-	Session   int64              `json:"session"`   // of the ledger: one Open
-	Functions map[string]Counter `json:"functions"` // those that are registered
-	All       Counter            `json:"all"`       // those that were removed among them
+	Session   int64              `json:"session"`   // the session of the ledger: one Open
+	Functions map[string]Counter `json:"functions"` // of the functions that are registered
+	All       Counter            `json:"all"`       // of all functions, also those that were removed
 }
 
-// Counter is a scheduler's counts of calls.
+// Counter is a router's counts of calls.
 type Counter struct {
 	Admitted uint64 `json:"admitted"`
-	InFlight uint64 `json:"in_flight"` // admitted, and not yet settled
+	InFlight uint64 `json:"in_flight"` // admitted and not yet settled
 }
 
 func (c Counter) plus(d Counter) Counter {
 	return Counter{Admitted: c.Admitted + d.Admitted, InFlight: c.InFlight + d.InFlight}
 }
 
-// Difference is a count of the ledger that does not agree with the scheduler's.
+// Difference is a count of the ledger that differs from the router's.
 type Difference struct {
 	Function string // empty: of all functions together
-	Counter         // the scheduler's
+	Counter         // the router's
 	Recorded uint64 // the ledger's
 }
 
@@ -48,9 +48,10 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s: %d admitted, %d of them in flight, %d recorded: %d too many", name, d.Admitted, d.InFlight, d.Recorded, d.Recorded-d.Admitted)
 }
 
-// Counters reads the counters of the routers whose meter this ledger is, since it was
-// opened. They must not have counted before, and every call of theirs must be
-// recorded here. They are exact when no calls come and go, such as after Shutdown.
+// Counters reads the counters of the routers that have this ledger as their meter. They
+// must not have counted before the ledger was opened, and every call of theirs must be
+// recorded here. The counters are exact while no calls come and go, for example after
+// Shutdown.
 func (l *Ledger) Counters(rs ...*faas.Router) Counters {
 	c := Counters{Session: l.w.session, Functions: map[string]Counter{}}
 	for _, r := range rs {
@@ -65,9 +66,9 @@ func (l *Ledger) Counters(rs ...*faas.Router) Counters {
 
 func count(n int) uint64 { return uint64(max(n, 0)) }
 
-// Counts are how many executions of each function were stored in a session: one
-// Open, by the number that [Counters] has. A session that isn't there is ErrNotFound.
-// It reads what was stored since.
+// Counts returns how many executions of each function were stored in a session, which
+// is one Open and has the number that [Counters] has. If there is no such session, it
+// is ErrNotFound. It reads what was stored since the session began.
 func (r *Reader) Counts(ctx context.Context, session int64) (map[string]uint64, error) {
 	counts, err := r.counts(ctx, session)
 	return counts, wrap("read", r.path, uuid.Nil, err)
@@ -100,11 +101,12 @@ func (r *Reader) counts(ctx context.Context, session int64) (map[string]uint64, 
 }
 
 // Reconcile compares what is stored with what was counted, and returns where they
-// differ, the sum first; nil: the ledger has a record of each call and no others.
+// differ, the sum of all functions first; nil: the ledger has a record of each call and
+// no others.
 //
 // A call that was in flight may be recorded or not. A function with more records than
-// calls is a difference only if the sum has too many as well: it may have been
-// removed, and registered anew.
+// calls is a difference only if the sum has too many as well: the function may have
+// been removed and registered anew, which resets its counts.
 func (r *Reader) Reconcile(ctx context.Context, c Counters) ([]Difference, error) {
 	recorded, err := r.Counts(ctx, c.Session)
 	if err != nil {

@@ -9,21 +9,22 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// Replay gives to a ledger in memory what is stored, with its corrections: usage can
-// be rated so by any book, and not just by those it was metered for.
+// Replay gives the stored records, with their corrections, to a ledger in memory. So
+// any book can rate the usage, and not only those that it was metered for.
 //
-// It is what a bill is made from, so it is whole or an error that Is ErrCorrupt, and
-// the ledger in memory is then to be thrown away. Records are found by an index, of
-// which Open's check is not: so each row's checksum is compared, the rows are counted
-// against the table and the table against its index and its last row, and so are the
-// corrections. That reads the tables once more, some millions of records a second
-// (BenchmarkRead). Only rows that are missing at the end, together with their index, are not seen:
-// an old copy of the file, or one without its -wal file ([Reader.Reconcile]).
+// A bill is made from it, so it is complete or an error that Is ErrCorrupt; after an
+// error, throw the ledger in memory away. Records are found by an index, which Open
+// does not check. So Replay compares each row's checksum, and counts: the rows that it
+// found against the table, the table against its index and its last row, and the
+// corrections likewise. This reads the tables once more, some millions of records a
+// second (BenchmarkRead). It does not see rows that are missing at the end together
+// with their index entries, as in an old copy of the file or without its -wal file;
+// [Reader.Reconcile] does.
 func (r *Reader) Replay(ctx context.Context, f Filter, to *cost.Ledger) error {
 	err := replay(ctx, r, f, executions, func(rec *Record) {
 		if e, ok := rec.Corrected(); ok {
-			// The ledger goes by when a call ended, which a correction of its
-			// duration does not change.
+			// The ledger counts a call in the period in which it ended, and a
+			// correction of the duration must not change that.
 			e.Start = rec.Start.Add(rec.Duration - e.Duration)
 			to.Record(ctx, e)
 		}
@@ -38,8 +39,9 @@ func (r *Reader) Replay(ctx context.Context, f Filter, to *cost.Ledger) error {
 	})
 }
 
-// replay gives what a filter means, and checks that it was all. SQLite is asked for
-// no names: a name that is damaged would hide its row before its checksum is seen.
+// replay gives the records that a filter selects, and checks that none is missing. It
+// does not ask SQLite for the names: a row with a damaged name would be left out before
+// its checksum is seen.
 func replay[T any](ctx context.Context, r *Reader, f Filter, t table[T], give func(*T)) error {
 	s, err := r.snapshot(ctx, t.name)
 	if err != nil {
@@ -60,15 +62,15 @@ func replay[T any](ctx context.Context, r *Reader, f Filter, t table[T], give fu
 	return wrap("read", r.path, uuid.Nil, whole(ctx, r, f, t, s, rows, corrections))
 }
 
-// whole is an error unless an iteration over a snapshot has yielded every row of the
-// table that the filter's times mean, and every correction of those.
+// whole returns an error unless an iteration over a snapshot has yielded every row of
+// the table within the filter's times, and every correction of those rows.
 func whole[T any](ctx context.Context, r *Reader, f Filter, t table[T], s snapshot, rows, corrections int64) error {
 	from, to, err := f.bounds()
 	if err != nil {
 		return err
 	}
-	// One statement, so that all are counted at one moment. NOT INDEXED walks the
-	// table itself.
+	// It is one statement, so that everything is counted at one moment. NOT INDEXED
+	// makes SQLite walk the table itself.
 	var meant, all, last, indexed int64
 	query := fmt.Sprintf(`SELECT a.meant, a.n, a.last, b.n FROM
 		(SELECT coalesce(sum(ended >= ? AND ended <= ? AND seq <= ?), 0) AS meant, count(*) AS n, coalesce(max(seq), 0) AS last FROM %[1]s NOT INDEXED) a,
@@ -85,8 +87,9 @@ func whole[T any](ctx context.Context, r *Reader, f Filter, t table[T], s snapsh
 	return wholeCorrections(ctx, r, t.name, t.overrun, from, to, s, corrections)
 }
 
-// wholeCorrections does the same for corrections. They are few, and all are read: one
-// whose reference is damaged would be of no record.
+// wholeCorrections does the same for corrections. There are few of them, so all are
+// read: a correction with a damaged reference belongs to no record, and would be missed
+// otherwise.
 func wholeCorrections(ctx context.Context, r *Reader, table string, overrun, from, to int64, s snapshot, found int64) error {
 	var read int64
 	for _, err := range r.Corrections(ctx) {

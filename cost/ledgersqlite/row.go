@@ -13,10 +13,12 @@ import (
 	"github.com/inproc/faas"
 )
 
-// noTime stands for the zero time, which nanoseconds since 1970 can't reach.
+// noTime stands for the zero time, which is before any time that nanoseconds in 64 bits
+// reach.
 const noTime = math.MinInt64
 
-// execution is a row of that table. Two that are equal say the same.
+// execution is a row of the table executions. Rows that are equal have the same
+// content.
 type execution struct {
 	id                                uuid.UUID
 	function, version, tenant, labels string
@@ -26,14 +28,14 @@ type execution struct {
 	memory, bytesIn, bytesOut, cold   int64
 }
 
-// overrun is a row of that table.
+// overrun is a row of the table overruns.
 type overrun struct {
 	id                                uuid.UUID
 	function, version, tenant, labels string
 	ended, duration, memory           int64
 }
 
-// correction is a row of that table.
+// correction is a row of the table corrections.
 type correction struct {
 	id, invocation                         uuid.UUID
 	overrun, calls, duration, init, memory int64
@@ -41,7 +43,7 @@ type correction struct {
 	made                                   int64
 }
 
-// encodeTime is an error for times that 64 bits of nanoseconds can't hold.
+// encodeTime returns an error for times that 64 bits of nanoseconds can't hold.
 func encodeTime(t time.Time) (int64, error) {
 	if t.IsZero() {
 		return noTime, nil
@@ -60,8 +62,8 @@ func decodeTime(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// after is start + duration, kept within what can be stored: a call whose end can't
-// be told is at an end of time, and not in some other year.
+// after returns start + duration, within the range that can be stored. A sum that
+// overflows becomes the first or the last instant, instead of one in some other year.
 func after(start, duration int64) int64 {
 	switch sum := start + duration; {
 	case start == noTime:
@@ -112,7 +114,8 @@ func encodeExecution(e *faas.Execution, errorText func(error) string) (execution
 	return x, nil
 }
 
-// textOf calls a user's code, which may call an Error method that panics.
+// textOf calls the user's code, and recovers its panic: it may call an Error method
+// that panics.
 func textOf(err error, errorText func(error) string) (text string) {
 	if err == nil || errorText == nil {
 		return ""
@@ -121,7 +124,7 @@ func textOf(err error, errorText func(error) string) (text string) {
 	return errorText(err)
 }
 
-// decode is an error if the row is not one that encodeExecution makes.
+// decode returns an error if the row is not one that encodeExecution makes.
 func (x *execution) decode() (faas.Execution, error) {
 	labels, err := decodeLabels(x.labels)
 	switch {
@@ -163,8 +166,8 @@ func (x *overrun) decode() (Overrun, error) {
 	}}, nil
 }
 
-// digest adds up what a row says. Texts have their length before them, so that
-// nothing can move from one to the next.
+// digest collects the content of a row for its checksum. Each text has its length
+// before it: otherwise "ab", "c" would have the checksum of "a", "bc".
 type digest []byte
 
 func (d *digest) text(texts ...string) {
@@ -205,14 +208,14 @@ func (x *correction) sum() int64 {
 	return d.sum()
 }
 
-// StoredError is the Err of a stored record that is not OK: what is left of an
-// error once it has been written down.
+// StoredError is the Err of a stored record that is not OK. The error itself is gone;
+// this is what was stored of it.
 type StoredError struct {
 	Outcome faas.Outcome
 	Text    string // as WithErrorText made it; empty: not stored
 }
 
-// Error is the text, or says how the call ended.
+// Error returns the text, or says how the call ended.
 func (e *StoredError) Error() string {
 	if e.Text != "" {
 		return e.Text
@@ -220,8 +223,8 @@ func (e *StoredError) Error() string {
 	return "the call ended as " + e.Outcome.String()
 }
 
-// Unwrap returns the sentinel of the outcome, if there is just one:
-// [faas.ErrTimeout], [faas.ErrExited], [faas.ErrInit].
+// Unwrap returns the sentinel of the outcome, if there is exactly one:
+// [faas.ErrTimeout], [faas.ErrExited] or [faas.ErrInit].
 func (e *StoredError) Unwrap() error {
 	switch e.Outcome {
 	case faas.TimedOut:

@@ -7,17 +7,17 @@ import (
 	"slices"
 )
 
-// applicationID marks the file as a ledger, in SQLite's header: "faas".
+// applicationID marks the file as a ledger in SQLite's header. It reads "faas".
 const applicationID = 0x66616173
 
-// steps make a schema of version n+1 out of one of version n. They go forward only,
-// and one that was released is never changed: there are files that it has made.
+// steps are the migrations: each makes version n+1 of the schema from version n. A step
+// that was released is never changed, since there are files that it has made.
 //
 //nolint:gochecknoglobals // read-only, and there are no constant slices
 var steps = []string{
-	// 1: what was recorded. Times are nanoseconds since 1970, and the least integer
-	// is a time that is not set; durations are nanoseconds, memory is bytes, labels
-	// are a JSON object or empty. ended is start + duration: periods are asked for by it.
+	// 1: the records. Times are nanoseconds since 1970, and the least integer is a time
+	// that is not set. Durations are nanoseconds, memory is bytes, labels are a JSON
+	// object or empty. ended is start + duration; the index on it finds a period.
 	`CREATE TABLE executions (
 		seq       INTEGER PRIMARY KEY,
 		id        BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
@@ -56,8 +56,8 @@ var steps = []string{
 		guard("executions", "id = NEW.id") +
 		guard("overruns", "id = NEW.id"),
 
-	// 2: who wrote it, and what was wrong with it. A session is one Open; before is
-	// the last execution that was there, so that its own are found without an index.
+	// 2: sessions and corrections. A session is one Open. before is the last execution
+	// that was there, so that those of the session are found without an index.
 	`CREATE TABLE sessions (
 		seq    INTEGER PRIMARY KEY,
 		opened INTEGER NOT NULL,
@@ -86,9 +86,9 @@ var steps = []string{
 		guard("corrections", "id = NEW.id"),
 }
 
-// guard is the triggers that keep a table append-only. INSERT OR REPLACE deletes
-// the old row without asking the triggers for deletion, so that the last one is
-// needed; a new row whose seq is left to SQLite has none yet, and shows as -1.
+// guard returns the triggers that keep a table append-only. The last one is needed
+// since INSERT OR REPLACE deletes the old row without the triggers for deletion. In it,
+// a new row that leaves seq to SQLite has none yet, and NEW.seq is -1.
 func guard(table, same string) string {
 	return fmt.Sprintf(`
 	CREATE TRIGGER %[1]s_no_update BEFORE UPDATE ON %[1]s
@@ -100,7 +100,7 @@ func guard(table, same string) string {
 	BEGIN SELECT RAISE(ABORT, 'the ledger has this record'); END;`, table, same)
 }
 
-// tables are those that a version of the schema has.
+// tables returns the tables of a version of the schema.
 func tables(version int) []string {
 	if version == 1 {
 		return []string{"executions", "overruns"}
@@ -108,8 +108,8 @@ func tables(version int) []string {
 	return []string{"executions", "overruns", "sessions", "corrections"}
 }
 
-// checkGuards is an error if a trigger was dropped: then nothing vouches for what
-// the file has in it.
+// checkGuards returns an error if a trigger was dropped: then rows may have been
+// changed or deleted.
 func checkGuards(ctx context.Context, db *sql.DB, version int) error {
 	var want []string
 	for _, table := range tables(version) {
@@ -144,8 +144,8 @@ func column[T any](rows *sql.Rows) (all []T, err error) {
 	return all, rows.Err()
 }
 
-// migrate brings the schema to this release's version, in one transaction. It reads
-// the version inside of it: another process may be doing the same.
+// migrate brings the schema to this release's version, in one transaction. It reads the
+// version within the transaction, since another process may migrate at the same time.
 func migrate(ctx context.Context, db *sql.DB, steps []string) error {
 	tx, err := db.BeginTx(ctx, nil) // immediate, by the connection's _txlock
 	if err != nil {

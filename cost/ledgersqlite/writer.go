@@ -10,15 +10,15 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// item is what is written as a whole, or not at all.
+// item is what is written as a whole or not at all.
 type item struct {
 	executions []execution
 	overruns   []overrun
 	correction *correction
-	reserved   bool       // holds a place of the buffer: it is a Record's
-	kept       bool       // to be written later if it can't be now: nobody is told otherwise
-	done       chan error // has room for each item that it is told about; nil: nobody waits
-	err        error      // why it was refused, and it alone
+	reserved   bool       // it came by Record, and holds a place in the buffer
+	kept       bool       // the ledger keeps it after a failure, since its caller gets no error
+	done       chan error // gets the item's outcome, and has room for it, so run never blocks; nil: no caller waits
+	err        error      // why this item alone was refused
 }
 
 func (it *item) id() uuid.UUID {
@@ -34,7 +34,7 @@ func (it *item) id() uuid.UUID {
 	}
 }
 
-// writer is the connection that writes. It is used by one goroutine at a time.
+// writer is the connection that writes. One goroutine uses it at a time.
 type writer struct {
 	db      *sql.DB
 	conn    *sql.Conn
@@ -91,8 +91,8 @@ func (w *writer) open(ctx context.Context, c *config) (err error) {
 	return w.conn.QueryRowContext(ctx, session, opened).Scan(&w.session)
 }
 
-// close closes the statements first: database/sql doesn't, for those of an [sql.Conn],
-// and SQLite then keeps the connection, and the WAL, for them.
+// close closes the statements first. database/sql does not close those of an
+// [sql.Conn], and SQLite would keep the connection, and with it the WAL, for them.
 func (w *writer) close() error {
 	var errs []error
 	for _, stmt := range w.prepared {
@@ -104,10 +104,10 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.db.Close())...)
 }
 
-// write commits a batch: when it returns nil, everything is durable except the
-// items that have an err. Any other error means that nothing is, or that it can't be
-// known: a COMMIT may fail after it has reached the disk. To write all of it again is
-// right in either case, since what is there is not written twice.
+// write commits a batch. If it returns nil, everything is durable except the items with
+// an err. Any other error means that nothing is durable, or that it can't be known: a
+// COMMIT may fail after it has reached the disk. In both cases it is right to write the
+// whole batch again, since a record that is there is not written twice.
 func (w *writer) write(batch []*item) (err error) {
 	ctx := context.Background()
 	if _, err := w.begin.ExecContext(ctx); err != nil {
@@ -127,8 +127,8 @@ func (w *writer) write(batch []*item) (err error) {
 	return err
 }
 
-// put writes one item. The first error is about the item, which has left no trace
-// then; the second about the file.
+// put writes one item within the commit. refused is about the item alone: the rest of
+// the batch is written. failed is about the file: the whole batch fails.
 func (w *writer) put(ctx context.Context, it *item) (refused, failed error) {
 	whole := len(it.executions)+len(it.overruns) <= 1
 	if !whole {
@@ -166,7 +166,7 @@ func (w *writer) insert(ctx context.Context, it *item) (refused, failed error) {
 	return nil, nil
 }
 
-// split tells what is about an item from what is about the file.
+// split tells errors about an item from errors about the file.
 func split(err error) (refused, failed error) {
 	for _, sentinel := range []error{ErrConflict, ErrCorrection, ErrNotFound, ErrRecord} {
 		if errors.Is(err, sentinel) {
@@ -179,7 +179,8 @@ func split(err error) (refused, failed error) {
 	return nil, err
 }
 
-// exists tells that a trigger has refused a row, which it does if its id is taken.
+// exists reports whether a trigger has refused a row, which it does if the row's id is
+// taken.
 func exists(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT_TRIGGER }
 
 func (w *writer) insertExecution(ctx context.Context, x *execution) error {
@@ -208,7 +209,7 @@ func (w *writer) insertOverrun(ctx context.Context, x *overrun) error {
 		return err
 	}
 	again := *x
-	again.ended = there.ended // when it was recorded first
+	again.ended = there.ended // the time of the first recording stays
 	if there != again {
 		return conflict(x.id, there, *x)
 	}
@@ -219,8 +220,8 @@ func conflict(id uuid.UUID, there, given any) error {
 	return &Error{Op: "record", ID: id, Err: fmt.Errorf("%w: stored is %+v, given was %+v", ErrConflict, there, given)}
 }
 
-// insertCorrection reads the record in the same transaction: no other correction can
-// come between.
+// insertCorrection reads the record in the same transaction, so no other correction can
+// come between the check and the insert.
 func (w *writer) insertCorrection(ctx context.Context, x *correction) error {
 	if there, err := w.storedCorrection(ctx, x.id); err == nil {
 		again := *x
@@ -247,7 +248,7 @@ func (w *writer) insertCorrection(ctx context.Context, x *correction) error {
 	return err
 }
 
-// balance is a record's numbers with the corrections it has.
+// balance returns a record's numbers with its corrections.
 func (w *writer) balance(ctx context.Context, id uuid.UUID, isOverrun int64) (balance, error) {
 	b := balance{calls: 1}
 	if isOverrun != 0 {
@@ -273,7 +274,7 @@ func (w *writer) balance(ctx context.Context, id uuid.UUID, isOverrun int64) (ba
 		if err != nil {
 			return b, err
 		}
-		b.add(&x) // it was checked when it was made
+		b.add(&x) // no overflow: it was checked when it was made
 	}
 	return b, rows.Err()
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// bill is the comparison with AWS, as the flags say it.
+// bill is a comparison with an AWS bill, as the flags ask for it.
 type bill struct{ export, tolerance, book string }
 
 func (b bill) compare(stderr io.Writer) comparison {
@@ -43,14 +43,18 @@ func (b bill) compare(stderr io.Writer) comparison {
 	}
 }
 
-// parseTolerance reads "1%" and "0.01".
+// parseTolerance reads "1%" and "0.01". It looks for an exponent before big.Rat does: a
+// short text such as 1e999999999 is a number that fills the memory.
 func parseTolerance(s string) (*big.Rat, error) {
 	number, percent := strings.CutSuffix(s, "%")
-	part, ok := new(big.Rat).SetString(number)
+	part, ok := new(big.Rat), false
+	if len(s) <= 20 && !strings.ContainsAny(s, "eEpP") {
+		_, ok = part.SetString(number)
+	}
 	if percent && ok {
 		part.Quo(part, big.NewRat(100, 1))
 	}
-	if !ok || len(s) > 20 || strings.ContainsAny(s, "eEpP") || part.Sign() < 0 || part.Cmp(big.NewRat(1, 1)) > 0 {
+	if !ok || part.Sign() < 0 || part.Cmp(big.NewRat(1, 1)) > 0 {
 		return nil, fmt.Errorf("-tolerance %q: write a part from 0%% to 100%%, such as 1%% or 0.01", s)
 	}
 	return part, nil

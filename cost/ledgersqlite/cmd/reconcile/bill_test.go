@@ -77,6 +77,7 @@ func TestAnAWSBillThatCannotBeCompared(t *testing.T) {
 		"malformed":            {"-cur", ledger, ledger},
 		"from 0% to 100%":      {"-cur", export, "-tolerance", "some", ledger},
 		"write a part":         {"-cur", export, "-tolerance", "101%", ledger},
+		"1e999999999":          {"-cur", export, "-tolerance", "1e999999999%", ledger},
 		"no preset book":       {"-cur", export, "-book", "lambda", ledger},
 		"-cur":                 {"-curr", export, ledger},
 		"no such file or dire": {"-cur", export, ledger + "2"},

@@ -1,25 +1,25 @@
-// Reconcile compares a ledger of calls with what the scheduler has counted, or with
-// what AWS has billed for the same functions.
+// Reconcile compares a ledger of calls with what the router has counted, or with what
+// AWS has billed for the same functions.
 //
 //	reconcile LEDGER COUNTERS
 //	reconcile -cur EXPORT [-tolerance 1%] [-book aws-lambda-x86] LEDGER
 //
 // LEDGER is the file; it may be in use. COUNTERS is a file with the JSON of
-// ledgersqlite.Counters, as the host that writes the ledger gives it away, or - for
+// ledgersqlite.Counters, which the host that writes the ledger must provide, or - for
 // the standard input:
 //
 //	curl -s localhost:8080/debug/counters | reconcile calls.db -
 //
-// EXPORT is the CSV of a Cost and Usage Report 2.0 of AWS Data Exports (or gzip of
-// it), made hourly or daily and with resources: see cost.ReadAWSBill. Compute and
-// requests are compared by function and day, as the ledger's records are rounded by a
-// price list of Lambda. What differs by no more than the tolerance, a part of the
-// larger of the two, is not printed. Usage types that were not compared are named.
+// EXPORT is the CSV of a Cost and Usage Report 2.0 of AWS Data Exports, plain or as gzip,
+// made hourly or daily and with resources: see cost.ReadAWSBill. Compute and requests are
+// compared by function and day, after the ledger's records are rounded by a price list of
+// Lambda. A difference of no more than the tolerance, a part of the larger of the two
+// amounts, is not printed. Usage types that were not compared are named.
 //
-// With -verify it checks all of the ledger first, which reads it several times.
+// With -verify it checks the whole ledger first, which reads it several times.
 //
-// The exit status is 0 if the two agree, 1 if there are differences, which are
-// printed, and 2 if that could not be told.
+// The exit status is 0 if the two agree, 1 if there are differences, which are printed,
+// and 2 if they could not be compared.
 package main
 
 import (
