@@ -151,6 +151,8 @@ func awsMeter(usage string) string {
 	return ""
 }
 
+// awsTime reads the forms that times have in reports and in what spreadsheets make of
+// them. A time without a zone is in UTC, as AWS bills.
 func awsTime(s string) (t time.Time, err error) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02T15:04:05", time.DateOnly} {
 		if t, err = time.Parse(layout, s); err == nil {
@@ -193,10 +195,12 @@ func (b *AWSBill) Period() Period {
 type BillDifference struct {
 	Day      time.Time // midnight, UTC
 	Function string
-	Meter    string   // "memory" or "requests"
-	Unit     string   // of both: "GB-s" or "request"
-	Billed   *big.Rat // by AWS
-	Metered  *big.Rat // in the ledger
+	// Meter is "memory" or "requests".
+	Meter string
+	// Unit is the unit of both amounts: "GB-s" or "request".
+	Unit    string
+	Billed  *big.Rat // by AWS
+	Metered *big.Rat // in the ledger
 }
 
 // String describes the difference on one line.
@@ -283,6 +287,7 @@ func meterDay(to map[awsKey]*big.Rat, units map[string]string, l *Ledger, book *
 	return nil
 }
 
+// amountOf returns an amount, or 0 if there is none. The result must not be changed.
 func amountOf(of map[awsKey]*big.Rat, key awsKey) *big.Rat {
 	if n := of[key]; n != nil {
 		return n
@@ -290,6 +295,7 @@ func amountOf(of map[awsKey]*big.Rat, key awsKey) *big.Rat {
 	return new(big.Rat)
 }
 
+// exceeds reports whether the amounts differ by more than a part of the larger one.
 func (d BillDifference) exceeds(tolerance *big.Rat) bool {
 	diff := new(big.Rat).Sub(d.Billed, d.Metered)
 	allowed := new(big.Rat)

@@ -15,8 +15,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// awsBill is testdata/cur-2.0.csv: a report that is made up, with the column names
-// that AWS documents, since no real one was to be had.
+// awsBill is testdata/cur-2.0.csv: a made-up report with the column names that AWS
+// documents, since no real one was at hand.
 func awsBill(tb testing.TB) *cost.AWSBill {
 	tb.Helper()
 	f, err := os.Open("testdata/cur-2.0.csv")
@@ -27,7 +27,7 @@ func awsBill(tb testing.TB) *cost.AWSBill {
 	return b
 }
 
-// awsCalls are those that the bill is about.
+// awsCalls are the calls that the bill is about.
 func awsCalls() []faas.Execution {
 	resize := call(time.Second, 1024*mib)
 	resize.Function = "resize"

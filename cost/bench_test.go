@@ -15,12 +15,11 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// BenchmarkRecord/<what>/<keys>/<callers> is the price of a record: of the
-// ledger, and of maps under a mutex that keep the same sums by the same keys. Of
-// these, mutex+map takes any labels, as the ledger does; mutex+map-known has been
-// told their names beforehand, which is the least that a map can do. Each caller
-// goes through all keys: 4 functions of 16 tenants, whose cells the ledger
-// remembers, or 16 of 256, of which it has to look most up.
+// BenchmarkRecord/<what>/<keys>/<callers> is the cost of a record, for the ledger and for
+// maps under a mutex that keep the same sums by the same keys. mutex+map takes any
+// labels, as the ledger does. mutex+map-known knows the names of the labels beforehand,
+// which is the least that a map can do. Each caller goes through all keys: 4 functions of
+// 16 tenants, which the ledger remembers, or 16 of 256, most of which it must look up.
 func BenchmarkRecord(b *testing.B) {
 	books := cost.Presets()
 	meters := map[string]func() faas.Meter{
@@ -62,11 +61,11 @@ func benchmarkRecord(b *testing.B, m faas.Meter, records []faas.Execution, calle
 	wg.Wait()
 }
 
-// sampleRecords are of 4 functions, for 16 tenants each.
+// sampleRecords are records of 4 functions, for 16 tenants each.
 func sampleRecords() []faas.Execution { return recordsOf(4, 16) }
 
-// recordsOf are calls as a router makes them: all records of a function share
-// its labels.
+// recordsOf returns records as a router makes them: all records of a function share one
+// map of labels.
 func recordsOf(functions, tenants int) []faas.Execution {
 	var all []faas.Execution
 	for f := range functions {
@@ -82,7 +81,7 @@ func recordsOf(functions, tenants int) []faas.Execution {
 	return all
 }
 
-// mapLedger is what one writes on the first day.
+// mapLedger is the simplest ledger: a map under a mutex.
 type mapLedger struct {
 	mu    sync.Mutex
 	key   func(labels map[string]string) [2]string

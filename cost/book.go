@@ -79,16 +79,21 @@ type Book struct {
 
 // About says what a book is.
 type About struct {
-	Name      string `json:"name"`  // for programs, such as "aws-lambda-x86"
-	Title     string `json:"title"` // for people
-	Provider  string `json:"provider"`
-	Service   string `json:"service"`
-	Region    string `json:"region"`
-	Currency  string `json:"currency"`
-	Effective string `json:"effective,omitempty"` // since when the prices hold: year-month-day; empty: always, as of a [Machine]
-	Read      string `json:"read,omitempty"`      // when they were read: a day, a month or a year; empty: not known
-	Source    string `json:"source"`              // where they were read
-	Note      string `json:"note,omitempty"`
+	// Name is for programs, for example "aws-lambda-x86", and Title for people.
+	Name     string `json:"name"`
+	Title    string `json:"title"`
+	Provider string `json:"provider"`
+	Service  string `json:"service"`
+	Region   string `json:"region"`
+	Currency string `json:"currency"`
+	// Effective is the day from which the prices hold, as year-month-day; empty: they
+	// hold at any time, as those of a [Machine].
+	Effective string `json:"effective,omitempty"`
+	// Read is when the prices were read: a day, a month or a year; empty: not known.
+	Read string `json:"read,omitempty"`
+	// Source is where they were read.
+	Source string `json:"source"`
+	Note   string `json:"note,omitempty"`
 }
 
 // The meters that a price may be for.
@@ -107,17 +112,24 @@ const (
 // month.
 type price struct {
 	meter string
-	unit  string   // as in the book, for one: "GB-s", "request"
-	focus string   // as FOCUS writes it
-	base  *big.Rat // how many of the unit one billed unit is; a finite decimal
-	each  *big.Rat // money for one of the unit; a finite decimal
-	free  *big.Int // billed units a calendar month
-	tiers []tier   // the prices for more, ascending
-	above *big.Int // the bound of the tier; nil: the first tier, or no tiers
+	unit  string // as in the book, for one: "GB-s", "request"
+	focus string // as FOCUS writes it
+	// base is how many of the unit one billed unit is, and each is the money for one of
+	// the unit. Both are finite decimals, and so is every charge.
+	base, each *big.Rat
+	free       *big.Int // billed units a calendar month
+	tiers      []tier   // the prices for more, ascending
+	// above is the bound of the tier that this price is of; nil: it is of the first, or
+	// there are none.
+	above *big.Int
 
-	ladder, grant string // with which prices it shares tiers and the free quantity; empty: with none
-	allowance     int64  // bytes of each call that are not counted
-	since         string // since when it holds, for a statement within which it changes
+	// ladder and grant name the prices with which this one shares tiers and the free
+	// quantity; empty: none.
+	ladder, grant string
+	// allowance is how many bytes of each call are not counted.
+	allowance int64
+	// since is set in a statement within which the price changes: from when it holds.
+	since string
 }
 
 // About says what the book is.

@@ -40,7 +40,7 @@ func TestPresetsSayWhatTheyAre(t *testing.T) {
 	require.ErrorContains(t, err, "aws-lambda-x86")
 }
 
-// lambda is a book's text, to be spoilt.
+// lambda is the text of a book, into which tests put mistakes.
 func lambda(tb testing.TB) string {
 	tb.Helper()
 	data, err := os.ReadFile("books/aws-lambda-x86.json")
@@ -185,8 +185,8 @@ func TestMachineCostsItsHours(t *testing.T) {
 	require.ErrorIs(t, err, cost.ErrCurrency)
 }
 
-// FuzzBook: a book is refused with the place of each mistake, or prices
-// anything in finite decimals.
+// FuzzBook checks that a book is refused with the place of each mistake, or prices any
+// usage in finite decimals.
 func FuzzBook(f *testing.F) {
 	files, err := filepath.Glob("books/*.json")
 	require.NoError(f, err)

@@ -99,6 +99,7 @@ type Degrade struct {
 	To int // the limit of concurrent calls from then on, at least 1
 }
 
+// percent returns At, or its default.
 func (d *Degrade) percent() int {
 	if d.At == 0 {
 		return 100
@@ -133,6 +134,7 @@ func (d *Budget) check() error {
 	return errors.Join(errs...)
 }
 
+// mistake makes an error that names the budget.
 func (d *Budget) mistake(format string, args ...any) error {
 	return fmt.Errorf("cost: budget %q: "+format, append([]any{d.Name}, args...)...)
 }

@@ -21,10 +21,13 @@ type window struct {
 type accountSet struct {
 	*window
 	accounts map[string]*account
-	list     []*account // the same accounts in the order in which they were opened; only appended to
-	full     bool       // an account had no room, and the log says so
+	// list has the same accounts in the order in which they were opened. It is only
+	// appended to, so a copy of the slice header may be read without mu.
+	list []*account
+	full bool // an account found no room, and the log says so
 }
 
+// newAccountSet begins a window without accounts.
 func newAccountSet(p Period) *accountSet {
 	return &accountSet{
 		window:   &window{Period: p, start: p.Start.Unix(), end: p.End.Unix()},
@@ -42,10 +45,10 @@ type account struct {
 	key      string
 	window   *window
 	bounds   *bounds
-	spent    atoms
-	reserved atoms
+	spent    atoms // by calls that have ended
+	reserved atoms // for calls that have not
 	excess   atoms // the part of spent that was not reserved
-	warned   int   // how many of the bounds' warnings have been given
+	warned   int   // how many of tracker.warnAt have been told
 	refused  bool  // the first refusal of the window was told
 }
 

@@ -22,6 +22,8 @@ type problem struct {
 	err    error // nil: none
 }
 
+// log writes the problem to the budget's log. No lock may be held: a Logger has a
+// handler of the user's.
 func (p problem) log() {
 	p.budget.Logger.Error(p.text, "budget", p.budget.Name, "error", p.err)
 }

@@ -124,6 +124,7 @@ func newMeasure(l Limit) (*measure, error) {
 	return m, nil
 }
 
+// lcm returns the least common multiple of two positive numbers.
 func lcm(a, b *big.Int) *big.Int {
 	g := new(big.Int).GCD(nil, nil, a, b)
 	return g.Mul(a, new(big.Int).Quo(b, g))
@@ -138,7 +139,7 @@ func (m *measure) scaled(r *big.Rat) (atoms, bool) {
 // limit returns a limit in atoms.
 func (m *measure) limit(l Limit) (atoms, error) {
 	if l.of != m.of {
-		return atoms{}, errors.New("its limit is of another kind; keep to the one it was made with")
+		return atoms{}, errors.New("the limit is of another kind than the budget's; use the same one of Spend, SlotTime and Calls")
 	}
 	switch l.of {
 	case ofCalls:
@@ -153,6 +154,8 @@ func (m *measure) limit(l Limit) (atoms, error) {
 	}
 }
 
+// moneyLimit returns a limit of money in atoms. It must be by the same book: another
+// book's prices need not be whole numbers of these atoms.
 func (m *measure) moneyLimit(l Limit) (atoms, error) {
 	switch currency := m.book.about.Currency; {
 	case l.book != m.book:
@@ -280,6 +283,8 @@ func (a *Amount) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// parseAmount reads an amount without its budget. An amount of money gets the
+// denominator of its own text as scale; measure.atoms converts it to that of a budget.
 func parseAmount(s string) (Amount, bool) {
 	if s == noAmount {
 		return Amount{}, true

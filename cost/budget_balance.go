@@ -8,20 +8,26 @@ import (
 // Balance is an account of a [Budget] at one moment. It is a value: it may be copied,
 // and stored as JSON for [Budgets.Restore].
 type Balance struct {
-	Budget   string    // its name
-	Per      Dimension // as the budget has it
-	Account  string    // the value of Per; empty without Per
-	Window   Period
-	Limit    Amount
-	Spent    Amount // by calls that have ended, whatever their outcome
-	Reserved Amount // for calls that have not ended
-	Left     Amount // Limit - Spent - Reserved, at least nothing
+	Budget  string    // the name of the budget
+	Per     Dimension // as the budget has it
+	Account string    // the value of Per; empty without Per
+	Window  Period    // the window that the amounts are of
+	Limit   Amount    // the account's own limit, or the budget's
+
+	// Spent is what calls that have ended have used, whatever their outcome.
+	Spent Amount
+	// Reserved is what is set aside for calls that have not ended.
+	Reserved Amount
+	// Left is Limit - Spent - Reserved, at least nothing.
+	Left Amount
 	// Excess is the part of Spent that a budget with Reserve could not reserve: for
 	// example of a call that took longer than its timeout and Slack, or of a runaway.
 	Excess Amount
 
-	LimitSet bool // Limit was set by SetLimit; otherwise it is the budget's
-	Refused  bool // this window's alert about a refused call has been told
+	// LimitSet says that SetLimit has set Limit; otherwise it is the budget's.
+	LimitSet bool
+	// Refused says that the alert about a refused call has been told in this window.
+	Refused bool
 }
 
 // String describes the balance on one line: budget "agents", tenant "acme": 4 USD of 5
@@ -44,7 +50,10 @@ func (b Balance) String() string {
 // Alert is what Budget.Alert is called with: a part of the limit is spent, or, for the
 // first time in a window, a call was refused because the limit is spent.
 type Alert struct {
+	// Balance is the account, at the moment at which it reached the threshold.
 	Balance Balance
-	Percent int  // which one of Budget.WarnAt was reached; 0: Refused is set
-	Refused bool // a call was refused; false: Percent of the limit is spent
+	// Percent is the one of Budget.WarnAt that was reached; 0 if Refused is set.
+	Percent int
+	// Refused says that a call was refused; otherwise Percent of the limit is spent.
+	Refused bool
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// benchBudgets are as large as a benchmark can want.
+// benchBudgets has limits that no benchmark reaches.
 func benchBudgets(tb testing.TB) map[string]cost.Budget {
 	tb.Helper()
 	return map[string]cost.Budget{
@@ -24,8 +24,8 @@ func benchBudgets(tb testing.TB) map[string]cost.Budget {
 	}
 }
 
-// BenchmarkBudgets is a call's two visits to the gate, for tenants that are
-// known, beside a reading of the clock.
+// BenchmarkBudgets is the cost of Admit and Done for a call of a tenant that has an
+// account. Reading the clock stands beside it for comparison.
 func BenchmarkBudgets(b *testing.B) {
 	b.Run("clock", func(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {

@@ -12,7 +12,7 @@ import (
 // state of the budgets and not by events: several goroutines would report events in any
 // order, and an old one could undo a newer one.
 type degrader struct {
-	trackers []*tracker // those with Degrade
+	trackers []*tracker // those of budgets with Degrade
 
 	// mu guards what follows. It is held while the router and the budgets are asked, so
 	// that the last change made is the last one decided. That can't deadlock: the
@@ -20,8 +20,10 @@ type degrader struct {
 	// notices), and a change of a limit only wakes waiting calls.
 	mu      sync.Mutex
 	lowered map[string]lowered // by function
-	timer   *time.Timer        // fires at the end of the window that ends next; nil: none
-	closed  bool
+	// timer fires at the end of the window that ends next; nil: no function is slowed
+	// down.
+	timer  *time.Timer
+	closed bool
 
 	// absent are the functions to be slowed down that are not registered; nil: none. A
 	// map is never changed once it is stored here, so it may be read without mu.

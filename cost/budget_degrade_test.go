@@ -87,7 +87,7 @@ func TestTheLowestLimitOfSeveralBudgetsCounts(t *testing.T) {
 	})
 }
 
-func TestALimitThatSomebodyElseSetIsLeftAlone(t *testing.T) {
+func TestALimitThatTheProgramHasSetIsLeftAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := budgets(t, hourly("f", cost.SlotTime(1), cost.Degrade{To: 2}))
 		r := faastest.New(t, faas.WithGate(b))
@@ -113,12 +113,12 @@ func TestALimitThatSomebodyElseSetIsLeftAlone(t *testing.T) {
 		_, err := f.Invoke(t.Context(), 0)
 		require.ErrorIs(t, err, faas.ErrNotFound)
 		require.NoError(t, r.Remove("f"))
-		b.Charge(faas.Execution{Function: "f", Start: time.Now(), Duration: time.Second}) // nobody to slow down
+		b.Charge(faas.Execution{Function: "f", Start: time.Now(), Duration: time.Second}) // no function to slow down
 		b.Close()
 	})
 }
 
-func TestTheLimitGivenBackIsTheLastThatSomebodyElseSet(t *testing.T) {
+func TestTheLimitGivenBackIsTheLastThatTheProgramHasSet(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := budgets(t, hourly("low", cost.SlotTime(time.Second), cost.Degrade{To: 3}), hourly("lower", cost.SlotTime(2*time.Second), cost.Degrade{To: 1}))
 		r := faastest.New(t, faas.WithGate(b))
@@ -136,7 +136,7 @@ func TestTheLimitGivenBackIsTheLastThatSomebodyElseSet(t *testing.T) {
 	})
 }
 
-// The timer stands still while the machine sleeps, and the wall clock doesn't.
+// While the machine sleeps the timer stands still, and the wall clock goes on.
 func TestTheFirstCallOfAWindowGivesLimitsBackIfTheTimerIsLate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := budgets(t, hourly("f", cost.SlotTime(time.Second), cost.Degrade{To: 1}))

@@ -19,9 +19,12 @@ const ReasonBudget faas.Reason = "budget"
 // BudgetError says which budget has refused a call, and why. If several budgets do, it
 // is of one that refuses for longest.
 type BudgetError struct {
+	// Balance is the account that refused the call.
 	Balance Balance
-	Needed  Amount // what the budget would have reserved for the call; nothing without Reserve
-	Err     error  // why the call can't be priced, or has no window; nil: neither
+	// Needed is what would have been reserved for the call; nothing without Reserve.
+	Needed Amount
+	// Err says why the call can't be priced, or has no window; nil: neither.
+	Err error
 
 	wait time.Duration // until the call may be admitted; forever: no wait helps
 }

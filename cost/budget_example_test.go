@@ -12,8 +12,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// Each tenant may spend so much a month: a call that could cost more than is
-// left is refused before its handler runs.
+// Each tenant may spend a sum of money a month: a call that could cost more than is left
+// is refused before its handler runs.
 func ExampleNewBudgets() {
 	lambda, err := cost.Preset("aws-lambda-x86")
 	if err != nil {
@@ -84,7 +84,7 @@ func ExampleBudgets_Bind() {
 	// true <nil> 1
 }
 
-// What is left, for those who look at it from outside of a call.
+// What is left, asked for outside a call.
 func ExampleBudgets_Balance() {
 	budgets, err := cost.NewBudgets(cost.Budget{Name: "minutes", Limit: cost.SlotTime(time.Hour), Per: cost.Tenant})
 	if err != nil {
@@ -147,8 +147,8 @@ func ExampleSlotTime() {
 	// Output: done <nil>
 }
 
-// An alert at 80 % that survives a deploy: what is stored when the old process ends,
-// here as JSON, is restored when the new one begins, and nothing is told twice.
+// An alert at 80 % that survives a deploy. The balances are stored as JSON when the old
+// process ends, and restored when the new one begins. No alert is told twice.
 func ExampleBudgets_Restore() {
 	start := func() *cost.Budgets {
 		budgets, err := cost.NewBudgets(cost.Budget{

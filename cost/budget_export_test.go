@@ -7,7 +7,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Held is how many calls are on the books of all budgets together.
+// Held returns how many calls are in flight in all budgets together.
 func (b *Budgets) Held() (n int) {
 	for _, p := range b.trackers {
 		p.mu.Lock()
@@ -17,7 +17,7 @@ func (b *Budgets) Held() (n int) {
 	return n
 }
 
-// StopTimer keeps limits of functions from being given back on time.
+// StopTimer stops the timer that gives limits back when a window ends.
 func (b *Budgets) StopTimer() {
 	b.degrader.mu.Lock()
 	defer b.degrader.mu.Unlock()
@@ -33,8 +33,8 @@ func (b *Budgets) AdmitAt(inv faas.Invocation, now time.Time) error {
 	return nil
 }
 
-// Atoms does an operation of atoms on numbers of at most 128 bits; nil: it is
-// not representable.
+// Atoms does an operation of atoms on numbers of at most 128 bits; nil: the result does
+// not fit.
 func Atoms(op string, x, y *big.Int) *big.Int {
 	a, _ := atomsOf(x)
 	b, _ := atomsOf(y)
@@ -57,7 +57,7 @@ func Atoms(op string, x, y *big.Int) *big.Int {
 	return n.big()
 }
 
-// Flights is the table of calls in flight, with their accounts' names.
+// Flights is the table of calls in flight, each with a name in place of an account.
 type Flights struct{ table inFlightTable }
 
 // Add adds one.

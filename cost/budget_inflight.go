@@ -38,6 +38,7 @@ func (t *inFlightTable) find(id [16]byte) *inFlight {
 	}
 }
 
+// add adds a call that is not in the table. It may move all entries.
 func (t *inFlightTable) add(f inFlight) {
 	if 2*(t.used+1) > len(t.places) {
 		t.grow()
@@ -50,6 +51,7 @@ func (t *inFlightTable) add(f inFlight) {
 	t.used++
 }
 
+// grow doubles the table. It never shrinks: a burst is likely to come again.
 func (t *inFlightTable) grow() {
 	old := t.places
 	t.places, t.used = make([]inFlight, max(16, 2*len(old))), 0

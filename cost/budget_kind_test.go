@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// Through a router, as front doors see it.
+// The errors as front doors get them from a router.
 func TestABudgetsRefusalSaysWhetherToWaitAndHowLong(t *testing.T) {
 	x86 := preset(t, "aws-lambda-x86")
 	hour := cost.Calendar{Every: cost.Hour}

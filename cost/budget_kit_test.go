@@ -23,7 +23,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// budgets makes a gate whose logs are discarded.
+// budgets makes a gate that logs nothing.
 func budgets(tb testing.TB, declared ...cost.Budget) *cost.Budgets {
 	tb.Helper()
 	for i := range declared {
@@ -43,7 +43,7 @@ func balanceOf(tb testing.TB, b *cost.Budgets, budget, account string) cost.Bala
 	return balance
 }
 
-// sleeper is a function whose calls take as long as they are told to.
+// sleeper is a function of which each call takes as long as its request says.
 func sleeper(r *faas.Router, name string, opts ...faas.FunctionOption) *faas.Function[time.Duration, struct{}] {
 	return faas.Register(r, name, func(_ context.Context, d time.Duration) (struct{}, error) {
 		time.Sleep(d)
@@ -63,7 +63,7 @@ func refusalOf(tb testing.TB, err error) (*faas.Error, *cost.BudgetError) {
 	return own, budget
 }
 
-// asking is a call that asks without a router, with an id of its own.
+// asking is a call that asks the gate without a router, with an id of its own.
 func asking(inv faas.Invocation) faas.Invocation {
 	binary.BigEndian.PutUint64(inv.ID[8:], rand.Uint64())
 	if inv.Timeout == 0 {
@@ -82,7 +82,7 @@ func ended(inv faas.Invocation, d time.Duration) *faas.Execution {
 	}
 }
 
-// aboveLimit tells by how much, or nothing.
+// aboveLimit returns by how much an account is above its limit, or nothing.
 func aboveLimit(b cost.Balance) string {
 	above := b.Spent.Calls() > b.Limit.Calls() || b.Spent.Duration() > b.Limit.Duration()
 	if more, err := b.Spent.Money().Cmp(b.Limit.Money()); above || err != nil || more > 0 {
@@ -98,7 +98,7 @@ func zeroOf(a cost.Amount) string {
 	return a.String()
 }
 
-// serve is a call that takes as long as d; an error is the refusal.
+// serve makes a call that takes d; the error is the gate's refusal.
 func serve(tb testing.TB, b *cost.Budgets, inv faas.Invocation, d time.Duration) error {
 	tb.Helper()
 	inv = asking(inv)

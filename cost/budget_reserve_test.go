@@ -19,8 +19,8 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// crowd has callers call until the limit is spent, with calls of all lengths and
-// ends, and returns the records.
+// crowd makes calls by many callers until the limit is spent, with all lengths and
+// outcomes, and returns the records.
 func crowd(t *testing.T, b *cost.Budgets, callers int, opts ...faas.RouterOption) []faas.Execution {
 	t.Helper()
 	rec := &faastest.Recorder{}
@@ -101,8 +101,8 @@ func TestAThousandCallersNeverExceedALimitThatReserves(t *testing.T) {
 	}
 }
 
-// Real time, where the race detector can see what a bubble's scheduler might
-// not do.
+// It runs in real time: the race detector sees interleavings that the scheduler of a
+// bubble may not make.
 func TestAThousandCallersInRealTime(t *testing.T) {
 	t.Parallel()
 	machine, err := cost.Machine(money(t, "36 EUR"), cost.Money{})

@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// throughJSON is what a store gives back.
+// throughJSON returns balances as a store of JSON gives them back.
 func throughJSON(tb testing.TB, balances []cost.Balance) (restored []cost.Balance) {
 	tb.Helper()
 	text, err := json.Marshal(balances)
@@ -176,7 +176,7 @@ func TestAmountsAreReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-// Budgets that are restarted now and then do what those do that never are.
+// Budgets that are restarted at random moments do the same as budgets that never are.
 func TestBudgetsThatAreRestartedDoAsThoseThatAreNot(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {

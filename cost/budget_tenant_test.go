@@ -17,8 +17,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// At most 4 at once, at most 1,200 minutes a week: each tenant has 20 hours of
-// builds in a week, four at a time, and what others do is no matter.
+// At most 4 at once, and at most 1,200 minutes a week: each tenant gets 20 hours of builds
+// a week, four at a time, whatever other tenants do.
 func TestSoManyAtOnceAndSoManyMinutesAWeek(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

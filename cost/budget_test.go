@@ -287,7 +287,7 @@ func TestBudgetsConformToGates(t *testing.T) {
 	}
 }
 
-// All methods at once, over windows that roll, for the race detector.
+// It calls all methods at once, while windows end, for the race detector.
 func TestBudgetsBearAllMethodsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		lambda := preset(t, "aws-lambda-x86")

@@ -27,14 +27,19 @@ type tracker struct {
 
 	// mu guards what follows, and all accounts, also those that only a call in flight
 	// still has.
-	mu         sync.Mutex
-	standard   *bounds
-	custom     map[string]*bounds // of accounts that SetLimit has changed
-	customKeys []string           // the same accounts, in the order in which they were changed first
-	current    *accountSet
-	previous   *accountSet // the window before, in case the clock is put back
-	calls      inFlightTable
-	pending    inFlight // what reserve is to book; set by ask, under the same hold of mu
+	mu       sync.Mutex
+	standard *bounds
+	// custom are the bounds of accounts that SetLimit has changed. customKeys are their
+	// names, in the order of the first change; it is only appended to, so a copy of the
+	// slice header may be read without mu.
+	custom     map[string]*bounds
+	customKeys []string
+	// current is the window that contains the present. previous is the one before, in
+	// case the clock is put back.
+	current, previous *accountSet
+	calls             inFlightTable
+	// pending is what reserve will book. ask sets it, under the same hold of mu.
+	pending inFlight
 }
 
 // newTracker checks a declaration and fills in its defaults.

@@ -17,8 +17,8 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// Windows of an hour with half hours among them, and calls that go over their
-// ends: what was admitted in a window is within its limit.
+// There are windows of an hour, some of half an hour, and calls that last beyond a
+// window's end. What was admitted in a window must be within its limit.
 func TestNoWindowIsExceededWhileTheyRoll(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -75,8 +75,7 @@ func rolling(t *testing.T, in *time.Location, every cost.Every, from time.Time, 
 	assert.Zero(t, b.Held())
 }
 
-// admissions is a gate that adds up what calls use by the windows in which they
-// asked.
+// admissions is a gate that adds up what calls use, by the windows in which they asked.
 type admissions struct {
 	calendar cost.Calendar
 	mu       sync.Mutex

@@ -175,11 +175,14 @@ func (b *Budgets) ChargeOverrun(at time.Time, o faas.Overrun) {
 	b.chargeOverrun(at, o, &notices{restored: true})
 }
 
+// chargeOverrun charges an overrun to the budgets that are about its function.
 func (b *Budgets) chargeOverrun(at time.Time, o faas.Overrun, n *notices) {
 	inv := faas.Invocation{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels}
 	b.charge(&inv, at, true, n, func(m *measure) atoms { return m.overrun(&o) })
 }
 
+// charge takes the lock of one budget at a time. That is enough: nothing is refused
+// here, so the budgets need not agree.
 func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, n *notices, amount func(*measure) atoms) {
 	now := time.Now()
 	for _, p := range b.trackers {
@@ -261,6 +264,8 @@ func (b *Budgets) Close() {
 	}
 }
 
+// find returns the tracker of the budget with that name; nil: there is none. The slice
+// never changes after NewBudgets, so it is read without a lock.
 func (b *Budgets) find(name string) *tracker {
 	for _, p := range b.trackers {
 		if p.declared.Name == name {

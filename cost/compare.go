@@ -20,8 +20,10 @@ type Comparison struct {
 
 // Entry is one book of a comparison.
 type Entry struct {
-	Statement Statement // if Err is not nil, of the usage that the book can price
-	Err       error     // nil, or an ErrUnrated: the book can't price all of the usage
+	// Statement is, if Err is not nil, of the usage that the book can price.
+	Statement Statement
+	// Err is nil, or an ErrUnrated: the book can't price all of the usage.
+	Err error
 }
 
 // Compare prices usage by each book, as [NewStatement] does.
@@ -97,6 +99,8 @@ func (c Comparison) table(w io.Writer, currency string) {
 	}
 }
 
+// line returns an entry as text. An entry without amounts says so in the last column of
+// them.
 func (c Comparison) line(e Entry, other bool) []string {
 	b := e.Statement.Book
 	amounts := e.parts()

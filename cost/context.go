@@ -9,9 +9,13 @@ import (
 
 // Running is what a call has cost so far.
 type Running struct {
-	Elapsed time.Duration // since the handler was started
-	Cost    Money         // what the call would cost if it ended now, rounded by the book, with its request; zero without Track
-	Left    []Balance     // the accounts that the call is charged to; nil without Budgets.Track
+	// Elapsed is the time since the handler was started.
+	Elapsed time.Duration
+	// Cost is what the call would cost if it ended now, rounded by the book, with its
+	// request; zero without Track.
+	Cost Money
+	// Left is the accounts that the call is charged to; nil without Budgets.Track.
+	Left []Balance
 }
 
 // Track returns a middleware that lets handlers ask [FromContext] what their calls cost

@@ -54,6 +54,7 @@ func parseRational(s string) (*big.Rat, bool) {
 	return new(big.Rat).SetString(s)
 }
 
+// isDigits reports whether the text is digits, at least one.
 func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }

@@ -25,11 +25,15 @@ var (
 // BookError is one mistake in a book, and where it is. The errors of [ParseBook] and
 // [LoadBook] are BookErrors, joined; [errors.As] finds the first.
 type BookError struct {
-	File   string // the path; empty: the book was not read from a file
-	Line   int    // from 1
-	Column int    // in characters, from 1
-	Field  string // for example "prices[1].unit"; empty: the book as a whole
-	Text   string // what is wrong, and what would be right
+	// File is the path of the book; empty: it was not read from a file.
+	File string
+	Line int // from 1
+	// Column is counted in characters, from 1.
+	Column int
+	// Field is, for example, "prices[1].unit"; empty: the book as a whole.
+	Field string
+	// Text says what is wrong, and what would be right.
+	Text string
 }
 
 // Error returns "file:line:column: field: text".

@@ -11,8 +11,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// What a month would have cost on each provider, each in its own currency and, by an
-// exchange rate of the user's own, all in one.
+// What a month would have cost on each provider: each in its own currency, and all in one
+// by an exchange rate that the user gives.
 func ExampleComparison_In() {
 	books := cost.Presets()
 	ledger := cost.NewLedger(cost.Calendar{}, books...)
@@ -51,7 +51,7 @@ func ExampleComparison_In() {
 	// false
 }
 
-// A price list of one's own, in euros.
+// A price list of your own, in euros.
 func ExampleParseBook_own() {
 	ours, err := cost.ParseBook([]byte(`{
   "name": "ours", "title": "Our functions", "provider": "Platform team", "service": "Functions", "region": "Frankfurt",

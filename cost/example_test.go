@@ -54,8 +54,8 @@ func ExampleRater_Call() {
 	// Output: 0.0000134 USD <nil>
 }
 
-// The same usage by other price lists, and on a machine of one's own. A book
-// that the ledger was not made with is not guessed at.
+// The same usage by other price lists, and on a machine of your own. For a book that the
+// ledger was not made with there is no price.
 func ExampleCompare() {
 	price, err := cost.ParseMoney("0.04 USD")
 	if err != nil {
@@ -91,7 +91,7 @@ func ExampleCompare() {
 	// Azure Functions, Flex Consumption on demand unrated
 }
 
-// A mistake in a book is found where it stands.
+// The error for a book says where the mistake is.
 func ExampleParseBook() {
 	_, err := cost.ParseBook([]byte(`{
   "name": "ours", "title": "Ours", "provider": "us", "service": "functions", "region": "here",
@@ -122,7 +122,7 @@ func ExampleFromContext() {
 	// Output: true <nil>
 }
 
-// Days as the clocks of a zone show them: one of 23 hours among them.
+// Days by the clocks of a zone: this one has 23 hours.
 func ExampleCalendar_Period() {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -160,8 +160,8 @@ func ExampleStatement_WriteFOCUS() {
 	// cost: FOCUS rows need the ID of an Account
 }
 
-// One tenant's month, as CSV and as money: with its share of what is free, which
-// belongs to the account, and in cents that add up over all tenants.
+// One tenant's month, as CSV and as money. It has its share of what is free, which belongs
+// to the account. The cents of all tenants add up to the total.
 func ExampleStatement_Only() {
 	lambda, err := cost.Preset("aws-lambda-x86")
 	if err != nil {

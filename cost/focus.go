@@ -18,15 +18,24 @@ import (
 // measure: what ran on your own machine is no service of the price list's provider, and
 // must not be added to that provider's bill.
 type Account struct {
-	ID       string // BillingAccountId; required
-	Name     string // BillingAccountName; empty: none
-	Provider string // ServiceProviderName, and ProviderName and PublisherName before FOCUS 1.3; empty: Name, or else ID
-	Host     string // HostProviderName; empty: as Provider
-	Region   string // RegionId and RegionName; empty: none
-	Issuer   string // InvoiceIssuerName; empty: as Provider
-	Service  string // ServiceName; empty: "Functions"
+	// ID is BillingAccountId. It is required.
+	ID string
+	// Name is BillingAccountName; empty: there is none.
+	Name string
+	// Provider is ServiceProviderName, and ProviderName and PublisherName before FOCUS
+	// 1.3; empty: Name, or without a name ID.
+	Provider string
+	// Host is HostProviderName; empty: the same as Provider.
+	Host string
+	// Region is RegionId and RegionName; empty: there is none.
+	Region string
+	// Issuer is InvoiceIssuerName; empty: the same as Provider.
+	Issuer string
+	// Service is ServiceName; empty: "Functions".
+	Service string
 }
 
+// provider returns what stands for the provider in rows.
 func (a Account) provider() string { return cmp.Or(a.Provider, a.Name, a.ID) }
 
 var errAccount = errors.New("cost: FOCUS rows need the ID of an Account")
@@ -123,6 +132,7 @@ func (f *FOCUSForm) WriteCorrections(w io.Writer, a Account, in Period, was, is 
 	return f.write(w, a, rows)
 }
 
+// write writes a header and the rows. One record is used for all of them.
 func (f *FOCUSForm) write(w io.Writer, a Account, rows []*focusRow) error {
 	if a.ID == "" {
 		return errAccount
@@ -205,6 +215,7 @@ func (r *focusRow) identity() string {
 	return strings.Join([]string{r.skuPrice(), r.price.String(), groupName(r.row.Key, dimensions([]Row{r.row}))}, " ")
 }
 
+// less subtracts what was billed. It makes new numbers, since rows may share theirs.
 func (r *focusRow) less(was *focusRow) {
 	r.quantity = new(big.Rat).Sub(r.quantity, was.quantity)
 	r.calls = new(big.Int).Sub(r.calls, was.calls)
@@ -227,6 +238,7 @@ func focusColumns(first, second string) []focusColumn {
 	return columns
 }
 
+// billingColumns are about the bill: accounts, currency, billing period and amounts.
 func billingColumns() []focusColumn {
 	return []focusColumn{
 		{"BilledCost", (*focusRow).cost},
@@ -244,6 +256,7 @@ func billingColumns() []focusColumn {
 	}
 }
 
+// chargeColumns are about what was used, and when.
 func chargeColumns() []focusColumn {
 	return []focusColumn{
 		{"ChargeCategory", usageOr("Usage", "Purchase")},
@@ -257,6 +270,7 @@ func chargeColumns() []focusColumn {
 	}
 }
 
+// priceColumns are about prices. Without discounts all unit prices are the list price.
 func priceColumns() []focusColumn {
 	return []focusColumn{
 		{"ContractedUnitPrice", (*focusRow).unitPrice},
@@ -271,6 +285,7 @@ func priceColumns() []focusColumn {
 	}
 }
 
+// providerColumns are about where the functions ran, and for which provider.
 func providerColumns(first, second string) []focusColumn {
 	provider := func(r *focusRow) string { return r.a.provider() }
 	host := provider
@@ -289,6 +304,7 @@ func providerColumns(first, second string) []focusColumn {
 	}
 }
 
+// resourceColumns are about functions and their labels.
 func resourceColumns() []focusColumn {
 	return []focusColumn{
 		{"ResourceId", (*focusRow).resource},
@@ -365,6 +381,7 @@ func (r *focusRow) resource() string {
 	return r.row.Function + ":" + r.row.Version
 }
 
+// description says on one line what a charge is for. FOCUS asks for a text for people.
 func (r *focusRow) description() string {
 	text := focusMeter(r.charge.Meter) + r.charge.tier() + r.charge.atMost() + ", by the prices of " + r.s.Book.Title
 	if r.row.Overrun {
@@ -390,6 +407,8 @@ func (r *focusRow) skuPrice() string {
 	return id
 }
 
+// priceDetails has the source of the price, and the dates that SkuPriceId must not
+// have.
 func (r *focusRow) priceDetails() string {
 	details := map[string]string{"x_Source": r.s.Book.Source, "x_Provider": r.s.Book.Provider, "x_Region": r.s.Book.Region}
 	for name, value := range map[string]string{"x_Effective": cmp.Or(r.charge.Since, r.s.Book.Effective), "x_Read": r.s.Book.Read} {
@@ -415,6 +434,7 @@ func (r *focusRow) tags() string {
 	return object(r.row.Labels)
 }
 
+// object writes pairs as a JSON object, sorted by name.
 func object(pairs map[string]string) string {
 	text, err := json.Marshal(pairs)
 	if err != nil {
@@ -423,6 +443,7 @@ func object(pairs map[string]string) string {
 	return string(text)
 }
 
+// focusMeter returns the name of a meter in rows.
 func focusMeter(meter string) string {
 	switch meter {
 	case meterMemory:

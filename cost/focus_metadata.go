@@ -70,6 +70,8 @@ func (f *FOCUSForm) WriteMetadata(w io.Writer, a Account, made time.Time, comple
 	return enc.Encode(m)
 }
 
+// schema describes the columns. Its identifier is a hash of the version and the
+// columns.
 func (f *FOCUSForm) schema(made time.Time) focusSchema {
 	s := focusSchema{FocusVersion: f.version, CreationDate: stamp(made)}
 	var names strings.Builder
@@ -82,6 +84,8 @@ func (f *FOCUSForm) schema(made time.Time) focusSchema {
 	return s
 }
 
+// sectors returns one time sector for each period. Statements of several books may have
+// the same one.
 func sectors(made time.Time, complete bool, statements []Statement) []focusSector {
 	var all []focusSector
 	seen := map[string]bool{}

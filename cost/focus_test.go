@@ -39,7 +39,7 @@ func focusColumns(tb testing.TB) map[string]focusSchema {
 	return all
 }
 
-// focusColumns12 are those of FOCUS 1.2, which has 57: what came after is left out,
+// focusColumns12 are the columns of FOCUS 1.2, which has 57. Later ones are left out,
 // and two were replaced (https://focus.finops.org/focus-specification/v1-2/; AWS lists
 // them in https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-focus-1-2-aws-columns.html).
 func focusColumns12(tb testing.TB) map[string]focusSchema {
@@ -65,7 +65,6 @@ func focusForm(tb testing.TB, version string) *cost.FOCUSForm {
 	return f
 }
 
-// focusRows returns the rows of a statement.
 func focusRows(tb testing.TB, s cost.Statement, a cost.Account) (head []string, rows []map[string]string) {
 	tb.Helper()
 	var out bytes.Buffer
@@ -92,8 +91,8 @@ var (
 	utcTime     = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
 )
 
-// checkFOCUS holds a statement's rows against the column lists, and the
-// arithmetic: quantity × unit price = cost in each, and together the total.
+// checkFOCUS compares a statement's rows with the column lists, and checks that quantity ×
+// unit price = cost in each row, and that the rows add up to the total.
 func checkFOCUS(tb testing.TB, s cost.Statement) {
 	tb.Helper()
 	for version, schema := range map[string]map[string]focusSchema{"1.4": focusColumns(tb), "1.2": focusColumns12(tb)} {

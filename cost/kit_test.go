@@ -44,7 +44,7 @@ func call(d time.Duration, memory int64) faas.Execution {
 	return faas.Execution{Function: "f", Start: noon, Duration: d, Memory: memory}
 }
 
-// record gives records to a new ledger, by months in UTC.
+// record adds records to a new ledger of months in UTC.
 func record(books []*cost.Book, records ...faas.Execution) *cost.Ledger {
 	l := cost.NewLedger(cost.Calendar{}, books...)
 	for _, e := range records {

@@ -39,12 +39,19 @@ import (
 type Ledger struct {
 	calendar Calendar
 	books    []*Book
-	changes  []int64 // when prices of the books change, in seconds since 1970, ascending
-	seed     maphash.Seed
-	stripes  []stripe
-	idle     sync.Pool     // of *stripe; gives a processor the stripe that it used last
-	next     atomic.Uint32 // the stripe to try for a processor that got none from idle
-	shared   shared
+	// changes are the instants at which prices of the books change, in seconds since
+	// 1970, ascending.
+	changes []int64
+	// seed is secret: callers who choose names of tenants must not be able to choose
+	// ones with equal hashes, which would make the tables slow.
+	seed    maphash.Seed
+	stripes []stripe
+	// idle holds *stripe. It gives a processor the stripe that it used last, which is in
+	// the processor's cache.
+	idle sync.Pool
+	// next counts on to the stripe to try for a processor that got none from idle.
+	next   atomic.Uint32
+	shared shared
 }
 
 // stripe is a part of the ledger. Each record is added to one stripe, no matter which:
@@ -98,6 +105,10 @@ func (l *Ledger) RecordProcessor(_ context.Context, e faas.Execution, used time.
 	l.record(&e, nonNegative(used), 1)
 }
 
+// record adds a call to the sums of its key. It holds the lock of one stripe, which no
+// other processor is likely to want. Between lock and unlock it must not call foreign
+// code, and the one error, a second that no period contains, is reported after unlock:
+// it writes a log.
 func (l *Ledger) record(e *faas.Execution, processor, measured uint64) {
 	at := second(e.Start, e.Duration)
 	s := l.lock()
@@ -159,6 +170,8 @@ func (l *Ledger) Usage(t time.Time) []Usage {
 	return l.usage(l.Period(t))
 }
 
+// usage adds up all stripes. It locks one at a time, so a record that is added
+// meanwhile may be in the result or not; one that was added before is.
 func (l *Ledger) usage(p Period) []Usage {
 	merged := map[string]*Usage{}
 	for i := range l.stripes {
@@ -225,6 +238,7 @@ func (l *Ledger) lock() *stripe {
 	return s
 }
 
+// unlock releases a stripe and gives it back to this processor's part of the pool.
 func (l *Ledger) unlock(s *stripe) {
 	s.mu.Unlock()
 	l.idle.Put(s)
@@ -277,6 +291,8 @@ func (l *Ledger) cutAtChanges(t *table, second int64) {
 	t.rules = rulesOf(l.books, time.Unix(t.start, 0).In(l.calendar.zone()))
 }
 
+// find returns the table that contains the second; nil: this stripe has none. A stripe
+// has few tables, so a search in order is fast enough. s.mu must be held.
 func (s *stripe) find(second int64) *table {
 	for _, t := range s.tables {
 		if t.start <= second && second < t.end {
@@ -313,6 +329,8 @@ func (s *stripe) copyOf(p Period) []snapshot {
 	return cells
 }
 
+// merge adds a copy to the usage of its key. The start of the table is a part of the
+// key: usage before and after a change of prices stays apart.
 func (c *snapshot) merge(into map[string]*Usage, zone *time.Location) {
 	name := c.mapKey() + strconv.FormatInt(c.table.start, 10)
 	u := into[name]
@@ -333,6 +351,7 @@ func (c *snapshot) merge(into map[string]*Usage, zone *time.Location) {
 	}
 }
 
+// ordered returns the usage as a slice, in the order of keys.
 func ordered(merged map[string]*Usage) []Usage {
 	all := make([]Usage, 0, len(merged))
 	for _, u := range merged {
@@ -381,7 +400,7 @@ func (l *Ledger) Err() error {
 func (l *Ledger) refuse(second int64) {
 	_, err := l.calendar.window(time.Unix(second, 0))
 	if err == nil {
-		return // its period was given up, and its statement says so
+		return // its period was dropped, and the statement of the period says so
 	}
 	l.shared.mu.Lock()
 	l.shared.refused++

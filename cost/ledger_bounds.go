@@ -20,16 +20,18 @@ const (
 // shared is what the stripes of a ledger have in common. A stripe asks it when a key or
 // a period is new to the stripe, which is seldom.
 type shared struct {
-	// mu guards what follows. It may be taken while a stripe's mu is held; a stripe's
-	// mu must not be taken while this one is held.
+	// mu guards what follows. It may be taken while a stripe's mu is held; a stripe's mu
+	// must not be taken while this one is held.
 	mu         sync.Mutex
 	maxKeys    int
 	maxPeriods int
 	periods    map[int64]*period // by start, in seconds since 1970
-	evicted    int64             // the end of the latest period that was dropped for want of room
-	forgotten  int64             // the end of the latest period that Forget dropped
-	refused    uint64            // records that no period contains
-	why        error             // why the first of them was refused
+	// evicted is the end of the latest period that was dropped for want of room, and
+	// forgotten of the latest one that Forget dropped. They only grow: statements that
+	// would need an older period are refused.
+	evicted, forgotten int64
+	refused            uint64 // records that no period contains
+	why                error  // why the first of them was refused
 }
 
 // period is one of which some stripe has a table. shared.mu guards keys.
@@ -57,7 +59,7 @@ func (s *shared) open(c Calendar, second int64) (p *period, evicted int64, err e
 	}
 	if p.end <= s.evicted {
 		delete(s.periods, p.start)
-		return nil, s.evicted, fmt.Errorf("cost: period %s was given up for later ones: %w", w, ErrPeriod)
+		return nil, s.evicted, fmt.Errorf("cost: period %s was dropped to make room for later ones: %w", w, ErrPeriod)
 	}
 	return p, s.evicted, nil
 }
@@ -104,7 +106,7 @@ func (s *shared) dropped(in Period) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last := max(s.evicted, s.forgotten); last > in.Start.Unix() && in.Start.Before(in.End) {
-		return fmt.Errorf("cost: what was used in %s up to %s was dropped, and counts for what is free and for price tiers: %w",
+		return fmt.Errorf("cost: the usage of %s up to %s was dropped, and without it free quantities and price tiers would be wrong: %w",
 			in, time.Unix(last, 0).In(in.End.Location()).Format(time.RFC3339), ErrPeriod)
 	}
 	return nil
@@ -119,7 +121,7 @@ func (s *shared) missing(c Calendar, t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.End.Unix() <= s.evicted {
-		return fmt.Errorf("cost: period %s was given up for later ones, of which the ledger keeps %d: %w", w, s.maxPeriods, ErrPeriod)
+		return fmt.Errorf("cost: period %s was dropped to make room for later ones, since the ledger keeps %d (SetMaxPeriods): %w", w, s.maxPeriods, ErrPeriod)
 	}
 	return nil
 }

@@ -195,7 +195,7 @@ func TestLedgerCountsEveryRecordOfManyGoroutines(t *testing.T) {
 	assert.Equal(t, goroutines*each*(each-1)/2*int64(time.Millisecond), duration.Int64())
 }
 
-// tape keeps records as they come.
+// tape is a meter that keeps the records.
 type tape struct {
 	mu       sync.Mutex
 	records  []faas.Execution
@@ -214,7 +214,7 @@ func (m *tape) RecordOverrun(_ context.Context, o faas.Overrun) {
 	m.overruns = append(m.overruns, o)
 }
 
-// Σ records == Σ ledger == Σ statement, over calls that end in every way.
+// The sums of records, ledger and statement are equal, over calls with every outcome.
 func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 	t.Parallel()
 	books := cost.Presets()
@@ -233,7 +233,7 @@ func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 			<-ctx.Done()
 			return 0, ctx.Err()
 		case 4:
-			time.Sleep(3 * time.Millisecond) // deaf: a runaway
+			time.Sleep(3 * time.Millisecond) // it ignores its context, and becomes a runaway
 		}
 		return i, nil
 	}

@@ -106,7 +106,7 @@ func textOf(tb testing.TB, s cost.Statement) string {
 	return out.String()
 }
 
-// meterBook sells one meter.
+// meterBook is a book that sells one meter.
 func meterBook(prices string) string {
 	return `{"name": "x", "title": "X", "provider": "x", "service": "x", "region": "x", "currency": "EUR", "effective": "2026-01-01", "source": "x",
 	"duration": {"granularity": "1ms"}, "memory": {"step": "1MiB"}, "cpu": [{"memory": "1024MiB", "milli": 500}], "prices": [` + prices + `]}`

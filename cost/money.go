@@ -97,6 +97,7 @@ func (m *Money) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// rat returns the amount, which must not be changed.
 func (m Money) rat() *big.Rat {
 	if m.amount == nil {
 		return new(big.Rat)
@@ -104,6 +105,8 @@ func (m Money) rat() *big.Rat {
 	return m.amount
 }
 
+// common returns the currency of two amounts, or [ErrCurrency]. Nothing in no currency
+// goes with any currency.
 func common(m, n Money) (string, error) {
 	switch {
 	case m.currency == n.currency, n.currency == "" && n.Sign() == 0:

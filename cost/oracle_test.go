@@ -16,8 +16,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// offer is a price list that was drawn by lot, as its prose would say it. Prices are
-// in cents, for a GiB-second and for a request.
+// offer is a random price list, in the terms of its prose. Prices are in cents, for a
+// GiB-second and for a request.
 type offer struct {
 	from          int // the day of March from which it holds; 0: long before
 	fee           int64
@@ -27,7 +27,7 @@ type offer struct {
 	processorCent int64 // for a second; 0: not sold
 }
 
-// terms are what one meter is sold at.
+// terms are the prices of one meter.
 type terms struct {
 	free   int64
 	bounds []int64
@@ -89,9 +89,7 @@ func (o offer) book(tb testing.TB) *cost.Book {
 
 func cents(n int64) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }
 
-// account is what one value of Per has used in a window. A call is charged to the
-// account that admitted it, even if the window has ended by then. The tracker's mu
-// guards it.
+// account is what a month has used up, unit by unit.
 type account struct{ used [2]int64 }
 
 // add is the price, in cents, of n more of a meter, taken one by one.
@@ -129,7 +127,7 @@ func (a *account) bill(offers []offer, e faas.Execution) int64 {
 	return a.add(0, o.meters[0], seconds*gib) + a.add(1, o.meters[1], 1) + processor*o.processorCent
 }
 
-// marchCalls are of a few tenants, in the order of time, each of whole days' noons.
+// marchCalls are calls of a few tenants, in the order of time. Each begins at a noon.
 func marchCalls(rng *rand.Rand) []faas.Execution {
 	all := make([]faas.Execution, rng.IntN(12))
 	for i := range all {
@@ -145,9 +143,9 @@ func marchCalls(rng *rand.Rand) []faas.Execution {
 	return all
 }
 
-// TestBillsAgreeWithOnesThatAreCountedUnitByUnit holds tiers, free quantities, series
-// of books, base fees and the days of a month against a count of single units, which
-// knows nothing of the package but the text of a price list.
+// TestBillsAgreeWithOnesThatAreCountedUnitByUnit compares tiers, free quantities, series
+// of books, base fees and the days of a month with a count of single units. The count
+// shares only the text of a price list with the package.
 func TestBillsAgreeWithOnesThatAreCountedUnitByUnit(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(20, 26))
@@ -186,7 +184,7 @@ func TestBillsAgreeWithOnesThatAreCountedUnitByUnit(t *testing.T) {
 	}
 }
 
-// daysAgree holds each day against the count, and their rows against the month.
+// daysAgree compares each day with the count, and the sum of the days with the month.
 func daysAgree(t *testing.T, b *cost.Book, calls []faas.Execution, perDay map[int]int64, month cost.Statement) {
 	t.Helper()
 	l := daily([]*cost.Book{b}, calls...)

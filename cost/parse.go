@@ -25,6 +25,8 @@ func parseBook(file string, data []byte) (*Book, error) {
 	return b, nil
 }
 
+// book reads the whole object. It goes on after a mistake, so that all are reported:
+// each reader returns a usable value then.
 func (r *bookReader) book(root *node) *Book {
 	o := r.object(root, "", "name", "title", "provider", "service", "region", "currency",
 		"effective", "read", "source", "note", "gb", "duration", "memory", "cpu", "prices")
@@ -49,6 +51,7 @@ func (r *bookReader) book(root *node) *Book {
 	return b
 }
 
+// currency reads a code of ISO 4217.
 func (r *bookReader) currency(n *node) string {
 	s := r.text(n)
 	if s != "" && !isCurrency(s) {
@@ -57,6 +60,7 @@ func (r *bookReader) currency(n *node) string {
 	return s
 }
 
+// date reads a day.
 func (r *bookReader) date(n *node) string {
 	s := r.text(n)
 	if _, err := time.Parse(time.DateOnly, s); s != "" && err != nil {
@@ -77,6 +81,8 @@ func (r *bookReader) reading(n *node) string {
 	return ""
 }
 
+// duration reads how durations are rounded. A minimum that is no multiple of the
+// granularity is refused: whether it is rounded up is not said anywhere.
 func (r *bookReader) duration(n *node) Rounding {
 	o := r.object(n, "duration", "granularity", "minimum", "init")
 	granularity, mistakes := o.need("granularity"), len(r.errs)
@@ -95,6 +101,7 @@ func (r *bookReader) duration(n *node) Rounding {
 	return rule
 }
 
+// sizing reads how memory is rounded: by steps, or to one of several sizes.
 func (r *bookReader) sizing(n *node) sizing {
 	o := r.object(n, "memory", "minimum", "step", "maximum", "sizes")
 	if sizes := o.maybe("sizes"); sizes != nil {
@@ -118,6 +125,8 @@ func (r *bookReader) sizing(n *node) sizing {
 	return s
 }
 
+// sizes reads the sizes of memory that are sold. The step is their greatest common
+// divisor, so that each is a whole number of billed units.
 func (r *bookReader) sizes(n *node) sizing {
 	var s sizing
 	for _, item := range r.list(n) {
@@ -157,6 +166,8 @@ func (r *bookReader) shares(n *node, most int64) []share {
 	return table
 }
 
+// prices reads the list of prices. Each meter has one price, and prices that share a
+// ladder or a grant must fit together.
 func (r *bookReader) prices(n *node, b *Book, gb int64) []price {
 	var all []price
 	for _, item := range r.list(n) {
@@ -173,6 +184,7 @@ func (r *bookReader) prices(n *node, b *Book, gb int64) []price {
 	return all
 }
 
+// price reads one price. The unit comes first: quantities are counted in it.
 func (r *bookReader) price(item *node, b *Book, gb int64) price {
 	o := r.object(item, item.field, "meter", "unit", "price", "free", "tiers", "ladder", "grant", "allowance")
 	meter, unit := o.need("meter"), o.need("unit")
@@ -200,6 +212,7 @@ func (r *bookReader) each(n, unit *node, per *big.Rat) *big.Rat {
 	return each
 }
 
+// tiers reads the tiers of a price, which must ascend.
 func (r *bookReader) tiers(n, unit *node, p *price, per *big.Rat) []tier {
 	if n == nil {
 		return nil
@@ -254,6 +267,7 @@ func (r *bookReader) unit(n, meter *node, p *price, b *Book, gb int64) *big.Rat 
 	return count
 }
 
+// requests reads the unit of requests, and returns how many the price buys.
 func (r *bookReader) requests(n *node, text string) *big.Rat {
 	if text == "request" {
 		return big.NewRat(1, 1)
@@ -352,6 +366,8 @@ func focusGB(gb int64) string {
 	return "GB"
 }
 
+// timeUnit returns the length of a unit, and its name in FOCUS; 0: there is no such
+// unit.
 func timeUnit(s string) (time.Duration, string) {
 	switch s {
 	case "ms":
@@ -379,6 +395,8 @@ func (r *bookReader) quantity(n *node, p *price) *big.Int {
 	return new(big.Int).Set(units.Num())
 }
 
+// positive reads a decimal that is not negative. A JSON number is refused: tools that
+// rewrite JSON round numbers.
 func (r *bookReader) positive(n *node) *big.Rat {
 	if n == nil {
 		return new(big.Rat)
@@ -399,6 +417,7 @@ func (r *bookReader) positive(n *node) *big.Rat {
 	return v
 }
 
+// time reads a duration that is not negative.
 func (r *bookReader) time(n *node) time.Duration {
 	if n == nil {
 		return 0

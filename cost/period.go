@@ -52,6 +52,7 @@ func (c Calendar) Period(t time.Time) Period {
 	return p
 }
 
+// zone returns Zone, or UTC.
 func (c Calendar) zone() *time.Location {
 	if c.Zone == nil {
 		return time.UTC

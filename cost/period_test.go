@@ -60,8 +60,8 @@ func TestPeriodsFollowTheClocksOfTheirZone(t *testing.T) {
 	}
 }
 
-// Every instant is in exactly one period: the one that it is asked for
-// contains it, and is followed by another without a gap.
+// Every instant is in exactly one period: the period of an instant contains it, and the
+// next period follows without a gap.
 func TestPeriodsTileTime(t *testing.T) {
 	t.Parallel()
 	zones := []string{
@@ -115,7 +115,7 @@ func TestPeriodsTileTheTurnOfAYear(t *testing.T) {
 	}
 }
 
-// jumpingZone is one that no country has: its clocks are put back by five days.
+// jumpingZone is a zone that no country has: its clocks are put back by five days.
 func jumpingZone(tb testing.TB, at time.Time) *time.Location {
 	tb.Helper()
 	data := append([]byte("TZif"), make([]byte, 16)...)

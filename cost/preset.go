@@ -62,6 +62,7 @@ func Preset(name string) (*Book, error) {
 	return nil, fmt.Errorf("cost: no preset book %q; there are %q", name, names)
 }
 
+// preset reads one of the books that are compiled in.
 func preset(file string) (*Book, error) {
 	data, err := presets.ReadFile(path.Join("books", file))
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package cost_test
 
-// raceEnabled tells that the race detector slows everything down.
+// raceEnabled reports that the race detector is on, which slows everything down.
 const raceEnabled = true

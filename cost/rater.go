@@ -24,16 +24,26 @@ func NewRater(b *Book) *Rater { return &Rater{b} }
 //
 // The numbers behind its pointers must not be changed.
 type Charge struct {
-	Meter     string   // "memory", "cpu", "requests", "processor", "bytes" or "base"
-	Unit      string   // what one is: "GB-s", "request"
-	Since     string   // from when the price holds, if it changes within the statement's period; otherwise empty
-	Above     *big.Rat // the bound of the price tier: it is for what the month has above it; nil: the first tier, or no tiers
-	Quantity  *big.Rat // what was used
-	Free      *big.Rat // the part of Quantity that is free
+	// Meter is "memory", "cpu", "requests", "processor", "bytes" or "base".
+	Meter string
+	// Unit is what Quantity counts: for example "GB-s" or "request".
+	Unit string
+	// Since says from when the price holds, if it changes within the statement's
+	// period; otherwise it is empty.
+	Since string
+	// Above is the bound of the price tier: the price is for what the month has above
+	// it. Nil: it is the first tier, or there are no tiers.
+	Above *big.Rat
+	// Quantity is what was used.
+	Quantity *big.Rat
+	// Free is the part of Quantity that is free.
+	Free      *big.Rat
 	UnitPrice Money
 	List      Money
 	Billed    Money
-	AtMost    bool // Quantity is an upper bound: some calls' processor time was not measured, and their duration was taken; see [Ledger.RecordProcessor]
+	// AtMost says that Quantity is an upper bound: the processor time of some calls was
+	// not measured, and their duration was taken ([Ledger.RecordProcessor]).
+	AtMost bool
 
 	price *price
 }
@@ -110,6 +120,9 @@ func (b *Book) units(u Usage) ([]*big.Int, error) {
 	return all, nil
 }
 
+// unitsOf returns how many billed units the usage has of one price. A price that goes
+// by duration multiplies the sum of granularities, rounded call by call, by the units
+// that the declared memory has for each.
 func (b *Book) unitsOf(u Usage, p *price) (*big.Int, error) {
 	switch p.meter {
 	case meterBase: // no call has a part of it
@@ -173,6 +186,7 @@ func (b *Book) charge(p *price, units, free *big.Int) Charge {
 	return c
 }
 
+// quantity returns billed units in the unit of the price.
 func quantity(p *price, units *big.Int) *big.Rat {
 	n := new(big.Rat).SetInt(units)
 	return n.Mul(n, p.base)

@@ -9,8 +9,10 @@ import (
 // depends on the day and on the bank. It is a value, and must not be changed while it
 // is in use.
 type Rates struct {
-	To string              // the currency into which amounts are converted
-	Of map[string]*big.Rat // what one unit of each other currency is worth in To
+	// To is the currency into which amounts are converted.
+	To string
+	// Of is what one unit of each other currency is worth in To.
+	Of map[string]*big.Rat
 }
 
 // Convert converts an amount to the currency To, exactly; or returns [ErrCurrency] if

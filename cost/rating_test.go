@@ -81,8 +81,8 @@ func TestReplacedBookReproducesTheExamplesOfItsTime(t *testing.T) {
 	}
 }
 
-// oracle prices calls one at a time, in rationals alone, from the prose of the
-// price lists: it shares nothing with the package but the numbers.
+// oracle prices calls one at a time, in rationals, by the prose of the price lists. It
+// shares nothing with the package but the numbers.
 type oracle struct {
 	granularity, minimum int64 // ns
 	init                 bool
@@ -206,7 +206,7 @@ func TestRatingAgreesWithAnIndependentOracle(t *testing.T) {
 	}
 }
 
-// randomRecords are of one function, with durations and sizes about where
+// randomRecords are records of one function, with durations and sizes near those at which
 // rules change.
 func randomRecords(rng *rand.Rand) []faas.Execution {
 	edges := []time.Duration{0, 1, time.Microsecond, 3600, time.Millisecond, 100 * time.Millisecond, time.Second, 15 * time.Minute}
@@ -282,7 +282,7 @@ func TestUnknownRuleIsUnrated(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestMemoryThatNobodySellsIsUnrated(t *testing.T) {
+func TestMemoryThatTheBookDoesNotSellIsUnrated(t *testing.T) {
 	t.Parallel()
 	for name, most := range map[string]int64{
 		"aws-lambda-x86": 10240, "azure-consumption": 1536, "azure-flex": 4096, "gcp-cloud-run": 32768,

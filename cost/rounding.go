@@ -10,9 +10,14 @@ import (
 // Roundings are rated from the same sums. The zero value rounds to whole nanoseconds,
 // which changes nothing.
 type Rounding struct {
-	Granularity time.Duration // the duration is rounded up to a multiple of this; 0 and less: 1 ns
-	Minimum     time.Duration // the least that a call is billed
-	Init        bool          // the initialization is billed too: it is added to the duration before rounding
+	// Granularity is the step: the duration is rounded up to a multiple of it. 0 and
+	// less: 1 ns.
+	Granularity time.Duration
+	// Minimum is the least that a call is billed.
+	Minimum time.Duration
+	// Init says that the initialization is billed too: it is added to the duration, and
+	// the sum is rounded.
+	Init bool
 }
 
 // Quanta returns how many granularities a call is billed for. Negative durations count
@@ -38,6 +43,8 @@ func (r Rounding) overrunQuanta(d time.Duration) uint64 {
 	return roundUp(nonNegative(d), r.Granularity)
 }
 
+// roundUp returns how many granularities hold total. It divides before it adds: total +
+// granularity could overflow.
 func roundUp(total uint64, granularity time.Duration) uint64 {
 	by := uint64(max(granularity, 1)) // not negative
 	whole := total / by
@@ -51,18 +58,22 @@ func roundUp(total uint64, granularity time.Duration) uint64 {
 // there are fewer than 2⁶⁴ calls, since one each nanosecond would take 584 years.
 type count struct{ hi, lo uint64 } //nolint:recvcheck // added to in place, and read from copies
 
+// add adds n.
 func (c *count) add(n uint64) {
 	var carry uint64
 	c.lo, carry = bits.Add64(c.lo, n, 0)
 	c.hi += carry
 }
 
+// plus adds another sum.
 func (c *count) plus(d count) {
 	var carry uint64
 	c.lo, carry = bits.Add64(c.lo, d.lo, 0)
 	c.hi, _ = bits.Add64(c.hi, d.hi, carry)
 }
 
+// nonNegative returns a duration in nanoseconds; a negative one, which a clock that was
+// put back can make, is 0.
 func nonNegative(d time.Duration) uint64 {
 	return uint64(max(d, 0)) // not negative
 }

@@ -121,11 +121,11 @@ func (b *Book) changes(zone *time.Location) []time.Time {
 func (b *Book) inForceDuring(p Period) (*Book, error) {
 	e := b.inForceAt(p.Start)
 	if !e.holds(p.Start) {
-		return nil, fmt.Errorf("%w: it has no prices before %s, and %s begins before", ErrUnrated, e.about.Effective, p)
+		return nil, fmt.Errorf("%w: it has no prices before %s, and the period %s begins earlier", ErrUnrated, e.about.Effective, p)
 	}
 	for _, change := range b.changes(p.Start.Location()) {
 		if p.Start.Before(change) && change.Before(p.End) {
-			return nil, fmt.Errorf("%w: its prices change at %s, and what was used in %s was not metered apart; give its records to a ledger that is made with the book",
+			return nil, fmt.Errorf("%w: its prices change at %s, and the usage of %s before and after was not metered apart; give its records to a ledger that is made with the book",
 				ErrUnrated, change.Format(time.RFC3339), p)
 		}
 	}

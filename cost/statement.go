@@ -12,24 +12,32 @@ import (
 // Statement is what the usage of a period costs by a book. Its amounts are exact, and
 // its rows add up to Total. It is a value; its slices and numbers must not be changed.
 type Statement struct {
-	Period   Period
-	Book     About
-	Rows     []Row
-	Total    Row     // with an empty key
-	Overruns Money   // the part of Total.Billed that runaways used after their callers were freed
-	Unrated  []Usage // usage that the book can't price; no row has it
+	Period Period
+	Book   About
+	Rows   []Row
+	Total  Row // with an empty Key
+	// Overruns is the part of Total.Billed that runaways used after their callers were
+	// freed.
+	Overruns Money
+	// Unrated is the usage that the book can't price. No row has it.
+	Unrated []Usage
 
-	by      []Dimension
-	grouped bool // by By
+	by      []Dimension // in which the rows differ, or by which By has grouped them
+	grouped bool        // by By
 }
 
 // Row is one line of a statement.
 type Row struct {
-	Key              // after By: only what it was grouped by, Overrun and Base
-	Calls   uint64   // or overruns; in Total: calls alone
-	Charges []Charge // one for each price of the book, and one for each of its tiers that the period has reached
-	List    Money    // before the free tier
-	Billed  Money    // after it
+	// Key says what the row is of. After By it has only what was grouped by, Overrun and
+	// Base.
+	Key
+	// Calls is how many calls or overruns there were; in Total, how many calls.
+	Calls uint64
+	// Charges has one for each price of the book, and one for each of its tiers that the
+	// period has reached. All rows of a statement have the same ones, in one order.
+	Charges []Charge
+	List    Money // before the free tier
+	Billed  Money // after it
 }
 
 // Dimension is something that tells a statement's rows apart: one of these constants or
@@ -98,6 +106,7 @@ func project(k Key, by []Dimension) Key {
 	return p
 }
 
+// groupName returns a text that is the same for keys that By puts into one row.
 func groupName(k Key, by []Dimension) string {
 	parts := []string{strconv.FormatBool(k.Overrun), strconv.FormatBool(k.Base)}
 	for _, d := range by {
@@ -172,6 +181,7 @@ func (b *Book) total(prices []price, rows []Row) (total Row, overruns Money) {
 	return total, overruns
 }
 
+// sum sets List and Billed to the sums of the charges.
 func (r *Row) sum(currency string) {
 	r.List, r.Billed = Money{currency: currency}, Money{currency: currency}
 	for _, c := range r.Charges {

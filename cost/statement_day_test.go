@@ -67,8 +67,8 @@ func TestADaysStatementNeedsTheDaysBeforeIt(t *testing.T) {
 	}
 }
 
-// priceList is a book as the oracle knows it. It is written down twice, here and as
-// JSON; the oracle never asks the book.
+// priceList is a book as the oracle knows it. It is written twice, here and as JSON: the
+// oracle must not use the book.
 type priceList struct {
 	grain, minimum time.Duration
 	init           bool
@@ -142,7 +142,7 @@ func (p priceList) gbSeconds(e faas.Execution) *big.Rat {
 	return new(big.Rat).Mul(big.NewRat(int64(d), 1e9), big.NewRat(memory, 1024))
 }
 
-// ladder is the price of what lies between two quantities of a month.
+// ladder is the price of the usage between two quantities of a month.
 func (p priceList) ladder(from, to *big.Rat) *big.Rat {
 	sum, low := new(big.Rat), new(big.Rat)
 	for i, price := range p.prices {
@@ -174,16 +174,15 @@ func earlier(a, b *big.Rat) *big.Rat {
 	return b
 }
 
-// billed is what a month to date costs: the list price of all but the first, which
-// are free.
+// billed is what a month to date costs: the list price of all but the free quantity.
 func (p priceList) billed(used *big.Rat, requests int64) *big.Rat {
 	sum := p.ladder(earlier(big.NewRat(p.free, 1), used), used)
 	sum.Add(sum, new(big.Rat).Mul(big.NewRat(max(0, requests-p.freeRequests), 1), big.NewRat(p.request, 1e6)))
 	return sum.Add(sum, big.NewRat(p.fee, 1))
 }
 
-// What is billed for 20,000 random calls, in months and in days, by an oracle that
-// shares nothing with the package: list prices as an integral over what was used.
+// It compares the bills for 20,000 random calls, in months and in days, with an oracle
+// that shares nothing with the package: it integrates list prices over the usage.
 func TestMonthsDaysAndPartsAgreeWithAnOracle(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 12))
@@ -246,7 +245,7 @@ func sameAmount(t *testing.T, want *big.Rat, got cost.Money, message string, arg
 	require.Equal(t, want.RatString(), got.Amount().RatString(), append([]any{message}, args...)...)
 }
 
-// partsAddUp holds the statements of all tenants to the whole.
+// partsAddUp checks that the statements of all tenants add up to the whole.
 func partsAddUp(t *testing.T, s cost.Statement) {
 	t.Helper()
 	sum, calls := new(big.Rat), uint64(0)
@@ -265,8 +264,8 @@ func partsAddUp(t *testing.T, s cost.Statement) {
 	require.Equal(t, s.Total.Calls, calls)
 }
 
-// fairShares: each row has its part of what is free, but for one billed unit of each
-// tier.
+// fairShares checks that each row has its part of what is free, to within one billed unit
+// for each tier.
 func fairShares(t *testing.T, p priceList, s cost.Statement) {
 	t.Helper()
 	unit := new(big.Rat).Mul(big.NewRat(int64(p.grain), 1e9), big.NewRat(p.step, 1024))

@@ -18,7 +18,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// fourTenants is a month that is above what is free as a whole, and not by tenant.
+// fourTenants is a month in which all tenants together use more than is free, and no
+// single one does.
 func fourTenants(tb testing.TB, b *cost.Book) cost.Statement {
 	tb.Helper()
 	l := cost.NewLedger(cost.Calendar{}, b)

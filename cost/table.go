@@ -17,26 +17,31 @@ import (
 // are the cells that were used last, at places that cost less to compute than a hash.
 // The stripe's mu guards all of it.
 type table struct {
-	start, end int64  // seconds since 1970, end excluded: of the period, or of a part of it within which no price changes
-	rules      *rules //  of the books that are in force from start to end
+	// start and end are seconds since 1970, end excluded: of the period, or of a part of
+	// it within which no price changes.
+	start, end int64
+	rules      *rules // of the books that are in force from start to end
 	seed       maphash.Seed
 	shared     *shared // of the ledger
 	period     *period // shared by the tables of all stripes
-	recent     [256]*cell
-	slots      []*cell
-	used       int
+	// recent remembers a cell by recentIndex. An entry may be of another key, or nil.
+	recent [256]*cell
+	slots  []*cell // a power of two of them, at most half in use
+	used   int
 }
 
 // cell is the sums of one key and one declared memory.
 type cell struct {
 	hash uint64
 	Key
-	labelsAt       uintptr // the address of the map in Key
-	memory         int64
-	calls          uint64
-	measured       uint64 // calls with a measured processor time
+	labelsAt uintptr // the address of the map in Key
+	memory   int64
+	calls    uint64
+	measured uint64 // calls with a measured processor time
+	// duration and init are sums in nanoseconds, as measured. quanta has a sum for each
+	// of the table's rules, those for durations first.
 	duration, init count
-	quanta         []count // by the table's rules, those for durations first
+	quanta         []count
 }
 
 // hash leaves out version and labels: a function has few of them.
@@ -86,6 +91,8 @@ func word(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
+// find looks a key up, or adds it. The search ends, since at least half of the slots
+// are nil. t's stripe must be locked, here and in the methods below.
 func (t *table) find(e *faas.Execution, overrun bool) *cell {
 	hash := t.hash(e)
 	mask := uint64(len(t.slots) - 1)
@@ -111,6 +118,8 @@ func (t *table) miss(hash uint64, e *faas.Execution, overrun bool) *cell {
 	return t.find(&other, overrun)
 }
 
+// insert adds a cell for a key that is not there. It copies the tenant's name, which
+// may be a slice of a whole request. The other names are those that were registered.
 func (t *table) insert(hash uint64, e *faas.Execution, overrun bool, rules int) *cell {
 	if 2*t.used >= len(t.slots) {
 		t.grow()
@@ -124,6 +133,7 @@ func (t *table) insert(hash uint64, e *faas.Execution, overrun bool, rules int) 
 	return c
 }
 
+// grow doubles the slots. recent stays valid: it points to cells, which don't move.
 func (t *table) grow() {
 	old := t.slots
 	t.slots = make([]*cell, 2*len(old))
@@ -134,6 +144,7 @@ func (t *table) grow() {
 	}
 }
 
+// put stores a cell in the first free slot behind its hash.
 func (t *table) put(c *cell) {
 	mask := uint64(len(t.slots) - 1)
 	i := c.hash & mask
@@ -163,6 +174,7 @@ func (c *cell) matches(e *faas.Execution, overrun bool) bool {
 	return true
 }
 
+// address returns the address of a map, by which equal maps are told apart cheaply.
 func address(labels map[string]string) uintptr { return reflect.ValueOf(labels).Pointer() }
 
 // mapKey returns a text that is the same for equal keys and for no others.

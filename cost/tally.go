@@ -12,8 +12,9 @@ type tally struct {
 	book    *Book // the last one that was in force
 	lines   []line
 	columns []*column
+	// unrated is usage that has no price, and errs says why, each reason once.
 	unrated []Usage
-	errs    []error // why usage is unrated
+	errs    []error
 }
 
 // line is a row before it is priced.
@@ -30,7 +31,8 @@ type column struct {
 	book  *Book // the book that has the price
 	order int   // the place of the book among those that were in force, by time
 	units []*big.Int
-	parts []tierPart // the usage by tiers, which settle sets
+	// parts is the usage by tiers. It is empty until settle has divided it.
+	parts []tierPart
 }
 
 // newTally counts usage in billed units, and leaves out what can't be priced. month
@@ -82,6 +84,7 @@ func (s *tally) refuse(err error) {
 	}
 }
 
+// count adds a line for usage, or says why it has no price.
 func (s *tally) count(e *Book, u Usage) error {
 	units, err := e.units(u)
 	if err != nil {
@@ -109,6 +112,7 @@ func (s *tally) merge() {
 	s.lines = merged
 }
 
+// add adds a line of the same key.
 func (l *line) add(m line) {
 	l.calls += m.calls
 	l.atMost = l.atMost || m.atMost

@@ -18,6 +18,7 @@ func (p price) at(t tier) price {
 // by their names.
 type usedBefore map[string]*big.Int
 
+// of returns the amount for a name, which the caller may add to.
 func (p usedBefore) of(name string) *big.Int {
 	if p[name] == nil {
 		p[name] = new(big.Int)
@@ -78,6 +79,7 @@ type group struct {
 	columns []*column
 }
 
+// addTo adds what the columns have used.
 func (g *group) addTo(used *big.Int) {
 	for _, c := range g.columns {
 		used.Add(used, total(c.units))
@@ -144,6 +146,7 @@ func split(columns []*column, prices []price, units []*big.Int) {
 	}
 }
 
+// subtract returns a - b, element by element.
 func subtract(a, b []*big.Int) []*big.Int {
 	all := make([]*big.Int, len(a))
 	for i := range a {
@@ -194,7 +197,7 @@ func unify(now, past []*tally) error {
 		first := g.columns[0]
 		for _, c := range g.columns[1:] {
 			if !first.price.fits(c.price) {
-				return fmt.Errorf("cost: books %q and %q share what is in different units, or has different bounds or free quantities: %w",
+				return fmt.Errorf("cost: books %q and %q have prices that share a ladder or a grant, with different units, bounds or free quantities: %w",
 					first.book.about.Name, c.book.about.Name, ErrFormat)
 			}
 		}

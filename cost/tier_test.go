@@ -52,7 +52,7 @@ const tieredBook = `{"name": "x", "title": "X", "provider": "x", "service": "x",
 	"prices": [{"meter": "memory", "unit": "GiB-s", "price": "7", "free": "10", "tiers": [{"above": "100", "price": "5"}, {"above": "250", "price": "2"}]},
 		{"meter": "requests", "unit": "10 requests", "price": "1", "tiers": [{"above": "5", "price": "0.30"}]}]}`
 
-// tieredPrice is what n of a month cost, taken one by one.
+// tieredPrice is what n units of a month cost, counted one by one.
 func tieredPrice(n int64, bounds []int64, prices ...int64) (total int64) {
 	for i := range n {
 		tier := 0
@@ -64,7 +64,7 @@ func tieredPrice(n int64, bounds []int64, prices ...int64) (total int64) {
 	return total
 }
 
-func TestTiersAddUpWhoeverHasUsedThem(t *testing.T) {
+func TestTiersAddUpForAllTenants(t *testing.T) {
 	t.Parallel()
 	b, err := cost.ParseBook([]byte(tieredBook))
 	require.NoError(t, err)

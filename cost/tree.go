@@ -69,6 +69,8 @@ func (r *bookReader) tree() *node {
 	return root
 }
 
+// value reads one value and all within it; nil: a mistake was reported. depth bounds
+// the recursion, so that a book of brackets alone can't exhaust the stack.
 func (r *bookReader) value(dec *json.Decoder, field string, depth int) *node {
 	n := &node{at: r.next(dec), field: field}
 	if depth > maxNesting {
@@ -97,6 +99,8 @@ func (r *bookReader) value(dec *json.Decoder, field string, depth int) *node {
 	return n
 }
 
+// fields reads the members of an object. A key that is there twice is a mistake:
+// encoding/json would take the last one without a word.
 func (r *bookReader) fields(dec *json.Decoder, n *node, depth int) *node {
 	for dec.More() {
 		at := r.next(dec)
@@ -118,6 +122,7 @@ func (r *bookReader) fields(dec *json.Decoder, n *node, depth int) *node {
 	return n.where(ok)
 }
 
+// elements reads the items of an array.
 func (r *bookReader) elements(dec *json.Decoder, n *node, depth int) *node {
 	for dec.More() {
 		v := r.value(dec, n.field+"["+strconv.Itoa(len(n.items))+"]", depth+1)
@@ -137,6 +142,7 @@ func (n *node) where(ok bool) *node {
 	return n
 }
 
+// get returns a member; nil: there is none.
 func (n *node) get(key string) *node {
 	for _, m := range n.members {
 		if m.key == key {
@@ -146,6 +152,7 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
+// token reads the next token; false: it is not JSON, and that was reported.
 func (r *bookReader) token(dec *json.Decoder, field string) (json.Token, bool) {
 	at := r.next(dec)
 	token, err := dec.Token()
@@ -193,6 +200,7 @@ func (r *bookReader) object(n *node, name string, keys ...string) fieldsOf {
 	return fieldsOf{r, n}
 }
 
+// maybe returns an optional field; nil: it is not there.
 func (o fieldsOf) maybe(key string) *node {
 	if o.n == nil {
 		return nil
@@ -200,6 +208,7 @@ func (o fieldsOf) maybe(key string) *node {
 	return o.n.get(key)
 }
 
+// need returns a required field. If it is missing, that is reported.
 func (o fieldsOf) need(key string) *node {
 	n := o.maybe(key)
 	if n == nil && o.n != nil {
@@ -208,6 +217,7 @@ func (o fieldsOf) need(key string) *node {
 	return n
 }
 
+// list returns the items of a list that must not be empty.
 func (r *bookReader) list(n *node) []*node {
 	switch {
 	case n == nil:
@@ -255,6 +265,8 @@ func join(field, key string) string {
 	return field + "." + key
 }
 
+// invalidUTF8 returns the offset of the first byte that is not UTF-8; -1: all of it is.
+// encoding/json would replace it silently.
 func invalidUTF8(data []byte) int {
 	for i := 0; i < len(data); {
 		c, n := utf8.DecodeRune(data[i:])
@@ -273,10 +285,12 @@ func position(data []byte, offset int) (line, column int) {
 	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[start:]) + 1
 }
 
+// fail reports a mistake at a value.
 func (r *bookReader) fail(n *node, format string, args ...any) {
 	r.failAt(n.at, n.field, format, args...)
 }
 
+// failAt reports a mistake at an offset.
 func (r *bookReader) failAt(offset int, field, format string, args ...any) {
 	line, column := position(r.data, offset)
 	r.errs = append(r.errs, &BookError{r.file, line, column, field, fmt.Sprintf(format, args...)})

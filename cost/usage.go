@@ -16,11 +16,16 @@ import (
 type Key struct {
 	Function string
 	Version  string
-	Tenant   string            // empty: the calls had none
-	Labels   map[string]string // shared; must not be changed
-	Outcome  faas.Outcome      // without meaning for an overrun
-	Overrun  bool              // it is what runaways used after their callers were freed
-	Base     bool              // in a statement: it is the base fee of a month
+	// Tenant is empty for calls that had none.
+	Tenant string
+	// Labels are shared by all keys of a function, and must not be changed.
+	Labels map[string]string
+	// Outcome has no meaning for an overrun.
+	Outcome faas.Outcome
+	// Overrun marks what runaways used after their callers were freed.
+	Overrun bool
+	// Base marks, in a statement, the base fee of a month.
+	Base bool
 }
 
 // Usage is what the calls of one key and one declared memory have used in a period:
@@ -30,11 +35,13 @@ type Usage struct {
 	Key
 	Memory int64  // declared, bytes
 	Calls  uint64 // or overruns
-	Period Period // when it was used: the ledger's period, cut where prices change; zero: not known
+	// Period is when it was used: the ledger's period, cut where prices change. Zero: it
+	// is not known.
+	Period Period
 
 	measured       uint64 // calls with a measured processor time
 	duration, init count  // sums in nanoseconds, as measured
-	billed         []sum
+	billed         []sum  // what the rules of the ledger's books have added up
 }
 
 // during returns when it was used, as far as that is known.

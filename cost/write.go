@@ -44,6 +44,7 @@ func (s Statement) WriteText(w io.Writer, opts ...WriteOption) error {
 	return t.Flush()
 }
 
+// since says from when the prices of a book hold.
 func since(b About) string {
 	if b.Effective == "" {
 		return ""
@@ -97,6 +98,7 @@ func (c Charge) atMost() string {
 	return ""
 }
 
+// cells writes a line of a table: a tab ends each cell.
 func cells(w io.Writer, line []string) { fmt.Fprintln(w, strings.Join(line, "\t")+"\t") }
 
 // WriteCSV writes a header and a line for each row, and no total. Amounts and
@@ -120,6 +122,7 @@ func (s Statement) WriteCSV(w io.Writer, opts ...WriteOption) error {
 	return c.WriteAll(lines)
 }
 
+// record returns a row of CSV.
 func (s Statement) record(row Row) []string {
 	record := []string{stamp(s.Period.Start), stamp(s.Period.End), s.Book.Name}
 	for _, d := range s.by {
@@ -173,6 +176,7 @@ type jsonCharge struct {
 	AtMost    bool   `json:"atMost,omitempty"`
 }
 
+// json returns a row of JSON. Dimensions without a value are left out.
 func (s Statement) json(row Row, by []Dimension) jsonRow {
 	j := jsonRow{Overrun: row.Overrun, Calls: row.Calls, List: row.List, Billed: row.Billed, Charges: []jsonCharge{}}
 	for _, d := range by {

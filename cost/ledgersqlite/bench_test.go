@@ -15,7 +15,7 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// hammer makes b.N records by a number of writers at once.
+// hammer makes b.N records, by several writers at once.
 func hammer(b *testing.B, writers int, m faas.Meter) {
 	b.Helper()
 	var left atomic.Int64
@@ -36,8 +36,8 @@ func report(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
-// BenchmarkRecord is records per second, each durable before Record returns; in the
-// last three, before Close does.
+// BenchmarkRecord measures records per second. Each is durable before Record returns; in
+// the last three cases, before Close returns.
 func BenchmarkRecord(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -69,7 +69,7 @@ func BenchmarkRecord(b *testing.B) {
 	})
 }
 
-// BenchmarkSynchronous is why FULL is affordable: commits are shared.
+// BenchmarkSynchronous shows why FULL is affordable: callers share commits.
 func BenchmarkSynchronous(b *testing.B) {
 	for _, mode := range []string{"FULL", "NORMAL"} {
 		for name, writers := range map[string]int{"1-writer": 1, "64-writers": 64} {
@@ -83,7 +83,7 @@ func BenchmarkSynchronous(b *testing.B) {
 	}
 }
 
-// BenchmarkAppend is a thousand records in one transaction.
+// BenchmarkAppend writes a thousand records in one transaction.
 func BenchmarkAppend(b *testing.B) {
 	l, _ := open(b)
 	b.ReportAllocs()
@@ -126,7 +126,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkRead reads them.
+// BenchmarkRead reads the records of a ledger.
 func BenchmarkRead(b *testing.B) {
 	r, err := ledgersqlite.OpenReader(stocked(b))
 	require.NoError(b, err)

@@ -104,6 +104,7 @@ func (b *balance) add(x *correction) bool {
 	return plus(&b.calls, x.calls) && plus(&b.duration, x.duration) && plus(&b.init, x.init) && plus(&b.memory, x.memory)
 }
 
+// plus adds n; false: the sum overflows, and to is unchanged.
 func plus(to *int64, n int64) bool {
 	sum := *to + n
 	if (n > 0) != (sum > *to) && n != 0 {

@@ -21,7 +21,7 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// fromID makes a record whose content can be told from its id.
+// fromID makes a record with a content that follows from its id.
 func fromID(id uuid.UUID) faas.Execution {
 	n := binary.BigEndian.Uint32(id[8:12])
 	return faas.Execution{
@@ -30,9 +30,9 @@ func fromID(id uuid.UUID) faas.Execution {
 	}
 }
 
-// writeUntilKilled is the child: it writes 2,000 records a second, and prints the id of
-// each when it is durable. Every eighth is written twice, and so is what an earlier
-// child may not have got an answer for.
+// writeUntilKilled is the child process: it writes 2,000 records a second, and prints the
+// id of each when it is durable. It writes every eighth one twice, and also those that an
+// earlier child may have written without printing them.
 func writeUntilKilled(path string) error {
 	l, err := ledgersqlite.Open(path)
 	if err != nil {
@@ -89,7 +89,7 @@ func runAndKill(t *testing.T, path string, life time.Duration) (acknowledged []u
 	defer kill.Stop()
 	for lines := bufio.NewReader(out); ; {
 		line, err := lines.ReadString('\n')
-		if err != nil { // a line that was cut was not read as an answer by anybody
+		if err != nil { // the kill has cut the line, so it acknowledges nothing
 			require.ErrorIs(t, err, io.EOF)
 			break
 		}

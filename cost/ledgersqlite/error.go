@@ -57,6 +57,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 const cure = "it was left as it is: restore a backup, or save what is readable into a new file with the sqlite3 command's .recover"
 
+// corrupt makes an ErrCorrupt that names the cure.
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %s; %s", ErrCorrupt, fmt.Sprintf(format, args...), cure)
 }

@@ -56,7 +56,7 @@ func Example() {
 	// <nil>
 }
 
-// Stored records are rated by a book that nobody had thought of when they were made.
+// Stored records are rated by a book that did not exist when they were made.
 func ExampleReader_Replay() {
 	dir, err := os.MkdirTemp("", "ledger")
 	if err != nil {
@@ -97,9 +97,9 @@ func ExampleReader_Replay() {
 	// Output: 1 call, 0.00000144 USD
 }
 
-// Budgets after a crash: what was spent comes from the stored records, which are
-// durable before a caller has its answer, and the limits that were set from where the
-// program has kept them, here a file that is written whenever one is set.
+// Budgets after a crash. What was spent comes from the stored records, which are durable
+// before a caller has its answer. The limits that were set come from where the program
+// has kept them: here a file that it writes whenever it sets one.
 func Example_budgets() {
 	dir, err := os.MkdirTemp("", "ledger")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 func WithSync(mode string) Option { return option(func(c *config) { c.sync = mode }) }
 
 // Full makes the disk full: the file may not have more than this many pages. The
-// ledger must be idle. 0: as many as it likes.
+// ledger must be idle. 0: there is no bound.
 func (l *Ledger) Full(pages int) error {
 	if pages == 0 {
 		pages = 1 << 30
@@ -22,7 +22,7 @@ func (l *Ledger) Full(pages int) error {
 	return err
 }
 
-// Pragma reads one from the connection that writes.
+// Pragma reads a pragma from the connection that writes.
 func (l *Ledger) Pragma(name string) (value string, err error) {
 	err = l.w.conn.QueryRowContext(context.Background(), `PRAGMA `+name).Scan(&value)
 	return value, err
@@ -40,7 +40,7 @@ func RoundTrip(e faas.Execution) (faas.Execution, error) {
 	return x.decode()
 }
 
-// Row has what a row of executions may hold.
+// Row is the content of a row of executions.
 type Row struct {
 	ID                                         uuid.UUID
 	Function, Version, Tenant, Labels, Failure string
@@ -55,7 +55,7 @@ func (r *Row) columns() []any {
 	}
 }
 
-// Scan plays the database.
+// Scan stands in for the database.
 func (r *Row) Scan(dest ...any) error {
 	x := r.row()
 	from := r.columns()

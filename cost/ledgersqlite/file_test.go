@@ -77,8 +77,8 @@ func TestADamagedFileIsReportedAndLeftAlone(t *testing.T) {
 	}
 }
 
-// What a crash leaves has records in the -wal file. A check that fails must not move
-// them into the damaged file.
+// After a crash the -wal file has records. A check that fails must not move them into the
+// damaged file.
 func TestADamagedFileKeepsItsWAL(t *testing.T) {
 	t.Parallel()
 	l, path := open(t)
@@ -128,7 +128,7 @@ func TestDamageThatIsMetLaterIsReportedToo(t *testing.T) {
 	require.ErrorIs(t, l.Close(), ledgersqlite.ErrCorrupt)
 }
 
-// SQLite has no checksums: it would give back what is there.
+// SQLite has no checksums: it would return the damaged row.
 func TestARottenRowIsNotBilled(t *testing.T) {
 	t.Parallel()
 	l, path := open(t)
@@ -255,7 +255,7 @@ func TestTheFileIsAppendOnly(t *testing.T) {
 	require.NoError(t, l.Verify(t.Context()))
 }
 
-func TestWhoTakesTheTriggersAwayIsFoundOut(t *testing.T) {
+func TestDroppedTriggersAreDetected(t *testing.T) {
 	t.Parallel()
 	for name, forgery := range map[string]string{
 		"and leaves it so":      `DROP TRIGGER executions_no_delete`,
@@ -286,8 +286,8 @@ func trigger(name string) string {
 	return `CREATE TRIGGER ` + name + ` BEFORE DELETE ON executions BEGIN SELECT RAISE(ABORT, 'no'); END`
 }
 
-// v1 is a ledger as version 1 of the schema made it: testdata/v1.sql is a dump of one,
-// and is never made anew.
+// v1 is a ledger of version 1 of the schema: testdata/v1.sql is a dump that this version
+// has made, and must never be made anew.
 func v1(t *testing.T) string {
 	t.Helper()
 	dump, err := os.ReadFile("testdata/v1.sql")
@@ -322,7 +322,7 @@ func TestALedgerOfVersion1IsMigrated(t *testing.T) {
 	require.Len(t, overruns, 1)
 	require.Equal(t, epoch, overruns[0].At)
 
-	// What version 2 brought works on what version 1 wrote.
+	// What version 2 has added works on records of version 1.
 	_, err = l.Correct(t.Context(), ledgersqlite.Correction{Invocation: old[2].ID, Calls: -1, Why: "test"})
 	require.NoError(t, err)
 	require.NoError(t, l.Append(t.Context(), append(calls(2), old...)))

@@ -20,8 +20,8 @@ import (
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 
-// open opens a ledger in a directory of its own, or at a path, and closes it at the
-// end of the test.
+// open opens a ledger in a directory of its own, or at a path, and closes it at the end
+// of the test.
 func open(tb testing.TB, opts ...ledgersqlite.Option) (l *ledgersqlite.Ledger, path string) {
 	tb.Helper()
 	path = filepath.Join(tb.TempDir(), "calls.db")
@@ -36,7 +36,7 @@ func openAt(tb testing.TB, path string, opts ...ledgersqlite.Option) *ledgersqli
 	return l
 }
 
-// failures collects what WithFailure tells.
+// failures collects the errors of WithFailure.
 type failures struct {
 	mu   sync.Mutex
 	errs []error
@@ -58,7 +58,7 @@ func (f *failures) all() []error {
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// call is the i-th of a number of different records.
+// call returns the i-th of a series of different records.
 func call(i int) faas.Execution {
 	e := faas.Execution{
 		ID: newID(), Function: fmt.Sprintf("f%d", i%3), Version: "v1", Tenant: fmt.Sprintf("tenant-%d", i%5),
@@ -109,7 +109,7 @@ func executions(tb testing.TB, l interface {
 	return all
 }
 
-// raw is the file as any other program sees it.
+// raw opens the file as another program does.
 func raw(tb testing.TB, path string) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open("sqlite", "file://"+path+"?_pragma=busy_timeout(5000)")

@@ -68,6 +68,8 @@ func Open(path string, opts ...Option) (*Ledger, error) {
 	return l, wrap("open", path, uuid.Nil, err)
 }
 
+// open checks the file before it opens it for writing: inspect's connections can't
+// change it.
 func open(ctx context.Context, path string, opts []Option) (*Ledger, error) {
 	c, err := newConfig(opts)
 	if err != nil {

@@ -61,7 +61,7 @@ func TestARecordIsDurableWhenRecordReturns(t *testing.T) {
 	}
 	e := call(0)
 	l.Record(t.Context(), e)
-	var n int // somebody else's connection sees it: it is committed
+	var n int // another connection sees it, so it is committed
 	require.NoError(t, raw(t, path).QueryRow(`SELECT count(*) FROM executions WHERE id = ?`, e.ID[:]).Scan(&n))
 	require.Equal(t, 1, n)
 }
@@ -200,11 +200,11 @@ func TestManyWritersShareCommits(t *testing.T) {
 	}
 }
 
-// fillDisk makes the disk full, for fifty records at once.
+// fillDisk makes the disk full, so that fifty records at once don't fit.
 func fillDisk(t *testing.T, l *ledgersqlite.Ledger) {
 	t.Helper()
 	require.NoError(t, l.Flush(t.Context()))
-	require.NoError(t, l.Full(1)) // SQLite makes it what there is
+	require.NoError(t, l.Full(1)) // SQLite takes the present size instead
 	for i := 0; l.Append(t.Context(), calls(50)) == nil; i++ {
 		require.Less(t, i, 100, "the disk doesn't get full")
 	}
@@ -338,7 +338,7 @@ func TestAppendHeedsItsContext(t *testing.T) {
 	t.Parallel()
 	l, path := open(t)
 	db := raw(t, path)
-	_, err := db.Exec(`BEGIN IMMEDIATE`) // somebody else writes
+	_, err := db.Exec(`BEGIN IMMEDIATE`) // another program writes
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -41,6 +41,7 @@ func OpenReader(path string) (*Reader, error) {
 	return r, wrap("open", path, uuid.Nil, err)
 }
 
+// newReader opens a pool of connections that can't write.
 func newReader(path string) (*Reader, error) {
 	db, err := connect(path, "ro", "FULL")
 	if err != nil {
@@ -124,6 +125,9 @@ const (
 // place is the position of a row in the order of the iteration.
 type place struct{ ended, seq int64 }
 
+// scanExecution reads a row and compares its checksum. SQLite has none of its own:
+// without this a flipped bit would be billed. It also compares ended with start +
+// duration, since the index finds rows by ended, which the checksum does not cover.
 func scanExecution(from row) (x execution, at place, corrected bool, err error) {
 	var sum int64
 	var id []byte
@@ -139,6 +143,7 @@ func scanExecution(from row) (x execution, at place, corrected bool, err error) 
 	return x, at, corrected, nil
 }
 
+// scanOverrun reads a row and compares its checksum, which covers ended too.
 func scanOverrun(from row) (x overrun, at place, corrected bool, err error) {
 	var sum int64
 	var id []byte
@@ -159,6 +164,7 @@ func scanCorrection(from row) (correction, error) {
 	return x, err
 }
 
+// scanCorrectionAt reads a row and compares its checksum.
 func scanCorrectionAt(from row) (x correction, seq int64, err error) {
 	var sum int64
 	var id, invocation []byte
@@ -225,6 +231,8 @@ var (
 // emptied.
 type snapshot struct{ last, lastCorrection int64 }
 
+// snapshot reads the last rows of a table and of the corrections in one statement, and
+// so at one moment.
 func (r *Reader) snapshot(ctx context.Context, table string) (s snapshot, err error) {
 	const query = `SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM corrections) FROM `
 	err = r.db.QueryRowContext(ctx, query+table).Scan(&s.last, &s.lastCorrection)
@@ -310,6 +318,8 @@ func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at pl
 	return page, next, rows.Err()
 }
 
+// corrections returns the corrections that a condition selects, and the seq of the last
+// one.
 func (r *Reader) corrections(ctx context.Context, where string, args ...any) (all []Correction, last int64, err error) {
 	rows, err := r.db.QueryContext(ctx, selectCorrections+where, args...)
 	if err != nil {
@@ -435,6 +445,7 @@ func (r *Reader) verify(ctx context.Context) error {
 	return firstError(r.Corrections(ctx))
 }
 
+// firstError reads all rows, and returns the first error.
 func firstError[T any](seq iter.Seq2[T, error]) error {
 	for _, err := range seq {
 		if err != nil {

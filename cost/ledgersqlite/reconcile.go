@@ -74,6 +74,8 @@ func (r *Reader) Counts(ctx context.Context, session int64) (map[string]uint64, 
 	return counts, wrap("read", r.path, uuid.Nil, err)
 }
 
+// counts looks at the rows after those that were there when the session began: so it
+// reads one session's rows, and not the whole table.
 func (r *Reader) counts(ctx context.Context, session int64) (map[string]uint64, error) {
 	var before int64
 	err := r.db.QueryRowContext(ctx, `SELECT before FROM sessions WHERE seq = ?`, session).Scan(&before)
@@ -136,5 +138,8 @@ func (r *Reader) Reconcile(ctx context.Context, c Counters) ([]Difference, error
 	return found, nil
 }
 
+// missing reports that calls have settled without a record.
 func (d Difference) missing() bool { return d.Recorded+d.InFlight < d.Admitted }
+
+// surplus reports that there are more records than calls.
 func (d Difference) surplus() bool { return d.Recorded > d.Admitted }

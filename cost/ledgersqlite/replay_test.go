@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// replayed is what a replay comes to, or its error.
+// replayed returns the sums that a replay makes, or its error.
 func replayed(tb testing.TB, r *ledgersqlite.Reader, f ledgersqlite.Filter) (string, error) {
 	tb.Helper()
 	sums := cost.NewLedger(cost.Calendar{})
@@ -36,7 +36,8 @@ func replayed(tb testing.TB, r *ledgersqlite.Reader, f ledgersqlite.Filter) (str
 	return fmt.Sprintf("%d calls and %d overruns of %s ns, init %s ns", calls[false], calls[true], duration, init), nil
 }
 
-// correctedLedger has records, overruns and corrections, and returns what it comes to.
+// correctedLedger makes a ledger with records, overruns and corrections, and returns the
+// sums of its replay.
 func correctedLedger(t *testing.T, path string, n int) string {
 	t.Helper()
 	l, err := ledgersqlite.Open(path)
@@ -58,7 +59,7 @@ func correctedLedger(t *testing.T, path string, n int) string {
 	return whole
 }
 
-// A byte of the file is another one: either a bill is whole, or it is an error.
+// One byte of the file is changed: then the bill is either complete or an error.
 func TestADamagedLedgerMakesNoShortBill(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "calls.db")
@@ -86,7 +87,7 @@ func TestADamagedLedgerMakesNoShortBill(t *testing.T) {
 	assert.Greater(t, refused, flips/5, "the others are of no use")
 }
 
-// billOf opens a ledger with or without a check of it all, and replays it.
+// billOf opens a ledger, with or without the check of the whole file, and replays it.
 func billOf(t *testing.T, path string, check bool) (got string, err error) {
 	t.Helper()
 	var r *ledgersqlite.Reader
@@ -108,8 +109,8 @@ func billOf(t *testing.T, path string, check bool) (got string, err error) {
 	return got, err
 }
 
-// forgetful takes an index out of the schema while something is done, and puts it
-// back: it knows nothing of that.
+// forgetful removes an index from the schema, runs a function and puts the index back. The
+// index does not have what the function has written.
 func forgetful(t *testing.T, path, index string, change func()) {
 	t.Helper()
 	schema := func(f func(db *sql.DB)) {

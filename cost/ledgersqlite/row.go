@@ -86,6 +86,7 @@ func encodeLabels(labels map[string]string) string {
 	return string(text)
 }
 
+// decodeLabels is the inverse of encodeLabels.
 func decodeLabels(text string) (labels map[string]string, err error) {
 	if text == "" {
 		return nil, nil
@@ -97,6 +98,7 @@ func decodeLabels(text string) (labels map[string]string, err error) {
 	return labels, err
 }
 
+// encodeExecution returns a record as a row, or ErrRecord if its time can't be stored.
 func encodeExecution(e *faas.Execution, errorText func(error) string) (execution, error) {
 	start, err := encodeTime(e.Start)
 	if err != nil {

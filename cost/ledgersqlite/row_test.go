@@ -10,7 +10,7 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// A row with a right checksum may still say what no record says.
+// A row with a right checksum may still have a content that no record has.
 func FuzzDecodeRow(f *testing.F) {
 	f.Add([]byte("0123456789abcdef"), "f", "v", "t", `{"a":"b"}`, "", make([]byte, 80))
 	f.Add([]byte{}, "", "", "", "", "text", []byte{1})

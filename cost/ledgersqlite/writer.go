@@ -21,6 +21,7 @@ type item struct {
 	err        error      // why this item alone was refused
 }
 
+// id returns the id of the one record in the item; with several it is zero.
 func (it *item) id() uuid.UUID {
 	switch {
 	case len(it.executions) == 1:
@@ -55,6 +56,7 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
+// newWriter opens the one connection that writes, and begins a session.
 func newWriter(ctx context.Context, path string, c *config) (*writer, error) {
 	db, err := connect(path, "rw", c.sync)
 	if err != nil {
@@ -67,6 +69,8 @@ func newWriter(ctx context.Context, path string, c *config) (*writer, error) {
 	return w, nil
 }
 
+// open migrates the schema, and prepares the statements on one connection: BEGIN and
+// COMMIT must run on the connection that inserts.
 func (w *writer) open(ctx context.Context, c *config) (err error) {
 	if err := migrate(ctx, w.db, steps); err != nil {
 		return err
@@ -149,6 +153,7 @@ func (w *writer) put(ctx context.Context, it *item) (refused, failed error) {
 	return refused, failed
 }
 
+// insert writes the rows of an item up to the first error.
 func (w *writer) insert(ctx context.Context, it *item) (refused, failed error) {
 	for i := range it.executions {
 		if err := w.insertExecution(ctx, &it.executions[i]); err != nil {
@@ -183,6 +188,8 @@ func split(err error) (refused, failed error) {
 // taken.
 func exists(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT_TRIGGER }
 
+// insertExecution writes a row. If a trigger refuses it, the id is taken: the stored
+// row is read, and it is no error if it is equal, since a record may be written twice.
 func (w *writer) insertExecution(ctx context.Context, x *execution) error {
 	_, err := w.execution.ExecContext(ctx, x.id[:], x.function, x.version, x.tenant, x.labels, x.attempt, x.outcome, x.failure,
 		x.start, after(x.start, x.duration), x.queued, x.init, x.duration, x.memory, x.bytesIn, x.bytesOut, x.cold, x.sum(), w.session)
@@ -199,6 +206,8 @@ func (w *writer) insertExecution(ctx context.Context, x *execution) error {
 	return nil
 }
 
+// insertOverrun writes a row, as insertExecution does. The time may differ from the
+// stored one: RecordOverrun takes the time at which it is called.
 func (w *writer) insertOverrun(ctx context.Context, x *overrun) error {
 	_, err := w.overrun.ExecContext(ctx, x.id[:], x.function, x.version, x.tenant, x.labels, x.ended, x.duration, x.memory, x.sum())
 	if !exists(err) {
@@ -279,6 +288,7 @@ func (w *writer) balance(ctx context.Context, id uuid.UUID, isOverrun int64) (ba
 	return b, rows.Err()
 }
 
+// absent makes ErrNotFound of a query without a row.
 func absent(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound

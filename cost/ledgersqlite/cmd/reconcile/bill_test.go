@@ -15,11 +15,11 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// export is a report that is made up, with the column names that AWS documents: no
-// real one was to be had.
+// export is a made-up report with the column names that AWS documents: no real one was at
+// hand.
 const export = "../../../testdata/cur-2.0.csv"
 
-// ran is a ledger of the calls that the export is about, but for the last.
+// ran makes a ledger of the calls in the export, without the last one.
 func ran(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "calls.db")

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
-// host is a program that has run, and left a ledger and its counters.
+// host runs a program that leaves a ledger and its counters.
 func host(t *testing.T) (ledger string, counters ledgersqlite.Counters) {
 	t.Helper()
 	ledger = filepath.Join(t.TempDir(), "calls.db")
