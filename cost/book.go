@@ -150,9 +150,10 @@ const machineGranularity = time.Hour / 1e9
 
 // Machine is the book of a machine of your own: a call costs the price of one core, and
 // of its declared memory, for as long as it runs, rounded up to 3.6 µs (a billionth of
-// an hour). It is right if the machine is sized by concurrent calls; a handler that
-// waits leaves its core to others. Both prices are per hour, and finite decimals. The
-// second one, for a GiB, may be zero Money.
+// an hour). A handler that waits is charged its core too, although it leaves the core
+// to others: so the book suits a machine that has a core for each concurrent call. Both
+// prices are per hour, and finite decimals. The second one, for a GiB, may be zero
+// Money.
 func Machine(perCore, perGiB Money) (*Book, error) {
 	currency, err := common(perCore, perGiB)
 	if err != nil {

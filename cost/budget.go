@@ -19,8 +19,8 @@ import (
 //		WarnAt:   []int{80},
 //	}
 type Budget struct {
-	Name  string // in errors, alerts and logs; needed, and no other budget of the gate may have it
-	Limit Limit  // [Spend], [SlotTime] or [Calls]; needed
+	Name  string // in errors, alerts and logs; required, and different from other budgets of the gate
+	Limit Limit  // [Spend], [SlotTime] or [Calls]; required
 
 	// Where selects the calls that the budget is about: those that have all of these
 	// values, for example {Function: "resize"}. Nil: all calls. Outcome can't be used,

@@ -69,7 +69,7 @@ func (t *tracker) unused() (all []account) {
 }
 
 // degraded calls yield for each function that must be slowed down now. t.mu must not be
-// held: yield asks the router.
+// held: copies takes it, for one batch of accounts at a time.
 func (t *tracker) degraded(now time.Time, yield func(function string, to int, until time.Time)) {
 	if t.declared.Degrade == nil {
 		return

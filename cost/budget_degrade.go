@@ -116,7 +116,7 @@ func (d *degrader) lower(r *faas.Router, function string, to int) bool {
 	}
 	before.to = min(to, before.original)
 	if before.to != info.Limit && r.SetConcurrency(function, before.to) != nil {
-		delete(d.lowered, function) // removed just now
+		delete(d.lowered, function) // it was removed just now
 		return false
 	}
 	d.lowered[function] = before

@@ -5,7 +5,7 @@ import "encoding/binary"
 // inFlight is a call that was admitted and has not ended.
 type inFlight struct {
 	id       [16]byte
-	account  *account // nil: an empty place in flights
+	account  *account // nil: the place in the table is empty
 	reserved atoms
 }
 

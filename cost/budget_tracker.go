@@ -240,8 +240,9 @@ func (t *tracker) spend(a *account, used atoms, n *notices) {
 	}
 }
 
-// warn collects an alert for each threshold that the account has reached. For usage of
-// before a restart it only marks them as told. t.mu must be held.
+// warn collects an alert for each threshold that the account has reached. If n.restored
+// is set, the usage is of before a restart and its alerts have been told, so it only
+// marks the thresholds as told. t.mu must be held.
 func (t *tracker) warn(a *account, n *notices) {
 	if a.spent == (atoms{}) { // no threshold is reached by nothing, even if the limit is nothing
 		return

@@ -28,9 +28,10 @@ func (e Every) String() string {
 }
 
 // Calendar divides time into periods by the clocks of a time zone. Each instant is in
-// exactly one period, also where clocks are put forward or back: a day may have 23 or
-// 25 hours, and a day whose midnight is skipped begins at the first instant after it.
-// The zero value is months in UTC. A calendar is a value and may be used concurrently.
+// exactly one period, also where clocks are put forward or back. A day may have 23 or
+// 25 hours. If the clocks skip midnight, the day begins at the first instant after the
+// gap. The zero value is months in UTC. A calendar is a value and may be used
+// concurrently.
 type Calendar struct {
 	Every Every
 	Zone  *time.Location // nil: UTC

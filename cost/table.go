@@ -126,7 +126,7 @@ func (t *table) insert(hash uint64, e *faas.Execution, overrun bool, rules int) 
 	}
 	c := &cell{hash: hash, labelsAt: address(e.Labels), memory: e.Memory, quanta: make([]count, rules), Key: Key{
 		Function: e.Function, Version: e.Version, Labels: e.Labels, Outcome: e.Outcome, Overrun: overrun,
-		Tenant: strings.Clone(e.Tenant), // it may be a part of a whole request
+		Tenant: strings.Clone(e.Tenant),
 	}}
 	t.put(c)
 	t.used++

@@ -54,9 +54,9 @@ func settle(month bool, now, past []*tally) error {
 	return nil
 }
 
-// ladder names what is counted together for the tiers of a price: all prices with the
-// same ladder; without one, the same meter of the same part, in all books of its
-// series.
+// ladder returns the name under which usage is counted together for tiers. Prices with
+// the same text under "ladder" share a name. Any other price shares it only with the
+// same meter in the other books of its series.
 func (c *column) ladder(part int) string {
 	if c.price.ladder != "" {
 		return "ladder " + c.price.ladder

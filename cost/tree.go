@@ -21,7 +21,7 @@ type bookReader struct {
 
 // node is a JSON value with its position.
 type node struct {
-	at      int    // offset offset of its first byte
+	at      int    // offset of its first byte
 	field   string // its path
 	kind    kind
 	text    string // of a string, number or boolean

@@ -65,10 +65,10 @@
 // # The file
 //
 // It is an SQLite database in WAL mode with synchronous=FULL, which syncs the WAL in
-// every commit. NORMAL doesn't, and loses the last commits when the power fails; it
-// would be ten times faster for a single caller, and by half or less for 64, who share
-// commits (BenchmarkSynchronous). A record takes about 170 bytes, and more with long
-// names and labels.
+// every commit. NORMAL doesn't, and loses the last commits when the power fails. It
+// would be ten times faster for a single caller, but at most one and a half times as
+// fast for 64 callers, which share commits (BenchmarkSynchronous). A record takes about
+// 170 bytes, and more with long names and labels.
 //
 // While the file is open, and after a crash, there are two more files: its name with -wal
 // and -shm added. The first one has records in it. So copy a ledger that is in use with
