@@ -217,15 +217,18 @@ func (d BillDifference) String() string {
 // Reconcile compares what was billed with what a ledger has for the same days, priced
 // by a book of Lambda. It returns where they differ by more than tolerance, a part of
 // the larger of the two: big.NewRat(1, 100) is one percent, and nil is no tolerance.
-// The ledger must count days in UTC (otherwise [ErrPeriod]) and be made with the book.
-// Overruns are left out, since Lambda ends its handlers at their timeout. The order is
-// by day, function and meter.
+// The ledger must count days in UTC and still have all days of the bill (otherwise
+// [ErrPeriod]), and be made with the book. Overruns are left out, since Lambda ends its
+// handlers at their timeout. The order is by day, function and meter.
 func (b *AWSBill) Reconcile(l *Ledger, book *Book, tolerance *big.Rat) ([]BillDifference, error) {
 	if l.calendar.Every != Day || l.calendar.zone() != time.UTC {
 		return nil, fmt.Errorf("cost: AWS bills days in UTC, and the ledger counts by the %s in %s: %w", l.calendar.Every, l.calendar.zone(), ErrPeriod)
 	}
 	if len(b.used) == 0 {
 		return nil, fmt.Errorf("cost: AWS bill: %w: there is no compute and no request of a Lambda function in it", ErrFormat)
+	}
+	if err := l.shared.dropped(b.Period()); err != nil {
+		return nil, err
 	}
 	metered := map[awsKey]*big.Rat{}
 	units := map[string]string{}

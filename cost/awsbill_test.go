@@ -160,6 +160,25 @@ func TestAnAWSBillIsComparedOnTheDaysThatHaveSomething(t *testing.T) {
 	require.Contains(t, days, "2026-03-14", "a day that the ledger alone has")
 }
 
+func TestAnAWSBillOfForgottenDaysIsRefused(t *testing.T) {
+	t.Parallel()
+	text := billHead
+	for _, days := range []string{"2026-02-01,2026-02-02", "2026-03-01,2026-03-02"} {
+		text += "Usage,AWSLambda,Request," + days + ",arn:aws:lambda:eu-central-1:111122223333:function:mail,2\n"
+	}
+	b, err := cost.ReadAWSBill(strings.NewReader(text))
+	require.NoError(t, err)
+	x86 := preset(t, "aws-lambda-x86")
+	early := call(time.Second, 1024*mib)
+	early.Start = noon.AddDate(0, -1, 0)
+	l := daily([]*cost.Book{x86}, early, call(time.Second, 1024*mib))
+	_, err = b.Reconcile(l, x86, nil)
+	require.NoError(t, err)
+	l.Forget(noon.AddDate(0, 0, -10))
+	_, err = b.Reconcile(l, x86, nil)
+	require.ErrorIs(t, err, cost.ErrPeriod)
+}
+
 func FuzzAWSBill(f *testing.F) {
 	data, err := os.ReadFile("testdata/cur-2.0.csv")
 	require.NoError(f, err)

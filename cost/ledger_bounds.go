@@ -106,7 +106,7 @@ func (s *shared) dropped(in Period) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last := max(s.evicted, s.forgotten); last > in.Start.Unix() && in.Start.Before(in.End) {
-		return fmt.Errorf("cost: the usage of %s up to %s was dropped, and without it free quantities and price tiers would be wrong: %w",
+		return fmt.Errorf("cost: the usage of %s up to %s was dropped, and without it the bill would be wrong: %w",
 			in, time.Unix(last, 0).In(in.End.Location()).Format(time.RFC3339), ErrPeriod)
 	}
 	return nil
