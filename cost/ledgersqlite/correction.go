@@ -12,15 +12,22 @@ import (
 // Correction is what is to be added to a record to make it right. The record stays as
 // it is. So does the correction: one that is wrong itself is corrected by another.
 type Correction struct {
-	ID         uuid.UUID // its own ID, by which it is stored once; zero: [Ledger.Correct] makes one
-	Invocation uuid.UUID // the invocation with the record that is corrected
-	Overrun    bool      // it is about the invocation's overrun
-	Calls      int       // -1: don't bill the record; 1: bill it after all
-	Duration   time.Duration
-	Init       time.Duration
-	Memory     int64     // bytes
-	Why        string    // required; for people
-	At         time.Time // when it was made, in UTC; Correct sets it
+	// ID is the correction's own, by which it is stored once; zero: [Ledger.Correct]
+	// makes one.
+	ID uuid.UUID
+	// Invocation is the one with the record that is corrected.
+	Invocation uuid.UUID
+	// Overrun says that the invocation's overrun is corrected, and not its execution.
+	Overrun bool
+	// Calls is -1 if the record must not be billed, and 1 if it must be after all.
+	Calls    int
+	Duration time.Duration
+	Init     time.Duration
+	Memory   int64 // bytes
+	// Why is required. It is for people.
+	Why string
+	// At is when the correction was made, in UTC. Correct sets it.
+	At time.Time
 }
 
 // Record is a stored record with its corrections, the oldest first. Start is in UTC,

@@ -35,10 +35,15 @@ var (
 
 // Error is the type of a ledger's errors; errors.As finds it.
 type Error struct {
-	Op   string    // what was being done: "open", "record", "read", …
-	Path string    // of the file
-	ID   uuid.UUID // of the invocation or correction it is about; zero: none
-	Err  error     // one of the sentinels above, an SQLite error, or what wraps them
+	// Op is what was being done: "open", "record", "read" and so on.
+	Op string
+	// Path is the path of the file.
+	Path string
+	// ID is the invocation or the correction that the error is about; zero: none.
+	ID uuid.UUID
+	// Err is one of the sentinels above, an error of SQLite's, or an error that wraps
+	// one of them.
+	Err error
 }
 
 // Error describes the error on one line.

@@ -24,18 +24,26 @@ type Ledger struct {
 	*Reader
 
 	config config
-	w      *writer // used by the goroutine run alone: by Open before it starts, by Close after it has ended
+	// w is used by the goroutine run alone: by Open before it starts, and by Close after
+	// it has ended, which Close sees under mu: running is false.
+	w *writer
 
 	// mu guards what follows. It is never held during a write, a read or a call of a
-	// hook.
-	mu      sync.Mutex
-	room    int           // how many records may still be reserved; only with WithWriteBehind
-	queue   []*item       // accepted, and not yet taken by the goroutine run
-	late    []*item       // kept items that came after Close
-	running bool          // the goroutine run is there; it ends when the queue is empty, and at a failure
-	idle    chan struct{} // closed when running becomes false; nil: no Flush waits
-	closed  bool
-	err     error // why nothing is written any more; what comes stays in the queue
+	// hook: Reserve, which every call waits for, takes it.
+	mu sync.Mutex
+	// room is how many records may still be reserved; only with WithWriteBehind.
+	room int
+	// queue is accepted, and not yet taken by the goroutine run. late are kept items
+	// that came after Close.
+	queue, late []*item
+	// running says that the goroutine run is there. It ends when the queue is empty, and
+	// at a failure.
+	running bool
+	// idle is closed when running becomes false; nil: no Flush waits.
+	idle   chan struct{}
+	closed bool
+	// err says why nothing is written any more. Items that come stay in the queue.
+	err error
 }
 
 // The interfaces that a router looks for.
@@ -263,6 +271,8 @@ func (l *Ledger) Flush(ctx context.Context) error {
 		defer l.mu.Unlock()
 		return l.err
 	}
+	// running and idle are read under one hold of mu: rest can't close idle in between,
+	// which would leave this goroutine waiting for a channel that is never closed.
 	if l.idle == nil {
 		l.idle = make(chan struct{})
 	}
@@ -288,6 +298,8 @@ func (l *Ledger) Close() error {
 		l.mu.Unlock()
 		return nil
 	}
+	// From here on put adds nothing to the queue, so the goroutine run comes to its end.
+	// Without err it tries once more what a failure has left.
 	l.closed = true
 	l.err = nil
 	l.start()
@@ -305,6 +317,8 @@ func (l *Ledger) Close() error {
 // keep accepts items for which the ledger alone is responsible: their callers get no
 // error.
 func (l *Ledger) keep(items ...*item) {
+	// All items share one channel with room for each of them: run sends without waiting,
+	// and this goroutine receives as many times as there are items.
 	var done chan error
 	if !l.config.behind {
 		done = make(chan error, len(items))
@@ -418,6 +432,8 @@ func (l *Ledger) settle(batch []*item) {
 			reserved++
 		}
 	}
+	// The places are free before any caller is woken: a caller that has its answer must
+	// not find the buffer full of records that are on disk.
 	l.release(reserved)
 	for _, it := range batch {
 		if it.err != nil && it.kept {
@@ -441,6 +457,9 @@ func (l *Ledger) named(op string, it *item, err error) error {
 // kept go back to the front of the queue.
 func (l *Ledger) stop(batch []*item, err error) {
 	l.mu.Lock()
+	// The batch and the queue are emptied under the hold of mu that sets err: an item
+	// that comes later sees err in put, and none is left waiting for a goroutine that
+	// has ended.
 	var kept, waiting []*item
 	for _, it := range append(batch, l.queue...) {
 		if it.kept { // a copy without done: the caller hears of the failure now

@@ -17,13 +17,17 @@ type option func(c *config)
 func (o option) apply(c *config) { o(c) }
 
 type config struct {
-	behind    bool // Record doesn't wait
-	room      int  // how many unwritten records there may be, if behind
+	// behind says that Record does not wait for the disk. room is then how many
+	// unwritten records there may be.
+	behind    bool
+	room      int
 	failure   func(error)
 	errorText func(error) string
 	lazy      bool
 	now       func() time.Time
-	sync      string // SQLite's synchronous; FULL except in the benchmark that shows its cost
+	// sync is SQLite's synchronous. It is FULL except in the benchmark that shows its
+	// cost.
+	sync string
 }
 
 func newConfig(opts []Option) (config, error) {

@@ -62,9 +62,12 @@ func (r *Reader) Close() error { return wrap("close", r.path, uuid.Nil, r.db.Clo
 // same way the statement of a day needs the records of its month to date
 // ([cost.NewDayStatement]).
 type Filter struct {
-	From, To  time.Time // when the call ended, from From on and before To; zero: no bound
-	Functions []string  // nil: all
-	Tenants   []string  // nil: all; "" stands for calls without a tenant
+	// From and To bound when the call ended: From on, and before To. Zero: no bound.
+	From, To time.Time
+	// Functions and Tenants are the names that are selected; nil: all. The tenant ""
+	// stands for calls without a tenant.
+	Functions []string
+	Tenants   []string
 }
 
 // Records iterates over the records of executions, in the order in which the calls
@@ -292,6 +295,8 @@ func scanUpTo[T any](ctx context.Context, r *Reader, f Filter, t table[T], s sna
 // readPage returns the rows after a place. An error may come with the rows before it.
 func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at place, to int64, s snapshot) (page []T, next place, err error) {
 	names, args := f.condition()
+	// Most rows have no corrections. The query says which ones do, so that only these
+	// need another query.
 	query := t.columns + `EXISTS (SELECT 1 FROM corrections c WHERE c.invocation = e.id AND c.overrun = ? AND c.seq <= ?)
 		FROM ` + t.name + ` e WHERE (e.ended, e.seq) > (?, ?) AND e.ended <= ? AND e.seq <= ?` + names + ` ORDER BY e.ended, e.seq LIMIT ?`
 	args = append([]any{t.overrun, s.lastCorrection, at.ended, at.seq, to, s.last}, args...)

@@ -34,9 +34,11 @@ func (c Counter) plus(d Counter) Counter {
 
 // Difference is a count of the ledger that differs from the router's.
 type Difference struct {
-	Function string // empty: of all functions together
-	Counter         // the router's
-	Recorded uint64 // the ledger's
+	// Function is empty for all functions together.
+	Function string
+	// Counter is the router's counts, and Recorded is the ledger's.
+	Counter
+	Recorded uint64
 }
 
 // String describes the difference on one line.

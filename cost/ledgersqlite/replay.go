@@ -47,6 +47,7 @@ func replay[T any](ctx context.Context, r *Reader, f Filter, t table[T], give fu
 	if err != nil {
 		return wrap("read", r.path, uuid.Nil, err)
 	}
+	// The rows are counted before the names select, as whole counts them.
 	wanted := f.names()
 	var rows, corrections int64
 	for v, err := range scanUpTo(ctx, r, Filter{From: f.From, To: f.To}, t, s) {

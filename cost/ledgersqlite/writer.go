@@ -15,10 +15,16 @@ type item struct {
 	executions []execution
 	overruns   []overrun
 	correction *correction
-	reserved   bool       // it came by Record, and holds a place in the buffer
-	kept       bool       // the ledger keeps it after a failure, since its caller gets no error
-	done       chan error // gets the item's outcome, and has room for it, so run never blocks; nil: no caller waits
-	err        error      // why this item alone was refused
+	// reserved says that the item came by Record, and holds a place in the buffer.
+	reserved bool
+	// kept says that the ledger keeps the item after a failure, since its caller gets no
+	// error.
+	kept bool
+	// done gets the outcome of the item. It has room for it, so that run never blocks on
+	// a caller that has left. Nil: no caller waits.
+	done chan error
+	// err says why this item alone was refused.
+	err error
 }
 
 // id returns the id of the one record in the item; with several it is zero.
@@ -134,6 +140,8 @@ func (w *writer) write(batch []*item) (err error) {
 // put writes one item within the commit. refused is about the item alone: the rest of
 // the batch is written. failed is about the file: the whole batch fails.
 func (w *writer) put(ctx context.Context, it *item) (refused, failed error) {
+	// An INSERT that is refused leaves nothing behind, so a single row needs no
+	// savepoint. Several rows do: the first ones would stay.
 	whole := len(it.executions)+len(it.overruns) <= 1
 	if !whole {
 		if _, err := w.conn.ExecContext(ctx, `SAVEPOINT item`); err != nil {
