@@ -275,7 +275,7 @@ func priceColumns() []focusColumn {
 	return []focusColumn{
 		{"ContractedUnitPrice", (*focusRow).unitPrice},
 		{"ListUnitPrice", (*focusRow).unitPrice},
-		{"PricingCategory", is("Standard")},
+		{"PricingCategory", always("Standard")},
 		{"PricingQuantity", (*focusRow).amount},
 		{"PricingUnit", (*focusRow).unit},
 		{"SkuId", (*focusRow).sku},
@@ -298,9 +298,9 @@ func providerColumns(first, second string) []focusColumn {
 		{second, provider},
 		{"RegionId", region},
 		{"RegionName", region},
-		{"ServiceCategory", is("Compute")},
+		{"ServiceCategory", always("Compute")},
 		{"ServiceName", func(r *focusRow) string { return cmp.Or(r.a.Service, "Functions") }},
-		{"ServiceSubcategory", is("Serverless Compute")},
+		{"ServiceSubcategory", always("Serverless Compute")},
 	}
 }
 
@@ -350,8 +350,8 @@ func (r *focusRow) resourceType() string {
 	return "Function"
 }
 
-// is is the value of a column that has one text.
-func is(text string) func(*focusRow) string { return func(*focusRow) string { return text } }
+// always is the value of a column that has one text.
+func always(text string) func(*focusRow) string { return func(*focusRow) string { return text } }
 
 // usageOr is one text for usage, and another for a base fee.
 func usageOr(usage, base string) func(*focusRow) string {
