@@ -8,69 +8,65 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"github.com/inproc/faas"
 )
 
 // Authorize decides whether p may make the call inv: nil for yes, any error for
 // no. It is called by many goroutines at once. p's ID and claims, and inv's
-// Tenant, may have come from outside; inv has no Start and no Deadline yet, and
-// only Function, and ID zero, when a front asks about a call that is not made
-// (see [Ask]).
+// Tenant, may have come from outside. inv has no Start and no Deadline yet. If a
+// front asks about a call that is not made (see [Ask]), inv has a zero ID, and if
+// there is no such function, Function, Tenant and Attempt only.
 //
-// ctx is the caller's, values and all, and ends when nobody waits for the
-// answer any more. An authorizer that goes on after that is left behind, and
-// keeps one of the goroutines of [WithGoroutines] until it returns.
+// ctx is the caller's, with its values. It ends when the call does not wait for the
+// answer any more. An authorizer that goes on after that is left behind, and keeps
+// one of the goroutines of [WithGoroutines] until it returns.
 //
-// An *faas.Error as answer chooses Reason and RetryAfter; what it wraps does not
-// change that the call is denied.
+// If the error is an *faas.Error, its Reason and RetryAfter are those of the denial.
+// Whatever it wraps, the call is denied.
 type Authorize func(ctx context.Context, p Principal, inv faas.Invocation) error
 
-const defaultTimeout = time.Second
-
-// Authorizer returns a gate, for faas.WithGate, that asks authorize about every
-// call, by whom [Caller] says it is made. It fails closed: a call is admitted if
-// authorize returns nil in time, and for nothing else. On an error, a panic, an
-// exit of its goroutine, no answer within the time limit, or if the caller
-// leaves first, the call is refused, no handler runs, and the answer Is
+// Authorizer returns a gate, for faas.WithGate, that asks authorize about every call
+// and about the principal that makes it ([Caller]). It fails closed: a call is
+// admitted only if authorize returns nil in time. The call is refused if authorize
+// returns an error, panics, exits its goroutine or gives no answer within the time
+// limit, and if the caller leaves first. No handler then runs, and the answer Is
 // faas.ErrDenied and has a [*DeniedError].
 //
-// Given to faas.New it judges every call of the router, nested ones too; given
-// to faas.Register those of the function.
+// Given to faas.New, the gate judges every call of the router, nested ones too.
+// Given to faas.Register, it judges the calls of that function.
 //
-// Each call costs a goroutine and a timer, unless it is [WithInline]: some
-// microseconds, where three [Rules] inline cost a twentieth of that and allocate
-// nothing (BenchmarkAuthorizer). The gate keeps nothing about a call and starts
-// nothing of its own. Authorizer panics with an error that names the cure if
-// authorize is nil or an option impossible.
+// Each call costs a goroutine and a timer, some microseconds, unless the gate is
+// [WithInline]: three [Rules] inline cost a twentieth of that and allocate nothing
+// (BenchmarkAuthorizer). The gate keeps nothing about a call and has no goroutine of
+// its own. Authorizer panics with an error that names the cure if authorize is nil or
+// an option impossible.
 func Authorizer(authorize Authorize, opts ...Option) faas.Gate {
-	g := &gate{authorize: authorize, timeout: defaultTimeout, limit: 256, logger: slog.Default()}
+	if authorize == nil {
+		panic(setupMistake("Authorizer(nil): to let everybody in, leave the gate out"))
+	}
+	s := settings{timeout: defaultTimeout, limit: 256, logger: slog.Default()}
 	for _, o := range opts {
 		if o != nil {
-			o.applyAuthorizer(g)
+			o.applyAuthorizer(&s)
 		}
 	}
-	if err := g.check(); err != nil {
+	if err := s.check(); err != nil {
 		panic(err)
 	}
-	g.places = make(chan struct{}, g.limit)
-	return g
+	return &gate{settings: s, authorize: authorize, permits: make(chan struct{}, s.limit)}
 }
 
-// gate is what Authorizer returns.
+// gate is what Authorizer returns. Only permits and abandoned change after that.
 type gate struct {
-	authorize Authorize
-	timeout   time.Duration
-	limit     int
-	inline    bool
-	logger    *slog.Logger
+	settings
 
-	places    chan struct{} // holds one for each goroutine that runs authorize
-	abandoned atomic.Int64  // of these, those that nobody waits for
+	authorize Authorize
+	permits   chan struct{} // has one element for each goroutine that runs authorize
+	abandoned atomic.Int64  // how many of these goroutines no call waits for
 }
 
-// Admit is a part of [faas.Gate].
+// Admit asks about a call, as [faas.Gate] has it.
 func (g *gate) Admit(ctx context.Context, inv faas.Invocation) error {
 	p := Caller(ctx)
 	v := g.ask(ctx, p, inv)
@@ -84,11 +80,13 @@ func (g *gate) Admit(ctx context.Context, inv faas.Invocation) error {
 	return v.denial(p, inv)
 }
 
-// Done is a part of [faas.Gate]: there is nothing to give back.
+// Done does nothing: an admitted call holds nothing of the gate.
 func (g *gate) Done(faas.Invocation, *faas.Execution) {}
 
+// ask asks authorize, on this goroutine or on another one. A caller that has left is
+// refused without asking: authorize might not look at ctx and say yes.
 func (g *gate) ask(ctx context.Context, p Principal, inv faas.Invocation) verdict {
-	if err := ctx.Err(); err != nil { // who has left gets no yes, not from one that would not look either
+	if err := ctx.Err(); err != nil {
 		return verdict{err, true}
 	}
 	if g.inline {
@@ -96,10 +94,10 @@ func (g *gate) ask(ctx context.Context, p Principal, inv faas.Invocation) verdic
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, g.timeout, fmt.Errorf("%w within %v", ErrUnanswered, g.timeout))
 	defer cancel()
-	if err := g.place(ctx); err != nil {
+	if err := g.acquire(ctx); err != nil {
 		return verdict{err, true}
 	}
-	t := &trial{answer: make(chan verdict, 1)}
+	t := &question{answer: make(chan verdict, 1)}
 	go g.run(ctx, t, p, inv)
 	select {
 	case v := <-t.answer:
@@ -112,8 +110,8 @@ func (g *gate) ask(ctx context.Context, p Principal, inv faas.Invocation) verdic
 	}
 }
 
-// ended tells why a question's context has: the time limit, or the caller's own
-// error, which he will look for.
+// ended says why a question's context has ended: the time limit, or else the
+// caller's own error, since callers compare with that one.
 func ended(ctx context.Context) error {
 	if cause := context.Cause(ctx); errors.Is(cause, ErrUnanswered) {
 		return cause
@@ -121,44 +119,51 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// place takes a goroutine's place, or says why there is none.
-func (g *gate) place(ctx context.Context) error {
+// acquire takes a permit for a goroutine, or says why there is none. If every
+// goroutine was abandoned it does not wait: they may never return.
+func (g *gate) acquire(ctx context.Context) error {
 	select {
-	case g.places <- struct{}{}:
+	case g.permits <- struct{}{}:
 		return nil
 	default:
 	}
-	if g.abandoned.Load() == int64(g.limit) { // waiting has no prospect
+	if g.abandoned.Load() == int64(g.limit) {
 		return fmt.Errorf("%w: all %d of its goroutines are stuck", ErrUnanswered, g.limit)
 	}
 	select {
-	case g.places <- struct{}{}:
+	case g.permits <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ended(ctx)
 	}
 }
 
-// trial is one question and its answer. Who sets over first, the authorizer that
-// is done or the call that gives it up, decides whether it counts as abandoned.
-type trial struct {
-	answer chan verdict // has room for the one: nobody waits to deliver it
+// question is one call of authorize on a goroutine of its own. The goroutine sets
+// over when authorize is done, and the call sets it when it stops waiting. Only one
+// of the two compare-and-swaps succeeds. If it is the call's, the goroutine counts as
+// abandoned until it ends.
+type question struct {
+	answer chan verdict // has room for one, so that a late answer does not block the goroutine
 	over   atomic.Bool
 }
 
-func (g *gate) run(ctx context.Context, t *trial, p Principal, inv faas.Invocation) {
+// run asks on the goroutine of a question. The deferred function also runs if
+// authorize calls runtime.Goexit. It counts the goroutine out of abandoned before it
+// returns the permit: in the other order abandoned could be more than there are
+// goroutines, and acquire would not see that all are stuck.
+func (g *gate) run(ctx context.Context, t *question, p Principal, inv faas.Invocation) {
 	v := verdict{fmt.Errorf("%w: it exited its goroutine", ErrUnanswered), true}
-	defer func() { // also on the way out of a Goexit
+	defer func() {
 		t.answer <- v
 		if !t.over.CompareAndSwap(false, true) {
-			g.abandoned.Add(-1) // before the place is free, so that it never counts more than there are
+			g.abandoned.Add(-1)
 		}
-		<-g.places
+		<-g.permits
 	}()
 	v = decide(ctx, g.authorize, p, inv)
 }
 
-// decide asks, and has a panic for a no.
+// decide calls f. A panic is a verdict, and a no.
 func decide(ctx context.Context, f Authorize, p Principal, inv faas.Invocation) (v verdict) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -168,13 +173,16 @@ func decide(ctx context.Context, f Authorize, p Principal, inv faas.Invocation) 
 	return verdict{cause: f(ctx, p, inv)}
 }
 
-// verdict is yes if it has no cause.
+// verdict is the answer to a question.
 type verdict struct {
-	cause     error
-	undecided bool // nobody has said no, and so it is one
+	cause     error // nil: yes
+	undecided bool  // authorize has not answered, which counts as no
 }
 
-// denial is the answer of the gate: the router takes its reason over.
+// denial makes the error of the gate from a no. The router passes on its Reason, Kind
+// and RetryAfter. They are those of an *faas.Error in the cause. But the Kind is not
+// taken from an error about another function, which authorize itself has called: it
+// would tell the caller something about that function.
 func (v verdict) denial(p Principal, inv faas.Invocation) error {
 	e := &faas.Error{
 		Op: "authorize", Function: inv.Function, ID: inv.ID, Reason: faas.ReasonDenied,
@@ -186,16 +194,16 @@ func (v verdict) denial(p Principal, inv faas.Invocation) error {
 		e.Reason = ReasonUnanswered
 	case errors.As(v.cause, &own) && (own.Reason != "" || own.Kind != faas.KindNone):
 		e.Reason, e.RetryAfter = cmp.Or(own.Reason, faas.ReasonDenied), own.RetryAfter
-		if own.Function == "" || own.Function == inv.Function { // not of a call that the authorizer made
+		if own.Function == "" || own.Function == inv.Function {
 			e.Kind = own.Kind
 		}
 	}
 	return e
 }
 
-// forLog is what a log may hear of an undecided call, or nothing: that a caller
-// leaves is no news. The text of a panic is somebody else's and may hold
-// anything.
+// forLog is the text for the log of an undecided call. It is empty if the caller has
+// left, which is no fault of the authorizer. Of a panic it has the type only: the
+// text is made by foreign code and may hold secrets.
 func (v verdict) forLog() string {
 	if !v.undecided {
 		return ""

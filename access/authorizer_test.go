@@ -70,7 +70,7 @@ func TestAnAuthorizerThatSaysYesLetsTheCallThrough(t *testing.T) {
 	})
 }
 
-// shut asserts that a call was denied before anything of it happened.
+// shut asserts that a call was denied before its handler ran.
 func shut(t *testing.T, s *site, err error, why faas.Reason) {
 	t.Helper()
 	require.ErrorIs(t, err, faas.ErrDenied)

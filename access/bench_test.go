@@ -8,8 +8,7 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// BenchmarkAuthorizer/<how> is the price of a question, to an authorizer that
-// looks through three rules.
+// BenchmarkAuthorizer/<how> is the cost of asking an authorizer with three rules.
 func BenchmarkAuthorizer(b *testing.B) {
 	rules := access.Rules{
 		{Functions: []string{"a"}, Principals: []string{"user:x"}},

@@ -1,5 +1,6 @@
 /*
-Package access says who calls, and decides who may call what.
+Package access authenticates callers, and decides which caller may call which
+function.
 
 	tokens, err := access.NewTokens(stored...)
 	rules, err := access.ParseRules(file)
@@ -12,31 +13,31 @@ Package access says who calls, and decides who may call what.
 
 	credentials → Authenticator → Principal on the context → Authorizer → call, or faas.ErrDenied
 
-An [Authenticator] finds out who sends a request; [Authenticate] puts that
-[Principal] on the request's context. [Tokens] knows bearer tokens by their
-digests; package faasjwt, a module of its own, knows JSON web tokens, and package
-webhook signed webhooks. [Authorizer] makes a gate of a func that judges a
-principal and a call. [Rules] are such a func, as data; package faascedar, a
-module of its own, evaluates Cedar policies.
+An [Authenticator] finds the [Principal] that a request comes from, and
+[Authenticate] puts it on the request's context. [Tokens] authenticates bearer tokens
+by their digests. Package faasjwt, a module of its own, authenticates JSON web tokens,
+and package webhook signed webhooks. [Authorizer] makes a gate of a func that judges a
+principal and a call. [Rules] are such a func as data; package faascedar, a module of
+its own, evaluates Cedar policies.
 
 # Fail closed
 
-A call is admitted if the authorizer says yes in time. An error, a panic, no
-answer, a caller who leaves: all deny it, before its handler runs and with no
-record. An authorizer that blocks can't be ended; it is left behind, and how many
-can be is bounded ([WithGoroutines]).
+A call is admitted if the authorizer says yes in time. An error, a panic, no answer,
+and a caller that leaves deny it: its handler does not run, and there is no record. An
+authorizer that blocks can't be ended. It is left behind, and the number of those is
+bounded ([WithGoroutines]).
 
 # Nested calls
 
-A function is a principal of its own. A call made with a handler's context is
-judged as the function's, whoever called it ([Caller]): going through a function
-that may do more gives nobody more than what the function does with that by
-itself. What a caller puts on the context does not change that.
+A function is a principal of its own. A call that is made with a handler's context is
+judged as a call of that function, and not of the function's caller ([Caller]). For
+example, a user who may call checkout, which may call charge, can't call charge. What
+a caller puts on the context does not change that.
 
 # Denied looks like not found
 
-Whoever may not call a function should not learn that it exists. Fronts answer
-both alike, and ask the gate before anything else is looked at ([Ask]).
+A caller that may not call a function should not learn that it exists. Fronts give
+the same answer to both, and ask the gate before they look at anything else ([Ask]).
 
 # Secrets
 
@@ -45,9 +46,8 @@ to a single function.
 
 # What it can't do
 
-The functions share a process with all this. It keeps apart what callers may do,
-not what the process's own code can: a handler that makes calls with a context
-of its own making is whoever it says, and the anonymous principal if it says
-nothing.
+All functions share one process. This package limits what callers may do, not what
+code in the process can do. A handler that makes calls with a context of its own
+making is the principal that it puts there, or the anonymous one.
 */
 package access

@@ -7,13 +7,13 @@ import (
 	"github.com/inproc/faas"
 )
 
-// What this package answers, to be asked for with [errors.Is].
+// The errors of this package, for [errors.Is].
 var (
-	// ErrUnanswered: the authorizer has not decided. It took too long, ended its
-	// goroutine, or too many of its kind are stuck. It comes with faas.ErrDenied.
+	// ErrUnanswered: the authorizer has not decided. It took too long, exited its
+	// goroutine, or all of its goroutines are stuck. It comes with faas.ErrDenied.
 	ErrUnanswered = errors.New("the authorizer has not answered")
-	// ErrNoCredentials: a request says nothing about who sends it, or nothing
-	// that this [Authenticator] understands.
+	// ErrNoCredentials: a request has no credentials, or none that this
+	// [Authenticator] understands.
 	ErrNoCredentials = errors.New("no credentials")
 	// ErrCredentials: a request's credentials are wrong, expired or malformed.
 	ErrCredentials = errors.New("credentials are not valid")
@@ -27,23 +27,23 @@ var (
 // chose.
 const ReasonUnanswered faas.Reason = "unanswered"
 
-// DeniedError says who was not let through to what. It Is [faas.ErrDenied], and
-// Cause, if Cause is not the platform's own answer to some other call.
+// DeniedError says which principal was denied which function. It Is [faas.ErrDenied].
+// It also Is its Cause, unless that is an error of the platform about another call.
 type DeniedError struct {
 	Principal Principal
 	Function  string
 	Cause     error // what the authorizer said; a *faas.PanicError if it panicked
 }
 
-// Error describes it on one line. It asks Cause for its text.
+// Error describes the denial on one line. It calls the Error method of Cause.
 func (e *DeniedError) Error() string {
 	return fmt.Sprintf("%v to %v: %v", faas.ErrDenied, e.Principal, e.Cause)
 }
 
-// Unwrap returns ErrDenied and the cause. An authorizer that calls functions
-// itself may answer their errors. Those stay in Cause: a front that finds
-// ErrNotFound or ErrOverloaded here would answer as if it were about this call,
-// and tell that there is such a function.
+// Unwrap returns ErrDenied and the cause. It leaves out a cause that has a
+// *faas.Error: an authorizer that calls functions itself may return their errors. A
+// front that found such an ErrNotFound or ErrOverloaded would answer as if it were
+// about this call, and so tell the caller that the function exists.
 func (e *DeniedError) Unwrap() []error {
 	if foreign := (*faas.Error)(nil); errors.As(e.Cause, &foreign) {
 		return []error{faas.ErrDenied}
@@ -51,7 +51,7 @@ func (e *DeniedError) Unwrap() []error {
 	return []error{faas.ErrDenied, e.Cause}
 }
 
-// setupMistake is an [ErrSetup] with the cure.
+// setupMistake makes an [ErrSetup] that names the cure.
 func setupMistake(format string, args ...any) error {
 	return fmt.Errorf("access: %w: "+format, append([]any{ErrSetup}, args...)...)
 }

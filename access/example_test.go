@@ -11,7 +11,7 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// A service with tokens at its door and rules inside.
+// A service authenticates requests by tokens and authorizes calls by rules.
 func Example() {
 	rules, err := access.ParseRules([]byte(`[
 		{"functions": ["checkout"], "principals": ["user:*"]},
@@ -32,7 +32,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	token, _, err := tokens.Issue(access.Principal{Kind: access.User, ID: "ana"}, 0) // store the second
+	token, _, err := tokens.Issue(access.Principal{Kind: access.User, ID: "ana"}, 0) // the second result is to be stored
 	if err != nil {
 		panic(err)
 	}
@@ -52,7 +52,7 @@ func Example() {
 		fmt.Println(path, w.Code, w.Body)
 	}
 	call("/checkout", token)
-	call("/charge", token) // not by ana herself
+	call("/charge", token) // ana may not call it: checkout may
 	call("/unknown", token)
 	call("/checkout", access.NewSecret("guess"))
 	fmt.Println(token)
@@ -67,7 +67,8 @@ func Example() {
 	// [redacted]
 }
 
-// An authorizer is a func: a call to a policy service, a look into a table.
+// An authorizer is a func. It may, for example, ask a policy service or look into a
+// table.
 func ExampleAuthorizer() {
 	gate := access.Authorizer(func(_ context.Context, p access.Principal, inv faas.Invocation) error {
 		if p.Kind == access.User && inv.Labels["public"] == "yes" {
@@ -85,7 +86,7 @@ func ExampleAuthorizer() {
 	// Output: true faas: invoke "f": denied to user "ana": not public
 }
 
-// A secret that one function has, and that nothing prints.
+// One function has a secret, and nothing prints it.
 func ExampleGive() {
 	r := faas.New()
 	defer r.Close()

@@ -16,7 +16,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// front is the least that an HTTP front can be.
+// front is a minimal HTTP front.
 func front(r *faas.Router, gate faas.Gate) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /fn/{name}", func(w http.ResponseWriter, req *http.Request) {
@@ -101,7 +101,7 @@ func TestAskAnswersTheSameForWhatThereIsAndWhatThereIsNot(t *testing.T) {
 	})
 }
 
-// holder is a gate that holds something for each call that it lets in.
+// holder is a gate that reserves something for each call that it admits.
 type holder struct {
 	held, asked int
 	bomb        bool

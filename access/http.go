@@ -9,17 +9,17 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Authenticator finds out who sends a request: bearer tokens, JSON web tokens,
-// signatures.
+// Authenticator finds the principal that a request comes from, by credentials of one
+// kind: bearer tokens, JSON web tokens, or signatures.
 //
 //   - An error that Is [ErrNoCredentials] means that the request has none of its
 //     kind; another authenticator may find some.
 //   - One that Is [ErrCredentials] means that they are wrong.
 //   - Any other error means that they could not be checked.
 //
-// It is called by many goroutines at once, may read the body if it puts one
-// that reads the same in its place, and changes nothing else. Its errors must
-// not hold the credentials.
+// It is called by many goroutines at once. It may read the body if it puts an equal
+// one in its place, and changes nothing else of the request. Its errors must not
+// contain the credentials.
 type Authenticator interface {
 	Authenticate(r *http.Request) (Principal, error)
 }
@@ -30,9 +30,9 @@ type AuthenticatorFunc func(r *http.Request) (Principal, error)
 // Authenticate calls f.
 func (f AuthenticatorFunc) Authenticate(r *http.Request) (Principal, error) { return f(r) }
 
-// AsAnonymous is an [AuthenticatorFunc] for the end of the list of
-// [Authenticate]: it lets requests without credentials pass as the anonymous
-// principal. An Authorization header that nobody understood is no such request.
+// AsAnonymous is an [AuthenticatorFunc] for the end of the list of [Authenticate]. It
+// lets requests without credentials pass as the anonymous principal. It refuses a
+// request with an Authorization header that no authenticator before it understood.
 func AsAnonymous(r *http.Request) (Principal, error) {
 	if len(r.Header["Authorization"]) > 0 {
 		return Principal{}, fmt.Errorf("%w: an Authorization header that nothing here understands", ErrCredentials)
@@ -40,19 +40,21 @@ func AsAnonymous(r *http.Request) (Principal, error) {
 	return Principal{}, nil
 }
 
-// Authenticate returns a middleware for net/http that lets a request pass if
-// one of the authenticators says who sends it. They are asked in order; the
-// first that finds credentials of its kind decides.
+// Authenticate returns a middleware for net/http that lets a request pass if one of
+// the authenticators finds its principal. They are asked in order; the first that
+// finds credentials of its kind decides.
 //
-//   - Who it is goes on the request's context ([WithPrincipal]), and so does the
-//     principal's tenant, if it has one (faas.WithTenant).
-//   - The Authorization header does not go further than this: what is behind may
-//     pass headers on to functions and logs.
+//   - The principal is put on the request's context ([WithPrincipal]), and so is its
+//     tenant, if it has one (faas.WithTenant).
+//   - The Authorization header is removed: the handlers behind may pass headers on to
+//     functions and logs.
 //   - Without credentials, or with wrong ones, the answer is 401 with a
 //     WWW-Authenticate for bearer tokens (RFC 6750); if they can't be checked it
 //     is 503. Neither says why.
-//   - An authenticator that panics fails the request, as net/http has it.
-//   - A principal of kind [Function] is not let in: no request is a function.
+//   - If an authenticator panics, the panic goes on to net/http, which ends the
+//     request.
+//   - A principal of kind [Function] is not let in: requests come from outside, and
+//     functions do not.
 func Authenticate(as ...Authenticator) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,6 +70,7 @@ func Authenticate(as ...Authenticator) func(http.Handler) http.Handler {
 
 var errFunction = errors.New("an authenticator has taken a request for a function")
 
+// identify asks the authenticators in order.
 func identify(as []Authenticator, r *http.Request) (Principal, error) {
 	for _, a := range as {
 		p, err := a.Authenticate(r)
@@ -82,8 +85,8 @@ func identify(as []Authenticator, r *http.Request) (Principal, error) {
 	return Principal{}, ErrNoCredentials
 }
 
-// identified is r with its principal and without its credentials. The headers
-// are cloned, since r is the server's.
+// identified is r with its principal and without its credentials. It clones the
+// headers, since those of r belong to the server.
 func identified(r *http.Request, p Principal) *http.Request {
 	ctx := WithPrincipal(r.Context(), p)
 	if p.Tenant != "" {
@@ -95,6 +98,8 @@ func identified(r *http.Request, p Principal) *http.Request {
 	return r
 }
 
+// unauthorized answers a request that has not passed. An answer must not be cached: a
+// later request may have credentials.
 func unauthorized(w http.ResponseWriter, err error) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
@@ -109,19 +114,19 @@ func unauthorized(w http.ResponseWriter, err error) {
 	http.Error(w, "not authenticated", http.StatusUnauthorized)
 }
 
-// MaxBearerToken is how long a bearer token may be, in bytes.
+// MaxBearerToken is the greatest length of a bearer token, in bytes.
 const MaxBearerToken = 16 << 10
 
-// BearerToken returns the bearer token of a request's headers: exactly one
-// Authorization header with the scheme Bearer and a token of the form of RFC
-// 6750. Without such a header the error Is [ErrNoCredentials], with a wrong one
-// [ErrCredentials]. It is for writers of an [Authenticator].
+// BearerToken returns the bearer token of a request's headers. There has to be exactly
+// one Authorization header, with the scheme Bearer and a token in the form of RFC
+// 6750. Without such a header the error Is [ErrNoCredentials], with a malformed one
+// [ErrCredentials]. It is for authors of an [Authenticator].
 func BearerToken(h http.Header) (Secret, error) {
 	headers := h["Authorization"]
 	if len(headers) == 0 {
 		return Secret{}, ErrNoCredentials
 	}
-	if len(headers) > 1 { // which of them others believe can't be known
+	if len(headers) > 1 { // a proxy in front may have checked the other one
 		return Secret{}, fmt.Errorf("%w: more than one Authorization header", ErrCredentials)
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
@@ -135,8 +140,8 @@ func BearerToken(h http.Header) (Secret, error) {
 	return NewSecret(token), nil
 }
 
-// isToken tells whether s is a b64token of RFC 6750, 2.1, which a JSON web token
-// is as well.
+// isToken reports whether s is a b64token of RFC 6750, 2.1. A JSON web token is one
+// too.
 func isToken(s string) bool {
 	body := strings.TrimRight(s, "=")
 	if body == "" {

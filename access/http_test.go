@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// passed is what a request looks like behind the middleware.
+// passed is a request as the handler behind the middleware sees it.
 type passed struct {
 	n      int
 	by     access.Principal
@@ -164,8 +164,8 @@ func TestAnAuthenticatorThatPanicsLetsNobodyIn(t *testing.T) {
 	assert.Zero(t, behind.n)
 }
 
-// FuzzBearerToken: what is taken for a token has the form of one, and nothing
-// of what came is in an error.
+// FuzzBearerToken looks for a token that is not of the form of one, and for an error
+// that repeats what was sent.
 func FuzzBearerToken(f *testing.F) {
 	for _, s := range []string{"Bearer abc", "bearer a.b.c", "Basic x", "", "Bearer ", "Bearer a b", "Bearer =", "Bearer a==", "Bearer\tx"} {
 		f.Add(s)

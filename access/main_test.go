@@ -35,7 +35,7 @@ func as(t *testing.T, p access.Principal) context.Context {
 	return faas.WithTenant(access.WithPrincipal(t.Context(), p), p.Tenant)
 }
 
-// book collects logs.
+// book is a writer for logs that keeps their text.
 type book struct {
 	mu   sync.Mutex // guards text
 	text strings.Builder
@@ -55,7 +55,7 @@ func (b *book) String() string {
 
 func (b *book) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 
-// site is a router behind an authorizer, with a function that counts.
+// site is a router behind an authorizer, with a function that counts its calls.
 type site struct {
 	*faas.Router
 	records faastest.Recorder
@@ -73,7 +73,7 @@ func newSite(t *testing.T, authorize access.Authorize, opts ...access.Option) *s
 	return s
 }
 
-// ways are both ways in which an authorizer can be asked.
+// ways are the two ways to run an authorizer: inline and on a goroutine.
 func ways(t *testing.T, f func(t *testing.T, opts ...access.Option)) {
 	t.Helper()
 	t.Parallel()

@@ -12,8 +12,8 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// shop has a checkout that everybody may call, a charge that only checkout may,
-// and a report that only the auditor may.
+// shop has the functions checkout, which all users may call, charge, which only
+// checkout may, and report, which only the auditor may.
 func shop(t *testing.T, opts ...faas.RouterOption) (r *faas.Router, entered map[string]int) {
 	t.Helper()
 	rules := access.Rules{
@@ -27,7 +27,7 @@ func shop(t *testing.T, opts ...faas.RouterOption) (r *faas.Router, entered map[
 	for _, name := range []string{"charge", "report"} {
 		faas.Register(r, name, func(context.Context, string) (string, error) { entered[name]++; return name, nil })
 	}
-	// checkout calls what its input names: a deputy that is easily confused.
+	// checkout calls the function that its input names: a confused deputy.
 	faas.Register(r, "checkout", func(ctx context.Context, target string) (string, error) {
 		entered["checkout"]++
 		out, err := r.Invoke(ctx, target, []byte(`""`))

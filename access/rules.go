@@ -15,25 +15,25 @@ import (
 
 // Rule allows some principals some functions. All fields of a rule must hold.
 type Rule struct {
-	// Functions are the names it is about, each a name, a beginning of names
-	// such as "mail-*", or "*". None: the rule allows nothing.
+	// Functions are the functions that it allows: each entry is a name, the beginning
+	// of names such as "mail-*", or "*". Without any the rule allows nothing.
 	Functions []string `json:"functions"`
-	// Principals are who it allows, as kind:id, such as "user:ana",
-	// "function:checkout", "webhook:*"; "anonymous"; or "*", which is everybody,
-	// the anonymous included.
+	// Principals are the callers that it allows: each entry is kind:id, for example
+	// "user:ana", "function:checkout" or "webhook:*"; or "anonymous"; or "*", which is
+	// every principal, the anonymous one too.
 	Principals []string `json:"principals,omitempty"`
-	// Roles allow whoever has one of them, in addition to Principals. "*" is no
-	// role.
+	// Roles allow the principals that have one of them, in addition to Principals. "*"
+	// is no role.
 	Roles []string `json:"roles,omitempty"`
 	// AnyTenant allows calls for tenants that are not the principal's own. Without
 	// it the call's tenant must be the principal's, and be empty if the principal
-	// has none. A function's tenant is that of the call which it serves.
+	// has none. A function's tenant is that of the call that it serves.
 	AnyTenant bool `json:"any_tenant,omitempty"`
 }
 
-// Rules allow what one of them allows, and nothing else: there is no rule that
-// forbids, so their order means nothing, and no rules at all let nobody in.
-// They are data; whoever shares them does not change them.
+// Rules allow what one of them allows, and nothing else. No rule forbids, so that
+// their order means nothing. Without any rule, no call is allowed. They are read by
+// many goroutines at once, and must not be changed while they are in use.
 //
 //	rules := access.Rules{
 //		{Functions: []string{"*"}, Roles: []string{"admin"}, AnyTenant: true},
@@ -43,10 +43,10 @@ type Rule struct {
 //	r := faas.New(faas.WithGate(access.Authorizer(rules.Authorize, access.WithInline())))
 type Rules []Rule
 
-// ParseRules reads rules from JSON, an array of objects with the fields
-// functions, principals, roles and any_tenant. What it does not understand is
-// an error that Is [ErrSetup], since a rule that is half understood is worse
-// than none.
+// ParseRules reads rules from JSON, an array of objects with the fields functions,
+// principals, roles and any_tenant. Other fields, and text after the array, are an
+// error that Is [ErrSetup]: a misspelled field would otherwise change what a rule
+// allows.
 func ParseRules(data []byte) (Rules, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -60,9 +60,9 @@ func ParseRules(data []byte) (Rules, error) {
 	return rules, rules.Check()
 }
 
-// Check names each rule that can't mean what its author meant, and the cure, in
-// an error that Is [ErrSetup]. Such a rule allows nothing in the field that is
-// wrong, but nobody would notice.
+// Check returns an error that Is [ErrSetup] and names each rule that can't mean what
+// its author meant, with the cure. Such a rule allows nothing by the field that is
+// wrong, and without Check that would go unnoticed.
 func (rs Rules) Check() error {
 	var errs []error
 	for i, r := range rs {
@@ -84,17 +84,25 @@ func (r Rule) check(i int) error {
 		}
 	}
 	for _, p := range r.Principals {
-		kind, id, ok := strings.Cut(p, ":")
-		switch {
-		case p == "*" || p == "anonymous":
-		case !ok || kind == "" || id == "" || strings.Contains(kind, "*"):
-			return setupMistake("rule %d: principal %q: write kind:id, anonymous or *", i, p)
-		case strings.Contains(strings.TrimSuffix(id, "*"), "*"):
-			return setupMistake("rule %d: principal %q: a * stands at the end or not at all", i, p)
+		if err := checkPrincipal(i, p); err != nil {
+			return err
 		}
 	}
 	if slices.Contains(r.Roles, "") || slices.Contains(r.Roles, "*") {
 		return setupMistake("rule %d: a role is a name; for everybody, write principals \"*\"", i)
+	}
+	return nil
+}
+
+// checkPrincipal checks an entry of Principals of rule i.
+func checkPrincipal(i int, p string) error {
+	kind, id, ok := strings.Cut(p, ":")
+	switch {
+	case p == "*" || p == "anonymous":
+	case !ok || kind == "" || id == "" || strings.Contains(kind, "*"):
+		return setupMistake("rule %d: principal %q: write kind:id, anonymous or *", i, p)
+	case strings.Contains(strings.TrimSuffix(id, "*"), "*"):
+		return setupMistake("rule %d: principal %q: a * stands at the end or not at all", i, p)
 	}
 	return nil
 }
@@ -115,8 +123,8 @@ func (r Rule) allows(p Principal, inv faas.Invocation) bool {
 		(slices.ContainsFunc(r.Principals, p.is) || slices.ContainsFunc(r.Roles, p.has))
 }
 
-// is tells whether the principal of a rule is p. The kind ends at the first
-// colon, so that no ID can pass for another kind's.
+// is reports whether an entry of Principals names p. The kind ends at the first colon,
+// so that no ID can make a principal pass for one of another kind.
 func (p Principal) is(pattern string) bool {
 	switch pattern {
 	case "*":
@@ -128,12 +136,13 @@ func (p Principal) is(pattern string) bool {
 	return ok && kind != "" && kind == string(p.Kind) && matches(id, p.ID)
 }
 
-// has leaves out what is no role, as Check does: a rule that nobody checked must
-// not meet a principal with a role of the same nonsense.
+// has reports whether p has the role. "" and "*" are no roles, also in a rule that was
+// not checked: a principal may have got the role "*" from outside.
 func (p Principal) has(role string) bool {
 	return role != "" && role != "*" && slices.Contains(p.Roles, role)
 }
 
+// matches reports whether a pattern with at most one *, at its end, names name.
 func matches(pattern, name string) bool {
 	if start, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(name, start)

@@ -34,7 +34,7 @@ func TestRulesAllowWhatOneOfThemAllowsAndNothingElse(t *testing.T) {
 		{access.Rule{Functions: []string{"*"}, Roles: []string{"admin"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
 		{access.Rule{Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
 		{access.Rule{Functions: []string{"*"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
-		// IDs that try to be something else.
+		// IDs that read like a pattern or another kind.
 		{access.Rule{Functions: []string{"*"}, Principals: []string{"function:f"}}, access.Principal{Kind: access.User, ID: "function:f"}, faas.Invocation{}, false},
 		{access.Rule{Functions: []string{"*"}, Principals: []string{"user:ana"}}, access.Principal{Kind: access.User, ID: "*"}, faas.Invocation{}, false},
 		{access.Rule{Functions: []string{"*"}, Roles: []string{"*", ""}}, access.Principal{Kind: access.User, ID: "x", Roles: []string{"*", ""}}, faas.Invocation{}, false},
@@ -70,8 +70,8 @@ func TestRulesThatCannotMeanWhatTheySayAreNamed(t *testing.T) {
 	assert.Equal(t, access.Rules{{Functions: []string{"a", "b-*"}, Principals: []string{"user:*"}, Roles: []string{"r"}, AnyTenant: true}}, rules)
 }
 
-// FuzzParseRules: what is accepted can be written and read again, and means the
-// same; nothing lets a stranger in that does not say so.
+// FuzzParseRules looks for rules that decide otherwise after they were written and
+// read again.
 func FuzzParseRules(f *testing.F) {
 	f.Add([]byte(`[{"functions":["a","b-*"],"principals":["user:*","anonymous"],"roles":["r"],"any_tenant":true}]`))
 	f.Add([]byte(`[{"functions":["*"],"principals":["*"]}]`))

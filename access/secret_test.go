@@ -24,8 +24,8 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// The value does not contain "r" "e" "d" in a row, and its hexadecimal forms are
-// looked for as well.
+// The value has no "red" in it, as "[redacted]" has. hidden also looks for its
+// hexadecimal forms.
 const value = "hunter2-open-sesame"
 
 type config struct {
@@ -44,7 +44,7 @@ func newConfig() config {
 	return c
 }
 
-// hidden asserts that text does not give the value away, in any form.
+// hidden asserts that text does not show the value, in any form.
 func hidden(t *testing.T, what, text string) {
 	t.Helper()
 	for _, form := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprintf("% x", value), fmt.Sprintf("%d", []byte(value)), "hunter", "sesame"} {
@@ -60,7 +60,7 @@ func TestASecretIsRedactedWhateverTheVerb(t *testing.T) {
 		for what, v := range map[string]any{"value": s, "pointer": &s, "struct": c, "pointer to struct": &c, "slice": []any{s}, "map": map[string]any{"k": s}} {
 			hidden(t, verb+" "+what, fmt.Sprintf(verb, v))
 		}
-		if !slices.Contains([]string{"%T", "%!", "%p", "%w"}, verb) { // which fmt answers itself
+		if !slices.Contains([]string{"%T", "%!", "%p", "%w"}, verb) { // fmt answers these without calling Format
 			assert.Equal(t, "[redacted]", fmt.Sprintf(verb, s), verb)
 		}
 	}
@@ -112,8 +112,8 @@ func TestASecretIsRedactedInLogs(t *testing.T) {
 	}
 }
 
-// What testify prints when values differ comes from a dumper that looks into
-// unexported fields by unsafe.
+// testify prints values that differ with a dumper that reads unexported fields by
+// package unsafe.
 func TestASecretIsRedactedInTheDiffOfAFailedTest(t *testing.T) {
 	t.Parallel()
 	var told failure
@@ -224,7 +224,7 @@ func TestACallerCannotSlipASecretIntoAFunction(t *testing.T) {
 	outer := faas.Register(r, "outer", func(ctx context.Context, _ int) (int, error) {
 		inner, err := faas.Lookup[int, bool](r, "inner")
 		require.NoError(t, err)
-		known, err := inner.Invoke(ctx, 0) // with a context that has the secret
+		known, err := inner.Invoke(ctx, 0) // the context has the secret of the outer function
 		assert.False(t, known)
 		return 0, err
 	}, access.Give("key", access.NewSecret(value)))

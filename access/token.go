@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// Digest is the SHA-256 of a bearer token: what is kept of it. It is no secret
-// as long as the token is random; a word or a short number would be found from
-// its digest by trying.
+// Digest is the SHA-256 of a bearer token, which is kept in its place. It is no secret
+// if the token is random, as those of [Tokens.Issue] are. A word or a short number
+// could be found from its digest by trying.
 type Digest [sha256.Size]byte //nolint:recvcheck // UnmarshalText writes to it
 
 const digestPrefix = "sha256:"
@@ -32,8 +32,8 @@ func (d Digest) String() string { return digestPrefix + hex.EncodeToString(d[:])
 // MarshalText is String.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads what String writes. The error does not repeat the text,
-// which may be a token that somebody has put in the wrong place.
+// UnmarshalText reads what String writes. The error does not repeat the text, which
+// may be a token in the wrong place.
 func (d *Digest) UnmarshalText(text []byte) error {
 	digits, ok := strings.CutPrefix(string(text), digestPrefix)
 	if !ok || len(digits) != 2*len(d) {
@@ -47,14 +47,15 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Token is one bearer token as it is kept: whose it is and until when, and not
-// what it is. It can be stored as JSON.
+// Token is what is kept of a bearer token: its digest, its principal and its expiry,
+// and not the token itself. It can be stored as JSON.
 type Token struct {
 	Digest    Digest    `json:"digest"`
 	Principal Principal `json:"principal"`
-	Expires   time.Time `json:"expires,omitzero"` // the first moment at which it is not valid; zero: never
+	Expires   time.Time `json:"expires,omitzero"` // the first moment at which it is not valid; zero: it never expires
 }
 
+// check returns what is impossible about a stored token.
 func (t Token) check() error {
 	switch {
 	case t.Digest == Digest{}:
@@ -67,18 +68,18 @@ func (t Token) check() error {
 	return nil
 }
 
-// Tokens knows bearer tokens by their digests. A principal may have several at
-// a time: to rotate, [Tokens.Issue] the new one, move its holder over, and
+// Tokens authenticates bearer tokens by their digests. A principal may have several
+// tokens. To rotate one, [Tokens.Issue] a new one, give it to the client, and then
 // [Tokens.Revoke] the old one, or let it expire. All methods may be called
 // concurrently.
 //
-// How long a look-up takes does not depend on how much of a token is right: the
-// token is hashed, found by a hash of that with a seed of this process, and
-// compared in constant time.
+// The time of a look-up does not tell how much of a wrong token is right. The token is
+// hashed, its digest is found by another hash with a random seed of this process, and
+// digests are compared in constant time.
 type Tokens struct {
 	seed maphash.Seed
-	mu   sync.RWMutex        // guards what follows
-	by   map[uint64][]*Token // by the seeded hash of the digest; each slice and Token is constant
+	mu   sync.RWMutex        // guards the map by
+	by   map[uint64][]*Token // by the seeded hash of the digest; slices and Tokens are replaced and never written, so that Principal reads them without the lock
 }
 
 // NewTokens returns tokens that were stored, or an error that Is [ErrSetup].
@@ -92,9 +93,9 @@ func NewTokens(stored ...Token) (*Tokens, error) {
 	return t, nil
 }
 
-// Add makes a stored token valid; one that is known already gets the principal
-// and the expiry that are given now. It answers an error that Is [ErrSetup] if
-// the token has no digest, or is nobody's or a function's.
+// Add makes a stored token valid. If its digest is known already, the new principal
+// and expiry take the place of the old ones. It returns an error that Is [ErrSetup] if
+// the token has no digest, or if its principal is anonymous or a function.
 func (t *Tokens) Add(token Token) error {
 	if err := token.check(); err != nil {
 		return err
@@ -106,10 +107,10 @@ func (t *Tokens) Add(token Token) error {
 	return nil
 }
 
-// Issue makes a random token of 256 bits for p and returns it with what is to be
-// stored. It is valid at once, for lasts, or for ever if that is 0. Nothing here
-// can tell the token again. It answers an error that Is [ErrSetup] if p is
-// nobody or a function, or lasts is negative.
+// Issue makes a random token of 256 bits for p, and returns it with the Token to store.
+// It is valid at once, for lasts, or for ever if lasts is 0. The secret can't be had
+// again. It returns an error that Is [ErrSetup] if p is anonymous or a function, or if
+// lasts is negative.
 func (t *Tokens) Issue(p Principal, lasts time.Duration) (Secret, Token, error) {
 	if lasts < 0 {
 		return Secret{}, Token{}, setupMistake("Issue for %v: a token can't be made for the past", p)
@@ -127,8 +128,8 @@ func (t *Tokens) Issue(p Principal, lasts time.Duration) (Secret, Token, error) 
 	return secret, token, nil
 }
 
-// Revoke ends a token at once, and tells whether there was one. Calls that were
-// admitted with it go on.
+// Revoke makes a token invalid at once, and reports whether it was known. Calls that
+// were admitted with it go on.
 func (t *Tokens) Revoke(d Digest) bool {
 	key := maphash.Bytes(t.seed, d[:])
 	t.mu.Lock()
@@ -143,8 +144,8 @@ func (t *Tokens) Revoke(d Digest) bool {
 	return found
 }
 
-// Prune forgets the tokens that have expired, and returns how many they were.
-// They are not valid in any case; this frees their memory.
+// Prune removes the tokens that have expired, and returns their number. They are
+// invalid in any case; Prune frees their memory.
 func (t *Tokens) Prune() int {
 	now, n := time.Now(), 0
 	t.mu.Lock()
@@ -158,13 +159,14 @@ func (t *Tokens) Prune() int {
 	return n
 }
 
+// without returns a new slice without the token of that digest.
 func without(tokens []*Token, d Digest) []*Token {
 	return slices.DeleteFunc(slices.Clone(tokens), func(t *Token) bool { return t.Digest == d })
 }
 
 func (t Token) expired(now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
 
-// Principal returns whose token it is, or an error that Is [ErrCredentials].
+// Principal returns the principal of a token, or an error that Is [ErrCredentials].
 func (t *Tokens) Principal(token Secret) (Principal, error) {
 	d := DigestOf(token)
 	t.mu.RLock()
@@ -182,7 +184,7 @@ func (t *Tokens) Principal(token Secret) (Principal, error) {
 	return Principal{}, ErrCredentials
 }
 
-// Authenticate makes Tokens an [Authenticator] of the Authorization header.
+// Authenticate makes Tokens an [Authenticator] for the Authorization header.
 func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 	token, err := BearerToken(r.Header)
 	if err != nil {
@@ -191,5 +193,5 @@ func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 	return t.Principal(token)
 }
 
-// Bearer lets requests with a valid token pass, see [Authenticate].
+// Bearer is the middleware [Authenticate] with t as its only authenticator.
 func Bearer(t *Tokens) func(http.Handler) http.Handler { return Authenticate(t) }

@@ -143,15 +143,16 @@ func TestTokensMayBeUsedByManyAtOnce(t *testing.T) {
 	})
 }
 
-// What a wrong token costs must not tell how much of it is right. By Welch's
-// t-test on timings of two kinds of wrong tokens in random order, as dudect does
-// it (Reparaz, Balasch, Verbauwhede, "Dude, is my code constant time?", 2017),
-// whose threshold is 4.5; the same test must see a comparison that leaves early.
+// The time of a look-up must not tell how much of a wrong token is right. The test is
+// Welch's t-test on the timings of two kinds of wrong tokens in random order, as in
+// dudect (Reparaz, Balasch, Verbauwhede, "Dude, is my code constant time?", 2017),
+// with the same threshold, 4.5. As a check of the test, it must also find a comparison
+// that ends at the first difference.
 func TestG05_HowMuchOfATokenIsRightCannotBeTimed(t *testing.T) {
 	if os.Getenv("FAAS_SOAK") == "" {
 		t.Skip("measures; set FAAS_SOAK=1")
 	}
-	const size = 4096 // so that an early end would show
+	const size = 4096 // long, so that an early end shows
 	right := strings.Repeat("a", size)
 	tokens := newTokens(t, access.Token{Digest: access.DigestOf(access.NewSecret(right)), Principal: ana})
 	compare := func(guess string) bool { _, err := tokens.Principal(access.NewSecret(guess)); return err == nil }
@@ -173,8 +174,8 @@ func TestG05_HowMuchOfATokenIsRightCannotBeTimed(t *testing.T) {
 	}
 }
 
-// distinguish is |t| of 10,000 timings each, without the slowest tenth, which
-// are the machine's.
+// distinguish returns |t| of 10,000 timings of each kind. It leaves out the slowest
+// tenth, which the machine makes slow and not the code.
 func distinguish(f func(string) bool, a, b string) float64 {
 	const n = 10_000
 	times := [2][]float64{}

@@ -1,6 +1,6 @@
 /*
-Package faascedar decides who may call what by policies in the Cedar language,
-evaluated by github.com/cedar-policy/cedar-go.
+Package faascedar decides which principal may call which function by policies in the
+Cedar language, which github.com/cedar-policy/cedar-go evaluates.
 
 	policies, err := faascedar.Load(os.DirFS("/etc/myservice"), "policies/*.cedar")
 	r := faas.New(faas.WithGate(access.Authorizer(policies.Authorize, access.WithInline())))
@@ -22,7 +22,7 @@ forbids it.
 	principal  User::"ana", Webhook::"github", Function::"checkout", Anonymous::""
 	action     Action::"invoke"
 	resource   Function::"charge"
-	context    tenant (whom the call is for), principalTenant (the principal's own),
+	context    tenant (of the call), principalTenant (the principal's own),
 	           depth (0: not nested), version, memory (bytes), now (a datetime)
 
 A principal is in Role::"clerk" if it has that role. Its tags are its claims, and
@@ -32,11 +32,11 @@ by hasTag and getTag. The type of a principal is its kind with a capital;
 
 # Fail closed
 
-A policy that does not parse, or that asks for what there is not, such as a
-misspelled attribute, is an error of [Load] that names file and line: it is
-validated against the schema above, strictly. At a call, a permit that can't be
+Load validates policies against the schema above, strictly. A policy that does not
+parse, or that asks for something that does not exist, for example a misspelled
+attribute, is an error that names file and line. At a call, a permit that can't be
 evaluated permits nothing, and a forbid that can't be evaluated denies the call.
-Cedar's own rule would pass over it, and so let in whom it was written to keep
-out. No policies at all let nobody in.
+Cedar's own rule would ignore that forbid, and so admit a call that it was written to
+stop. Without any policy, every call is denied.
 */
 package faascedar

@@ -10,11 +10,11 @@ import (
 	"github.com/inproc/faas/access/faascedar"
 )
 
-// Policies from files decide who may call what.
+// Policies from files decide which principal may call which function.
 func Example() {
 	policies, err := faascedar.Load(os.DirFS("testdata"), "*.cedar")
 	if err != nil {
-		panic(err) // names file and line
+		panic(err) // the error names file and line
 	}
 	r := faas.New(faas.WithGate(access.Authorizer(policies.Authorize, access.WithInline())))
 	defer r.Close()

@@ -18,11 +18,11 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Policies decide by Cedar policies. They are constant, and may be used by many
-// goroutines at once; to change them, load others.
+// Policies are Cedar policies that decide about calls. They never change, and may be
+// used by many goroutines at once. To change the policies, load new ones.
 type Policies struct {
-	set   cedar.PolicyMap
-	types map[access.Kind]cedar.EntityType
+	set   cedar.PolicyMap                  // by file, line and column
+	types map[access.Kind]cedar.EntityType // the types of the principals that are known
 }
 
 // Option is an option of [Load] and [Parse]. Nil options are ignored.
@@ -32,9 +32,9 @@ type option func(*Policies) error
 
 func (o option) applyPolicies(p *Policies) error { return o(p) }
 
-// WithKinds makes kinds of principals known that are the host's own, so that
-// policies can name them: access.Kind("robot") is the type Robot. A kind is made
-// of the letters a to z. A principal of a kind that is not known is denied.
+// WithKinds adds kinds of principals, so that policies can name them: for example,
+// access.Kind("robot") is the type Robot. A kind consists of the letters a to z. A
+// principal of a kind that is not known is denied.
 func WithKinds(kinds ...access.Kind) Option {
 	return option(func(p *Policies) error {
 		for _, k := range kinds {
@@ -50,9 +50,9 @@ func WithKinds(kinds ...access.Kind) Option {
 	})
 }
 
-// Load reads the policies of all files that match a pattern of [fs.Glob], in the
-// order of their names. It is an error if there is no such file. The error names
-// file and line of each mistake.
+// Load reads the policies of all files that match a pattern of [fs.Glob], in the order
+// of their names. If no file matches, that is an error: an empty set would deny every
+// call. The error names the file and the line of each mistake.
 func Load(files fs.FS, pattern string, opts ...Option) (*Policies, error) {
 	names, err := fs.Glob(files, pattern)
 	if err != nil {
@@ -72,17 +72,19 @@ func Load(files fs.FS, pattern string, opts ...Option) (*Policies, error) {
 	return parse(texts, opts)
 }
 
-// Parse reads policies from a text. The name stands in errors.
+// Parse reads policies from a text. Errors use name as the name of the file.
 func Parse(name string, data []byte, opts ...Option) (*Policies, error) {
 	return parse([]text{{name, data}}, opts)
 }
 
-// text is a file of policies.
+// text is a file with policies.
 type text struct {
 	name string
 	data []byte
 }
 
+// parse makes Policies of the texts. It goes on after a mistake, so that the error has
+// all of them.
 func parse(texts []text, opts []Option) (*Policies, error) {
 	p := &Policies{set: cedar.PolicyMap{}, types: map[access.Kind]cedar.EntityType{
 		access.Anonymous: "Anonymous", access.User: "User", access.Function: typeFunction, access.Webhook: "Webhook",
@@ -105,8 +107,8 @@ func parse(texts []text, opts []Option) (*Policies, error) {
 	return p, errors.Join(errs...)
 }
 
-// add parses and validates a file's policies. A policy is known by the place
-// where it begins, since that is what an error has to say.
+// add parses and validates the policies of a file. The ID of a policy is the place
+// where it begins, so that the errors of Authorize name that place.
 func (p *Policies) add(t text, v *validate.Validator) error {
 	if !utf8.Valid(t.data) {
 		return fmt.Errorf("faascedar: %s: not UTF-8", t.name)
@@ -127,16 +129,30 @@ func (p *Policies) add(t text, v *validate.Validator) error {
 	return errors.Join(errs...)
 }
 
-// place says the file's name where the parser, which does not know it, says
-// "<input>", before line and column.
+// place puts the name of the file into an error of the parser. The parser does not
+// know it and writes "<input>" before line and column.
 func place(name string, err error) error {
 	return errors.New(strings.Replace(err.Error(), "<input>", name, 1))
 }
 
 const typeFunction = cedar.EntityType("Function")
 
-// validator knows the schema: what there is to ask for.
+// validator makes a validator with the schema of what policies can ask for.
 func (p *Policies) validator() (*validate.Validator, error) {
+	var s schema.Schema
+	if err := s.UnmarshalCedar([]byte(p.schema())); err != nil {
+		return nil, fmt.Errorf("faascedar: schema: %w", err)
+	}
+	resolved, err := s.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("faascedar: schema: %w", err)
+	}
+	return validate.New(resolved, validate.WithStrict()), nil
+}
+
+// schema is the schema as text. The anonymous principal is in no role and has no
+// tags.
+func (p *Policies) schema() string {
 	var b strings.Builder
 	b.WriteString("entity Role;\nentity Anonymous;\n")
 	var principals []string
@@ -151,38 +167,17 @@ func (p *Policies) validator() (*validate.Validator, error) {
 	resource: Function,
 	context: { tenant: String, principalTenant: String, depth: Long, version: String, memory: Long, now: datetime },
 };`, strings.Join(principals, ", "))
-	var s schema.Schema
-	if err := s.UnmarshalCedar([]byte(b.String())); err != nil {
-		return nil, fmt.Errorf("faascedar: schema: %w", err)
-	}
-	resolved, err := s.Resolve()
-	if err != nil {
-		return nil, fmt.Errorf("faascedar: schema: %w", err)
-	}
-	return validate.New(resolved, validate.WithStrict()), nil
+	return b.String()
 }
 
-// Authorize is an [access.Authorize]. It only computes, so that it may be used
-// with access.WithInline. Its errors name the policies that decided, by file and
-// line.
+// Authorize is an [access.Authorize]. It only computes, so that it may be used with
+// access.WithInline. Its errors name the policies that decided, by file and line.
 func (p *Policies) Authorize(_ context.Context, who access.Principal, inv faas.Invocation) error {
 	kind, ok := p.types[who.Kind]
 	if !ok {
 		return fmt.Errorf("no policy knows principals of kind %q; see faascedar.WithKinds", who.Kind)
 	}
-	req := cedar.Request{
-		Principal: cedar.NewEntityUID(kind, cedar.String(who.ID)),
-		Action:    cedar.NewEntityUID("Action", "invoke"),
-		Resource:  cedar.NewEntityUID(typeFunction, cedar.String(inv.Function)),
-		Context: cedar.NewRecord(cedar.RecordMap{
-			"tenant":          cedar.String(inv.Tenant),
-			"principalTenant": cedar.String(who.Tenant),
-			"depth":           cedar.Long(inv.Depth),
-			"version":         cedar.String(inv.Version),
-			"memory":          cedar.Long(inv.Memory),
-			"now":             cedar.NewDatetime(time.Now()),
-		}),
-	}
+	req := request(kind, who, inv)
 	decision, why := cedar.Authorize(p.set, entities(req, who, inv), req)
 	if err := p.broken(why); err != nil {
 		return err
@@ -196,8 +191,26 @@ func (p *Policies) Authorize(_ context.Context, who access.Principal, inv faas.I
 	return fmt.Errorf("policy %s forbids %v to call %q", why.Reasons[0].PolicyID, who, inv.Function)
 }
 
-// broken finds a forbid that could not be evaluated: whether it forbids is not
-// known. A permit that could not be has permitted nothing, and needs no more.
+// request is the question of a call. Its context has the attributes that schema
+// declares.
+func request(kind cedar.EntityType, who access.Principal, inv faas.Invocation) cedar.Request {
+	return cedar.Request{
+		Principal: cedar.NewEntityUID(kind, cedar.String(who.ID)),
+		Action:    cedar.NewEntityUID("Action", "invoke"),
+		Resource:  cedar.NewEntityUID(typeFunction, cedar.String(inv.Function)),
+		Context: cedar.NewRecord(cedar.RecordMap{
+			"tenant":          cedar.String(inv.Tenant),
+			"principalTenant": cedar.String(who.Tenant),
+			"depth":           cedar.Long(inv.Depth),
+			"version":         cedar.String(inv.Version),
+			"memory":          cedar.Long(inv.Memory),
+			"now":             cedar.NewDatetime(time.Now()),
+		}),
+	}
+}
+
+// broken returns an error if a forbid could not be evaluated: it might have forbidden
+// the call. A permit that could not be evaluated has permitted nothing, which is safe.
 func (p *Policies) broken(why cedar.Diagnostic) error {
 	for _, e := range why.Errors {
 		if p.set[e.PolicyID].Effect() == cedar.Forbid {
@@ -207,8 +220,9 @@ func (p *Policies) broken(why cedar.Diagnostic) error {
 	return nil
 }
 
-// entities are the principal and the function. A function that calls itself is
-// both, and one entity.
+// entities returns the principal and the function of a request. If a function calls
+// itself they are one entity, and the second entry replaces the first. Nothing is
+// lost: a function has no roles, and its claims as a principal are its labels.
 func entities(req cedar.Request, who access.Principal, inv faas.Invocation) cedar.EntityMap {
 	roles := make([]cedar.EntityUID, len(who.Roles))
 	for i, role := range who.Roles {
@@ -220,6 +234,7 @@ func entities(req cedar.Request, who access.Principal, inv faas.Invocation) ceda
 	}
 }
 
+// tags makes a record of claims or labels, for hasTag and getTag.
 func tags(m map[string]string) cedar.Record {
 	r := make(cedar.RecordMap, len(m))
 	for name, value := range m {

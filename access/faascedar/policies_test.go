@@ -178,8 +178,8 @@ func TestPoliciesAreAGate(t *testing.T) {
 	})
 }
 
-// FuzzParse: no text makes the parser or the validator panic, and what is
-// accepted can be evaluated.
+// FuzzParse looks for a text that makes the parser or the validator panic, and for one
+// that is accepted and makes Authorize panic.
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"testdata/shop.cedar", "testdata/stages.cedar"} {
 		data, err := os.ReadFile(name)
