@@ -2,32 +2,31 @@ package faastest
 
 import "reflect"
 
-// deepCopy is a value that shares no memory with the one it was copied from,
-// but what can't be copied: what is behind unexported fields (a pointer to a
-// struct that has some stays as it is, for a copy of a lock or of a
-// time.Location is another one), channels and functions.
+// deepCopy is a value that shares no memory with its original, except for what
+// can't be copied: channels, functions and what unexported fields refer to. A
+// pointer to a struct with unexported fields is copied as a pointer, because a
+// copy of, for example, a lock or a time.Location is a different one.
 type deepCopy[T any] struct {
 	value T
 
 	// owned is the memory that was allocated for the copy: pointers, slices,
-	// maps. It is listed when it is made, not looked for later, because whoever
-	// had the copy may have hung memory of his own into it.
+	// maps. It is listed when it is made. A search of the copy at a later time
+	// would also find memory that the handler has linked into it.
 	owned []reflect.Value
 
-	shared map[reflect.Type]bool // structs that stay as they are
+	shared map[reflect.Type]bool // structs that were not copied
 }
 
 func copyOf[T any](v T) deepCopy[T] {
 	c := copier{seen: map[place]reflect.Value{}, shared: map[reflect.Type]bool{}}
 	var d deepCopy[T]
 	to := reflect.ValueOf(&d.value).Elem()
-	to.Set(c.copy(reflect.ValueOf(&v).Elem())) // through pointers, so that an interface stays one
+	to.Set(c.copy(reflect.ValueOf(&v).Elem())) // through pointers: reflect.ValueOf(v) would unwrap an interface
 	d.owned, d.shared = c.owned, c.shared
 	return d
 }
 
-// wipe zeroes what the copy points to, as a caller does who uses his buffers
-// again.
+// wipe zeroes the memory of the copy, like a caller that reuses its buffers.
 func (d deepCopy[T]) wipe() {
 	for _, v := range d.owned {
 		if v.Kind() == reflect.Pointer {
@@ -39,13 +38,14 @@ func (d deepCopy[T]) wipe() {
 }
 
 type copier struct {
-	seen   map[place]reflect.Value // what is copied or being copied, against cycles
+	seen   map[place]reflect.Value // copies by their original, finished or not; it ends cycles
 	owned  []reflect.Value
 	shared map[reflect.Type]bool
 }
 
-// place is where a value lies; a struct and its first field differ in type, a
-// slice and a longer one in length.
+// place identifies a value. The address alone would not do: a struct and its
+// first field differ only in type, a slice and a shorter one of the same array
+// only in length.
 type place struct {
 	typ reflect.Type
 	ptr uintptr
@@ -110,7 +110,7 @@ func (c *copier) reference(v reflect.Value) reflect.Value {
 		to = reflect.MakeMapWithSize(v.Type(), v.Len())
 		c.own(at, to)
 		for it := v.MapRange(); it.Next(); {
-			to.SetMapIndex(it.Key(), c.copy(it.Value())) // keys are compared, and copies would not be equal
+			to.SetMapIndex(it.Key(), c.copy(it.Value())) // not a copy of the key: a copied pointer would be another key
 		}
 	}
 	return to
@@ -123,7 +123,7 @@ func (c *copier) own(at place, to reflect.Value) {
 
 func (c *copier) fill(to, from reflect.Value) {
 	if k := from.Type().Elem().Kind(); k <= reflect.Complex128 || k == reflect.String {
-		reflect.Copy(to, from) // bytes, above all
+		reflect.Copy(to, from) // at once, since a []byte may be large
 		return
 	}
 	for i := range from.Len() {
@@ -131,7 +131,8 @@ func (c *copier) fill(to, from reflect.Value) {
 	}
 }
 
-// opaque tells whether t is a struct that can't be copied from outside.
+// opaque reports whether t is a struct with unexported fields, which reflection
+// can't set.
 func opaque(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false

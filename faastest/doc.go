@@ -1,7 +1,7 @@
-// Package faastest tests handlers, and what is plugged into a [faas.Router]:
-// with plain go test, through the real pipeline, and in virtual time.
+// Package faastest tests handlers and the extensions of a [faas.Router] (meters,
+// gates, scalers): with plain go test, through the real router, in virtual time.
 //
-// A handler by itself, called once as a router would:
+// This calls one handler once, as a router does:
 //
 //	func TestGreet(t *testing.T) {
 //		res := faastest.Invoke(t.Context(), t, Greet, "Ada", faas.WithTimeout(time.Second))
@@ -10,10 +10,11 @@
 //		}
 //	}
 //
-// [Stateless] calls a handler with the same inputs in many orders, and fails
-// where an answer depends on what was called before.
+// [Stateless] calls a handler with the same inputs in many orders. It fails if an
+// answer depends on earlier calls.
 //
-// A router, closed at the end of the test, with a meter that remembers:
+// This makes a router that is closed at the end of the test, with a meter that
+// keeps its records for the test to read:
 //
 //	var rec faastest.Recorder
 //	r := faastest.New(t, faas.WithMeter(&rec))
@@ -34,21 +35,20 @@
 //		})
 //	}
 //
-// Two rules of bubbles matter here. Call [testing/synctest.Wait], and not
-// time.Sleep, to let goroutines get as far as they can. And every goroutine of a
-// bubble has to end: a handler that never returns must be let go by the test, or
-// the bubble reports a deadlock.
+// Two rules of bubbles matter here. To let goroutines run until they block, call
+// [testing/synctest.Wait], not time.Sleep. And every goroutine of a bubble must
+// end: if a handler waits for ever, for example on a channel, the test must
+// release it, or the bubble reports a deadlock.
 //
 // # Conformance
 //
-// [TestMeter], [TestGate] and [TestScaler] are for those who implement a
-// [faas.Meter], a [faas.Gate] or a [faas.Scaler]: they check what the router
-// relies on.
+// [TestMeter], [TestGate] and [TestScaler] test an implementation of [faas.Meter],
+// [faas.Gate] or [faas.Scaler]: they check what the router relies on.
 //
 // # Scaling
 //
-// [Drive] puts a scaling policy through a load curve, and returns what it decided
-// and why: an hour takes about a millisecond.
+// [Drive] runs a scaling policy over a load curve and returns what it decided and
+// why. An hour of load takes about a millisecond.
 //
 // # Leaks
 //

@@ -8,22 +8,22 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// Drive drives a [faas.Scaler] through a load curve and returns what it decided:
-// an hour of traffic in milliseconds, with no router, no goroutine and no clock.
+// Drive runs a [faas.Scaler] over a load curve and returns what it decided: an
+// hour of traffic in milliseconds, without a router, a goroutine or a clock.
 //
-// It asks as a router does: where calls have come and find no free slot, and
-// every two seconds while there are calls, instances above Min, or a window that
-// is not empty. Calls that come in the same step are asked about together.
-// Instances that serve calls are not taken away before they are free. CPU and
-// Latency are zero.
+// It calls Desired when a router does: when calls arrive and find no free slot,
+// and every two seconds while there are calls, instances above Min, or a window
+// that is not empty. For calls that arrive in the same step it calls Desired
+// once. It never stops an instance that serves calls. Load.CPU and Load.Latency
+// are zero.
 type Drive struct {
 	Scaler faas.Scaler
-	Calls  func(at time.Duration) int // how many calls there are at that time, running and waiting
-	For    time.Duration              // until when
+	Calls  func(at time.Duration) int // returns the number of calls at that time, running and waiting
+	For    time.Duration              // the length of the run
 
-	Step     time.Duration // how often Calls is looked at; 0: 100 ms
+	Step     time.Duration // how often Calls is called; 0: every 100 ms
 	Init     time.Duration // how long an instance takes to be ready; 0: no time
-	Per      int           // calls that an instance serves at once; 0: 1
+	Per      int           // calls that an instance serves at the same time; 0: 1
 	Min, Max int           // the function's limits; Max 0: none
 }
 
@@ -31,20 +31,20 @@ type Drive struct {
 type ScaleStep struct {
 	At       time.Duration // since the start
 	From, To int
-	Rule     string // what the scaler gave as its rule
+	Rule     string // from the scaler's answer
 }
 
-// String tells the step on one line.
+// String describes the step on one line.
 func (s ScaleStep) String() string {
 	return fmt.Sprintf("%v: %d to %d (%s)", s.At, s.From, s.To, s.Rule)
 }
 
-// driveTick is how often a router asks.
+// driveTick is the interval at which a router calls Desired.
 const driveTick = 2 * time.Second
 
-// Run drives the scaler and returns the steps in their order. Each run begins
-// with Min instances that are ready, and no state. A panic of the scaler or of
-// Calls comes through.
+// Run drives the scaler and returns its steps in order. Each run begins with Min
+// ready instances and a nil state. A panic of the scaler or of Calls is not
+// recovered.
 func (d Drive) Run() []ScaleStep {
 	r := d.start()
 	for at := time.Duration(0); at <= d.For; at += r.Step {
@@ -67,10 +67,10 @@ type driveRun struct {
 	stable, burst time.Duration
 	window        *window.Concurrency
 	state         faas.State
-	at, next      time.Duration // now, and when the next tick is
-	calls         int           // there are
-	ready         int           // instances that can serve
-	starting      []batch       // the others, in the order in which they will
+	at, next      time.Duration // the present, and the next tick
+	calls         int           // running and waiting
+	ready         int           // instances
+	starting      []batch       // instances that are not ready, the first to be ready first
 	steps         []ScaleStep
 }
 
@@ -93,7 +93,8 @@ func (d Drive) start() *driveRun {
 	return r
 }
 
-// look takes in what has happened, and tells whether calls have come.
+// look moves instances from starting to ready, updates the number of calls, and
+// reports whether it has grown.
 func (r *driveRun) look() bool {
 	for len(r.starting) > 0 && r.starting[0].at <= r.at {
 		r.ready += r.starting[0].n
@@ -141,10 +142,11 @@ func (r *driveRun) ask(arrival bool) {
 	}
 }
 
-// driveEpoch is when a run begins: as a bubble of testing/synctest does.
+// driveEpoch is the time at which a run begins, that of a bubble of
+// testing/synctest.
 func driveEpoch() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
 
-// scale goes to the target within the limits; those in use stay.
+// scale follows the target within the limits; instances in use stay.
 func (r *driveRun) scale(t faas.Target, inUse int) {
 	n, from := max(t.N, r.Min), r.instances()
 	if r.Max > 0 {
@@ -164,7 +166,8 @@ func (r *driveRun) scale(t faas.Target, inUse int) {
 	r.steps = append(r.steps, ScaleStep{At: r.at, From: from, To: n, Rule: t.Rule})
 }
 
-// stop takes instances away, the latest of those that are not ready yet first.
+// stop removes n instances: first those that are not ready, the latest before the
+// earlier ones.
 func (r *driveRun) stop(n int) {
 	for i := len(r.starting) - 1; i >= 0 && n > 0; i-- {
 		some := min(n, r.starting[i].n)

@@ -1,20 +1,19 @@
 package faastest
 
-// AntsGoroutines names the functions of the two goroutines that run in every
-// process that imports faas. They are not a router's: the package ants, which
-// supplies routers with goroutines, makes a pool of its own when it is
-// imported, and offers no way not to. Goleak would report them; two lines let
-// a test of yours ignore them:
+// AntsGoroutines names the functions of two goroutines that run in every process
+// that imports faas. They do not belong to a router: the package ants, from which
+// routers get their goroutines, starts a pool of its own when it is imported, and
+// has no option against that. Goleak reports them, unless a test ignores them:
 //
 //	goleak.VerifyNone(t,
 //		goleak.IgnoreAnyFunction(faastest.AntsGoroutines()[0]),
 //		goleak.IgnoreAnyFunction(faastest.AntsGoroutines()[1]),
 //	)
 //
-// IgnoreTopFunction does as well: they wait in just these functions. A router
+// IgnoreTopFunction works too, since they wait in these very functions. A router
 // that was not closed has two goroutines of the same names, which these lines
-// ignore too; once it has been called, its idle workers give it away. Where
-// there is a TestMain, what ignores only the goroutines of the import is
+// also ignore; goleak still finds its idle workers if it was ever called. A
+// TestMain can ignore the goroutines of the import alone:
 //
 //	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 //

@@ -9,38 +9,39 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Recorder is a [faas.Meter] and [faas.OverrunMeter] that remembers. Its zero
-// value is ready; it must not be copied. All methods may be called concurrently.
+// Recorder is a [faas.Meter] and [faas.OverrunMeter] that keeps what it is given,
+// for a test to read. Its zero value is ready; it must not be copied. All methods
+// may be called concurrently.
 //
 // It keeps every record until Reset, and returns copies. Their Labels are shared
-// with the router, and not to be changed. A Recorder may be used inside a
-// [testing/synctest] bubble, and its records read after the bubble has ended;
-// Wait has to be called in the bubble that records.
+// with the router and must not be changed. A Recorder may be used inside a
+// [testing/synctest] bubble, and its records may be read after the bubble has
+// ended; Wait must be called in the bubble that records.
 type Recorder struct {
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	executions []faas.Execution
 	overruns   []faas.Overrun
-	changed    chan struct{} // closed at the next record; nil: nobody waits
+	changed    chan struct{} // closed at the next record; nil: no goroutine waits
 }
 
-// Record remembers e.
+// Record keeps e.
 func (r *Recorder) Record(_ context.Context, e faas.Execution) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.executions = append(r.executions, e)
-	r.tell()
+	r.wake()
 }
 
-// RecordOverrun remembers o.
+// RecordOverrun keeps o.
 func (r *Recorder) RecordOverrun(_ context.Context, o faas.Overrun) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.overruns = append(r.overruns, o)
-	r.tell()
+	r.wake()
 }
 
-// tell wakes those who wait; the lock is held.
-func (r *Recorder) tell() {
+// wake ends the waits of look's callers; r.mu must be held.
+func (r *Recorder) wake() {
 	if r.changed != nil {
 		close(r.changed)
 		r.changed = nil
@@ -52,8 +53,9 @@ func (r *Recorder) Executions() []faas.Execution {
 	return r.By(func(faas.Execution) bool { return true })
 }
 
-// By returns the records for which keep is true, in order: of one function, of
-// one tenant, of those that failed. keep must not call the Recorder.
+// By returns the records for which keep is true, in order: for example those of
+// one function or tenant, or those that failed. keep must not call the Recorder,
+// because By holds its lock.
 func (r *Recorder) By(keep func(e faas.Execution) bool) []faas.Execution {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,30 +68,30 @@ func (r *Recorder) By(keep func(e faas.Execution) bool) []faas.Execution {
 	return kept
 }
 
-// Overruns returns what runaways have used beyond their records, in the order
-// in which they ended.
+// Overruns returns what runaways (handlers that outlived their calls) have used
+// beyond their records, in the order in which they ended.
 func (r *Recorder) Overruns() []faas.Overrun {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.overruns)
 }
 
-// Len is how many executions there are.
+// Len returns the number of executions.
 func (r *Recorder) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.executions)
 }
 
-// Wait returns when there are at least n executions since the last Reset, or
-// with ctx's error. A call's own record needs no waiting: it is made before
-// Invoke returns.
+// Wait waits until there are at least n executions since the last Reset, and
+// returns nil, or an error that wraps ctx's if ctx ends first. The record of a
+// call needs no Wait: it is made before Invoke returns.
 func (r *Recorder) Wait(ctx context.Context, n int) error {
 	return r.wait(ctx, n, "executions", func() int { return len(r.executions) })
 }
 
-// WaitOverruns is Wait for overruns: for the ends of handlers that have
-// outlived their calls.
+// WaitOverruns is like Wait, for overruns: it waits until n handlers that
+// outlived their calls have ended.
 func (r *Recorder) WaitOverruns(ctx context.Context, n int) error {
 	return r.wait(ctx, n, "overruns", func() int { return len(r.overruns) })
 }
@@ -108,9 +110,9 @@ func (r *Recorder) wait(ctx context.Context, n int, what string, count func() in
 	}
 }
 
-// look counts and, if there are fewer than n, returns what is closed at the
-// next record. No channel is left behind for a count that is reached: it would
-// belong to this bubble, and whoever records next may be outside.
+// look returns the count and, if that is below n, a channel that is closed at the
+// next record. It makes no channel if the count is reached: a channel belongs to
+// the synctest bubble that makes it, and the next record may come from outside.
 func (r *Recorder) look(n int, count func() int) (int, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,7 +126,7 @@ func (r *Recorder) look(n int, count func() int) (int, <-chan struct{}) {
 	return have, r.changed
 }
 
-// Reset forgets all records, and leaves those that were returned alone.
+// Reset drops all records. Slices that were returned keep theirs.
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,24 +11,24 @@ import (
 	"github.com/inproc/faas"
 )
 
-// New returns a router that ends with the test. It is a router like any other:
-// its methods may be called concurrently.
+// New returns a router that ends with the test. Its methods may be called
+// concurrently, like those of any router.
 //
-//   - Its logs go to tb.Log, unless opts has a [faas.WithLogger].
-//   - A cleanup of tb closes it, which settles and records every call, waits
-//     until the handlers that outlived their calls have ended, and has meters
-//     deliver what they hold back. Cleanups that were registered before New run
-//     after that, and may take away what handlers use.
-//   - Made inside a [testing/synctest] bubble it ends inside the bubble, and
-//     virtual time goes on while it does: a handler that sleeps for an hour
-//     after its deadline costs the test nothing.
+//   - It logs to tb.Log, unless opts has a [faas.WithLogger].
+//   - A cleanup of tb closes the router: it settles and records every call, waits
+//     for the handlers that outlived their calls, and flushes the meters. Cleanups
+//     that were registered before New run after that, so they may release what
+//     the handlers use.
+//   - A router made inside a [testing/synctest] bubble ends inside the bubble.
+//     Virtual time passes meanwhile: a handler that sleeps for an hour after its
+//     deadline costs the test nothing.
 //   - The cleanup fails the test, and names the functions, if a handler does not
-//     end before go test's own -timeout is up; inside a bubble, if it is blocked
-//     for good.
-//   - tb is not used any more when the cleanup has ended.
+//     end before go test's own -timeout; inside a bubble, if a handler is blocked
+//     for ever.
+//   - After the cleanup tb is not used.
 //
-// Like [faas.New], it panics with an error that names the cure if an option is
-// impossible.
+// Like [faas.New], it panics if an option is invalid, with an error that names
+// the cure.
 func New(tb testing.TB, opts ...faas.RouterOption) *faas.Router {
 	tb.Helper()
 	log := &testLog{tb: tb}
@@ -41,7 +41,8 @@ func New(tb testing.TB, opts ...faas.RouterOption) *faas.Router {
 	return r
 }
 
-// end closes r and waits for what Close leaves behind.
+// end closes r and waits for the handlers that outlived their calls, for which
+// Close does not wait.
 func end(tb testing.TB, r *faas.Router) {
 	tb.Helper()
 	_ = r.Close() // always nil
@@ -52,16 +53,17 @@ func end(tb testing.TB, r *faas.Router) {
 	}
 }
 
-// Outside a bubble, reportTime is what is left of go test's -timeout to report
-// what did not end; inside, or without a -timeout, forever stands for a handler
-// that will not end at all. A bubble skips that time.
+// A wait for handlers ends reportTime before go test's -timeout, which leaves
+// time to report what did not end. Inside a bubble, or without a -timeout, it
+// ends after forever. That costs a bubble nothing: its clock jumps there if all
+// goroutines are blocked.
 const (
 	reportTime = 5 * time.Second
 	forever    = 100 * 365 * 24 * time.Hour
 )
 
-// patience is how long to wait for handlers. A bubble's clock has nothing to do
-// with the real deadline, and T.Deadline panics there to say so.
+// patience returns how long to wait for handlers. T.Deadline panics inside a
+// bubble, whose clock has nothing to do with the test's deadline.
 func patience(tb testing.TB) (d time.Duration) {
 	tb.Helper()
 	defer func() {
@@ -77,10 +79,11 @@ func patience(tb testing.TB) (d time.Duration) {
 	return forever
 }
 
-// testLog is a writer to tb.Log. A runaway's report may come on a goroutine of
-// its own while the test ends, and tb.Log panics after the end.
+// testLog is a writer to tb.Log that drops what comes after end. The router may
+// log from a goroutine of its own while the test ends (for example about a
+// handler that outlives its call), and tb.Log panics after the end of the test.
 type testLog struct {
-	mu    sync.Mutex // guards ended; held while tb logs, so that end waits for it
+	mu    sync.Mutex // guards ended; held during tb.Log, so that end waits for a line being written
 	ended bool
 	tb    testing.TB
 }

@@ -22,55 +22,57 @@ type statelessSettings[Out any] struct {
 	seed  uint64
 }
 
-// Equal sets how outputs are compared, in place of [reflect.DeepEqual]: where an
-// output has a time or an id of its own, a NaN, or an order that does not
-// matter. It must not keep or change them.
+// Equal sets how outputs are compared, in place of [reflect.DeepEqual]. It is for
+// outputs with, for example, a time, a random id, a NaN, or an order that does
+// not matter. The function must not keep or change the outputs.
 func Equal[Out any](equal func(a, b Out) bool) StatelessOption[Out] {
 	return statelessOption[Out](func(s *statelessSettings[Out]) { s.equal = equal })
 }
 
-// Seed sets how the inputs are shuffled, to repeat what a failed run has logged.
+// Seed sets the seed by which the inputs are shuffled, to repeat a failed run:
+// Stateless logs its seed.
 func Seed[Out any](seed uint64) StatelessOption[Out] {
 	return statelessOption[Out](func(s *statelessSettings[Out]) { s.seed = seed })
 }
 
-// Stateless fails the test where an answer of h depends on anything but its
-// input. A platform runs a function on as many instances as it likes, each of
-// which sees some of the calls in some order; Stateless calls h, through
-// routers, with the inputs forward, backward, shuffled (with a seed that is
-// logged), each several times in a row, each on a router of its own, and many at
-// once, and compares outputs and the texts of errors with the first answers.
+// Stateless fails the test if an answer of h depends on anything but its input. A
+// platform runs a function on any number of instances, each of which sees some of
+// the calls in some order. Stateless calls h, through routers, with the inputs
+// forward, backward, shuffled (it logs the seed), each several times in a row,
+// each on a router of its own, and many at the same time. It compares outputs and
+// the texts of errors with the first answers.
 //
-// Each call gets a deep copy of its input, as if it had come over a wire, and
-// before another order the copies of all calls so far are zeroed, as by callers
-// who use their buffers again. So it fails for handlers that
+// Each call gets a deep copy of its input, as if it had come over a network.
+// Before one of the orders the copies of all earlier calls are zeroed, as if
+// their callers reused the buffers. So it fails for handlers that
 //
-//   - count, cache or remember in variables, and let it show in an answer;
+//   - count, cache or keep anything in variables, if an answer shows it;
 //   - keep a pointer, slice or map of an input, and later answer from it or
 //     write to it;
 //   - write to their input;
-//   - return memory that they use again for a later answer;
+//   - return memory that they reuse for a later answer;
 //   - give different answers when called concurrently (run it with -race, too).
 //
-// An output may have parts of its own input in it.
+// An output may contain parts of its own input.
 //
-// What the first call of the process has settled for good looks the same to
-// every later call. Of that Stateless sees one case, a handler that goes on
-// giving its first answer: if inputs differ and all answers are the same, it
-// asks for an input that is answered otherwise (an error will do), since the
-// test can tell nothing without. A handler without output that never fails is
-// taken to be honest, and with a single input there is nothing to tell.
+// State that the first call of the process sets for ever (for example by a
+// sync.Once) looks the same to every later call. Stateless finds one case of it:
+// a handler that repeats its first answer. If inputs differ and all answers are
+// the same, the test fails and asks for an input with another answer (an error is
+// enough), because it could not detect such a handler otherwise. A handler whose
+// output has no size and that never fails passes, and so does a single input.
 //
-// A pointer to a struct with unexported fields is not followed, since a copy of
-// a lock or of a time.Location is another one; nor are such fields, channels and
-// functions. What is there is shared between the calls, and neither zeroed nor
-// checked; Stateless logs such types. Inputs of calls that time out are not
-// zeroed or checked either: their handlers may still read them.
+// Stateless does not follow a pointer to a struct with unexported fields, because
+// a copy of, for example, a lock or a time.Location is a different one. It does
+// not follow unexported fields, channels and functions either. What they refer to
+// is shared between the calls, and neither zeroed nor checked; Stateless logs such
+// types. Inputs of calls that time out are not zeroed or checked, because their
+// handlers may still read them.
 //
-// The inputs themselves are not changed and not kept. Stateless may be called
+// The inputs themselves are neither changed nor kept. Stateless may be called
 // concurrently, and inside a [testing/synctest] bubble, where handlers that wait
-// cost no time. It reports with tb.Errorf, once or a few times, and returns after the first order
-// that shows a difference.
+// cost no time. It reports with tb.Errorf, once or a few times, and returns after
+// the first order that shows a difference.
 func Stateless[In, Out any](tb testing.TB, h faas.Handler[In, Out], inputs []In, opts ...StatelessOption[Out]) {
 	tb.Helper()
 	if len(inputs) == 0 {
@@ -100,10 +102,10 @@ func Stateless[In, Out any](tb testing.TB, h faas.Handler[In, Out], inputs []In,
 type order struct {
 	name   string
 	inputs []int  // by index, in the order of their calls
-	fresh  bool   // each on a router of its own
-	zeroed bool   // the inputs of all calls before are zeroed first
-	atOnce bool   // by many callers
-	cause  string // of an answer that differs here and did not before
+	fresh  bool   // each call has a router of its own
+	zeroed bool   // the inputs of all earlier calls are zeroed first
+	atOnce bool   // many goroutines call
+	cause  string // the likely cause if answers differ in this order and in none before
 }
 
 const (
@@ -133,7 +135,8 @@ func orders(n int, seed uint64) []order {
 		{name: "shuffled", inputs: rng.Perm(n), cause: causeState},
 		{name: "each three times in a row", inputs: repeated, cause: causeState},
 		{name: "each on a router of its own", inputs: forward, fresh: true, cause: causeRouter},
-		// It begins with the input that was last, for those who keep one alone.
+		// It begins with the last input of the order before, and so finds a handler
+		// that keeps only its latest input.
 		{name: "backward, all earlier inputs zeroed", inputs: backward, zeroed: true, cause: causeKept},
 		{name: "many at once", inputs: mixed, atOnce: true, cause: causeAtOnce},
 	}

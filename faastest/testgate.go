@@ -15,8 +15,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// TestGate checks that a [faas.Gate] keeps to what the router relies on, in
-// subtests of t. Call it from the tests of the package that implements one:
+// TestGate checks, in subtests of t, that a [faas.Gate] keeps the promises that
+// the router relies on. Call it from the tests of the package that implements one:
 //
 //	func TestGateConforms(t *testing.T) {
 //		faastest.TestGate(t, func(t *testing.T) (faas.Gate, func() int) {
@@ -25,23 +25,24 @@ import (
 //		})
 //	}
 //
-// newGate is called for each subtest, with the subtest's t, and returns a new
-// gate that says yes at first, to a function it has not heard of and for
-// nobody in particular, and a function that tells how much the gate holds for calls that
-// are not over: slots, reserved money. The function may be nil for a gate that
-// holds nothing. The subtests run in bubbles of [testing/synctest]: what newGate
-// starts has to end in t.Cleanup, and must not be shared with what is outside.
+// Each subtest calls newGate with its own t. newGate returns a new gate, and a
+// function that returns how much the gate holds for calls that are not over, for
+// example slots or reserved money; nil stands for a gate that holds nothing. The
+// gate must admit calls at first, also of a function that it does not know and
+// without a tenant. The subtests run in bubbles of [testing/synctest]: goroutines
+// that newGate starts must end in t.Cleanup and share nothing with code outside
+// the bubble.
 //
 // It checks that
 //
 //   - the gate holds nothing when all calls are over, however they ended: with a
-//     record of any outcome, or refused after its yes, for which it gets Done
-//     with nil; and that many calls at once do not confuse it;
+//     record of any outcome, or refused after this gate had admitted them, for
+//     which it gets Done with nil; and that this holds for concurrent calls;
 //   - Admit returns when the caller's context ends, also if it had ended before;
-//     yes or no is up to the gate;
-//   - Done does not wait: not for time to pass, nor for another goroutine that
-//     waits. Waiting for a disk or a network can't be seen;
-//   - the record given to Done is not kept;
+//     the gate may then admit or refuse;
+//   - Done does not wait for time to pass, nor for another goroutine that waits.
+//     A wait for a disk or a network is not detected;
+//   - the gate does not keep the record that is passed to Done;
 //   - nothing panics.
 func TestGate(t *testing.T, newGate func(t *testing.T) (g faas.Gate, held func() int)) {
 	t.Helper()
@@ -76,10 +77,11 @@ const (
 	gateCalls   = 14 // of each caller: twice each outcome
 )
 
-// balance has calls end in all ways there are.
+// balance checks the gate after calls that ended in every way.
 func (c gateCheck) balance() {
 	c.Helper()
-	// One kind of call runs on for a second: it is meant to, and not worth a warning.
+	// A call of kind 5 outlives its timeout by a second on purpose: WithStuck keeps
+	// the router from logging a warning.
 	r := New(c.TB, faas.WithGate(c.g), faas.WithTimeout(time.Second), faas.WithStuck(time.Hour, nil))
 	f := faas.Register(r, "gate-test", gateTestHandler)
 	var wg sync.WaitGroup
@@ -87,7 +89,7 @@ func (c gateCheck) balance() {
 		wg.Go(func() {
 			for i := range gateCalls {
 				ctx, cancel := context.WithTimeout(context.Background(), gatePatience(i))
-				_, _ = f.Invoke(ctx, i) // what it comes to is told to the gate
+				_, _ = f.Invoke(ctx, i) // the gate learns the outcome
 				cancel()
 			}
 		})
@@ -96,7 +98,8 @@ func (c gateCheck) balance() {
 	c.settled(r, r.Stats().Admitted)
 }
 
-// gatePatience is the caller's: one kind of call ends as Canceled.
+// gatePatience is how long the caller's context lasts: a millisecond for calls of
+// kind 6, so that they end as Canceled.
 func gatePatience(i int) time.Duration {
 	if i%7 == 6 {
 		return time.Millisecond
@@ -122,13 +125,14 @@ func gateTestHandler(ctx context.Context, i int) (int, error) {
 	return i, nil
 }
 
-// settled looks at the gate when no call is left.
-func (c gateCheck) settled(r *faas.Router, yes uint64) {
+// settled checks the gate when no call is left; admitted counts the calls that it
+// has admitted.
+func (c gateCheck) settled(r *faas.Router, admitted uint64) {
 	c.Helper()
 	if n := r.Stats().HookPanics; n > 0 {
 		c.Errorf("the gate panicked in %d calls; see the log", n)
 	}
-	if yes == 0 {
+	if admitted == 0 {
 		c.Errorf("the gate refused every call; newGate has to return one that says yes at first")
 	}
 	c.holdsNothing()
@@ -144,7 +148,7 @@ func (c gateCheck) holdsNothing() {
 	}
 }
 
-// refused has another gate, asked later, say no to everything.
+// refused checks the gate after calls that a later gate has refused.
 func (c gateCheck) refused() {
 	c.Helper()
 	later := &refusingGate{}
@@ -162,7 +166,7 @@ func (c gateCheck) refused() {
 	c.settled(r, later.asked.Load())
 }
 
-// refusingGate says no, and counts.
+// refusingGate refuses every call, and counts them.
 type refusingGate struct{ asked atomic.Uint64 }
 
 func (g *refusingGate) Admit(context.Context, faas.Invocation) error {
@@ -172,7 +176,8 @@ func (g *refusingGate) Admit(context.Context, faas.Invocation) error {
 
 func (g *refusingGate) Done(faas.Invocation, *faas.Execution) {}
 
-// callersContext asks until the gate says no, or has said yes often.
+// callersContext calls Admit until the gate refuses, or has admitted many calls: a
+// gate with a queue starts to wait only when it is full.
 func (c gateCheck) callersContext() {
 	c.Helper()
 	ended, cancel := context.WithCancel(context.Background())
@@ -198,7 +203,7 @@ func (c gateCheck) callersContext() {
 	c.holdsNothing()
 }
 
-// admit asks the gate, and reports if it takes longer than its context lasts.
+// admit calls Admit, and reports if that takes longer than its context lasts.
 func (c gateCheck) admit(ctx context.Context, when string, lasts time.Duration) (ok bool, inv faas.Invocation) {
 	c.Helper()
 	inv = faas.Invocation{ID: newID(), Function: "gate-test", Version: "$LATEST", Attempt: 1, Timeout: time.Second, Memory: 128 << 20}
@@ -219,7 +224,7 @@ func (c gateCheck) admit(ctx context.Context, when string, lasts time.Duration) 
 	}
 }
 
-// call calls a method of the gate, and reports its panic.
+// call calls f and reports its panic.
 func (c gateCheck) call(what string, f func() error) (err error) {
 	c.Helper()
 	defer func() {
@@ -239,7 +244,7 @@ func (c gateCheck) callDone(inv faas.Invocation, e *faas.Execution) bool {
 	})
 }
 
-// done ends calls one by one, with every outcome there is and with none.
+// done ends calls one by one, with each outcome and with a nil record.
 func (c gateCheck) done() {
 	c.Helper()
 	for o := faas.OK; o <= faas.InitFailed+1; o++ { // the last stands for a call that was refused
@@ -258,7 +263,7 @@ func (c gateCheck) done() {
 	c.holdsNothing()
 }
 
-// admitForTest is a yes that a check needs.
+// admitForTest admits a call; it reports if the gate refuses.
 func (c gateCheck) admitForTest() (bool, faas.Invocation) {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -281,7 +286,7 @@ func gateTestExecution(inv faas.Invocation, o faas.Outcome) *faas.Execution {
 	return e
 }
 
-// record looks whether the garbage collector can have the record after Done.
+// record checks that the garbage collector frees the record after Done.
 func (c gateCheck) record() {
 	c.Helper()
 	ok, inv := c.admitForTest()
@@ -293,10 +298,11 @@ func (c gateCheck) record() {
 	if p.Value() != nil {
 		c.Errorf("the gate keeps the record that it was given: copy what is needed")
 	}
-	runtime.KeepAlive(c.g) // or the record would go with the gate that keeps it
+	runtime.KeepAlive(c.g) // else the gate, and a record that it keeps, might be freed too
 }
 
-// doneWith is apart so that no frame is left that refers to the record.
+// doneWith is a function of its own, and not inlined, so that no stack frame
+// refers to the record when it has returned.
 //
 //go:noinline
 func (c gateCheck) doneWith(inv faas.Invocation) weak.Pointer[faas.Execution] {

@@ -16,8 +16,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// TestMeter checks that a [faas.Meter] keeps to what the router relies on, in
-// subtests of t. Call it from the tests of the package that implements one:
+// TestMeter checks, in subtests of t, that a [faas.Meter] keeps the promises that
+// the router relies on. Call it from the tests of the package that implements one:
 //
 //	func TestMeterConforms(t *testing.T) {
 //		faastest.TestMeter(t, func(t *testing.T) (faas.Meter, func() []faas.Execution) {
@@ -26,31 +26,31 @@ import (
 //		})
 //	}
 //
-// newMeter is called for each subtest, with the subtest's t, and returns a new
-// meter and a function that returns what it holds: it first delivers what the
-// meter holds back (for [faas.Buffered], Flush), and gives ID, Function, Version,
-// Tenant, Outcome, Duration and Memory of each record; the other fields and the
-// order are not looked at. It may be nil for a meter that can't be read back;
-// then records are made and not counted. Some of the subtests, those about
-// time, run in a bubble of [testing/synctest]: what newMeter starts has to end in
-// t.Cleanup, and must not be shared with what is outside.
+// Each subtest calls newMeter with its own t. newMeter returns a new meter, and a
+// function that returns the meter's records. That function first flushes what the
+// meter has buffered (for [faas.Buffered], by Flush), and fills ID, Function,
+// Version, Tenant, Outcome, Duration and Memory; TestMeter ignores the other fields
+// and the order. It may be nil for a meter that can't be read back: then TestMeter
+// makes records without counting them. The subtests about time run in a bubble of
+// [testing/synctest]: goroutines that newMeter starts must end in t.Cleanup and
+// share nothing with code outside the bubble.
 //
 // It checks that
 //
-//   - every call's record is there exactly once, as it was made, when many calls
-//     are made at once;
-//   - records of any outcome, without a duration, without labels and with a
-//     context that has ended are taken;
-//   - Labels are left as they are (with -race, not even written to with the same
-//     value);
-//   - Record does not wait: not for time to pass, nor for another goroutine
-//     that waits. Waiting for a disk or a network can't be seen;
+//   - the meter holds the record of every call exactly once and unchanged, after
+//     many concurrent calls;
+//   - it takes records of any outcome, without a duration, without labels, and
+//     with a context that has ended;
+//   - it leaves Labels alone (with -race, it does not even write the same value);
+//   - Record does not wait for time to pass, nor for another goroutine that waits.
+//     A wait for a disk or a network is not detected;
 //   - nothing panics;
-//   - the same holds for overruns, if it is a [faas.OverrunMeter];
-//   - a batch holds what its records hold one by one, whatever becomes of the slice
-//     afterwards, if it is a [faas.BatchMeter];
-//   - no reservation is lost or made up, if it is a [faas.Reserver]: room that was
-//     given back, or whose record was delivered, is there again, and no more.
+//   - the same holds for overruns, if the meter is a [faas.OverrunMeter];
+//   - RecordBatch records what Record would for each element, also if the caller
+//     changes the slice afterwards, if the meter is a [faas.BatchMeter];
+//   - the number of free places stays right, if the meter is a [faas.Reserver]: a
+//     reservation that was given back, or whose record was delivered, is one free
+//     place again.
 func TestMeter(t *testing.T, newMeter func(t *testing.T) (m faas.Meter, recorded func() []faas.Execution)) {
 	t.Helper()
 	for _, c := range []struct {
@@ -81,8 +81,8 @@ func TestMeter(t *testing.T, newMeter func(t *testing.T) (m faas.Meter, recorded
 	}
 }
 
-// meterCheck is one subtest of TestMeter. It asks no more of a test than a
-// testing.TB has, so that the checks can be checked.
+// meterCheck is one subtest of TestMeter. It uses a testing.TB, so that the tests
+// of this package can give it one that records failures.
 type meterCheck struct {
 	testing.TB
 	m        faas.Meter
@@ -95,7 +95,8 @@ const (
 	meterRounds  = 10
 )
 
-// everyCallOnce has a router make the records, and compares with a Recorder's.
+// everyCallOnce compares the meter's records of a router's calls with those of a
+// Recorder.
 func (c meterCheck) everyCallOnce() {
 	c.Helper()
 	var truth Recorder
@@ -106,7 +107,7 @@ func (c meterCheck) everyCallOnce() {
 		wg.Go(func() {
 			ctx := faas.WithTenant(context.Background(), fmt.Sprintf("tenant-%d", caller%3))
 			for i := range meterCalls {
-				_, _ = f.Invoke(ctx, i) // the records tell
+				_, _ = f.Invoke(ctx, i) // the records have the outcome
 			}
 		})
 	}
@@ -150,8 +151,8 @@ func (c meterCheck) unusual() {
 	c.compare(want)
 }
 
-// record makes a record as the router does: with a reservation, if the meter
-// wants one. It is false if there was no room, also after a flush.
+// record records e as the router does: after a reservation, if the meter is a
+// Reserver. It returns false if there was no room, even after a flush.
 func (c meterCheck) record(ctx context.Context, e faas.Execution) bool {
 	c.Helper()
 	if r, ok := c.m.(faas.Reserver); ok && !r.Reserve() {
@@ -206,7 +207,7 @@ func (c meterCheck) compare(want []faas.Execution) {
 	}
 }
 
-// billed is the part of a record that a bill needs.
+// bill is the part of a record that a bill needs.
 type bill struct {
 	ID                        uuid.UUID
 	Function, Version, Tenant string
@@ -236,7 +237,8 @@ func (c meterCheck) labels() {
 	}
 }
 
-// many records are more than a channel is likely to have room for.
+// many is a number of records that is likely to fill the channel of a meter that
+// buffers in one.
 const many = 2000
 
 func (c meterCheck) noWait() {
@@ -253,7 +255,7 @@ func (c meterCheck) noWait() {
 	}
 }
 
-// atOnce reports if f waits, and for what. Only in a bubble.
+// atOnce reports if f waits. It must be called in a bubble.
 func (c meterCheck) atOnce(what string, f func()) bool {
 	c.Helper()
 	return returnsAtOnce(c.TB, what, func() {
@@ -262,7 +264,8 @@ func (c meterCheck) atOnce(what string, f func()) bool {
 	})
 }
 
-// returnsAtOnce lets the bubble get as far as it can without time going by.
+// returnsAtOnce reports if f has not returned when all goroutines of the bubble
+// are blocked: then f waits for time to pass, or for ever.
 func returnsAtOnce(tb testing.TB, what string, f func()) bool {
 	tb.Helper()
 	start := time.Now()
@@ -309,7 +312,8 @@ func (c meterCheck) overruns() {
 	}
 }
 
-// batches gives batches of several sizes, none included, by several callers.
+// batches records batches of several sizes (also empty ones) from several
+// goroutines.
 func (c meterCheck) batches() {
 	c.Helper()
 	m, ok := c.m.(faas.BatchMeter)
@@ -329,7 +333,7 @@ func (c meterCheck) batches() {
 				want = append(want, es...)
 				mu.Unlock()
 				m.RecordBatch(context.Background(), es)
-				clear(es) // it is the caller's again
+				clear(es) // RecordBatch must not have kept the slice
 			}
 		})
 	}
@@ -337,7 +341,7 @@ func (c meterCheck) batches() {
 	c.compare(want)
 }
 
-// batch makes records for which there is room.
+// batch makes size records, or fewer if the meter has no room for them.
 func (c meterCheck) batch(size int) []faas.Execution {
 	var es []faas.Execution
 	for i := range size {
@@ -349,7 +353,7 @@ func (c meterCheck) batch(size int) []faas.Execution {
 	return es
 }
 
-// mostRoom is how many reservations are tried for.
+// mostRoom is the number of reservations after which a meter counts as unbounded.
 const mostRoom = 1 << 17
 
 // reserveAll takes all the room there is.
@@ -386,7 +390,7 @@ func (c meterCheck) reservations() {
 	}
 }
 
-// givenBack starts and ends with all room reserved.
+// givenBack checks Unreserve. All room is reserved before and after.
 func (c meterCheck) givenBack(r faas.Reserver, room int) {
 	c.Helper()
 	r.Unreserve()
@@ -401,7 +405,8 @@ func (c meterCheck) givenBack(r faas.Reserver, room int) {
 	}
 }
 
-// usedUp starts with all room reserved, and ends with none.
+// usedUp checks that delivered records free their room. All room is reserved
+// before, and none after.
 func (c meterCheck) usedUp(r faas.Reserver, room int) {
 	c.Helper()
 	for range room {
@@ -421,7 +426,7 @@ func (c meterCheck) usedUp(r faas.Reserver, room int) {
 	}
 }
 
-// shared has several goroutines take all the room and give it back, at once.
+// shared checks Reserve and Unreserve by several goroutines at the same time.
 func (c meterCheck) shared(r faas.Reserver) {
 	c.Helper()
 	before := reserveAll(r)
@@ -459,5 +464,5 @@ func (c meterCheck) shared(r faas.Reserver) {
 	}
 }
 
-// newID makes ids as the router does: UUIDv7.
+// newID returns a UUIDv7, as the router's ids are.
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

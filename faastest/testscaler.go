@@ -13,36 +13,35 @@ import (
 	"github.com/inproc/faas"
 )
 
-// TestScaler checks that a [faas.Scaler] keeps to what the router relies on, in
-// subtests of t. Call it from the tests of the package that implements one:
+// TestScaler checks, in subtests of t, that a [faas.Scaler] keeps the promises that
+// the router relies on. Call it from the tests of the package that implements one:
 //
 //	func TestScalerConforms(t *testing.T) {
 //		faastest.TestScaler(t, func() faas.Scaler { return predict.Scaler{Ahead: time.Minute} })
 //	}
 //
-// newScaler returns a new one each time; all are made alike. The subtests run in
-// bubbles of [testing/synctest].
+// newScaler returns a new scaler each time, always with the same configuration.
+// The subtests run in bubbles of [testing/synctest].
 //
 // It checks that
 //
-//   - the answers are a function of load and state alone: two scalers that are
-//     asked the same answer the same, and so does one that is asked again, at
+//   - the answers depend on load and state alone: two scalers give the same answer
+//     to the same load and state, and so does one scaler that is asked again, at
 //     once or much later;
-//   - a state that was answered is not changed by the questions that follow;
-//   - many goroutines may ask at once, also about the same state (run it with
-//     -race);
-//   - N is never negative, on no load that may come: nothing at all, very much,
-//     a clock that was set back, a function whose limits have changed; and a
-//     rule is always given;
+//   - later calls of Desired do not change a state that it has returned;
+//   - many goroutines may call Desired at the same time, also with the same state
+//     (run it with -race);
+//   - for any load N is not negative and Rule is set: for example no load, a huge
+//     one, a clock that was set back, a function whose limits have changed;
 //   - Desired does not wait;
 //   - what [faas.Target.UpTo] lets calls have without a question is what they would
 //     be answered if they asked;
-//   - calls that wait where there is no instance get one, when they come or on a
-//     tick within a minute;
+//   - calls that wait while there is no instance get one within a minute, on their
+//     arrival or on a tick;
 //   - the windows of a [faas.Windower] are within its bounds, and always the same;
 //   - nothing panics.
 //
-// What is a good number is for the tests of the policy itself: see [Drive].
+// It does not check that the numbers are good ones: test the policy with [Drive].
 func TestScaler(t *testing.T, newScaler func() faas.Scaler) {
 	t.Helper()
 	for _, c := range []struct {
@@ -70,14 +69,14 @@ type scalerCheck struct {
 	newScaler func() faas.Scaler
 }
 
-// question is a question, and what was answered.
+// question is a call of Desired with its answer.
 type question struct {
 	load   faas.Load
 	state  faas.State
 	answer faas.Target
 }
 
-// ask asks s, and reports a panic, in which case ok is false.
+// ask calls s.Desired. It reports a panic, and then ok is false.
 func (c scalerCheck) ask(s faas.Scaler, l faas.Load, state faas.State) (t faas.Target, next faas.State, ok bool) {
 	c.Helper()
 	defer func() {
@@ -90,8 +89,8 @@ func (c scalerCheck) ask(s faas.Scaler, l faas.Load, state faas.State) (t faas.T
 	return t, next, true
 }
 
-// scalerWeather is a load that comes and goes, the same each time: calm, bursts,
-// silence, arrivals and ticks.
+// scalerWeather generates a varying load (calm, bursts, silence, arrivals, ticks),
+// the same each time.
 type scalerWeather struct {
 	rand *rand.Rand
 	load faas.Load
@@ -104,7 +103,8 @@ func newScalerWeather() *scalerWeather {
 	}
 }
 
-// next is the next question, where the last answer has been followed.
+// next returns the next load, on a function with followed instances: the answer
+// to the load before.
 func (w *scalerWeather) next(followed int) faas.Load {
 	l := &w.load
 	l.Instances = min(max(followed, l.Min), l.Max)
@@ -131,10 +131,11 @@ func (w *scalerWeather) next(followed int) faas.Load {
 	return *l
 }
 
-// scalerQuestions is how many are asked in a row.
+// scalerQuestions is the number of calls of Desired in a conversation.
 const scalerQuestions = 500
 
-// converse asks in a row, and returns what was asked and answered.
+// converse calls Desired in a row, each time with the state of the answer before,
+// and returns the calls.
 func (c scalerCheck) converse(s faas.Scaler) []question {
 	c.Helper()
 	var (
@@ -182,7 +183,7 @@ func (c scalerCheck) pure() {
 	}
 }
 
-// leavesStates asks all of it once more when it is long past, the latest first.
+// leavesStates repeats a whole conversation with its old states, the latest first.
 func (c scalerCheck) leavesStates() {
 	c.Helper()
 	s := c.newScaler()
@@ -214,7 +215,7 @@ func (c scalerCheck) concurrent() {
 	wg.Wait()
 }
 
-// scalerExtremes are loads at the ends of what may come.
+// scalerExtremes returns loads at the limits of their ranges.
 func scalerExtremes() []faas.Load {
 	const much = math.MaxInt32
 	now := driveEpoch()
@@ -240,7 +241,7 @@ func (c scalerCheck) extremes() {
 		c.canBe(q.load, q.answer)
 	}
 	loads := scalerExtremes()
-	for first := range loads { // each of them may be what a state begins with
+	for first := range loads { // each of them is once the first load, with a nil state
 		var state faas.State
 		for i := range loads {
 			l := loads[(first+i)%len(loads)]
@@ -272,8 +273,8 @@ func (c scalerCheck) noWait() {
 	returnsAtOnce(c.TB, fmt.Sprintf("Desired (%d times)", scalerQuestions), func() { c.converse(s) })
 }
 
-// upto asks for calls that have grown the function as far as they may, half as far,
-// and by one.
+// upto compares what Upto allows with the answers to arrivals that need one more
+// instance, half of those allowed, and all of them.
 func (c scalerCheck) upto() {
 	c.Helper()
 	s := c.newScaler()

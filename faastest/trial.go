@@ -23,15 +23,15 @@ type trial[In, Out any] struct {
 	equal   func(a, b Out) bool
 	warm    *faas.Function[In, Out]
 	want    []*answer[Out] // by input: the first answer, with memory of its own
-	checked []bool         // by input: whether a copy is equal, so that a change shows
+	checked []bool         // by input: whether a copy equals it; if not, a change can't be detected
 	over    []*call[In, Out]
 }
 
-// answer is what a call came to.
+// answer is the result of a call.
 type answer[Out any] struct {
 	out    Out
 	failed bool
-	text   string // of the error, taken at once: it may be memory that is used again
+	text   string // of the error, taken at once: the handler may reuse the error's memory
 }
 
 // call is one call of a trial.
@@ -39,7 +39,7 @@ type call[In, Out any] struct {
 	input int // its index
 	in    deepCopy[In]
 	got   answer[Out]
-	ended bool // its handler has returned, and the input is not in use
+	ended bool // the handler has returned, so the input is not in use
 }
 
 func newTrial[In, Out any](tb testing.TB, h faas.Handler[In, Out], inputs []In, equal func(a, b Out) bool) *trial[In, Out] {
@@ -58,7 +58,7 @@ func newTrial[In, Out any](tb testing.TB, h faas.Handler[In, Out], inputs []In, 
 	return t
 }
 
-// try calls the inputs in an order, and tells whether all was well.
+// try calls the inputs in an order, and reports whether all answers were right.
 func (t *trial[In, Out]) try(o order) bool {
 	t.tb.Helper()
 	if o.zeroed {
@@ -80,8 +80,8 @@ func (t *trial[In, Out]) try(o order) bool {
 	return rep.end()
 }
 
-// zero zeroes the inputs of all calls so far. Not of those whose handlers may
-// still run: that would be a fault of the test.
+// zero zeroes the inputs of all calls so far, except those of handlers that may
+// still run: that would be a data race of the test's own.
 func (t *trial[In, Out]) zero() {
 	for _, c := range t.over {
 		if c.ended {
@@ -107,8 +107,9 @@ func (t *trial[In, Out]) call(input int, fresh bool) *call[In, Out] {
 	return c
 }
 
-// callers is how many call at once: enough to meet, and few enough for any
-// number of inputs to find a slot.
+// callers is the number of goroutines that call at the same time. It is high
+// enough for calls to overlap, and below a router's default capacity, so
+// that no call is refused.
 const callers = 64
 
 func (t *trial[In, Out]) callAtOnce(o order, calls []*call[In, Out]) {
@@ -126,7 +127,7 @@ func (t *trial[In, Out]) callAtOnce(o order, calls []*call[In, Out]) {
 	wg.Wait()
 }
 
-// judge looks at a call that has just ended.
+// judge checks a call that has just ended.
 func (t *trial[In, Out]) judge(rep *report, pos int, c *call[In, Out]) {
 	t.tb.Helper()
 	in := t.inputs[c.input]
@@ -144,12 +145,12 @@ func (t *trial[In, Out]) judge(rep *report, pos int, c *call[In, Out]) {
 	}
 }
 
-// judgeAgain looks at all calls of an order when the last is over, for what was
-// done to the memory of the earlier ones since.
+// judgeAgain checks all calls of an order after its last one: a later call may
+// have written to the input or output of an earlier one.
 func (t *trial[In, Out]) judgeAgain(rep *report, calls []*call[In, Out]) {
 	t.tb.Helper()
 	if rep.found > 0 {
-		return // these would only be consequences
+		return // whatever it found would be a consequence of that
 	}
 	for pos, c := range calls {
 		in := t.inputs[c.input]
@@ -173,8 +174,8 @@ func (t *trial[In, Out]) same(a, b answer[Out]) bool {
 	return t.equal(a.out, b.out)
 }
 
-// tellsNothing fails a trial in which a handler that goes on giving its first
-// answer would have passed.
+// tellsNothing fails a trial that a handler would pass by repeating its first
+// answer.
 func (t *trial[In, Out]) tellsNothing() {
 	t.tb.Helper()
 	first := *t.want[0]
@@ -194,7 +195,7 @@ func (t *trial[In, Out]) tellsNothing() {
 	}
 }
 
-// report gathers what is wrong with one order, and keeps it short.
+// report reports the faults of one order, the first atMost of them in full.
 type report struct {
 	tb    testing.TB
 	order order
@@ -234,7 +235,7 @@ func alike[Out any](a, b answer[Out]) string {
 	return ""
 }
 
-// show prefers JSON, which follows pointers.
+// show formats v as JSON, which follows pointers, or by %+v where JSON fails.
 func show(v any) (text string) {
 	defer func() {
 		if recover() != nil { // of a method of v

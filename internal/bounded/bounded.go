@@ -1,4 +1,5 @@
-// Package bounded reads what comes from outside no further than it may go.
+// Package bounded reads streams of unknown length, such as the body of a request,
+// up to a limit.
 package bounded
 
 import (
@@ -6,14 +7,14 @@ import (
 	"io"
 )
 
-// Read reads r to its end, or to its first limit bytes, and tells whether there
-// was more. Of that it takes one byte from r and returns none. Any limit may be
-// given: math.MaxInt64 is none, and one below 0 is 0.
+// Read reads r up to its end or its first limit bytes, and reports whether r has
+// more. To find out it takes one byte more from r, which it does not return. Any
+// limit is allowed: math.MaxInt64 means no limit, a negative one means 0.
 //
-// The usual way, to read limit+1 bytes and to look at how many came, reads
-// nothing where limit is the largest integer, and takes a body for an empty one.
+// The usual way, to read limit+1 bytes and to count them, overflows if limit is
+// math.MaxInt64: then it reads nothing, and a body seems to be empty.
 //
-// An error is r's; data is then what came before it.
+// An error is that of r; data then holds what r returned before.
 func Read(r io.Reader, limit int64) (data []byte, more bool, err error) {
 	data, err = io.ReadAll(io.LimitReader(r, limit))
 	if err != nil || int64(len(data)) < limit { // r has ended
@@ -23,8 +24,7 @@ func Read(r io.Reader, limit int64) (data []byte, more bool, err error) {
 	return data, more, err
 }
 
-// Skip reads r to its end, or over its first limit bytes, keeps nothing, and
-// tells whether there was more, as Read does.
+// Skip is like Read, but drops the data.
 func Skip(r io.Reader, limit int64) (more bool, err error) {
 	n, err := io.Copy(io.Discard, io.LimitReader(r, limit))
 	if err != nil || n < limit {

@@ -1,12 +1,14 @@
 // Package kpa is the decision of Knative's pod autoscaler (KPA; package scaling
-// of knative/serving) as a pure function: no clock, no metrics, nothing to lock.
-// It passes the vectors that were made of Knative's own tests.
+// of knative/serving) as a pure function, without a clock, metrics or locks. It
+// passes test vectors made from Knative's own tests.
 //
-// In stable mode the wish is what the stable window's average needs, within a
-// rate up and a rate down of what is ready. Where the short panic window needs a
-// multiple of what is ready, panic begins: the wish is the higher of the two
-// windows', and does not come down until a stable window has passed without that.
-// A delay, if there is one, holds a wish for so long before a lower one counts.
+// In stable mode the number of instances wished for is what the average of the
+// stable window needs, within an up rate and a down rate relative to the number of
+// ready instances. Panic mode begins when the short panic window needs a multiple
+// of the ready instances. In panic mode the wish is the higher one of the two
+// windows, and it does not fall. Panic mode ends when a stable window has passed
+// without its cause. With a scale-down delay, the highest wish within the delay
+// counts.
 package kpa
 
 import (
@@ -16,41 +18,41 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// Config says how to decide. Target, DownRate and UpRate are positive; there are
-// no defaults.
+// Config holds the parameters. Target, DownRate and UpRate must be positive; there
+// are no defaults.
 type Config struct {
-	Target          float64       // of the metric, on each instance
-	Total           float64       // what an instance can take at most
-	BurstCapacity   float64       // what is to be free for a burst; negative: without limit
-	PanicThreshold  float64       // panic begins at this ratio of wish to ready
-	UpRate          float64       // at most this many times what is ready
-	DownRate        float64       // at least what is ready divided by this
+	Target          float64       // the wanted value of the metric for each instance
+	Total           float64       // the value that an instance can serve at most
+	BurstCapacity   float64       // the capacity to keep free for a burst; negative: without limit
+	PanicThreshold  float64       // panic begins at this ratio of wish to ready instances
+	UpRate          float64       // the wish is at most ready × UpRate
+	DownRate        float64       // the wish is at least ready / DownRate
 	StableWindow    time.Duration // panic lasts that long after its last cause
 	ScaleDownDelay  time.Duration // 0: none
-	Tick            time.Duration // how often it is asked: what the delay counts in
-	ActivationScale int           // the least that is wished for, if anything is; up to 1: no such rule
-	Reachable       bool          // no: nobody can call it, so that rate and delay do not hold a wish up
+	Tick            time.Duration // the interval of decisions, which is the delay's resolution
+	ActivationScale int           // the lowest wish above 0; values up to 1: no such rule
+	Reachable       bool          // false: it gets no calls, so DownRate and ScaleDownDelay do not apply
 }
 
-// Sample is what was seen at a moment.
+// Sample is what was measured at one time.
 type Sample struct {
-	Now           int64 // nanoseconds since an epoch that slots of the delay begin at
-	Ready         int
+	Now           int64   // nanoseconds since an epoch; the slots of the delay are counted from there
+	Ready         int     // instances
 	Stable, Panic float64 // averages of the metric over the two windows
 	Missing       bool    // there is no metric
 }
 
-// State is the memory between decisions. Make it with [Start]. It is a value:
-// [Decide] answers another.
+// State is the memory between decisions. Make it with [Start]. It is immutable:
+// [Decide] returns a new one.
 type State struct {
 	Panicking bool
-	Since     int64 // when panic was last caused
-	Floor     int   // what panic does not go below
+	Since     int64 // the last time at which panic had a cause
+	Floor     int   // in panic, the highest wish so far
 
 	delay window.Max
 }
 
-// The rules that may decide.
+// The rules, for Decision.Rule.
 const (
 	Stable     = "stable window"
 	Panic      = "panic window"
@@ -62,17 +64,17 @@ const (
 	NoMetric   = "no metric"
 )
 
-// Decision is the answer.
+// Decision is the answer of [Decide].
 type Decision struct {
-	Valid   bool // no: there was nothing to decide on; the rest is zero
-	Desired int
-	Excess  int // burst capacity beyond what is asked for; -1 where that is without limit
+	Valid   bool // false: there was no metric; only Rule is set
+	Desired int  // instances
+	Excess  int  // free capacity above BurstCapacity, below 0 if too little; -1 if BurstCapacity is negative
 	Rule    string
 }
 
-// Start is the state of a scaler that begins when so many are ready. More than
-// one start in panic: who begins to watch what has been running knows nothing of
-// its load, and should not take any of it away before he does.
+// Start returns the state of a scaler that starts with ready instances. With more
+// than one it starts in panic mode: the scaler knows nothing of their load yet,
+// and panic mode keeps it from stopping any of them before it does.
 func Start(c Config, now int64, ready int) State {
 	s := State{Floor: ready}
 	if ready > 1 {
@@ -84,20 +86,20 @@ func Start(c Config, now int64, ready int) State {
 	return s
 }
 
-// Hold is s after a wish that did not come from Decide: the delay, if there is
-// one, holds it as well.
+// Hold returns s after a wish of n that did not come from Decide. The scale-down
+// delay, if there is one, holds it like any other wish.
 func (s State) Hold(c Config, now int64, n int) State {
 	s.delay = s.delay.With(c.slot(now), float64(n))
 	return s
 }
 
-// Decide answers how many instances there should be, and the next state. What is
-// no number, or below zero, is no metric.
+// Decide returns the number of instances that there should be, and the next state.
+// A NaN or a negative value counts as a missing metric.
 func Decide(c Config, s State, in Sample) (Decision, State) {
 	if in.Missing || !(in.Stable >= 0) || !(in.Panic >= 0) {
 		return Decision{Rule: NoMetric}, s
 	}
-	ready := max(1, float64(in.Ready)) // from none, the rates count as from one
+	ready := max(1, float64(in.Ready)) // with 0 the rates would allow no first instance
 	stable := c.wish(in.Stable, ready, Stable)
 	panicked := c.wish(in.Panic, ready, Panic)
 
@@ -112,16 +114,16 @@ func Decide(c Config, s State, in Sample) (Decision, State) {
 	return Decision{Valid: true, Desired: w.n, Excess: c.excess(in), Rule: w.rule}, s
 }
 
-// wish is a number and the rule that made it.
+// wish is a number of instances and the rule that it comes from.
 type wish struct {
 	n    int
 	rule string
 }
 
-// wish is what one window asks for, within the rates.
+// wish returns what one window asks for, within the rates.
 func (c Config) wish(value, ready float64, rule string) wish {
 	need := math.Ceil(value / c.Target)
-	most := math.Ceil(c.UpRate * ready) // rounded up, or a rate of 1.1 would never leave one
+	most := math.Ceil(c.UpRate * ready) // rounded down, a rate of 1.1 could never go from one to two
 	least := 0.0
 	if c.Reachable {
 		least = math.Floor(ready / c.DownRate)
@@ -139,7 +141,7 @@ func (c Config) wish(value, ready float64, rule string) wish {
 	return w
 }
 
-// latch begins panic, extends it, or ends it.
+// latch begins, extends or ends panic mode; over reports whether there is a cause.
 func (s State) latch(c Config, now int64, over bool) State {
 	switch {
 	case over:
@@ -150,8 +152,9 @@ func (s State) latch(c Config, now int64, over bool) State {
 	return s
 }
 
-// ratchet is the wish in panic: the higher one, as there may be cases where the
-// stable window asks for more, and never below the highest so far.
+// ratchet returns the wish in panic mode: the higher one of the two windows
+// (usually, but not always, that of the panic window), and never less than the
+// highest so far.
 func (s State) ratchet(stable, panicked wish) (wish, State) {
 	w := stable
 	if panicked.n >= w.n {
@@ -164,7 +167,7 @@ func (s State) ratchet(stable, panicked wish) (wish, State) {
 	return w, s
 }
 
-// hold is the highest wish within the delay.
+// hold returns the highest wish within the delay.
 func (s State) hold(c Config, now int64, w wish) (wish, State) {
 	s = s.Hold(c, now, w.n)
 	if held := int(s.delay.Value()); held != w.n {
@@ -191,7 +194,8 @@ func (c Config) excess(in Sample) int {
 	return toInt(math.Floor(float64(in.Ready)*c.Total - c.BurstCapacity - in.Panic))
 }
 
-// toInt is f as a count of instances: 32 bits are enough for any, and do not wrap.
+// toInt returns f as a number of instances, cut off at the limits of 32 bits: the
+// conversion of a larger float to int is not defined.
 func toInt(f float64) int {
 	return int(min(max(f, math.MinInt32), math.MaxInt32))
 }

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Buckets sums values by the bucket of time that they were recorded in, and
-// averages the sums, as TimedFloat64Buckets and WeightedFloat64Buckets of Knative
-// do. A time is counted to the bucket in which it lies.
+// Buckets divides time into buckets, sums the values of each bucket, and averages
+// the sums, as TimedFloat64Buckets and WeightedFloat64Buckets of Knative do. A
+// value counts in the bucket that contains its time.
 type Buckets struct {
 	sums        ring[float64]
 	granularity int64
-	first       int64 // bucket of the first value, of all or after a window without any
+	first       int64 // bucket of the first value, ever or after a whole window without values
 	written     bool
 	smoothing   float64
 }
@@ -26,9 +26,9 @@ func NewBuckets(span, granularity time.Duration) *Buckets {
 	}
 }
 
-// smoothing is how much the latest bucket counts: enough for all n to have 99.99
-// % of the weight together, and not below a fifth, because over very many
-// buckets it would come down to their mean.
+// smoothing returns the weight of the latest bucket: it makes the weights of all n
+// buckets add up to 99.99 %. It is at least a fifth, because over very many
+// buckets the weighted average would otherwise equal their mean.
 func smoothing(n int) float64 {
 	return max(0.2, 1-math.Pow(1-0.9999, 1/float64(n)))
 }
@@ -37,8 +37,8 @@ func smoothing(n int) float64 {
 // before has that share of the rest, and so on.
 func (b *Buckets) Smoothing() float64 { return b.smoothing }
 
-// Add records a value. It may come late, by less than the span; one that comes
-// later is dropped.
+// Add records a value. now may be older than that of an earlier Add by less than
+// the span; Add drops an older value.
 func (b *Buckets) Add(now int64, v float64) {
 	i := floorDiv(now, b.granularity)
 	switch {
@@ -55,20 +55,20 @@ func (b *Buckets) Add(now int64, v float64) {
 	*b.sums.at(i) += v
 }
 
-// silent is how many buckets have passed since the last that was written, none if
-// it is ahead of now; ok is false if it is out of the window.
+// silent returns the number of buckets from the last that was written to now's, 0
+// if the last is later than now. ok is false if the last is not in the window.
 func (b *Buckets) silent(now int64) (n int64, ok bool) {
 	n = max(0, floorDiv(now, b.granularity)-b.sums.head)
 	return n, b.written && n < b.sums.size()
 }
 
-// Average is the mean of the sums from the first value's bucket to the last's, at
-// most of a window that ends now. Buckets in between that got nothing count as
-// zero; those after the last value do not count, as what would fill them may be
-// late.
+// Average returns the mean of the sums, over the buckets from the first value's to
+// the last value's that are in the window that ends now. Empty buckets between them
+// count as zero. Buckets after the last value do not count, because their values
+// may still arrive.
 //
-// It is rounded down at the sixth decimal: the noise of a long addition must not
-// turn what four instances serve into the load of five.
+// It is rounded down to six decimals. Else the rounding errors of a long addition
+// could turn, for example, the load of exactly four instances into that of five.
 func (b *Buckets) Average(now int64) float64 {
 	silent, ok := b.silent(now)
 	if !ok {
@@ -80,8 +80,8 @@ func (b *Buckets) Average(now int64) float64 {
 	return math.Floor(total/float64(n)*decimals) / decimals
 }
 
-// Weighted is the exponentially weighted average: see Smoothing. Buckets that got
-// nothing count as zero, also those after the last value.
+// Weighted returns the exponentially weighted average, see Smoothing. Empty buckets
+// count as zero, also those after the last value.
 func (b *Buckets) Weighted(now int64) float64 {
 	silent, ok := b.silent(now)
 	if !ok {

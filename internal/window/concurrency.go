@@ -5,24 +5,26 @@ import (
 	"time"
 )
 
-// Concurrency is the time-weighted average of a level that changes by steps. The
-// integral of the level over time is kept exactly, in buckets; only the edge of
-// the window is rounded, to the edge of a bucket.
+// Concurrency is the time-weighted average of a level that changes in steps, for
+// example the number of calls in progress. It keeps the integral of the level over
+// time exactly, in buckets. Only the start of the window is rounded, to the start
+// of a bucket.
 //
-// Add and Average cost a few operations, after a silence at most one for each
-// bucket. It takes 8 bytes a bucket and about a hundred.
+// Add and Average cost a few operations, and after a silence at most one for each
+// bucket. The memory is 8 bytes for each bucket and about 100 more.
 type Concurrency struct {
 	area        ring[int64] // level × nanoseconds; the head is still being filled
 	granularity int64
 	level       int64
 	peak        int64 // the highest level since ResetPeak
-	last        int64 // until when the area is known
-	first       int64 // when the first came after it was empty
-	busy        int64 // until when there was something
+	last        int64 // the area is known up to this time
+	first       int64 // the time of the first Add after the window was empty
+	busy        int64 // the last time at which the level was known not to be 0
 }
 
-// New returns an empty window over the last span. The granularity is by how much
-// that may be exceeded. Both are positive.
+// New returns an empty window over the last span. The granularity is the length of
+// a bucket; an average may cover that much more than the span. Both must be
+// positive.
 //
 // The level times the span must fit into an int64: with a minute that is a level
 // of 150 million.
@@ -32,18 +34,18 @@ func New(span, granularity time.Duration) *Concurrency {
 	return c
 }
 
-// Level is the level after the last Add.
+// Level returns the level after the last Add.
 func (c *Concurrency) Level() int { return int(c.level) }
 
-// Peak is the highest level there was since ResetPeak, at which it may have been
-// already.
+// Peak returns the highest level since ResetPeak, the level at ResetPeak included.
 func (c *Concurrency) Peak() int { return int(c.peak) }
 
-// ResetPeak has Peak begin anew with the present level.
+// ResetPeak sets the peak to the present level.
 func (c *Concurrency) ResetPeak() { c.peak = c.level }
 
-// Add changes the level. A time before one that has been seen counts as that one:
-// who reads a clock before he waits for a lock comes a little late.
+// Add adds delta to the level. A time earlier than that of the call before counts
+// as that one: for example, a goroutine that reads the clock and then waits for
+// the caller's lock arrives with a time that is a little old.
 func (c *Concurrency) Add(now int64, delta int) {
 	if c.Empty(now) {
 		c.first = max(now, c.last)
@@ -54,10 +56,10 @@ func (c *Concurrency) Add(now int64, delta int) {
 	c.busy = c.last
 }
 
-// Average is the mean level over the last while, which is rounded up to whole
-// buckets and extends to now; at most over the span. Where there was nothing
-// before a moment in that while, the mean is over what has passed since, but not
-// over less than one bucket: what has just begun is no trend.
+// Average returns the mean level over the time from now-over to now, where over is
+// rounded up to whole buckets and is at most the span. If the window was empty
+// before the first Add in that time, the mean begins with that Add; but it covers
+// at least one bucket, so that a load that has just begun does not count in full.
 func (c *Concurrency) Average(now int64, over time.Duration) float64 {
 	if c.Empty(now) {
 		return 0
@@ -69,8 +71,8 @@ func (c *Concurrency) Average(now int64, over time.Duration) float64 {
 	return float64(c.area.sum(from, c.area.head)) / float64(passed)
 }
 
-// Empty tells whether the level is zero and was for the whole window, so that
-// whoever has made it may drop it.
+// Empty reports whether the level is zero and was zero for the whole window. Such
+// a window may be replaced by a new one.
 func (c *Concurrency) Empty(now int64) bool {
 	if c.level != 0 {
 		return false
@@ -82,7 +84,7 @@ func (c *Concurrency) Empty(now int64) bool {
 	return c.busy <= (floorDiv(now, c.granularity)-c.area.size()+1)*c.granularity
 }
 
-// advance brings the area up to now.
+// advance integrates the level up to now.
 func (c *Concurrency) advance(now int64) {
 	if c.last == math.MinInt64 {
 		c.last = now

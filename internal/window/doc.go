@@ -1,17 +1,17 @@
-// Package window remembers the last while: what an autoscaler looks at instead
-// of the present moment.
+// Package window computes averages and maxima over a sliding window of time, for
+// autoscalers.
 //
 //   - [Concurrency] is the time-weighted average of a level, such as the number
-//     of calls in progress: not of samples of it, which miss what happens between
-//     two of them.
-//   - [Buckets] sums what is recorded by the bucket of time it falls into, and
-//     averages the buckets, all alike or the later ones with more weight.
-//   - [Max] is the highest of the values of the last slots.
+//     of calls in progress. It is exact, where an average of samples would miss
+//     what happens between two samples.
+//   - [Buckets] sums values in buckets of time and averages the buckets, with equal
+//     weights or with more weight on later ones.
+//   - [Max] is the highest value of the last slots (periods) of time.
 //
 // The rules of Buckets and Max are Knative's (package aggregation of
 // knative/serving), whose test vectors they pass.
 //
-// Times are nanoseconds of a clock that the caller chooses. Nothing here locks:
-// the caller sees to it that one goroutine at a time is in. Nothing allocates
-// but the constructors and [Max.With].
+// Times are nanoseconds of a clock that the caller chooses. Nothing here locks: the
+// caller must guard a Concurrency or Buckets with a lock of its own. Only the
+// constructors and [Max.With] allocate.
 package window

@@ -1,16 +1,15 @@
 package window
 
-// Max is the highest of the values of the last slots. It is a value: With returns
-// another one and leaves this as it is, so that a policy can answer its next
-// state and keep the one it was asked with. The zero Max has no slots and says
-// nothing.
+// Max is the highest value of the last slots. It is immutable: With returns a new
+// Max, so that a scaling policy, whose old state must stay as it is, can keep one
+// in its state. The zero Max has no slots, and its value is always 0.
 //
-// It holds only values that may yet be the highest, each later one lower than the
-// one before (the ascending minima algorithm, turned round): for a load that
-// rises that is a single one, at worst one for each slot.
+// It holds only values that can still become the highest, each lower than the one
+// before (a monotonic queue, as in the ascending minima algorithm). For a rising
+// load that is one value; at most it is one for each slot.
 type Max struct {
 	slots int64
-	peaks []peak // never written to once they are in a Max
+	peaks []peak // shared by Max values, and so never written to
 }
 
 type peak struct {
@@ -18,18 +17,18 @@ type peak struct {
 	value float64
 }
 
-// NewMax returns an empty maximum over the last slots, that of the latest value
-// included.
+// NewMax returns an empty maximum over that many slots; the slot of the latest
+// value is one of them.
 func NewMax(slots int) Max { return Max{slots: int64(slots)} }
 
-// Slots is over how many it is.
+// Slots returns the number of slots.
 func (m Max) Slots() int { return int(m.slots) }
 
-// With returns the maximum after v in that slot. In a slot that has a higher value
-// already v says nothing. A slot before the latest joins at the end all the same:
-// where a clock has been set back, what counts is what came last.
+// With returns the maximum after v in that slot. A v below an earlier value of the
+// same slot changes nothing. A slot before the latest counts as the latest, because
+// the clock may have been set back.
 //
-// It costs a copy of what is held, and nothing where v changes nothing.
+// It copies the values that are held, or returns m if v changes nothing.
 func (m Max) With(slot int64, v float64) Max {
 	if m.slots == 0 {
 		return m
@@ -54,7 +53,8 @@ func (m Max) With(slot int64, v float64) Max {
 	return Max{slots: m.slots, peaks: append(append(peaks, m.peaks[from:to]...), peak{slot, v})}
 }
 
-// Value is the highest value as of the latest slot, or 0.
+// Value returns the highest value of the slots up to the latest one, or 0 if there
+// is none.
 func (m Max) Value() float64 {
 	if len(m.peaks) == 0 {
 		return 0

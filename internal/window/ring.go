@@ -2,16 +2,16 @@ package window
 
 import "time"
 
-// ring holds the latest cells of an endless row: cell i lies at i modulo their
-// number. head is the last one that has been reached.
+// ring holds the latest cells of an endless sequence: cell i is stored at i modulo
+// the number of cells.
 type ring[T int64 | float64] struct {
 	cells []T
-	head  int64
+	head  int64 // the index of the latest cell
 }
 
 func (r *ring[T]) size() int64 { return int64(len(r.cells)) }
 
-// index is where cell i lies; the row goes on below zero.
+// index returns where cell i is stored; i may be negative.
 func (r *ring[T]) index(i int64) int64 {
 	n := r.size()
 	return ((i % n) + n) % n
@@ -19,8 +19,8 @@ func (r *ring[T]) index(i int64) int64 {
 
 func (r *ring[T]) at(i int64) *T { return &r.cells[r.index(i)] }
 
-// advance moves the head on to a later cell. All that it passes, the new head
-// included, are set to v; after a long silence that is every cell, once.
+// advance moves the head to a later cell. It sets the cells after the old head up
+// to the new one to v, each at most once, however far the head moves.
 func (r *ring[T]) advance(to int64, v T) {
 	for i := max(r.head, to-r.size()) + 1; i <= to; i++ {
 		*r.at(i) = v
@@ -28,15 +28,14 @@ func (r *ring[T]) advance(to int64, v T) {
 	r.head = to
 }
 
-// sum adds up the cells from the first to the last, both included, that are
-// still held.
+// sum adds up those of the cells from..to, both included, that are still held.
 func (r *ring[T]) sum(from, to int64) (total T) {
 	from, to = max(from, r.head-r.size()+1), min(to, r.head)
 	if from > to {
 		return 0
 	}
 	start := r.index(from)
-	run := min(to-from+1, r.size()-start) // up to where the row begins anew
+	run := min(to-from+1, r.size()-start) // the cells before the end of the slice
 	for _, v := range r.cells[start : start+run] {
 		total += v
 	}
@@ -46,7 +45,8 @@ func (r *ring[T]) sum(from, to int64) (total T) {
 	return total
 }
 
-// floorDiv is a/b rounded down, as times before the epoch need it; b > 0.
+// floorDiv returns a/b rounded down (Go rounds to zero, which is wrong for times
+// before the epoch). b must be positive.
 func floorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
@@ -55,8 +55,7 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// cellsFor is how many cells of that size make up span: rounded up, and one at
-// the least.
+// cellsFor returns the number of cells that cover span: rounded up, and at least 1.
 func cellsFor(span, granularity time.Duration) int {
 	return int(max(1, -floorDiv(-int64(span), int64(granularity))))
 }
