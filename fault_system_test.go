@@ -716,8 +716,11 @@ func heap() uint64 {
 //nolint:paralleltest // it counts goroutines and the bytes of the heap
 func TestH02_AHundredThousandMixedFaultsBalance(t *testing.T) {
 	calls := 100_000
-	if soak() {
+	switch {
+	case soak():
 		calls = 1_000_000
+	case testing.Short():
+		calls = 20_000
 	}
 	before, began := runtime.NumGoroutine(), time.Now()
 	m := newMill(calls)

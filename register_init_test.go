@@ -289,7 +289,11 @@ func TestAMinimumCountsInstancesThatCallsHaveBroughtAbout(t *testing.T) {
 // end has a function.
 func TestEveryInstanceIsClosedOnceUnderAHammer(t *testing.T) {
 	t.Parallel()
-	for round := range 60 {
+	rounds := 60
+	if testing.Short() {
+		rounds = 10
+	}
+	for round := range rounds {
 		e := &estate{init: func(_ context.Context, nth int) error {
 			switch nth % 11 {
 			case 3:

@@ -199,7 +199,10 @@ func TestFOCUSRowsAddUpAndFitTheColumnList(t *testing.T) {
 	for i := range usage { // past some of the free tiers
 		usage[i] = usage[i].Times(uint64(10_007 + 997*i))
 	}
-	for _, b := range books {
+	for i, b := range books {
+		if testing.Short() && i%3 != 0 {
+			continue
+		}
 		for _, p := range []cost.Period{march(), aDay()} {
 			checkFOCUS(t, statement(t, p, b, usage))
 			checkFOCUS(t, statement(t, p, b, usage).By(cost.Tenant))

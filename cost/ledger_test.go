@@ -240,7 +240,7 @@ func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 	deaf := faas.Register(r, "deaf", handler, faas.WithTimeout(time.Millisecond), faas.WithMemory(256*mib))
 	quick := faas.Register(r, "quick", handler, faas.WithTimeout(time.Second), faas.WithLabels(map[string]string{"team": "a"}))
 	calls := 6000
-	if raceEnabled {
+	if testing.Short() || raceEnabled {
 		calls = 1500
 	}
 	var wg sync.WaitGroup

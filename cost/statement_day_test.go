@@ -187,7 +187,7 @@ func TestMonthsDaysAndPartsAgreeWithAnOracle(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 12))
 	months, each := 200, 100
-	if raceEnabled {
+	if testing.Short() || raceEnabled {
 		months = 20
 	}
 	for range months {

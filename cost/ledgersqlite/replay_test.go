@@ -67,8 +67,11 @@ func TestADamagedLedgerMakesNoShortBill(t *testing.T) {
 	data := read(t, path)
 	rng := rand.New(rand.NewPCG(7, 7))
 	flips := 200
-	if os.Getenv("FAAS_SOAK") != "" {
+	switch {
+	case os.Getenv("FAAS_SOAK") != "":
 		flips = 10_000
+	case testing.Short():
+		flips = 40
 	}
 	refused, damaged := 0, filepath.Join(t.TempDir(), "damaged.db")
 	for i := range flips {
@@ -180,8 +183,12 @@ func TestAReplayIsWholeWhileRecordsComeIn(t *testing.T) {
 	es := calls(600)
 	require.NoError(t, l.Append(t.Context(), es[:100]))
 	var writers sync.WaitGroup
+	batches := 100
+	if testing.Short() {
+		batches = 25
+	}
 	writers.Go(func() {
-		for i := range 100 {
+		for i := range batches {
 			assert.NoError(t, l.Append(context.Background(), es[100+5*i:105+5*i]))
 			_, err := l.Correct(context.Background(), ledgersqlite.Correction{Invocation: es[i].ID, Duration: time.Second, Why: "a test"})
 			assert.NoError(t, err)

@@ -323,10 +323,14 @@ func TestHammerWithLimitsThatFallAndRise(t *testing.T) {
 			}
 		})
 	}
+	changes := 2000
+	if testing.Short() {
+		changes = 400
+	}
 	watch.Go(func() {
 		defer over.Store(true)
 		r := rand.New(rand.NewPCG(1, 9))
-		for range 2000 {
+		for range changes {
 			classes[1].SetWeight(1 + r.IntN(5))
 			i := r.IntN(len(classes) + 1)
 			used, resize, old := g.Used, g.Resize, g.Limit()
@@ -377,7 +381,11 @@ func TestHammerOnAFloor(t *testing.T) {
 	}
 	seen := 0
 	low, own, turns := classes[0].Turns()
-	for range 100_000 {
+	looks := 100_000
+	if testing.Short() {
+		looks = 10_000
+	}
+	for range looks {
 		nowLow, nowOwn, nowTurns := classes[0].Turns()
 		if low && nowLow && own == nowOwn { // all the time
 			seen++

@@ -200,6 +200,10 @@ func (p problem) wholeLevel() (low, high float64) {
 // and never three slots.
 func TestSlotsAreSharedByWeightedMaxMinFairness(t *testing.T) {
 	t.Parallel()
+	problems := problems
+	if testing.Short() {
+		problems = min(problems, 1000)
+	}
 	var off atomic.Int32
 	t.Run("problems", func(t *testing.T) {
 		for part := range 4 {
