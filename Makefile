@@ -55,13 +55,13 @@ fuzz: ## every fuzz target for 30 seconds
 	bash .ci/fuzz 30
 
 .PHONY: nightly
-nightly: ## what takes long: soak under the race detector, five minutes of each fuzz target
+nightly: modules ## what takes long: each module's tests by itself, soak under the race detector, five minutes of each fuzz target
 	FAAS_SOAK=1 go test -race -shuffle=on -timeout=2h work
 	bash .ci/fuzz 300
 
 .PHONY: modules
 modules: ## build, vet and test each module by itself, as its users have it
-	bash .ci/run alone
+	bash .ci/run alone modules
 
 .PHONY: api
 api: ## changes of exported names since the last tag

@@ -70,7 +70,7 @@ func (a Amount) Duration() time.Duration {
 	case a.n.hi > 0 || a.n.lo > math.MaxInt64:
 		return math.MaxInt64
 	}
-	return time.Duration(a.n.lo) //nolint:gosec // the case above has seen that it fits
+	return time.Duration(a.n.lo) // the case above has seen that it fits
 }
 
 // Calls returns the number of calls; 0 if the Amount is of another kind.
@@ -216,7 +216,7 @@ func (m *measure) price(memory int64, quanta, requests uint64) (sum atoms, ok bo
 			if !sold || each < 0 {
 				return mostAtoms, false
 			}
-			units.hi, units.lo = bits.Mul64(quanta, uint64(each)) //nolint:gosec // not negative
+			units.hi, units.lo = bits.Mul64(quanta, uint64(each)) // not negative
 		}
 		part, fits := m.weights[i].times(units)
 		if sum, ok = sum.plus(part); !ok || !fits {

@@ -20,7 +20,7 @@ type inFlightTable struct {
 // home returns the place at which the search for an id begins.
 func (t *inFlightTable) home(id *[16]byte) int {
 	h := binary.BigEndian.Uint64(id[8:]) ^ binary.BigEndian.Uint64(id[:8])*0x9e3779b97f4a7c15
-	return int(h & uint64(len(t.places)-1)) //nolint:gosec // less than a length
+	return int(h & uint64(len(t.places)-1)) // less than a length
 }
 
 // find returns nil if there is no such call. The pointer is valid until the next add or

@@ -229,7 +229,7 @@ func (l *Ledger) lock() *stripe {
 		return s
 	}
 	for range l.stripes {
-		s = &l.stripes[l.next.Add(1)%uint32(len(l.stripes))] //nolint:gosec // as many as there are processors
+		s = &l.stripes[l.next.Add(1)%uint32(len(l.stripes))] // as many as there are processors
 		if s.mu.TryLock() {
 			return s
 		}

@@ -125,7 +125,7 @@ func (b *Book) ruleOf(p *price) (rule, bool) {
 	case meterProcessor:
 		return rule{of: countProcessor, Rounding: Rounding{Granularity: b.rounding.Granularity}}, true
 	case meterBytes:
-		return rule{of: countBytes, allowance: uint64(p.allowance)}, true //nolint:gosec // not negative
+		return rule{of: countBytes, allowance: uint64(p.allowance)}, true // not negative
 	}
 	return rule{}, false
 }

@@ -200,7 +200,7 @@ func (t *table) fullHash(e *faas.Execution, overrun bool) uint64 {
 		h.WriteByte(0)
 	}
 	var rest [10]byte
-	binary.BigEndian.PutUint64(rest[:], uint64(e.Memory)) //nolint:gosec // any bits will do
+	binary.BigEndian.PutUint64(rest[:], uint64(e.Memory)) // any bits will do
 	rest[8] = byte(e.Outcome)
 	if overrun {
 		rest[9] = 1

@@ -98,7 +98,7 @@ type scalerWeather struct {
 
 func newScalerWeather() *scalerWeather {
 	return &scalerWeather{
-		rand: rand.New(rand.NewPCG(1, 2)), //nolint:gosec // the same each time
+		rand: rand.New(rand.NewPCG(1, 2)), // the same each time
 		load: faas.Load{Now: driveEpoch(), Per: 3, Max: 200},
 	}
 }

@@ -1,10 +1,10 @@
-// Package sim shows what a scaling policy would do with your traffic, before you
-// choose one. It runs the real router, scheduler and scaler in a bubble of
+// Package sim simulates scaling policies on your traffic, so that you can choose one
+// by its results. It runs the real router, scheduler and scaler in a bubble of
 // testing/synctest, where an hour takes seconds:
 //
 //	func TestWhichPolicy(t *testing.T) {
 //		file, _ := os.Open("testdata/tuesday.csv")
-//		w, err := sim.ReadTrace(file) // and how long is a cold start?
+//		w, err := sim.ReadTrace(file) // for cold starts, set w.ColdStart
 //		if err != nil {
 //			t.Fatal(err)
 //		}
@@ -12,11 +12,11 @@
 //		t.Log(report)
 //	}
 //
-// What a policy costs is how many slot-seconds its instances were held, used or
-// not; what it is worth is how long calls wait. Neither alone says anything: a
-// policy is good if no other is better in one and as good in the other, which is
-// what [Report.OnFront] tells.
+// The cost of a policy is the time for which it keeps instances, used or not, in
+// slot-seconds; its quality is how short calls wait. A policy is good if no other is
+// better in one of these and at least as good in the other: [Report.OnFront] reports
+// that (the Pareto front).
 //
-// Handlers do nothing but take their time, and so does an init. What processors and
-// memory do under load is not simulated.
+// Handlers and inits only sleep. The effects of load on processors and memory are not
+// simulated.
 package sim

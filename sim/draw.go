@@ -42,9 +42,10 @@ const (
 	margin      = 0.4 * vg.Centimeter
 )
 
-// WriteSVG draws the report: slot-seconds held against the p99 of the wait, with
-// those on the front in color, and for each policy its timeline of demand, capacity
-// and queue with the decisions marked, at most one mark for each of its moments.
+// WriteSVG draws the report as an SVG: a plot of slot-seconds held against the p99 of
+// the wait, with the policies on the front in color, and for each policy a timeline of
+// demand, capacity and queue. Decisions are marked, at most one for each point of the
+// timeline. An error is that of the writer or of the drawing.
 func (r Report) WriteSVG(to io.Writer) error {
 	front, err := r.drawFront()
 	if err != nil {
@@ -71,7 +72,7 @@ func (r Report) WriteSVG(to io.Writer) error {
 	return err
 }
 
-// WriteSVG draws the timeline alone.
+// WriteSVG draws the timeline of one policy as an SVG.
 func (x Result) WriteSVG(to io.Writer) error {
 	p, err := x.draw(Report{Results: []Result{x}}.most())
 	if err != nil {
@@ -86,7 +87,7 @@ func (x Result) WriteSVG(to io.Writer) error {
 	return err
 }
 
-// most is the highest level of all timelines, so that they have one scale.
+// most returns the highest level of all timelines, which get the same scale by it.
 func (r Report) most() int {
 	most := 1
 	for _, x := range r.Results {
@@ -126,7 +127,8 @@ func (r Report) drawFront() (*plot.Plot, error) {
 	return p, nil
 }
 
-// names are those of points, each beside its own and on no other name or point.
+// names draws the names of points. Each is placed beside its point, where it covers no
+// other name or point.
 type names plotter.XYLabels
 
 // Plot implements plot.Plotter.
@@ -151,9 +153,10 @@ func (n names) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// place is the first room that there is: on the right, on the left, or higher and higher.
+// place returns the first free place for a name: right of its point, left, or above,
+// higher and higher. If all are taken it returns the one on the right.
 func (names) place(size, dot vg.Point, within vg.Rectangle, taken []vg.Rectangle) vg.Rectangle {
-	size.X *= 1.15 // whoever looks at it may have another font
+	size.X *= 1.15 // the reader's font may be wider
 	at := func(x, y vg.Length) vg.Rectangle {
 		low := vg.Point{X: dot.X + x, Y: dot.Y + y}
 		return vg.Rectangle{Min: low, Max: low.Add(size)}
@@ -197,8 +200,8 @@ func decisionStyle() draw.GlyphStyle {
 	return draw.GlyphStyle{Color: orange, Radius: 2, Shape: stroke{}}
 }
 
-// drawKey tells what the lines and marks are, in a row of its own whose top is at y:
-// in a timeline it would lie on lines.
+// drawKey draws the legend of the timelines in a row of its own, with its top at y:
+// inside a timeline it would cover lines.
 func drawKey(c draw.Canvas, y vg.Length) {
 	var names []string
 	var thumbs []plot.Thumbnailer
@@ -217,7 +220,7 @@ func drawKey(c draw.Canvas, y vg.Length) {
 
 func height(c draw.Canvas) vg.Length { return c.Max.Y - c.Min.Y }
 
-// draw is the timeline of one policy.
+// draw returns the plot of one policy's timeline.
 func (x Result) draw(most int) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%s: %.0f slot-seconds", x.Policy, x.Held.Seconds())
@@ -245,7 +248,7 @@ func (x Result) draw(most int) (*plot.Plot, error) {
 	return p, nil
 }
 
-// unit is what its time is told in.
+// unit returns the unit of the time axis.
 func (x Result) unit() (time.Duration, string) {
 	if n := len(x.Timeline); n > 0 && x.Timeline[n-1].At >= 3*time.Minute {
 		return time.Minute, "minutes"
@@ -261,7 +264,7 @@ func (x Result) line(unit time.Duration, of func(Point) int) plotter.XYs {
 	return line
 }
 
-// marks are the moments in which something was decided, in a row above the lines.
+// marks returns the times of decisions, as points in a row above the lines.
 func (x Result) marks(unit time.Duration, y float64) plotter.XYs {
 	var marks plotter.XYs
 	last := -1
@@ -274,10 +277,10 @@ func (x Result) marks(unit time.Duration, y float64) plotter.XYs {
 	return marks
 }
 
-// rug is where they stand, as a multiple of the highest level.
+// rug is the height of that row, as a multiple of the highest level.
 const rug = 1.08
 
-// stroke is a mark for a moment.
+// stroke draws a mark as a short vertical line.
 type stroke struct{}
 
 // DrawGlyph implements draw.GlyphDrawer.
@@ -289,7 +292,7 @@ func (stroke) DrawGlyph(c *draw.Canvas, g draw.GlyphStyle, at vg.Point) {
 	c.Stroke(p)
 }
 
-// ticks are the usual ones, with the shortest numbers that tell them apart.
+// ticks are the default ones, with labels of at most six digits.
 type ticks struct{}
 
 // Ticks implements plot.Ticker.
@@ -303,7 +306,8 @@ func (ticks) Ticks(low, high float64) []plot.Tick {
 	return all
 }
 
-// index is that of the first moment that is not before a time; -1 if there is none.
+// index returns the index of the first point of the timeline that is not before at, or
+// -1 if there is none.
 func (x Result) index(at time.Duration) int {
 	n := len(x.Timeline)
 	if n < 2 {

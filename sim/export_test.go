@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Sorted and Differ are what Run begins with.
+// Sorted and Differ check the arguments of Run.
 var (
 	Sorted = Workload.sorted
 	Differ = differ
 )
 
-// Calls are those of a function of Azure's that is called so often on average, so
-// irregularly, for a second each.
+// Calls returns the calls of a function of Azure, with the mean gap between calls in
+// seconds, its coefficient of variation, and a mean duration of a second.
 func Calls(src rand.Source, gap, cv float64, length time.Duration) []Call {
 	return habit{gap: gap, cv: cv, mean: 1}.calls(src, "f", length)
 }

@@ -6,23 +6,23 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Policy is what is simulated: a name for the report, and the options that each
-// function is registered with. Options is called once for each function of each
-// run; peak is how many of its calls there are at once at most, if none waits. Without
-// Options a function has the router's defaults. Two of one name are refused: it
-// is what [Report.OnFront] goes by.
+// Policy is a scaling policy to simulate: a name for the report, and the options that
+// each function is registered with. Options is called once for each function of each
+// run; peak is the highest number of concurrent calls of the function if none has to
+// wait. A nil Options stands for the router's defaults. [Run] refuses two policies of
+// the same name, because [Report.OnFront] could not tell them apart.
 type Policy struct {
 	Name    string
 	Options func(function string, peak int) []faas.FunctionOption
 }
 
-// Scaled is a policy that has all functions scaled by s, from no instance.
+// Scaled returns a policy by which s scales every function, from zero instances.
 func Scaled(name string, s faas.Scaler) Policy {
 	return Policy{Name: name, Options: func(string, int) []faas.FunctionOption { return []faas.FunctionOption{faas.WithScaler(s)} }}
 }
 
-// Fixed is a policy that knows the future: each function has as many instances as
-// its peak needs, ready when it begins, and all the time.
+// Fixed returns a policy that knows the future: each function has as many instances as
+// its peak needs, from beginning to end.
 func Fixed() Policy {
 	return Policy{Name: "fixed", Options: func(_ string, peak int) []faas.FunctionOption {
 		return []faas.FunctionOption{
@@ -32,17 +32,18 @@ func Fixed() Policy {
 	}}
 }
 
-// Knative scales as Knative does, with its defaults: by a tick of two seconds, and
-// between ticks only from zero.
+// Knative returns a policy that scales as Knative does by default: on a tick every two
+// seconds, and between ticks only from zero.
 func Knative() Policy { return Scaled("Knative", faas.ConcurrencyScaler{TickOnly: true}) }
 
-// Lambda scales as AWS Lambda does; an instance is kept for ten minutes.
+// Lambda returns a policy that scales as AWS Lambda does, and keeps an idle instance
+// for ten minutes.
 func Lambda() Policy {
 	return Scaled("Lambda", faas.LambdaScaler{KeepAlive: 10 * time.Minute})
 }
 
-// Default is the default policy of faas.
+// Default returns the default policy of faas.
 func Default() Policy { return Scaled("faas", faas.ConcurrencyScaler{}) }
 
-// Policies are these four.
+// Policies returns Fixed, Knative, Lambda and Default.
 func Policies() []Policy { return []Policy{Fixed(), Knative(), Lambda(), Default()} }

@@ -2,5 +2,5 @@
 
 package sim_test
 
-// seeds is one under the race detector, which makes each take 17 s.
+// seeds is one under the race detector, with which a seed takes 17 s.
 const seeds = 1

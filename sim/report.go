@@ -10,47 +10,47 @@ import (
 	"time"
 )
 
-// Report is how policies did with one workload.
+// Report is the result of one workload under several policies.
 type Report struct {
 	Functions, Calls int
 	Length           time.Duration
 	Results          []Result // in the order of the policies
 }
 
-// Result is how one did.
+// Result is the result under one policy.
 type Result struct {
 	Policy string
-	Calls  int // that were served
-	Cold   int // that waited for an instance to be made
+	Calls  int // calls that were served
+	Cold   int // calls that waited for an instance to start
 
-	// From a call's arrival to its handler's start.
+	// The wait of calls, from the arrival to the start of the handler.
 	P50, P99, Longest time.Duration
 
 	Held time.Duration // slot-seconds: the time of all instances, from the beginning of their init to their close
-	Used time.Duration // slot-seconds: what handlers took of it
+	Used time.Duration // slot-seconds: the part of Held in which handlers ran
 
 	Decisions []Decision
 	Timeline  []Point
 }
 
-// Decision is a change of scale.
+// Decision is a change of the number of instances.
 type Decision struct {
-	At       time.Duration
+	At       time.Duration // since the beginning
 	Function string
 	From, To int
 	Rule     string
 }
 
-// Point is a moment.
+// Point is the state at one time.
 type Point struct {
-	At               time.Duration
-	Running, Waiting int // calls
+	At               time.Duration // since the beginning
+	Running, Waiting int           // calls
 	Instances        int
 }
 
-// OnFront tells whether no other policy holds as little and has calls wait as
-// little at the 99th percentile, one of both being less. It is false for a policy
-// that is not in the report.
+// OnFront reports whether the policy is on the Pareto front: no other policy is better
+// in Held or P99 and at least as good in the other. It is false for a policy that is
+// not in the report.
 func (r Report) OnFront(policy string) bool {
 	found := false
 	for _, mine := range r.Results {
@@ -91,7 +91,7 @@ func (r Report) String() string {
 
 func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// WriteCSV writes a line for each policy.
+// WriteCSV writes a heading and a line for each policy. An error is to's.
 func (r Report) WriteCSV(to io.Writer) error {
 	rows := [][]string{{"policy", "calls", "cold", "p50_s", "p99_s", "longest_s", "held_slot_s", "used_slot_s", "decisions", "on_front"}}
 	for _, x := range r.Results {
@@ -103,8 +103,8 @@ func (r Report) WriteCSV(to io.Writer) error {
 	return csv.NewWriter(to).WriteAll(rows)
 }
 
-// WriteTimeline writes as CSV, for each policy, how many calls ran and waited and how
-// many instances there were, at 361 moments.
+// WriteTimeline writes the timelines as CSV: for each policy, at 361 times, the number
+// of calls that run and wait and the number of instances. An error is to's.
 func (r Report) WriteTimeline(to io.Writer) error {
 	rows := [][]string{{"policy", "at_s", "running", "waiting", "instances"}}
 	for _, x := range r.Results {

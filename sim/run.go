@@ -14,14 +14,15 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Run plays a workload to each of the policies in turn, in a subtest of t and a
-// bubble of its own, and reports. It fails t where the workload can't be played, a
-// function can't be registered with a policy's options, or a call fails; what it then
-// returns has only the policies before. How far it is, it logs.
+// Run runs a workload under each of the policies in turn, each in a subtest of t and a
+// bubble of its own, and returns a report. It logs its progress. It fails t if the
+// workload is invalid, a function can't be registered with a policy's options, or a
+// call fails; the report then has only the policies before that.
 //
-// The same workload gives the same report, except where things happen in the very
-// same nanosecond: their order is the scheduler's. A tick that lets in many who wait is
-// such a moment, so that with [Knative] cold calls differ from run to run, by a percent or so.
+// The same workload gives the same report, except where several events happen in the
+// same nanosecond, because the Go scheduler chooses their order. For example, a tick
+// may admit many waiting calls at once: with [Knative] the number of cold calls differs
+// from run to run by about a percent.
 func Run(t *testing.T, w Workload, policies ...Policy) Report {
 	t.Helper()
 	w, err := w.sorted()
@@ -47,7 +48,7 @@ func Run(t *testing.T, w Workload, policies ...Policy) Report {
 	return report
 }
 
-// differ tells of policies that could not be told apart.
+// differ returns an error if two policies have the same name.
 func differ(policies []Policy) error {
 	seen := map[string]bool{}
 	for _, p := range policies {
@@ -59,7 +60,7 @@ func differ(policies []Policy) error {
 	return nil
 }
 
-// run is one policy's.
+// run is the run of one policy.
 type run struct {
 	*testing.T
 
@@ -68,17 +69,17 @@ type run struct {
 	functions map[string]*faas.Function[job, struct{}]
 	began     time.Time
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	held      gauge      // instances, from the beginning of their init to their close
-	running   gauge      // calls
-	waiting   int        // likewise
+	running   gauge      // calls in their handlers
+	waiting   int        // calls before their handlers
 	cold      int
 	waits     []time.Duration
 	decisions []faas.Decision
 	timeline  []Point
 }
 
-// job is what a handler is told: when its call arrived, and how long to take.
+// job is the input of a handler: when its call arrived, and how long it has to take.
 type job struct {
 	arrived time.Time
 	takes   time.Duration
@@ -98,7 +99,7 @@ func newRun(t *testing.T, w Workload) *run {
 	return r
 }
 
-// register tells whether all functions are there.
+// register registers all functions, and reports whether that worked.
 func (r *run) register(p Policy) bool {
 	r.Helper()
 	peaks := r.workload.peaks()
@@ -122,7 +123,7 @@ func (r *run) init(ctx context.Context) (faas.Handler[job, struct{}], func(conte
 	select {
 	case <-time.After(r.workload.ColdStart):
 		return r.handle, func(context.Context) error { r.hold(-1); return nil }, nil
-	case <-ctx.Done(): // the end has come first
+	case <-ctx.Done(): // the router was closed during the cold start
 		return nil, nil, ctx.Err()
 	}
 }
@@ -160,8 +161,8 @@ func (r *run) decided(d faas.Decision) {
 	r.decisions = append(r.decisions, d)
 }
 
-// play makes the calls, counts until the workload's length is over, and tells whether
-// all were served.
+// play makes the calls, counts until the workload's length is over, and reports
+// whether all calls were served.
 func (r *run) play(policy string) bool {
 	r.Helper()
 	r.begin()
@@ -179,7 +180,7 @@ func (r *run) play(policy string) bool {
 	return !r.Failed()
 }
 
-// begin is when all functions are registered and what they are to begin with is
+// begin starts the counts. All functions are registered, and their first instances
 // ready.
 func (r *run) begin() {
 	r.mu.Lock()
@@ -199,13 +200,13 @@ func (r *run) call(c Call) {
 	}
 }
 
-// points is how many a timeline has, and one.
+// points is the number of intervals of a timeline, which has one point more.
 const points = 360
 
-// watch keeps the timeline, and ends the count of what is held.
+// watch records the timeline, and ends the counts at the workload's length.
 func (r *run) watch() {
 	for i := range points + 1 {
-		at := r.workload.Length/points*time.Duration(i) + r.workload.Length%points*time.Duration(i)/points // a year times points is too much
+		at := r.workload.Length/points*time.Duration(i) + r.workload.Length%points*time.Duration(i)/points // Length*i could overflow: a year times points does
 		time.Sleep(time.Until(r.began.Add(at)))
 		r.mu.Lock()
 		r.timeline = append(r.timeline, Point{At: at, Running: r.running.level, Waiting: r.waiting, Instances: r.held.level})
@@ -234,7 +235,7 @@ func (r *run) result(policy string) Result {
 	return out
 }
 
-// quantile is the nearest rank's, of what is sorted.
+// quantile returns the q-quantile of sorted values by the nearest-rank method.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
@@ -242,7 +243,7 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
 }
 
-// gauge is a level, and its integral over the time between begin and end.
+// gauge is a level, and its integral over the time from begin to end.
 type gauge struct {
 	level int
 	area  time.Duration

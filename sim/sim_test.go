@@ -37,8 +37,8 @@ var (
 	out       = flag.String("sim.out", "", "the `directory` for policies.svg, policies.csv and timeline.csv; empty: nothing is written")
 )
 
-// Two calls of two functions each: the second of f comes while the first runs, that
-// of g when the first has gone.
+// overlapping has two calls of each of two functions: the second call of f arrives
+// while the first runs, the second call of g after the first has ended.
 func overlapping() sim.Workload {
 	return sim.Workload{
 		Calls: []sim.Call{
@@ -113,12 +113,12 @@ func TestAYearIsNotTooLong(t *testing.T) {
 	assert.Equal(t, time.Second, x.Used)
 }
 
-// It runs in a process of its own, where a test may fail.
+// The test starts itself in another process, because there a test may fail.
 //
 //nolint:paralleltest // bubbles
 func TestAPolicyThatFailsEndsTheRun(t *testing.T) {
 	if os.Getenv("SIM_FAILS") == "" {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAPolicyThatFailsEndsTheRun$") //nolint:gosec // this very program
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAPolicyThatFailsEndsTheRun$") // this very program
 		cmd.Env = append(os.Environ(), "SIM_FAILS=1")
 		said, err := cmd.CombinedOutput()
 		require.Error(t, err)
@@ -138,7 +138,7 @@ func TestTwoPoliciesOfOneNameAreRefused(t *testing.T) {
 	require.ErrorContains(t, sim.Differ([]sim.Policy{sim.Default(), sim.Fixed(), sim.Default()}), `"faas"`)
 }
 
-// As it may stand in a user's tests.
+// A user's test may look like this.
 //
 //nolint:paralleltest // bubbles
 func TestWhichPolicyOfOnesOwnForATraceOfOnesOwn(t *testing.T) {
@@ -155,7 +155,7 @@ func TestWhichPolicyOfOnesOwnForATraceOfOnesOwn(t *testing.T) {
 	assert.Less(t, eager.Cold, thrifty.Cold)
 }
 
-func TestTheFrontIsOfThoseThatNobodyBeats(t *testing.T) {
+func TestThePoliciesThatNoOtherBeatsAreOnTheFront(t *testing.T) {
 	t.Parallel()
 	of := func(name string, held, p99 time.Duration) sim.Result {
 		return sim.Result{Policy: name, Held: held, P99: p99}
@@ -179,7 +179,7 @@ func TestTheSameTrafficGivesTheSameReport(t *testing.T) {
 	require.Equal(t, one, two)
 }
 
-// What README.md says.
+// The documentation claims this.
 func TestTheDefaultIsOnTheFrontForTwentySeeds(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(seeds)

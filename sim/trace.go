@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TraceError tells what is wrong with a line of a trace.
+// TraceError is the error of one line of a trace.
 type TraceError struct {
 	Line int // from 1
 	Err  error
@@ -22,13 +22,13 @@ func (e *TraceError) Error() string { return fmt.Sprintf("sim: trace, line %d: %
 // Unwrap returns Err.
 func (e *TraceError) Unwrap() error { return e.Err }
 
-// ErrTrace is what a [TraceError] wraps, unless the line is no CSV.
+// ErrTrace is wrapped by a [TraceError] of a line that is valid CSV but no valid call.
 var ErrTrace = errors.New("bad call")
 
-// ReadTrace reads calls as CSV: the arrival in seconds from the beginning, the
-// function's name, the duration in seconds, one call a line, in any order; a first
-// line that begins with "arrival" is a heading. The workload has no cold start and no
-// length: set what you want to know about. An error is a [*TraceError], or r's own.
+// ReadTrace reads calls as CSV, one call a line, in any order: the arrival in seconds
+// from the beginning, the function's name, the duration in seconds. A first line that
+// begins with "arrival" is a heading. The workload's ColdStart and Length are zero; set
+// them before [Run]. An error is a [*TraceError], or that of r.
 func ReadTrace(r io.Reader) (Workload, error) {
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = 3
@@ -79,7 +79,8 @@ func parseSeconds(what, s string) (time.Duration, error) {
 	return time.Duration(math.Round(f * float64(time.Second))), nil
 }
 
-// WriteTrace writes calls as [ReadTrace] reads them, to the nanosecond.
+// WriteTrace writes the calls in the format of [ReadTrace], exact to the nanosecond. An
+// error is to's.
 func (w Workload) WriteTrace(to io.Writer) error {
 	out := csv.NewWriter(to)
 	if err := out.Write([]string{"arrival", "function", "duration"}); err != nil {

@@ -7,24 +7,25 @@ import (
 	"time"
 )
 
-// Workload is traffic. The zero value has none.
+// Workload is traffic to simulate. The zero value has no calls.
 type Workload struct {
 	Calls []Call
-	// Length is until when all is counted; calls that come later are not made. 0: until
-	// the last call ends, if it need not wait.
+	// Length is the time that is simulated and counted. Calls that arrive later are not
+	// made. 0: until the last call would end if none had to wait.
 	Length time.Duration
 	// ColdStart is how long an instance takes to be ready; 0: no time.
 	ColdStart time.Duration
 }
 
-// Call is one call.
+// Call is one call of a workload.
 type Call struct {
-	At       time.Duration // since the beginning
-	Function string        // a name that [faas.Register] takes
+	At       time.Duration // its arrival, since the beginning
+	Function string        // a valid name for [faas.Register]
 	Duration time.Duration // of its handler
 }
 
-// sorted is w with its calls in the order of their arrival and its length known.
+// sorted returns w with its calls in the order of their arrival and with its length
+// set, or an error if a time is out of range.
 func (w Workload) sorted() (Workload, error) {
 	w.Calls = slices.Clone(w.Calls)
 	slices.SortStableFunc(w.Calls, func(a, b Call) int { return cmp.Compare(a.At, b.At) })
@@ -48,10 +49,11 @@ func (w Workload) sorted() (Workload, error) {
 	return w, nil
 }
 
-// longest is more than anybody simulates, and far from overflowing.
+// longest bounds all times of a workload. It is more than a simulation needs, and far
+// from an overflow.
 const longest = 366 * 24 * time.Hour
 
-// functions are the names of those that are called, in their order.
+// functions returns the names of the functions that are called, sorted.
 func (w Workload) functions() []string {
 	var names []string
 	for _, c := range w.Calls {
@@ -61,8 +63,8 @@ func (w Workload) functions() []string {
 	return slices.Compact(names)
 }
 
-// peaks is how many calls of each function there are at once at most, if none has
-// to wait.
+// peaks returns the highest number of concurrent calls of each function, if none has to
+// wait.
 func (w Workload) peaks() map[string]int {
 	type step struct {
 		at       time.Duration
@@ -74,7 +76,9 @@ func (w Workload) peaks() map[string]int {
 		steps = append(steps, step{c.At, 1, c.Function}, step{c.At + c.Duration, -1, c.Function})
 	}
 	slices.SortFunc(steps, func(a, b step) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(b.by, a.by)) // who comes as another goes still needs a slot of its own
+		// A call that arrives at the time at which another ends needs a slot of its own:
+		// arrivals come first.
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(b.by, a.by))
 	})
 	now, peak := map[string]int{}, map[string]int{}
 	for _, s := range steps {

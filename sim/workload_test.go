@@ -75,7 +75,7 @@ func FuzzReadTrace(f *testing.F) {
 	})
 }
 
-// rates are the calls a day of each function, and their mean durations.
+// rates returns the number of calls of each function, and their mean durations.
 func rates(w sim.Workload) (calls map[string]int, mean map[string]float64) {
 	calls, mean = map[string]int{}, map[string]float64{}
 	for _, c := range w.Calls {
@@ -129,9 +129,10 @@ func TestTheTrafficHasAzuresShape(t *testing.T) {
 	assert.Greater(t, float64(top)/float64(len(w.Calls)), 0.85, "3 %% of the functions have most calls; in the whole data set, 97 %% of them")
 }
 
-// However rare and irregular its calls are, a function has as many in an hour as its
-// rate gives, over many functions: its first call is no likelier than any other. The
-// traffic is the same each time; what is rare and comes in bursts is off by most, a tenth.
+// A function has as many calls in an hour as its rate says, on average over many
+// functions, also if calls are rare and irregular: the beginning of the traffic is no
+// likelier time for a call than any other. The traffic is the same each time; rare
+// bursts are off by most, a tenth.
 func TestAFunctionIsCalledAsOftenAsItsRateSays(t *testing.T) {
 	t.Parallel()
 	const hour, functions = time.Hour, 4000

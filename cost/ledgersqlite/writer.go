@@ -88,7 +88,7 @@ func (w *writer) open(ctx context.Context, c *config) (err error) {
 		&w.begin: `BEGIN IMMEDIATE`, &w.commit: `COMMIT`, &w.rollback: `ROLLBACK`,
 		&w.execution: insertExecution, &w.overrun: insertOverrun, &w.amendment: insertCorrection,
 	} {
-		if *stmt, err = w.conn.PrepareContext(ctx, text); err != nil {
+		if *stmt, err = w.conn.PrepareContext(ctx, text); err != nil { //nolint:sqlclosecheck // close closes all in w.prepared
 			return err
 		}
 		w.prepared = append(w.prepared, *stmt)

@@ -62,7 +62,7 @@ func (c *call) invocation() faas.Invocation {
 
 // newTraffic makes up a month of calls, in the order in which they start.
 func newTraffic(seed uint64, n int) []call {
-	g := generator{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a simulation has to be the same again
+	g := generator{rand.New(rand.NewPCG(seed, 0))} // a simulation has to be the same again
 	calls := make([]call, n)
 	for i := range calls {
 		if i < n*loopShare/100 {

@@ -151,7 +151,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // TestOverStdio starts the program as the hosts of agents do.
 func TestOverStdio(t *testing.T) {
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // it is this test
+	cmd := exec.Command(os.Args[0]) // it is this test
 	cmd.Env = append(os.Environ(), "TOOLS_STDIO=1")
 	cmd.Stderr = t.Output()
 	cs, err := mcp.NewClient(&mcp.Implementation{Name: trial, Version: "1"}, nil).Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)

@@ -69,7 +69,7 @@ func TestAStreamThatBreaksOffDoesNotLookWholeOverHTTP10(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = c.Close() })
 			if name == "TLS" {
-				return tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own server
+				return tls.Client(c, &tls.Config{InsecureSkipVerify: true}) // a test's own server
 			}
 			return c
 		}

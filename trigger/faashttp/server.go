@@ -129,7 +129,7 @@ func (s *Server) Listen() (net.Addr, error) {
 		if host == "" {
 			host = "127.0.0.1"
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+		l, err := net.Listen("tcp", net.JoinHostPort(host, port)) //nolint:noctx // a context would only bound the lookup of host
 		if err != nil {
 			return nil, err
 		}
