@@ -101,8 +101,8 @@ func benchmarkLatency(b *testing.B, p peers.Peer, w peers.Work) {
 	}
 }
 
-// BenchmarkDeadline/<peer> is how late 64 callers return whose handler ignores
-// its context. An "op" is one round of them.
+// BenchmarkDeadline/<peer> is how late 64 callers return if the handler ignores its
+// context. An "op" is one round of them.
 func BenchmarkDeadline(b *testing.B) {
 	for _, name := range []string{peers.GoTimeout, peers.AntsObvious, peers.FaasTyped} {
 		p, err := peers.Find(name)
@@ -117,7 +117,7 @@ func BenchmarkDeadline(b *testing.B) {
 
 func report(b *testing.B, sorted []time.Duration, what string) {
 	b.Helper()
-	b.ReportMetric(0, "ns/op") // the rounds' own length says nothing
+	b.ReportMetric(0, "ns/op") // removes the length of a round, which means nothing
 	for _, q := range []struct {
 		name string
 		at   float64

@@ -13,11 +13,10 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// BenchmarkRecord/<meter>/<callers> is the price of keeping account of a call,
-// by function, version, tenant, two labels and outcome. The ledger adds up what
-// five price lists bill; a Prometheus counter vector adds 1. The record is made
-// once and handed over as a router does. For maps under a mutex see the
-// benchmark of that name in package cost.
+// BenchmarkRecord/<meter>/<callers> is the time to record a call by function, version,
+// tenant, two labels and outcome. The ledger adds up what five price lists bill; a
+// Prometheus counter vector adds 1. The records are made before. For maps under a
+// mutex see the benchmark of the same name in package cost.
 func BenchmarkRecord(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("ledger/%d", callers), func(b *testing.B) {
@@ -53,7 +52,7 @@ func benchmarkRecord(b *testing.B, m faas.Meter, callers int) {
 	wg.Wait()
 }
 
-// executions are of 4 functions, for 16 tenants each.
+// executions returns records of 4 functions, for 16 tenants each.
 func executions() []faas.Execution {
 	var all []faas.Execution
 	for f := range 4 {

@@ -13,14 +13,14 @@ import (
 	"github.com/inproc/faas/bench/measure"
 )
 
-// host runs a handler for callers, and is closed after them.
+// host runs a handler for its callers. done closes it.
 type host struct {
 	name string
 	open func(h func()) (call, done func())
 }
 
-// hosts are a goroutine for each call, and faas in the three ways in which a
-// function may have its limit.
+// hosts has a goroutine for each call, and faas with each of its three kinds of limit:
+// fixed, scaled, and by instances.
 var hosts = []host{
 	{"goroutine", func(h func()) (call, done func()) {
 		return func() {
@@ -59,10 +59,10 @@ func caller(f *faas.Function[int, int]) func() {
 	}
 }
 
-// BenchmarkBurst is how long it takes from the first to the last of 1,000
-// handlers' starts, when as many callers come at once to a function that has never
-// been called. The hosts take turns; an "op" is 20 rounds, and each metric is a
-// host's median. Run it with -benchtime 1x.
+// BenchmarkBurst is the time from the first to the last start of 1,000 handlers, when
+// 1,000 callers come at the same time to a function that has never been called. The
+// hosts take turns; an "op" is 20 rounds, and each metric is a host's median. Run it
+// with -benchtime 1x.
 func BenchmarkBurst(b *testing.B) {
 	const calls, rounds = 1000, 20
 	for range b.N {
@@ -79,9 +79,9 @@ func BenchmarkBurst(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// burst is one round of it.
+// burst runs one round of BenchmarkBurst.
 func burst(h host, calls int) time.Duration {
-	runtime.GC() // what the round before left is not this one's
+	runtime.GC() // this round must not pay for the garbage of the one before
 	began, first, last := time.Now(), atomic.Int64{}, atomic.Int64{}
 	call, done := h.open(func() {
 		at := int64(time.Since(began))
@@ -106,10 +106,10 @@ func burst(h host, calls int) time.Duration {
 	return time.Duration(last.Load() - first.Load())
 }
 
-// BenchmarkPaced is how long it takes from a call's arrival to its handler's start
-// where slots are free: 4,000 calls a round, one each 100 µs, on goroutines that are
-// started for them. The hosts take turns; an "op" is 10 rounds, and each metric is
-// the median of a host's p99. Run it with -benchtime 1x.
+// BenchmarkPaced is the time from a call's arrival to its handler's start while slots
+// are free: 4,000 calls a round, one each 100 µs, each on a new goroutine. The hosts
+// take turns; an "op" is 10 rounds, and each metric is the median of a host's p99. Run
+// it with -benchtime 1x.
 func BenchmarkPaced(b *testing.B) {
 	const rounds = 10
 	for range b.N {
@@ -126,8 +126,8 @@ func BenchmarkPaced(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// paced is the p99 of one round. The calls of its first tenth make workers and
-// instances, and are not counted.
+// paced returns the p99 of one round. The first tenth of the calls does not count:
+// those calls start workers and instances.
 func paced(h host) time.Duration {
 	const calls, warm, pace = 4000, 400, 100 * time.Microsecond
 	runtime.GC()

@@ -12,7 +12,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// between is n calls from one time to another.
+// between returns a load of n calls from one time to another.
 func between(from, to time.Duration, n int) func(time.Duration) int {
 	return func(at time.Duration) int {
 		if at >= from && at < to {
@@ -22,8 +22,8 @@ func between(from, to time.Duration, n int) func(time.Duration) int {
 	}
 }
 
-// What is shown: growth when the calls come, room for the peak and its root on the tick, the
-// long way down, and zero a stable window and the grace after the last call.
+// The steps: growth on arrivals, room for the peak and its square root on the tick, a
+// slow way down, and zero a stable window and the grace after the last call.
 func ExampleDrive() {
 	d := faastest.Drive{
 		Scaler: faas.ConcurrencyScaler{},

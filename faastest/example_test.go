@@ -20,7 +20,7 @@ func greet(_ context.Context, name string) (string, error) {
 	return "Hello, " + name, nil
 }
 
-// In a test of yours, t is the test's.
+// In your test, pass its own t.
 func ExampleInvoke() {
 	t := &testing.T{}
 	synctest.Test(t, func(t *testing.T) {
@@ -34,8 +34,8 @@ func ExampleInvoke() {
 	// nobody to greet Failed
 }
 
-// The default timeout of 30 s, against a handler that does not heed it, in
-// 0.00 s.
+// The default timeout of 30 s ends the call of a handler that ignores its context.
+// The test takes 0.00 s.
 func ExampleInvoke_timeout() {
 	t := &testing.T{}
 	synctest.Test(t, func(t *testing.T) {
@@ -87,7 +87,7 @@ func ExampleRecorder() {
 	// Output: 3 1 nobody to greet
 }
 
-// printed is a test that prints what it would report.
+// printed is a testing.TB that prints its reports.
 type printed struct{ testing.TB }
 
 func (printed) Errorf(format string, args ...any) {
@@ -113,7 +113,7 @@ func ExampleStateless() {
 	// got "Welcome, Ada, visitor no. 2", want "Welcome, Ada, visitor no. 1", as the first time. Likely cause: it keeps state between calls
 }
 
-// Two calls whose ids are their own, and whose answers are equal otherwise.
+// The answers have random ids, so that they are compared without them.
 func ExampleEqual() {
 	type ticket struct {
 		Name   string

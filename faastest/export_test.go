@@ -6,11 +6,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// ReportTime is what New leaves of a test's deadline.
+// ReportTime is the time that New leaves before a test's deadline.
 const ReportTime = reportTime
 
-// The checks of TestMeter, TestGate and TestScaler, for tests that drive them with
-// a test that may fail.
+// The checks of TestMeter, TestGate and TestScaler, for tests that run them with a
+// testing.TB that may fail.
 
 func MeterCheck(tb testing.TB, m faas.Meter, recorded func() []faas.Execution) meterCheck {
 	tb.Helper()

@@ -10,7 +10,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// It runs before the parallel tests, when nobody else has a goroutine.
+// It runs before the parallel tests, while there are no goroutines of other tests.
 func TestAntsGoroutinesAreAllThatTheImportLeaves(t *testing.T) { //nolint:paralleltest // it looks at all goroutines
 	names := faastest.AntsGoroutines()
 	require.Len(t, names, 2)

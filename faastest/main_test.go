@@ -14,8 +14,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// fakeTB is a test that may fail without failing the one it is used in. What
-// it does not take down goes to that one.
+// fakeTB is a testing.TB that records failures, so that the real test does not fail.
+// Methods that it does not override go to the real test.
 type fakeTB struct {
 	testing.TB
 
@@ -39,7 +39,7 @@ func (f *fakeTB) Fatalf(format string, a ...any) { f.note(&f.failures, fmt.Sprin
 func (f *fakeTB) Skip(args ...any)               { f.note(&f.skips, fmt.Sprint(args...)) }
 func (f *fakeTB) Skipf(format string, a ...any)  { f.note(&f.skips, fmt.Sprintf(format, a...)) }
 
-// failed is all that was reported.
+// failed returns all that was reported.
 func (f *fakeTB) failed() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -63,7 +63,7 @@ const (
 )
 
 // patience returns how long to wait for handlers. T.Deadline panics inside a
-// bubble, whose clock has nothing to do with the test's deadline.
+// bubble, because the bubble's clock has nothing to do with the test's deadline.
 func patience(tb testing.TB) (d time.Duration) {
 	tb.Helper()
 	defer func() {

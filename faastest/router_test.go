@@ -17,7 +17,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// endingTB is a fakeTB whose end the test decides on.
+// endingTB is a fakeTB that the test ends.
 type endingTB struct {
 	*fakeTB
 	cleanups []func()

@@ -59,8 +59,8 @@ func Seed[Out any](seed uint64) StatelessOption[Out] {
 // sync.Once) looks the same to every later call. Stateless finds one case of it:
 // a handler that repeats its first answer. If inputs differ and all answers are
 // the same, the test fails and asks for an input with another answer (an error is
-// enough), because it could not detect such a handler otherwise. A handler whose
-// output has no size and that never fails passes, and so does a single input.
+// enough), because it could not detect such a handler otherwise. It passes a handler
+// that never fails and has an output without size, and any handler with one input.
 //
 // Stateless does not follow a pointer to a struct with unexported fields, because
 // a copy of, for example, a lock or a time.Location is a different one. It does

@@ -49,7 +49,7 @@ func try[In, Out any](t *testing.T, h faas.Handler[In, Out], inputs []In, opts .
 	return tb.failed()
 }
 
-// dishonest are handlers that remember. Each is made anew for each test.
+// dishonest has handlers with state. Each test makes new ones.
 var dishonest = map[string]struct {
 	handler func() faas.Handler[*order, receipt]
 	want    string // in the report
@@ -219,7 +219,7 @@ func TestStatelessReportsAFewAndCountsTheRest(t *testing.T) {
 	assert.Contains(t, got, "and 7 more in this order")
 }
 
-// parent has everything that is awkward to copy.
+// parent has a field of each kind that is hard to copy.
 type parent struct {
 	Name   string
 	Child  *parent
@@ -231,7 +231,7 @@ type parent struct {
 	Do     func() int `json:"-"`
 }
 
-// honest are handlers whose answers depend on their inputs alone.
+// honest has handlers with answers that depend on the input alone.
 var honest = map[string]func(t *testing.T) string{
 	"a pure function": func(t *testing.T) string {
 		t.Helper()

@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// slots is an honest gate: it lets n calls in at a time, and others wait.
+// slots is a correct gate: it admits n calls at a time, and others wait.
 type slots struct {
 	free chan struct{}
 	n    int
@@ -56,7 +56,7 @@ func TestGatePassesOneThatHoldsNothing(t *testing.T) {
 	})
 }
 
-// countingGate counts what it has let in, with faults.
+// countingGate counts the calls that it has admitted, with faults.
 type countingGate struct {
 	admit func(ctx context.Context) error
 	done  func(e *faas.Execution) (back int)
@@ -204,7 +204,7 @@ func TestGateCatchesAGateThatIsBlockedForGood(t *testing.T) {
 	})
 }
 
-// keeper is kept alive by nobody but the check.
+// keeper keeps the record, and only the check refers to the keeper.
 type keeper struct{ last *faas.Execution }
 
 func (*keeper) Admit(context.Context, faas.Invocation) error { return nil }

@@ -49,8 +49,8 @@ import (
 //   - RecordBatch records what Record would for each element, also if the caller
 //     changes the slice afterwards, if the meter is a [faas.BatchMeter];
 //   - the number of free places stays right, if the meter is a [faas.Reserver]: a
-//     reservation that was given back, or whose record was delivered, is one free
-//     place again.
+//     reservation is a free place again when it was given back or its record was
+//     delivered.
 func TestMeter(t *testing.T, newMeter func(t *testing.T) (m faas.Meter, recorded func() []faas.Execution)) {
 	t.Helper()
 	for _, c := range []struct {

@@ -169,13 +169,13 @@ func TestMeterCatchesFaultsWithOverruns(t *testing.T) {
 	}
 }
 
-// roomMeter is a Reserver whose arithmetic can be wrong.
+// roomMeter is a Reserver that can count wrongly.
 type roomMeter struct {
 	mu         sync.Mutex
 	room       int
-	onReserve  int // what it costs
-	onGiveBack int // what comes back
-	onRecord   int // likewise
+	onReserve  int // places that Reserve takes
+	onGiveBack int // places that Unreserve frees
+	onRecord   int // places that Record frees
 	racy       bool
 }
 
@@ -183,7 +183,7 @@ func (m *roomMeter) Record(context.Context, faas.Execution) { m.add(m.onRecord) 
 func (m *roomMeter) Unreserve()                             { m.add(m.onGiveBack) }
 
 func (m *roomMeter) Reserve() bool {
-	if m.racy { // looks, and takes later
+	if m.racy { // checks, and takes the place later
 		enough := m.add(0) >= m.onReserve
 		time.Sleep(time.Millisecond)
 		if enough {
@@ -237,7 +237,7 @@ func TestMeterCatchesReservationsThatAreLostOrMadeUp(t *testing.T) {
 	}
 }
 
-// batchMeter does with a batch what its function does.
+// batchMeter passes a batch to its function.
 type batchMeter struct {
 	faastest.Recorder
 	take func(m *batchMeter, es []faas.Execution)

@@ -32,7 +32,7 @@ import (
 //   - many goroutines may call Desired at the same time, also with the same state
 //     (run it with -race);
 //   - for any load N is not negative and Rule is set: for example no load, a huge
-//     one, a clock that was set back, a function whose limits have changed;
+//     one, a clock that was set back, limits that have changed;
 //   - Desired does not wait;
 //   - what [faas.Target.UpTo] lets calls have without a question is what they would
 //     be answered if they asked;

@@ -22,8 +22,8 @@ type Mode struct {
 // Modes are the numbers of callers that every peer is measured with.
 var Modes = []Mode{{"seq", 0}, {"par1", 1}, {"par8", 8}, {"par64", 64}}
 
-// Callers is the number of goroutines of m. It stays below the limit that the
-// peers are built with: beyond it they would be measured refusing and queueing.
+// Callers returns the number of goroutines of m. It does not exceed the limit that
+// the peers are built with: above it they would refuse and queue calls.
 func (m Mode) Callers() int {
 	if m.PerProc == 0 {
 		return 1
@@ -31,7 +31,7 @@ func (m Mode) Callers() int {
 	return m.Parallelism() * runtime.GOMAXPROCS(0)
 }
 
-// Parallelism is the number of goroutines for each GOMAXPROCS, as
+// Parallelism returns the number of goroutines for each GOMAXPROCS, as
 // testing.B.SetParallelism takes it.
 func (m Mode) Parallelism() int {
 	return max(1, min(m.PerProc, peers.Default.Limit/runtime.GOMAXPROCS(0)))
@@ -46,7 +46,7 @@ type Rate struct {
 	Allocs float64       // of each call
 }
 
-// PerSecond is the throughput.
+// PerSecond returns the throughput.
 func (r Rate) PerSecond() float64 { return float64(r.Calls) / r.Wall.Seconds() }
 
 // Throughput calls for d from a number of callers, after a warm-up.
@@ -55,7 +55,7 @@ func Throughput(call peers.Call, callers int, d time.Duration) (Rate, error) {
 		return Rate{}, err
 	}
 	var m0, m1 runtime.MemStats
-	runtime.GC() // the peer before leaves no debt to this one
+	runtime.GC() // this peer must not pay for the garbage of the one before
 	runtime.ReadMemStats(&m0)
 	cpu, start := CPU(), time.Now()
 	n, err := callFor(call, callers, d)
@@ -78,7 +78,7 @@ func callFor(call peers.Call, callers int, d time.Duration) (int, error) {
 	var stop atomic.Bool
 	defer time.AfterFunc(d, func() { stop.Store(true) }).Stop()
 	if callers == 1 {
-		return callUntil(&stop, call) // on this goroutine: no other is involved
+		return callUntil(&stop, call) // on this goroutine, so that no other takes processor time
 	}
 	counts := make([]int, callers)
 	var g errgroup.Group
@@ -108,9 +108,9 @@ func callUntil(stop *atomic.Bool, call peers.Call) (int, error) {
 	return n, nil
 }
 
-// samplesPerCaller bounds what Latency keeps: the newest of each caller. The
-// memory is taken before the clock starts, since growing slices would make
-// garbage at the expense of the peer.
+// samplesPerCaller is the number of samples that Latency keeps of each caller, the
+// newest ones. It allocates the memory before the clock starts: growing slices would
+// make garbage during the measurement.
 const samplesPerCaller = 1 << 14
 
 // Latency calls for d from callers that each wait for the answer before they
@@ -158,9 +158,9 @@ func timeUntil(end time.Time, call peers.Call, ring []time.Duration) (int, error
 	}
 }
 
-// Of a late call: its handler heeds nothing and takes lateHandler, its
-// deadline is at lateTimeout. The pause lets the abandoned handler end, so
-// that handlers do not pile up.
+// The handler of Lateness ignores its context and takes lateHandler; the deadline is
+// at lateTimeout. latePause lets the handler end before the next call, so that the
+// number of handlers does not grow.
 const (
 	lateTimeout = 5 * time.Millisecond
 	lateHandler = 100 * time.Millisecond

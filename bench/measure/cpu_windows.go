@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// CPU returns the user and kernel time that the process has used. Windows
-// counts it in steps of a clock tick: measure for long.
+// CPU returns the user and kernel time that the process has used. Windows counts it
+// in steps of a clock tick, so a measurement has to be long.
 func CPU() time.Duration {
 	process, err := syscall.GetCurrentProcess()
 	if err != nil {

@@ -112,8 +112,8 @@ func instance(t *testing.T, name string, h peers.Handler) peers.Instance {
 	return inst
 }
 
-// TestThroughputCounts: as many calls as the handler saw, less the warm-up,
-// and the allocations that each is known to make.
+// goChan allocates a channel and a closure for each call, so the right figures are
+// known.
 //
 //nolint:paralleltest // counts the process's allocations
 func TestThroughputCounts(t *testing.T) {
@@ -209,8 +209,8 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// What a function weighs is tested where it is measured in a process of its
-// own: here, other tests' memory is given back meanwhile.
+// Only the goroutines are checked here. The memory of other tests is freed meanwhile,
+// so the test of cmd/table checks the bytes, in a process of its own.
 //
 //nolint:paralleltest // counts all goroutines
 func TestIdle(t *testing.T) {

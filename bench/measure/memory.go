@@ -12,20 +12,20 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// Held is what n things hold while nothing happens.
+// Held is what each of n calls or functions holds while it only waits.
 type Held struct {
 	Bytes      float64 // of heap and stacks, each
 	Goroutines float64 // each
 }
 
-// footprint is the state of the process between which Held is a difference.
+// footprint is the memory and goroutines of the process. Held is a difference of two.
 type footprint struct {
 	bytes      uint64
 	goroutines int
 }
 
-// now collects twice, since the first collection only moves what is in
-// sync.Pools to their victim caches.
+// now returns the footprint after two garbage collections: the first one only moves
+// the contents of each sync.Pool to its victim cache.
 func now() footprint {
 	runtime.GC()
 	runtime.GC()
@@ -45,8 +45,8 @@ func (f footprint) since(before footprint, n int) Held {
 // its calling goroutine included. With heed, the handlers wait for their
 // context as well.
 //
-// It measures the whole process: run it in a process of its own, or what ran
-// before blurs it (the runtime keeps the stacks of goroutines that ended).
+// It measures the whole process. Run it in a process of its own, because earlier
+// goroutines distort it: the runtime keeps the stacks of those that have ended.
 func Waiting(p peers.Peer, n int, heed bool) (Held, error) {
 	var inside atomic.Int64
 	gate := make(chan struct{})
@@ -78,8 +78,8 @@ func Waiting(p peers.Peer, n int, heed bool) (Held, error) {
 	return held, g.Wait()
 }
 
-// arrival bounds the wait for all calls to be in their handlers: a peer that
-// refuses some of them would be waited for in vain.
+// arrival bounds the wait for all calls to be in their handlers. If a peer refuses
+// some of them, the wait would never end.
 const arrival = time.Minute
 
 func await(inside *atomic.Int64, n int) error {
@@ -91,7 +91,7 @@ func await(inside *atomic.Int64, n int) error {
 	return nil
 }
 
-// Idle returns what each of n registered functions holds that nobody calls.
+// Idle returns what each of n registered functions holds while it is not called.
 func Idle(n int) Held {
 	var before footprint
 	closeRouter := peers.FaasIdle(n, func() { before = now() })

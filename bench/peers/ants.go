@@ -9,7 +9,7 @@ import (
 	"github.com/panjf2000/ants/v2"
 )
 
-// antsSubmit only hands the call to a pooled goroutine and waits.
+// antsSubmit passes the call to a pooled goroutine and waits, without a deadline.
 func antsSubmit(h Handler, c Config) Instance {
 	pool := must(ants.NewPool(c.Limit))
 	return Instance{Call: typed(func(ctx context.Context, in In) (Out, error) {
@@ -25,10 +25,10 @@ func antsSubmit(h Handler, c Config) Instance {
 	}), Close: pool.Release}
 }
 
-// antsObvious is the reference that all ratios are taken to: what one writes
-// on the first day to keep the promises that faas keeps, on the pool that faas
-// uses. Deadline enforced, concurrency limited, panics and exits answered, a
-// fresh context with an id, each call metered.
+// antsObvious is the reference for all ratios: the obvious code that keeps the promises
+// of faas, on the pool that faas uses. It enforces the deadline, limits the
+// concurrency, answers panics and exits, makes a context with an id, and meters each
+// call.
 func antsObvious(h Handler, c Config) Instance {
 	slots := make(chan struct{}, c.Limit)
 	return obvious(h, c,
@@ -43,10 +43,9 @@ func antsObvious(h Handler, c Config) Instance {
 		func() { <-slots })
 }
 
-// antsObviousPoolLimit takes the size of the pool for the limit, which spares
-// the semaphore: its blocking Submit then ignores the deadline, and the limit
-// is the pool's rather than the function's. It shows what the semaphore adds
-// to the reference.
+// antsObviousPoolLimit uses the size of the pool as the limit, instead of a semaphore.
+// Its blocking Submit then ignores the deadline, and all functions of the pool would
+// share the limit. The difference to the reference is the cost of the semaphore.
 func antsObviousPoolLimit(h Handler, c Config) Instance {
 	return obvious(h, c, func(context.Context) error { return nil }, nothing)
 }

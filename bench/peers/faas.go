@@ -9,8 +9,8 @@ import (
 
 const functionName = "add"
 
-// newFaas hosts h with everything on: the deadline, the function's own limit
-// and a meter, besides what cannot be turned off.
+// newFaas hosts h with a deadline, the function's own limit and a meter, besides what
+// cannot be turned off.
 func newFaas(h Handler, c Config, m *meter, opts ...faas.FunctionOption) (*faas.Router, *faas.Function[In, Out]) {
 	r := faas.New(
 		faas.WithCapacity(max(1000, c.Limit)),
@@ -27,8 +27,8 @@ func hosted(h Handler, c Config, opts ...faas.FunctionOption) Instance {
 	return Instance{Call: typed(f.Invoke), Close: closer(r), Recorded: m.calls.Load}
 }
 
-// closer is a Close that does not hide a failure: a router that cannot close
-// would taint the peers that are measured after it.
+// closer returns a Close that panics if the router can't be closed: what is left
+// running would distort the measurements after it.
 func closer(r *faas.Router) func() {
 	return func() {
 		if err := r.Close(); err != nil {
@@ -41,8 +41,8 @@ func faasTyped(h Handler, c Config) Instance  { return hosted(h, c) }
 func faasInline(h Handler, c Config) Instance { return hosted(h, c, faas.WithInline()) }
 func faasCopy(h Handler, c Config) Instance   { return hosted(h, c, faas.WithCopy()) }
 
-// faasCancellable calls below a parent that can be canceled, as a request of
-// an HTTP server is: faas then has to watch the parent.
+// faasCancellable calls with a context that can be canceled, as that of an HTTP
+// request can: faas then has to watch it.
 func faasCancellable(h Handler, c Config) Instance {
 	inst := hosted(h, c)
 	parent, cancel := context.WithCancel(context.Background())
@@ -61,8 +61,8 @@ func faasBytes(h Handler, c Config) Instance {
 	}), Close: closer(r), Recorded: m.calls.Load}
 }
 
-// FaasIdle makes a router, calls baseline, registers n functions that nobody
-// calls, and returns the router's Close.
+// FaasIdle makes a router, calls baseline, registers n functions, calls none of them,
+// and returns the router's Close.
 func FaasIdle(n int, baseline func()) (closeRouter func()) {
 	m := new(meter)
 	r := faas.New(faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) { m.record(e.Duration) })))

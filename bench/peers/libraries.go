@@ -31,10 +31,10 @@ func failsafeTimeoutBulkhead(h Handler, c Config) Instance {
 	}), Close: nothing}
 }
 
-// lambdaInvoke is Lambda's own dispatcher without its network: JSON in,
-// reflection, JSON out. A lambda.Handler reuses its output buffer, since one
-// instance of Lambda serves one call at a time; so each concurrent call has
-// its own, and keeps it until the answer has been compared.
+// lambdaInvoke is the dispatcher of aws-lambda-go without the network: JSON in,
+// reflection, JSON out. A lambda.Handler reuses its output buffer, because an instance
+// of Lambda serves one call at a time. So each concurrent call gets a Handler of its
+// own, and keeps it until the answer has been compared.
 func lambdaInvoke(h Handler, _ Config) Instance {
 	calls := sync.Pool{New: func() any { return wire(lambda.NewHandler(h).Invoke) }}
 	return Instance{Call: func(ctx context.Context, i int) error {

@@ -1,5 +1,5 @@
-// Package peers hosts one handler in many ways, behind one shape, so that
-// they can be measured side by side.
+// Package peers hosts one handler in many ways behind one interface, so that they can
+// be compared.
 package peers
 
 import (
@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// Class says which promises a peer keeps. Only peers of one class do the same
-// work; the reference peer is in the enforced class.
+// Class says which promises a peer keeps. Only peers of the same class do the same
+// work; the reference is of the class Enforced.
 type Class string
 
 const (
-	// Inline runs the handler on the caller's goroutine: a handler that
-	// ignores its context keeps its caller.
+	// Inline runs the handler on the caller's goroutine. If the handler ignores its
+	// context, the caller waits for it beyond the deadline.
 	Inline Class = "inline"
 	// Handoff runs the handler on another goroutine and waits without a
 	// deadline.
 	Handoff Class = "handoff"
 	// Enforced frees the caller at the deadline, whatever the handler does.
 	Enforced Class = "enforced"
-	// Codec takes an encoded request and returns an encoded response. It says
-	// nothing of the deadline.
+	// Codec takes an encoded request and returns an encoded response. It makes no
+	// promise about the deadline.
 	Codec Class = "codec"
 )
 
@@ -105,7 +105,7 @@ func Find(name string) (Peer, error) {
 	return Peer{}, fmt.Errorf("peers: no peer %q", name)
 }
 
-// ErrWrong is returned by a Call whose peer answered, but wrongly.
+// ErrWrong is the error of a Call that got a wrong answer.
 var ErrWrong = errors.New("peers: wrong answer")
 
 // invokeFunc is a typed synchronous call; every handler has this shape too.
@@ -126,9 +126,9 @@ func typed(invoke invokeFunc) Call {
 	}
 }
 
-// wire makes a Call of an invoke function that takes and returns JSON. The
-// requests are encoded beforehand and the answers compared as bytes: the
-// client's half of the codec is not what these peers are measured for.
+// wire makes a Call of an invoke function that takes and returns JSON. The requests
+// are encoded beforehand and the answers compared as bytes, so that the client's half
+// of the codec is not measured.
 func wire(invoke func(context.Context, []byte) ([]byte, error)) Call {
 	return func(ctx context.Context, i int) error {
 		m := &messages[i%len(messages)]
@@ -143,7 +143,7 @@ func wire(invoke func(context.Context, []byte) ([]byte, error)) Call {
 	}
 }
 
-// meter is the simplest shared meter: two contended counters.
+// meter is the simplest shared meter: two atomic counters.
 type meter struct{ calls, ns atomic.Int64 }
 
 func (m *meter) record(d time.Duration) {

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-// direct is the floor: the handler and the check of its answer.
+// direct is the lower bound: only the handler and the check of its answer.
 func direct(h Handler, _ Config) Instance {
 	return Instance{Call: typed(h), Close: nothing}
 }

@@ -21,8 +21,8 @@ type Out struct {
 // Handler is the shape of function that all peers host.
 type Handler func(context.Context, In) (Out, error)
 
-// Work is a named handler. All of them answer the sum, and differ in what
-// they do before.
+// Work is a named handler. All handlers return the sum; they differ in what they do
+// before that.
 type Work struct {
 	Name    string
 	Handler Handler
@@ -59,12 +59,12 @@ func wait(_ context.Context, in In) (Out, error) {
 	return Out{in.A + in.B}, nil
 }
 
-// errSpin is never returned: xorshift goes from no other number to zero. That
-// it could be keeps the loop from being taken out.
+// errSpin is never returned, because xorshift reaches zero only from zero. The
+// comparison keeps the compiler from removing the loop.
 var errSpin = errors.New("peers: xorshift reached zero")
 
-// spin is a chain of dependent operations, so that neither the compiler nor
-// the processor can shorten it.
+// spin is a chain of dependent operations, which neither the compiler nor the
+// processor can run in parallel.
 //
 //go:noinline
 func spin(n int, x uint64) uint64 {
@@ -76,8 +76,8 @@ func spin(n int, x uint64) uint64 {
 	return x
 }
 
-// input is the request of call number i. The requests differ, so that a peer
-// that mixes up two answers is found out.
+// input returns the request of call number i. The requests differ, so that a peer
+// that mixes up two answers is detected.
 func input(i int) In { return In{A: int64(i % inputs), B: 1} }
 
 const inputs = 256

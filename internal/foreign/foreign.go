@@ -8,8 +8,9 @@
 //   - [Plain] calls no method. It is for goroutines of the platform, which must
 //     never wait for foreign code, for example to log the panic of a hook.
 //   - [Text] calls the method on the caller's goroutine and stops a panic. It is
-//     for an Error method of the platform's own errors: the goroutine that asks
-//     belongs to the user, who would have got the same from the value itself.
+//     for the Error methods of the platform's own errors. There the calling
+//     goroutine is the user's: if the method blocks, it would also block if the
+//     user called it directly.
 //   - [TextWithin] calls the method on a goroutine of its own and waits for a
 //     bounded time. It is for a server's goroutine, which writes the text into an
 //     answer: another client must not pay for this one's error.

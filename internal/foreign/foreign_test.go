@@ -15,7 +15,7 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// rude is an error whose method does what it likes.
+// rude is an error with a method that does not keep to the rules of one.
 type rude struct{ act func() string }
 
 func (r rude) Error() string { return r.act() }

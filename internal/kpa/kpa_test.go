@@ -95,8 +95,8 @@ func TestADelayHoldsWhatWasWished(t *testing.T) {
 	}
 }
 
-// What holds whatever comes: a wish is within the rates, or held by panic or
-// delay; and the state that was passed in is as it was.
+// For any samples: a wish is within the rates, or held by panic or delay, and Decide
+// does not change the state that it is given.
 func TestAWishIsWithinTheRatesOrHeld(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// history is the oracle: all that was ever said, and nothing computed before it
-// is asked.
+// history is the oracle: it keeps every step, and computes from all of them when it is
+// asked.
 type history struct {
 	granularity, span int64
 	steps             []step
@@ -30,7 +30,7 @@ func (h *history) level() int64 {
 	return h.steps[len(h.steps)-1].level
 }
 
-// area is the integral of the level from one time to another.
+// area returns the integral of the level from one time to another.
 func (h *history) area(from, to int64) (total int64) {
 	for i, s := range h.steps {
 		end := to
@@ -42,7 +42,7 @@ func (h *history) area(from, to int64) (total int64) {
 	return total
 }
 
-// edge is the beginning of the bucket that lies that many before now's.
+// edge returns the beginning of the bucket that many buckets before now's.
 func (h *history) edge(now, buckets int64) int64 {
 	return floor(now, h.granularity) - buckets*h.granularity
 }
@@ -53,7 +53,7 @@ func (h *history) buckets(d int64) int64 { return max(1, (d+h.granularity-1)/h.g
 
 func (h *history) empty(now int64) bool { return h.emptyBefore(len(h.steps), now) }
 
-// emptyBefore is empty as it was before the i-th step.
+// emptyBefore returns what Empty was before the i-th step.
 func (h *history) emptyBefore(i int, now int64) bool {
 	past := history{granularity: h.granularity, span: h.span, steps: h.steps[:i]}
 	if len(past.steps) == 0 {
@@ -64,7 +64,7 @@ func (h *history) emptyBefore(i int, now int64) bool {
 	return past.level() == 0 && last <= edge
 }
 
-// first is when the first came after it was empty.
+// first returns the time of the first step after the window was empty.
 func (h *history) first() (at int64) {
 	for i, s := range h.steps {
 		if h.emptyBefore(i, s.at) {
@@ -133,8 +133,8 @@ func TestWhatHasJustBegunCountsOverOneBucket(t *testing.T) {
 	assert.InDelta(t, 100, c.Average(2e9, time.Minute), 1e-12)
 }
 
-// A reader of the clock who had to wait for the lock comes late, and must not
-// take area away, nor add any.
+// A goroutine that has read the clock may have to wait for the lock, and then comes
+// with an old time. That must neither remove area nor add any.
 func TestATimeThatHasPassedCountsAsTheLatest(t *testing.T) {
 	t.Parallel()
 	c := window.New(10*time.Second, time.Second)

@@ -31,7 +31,7 @@ func TestMaxIsTheHighestOfTheLastSlotsAndOlderOnesStay(t *testing.T) {
 			latest := versions[len(versions)-1]
 			versions = append(versions, version{max: latest.max.With(slot, v), want: want})
 		}
-		for i, v := range versions { // each says what it said, whatever came of it later
+		for i, v := range versions { // none has changed since it was made
 			require.InDelta(t, v.want, v.max.Value(), 0, "version %d", i)
 		}
 	})

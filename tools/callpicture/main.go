@@ -1,8 +1,9 @@
-// Callpicture draws what one call goes through, as an SVG, on standard output.
+// Callpicture draws the way of one call through the router, as an SVG on standard
+// output.
 //
 //	GOWORK=off go -C tools run ./callpicture > docs/img/invocation.svg
 //
-// Its test holds the file in docs/img to what it draws.
+// Its test fails if the file in docs/img differs from what it draws.
 package main
 
 import (
@@ -12,13 +13,14 @@ import (
 
 func main() { fmt.Print(draw()) }
 
-// A station is a box that a call passes.
+// A station is a box that the call passes through.
 type station struct {
 	name, below string
 	admitted    bool
 }
 
-// The stations in their order; refusals leave from those before the slot.
+// stations returns the stations in order. A call can be refused at those before it has
+// a slot.
 func stations() []station {
 	return []station{
 		{name: "look-up", below: "not_found"},
@@ -79,7 +81,7 @@ func box(b *strings.Builder, i int, s station) {
 	}
 }
 
-// deadline draws what can settle a call beside its handler.
+// deadline draws what can settle a call besides the return of its handler.
 func deadline(b *strings.Builder) {
 	handler, settle := left+6*(boxWidth+gap)+boxWidth/2, left+7*(boxWidth+gap)+boxWidth/2
 	y := top + boxHeight

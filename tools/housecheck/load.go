@@ -16,15 +16,15 @@ import (
 	"strings"
 )
 
-// A house is what is measured of one package.
+// A house holds the measures of one package.
 type house struct {
 	path      string
-	arrows    map[string]map[string]bool // file → files that it needs
+	arrows    map[string]map[string]bool // file → files that it uses
 	why       map[string]map[string]bool // "from → to" → the names that make the arrow
 	lines     map[string]int             // of each file
 	functions []function
-	code      int // lines with something other than a comment
-	comments  int // lines that are comments alone
+	code      int // lines with code
+	comments  int // lines with only a comment
 }
 
 type function struct {
@@ -32,15 +32,15 @@ type function struct {
 	lines int // from the line of func to the line of the closing brace
 }
 
-// listed is what the go command says of a package.
+// listed is a package in the output of go list.
 type listed struct {
 	Dir, ImportPath, Export string
 	GoFiles                 []string
 	DepOnly                 bool
 }
 
-// load measures the packages of the workspace at root. The go command compiles
-// what they import, so that identifiers are resolved as the compiler does.
+// load measures the packages of the workspace at root. go list -export compiles their
+// imports, so that identifiers are resolved as the compiler resolves them.
 func load(root string) ([]*house, error) {
 	all, err := list(root)
 	if err != nil {
@@ -120,7 +120,7 @@ func measure(p listed, export map[string]string) (*house, error) {
 	return h, nil
 }
 
-// point draws an arrow for a name.
+// point adds an arrow, which name makes.
 func (h *house) point(from, to, name string) {
 	if from == to {
 		return
@@ -146,7 +146,7 @@ func (h *house) count(fset *token.FileSet, f *ast.File) {
 	}
 }
 
-// countLines tells lines that are comments alone from those with code; empty ones
+// countLines counts the lines with code and those with only a comment. Empty lines
 // are neither.
 func countLines(src string) (code, comments int) {
 	block := false

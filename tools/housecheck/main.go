@@ -1,16 +1,16 @@
-// Housecheck measures how a workspace is laid out, by types: which files of a
-// package need which others, how long files and functions are, and how its
-// comments speak.
+// Housecheck measures the layout of a workspace with the help of go/types: which files
+// of a package use which others, how long files and functions are, and how many
+// comments there are and how often they speak of people.
 //
 //	GOWORK=off go -C tools run ./housecheck ..             prints a line for each package
 //	GOWORK=off go -C tools run ./housecheck -check ..      prints what is over its bound, and fails
 //	GOWORK=off go -C tools run ./housecheck -why github.com/inproc/faas ..   prints the arrows of a package
 //
-// An arrow leads from one file of a package to another that declares something it
-// uses: a function, a type, a field, a method, a constant. A pair is two files
-// with an arrow each way. A circle is a set of files from each of which arrows
-// lead to each other one; the largest is shown. Tests are left out. What can be
-// read alone has few of all three.
+// An arrow leads from one file of a package to another that declares an identifier
+// which the first file uses: a function, a type, a field, a method, a constant. A pair
+// is two files with an arrow each way. A circle is a set of files that all reach each
+// other along arrows; the largest is shown. Test files are left out. Where there are
+// few of all three, a file can be read alone.
 package main
 
 import (

@@ -5,16 +5,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-
-	"os"
 )
 
-// countArrows tells how many arrows there are, and how many pairs of files need each other.
+// countArrows returns the numbers of arrows and of pairs.
 func (h *house) countArrows() (arrows, pairs int) {
 	for from, to := range h.arrows {
 		arrows += len(to)
@@ -40,8 +39,8 @@ func (h *house) explain(w io.Writer) {
 	fmt.Fprintf(w, "largest circle: %s\n", strings.Join(h.circle(), " "))
 }
 
-// circle is the largest set of files that all lead to each other: the largest
-// strongly connected component, found by who reaches whom, since packages are small.
+// circle returns the largest strongly connected component of the graph of arrows. It
+// first computes the files that each file reaches, which is quick enough for packages.
 func (h *house) circle() []string {
 	reach := map[string]map[string]bool{}
 	for f := range h.lines {
@@ -74,7 +73,7 @@ func (h *house) circle() []string {
 	return most
 }
 
-// longest is the longest file.
+// longest returns the longest file.
 func (h *house) longest() (name string, lines int) {
 	for _, f := range slices.Sorted(maps.Keys(h.lines)) {
 		if h.lines[f] > lines {
@@ -84,10 +83,10 @@ func (h *house) longest() (name string, lines int) {
 	return name, lines
 }
 
-// share is the share of comments among the lines that are not empty, in percent.
+// share returns the percentage of comment lines among the lines that are not empty.
 func (h *house) share() int { return 100 * h.comments / max(1, h.code+h.comments) }
 
-// percentile of the lengths of functions.
+// percentile returns a percentile of the lengths of functions.
 func percentile(fs []function, p int) int {
 	if len(fs) == 0 {
 		return 0
@@ -100,17 +99,17 @@ func percentile(fs []function, p int) int {
 	return lines[(len(lines)-1)*p/100]
 }
 
-// people is how a tree's comments speak of people.
+// people counts the words for people in a tree's comments.
 type people struct {
 	comments int // lines
 	words    int
 	where    []string // file:line: the line
 }
 
-func (p people) rate() float64 { return 100 * float64(p.words) / float64(max(1, p.comments)) }
+func (p *people) rate() float64 { return 100 * float64(p.words) / float64(max(1, p.comments)) }
 
-// aPerson is a word that stands where a comment should name the goroutine, the
-// caller, the lock or the case.
+// aPerson matches words for a person: usually the comment should name a goroutine, a
+// caller, a lock or a case instead.
 var aPerson = regexp.MustCompile(`(?i)\b(whoever|whom|whose|nobody|somebody|he|him|his)\b`)
 
 // readComments reads the comments of all Go files that git knows.
@@ -120,7 +119,7 @@ func readComments(root string) (people, error) {
 		return people{}, fmt.Errorf("git ls-files: %w", err)
 	}
 	var p people
-	for _, name := range strings.Split(strings.Trim(string(out), "\x00"), "\x00") {
+	for name := range strings.SplitSeq(strings.Trim(string(out), "\x00"), "\x00") {
 		src, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return people{}, err
@@ -167,7 +166,7 @@ func spread(fs []function) string {
 	return fmt.Sprintf("%d/%d/%d", percentile(fs, 50), percentile(fs, 90), percentile(fs, 100))
 }
 
-// excess is what passes its bound.
+// excess returns a line for each measure that is over its bound.
 func excess(hs []*house, p people) (found []string) {
 	var all []function
 	for _, h := range hs {

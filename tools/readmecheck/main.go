@@ -1,15 +1,15 @@
-// Readmecheck holds README.md, and other documents, to the code. Each fenced block of go or sh says
-// in an HTML comment on the line above it what keeps it true:
+// Readmecheck checks that README.md and other documents agree with the code. An HTML
+// comment on the line above each fenced block of go or sh says how:
 //
 //	<!-- file: path/to/file.go -->   the go block stands in that file, line for line; its indentation there is ignored
 //	<!-- nofile: reason -->          the go block is in no file
 //	<!-- run -->                     the sh block is run, in the directory of -C, by bash -euo pipefail
 //	<!-- norun: reason -->           the sh block cannot be run by a machine
 //
-// Blocks in other languages are not looked at.
+// Blocks in other languages are not checked.
 //
 // Paths in those comments, and of the documents, are relative to the directory
-// of -C, which is the top of the tree. Links to files have to lead somewhere.
+// of -C, which is the top of the tree. Links to files must have a target.
 //
 //	GOWORK=off go -C tools run ./readmecheck -C .. README.md docs/guide.md   checks
 //	GOWORK=off go -C tools run ./readmecheck -C .. -run README.md            checks, then runs
@@ -26,7 +26,7 @@ import (
 	"strings"
 )
 
-// A block is the inside of a fence. Line is the fence's own.
+// A block is a fenced block; line is that of its opening fence.
 type block struct {
 	line            int
 	lang, tag, note string
@@ -86,10 +86,10 @@ func readmecheck(dir, document string, run bool) error {
 	return nil
 }
 
-// link is a Markdown link; one with a scheme leads out of the tree.
+// link matches a Markdown link. One with a scheme leads out of the tree.
 var link = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
 
-// deadLinks are the links to files that are not there.
+// deadLinks returns the links to files that do not exist.
 func deadLinks(dir, document, text string) (problems []string) {
 	for _, m := range link.FindAllStringSubmatch(text, -1) {
 		if strings.Contains(m[1], "://") {
@@ -137,7 +137,7 @@ func parse(text string) (blocks []block, problems []string) {
 	return blocks, problems
 }
 
-// problem says what is wrong with b, or nothing.
+// problem returns what is wrong with b, or "".
 func (b block) problem(dir string) string {
 	switch {
 	case b.lang == "bash" || b.lang == "shell" || b.lang == "console":
@@ -158,9 +158,9 @@ func (b block) problem(dir string) string {
 	return ""
 }
 
-// stands reports whether the lines of text follow one another in src, all of
-// them indented by the same number of tabs: a README shows the inside of a
-// function flush left.
+// stands reports whether the lines of text follow one another in src, each indented by
+// the same number of tabs: a document shows the inside of a function without its
+// indentation.
 func stands(text, src string) bool {
 	src = "\n" + src
 	for range 5 {

@@ -1,5 +1,5 @@
-// Command front serves what the HTTP front is compared with, and drives it into
-// overload. trigger/faashttp/load.sh uses both:
+// Command front serves a function through the HTTP front and without it, for
+// comparison, and overloads the front. trigger/faashttp/load.sh uses both:
 //
 //	front serve 127.0.0.1:9100
 //	front overload http://127.0.0.1:9100
@@ -61,7 +61,7 @@ func more(_ context.Context, in item) (item, error) {
 	return in, nil
 }
 
-// The capacity of work: its slots, and how long a call has one.
+// The capacity of work: its slots, and how long a call occupies one.
 const (
 	slots    = 10
 	held     = 10 * time.Millisecond
@@ -82,8 +82,8 @@ func serve(ctx context.Context, addr string) error {
 	return faashttp.NewServer(r, mux, faashttp.WithAddr(addr)).Run(ctx)
 }
 
-// bare is what one writes without the front: the same JSON, the same bound on the
-// body, and no more.
+// bare is the same function as a plain handler of net/http: with the same JSON and the
+// same bound on the body, and nothing else.
 func bare(w http.ResponseWriter, r *http.Request) {
 	var in item
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 6<<20)).Decode(&in); err != nil {
@@ -99,7 +99,7 @@ func bare(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
 }
 
-// tally is what came of the calls of one rate.
+// tally counts the results of the calls at one rate.
 type tally struct {
 	mu       sync.Mutex
 	done     int
@@ -112,8 +112,8 @@ const (
 	runs        = 5 * time.Second
 )
 
-// overload offers work at several multiples of its capacity, whatever comes
-// back, and prints what was answered.
+// overload calls work at several multiples of its capacity, whatever the answers are,
+// and prints a tally of the answers.
 func overload(ctx context.Context, w io.Writer, url string) error {
 	fmt.Fprintf(w, "%8s %12s %12s %12s %14s\n", "offered", "calls/s", "answered/s", "refused/s", "refusal p99")
 	peak, last := 0.0, 0.0
@@ -135,8 +135,8 @@ func overload(ctx context.Context, w io.Writer, url string) error {
 	return ctx.Err()
 }
 
-// drive calls at a rate for a while. A call that finds all connections busy is
-// counted from when it should have been made.
+// drive calls at a rate for a while. The time of a call counts from when it was due,
+// also if all connections were busy then: else overload would hide the wait.
 func drive(ctx context.Context, url string, rate int) (*tally, time.Duration) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
 	defer client.CloseIdleConnections()

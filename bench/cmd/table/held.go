@@ -24,7 +24,7 @@ type heldKind string
 const (
 	waiting heldKind = "waiting" // calls that wait in their handlers
 	heeding heldKind = "heeding" // the same, and for their contexts too
-	idle    heldKind = "idle"    // registered functions that nobody calls
+	idle    heldKind = "idle"    // registered functions that are not called
 )
 
 const idleFunctions = 10_000
@@ -39,7 +39,7 @@ func heldCases(n int) []heldCase {
 	}
 }
 
-// String is how a case is handed to the child; parseHeldCase reads it.
+// String returns the case as the argument of the child; parseHeldCase reads it.
 func (c heldCase) String() string { return fmt.Sprintf("%s,%d,%s", c.kind, c.n, c.peer) }
 
 func parseHeldCase(spec string) (heldCase, error) {

@@ -1,14 +1,14 @@
-// Command table measures faas among its peers and prints the comparison, and
-// how each of the project's performance targets stands, as Markdown.
+// Command table measures faas and its peers. It prints the comparison, and whether the
+// project's performance targets are met, as Markdown.
 //
 //	go run ./cmd/table                # everything, a few minutes
 //	go run ./cmd/table -quick         # the targets' cells, under a minute
 //	go run ./cmd/table -runs 15       # steadier medians
 //
-// The whole list of peers is run -runs times over, so that whatever else the
-// machine does hits all of them alike. Every figure is a median over the runs
-// and every ratio the median of the ratios of single runs. The exit status
-// says nothing of the targets: a busy machine is no failure.
+// It runs the whole list of peers -runs times, so that other load on the machine
+// affects all of them alike. Every figure is the median of the runs, and every ratio the
+// median of the ratios of single runs. A missed target does not change the exit
+// status, because a busy machine may be the cause.
 package main
 
 import (
@@ -58,7 +58,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	return out.Flush()
 }
 
-// printHeld is the child's whole life.
+// printHeld runs the case in the child and prints the result.
 func printHeld(w io.Writer, spec string) error {
 	c, err := parseHeldCase(spec)
 	if err != nil {

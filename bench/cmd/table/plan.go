@@ -11,7 +11,7 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// plan is what to measure, and for how long.
+// plan says what to measure, and for how long.
 type plan struct {
 	runs      int
 	benchtime time.Duration
@@ -49,8 +49,7 @@ func fullPlan(runs int, benchtime time.Duration, waiting int) plan {
 	}
 }
 
-// quickPlan cuts p down to what the targets need. Flags that were given stay
-// as given.
+// quickPlan reduces p to what the targets need. Flags that were given stay as given.
 func quickPlan(flags *flag.FlagSet, p plan) plan {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -72,7 +71,7 @@ func quickPlan(flags *flag.FlagSet, p plan) plan {
 func first() measure.Mode { return measure.Modes[0] }
 func last() measure.Mode  { return measure.Modes[len(measure.Modes)-1] }
 
-// works picks by name.
+// works returns the works of these names.
 func works(names ...string) []peers.Work {
 	var picked []peers.Work
 	for _, name := range names {
@@ -85,7 +84,7 @@ func works(names ...string) []peers.Work {
 	return picked
 }
 
-// measure runs the plan and tells progress how far it is.
+// measure runs the plan and reports its progress to progress.
 func (p plan) measure(progress io.Writer) (*results, error) {
 	res := newResults()
 	start := time.Now()
@@ -151,8 +150,8 @@ func latency(name string, w peers.Work, d time.Duration) ([]time.Duration, error
 	return measure.Latency(inst.Call, callers, d)
 }
 
-// measureGain compares the throughput on one processor and on two. A peer is
-// built anew for each, since it may look at GOMAXPROCS when it is built.
+// measureGain compares the throughput on one processor and on two. It builds a new
+// peer for each, because a peer may read GOMAXPROCS when it is built.
 func (p plan) measureGain(res *results) error {
 	if runtime.NumCPU() < 2 {
 		return nil // the table says so

@@ -6,11 +6,11 @@ import (
 	"github.com/inproc/faas/bench/measure"
 )
 
-// cell is one place in a table; measurements without a mode leave it empty.
+// cell identifies a measurement; one without a mode leaves mode empty.
 type cell struct{ work, mode, peer string }
 
-// results has, for each cell, one measurement of each run in order, so that
-// those of the same run can be set against each other.
+// results has the measurements of each cell, one for each run, in order: measurements
+// of the same run can be compared.
 type results struct {
 	rates   map[cell][]measure.Rate
 	latency map[cell][]distribution
@@ -29,7 +29,7 @@ func newResults() *results {
 	}
 }
 
-// distribution is what is kept of many samples, in ns.
+// distribution holds quantiles of many samples, in ns.
 type distribution struct{ p50, p99, p999, max float64 }
 
 func distributionOf(sorted []time.Duration) distribution {
@@ -55,7 +55,8 @@ func seriesOf[T any](xs []T, f func(T) float64) series {
 
 func (s series) median() float64 { return measure.Median(s) }
 
-// over divides run by run: the noise of a run is on both sides.
+// over divides run by run, because the load of the machine during a run affects both
+// sides.
 func (s series) over(by series) series {
 	return s.with(by, func(a, b float64) float64 { return a / b })
 }

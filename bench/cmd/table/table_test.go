@@ -13,8 +13,8 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// TestMain lets the test binary be the child that the command starts: the
-// command starts whatever program it is itself.
+// TestMain makes the test binary act as the child process: the command starts its own
+// executable as the child, and in a test that is the test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "-child" {
 		if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestCommand runs everything for as short a time as it can, and looks at the
-// form of what is printed: the figures mean nothing here.
+// TestCommand runs everything for as short a time as possible, and checks the form of
+// the output: the figures mean nothing here.
 //
 //nolint:paralleltest // changes GOMAXPROCS
 func TestCommand(t *testing.T) {
@@ -52,7 +52,7 @@ func TestCommand(t *testing.T) {
 	checkColumns(t, text)
 }
 
-// checkColumns: all lines of one table have as many fields.
+// checkColumns checks that all lines of a table have the same number of fields.
 func checkColumns(t *testing.T, text string) {
 	t.Helper()
 	want := 0
@@ -96,8 +96,7 @@ func TestHeldCaseRoundTrip(t *testing.T) {
 	}
 }
 
-// TestHeldInChild: the child answers, and what it weighs is of a plausible
-// size: two goroutines have two stacks, of at least 2 KiB each.
+// The size is plausible: two goroutines have two stacks of at least 2 KiB each.
 func TestHeldInChild(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

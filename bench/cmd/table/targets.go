@@ -8,7 +8,7 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// target is a bound that the project has set itself, and what was measured.
+// target is a performance target of the project, and what was measured.
 type target struct {
 	what     string
 	bound    string
@@ -27,7 +27,7 @@ func (t target) verdict() string {
 	return "**no**"
 }
 
-// ratioAtMost compares exactly and prints enough digits to see why.
+// ratioAtMost compares the exact value, and prints enough digits to show the result.
 func ratioAtMost(what string, got series, limit float64, aim string) target {
 	x := got.median()
 	return target{
@@ -36,8 +36,8 @@ func ratioAtMost(what string, got series, limit float64, aim string) target {
 	}
 }
 
-// countAtMost rounds to a tenth first: the process allocates a little besides
-// the calls, and a sum over thousands of calls shows it.
+// countAtMost rounds to a tenth first, because the rest of the process allocates a
+// little too.
 func countAtMost(what string, got series, limit float64, unit string) target {
 	x := math.Round(got.median()*10) / 10
 	return target{
@@ -46,7 +46,8 @@ func countAtMost(what string, got series, limit float64, unit string) target {
 	}
 }
 
-// targets are about the cheapest work, where the host's own cost shows most.
+// targets returns the targets. They are about the cheapest work, where the cost of the
+// host is the largest part.
 func (res *results) targets(p plan) []target {
 	var ts []target
 	for _, m := range []measure.Mode{first(), last()} {
@@ -80,9 +81,9 @@ func (res *results) callTargets(m measure.Mode) []target {
 	}
 }
 
-// leastGain is what bare calls, which share nothing, must gain from a second
-// processor before a verdict on others means anything: with less, the machine
-// had no second processor to give.
+// leastGain is the gain that bare calls, which share nothing, must have from a second
+// processor. With less, the machine had no free second processor, and the gains of the
+// others mean nothing.
 const leastGain = 1.7
 
 // gainTarget has a lower bound, unlike the others.
