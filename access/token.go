@@ -61,7 +61,7 @@ func (t Token) check() error {
 	case t.Digest == Digest{}:
 		return setupMistake("a token for %v has no digest; make it with DigestOf", t.Principal)
 	case t.Principal.Kind == Anonymous:
-		return setupMistake("a token is for somebody; its principal has no kind")
+		return setupMistake("a token needs a principal, and this one has no kind; set its Kind, for example to User")
 	case t.Principal.Kind == Function:
 		return setupMistake("a token for %v: nobody outside is a function; use another kind", t.Principal)
 	}

@@ -100,8 +100,8 @@ func (i *Issuer) verify(ctx context.Context, t token) error {
 // that is not valid before the year 10^12 would be valid today.
 const maxDate = 1<<63 - 1<<40
 
-// validate checks the claims, after the signature. It refuses a date beyond maxDate
-// in any claim, so that none is judged by what the conversion makes of it.
+// validate checks the claims of a token with a good signature. It refuses a date
+// beyond maxDate before the library converts it.
 func (i *Issuer) validate(claims jwt.MapClaims) error {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		n, ok := claims[name].(json.Number)

@@ -176,7 +176,7 @@ func TestATokenWithoutAKeyIDIsNotTriedWithEveryKey(t *testing.T) {
 	})
 }
 
-func TestATokenOfSomebodyElseIsLeftToOthers(t *testing.T) {
+func TestATokenOfAnotherIssuerIsLeftToOtherAuthenticators(t *testing.T) {
 	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
 		other := sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"iss": "https://other.example"}))
 		elsewhere := sign(t, jwt.SigningMethodES256, "ec", ecKey(), claims(map[string]any{"iss": nil, "ISS": issuerName}))

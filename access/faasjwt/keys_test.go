@@ -187,7 +187,7 @@ func TestASetMayBeAsLargeAsTheLimit(t *testing.T) {
 	})
 }
 
-func TestWithoutKeysNobodyIsLetInAndNobodyIsWrong(t *testing.T) {
+func TestWithoutKeysATokenIsNeitherLetInNorCalledWrong(t *testing.T) {
 	small := must(rsa.GenerateKey(rand.Reader, 1024))
 	for name, raw := range map[string]string{
 		"not JSON":      "<html>",
@@ -215,7 +215,7 @@ func TestWithoutKeysNobodyIsLetInAndNobodyIsWrong(t *testing.T) {
 	}
 }
 
-func TestManyRequestsFetchOnceAndOneThatLeavesKeepsNobodyWaiting(t *testing.T) {
+func TestManyRequestsFetchOnceAlsoIfTheOneThatFetchesLeaves(t *testing.T) {
 	setting(t, func(t *testing.T, p *provider, i *faasjwt.Issuer) {
 		p.wait = make(chan struct{})
 		token := lasting(t, "rsa", rsaKey())

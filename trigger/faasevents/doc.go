@@ -8,16 +8,16 @@
 //
 // An event arrives in any of the three modes of the HTTP binding of
 // CloudEvents 1.0.2 (binary, structured and, in JSON, batched), is read by
-// github.com/cloudevents/sdk-go, and calls one function: that of the first
-// [On] whose [Pattern] matches it. The order in which they were given is the whole
-// rule, as in a switch. An event calls one function because it has one answer. If
-// it called several and one of them failed, the sender could only send the event
-// again, to all of them.
+// github.com/cloudevents/sdk-go, and calls one function: that of the first [On]
+// with a [Pattern] that matches it. The order in which they were given is the
+// whole rule, as in a switch. An event calls one function because it has one
+// answer. If it called several and one of them failed, the sender could only send
+// the event again, to all of them.
 //
 // # What a function takes and answers
 //
-// A function whose input is a cloudevents.Event takes the event; its codec has
-// to be JSON, as the default is. Any other function takes the event's data: []byte
+// A function with the input cloudevents.Event takes the event; its codec has to be
+// JSON, as the default is. Any other function takes the event's data: []byte
 // as it came, other types decoded. With [WithEvent] on its router, such a function
 // can ask [FromContext] for the event's attributes.
 //

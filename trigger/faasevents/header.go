@@ -52,8 +52,8 @@ func decodeAttribute(name string, values []string) (string, error) {
 	case name == "data":
 		return "", errors.New("data: has no header of that name; the body is the data")
 	case len(values) != 1:
-		// A proxy or a gate in front may have read the first value, and the function
-		// would read the last: a sender could show each of them another event.
+		// With two values, a proxy in front might read one and the function the other:
+		// the sender could show a different event to each of them.
 		return "", fmt.Errorf("%s: there is more than one header", name)
 	}
 	value := decodeValue(values[0])
