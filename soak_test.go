@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,9 +22,10 @@ import (
 )
 
 // A soak mixes all that a host does: functions with and without instances, inline,
-// streaming and nested, tenants, weights, floors and priorities, callers whose
-// contexts have no manners, resizes, removals, registrations anew, and the end of
-// routers, early and late. Chance chooses, and the books have to balance.
+// streaming and nested, recursion across functions, tenants, weights, floors and
+// priorities, full queues, callers with contexts that break the rules, resizes, removals,
+// new registrations, and the end of routers, early and late, from outside and from hooks.
+// Chance chooses. At the end the router's counts, the meters' and the callers' must agree.
 
 // soakCalls is how many calls are made in all.
 func soakCalls() int64 {
@@ -45,13 +48,55 @@ type soakHost struct {
 	made     atomic.Uint64
 	lost     atomic.Uint64 // callers whose goroutine was ended
 	strays   sync.WaitGroup
+
+	recursed  atomic.Uint64 // a handler ran below another call of its function and one of another
+	displaced atomic.Uint64 // callers that lost their place in a full queue
+
+	peer       *soakHost    // a router beside this one
+	closer     atomic.Int32 // the soakHook that is to close a router
+	hookClosed [soakHooks]atomic.Uint64
+	closed     chan struct{} // by a hook
 }
 
-func (s *soakHost) Record(context.Context, faas.Execution)      { s.records.Add(1) }
+// soakHook is a hook that may call Close.
+type soakHook int32
+
+const (
+	noHook soakHook = iota
+	meterHook
+	gateHook
+	refusalHook
+	soakHooks
+)
+
+// reached closes this router or its peer, if that is what hook h is to do. It is called
+// by the hook itself, and does it once.
+func (s *soakHost) reached(h soakHook) {
+	if !s.closer.CompareAndSwap(int32(h), int32(noHook)) {
+		return
+	}
+	r := s.Router
+	if rand.IntN(2) == 0 {
+		r = s.peer.Router
+	}
+	_ = r.Close()
+	s.hookClosed[h].Add(1)
+	close(s.closed)
+}
+
+func (s *soakHost) Record(context.Context, faas.Execution) {
+	s.records.Add(1)
+	s.reached(meterHook)
+}
+
 func (s *soakHost) RecordOverrun(context.Context, faas.Overrun) { s.overruns.Add(1) }
 
+func (s *soakHost) Admit(context.Context, faas.Invocation) error { s.reached(gateHook); return nil }
+func (s *soakHost) Done(faas.Invocation, *faas.Execution)        {}
+func (s *soakHost) refuse(context.Context, faas.Refusal)         { s.reached(refusalHook) }
+
 func newSoakHost() *soakHost {
-	s := &soakHost{}
+	s := &soakHost{closed: make(chan struct{})}
 	s.estate.init = func(_ context.Context, nth int) error {
 		switch nth % 13 {
 		case 5:
@@ -66,7 +111,7 @@ func newSoakHost() *soakHost {
 	s.buffer = faas.Buffered(faas.MeterFunc(func(context.Context, faas.Execution) { s.late.Add(1) }), 256)
 	s.Router = faas.New(faas.WithLogger(slog.New(slog.DiscardHandler)), faas.WithMeter(s), faas.WithMeter(s.buffer),
 		faas.WithCapacity(24), faas.WithQueue(16), faas.WithQueueTimeout(20*time.Millisecond), faas.WithTimeout(50*time.Millisecond),
-		faas.WithMaxDepth(4))
+		faas.WithMaxDepth(4), faas.WithRefusals(s.refuse))
 	for name := range s.kinds() {
 		s.register(name)
 	}
@@ -96,11 +141,44 @@ func (s *soakHost) kinds() map[string]func(name string) error {
 		"one":     pooled(faas.WithMinInstances(1)),
 		"many":    pooled(faas.WithMinInstances(3), faas.WithInstanceConcurrency(2), faas.WithMaxInstances(5)),
 		"lazy":    pooled(faas.WithKeepAlive(time.Millisecond)),
+		"gated":   plain(faas.WithGate(s)),
+		"ping":    s.ring("pong"),
+		"pong":    s.ring("ping"),
+		"full": func(name string) error {
+			_, err := faas.TryRegister(s.Router, name, s.crawl, faas.WithConcurrency(1), faas.WithQueue(2))
+			return err
+		},
 		"stream": func(name string) error {
 			_, err := faas.TryRegisterStream(s.Router, name, s.stream)
 			return err
 		},
 	}
+}
+
+// ring is a function that calls next, which calls it: with limits of 1, for the function
+// and for each tenant.
+func (s *soakHost) ring(next string) func(string) error {
+	return func(name string) error {
+		_, err := faas.TryRegister(s.Router, name, func(ctx context.Context, n int) (int, error) {
+			inv, _ := faas.FromContext(ctx)
+			if n == 3 || inv.Depth == 3 {
+				return n, nil
+			}
+			ctx, done := s.dress(ctx)
+			defer done()
+			if s.invoke(ctx, next, n+1) == nil && n == 1 {
+				s.recursed.Add(1) // name → next → name has returned
+			}
+			return n, nil
+		}, faas.WithConcurrency(1), faas.WithTenantConcurrency(1))
+		return err
+	}
+}
+
+// crawl takes long enough for a queue to fill up.
+func (s *soakHost) crawl(_ context.Context, n int) (int, error) {
+	time.Sleep(500 * time.Microsecond)
+	return n, nil
 }
 
 func (s *soakHost) register(name string) {
@@ -150,6 +228,10 @@ func (s *soakHost) stream(ctx context.Context, in int, w io.Writer) error {
 func (s *soakHost) call(ctx context.Context) error {
 	ctx, done := s.dress(ctx)
 	defer done()
+	return s.invoke(ctx, s.any(), 1)
+}
+
+func (s *soakHost) invoke(ctx context.Context, name string, n int) error {
 	s.made.Add(1)
 	answered := false
 	defer func() { // an inline handler may end the goroutine
@@ -158,11 +240,11 @@ func (s *soakHost) call(ctx context.Context) error {
 		}
 	}()
 	var err error
-	switch name := s.any(); rand.IntN(4) {
+	switch body := []byte(strconv.Itoa(n)); rand.IntN(4) {
 	case 0:
-		err = s.InvokeStream(ctx, name, []byte("1"), io.Discard)
+		err = s.InvokeStream(ctx, name, body, io.Discard)
 	default:
-		_, err = s.Invoke(ctx, name, []byte("1"))
+		_, err = s.Invoke(ctx, name, body)
 	}
 	answered = true
 	s.answered(err)
@@ -170,7 +252,8 @@ func (s *soakHost) call(ctx context.Context) error {
 }
 
 func (s *soakHost) any() string {
-	names := [...]string{"plain", "heavy", "floor", "fair", "inline", "copied", "replace", "scaled", "one", "many", "lazy", "stream"}
+	names := [...]string{"plain", "heavy", "floor", "fair", "inline", "copied", "replace", "scaled", "one", "many", "lazy", "stream",
+		"gated", "ping", "pong", "full", "full", "full"}
 	return names[rand.IntN(len(names))]
 }
 
@@ -181,6 +264,9 @@ func (s *soakHost) answered(err error) {
 	if errors.As(err, &refusal) && refusal.Reason != "" {
 		n, _ := s.refused.LoadOrStore(refusal.Reason, new(atomic.Uint64))
 		n.(*atomic.Uint64).Add(1)
+		if strings.Contains(refusal.Error(), "has its place in the queue") {
+			s.displaced.Add(1)
+		}
 	}
 }
 
@@ -256,15 +342,16 @@ func (s *soakHost) shake() {
 	}
 }
 
-// run makes n calls, and those that they make, and ends the router before the last.
-func (s *soakHost) run(t *testing.T, n int64) {
+// run makes n calls, and those that they make, and ends the router before the last, in
+// one of six ways: by hooks, which close it or its peer, by Close, or by Shutdown.
+func (s *soakHost) run(t *testing.T, n int64, way int) {
 	t.Helper()
 	var left atomic.Int64
 	left.Store(n)
-	nearly, ended := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
+	nearly, called, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var callers, wg sync.WaitGroup
 	for range 16 {
-		wg.Go(func() {
+		callers.Go(func() {
 			for i := left.Add(-1); i >= 0; i = left.Add(-1) {
 				if i == n/10 {
 					close(nearly)
@@ -273,6 +360,7 @@ func (s *soakHost) run(t *testing.T, n int64) {
 			}
 		})
 	}
+	wg.Go(func() { callers.Wait(); close(called) })
 	for range 2 {
 		wg.Go(func() {
 			for {
@@ -286,15 +374,22 @@ func (s *soakHost) run(t *testing.T, n int64) {
 		})
 	}
 	<-nearly // so that some calls find the router closing
-	switch rand.IntN(3) {
-	case 0:
+	switch way %= 6; way {
+	case 0, 1, 2:
+		s.closer.Store(int32(meterHook) + int32(way))
+		select {
+		case <-s.closed:
+		case <-called: // the peer has closed this router before the hook was reached
+		}
+	case 3:
 		require.NoError(t, s.Close())
-	case 1:
+	case 4:
 		short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 		_ = s.Shutdown(short)
 		cancel()
 	}
-	require.NoError(t, s.Shutdown(context.Background()))
+	s.closer.Store(int32(noHook))
+	require.NoError(t, s.Shutdown(context.Background())) // way 5 is this alone
 	s.estate.settled(t)
 	close(ended)
 	wg.Wait()
@@ -323,13 +418,33 @@ func (s *soakHost) balance(t *testing.T) {
 
 func TestTheBooksBalanceAfterASoak(t *testing.T) {
 	t.Parallel()
-	total, each := soakCalls(), int64(2_000)
+	total, each := soakCalls(), int64(1_000)
 	if total > 100_000 {
-		each = 50_000
+		each = 25_000
 	}
-	for made := int64(0); made < total && !t.Failed(); {
-		s := newSoakHost()
-		s.run(t, each)
-		made += int64(s.made.Load())
+	var made int64
+	var recursed, displaced uint64
+	var byHook [soakHooks]uint64
+	for way := 0; (made < total || way < 6) && !t.Failed(); way += 2 {
+		pair := [2]*soakHost{newSoakHost(), newSoakHost()}
+		pair[0].peer, pair[1].peer = pair[1], pair[0]
+		t.Run("", func(t *testing.T) {
+			for i, s := range pair {
+				t.Run("", func(t *testing.T) { t.Parallel(); s.run(t, each, way+i) })
+			}
+		})
+		for _, s := range pair {
+			made += int64(s.made.Load())
+			recursed += s.recursed.Load()
+			displaced += s.displaced.Load()
+			for h := range byHook {
+				byHook[h] += s.hookClosed[h].Load()
+			}
+		}
 	}
+	t.Logf("%d calls, %d returned from recursion, %d displaced, %d closes by meters, %d by gates, %d by refusals",
+		made, recursed, displaced, byHook[meterHook], byHook[gateHook], byHook[refusalHook])
+	assert.NotZero(t, recursed)
+	assert.NotZero(t, displaced)
+	assert.NotZero(t, byHook[meterHook]+byHook[gateHook]+byHook[refusalHook])
 }
