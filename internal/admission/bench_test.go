@@ -93,8 +93,8 @@ func pass(ctx context.Context, sems []*semaphore.Weighted) bool {
 	return true
 }
 
-// A line of waiters, served and canceled: what one costs must not grow with
-// the line.
+// A queue of waiters, served and canceled: the cost of one must not grow with the
+// queue.
 func BenchmarkLine(b *testing.B) {
 	for _, n := range []int{10, 1000, 5000} {
 		b.Run(fmt.Sprint("roots/", n), func(b *testing.B) { line(b, n, false, nil) })
@@ -144,8 +144,8 @@ func line(b *testing.B, n int, nested bool, want error) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/call")
 }
 
-// What the search for a cycle costs a nested call that has to wait for a class
-// whose calls all wait, for a call that runs: it looks at the whole line.
+// What deadlock detection costs a nested call that has to wait for a class where all
+// calls wait for one that runs: it looks at the whole queue.
 func BenchmarkSearch(b *testing.B) {
 	for _, n := range []int{10, 1000} {
 		b.Run(fmt.Sprint("line/", n), func(b *testing.B) { search(b, n) })
@@ -233,7 +233,7 @@ func dispatch(b *testing.B, n int) {
 	}
 }
 
-// What a change of the limit costs while nobody waits.
+// What a change of the limit costs while no call waits.
 func BenchmarkResize(b *testing.B) {
 	c := admission.NewGroup(1000).NewClass(1000, 0)
 	for i := 0; b.Loop(); i++ {

@@ -13,8 +13,7 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// patience is longer than anything in a test takes: who has waited as long has
-// been forgotten.
+// patience is longer than any test takes: a call that has waited as long was forgotten.
 const patience = 24 * time.Hour
 
 // call is an Acquire on a goroutine of its own, inside a bubble.
@@ -50,7 +49,7 @@ func launch(ctx context.Context, c *admission.Class, parent *call, r admission.R
 func (k *call) waits() bool { return !k.answered.Load() }
 func (k *call) runs() bool  { return k.answered.Load() && k.err == nil }
 
-// end gives the slot back and returns when whoever could go has gone.
+// end gives the slot back, and returns when all waiters that can run were admitted.
 func (k *call) end() {
 	k.hold.Release()
 	synctest.Wait()

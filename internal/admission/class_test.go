@@ -534,8 +534,8 @@ func TestCloseRefusesEverybody(t *testing.T) {
 	})
 }
 
-// While a slot changes hands, under the lock, it is there to be seen: those
-// who come by must leave it to those in line.
+// While a slot goes from one call to a waiter, under g.mu, the counter shows it as free.
+// A call on the fast path must leave it to the waiter.
 func TestFastPathDoesNotPassTheLine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -554,8 +554,8 @@ func TestFastPathDoesNotPassTheLine(t *testing.T) {
 	})
 }
 
-// Who finds the class full because of a half that is put back again waits for
-// that half, which comes back without any call's end.
+// TryAcquire takes a slot of the class and puts it back when it finds the group full. A
+// call that has begun to wait because of it is admitted then, though no call has ended.
 func TestHalfThatIsPutBackLetsAWaiterIn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,8 +2,8 @@ package admission
 
 import "fmt"
 
-// Slow tells whether somebody waits for what w counts, so that every change
-// goes through the lock.
+// Slow tells whether a call waits for one of the slots, so that every change of the
+// counter goes through g.mu.
 func (n *counter) slow() bool { return n.v.Load()&slowBit != 0 }
 
 func (c *Class) Slow() bool { return c.slots.slow() }
@@ -22,8 +22,8 @@ func (g *Group) Locked(f func()) {
 	f()
 }
 
-// Between gives g a limit of n and runs f before anybody is let in: a moment
-// as there is one in each release.
+// Between gives g a limit of n and runs f before dispatch admits a waiter. Each release
+// has such a moment.
 func (g *Group) Between(n int, f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -32,7 +32,7 @@ func (g *Group) Between(n int, f func()) {
 	g.dispatch()
 }
 
-// TakeHalf takes the class's half of a slot and returns what puts it back:
+// TakeHalf takes the slot of the class alone, and returns what puts it back:
 // TryAcquire, stopped in its middle, where it finds the group full.
 func (c *Class) TakeHalf() (putBack func(), ok bool) { return c.putBack, c.slots.fastInc() }
 
@@ -61,7 +61,7 @@ func (g *Group) Check(classes ...*Class) error {
 	case ready > 0 && g.slots.hasRoom():
 		return fmt.Errorf("%d classes are ready and the group has room", ready)
 	case len(g.groupLenders)+len(g.classLenders)+len(g.withRoom) > 0:
-		return fmt.Errorf("work was left for nobody")
+		return fmt.Errorf("dispatch was forgotten")
 	}
 	return nil
 }
@@ -86,18 +86,18 @@ func (c *Class) check() error {
 	case (c.canServe || c.nextBorrower() != nil) != (c.readyIndex > 0):
 		return fmt.Errorf("ready: %v, open: %d, used: %d of %d", c.readyIndex > 0, c.queue.eligible, c.slots.used(), c.slots.limit())
 	case c.groupSlots() < 0:
-		return fmt.Errorf("%d used and %d apart", c.slots.used(), c.groupSurplus)
+		return fmt.Errorf("%d used and a surplus of %d", c.slots.used(), c.groupSurplus)
 	case nested != c.nested.len:
 		return fmt.Errorf("%d nested wait, counted %d", nested, c.nested.len)
 	case c.queue.len != c.Queued():
 		return fmt.Errorf("%d wait, counted %d", c.queue.len, c.Queued())
 	case c.blocked < 0 || c.stuck < 0 || c.lentSlotWaiters < 0 || c.heldBack != 0 || c.candidates != 0:
-		return fmt.Errorf("blocked %d, stuck %d, riders %d, pinned %d, suspects %d", c.blocked, c.stuck, c.lentSlotWaiters, c.heldBack, c.candidates)
+		return fmt.Errorf("blocked %d, stuck %d, waiters for lent slots %d, held back %d, candidates %d", c.blocked, c.stuck, c.lentSlotWaiters, c.heldBack, c.candidates)
 	}
 	return c.queue.check()
 }
 
-// check counts again what the lanes keep count of.
+// check counts again what the tenants' queues keep count of.
 func (q *tenantQueues) check() error {
 	open, waiting, busy := 0, 0, 0
 	for tenant, t := range q.byTenant {
@@ -109,24 +109,24 @@ func (q *tenantQueues) check() error {
 		busy += t.running
 		switch {
 		case t.oldIndex > 0 && t.inNew.in != nil:
-			return fmt.Errorf("lane %q is both old and new", tenant)
+			return fmt.Errorf("queue of %q is both old and new", tenant)
 		case t.waiters.len() > 0 && turn != q.belowLimit(t):
-			return fmt.Errorf("lane %q of %d busy has a turn: %v", tenant, t.running, turn)
+			return fmt.Errorf("queue of %q of %d busy has a turn: %v", tenant, t.running, turn)
 		case t.waiters.len() == 0 && t.oldIndex == 0 && t.running == 0:
-			return fmt.Errorf("lane %q is kept for nobody", tenant)
+			return fmt.Errorf("queue of %q is kept for no call", tenant)
 		case q.limit > 0 && t.running > q.limit, t.running < 0:
-			return fmt.Errorf("lane %q: %d busy", tenant, t.running)
+			return fmt.Errorf("queue of %q: %d busy", tenant, t.running)
 		case t.limitWaiters > 0 && t.blocked > 0, t.limitWaiters < 0, t.blocked < 0, t.heldBack != 0:
-			return fmt.Errorf("lane %q: %d beg, %d are blocked, %d pinned", tenant, t.limitWaiters, t.blocked, t.heldBack)
+			return fmt.Errorf("queue of %q: %d wait for the limit, %d are blocked, %d held back", tenant, t.limitWaiters, t.blocked, t.heldBack)
 		}
 	}
 	switch {
 	case len(q.longest.members) != len(q.crowded()):
-		return fmt.Errorf("%d lanes are crowds, and %d have a waiter", len(q.longest.members), len(q.crowded()))
+		return fmt.Errorf("%d queues are in longest, and %d have a waiter", len(q.longest.members), len(q.crowded()))
 	case open != q.eligible || waiting != q.len:
-		return fmt.Errorf("%d lanes are open and %d calls wait, counted %d and %d", open, waiting, q.eligible, q.len)
+		return fmt.Errorf("%d queues are eligible and %d calls wait, counted %d and %d", open, waiting, q.eligible, q.len)
 	case waiting == 0 && q.limit == 0 && len(q.byTenant) > 0, q.limit > 0 && waiting == 0 && busy < len(q.byTenant):
-		return fmt.Errorf("%d lanes are kept while nobody waits", len(q.byTenant))
+		return fmt.Errorf("%d queues are kept while no call waits", len(q.byTenant))
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func (g *Group) Quiet(classes ...*Class) error {
 	}
 	for i, c := range classes {
 		if c.slots.used() != 0 || c.groupSurplus != 0 || c.stuck != 0 || c.blocked != 0 || c.lentSlotWaiters != 0 || c.lenders.len != 0 || len(c.queue.byTenant) > 0 {
-			return fmt.Errorf("class %d: %d used, %d apart, %d stuck, %d blocked, %d lanes",
+			return fmt.Errorf("class %d: %d used, a surplus of %d, %d stuck, %d blocked, %d queues",
 				i, c.slots.used(), c.groupSurplus, c.stuck, c.blocked, len(c.queue.byTenant))
 		}
 	}
@@ -203,15 +203,14 @@ func (c *Class) Held() int {
 	return c.groupSlots()
 }
 
-// Lanes is how many tenants the class remembers.
-func (c *Class) Lanes() int {
+// TenantQueues returns how many tenants the class remembers.
+func (c *Class) TenantQueues() int {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	return len(c.queue.byTenant)
 }
 
-// Turns tells whether c waits below its floor, when it was served last, and when
-// anybody was.
+// Turns tells whether c waits below its floor, its last turn, and the last of any class.
 func (c *Class) Turns() (low bool, own, all uint64) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()

@@ -225,8 +225,8 @@ func finished(done <-chan struct{}) bool {
 	}
 }
 
-// In a bubble a waiter that is left behind times out as soon as nobody runs,
-// and is reported.
+// In a bubble a waiter that was forgotten times out as soon as no call runs, and is
+// reported.
 func TestHammerInVirtualTime(t *testing.T) {
 	t.Parallel()
 	cases := map[string]func(h *hammer){

@@ -494,8 +494,8 @@ func TestChildOfAnEndedParentIsARoot(t *testing.T) {
 	})
 }
 
-// Who waits when the parent ends waits on, for a slot of its own; nobody waits
-// for it any more, so that it closes no cycle.
+// A call that waits when its parent ends waits on, for a slot of its own. No call waits
+// for it then, so that it completes no deadlock.
 func TestWaitingChildOfAnEndedParentIsARoot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -582,8 +582,9 @@ func TestEndedCallCutsTheLineOfThoseWhoWait(t *testing.T) {
 	})
 }
 
-// A nested call with a loan takes the last slot of a class whose head lacks
-// the group's: the class loses its turn, and others must not wait behind it.
+// A nested call that borrows its parent's slot of the group takes the last slot of a class
+// with a waiter that lacks a slot of the group. The class is not ready then, and other
+// classes must not wait behind it.
 func TestLoanThatFillsAClassLeavesTheTurnToOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -604,7 +605,7 @@ func TestLoanThatFillsAClassLeavesTheTurnToOthers(t *testing.T) {
 	})
 }
 
-// Loans pass those who lack the group's slot, and nobody else.
+// A call that borrows passes waiters that lack a slot of the group, and no others.
 func TestLoanDoesNotPassWhoCanGo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

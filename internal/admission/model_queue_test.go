@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// modelTenants are the tenants of a class in the model: those who wait, or have
-// had a turn and not another since. Everything about their calls is found by
-// searching.
+// modelTenants are the tenants of a class in the model that have a call waiting, or have
+// had a turn and not another since. All that concerns their calls is found by searching.
 type modelTenants struct {
 	limit    int // of calls that run; 0: none
 	lanes    []*modelLane
@@ -44,8 +43,8 @@ func (ts *modelTenants) drop(l *modelLane) {
 	ts.lanes = slices.DeleteFunc(ts.lanes, func(o *modelLane) bool { return o == l })
 }
 
-// age sends a lane to the old ones, behind those that have used as much.
-func (ts *modelTenants) age(l *modelLane) {
+// moveToOld puts a tenant among the old ones, behind those that have used as much.
+func (ts *modelTenants) moveToOld(l *modelLane) {
 	if !l.old {
 		l.used = max(l.used, ts.level)
 	}
@@ -92,8 +91,8 @@ func place(p *modelCall, tenant string) bool {
 	return false
 }
 
-// mayRide tells whether a call above k has a place to lend it.
-func (m *model) mayRide(k *modelCall) bool {
+// canUseLentSlot tells whether a call above k has a place to lend it.
+func (m *model) canUseLentSlot(k *modelCall) bool {
 	for p := k.parent; p != nil; p = p.parent {
 		if p.class == k.class && p.state == holding && place(p, k.tenant) {
 			return true
@@ -105,20 +104,20 @@ func (m *model) mayRide(k *modelCall) bool {
 // below tells whether k's tenant is below its limit.
 func (m *model) below(k *modelCall) bool { return m.busy(k.class, k.tenant) < k.class.tenants.most() }
 
-// maySoon tells whether k's tenant is below its limit, or will be. Those that may not
-// ride can count on it, see ties.
+// maySoon tells whether k's tenant is below its limit, or will be. Calls to which none can lend
+// a place always can count on that, see deadlocksByLimit.
 func (m *model) maySoon(k *modelCall, good map[*modelCall]bool) bool {
 	return m.below(k) || slices.ContainsFunc(m.calls, func(o *modelCall) bool {
 		return o.class == k.class && o.tenant == k.tenant && m.counted(o) && comesBack(o, good, classHalf)
 	})
 }
 
-// ties tells whether, with k in line, a nested call may have to wait for its
+// deadlocksByLimit tells whether, with k in line, a nested call may have to wait for its
 // tenant's limit, and one that this counts waits for a nested call.
-func (m *model) ties(k *modelCall) bool {
+func (m *model) deadlocksByLimit(k *modelCall) bool {
 	return slices.ContainsFunc(m.calls, func(o *modelCall) bool {
 		return m.counted(o) && slices.ContainsFunc(o.class.queue, func(w *modelCall) bool {
-			return w.parent != nil && w.tenant == o.tenant && !m.mayRide(w) && m.above(o)
+			return w.parent != nil && w.tenant == o.tenant && !m.canUseLentSlot(w) && m.above(o)
 		})
 	})
 }
@@ -162,11 +161,11 @@ func (m *model) arrived(k *modelCall) {
 	case len(c.waiting(k.tenant)) == 1 && busy == 0:
 		l.fresh = true
 	default:
-		ts.age(l)
+		ts.moveToOld(l)
 	}
 }
 
-// head is who gets the next slot of c.
+// head is the call that gets the next slot of c.
 func (m *model) head(c *modelClass) *modelCall {
 	ts := &c.tenants
 	for {
@@ -191,7 +190,7 @@ func (m *model) head(c *modelClass) *modelCall {
 	}
 }
 
-// served moves the lane of one that was let in.
+// served moves the queue of the tenant of k, which was admitted.
 func (m *model) served(k *modelCall) {
 	ts := &k.class.tenants
 	l := ts.lane(k.tenant)
@@ -199,11 +198,11 @@ func (m *model) served(k *modelCall) {
 	if l.old {
 		ts.level = max(ts.level, l.used)
 	}
-	ts.age(l)
+	ts.moveToOld(l)
 	m.tidy(k.class)
 }
 
-// gaveUp forgets the lane of one that was not, unless it has a turn to come.
+// gaveUp forgets the queue of the tenant of k, which was not, unless it has a turn to come.
 func (m *model) gaveUp(k *modelCall) {
 	ts := &k.class.tenants
 	if l := ts.lane(k.tenant); len(k.class.waiting(k.tenant)) == 0 && !l.old {
@@ -218,8 +217,7 @@ func (m *model) tidy(c *modelClass) {
 	}
 }
 
-// park takes the turn of a tenant who has come to its limit and has others
-// waiting.
+// park takes the turn of a tenant that has reached its limit and has calls waiting.
 func (m *model) park(k *modelCall) {
 	ts := &k.class.tenants
 	if l := ts.lane(k.tenant); l != nil && len(k.class.waiting(k.tenant)) > 0 && m.busy(k.class, k.tenant) >= ts.most() {
@@ -230,7 +228,7 @@ func (m *model) park(k *modelCall) {
 func (m *model) unpark(c *modelClass, tenant string) {
 	ts := &c.tenants
 	if l := ts.lane(tenant); l != nil && !l.fresh && !l.old && m.busy(c, tenant) < ts.most() {
-		ts.age(l)
+		ts.moveToOld(l)
 	}
 }
 
@@ -246,11 +244,11 @@ func (m *model) charge(k *modelCall) {
 	}
 	l.used += m.now - k.since
 	if l.fresh {
-		ts.age(l)
+		ts.moveToOld(l)
 	}
 }
 
-// victim is who has to go for k, if the queue is full.
+// victim is the call that k displaces, if the queue is full.
 func (m *model) victim(k *modelCall) *modelCall {
 	c := k.class
 	if len(c.queue) < c.bound || len(c.queue) == 0 {

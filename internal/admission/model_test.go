@@ -48,10 +48,10 @@ type modelCall struct {
 	err      error
 	deadline time.Duration
 	stuck    bool
-	// Where a slot of its own is, or whose it uses.
-	classFrom, groupFrom *modelCall
-	lent                 *modelCall // has the group's half from it
-	lender, heir         *modelCall // it has the class's half from that, and that from it
+	// The call that lent it the slot, or nil: it has its own.
+	classFrom, groupFrom  *modelCall
+	groupBorrower         *modelCall // has borrowed its slot of the group
+	lender, classBorrower *modelCall // from which it has borrowed the slot of the class, and which has borrowed it from k
 }
 
 type state int
@@ -63,12 +63,12 @@ const (
 	over     // ended or refused
 )
 
-// half is one half of a slot: whose it is, and to whom it is lent.
+// half is one of a call's two slots: which call lent it, and which call has borrowed it.
 type half struct{ from, to func(*modelCall) *modelCall }
 
 var (
-	classHalf = half{func(k *modelCall) *modelCall { return k.classFrom }, func(k *modelCall) *modelCall { return k.heir }}
-	groupHalf = half{func(k *modelCall) *modelCall { return k.groupFrom }, func(k *modelCall) *modelCall { return k.lent }}
+	classHalf = half{func(k *modelCall) *modelCall { return k.classFrom }, func(k *modelCall) *modelCall { return k.classBorrower }}
+	groupHalf = half{func(k *modelCall) *modelCall { return k.groupFrom }, func(k *modelCall) *modelCall { return k.groupBorrower }}
 )
 
 func halfOf(c *modelClass) half {
@@ -110,14 +110,14 @@ func (m *model) room(c *modelClass) bool {
 
 // home tells whether k's parent has its loan at home.
 func (m *model) home(k *modelCall) bool {
-	return k.parent != nil && k.parent.state == holding && k.parent.lent == nil
+	return k.parent != nil && k.parent.state == holding && k.parent.groupBorrower == nil
 }
 
 // lenderOf is the nearest call above k of its class that has not lent its slot and,
 // if k's tenant is at its limit, has a place there to lend with it; or nil.
 func (m *model) lenderOf(k *modelCall) *modelCall {
 	for p := k.parent; p != nil; p = p.parent {
-		if p.class == k.class && p.state == holding && p.heir == nil && (m.below(k) || place(p, k.tenant)) {
+		if p.class == k.class && p.state == holding && p.classBorrower == nil && (m.below(k) || place(p, k.tenant)) {
 			return p
 		}
 	}
@@ -132,10 +132,10 @@ func (m *model) take(k *modelCall) bool {
 	counts := k.class.tenants.limit > 0 && (lender == nil || !place(lender, k.tenant))
 	k.classFrom, k.groupFrom = k, k
 	if lender != nil {
-		k.classFrom, k.lender, lender.heir = lender.classFrom, lender, k
+		k.classFrom, k.lender, lender.classBorrower = lender.classFrom, lender, k
 	}
 	if home {
-		k.groupFrom, k.parent.lent = k.parent.groupFrom, k
+		k.groupFrom, k.parent.groupBorrower = k.parent.groupFrom, k
 	}
 	waited := slices.Contains(k.class.queue, k)
 	k.state, k.since, k.charged, k.counts = holding, m.now, waited || k.class.tenants.limit > 0, counts
@@ -211,8 +211,8 @@ func share(has, weight int) float64 {
 	return (float64(has) + 0.5) / float64(weight)
 }
 
-// serve lets in whoever can go: by free slots, each for the class that is next,
-// then by loans, those that have just come home first.
+// serve admits all that can run: by free slots, each for the class that is next, then by
+// loans, first those of slots that have just come back.
 func (m *model) serve(homes, returned []*modelCall) {
 	for c := m.next(); c != nil && m.room(nil); c = m.next() {
 		m.turns++
@@ -232,7 +232,7 @@ func (m *model) serve(homes, returned []*modelCall) {
 	}
 	for _, p := range returned {
 		for _, k := range m.calls {
-			if k.state == queued && p.heir == nil && above(p, k) && k.class == p.class && m.take(k) {
+			if k.state == queued && p.classBorrower == nil && above(p, k) && k.class == p.class && m.take(k) {
 				break
 			}
 		}
@@ -269,7 +269,7 @@ func (m *model) acquire(k *modelCall) {
 		victim := m.victim(k)
 		c.queue = append(c.queue, k)
 		m.arrived(k)
-		if k.parent != nil && (m.ties(k) || !m.prospects()[k]) {
+		if k.parent != nil && (m.deadlocksByLimit(k) || !m.prospects()[k]) {
 			m.refuse(k, admission.ErrCycle)
 		} else if victim != nil {
 			m.refuse(victim, admission.ErrDisplaced)
@@ -323,7 +323,7 @@ func (m *model) release(k *modelCall, as state) {
 	returned := m.returnClass(k)
 	homes := m.returnGroup(k)
 	m.unparkAll()
-	m.unknot(c)
+	m.breakCycles(c)
 	if o := k0.groupFrom; !groupHalf.used(o) && m.next() != nil {
 		m.turns++
 		o.class.turn = m.turns
@@ -332,17 +332,17 @@ func (m *model) release(k *modelCall, as state) {
 	m.serve(homes, returned)
 }
 
-// returnClass gives back what k had of its class, unless it has lent it on: to whom it
-// has it from, and to whom that one has it from, if that has ended.
+// returnClass gives back k's slot of its class, unless k has lent it on: to its lender, and
+// if that has ended, to the lender's lender.
 func (m *model) returnClass(k *modelCall) (returned []*modelCall) {
-	for ; k.heir == nil && k.state >= replaced; k = k.lender {
+	for ; k.classBorrower == nil && k.state >= replaced; k = k.lender {
 		if k.counts {
 			m.unpark(k.class, k.tenant)
 		}
 		if k.lender == nil {
 			return nil
 		}
-		k.lender.heir = nil
+		k.lender.classBorrower = nil
 		if k.lender.state == holding {
 			return []*modelCall{k.lender}
 		}
@@ -352,9 +352,9 @@ func (m *model) returnClass(k *modelCall) (returned []*modelCall) {
 
 // returnGroup does that for the group's half.
 func (m *model) returnGroup(k *modelCall) (homes []*modelCall) {
-	for k.lent == nil && k.parent != nil && k.parent.lent == k {
+	for k.groupBorrower == nil && k.parent != nil && k.parent.groupBorrower == k {
 		k = k.parent
-		k.lent = nil
+		k.groupBorrower = nil
 		if k.state == holding {
 			return []*modelCall{k}
 		}
@@ -377,11 +377,11 @@ func (m *model) disown(k *modelCall) {
 		return
 	}
 	for _, w := range slices.Clone(c.queue) {
-		if above(k, w) && !m.mayRide(w) && m.blocks(w) {
+		if above(k, w) && !m.canUseLentSlot(w) && m.blocks(w) {
 			m.refuse(w, admission.ErrCycle)
 		}
 	}
-	m.unknot(c)
+	m.breakCycles(c)
 }
 
 // above tells whether k made w, or what made it, and so on.
@@ -394,9 +394,9 @@ func above(k, w *modelCall) bool {
 	return false
 }
 
-// prospects finds who could ever go on, if each call ended as soon as the
-// nested ones have that it waits for: the least such set, grown from those
-// that need nothing.
+// prospects finds the calls that could ever go on, if each call ended as soon as the
+// nested calls that it waits for have. It is the least such set, grown from the calls that
+// need nothing.
 func (m *model) prospects() map[*modelCall]bool {
 	good := map[*modelCall]bool{}
 	for again := true; again; {
@@ -416,10 +416,10 @@ func (m *model) canEnd(k *modelCall, good map[*modelCall]bool) bool {
 }
 
 func (m *model) canGo(k *modelCall, good map[*modelCall]bool) bool {
-	loan := k.parent != nil && comesBack(k.parent.lent, good, groupHalf)
-	for l := k.parent; l != nil && !loan; l = l.lent {
+	loan := k.parent != nil && comesBack(k.parent.groupBorrower, good, groupHalf)
+	for l := k.parent; l != nil && !loan; l = l.groupBorrower {
 		if l.state >= replaced {
-			return false // a slot of the group might do, but nobody counts on that
+			return false // a slot of the group might do, but may never come
 		}
 	}
 	return (loan || m.comesFree(nil, good)) && m.hasClass(k, good)
@@ -430,7 +430,7 @@ func (m *model) canGo(k *modelCall, good map[*modelCall]bool) bool {
 func (m *model) hasClass(k *modelCall, good map[*modelCall]bool) bool {
 	soon := m.maySoon(k, good)
 	for p := k.parent; p != nil; p = p.parent {
-		if p.class == k.class && p.state == holding && (soon || place(p, k.tenant)) && comesBack(p.heir, good, classHalf) {
+		if p.class == k.class && p.state == holding && (soon || place(p, k.tenant)) && comesBack(p.classBorrower, good, classHalf) {
 			return true
 		}
 	}
@@ -447,16 +447,16 @@ func comesBack(k *modelCall, good map[*modelCall]bool, h half) bool {
 	return true
 }
 
-// comesFree tells whether not all slots are held for good. A limit of none is
-// somebody's decision and no knot.
+// comesFree tells whether not all slots are held for good. A limit of 0 was
+// set on purpose, and is no deadlock.
 func (m *model) comesFree(c *modelClass, good map[*modelCall]bool) bool {
 	os := m.owners(c)
 	return m.room(c) || len(os) == 0 || slices.ContainsFunc(os, func(o *modelCall) bool { return comesBack(o, good, halfOf(c)) })
 }
 
-// unknot refuses the newest of the nested calls for c without prospects that
-// keeps others from theirs, as long as there is one.
-func (m *model) unknot(c *modelClass) {
+// breakCycles refuses the newest of the nested calls for c without prospects that keeps
+// others from theirs, as long as there is one.
+func (m *model) breakCycles(c *modelClass) {
 	for {
 		good := m.prospects()
 		i := slices.IndexFunc(m.backward(), func(k *modelCall) bool {
@@ -481,14 +481,14 @@ func (m *model) keeps(w *modelCall, good map[*modelCall]bool) bool {
 	wanted := func(c *modelClass) bool {
 		return slices.ContainsFunc(c.queue, func(k *modelCall) bool { return k.parent != nil && !m.hasClass(k, good) })
 	}
-	// Upwards: who waits for w, be it for a loan that a child left further down.
+	// Upwards: the calls that wait for w, for example for a loan that a child left to it.
 	waits := true
 	for k, p := w, w.parent; p != nil; k, p = p, p.parent {
-		waits = p.state == holding && (waits || p.lent == k && m.hasWaiting(p))
+		waits = p.state == holding && (waits || p.groupBorrower == k && m.hasWaiting(p))
 		if waits && wanted(p.class) {
 			return true
 		}
-		if !waits && p.lent != k {
+		if !waits && p.groupBorrower != k {
 			return false
 		}
 	}
@@ -507,7 +507,7 @@ func (m *model) resize(c *modelClass, n int) {
 	}
 	m.serve(nil, nil)
 	if c != nil {
-		m.unknot(c)
+		m.breakCycles(c)
 	}
 	m.despair()
 }

@@ -110,7 +110,7 @@ func (m *market) ask(i int) {
 	}
 }
 
-// demand has all that want more ask for it, and notes who has got what.
+// demand lets all that want more ask for it, and notes which classes got what.
 func (m *market) demand(t *testing.T) {
 	t.Helper()
 	for i := 0; i < len(m.classes); {
@@ -177,7 +177,7 @@ func (p problem) whole(level float64, i int) int {
 }
 
 // wholeLevel returns the last level at which whole slots suffice, and the first
-// at which they don't, or nobody asks for more.
+// at which they don't, or at which no class asks for more.
 func (p problem) wholeLevel() (low, high float64) {
 	low, high = 0, 2e6
 	for range 100 {

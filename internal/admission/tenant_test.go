@@ -60,13 +60,13 @@ func TestTenantsShareTheTimeAndNotTheTurns(t *testing.T) {
 				}
 				mu.Unlock()
 				time.Sleep(time.Hour)
-				assert.Zero(t, c.Lanes())
+				assert.Zero(t, c.TenantQueues())
 			})
 		})
 	}
 }
 
-// However deep in debt, a tenant is served while nobody else waits.
+// However deep in debt, a tenant is served while no other waits.
 func TestNoSlotIdlesBecauseAllAreInDebt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestATenantOfOneCallAtATimePaysForItsTimeToo(t *testing.T) {
 	})
 }
 
-// What it used while nobody else wanted the slots was taken from nobody.
+// A tenant is not charged for slots that it used while no other wanted them.
 func TestATenantBeginsWithoutDebts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,8 +151,8 @@ func TestAQuietTenantWaitsForOneCallOfALoudOne(t *testing.T) {
 	}
 }
 
-// Among those who wait: the tenants that come and go leave nothing behind but
-// the debts of a moment.
+// Tenants that come and go leave nothing behind but their debts, and those only while
+// calls wait.
 func TestTenantsAreRememberedWhileTheyWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -164,11 +164,11 @@ func TestTenantsAreRememberedWhileTheyWait(t *testing.T) {
 		most := 0
 		for i := range 10_000 {
 			serveAs(t, c, fmt.Sprint(i), time.Millisecond)
-			most = max(most, c.Lanes())
+			most = max(most, c.TenantQueues())
 		}
 		assert.LessOrEqual(t, most, 4)
 		time.Sleep(time.Hour)
-		assert.Zero(t, c.Lanes())
+		assert.Zero(t, c.TenantQueues())
 	})
 }
 
@@ -213,7 +213,7 @@ func TestATenantAtItsLimitIsInNobodysWay(t *testing.T) {
 		runs(t, c1)
 		waits(t, c2)
 		b1.end()
-		runs(t, c2) // and not a, who has been waiting for longer
+		runs(t, c2) // and not a, which has been waiting for longer
 		waits(t, a3, a4)
 		a1.end()
 		runs(t, a3)
@@ -293,7 +293,7 @@ func TestSiblingsTakeTurnsInTheirTenantsPlace(t *testing.T) {
 		first, second := beginAs(t, f, one, "a"), beginAs(t, f, two, "a")
 		runs(t, first)
 		waits(t, second)
-		refused(t, admission.ErrCycle, beginAs(t, k, first, "a")) // whose slot is two's, which waits for second
+		refused(t, admission.ErrCycle, beginAs(t, k, first, "a")) // first's slot is lent to two, which waits for second
 		waits(t, second)
 		first.end()
 		runs(t, second)
@@ -347,7 +347,7 @@ func TestNestedCallsDoNotWaitForEachOthersLimit(t *testing.T) {
 		below := beginAs(t, full, inF, "a")
 		waits(t, below)
 		caller := beginAs(t, h, nil, "a")
-		refused(t, admission.ErrCycle, beginAs(t, f, caller, "a")) // it would wait for one who waits
+		refused(t, admission.ErrCycle, beginAs(t, f, caller, "a")) // it would wait for a call that waits
 		end(busy, below, inF, caller)
 		quiet(t, g, f, h, full)
 	})
