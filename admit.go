@@ -41,6 +41,7 @@ func (fn *function) consult(q *caller, c *callContext) *Error {
 	if err := fn.consultHooks(q, c); err != nil {
 		return err
 	}
+	// After the gates: a reservation keeps room that other calls' records need.
 	if fn.reserves {
 		if c.extra.reserved = fn.reserve(); !c.extra.reserved {
 			return refusal(fn.name, c.id, ReasonMeterFull, wrapCause(ErrOverloaded, errMeterFull))
@@ -123,6 +124,7 @@ func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
 			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
 		}
 	}()
+	// Each result must be derived from c: the handler's context has to end with the call.
 	fresh := context.Context(c)
 	for _, f := range fn.contexts {
 		fresh = f(ctx, fresh) //nolint:fatcontext // each func wraps it once per call
@@ -168,6 +170,7 @@ func (fn *function) unreserve() {
 // it gets a departure, which has only the Done channel.
 func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
+	// invoke may have counted the call in scaling before it found no free slot.
 	if s := fn.scaling; s != nil && !c.counted {
 		if err := s.enter(c); err != nil {
 			return err
@@ -183,6 +186,8 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	if err == nil {
 		return nil
 	}
+	// The wait was cut to the caller's deadline, so that this is the caller's end and
+	// not the queue's.
 	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
 		return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
 	}

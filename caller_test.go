@@ -18,7 +18,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// guest is a caller's context of any manners: what is not set is the background's.
+// guest is a caller's context made of functions. A method without one acts as the
+// background context.
 type guest struct {
 	deadline func() (time.Time, bool)
 	done     func() <-chan struct{}
@@ -54,13 +55,13 @@ func (g guest) Value(key any) any {
 	return g.value(key)
 }
 
-// due is a context that says a deadline and does nothing about it.
+// due is a context that returns a deadline and does not end at it.
 func due(t time.Time) guest {
 	return guest{deadline: func() (time.Time, bool) { return t, true }}
 }
 
-// mute is a context whose Done closes after d, while its Err stays nil: a pooled
-// one that has been given to another request.
+// mute is a context with a Done that closes after d while its Err stays nil, for example
+// a pooled context that was given to another request.
 func mute(d time.Duration) guest {
 	done := make(chan struct{})
 	time.AfterFunc(d, func() { close(done) })
@@ -125,7 +126,7 @@ func TestADeadlineOfAnyYearHarmsItsCallerAlone(t *testing.T) {
 				}
 
 				start := time.Now()
-				_, err = deaf.Invoke(t.Context(), 1) // in the slot that the odd call has had
+				_, err = deaf.Invoke(t.Context(), 1) // in the slot that the call before had
 				require.ErrorIs(t, err, faas.ErrTimeout, name)
 				require.Equal(t, time.Minute, time.Since(start), name)
 				_, err = f.Invoke(t.Context(), 1)
@@ -153,7 +154,7 @@ func TestAnInlineCallHasADeadlineOfAnyYear(t *testing.T) {
 	})
 }
 
-// A context whose Done does not close at its deadline does not keep its caller.
+// If a context's Done does not close at its deadline, the caller still gets its answer.
 func TestACallEndsAtItsCallersDeadlineThoughTheContextDoesNot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &recorder{}
@@ -400,7 +401,7 @@ type hooked struct{ context.Context }
 
 func (hooked) AfterFunc(func()) func() bool { panic("not to be called") }
 
-// unruly is a context one of whose methods does something bad from its n-th use on.
+// unruly is a context with one method that does something bad from its n-th use on.
 func unruly(method string, n int, bad func()) (ctx guest, leave func()) {
 	done := make(chan struct{})
 	var uses atomic.Int32
@@ -496,8 +497,8 @@ type manyErrors []string
 
 func (m manyErrors) Error() string { return fmt.Sprint([]string(m)) }
 
-// What goes on in the hooks is package context's: where a context is Done without
-// an error, it ends the process.
+// The hooks derive contexts from the one that they get. If that is Done without an error,
+// package context ends the process.
 func TestHooksMayDeriveContextsFromAnyCallers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		derive := func(ctx context.Context) context.Context {
@@ -660,7 +661,7 @@ func TestAStreamsWriterThatFailsIsTheCause(t *testing.T) {
 		err := s.Invoke(t.Context(), 0, broken{})
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, errGone)
-		time.Sleep(time.Second) // until the handler has heard of it
+		time.Sleep(time.Second) // until the handler's context has ended
 		assert.Equal(t, faas.Canceled, m.last(t).Outcome)
 		assert.ErrorIs(t, m.last(t).Err, errGone, "the record agrees")
 		assertBalanced(t, r, m)

@@ -175,8 +175,8 @@ func TestC05_ANestedCallToAFullFunctionFailsFast(t *testing.T) {
 	})
 }
 
-// Two roots hold the slots of left and right, and each calls the other's function:
-// the one whose call would close the ring is refused, and the other goes on.
+// Two roots hold the slots of left and right, and each calls the other's function. The
+// call that would complete the cycle is refused, and the other one goes on.
 func TestC05_CallsThatWouldWaitForEachOtherAreRefused(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
@@ -343,7 +343,7 @@ func TestC10_AFunctionThatSaturatesItselfHarmsNoOther(t *testing.T) {
 	})
 }
 
-// A slot that is free is not passed by because a queue is long elsewhere.
+// A free slot is used although another function has a long queue.
 func TestC10_WaitingCallsOfOneFunctionDoNotHoldTheRoutersSlots(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {

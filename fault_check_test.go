@@ -19,16 +19,16 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Every case of the fault suite runs on a host of its own, which is small, so
-// that a slot that is lost is missed, and which remembers, so that what was
-// asked, what was answered and what was recorded can be compared afterwards.
+// Every case of the fault suite runs on a host of its own. The host is small, so that a
+// lost slot shows, and it keeps what was asked, answered and recorded, so that these can
+// be compared afterwards.
 const (
 	slots = 2
 	queue = 4
 	roomy = 1000
 )
 
-// host is a router with its witnesses.
+// host is a router with the meters and logs that a case is checked by.
 type host struct {
 	*faas.Router
 	recorder
@@ -68,8 +68,8 @@ func fault(t *testing.T, run func(t *testing.T, h *host), opts ...faas.RouterOpt
 	})
 }
 
-// giveUp lets all that sleeps come to its end after a failure: a bubble that
-// ends with it would panic, and say nothing of the failure.
+// giveUp waits after a failure until all sleeping goroutines have ended: a bubble that
+// ends before them panics, which would hide the failure.
 func (h *host) giveUp(t *testing.T) {
 	t.Helper()
 	if t.Failed() {
@@ -78,14 +78,14 @@ func (h *host) giveUp(t *testing.T) {
 	}
 }
 
-// eachWay runs a case whose promise does not depend on who runs the handler.
+// eachWay runs a case with a worker and inline: its promise holds for both.
 func eachWay(t *testing.T, run func(t *testing.T, h *host)) {
 	t.Helper()
 	t.Run("on a worker", func(t *testing.T) { t.Parallel(); fault(t, run) })
 	t.Run("inline", func(t *testing.T) { t.Parallel(); fault(t, run, faas.WithInline()) })
 }
 
-// realFault is fault for what a bubble cannot hold: loops, blocked threads.
+// realFault is fault in real time, for what a bubble can't run: loops, blocked threads.
 func realFault(t *testing.T, run func(t *testing.T, h *host), opts ...faas.RouterOption) {
 	t.Helper()
 	h := newHost(opts...)
@@ -228,8 +228,8 @@ func (h *host) checkAlive(t *testing.T) {
 	assert.Less(t, time.Since(began), 10*time.Second)
 }
 
-// checkSlots fills a function, whose own limit or whose router's is slots, with
-// calls that meet: none may be missing, and one more has to wait.
+// checkSlots fills a function with calls that wait for each other. slots is the limit of
+// the function or of its router: so many calls must run at once, and one more must wait.
 func (h *host) checkSlots(t *testing.T, p probe, limit, capacity int) {
 	t.Helper()
 	assert.NoError(t, h.SetConcurrency(p.name, limit))

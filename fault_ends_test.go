@@ -214,7 +214,7 @@ func TestA07_TheTextOfATrapIsAPlaceholder(t *testing.T) {
 	})
 }
 
-// Nobody is left to hear of a panic after the deadline, so it is logged.
+// After the deadline no caller is left to get a panic, so it is logged.
 func TestA07_ALatePoisonousPanicIsLoggedByItsType(t *testing.T) {
 	t.Parallel()
 	for _, poison := range []error{&explosive{}, &tarpit{}} {
@@ -251,7 +251,7 @@ func TestA08_GoexitIsAnsweredAtOnce(t *testing.T) {
 	})
 }
 
-// Inline the goroutine is the caller's own, and there is nobody to answer.
+// An inline handler that calls Goexit ends the caller's goroutine: no answer is possible.
 func TestA08_AnInlineGoexitEndsItsCallerAndIsRecorded(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
@@ -318,8 +318,8 @@ func TestA08_GoexitAfterTheDeadlineCostsNoSlot(t *testing.T) {
 	})
 }
 
-// FailNow is how a hosted handler under test fails: the outer test has to hear
-// of it now, and not when it has sat out its -timeout.
+// A hosted handler under test fails by FailNow. The outer test has to fail at once, and
+// not at its -timeout.
 func TestA09_FailNowInAHandlerEndsTheCallAndFailsTheTest(t *testing.T) {
 	t.Parallel()
 	if !inChild(t) {

@@ -65,8 +65,8 @@ type overrunBomb struct{}
 func (overrunBomb) Record(context.Context, faas.Execution)      { panic("record") }
 func (overrunBomb) RecordOverrun(context.Context, faas.Overrun) { panic("overrun") }
 
-// A hook may even end the goroutine that it is called on, which is the
-// worker's: the caller is answered, and the next one finds a worker.
+// A hook may call Goexit on the worker's goroutine. The caller still gets its answer, and
+// the next call finds a worker.
 func TestE01_AMeterThatEndsItsGoroutineLeavesTheCallerHisAnswer(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
@@ -424,7 +424,7 @@ func TestE06_ANilContextIsAnError(t *testing.T) {
 	})
 }
 
-// brokenContext is one whose methods panic, as those of a nil pointer do.
+// brokenContext is a context with methods that panic, as those of a nil pointer do.
 type brokenContext struct{ context.Context }
 
 func TestE06_AContextThatPanicsHarmsItsCallerAlone(t *testing.T) {
@@ -604,8 +604,8 @@ func TestE08_WhateverARemovedFunctionRefusesIsCounted(t *testing.T) {
 	})
 }
 
-// A hammer: handles outlive their functions, and knock in vain while the books
-// of the removed are being closed.
+// A hammer: goroutines call handles of removed functions, and are refused, while the
+// counts of those functions are added to the router's.
 func TestE08_ACallDuringARemovalIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	realFault(t, func(t *testing.T, h *host) {

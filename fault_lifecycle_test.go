@@ -118,8 +118,7 @@ func TestF01_CloseDoesNotWaitForTheDeaf(t *testing.T) {
 	})
 }
 
-// Whoever is being asked for, or waits, while the router closes must not slip
-// through.
+// A call that is in a gate, or waits for a slot, while the router closes must not run.
 func TestF01_ACallInAGateWhileTheRouterClosesIsRefused(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {

@@ -99,7 +99,7 @@ func (a *actor) note(f func()) {
 
 const (
 	maxRank  = 3
-	leafRank = 2 // from here on functions call nobody, and have deadlines
+	leafRank = 2 // functions from this rank on make no calls, and have deadlines
 	aging    = time.Minute
 )
 
@@ -187,8 +187,8 @@ func (m *machine) draw(t *rapid.T, ok func(*twinCall) bool) *twinCall {
 	return ks[rapid.IntRange(0, len(ks)-1).Draw(t, "call")]
 }
 
-// begin makes a call of a function that maker (nil: somebody outside) may call,
-// one that is removed among them: handles outlive it.
+// begin makes a call of a function that maker may call (nil: a root call). That may be a
+// removed function: handles outlive it.
 func (m *machine) begin(t *rapid.T, maker *twinCall) {
 	var fns []*twinFunction
 	for _, fn := range m.functions {
@@ -253,7 +253,7 @@ func (m *machine) Nest(t *rapid.T) {
 }
 func (m *machine) NestAgain(t *rapid.T) { m.Nest(t) }
 
-// NestLate is a call by a handler whose own call is over.
+// NestLate makes a call from a handler after its own call is over.
 func (m *machine) NestLate(t *rapid.T) {
 	m.begin(t, m.draw(t, func(k *twinCall) bool { return k.phase == runsOn }))
 }
@@ -792,7 +792,7 @@ func (m *mill) checkBill(t *testing.T) {
 // what the caller measured; and, where nothing else is at work beside the test, that
 // it is what handlers measure, to a hundredth. One call in twenty may be further off:
 // between the two clocks the system may have put the thread to sleep, which is
-// billed, and nobody's fault.
+// billed, and is no fault of the router's.
 func checkTimings(t *testing.T, numbered map[int]timing) {
 	t.Helper()
 	require.NotEmpty(t, numbered)

@@ -109,7 +109,7 @@ func TestB02_AStuckCallIsReportedOnceAndNamed(t *testing.T) {
 	}, faas.WithStuck(7*time.Second, stuck))
 }
 
-// A return and a timer that fall on the same moment: whoever is first, caller
+// A handler returns at the same moment at which its timer fires. Either may win; caller
 // and record agree, which the ledger asserts after the case.
 func TestB02_AReturnAtTheVeryDeadlineIsSettledOnce(t *testing.T) {
 	t.Parallel()
@@ -249,7 +249,7 @@ func TestB04_BeyondTheBudgetOfRunawaysCallsAreRefusedAtOnce(t *testing.T) {
 	h.checkLedger(t)
 }
 
-// assertRefused asserts what a caller is told whose handler was not entered.
+// assertRefused asserts the answer to a call with a handler that was not entered.
 func assertRefused(t *testing.T, err, sentinel error, why faas.Reason) {
 	t.Helper()
 	assert.ErrorIs(t, err, sentinel)

@@ -15,8 +15,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// lateCloser is a caller's context whose deadline is asked for when the call has
-// its slot and is not yet seen in it, and that has the router closed there.
+// lateCloser is a caller's context that closes the router in its Deadline method. That is
+// called when the call has its slot, and Close can't find it in a worker yet.
 type lateCloser struct {
 	context.Context
 
@@ -51,8 +51,7 @@ func TestNoHandlerStartsOnceCloseHasLookedAtTheSlots(t *testing.T) {
 	})
 }
 
-// What a call has used is free once it has ended, and not at the deadline that
-// it no longer has.
+// What a call has used can be collected once it has ended, and not only at its deadline.
 func TestASlotThatHasEndedIsNotKeptByItsTimer(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]faas.Handler[int, int]{

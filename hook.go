@@ -38,6 +38,8 @@ const (
 // placeOnStack looks for functions that call hooks in the stack of this goroutine, and
 // returns the highest place. It looks at the stack, because to note each hook that
 // begins and ends would cost every call; only Close and Shutdown pay for this.
+// Runtime names are compared, since a frame has no other identity: the names in placeOf
+// must be those of the functions.
 //
 // Frames of all routers count. For example: a meter of router A closes B, and a meter
 // of B closes A. If one waited for the other both would wait for ever.
@@ -90,7 +92,9 @@ func placeOf(function string) place {
 
 // waitsForItself tells whether a Shutdown at p would wait for the goroutine that called
 // it. self is the call that Shutdown's context belongs to, or nil. Shutdown leaves out
-// self and the calls above it, so that with self some places are safe.
+// self and the calls above it, so that with self some places are safe. For example, a
+// meter's Record gets the context of a settled call, which Shutdown can leave out. A gate
+// gets its caller's context: its own call can't be told from the others.
 func (p place) waitsForItself(self *callContext) bool {
 	switch p {
 	case outside:

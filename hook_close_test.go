@@ -70,7 +70,7 @@ func (onlyAdmit) Done(faas.Invocation, *faas.Execution)       {}
 func (onlyDone) Admit(context.Context, faas.Invocation) error { return nil }
 func (g onlyDone) Done(i faas.Invocation, e *faas.Execution)  { g.closing.Done(i, e) }
 
-// unreserving is a meter whose room is given back, since the gate behind it says no.
+// unreserving is a meter with a reservation that is given back, since the call is refused.
 type unreserving struct {
 	recorder
 	closing closing

@@ -14,7 +14,7 @@ import (
 )
 
 // childEnv names the test that a child process is to run. A case that kills its
-// process, or leaves a loop behind that nobody can stop, runs there.
+// process, or leaves a loop behind that can't be stopped, runs there.
 const childEnv = "FAAS_TEST_CHILD"
 
 func TestMain(m *testing.M) {

@@ -53,9 +53,9 @@ type twinCall struct {
 	sticks  time.Duration // when it has outlived its call by the grace
 	stuck   bool
 
-	// holds tells whether it still has its slot. Whose slot that is tell
-	// ownFn and ownRouter, for the function's half and the router's: its own,
-	// or that of a call above it, which has lent it.
+	// holds tells whether it still has its slot. ownFn and ownRouter tell for the
+	// function's half and the router's half whether that is its own, or was lent by a
+	// call above it.
 	holds            bool
 	ownFn, ownRouter *twinCall
 	lent             *twinCall // has the router's half from it
@@ -77,7 +77,7 @@ const grace = time.Second
 
 const never = time.Duration(1<<63 - 1)
 
-// half is one half of a slot: whose it is, and to whom it is lent.
+// half is one half of a slot: the call that owns it, and the call that it is lent to.
 type half struct{ own, to func(*twinCall) *twinCall }
 
 var (
@@ -85,8 +85,8 @@ var (
 	routerHalf = half{func(k *twinCall) *twinCall { return k.ownRouter }, func(k *twinCall) *twinCall { return k.lent }}
 )
 
-// inUse tells whether the slot half of o's own has not come back: o, or one of
-// those who have it from o, down the line, still holds it.
+// inUse tells whether o's own half of a slot is in use: o holds it, or a call that it was
+// lent to, directly or through others.
 func (h half) inUse(o *twinCall) bool {
 	for k := o; k != nil; k = h.to(k) {
 		if k.holds {
@@ -121,7 +121,7 @@ func (w *twin) room(fn *twinFunction) bool {
 	return len(w.owners(fn)) < fn.limit
 }
 
-// stuck tells whether all slots are, so that waiting is vain.
+// stuck tells whether all slots are stuck, so that no call can get one.
 func (w *twin) stuck(fn *twinFunction) bool {
 	limit, half, n := w.capacity, halfOf(fn), 0
 	if fn != nil {
@@ -135,7 +135,7 @@ func (w *twin) stuck(fn *twinFunction) bool {
 	return n > 0 && n >= limit
 }
 
-// despair refuses those that have nothing but stuck slots to wait for.
+// despair refuses the calls that could only wait for stuck slots.
 func (w *twin) despair() {
 	for _, k := range w.calls {
 		if k.phase == waits && (w.stuck(k.fn) || w.stuck(nil)) {
@@ -144,7 +144,7 @@ func (w *twin) despair() {
 	}
 }
 
-// atHome tells whether the one who made k has something to lend to it.
+// atHome tells whether the call that made k has a slot to lend to it.
 func (k *twinCall) atHome() bool {
 	return k.lender != nil && k.lender.holds && k.lender.lent == nil
 }
@@ -177,15 +177,16 @@ func (w *twin) take(k *twinCall) bool {
 	return true
 }
 
-// tidy takes those out of line who wait no more.
+// tidy removes the calls that no longer wait from the queue.
 func (w *twin) tidy() {
 	for _, fn := range w.functions {
 		fn.waiting = slices.DeleteFunc(fn.waiting, func(k *twinCall) bool { return k.phase != waits })
 	}
 }
 
-// nextFunction is whose the next slot is: that has the fewest, and then, that
-// was not served for the longest time. Nil: nobody waits who has room.
+// nextFunction is the function that gets the next slot: the one with the fewest, and of
+// those the one that was not served for the longest time. It is nil if no waiting call
+// has room in its function.
 func (w *twin) nextFunction() (next *twinFunction) {
 	held := func(fn *twinFunction) (n int) {
 		for _, o := range w.owners(nil) {
@@ -217,8 +218,8 @@ func (w *twin) nextOf(fn *twinFunction) *twinCall {
 	return nil
 }
 
-// serve starts whoever can go: with free slots, one after the other, then with
-// loans, those that have just come home first.
+// serve starts the calls that can start: first with free slots, one after the other, and
+// then with lent slots, those that were just returned first.
 func (w *twin) serve(homes, returned []*twinCall) {
 	w.tidy()
 	for fn := w.nextFunction(); fn != nil && w.room(nil); fn = w.nextFunction() {
@@ -304,7 +305,7 @@ func (w *twin) finish(k *twinCall, outcome faas.Outcome) {
 	}
 }
 
-// abandon answers a call whose handler has not returned.
+// abandon answers a call while its handler runs on.
 func (w *twin) abandon(k *twinCall, outcome faas.Outcome) {
 	k.phase, k.answer, k.sticks = runsOn, outcome.String(), w.now+grace
 	if k.fn.replaced < k.fn.budget {
@@ -317,7 +318,7 @@ func (w *twin) abandon(k *twinCall, outcome faas.Outcome) {
 	}
 }
 
-// release gives k's slot back, to the pool or to whom it is from.
+// release gives k's slot back: to the pool, or to the call that lent it.
 func (w *twin) release(k *twinCall) {
 	k.holds = false
 	var homes, returned []*twinCall

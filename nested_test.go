@@ -102,8 +102,8 @@ func TestAChainAloneNeverWaitsForItself(t *testing.T) {
 	})
 }
 
-// It rides on the instance of the call whose slot it uses: in any other it would have to
-// wait for a place.
+// A nested call that borrows a slot uses the instance of the call that lends it. In any
+// other instance it would have to wait for a seat.
 func TestACallThatRecursThroughAnotherRunsInTheInstanceOfTheCallAbove(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// keeps registers a function that leaves its context behind, free of its end.
+// keeps registers a function that keeps its context, without its end, for after the call.
 func keeps(r *faas.Router, kept *context.Context, opts ...faas.FunctionOption) *faas.Function[int, faas.Invocation] {
 	return faas.Register(r, "outer", func(ctx context.Context, _ int) (faas.Invocation, error) {
 		*kept = context.WithoutCancel(ctx) //nolint:fatcontext // it is to outlive its call
@@ -143,8 +143,8 @@ func TestAReplacedRunawayIsPartOfWhatIsDrained(t *testing.T) {
 	})
 }
 
-// Shutdown leaves out the invocation whose context it is given: but not another in
-// the place of one that has ended.
+// Shutdown leaves out the invocation of the context that it is given. If that has ended
+// it must not leave out another one instead.
 func TestShutdownWithAnEndedCallsContextWaitsForAll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)
@@ -186,8 +186,8 @@ func TestAChainThroughAnotherRouterLendsItsSlots(t *testing.T) {
 	})
 }
 
-// A handler heeds its context and takes 5 ms to unwind: who comes 2 ms after its
-// caller left waits for 3 ms.
+// A handler that ends with its context takes 5 ms to return. A call that comes 2 ms after
+// the first caller left waits for 3 ms.
 func TestACallThatComesWhileACanceledHandlerUnwindsWaits(t *testing.T) {
 	for name, opt := range map[string]faas.RouterOption{"function": faas.WithConcurrency(1), "router": faas.WithCapacity(1)} {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +230,7 @@ func TestWhenTheLastSlotIsStuckThoseThatWaitAreRefused(t *testing.T) {
 				opts := append(opts, faas.WithStuck(3*time.Second, nil), faas.WithTimeout(time.Second), faas.WithQueueTimeout(time.Hour))
 				r := router(t, opts...)
 				f := faas.Register(r, "f", deafFor(time.Minute))
-				other := f // whose slots are those that are stuck
+				other := f // the function that has the stuck slots
 				if name == "router" {
 					other = faas.Register(r, "other", double)
 				}

@@ -21,6 +21,7 @@ func refusal(function string, id uuid.UUID, why Reason, err error) *Error {
 // another function is not such a choice: the gate made a call of its own, which failed,
 // and says about this call only that it may not go on. Then it is ReasonDenied.
 func (fn *function) denied(id uuid.UUID, cause error) *Error {
+	// errors.As calls methods of the gate's error, which is foreign code: ask recovers.
 	var own *Error
 	if !errors.As(cause, &own) || own.Kind == KindNone && own.Reason == "" || own.Function != "" && own.Function != fn.name {
 		return refusal(fn.name, id, ReasonDenied, wrapCause(ErrDenied, cause))
@@ -29,6 +30,8 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 	if e.Reason == "" {
 		e.Reason = ReasonDenied
 	}
+	// A gate may set a reason of its own and no kind, or a kind that does not exist. Then
+	// the reason decides, if it is the platform's, and else RetryAfter.
 	if e.Kind == KindNone || e.Kind >= kinds {
 		e.Kind = own.Reason.Kind()
 		switch {
@@ -49,9 +52,10 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 //
 // q and c are only for the hooks. c may be nil if there are none.
 func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
+	// Entered is taken back after the count: once unsettled is 0, Shutdown may return.
 	if fn.gone.Load() {
 		fn.router.refused.add(err.Reason)
-		fn.class.Entered.Add(^uint64(0))
+		fn.class.Entered.Add(^uint64(0)) // minus one
 	} else {
 		fn.refused.add(err.Reason)
 	}

@@ -15,11 +15,16 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// versionLatest is the version of what is registered and not published, by
-// the name that Lambda gave it.
+// This file holds function, which is one registration, and registry, which is the table
+// of all of them by name.
+
+// versionLatest is the version of a function that has no published version. The name is
+// the one that Lambda uses.
 const versionLatest = "$LATEST"
 
-// function is one registration, free of type parameters.
+// function is one registration, without the type parameters that its handle has. It is
+// constant once it is registered, but for the counts at its end and what class and
+// scaling guard themselves.
 type function struct {
 	*settings // not written to: functions without options share those of their router
 	router    *Router
@@ -32,29 +37,30 @@ type function struct {
 	chain     Runner // the middlewares around the handler; nil: none
 	handle    handle
 
-	// reserves tells whether a meter wants to be asked for room; plain, that a
-	// root call has nobody to ask before it takes its slot.
+	// reserves tells whether a meter is a Reserver. plain tells that a root call needs
+	// no gate, hook or meter before it takes its slot, so that it may skip admit.
 	reserves, plain bool
 	rawIn, rawOut   bool // the handler's input and output are []byte
 	stream          bool // it answers piece by piece
-	needsExtra      bool // all its calls have formalities
+	needsExtra      bool // each of its calls needs a callExtra
 
-	// A call is counted in class.Entered before anything else, and in the end
-	// in refused or in class.Settled: while the sums differ, one is on its way.
+	// Each call is counted in class.Entered first, and at its end in refused or in
+	// class.Settled. The counts stand in the class for the cache: the fast path writes
+	// to it anyway. While the sums differ, calls are under way: see unsettled.
 	refused  refusals
-	gone     atomic.Bool // removed
-	runaways atomic.Int64
-	replaced atomic.Int64 // runaways that gave up their slot
+	gone     atomic.Bool  // removed; set before the class refuses calls, see refuse
+	runaways atomic.Int64 // settled calls with a handler that runs
+	replaced atomic.Int64 // of those, the ones whose slot went to another call
 }
 
-// handle is a function's typed half.
+// handle is the typed half of a function: a *Function or a *StreamFunction.
 type handle interface {
 	invokeBytes(ctx context.Context, payload []byte) ([]byte, error)
 	invokeStream(ctx context.Context, payload []byte, w io.Writer) error
 	types() (in, out reflect.Type)
 }
 
-// newFunction makes all of a function but what has types.
+// newFunction makes the untyped half of a function. It is not in the registry yet.
 func (r *Router) newFunction(name string, opts []FunctionOption) (*function, error) {
 	if err := checkName("register", name); err != nil {
 		return nil, err
@@ -62,6 +68,8 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	if r.closing.Load() {
 		return nil, errClosing(name)
 	}
+	// Options are copied only for a function that has some: thousands of functions
+	// without any share those of the router.
 	s := &r.common
 	if len(opts) > 0 {
 		var err error
@@ -77,10 +85,12 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	return fn, nil
 }
 
-// enter puts a function into service, and has its minimum of instances made. A
-// function that is not wholly there in the end is not there at all.
+// enter puts a function into the registry, and makes its minimum of instances. If a
+// step fails, or a hook calls Goexit, the function is removed again.
 func (r *Router) enter(fn *function, h handle) error {
 	fn.bind(h)
+	// All of this comes before add: from add on, calls may arrive on other goroutines, and
+	// the fields of fn have no lock. The registry's map is the edge to those goroutines.
 	if fn.isScaled() {
 		s, err := fn.newScaling()
 		if err != nil {
@@ -95,7 +105,7 @@ func (r *Router) enter(fn *function, h handle) error {
 		return err
 	}
 	entered := false
-	defer func() { // a hook that is told of the decision may end the goroutine
+	defer func() { // deferred: a WithDecisions hook may call Goexit
 		if !entered {
 			r.functions.remove(fn)
 		}
@@ -105,10 +115,10 @@ func (r *Router) enter(fn *function, h handle) error {
 	return err
 }
 
-// open makes what a function needs to serve. Shutdown and Close set closing before
-// they look for functions: either they see this one, or closing is seen here, before
-// the first instance is made. It is looked at again after the last, which may have
-// taken long.
+// open makes a function's minimum of instances. Shutdown and Close store closing and
+// then look through the registry; enter adds the function and then loads closing here.
+// So they see the function, or this sees closing before it makes an instance. It loads
+// closing again afterwards, because the init funcs may have taken long.
 func (r *Router) open(fn *function) error {
 	if r.closing.Load() {
 		return errClosing(fn.name)
@@ -126,6 +136,7 @@ func (r *Router) open(fn *function) error {
 	return nil
 }
 
+// errClosing is the error of a registration that comes too late.
 func errClosing(name string) *Error {
 	return usageError("register", name, ErrClosed, "register functions before Shutdown or Close")
 }
@@ -135,7 +146,8 @@ func (fn *function) isScaled() bool {
 	return fn.init != nil || fn.scaler != nil || fn.minInstances > 0 || fn.maxInstances < admission.Unlimited || fn.perInstance > 1
 }
 
-// compose does once what would otherwise be done per call.
+// compose builds the chain of middlewares, and notes what calls have to ask for, once
+// for all calls. A middleware is foreign code: its panic becomes an error.
 func (fn *function) compose() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -151,7 +163,7 @@ func (fn *function) compose() (err error) {
 	return nil
 }
 
-// bind adds the typed half.
+// bind adds the typed half, and what follows from its types.
 func (fn *function) bind(h handle) {
 	raw := reflect.TypeFor[[]byte]()
 	in, out := h.types()
@@ -159,42 +171,49 @@ func (fn *function) bind(h handle) {
 	fn.needsExtra = fn.init != nil || fn.chain != nil
 }
 
-// registry maps names to functions. Reading takes no lock. A map that is
-// copied on every write would read as fast, but costs the square of the number
-// of functions to fill.
+// registry maps names to functions. Reads take no lock. A map that is copied on each
+// write would read as fast, but to fill it with n functions would cost n² copies.
+//
+// It also keeps removed functions until their last call is over, so that Shutdown waits
+// for those and no count is lost.
 type registry struct {
 	byName sync.Map // string → *function
 
-	mu   sync.Mutex
-	gone []*function // removed, and still at work when last looked at
-	past totals      // of those that no longer are
-	owed []flusher   // their own meters, which may have records of theirs yet
+	mu   sync.Mutex  // guards the fields below, and removal from byName
+	gone []*function // removed, and with calls under way when sweep last looked
+	past totals      // the counts of removed functions that are done
+	owed []flusher   // meters of removed functions, which may still hold records
 }
 
+// add registers fn, or fails if the name is taken. Of two goroutines that add one name
+// at the same time one fails; its class gives back what was reserved for it.
 func (t *registry) add(fn *function) error {
 	if _, taken := t.byName.LoadOrStore(fn.name, fn); taken {
-		fn.class.Remove() // and what was reserved for it
+		fn.class.Remove()
 		return usageError("register", fn.name, ErrDuplicate, "Remove it first, or choose another name")
 	}
 	return nil
 }
 
+// get returns the function of that name, or nil.
 func (t *registry) get(name string) *function {
 	v, _ := t.byName.Load(name)
 	fn, _ := v.(*function)
 	return fn
 }
 
-// remove moves a function from the table to those that are gone. The lock is
-// held throughout, so that working always sees it in one of the two.
+// remove moves a function from byName to gone. It holds t.mu throughout, so that working
+// sees the function in one of the two. It is false if another goroutine was first.
 func (t *registry) remove(fn *function) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.byName.CompareAndDelete(fn.name, fn) {
 		return false
 	}
+	// gone first: a call that the class refuses finds it set, and refuse counts it in the
+	// router's counts.
 	fn.gone.Store(true)
-	fn.class.Remove() // before the look: from here on nobody enters unseen
+	fn.class.Remove() // before sweep counts: a call that comes after this is refused
 	if fn.scaling != nil {
 		fn.scaling.remove(false)
 	}
@@ -203,15 +222,15 @@ func (t *registry) remove(fn *function) bool {
 	return true
 }
 
-// tidy is sweep for those who don't have the lock.
+// tidy is sweep for callers that don't hold t.mu.
 func (t *registry) tidy() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sweep()
 }
 
-// sweep lets go of removed functions whose last call is over, and keeps their
-// counts; the lock is held.
+// sweep drops the removed functions whose last call is over, and adds their counts to
+// past. It drops a meter from owed once its buffer is empty. t.mu must be held.
 func (t *registry) sweep() {
 	t.gone = slices.DeleteFunc(t.gone, func(fn *function) bool {
 		if fn.unsettled() > 0 || fn.runaways.Load() > 0 || fn.isBuilding() {
@@ -221,13 +240,16 @@ func (t *registry) sweep() {
 		t.owed = fn.meters[len(fn.router.meters):].flushers(t.owed)
 		return true
 	})
+	// Other meters than the BufferedMeter can't say whether they hold records, so they
+	// stay: each Shutdown flushes them.
 	t.owed = slices.DeleteFunc(t.owed, func(m flusher) bool {
 		b, ok := m.(*BufferedMeter)
 		return ok && b.Len() == 0
 	})
 }
 
-// owing adds the meters of functions that are gone and were their own.
+// owing appends the meters that belonged to removed functions only, and may still hold
+// records.
 func (t *registry) owing(to []flusher) []flusher {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -235,6 +257,8 @@ func (t *registry) owing(to []flusher) []flusher {
 	return append(to, t.owed...)
 }
 
+// sorted returns the registered functions by name. One that is added or removed at the
+// same time may be in it or not.
 func (t *registry) sorted() []*function {
 	var all []*function
 	t.byName.Range(func(_, v any) bool {
@@ -247,8 +271,8 @@ func (t *registry) sorted() []*function {
 	return all
 }
 
-// working are the functions that may have calls: the registered ones, and the
-// removed that are not yet done.
+// working returns the functions that may have calls: the registered ones, and the
+// removed ones that are not done. Shutdown waits for these.
 func (t *registry) working() []*function {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -256,7 +280,8 @@ func (t *registry) working() []*function {
 	return append(t.sorted(), t.gone...)
 }
 
-// find looks a function up for an operation.
+// find looks a function up. op names the operation in the error. A name that can't be
+// registered is reported as that, for it can't be found either.
 func (r *Router) find(op, name string) (*function, *Error) {
 	if fn := r.functions.get(name); fn != nil {
 		return fn, nil
@@ -269,8 +294,8 @@ func (r *Router) find(op, name string) (*function, *Error) {
 	return nil, err
 }
 
-// checkName enforces ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$: names go into URLs,
-// headers, metrics and logs, and a colon is kept for qualifiers.
+// checkName enforces ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$. Names go into URLs, headers,
+// metrics and logs; a colon is reserved for qualifiers such as a version.
 func checkName(op, name string) *Error {
 	ok := len(name) >= 1 && len(name) <= 64 && name[0] != '-'
 	for i := 0; ok && i < len(name); i++ {
@@ -284,8 +309,10 @@ func checkName(op, name string) *Error {
 	return usageError(op, clipName(name), ErrName, cure)
 }
 
-// join gives the function its share of the router's slots.
+// join makes the function's class in admission, which grants its slots.
 func (fn *function) join(g *admission.Group) error {
+	// A limit of 0 means "switched off" and not "wait for ever", so that it is a switch
+	// of its own in admission.
 	fn.class = g.NewClass(fn.concurrency, fn.queue)
 	if fn.concurrency == 0 {
 		fn.class.SetEnabled(false)
@@ -303,8 +330,9 @@ func (fn *function) join(g *admission.Group) error {
 	return nil
 }
 
-// identity is what a context tells of its function for as long as it is kept. It
-// is one for each registration, and refers to nothing that is the user's.
+// identity is what a callContext knows of its function, also when a handler keeps it
+// long after the call. There is one for each registration. It refers to no handler, hook
+// or option of the user's, so that a kept context does not keep those in memory.
 type identity struct {
 	name    string
 	version string
@@ -312,9 +340,10 @@ type identity struct {
 	timeout time.Duration
 	memory  int64
 	inline  bool
-	clock   *clock // the router's: no other has it
+	clock   *clock // each router has its own: equal clocks mean one router
 }
 
+// identify makes fn.who, once, before the first call.
 func (fn *function) identify() {
 	fn.who = &identity{
 		name: fn.name, version: fn.version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
@@ -322,22 +351,23 @@ func (fn *function) identify() {
 	}
 }
 
-// unsettled is how many calls are on their way: asking, waiting or running.
-// What ends is read first, so that a call that comes or goes meanwhile can
-// make the number too large and never too small.
+// unsettled is how many calls are under way: in admission, waiting or running. The counts
+// of ended calls are loaded before Entered. A call that begins or ends between the loads
+// can make the result too large, and never too small, so that Shutdown can't miss one.
 func (fn *function) unsettled() int {
 	over := fn.class.Settled.Load() + fn.refused.count()
 	return int(fn.class.Entered.Load() - over)
 }
 
-// totals are counts over time.
+// totals are the sums over functions that were removed.
 type totals struct {
 	admitted uint64
 	rejected map[Reason]uint64
 }
 
-// add adds a function that is removed and at rest. It reads what was settled,
-// not what has entered: somebody may be knocking there in vain.
+// add adds the counts of a removed function that has no calls left. It uses Settled, not
+// Entered: a call that arrives after the removal may be counted in Entered, and is about
+// to be refused.
 func (t *totals) add(fn *function) {
 	t.admitted += fn.class.Settled.Load()
 	if t.rejected == nil {

@@ -168,7 +168,7 @@ var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...fa
 		f := faas.Register(r, "f", func(context.Context, *object) (int, error) { exit(); return 0, nil }, opts...)
 		for range 20 {
 			done := make(chan struct{})
-			go func() { // whose goroutine an inline call ends
+			go func() { // the inline call ends this goroutine
 				defer close(done)
 				_, _ = f.Invoke(context.Background(), w.object())
 			}()
@@ -481,7 +481,7 @@ func TestWhatIsDeliveredIsLetGoWhileTheSinkIsBusyWithTheRest(t *testing.T) {
 	require.NoError(t, b.Close())
 }
 
-// A context that is kept answers as it did, when all that it does not need is gone.
+// A kept context answers as it did, after all that it does not need was collected.
 func TestAContextThatIsKeptStillKnowsItsCall(t *testing.T) {
 	t.Parallel()
 	r := router(t)

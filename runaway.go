@@ -18,6 +18,7 @@ func (w *worker) runAway(c *callContext, at int64) {
 	fn.runaways.Add(1)
 	c.state.Or(ranAway)
 	w.since = at
+	// Add first and undo: two runaways at once can't both take the last replacement.
 	if fn.replaced.Add(1) <= int64(fn.settings.runaways) {
 		w.replaced = true
 		c.hold.Replace()
@@ -47,6 +48,9 @@ func (w *worker) leave(c *callContext) {
 		return
 	}
 	fn := c.fn
+	// The seat goes back before the slot, so that the call that gets the slot finds a free
+	// seat. fn.runaways goes down after the overrun was recorded: that is what Shutdown
+	// waits for. release comes after all that reads c.fn and c.task.
 	w.report.Stop()
 	w.tell.Store(nil)
 	c.releaseInstance(w.dead)

@@ -34,7 +34,7 @@ import (
 //	worker:   busy ⇄ idle ─► stopped (idle for long, or the router closed)
 //	            ├─ its handler panicked or called Goexit ─► dead
 //	            └─ its handler is a runaway ─► abandoned ─► dead
-//	instance: starting ─► ready ─► draining ─► dropped
+//	instance: starting ─► ready ─► draining ─► dropped; see internal/instances
 //	            └─ its init failed, or was given up ─► dropped
 
 // invoke takes a call from admission to settlement, and answers its caller. If

@@ -15,8 +15,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// A function that seldom calls waits for one call of one that floods, whatever
-// the weights.
+// A function with few calls waits for one call of a function that floods the router,
+// whatever the weights are.
 func TestAQuietFunctionWaitsForOneCallOfALoudOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const service = 10 * time.Millisecond

@@ -18,21 +18,22 @@ import (
 // of what is drained.
 //
 // When ctx ends first, calls that wait are refused, those that run settle as
-// Canceled and answer [ErrClosed], and the error names the functions whose
-// handlers had not stopped, and how many. It Is ctx's error. The handlers go
-// on if they don't heed their context: the process may end all the same. What a
-// buffer could not deliver in time is in the error too, as [*UndeliveredError]s.
+// Canceled and answer [ErrClosed], and the error names the functions with
+// handlers that had not stopped, and how many. It Is ctx's error. Handlers that
+// ignore their context run on; the process may end all the same. Records that a
+// buffer could not deliver in time are in the error too, as [*UndeliveredError]s.
 //
 // With the context of a handler it leaves that invocation and its callers out:
 // it neither waits for them nor cancels them. It is idempotent.
 //
-// A hook (a meter, gate, codec, middleware, scaler, init or close func, or what
-// [WithTenantKey], [WithContext], [WithStuck], [WithDecisions] or [WithRefusals] was
-// given), of this router or of another, would wait for itself: there Shutdown stops
-// admitting calls and answers an error that Is [ErrInput]. Hooks that are given the
-// context of their call, which are meters and WithStuck's, may call it with that
-// context, middlewares with the handler's. It can't see a goroutine that the hook
-// has started and waits for.
+// If a hook of this router or of another called Shutdown, it would wait for itself. So
+// there Shutdown stops admitting calls, does not wait, and answers an error that Is
+// [ErrInput]. Hooks are meters, gates, codecs, middlewares, scalers, init and close
+// funcs, and the funcs of [WithTenantKey], [WithContext], [WithStuck], [WithDecisions],
+// [WithRefusals] and [Router.OnShutdown]. Hooks that get the context of their call,
+// which are meters and the func of WithStuck, may call Shutdown with that context, and
+// middlewares with the handler's. Shutdown can't see a goroutine that a hook has
+// started and waits for.
 func (r *Router) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return usageError("shutdown", "", ErrInput, "%v", errNilContext)
@@ -52,7 +53,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 			"end the router by Shutdown on another goroutine that the hook does not wait for")
 	}
 	if self != nil && self.isOver() && at != recording {
-		self = nil // a context that was kept is no part of what runs
+		self = nil // a kept context: its call is over, and is not among those that run
 	}
 	drained := r.await(ctx, self, true)
 	if drained != nil {
@@ -68,22 +69,24 @@ func (r *Router) Shutdown(ctx context.Context) error {
 
 // Close ends the router at once: calls that wait are refused with [ErrClosed],
 // those that run settle as Canceled and answer it too, and their contexts end.
-// It returns when every call is settled and recorded. It does not wait for
-// handlers that don't heed their context, nor flush meters. It is idempotent,
-// and always nil. A handler that calls it is canceled like the others; with
-// the router's last words to say, use Shutdown and the handler's context.
+// It returns when every call is settled and recorded. It does not wait for handlers
+// that ignore their context, and does not flush meters. It is idempotent, and always
+// returns nil. A handler that calls it is canceled like the others. To end the router
+// from inside a handler and still return an answer, call Shutdown with the handler's
+// context.
 //
-// Called by a hook, of this router or of another (see [Router.Shutdown] for which
-// they are), it returns when every call is settled, and does not wait for records,
-// nor for callers that are in hooks themselves: one of them may be the hook's own.
-// It can't see a goroutine that the hook has started and waits for.
+// A hook of this router or of another may call it (see [Router.Shutdown] for what hooks
+// are). Then it returns when every call is settled, and does not wait for records, or
+// for callers that are in hooks themselves: one of those may be the hook's own. It can't
+// see a goroutine that a hook has started and waits for.
 func (r *Router) Close() error {
 	r.closing.Store(true)
 	r.close(nil)
 	return nil
 }
 
-// cut cancels what has not ended in time, and names it.
+// cancelRest cancels the calls that have not ended in time. Its error names their
+// functions, and wraps why. They are counted before close, which settles them.
 func (r *Router) cancelRest(self *callContext, why error) error {
 	left := map[string]int{}
 	for _, fn := range r.functions.working() {
@@ -102,10 +105,10 @@ func (r *Router) cancelRest(self *callContext, why error) error {
 	return fmt.Errorf("%w; still running: %s", why, strings.Join(names, ", "))
 }
 
-// close cancels every call but self and those above it, and waits until they
-// are recorded, unless it is called by a hook.
+// close settles every call as canceled, but for self and the calls above it, and waits
+// until they are recorded. If a hook calls it, it does not wait.
 func (r *Router) close(self *callContext) {
-	r.closed.Store(true) // before the look at the slots, see serve
+	r.closed.Store(true) // before the loop loads each worker's call, see serve
 	r.group.Close()
 	r.loop.close()
 	r.retire()
@@ -116,8 +119,9 @@ func (r *Router) close(self *callContext) {
 			continue
 		}
 		if v, won := c.decide(verdict{outcome: Canceled, err: ErrClosed, at: at}); won {
-			// Its hooks get a goroutine of their own: they may end it, and this one
-			// may be a meter's that holds the lock which its Record takes.
+			// The hooks of that call run on a goroutine of their own: they may call
+			// Goexit. And if a meter calls Close with its own mutex locked, its
+			// Record would wait here for that mutex.
 			go c.follow(v, byWatchdog)
 		}
 	}
@@ -127,8 +131,10 @@ func (r *Router) close(self *callContext) {
 	r.workers.close()
 }
 
-// await returns when all calls but self and those above it are settled and, if
-// asked for, no runaway is left; or with ctx's error.
+// await returns nil when all calls but self and those above it are settled and recorded
+// and, if runaways is true, no handler of a settled call runs. It returns ctx's error if
+// ctx ends before. Each call that ends wakes it while the router is closing: see
+// tellIfEnding.
 func (r *Router) await(ctx context.Context, self *callContext, runaways bool) error {
 	for {
 		changed := r.changed.wait() // before the look, so that nothing is missed
@@ -143,8 +149,7 @@ func (r *Router) await(ctx context.Context, self *callContext, runaways bool) er
 	}
 }
 
-// retire has all instances go: the idle ones at once, the others with their
-// last call.
+// retire closes all instances: the idle ones at once, each other one after its last call.
 func (r *Router) retire() {
 	for _, fn := range r.functions.working() {
 		if fn.scaling != nil {
@@ -153,9 +158,9 @@ func (r *Router) retire() {
 	}
 }
 
-// awaitClosers returns when no init and no close func is at work, or names
-// those that are when ctx ends. Instances that a call still has are not waited
-// for: that may be the one that asks.
+// awaitClosers returns when no init func and no close func runs, or if ctx ends before,
+// with an error that names their functions. It does not wait for instances on which a
+// call runs: that may be the call that called Shutdown.
 func (r *Router) awaitClosers(ctx context.Context) error {
 	for {
 		changed := r.changed.wait() // before the look, so that nothing is missed
@@ -176,15 +181,17 @@ func (r *Router) awaitClosers(ctx context.Context) error {
 	}
 }
 
+// quiet tells whether all calls are over but self and those above it. It can be false
+// too often, never true too early: await looks again when the next call ends.
 func (r *Router) quiet(self *callContext, runaways bool) bool {
 	for _, fn := range r.functions.working() {
 		n := fn.unsettled()
 		if runaways {
 			n += int(fn.runaways.Load())
 		}
-		// The chain is looked at last. Its calls can only have ended since n was read, so
-		// that among never answers more of them than n has: too few is mended by another
-		// look, which each end of a call brings about.
+		// among comes after n. A call of the chain may have ended between the two, and
+		// then among counts fewer calls than n has. That is safe: quiet is false, and
+		// the end of that call has await look again.
 		if n > 0 && n > self.among(fn, runaways) {
 			return false
 		}
@@ -192,8 +199,8 @@ func (r *Router) quiet(self *callContext, runaways bool) bool {
 	return true
 }
 
-// among is how much of fn's count of unsettled calls, and of runaways if they are
-// counted too, is due to c and to the calls above it.
+// among is how many of fn's unsettled calls are c or calls above c. With runaways it
+// counts those of them that are runaways too. c may be nil.
 func (c *callContext) among(fn *function, runaways bool) (n int) {
 	for a := c; a != nil; a = a.parent() {
 		switch {
@@ -214,13 +221,13 @@ func (c *callContext) among(fn *function, runaways bool) (n int) {
 func (c *callContext) counts(runaways bool) (n int) {
 	state := c.state.Load()
 	if state&ranAway == 0 {
-		return 1 // its meters record it
+		return 1 // a meter runs, which is before conclude counts it as settled
 	}
-	if state&concluded == 0 && placeOnStack() == recording { // its own handler may ask while it is being settled, and counts once
+	if state&concluded == 0 && placeOnStack() == recording { // its handler may call Shutdown at this moment too: then it counts once
 		n++
 	}
 	if runaways {
-		n++ // also in RecordOverrun, when its handler has returned
+		n++ // in RecordOverrun too: leave takes it off after that
 	}
 	return n
 }
@@ -228,7 +235,7 @@ func (c *callContext) counts(runaways bool) (n int) {
 // isRunaway tells whether c's call is settled and its handler still runs.
 func (c *callContext) isRunaway() bool { return c.state.Load()&ranAway != 0 && !c.isOver() }
 
-// isBelow tells whether c is the call, or was made by it.
+// isBelow tells whether c is call, or a nested call below it.
 func (c *callContext) isBelow(call *callContext) bool {
 	for a := c; a != nil; a = a.parent() {
 		if a == call {
@@ -238,8 +245,8 @@ func (c *callContext) isBelow(call *callContext) bool {
 	return false
 }
 
-// flush has all meters deliver what they hold back, those of functions that are
-// gone too. An error says whose meter it is about, if it is not the router's.
+// flush makes all meters deliver the records that they hold back, those of removed
+// functions too. An error about a meter of one function has that function's name.
 func (r *Router) flush(ctx context.Context) error {
 	all := r.meters.flushers(nil)
 	all = r.functions.owing(all)

@@ -46,7 +46,7 @@ type soakHost struct {
 	overruns atomic.Uint64
 	refused  sync.Map // faas.Reason → *atomic.Uint64, as callers were answered
 	made     atomic.Uint64
-	lost     atomic.Uint64 // callers whose goroutine was ended
+	lost     atomic.Uint64 // callers with a goroutine that was ended
 	strays   sync.WaitGroup
 
 	recursed  atomic.Uint64 // a handler ran below another call of its function and one of another
@@ -209,7 +209,7 @@ func (s *soakHost) serve(ctx context.Context, in int) (int, error) {
 		}
 		wg.Wait()
 	case 12:
-		s.strays.Go(func() { _ = s.call(ctx) }) // whose parent does not wait
+		s.strays.Go(func() { _ = s.call(ctx) }) // a call that its parent does not wait for
 	}
 	return in, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A call may have its slot when the pool is let go, and no worker yet.
+// A call may have a worker without a goroutine when close releases the ants pool.
 func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New()
@@ -49,7 +49,7 @@ func TestASlotThatNeverHadACallLeavesNothing(t *testing.T) {
 		}
 		for _, i := range []int{1, 0, 2} {
 			r.workers.unregister(slots[i])
-			r.workers.unregister(slots[i]) // is nothing the second time
+			r.workers.unregister(slots[i]) // the second time it does nothing
 		}
 		assert.Empty(t, r.workers.list())
 		s, err := r.workers.newWorker(false)
