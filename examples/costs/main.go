@@ -1,8 +1,7 @@
 // Command costs puts a price on what functions use. First a month of simulated calls, by five tenants to four functions:
-// a budget for each tenant, which stops one of them, whose agent has run into a loop; the bill by tenant; the same usage by
-// other providers' price lists and on a machine of one's own; and the bill as FOCUS rows, for the tools of finance people.
-// Then the same in small, live: real calls, a running total on the terminal, and what a caller is told when its budget is
-// spent:
+// a budget for each tenant, which stops one of them because its agent calls in a loop; the bill by tenant; the same usage
+// by other providers' price lists and on your own machine; and the bill as FOCUS rows, for accounting tools. Then a small
+// live version: real calls, a running total on the terminal, and the error that a caller gets when its budget is spent:
 //
 //	go run ./examples/costs [-calls n] [-seed n] [-budget "2.25 USD"] [-out directory] [-live 1.5s]
 //

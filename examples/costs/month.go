@@ -198,7 +198,7 @@ func printTotals(w io.Writer, c cost.Comparison) {
 	t.Print(w)
 }
 
-// printStopped tells about the tenants whose budget was spent.
+// printStopped prints the tenants that have spent their budgets.
 func (m *month) printStopped(w io.Writer) error {
 	saved, err := m.refused.Statement(monthStart, m.books.lambda)
 	if err != nil {

@@ -36,7 +36,7 @@ func runHosted(ctx context.Context, router *faas.Router, fns functions, files []
 		})
 	}
 	if ctx.Err() == nil {
-		_ = callers.Wait() // the bar's complaints about its terminal are nobody's loss
+		_ = callers.Wait() // an error of the progress bar's terminal does not matter
 	}
 
 	drain, cancel := context.WithTimeout(calls, drainTimeout)

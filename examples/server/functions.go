@@ -35,7 +35,7 @@ func fail(context.Context, json.RawMessage) (json.RawMessage, error) { return ni
 
 func panicky(context.Context, json.RawMessage) (json.RawMessage, error) { panic("out of cheese") }
 
-// slow waits that many milliseconds, or until nobody waits for it any more.
+// slow waits that many milliseconds, or until its context ends.
 func slow(ctx context.Context, ms int) (string, error) {
 	t := time.NewTimer(time.Duration(ms) * time.Millisecond)
 	defer t.Stop()

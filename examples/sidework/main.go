@@ -140,8 +140,8 @@ func (s *service) sendAll() {
 			time.Sleep(every)
 		}
 		e := s.endpoints[i%len(s.endpoints)]
-		// Instead of `go deliver(...)`: still a goroutine that nobody waits for, but the call in it has a deadline, a slot
-		// and a record, a panic in it is an error, and Shutdown knows about it.
+		// Instead of `go deliver(...)`: no request waits for this goroutine either, but the call in it has a deadline, a
+		// slot and a record, a panic in it is an error, and Shutdown waits for it.
 		wg.Go(func() {
 			_, err := e.deliver.Invoke(context.Background(), webhook{ID: i, Endpoint: e.name, Payload: "order;created"})
 			s.tally.add(e.name, err)

@@ -73,7 +73,7 @@ func (c config) compare(ctx context.Context, stdout io.Writer) error {
 		as    func(ctx context.Context, tenant string) context.Context
 	}{
 		{"alone", 0, faas.WithTenant},
-		// Who does not say whose a call is has one line for all: first come, first served.
+		// Without tenants all calls wait in one line: first come, first served.
 		{"in one line with a", c.flood, func(ctx context.Context, _ string) context.Context { return ctx }},
 		{"taking turns with a", c.flood, faas.WithTenant},
 	} {

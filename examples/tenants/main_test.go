@@ -25,8 +25,8 @@ func TestRun(t *testing.T) {
 		alone, fifo, fair := p99(t, out.String(), "alone"), p99(t, out.String(), "in one line with a"), p99(t, out.String(), "taking turns with a")
 		require.Equal(t, 4*time.Millisecond, alone, "ten calls, eight slots")
 		require.Greater(t, fifo, 500*time.Millisecond, "10,000 calls of 2 ms by eight, and a queue that stays full")
-		// Half of the slots are b's from the moment that the first of a's come free; what a was
-		// given before, while nobody else was there, it keeps.
+		// b gets half of the slots as those of a come free: a keeps the slots that it got before
+		// b called, until its calls end.
 		require.LessOrEqual(t, fair, 2*alone+2*time.Millisecond)
 		require.Regexp(t, `taking turns with a +\S+ +\S+ +0\n`, out.String(), "b is never refused")
 		require.Regexp(t, `a: 20s recorded, 20s by its handlers' stopwatches, 0.00 % apart`, out.String())

@@ -5,7 +5,7 @@
 //
 //	go run ./examples/tools [-calls n]
 //
-// With one of these it serves the same tools to whoever comes, until it is told to stop:
+// With one of these flags it serves the same tools to any client, until it is told to stop:
 //
 //	go run ./examples/tools -stdio                  to the program that started it, as hosts of agents do
 //	go run ./examples/tools -http 127.0.0.1:8080    at http://127.0.0.1:8080/mcp

@@ -8,8 +8,8 @@
 //     weights or with more weight on later ones.
 //   - [Max] is the highest value of the last slots (periods) of time.
 //
-// The rules of Buckets and Max are Knative's (package aggregation of
-// knative/serving), whose test vectors they pass.
+// The rules of Buckets and Max are those of Knative (package aggregation of
+// knative/serving), and they pass Knative's test vectors.
 //
 // Times are nanoseconds of a clock that the caller chooses. Nothing here locks: the
 // caller must guard a Concurrency or Buckets with a lock of its own. Only the

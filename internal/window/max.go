@@ -1,8 +1,8 @@
 package window
 
 // Max is the highest value of the last slots. It is immutable: With returns a new
-// Max, so that a scaling policy, whose old state must stay as it is, can keep one
-// in its state. The zero Max has no slots, and its value is always 0.
+// Max. So a scaling policy can keep one in its state, which must not change. The zero
+// Max has no slots, and its value is always 0.
 //
 // It holds only values that can still become the highest, each lower than the one
 // before (a monotonic queue, as in the ascending minima algorithm). For a rising
