@@ -55,7 +55,7 @@ func TestArrowsPairsAndCirclesGoByTypes(t *testing.T) {
 
 func TestWordsForPeopleAreFoundInCommentsAlone(t *testing.T) {
 	var p people
-	p.read("x.go", []byte("// Whoever calls it.\nvar nobody = 1 // nobody\n/* he\n   whose */\n// the caller\n"))
+	p.read("x.go", []byte("// Whoever calls it.\nvar nobody = 1 // nobody\n/* he\n   whom */\n// the caller\n"))
 	if p.words != 3 || p.comments != 4 {
 		t.Errorf("%d words in %d lines: %v", p.words, p.comments, p.where)
 	}

@@ -110,7 +110,7 @@ func (p *people) rate() float64 { return 100 * float64(p.words) / float64(max(1,
 
 // aPerson matches words for a person: usually the comment should name a goroutine, a
 // caller, a lock or a case instead.
-var aPerson = regexp.MustCompile(`(?i)\b(whoever|whom|whose|nobody|somebody|he|him|his)\b`)
+var aPerson = regexp.MustCompile(`(?i)\b(whoever|whom|nobody|somebody|he|him|his)\b`)
 
 // readComments reads the comments of all Go files that git knows.
 func readComments(root string) (people, error) {
