@@ -21,15 +21,12 @@ func TestADryRunAnswersWhatTheCallWould(t *testing.T) {
 	faas.Register(r, "fine", double)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	var inside context.Context //nolint:fatcontext // a handler's, to be one call too deep
 	_, err := faas.Register(r, "outer", func(ctx context.Context, _ int) (int, error) {
-		inside = ctx
 		dry, wet := r.DryRun(ctx, "fine"), invoke(ctx, r, "fine")
 		assert.Equal(t, reason(wet), reason(dry))
 		return 0, nil
 	}).Invoke(t.Context(), 0)
 	require.NoError(t, err)
-	require.NotNil(t, inside)
 
 	for _, test := range []struct {
 		name string
@@ -60,8 +57,7 @@ func invoke(ctx context.Context, r *faas.Router, name string) error {
 }
 
 func reason(err error) faas.Reason {
-	var e *faas.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*faas.Error](err); ok {
 		return e.Reason
 	}
 	return ""

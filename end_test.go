@@ -60,7 +60,7 @@ func TestTheEndOfACallThatItsCallerLeftIsCanceled(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := f.Invoke(ctx, 1)
-		assert.Equal(t, faas.End{Outcome: faas.Canceled, Err: err.(*faas.Error)}, faas.EndOf(err, "f")) //nolint:errorlint,forcetypeassert // what is tested
+		assert.Equal(t, faas.End{Outcome: faas.Canceled, Err: err.(*faas.Error)}, faas.EndOf(err, "f")) //nolint:errorlint // what is tested
 		<-ctx.Done()
 		_, err = f.Invoke(ctx, 1)
 		assert.Equal(t, faas.KindCanceled, faas.EndOf(err, "f").Kind)

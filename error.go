@@ -114,7 +114,7 @@ type Error struct {
 	RetryAfter time.Duration // when another try may succeed; 0: not known
 	Err        error         // one of the sentinels above, a *PanicError, or what wraps them
 
-	handedOn uint32 // by a handler, as its own error; atomic, since errors are shared
+	handedOn uint32 //nolint:modernize // by a handler, as its own error; atomic, since errors are shared, and no atomic.Uint32, since users may copy an Error
 }
 
 // Error describes the error on one line.

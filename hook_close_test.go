@@ -63,6 +63,7 @@ func (m *onlyReserve) Unreserve()    {}
 func (m *onlyOverrun) RecordOverrun(ctx context.Context, o faas.Overrun) {
 	m.closing.RecordOverrun(ctx, o)
 }
+
 func (g onlyAdmit) Admit(ctx context.Context, i faas.Invocation) error {
 	return g.closing.Admit(ctx, i)
 }

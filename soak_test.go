@@ -252,8 +252,10 @@ func (s *soakHost) invoke(ctx context.Context, name string, n int) error {
 }
 
 func (s *soakHost) any() string {
-	names := [...]string{"plain", "heavy", "floor", "fair", "inline", "copied", "replace", "scaled", "one", "many", "lazy", "stream",
-		"gated", "ping", "pong", "full", "full", "full"}
+	names := [...]string{
+		"plain", "heavy", "floor", "fair", "inline", "copied", "replace", "scaled", "one", "many", "lazy", "stream",
+		"gated", "ping", "pong", "full", "full", "full",
+	}
 	return names[rand.IntN(len(names))]
 }
 
