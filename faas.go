@@ -12,20 +12,21 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// Handler is the code that is hosted. It is called by many goroutines at once.
+// Handler is the code of a function. It is called by many goroutines at once.
 //
-// ctx is new for each call. It ends at the deadline, with the caller's context
-// or when the call is over; it knows the [Invocation] ([FromContext]) and holds
-// no value of the caller's unless [WithContext] carries it over. A handler
-// should return soon after ctx ends: its caller has gone by then, and until it
-// returns it keeps its slot.
+// ctx is new for each call. It ends at the deadline, when the caller's context
+// ends, or when the call is over, whichever is first. It carries the [Invocation]
+// (see [FromContext]) and none of the caller's values, unless [WithContext] lets
+// them through. A handler should return soon after ctx ends: its caller has its
+// answer by then, and the handler keeps its slot until it returns.
 //
-// An error it returns reaches the caller untouched, and the output that comes
-// with it is dropped. A panic, or runtime.Goexit, ends the call with an error
-// and not the process. But a panic in a goroutine that the handler has started
+// An error that it returns reaches the caller unchanged, and the output returned
+// with the error is dropped. A panic, or runtime.Goexit, ends the call with an
+// error and not the process. A panic in a goroutine that the handler started
 // itself crashes the process, as anywhere in Go.
 //
-// []byte as In or Out is the payload of a bytes call itself, not encoded.
+// Where In or Out is []byte, a bytes call passes the payload as it is, without
+// the codec.
 type Handler[In, Out any] func(ctx context.Context, in In) (Out, error)
 
 // Router hosts functions. Make one with [New], and end it with
@@ -33,27 +34,27 @@ type Handler[In, Out any] func(ctx context.Context, in In) (Out, error)
 // concurrently, also from handlers.
 type Router struct {
 	settings  routerSettings
-	common    settings // of functions without options
+	common    settings // shared by all functions that are registered without options
 	clock     *clock
 	group     *admission.Group
 	functions registry
 	workers   *workerPool
-	meters    meters // the router's own, to be flushed
+	meters    meters // those given to New; Shutdown flushes them
 	loop      scaleLoop
-	capacity  *capacityController // nil: the capacity is fixed
+	capacity  *capacityController // nil without WithCapacityScaler: the capacity is fixed
 
-	refused    refusals // of calls that found no function
+	refused    refusals // of calls by a name that is not registered
 	hookPanics atomic.Uint64
-	closing    atomic.Bool // Shutdown or Close has begun: whoever ends a call tells them
+	closing    atomic.Bool // Shutdown or Close has begun and waits on changed
 	closed     atomic.Bool // no handler is started any more
-	changed    broadcast
+	changed    broadcast   // while closing: a call, an init or a close func has ended
 
 	shutdownHooks shutdownHooks
 }
 
-// New returns a router. It panics with an [*Error] that names the cure if an
-// option is impossible. It starts no goroutine: those come with the first call
-// and go when there is nothing to do.
+// New returns a router. It panics with an [*Error] that says what to change if an
+// option is out of range. It starts no goroutine: goroutines start with the first
+// call and end when there is nothing to do. Nil options are ignored.
 func New(opts ...RouterOption) *Router {
 	s := defaultSettings()
 	for _, o := range opts {
@@ -74,12 +75,12 @@ func New(opts ...RouterOption) *Router {
 	return r
 }
 
-// Register makes h callable as name and returns a handle for typed calls. It
-// panics with an [*Error] that names the cure where [TryRegister] returns one:
-// wiring that can't work is best found at the start of the program.
+// Register makes h callable under the name and returns a handle for typed calls. It
+// panics with an [*Error] where [TryRegister] returns one, so that a faulty set-up
+// is found when the program starts. The text of the error says what to change.
 //
 // A handler without an output, func(ctx, In) error, is registered as
-// [NoOutput](h), one without an input as [NoInput](h).
+// [NoOutput](h); one without an input as [NoInput](h).
 //
 // A name matches ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$.
 func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) *Function[In, Out] {
@@ -90,9 +91,10 @@ func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...F
 	return f
 }
 
-// TryRegister is [Register] for names and options that come from outside. It
-// returns an error that Is [ErrName], [ErrDuplicate], [ErrInput] (a nil router
-// or handler, an impossible option) or [ErrClosed].
+// TryRegister is like [Register] but returns an error instead of panicking, for
+// names and options that come from outside the program. The error Is [ErrName],
+// [ErrDuplicate], [ErrInput] (a nil router or handler, an option out of range) or
+// [ErrClosed]. It may be called at any time, also while calls run.
 func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
 	if r == nil || h == nil {
 		return nil, usageError("register", name, ErrInput, "Register needs a router and a handler, neither may be nil")
@@ -124,30 +126,32 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 	return f, nil
 }
 
-// Function is a handle for typed calls: no look-up, no codec. It is bound to
-// its registration: after [Router.Remove] it answers [ErrNotFound], also when
-// another function has taken the name. Its methods may be called concurrently.
+// Function is a handle for typed calls, which need no look-up and no codec. It is
+// bound to its registration: after [Router.Remove] its calls answer [ErrNotFound],
+// even if another function has been registered under the name. Its methods may be
+// called concurrently.
 type Function[In, Out any] struct {
 	core    *function
-	handler Handler[In, Out] // nil: each instance has its own
+	handler Handler[In, Out] // nil with an init func: then each instance has its own
 	tasks   sync.Pool        // of *typedTask[In, Out]
 }
 
-// Invoke calls the function and waits for the answer, at most until the
-// function's timeout or the end of ctx.
+// Invoke calls the function and waits for the answer. It waits for a slot at most
+// as long as [WithQueueTimeout] says, for the handler at most until the function's
+// timeout, and never longer than until ctx ends.
 //
-// A nil error means that the handler has returned one. Otherwise the output is
-// the zero value, and the error is the handler's own, untouched, or an
-// [*Error]: [ErrTimeout], a [*PanicError], [ErrExited], ctx's error, or one of
-// the refusals (see [Reason]), which mean that the handler was not entered.
+// A nil error means that the handler returned nil. Otherwise the output is the
+// zero value. The error is then the handler's own, unchanged, or an [*Error] that
+// wraps [ErrTimeout], a [*PanicError], [ErrExited], ctx's error, or the cause of a
+// refusal (see [Reason]). A refusal means that the handler was not called.
 //
-// in is handed over as it is, nil included; what it points to is shared with
-// the handler unless the function has [WithCopy]. That matters after a timeout,
-// when the handler may still be reading it.
+// in is passed as it is, nil included. What it points to is shared with the
+// handler, unless the function has [WithCopy]. For example, after a timeout the
+// handler may still read it.
 //
-// It costs about half of what the same promises cost when they are kept with a
-// pool, a channel and context.WithTimeout, and allocates next to nothing: see
-// faas and ants/obvious in the table of bench.
+// It costs about half of what the same promises cost with a pool, a channel and
+// context.WithTimeout, and allocates next to nothing: compare faas with
+// ants/obvious in the table of bench.
 func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	t := f.task()
 	if f.core.copy {
@@ -172,7 +176,7 @@ func (f *Function[In, Out]) types() (in, out reflect.Type) {
 	return reflect.TypeFor[In](), reflect.TypeFor[Out]()
 }
 
-// invokeBytes is the far side of [Router.Invoke].
+// invokeBytes does the typed part of [Router.Invoke].
 func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]byte, error) {
 	core := f.core
 	t := f.task()
@@ -201,8 +205,8 @@ func (f *Function[In, Out]) task() *typedTask[In, Out] {
 	return &typedTask[In, Out]{f: f, handler: f.handler}
 }
 
-// recycle keeps t for another call, unless its handler still runs: then it is
-// the handler's alone.
+// recycle keeps t for another call if reusable. If not, its handler still runs
+// and may still use t, so t is left to the garbage collector.
 func (f *Function[In, Out]) recycle(t *typedTask[In, Out], reusable bool) {
 	if reusable {
 		*t = typedTask[In, Out]{f: f, handler: f.handler}
@@ -210,17 +214,17 @@ func (f *Function[In, Out]) recycle(t *typedTask[In, Out], reusable bool) {
 	}
 }
 
-// task is the typed half of a call. The types end here: what schedules it sees
-// methods without them.
+// task is the typed part of a call. Scheduler, admission and workers see only
+// these methods, so they need no type parameters.
 type task interface {
-	// use sets the handler that is run: an instance's.
+	// use sets the handler to run, for functions whose instances each have one.
 	use(handler any)
 	// run runs the handler.
 	run(ctx context.Context) error
-	// payload is the size of the encoded input, if it was.
+	// payload returns the size of the encoded input, 0 for a typed call.
 	payload() int
-	// output makes the answer of what the handler returned, and tells its
-	// size if it was encoded.
+	// output prepares the answer from what the handler returned (encodes or
+	// copies it), and returns its size if it was encoded.
 	output() (size int, err error)
 }
 
@@ -230,7 +234,7 @@ type typedTask[In, Out any] struct {
 	in      In
 	out     Out
 	bytes   bool   // a bytes call: the answer is data
-	size    int    // of the payload
+	size    int    // of the payload, bytes
 	data    []byte // the encoded output
 }
 
@@ -240,8 +244,8 @@ func (t *typedTask[In, Out]) use(handler any) {
 
 func (t *typedTask[In, Out]) payload() int { return t.size }
 
-// copyIn is apart from Invoke so that only calls that are copied have an input
-// that escapes to the heap.
+// copyIn is not a part of Invoke, so that only the inputs of calls with WithCopy
+// escape to the heap.
 func (t *typedTask[In, Out]) copyIn(in In) *Error {
 	core := t.f.core
 	if err := copyValue(core.codec, &in, &t.in); err != nil {
@@ -285,12 +289,14 @@ func (t *typedTask[In, Out]) encode(core *function) (int, error) {
 	return len(data), nil
 }
 
-// Invoke calls a function by name with an encoded input and returns the
-// encoded output: what a front door has in hand. Otherwise it is
-// [Function.Invoke]; the payload is decoded into a fresh value before the call
-// asks for a slot. A payload for a []byte input is passed on without a copy
-// (unless [WithCopy]), and must not be changed until the handler has ended.
-// An empty payload decodes to struct{}.
+// Invoke calls a function by name with an encoded input and returns the encoded
+// output. It is for callers that have bytes, such as an HTTP handler. Otherwise it
+// is like [Function.Invoke].
+//
+// The payload is decoded into a new value before the call asks for a slot. An
+// empty payload decodes to struct{}. A payload for a []byte input is passed on
+// without a copy (unless the function has [WithCopy]); it must not be changed until
+// the handler has ended.
 func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byte, error) {
 	fn, err := r.find("invoke", name)
 	if err != nil {
@@ -299,12 +305,12 @@ func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byt
 	return fn.handle.invokeBytes(ctx, payload)
 }
 
-// SetConcurrency changes how many calls of a function run at once, n ≥ 0. Calls
-// that run finish, so that after a reduction more than n may run for a while;
-// after a raise, waiting calls start at once. With 0 the function is switched
-// off, until it is given more: calls are refused with [ReasonOff], those that
-// wait too. Below [WithReserved], only n are reserved in effect. It answers
-// [ErrNotFound] or [ErrInput].
+// SetConcurrency changes how many calls of a function run at once, n ≥ 0. Running
+// calls finish, so that after a reduction more than n may run for a while; after a
+// raise, waiting calls start at once. 0 switches the function off until the next
+// SetConcurrency: calls are refused with [ReasonOff], those that wait too. If n is
+// below [WithReserved], only n slots are reserved. It returns an error that Is
+// [ErrNotFound], [ErrName] or [ErrInput].
 func (r *Router) SetConcurrency(name string, n int) error {
 	fn, err := r.find("set concurrency", name)
 	if err != nil {
@@ -314,7 +320,7 @@ func (r *Router) SetConcurrency(name string, n int) error {
 		return usageError("set concurrency", name, ErrInput, "%d is not between 0, which is off, and %d", n, admission.Unlimited)
 	}
 	if n == 0 {
-		fn.class.SetEnabled(false) // before there is nothing to wait for
+		fn.class.SetEnabled(false) // first: a call must not begin to wait for a slot of a limit of 0
 	}
 	if fn.scaling != nil {
 		fn.scaling.bound(n)
@@ -328,8 +334,10 @@ func (r *Router) SetConcurrency(name string, n int) error {
 }
 
 // SetCapacity changes how many calls run at once in the whole router, n ≥ 1, as
-// SetConcurrency does for one function. Where it goes below what is reserved for
-// functions, that is met in proportion; see [WithReserved].
+// SetConcurrency does for one function. If n is below the sum of what functions
+// have reserved, each gets its proportion; see [WithReserved]. With
+// [WithCapacityScaler] n is the most that the policy may set. It returns an error
+// that Is [ErrInput].
 func (r *Router) SetCapacity(n int) error {
 	if n < 1 || n > admission.Unlimited {
 		return usageError("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, Shutdown", n, admission.Unlimited)
@@ -342,9 +350,10 @@ func (r *Router) SetCapacity(n int) error {
 	return nil
 }
 
-// Remove takes a function out of the table. Calls that run or wait go on to
-// their end; later ones, by name and by handle, answer [ErrNotFound]. The name
-// is free at once.
+// Remove removes a function from the router. Calls that run or wait continue to
+// their end; later ones, by name and by handle, answer [ErrNotFound]. The name can
+// be registered again at once. It returns an error that Is [ErrNotFound] or
+// [ErrName].
 func (r *Router) Remove(name string) error {
 	fn, err := r.find("remove", name)
 	if err != nil {
@@ -370,13 +379,14 @@ func (fn *function) accept(payload []byte, in any) *Error {
 	return nil
 }
 
-// broadcast wakes everybody who waits for a change.
+// broadcast wakes all goroutines that wait for a change.
 type broadcast struct {
-	mu sync.Mutex // guards ch
-	ch chan struct{}
+	mu sync.Mutex    // guards ch
+	ch chan struct{} // nil while no goroutine waits
 }
 
-// wait returns a channel that is closed at the next change.
+// wait returns a channel that is closed at the next change. Call it before reading
+// what may change: a change between the read and the receive then closes the channel.
 func (b *broadcast) wait() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -386,6 +396,7 @@ func (b *broadcast) wait() <-chan struct{} {
 	return b.ch
 }
 
+// tell reports a change.
 func (b *broadcast) tell() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -395,7 +406,8 @@ func (b *broadcast) tell() {
 	}
 }
 
-// tellIfEnding is said when a call, an init or a close func of fn is over.
+// tellIfEnding is called when a call, an init or a close func of fn has ended. It
+// lets a removed function go once it has nothing left, and wakes a Shutdown.
 func (fn *function) tellIfEnding() {
 	if fn.gone.Load() {
 		fn.router.functions.tidy()
@@ -403,6 +415,7 @@ func (fn *function) tellIfEnding() {
 	fn.router.tellIfClosing()
 }
 
+// tellIfClosing wakes Shutdown and Close so that they count again what is left.
 func (r *Router) tellIfClosing() {
 	if r.closing.Load() {
 		r.changed.tell()
