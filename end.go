@@ -1,28 +1,28 @@
 package faas
 
-// Kind is the class of a refusal: what the caller can do about it. It stands
-// beside the open [Reason] and is a closed set, so that a front door translates
-// it by one switch that a linter can hold to be exhaustive. The zero value is
-// KindNone: the call was not refused.
+// Kind is the class of a refusal: it says what the caller can do about it. The set
+// of kinds is closed, unlike that of [Reason], so that a front door can translate
+// them by one switch, and a linter can check that no case is missing. The zero value
+// is KindNone: the call was not refused.
 type Kind uint8
 
-// The kinds, with the reasons of the platform that belong to each. A [Gate]
-// chooses a kind by answering an *Error that has one. Where it answers an *Error
-// without one, the kind is that of its Reason, if that is one of the platform's,
-// else KindBusy if there is a RetryAfter, else KindDenied.
+// The kinds, and the platform's reasons that belong to each. A [Gate] chooses a kind
+// by answering an *Error with that Kind. If its *Error has no Kind, the call's kind
+// is that of its Reason, if that is one of the platform's; else KindBusy if it has a
+// RetryAfter; else KindDenied.
 const (
 	KindNone        Kind = iota // not refused: the call's Outcome says how it ended
 	KindNotFound                // no such function: ReasonNotFound, ReasonName
 	KindDenied                  // this caller may not make this call: ReasonDenied
 	KindInvalid                 // the input or the tenant can't be used: ReasonInput
-	KindTooLarge                // the payload is over the limit: ReasonTooLarge
-	KindBusy                    // no room now: ReasonOverloaded, ReasonRunaways, ReasonOff, ReasonQueueTimeout
-	KindUnavailable             // what the call depends on is down: ReasonMeterFull, ReasonInit
-	KindNesting                 // calls nest in a way that can't work: ReasonDepth, ReasonCycle
+	KindTooLarge                // the payload is larger than the limit: ReasonTooLarge
+	KindBusy                    // no free slot at present: ReasonOverloaded, ReasonRunaways, ReasonOff, ReasonQueueTimeout
+	KindUnavailable             // something that the call needs has failed: ReasonMeterFull, ReasonInit
+	KindNesting                 // nested too deeply, or in a deadlock: ReasonDepth, ReasonCycle
 	KindClosed                  // the router is closing or closed: ReasonClosed
 	KindCanceled                // the caller's context ended before the call had a slot: ReasonQueueCanceled
 
-	kinds // how many there are
+	kinds // the number of kinds
 )
 
 // String returns the kind's name without its prefix, such as "Busy".
@@ -34,22 +34,23 @@ func (k Kind) String() string {
 	return "Kind(?)"
 }
 
-// Outcome is how an admitted call ended. Each has exactly one.
+// Outcome is how an admitted call ended. Each admitted call has exactly one. The set
+// is closed. The zero value is OK.
 type Outcome uint8
 
-// The outcomes. String gives the same words.
+// The outcomes. String returns these names.
 const (
 	OK            Outcome = iota // the handler returned no error
 	Failed                       // it returned an error
 	Panicked                     // it panicked: the caller gets a *PanicError
 	Exited                       // it called runtime.Goexit: ErrExited
 	TimedOut                     // its timeout passed first, or before it failed: ErrTimeout
-	Canceled                     // the caller's context ended first, or the router closed
+	Canceled                     // the caller's context ended first, or the router was closed
 	OutputInvalid                // its output could not be encoded, or is too large: ErrOutput, ErrTooLarge
-	InitFailed                   // its instance could not be initialized: ErrInit
+	InitFailed                   // its instance could not be built: ErrInit
 )
 
-// String returns the outcome's name.
+// String returns the outcome's name, such as "TimedOut".
 func (o Outcome) String() string {
 	names := [...]string{"OK", "Failed", "Panicked", "Exited", "TimedOut", "Canceled", "OutputInvalid", "InitFailed"}
 	if int(o) < len(names) {

@@ -18,49 +18,50 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// What the platform can answer, to be asked for with [errors.Is]. They arrive
-// inside an [*Error], which says more. A handler's own error is none of these:
-// it comes back untouched.
+// The errors of the platform, to be tested with [errors.Is]. They come wrapped in an
+// [*Error], which says more. A handler's own error is returned unchanged and not
+// wrapped.
 var (
-	// ErrNotFound: no function of that name is registered (any more).
+	// ErrNotFound: no function of that name is registered, or it was removed.
 	ErrNotFound = errors.New("no such function")
 	// ErrDuplicate: the name is taken; Remove the function first.
 	ErrDuplicate = errors.New("function is already registered")
-	// ErrName: not the name of a function, see [Register] for the rule.
+	// ErrName: the name is no valid name of a function, see [Register] for the rule.
 	ErrName = errors.New("invalid function name")
-	// ErrType: the function has other input or output types.
+	// ErrType: the function is registered with other input or output types.
 	ErrType = errors.New("function has other types")
-	// ErrInput: a value handed to the platform can't be used: a payload that
-	// does not decode, a nil context, an option out of range.
+	// ErrInput: a value given to the platform can't be used, for example a payload
+	// that does not decode, a nil context, an option out of range.
 	ErrInput = errors.New("invalid input")
-	// ErrTooLarge: a payload or an output is over the limit of [WithLimits].
+	// ErrTooLarge: a payload or an output is larger than [WithLimits] allows.
 	ErrTooLarge = errors.New("too large")
 	// ErrOutput: the handler's output could not be encoded.
 	ErrOutput = errors.New("invalid output")
-	// ErrDenied: a gate said no, see [Gate].
+	// ErrDenied: a gate refused the call, see [Gate].
 	ErrDenied = errors.New("denied")
-	// ErrOverloaded: no slot for the call: the queue is full, the wait took
-	// too long, every slot is stuck with a handler that has long outlived its
-	// call, or the function is switched off. Reason tells which.
+	// ErrOverloaded: there is no slot for the call. The queue is full, the wait took
+	// too long, every slot is held by a stuck runaway, a meter has no room for the
+	// record, or the function is switched off. Reason says which.
 	ErrOverloaded = errors.New("overloaded")
-	// ErrDepth: nested calls go deeper than [WithMaxDepth].
+	// ErrDepth: nested calls go deeper than [WithMaxDepth] allows.
 	ErrDepth = errors.New("nested too deeply")
-	// ErrCycle: the nested call would wait for one that waits for its own callers,
-	// or for a slot that they have lent to another.
+	// ErrCycle: a deadlock. The nested call would wait for a call that waits for this
+	// call's own callers, or for a slot that they have lent to another call.
 	ErrCycle = errors.New("nested call would wait for itself")
-	// ErrTimeout: the function did not return within its timeout, which the text
-	// of the answer tells. It is also a [context.DeadlineExceeded] to errors.Is.
+	// ErrTimeout: the function did not return within its timeout; the text of the
+	// answered error says how long that was. For errors.Is it is also a
+	// [context.DeadlineExceeded].
 	ErrTimeout error = timeoutError{}
 	// ErrExited: the handler ended its goroutine with runtime.Goexit, as
 	// t.FailNow does, instead of returning.
 	ErrExited = errors.New("handler exited without returning")
-	// ErrInit: an instance could not be initialized.
+	// ErrInit: an instance could not be built, see [Init].
 	ErrInit = errors.New("init failed")
 	// ErrClosed: the router is shutting down or closed.
 	ErrClosed = errors.New("router is closed")
 )
 
-// timeoutError knows which timeout has passed, unless it is ErrTimeout itself.
+// timeoutError is ErrTimeout with after = 0, or a timeout of that length.
 type timeoutError struct{ after time.Duration }
 
 func (e timeoutError) Error() string {
@@ -78,7 +79,7 @@ func (timeoutError) Is(target error) bool {
 
 // Reason says why a call was refused before its handler could run. [Info] and
 // [Stats] count refusals by it. The set is open: a [Gate] may answer an *Error
-// with a reason of its own.
+// with its own reason. The zero value means that the call was not refused.
 type Reason string
 
 // The reasons of the platform itself.
@@ -87,37 +88,42 @@ const (
 	ReasonName          Reason = "name"           // ErrName
 	ReasonInput         Reason = "input"          // ErrInput
 	ReasonTooLarge      Reason = "too_large"      // ErrTooLarge
-	ReasonDenied        Reason = "denied"         // ErrDenied, or what the gate answered
+	ReasonDenied        Reason = "denied"         // ErrDenied, or the error that the gate answered
 	ReasonOverloaded    Reason = "overloaded"     // ErrOverloaded: the queue is full, or the call was displaced from it, see WithQueue
-	ReasonRunaways      Reason = "runaways"       // ErrOverloaded: every slot is stuck with a handler that outlived its call, see WithStuck
+	ReasonRunaways      Reason = "runaways"       // ErrOverloaded: every slot is held by a stuck runaway, see WithStuck
 	ReasonOff           Reason = "off"            // ErrOverloaded: the function is switched off, by a concurrency of 0
 	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver
-	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: waited longer than WithQueueTimeout
-	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended first, or panicked; Err Is context.Canceled or DeadlineExceeded, and wraps the cause
-	ReasonInit          Reason = "init"           // ErrInit: no instance, and the last try to make one has just failed
+	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: the call waited longer than WithQueueTimeout
+	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended before the call had a slot, or panicked; Err Is context.Canceled or DeadlineExceeded, and wraps the cause
+	ReasonInit          Reason = "init"           // ErrInit: there is no instance, and the last attempt to build one has just failed
 	ReasonDepth         Reason = "depth"          // ErrDepth
 	ReasonCycle         Reason = "cycle"          // ErrCycle
 	ReasonClosed        Reason = "closed"         // ErrClosed
 )
 
-// Error is what the platform answers; [errors.As] finds it. Its text quotes
-// what came from outside and is safe to log. How the call ended stands in Kind
-// and Outcome; [EndOf] reads them, and tells this error from one that a handler
-// got from a function it called.
+// Error is the error of the platform; [errors.As] finds it. Its text quotes what
+// came from outside, so that it is safe to log. Kind and Outcome say how the call
+// ended. To read them use [EndOf]: it also knows if a handler got this error from a
+// function that it called and returned it as its own. Treat an Error as read-only:
+// several goroutines may hold it.
 type Error struct {
-	Op         string        // what was being done: "invoke", "register", "shutdown", …
-	Function   string        // the name asked for; empty if it is not about one function
-	ID         uuid.UUID     // of the invocation, if it got as far as having one
-	Kind       Kind          // what class of refusal it is; KindNone if the call was not refused
+	Op         string        // the operation: "invoke", "register", "shutdown", …
+	Function   string        // the name given; empty if the error is not about one function
+	ID         uuid.UUID     // of the invocation; zero if the call had none yet
+	Kind       Kind          // the class of the refusal; KindNone if the call was not refused
 	Reason     Reason        // why the call was refused; empty if it was admitted
 	Outcome    Outcome       // how the call ended, if it was admitted; OK otherwise
-	RetryAfter time.Duration // when another try may succeed; 0: not known
-	Err        error         // one of the sentinels above, a *PanicError, or what wraps them
+	RetryAfter time.Duration // when another attempt may succeed; 0: not known
+	Err        error         // one of the sentinels above, a *PanicError, or an error that wraps one
 
-	handedOn uint32 //nolint:modernize // by a handler, as its own error; atomic, since errors are shared, and no atomic.Uint32, since users may copy an Error
+	// handedOn is 1 once a handler has returned this error as its own. It is accessed
+	// atomically: the handler's goroutine sets it while others may hold the error. It is
+	// no atomic.Uint32, since users may copy an Error.
+	handedOn uint32 //nolint:modernize // see above
 }
 
-// Error describes the error on one line.
+// Error returns the text, in one line. If the Error method of a wrapped error
+// panics, the text says so instead.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("faas: ")
@@ -138,17 +144,17 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// PanicError is a panic of a handler, a middleware or a decoder that was
-// stopped at the platform's border and became an answer.
+// PanicError is a panic of a handler, a middleware, a codec or a hook that the
+// platform recovered and answers as an error.
 type PanicError struct {
-	Value any    // what was given to panic
-	Stack []byte // of the goroutine, from the call of panic down; not for the public
+	Value any    // the argument of panic
+	Stack []byte // of the goroutine, from the call of panic down; don't show it to outsiders
 }
 
-// Error tells the value: basic kinds are formatted, an error or Stringer is
-// asked for its text (and a panic in it caught), anything else is named by its
-// type. An Error method that blocks, blocks here; the platform itself never
-// calls it.
+// Error returns "panic: " and the value: basic kinds are formatted, an error or a
+// Stringer gives its text (a panic in its method is caught), and anything else is
+// named by its type. If the method of the value blocks, so does Error. The platform
+// itself never calls Error.
 func (e *PanicError) Error() string { return "panic: " + foreign.Text(e.Value) }
 
 // Unwrap returns the value if it is an error, such as a [runtime.Error].
@@ -157,28 +163,31 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// mistake is an error of set-up or management: a sentinel with the cure.
+// usageError returns an error of registration or management: the sentinel, and what
+// the user must change.
 func usageError(op, function string, sentinel error, format string, args ...any) *Error {
 	return &Error{Op: op, Function: function, Err: fmt.Errorf("%w: "+format, append([]any{sentinel}, args...)...)}
 }
 
-// causedError is a sentinel with a cause that foreign code made. The cause is
-// asked for its text only when the error is read. It is used by pointer: a struct
-// of two interfaces would be comparable by its type and panic when compared, if
-// the cause is, say, a slice; errors.Is compares.
+// causedError joins a sentinel with a cause from foreign code. The cause's Error
+// method runs only when the text of the error is read. It is used by pointer, because
+// errors.Is compares errors: comparing the struct itself would panic if the cause is
+// of a type that can't be compared, for example a slice.
 type causedError struct{ sentinel, cause error }
 
+// wrapCause returns an error that Is both sentinel and cause.
 func wrapCause(sentinel, cause error) error { return &causedError{sentinel, cause} }
 
 func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + foreign.Text(e.cause) }
 func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }
 
+// tooLarge is ErrTooLarge with the numbers, in bytes.
 func tooLarge(what string, n, limit int) error {
 	return fmt.Errorf("%w: %s of %d bytes, and WithLimits allows %d", ErrTooLarge, what, n, limit)
 }
 
-// stack is the goroutine's stack from the call of panic down: what stands
-// above it is the recovery, and tells nothing.
+// stack returns the goroutine's stack from the call of panic down. The frames above
+// it are those of the recovery and of no use to the reader.
 func stack() []byte {
 	all := debug.Stack()
 	head, rest, ok := bytes.Cut(all, []byte("\n"))
@@ -189,8 +198,8 @@ func stack() []byte {
 	return slices.Concat(head, []byte("\npanic("), frames)
 }
 
-// Kind is the class of a reason of the platform, and KindNone for one that a
-// [Gate] has made up: there the *Error says it.
+// Kind returns the class of one of the platform's reasons. For a reason that a [Gate]
+// made up it returns KindNone: there the class is the Kind of the *Error.
 func (why Reason) Kind() Kind {
 	switch why {
 	case ReasonNotFound, ReasonName:
@@ -215,53 +224,53 @@ func (why Reason) Kind() Kind {
 	return KindNone
 }
 
-// End is how a call ended, as its caller may tell others: refused, of one Kind,
-// or admitted, with one Outcome.
+// End is how a call ended: it was refused, with a Kind, or admitted, with an Outcome.
+// The zero value is a call that ended OK.
 type End struct {
-	Kind    Kind    // what class of refusal it was; KindNone: the call was admitted
+	Kind    Kind    // the class of the refusal; KindNone: the call was admitted
 	Outcome Outcome // of an admitted call; OK if it was refused
-	Err     *Error  // what the platform said about this call; nil for OK and Failed
+	Err     *Error  // the platform's error about this call; nil for OK and Failed
 }
 
-// EndOf tells how a call of a function ended, from the error that the call
-// answered. It is the one place that works this out: front doors, retries and
-// logs switch over Kind and Outcome, which are closed sets.
+// EndOf returns how a call ended, from the error that the call returned. All code
+// that translates ends (front doors, retries, logs) should use it and switch over Kind
+// and Outcome, which are closed sets.
 //
-//   - nil is OK.
-//   - What the handler returned is Failed, also when it is an [*Error] that the
-//     handler got from a function it called, the same function included: the
-//     refusal of a nested call is not this call's.
-//   - Otherwise it is the platform's *Error about this call, and its Kind and
-//     Outcome.
+//   - A nil error is OK.
+//   - An error that the handler returned is Failed. That holds also for an [*Error]
+//     that the handler got from a function that it called, even from the same
+//     function: the refusal of a nested call is not the refusal of this call.
+//   - Any other error is the platform's *Error about this call; the result has its
+//     Kind and Outcome.
 //
-// function is the name that was called. The error must be the one answered,
-// unwrapped: an *Error inside another error is a handler's.
+// function is the name that was called. err must be the error that the call returned,
+// not wrapped: an *Error inside another error counts as the handler's.
 func EndOf(err error, function string) End {
 	if err == nil {
 		return End{}
 	}
-	e, ok := err.(*Error) //nolint:errorlint // wrapped, it is a handler's
+	e, ok := err.(*Error) //nolint:errorlint // inside another error, it is the handler's
 	switch {
 	case !ok || e == nil, e.Function != clipName(function), atomic.LoadUint32(&e.handedOn) != 0:
 		return End{Outcome: Failed}
 	case e.Kind != KindNone:
 		return End{Kind: e.Kind, Err: e}
-	case e.Outcome == OK: // of set-up or management, which a handler has done
+	case e.Outcome == OK: // not of a call: the handler used, say, Register, and returned its error
 		return End{Outcome: Failed}
 	}
 	return End{Outcome: e.Outcome, Err: e}
 }
 
-// handOn marks an error that a handler returned as its own. It may be what the
-// platform answered to a nested call, of the same function even, and the caller
-// must not take it for what the platform says about this one.
+// handOn marks an error that a handler returned. The platform may have answered it
+// to a nested call, even one of the same function, and EndOf must not take it for
+// the platform's answer to the outer call.
 func handOn(err error) {
-	if e, ok := err.(*Error); ok && e != nil { //nolint:errorlint // only what EndOf looks at
+	if e, ok := err.(*Error); ok && e != nil { //nolint:errorlint // EndOf does not look inside other errors
 		atomic.StoreUint32(&e.handedOn, 1)
 	}
 }
 
-// clipName keeps an error from growing with what was asked for.
+// clipName shortens a name, so that a huge one from outside does not fill an error.
 func clipName(name string) string {
 	if len(name) > 64 {
 		return name[:64] + "…"
@@ -269,27 +278,26 @@ func clipName(name string) string {
 	return name
 }
 
-// Refusal is a call that was turned away before its handler could run, as
-// [WithRefusals] tells of it. Such a call has no [Execution].
+// Refusal describes a call that was refused before its handler could run. It is
+// given to the func of [WithRefusals]. Such a call has no [Execution].
 type Refusal struct {
-	// Invocation is the call as far as it was known: ID is zero if it was
-	// refused before it had one, and for a name that is not registered there is
-	// the name alone.
+	// Invocation is what was known about the call: ID is zero if it was refused
+	// before it had one, and for a name that is not registered only Function is set.
 	Invocation
 
-	Kind       Kind
-	Reason     Reason
-	RetryAfter time.Duration // when another try may succeed; 0: not known
-	Queued     time.Duration // how long the call waited for a slot before
-	Err        error         // what the caller is answered, an *Error
+	Kind       Kind          // never KindNone
+	Reason     Reason        // never empty
+	RetryAfter time.Duration // when another attempt may succeed; 0: not known
+	Queued     time.Duration // how long the call had waited for a slot
+	Err        error         // the caller's error, an *Error
 }
 
 var errNilContext = errors.New("the context is nil; use context.Background()")
 
-// refusals counts by reason.
+// refusals counts refused calls by reason. The zero value is ready to use.
 type refusals struct {
-	mu       sync.Mutex
-	total    uint64
+	mu       sync.Mutex // guards what follows
+	total    uint64     // the sum of byReason
 	byReason map[Reason]uint64
 }
 
@@ -309,12 +317,14 @@ func (c *refusals) count() uint64 {
 	return c.total
 }
 
+// snapshot returns a copy; nil if no call was refused.
 func (c *refusals) snapshot() map[Reason]uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.byReason)
 }
 
+// addCounts adds the counts of from to those of to.
 func addCounts(to, from map[Reason]uint64) {
 	for k, n := range from {
 		to[k] += n

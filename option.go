@@ -69,7 +69,9 @@ func (s *settings) with(function string, opts []FunctionOption) (*settings, erro
 
 // WithCapacity sets how many calls run at once in the whole router, n ≥ 1.
 // Default 1,000. [Router.SetCapacity] changes it while calls run.
-func WithCapacity(n int) RouterOption { return routerOption(func(r *routerSettings) { r.capacity = n }) }
+func WithCapacity(n int) RouterOption {
+	return routerOption(func(r *routerSettings) { r.capacity = n })
+}
 
 // WithCapacityScaler lets a policy set the router's capacity, between 1 and what
 // [WithCapacity] or [Router.SetCapacity] have set: see [SaturationScaler]. The
@@ -147,7 +149,9 @@ func WithRunaways(n int) Option { return option(func(s *settings) { s.runaways =
 
 // WithMaxDepth sets how deep calls may nest, n ≥ 1. The call from outside is the
 // first; the one that would be number n+1 is refused with [ErrDepth]. Default 16.
-func WithMaxDepth(n int) RouterOption { return routerOption(func(r *routerSettings) { r.maxDepth = n }) }
+func WithMaxDepth(n int) RouterOption {
+	return routerOption(func(r *routerSettings) { r.maxDepth = n })
+}
 
 // ------ How many calls wait ------
 
@@ -168,8 +172,8 @@ func WithMaxDepth(n int) RouterOption { return routerOption(func(r *routerSettin
 func WithQueue(n int) Option { return option(func(s *settings) { s.queue = n }) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is refused
-// with [ReasonQueueTimeout]; it must be positive. Default: the function's timeout.
-// The caller's context bounds the wait as well.
+// with [ReasonQueueTimeout]; it must be positive. The caller's context bounds the wait
+// as well. Default: the function's timeout.
 func WithQueueTimeout(d time.Duration) Option {
 	return option(func(s *settings) { s.queueTimeout = d })
 }
@@ -245,8 +249,7 @@ func WithLimits(in, out int) Option {
 	return option(func(s *settings) { s.limitIn, s.limitOut = in, out })
 }
 
-// WithCodec sets the codec of bytes calls and of [WithCopy]. Default: JSON, see
-// [Codec].
+// WithCodec sets the codec of bytes calls and [WithCopy]. Default: JSON, see [Codec].
 func WithCodec(c Codec) Option { return option(func(s *settings) { s.codec = c }) }
 
 // WithCopy copies the input and the output of typed calls through the codec, so that
@@ -328,15 +331,13 @@ func WithRefusals(f func(ctx context.Context, ref Refusal)) Option {
 // WithDecisions reports to f every change of scale as it is made. f is called on the
 // goroutine that decided, which may be a caller's: it must not block. Many goroutines
 // may call it at once, so that changes of the same moment may be reported in another
-// order than they were made in ([Router.Decisions] keeps that order). A panic in f is
-// caught and counted.
+// order than they were made in ([Router.Decisions] keeps it). f's panics are counted.
 func WithDecisions(f func(Decision)) RouterOption {
 	return routerOption(func(r *routerSettings) { r.decided = f })
 }
 
 // WithLogger sets where the router logs runaways and panics of hooks. It never logs
-// payloads or the text of errors. Default: what slog.Default returns when New is
-// called.
+// payloads or the text of errors. Default: slog.Default() at the time of New.
 func WithLogger(l *slog.Logger) RouterOption {
 	return routerOption(func(r *routerSettings) { r.logger = l })
 }
