@@ -10,24 +10,23 @@ import (
 	"github.com/google/uuid"
 )
 
-// StreamHandler is the code of a function that answers piece by piece. It is
-// under the rules of [Handler]; what it has to say goes to w instead of into a
-// returned value.
+// StreamHandler is the code of a function that answers in pieces. The rules of
+// [Handler] hold; the output is written to w instead of returned.
 //
-// Each Write to w is one piece. It is copied and returns at once: a caller that
-// reads slowly holds neither the handler nor its slot, and what it has not read
-// yet waits in memory. The pieces of a call together are bounded by the output
-// limit of [WithLimits]: a Write that would pass it, and each one after it,
-// writes nothing and answers [ErrTooLarge], and the call settles as
-// OutputInvalid whatever the handler then returns. After the end of the call
-// Write answers the error of the handler's context, so that a handler that does
-// nothing but write heeds its deadline all the same. An empty Write is no piece.
+// Each Write to w is one piece. The piece is copied and Write returns at once: a
+// caller that reads slowly holds neither the handler nor its slot, and what it has
+// not read yet waits in memory. All pieces of a call together are bounded by the
+// output limit of [WithLimits]. A Write that would exceed the limit writes nothing
+// and returns an error that Is [ErrTooLarge], and so do all later ones; the call
+// settles as OutputInvalid, whatever the handler then returns. After the end of the
+// call Write returns the error of the handler's context, so that a handler that only
+// writes stops at its deadline too. An empty Write is no piece.
 //
-// w may be used by several goroutines at once, and kept: it never reaches the
-// caller of another call.
+// w may be used by several goroutines at once. It may be kept: what is written after
+// the call never reaches the caller of another call.
 type StreamHandler[In any] func(ctx context.Context, in In, w io.Writer) error
 
-// RegisterStream is [Register] for a handler that answers piece by piece.
+// RegisterStream is like [Register], for a handler that answers in pieces.
 func RegisterStream[In any](r *Router, name string, h StreamHandler[In], opts ...FunctionOption) *StreamFunction[In] {
 	f, err := TryRegisterStream(r, name, h, opts...)
 	if err != nil {
@@ -36,7 +35,7 @@ func RegisterStream[In any](r *Router, name string, h StreamHandler[In], opts ..
 	return f
 }
 
-// TryRegisterStream is [TryRegister] for a handler that answers piece by piece.
+// TryRegisterStream is like [TryRegister], for a handler that answers in pieces.
 func TryRegisterStream[In any](r *Router, name string, h StreamHandler[In], opts ...FunctionOption) (*StreamFunction[In], error) {
 	if r == nil || h == nil {
 		return nil, usageError("register", name, ErrInput, "RegisterStream needs a router and a handler, neither may be nil")
@@ -53,37 +52,37 @@ func TryRegisterStream[In any](r *Router, name string, h StreamHandler[In], opts
 	return f, nil
 }
 
-// StreamFunction is a handle for typed calls of a function that answers piece
-// by piece. It is bound to its registration, as a [Function] is, and its
-// methods may be called concurrently.
+// StreamFunction is a handle for typed calls of a function that answers in pieces.
+// It is bound to its registration, as a [Function] is, and its methods may be called
+// concurrently.
 //
-// By name it is called with [Router.InvokeStream], or with [Router.Invoke],
-// which gathers the pieces into one answer.
+// [Router.InvokeStream] calls such a function by name. [Router.Invoke] does too, and
+// joins the pieces to one answer.
 type StreamFunction[In any] struct {
 	core    *function
 	handler StreamHandler[In]
 }
 
-// Invoke calls the function and hands its pieces to w as they come, each by one
-// Write, one after the other, on a goroutine that is not the handler's. It
-// returns when the call is over and what was written is handed over; w is not
-// used after that, whatever the handler does.
+// Invoke calls the function and passes its pieces to w as they come: one Write for
+// each piece, one after the other, on a goroutine that is not the handler's. It
+// returns when the call has ended and w has got what was written. w is not used
+// after that, even if the handler still writes.
 //
-// A nil error means that the handler has returned one and that w has taken all
-// pieces. Otherwise the error is as with [Function.Invoke], and w has taken
-// those that came before: all that were written if the handler ended by itself,
-// or, if its call was ended for it (by its timeout, ctx or [Router.Close]), those
-// that were handed over by then. The caller is freed at the deadline, but a
-// Write of w that is under way is waited for: how long it blocks is w's affair.
+// A nil error means that the handler returned nil and w has taken all pieces.
+// Otherwise the error is as with [Function.Invoke]. If the handler ended by itself, w
+// has got all pieces that were written. If the call ended before its handler (by
+// timeout, by ctx or by [Router.Close]), w has got those that were passed on until
+// then. The caller has its answer at the deadline, except that Invoke waits for a
+// Write of w that has begun: a w that blocks delays the answer.
 //
-// If w fails, answers that it took less, or panics, the call is canceled and
-// the error Is [context.Canceled] and wraps what w answered. The slot is free,
-// and the record made, once the handler has ended; a w that fails, or a ctx that
-// ends, while the rest is handed over makes Invoke answer that error, and the
-// record stands.
+// If w returns an error, takes less than the piece, or panics, the call is canceled,
+// and the error Is [context.Canceled] and wraps w's error. The slot becomes free when
+// the handler ends. If the handler has already ended, and w fails or ctx ends while the
+// remaining pieces are passed on, Invoke returns that error and the record stays as
+// it was made.
 //
-// With [WithInline] the handler runs on the caller's goroutine, and the pieces
-// are handed over by another one all the same.
+// With [WithInline] the handler runs on the caller's goroutine; the pieces are still
+// passed on by another one.
 func (f *StreamFunction[In]) Invoke(ctx context.Context, in In, w io.Writer) error {
 	t := f.task()
 	t.in = in
@@ -101,10 +100,10 @@ func (f *StreamFunction[In]) types() (in, out reflect.Type) {
 	return reflect.TypeFor[In](), reflect.TypeFor[[]byte]()
 }
 
-// InvokeStream calls a function by name with an encoded input, as
-// [Router.Invoke] does, and hands its answer to w piece by piece, under the
-// rules of [StreamFunction.Invoke]. A function that does not stream has one
-// piece, its encoded output, which is written once the call is settled.
+// InvokeStream calls a function by name with an encoded input, as [Router.Invoke]
+// does, and writes its pieces to w as [StreamFunction.Invoke] does. A function that is
+// not a stream function has one piece, its encoded output, which is written after the
+// call has ended; an empty output is not written.
 func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, w io.Writer) error {
 	fn, err := r.find("invoke", name)
 	if err != nil {
@@ -118,7 +117,8 @@ func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, 
 
 var errNilWriter = errors.New("the writer is nil; use io.Discard")
 
-// invokeStream is the far side of [Router.InvokeStream] for one answer.
+// invokeStream does the typed part of [Router.InvokeStream] for a function with one
+// answer.
 func (f *Function[In, Out]) invokeStream(ctx context.Context, payload []byte, w io.Writer) error {
 	data, err := f.invokeBytes(ctx, payload)
 	if err != nil || len(data) == 0 {
@@ -130,7 +130,7 @@ func (f *Function[In, Out]) invokeStream(ctx context.Context, payload []byte, w 
 	return nil
 }
 
-// invokeStream is the far side of [Router.InvokeStream].
+// invokeStream does the typed part of [Router.InvokeStream].
 func (f *StreamFunction[In]) invokeStream(ctx context.Context, payload []byte, w io.Writer) error {
 	t := f.task()
 	if err := f.accept(payload, t); err != nil {
@@ -139,8 +139,8 @@ func (f *StreamFunction[In]) invokeStream(ctx context.Context, payload []byte, w
 	return f.invoke(ctx, t, w)
 }
 
-// invokeBytes is the far side of [Router.Invoke]: nobody hands the pieces over,
-// so they gather.
+// invokeBytes does the typed part of [Router.Invoke]. There is no caller's writer, so
+// the pieces stay in the buffer until the call has ended.
 func (f *StreamFunction[In]) invokeBytes(ctx context.Context, payload []byte) ([]byte, error) {
 	t := f.task()
 	if err := f.accept(payload, t); err != nil {
@@ -150,7 +150,7 @@ func (f *StreamFunction[In]) invokeBytes(ctx context.Context, payload []byte) ([
 		t.out.seal(true)
 		return nil, err
 	}
-	return t.out.gathered(), nil
+	return t.out.takeAll(), nil
 }
 
 func (f *StreamFunction[In]) accept(payload []byte, t *streamTask[In]) *Error {
@@ -159,10 +159,10 @@ func (f *StreamFunction[In]) accept(payload []byte, t *streamTask[In]) *Error {
 }
 
 func (f *StreamFunction[In]) task() *streamTask[In] {
-	return &streamTask[In]{f: f, out: pieces{limit: f.core.limitOut}}
+	return &streamTask[In]{f: f, out: streamWriter{limit: f.core.limitOut}}
 }
 
-// invoke runs a call whose pieces are handed over.
+// invoke runs a call and returns when w has got its pieces.
 func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io.Writer) error {
 	if w == nil {
 		return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
@@ -173,43 +173,44 @@ func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io
 	}
 	t.out.to = w
 	returned := false
-	defer func() { // an inline handler that ends its goroutine ends this one, and so may ctx
+	defer func() { // a Goexit in an inline handler, or in a method of ctx, ends this goroutine
 		if !returned {
 			_ = t.out.finish(ctx, true)
 		}
 	}()
 	reusable, err := f.core.invoke(ctx, t)
-	broken := t.out.finish(ctx, !reusable)
+	writeErr := t.out.finish(ctx, !reusable) // not reusable: the call has ended before its handler
 	returned = true
-	if broken != nil && (err == nil || errors.Is(err, context.Canceled)) {
-		return &Error{Op: "invoke", Function: f.core.name, ID: t.out.id, Outcome: Canceled, Err: broken}
+	if writeErr != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		return &Error{Op: "invoke", Function: f.core.name, ID: t.out.id, Outcome: Canceled, Err: writeErr}
 	}
 	return err
 }
 
-// streamTask is the typed half of a call that answers piece by piece. It is
-// not used again: a handler may keep its writer.
+// streamTask is the typed part of a call that answers in pieces. It is not pooled:
+// the handler may keep the writer, which is a part of it.
 type streamTask[In any] struct {
 	f    *StreamFunction[In]
 	in   In
-	size int // of the payload
-	out  pieces
+	size int // of the payload, bytes
+	out  streamWriter
 }
 
-// use is for functions with an init func, of which none streams.
+// use is not called: stream functions have no init func.
 func (t *streamTask[In]) use(any) {}
 
 func (t *streamTask[In]) payload() int { return t.size }
 
-// run leaves it to output to tell of a limit that was passed, as where an
-// encoded output is too large.
+// run runs the handler. If the handler wrote more than the limit, run returns nil and
+// output returns the error, as for an encoded output that is too large: so the call
+// settles as OutputInvalid.
 func (t *streamTask[In]) run(ctx context.Context) error {
 	t.out.open(ctx)
 	handler, in := t.f.handler, t.in
 	var none In
-	t.f, t.in = nil, none // a handler may keep its writer, which is a part of t
+	t.f, t.in = nil, none // t lives as long as the handler keeps the writer; the input must not
 	err := handler(ctx, in, &t.out)
-	if _, _, over := t.out.measured(); over != nil {
+	if _, _, tooMuch := t.out.written(); tooMuch != nil {
 		err = nil
 	}
 	return err
@@ -217,15 +218,16 @@ func (t *streamTask[In]) run(ctx context.Context) error {
 
 func (t *streamTask[In]) output() (int, error) {
 	t.out.seal(false)
-	size, _, over := t.out.measured()
-	if over != nil {
-		return size, wrapCause(ErrOutput, over)
+	size, _, tooMuch := t.out.written()
+	if tooMuch != nil {
+		return size, wrapCause(ErrOutput, tooMuch)
 	}
 	return size, nil
 }
 
+// written ends the writing and returns how much was written, for the record.
 func (t *streamTask[In]) written() (size int, first time.Duration) {
 	t.out.seal(false)
-	size, first, _ = t.out.measured()
+	size, first, _ = t.out.written()
 	return size, first
 }

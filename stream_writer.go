@@ -10,145 +10,154 @@ import (
 	"github.com/google/uuid"
 )
 
-// pieces is the writer of a streaming handler. It stands between two parties
-// that must not wait for each other: the handler, who writes into it, and the
-// caller's writer, which a goroutine called the courier serves. The courier
-// lives while there is something to hand over.
+// streamWriter is the writer of a streaming handler. The handler writes into its
+// buffer. A second goroutine, the sender, takes pieces from the buffer and writes them
+// to the caller's writer. So neither waits for the other: a caller's writer that
+// blocks stops the sender and not the handler. The sender runs only while there is
+// something to send.
 //
-// It outlives its call where the handler does. The caller's writer does not:
-// finish returns once the courier has gone, and lets no other come.
-type pieces struct {
+// A streamWriter outlives its call if the handler does. The caller's writer must not be
+// used that long: finish returns only when the sender has ended, and it has sealed the
+// streamWriter before, so that no Write starts another sender.
+type streamWriter struct {
 	limit int
-	to    io.Writer // the caller's; nil: the pieces gather
+	to    io.Writer // the caller's; nil: the pieces stay in buf until takeAll
 
-	// Written by open, before the handler has the writer.
+	// Written by open, before the handler has the writer; constant from then on. Write
+	// may read them without mu.
 	ctx   context.Context //nolint:containedctx // of the call that the writer belongs to
 	call  *callContext
 	id    uuid.UUID
 	clock *clock
 	start int64
 
-	mu       sync.Mutex // guards what follows; never held while others' code runs
-	buf      []byte     // what has been written and not been taken
-	ends     []int      // where in it each piece ends
-	size     int
-	first    int64
-	over     error // the limit was passed
-	sealed   bool  // nothing is written any more
-	cut      bool  // nothing is handed over any more
-	dropped  bool  // and there was something
-	broken   error // the caller's writer is
-	running  bool  // the courier
-	idle     chan struct{}
-	taken    []byte // the courier's own: what it hands over, and
-	takenAt  int    // from where on,
-	takenEnd []int  // up to where each
+	mu         sync.Mutex // guards what follows; never held while the caller's writer runs
+	buf        []byte     // written, and not yet taken by the sender
+	bufEnds    []int      // where each piece in buf ends
+	size       int        // bytes written in all
+	firstAfter int64      // from the start of the call to its first piece, ns
+	tooMuch    error      // set once a Write exceeded the limit
+	sealed     bool       // Write accepts nothing more
+	discard    bool       // the sender sends nothing more
+	discarded  bool       // and there was something left to send
+	writeErr   error      // of the caller's writer
+	sending    bool       // the sender runs
+	idle       chan struct{}
+
+	// The batch that the sender is sending: it swaps buf for it, so that sender and
+	// handler each have a buffer and none is copied. The sender reads the bytes of
+	// batch without mu; no Write touches them until the sender swaps again.
+	batch     []byte
+	batchEnds []int // where each piece that is left in batch ends
+	batchAt   int   // where the next piece in batch begins
 }
 
-// open binds the writer to its call.
-func (p *pieces) open(ctx context.Context) {
+// open binds the writer to its call. It runs on the handler's goroutine, before the
+// handler.
+func (s *streamWriter) open(ctx context.Context) {
 	c := callOf(ctx)
-	p.ctx, p.call, p.id, p.clock, p.start = ctx, c, c.id, c.who.clock, c.start
+	s.ctx, s.call, s.id, s.clock, s.start = ctx, c, c.id, c.who.clock, c.start
 }
 
-// Write takes one piece of the handler's.
-func (p *pieces) Write(b []byte) (int, error) {
-	if err := p.ctx.Err(); err != nil {
+// Write accepts one piece of the handler's.
+func (s *streamWriter) Write(b []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
-	now := p.clock.now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	now := s.clock.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case p.over != nil:
-		return 0, p.over
-	case p.sealed || p.broken != nil: // the context is about to end
+	case s.tooMuch != nil:
+		return 0, s.tooMuch
+	case s.sealed || s.writeErr != nil: // the call has ended; its context is about to say so
 		return 0, context.Canceled
-	case len(b) > p.limit-p.size:
-		p.over = tooLarge("output", p.size+len(b), p.limit)
-		return 0, p.over
+	case len(b) > s.limit-s.size:
+		s.tooMuch = tooLarge("output", s.size+len(b), s.limit)
+		return 0, s.tooMuch
 	case len(b) == 0:
 		return 0, nil
-	case p.size == 0:
-		p.first = now - p.start
+	case s.size == 0:
+		s.firstAfter = now - s.start
 	}
-	p.size += len(b)
-	p.buf = append(p.buf, b...)
-	if p.to != nil {
-		p.ends = append(p.ends, len(p.buf))
-		if !p.running {
-			p.running = true
-			go p.deliver()
+	s.size += len(b)
+	s.buf = append(s.buf, b...)
+	if s.to != nil {
+		s.bufEnds = append(s.bufEnds, len(s.buf))
+		if !s.sending {
+			s.sending = true
+			go s.send()
 		}
 	}
 	return len(b), nil
 }
 
-// measured is what has been written, and an error if the limit was passed.
-func (p *pieces) measured() (size int, first time.Duration, over error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.size, time.Duration(p.first), p.over
+// written returns how many bytes were written, when the first piece was, counted from
+// the start of the call, and an error if the limit was exceeded.
+func (s *streamWriter) written() (size int, first time.Duration, tooMuch error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size, time.Duration(s.firstAfter), s.tooMuch
 }
 
-// seal ends the writing. A cut drops what has not been handed over.
-func (p *pieces) seal(cut bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sealed = true
-	if cut && !p.cut {
-		p.cut = true
-		p.dropped = len(p.buf) > 0 || len(p.takenEnd) > 0
-		p.buf, p.ends = nil, nil
+// seal ends the writing. With discard, what has not been sent is dropped too.
+func (s *streamWriter) seal(discard bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sealed = true
+	if discard && !s.discard {
+		s.discard = true
+		s.discarded = len(s.buf) > 0 || len(s.batchEnds) > 0
+		s.buf, s.bufEnds = nil, nil
 	}
 }
 
-// gathered are the pieces that nobody has handed over. They are the caller's from
-// then on: the handler may keep its writer.
-func (p *pieces) gathered() []byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := p.buf
-	p.buf = nil
+// takeAll returns all pieces, joined, where there is no sender. The caller owns them:
+// the streamWriter forgets them, since the handler may keep it.
+func (s *streamWriter) takeAll() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.buf
+	s.buf = nil
 	return all
 }
 
-// finish ends the writing, waits until what was written is handed over, and
-// tells what went wrong with that. From then on the caller's writer is not
-// touched. With cut it waits only for the Write that is under way.
-func (p *pieces) finish(ctx context.Context, cut bool) error {
-	p.seal(cut)
-	idle := p.awaited()
+// finish ends the writing, waits until everything is sent, and returns what went
+// wrong with that. When it has returned, the caller's writer is not used again. With
+// discard it waits only for the Write of the caller's writer that has begun.
+func (s *streamWriter) finish(ctx context.Context, discard bool) error {
+	s.seal(discard)
+	idle := s.senderEnd()
 	var left error
-	if !cut {
-		left = p.handOver(ctx, idle)
+	if !discard {
+		left = s.awaitSender(ctx, idle)
 	}
 	<-idle
-	dropped, broken := p.letGo()
-	dropped = dropped && !cut
-	if broken != nil {
-		return wrapCause(context.Canceled, broken)
+	discarded, writeErr := s.release()
+	if writeErr != nil {
+		return wrapCause(context.Canceled, writeErr)
 	}
-	if dropped {
+	if discarded && !discard {
 		return left
 	}
 	return nil
 }
 
-// letGo forgets the caller, once there is no courier: a handler may keep its
-// writer. It tells what went wrong.
-func (p *pieces) letGo() (dropped bool, broken error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	broken, dropped = p.broken, p.dropped
-	p.to, p.broken = nil, nil
-	p.buf, p.ends, p.taken, p.takenEnd = nil, nil, nil, nil
-	return dropped, broken
+// release drops the references to the caller's writer and the buffers, since the
+// handler may keep the streamWriter. The sender must have ended. It returns what went
+// wrong with the sending.
+func (s *streamWriter) release() (discarded bool, writeErr error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	writeErr, discarded = s.writeErr, s.discarded
+	s.to, s.writeErr = nil, nil
+	s.buf, s.bufEnds, s.batch, s.batchEnds = nil, nil, nil, nil
+	return discarded, writeErr
 }
 
-// handOver waits for the courier, or until the caller leaves: then the rest is
-// cut, and the error tells why.
-func (p *pieces) handOver(ctx context.Context, idle <-chan struct{}) error {
+// awaitSender waits until the sender has sent everything. If the caller's context ends
+// first, the rest is dropped, and the error says why.
+func (s *streamWriter) awaitSender(ctx context.Context, idle <-chan struct{}) error {
 	select {
 	case <-idle:
 		return nil
@@ -157,13 +166,13 @@ func (p *pieces) handOver(ctx context.Context, idle <-chan struct{}) error {
 	var q caller
 	_, _, _, ended := q.meet(ctx)
 	if ended == nil {
-		ended = q.limits(p.clock)
+		ended = q.limits(s.clock)
 	}
 	if ended != nil {
-		p.seal(true)
+		s.seal(true)
 		return ended
 	}
-	ring, stop := q.bell(p.clock)
+	ring, stop := q.bell(s.clock)
 	defer stop()
 	select {
 	case <-idle:
@@ -171,90 +180,95 @@ func (p *pieces) handOver(ctx context.Context, idle <-chan struct{}) error {
 	case <-q.done:
 	case <-ring:
 	}
-	p.seal(true)
+	s.seal(true)
 	return q.end()
 }
 
-// awaited is closed once there is no courier.
-func (p *pieces) awaited() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// senderEnd returns a channel that is closed once there is no sender. The
+// streamWriter must be sealed: else a Write could start another sender after that.
+func (s *streamWriter) senderEnd() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	idle := make(chan struct{})
-	if p.running {
-		p.idle = idle
+	if s.sending {
+		s.idle = idle
 	} else {
 		close(idle)
 	}
 	return idle
 }
 
-var errWriterGone = errors.New("the caller's writer ended its goroutine")
+var errWriterExited = errors.New("the caller's writer ended its goroutine")
 
-// deliver is the courier. The caller's writer is somebody's code: what it does
-// to this goroutine becomes an error.
-func (p *pieces) deliver() {
-	err := errWriterGone
+// send is the sender's goroutine. A panic or a Goexit of the caller's writer, which
+// is foreign code, becomes the error of the call.
+func (s *streamWriter) send() {
+	err := errWriterExited // unless sendPieces returns
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: stack()}
 		}
 		if err != nil {
-			p.breakOff(err)
+			s.fail(err)
 		}
 	}()
-	err = p.pass()
+	err = s.sendPieces()
 }
 
-func (p *pieces) pass() error {
-	for piece := p.next(); piece != nil; piece = p.next() {
-		if err := writeAll(p.to, piece); err != nil {
+// sendPieces sends until there is nothing more to send. It reads s.to without mu:
+// s.to is set before the call begins, and release clears it after the sender's end.
+func (s *streamWriter) sendPieces() error {
+	for piece := s.next(); piece != nil; piece = s.next() {
+		if err := writeAll(s.to, piece); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// next is the piece to hand over; nil ends the courier.
-func (p *pieces) next() []byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.takenEnd) == 0 { // take all there is, and leave the empty buffer to the handler
-		p.taken, p.buf = p.buf, p.taken[:0]
-		p.takenEnd, p.ends, p.takenAt = p.ends, p.takenEnd, 0
+// next returns the next piece to send. If there is none it returns nil, and the
+// sender must end: sending is false from then on, so that the next Write starts a
+// new sender.
+func (s *streamWriter) next() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.batchEnds) == 0 { // swap: the sender takes all that is written, the handler gets the empty buffer
+		s.batch, s.buf = s.buf, s.batch[:0]
+		s.batchEnds, s.bufEnds, s.batchAt = s.bufEnds, s.batchEnds, 0
 	}
-	if p.cut || len(p.takenEnd) == 0 {
-		p.goIdle()
+	if s.discard || len(s.batchEnds) == 0 {
+		s.setIdle()
 		return nil
 	}
-	from := p.takenAt
-	p.takenAt, p.takenEnd = p.takenEnd[0], p.takenEnd[1:]
-	return p.taken[from:p.takenAt:p.takenAt]
+	from := s.batchAt
+	s.batchAt, s.batchEnds = s.batchEnds[0], s.batchEnds[1:]
+	return s.batch[from:s.batchAt:s.batchAt]
 }
 
-// breakOff ends the call whose caller can't be told any more, and first of all:
-// once broken is set the handler's writes fail, and the call is not to end by what
-// the handler makes of that.
-func (p *pieces) breakOff(why error) {
-	defer func() { // a meter may end the goroutine
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.broken = why
-		p.buf, p.ends, p.taken, p.takenEnd = nil, nil, nil, nil
-		p.goIdle()
+// fail ends the call because its caller's writer failed with why. It ends the call
+// before it sets writeErr: from then on the handler's Writes fail, and if the call had
+// not ended yet, an error that the handler returns for that would become its outcome.
+func (s *streamWriter) fail(why error) {
+	defer func() { // deferred, since a meter that records the call may end this goroutine
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.writeErr = why
+		s.buf, s.bufEnds, s.batch, s.batchEnds = nil, nil, nil, nil
+		s.setIdle()
 	}()
-	p.call.breakOff(why)
+	s.call.breakOff(why)
 }
 
-// goIdle tells that the courier is gone; the lock is held.
-func (p *pieces) goIdle() {
-	p.running = false
-	if p.idle != nil {
-		close(p.idle)
-		p.idle = nil
+// setIdle records that the sender ends and wakes finish, if it waits. s.mu must be held.
+func (s *streamWriter) setIdle() {
+	s.sending = false
+	if s.idle != nil {
+		close(s.idle)
+		s.idle = nil
 	}
 }
 
-// writeAll is a Write that has failed unless it took everything.
+// writeAll writes data to w. It fails unless w takes all of it.
 func writeAll(w io.Writer, data []byte) error {
 	n, err := w.Write(data)
 	if err == nil && n < len(data) {
