@@ -6,33 +6,33 @@ import (
 	"time"
 )
 
-// Decision is a change of scale, and why it was made.
+// Decision is a change of scale, and why it was made. It is a copy and may be kept.
 type Decision struct {
 	Time     time.Time
 	Function string // whose instances; empty: the router's capacity, in calls
 	From, To int
-	Wanted   int    // what the policy asked for, before Load.Min and Load.Max were held against it
-	Rule     string // the policy's, by its own words
-	Load     Load   // what the policy was told; of growth within Target.UpTo, what there was
+	Wanted   int    // what the policy asked for, before Load.Min and Load.Max were applied
+	Rule     string // the policy's rule that decided, in the policy's own words
+	Load     Load   // what the policy was told; for growth within Target.UpTo, the load at that moment
 }
 
-// keptDecisions is how many of a function can be read.
+// keptDecisions is how many decisions of a function are kept.
 const keptDecisions = 64
 
-// decisions are the last that were made, in a ring that is made with the first.
+// decisions keeps the last decisions in a ring buffer, which grows to keptDecisions.
 type decisions struct {
 	mu   sync.Mutex // guards what follows
 	last []Decision
-	next int // the oldest, once there are as many as are kept
+	next int // the index of the oldest, once the ring is full; 0 before
 }
 
-// add keeps d. Growth by one call after the other is one entry while the same
-// rule makes it and no two seconds have passed, so that one burst does not push
-// everything else out.
+// add keeps d. If d continues the growth of the latest entry by the same rule, less
+// than a tick later, it extends that entry instead, so that one burst does not push all
+// other decisions out.
 func (k *decisions) add(d *Decision) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p := k.latest(); p != nil && d.Load.Arrival && d.Rule == p.Rule && p.growsOn(d.From, d.To, d.Time) {
+	if p := k.latest(); p != nil && d.Load.Arrival && d.Rule == p.Rule && p.continues(d.From, d.To, d.Time) {
 		p.To, p.Wanted = d.To, d.Wanted
 		return
 	}
@@ -44,20 +44,22 @@ func (k *decisions) add(d *Decision) {
 	k.next = (k.next + 1) % keptDecisions
 }
 
-// stretch is add for a step in growth that goes on by the rule that it has begun
-// with, or is false if there is none to go on with.
+// extendLast extends the latest entry by a step of growth, as add does, without a
+// Decision being made for it. It returns false if the step does not continue the
+// latest entry.
 func (k *decisions) extendLast(from, to int, at time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p := k.latest()
-	if p == nil || !p.growsOn(from, to, at) {
+	if p == nil || !p.continues(from, to, at) {
 		return false
 	}
 	p.To, p.Wanted = to, to
 	return true
 }
 
-// latest is the last that was added, or nil; the lock is held.
+// latest returns the decision that was added last, or nil. k.mu must be held, also
+// while the result is used.
 func (k *decisions) latest() *Decision {
 	n := len(k.last)
 	if n == 0 {
@@ -66,11 +68,12 @@ func (k *decisions) latest() *Decision {
 	return &k.last[(k.next+n-1)%n]
 }
 
-// growsOn tells whether a step goes on with growth that d is part of.
-func (d *Decision) growsOn(from, to int, at time.Time) bool {
+// continues reports whether a step of growth continues d.
+func (d *Decision) continues(from, to int, at time.Time) bool {
 	return d.Load.Arrival && d.To == from && to > from && at.Sub(d.Time) < scaleTick
 }
 
+// all returns a copy, the oldest first.
 func (k *decisions) all() []Decision {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -12,7 +12,7 @@ type Invocation struct {
 	ID       uuid.UUID         // unique, a UUIDv7
 	Function string            // its name
 	Version  string            // its version
-	Tenant   string            // on whose behalf, see WithTenant and WithTenantKey; empty: nobody's in particular
+	Tenant   string            // for which tenant it runs, see WithTenant and WithTenantKey; empty: for none in particular
 	Labels   map[string]string // the function's; shared by all its calls, not to be changed
 	Parent   uuid.UUID         // the invocation that made this one; zero for a root
 	Depth    int               // how many invocations are above this one; 0 for a root

@@ -17,7 +17,7 @@ type Execution struct {
 	ID       uuid.UUID         // of the invocation; unique, a UUIDv7
 	Function string            // its name
 	Version  string            // its version
-	Tenant   string            // on whose behalf, see WithTenant; empty: nobody's in particular
+	Tenant   string            // for which tenant it ran, see WithTenant; empty: for none in particular
 	Labels   map[string]string // the function's; shared by all records, not to be changed
 	Attempt  int               // 1 for the first
 	Outcome  Outcome

@@ -21,15 +21,15 @@ import "context"
 type Init[In, Out any] func(ctx context.Context) (h Handler[In, Out], closer func(context.Context) error, err error)
 
 // RegisterInit is [Register] for a function whose instances have to be built.
-// A call goes to the instance that was used last and has room; where none has,
-// one is made and the call waits for it, or for a place that comes free before
-// that. Its record then says Cold, and how long Init took. How many are kept
-// is for [WithScaler] to say, [WithMinInstances], [WithMaxInstances] and
-// [WithKeepAlive].
+// A call goes to the most recently used instance that has a free seat. If there is
+// none, an instance is built, and the call waits for it or for a seat that becomes free
+// before that; if it ran on the new one, its record says Cold, and how long Init took.
+// [WithScaler], [WithMinInstances], [WithMaxInstances] and [WithKeepAlive] say how many
+// instances are kept.
 //
-// An instance whose handler panics or calls Goexit gets no more calls: nobody
-// knows what it left behind. A recursive call, also through other functions,
-// that uses the slot of a call above it runs in that one's instance.
+// An instance whose handler panics or calls Goexit gets no more calls, since its state
+// is not known. A recursive call, also through other functions, that uses the slot of
+// a call above it runs on that call's instance.
 func RegisterInit[In, Out any](r *Router, name string, init Init[In, Out], opts ...FunctionOption) *Function[In, Out] {
 	f, err := TryRegisterInit(r, name, init, opts...)
 	if err != nil {
@@ -38,10 +38,11 @@ func RegisterInit[In, Out any](r *Router, name string, init Init[In, Out], opts 
 	return f
 }
 
-// TryRegisterInit is [TryRegister] likewise. It also answers [ErrInit], where one
-// of [WithMinInstances] could not be made, and [ErrNotFound], where the function was
-// removed before they were ready. With an error the function is not registered, and
-// what was made of it is closed.
+// TryRegisterInit is like [RegisterInit] but returns an error instead of panicking:
+// those of [TryRegister], one that Is [ErrInit] if an instance of [WithMinInstances]
+// could not be built, and one that Is [ErrNotFound] if the function was removed before
+// they were ready. After an error the function is not registered, and the instances
+// that were built are closed.
 func TryRegisterInit[In, Out any](r *Router, name string, init Init[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
 	if r == nil || init == nil {
 		return nil, usageError("register", name, ErrInput, "RegisterInit needs a router and an init func, neither may be nil")

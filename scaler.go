@@ -7,70 +7,75 @@ import (
 	"time"
 )
 
-// Scaler decides how many instances a function has. It is pure policy: a
-// function of what it is told, so that an hour of traffic is tested in a loop
-// ([TestScaler] of faastest checks an implementation). The router keeps the
-// windows and the clock, and acts on the answer within the function's limits.
+// Scaler decides how many instances a function has. It is a pure policy: its answer
+// depends only on its arguments, so that a test can run an hour of traffic in a loop
+// (TestScaler of package faastest checks an implementation). The router keeps the
+// windows and the clock, and applies the answer within the function's limits.
 //
-// It is asked in two situations. When a call finds every slot of its function
-// taken, it is asked on that caller's goroutine and [Load.Arrival] is true: what
-// it adds then is there at once. A burst of calls need not ask for each of them:
-// see [Target.UpTo]. And every two seconds while the function has
-// calls, instances above its minimum, or a window that is not yet empty.
+// It is asked in two situations:
+//
+//   - When a call finds every slot of its function taken. It is then asked on the
+//     caller's goroutine, [Load.Arrival] is true, and what it adds can be used at
+//     once. A burst of calls need not ask for each call: see [Target.UpTo].
+//   - Every two seconds, while the function has calls, more instances than its
+//     minimum, or a window that is not yet empty.
+//
+// The contract:
 //
 //   - Desired may be called by many goroutines at once, and must not block.
-//   - It answers the state that the next question for this function brings
-//     back. It changes nothing that s refers to: where two questions cross, one
-//     answer is dropped and asked for again.
-//   - A negative N, and a panic, change nothing; the panic is counted.
+//   - The State that it returns is passed to the next Desired for this function. It
+//     must not change what s refers to: if two goroutines ask at once, one of the
+//     answers is dropped, and that goroutine asks again.
+//   - A negative N, or a panic, changes nothing; the panic is counted.
 type Scaler interface {
 	Desired(l Load, s State) (Target, State)
 }
 
-// State is a policy's memory of one function: what it answered last, nil at
-// first. To everybody else it is opaque.
+// State is a policy's memory of one function: what it returned last, nil at first.
+// The router does not look into it.
 type State any
 
 // Target is a policy's answer.
 type Target struct {
 	N    int    // how many instances there should be
 	Rule string // which rule decided, in a few words; it is shown in the Decision
-	Rest bool   // without calls the answer stays this: there is no need to ask again before one comes
+	Rest bool   // without calls the answer would stay the same: don't ask again before a call comes
 
-	// UpTo lets calls that find no free slot grow the function without a question,
-	// each to what is needed with it, as far as this and the function's limits,
-	// until the next answer. It is for policies that would answer them just that;
-	// their state does not learn of it, but Load.Instances and Load.Peak do. Up to
-	// N, as 0 is, each call is asked about.
+	// UpTo lets a burst grow the function up to this many instances without another
+	// Desired for each call. Until the next answer, a call that finds no free slot
+	// grows the function to what the calls then need, up to UpTo and the function's
+	// limits. It is for policies that would answer just that. The State does not
+	// learn of such growth; Load.Instances and Load.Peak show it. Values ≤ N (the
+	// zero value too) mean that Desired is asked for every such call.
 	UpTo int
 }
 
-// Load is what a policy is told about a function. A policy answers the zero Load
-// too, without a panic; TestScaler of package faastest asks it.
+// Load is what a policy is told about a function. A policy must accept the zero Load
+// too; TestScaler of package faastest checks that.
 type Load struct {
 	Now time.Time
 
 	// Stable and Burst are the time-weighted averages of the function's
 	// concurrency, running and waiting calls together, over a long and a short
 	// window (60 s and 6 s, or what the policy asks for, see [Windower]).
-	// Where the function has been at work for less than a window, they are
-	// over that time, but not over less than a second.
+	// If the function has had calls for less than a window, they are averages over
+	// that time, but at least over a second.
 	Stable, Burst float64
 
-	Instances int // there should be, as last decided
-	Ready     int // those that can serve
+	Instances int // how many there should be, as last decided
+	Ready     int // how many of them can serve calls
 	InFlight  int // calls that run
-	Queued    int // calls that wait; on arrival, the one that has come is among them
-	Peak      int // the most there were of both together since the last tick
-	Per       int // calls that one instance serves at once; at least 1 but in the zero Load: don't divide by it unlooked
-	Min, Max  int // the function's limits, Max 0 for none; the answer is brought within them
+	Queued    int // calls that wait; on arrival, the new call is one of them
+	Peak      int // the maximum of InFlight + Queued since the last tick
+	Per       int // calls that one instance serves at once; 0 only in the zero Load: check before you divide
+	Min, Max  int // the function's limits, Max 0 for none; the router applies them to the answer
 
-	Arrival bool // a call has come and found no free slot
+	Arrival bool // a call has arrived and found no free slot
 
-	// What the process says about itself: the share of the processors in use,
-	// 0 to 1, and how long 99 of 100 goroutines at most waited for one, both
-	// since the question before. Zero where nobody has asked for the policy
-	// to steer the router's capacity.
+	// CPU is the share of the processors in use, 0 to 1. Latency is the 99th
+	// percentile of how long goroutines that could run waited for a processor. Both
+	// are measured since the last question, and are zero unless the policy is that
+	// of WithCapacityScaler.
 	CPU     float64
 	Latency time.Duration
 }
@@ -85,17 +90,16 @@ type Windower interface {
 // scaleTick is how often a scaler is asked while there is something to decide.
 const scaleTick = 2 * time.Second
 
-// calls is how many there are, running and waiting.
+// calls returns the number of calls, running and waiting.
 func (l Load) calls() int { return max(0, l.InFlight) + max(0, l.Queued) }
 
-// need is how many instances that many calls take.
+// need returns how many instances that many calls need.
 func (l Load) need(calls int) int {
 	per := max(1, l.Per)
 	return calls/per + min(1, calls%per) // rounded up; calls+per may overflow
 }
 
-// within brings a target within the function's limits. Where they change it, they
-// are the rule.
+// within applies the function's limits to a target. If they change it, the rule says so.
 func (l Load) within(t Target) Target {
 	switch {
 	case l.Max > 0 && t.N > l.Max:
@@ -115,7 +119,7 @@ const (
 	longestWindow  = time.Hour
 )
 
-// checkScaler tells why a policy can't be used, with the cure.
+// checkScaler returns an error if a policy can't be used; it says what to change.
 func checkScaler(s Scaler) error {
 	if s == nil {
 		return errors.New("the scaler is nil")

@@ -16,7 +16,7 @@ import (
 // processors were busier than HighCPU, the ceiling comes down to Backoff of what
 // was running: at once, and again at each tick until it helps. When they waited
 // less than LowLatency for Calm, it goes up by Step at each tick. In between it
-// stays. So processors in full use are not saturation so long as nobody waits for
+// stays. So processors in full use are not saturation as long as no goroutine waits for
 // them; and a process that is kept from its processors, by a quota or a neighbor,
 // is saturated though it uses few. (Additive increase and multiplicative
 // decrease: Chiu and Jain, Computer Networks and ISDN Systems 17, 1989.)
@@ -35,7 +35,7 @@ type SaturationScaler struct {
 
 // saturationState is never changed once it has been answered.
 type saturationState struct {
-	busy time.Time // when somebody waited last
+	busy time.Time // when a goroutine last waited LowLatency or longer
 }
 
 // Desired implements [Scaler].

@@ -10,13 +10,17 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// scaling keeps a function at the scale that its policy wants. What it sets is
-// how many instances there should be, n, and by that how many calls may run: a
-// call that needs one more finds room for it at once. Instances themselves are
-// made by the calls that got a slot, so that a function never has more than its
-// fair share of the router could use.
+// scaling keeps a function at the scale that its policy wants. It sets n, how many
+// instances there should be, and with it the limit of admission, how many calls may
+// run. A raise of n builds no instance: the calls that get a slot build them. So a
+// function never has more instances than its fair share of the router can use.
 //
-// A function at rest has no window, and the loop doesn't know it.
+// A function at rest has no window and is not in the list of the scale loop. The next
+// call makes the window and adds the function to the list again.
+//
+// s.mu is never held while the policy or a hook runs, since both are foreign code and
+// may call the router. It may be held when the locks of admission (Resize), of the
+// instances and of decisions are taken, never the other way round.
 type scaling struct {
 	fn             *function
 	policy         Scaler
@@ -25,12 +29,12 @@ type scaling struct {
 	decisions      decisions
 	mu             sync.Mutex // guards what follows
 	n              int
-	rest           bool   // the last answer holds until a call comes
-	allowed        int    // the last answer allows growth to it
-	rule           string // of the last answer
-	userLimit      int    // of calls at once, set by the user
-	memory         State
-	turn           uint64              // of memory, so that an answer to an older one is noticed
+	rest           bool                // the policy's last answer holds until a call comes
+	allowed        int                 // calls may grow n to this without asking the policy (Target.UpTo)
+	rule           string              // of the policy's last answer
+	userLimit      int                 // how many calls the user lets run at once
+	memory         State               // what the policy returned last
+	turn           uint64              // counts the changes of memory, so that decide notices an outdated answer
 	window         *window.Concurrency // of calls that run or wait; nil: at rest
 	awake, removed bool
 }
@@ -52,8 +56,10 @@ func (fn *function) newScaling() (*scaling, error) {
 	return s, nil
 }
 
-// arrive counts a call that is about to ask for a slot, and grows the function
-// if there is none for it.
+// enter counts a call that is about to ask for a slot, and grows the function if
+// there is no slot for it. leave undoes it. It runs on the caller's goroutine. The
+// count and the growth within `allowed` are one critical section: of two calls that
+// arrive at once, the second sees the first in the window and the n that it set.
 func (s *scaling) enter(c *callContext) *Error {
 	if s.instances != nil {
 		if err := s.initBackoff(c); err != nil {
@@ -69,8 +75,8 @@ func (s *scaling) enter(c *callContext) *Error {
 	s.window.Add(now, 1)
 	from, need := s.n, ceilDiv(s.window.Level(), s.fn.perInstance)
 	short := need > from && !s.removed
-	inStride := short && need <= s.allowed
-	if inStride {
+	allowed := short && need <= s.allowed
+	if allowed {
 		s.growWithin(need, now)
 	}
 	woken := !s.awake && !s.removed
@@ -80,15 +86,16 @@ func (s *scaling) enter(c *callContext) *Error {
 		s.fn.router.loop.add(s)
 	}
 	switch {
-	case inStride && s.fn.router.tellsDecisions():
+	case allowed && s.fn.router.tellsDecisions():
 		s.reportGrowth(from, need)
-	case short && !inStride:
+	case short && !allowed:
 		s.decide(true)
 	}
 	return nil
 }
 
-// backedOff tells a call that has no instance to hope for.
+// initBackoff refuses a call if there is no instance, the last init failed, and it is
+// too early for the next one.
 func (s *scaling) initBackoff(c *callContext) *Error {
 	retry, err := s.instances.InitBackoff()
 	if retry <= 0 {
@@ -99,8 +106,10 @@ func (s *scaling) initBackoff(c *callContext) *Error {
 	return refused
 }
 
-// stride grows the function as far as the policy has allowed beforehand: a burst
-// asks it once, and not for each of its calls. The lock is held.
+// growWithin raises n to `to` without asking the policy, which allowed it in its last
+// answer (Target.UpTo): so a burst asks the policy once and not for each of its calls.
+// s.mu must be held, so that n, the limit of admission and the target of the instances
+// change together.
 func (s *scaling) growWithin(to int, now int64) {
 	from := s.n
 	s.n = to
@@ -113,13 +122,14 @@ func (s *scaling) growWithin(to int, now int64) {
 	}
 }
 
-// strode is the decision that a stride is; the lock is held.
+// growthDecision describes such a growth. s.mu must be held.
 func (s *scaling) growthDecision(from, to int) *Decision {
 	l := s.load(true)
 	return &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
 }
 
-// tell tells of a stride; without the lock.
+// reportGrowth passes the Decision of such a growth to the hooks. s.mu must not be
+// held: the hooks are foreign code.
 func (s *scaling) reportGrowth(from, to int) {
 	s.mu.Lock()
 	d := s.growthDecision(from, to)
@@ -127,8 +137,10 @@ func (s *scaling) reportGrowth(from, to int) {
 	s.fn.router.decided(d)
 }
 
-// seat gives the call that has a slot a place in an instance, and tells when it
-// has it. It waits for one with its slot in hand: the place is part of the slot.
+// acquireInstance gives a call that has a slot a seat in an instance, and returns the
+// time when it has it. A call that runs in a lent slot shares the lender's instance. The
+// call holds its slot while it waits for a seat: the limit of slots is what bounds the
+// number of instances that are built.
 func (s *scaling) acquireInstance(q *caller, c *callContext, asked int64) (now int64) {
 	f := c.ensureExtra()
 	if in := c.lentInstance(); in != nil && s.instances.Join(in) {
@@ -152,8 +164,9 @@ func (s *scaling) acquireInstance(q *caller, c *callContext, asked int64) (now i
 	return now
 }
 
-// lentInstance is the instance of the call above that has lent c its slot of the
-// function, or nil.
+// lentInstance returns the instance of the call above that lends c its slot of the
+// function, or nil. It reads the lender's field without a lock: the lender runs, so the
+// field was written before its handler started, and its handler made this call.
 func (c *callContext) lentInstance() *instances.Instance {
 	lender := c.hold.Lender()
 	if lender == nil {
@@ -166,8 +179,9 @@ func (c *callContext) lentInstance() *instances.Instance {
 	return p.extra.instance
 }
 
-// vacate gives back what scaling has given the call, or counted it for. The
-// slot is given back after it, so that who gets it finds the place.
+// releaseInstance gives back the call's seat and removes the call from the window. It
+// must come before the slot is given back: the call that gets the slot then finds the
+// seat free. spent: the instance gets no more calls.
 func (c *callContext) releaseInstance(spent bool) {
 	if !c.counted {
 		return
@@ -180,14 +194,15 @@ func (c *callContext) releaseInstance(spent bool) {
 	c.fn.scaling.leave()
 }
 
-// granularity is that of a window's buckets: a second, or less where a burst
-// window would be too few of them.
+// granularity returns the length of a window's buckets: a second, or less if the burst
+// window would have fewer than five of them.
 func granularity(burst time.Duration) time.Duration {
 	return min(time.Second, max(burst/5, time.Millisecond))
 }
 
-// depart counts it out again. With its last call a removed function is out of the
-// loop's sight.
+// leave undoes enter: it removes one call from the window. After the last call of a
+// removed function it takes the function out of the scale loop. It does so after
+// s.mu is unlocked: the loop locks its own mutex.
 func (s *scaling) leave() {
 	s.mu.Lock()
 	s.window.Add(s.fn.router.clock.now(), -1)
@@ -198,8 +213,10 @@ func (s *scaling) leave() {
 	}
 }
 
-// decide asks the policy, and does what it says. No lock is held while it is
-// asked; if another answer has come first, it is asked again.
+// decide asks the policy and does what it says. s.mu must not be held, and it is not
+// held while the policy runs. Meanwhile another goroutine may have applied its own
+// answer: then turn has changed, this answer rests on outdated memory, and the policy is
+// asked again.
 func (s *scaling) decide(arrival bool) {
 	for {
 		s.mu.Lock()
@@ -225,12 +242,13 @@ func (s *scaling) decide(arrival bool) {
 	}
 }
 
-// set brings n to what the policy wants, within the limits, and answers the
-// decision if that is another; the lock is held.
+// set brings n to what the policy wants, within the limits, and returns the Decision,
+// or nil if n stays. s.mu must be held. An answer to an arrival never lowers n: calls
+// that came at the same moment may have raised it since the policy saw it.
 func (s *scaling) set(t Target, l *Load) *Decision {
 	s.allowed, s.rule = min(t.UpTo, l.Max), t.Rule
 	from, to := s.n, min(max(t.N, l.Min), l.Max)
-	if s.removed || l.Arrival && to <= from { // others have come first
+	if s.removed || l.Arrival && to <= from {
 		return nil
 	}
 	s.n = to
@@ -242,24 +260,25 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 		return nil
 	}
 	d := &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
-	s.decisions.add(d) // here, so that they are kept in the order in which they are made
+	s.decisions.add(d) // under s.mu, so that decisions are kept in the order in which they were made
 	return d
 }
 
-// limit is how many calls may run: never none, so that a call that comes to
-// a function without an instance brings one about.
+// limit returns how many calls may run. It counts at least one instance, also if n is
+// 0: a call needs a slot to build the first instance. s.mu must be held.
 func (s *scaling) limit() int {
 	return int(min(int64(s.userLimit), int64(max(1, s.n))*int64(s.fn.perInstance)))
 }
 
-// load is what there is to tell; the lock is held.
+// load returns what the policy is told. s.mu must be held. Admission's numbers are
+// read one after the other while calls come and go, so each is right at its moment.
 func (s *scaling) load(arrival bool) Load {
 	fn, now := s.fn, s.fn.router.clock.now()
 	l := Load{Now: fn.router.clock.time(now), Instances: s.n, Ready: s.n, Per: fn.perInstance, Arrival: arrival}
 	if s.instances != nil {
 		_, l.Ready = s.instances.Count()
 	}
-	// Without the function's share of a full router it could not use more.
+	// More instances than the router has slots for could not be used.
 	per := fn.perInstance
 	l.Max = min(fn.maxInstances, ceilDiv(min(s.userLimit, fn.router.group.Limit()), per))
 	l.Min = min(fn.minInstances, l.Max)
@@ -274,8 +293,10 @@ func (s *scaling) load(arrival bool) Load {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// tick asks the policy when nobody has come, and tells whether the function is
-// at rest from then on.
+// tick asks the policy at the loop's tick, and reports whether the function is at rest
+// from then on: no call in the window, no instance too many, and the policy's answer
+// would stay the same. awake is cleared under the same s.mu under which this is found, so
+// that a call that enters afterwards sees it and adds the function to the loop again.
 func (s *scaling) tick() (atRest bool) {
 	if !s.fn.gone.Load() {
 		s.decide(false)
@@ -293,7 +314,7 @@ func (s *scaling) tick() (atRest bool) {
 	switch {
 	case s.window == nil:
 		return false
-	case s.removed: // its instances go with their last calls
+	case s.removed: // at rest when its last call has left: calls release its instances
 		if s.window.Level() > 0 {
 			return false
 		}
@@ -304,14 +325,14 @@ func (s *scaling) tick() (atRest bool) {
 	return true
 }
 
-// share is how many instances the function could use now, as full as the router
-// is.
+// fairShare returns how many instances the function could use at present: those that
+// its running calls use, and those that the router's free slots would use.
 func (s *scaling) fairShare() int {
 	g := s.fn.router.group
 	return ceilDiv(s.fn.class.Used()+max(0, g.Limit()-g.Used()), s.fn.perInstance)
 }
 
-// goal is how many instances there should be; the lock is held.
+// goal returns how many instances there should be. s.mu must be held.
 func (s *scaling) goal() int {
 	if s.removed {
 		return 0
@@ -319,22 +340,23 @@ func (s *scaling) goal() int {
 	return s.n
 }
 
-// bound sets the limit that the user gives; policies stay below it.
+// bound sets the user's limit of calls, which no policy exceeds. What the policy allowed
+// beforehand is withdrawn: it was an answer to the old limit.
 func (s *scaling) bound(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.userLimit, s.allowed = n, 0 // which was allowed under another limit
+	s.userLimit, s.allowed = n, 0
 	s.fn.class.Resize(s.limit())
 }
 
-// provide makes the minimum, and returns when it is there, or the function is not
-// there any more.
+// provide builds WithMinInstances instances. It returns when they are ready, one could
+// not be built, or the function was removed.
 func (s *scaling) provide() error {
 	n := s.fn.minInstances
 	s.mu.Lock()
 	l := s.load(false)
 	d := s.set(Target{N: n, Rule: "minimum"}, &l)
-	n = min(n, s.n) // others may have grown it
+	n = min(n, s.n) // the limits may allow fewer
 	s.mu.Unlock()
 	if d != nil {
 		s.fn.router.decided(d)
@@ -345,7 +367,7 @@ func (s *scaling) provide() error {
 	return instanceError(s.instances.Provision(n))
 }
 
-// instances tells how many there should be, and how many can serve.
+// instances returns how many instances there should be, and how many are ready.
 func (fn *function) instances() (n, able int) {
 	s := fn.scaling
 	if s == nil {
@@ -360,12 +382,14 @@ func (fn *function) instances() (n, able int) {
 	return s.n, able
 }
 
-// isBuilding tells whether the function's inits or close functions are at work.
+// isBuilding reports whether an init or a close func of the function runs.
 func (fn *function) isBuilding() bool {
 	return fn.scaling != nil && fn.scaling.instances != nil && fn.scaling.instances.Busy()
 }
 
-// remove has instances go with their last calls, and no policy asked again.
+// remove ends the scaling: each instance is closed after its last call, and the policy
+// is not asked again. If calls are left, the last leave drops the function from the loop;
+// both check under s.mu, so at least one of them sees the level at 0.
 func (s *scaling) remove(closed bool) {
 	s.mu.Lock()
 	s.removed = true
@@ -379,17 +403,19 @@ func (s *scaling) remove(closed bool) {
 	}
 }
 
-// desired asks a policy; a panic is no answer.
+// desired asks a policy. ok is false, and nothing changes, if it panics or wants a
+// negative number. No lock may be held.
 func (r *Router) desired(p Scaler, function string, l Load, s State) (t Target, next State, ok bool) {
 	defer r.guardHook("scaler", function)
 	t, next = p.Desired(l, s)
 	return t, next, t.N >= 0
 }
 
-// Decisions returns the last 64 changes of a function's scale, the oldest
-// first, or [ErrNotFound]; for the empty name, those of the router's capacity.
-// Where a burst has grown a function call by call, that is one entry with the
-// load that was seen first; [WithDecisions] sees each step.
+// Decisions returns the last 64 changes of a function's scale, the oldest first; for
+// the empty name, those of the router's capacity. The slice is the caller's. If a burst
+// has grown a function call by call, that is one entry, with the load that was seen
+// first; [WithDecisions] reports each step. It returns an error that Is [ErrNotFound]
+// or [ErrName].
 func (r *Router) Decisions(name string) ([]Decision, error) {
 	if name == "" {
 		if r.capacity == nil {
@@ -407,12 +433,14 @@ func (r *Router) Decisions(name string) ([]Decision, error) {
 	return fn.scaling.decisions.all(), nil
 }
 
-// tellsDecisions tells whether anybody wants to know of decisions as they are made.
+// tellsDecisions reports whether there is a hook or a log for decisions. Without one,
+// growth within what is allowed need not describe itself.
 func (r *Router) tellsDecisions() bool {
 	return r.settings.decided != nil || r.settings.logger.Enabled(context.Background(), slog.LevelDebug)
 }
 
-// decided tells everybody who wants to know. It is called without a lock.
+// decided passes a Decision to the log and to the hook of WithDecisions. No lock may be
+// held: both are foreign code.
 func (r *Router) decided(d *Decision) {
 	if l := r.settings.logger; l.Enabled(context.Background(), slog.LevelDebug) {
 		l.Debug("faas: scaled", "function", d.Function, "from", d.From, "to", d.To, "wanted", d.Wanted, "rule", d.Rule,

@@ -10,7 +10,7 @@ import (
 	"github.com/inproc/faas/internal/procload"
 )
 
-// ceiling steers the router's capacity by what the process says about itself.
+// capacityController sets the router's capacity by a policy (WithCapacityScaler).
 type capacityController struct {
 	router    *Router
 	policy    Scaler
@@ -18,11 +18,13 @@ type capacityController struct {
 	load      procload.Reader // used by the scale loop's goroutine alone
 
 	mu     sync.Mutex // guards what follows
-	most   int        // what the user has set
-	memory State      // written by the loop alone
+	most   int        // the capacity that the user has set, which the policy can't exceed
+	memory State      // what the policy returned last; written only by the loop's goroutine
 }
 
-// tick tells whether there is nothing to do until a worker is made.
+// tick asks the policy, and reports whether there is nothing to do until a worker
+// starts. c.mu is not held while the policy runs: SetCapacity may come meanwhile, so set
+// compares with most again. No other goroutine asks, so memory can't become outdated.
 func (c *capacityController) tick() (atRest bool) {
 	r, g := c.router, c.router.group
 	l := Load{Now: r.clock.time(r.clock.now()), Per: 1, Min: 1, Instances: g.Limit(), Ready: g.Limit(), InFlight: g.Used(), Queued: g.Queued()}
@@ -45,6 +47,9 @@ func (c *capacityController) tick() (atRest bool) {
 	return l.InFlight == 0 && to == l.Max
 }
 
+// set applies the policy's answer and returns the new capacity. The group is resized
+// under c.mu, so that a SetCapacity at the same time is not overwritten by an older
+// value.
 func (c *capacityController) set(n int, memory State) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,7 +59,7 @@ func (c *capacityController) set(n int, memory State) int {
 	return n
 }
 
-// bound is what the user sets: the most that the policy may.
+// bound sets the user's capacity, which is the most that the policy may set.
 func (c *capacityController) bound(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,17 +67,19 @@ func (c *capacityController) bound(n int) {
 	c.router.group.Resize(min(max(1, n), admission.Unlimited))
 }
 
-// scaleLoop asks the policies of all functions that are not at rest, with one
-// timer for all of them, and none while there is nobody to ask about.
+// scaleLoop asks, every scaleTick, the policies of all functions that are not at rest.
+// It has one timer for all of them, and none is set while the list is empty, so that an
+// idle router has no timer. l.mu is never held while a policy runs.
 type scaleLoop struct {
 	mu    sync.Mutex // guards what follows
 	awake []*scaling
-	steer *capacityController // or nil; while the router is at work
+	steer *capacityController // nil: there is none, or the router is idle
 	timer *time.Timer
-	set   bool
-	over  bool
+	set   bool // the timer is set, or run is at work and will set it
+	over  bool // the router is closed
 }
 
+// add puts a function that is not at rest on the list. s.mu must not be held.
 func (l *scaleLoop) add(s *scaling) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,15 +87,15 @@ func (l *scaleLoop) add(s *scaling) {
 	l.arm()
 }
 
-// drop is for a function that is gone. One that the loop has in hand is dropped
-// by its tick.
+// drop takes a removed function off the list. A function that run has just taken from
+// the list is not found here; its tick then reports it at rest, and run drops it.
 func (l *scaleLoop) drop(s *scaling) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.awake = slices.DeleteFunc(l.awake, func(a *scaling) bool { return a == s })
 }
 
-// watch is add for the router itself.
+// watch is add for the router's capacity.
 func (l *scaleLoop) watch(c *capacityController) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,13 +103,14 @@ func (l *scaleLoop) watch(c *capacityController) {
 	l.arm()
 }
 
-// arm sets the timer; the lock is held.
+// arm sets the timer. l.mu must be held. The timer's func refers to the loop weakly:
+// else a timer that is set would keep a forgotten router from the garbage collector.
 func (l *scaleLoop) arm() {
 	switch {
 	case l.set || l.over:
 		return
 	case l.timer == nil:
-		weakly := weak.Make(l) // see sweepLater
+		weakly := weak.Make(l)
 		l.timer = time.AfterFunc(scaleTick, func() {
 			if l := weakly.Value(); l != nil {
 				l.run()
@@ -114,7 +122,10 @@ func (l *scaleLoop) arm() {
 	l.set = true
 }
 
-// run asks for each once. Those that wake up meanwhile are in the list anew.
+// run asks each policy once, on the timer's goroutine. It takes the list first and
+// works without l.mu, so that calls can add functions meanwhile; those are on the new
+// list and the rest is appended to it. Since set stays true until the end, no second run
+// starts at the same time.
 func (l *scaleLoop) run() {
 	l.mu.Lock()
 	awake, steer := l.awake, l.steer
@@ -136,6 +147,7 @@ func (l *scaleLoop) run() {
 	}
 }
 
+// close ends the loop. A run that is at work finishes; arm then sets no timer.
 func (l *scaleLoop) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
