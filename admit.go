@@ -197,7 +197,7 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
 }
 
-// inside returns the hold whose slot c may borrow: that of the nearest call above c in
+// inside returns the hold that c may borrow a slot from: that of the nearest call above c in
 // the same router, or nil. Calls of other routers between the two are skipped. It is nil
 // if a call on the way is over. A call that a WithContext func makes is below a call
 // that has not begun (its deadline is 0), and which has no slot to lend.

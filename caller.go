@@ -223,5 +223,3 @@ func (d departure) Err() error {
 		return nil
 	}
 }
-
-// What a call does about its caller's context follows.

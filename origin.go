@@ -225,8 +225,8 @@ func (c *callContext) timeUp() uint32 {
 	return expired
 }
 
-// leave returns the state bits for a call whose caller's context has ended, or whose
-// answer can't be delivered. why is an error as [caller.end] returns it; if it has a
+// leave returns the state bits for a call after its caller's context has ended, or when
+// its answer can't be delivered. why is an error as [caller.end] returns it; if it has a
 // cause, leave notes that. The caller of leave sets the bits afterwards.
 func (c *callContext) leave(why error) uint32 {
 	if e, ok := why.(*causedError); ok && !c.isSettled() { //nolint:errorlint // caller.end makes it; what it wraps is foreign code
@@ -239,7 +239,7 @@ func (c *callContext) leave(why error) uint32 {
 	return canceled | left
 }
 
-// departed is the answer for a call whose caller's context has ended: the error, with
+// departed is the answer for a call after its caller's context has ended: the error, with
 // the cause that leave noted.
 func (c *callContext) departed(state uint32) error {
 	err, cause := errOf(state), c.cause(state)

@@ -45,8 +45,9 @@ type function struct {
 	needsExtra      bool // each of its calls needs a callExtra
 
 	// Each call is counted in class.Entered first, and at its end in refused or in
-	// class.Settled. The counts stand in the class for the cache: the fast path writes
-	// to it anyway. While the sums differ, calls are under way: see unsettled.
+	// class.Settled. Entered and Settled stand in the class because each call writes
+	// the counter beside them at the same moments, in one cache line. While the sums
+	// differ, calls are under way: see unsettled.
 	refused  refusals
 	gone     atomic.Bool  // removed; set before the class refuses calls, see refuse
 	runaways atomic.Int64 // settled calls with a handler that runs
@@ -229,7 +230,7 @@ func (t *registry) tidy() {
 	t.sweep()
 }
 
-// sweep drops the removed functions whose last call is over, and adds their counts to
+// sweep drops the removed functions after their last call is over, and adds their counts to
 // past. It drops a meter from owed once its buffer is empty. t.mu must be held.
 func (t *registry) sweep() {
 	t.gone = slices.DeleteFunc(t.gone, func(fn *function) bool {

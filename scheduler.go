@@ -243,9 +243,10 @@ func (w *worker) await(q *caller, c *callContext) (reusable bool, err error) {
 	}
 }
 
-// forsake settles c as canceled, because the caller's context has ended. If
-// another party has settled c meanwhile, it takes that answer. This is done in a
-// defer, because q.end calls foreign code that may panic or call Goexit.
+// forsake settles c as canceled, because the caller's context has ended. The handler is
+// a runaway then: it runs on until it returns, on the abandoned worker. If another
+// goroutine has settled c meanwhile, forsake takes that answer. This is done in a defer,
+// because q.end calls foreign code that may panic or call Goexit.
 func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 	v := verdict{outcome: Canceled, err: context.Canceled, at: w.pool.clock.now()}
 	defer func() {
@@ -329,9 +330,9 @@ func (w *worker) expire() {
 	c.settle(verdict{outcome: TimedOut, at: now}, byWatchdog)
 }
 
-// exec runs the handler on this goroutine: the worker's, or the caller's for an
-// inline call. won tells whether its return settled the call; if not, w is abandoned
-// and takes no more calls.
+// exec runs the handler, and recovers its panic, on this goroutine: the worker's, or
+// the caller's for an inline call. won tells whether its return settled the call; if
+// not, w is abandoned and takes no more calls.
 func (w *worker) exec(c *callContext) (won bool) {
 	v := verdict{outcome: Exited}
 	defer func() { // runs after a return, a panic and Goexit
