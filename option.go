@@ -144,7 +144,7 @@ func WithTenantKey(f func(ctx context.Context, inv Invocation) string) Option {
 // n ≥ 0. A runaway is a handler that still runs although its call has ended. Default
 // 0: a runaway keeps its slot until it returns, so that no more handlers run than the
 // limits allow. Calls wait for that slot as for any other, until it is stuck (see
-// [WithStuck]). With n > 0 the slot is given back as soon as the call has ended.
+// [WithStuck]). With n > 0, up to n of them give it back as soon as their call has ended.
 func WithRunaways(n int) Option { return option(func(s *settings) { s.runaways = n }) }
 
 // WithMaxDepth sets how deep calls may nest, n ≥ 1. The call from outside is the
@@ -331,7 +331,7 @@ func WithRefusals(f func(ctx context.Context, ref Refusal)) Option {
 // WithDecisions reports to f every change of scale as it is made. f is called on the
 // goroutine that decided, which may be a caller's: it must not block. Many goroutines
 // may call it at once, so that changes of the same moment may be reported in another
-// order than they were made in ([Router.Decisions] keeps it). f's panics are counted.
+// order than they were made in ([Router.Decisions] keeps it). A panic in f is caught and counted.
 func WithDecisions(f func(Decision)) RouterOption {
 	return routerOption(func(r *routerSettings) { r.decided = f })
 }
