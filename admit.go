@@ -181,7 +181,7 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	}
 	wait := min(fn.queueTimeout, time.Duration(q.alarm()-asked))
 	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: wait}
-	err := fn.class.Acquire(departure(q.done), &c.hold, request)
+	err := fn.part.Acquire(departure(q.done), &c.hold, request)
 	c.extra.queued = fn.router.clock.now() - asked
 	if err == nil {
 		return nil

@@ -55,8 +55,8 @@ type Stats struct {
 }
 
 func (fn *function) info() Info {
-	queued, rejected := fn.class.Queued(), fn.refused.snapshot()
-	admitted := int(fn.class.Entered.Load()-fn.refused.count()) - queued
+	queued, rejected := fn.part.Queued(), fn.refused.snapshot()
+	admitted := int(fn.part.Entered.Load()-fn.refused.count()) - queued
 	instances, able := fn.instances()
 	return Info{
 		Signature: fn.signature(), Instances: instances, Ready: able,

@@ -55,7 +55,7 @@ func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 	// Entered is taken back after the count: once unsettled is 0, Shutdown may return.
 	if fn.gone.Load() {
 		fn.router.refused.add(err.Reason)
-		fn.class.Entered.Add(^uint64(0)) // minus one
+		fn.part.Entered.Add(^uint64(0)) // minus one
 	} else {
 		fn.refused.add(err.Reason)
 	}
@@ -78,7 +78,7 @@ func (fn *function) turnAway(ctx context.Context, why *Error) error {
 		c = newContextWithExtra(fn, nil, tenant)
 		c.extra.priority = priority
 	}
-	fn.class.Entered.Add(1)
+	fn.part.Entered.Add(1)
 	return fn.refuse(&q, c, why)
 }
 

@@ -32,7 +32,8 @@ type function struct {
 	name      string
 	version   string
 	class     *admission.Class
-	scaling   *scaling // nil: the limit is fixed
+	part      *admission.Version // of class: this version's
+	scaling   *scaling           // nil: the limit is fixed
 	init      func(ctx context.Context) (handler any, closer func(context.Context) error, err error)
 	chain     Runner // the middlewares around the handler; nil: none
 	handle    handle
@@ -44,8 +45,8 @@ type function struct {
 	stream          bool // it answers piece by piece
 	needsExtra      bool // each of its calls needs a callExtra
 
-	// Each call is counted in class.Entered first, and at its end in refused or in
-	// class.Settled. Entered and Settled stand in the class because each call writes
+	// Each call is counted in part.Entered first, and at its end in refused or in
+	// part.Settled. Entered and Settled stand in admission because each call writes
 	// the counter beside them at the same moments, in one cache line. While the sums
 	// differ, calls are under way: see unsettled.
 	refused  refusals
@@ -315,6 +316,7 @@ func (fn *function) join(g *admission.Group) error {
 	// A limit of 0 means "switched off" and not "wait for ever", so that it is a switch
 	// of its own in admission.
 	fn.class = g.NewClass(fn.concurrency, fn.queue)
+	fn.part = fn.class.Base()
 	if fn.concurrency == 0 {
 		fn.class.SetEnabled(false)
 	}
@@ -356,8 +358,8 @@ func (fn *function) identify() {
 // of ended calls are loaded before Entered. A call that begins or ends between the loads
 // can make the result too large, and never too small, so that Shutdown can't miss one.
 func (fn *function) unsettled() int {
-	over := fn.class.Settled.Load() + fn.refused.count()
-	return int(fn.class.Entered.Load() - over)
+	over := fn.part.Settled.Load() + fn.refused.count()
+	return int(fn.part.Entered.Load() - over)
 }
 
 // totals are the sums over functions that were removed.
@@ -370,7 +372,7 @@ type totals struct {
 // Entered: a call that arrives after the removal may be counted in Entered, and is about
 // to be refused.
 func (t *totals) add(fn *function) {
-	t.admitted += fn.class.Settled.Load()
+	t.admitted += fn.part.Settled.Load()
 	if t.rejected == nil {
 		t.rejected = map[Reason]uint64{}
 	}

@@ -45,7 +45,7 @@ func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err erro
 	}
 	var q caller
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
-	fn.class.Entered.Add(1)
+	fn.part.Entered.Add(1)
 	var c *callContext
 	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && ended == nil {
 		w := fn.router.workers.idlePool(fn.inline).take()
@@ -83,7 +83,7 @@ func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
 // takesAtOnce takes a slot without waiting: a free one, or one more if the
 // function may grow. It is false if the call has to wait, or can't have an instance.
 func (fn *function) takesAtOnce(c *callContext) bool {
-	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.class.TryAcquire(&c.hold)
+	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.part.TryAcquire(&c.hold)
 }
 
 // invokeSlowly admits a call that found no free slot, or that needs more than a

@@ -100,7 +100,7 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	} else {
 		c.release()
 	}
-	fn.class.Settled.Add(1)
+	fn.part.Settled.Add(1)
 	fn.tellIfEnding()
 	if by == byWatchdog || by == byHandler && w.work != nil {
 		w.wake <- struct{}{}

@@ -90,7 +90,7 @@ func (r *Router) Close() error {
 func (r *Router) cancelRest(self *callContext, why error) error {
 	left := map[string]int{}
 	for _, fn := range r.functions.working() {
-		if n := fn.unsettled() - fn.class.Queued() + int(fn.runaways.Load()) - self.among(fn, true); n > 0 {
+		if n := fn.unsettled() - fn.part.Queued() + int(fn.runaways.Load()) - self.among(fn, true); n > 0 {
 			left[fn.name] += n
 		}
 	}

@@ -21,8 +21,8 @@ func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 
 		c, work := s.newContext(), f.task()
 		c.fn, c.task = f.core, work
-		f.core.class.Entered.Add(1)
-		require.True(t, f.core.class.TryAcquire(&c.hold))
+		f.core.part.Entered.Add(1)
+		require.True(t, f.core.part.TryAcquire(&c.hold))
 		q := &caller{ctx: t.Context()}
 		require.NoError(t, c.begin(q, s, r.clock.now()))
 		mine, err := s.serve(q, c)

@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 )
@@ -12,13 +11,8 @@ import (
 // parent's slot of the group may pass calls that cannot. Make one with [Group.NewClass]. All
 // its methods may be called concurrently.
 type Class struct {
-	slots counter
-
-	// Entered and Settled are the owner's, to count calls by. They stand here
-	// because each call writes the counter beside them at the same moments: the
-	// processors then pass one cache line around, and not two.
-	Entered, Settled atomic.Uint64
-
+	slots  counter
+	base   Version // beside the counter, see Version.Entered
 	group  *Group
 	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it, and never above bound
 
@@ -45,6 +39,8 @@ func (g *Group) NewClass(n, queue int) *Class {
 	c := &Class{group: g, bound: queue, share: share{weight: 1}}
 	c.inWaiting.value = c
 	c.slots.resize(n)
+	c.base.class = c
+	c.base.slots.resize(Unlimited)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.turn = g.nextTurn()
@@ -121,21 +117,7 @@ func (c *Class) refuseAll(why error) {
 	c.refresh()
 }
 
-// TryAcquire takes a slot for h, a root call, if that needs neither waiting nor g.mu, and
-// reports whether it has.
-func (c *Class) TryAcquire(h *Hold) bool {
-	if !c.slots.fastInc() {
-		return false
-	}
-	if !c.group.slots.fastInc() {
-		c.putBack()
-		return false
-	}
-	h.class = c
-	return true
-}
-
-// putBack gives the class's slot back when TryAcquire has found the group full. Meanwhile
+// putBack gives the class's slot back when [Version.TryAcquire] has found the group full. Meanwhile
 // another call may have found the class full because of it, and begun to wait, which sets
 // the slow bit: then fastDec fails, and the waiter is admitted here. g.mu must not be held.
 func (c *Class) putBack() {
@@ -156,29 +138,14 @@ type Request struct {
 	Wait     time.Duration // at most
 }
 
-// Acquire takes a slot for h. If there is none it waits, at most r.Wait and at most until
-// ctx ends; a slot that is free is taken whatever they say. It returns nil if h has a slot,
-// else one of the errors of this package or ctx's. Call [Hold.Release] once if it returned
-// nil.
-func (c *Class) Acquire(ctx context.Context, h *Hold, r Request) error {
-	if r.Parent == nil && c.TryAcquire(h) {
-		return nil
-	}
-	w, err := c.enter(h, r)
-	if w == nil {
-		return err
-	}
-	return w.wait(ctx, r.Wait)
-}
-
 // enter takes a slot at once (nil, nil), refuses the call (an error), or returns the waiter
 // that it has added to the queue. It locks g.mu.
-func (c *Class) enter(h *Hold, r Request) (*waiter, error) {
-	g := c.group
+func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
+	c, g := v.class, v.class.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	h.class = c
-	if err := c.refusal(r.Parent); err != nil {
+	h.class, h.version = c, v
+	if err := v.refusal(r.Parent); err != nil {
 		return nil, err
 	}
 	if r.Parent != nil && r.Parent.makeLendable() {
@@ -217,7 +184,7 @@ func (c *Class) keepOrRefuse(w, victim *waiter) {
 	case c.queue.len > c.bound:
 		victim.refuse(ErrDisplaced)
 	}
-	c.queued.Store(int32(c.queue.len))
+	w.publishQueued()
 	c.refresh()
 }
 
@@ -238,9 +205,10 @@ func (c *Class) takeAtOnce(h *Hold, tenant string) bool {
 }
 
 // refusal returns why calls are refused whether or not there are slots, or nil.
-func (c *Class) refusal(parent *Hold) error {
+func (v *Version) refusal(parent *Hold) error {
+	c := v.class
 	switch {
-	case c.removed:
+	case c.removed || v.removed:
 		return ErrRemoved
 	case c.off:
 		return ErrOff

@@ -1,6 +1,9 @@
 package admission
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // Slow tells whether a call waits for one of the slots, so that every change of the
 // counter goes through g.mu.
@@ -186,8 +189,8 @@ type Answer = answer
 func (a answer) Err() error { return a.err }
 
 // Join is Acquire that does not wait: the answer comes when there is one.
-func (c *Class) Join(h *Hold, r Request) <-chan Answer {
-	w, err := c.enter(h, r)
+func (v *Version) Join(h *Hold, r Request) <-chan Answer {
+	w, err := v.enter(h, r)
 	if w != nil {
 		return w.result
 	}
@@ -216,3 +219,11 @@ func (c *Class) Turns() (low bool, own, all uint64) {
 	defer c.group.mu.Unlock()
 	return c.readyIndex > 0 && c.groupSlots() < c.reserved, c.turn, c.group.lastTurn
 }
+
+// Acquire, TryAcquire and Join are those of the base, for tests in which a class has no
+// other version.
+func (c *Class) Acquire(ctx context.Context, h *Hold, r Request) error {
+	return c.base.Acquire(ctx, h, r)
+}
+func (c *Class) TryAcquire(h *Hold) bool               { return c.base.TryAcquire(h) }
+func (c *Class) Join(h *Hold, r Request) <-chan Answer { return c.base.Join(h, r) }

@@ -15,11 +15,12 @@ const (
 
 // Hold is one call's pair of slots, one of its class and one of the group. It belongs to the
 // call, must not be copied or used for another call, and its zero value is ready for
-// [Class.Acquire] or [Class.TryAcquire]. Its methods may be called concurrently, once that
+// [Version.Acquire] or [Version.TryAcquire]. Its methods may be called concurrently, once that
 // has returned.
 type Hold struct {
 	class    *Class
-	parent   *Hold // the call that made this one, nil if it had ended; guarded by g.mu
+	version  *Version // of class
+	parent   *Hold    // the call that made this one, nil if it had ended; guarded by g.mu
 	tracking *tracking
 	phase    atomic.Uint32
 	loan     uint8 // which slots are borrowed: ofGroup, ofClass; guarded by g.mu

@@ -105,6 +105,7 @@ func (w *waiter) giveUp(why error) answer {
 func (w *waiter) enqueue(tenant string) {
 	c := w.hold.class
 	c.queue.push(w, tenant)
+	w.hold.version.waiting++
 	if c.inWaiting.in == nil {
 		c.group.waiting.push(&c.inWaiting)
 	}
@@ -141,12 +142,20 @@ func (w *waiter) leave(with answer) {
 	}
 	c := w.hold.class
 	c.queue.remove(w, with.admitted)
-	c.queued.Store(int32(c.queue.len))
+	w.hold.version.waiting--
+	w.publishQueued()
 	if c.queue.len == 0 {
 		c.inWaiting.remove()
 	}
 	w.detach()
 	w.result <- with
+}
+
+// publishQueued stores the lengths of the queue for those that read them without g.mu.
+func (w *waiter) publishQueued() {
+	h := w.hold
+	h.class.queued.Store(int32(h.class.queue.len))
+	h.version.queued.Store(int32(h.version.waiting))
 }
 
 // detach removes a nested call from all that links it to the calls above it.
