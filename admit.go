@@ -68,6 +68,9 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 	if !isTenant(c.tenant) {
 		return refusal(fn.name, c.id, ReasonInput, badTenant(c.tenant))
 	}
+	if from := c.extra.from; from != nil && from.fault != nil {
+		return refusal(fn.name, c.id, ReasonInput, from.fault)
+	}
 	if len(fn.contexts) > 0 {
 		if err := fn.carry(ctx, c); err != nil {
 			return err

@@ -22,6 +22,7 @@ type caller struct {
 	done     <-chan struct{} // nil: it never ends
 	deadline int64           // on the router's clock; noDeadline: none; set by askDeadline
 	asked    bool            // askDeadline has been called
+	from     *provenance     // what the context says of where its calls come from; nil: nothing
 }
 
 // noDeadline is a deadline that never comes.

@@ -77,6 +77,7 @@ func (c *callContext) isTaskFree() bool { return c.extra == nil || c.extra.progr
 // context that can end. Without it every callContext would be about twice as large.
 type callExtra struct {
 	parent   *callContext        // the call that made this one
+	from     *provenance         // where it comes from; nil: from code that doesn't say
 	priority int                 // among the waiting calls of its tenant
 	depth    int                 // how many are above it
 	caller   caller              // of an inline call, which has no other goroutine that watches its caller
@@ -455,16 +456,24 @@ func (c *callContext) invocation() Invocation {
 	who := c.who
 	inv := Invocation{
 		ID: c.id, Function: who.name, Version: who.version, Tenant: c.tenant, Labels: who.labels,
-		Attempt: 1, Timeout: who.timeout, Memory: who.memory, Priority: c.priority(),
+		Attempt: 1, Timeout: c.timeout(), Memory: who.memory, Priority: c.priority(),
 	}
 	if p := c.parent(); p != nil {
 		inv.Parent, inv.Depth = p.id, c.extra.depth
 	}
+	inv.comeFrom(c.provenance())
 	if c.deadline != 0 {
 		inv.Start = who.clock.time(c.start)
 		inv.Deadline = inv.Start.Add(time.Duration(c.deadline - c.start))
 	}
 	return inv
+}
+
+// comeFrom notes where the call comes from.
+func (inv *Invocation) comeFrom(from *provenance) {
+	if from != nil {
+		inv.Origin, inv.Job, inv.Delivery, inv.Attempt = from.origin, from.job, from.delivery, max(1, from.attempt)
+	}
 }
 
 // The values of callExtra.progress: what the handler inside middlewares does.

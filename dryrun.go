@@ -34,6 +34,7 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 		return r.refusesDry(name, ReasonClosed, ErrClosed)
 	}
 	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
+	c.comeFrom(q.from)
 	defer func() { _ = c.takeBack(nil) }() // deferred, since a gate may call Goexit
 	if err := fn.consult(&q, c); err != nil {
 		return err

@@ -61,14 +61,17 @@ var (
 	ErrClosed = errors.New("router is closed")
 )
 
-// timeoutError is ErrTimeout with after = 0, or a timeout of that length.
-type timeoutError struct{ after time.Duration }
+// timeoutError is ErrTimeout if it is zero, or a timeout of that length.
+type timeoutError struct {
+	after time.Duration
+	cure  string // what sets the length
+}
 
 func (e timeoutError) Error() string {
 	if e.after == 0 {
 		return "function timed out"
 	}
-	return "function timed out after " + e.after.String() + "; see WithTimeout"
+	return "function timed out after " + e.after.String() + "; see " + e.cure
 }
 
 func (timeoutError) Timeout() bool { return true }

@@ -32,6 +32,10 @@ type Execution struct {
 	Cold     bool          // the call had to wait for a new instance
 
 	FirstByte time.Duration // from start to the first piece of a streaming handler; 0: none came, or it does not stream
+
+	Origin   Origin    // where the call came from, as in its Invocation
+	Job      uuid.UUID // as in its Invocation
+	Delivery int       // as in its Invocation
 }
 
 // Overrun is what a runaway has used beyond its record: from the moment its

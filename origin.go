@@ -2,9 +2,9 @@ package faas
 
 import (
 	"context"
-	"fmt"
 	"time"
-	"unicode"
+
+	"github.com/google/uuid"
 )
 
 // meet reads from ctx the parent call, the tenant and the priority, and whether ctx has
@@ -28,7 +28,7 @@ func (q *caller) ask(ctx context.Context) (parent *callContext, tenant string, p
 		}
 	}()
 	q.ctx = ctx
-	parent, tenant, priority = origin(ctx)
+	parent, tenant, priority, q.from = inherited(ctx)
 	q.done = ctx.Done()
 	if q.isDone() || ctx.Err() != nil {
 		ended = q.end()
@@ -87,31 +87,6 @@ func (w *watched) Value(key any) any {
 	return w.nearest
 }
 
-// maxTenant is the length of the longest tenant name, in bytes.
-const maxTenant = 256
-
-// isTenant tells whether a tenant name can stand in records, logs and headers: it is not
-// too long, and has no control characters. The empty name is one.
-func isTenant(name string) bool {
-	if len(name) > maxTenant {
-		return false
-	}
-	for _, c := range name {
-		if unicode.IsControl(c) {
-			return false
-		}
-	}
-	return true
-}
-
-// badTenant is the error for a name that isTenant refuses. It does not show a long name.
-func badTenant(name string) error {
-	if len(name) > maxTenant {
-		return fmt.Errorf("%w: a tenant name of %d bytes, and at most %d are allowed", ErrInput, len(name), maxTenant)
-	}
-	return fmt.Errorf("%w: the tenant name %q has control characters", ErrInput, name)
-}
-
 // FromContext returns the invocation that ctx belongs to: in a handler, and in
 // every context derived from a handler's, the innermost one. It is false
 // outside of a call.
@@ -121,6 +96,83 @@ func FromContext(ctx context.Context) (Invocation, bool) {
 		return Invocation{}, false
 	}
 	return c.invocation(), true
+}
+
+// WithOrigin returns a context that says where the calls made with it come from. It
+// shows in Invocation and Execution, and therefore also in a [Refusal]. Fields of o that
+// are empty stay as a WithOrigin around it has set them. So a middleware may set a
+// Timeout or a Key, and the front door behind it the rest. Nested calls inherit
+// RequestID and Key, and no other field.
+//
+// Timeout shortens the function's timeout for these calls. As that one it counts from
+// the start of the handler, and a call that it ends settles as TimedOut, with an
+// [ErrTimeout] that says how long it was. It is for the deadline of a platform, which is
+// not a caller who leaves: if ctx ends, or its deadline is earlier, the call is Canceled.
+// Of two timeouts the shorter one counts, and one that is longer than the function's
+// changes nothing. It does not bound the wait for a slot.
+//
+// Trigger, Door and Key are at most 256 bytes without control characters, and Timeout is
+// not negative; otherwise the calls are refused with [ReasonInput]. A RequestID comes
+// from outside and refuses no call: if it is longer than 128 bytes or is not all
+// printable, it is dropped, and the ID of each invocation stands in its place.
+func WithOrigin(ctx context.Context, o Origin) context.Context {
+	c := newCallerContext(ctx)
+	from := c.from.own()
+	from.add(o)
+	c.from = from
+	return c
+}
+
+// withDelivery returns a context for one delivery of a job: its calls have this Job,
+// Delivery and Attempt, and their nested calls have not.
+func withDelivery(ctx context.Context, job uuid.UUID, delivery, attempt int) context.Context {
+	c := newCallerContext(ctx)
+	from := c.from.own()
+	from.job, from.delivery, from.attempt = job, delivery, attempt
+	c.from = from
+	return c
+}
+
+// provenance is where the call comes from, or nil.
+func (c *callContext) provenance() *provenance {
+	if c.extra == nil {
+		return nil
+	}
+	return c.extra.from
+}
+
+// requestID is the platform's id of the call's request, for log lines.
+func (c *callContext) requestID() string {
+	if from := c.provenance(); from != nil {
+		return from.origin.RequestID
+	}
+	return ""
+}
+
+// comeFrom notes where the call comes from. The call must have its ID.
+func (c *callContext) comeFrom(from *provenance) {
+	if from != nil && from.badID {
+		from = from.own()
+		from.origin.RequestID, from.badID = c.id.String(), false
+	}
+	c.extra.from = from
+}
+
+// timeout is how long the handler may run.
+func (c *callContext) timeout() time.Duration {
+	if from := c.provenance(); from != nil && from.origin.Timeout > 0 {
+		return min(from.origin.Timeout, c.who.timeout)
+	}
+	return c.who.timeout
+}
+
+// timedOut is the error of a call that its timeout ended.
+func (c *callContext) timedOut() timeoutError {
+	e := timeoutError{after: c.timeout(), cure: "WithTimeout"}
+	if e.after < c.who.timeout {
+		e.cure = "WithOrigin"
+	}
+	return e
 }
 
 // WithTenant returns a context that names the tenant for which calls are made with it.
@@ -134,8 +186,9 @@ func FromContext(ctx context.Context) (Invocation, bool) {
 // [WithTenantConcurrency], [WithTenantKey] and [WithPriority]. The router does not check
 // whether the caller may use the name: that is for a [Gate].
 func WithTenant(ctx context.Context, tenant string) context.Context {
-	call, _, priority := origin(ctx)
-	return &callerContext{Context: ctx, call: call, tenant: tenant, priority: priority}
+	c := newCallerContext(ctx)
+	c.tenant = tenant
+	return c
 }
 
 // WithPriority returns a context whose calls have priority p among the waiting calls of
@@ -148,18 +201,28 @@ func WithTenant(ctx context.Context, tenant string) context.Context {
 // that run, or on a call that finds a free slot. It is strict: if a tenant always has
 // urgent calls waiting, its other calls wait until their queue timeout.
 func WithPriority(ctx context.Context, p int) context.Context {
-	call, tenant, _ := origin(ctx)
-	return &callerContext{Context: ctx, call: call, tenant: tenant, priority: p}
+	c := newCallerContext(ctx)
+	c.priority = p
+	return c
 }
 
-// callerContext is the context of WithTenant and WithPriority. It also has the parent
-// call, so that one look-up by origin finds all that a new call inherits.
+// callerContext is the context of WithTenant, WithPriority and WithOrigin. It also has
+// the parent call, so that one look-up by inherited finds all that a new call inherits.
 type callerContext struct {
 	context.Context //nolint:containedctx // it is a context
 
 	call     *callContext
 	tenant   string
 	priority int
+	from     *provenance
+}
+
+// newCallerContext makes a context around ctx from which calls inherit what they inherit
+// from ctx. Its caller changes a field of it.
+func newCallerContext(ctx context.Context) *callerContext {
+	c := &callerContext{Context: ctx}
+	c.call, c.tenant, c.priority, c.from = inherited(ctx)
+	return c
 }
 
 func (c *callerContext) Value(key any) any {
@@ -172,22 +235,27 @@ func (c *callerContext) Value(key any) any {
 // originKey is the key by which Value finds the nearest *callContext or *callerContext.
 type originKey struct{}
 
-// origin returns the call that ctx belongs to, or nil, and the tenant and the priority
-// that a call made with ctx has.
-func origin(ctx context.Context) (*callContext, string, int) {
+// inherited returns the call that ctx belongs to, or nil, and the tenant, the priority
+// and the provenance that a call made with ctx has.
+func inherited(ctx context.Context) (call *callContext, tenant string, priority int, from *provenance) {
 	switch o := ctx.Value(originKey{}).(type) {
 	case *callContext:
-		return o, o.tenant, o.priority()
+		return o, o.tenant, o.priority(), o.provenance().inherit()
 	case *callerContext:
-		return o.call, o.tenant, o.priority
+		return o.call, o.tenant, o.priority, o.from
 	}
-	return nil, "", 0
+	return nil, "", 0, nil
 }
 
 // callOf returns the call that ctx belongs to, or nil.
 func callOf(ctx context.Context) *callContext {
-	c, _, _ := origin(ctx)
-	return c
+	switch o := ctx.Value(originKey{}).(type) {
+	case *callContext:
+		return o
+	case *callerContext:
+		return o.call
+	}
+	return nil
 }
 
 // look ends an inline call's context if its caller's context has ended or its deadline

@@ -76,7 +76,7 @@ func (fn *function) turnAway(ctx context.Context, why *Error) error {
 	if len(fn.refusalHooks) > 0 {
 		tenant, priority := q.meetForRefusal(ctx) // before the call is counted
 		c = newContextWithExtra(fn, nil, tenant)
-		c.extra.priority = priority
+		c.extra.priority, c.extra.from = priority, q.from
 	}
 	fn.part.Entered.Add(1)
 	return fn.refuse(&q, c, why)
@@ -104,6 +104,7 @@ func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
 		var q caller
 		ref := Refusal{Invocation: Invocation{Function: err.Function, Attempt: 1}}
 		ref.Tenant, ref.Priority = q.meetForRefusal(ctx)
+		ref.comeFrom(q.from)
 		r.tellRefusal(q.view(), hooks, ref, err)
 	}
 	return err

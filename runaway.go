@@ -98,7 +98,7 @@ func (r *Router) stuck(c *callContext, since int64) {
 	c.hold.MarkStuck()
 	over := time.Duration(r.clock.now() - since)
 	r.settings.logger.Warn("faas: handler still runs after its call is over",
-		"function", c.who.name, "id", c.id, "tenant", c.tenant, "over", over)
+		"function", c.who.name, "id", c.id, "request", c.requestID(), "tenant", c.tenant, "over", over)
 	if f := r.settings.stuck; f != nil {
 		defer r.guardHook("WithStuck", c.who.name)
 		f((*recordContext)(c), c.invocation(), over)
@@ -112,5 +112,5 @@ func (r *Router) logLatePanic(c *callContext, err error) {
 		return
 	}
 	r.settings.logger.Error("faas: handler panicked after its call was over",
-		"function", c.fn.name, "id", c.id, "panic", foreign.Plain(p.Value), "stack", string(p.Stack))
+		"function", c.fn.name, "id", c.id, "request", c.requestID(), "panic", foreign.Plain(p.Value), "stack", string(p.Stack))
 }

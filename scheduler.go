@@ -47,10 +47,11 @@ func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err erro
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
 	fn.part.Entered.Add(1)
 	var c *callContext
-	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && ended == nil {
+	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
 		w := fn.router.workers.idlePool(fn.inline).take()
-		if fn.needsExtra || fn.inline && q.done != nil {
+		if fn.needsExtra || q.from != nil || fn.inline && q.done != nil {
 			c = newContextWithExtra(fn, t, tenant)
+			c.extra.from = q.from
 		} else {
 			c = w.newContext()
 			c.who, c.fn, c.task, c.tenant = fn.who, fn, t, w.shareTenant(tenant)
@@ -91,6 +92,7 @@ func (fn *function) takesAtOnce(c *callContext) bool {
 // is why the caller's context has already ended.
 func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (reusable bool, err error) {
 	c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
+	c.comeFrom(q.from)
 	if ended != nil {
 		return true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
 	}
@@ -150,8 +152,8 @@ func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	fn := c.fn
 	c.who, c.worker, c.start, c.deadline = fn.who, w, now, noDeadline
-	if int64(fn.timeout) < noDeadline-now {
-		c.deadline = now + int64(fn.timeout)
+	if timeout := int64(c.timeout()); timeout < noDeadline-now {
+		c.deadline = now + timeout
 	}
 	if !q.asked {
 		if why = c.askDeadline(q); why != nil {

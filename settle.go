@@ -39,11 +39,11 @@ func (c *callContext) settle(v verdict, by settler) bool {
 // and context have the same end. The goroutine that wins must call follow, or start a
 // goroutine that does: without it the caller waits for ever.
 //
-// A call is TimedOut by its function's timeout. If the caller's deadline is the
+// A call is TimedOut by its function's timeout, or by that of its Origin. If the caller's deadline is the
 // earlier one the same timer fires, and the call is Canceled.
 func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 	if v.outcome == TimedOut {
-		v.err = timeoutError{c.who.timeout}
+		v.err = c.timedOut()
 		if c.callerFirst {
 			v.outcome, v.err = Canceled, context.DeadlineExceeded
 		}
@@ -121,6 +121,9 @@ func (c *callContext) execution(v verdict) Execution {
 	}
 	if c.extra != nil {
 		e.Queued, e.Init, e.Cold = time.Duration(c.extra.queued), time.Duration(c.extra.initWait), c.extra.cold
+		if from := c.extra.from; from != nil {
+			e.Origin, e.Job, e.Delivery, e.Attempt = from.origin, from.job, from.delivery, max(1, from.attempt)
+		}
 	}
 	if fn.stream {
 		e.measure(c.task)
