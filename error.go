@@ -48,9 +48,9 @@ var (
 	// ErrCycle: a deadlock. The nested call would wait for a call that waits for this
 	// call's own callers, or for a slot that they have lent to another call.
 	ErrCycle = errors.New("nested call would wait for itself")
-	// ErrTimeout: the function did not return within its timeout; the text of the
-	// answered error says how long that was. For errors.Is it is also a
-	// [context.DeadlineExceeded].
+	// ErrTimeout: the function did not return within its timeout, or within that of the
+	// call's [Origin]; the text of the answered error says how long that was. For errors.Is it is also a
+	// [context.DeadlineExceeded], and it has a method After() time.Duration.
 	ErrTimeout error = timeoutError{}
 	// ErrExited: the handler ended its goroutine with runtime.Goexit, as
 	// t.FailNow does, instead of returning.
@@ -73,6 +73,9 @@ func (e timeoutError) Error() string {
 	}
 	return "function timed out after " + e.after.String() + "; see " + e.cure
 }
+
+// After is how long the timeout was.
+func (e timeoutError) After() time.Duration { return e.after }
 
 func (timeoutError) Timeout() bool { return true }
 

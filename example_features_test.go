@@ -49,6 +49,27 @@ func ExampleWithTenant() {
 	// Output: acme <nil>
 }
 
+// A front door says where a call comes from. The platform's deadline shortens the
+// function's, and the call that misses it has timed out: its caller has not left.
+func ExampleWithOrigin() {
+	r := faas.New(faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) {
+		fmt.Println(e.Outcome, e.Origin.Door, e.Origin.RequestID)
+	})))
+	defer r.Close()
+	slow := faas.Register(r, "slow", func(ctx context.Context, _ struct{}) (struct{}, error) {
+		<-ctx.Done()
+		return struct{}{}, ctx.Err()
+	})
+	ctx := faas.WithOrigin(context.Background(), faas.Origin{
+		Trigger: "http", Door: "gateway", RequestID: "req-7", Timeout: 10 * time.Millisecond,
+	})
+	_, err := slow.Invoke(ctx, struct{}{})
+	fmt.Println(err)
+	// Output:
+	// TimedOut gateway req-7
+	// faas: invoke "slow": function timed out after 10ms; see WithOrigin
+}
+
 // Among the waiting calls of one tenant, the highest priority goes first.
 func ExampleWithPriority() {
 	r := faas.New()

@@ -246,6 +246,9 @@ func TestTheOriginsTimeoutEndsTheCallAsTimedOut(t *testing.T) {
 				require.ErrorIs(t, err, faas.ErrTimeout)
 				assert.Equal(t, faas.TimedOut, faas.EndOf(err, "f").Outcome)
 				assert.ErrorContains(t, err, "timed out after 1s; see WithOrigin")
+				var late interface{ After() time.Duration }
+				require.ErrorAs(t, err, &late)
+				assert.Equal(t, time.Second, late.After())
 				assert.Equal(t, faas.TimedOut, meter.last(t).Outcome)
 				assert.Equal(t, time.Second, meter.last(t).Duration)
 			})

@@ -34,7 +34,8 @@ func (c caller) call(ctx context.Context, function string, e cloudevents.Event) 
 		}
 	}
 	// The event travels on the context as well, for WithEvent to copy.
-	out, err := c.router.Invoke(context.WithValue(ctx, eventKey{}, e), function, payload)
+	ctx = faas.WithOrigin(context.WithValue(ctx, eventKey{}, e), faas.Origin{Trigger: "pubsub", Door: "cloudevents", RequestID: e.ID()})
+	out, err := c.router.Invoke(ctx, function, payload)
 	if err != nil {
 		return nil, problemOf(function, err)
 	}

@@ -27,8 +27,9 @@ type exchange struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	server   *http.Server    // it sets this request's deadlines; nil on HTTP/2, and without net/http's server
-	ctx      context.Context //nolint:containedctx // of the call: the exchange itself, or a context around it that has the tenant
+	ctx      context.Context //nolint:containedctx // of the call: a context around the exchange that has the origin, and the tenant
 	carried  carried
+	origin   faas.Origin
 	tenant   string        // empty without WithTenantHeader
 	began    time.Duration // when the request came, since settings.made
 	wrote    bool          // extendWriteDeadline was called
@@ -89,9 +90,11 @@ func (x *exchange) setHeader(n int, name, value string) {
 // pass while the function is still within its own time. On HTTP/1 a passed deadline
 // only matters at the next write, and extendWriteDeadline sets a new one before
 // that. On HTTP/2 it would reset the stream at once, so begin removes it.
-func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*exchange, error) {
-	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Since(s.made)}
-	x.ctx, x.carried.ID = x, id
+//
+// The origin is that of the request's calls; its RequestID is set.
+func (s *settings) begin(w http.ResponseWriter, r *http.Request, o faas.Origin) (*exchange, error) {
+	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Since(s.made), origin: o}
+	x.ctx, x.carried.ID = faas.WithOrigin(x, o), o.RequestID
 	if r.ProtoMajor > 1 {
 		x.setWriteDeadline(time.Time{})
 	} else {
@@ -110,7 +113,7 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*ex
 	if len(r.Header[s.tenantHeader]) != 1 || !isTenant(tenant) {
 		return x, errTenant
 	}
-	x.tenant, x.ctx = tenant, faas.WithTenant(x, tenant)
+	x.tenant, x.ctx = tenant, faas.WithTenant(x.ctx, tenant)
 	return x, nil
 }
 
@@ -118,7 +121,7 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, id string) (*ex
 // values but no end, and it does not reference the exchange, which would keep the
 // request, its connection and its buffers in memory.
 func (x *exchange) detached() context.Context {
-	ctx := Carry(x, context.WithoutCancel(x.Context))
+	ctx := faas.WithOrigin(Carry(x, context.WithoutCancel(x.Context)), x.origin)
 	if x.tenant != "" {
 		ctx = faas.WithTenant(ctx, x.tenant)
 	}

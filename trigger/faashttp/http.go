@@ -66,7 +66,7 @@ import (
 //
 // The client's X-Request-Id is kept if it is 1 to 128 of A–Z a–z 0–9 . _ ~ -, and
 // replaced otherwise. Traceparent and Tracestate are passed on if they are well
-// formed. See [FromContext].
+// formed. See [FromContext]. The id is also the RequestID of the call's [faas.Origin].
 //
 // When the client leaves, its call is canceled. The body is bounded by
 // [faas.WithLimits] and read before the call asks for a slot; the answer is written
@@ -154,8 +154,8 @@ func hasMethod(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 
 // open begins the exchange of a request, and answers a request that is malformed.
 func (f *httpFront) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
-	id := requestID(r)
-	x, err := f.begin(w, r, id)
+	id := requestID(r, "X-Request-Id")
+	x, err := f.begin(w, r, faas.Origin{Trigger: "http", Door: "http", RequestID: id})
 	x.setHeader(0, "X-Request-Id", id)
 	x.setHeader(1, "X-Content-Type-Options", "nosniff")
 	if err != nil {

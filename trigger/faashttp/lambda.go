@@ -28,6 +28,12 @@ import (
 // for example because the function's instances can't be made at present, the answer
 // is a ServiceException, which clients retry.
 //
+// The answer's x-amzn-RequestId is the RequestID of the call's [faas.Origin], and so the
+// one in its record and in the logs. It is the x-amzn-RequestId of the request, which a
+// proxy in front may set, or else the amz-sdk-invocation-id, which AWS's SDKs send: all
+// attempts of one operation have the same. An id that is not 1 to 128 of
+// A–Z a–z 0–9 . _ ~ - is replaced by a new one.
+//
 // The caller gets the text of a function's error and the stack of its panic, as on
 // Lambda: every caller on this wire is taken for an operator of the functions. Use
 // [Handler] for callers that are not.
@@ -99,9 +105,9 @@ func (l *Lambda) Shutdown(ctx context.Context) error { return l.events.shutdown(
 // further. All checks that need no body are made before one is read. The signature
 // of a POST covers its body, so that receive checks it.
 func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
-	id := newID()
+	id := requestID(r, "X-Amzn-Requestid", "Amz-Sdk-Invocation-Id")
 	w.Header().Set("X-Amzn-Requestid", id)
-	x, err := l.begin(w, r, id)
+	x, err := l.begin(w, r, faas.Origin{Trigger: "other", Door: "lambda", RequestID: id})
 	if !l.door.allows(w, r, x.refuseAtDoor) {
 		return x, false
 	}

@@ -47,7 +47,7 @@ func functionErrorBody(err error, info faas.Signature, id string) []byte {
 	case faas.Exited:
 		return mustJSON(platformError{"Runtime.ExitError", request + "Runtime exited without providing a reason"})
 	case faas.TimedOut:
-		return mustJSON(platformError{"Sandbox.Timedout", fmt.Sprintf("%sTask timed out after %.2f seconds", request, info.Timeout.Seconds())})
+		return mustJSON(platformError{"Sandbox.Timedout", fmt.Sprintf("%sTask timed out after %.2f seconds", request, timeoutOf(end.Err, info).Seconds())})
 	case faas.InitFailed:
 		return mustJSON(platformError{"Runtime.InitError", request + "Runtime failed to start"})
 	case faas.OutputInvalid:
@@ -63,6 +63,17 @@ func functionErrorBody(err error, info faas.Signature, id string) []byte {
 	case faas.Failed, faas.Canceled:
 	}
 	return mustJSON(functionError{Message: textOf(err), Type: typeName(err)})
+}
+
+// timeoutOf returns the timeout that ended a call: its Origin's, or the function's.
+func timeoutOf(e *faas.Error, info faas.Signature) time.Duration {
+	if late, ok := errors.AsType[interface {
+		error
+		After() time.Duration
+	}](e); ok {
+		return late.After()
+	}
+	return info.Timeout
 }
 
 // codecErrorBody returns the error of the codec, as a handler on Lambda would

@@ -60,7 +60,7 @@ func (p *Problem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	id := h.Get("X-Request-Id")
 	if id == "" {
-		id = requestID(r)
+		id = requestID(r, "X-Request-Id")
 		h.Set("X-Request-Id", id)
 	}
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -33,7 +33,7 @@ func first(h http.Header, name string) string {
 // Request is what a front knows of the request behind a call. It comes from
 // outside: all fields are validated, and none is trusted.
 type Request struct {
-	ID            string // the client's X-Request-Id if it is well formed, otherwise a new one
+	ID            string // what the client sent for it if that is well formed, otherwise a new one; also the RequestID of the call's Origin
 	TraceParent   string // W3C trace context, well formed; or empty
 	TraceState    string // of the W3C trace context; empty without a TraceParent
 	ClientContext string // JSON that a client of the Lambda wire sent along; or empty
@@ -90,11 +90,13 @@ func Logs(ctx context.Context) io.Writer {
 	return io.Discard
 }
 
-// requestID returns the client's own id for the request if it is well formed, and
-// otherwise a new one.
-func requestID(r *http.Request) string {
-	if id := first(r.Header, "X-Request-Id"); isToken(id, "._~-") {
-		return id
+// requestID returns the first of these headers that is a well formed id, or a new id.
+// The names must be in canonical form.
+func requestID(r *http.Request, headers ...string) string {
+	for _, name := range headers {
+		if id := first(r.Header, name); isToken(id, "._~-") {
+			return id
+		}
 	}
 	return newID()
 }

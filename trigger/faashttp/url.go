@@ -29,6 +29,10 @@ import (
 // not exist. A response with an invalid status, header or cookie is a 502 too.
 // [WithHosts] and [WithOrigins] apply here as well.
 //
+// The answer's x-amzn-RequestId, the event's requestId and the RequestID of the call's
+// [faas.Origin] are one id. A proxy in front may set it by that header; it is replaced
+// unless it is 1 to 128 of A–Z a–z 0–9 . _ ~ -.
+//
 // Mount it at the path of your choice, below a prefix with [http.StripPrefix].
 func FunctionURL(r *faas.Router, name string, opts ...Option) http.Handler {
 	return &functionURL{settings: frontSettings(opts), router: r, name: name}
@@ -44,9 +48,9 @@ type functionURL struct {
 
 // ServeHTTP serves one request.
 func (u *functionURL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := newID()
+	id := requestID(r, "X-Amzn-Requestid")
 	w.Header().Set("X-Amzn-Requestid", id)
-	x, err := u.begin(w, r, id)
+	x, err := u.begin(w, r, faas.Origin{Trigger: "http", Door: "url", RequestID: id})
 	if !u.door.allows(w, r, x.refuseAtDoor) {
 		return
 	}

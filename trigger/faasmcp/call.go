@@ -39,11 +39,23 @@ func (c *call) answer(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallT
 	if !ok {
 		return failed(Failure{Outcome: Refused, Reason: faas.ReasonDenied}, "this call of "+c.name+" is not permitted"), nil
 	}
-	out, err := c.router.Invoke(faas.WithTenant(ctx, tenant), c.name, payload)
+	ctx = faas.WithOrigin(faas.WithTenant(ctx, tenant), originOf(req))
+	out, err := c.router.Invoke(ctx, c.name, payload)
 	if err != nil {
 		return failureOf(c.name, err)
 	}
 	return c.result(c.name, out), nil
+}
+
+// originOf says where a call comes from. The id of an MCP request is no id for records:
+// it counts from 1 in each session, and the SDK does not show it to tools. So the
+// RequestID is the X-Request-Id of the HTTP request, if it came by one and has one.
+func originOf(req *mcp.CallToolRequest) faas.Origin {
+	o := faas.Origin{Trigger: "other", Door: "mcp"}
+	if req.Extra != nil {
+		o.RequestID = req.Extra.Header.Get("X-Request-Id")
+	}
+	return o
 }
 
 // payload makes the function's input of a tool's arguments, or says what does not

@@ -19,7 +19,7 @@ import (
 func likeLambda(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) error {
 		return next(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
-			AwsRequestID:       inv.ID.String(),
+			AwsRequestID:       inv.Origin.RequestID,
 			InvokedFunctionArn: "arn:aws:lambda:us-east-1:000000000000:function:" + inv.Function,
 		}), inv)
 	}
