@@ -9,20 +9,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// clock measures in nanoseconds since it was made. That is one reading of the
-// monotonic clock, at half the price of time.Now, which reads the wall as well.
-// The wall is read once a second and carried forward from there, so that a
-// record's Start follows a clock that is set while the process runs.
+// clock counts nanoseconds since it was made. now reads only the monotonic clock, which
+// costs half of time.Now: that reads the wall clock as well. The wall clock is read at
+// most once a second, and time adds what has passed since. So a record's Start follows the
+// wall clock, a second late at most, if that is set while the process runs.
 type clock struct {
-	base time.Time
+	base time.Time // has a monotonic reading
 	wall atomic.Pointer[anchor]
 }
 
-// anchor is what the wall said at a moment of the clock.
+// anchor pairs a reading of the clock with the wall clock's time at that moment. It is
+// never changed once it is stored: readers load the pointer without a lock.
 type anchor struct {
-	at   int64
-	time time.Time
-	unix int64 // the same in nanoseconds
+	at   int64     // the reading
+	time time.Time // the wall clock's
+	unix int64     // time in Unix nanoseconds
 }
 
 func newClock() *clock {
@@ -33,9 +34,9 @@ func newClock() *clock {
 
 func (c *clock) now() int64 { return int64(time.Since(c.base)) }
 
-// reading is what the clock says at t, or the end of its range that is nearer. A
-// time without a monotonic reading (out of a header, from time.Unix) is measured
-// from now on by the wall, which may have been set since the clock was made.
+// reading returns the clock's reading at t: at least 0, at most math.MaxInt64. If t has no
+// monotonic reading, for example because it was parsed from a header, its distance to the
+// wall clock's present time counts: the wall clock may have been set since c was made.
 func (c *clock) reading(t time.Time) int64 {
 	if t != t.Round(0) { // it has a monotonic reading, which Round strips; Equal would not see it
 		return max(0, int64(t.Sub(c.base)))
@@ -47,12 +48,16 @@ func (c *clock) reading(t time.Time) int64 {
 	return max(0, now+left)
 }
 
-// time is the wall clock's for a reading not much older than a call.
+// time returns the wall clock's time at a reading. It is exact for readings that are about
+// as recent as the last anchor; if the wall clock was set since, older ones are off by that.
 func (c *clock) time(at int64) time.Time {
 	a := c.anchor(at)
 	return a.time.Add(time.Duration(at - a.at))
 }
 
+// anchor returns the latest anchor, or a new one if that is more than a second older than
+// the reading at. Two goroutines may both store a new one; each is right, so neither needs
+// a compare-and-swap.
 func (c *clock) anchor(at int64) *anchor {
 	a := c.wall.Load()
 	if at-a.at >= int64(time.Second) {
@@ -63,10 +68,10 @@ func (c *clock) anchor(at int64) *anchor {
 	return a
 }
 
-// newID makes a UUIDv7 (RFC 9562, section 5.7, with method 3 for rand_a: a
-// fraction of the millisecond) for that moment. Its 62 random bits are to come
-// from the runtime's ChaCha8, which is seeded by the system and kept per
-// thread: no lock, no system call.
+// newID returns a UUIDv7 for the time of a reading (RFC 9562, section 5.7; rand_a holds
+// the fraction of the millisecond, method 3 of section 6.2). Its 62 random bits are the
+// upper ones of random. The caller takes that from math/rand/v2, whose source is the
+// runtime's ChaCha8: seeded by the system, one per thread, no lock and no system call.
 func (c *clock) newID(at int64, random uint64) uuid.UUID {
 	const msec = int64(time.Millisecond)
 	a := c.anchor(at)

@@ -9,37 +9,38 @@ import (
 	"sync"
 )
 
-// Codec turns payloads into inputs and outputs into payloads. Both methods are
-// called by many goroutines at once; a panic in them counts as an error. Data
-// given to Unmarshal belongs to the caller of Invoke and must not be kept; what
-// Marshal returns must not be changed afterwards.
+// Codec decodes payloads to inputs and encodes outputs to payloads. Many goroutines call
+// both methods at once; a panic in one counts as an error. The data that Unmarshal gets
+// belongs to the caller of Invoke and must not be kept. The codec must not change what
+// Marshal has returned.
 //
-// A codec is never handed a pointer to a pointer. What it is handed for a handler's
-// input or output of type T depends on T:
+// A codec never gets a pointer to a pointer. What it gets for a handler's input or
+// output of type T depends on T:
 //
-//	T                           Marshal is handed        Unmarshal is handed
+//	T                           Marshal gets             Unmarshal gets
 //	a pointer, *Order           the output, an *Order    a new *Order, which is not nil
 //	an interface                what is in the output    a pointer to the interface
 //	any other, Order or int     a pointer to the output  a pointer to the input
 //	[]byte                      nothing: the payload is the value itself
 //
-// So a codec of protocol buffers asserts proto.Message in both. A nil output of a
-// pointer or interface type is handed on as such. An empty payload for an input of
-// struct{} is not handed on.
+// For example, a codec of protocol buffers asserts proto.Message in both methods. For a
+// nil output of a pointer type Marshal gets that nil pointer, of an interface type nil.
+// For an empty payload and an input of type struct{} Unmarshal is not called.
 //
 // A codec may also have a method
 //
 //	ContentType() string
 //
-// which says the media type of what Marshal makes, application/x-protobuf for one,
-// in [Signature] and in what front doors answer. It is asked at registration. Without
-// it, or where it is empty, the type is application/octet-stream.
+// that returns the media type of what Marshal makes, for example application/x-protobuf.
+// [Signature] has it, and front doors send it. It is called when a function is
+// registered. Without the method, or if it returns "", the media type is
+// application/octet-stream.
 //
-// The default is encoding/json, whose media type is application/json, with "<", ">"
-// and "&" as they are: outputs are answers, not parts of pages. So null leaves the
-// zero value, a nil pointer for one; unknown fields are ignored, the last of two
-// equal keys wins, invalid UTF-8 is replaced, and trailing data, NaN, numbers out of
-// range and nesting over 10,000 are errors.
+// The default codec is encoding/json with the media type application/json. It does not
+// escape "<", ">" and "&", since outputs are not parts of HTML pages. JSON's null leaves
+// the zero value, for example a nil pointer. Unknown fields are ignored, the last of two
+// equal keys wins, and invalid UTF-8 is replaced. Trailing data, NaN, numbers out of
+// range and nesting over 10,000 levels are errors.
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error
@@ -47,16 +48,17 @@ type Codec interface {
 
 // jsonCodec is the default. Each router has its own.
 type jsonCodec struct {
-	encoders sync.Pool // of *jsonEncoder: json.Marshal can't leave HTML alone, and a new encoder costs two objects
+	encoders sync.Pool // of *jsonEncoder: json.Marshal always escapes HTML, and a new encoder would be two allocations a call
 }
 
-// jsonEncoder encodes into a slice of its own for each value.
+// jsonEncoder is an encoder and the writer that it writes to, so that both are reused.
+// Each value is encoded to a new slice, which the caller of Invoke may keep.
 type jsonEncoder struct {
 	json *json.Encoder
 	out  []byte
 }
 
-// Write takes what the encoder has made.
+// Write implements io.Writer for the encoder.
 func (e *jsonEncoder) Write(p []byte) (int, error) {
 	e.out = append(e.out, p...)
 	return len(p), nil
@@ -73,8 +75,8 @@ func (c *jsonCodec) Marshal(v any) ([]byte, error) {
 	if err := e.json.Encode(v); err != nil {
 		return nil, err
 	}
-	out := bytes.TrimSuffix(e.out, []byte("\n")) // which the encoder adds
-	e.out = nil                                  // it is the caller's
+	out := bytes.TrimSuffix(e.out, []byte("\n")) // the encoder adds one
+	e.out = nil                                  // the caller owns the slice
 	c.encoders.Put(e)
 	return out, nil
 }
@@ -82,12 +84,13 @@ func (c *jsonCodec) Marshal(v any) ([]byte, error) {
 // Unmarshal decodes into v.
 func (*jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
 
-// ContentType is that of JSON.
+// ContentType returns the media type of JSON.
 func (*jsonCodec) ContentType() string { return "application/json" }
 
 const octets = "application/octet-stream"
 
-// contentType asks a codec for the media type of what it makes.
+// contentType returns the media type of what c makes, or an error if its ContentType
+// panics or returns a string that can't stand in a header.
 func contentType(c Codec) (kind string, err error) {
 	typed, ok := c.(interface{ ContentType() string })
 	if !ok {
@@ -103,7 +106,7 @@ func contentType(c Codec) (kind string, err error) {
 	return kind, nil
 }
 
-// isMediaType tells whether s can stand in a Content-Type header: a type, a subtype,
+// isMediaType reports whether s can stand in a Content-Type header: a type, a subtype,
 // and perhaps parameters, in printable ASCII.
 func isMediaType(s string) bool {
 	slash := strings.IndexByte(s, '/')
@@ -111,8 +114,10 @@ func isMediaType(s string) bool {
 	return printable && len(s) <= 255 && slash > 0 && slash < len(s)-1 && !strings.Contains(s[:slash], " ")
 }
 
-// decode reads a payload into v, a pointer to the handler's input. []byte
-// takes the payload as it is, and struct{} takes an empty one.
+// decode decodes a payload into v, a pointer to the handler's input. An input of type
+// []byte is the payload itself, and one of type struct{} may have an empty payload. For an
+// input of a pointer type decode allocates the value and calls Unmarshal with the input
+// itself: most codecs assert an interface that a pointer to a pointer does not have.
 func decode(c Codec, data []byte, v any) (err error) {
 	switch v := v.(type) {
 	case *[]byte:
@@ -125,7 +130,8 @@ func decode(c Codec, data []byte, v any) (err error) {
 	}
 	defer stopPanic(&err)
 	in := reflect.ValueOf(v).Elem()
-	if _, own := c.(*jsonCodec); own || in.Kind() != reflect.Pointer { // null is nil to JSON
+	// encoding/json gets the pointer to the pointer: for null it leaves a nil pointer.
+	if _, own := c.(*jsonCodec); own || in.Kind() != reflect.Pointer {
 		return c.Unmarshal(data, v)
 	}
 	fresh := reflect.New(in.Type().Elem())
@@ -133,7 +139,8 @@ func decode(c Codec, data []byte, v any) (err error) {
 	return c.Unmarshal(data, fresh.Interface())
 }
 
-// encode is the reverse of decode; v is a pointer to the handler's output.
+// encode is the reverse of decode; v is a pointer to the handler's output. Marshal gets the
+// output itself if that is a pointer or an interface.
 func encode(c Codec, v any) (data []byte, err error) {
 	if v, ok := v.(*[]byte); ok {
 		return *v, nil
@@ -145,8 +152,8 @@ func encode(c Codec, v any) (data []byte, err error) {
 	return c.Marshal(v)
 }
 
-// copyValue copies from one value to another of the same type through the
-// codec; both are pointers.
+// copyValue makes a deep copy: it encodes *from and decodes the result into *to. Both are
+// pointers of the same type.
 func copyValue(c Codec, from, to any) error {
 	if from, ok := from.(*[]byte); ok {
 		if to, ok := to.(*[]byte); ok {
@@ -164,7 +171,7 @@ func copyValue(c Codec, from, to any) error {
 	return nil
 }
 
-// stopPanic, deferred, makes a panic the error at err.
+// stopPanic stores a panic in *err. It must be deferred directly, so that recover works.
 func stopPanic(err *error) {
 	if p := recover(); p != nil {
 		*err = &PanicError{Value: p, Stack: stack()}

@@ -6,18 +6,19 @@ import (
 	"slices"
 )
 
-// CarryKeys is what most have [WithContext] do: it lets the values of these keys
-// through to the handler, and no other:
+// CarryKeys returns a func for [WithContext] that copies the values of these keys from the
+// caller's context to the handler's, and no other values:
 //
 //	faas.New(faas.WithContext(faas.CarryKeys(userKey{}, localeKey{})))
 //
-// Given to [New] it holds for all functions, and so for the nested calls of their
-// handlers: a value goes down with them as far as functions let it through. A key
-// without a value in the caller's context has none in the handler's. The values
-// are shared with the caller, and with handlers that outlive their calls.
+// Given to [New] it applies to all functions. A handler's context is the caller's context
+// of its nested calls, so a value passes down as far as each function on the way carries
+// it. If the caller's context has no value for a key, the handler's has none either. The
+// value itself is not copied: the caller shares it with the handler, which may outlive
+// the call.
 //
-// It panics with an [*Error] if a key is nil or can't be compared, which no context
-// takes as a key.
+// It panics with an [*Error] if a key is nil or of a type that can't be compared: no
+// context takes such a key.
 func CarryKeys(keys ...any) func(caller, fresh context.Context) context.Context {
 	for _, key := range keys {
 		if key == nil || !reflect.TypeOf(key).Comparable() {

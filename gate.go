@@ -4,24 +4,25 @@ import (
 	"context"
 )
 
-// Gate is asked about every call before it is admitted: authorizers, budgets,
-// rate limits. Gates are asked in order, the router's before the function's,
-// on the caller's goroutine and with the caller's context, values and all, which
-// is wrapped so that contexts may be derived from it whatever its manners; the
-// first that says no ends it.
+// Gate decides about every call before it is admitted, for example an authorizer, a
+// budget or a rate limit. The router calls Admit of each gate in order, its own gates
+// before the function's, until one of them returns an error. It does so on the caller's
+// goroutine, with a ctx that has the values and the end of the caller's context. ctx is
+// wrapped, so that contexts may be derived from it even if the caller's own context
+// breaks the rules of context.Context.
 //
-//   - Admit answers nil for yes. Any error, and a panic, is a no: the call is
-//     refused, counted, and answered an [*Error] that Is [ErrDenied] and wraps
-//     the gate's error. A gate that answers an *Error itself, with a Kind or a
-//     Reason, chooses Kind, Reason, RetryAfter and sentinel; its Function is left
-//     empty or is the call's. Without a Kind it is [KindBusy] if there is a
-//     RetryAfter, else [KindDenied].
-//   - Done is called once for each Admit that said yes, the last gate first:
-//     with the record when the call is settled, or with nil if it was refused
-//     after all. It is under the rules of [Meter.Record]; e is not to be kept.
-//   - Both are called by many goroutines at once, and must not block beyond
-//     what ctx allows: a caller waits in Admit.
-//   - inv has no Start, Deadline yet.
+//   - Admit returns nil to let the call in. If it returns an error or panics, the
+//     call is refused and counted, and its caller gets an [*Error] that Is
+//     [ErrDenied] and wraps the gate's error. A gate may return an *Error with a Kind
+//     or a Reason: it then chooses Kind, Reason, RetryAfter and sentinel. It leaves
+//     Function empty or sets the call's. Without a Kind, it is [KindBusy] if
+//     RetryAfter is set and [KindDenied] otherwise.
+//   - Done is called once for each Admit that returned nil, the last gate first:
+//     with the record when the call is settled, or with nil if the call was refused
+//     after all. The rules of [Meter.Record] apply, but e must not be kept.
+//   - Many goroutines call both at once. The caller waits in Admit, so Admit must not
+//     block longer than ctx allows.
+//   - inv has no Start and no Deadline yet.
 type Gate interface {
 	Admit(ctx context.Context, inv Invocation) error
 	Done(inv Invocation, e *Execution)

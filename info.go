@@ -6,42 +6,42 @@ import (
 	"time"
 )
 
-// Signature is what of a function is fixed by its registration.
+// Signature is the part of a function's description that its registration fixes.
 type Signature struct {
 	Name    string
 	Version string
-	Labels  map[string]string // shared by all that show them, not to be changed
+	Labels  map[string]string // shared with the function's records and calls, so don't change it
 	In, Out reflect.Type
 	Timeout time.Duration
 	Memory  int64 // declared, bytes
 	MaxIn   int   // how large a payload may be, bytes, see WithLimits
 	MaxOut  int   // how large an encoded output may be, bytes
-	Stream  bool  // it answers piece by piece, see RegisterStream; Out is []byte
+	Stream  bool  // its output is a stream, see RegisterStream; Out is []byte
 
-	ContentType string // the media type of its outputs, see Codec; of []byte and pieces, application/octet-stream
+	ContentType string // the media type of its outputs, see Codec; for []byte and streams application/octet-stream
 }
 
-// Info describes a function and its present state. It is a copy, but for
-// Labels. While calls come and go the numbers are each right at a moment, not
-// all at the same.
+// Info describes a function and its present state. It is a copy, but for Labels. While
+// calls come and go, each number is right at some moment, but not all at the same one.
 type Info struct {
 	Signature
 
 	InFlight int // admitted, and not yet settled
 	Queued   int // waiting for a slot
-	Limit    int // how many may run at once; math.MaxInt32: no limit but the router's; 0: switched off
-	Reserved int // of the router's slots, see WithReserved
-	Weight   int // in the sharing of them, see WithWeight
-	Runaways int // settled, and the handler still runs
+	Limit    int // how many calls may run at once; math.MaxInt32: only the router limits them; 0: the function is switched off
+	Reserved int // how many of the router's slots are reserved for it, see WithReserved
+	Weight   int // its weight when functions share the router's slots, see WithWeight
+	Runaways int // handlers that still run although their call is settled
 
-	Instances int // that there should be, by the function's policy; 0 also where none is asked
-	Ready     int // of those, the ones that can serve
+	Instances int // how many the function's policy wants; 0 also if the function has no policy
+	Ready     int // how many of those can serve a call
 
-	Admitted uint64            // since registration; each has one Execution when it is settled
-	Rejected map[Reason]uint64 // refused since registration; nil: none
+	Admitted uint64            // calls admitted since registration; each has one Execution when it is settled
+	Rejected map[Reason]uint64 // calls refused since registration; nil: none
 }
 
-// Stats sums up a router. As in Info, each number is right at a moment.
+// Stats is a router's sum over its functions. As in [Info], each number is right at some
+// moment, but not all at the same one.
 type Stats struct {
 	Functions  int
 	Capacity   int // how many calls may run at once
@@ -49,11 +49,14 @@ type Stats struct {
 	Queued     int
 	Runaways   int
 	Admitted   uint64
-	Rejected   map[Reason]uint64 // all refusals, those for unknown names among them; never nil
-	HookPanics uint64            // of meters, gates, and what WithContext and WithStuck were given
+	Rejected   map[Reason]uint64 // all refusals, including those of unknown names; never nil
+	HookPanics uint64            // panics of meters, gates, and the funcs that WithContext and WithStuck got
 	Closing    bool              // Shutdown or Close has begun
 }
 
+// info reads the counters one after the other. A lock over all of them would be on the
+// path of each call. So a difference of two may be off by the calls that came in between,
+// and max keeps it from being negative.
 func (fn *function) info() Info {
 	queued, rejected := fn.part.Queued(), fn.refused.snapshot()
 	admitted := int(fn.part.Entered.Load()-fn.refused.count()) - queued
@@ -78,7 +81,7 @@ func (fn *function) signature() Signature {
 	}
 }
 
-// Stats sums up the router, removed functions included.
+// Stats returns the router's sum, which includes removed functions.
 func (r *Router) Stats() Stats {
 	s := Stats{Capacity: r.group.Limit(), HookPanics: r.hookPanics.Load(), Rejected: map[Reason]uint64{}, Closing: r.closing.Load()}
 	all := r.functions.working()
@@ -99,9 +102,9 @@ func (r *Router) Stats() Stats {
 	return s
 }
 
-// Signature describes a function as it was registered, or answers [ErrNotFound]. It
-// takes no lock, counts nothing and allocates nothing: it is for front doors, which
-// need it for each call.
+// Signature describes a function as it was registered, or returns an error that Is
+// [ErrNotFound]. It takes no lock, counts nothing and allocates nothing, because front
+// doors need it for each call.
 func (r *Router) Signature(name string) (Signature, error) {
 	fn, err := r.find("signature", name)
 	if err != nil {
@@ -110,7 +113,8 @@ func (r *Router) Signature(name string) (Signature, error) {
 	return fn.signature(), nil
 }
 
-// Info describes a function and its present state, or answers [ErrNotFound].
+// Info describes a function and its present state, or returns an error that Is
+// [ErrNotFound].
 func (r *Router) Info(name string) (Info, error) {
 	fn, err := r.find("info", name)
 	if err != nil {
@@ -119,8 +123,7 @@ func (r *Router) Info(name string) (Info, error) {
 	return fn.info(), nil
 }
 
-// Functions describes all functions in the order of their names, each as it is
-// when its turn comes.
+// Functions describes all functions, sorted by name, each as it is when its turn comes.
 func (r *Router) Functions() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
 		for _, fn := range r.functions.sorted() {

@@ -5,25 +5,26 @@ import (
 	"slices"
 )
 
-// Runner is one step of what runs in a call: the handler, or a middleware
-// around it.
+// Runner runs a call's handler, or a middleware and what that wraps.
 type Runner func(ctx context.Context, inv Invocation) error
 
-// Middleware wraps what runs in a call: tracing, retries of its own
-// resources, logs. It is composed once, when the function is registered; the
-// Runner it returns runs for every call, on the handler's goroutine and inside
-// its timeout and its billed time, and may be called by many goroutines at once.
+// Middleware wraps the handler of a function, for example for tracing or logs. It is
+// called once, when the function is registered. The Runner that it returns runs for every
+// call, on the handler's goroutine, inside the call's timeout and billed time. Many
+// goroutines may call it at once.
 //
-//   - It passes on the ctx it was given, or one derived from it.
-//   - It calls next once. A second call answers an error and runs nothing.
-//   - The error it answers is the call's. An error of the handler that it
-//     swallows makes the call OK, with the output that came with the error.
-//   - nil without a next that has returned settles as Failed: no call answers
-//     (zero, nil) for a handler that did not run to its end.
-//   - A panic in it is the call's panic.
+//   - It passes the ctx that it got to next, or a context derived from that.
+//   - It calls next once. A second call of next returns an error and runs nothing.
+//   - The error that it returns is the call's. If it returns nil although the handler
+//     returned an error, the call is OK, with the output that came with the error.
+//   - If it returns nil and next has not returned, because it was not called, panicked or
+//     still runs, the call settles as Failed: no caller gets (zero, nil) from a handler
+//     that did not run to its end.
+//   - A panic in it counts as a panic of the handler.
 type Middleware func(next Runner) Runner
 
-// chain composes the middlewares around a Runner; nil if there are none.
+// chain wraps innermost in the middlewares, the first of them outermost. It returns nil if
+// there are none: the call then runs the handler directly and saves the closures.
 func chain(all []Middleware, innermost Runner) Runner {
 	if len(all) == 0 {
 		return nil

@@ -2,28 +2,31 @@ package faas
 
 import "context"
 
-// Init builds one instance of a function: it opens what the handler needs
-// (connections, models, caches) and returns the handler and, if something is to
-// be closed, how.
+// Init builds one instance of a function. It opens what the handler needs, for example a
+// connection or a model, and returns the handler and a closer that releases it again. The
+// closer may be nil.
 //
-// It runs on a goroutine of its own, many at once if many are needed, and its
-// ctx ends after [WithInitTimeout], with the router, or with the function if no
-// call waits for it; it has no values. An error, a panic or
-// a Goexit fails the calls that waited for this instance, with [ErrInit], and no
-// others; the next try is made after a pause that doubles from 100 ms to 30 s,
-// and calls that find no instance meanwhile are refused with [ReasonInit]. An
-// init that is late is not waited for, and what it still makes is closed.
+// Each Init runs on a goroutine of its own, and several may run at once. Its ctx has no
+// values. It ends after [WithInitTimeout], when the router is closed, or when the function
+// is removed and no call waits for the instance.
 //
-// The handler is called by up to [WithInstanceConcurrency] goroutines at once.
-// closer is called once, when no call has the instance any more, with a ctx that
-// lasts as long as WithInitTimeout; it may be nil. Its error is logged, its panic
-// caught and counted.
+// If Init returns an error, panics or calls Goexit, the calls that waited for this
+// instance fail with [ErrInit], and no others. The next Init starts after a pause, which
+// is 100 ms at first and doubles with each failure up to 30 s. Calls that find no instance
+// during the pause are refused with [ReasonInit]. When its ctx ends, the calls stop
+// waiting for Init, also if it goes on; an instance that it returns later is closed.
+//
+// Up to [WithInstanceConcurrency] goroutines call the handler at once. The closer is
+// called once, after the last call on the instance has ended, with a ctx that ends after
+// WithInitTimeout. Its error is logged; its panic is caught and counted in
+// Stats.HookPanics.
 type Init[In, Out any] func(ctx context.Context) (h Handler[In, Out], closer func(context.Context) error, err error)
 
 // RegisterInit is [Register] for a function whose instances have to be built.
 // A call goes to the most recently used instance that has a free seat. If there is
 // none, an instance is built, and the call waits for it or for a seat that becomes free
-// before that; if it ran on the new one, its record says Cold, and how long Init took.
+// before that. If the call ran on the new instance, its record has Cold set and says how
+// long it waited for Init.
 // [WithScaler], [WithMinInstances], [WithMaxInstances] and [WithKeepAlive] say how many
 // instances are kept.
 //
@@ -53,7 +56,7 @@ func TryRegisterInit[In, Out any](r *Router, name string, init Init[In, Out], op
 	}
 	core.init = func(ctx context.Context) (any, func(context.Context) error, error) {
 		h, closer, err := init(ctx)
-		if h == nil {
+		if h == nil { // an interface with a nil Handler in it would not be nil
 			return nil, closer, err
 		}
 		return h, closer, err
