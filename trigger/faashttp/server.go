@@ -12,7 +12,8 @@ import (
 )
 
 // Server is an [http.Server] that has every time limit set, listens on loopback
-// unless told otherwise, and drains together with its router.
+// unless told otherwise, and drains together with its router: a server ends its router,
+// and the router, by [faas.Router.Shutdown], each of its servers.
 //
 // Pages of other sites must not call what listens on their reader's loopback
 // address. So a server refuses what a browser sends from another site's page (see
@@ -29,9 +30,13 @@ type Server struct {
 	lameDuck time.Duration
 	drainers []func(ctx context.Context) error
 	state    serverState
+	drained  chan struct{} // closed once endRequests has returned
+	drainErr error         // its error: written before drained is closed, and read after
 
-	mu       sync.Mutex   // guards listener; never held while serving
-	listener net.Listener // nil until Listen
+	mu       sync.Mutex      // guards what follows; never held while serving
+	listener net.Listener    // nil until Listen
+	attached bool            // the router calls endRequests when it shuts down
+	draining context.Context //nolint:containedctx // that endRequests was called with; nil before
 }
 
 // ServerOption is an option of [NewServer]. Nil options are ignored.
@@ -46,8 +51,8 @@ func (o serverOption) applyServer(s *Server) { o(s) }
 // for all addresses. Port 0 takes a free port. The default is 127.0.0.1:9000.
 func WithAddr(addr string) ServerOption { return serverOption(func(s *Server) { s.addr = addr }) }
 
-// WithDrain sets how long [Server.Run] waits for calls in flight after its context
-// has ended. The default is 30 s.
+// WithDrain sets how long [Server.Run] waits for requests and calls in flight after
+// its context has ended. The default is 30 s.
 func WithDrain(d time.Duration) ServerOption { return serverOption(func(s *Server) { s.drain = d }) }
 
 // WithLameDuck sets how long a server that is shutting down still serves while its
@@ -57,9 +62,12 @@ func WithLameDuck(d time.Duration) ServerOption {
 	return serverOption(func(s *Server) { s.lameDuck = d })
 }
 
-// WithDrainer adds a function that is called after the last request has ended and
-// before the router shuts down, such as [Lambda.Shutdown]. Drainers run one after
-// the other in the order in which they are given. A nil f is ignored.
+// WithDrainer adds a function that is called once, after the last request has ended and
+// while the router still admits calls, such as [Lambda.Shutdown]. Drainers run one after
+// the other in the order in which they are given, also after one that failed. If the
+// shutdown's context ends first, they are called with that context while the router
+// cancels what still runs. f must not call Shutdown, of the server or of its router. A
+// nil f is ignored.
 func WithDrainer(f func(ctx context.Context) error) ServerOption {
 	return serverOption(func(s *Server) {
 		if f != nil {
@@ -86,7 +94,7 @@ func NewServer(r *faas.Router, h http.Handler, opts ...ServerOption) *Server {
 	if h == nil {
 		h = Handler(r)
 	}
-	s := &Server{router: r, addr: "127.0.0.1:9000", drain: 30 * time.Second}
+	s := &Server{router: r, addr: "127.0.0.1:9000", drain: 30 * time.Second, drained: make(chan struct{})}
 	s.http = http.Server{
 		Handler:           s.guard(h),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -138,23 +146,38 @@ func (s *Server) Listen() (net.Addr, error) {
 	return s.listener.Addr(), nil
 }
 
-// Run listens and serves until ctx ends, and then drains for as long as [WithDrain]
-// says. It returns nil if everything ended well; otherwise the error says what
-// could not be served, drained or flushed.
+// Run listens and serves until ctx ends or the router shuts down. If ctx ends it shuts
+// the router down, and with it this server, for as long as [WithDrain] says. If another
+// part of the program has called [faas.Router.Shutdown], the context given there bounds
+// the drain until ctx ends. In both cases Run returns once the router has shut down.
+//
+// It returns nil if everything ended well; otherwise the error says what could not be
+// served, drained or flushed. It Is [faas.ErrClosed] if the router had shut down before
+// Run was called, and ctx had not ended. If the port can't be opened, the router is left
+// alone.
 func (s *Server) Run(ctx context.Context) error {
 	if _, err := s.Listen(); err != nil {
 		return err
 	}
+	if err := s.attach(); err != nil {
+		if ctx.Err() != nil { // the router may have ended for the same reason
+			err = nil
+		}
+		end, cancel := s.lastContext(ctx)
+		defer cancel()
+		return errors.Join(err, s.Shutdown(end))
+	}
+	return s.serve(ctx)
+}
+
+// serve runs the HTTP server on its own goroutine until ctx ends or Serve returns, and
+// shuts down in both cases. Serve returns if it fails, or because the port was closed by
+// Shutdown, this server's or the router's. The channel has room for the error of Serve,
+// so that its goroutine ends even when this one does not receive yet.
+func (s *Server) serve(ctx context.Context) error {
 	s.mu.Lock()
 	l := s.listener
 	s.mu.Unlock()
-	return s.serve(ctx, l)
-}
-
-// serve runs the HTTP server on its own goroutine until ctx ends or Serve fails,
-// and shuts down in both cases. The channel has room for the error of Serve, so
-// that its goroutine ends even when this one does not receive yet.
-func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(l) }()
 	var serveErr error
@@ -163,51 +186,12 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 		served <- nil // for the receive below
 	case <-ctx.Done():
 	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
+	end, cancel := s.lastContext(ctx)
 	defer cancel()
 	err := s.Shutdown(end)
 	<-served
-	if errors.Is(serveErr, http.ErrServerClosed) { // Shutdown was called directly
+	if errors.Is(serveErr, http.ErrServerClosed) {
 		serveErr = nil
 	}
 	return errors.Join(serveErr, err)
-}
-
-// cancelGrace is how long clients have to receive their answers after Shutdown has
-// canceled their calls.
-const cancelGrace = time.Second
-
-// Shutdown ends the server and its router in this order: readiness goes off, the
-// port closes, requests in flight end, the drainers run, the router shuts down. If
-// ctx ends first, running calls are canceled and their callers get an answer, and
-// the error says what had not ended.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.state.draining.Store(true)
-	if s.lameDuck > 0 {
-		pause(ctx, s.lameDuck)
-	}
-	var errs []error
-	drained := s.http.Shutdown(ctx)
-	for _, f := range s.drainers {
-		errs = append(errs, f(ctx))
-	}
-	errs = append(errs, s.router.Shutdown(ctx))
-	if drained != nil { // usually ctx: requests still ran, and the router has canceled their calls by now
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
-		defer cancel()
-		if s.http.Shutdown(last) != nil {
-			errs = append(errs, drained, s.http.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
