@@ -6,29 +6,28 @@ import (
 	"github.com/google/uuid"
 )
 
-// Invocation tells about one call. It is a value: what is done to it has no
-// effect on the call.
+// Invocation describes one call. It is a copy: changing it does not change the call.
 type Invocation struct {
 	ID       uuid.UUID         // unique, a UUIDv7
-	Function string            // its name
-	Version  string            // its version
+	Function string            // the function's name
+	Version  string            // the function's version
 	Tenant   string            // for which tenant it runs, see WithTenant and WithTenantKey; empty: for none in particular
-	Labels   map[string]string // the function's; shared by all its calls, not to be changed
-	Parent   uuid.UUID         // the invocation that made this one; zero for a root
-	Depth    int               // how many invocations are above this one; 0 for a root
+	Labels   map[string]string // the function's labels; all its calls share the map, so don't change it
+	Parent   uuid.UUID         // the ID of the call whose handler made this one; zero if there is none
+	Depth    int               // how many calls are above this one; 0 if Parent is zero
 	Attempt  int               // 1 for the first; for a job, see Delivery
-	Start    time.Time         // of the handler; zero in a Gate
-	Deadline time.Time         // the earlier of the caller's and Start + Timeout; zero in a Gate
+	Start    time.Time         // when the handler starts; zero in a Gate
+	Deadline time.Time         // the caller's deadline, or Start + Timeout if that is earlier; zero in a Gate
 	Timeout  time.Duration     // the function's, or Origin.Timeout if that is shorter
 	Memory   int64             // declared by WithMemory, bytes
 	Priority int               // among its tenant's calls, see WithPriority
-	Origin   Origin            // where it comes from, see WithOrigin; for a nested call RequestID and Key only
-	Job      uuid.UUID         // the job that it is a delivery of; zero: it is none of a job's
-	Delivery int               // which delivery of that job, 1 for the first; Attempt counts only those that count as attempts; 0: no job
+	Origin   Origin            // where it comes from, see WithOrigin; a nested call has only RequestID and Key of it
+	Job      uuid.UUID         // the job that this call is a delivery of; zero: it belongs to no job
+	Delivery int               // the number of this delivery of the job, from 1; Attempt counts only deliveries that count as attempts; 0: no job
 }
 
-// Origin says where a call comes from. A front door knows it, and sets it by
-// [WithOrigin]. The zero Origin is that of a call in code.
+// Origin says where a call comes from. A front door sets it by [WithOrigin]. A call that Go
+// code makes without WithOrigin has the zero Origin.
 type Origin struct {
 	Trigger   string        // what started the function: OpenTelemetry's faas.trigger ("http", "pubsub", "datasource", "timer", "other")
 	Door      string        // the front door that the call came through: "http", "lambda", "url", "cloudevents", "mcp", …

@@ -2,11 +2,12 @@ package faas
 
 import "fmt"
 
-// FixedScaler keeps a function at N instances, whatever comes, within its limits.
-// N is at least 1.
+// FixedScaler keeps a function at N instances, within the limits of [WithMinInstances] and
+// [WithMaxInstances]. N is at least 1.
 type FixedScaler struct{ N int }
 
-// Desired implements [Scaler].
+// Desired implements [Scaler]. The answer never changes, so Rest is set and the scale loop
+// asks again only after a call has come.
 func (f FixedScaler) Desired(l Load, s State) (Target, State) {
 	t := l.within(Target{N: max(0, f.N), Rule: "fixed"})
 	t.Rest = true

@@ -7,31 +7,34 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// LambdaScaler scales as AWS Lambda does: a call that finds no free instance
-// starts one, and an instance goes when it has not been needed for a while. The
-// calls themselves are the measure; there is no target and no average.
+// LambdaScaler scales as AWS Lambda does. A call that finds no free instance starts one,
+// and an instance is dropped when it has not been needed for KeepAlive. The number of
+// calls decides; there is no target utilization and no average.
 //
-// Growth is bounded: a function gets up to Burst more instances at once, and that
-// allowance refills evenly, to Burst again in ten seconds (Lambda scaling
-// behavior, https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html).
-// How long an idle environment lives AWS doesn't promise; ten minutes is what
-// Shahrad et al. took for it (Serverless in the Wild, USENIX ATC 2020).
+// Growth is bounded by a quota, as a token bucket. A function may start up to Burst
+// instances at once; the quota refills evenly and is full again after ten seconds (Lambda
+// scaling behavior, https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html).
+// AWS does not promise how long an idle environment lives; ten minutes is the figure of
+// Shahrad et al. (Serverless in the Wild, USENIX ATC 2020).
 type LambdaScaler struct {
-	Burst     int           // instances per 10 s; 0: 1000
-	KeepAlive time.Duration // how long an instance that is not needed is kept, and up to a sixtieth, or a tick, longer; 0: 10 min
+	Burst     int           // how many instances may be started in 10 s; 0: 1000
+	KeepAlive time.Duration // how long an instance that is not needed is kept, and up to 1/60 of that, or a tick, longer; 0: 10 min
 }
 
-// lambdaState is never changed once it has been answered.
+// lambdaState is never changed once Desired has returned it: goroutines that ask at the
+// same moment share it without a lock.
 type lambdaState struct {
-	epoch time.Time  // of the first question; the times below count from it
-	quota float64    // how many instances may be started
-	at    int64      // when that was
-	need  window.Max // instances needed, within KeepAlive
+	epoch time.Time  // when the policy was first asked; the times below are counted from it
+	quota float64    // how many instances may be started; a fraction, since it refills evenly
+	at    int64      // the time at which quota was right, in nanoseconds
+	need  window.Max // the most instances that were needed within KeepAlive
 }
 
+// lambdaRefill is how long an empty quota takes to refill.
 const lambdaRefill = 10 * time.Second
 
-// Desired implements [Scaler].
+// Desired implements [Scaler]. An arrival only grows the function. The tick also lowers it,
+// to the most that was needed within KeepAlive.
 func (p LambdaScaler) Desired(l Load, s State) (Target, State) {
 	p.Burst, p.KeepAlive = orElse(p.Burst, 1000), orElse(p.KeepAlive, 10*time.Minute)
 	m, _ := s.(*lambdaState)
@@ -46,7 +49,9 @@ func (p LambdaScaler) Desired(l Load, s State) (Target, State) {
 		next := p.refill(l, m)
 		t := next.start(l, Target{N: need, Rule: "arrival"})
 		if t.N <= l.Instances {
-			return t, m // many may come at the same moment: nothing new, no new state
+			// The quota is used up. The rest of a burst's calls come here, so they get m
+			// itself and allocate nothing; the next growth refills from m.at.
+			return t, m
 		}
 		next.note(p, need)
 		return t, &next
@@ -60,15 +65,19 @@ func (p LambdaScaler) Desired(l Load, s State) (Target, State) {
 	return next.start(l, t), &next
 }
 
+// begin returns the state of a function that is seen for the first time, with a full quota.
 func (p LambdaScaler) begin(l Load) *lambdaState {
-	slots := (p.KeepAlive+p.slot()-1)/p.slot() + 1 // the slot that runs, and those that have passed
+	slots := (p.KeepAlive+p.slot()-1)/p.slot() + 1 // those of KeepAlive, rounded up, and the one that has begun
 	return &lambdaState{epoch: l.Now, quota: float64(p.Burst), need: window.NewMax(int(slots))}
 }
 
-// slot is what the keep-alive counts in: few enough of them to be remembered.
+// slot returns the length of the slots that need keeps a maximum for. It is a sixtieth of
+// KeepAlive, so that the state stays small for any KeepAlive, for example 10 s for 10 min;
+// it is not below a tick, since only a tick lowers the function.
 func (p LambdaScaler) slot() time.Duration { return max(scaleTick, p.KeepAlive/60) }
 
-// refill is a copy of m at the question's time.
+// refill returns a copy of m at the time of l, with the quota that has come back since. A
+// clock that was set back adds none.
 func (p LambdaScaler) refill(l Load, m *lambdaState) lambdaState {
 	next := *m
 	next.at = int64(l.Now.Sub(m.epoch))
@@ -77,7 +86,8 @@ func (p LambdaScaler) refill(l Load, m *lambdaState) lambdaState {
 	return next
 }
 
-// start takes what is to be started from the quota, and gets what there is.
+// start takes the instances that t would start from the quota, and returns t, or as much of
+// it as the quota allows. m must be a copy that no other goroutine has.
 func (m *lambdaState) start(l Load, t Target) Target {
 	t = l.within(t)
 	if more := t.N - l.Instances; more > int(m.quota) {
@@ -87,6 +97,7 @@ func (m *lambdaState) start(l Load, t Target) Target {
 	return t
 }
 
+// note records how many instances are needed at m.at.
 func (m *lambdaState) note(p LambdaScaler, need int) {
 	m.need = m.need.With(m.at/int64(p.slot()), float64(need))
 }

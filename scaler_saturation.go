@@ -6,39 +6,40 @@ import (
 	"time"
 )
 
-// SaturationScaler sets a ceiling for a whole router, so that a process that has
-// too much to do serves fewer calls at a time and keeps its pace, instead of all
-// of them ever more slowly. It is asked about the router as if that were one
-// function: an instance is a slot.
+// SaturationScaler sets the capacity of a whole router ([WithCapacityScaler]). An
+// overloaded process then serves fewer calls at a time, each at its normal pace, instead
+// of all of them ever more slowly. The policy is asked about the router as if it were one
+// function; an instance stands for a slot.
 //
-// The measure is how long goroutines wait for a processor (Load.Latency). When
-// 99 of 100 waited longer than HighLatency, or longer than LowLatency while the
-// processors were busier than HighCPU, the ceiling comes down to Backoff of what
-// was running: at once, and again at each tick until it helps. When they waited
-// less than LowLatency for Calm, it goes up by Step at each tick. In between it
+// It measures how long goroutines wait for a processor (Load.Latency). If this exceeds
+// HighLatency, or exceeds LowLatency while the processors are busier than HighCPU, the
+// process is saturated: the capacity falls to Backoff times the calls that run, and falls
+// again at each tick until the waits are shorter. If goroutines have waited less than
+// LowLatency for the time of Calm, the capacity rises by Step at each tick. Otherwise it
 // stays. So processors in full use are not saturation as long as no goroutine waits for
-// them; and a process that is kept from its processors, by a quota or a neighbor,
-// is saturated though it uses few. (Additive increase and multiplicative
-// decrease: Chiu and Jain, Computer Networks and ISDN Systems 17, 1989.)
+// them. And a process is saturated though it uses little of its processors if a quota or
+// another process keeps it from them. (Additive increase and multiplicative decrease:
+// Chiu and Jain, Computer Networks and ISDN Systems 17, 1989.)
 //
-// The ceiling is never below Floor, nor above Load.Max. A field that is 0 has its
+// The capacity is never below Floor and never above Load.Max. A field that is 0 has its
 // default.
 type SaturationScaler struct {
-	Floor       int           // 0: 1
-	Step        int           // 0: a twentieth of Load.Max
-	Backoff     float64       // 0: 0.75
-	HighLatency time.Duration // 0: 20 ms, two turns of a goroutine that does not yield
-	LowLatency  time.Duration // 0: 2 ms
-	HighCPU     float64       // share of the processors; 0: 0.9
+	Floor       int           // the least capacity, in calls; 0: 1
+	Step        int           // by how many calls the capacity rises; 0: a twentieth of Load.Max
+	Backoff     float64       // the factor by which it falls, between 0 and 1; 0: 0.75
+	HighLatency time.Duration // 0: 20 ms, which is two time slices of a goroutine that does not yield
+	LowLatency  time.Duration // not above HighLatency; 0: 2 ms
+	HighCPU     float64       // a share of the processors, up to 1; 0: 0.9
 	Calm        time.Duration // 0: 6 s
 }
 
-// saturationState is never changed once it has been answered.
+// saturationState is a value, which the router only stores and passes back.
 type saturationState struct {
 	busy time.Time // when a goroutine last waited LowLatency or longer
 }
 
-// Desired implements [Scaler].
+// Desired implements [Scaler]. Only ticks change the capacity: between them there is no new
+// measurement, and a call that finds no slot says nothing about the processors.
 func (p SaturationScaler) Desired(l Load, s State) (Target, State) {
 	p = p.withDefaults(l)
 	if l.Arrival {
@@ -51,6 +52,8 @@ func (p SaturationScaler) Desired(l Load, s State) (Target, State) {
 	return p.bound(l, p.decide(l, m)), m
 }
 
+// decide returns the capacity without regard to Floor and Max. The measurements go into
+// the rule, since they explain the Decision to an operator.
 func (p SaturationScaler) decide(l Load, m saturationState) Target {
 	why := fmt.Sprintf("goroutines wait %v, processors %.0f %%", l.Latency.Round(10*time.Microsecond), l.CPU*100)
 	switch {
@@ -62,16 +65,18 @@ func (p SaturationScaler) decide(l Load, m saturationState) Target {
 	return Target{N: l.Instances, Rule: "hold: " + why}
 }
 
-// lower starts from what runs: a ceiling far above that would have to come down
-// many times before it was felt.
+// lower starts from the calls that there are, not from the capacity. For example, if 10 calls
+// run and the capacity is 1,000, the latter would have to fall 17 times by a factor of 0.75
+// before it bounded a call.
 func (p SaturationScaler) lower(l Load) int {
 	used := max(float64(l.InFlight), l.Burst)
-	if !(used < float64(l.Instances)) { // NaN is no use either
+	if !(used < float64(l.Instances)) { // not >=, so that NaN comes here too
 		used = float64(l.Instances)
 	}
 	return int(math.Floor(used * p.Backoff))
 }
 
+// bound applies Floor, Max and Min. Min is last: it wins over a Max below it.
 func (p SaturationScaler) bound(l Load, t Target) Target {
 	if t.N < p.Floor {
 		t = Target{N: p.Floor, Rule: "floor; " + t.Rule}
