@@ -77,16 +77,16 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 		}
 	}
 	if len(fn.gates) > 0 {
-		if err := fn.ask(ctx, c); err != nil {
+		if err := fn.consultGates(ctx, c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ask calls Admit of the gates in order, until one says no. c.extra.gates counts those
+// consultGates calls Admit of the gates in order, until one says no. c.extra.gates counts those
 // that said yes, since Done is called for them and no others. A panic is a no.
-func (fn *function) ask(ctx context.Context, c *callContext) (err *Error) {
+func (fn *function) consultGates(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
 			fn.router.hookPanicked("gate", fn.name, p)

@@ -51,7 +51,7 @@ func (q *caller) limits(clock *clock) (broken error) {
 	asked := false
 	defer func() {
 		if !asked {
-			broken = impolite(recover())
+			broken = contextPanicked(recover())
 		}
 	}()
 	q.askDeadline(clock)
@@ -59,9 +59,9 @@ func (q *caller) limits(clock *clock) (broken error) {
 	return nil
 }
 
-// impolite makes the error for a caller's context that panicked with p. It is not a
+// contextPanicked returns the error for a caller's context that panicked with p. It is not a
 // [PanicError], which would say that the handler panicked.
-func impolite(p any) error {
+func contextPanicked(p any) error {
 	return wrapCause(context.Canceled, fmt.Errorf("the caller's context panicked: %s", foreign.Plain(p)))
 }
 
@@ -121,7 +121,7 @@ func (q *caller) end() (end error) {
 	answered := false
 	defer func() {
 		if !answered {
-			end = impolite(recover())
+			end = contextPanicked(recover())
 		}
 	}()
 	end = endOf(q.ctx)

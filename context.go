@@ -481,5 +481,5 @@ const (
 	notRun = iota
 	running
 	returned
-	forgone // the middlewares returned without having called next, which may not run from then on
+	nextClosed // the middlewares have returned and next was not called; a later call of next returns an error
 )

@@ -300,14 +300,14 @@ func (m *machine) Resize(t *rapid.T) {
 	}
 	fn.limit = rapid.IntRange(1, 4).Draw(t, "limit")
 	m.serve(nil, nil)
-	m.despair()
+	m.refuseStuck()
 	require.NoError(t, m.router.SetConcurrency(nameOf(fn.rank), fn.limit))
 }
 
 func (m *machine) ResizeRouter(t *rapid.T) {
 	m.capacity = rapid.IntRange(1, 6).Draw(t, "capacity")
 	m.serve(nil, nil)
-	m.despair()
+	m.refuseStuck()
 	require.NoError(t, m.router.SetCapacity(m.capacity))
 }
 

@@ -81,7 +81,7 @@ func placeOf(function string) place {
 		return wrapping
 	case "(*callContext).recordTo", "(*callContext).recordOverrunTo", "(*Router).stuck":
 		return recording
-	case "(*function).ask", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
+	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
 		"(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
 		"(*Router).desired", "(*Router).decided", "(*Router).callShutdownHook", "encode", "decode",
 		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":

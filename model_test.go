@@ -135,8 +135,8 @@ func (w *twin) stuck(fn *twinFunction) bool {
 	return n > 0 && n >= limit
 }
 
-// despair refuses the calls that could only wait for stuck slots.
-func (w *twin) despair() {
+// refuseStuck refuses the calls that could only wait for stuck slots.
+func (w *twin) refuseStuck() {
 	for _, k := range w.calls {
 		if k.phase == waits && (w.stuck(k.fn) || w.stuck(nil)) {
 			w.refuse(k, faas.ReasonRunaways)
@@ -144,8 +144,8 @@ func (w *twin) despair() {
 	}
 }
 
-// atHome tells whether the call that made k has a slot to lend to it.
-func (k *twinCall) atHome() bool {
+// parentCanLend reports whether the call that made k has a slot to lend to it.
+func (k *twinCall) parentCanLend() bool {
 	return k.lender != nil && k.lender.holds && k.lender.lent == nil
 }
 
@@ -161,7 +161,7 @@ func (k *twinCall) giverFor() *twinCall {
 
 // take starts k if it can have a slot.
 func (w *twin) take(k *twinCall) bool {
-	home, giver := k.atHome(), k.giverFor()
+	home, giver := k.parentCanLend(), k.giverFor()
 	if giver == nil && !w.room(k.fn) || !home && !w.room(nil) {
 		return false
 	}
@@ -243,7 +243,7 @@ func (w *twin) serve(homes, returned []*twinCall) {
 	}
 	for _, fn := range w.functions {
 		for _, k := range slices.Clone(fn.waiting) {
-			if k.phase == waits && k.atHome() {
+			if k.phase == waits && k.parentCanLend() {
 				w.take(k)
 			}
 		}
@@ -396,7 +396,7 @@ func (w *twin) happen(k *twinCall) {
 		w.refuse(k, faas.ReasonQueueTimeout)
 	case k.phase == runsOn:
 		k.stuck = true
-		w.despair()
+		w.refuseStuck()
 	default:
 		w.abandon(k, faas.TimedOut)
 	}

@@ -15,16 +15,16 @@ func (q *caller) meet(ctx context.Context) (parent *callContext, tenant string, 
 		q.ctx, q.deadline, q.asked = ctx, noDeadline, true
 		return nil, "", 0, nil
 	}
-	return q.ask(ctx)
+	return q.meetForeign(ctx)
 }
 
-// ask is meet for a context that is not the background. It has a frame of its own, since
+// meetForeign is meet for a context that is not the background. It has a frame of its own, since
 // a deferred function makes the frame larger.
-func (q *caller) ask(ctx context.Context) (parent *callContext, tenant string, priority int, ended error) {
+func (q *caller) meetForeign(ctx context.Context) (parent *callContext, tenant string, priority int, ended error) {
 	asked := false
 	defer func() {
 		if !asked {
-			ended = impolite(recover())
+			ended = contextPanicked(recover())
 		}
 	}()
 	q.ctx = ctx

@@ -192,7 +192,7 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 			return
 		}
 		p := recover()
-		broken = impolite(p)
+		broken = contextPanicked(p)
 		if p == nil {
 			_ = c.worker.turnAway(q, c, broken)
 		}
@@ -388,10 +388,10 @@ func (c *callContext) runChain() error {
 func (w *worker) returned(c *callContext, v verdict) (won bool) {
 	v.at = w.pool.clock.now()
 	if c.fn.chain != nil { // a middleware may have given next to another goroutine
-		c.extra.progress.CompareAndSwap(notRun, forgone)
+		c.extra.progress.CompareAndSwap(notRun, nextClosed)
 	}
 	if c.caller() != nil && c.state.Load() == 0 {
-		w.heedCaller(c, v.at)
+		w.checkCaller(c, v.at)
 	}
 	if c.fn.inline || v.outcome == Failed {
 		v = c.late(v)
@@ -399,10 +399,10 @@ func (w *worker) returned(c *callContext, v verdict) (won bool) {
 	return w.finish(c, v)
 }
 
-// heedCaller checks whether an inline call's caller left before the handler
+// checkCaller checks whether an inline call's caller left before the handler
 // returned; there was no other goroutine to watch. If the caller's context calls
 // Goexit here, the deferred function settles the call.
-func (w *worker) heedCaller(c *callContext, at int64) {
+func (w *worker) checkCaller(c *callContext, at int64) {
 	asked := false
 	defer func() {
 		if !asked {
@@ -465,7 +465,7 @@ func runHandler(ctx context.Context, inv Invocation) error {
 		return errNextForeign
 	}
 	if !c.extra.progress.CompareAndSwap(notRun, running) {
-		if c.extra.progress.Load() == forgone {
+		if c.extra.progress.Load() == nextClosed {
 			return errNextLate
 		}
 		return errNextTwice

@@ -645,8 +645,9 @@ func TestLoanPassesWhoLacksTheGroupsSlot(t *testing.T) {
 	})
 }
 
-// The loan that is at home is found when the class has room again.
-func TestLoanAtHomeIsTakenWhenTheClassGrows(t *testing.T) {
+// A call waits for room in its class, and could run in its parent's slot. It gets that slot
+// when the class grows, without any other slot becoming free.
+func TestAParentsSlotIsLentWhenTheClassGrows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(2)

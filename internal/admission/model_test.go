@@ -286,8 +286,8 @@ func (m *model) stuck(c *modelClass) bool {
 	return m.stuckIn(c) > 0 && m.stuckIn(c) >= limit
 }
 
-// despair refuses those that have nothing else to wait for than stuck slots.
-func (m *model) despair() {
+// refuseStuck refuses the calls for which no slot can become free, since all are stuck.
+func (m *model) refuseStuck() {
 	for _, c := range m.classes {
 		for _, k := range slices.Clone(c.queue) {
 			if m.stuck(nil) || m.stuck(c) {
@@ -509,7 +509,7 @@ func (m *model) resize(c *modelClass, n int) {
 	if c != nil {
 		m.breakCycles(c)
 	}
-	m.despair()
+	m.refuseStuck()
 }
 
 func (m *model) shut(closed bool) {
@@ -673,7 +673,7 @@ func (s *machine) ResizeGroup(t *rapid.T) {
 func (s *machine) MarkStuck(t *rapid.T) {
 	k := s.draw(t, holding)
 	k.stuck = true
-	s.despair()
+	s.refuseStuck()
 	s.theirs[k].hold.MarkStuck()
 }
 
