@@ -24,8 +24,9 @@ type Ledger struct {
 	*Reader
 
 	config config
-	// w is used by the goroutine run alone: by Open before it starts, and by Close after
-	// it has ended, which Close sees under mu: running is false.
+	// w is used by the goroutine run alone, but for Open before it starts, and Close once
+	// nothing is left to write: run counts a batch as done, under mu, after its last use
+	// of w, and that is what Close's Flush waits for.
 	w *writer
 
 	// mu guards what follows. It is never held during a write, a read or a call of a
@@ -39,9 +40,13 @@ type Ledger struct {
 	// running says that the goroutine run is there. It ends when the queue is empty, and
 	// at a failure.
 	running bool
-	// idle is closed when running becomes false; nil: no Flush waits.
-	idle   chan struct{}
-	closed bool
+	// accepted counts the items that came to the queue. done counts those of them that
+	// have left it for good, written or refused. They leave in the order in which they came.
+	accepted, done uint64
+	// flushes wait for the goroutine run, which removes each; the one that waits for the
+	// fewest items is the first.
+	flushes []*flush
+	closed  bool
 	// err says why nothing is written any more. Items that come stay in the queue.
 	err error
 }
@@ -263,29 +268,43 @@ func (l *Ledger) Retry(ctx context.Context) error {
 	return l.Flush(ctx)
 }
 
-// Flush returns when all that was accepted is durable, with the error that Err has, or
-// with ctx's. [faas.Router.Shutdown] calls it.
+// Flush returns when all that was accepted before it is durable, with the error that Err
+// has, or with ctx's. It does not wait for what is accepted later.
+// [faas.Router.Shutdown] calls it.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.mu.Lock()
-	if !l.running {
+	if !l.running || l.done == l.accepted {
 		defer l.mu.Unlock()
 		return l.err
 	}
-	// running and idle are read under one hold of mu: rest can't close idle in between,
-	// which would leave this goroutine waiting for a channel that is never closed.
-	if l.idle == nil {
-		l.idle = make(chan struct{})
-	}
-	idle := l.idle
+	f := &flush{upTo: l.accepted, over: make(chan error, 1)}
+	l.flushes = append(l.flushes, f)
 	l.mu.Unlock()
 	select {
-	case <-idle:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.err
+	case err := <-f.over:
+		return err
 	case <-ctx.Done():
-		return wrap("flush", l.path, uuid.Nil, ctx.Err())
+		return l.giveUp(f, ctx.Err())
 	}
+}
+
+// flush is a Flush that waits until l.done is upTo, or until a failure.
+type flush struct {
+	upTo uint64
+	over chan error // has room for the one outcome that it gets
+}
+
+// giveUp removes f from the flushes that wait. If f is not there, it has its outcome
+// although ctx has ended.
+func (l *Ledger) giveUp(f *flush, why error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.flushes, f)
+	if i < 0 {
+		return <-f.over
+	}
+	l.flushes = slices.Delete(l.flushes, i, i+1)
+	return wrap("flush", l.path, uuid.Nil, why)
 }
 
 // Close writes what was accepted, tries once more after a failure, and closes the file.
@@ -366,6 +385,7 @@ func (l *Ledger) put(items ...*item) error {
 			l.late = append(l.late, it)
 		case !l.closed && (l.err == nil || it.kept):
 			l.queue = append(l.queue, it)
+			l.accepted++
 		}
 	}
 	if l.closed {
@@ -412,19 +432,16 @@ func (l *Ledger) next() []*item {
 	return batch
 }
 
-// rest marks that the goroutine run ends, and wakes Flush. l.mu must be held.
+// rest marks that the goroutine run ends. l.mu must be held.
 func (l *Ledger) rest() {
 	l.running = false
 	if len(l.queue) == 0 {
 		l.queue = nil // lets go of the array behind it, which is large after a burst
 	}
-	if l.idle != nil {
-		close(l.idle)
-		l.idle = nil
-	}
 }
 
-// settle reports the outcome of a batch that was committed.
+// settle reports the outcome of a batch that was committed. Flush hears of it last, when
+// the hook and those that wait for an item have.
 func (l *Ledger) settle(batch []*item) {
 	reserved := 0
 	for _, it := range batch {
@@ -442,6 +459,13 @@ func (l *Ledger) settle(batch []*item) {
 		if it.done != nil {
 			it.done <- it.err
 		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done += uint64(len(batch))
+	for len(l.flushes) > 0 && l.flushes[0].upTo <= l.done {
+		l.flushes[0].over <- nil
+		l.flushes = slices.Delete(l.flushes, 0, 1)
 	}
 }
 
@@ -470,7 +494,12 @@ func (l *Ledger) stop(batch []*item, err error) {
 		}
 	}
 	l.queue = kept
+	l.done = l.accepted - uint64(len(kept))
 	l.err = err
+	for _, f := range l.flushes {
+		f.over <- err
+	}
+	l.flushes = nil
 	l.rest()
 	l.mu.Unlock()
 	l.fail(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -280,6 +281,84 @@ func TestCloseTellsWhatItCouldNotWrite(t *testing.T) {
 	again := openAt(t, path)
 	require.NoError(t, again.Append(t.Context(), es), "saved from there")
 	require.NoError(t, again.Verify(t.Context()))
+}
+
+// In TestFlushWaitsOnlyForWhatWasAcceptedBefore the buffer is refilled as fast as it is
+// written, until Flush has returned: the ledger is never idle.
+func TestFlushWaitsOnlyForWhatWasAcceptedBefore(t *testing.T) {
+	t.Parallel()
+	l, _ := open(t, ledgersqlite.WithWriteBehind(5000)) // more than a commit takes
+	first := calls(100)
+	l.RecordBatch(t.Context(), first)
+	var flushed atomic.Bool
+	var writers sync.WaitGroup
+	full := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(full) })
+	for range 2 {
+		writers.Go(func() {
+			for i := 0; !flushed.Load(); i++ {
+				if l.Reserve() {
+					l.Record(context.Background(), call(i))
+				} else {
+					tell()
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	<-full
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := l.Flush(ctx)
+	flushed.Store(true)
+	writers.Wait()
+	require.NoError(t, err)
+	stored := map[uuid.UUID]bool{}
+	for _, e := range executions(t, l, ledgersqlite.Filter{}) {
+		stored[e.ID] = true
+	}
+	for _, e := range first {
+		require.True(t, stored[e.ID])
+	}
+}
+
+// Flushes come and give up while records come, fail and are tried again.
+func TestFlushesEndWhileTheLedgerFailsAndRecovers(t *testing.T) {
+	t.Parallel()
+	l, _ := open(t, ledgersqlite.WithWriteBehind(1<<20))
+	var all sync.WaitGroup
+	for w := range 4 {
+		all.Go(func() {
+			for i := range 50 {
+				l.Record(context.Background(), call(i))
+				ctx, cancel := context.WithCancel(context.Background())
+				if w%2 == 0 {
+					go cancel()
+				}
+				if err := l.Flush(ctx); err != nil && !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, l.Flush(t.Context()))
+	require.Len(t, executions(t, l, ledgersqlite.Filter{}), 200)
+	fillDisk(t, l)
+	for range 4 {
+		all.Go(func() {
+			l.Record(context.Background(), call(1))
+			_ = l.Retry(context.Background())
+			_ = l.Flush(context.Background())
+		})
+	}
+	all.Wait()
+	require.NoError(t, l.Full(0))
+	require.NoError(t, l.Retry(t.Context()))
+	es, os := l.Unstored()
+	require.Empty(t, es)
+	require.Empty(t, os)
 }
 
 func TestClosingFlushes(t *testing.T) {
