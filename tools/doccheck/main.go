@@ -1,6 +1,6 @@
-// Doccheck fails when an exported name has no doc comment. It reads every
-// package of a workspace that a user can import: internal packages, programs
-// and tests are left out.
+// Doccheck fails when an exported name has no doc comment, or when a [link] in one
+// leads nowhere. It reads every package of a workspace that a user can import:
+// internal packages, programs and tests are left out.
 //
 //	GOWORK=off go -C tools run ./doccheck ..
 //
@@ -26,23 +26,57 @@ import (
 )
 
 func main() {
-	missing, err := check(append(os.Args, ".")[1]) // without an argument, here
-	for _, m := range missing {
+	found, err := check(append(os.Args, ".")[1]) // without an argument, here
+	for _, m := range found {
 		fmt.Fprintln(os.Stderr, m)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "doccheck:", err)
 	}
-	if err != nil || len(missing) > 0 {
+	if err != nil || len(found) > 0 {
 		os.Exit(1)
 	}
 }
 
-// check lists the undocumented names of the workspace at root. The go command
-// says which packages and files there are, so that build constraints mean here
-// what they mean in a build.
+// listed is a package in the output of go list.
+type listed struct {
+	Dir, ImportPath, Name string
+	GoFiles, CgoFiles     []string
+	DepOnly               bool
+}
+
+// check lists the undocumented names and the dead links of the workspace at root.
 func check(root string) ([]string, error) {
-	cmd := exec.Command("go", "list", "-json=Dir,ImportPath,Name,GoFiles", "work")
+	all, err := list(root)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	links := newLinks(all)
+	for _, p := range all {
+		if p.DepOnly || p.Name == "main" || isInternal(p.ImportPath) || len(p.GoFiles) == 0 {
+			continue
+		}
+		missing, err := undocumented(p.Dir, p.GoFiles)
+		if err != nil {
+			return nil, err
+		}
+		dead, err := links.unresolved(p.ImportPath)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range append(missing, dead...) {
+			found = append(found, p.ImportPath+": "+s)
+		}
+	}
+	return found, nil
+}
+
+// list returns the packages of the workspace at root and all that they import. The go
+// command says which packages and files there are, so that build constraints mean here
+// what they mean in a build.
+func list(root string) (all []listed, err error) {
+	cmd := exec.Command("go", "list", "-deps", "-json=Dir,ImportPath,Name,GoFiles,CgoFiles,DepOnly", "work")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
 	// An inherited GOWORK=off, needed to run a tool from outside the
 	// workspace, would hide the workspace that is to be read.
@@ -51,27 +85,14 @@ func check(root string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("go list work in %s: %w", root, err)
 	}
-	var missing []string
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p struct {
-			Dir, ImportPath, Name string
-			GoFiles               []string
-		}
+		var p listed
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			return missing, nil
+			return all, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("output of go list: %w", err)
 		}
-		if p.Name == "main" || isInternal(p.ImportPath) || len(p.GoFiles) == 0 {
-			continue
-		}
-		m, err := undocumented(p.Dir, p.GoFiles)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range m {
-			missing = append(missing, p.ImportPath+": "+s)
-		}
+		all = append(all, p)
 	}
 }
 

@@ -88,3 +88,62 @@ func write(tb testing.TB, dir, name, content string) {
 		tb.Fatal(err)
 	}
 }
+
+func TestLinksThatLeadNowhereAreNamed(t *testing.T) {
+	t.Setenv("GOWORK", "off") // as CI runs it
+	root := t.TempDir()
+	write(t, root, "go.work", "go 1.26\n\nuse .\n")
+	write(t, root, "go.mod", "module example.org/m\n\ngo 1.26\n")
+	write(t, root, "other/o.go", "// Package other is.\npackage other\n\n// T is.\ntype T struct{ Field int }\n\n// M does.\nfunc (T) M() {}\n")
+	write(t, root, "m.go", `// Package m has [F] and lacks [Gone].
+package m
+
+import (
+	"io"
+
+	"example.org/m/other"
+)
+
+// F is [*T], [T.M], [other.T], [other.T.M], [other.T.Field], [io.Reader.Read], [strings.Builder], [encoding/json.Marshal],
+// [example.org/m/other.T] and [RFC 9562], [here], a map[Reason]int, a Function[In], of [V], from [0, Max].
+//
+//	[InCode]
+//
+// [Manual] is a link of the text's own.
+//
+// [Manual]: https://example.org
+func F(io.Reader, other.T) {}
+
+// T lacks [T.Gone], [Missing] and [Missing], but has [T.Field].
+type T struct {
+	Field int
+}
+
+// M lacks [other.Gone], [other.T.Gone], [strings.Gone], [fmt.Printer.Print] and [elsewhere.T]:
+//
+//   - [*InItem]
+func (T) M() {}
+
+// C lacks [Const].
+const C = 1
+
+// unexported is not for users: [Gone].
+func unexported() {}
+`)
+	got, err := check(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, s := range []string{
+		"the package|Gone", "m.go:31: C|Const", "m.go:21: T|T.Gone", "m.go:21: T|Missing", "m.go:21: T|Missing",
+		"m.go:28: M|example.org/m/other.Gone", "m.go:28: M|example.org/m/other.T.Gone", "m.go:28: M|strings.Gone",
+		"m.go:28: M|fmt.Printer.Print", "m.go:28: M|elsewhere.T", "m.go:28: M|InItem",
+	} {
+		at, link, _ := strings.Cut(s, "|")
+		want = append(want, "example.org/m: "+at+" links to ["+link+"], which is not there")
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
