@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/inproc/faas/internal/admission"
 )
@@ -32,9 +35,6 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 
 // consult is admit without the slot. DryRun uses it too, so that both ask the same.
 func (fn *function) consult(q *caller, c *callContext) *Error {
-	if p := c.parent(); p != nil {
-		c.extra.depth = 1 + p.depth()
-	}
 	if n := c.extra.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
 	}
@@ -43,7 +43,7 @@ func (fn *function) consult(q *caller, c *callContext) *Error {
 	}
 	// After the gates: a reservation keeps room that other calls' records need.
 	if fn.reserves {
-		if c.extra.reserved = fn.reserve(); !c.extra.reserved {
+		if c.extra.reserved = fn.reserve(c); !c.extra.reserved {
 			return refusal(fn.name, c.id, ReasonMeterFull, wrapCause(ErrOverloaded, errMeterFull))
 		}
 	}
@@ -84,12 +84,31 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 	return nil
 }
 
+// askTrace asks for the trace of a call that is about to be made, and returns the ID that
+// the call has told. It runs before the call is counted, so that a Goexit of the
+// WithTracing func leaves nothing behind.
+func (fn *function) askTrace(q *caller, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
+	id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
+	from := q.from.named(id)
+	defer func() {
+		if p := recover(); p != nil {
+			fn.router.hookPanicked("WithTracing", fn.name, p, from.ids(id)...)
+		}
+	}()
+	if !isTenant(tenant) { // the call will be refused, and no hook is shown such a name
+		tenant = ""
+	}
+	inv := fn.who.describe(tenant, priority, parent, from)
+	inv.ID = id
+	return id, fn.tracing(q.view(), inv)
+}
+
 // consultGates calls Admit of the gates in order, until one says no. c.extra.gates counts those
 // that said yes, since Done is called for them and no others. A panic is a no.
 func (fn *function) consultGates(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			fn.router.hookPanicked("gate", fn.name, p)
+			fn.router.hookPanicked("gate", fn.name, p, c.ids()...)
 			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
 		}
 	}()
@@ -103,17 +122,18 @@ func (fn *function) consultGates(ctx context.Context, c *callContext) (err *Erro
 	return nil
 }
 
-// gatesDone calls Done of the first n gates, the last of them first.
-func (fn *function) gatesDone(n int, inv Invocation, e *Execution) {
-	for i := n - 1; i >= 0; i-- {
-		fn.gateDone(fn.gates[i], inv, e)
+// gatesDone calls Done of the gates that said yes, the last of them first.
+func (fn *function) gatesDone(c *callContext, e *Execution) {
+	inv := c.invocation()
+	for i := c.extra.gates - 1; i >= 0; i-- {
+		fn.gateDone(c, fn.gates[i], inv, e)
 	}
 }
 
 // gateDone has a frame of its own, so that a panic of one gate does not keep the next
 // from being told.
-func (fn *function) gateDone(g Gate, inv Invocation, e *Execution) {
-	defer fn.router.guardHook("gate", fn.name)
+func (fn *function) gateDone(c *callContext, g Gate, inv Invocation, e *Execution) {
+	defer fn.router.guardCall("gate", c)
 	g.Done(inv, e)
 }
 
@@ -123,7 +143,7 @@ func (fn *function) gateDone(g Gate, inv Invocation, e *Execution) {
 func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			fn.router.hookPanicked("WithContext", fn.name, p)
+			fn.router.hookPanicked("WithContext", fn.name, p, c.ids()...)
 			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
 		}
 	}()
@@ -146,7 +166,7 @@ var errNotFresh = errors.New("what WithContext was given returned a context that
 func (fn *function) nameTenant(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			fn.router.hookPanicked("WithTenantKey", fn.name, p)
+			fn.router.hookPanicked("WithTenantKey", fn.name, p, c.ids()...)
 			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
 		}
 	}()
@@ -156,14 +176,14 @@ func (fn *function) nameTenant(ctx context.Context, c *callContext) (err *Error)
 
 // reserve asks the function's meters for room for one record. It is false also after a
 // panic. Each true needs a record, or one unreserve.
-func (fn *function) reserve() (ok bool) {
-	defer fn.router.guardHook("meter", fn.name)
+func (fn *function) reserve(c *callContext) (ok bool) {
+	defer fn.router.guardCall("meter", c)
 	return fn.meters.Reserve()
 }
 
 // unreserve gives the room back, for a call that is refused after reserve.
-func (fn *function) unreserve() {
-	defer fn.router.guardHook("meter", fn.name)
+func (fn *function) unreserve(c *callContext) {
+	defer fn.router.guardCall("meter", c)
 	fn.meters.Unreserve()
 }
 
@@ -220,10 +240,10 @@ func (c *callContext) inside() *admission.Hold {
 func (c *callContext) takeBack(why *Error) *Error {
 	c.releaseInstance(false)
 	if c.extra.reserved {
-		c.fn.unreserve()
+		c.fn.unreserve(c)
 	}
-	if n := c.extra.gates; n > 0 {
-		c.fn.gatesDone(n, c.invocation(), nil)
+	if c.extra.gates > 0 {
+		c.fn.gatesDone(c, nil)
 	}
 	return why
 }

@@ -78,6 +78,7 @@ func (c *callContext) isTaskFree() bool { return c.extra == nil || c.extra.progr
 type callExtra struct {
 	parent   *callContext        // the call that made this one
 	from     *provenance         // where it comes from; nil: from code that doesn't say
+	trace    Trace               // that follows it; nil: none
 	priority int                 // among the waiting calls of its tenant
 	depth    int                 // how many are above it
 	caller   caller              // of an inline call, which has no other goroutine that watches its caller
@@ -107,6 +108,14 @@ func (c *callContext) parent() *callContext {
 		return nil
 	}
 	return c.extra.parent
+}
+
+// descend makes the call a nested one of parent, if that is not nil.
+func (c *callContext) descend(parent *callContext, priority int) {
+	c.extra.parent, c.extra.priority = parent, priority
+	if parent != nil {
+		c.extra.depth = 1 + parent.depth()
+	}
 }
 
 // depth is how many calls are above this one.
@@ -217,13 +226,17 @@ func errOf(state uint32) error {
 	return nil
 }
 
-// Value finds the call itself, and none of the values of the caller's context.
+// Value finds the call itself and what its trace knows, and none of the values of the
+// caller's context.
 func (c *callContext) Value(key any) any {
 	switch key.(type) {
 	case originKey:
 		return c
 	case *int:
 		return c.causer(key)
+	}
+	if c.extra != nil && c.extra.trace != nil {
+		return c.extra.trace.Value(key)
 	}
 	return nil
 }
@@ -449,32 +462,6 @@ func (*recordContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (*recordContext) Done() <-chan struct{}       { return nil }
 func (*recordContext) Err() error                  { return nil }
 func (c *recordContext) Value(key any) any         { return (*callContext)(c).context().Value(key) }
-
-// invocation describes the call. It may be called at any time, also on a kept context:
-// it reads who, which release does not clear.
-func (c *callContext) invocation() Invocation {
-	who := c.who
-	inv := Invocation{
-		ID: c.id, Function: who.name, Version: who.version, Tenant: c.tenant, Labels: who.labels,
-		Attempt: 1, Timeout: c.timeout(), Memory: who.memory, Priority: c.priority(),
-	}
-	if p := c.parent(); p != nil {
-		inv.Parent, inv.Depth = p.id, c.extra.depth
-	}
-	inv.comeFrom(c.provenance())
-	if c.deadline != 0 {
-		inv.Start = who.clock.time(c.start)
-		inv.Deadline = inv.Start.Add(time.Duration(c.deadline - c.start))
-	}
-	return inv
-}
-
-// comeFrom notes where the call comes from.
-func (inv *Invocation) comeFrom(from *provenance) {
-	if from != nil {
-		inv.Origin, inv.Job, inv.Delivery, inv.Attempt = from.origin, from.job, from.delivery, max(1, from.attempt)
-	}
-}
 
 // The values of callExtra.progress: what the handler inside middlewares does.
 const (

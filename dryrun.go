@@ -29,12 +29,12 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 		return r.refusesDry(name, ReasonQueueCanceled, ended)
 	}
 	c := newContextWithExtra(fn, nil, tenant)
-	c.extra.parent, c.extra.priority = parent, priority
+	c.descend(parent, priority)
 	if c.inside() == nil && r.closing.Load() {
 		return r.refusesDry(name, ReasonClosed, ErrClosed)
 	}
 	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
-	c.comeFrom(q.from)
+	c.extra.from = q.from.named(c.id)
 	defer func() { _ = c.takeBack(nil) }() // deferred, since a gate may call Goexit
 	if err := fn.consult(&q, c); err != nil {
 		return err

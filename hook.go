@@ -17,10 +17,18 @@ func (r *Router) guardHook(kind, function string) {
 	}
 }
 
-// hookPanicked counts and logs a panic that was recovered from a hook.
-func (r *Router) hookPanicked(kind, function string, p any) {
+// guardCall is guardHook for a hook that is called about one call.
+func (r *Router) guardCall(kind string, c *callContext) {
+	if p := recover(); p != nil {
+		r.hookPanicked(kind, c.who.name, p, c.ids()...)
+	}
+}
+
+// hookPanicked counts and logs a panic that was recovered from a hook. call is the ids of
+// the call that the hook was about, if it was about one.
+func (r *Router) hookPanicked(kind, function string, p any, call ...any) {
 	r.hookPanics.Add(1)
-	r.settings.logger.Error("faas: hook panicked", "hook", kind, "function", function, "panic", foreign.Plain(p))
+	r.settings.logger.Error("faas: hook panicked", append([]any{"hook", kind, "function", function, "panic", foreign.Plain(p)}, call...)...)
 }
 
 // place says from where a goroutine calls Close or Shutdown. A hook that waited for the
@@ -82,7 +90,7 @@ func placeOf(function string) place {
 	case "(*callContext).recordTo", "(*callContext).recordOverrunTo", "(*Router).stuck":
 		return recording
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
-		"(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
+		"(*function).askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
 		"(*Router).desired", "(*Router).decided", "(*Router).callShutdownHook", "encode", "decode",
 		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":
 		return hooked

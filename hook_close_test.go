@@ -30,6 +30,10 @@ func (h closing) Unmarshal([]byte, any) error                           { h.do()
 func (h closing) tenant(context.Context, faas.Invocation) string        { h.do(); return "" }
 func (h closing) carry(_, fresh context.Context) context.Context        { h.do(); return fresh }
 func (h closing) refused(context.Context, faas.Refusal)                 { h.do() }
+func (h closing) Value(any) any                                         { return nil }
+func (h closing) End(*faas.Execution)                                   { h.do() }
+func (h closing) trace(context.Context, faas.Invocation) faas.Trace     { h.do(); return nil }
+func (h closing) traced(context.Context, faas.Invocation) faas.Trace    { return h }
 func (h closing) decided(faas.Decision)                                 { h.do() }
 func (h closing) stuck(context.Context, faas.Invocation, time.Duration) { h.do() }
 func (h closing) Desired(l faas.Load, s faas.State) (faas.Target, faas.State) {
@@ -104,6 +108,9 @@ func hooks(h closing) map[string]struct {
 		"tenant key":               of(faas.WithTenantKey(h.tenant)),
 		"WithContext":              of(faas.WithContext(h.carry)),
 		"WithRefusals":             of(faas.WithRefusals(h.refused), faas.WithConcurrency(0)),
+		"tracing":                  of(faas.WithTracing(h.trace)),
+		"trace's End":              of(faas.WithTracing(h.traced)),
+		"trace's End of a refusal": of(faas.WithTracing(h.traced), faas.WithConcurrency(0)),
 		"middleware":               of(faas.WithMiddleware(h.around)),
 		"codec":                    of(faas.WithCodec(h)),
 		"codec that copies": {function: []faas.FunctionOption{faas.WithCodec(h), faas.WithCopy()}, call: func(t *testing.T, r *faas.Router) {

@@ -375,6 +375,7 @@ type settings struct {
 	gates        []Gate
 	contexts     []func(caller, fresh context.Context) context.Context
 	refusalHooks []func(ctx context.Context, ref Refusal)
+	tracing      func(ctx context.Context, inv Invocation) Trace
 }
 
 // routerSettings are what a router is made with.

@@ -98,6 +98,39 @@ func FromContext(ctx context.Context) (Invocation, bool) {
 	return c.invocation(), true
 }
 
+// invocation describes the call. It may be called at any time, also on a kept context:
+// it reads who, which release does not clear.
+func (c *callContext) invocation() Invocation {
+	who := c.who
+	inv := who.describe(c.tenant, c.priority(), c.parent(), c.provenance())
+	inv.ID = c.id
+	if c.deadline != 0 {
+		inv.Start = who.clock.time(c.start)
+		inv.Deadline = inv.Start.Add(time.Duration(c.deadline - c.start))
+	}
+	return inv
+}
+
+// describe is invocation for a call that has no ID and no start.
+func (who *identity) describe(tenant string, priority int, parent *callContext, from *provenance) Invocation {
+	inv := Invocation{
+		Function: who.name, Version: who.version, Tenant: tenant, Labels: who.labels,
+		Attempt: 1, Timeout: from.shorten(who.timeout), Memory: who.memory, Priority: priority,
+	}
+	if parent != nil {
+		inv.Parent, inv.Depth = parent.id, 1+parent.depth()
+	}
+	inv.comeFrom(from)
+	return inv
+}
+
+// comeFrom notes where the call comes from.
+func (inv *Invocation) comeFrom(from *provenance) {
+	if from != nil {
+		inv.Origin, inv.Job, inv.Delivery, inv.Attempt = from.origin, from.job, from.delivery, max(1, from.attempt)
+	}
+}
+
 // WithOrigin returns a context that says where the calls made with it come from. It
 // shows in Invocation and Execution, and therefore also in a [Refusal]. Fields of o that
 // are empty stay as a WithOrigin around it has set them. So a middleware may set a
@@ -141,30 +174,11 @@ func (c *callContext) provenance() *provenance {
 	return c.extra.from
 }
 
-// requestID is the platform's id of the call's request, for log lines.
-func (c *callContext) requestID() string {
-	if from := c.provenance(); from != nil {
-		return from.origin.RequestID
-	}
-	return ""
-}
-
-// comeFrom notes where the call comes from. The call must have its ID.
-func (c *callContext) comeFrom(from *provenance) {
-	if from != nil && from.badID {
-		from = from.own()
-		from.origin.RequestID, from.badID = c.id.String(), false
-	}
-	c.extra.from = from
-}
+// ids are what log lines about the call have.
+func (c *callContext) ids() []any { return c.provenance().ids(c.id) }
 
 // timeout is how long the handler may run.
-func (c *callContext) timeout() time.Duration {
-	if from := c.provenance(); from != nil && from.origin.Timeout > 0 {
-		return min(from.origin.Timeout, c.who.timeout)
-	}
-	return c.who.timeout
-}
+func (c *callContext) timeout() time.Duration { return c.provenance().shorten(c.who.timeout) }
 
 // timedOut is the error of a call that its timeout ended.
 func (c *callContext) timedOut() timeoutError {

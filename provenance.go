@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -46,6 +47,33 @@ func (f *provenance) inherit() *provenance {
 
 // isSound tells whether a call can go on with it as it is.
 func (f *provenance) isSound() bool { return f == nil || f.fault == nil && !f.badID }
+
+// named returns the provenance of the call with that ID.
+func (f *provenance) named(id uuid.UUID) *provenance {
+	if f == nil || !f.badID {
+		return f
+	}
+	own := f.own()
+	own.origin.RequestID, own.badID = id.String(), false
+	return own
+}
+
+// shorten returns how long a handler may run if its function has that timeout.
+func (f *provenance) shorten(timeout time.Duration) time.Duration {
+	if f == nil || f.origin.Timeout == 0 {
+		return timeout
+	}
+	return min(f.origin.Timeout, timeout)
+}
+
+// ids are what log lines about the call with that ID have: it and, if there is one, the
+// RequestID.
+func (f *provenance) ids(id uuid.UUID) []any {
+	if f == nil || f.origin.RequestID == "" {
+		return []any{"id", id}
+	}
+	return []any{"id", id, "request", f.origin.RequestID}
+}
 
 // add puts o over what is there. An o that can't be used is only noted as the fault, so
 // that no text of it reaches a log.

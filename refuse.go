@@ -46,7 +46,7 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 }
 
 // refuse counts a refused call, calls the WithRefusals hooks, and returns the answer.
-// Each refusal of a function's calls comes through here, once. The count stands in
+// Each refusal of a function's calls comes through here, once; it ends the call's trace. The count stands in
 // fn.refused; calls of a removed function are counted in the router's, and taken off
 // Entered: fn's own counts may be in the router's totals already.
 //
@@ -60,6 +60,9 @@ func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 		fn.refused.add(err.Reason)
 	}
 	fn.tellIfEnding()
+	if c != nil && c.extra.trace != nil {
+		defer c.endTrace(nil) // deferred: a WithRefusals hook may call Goexit
+	}
 	if len(fn.refusalHooks) > 0 {
 		ref := Refusal{Invocation: c.invocation(), Queued: time.Duration(c.extra.queued)}
 		fn.router.tellRefusal(q.view(), fn.refusalHooks, ref, err)
@@ -124,7 +127,11 @@ func (r *Router) tellRefusal(ctx context.Context, hooks []func(context.Context, 
 
 // tellRefusalTo calls one hook, and recovers a panic of it.
 func (r *Router) tellRefusalTo(ctx context.Context, f func(context.Context, Refusal), ref Refusal) {
-	defer r.guardHook("WithRefusals", ref.Function)
+	defer func() {
+		if p := recover(); p != nil {
+			r.hookPanicked("WithRefusals", ref.Function, p, (&provenance{origin: ref.Origin}).ids(ref.ID)...)
+		}
+	}()
 	f(ctx, ref)
 }
 

@@ -86,7 +86,7 @@ func (c *callContext) recordOverrun(d time.Duration) {
 
 // recordOverrunTo calls one meter, and recovers a panic of it.
 func (c *callContext) recordOverrunTo(m OverrunMeter, o Overrun) {
-	defer c.fn.router.guardHook("meter", c.fn.name)
+	defer c.fn.router.guardCall("meter", c)
 	m.RecordOverrun((*recordContext)(c), o)
 }
 
@@ -98,9 +98,9 @@ func (r *Router) stuck(c *callContext, since int64) {
 	c.hold.MarkStuck()
 	over := time.Duration(r.clock.now() - since)
 	r.settings.logger.Warn("faas: handler still runs after its call is over",
-		"function", c.who.name, "id", c.id, "request", c.requestID(), "tenant", c.tenant, "over", over)
+		append(c.ids(), "function", c.who.name, "tenant", c.tenant, "over", over)...)
 	if f := r.settings.stuck; f != nil {
-		defer r.guardHook("WithStuck", c.who.name)
+		defer r.guardCall("WithStuck", c)
 		f((*recordContext)(c), c.invocation(), over)
 	}
 }
@@ -112,5 +112,5 @@ func (r *Router) logLatePanic(c *callContext, err error) {
 		return
 	}
 	r.settings.logger.Error("faas: handler panicked after its call was over",
-		"function", c.fn.name, "id", c.id, "request", c.requestID(), "panic", foreign.Plain(p.Value), "stack", string(p.Stack))
+		append(c.ids(), "function", c.fn.name, "panic", foreign.Plain(p.Value), "stack", string(p.Stack))...)
 }

@@ -45,9 +45,14 @@ func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err erro
 	}
 	var q caller
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
+	var id uuid.UUID
+	var trace Trace
+	if fn.tracing != nil {
+		id, trace = fn.askTrace(&q, parent, tenant, priority)
+	}
 	fn.part.Entered.Add(1)
 	var c *callContext
-	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
+	if parent == nil && priority == 0 && trace == nil && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
 		w := fn.router.workers.idlePool(fn.inline).take()
 		if fn.needsExtra || q.from != nil || fn.inline && q.done != nil {
 			c = newContextWithExtra(fn, t, tenant)
@@ -56,6 +61,7 @@ func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err erro
 			c = w.newContext()
 			c.who, c.fn, c.task, c.tenant = fn.who, fn, t, w.shareTenant(tenant)
 		}
+		c.id = id
 		if fn.takesAtOnce(c) {
 			return fn.proceed(&q, c, w)
 		}
@@ -67,7 +73,8 @@ func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err erro
 	if c == nil {
 		c = newContextWithExtra(fn, t, tenant)
 	}
-	c.extra.parent, c.extra.priority = parent, priority
+	c.descend(parent, priority)
+	c.id, c.extra.trace = id, trace
 	return fn.invokeSlowly(&q, c, ended)
 }
 
@@ -91,8 +98,10 @@ func (fn *function) takesAtOnce(c *callContext) bool {
 // slot: nested calls, calls with a priority, functions with gates. A non-nil ended
 // is why the caller's context has already ended.
 func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (reusable bool, err error) {
-	c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
-	c.comeFrom(q.from)
+	if c.id == uuid.Nil {
+		c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
+	}
+	c.extra.from = q.from.named(c.id)
 	if ended != nil {
 		return true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
 	}

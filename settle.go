@@ -62,7 +62,7 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 
 // follow does what a settled call needs, in this order: it gives the slot back (or
 // makes the call a runaway), records the call with each meter, calls each gate's
-// Done, and wakes the caller. The slot is first, so that a slow meter keeps no other
+// Done, ends the trace, and wakes the caller. The slot is first, so that a slow meter keeps no other
 // call waiting. The last step is deferred, so that the caller gets its answer although
 // a hook calls Goexit.
 func (c *callContext) follow(v verdict, by settler) {
@@ -74,13 +74,24 @@ func (c *callContext) follow(v verdict, by settler) {
 	}
 	recorded := false
 	defer func() { c.conclude(v, by, recorded) }()
+	c.tell(v)
+	recorded = true
+}
+
+// tell gives the record to the meters, the gates and the trace, in this order. The trace
+// is deferred, so that it ends although a meter or a gate calls Goexit.
+func (c *callContext) tell(v verdict) {
+	if c.extra != nil && c.extra.trace != nil {
+		e := &Execution{}
+		c.fill(e, &v)
+		defer c.endTrace(e)
+	}
 	for _, m := range c.fn.meters {
 		c.recordTo(m, v)
 	}
 	if c.extra != nil && c.extra.gates > 0 {
 		c.tellGates(v)
 	}
-	recorded = true
 }
 
 // conclude gives the answer to the caller, after the record was written. All writes
@@ -110,15 +121,14 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 	}
 }
 
-// execution makes the call's record. It must be called before release, which clears
-// what it reads.
-func (c *callContext) execution(v verdict) Execution {
+// fill makes the call's record in e, which must be zero. It must be called before
+// release, which clears what it reads. It fills e and does not return it: a meter gets
+// the record by value, and each copy more would be felt.
+func (c *callContext) fill(e *Execution, v *verdict) {
 	fn := c.fn
-	e := Execution{
-		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels, Attempt: 1,
-		Outcome: v.outcome, Err: v.err, Start: fn.router.clock.time(c.start), Duration: time.Duration(v.at - c.start),
-		Memory: fn.memory, BytesIn: c.task.payload(), BytesOut: v.size,
-	}
+	e.ID, e.Function, e.Version, e.Tenant, e.Labels, e.Attempt = c.id, fn.name, fn.version, c.tenant, fn.labels, 1
+	e.Outcome, e.Err, e.Start, e.Duration = v.outcome, v.err, fn.router.clock.time(c.start), time.Duration(v.at-c.start)
+	e.Memory, e.BytesIn, e.BytesOut = fn.memory, c.task.payload(), v.size
 	if c.extra != nil {
 		e.Queued, e.Init, e.Cold = time.Duration(c.extra.queued), time.Duration(c.extra.initWait), c.extra.cold
 		if from := c.extra.from; from != nil {
@@ -128,20 +138,28 @@ func (c *callContext) execution(v verdict) Execution {
 	if fn.stream {
 		e.measure(c.task)
 	}
-	return e
 }
 
 // recordTo calls one meter, and recovers a panic of it. It makes the record again for
 // each meter, because that is cheaper than to copy it through one more call.
 func (c *callContext) recordTo(m Meter, v verdict) {
-	defer c.fn.router.guardHook("meter", c.fn.name)
-	m.Record((*recordContext)(c), c.execution(v))
+	defer c.fn.router.guardCall("meter", c)
+	var e Execution
+	c.fill(&e, &v)
+	m.Record((*recordContext)(c), e)
 }
 
 // tellGates calls Done, with the record, of each gate that admitted the call.
 func (c *callContext) tellGates(v verdict) {
-	e := c.execution(v)
-	c.fn.gatesDone(c.extra.gates, c.invocation(), &e)
+	var e Execution
+	c.fill(&e, &v)
+	c.fn.gatesDone(c, &e)
+}
+
+// endTrace calls End of the call's trace, and recovers a panic of it.
+func (c *callContext) endTrace(e *Execution) {
+	defer c.fn.router.guardCall("WithTracing", c)
+	c.extra.trace.End(e)
 }
 
 // streamed is implemented by the task of a streaming function.
