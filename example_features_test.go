@@ -70,6 +70,50 @@ func ExampleWithOrigin() {
 	// faas: invoke "slow": function timed out after 10ms; see WithOrigin
 }
 
+// stopwatch is a Trace that prints how its call ended.
+type stopwatch struct{ function string }
+
+// stopwatchKey is the key by which a handler finds the stopwatch of its call.
+type stopwatchKey struct{}
+
+func (w *stopwatch) Value(key any) any {
+	if key == (stopwatchKey{}) {
+		return w
+	}
+	return nil
+}
+
+func (w *stopwatch) End(e *faas.Execution) {
+	if e == nil {
+		fmt.Println(w.function, "was refused")
+		return
+	}
+	fmt.Println(w.function, e.Outcome)
+}
+
+// A call is followed from before its admission to its end. The handler finds what
+// follows it on its context, without a middleware; a real one would be a span, whose
+// parent is the span on the caller's context.
+func ExampleWithTracing() {
+	r := faas.New(faas.WithTracing(func(ctx context.Context, inv faas.Invocation) faas.Trace {
+		if parent, ok := ctx.Value(stopwatchKey{}).(*stopwatch); ok {
+			fmt.Println(inv.Function, "is called by", parent.function)
+		}
+		return &stopwatch{inv.Function}
+	}))
+	defer r.Close()
+	off := faas.Register(r, "off", faas.NoInputOrOutput(func(context.Context) error { return nil }), faas.WithConcurrency(0))
+	outer := faas.Register(r, "outer", faas.NoInputOrOutput(func(ctx context.Context) error {
+		_, err := off.Invoke(ctx, struct{}{})
+		return err
+	}))
+	_, _ = outer.Invoke(context.Background(), struct{}{})
+	// Output:
+	// off is called by outer
+	// off was refused
+	// outer Failed
+}
+
 // Among the waiting calls of one tenant, the highest priority goes first.
 func ExampleWithPriority() {
 	r := faas.New()

@@ -398,6 +398,27 @@ func TestTheRequestIDStandsInTheLogOfARunaway(t *testing.T) {
 	})
 }
 
+func TestTheLogOfAHooksPanicNamesTheCallAndItsRequest(t *testing.T) {
+	t.Parallel()
+	bad := closing{func() { panic("no") }}
+	for name, opts := range map[string][]faas.FunctionOption{
+		"meter": {faas.WithMeter(faas.MeterFunc(bad.Record))}, "reserving meter": {faas.WithMeter(&onlyReserve{closing: bad})},
+		"unreserving meter": {faas.WithMeter(&unreserving{closing: bad}), faas.WithConcurrency(0)},
+		"gate's Admit":      {faas.WithGate(onlyAdmit{bad})}, "gate's Done": {faas.WithGate(onlyDone{bad})},
+		"WithTenantKey": {faas.WithTenantKey(bad.tenant)}, "WithContext": {faas.WithContext(bad.carry)},
+		"WithRefusals": {faas.WithRefusals(bad.refused), faas.WithConcurrency(0)},
+		"WithTracing":  {faas.WithTracing(bad.trace)}, "trace's End": {faas.WithTracing(bad.traced)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			r := router(t, faas.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+			_, _ = faas.Register(r, "f", double, opts...).Invoke(faas.WithOrigin(t.Context(), faas.Origin{RequestID: "r-1"}), 1)
+			assert.Regexp(t, `hook panicked.* function=f .*id=\S{36} request=r-1\n`, log.String())
+		})
+	}
+}
+
 // Each call has its own origin, whichever worker, queue and path it goes by.
 func TestOriginsOfManyCallsAtOnceAreNotMixed(t *testing.T) {
 	t.Parallel()

@@ -168,7 +168,7 @@ var traced = map[string]struct {
 
 // untimely is a context with a deadline at which it does not end.
 type untimely struct {
-	context.Context //nolint:containedctx // it is a context
+	context.Context
 
 	at time.Time
 }
@@ -243,7 +243,7 @@ func TestATraceAnswersTheHandlersContext(t *testing.T) {
 			var got, derived, other any
 			var kept context.Context
 			f := faas.Register(r, "f", func(ctx context.Context, _ struct{}) (struct{}, error) {
-				kept = ctx
+				kept = ctx //nolint:fatcontext // a handler that keeps its context is what is tested
 				got, other = ctx.Value(spanKey{}), ctx.Value(heldKey{})
 				own, cancel := context.WithCancel(context.WithValue(ctx, heldKey{}, 1))
 				derived = own.Value(spanKey{})

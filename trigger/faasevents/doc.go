@@ -19,7 +19,8 @@
 // A function with the input cloudevents.Event takes the event; its codec has to be
 // JSON, as the default is. Any other function takes the event's data: []byte
 // as it came, other types decoded. With [WithEvent] on its router, such a function
-// can ask [FromContext] for the event's attributes.
+// can ask [FromContext] for the event's attributes. The id of the event is the RequestID
+// of the call's [faas.Origin].
 //
 //	func(ctx context.Context, e cloudevents.Event) (*cloudevents.Event, error) // event in, event out; nil answers nothing
 //	func(ctx context.Context, o Order) (Review, error)                         // data in, data out

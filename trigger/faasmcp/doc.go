@@ -51,6 +51,10 @@
 // states. [WithTenant] says how far each can be trusted, and changes it: a budget by
 // session begins anew with each session, and a budget by principal does not.
 //
+// Where the calls come from stands in their records: the [faas.Origin] has the Door
+// "mcp" and, over HTTP, the X-Request-Id of the request. The SDK does not show a tool the
+// id of its MCP request.
+//
 // # Failures
 //
 // As MCP asks, an error is a result that the agent's model reads: it has IsError and

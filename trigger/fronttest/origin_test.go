@@ -34,23 +34,45 @@ type door struct {
 const invocations = "/2015-03-31/functions/f/invocations"
 
 var doors = map[string]door{
-	"http": {faas.Origin{Trigger: "http", Door: "http"}, "X-Request-Id", "X-Request-Id",
-		func(s *stage) http.Handler { return faashttp.Handler(s.Router) }, "/fn/f", nil},
-	"one function over http": {faas.Origin{Trigger: "http", Door: "http"}, "X-Request-Id", "X-Request-Id",
-		func(s *stage) http.Handler { return faashttp.Function(s.Router, "f") }, "/f", nil},
-	"http, of a tenant": {faas.Origin{Trigger: "http", Door: "http"}, "X-Request-Id", "X-Request-Id",
-		func(s *stage) http.Handler { return faashttp.Handler(s.Router, faashttp.WithTenantHeader("X-Tenant")) }, "/fn/f", http.Header{"X-Tenant": {"acme"}}},
+	"http": {
+		faas.Origin{Trigger: "http", Door: "http"},
+		"X-Request-Id", "X-Request-Id",
+		func(s *stage) http.Handler { return faashttp.Handler(s.Router) }, "/fn/f", nil,
+	},
+	"one function over http": {
+		faas.Origin{Trigger: "http", Door: "http"},
+		"X-Request-Id", "X-Request-Id",
+		func(s *stage) http.Handler { return faashttp.Function(s.Router, "f") }, "/f", nil,
+	},
+	"http, of a tenant": {
+		faas.Origin{Trigger: "http", Door: "http"},
+		"X-Request-Id", "X-Request-Id",
+		func(s *stage) http.Handler { return faashttp.Handler(s.Router, faashttp.WithTenantHeader("X-Tenant")) }, "/fn/f",
+		http.Header{"X-Tenant": {"acme"}},
+	},
 	"lambda, from a proxy": {faas.Origin{Trigger: "other", Door: "lambda"}, "X-Amzn-Requestid", "X-Amzn-Requestid", wire, invocations, nil},
 	"lambda, from an SDK":  {faas.Origin{Trigger: "other", Door: "lambda"}, "Amz-Sdk-Invocation-Id", "X-Amzn-Requestid", wire, invocations, nil},
-	"lambda, an event": {faas.Origin{Trigger: "other", Door: "lambda"}, "Amz-Sdk-Invocation-Id", "X-Amzn-Requestid", wire, invocations,
-		http.Header{"X-Amz-Invocation-Type": {"Event"}}},
-	"lambda, streaming": {faas.Origin{Trigger: "other", Door: "lambda"}, "Amz-Sdk-Invocation-Id", "X-Amzn-Requestid", wire,
-		"/2021-11-15/functions/f/response-streaming-invocations", nil},
-	"url": {faas.Origin{Trigger: "http", Door: "url"}, "X-Amzn-Requestid", "X-Amzn-Requestid",
-		func(s *stage) http.Handler { return faashttp.FunctionURL(s.Router, "f") }, "/", nil},
-	"cloudevents": {faas.Origin{Trigger: "pubsub", Door: "cloudevents"}, "Ce-Id", "",
+	"lambda, an event": {
+		faas.Origin{Trigger: "other", Door: "lambda"},
+		"Amz-Sdk-Invocation-Id", "X-Amzn-Requestid", wire, invocations,
+		http.Header{"X-Amz-Invocation-Type": {"Event"}},
+	},
+	"lambda, streaming": {
+		faas.Origin{Trigger: "other", Door: "lambda"},
+		"Amz-Sdk-Invocation-Id", "X-Amzn-Requestid", wire,
+		"/2021-11-15/functions/f/response-streaming-invocations", nil,
+	},
+	"url": {
+		faas.Origin{Trigger: "http", Door: "url"},
+		"X-Amzn-Requestid", "X-Amzn-Requestid",
+		func(s *stage) http.Handler { return faashttp.FunctionURL(s.Router, "f") }, "/", nil,
+	},
+	"cloudevents": {
+		faas.Origin{Trigger: "pubsub", Door: "cloudevents"},
+		"Ce-Id", "",
 		func(s *stage) http.Handler { return faasevents.Handler(s.Router, faasevents.On(`{}`, "f")) }, "/",
-		http.Header{"Ce-Specversion": {"1.0"}, "Ce-Id": {"e-1"}, "Ce-Type": {"com.example.test"}, "Ce-Source": {"/test"}}},
+		http.Header{"Ce-Specversion": {"1.0"}, "Ce-Id": {"e-1"}, "Ce-Type": {"com.example.test"}, "Ce-Source": {"/test"}},
+	},
 }
 
 func wire(s *stage) http.Handler {
