@@ -33,7 +33,9 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 	return err
 }
 
-// consult is admit without the slot. DryRun uses it too, so that both ask the same.
+// consult is admit without the slot. DryRun uses it too, so that both ask the same. The
+// depth is checked before any hook is called, so that an endless recursion ends without
+// calls of foreign code.
 func (fn *function) consult(q *caller, c *callContext) *Error {
 	if n := c.extra.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
@@ -193,7 +195,9 @@ func (fn *function) unreserve(c *callContext) {
 // it gets a departure, which has only the Done channel.
 func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
-	// invoke may have counted the call in scaling before it found no free slot.
+	// invoke may have counted the call in scaling before it found no free slot: enter
+	// comes before the attempt, so that a burst grows the function at once. counted is
+	// the caller's goroutine's alone until the call has a slot.
 	if s := fn.scaling; s != nil && !c.counted {
 		if err := s.enter(c); err != nil {
 			return err
@@ -209,8 +213,9 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	if err == nil {
 		return nil
 	}
-	// The wait was cut to the caller's deadline, so that this is the caller's end and
-	// not the queue's.
+	// wait < queueTimeout: the wait was cut to the caller's deadline, so this is the
+	// caller's end and not the queue's. For example, a caller with 1 s left in a queue of
+	// 5 s is refused with ReasonQueueCanceled, and its own error tells it why.
 	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
 		return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
 	}

@@ -45,8 +45,8 @@ func (k *decisions) add(d *Decision) {
 }
 
 // extendLast extends the latest entry by a step of growth, as add does, without a
-// Decision being made for it. It returns false if the step does not continue the
-// latest entry.
+// Decision being made for it: that would be an allocation for each call of a burst. It
+// returns false if the step does not continue the latest entry.
 func (k *decisions) extendLast(from, to int, at time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -68,12 +68,14 @@ func (k *decisions) latest() *Decision {
 	return &k.last[(k.next+n-1)%n]
 }
 
-// continues reports whether a step of growth continues d.
+// continues reports whether a step of growth continues d: it must begin where d ended. If
+// the loop's tick has lowered the number in between, for example, it does not.
 func (d *Decision) continues(from, to int, at time.Time) bool {
 	return d.Load.Arrival && d.To == from && to > from && at.Sub(d.Time) < scaleTick
 }
 
-// all returns a copy, the oldest first.
+// all returns a copy, the oldest first. It is a copy since add overwrites the ring's
+// entries, and its caller reads without k.mu.
 func (k *decisions) all() []Decision {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -39,6 +39,7 @@ type scaling struct {
 	awake, removed bool
 }
 
+// newScaling runs at registration, before any other goroutine has fn, so it takes no lock.
 func (fn *function) newScaling() (*scaling, error) {
 	s := &scaling{fn: fn, policy: fn.scaler, stable: 60 * time.Second, burst: 6 * time.Second, userLimit: fn.concurrency}
 	if s.policy == nil {
@@ -82,6 +83,8 @@ func (s *scaling) enter(c *callContext) *Error {
 	woken := !s.awake && !s.removed
 	s.awake = s.awake || woken
 	s.mu.Unlock()
+	// Of several calls that arrive at once, only the one that set awake adds the function.
+	// add locks the loop's mutex, which is never taken while s.mu is held.
 	if woken {
 		s.fn.router.loop.add(s)
 	}
@@ -226,6 +229,8 @@ func (s *scaling) decide(arrival bool) {
 		if !ok {
 			return
 		}
+		// A comparison of the memory itself would not do: a policy may return a State that
+		// can't be compared, for example a struct with a slice.
 		s.mu.Lock()
 		if s.turn != turn {
 			s.mu.Unlock()
@@ -282,6 +287,8 @@ func (s *scaling) load(arrival bool) Load {
 	per := fn.perInstance
 	l.Max = min(fn.maxInstances, ceilDiv(min(s.userLimit, fn.router.group.Limit()), per))
 	l.Min = min(fn.minInstances, l.Max)
+	// Used may count a call that has left the window and not yet given back its slot (see
+	// releaseInstance). The window's level bounds it, so that Queued is not negative.
 	if w := s.window; w != nil {
 		l.Stable, l.Burst = w.Average(now, s.stable), w.Average(now, s.burst)
 		l.InFlight = min(w.Level(), fn.class.Used())
@@ -326,7 +333,9 @@ func (s *scaling) tick() (atRest bool) {
 }
 
 // fairShare returns how many instances the function could use at present: those that
-// its running calls use, and those that the router's free slots would use.
+// its running calls use, and those that the router's free slots would use. For example, a
+// function with 4 calls in a router with 2 free slots can't use more than 6 instances of
+// one seat, even if the policy wants 20.
 func (s *scaling) fairShare() int {
 	g := s.fn.router.group
 	return ceilDiv(s.fn.class.Used()+max(0, g.Limit()-g.Used()), s.fn.perInstance)

@@ -35,7 +35,7 @@ func (c *capacityController) tick() (atRest bool) {
 	l.Max = c.most
 	c.mu.Unlock()
 	t, next, ok := r.desired(c.policy, "", l, memory)
-	if !ok {
+	if !ok { // the policy panicked: the capacity stays, and so does the memory
 		return l.InFlight == 0
 	}
 	to := c.set(t.N, next)
@@ -69,7 +69,8 @@ func (c *capacityController) bound(n int) {
 
 // scaleLoop asks, every scaleTick, the policies of all functions that are not at rest.
 // It has one timer for all of them, and none is set while the list is empty, so that an
-// idle router has no timer. l.mu is never held while a policy runs.
+// idle router has no timer. l.mu is never held while a policy runs. It is a leaf: while it
+// is held no other lock is taken.
 type scaleLoop struct {
 	mu    sync.Mutex // guards what follows
 	awake []*scaling
@@ -80,6 +81,9 @@ type scaleLoop struct {
 }
 
 // add puts a function that is not at rest on the list. s.mu must not be held.
+//
+// The caller has set s.awake under s.mu, so a function is on the list at most once. If the
+// router is closed in between, the entry stays on a list that no run reads.
 func (l *scaleLoop) add(s *scaling) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,7 +99,9 @@ func (l *scaleLoop) drop(s *scaling) {
 	l.awake = slices.DeleteFunc(l.awake, func(a *scaling) bool { return a == s })
 }
 
-// watch is add for the router's capacity.
+// watch is add for the router's capacity. It is called before each worker starts, so it
+// may come while run is at work. Then run's tick may have found the router idle before the
+// worker started; so run leaves l.steer as watch has set it.
 func (l *scaleLoop) watch(c *capacityController) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,6 +111,8 @@ func (l *scaleLoop) watch(c *capacityController) {
 
 // arm sets the timer. l.mu must be held. The timer's func refers to the loop weakly:
 // else a timer that is set would keep a forgotten router from the garbage collector.
+// The timer is made once and Reset from then on. That is safe without draining a channel:
+// a timer of AfterFunc has none, and set says that it is not running.
 func (l *scaleLoop) arm() {
 	switch {
 	case l.set || l.over:
@@ -147,7 +155,8 @@ func (l *scaleLoop) run() {
 	}
 }
 
-// close ends the loop. A run that is at work finishes; arm then sets no timer.
+// close ends the loop. A run that is at work finishes; arm then sets no timer. close does
+// not wait for it: a policy may be the one that closes the router, on run's goroutine.
 func (l *scaleLoop) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -59,7 +59,10 @@ func (s *streamWriter) open(ctx context.Context) {
 	s.ctx, s.call, s.id, s.clock, s.start = ctx, c, c.id, c.who.clock, c.start
 }
 
-// Write accepts one piece of the handler's.
+// Write accepts one piece of the handler's. It copies b, which the handler may reuse, and
+// returns without waiting for the caller's writer: a slow caller fills the buffer, up to
+// the limit of the output, and does not stop the handler. The clock is read before mu is
+// taken, to keep the critical section short.
 func (s *streamWriter) Write(b []byte) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
@@ -126,12 +129,16 @@ func (s *streamWriter) takeAll() []byte {
 // wrong with that. When it has returned, the caller's writer is not used again. With
 // discard it waits only for the Write of the caller's writer that has begun.
 func (s *streamWriter) finish(ctx context.Context, discard bool) error {
+	// In this order: once sealed, no Write starts a sender, so the sender that senderEnd
+	// finds is the last one.
 	s.seal(discard)
 	idle := s.senderEnd()
 	var left error
 	if !discard {
 		left = s.awaitSender(ctx, idle)
 	}
+	// Also after a discard: the caller's writer may be in the middle of a Write, and must
+	// not be used once finish has returned.
 	<-idle
 	discarded, writeErr := s.release()
 	if writeErr != nil {
@@ -146,6 +153,8 @@ func (s *streamWriter) finish(ctx context.Context, discard bool) error {
 // release drops the references to the caller's writer and the buffers, since the
 // handler may keep the streamWriter. The sender must have ended. It returns what went
 // wrong with the sending.
+//
+// A runaway's Writes after that find sealed set, and touch no buffer.
 func (s *streamWriter) release() (discarded bool, writeErr error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
