@@ -81,6 +81,8 @@ func (c *copier) copy(v reflect.Value) reflect.Value {
 	}
 }
 
+// reference copies what v refers to. It enters the copy into seen before it fills it: in a
+// cycle, for example a node that points to itself, the inner reference then finds it.
 func (c *copier) reference(v reflect.Value) reflect.Value {
 	if v.IsNil() {
 		return v
@@ -116,6 +118,7 @@ func (c *copier) reference(v reflect.Value) reflect.Value {
 	return to
 }
 
+// own notes that the memory of `to` was allocated for the copy of the value at `at`.
 func (c *copier) own(at place, to reflect.Value) {
 	c.seen[at] = to
 	c.owned = append(c.owned, to)

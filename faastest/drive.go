@@ -109,6 +109,8 @@ func (r *driveRun) look() bool {
 	return more > 0
 }
 
+// tick calls Desired unless the function is at rest. A router's scale loop leaves out such
+// functions too, so a scaler sees the same sequence of loads here and there.
 func (r *driveRun) tick() {
 	r.next += driveTick
 	if r.calls > 0 || r.instances() > r.Min || !r.window.Empty(int64(r.at)) {
@@ -125,6 +127,8 @@ func (r *driveRun) instances() int {
 	return n
 }
 
+// ask calls Desired and follows the answer. A negative N changes nothing, neither the
+// number nor the state, as in a router.
 func (r *driveRun) ask(arrival bool) {
 	serving := min(r.calls, r.ready*r.Per)
 	t, state := r.Scaler.Desired(faas.Load{

@@ -107,6 +107,7 @@ func gatePatience(i int) time.Duration {
 	return time.Hour
 }
 
+// gateTestHandler ends in a different way for each i modulo 7.
 func gateTestHandler(ctx context.Context, i int) (int, error) {
 	switch i % 7 {
 	case 1:

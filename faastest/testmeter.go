@@ -132,6 +132,9 @@ func meterTestHandler(_ context.Context, i int) (int, error) {
 	return i, nil
 }
 
+// unusual records each outcome with a live context and with one that has ended. A router's
+// contexts for meters never end, but those of a meter that wraps this one may, and the
+// record must be kept all the same.
 func (c meterCheck) unusual() {
 	c.Helper()
 	ended, cancel := context.WithCancel(context.Background())
@@ -220,6 +223,8 @@ func billed(e faas.Execution) bill {
 	return bill{e.ID, e.Function, e.Version, e.Tenant, e.Outcome, e.Duration, e.Memory}
 }
 
+// labels lets several goroutines record the same map. The comparison at the end finds a
+// changed value; the race detector also finds a write of an equal one.
 func (c meterCheck) labels() {
 	c.Helper()
 	want := map[string]string{"team": "test", "empty": ""}
@@ -241,6 +246,8 @@ func (c meterCheck) labels() {
 // buffers in one.
 const many = 2000
 
+// noWait records without a flush in between. A meter whose buffer is full then has to
+// refuse in Reserve: to wait for room in Record would hold up a caller.
 func (c meterCheck) noWait() {
 	c.Helper()
 	for range many {
@@ -289,6 +296,7 @@ func returnsAtOnce(tb testing.TB, what string, f func()) bool {
 	return false
 }
 
+// overruns uses a context that has ended, for the reason that unusual has.
 func (c meterCheck) overruns() {
 	c.Helper()
 	m, ok := c.m.(faas.OverrunMeter)
@@ -364,6 +372,8 @@ func reserveAll(r faas.Reserver) (n int) {
 	return n
 }
 
+// reservations fills the meter to find its bound, and then checks that the bound stays the
+// same. A meter that loses a place at each call would refuse all calls after some days.
 func (c meterCheck) reservations() {
 	c.Helper()
 	r, ok := c.m.(faas.Reserver)

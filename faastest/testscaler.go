@@ -156,6 +156,9 @@ func (c scalerCheck) converse(s faas.Scaler) []question {
 	return asked
 }
 
+// pure calls two scalers side by side. The first is called twice with the same arguments:
+// the second answer differs if the scaler keeps something outside of the State. The other
+// one finds what depends on the value, for example a random seed or the address of a map.
 func (c scalerCheck) pure() {
 	c.Helper()
 	a, b := c.newScaler(), c.newScaler()
@@ -197,6 +200,9 @@ func (c scalerCheck) leavesStates() {
 	}
 }
 
+// concurrent asks from several goroutines with the same states, as arrivals of several
+// callers do. The router holds no lock meanwhile, so the race detector finds a scaler that
+// writes to its own fields.
 func (c scalerCheck) concurrent() {
 	c.Helper()
 	s := c.newScaler()
@@ -234,6 +240,8 @@ func scalerExtremes() []faas.Load {
 	}
 }
 
+// extremes also goes through the loads in each rotation, since a state that rests on one
+// extreme may break on the next: for example a clock that goes back an hour.
 func (c scalerCheck) extremes() {
 	c.Helper()
 	s := c.newScaler()
@@ -254,6 +262,7 @@ func (c scalerCheck) extremes() {
 	}
 }
 
+// canBe reports whether the router could use an answer, and fails the test if not.
 func (c scalerCheck) canBe(l faas.Load, t faas.Target) bool {
 	c.Helper()
 	switch {
@@ -267,6 +276,8 @@ func (c scalerCheck) canBe(l faas.Load, t faas.Target) bool {
 	return false
 }
 
+// noWait runs in a bubble, where a scaler that sleeps or waits for a goroutine is found
+// however short the wait is.
 func (c scalerCheck) noWait() {
 	c.Helper()
 	s := c.newScaler()

@@ -90,6 +90,8 @@ func (t *trial[In, Out]) zero() {
 	}
 }
 
+// call calls the handler with a copy of an input; fresh: in a router of its own. A call
+// whose context ended may have left a runaway, which still uses the input: ended is false.
 func (t *trial[In, Out]) call(input int, fresh bool) *call[In, Out] {
 	f := t.warm
 	if fresh {
@@ -112,6 +114,9 @@ func (t *trial[In, Out]) call(input int, fresh bool) *call[In, Out] {
 // that no call is refused.
 const callers = 64
 
+// callAtOnce makes the calls of an order on several goroutines. Each takes the next
+// position from a counter, so no two of them write to the same element of calls, and
+// Wait makes the elements visible to the caller.
 func (t *trial[In, Out]) callAtOnce(o order, calls []*call[In, Out]) {
 	var (
 		next atomic.Int64
@@ -163,10 +168,13 @@ func (t *trial[In, Out]) judgeAgain(rep *report, calls []*call[In, Out]) {
 	}
 }
 
+// changed reports whether the handler wrote to its input. It is false for inputs that it
+// can't compare (a NaN, a func) and while the handler may still run.
 func (t *trial[In, Out]) changed(c *call[In, Out]) bool {
 	return c.ended && t.checked[c.input] && !reflect.DeepEqual(c.in.value, t.inputs[c.input])
 }
 
+// same compares errors by their text: most handlers make a new error value for each call.
 func (t *trial[In, Out]) same(a, b answer[Out]) bool {
 	if a.failed || b.failed {
 		return a.failed == b.failed && a.text == b.text

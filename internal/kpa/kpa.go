@@ -94,7 +94,9 @@ func (s State) Hold(c Config, now int64, n int) State {
 }
 
 // Decide returns the number of instances that there should be, and the next state.
-// A NaN or a negative value counts as a missing metric.
+// A NaN or a negative value counts as a missing metric. For example, with Target 10 and
+// 2 ready instances, averages of 35 over both windows ask for 4 instances; with
+// PanicThreshold 2 that is also the cause of panic mode.
 func Decide(c Config, s State, in Sample) (Decision, State) {
 	if in.Missing || !(in.Stable >= 0) || !(in.Panic >= 0) {
 		return Decision{Rule: NoMetric}, s
@@ -120,7 +122,9 @@ type wish struct {
 	rule string
 }
 
-// wish returns what one window asks for, within the rates.
+// wish returns what one window asks for, within the rates. The order of the rules is
+// Knative's: the up rate wins over the down rate, and the activation scale over both. The
+// activation scale applies only if there is a need, so that a function can go to zero.
 func (c Config) wish(value, ready float64, rule string) wish {
 	need := math.Ceil(value / c.Target)
 	most := math.Ceil(c.UpRate * ready) // rounded down, a rate of 1.1 could never go from one to two
@@ -141,7 +145,8 @@ func (c Config) wish(value, ready float64, rule string) wish {
 	return w
 }
 
-// latch begins, extends or ends panic mode; over reports whether there is a cause.
+// latch begins, extends or ends panic mode; over reports whether there is a cause. When
+// panic mode ends the floor is cleared, or the next panic would begin with an old one.
 func (s State) latch(c Config, now int64, over bool) State {
 	switch {
 	case over:
@@ -176,6 +181,8 @@ func (s State) hold(c Config, now int64, w wish) (wish, State) {
 	return w, s
 }
 
+// slot returns the number of the tick that now is in. It rounds down also for times before
+// the epoch, where Go's division rounds towards zero and would make one slot of two.
 func (c Config) slot(now int64) int64 {
 	q := now / int64(c.Tick)
 	if now%int64(c.Tick) < 0 {
@@ -184,6 +191,9 @@ func (c Config) slot(now int64) int64 {
 	return q
 }
 
+// excess returns the ready capacity that is neither used nor kept for a burst. Knative's
+// activator stays in the path of the requests while it is negative; this router has no
+// such step, and the vectors check it only for completeness.
 func (c Config) excess(in Sample) int {
 	switch {
 	case c.BurstCapacity == 0:
