@@ -34,6 +34,8 @@ func (p paint) RGBA() (r, g, b, a uint32) {
 	return uint32(p>>16) & 0xff * 0x101, uint32(p>>8) & 0xff * 0x101, uint32(p) & 0xff * 0x101, 0xffff
 }
 
+// The measures of a drawing. Panels are stacked, and have the same width so that their
+// time axes can be compared.
 const (
 	width       = 22 * vg.Centimeter
 	panelHeight = 4.5 * vg.Centimeter
@@ -98,6 +100,8 @@ func (r Report) most() int {
 	return most
 }
 
+// drawFront returns the plot of cost and quality: a point for each policy. The best
+// policies are near the origin, so both axes begin at 0.
 func (r Report) drawFront() (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%d calls of %d functions in %v: what is held, and who waits", r.Calls, r.Functions, r.Length)
@@ -188,6 +192,7 @@ func levels() []level {
 	}
 }
 
+// level is one line of a timeline and how to read its value off a point.
 type level struct {
 	name  string
 	color color.Color
@@ -256,6 +261,7 @@ func (x Result) unit() (time.Duration, string) {
 	return time.Second, "seconds"
 }
 
+// line returns one line of the timeline.
 func (x Result) line(unit time.Duration, of func(Point) int) plotter.XYs {
 	line := make(plotter.XYs, len(x.Timeline))
 	for i, p := range x.Timeline {
@@ -264,7 +270,9 @@ func (x Result) line(unit time.Duration, of func(Point) int) plotter.XYs {
 	return line
 }
 
-// marks returns the times of decisions, as points in a row above the lines.
+// marks returns the times of decisions, as points in a row above the lines. A policy may
+// make thousands of decisions: one mark for each would make a file of megabytes, and marks
+// closer than the timeline's points could not be told apart.
 func (x Result) marks(unit time.Duration, y float64) plotter.XYs {
 	var marks plotter.XYs
 	last := -1
@@ -292,7 +300,8 @@ func (stroke) DrawGlyph(c *draw.Canvas, g draw.GlyphStyle, at vg.Point) {
 	c.Stroke(p)
 }
 
-// ticks are the default ones, with labels of at most six digits.
+// ticks are the default ones, with labels of at most six digits: the default labels show
+// rounding errors of floats, for example 0.30000000000000004.
 type ticks struct{}
 
 // Ticks implements plot.Ticker.

@@ -85,6 +85,9 @@ type job struct {
 	takes   time.Duration
 }
 
+// newRun makes the router of one policy. Capacity, queues and timeouts are out of reach, so
+// that the policy alone decides how long a call waits. It must be called in the bubble: a
+// router's timers and goroutines belong to the bubble in which it was made.
 func newRun(t *testing.T, w Workload) *run {
 	t.Helper()
 	r := &run{T: t, workload: w, functions: map[string]*faas.Function[job, struct{}]{}}
@@ -118,6 +121,8 @@ func (r *run) register(p Policy) bool {
 	return true
 }
 
+// init is the init of each instance. The instance counts as held from here, since a
+// platform bills, and a host has in memory, also one that is still starting.
 func (r *run) init(ctx context.Context) (faas.Handler[job, struct{}], func(context.Context) error, error) {
 	r.hold(1)
 	select {
@@ -128,12 +133,16 @@ func (r *run) init(ctx context.Context) (faas.Handler[job, struct{}], func(conte
 	}
 }
 
+// hold changes the number of instances. Inits and closers run on goroutines of the router,
+// so it takes mu; time.Now is read under it, so that the gauge's times never go back.
 func (r *run) hold(by int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held.add(time.Now(), by)
 }
 
+// handle is the handler of all functions. mu is not held while it sleeps: the sleep is the
+// call's duration, and other calls run meanwhile.
 func (r *run) handle(_ context.Context, j job) (struct{}, error) {
 	r.mu.Lock()
 	r.waits = append(r.waits, time.Since(j.arrived))
@@ -147,6 +156,7 @@ func (r *run) handle(_ context.Context, j job) (struct{}, error) {
 	return struct{}{}, nil
 }
 
+// record is the router's meter. Only the record of a call says whether it was cold.
 func (r *run) record(_ context.Context, e faas.Execution) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -155,6 +165,8 @@ func (r *run) record(_ context.Context, e faas.Execution) {
 	}
 }
 
+// decided is the router's hook for decisions. It keeps them all: [faas.Router.Decisions]
+// keeps the last 64 of a function, and joins the steps of a burst.
 func (r *run) decided(d faas.Decision) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -181,7 +193,8 @@ func (r *run) play(policy string) bool {
 }
 
 // begin starts the counts. All functions are registered, and their first instances
-// ready.
+// ready. What came before, such as the decisions of the registrations, does not count: a
+// policy with minimal instances would be charged for a cold start that no call saw.
 func (r *run) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -191,6 +204,8 @@ func (r *run) begin() {
 	r.decisions = nil
 }
 
+// call makes one call on a goroutine of its own. The call's arrival is counted before
+// Invoke, so that its wait includes everything that the router does before the handler.
 func (r *run) call(c Call) {
 	r.mu.Lock()
 	r.waiting++
@@ -218,6 +233,9 @@ func (r *run) watch() {
 	r.running.end(time.Now())
 }
 
+// result is called after all goroutines of play have ended; it takes mu since the
+// instances that are left may still be closed. A decision after the workload's end, when
+// calls are still running out, is left out as the time after it is.
 func (r *run) result(policy string) Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -253,6 +271,8 @@ type gauge struct {
 
 func (g *gauge) begin(now time.Time) { g.area, g.last = 0, now }
 
+// add changes the level. The area first grows by the old level for the time since the last
+// change. After end only the level changes: calls that run on must not count as used time.
 func (g *gauge) add(now time.Time, by int) {
 	if !g.ended {
 		g.area += time.Duration(g.level) * now.Sub(g.last)

@@ -60,6 +60,8 @@ func ReadTrace(r io.Reader) (Workload, error) {
 	}
 }
 
+// parseCall returns the call of one line. It keeps no part of row, which the reader reuses
+// for the next line; the strings in row are not reused.
 func parseCall(row []string) (c Call, err error) {
 	if c.At, err = parseSeconds("arrival", row[0]); err != nil {
 		return c, err
@@ -71,6 +73,9 @@ func parseCall(row []string) (c Call, err error) {
 	return c, err
 }
 
+// parseSeconds returns a time of the trace. The condition is !(f >= 0), and not f < 0, so
+// that it also refuses NaN, which ParseFloat accepts. The value is rounded, and not cut
+// off: as float64s, 8.2 × 1e9 is a little less than 8,200,000,000.
 func parseSeconds(what, s string) (time.Duration, error) {
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || !(f >= 0) || f > longest.Seconds() {
@@ -79,8 +84,8 @@ func parseSeconds(what, s string) (time.Duration, error) {
 	return time.Duration(math.Round(f * float64(time.Second))), nil
 }
 
-// WriteTrace writes the calls in the format of [ReadTrace], exact to the nanosecond. An
-// error is to's.
+// WriteTrace writes the calls in the format of [ReadTrace], exact to the nanosecond for
+// times up to 48 days. An error is to's.
 func (w Workload) WriteTrace(to io.Writer) error {
 	out := csv.NewWriter(to)
 	if err := out.Write([]string{"arrival", "function", "duration"}); err != nil {
@@ -95,4 +100,6 @@ func (w Workload) WriteTrace(to io.Writer) error {
 	return out.Error()
 }
 
+// seconds is the reverse of parseSeconds. Precision -1 gives the fewest digits that are
+// read back as the same float64. Beyond 2^22 s, a float64 is too coarse for nanoseconds.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
