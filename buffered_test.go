@@ -235,7 +235,7 @@ func TestShutdownFlushesTheMeterOfAFunctionThatIsRemoved(t *testing.T) {
 	})
 }
 
-// badFlush is a meter whose Flush has no manners.
+// badFlush is a meter whose Flush fails: it panics, calls Goexit or returns an error.
 type badFlush struct {
 	recorder
 	flush func() error
@@ -262,8 +262,8 @@ func TestAFlushThatMisbehavesIsAnErrorAndNothingElse(t *testing.T) {
 	})
 }
 
-// A hammer: what a goroutine has recorded is with the sink when its Flush
-// returns, whatever the others do and however the sink behaves.
+// A hammer: when a goroutine's Flush returns, the sink has all records that this goroutine
+// made before, whatever the other goroutines do and however the sink fails.
 func TestFlushAndRecordHoldUnderAHammer(t *testing.T) {
 	t.Parallel()
 	var seen sync.Map

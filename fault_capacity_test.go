@@ -237,7 +237,7 @@ func TestC05_SiblingsThatWouldWaitForEachOtherAreRefused(t *testing.T) {
 	})
 }
 
-func TestC08_ALoweredLimitEndsNobodyAndHoldsOnceTheyHaveEnded(t *testing.T) {
+func TestC08_ALoweredLimitEndsNoCallAndHoldsOnceTheExcessHasEnded(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
 		f := serve(h, "f", deafFor(time.Second), faas.WithConcurrency(8), faas.WithQueue(50))

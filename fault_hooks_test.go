@@ -67,7 +67,7 @@ func (overrunBomb) RecordOverrun(context.Context, faas.Overrun) { panic("overrun
 
 // A hook may call Goexit on the worker's goroutine. The caller still gets its answer, and
 // the next call finds a worker.
-func TestE01_AMeterThatEndsItsGoroutineLeavesTheCallerHisAnswer(t *testing.T) {
+func TestE01_AMeterThatEndsItsGoroutineLeavesTheCallerItsAnswer(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
 		armed := true

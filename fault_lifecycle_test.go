@@ -98,7 +98,7 @@ func TestF01_CloseCancelsWhatRunsAndRefusesWhatWaits(t *testing.T) {
 	})
 }
 
-func TestF01_CloseDoesNotWaitForTheDeaf(t *testing.T) {
+func TestF01_CloseDoesNotWaitForAHandlerThatIgnoresItsContext(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
 		f := serve(h, "f", deafFor(time.Hour), faas.WithTimeout(2*time.Hour))

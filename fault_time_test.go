@@ -209,7 +209,7 @@ func TestB03_ALoopCannotHoldItsCaller(t *testing.T) {
 	})
 }
 
-func TestB03_ALoopThatNeverEndsHarmsNobodyElse(t *testing.T) {
+func TestB03_ALoopThatNeverEndsHarmsNoOtherCall(t *testing.T) {
 	t.Parallel()
 	if !inChild(t) {
 		passInChild(t)
@@ -304,7 +304,7 @@ func TestB06_ABlockedSystemCallCannotHoldItsCaller(t *testing.T) {
 	})
 }
 
-func TestB07_ACallerWhoIsGoneAlreadyEntersNoHandler(t *testing.T) {
+func TestB07_ACallWhoseContextHasEndedStartsNoHandler(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
 		entered := false
@@ -327,7 +327,7 @@ func TestB07_ACallerWhoIsGoneAlreadyEntersNoHandler(t *testing.T) {
 	})
 }
 
-func TestB07_ACallerWhoLeavesTheQueueEntersNoHandler(t *testing.T) {
+func TestB07_ACallThatLeavesTheQueueStartsNoHandler(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
 		entered := 0
@@ -402,7 +402,7 @@ func TestB08_TheFunctionsDeadlineIsNotTheCallers(t *testing.T) {
 	})
 }
 
-func TestB08_ACallerWhoCancelsIsAnsweredAtOnce(t *testing.T) {
+func TestB08_ACallerThatCancelsGetsItsErrorAtOnce(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
 		f := serve(h, "f", deafFor(10*time.Second))

@@ -79,9 +79,9 @@ func TestASlotThatHasEndedIsNotKeptByItsTimer(t *testing.T) {
 	}
 }
 
-// Goroutines of one handler that ask for its Done at once get the same channel,
-// and it is closed.
-func TestDoneIsOneChannelWhoeverAsksFirst(t *testing.T) {
+// Goroutines of one handler that call Done of its context at the same time get the same
+// channel, and it is closed when the call ends.
+func TestConcurrentCallsOfDoneGetTheSameChannel(t *testing.T) {
 	t.Parallel()
 	r := router(t)
 	f := faas.Register(r, "f", func(ctx context.Context, _ int) ([2]<-chan struct{}, error) {

@@ -18,8 +18,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// plant builds instances that sleep as long as they are told, and answer which
-// one they are. It keeps count of them.
+// plant builds and counts instances. A call of one sleeps as long as its input says, and
+// returns the number of the instance.
 type plant struct {
 	initTime time.Duration
 	fails    func(nth int) error // or nil
@@ -90,7 +90,7 @@ func (p *plant) count(n, by int) {
 	}
 }
 
-// check ends the router, and looks whether each instance was closed once.
+// check closes the router and asserts that each instance was closed once.
 func (p *plant) check(t *testing.T, r *faas.Router) {
 	t.Helper()
 	require.NoError(t, r.Shutdown(context.Background()))
@@ -627,8 +627,8 @@ func TestRacesBetweenTheLastReleaseAnIdleCloseAndANewArrival(t *testing.T) {
 	spin(func() bool { return runtime.NumGoroutine() <= before+callers })
 }
 
-// none wants none: an instance that a call has brought about goes as soon as it
-// is idle.
+// none is a policy that wants no instance: one that a call has started is dropped as soon
+// as it is idle.
 type none struct{}
 
 func (none) Desired(_ faas.Load, s faas.State) (faas.Target, faas.State) {

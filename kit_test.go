@@ -20,7 +20,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// recorder is a meter that remembers.
+// recorder is a meter that keeps the records.
 type recorder struct {
 	guard    sync.Mutex // guards what follows
 	records  []faas.Execution
@@ -51,7 +51,7 @@ func (r *recorder) overran() []faas.Overrun {
 	return append([]faas.Overrun(nil), r.overruns...)
 }
 
-// last is the newest record.
+// last returns the newest record.
 func (r *recorder) last(t *testing.T) faas.Execution {
 	t.Helper()
 	all := r.all()
@@ -61,7 +61,7 @@ func (r *recorder) last(t *testing.T) faas.Execution {
 	return all[len(all)-1]
 }
 
-// recordsOf are the records of one function, in the order of their settlement.
+// recordsOf returns the records of one function, in the order in which its calls settled.
 func (r *recorder) recordsOf(name string) (es []faas.Execution) {
 	for _, e := range r.all() {
 		if e.Function == name {
@@ -71,7 +71,8 @@ func (r *recorder) recordsOf(name string) (es []faas.Execution) {
 	return es
 }
 
-// router makes a quiet router that ends with the test, once its runaways have.
+// router makes a router that logs nothing. At the end of the test it is closed, after its
+// runaways have ended.
 func router(t *testing.T, opts ...faas.RouterOption) *faas.Router {
 	t.Helper()
 	r := faas.New(append([]faas.RouterOption{faas.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
@@ -105,7 +106,7 @@ func (s *steps) list() []string {
 	return append([]string(nil), s.all...)
 }
 
-// goroutines counts those of the test's bubble.
+// goroutines returns the number of goroutines in the test's bubble.
 func goroutines(t *testing.T) int {
 	t.Helper()
 	buf := make([]byte, 64<<20) // other tests may have thousands

@@ -13,7 +13,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// keeps registers a function that keeps its context, without its end, for after the call.
+// keeps registers a function that keeps its context for use after the call, without the
+// context's cancellation.
 func keeps(r *faas.Router, kept *context.Context, opts ...faas.FunctionOption) *faas.Function[int, faas.Invocation] {
 	return faas.Register(r, "outer", func(ctx context.Context, _ int) (faas.Invocation, error) {
 		*kept = context.WithoutCancel(ctx) //nolint:fatcontext // it is to outlive its call
@@ -76,7 +77,7 @@ func TestACallFromAnEndedCallsContextIsARootForSlots(t *testing.T) {
 	})
 }
 
-// So that nothing escapes a bill or a limit by being called later.
+// Otherwise a handler could escape a bill or a limit by making its calls later.
 func TestACallFromAnEndedCallsContextKeepsParentDepthAndTenant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithMaxDepth(3))
@@ -102,7 +103,7 @@ func TestACallFromAnEndedCallsContextKeepsParentDepthAndTenant(t *testing.T) {
 	})
 }
 
-// Its call is over for its caller, and not for the platform.
+// The runaway's call is over for its caller, but its handler still runs and makes calls.
 func TestARunawayLendsItsSlotUntilItsHandlerReturns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithCapacity(1), faas.WithConcurrency(1))

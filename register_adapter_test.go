@@ -55,7 +55,7 @@ func TestAHandlerWithoutInputOrOutputIsRegisteredAsItIs(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestNoHandlerStaysNoHandler(t *testing.T) {
+func TestAnAdapterOfANilFuncIsNil(t *testing.T) {
 	t.Parallel()
 	r := router(t)
 	_, err := faas.TryRegister(r, "f", faas.NoOutput[int](nil))

@@ -17,8 +17,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// estate keeps account of instances: how many are open, and that none is closed
-// twice or called once it is closed.
+// estate counts the instances that are open. It reports an instance that is closed twice,
+// or called after it is closed.
 type estate struct {
 	init func(ctx context.Context, nth int) error // before the instance is there; or nil
 
@@ -62,7 +62,7 @@ func (e *estate) build(ctx context.Context) (faas.Handler[int, int], func(contex
 		}, nil
 }
 
-// settled asserts that all that was opened is closed.
+// settled asserts that each instance that was opened is closed.
 func (e *estate) settled(t *testing.T) {
 	t.Helper()
 	e.mu.Lock()
@@ -71,7 +71,7 @@ func (e *estate) settled(t *testing.T) {
 	assert.Empty(t, e.wrong)
 }
 
-// inits are the manners in which an init may come to its end.
+// inits are the ways in which an init may end.
 var inits = map[string]func(ctx context.Context, nth int) error{
 	"at once": nil,
 	"slow":    func(context.Context, int) error { time.Sleep(time.Second); return nil },
@@ -99,8 +99,8 @@ var inits = map[string]func(ctx context.Context, nth int) error{
 	},
 }
 
-// ends are what may come to a function while it is registered, and the error
-// that its registration then Is.
+// ends are the events that may end a function while it is being registered, each with the
+// error that its registration then returns (by errors.Is).
 var ends = map[string]struct {
 	end func(r *faas.Router) error
 	is  error
@@ -284,9 +284,9 @@ func TestAMinimumCountsInstancesThatCallsHaveBroughtAbout(t *testing.T) {
 	})
 }
 
-// A hammer: registrations with a minimum, calls, resizes and removals, while the
-// router ends. What is opened is closed, once, and whoever was told nil before the
-// end has a function.
+// A hammer: registrations with a minimum, calls, resizes and removals, while the router is
+// closed. Each instance that was opened is closed once, and each registration that
+// returned nil before the close has registered its function.
 func TestEveryInstanceIsClosedOnceUnderAHammer(t *testing.T) {
 	t.Parallel()
 	rounds := 60

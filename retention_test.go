@@ -19,11 +19,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// What calls held is garbage once they are over. Each case hands marked objects to
-// calls in some way; afterwards the collector has to find them all, while the
-// router, its functions and its slots stay.
+// What a call held is garbage once the call is over. Each case passes marked objects to
+// calls in some way. Afterwards the garbage collector has to find all of them, while the
+// router, its functions and its slots are still in use.
 
-// ward counts the objects that it has made and that are in memory yet.
+// ward counts the objects that it has made and that are still in memory.
 type ward struct{ left atomic.Int64 }
 
 type object [64 << 10]byte
@@ -35,7 +35,7 @@ func (w *ward) object() *object {
 	return o
 }
 
-// text is a name in an object's memory.
+// text is a string whose bytes are in an object's memory.
 func (w *ward) text(s string) string {
 	o := w.object()
 	copy(o[:], s)
@@ -44,10 +44,10 @@ func (w *ward) text(s string) string {
 
 func (w *ward) bytes() []byte { return w.object()[:] }
 
-// limit is long enough for the collector on a machine that is busy.
+// limit is enough time for the collector, also on a busy machine.
 const limit = 20 * time.Second
 
-// released waits for the collector to find all of them.
+// released runs the collector until it has found all objects, or fails the test.
 func (w *ward) released(t *testing.T) {
 	t.Helper()
 	for began := time.Now(); w.left.Load() > 0 && time.Since(began) < limit; {
@@ -75,12 +75,12 @@ func (holder) Admit(context.Context, faas.Invocation) error { return nil }
 func (holder) Done(faas.Invocation, *faas.Execution)        {}
 func (holder) Record(context.Context, faas.Execution)       {}
 
-// leaver is a context that ends when it is told to, with a cause.
+// leaver is a context that the test ends, with a cause.
 func leaver(o *object) (context.Context, context.CancelCauseFunc) {
 	return context.WithCancelCause(context.WithValue(context.Background(), heldKey{}, o))
 }
 
-// retained are the cases. What they leave registered stays so.
+// retained are the cases. The functions that they register stay registered.
 var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption){
 	"typed input and output": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
 		f := faas.Register(r, "f", func(context.Context, *object) (*object, error) { return w.object(), nil }, opts...)
@@ -399,9 +399,9 @@ type refuser struct{ w *ward }
 func (g refuser) Admit(context.Context, faas.Invocation) error { return heldError{g.w.object()} }
 func (refuser) Done(faas.Invocation, *faas.Execution)          {}
 
-// TestWhatEndedCallsHeldIsLetGo collects while the slots are idle, and again where
-// each is at work for a call that does not end.
-func TestWhatEndedCallsHeldIsLetGo(t *testing.T) {
+// TestWhatEndedCallsHeldIsCollected runs the collector while the slots are idle, and again
+// while each slot runs another call, which does not end.
+func TestWhatEndedCallsHeldIsCollected(t *testing.T) {
 	t.Parallel()
 	for what, run := range retained {
 		for how, opts := range map[string][]faas.FunctionOption{"on a worker": nil, "inline": {faas.WithInline()}} {
@@ -432,7 +432,7 @@ func TestWhatEndedCallsHeldIsLetGo(t *testing.T) {
 	}
 }
 
-func TestAClosedRouterIsLetGo(t *testing.T) {
+func TestAClosedRouterIsCollected(t *testing.T) {
 	t.Parallel()
 	w := &ward{}
 	for i := range 20 {
@@ -457,7 +457,7 @@ func TestAClosedRouterIsLetGo(t *testing.T) {
 	w.released(t)
 }
 
-func TestWhatIsDeliveredIsLetGoWhileTheSinkIsBusyWithTheRest(t *testing.T) {
+func TestDeliveredRecordsAreCollectedWhileTheSinkIsBusyWithTheRest(t *testing.T) {
 	t.Parallel()
 	w := &ward{}
 	gate := make(chan struct{})
@@ -481,7 +481,8 @@ func TestWhatIsDeliveredIsLetGoWhileTheSinkIsBusyWithTheRest(t *testing.T) {
 	require.NoError(t, b.Close())
 }
 
-// A kept context answers as it did, after all that it does not need was collected.
+// A context that is kept after its call returns the same values and errors, although what
+// it does not need for that was collected.
 func TestAContextThatIsKeptStillKnowsItsCall(t *testing.T) {
 	t.Parallel()
 	r := router(t)
@@ -509,8 +510,8 @@ func TestAContextThatIsKeptStillKnowsItsCall(t *testing.T) {
 	}
 }
 
-// A hammer for the race detector: contexts that are kept are asked for all they
-// know while their calls end, and afterwards.
+// A hammer for the race detector: all methods of contexts that are kept are called while
+// their calls end, and afterwards.
 func TestContextsThatAreKeptMayBeAskedWhileTheirCallsEnd(t *testing.T) {
 	t.Parallel()
 	r := router(t)

@@ -20,18 +20,18 @@ import (
 	"github.com/inproc/faas"
 )
 
-// script is a policy for tests: what it is told and what it answers.
+// script is a policy for tests: a func that returns the answer to a load, without a state.
 type script func(l faas.Load) faas.Target
 
 func (f script) Desired(l faas.Load, s faas.State) (faas.Target, faas.State) { return f(l), s }
 
-// pass lets time pass, and what is due then be done.
+// pass lets time pass, and waits until all timers that are due have run.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// need grows to what is needed, and shrinks to it.
+// need wants as many instances as the present calls need.
 func need(l faas.Load) faas.Target {
 	return faas.Target{N: (l.InFlight + l.Queued + l.Per - 1) / l.Per, Rule: "need"}
 }
@@ -58,7 +58,8 @@ func TestACallThatFindsNoFreeSlotGrowsItsFunctionAtOnce(t *testing.T) {
 	})
 }
 
-// generous grows to what is needed, and lets calls grow on from there.
+// generous wants as many instances as the present calls need, and lets further calls grow
+// the function without asking (UpTo).
 func generous(asked *atomic.Int64, upto int) script {
 	return func(l faas.Load) faas.Target {
 		asked.Add(1)
@@ -245,7 +246,7 @@ func TestAPolicysMemoryIsItsLastAnswers(t *testing.T) {
 	})
 }
 
-// counting counts the questions in its state, and always wants as many.
+// counting counts in its state how often it was asked, and wants that many instances.
 type counting struct{}
 
 func (counting) Desired(_ faas.Load, s faas.State) (faas.Target, faas.State) {

@@ -172,7 +172,7 @@ func TestPriorityIsInheritedAndSaidAnew(t *testing.T) {
 	})
 }
 
-func TestPriorityOrdersThoseWhoWait(t *testing.T) {
+func TestPriorityOrdersTheCallsThatWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &steps{}
 		f := faas.Register(router(t), "f", func(_ context.Context, s string) (int, error) {
@@ -192,7 +192,7 @@ func TestPriorityOrdersThoseWhoWait(t *testing.T) {
 
 type memberKey struct{}
 
-// userOf is a host's own idea of who calls.
+// userOf is a host's tenant key: it reads the user from the caller's context.
 func userOf(ctx context.Context, inv faas.Invocation) string {
 	switch user, _ := ctx.Value(memberKey{}).(string); user {
 	case "panic":
@@ -207,7 +207,7 @@ func userOf(ctx context.Context, inv faas.Invocation) string {
 	return ""
 }
 
-func TestTheTenantKeySaysWhoseACallIs(t *testing.T) {
+func TestTheTenantKeyNamesTheTenantOfACall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &recorder{}
 		var asked []string
@@ -251,14 +251,13 @@ func TestTheTenantKeySaysWhoseACallIs(t *testing.T) {
 	})
 }
 
-// gateFunc is a gate that only looks.
+// gateFunc is a gate that calls the func and admits every call.
 type gateFunc func(inv faas.Invocation)
 
 func (g gateFunc) Admit(_ context.Context, inv faas.Invocation) error { g(inv); return nil }
 func (g gateFunc) Done(faas.Invocation, *faas.Execution)              {}
 
-// The limit of a tenant is no way round the promise that nested calls do not
-// wait for each other.
+// Nested calls never wait for each other, also if the limit of their tenant is reached.
 func TestNestedCallsOfOneTenantDoNotWaitForEachOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithTimeout(time.Hour), faas.WithTenantConcurrency(1))

@@ -323,7 +323,7 @@ func TestACallThatIsEndedDropsWhatIsNotHandedOver(t *testing.T) {
 	})
 }
 
-func TestACallerWhoLeavesWhileTheRestIsHandedOverIsTold(t *testing.T) {
+func TestACallerThatLeavesBeforeTheRestIsSentGetsAnError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &recorder{}
 		r := router(t, faas.WithMeter(m))
@@ -533,7 +533,7 @@ func TestADryRunAsksTheGatesAndMakesNoCall(t *testing.T) {
 	})
 }
 
-// doorman lets friends in.
+// doorman is a gate that admits only the calls of the tenant "friend".
 type doorman struct{ admitted, undone int }
 
 func (d *doorman) Admit(_ context.Context, inv faas.Invocation) error {
