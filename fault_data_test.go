@@ -417,7 +417,7 @@ func TestD07_WhatAHandlerKeepsIsThereForTheNextCall(t *testing.T) {
 	})
 }
 
-// And nothing else does: the context is new, and knows nothing of the caller's.
+// Nothing else reaches it: the handler's context is new and has no values of the caller's.
 func TestD07_NoValueOfTheCallersReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	type key struct{}

@@ -33,7 +33,7 @@ import (
 // soak asks for the long runs.
 func soak() bool { return os.Getenv("FAAS_SOAK") != "" }
 
-// machine drives a router and its twin by the same steps, and compares.
+// machine applies the same steps to a router and to its model, the twin, and compares them.
 type machine struct {
 	twin
 	router   *faas.Router

@@ -25,7 +25,7 @@ func heeds(ctx context.Context, _ int) (int, error) {
 	return 1, ctx.Err()
 }
 
-// deafFor returns a handler that heeds nothing.
+// deafFor returns a handler that ignores its context and returns after d.
 func deafFor(d time.Duration) faas.Handler[int, int] {
 	return func(context.Context, int) (int, error) {
 		time.Sleep(d)
@@ -125,8 +125,8 @@ func TestB02_AReturnAtTheVeryDeadlineIsSettledOnce(t *testing.T) {
 	})
 }
 
-// One that fails by its own clock, as a dialer or a connection does that was told the
-// deadline, is as late as one that waits to be told.
+// A handler may fail at the deadline by its own timer, for example a connection on which it
+// has set the deadline. That is a timeout too, as if it had waited for its context.
 func TestB02_AFailureAtTheVeryDeadlineIsATimeout(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
@@ -281,7 +281,7 @@ func TestB04_TheBudgetOfRunawaysComesBack(t *testing.T) {
 	})
 }
 
-// A call of the kernel that does not return is as deaf as a handler can be.
+// A handler that is blocked in a system call can't look at its context.
 func TestB06_ABlockedSystemCallCannotHoldItsCaller(t *testing.T) {
 	t.Parallel()
 	realFault(t, func(t *testing.T, h *host) {

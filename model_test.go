@@ -7,9 +7,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// twin is what a router should do, said in the plainest way: it keeps all calls
-// in one slice, finds everything out by searching it, and knows no lock, no
-// goroutine and no fast path.
+// twin is a model of a router, as simple as possible: it keeps all calls in one slice,
+// searches it for each decision, and has no lock, no goroutine and no fast path.
 //
 // Functions have ranks, and call themselves or those of a higher rank, so that
 // no call can wait for itself; that is for the tests of package admission.
@@ -207,7 +206,7 @@ func (w *twin) nextFunction() (next *twinFunction) {
 	return next
 }
 
-// nextOf is who gets the next slot of the router for fn, or nil: the first, or the first
+// nextOf is the call that gets the router's next slot for fn, or nil: the first, or the first
 // that has a slot of the function to borrow.
 func (w *twin) nextOf(fn *twinFunction) *twinCall {
 	for _, k := range fn.waiting {

@@ -272,7 +272,7 @@ func (s *soakHost) answered(err error) {
 	}
 }
 
-// dress gives a call a tenant, a priority and a context of some manners.
+// dress gives a call a tenant, a priority and one of several kinds of context.
 func (s *soakHost) dress(ctx context.Context) (context.Context, func()) {
 	done := func() {}
 	switch rand.IntN(16) {
@@ -312,7 +312,7 @@ type soakDeadline struct {
 
 func (d soakDeadline) Deadline() (time.Time, bool) { return d.at, true }
 
-// soakMute is a context that ends and does not say why.
+// soakMute is a context whose Done closes while its Err stays nil.
 type soakMute struct {
 	context.Context
 
