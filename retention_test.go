@@ -269,6 +269,23 @@ var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...fa
 		}
 		wg.Wait()
 	},
+	"callers' contexts with an origin, whose handler keeps its context": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
+		var kept []context.Context
+		f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) { kept = append(kept, ctx); return 0, nil }, opts...)
+		for range 20 {
+			ctx := faas.WithOrigin(context.WithValue(context.Background(), heldKey{}, w.object()), faas.Origin{RequestID: "r-1"})
+			_, err := f.Invoke(ctx, 1)
+			require.NoError(t, err)
+		}
+		t.Cleanup(func() { runtime.KeepAlive(kept) })
+	},
+	"traces": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
+		f := faas.Register(r, "f", double, append(opts, faas.WithTracing(func(context.Context, faas.Invocation) faas.Trace { return heldTrace{w.object()} }))...)
+		for range 20 {
+			_, err := f.Invoke(t.Context(), 1)
+			require.NoError(t, err)
+		}
+	},
 	"refusals": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
 		f := faas.Register(r, "f", func(context.Context, *object) (int, error) { return 0, nil }, append(opts, faas.WithGate(refuser{w}))...)
 		for range 20 {
@@ -393,6 +410,11 @@ func (heldWriter) Write(b []byte) (int, error) { return len(b), nil }
 type brokenWriter struct{ o *object }
 
 func (w brokenWriter) Write([]byte) (int, error) { return 0, heldError(w) }
+
+type heldTrace struct{ o *object }
+
+func (heldTrace) Value(any) any       { return nil }
+func (heldTrace) End(*faas.Execution) {}
 
 type refuser struct{ w *ward }
 
