@@ -152,13 +152,15 @@ func TestAHandlerMaySayWhereItsOwnCallsComeFrom(t *testing.T) {
 	t.Parallel()
 	meter := &recorder{}
 	r := router(t, faas.WithMeter(meter))
-	inner := faas.Register(r, "inner", double)
+	innermost := faas.Register(r, "innermost", double)
+	inner := faas.Register(r, "inner", func(ctx context.Context, n int) (int, error) { return innermost.Invoke(ctx, n) })
 	outer := faas.Register(r, "outer", func(ctx context.Context, n int) (int, error) {
 		return inner.Invoke(faas.WithOrigin(ctx, faas.Origin{Trigger: "timer", Key: "bo"}), n)
 	})
 	_, err := outer.Invoke(faas.WithOrigin(t.Context(), sent), 1)
 	require.NoError(t, err)
 	assert.Equal(t, faas.Origin{Trigger: "timer", RequestID: "r-1", Key: "bo"}, meter.recordsOf("inner")[0].Origin)
+	assert.Equal(t, faas.Origin{RequestID: "r-1", Key: "bo"}, meter.recordsOf("innermost")[0].Origin)
 }
 
 func TestARequestIDThatIsNotPrintableIsReplacedByTheInvocations(t *testing.T) {

@@ -13,10 +13,10 @@ import "context"
 //     of the code that asked.
 //   - End is called exactly once: with the record at settlement, after the meters and the
 //     gates, on the goroutine that settles the call and before its caller has the answer;
-//     or with nil if the call is refused, on the caller's goroutine. A runaway's Trace
-//     ends at settlement too, while its handler runs. End is under the rules of
-//     [Meter.Record]: it must not block, and its panic is caught and counted. e is not
-//     to be kept.
+//     or with nil if the call is refused, on the caller's goroutine and after the
+//     [WithRefusals] hooks. A runaway's Trace ends at settlement too, while its handler
+//     runs. End is under the rules of [Meter.Record]: it must not block, and its panic is
+//     caught and counted. e is not to be kept.
 type Trace interface {
 	Value(key any) any
 	End(e *Execution)

@@ -413,6 +413,22 @@ func TestAnEndThatPanicsOrExitsChangesNoAnswer(t *testing.T) {
 	}
 }
 
+func TestATraceEndsAfterAllOtherHooks(t *testing.T) {
+	t.Parallel()
+	order := &steps{}
+	made := &spans{end: func() { order.add("end") }}
+	r := router(t, faas.WithTracing(made.ask), faas.WithGate(onlyDone{closing{func() { order.add("gate") }}}),
+		faas.WithMeter(faas.MeterFunc(func(context.Context, faas.Execution) { order.add("meter") })),
+		faas.WithRefusals(func(context.Context, faas.Refusal) { order.add("refused") }))
+	f := faas.Register(r, "f", double)
+	_, err := f.Invoke(t.Context(), 1)
+	require.NoError(t, err)
+	require.NoError(t, r.SetConcurrency("f", 0))
+	_, err = f.Invoke(t.Context(), 1)
+	require.ErrorIs(t, err, faas.ErrOverloaded)
+	assert.Equal(t, []string{"meter", "gate", "end", "gate", "refused", "end"}, order.list())
+}
+
 func TestARunawaysTraceEndsAtSettlement(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		made, release := &spans{}, make(chan struct{})
