@@ -50,10 +50,10 @@ type formalContext struct {
 	callExtra
 }
 
-// newContextWithExtra makes a context for a call that needs a callExtra.
-func newContextWithExtra(fn *function, t task, tenant string) *callContext {
+// newContext makes a context for a call that needs a callExtra.
+func (to target) newContext(t task, tenant string) *callContext {
 	c := &formalContext{}
-	c.who, c.fn, c.task, c.tenant = fn.who, fn, t, tenant
+	c.who, c.fn, c.task, c.tenant = to.who, to.fn, t, tenant
 	c.extra = &c.callExtra
 	return &c.callContext
 }

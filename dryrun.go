@@ -19,7 +19,7 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	if ctx == nil {
 		return r.refusesDry(name, ReasonInput, wrapCause(ErrInput, errNilContext))
 	}
-	fn, err := r.find("dry run", name)
+	to, err := r.route("dry run", name)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	if ended != nil {
 		return r.refusesDry(name, ReasonQueueCanceled, ended)
 	}
-	c := newContextWithExtra(fn, nil, tenant)
+	c := to.newContext(nil, tenant)
 	c.descend(parent, priority)
 	if c.inside() == nil && r.closing.Load() {
 		return r.refusesDry(name, ReasonClosed, ErrClosed)
@@ -36,7 +36,7 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
 	c.extra.from = q.from.named(c.id)
 	defer func() { _ = c.takeBack(nil) }() // deferred, since a gate may call Goexit
-	if err := fn.consult(&q, c); err != nil {
+	if err := to.fn.consult(&q, c); err != nil {
 		return err
 	}
 	return nil

@@ -156,7 +156,7 @@ func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	t := f.task()
 	if f.core.copy {
 		if err := t.copyIn(in); err != nil {
-			return t.out, f.core.turnAway(ctx, err)
+			return t.out, f.core.itself().turnAway(ctx, err)
 		}
 	} else {
 		t.in = in
@@ -177,14 +177,13 @@ func (f *Function[In, Out]) types() (in, out reflect.Type) {
 }
 
 // invokeBytes does the typed part of [Router.Invoke].
-func (f *Function[In, Out]) invokeBytes(ctx context.Context, payload []byte) ([]byte, error) {
-	core := f.core
+func (f *Function[In, Out]) invokeBytes(ctx context.Context, to target, payload []byte) ([]byte, error) {
 	t := f.task()
 	t.bytes, t.size = true, len(payload)
 	if err := f.accept(payload, t); err != nil {
-		return nil, core.turnAway(ctx, err)
+		return nil, to.turnAway(ctx, err)
 	}
-	reusable, err := core.invoke(ctx, t)
+	reusable, err := to.invoke(ctx, t)
 	if !reusable || err != nil {
 		f.recycle(t, reusable)
 		return nil, err
@@ -298,11 +297,16 @@ func (t *typedTask[In, Out]) encode(core *function) (int, error) {
 // without a copy (unless the function has [WithCopy]); it must not be changed until
 // the handler has ended.
 func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byte, error) {
-	fn, err := r.find("invoke", name)
-	if err != nil {
-		return nil, r.refuseUnknown(ctx, err)
+	for {
+		to, err := r.route("invoke", name)
+		if err != nil {
+			return nil, r.refuseUnknown(ctx, err)
+		}
+		out, end := to.fn.handle.invokeBytes(ctx, to, payload)
+		if end != errGone { //nolint:errorlint // target.invoke returns this very value
+			return out, end
+		}
 	}
-	return fn.handle.invokeBytes(ctx, payload)
 }
 
 // SetConcurrency changes how many calls of a function run at once, n ≥ 0. Running

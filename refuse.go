@@ -73,12 +73,13 @@ func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 // turnAway refuses a call that never asked for admission, for example because its
 // input can't be decoded. The hooks need the tenant, so ctx is asked for it first, and
 // only then is the call counted: ctx may panic or call Goexit.
-func (fn *function) turnAway(ctx context.Context, why *Error) error {
+func (to target) turnAway(ctx context.Context, why *Error) error {
+	fn := to.fn
 	var q caller
 	var c *callContext
 	if len(fn.refusalHooks) > 0 {
 		tenant, priority := q.meetForRefusal(ctx) // before the call is counted
-		c = newContextWithExtra(fn, nil, tenant)
+		c = to.newContext(nil, tenant)
 		c.extra.priority, c.extra.from = priority, q.from
 	}
 	fn.part.Entered.Add(1)

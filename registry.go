@@ -57,8 +57,8 @@ type function struct {
 
 // handle is the typed half of a function: a *Function or a *StreamFunction.
 type handle interface {
-	invokeBytes(ctx context.Context, payload []byte) ([]byte, error)
-	invokeStream(ctx context.Context, payload []byte, w io.Writer) error
+	invokeBytes(ctx context.Context, to target, payload []byte) ([]byte, error)
+	invokeStream(ctx context.Context, to target, payload []byte, w io.Writer) error
 	types() (in, out reflect.Type)
 }
 

@@ -40,8 +40,16 @@ import (
 // invoke takes a call from admission to settlement, and answers its caller. If
 // reusable is false the handler still runs, and t is the handler's.
 func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err error) {
+	return fn.itself().invoke(ctx, t)
+}
+
+// invoke is that of a function, for a call by a name. The error is errGone if the
+// function was removed before the call had its slot: then nothing is counted, and the
+// name has to be looked up again.
+func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
+	fn := to.fn
 	if ctx == nil {
-		return true, fn.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
+		return true, to.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
 	}
 	var q caller
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
@@ -55,11 +63,11 @@ func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err erro
 	if parent == nil && priority == 0 && trace == nil && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
 		w := fn.router.workers.idlePool(fn.inline).take()
 		if fn.needsExtra || q.from != nil || fn.inline && q.done != nil {
-			c = newContextWithExtra(fn, t, tenant)
+			c = to.newContext(t, tenant)
 			c.extra.from = q.from
 		} else {
 			c = w.newContext()
-			c.who, c.fn, c.task, c.tenant = fn.who, fn, t, w.shareTenant(tenant)
+			c.who, c.fn, c.task, c.tenant = to.who, fn, t, w.shareTenant(tenant)
 		}
 		c.id = id
 		if fn.takesAtOnce(c) {
@@ -71,11 +79,11 @@ func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err erro
 		}
 	}
 	if c == nil {
-		c = newContextWithExtra(fn, t, tenant)
+		c = to.newContext(t, tenant)
 	}
 	c.descend(parent, priority)
 	c.id, c.extra.trace = id, trace
-	return fn.invokeSlowly(&q, c, ended)
+	return to.invokeSlowly(&q, c, ended)
 }
 
 // refuseClosed refuses a call that has its slot and can't get a worker. It is kept
@@ -97,7 +105,8 @@ func (fn *function) takesAtOnce(c *callContext) bool {
 // invokeSlowly admits a call that found no free slot, or that needs more than a
 // slot: nested calls, calls with a priority, functions with gates. A non-nil ended
 // is why the caller's context has already ended.
-func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (reusable bool, err error) {
+func (to target) invokeSlowly(q *caller, c *callContext, ended error) (reusable bool, err error) {
+	fn := to.fn
 	if c.id == uuid.Nil {
 		c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
 	}
@@ -106,7 +115,10 @@ func (fn *function) invokeSlowly(q *caller, c *callContext, ended error) (reusab
 		return true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
 	}
 	if refused := fn.admit(q, c); refused != nil {
-		return true, fn.refuse(q, c, c.takeBack(refused))
+		if refused = c.takeBack(refused); to.isGone(refused) {
+			return true, errGone
+		}
+		return true, fn.refuse(q, c, refused)
 	}
 	return fn.proceed(q, c, fn.router.workers.idlePool(fn.inline).take())
 }
@@ -160,7 +172,7 @@ func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 // sends c to the worker after begin, and a send happens before its receive.
 func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	fn := c.fn
-	c.who, c.worker, c.start, c.deadline = fn.who, w, now, noDeadline
+	c.worker, c.start, c.deadline = w, now, noDeadline
 	if timeout := int64(c.timeout()); timeout < noDeadline-now {
 		c.deadline = now + timeout
 	}

@@ -89,11 +89,11 @@ func (f *StreamFunction[In]) Invoke(ctx context.Context, in In, w io.Writer) err
 	if f.core.copy {
 		var own In
 		if err := copyValue(f.core.codec, &t.in, &own); err != nil {
-			return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err)))
+			return f.core.itself().turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err)))
 		}
 		t.in = own
 	}
-	return f.invoke(ctx, t, w)
+	return f.invoke(ctx, f.core.itself(), t, w)
 }
 
 func (f *StreamFunction[In]) types() (in, out reflect.Type) {
@@ -105,22 +105,26 @@ func (f *StreamFunction[In]) types() (in, out reflect.Type) {
 // not a stream function has one piece, its encoded output, which is written after the
 // call has ended; an empty output is not written.
 func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, w io.Writer) error {
-	fn, err := r.find("invoke", name)
-	if err != nil {
-		return r.refuseUnknown(ctx, err)
+	for {
+		to, err := r.route("invoke", name)
+		if err != nil {
+			return r.refuseUnknown(ctx, err)
+		}
+		if w == nil {
+			return to.turnAway(ctx, refusal(to.fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
+		}
+		if end := to.fn.handle.invokeStream(ctx, to, payload, w); end != errGone { //nolint:errorlint // target.invoke returns this very value
+			return end
+		}
 	}
-	if w == nil {
-		return fn.turnAway(ctx, refusal(name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
-	}
-	return fn.handle.invokeStream(ctx, payload, w)
 }
 
 var errNilWriter = errors.New("the writer is nil; use io.Discard")
 
 // invokeStream does the typed part of [Router.InvokeStream] for a function with one
 // answer.
-func (f *Function[In, Out]) invokeStream(ctx context.Context, payload []byte, w io.Writer) error {
-	data, err := f.invokeBytes(ctx, payload)
+func (f *Function[In, Out]) invokeStream(ctx context.Context, to target, payload []byte, w io.Writer) error {
+	data, err := f.invokeBytes(ctx, to, payload)
 	if err != nil || len(data) == 0 {
 		return err
 	}
@@ -131,22 +135,22 @@ func (f *Function[In, Out]) invokeStream(ctx context.Context, payload []byte, w 
 }
 
 // invokeStream does the typed part of [Router.InvokeStream].
-func (f *StreamFunction[In]) invokeStream(ctx context.Context, payload []byte, w io.Writer) error {
+func (f *StreamFunction[In]) invokeStream(ctx context.Context, to target, payload []byte, w io.Writer) error {
 	t := f.task()
 	if err := f.accept(payload, t); err != nil {
-		return f.core.turnAway(ctx, err)
+		return to.turnAway(ctx, err)
 	}
-	return f.invoke(ctx, t, w)
+	return f.invoke(ctx, to, t, w)
 }
 
 // invokeBytes does the typed part of [Router.Invoke]. There is no caller's writer, so
 // the pieces stay in the buffer until the call has ended.
-func (f *StreamFunction[In]) invokeBytes(ctx context.Context, payload []byte) ([]byte, error) {
+func (f *StreamFunction[In]) invokeBytes(ctx context.Context, to target, payload []byte) ([]byte, error) {
 	t := f.task()
 	if err := f.accept(payload, t); err != nil {
-		return nil, f.core.turnAway(ctx, err)
+		return nil, to.turnAway(ctx, err)
 	}
-	if _, err := f.core.invoke(ctx, t); err != nil {
+	if _, err := to.invoke(ctx, t); err != nil {
 		t.out.seal(true)
 		return nil, err
 	}
@@ -163,12 +167,12 @@ func (f *StreamFunction[In]) task() *streamTask[In] {
 }
 
 // invoke runs a call and returns when w has got its pieces.
-func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io.Writer) error {
+func (f *StreamFunction[In]) invoke(ctx context.Context, to target, t *streamTask[In], w io.Writer) error {
 	if w == nil {
-		return f.core.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
+		return to.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
 	}
 	if ctx == nil {
-		_, err := f.core.invoke(nil, t) //nolint:staticcheck // refused there, and counted
+		_, err := to.invoke(nil, t) //nolint:staticcheck // refused there, and counted
 		return err
 	}
 	t.out.to = w
@@ -178,7 +182,7 @@ func (f *StreamFunction[In]) invoke(ctx context.Context, t *streamTask[In], w io
 			_ = t.out.finish(ctx, true)
 		}
 	}()
-	reusable, err := f.core.invoke(ctx, t)
+	reusable, err := to.invoke(ctx, t)
 	writeErr := t.out.finish(ctx, !reusable) // not reusable: the call has ended before its handler
 	returned = true
 	if writeErr != nil && (err == nil || errors.Is(err, context.Canceled)) {

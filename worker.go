@@ -84,7 +84,7 @@ func (w *worker) replaceContext(c *callContext, tenant string) *callContext {
 	if c.extra != nil {
 		return c
 	}
-	replacement := newContextWithExtra(c.fn, c.task, tenant)
+	replacement := target{fn: c.fn, who: c.who}.newContext(c.task, tenant)
 	replacement.counted = c.counted
 	if w != nil {
 		w.contexts.putBack(c)

@@ -20,7 +20,7 @@ func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 		r.workers.close()
 
 		c, work := s.newContext(), f.task()
-		c.fn, c.task = f.core, work
+		c.who, c.fn, c.task = f.core.who, f.core, work
 		f.core.part.Entered.Add(1)
 		require.True(t, f.core.part.TryAcquire(&c.hold))
 		q := &caller{ctx: t.Context()}
