@@ -89,7 +89,8 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 // askTrace asks for the trace of a call that is about to be made, and returns the ID that
 // the call has told. It runs before the call is counted, so that a Goexit of the
 // WithTracing func leaves nothing behind.
-func (fn *function) askTrace(q *caller, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
+func (to target) askTrace(q *caller, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
+	fn := to.fn
 	id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
 	from := q.from.named(id)
 	defer func() {
@@ -100,7 +101,7 @@ func (fn *function) askTrace(q *caller, parent *callContext, tenant string, prio
 	if !isTenant(tenant) { // the call will be refused, and no hook is shown such a name
 		tenant = ""
 	}
-	inv := fn.who.describe(tenant, priority, parent, from)
+	inv := to.who.describe(tenant, priority, parent, from)
 	inv.ID = id
 	return id, fn.tracing(q.view(), inv)
 }

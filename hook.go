@@ -90,7 +90,7 @@ func placeOf(function string) place {
 	case "(*callContext).recordTo", "(*callContext).recordOverrunTo", "(*Router).stuck":
 		return recording
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
-		"(*function).askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
+		"target.askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
 		"(*Router).desired", "(*Router).decided", "(*Router).callShutdownHook", "encode", "decode",
 		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":
 		return hooked

@@ -35,3 +35,10 @@ type Origin struct {
 	Timeout   time.Duration // how long the handler may run, if that is shorter than the function's timeout; 0: the function's
 	Key       string        // by which sticky aliases choose a version; empty: the tenant
 }
+
+// Resolution is what a call was given to: see [WithResolution].
+type Resolution struct {
+	Function string // its name, without a qualifier
+	Version  string // as in Invocation
+	Alias    string // the alias by which it was called; empty: none, or the empty one
+}

@@ -156,6 +156,22 @@ func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return c
 }
 
+// WithResolution has a call that is made with the context write to what it was given: which
+// version of which function. It is for a front door that tells its callers. The router
+// writes it on the caller's goroutine, when the call asks for admission: so it may be read
+// when Invoke has returned, and in the first Write of the writer of InvokeStream. It says
+// what was called also if the call was refused for want of a slot, for example, or by a
+// gate; if the call was refused before (an unknown name, an input that does not decode) it
+// is not written. to must not be nil, and is for one call at a time. Nested calls don't
+// write it.
+func WithResolution(ctx context.Context, to *Resolution) context.Context {
+	c := newCallerContext(ctx)
+	from := c.from.own()
+	from.resolved = to
+	c.from = from
+	return c
+}
+
 // withDelivery returns a context for one delivery of a job: its calls have this Job,
 // Delivery and Attempt, and their nested calls have not.
 func withDelivery(ctx context.Context, job uuid.UUID, delivery, attempt int) context.Context {

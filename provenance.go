@@ -22,6 +22,8 @@ type provenance struct {
 	job      uuid.UUID
 	delivery int
 	attempt  int // 0: the first
+
+	resolved *Resolution // where the call writes what it was given to; nil: nowhere
 }
 
 // own returns a copy, to be changed.

@@ -53,10 +53,13 @@ func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) 
 	}
 	var q caller
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
+	if q.from != nil && q.from.resolved != nil {
+		*q.from.resolved = Resolution{Function: fn.name, Version: fn.version}
+	}
 	var id uuid.UUID
 	var trace Trace
 	if fn.tracing != nil {
-		id, trace = fn.askTrace(&q, parent, tenant, priority)
+		id, trace = to.askTrace(&q, parent, tenant, priority)
 	}
 	fn.part.Entered.Add(1)
 	var c *callContext
@@ -115,7 +118,7 @@ func (to target) invokeSlowly(q *caller, c *callContext, ended error) (reusable 
 		return true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
 	}
 	if refused := fn.admit(q, c); refused != nil {
-		if refused = c.takeBack(refused); to.isGone(refused) {
+		if refused = c.takeBack(refused); to.isGone(c, refused) {
 			return true, errGone
 		}
 		return true, fn.refuse(q, c, refused)
