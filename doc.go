@@ -71,14 +71,18 @@ A caller's context may be any implementation. A faulty one harms only its own ca
     Canceled and has its record.
   - If it does not end at its own deadline, the call ends some milliseconds later.
 
+What a front door knows of the request behind a call it says by [WithOrigin]. A
+platform's deadline goes there and not on the context: by it the call times out, and
+is not canceled.
+
 # No state between calls
 
 A handler's context is new for each call. It carries the deadline, cancellation
 and the [Invocation]. It has none of the caller's values, unless [WithContext]
-lets them through. The input of a bytes call is decoded into a new value. Typed
-inputs and outputs are passed as they are; with [WithCopy] they are copied. What a
-handler keeps in its own variables is not controlled: package faastest has a test
-that finds it.
+lets them through, or a [Trace] knows them. The input of a bytes call is decoded
+into a new value. Typed inputs and outputs are passed as they are; with [WithCopy]
+they are copied. What a handler keeps in its own variables is not controlled:
+package faastest has a test that finds it.
 
 # Instances and scale
 

@@ -213,6 +213,17 @@ func TestAFunctionsErrorIsToldAsLambdaTellsIt(t *testing.T) {
 	}
 }
 
+func TestTheRequestIDThatTheSDKReadsIsTheRecords(t *testing.T) {
+	records := make(chan faas.Execution, 1)
+	r := router(t, faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) { records <- e })))
+	faas.Register(r, "echo", echo)
+	out, err := client(t, host(t, r)).Invoke(t.Context(), call("echo", "{}"))
+	require.NoError(t, err)
+	id, ok := requestID(out)
+	require.True(t, ok)
+	assert.Equal(t, faas.Origin{Trigger: "other", Door: "lambda", RequestID: id}, (<-records).Origin)
+}
+
 func TestAPanicIsToldWithItsStack(t *testing.T) {
 	r := router(t)
 	faas.Register(r, "panicky", func(context.Context, struct{}) (any, error) { panic("boom") })
