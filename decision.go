@@ -9,8 +9,7 @@ import (
 // Decision is a change of scale, and why it was made. It is a copy and may be kept.
 type Decision struct {
 	Time     time.Time
-	Function string // empty: it is about the router's capacity, in calls
-	Version  string // whose instances
+	Function string // whose instances; empty: the router's capacity, in calls
 	From, To int
 	Wanted   int    // what the policy asked for, before Load.Min and Load.Max were applied
 	Rule     string // the policy's rule that decided, in the policy's own words

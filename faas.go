@@ -309,14 +309,14 @@ func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byt
 	}
 }
 
-// SetConcurrency changes how many calls of a name run at once, n ≥ 0, those of all its
-// versions together. Running calls finish, so that after a reduction more than n may run
-// for a while; after a raise, waiting calls start at once. 0 switches the name off until
-// the next SetConcurrency: calls are refused with [ReasonOff], those that wait too. If n is
+// SetConcurrency changes how many calls of a function run at once, n ≥ 0. Running
+// calls finish, so that after a reduction more than n may run for a while; after a
+// raise, waiting calls start at once. 0 switches the function off until the next
+// SetConcurrency: calls are refused with [ReasonOff], those that wait too. If n is
 // below [WithReserved], only n slots are reserved. It returns an error that Is
-// [ErrNotFound], [ErrName] (also for a name with a qualifier) or [ErrInput].
+// [ErrNotFound], [ErrName] or [ErrInput].
 func (r *Router) SetConcurrency(name string, n int) error {
-	f, err := r.findFamily("set concurrency", name)
+	fn, err := r.find("set concurrency", name)
 	if err != nil {
 		return err
 	}
@@ -324,20 +324,15 @@ func (r *Router) SetConcurrency(name string, n int) error {
 		return usageError("set concurrency", name, ErrInput, "%d is not between 0, which is off, and %d", n, admission.Unlimited)
 	}
 	if n == 0 {
-		f.class.SetEnabled(false) // first: a call must not begin to wait for a slot of a limit of 0
+		fn.class.SetEnabled(false) // first: a call must not begin to wait for a slot of a limit of 0
 	}
-	scaled := false
-	for _, fn := range f.routes.Load().all() {
-		if fn.scaling != nil {
-			fn.scaling.bound(n)
-			scaled = true
-		}
-	}
-	if !scaled {
-		f.class.Resize(n)
+	if fn.scaling != nil {
+		fn.scaling.bound(n)
+	} else {
+		fn.class.Resize(n)
 	}
 	if n > 0 {
-		f.class.SetEnabled(true)
+		fn.class.SetEnabled(true)
 	}
 	return nil
 }
@@ -359,20 +354,14 @@ func (r *Router) SetCapacity(n int) error {
 	return nil
 }
 
-// Remove removes a version: "resize:2" that one, "resize" and "resize:$LATEST" the one that
-// was registered without a number. Calls that run or wait continue to their end; later
-// ones, by name and by handle, answer [ErrNotFound]. The version can be registered again
-// at once. With the last version the name is gone, and the next version that is
-// registered under it is a first one, see [WithVersion]. It returns an error that Is
-// [ErrNotFound] or [ErrName].
+// Remove removes a function from the router. Calls that run or wait continue to
+// their end; later ones, by name and by handle, answer [ErrNotFound]. The name can
+// be registered again at once. It returns an error that Is [ErrNotFound] or
+// [ErrName].
 func (r *Router) Remove(name string) error {
-	base, qualifier, qualified := splitName(name)
-	var fn *function
-	if f := r.functions.family(base); f != nil && (!qualified || qualifier != "") {
-		fn = f.routes.Load().versionOf(qualifier)
-	}
-	if fn == nil {
-		return r.notFound("remove", name)
+	fn, err := r.find("remove", name)
+	if err != nil {
+		return err
 	}
 	if !r.functions.remove(fn) {
 		return usageError("remove", name, ErrNotFound, "it has just been removed")

@@ -3,7 +3,6 @@ package faas
 import (
 	"iter"
 	"reflect"
-	"slices"
 	"time"
 )
 
@@ -22,8 +21,8 @@ type Signature struct {
 	ContentType string // the media type of its outputs, see Codec; for []byte and streams application/octet-stream
 }
 
-// Info describes a version of a function, or a name with all its versions, and its present
-// state. It is a copy, but for Labels. While calls come and go, each number is right at some moment, but not all at the same one.
+// Info describes a function and its present state. It is a copy, but for Labels. While
+// calls come and go, each number is right at some moment, but not all at the same one.
 type Info struct {
 	Signature
 
@@ -44,7 +43,7 @@ type Info struct {
 // Stats is a router's sum over its functions. As in [Info], each number is right at some
 // moment, but not all at the same one.
 type Stats struct {
-	Functions  int // names, however many versions each has
+	Functions  int
 	Capacity   int // how many calls may run at once
 	InFlight   int
 	Queued     int
@@ -82,50 +81,6 @@ func (fn *function) signature() Signature {
 	}
 }
 
-// info describes a name: the sums over its versions, and the signature of the version that
-// a call by the name alone runs, or of the newest. Removed versions are counted too, so that
-// no count of a name goes back while it has a version. ok is false if the last version has
-// just been removed.
-func (f *family) info(t *registry) (sum Info, ok bool) {
-	t.mu.Lock() // a version is in the routes, in gone or in past, and moves under this lock
-	defer t.mu.Unlock()
-	routes := f.routes.Load()
-	shown := routes.represents()
-	if shown == nil {
-		return Info{}, false
-	}
-	sum = shown.info()
-	for _, fn := range slices.Concat(routes.all(), t.goneOf(f)) {
-		if fn != shown {
-			sum.add(fn.info())
-		}
-	}
-	sum.Limit = f.class.Limit()
-	sum.Admitted += f.past.admitted
-	sum.Rejected = sumOf(sum.Rejected, f.past.rejected)
-	return sum, true
-}
-
-// add adds the numbers of another version of the same name.
-func (i *Info) add(v Info) {
-	i.InFlight += v.InFlight
-	i.Queued += v.Queued
-	i.Runaways += v.Runaways
-	i.Instances += v.Instances
-	i.Ready += v.Ready
-	i.Admitted += v.Admitted
-	i.Rejected = sumOf(i.Rejected, v.Rejected)
-}
-
-// sumOf adds counts to a, which is the caller's or nil, and returns it.
-func sumOf(a, counts map[Reason]uint64) map[Reason]uint64 {
-	if a == nil && len(counts) > 0 {
-		a = map[Reason]uint64{}
-	}
-	addCounts(a, counts)
-	return a
-}
-
 // Stats returns the router's sum, which includes removed functions.
 func (r *Router) Stats() Stats {
 	s := Stats{Capacity: r.group.Limit(), HookPanics: r.hookPanics.Load(), Rejected: map[Reason]uint64{}, Closing: r.closing.Load()}
@@ -138,8 +93,8 @@ func (r *Router) Stats() Stats {
 		s.Admitted += i.Admitted
 		addCounts(s.Rejected, i.Rejected)
 	}
-	s.Functions = len(r.functions.families())
 	r.functions.mu.Lock()
+	s.Functions = len(all) - len(r.functions.gone)
 	s.Admitted += r.functions.past.admitted
 	addCounts(s.Rejected, r.functions.past.rejected)
 	r.functions.mu.Unlock()
@@ -159,15 +114,8 @@ func (r *Router) Signature(name string) (Signature, error) {
 }
 
 // Info describes a function and its present state, or returns an error that Is
-// [ErrNotFound]. For "resize:2" that is the version. For "resize" it is the name: its
-// numbers are sums over all versions, and its Signature is that of the version that a call
-// by the name alone runs, else of the newest.
+// [ErrNotFound].
 func (r *Router) Info(name string) (Info, error) {
-	if f := r.functions.family(name); f != nil {
-		if i, ok := f.info(&r.functions); ok {
-			return i, nil
-		}
-	}
 	fn, err := r.find("info", name)
 	if err != nil {
 		return Info{}, err
@@ -175,20 +123,19 @@ func (r *Router) Info(name string) (Info, error) {
 	return fn.info(), nil
 }
 
-// Functions describes all names, sorted, as [Router.Info] does, each as it is when its
-// turn comes.
+// Functions describes all functions, sorted by name, each as it is when its turn comes.
 func (r *Router) Functions() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
-		for _, f := range r.functions.families() {
-			if i, ok := f.info(&r.functions); ok && !yield(i) {
+		for _, fn := range r.functions.sorted() {
+			if !yield(fn.info()) {
 				return
 			}
 		}
 	}
 }
 
-// Info describes the version that the handle is bound to, and its present state.
+// Info describes the function and its present state.
 func (f *Function[In, Out]) Info() Info { return f.core.info() }
 
-// Info describes the version that the handle is bound to, and its present state.
+// Info describes the function and its present state.
 func (f *StreamFunction[In]) Info() Info { return f.core.info() }

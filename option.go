@@ -347,10 +347,13 @@ func WithLogger(l *slog.Logger) RouterOption {
 // settings are what a function is registered with. A router has one set of them too,
 // as the defaults of its functions.
 type settings struct {
-	nameSettings
-	version      int // 0: $LATEST
 	timeout      time.Duration
+	concurrency  int
+	reserved     int
+	weight       int
+	tenants      int // limit of one tenant's calls at once; 0: no limit
 	tenantKey    func(ctx context.Context, inv Invocation) string
+	queue        int
 	queueTimeout time.Duration // likeTimeout until resolve has set it
 	codec        Codec
 	contentType  string // of what the codec encodes to
@@ -360,6 +363,7 @@ type settings struct {
 	limitOut     int
 	copy         bool
 	inline       bool
+	runaways     int
 	scaler       Scaler // nil: the default, if the function is scaled at all
 	perInstance  int
 	minInstances int
@@ -405,8 +409,7 @@ func (s *settings) resolve() {
 func defaultSettings() routerSettings {
 	return routerSettings{
 		defaults: settings{
-			nameSettings: nameSettings{concurrency: admission.Unlimited, weight: 1, queue: 1000},
-			timeout:      30 * time.Second, queueTimeout: likeTimeout,
+			timeout: 30 * time.Second, concurrency: admission.Unlimited, weight: 1, queue: 1000, queueTimeout: likeTimeout,
 			codec: &jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
 			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second,
 		},
@@ -426,8 +429,6 @@ func (s *settings) check(op, function string) error {
 		return bad("WithCodec(%T): %w", s.codec, err)
 	}
 	switch {
-	case s.version < 0:
-		return bad("WithVersion: a version's number must be at least 1; leave the option out for $LATEST")
 	case s.timeout <= 0:
 		return bad("WithTimeout(%v): a timeout must be positive; for none, use a very large one", s.timeout)
 	case s.concurrency < 0:

@@ -18,7 +18,11 @@ import (
 // This file holds function, which is one registration, and registry, which is the table
 // of all of them by name.
 
-// function is one registration: one version of a name, without the type parameters that its handle has. It is
+// versionLatest is the version of a function that has no published version. The name is
+// the one that Lambda uses.
+const versionLatest = "$LATEST"
+
+// function is one registration, without the type parameters that its handle has. It is
 // constant once it is registered, but for the counts at its end and what class and
 // scaling guard themselves.
 type function struct {
@@ -27,10 +31,8 @@ type function struct {
 	who       *identity
 	name      string
 	version   string
-	family    *family
-	class     *admission.Class   // the family's
+	class     *admission.Class
 	part      *admission.Version // of class: this version's
-	asked     *nameSettings      // what its own options set of those; nil once it is registered, and without options
 	scaling   *scaling           // nil: the limit is fixed
 	init      func(ctx context.Context) (handler any, closer func(context.Context) error, err error)
 	chain     Runner // the middlewares around the handler; nil: none
@@ -70,16 +72,14 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	}
 	// Options are copied only for a function that has some: thousands of functions
 	// without any share those of the router.
-	fn := &function{settings: &r.common, router: r, name: name}
+	s := &r.common
 	if len(opts) > 0 {
-		s, err := r.settings.defaults.with(name, opts)
-		if err != nil {
+		var err error
+		if s, err = r.settings.defaults.with(name, opts); err != nil {
 			return nil, err
 		}
-		asked := nameOptions(opts)
-		fn.settings, fn.asked = s, &asked
 	}
-	fn.version = versionName(fn.settings.version)
+	fn := &function{settings: s, router: r, name: name, version: versionLatest}
 	fn.identify()
 	if err := fn.compose(); err != nil {
 		return nil, err
@@ -99,6 +99,9 @@ func (r *Router) enter(fn *function, h handle) error {
 			return err
 		}
 		fn.scaling = s
+	}
+	if err := fn.join(r.group); err != nil {
+		return err
 	}
 	if err := r.functions.add(fn); err != nil {
 		return err
@@ -170,106 +173,55 @@ func (fn *function) bind(h handle) {
 	fn.needsExtra = fn.init != nil || fn.chain != nil
 }
 
-// registry maps names to families of functions. Reads take no lock. A map that is copied on
-// each write would read as fast, but to fill it with n functions would cost n² copies.
+// registry maps names to functions. Reads take no lock. A map that is copied on each
+// write would read as fast, but to fill it with n functions would cost n² copies.
 //
 // It also keeps removed functions until their last call is over, so that Shutdown waits
 // for those and no count is lost.
 type registry struct {
-	byName sync.Map // string → *family
+	byName sync.Map // string → *function
 
-	mu   sync.Mutex  // guards the fields below, and the changes of byName and of each family
+	mu   sync.Mutex  // guards the fields below, and removal from byName
 	gone []*function // removed, and with calls under way when sweep last looked
 	past totals      // the counts of removed functions that are done
 	owed []flusher   // meters of removed functions, which may still hold records
 }
 
-// add registers fn as a version of its name, or fails if there is one already, or if fn
-// does not suit the versions that there are. The families' routes are the edge by which
-// other goroutines see what was written to fn before.
+// add registers fn, or fails if the name is taken. Of two goroutines that add one name
+// at the same time one fails; its class gives back what was reserved for it.
 func (t *registry) add(fn *function) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	f := t.family(fn.name)
-	if f == nil {
-		f = newFamily(fn)
-		if err := f.join(fn.router.group); err != nil {
-			return err
-		}
-		f.routes.Store(&routes{})
-		fn.part = f.class.Base()
-	} else {
-		if err := f.accepts(fn); err != nil {
-			return err
-		}
-		fn.inherit(f)
-		fn.part = f.class.NewVersion(admission.Unlimited)
+	if _, taken := t.byName.LoadOrStore(fn.name, fn); taken {
+		fn.class.Remove()
+		return usageError("register", fn.name, ErrDuplicate, "Remove it first, or choose another name")
 	}
-	fn.family, fn.class, fn.asked = f, f.class, nil
-	f.routes.Store(f.routes.Load().with(fn))
-	t.byName.Store(fn.name, f)
 	return nil
 }
 
-// family returns the family of that name, or nil.
-func (t *registry) family(name string) *family {
-	v, _ := t.byName.Load(name)
-	f, _ := v.(*family)
-	return f
-}
-
-// get returns the function that a call by that name runs, or nil.
+// get returns the function of that name, or nil.
 func (t *registry) get(name string) *function {
-	if f := t.family(name); f != nil {
-		return f.routes.Load().resolve("")
-	}
-	base, qualifier, qualified := splitName(name)
-	if !qualified || qualifier == "" {
-		return nil
-	}
-	if f := t.family(base); f != nil {
-		return f.routes.Load().resolve(qualifier)
-	}
-	return nil
+	v, _ := t.byName.Load(name)
+	fn, _ := v.(*function)
+	return fn
 }
 
-// remove moves a function from its family to gone, and with the last version the family
-// goes. It holds t.mu throughout, so that working sees the function in one of the two. It
-// is false if another goroutine was first.
+// remove moves a function from byName to gone. It holds t.mu throughout, so that working
+// sees the function in one of the two. It is false if another goroutine was first.
 func (t *registry) remove(fn *function) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f := fn.family
-	old := f.routes.Load()
-	if old.version(fn.settings.version) != fn {
+	if !t.byName.CompareAndDelete(fn.name, fn) {
 		return false
 	}
-	// gone first: a call that admission refuses finds it set, and refuse counts it in the
+	// gone first: a call that the class refuses finds it set, and refuse counts it in the
 	// router's counts.
 	fn.gone.Store(true)
-	f.routes.Store(old.without(fn))
-	if f.routes.Load().represents() == nil {
-		t.byName.Delete(f.name)
-		f.class.Remove() // before sweep counts: a call that comes after this is refused
-	}
-	fn.part.Remove()
+	fn.class.Remove() // before sweep counts: a call that comes after this is refused
 	if fn.scaling != nil {
 		fn.scaling.remove(false)
 	}
 	t.gone = append(t.gone, fn)
 	t.sweep()
 	return true
-}
-
-// goneOf returns the removed versions of f that are not done. t.mu must be held.
-func (t *registry) goneOf(f *family) []*function {
-	var of []*function
-	for _, fn := range t.gone {
-		if fn.family == f {
-			of = append(of, fn)
-		}
-	}
-	return of
 }
 
 // tidy is sweep for callers that don't hold t.mu.
@@ -287,7 +239,6 @@ func (t *registry) sweep() {
 			return false
 		}
 		t.past.add(fn)
-		fn.family.past.add(fn)
 		t.owed = fn.meters[len(fn.router.meters):].flushers(t.owed)
 		return true
 	})
@@ -308,26 +259,17 @@ func (t *registry) owing(to []flusher) []flusher {
 	return append(to, t.owed...)
 }
 
-// families returns all names that have a function, in order. One that is added or removed
-// at the same time may be in it or not.
-func (t *registry) families() []*family {
-	var all []*family
+// sorted returns the registered functions by name. One that is added or removed at the
+// same time may be in it or not.
+func (t *registry) sorted() []*function {
+	var all []*function
 	t.byName.Range(func(_, v any) bool {
-		if f, ok := v.(*family); ok {
-			all = append(all, f)
+		if fn, ok := v.(*function); ok {
+			all = append(all, fn)
 		}
 		return true
 	})
-	slices.SortFunc(all, func(a, b *family) int { return strings.Compare(a.name, b.name) })
-	return all
-}
-
-// sorted returns the registered functions by name, and those of one name by version.
-func (t *registry) sorted() []*function {
-	var all []*function
-	for _, f := range t.families() {
-		all = append(all, f.routes.Load().all()...)
-	}
+	slices.SortFunc(all, func(a, b *function) int { return strings.Compare(a.name, b.name) })
 	return all
 }
 
@@ -340,45 +282,18 @@ func (t *registry) working() []*function {
 	return append(t.sorted(), t.gone...)
 }
 
-// find looks up the function that a name stands for, with or without a qualifier. op
-// names the operation in the error. A name that can't be registered is reported as that,
-// for it can't be found either.
+// find looks a function up. op names the operation in the error. A name that can't be
+// registered is reported as that, for it can't be found either.
 func (r *Router) find(op, name string) (*function, *Error) {
 	if fn := r.functions.get(name); fn != nil {
 		return fn, nil
 	}
-	return nil, r.notFound(op, name)
-}
-
-// findFamily looks up a name without a qualifier.
-func (r *Router) findFamily(op, name string) (*family, *Error) {
-	if f := r.functions.family(name); f != nil {
-		return f, nil
-	}
-	if base, _, qualified := splitName(name); qualified && r.functions.family(base) != nil {
-		err := usageError(op, clipName(name), ErrName, "this is for all versions of a name: leave out what follows the colon")
-		err.Kind = KindNotFound
-		return nil, err
-	}
-	return nil, r.notFound(op, name)
-}
-
-// notFound is the error for a name that stands for no function.
-func (r *Router) notFound(op, name string) *Error {
-	base, qualifier, qualified := splitName(name)
-	err := checkName(op, base)
-	if err == nil && qualified {
-		err = checkQualifier(op, name, qualifier)
-	}
+	err := checkName(op, name)
 	if err == nil {
-		if f := r.functions.family(base); f != nil {
-			err = usageError(op, name, ErrNotFound, "%s", f.offer())
-		} else {
-			err = usageError(op, name, ErrNotFound, "register it first")
-		}
+		err = usageError(op, name, ErrNotFound, "register it first")
 	}
 	err.Kind = KindNotFound
-	return err
+	return nil, err
 }
 
 // checkName enforces ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$. Names go into URLs, headers,
@@ -386,7 +301,8 @@ func (r *Router) notFound(op, name string) *Error {
 func checkName(op, name string) *Error {
 	ok := len(name) >= 1 && len(name) <= 64 && name[0] != '-'
 	for i := 0; ok && i < len(name); i++ {
-		ok = isNameByte(name[i])
+		c := name[i]
+		ok = c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 	}
 	if ok {
 		return nil
@@ -395,24 +311,24 @@ func checkName(op, name string) *Error {
 	return usageError(op, clipName(name), ErrName, cure)
 }
 
-// join makes the family's class in admission, which grants its slots.
-func (f *family) join(g *admission.Group) error {
+// join makes the function's class in admission, which grants its slots.
+func (fn *function) join(g *admission.Group) error {
 	// A limit of 0 means "switched off" and not "wait for ever", so that it is a switch
 	// of its own in admission.
-	has := f.limits
-	f.class = g.NewClass(has.concurrency, has.queue)
-	if has.concurrency == 0 {
-		f.class.SetEnabled(false)
+	fn.class = g.NewClass(fn.concurrency, fn.queue)
+	fn.part = fn.class.Base()
+	if fn.concurrency == 0 {
+		fn.class.SetEnabled(false)
 	}
-	if has.tenants > 0 {
-		f.class.LimitTenants(has.tenants)
+	if fn.tenants > 0 {
+		fn.class.LimitTenants(fn.tenants)
 	}
-	if has.weight != 1 {
-		f.class.SetWeight(has.weight)
+	if fn.weight != 1 {
+		fn.class.SetWeight(fn.weight)
 	}
-	if has.reserved > 0 && errors.Is(f.class.Reserve(has.reserved), admission.ErrReserved) {
-		return usageError("register", f.name, ErrInput,
-			"WithReserved(%d): together, floors would exceed the router's capacity of %d; see SetCapacity", has.reserved, g.Limit())
+	if fn.reserved > 0 && errors.Is(fn.class.Reserve(fn.reserved), admission.ErrReserved) {
+		return usageError("register", fn.name, ErrInput,
+			"WithReserved(%d): together, floors would exceed the router's capacity of %d; see SetCapacity", fn.reserved, g.Limit())
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package faas
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -129,7 +128,7 @@ func (s *scaling) growWithin(to int, now int64) {
 // growthDecision describes such a growth. s.mu must be held.
 func (s *scaling) growthDecision(from, to int) *Decision {
 	l := s.load(true)
-	return &Decision{Time: l.Now, Function: s.fn.name, Version: s.fn.version, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
+	return &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
 }
 
 // reportGrowth passes the Decision of such a growth to the hooks. s.mu must not be
@@ -265,7 +264,7 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 	if from == to {
 		return nil
 	}
-	d := &Decision{Time: l.Now, Function: s.fn.name, Version: s.fn.version, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
+	d := &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
 	s.decisions.add(d) // under s.mu, so that decisions are kept in the order in which they were made
 	return d
 }
@@ -421,8 +420,8 @@ func (r *Router) desired(p Scaler, function string, l Load, s State) (t Target, 
 	return t, next, t.N >= 0
 }
 
-// Decisions returns the last 64 changes of a function's scale, the oldest first: those of
-// the version "resize:2", or of "resize" those of each version; for the empty name, those of the router's capacity. The slice is the caller's. If a burst
+// Decisions returns the last 64 changes of a function's scale, the oldest first; for
+// the empty name, those of the router's capacity. The slice is the caller's. If a burst
 // has grown a function call by call, that is one entry, with the load that was seen
 // first; [WithDecisions] reports each step. It returns an error that Is [ErrNotFound]
 // or [ErrName].
@@ -433,27 +432,14 @@ func (r *Router) Decisions(name string) ([]Decision, error) {
 		}
 		return r.capacity.decisions.all(), nil
 	}
-	if f := r.functions.family(name); f != nil {
-		return decisionsOf(f.routes.Load().all()), nil
-	}
 	fn, err := r.find("decisions", name)
 	if err != nil {
 		return nil, err
 	}
-	return decisionsOf([]*function{fn}), nil
-}
-
-// decisionsOf returns the decisions about the versions, in the order of time.
-func decisionsOf(versions []*function) (all []Decision) {
-	for _, fn := range versions {
-		if fn.scaling != nil {
-			all = append(all, fn.scaling.decisions.all()...)
-		}
+	if fn.scaling == nil {
+		return nil, nil
 	}
-	if len(versions) > 1 {
-		slices.SortStableFunc(all, func(a, b Decision) int { return a.Time.Compare(b.Time) })
-	}
-	return all
+	return fn.scaling.decisions.all(), nil
 }
 
 // tellsDecisions reports whether there is a hook or a log for decisions. Without one,
