@@ -2,6 +2,7 @@ package faas
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,9 @@ func (c *callContext) release() {
 	c.fn, c.worker = nil, nil
 	if c.isTaskFree() {
 		c.task = nil
+	}
+	if s := c.signals.Load(); s != nil {
+		s.logger.Store(nil) // a kept chunk would keep it for each of its contexts
 	}
 }
 
@@ -172,10 +176,14 @@ const (
 	concluded // only with ranAway: its record is written, and it is about to be counted in Class.Settled
 )
 
-// signals are what the end of a context sets off. They are made when Done, AfterFunc or
-// a cause first needs them: most handlers never ask.
+// signals are what the end of a context sets off. They are made when Done, AfterFunc, a
+// cause or Logger first needs them: most handlers never ask.
 type signals struct {
 	done chan struct{}
+
+	// logger is the call's, see Logger. It stands here because a callContext has no room
+	// for one more pointer.
+	logger atomic.Pointer[slog.Logger]
 
 	mu    sync.Mutex     // guards the fields below, and the closing of done
 	cause error          // the caller's cause, if it is not just Err; written by note before the context ends

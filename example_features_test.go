@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -284,4 +285,27 @@ func ExampleWithOptions() {
 	f := faas.Register(r, "price", price, small, faas.WithConcurrency(4)) // what comes later wins
 	fmt.Println(f.Info().Timeout, f.Info().Limit, f.Info().Memory>>20)
 	// Output: 1s 4 64
+}
+
+// A handler's lines say which call they belong to. How much a function says can be
+// changed while it runs.
+func ExampleLogger() {
+	text := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == "time" || a.Key == "id" {
+			return slog.Attr{} // they differ from run to run
+		}
+		return a
+	}})
+	r := faas.New(faas.WithLogger(slog.New(text)))
+	defer r.Close()
+	resize := faas.Register(r, "resize", func(ctx context.Context, width int) (int, error) {
+		faas.Logger(ctx).Debug("asked", "width", width)
+		return width / 2, nil
+	})
+	ctx := faas.WithTenant(context.Background(), "acme")
+	_, _ = resize.Invoke(ctx, 640) // says nothing: the logger's level is info
+	_ = r.SetLogLevel("resize", slog.LevelDebug)
+	_, _ = resize.Invoke(ctx, 800)
+	// Output:
+	// level=DEBUG msg=asked function=resize version=$LATEST attempt=1 tenant=acme width=800
 }

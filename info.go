@@ -2,6 +2,7 @@ package faas
 
 import (
 	"iter"
+	"log/slog"
 	"reflect"
 	"time"
 )
@@ -36,6 +37,8 @@ type Info struct {
 	Instances int // how many the function's policy wants; 0 also if the function has no policy
 	Ready     int // how many of those can serve a call
 
+	LogLevel slog.Leveler // of its calls' log lines, see WithLogLevel; nil: the router's logger decides
+
 	Admitted uint64            // calls admitted since registration; each has one Execution when it is settled
 	Rejected map[Reason]uint64 // calls refused since registration; nil: none
 }
@@ -65,7 +68,7 @@ func (fn *function) info() Info {
 		Signature: fn.signature(), Instances: instances, Ready: able,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
 		Reserved: fn.class.Reserved(), Weight: fn.class.Weight(),
-		Admitted: uint64(max(0, admitted)), Rejected: rejected,
+		Admitted: uint64(max(0, admitted)), Rejected: rejected, LogLevel: fn.who.log.shown(),
 	}
 }
 

@@ -361,8 +361,7 @@ type settings struct {
 	labels       map[string]string
 	limitIn      int
 	limitOut     int
-	copy         bool
-	inline       bool
+	copy, inline bool
 	runaways     int
 	scaler       Scaler // nil: the default, if the function is scaled at all
 	perInstance  int
@@ -376,6 +375,7 @@ type settings struct {
 	contexts     []func(caller, fresh context.Context) context.Context
 	refusalHooks []func(ctx context.Context, ref Refusal)
 	tracing      func(ctx context.Context, inv Invocation) Trace
+	logLevel     slog.Level // noLevel: it is not set
 }
 
 // routerSettings are what a router is made with.
@@ -411,7 +411,7 @@ func defaultSettings() routerSettings {
 		defaults: settings{
 			timeout: 30 * time.Second, concurrency: admission.Unlimited, weight: 1, queue: 1000, queueTimeout: likeTimeout,
 			codec: &jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
-			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second,
+			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second, logLevel: noLevel,
 		},
 		capacity: 1000, logger: slog.Default(), maxDepth: 16, grace: time.Second,
 	}

@@ -172,6 +172,19 @@ func WithResolution(ctx context.Context, to *Resolution) context.Context {
 	return c
 }
 
+// WithLogTail returns a context whose calls, and their nested calls, also write into t
+// what they log through [Logger]: as lines of [slog.TextHandler], with the call's
+// attributes, and of the same levels. It is for a caller that shows the end of the log
+// beside the answer, as a client of AWS Lambda may ask for. Handlers that outlive their
+// calls go on writing into t. Nil: the calls write into none, also if ctx names one.
+func WithLogTail(ctx context.Context, t *LogTail) context.Context {
+	c := newCallerContext(ctx)
+	from := c.from.own()
+	from.tail = t
+	c.from = from
+	return c
+}
+
 // withDelivery returns a context for one delivery of a job: its calls have this Job,
 // Delivery and Attempt, and their nested calls have not.
 func withDelivery(ctx context.Context, job uuid.UUID, delivery, attempt int) context.Context {

@@ -15,9 +15,10 @@ import (
 // context has it, so that calls and contexts share it. A nil one says nothing.
 type provenance struct {
 	origin Origin
-	fault  error // why calls with it are refused; nil: they are not
-	badID  bool  // the RequestID was not valid: each call takes its own ID for it
-	heir   bool  // it has only what nested calls inherit
+	fault  error    // why calls with it are refused; nil: they are not
+	badID  bool     // the RequestID was not valid: each call takes its own ID for it
+	heir   bool     // it has only what nested calls inherit
+	tail   *LogTail // of WithLogTail; nil: there is none
 
 	job      uuid.UUID
 	delivery int
@@ -41,10 +42,10 @@ func (f *provenance) inherit() *provenance {
 	switch {
 	case f == nil || f.heir:
 		return f
-	case f.origin.RequestID == "" && f.origin.Key == "":
+	case f.origin.RequestID == "" && f.origin.Key == "" && f.tail == nil:
 		return nil
 	}
-	return &provenance{origin: Origin{RequestID: f.origin.RequestID, Key: f.origin.Key}, heir: true}
+	return &provenance{origin: Origin{RequestID: f.origin.RequestID, Key: f.origin.Key}, tail: f.tail, heir: true}
 }
 
 // isSound tells whether a call can go on with it as it is.

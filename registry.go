@@ -335,7 +335,8 @@ func (fn *function) join(g *admission.Group) error {
 
 // identity is what a callContext knows of its function, also when a handler keeps it
 // long after the call. There is one for each registration. It refers to no handler, hook
-// or option of the user's, so that a kept context does not keep those in memory.
+// or option of the user's, so that a kept context does not keep those in memory; but it
+// does to the router's logger, so that late goroutines can log.
 type identity struct {
 	name    string
 	version string
@@ -344,13 +345,14 @@ type identity struct {
 	memory  int64
 	inline  bool
 	clock   *clock // each router has its own: equal clocks mean one router
+	log     *functionLog
 }
 
 // identify makes fn.who, once, before the first call.
 func (fn *function) identify() {
 	fn.who = &identity{
 		name: fn.name, version: fn.version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
-		inline: fn.inline, clock: fn.router.clock,
+		inline: fn.inline, clock: fn.router.clock, log: newFunctionLog(fn.router.settings.logger, fn.logLevel),
 	}
 }
 

@@ -172,7 +172,8 @@ func (l *Lambda) answer(x *exchange, c invocation) {
 // startLog begins the log of a call if its client asks for it.
 func (x *exchange) startLog() {
 	if x.r.Header.Get("X-Amz-Log-Type") == "Tail" {
-		x.carried.log = &logTail{}
+		x.carried.log = &faas.LogTail{}
+		x.ctx = faas.WithLogTail(x.ctx, x.carried.log)
 		_, _ = x.carried.log.Write([]byte("START RequestId: " + x.carried.ID + " Version: " + latest + "\n"))
 	}
 }
@@ -183,7 +184,7 @@ func (x *exchange) endLog() string {
 		return ""
 	}
 	_, _ = x.carried.log.Write([]byte("END RequestId: " + x.carried.ID + "\n"))
-	return x.carried.log.base64()
+	return base64.StdEncoding.EncodeToString(x.carried.log.Bytes())
 }
 
 // accept serves an invocation of type Event: 202 once it is accepted. The dry run

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/faastest"
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
@@ -220,4 +222,31 @@ func TestAnInvocationTypeThatAnOperationDoesNotTakeIsRefused(t *testing.T) {
 		}
 		assert.Equal(t, 2, m.Len(), "only the calls ran")
 	})
+}
+
+func TestTheLogOfACallComesWithItsAnswerIfTheClientAsks(t *testing.T) {
+	t.Parallel()
+	for _, carry := range []bool{false, true} {
+		opts := []faas.RouterOption{faas.WithLogger(slog.New(slog.DiscardHandler)), faas.WithLogLevel(slog.LevelInfo)}
+		if carry {
+			opts = append(opts, faas.WithContext(faashttp.Carry))
+		}
+		r := faastest.New(t, opts...)
+		faas.Register(r, "f", func(ctx context.Context, _ struct{}) (int, error) {
+			faas.Logger(ctx).Debug("too much")
+			faas.Logger(ctx).Info("at work")
+			_, _ = io.WriteString(faashttp.Logs(ctx), "raw\n")
+			return 1, nil
+		})
+		l := faashttp.NewLambda(r)
+		w := do(t, l, "POST", invocations("f"), "{}", "X-Amz-Log-Type: Tail", "X-Amzn-RequestId: 1")
+		log, err := base64.StdEncoding.DecodeString(w.Header().Get("X-Amz-Log-Result"))
+		require.NoError(t, err)
+		raw := ""
+		if carry {
+			raw = "raw\n"
+		}
+		assert.Regexp(t, `^START RequestId: \S+ Version: \$LATEST\ntime=\S+ level=INFO msg="at work" function=f version=\$LATEST id=\S+ request=\S+ attempt=1\n`+raw+`END RequestId: \S+\n$`, string(log))
+		assert.Empty(t, do(t, l, "POST", invocations("f"), "{}").Header().Get("X-Amz-Log-Result"))
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/inproc/faas"
 )
 
 // Errors of a request that is refused before it reaches the router.
@@ -43,7 +45,7 @@ type Request struct {
 type carried struct {
 	Request
 
-	log *logTail // nil: the client did not ask for it
+	log *faas.LogTail // nil: the client did not ask for it
 }
 
 // carriedKey is the context key of the *carried.
@@ -83,6 +85,9 @@ func Carry(caller, fresh context.Context) context.Context {
 // written to by many goroutines at once, and writing never fails:
 //
 //	log := slog.New(slog.NewTextHandler(faashttp.Logs(ctx), nil))
+//
+// The lines of [faas.Logger] go there too, with and without Carry; Logs is for text that
+// is not of log/slog, and for what only the client is to see.
 func Logs(ctx context.Context) io.Writer {
 	if c := carriedBy(ctx); c != nil && c.log != nil {
 		return c.log

@@ -1,0 +1,132 @@
+package faas
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/google/uuid"
+)
+
+// Logger returns the logger of the call that ctx belongs to, the innermost one: in a
+// handler, in a middleware, and in a meter's Record. It writes where [WithLogger] says.
+// Each line has the attributes function, version, id and attempt of the call and,
+// where the call has one, tenant, request (the [Origin]'s RequestID) and job.
+//
+// [WithLogLevel] and [Router.SetLogLevel] set the level of a function. Without them the
+// handler of the router's logger decides. With [WithLogTail] the caller gets the lines
+// too.
+//
+// The first use in a call makes the logger; later ones, from any goroutine, return the
+// same one, until the call and its handler are over. A call that does not use it pays
+// nothing. The logger can be kept: it still works after the call, for a handler that
+// outlives it or a goroutine that the handler has left. A panic in the log handler is a
+// panic of the code that logs.
+//
+// Outside of a call it returns [slog.Default], so that code which is also used elsewhere
+// loses no line. In a [Gate] ctx is that of the caller, and so is the logger.
+func Logger(ctx context.Context) *slog.Logger {
+	c := callOf(ctx)
+	if c == nil {
+		return slog.Default()
+	}
+	s := c.signal()
+	if l := s.logger.Load(); l != nil {
+		return l
+	}
+	made := c.newLogger()
+	if !s.logger.CompareAndSwap(nil, made) {
+		if l := s.logger.Load(); l != nil { // nil: the call has just ended
+			return l
+		}
+	}
+	return made
+}
+
+// WithLogLevel sets the level from which on the calls of a function log through
+// [Logger], until [Router.SetLogLevel] changes it. It decides alone: what it lets pass is
+// logged although the handler of the router's logger has a higher level. Default: that
+// handler decides. It does not concern what the router itself logs.
+func WithLogLevel(level slog.Level) Option {
+	return option(func(s *settings) { s.logLevel = max(level, noLevel+1) })
+}
+
+// SetLogLevel changes the level of a function's log lines, see [WithLogLevel]. It holds
+// at once, also for calls that run, and for all versions of the function. It returns an
+// error that Is [ErrNotFound] or [ErrName].
+func (r *Router) SetLogLevel(name string, level slog.Level) error {
+	fn, err := r.find("set log level", name)
+	if err != nil {
+		return err
+	}
+	fn.who.log.level.Store(int64(max(level, noLevel+1)))
+	return nil
+}
+
+// newLogger makes a call's logger. It reads nothing that the end of the call clears.
+func (c *callContext) newLogger() *slog.Logger {
+	attrs := c.logAttrs()
+	h := callHandler{function: c.who.log, sink: c.who.log.logger.Handler().WithAttrs(attrs)}
+	if from := c.provenance(); from != nil && from.tail != nil {
+		h.tail = slog.NewTextHandler(from.tail, nil).WithAttrs(attrs)
+	}
+	return slog.New(h)
+}
+
+// logAttrs are the attributes that tell a call's lines from others.
+func (c *callContext) logAttrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("function", c.who.name), slog.String("version", c.who.version), slog.String("id", c.id.String())}
+	attempt := 1
+	if from := c.provenance(); from != nil {
+		attempt = max(1, from.attempt)
+		if id := from.origin.RequestID; id != "" {
+			attrs = append(attrs, slog.String("request", id))
+		}
+		if from.job != uuid.Nil {
+			attrs = append(attrs, slog.String("job", from.job.String()))
+		}
+	}
+	attrs = append(attrs, slog.Int("attempt", attempt))
+	if c.tenant != "" {
+		attrs = append(attrs, slog.String("tenant", c.tenant))
+	}
+	return attrs
+}
+
+// callHandler is the slog.Handler of a call's logger. It keeps what a line needs and not
+// the call, so that a logger that is kept keeps no input, output or instance.
+type callHandler struct {
+	function *functionLog
+	sink     slog.Handler // of the router's logger, with the call's attributes
+	tail     slog.Handler // into a LogTail; nil: there is none
+}
+
+// Enabled asks the function's level, and if none is set the sink.
+func (h callHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	if least := slog.Level(h.function.level.Load()); least != noLevel {
+		return level >= least
+	}
+	return h.sink.Enabled(ctx, level)
+}
+
+func (h callHandler) Handle(ctx context.Context, r slog.Record) error {
+	if h.tail != nil {
+		_ = h.tail.Handle(ctx, r.Clone()) // a LogTail takes everything; a clone, since the sink may add to r
+	}
+	return h.sink.Handle(ctx, r)
+}
+
+func (h callHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return h.with(func(to slog.Handler) slog.Handler { return to.WithAttrs(attrs) })
+}
+
+func (h callHandler) WithGroup(name string) slog.Handler {
+	return h.with(func(to slog.Handler) slog.Handler { return to.WithGroup(name) })
+}
+
+func (h callHandler) with(f func(slog.Handler) slog.Handler) slog.Handler {
+	h.sink = f(h.sink)
+	if h.tail != nil {
+		h.tail = f(h.tail)
+	}
+	return h
+}

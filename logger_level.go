@@ -1,0 +1,31 @@
+package faas
+
+import (
+	"log/slog"
+	"math"
+	"sync/atomic"
+)
+
+// noLevel stands for a level that was not set.
+const noLevel = slog.Level(math.MinInt)
+
+// functionLog is what the loggers of a function's calls share. It belongs to a name, so
+// that all versions of a function have the same one.
+type functionLog struct {
+	logger *slog.Logger
+	level  atomic.Int64 // a slog.Level
+}
+
+func newFunctionLog(logger *slog.Logger, level slog.Level) *functionLog {
+	l := &functionLog{logger: logger}
+	l.level.Store(int64(level))
+	return l
+}
+
+// shown is the level as Info shows it; nil: none is set.
+func (l *functionLog) shown() slog.Leveler {
+	if level := slog.Level(l.level.Load()); level != noLevel {
+		return level
+	}
+	return nil
+}
