@@ -49,8 +49,9 @@ var (
 	// call's own callers, or for a slot that they have lent to another call.
 	ErrCycle = errors.New("nested call would wait for itself")
 	// ErrTimeout: the function did not return within its timeout, or within that of the
-	// call's [Origin]; the text of the answered error says how long that was. For errors.Is it is also a
-	// [context.DeadlineExceeded], and it has a method After() time.Duration.
+	// call's [Origin]. The text of the answered error says how long that was, and
+	// so does its method After() time.Duration. For errors.Is it is also a
+	// [context.DeadlineExceeded].
 	ErrTimeout error = timeoutError{}
 	// ErrExited: the handler ended its goroutine with runtime.Goexit, as
 	// t.FailNow does, instead of returning.

@@ -429,6 +429,20 @@ func TestATraceEndsAfterAllOtherHooks(t *testing.T) {
 	assert.Equal(t, []string{"meter", "gate", "end", "gate", "refused", "end"}, order.list())
 }
 
+func TestACallThatIsLookedUpAgainIsTracedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		made := &spans{}
+		r := router(t, faas.WithTracing(made.ask))
+		goes(t, r, asks(func(faas.Invocation) error { return nil }), func() { faas.Register(r, "f", double) })
+		_, err := r.Invoke(t.Context(), "f", []byte("1"))
+		require.NoError(t, err)
+		require.Len(t, made.all, 2)
+		assert.Equal(t, []*faas.Execution{nil}, made.all[0].ends)
+		require.Len(t, made.all[1].ends, 1)
+		assert.Equal(t, made.all[1].inv.ID, made.all[1].ends[0].ID)
+	})
+}
+
 func TestARunawaysTraceEndsAtSettlement(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		made, release := &spans{}, make(chan struct{})
