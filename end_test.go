@@ -53,6 +53,24 @@ func TestTheEndOfACallWhoseInitFailedIsInitFailedAndThenUnavailable(t *testing.T
 	})
 }
 
+// A call by the name of a version or an alias ends with an error about the function, and a
+// name that is not found with one about the whole name.
+func TestTheEndOfACallIsTheSameByEachNameOfItsFunction(t *testing.T) {
+	t.Parallel()
+	for _, inError := range []string{"f", "f:2", "f:live"} {
+		err := &faas.Error{Op: "invoke", Function: inError, Kind: faas.KindBusy}
+		for _, called := range []string{"f", "f:2", "f:live", "f:$LATEST"} {
+			assert.Equal(t, faas.KindBusy, faas.EndOf(err, called).Kind, called)
+		}
+		for _, other := range []string{"", "g", "g:2", "ff", "f2"} {
+			assert.Equal(t, faas.Failed, faas.EndOf(err, other).Outcome, other)
+		}
+	}
+	long := strings.Repeat("x", 64)
+	err := &faas.Error{Op: "invoke", Function: long, Kind: faas.KindBusy}
+	assert.Equal(t, faas.KindBusy, faas.EndOf(err, long+":live").Kind)
+}
+
 func TestTheEndOfACallThatItsCallerLeftIsCanceled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)

@@ -250,7 +250,7 @@ type End struct {
 //   - Any other error is the platform's *Error about this call; the result has its
 //     Kind and Outcome.
 //
-// function is the name that was called. err must be the error that the call returned,
+// function is the name that was called, with or without a qualifier. err must be the error that the call returned,
 // not wrapped: an *Error inside another error counts as the handler's.
 func EndOf(err error, function string) End {
 	if err == nil {
@@ -258,7 +258,7 @@ func EndOf(err error, function string) End {
 	}
 	e, ok := err.(*Error) //nolint:errorlint // inside another error, it is the handler's
 	switch {
-	case !ok || e == nil, e.Function != clipName(function), atomic.LoadUint32(&e.handedOn) != 0:
+	case !ok || e == nil, !isSameFunction(e.Function, function), atomic.LoadUint32(&e.handedOn) != 0:
 		return End{Outcome: Failed}
 	case e.Kind != KindNone:
 		return End{Kind: e.Kind, Err: e}
@@ -266,6 +266,17 @@ func EndOf(err error, function string) End {
 		return End{Outcome: Failed}
 	}
 	return End{Outcome: e.Outcome, Err: e}
+}
+
+// isSameFunction tells whether an error about a function, a version or an alias can be of a
+// call by that name: the two may be written with and without the qualifier.
+func isSameFunction(inError, called string) bool {
+	if inError == clipName(called) {
+		return true
+	}
+	inError, _, _ = strings.Cut(inError, ":")
+	called, _, _ = strings.Cut(called, ":")
+	return inError == called
 }
 
 // handOn marks an error that a handler returned. The platform may have answered it
