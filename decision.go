@@ -10,6 +10,7 @@ import (
 type Decision struct {
 	Time     time.Time
 	Function string // whose instances; empty: the router's capacity, in calls
+	Version  string // of the function
 	From, To int
 	Wanted   int    // what the policy asked for, before Load.Min and Load.Max were applied
 	Rule     string // the policy's rule that decided, in the policy's own words

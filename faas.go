@@ -67,6 +67,7 @@ func New(opts ...RouterOption) *Router {
 	}
 	r := &Router{settings: s, common: s.defaults, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
 	r.common.resolve()
+	r.common.asked = 0 // the router's options ask nothing of a name
 	r.workers = newWorkerPool(r.clock, newPool, (*worker).loop)
 	if s.ceiling != nil {
 		r.capacity = &capacityController{router: r, policy: s.ceiling, most: s.capacity}
@@ -82,7 +83,8 @@ func New(opts ...RouterOption) *Router {
 // A handler without an output, func(ctx, In) error, is registered as
 // [NoOutput](h); one without an input as [NoInput](h).
 //
-// A name matches ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$.
+// A name matches ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$. [WithVersion] registers one more
+// version of a name that is taken.
 func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) *Function[In, Out] {
 	f, err := TryRegister(r, name, h, opts...)
 	if err != nil {
@@ -93,8 +95,9 @@ func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...F
 
 // TryRegister is like [Register] but returns an error instead of panicking, for
 // names and options that come from outside the program. The error Is [ErrName],
-// [ErrDuplicate], [ErrInput] (a nil router or handler, an option out of range) or
-// [ErrClosed]. It may be called at any time, also while calls run.
+// [ErrDuplicate], [ErrType] (see [WithVersion]), [ErrInput] (a nil router or handler,
+// an option out of range, or not that of the name's other versions) or [ErrClosed]. It
+// may be called at any time, also while calls run.
 func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
 	if r == nil || h == nil {
 		return nil, usageError("register", name, ErrInput, "Register needs a router and a handler, neither may be nil")
@@ -315,8 +318,11 @@ func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byt
 // SetConcurrency: calls are refused with [ReasonOff], those that wait too. If n is
 // below [WithReserved], only n slots are reserved. It returns an error that Is
 // [ErrNotFound], [ErrName] or [ErrInput].
+//
+// The limit is the name's, and all its versions share it: a name with a qualifier is an
+// error that Is ErrInput.
 func (r *Router) SetConcurrency(name string, n int) error {
-	fn, err := r.find("set concurrency", name)
+	f, err := r.findName("set concurrency", name)
 	if err != nil {
 		return err
 	}
@@ -324,15 +330,11 @@ func (r *Router) SetConcurrency(name string, n int) error {
 		return usageError("set concurrency", name, ErrInput, "%d is not between 0, which is off, and %d", n, admission.Unlimited)
 	}
 	if n == 0 {
-		fn.class.SetEnabled(false) // first: a call must not begin to wait for a slot of a limit of 0
+		f.class.SetEnabled(false) // first: a call must not begin to wait for a slot of a limit of 0
 	}
-	if fn.scaling != nil {
-		fn.scaling.bound(n)
-	} else {
-		fn.class.Resize(n)
-	}
+	f.bound(n)
 	if n > 0 {
-		fn.class.SetEnabled(true)
+		f.class.SetEnabled(true)
 	}
 	return nil
 }
@@ -354,12 +356,13 @@ func (r *Router) SetCapacity(n int) error {
 	return nil
 }
 
-// Remove removes a function from the router. Calls that run or wait continue to
-// their end; later ones, by name and by handle, answer [ErrNotFound]. The name can
-// be registered again at once. It returns an error that Is [ErrNotFound] or
-// [ErrName].
+// Remove removes a version of a function from the router: "resize:2" the version 2,
+// "resize" the one without a number. Calls that run or wait continue to their end;
+// later ones, by name and by handle, answer [ErrNotFound]. The version can be
+// registered again at once. What the versions of a name share goes with the last of
+// them. It returns an error that Is [ErrNotFound] or [ErrName].
 func (r *Router) Remove(name string) error {
-	fn, err := r.find("remove", name)
+	fn, err := r.findVersion("remove", name)
 	if err != nil {
 		return err
 	}

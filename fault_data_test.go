@@ -438,6 +438,9 @@ func TestD07_NoValueOfTheCallersReachesTheHandler(t *testing.T) {
 	})
 }
 
+// The rule of names with a qualifier, which can be looked up.
+var referenceRule = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?$`)
+
 // The rule of names, as it is documented.
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
 
@@ -445,7 +448,7 @@ func TestD09_WhatIsNoNameIsRefusedAndQuoted(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
 		for _, name := range []string{
-			"", strings.Repeat("x", 65), strings.Repeat("x", 1<<20), "../x", "a\nb", "A\x00", "\u0430bc", "-a", "a b", "a:b", "a.b", "\xff", "a\u202eb", "\x1b[31m",
+			"", strings.Repeat("x", 65), strings.Repeat("x", 1<<20), "../x", "a\nb", "A\x00", "\u0430bc", "-a", "a b", "a:", ":b", "a:b:c", "a:b.c", "a:$latest", "a:" + strings.Repeat("x", 129), "a.b", "\xff", "a\u202eb", "\x1b[31m",
 		} {
 			require.False(t, nameRule.MatchString(name))
 			_, err := faas.TryRegister(h.Router, name, nothing)
@@ -498,7 +501,7 @@ func TestD09_AnUnknownNameIsRefusedByTheRouter(t *testing.T) {
 }
 
 func FuzzName(f *testing.F) {
-	for _, seed := range []string{"", "a", "A-b_c", "-a", "a\nb", "\u0430", strings.Repeat("x", 64), strings.Repeat("x", 65), "a:b"} {
+	for _, seed := range []string{"", "a", "A-b_c", "-a", "a\nb", "\u0430", strings.Repeat("x", 64), strings.Repeat("x", 65), "a:b", "a:1", "a:", "a:$LATEST", "a:b:c"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -516,6 +519,10 @@ func FuzzName(f *testing.F) {
 		require.ErrorIs(t, err, faas.ErrName)
 		assertHarmless(t, err)
 		_, err = r.Invoke(t.Context(), name, nil)
+		if referenceRule.MatchString(name) {
+			assertRefused(t, err, faas.ErrNotFound, faas.ReasonNotFound)
+			return
+		}
 		assertRefused(t, err, faas.ErrName, faas.ReasonName)
 	})
 }

@@ -3,7 +3,9 @@ package faas
 import (
 	"iter"
 	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -22,16 +24,17 @@ type Signature struct {
 	ContentType string // the media type of its outputs, see Codec; for []byte and streams application/octet-stream
 }
 
-// Info describes a function and its present state. It is a copy, but for Labels. While
+// Info describes a version of a function, or a function with all its versions, and the
+// present state. It is a copy, but for Labels. While
 // calls come and go, each number is right at some moment, but not all at the same one.
 type Info struct {
 	Signature
 
 	InFlight int // admitted, and not yet settled
 	Queued   int // waiting for a slot
-	Limit    int // how many calls may run at once; math.MaxInt32: only the router limits them; 0: the function is switched off
-	Reserved int // how many of the router's slots are reserved for it, see WithReserved
-	Weight   int // its weight when functions share the router's slots, see WithWeight
+	Limit    int // how many calls may run at once, those of the name's other versions among them; math.MaxInt32: only the router limits them; 0: the function is switched off
+	Reserved int // how many of the router's slots are reserved for the name, see WithReserved
+	Weight   int // the name's weight when functions share the router's slots, see WithWeight
 	Runaways int // handlers that still run although their call is settled
 
 	Instances int // how many the function's policy wants; 0 also if the function has no policy
@@ -46,7 +49,7 @@ type Info struct {
 // Stats is a router's sum over its functions. As in [Info], each number is right at some
 // moment, but not all at the same one.
 type Stats struct {
-	Functions  int
+	Functions  int // how many names are registered, whatever their versions
 	Capacity   int // how many calls may run at once
 	InFlight   int
 	Queued     int
@@ -66,7 +69,7 @@ func (fn *function) info() Info {
 	instances, able := fn.instances()
 	return Info{
 		Signature: fn.signature(), Instances: instances, Ready: able,
-		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: fn.class.Limit(), Runaways: int(fn.runaways.Load()),
+		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: min(fn.class.Limit(), fn.part.Limit()), Runaways: int(fn.runaways.Load()),
 		Reserved: fn.class.Reserved(), Weight: fn.class.Weight(),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected, LogLevel: fn.who.log.shown(),
 	}
@@ -87,7 +90,12 @@ func (fn *function) signature() Signature {
 // Stats returns the router's sum, which includes removed functions.
 func (r *Router) Stats() Stats {
 	s := Stats{Capacity: r.group.Limit(), HookPanics: r.hookPanics.Load(), Rejected: map[Reason]uint64{}, Closing: r.closing.Load()}
-	all := r.functions.working()
+	r.functions.mu.Lock()
+	all, names := r.functions.present()
+	s.Functions = names
+	s.Admitted += r.functions.past.admitted
+	addCounts(s.Rejected, r.functions.past.rejected)
+	r.functions.mu.Unlock()
 	for _, fn := range all {
 		i := fn.info()
 		s.InFlight += i.InFlight
@@ -96,17 +104,12 @@ func (r *Router) Stats() Stats {
 		s.Admitted += i.Admitted
 		addCounts(s.Rejected, i.Rejected)
 	}
-	r.functions.mu.Lock()
-	s.Functions = len(all) - len(r.functions.gone)
-	s.Admitted += r.functions.past.admitted
-	addCounts(s.Rejected, r.functions.past.rejected)
-	r.functions.mu.Unlock()
 	addCounts(s.Rejected, r.refused.snapshot())
 	return s
 }
 
-// Signature describes a function as it was registered, or returns an error that Is
-// [ErrNotFound]. It takes no lock, counts nothing and allocates nothing, because front
+// Signature describes the version that a call by that name runs as it was registered, or
+// returns an error that Is [ErrNotFound]. It takes no lock, counts nothing and allocates nothing, because front
 // doors need it for each call.
 func (r *Router) Signature(name string) (Signature, error) {
 	fn, err := r.find("signature", name)
@@ -117,8 +120,20 @@ func (r *Router) Signature(name string) (Signature, error) {
 }
 
 // Info describes a function and its present state, or returns an error that Is
-// [ErrNotFound].
+// [ErrNotFound]. With a qualifier, as in "resize:2", it describes that version.
+//
+// With the name alone it describes the name: what its versions share, and the sums over
+// them. What versions that were removed have done since the name was registered is in
+// Admitted and Rejected, and in the other numbers as long as they have calls. The
+// Signature is that of the version that a call by the name runs, or if there is none, of
+// the version with the highest number.
 func (r *Router) Info(name string) (Info, error) {
+	f, qualifier := r.functions.lookup(name)
+	if f != nil && qualifier == "" {
+		if info, ok := r.functions.describe(f); ok {
+			return info, nil
+		}
+	}
 	fn, err := r.find("info", name)
 	if err != nil {
 		return Info{}, err
@@ -126,11 +141,74 @@ func (r *Router) Info(name string) (Info, error) {
 	return fn.info(), nil
 }
 
+// describe returns the Info of a name; ok is false if its last version is gone.
+func (t *registry) describe(f *family) (info Info, ok bool) {
+	shown, others, past := t.members(f)
+	if shown == nil {
+		return Info{}, false
+	}
+	info = shown.info()
+	for _, fn := range others {
+		info.add(fn.info())
+	}
+	info.Limit = f.limit()
+	info.Admitted += past.admitted
+	info.reject(past.rejected)
+	return info, true
+}
+
+// members returns the version that describes a name, the others, with those that were
+// removed and are not done, and the counts of those that are. All are of one moment, so that
+// no version is counted twice.
+func (t *registry) members(f *family) (shown *function, others []*function, past totals) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	shown = f.newest()
+	for _, fn := range slices.Concat(f.table.Load().all(), t.gone) {
+		if fn.family == f && fn != shown {
+			others = append(others, fn)
+		}
+	}
+	if f.past != nil {
+		past = totals{admitted: f.past.admitted, rejected: maps.Clone(f.past.rejected)}
+	}
+	return shown, others, past
+}
+
+// limit returns how many calls of the name may run at once: what the name allows, or what
+// its versions together do.
+func (f *family) limit() (n int) {
+	most := f.class.Limit()
+	for _, fn := range f.table.Load().all() {
+		n += min(fn.part.Limit(), most-n)
+	}
+	return n
+}
+
+// add adds the numbers of another version of the name.
+func (i *Info) add(o Info) {
+	i.InFlight += o.InFlight
+	i.Queued += o.Queued
+	i.Runaways += o.Runaways
+	i.Instances += o.Instances
+	i.Ready += o.Ready
+	i.Admitted += o.Admitted
+	i.reject(o.Rejected)
+}
+
+func (i *Info) reject(counts map[Reason]uint64) {
+	if i.Rejected == nil && len(counts) > 0 {
+		i.Rejected = map[Reason]uint64{}
+	}
+	addCounts(i.Rejected, counts)
+}
+
 // Functions describes all functions, sorted by name, each as it is when its turn comes.
+// There is one Info for each name, as [Router.Info] returns it; see [Router.Versions].
 func (r *Router) Functions() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
-		for _, fn := range r.functions.sorted() {
-			if !yield(fn.info()) {
+		for _, f := range r.functions.sorted() {
+			if info, ok := r.functions.describe(f.family); ok && !yield(info) {
 				return
 			}
 		}

@@ -53,6 +53,7 @@ func (o routerOption) applyRouter(r *routerSettings) { o(r) }
 // with returns the settings of a function: s, the router's defaults, with opts applied.
 func (s *settings) with(function string, opts []FunctionOption) (*settings, error) {
 	own := *s
+	own.asked = 0
 	for _, o := range opts {
 		if o != nil {
 			o.applyFunction(&own)
@@ -88,7 +89,7 @@ func WithCapacityScaler(p Scaler) RouterOption {
 // it only the router's capacity bounds them. 0 switches the function off, as on
 // Lambda: calls are refused with [ReasonOff]. [Router.SetConcurrency] changes it
 // while calls run.
-func WithConcurrency(n int) Option { return option(func(s *settings) { s.concurrency = n }) }
+func WithConcurrency(n int) Option { return option(func(s *settings) { s.ask(&s.concurrency, n) }) }
 
 // WithReserved guarantees n of the router's slots to a function, n ≥ 0: while it has
 // fewer than n of them and one of its calls waits, the next slot that becomes free
@@ -99,7 +100,7 @@ func WithConcurrency(n int) Option { return option(func(s *settings) { s.concurr
 // its capacity: the registration that would exceed it returns an error that Is
 // [ErrInput]. [Router.SetCapacity] may go below the sum; then each function gets its
 // proportion. n may not exceed [WithConcurrency]. Default 0.
-func WithReserved(n int) Option { return option(func(s *settings) { s.reserved = n }) }
+func WithReserved(n int) Option { return option(func(s *settings) { s.ask(&s.reserved, n) }) }
 
 // WithWeight sets a function's share of the router's capacity when there are not
 // enough slots for all, between 1 and 1,000. A function that asks for less than its
@@ -108,7 +109,7 @@ func WithReserved(n int) Option { return option(func(s *settings) { s.reserved =
 // calls end. A function with no running call comes before all that have what they
 // reserved, so that no weight starves it. A slot counts for the function that got it: a
 // nested call that runs on its parent's slot counts for the parent. Default 1.
-func WithWeight(w int) Option { return option(func(s *settings) { s.weight = w }) }
+func WithWeight(w int) Option { return option(func(s *settings) { s.ask(&s.weight, w) }) }
 
 // WithTenantConcurrency sets how many calls of one tenant (see [WithTenant]) run at
 // once in a function, n ≥ 1. Calls beyond that wait as for a slot, and calls of other
@@ -126,7 +127,7 @@ func WithTenantConcurrency(n int) Option {
 	if n == 0 {
 		n = -1 // check refuses -1; 0 stands for no limit
 	}
-	return option(func(s *settings) { s.tenants = n })
+	return option(func(s *settings) { s.ask(&s.tenants, n) })
 }
 
 // WithTenantKey sets a function that names the tenant of a call, instead of
@@ -145,7 +146,7 @@ func WithTenantKey(f func(ctx context.Context, inv Invocation) string) Option {
 // 0: a runaway keeps its slot until it returns, so that no more handlers run than the
 // limits allow. Calls wait for that slot as for any other, until it is stuck (see
 // [WithStuck]). With n > 0, up to n of them give it back as soon as their call has ended.
-func WithRunaways(n int) Option { return option(func(s *settings) { s.runaways = n }) }
+func WithRunaways(n int) Option { return option(func(s *settings) { s.ask(&s.runaways, n) }) }
 
 // WithMaxDepth sets how deep calls may nest, n ≥ 1. The call from outside is the
 // first; the one that would be number n+1 is refused with [ErrDepth]. Default 16.
@@ -169,7 +170,7 @@ func WithMaxDepth(n int) RouterOption {
 // the lowest priority, among those a call from outside before a nested one, and among
 // those the newest. Otherwise a call may displace one of its own tenant with a lower
 // priority. So a tenant that fills the queue doesn't keep others out of it.
-func WithQueue(n int) Option { return option(func(s *settings) { s.queue = n }) }
+func WithQueue(n int) Option { return option(func(s *settings) { s.ask(&s.queue, n) }) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is refused
 // with [ReasonQueueTimeout]; it must be positive. The caller's context bounds the wait
@@ -347,13 +348,10 @@ func WithLogger(l *slog.Logger) RouterOption {
 // settings are what a function is registered with. A router has one set of them too,
 // as the defaults of its functions.
 type settings struct {
+	nameSettings
+	number       int // of the version; 0: $LATEST; below that: no number
 	timeout      time.Duration
-	concurrency  int
-	reserved     int
-	weight       int
-	tenants      int // limit of one tenant's calls at once; 0: no limit
 	tenantKey    func(ctx context.Context, inv Invocation) string
-	queue        int
 	queueTimeout time.Duration // likeTimeout until resolve has set it
 	codec        Codec
 	contentType  string // of what the codec encodes to
@@ -362,7 +360,6 @@ type settings struct {
 	limitIn      int
 	limitOut     int
 	copy, inline bool
-	runaways     int
 	scaler       Scaler // nil: the default, if the function is scaled at all
 	perInstance  int
 	minInstances int
@@ -409,7 +406,8 @@ func (s *settings) resolve() {
 func defaultSettings() routerSettings {
 	return routerSettings{
 		defaults: settings{
-			timeout: 30 * time.Second, concurrency: admission.Unlimited, weight: 1, queue: 1000, queueTimeout: likeTimeout,
+			nameSettings: nameSettings{concurrency: admission.Unlimited, weight: 1, queue: 1000},
+			timeout:      30 * time.Second, queueTimeout: likeTimeout,
 			codec: &jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
 			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second, logLevel: noLevel,
 		},

@@ -154,6 +154,8 @@ func TestLookupReturnsTheHandleOfTheRightTypes(t *testing.T) {
 	_, err = faas.Lookup[int, int](r, "g")
 	require.ErrorIs(t, err, faas.ErrNotFound)
 	_, err = faas.Lookup[int, int](r, "g:1")
+	require.ErrorIs(t, err, faas.ErrNotFound)
+	_, err = faas.Lookup[int, int](r, "g:1:2")
 	require.ErrorIs(t, err, faas.ErrName)
 }
 

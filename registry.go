@@ -6,6 +6,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,12 +16,8 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// This file holds function, which is one registration, and registry, which is the table
-// of all of them by name.
-
-// versionLatest is the version of a function that has no published version. The name is
-// the one that Lambda uses.
-const versionLatest = "$LATEST"
+// This file holds function, which is one registration, that is, one version of a name;
+// and registry, which is the table of all names.
 
 // function is one registration, without the type parameters that its handle has. It is
 // constant once it is registered, but for the counts at its end and what class and
@@ -31,7 +28,8 @@ type function struct {
 	who       *identity
 	name      string
 	version   string
-	class     *admission.Class
+	family    *family
+	class     *admission.Class   // the family's
 	part      *admission.Version // of class: this version's
 	scaling   *scaling           // nil: the limit is fixed
 	init      func(ctx context.Context) (handler any, closer func(context.Context) error, err error)
@@ -80,6 +78,11 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 		}
 	}
 	fn := &function{settings: s, router: r, name: name, version: versionLatest}
+	if s.number < 0 {
+		return nil, usageError("register", name, ErrInput, "WithVersion: versions are numbered from 1; leave the option out for the one without a number")
+	} else if s.number > 0 {
+		fn.version = strconv.Itoa(s.number)
+	}
 	fn.identify()
 	if err := fn.compose(); err != nil {
 		return nil, err
@@ -100,10 +103,7 @@ func (r *Router) enter(fn *function, h handle) error {
 		}
 		fn.scaling = s
 	}
-	if err := fn.join(r.group); err != nil {
-		return err
-	}
-	if err := r.functions.add(fn); err != nil {
+	if err := r.functions.add(fn, r.group); err != nil {
 		return err
 	}
 	entered := false
@@ -161,7 +161,7 @@ func (fn *function) compose() (err error) {
 		return usageError("register", fn.name, ErrInput, "a middleware returned a nil Runner")
 	}
 	fn.reserves = slices.ContainsFunc(fn.meters, func(m Meter) bool { _, ok := m.(Reserver); return ok })
-	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0 && fn.tenantKey == nil && fn.tenants == 0
+	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0 && fn.tenantKey == nil
 	return nil
 }
 
@@ -173,49 +173,86 @@ func (fn *function) bind(h handle) {
 	fn.needsExtra = fn.init != nil || fn.chain != nil
 }
 
-// registry maps names to functions. Reads take no lock. A map that is copied on each
-// write would read as fast, but to fill it with n functions would cost n² copies.
+// registry maps names to families. Reads take no lock. A map that is copied on each
+// write would read as fast, but to fill it with n names would cost n² copies.
 //
-// It also keeps removed functions until their last call is over, so that Shutdown waits
+// It also keeps removed versions until their last call is over, so that Shutdown waits
 // for those and no count is lost.
 type registry struct {
-	byName sync.Map // string → *function
+	byName sync.Map // string → *family
 
-	mu   sync.Mutex  // guards the fields below, and removal from byName
+	mu   sync.Mutex  // guards the fields below, each change of byName and each of a family's table
 	gone []*function // removed, and with calls under way when sweep last looked
 	past totals      // the counts of removed functions that are done
 	owed []flusher   // meters of removed functions, which may still hold records
 }
 
-// add registers fn, or fails if the name is taken. Of two goroutines that add one name
-// at the same time one fails; its class gives back what was reserved for it.
-func (t *registry) add(fn *function) error {
-	if _, taken := t.byName.LoadOrStore(fn.name, fn); taken {
-		fn.class.Remove()
-		return usageError("register", fn.name, ErrDuplicate, "Remove it first, or choose another name")
+// add registers fn as the first version of its name, or as one more. If it fails, nothing
+// of fn is left.
+func (t *registry) add(fn *function, g *admission.Group) (err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.get(fn.name)
+	if f != nil {
+		if err := f.refuses(fn); err != nil {
+			return err
+		}
+		fn.part = f.class.NewVersion(admission.Unlimited)
+	} else {
+		if f, err = fn.newFamily(g); err != nil {
+			return err
+		}
+		fn.part = f.class.Base()
 	}
+	fn.family, fn.class = f, f.class
+	fn.plain = fn.plain && f.tenants == 0
+	f.table.Store(f.table.Load().with(fn))
+	t.byName.Store(fn.name, f)
 	return nil
 }
 
-// get returns the function of that name, or nil.
-func (t *registry) get(name string) *function {
+// get returns the family of that name, or nil.
+func (t *registry) get(name string) *family {
 	v, _ := t.byName.Load(name)
-	fn, _ := v.(*function)
-	return fn
+	f, _ := v.(*family)
+	return f
 }
 
-// remove moves a function from byName to gone. It holds t.mu throughout, so that working
+// lookup returns the family that a reference is about, or nil, and the reference's
+// qualifier. It looks for the whole first, since most calls have no qualifier, and no
+// name has a colon.
+func (t *registry) lookup(reference string) (_ *family, qualifier string) {
+	if f := t.get(reference); f != nil {
+		return f, ""
+	}
+	name, qualifier, _ := strings.Cut(reference, ":")
+	if qualifier == "" {
+		return nil, ""
+	}
+	return t.get(name), qualifier
+}
+
+// remove moves a function from its family to gone. It holds t.mu throughout, so that working
 // sees the function in one of the two. It is false if another goroutine was first.
 func (t *registry) remove(fn *function) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.byName.CompareAndDelete(fn.name, fn) {
+	f := fn.family
+	if f.table.Load().version(fn.version) != fn {
 		return false
 	}
+	rest := f.table.Load().without(fn)
+	f.table.Store(rest)
 	// gone first: a call that the class refuses finds it set, and refuse counts it in the
-	// router's counts.
+	// router's counts. And the class before sweep counts: a call that comes after this is
+	// refused.
 	fn.gone.Store(true)
-	fn.class.Remove() // before sweep counts: a call that comes after this is refused
+	if rest.isEmpty() {
+		t.byName.Delete(fn.name)
+		f.class.Remove()
+	} else {
+		fn.part.Remove()
+	}
 	if fn.scaling != nil {
 		fn.scaling.remove(false)
 	}
@@ -239,6 +276,7 @@ func (t *registry) sweep() {
 			return false
 		}
 		t.past.add(fn)
+		fn.family.addPast(fn)
 		t.owed = fn.meters[len(fn.router.meters):].flushers(t.owed)
 		return true
 	})
@@ -259,78 +297,94 @@ func (t *registry) owing(to []flusher) []flusher {
 	return append(to, t.owed...)
 }
 
-// sorted returns the registered functions by name. One that is added or removed at the
-// same time may be in it or not.
-func (t *registry) sorted() []*function {
-	var all []*function
-	t.byName.Range(func(_, v any) bool {
-		if fn, ok := v.(*function); ok {
-			all = append(all, fn)
+// sorted returns the families and their names, by name. One that is added or removed at
+// the same time may be in it or not.
+func (t *registry) sorted() []named {
+	var all []named
+	t.byName.Range(func(k, v any) bool {
+		name, _ := k.(string)
+		if f, ok := v.(*family); ok {
+			all = append(all, named{name, f})
 		}
 		return true
 	})
-	slices.SortFunc(all, func(a, b *function) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b named) int { return strings.Compare(a.name, b.name) })
 	return all
 }
 
-// working returns the functions that may have calls: the registered ones, and the
-// removed ones that are not done. Shutdown waits for these.
+// named is a family with its name.
+type named struct {
+	name string
+	*family
+}
+
+// working returns the versions that may have calls: the registered ones by name, and then
+// the removed ones that are not done. Shutdown waits for these.
 func (t *registry) working() []*function {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sweep()
-	return append(t.sorted(), t.gone...)
+	all, _ := t.present()
+	return all
 }
 
-// find looks a function up. op names the operation in the error. A name that can't be
-// registered is reported as that, for it can't be found either.
-func (r *Router) find(op, name string) (*function, *Error) {
-	if fn := r.functions.get(name); fn != nil {
-		return fn, nil
+// present is working for callers that hold t.mu; it also returns how many names there are.
+func (t *registry) present() (all []*function, names int) {
+	t.sweep()
+	families := t.sorted()
+	for _, f := range families {
+		all = append(all, f.table.Load().all()...)
 	}
-	err := checkName(op, name)
-	if err == nil {
+	return append(all, t.gone...), len(families)
+}
+
+// find looks up what a call by that name runs. op names the operation in the error. A name
+// that can't be registered is reported as that, for it can't be found either.
+func (r *Router) find(op, name string) (*function, *Error) {
+	f, qualifier := r.functions.lookup(name)
+	if f != nil {
+		if fn := f.resolve(qualifier); fn != nil {
+			return fn, nil
+		}
+	}
+	return nil, notFound(op, name, f)
+}
+
+// findVersion looks up the version that a name means: no alias, and without a qualifier
+// $LATEST.
+func (r *Router) findVersion(op, name string) (*function, *Error) {
+	f, qualifier := r.functions.lookup(name)
+	if f != nil {
+		if fn := f.table.Load().version(qualifier); fn != nil {
+			return fn, nil
+		}
+	}
+	return nil, notFound(op, name, f)
+}
+
+// findName looks up a name that has to stand alone.
+func (r *Router) findName(op, name string) (*family, *Error) {
+	f, qualifier := r.functions.lookup(name)
+	if f == nil {
+		return nil, notFound(op, name, f)
+	}
+	if qualifier != "" {
+		return nil, usageError(op, name, ErrInput, "this is of the name, whose versions share it; leave %q out", ":"+qualifier)
+	}
+	return f, nil
+}
+
+// notFound is the error for a name, or a version of f, that is not there.
+func notFound(op, name string, f *family) *Error {
+	err := checkReference(op, name)
+	switch {
+	case err != nil:
+	case f == nil || f.newest() == nil:
 		err = usageError(op, name, ErrNotFound, "register it first")
+	default:
+		err = usageError(op, name, ErrNotFound, "there is %s", f.list())
 	}
 	err.Kind = KindNotFound
-	return nil, err
-}
-
-// checkName enforces ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$. Names go into URLs, headers,
-// metrics and logs; a colon is reserved for qualifiers such as a version.
-func checkName(op, name string) *Error {
-	ok := len(name) >= 1 && len(name) <= 64 && name[0] != '-'
-	for i := 0; ok && i < len(name); i++ {
-		c := name[i]
-		ok = c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-	}
-	if ok {
-		return nil
-	}
-	const cure = "use 1 to 64 of A–Z a–z 0–9 _ -, not starting with -"
-	return usageError(op, clipName(name), ErrName, cure)
-}
-
-// join makes the function's class in admission, which grants its slots.
-func (fn *function) join(g *admission.Group) error {
-	// A limit of 0 means "switched off" and not "wait for ever", so that it is a switch
-	// of its own in admission.
-	fn.class = g.NewClass(fn.concurrency, fn.queue)
-	fn.part = fn.class.Base()
-	if fn.concurrency == 0 {
-		fn.class.SetEnabled(false)
-	}
-	if fn.tenants > 0 {
-		fn.class.LimitTenants(fn.tenants)
-	}
-	if fn.weight != 1 {
-		fn.class.SetWeight(fn.weight)
-	}
-	if fn.reserved > 0 && errors.Is(fn.class.Reserve(fn.reserved), admission.ErrReserved) {
-		return usageError("register", fn.name, ErrInput,
-			"WithReserved(%d): together, floors would exceed the router's capacity of %d; see SetCapacity", fn.reserved, g.Limit())
-	}
-	return nil
+	return err
 }
 
 // identity is what a callContext knows of its function, also when a handler keeps it

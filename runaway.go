@@ -10,7 +10,7 @@ import (
 // rule by which two goroutines share them, are the type runaway in worker.go.
 
 // runAway makes a call a runaway. The goroutine that settled the call runs it, in
-// follow, and before leave. If fewer than WithRunaways of the function's slots are
+// follow, and before leave. If fewer than WithRunaways of the name's slots are
 // replaced, the slot goes to another call at once: hold.Replace. If not, the slot is
 // kept until the handler returns.
 func (w *worker) runAway(c *callContext, at int64) {
@@ -19,11 +19,12 @@ func (w *worker) runAway(c *callContext, at int64) {
 	c.state.Or(ranAway)
 	w.since = at
 	// Add first and undo: two runaways at once can't both take the last replacement.
-	if fn.replaced.Add(1) <= int64(fn.settings.runaways) {
+	if fn.family.replaced.Add(1) <= int64(fn.family.runaways) {
+		fn.replaced.Add(1)
 		w.replaced = true
 		c.hold.Replace()
 	} else {
-		fn.replaced.Add(-1)
+		fn.family.replaced.Add(-1)
 	}
 	grace := fn.router.settings.grace
 	if grace == 0 {
@@ -56,6 +57,7 @@ func (w *worker) leave(c *callContext) {
 	c.releaseInstance(w.dead)
 	if w.replaced {
 		fn.replaced.Add(-1)
+		fn.family.replaced.Add(-1)
 	}
 	c.hold.Release()
 	if w.ended > w.since {

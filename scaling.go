@@ -3,6 +3,7 @@ package faas
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -128,7 +129,7 @@ func (s *scaling) growWithin(to int, now int64) {
 // growthDecision describes such a growth. s.mu must be held.
 func (s *scaling) growthDecision(from, to int) *Decision {
 	l := s.load(true)
-	return &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
+	return &Decision{Time: l.Now, Function: s.fn.name, Version: s.fn.version, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
 }
 
 // reportGrowth passes the Decision of such a growth to the hooks. s.mu must not be
@@ -264,7 +265,7 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 	if from == to {
 		return nil
 	}
-	d := &Decision{Time: l.Now, Function: s.fn.name, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
+	d := &Decision{Time: l.Now, Function: s.fn.name, Version: s.fn.version, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
 	s.decisions.add(d) // under s.mu, so that decisions are kept in the order in which they were made
 	return d
 }
@@ -421,7 +422,8 @@ func (r *Router) desired(p Scaler, function string, l Load, s State) (t Target, 
 }
 
 // Decisions returns the last 64 changes of a function's scale, the oldest first; for
-// the empty name, those of the router's capacity. The slice is the caller's. If a burst
+// the empty name, those of the router's capacity. A name alone means all its versions, of
+// which each keeps 64; "resize:2" means that one. The slice is the caller's. If a burst
 // has grown a function call by call, that is one entry, with the load that was seen
 // first; [WithDecisions] reports each step. It returns an error that Is [ErrNotFound]
 // or [ErrName].
@@ -432,14 +434,31 @@ func (r *Router) Decisions(name string) ([]Decision, error) {
 		}
 		return r.capacity.decisions.all(), nil
 	}
+	f, qualifier := r.functions.lookup(name)
+	if f != nil && qualifier == "" {
+		return f.decisions(), nil
+	}
 	fn, err := r.find("decisions", name)
 	if err != nil {
 		return nil, err
 	}
+	return fn.decisions(), nil
+}
+
+func (fn *function) decisions() []Decision {
 	if fn.scaling == nil {
-		return nil, nil
+		return nil
 	}
-	return fn.scaling.decisions.all(), nil
+	return fn.scaling.decisions.all()
+}
+
+// decisions returns those of all versions, by time.
+func (f *family) decisions() (all []Decision) {
+	for _, fn := range f.table.Load().all() {
+		all = append(all, fn.decisions()...)
+	}
+	slices.SortStableFunc(all, func(a, b Decision) int { return a.Time.Compare(b.Time) })
+	return all
 }
 
 // tellsDecisions reports whether there is a hook or a log for decisions. Without one,

@@ -67,6 +67,32 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// OnShutdown has f called when [Router.Shutdown] begins, while calls are still
+// admitted: for what brings calls in, such as a server that stops to listen and ends
+// its requests, or a source that stops to take messages.
+//
+// All functions are called at once, each on a goroutine of its own and with
+// Shutdown's context, and once, however often Shutdown is called. Shutdown waits for
+// them, at most until its context ends, and goes on to drain the router then. An
+// error, a panic or a Goexit of f, and that it has not returned, stand in
+// Shutdown's error under name; they keep nothing else from ending. f must not call
+// Shutdown of this router, which answers an error there. [Router.Close] ends the
+// router at once and does not call them.
+//
+// remove takes f back, for what ends before the router does; it does nothing once f
+// is being called. f is not called if Shutdown or Close has begun: then the error Is
+// [ErrClosed]. A nil f is an error that Is [ErrInput].
+func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (remove func(), err error) {
+	if f == nil {
+		return nil, usageError("on shutdown", "", ErrInput, "%q: the function is nil", name)
+	}
+	h := &shutdownHook{name: name, f: f}
+	if r.closing.Load() || !r.shutdownHooks.add(h) {
+		return nil, usageError("on shutdown", "", ErrClosed, "%q: the router is shutting down", name)
+	}
+	return func() { r.shutdownHooks.remove(h) }, nil
+}
+
 // Close ends the router at once: calls that wait are refused with [ErrClosed],
 // those that run settle as Canceled and answer it too, and their contexts end.
 // It returns when every call is settled and recorded. It does not wait for handlers
@@ -85,13 +111,47 @@ func (r *Router) Close() error {
 	return nil
 }
 
+// awaitShutdownHooks calls the hooks and waits for them, until ctx ends.
+func (r *Router) awaitShutdownHooks(ctx context.Context) error {
+	var errs []error
+	for _, h := range r.shutdownHooks.begin(func(h *shutdownHook) { r.callShutdownHook(ctx, h) }) {
+		select {
+		case <-h.over:
+		default:
+			select {
+			case <-h.over:
+			case <-ctx.Done():
+				errs = append(errs, fmt.Errorf("OnShutdown %q has not returned: %w", h.name, contextEnd(ctx)))
+				continue
+			}
+		}
+		if h.err != nil {
+			errs = append(errs, fmt.Errorf("OnShutdown %q: %w", h.name, h.err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// callShutdownHook is a hook's goroutine.
+func (r *Router) callShutdownHook(ctx context.Context, h *shutdownHook) {
+	h.err = ErrExited
+	defer func() { // by return, panic and Goexit alike
+		if p := recover(); p != nil {
+			r.hookPanicked("OnShutdown", h.name, p)
+			h.err = &PanicError{Value: p, Stack: stack()}
+		}
+		close(h.over)
+	}()
+	h.err = h.f(ctx)
+}
+
 // cancelRest cancels the calls that have not ended in time. Its error names their
 // functions, and wraps why. They are counted before close, which settles them.
 func (r *Router) cancelRest(self *callContext, why error) error {
 	left := map[string]int{}
 	for _, fn := range r.functions.working() {
 		if n := fn.unsettled() - fn.part.Queued() + int(fn.runaways.Load()) - self.among(fn, true); n > 0 {
-			left[fn.name] += n
+			left[fn.qualified()] += n
 		}
 	}
 	r.close(self)
@@ -167,7 +227,7 @@ func (r *Router) awaitClosers(ctx context.Context) error {
 		names := []string{}
 		for _, fn := range r.functions.working() {
 			if fn.isBuilding() {
-				names = append(names, strconv.Quote(fn.name))
+				names = append(names, strconv.Quote(fn.qualified()))
 			}
 		}
 		if len(names) == 0 {
@@ -257,7 +317,7 @@ func (r *Router) flush(ctx context.Context) error {
 	for _, fn := range r.functions.working() {
 		all = fn.meters[len(r.meters):].flushers(all)
 		for len(owners) < len(all) {
-			owners = append(owners, fn.name)
+			owners = append(owners, fn.qualified())
 		}
 	}
 	errs := flushAll(ctx, all)
