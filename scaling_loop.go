@@ -99,9 +99,10 @@ func (l *scaleLoop) drop(s *scaling) {
 	l.awake = slices.DeleteFunc(l.awake, func(a *scaling) bool { return a == s })
 }
 
-// watch is add for the router's capacity. It is called before each worker starts, so it
-// may come while run is at work. Then run's tick may have found the router idle before the
-// worker started; so run leaves l.steer as watch has set it.
+// watch makes the loop ask the policy of the router's capacity, as add does for that of a
+// function. It is called before each worker starts, and so perhaps while run is at work. In
+// that case run may have found the router idle before the worker started. But run took
+// l.steer at its start and drops only what it took: what watch has set since then stays.
 func (l *scaleLoop) watch(c *capacityController) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -22,9 +22,9 @@ import (
 //	   Close, or a stream's writer that fails ────────────► settle(byWatchdog) ─┤
 //	                                          decide ─► follow ─► conclude ◄────┘
 //
-// decide lets the first settle win. Its goroutine writes the record in follow and
+// decide lets the first settle win. That goroutine writes the record in follow and
 // wakes the caller in conclude; the caller takes the answer in collect. An inline call
-// has no worker goroutine: serve calls exec itself. If the handler loses it is a
+// has no worker goroutine: serve calls exec itself. If the handler loses, it is a
 // runaway: runaway.go gives its slot and its seat back when the handler returns.
 //
 // The states of a call (callContext.state), a worker and an instance:
@@ -38,14 +38,14 @@ import (
 //	            └─ its init failed, or was given up ─► dropped
 
 // invoke takes a call from admission to settlement, and answers its caller. If
-// reusable is false the handler still runs, and t is the handler's.
+// reusable is false, the handler still runs and uses t: t must not be used for another call.
 func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	return fn.itself().invoke(ctx, t)
 }
 
-// invoke is that of a function, for a call by a name. The error is errGone if the
-// function was removed before the call had its slot: then nothing is counted, and the
-// name has to be looked up again.
+// invoke does the same for a call by a name. The error is errGone if the function that
+// the name stood for was removed before the call had its slot: then nothing is counted,
+// and the name has to be looked up again.
 func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	fn := to.fn
 	if ctx == nil {
@@ -89,8 +89,8 @@ func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) 
 	return to.invokeSlowly(&q, c, ended)
 }
 
-// refuseClosed refuses a call that has its slot and can't get a worker. It is kept
-// out of proceed's frame, as is all that few calls need: see proceed.
+// refuseClosed refuses a call that has its slot and can't get a worker. It is not a part
+// of proceed, since few calls need it and it would make proceed's frame larger.
 //
 //go:noinline
 func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
@@ -271,8 +271,8 @@ func (w *worker) await(q *caller, c *callContext) (reusable bool, err error) {
 
 // forsake settles c as canceled, because the caller's context has ended. The handler is
 // a runaway then: it runs on until it returns, on the abandoned worker. If another
-// goroutine has settled c meanwhile, forsake takes that answer. This is done in a defer,
-// because q.end calls foreign code that may panic or call Goexit.
+// goroutine has settled c meanwhile, forsake takes that answer. The settle is deferred,
+// because q.end calls the caller's context, which may panic or call Goexit.
 func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 	v := verdict{outcome: Canceled, err: context.Canceled, at: w.pool.clock.now()}
 	defer func() {
@@ -441,7 +441,7 @@ func (w *worker) checkCaller(c *callContext, at int64) {
 }
 
 // finish settles c with its handler's verdict. If c was settled before, its handler
-// was a runaway, and this is the handler's side of its end.
+// was a runaway: then finish calls leave, the second of the two calls that end a runaway.
 func (w *worker) finish(c *callContext, v verdict) (won bool) {
 	if c.settle(v, byHandler) {
 		if w.dead && w.work == nil { // inline: no loop will unregister it

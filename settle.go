@@ -39,8 +39,11 @@ func (c *callContext) settle(v verdict, by settler) bool {
 // and context have the same end. The goroutine that wins must call follow, or start a
 // goroutine that does: without it the caller waits for ever.
 //
-// A call is TimedOut by its function's timeout, or by that of its Origin. If the caller's deadline is the
-// earlier one the same timer fires, and the call is Canceled.
+// Time out or canceled? begin compares two deadlines: the function's timeout (or that of
+// the call's Origin) and the caller's own. One timer is set for the earlier one. If that is
+// the caller's (c.callerFirst), the call ends as Canceled, and else as TimedOut. A caller
+// that leaves before the timer fires ends its call as Canceled, too: see forsake, and
+// checkCaller for an inline call. late applies the same rule to a handler that returned.
 func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 	if v.outcome == TimedOut {
 		v.err = c.timedOut()

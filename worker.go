@@ -35,8 +35,8 @@ type worker struct {
 	answer    error
 	idleSince int64
 	abandoned bool
-	// dead is set by the handler's goroutine before it settles the call: it is
-	// ending. If abandoned is true only that goroutine may read it.
+	// dead says that the handler's goroutine ends with this call. That goroutine sets it
+	// before it settles the call. If abandoned is true, only that goroutine may read it.
 	dead bool
 
 	started    bool    // the goroutine runs
@@ -163,8 +163,8 @@ func (p *workerPool) idlePool(inline bool) *idleList {
 	return &p.idleWorkers
 }
 
-// newWorker makes a worker. Its goroutine is started by serve, after the first call
-// is in work: it finds the call at once and does not park first.
+// newWorker makes a worker without its goroutine. serve starts that after it has sent the
+// first call to work: so the goroutine finds the call at once, and does not park first.
 func (p *workerPool) newWorker(inline bool) (*worker, error) {
 	w := &worker{pool: p, wake: make(chan struct{}, 1)}
 	if !inline {
@@ -255,8 +255,8 @@ func (p *workerPool) sweep() {
 	}
 }
 
-// stopIdle stops the workers that have been idle since before, a time on p.clock or
-// earlier. others tells whether more workers are in the lists.
+// stopIdle stops the workers that became idle at or before the time before, which is on
+// p.clock. others tells whether more workers are in the lists.
 func (p *workerPool) stopIdle(before int64) (others bool) {
 	for _, l := range []*idleList{&p.idleWorkers, &p.idleInline} {
 		old, left := l.takeIdleBefore(before)
@@ -381,7 +381,7 @@ func (l *idleList) put(w *worker) {
 	l.hints.Put(w)
 }
 
-// takeIdleBefore claims the workers that have been idle since before, or longer, and
+// takeIdleBefore claims the workers that became idle at or before the time before, and
 // takes them out of the list. others tells whether it leaves any there. The workers
 // that it returns keep listed set: they are never put back.
 func (l *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {
