@@ -117,9 +117,10 @@ func (c *Class) refuseAll(why error) {
 	c.refresh()
 }
 
-// putBack gives the class's slot back when [Version.TryAcquire] has found the group full. Meanwhile
-// another call may have found the class full because of it, and begun to wait, which sets
-// the slow bit: then fastDec fails, and the waiter is admitted here. g.mu must not be held.
+// putBack gives the class's slot back when [Version.TryAcquire] has taken it and then found
+// the group full. In between, another call may have found the class full because that slot
+// was taken, and begun to wait. That sets the slow bit, so fastDec fails here: then putBack
+// admits the waiter, if it can. g.mu must not be held.
 func (c *Class) putBack() {
 	if c.slots.fastDec() {
 		return
@@ -174,9 +175,9 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 }
 
 // keepOrRefuse completes the arrival of w, which is in the queue. If w would be part of a
-// deadlock it is refused; so no other call is displaced for it. Otherwise the queue may be
-// one over its bound, and then victim is displaced. It may be within its bound again,
-// because w or another was admitted while w was added.
+// deadlock, w itself is refused, and no other call is displaced for it. If not, and the queue
+// is now one over its bound, victim is displaced. victim stays if the queue is within its
+// bound again: enqueue may have admitted w or another waiter.
 func (c *Class) keepOrRefuse(w, victim *waiter) {
 	switch {
 	case w.inNested.in != nil && (w.deadlocks() || w.deadlocksByLimit()):

@@ -278,12 +278,16 @@ func (w *waiter) blockedCallers() iter.Seq[*Hold] {
 	}
 }
 
-// parentWaits reports whether h's parent waits for h. It does if h itself waits, since the
-// parent is its caller. It also does if other children of the parent wait for the parent's
-// slot of the group, which h has borrowed and, having ended, left to a child of its own.
-// Those children could also run with a slot of the group's own, but there may never be one.
-// To count them as waiting is the second reason why a call may be refused that would not
-// have waited for ever.
+// parentWaits reports whether h's parent, p, waits for h. It does not if p has given up its
+// slots. Otherwise there are two cases in which it does:
+//
+//   - waits is set: h itself waits, for a slot or for a call below it. p is its caller.
+//   - h has borrowed p's slot of the group, and other children of p wait, perhaps for that
+//     slot. h may have ended by then, and have left the slot to a child of its own.
+//
+// In the second case those children could also run with another slot of the group. But there
+// may never be one, so p is counted as waiting for h. This is the second of the three cases
+// in which a call is refused that would not have waited for ever.
 func (h *Hold) parentWaits(waits bool) bool {
 	p := h.parent
 	return !p.released() && (waits || h.loan&ofGroup != 0 && p.tracking.waiting.len > 0)

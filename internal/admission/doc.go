@@ -14,8 +14,14 @@
 // → a works with limits of 1. A nested call that would be part of a deadlock is refused with
 // [ErrCycle].
 //
-// Locking: g.mu, the group's mutex, guards all state but the counters, and must be held by
-// every unexported function unless its comment says otherwise. Only one is needed, because a
-// slot is a pair: to admit a call changes a class, the group, and the calls above it at
-// once.
+// Locking: g.mu, the group's mutex, guards the queues and all other state but the counters.
+// It must be held when an unexported function is called, unless its comment says otherwise.
+// Only one mutex is needed, because a slot is a pair: to admit a call changes a class, the
+// group, and the calls above it at once. While g.mu is held:
+//
+//   - no foreign code is called: neither a method of a caller's context nor a hook,
+//   - nothing waits: the channel that tells a waiter its answer has a buffer,
+//   - no other lock is taken. Locks of the router may be held when g.mu is taken, as for a
+//     Resize, and never the other way round,
+//   - no exported method that locks g.mu itself is called: it would wait for ever.
 package admission

@@ -44,11 +44,11 @@ type Group struct {
 	lastTurn uint64       // the last number that nextTurn gave out
 	epoch    time.Time    // the zero of all times
 
-	// Where dispatch looks for waiters that can run on loans. withRoom are classes
-	// with nested waiters that had no room, or a tenant at its limit, and have room
-	// since. groupLenders and classLenders are calls to which a slot that they had
-	// lent came back. All other waiters lack something, so that dispatch need not
-	// search for more.
+	// Where dispatch looks for nested waiters that can run on a loan. Since the last
+	// dispatch, a class in withRoom has got room for its nested waiters: a slot of it, or
+	// a place in a tenant's limit, has come free. A call in groupLenders or classLenders
+	// has got a slot back that it had lent, and can lend it again. Any other waiter
+	// lacks what it lacked before, so dispatch need not look at it.
 	withRoom     []*Class
 	groupLenders []*Hold
 	classLenders []*Hold
