@@ -13,8 +13,14 @@ import (
 
 // scaling keeps a function at the scale that its policy wants. It sets n, how many
 // instances there should be, and with it the limit of admission, how many calls may
-// run. A raise of n builds no instance: the calls that get a slot build them. So a
-// function never has more instances than its fair share of the router can use.
+// run. A raise of n builds no instance: a call that gets a slot has one built for it, in
+// acquireInstance, if none has a free seat. What is still missing the next tick builds.
+//
+// A burst makes no more instances than can be used. set keeps n within what the options and
+// the router allow (Load.Max). Calls build for themselves only while they have a slot, and
+// tick builds no more than fairShare. The set of instances starts none beyond
+// WithMaxInstances, and a call that waits claims a seat in one that is being built already
+// before another is started: claimFor in internal/instances/seat.go.
 //
 // A function at rest has no window and is not in the list of the scale loop. The next
 // call makes the window and adds the function to the list again.

@@ -77,8 +77,8 @@ type Budget struct {
 	Degrade *Degrade
 }
 
-// defaultSlack is more than a timer is late while the process has processor time left,
-// and little compared with most timeouts.
+// defaultSlack is longer than a timer is late in a process that has processor time to
+// spare. It is short compared with most timeouts.
 const defaultSlack = 100 * time.Millisecond
 
 // defaultMaxAccounts need about 20 MB.

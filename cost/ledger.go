@@ -329,8 +329,9 @@ func (s *stripe) copyOf(p Period) []snapshot {
 	return cells
 }
 
-// merge adds a copy to the usage of its key. The start of the table is a part of the
-// key: usage before and after a change of prices stays apart.
+// merge adds a copy to the usage of its key. The key includes the time at which the copy's
+// table starts. A change of prices starts a new table, so the usage before it and that
+// after it stay apart.
 func (c *snapshot) merge(into map[string]*Usage, zone *time.Location) {
 	name := c.mapKey() + strconv.FormatInt(c.table.start, 10)
 	u := into[name]

@@ -156,8 +156,8 @@ func (s *Set) Retire(closed bool) {
 	for closed && s.waiting.Len() > 0 {
 		s.answer(s.firstWaiter(), Grant{Err: ErrClosed})
 	}
-	// Waiters claim what is starting first: only then is it known which inits no
-	// call waits for.
+	// First the calls that wait without a claim claim seats of instances that are
+	// starting. Only then is it known for which of those no call waits.
 	s.startForWaiters()
 	for _, in := range slices.Clone(s.starting) {
 		if len(in.claims) == 0 {

@@ -97,8 +97,8 @@ func (s *Server) beginDraining(ctx context.Context) (first bool) {
 	return true
 }
 
-// closeListener closes the port of a server that is not served: [http.Server.Shutdown]
-// knows only of those that are.
+// closeListener closes a port that is open but not served yet. [http.Server.Shutdown]
+// closes only the ports that Serve has been called with.
 func (s *Server) closeListener() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
