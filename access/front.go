@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 
 	"github.com/inproc/faas"
 )
@@ -31,11 +32,14 @@ import (
 // The call is judged again when it is made. Ask calls the gate's Done at once, so that
 // nothing stays reserved. A gate that counts its questions counts this one too.
 func Ask(ctx context.Context, r *faas.Router, g faas.Gate, name, tenant string) error {
-	inv := faas.Invocation{Function: name, Tenant: tenant, Attempt: 1}
+	// A name with a qualifier that is not there is asked about as the name and a version, so
+	// that the answer does not tell that it is not there.
+	function, version, _ := strings.Cut(name, ":")
+	inv := faas.Invocation{Function: function, Version: version, Tenant: tenant, Attempt: 1}
 	info, err := r.Info(name)
 	switch {
 	case err == nil:
-		inv.Version, inv.Labels, inv.Timeout, inv.Memory = info.Version, info.Labels, info.Timeout, info.Memory
+		inv.Function, inv.Version, inv.Labels, inv.Timeout, inv.Memory = info.Name, info.Version, info.Labels, info.Timeout, info.Memory
 	case !errors.Is(err, faas.ErrNotFound): // not a name of a function, so that no caller has rights to it
 		return &faas.Error{Op: "authorize", Reason: faas.ReasonDenied, Err: faas.ErrDenied}
 	}

@@ -150,3 +150,29 @@ func TestAListShowsWhatTheCallerMayCall(t *testing.T) {
 		}
 	})
 }
+
+func TestAskJudgesAVersionByTheRulesOfItsName(t *testing.T) {
+	t.Parallel()
+	rules := access.Rules{
+		{Functions: []string{"f"}, Principals: []string{"*"}, AnyTenant: true},
+		{Functions: []string{"g:2"}, Principals: []string{"*"}, AnyTenant: true},
+	}
+	gate := access.Authorizer(rules.Authorize, access.WithInline())
+	r := faastest.New(t, faas.WithGate(gate))
+	echo := func(_ context.Context, in string) (string, error) { return in, nil }
+	for _, name := range []string{"f", "g"} {
+		faas.Register(r, name, echo)
+		faas.Register(r, name, echo, faas.WithVersion(2))
+		faas.Register(r, name, echo, faas.WithVersion(3))
+	}
+	for name, allowed := range map[string]bool{
+		"f": true, "f:2": true, "f:$LATEST": true, "f:9": true, "g": false, "g:2": true, "g:3": false, "g:$LATEST": false, "g:9": false, "h:2": false, "f:": false,
+	} {
+		err := access.Ask(t.Context(), r, gate, name, "")
+		assert.Equal(t, allowed, err == nil, name)
+		if info, found := r.Info(name); found == nil && info.Name != "" {
+			_, err = r.Invoke(t.Context(), name, []byte(`"x"`))
+			assert.Equal(t, allowed, err == nil, "%s: %v", name, err)
+		}
+	}
+}

@@ -16,7 +16,8 @@ import (
 // Rule allows some principals some functions. All fields of a rule must hold.
 type Rule struct {
 	// Functions are the functions that it allows: each entry is a name, the beginning
-	// of names such as "mail-*", or "*". Without any the rule allows nothing.
+	// of names such as "mail-*", or "*". All versions of a name are meant; one is
+	// "mail:2", or "mail:$LATEST". Without any the rule allows nothing.
 	Functions []string `json:"functions"`
 	// Principals are the callers that it allows: each entry is kind:id, for example
 	// "user:ana", "function:checkout" or "webhook:*"; or "anonymous"; or "*", which is
@@ -82,6 +83,9 @@ func (r Rule) check(i int) error {
 		if f == "" || strings.Contains(strings.TrimSuffix(f, "*"), "*") {
 			return setupMistake("rule %d: function %q: a * stands at the end or not at all", i, f)
 		}
+		if name, version, ok := strings.Cut(f, ":"); ok && (name == "" || version == "") {
+			return setupMistake("rule %d: function %q: a colon stands between a name and a version", i, f)
+		}
 	}
 	for _, p := range r.Principals {
 		if err := checkPrincipal(i, p); err != nil {
@@ -118,7 +122,7 @@ func (rs Rules) Authorize(_ context.Context, p Principal, inv faas.Invocation) e
 }
 
 func (r Rule) allows(p Principal, inv faas.Invocation) bool {
-	return slices.ContainsFunc(r.Functions, func(f string) bool { return matches(f, inv.Function) }) &&
+	return slices.ContainsFunc(r.Functions, func(f string) bool { return covers(f, inv) }) &&
 		(r.AnyTenant || p.Tenant == inv.Tenant) &&
 		(slices.ContainsFunc(r.Principals, p.is) || slices.ContainsFunc(r.Roles, p.has))
 }
@@ -140,6 +144,15 @@ func (p Principal) is(pattern string) bool {
 // not checked: a principal may have got the role "*" from outside.
 func (p Principal) has(role string) bool {
 	return role != "" && role != "*" && slices.Contains(p.Roles, role)
+}
+
+// covers reports whether an entry of Functions is about the call. No name has a colon.
+func covers(entry string, inv faas.Invocation) bool {
+	name, version, ok := strings.Cut(entry, ":")
+	if ok {
+		return name == inv.Function && version != "" && matches(version, inv.Version)
+	}
+	return matches(entry, inv.Function)
 }
 
 // matches reports whether a pattern with at most one *, at its end, names name.

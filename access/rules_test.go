@@ -34,6 +34,14 @@ func TestRulesAllowWhatOneOfThemAllowsAndNothingElse(t *testing.T) {
 		{access.Rule{Functions: []string{"*"}, Roles: []string{"admin"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
 		{access.Rule{Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
 		{access.Rule{Functions: []string{"*"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
+		// A name means all its versions, and one with a version that one.
+		{access.Rule{Functions: []string{"f"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "2", Tenant: "acme"}, true},
+		{access.Rule{Functions: []string{"f:2"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "2", Tenant: "acme"}, true},
+		{access.Rule{Functions: []string{"f:2"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "22", Tenant: "acme"}, false},
+		{access.Rule{Functions: []string{"f:2"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "$LATEST", Tenant: "acme"}, false},
+		{access.Rule{Functions: []string{"f:$LATEST"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "$LATEST", Tenant: "acme"}, true},
+		{access.Rule{Functions: []string{"f:2"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "ff", Version: "2", Tenant: "acme"}, false},
+		{access.Rule{Functions: []string{"f:"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
 		// IDs that read like a pattern or another kind.
 		{access.Rule{Functions: []string{"*"}, Principals: []string{"function:f"}}, access.Principal{Kind: access.User, ID: "function:f"}, faas.Invocation{}, false},
 		{access.Rule{Functions: []string{"*"}, Principals: []string{"user:ana"}}, access.Principal{Kind: access.User, ID: "*"}, faas.Invocation{}, false},
@@ -51,6 +59,7 @@ func TestRulesThatCannotMeanWhatTheySayAreNamed(t *testing.T) {
 		"has no functions":                 `[{"principals":["*"]}]`,
 		"neither principals nor roles":     `[{"functions":["*"]}]`,
 		`function "a*b"`:                   `[{"functions":["a*b"],"principals":["*"]}]`,
+		`function "f:"`:                    `[{"functions":["f:"],"principals":["*"]}]`,
 		`rule 1: function ""`:              `[{"functions":["a"],"principals":["*"]},{"functions":[""],"principals":["*"]}]`,
 		`principal "ana"`:                  `[{"functions":["*"],"principals":["ana"]}]`,
 		`principal "*:ana"`:                `[{"functions":["*"],"principals":["*:ana"]}]`,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -23,8 +24,9 @@ type Budget struct {
 	Limit Limit  // [Spend], [SlotTime] or [Calls]; required
 
 	// Where selects the calls that the budget is about: those that have all of these
-	// values, for example {Function: "resize"}. Nil: all calls. Outcome can't be used,
-	// since a call has no outcome yet when it asks.
+	// values, for example {Function: "resize"}: the calls of all its versions. Those of one
+	// version are {Function: "resize:2"}, or "resize:$LATEST". Nil: all calls. Outcome
+	// can't be used, since a call has no outcome yet when it asks.
 	Where map[Dimension]string
 	// Per gives each value of a dimension an account of its own, with the whole limit.
 	// For example, Tenant is one budget for each tenant. Calls without a tenant, or
@@ -129,6 +131,7 @@ func (d *Budget) check() error {
 		bad(g.To < 1, "Degrade.To is %d; a function needs at least 1 slot, and to stop it there is the limit", g.To)
 		bad(!d.Soft && g.percent() >= 100, "Degrade at %d%% comes too late, since the limit refuses all calls; set Degrade.At below 100, or Soft", g.percent())
 		one := d.Per == "" && d.Where[Function] != ""
+		bad(strings.Contains(d.Where[Function], ":"), "Degrade slows a whole function down, whose versions share one limit: leave the version %q out of Where, or Degrade", d.Where[Function])
 		bad(d.Per != Function && !one, "Degrade slows a whole function down, so the budget has to be about one: say Per: cost.Function, or Where: {cost.Function: …} without Per")
 	}
 	return errors.Join(errs...)

@@ -20,6 +20,16 @@ type condition struct {
 	value string
 }
 
+// conditions returns what an entry of Where asks for. A function is the name, with all its
+// versions; "name:2" is that version of it.
+func conditions(of property, value string) []condition {
+	name, version, ok := strings.Cut(value, ":")
+	if of.dimension != Function || !ok {
+		return []condition{{of, value}}
+	}
+	return []condition{{of, name}, {property{dimension: Version}, version}}
+}
+
 // newProperty refuses dimensions that a call does not have when it asks to be admitted.
 func newProperty(d Dimension) (property, error) {
 	switch d {

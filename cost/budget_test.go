@@ -328,3 +328,35 @@ func TestBudgetsBearAllMethodsAtOnce(t *testing.T) {
 		b.Close()
 	})
 }
+
+func TestABudgetOfAFunctionIsAboutAllItsVersionsUnlessItNamesOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := budgets(t,
+			cost.Budget{Name: "name", Limit: cost.Calls(3), Where: map[cost.Dimension]string{cost.Function: "f"}},
+			cost.Budget{Name: "version", Limit: cost.Calls(1), Where: map[cost.Dimension]string{cost.Function: "f:2"}},
+		)
+		r := faastest.New(t, faas.WithGate(b))
+		latest := sleeper(r, "f")
+		two := sleeper(r, "f", faas.WithVersion(2))
+
+		_, err := two.Invoke(t.Context(), 0)
+		require.NoError(t, err)
+		_, err = two.Invoke(t.Context(), 0)
+		_, refused := refusalOf(t, err)
+		require.Equal(t, "version", refused.Balance.Budget)
+		for range 2 {
+			_, err = latest.Invoke(t.Context(), 0)
+			require.NoError(t, err)
+		}
+		_, err = latest.Invoke(t.Context(), 0)
+		_, refused = refusalOf(t, err)
+		require.Equal(t, "name", refused.Balance.Budget)
+	})
+}
+
+func TestAVersionCannotBeSlowedDownAlone(t *testing.T) {
+	_, err := cost.NewBudgets(cost.Budget{
+		Name: "b", Limit: cost.Calls(3), Where: map[cost.Dimension]string{cost.Function: "f:2"}, Degrade: &cost.Degrade{At: 50, To: 1},
+	})
+	require.ErrorContains(t, err, `leave the version "f:2" out of Where`)
+}

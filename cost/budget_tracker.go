@@ -74,7 +74,7 @@ func (t *tracker) properties() (errs []error) {
 			err = errors.New("an empty dimension in Where; say cost.Function, cost.Version, cost.Tenant or cost.Label(…)")
 		}
 		errs = append(errs, err)
-		t.where = append(t.where, condition{of, value})
+		t.where = append(t.where, conditions(of, value)...)
 	}
 	var err error
 	t.per, err = newProperty(t.declared.Per)
