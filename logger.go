@@ -51,14 +51,16 @@ func WithLogLevel(level slog.Level) Option {
 }
 
 // SetLogLevel changes the level of a function's log lines, see [WithLogLevel]. It holds
-// at once, also for calls that run, and for all versions of the function. It returns an
-// error that Is [ErrNotFound] or [ErrName].
+// at once, also for calls that run, and for all versions of the function, or with a name
+// such as "resize:2" for that version. It returns an error that Is [ErrNotFound] or [ErrName].
 func (r *Router) SetLogLevel(name string, level slog.Level) error {
-	fn, err := r.find("set log level", name)
+	all, err := r.findAll("set log level", name)
 	if err != nil {
 		return err
 	}
-	fn.who.log.level.Store(int64(max(level, noLevel+1)))
+	for _, fn := range all {
+		fn.who.log.level.Store(int64(max(level, noLevel+1)))
+	}
 	return nil
 }
 

@@ -361,6 +361,19 @@ func (r *Router) findVersion(op, name string) (*function, *Error) {
 	return nil, notFound(op, name, f)
 }
 
+// findAll looks up the versions that a name means: alone all of them, and with a qualifier
+// the one.
+func (r *Router) findAll(op, name string) ([]*function, *Error) {
+	if f, qualifier := r.functions.lookup(name); f != nil && qualifier == "" {
+		return f.table.Load().all(), nil
+	}
+	fn, err := r.find(op, name)
+	if err != nil {
+		return nil, err
+	}
+	return []*function{fn}, nil
+}
+
 // findName looks up a name that has to stand alone.
 func (r *Router) findName(op, name string) (*family, *Error) {
 	f, qualifier := r.functions.lookup(name)

@@ -440,31 +440,18 @@ func (r *Router) Decisions(name string) ([]Decision, error) {
 		}
 		return r.capacity.decisions.all(), nil
 	}
-	f, qualifier := r.functions.lookup(name)
-	if f != nil && qualifier == "" {
-		return f.decisions(), nil
-	}
-	fn, err := r.find("decisions", name)
+	versions, err := r.findAll("decisions", name)
 	if err != nil {
 		return nil, err
 	}
-	return fn.decisions(), nil
-}
-
-func (fn *function) decisions() []Decision {
-	if fn.scaling == nil {
-		return nil
-	}
-	return fn.scaling.decisions.all()
-}
-
-// decisions returns those of all versions, by time.
-func (f *family) decisions() (all []Decision) {
-	for _, fn := range f.table.Load().all() {
-		all = append(all, fn.decisions()...)
+	var all []Decision
+	for _, fn := range versions {
+		if fn.scaling != nil {
+			all = append(all, fn.scaling.decisions.all()...)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b Decision) int { return a.Time.Compare(b.Time) })
-	return all
+	return all, nil
 }
 
 // tellsDecisions reports whether there is a hook or a log for decisions. Without one,
