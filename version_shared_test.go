@@ -26,6 +26,15 @@ func napper(_ context.Context, d time.Duration) (struct{}, error) {
 	return struct{}{}, nil
 }
 
+// heeding is napper for a handler that returns when its context ends.
+func heeding(ctx context.Context, d time.Duration) (struct{}, error) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+	return struct{}{}, ctx.Err()
+}
+
 func TestVersionsShareTheirNamesLimitAndQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -149,7 +158,7 @@ func TestEachVersionHasItsOwnTimeoutLabelsHooksAndInstances(t *testing.T) {
 		var built, closed atomic.Int32
 		init := func(context.Context) (faas.Handler[time.Duration, struct{}], func(context.Context) error, error) {
 			built.Add(1)
-			return napper, func(context.Context) error { closed.Add(1); return nil }, nil
+			return heeding, func(context.Context) error { closed.Add(1); return nil }, nil
 		}
 		var records recorder
 		one := faas.RegisterInit(r, "f", init, faas.WithVersion(1), faas.WithTimeout(time.Second), faas.WithScaler(faas.FixedScaler{N: 2}), faas.WithMinInstances(2))
