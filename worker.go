@@ -216,9 +216,9 @@ func (w *worker) start() {
 	}
 }
 
-// release makes w idle again. Its call must be settled, and no runaway. If close runs
-// at the same time it may have emptied the idle lists before put: put happens before
-// the look at closed here, so one of the two stops w.
+// release makes w idle again. Its call must be settled, and no runaway. If close runs at
+// the same time, either it finds w in the idle list and stops it, or it emptied the lists
+// before put. In that case closed is set by now, and stopIdle here stops w.
 func (p *workerPool) release(w *worker) {
 	p.idlePool(w.work == nil).put(w)
 	if p.closed.Load() {
@@ -359,9 +359,9 @@ func (l *idleList) take() *worker {
 		w := l.list[n-1]
 		l.list[n-1] = nil
 		l.list = l.list[:n-1]
-		// First listed, then claim; put stores idle first and then reads listed. So
-		// a worker that is put back at this moment is claimed here, or put sees that
-		// it is not listed and appends it again. It can't get lost.
+		// w can't get lost if another goroutine puts it back at this moment. This one
+		// stores listed and then reads idle (in claim); put stores idle and then reads
+		// listed. So this one claims w, or put sees that w is not listed and appends it.
 		w.listed.Store(false)
 		if w.claim() {
 			return w

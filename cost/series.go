@@ -73,8 +73,8 @@ func (b *Book) AnyTime() *Book {
 	return &last
 }
 
-// since returns when the book begins to hold, on the clocks of a zone; false: it always
-// holds.
+// since returns when the book begins to hold: the first instant of its day on the clocks
+// of the zone. It returns false for a book without a date, which always holds.
 func (b *Book) since(zone *time.Location) (time.Time, bool) {
 	if b.from.IsZero() {
 		return time.Time{}, false

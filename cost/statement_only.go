@@ -34,8 +34,9 @@ func (s Statement) Only(d Dimension, value string) Statement {
 	return s
 }
 
-// sumOf adds rows up, and the overruns among them once more. r is a sum of other rows
-// of the same statement: it says which charges there are.
+// sumOf returns the total of rows, and apart from it what the overruns among them are
+// billed, which is a part of the total. r is a sum of other rows of the same statement:
+// it says which charges there are.
 func (r *Row) sumOf(rows []Row) (total Row, overruns Money) {
 	none := Money{currency: r.Billed.currency}
 	total, overruns = Row{List: none, Billed: none}, none

@@ -216,9 +216,9 @@ type minimum struct {
 	reached chan error // has a buffer of one, so that the answer is sent under s.mu without a wait
 }
 
-// Provision raises the target to n, starts the instances that are missing, and
-// returns when they are ready: nil; when one could not be opened: its *InitError; or
-// when Retire was called: ErrRemoved or ErrClosed. One Provision at a time may run.
+// Provision raises the target to n, and starts the instances that are missing. It
+// returns nil when they are ready, an *InitError when one could not be opened, and
+// ErrRemoved or ErrClosed when Retire was called. One Provision at a time may run.
 func (s *Set) Provision(n int) error {
 	return <-s.startMinimum(n).reached
 }

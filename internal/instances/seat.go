@@ -52,8 +52,8 @@ func (s *Set) takeOrWait() (*Instance, *waiter) {
 	return nil, w
 }
 
-// await is apart from awaitEither, which is the larger frame: a goroutine that has
-// just begun has a small stack, and a receive alone does not make it grow.
+// await is apart from awaitEither because a select needs a larger frame than a receive.
+// A goroutine that has just begun has a small stack: the receive does not make it grow.
 func (s *Set) await(done <-chan struct{}, w *waiter) Grant {
 	if done == nil {
 		return <-w.granted

@@ -236,8 +236,9 @@ func (f *httpFront) stream(x *exchange, name string, body []byte) {
 	}
 }
 
-// problem is problemOf for a caller that may not have passed the gates yet. The
-// router checks an input's size and form before it asks them.
+// problem is problemOf for a call that the gates may not have judged. The router checks
+// the size and the form of an input before it asks them. A caller that the gates would
+// deny must not learn from such a check that the function exists.
 func (f *httpFront) problem(x *exchange, err error, name string) *Problem {
 	k := faas.EndOf(err, name).Kind
 	if (k == faas.KindInvalid || k == faas.KindTooLarge) && x.isHidden(f.router, name) {

@@ -103,7 +103,7 @@ func (l *Lambda) Shutdown(ctx context.Context) error { return l.events.shutdown(
 
 // open begins the exchange of a request, or answers a request that must not get
 // further. All checks that need no body are made before one is read. The signature
-// of a POST covers its body, so that receive checks it.
+// of a POST covers its body: receive checks it, after it has read the body.
 func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := requestID(r, "X-Amzn-Requestid", "Amz-Sdk-Invocation-Id")
 	w.Header().Set("X-Amzn-Requestid", id)

@@ -111,10 +111,10 @@ func (s *Server) closeListener() error {
 	return nil
 }
 
-// finish completes a Shutdown after the router's has returned err. If the context has
-// ended, the router's did not wait for endRequests, so finish does: its requests have
-// cancelGrace to be answered, and its drainers as long to return. It adds the error of
-// endRequests unless err has it.
+// finish completes a Shutdown after that of the router has returned err. It waits until
+// endRequests has returned, because the router's Shutdown stops waiting when its context
+// ends. endRequests then has cancelGrace to answer its requests, and as long again for
+// its drainers. finish adds the error of endRequests, unless err has it already.
 func (s *Server) finish(err error) error {
 	s.mu.Lock()
 	begun := s.draining != nil
