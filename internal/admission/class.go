@@ -153,8 +153,9 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 		h.parent = r.Parent
 	}
 	// No waiter could use a slot that is free here: dispatch would have admitted it.
-	// So a new call that finds one passes no other. But with its parent's slot of
-	// the group it may take the last slot of a class that was ready: hence refresh.
+	// So a new call that finds one passes no other. refresh follows because a class that
+	// was ready may have no slot left: a nested call that has its parent's slot of the
+	// group may have taken the last one of the class.
 	if c.takeAtOnce(h, r.Tenant) {
 		c.refresh()
 		return nil, nil

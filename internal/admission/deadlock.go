@@ -219,9 +219,10 @@ func (w *waiter) eliminate() {
 	}
 }
 
-// holdBack adds n, which is 1 or -1, to the candidates that h waits for. A call that waits
-// for any holds back the slot of the class that it uses, through all its lenders, and the
-// tenants' places that come with that.
+// holdBack adds n, which is 1 or -1, to the number of candidates that h waits for. While that
+// is above zero, h holds back the slot of the class that it uses, and with it the place that
+// each call on its chain of lenders has in a tenant's limit. Two calls that use one slot hold
+// back one slot, and not two: addAcrossZero passes on only a change from zero or to it.
 func (h *Hold) holdBack(n int) {
 	if n = addAcrossZero(&h.tracking.candidatesBelow, n); n == 0 {
 		return

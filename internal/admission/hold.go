@@ -182,8 +182,8 @@ func (c *Class) release() {
 }
 
 // end gives up h's slots, and lets the waiters below h go on without it; dispatch must
-// follow. The charge comes first: once h is uncounted, its tenant's queue, which is charged,
-// may be forgotten.
+// follow. The charge comes before returnClass, which takes h off its tenant's running calls:
+// the tenant's queue, to which the charge goes, may be forgotten when no call is left in it.
 func (h *Hold) end(as uint32) {
 	if h.released() {
 		panic("admission: a hold is released twice")
@@ -270,8 +270,9 @@ func (h *Hold) findClassLender(t *tenantQueue) *Hold {
 	return nil
 }
 
-// canBorrowGroup reports whether h's parent can lend its slot of the group. The parent has
-// not ended: when it ends, its waiting children become roots.
+// canBorrowGroup reports whether h's parent can lend its slot of the group. There is no need
+// to ask whether the parent has ended: when it ends, its waiting children become roots, which
+// have no parent.
 func (h *Hold) canBorrowGroup() bool {
 	return h.parent != nil && h.parent.tracking.groupBorrower == nil
 }
