@@ -86,9 +86,9 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 	return nil
 }
 
-// askTrace asks for the trace of a call that is about to be made, and returns the ID that
-// the call has told. It runs before the call is counted, so that a Goexit of the
-// WithTracing func leaves nothing behind.
+// askTrace asks for the trace of a call that is about to be made, and returns the ID under
+// which the WithTracing func knows the call: the call must have that one. It runs before
+// the call is counted, so that a Goexit of that func leaves nothing behind.
 func (to target) askTrace(q *caller, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
 	fn := to.fn
 	id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())

@@ -153,8 +153,8 @@ func (c *callContext) priority() int {
 	return c.extra.priority
 }
 
-// caller is the caller's context that an inline call has to watch; nil for other calls,
-// which await watches, and where the context never ends.
+// caller is the caller's context that an inline call has to watch. It is nil for other
+// calls, whose caller's context await watches, and for a context that never ends.
 func (c *callContext) caller() *caller {
 	if c.extra == nil || c.extra.caller.done == nil {
 		return nil

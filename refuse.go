@@ -46,11 +46,12 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 }
 
 // refuse counts a refused call, calls the WithRefusals hooks, and returns the answer.
-// Each refusal of a function's calls comes through here, once; it ends the call's trace. The count stands in
-// fn.refused; calls of a removed function are counted in the router's, and taken off
-// Entered: fn's own counts may be in the router's totals already.
+// Each refusal of a function's calls comes through here, once. It ends the call's trace.
+// The call is counted in fn.refused. A call of a removed function is counted in the
+// router's refused, and taken off Entered, because the router's totals may already have
+// taken over fn's own counts.
 //
-// q and c are only for the hooks. c may be nil if there are none.
+// q and c are only for the hooks and the trace. c may be nil if there are none.
 func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 	// Entered is taken back after the count: once unsettled is 0, Shutdown may return.
 	if fn.gone.Load() {

@@ -65,9 +65,9 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 
 // follow does what a settled call needs, in this order: it gives the slot back (or
 // makes the call a runaway), records the call with each meter, calls each gate's
-// Done, ends the trace, and wakes the caller. The slot is first, so that a slow meter keeps no other
-// call waiting. The last step is deferred, so that the caller gets its answer although
-// a hook calls Goexit.
+// Done, ends the trace, and wakes the caller. So a slow meter keeps its own caller
+// waiting, and no other call, because the slot is given back first. The last step is
+// deferred, so that the caller gets its answer although a hook calls Goexit.
 func (c *callContext) follow(v verdict, by settler) {
 	if by == byCaller || by == byWatchdog {
 		c.worker.runAway(c, v.at)

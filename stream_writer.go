@@ -115,8 +115,8 @@ func (s *streamWriter) seal(discard bool) {
 	}
 }
 
-// takeAll returns all pieces, joined, where there is no sender. The caller owns them:
-// the streamWriter forgets them, since the handler may keep it.
+// takeAll returns all pieces, joined. It is for calls without a sender. The caller of
+// takeAll owns the bytes: the streamWriter lets go of them, since the handler may keep it.
 func (s *streamWriter) takeAll() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

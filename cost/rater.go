@@ -151,8 +151,9 @@ func (b *Book) unitsOf(u Usage, p *price) (*big.Int, error) {
 }
 
 // perQuantum returns how many billed units a call with that memory has for each
-// granularity of time; false: the book sells no such memory. Output and base fees don't
-// depend on time. Processor time is at most that of the call, so it counts as one.
+// granularity of time; false: the book sells no such memory. It is 0 for output and base
+// fees, which don't depend on time. It is 1 for processor time, of which a call is
+// taken to use as much as it takes: that is the most that it can use.
 func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
 	switch meter {
 	case meterBase, meterBytes:

@@ -37,8 +37,8 @@ func quanta(r *Rounding, alone, withInit uint64) uint64 {
 	return roundUp(max(total, nonNegative(r.Minimum)), r.Granularity)
 }
 
-// overrunQuanta returns the granularities of time that continues a call. It has no
-// minimum: the call has paid for that.
+// overrunQuanta returns how many granularities an overrun is billed for. No minimum
+// applies, since the call that it continues has been billed for that.
 func (r Rounding) overrunQuanta(d time.Duration) uint64 {
 	return roundUp(nonNegative(d), r.Granularity)
 }

@@ -259,8 +259,9 @@ func (c *Class) nextWaiter() *waiter {
 	return c.nextBorrower()
 }
 
-// admitNext admits the waiter that gets a free slot of the group, c being first among
-// the ready classes. It gets both slots: taking either of them needs g.mu, which is held.
+// admitNext gives a free slot of the group to a waiter of c, which must be first among the
+// ready classes. The waiter gets its slot of the class too. Neither can be taken by another
+// goroutine meanwhile: both counters have their slow bit set, and g.mu is held.
 func (c *Class) admitNext() {
 	c.turn = c.group.nextTurn()
 	c.nextWaiter().admit()

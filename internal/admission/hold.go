@@ -15,8 +15,8 @@ const (
 
 // Hold is one call's pair of slots, one of its class and one of the group. It belongs to the
 // call, must not be copied or used for another call, and its zero value is ready for
-// [Version.Acquire] or [Version.TryAcquire]. Its methods may be called concurrently, once that
-// has returned.
+// [Version.Acquire] or [Version.TryAcquire]. Once one of these has returned, its methods may be
+// called concurrently.
 type Hold struct {
 	class    *Class
 	version  *Version // of class

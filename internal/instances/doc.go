@@ -14,9 +14,9 @@
 // A call takes a seat of the instance that was used last, so that the others grow
 // cold and can be closed. When no instance has a free seat, the call waits for the
 // first seat that comes free, and the set starts one more instance for it. It does not
-// if enough are starting for all calls that wait, if there are [Config].Limit, or for a
-// while after an init has failed (see [Set.InitBackoff]). Calls that come together so
-// start one instance for each Seats of them.
+// if enough are starting for all calls that wait, if there are as many as [Config].Limit
+// allows, or if an init has just failed (see [Set.InitBackoff]). For example, with two
+// seats each, ten calls that come together start five instances.
 //
 // The states of an instance:
 //

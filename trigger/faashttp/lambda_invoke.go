@@ -22,9 +22,9 @@ type invocation struct {
 //
 // The order of the checks decides what a caller can learn. If requests are signed,
 // the signature is checked before any answer that depends on a function. A caller
-// that may not know of the function gets the answer of an unknown one, also for a
-// body that is too large or broken, after its body was read as that of an unknown
-// one would be.
+// that may not know of the function gets the answer for an unknown one, even if its
+// body is too large or broken. Its body is then read to the end as that of an unknown
+// function would be (discardBody): so the connection does not tell the two apart either.
 func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
 	t, apiErr := targetOf(x.r)
 	known := false

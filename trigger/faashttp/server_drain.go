@@ -135,9 +135,10 @@ func (s *Server) finish(err error) error {
 }
 
 // lastContext returns the context of Run's Shutdown. It ends WithDrain's time after ctx
-// has ended, or now if Serve has failed. If another Shutdown has closed the port, it ends
-// with that one's context too, cancelGrace later: callers often end their context as
-// soon as Shutdown has returned, and Run must not take that for its own time.
+// has ended or, if Serve has failed before that, WithDrain's time from now. If another
+// Shutdown has closed the port, it also ends when the context of that one has, cancelGrace
+// later: a program often ends that context as soon as its Shutdown has returned, and this
+// must not cut Run's Shutdown off.
 func (s *Server) lastContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	s.mu.Lock()
 	other := s.draining
