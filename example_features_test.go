@@ -309,3 +309,26 @@ func ExampleLogger() {
 	// Output:
 	// level=DEBUG msg=asked function=resize version=$LATEST attempt=1 tenant=acme width=800
 }
+
+func ExampleWithVersion() {
+	r := faas.New()
+	defer r.Close()
+	faas.Register(r, "greet", func(_ context.Context, name string) (string, error) { return "Hello, " + name, nil },
+		faas.WithConcurrency(8)) // for all versions together
+	faas.Register(r, "greet", func(_ context.Context, name string) (string, error) { return "Good day, " + name, nil },
+		faas.WithVersion(2), faas.WithTimeout(time.Second))
+
+	for _, name := range []string{"greet", "greet:2"} {
+		out, err := r.Invoke(context.Background(), name, []byte(`"Ana"`))
+		fmt.Println(name, string(out), err)
+	}
+	versions, err := r.Versions("greet")
+	for _, v := range versions {
+		fmt.Println(v.Version, v.Timeout, v.Limit, err)
+	}
+	// Output:
+	// greet "Hello, Ana" <nil>
+	// greet:2 "Good day, Ana" <nil>
+	// $LATEST 30s 8 <nil>
+	// 2 1s 8 <nil>
+}

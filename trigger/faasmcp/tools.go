@@ -116,8 +116,12 @@ func (t *Tools) removeExcept(seen map[string]bool) {
 	}
 }
 
-// wanted reports whether all filters keep the function.
+// wanted reports whether a call by the name alone runs something, and all filters keep the
+// function. A name of which there are numbered versions only is no tool.
 func (t *Tools) wanted(info faas.Info) bool {
+	if _, err := t.router.Signature(info.Name); err != nil {
+		return false
+	}
 	return !slices.ContainsFunc(t.keep, func(keep func(faas.Info) bool) bool { return !keep(info) })
 }
 

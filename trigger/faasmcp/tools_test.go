@@ -202,6 +202,12 @@ func TestRefreshFollowsTheRouter(t *testing.T) {
 	require.NoError(t, tools.Refresh())
 	<-changes
 	require.Equal(t, "hi", text(t, ask(t, cs, "comes", query{Text: "hi"})))
+
+	faas.Register(r, "comes", func(_ context.Context, q query) (string, error) { return q.Text, nil }, faas.WithVersion(1))
+	require.NoError(t, r.Remove("comes"))
+	require.NoError(t, tools.Refresh())
+	<-changes
+	require.Equal(t, []string{"stays"}, names(), "the name alone calls nothing")
 }
 
 func requireUnknown(t *testing.T, err error, why ...any) {
