@@ -152,8 +152,8 @@ func (b *Book) unitsOf(u Usage, p *price) (*big.Int, error) {
 
 // perQuantum returns how many billed units a call with that memory has for each
 // granularity of time; false: the book sells no such memory. It is 0 for output and base
-// fees, which don't depend on time. It is 1 for processor time, of which a call is
-// taken to use as much as it takes: that is the most that it can use.
+// fees, which don't depend on time. It is 1 for processor time: at most, a call uses a
+// processor for all of its duration.
 func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
 	switch meter {
 	case meterBase, meterBytes:
