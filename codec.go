@@ -153,22 +153,21 @@ func encode(c Codec, v any) (data []byte, err error) {
 }
 
 // copyValue makes a deep copy: it encodes *from and decodes the result into *to. Both are
-// pointers of the same type.
-func copyValue(c Codec, from, to any) error {
+// pointers of the same type. data is *from, encoded.
+func copyValue(c Codec, from, to any) (data []byte, err error) {
 	if from, ok := from.(*[]byte); ok {
 		if to, ok := to.(*[]byte); ok {
 			*to = bytes.Clone(*from)
 		}
-		return nil
+		return *from, nil
 	}
-	data, err := encode(c, from)
-	if err != nil {
-		return fmt.Errorf("encode: %w", err)
+	if data, err = encode(c, from); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
 	}
 	if err := decode(c, data, to); err != nil {
-		return fmt.Errorf("decode: %w", err)
+		return nil, fmt.Errorf("decode: %w", err)
 	}
-	return nil
+	return data, nil
 }
 
 // stopPanic stores a panic in *err. It must be deferred directly, so that recover works.

@@ -310,6 +310,7 @@ func ExampleLogger() {
 	// level=DEBUG msg=asked function=resize version=$LATEST attempt=1 tenant=acme width=800
 }
 
+// VERSIONDOC
 func ExampleWithVersion() {
 	r := faas.New()
 	defer r.Close()
@@ -331,4 +332,26 @@ func ExampleWithVersion() {
 	// greet:2 "Good day, Ana" <nil>
 	// $LATEST 30s 8 <nil>
 	// 2 1s 8 <nil>
+}
+
+// The inputs of calls that fail are kept, without what is secret, and can be tried again.
+func ExampleWithCapture() {
+	secret := func(key string) bool { return strings.EqualFold(key, "password") }
+	failed := faas.NewRing(100, 1<<20, secret)
+	r := faas.New(faas.WithCapture(failed))
+	defer r.Close()
+	type login struct{ User, Password string }
+	faas.Register(r, "login", func(_ context.Context, in login) (bool, error) {
+		if in.User == "" {
+			return false, errors.New("no user")
+		}
+		return true, nil
+	})
+	_, _ = r.Invoke(context.Background(), "login", []byte(`{"User":"ann","Password":"x"}`))
+	_, _ = r.Invoke(context.Background(), "login", []byte(`{"user":"","password":"hunter2"}`))
+	for c := range failed.All() {
+		fmt.Printf("%s %v %s: %s\n", c.Function, c.Outcome, c.State, c.Input)
+	}
+	// Output:
+	// login Failed as given: {"user":"","password":"[redacted]"}
 }

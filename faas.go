@@ -197,6 +197,7 @@ func (f *Function[In, Out]) invokeBytes(ctx context.Context, to target, payload 
 }
 
 func (f *Function[In, Out]) accept(payload []byte, t *typedTask[In, Out]) *Error {
+	t.given = f.core.given(payload)
 	return f.core.accept(payload, &t.in)
 }
 
@@ -228,6 +229,8 @@ type task interface {
 	// output prepares the answer from what the handler returned (encodes or
 	// copies it), and returns its size if it was encoded.
 	output() (size int, err error)
+	// input encodes the input for a capture. c.State says what the handler's own is worth.
+	input(c *Captured)
 }
 
 type typedTask[In, Out any] struct {
@@ -238,6 +241,7 @@ type typedTask[In, Out any] struct {
 	bytes   bool   // a bytes call: the answer is data
 	size    int    // of the payload, bytes
 	data    []byte // the encoded output
+	given   []byte // the encoded input, if a capture may have it, see function.given
 }
 
 func (t *typedTask[In, Out]) use(handler any) {
@@ -246,13 +250,17 @@ func (t *typedTask[In, Out]) use(handler any) {
 
 func (t *typedTask[In, Out]) payload() int { return t.size }
 
+func (t *typedTask[In, Out]) input(c *Captured) { t.f.core.encodeInput(c, t.given, &t.in, new(In)) }
+
 // copyIn is not a part of Invoke, so that only the inputs of calls with WithCopy
 // escape to the heap.
 func (t *typedTask[In, Out]) copyIn(in In) *Error {
 	core := t.f.core
-	if err := copyValue(core.codec, &in, &t.in); err != nil {
+	data, err := copyValue(core.codec, &in, &t.in)
+	if err != nil {
 		return refusal(core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err))
 	}
+	t.given = core.given(data)
 	return nil
 }
 
@@ -268,7 +276,7 @@ func (t *typedTask[In, Out]) output() (int, error) {
 		return t.encode(core)
 	case core.copy:
 		var out Out
-		if err := copyValue(core.codec, &t.out, &out); err != nil {
+		if _, err := copyValue(core.codec, &t.out, &out); err != nil {
 			return 0, wrapCause(ErrOutput, err)
 		}
 		t.out = out
@@ -384,6 +392,55 @@ func (fn *function) accept(payload []byte, in any) *Error {
 		return refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err))
 	}
 	return nil
+}
+
+// given returns what a capture may have of the bytes that a call began with, whether or
+// not the handler still runs; nil: nothing, because there is no capture, or because the
+// handler has these very bytes.
+func (fn *function) given(data []byte) []byte {
+	if fn.capture == nil || fn.rawIn && !fn.copy {
+		return nil
+	}
+	if data == nil {
+		return []byte{}
+	}
+	return data
+}
+
+// encodeInput fills in the input. given is as fn.given returned it; in points to the
+// handler's input, and fresh to an empty one. in.State says what the former is worth.
+func (fn *function) encodeInput(to *Captured, given []byte, in, fresh any) {
+	switch {
+	case given != nil:
+		to.Input, to.State = given, InputAsGiven
+		if fn.hidesInput {
+			to.Input = fn.encodeAgain(to, fresh)
+		}
+	case to.State != InputInUse:
+		to.Input = fn.encodeFor(to, in)
+	}
+	if len(to.Input) > fn.limitIn {
+		to.Input, to.Truncated = to.Input[:fn.limitIn:fn.limitIn], true
+	}
+}
+
+// encodeAgain decodes the payload into fresh and encodes that, so that values which hide
+// themselves do.
+func (fn *function) encodeAgain(to *Captured, fresh any) []byte {
+	if err := decode(fn.codec, to.Input, fresh); err != nil {
+		to.State = InputNotEncoded
+		return nil
+	}
+	return fn.encodeFor(to, fresh)
+}
+
+func (fn *function) encodeFor(to *Captured, in any) []byte {
+	data, err := encode(fn.codec, in)
+	if err != nil {
+		to.State = InputNotEncoded
+		return nil
+	}
+	return data
 }
 
 // broadcast wakes all goroutines that wait for a change.

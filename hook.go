@@ -87,7 +87,7 @@ func placeOf(function string) place {
 	switch function {
 	case "(*callContext).runChain":
 		return wrapping
-	case "(*callContext).recordTo", "(*callContext).recordOverrunTo", "(*Router).stuck":
+	case "(*callContext).recordTo", "(*callContext).recordOverrunTo", "(*callContext).captureTo", "(*Router).stuck":
 		return recording
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
 		"target.askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",

@@ -27,6 +27,7 @@ func (h closing) Admit(context.Context, faas.Invocation) error          { h.do()
 func (h closing) Done(faas.Invocation, *faas.Execution)                 { h.do() }
 func (h closing) Marshal(any) ([]byte, error)                           { h.do(); return []byte("1"), nil }
 func (h closing) Unmarshal([]byte, any) error                           { h.do(); return nil }
+func (h closing) Keep(context.Context, faas.Captured)                   { h.do() }
 func (h closing) tenant(context.Context, faas.Invocation) string        { h.do(); return "" }
 func (h closing) carry(_, fresh context.Context) context.Context        { h.do(); return fresh }
 func (h closing) refused(context.Context, faas.Refusal)                 { h.do() }
@@ -45,6 +46,14 @@ func (h closing) around(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) error {
 		h.do()
 		return next(ctx, inv)
+	}
+}
+
+// failing lets the handler run and fails the call.
+func failing(next faas.Runner) faas.Runner {
+	return func(ctx context.Context, inv faas.Invocation) error {
+		_ = next(ctx, inv)
+		return errNo
 	}
 }
 
@@ -112,7 +121,14 @@ func hooks(h closing) map[string]struct {
 		"trace's End":              of(faas.WithTracing(h.traced)),
 		"trace's End of a refusal": of(faas.WithTracing(h.traced), faas.WithConcurrency(0)),
 		"middleware":               of(faas.WithMiddleware(h.around)),
-		"codec":                    of(faas.WithCodec(h)),
+		"capture":                  of(faas.WithCapture(h), faas.WithMiddleware(failing)),
+		"codec of a capture": {function: []faas.FunctionOption{faas.WithCodec(h), faas.WithCapture(faas.NewRing(1, 1, nil)), faas.WithMiddleware(failing)}, call: func(t *testing.T, r *faas.Router) {
+			f, err := faas.Lookup[int, int](r, "f")
+			if err == nil {
+				_, _ = f.Invoke(t.Context(), 1)
+			}
+		}},
+		"codec": of(faas.WithCodec(h)),
 		"codec that copies": {function: []faas.FunctionOption{faas.WithCodec(h), faas.WithCopy()}, call: func(t *testing.T, r *faas.Router) {
 			f, err := faas.Lookup[int, int](r, "f")
 			if err == nil {

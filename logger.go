@@ -42,6 +42,13 @@ func Logger(ctx context.Context) *slog.Logger {
 	return made
 }
 
+// WithLogger sets where the router logs runaways and panics of hooks, and where [Logger]
+// writes. The router's own lines have no payloads and no text of errors. Default:
+// slog.Default() at the time of New.
+func WithLogger(l *slog.Logger) RouterOption {
+	return routerOption(func(r *routerSettings) { r.logger = l })
+}
+
 // WithLogLevel sets the level from which on the calls of a function log through
 // [Logger], until [Router.SetLogLevel] changes it. It decides alone: what it lets pass is
 // logged although the handler of the router's logger has a higher level. Default: that

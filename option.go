@@ -337,12 +337,6 @@ func WithDecisions(f func(Decision)) RouterOption {
 	return routerOption(func(r *routerSettings) { r.decided = f })
 }
 
-// WithLogger sets where the router logs runaways and panics of hooks. It never logs
-// payloads or the text of errors. Default: slog.Default() at the time of New.
-func WithLogger(l *slog.Logger) RouterOption {
-	return routerOption(func(r *routerSettings) { r.logger = l })
-}
-
 // ------ What the options set ------
 
 // settings are what a function is registered with. A router has one set of them too,
@@ -373,6 +367,7 @@ type settings struct {
 	refusalHooks []func(ctx context.Context, ref Refusal)
 	tracing      func(ctx context.Context, inv Invocation) Trace
 	logLevel     slog.Level // noLevel: it is not set
+	capture      *capturing
 }
 
 // routerSettings are what a router is made with.
@@ -469,6 +464,8 @@ func (s *settings) check(op, function string) error {
 		return bad("WithContext(nil): leave the nil out")
 	case slices.ContainsFunc(s.refusalHooks, func(f func(context.Context, Refusal)) bool { return f == nil }):
 		return bad("WithRefusals(nil): leave the nil out")
+	case !s.capture.isPossible():
+		return bad("WithCapture: of the outcomes OK, and those that do not exist, no input is captured; leave them out")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/inproc/faas/internal/admission"
 	"github.com/inproc/faas/internal/foreign"
+	"github.com/inproc/faas/internal/redact"
 )
 
 // This file holds function, which is one registration, that is, one version of a name;
@@ -41,6 +42,7 @@ type function struct {
 	reserves, plain bool
 	rawIn, rawOut   bool // the handler's input and output are []byte
 	stream          bool // it answers piece by piece
+	hidesInput      bool // there is a capture, and its input may hold values that hide themselves, see redact.Hides
 	needsExtra      bool // each of its calls needs a callExtra
 
 	// Each call is counted in part.Entered first, and at its end in refused or in
@@ -171,6 +173,7 @@ func (fn *function) bind(h handle) {
 	in, out := h.types()
 	fn.handle, fn.rawIn, fn.rawOut = h, in == raw, out == raw
 	fn.needsExtra = fn.init != nil || fn.chain != nil
+	fn.hidesInput = fn.capture != nil && redact.Hides(in)
 }
 
 // registry maps names to families. Reads take no lock. A map that is copied on each

@@ -77,13 +77,14 @@ func (c *callContext) follow(v verdict, by settler) {
 	}
 	recorded := false
 	defer func() { c.conclude(v, by, recorded) }()
-	c.tell(v)
+	c.tell(v, by)
 	recorded = true
 }
 
-// tell gives the record to the meters, the gates and the trace, in this order. The trace
-// is deferred, so that it ends although a meter or a gate calls Goexit.
-func (c *callContext) tell(v verdict) {
+// tell gives the record to the meters, the gates, the capture of a failed call and the
+// trace, in this order. The trace is deferred, so that it ends although a hook before it
+// calls Goexit.
+func (c *callContext) tell(v verdict, by settler) {
 	if c.extra != nil && c.extra.trace != nil {
 		e := &Execution{}
 		c.fill(e, &v)
@@ -94,6 +95,9 @@ func (c *callContext) tell(v verdict) {
 	}
 	if c.extra != nil && c.extra.gates > 0 {
 		c.tellGates(v)
+	}
+	if v.outcome != OK && c.fn.capture.wants(v.outcome) {
+		c.captureInput(&v, by)
 	}
 }
 
@@ -163,6 +167,40 @@ func (c *callContext) tellGates(v verdict) {
 func (c *callContext) endTrace(e *Execution) {
 	defer c.fn.router.guardCall("WithTracing", c)
 	c.extra.trace.End(e)
+}
+
+// captureInput gives the call's input, and its record, to the capture.
+func (c *callContext) captureInput(v *verdict, by settler) {
+	in := Captured{ContentType: c.fn.contentType, State: c.typedInput(by)}
+	if c.fn.rawIn {
+		in.ContentType = octets
+	}
+	c.fill(&in.Execution, v)
+	c.task.input(&in)
+	c.captureTo(c.fn.capture.to, &in)
+}
+
+// captureTo calls the capture, and recovers a panic of it.
+func (c *callContext) captureTo(to Capture, in *Captured) {
+	defer c.fn.router.guardCall("capture", c)
+	to.Keep((*recordContext)(c), *in)
+}
+
+// typedInput says what an input is worth that the handler shares with its caller.
+//
+// If the handler's goroutine settles the call, the handler has returned on that
+// goroutine. The exception is a middleware that runs the handler on another goroutine and
+// does not wait for it: then the task is not free.
+func (c *callContext) typedInput(by settler) InputState {
+	switch {
+	case by == unstarted:
+		return InputAsGiven
+	case by != byHandler || !c.isTaskFree():
+		return InputInUse
+	case c.fn.chain != nil && c.extra.progress.Load() == nextClosed:
+		return InputAsGiven // the middlewares have not called next
+	}
+	return InputAsLeft
 }
 
 // streamed is implemented by the task of a streaming function.

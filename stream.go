@@ -88,10 +88,11 @@ func (f *StreamFunction[In]) Invoke(ctx context.Context, in In, w io.Writer) err
 	t.in = in
 	if f.core.copy {
 		var own In
-		if err := copyValue(f.core.codec, &t.in, &own); err != nil {
+		data, err := copyValue(f.core.codec, &t.in, &own)
+		if err != nil {
 			return f.core.itself().turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err)))
 		}
-		t.in = own
+		t.in, t.given = own, f.core.given(data)
 	}
 	return f.invoke(ctx, f.core.itself(), t, w)
 }
@@ -158,12 +159,17 @@ func (f *StreamFunction[In]) invokeBytes(ctx context.Context, to target, payload
 }
 
 func (f *StreamFunction[In]) accept(payload []byte, t *streamTask[In]) *Error {
-	t.size = len(payload)
+	t.size, t.given = len(payload), f.core.given(payload)
 	return f.core.accept(payload, &t.in)
 }
 
 func (f *StreamFunction[In]) task() *streamTask[In] {
-	return &streamTask[In]{f: f, out: streamWriter{limit: f.core.limitOut}}
+	if f.core.capture != nil {
+		return &streamTask[In]{f: f, out: &streamWriter{limit: f.core.limitOut}}
+	}
+	t := &wholeStreamTask[In]{writer: streamWriter{limit: f.core.limitOut}}
+	t.f, t.out = f, &t.writer
+	return &t.streamTask
 }
 
 // invoke runs a call and returns when w has got its pieces.
@@ -191,13 +197,22 @@ func (f *StreamFunction[In]) invoke(ctx context.Context, to target, t *streamTas
 	return err
 }
 
-// streamTask is the typed part of a call that answers in pieces. It is not pooled:
-// the handler may keep the writer, which is a part of it.
+// streamTask is the typed part of a call that answers in pieces. It is not pooled, since
+// the handler may keep the writer.
 type streamTask[In any] struct {
-	f    *StreamFunction[In]
-	in   In
-	size int // of the payload, bytes
-	out  streamWriter
+	f     *StreamFunction[In]
+	in    In
+	size  int    // of the payload, bytes
+	given []byte // the encoded input, if a capture may have it, see function.given
+	out   *streamWriter
+}
+
+// wholeStreamTask is a streamTask and its writer in one allocation. A function with a
+// capture has them apart: its task needs the input until the call is over, and a writer
+// that the handler keeps must not keep the input.
+type wholeStreamTask[In any] struct {
+	streamTask[In]
+	writer streamWriter
 }
 
 // use is not called: stream functions have no init func.
@@ -205,15 +220,19 @@ func (t *streamTask[In]) use(any) {}
 
 func (t *streamTask[In]) payload() int { return t.size }
 
+func (t *streamTask[In]) input(c *Captured) { t.f.core.encodeInput(c, t.given, &t.in, new(In)) }
+
 // run runs the handler. If the handler wrote more than the limit, run returns nil and
 // output returns the error, as for an encoded output that is too large: so the call
 // settles as OutputInvalid.
 func (t *streamTask[In]) run(ctx context.Context) error {
 	t.out.open(ctx)
 	handler, in := t.f.handler, t.in
-	var none In
-	t.f, t.in = nil, none // t lives as long as the handler keeps the writer; the input must not
-	err := handler(ctx, in, &t.out)
+	if t.f.core.capture == nil {
+		var none In
+		t.f, t.in = nil, none // t lives as long as the handler keeps the writer; the input must not
+	}
+	err := handler(ctx, in, t.out)
 	if _, _, tooMuch := t.out.written(); tooMuch != nil {
 		err = nil
 	}

@@ -245,3 +245,46 @@ func TestASecretInAnInputThatIsCopiedIsAnErrorAndNotAnotherSecret(t *testing.T) 
 	require.ErrorIs(t, err, faas.ErrInput)
 	hidden(t, "error", err.Error())
 }
+
+func TestASecretInTheInputOfAFailedCallIsNotCaptured(t *testing.T) {
+	t.Parallel()
+	type nested struct {
+		Key   access.Secret
+		Ptr   *access.Secret
+		List  []access.Secret
+		Map   map[string]access.Secret
+		Array [1]*nested
+	}
+	type input struct {
+		Name string
+		In   map[string][]*nested
+		Any  any
+	}
+	s := access.NewSecret(value)
+	in := input{Name: "n", Any: []any{s, &s}, In: map[string][]*nested{"k": {{
+		Key: s, Ptr: &s, List: []access.Secret{s}, Map: map[string]access.Secret{"m": s}, Array: [1]*nested{{Key: s}},
+	}}}}
+	payload := `{"Name":"n","In":{"k":[{"Key":"` + value + `","Ptr":"` + value + `","List":["` + value + `"],"Map":{"m":"` + value + `"},"Array":[{"Key":"` + value + `"}]}]}}`
+	failed := errors.New("failed")
+	ring := faas.NewRing(10, 1<<20, nil)
+	r := faastest.New(t, faas.WithCapture(ring))
+	f := faas.Register(r, "f", func(_ context.Context, in input) (int, error) {
+		assert.Equal(t, value, in.In["k"][0].Array[0].Key.Reveal())
+		return 0, failed
+	})
+	only := faas.Register(r, "only", func(context.Context, access.Secret) (int, error) { return 0, failed })
+	_, err := f.Invoke(t.Context(), in)
+	require.ErrorIs(t, err, failed)
+	_, err = only.Invoke(t.Context(), s)
+	require.ErrorIs(t, err, failed)
+	for name, in := range map[string]string{"f": payload, "only": `"` + value + `"`} {
+		_, err = r.Invoke(t.Context(), name, []byte(in))
+		require.ErrorIs(t, err, failed)
+	}
+	require.Equal(t, 4, ring.Len())
+	for c := range ring.All() {
+		hidden(t, c.State.String(), fmt.Sprintf("%+v", c))
+		hidden(t, c.State.String(), string(c.Input))
+		assert.Contains(t, string(c.Input), "[redacted]")
+	}
+}

@@ -1,0 +1,127 @@
+package faas
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/redact"
+)
+
+// Ring is a [Capture] that keeps the last inputs in memory, bounded by their number and by
+// the sum of their sizes. What does not fit displaces the oldest. All methods may be called
+// concurrently. One Ring may serve any number of functions and routers.
+type Ring struct {
+	most, mostBytes int
+	redact          func(key string) bool
+
+	mu    sync.Mutex  // guards the fields below, and is not held while redact runs
+	kept  []*Captured // the oldest first; what they point to is constant
+	bytes int         // the sum of their inputs
+}
+
+// NewRing returns a Ring that keeps at most n inputs, of together at most that many bytes.
+// Records count in n alone; each takes about half a KiB. It panics with an [*Error] if n or
+// bytes is less than 1.
+//
+// If redact is not nil, an input is kept only if it is valid JSON, and with "[redacted]" in
+// place of the value of each key for which redact is true, at any depth. Any other input is
+// withheld, also one that was truncated: nothing in it can be blanked with certainty. JSON
+// inside of a JSON string is a string, whose key has to be named. encoding/json takes
+// "PASSWORD" for a field "password", so compare with strings.EqualFold. Calls of redact
+// may be concurrent. If it panics, nothing is kept of the call.
+func NewRing(n, bytes int, redact func(key string) bool) *Ring {
+	if n < 1 || bytes < 1 {
+		panic(usageError("new ring", "", ErrInput, "NewRing(%d, %d, …): both must be at least 1", n, bytes))
+	}
+	return &Ring{most: n, mostBytes: bytes, redact: redact}
+}
+
+// Keep implements [Capture]. It copies the input. An input of more than the ring's bytes is
+// dropped, and the record is kept with [InputTooLarge]. Err of the record is dropped: an
+// error may hold anything, the input among it.
+func (r *Ring) Keep(_ context.Context, c Captured) {
+	c.Err = nil
+	// Short strings may be parts of a long one, such as a header, which they would keep.
+	for _, s := range []*string{&c.Tenant, &c.Origin.Trigger, &c.Origin.Door, &c.Origin.RequestID, &c.Origin.Key} {
+		*s = strings.Clone(*s)
+	}
+	r.copyInput(&c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.kept) == r.most || r.bytes > r.mostBytes-len(c.Input) {
+		r.bytes -= len(r.kept[0].Input)
+		r.kept[0] = nil
+		r.kept = r.kept[1:]
+	}
+	r.kept = append(r.kept, &c)
+	r.bytes += len(c.Input)
+}
+
+// copyInput replaces c.Input by what may be kept of it.
+func (r *Ring) copyInput(c *Captured) {
+	in := c.Input
+	c.Input = nil
+	switch {
+	case in == nil:
+		return
+	case r.redact != nil:
+		blanked, ok := redact.JSON(in, r.redact)
+		if !ok {
+			c.State = InputWithheld
+			return
+		}
+		in = blanked
+	}
+	if len(in) > r.mostBytes {
+		c.State = InputTooLarge
+		return
+	}
+	c.Input = append([]byte{}, in...)
+}
+
+// Get returns the newest input that was kept of the invocation with that ID. It is a copy.
+// It is false if there is none, or none any more.
+func (r *Ring) Get(id uuid.UUID) (Captured, bool) {
+	for c := range r.All() {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Captured{}, false
+}
+
+// All returns what the ring holds when the iteration begins, the newest first. Each is a
+// copy; only Labels are shared, as in every [Execution].
+func (r *Ring) All() iter.Seq[Captured] {
+	return func(yield func(Captured) bool) {
+		r.mu.Lock()
+		kept := append([]*Captured(nil), r.kept...)
+		r.mu.Unlock()
+		for i := len(kept) - 1; i >= 0; i-- {
+			c := *kept[i]
+			c.Input = bytes.Clone(c.Input)
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns how many inputs, or records without one, the ring holds.
+func (r *Ring) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.kept)
+}
+
+// Bytes returns the sum of the sizes of the inputs that the ring holds.
+func (r *Ring) Bytes() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bytes
+}
