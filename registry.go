@@ -207,6 +207,9 @@ func (t *registry) add(fn *function, g *admission.Group) (err error) {
 		}
 		fn.part = f.class.Base()
 	}
+	if s := fn.scaling; s != nil { // before the first call, see Version.Resize
+		fn.part.Resize(s.limit())
+	}
 	fn.family, fn.class = f, f.class
 	fn.plain = fn.plain && f.tenants == 0
 	f.table.Store(f.table.Load().with(fn))

@@ -7,14 +7,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/inproc/faas/internal/admission"
 	"github.com/inproc/faas/internal/instances"
 	"github.com/inproc/faas/internal/window"
 )
 
 // scaling keeps a function at the scale that its policy wants. It sets n, how many
-// instances there should be, and with it the limit of admission, how many calls may
-// run. A raise of n builds no instance: a call that gets a slot has one built for it, in
-// acquireInstance, if none has a free seat. What is still missing the next tick builds.
+// instances there should be, and with it the version's limit in admission, how many of
+// its calls may run. A raise of n builds no instance: a call that gets a slot has one built
+// for it, in acquireInstance, if none has a free seat. What is still missing the next tick
+// builds.
 //
 // A burst makes no more instances than can be used. set keeps n within what the options and
 // the router allow (Load.Max). Calls build for themselves only while they have a slot, and
@@ -39,7 +41,6 @@ type scaling struct {
 	rest           bool                // the policy's last answer holds until a call comes
 	allowed        int                 // calls may grow n to this without asking the policy (Target.UpTo)
 	rule           string              // of the policy's last answer
-	userLimit      int                 // how many calls the user lets run at once
 	memory         State               // what the policy returned last
 	turn           uint64              // counts the changes of memory, so that decide notices an outdated answer
 	window         *window.Concurrency // of calls that run or wait; nil: at rest
@@ -48,7 +49,7 @@ type scaling struct {
 
 // newScaling runs at registration, before any other goroutine has fn, so it takes no lock.
 func (fn *function) newScaling() (*scaling, error) {
-	s := &scaling{fn: fn, policy: fn.scaler, stable: 60 * time.Second, burst: 6 * time.Second, userLimit: fn.concurrency}
+	s := &scaling{fn: fn, policy: fn.scaler, stable: 60 * time.Second, burst: 6 * time.Second}
 	if s.policy == nil {
 		s.policy = ConcurrencyScaler{}
 	}
@@ -123,7 +124,7 @@ func (s *scaling) initBackoff(c *callContext) *Error {
 func (s *scaling) growWithin(to int, now int64) {
 	from := s.n
 	s.n = to
-	s.fn.class.Resize(s.limit())
+	s.fn.part.Resize(s.limit())
 	if s.instances != nil {
 		s.instances.SetTarget(to)
 	}
@@ -264,7 +265,7 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 		return nil
 	}
 	s.n = to
-	s.fn.class.Resize(s.limit())
+	s.fn.part.Resize(s.limit())
 	if s.instances != nil {
 		s.instances.Scale(to, 0, s.fn.router.clock.now())
 	}
@@ -276,10 +277,11 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 	return d
 }
 
-// limit returns how many calls may run. It counts at least one instance, also if n is
-// 0: a call needs a slot to build the first instance. s.mu must be held.
+// limit returns how many calls of this version the instances allow; what the user allows
+// is the limit of the class, for all versions together. It counts at least one instance, also if n is 0: a
+// call needs a slot to build the first instance. s.mu must be held.
 func (s *scaling) limit() int {
-	return int(min(int64(s.userLimit), int64(max(1, s.n))*int64(s.fn.perInstance)))
+	return int(min(admission.Unlimited, int64(max(1, s.n))*int64(s.fn.perInstance)))
 }
 
 // load returns what the policy is told. s.mu must be held. Admission's numbers are
@@ -292,13 +294,13 @@ func (s *scaling) load(arrival bool) Load {
 	}
 	// More instances than the router has slots for could not be used.
 	per := fn.perInstance
-	l.Max = min(fn.maxInstances, ceilDiv(min(s.userLimit, fn.router.group.Limit()), per))
+	l.Max = min(fn.maxInstances, ceilDiv(min(fn.class.Limit(), fn.router.group.Limit()), per))
 	l.Min = min(fn.minInstances, l.Max)
 	// Used may count a call that has left the window and not yet given back its slot (see
 	// releaseInstance). The window's level bounds it, so that Queued is not negative.
 	if w := s.window; w != nil {
 		l.Stable, l.Burst = w.Average(now, s.stable), w.Average(now, s.burst)
-		l.InFlight = min(w.Level(), fn.class.Used())
+		l.InFlight = min(w.Level(), fn.part.Used())
 		l.Queued = w.Level() - l.InFlight
 		l.Peak = w.Peak()
 	}
@@ -345,7 +347,7 @@ func (s *scaling) tick() (atRest bool) {
 // one seat, even if the policy wants 20.
 func (s *scaling) fairShare() int {
 	g := s.fn.router.group
-	return ceilDiv(s.fn.class.Used()+max(0, g.Limit()-g.Used()), s.fn.perInstance)
+	return ceilDiv(s.fn.part.Used()+max(0, g.Limit()-g.Used()), s.fn.perInstance)
 }
 
 // goal returns how many instances there should be. s.mu must be held.
@@ -356,13 +358,12 @@ func (s *scaling) goal() int {
 	return s.n
 }
 
-// bound sets the user's limit of calls, which no policy exceeds. What the policy allowed
-// beforehand is withdrawn: it was an answer to the old limit.
-func (s *scaling) bound(n int) {
+// withdraw takes back what the policy allowed beforehand, because the limit of the name has
+// changed: it was an answer to the old limit.
+func (s *scaling) withdraw() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.userLimit, s.allowed = n, 0
-	s.fn.class.Resize(s.limit())
+	s.allowed = 0
 }
 
 // provide builds WithMinInstances instances. It returns when they are ready, one could

@@ -134,15 +134,11 @@ func (f *family) refuses(fn *function) error {
 
 // bound limits how many calls of the name run at once.
 func (f *family) bound(n int) {
-	scaled := false
+	f.class.Resize(n)
 	for _, fn := range f.table.Load().all() {
 		if fn.scaling != nil {
-			fn.scaling.bound(n)
-			scaled = true
+			fn.scaling.withdraw()
 		}
-	}
-	if !scaled {
-		f.class.Resize(n)
 	}
 }
 

@@ -26,14 +26,19 @@ type call struct {
 
 // begin makes a call, as a root or from inside parent, and returns when it
 // has its slot, its refusal, or its place in the queue.
-func begin(t *testing.T, c *admission.Class, parent *call) *call {
+func begin(t *testing.T, c acquirer, parent *call) *call {
 	t.Helper()
 	k := launch(t.Context(), c, parent, admission.Request{Wait: patience})
 	synctest.Wait()
 	return k
 }
 
-func launch(ctx context.Context, c *admission.Class, parent *call, r admission.Request) *call {
+// acquirer is a version or, in a test without versions, a class.
+type acquirer interface {
+	Acquire(ctx context.Context, h *admission.Hold, r admission.Request) error
+}
+
+func launch(ctx context.Context, c acquirer, parent *call, r admission.Request) *call {
 	k := &call{}
 	ctx, k.cancel = context.WithCancel(ctx)
 	if parent != nil {

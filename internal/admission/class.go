@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"iter"
 	"sync/atomic"
 	"time"
 )
@@ -12,24 +13,23 @@ import (
 // its methods may be called concurrently.
 type Class struct {
 	slots  counter
-	base   Version // beside the counter, see Version.Entered
 	group  *Group
+	base   Version      // beside the counter, see Version.Entered
 	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it, and never above bound
 
 	// Guarded by g.mu.
 	bound           int // of the queue: as many calls may wait
 	queue           tenantQueues
-	nested          list[*waiter] // the nested calls in queue
-	lenders         list[*Hold]   // calls that can lend a slot of c to calls in queue
-	canServe        bool          // there is room, and a waiter whose tenant is below its limit
-	stuck           int           // slots of c whose calls are marked stuck
-	blocked         int           // slots of c whose calls have a nested call waiting below them
+	lenders         list[*Hold]  // calls that can lend a slot of c, or of their version, to calls in queue
+	inWaiting       node[*Class] // in group.waiting
+	uses            slotUses
+	nested          int32 // the nested calls in queue
+	lentSlotWaiters int32 // waiters with usesLentSlot, see deadlock.go
+	candidates      int32 // deadlock candidates that wait for c
+	hadRoom         bool  // when refresh last looked, and calls waited
+	canServe        bool  // there is room, and a waiter whose tenant is below its limit and whose version has room
 	removed         bool
 	off             bool
-	inWaiting       node[*Class] // in group.waiting
-	lentSlotWaiters int          // waiters with usesLentSlot, see deadlock.go
-	candidates      int          // deadlock candidates that wait for c
-	heldBack        int          // slots of c that do not come back while candidates wait
 	share
 }
 
@@ -40,7 +40,6 @@ func (g *Group) NewClass(n, queue int) *Class {
 	c.inWaiting.value = c
 	c.slots.resize(n)
 	c.base.class = c
-	c.base.slots.resize(Unlimited)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.turn = g.nextTurn()
@@ -65,10 +64,7 @@ func (c *Class) Resize(n int) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.slots.resize(n)
-	c.refresh()
-	c.group.dispatch()
-	c.breakCycles()
-	c.refuseIfStuck()
+	c.base.slotsChanged()
 }
 
 // LimitTenants limits how many calls of one tenant run at once, n ≥ 1. Call it before the
@@ -117,20 +113,6 @@ func (c *Class) refuseAll(why error) {
 	c.refresh()
 }
 
-// putBack gives the class's slot back when [Version.TryAcquire] has taken it and then found
-// the group full. In between, another call may have found the class full because that slot
-// was taken, and begun to wait. That sets the slow bit, so fastDec fails here: then putBack
-// admits the waiter, if it can. g.mu must not be held.
-func (c *Class) putBack() {
-	if c.slots.fastDec() {
-		return
-	}
-	c.group.mu.Lock()
-	defer c.group.mu.Unlock()
-	c.returnSlot()
-	c.group.dispatch()
-}
-
 // Request says which call asks for a slot.
 type Request struct {
 	Parent   *Hold         // of the call that makes this one; nil, or one that has ended, for a root
@@ -152,15 +134,15 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	if r.Parent != nil && r.Parent.makeLendable() {
 		h.parent = r.Parent
 	}
-	// No waiter could use a slot that is free here: dispatch would have admitted it.
-	// So a new call that finds one passes no other. refresh follows because a class that
+	// No waiter could use the slots that are free here: dispatch would have admitted it.
+	// So a new call that finds them passes no other. refresh follows because a class that
 	// was ready may have no slot left: a nested call that has its parent's slot of the
 	// group may have taken the last one of the class.
 	if c.takeAtOnce(h, r.Tenant) {
-		c.refresh()
+		v.refresh()
 		return nil, nil
 	}
-	if c.isStuck() {
+	if v.isStuck() {
 		return nil, ErrStuck
 	}
 	var victim *waiter
@@ -187,7 +169,7 @@ func (c *Class) keepOrRefuse(w, victim *waiter) {
 		victim.refuse(ErrDisplaced)
 	}
 	w.publishQueued()
-	c.refresh()
+	w.hold.version.refresh()
 }
 
 // takeAtOnce takes a slot for a call that has just arrived, if there is one.
@@ -206,42 +188,21 @@ func (c *Class) takeAtOnce(h *Hold, tenant string) bool {
 	return false
 }
 
-// refusal returns why calls are refused whether or not there are slots, or nil.
-func (v *Version) refusal(parent *Hold) error {
-	c := v.class
-	switch {
-	case c.removed || v.removed:
-		return ErrRemoved
-	case c.off:
-		return ErrOff
-	case c.group.phase == closed, c.group.phase == draining && (parent == nil || parent.Ended()):
-		return ErrClosed
-	}
-	return nil
-}
-
-// returnSlot gives a slot of the class back; dispatch must follow. If the class is over its
-// limit that makes no room, and yet may complete a deadlock: the call that has ended may
-// have been the last that was not waiting.
-func (c *Class) returnSlot() {
-	c.slots.dec()
-	c.refresh()
-	c.breakCycles()
-}
-
 // refresh brings the slow bit, canServe and the class's rank in g.ready up to date. It must
-// follow each change of the class's queue, counter or share.
+// follow each change of the class's queue, counter or share; where a version's slots or
+// waiters have changed too, Version.refresh must.
 //
 // The slow bit is set before the counter is read, and that order matters. A call that ends
 // at the same time on the fast path either gives its slot back before the bit is set, and
 // then hasRoom sees it; or its fastDec finds the bit and the call takes g.mu.
 func (c *Class) refresh() {
 	c.slots.setFlag(slowBit, c.queue.len > 0)
-	was := c.canServe
-	c.canServe = c.queue.eligible > 0 && c.slots.hasRoom()
-	if c.canServe && !was && c.nested.len > 0 {
-		c.group.withRoom = append(c.group.withRoom, c)
+	room := c.queue.len > 0 && c.slots.hasRoom()
+	if room && !c.hadRoom {
+		c.noteRoom()
 	}
+	c.hadRoom = room
+	c.canServe = room && c.queue.eligible > 0
 	if c.canServe || c.lenders.len > 0 && c.nextBorrower() != nil {
 		c.group.markReady(c)
 	} else {
@@ -249,43 +210,18 @@ func (c *Class) refresh() {
 	}
 }
 
-// nextWaiter returns the waiter that gets the next slot of the group; c must be ready. It is
-// the queue's next or, if the class has no room, the oldest waiter that can borrow a slot of
-// it.
-func (c *Class) nextWaiter() *waiter {
-	if c.canServe {
-		return c.queue.nextWaiter()
+// noteRoom has dispatch look at the class's nested waiters: there is room that they may have
+// lacked.
+func (c *Class) noteRoom() {
+	if c.nested > 0 {
+		c.group.withRoom = append(c.group.withRoom, c)
 	}
-	return c.nextBorrower()
-}
-
-// admitNext gives a free slot of the group to a waiter of c, which must be first among the
-// ready classes. The waiter gets its slot of the class too. Neither can be taken by another
-// goroutine meanwhile: both counters have their slow bit set, and g.mu is held.
-func (c *Class) admitNext() {
-	c.turn = c.group.nextTurn()
-	c.nextWaiter().admit()
-}
-
-// nextBorrower returns the oldest waiter that can borrow a slot of the class, or nil.
-func (c *Class) nextBorrower() (oldest *waiter) {
-	for h := range c.lenders.all() {
-		for w := range h.tracking.claims.all() {
-			if c.queue.belowLimit(w.queue) || h.hasTenantPlace(w.queue) {
-				if oldest == nil || w.sequence < oldest.sequence {
-					oldest = w
-				}
-				break
-			}
-		}
-	}
-	return oldest
 }
 
 // admitGroupBorrowers admits the waiters that need no slot of the group, because their
 // parent can lend its own.
 func (c *Class) admitGroupBorrowers() {
-	for w := range c.nested.all() {
+	for w := range c.nestedWaiters() {
 		if !c.slots.hasRoom() && c.lenders.len == 0 {
 			return
 		}
@@ -295,17 +231,70 @@ func (c *Class) admitGroupBorrowers() {
 	}
 }
 
-// refuseIfStuck refuses all calls that wait for a slot where each slot is stuck.
-func (c *Class) refuseIfStuck() {
-	if c.group.isStuck() {
-		c.group.refuseAll(ErrStuck)
-	} else if c.isStuck() {
-		c.refuseAll(ErrStuck)
+// nestedWaiters yields the nested calls that wait, in the order of their arrival, but for
+// those whose version has no slot for them. The loop body may admit the waiter that it was
+// given, and no other.
+func (c *Class) nestedWaiters() iter.Seq[*waiter] {
+	return func(yield func(*waiter) bool) {
+		for v := range c.queue.versions.all() {
+			v.line.nested.start(true)
+		}
+		for {
+			var oldest *merged
+			for v := range c.queue.versions.all() {
+				if !v.mayServe() {
+					v.line.nested.start(false)
+				}
+				oldest = oldest.older(&v.line.nested)
+			}
+			if oldest == nil || !yield(oldest.step()) {
+				return
+			}
+		}
 	}
+}
+
+// nextWaiter returns the waiter that gets the next slot of the group; c must be ready. It is
+// the queue's next, or the oldest waiter that needs a loan besides, if that one has waited
+// for longer or the queue has none.
+func (c *Class) nextWaiter() *waiter {
+	if !c.canServe {
+		return c.nextBorrower()
+	}
+	next := c.queue.nextWaiter()
+	if b := c.nextBorrower(); b != nil && b.sequence < next.sequence {
+		return b
+	}
+	return next
+}
+
+// admitNext gives a free slot of the group to a waiter of c, which must be first among the
+// ready classes. The waiter gets its other slots too. None can be taken by another goroutine
+// meanwhile: all counters have their slow bit set, and g.mu is held.
+func (c *Class) admitNext() {
+	c.turn = c.group.nextTurn()
+	c.nextWaiter().admit()
+}
+
+// nextBorrower returns the oldest waiter that lacks nothing but a slot of the group, since it
+// can borrow what else it does not find free; or nil.
+func (c *Class) nextBorrower() (oldest *waiter) {
+	for h := range c.lenders.all() {
+		for w := range h.tracking.claimants() {
+			if oldest != nil && oldest.sequence < w.sequence {
+				break
+			}
+			if w.lacksOnlyGroup() {
+				oldest = w
+				break
+			}
+		}
+	}
+	return oldest
 }
 
 // isStuck reports whether every slot of c, or of the group, is stuck. A call that waits for
 // one may wait for ever.
 func (c *Class) isStuck() bool {
-	return c.stuck > 0 && c.stuck >= c.slots.limit() || c.group.isStuck()
+	return c.uses.stuck > 0 && int(c.uses.stuck) >= c.slots.limit() || c.group.isStuck()
 }

@@ -7,21 +7,23 @@ import (
 
 // Deadlock detection. The wait-for graph has these edges. A nested call that waits, w, waits
 // for a slot of its class: one that comes free, or one that a call above it has lent and
-// that comes back. The calls above w wait for w. A slot does not come back, to the pool or
-// to its lender, while one of the calls that use it waits: the call that took it from the
-// pool, the one that borrowed it, and so on. So some waiters are in a deadlock if none of
-// them can get a slot of its class, nor one that a call above it has lent, before another of
-// them has ended.
+// that comes back. If its version has a limit, w waits for a slot of that in the same two
+// ways. The calls above w wait for w. A slot does not come back, to the pool or to its
+// lender, while one of the calls that use it waits: the call that took it from the pool, the
+// one that borrowed it, and so on. So some waiters are in a deadlock if none of them can get
+// all its slots, free or lent, before another of them has ended.
 //
 // The largest set of such waiters is found by elimination. (This is the reduction of a
 // resource graph: Holt, "Some Deadlock Properties of Computer Systems", 1972.) At first all
 // waiters that could be in it are candidates, and we count the slots that they hold back.
 // Then each candidate that can be served in spite of that is eliminated. The slots that only
 // it held back may serve another, until nothing changes. What is left is the deadlock.
+// Since a waiter holds nothing, it is enough that each of its slots comes free at some time:
+// when all calls outside the deadlock have ended, all those slots are free at once.
 //
 // A chain of calls alone is never in one. A call whose class is among those above it finds
 // the nearest of them able to lend: each has lent its slot at most once, along the chain, to
-// one that is nearer.
+// one that is nearer. The same holds for its version.
 //
 // The group's slots need no search. A nested call that waits for one has a sibling that
 // borrows their parent's. If the sibling never ends, some class is the reason.
@@ -140,22 +142,30 @@ func (g *Group) findDeadlock(c *Class) *waiter {
 	if !c.mayDeadlock() { // nearly always, and spares the search
 		return nil
 	}
-	var suspects []*waiter
-	for k := range g.waiting.all() {
-		if !k.mayDeadlock() {
-			continue
-		}
-		for w := range k.nested.all() {
-			w.addCandidate()
-			suspects = append(suspects, w)
-		}
-	}
+	suspects := g.suspects()
 	suspects = c.eliminateServable(suspects)
-	found := c.deadlockVictim()
+	found := c.deadlockVictim(suspects)
 	for _, w := range suspects {
 		w.eliminate()
 	}
 	return found
+}
+
+// suspects makes candidates of all waiters that could be in a deadlock, and returns them.
+func (g *Group) suspects() (all []*waiter) {
+	for k := range g.waiting.all() {
+		byClass := k.slotsMayDeadlock()
+		for v := range k.queue.versions.all() {
+			if !byClass && !v.mayDeadlock() {
+				continue
+			}
+			for w := range v.line.nested.all() {
+				w.addCandidate()
+				all = append(all, w)
+			}
+		}
+	}
+	return all
 }
 
 // eliminateServable removes candidates that can be served, then those that can be served
@@ -178,26 +188,72 @@ func (c *Class) eliminateServable(suspects []*waiter) []*waiter {
 
 // deadlockVictim returns the newest candidate that waits for c and holds back a slot for
 // which candidates wait. To refuse a candidate that holds none back would free nothing.
-func (c *Class) deadlockVictim() (newest *waiter) {
-	for w := range c.nested.all() {
-		if !w.candidate {
-			continue
+func (c *Class) deadlockVictim(candidates []*waiter) (newest *waiter) {
+	for _, w := range candidates {
+		w.noteWanted(1)
+	}
+	for _, w := range candidates {
+		if w.hold.class == c && (newest == nil || newest.sequence < w.sequence) && w.holdsBackWanted() {
+			newest = w
 		}
-		for h := range w.blockedCallers() {
-			if h.class.candidates > 0 {
-				newest = w
-			}
-		}
+	}
+	for _, w := range candidates {
+		w.noteWanted(-1)
 	}
 	return newest
 }
 
+// noteWanted adds n, which is 1 or -1, to the candidates that wait in vain for slots of w's
+// class, and of its version. Candidates must not change between the two.
+func (w *waiter) noteWanted(n int32) {
+	if !w.canGetClass() {
+		w.hold.class.uses.wanted += n
+	}
+	if !w.canGetVersion() {
+		w.hold.version.uses.wanted += n
+	}
+}
+
+// holdsBackWanted reports whether a call that waits for w has a slot for which candidates
+// wait.
+func (w *waiter) holdsBackWanted() bool {
+	for h := range w.blockedCallers() {
+		if h.class.uses.wanted > 0 || h.version.uses.wanted > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // mayDeadlock is the cheap test before the search: it reports whether waiters could hold
-// back all slots of c, or a slot that comes with a tenant's place. It may say yes for
-// nothing, since blocked counts slots that come back all the same, but never misses a
-// deadlock.
+// back all slots of c or of one of its versions, or a slot that comes with a tenant's place.
+// It may say yes for nothing, since blocked counts slots that come back all the same, but
+// never misses a deadlock.
 func (c *Class) mayDeadlock() bool {
-	return c.lentSlotWaiters > 0 || c.blocked > 0 && c.nested.len > 0 && !c.slots.hasRoom() && c.blocked >= c.slots.used()
+	if c.nested == 0 {
+		return false
+	}
+	if c.slotsMayDeadlock() {
+		return true
+	}
+	for v := range c.queue.versions.all() {
+		if v.mayDeadlock() {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Class) slotsMayDeadlock() bool {
+	return c.lentSlotWaiters > 0 || c.nested > 0 && c.uses.mayDeadlock(&c.slots)
+}
+
+func (v *Version) mayDeadlock() bool {
+	return v.isLimited() && v.line.nested.len > 0 && v.uses.mayDeadlock(&v.slots)
+}
+
+func (u *slotUses) mayDeadlock(slots *counter) bool {
+	return u.blocked > 0 && !slots.hasRoom() && int(u.blocked) >= slots.used()
 }
 
 // addCandidate makes w a candidate: from here on the calls above it count as calls that do
@@ -220,45 +276,71 @@ func (w *waiter) eliminate() {
 }
 
 // holdBack adds n, which is 1 or -1, to the number of candidates that h waits for. While that
-// is above zero, h holds back the slot of the class that it uses, and with it the place that
-// each call on its chain of lenders has in a tenant's limit. Two calls that use one slot hold
-// back one slot, and not two: addAcrossZero passes on only a change from zero or to it.
-func (h *Hold) holdBack(n int) {
+// is above zero, h holds back the slots of the class and of the version that it uses, and
+// with the class's the place that each call on its chain of lenders has in a tenant's limit.
+// Two calls that use one slot hold back one slot, and not two: addAcrossZero passes on only a
+// change from zero or to it.
+func (h *Hold) holdBack(n int32) {
 	if n = addAcrossZero(&h.tracking.candidatesBelow, n); n == 0 {
 		return
 	}
-	for {
-		if tr := h.tracking; tr.counts {
-			tr.queue.heldBack += addAcrossZero(&tr.placeUsersHeldBack, n)
+	for k := h; ; k = k.lender(ofClass) {
+		if tr := k.tracking; tr.counts {
+			tr.queue.heldBack += int(addAcrossZero(&tr.placeUsersHeldBack, n))
 		}
-		if h.loan&ofClass == 0 {
-			h.class.heldBack += addAcrossZero(&h.tracking.slotUsersHeldBack, n)
-			return
+		if k.loan&ofClass == 0 {
+			break
 		}
-		h = h.classLender()
+	}
+	for _, which := range lendable {
+		o := h.owner(which)
+		o.uses(which).heldBack += addAcrossZero(&o.lending(which).usersHeldBack, n)
 	}
 }
 
 // canBeServed reports whether w would be admitted if all calls ended that wait for no
 // candidate.
-func (w *waiter) canBeServed() bool {
+func (w *waiter) canBeServed() bool { return w.canGetClass() && w.canGetVersion() }
+
+func (w *waiter) canGetClass() bool {
 	c, t := w.hold.class, w.queue
 	limited := w.usesLentSlot && !c.queue.belowLimit(t) && t.heldBack >= t.running
-	if !limited && (c.slots.hasRoom() || c.heldBack < c.slots.used()) {
+	if !limited && c.uses.willComeFree(&c.slots) {
 		return true
 	}
 	for _, k := range w.claims {
-		if p := k.on; !p.released() && (!limited || p.hasTenantPlace(t)) && p.classLoanWillReturn() {
+		if p := k.on; !p.released() && (!limited || p.hasTenantPlace(t)) && p.loanWillReturn(ofClass) {
 			return true
 		}
 	}
 	return false
 }
 
-// classLoanWillReturn reports whether none of the calls that use the slot of the class that
-// h has lent waits for a candidate.
-func (h *Hold) classLoanWillReturn() bool {
-	for k := h.tracking.classBorrower; k != nil && k.tracking != nil; k = k.tracking.classBorrower {
+func (w *waiter) canGetVersion() bool {
+	v := w.hold.version
+	if !v.isLimited() || v.uses.willComeFree(&v.slots) {
+		return true
+	}
+	for _, k := range w.claims {
+		if p := k.on; !p.released() && p.version == v && p.loanWillReturn(ofVersion) {
+			return true
+		}
+	}
+	return false
+}
+
+// willComeFree reports whether there is a slot, or one that no candidate holds back. Where
+// none is in use and there is no room, the limit is 0. It was set on purpose, and a call
+// that waits for it to be raised is in no deadlock.
+func (u *slotUses) willComeFree(slots *counter) bool {
+	used := slots.used()
+	return slots.hasRoom() || int(u.heldBack) < used || used == 0
+}
+
+// loanWillReturn reports whether none of the calls that use the slot that h has lent waits
+// for a candidate.
+func (h *Hold) loanWillReturn(which uint8) bool {
+	for k := h.lending(which).borrower; k != nil && k.tracking != nil; k = k.lending(which).borrower {
 		if k.tracking.candidatesBelow > 0 {
 			return false
 		}
@@ -298,13 +380,15 @@ func (h *Hold) parentWaits(waits bool) bool {
 // without h, which has ended. A waiter that could have used the place that comes with h's
 // slot may have to wait for its tenant's limit from now on.
 func (h *Hold) reclassifyClaims() {
-	if h.class.queue.limit == 0 || h.tracking.claims.len == 0 {
+	if h.class.queue.limit == 0 || !h.tracking.hasClaims() {
 		return
 	}
-	for w := range h.tracking.claims.all() {
-		if w.classifyWait(); w.waitsForTenantLimit && w.queue.blocked > 0 {
-			w.refuse(ErrCycle)
-			h.class.refresh()
+	for l := &h.tracking.claims; l != nil; l = l.next {
+		for w := range l.waiters.all() {
+			if w.classifyWait(); w.waitsForTenantLimit && w.queue.blocked > 0 {
+				w.refuse(ErrCycle)
+				h.class.refresh()
+			}
 		}
 	}
 	h.class.breakCycles()

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -14,6 +15,27 @@ func (g *Group) Slow() bool { return g.slots.slow() }
 
 // OwnsClass tells whether h was let in with a slot of its class of its own.
 func (h *Hold) OwnsClass() bool { return h.loan&ofClass == 0 }
+
+// ClassLender is the call above h whose slot of the class h uses, or nil.
+func (h *Hold) ClassLender() *Hold {
+	if h.OwnsClass() {
+		return nil
+	}
+	return h.lender(ofClass)
+}
+
+// OwnsVersion tells whether h was let in with a slot of its version of its own.
+func (h *Hold) OwnsVersion() bool { return h.version.isLimited() && h.loan&ofVersion == 0 }
+
+// Quiet says what is left behind of a version where everything has ended, or nil.
+func (v *Version) Quiet() error {
+	v.class.group.mu.Lock()
+	defer v.class.group.mu.Unlock()
+	if v.slots.used() != 0 || v.slots.slow() || v.uses != (slotUses{}) || v.line != nil && (v.line.waiting != 0 || v.line.lenders != 0) {
+		return fmt.Errorf("%d used, %+v, %+v", v.slots.used(), v.uses, v.line)
+	}
+	return nil
+}
 
 // OwnsGroup tells the same of the group's slot.
 func (h *Hold) OwnsGroup() bool { return h.loan&ofGroup == 0 }
@@ -37,7 +59,9 @@ func (g *Group) Between(n int, f func()) {
 
 // TakeHalf takes the slot of the class alone, and returns what puts it back:
 // TryAcquire, stopped in its middle, where it finds the group full.
-func (c *Class) TakeHalf() (putBack func(), ok bool) { return c.putBack, c.slots.fastInc() }
+func (c *Class) TakeHalf() (putBack func(), ok bool) {
+	return func() { c.base.putBack(true) }, c.slots.fastInc()
+}
 
 // Check says what is wrong with the state of g and of classes, or nil. It may
 // be called at any time: every section under the lock leaves things in order.
@@ -63,7 +87,7 @@ func (g *Group) Check(classes ...*Class) error {
 		return fmt.Errorf("slow bit of the group is %v with %d ready", g.slots.slow(), ready)
 	case ready > 0 && g.slots.hasRoom():
 		return fmt.Errorf("%d classes are ready and the group has room", ready)
-	case len(g.groupLenders)+len(g.classLenders)+len(g.withRoom) > 0:
+	case len(g.groupLenders)+len(g.classLenders)+len(g.versionLenders)+len(g.withRoom) > 0:
 		return fmt.Errorf("dispatch was forgotten")
 	}
 	return nil
@@ -90,32 +114,76 @@ func (c *Class) check() error {
 		return fmt.Errorf("ready: %v, open: %d, used: %d of %d", c.readyIndex > 0, c.queue.eligible, c.slots.used(), c.slots.limit())
 	case c.groupSlots() < 0:
 		return fmt.Errorf("%d used and a surplus of %d", c.slots.used(), c.groupSurplus)
-	case nested != c.nested.len:
-		return fmt.Errorf("%d nested wait, counted %d", nested, c.nested.len)
+	case nested != int(c.nested):
+		return fmt.Errorf("%d nested wait, counted %d", nested, c.nested)
 	case c.queue.len != c.Queued():
 		return fmt.Errorf("%d wait, counted %d", c.queue.len, c.Queued())
-	case c.blocked < 0 || c.stuck < 0 || c.lentSlotWaiters < 0 || c.heldBack != 0 || c.candidates != 0:
-		return fmt.Errorf("blocked %d, stuck %d, waiters for lent slots %d, held back %d, candidates %d", c.blocked, c.stuck, c.lentSlotWaiters, c.heldBack, c.candidates)
+	case c.lentSlotWaiters < 0 || c.candidates != 0:
+		return fmt.Errorf("waiters for lent slots %d, candidates %d", c.lentSlotWaiters, c.candidates)
 	}
-	return c.queue.check()
+	if err := c.checkVersions(); err != nil {
+		return err
+	}
+	return errors.Join(c.uses.check(), c.queue.check())
+}
+
+func (u *slotUses) check() error {
+	if u.blocked < 0 || u.stuck < 0 || u.heldBack != 0 || u.wanted != 0 {
+		return fmt.Errorf("blocked %d, stuck %d, held back %d, wanted %d", u.blocked, u.stuck, u.heldBack, u.wanted)
+	}
+	return nil
+}
+
+// checkVersions counts again what the versions with waiters keep count of.
+func (c *Class) checkVersions() error {
+	all, eligible := c.queue.all(), 0
+	for v := range c.queue.versions.all() {
+		in, waiting, nested := v.line, 0, 0
+		for _, w := range all {
+			if w.hold.version == v {
+				waiting++
+			}
+			if w.hold.version == v && w.hold.parent != nil {
+				nested++
+			}
+		}
+		turns := in.newLanes.len + in.oldLanes.len()
+		if in.eligible {
+			eligible++
+		}
+		switch {
+		case waiting == 0, waiting != in.waiting, waiting != v.Queued(), nested != in.nested.len:
+			return fmt.Errorf("%d calls of a version wait, %d of them nested, counted %d, %d and %d", waiting, nested, in.waiting, v.Queued(), in.nested.len)
+		case in.eligible != (turns > 0 && v.hasRoom()):
+			return fmt.Errorf("a version with %d turns and room %v is eligible: %v", turns, v.hasRoom(), in.eligible)
+		case v.isLimited() && !v.slots.slow():
+			return fmt.Errorf("the slow bit of a version is not set with %d waiting", waiting)
+		case in.lenders < 0 || in.lenders > 0 && !v.isLimited():
+			return fmt.Errorf("%d lenders of a version", in.lenders)
+		}
+		if err := v.uses.check(); err != nil {
+			return fmt.Errorf("version: %w", err)
+		}
+	}
+	if eligible != c.queue.eligible {
+		return fmt.Errorf("%d versions are eligible, counted %d", eligible, c.queue.eligible)
+	}
+	return nil
 }
 
 // check counts again what the tenants' queues keep count of.
 func (q *tenantQueues) check() error {
-	open, waiting, busy := 0, 0, 0
+	waiting, busy := 0, 0
 	for tenant, t := range q.byTenant {
-		turn := t.oldIndex > 0 || t.inNew.in != nil
-		if turn && t.waiters.len() > 0 {
-			open++
+		if err := t.check(); err != nil {
+			return fmt.Errorf("queue of %q: %w", tenant, err)
 		}
-		waiting += t.waiters.len()
+		waiting += t.waiting
 		busy += t.running
 		switch {
-		case t.oldIndex > 0 && t.inNew.in != nil:
-			return fmt.Errorf("queue of %q is both old and new", tenant)
-		case t.waiters.len() > 0 && turn != q.belowLimit(t):
-			return fmt.Errorf("queue of %q of %d busy has a turn: %v", tenant, t.running, turn)
-		case t.waiters.len() == 0 && t.oldIndex == 0 && t.running == 0:
+		case t.waiting > 0 && (t.turn != noTurn) != q.belowLimit(t):
+			return fmt.Errorf("queue of %q of %d busy has a turn: %v", tenant, t.running, t.turn)
+		case t.waiting == 0 && t.turn == noTurn && t.running == 0:
 			return fmt.Errorf("queue of %q is kept for no call", tenant)
 		case q.limit > 0 && t.running > q.limit, t.running < 0:
 			return fmt.Errorf("queue of %q: %d busy", tenant, t.running)
@@ -126,10 +194,25 @@ func (q *tenantQueues) check() error {
 	switch {
 	case len(q.longest.members) != len(q.crowded()):
 		return fmt.Errorf("%d queues are in longest, and %d have a waiter", len(q.longest.members), len(q.crowded()))
-	case open != q.eligible || waiting != q.len:
-		return fmt.Errorf("%d queues are eligible and %d calls wait, counted %d and %d", open, waiting, q.eligible, q.len)
+	case waiting != q.len:
+		return fmt.Errorf("%d calls wait, counted %d", waiting, q.len)
 	case waiting == 0 && q.limit == 0 && len(q.byTenant) > 0, q.limit > 0 && waiting == 0 && busy < len(q.byTenant):
 		return fmt.Errorf("%d queues are kept while no call waits", len(q.byTenant))
+	}
+	return nil
+}
+
+// check says whether the lanes stand where the turn says.
+func (t *tenantQueue) check() error {
+	waiting := 0
+	for l := t.lanes; l != nil; l = l.next {
+		waiting += l.waiters.len()
+		if l.waiters.len() == 0 || (l.inNew.in != nil) != (t.turn == newTurn) || (l.oldIndex > 0) != (t.turn == oldTurn) {
+			return fmt.Errorf("a lane of %d, turn %d, new %v, old %v", l.waiters.len(), t.turn, l.inNew.in != nil, l.oldIndex > 0)
+		}
+	}
+	if waiting != t.waiting || (t.emptyIndex > 0) != (t.turn == oldTurn && waiting == 0) {
+		return fmt.Errorf("%d calls in lanes, counted %d, turn %d, among the empty: %v", waiting, t.waiting, t.turn, t.emptyIndex > 0)
 	}
 	return nil
 }
@@ -137,10 +220,10 @@ func (q *tenantQueues) check() error {
 // crowded lists the tenants with a waiter.
 func (q *tenantQueues) crowded() (tenants []string) {
 	for tenant, t := range q.byTenant {
-		if t.waiters.len() != t.victims.len() {
+		if t.waiting != t.victims.len() {
 			return nil
 		}
-		if t.waiters.len() > 0 {
+		if t.waiting > 0 {
 			tenants = append(tenants, tenant)
 		}
 	}
@@ -154,7 +237,8 @@ func (w *waiter) check() error {
 		return fmt.Errorf("a waiter's places disagree")
 	case h.parent != nil && h.parent.released():
 		return fmt.Errorf("a waiter's parent has ended")
-	case h.canBorrowGroup() && (h.class.slots.hasRoom() && h.class.queue.belowLimit(w.queue) || h.findClassLender(w.queue) != nil):
+	case h.canBorrowGroup() && (h.class.slots.hasRoom() && h.class.queue.belowLimit(w.queue) || h.findClassLender(w.queue) != nil) &&
+		(h.version.hasRoom() || h.findVersionLender() != nil):
 		return fmt.Errorf("a waiter has a loan to take")
 	}
 	return nil
@@ -171,9 +255,9 @@ func (g *Group) Quiet(classes ...*Class) error {
 		return fmt.Errorf("group: %d used, %d stuck, %d waiting", g.slots.used(), g.stuck, g.waiting.len)
 	}
 	for i, c := range classes {
-		if c.slots.used() != 0 || c.groupSurplus != 0 || c.stuck != 0 || c.blocked != 0 || c.lentSlotWaiters != 0 || c.lenders.len != 0 || len(c.queue.byTenant) > 0 {
-			return fmt.Errorf("class %d: %d used, a surplus of %d, %d stuck, %d blocked, %d queues",
-				i, c.slots.used(), c.groupSurplus, c.stuck, c.blocked, len(c.queue.byTenant))
+		if c.slots.used() != 0 || c.groupSurplus != 0 || c.uses != (slotUses{}) || c.lentSlotWaiters != 0 || c.lenders.len != 0 || len(c.queue.byTenant) > 0 {
+			return fmt.Errorf("class %d: %d used, a surplus of %d, %+v, %d queues",
+				i, c.slots.used(), c.groupSurplus, c.uses, len(c.queue.byTenant))
 		}
 	}
 	return nil

@@ -35,7 +35,7 @@ type Group struct {
 	phase int
 	stuck int
 	// ready holds the classes that lack nothing but a slot of the group: they have a
-	// waiter, and room for it or a slot of their own to lend to it. They stand in the
+	// waiter, and room for it in the class and in its version, or slots to lend to it. They stand in the
 	// order in which they get one. The group's slow bit is set exactly while ready is
 	// not empty.
 	ready    indexedHeap[*Class]
@@ -45,13 +45,14 @@ type Group struct {
 	epoch    time.Time    // the zero of all times
 
 	// Where dispatch looks for nested waiters that can run on a loan. Since the last
-	// dispatch, a class in withRoom has got room for its nested waiters: a slot of it, or
-	// a place in a tenant's limit, has come free. A call in groupLenders or classLenders
-	// has got a slot back that it had lent, and can lend it again. Any other waiter
-	// lacks what it lacked before, so dispatch need not look at it.
-	withRoom     []*Class
-	groupLenders []*Hold
-	classLenders []*Hold
+	// dispatch, a class in withRoom has got room for its nested waiters: a slot of it or of
+	// one of its versions, or a place in a tenant's limit, has come free. A call in one of
+	// the others has got a slot back that it had lent, and can lend it again. Any other
+	// waiter lacks what it lacked before, so dispatch need not look at it.
+	withRoom       []*Class
+	groupLenders   []*Hold
+	classLenders   []*Hold
+	versionLenders []*Hold
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.
@@ -118,13 +119,22 @@ func (g *Group) dispatch() {
 	for _, h := range g.classLenders {
 		h.offerClass()
 	}
+	for _, h := range g.versionLenders {
+		h.offerVersion()
+	}
 	for _, c := range g.withRoom {
 		c.admitGroupBorrowers()
 	}
-	clear(g.groupLenders)
-	clear(g.classLenders)
-	clear(g.withRoom)
-	g.groupLenders, g.classLenders, g.withRoom = g.groupLenders[:0], g.classLenders[:0], g.withRoom[:0]
+	empty(&g.groupLenders)
+	empty(&g.classLenders)
+	empty(&g.versionLenders)
+	empty(&g.withRoom)
+}
+
+// empty empties a slice and keeps its memory.
+func empty[T any](s *[]T) {
+	clear(*s)
+	*s = (*s)[:0]
 }
 
 // markReady adds c to the ready classes, or moves it to its new rank among them.

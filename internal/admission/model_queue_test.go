@@ -165,16 +165,21 @@ func (m *model) arrived(k *modelCall) {
 	}
 }
 
-// head is the call that gets the next slot of c.
+// head is the call that gets the next slot of c: of those whose version has room, since the
+// others are passed over.
 func (m *model) head(c *modelClass) *modelCall {
 	ts := &c.tenants
+	canGo := func(l *modelLane) []*modelCall {
+		return slices.DeleteFunc(c.waiting(l.tenant), func(k *modelCall) bool { return !m.roomIn(k.version) })
+	}
 	for {
 		var fresh, old *modelLane
 		for _, l := range ts.lanes {
-			if l.fresh && fresh == nil {
+			able := len(canGo(l)) > 0
+			if able && l.fresh && fresh == nil {
 				fresh = l
 			}
-			if l.old && (old == nil || l.used < old.used || l.used == old.used && l.number < old.number) {
+			if (able || len(c.waiting(l.tenant)) == 0) && l.old && (old == nil || l.used < old.used || l.used == old.used && l.number < old.number) {
 				old = l
 			}
 		}
@@ -184,9 +189,9 @@ func (m *model) head(c *modelClass) *modelCall {
 			continue
 		}
 		if fresh != nil && (old == nil || !ts.newcomer) {
-			return c.waiting(fresh.tenant)[0]
+			return canGo(fresh)[0]
 		}
-		return c.waiting(old.tenant)[0]
+		return canGo(old)[0]
 	}
 }
 
@@ -197,6 +202,9 @@ func (m *model) served(k *modelCall) {
 	ts.newcomer = l.fresh
 	if l.old {
 		ts.level = max(ts.level, l.used)
+	}
+	if k.version.limited {
+		l.used = max(l.used, ts.level)
 	}
 	ts.moveToOld(l)
 	m.tidy(k.class)

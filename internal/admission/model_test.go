@@ -34,10 +34,12 @@ type modelClass struct {
 	turn             int          // when it last got a slot that others waited for, or gave one back
 	queue            []*modelCall // in the order of arrival
 	tenants          modelTenants
+	versions         []*modelVersion
 }
 
 type modelCall struct {
 	class    *modelClass
+	version  *modelVersion
 	tenant   string
 	priority int
 	charged  bool          // its tenant pays for it
@@ -52,6 +54,7 @@ type modelCall struct {
 	classFrom, groupFrom  *modelCall
 	groupBorrower         *modelCall // has borrowed its slot of the group
 	lender, classBorrower *modelCall // from which it has borrowed the slot of the class, and which has borrowed it from k
+	versionHolds
 }
 
 type state int
@@ -108,6 +111,14 @@ func (m *model) room(c *modelClass) bool {
 	return len(m.owners(c)) < c.limit
 }
 
+// has tells whether k could have a slot of its class for its own, and one of its version.
+func (m *model) has(k *modelCall) bool { return m.room(k.class) && m.below(k) && m.roomIn(k.version) }
+
+// lacksOnlyGroup tells whether k could have both, for its own or by a loan.
+func (m *model) lacksOnlyGroup(k *modelCall) bool {
+	return (m.lenderOf(k) != nil || m.below(k) && m.room(k.class)) && m.hasVersionNow(k)
+}
+
 // home tells whether k's parent has its loan at home.
 func (m *model) home(k *modelCall) bool {
 	return k.parent != nil && k.parent.state == holding && k.parent.groupBorrower == nil
@@ -126,7 +137,7 @@ func (m *model) lenderOf(k *modelCall) *modelCall {
 
 func (m *model) take(k *modelCall) bool {
 	home, lender := m.home(k), m.lenderOf(k)
-	if lender == nil && (!m.below(k) || !m.room(k.class)) || !home && !m.room(nil) {
+	if !m.lacksOnlyGroup(k) || !home && !m.room(nil) {
 		return false
 	}
 	counts := k.class.tenants.limit > 0 && (lender == nil || !place(lender, k.tenant))
@@ -137,6 +148,7 @@ func (m *model) take(k *modelCall) bool {
 	if home {
 		k.groupFrom, k.parent.groupBorrower = k.parent.groupFrom, k
 	}
+	m.takeVersion(k)
 	waited := slices.Contains(k.class.queue, k)
 	k.state, k.since, k.charged, k.counts = holding, m.now, waited || k.class.tenants.limit > 0, counts
 	k.class.queue = slices.DeleteFunc(k.class.queue, func(q *modelCall) bool { return q == k })
@@ -166,16 +178,29 @@ func (m *model) next() (first *modelClass) {
 	return first
 }
 
-// open tells whether a slot of c's own is there for one that waits.
-func (m *model) open(c *modelClass) bool { return m.room(c) && slices.ContainsFunc(c.queue, m.below) }
+// open tells whether slots are there for one that waits for c, without a loan.
+func (m *model) open(c *modelClass) bool { return slices.ContainsFunc(c.queue, m.has) }
 
-// borrower is the oldest that waits for c and could be lent a slot of it.
+// borrower is the oldest that waits for c and could be lent what is not there for it.
 func (m *model) borrower(c *modelClass) *modelCall {
-	i := slices.IndexFunc(c.queue, func(k *modelCall) bool { return m.lenderOf(k) != nil })
+	i := slices.IndexFunc(c.queue, func(k *modelCall) bool { return m.lacksOnlyGroup(k) && !m.has(k) })
 	if i < 0 {
 		return nil
 	}
 	return c.queue[i]
+}
+
+// nextOf is the call that gets the next slot of the group as one of c, which is next.
+func (m *model) nextOf(c *modelClass) *modelCall {
+	b := m.borrower(c)
+	if !m.open(c) {
+		return b
+	}
+	k := m.head(c)
+	if b != nil && slices.Index(c.queue, b) < slices.Index(c.queue, k) {
+		return b
+	}
+	return k
 }
 
 func (m *model) held(c *modelClass) (n int) {
@@ -213,15 +238,11 @@ func share(has, weight int) float64 {
 
 // serve admits all that can run: by free slots, each for the class that is next, then by
 // loans, first those of slots that have just come back.
-func (m *model) serve(homes, returned []*modelCall) {
+func (m *model) serve(homes, returned, returnedVersions []*modelCall) {
 	for c := m.next(); c != nil && m.room(nil); c = m.next() {
 		m.turns++
 		c.turn = m.turns
-		if m.open(c) {
-			m.take(m.head(c))
-		} else {
-			m.take(m.borrower(c))
-		}
+		m.take(m.nextOf(c))
 	}
 	for _, p := range homes {
 		for _, k := range m.calls {
@@ -233,6 +254,13 @@ func (m *model) serve(homes, returned []*modelCall) {
 	for _, p := range returned {
 		for _, k := range m.calls {
 			if k.state == queued && p.classBorrower == nil && above(p, k) && k.class == p.class && m.take(k) {
+				break
+			}
+		}
+	}
+	for _, p := range returnedVersions {
+		for _, k := range m.calls {
+			if k.state == queued && p.versionBorrower == nil && above(p, k) && k.version == p.version && m.take(k) {
 				break
 			}
 		}
@@ -254,14 +282,14 @@ func (m *model) acquire(k *modelCall) {
 		k.parent = nil
 	}
 	switch {
-	case c.removed:
+	case c.removed, k.version.removed:
 		m.refuse(k, admission.ErrRemoved)
 	case c.off:
 		m.refuse(k, admission.ErrOff)
 	case m.closed, m.drained && (!nested || parent.state == over):
 		m.refuse(k, admission.ErrClosed)
 	case m.take(k):
-	case m.stuck(c), m.stuck(nil):
+	case m.stuck(c), m.stuck(nil), m.stuckVersion(k.version):
 		m.refuse(k, admission.ErrStuck)
 	case len(c.queue) >= c.bound && m.victim(k) == nil:
 		m.refuse(k, admission.ErrFull)
@@ -290,7 +318,7 @@ func (m *model) stuck(c *modelClass) bool {
 func (m *model) refuseStuck() {
 	for _, c := range m.classes {
 		for _, k := range slices.Clone(c.queue) {
-			if m.stuck(nil) || m.stuck(c) {
+			if m.stuck(nil) || m.stuck(c) || m.stuckVersion(k.version) {
 				m.refuse(k, admission.ErrStuck)
 			}
 		}
@@ -320,6 +348,7 @@ func (m *model) release(k *modelCall, as state) {
 			w.parent = nil
 		}
 	}
+	returnedVersions := m.returnVersion(k)
 	returned := m.returnClass(k)
 	homes := m.returnGroup(k)
 	m.unparkAll()
@@ -329,7 +358,7 @@ func (m *model) release(k *modelCall, as state) {
 		o.class.turn = m.turns
 	}
 	m.disown(k0)
-	m.serve(homes, returned)
+	m.serve(homes, returned, returnedVersions)
 }
 
 // returnClass gives back k's slot of its class, unless k has lent it on: to its lender, and
@@ -422,7 +451,7 @@ func (m *model) canGo(k *modelCall, good map[*modelCall]bool) bool {
 			return false // a slot of the group might do, but may never come
 		}
 	}
-	return (loan || m.comesFree(nil, good)) && m.hasClass(k, good)
+	return (loan || m.comesFree(nil, good)) && m.hasClass(k, good) && m.hasVersion(k, good)
 }
 
 // hasClass tells whether there will be a slot of its class for k, if those end that
@@ -460,7 +489,8 @@ func (m *model) breakCycles(c *modelClass) {
 	for {
 		good := m.prospects()
 		i := slices.IndexFunc(m.backward(), func(k *modelCall) bool {
-			return k.state == queued && k.class == c && k.parent != nil && !m.hasClass(k, good) && m.keeps(k, good)
+			hopeless := func() bool { return !m.hasClass(k, good) || !m.hasVersion(k, good) }
+			return k.state == queued && k.class == c && k.parent != nil && hopeless() && m.keeps(k, good)
 		})
 		if i < 0 {
 			return
@@ -485,7 +515,7 @@ func (m *model) keeps(w *modelCall, good map[*modelCall]bool) bool {
 	waits := true
 	for k, p := w, w.parent; p != nil; k, p = p, p.parent {
 		waits = p.state == holding && (waits || p.groupBorrower == k && m.hasWaiting(p))
-		if waits && wanted(p.class) {
+		if waits && (wanted(p.class) || m.wantedVersion(p.version, good)) {
 			return true
 		}
 		if !waits && p.groupBorrower != k {
@@ -505,7 +535,7 @@ func (m *model) resize(c *modelClass, n int) {
 	} else {
 		c.limit = n
 	}
-	m.serve(nil, nil)
+	m.serve(nil, nil, nil)
 	if c != nil {
 		m.breakCycles(c)
 	}
@@ -535,12 +565,13 @@ type machine struct {
 	model
 	group  *admission.Group
 	real   []*admission.Class
+	parts  map[*modelVersion]*admission.Version
 	theirs map[*modelCall]*call
 	ctx    context.Context
 }
 
 func newMachine(t *rapid.T) *machine {
-	s := &machine{theirs: map[*modelCall]*call{}, ctx: t.Context()}
+	s := &machine{theirs: map[*modelCall]*call{}, parts: map[*modelVersion]*admission.Version{}, ctx: t.Context()}
 	s.limit = rapid.IntRange(1, 4).Draw(t, "group")
 	s.group = admission.NewGroup(s.limit)
 	for range rapid.IntRange(1, 4).Draw(t, "classes") {
@@ -552,6 +583,7 @@ func newMachine(t *rapid.T) *machine {
 		if c.tenants.limit > 0 {
 			r.LimitTenants(c.tenants.limit)
 		}
+		s.drawVersions(t, c, r)
 		s.classes = append(s.classes, c)
 		s.real = append(s.real, r)
 	}
@@ -580,12 +612,12 @@ func (s *machine) begin(t *rapid.T, parent *modelCall) {
 	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
 	wait := time.Duration(rapid.IntRange(1, 100).Draw(t, "wait")) * time.Minute
 	k := &modelCall{
-		class: s.classes[i], parent: parent, deadline: s.now + wait,
+		class: s.classes[i], version: s.drawVersion(t, s.classes[i]), parent: parent, deadline: s.now + wait,
 		tenant:   rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "tenant"),
 		priority: rapid.SampledFrom([]int{0, 0, 0, 1, -1}).Draw(t, "priority"),
 	}
 	s.acquire(k)
-	s.theirs[k] = launch(s.ctx, s.real[i], s.theirs[parent], admission.Request{Tenant: k.tenant, Priority: k.priority, Wait: wait})
+	s.theirs[k] = launch(s.ctx, s.parts[k.version], s.theirs[parent], admission.Request{Tenant: k.tenant, Priority: k.priority, Wait: wait})
 }
 
 func (s *machine) Root(t *rapid.T)  { s.begin(t, nil) }
@@ -709,11 +741,12 @@ func (s *machine) Check(t *rapid.T) {
 		require.Equal(t, len(s.owners(c)), r.Used(), "class %d", i)
 		require.Equal(t, len(c.queue), r.Queued(), "class %d", i)
 		for _, k := range c.queue {
-			free := s.lenderOf(k) != nil || s.below(k) && r.Used() < r.Limit()
+			free := s.lacksOnlyGroup(k)
 			require.False(t, free && !full, "class %d idles", i)
 			require.False(t, free && s.home(k), "a loan idles")
 		}
 	}
+	s.checkVersions(t)
 	require.NoError(t, s.group.Check(s.real...))
 }
 
@@ -726,7 +759,7 @@ func (k *modelCall) describe() string {
 	case k.parent == nil:
 		return "let in as a root"
 	}
-	return fmt.Sprint("let in, own class ", k.classFrom == k, ", own group ", k.groupFrom == k)
+	return fmt.Sprint("let in, own class ", k.classFrom == k, ", own group ", k.groupFrom == k, ", own version ", k.versionFrom == k)
 }
 
 func describe(k *call) string {
@@ -738,7 +771,7 @@ func describe(k *call) string {
 	case k.hold.Orphan():
 		return "let in as a root"
 	}
-	return fmt.Sprint("let in, own class ", k.hold.OwnsClass(), ", own group ", k.hold.OwnsGroup())
+	return fmt.Sprint("let in, own class ", k.hold.OwnsClass(), ", own group ", k.hold.OwnsGroup(), ", own version ", k.hold.OwnsVersion())
 }
 
 // finish ends everything, in any order, and asserts that nothing is left.
@@ -755,6 +788,9 @@ func (s *machine) finish(t *rapid.T) {
 		}
 	}
 	require.NoError(t, s.group.Quiet(s.real...))
+	for _, v := range s.parts {
+		require.NoError(t, v.Quiet())
+	}
 }
 
 func TestGroupBehavesLikeItsModel(t *testing.T) {

@@ -25,31 +25,48 @@ import "time"
 //
 // If the class has a limit for tenants, the queue of a tenant that has reached it is parked:
 // it has no turn, and so delays no other queue, until one of its calls ends.
+//
+// A tenant's queue is divided into lanes, one for each version that its calls are of, and a
+// version has the lanes of all tenants in order. A version without a free slot is left out
+// when the next call is chosen: its calls wait on, and delay none of another version, also
+// of their own tenant. When it has one again its tenants are served in the same order. A
+// tenant saves nothing up meanwhile. The versions with waiting calls are searched one by
+// one, since a class has few.
 type tenantQueues struct {
-	limit        int // of calls that a tenant runs at once; 0: none
-	newQueues    list[*tenantQueue]
-	oldQueues    indexedHeap[*tenantQueue] // some may be empty, until their turn comes
-	lastWasNew   bool                      // the last turn was a fresh one's
+	limit        int                       // of calls that a tenant runs at once; 0: none
+	versions     list[*Version]            // that have a call waiting
+	empty        indexedHeap[*tenantQueue] // the old queues without a call, until their turn comes
+	lastWasNew   bool                      // the last turn was a new one's
 	longest      indexedHeap[*byWaiting]   // chooses whose call is displaced
 	byTenant     map[string]*tenantQueue
 	len          int           // calls that wait
-	eligible     int           // queues that have a turn and a call
+	eligible     int           // versions that have room, and a call whose tenant has a turn
 	virtualTime  time.Duration // what the queue that was served last had used
 	lastSequence uint64        // of turns and arrivals
 }
+
+// turn says how a tenant's queue takes part.
+type turn uint8
+
+const (
+	noTurn  turn = iota // it is empty, or parked
+	newTurn             // it is new: its lane is in the newLanes of a version
+	oldTurn             // it is old: its lanes are in oldLanes or, if it has none, it is in empty
+)
 
 // tenantQueue holds one tenant's waiting calls, and counts its running ones if the class has
 // a limit for tenants.
 type tenantQueue struct {
 	tenant       string
-	waiters      indexedHeap[*waiter]
+	lanes        *lane                // by version; linked by lane.next
+	spare        lane                 // the first of them, so that it need not be allocated
+	waiting      int                  // calls in lanes
 	victims      indexedHeap[*victim] // the same calls, the next to be displaced first
-	longestIndex int                  // in crowds
-	inNew        node[*tenantQueue]   // in fresh
-	oldIndex     int                  // in old
-	eligible     bool                 // it is counted in tenantQueues.eligible
-	used         time.Duration        // slot time, on the scale of virtualTime
-	sequence     uint64               // of its turn: those that have used the same go round
+	longestIndex int                  // in tenantQueues.longest
+	emptyIndex   int                  // in tenantQueues.empty
+	turn         turn
+	used         time.Duration // slot time, on the scale of virtualTime
+	sequence     uint64        // of its turn: those that have used the same go round
 
 	// Of a class that limits its tenants:
 	running      int // calls that run
@@ -58,7 +75,7 @@ type tenantQueue struct {
 	heldBack     int // places that do not come free while deadlock candidates wait
 }
 
-func (t *tenantQueue) index() *int { return &t.oldIndex }
+func (t *tenantQueue) index() *int { return &t.emptyIndex }
 
 // before compares differences, since in a class that always has a waiter the sum of used
 // time has no bound and may overflow.
@@ -74,7 +91,6 @@ func (q *tenantQueues) queueOf(tenant string) *tenantQueue {
 	t := q.byTenant[tenant]
 	if t == nil {
 		t = &tenantQueue{tenant: tenant, used: q.virtualTime}
-		t.inNew.value = t
 		if q.byTenant == nil {
 			q.byTenant = map[string]*tenantQueue{}
 		}
@@ -92,79 +108,129 @@ func (q *tenantQueues) nextSequence() uint64 {
 func (q *tenantQueues) belowLimit(t *tenantQueue) bool { return q.limit == 0 || t.running < q.limit }
 
 func (q *tenantQueues) push(w *waiter, tenant string) {
-	t := q.queueOf(tenant)
-	w.queue, w.sequence = t, q.nextSequence()
-	t.waiters.put(w)
+	v, t := w.hold.version, q.queueOf(tenant)
+	in := v.lineUp()
+	if in.waiting++; in.waiting == 1 {
+		q.versions.push(&in.inVersions)
+	}
+	w.queue, w.lane, w.sequence = t, t.laneOf(v), q.nextSequence()
+	w.lane.waiters.put(w)
+	t.waiting++
 	q.trackVictim(w)
 	q.len++
 	switch {
 	case !q.belowLimit(t):
 		q.park(t)
-	case t.oldIndex > 0: // has a turn, and may have been empty
-	case t.waiters.len() == 1 && t.running == 0:
-		q.newQueues.push(&t.inNew)
+	case t.turn == oldTurn: // and may have been empty
+		q.schedule(t)
+	case t.waiting == 1 && t.running == 0:
+		t.turn = newTurn
+		q.schedule(t)
 	default:
 		q.moveToOld(t)
 	}
-	q.updateEligible(t)
 }
 
-// nextWaiter returns the waiter to serve next. There must be an eligible queue.
+// schedule puts t where a queue with its turn belongs.
+func (q *tenantQueues) schedule(t *tenantQueue) {
+	for l := t.lanes; l != nil; l = l.next {
+		l.schedule(t.turn)
+	}
+	if t.turn == oldTurn && t.waiting == 0 {
+		q.empty.put(t)
+	} else {
+		q.empty.remove(t)
+	}
+}
+
+// nextWaiter returns the waiter to serve next. There must be an eligible version.
 func (q *tenantQueues) nextWaiter() *waiter {
-	for q.oldQueues.len() > 0 && q.oldQueues.first().waiters.len() == 0 {
-		q.advance(q.oldQueues.first())
-		q.unscheduleEmpty(q.oldQueues.first())
+	newest, oldest := q.nextLanes()
+	for q.empty.len() > 0 && (oldest == nil || q.empty.first().before(oldest.tenant)) {
+		q.advance(q.empty.first())
+		q.unscheduleEmpty(q.empty.first())
 	}
-	if q.newQueues.len > 0 && (q.oldQueues.len() == 0 || !q.lastWasNew) {
-		return q.newQueues.head.value.waiters.first()
+	if newest != nil && (oldest == nil || !q.lastWasNew) {
+		return newest.waiters.first()
 	}
-	return q.oldQueues.first().waiters.first()
+	return oldest.waiters.first()
+}
+
+// nextLanes returns the first lane of a new queue and the first of an old one, of the
+// versions that have room; nil where there is none.
+func (q *tenantQueues) nextLanes() (fresh, old *lane) {
+	for v := range q.versions.all() {
+		in := v.line
+		if !in.eligible {
+			continue
+		}
+		if in.newLanes.len > 0 {
+			if l := in.newLanes.head.value; fresh == nil || l.waiters.first().sequence < fresh.waiters.first().sequence {
+				fresh = l
+			}
+		}
+		if in.oldLanes.len() > 0 && (old == nil || in.oldLanes.first().before(old)) {
+			old = in.oldLanes.first()
+		}
+	}
+	return fresh, old
 }
 
 // remove takes w out of its queue. If it was served, that was its tenant's turn.
 func (q *tenantQueues) remove(w *waiter, served bool) {
-	t := w.queue
-	t.waiters.remove(w)
+	t, in := w.queue, w.hold.version.line
+	w.lane.waiters.remove(w)
+	if w.lane.waiters.len() == 0 {
+		w.lane.drop()
+	}
+	if in.waiting--; in.waiting == 0 {
+		in.inVersions.remove()
+	}
+	t.waiting--
 	q.untrackVictim(w)
 	q.len--
 	switch {
 	case served:
-		q.serve(t)
-	case t.waiters.len() == 0 && t.oldIndex == 0: // old ones wait for their turn
+		q.serve(w)
+	case t.waiting > 0:
+	case t.turn == oldTurn: // waits for its turn
+		q.schedule(t)
+	default:
 		q.unscheduleEmpty(t)
 	}
-	q.updateEligible(t)
 	if q.len == 0 {
 		q.clear()
 	}
 }
 
-func (q *tenantQueues) serve(t *tenantQueue) {
-	q.lastWasNew = t.inNew.in != nil
+func (q *tenantQueues) serve(w *waiter) {
+	t := w.queue
+	q.lastWasNew = t.turn == newTurn
 	q.advance(t)
+	if w.hold.version.isLimited() && t.used-q.virtualTime < 0 {
+		t.used = q.virtualTime // it has waited for its version, and saves nothing up
+	}
 	q.moveToOld(t)
 	q.parkAtLimit(t)
 }
 
 func (q *tenantQueues) advance(t *tenantQueue) {
-	if t.oldIndex > 0 && t.used-q.virtualTime > 0 {
+	if t.turn == oldTurn && t.used-q.virtualTime > 0 {
 		q.virtualTime = t.used
 	}
 }
 
 // moveToOld puts a queue behind the old ones that have used as much.
 func (q *tenantQueues) moveToOld(t *tenantQueue) {
-	t.inNew.remove()
 	q.catchUp(t)
-	t.sequence = q.nextSequence()
-	q.oldQueues.put(t)
+	t.sequence, t.turn = q.nextSequence(), oldTurn
+	q.schedule(t)
 }
 
 // park takes a queue's turn away.
 func (q *tenantQueues) park(t *tenantQueue) {
-	t.inNew.remove()
-	q.oldQueues.remove(t)
-	q.updateEligible(t)
+	t.turn = noTurn
+	q.schedule(t)
 }
 
 // unscheduleEmpty takes an empty queue's turn away, and so forgets its debt.
@@ -177,7 +243,7 @@ func (q *tenantQueues) unscheduleEmpty(t *tenantQueue) {
 // because calls of its tenant run, only its debt is forgotten.
 func (q *tenantQueues) forgetIfIdle(t *tenantQueue) {
 	switch {
-	case t.waiters.len() > 0 || t.oldIndex > 0:
+	case t.waiting > 0 || t.turn == oldTurn:
 	case t.running > 0:
 		t.used = q.virtualTime
 	default:
@@ -185,22 +251,10 @@ func (q *tenantQueues) forgetIfIdle(t *tenantQueue) {
 	}
 }
 
-// updateEligible counts the queues that have a turn and a call.
-func (q *tenantQueues) updateEligible(t *tenantQueue) {
-	open := t.waiters.len() > 0 && (t.inNew.in != nil || t.oldIndex > 0)
-	switch {
-	case open && !t.eligible:
-		q.eligible++
-	case t.eligible && !open:
-		q.eligible--
-	}
-	t.eligible = open
-}
-
 // clear forgets all debts, since no call waits.
 func (q *tenantQueues) clear() {
-	for q.oldQueues.len() > 0 {
-		q.unscheduleEmpty(q.oldQueues.first())
+	for q.empty.len() > 0 {
+		q.unscheduleEmpty(q.empty.first())
 	}
 	q.lastWasNew = false
 	if len(q.byTenant) == 0 {
@@ -212,15 +266,15 @@ func (q *tenantQueues) clear() {
 // for another slot or still has a debt.
 func (q *tenantQueues) charge(tenant string, d time.Duration) {
 	t := q.byTenant[tenant]
-	if t == nil || t.oldIndex == 0 && t.waiters.len() == 0 {
+	if t == nil || t.turn != oldTurn && t.waiting == 0 {
 		return
 	}
 	q.catchUp(t)
 	t.used += d
-	switch {
-	case t.oldIndex > 0:
-		q.oldQueues.put(t)
-	case t.inNew.in != nil: // a tenant that has just had a slot is not new
+	switch t.turn {
+	case oldTurn:
+		q.schedule(t)
+	case newTurn: // a tenant that has just had a slot is not new
 		q.moveToOld(t)
 	}
 }
@@ -228,7 +282,7 @@ func (q *tenantQueues) charge(tenant string, d time.Duration) {
 // catchUp makes a queue that was not among the old ones start at the virtual time, so that a
 // tenant saves nothing up while it does not wait.
 func (q *tenantQueues) catchUp(t *tenantQueue) {
-	if t.oldIndex == 0 && t.used-q.virtualTime < 0 {
+	if t.turn != oldTurn && t.used-q.virtualTime < 0 {
 		t.used = q.virtualTime
 	}
 }
@@ -236,7 +290,7 @@ func (q *tenantQueues) catchUp(t *tenantQueue) {
 // parkAtLimit parks a queue if its tenant has reached its limit and has calls waiting. An
 // empty queue stays scheduled, because it may have a debt.
 func (q *tenantQueues) parkAtLimit(t *tenantQueue) {
-	if !q.belowLimit(t) && t.waiters.len() > 0 {
+	if !q.belowLimit(t) && t.waiting > 0 {
 		q.park(t)
 	}
 }
@@ -246,10 +300,9 @@ func (q *tenantQueues) parkAtLimit(t *tenantQueue) {
 func (q *tenantQueues) callEnded(t *tenantQueue) {
 	t.running--
 	switch {
-	case t.oldIndex > 0 || t.inNew.in != nil:
-	case t.waiters.len() > 0:
+	case t.turn != noTurn:
+	case t.waiting > 0:
 		q.moveToOld(t)
-		q.updateEligible(t)
 	default:
 		q.unscheduleEmpty(t)
 	}
@@ -259,7 +312,9 @@ func (q *tenantQueues) callEnded(t *tenantQueue) {
 func (q *tenantQueues) all() []*waiter {
 	all := make([]*waiter, 0, q.len)
 	for _, t := range q.byTenant {
-		all = append(all, t.waiters.members...)
+		for l := t.lanes; l != nil; l = l.next {
+			all = append(all, l.waiters.members...)
+		}
 	}
 	return all
 }
@@ -300,7 +355,7 @@ type byWaiting tenantQueue
 func (c *byWaiting) index() *int { return &c.longestIndex }
 
 func (c *byWaiting) before(d *byWaiting) bool {
-	if n, m := c.waiters.len(), d.waiters.len(); n != m {
+	if n, m := c.waiting, d.waiting; n != m {
 		return n > m
 	}
 	return c.victims.first().sequence > d.victims.first().sequence
@@ -317,7 +372,7 @@ func (q *tenantQueues) trackVictim(w *waiter) {
 func (q *tenantQueues) untrackVictim(w *waiter) {
 	t := w.queue
 	t.victims.remove((*victim)(w))
-	if t.waiters.len() > 0 {
+	if t.waiting > 0 {
 		q.longest.put((*byWaiting)(t))
 	} else {
 		q.longest.remove((*byWaiting)(t))
@@ -332,10 +387,10 @@ func (q *tenantQueues) victim(tenant string, priority int) *waiter {
 	}
 	mine, own := 0, q.byTenant[tenant]
 	if own != nil {
-		mine = own.waiters.len()
+		mine = own.waiting
 	}
 	switch most := q.longest.first(); {
-	case mine+1 < most.waiters.len():
+	case mine+1 < most.waiting:
 		return (*waiter)(most.victims.first())
 	case mine > 0 && own.victims.first().priority < priority:
 		return (*waiter)(own.victims.first())

@@ -5,10 +5,19 @@ import (
 	"sync/atomic"
 )
 
+// The state of a version, as the fast path sees it.
+const (
+	hasLimit  = 1 << iota // it has slots of its own
+	isRemoved             // calls are refused
+)
+
 // Version is a part of a class: the calls of one version of a function. All versions of a
 // class share its limit, its queue and what else the class has. A version counts its own
-// calls, and can be removed alone. Get one from [Class.Base] or [Class.NewVersion]. All its
-// methods may be called concurrently.
+// calls, can be removed alone, and may have a limit of its own. A call of such a version
+// needs one of the version's slots too. It takes all three together or none, so a call
+// that lacks only its version's slot keeps nothing from the calls of other versions, and
+// they pass it in the queue. Get a version from [Class.Base] or [Class.NewVersion]. All its
+// methods may be called concurrently, unless they say otherwise.
 type Version struct {
 	// Entered and Settled are the owner's, to count calls by. Those of the base
 	// stand beside the class's counter, because each call writes all three at the
@@ -16,54 +25,173 @@ type Version struct {
 	Entered, Settled atomic.Uint64
 
 	class  *Class
-	slots  counter
-	queued atomic.Int32 // its calls in the class's queue, to be read without g.mu; written under it
+	state  atomic.Uint32 // hasLimit, isRemoved; written under g.mu
+	queued atomic.Int32  // its calls in the class's queue, to be read without g.mu; written under it
+	slots  counter       // not used without a limit
 
 	// Guarded by g.mu.
-	waiting int // its calls in the class's queue
-	removed bool
+	uses slotUses
+	line *line // nil: no call of it has ever waited
 }
 
-// Base returns the version that every class has. It has no limit of its own.
+// slotUses counts slots of a class or of a version, by what their calls do.
+type slotUses struct {
+	stuck    int32 // their calls are marked stuck
+	blocked  int32 // their calls have a nested call waiting below them
+	heldBack int32 // they do not come back while deadlock candidates wait
+	wanted   int32 // deadlock candidates that wait for one of them in vain
+}
+
+// Base returns the version that every class has. It has no limit of its own at first.
 func (c *Class) Base() *Version { return &c.base }
 
-// NewVersion adds a version to the class. n must be [Unlimited].
+// NewVersion adds a version to the class. At most n of its calls run at once, whatever the
+// class would allow; with [Unlimited] it has no slots of its own, and costs its calls
+// nothing.
 func (c *Class) NewVersion(n int) *Version {
 	v := &Version{class: c}
-	v.slots.resize(n)
+	if n != Unlimited {
+		v.Resize(n)
+	}
 	return v
 }
 
 // Class returns the class that v is a part of.
 func (v *Version) Class() *Class { return v.class }
 
-// Limit returns how many calls of the version may run at once by its own limit, and Queued
-// the number of its calls that wait.
-func (v *Version) Limit() int  { return v.slots.limit() }
+// Used returns how many of the version's own slots are in use; it is 0 without a limit.
+// Limit returns its own limit, [Unlimited] if it has none, and Queued the number of its
+// calls that wait.
+func (v *Version) Used() int { return v.slots.used() }
+
+func (v *Version) Limit() int {
+	if v.isLimited() {
+		return v.slots.limit()
+	}
+	return Unlimited
+}
+
 func (v *Version) Queued() int { return int(v.queued.Load()) }
+
+// Resize changes the version's own limit, as [Class.Resize] does that of the class. A
+// version without one gets it, and keeps slots of its own for good, also if n is
+// [Unlimited]: that first Resize must come before the version's first call.
+func (v *Version) Resize(n int) {
+	if !v.isLimited() {
+		v.slots.resize(n)
+		v.state.Or(hasLimit)
+		return
+	}
+	// See Class.Resize.
+	if v.slots.fastResize(n) {
+		return
+	}
+	g := v.class.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v.slots.resize(n)
+	v.slotsChanged()
+}
 
 // Remove refuses calls of the version from then on with ErrRemoved. Calls that wait go on.
 // The class and its other versions stay as they are.
 func (v *Version) Remove() {
 	v.class.group.mu.Lock()
 	defer v.class.group.mu.Unlock()
-	v.removed = true
-	v.slots.setFlag(shutBit, true)
+	v.state.Or(isRemoved)
 }
+
+func (v *Version) isLimited() bool { return v.state.Load()&hasLimit != 0 }
+
+// hasRoom reports whether the version's own limit lets another call run.
+func (v *Version) hasRoom() bool { return !v.isLimited() || v.slots.hasRoom() }
 
 // TryAcquire takes a slot for h, a root call, if that needs neither waiting nor g.mu, and
 // reports whether it has.
 func (v *Version) TryAcquire(h *Hold) bool {
 	c := v.class
-	if v.slots.isShut() || !c.slots.fastInc() {
+	if !v.fastInc() {
+		return false
+	}
+	if !c.slots.fastInc() {
+		if v.isLimited() {
+			v.putBack(false)
+		}
 		return false
 	}
 	if !c.group.slots.fastInc() {
-		c.putBack()
+		v.putBack(true)
 		return false
 	}
 	h.class, h.version = c, v
 	return true
+}
+
+// fastInc takes one of the version's own slots, if it has a limit. g.mu need not be held.
+func (v *Version) fastInc() bool {
+	state := v.state.Load()
+	return state == 0 || state == hasLimit && v.slots.fastInc()
+}
+
+// fastDec gives that slot back, or reports false if that needs the lock, because a call
+// waits for it. g.mu need not be held.
+func (v *Version) fastDec() bool { return !v.isLimited() || v.slots.fastDec() }
+
+// putBack gives the version's slot back when TryAcquire has taken it and then found the
+// class full, or both slots when it has found the group full. In between, another call may
+// have found the version or the class full because that slot was taken, and begun to wait.
+// That sets the slow bit, so fastDec fails here: then putBack admits the waiter, if it can.
+// g.mu must not be held.
+func (v *Version) putBack(classToo bool) {
+	versionGiven, classGiven := v.fastDec(), !classToo || v.class.slots.fastDec()
+	if versionGiven && classGiven {
+		return
+	}
+	v.class.group.mu.Lock()
+	defer v.class.group.mu.Unlock()
+	v.giveBack(!versionGiven, !classGiven)
+	v.class.group.dispatch()
+}
+
+// release gives back the slots of a call that ends on the fast path. It takes g.mu only if
+// a call waits for one of them. g.mu must not be held.
+func (v *Version) release() {
+	g := v.class.group
+	versionGiven, classGiven := v.fastDec(), v.class.slots.fastDec()
+	if versionGiven && classGiven && g.slots.fastDec() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v.giveBack(!versionGiven, !classGiven)
+	g.slots.dec()
+	v.class.groupSlotReturned()
+	g.dispatch()
+}
+
+// giveBack gives slots back that could not be given back without the lock; dispatch must
+// follow. If the class or the version is over its limit that makes no room, and yet may
+// complete a deadlock: the call that has ended may have been the last that was not waiting.
+func (v *Version) giveBack(own, ofClass bool) {
+	if !own && !ofClass {
+		return
+	}
+	if own {
+		v.slots.dec()
+	}
+	if ofClass {
+		v.class.slots.dec()
+	}
+	v.refresh()
+	v.class.breakCycles()
+}
+
+// slotsChanged follows a change of the limit of the version or of its class.
+func (v *Version) slotsChanged() {
+	v.refresh()
+	v.class.group.dispatch()
+	v.class.breakCycles()
+	v.refuseIfStuck()
 }
 
 // Acquire takes a slot for h. If there is none it waits, at most r.Wait and at most until
@@ -79,4 +207,49 @@ func (v *Version) Acquire(ctx context.Context, h *Hold, r Request) error {
 		return err
 	}
 	return w.wait(ctx, r.Wait)
+}
+
+// refusal returns why calls are refused whether or not there are slots, or nil.
+func (v *Version) refusal(parent *Hold) error {
+	c := v.class
+	switch {
+	case c.removed || v.state.Load()&isRemoved != 0:
+		return ErrRemoved
+	case c.off:
+		return ErrOff
+	case c.group.phase == closed, c.group.phase == draining && (parent == nil || parent.Ended()):
+		return ErrClosed
+	}
+	return nil
+}
+
+// refresh brings what depends on the version's slots and waiters up to date, and then its
+// class (see Class.refresh). It must follow each change of either.
+func (v *Version) refresh() {
+	v.refreshLine()
+	v.class.refresh()
+}
+
+// isStuck reports whether every slot of v, of its class, or of the group, is stuck. A call
+// that waits for one may wait for ever.
+func (v *Version) isStuck() bool {
+	return v.uses.stuck > 0 && int(v.uses.stuck) >= v.slots.limit() || v.class.isStuck()
+}
+
+// refuseIfStuck refuses all calls that wait for a slot where each slot is stuck.
+func (v *Version) refuseIfStuck() {
+	c := v.class
+	switch {
+	case c.group.isStuck():
+		c.group.refuseAll(ErrStuck)
+	case c.isStuck():
+		c.refuseAll(ErrStuck)
+	case v.isStuck():
+		for _, w := range c.queue.all() {
+			if w.hold.version == v {
+				w.refuse(ErrStuck)
+			}
+		}
+		c.refresh()
+	}
 }

@@ -1,6 +1,12 @@
 package admission_test
 
 import (
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,23 +44,431 @@ func TestVersionsShareTheirClassesLimitAndQueue(t *testing.T) {
 }
 
 func TestTheWaitingCallsOfARemovedVersionGoOnToTheirEnd(t *testing.T) {
+	for _, limit := range []int{1, admission.Unlimited} {
+		synctest.Test(t, func(t *testing.T) {
+			c := admission.NewGroup(10).NewClass(1, 10)
+			one, two := c.Base(), c.NewVersion(limit)
+			var runs, waits, late, other admission.Hold
+			require.True(t, one.TryAcquire(&runs))
+			served := two.Join(&waits, admission.Request{})
+
+			two.Remove()
+			require.ErrorIs(t, two.Acquire(t.Context(), &late, admission.Request{Wait: time.Hour}), admission.ErrRemoved)
+			runs.Release()
+			got := <-served
+			require.NoError(t, got.Err())
+			waits.Release()
+
+			assert.False(t, two.TryAcquire(&late), "nor is a free slot for it")
+			require.ErrorIs(t, two.Acquire(t.Context(), &late, admission.Request{Wait: time.Hour}), admission.ErrRemoved)
+			require.True(t, one.TryAcquire(&other), "the other version stays")
+			other.Release()
+			require.NoError(t, two.Quiet())
+		})
+	}
+}
+
+func TestAVersionsLimitIsTakenTogetherWithItsClasssAndTheGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.NewGroup(10).NewClass(1, 10)
-		one, two := c.Base(), c.NewVersion(admission.Unlimited)
-		var runs, waits, late, other admission.Hold
-		require.True(t, one.TryAcquire(&runs))
-		served := two.Join(&waits, admission.Request{})
-
-		two.Remove()
-		require.ErrorIs(t, two.Acquire(t.Context(), &late, admission.Request{Wait: time.Hour}), admission.ErrRemoved)
-		runs.Release()
-		got := <-served
-		require.NoError(t, got.Err())
-		waits.Release()
-
-		assert.False(t, two.TryAcquire(&late), "nor is a free slot for it")
-		require.ErrorIs(t, two.Acquire(t.Context(), &late, admission.Request{Wait: time.Hour}), admission.ErrRemoved)
-		require.True(t, one.TryAcquire(&other), "the other version stays")
-		other.Release()
+		g := admission.NewGroup(3)
+		c, d := g.NewClass(3, 10), g.NewClass(3, 10)
+		v := c.NewVersion(1)
+		assert.Equal(t, admission.Unlimited, c.Base().Limit())
+		assert.Equal(t, 1, v.Limit())
+		first := begin(t, v, nil)
+		runs(t, first)
+		second := begin(t, v, nil)
+		waits(t, second)
+		assert.Equal(t, []int{1, 1, 1}, []int{v.Used(), c.Used(), g.Used()}, "who waits for the version holds nothing")
+		rest := []*call{begin(t, d, nil), begin(t, d, nil)}
+		runs(t, rest...)
+		v.Resize(2)
+		synctest.Wait()
+		waits(t, second)
+		assert.Equal(t, 1, v.Used(), "the group is full")
+		first.end()
+		runs(t, second)
+		end(append(rest, second)...)
+		quiet(t, g, c, d)
+		require.NoError(t, v.Quiet())
 	})
+}
+
+// The calls of one tenant come in the order full, open, full, open, and the second tenant's
+// behind them all.
+func TestACallThatLacksOnlyItsVersionIsPassedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		c := g.NewClass(2, 10)
+		full, open := c.NewVersion(1), c.NewVersion(1)
+		busy, other := begin(t, full, nil), begin(t, c.Base(), nil)
+		var stuck, others []*call
+		for range 2 {
+			stuck, others = append(stuck, begin(t, full, nil)), append(others, begin(t, open, nil))
+		}
+		waits(t, append(stuck, others...)...)
+		other.end()
+		runs(t, others[0])
+		waits(t, stuck...)
+		others[0].end()
+		runs(t, others[1])
+		others[1].end()
+		waits(t, stuck...)
+		assert.Equal(t, 1, c.Used(), "a slot is free, and none that waits may have it")
+		assert.True(t, c.Slow())
+		late := begin(t, open, nil)
+		runs(t, late)
+		busy.end()
+		runs(t, stuck[0])
+		end(stuck[0], late)
+		end(stuck[1])
+		quiet(t, g, c)
+	})
+}
+
+// A class whose waiters all wait for their version has no part in the group's slots, not
+// even by its floor.
+func TestAClassWhoseWaitersLackOnlyTheirVersionClaimsNoShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		c, d := g.NewClass(admission.Unlimited, 10), g.NewClass(admission.Unlimited, 10)
+		require.NoError(t, c.Reserve(2))
+		c.SetWeight(admission.MaxWeight)
+		v := c.NewVersion(1)
+		first := begin(t, v, nil)
+		waiting := []*call{begin(t, v, nil), begin(t, v, nil)}
+		runs(t, begin(t, d, nil))
+		assert.False(t, g.Slow(), "no class waits for the group")
+		next := begin(t, d, nil)
+		waits(t, next)
+		first.end()
+		runs(t, waiting[0])
+		waits(t, next, waiting[1])
+		waiting[0].end() // the version's slot and the group's come free at once
+		runs(t, waiting[1])
+		waiting[1].end()
+		runs(t, next)
+	})
+}
+
+// Each of 8 calls below the first uses the class's slot of the one above it, and the
+// version's of the one two above it.
+func TestAChainAcrossVersionsNeedsOneSlotOfEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(1)
+		c := g.NewClass(1, 0)
+		versions := []*admission.Version{c.NewVersion(1), c.NewVersion(1)}
+		var chain []*call
+		var parent *call
+		for i := range 9 {
+			parent = begin(t, versions[i%2], parent)
+			runs(t, parent)
+			chain = append(chain, parent)
+			if i >= 2 {
+				assert.Same(t, &chain[i-1].hold, parent.hold.ClassLender())
+				assert.Same(t, &chain[i-2].hold, parent.hold.Lender(), "the nearest of its version")
+			}
+		}
+		assert.Nil(t, chain[1].hold.Lender(), "another version's slot is not lent to it")
+		assert.Equal(t, []int{1, 1, 1, 1}, []int{versions[0].Used(), versions[1].Used(), c.Used(), g.Used()})
+		for i := range chain {
+			chain[len(chain)-1-i].end()
+		}
+		quiet(t, g, c)
+	})
+}
+
+func TestADescendantOfAnotherVersionWaitsForItsOwnVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		c := g.NewClass(2, 10)
+		one, two := c.NewVersion(1), c.NewVersion(1)
+		parent, busy := begin(t, one, nil), begin(t, two, nil)
+		child := begin(t, two, parent)
+		waits(t, child)
+		busy.end()
+		runs(t, child)
+		assert.False(t, child.hold.OwnsClass())
+		assert.True(t, child.hold.OwnsVersion())
+		assert.Equal(t, 1, c.Used())
+		end(child, parent)
+		quiet(t, g, c)
+	})
+}
+
+func TestCallsThatHoldEachOthersVersionsAreACycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		c := g.NewClass(admission.Unlimited, 10)
+		one, two := c.NewVersion(1), c.NewVersion(1)
+		a, b := begin(t, one, nil), begin(t, two, nil)
+		ab := begin(t, two, a)
+		waits(t, ab)
+		ba := begin(t, one, b)
+		refused(t, admission.ErrCycle, ba)
+		waits(t, ab)
+		b.end()
+		runs(t, ab)
+		end(ab, a)
+		quiet(t, g, c)
+	})
+}
+
+// Two of each version wait for the other's, and one of each runs. Then the limits fall.
+func TestALoweredVersionLimitCompletesACycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		c := g.NewClass(admission.Unlimited, 10)
+		one, two := c.NewVersion(2), c.NewVersion(1)
+		a, free, b := begin(t, one, nil), begin(t, one, nil), begin(t, two, nil)
+		ab, ba := begin(t, two, a), begin(t, one, b)
+		waits(t, ab, ba)
+		one.Resize(1)
+		synctest.Wait()
+		waits(t, ab, ba) // free runs, and its slot is one too many
+		free.end()
+		refused(t, admission.ErrCycle, ba) // the newest
+		waits(t, ab)
+		b.end()
+		runs(t, ab)
+		end(ab, a)
+		quiet(t, g, c)
+	})
+}
+
+func TestWhenEverySlotOfAVersionIsStuckItsCallsAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		c := g.NewClass(3, 10)
+		one, two := c.NewVersion(1), c.NewVersion(1)
+		deaf, busy := begin(t, one, nil), begin(t, two, nil)
+		waiting, other := begin(t, one, nil), begin(t, two, nil)
+		deaf.hold.MarkStuck()
+		synctest.Wait()
+		refused(t, admission.ErrStuck, waiting, begin(t, one, nil))
+		waits(t, other)
+		one.Resize(2)
+		free := begin(t, one, nil)
+		runs(t, free)
+		behind := begin(t, one, nil)
+		waits(t, behind)
+		one.Resize(1)
+		synctest.Wait()
+		refused(t, admission.ErrStuck, behind)
+		end(free, deaf)
+		runs(t, begin(t, one, nil))
+		busy.end()
+		runs(t, other)
+	})
+}
+
+func TestSetEnabledAndRemoveOfTheClassAreForAllItsVersions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		c := g.NewClass(10, 10)
+		v := c.NewVersion(1)
+		busy, waiting := begin(t, v, nil), begin(t, v, nil)
+		c.SetEnabled(false)
+		synctest.Wait()
+		refused(t, admission.ErrOff, waiting, begin(t, v, nil), begin(t, c.Base(), nil))
+		c.SetEnabled(true)
+		waiting = begin(t, v, nil)
+		c.Remove()
+		refused(t, admission.ErrRemoved, begin(t, v, nil), begin(t, c.Base(), nil))
+		waits(t, waiting)
+		busy.end()
+		runs(t, waiting)
+		waiting.end()
+		quiet(t, g, c)
+	})
+}
+
+// A tenant whose version was full for an hour has saved nothing up: the other one has every
+// other turn from the start.
+func TestATenantSavesNothingUpWhileItsVersionIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(10)
+		c := g.NewClass(2, 100)
+		full, open := c.NewVersion(1), c.Base()
+		busy := begin(t, full, nil)
+		by := func(v *admission.Version, tenant string) *call {
+			k := launch(t.Context(), v, nil, admission.Request{Tenant: tenant, Wait: patience})
+			synctest.Wait()
+			return k
+		}
+		var bound, flood []*call
+		for range 6 {
+			bound = append(bound, by(full, "bound"))
+		}
+		for range 70 {
+			flood = append(flood, by(open, "flood"))
+		}
+		for _, k := range flood[:60] {
+			runs(t, k)
+			time.Sleep(time.Minute)
+			k.end()
+		}
+		last := flood[60] // runs, and the second slot goes round from here on
+		runs(t, last)
+		c.Resize(1)
+		full.Resize(10)
+		busy.end()
+		var order string
+		for range 6 {
+			time.Sleep(time.Minute)
+			last.end()
+			for _, k := range append(bound, flood[61:]...) {
+				if k.runs() && !k.hold.Ended() {
+					last = k
+				}
+			}
+			order += map[bool]string{true: "b", false: "f"}[last.hold.OwnsVersion()]
+		}
+		assert.Contains(t, []string{"bfbfbf", "fbfbfb", "bfbffb"}, order)
+	})
+}
+
+// A call that finds the class or the group full puts the version's slot back, although
+// another one has begun to wait for it meanwhile.
+func TestHammerOnVersionsAtTheEdgeOfTheirLimits(t *testing.T) {
+	t.Parallel()
+	g := admission.NewGroup(2)
+	c := g.NewClass(2, 1000)
+	versions := []*admission.Version{c.Base(), c.NewVersion(1), c.NewVersion(2)}
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			for j := range 3000 {
+				var h admission.Hold
+				if !assert.NoError(t, versions[(i+j)%3].Acquire(t.Context(), &h, admission.Request{Wait: patience})) {
+					return
+				}
+				h.Release()
+			}
+		})
+	}
+	all.Wait()
+	assert.NoError(t, g.Quiet(c))
+	for _, v := range versions {
+		assert.NoError(t, v.Quiet())
+	}
+}
+
+// Eight slots over three versions, two of them scaled, whose limits go up and down, and of
+// which one is removed and made again. FAAS_SOAK makes it a million calls.
+func TestHammerOnEightSlotsOverThreeVersions(t *testing.T) {
+	t.Parallel()
+	calls := int64(30_000)
+	if os.Getenv("FAAS_SOAK") != "" {
+		calls = 1_000_000
+	}
+	h := newVersionHammer(t, calls)
+	var all, change sync.WaitGroup
+	for i := range 12 {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 20))
+			for h.left.Add(-1) > 0 {
+				h.call(r, nil, 0)
+			}
+		})
+	}
+	var over atomic.Bool
+	change.Go(func() { h.change(&over) })
+	all.Wait()
+	over.Store(true)
+	change.Wait()
+	assert.NoError(t, h.group.Quiet(h.class))
+	for i := range h.versions {
+		assert.NoError(t, h.versions[i].Load().Quiet())
+	}
+	t.Logf("%d ran, %d in a cycle, %d removed", h.ran.Load(), h.cycles.Load(), h.removed.Load())
+	assert.Positive(t, h.ran.Load())
+	assert.Positive(t, h.removed.Load())
+}
+
+type versionHammer struct {
+	t                          *testing.T
+	group                      *admission.Group
+	class                      *admission.Class
+	versions                   [3]atomic.Pointer[admission.Version]
+	left, ran, cycles, removed atomic.Int64
+	own                        atomic.Int64 // slots of the class that calls hold, loans aside
+}
+
+func newVersionHammer(t *testing.T, calls int64) *versionHammer {
+	t.Helper()
+	h := &versionHammer{t: t, group: admission.NewGroup(20)}
+	h.left.Store(calls)
+	h.class = h.group.NewClass(8, 10_000)
+	for i, v := range []*admission.Version{h.class.Base(), h.class.NewVersion(2), h.class.NewVersion(3)} {
+		h.versions[i].Store(v)
+	}
+	return h
+}
+
+// call makes a call that nests across the versions. One that waited for good would be
+// refused by its wait, a year later: Acquire answers within the test, or the test hangs.
+func (h *versionHammer) call(r *rand.Rand, parent *admission.Hold, depth int) {
+	var hold admission.Hold
+	v := h.versions[r.IntN(3)].Load()
+	err := v.Acquire(h.t.Context(), &hold, admission.Request{Parent: parent, Tenant: strconv.Itoa(r.IntN(3)), Priority: r.IntN(2), Wait: patience})
+	switch err {
+	case nil:
+	case admission.ErrCycle:
+		h.cycles.Add(1)
+		return
+	case admission.ErrRemoved:
+		h.removed.Add(1)
+		return
+	default:
+		assert.NoError(h.t, err)
+		return
+	}
+	h.ran.Add(1)
+	if hold.OwnsClass() {
+		if n := h.own.Add(1); n > 8 {
+			h.t.Errorf("%d slots in use of 8", n)
+		}
+	}
+	if depth < 3 && r.IntN(3) > 0 {
+		h.nest(r, &hold, depth)
+	} else {
+		runtime.Gosched()
+	}
+	if hold.OwnsClass() {
+		h.own.Add(-1)
+	}
+	hold.Release()
+}
+
+func (h *versionHammer) nest(r *rand.Rand, hold *admission.Hold, depth int) {
+	var children sync.WaitGroup
+	for range 1 + r.IntN(2) {
+		seed := r.Uint64()
+		children.Go(func() { h.call(rand.New(rand.NewPCG(seed, 21)), hold, depth+1) })
+	}
+	children.Wait()
+}
+
+// change resizes the scaled versions, and removes one and makes it again, as long as calls
+// come. It also looks at the whole state: no slot is left where a permitted call waits.
+func (h *versionHammer) change(over *atomic.Bool) {
+	r := rand.New(rand.NewPCG(1, 22))
+	for !over.Load() {
+		i := 1 + r.IntN(2)
+		if r.IntN(10) == 0 {
+			old := h.versions[i].Load()
+			old.Remove()
+			h.call(r, nil, 3)
+			assert.ErrorIs(h.t, old.Acquire(h.t.Context(), new(admission.Hold), admission.Request{}), admission.ErrRemoved)
+			h.removed.Add(1)
+			h.versions[i].Store(h.class.NewVersion(1 + r.IntN(4)))
+		} else {
+			h.versions[i].Load().Resize(1 + r.IntN(4))
+		}
+		if !assert.NoError(h.t, h.group.Check(h.class)) {
+			return
+		}
+		runtime.Gosched()
+	}
 }

@@ -9,14 +9,15 @@ import (
 type waiter struct {
 	hold                *Hold
 	queue               *tenantQueue
-	queueIndex          int // in queue.waiters
+	lane                *lane
+	queueIndex          int // in lane.waiters
 	victimIndex         int // in queue.victims
 	priority            int
 	sequence            uint64        // of its arrival
 	waitsForTenantLimit bool          // no call above can lend it a place, see deadlock.go
 	usesLentSlot        bool          // likewise: it could use a lent slot that comes with a place
 	candidate           bool          // of a deadlock, during the search
-	inNested            node[*waiter] // in class.nested; as the next two, only if it has a parent
+	inNested            node[*waiter] // in the nested of its version; as the next two, only if it has a parent
 	inParent            node[*waiter] // in the parent's tracking.waiting
 	claims              []claim       // on the calls above it of the same class
 	result              chan answer   // has a buffer of one, so that admit and refuse never block
@@ -28,12 +29,6 @@ type waiter struct {
 type answer struct {
 	admitted bool
 	err      error // why not
-}
-
-// claim links a waiter to one of the calls above it that could lend it a slot of its class.
-type claim struct {
-	inClaims node[*waiter]
-	on       *Hold
 }
 
 func newWaiter(h *Hold, priority int) *waiter {
@@ -105,18 +100,18 @@ func (w *waiter) giveUp(why error) answer {
 func (w *waiter) enqueue(tenant string) {
 	c := w.hold.class
 	c.queue.push(w, tenant)
-	w.hold.version.waiting++
 	if c.inWaiting.in == nil {
 		c.group.waiting.push(&c.inWaiting)
 	}
 	if p := w.hold.parent; p != nil {
-		c.nested.push(&w.inNested)
+		c.nested++
+		w.hold.version.line.nested.push(&w.inNested)
 		p.tracking.waiting.push(&w.inParent)
 		w.addBelow(1)
 		w.claim()
 		w.classifyWait()
 	}
-	c.refresh()
+	w.hold.version.refresh()
 	c.group.dispatch()
 }
 
@@ -128,7 +123,7 @@ func (w *waiter) admit() bool {
 	}
 	h.started(t)
 	w.leave(answer{admitted: true})
-	h.class.refresh()
+	h.version.refresh()
 	return true
 }
 
@@ -142,12 +137,12 @@ func (w *waiter) leave(with answer) {
 	}
 	c := w.hold.class
 	c.queue.remove(w, with.admitted)
-	w.hold.version.waiting--
 	w.publishQueued()
 	if c.queue.len == 0 {
 		c.inWaiting.remove()
 	}
 	w.detach()
+	w.hold.version.refreshLine()
 	w.result <- with
 }
 
@@ -155,7 +150,7 @@ func (w *waiter) leave(with answer) {
 func (w *waiter) publishQueued() {
 	h := w.hold
 	h.class.queued.Store(int32(h.class.queue.len))
-	h.version.queued.Store(int32(h.version.waiting))
+	h.version.queued.Store(int32(h.version.line.waiting))
 }
 
 // detach removes a nested call from all that links it to the calls above it.
@@ -164,6 +159,7 @@ func (w *waiter) detach() {
 		return
 	}
 	w.inNested.remove()
+	w.hold.class.nested--
 	w.inParent.remove()
 	w.addBelow(-1)
 	for i := range w.claims {
@@ -172,29 +168,6 @@ func (w *waiter) detach() {
 	}
 	w.claims = nil
 	w.unclassifyWait()
-}
-
-// claim registers w with the calls above it that could lend it a slot of its class.
-func (w *waiter) claim() {
-	n := 0
-	for p := w.hold.parent; p != nil; p = p.parent {
-		if p.class == w.hold.class && !p.released() {
-			n++
-		}
-	}
-	if n == 0 {
-		return
-	}
-	w.claims = make([]claim, 0, n) // never grows: its elements are in lists, and must not move
-	for p := w.hold.parent; p != nil; p = p.parent {
-		if p.class == w.hold.class && !p.released() {
-			w.claims = append(w.claims, claim{on: p})
-			c := &w.claims[len(w.claims)-1]
-			c.inClaims.value = w
-			p.tracking.claims.push(&c.inClaims)
-			p.updateLenders()
-		}
-	}
 }
 
 // becomeRoot lets w wait on as a root call: its parent has ended, lends no more, and waits
@@ -207,16 +180,18 @@ func (w *waiter) becomeRoot() {
 }
 
 // addBelow adds n, which is 1 or -1, to the count of waiters below each call above w. A call
-// that so gets its first waiter, or loses its last, is counted in the blocked of its class
-// and of its tenant.
-func (w *waiter) addBelow(n int) {
+// that so gets its first waiter, or loses its last, is counted in the blocked of its class,
+// its version and its tenant.
+func (w *waiter) addBelow(n int32) {
 	for a := w.hold.parent; a != nil; a = a.parent {
 		changed := addAcrossZero(&a.tracking.waitersBelow, n)
-		if a.keepsClassSlot() {
-			a.class.blocked += changed
+		for _, which := range lendable {
+			if a.keeps(which) {
+				a.uses(which).blocked += changed
+			}
 		}
 		if a.tracking.counts {
-			a.tracking.queue.blocked += changed
+			a.tracking.queue.blocked += int(changed)
 		}
 	}
 }
