@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Decision is a change of scale, and why it was made. It is a copy and may be kept.
+// Decision is a change of scale and why it was made, or a move of an alias. It is a copy
+// and may be kept.
 type Decision struct {
 	Time     time.Time
 	Function string // whose instances; empty: the router's capacity, in calls
@@ -15,7 +16,17 @@ type Decision struct {
 	Wanted   int    // what the policy asked for, before Load.Min and Load.Max were applied
 	Rule     string // the policy's rule that decided, in the policy's own words
 	Load     Load   // what the policy was told; for growth within Target.UpTo, the load at that moment
+
+	// Of a move of an alias by SetAlias or RemoveAlias; then Version, From, To, Wanted and
+	// Load are zero, and Rule says what was done. Before is nil for a new alias, After for
+	// one that was removed; of a change of scale both are nil.
+	Alias         string
+	By            string  // see WithActor
+	Before, After Weights // shared by all that show them, not to be changed
 }
+
+// isMove tells whether d is a move of an alias.
+func (d *Decision) isMove() bool { return d.Before != nil || d.After != nil }
 
 // keptDecisions is how many decisions of a function are kept.
 const keptDecisions = 64

@@ -19,7 +19,7 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	if ctx == nil {
 		return r.refusesDry(name, ReasonInput, wrapCause(ErrInput, errNilContext))
 	}
-	to, err := r.route("dry run", name)
+	to, err := r.peek("dry run", name)
 	if err != nil {
 		return err
 	}

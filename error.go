@@ -26,6 +26,10 @@ var (
 	ErrNotFound = errors.New("no such function")
 	// ErrDuplicate: the name is taken; Remove the function first.
 	ErrDuplicate = errors.New("function is already registered")
+	// ErrInUse: an alias names the version, so that it can't be removed.
+	ErrInUse = errors.New("an alias names this version")
+	// ErrStale: the alias has another revision than [IfRevision] asks for.
+	ErrStale = errors.New("the alias has been changed")
 	// ErrName: the name is no valid name of a function, see [Register] for the rule.
 	ErrName = errors.New("invalid function name")
 	// ErrType: the function is registered with other input or output types.

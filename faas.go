@@ -115,6 +115,11 @@ func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts .
 
 // Lookup returns the handle of a registered function, or an error that Is
 // [ErrNotFound], [ErrName] or [ErrType].
+//
+// The handle of an alias, such as "resize:live", chooses a version at each call, as
+// [Router.Invoke] with that name does. It is bound to the name: its calls answer
+// [ErrNotFound] while there is no such alias, and for ever once the last version of the name
+// has been removed. Its Info is that of the version with the most weight.
 func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 	core, err := r.find("lookup", name)
 	if err != nil {
@@ -126,6 +131,9 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 		return nil, usageError("lookup", name, ErrType, "it is registered as func(%v) %v, asked for as func(%v) %v",
 			in, out, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	}
+	if qualifier, ok := core.family.aliasOf(name); ok {
+		return &Function[In, Out]{alias: &aliasHandle{router: r, family: core.family, name: name, qualifier: qualifier}}, nil
+	}
 	return f, nil
 }
 
@@ -134,7 +142,8 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 // even if another function has been registered under the name. Its methods may be
 // called concurrently.
 type Function[In, Out any] struct {
-	core    *function
+	core    *function        // nil: it is the handle of an alias
+	alias   *aliasHandle     // nil: it is the handle of a version
 	handler Handler[In, Out] // nil with an init func: then each instance has its own
 	tasks   sync.Pool        // of *typedTask[In, Out]
 }
@@ -156,15 +165,39 @@ type Function[In, Out any] struct {
 // context.WithTimeout, and allocates next to nothing: compare faas with
 // ants/obvious in the table of bench.
 func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
+	if f.core == nil {
+		return f.invokeByAlias(ctx, in)
+	}
+	return f.invoke(ctx, f.core.itself(), in)
+}
+
+// invokeByAlias is Invoke of the handle of an alias. All versions of a name have the
+// types of the first, so that the handle of each is of this type.
+func (f *Function[In, Out]) invokeByAlias(ctx context.Context, in In) (out Out, err error) {
+	for {
+		to, unknown := f.alias.target(ctx)
+		if unknown != nil {
+			return out, f.alias.router.refuseUnknown(ctx, unknown)
+		}
+		own, _ := to.fn.handle.(*Function[In, Out])
+		out, err = own.invoke(ctx, to, in)
+		if err != errGone { //nolint:errorlint // target.invoke returns this very value
+			return out, err
+		}
+	}
+}
+
+// invoke is Invoke of a version's handle, for a call to its version by whatever name.
+func (f *Function[In, Out]) invoke(ctx context.Context, to target, in In) (Out, error) {
 	t := f.task()
 	if f.core.copy {
 		if err := t.copyIn(in); err != nil {
-			return t.out, f.core.itself().turnAway(ctx, err)
+			return t.out, to.turnAway(ctx, err)
 		}
 	} else {
 		t.in = in
 	}
-	reusable, err := f.core.invoke(ctx, t)
+	reusable, err := to.invoke(ctx, t)
 	if !reusable || err != nil {
 		f.recycle(t, reusable)
 		var zero Out
@@ -309,7 +342,7 @@ func (t *typedTask[In, Out]) encode(core *function) (int, error) {
 // the handler has ended.
 func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byte, error) {
 	for {
-		to, err := r.route("invoke", name)
+		to, err := r.route(ctx, "invoke", name)
 		if err != nil {
 			return nil, r.refuseUnknown(ctx, err)
 		}
@@ -368,14 +401,15 @@ func (r *Router) SetCapacity(n int) error {
 // "resize" the one without a number. Calls that run or wait continue to their end;
 // later ones, by name and by handle, answer [ErrNotFound]. The version can be
 // registered again at once. What the versions of a name share goes with the last of
-// them. It returns an error that Is [ErrNotFound] or [ErrName].
+// them. It returns an error that Is [ErrNotFound], [ErrName], or [ErrInUse] if an alias names
+// the version.
 func (r *Router) Remove(name string) error {
 	fn, err := r.findVersion("remove", name)
 	if err != nil {
 		return err
 	}
-	if !r.functions.remove(fn) {
-		return usageError("remove", name, ErrNotFound, "it has just been removed")
+	if err := r.functions.remove(fn); err != nil {
+		return err
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func TestC02_AFunctionMayCallItselfInItsOnlySlot(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 15, out)
 		assert.Len(t, h.recordsOf("f"), 16)
-		require.NoError(t, h.Remove("f")) // without a queue it can't be probed
+		require.NoError(t, h.remove("f")) // without a queue it can't be probed
 		h.forget("f")
 	})
 }

@@ -32,6 +32,7 @@ const (
 type host struct {
 	*faas.Router
 	recorder
+	alias   string // by which the functions of the case are called; empty: by their names alone
 	log     logbook
 	began   time.Time
 	healthy *faas.Function[int, int]
@@ -56,11 +57,26 @@ type probe struct {
 	call func(ctx context.Context) error
 }
 
-// fault runs a case in a bubble, and checks after it what must hold after each.
+// eachName runs a case twice: its functions are called by their names, and by an alias of
+// a published version. Its promise holds for both.
+func eachName(t *testing.T, run func(t *testing.T, alias string)) {
+	t.Helper()
+	t.Run("by name", func(t *testing.T) { run(t, "") })
+	t.Run("by alias", func(t *testing.T) { run(t, "live") })
+}
+
+// fault runs a case in bubbles, and checks after it what must hold after each.
 func fault(t *testing.T, run func(t *testing.T, h *host), opts ...faas.RouterOption) {
+	t.Helper()
+	eachName(t, func(t *testing.T, alias string) { faultBy(t, alias, run, opts...) })
+}
+
+// faultBy is fault for one kind of name.
+func faultBy(t *testing.T, alias string, run func(t *testing.T, h *host), opts ...faas.RouterOption) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(opts...)
+		h.alias = alias
 		h.wait = func(func() bool) { synctest.Wait() }
 		defer h.giveUp(t)
 		run(t, h)
@@ -88,10 +104,13 @@ func eachWay(t *testing.T, run func(t *testing.T, h *host)) {
 // realFault is fault in real time, for what a bubble can't run: loops, blocked threads.
 func realFault(t *testing.T, run func(t *testing.T, h *host), opts ...faas.RouterOption) {
 	t.Helper()
-	h := newHost(opts...)
-	h.wait = spin
-	run(t, h)
-	h.check(t)
+	eachName(t, func(t *testing.T, alias string) {
+		h := newHost(opts...)
+		h.alias = alias
+		h.wait = spin
+		run(t, h)
+		h.check(t)
+	})
 }
 
 // spin waits for an event that has no channel, in real time.
@@ -113,10 +132,69 @@ func newHost(opts ...faas.RouterOption) *host {
 	return h
 }
 
+// named is what a function of the case is called by.
+func (h *host) named(name string) string {
+	if h.alias == "" {
+		return name
+	}
+	return name + ":" + h.alias
+}
+
+// versioned are the options by which the function of a name is registered.
+func (h *host) versioned(opts []faas.FunctionOption) []faas.FunctionOption {
+	if h.alias == "" {
+		return opts
+	}
+	return append(opts, faas.WithVersion(1))
+}
+
+// publish makes a function that was registered by versioned known by the case's alias.
+func (h *host) publish(name string) {
+	if h.alias == "" {
+		return
+	}
+	if err := h.SetAlias(name, h.alias, faas.Weights{1: 1}); err != nil {
+		panic(err)
+	}
+}
+
+// remove removes a function of the case, and its alias.
+func (h *host) remove(name string) error {
+	if h.alias == "" {
+		return h.Remove(name)
+	}
+	if err := h.RemoveAlias(name, h.alias); err != nil {
+		return err
+	}
+	return h.Remove(h.version(name))
+}
+
+// version is how the version of a function of the case is named in messages.
+func (h *host) version(name string) string {
+	if h.alias == "" {
+		return name
+	}
+	return name + ":1"
+}
+
+// published registers a function, and returns the handle that the case calls it by.
+func published[In, Out any](h *host, name string, handler faas.Handler[In, Out], opts ...faas.FunctionOption) *faas.Function[In, Out] {
+	f := faas.Register(h.Router, name, handler, h.versioned(opts)...)
+	if h.alias == "" {
+		return f
+	}
+	h.publish(name)
+	f, err := faas.Lookup[In, Out](h.Router, h.named(name))
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
 // serve registers a function of the case. Its handler is replaced while the
 // host is probed, for by then it is the platform that is on trial.
 func serve[In, Out any](h *host, name string, handler faas.Handler[In, Out], opts ...faas.FunctionOption) *faas.Function[In, Out] {
-	f := faas.Register(h.Router, name, func(ctx context.Context, in In) (out Out, err error) {
+	f := published(h, name, func(ctx context.Context, in In) (out Out, err error) {
 		if b := h.probing.Load(); b != nil {
 			return out, b.meet(ctx)
 		}
@@ -141,7 +219,7 @@ func call[In, Out any](ctx context.Context, h *host, f *faas.Function[In, Out], 
 
 // ask is call by name and payload.
 func ask(ctx context.Context, h *host, name, payload string) (string, error) {
-	out, err := h.Invoke(ctx, name, []byte(payload))
+	out, err := h.Invoke(ctx, h.named(name), []byte(payload))
 	h.answered(answer{err: err, zero: out == nil})
 	return string(out), err
 }

@@ -29,15 +29,15 @@ func TestD01_AHandleOfOtherTypesIsNotGiven(t *testing.T) {
 	fault(t, func(t *testing.T, h *host) {
 		serve(h, "f", nothing)
 
-		_, err := faas.Lookup[string, int](h.Router, "f")
+		_, err := faas.Lookup[string, int](h.Router, h.named("f"))
 		assert.ErrorIs(t, err, faas.ErrType)
 		assert.ErrorContains(t, err, "func(int) int")
-		_, err = faas.Lookup[int, any](h.Router, "f")
+		_, err = faas.Lookup[int, any](h.Router, h.named("f"))
 		assert.ErrorIs(t, err, faas.ErrType)
 		_, err = faas.Lookup[int, int](h.Router, "g")
 		assert.ErrorIs(t, err, faas.ErrNotFound)
 
-		f, err := faas.Lookup[int, int](h.Router, "f")
+		f, err := faas.Lookup[int, int](h.Router, h.named("f"))
 		require.NoError(t, err)
 		_, err = call(t.Context(), h, f, 1)
 		assert.NoError(t, err)
@@ -116,7 +116,7 @@ func TestD02_NestingWithoutEndIsRefused(t *testing.T) {
 func TestD02_ADecoderThatPanicsIsAnInputError(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
-		faas.Register(h.Router, "f", func(context.Context, grenade) (int, error) { return 1, nil })
+		published(h, "f", func(context.Context, grenade) (int, error) { return 1, nil })
 
 		_, err := ask(t.Context(), h, "f", "{}")
 
@@ -334,7 +334,7 @@ func TestD06_WithCopySharesNoBytesEither(t *testing.T) {
 		assert.Equal(t, "abc", string(kept))
 
 		in = []byte("abc")
-		raw, err := h.Invoke(t.Context(), "f", in)
+		raw, err := h.Invoke(t.Context(), h.named("f"), in)
 		h.answered(answer{err: err})
 		require.NoError(t, err)
 		in[0], raw[1] = 'x', 'x'
@@ -367,8 +367,8 @@ func TestD06_WhatCannotBeCopiedIsRefusedOrSpoiled(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
 		entered := false
-		in := faas.Register(h.Router, "in", func(context.Context, func()) (int, error) { entered = true; return 1, nil }, faas.WithCopy())
-		out := faas.Register(h.Router, "out", func(context.Context, int) (func(), error) { return func() {}, nil }, faas.WithCopy())
+		in := published(h, "in", func(context.Context, func()) (int, error) { entered = true; return 1, nil }, faas.WithCopy())
+		out := published(h, "out", func(context.Context, int) (func(), error) { return func() {}, nil }, faas.WithCopy())
 
 		_, err := call(t.Context(), h, in, func() {})
 		assertRefused(t, err, faas.ErrInput, faas.ReasonInput)

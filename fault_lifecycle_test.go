@@ -3,6 +3,7 @@ package faas_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -175,7 +176,7 @@ func TestF02_ShutdownGivesUpInTimeAndNamesWhatIsLeft(t *testing.T) {
 
 		assert.Equal(t, time.Second, time.Since(began))
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.ErrorContains(t, err, `"deaf" (1)`)
+		assert.ErrorContains(t, err, strconv.Quote(h.version("deaf"))+" (1)")
 		assert.NotContains(t, err.Error(), "quick")
 		assert.NoError(t, <-other)
 		assert.ErrorIs(t, <-answer, faas.ErrClosed)

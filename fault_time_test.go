@@ -92,6 +92,7 @@ func TestB02_AStuckCallIsReportedOnceAndNamed(t *testing.T) {
 		panic("a hook that fails")
 	}
 	fault(t, func(t *testing.T, h *host) {
+		reports = nil
 		f := serve(h, "f", deafFor(time.Hour), faas.WithTimeout(time.Second))
 		g := serve(h, "g", deafFor(5*time.Second), faas.WithTimeout(time.Second))
 		began = time.Now()
@@ -201,7 +202,7 @@ func TestB03_ALoopCannotHoldItsCaller(t *testing.T) {
 			assert.Equal(t, 1, f.Info().Runaways)
 			spinning.Store(false)
 			h.wait(h.atRest)
-			require.NoError(t, h.Remove("f"))
+			require.NoError(t, h.remove("f"))
 			h.forget("f")
 		}
 		assert.LessOrEqual(t, best, 100*time.Millisecond)
@@ -299,7 +300,7 @@ func TestB06_ABlockedSystemCallCannotHoldItsCaller(t *testing.T) {
 		require.NoError(t, to.Close())
 		h.wait(h.atRest)
 		assert.Len(t, h.overran(), 1)
-		require.NoError(t, h.Remove("f"))
+		require.NoError(t, h.remove("f"))
 		h.forget("f") // those who probe it would have to meet within its timeout, in real time
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -216,7 +217,21 @@ func (r *Router) Functions() iter.Seq[Info] {
 }
 
 // Info describes the function and its present state.
-func (f *Function[In, Out]) Info() Info { return f.core.info() }
+func (f *Function[In, Out]) Info() Info {
+	if f.core == nil {
+		return f.alias.info()
+	}
+	return f.core.info()
+}
 
 // Info describes the function and its present state.
 func (f *StreamFunction[In]) Info() Info { return f.core.info() }
+
+// info describes the version with the most weight. Without an alias it has only the name.
+func (h *aliasHandle) info() Info {
+	if fn := h.family.resolve(h.qualifier); fn != nil {
+		return fn.info()
+	}
+	name, _, _ := strings.Cut(h.name, ":")
+	return Info{Signature: Signature{Name: name}}
+}

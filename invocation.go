@@ -11,6 +11,7 @@ type Invocation struct {
 	ID       uuid.UUID         // unique, a UUIDv7
 	Function string            // the function's name
 	Version  string            // the function's version
+	Alias    string            // the alias by which it was called; empty: none, or the empty one
 	Tenant   string            // for which tenant it runs, see WithTenant and WithTenantKey; empty: for none in particular
 	Labels   map[string]string // the function's labels; all its calls share the map, so don't change it
 	Parent   uuid.UUID         // the ID of the call whose handler made this one; zero if there is none

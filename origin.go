@@ -114,7 +114,7 @@ func (c *callContext) invocation() Invocation {
 // describe is invocation for a call that has no ID and no start.
 func (who *identity) describe(tenant string, priority int, parent *callContext, from *provenance) Invocation {
 	inv := Invocation{
-		Function: who.name, Version: who.version, Tenant: tenant, Labels: who.labels,
+		Function: who.name, Version: who.version, Alias: who.alias, Tenant: tenant, Labels: who.labels,
 		Attempt: 1, Timeout: from.shorten(who.timeout), Memory: who.memory, Priority: priority,
 	}
 	if parent != nil {
@@ -288,6 +288,25 @@ func inherited(ctx context.Context) (call *callContext, tenant string, priority 
 		return o.call, o.tenant, o.priority, o.from
 	}
 	return nil, "", 0, nil
+}
+
+// stickyKey is what sticky aliases go by: the Key of WithOrigin, or the tenant. It is empty
+// for a context without either, and for one that panics: that call is refused when it
+// meets its context.
+func stickyKey(ctx context.Context) (key string) {
+	if ctx == nil {
+		return ""
+	}
+	defer func() {
+		if recover() != nil {
+			key = ""
+		}
+	}()
+	_, tenant, _, from := inherited(ctx)
+	if from != nil && from.origin.Key != "" {
+		return from.origin.Key
+	}
+	return tenant
 }
 
 // callOf returns the call that ctx belongs to, or nil.

@@ -2,7 +2,6 @@ package faas
 
 import (
 	"context"
-	"errors"
 	"io"
 	"reflect"
 	"slices"
@@ -44,6 +43,7 @@ type function struct {
 	stream          bool // it answers piece by piece
 	hidesInput      bool // there is a capture, and its input may hold values that hide themselves, see redact.Hides
 	needsExtra      bool // each of its calls needs a callExtra
+	confirmed       bool // an alias may name it; the registry's mu guards this
 
 	// Each call is counted in part.Entered first, and at its end in refused or in
 	// part.Settled. Entered and Settled stand in admission because each call writes
@@ -111,11 +111,13 @@ func (r *Router) enter(fn *function, h handle) error {
 	entered := false
 	defer func() { // deferred: a WithDecisions hook may call Goexit
 		if !entered {
-			r.functions.remove(fn)
+			_ = r.functions.remove(fn) // it is there, and no alias names it yet
 		}
 	}()
 	err := r.open(fn)
-	entered = err == nil
+	if entered = err == nil; entered {
+		r.functions.confirm(fn)
+	}
 	return err
 }
 
@@ -217,6 +219,13 @@ func (t *registry) add(fn *function, g *admission.Group) (err error) {
 	return nil
 }
 
+// confirm marks a version whose registration has succeeded: from then on aliases may name it.
+func (t *registry) confirm(fn *function) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fn.confirmed = true
+}
+
 // get returns the family of that name, or nil.
 func (t *registry) get(name string) *family {
 	v, _ := t.byName.Load(name)
@@ -239,13 +248,17 @@ func (t *registry) lookup(reference string) (_ *family, qualifier string) {
 }
 
 // remove moves a function from its family to gone. It holds t.mu throughout, so that working
-// sees the function in one of the two. It is false if another goroutine was first.
-func (t *registry) remove(fn *function) bool {
+// sees the function in one of the two. It fails if another goroutine was first, or if an
+// alias names the version.
+func (t *registry) remove(fn *function) *Error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := fn.family
 	if f.table.Load().version(fn.version) != fn {
-		return false
+		return usageError("remove", fn.qualified(), ErrNotFound, "it has just been removed")
+	}
+	if alias, used := f.table.Load().namedBy(fn); used {
+		return usageError("remove", fn.qualified(), ErrInUse, "the alias %q names it; SetAlias it to other versions first, or RemoveAlias", alias)
 	}
 	rest := f.table.Load().without(fn)
 	f.table.Store(rest)
@@ -264,7 +277,7 @@ func (t *registry) remove(fn *function) bool {
 	}
 	t.gone = append(t.gone, fn)
 	t.sweep()
-	return true
+	return nil
 }
 
 // tidy is sweep for callers that don't hold t.mu.
@@ -346,13 +359,8 @@ func (t *registry) present() (all []*function, names int) {
 // find looks up what a call by that name runs. op names the operation in the error. A name
 // that can't be registered is reported as that, for it can't be found either.
 func (r *Router) find(op, name string) (*function, *Error) {
-	f, qualifier := r.functions.lookup(name)
-	if f != nil {
-		if fn := f.resolve(qualifier); fn != nil {
-			return fn, nil
-		}
-	}
-	return nil, notFound(op, name, f)
+	to, err := r.peek(op, name)
+	return to.fn, err
 }
 
 // findVersion looks up the version that a name means: no alias, and without a qualifier
@@ -417,7 +425,9 @@ type identity struct {
 	timeout time.Duration
 	memory  int64
 	inline  bool
-	clock   *clock // each router has its own: equal clocks mean one router
+	alias   string    // by which the call was made
+	of      *identity // by an alias: the function's own
+	clock   *clock    // each router has its own: equal clocks mean one router
 	log     *functionLog
 }
 
@@ -454,43 +464,25 @@ func (t *totals) add(fn *function) {
 	addCounts(t.rejected, fn.refused.snapshot())
 }
 
-// target is what a name stands for at one moment: the version that a call runs. A call
-// goes to one, and to another only if that is removed before the call has its slot.
-type target struct {
-	fn     *function
-	who    *identity // what the call's context knows of fn
-	byName bool      // the name can be looked up again; false: a handle, which is bound to fn
+// peek is route for an operation that is no call, and takes no turn.
+func (r *Router) peek(op, name string) (target, *Error) {
+	f, qualifier := r.functions.lookup(name)
+	if f != nil {
+		if to, ok := f.peek(qualifier); ok {
+			return to, nil
+		}
+	}
+	return target{}, notFound(op, name, f)
 }
 
-// itself is the target of a call by fn's own handle.
-func (fn *function) itself() target { return target{fn: fn, who: fn.who} }
-
-// route looks up what a call by a name runs. op names the operation in the error.
-func (r *Router) route(op, name string) (target, *Error) {
-	fn, err := r.find(op, name)
-	if err != nil {
-		return target{}, err
+// route looks up what a call by a name runs, and takes a turn if the name is an alias. op
+// names the operation in the error.
+func (r *Router) route(ctx context.Context, op, name string) (target, *Error) {
+	f, qualifier := r.functions.lookup(name)
+	if f != nil {
+		if to, ok := f.target(ctx, qualifier); ok {
+			return to, nil
+		}
 	}
-	return target{fn: fn, who: fn.who, byName: true}, nil
-}
-
-// errGone says that the target of a call by name was removed before the call had its slot.
-// It stays inside the package: the name is looked up again. That comes to an end, since
-// a name never stands for a function that is removed: each errGone takes a removal that
-// came after the look-up.
-var errGone = errors.New("removed before the call had its slot")
-
-// isGone tells whether refused has the removal of the target for its cause, and the name can be
-// looked up again. If it is true nothing of the call is left here: it goes to another
-// target, or is refused as one of an unknown name.
-func (to target) isGone(c *callContext, refused *Error) bool {
-	if !to.byName || refused.Reason != ReasonNotFound || !to.fn.gone.Load() {
-		return false
-	}
-	to.fn.part.Entered.Add(^uint64(0)) // minus one
-	to.fn.tellIfEnding()
-	if c.extra.trace != nil {
-		c.endTrace(nil)
-	}
-	return true
+	return target{}, notFound(op, name, f)
 }

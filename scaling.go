@@ -430,7 +430,7 @@ func (r *Router) desired(p Scaler, function string, l Load, s State) (t Target, 
 
 // Decisions returns the last 64 changes of a function's scale, the oldest first; for
 // the empty name, those of the router's capacity. A name alone means all its versions, of
-// which each keeps 64; "resize:2" means that one. The slice is the caller's. If a burst
+// which each keeps 64, and the last 64 moves of its aliases; "resize:2" means that version. The slice is the caller's. If a burst
 // has grown a function call by call, that is one entry, with the load that was seen
 // first; [WithDecisions] reports each step. It returns an error that Is [ErrNotFound]
 // or [ErrName].
@@ -451,6 +451,9 @@ func (r *Router) Decisions(name string) ([]Decision, error) {
 			all = append(all, fn.scaling.decisions.all()...)
 		}
 	}
+	if f, qualifier := r.functions.lookup(name); f != nil && qualifier == "" {
+		all = append(all, f.moves.all()...)
+	}
 	slices.SortStableFunc(all, func(a, b Decision) int { return a.Time.Compare(b.Time) })
 	return all, nil
 }
@@ -464,7 +467,11 @@ func (r *Router) tellsDecisions() bool {
 // decided passes a Decision to the log and to the hook of WithDecisions. No lock may be
 // held: both are foreign code.
 func (r *Router) decided(d *Decision) {
-	if l := r.settings.logger; l.Enabled(context.Background(), slog.LevelDebug) {
+	switch l := r.settings.logger; {
+	case !l.Enabled(context.Background(), slog.LevelDebug):
+	case d.isMove():
+		l.Debug("faas: alias moved", "function", d.Function, "alias", d.Alias, "by", d.By, "before", d.Before, "after", d.After)
+	default:
 		l.Debug("faas: scaled", "function", d.Function, "from", d.From, "to", d.To, "wanted", d.Wanted, "rule", d.Rule,
 			"in_flight", d.Load.InFlight, "queued", d.Load.Queued, "stable", d.Load.Stable, "burst", d.Load.Burst)
 	}

@@ -39,13 +39,9 @@ import (
 
 // invoke takes a call from admission to settlement, and answers its caller. If
 // reusable is false, the handler still runs and uses t: t must not be used for another call.
-func (fn *function) invoke(ctx context.Context, t task) (reusable bool, err error) {
-	return fn.itself().invoke(ctx, t)
-}
-
-// invoke does the same for a call by a name. The error is errGone if the function that
-// the name stood for was removed before the call had its slot: then nothing is counted,
-// and the name has to be looked up again.
+// For a call by a name the error is errGone if the function that the name stood for was
+// removed before the call had its slot: then nothing is counted, and the name has to be
+// looked up again.
 func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	fn := to.fn
 	if ctx == nil {
@@ -54,7 +50,7 @@ func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) 
 	var q caller
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
 	if q.from != nil && q.from.resolved != nil {
-		*q.from.resolved = Resolution{Function: fn.name, Version: fn.version}
+		*q.from.resolved = to.resolution()
 	}
 	var id uuid.UUID
 	var trace Trace

@@ -264,7 +264,7 @@ func (r *Router) quiet(self *callContext, runaways bool) bool {
 func (c *callContext) among(fn *function, runaways bool) (n int) {
 	for a := c; a != nil; a = a.parent() {
 		switch {
-		case a.who != fn.who:
+		case !a.who.isOf(fn):
 		case a == c && c.isSettled():
 			n += c.counts(runaways)
 		case !a.isSettled() || runaways && a.isRunaway():

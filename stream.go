@@ -107,7 +107,7 @@ func (f *StreamFunction[In]) types() (in, out reflect.Type) {
 // call has ended; an empty output is not written.
 func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, w io.Writer) error {
 	for {
-		to, err := r.route("invoke", name)
+		to, err := r.route(ctx, "invoke", name)
 		if err != nil {
 			return r.refuseUnknown(ctx, err)
 		}

@@ -2,13 +2,16 @@ package faas
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/inproc/faas/internal/admission"
+	"github.com/inproc/faas/internal/traffic"
 )
 
 // family is all versions of one name, and what they share: their settings and their class in
@@ -18,6 +21,7 @@ type family struct {
 	class        *admission.Class
 	replaced     atomic.Int64 // of all versions together; see function.replaced
 	past         *totals      // of versions that were removed and are done; nil: none. The registry's mu guards it
+	moves        decisions    // of its aliases
 	table        atomic.Pointer[table]
 }
 
@@ -26,6 +30,7 @@ type family struct {
 type table struct {
 	latest   *function   // the version without a number, or nil
 	numbered []*function // by number
+	aliases  map[string]*aliased
 }
 
 // version returns the version that a qualifier names, or nil. The empty qualifier is that of
@@ -78,8 +83,24 @@ func (t *table) without(fn *function) *table {
 	return &next
 }
 
-// resolve returns the version that a call with that qualifier runs, or nil.
-func (f *family) resolve(qualifier string) *function { return f.table.Load().version(qualifier) }
+// resolve returns the version that a qualifier stands for, or nil; see peek.
+func (f *family) resolve(qualifier string) *function {
+	to, _ := f.peek(qualifier)
+	return to.fn
+}
+
+// peek returns what a qualifier stands for, without taking a turn: of an alias, the version
+// with the most weight. ok is false if there is nothing of that name.
+func (f *family) peek(qualifier string) (to target, ok bool) {
+	t := f.table.Load()
+	if fn := t.version(qualifier); fn != nil {
+		return fn.itself(), true
+	}
+	if a := t.aliases[qualifier]; a != nil {
+		return a.first, true
+	}
+	return target{}, false
+}
 
 // newest returns the version that describes the name: the one that a call without a
 // qualifier runs, or else the one with the highest number. It is nil if the last version has
@@ -170,4 +191,133 @@ func (f *family) addPast(fn *function) {
 		f.past = &totals{}
 	}
 	f.past.add(fn)
+}
+
+// target is what a name stands for at one moment: the version that a call runs. A call
+// goes to one, and to another only if that is removed before the call has its slot.
+type target struct {
+	fn     *function
+	who    *identity // what the call's context knows of fn
+	byName bool      // the name can be looked up again; false: a handle, which is bound to fn
+}
+
+// itself is the target of a call by fn's own handle.
+func (fn *function) itself() target { return target{fn: fn, who: fn.who} }
+
+// resolution is what the caller is told of the target.
+func (to target) resolution() Resolution {
+	return Resolution{Function: to.fn.name, Version: to.fn.version, Alias: to.who.alias}
+}
+
+// target returns what a call with that qualifier runs. It takes a turn of the alias, if it
+// is one. ok is false if there is nothing of that name.
+func (f *family) target(ctx context.Context, qualifier string) (to target, ok bool) {
+	t := f.table.Load()
+	if fn := t.version(qualifier); fn != nil {
+		return target{fn: fn, who: fn.who, byName: true}, true
+	}
+	if a := t.aliases[qualifier]; a != nil {
+		return a.target(ctx), true
+	}
+	return target{}, false
+}
+
+// errGone says that the target of a call by name was removed before the call had its slot.
+// It stays inside the package: the name is looked up again. That comes to an end, since
+// a name never stands for a function that is removed: each errGone takes a removal that
+// came after the look-up.
+var errGone = errors.New("removed before the call had its slot")
+
+// isGone tells whether refused has the removal of the target for its cause, and the name can be
+// looked up again. If it is true nothing of the call is left here: it goes to another
+// target, or is refused as one of an unknown name.
+func (to target) isGone(c *callContext, refused *Error) bool {
+	if !to.byName || refused.Reason != ReasonNotFound || !to.fn.gone.Load() {
+		return false
+	}
+	to.fn.part.Entered.Add(^uint64(0)) // minus one
+	to.fn.tellIfEnding()
+	if c.extra.trace != nil {
+		c.endTrace(nil)
+	}
+	return true
+}
+
+// aliased is an alias as calls see it. It is constant: a change of the alias makes another.
+type aliased struct {
+	Alias
+	split   *traffic.Split
+	targets []target // of the split's shares, in their order
+	first   target   // the version with the most weight, which describes the alias
+}
+
+// target chooses the version of one call.
+func (a *aliased) target(ctx context.Context) target {
+	if len(a.targets) == 1 {
+		return a.targets[0]
+	}
+	if a.Sticky {
+		if key := stickyKey(ctx); key != "" {
+			return a.targets[a.split.For(key)]
+		}
+	}
+	return a.targets[a.split.Next()]
+}
+
+// aliasHandle is what the handle of an alias has in place of a function.
+type aliasHandle struct {
+	router    *Router
+	family    *family
+	name      string // as it was looked up, for errors
+	qualifier string
+}
+
+// target chooses the version of one call.
+func (h *aliasHandle) target(ctx context.Context) (target, *Error) {
+	if to, ok := h.family.target(ctx, h.qualifier); ok {
+		return to, nil
+	}
+	return target{}, notFound("invoke", h.name, h.family)
+}
+
+// aliasOf tells whether a name stands for an alias of the family, and which.
+func (f *family) aliasOf(reference string) (alias string, ok bool) {
+	_, alias, _ = strings.Cut(reference, ":")
+	t := f.table.Load()
+	return alias, t.version(alias) == nil && t.aliases[alias] != nil
+}
+
+// by is what the context of a call by that alias knows of its function.
+func (who *identity) by(alias string) *identity {
+	known := *who
+	known.alias, known.of = alias, who
+	return &known
+}
+
+// isOf tells whether who is fn's, by an alias or not.
+func (who *identity) isOf(fn *function) bool { return who == fn.who || who.of == fn.who }
+
+// withAlias returns t with a in place of what the name stood for. If a is nil it is removed.
+func (t *table) withAlias(name string, a *aliased) *table {
+	next := *t
+	next.aliases = maps.Clone(t.aliases)
+	switch {
+	case a == nil:
+		delete(next.aliases, name)
+	case next.aliases == nil:
+		next.aliases = map[string]*aliased{name: a}
+	default:
+		next.aliases[name] = a
+	}
+	return &next
+}
+
+// namedBy returns an alias that names a version. ok is false if none does.
+func (t *table) namedBy(fn *function) (alias string, ok bool) {
+	for _, name := range slices.Sorted(maps.Keys(t.aliases)) {
+		if _, ok := t.aliases[name].Weights[fn.number]; ok {
+			return name, true
+		}
+	}
+	return "", false
 }

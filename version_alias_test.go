@@ -1,0 +1,866 @@
+package faas_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/inproc/faas"
+)
+
+// publish registers version n of "f": it answers n, or fails if its Invocation names another.
+func publish(r *faas.Router, n int, opts ...faas.FunctionOption) *faas.Function[int, int] {
+	if n > 0 {
+		opts = append(opts, faas.WithVersion(n))
+	}
+	return faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
+		if inv, _ := faas.FromContext(ctx); inv.Version != version(n) {
+			return 0, fmt.Errorf("version %d runs as %q", n, inv.Version)
+		}
+		return n, nil
+	}, opts...)
+}
+
+// version is how records name version n.
+func version(n int) string {
+	if n == 0 {
+		return "$LATEST"
+	}
+	return strconv.Itoa(n)
+}
+
+// aliased is a router with versions 1 to n of "f", and "f:live" with the weights.
+func aliased(t *testing.T, n int, w faas.Weights, opts ...faas.RouterOption) *faas.Router {
+	t.Helper()
+	r := router(t, opts...)
+	for v := range n {
+		publish(r, v+1)
+	}
+	require.NoError(t, r.SetAlias("f", "live", w))
+	return r
+}
+
+// handleOf is the handle of a name.
+func handleOf(t *testing.T, r *faas.Router, name string) *faas.Function[int, int] {
+	t.Helper()
+	f, err := faas.Lookup[int, int](r, name)
+	require.NoError(t, err)
+	return f
+}
+
+// callers are the ways to call a function by its name, with the number that is answered.
+func callers(t *testing.T, r *faas.Router, name string) map[string]func(ctx context.Context) (int, error) {
+	t.Helper()
+	number := func(data []byte, err error) (int, error) {
+		if err != nil {
+			return 0, err
+		}
+		return strconv.Atoi(string(data))
+	}
+	return map[string]func(ctx context.Context) (int, error){
+		"handle": func(ctx context.Context) (int, error) { return handleOf(t, r, name).Invoke(ctx, 0) },
+		"Invoke": func(ctx context.Context) (int, error) { return number(r.Invoke(ctx, name, []byte("0"))) },
+		"InvokeStream": func(ctx context.Context) (int, error) {
+			var out strings.Builder
+			err := r.InvokeStream(ctx, name, []byte("0"), &out)
+			return number([]byte(out.String()), err)
+		},
+	}
+}
+
+func TestACallByAliasRunsTheVersionThatTheAliasNames(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &recorder{}
+		r := aliased(t, 3, faas.Weights{2: 1}, faas.WithMeter(m))
+		for how, call := range callers(t, r, "f:live") {
+			for _, want := range []int{2, 3} {
+				require.NoError(t, r.SetAlias("f", "live", faas.Weights{want: 1}))
+				var ran faas.Resolution
+
+				got, err := call(faas.WithResolution(t.Context(), &ran))
+
+				require.NoError(t, err, how)
+				assert.Equal(t, want, got, how)
+				assert.Equal(t, faas.Resolution{Function: "f", Version: version(want), Alias: "live"}, ran, how)
+				e := m.last(t)
+				assert.Equal(t, []string{"f", version(want)}, []string{e.Function, e.Version}, how)
+			}
+		}
+	})
+}
+
+// A handle of an alias asks the alias at each call; a handle of a version is that version's.
+func TestAHandleOfAnAliasFollowsItAndAHandleOfAVersionDoesNot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := aliased(t, 2, faas.Weights{1: 1})
+		live, one := handleOf(t, r, "f:live"), handleOf(t, r, "f:1")
+		answers := func(f *faas.Function[int, int]) int {
+			n, err := f.Invoke(t.Context(), 0)
+			require.NoError(t, err)
+			return n
+		}
+		assert.Equal(t, []int{1, 1}, []int{answers(live), answers(one)})
+
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{2: 1}))
+		assert.Equal(t, []int{2, 1}, []int{answers(live), answers(one)})
+
+		require.NoError(t, r.RemoveAlias("f", "live"))
+		_, err := live.Invoke(t.Context(), 0)
+		assertRefused(t, err, faas.ErrNotFound, faas.ReasonNotFound)
+		assert.EqualValues(t, 1, r.Stats().Rejected[faas.ReasonNotFound])
+
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1}))
+		assert.Equal(t, 1, answers(live))
+	})
+}
+
+func TestAHandleOfAnAliasIsOfItsTypes(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 1, faas.Weights{1: 1})
+	_, err := faas.Lookup[string, int](r, "f:live")
+	assert.ErrorIs(t, err, faas.ErrType)
+	_, err = faas.Lookup[int, int](r, "f:none")
+	assert.ErrorIs(t, err, faas.ErrNotFound)
+}
+
+// Once all that a name had is removed, its handles are of the past: a function that is
+// registered under the name later may have other types.
+func TestAHandleOfAnAliasEndsWithItsFunction(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 1, faas.Weights{1: 1})
+	live := handleOf(t, r, "f:live")
+	require.NoError(t, r.RemoveAlias("f", "live"))
+	require.NoError(t, r.Remove("f:1"))
+	faas.Register(r, "f", func(context.Context, string) (string, error) { return "", nil }, faas.WithVersion(1))
+	require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1}))
+
+	_, err := live.Invoke(t.Context(), 0)
+
+	assert.ErrorIs(t, err, faas.ErrNotFound)
+}
+
+func TestTheEmptyAliasIsWhatTheNameAloneStandsFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		publish(r, 1)
+		publish(r, 2)
+		_, err := r.Invoke(t.Context(), "f", []byte("0"))
+		assert.ErrorIs(t, err, faas.ErrNotFound)
+
+		require.NoError(t, r.SetAlias("f", "", faas.Weights{2: 1}))
+		for how, call := range callers(t, r, "f") {
+			var ran faas.Resolution
+			n, err := call(faas.WithResolution(t.Context(), &ran))
+			require.NoError(t, err, how)
+			assert.Equal(t, 2, n, how)
+			assert.Equal(t, faas.Resolution{Function: "f", Version: "2"}, ran, how)
+		}
+
+		publish(r, 0) // $LATEST comes first
+		for how, call := range callers(t, r, "f") {
+			n, err := call(t.Context())
+			require.NoError(t, err, how)
+			assert.Zero(t, n, how)
+		}
+	})
+}
+
+func TestAnAliasMayNameLatest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		publish(r, 0)
+		publish(r, 7)
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{0: 1, 7: 1}))
+		seen := map[int]int{}
+		for range 10 {
+			n, err := handleOf(t, r, "f:live").Invoke(t.Context(), 0)
+			require.NoError(t, err)
+			seen[n]++
+		}
+		assert.Equal(t, map[int]int{0: 5, 7: 5}, seen)
+		assert.ErrorIs(t, r.Remove("f"), faas.ErrInUse)
+	})
+}
+
+func TestWhatCanNotBeAnAliasIsRefusedWithTheCure(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 2, faas.Weights{1: 1})
+	one := faas.Weights{1: 1}
+	for what, c := range map[string]struct {
+		name, alias string
+		weights     faas.Weights
+		opts        []faas.AliasOption
+		is          error
+		says        string
+	}{
+		"a function that is not there":   {name: "g", alias: "live", weights: one, is: faas.ErrNotFound},
+		"a version that is not there":    {name: "f", alias: "live", weights: faas.Weights{1: 1, 3: 1}, is: faas.ErrNotFound, says: "3"},
+		"$LATEST that is not there":      {name: "f", alias: "live", weights: faas.Weights{0: 1}, is: faas.ErrNotFound, says: "$LATEST"},
+		"a version of weight 0":          {name: "f", alias: "live", weights: faas.Weights{1: 1, 3: 0}, is: faas.ErrNotFound},
+		"no weights":                     {name: "f", alias: "live", is: faas.ErrInput},
+		"no positive weight":             {name: "f", alias: "live", weights: faas.Weights{1: 0, 2: 0}, is: faas.ErrInput},
+		"a negative weight":              {name: "f", alias: "live", weights: faas.Weights{1: 1, 2: -1}, is: faas.ErrInput},
+		"a negative version":             {name: "f", alias: "live", weights: faas.Weights{-1: 1}, is: faas.ErrNotFound},
+		"an alias like a version":        {name: "f", alias: "12", weights: one, is: faas.ErrName, says: "version"},
+		"$LATEST":                        {name: "f", alias: "$LATEST", weights: one, is: faas.ErrName},
+		"an alias with a colon":          {name: "f", alias: "a:b", weights: one, is: faas.ErrName},
+		"an alias that is too long":      {name: "f", alias: strings.Repeat("a", 129), weights: one, is: faas.ErrName},
+		"a name with a qualifier":        {name: "f:1", alias: "live", weights: one, is: faas.ErrInput},
+		"a name that is none":            {name: "-", alias: "live", weights: one, is: faas.ErrName},
+		"a revision that is another":     {name: "f", alias: "live", weights: one, opts: []faas.AliasOption{faas.IfRevision(2)}, is: faas.ErrStale, says: "1"},
+		"an alias that is there already": {name: "f", alias: "live", weights: one, opts: []faas.AliasOption{faas.IfRevision(0)}, is: faas.ErrStale},
+		"an alias that is not there yet": {name: "f", alias: "test", weights: one, opts: []faas.AliasOption{faas.IfRevision(1)}, is: faas.ErrStale},
+		"an actor with a line break":     {name: "f", alias: "live", weights: one, opts: []faas.AliasOption{faas.WithActor("a\nb")}, is: faas.ErrInput},
+		"an actor that is too long":      {name: "f", alias: "live", weights: one, opts: []faas.AliasOption{faas.WithActor(strings.Repeat("a", 257))}, is: faas.ErrInput},
+		"a description that is too long": {name: "f", alias: "live", weights: one, opts: []faas.AliasOption{faas.WithDescription(strings.Repeat("a", 1025))}, is: faas.ErrInput},
+	} {
+		err := r.SetAlias(c.name, c.alias, c.weights, c.opts...)
+		require.ErrorIs(t, err, c.is, what)
+		assert.Contains(t, err.Error(), c.says, what)
+	}
+	all, err := r.Aliases("f")
+	require.NoError(t, err)
+	require.Len(t, all, 1, "nothing has changed")
+	assert.EqualValues(t, 1, all[0].Revision)
+	for _, long := range []string{"a", "A-z_0", "0a", strings.Repeat("x", 128)} {
+		assert.NoError(t, r.SetAlias("f", long, one, nil, faas.WithDescription(strings.Repeat("ä", 512))), long)
+	}
+}
+
+func TestAliasesAreListedAsTheyWereSet(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := aliased(t, 2, faas.Weights{1: 1})
+		_, err := r.Aliases("g")
+		require.ErrorIs(t, err, faas.ErrNotFound)
+		began := time.Now()
+		time.Sleep(time.Minute)
+		w := faas.Weights{1: 90, 2: 10}
+
+		require.NoError(t, r.SetAlias("f", "live", w, faas.WithSticky(), faas.WithActor("ann"), faas.WithDescription("a tenth")))
+
+		w[1] = 0 // the map is the caller's
+		require.NoError(t, r.SetAlias("f", "", faas.Weights{2: 1}))
+		all, err := r.Aliases("f")
+		require.NoError(t, err)
+		assert.Equal(t, []faas.Alias{
+			{Function: "f", Weights: faas.Weights{2: 1}, Revision: 1, Changed: began.Add(time.Minute)},
+			{Function: "f", Name: "live", Description: "a tenth", Weights: faas.Weights{1: 90, 2: 10}, Sticky: true, Revision: 2, Changed: began.Add(time.Minute), By: "ann"},
+		}, undated(all, began.Add(time.Minute)))
+		all[1].Weights[1] = 5 // so is this one
+		all, _ = r.Aliases("f")
+		assert.Equal(t, 90, all[1].Weights[1])
+
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1})) // all of it is set anew
+		require.NoError(t, r.RemoveAlias("f", ""))
+		all, _ = r.Aliases("f")
+		assert.Equal(t, []faas.Alias{{Function: "f", Name: "live", Weights: faas.Weights{1: 1}, Revision: 3, Changed: began.Add(time.Minute)}}, undated(all, began.Add(time.Minute)))
+	})
+}
+
+// undated replaces times that are equal to at by at, for a comparison by reflection.
+func undated(all []faas.Alias, at time.Time) []faas.Alias {
+	for i := range all {
+		if all[i].Changed.Equal(at) {
+			all[i].Changed = at
+		}
+	}
+	return all
+}
+
+func TestAnAliasIsRemovedOnceAndAtTheRevisionThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 1, faas.Weights{1: 1})
+	assert.ErrorIs(t, r.RemoveAlias("g", "live"), faas.ErrNotFound)
+	assert.ErrorIs(t, r.RemoveAlias("f", "test"), faas.ErrNotFound)
+	assert.ErrorIs(t, r.RemoveAlias("f", "live", faas.IfRevision(2)), faas.ErrStale)
+	assert.NoError(t, r.RemoveAlias("f", "live", faas.IfRevision(1)))
+	assert.ErrorIs(t, r.RemoveAlias("f", "live"), faas.ErrNotFound)
+}
+
+func TestAVersionThatAnAliasNamesIsInUse(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 3, faas.Weights{1: 1, 2: 0})
+	for _, used := range []string{"f:1", "f:2"} {
+		err := r.Remove(used)
+		require.ErrorIs(t, err, faas.ErrInUse, used)
+		assert.Contains(t, err.Error(), "live", used)
+	}
+	assert.NoError(t, r.Remove("f:3"))
+	require.NoError(t, r.SetAlias("f", "live", faas.Weights{2: 1}))
+	assert.NoError(t, r.Remove("f:1"))
+}
+
+// Of those that change an alias that they have read, one wins each revision.
+func TestOfChangesToOneRevisionOneIsMade(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 2, faas.Weights{1: 1})
+	var all sync.WaitGroup
+	var made, stale atomic.Int64
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				a, err := r.Aliases("f")
+				assert.NoError(t, err)
+				err = r.SetAlias("f", "live", faas.Weights{1: 1, 2: 1}, faas.IfRevision(a[0].Revision))
+				switch {
+				case err == nil:
+					made.Add(1)
+				case errors.Is(err, faas.ErrStale):
+					stale.Add(1)
+				default:
+					assert.NoError(t, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	a, err := r.Aliases("f")
+	require.NoError(t, err)
+	assert.EqualValues(t, 1+made.Load(), a[0].Revision)
+	assert.EqualValues(t, 1600, made.Load()+stale.Load())
+}
+
+// calls makes n calls one after the other, and returns which version each ran.
+func calls(t require.TestingT, f *faas.Function[int, int], n int) []int {
+	ran := make([]int, n)
+	for i := range ran {
+		v, err := f.Invoke(context.Background(), 0)
+		require.NoError(t, err)
+		ran[i] = v
+	}
+	return ran
+}
+
+func TestAnyHundredCallsAreDividedByTheWeights(t *testing.T) {
+	t.Parallel()
+	r := router(t)
+	for v := range 5 {
+		publish(r, v+1)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		most := rapid.SampledFrom([]int{100, 1009, math.MaxInt}).Draw(rt, "most")
+		weights := faas.Weights{}
+		for v := range rapid.IntRange(2, 5).Draw(rt, "versions") {
+			weights[v+1] = rapid.IntRange(1, most).Draw(rt, "weight")
+		}
+		require.NoError(rt, r.SetAlias("f", "live", weights))
+		bound, sum := 2.0, 0.0
+		if len(weights) == 2 {
+			bound = 1
+		}
+		for _, w := range weights {
+			sum += float64(w)
+		}
+		ran := calls(rt, handleOf(t, r, "f:live"), 250)
+		for i := range len(ran) - 100 {
+			counts := map[int]int{}
+			for _, v := range ran[i : i+100] {
+				counts[v]++
+			}
+			for v, w := range weights {
+				require.InDelta(rt, 100*float64(w)/sum, counts[v], bound+1e-9, "%v: calls %d to %d, version %d", weights, i, i+100, v)
+			}
+		}
+	})
+}
+
+// The order of resolution is that of one counter: eight callers get together what one
+// caller would get alone.
+func TestEightCallersAreDividedAsOneIs(t *testing.T) {
+	t.Parallel()
+	const each = 1250
+	for name, weights := range map[string]faas.Weights{
+		"two": {1: 90, 2: 10}, "two, coprime": {1: 1009, 2: 13}, "three": {1: 5, 2: 3, 3: 2}, "three, large": {1: 1 << 40, 2: 1<<40 + 1, 3: 12345},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := aliased(t, 3, weights)
+			live := handleOf(t, r, "f:live")
+			var counts [4]atomic.Int64
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					for _, v := range calls(t, live, each) {
+						counts[v].Add(1)
+					}
+				})
+			}
+			all.Wait()
+			sum, bound := 0.0, float64(min(2, len(weights)-1))
+			for _, w := range weights {
+				sum += float64(w)
+			}
+			for v, w := range weights {
+				assert.InDelta(t, 8*each*float64(w)/sum, counts[v].Load(), bound, "version %d", v)
+			}
+		})
+	}
+}
+
+// What only describes an alias does not begin its rotation anew.
+func TestARotationGoesOnWhenOnlyTheDescriptionChanges(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 2, faas.Weights{1: 99, 2: 1})
+	live, seen := handleOf(t, r, "f:live"), 0
+	for i := range 1000 {
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 99, 2: 1}, faas.WithDescription(strconv.Itoa(i))))
+		if calls(t, live, 1)[0] == 2 {
+			seen++
+		}
+	}
+	assert.Equal(t, 10, seen)
+}
+
+// Signature, Info and DryRun only look: they take no turn.
+func TestLookingAtAnAliasTakesNoTurn(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 2, faas.Weights{1: 1, 2: 2})
+	live := handleOf(t, r, "f:live")
+	for range 5 {
+		s, err := r.Signature("f:live")
+		require.NoError(t, err)
+		assert.Equal(t, []string{"f", "2"}, []string{s.Name, s.Version}, "the version with most of the calls")
+		i, err := r.Info("f:live")
+		require.NoError(t, err)
+		assert.Equal(t, "2", i.Version)
+		assert.Equal(t, "2", live.Info().Version)
+		require.NoError(t, r.DryRun(t.Context(), "f:live"))
+		ran := calls(t, live, 3)
+		slices.Sort(ran)
+		assert.Equal(t, []int{1, 2, 2}, ran)
+	}
+}
+
+func TestAStickyAliasGoesByKeyThenByTenantThenInTurn(t *testing.T) {
+	t.Parallel()
+	r := router(t)
+	publish(r, 1)
+	publish(r, 2)
+	require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1, 2: 1}, faas.WithSticky()))
+	live := handleOf(t, r, "f:live")
+	home := func(ctx context.Context) int {
+		first, err := live.Invoke(ctx, 0)
+		require.NoError(t, err)
+		for range 5 {
+			again, err := live.Invoke(ctx, 0)
+			require.NoError(t, err)
+			require.Equal(t, first, again)
+		}
+		return first
+	}
+	keyed := func(key string) context.Context {
+		return faas.WithOrigin(faas.WithTenant(t.Context(), "everyone"), faas.Origin{Key: key})
+	}
+	counts := map[int]int{}
+	for i := range 200 {
+		name := fmt.Sprintf("customer-%d", i)
+		v := home(faas.WithTenant(t.Context(), name))
+		require.Equal(t, v, home(keyed(name)), "a key and a tenant of one name")
+		counts[v]++
+	}
+	assert.InDelta(t, 100, counts[1], 30)
+	ran := calls(t, live, 10)
+	assert.NotEqual(t, ran[0], ran[1], "with neither, calls take turns")
+}
+
+// A nested call goes by its parent's key, and so does one that is made by alias there.
+func TestAStickyAliasGoesByTheKeyOfTheCallAbove(t *testing.T) {
+	t.Parallel()
+	r := router(t)
+	publish(r, 1)
+	publish(r, 2)
+	require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1, 2: 1}, faas.WithSticky()))
+	live := handleOf(t, r, "f:live")
+	outer := faas.Register(r, "outer", func(ctx context.Context, in int) (int, error) { return live.Invoke(ctx, in) })
+	for i := range 50 {
+		ctx := faas.WithOrigin(t.Context(), faas.Origin{Key: fmt.Sprint("k", i)})
+		direct, err := live.Invoke(ctx, 0)
+		require.NoError(t, err)
+		nested, err := outer.Invoke(ctx, 0)
+		require.NoError(t, err)
+		assert.Equal(t, direct, nested, "key %d", i)
+	}
+}
+
+// 10,000 keys, through the router, as a release goes on and is taken back.
+func TestARaisedWeightTakesNoKeyBack(t *testing.T) {
+	t.Parallel()
+	r := router(t)
+	publish(r, 1)
+	publish(r, 2)
+	const keys = 10_000
+	homes := func(w faas.Weights) []int {
+		require.NoError(t, r.SetAlias("f", "live", w, faas.WithSticky()))
+		live, at := handleOf(t, r, "f:live"), make([]int, keys)
+		for i := range at {
+			v, err := live.Invoke(faas.WithTenant(context.Background(), "t"+strconv.Itoa(i)), 0)
+			require.NoError(t, err)
+			at[i] = v
+		}
+		return at
+	}
+	before := homes(faas.Weights{1: 100, 2: 0})
+	was := before
+	for _, percent := range []int{1, 10, 50} {
+		is, moved := homes(faas.Weights{1: 100 - percent, 2: percent}), 0
+		for k := range is {
+			require.False(t, was[k] == 2 && is[k] == 1, "key %d goes back", k)
+			if is[k] == 2 {
+				moved++
+			}
+		}
+		assert.InDelta(t, percent, 100*float64(moved)/float64(keys), 2)
+		was = is
+	}
+	assert.Equal(t, before, homes(faas.Weights{1: 100, 2: 0}))
+}
+
+// foreignValue is a context whose Value panics, which is asked for a key by sticky aliases.
+type foreignValue struct{ context.Context }
+
+func (foreignValue) Value(any) any { panic("no values here") }
+
+func TestABadContextHarmsItsOwnCallOfAStickyAliasOnly(t *testing.T) {
+	t.Parallel()
+	r := router(t)
+	publish(r, 1)
+	publish(r, 2)
+	require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1, 2: 1}, faas.WithSticky()))
+	live := handleOf(t, r, "f:live")
+	_, err := live.Invoke(foreignValue{t.Context()}, 0)
+	assertRefused(t, err, context.Canceled, faas.ReasonQueueCanceled)
+	_, err = live.Invoke(nil, 0) //nolint:staticcheck // that is the case
+	assertRefused(t, err, faas.ErrInput, faas.ReasonInput)
+	_, err = live.Invoke(t.Context(), 0)
+	assert.NoError(t, err)
+}
+
+func TestMovingAnAliasIsADecision(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var told []faas.Decision
+		r := router(t, faas.WithDecisions(func(d faas.Decision) { told = append(told, d) }))
+		publish(r, 1)
+		publish(r, 2)
+		began := time.Now()
+
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1}, faas.WithActor("ann")))
+		time.Sleep(time.Minute)
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1}, faas.WithDescription("no move")))
+		require.ErrorIs(t, r.SetAlias("f", "live", faas.Weights{2: 1}, faas.IfRevision(9)), faas.ErrStale)
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 90, 2: 10}, faas.WithActor("bob")))
+		require.NoError(t, r.RemoveAlias("f", "live", faas.WithActor("cid")))
+
+		kept, err := r.Decisions("f")
+		require.NoError(t, err)
+		require.Len(t, kept, 3)
+		assert.Equal(t, kept, told)
+		for i, want := range []faas.Decision{
+			{By: "ann", After: faas.Weights{1: 1}},
+			{By: "bob", Before: faas.Weights{1: 1}, After: faas.Weights{1: 90, 2: 10}},
+			{By: "cid", Before: faas.Weights{1: 90, 2: 10}},
+		} {
+			d := kept[i]
+			assert.Equal(t, []any{"f", "live", want.By, want.Before, want.After}, []any{d.Function, d.Alias, d.By, d.Before, d.After})
+			assert.True(t, d.Time.Equal(began.Add(time.Duration(min(i, 1))*time.Minute)), "%v", d.Time)
+			assert.NotEmpty(t, d.Rule)
+		}
+	})
+}
+
+// A thousand moves are kept as others are: the last ones.
+func TestMovesAreKeptUpToABound(t *testing.T) {
+	t.Parallel()
+	r := aliased(t, 2, faas.Weights{1: 1})
+	for i := range 200 {
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1, 2: i + 1}))
+	}
+	kept, err := r.Decisions("f")
+	require.NoError(t, err)
+	assert.Len(t, kept, 64)
+	assert.Equal(t, faas.Weights{1: 1, 2: 200}, kept[63].After)
+}
+
+// A hook of WithDecisions may do what it likes, as all hooks may: move the alias again,
+// panic, close the router.
+func TestAHookOfAMoveMayMoveTheAliasAndPanic(t *testing.T) {
+	t.Parallel()
+	var r *faas.Router
+	r = router(t, faas.WithDecisions(func(d faas.Decision) {
+		if d.After[2] == 1 {
+			assert.NoError(t, r.SetAlias("f", "live", faas.Weights{3: 1}))
+			panic("a hook that moves and panics")
+		}
+	}))
+	for v := range 3 {
+		publish(r, v+1)
+	}
+	require.NoError(t, r.SetAlias("f", "live", faas.Weights{2: 1}))
+	assert.Equal(t, []int{3}, calls(t, handleOf(t, r, "f:live"), 1))
+	assert.EqualValues(t, 1, r.Stats().HookPanics)
+}
+
+// The version is gone when its gates have said yes, and before the call has its slot. The
+// call goes to what the alias names by then, and the removed version's gates are told that
+// it did not run there.
+func TestACallWhoseVersionGoesWhileItsGatesAreAskedRunsAnother(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, name := range []string{"f:live", "f"} {
+			for how := range callers(t, nil, name) {
+				m, gate := &recorder{}, &diary{}
+				r := router(t, faas.WithMeter(m), faas.WithRefusals(func(_ context.Context, ref faas.Refusal) { t.Errorf("refused: %v", ref.Err) }))
+				alias := strings.TrimPrefix(strings.TrimPrefix(name, "f"), ":")
+				var once sync.Once
+				publish(r, 1, faas.WithGate(gate), faas.WithGate(asks(func(faas.Invocation) error {
+					once.Do(func() {
+						publish(r, 2)
+						assert.NoError(t, r.SetAlias("f", alias, faas.Weights{2: 1}))
+						assert.NoError(t, r.Remove("f:1"))
+					})
+					return nil
+				})))
+				require.NoError(t, r.SetAlias("f", alias, faas.Weights{1: 1}))
+				var ran faas.Resolution
+
+				n, err := callers(t, r, name)[how](faas.WithResolution(t.Context(), &ran))
+
+				require.NoError(t, err, how)
+				assert.Equal(t, 2, n, how)
+				assert.Equal(t, "2", ran.Version, how)
+				assert.Equal(t, []string{"admit 1", "done 1 nil"}, gate.list(), how)
+				assert.Len(t, m.all(), 1, how)
+				s := r.Stats()
+				assert.EqualValues(t, 1, s.Admitted, how)
+				assert.Empty(t, s.Rejected, how)
+				require.NoError(t, r.Shutdown(t.Context()), "no call is left over")
+			}
+		}
+	})
+}
+
+// diary is a gate that says yes and notes what it is told.
+type diary struct{ steps }
+
+func (d *diary) Admit(_ context.Context, inv faas.Invocation) error {
+	d.add("admit " + inv.Version)
+	return nil
+}
+
+func (d *diary) Done(inv faas.Invocation, e *faas.Execution) {
+	how := "nil"
+	if e != nil {
+		how = e.Outcome.String()
+	}
+	d.add("done " + inv.Version + " " + how)
+}
+
+// The same, where there is nothing that the name could stand for afterwards: the call is
+// refused, once.
+func TestACallWhoseVersionAndAliasAreGoneIsRefusedOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		publish(r, 1, faas.WithGate(asks(func(faas.Invocation) error {
+			assert.NoError(t, r.RemoveAlias("f", "live"))
+			assert.NoError(t, r.Remove("f:1"))
+			return nil
+		})))
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1}))
+
+		_, err := r.Invoke(t.Context(), "f:live", []byte("0"))
+
+		assertRefused(t, err, faas.ErrNotFound, faas.ReasonNotFound)
+		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonNotFound: 1}, r.Stats().Rejected)
+	})
+}
+
+// An Invocation says by which alias its call was made, to gates and to the handler.
+func TestAnInvocationNamesItsAlias(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		var asked, seen []string
+		f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
+			inv, _ := faas.FromContext(ctx)
+			seen = append(seen, inv.Alias)
+			return 0, nil
+		}, faas.WithVersion(1), faas.WithGate(asks(func(inv faas.Invocation) error {
+			asked = append(asked, inv.Alias)
+			return nil
+		})))
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1}))
+		_ = calls(t, f, 1)
+		_ = calls(t, handleOf(t, r, "f:live"), 1)
+		_ = calls(t, handleOf(t, r, "f:1"), 1)
+		assert.Equal(t, []string{"", "live", ""}, seen)
+		assert.Equal(t, seen, asked)
+	})
+}
+
+// What was executed is told of a call that was refused too, and never of a nested one.
+func TestAResolutionIsOfTheCallItself(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := aliased(t, 2, faas.Weights{2: 1})
+		live := handleOf(t, r, "f:live")
+		outer := faas.Register(r, "outer", func(ctx context.Context, _ int) (int, error) { return live.Invoke(ctx, 0) })
+		var ran faas.Resolution
+		_, err := outer.Invoke(faas.WithResolution(t.Context(), &ran), 0)
+		require.NoError(t, err)
+		assert.Equal(t, faas.Resolution{Function: "outer", Version: "$LATEST"}, ran)
+
+		require.NoError(t, r.SetConcurrency("f", 0))
+		_, err = live.Invoke(faas.WithPriority(faas.WithTenant(faas.WithResolution(t.Context(), &ran), "a"), 1), 0)
+		assertRefused(t, err, faas.ErrOverloaded, faas.ReasonOff)
+		assert.Equal(t, faas.Resolution{Function: "f", Version: "2", Alias: "live"}, ran)
+	})
+}
+
+// Eight callers go as fast as they can, by each name that stands for something all the
+// time, while aliases move and versions come and go. No call fails, and each is one
+// version's alone: its answer, its record, and what the caller is told agree.
+func TestNoCallFailsOrStraddlesWhileAliasesMoveAndVersionsComeAndGo(t *testing.T) {
+	t.Parallel()
+	rounds := 400
+	if testing.Short() {
+		rounds = 50
+	}
+	records := &answered{byID: map[any]string{}}
+	r := router(t, faas.WithMeter(records), faas.WithConcurrency(4), faas.WithRefusals(func(_ context.Context, ref faas.Refusal) {
+		t.Errorf("refused: %v", ref.Err)
+	}))
+	enter := func(n int) {
+		opts := []faas.FunctionOption{faas.WithVersion(n)}
+		if n%2 == 0 {
+			opts = append(opts, faas.WithGate(&diary{}))
+		}
+		faas.Register(r, "f", func(ctx context.Context, _ int) (string, error) {
+			inv, _ := faas.FromContext(ctx)
+			return fmt.Sprint(n, " ", inv.ID), nil
+		}, opts...)
+	}
+	enter(1)
+	for _, alias := range []string{"live", "test", ""} {
+		require.NoError(t, r.SetAlias("f", alias, faas.Weights{1: 1}))
+	}
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	var made atomic.Int64
+	for c := range 8 {
+		all.Go(func() {
+			name := []string{"f:live", "f:test", "f"}[c%3]
+			h, err := faas.Lookup[int, string](r, name)
+			assert.NoError(t, err)
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				var ran faas.Resolution
+				ctx := faas.WithResolution(faas.WithTenant(t.Context(), strconv.Itoa(c)), &ran)
+				var answer string
+				if c%2 == 0 {
+					answer, err = h.Invoke(ctx, 0)
+				} else {
+					var data []byte
+					data, err = r.Invoke(ctx, name, []byte("0"))
+					answer = strings.Trim(string(data), `"`)
+				}
+				if !assert.NoError(t, err) {
+					return
+				}
+				made.Add(1)
+				n, id, _ := strings.Cut(answer, " ")
+				if !assert.Equal(t, n, ran.Version) || !assert.Equal(t, n, records.of(id)) {
+					return
+				}
+			}
+		})
+	}
+	for n := 2; n < rounds; n++ {
+		enter(n)
+		for _, alias := range []string{"live", "test", ""} {
+			opts := []faas.AliasOption{nil, faas.WithSticky()}[n%2 : n%2+1]
+			require.NoError(t, r.SetAlias("f", alias, faas.Weights{n - 1: 1, n: 2}, opts...))
+			require.NoError(t, r.SetAlias("f", alias, faas.Weights{n: 1}))
+		}
+		require.NoError(t, r.Remove(fmt.Sprint("f:", n-1)))
+	}
+	close(done)
+	all.Wait()
+	s := r.Stats()
+	assert.EqualValues(t, made.Load(), s.Admitted)
+	assert.Empty(t, s.Rejected)
+	assert.Zero(t, s.InFlight)
+	assert.Equal(t, 1, s.Functions)
+}
+
+// answered is a meter that keeps which version ran each call, for the caller that takes it.
+type answered struct {
+	mu   sync.Mutex // guards byID
+	byID map[any]string
+}
+
+func (v *answered) Record(_ context.Context, e faas.Execution) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.byID[e.ID.String()] = e.Version
+}
+
+// of takes the record of a call.
+func (v *answered) of(id string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	defer delete(v.byID, id)
+	return v.byID[id]
+}
+
+// A removed version that a handle of an alias has called is let go.
+func TestAHandleOfAnAliasKeepsNoRemovedVersion(t *testing.T) {
+	t.Parallel()
+	r, w := router(t), &ward{}
+	held := w.object()
+	faas.Register(r, "f", func(context.Context, int) (int, error) { return int(held[0]) + 1, nil }, faas.WithVersion(1))
+	require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1}))
+	live := handleOf(t, r, "f:live")
+	_ = calls(t, live, 1)
+	publish(r, 2)
+	require.NoError(t, r.SetAlias("f", "live", faas.Weights{2: 1}))
+	require.NoError(t, r.Remove("f:1"))
+	w.released(t)
+	assert.Equal(t, []int{2}, calls(t, live, 1))
+}
+
+func TestACallByAnAliasHandleAllocatesNoMoreThanATypedCall(t *testing.T) {
+	for _, weights := range []faas.Weights{{1: 1}, {1: 9, 2: 1}, {1: 5, 2: 3, 3: 2}} {
+		r := aliased(t, 3, weights)
+		typed, live := handleOf(t, r, "f:1"), handleOf(t, r, "f:live")
+		allocs := func(f *faas.Function[int, int]) float64 {
+			return testing.AllocsPerRun(2000, func() { _, _ = f.Invoke(context.Background(), 0) })
+		}
+		_ = allocs(typed)
+		assert.LessOrEqual(t, allocs(live), allocs(typed), "weights %v", maps.Keys(weights))
+	}
+}
+
+func TestABubbleOfAliasesLeavesNothingBehind(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := aliased(t, 2, faas.Weights{1: 1, 2: 1})
+		_ = calls(t, handleOf(t, r, "f:live"), 10)
+		require.NoError(t, r.Close())
+		synctest.Wait()
+		_, err := r.Invoke(t.Context(), "f:live", []byte("0"))
+		assertRefused(t, err, faas.ErrClosed, faas.ReasonClosed)
+	})
+}
