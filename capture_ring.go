@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 
@@ -100,10 +101,10 @@ func (r *Ring) Get(id uuid.UUID) (Captured, bool) {
 func (r *Ring) All() iter.Seq[Captured] {
 	return func(yield func(Captured) bool) {
 		r.mu.Lock()
-		kept := append([]*Captured(nil), r.kept...)
+		kept := slices.Clone(r.kept)
 		r.mu.Unlock()
-		for i := len(kept) - 1; i >= 0; i-- {
-			c := *kept[i]
+		for _, entry := range slices.Backward(kept) {
+			c := *entry
 			c.Input = bytes.Clone(c.Input)
 			if !yield(c) {
 				return

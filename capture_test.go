@@ -382,11 +382,12 @@ func TestAWriterThatIsKeptKeepsNoInputForACapture(t *testing.T) { //nolint:paral
 		return nil
 	})
 	for i := range 2 {
-		big := new([1024]byte)
-		big[0] = byte(i)
-		gone := weak.Make(big)
-		_ = f.Invoke(context.Background(), big, io.Discard)
-		big = nil
+		gone := func() weak.Pointer[[1024]byte] {
+			big := new([1024]byte)
+			big[0] = byte(i)
+			_ = f.Invoke(context.Background(), big, io.Discard)
+			return weak.Make(big)
+		}()
 		for range 100 {
 			runtime.GC()
 			if gone.Value() == nil {

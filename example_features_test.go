@@ -310,7 +310,7 @@ func ExampleLogger() {
 	// level=DEBUG msg=asked function=resize version=$LATEST attempt=1 tenant=acme width=800
 }
 
-// VERSIONDOC
+// Two versions of a function share its limits, and each is called by its name.
 func ExampleWithVersion() {
 	r := faas.New()
 	defer r.Close()

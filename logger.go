@@ -52,7 +52,8 @@ func WithLogger(l *slog.Logger) RouterOption {
 // WithLogLevel sets the level from which on the calls of a function log through
 // [Logger], until [Router.SetLogLevel] changes it. It decides alone: what it lets pass is
 // logged although the handler of the router's logger has a higher level. Default: that
-// handler decides. It does not concern what the router itself logs.
+// handler decides. It does not concern what the router itself logs. A version that is
+// registered later begins with the level of its own options.
 func WithLogLevel(level slog.Level) Option {
 	return option(func(s *settings) { s.logLevel = max(level, noLevel+1) })
 }

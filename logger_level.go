@@ -9,8 +9,7 @@ import (
 // noLevel stands for a level that was not set.
 const noLevel = slog.Level(math.MinInt)
 
-// functionLog is what the loggers of a function's calls share. It belongs to a name, so
-// that all versions of a function have the same one.
+// functionLog is what the loggers of the calls of one registration share.
 type functionLog struct {
 	logger *slog.Logger
 	level  atomic.Int64 // a slog.Level

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -374,7 +373,7 @@ func TestAKeptContextKeepsNoLoggerOfItsNeighbors(t *testing.T) { //nolint:parall
 // at the same loggers.
 func TestHammerLoggersTailsAndLevels(t *testing.T) {
 	t.Parallel()
-	r := router(t, faas.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	r := router(t, faas.WithLogger((&lines{}).logger(slog.LevelInfo)))
 	f := faas.Register(r, "f", func(ctx context.Context, n int) (int, error) {
 		var wg sync.WaitGroup
 		for range 3 {

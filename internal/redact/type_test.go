@@ -18,12 +18,12 @@ type (
 	panics  struct{}
 	shown   string
 	list    struct {
-		next *list
-		any  any
+		Next *list
+		Any  any
 	}
 	deep struct {
-		list *list
-		m    map[string][2][]*struct{ h hidden }
+		List *list
+		M    map[string][2][]*struct{ h hidden }
 	}
 )
 
@@ -36,8 +36,18 @@ func (shown) MarshalText() ([]byte, error)    { return []byte("shown"), nil }
 func TestATypeIsLookedThroughForValuesThatHideThemselves(t *testing.T) {
 	t.Parallel()
 	for _, v := range []any{
-		hidden{}, &hidden{}, pointed{}, asJSON{}, []hidden{}, [3]*hidden{}, map[string]hidden{}, map[hidden]int{}, deep{},
-		struct{ hidden }{}, struct{ a []struct{ b **pointed } }{}, struct {
+		hidden{},
+		&hidden{},
+		pointed{},
+		asJSON{},
+		[]hidden{},
+		[3]*hidden{},
+		map[string]hidden{},
+		map[hidden]int{},
+		deep{},
+		struct{ hidden }{},
+		struct{ a []struct{ b **pointed } }{},
+		struct {
 			panics
 			b asJSON
 		}{},
