@@ -17,6 +17,9 @@ import (
 // host registers the functions.
 func host(r *faas.Router) {
 	faas.Register(r, "echo", echo)
+	for n := range 2 { // releases of it, between which an alias moves calls
+		faas.Register(r, "echo", echo, faas.WithVersion(n+1))
+	}
 	faas.Register(r, "fail", fail)
 	faas.Register(r, "panicky", panicky)
 	faas.Register(r, "slow", slow, faas.WithTimeout(time.Second), faas.WithConcurrency(2), faas.WithQueue(0))

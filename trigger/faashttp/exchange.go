@@ -30,11 +30,12 @@ type exchange struct {
 	ctx      context.Context //nolint:containedctx // of the call: a context around the exchange that has the origin, and the tenant
 	carried  carried
 	origin   faas.Origin
-	tenant   string        // empty without WithTenantHeader
-	began    time.Duration // when the request came, since settings.made
-	wrote    bool          // extendWriteDeadline was called
-	bodyRead int           // bytes read of a body that was too large
-	headers  [3]string     // the values that setHeader has set
+	executed faas.Resolution // what an invocation of the Lambda wire ran; the router writes it
+	tenant   string          // empty without WithTenantHeader
+	began    time.Duration   // when the request came, since settings.made
+	wrote    bool            // extendWriteDeadline was called
+	bodyRead int             // bytes read of a body that was too large
+	headers  [3]string       // the values that setHeader has set
 }
 
 // Value implements context.Context. It answers for what the front carries, and asks

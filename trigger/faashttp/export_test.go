@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/http"
+
+	"github.com/inproc/faas"
 )
 
 // Unexported functions that the decoders' tests call.
@@ -40,3 +42,11 @@ func ServeOn(s *Server, ctx context.Context, l net.Listener) error { //nolint:re
 	s.mu.Unlock()
 	return s.Run(ctx)
 }
+
+// WeightsOf is an alias of a version that gives a part of its calls to another.
+func WeightsOf(version, other int, part float64) faas.Weights {
+	return split{version: version, others: map[int]float64{other: part}}.weights()
+}
+
+// PartOf is the part of the other.
+func PartOf(w faas.Weights, version, other int) float64 { return splitOf(w, version).others[other] }

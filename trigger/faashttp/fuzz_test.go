@@ -46,6 +46,35 @@ func FuzzParseTarget(f *testing.F) {
 	})
 }
 
+func FuzzAliasRequest(f *testing.F) {
+	for _, s := range []string{
+		`{"Name":"live","FunctionVersion":"1","Description":"d","RoutingConfig":{"AdditionalVersionWeights":{"2":0.1}},"RevisionId":"x"}`,
+		`{"Name":"live","FunctionVersion":"$LATEST"}`, `{"Name":null,"FunctionVersion":[]}`, `{"RoutingConfig":{"AdditionalVersionWeights":{"1":1e-9}}}`, `[]`, `null`, ``,
+		`{"Name":"a","FunctionVersion":"1","RoutingConfig":{"AdditionalVersionWeights":{"2":1}}}`, "{\"Name\":\"\xff\"}", `{"Name":"\ud800","FunctionVersion":"1"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r := released(t)
+		l := lambdaOf(t, r)
+		w := do(t, l, "POST", functionsPath+"f/aliases", string(body))
+		all, err := r.Aliases("f")
+		require.NoError(t, err)
+		if w.Code != 201 {
+			assert.Contains(t, []int{400, 404}, w.Code)
+			assert.NotEmpty(t, w.Header().Get("X-Amzn-Errortype"))
+			assert.Empty(t, all)
+			return
+		}
+		require.Len(t, all, 1)
+		assert.Regexp(t, `^[a-zA-Z0-9_-]{1,128}$`, all[0].Name)
+		assert.LessOrEqual(t, len(all[0].Weights), 2)
+		got := do(t, l, "GET", functionsPath+"f/aliases/"+all[0].Name, "")
+		assert.Equal(t, 200, got.Code)
+		assert.Equal(t, w.Body.String(), got.Body.String())
+	})
+}
+
 func FuzzParseAnswer(f *testing.F) {
 	for _, s := range []string{
 		`{"statusCode":200,"headers":{"A":"b"},"cookies":["c=d"],"body":"x"}`, `{"statusCode":200,"body":"eA==","isBase64Encoded":true}`,

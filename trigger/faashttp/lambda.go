@@ -14,15 +14,17 @@ import (
 //
 //   - Invoke: RequestResponse, DryRun, and Event;
 //   - InvokeWithResponseStream;
-//   - ListFunctions, GetFunction, GetFunctionConfiguration, GetAccountSettings,
+//   - ListFunctions, GetFunction, GetFunctionConfiguration, ListVersionsByFunction,
+//     GetAccountSettings;
+//   - CreateAlias, GetAlias, UpdateAlias, DeleteAlias, ListAliases,
 //
 // and an UnknownOperationException to everything else, under the paths that the API
 // documents. Mount it at "/", or at "/2015-03-31/", "/2016-08-19/" and
 // "/2021-11-15/".
 //
-// A function may be named in every form that the API takes. The only version is
-// $LATEST; a call that names another qualifier, region or account finds no
-// function. Errors have Lambda's form, down to the case of their keys; so have the
+// A function may be named in every form that the API takes, with a version or an alias
+// as its qualifier; a call that names another region or account finds no function. The
+// answer of a call says in X-Amz-Executed-Version which version ran. Errors have Lambda's form, down to the case of their keys; so have the
 // function's own error, its panic and its timeout. A denied call is answered as if
 // the function did not exist (see [WithForbidden]). If another attempt may succeed,
 // for example because the function's instances can't be made at present, the answer
@@ -37,6 +39,30 @@ import (
 // The caller gets the text of a function's error and the stack of its panic, as on
 // Lambda: every caller on this wire is taken for an operator of the functions. Use
 // [Handler] for callers that are not.
+//
+// # Versions and aliases
+//
+// Versions are those of [faas.WithVersion]: they are compiled into the program, so
+// PublishVersion is refused with an InvalidParameterValueException that says so. Aliases
+// are the router's own ([faas.Router.SetAlias]), and an operation on one here is an
+// operation there. Where requests are signed, the access key is the alias's By.
+//
+//	aws lambda create-alias --function-name resize --name live --function-version 1
+//	aws lambda update-alias --function-name resize --name live --routing-config 'AdditionalVersionWeights={2=0.1}'
+//	aws lambda update-alias --function-name resize --name live --routing-config '{}'
+//
+// By the API's rules an alias has at most two versions, and $LATEST only alone. The part
+// of the second is kept to four decimals: an alias has integer weights, and 0.1 becomes
+// 10 of 100. Other aliases can be set only by the program. They are told as they are,
+// with all further versions in the RoutingConfig, and a request that names no
+// RoutingConfig leaves their parts as they are. An alias stays sticky.
+//
+// A router's alias has no main version, and FunctionVersion is one: the one that a client
+// has set, or else the one with most of the calls. It stays the same as long as the alias
+// routes calls to it.
+//
+// A caller that may call a function may also move its aliases. To keep that to fewer
+// callers, give the others only the paths that end in invocations.
 //
 // # Events
 //
@@ -53,6 +79,8 @@ type Lambda struct {
 	verifier verifier
 	events   *events
 	mux      *http.ServeMux
+	since    time.Time // when the wire was made, which all functions give as LastModified
+	mains    mains
 }
 
 // NewLambda returns the wire of r. Call its Shutdown before the router's (see
@@ -70,19 +98,26 @@ func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 		settings: s, router: r, mux: http.NewServeMux(),
 		verifier: verifier{s.address.region, s.secret},
 		events:   newEvents(r, s.events, s.logger),
+		since:    time.Now(),
 	}
-	list := &listing{router: r, address: s.address, since: time.Now()}
 	const functions = "/2015-03-31/functions"
 	for pattern, serve := range map[string]func(*exchange){
 		"POST " + functions + "/{name}/invocations":                        l.invoke,
 		"POST /2021-11-15/functions/{name}/response-streaming-invocations": l.invokeStream,
-		"GET " + functions:                           list.listFunctions,
-		"GET " + functions + "/{$}":                  list.listFunctions,
-		"GET " + functions + "/{name}":               list.getFunction,
-		"GET " + functions + "/{name}/configuration": list.getConfiguration,
-		"GET /2016-08-19/account-settings":           list.getAccount,
-		"GET /2016-08-19/account-settings/{$}":       list.getAccount,
-		"/":                                          unknownOperation,
+		"GET " + functions:                                l.listFunctions,
+		"GET " + functions + "/{$}":                       l.listFunctions,
+		"GET " + functions + "/{name}":                    l.getFunction,
+		"GET " + functions + "/{name}/configuration":      l.getConfiguration,
+		"GET " + functions + "/{name}/versions":           l.listVersions,
+		"POST " + functions + "/{name}/versions":          l.publishVersion,
+		"GET " + functions + "/{name}/aliases":            l.listAliases,
+		"POST " + functions + "/{name}/aliases":           l.createAlias,
+		"GET " + functions + "/{name}/aliases/{alias}":    l.getAlias,
+		"PUT " + functions + "/{name}/aliases/{alias}":    l.updateAlias,
+		"DELETE " + functions + "/{name}/aliases/{alias}": l.deleteAlias,
+		"GET /2016-08-19/account-settings":                l.getAccount,
+		"GET /2016-08-19/account-settings/{$}":            l.getAccount,
+		"/":                                               unknownOperation,
 	} {
 		l.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if x, ok := l.open(w, r); ok {
@@ -103,7 +138,7 @@ func (l *Lambda) Shutdown(ctx context.Context) error { return l.events.shutdown(
 
 // open begins the exchange of a request, or answers a request that must not get
 // further. All checks that need no body are made before one is read. The signature
-// of a POST covers its body: receive checks it, after it has read the body.
+// of a POST or a PUT covers its body: what reads the body checks it.
 func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := requestID(r, "X-Amzn-Requestid", "Amz-Sdk-Invocation-Id")
 	w.Header().Set("X-Amzn-Requestid", id)
@@ -122,7 +157,7 @@ func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) 
 		x.refuse(apiErr)
 		return x, false
 	}
-	if r.Method == http.MethodPost { // receive verifies it, with its body
+	if r.Method == http.MethodPost || r.Method == http.MethodPut { // receive or document verifies it, with its body
 		return x, true
 	}
 	if apiErr := l.verifier.verify(r, nil); apiErr != nil {

@@ -24,10 +24,11 @@ type apiError struct {
 }
 
 func invalidField(field, value, rule string) *apiError {
-	return &apiError{
-		status: http.StatusBadRequest, kind: "ValidationException",
-		message: fmt.Sprintf("1 validation error detected: Value %q at '%s' failed to satisfy constraint: %s", clip(value), field, rule),
-	}
+	return invalid(fmt.Sprintf("Value %q at '%s' failed to satisfy constraint: %s", clip(value), field, rule))
+}
+
+func invalid(why string) *apiError {
+	return &apiError{status: http.StatusBadRequest, kind: "ValidationException", message: "1 validation error detected: " + why}
 }
 
 // clip bounds the part of a request that an answer repeats.
@@ -39,6 +40,22 @@ func invalidParameter(message string) *apiError {
 
 func invalidContent(message string) *apiError {
 	return &apiError{status: http.StatusBadRequest, kind: "InvalidRequestContentException", message: message, source: "User"}
+}
+
+func notFound(message string) *apiError {
+	return &apiError{status: http.StatusNotFound, kind: "ResourceNotFoundException", capitalKey: true, source: "User", message: message}
+}
+
+func conflict(message string) *apiError {
+	return &apiError{status: http.StatusConflict, kind: "ResourceConflictException", source: "User", message: message}
+}
+
+// stale is the answer to a change whose RevisionId is not the present one.
+func stale() *apiError {
+	return &apiError{
+		status: http.StatusPreconditionFailed, kind: "PreconditionFailedException", source: "User",
+		message: "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+	}
 }
 
 func requestTooLarge(limit int) *apiError {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -29,7 +30,7 @@ func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
 	t, apiErr := targetOf(x.r)
 	known := false
 	if apiErr == nil && l.address.isHere(t) {
-		info, err := l.router.Signature(t.name)
+		info, err := l.router.Signature(t.call())
 		c.info, known = info, err == nil
 	}
 	limit := l.limit(known, c.info)
@@ -46,7 +47,7 @@ func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
 	switch {
 	case apiErr != nil:
 		return c, apiErr
-	case !known || err != nil && x.isHidden(l.router, t.name):
+	case !known || err != nil && x.isHidden(l.router, t.call()):
 		x.discardBody(err)
 		return c, l.address.notFound(t)
 	case err != nil:
@@ -81,7 +82,7 @@ func (l *Lambda) inspect(x *exchange, c *invocation) *apiError {
 	case !isJSON(c.body):
 		apiErr = invalidContent("Could not parse request body into json: " + syntaxError(c.body))
 	}
-	if apiErr != nil && x.isHidden(l.router, c.name) {
+	if apiErr != nil && x.isHidden(l.router, c.call()) {
 		return l.address.notFound(c.target)
 	}
 	return apiErr
@@ -150,7 +151,7 @@ func (l *Lambda) dispatch(x *exchange, answer, event func(*exchange, invocation)
 // which is what Lambda's runtimes send for no return value.
 func (l *Lambda) answer(x *exchange, c invocation) {
 	x.startLog()
-	out, err := l.router.Invoke(x.ctx, c.name, c.body)
+	out, err := l.router.Invoke(faas.WithResolution(x.ctx, &x.executed), c.call(), c.body)
 	h, kind := x.w.Header(), c.info.ContentType
 	if err != nil {
 		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
@@ -162,7 +163,7 @@ func (l *Lambda) answer(x *exchange, c invocation) {
 	} else if len(out) == 0 && !c.info.Stream {
 		out = []byte("null")
 	}
-	h.Set("X-Amz-Executed-Version", latest)
+	h.Set("X-Amz-Executed-Version", x.executed.Version)
 	if log := x.endLog(); log != "" {
 		h.Set("X-Amz-Log-Result", log)
 	}
@@ -174,17 +175,19 @@ func (x *exchange) startLog() {
 	if x.r.Header.Get("X-Amz-Log-Type") == "Tail" {
 		x.carried.log = &faas.LogTail{}
 		x.ctx = faas.WithLogTail(x.ctx, x.carried.log)
-		_, _ = x.carried.log.Write([]byte("START RequestId: " + x.carried.ID + " Version: " + latest + "\n"))
 	}
 }
 
-// endLog returns the log in base64, or nothing if the client has not asked for it.
+// endLog returns the log in base64, or nothing if the client has not asked for it. Its
+// first line comes last, because it says which version ran.
 func (x *exchange) endLog() string {
 	if x.carried.log == nil {
 		return ""
 	}
-	_, _ = x.carried.log.Write([]byte("END RequestId: " + x.carried.ID + "\n"))
-	return base64.StdEncoding.EncodeToString(x.carried.log.Bytes())
+	const size = 4096 // as much as Lambda returns
+	first, last := "START RequestId: "+x.carried.ID+" Version: "+x.executed.Version+"\n", "END RequestId: "+x.carried.ID+"\n"
+	log := slices.Concat([]byte(first), x.carried.log.Bytes(), []byte(last))
+	return base64.StdEncoding.EncodeToString(log[max(0, len(log)-size):])
 }
 
 // accept serves an invocation of type Event: 202 once it is accepted. The dry run
@@ -194,11 +197,11 @@ func (l *Lambda) accept(x *exchange, c invocation) {
 		x.refuse(requestTooLarge(maxEvent))
 		return
 	}
-	if err := l.router.DryRun(x.ctx, c.name); err != nil {
+	if err := l.router.DryRun(x.ctx, c.call()); err != nil {
 		x.refuse(l.refusal(x, err, c))
 		return
 	}
-	switch ok, closed := l.events.put(x.detached(), event{c.name, c.body}); {
+	switch ok, closed := l.events.put(x.detached(), event{c.call(), c.body}); {
 	case closed:
 		x.refuse(serviceError("The host is shutting down.", time.Second))
 	case !ok:
@@ -209,7 +212,7 @@ func (l *Lambda) accept(x *exchange, c invocation) {
 }
 
 func (l *Lambda) dryRun(x *exchange, c invocation) {
-	if err := l.router.DryRun(x.ctx, c.name); err != nil {
+	if err := l.router.DryRun(x.ctx, c.call()); err != nil {
 		x.refuse(l.refusal(x, err, c))
 		return
 	}
@@ -231,10 +234,10 @@ func (l *Lambda) answerStream(x *exchange, c invocation) {
 	x.startLog()
 	s := &streamWriter{x: x, frame: payloadChunks, head: func(h http.Header) {
 		h.Set("Content-Type", "application/vnd.amazon.eventstream")
-		h.Set("X-Amz-Executed-Version", latest)
+		h.Set("X-Amz-Executed-Version", x.executed.Version)
 		h.Set("X-Amzn-Remapped-Content-Type", c.info.ContentType)
 	}}
-	err := l.router.InvokeStream(x.ctx, c.name, c.body, s)
+	err := l.router.InvokeStream(faas.WithResolution(x.ctx, &x.executed), c.call(), c.body, s)
 	end := completion{}
 	if err != nil {
 		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
@@ -254,7 +257,7 @@ func (l *Lambda) answerStream(x *exchange, c invocation) {
 // canceled. It is nil for every end that the function itself has brought about:
 // such a call answers 200, with a functionError for its body.
 func (l *Lambda) apiErrorOf(x *exchange, err error, t target, info faas.Signature) *apiError {
-	end := faas.EndOf(err, t.name)
+	end := faas.EndOf(err, t.call())
 	switch end.Kind {
 	case faas.KindNone:
 		if end.Outcome == faas.Canceled {
@@ -291,7 +294,7 @@ func (l *Lambda) denial(t target) *apiError {
 	}
 	return &apiError{
 		status: http.StatusForbidden, kind: "AccessDeniedException", capitalKey: true, source: "User",
-		message: "User is not authorized to perform: lambda:InvokeFunction on resource: " + l.address.arn(t.name, ""),
+		message: "User is not authorized to perform: lambda:InvokeFunction on resource: " + l.address.arn(t.name, t.qualifier),
 	}
 }
 
@@ -300,7 +303,7 @@ func (l *Lambda) denial(t target) *apiError {
 // function. It returns an API error if the call is invalid whatever its input is,
 // for example because of its tenant.
 func (l *Lambda) badInput(x *exchange, end faas.End, t target, info faas.Signature) *apiError {
-	before := x.before(l.router, t.name)
+	before := x.before(l.router, t.call())
 	switch {
 	case before == faas.KindDenied && !l.forbidden:
 		return l.address.notFound(t)

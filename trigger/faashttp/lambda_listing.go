@@ -1,23 +1,15 @@
 package faashttp
 
 import (
-	"encoding/base64"
+	"iter"
 	"math"
 	"net/http"
 	"runtime"
-	"strconv"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/inproc/faas"
 )
-
-// listing answers the operations that say which functions there are. A caller sees
-// only functions that no gate denies it.
-type listing struct {
-	router  *faas.Router
-	address address
-	since   time.Time // when the wire was made, which all functions give as LastModified
-}
 
 // configuration is what Lambda tells of a function. Fields that mean nothing in a
 // process have the plainest value that AWS's clients accept.
@@ -38,9 +30,10 @@ type configuration struct {
 	State, LastUpdateStatus string
 }
 
-func (l *listing) configuration(i faas.Info) configuration {
+// configuration describes a version. Its ARN has the qualifier by which it was found.
+func (l *Lambda) configuration(i faas.Info, qualifier string) configuration {
 	c := configuration{
-		FunctionName: i.Name, FunctionArn: l.address.arn(i.Name, ""), Version: latest,
+		FunctionName: i.Name, FunctionArn: l.address.arn(i.Name, qualifier), Version: i.Version,
 		Runtime: "provided.al2023", Role: "arn:aws:iam::" + l.address.account + ":role/faas", Handler: i.Name,
 		Timeout: int(math.Ceil(i.Timeout.Seconds())), MemorySize: max(1, i.Memory>>20),
 		LastModified: l.since.UTC().Format("2006-01-02T15:04:05.000-0700"), RevisionID: "00000000-0000-4000-8000-000000000000",
@@ -53,29 +46,61 @@ func (l *listing) configuration(i faas.Info) configuration {
 	return c
 }
 
-// find returns the function that a request names, if its caller may know of it.
-// Otherwise it answers as for an unknown function.
-func (l *listing) find(x *exchange) (faas.Info, bool) {
+// find returns the function that a request names, or the version, if its caller may know
+// of it. For an alias it is the alias's FunctionVersion. Otherwise find answers as for an
+// unknown function.
+func (l *Lambda) find(x *exchange) (c configuration, i faas.Info, ok bool) {
 	t, apiErr := targetOf(x.r)
 	if apiErr == nil {
-		info, err := l.router.Info(t.name)
-		if err == nil && l.address.isHere(t) && !x.isDenied(l.router, t.name) {
-			return info, true
-		}
 		apiErr = l.address.notFound(t)
+		if info, found := l.look(x, t); found && l.address.isHere(t) {
+			return l.configuration(info, t.qualifier), info, true
+		}
 	}
 	x.refuse(apiErr)
-	return faas.Info{}, false
+	return c, i, false
 }
 
-func (l *listing) getConfiguration(x *exchange) {
-	if info, ok := l.find(x); ok {
-		x.reply(http.StatusOK, "application/json", mustJSON(l.configuration(info)))
+// look returns what a caller may know of a target.
+func (l *Lambda) look(x *exchange, t target) (i faas.Info, found bool) {
+	all := l.versions(x, t.name)
+	version := t.qualifier
+	if version == "" {
+		return l.whole(t.name, all)
+	}
+	if a, isAlias := l.alias(t.name, version); isAlias {
+		version = versionText(l.mains.of(a))
+	}
+	for _, i := range all {
+		if i.Version == version {
+			return i, true
+		}
+	}
+	return i, false
+}
+
+// whole describes a name, of which all are the versions that a caller may know of, by
+// what a call without a qualifier runs. If the caller may not know of that, it is the
+// newest of the others.
+func (l *Lambda) whole(name string, all []faas.Info) (i faas.Info, found bool) {
+	i, err := l.router.Info(name)
+	if err != nil || len(all) == 0 {
+		return i, false
+	}
+	if slices.ContainsFunc(all, func(v faas.Info) bool { return v.Version == i.Version }) {
+		return i, true
+	}
+	return all[len(all)-1], true
+}
+
+func (l *Lambda) getConfiguration(x *exchange) {
+	if c, _, ok := l.find(x); ok {
+		x.reply(http.StatusOK, "application/json", mustJSON(c))
 	}
 }
 
-func (l *listing) getFunction(x *exchange) {
-	info, ok := l.find(x)
+func (l *Lambda) getFunction(x *exchange) {
+	c, info, ok := l.find(x)
 	if !ok {
 		return
 	}
@@ -84,77 +109,85 @@ func (l *listing) getFunction(x *exchange) {
 		Code          struct{}
 		Tags          map[string]string `json:",omitempty"`
 		Concurrency   any               `json:",omitempty"`
-	}{Configuration: l.configuration(info), Tags: info.Labels}
+	}{Configuration: c, Tags: info.Labels}
 	if info.Limit < math.MaxInt32 {
 		doc.Concurrency = struct{ ReservedConcurrentExecutions int }{info.Limit}
 	}
 	x.reply(http.StatusOK, "application/json", mustJSON(doc))
 }
 
-// maxPage is how many functions Lambda lists at once, even if more are asked for.
-const maxPage = 50
-
-// listFunctions answers one page. Names are sorted, so that a page begins after the
-// name in the marker.
-func (l *listing) listFunctions(x *exchange) {
-	size, after, apiErr := page(x.r)
+// listFunctions answers one page, sorted by name. With FunctionVersion=ALL each version
+// is an entry.
+func (l *Lambda) listFunctions(x *exchange) {
+	size, after, apiErr := page(x.r, func(key string) bool {
+		t, ok := parseTarget(key)
+		return ok && t.region == "" && t.account == ""
+	})
+	kind := x.r.URL.Query().Get("FunctionVersion")
+	if kind != "" && kind != "ALL" {
+		apiErr = firstOf(apiErr, invalidField("functionVersion", kind, "Member must satisfy enum value set: [ALL]"))
+	}
 	if apiErr != nil {
 		x.refuse(apiErr)
 		return
 	}
-	doc := struct {
+	entries, key := l.names(x, after), func(c configuration) string { return c.FunctionName }
+	if kind == "ALL" {
+		entries, key = l.allVersions(x, after), func(c configuration) string { return c.FunctionName + ":" + c.Version }
+	}
+	var doc struct {
 		Functions  []configuration
 		NextMarker *string
-	}{Functions: []configuration{}}
-	for info := range l.router.Functions() {
-		if info.Name <= after || x.isDenied(l.router, info.Name) {
-			continue
-		}
-		if len(doc.Functions) == size {
-			next := marker(doc.Functions[size-1].FunctionName)
-			doc.NextMarker = &next
-			break
-		}
-		doc.Functions = append(doc.Functions, l.configuration(info))
 	}
+	doc.Functions, doc.NextMarker = cut(entries, size, key)
 	x.reply(http.StatusOK, "application/json", mustJSON(doc))
 }
 
-// page reads which part of the list is asked for: how many functions, after which
-// name.
-func page(r *http.Request) (size int, after string, apiErr *apiError) {
-	size = maxPage
-	q := r.URL.Query()
-	if s := q.Get("MaxItems"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > 10000 {
-			return 0, "", invalidField("maxItems", s, "Member must have a value between 1 and 10000")
+// names yields the functions that a caller may know of, after the one of that name.
+func (l *Lambda) names(x *exchange, after string) iter.Seq[configuration] {
+	return func(yield func(configuration) bool) {
+		for info := range l.router.Functions() {
+			if info.Name <= after {
+				continue
+			}
+			if one, found := l.whole(info.Name, l.versions(x, info.Name)); found && !yield(l.configuration(one, "")) {
+				return
+			}
 		}
-		size = min(n, maxPage)
 	}
-	if s := q.Get("Marker"); s != "" {
-		name, err := base64.RawURLEncoding.DecodeString(s)
-		if err != nil || !isName(string(name)) {
-			return 0, "", invalidParameter("The marker is not one of this host's.")
-		}
-		after = string(name)
-	}
-	return size, after, nil
 }
 
-// marker encodes the name of a page's last function. A name, not a position: then
-// the next page is right even if functions were added or removed in between.
-func marker(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
+// allVersions yields the versions of all functions, after the one with that name and
+// version.
+func (l *Lambda) allVersions(x *exchange, after string) iter.Seq[configuration] {
+	name, version, _ := strings.Cut(after, ":")
+	return func(yield func(configuration) bool) {
+		for info := range l.router.Functions() {
+			if info.Name < name {
+				continue
+			}
+			last := ""
+			if info.Name == name {
+				last = version
+			}
+			for c := range l.versionsAfter(x, info.Name, last) {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // getAccount answers the router's capacity as the account's limits.
-func (l *listing) getAccount(x *exchange) {
+func (l *Lambda) getAccount(x *exchange) {
 	type limit struct {
 		TotalCodeSize, CodeSizeUnzipped, CodeSizeZipped      int64
 		ConcurrentExecutions, UnreservedConcurrentExecutions int
 	}
 	stats, visible := l.router.Stats(), 0
 	for info := range l.router.Functions() {
-		if !x.isDenied(l.router, info.Name) {
+		if len(l.versions(x, info.Name)) > 0 {
 			visible++
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// latest is the only version of a function.
+// latest is the version of a function that was registered without a number.
 const latest = "$LATEST"
 
 // target is what a FunctionName of the Lambda API names: a function, and where it
@@ -14,7 +14,15 @@ const latest = "$LATEST"
 type target struct {
 	region, account string // empty: those of this host
 	name            string
-	qualifier       string // empty: latest
+	qualifier       string // a version or an alias; empty: none
+}
+
+// call is the name by which the router is asked for the target.
+func (t target) call() string {
+	if t.qualifier == "" {
+		return t.name
+	}
+	return t.name + ":" + t.qualifier
 }
 
 // maxTarget is the longest FunctionName that the API takes.
@@ -56,7 +64,7 @@ func parseTarget(s string) (t target, ok bool) {
 
 func isName(s string) bool { return len(s) <= 64 && isToken(s, "-_") }
 
-func isQualifier(s string) bool { return s == latest || isToken(s, "-_") }
+func isQualifier(s string) bool { return s == latest || len(s) <= 128 && isToken(s, "-_") }
 
 func isAccount(s string) bool {
 	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
@@ -93,7 +101,7 @@ func targetOf(r *http.Request) (target, *apiError) {
 	case !isQualifier(q):
 		return t, invalidField("qualifier", q, "Member must be a version or an alias")
 	case t.qualifier != "" && t.qualifier != q:
-		return t, invalidParameter("The qualifier of the function name is not the one of the query.")
+		return t, invalidParameter("The derived qualifier from the function name does not match the specified qualifier.")
 	}
 	t.qualifier = q
 	return t, nil
@@ -118,10 +126,9 @@ func (a address) arn(name, qualifier string) string {
 	return arn
 }
 
-// isHere reports whether a target is on this host, and of its only version.
+// isHere reports whether a target is on this host.
 func (a address) isHere(t target) bool {
-	return (t.region == "" || t.region == a.region) && (t.account == "" || t.account == a.account) &&
-		(t.qualifier == "" || t.qualifier == latest)
+	return (t.region == "" || t.region == a.region) && (t.account == "" || t.account == a.account)
 }
 
 // notFound is the answer to a call if its target does not exist, or is not to be
@@ -131,8 +138,5 @@ func (a address) notFound(t target) *apiError {
 	if q == "" {
 		q = latest
 	}
-	return &apiError{
-		status: http.StatusNotFound, kind: "ResourceNotFoundException", capitalKey: true, source: "User",
-		message: "Function not found: " + a.arn(t.name, q),
-	}
+	return notFound("Function not found: " + a.arn(t.name, q))
 }

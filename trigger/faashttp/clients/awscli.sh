@@ -38,4 +38,31 @@ answer=$(lambda list-functions --page-size 3 --query 'Functions[].FunctionName' 
 check 'list' "${answer//[[:space:]]/ }" 'countdown echo fail page panicky slow thumbnail'
 answer=$(lambda get-function-configuration --function-name slow --query Timeout)
 check 'configuration' "$answer" 1
+
+# A release: an alias, a tenth of its calls, and back.
+versions() { # versions N: the versions that N calls of echo:live ran, each with its number of calls
+	for _ in $(seq "$1"); do
+		invoke --function-name echo:live --payload 1 --query ExecutedVersion --output text "$out"
+	done | sort | uniq -c | xargs
+}
+alias=(--function-name echo --name live)
+answer=$(lambda list-versions-by-function --function-name echo --query 'Versions[].Version' --output text)
+check 'versions' "${answer//[[:space:]]/ }" '$LATEST 1 2'
+answer=$(lambda create-alias "${alias[@]}" --function-version 1 --description 'what users get')
+check 'create alias' "$answer" '*"AliasArn": "arn:aws:lambda:us-east-1:000000000000:function:echo:live"*"FunctionVersion": "1"*'
+check 'before' "$(versions 4)" '4 1'
+revision=$(lambda get-alias "${alias[@]}" --query RevisionId --output text)
+lambda update-alias "${alias[@]}" --revision-id "$revision" --routing-config 'AdditionalVersionWeights={2=0.1}' >/dev/null
+check 'a tenth' "$(versions 20)" '18 1 2 2'
+answer=$(lambda update-alias "${alias[@]}" --revision-id "$revision" --routing-config '{}' 2>&1 || true)
+check 'stale' "$answer" '*(PreconditionFailedException)*'
+lambda update-alias "${alias[@]}" --routing-config '{}' >/dev/null
+check 'back' "$(versions 4)" '4 1'
+answer=$(lambda list-aliases --function-name echo --query 'Aliases[].[Name,FunctionVersion,Description]' --output text)
+check 'list aliases' "${answer//[[:space:]]/ }" 'live 1 what users get'
+answer=$(lambda publish-version --function-name echo 2>&1 || true)
+check 'publish' "$answer" '*(InvalidParameterValueException)*compiled into the host*'
+lambda delete-alias "${alias[@]}"
+answer=$(lambda get-alias "${alias[@]}" 2>&1 || true)
+check 'deleted' "$answer" '*(ResourceNotFoundException)*Cannot find alias arn: *:echo:live*'
 lambda wait function-active-v2 --function-name slow

@@ -120,6 +120,37 @@ class Lambda(unittest.TestCase):
         names = [f["FunctionName"] for page in pages for f in page["Functions"]]
         self.assertEqual(names, ["countdown", "echo", "fail", "page", "panicky", "slow", "thumbnail"])
 
+    def test_release(self):
+        def executed(n):
+            answers = [self.invoke("echo", 1, Qualifier="canary")["ExecutedVersion"] for _ in range(n)]
+            return {v: answers.count(v) for v in set(answers)}
+
+        aws, alias = self.aws, {"FunctionName": "echo", "Name": "canary"}
+        self.addCleanup(aws.delete_alias, **alias)
+        made = aws.create_alias(FunctionVersion="1", **alias)
+        self.assertEqual((made["FunctionVersion"], made["Description"], "RoutingConfig" in made), ("1", "", False))
+        self.refused(409, "ResourceConflictException", aws.create_alias, FunctionVersion="1", **alias)
+        self.assertEqual(executed(5), {"1": 5})
+
+        tenth = {"AdditionalVersionWeights": {"2": 0.1}}
+        moved = aws.update_alias(RoutingConfig=tenth, RevisionId=made["RevisionId"], **alias)
+        self.assertEqual((moved["FunctionVersion"], moved["RoutingConfig"]), ("1", tenth))
+        share = executed(100)
+        self.assertLessEqual(abs(share["2"] - 10), 1, share)
+        self.refused(412, "PreconditionFailedException", aws.update_alias, RevisionId=made["RevisionId"], **alias)
+        got = aws.get_alias(**alias)
+        self.assertEqual((got["RevisionId"], got["RoutingConfig"]), (moved["RevisionId"], tenth))
+
+        aws.update_alias(RoutingConfig={"AdditionalVersionWeights": {}}, **alias)
+        self.assertEqual(executed(5), {"1": 5})
+        pages = aws.get_paginator("list_aliases").paginate(FunctionName="echo", PaginationConfig={"PageSize": 1})
+        self.assertEqual([a["Name"] for page in pages for a in page["Aliases"]], ["canary"])
+        pages = aws.get_paginator("list_versions_by_function").paginate(FunctionName="echo", PaginationConfig={"PageSize": 1})
+        self.assertEqual([v["Version"] for page in pages for v in page["Versions"]], ["$LATEST", "1", "2"])
+        self.refused(400, "InvalidParameterValueException", aws.publish_version, FunctionName="echo")
+        refused = self.refused(400, "InvalidParameterValueException", self.invoke, "echo:1", 1, Qualifier="2")
+        self.assertIn("does not match the specified qualifier", refused["Error"]["Message"])
+
     def test_get(self):
         got = self.aws.get_function(FunctionName="slow")
         self.assertEqual(got["Concurrency"]["ReservedConcurrentExecutions"], 2)

@@ -1,0 +1,48 @@
+package faashttp
+
+import (
+	"encoding/base64"
+	"iter"
+	"net/http"
+	"strconv"
+)
+
+// maxPage is how many entries Lambda lists at once, even if more are asked for.
+const maxPage = 50
+
+// page reads which part of a list is asked for: how many entries, after which key. The
+// empty key is the beginning.
+func page(r *http.Request, isKey func(string) bool) (size int, after string, apiErr *apiError) {
+	size = maxPage
+	q := r.URL.Query()
+	if s := q.Get("MaxItems"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 10000 {
+			return 0, "", invalidField("maxItems", s, "Member must have a value between 1 and 10000")
+		}
+		size = min(n, maxPage)
+	}
+	if s := q.Get("Marker"); s != "" {
+		key, err := base64.RawURLEncoding.DecodeString(s)
+		if err != nil || !isKey(string(key)) {
+			return 0, "", invalidParameter("The marker is not one of this host's.")
+		}
+		after = string(key)
+	}
+	return size, after, nil
+}
+
+// cut returns the first entries of a list, and the marker of the next page, if there is
+// one. A marker is the key of a page's last entry and not a position: then the next page
+// is right even if entries were added or removed in between.
+func cut[T any](all iter.Seq[T], size int, key func(T) string) (part []T, next *string) {
+	part = []T{} // not nil: no entries are an empty list on the wire
+	for entry := range all {
+		if len(part) == size {
+			marker := base64.RawURLEncoding.EncodeToString([]byte(key(part[size-1])))
+			return part, &marker
+		}
+		part = append(part, entry)
+	}
+	return part, nil
+}

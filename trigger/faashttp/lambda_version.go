@@ -1,0 +1,64 @@
+package faashttp
+
+import (
+	"iter"
+	"net/http"
+
+	"github.com/inproc/faas"
+)
+
+// listVersions answers a function's versions, $LATEST first and then by number.
+func (l *Lambda) listVersions(x *exchange) {
+	t, ok := l.manage(x, nil)
+	if !ok {
+		return
+	}
+	size, after, apiErr := page(x.r, func(key string) bool { _, ok := parseVersion(key); return ok })
+	if apiErr != nil {
+		x.refuse(apiErr)
+		return
+	}
+	var doc struct {
+		Versions   []configuration
+		NextMarker *string
+	}
+	doc.Versions, doc.NextMarker = cut(l.versionsAfter(x, t.name, after), size, func(c configuration) string { return c.Version })
+	x.reply(http.StatusOK, "application/json", mustJSON(doc))
+}
+
+// versionsAfter yields the versions of a function that a caller may know of.
+func (l *Lambda) versionsAfter(x *exchange, name, after string) iter.Seq[configuration] {
+	last := -1
+	if after != "" {
+		last, _ = parseVersion(after)
+	}
+	return func(yield func(configuration) bool) {
+		for _, info := range l.versions(x, name) {
+			if number, _ := parseVersion(info.Version); number > last && !yield(l.configuration(info, info.Version)) {
+				return
+			}
+		}
+	}
+}
+
+// publishVersion always refuses, once it is sure that the caller may know of the
+// function. Of the errors that the API's model gives PublishVersion this is the one that
+// no client takes for a passing state: SDKs don't retry it, and tools that wait for a
+// ResourceConflictException to pass would wait in vain.
+func (l *Lambda) publishVersion(x *exchange) {
+	if _, ok := l.manage(x, &struct{}{}); ok {
+		x.refuse(invalidParameter("Versions can't be published here, because they are compiled into the host: " +
+			"register the function with faas.WithVersion in its program, and point an alias at the version."))
+	}
+}
+
+// versions returns the versions of a name that a caller may know of.
+func (l *Lambda) versions(x *exchange, name string) (all []faas.Info) {
+	infos, _ := l.router.Versions(name) // an error means that there is none
+	for _, info := range infos {
+		if !x.isDenied(l.router, name+":"+info.Version) {
+			all = append(all, info)
+		}
+	}
+	return all
+}
