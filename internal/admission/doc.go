@@ -2,7 +2,7 @@
 // call permits: a call runs only while it has one.
 //
 // A [Group] limits how many calls run at once in a router, a [Class] how many calls of one
-// function. A call needs one slot of each. It takes both together or neither, so that a call
+// function, which is known by its name. A call needs one slot of each. It takes both together or neither, so that a call
 // that waits for its function never keeps a slot of the router from another function. While
 // slots are free, taking one and giving it back costs a compare-and-swap on the class's
 // counter and one on the group's. The group's mutex is taken only when a call has to wait,
@@ -14,9 +14,20 @@
 // → a works with limits of 1. A nested call that would be part of a deadlock is refused with
 // [ErrCycle].
 //
+// A class has one or more versions: a [Version] is a part of a class whose calls run the same
+// code. Limit, queue, floor and weight are the class's, whatever versions its calls are of. A
+// version may have a limit of its own besides, for example because it has few instances. Its
+// calls then need a third slot, the version's, which is taken together with the other two or
+// not at all. A call that lacks only that is passed over: calls of other versions go on, also
+// those of the same tenant, and other classes get the slots of the group, as if it did not
+// wait. A nested call borrows the slot of its version from the nearest call above it of the
+// same version, and the slot of the class from the nearest of any version. For example a:1 →
+// a:2 → a:1 works with limits of 1 for the class and for both versions: the last call has its
+// class's slot from a:2, and its version's from the first.
+//
 // Locking: g.mu, the group's mutex, guards the queues and all other state but the counters.
 // It must be held when an unexported function is called, unless its comment says otherwise.
-// Only one mutex is needed, because a slot is a pair: to admit a call changes a class, the
+// Only one mutex is needed, because slots are taken together: to admit a call changes a class, the
 // group, and the calls above it at once. While g.mu is held:
 //
 //   - no foreign code is called: neither a method of a caller's context nor a hook,
