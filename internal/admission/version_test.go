@@ -472,3 +472,51 @@ func (h *versionHammer) change(over *atomic.Bool) {
 		runtime.Gosched()
 	}
 }
+
+// The group is full, and the caller of each waiter can lend its slot of that. So all that
+// they lack is their version.
+func TestAVersionsSlotThatComesBackGoesToACallWithALoanOfTheGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		c, d := g.NewClass(10, 10), g.NewClass(10, 10)
+		one, two := c.NewVersion(1), c.NewVersion(1)
+		top := begin(t, one, nil)
+		below := begin(t, two, top)
+		again := begin(t, one, below) // has the version's slot from top
+		beside := begin(t, d, top)
+		runs(t, below, again, beside)
+		waiting := begin(t, one, beside)
+		waits(t, waiting)
+		again.end()
+		runs(t, waiting)
+		next := begin(t, one, below)
+		waits(t, next)
+		one.Resize(2)
+		synctest.Wait()
+		runs(t, next)
+		end(next, waiting, beside, below, top)
+		quiet(t, g, c, d)
+	})
+}
+
+// The call back needs a slot of the group. Without its turn by age the calls of the version
+// that has room would have each that comes free, as long as some wait.
+func TestACallBackToAFullVersionIsNotPassedByThoseThatCameLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := admission.NewGroup(2)
+		c, d := g.NewClass(admission.Unlimited, 10), g.NewClass(10, 10)
+		v := c.NewVersion(1)
+		top, busy := begin(t, v, nil), begin(t, d, nil)
+		child := begin(t, d, top) // has top's slot of the group
+		back := begin(t, v, top)
+		late := begin(t, c.Base(), nil)
+		waits(t, back, late)
+		busy.end()
+		runs(t, back)
+		waits(t, late)
+		back.end()
+		runs(t, late)
+		end(late, child, top)
+		quiet(t, g, c, d)
+	})
+}
