@@ -477,33 +477,6 @@ func (fn *function) encodeFor(to *Captured, in any) []byte {
 	return data
 }
 
-// broadcast wakes all goroutines that wait for a change.
-type broadcast struct {
-	mu sync.Mutex    // guards ch
-	ch chan struct{} // nil while no goroutine waits
-}
-
-// wait returns a channel that is closed at the next change. Call it before reading
-// what may change: a change between the read and the receive then closes the channel.
-func (b *broadcast) wait() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch == nil {
-		b.ch = make(chan struct{})
-	}
-	return b.ch
-}
-
-// tell reports a change.
-func (b *broadcast) tell() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch != nil {
-		close(b.ch)
-		b.ch = nil
-	}
-}
-
 // tellIfEnding is called when a call, an init or a close func of fn has ended. It
 // lets a removed function go once it has nothing left, and wakes a Shutdown.
 func (fn *function) tellIfEnding() {
