@@ -61,6 +61,25 @@ func TestEveryKindOfRefusalHasItsAnswerOverEveryDoor(t *testing.T) {
 	}
 }
 
+// The platform's error names the function, and the call its alias.
+func TestARefusalByAnAliasHasTheAnswerOfOneByName(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := refusing(t, &faas.Error{Kind: faas.KindBusy, Reason: "mine", RetryAfter: 90 * time.Second, Err: errNo})
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{0: 1}))
+		for _, name := range []string{"f", "f:live", "f:$LATEST"} {
+			for _, w := range []*httptest.ResponseRecorder{
+				do(t, faashttp.Handler(r), "POST", "/fn/"+name, "1"),
+				do(t, lambdaOf(t, r), "POST", invocations(name), "1"),
+				do(t, faashttp.FunctionURL(r, name), "POST", "/", "1"),
+			} {
+				assert.Equal(t, 429, w.Code, name)
+				assert.Equal(t, "90", w.Header().Get("Retry-After"), name)
+			}
+			assert.Equal(t, 404, do(t, faashttp.Handler(r), "POST", "/fn/f:none", "1").Code)
+		}
+	})
+}
+
 // A function exists even while its instances can't be made.
 func TestAFunctionThatCanNotBeStartedIsUnavailableAndNotUnknown(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -62,7 +62,7 @@ type aliasDocument struct {
 type routingConfig struct{ AdditionalVersionWeights map[string]float64 }
 
 // aliasDocument describes an alias. One with more than two versions, which only the
-// program itself can set, has all of them in its RoutingConfig.
+// program itself can set, has all others in its RoutingConfig.
 func (l *Lambda) aliasDocument(a faas.Alias) aliasDocument {
 	s := splitOf(a.Weights, l.mains.of(a))
 	doc := aliasDocument{
