@@ -17,12 +17,12 @@ import (
 // family is all versions of one name, and what they share: their settings and their class in
 // admission. It ends with its last version, and the name then begins anew.
 type family struct {
-	nameSettings // those of the first version, constant
-	class        *admission.Class
-	replaced     atomic.Int64 // of all versions together; see function.replaced
-	past         *totals      // of versions that were removed and are done; nil: none. The registry's mu guards it
-	moves        decisions    // of its aliases
-	table        atomic.Pointer[table]
+	*nameSettings // those of the first version, constant: shared by all names without options
+	class         *admission.Class
+	replaced      atomic.Int64 // of all versions together; see function.replaced
+	past          *totals      // of versions that were removed and are done; nil: none. The registry's mu guards it
+	moves         decisions    // of its aliases
+	table         atomic.Pointer[table]
 }
 
 // table is what there is of a name. It is constant: a change puts another in its place, so
@@ -117,7 +117,11 @@ func (f *family) newest() *function {
 
 // newFamily makes the family of a name whose first version is fn.
 func (fn *function) newFamily(g *admission.Group) (*family, error) {
-	f := &family{nameSettings: fn.nameSettings, class: g.NewClass(fn.concurrency, fn.queue)}
+	f := &family{nameSettings: &fn.router.common.nameSettings, class: g.NewClass(fn.concurrency, fn.queue)}
+	if fn.settings != &fn.router.common { // copied, so that the name keeps no hook of a version that is gone
+		own := fn.nameSettings
+		f.nameSettings = &own
+	}
 	f.table.Store(&table{})
 	// A limit of 0 means "switched off" and not "wait for ever", so that it is a switch
 	// of its own in admission.
@@ -147,7 +151,7 @@ func (f *family) refuses(fn *function) error {
 		return usageError("register", fn.qualified(), ErrType, "it is a %T, and version %s a %T: the versions of a name have one type",
 			fn.handle, other.version, other.handle)
 	}
-	if what := fn.nameSettings.differs(&f.nameSettings); what != "" {
+	if what := fn.nameSettings.differs(f.nameSettings); what != "" {
 		return usageError("register", fn.qualified(), ErrInput, "%s: its versions share that, and the first sets it; leave the option out", what)
 	}
 	return nil
