@@ -51,6 +51,8 @@ func TestAVersionIsCalledByItsNumberAndTheOneWithoutByTheName(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, [2]string{"f", c.version}, [2]string{s.Name, s.Version})
 	}
+	_, err := r.Invoke(t.Context(), "f:", []byte("1"))
+	require.ErrorIs(t, err, faas.ErrName)
 	found, err := faas.Lookup[int, string](r, "f:2")
 	require.NoError(t, err)
 	assert.Same(t, two, found)
@@ -85,7 +87,7 @@ func TestAVersionThatIsNotThereIsNotFoundAndTheErrorListsThoseThatAre(t *testing
 
 func TestAVersionThatCannotBeOneIsRefused(t *testing.T) {
 	t.Parallel()
-	r := router(t, faas.WithQueue(7))
+	r := router(t, faas.WithQueue(7), faas.WithConcurrency(9)) // the router's ask nothing of a name
 	faas.Register(r, "f", says("one"), faas.WithVersion(1), faas.WithConcurrency(4), faas.WithReserved(1), faas.WithWeight(2),
 		faas.WithTenantConcurrency(3), faas.WithRunaways(1))
 
