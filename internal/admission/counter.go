@@ -84,7 +84,6 @@ func minusOne(v uint64) uint64 {
 	return v - 1
 }
 
-func (n *counter) isShut() bool  { return n.v.Load()&shutBit != 0 }
 func (n *counter) hasRoom() bool { v := n.v.Load(); return used(v) < limit(v) }
 func (n *counter) used() int     { return used(n.v.Load()) }
 func (n *counter) limit() int    { return limit(n.v.Load()) }

@@ -292,7 +292,7 @@ func (h *Hold) holdBack(n int32) {
 			break
 		}
 	}
-	for _, which := range lendable {
+	for _, which := range lendable() {
 		o := h.owner(which)
 		o.uses(which).heldBack += addAcrossZero(&o.lending(which).usersHeldBack, n)
 	}

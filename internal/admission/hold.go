@@ -33,8 +33,9 @@ const (
 	ofVersion             // borrowed from the nearest call above of the version
 )
 
-// lendable are the slots that are lent to calls further below than a child.
-var lendable = [...]uint8{ofClass, ofVersion}
+// lendable returns the kinds of slots that are lent to calls further below than a child. It
+// need not hold g.mu.
+func lendable() [2]uint8 { return [...]uint8{ofClass, ofVersion} }
 
 // tracking is what is known of a hold once nested calls are made from it, once it has
 // waited, or if its class has a limit for tenants. Each of its slots is lent to one call at
@@ -288,7 +289,7 @@ func (h *Hold) MarkStuck() {
 // addStuck adds n, which is 1 or -1, to the stuck users of the slots that h uses.
 func (h *Hold) addStuck(n int32) {
 	h.stuck = n > 0
-	for _, which := range lendable {
+	for _, which := range lendable() {
 		if which == ofVersion && !h.version.isLimited() {
 			continue
 		}

@@ -74,7 +74,7 @@ func (l *lane) schedule(as turn) {
 	case oldTurn:
 		l.inNew.remove()
 		in.oldLanes.put(l)
-	default:
+	case noTurn:
 		l.inNew.remove()
 		in.oldLanes.remove(l)
 	}

@@ -276,6 +276,7 @@ func (q *tenantQueues) charge(tenant string, d time.Duration) {
 		q.schedule(t)
 	case newTurn: // a tenant that has just had a slot is not new
 		q.moveToOld(t)
+	case noTurn: // it is parked
 	}
 }
 

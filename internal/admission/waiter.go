@@ -185,7 +185,7 @@ func (w *waiter) becomeRoot() {
 func (w *waiter) addBelow(n int32) {
 	for a := w.hold.parent; a != nil; a = a.parent {
 		changed := addAcrossZero(&a.tracking.waitersBelow, n)
-		for _, which := range lendable {
+		for _, which := range lendable() {
 			if a.keeps(which) {
 				a.uses(which).blocked += changed
 			}
