@@ -151,7 +151,7 @@ func (f *family) refuses(fn *function) error {
 		return usageError("register", fn.qualified(), ErrType, "it is a %T, and version %s a %T: the versions of a name have one type",
 			fn.handle, other.version, other.handle)
 	}
-	if what := fn.nameSettings.differs(f.nameSettings); what != "" {
+	if what := fn.differs(f.nameSettings); what != "" {
 		return usageError("register", fn.qualified(), ErrInput, "%s: its versions share that, and the first sets it; leave the option out", what)
 	}
 	return nil

@@ -309,7 +309,7 @@ func TestVersionsComeAndGoWhileTheNameIsCalled(t *testing.T) {
 	callers.Wait()
 
 	assert.LessOrEqual(t, most.Load(), int64(limit))
-	assert.EqualValues(t, answered.Load(), len(records.all()))
+	assert.Len(t, records.all(), int(answered.Load()))
 	stats := r.Stats()
 	assert.Equal(t, answered.Load(), stats.Admitted)
 	assert.Equal(t, refused.Load(), stats.Rejected[faas.ReasonNotFound])
