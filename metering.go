@@ -61,8 +61,9 @@ type Overrun struct {
 //   - It must not block, since the caller waits for it. Put a slow sink behind
 //     [Buffered].
 //   - It may call [Router.Close], which then does not wait for records, and
-//     [Router.Shutdown] with ctx. It must not wait for another goroutine that
-//     calls one of them: that goroutine waits for this record.
+//     [Router.Shutdown] with ctx (but not from behind [Buffered]: that Shutdown waits
+//     for the buffer). It must not wait for another goroutine that calls one of them:
+//     that goroutine waits for this record.
 //   - ctx has the call's [Invocation] and the values that WithContext carried over.
 //     It is never canceled and has no deadline.
 //   - It may keep e.

@@ -133,13 +133,13 @@ func (s *scaling) growWithin(to int, now int64) {
 	}
 }
 
-// growthDecision describes such a growth. s.mu must be held.
+// growthDecision describes a growth within what the policy allowed, see growWithin. s.mu must be held.
 func (s *scaling) growthDecision(from, to int) *Decision {
 	l := s.load(true)
 	return &Decision{Time: l.Now, Function: s.fn.name, Version: s.fn.version, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
 }
 
-// reportGrowth passes the Decision of such a growth to the hooks. s.mu must not be
+// reportGrowth passes the Decision of a growth by growWithin to the hooks. s.mu must not be
 // held: the hooks are foreign code.
 func (s *scaling) reportGrowth(from, to int) {
 	s.mu.Lock()
@@ -405,8 +405,9 @@ func (fn *function) isBuilding() bool {
 }
 
 // remove ends the scaling: each instance is closed after its last call, and the policy
-// is not asked again. If calls are left, the last leave drops the function from the loop;
-// both check under s.mu, so at least one of them sees the level at 0.
+// is not asked again. If calls are left, the last leave drops the function from the loop.
+// remove and leave both look at the window's level under s.mu, so at least one of the two
+// sees it at 0.
 func (s *scaling) remove(closed bool) {
 	s.mu.Lock()
 	s.removed = true
@@ -428,12 +429,12 @@ func (r *Router) desired(p Scaler, function string, l Load, s State) (t Target, 
 	return t, next, t.N >= 0
 }
 
-// Decisions returns the last 64 changes of a function's scale, the oldest first; for
-// the empty name, those of the router's capacity. A name alone means all its versions, of
-// which each keeps 64, and the last 64 moves of its aliases; "resize:2" means that version. The slice is the caller's. If a burst
-// has grown a function call by call, that is one entry, with the load that was seen
-// first; [WithDecisions] reports each step. It returns an error that Is [ErrNotFound]
-// or [ErrName].
+// Decisions returns the last changes of scale, the oldest first, at most 64 of each
+// version. "resize:2" means that version. "resize" means all its versions, and also the
+// last 64 moves of its aliases. The empty name means the router's capacity. The slice is
+// the caller's. If a burst has grown a function call by call, that is one entry, with the
+// load that was seen first; [WithDecisions] reports each step. It returns an error that Is
+// [ErrNotFound] or [ErrName].
 func (r *Router) Decisions(name string) ([]Decision, error) {
 	if name == "" {
 		if r.capacity == nil {

@@ -29,7 +29,8 @@ import (
 //
 // The states of a call (callContext.state), a worker and an instance:
 //
-//	call:     open ──► settled ──► its handler still runs: ranAway ─► concluded ─► over
+//	call:     open ──► settled ──► over (its handler has returned)
+//	            │           └─ while its handler still runs ─► ranAway ─► concluded ─► over
 //	            └─ inline only: context ended ─► settled
 //	worker:   busy ⇄ idle ─► stopped (idle for long, or the router closed)
 //	            ├─ its handler panicked or called Goexit ─► dead
@@ -147,8 +148,8 @@ func (fn *function) proceed(q *caller, c *callContext, w *worker) (reusable bool
 
 // turnAway settles a call that has its slot but can't start. For example, its
 // instance could not be made, or its deadline has passed. w.call does not point to
-// the call yet, so no other goroutine can settle it. Both parts are deferred: q.end,
-// and a meter inside settle, may call Goexit.
+// the call yet, so no other goroutine can settle it. The settling and the taking of the
+// answer are deferred, because q.end, and a meter inside settle, may call Goexit.
 func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 	v := verdict{outcome: Canceled, err: why, at: c.start}
 	defer func() {
@@ -225,8 +226,8 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 // serve runs c on w, and returns when c is settled.
 func (w *worker) serve(q *caller, c *callContext) (reusable bool, err error) {
 	w.call.Store(c)
-	// Close stores closed and then loads each worker's call; here call is stored
-	// and then closed loaded. So at least one of the two sees the other's store,
+	// Close stores closed first and loads each worker's call then. This goroutine stores
+	// call first and loads closed then. So at least one of the two sees the other's store,
 	// and no call outlives Close. If both do, settle lets one of them win.
 	if c.fn.router.closed.Load() && c.settle(verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
 		err = w.takeAnswer()
@@ -284,8 +285,8 @@ func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 }
 
 // collect takes the answer of a settled call, and makes w idle unless the handler
-// still runs on it. It must not touch an abandoned worker's other fields: from
-// then on the handler's goroutine writes them.
+// still runs on it. Of an abandoned worker it may only read answer and abandoned: the
+// other fields are written by the handler's goroutine from then on.
 func (w *worker) collect(c *callContext) (reusable bool, err error) {
 	err = w.takeAnswer()
 	if w.abandoned {

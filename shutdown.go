@@ -30,9 +30,12 @@ import (
 // there Shutdown stops admitting calls, does not wait, and answers an error that Is
 // [ErrInput]. Hooks are meters, gates, codecs, middlewares, scalers, init and close
 // funcs, and the funcs of [WithTenantKey], [WithContext], [WithStuck], [WithDecisions],
-// [WithRefusals] and [Router.OnShutdown]. Hooks that get the context of their call,
-// which are meters and the func of WithStuck, may call Shutdown with that context, and
-// middlewares with the handler's. Shutdown can't see a goroutine that a hook has
+// [WithRefusals], [WithTracing], [WithCapture] and [Router.OnShutdown].
+//
+// Some hooks have a context by which Shutdown knows what to leave out, and may call it with
+// that one: meters and the func of WithStuck with the context that they are given, and
+// middlewares with the handler's. The sink behind a [Buffered] is not one of them: Shutdown
+// waits until that has taken all records. Shutdown can't see a goroutine that a hook has
 // started and waits for.
 func (r *Router) Shutdown(ctx context.Context) error {
 	if ctx == nil {

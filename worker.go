@@ -200,8 +200,8 @@ func (p *workerPool) register(w *worker) error {
 }
 
 // start starts the worker's goroutine. It calls Submit with p.mu locked, because ants
-// guards its queue with a spin lock: with 1,000 concurrent callers a burst took twice
-// as long. Submit does not block, since the ants pool has no limit.
+// guards its queue with a spin lock: with 1,000 concurrent callers that compete for the
+// spin lock, a burst took twice as long as when they wait for p.mu. Submit does not block, since the ants pool has no limit.
 //
 // Once the router is closed, Submit fails or the pool is gone. The call in work is
 // settled by then, and still needs a goroutine that runs finish for it.
@@ -293,7 +293,7 @@ func (p *workerPool) unregister(w *worker) {
 	}
 }
 
-// unlink takes w out of all, if it is there. p.mu must be held.
+// unlink removes w from the list p.all, if it is there. p.mu must be held.
 func (p *workerPool) unlink(w *worker) {
 	switch {
 	case w.prev != nil:
@@ -359,9 +359,9 @@ func (l *idleList) take() *worker {
 		w := l.list[n-1]
 		l.list[n-1] = nil
 		l.list = l.list[:n-1]
-		// w can't get lost if another goroutine puts it back at this moment. This one
-		// stores listed and then reads idle (in claim); put stores idle and then reads
-		// listed. So this one claims w, or put sees that w is not listed and appends it.
+		// w can't get lost if another goroutine puts it back at this moment. take stores
+		// listed and then reads idle (in claim); put stores idle and then reads listed.
+		// So take claims w here, or put sees that w is not listed and appends it.
 		w.listed.Store(false)
 		if w.claim() {
 			return w

@@ -17,7 +17,7 @@ var ErrBudget = errors.New("not within the budget")
 const ReasonBudget faas.Reason = "budget"
 
 // BudgetError says which budget has refused a call, and why. If several budgets do, it
-// is of one that refuses for longest.
+// describes the one that will refuse for the longest time.
 type BudgetError struct {
 	// Balance is the account that refused the call.
 	Balance Balance

@@ -53,7 +53,7 @@
 // # Where things are
 //
 // A record's way to an amount, by files: rounding.go rounds one call, table.go and ledger.go
-// add calls up, tally.go and rater.go turn the sums into units and money, tier.go takes off
+// add calls up, tally.go and rater.go turn the sums into units and money (Book.charge, by math/big.Rat), tier.go takes off
 // what is free and applies price tiers, statement*.go and write*.go show the result.
 // book.go, parse.go and tree.go hold and read price lists. A budget's gate is budgets.go,
 // and budget_tracker.go decides there, under a lock, whether a call fits (tracker.ask).

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// NewSeries joins books of one provider and one currency into a book that prices usage
-// by the one that held when it was used. Each holds from its Effective date, at 00:00
+// NewSeries joins books of one provider and one currency into one book. It prices usage by
+// the book that was in force when the usage happened. Each holds from its Effective date, at 00:00
 // on the clocks of the ledger's calendar, until the next one does. About and Rounding
 // are those of the last one. What was used before the first one holds is [ErrUnrated].
 //

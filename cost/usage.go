@@ -44,7 +44,8 @@ type Usage struct {
 	billed         []sum  // what the rules of the ledger's books have added up
 }
 
-// during returns when it was used, as far as that is known.
+// during returns the period of the usage, or p, the period that was asked about, if the usage
+// has none of its own.
 func (u Usage) during(p Period) Period {
 	if u.Period.Start.IsZero() {
 		return p

@@ -75,8 +75,8 @@ func (tr *tracking) oldestClaims() (oldest *merged) {
 	return oldest
 }
 
-// merged is one of several lists of waiters, each in the order of arrival, that are gone
-// through together in that order.
+// merged is the place in one of several lists of waiters. Each list is in the order of
+// arrival, and the loop over all of them visits the waiters in that order, as in a merge.
 type merged struct {
 	list[*waiter]
 	at *node[*waiter] // the next; nil: at the end

@@ -276,8 +276,8 @@ func (c *Class) admitNext() {
 	c.nextWaiter().admit()
 }
 
-// nextBorrower returns the oldest waiter that lacks nothing but a slot of the group, since it
-// can borrow what else it does not find free; or nil.
+// nextBorrower returns the oldest waiter that needs no more than a slot of the group, or nil.
+// The slot of its class, and of its version, is free or can be borrowed.
 func (c *Class) nextBorrower() (oldest *waiter) {
 	for h := range c.lenders.all() {
 		for w := range h.tracking.claimants() {

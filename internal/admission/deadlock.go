@@ -98,10 +98,11 @@ func (w *waiter) canUseLentSlot() bool {
 	return false
 }
 
-// deadlocksByLimit reports whether w, which has just been added to its queue, breaks the
-// rule that while a waiter waits for a tenant's limit, no call that the limit counts has a
-// nested call waiting. That call may be about to end all the same: this is the third reason
-// why a call may be refused that would not have waited for ever.
+// deadlocksByLimit reports whether w, which has just been added to its queue, breaks this
+// rule: while a call waits for its tenant's limit, no call that the limit counts may have
+// a nested call waiting. The rule is stricter than it must be, since the counted call may
+// be about to end. It is the third reason why a call may be refused that would not have
+// waited for ever.
 func (w *waiter) deadlocksByLimit() bool {
 	if w.waitsForTenantLimit && w.queue.blocked > 0 {
 		return true
@@ -186,8 +187,9 @@ func (c *Class) eliminateServable(suspects []*waiter) []*waiter {
 	return suspects
 }
 
-// deadlockVictim returns the newest candidate that waits for c and holds back a slot for
-// which candidates wait. To refuse a candidate that holds none back would free nothing.
+// deadlockVictim returns the newest of the candidates that wait for c and keep a slot from
+// coming back for which another candidate waits. To refuse any other candidate would free
+// nothing.
 func (c *Class) deadlockVictim(candidates []*waiter) (newest *waiter) {
 	for _, w := range candidates {
 		w.noteWanted(1)
@@ -227,8 +229,8 @@ func (w *waiter) holdsBackWanted() bool {
 
 // mayDeadlock is the cheap test before the search: it reports whether waiters could hold
 // back all slots of c or of one of its versions, or a slot that comes with a tenant's place.
-// It may say yes for nothing, since blocked counts slots that come back all the same, but
-// never misses a deadlock.
+// It may be true without a deadlock, since blocked also counts slots that come back by
+// themselves. It is never false when there is one.
 func (c *Class) mayDeadlock() bool {
 	if c.nested == 0 {
 		return false

@@ -213,7 +213,7 @@ func (h *Hold) offerClass() {
 	}
 }
 
-// offerVersion does the same for h's slot of the version.
+// offerVersion admits the waiter that borrows h's slot of the version, if one can.
 func (h *Hold) offerVersion() {
 	if !h.canLend(ofVersion) {
 		return

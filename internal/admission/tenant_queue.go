@@ -289,7 +289,8 @@ func (q *tenantQueues) catchUp(t *tenantQueue) {
 }
 
 // parkAtLimit parks a queue if its tenant has reached its limit and has calls waiting. An
-// empty queue stays scheduled, because it may have a debt.
+// empty queue is not parked: it stays among the scheduled ones, because its tenant may have
+// used more than its share, and is to pay for that when its next call comes.
 func (q *tenantQueues) parkAtLimit(t *tenantQueue) {
 	if !q.belowLimit(t) && t.waiting > 0 {
 		q.park(t)

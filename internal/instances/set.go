@@ -37,7 +37,7 @@ type Config struct {
 	// recover from what closer does, and has to report closer's error itself.
 	Close func(ctx context.Context, closer Closer)
 	// Ended is called each time when an init or a Close is over, at the end of its
-	// goroutine. Busy counts it out by then.
+	// goroutine. Busy does not count it any more then.
 	Ended func()
 	// Limit returns how many instances there may be. It may change: after it rose,
 	// the next Release or Scale starts what waiting calls need.
@@ -156,7 +156,7 @@ func (s *Set) Retire(closed bool) {
 	for closed && s.waiting.Len() > 0 {
 		s.answer(s.firstWaiter(), Grant{Err: ErrClosed})
 	}
-	// First the calls that wait without a claim claim seats of instances that are
+	// First the calls that wait without a claim get one on seats of instances that are
 	// starting. Only then is it known for which of those no call waits.
 	s.startForWaiters()
 	for _, in := range slices.Clone(s.starting) {

@@ -97,7 +97,7 @@ const (
 // account; or a gate.
 func throttle(r *faas.Router, name string, reason faas.Reason, after time.Duration) *apiError {
 	why := accountLimit
-	own := []faas.Reason{faas.ReasonOverloaded, faas.ReasonQueueTimeout, faas.ReasonRunaways}
+	own := []faas.Reason{faas.ReasonOff, faas.ReasonOverloaded, faas.ReasonQueueTimeout, faas.ReasonRunaways}
 	switch {
 	case slices.Contains(own, reason):
 		if info, err := r.Info(name); err == nil && info.Limit < math.MaxInt32 {

@@ -47,8 +47,8 @@ func (l *Lambda) configuration(i faas.Info, qualifier string) configuration {
 }
 
 // find returns the function that a request names, or the version, if its caller may know
-// of it. For an alias it is the alias's FunctionVersion. Otherwise find answers as for an
-// unknown function.
+// of it. For an alias it is the alias's FunctionVersion. If there is none, or its caller may
+// not know of it, find answers as for an unknown function.
 func (l *Lambda) find(x *exchange) (c configuration, i faas.Info, ok bool) {
 	t, apiErr := targetOf(x.r)
 	if apiErr == nil {

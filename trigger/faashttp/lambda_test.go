@@ -27,6 +27,7 @@ func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
 		release := make(chan struct{})
 		faas.Register(r, "echo", echo, faas.WithLimits(10, 10))
 		faas.Register(r, "hold", func(context.Context, any) (any, error) { <-release; return nil, nil }, faas.WithConcurrency(1))
+		faas.Register(r, "off", echo, faas.WithConcurrency(0)) // on Lambda: a reserved concurrency of 0
 		l := lambdaOf(t, r)
 		go do(t, l, "POST", invocations("hold"), "1")
 		time.Sleep(time.Millisecond)
@@ -37,6 +38,7 @@ func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
 		}{
 			{invocations("nobody"), "1", 404, "ResourceNotFoundException", `{"Message":"Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody:$LATEST","Type":"User"}`},
 			{invocations("hold"), "1", 429, "TooManyRequestsException", `{"message":"Rate Exceeded.","Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User"}`},
+			{invocations("off"), "1", 429, "TooManyRequestsException", `{"message":"Rate Exceeded.","Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User"}`},
 			{invocations("echo"), "{", 400, "InvalidRequestContentException", `{"message":"Could not parse request body into json: unexpected end of JSON input","Type":"User"}`},
 			{invocations("echo"), strings.Repeat("1", 11), 413, "RequestTooLargeException", `{"message":"Request must be smaller than 10 bytes for the InvokeFunction operation","Type":"User"}`},
 			{invocations("-"), "1", 404, "ResourceNotFoundException", `{"Message":"Function not found: arn:aws:lambda:us-east-1:000000000000:function:-:$LATEST","Type":"User"}`},
