@@ -26,7 +26,7 @@ func BenchmarkAlias(b *testing.B) {
 	}
 	for _, c := range []struct {
 		name, function string
-		ctx            context.Context //nolint:containedctx // of a case
+		ctx            context.Context
 	}{
 		{"version", "f:1", context.Background()},
 		{"alias", "f:one", context.Background()},
