@@ -30,12 +30,12 @@ type exchange struct {
 	ctx      context.Context //nolint:containedctx // of the call: a context around the exchange that has the origin, and the tenant
 	carried  carried
 	origin   faas.Origin
-	executed faas.Resolution // what an invocation of the Lambda wire ran; the router writes it
-	tenant   string          // empty without WithTenantHeader
-	began    time.Duration   // when the request came, since settings.made
-	wrote    bool            // extendWriteDeadline was called
-	bodyRead int             // bytes read of a body that was too large
-	headers  [3]string       // the values that setHeader has set
+	executed *faas.Resolution // what the call ran, see resolving
+	tenant   string           // empty without WithTenantHeader
+	began    time.Duration    // when the request came, since settings.made
+	wrote    bool             // extendWriteDeadline was called
+	bodyRead int              // bytes read of a body that was too large
+	headers  [4]string        // the values that setHeader has set
 }
 
 // Value implements context.Context. It answers for what the front carries, and asks
@@ -116,6 +116,13 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, o faas.Origin) 
 	}
 	x.tenant, x.ctx = tenant, faas.WithTenant(x.ctx, tenant)
 	return x, nil
+}
+
+// resolving returns the context of the call, which then writes to x.executed what it runs. That
+// has an allocation of its own: a handler that keeps its context must not keep the exchange.
+func (x *exchange) resolving() context.Context {
+	x.executed = &faas.Resolution{}
+	return faas.WithResolution(x.ctx, x.executed)
 }
 
 // detached returns a context for a call that outlives the request. It has the same

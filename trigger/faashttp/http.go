@@ -21,7 +21,9 @@ import (
 //	GET  /readyz      200 while calls are admitted, 503 while the router or the [Server] shuts down
 //
 // A call answers 200 with the output. Its Content-Type is application/json, unless
-// the handler returns []byte or has a [faas.Codec] that says otherwise.
+// the handler returns []byte or has a [faas.Codec] that says otherwise. The header
+// Faas-Executed-Version says which version has run, or has failed, if that has a number or
+// was chosen by an alias. A refused call has run none.
 //
 // # Streams
 //
@@ -195,12 +197,13 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 
 // answer calls the function and writes its output.
 func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body []byte) {
-	out, err := f.router.Invoke(x.ctx, name, body)
+	out, err := f.router.Invoke(x.resolving(), name, body)
 	if err != nil {
 		x.fail(f.problem(x, err, name))
 		return
 	}
 	x.extendWriteDeadline()
+	x.tellVersion()
 	x.setHeader(2, "Content-Type", info.ContentType)
 	if len(out) > smallAnswer {
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(out)))
@@ -214,16 +217,20 @@ const smallAnswer = 2 << 10
 
 // stream calls the function and writes its pieces as they come.
 func (f *httpFront) stream(x *exchange, name string, body []byte) {
-	s := &streamWriter{x: x, head: func(h http.Header) { h.Set("Content-Type", octets) }}
+	s := &streamWriter{x: x, head: func(h http.Header) {
+		h.Set("Content-Type", octets)
+		x.tellVersion()
+	}}
 	events := acceptsEvents(x.r)
 	if events {
 		s.head = func(h http.Header) {
 			h.Set("Content-Type", "text/event-stream")
 			h.Set("Cache-Control", "no-store")
+			x.tellVersion()
 		}
 		s.frame = func(piece []byte) []byte { return sseEvent("", piece) }
 	}
-	err := f.router.InvokeStream(x.ctx, name, body, s)
+	err := f.router.InvokeStream(x.resolving(), name, body, s)
 	switch {
 	case err == nil:
 		s.start()
@@ -241,10 +248,21 @@ func (f *httpFront) stream(x *exchange, name string, body []byte) {
 // deny must not learn from such a check that the function exists.
 func (f *httpFront) problem(x *exchange, err error, name string) *Problem {
 	k := faas.EndOf(err, name).Kind
+	if k == faas.KindNone {
+		x.tellVersion()
+	}
 	if (k == faas.KindInvalid || k == faas.KindTooLarge) && x.isHidden(f.router, name) {
 		return unknown()
 	}
 	return f.problemOf(err, name)
+}
+
+// tellVersion sets the header that says which version has run. It is not for refused calls, which
+// have run none: their caller may be one who must not know that the function exists.
+func (x *exchange) tellVersion() {
+	if v := x.executed; v.Alias != "" || v.Version != latest {
+		x.setHeader(3, "Faas-Executed-Version", v.Version)
+	}
 }
 
 func (f *httpFront) list(w http.ResponseWriter, r *http.Request) {

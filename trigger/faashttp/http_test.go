@@ -367,6 +367,7 @@ func TestWhatOutlivesARequestDoesNotKeepIt(t *testing.T) {
 		assert.NotEmpty(t, req.ID, path)
 	}
 	gone(faashttp.Handler(r), "/fn/keep", "false", "")
+	gone(l, invocations("keep"), "false", "RequestResponse")
 	gone(l, invocations("keep"), "true", "Event")
 	close(release)
 	require.NoError(t, l.Shutdown(t.Context()))

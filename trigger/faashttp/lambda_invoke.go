@@ -151,7 +151,7 @@ func (l *Lambda) dispatch(x *exchange, answer, event func(*exchange, invocation)
 // which is what Lambda's runtimes send for no return value.
 func (l *Lambda) answer(x *exchange, c invocation) {
 	x.startLog()
-	out, err := l.router.Invoke(faas.WithResolution(x.ctx, &x.executed), c.call(), c.body)
+	out, err := l.router.Invoke(x.resolving(), c.call(), c.body)
 	h, kind := x.w.Header(), c.info.ContentType
 	if err != nil {
 		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
@@ -237,7 +237,7 @@ func (l *Lambda) answerStream(x *exchange, c invocation) {
 		h.Set("X-Amz-Executed-Version", x.executed.Version)
 		h.Set("X-Amzn-Remapped-Content-Type", c.info.ContentType)
 	}}
-	err := l.router.InvokeStream(faas.WithResolution(x.ctx, &x.executed), c.call(), c.body, s)
+	err := l.router.InvokeStream(x.resolving(), c.call(), c.body, s)
 	end := completion{}
 	if err != nil {
 		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
