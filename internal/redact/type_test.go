@@ -54,7 +54,7 @@ func TestATypeIsLookedThroughForValuesThatHideThemselves(t *testing.T) {
 	} {
 		assert.True(t, redact.Hides(reflect.TypeOf(v)), "%T", v)
 	}
-	for _, v := range []any{1, "", []byte{}, list{}, map[string]any{}, struct{ any }{}, time.Time{}, shown(""), panics{}, json.RawMessage{}, [1 << 40]struct{}{}, func() {}, make(chan hidden)} {
+	for _, v := range []any{1, "", []byte{}, list{}, map[string]any{}, struct{ any }{}, time.Time{}, shown(""), panics{}, json.RawMessage{}, [1 << 30]struct{}{}, func() {}, make(chan hidden)} {
 		assert.False(t, redact.Hides(reflect.TypeOf(v)), "%T", v)
 	}
 }
