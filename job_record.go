@@ -1,0 +1,160 @@
+package faas
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// JobRecord is all that is known about a job. A [JobQueue] keeps it; programs see it as
+// a JobInfo. It encodes as JSON, with Format as the version of the encoding. A field
+// that a later release has added survives: what Unmarshal does not know Marshal writes
+// again. An engine that keeps the payload apart sets Payload to nil before it encodes.
+//
+// Times are wall-clock times: a job outlives the process whose monotonic clock it is.
+type JobRecord struct {
+	Format    int          `json:"format"`             // of the encoding; JobFormat
+	ID        uuid.UUID    `json:"id"`                 // the job's, which is none of its invocations'
+	Revision  uint64       `json:"-"`                  // set by the queue: another one after each write; never 0
+	Function  string       `json:"function"`           // the base name, without version or alias
+	Name      string       `json:"name,omitempty"`     // as it was sent, if that differs: "resize:live"; resolved at each delivery
+	Tenant    string       `json:"tenant,omitempty"`   // for which it runs
+	Priority  int          `json:"priority,omitempty"` // among its tenant's jobs
+	State     JobState     `json:"state"`
+	Condition JobCondition `json:"condition,omitempty"` // of a settled job: why
+
+	Accepted  time.Time `json:"accepted"`           // when it was sent
+	Due       time.Time `json:"due"`                // when it should run first; its age counts from here
+	NotBefore time.Time `json:"notBefore,omitzero"` // when it may run next; a parked job waits no longer than this
+	Settled   time.Time `json:"settled,omitzero"`   // when it entered its terminal state; zero before
+	KeepUntil time.Time `json:"keepUntil,omitzero"` // of a settled job: when the queue may forget it
+
+	MaxAge    time.Duration `json:"maxAge,omitempty"`    // from Due; 0: as WithMaxAge of its function says
+	OrderKey  string        `json:"orderKey,omitempty"`  // jobs of a function and tenant with the same one run one at a time
+	UniqueKey string        `json:"uniqueKey,omitempty"` // of which there is one job of a function and tenant
+	UniqueFor time.Duration `json:"uniqueFor,omitempty"` // from Accepted
+
+	Payload []byte            `json:"payload,omitempty"` // the encoded input
+	Output  []byte            `json:"output,omitempty"`  // the encoded output of a job that succeeded
+	Labels  map[string]string `json:"labels,omitempty"`
+	Origin  *JobOrigin        `json:"origin,omitempty"` // nil: sent from outside of any call, by no front door
+
+	Attempts   int           `json:"attempts,omitempty"`   // deliveries that count against the policy of retries
+	Deliveries int           `json:"deliveries,omitempty"` // all that have ended, refused ones included, and not those of hosts that died
+	Refusals   int           `json:"refusals,omitempty"`   // deliveries in a row that were no attempt: the backoff grows with them
+	Crashes    int           `json:"crashes,omitempty"`    // leases that ran out; counted by the queue
+	Used       time.Duration `json:"used,omitempty"`       // the sum of Execution.Duration of its deliveries
+	Last       *JobEnd       `json:"last,omitempty"`       // how the last delivery ended; nil before the first has
+
+	Progress  JobProgress `json:"-"` // set by the queue: what the holder of the lease told last
+	KeyHolder uuid.UUID   `json:"-"` // set by the queue: the job that holds this one's order key; zero: none, or this one
+
+	rest map[string]json.RawMessage // fields that Unmarshal did not know
+}
+
+// JobFormat is the Format of the records that this release writes. A record of another
+// format is read as far as its fields are known.
+const JobFormat = 1
+
+// JobOrigin says where a job comes from.
+type JobOrigin struct {
+	Invocation uuid.UUID         `json:"invocation,omitzero"` // the call that sent it
+	Principal  string            `json:"principal,omitempty"` // the function of that call
+	Depth      int               `json:"depth,omitempty"`     // calls and jobs above it
+	Trigger    string            `json:"trigger,omitempty"`   // what started the function that sent it
+	Door       string            `json:"door,omitempty"`      // the front door
+	RequestID  string            `json:"requestId,omitempty"` // of the platform that the front door speaks for
+	Timeout    time.Duration     `json:"timeout,omitempty"`   // of each delivery, if shorter than the function's
+	Key        string            `json:"key,omitempty"`       // by which sticky aliases choose a version
+	Carried    map[string][]byte `json:"carried,omitempty"`   // what carriers have saved, by their names
+	ReplayOf   uuid.UUID         `json:"replayOf,omitzero"`   // the job that was replayed
+	Job        uuid.UUID         `json:"job,omitzero"`        // of a job that delivers to a destination: the one whose end it tells
+	Delivers   string            `json:"delivers,omitempty"`  // of such a job: DeliversSuccess or DeliversFailure if it calls a Go func; empty if it calls a function
+}
+
+// What a job that delivers to a Go func has as [JobOrigin].Delivers: which destination
+// of its function it calls in place of the handler.
+const (
+	DeliversSuccess = "success"
+	DeliversFailure = "failure"
+)
+
+// JobEnd is how a delivery of a job ended. Kind and Outcome are those of [EndOf].
+type JobEnd struct {
+	At         time.Time     `json:"at"`
+	Invocation uuid.UUID     `json:"invocation,omitzero"` // zero: it was refused
+	Version    string        `json:"version,omitempty"`   // that ran
+	Kind       Kind          `json:"kind,omitempty"`
+	Outcome    Outcome       `json:"outcome,omitempty"`
+	Reason     Reason        `json:"reason,omitempty"`
+	Error      string        `json:"error,omitempty"`
+	ErrorType  string        `json:"errorType,omitempty"` // the name of the error's Go type, or Lambda's word for it
+	Duration   time.Duration `json:"duration,omitempty"`  // of the Execution
+}
+
+// JobProgress is how far a running job is, in the handler's own words. See Progress.
+type JobProgress struct {
+	Done, Total int64
+	Note        string
+}
+
+// plainRecord has the fields of a record, and not its methods.
+type plainRecord JobRecord
+
+// MarshalJSON encodes the record.
+func (rec JobRecord) MarshalJSON() ([]byte, error) {
+	data, err := json.Marshal(plainRecord(rec))
+	if err != nil || len(rec.rest) == 0 {
+		return data, err
+	}
+	var b bytes.Buffer
+	b.Write(bytes.TrimSuffix(data, []byte("}")))
+	for _, name := range slices.Sorted(maps.Keys(rec.rest)) {
+		key, err := json.Marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteByte(',')
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(rec.rest[name])
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// UnmarshalJSON decodes a record, of this format or a later one.
+func (rec *JobRecord) UnmarshalJSON(data []byte) error {
+	var plain plainRecord
+	if err := json.Unmarshal(data, &plain); err != nil {
+		return err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(data, &all); err != nil {
+		return err
+	}
+	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return isRecordField(name) })
+	if len(all) > 0 {
+		plain.rest = all
+	}
+	*rec = JobRecord(plain)
+	return nil
+}
+
+// isRecordField reports whether encoding/json reads the name into a field, which it does
+// without regard to case.
+func isRecordField(name string) bool {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[JobRecord]()) {
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if tag != "" && tag != "-" && strings.EqualFold(tag, name) {
+			return true
+		}
+	}
+	return false
+}
