@@ -193,7 +193,7 @@ const (
 	ConditionInvalid                 JobCondition = "Invalid"                 // its payload does not decode
 	ConditionTooLarge                JobCondition = "TooLarge"                // its payload is larger than WithLimits allows
 	ConditionNesting                 JobCondition = "Nesting"                 // jobs that send jobs went too deep
-	ConditionBudgetExceeded          JobCondition = "BudgetExceeded"          // the budget is spent, and WithBudgetExhausted says to give up
+	ConditionBudgetExceeded          JobCondition = "BudgetExceeded"          // the budget is spent, and WithDeadOnBudget is set
 	ConditionHostCrashes             JobCondition = "HostCrashes"             // three processes died while they ran it
 	ConditionCanceled                JobCondition = "Canceled"                // Cancel was called
 )

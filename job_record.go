@@ -55,8 +55,10 @@ type JobRecord struct {
 	Progress  JobProgress `json:"-"` // set by the queue: what the holder of the lease told last
 	KeyHolder uuid.UUID   `json:"-"` // set by the queue: the job that holds this one's order key; zero: none, or this one
 
-	rest map[string]json.RawMessage // fields that Unmarshal did not know
+	rest rawFields // those that Unmarshal did not know
 }
+
+type rawFields map[string]json.RawMessage
 
 // JobFormat is the Format of the records that this release writes. A record of another
 // format is read as far as its fields are known.
@@ -135,7 +137,7 @@ func (rec *JobRecord) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &plain); err != nil {
 		return err
 	}
-	var all map[string]json.RawMessage
+	var all rawFields
 	if err := json.Unmarshal(data, &all); err != nil {
 		return err
 	}

@@ -353,6 +353,7 @@ type settings struct {
 	labels       map[string]string
 	limitIn      int
 	limitOut     int
+	jobs         jobPolicy
 	copy, inline bool
 	scaler       Scaler // nil: the default, if the function is scaled at all
 	perInstance  int
@@ -404,7 +405,7 @@ func defaultSettings() routerSettings {
 			nameSettings: nameSettings{concurrency: admission.Unlimited, weight: 1, queue: 1000},
 			timeout:      30 * time.Second, queueTimeout: likeTimeout,
 			codec: &jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
-			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second, logLevel: noLevel,
+			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second, logLevel: noLevel, jobs: lambdaPolicy(),
 		},
 		capacity: 1000, logger: slog.Default(), maxDepth: 16, grace: time.Second,
 	}
@@ -467,7 +468,7 @@ func (s *settings) check(op, function string) error {
 	case !s.capture.isPossible():
 		return bad("WithCapture: of the outcomes OK, and those that do not exist, no input is captured; leave them out")
 	}
-	return nil
+	return s.jobs.check(bad)
 }
 
 // check is as that of settings; it also checks the defaults of the functions.

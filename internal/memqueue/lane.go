@@ -1,0 +1,224 @@
+package memqueue
+
+import "slices"
+
+// function has what is known about one function. It is dropped with its last job.
+type function[B any] struct {
+	name   string
+	lanes  map[string]*lane[B] // by tenant
+	turn   fifo[*lane[B]]      // those that may have a job to give; see lane.queued
+	queued bool                // it is in Queue.turn
+	counts [states]int
+	bytes  int64 // of the jobs that are not settled
+}
+
+// lane is one tenant of a function, and has its jobs that are not settled. It is dropped
+// with the last of them.
+type lane[B any] struct {
+	function *function[B]
+	tenant   string
+	jobs     int         // not settled
+	ready    nodeHeap[B] // due, and their order key, if any, is free for them
+	mixed    bool        // the jobs in ready differ in priority, or have
+	blocked  bool        // one of its jobs is leased and has not begun
+	queued   bool        // it is in function.turn
+	keys     map[string]*orderKey[B]
+}
+
+// orderKey has the jobs of a lane with one order key. It is dropped with the last of
+// those that it has in a field.
+type orderKey[B any] struct {
+	holder  *node[B]    // was leased, and is not settled: no other may run
+	next    *node[B]    // with no holder: the one that is in lane.ready
+	waiting nodeHeap[B] // due, behind them
+}
+
+// canGive reports whether a Lease would find a job.
+func (l *lane[B]) canGive() bool { return !l.blocked && l.ready.len() > 0 }
+
+func (l *lane[B]) addReady(n *node[B]) {
+	if l.ready.len() == 0 {
+		l.mixed = false
+	} else if l.ready.first().Priority != n.Priority {
+		l.mixed = true
+	}
+	l.ready.push(n)
+	n.place = inReady
+}
+
+// addDue takes a job whose time has come.
+func (l *lane[B]) addDue(n *node[B]) {
+	if n.Order == "" {
+		l.addReady(n)
+		return
+	}
+	k := l.keys[n.Order]
+	if k == nil {
+		k = &orderKey[B]{}
+		if l.keys == nil {
+			l.keys = map[string]*orderKey[B]{}
+		}
+		l.keys[n.Order] = k
+	}
+	switch {
+	case k.holder == n:
+		l.addReady(n)
+	case k.holder == nil && k.next == nil:
+		k.next = n
+		l.addReady(n)
+	default:
+		k.waiting.push(n)
+		n.place = inKey
+	}
+}
+
+// removeDue takes back what addDue has done, for a job that was not leased.
+func (l *lane[B]) removeDue(n *node[B]) {
+	if n.place == inReady {
+		l.ready.remove(n)
+	} else {
+		l.keys[n.Order].waiting.remove(n)
+	}
+	n.place = nowhere
+	if n.Order == "" {
+		return
+	}
+	if k := l.keys[n.Order]; k.next == n {
+		k.next = nil
+		l.passKey(n.Order, k)
+	}
+}
+
+// take takes the first job for a lease. There must be one.
+func (l *lane[B]) take() *node[B] {
+	n := l.ready.first()
+	l.ready.remove(n)
+	n.place = nowhere
+	if n.Order != "" {
+		k := l.keys[n.Order]
+		k.holder, k.next = n, nil
+	}
+	return n
+}
+
+// freeKey lets the next job of n's order key go on, if n holds it.
+func (l *lane[B]) freeKey(n *node[B]) {
+	if n.Order == "" {
+		return
+	}
+	if k := l.keys[n.Order]; k != nil && k.holder == n {
+		k.holder = nil
+		l.passKey(n.Order, k)
+	}
+}
+
+func (l *lane[B]) passKey(key string, k *orderKey[B]) {
+	switch {
+	case k.holder != nil || k.next != nil:
+	case k.waiting.len() > 0:
+		k.next = k.waiting.first()
+		k.waiting.remove(k.next)
+		l.addReady(k.next)
+	default:
+		delete(l.keys, key)
+	}
+}
+
+// keyHolder returns the job that n waits for, or nil.
+func (l *lane[B]) keyHolder(n *node[B]) *node[B] {
+	if n.Order == "" {
+		return nil
+	}
+	k := l.keys[n.Order]
+	switch {
+	case k == nil || k.holder == n || k.next == n:
+		return nil
+	case k.holder != nil:
+		return k.holder
+	case n.place == inKey:
+		return k.next
+	}
+	return nil
+}
+
+// oldest returns the node of ready that was due first, or nil.
+func (l *lane[B]) oldest() *node[B] {
+	if l.ready.len() == 0 {
+		return nil
+	}
+	if !l.mixed {
+		return l.ready.first()
+	}
+	return slices.MinFunc(l.ready.nodes, func(a, b *node[B]) int {
+		if a.earlier(b) {
+			return -1
+		}
+		return 1
+	})
+}
+
+// lane returns the lane of a function and a tenant, a new one if need be.
+func (q *Queue[B]) lane(name, tenant string) *lane[B] {
+	f := q.function(name)
+	l := f.lanes[tenant]
+	if l == nil {
+		l = &lane[B]{function: f, tenant: tenant, ready: nodeHeap[B]{byUrgent: true}}
+		f.lanes[tenant] = l
+	}
+	return l
+}
+
+func (q *Queue[B]) function(name string) *function[B] {
+	f := q.functions[name]
+	if f == nil {
+		f = &function[B]{name: name, lanes: map[string]*lane[B]{}}
+		q.functions[name] = f
+	}
+	return f
+}
+
+// queueUp lets a lane take part in the turns if it can give, and wakes who waits for it.
+// It is called after each change that may have that effect.
+func (q *Queue[B]) queueUp(l *lane[B]) {
+	if !l.canGive() {
+		return // if it is queued, it is dropped when its turn comes
+	}
+	f := l.function
+	if !l.queued {
+		l.queued = true
+		f.turn.push(l)
+	}
+	if !f.queued {
+		f.queued = true
+		q.turn.push(f)
+	}
+	q.changed.tell()
+}
+
+// nextLane takes the lane whose turn it is out of the turns: of the functions in names,
+// which are sorted. It returns nil if there is none. Each function that is not in names
+// costs a step, and each that was queued in vain is dropped.
+func (q *Queue[B]) nextLane(names []string) *lane[B] {
+	for range q.turn.len() {
+		f := q.turn.pop()
+		if _, hosted := slices.BinarySearch(names, f.name); !hosted {
+			q.turn.push(f)
+			continue
+		}
+		for f.turn.len() > 0 {
+			l := f.turn.pop()
+			l.queued = false
+			if !l.canGive() {
+				continue
+			}
+			if f.turn.len() > 0 {
+				q.turn.push(f)
+			} else {
+				f.queued = false
+			}
+			return l
+		}
+		f.queued = false
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package memqueue
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// lease is the right to settle a job.
+type lease struct {
+	token    uint64
+	begun    bool
+	progress any // nil: none was told
+}
+
+// Lease waits for a job of the named functions that may run, and leases it. names is
+// sorted.
+func (q *Queue[B]) Lease(ctx context.Context, names []string) (View[B], uint64, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return View[B]{}, 0, err
+		}
+		t := q.tryLease(names)
+		if t.err != nil || t.token != 0 {
+			return t.view, t.token, t.err
+		}
+		if t.changed != nil {
+			t.wait(ctx)
+		}
+	}
+}
+
+// leaseTry is the answer of tryLease: a lease, an error, or what to wait for. With none
+// of them there is more to promote.
+type leaseTry[B any] struct {
+	view    View[B]
+	token   uint64
+	err     error
+	changed <-chan struct{}
+	due     time.Duration // until the next job is due; 0: none is
+}
+
+func (q *Queue[B]) tryLease(names []string) leaseTry[B] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return leaseTry[B]{err: ErrClosed}
+	}
+	now := time.Now().UnixNano()
+	all := q.promote(now)
+	if l := q.nextLane(names); l != nil {
+		n, token := q.lease(l)
+		return leaseTry[B]{view: q.view(n, now), token: token}
+	}
+	if !all {
+		return leaseTry[B]{}
+	}
+	t := leaseTry[B]{changed: q.changed.wait()}
+	if q.later.len() > 0 {
+		t.due = time.Duration(q.later.first().At - now)
+	}
+	return t
+}
+
+// longestWait is how long a Lease waits without a look at the clock. Timers go by the
+// monotonic clock, which on Linux stands still while the machine sleeps; a job is due by
+// the wall clock. A job that became due in the meantime is late by this at most.
+const longestWait = time.Minute
+
+func (t *leaseTry[B]) wait(ctx context.Context) {
+	var due <-chan time.Time
+	if t.due > 0 {
+		timer := time.NewTimer(min(t.due, longestWait))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-t.changed:
+	case <-due:
+	case <-ctx.Done():
+	}
+}
+
+// lease leases the first job of a lane.
+func (q *Queue[B]) lease(l *lane[B]) (*node[B], uint64) {
+	n := l.take()
+	l.blocked = true
+	l.function.counts[Ready]--
+	l.function.counts[Running]++
+	q.token++
+	q.leases[n.ID] = &lease{token: q.token}
+	return n, q.token
+}
+
+// held returns the lease with that token, and its job.
+func (q *Queue[B]) held(id ID, token uint64) (*node[B], *lease, error) {
+	if q.closed {
+		return nil, nil, ErrClosed
+	}
+	l := q.leases[id]
+	if l == nil || l.token != token {
+		return nil, nil, ErrLease
+	}
+	return q.nodes[id], l, nil
+}
+
+func (q *Queue[B]) unblock(l *lane[B]) {
+	l.blocked = false
+	q.queueUp(l)
+}
+
+// Begin lets the lane of a leased job give another one.
+func (q *Queue[B]) Begin(id ID, token uint64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, l, err := q.held(id, token)
+	if err != nil || l.begun {
+		return err
+	}
+	l.begun = true
+	q.unblock(n.lane)
+	return nil
+}
+
+// Extend checks that a lease is held, and keeps progress unless it is nil.
+func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, l, err := q.held(id, token)
+	if err == nil && progress != nil {
+		l.progress = progress
+	}
+	return err
+}
+
+// Settle ends a lease with the job's next item, and accepts those in follow whose IDs
+// are not taken, without regard to bounds.
+func (q *Queue[B]) Settle(token uint64, it Item[B], follow ...Item[B]) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, _, err := q.held(it.ID, token)
+	if err != nil {
+		return err
+	}
+	now := time.Now().UnixNano()
+	q.settled.expire(q, now)
+	q.write(n, it, now)
+	for _, f := range follow {
+		if _, taken := q.taken(f.ID, now); !taken {
+			q.accept(f, now)
+		}
+	}
+	return nil
+}
+
+// LoseLeases ends all leases as if their holders had died, and returns how many.
+func (q *Queue[B]) LoseLeases() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return 0
+	}
+	var lost []*node[B]
+	for id := range q.leases {
+		lost = append(lost, q.nodes[id])
+	}
+	slices.SortFunc(lost, func(a, b *node[B]) int { return cmp.Compare(a.seq, b.seq) }) // always the same order
+	now := time.Now().UnixNano()
+	for _, n := range lost {
+		it := n.Item
+		it.Crashes++
+		q.write(n, it, now)
+	}
+	return len(lost)
+}

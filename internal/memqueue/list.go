@@ -1,0 +1,77 @@
+package memqueue
+
+import "time"
+
+// looks is how many jobs one call of List looks at, at most.
+const looks = 1000
+
+// List returns jobs that were accepted after the one with number seq, in that order, and
+// the number to go on with; 0: there are no more. It looks at a bounded number of jobs
+// and may return none though there are more. match is called with the lock held.
+func (q *Queue[B]) List(seq uint64, match func(*Item[B]) bool) ([]View[B], uint64, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, 0, ErrClosed
+	}
+	now := time.Now().UnixNano()
+	var found []View[B]
+	nodes := q.accepted.after(seq)
+	for _, n := range nodes[:min(looks, len(nodes))] {
+		seq = n.seq
+		if n.place != gone && (!n.State.settled() || n.At > now) && match(&n.Item) {
+			found = append(found, q.view(n, now))
+		}
+	}
+	if len(nodes) <= looks {
+		seq = 0
+	}
+	return found, seq, nil
+}
+
+// Count is what a function's jobs are.
+type Count struct {
+	States [7]int // by State
+	Bytes  int64  // of those that are not settled
+	Oldest int64  // when the first of those that could be leased was due, in Unix nanoseconds; 0: there is none
+}
+
+// Count counts the jobs by function. Its cost is in the number of lanes, and of jobs that
+// have become due since the last Lease.
+func (q *Queue[B]) Count() (map[string]Count, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, ErrClosed
+	}
+	all := make(map[string]Count, len(q.functions))
+	for name, f := range q.functions {
+		c := Count{States: f.counts, Bytes: f.bytes}
+		for _, l := range f.lanes {
+			if n := l.oldest(); n != nil && (c.Oldest == 0 || n.At < c.Oldest) {
+				c.Oldest = n.At
+			}
+		}
+		all[name] = c
+	}
+	q.countDue(0, time.Now().UnixNano(), all)
+	return all, nil
+}
+
+// countDue counts the jobs at and below index at of the heap later that are due: as
+// ready, though they were not promoted yet.
+func (q *Queue[B]) countDue(at int, now int64, all map[string]Count) {
+	if at >= q.later.len() || q.later.nodes[at].At > now {
+		return
+	}
+	n := q.later.nodes[at]
+	c := all[n.Function]
+	c.States[n.waits()]--
+	c.States[Ready]++
+	if c.Oldest == 0 || n.At < c.Oldest {
+		c.Oldest = n.At
+	}
+	all[n.Function] = c
+	q.countDue(2*at+1, now, all)
+	q.countDue(2*at+2, now, all)
+}

@@ -1,0 +1,534 @@
+package memqueue
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// The errors of a [Queue].
+var (
+	ErrFull      = errors.New("memqueue: full")              // there is no room, or none for this tenant
+	ErrTaken     = errors.New("memqueue: taken")             // the ID or the unique key is
+	ErrUnknown   = errors.New("memqueue: no such job")       // that is known of
+	ErrForgotten = errors.New("memqueue: forgotten")         // the job was there
+	ErrLease     = errors.New("memqueue: lease has ended")   // see Settle
+	ErrChanged   = errors.New("memqueue: changed")           // the item has another revision
+	ErrUnsettled = errors.New("memqueue: not settled")       // what is not settled can't be removed
+	ErrClosed    = errors.New("memqueue: the queue is done") // see Close
+)
+
+// ID is the identity of a job.
+type ID [16]byte
+
+// State is what a job does. Items that are written are Scheduled, Ready, Parked or
+// settled; see [Queue.view] for what is read.
+type State uint8
+
+// The states, the settled ones last.
+const (
+	Scheduled State = iota
+	Ready
+	Running
+	Parked
+	Succeeded
+	Dead
+	Canceled
+
+	states
+)
+
+func (s State) settled() bool { return s >= Succeeded }
+
+// Item is a job. Function, Tenant and Order never change.
+type Item[B any] struct {
+	ID       ID
+	Revision uint64 // set by the queue
+	Function string
+	Tenant   string
+	Order    string // the order key; empty: none
+	At       int64  // not before, in Unix nanoseconds; of a settled job: when it may be forgotten
+	Size     int64  // bytes that it counts for
+	Priority int32
+	Crashes  int32 // leases that were lost
+	State    State
+	Body     B
+}
+
+// View is an item as it is read.
+type View[B any] struct {
+	Item[B] // its State is the present one
+
+	Seq       uint64 // number of acceptance
+	KeyHolder ID     // the job that holds the order key; zero: none, or this one
+	Progress  any    // that Extend has set; nil: none
+}
+
+// node is an item in the queue.
+type node[B any] struct {
+	Item[B]
+
+	lane  *lane[B] // nil once it is settled
+	seq   uint64   // number of acceptance
+	index int32    // in the heap where it is
+	place place
+}
+
+// place is where a node is.
+type place uint8
+
+const (
+	nowhere    place = iota // leased
+	inLater                 // in Queue.later
+	inReady                 // in lane.ready
+	inKey                   // in orderKey.waiting
+	inExpiring              // in Queue.expiring: it is settled
+	gone                    // forgotten, or removed
+)
+
+// earlier reports whether n was due before m.
+func (n *node[B]) earlier(m *node[B]) bool {
+	if n.At != m.At {
+		return n.At < m.At
+	}
+	return n.seq < m.seq
+}
+
+// Queue keeps jobs. All methods may be called by many goroutines at once.
+type Queue[B any] struct {
+	maxCount int
+	maxBytes int64
+
+	mu        sync.Mutex // guards what follows
+	closed    bool
+	nodes     map[ID]*node[B]
+	accepted  journal[B]  // all of nodes, by seq
+	later     nodeHeap[B] // not due yet, of all lanes
+	functions map[string]*function[B]
+	turn      fifo[*function[B]] // those that may have a lane to give; see function.queued
+	leases    map[ID]*lease
+	changed   broadcast // told when a Lease that waits might find something
+	watchers  map[ID]chan struct{}
+	tenants   map[string]*usage // of the jobs that are not settled
+	live      usage             // their sum
+	turned    turnedAway
+	unique    uniqueKeys
+	settled   settled[B]
+
+	seq, revision, token uint64 // the last that were used
+}
+
+// usage is what jobs count for.
+type usage struct {
+	count int
+	bytes int64
+}
+
+func (u *usage) add(size int64) { u.count++; u.bytes += size }
+func (u *usage) sub(size int64) { u.count--; u.bytes -= size }
+
+// turnedAway is the last tenant that found the queue full while it had less than half of
+// it. Until it gets in, or stops to try, tenants with more than half get no place.
+type turnedAway struct {
+	tenant string
+	until  int64
+}
+
+// patience is for how long a tenant that was turned away is waited for.
+const patience = 10 * time.Second
+
+// New returns a queue for at most maxCount jobs with maxBytes that are not settled, and
+// as many that are.
+func New[B any](maxCount int, maxBytes int64) *Queue[B] {
+	return &Queue[B]{
+		maxCount: maxCount, maxBytes: maxBytes,
+		nodes: map[ID]*node[B]{}, functions: map[string]*function[B]{}, leases: map[ID]*lease{},
+		watchers: map[ID]chan struct{}{}, tenants: map[string]*usage{},
+	}
+}
+
+// Put accepts an item. key, if not empty, is a unique key of its function and tenant
+// that is taken until the given time. With ErrTaken the view is that of the job that has
+// the ID or the key; only ID is set if that job is gone.
+func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return View[B]{}, ErrClosed
+	}
+	now := time.Now().UnixNano()
+	q.settled.expire(q, now)
+	q.unique.expire(now)
+	if v, taken := q.taken(it.ID, now); taken {
+		return v, ErrTaken
+	}
+	if key != "" && until > now {
+		k := uniqueKey{it.Function, it.Tenant, key}
+		if id, held := q.unique.holder(k); held {
+			v, _ := q.taken(id, now)
+			v.ID = id
+			return v, ErrTaken
+		}
+		if q.unique.len() >= 2*q.maxCount || !q.hasRoom(&it, now) {
+			return View[B]{}, ErrFull
+		}
+		q.unique.take(k, it.ID, until)
+	} else if !q.hasRoom(&it, now) {
+		return View[B]{}, ErrFull
+	}
+	return q.view(q.accept(it, now), now), nil
+}
+
+// taken returns the job that has the ID, or had it.
+func (q *Queue[B]) taken(id ID, now int64) (View[B], bool) {
+	if n := q.nodes[id]; n != nil {
+		return q.view(n, now), true
+	}
+	if q.settled.hasForgotten(id) {
+		return View[B]{Item: Item[B]{ID: id}}, true
+	}
+	return View[B]{}, false
+}
+
+// hasRoom reports whether the bounds leave a place for an item.
+func (q *Queue[B]) hasRoom(it *Item[B], now int64) bool {
+	var own usage
+	if u := q.tenants[it.Tenant]; u != nil {
+		own = *u
+	}
+	own.add(it.Size)
+	overHalf := own.count > max(1, q.maxCount/2) || own.bytes > q.maxBytes/2
+	if q.live.count >= q.maxCount || q.live.bytes+it.Size > q.maxBytes {
+		if !overHalf {
+			q.turned = turnedAway{tenant: it.Tenant, until: now + int64(patience)}
+		}
+		return false
+	}
+	if overHalf {
+		othersWait := q.live.count >= own.count // own has it as well
+		othersTry := q.turned.until > now && q.turned.tenant != it.Tenant
+		return !othersWait && !othersTry
+	}
+	if q.turned.tenant == it.Tenant {
+		q.turned = turnedAway{}
+	}
+	return true
+}
+
+// accept adds an item.
+func (q *Queue[B]) accept(it Item[B], now int64) *node[B] {
+	q.seq++
+	n := &node[B]{Item: it, seq: q.seq}
+	n.Revision = q.nextRevision()
+	q.nodes[it.ID] = n
+	q.accepted.add(n)
+	if it.State.settled() {
+		q.function(it.Function).counts[it.State]++
+		q.settled.add(q, n)
+		return n
+	}
+	n.lane = q.lane(it.Function, it.Tenant)
+	n.lane.jobs++
+	q.charge(n)
+	q.place(n, now)
+	return n
+}
+
+func (q *Queue[B]) nextRevision() uint64 {
+	q.revision++
+	return q.revision
+}
+
+// charge counts a job that is not settled, and discharge takes that back.
+func (q *Queue[B]) charge(n *node[B]) {
+	u := q.tenants[n.Tenant]
+	if u == nil {
+		u = &usage{}
+		q.tenants[n.Tenant] = u
+	}
+	u.add(n.Size)
+	q.live.add(n.Size)
+	n.lane.function.bytes += n.Size
+}
+
+func (q *Queue[B]) discharge(n *node[B]) {
+	u := q.tenants[n.Tenant]
+	u.sub(n.Size)
+	if u.count == 0 {
+		delete(q.tenants, n.Tenant)
+	}
+	q.live.sub(n.Size)
+	n.lane.function.bytes -= n.Size
+}
+
+// place puts a job that is neither leased nor settled where it waits, and counts it
+// there.
+func (q *Queue[B]) place(n *node[B], now int64) {
+	l := n.lane
+	if n.At > now {
+		q.later.push(n)
+		n.place = inLater
+		l.function.counts[n.waits()]++
+		if q.later.first() == n {
+			q.changed.tell() // a Lease that waits has a timer for a later one
+		}
+		return
+	}
+	l.function.counts[Ready]++
+	l.addDue(n)
+	q.queueUp(l)
+}
+
+// displace is the reverse of place.
+func (q *Queue[B]) displace(n *node[B]) {
+	l := n.lane
+	if n.place == inLater {
+		q.later.remove(n)
+		n.place = nowhere
+		l.function.counts[n.waits()]--
+		return
+	}
+	l.function.counts[Ready]--
+	l.removeDue(n)
+	q.queueUp(l)
+}
+
+// waits is the state of a job that is not due.
+func (n *node[B]) waits() State {
+	if n.State == Parked {
+		return Parked
+	}
+	return Scheduled
+}
+
+// promotions is how many jobs become ready in one critical section at most.
+const promotions = 1000
+
+// promote moves jobs that are due to their lanes. It returns false if it has left some.
+func (q *Queue[B]) promote(now int64) bool {
+	for range promotions {
+		if q.later.len() == 0 || q.later.first().At > now {
+			return true
+		}
+		n := q.later.first()
+		q.later.remove(n)
+		n.lane.function.counts[n.waits()]--
+		q.place(n, now)
+	}
+	return false
+}
+
+// view returns an item as it is at present: a leased one is Running; of the others that
+// are not settled, those that are due are Ready, and the rest Parked or Scheduled.
+func (q *Queue[B]) view(n *node[B], now int64) View[B] {
+	v := View[B]{Item: n.Item, Seq: n.seq}
+	if n.State.settled() {
+		return v
+	}
+	if l := q.leases[n.ID]; l != nil {
+		v.State, v.Progress = Running, l.progress
+		return v
+	}
+	if v.State = Ready; n.At > now {
+		v.State = n.waits()
+	}
+	if holder := n.lane.keyHolder(n); holder != nil {
+		v.KeyHolder = holder.ID
+	}
+	return v
+}
+
+// Get returns a job, or ErrForgotten or ErrUnknown.
+func (q *Queue[B]) Get(id ID) (View[B], error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return View[B]{}, ErrClosed
+	}
+	return q.get(id, time.Now().UnixNano())
+}
+
+func (q *Queue[B]) get(id ID, now int64) (View[B], error) {
+	n, err := q.find(id, now)
+	if err != nil {
+		return View[B]{}, err
+	}
+	return q.view(n, now), nil
+}
+
+func (q *Queue[B]) find(id ID, now int64) (*node[B], error) {
+	n := q.nodes[id]
+	switch {
+	case n != nil && n.State.settled() && n.At <= now: // it is kept for no longer
+		q.settled.forget(q, n)
+		return nil, ErrForgotten
+	case n != nil:
+		return n, nil
+	case q.settled.hasForgotten(id):
+		return nil, ErrForgotten
+	}
+	return nil, ErrUnknown
+}
+
+// Swap replaces the item with the ID of it, if it has that revision.
+func (q *Queue[B]) Swap(revision uint64, it Item[B]) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now().UnixNano()
+	n, err := q.fenced(it.ID, revision, now)
+	if err != nil {
+		return err
+	}
+	q.write(n, it, now)
+	return nil
+}
+
+// Remove removes a settled item, if it has that revision. It counts as forgotten.
+func (q *Queue[B]) Remove(id ID, revision uint64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, err := q.fenced(id, revision, time.Now().UnixNano())
+	if err != nil {
+		return err
+	}
+	if !n.State.settled() {
+		return ErrUnsettled
+	}
+	q.settled.forget(q, n)
+	return nil
+}
+
+func (q *Queue[B]) fenced(id ID, revision uint64, now int64) (*node[B], error) {
+	if q.closed {
+		return nil, ErrClosed
+	}
+	n, err := q.find(id, now)
+	if err == nil && n.Revision != revision {
+		return nil, ErrChanged
+	}
+	return n, err
+}
+
+// write replaces a node's item. A lease of it has ended then.
+func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
+	it.Function, it.Tenant, it.Order = n.Function, n.Tenant, n.Order
+	it.Revision = q.nextRevision()
+	if n.State.settled() {
+		q.settled.rewrite(n, it)
+	} else {
+		q.takeOut(n)
+		q.discharge(n)
+		n.Item = it
+		if it.State.settled() {
+			q.settle(n)
+		} else {
+			q.charge(n)
+			q.place(n, now)
+		}
+	}
+	q.tell(n.ID)
+}
+
+// takeOut takes a job that is not settled from where it is, or from its holder.
+func (q *Queue[B]) takeOut(n *node[B]) {
+	if l := q.leases[n.ID]; l != nil {
+		delete(q.leases, n.ID)
+		n.lane.function.counts[Running]--
+		if !l.begun {
+			q.unblock(n.lane)
+		}
+		return
+	}
+	q.displace(n)
+}
+
+// settle moves a job whose item is a settled one from its lane to the settled.
+func (q *Queue[B]) settle(n *node[B]) {
+	l := n.lane
+	f := l.function
+	l.freeKey(n)
+	q.queueUp(l)
+	if l.jobs--; l.jobs == 0 {
+		delete(f.lanes, l.tenant)
+	}
+	n.lane = nil
+	f.counts[n.State]++
+	q.settled.add(q, n)
+}
+
+// tell wakes those that watch a job.
+func (q *Queue[B]) tell(id ID) {
+	if ch := q.watchers[id]; ch != nil {
+		delete(q.watchers, id)
+		close(ch)
+	}
+}
+
+// Watch waits until the job has another revision.
+func (q *Queue[B]) Watch(ctx context.Context, id ID, revision uint64) (View[B], error) {
+	for {
+		v, ch, err := q.look(id, revision)
+		if ch == nil {
+			return v, err
+		}
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return View[B]{}, ctx.Err()
+		}
+	}
+}
+
+// look returns the job, or a channel that is closed when it changes.
+func (q *Queue[B]) look(id ID, revision uint64) (View[B], <-chan struct{}, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return View[B]{}, nil, ErrClosed
+	}
+	v, err := q.get(id, time.Now().UnixNano())
+	if err != nil || v.Revision != revision {
+		return v, nil, err
+	}
+	ch := q.watchers[id]
+	if ch == nil {
+		ch = make(chan struct{})
+		q.watchers[id] = ch
+	}
+	return View[B]{}, ch, nil
+}
+
+// Close ends all calls that wait, and lets the jobs go.
+func (q *Queue[B]) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	q.closed = true
+	for id := range q.watchers {
+		q.tell(id)
+	}
+	q.changed.tell()
+	q.nodes, q.functions, q.leases, q.tenants = nil, nil, nil, nil
+	q.accepted, q.later, q.turn = journal[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
+	q.settled, q.unique = settled[B]{}, uniqueKeys{}
+}
+
+// broadcast wakes all goroutines that wait for a change. The queue's lock guards it.
+type broadcast struct{ ch chan struct{} } // nil while no goroutine waits
+
+func (b *broadcast) wait() <-chan struct{} {
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *broadcast) tell() {
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
+}

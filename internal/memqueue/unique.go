@@ -1,0 +1,60 @@
+package memqueue
+
+import "container/heap"
+
+// uniqueKey is a key of which a function and a tenant have one job.
+type uniqueKey struct{ function, tenant, key string }
+
+// uniqueKeys are the keys that are taken.
+type uniqueKeys struct {
+	holders map[uniqueKey]ID
+	ends    keyEnds // of all of them
+}
+
+func (u *uniqueKeys) len() int { return len(u.holders) }
+
+func (u *uniqueKeys) holder(k uniqueKey) (ID, bool) {
+	id, ok := u.holders[k]
+	return id, ok
+}
+
+func (u *uniqueKeys) take(k uniqueKey, id ID, until int64) {
+	if u.holders == nil {
+		u.holders = map[uniqueKey]ID{}
+	}
+	u.holders[k] = id
+	heap.Push(&u.ends, keyEnd{k, until})
+}
+
+// expire frees the keys whose time has passed. Each was taken by a Put, which pays for it.
+func (u *uniqueKeys) expire(now int64) {
+	for len(u.ends) > 0 && u.ends[0].until <= now {
+		end, _ := heap.Pop(&u.ends).(keyEnd)
+		delete(u.holders, end.key)
+	}
+}
+
+type keyEnd struct {
+	key   uniqueKey
+	until int64
+}
+
+// keyEnds implements [heap.Interface].
+type keyEnds []keyEnd
+
+func (e keyEnds) Len() int           { return len(e) }
+func (e keyEnds) Less(i, j int) bool { return e[i].until < e[j].until }
+func (e keyEnds) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+
+func (e *keyEnds) Push(x any) {
+	end, _ := x.(keyEnd)
+	*e = append(*e, end)
+}
+
+func (e *keyEnds) Pop() any {
+	last := len(*e) - 1
+	end := (*e)[last]
+	clear((*e)[last:])
+	*e = (*e)[:last]
+	return end
+}

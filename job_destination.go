@@ -1,0 +1,207 @@
+package faas
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// Destination is where the end of a job is told: see [WithOnSuccess] and [WithOnFailure].
+// Make one with [ToFunction] or [ToFunc]. The zero value is nowhere.
+//
+// A delivery is a job of its own. It is put in the same step in which the first job is
+// settled, so that no crash loses it, and its ID follows from the first job's, so that it
+// is put once. It is retried as other jobs are. A delivery to a Go func that is dead in
+// the end is told to no destination.
+type Destination struct {
+	function string
+	deliver  func(ctx context.Context, e JobEnvelope) error
+}
+
+// ToFunction sends the envelope, as JSON, to a function of the same queue: a job like any
+// other, with that function's policy of retries and its destinations. The function need
+// not be registered yet. The name may have a version or an alias.
+func ToFunction(name string) Destination { return Destination{function: name} }
+
+// ToFunc gives the envelope to f, on a host of the function whose job has ended. f is
+// called as a handler is: many goroutines may call it at once, its context ends at the
+// function's timeout, an error or a panic of it is a failed attempt of the delivery, and
+// it may return [RetryAfter] and [Permanent]. A package with a destination of its own,
+// for example an HTTP client, returns one with a method of its client as f.
+//
+// A nil f is the zero Destination.
+func ToFunc(f func(ctx context.Context, e JobEnvelope) error) Destination {
+	return Destination{deliver: f}
+}
+
+// IsZero reports whether the destination is nowhere.
+func (d Destination) IsZero() bool { return d.function == "" && d.deliver == nil }
+
+// JobEnvelope is what a destination gets: the invocation record of AWS Lambda's
+// destinations, field by field (Developer Guide, "Capturing records of Lambda
+// asynchronous invocations"). Its conditions are Lambda's words and those of
+// [JobCondition].
+type JobEnvelope struct {
+	Version         string              `json:"version"` // "1.0"
+	Timestamp       string              `json:"timestamp"`
+	RequestContext  JobRequestContext   `json:"requestContext"`
+	RequestPayload  json.RawMessage     `json:"requestPayload"`            // what is not JSON is a string, in base64 if it is no text
+	ResponseContext *JobResponseContext `json:"responseContext,omitempty"` // nil: no delivery has reached the function
+	ResponsePayload json.RawMessage     `json:"responsePayload,omitempty"`
+}
+
+// JobRequestContext says which job it was and why it ended.
+type JobRequestContext struct {
+	RequestID              string       `json:"requestId"`   // the job's ID
+	FunctionARN            string       `json:"functionArn"` // in the region and the account of package faashttp's default
+	Condition              JobCondition `json:"condition"`
+	ApproximateInvokeCount int          `json:"approximateInvokeCount"` // attempts
+}
+
+// JobResponseContext says how the function has answered.
+type JobResponseContext struct {
+	StatusCode      int    `json:"statusCode"`                // 200, also if the function failed; 429, 404 and so on if it could not be called
+	ExecutedVersion string `json:"executedVersion,omitempty"` // empty: it could not be called
+	FunctionError   string `json:"functionError,omitempty"`   // "Unhandled" if it failed
+}
+
+// jobFailure is the response payload of a call that failed.
+type jobFailure struct {
+	Message string `json:"errorMessage"`
+	Type    string `json:"errorType,omitempty"`
+}
+
+// latestVersion is Lambda's qualifier of what is registered without a version.
+const latestVersion = "$LATEST"
+
+// envelope describes a settled job.
+func (rec *JobRecord) envelope() JobEnvelope {
+	e := JobEnvelope{
+		Version:   "1.0",
+		Timestamp: rec.Settled.UTC().Format("2006-01-02T15:04:05.000Z"),
+		RequestContext: JobRequestContext{
+			RequestID: rec.ID.String(), FunctionARN: rec.arn(), Condition: rec.Condition, ApproximateInvokeCount: rec.Attempts,
+		},
+		RequestPayload: payloadJSON(rec.Payload),
+	}
+	if last := rec.Last; last != nil && rec.Condition != ConditionZeroReservedConcurrency {
+		e.ResponseContext, e.ResponsePayload = rec.response(last)
+	}
+	return e
+}
+
+// response is the part of an envelope about the last delivery.
+func (rec *JobRecord) response(last *JobEnd) (*JobResponseContext, json.RawMessage) {
+	if last.Kind != KindNone { // the platform's answer: it has no payload
+		return &JobResponseContext{StatusCode: last.Kind.status()}, nil
+	}
+	c := &JobResponseContext{StatusCode: 200, ExecutedVersion: last.Version}
+	if c.ExecutedVersion == "" {
+		c.ExecutedVersion = latestVersion
+	}
+	if last.Outcome == OK {
+		return c, payloadJSON(rec.Output)
+	}
+	c.FunctionError = "Unhandled"
+	data, err := json.Marshal(jobFailure{last.Error, last.ErrorType})
+	if err != nil {
+		return c, nil // two strings always encode
+	}
+	return c, data
+}
+
+// status is the status code with which Lambda's Invoke refuses such a call.
+func (k Kind) status() int {
+	switch k {
+	case KindNotFound:
+		return 404
+	case KindDenied:
+		return 403
+	case KindInvalid, KindNesting:
+		return 400
+	case KindTooLarge:
+		return 413
+	case KindBusy:
+		return 429
+	case KindUnavailable, KindClosed, KindCanceled:
+		return 503
+	case KindNone:
+	}
+	return 200
+}
+
+// arn is the function's name as Lambda writes it, with the qualifier.
+func (rec *JobRecord) arn() string {
+	name := rec.calledName()
+	if baseName(name) == name {
+		name += ":" + latestVersion
+	}
+	return "arn:aws:lambda:us-east-1:000000000000:function:" + name
+}
+
+// payloadJSON makes a payload of any codec a JSON value.
+func payloadJSON(data []byte) json.RawMessage {
+	switch {
+	case len(data) == 0:
+		return json.RawMessage("null")
+	case json.Valid(data):
+		return data
+	}
+	text := string(data)
+	if !utf8.Valid(data) {
+		text = base64.StdEncoding.EncodeToString(data)
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return json.RawMessage("null") // a string always encodes
+	}
+	return quoted
+}
+
+// follow returns the job that tells a settled job's end to its destination, if it has one.
+func (p *jobPolicy) follow(rec *JobRecord, now time.Time) []JobRecord {
+	to, which := Destination{}, ""
+	switch rec.State {
+	case JobSucceeded:
+		to, which = p.onSuccess, DeliversSuccess
+	case JobDead:
+		to, which = p.onFailure, DeliversFailure
+	case JobCanceled, JobScheduled, JobReady, JobRunning, JobParked:
+	}
+	if to.IsZero() || rec.endsHere() {
+		return nil
+	}
+	payload, err := json.Marshal(rec.envelope())
+	if err != nil {
+		payload = nil // all of it always encodes
+	}
+	origin := JobOrigin{Principal: rec.Function, Depth: 1, Job: rec.ID, Delivers: which}
+	if o := rec.Origin; o != nil {
+		origin.Depth += o.Depth
+		origin.RequestID, origin.Key, origin.Carried = o.RequestID, o.Key, o.Carried
+	}
+	if rec.Last != nil {
+		origin.Invocation = rec.Last.Invocation
+	}
+	tell := JobRecord{
+		Format: JobFormat, ID: uuid.NewSHA1(rec.ID, []byte(which)), Function: rec.Function, Tenant: rec.Tenant, Priority: rec.Priority,
+		State: JobReady, Accepted: now, Due: now, Payload: payload, Origin: &origin,
+	}
+	if to.function != "" {
+		origin.Delivers = ""
+		tell.Function, tell.Name = baseName(to.function), to.function
+	}
+	return []JobRecord{tell}
+}
+
+// endsHere reports whether the end of this job is told to no destination. That of a
+// delivery to a Go func is not; nor is that of a delivery which went too deep, because
+// its own would go one deeper, and so on for ever.
+func (rec *JobRecord) endsHere() bool {
+	o := rec.Origin
+	return o != nil && o.Job != uuid.Nil && (o.Delivers != "" || rec.Condition == ConditionNesting)
+}

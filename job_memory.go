@@ -1,0 +1,332 @@
+package faas
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/memqueue"
+)
+
+// The bounds of a memory queue that are not given.
+const (
+	defaultJobs     = 100_000
+	defaultJobBytes = 64 << 20
+)
+
+// NewMemoryJobs returns a queue that keeps jobs in memory: they are gone when the process
+// ends. It holds at most count jobs that are not settled, and bytes of what is of
+// variable length in them: payload, labels, what carriers have saved. A value ≤ 0 stands
+// for the default, 100,000 and 64 MiB. A job that waits takes about 300 bytes beside
+// these. While jobs of other tenants are in the queue, no tenant gets more than half of
+// either.
+//
+// Settled jobs have as much again; beyond that the oldest is forgotten, or when its
+// KeepUntil has passed. The IDs of as many forgotten jobs are remembered, and twice as
+// many unique keys can be taken.
+//
+// A lease has no term: the one who holds it is in the same process. LoseLeases, a method
+// for tests, ends all leases as if that process had died.
+func NewMemoryJobs(count int, bytes int64) JobQueue {
+	if count <= 0 {
+		count = defaultJobs
+	}
+	if bytes <= 0 {
+		bytes = defaultJobBytes
+	}
+	return memoryJobs{memqueue.New[jobBody](min(count, math.MaxInt32), bytes)}
+}
+
+type memoryJobs struct{ queue *memqueue.Queue[jobBody] }
+
+type (
+	jobItem = memqueue.Item[jobBody]
+	jobView = memqueue.View[jobBody]
+)
+
+// jobBody is what a record has beside its [memqueue.Item]. It is small, because a million
+// jobs may wait: what most of them don't have is behind a pointer.
+type jobBody struct {
+	name       string
+	payload    []byte
+	accepted   int64 // in Unix nanoseconds
+	due        int64
+	attempts   int32
+	deliveries int32
+	refusals   int32
+	format     int32
+	more       *jobMore // nil: nothing of it is set
+}
+
+type jobMore struct {
+	condition JobCondition
+	settled   time.Time
+	maxAge    time.Duration
+	uniqueKey string
+	uniqueFor time.Duration
+	output    []byte
+	used      time.Duration
+	last      *JobEnd
+	labels    map[string]string
+	origin    *JobOrigin
+	rest      rawFields
+}
+
+func (q memoryJobs) Put(ctx context.Context, rec JobRecord) (JobRecord, error) {
+	if err := ctx.Err(); err != nil {
+		return JobRecord{}, err
+	}
+	until := int64(0)
+	if rec.UniqueFor > 0 {
+		until = nanos(rec.Accepted.Add(rec.UniqueFor))
+	}
+	v, err := q.queue.Put(packJob(&rec), rec.UniqueKey, until)
+	if errors.Is(err, memqueue.ErrFull) {
+		return JobRecord{}, usageError("send", rec.Function, ErrOverloaded, "there is no room for the job; see NewMemoryJobs")
+	}
+	return unpackJob(&v), jobError(err, rec.Function)
+}
+
+func (q memoryJobs) Lease(ctx context.Context, req LeaseRequest) (JobLease, error) {
+	v, token, err := q.queue.Lease(ctx, req.Functions)
+	if err != nil {
+		return JobLease{}, jobError(err, "")
+	}
+	return JobLease{Record: unpackJob(&v), Token: token}, nil
+}
+
+func (q memoryJobs) Begin(_ context.Context, lease JobLease) error {
+	return jobError(q.queue.Begin(memqueue.ID(lease.Record.ID), lease.Token), lease.Record.Function)
+}
+
+func (q memoryJobs) Extend(_ context.Context, lease JobLease, p JobProgress) error {
+	var progress any
+	if p != (JobProgress{}) {
+		progress = p
+	}
+	return jobError(q.queue.Extend(memqueue.ID(lease.Record.ID), lease.Token, progress), lease.Record.Function)
+}
+
+func (q memoryJobs) Settle(_ context.Context, lease JobLease, next JobRecord, follow ...JobRecord) error {
+	var items []jobItem
+	for i := range follow {
+		items = append(items, packJob(&follow[i]))
+	}
+	next.ID = lease.Record.ID
+	return jobError(q.queue.Settle(lease.Token, packJob(&next), items...), lease.Record.Function)
+}
+
+func (q memoryJobs) Get(_ context.Context, id uuid.UUID) (JobRecord, error) {
+	v, err := q.queue.Get(memqueue.ID(id))
+	return unpackJob(&v), jobError(err, "")
+}
+
+func (q memoryJobs) Swap(_ context.Context, old, next JobRecord) error {
+	if next.ID == uuid.Nil {
+		return jobError(q.queue.Remove(memqueue.ID(old.ID), old.Revision), old.Function)
+	}
+	next.ID = old.ID
+	return jobError(q.queue.Swap(old.Revision, packJob(&next)), old.Function)
+}
+
+func (q memoryJobs) List(ctx context.Context, filter JobFilter) iter.Seq2[JobRecord, error] {
+	return func(yield func(JobRecord, error) bool) {
+		for seq := uint64(0); ; {
+			err := ctx.Err()
+			var found []jobView
+			if err == nil {
+				found, seq, err = q.queue.List(seq, filter.matchItem)
+			}
+			if err != nil {
+				yield(JobRecord{}, jobError(err, ""))
+				return
+			}
+			for i := range found {
+				if rec := unpackJob(&found[i]); filter.Match(&rec) && !yield(rec, nil) {
+					return
+				}
+			}
+			if seq == 0 {
+				return
+			}
+		}
+	}
+}
+
+// matchItem leaves out most of what does not match while the queue is locked.
+func (f *JobFilter) matchItem(it *jobItem) bool {
+	return (f.Function == "" || it.Function == f.Function) &&
+		(f.Tenant == nil || it.Tenant == *f.Tenant) &&
+		(f.OrderKey == "" || it.Order == f.OrderKey)
+}
+
+func (q memoryJobs) Watch(ctx context.Context, id uuid.UUID, revision uint64) (JobRecord, error) {
+	v, err := q.queue.Watch(ctx, memqueue.ID(id), revision)
+	return unpackJob(&v), jobError(err, "")
+}
+
+func (q memoryJobs) Count(context.Context) (map[string]JobCount, error) {
+	counts, err := q.queue.Count()
+	if err != nil {
+		return nil, jobError(err, "")
+	}
+	all := make(map[string]JobCount, len(counts))
+	for name, c := range counts {
+		all[name] = JobCount{
+			Scheduled: c.States[memqueue.Scheduled], Ready: c.States[memqueue.Ready],
+			Running: c.States[memqueue.Running], Parked: c.States[memqueue.Parked],
+			Succeeded: c.States[memqueue.Succeeded], Dead: c.States[memqueue.Dead],
+			Canceled: c.States[memqueue.Canceled], Bytes: c.Bytes, Oldest: wallTime(c.Oldest),
+		}
+	}
+	return all, nil
+}
+
+func (q memoryJobs) Close() error {
+	q.queue.Close()
+	return nil
+}
+
+// LoseLeases ends all leases as if the process of their holders had died: their jobs are
+// given to Lease again, with Crashes one higher. It returns how many there were.
+func (q memoryJobs) LoseLeases() int { return q.queue.LoseLeases() }
+
+// jobError translates an error of the memory queue; others, and nil, stay what they are.
+func jobError(err error, function string) error {
+	said := func(sentinel error, text string) error {
+		return &Error{Op: "job", Function: function, Err: &saidError{sentinel, text}}
+	}
+	switch {
+	case errors.Is(err, memqueue.ErrTaken):
+		return said(ErrDuplicate, "there is a job of this ID or unique key")
+	case errors.Is(err, memqueue.ErrUnknown):
+		return said(ErrNotFound, "no such job")
+	case errors.Is(err, memqueue.ErrForgotten):
+		return said(ErrForgotten, ErrForgotten.Error())
+	case errors.Is(err, memqueue.ErrLease):
+		return said(ErrLease, ErrLease.Error())
+	case errors.Is(err, memqueue.ErrChanged):
+		return said(ErrRevision, ErrRevision.Error())
+	case errors.Is(err, memqueue.ErrUnsettled):
+		return said(ErrInput, "only the record of a settled job can be removed")
+	case errors.Is(err, memqueue.ErrClosed):
+		return said(ErrClosed, "the queue is closed")
+	}
+	return err
+}
+
+// saidError is a sentinel in words that fit a job.
+type saidError struct {
+	sentinel error
+	text     string
+}
+
+func (e *saidError) Error() string { return e.text }
+func (e *saidError) Unwrap() error { return e.sentinel }
+
+// packJob makes the item of a record.
+func packJob(rec *JobRecord) jobItem {
+	at := rec.NotBefore
+	switch {
+	case rec.State.IsSettled():
+		at = rec.KeepUntil
+	case at.IsZero():
+		at = rec.Due
+	}
+	it := jobItem{
+		ID: memqueue.ID(rec.ID), Revision: rec.Revision, Function: rec.Function, Tenant: rec.Tenant, Order: rec.OrderKey,
+		At: nanos(at), Size: rec.size(), Priority: clampInt32(rec.Priority), Crashes: clampInt32(rec.Crashes),
+		State: memqueue.State(rec.State), Body: jobBody{
+			name: rec.Name, payload: rec.Payload, accepted: nanos(rec.Accepted), due: nanos(rec.Due),
+			attempts: clampInt32(rec.Attempts), deliveries: clampInt32(rec.Deliveries), refusals: clampInt32(rec.Refusals),
+			format: clampInt32(rec.Format),
+		},
+	}
+	if rec.hasMore() {
+		it.Body.more = &jobMore{
+			condition: rec.Condition, settled: rec.Settled, maxAge: rec.MaxAge, uniqueKey: rec.UniqueKey,
+			uniqueFor: rec.UniqueFor, output: rec.Output, used: rec.Used, last: rec.Last,
+			labels: rec.Labels, origin: rec.Origin, rest: rec.rest,
+		}
+	}
+	return it
+}
+
+// hasMore reports whether the record needs a jobMore.
+func (rec *JobRecord) hasMore() bool {
+	return rec.State.IsSettled() || rec.MaxAge != 0 || rec.UniqueKey != "" || rec.Used != 0 || rec.Last != nil ||
+		len(rec.Output)+len(rec.Labels)+len(rec.rest) > 0 || rec.Origin != nil
+}
+
+// unpackJob makes the record of an item as it is read.
+func unpackJob(v *jobView) JobRecord {
+	b := &v.Body
+	rec := JobRecord{
+		Format: int(b.format), ID: uuid.UUID(v.ID), Revision: v.Revision, Function: v.Function, Name: b.name, Tenant: v.Tenant,
+		Priority: int(v.Priority), State: JobState(v.State), OrderKey: v.Order, Payload: b.payload,
+		Accepted: wallTime(b.accepted), Due: wallTime(b.due), KeyHolder: uuid.UUID(v.KeyHolder),
+		Attempts: int(b.attempts), Deliveries: int(b.deliveries), Refusals: int(b.refusals), Crashes: int(v.Crashes),
+	}
+	if rec.State.IsSettled() {
+		rec.KeepUntil = wallTime(v.At)
+	} else if v.At != b.due {
+		rec.NotBefore = wallTime(v.At)
+	}
+	rec.Progress, _ = v.Progress.(JobProgress)
+	if m := b.more; m != nil {
+		rec.Condition, rec.Settled, rec.MaxAge, rec.UniqueKey, rec.UniqueFor = m.condition, m.settled, m.maxAge, m.uniqueKey, m.uniqueFor
+		rec.Output, rec.Used, rec.Last = m.output, m.used, m.last
+		rec.Labels, rec.Origin, rec.rest = m.labels, m.origin, m.rest
+	}
+	return rec
+}
+
+// size is how many bytes of variable length a record has.
+func (rec *JobRecord) size() int64 {
+	n := len(rec.Name) + len(rec.Payload) + len(rec.Output) + len(rec.OrderKey) + len(rec.UniqueKey)
+	for k, v := range rec.Labels {
+		n += len(k) + len(v)
+	}
+	for k, v := range rec.rest {
+		n += len(k) + len(v)
+	}
+	if o := rec.Origin; o != nil {
+		n += len(o.Principal) + len(o.Trigger) + len(o.Door) + len(o.RequestID) + len(o.Key)
+		for k, v := range o.Carried {
+			n += len(k) + len(v)
+		}
+	}
+	if e := rec.Last; e != nil {
+		n += len(e.Error) + len(e.ErrorType) + len(e.Version)
+	}
+	return int64(n)
+}
+
+// nanos is a wall-clock time in Unix nanoseconds. The zero time is 0, and a time out of
+// range, before 1678 or after 2262, is the nearest that is in it.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Year() < 1678:
+		return math.MinInt64
+	case t.Year() > 2261:
+		return math.MaxInt64 - 1 // the largest value is for no time
+	}
+	return t.UnixNano()
+}
+
+// wallTime is the reverse of nanos. The largest value is how long a job is kept for which
+// no time was given: the zero time.
+func wallTime(ns int64) time.Time {
+	if ns == 0 || ns == math.MaxInt64 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
+
+func clampInt32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }

@@ -1,0 +1,328 @@
+package faas
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/foreign"
+)
+
+// jobEnd is how a delivery of a job ended, or what else has happened to the job.
+type jobEnd struct {
+	JobEnd // of a delivery
+
+	what   jobEvent
+	advice jobAdvice     // of the handler's error
+	after  time.Duration // of a refusal: its RetryAfter; with adviceLater: the handler's
+	output []byte        // of a call that ended OK
+	seed   float64       // in [0, 1): for the jitter
+}
+
+// jobEvent is what has happened to a job.
+type jobEvent uint8
+
+const (
+	jobDelivered    jobEvent = iota // a delivery ended: it was refused, or its call is over
+	jobCanceled                     // Cancel was called; with an Invocation, while it ran
+	jobHostDied                     // it was leased by hosts that died, see Crashes
+	jobTooOld                       // it was leased after its age was over
+	jobBehindItself                 // it was leased while the handler of its last attempt still runs
+)
+
+// mostCrashes is how many hosts may die while they have a job before it is given up: it
+// may be what kills them.
+const mostCrashes = 3
+
+// The waits of a delivery that was no attempt, as on Lambda: they double from the first
+// to the longest.
+const (
+	firstBackoff   = time.Second
+	longestBackoff = 5 * time.Minute
+)
+
+// reasonBudget is the reason with which the gate of package cost refuses a call if a
+// budget is spent.
+const reasonBudget Reason = "budget"
+
+// next returns what becomes of a job: its next record, and the records of the jobs that
+// follow from it. It is pure, so that the rules of all queues are these.
+func next(rec JobRecord, end jobEnd, p *jobPolicy, now time.Time) (JobRecord, []JobRecord) {
+	rec.count(&end)
+	return decide(&rec, &end, p, now).apply(rec, &end, p, now)
+}
+
+// premature returns why a job that was leased must not run. ok is false if it may.
+func (rec *JobRecord) premature(p *jobPolicy, now time.Time) (end jobEnd, ok bool) {
+	switch {
+	case rec.Crashes >= mostCrashes:
+		return jobEnd{what: jobHostDied}, true
+	case !now.Before(rec.expiry(p)):
+		return jobEnd{what: jobTooOld}, true
+	}
+	return jobEnd{}, false
+}
+
+// expiry is when the job is too old to run.
+func (rec *JobRecord) expiry(p *jobPolicy) time.Time {
+	if rec.MaxAge > 0 {
+		return rec.Due.Add(rec.MaxAge)
+	}
+	return rec.Due.Add(p.maxAge)
+}
+
+// count notes a delivery in the record's counts.
+func (rec *JobRecord) count(end *jobEnd) {
+	ran := end.Invocation != uuid.Nil
+	if end.what != jobDelivered && !ran {
+		return
+	}
+	rec.Deliveries++
+	rec.Used += end.Duration
+	last := end.JobEnd
+	rec.Last = &last
+	if end.isAttempt() {
+		rec.Attempts++
+		rec.Refusals = 0
+	}
+}
+
+// isAttempt reports whether the end counts against the policy of retries: the handler has
+// run, and did not say that it doesn't count.
+func (end *jobEnd) isAttempt() bool {
+	if end.what != jobDelivered || end.Kind != KindNone {
+		return false
+	}
+	switch end.Outcome {
+	case OK, Panicked, Exited, TimedOut, OutputInvalid:
+		return true
+	case Failed:
+		return end.advice != adviceLater
+	case Canceled, InitFailed:
+	}
+	return false
+}
+
+// jobStep is what becomes of a job.
+type jobStep struct {
+	state     JobState     // scheduled, parked, or a terminal one
+	condition JobCondition // of a terminal state
+	at        time.Time    // of the others: when it may run next, or how long it is parked
+	refused   bool         // the next such wait is longer
+}
+
+func dead(why JobCondition) jobStep { return jobStep{state: JobDead, condition: why} }
+
+// decide is the table of what follows from each end.
+func decide(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
+	switch end.what {
+	case jobCanceled:
+		return jobStep{state: JobCanceled, condition: ConditionCanceled}
+	case jobTooOld:
+		return dead(ConditionEventAgeExceeded)
+	case jobHostDied:
+		if rec.Crashes >= mostCrashes {
+			return dead(ConditionHostCrashes)
+		}
+		return jobStep{at: now}
+	case jobBehindItself:
+		return jobStep{state: JobParked, at: rec.expiry(p)}
+	case jobDelivered:
+	}
+	if end.Kind != KindNone {
+		return afterRefusal(rec, end, p, now)
+	}
+	return afterCall(rec, end, p, now)
+}
+
+// afterCall decides about a delivery that was admitted.
+func afterCall(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
+	switch end.Outcome {
+	case OK:
+		return jobStep{state: JobSucceeded, condition: ConditionSuccess}
+	case OutputInvalid: // its effects have happened: another run would repeat them for the same output
+		return dead(ConditionOutputInvalid)
+	case InitFailed:
+		return backoff(rec, end, now)
+	case Canceled: // by the host's shutdown: Job.Cancel is jobCanceled
+		return jobStep{at: now}
+	case Failed, Panicked, Exited, TimedOut:
+	}
+	switch end.advice {
+	case adviceDead:
+		return dead(ConditionPermanent)
+	case adviceLater:
+		return jobStep{at: now.Add(end.after)}
+	case adviceNone:
+	}
+	if rec.Attempts > p.retry.Max {
+		return dead(ConditionRetriesExhausted)
+	}
+	at := now.Add(p.retry.wait(rec.Attempts, end.seed))
+	if !at.Before(rec.expiry(p)) { // known already: as Lambda, it is not kept waiting for that
+		return dead(ConditionEventAgeExceeded)
+	}
+	return jobStep{at: at}
+}
+
+// afterRefusal decides about a delivery that was not admitted.
+func afterRefusal(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
+	switch end.Kind {
+	case KindDenied:
+		return dead(ConditionDenied)
+	case KindInvalid:
+		return dead(ConditionInvalid)
+	case KindTooLarge:
+		return dead(ConditionTooLarge)
+	case KindNesting:
+		return dead(ConditionNesting)
+	case KindNotFound: // until it is registered, here or by another host: a rolling deploy
+		return jobStep{state: JobParked, at: rec.expiry(p)}
+	case KindClosed, KindCanceled: // the host is going: the next one takes it
+		return jobStep{at: now}
+	case KindBusy:
+		switch {
+		case end.Reason == ReasonOff:
+			return dead(ConditionZeroReservedConcurrency)
+		case end.Reason == reasonBudget && p.deadOnBudget:
+			return dead(ConditionBudgetExceeded)
+		case end.Reason == reasonBudget && end.after > 0:
+			return jobStep{state: JobParked, at: now.Add(end.after)}
+		}
+	case KindUnavailable, KindNone:
+	}
+	return backoff(rec, end, now)
+}
+
+// backoff is the wait of a delivery that was no attempt.
+func backoff(rec *JobRecord, end *jobEnd, now time.Time) jobStep {
+	wait := longestBackoff
+	if n := rec.Refusals; n < 9 { // 1 s << 9 is longer
+		wait = min(firstBackoff<<n, longestBackoff)
+	}
+	return jobStep{at: now.Add(max(wait, end.after)), refused: true}
+}
+
+// apply makes the record of a step.
+func (s jobStep) apply(rec JobRecord, end *jobEnd, p *jobPolicy, now time.Time) (JobRecord, []JobRecord) {
+	if !s.state.IsSettled() {
+		limit := rec.expiry(p)
+		if now.Before(limit) {
+			return s.wait(rec, limit, now), nil
+		}
+		s = dead(ConditionEventAgeExceeded)
+	}
+	rec.State, rec.Condition, rec.Settled, rec.NotBefore = s.state, s.condition, now, time.Time{}
+	rec.KeepUntil = now.Add(p.keepDone)
+	switch s.state {
+	case JobSucceeded:
+		rec.Output = end.output
+	case JobDead:
+		rec.KeepUntil = now.Add(p.keepDead)
+	case JobCanceled, JobScheduled, JobReady, JobRunning, JobParked:
+	}
+	return rec, p.follow(&rec, now)
+}
+
+// wait makes the record of a step that is not terminal. A job waits no longer than until
+// it is too old: then it is leased once more, to be given up.
+func (s jobStep) wait(rec JobRecord, limit, now time.Time) JobRecord {
+	if s.refused {
+		rec.Refusals++
+	}
+	rec.State, rec.NotBefore = s.state, s.at
+	if limit.Before(s.at) {
+		rec.NotBefore = limit
+	}
+	if s.state == JobScheduled && !now.Before(rec.NotBefore) {
+		rec.State = JobReady
+	}
+	return rec
+}
+
+// unparked returns the record of a parked or scheduled job that may run now.
+func (rec JobRecord) unparked(now time.Time) JobRecord {
+	rec.State, rec.NotBefore = JobReady, now
+	return rec
+}
+
+// calledName is the name by which the job's function is called.
+func (rec *JobRecord) calledName() string {
+	if rec.Name != "" {
+		return rec.Name
+	}
+	return rec.Function
+}
+
+// The bounds of what a record keeps of an error.
+const (
+	maxJobError  = 4 << 10     // bytes of its text
+	jobErrorTime = time.Second // for its Error method, which is foreign code
+)
+
+// endOf describes how a delivery ended, from the error that the call returned. timeout is
+// the one that it had. The caller adds what the error does not tell.
+func (rec *JobRecord) endOf(err error, timeout time.Duration, now time.Time) jobEnd {
+	end := EndOf(err, rec.calledName())
+	je := jobEnd{JobEnd: JobEnd{At: now, Kind: end.Kind, Outcome: end.Outcome}}
+	if err == nil {
+		return je
+	}
+	if end.Err != nil {
+		je.Reason, je.after = end.Err.Reason, end.Err.RetryAfter
+	} else {
+		je.advice, je.after = adviceOf(err)
+	}
+	je.Error, je.ErrorType = rec.describe(err, end, timeout)
+	return je
+}
+
+// describe returns text and type of an error, in Lambda's words where it has some.
+func (rec *JobRecord) describe(err error, end End, timeout time.Duration) (text, kind string) {
+	var told any = err
+	switch end.Outcome {
+	case TimedOut:
+		return fmt.Sprintf("RequestId: %v Error: Task timed out after %.2f seconds", rec.ID, timeout.Seconds()), "Sandbox.Timedout"
+	case Exited:
+		return fmt.Sprintf("RequestId: %v Error: Runtime exited without providing a reason", rec.ID), "Runtime.ExitError"
+	case Panicked:
+		if p, ok := end.Err.Err.(*PanicError); ok { //nolint:errorlint // the platform put it there
+			told = p.Value
+		}
+	case Failed:
+		told = unadvised(err)
+	case OK, Canceled, OutputInvalid, InitFailed:
+	}
+	text, _ = foreign.TextWithin(told, jobErrorTime)
+	if len(text) > maxJobError {
+		text = text[:maxJobError]
+	}
+	return strings.ToValidUTF8(text, "\uFFFD"), typeName(told)
+}
+
+// unadvised returns the error inside RetryAfter and Permanent.
+func unadvised(err error) error {
+	switch e := err.(type) { //nolint:errorlint // only the outer ones: what is inside is the handler's
+	case *retryLater:
+		return unadvised(e.error)
+	case *permanent:
+		return unadvised(e.error)
+	}
+	return err
+}
+
+// typeName is the name of a value's type without package and pointer, as aws-lambda-go
+// names errors.
+func typeName(v any) string {
+	t := reflect.TypeOf(v)
+	if t == nil {
+		return ""
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Name()
+}

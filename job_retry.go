@@ -1,0 +1,198 @@
+package faas
+
+import (
+	"errors"
+	"math"
+	"time"
+)
+
+// Retry says how often and when a job runs again after an attempt that failed: the
+// handler returned an error, panicked or exited, or its timeout passed. Deliveries that
+// don't reach the handler are no attempts; for those see [WithMaxAge].
+//
+// The nth retry comes First × Factorⁿ⁻¹ after the attempt before it, and not later than
+// Longest. Without [WithRetry] a function has Lambda's policy, two retries after 60 and
+// 120 seconds. The zero Retry has none.
+type Retry struct {
+	Max     int           // retries; so there are at most Max + 1 attempts
+	First   time.Duration // the first wait; 0: 60 s
+	Factor  float64       // by which each wait is longer than the one before; 0: 2
+	Longest time.Duration // 0: no limit
+	Jitter  float64       // each wait is longer or shorter by up to this part of it, at random; between 0 and 1
+}
+
+// wait returns the time between the nth failed attempt, n ≥ 1, and the next. seed is in
+// [0, 1).
+func (r Retry) wait(n int, seed float64) time.Duration {
+	first, factor := r.First, r.Factor
+	if first == 0 {
+		first = time.Minute
+	}
+	if factor == 0 {
+		factor = 2
+	}
+	wait := float64(first) * math.Pow(factor, float64(n-1))
+	if r.Longest > 0 {
+		wait = min(wait, float64(r.Longest))
+	}
+	wait *= 1 + r.Jitter*(2*seed-1)
+	return time.Duration(min(wait, float64(longestRetry)))
+}
+
+// longestRetry keeps sums of times in range.
+const longestRetry = 100 * 365 * 24 * time.Hour
+
+// WithRetry sets when a function's jobs are tried again after a failure. See [Retry] for
+// the default.
+func WithRetry(r Retry) Option { return option(func(s *settings) { s.jobs.retry = r }) }
+
+// WithMaxAge sets how long a job may wait and be tried again, counted from when it was
+// due: one that has not succeeded by then is dead with EventAgeExceeded. A delivery that
+// runs at that moment is not ended, and counts if it succeeds. Default 6 hours, as on
+// Lambda. WithExpiry overrides it for one job.
+func WithMaxAge(d time.Duration) Option { return option(func(s *settings) { s.jobs.maxAge = d }) }
+
+// WithRetention sets how long a queue keeps the records of settled jobs: done those that
+// succeeded or were canceled, dead those that were given up. Default 1 hour and 14 days.
+// A queue that has bounds may forget them earlier.
+func WithRetention(done, dead time.Duration) Option {
+	return option(func(s *settings) { s.jobs.keepDone, s.jobs.keepDead = done, dead })
+}
+
+// WithOnSuccess sets where the results of a function's jobs go. The zero Destination, the
+// default: nowhere.
+func WithOnSuccess(to Destination) Option {
+	return option(func(s *settings) { s.jobs.onSuccess = to })
+}
+
+// WithOnFailure sets where the dead jobs of a function go, as WithOnSuccess does.
+// Canceled ones go nowhere.
+func WithOnFailure(to Destination) Option {
+	return option(func(s *settings) { s.jobs.onFailure = to })
+}
+
+// WithOverlap lets a job's next attempt begin while the handler of an attempt that timed
+// out still runs. Without it the next waits until that handler has returned.
+func WithOverlap() Option { return option(func(s *settings) { s.jobs.overlap = true }) }
+
+// WithDeadOnBudget makes a job dead with BudgetExceeded if a budget that is spent refuses
+// it. Without it the job is parked until the budget's window rolls.
+func WithDeadOnBudget() Option { return option(func(s *settings) { s.jobs.deadOnBudget = true }) }
+
+// WithUpgrade sets a function that makes the payload of a job that waited while the
+// program was changed into one that decodes today. It is called with a payload that does
+// not decode, and with the version that the job's sender named; a payload that does not
+// decode after that, an error or a panic makes the job dead with Invalid. It is called by
+// many goroutines at once and must not change old. Nil, the default: such jobs are dead.
+func WithUpgrade(f func(old []byte, version string) ([]byte, error)) Option {
+	return option(func(s *settings) { s.jobs.upgrade = f })
+}
+
+// jobPolicy is what is set about the jobs of a function.
+type jobPolicy struct {
+	retry        Retry
+	maxAge       time.Duration
+	keepDone     time.Duration
+	keepDead     time.Duration
+	onSuccess    Destination
+	onFailure    Destination
+	overlap      bool
+	deadOnBudget bool
+	upgrade      func(old []byte, version string) ([]byte, error)
+}
+
+// lambdaPolicy is the default: what AWS Lambda does with asynchronous invocations
+// (Developer Guide, "How Lambda handles errors and retries with asynchronous
+// invocation").
+func lambdaPolicy() jobPolicy {
+	return jobPolicy{retry: Retry{Max: 2}, maxAge: 6 * time.Hour, keepDone: time.Hour, keepDead: 14 * 24 * time.Hour}
+}
+
+// check returns an error, made by bad, that says what is out of range.
+func (p *jobPolicy) check(bad func(format string, args ...any) error) error {
+	r := p.retry
+	switch {
+	case r.Max < 0:
+		return bad("WithRetry: Max %d: there can't be fewer than 0 retries", r.Max)
+	case r.First < 0 || r.Longest < 0:
+		return bad("WithRetry: First %v, Longest %v: a wait can't be negative", r.First, r.Longest)
+	case r.Factor != 0 && !(r.Factor >= 1) || math.IsInf(r.Factor, 1):
+		return bad("WithRetry: Factor %v: must be at least 1; 0 stands for 2", r.Factor)
+	case !(r.Jitter >= 0 && r.Jitter <= 1):
+		return bad("WithRetry: Jitter %v: must be between 0 and 1", r.Jitter)
+	case p.maxAge <= 0:
+		return bad("WithMaxAge(%v): an age must be positive; for none, use a very large one", p.maxAge)
+	case p.keepDone < 0 || p.keepDead < 0:
+		return bad("WithRetention(%v, %v): a time can't be negative", p.keepDone, p.keepDead)
+	}
+	return nil
+}
+
+// RetryAfter returns an error with which a handler says that its job should be tried
+// again in d, and that this was no attempt: for example, a service that it needs asked it
+// to come back later. Only the age of the job bounds how often. A negative d is 0. For a
+// call that is no job it is an error like any other; it has the text of err and unwraps
+// to it. A nil err stands for an error without a cause.
+func RetryAfter(d time.Duration, err error) error {
+	if err == nil {
+		err = errLater
+	}
+	return &retryLater{err, max(d, 0)}
+}
+
+// Permanent returns an error with which a handler says that trying again is of no use:
+// its job is dead. For a call that is no job it is an error like any other; it has the
+// text of err and unwraps to it. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanent{err}
+}
+
+var errLater = errors.New("to be tried again later")
+
+type retryLater struct {
+	error
+
+	after time.Duration
+}
+
+func (e *retryLater) Unwrap() error { return e.error }
+
+type permanent struct{ error }
+
+func (e *permanent) Unwrap() error { return e.error }
+
+// jobAdvice is what a handler's error says about its job.
+type jobAdvice uint8
+
+const (
+	adviceNone  jobAdvice = iota
+	adviceLater           // RetryAfter
+	adviceDead            // Permanent
+)
+
+// adviceOf looks for RetryAfter and Permanent in a handler's error; the outer one counts.
+// errors.As calls methods of the error, which is foreign code: a panic is no advice.
+func adviceOf(err error) (advice jobAdvice, after time.Duration) {
+	defer func() {
+		if recover() != nil {
+			advice, after = adviceNone, 0
+		}
+	}()
+	var later *retryLater
+	var dead *permanent
+	isLater, isDead := errors.As(err, &later), errors.As(err, &dead)
+	if isLater && isDead {
+		var inner *permanent
+		isDead = !errors.As(later.error, &inner) // then Permanent is around RetryAfter
+	}
+	switch {
+	case isDead:
+		return adviceDead, 0
+	case isLater:
+		return adviceLater, later.after
+	}
+	return adviceNone, 0
+}
