@@ -115,7 +115,8 @@ type JobQueue interface {
 	// Count counts the jobs by function. It does not visit each of them.
 	Count(ctx context.Context) (map[string]JobCount, error)
 
-	// Close ends all waiting calls. It keeps what is stored outside of the process.
+	// Close ends all waiting calls. It keeps what is stored outside of the process. It may
+	// be called again.
 	Close() error
 }
 
