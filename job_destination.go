@@ -193,7 +193,9 @@ func (p *jobPolicy) follow(rec *JobRecord, now time.Time) []JobRecord {
 	}
 	if to.function != "" {
 		origin.Delivers = ""
-		tell.Function, tell.Name = baseName(to.function), to.function
+		if tell.Function = baseName(to.function); tell.Function != to.function {
+			tell.Name = to.function
+		}
 	}
 	return []JobRecord{tell}
 }

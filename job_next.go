@@ -296,7 +296,10 @@ func (rec *JobRecord) describe(err error, end End, timeout time.Duration) (text,
 		told = unadvised(err)
 	case OK, Canceled, OutputInvalid, InitFailed:
 	}
-	text, _ = foreign.TextWithin(told, jobErrorTime)
+	text, ok := told.(string) // of panic("…"): not to be quoted
+	if !ok {
+		text, _ = foreign.TextWithin(told, jobErrorTime)
+	}
 	if len(text) > maxJobError {
 		text = text[:maxJobError]
 	}
