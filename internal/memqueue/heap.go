@@ -27,7 +27,7 @@ func (h *nodeHeap[B]) remove(n *node[B]) {
 	if at < last && !h.down(at) {
 		h.up(at)
 	}
-	if last == 0 {
+	if last == 0 && cap(h.nodes) > 64 {
 		h.nodes = nil // a heap that was large once is not kept
 	}
 }

@@ -24,12 +24,14 @@ func (j *journal[B]) lost() {
 	j.head, j.dead = 0, 0
 }
 
-// first returns the first node that is not gone. There must be one.
+// first returns the first node that is not gone, or nil.
 func (j *journal[B]) first() *node[B] {
-	for j.nodes[j.head].place == gone {
-		j.head++
+	for ; j.head < len(j.nodes); j.head++ {
+		if n := j.nodes[j.head]; n.place != gone {
+			return n
+		}
 	}
-	return j.nodes[j.head]
+	return nil
 }
 
 // after returns the nodes of a journal of accepted jobs whose numbers are above seq.

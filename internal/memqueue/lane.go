@@ -13,7 +13,7 @@ type function[B any] struct {
 }
 
 // lane is one tenant of a function, and has its jobs that are not settled. It is dropped
-// with the last of them.
+// with the last of them, or with its function if that has few lanes.
 type lane[B any] struct {
 	function *function[B]
 	tenant   string
@@ -24,6 +24,10 @@ type lane[B any] struct {
 	queued   bool        // it is in function.turn
 	keys     map[string]*orderKey[B]
 }
+
+// spareLanes is how many lanes of a function may be without jobs: with few tenants it is
+// the same ones that come again.
+const spareLanes = 16
 
 // orderKey has the jobs of a lane with one order key. It is dropped with the last of
 // those that it has in a field.

@@ -1,18 +1,9 @@
 package memqueue
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 )
-
-// lease is the right to settle a job.
-type lease struct {
-	token    uint64
-	begun    bool
-	progress any // nil: none was told
-}
 
 // Lease waits for a job of the named functions that may run, and leases it. names is
 // sorted.
@@ -89,20 +80,20 @@ func (q *Queue[B]) lease(l *lane[B]) (*node[B], uint64) {
 	l.function.counts[Ready]--
 	l.function.counts[Running]++
 	q.token++
-	q.leases[n.ID] = &lease{token: q.token}
+	n.lease, n.begun = q.token, false
 	return n, q.token
 }
 
-// held returns the lease with that token, and its job.
-func (q *Queue[B]) held(id ID, token uint64) (*node[B], *lease, error) {
+// held returns the job that is leased with that token.
+func (q *Queue[B]) held(id ID, token uint64) (*node[B], error) {
 	if q.closed {
-		return nil, nil, ErrClosed
+		return nil, ErrClosed
 	}
-	l := q.leases[id]
-	if l == nil || l.token != token {
-		return nil, nil, ErrLease
+	n := q.nodes[id]
+	if n == nil || n.lease == 0 || n.lease != token {
+		return nil, ErrLease
 	}
-	return q.nodes[id], l, nil
+	return n, nil
 }
 
 func (q *Queue[B]) unblock(l *lane[B]) {
@@ -114,11 +105,11 @@ func (q *Queue[B]) unblock(l *lane[B]) {
 func (q *Queue[B]) Begin(id ID, token uint64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, l, err := q.held(id, token)
-	if err != nil || l.begun {
+	n, err := q.held(id, token)
+	if err != nil || n.begun {
 		return err
 	}
-	l.begun = true
+	n.begun = true
 	q.unblock(n.lane)
 	return nil
 }
@@ -127,9 +118,9 @@ func (q *Queue[B]) Begin(id ID, token uint64) error {
 func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, l, err := q.held(id, token)
+	_, err := q.held(id, token)
 	if err == nil && progress != nil {
-		l.progress = progress
+		q.progress[id] = progress
 	}
 	return err
 }
@@ -139,7 +130,7 @@ func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
 func (q *Queue[B]) Settle(token uint64, it Item[B], follow ...Item[B]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, _, err := q.held(it.ID, token)
+	n, err := q.held(it.ID, token)
 	if err != nil {
 		return err
 	}
@@ -162,10 +153,11 @@ func (q *Queue[B]) LoseLeases() int {
 		return 0
 	}
 	var lost []*node[B]
-	for id := range q.leases {
-		lost = append(lost, q.nodes[id])
+	for _, n := range q.accepted.nodes {
+		if n.lease != 0 {
+			lost = append(lost, n)
+		}
 	}
-	slices.SortFunc(lost, func(a, b *node[B]) int { return cmp.Compare(a.seq, b.seq) }) // always the same order
 	now := time.Now().UnixNano()
 	for _, n := range lost {
 		it := n.Item

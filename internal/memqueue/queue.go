@@ -71,20 +71,21 @@ type node[B any] struct {
 
 	lane  *lane[B] // nil once it is settled
 	seq   uint64   // number of acceptance
+	lease uint64   // the token of its lease; 0: it is not leased
 	index int32    // in the heap where it is
 	place place
+	begun bool // the leased job
 }
 
 // place is where a node is.
 type place uint8
 
 const (
-	nowhere    place = iota // leased
-	inLater                 // in Queue.later
-	inReady                 // in lane.ready
-	inKey                   // in orderKey.waiting
-	inExpiring              // in Queue.expiring: it is settled
-	gone                    // forgotten, or removed
+	nowhere place = iota // leased, or settled
+	inLater              // in Queue.later
+	inReady              // in lane.ready
+	inKey                // in orderKey.waiting
+	gone                 // forgotten, or removed
 )
 
 // earlier reports whether n was due before m.
@@ -102,13 +103,13 @@ type Queue[B any] struct {
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
-	nodes     map[ID]*node[B]
-	accepted  journal[B]  // all of nodes, by seq
-	later     nodeHeap[B] // not due yet, of all lanes
+	nodes     map[ID]*node[B] // nil: forgotten
+	accepted  journal[B]      // all of nodes, by seq
+	later     nodeHeap[B]     // not due yet, of all lanes
 	functions map[string]*function[B]
 	turn      fifo[*function[B]] // those that may have a lane to give; see function.queued
-	leases    map[ID]*lease
-	changed   broadcast // told when a Lease that waits might find something
+	progress  map[ID]any         // of leased jobs, what Extend has set
+	changed   broadcast          // told when a Lease that waits might find something
 	watchers  map[ID]chan struct{}
 	tenants   map[string]*usage // of the jobs that are not settled
 	live      usage             // their sum
@@ -143,7 +144,7 @@ const patience = 10 * time.Second
 func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 	return &Queue[B]{
 		maxCount: maxCount, maxBytes: maxBytes,
-		nodes: map[ID]*node[B]{}, functions: map[string]*function[B]{}, leases: map[ID]*lease{},
+		nodes: map[ID]*node[B]{}, functions: map[string]*function[B]{}, progress: map[ID]any{},
 		watchers: map[ID]chan struct{}{}, tenants: map[string]*usage{},
 	}
 }
@@ -182,13 +183,11 @@ func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
 
 // taken returns the job that has the ID, or had it.
 func (q *Queue[B]) taken(id ID, now int64) (View[B], bool) {
-	if n := q.nodes[id]; n != nil {
-		return q.view(n, now), true
+	n, known := q.nodes[id]
+	if n == nil {
+		return View[B]{Item: Item[B]{ID: id}}, known
 	}
-	if q.settled.hasForgotten(id) {
-		return View[B]{Item: Item[B]{ID: id}}, true
-	}
-	return View[B]{}, false
+	return q.view(n, now), true
 }
 
 // hasRoom reports whether the bounds leave a place for an item.
@@ -326,8 +325,8 @@ func (q *Queue[B]) view(n *node[B], now int64) View[B] {
 	if n.State.settled() {
 		return v
 	}
-	if l := q.leases[n.ID]; l != nil {
-		v.State, v.Progress = Running, l.progress
+	if n.lease != 0 {
+		v.State, v.Progress = Running, q.progress[n.ID]
 		return v
 	}
 	if v.State = Ready; n.At > now {
@@ -358,17 +357,17 @@ func (q *Queue[B]) get(id ID, now int64) (View[B], error) {
 }
 
 func (q *Queue[B]) find(id ID, now int64) (*node[B], error) {
-	n := q.nodes[id]
+	n, known := q.nodes[id]
 	switch {
-	case n != nil && n.State.settled() && n.At <= now: // it is kept for no longer
+	case !known:
+		return nil, ErrUnknown
+	case n == nil:
+		return nil, ErrForgotten
+	case n.State.settled() && n.At <= now: // it is kept for no longer
 		q.settled.forget(q, n)
 		return nil, ErrForgotten
-	case n != nil:
-		return n, nil
-	case q.settled.hasForgotten(id):
-		return nil, ErrForgotten
 	}
-	return nil, ErrUnknown
+	return n, nil
 }
 
 // Swap replaces the item with the ID of it, if it has that revision.
@@ -432,15 +431,18 @@ func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
 
 // takeOut takes a job that is not settled from where it is, or from its holder.
 func (q *Queue[B]) takeOut(n *node[B]) {
-	if l := q.leases[n.ID]; l != nil {
-		delete(q.leases, n.ID)
-		n.lane.function.counts[Running]--
-		if !l.begun {
-			q.unblock(n.lane)
-		}
+	if n.lease == 0 {
+		q.displace(n)
 		return
 	}
-	q.displace(n)
+	n.lease = 0
+	if len(q.progress) > 0 {
+		delete(q.progress, n.ID)
+	}
+	n.lane.function.counts[Running]--
+	if !n.begun {
+		q.unblock(n.lane)
+	}
 }
 
 // settle moves a job whose item is a settled one from its lane to the settled.
@@ -449,7 +451,7 @@ func (q *Queue[B]) settle(n *node[B]) {
 	f := l.function
 	l.freeKey(n)
 	q.queueUp(l)
-	if l.jobs--; l.jobs == 0 {
+	if l.jobs--; l.jobs == 0 && len(f.lanes) > spareLanes {
 		delete(f.lanes, l.tenant)
 	}
 	n.lane = nil
@@ -511,7 +513,7 @@ func (q *Queue[B]) Close() {
 		q.tell(id)
 	}
 	q.changed.tell()
-	q.nodes, q.functions, q.leases, q.tenants = nil, nil, nil, nil
+	q.nodes, q.functions, q.progress, q.tenants = nil, nil, nil, nil
 	q.accepted, q.later, q.turn = journal[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
 	q.settled, q.unique = settled[B]{}, uniqueKeys{}
 }

@@ -2,94 +2,90 @@ package memqueue
 
 import "math"
 
-// settled are the jobs that are over, in the order in which they settled, and the IDs of
-// those that were forgotten last. It has the same bounds as the rest of the queue.
+// settled are the jobs that are over, and the IDs of those that were forgotten last. It
+// has the same bounds as the rest of the queue.
 type settled[B any] struct {
-	ring      journal[B]
-	expiring  nodeHeap[B] // all of ring, by when they may be forgotten
-	used      usage
-	forgotten map[ID]struct{}
-	names     fifo[ID] // the forgotten, in their order
+	done  journal[B] // that succeeded or were canceled, in the order in which they settled
+	dead  journal[B] // the others: apart, because they are kept for much longer
+	count usage
+	names fifo[ID] // the forgotten, in their order
+}
+
+func (s *settled[B]) journal(n *node[B]) *journal[B] {
+	if n.State == Dead {
+		return &s.dead
+	}
+	return &s.done
 }
 
 // add takes a node whose item is a settled one, and forgets the oldest beyond the bounds,
 // but never n itself: who waits for n must see its end.
 func (s *settled[B]) add(q *Queue[B], n *node[B]) {
-	if n.At == 0 {
-		n.At = forever
-	}
-	s.ring.add(n)
-	s.keep(n)
-	for s.used.count > 1 && (s.used.count > q.maxCount || s.used.bytes > q.maxBytes) {
-		s.forget(q, s.ring.first())
+	s.journal(n).add(n)
+	s.charge(n)
+	for s.count.count > 1 && (s.count.count > q.maxCount || s.count.bytes > q.maxBytes) {
+		s.forget(q, s.oldest())
 	}
 }
 
-func (s *settled[B]) keep(n *node[B]) {
+func (s *settled[B]) charge(n *node[B]) {
 	if n.At == 0 {
 		n.At = forever
 	}
-	s.used.add(n.Size)
-	s.expiring.push(n)
-	n.place = inExpiring
+	s.count.add(n.Size)
 }
 
-// drop is the reverse of keep.
-func (s *settled[B]) drop(n *node[B]) {
-	s.expiring.remove(n)
-	s.used.sub(n.Size)
-	n.place = gone
+// oldest returns the job that was changed first, which is when it settled. There must be
+// one.
+func (s *settled[B]) oldest() *node[B] {
+	a, b := s.done.first(), s.dead.first()
+	if b == nil || a != nil && a.Revision < b.Revision {
+		return a
+	}
+	return b
 }
 
 // rewrite replaces the item of a settled node. It keeps its state: that was for good.
 func (s *settled[B]) rewrite(n *node[B], it Item[B]) {
 	it.State = n.State
-	s.drop(n)
+	s.count.sub(n.Size)
 	n.Item = it
-	s.keep(n)
+	s.charge(n)
 }
 
 // forget removes a job, and remembers that it was there.
 func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
-	s.drop(n)
-	delete(q.nodes, n.ID)
-	s.ring.lost()
+	n.place = gone
+	s.count.sub(n.Size)
+	s.journal(n).lost()
 	q.accepted.lost()
 	f := q.functions[n.Function]
 	if f.counts[n.State]--; f.counts == [states]int{} {
 		delete(q.functions, n.Function)
 	}
-	s.remember(n.ID, q.maxCount)
+	q.nodes[n.ID] = nil
+	s.names.push(n.ID)
+	for s.names.len() > q.maxCount {
+		delete(q.nodes, s.names.pop())
+	}
 	q.tell(n.ID)
 }
 
-func (s *settled[B]) remember(id ID, most int) {
-	if s.forgotten == nil {
-		s.forgotten = map[ID]struct{}{}
-	}
-	s.forgotten[id] = struct{}{}
-	s.names.push(id)
-	for s.names.len() > most {
-		delete(s.forgotten, s.names.pop())
-	}
-}
-
-func (s *settled[B]) hasForgotten(id ID) bool {
-	_, ok := s.forgotten[id]
-	return ok
-}
-
-// expirations is how many jobs are forgotten in one critical section at most, for their
-// age. It is more than one, so that they don't become more.
+// expirations is how many jobs of each kind are forgotten in one critical section at most
+// for their age. It is more than one, so that they don't become more.
 const expirations = 4
 
-// expire forgets jobs that need not be kept any more.
+// expire forgets jobs that need not be kept any more, as far as they are the oldest. One
+// that is kept for less than those before it is forgotten after them, or when it is read.
 func (s *settled[B]) expire(q *Queue[B], now int64) {
-	for range expirations {
-		if s.expiring.len() == 0 || s.expiring.first().At > now {
-			return
+	for _, j := range [...]*journal[B]{&s.done, &s.dead} {
+		for range expirations {
+			n := j.first()
+			if n == nil || n.At > now {
+				break
+			}
+			s.forget(q, n)
 		}
-		s.forget(q, s.expiring.first())
 	}
 }
 
