@@ -75,9 +75,6 @@ type jobFailure struct {
 	Type    string `json:"errorType,omitempty"`
 }
 
-// latestVersion is Lambda's qualifier of what is registered without a version.
-const latestVersion = "$LATEST"
-
 // envelope describes a settled job.
 func (rec *JobRecord) envelope() JobEnvelope {
 	e := JobEnvelope{
@@ -101,7 +98,7 @@ func (rec *JobRecord) response(last *JobEnd) (*JobResponseContext, json.RawMessa
 	}
 	c := &JobResponseContext{StatusCode: 200, ExecutedVersion: last.Version}
 	if c.ExecutedVersion == "" {
-		c.ExecutedVersion = latestVersion
+		c.ExecutedVersion = versionLatest
 	}
 	if last.Outcome == OK {
 		return c, payloadJSON(rec.Output)
@@ -138,7 +135,7 @@ func (k Kind) status() int {
 func (rec *JobRecord) arn() string {
 	name := rec.calledName()
 	if baseName(name) == name {
-		name += ":" + latestVersion
+		name += ":" + versionLatest
 	}
 	return "arn:aws:lambda:us-east-1:000000000000:function:" + name
 }
