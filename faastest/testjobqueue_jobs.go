@@ -209,6 +209,8 @@ func (c *queueCheck) lanes() {
 		c.Fatalf("Lease gave two jobs of %q, none of which has begun", a.Record.Tenant)
 	}
 	c.nothing("each tenant has one that has not begun", "f")
+	c.put(c.job("f", "b"))
+	c.nothing("its tenant has one that has not begun", "f")
 	c.begin(a)
 	c.begin(a) // again is no error
 	second := c.lease("f")
@@ -229,6 +231,7 @@ func (c *queueCheck) lanes() {
 	c.finish(l)
 	c.finish(a)
 	c.finish(b)
+	c.finish(c.lease("f"))
 }
 
 func (c *queueCheck) turns() {

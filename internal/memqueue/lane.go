@@ -116,16 +116,15 @@ func (l *lane[B]) freeKey(n *node[B]) {
 	}
 }
 
+// passKey gives a key that has neither holder nor next to the first that waits for it.
 func (l *lane[B]) passKey(key string, k *orderKey[B]) {
-	switch {
-	case k.holder != nil || k.next != nil:
-	case k.waiting.len() > 0:
-		k.next = k.waiting.first()
-		k.waiting.remove(k.next)
-		l.addReady(k.next)
-	default:
+	if k.waiting.len() == 0 {
 		delete(l.keys, key)
+		return
 	}
+	k.next = k.waiting.first()
+	k.waiting.remove(k.next)
+	l.addReady(k.next)
 }
 
 // keyHolder returns the job that n waits for, or nil.

@@ -407,17 +407,24 @@ func (m *model) keyless(name string) []*modelJob {
 func TestTheQueueDoesWhatItsModelDoes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
+		var stopped any // rapid fails by a panic, which must pass through the bubble
 		synctest.Test(t, func(*testing.T) {
 			x := &machine{
 				q:   memqueue.New[string](1000, 1<<20),
 				m:   model{unique: map[string]modelKey{}, forgotten: map[memqueue.ID]bool{}, passed: map[lane]int{}},
 				now: func() int64 { return time.Now().UnixNano() },
 			}
-			defer x.q.Close()
+			defer func() {
+				stopped = recover()
+				x.q.Close()
+			}()
 			rt.Repeat(map[string]func(*rapid.T){
 				"Put": x.Put, "PutMore": x.Put, "PutAgain": x.PutAgain, "Lease": x.Lease, "LeaseMore": x.Lease, "Begin": x.Begin, "Extend": x.Extend,
 				"Settle": x.Settle, "Swap": x.Swap, "Remove": x.Remove, "LoseLeases": x.LoseLeases, "Sleep": x.Sleep, "": x.check,
 			})
 		})
+		if stopped != nil {
+			panic(stopped)
+		}
 	})
 }
