@@ -126,7 +126,7 @@ func (k Kind) status() int {
 		return 429
 	case KindUnavailable, KindClosed, KindCanceled:
 		return 503
-	case KindNone:
+	case KindNone, kinds:
 	}
 	return 200
 }

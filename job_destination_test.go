@@ -21,13 +21,19 @@ func told(t *testing.T, follow []faas.JobRecord) string {
 	return string(follow[0].Payload)
 }
 
+// assertText compares also the order of the fields: a destination may show the text.
+func assertText(t *testing.T, want, got string) {
+	t.Helper()
+	assert.Equal(t, want, got)
+}
+
 func TestTheEnvelopeOfAFailureIsLambdas(t *testing.T) {
 	t.Parallel()
 	rec := resizeJob()
 	rec.Attempts = 2
 	now := time.Date(2026, 3, 1, 13, 4, 5, 678_900_000, time.FixedZone("", 3600))
 	_, follow := faas.AfterDelivery(rec, errJob, ran(), now, undertaker)
-	assert.Equal(t, `{"version":"1.0","timestamp":"2026-03-01T12:04:05.678Z",`+
+	assertText(t, `{"version":"1.0","timestamp":"2026-03-01T12:04:05.678Z",`+
 		`"requestContext":{"requestId":"01890a5d-ac96-774b-bcce-b302099a8057",`+
 		`"functionArn":"arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST",`+
 		`"condition":"RetriesExhausted","approximateInvokeCount":3},`+
@@ -41,7 +47,7 @@ func TestTheEnvelopeOfASuccessIsLambdas(t *testing.T) {
 	rec, d := resizeJob(), ran()
 	rec.Name, d.Version = "resize:live", ""
 	_, follow := faas.AfterDelivery(rec, nil, d, jobsBegin, faas.WithOnSuccess(faas.ToFunction("next")))
-	assert.Equal(t, `{"version":"1.0","timestamp":"2026-03-01T12:00:00.000Z",`+
+	assertText(t, `{"version":"1.0","timestamp":"2026-03-01T12:00:00.000Z",`+
 		`"requestContext":{"requestId":"01890a5d-ac96-774b-bcce-b302099a8057",`+
 		`"functionArn":"arn:aws:lambda:us-east-1:000000000000:function:resize:live",`+
 		`"condition":"Success","approximateInvokeCount":1},`+
@@ -53,7 +59,7 @@ func TestTheEnvelopeOfASuccessIsLambdas(t *testing.T) {
 func TestTheEnvelopeOfWhatNeverRanHasNoResponse(t *testing.T) {
 	t.Parallel()
 	_, follow := faas.AfterDelivery(resizeJob(), refusedWith(faas.ReasonOff, faas.ErrOverloaded, 0), faas.Delivery{}, jobsBegin, undertaker)
-	assert.Equal(t, `{"version":"1.0","timestamp":"2026-03-01T12:00:00.000Z",`+
+	assertText(t, `{"version":"1.0","timestamp":"2026-03-01T12:00:00.000Z",`+
 		`"requestContext":{"requestId":"01890a5d-ac96-774b-bcce-b302099a8057",`+
 		`"functionArn":"arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST",`+
 		`"condition":"ZeroReservedConcurrency","approximateInvokeCount":0},"requestPayload":{"n":1}}`, told(t, follow))
@@ -145,7 +151,7 @@ func TestARecordKeepsTheFieldsOfALaterRelease(t *testing.T) {
 	rec.State = faas.JobReady
 	out, err := json.Marshal(rec)
 	require.NoError(t, err)
-	assert.Equal(t, `{"format":2,"id":"01890a5d-ac96-774b-bcce-b302099a8057","function":"f","state":"Ready","accepted":"2026-03-01T12:00:00Z",`+
+	assertText(t, `{"format":2,"id":"01890a5d-ac96-774b-bcce-b302099a8057","function":"f","state":"Ready","accepted":"2026-03-01T12:00:00Z",`+
 		`"due":"2026-03-01T12:00:00Z","color":"blue","list":[1,2,{"a":null}]}`, string(out))
 
 	out, err = json.Marshal(&rec)

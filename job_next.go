@@ -46,7 +46,7 @@ const (
 
 // reasonBudget is the reason with which the gate of package cost refuses a call if a
 // budget is spent.
-const reasonBudget Reason = "budget"
+const reasonBudget = "budget"
 
 // next returns what becomes of a job: its next record, and the records of the jobs that
 // follow from it. It is pure, so that the rules of all queues are these.
@@ -192,7 +192,7 @@ func afterRefusal(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobS
 		case end.Reason == reasonBudget && end.after > 0:
 			return jobStep{state: JobParked, at: now.Add(end.after)}
 		}
-	case KindUnavailable, KindNone:
+	case KindUnavailable, KindNone, kinds:
 	}
 	return backoff(rec, end, now)
 }
@@ -309,9 +309,9 @@ func (rec *JobRecord) describe(err error, end End, timeout time.Duration) (text,
 // unadvised returns the error inside RetryAfter and Permanent.
 func unadvised(err error) error {
 	switch e := err.(type) { //nolint:errorlint // only the outer ones: what is inside is the handler's
-	case *retryLater:
+	case *retryLaterError:
 		return unadvised(e.error)
-	case *permanent:
+	case *permanentError:
 		return unadvised(e.error)
 	}
 	return err

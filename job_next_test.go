@@ -115,7 +115,8 @@ func TestAFailureIsRetriedAfterOneMinuteAndTwoAndThenDead(t *testing.T) {
 
 func TestRetryAfterIsNoAttempt(t *testing.T) {
 	t.Parallel()
-	rec, follow := resizeJob(), []faas.JobRecord(nil)
+	var follow []faas.JobRecord
+	rec := resizeJob()
 	for range 20 {
 		now := rec.Due.Add(time.Duration(rec.Deliveries) * time.Minute)
 		rec, follow = faas.AfterDelivery(rec, faas.RetryAfter(17*time.Second, errJob), ran(), now, undertaker)
@@ -179,9 +180,9 @@ func TestWhatCouldNotRunBacksOffFromOneSecondToFiveMinutes(t *testing.T) {
 			t.Parallel()
 			rec, now := resizeJob(), jobsBegin
 			var follow []faas.JobRecord
-			for _, wait := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300} {
+			for _, seconds := range []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300} {
 				rec, follow = faas.AfterDelivery(rec, c.err, c.ran, now, undertaker)
-				wantAgain(t, rec, follow, now, wait*time.Second)
+				wantAgain(t, rec, follow, now, time.Duration(seconds)*time.Second)
 				now = rec.NotBefore
 			}
 			assert.Zero(t, rec.Attempts)

@@ -18,7 +18,7 @@ import (
 // again. An engine that keeps the payload apart sets Payload to nil before it encodes.
 //
 // Times are wall-clock times: a job outlives the process whose monotonic clock it is.
-type JobRecord struct {
+type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record that is a value must encode too
 	Format    int          `json:"format"`             // of the encoding; JobFormat
 	ID        uuid.UUID    `json:"id"`                 // the job's, which is none of its invocations'
 	Revision  uint64       `json:"-"`                  // set by the queue: another one after each write; never 0

@@ -137,7 +137,7 @@ func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		err = errLater
 	}
-	return &retryLater{err, max(d, 0)}
+	return &retryLaterError{err, max(d, 0)}
 }
 
 // Permanent returns an error with which a handler says that trying again is of no use:
@@ -147,22 +147,22 @@ func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &permanent{err}
+	return &permanentError{err}
 }
 
 var errLater = errors.New("to be tried again later")
 
-type retryLater struct {
+type retryLaterError struct {
 	error
 
 	after time.Duration
 }
 
-func (e *retryLater) Unwrap() error { return e.error }
+func (e *retryLaterError) Unwrap() error { return e.error }
 
-type permanent struct{ error }
+type permanentError struct{ error }
 
-func (e *permanent) Unwrap() error { return e.error }
+func (e *permanentError) Unwrap() error { return e.error }
 
 // jobAdvice is what a handler's error says about its job.
 type jobAdvice uint8
@@ -181,11 +181,11 @@ func adviceOf(err error) (advice jobAdvice, after time.Duration) {
 			advice, after = adviceNone, 0
 		}
 	}()
-	var later *retryLater
-	var dead *permanent
+	var later *retryLaterError
+	var dead *permanentError
 	isLater, isDead := errors.As(err, &later), errors.As(err, &dead)
 	if isLater && isDead {
-		var inner *permanent
+		var inner *permanentError
 		isDead = !errors.As(later.error, &inner) // then Permanent is around RetryAfter
 	}
 	switch {

@@ -33,8 +33,8 @@ func (c *queueCheck) full() faas.JobRecord {
 
 // plain is a record as it can be compared: without what the queue sets, and with times
 // that are equal if they are the same moment.
-func plain(c testing.TB, rec faas.JobRecord) string {
-	c.Helper()
+func plain(tb testing.TB, rec faas.JobRecord) string {
+	tb.Helper()
 	for _, at := range []*time.Time{&rec.Accepted, &rec.Due, &rec.NotBefore, &rec.Settled, &rec.KeepUntil} {
 		if !at.IsZero() {
 			*at = at.Round(0).UTC()
@@ -50,7 +50,7 @@ func plain(c testing.TB, rec faas.JobRecord) string {
 	}
 	data, err := json.Marshal(rec)
 	if err != nil {
-		c.Fatalf("a record does not encode: %v", err)
+		tb.Fatalf("a record does not encode: %v", err)
 	}
 	return string(data)
 }

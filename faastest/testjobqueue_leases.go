@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strconv"
 	"testing/synctest"
 	"time"
 
@@ -139,7 +140,7 @@ func (c *queueCheck) lists() {
 	var all []faas.JobRecord
 	for i := range 60 {
 		rec := c.job(fmt.Sprintf("f%d", i%2), tenants[i%3])
-		rec.Labels = map[string]string{"even": fmt.Sprint(i%2 == 0)}
+		rec.Labels = map[string]string{"even": strconv.FormatBool(i%2 == 0)}
 		if i%10 == 0 {
 			rec.OrderKey = "tens"
 		}

@@ -86,8 +86,6 @@ func (q *fifo[T]) len() int { return len(q.items) - q.head }
 
 func (q *fifo[T]) push(x T) { q.items = append(q.items, x) }
 
-func (q *fifo[T]) first() T { return q.items[q.head] }
-
 func (q *fifo[T]) pop() T {
 	x := q.items[q.head]
 	clear(q.items[q.head : q.head+1])

@@ -14,8 +14,8 @@ import (
 )
 
 // model is what the queue promises, written without regard to speed: it looks at all jobs
-// for each answer. Turns are the exception: it says which jobs may be given, and checks
-// after that that no tenant waits for longer than its turn.
+// for each answer. Turns are the exception: it says which jobs may be given, and then
+// checks that no tenant waits for longer than its turn.
 type model struct {
 	jobs      []*modelJob // in the order of acceptance
 	unique    map[string]modelKey
@@ -365,7 +365,7 @@ func (x *machine) check(t *rapid.T) {
 		require.NoError(t, err)
 		require.Equal(t, j.state(now), v.State)
 		require.Equal(t, j.progress, v.Progress)
-		require.Equal(t, j.item.Crashes, v.Crashes)
+		require.Equal(t, j.Crashes, v.Crashes)
 		if j.hasKey {
 			require.Zero(t, v.KeyHolder)
 		}

@@ -1,7 +1,6 @@
 package memqueue
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
@@ -18,83 +17,6 @@ var (
 	ErrUnsettled = errors.New("memqueue: not settled")       // what is not settled can't be removed
 	ErrClosed    = errors.New("memqueue: the queue is done") // see Close
 )
-
-// ID is the identity of a job.
-type ID [16]byte
-
-// State is what a job does. Items that are written are Scheduled, Ready, Parked or
-// settled; see [Queue.view] for what is read.
-type State uint8
-
-// The states, the settled ones last.
-const (
-	Scheduled State = iota
-	Ready
-	Running
-	Parked
-	Succeeded
-	Dead
-	Canceled
-
-	states
-)
-
-func (s State) settled() bool { return s >= Succeeded }
-
-// Item is a job. Function, Tenant and Order never change.
-type Item[B any] struct {
-	ID       ID
-	Revision uint64 // set by the queue
-	Function string
-	Tenant   string
-	Order    string // the order key; empty: none
-	At       int64  // not before, in Unix nanoseconds; of a settled job: when it may be forgotten
-	Size     int64  // bytes that it counts for
-	Priority int32
-	Crashes  int32 // leases that were lost
-	State    State
-	Body     B
-}
-
-// View is an item as it is read.
-type View[B any] struct {
-	Item[B] // its State is the present one
-
-	Seq       uint64 // number of acceptance
-	KeyHolder ID     // the job that holds the order key; zero: none, or this one
-	Progress  any    // that Extend has set; nil: none
-}
-
-// node is an item in the queue.
-type node[B any] struct {
-	Item[B]
-
-	lane  *lane[B] // nil once it is settled
-	seq   uint64   // number of acceptance
-	lease uint64   // the token of its lease; 0: it is not leased
-	index int32    // in the heap where it is
-	place place
-	begun bool // the leased job
-}
-
-// place is where a node is.
-type place uint8
-
-const (
-	nowhere place = iota // leased, or settled
-	inLater              // in Queue.later
-	inReady              // in lane.ready
-	inKey                // in orderKey.waiting
-	gone                 // forgotten, or removed
-)
-
-// earlier reports whether n was due before m.
-func (n *node[B]) earlier(m *node[B]) bool {
-	if n.At != m.At {
-		return n.At < m.At
-	}
-	return n.seq < m.seq
-}
 
 // Queue keeps jobs. All methods may be called by many goroutines at once.
 type Queue[B any] struct {
@@ -459,48 +381,6 @@ func (q *Queue[B]) settle(n *node[B]) {
 	q.settled.add(q, n)
 }
 
-// tell wakes those that watch a job.
-func (q *Queue[B]) tell(id ID) {
-	if ch := q.watchers[id]; ch != nil {
-		delete(q.watchers, id)
-		close(ch)
-	}
-}
-
-// Watch waits until the job has another revision.
-func (q *Queue[B]) Watch(ctx context.Context, id ID, revision uint64) (View[B], error) {
-	for {
-		v, ch, err := q.look(id, revision)
-		if ch == nil {
-			return v, err
-		}
-		select {
-		case <-ch:
-		case <-ctx.Done():
-			return View[B]{}, ctx.Err()
-		}
-	}
-}
-
-// look returns the job, or a channel that is closed when it changes.
-func (q *Queue[B]) look(id ID, revision uint64) (View[B], <-chan struct{}, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return View[B]{}, nil, ErrClosed
-	}
-	v, err := q.get(id, time.Now().UnixNano())
-	if err != nil || v.Revision != revision {
-		return v, nil, err
-	}
-	ch := q.watchers[id]
-	if ch == nil {
-		ch = make(chan struct{})
-		q.watchers[id] = ch
-	}
-	return View[B]{}, ch, nil
-}
-
 // Close ends all calls that wait, and lets the jobs go.
 func (q *Queue[B]) Close() {
 	q.mu.Lock()
@@ -516,21 +396,4 @@ func (q *Queue[B]) Close() {
 	q.nodes, q.functions, q.progress, q.tenants = nil, nil, nil, nil
 	q.accepted, q.later, q.turn = journal[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
 	q.settled, q.unique = settled[B]{}, uniqueKeys{}
-}
-
-// broadcast wakes all goroutines that wait for a change. The queue's lock guards it.
-type broadcast struct{ ch chan struct{} } // nil while no goroutine waits
-
-func (b *broadcast) wait() <-chan struct{} {
-	if b.ch == nil {
-		b.ch = make(chan struct{})
-	}
-	return b.ch
-}
-
-func (b *broadcast) tell() {
-	if b.ch != nil {
-		close(b.ch)
-		b.ch = nil
-	}
 }

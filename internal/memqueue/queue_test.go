@@ -1,11 +1,14 @@
 package memqueue_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"math"
+	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -209,6 +212,52 @@ func TestATenantWithOneJobWaitsForOneOfATenantWithMany(t *testing.T) {
 	require.NoError(t, put(t, q, job(many, "one")))
 	tenants := finish(t, q, "f").Tenant + " " + finish(t, q, "f").Tenant
 	assert.Contains(t, tenants, "one")
+}
+
+func TestJobsAreGivenInOrderWhateverIsTakenOutBetween(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		q := memqueue.New[string](1000, 1000)
+		var left []item
+		for n := range 200 {
+			it := job(n, "")
+			it.Priority, it.At = int32(r.IntN(5)), int64(1+r.IntN(1000))
+			require.NoError(t, put(t, q, it))
+			left = append(left, it)
+		}
+		for range 100 {
+			at := r.IntN(len(left))
+			v, err := q.Get(left[at].ID)
+			require.NoError(t, err)
+			v.State, v.At = memqueue.Canceled, 0
+			require.NoError(t, q.Swap(v.Revision, v.Item))
+			left = slices.Delete(left, at, at+1)
+		}
+		slices.SortStableFunc(left, func(a, b item) int {
+			return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.At, b.At))
+		})
+		for _, want := range left {
+			require.Equal(t, want.ID, finish(t, q, "f").ID)
+		}
+	}
+}
+
+func TestALeaseThatWaitsGetsAJobThatIsDueBeforeTheOneItWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := memqueue.New[string](10, 100)
+		start := time.Now()
+		late, soon := job(1, ""), job(2, "")
+		late.At, soon.At = start.Add(30*time.Second).UnixNano(), start.Add(10*time.Second).UnixNano()
+		require.NoError(t, put(t, q, late))
+		leased := make(chan memqueue.View[string])
+		go func() { leased <- finish(t, q, "f") }()
+		synctest.Wait()
+		require.NoError(t, put(t, q, soon))
+		assert.Equal(t, soon.ID, (<-leased).ID)
+		assert.Equal(t, 10*time.Second, time.Since(start))
+	})
 }
 
 func TestManyJobsThatBecomeDueAtOnceAreAllGiven(t *testing.T) {

@@ -40,7 +40,7 @@ type keyEnd struct {
 }
 
 // keyEnds implements [heap.Interface].
-type keyEnds []keyEnd
+type keyEnds []keyEnd //nolint:recvcheck // as container/heap asks
 
 func (e keyEnds) Len() int           { return len(e) }
 func (e keyEnds) Less(i, j int) bool { return e[i].until < e[j].until }

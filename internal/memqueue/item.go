@@ -1,0 +1,78 @@
+package memqueue
+
+// ID is the identity of a job.
+type ID [16]byte
+
+// State is what a job does. Items that are written are Scheduled, Ready, Parked or
+// settled; see [Queue.view] for what is read.
+type State uint8
+
+// The states, the settled ones last.
+const (
+	Scheduled State = iota
+	Ready
+	Running
+	Parked
+	Succeeded
+	Dead
+	Canceled
+
+	states
+)
+
+func (s State) settled() bool { return s >= Succeeded }
+
+// Item is a job. Function, Tenant and Order never change.
+type Item[B any] struct {
+	ID       ID
+	Revision uint64 // set by the queue
+	Function string
+	Tenant   string
+	Order    string // the order key; empty: none
+	At       int64  // not before, in Unix nanoseconds; of a settled job: when it may be forgotten
+	Size     int64  // bytes that it counts for
+	Priority int32
+	Crashes  int32 // leases that were lost
+	State    State
+	Body     B
+}
+
+// View is an item as it is read.
+type View[B any] struct {
+	Item[B] // its State is the present one
+
+	Seq       uint64 // number of acceptance
+	KeyHolder ID     // the job that holds the order key; zero: none, or this one
+	Progress  any    // that Extend has set; nil: none
+}
+
+// node is an item in the queue.
+type node[B any] struct {
+	Item[B]
+
+	lane  *lane[B] // nil once it is settled
+	seq   uint64   // number of acceptance
+	lease uint64   // the token of its lease; 0: it is not leased
+	index int32    // in the heap where it is
+	place place
+	begun bool // the leased job
+}
+
+// place is where a node is.
+type place uint8
+
+const (
+	nowhere place = iota // leased, or settled
+	inLater              // in Queue.later
+	inReady              // in lane.ready
+	inKey                // in orderKey.waiting
+	gone                 // forgotten, or removed
+)
+
+// earlier reports whether n was due before m.
+func (n *node[B]) earlier(m *node[B]) bool {
+	if n.At != m.At {
+		return n.At < m.At
+	}
+	return n.seq < m.seq
+}
