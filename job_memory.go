@@ -129,7 +129,6 @@ func (q memoryJobs) Swap(_ context.Context, old, next JobRecord) error {
 	if next.ID == uuid.Nil {
 		return jobError(q.queue.Remove(memqueue.ID(old.ID), old.Revision), old.Function)
 	}
-	next.ID = old.ID
 	return jobError(q.queue.Swap(old.Revision, packJob(&next)), old.Function)
 }
 

@@ -243,6 +243,19 @@ func TestJobsAreGivenInOrderWhateverIsTakenOutBetween(t *testing.T) {
 	}
 }
 
+func TestTheOldestJobIsFoundBehindUrgentOnes(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New[string](10, 100)
+	for n := range 5 {
+		it := job(n, "")
+		it.At, it.Priority = int64(1000+n), int32(n)
+		require.NoError(t, put(t, q, it))
+	}
+	counts, err := q.Count()
+	require.NoError(t, err)
+	assert.EqualValues(t, 1000, counts["f"].Oldest)
+}
+
 func TestALeaseThatWaitsGetsAJobThatIsDueBeforeTheOneItWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
