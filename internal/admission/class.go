@@ -15,7 +15,7 @@ type Class struct {
 	slots  counter
 	group  *Group
 	base   Version      // beside the counter, see Version.Entered
-	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it, and never above bound
+	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it, and above bound by background calls only
 
 	// Guarded by g.mu.
 	bound           int // of the queue: as many calls may wait
@@ -119,6 +119,12 @@ type Request struct {
 	Tenant   string        // in whose queue it waits, and whose limit counts it
 	Priority int           // among the waiting calls of that tenant; the highest goes first
 	Wait     time.Duration // at most
+
+	// Background says that this is a root call for which no caller waits. It takes its
+	// tenant's turn as any other and has no place in the bounded queue: it neither fills
+	// it nor is displaced from it. It is also admitted while the group drains, because
+	// the owner of the group decides which such calls still run.
+	Background bool
 }
 
 // enter takes a slot at once (nil, nil), refuses the call (an error), or returns the waiter
@@ -128,7 +134,7 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h.class, h.version = c, v
-	if err := v.refusal(r.Parent); err != nil {
+	if err := v.refusal(r); err != nil {
 		return nil, err
 	}
 	if r.Parent != nil && r.Parent.makeLendable() {
@@ -146,12 +152,13 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 		return nil, ErrStuck
 	}
 	var victim *waiter
-	if c.queue.len >= c.bound {
+	if !r.Background && c.queue.bounded >= c.bound {
 		if victim = c.queue.victim(r.Tenant, r.Priority); victim == nil {
 			return nil, ErrFull
 		}
 	}
 	w := newWaiter(h, r.Priority)
+	w.background = r.Background
 	w.enqueue(r.Tenant)
 	c.keepOrRefuse(w, victim)
 	return w, nil
@@ -165,7 +172,7 @@ func (c *Class) keepOrRefuse(w, victim *waiter) {
 	switch {
 	case w.inNested.in != nil && (w.deadlocks() || w.deadlocksByLimit()):
 		w.refuse(ErrCycle)
-	case c.queue.len > c.bound:
+	case victim != nil && c.queue.bounded > c.bound:
 		victim.refuse(ErrDisplaced)
 	}
 	w.publishQueued()

@@ -40,6 +40,7 @@ type tenantQueues struct {
 	longest      indexedHeap[*byWaiting]   // chooses whose call is displaced
 	byTenant     map[string]*tenantQueue
 	len          int           // calls that wait
+	bounded      int           // of these, those that have a place in the bounded queue
 	eligible     int           // versions that have room, and a call whose tenant has a turn
 	virtualTime  time.Duration // what the queue that was served last had used
 	lastSequence uint64        // of turns and arrivals
@@ -61,7 +62,7 @@ type tenantQueue struct {
 	lanes        *lane                // by version; linked by lane.next
 	spare        lane                 // the first of them, so that it need not be allocated
 	waiting      int                  // calls in lanes
-	victims      indexedHeap[*victim] // the same calls, the next to be displaced first
+	victims      indexedHeap[*victim] // the same calls but those in the background, the next to be displaced first
 	longestIndex int                  // in tenantQueues.longest
 	emptyIndex   int                  // in tenantQueues.empty
 	turn         turn
@@ -118,6 +119,9 @@ func (q *tenantQueues) push(w *waiter, tenant string) {
 	t.waiting++
 	q.trackVictim(w)
 	q.len++
+	if !w.background {
+		q.bounded++
+	}
 	switch {
 	case !q.belowLimit(t):
 		q.park(t)
@@ -189,6 +193,9 @@ func (q *tenantQueues) remove(w *waiter, served bool) {
 	t.waiting--
 	q.untrackVictim(w)
 	q.len--
+	if !w.background {
+		q.bounded--
+	}
 	switch {
 	case served:
 		q.serve(w)
@@ -357,7 +364,7 @@ type byWaiting tenantQueue
 func (c *byWaiting) index() *int { return &c.longestIndex }
 
 func (c *byWaiting) before(d *byWaiting) bool {
-	if n, m := c.waiting, d.waiting; n != m {
+	if n, m := c.victims.len(), d.victims.len(); n != m {
 		return n > m
 	}
 	return c.victims.first().sequence > d.victims.first().sequence
@@ -366,15 +373,21 @@ func (c *byWaiting) before(d *byWaiting) bool {
 // trackVictim adds w to the two heaps that choose victims, or moves it to its new place when
 // a nested call has become a root.
 func (q *tenantQueues) trackVictim(w *waiter) {
+	if w.background {
+		return
+	}
 	w.queue.victims.put((*victim)(w))
 	q.longest.put((*byWaiting)(w.queue))
 }
 
 // untrackVictim removes w from these heaps, after it has left its queue.
 func (q *tenantQueues) untrackVictim(w *waiter) {
+	if w.background {
+		return
+	}
 	t := w.queue
 	t.victims.remove((*victim)(w))
-	if t.waiting > 0 {
+	if t.victims.len() > 0 {
 		q.longest.put((*byWaiting)(t))
 	} else {
 		q.longest.remove((*byWaiting)(t))
@@ -384,15 +397,15 @@ func (q *tenantQueues) untrackVictim(w *waiter) {
 // victim returns the call that is displaced from a full queue by a new call of that tenant
 // and priority, or nil.
 func (q *tenantQueues) victim(tenant string, priority int) *waiter {
-	if q.len == 0 {
+	if q.bounded == 0 {
 		return nil
 	}
 	mine, own := 0, q.byTenant[tenant]
 	if own != nil {
-		mine = own.waiting
+		mine = own.victims.len()
 	}
 	switch most := q.longest.first(); {
-	case mine+1 < most.waiting:
+	case mine+1 < most.victims.len():
 		return (*waiter)(most.victims.first())
 	case mine > 0 && own.victims.first().priority < priority:
 		return (*waiter)(own.victims.first())

@@ -210,14 +210,14 @@ func (v *Version) Acquire(ctx context.Context, h *Hold, r Request) error {
 }
 
 // refusal returns why calls are refused whether or not there are slots, or nil.
-func (v *Version) refusal(parent *Hold) error {
+func (v *Version) refusal(r Request) error {
 	c := v.class
 	switch {
 	case c.removed || v.state.Load()&isRemoved != 0:
 		return ErrRemoved
 	case c.off:
 		return ErrOff
-	case c.group.phase == closed, c.group.phase == draining && (parent == nil || parent.Ended()):
+	case c.group.phase == closed, c.group.phase == draining && !r.Background && (r.Parent == nil || r.Parent.Ended()):
 		return ErrClosed
 	}
 	return nil

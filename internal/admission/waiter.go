@@ -13,6 +13,7 @@ type waiter struct {
 	queueIndex          int // in lane.waiters
 	victimIndex         int // in queue.victims
 	priority            int
+	background          bool          // it has no place in the bounded queue, see Request
 	sequence            uint64        // of its arrival
 	waitsForTenantLimit bool          // no call above can lend it a place, see deadlock.go
 	usesLentSlot        bool          // likewise: it could use a lent slot that comes with a place
