@@ -208,10 +208,14 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 		return refusal(fn.name, c.id, ReasonQueueCanceled, broken)
 	}
 	wait := min(fn.queueTimeout, time.Duration(q.alarm()-asked))
-	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: wait}
+	job := c.extra.from.delivers()
+	request := admission.Request{Parent: c.inside(), Tenant: c.tenant, Priority: c.priority(), Wait: wait, Background: job != nil}
 	err := fn.part.Acquire(departure(q.done), &c.hold, request)
 	c.extra.queued = fn.router.clock.now() - asked
 	if err == nil {
+		if job != nil {
+			job.hasSlot()
+		}
 		return nil
 	}
 	// wait < queueTimeout: the wait was cut to the caller's deadline, so this is the

@@ -17,33 +17,42 @@ import (
 // promise that a later call is admitted. It may be called concurrently.
 func (r *Router) DryRun(ctx context.Context, name string) error {
 	if ctx == nil {
-		return r.refusesDry(name, ReasonInput, wrapCause(ErrInput, errNilContext))
+		return refusesDry(name, ReasonInput, wrapCause(ErrInput, errNilContext))
 	}
 	to, err := r.peek("dry run", name)
 	if err != nil {
 		return err
 	}
 	var q caller
-	parent, tenant, priority, ended := q.meet(ctx)
-	if ended != nil {
-		return r.refusesDry(name, ReasonQueueCanceled, ended)
-	}
-	c := to.newContext(nil, tenant)
-	c.descend(parent, priority)
-	if c.inside() == nil && r.closing.Load() {
-		return r.refusesDry(name, ReasonClosed, ErrClosed)
-	}
-	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
-	c.extra.from = q.from.named(c.id)
-	defer func() { _ = c.takeBack(nil) }() // deferred, since a gate may call Goexit
-	if err := to.fn.consult(&q, c); err != nil {
+	if _, err := to.askDry(&q, ctx); err != nil {
 		return err
 	}
 	return nil
 }
 
+// askDry is DryRun of a target. The call that it returns is not to be made.
+func (to target) askDry(q *caller, ctx context.Context) (*callContext, *Error) { //nolint:revive // as meet, to which both go
+	r, name := to.fn.router, to.fn.name
+	parent, tenant, priority, ended := q.meet(ctx)
+	if ended != nil {
+		return nil, refusesDry(name, ReasonQueueCanceled, ended)
+	}
+	c := to.newContext(nil, tenant)
+	c.descend(parent, priority)
+	if c.inside() == nil && r.closing.Load() {
+		return nil, refusesDry(name, ReasonClosed, ErrClosed)
+	}
+	c.id = r.clock.newID(r.clock.now(), rand.Uint64())
+	c.extra.from = q.from.named(c.id)
+	defer func() { _ = c.takeBack(nil) }() // deferred, since a gate may call Goexit
+	if err := to.fn.consult(q, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // refusesDry makes a refusal that says "dry run" and, unlike refuse, counts nothing.
-func (*Router) refusesDry(name string, why Reason, err error) error {
+func refusesDry(name string, why Reason, err error) *Error {
 	e := refusal(name, [16]byte{}, why, err)
 	e.Op = "dry run"
 	return e

@@ -41,6 +41,7 @@ type Router struct {
 	workers   *workerPool
 	meters    meters // those given to New; Shutdown flushes them
 	loop      scaleLoop
+	jobs      jobHost
 	capacity  *capacityController // nil without WithCapacityScaler: the capacity is fixed
 
 	refused    refusals // of calls by a name that is not registered
@@ -411,6 +412,7 @@ func (r *Router) Remove(name string) error {
 	if err := r.functions.remove(fn); err != nil {
 		return err
 	}
+	r.jobs.registered(r, fn.name, false)
 	return nil
 }
 

@@ -381,6 +381,7 @@ type routerSettings struct {
 	stuck    func(ctx context.Context, inv Invocation, over time.Duration)
 	decided  func(Decision)
 	ceiling  Scaler
+	jobs     routerJobs
 }
 
 // likeTimeout stands for a queue timeout that was not set: it is as long as the
@@ -483,6 +484,9 @@ func (r *routerSettings) check() error {
 		return bad("WithMaxDepth(%d): must be at least 1, which allows no nested call", r.maxDepth)
 	case r.grace < 0:
 		return bad("WithStuck(%v, …): the grace can't be negative", r.grace)
+	}
+	if fault := checkCarriers(r.jobs.carriers); fault != "" {
+		return bad("WithCarrier: %s", fault)
 	}
 	if r.ceiling != nil {
 		if err := checkScaler(r.ceiling); err != nil {

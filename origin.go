@@ -128,6 +128,9 @@ func (who *identity) describe(tenant string, priority int, parent *callContext, 
 func (inv *Invocation) comeFrom(from *provenance) {
 	if from != nil {
 		inv.Origin, inv.Job, inv.Delivery, inv.Attempt = from.origin, from.job, from.delivery, max(1, from.attempt)
+		if from.slip != nil {
+			inv.Parent, inv.Depth = from.slip.sender()
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ type provenance struct {
 
 	job      uuid.UUID
 	delivery int
-	attempt  int // 0: the first
+	attempt  int       // 0: the first
+	slip     *delivery // of which it is the call; nil: of none
 
 	resolved *Resolution // where the call writes what it was given to; nil: nowhere
 }
@@ -48,8 +49,17 @@ func (f *provenance) inherit() *provenance {
 	return &provenance{origin: Origin{RequestID: f.origin.RequestID, Key: f.origin.Key}, tail: f.tail, heir: true}
 }
 
-// isSound tells whether a call can go on with it as it is.
-func (f *provenance) isSound() bool { return f == nil || f.fault == nil && !f.badID }
+// isSound tells whether a call can go on with it as it is, by the short way. Deliveries of
+// jobs take the other.
+func (f *provenance) isSound() bool { return f == nil || f.fault == nil && !f.badID && f.slip == nil }
+
+// delivers returns the delivery of a job whose call it belongs to, or nil.
+func (f *provenance) delivers() *delivery {
+	if f == nil {
+		return nil
+	}
+	return f.slip
+}
 
 // named returns the provenance of the call with that ID.
 func (f *provenance) named(id uuid.UUID) *provenance {

@@ -117,6 +117,7 @@ func (r *Router) enter(fn *function, h handle) error {
 	err := r.open(fn)
 	if entered = err == nil; entered {
 		r.functions.confirm(fn)
+		r.jobs.registered(r, fn.name, true)
 	}
 	return err
 }

@@ -18,6 +18,9 @@ func (w *worker) runAway(c *callContext, at int64) {
 	fn.runaways.Add(1)
 	c.state.Or(ranAway)
 	w.since = at
+	if job := c.provenance().delivers(); job != nil {
+		fn.router.jobs.ranAway(job.lease.Record.ID)
+	}
 	// Add first and undo: two runaways at once can't both take the last replacement.
 	if fn.family.replaced.Add(1) <= int64(fn.family.runaways) {
 		fn.replaced.Add(1)
@@ -62,6 +65,9 @@ func (w *worker) leave(c *callContext) {
 	c.hold.Release()
 	if w.ended > w.since {
 		c.recordOverrun(time.Duration(w.ended - w.since))
+	}
+	if job := c.provenance().delivers(); job != nil {
+		fn.router.jobs.handlerEnded(fn.router, job.lease.Record.ID)
 	}
 	fn.runaways.Add(-1)
 	c.release()

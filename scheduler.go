@@ -111,6 +111,7 @@ func (to target) invokeSlowly(q *caller, c *callContext, ended error) (reusable 
 		c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
 	}
 	c.extra.from = q.from.named(c.id)
+	c.deliver()
 	if ended != nil {
 		return true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
 	}

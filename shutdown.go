@@ -58,13 +58,14 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	if self != nil && self.isOver() && at != recording {
 		self = nil // a kept context: its call is over, and is not among those that run
 	}
+	r.drainJobs(ctx, self)
 	drained := r.await(ctx, self, true)
 	if drained != nil {
 		drained = r.cancelRest(self, drained)
 	} else {
 		r.close(self)
 	}
-	if err := errors.Join(hooks, drained, r.awaitClosers(ctx), r.flush(ctx)); err != nil {
+	if err := errors.Join(hooks, drained, r.jobsLeft(context.WithoutCancel(ctx), self), r.awaitClosers(ctx), r.flush(ctx)); err != nil {
 		return &Error{Op: "shutdown", Err: err}
 	}
 	return nil
@@ -110,6 +111,7 @@ func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (rem
 // see a goroutine that a hook has started and waits for.
 func (r *Router) Close() error {
 	r.closing.Store(true)
+	r.jobs.close()
 	r.close(nil)
 	return nil
 }

@@ -1,0 +1,387 @@
+package faas
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// ErrSettled: the job has ended before, and its end can't be changed. Test it with
+// [errors.Is].
+var ErrSettled = errors.New("job has ended")
+
+// ErrJobCanceled: the job was canceled. Wait answers it, and it is the cause of the
+// context of a handler that ran.
+var ErrJobCanceled = errors.New("job was canceled")
+
+// Job is the handle of a job: a call that was accepted to be made later, see
+// [Function.Send]. Out is the type of the function's output; for a handle by
+// [Router.Job] that is the encoded output. Its methods may be called concurrently. To
+// drop a Job does nothing to the job itself.
+type Job[Out any] struct {
+	router    *Router
+	id        uuid.UUID
+	duplicate bool
+	codec     Codec
+	settled   atomic.Pointer[JobRecord] // once it was seen
+}
+
+// ID returns the job's ID, which is none of its invocations'.
+func (j *Job[Out]) ID() uuid.UUID { return j.id }
+
+// Duplicate reports whether the Send that returned j found a job with the same unique
+// key or ID: then j is that job, and no other was accepted.
+func (j *Job[Out]) Duplicate() bool { return j.duplicate }
+
+// Wait returns the job's output once it has succeeded. For one that is dead or canceled it
+// returns a *[JobError]. It returns ctx's error if ctx ends before, an error that Is
+// [ErrClosed] if the router is shut down before, and [ErrForgotten] if the queue
+// has the record no more and no Wait of j has seen it.
+//
+// In a handler it answers an error that Is [ErrCycle] unless the job has ended: a call
+// that has a slot must not wait for a queue.
+func (j *Job[Out]) Wait(ctx context.Context) (Out, error) {
+	var out Out
+	rec, err := j.await(ctx)
+	if err != nil {
+		return out, err
+	}
+	if rec.State != JobSucceeded {
+		return out, jobFailed(rec)
+	}
+	data := rec.Output
+	if _, raw := any(out).([]byte); raw {
+		data = bytes.Clone(data)
+	}
+	if err := decode(j.codec, data, &out); err != nil {
+		var zero Out
+		return zero, &Error{Op: "wait", Function: rec.calledName(), Err: wrapCause(ErrOutput, err)}
+	}
+	return out, nil
+}
+
+// await returns the record of the settled job.
+func (j *Job[Out]) await(ctx context.Context) (*JobRecord, error) {
+	if rec := j.settled.Load(); rec != nil {
+		return rec, nil
+	}
+	if ctx == nil {
+		return nil, usageError("wait", "", ErrInput, "%v", errNilContext)
+	}
+	rec, err := j.router.awaitJob(viewOf(ctx), j.id, callOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	j.settled.Store(&rec)
+	return &rec, nil
+}
+
+// Info describes the job as it is. The error is that of the queue: see [JobQueue].Get.
+func (j *Job[Out]) Info(ctx context.Context) (JobInfo, error) {
+	if ctx == nil {
+		return JobInfo{}, usageError("job", "", ErrInput, "%v", errNilContext)
+	}
+	rec, err := j.router.jobs.open(j.router).Get(viewOf(ctx), j.id)
+	if err != nil {
+		return JobInfo{}, err
+	}
+	return j.router.jobInfo(&rec), nil
+}
+
+// Cancel cancels the job. One that waits never runs. The context of one that runs in this
+// process ends at once, with [ErrJobCanceled] as its cause, and Cancel returns when
+// that call is over, or when ctx ends; a handler that cancels its own job gets nil at once. If
+// the job has succeeded or is dead, also if the handler was just done, the error Is
+// [ErrSettled]. A job that was canceled before is no error.
+func (j *Job[Out]) Cancel(ctx context.Context) error {
+	if ctx == nil {
+		return usageError("cancel", "", ErrInput, "%v", errNilContext)
+	}
+	return j.router.cancelJob(viewOf(ctx), j.id, callOf(ctx))
+}
+
+// Replay is [Router.Replay] of this job.
+func (j *Job[Out]) Replay(ctx context.Context, opts ...SendOption) (*Job[Out], error) {
+	rec, err := j.router.replay(ctx, j.id, opts)
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return nil, err
+	}
+	return &Job[Out]{router: j.router, id: rec.ID, duplicate: err != nil, codec: j.codec}, nil
+}
+
+// Job returns the handle of a job by its ID. It does not look whether there is one.
+func (r *Router) Job(id uuid.UUID) *Job[[]byte] {
+	return &Job[[]byte]{router: r, id: id, codec: r.common.codec}
+}
+
+// Jobs yields the jobs that match, in the order of acceptance: see [JobQueue].List. An
+// error is the last pair.
+func (r *Router) Jobs(ctx context.Context, filter JobFilter) iter.Seq2[JobInfo, error] {
+	return func(yield func(JobInfo, error) bool) {
+		if ctx == nil {
+			yield(JobInfo{}, usageError("jobs", "", ErrInput, "%v", errNilContext))
+			return
+		}
+		for rec, err := range r.jobs.open(r).List(viewOf(ctx), filter) {
+			info := JobInfo{}
+			if err == nil {
+				info = r.jobInfo(&rec)
+			}
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// Replay makes a new job with the function, tenant, priority, order key, labels, expiry and
+// input of a settled one, which stays as it is. The new job has no unique key, and stands
+// at the end of its order key. [WithInput] gives it another input, and other options take
+// the place of what the first had. It is sent by ctx's caller: gates are asked about that
+// one. A job that is not settled is an error that Is [ErrInput].
+func (r *Router) Replay(ctx context.Context, id uuid.UUID, opts ...SendOption) (*Job[[]byte], error) {
+	rec, err := r.replay(ctx, id, opts)
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return nil, err
+	}
+	return &Job[[]byte]{router: r, id: rec.ID, duplicate: err != nil, codec: r.common.codec}, nil
+}
+
+func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (JobRecord, error) {
+	if ctx == nil {
+		return JobRecord{}, usageError("replay", "", ErrInput, "%v", errNilContext)
+	}
+	old, err := r.jobs.open(r).Get(viewOf(ctx), id)
+	if err != nil {
+		return JobRecord{}, err
+	}
+	if !old.State.IsSettled() {
+		return JobRecord{}, usageError("replay", old.calledName(), ErrInput, "the job has not ended; it is %v", old.State)
+	}
+	to, unknown := r.peek("replay", old.calledName())
+	if unknown != nil {
+		return JobRecord{}, unknown
+	}
+	s := sendSettings{rec: JobRecord{MaxAge: old.MaxAge, OrderKey: old.OrderKey}, input: old.Payload}
+	WithJobLabels(old.Labels).applySend(&s)
+	for _, o := range opts {
+		if o != nil {
+			o.applySend(&s)
+		}
+	}
+	if err := to.checkSend(ctx, &s, s.input); err != nil {
+		return JobRecord{}, err
+	}
+	rec := s.rec
+	rec.Function, rec.Name, rec.Payload, rec.Origin = old.Function, old.Name, s.input, &JobOrigin{ReplayOf: id}
+	ctx = WithPriority(WithTenant(ctx, old.Tenant), old.Priority)
+	if err := to.askSend(ctx, &rec); err != nil {
+		return JobRecord{}, sendRefused(err)
+	}
+	return r.put(ctx, &rec, s.delay)
+}
+
+// Purge removes the records of settled jobs that match, and returns how many. Those that
+// are not settled stay. Unique keys and IDs stay taken.
+func (r *Router) Purge(ctx context.Context, filter JobFilter) (int, error) {
+	if ctx == nil {
+		return 0, usageError("purge", "", ErrInput, "%v", errNilContext)
+	}
+	n, queue := 0, r.jobs.open(r)
+	for rec, err := range queue.List(viewOf(ctx), filter) {
+		if err != nil {
+			return n, err
+		}
+		if !rec.State.IsSettled() {
+			continue
+		}
+		err := queue.Swap(viewOf(ctx), rec, JobRecord{})
+		switch {
+		case err == nil:
+			n++
+		case !isGoneJob(err):
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// isGoneJob reports whether a record was changed or removed meanwhile.
+func isGoneJob(err error) bool {
+	return errors.Is(err, ErrRevision) || errors.Is(err, ErrForgotten) || errors.Is(err, ErrNotFound)
+}
+
+// JobInfo describes a job as it is. It is a copy, but for Labels and Last, which are not
+// to be changed.
+type JobInfo struct {
+	ID        uuid.UUID
+	Function  string // as it was sent: with a version or an alias, if it had one
+	Tenant    string
+	Priority  int
+	State     JobState
+	Waiting   JobWaiting   // of a job that waits: for what
+	Condition JobCondition // of a settled job: why
+
+	Accepted time.Time
+	Due      time.Time // when it should run first
+	Expires  time.Time // when it is too old to run
+	Settled  time.Time // zero before
+
+	Attempts   int           // deliveries that count against the policy of retries
+	Deliveries int           // all that have ended
+	Crashes    int           // of hosts that had it
+	Used       time.Duration // the sum of Execution.Duration of its deliveries
+	Last       *JobEnd       // how the last delivery ended; nil: none has
+	Progress   JobProgress   // what the handler has told, see Progress
+
+	OrderKey, UniqueKey string
+	Labels              map[string]string
+	ReplayOf            uuid.UUID // the job of which it is a replay
+	Bytes               int       // of the encoded input
+}
+
+// JobWaiting says why a job does not run. It is zero for a job that runs or is settled.
+type JobWaiting struct {
+	For   JobWait
+	Until time.Time // of WaitDue, WaitBackoff, WaitBudget: at the latest
+	Job   uuid.UUID // of WaitKey: the job that holds the order key
+}
+
+// JobWait is what a job waits for. The set is open.
+type JobWait string
+
+// What jobs wait for.
+const (
+	WaitDue      JobWait = "due"      // it was sent to run later
+	WaitBackoff  JobWait = "backoff"  // the time after a delivery before the next
+	WaitKey      JobWait = "key"      // another job has its order key
+	WaitTurn     JobWait = "turn"     // its turn, and a slot
+	WaitBudget   JobWait = "budget"   // the window of a budget that is spent
+	WaitHandler  JobWait = "handler"  // the handler of its last attempt, which still runs
+	WaitFunction JobWait = "function" // a host that has its function
+	WaitOff      JobWait = "off"      // its function is switched off
+)
+
+// jobInfo describes a record.
+func (r *Router) jobInfo(rec *JobRecord) JobInfo {
+	info := JobInfo{
+		ID: rec.ID, Function: rec.calledName(), Tenant: rec.Tenant, Priority: rec.Priority, State: rec.State, Condition: rec.Condition,
+		Accepted: rec.Accepted, Due: rec.Due, Expires: rec.expiry(r.jobPolicy(rec)), Settled: rec.Settled,
+		Attempts: rec.Attempts, Deliveries: rec.Deliveries, Crashes: rec.Crashes, Used: rec.Used, Last: rec.Last, Progress: rec.Progress,
+		OrderKey: rec.OrderKey, UniqueKey: rec.UniqueKey, Labels: rec.Labels, Bytes: len(rec.Payload),
+	}
+	if rec.Origin != nil {
+		info.ReplayOf = rec.Origin.ReplayOf
+	}
+	info.Waiting = r.waitingOf(rec)
+	return info
+}
+
+// waitingOf says why a job does not run.
+func (r *Router) waitingOf(rec *JobRecord) JobWaiting {
+	switch rec.State {
+	case JobRunning, JobSucceeded, JobDead, JobCanceled:
+		return JobWaiting{}
+	case JobParked:
+		return JobWaiting{For: rec.parkedFor(), Until: rec.NotBefore}
+	case JobScheduled:
+		if rec.Last == nil {
+			return JobWaiting{For: WaitDue, Until: rec.NotBefore}
+		}
+		return JobWaiting{For: WaitBackoff, Until: rec.NotBefore}
+	case JobReady:
+	}
+	f := r.functions.get(rec.Function)
+	switch {
+	case rec.KeyHolder != uuid.Nil:
+		return JobWaiting{For: WaitKey, Job: rec.KeyHolder}
+	case f == nil:
+		return JobWaiting{For: WaitFunction}
+	case f.class.Limit() == 0:
+		return JobWaiting{For: WaitOff}
+	}
+	return JobWaiting{For: WaitTurn}
+}
+
+// parkedFor says what a parked job waits for.
+func (rec *JobRecord) parkedFor() JobWait {
+	switch last := rec.Last; {
+	case last == nil || last.Kind == KindNone:
+		return WaitHandler
+	case last.Kind == KindNotFound:
+		return WaitFunction
+	}
+	return WaitBudget
+}
+
+// JobError is the end of a job that did not succeed, as [Job.Wait] answers it. It Is
+// what the last delivery's error was, as far as the platform made that one ([ErrTimeout],
+// [ErrExited], [ErrDenied] and so on), and [ErrJobCanceled] if it was canceled. What a
+// handler returned or panicked with is there as text only: the job may have run in
+// another process.
+type JobError struct {
+	ID        uuid.UUID
+	Function  string // as it was sent
+	State     JobState
+	Condition JobCondition
+	Last      JobEnd // the last delivery; zero: there was none
+}
+
+func jobFailed(rec *JobRecord) *JobError {
+	e := &JobError{ID: rec.ID, Function: rec.calledName(), State: rec.State, Condition: rec.Condition}
+	if rec.Last != nil {
+		e.Last = *rec.Last
+	}
+	return e
+}
+
+// Error returns the text, in one line.
+func (e *JobError) Error() string {
+	text := fmt.Sprintf("faas: job %q %v (%s)", e.Function, e.State, e.Condition)
+	if e.Last.Error != "" && e.State == JobDead {
+		text += ": " + e.Last.Error
+	}
+	return text
+}
+
+// Unwrap returns the platform's error, or nil.
+func (e *JobError) Unwrap() error {
+	if e.State == JobCanceled {
+		return ErrJobCanceled
+	}
+	switch e.Last.Kind {
+	case KindNotFound:
+		return ErrNotFound
+	case KindDenied:
+		return ErrDenied
+	case KindInvalid:
+		return ErrInput
+	case KindTooLarge:
+		return ErrTooLarge
+	case KindBusy, KindUnavailable:
+		return ErrOverloaded
+	case KindNesting:
+		return ErrDepth
+	case KindClosed:
+		return ErrClosed
+	case KindNone, KindCanceled:
+	}
+	switch e.Last.Outcome {
+	case TimedOut:
+		return ErrTimeout
+	case Exited:
+		return ErrExited
+	case OutputInvalid:
+		return ErrOutput
+	case InitFailed:
+		return ErrInit
+	case OK, Failed, Panicked, Canceled:
+	}
+	return nil
+}

@@ -1,0 +1,374 @@
+package faas
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// WithJobs sets the queue that keeps the router's jobs. The router leases jobs from it as
+// soon as a function is registered, so that a queue which outlives the process has its
+// jobs run without a Send. Several routers may share a queue, and none closes it.
+// Default: a queue of [NewMemoryJobs] with its default bounds, made for the first Send.
+func WithJobs(q JobQueue) RouterOption {
+	return routerOption(func(r *routerSettings) { r.jobs.queue = q })
+}
+
+// routerJobs are the router's options about jobs.
+type routerJobs struct {
+	queue    JobQueue // nil: one in memory
+	carriers []Carrier
+}
+
+// leaseTerm is how long a lease lasts; it is prolonged three times within.
+const leaseTerm = time.Minute
+
+// queuePause is how long the router waits after an error of the queue.
+const queuePause = time.Second
+
+// jobHost runs a router's jobs. Its one goroutine, lease, waits for a job that is due, and
+// starts a delivery for each. The queue lets it have one job of each function and tenant
+// that waits for its slot, and so bounds how many deliveries wait.
+type jobHost struct {
+	changed broadcast // a delivery has ended
+
+	mu      sync.Mutex // guards what follows
+	queue   JobQueue   // nil: no job yet
+	ctx     context.Context
+	stop    context.CancelFunc // ends ctx, and with it all waiting
+	leasing bool               // the goroutine has been started
+	running map[uuid.UUID]*delivery
+	behind  map[uuid.UUID]*runawayJob
+	names   []string           // of the functions that it leases for; nil: to be looked up
+	again   context.CancelFunc // ends the Lease that waits, since the names have changed
+	added   []string           // names that were registered since jobs were unparked
+}
+
+// runawayJob is a job whose handlers still run although their deliveries are over.
+type runawayJob struct {
+	handlers int
+	parked   bool // it was leased meanwhile, and waits for them
+}
+
+// open returns the queue.
+func (j *jobHost) open(r *Router) JobQueue {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.opened(r)
+}
+
+// opened is open for callers that hold j.mu.
+func (j *jobHost) opened(r *Router) JobQueue {
+	if j.queue != nil {
+		return j.queue
+	}
+	if j.queue = r.settings.jobs.queue; j.queue == nil {
+		j.queue = NewMemoryJobs(0, 0)
+	}
+	j.ctx, j.stop = context.WithCancel(context.Background())
+	j.running, j.behind = map[uuid.UUID]*delivery{}, map[uuid.UUID]*runawayJob{}
+	if r.closed.Load() {
+		j.stop()
+	}
+	return j.queue
+}
+
+// start has the host lease jobs, if it does not yet.
+func (j *jobHost) start(r *Router) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.opened(r)
+	if !j.leasing && j.ctx.Err() == nil {
+		j.leasing = true
+		go r.leaseJobs()
+	}
+}
+
+// registered notes that a name was added, or removed if added is false.
+func (j *jobHost) registered(r *Router, name string, added bool) {
+	j.mu.Lock()
+	used := j.queue != nil
+	j.names = nil
+	if added && (used || r.settings.jobs.queue != nil) {
+		j.added = append(j.added, name)
+	}
+	if j.again != nil {
+		j.again()
+		j.again = nil
+	}
+	j.mu.Unlock()
+	if r.settings.jobs.queue != nil {
+		j.start(r)
+	}
+}
+
+// close ends all waiting. Calls that run are not its business.
+func (j *jobHost) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.stop != nil {
+		j.stop()
+	}
+}
+
+// leaseJobs is the host's goroutine.
+func (r *Router) leaseJobs() {
+	j := &r.jobs
+	for j.ctx.Err() == nil {
+		names, added, ctx := j.hosted(r)
+		for _, name := range added {
+			r.unpark(name)
+		}
+		lease, err := r.leaseJob(ctx, names)
+		switch {
+		case err == nil:
+			r.deliver(lease)
+		case errors.Is(err, ErrClosed):
+			return
+		case ctx.Err() == nil: // the engine has failed
+			j.pause()
+		}
+	}
+}
+
+// leaseJob is Lease with a recover: a queue is foreign code.
+func (r *Router) leaseJob(ctx context.Context, names []string) (lease JobLease, err error) {
+	defer r.queuePanicked(&err)
+	return r.jobs.queue.Lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
+}
+
+// queuePanicked makes a panic of the queue an error. It must be deferred directly.
+func (r *Router) queuePanicked(err *error) {
+	if p := recover(); p != nil {
+		r.hookPanicked("WithJobs", "", p)
+		*err = &PanicError{Value: p, Stack: stack()}
+	}
+}
+
+// pause waits before the queue is asked again.
+func (j *jobHost) pause() {
+	t := time.NewTimer(queuePause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-j.ctx.Done():
+	}
+}
+
+// hosted returns the names to lease for, those that are new, and a context that ends
+// when there are others.
+func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.names == nil {
+		j.names = []string{}
+		for _, f := range r.functions.sorted() {
+			if fn := f.newest(); fn != nil && !fn.stream {
+				j.names = append(j.names, f.name)
+			}
+		}
+	}
+	if j.again != nil {
+		j.again()
+	}
+	ctx, j.again = context.WithCancel(j.ctx)
+	added, j.added = j.added, nil
+	return j.names, added, ctx
+}
+
+// unpark lets the jobs run that are parked because nobody had the function.
+func (r *Router) unpark(name string) {
+	queue := r.jobs.queue
+	for rec, err := range queue.List(r.jobs.ctx, JobFilter{Function: name, States: []JobState{JobParked}}) {
+		if err != nil {
+			return // at the latest they are leased when they are too old
+		}
+		if rec.parkedFor() == WaitFunction {
+			_ = queue.Swap(r.jobs.ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
+		}
+	}
+}
+
+// unparkJob lets a parked job run.
+func (r *Router) unparkJob(id uuid.UUID) {
+	rec, err := r.jobs.queue.Get(r.jobs.ctx, id)
+	if err == nil && rec.State == JobParked {
+		_ = r.jobs.queue.Swap(r.jobs.ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
+	}
+}
+
+// jobPolicy is the policy of a job's function, or the router's if it is not registered.
+func (r *Router) jobPolicy(rec *JobRecord) *jobPolicy {
+	if fn, err := r.find("job", rec.calledName()); err == nil {
+		return &fn.jobs
+	}
+	if f := r.functions.get(rec.Function); f != nil {
+		if fn := f.newest(); fn != nil {
+			return &fn.jobs
+		}
+	}
+	return &r.common.jobs
+}
+
+// jobOf returns the job that a call, or a call above it, is a delivery of, or nil.
+func (c *callContext) jobOf() *delivery {
+	for ; c != nil; c = c.parent() {
+		if from := c.provenance(); from != nil && from.slip != nil {
+			return from.slip
+		}
+	}
+	return nil
+}
+
+// awaitJob waits until a job is settled.
+func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
+	queue := r.jobs.open(r)
+	rec, err := queue.Get(ctx, id)
+	switch {
+	case err != nil || rec.State.IsSettled():
+		return rec, err
+	case inside != nil && !inside.isOver():
+		return rec, usageError("wait", rec.calledName(), ErrCycle, "a handler must not wait for a job that has not ended: its slot would wait for the queue")
+	}
+	watch, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.jobs.ctx, cancel)()
+	for err == nil && !rec.State.IsSettled() {
+		rec, err = queue.Watch(watch, id, rec.Revision)
+	}
+	switch {
+	case err == nil:
+		return rec, nil
+	case ctx.Err() != nil:
+		return rec, contextEnd(ctx)
+	case watch.Err() != nil:
+		return rec, usageError("wait", rec.calledName(), ErrClosed, "the job has not ended, and does not in this process")
+	}
+	return rec, err
+}
+
+// cancelJob is Job.Cancel.
+func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContext) error {
+	queue := r.jobs.open(r)
+	for {
+		rec, err := queue.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		switch rec.State {
+		case JobCanceled:
+			return nil
+		case JobSucceeded, JobDead:
+			return usageError("cancel", rec.calledName(), ErrSettled, "%v", rec.State)
+		case JobRunning, JobScheduled, JobReady, JobParked:
+		}
+		if d := r.jobs.deliveryOf(id); d != nil {
+			if d.cancel(); inside.jobOf() == d {
+				return nil
+			}
+			select {
+			case <-d.over:
+			case <-ctx.Done():
+				return contextEnd(ctx)
+			}
+			continue
+		}
+		canceled, _ := next(rec, jobEnd{what: jobCanceled}, r.jobPolicy(&rec), jobTime())
+		if err := queue.Swap(ctx, rec, canceled); !errors.Is(err, ErrRevision) {
+			if d := r.jobs.deliveryOf(id); d != nil && err == nil { // it was leased in between
+				d.cancel()
+			}
+			return err
+		}
+	}
+}
+
+// deliveryOf returns the delivery of a job that is under way in this process, or nil.
+func (j *jobHost) deliveryOf(id uuid.UUID) *delivery {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.running[id]
+}
+
+// begun notes a delivery; ended takes it back.
+func (j *jobHost) begun(d *delivery) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.running[d.lease.Record.ID] = d
+}
+
+func (j *jobHost) ended(d *delivery) {
+	j.mu.Lock()
+	if j.running[d.lease.Record.ID] == d {
+		delete(j.running, d.lease.Record.ID)
+	}
+	j.mu.Unlock()
+	close(d.over)
+	j.changed.tell()
+}
+
+// isBehind reports whether handlers of a job still run. If park is true the job waits for
+// them: handlerEnded lets it run.
+func (j *jobHost) isBehind(id uuid.UUID, park bool) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	b := j.behind[id]
+	if b == nil {
+		return false
+	}
+	b.parked = b.parked || park
+	return true
+}
+
+// ranAway notes that a delivery is over while its handler runs.
+func (j *jobHost) ranAway(id uuid.UUID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.behind[id] == nil {
+		j.behind[id] = &runawayJob{}
+	}
+	j.behind[id].handlers++
+}
+
+// handlerEnded notes that such a handler has returned.
+func (j *jobHost) handlerEnded(r *Router, id uuid.UUID) {
+	j.mu.Lock()
+	b := j.behind[id]
+	b.handlers--
+	if b.handlers == 0 {
+		delete(j.behind, id)
+	}
+	parked := b.handlers == 0 && b.parked
+	j.mu.Unlock()
+	if parked {
+		go r.unparkJob(id) // the queue may be slow, and this is the handler's goroutine
+	}
+}
+
+// others returns how many deliveries are under way, without that one.
+func (j *jobHost) others(own *delivery) (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, d := range j.running {
+		if d != own {
+			n++
+		}
+	}
+	return n
+}
+
+// hosts reports whether jobs of that name are leased here.
+func (j *jobHost) hosts(r *Router, name string) bool {
+	j.mu.Lock()
+	names := j.names
+	j.mu.Unlock()
+	if names != nil {
+		_, found := slices.BinarySearch(names, name)
+		return found
+	}
+	return r.functions.get(name) != nil
+}
