@@ -92,6 +92,7 @@ func placeOf(function string) place {
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
 		"target.askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
 		"(*Router).desired", "(*Router).decided", "(*Router).callShutdownHook", "encode", "decode",
+		"(*Router).saveBy", "(*Router).restoreBy", "(*delivery).upgrade", "(*delivery).hasSlot", "(*Router).leaseJob",
 		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":
 		return hooked
 	}
