@@ -57,6 +57,7 @@ type Stats struct {
 	Runaways   int
 	Admitted   uint64
 	Rejected   map[Reason]uint64 // all refusals, including those of unknown names; never nil
+	Jobs       JobCount          // of all functions; zero before the router has a queue, or if the queue can't count them
 	HookPanics uint64            // panics of meters, gates, and the funcs that WithContext and WithStuck got
 	Closing    bool              // Shutdown or Close has begun
 }
@@ -106,6 +107,9 @@ func (r *Router) Stats() Stats {
 		addCounts(s.Rejected, i.Rejected)
 	}
 	addCounts(s.Rejected, r.refused.snapshot())
+	for _, c := range r.jobs.counts() {
+		s.Jobs.add(c)
+	}
 	return s
 }
 

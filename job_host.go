@@ -372,3 +372,15 @@ func (j *jobHost) hosts(r *Router, name string) bool {
 	}
 	return r.functions.get(name) != nil
 }
+
+// counts returns how many jobs there are by function, or nil without a queue.
+func (j *jobHost) counts() map[string]JobCount {
+	if !j.isUsed() {
+		return nil
+	}
+	counts, err := j.queue.Count(j.ctx)
+	if err != nil {
+		return nil
+	}
+	return counts
+}

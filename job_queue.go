@@ -239,6 +239,21 @@ type JobCount struct {
 // Waiting returns how many jobs are neither running nor settled.
 func (c JobCount) Waiting() int { return c.Scheduled + c.Ready + c.Parked }
 
+// add adds the counts of another function.
+func (c *JobCount) add(o JobCount) {
+	c.Scheduled += o.Scheduled
+	c.Ready += o.Ready
+	c.Running += o.Running
+	c.Parked += o.Parked
+	c.Succeeded += o.Succeeded
+	c.Dead += o.Dead
+	c.Canceled += o.Canceled
+	c.Bytes += o.Bytes
+	if c.Oldest.IsZero() || !o.Oldest.IsZero() && o.Oldest.Before(c.Oldest) {
+		c.Oldest = o.Oldest
+	}
+}
+
 // baseName returns the name of the admission class of a name as it is written: what
 // stands before the colon of a version or an alias.
 func baseName(name string) string {

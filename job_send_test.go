@@ -173,7 +173,10 @@ func TestACarrierTakesAValueToEachDelivery(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithContext(faas.CarryKeys(senderKey{})), faas.WithCarrier(faas.Carrier{
 			Name: "user",
-			Save: func(ctx context.Context) ([]byte, error) { s, _ := ctx.Value(senderKey{}).(string); return []byte(s), nil },
+			Save: func(ctx context.Context) ([]byte, error) {
+				s, _ := ctx.Value(senderKey{}).(string)
+				return []byte(s), nil
+			},
 			Restore: func(ctx context.Context, saved []byte) (context.Context, error) {
 				return context.WithValue(ctx, senderKey{}, string(saved)), nil
 			},

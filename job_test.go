@@ -84,6 +84,7 @@ func TestAJobThatFailsIsTriedAgainAfterOneAndTwoMinutesAndIsDeadThen(t *testing.
 		require.NoError(t, err)
 		synctest.Wait()
 		assert.Equal(t, "Scheduled backoff", state(t, job))
+		assert.Equal(t, faas.JobCount{Scheduled: 1, Bytes: r.Stats().Jobs.Bytes}, r.Stats().Jobs)
 		_, err = job.Wait(t.Context())
 		assert.Equal(t, []time.Duration{0, time.Minute, 3 * time.Minute}, began)
 		var end *faas.JobError
