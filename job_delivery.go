@@ -83,8 +83,8 @@ func (d *delivery) ended(err error, output []byte) jobEnd {
 // timeout is how long the handler may run.
 func (d *delivery) timeout() time.Duration {
 	fn, err := d.router.find("job", d.lease.Record.calledName())
-	if err != nil {
-		return 0
+	if err != nil { // its version is not here
+		return d.provenance().shorten(d.router.common.timeout)
 	}
 	return d.provenance().shorten(fn.timeout)
 }
