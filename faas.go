@@ -41,7 +41,7 @@ type Router struct {
 	workers   *workerPool
 	meters    meters // those given to New; Shutdown flushes them
 	loop      scaleLoop
-	jobs      jobHost
+	jobs      jobLink
 	capacity  *capacityController // nil without WithCapacityScaler: the capacity is fixed
 
 	refused    refusals // of calls by a name that is not registered
@@ -74,8 +74,16 @@ func New(opts ...RouterOption) *Router {
 		r.capacity = &capacityController{router: r, policy: s.ceiling, most: s.capacity}
 		r.workers.beforeStart = func() { r.loop.watch(r.capacity) }
 	}
+	for _, o := range opts {
+		if e, ok := o.(extension); ok {
+			e.extend(r)
+		}
+	}
 	return r
 }
+
+// extension is an option that gives a new router a part of its own.
+type extension interface{ extend(r *Router) }
 
 // Register makes h callable under the name and returns a handle for typed calls. It
 // panics with an [*Error] where [TryRegister] returns one, so that a faulty set-up
@@ -412,7 +420,7 @@ func (r *Router) Remove(name string) error {
 	if err := r.functions.remove(fn); err != nil {
 		return err
 	}
-	r.jobs.registered(r, fn.name, false)
+	r.jobs.registered(fn.name, false)
 	return nil
 }
 
@@ -477,15 +485,6 @@ func (fn *function) encodeFor(to *Captured, in any) []byte {
 		return nil
 	}
 	return data
-}
-
-// tellIfEnding is called when a call, an init or a close func of fn has ended. It
-// lets a removed function go once it has nothing left, and wakes a Shutdown.
-func (fn *function) tellIfEnding() {
-	if fn.gone.Load() {
-		fn.router.functions.tidy()
-	}
-	fn.router.tellIfClosing()
 }
 
 // tellIfClosing wakes Shutdown and Close so that they count again what is left.

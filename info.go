@@ -107,8 +107,10 @@ func (r *Router) Stats() Stats {
 		addCounts(s.Rejected, i.Rejected)
 	}
 	addCounts(s.Rejected, r.refused.snapshot())
-	for _, c := range r.jobs.counts() {
-		s.Jobs.add(c)
+	if j := r.hasJobs(); j != nil {
+		for _, c := range j.counts() {
+			s.Jobs.add(c)
+		}
 	}
 	return s
 }

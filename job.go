@@ -87,7 +87,7 @@ func (j *Job[Out]) Info(ctx context.Context) (JobInfo, error) {
 	if ctx == nil {
 		return JobInfo{}, usageError("job", "", ErrInput, "%v", errNilContext)
 	}
-	rec, err := j.router.jobs.open(j.router).Get(viewOf(ctx), j.id)
+	rec, err := j.router.jobHost().queue.Get(viewOf(ctx), j.id)
 	if err != nil {
 		return JobInfo{}, err
 	}
@@ -128,7 +128,7 @@ func (r *Router) Jobs(ctx context.Context, filter JobFilter) iter.Seq2[JobInfo, 
 			yield(JobInfo{}, usageError("jobs", "", ErrInput, "%v", errNilContext))
 			return
 		}
-		for rec, err := range r.jobs.open(r).List(viewOf(ctx), filter) {
+		for rec, err := range r.jobHost().queue.List(viewOf(ctx), filter) {
 			info := JobInfo{}
 			if err == nil {
 				info = r.jobInfo(&rec)
@@ -157,7 +157,7 @@ func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (J
 	if ctx == nil {
 		return JobRecord{}, usageError("replay", "", ErrInput, "%v", errNilContext)
 	}
-	old, err := r.jobs.open(r).Get(viewOf(ctx), id)
+	old, err := r.jobHost().queue.Get(viewOf(ctx), id)
 	if err != nil {
 		return JobRecord{}, err
 	}
@@ -193,7 +193,7 @@ func (r *Router) Purge(ctx context.Context, filter JobFilter) (int, error) {
 	if ctx == nil {
 		return 0, usageError("purge", "", ErrInput, "%v", errNilContext)
 	}
-	n, queue := 0, r.jobs.open(r)
+	n, queue := 0, r.jobHost().queue
 	for rec, err := range queue.List(viewOf(ctx), filter) {
 		if err != nil {
 			return n, err

@@ -17,6 +17,7 @@ import (
 // worker to its record. Only its provenance tells that call from others.
 type delivery struct {
 	router *Router
+	host   *jobHost
 	lease  JobLease
 	policy *jobPolicy
 	ctx    context.Context         //nolint:containedctx // of the call
@@ -34,9 +35,9 @@ type delivery struct {
 
 // deliver starts the delivery of a leased job.
 func (r *Router) deliver(lease JobLease) {
-	d := &delivery{router: r, lease: lease, policy: r.jobPolicy(&lease.Record), over: make(chan struct{})}
+	d := &delivery{router: r, host: r.jobHost(), lease: lease, policy: r.jobPolicy(&lease.Record), over: make(chan struct{})}
 	d.ctx, d.end = context.WithCancelCause(context.Background())
-	r.jobs.begun(d)
+	d.host.begun(d)
 	go d.run()
 }
 
@@ -61,7 +62,7 @@ func (d *delivery) decide() jobEnd {
 	if end, early := rec.premature(d.policy, jobTime()); early {
 		return end
 	}
-	if !d.policy.overlap && d.router.jobs.isBehind(rec.ID, true) {
+	if !d.policy.overlap && d.host.isBehind(rec.ID, true) {
 		return jobEnd{what: jobBehindItself}
 	}
 	if o := rec.Origin; o != nil && o.Delivers != "" {
@@ -151,15 +152,11 @@ func (d *delivery) sender() (call uuid.UUID, depth int) {
 	return uuid.Nil, 0
 }
 
-// deliver makes the call follow its job, if it is a delivery of one.
-func (c *callContext) deliver() {
-	from := c.extra.from
-	if from == nil || from.slip == nil {
-		return
-	}
-	_, c.extra.depth = from.slip.sender()
-	c.extra.trace = &jobTrace{Trace: c.extra.trace, delivery: from.slip}
-}
+// traced gives the delivery the record of its call.
+func (d *delivery) traced(t Trace) Trace { return &jobTrace{Trace: t, delivery: d} }
+
+func (d *delivery) ranAway()      { d.host.ranAway(d.lease.Record.ID) }
+func (d *delivery) handlerEnded() { d.host.handlerEnded(d.lease.Record.ID) }
 
 // jobTrace gives a delivery the record of its call, and goes on to the call's own Trace.
 type jobTrace struct {
@@ -187,7 +184,7 @@ func (t *jobTrace) End(e *Execution) {
 // hasSlot tells the queue that the call has its slot.
 func (d *delivery) hasSlot() {
 	defer d.router.guardHook("WithJobs", d.lease.Record.Function)
-	_ = d.router.jobs.queue.Begin(context.Background(), d.lease) // ErrLease: Settle will say so
+	_ = d.host.queue.Begin(context.Background(), d.lease) // ErrLease: Settle will say so
 }
 
 // cancel ends the call for Job.Cancel.
@@ -201,7 +198,7 @@ func (d *delivery) extend() {
 	var err error
 	func() {
 		defer d.router.queuePanicked(&err)
-		err = d.router.jobs.queue.Extend(d.ctx, d.lease, JobProgress{})
+		err = d.host.queue.Extend(d.ctx, d.lease, JobProgress{})
 	}()
 	switch {
 	case errors.Is(err, ErrLease):
@@ -213,18 +210,18 @@ func (d *delivery) extend() {
 
 // finish settles the job with what follows from the end of its delivery.
 func (d *delivery) finish(end jobEnd) {
-	defer d.router.jobs.ended(d)
+	defer d.host.ended(d)
 	defer d.router.guardHook("WithJobs", d.lease.Record.Function)
 	if d.isCanceled.Load() && (end.what != jobDelivered || end.Kind != KindNone || end.Outcome != OK) {
 		end.what = jobCanceled
 	}
 	rec, follow := next(d.lease.Record, end, d.policy, jobTime())
 	for {
-		err := d.router.jobs.queue.Settle(context.Background(), d.lease, rec, follow...)
-		if err == nil || errors.Is(err, ErrLease) || errors.Is(err, ErrClosed) || d.router.jobs.ctx.Err() != nil {
+		err := d.host.queue.Settle(context.Background(), d.lease, rec, follow...)
+		if err == nil || errors.Is(err, ErrLease) || errors.Is(err, ErrClosed) || d.host.ctx.Err() != nil {
 			break
 		}
-		d.router.jobs.pause() // the engine has failed; the write is fenced, and may be repeated
+		d.host.pause() // the engine has failed; the write is fenced, and may be repeated
 	}
 	d.watch.Stop()
 	d.end(nil)
@@ -240,7 +237,7 @@ func (d *delivery) isFree(rec *JobRecord) bool {
 		_, err := d.router.find("job", rec.calledName())
 		return err == nil
 	case WaitHandler:
-		return !d.router.jobs.isBehind(rec.ID, true)
+		return !d.host.isBehind(rec.ID, true)
 	}
 	return false
 }
@@ -306,5 +303,5 @@ func Progress(ctx context.Context, done, total int64, note string) error {
 	if d == nil {
 		return nil
 	}
-	return d.router.jobs.queue.Extend(viewOf(ctx), d.lease, JobProgress{Done: done, Total: total, Note: note})
+	return d.host.queue.Extend(viewOf(ctx), d.lease, JobProgress{Done: done, Total: total, Note: note})
 }

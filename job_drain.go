@@ -31,8 +31,8 @@ func (e *JobsLeft) Error() string {
 // one what is due by now, and then stops leasing. With a queue that outlives the process
 // it stops at once.
 func (r *Router) drainJobs(ctx context.Context, self *callContext) {
-	j := &r.jobs
-	if !j.isUsed() {
+	j := r.hasJobs()
+	if j == nil {
 		return
 	}
 	limit := jobTime()
@@ -42,14 +42,7 @@ func (r *Router) drainJobs(ctx context.Context, self *callContext) {
 	own := self.jobOf()
 	for isMemory(j.queue) && j.isLeasing() && r.awaitDue(ctx, limit, own) {
 	}
-	j.close()
-}
-
-// isUsed reports whether there is a queue.
-func (j *jobHost) isUsed() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.queue != nil
+	j.stop()
 }
 
 // isLeasing reports whether due jobs are still leased.
@@ -71,12 +64,12 @@ func (r *Router) awaitDue(ctx context.Context, limit time.Time, own *delivery) b
 	if ctx.Err() != nil {
 		return false
 	}
-	changed := r.jobs.changed.wait() // before the look, so that nothing is missed
-	if r.jobs.others(own) > 0 {
+	changed := r.jobHost().changed.wait() // before the look, so that nothing is missed
+	if r.jobHost().others(own) > 0 {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-		case <-r.jobs.ctx.Done(): // Close
+		case <-r.jobHost().ctx.Done(): // Close
 		}
 		return true
 	}
@@ -90,7 +83,7 @@ func (r *Router) awaitDue(ctx context.Context, limit time.Time, own *delivery) b
 	case <-timer.C:
 	case <-changed:
 	case <-ctx.Done():
-	case <-r.jobs.ctx.Done():
+	case <-r.jobHost().ctx.Done():
 	}
 	return true
 }
@@ -98,7 +91,7 @@ func (r *Router) awaitDue(ctx context.Context, limit time.Time, own *delivery) b
 // nextDue returns when the first job can run here that can before limit.
 func (r *Router) nextDue(ctx context.Context, limit time.Time, own *delivery) (first time.Time, found bool) {
 	waiting := JobFilter{States: []JobState{JobReady, JobScheduled}}
-	for rec, err := range r.jobs.queue.List(ctx, waiting) {
+	for rec, err := range r.jobHost().queue.List(ctx, waiting) {
 		if err != nil {
 			return first, false
 		}
@@ -106,7 +99,7 @@ func (r *Router) nextDue(ctx context.Context, limit time.Time, own *delivery) (f
 		if at.IsZero() {
 			at = rec.Due
 		}
-		if rec.KeyHolder != uuid.Nil || at.After(limit) || !r.jobs.hosts(r, rec.Function) || own.isOf(&rec) {
+		if rec.KeyHolder != uuid.Nil || at.After(limit) || !r.jobHost().hosts(r, rec.Function) || own.isOf(&rec) {
 			continue
 		}
 		if !found || at.Before(first) {
@@ -125,8 +118,8 @@ func (d *delivery) isOf(rec *JobRecord) bool { return d != nil && d.lease.Record
 // jobsLeft waits until all deliveries but self's have settled their jobs, whose calls
 // have ended, and returns a *JobsLeft if jobs of a queue in memory are left.
 func (r *Router) jobsLeft(ctx context.Context, self *callContext) error {
-	j := &r.jobs
-	if !j.isUsed() {
+	j := r.hasJobs()
+	if j == nil {
 		return nil
 	}
 	own := self.jobOf()

@@ -13,15 +13,18 @@ import (
 // WithJobs sets the queue that keeps the router's jobs. The router leases jobs from it as
 // soon as a function is registered, so that a queue which outlives the process has its
 // jobs run without a Send. Several routers may share a queue, and none closes it.
-// Default: a queue of [NewMemoryJobs] with its default bounds, made for the first Send.
-func WithJobs(q JobQueue) RouterOption {
-	return routerOption(func(r *routerSettings) { r.jobs.queue = q })
-}
+// Default, also for nil: a queue of [NewMemoryJobs] with its default bounds, made for the
+// first Send.
+func WithJobs(q JobQueue) RouterOption { return jobsOption{q} }
 
-// routerJobs are the router's options about jobs.
-type routerJobs struct {
-	queue    JobQueue // nil: one in memory
-	carriers []Carrier
+type jobsOption struct{ queue JobQueue }
+
+func (jobsOption) applyRouter(*routerSettings) {}
+
+func (o jobsOption) extend(r *Router) {
+	if o.queue != nil {
+		r.jobs.getOr(func() jobRunner { return newJobHost(r, o.queue, true) })
+	}
 }
 
 // leaseTerm is how long a lease lasts; it is prolonged three times within.
@@ -34,18 +37,44 @@ const queuePause = time.Second
 // starts a delivery for each. The queue lets it have one job of each function and tenant
 // that waits for its slot, and so bounds how many deliveries wait.
 type jobHost struct {
+	router  *Router
+	queue   JobQueue
+	eager   bool            // it leases from the first registration on, and not only from the first Send
+	ctx     context.Context //nolint:containedctx // it ends with the router, and with it all waiting
+	stop    context.CancelFunc
 	changed broadcast // a delivery has ended
 
 	mu      sync.Mutex // guards what follows
-	queue   JobQueue   // nil: no job yet
-	ctx     context.Context
-	stop    context.CancelFunc // ends ctx, and with it all waiting
-	leasing bool               // the goroutine has been started
+	leasing bool       // the goroutine has been started
 	running map[uuid.UUID]*delivery
 	behind  map[uuid.UUID]*runawayJob
 	names   []string           // of the functions that it leases for; nil: to be looked up
 	again   context.CancelFunc // ends the Lease that waits, since the names have changed
 	added   []string           // names that were registered since jobs were unparked
+}
+
+// newJobHost returns the host of a router's jobs. Close stores closed before it looks for a
+// host, so one that is made at that moment sees it here, or is stopped there.
+func newJobHost(r *Router, q JobQueue, eager bool) *jobHost {
+	j := &jobHost{router: r, queue: q, eager: eager, running: map[uuid.UUID]*delivery{}, behind: map[uuid.UUID]*runawayJob{}}
+	j.ctx, j.stop = context.WithCancel(context.Background())
+	if r.closed.Load() {
+		j.stop()
+	}
+	return j
+}
+
+// jobHost returns the host of the router's jobs, and makes one with a queue in memory if there
+// is none.
+func (r *Router) jobHost() *jobHost {
+	j, _ := r.jobs.getOr(func() jobRunner { return newJobHost(r, NewMemoryJobs(0, 0), false) }).(*jobHost)
+	return j
+}
+
+// hasJobs returns the host, or nil if the router has none.
+func (r *Router) hasJobs() *jobHost {
+	j, _ := r.jobs.get().(*jobHost)
+	return j
 }
 
 // runawayJob is a job whose handlers still run although their deliveries are over.
@@ -54,46 +83,21 @@ type runawayJob struct {
 	parked   bool // it was leased meanwhile, and waits for them
 }
 
-// open returns the queue.
-func (j *jobHost) open(r *Router) JobQueue {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.opened(r)
-}
-
-// opened is open for callers that hold j.mu.
-func (j *jobHost) opened(r *Router) JobQueue {
-	if j.queue != nil {
-		return j.queue
-	}
-	if j.queue = r.settings.jobs.queue; j.queue == nil {
-		j.queue = NewMemoryJobs(0, 0)
-	}
-	j.ctx, j.stop = context.WithCancel(context.Background())
-	j.running, j.behind = map[uuid.UUID]*delivery{}, map[uuid.UUID]*runawayJob{}
-	if r.closed.Load() {
-		j.stop()
-	}
-	return j.queue
-}
-
 // start has the host lease jobs, if it does not yet.
-func (j *jobHost) start(r *Router) {
+func (j *jobHost) start() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.opened(r)
 	if !j.leasing && j.ctx.Err() == nil {
 		j.leasing = true
-		go r.leaseJobs()
+		go j.router.leaseJobs()
 	}
 }
 
 // registered notes that a name was added, or removed if added is false.
-func (j *jobHost) registered(r *Router, name string, added bool) {
+func (j *jobHost) registered(name string, added bool) {
 	j.mu.Lock()
-	used := j.queue != nil
 	j.names = nil
-	if added && (used || r.settings.jobs.queue != nil) {
+	if added {
 		j.added = append(j.added, name)
 	}
 	if j.again != nil {
@@ -101,23 +105,14 @@ func (j *jobHost) registered(r *Router, name string, added bool) {
 		j.again = nil
 	}
 	j.mu.Unlock()
-	if r.settings.jobs.queue != nil {
-		j.start(r)
-	}
-}
-
-// close ends all waiting. Calls that run are not its business.
-func (j *jobHost) close() {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.stop != nil {
-		j.stop()
+	if j.eager {
+		j.start()
 	}
 }
 
 // leaseJobs is the host's goroutine.
 func (r *Router) leaseJobs() {
-	j := &r.jobs
+	j := r.jobHost()
 	for j.ctx.Err() == nil {
 		names, added, ctx := j.hosted(r)
 		for _, name := range added {
@@ -138,7 +133,7 @@ func (r *Router) leaseJobs() {
 // leaseJob is Lease with a recover: a queue is foreign code.
 func (r *Router) leaseJob(ctx context.Context, names []string) (lease JobLease, err error) {
 	defer r.queuePanicked(&err)
-	return r.jobs.queue.Lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
+	return r.jobHost().queue.Lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
 }
 
 // queuePanicked makes a panic of the queue an error. It must be deferred directly.
@@ -182,22 +177,22 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 
 // unpark lets the jobs run that are parked because nobody had the function.
 func (r *Router) unpark(name string) {
-	queue := r.jobs.queue
-	for rec, err := range queue.List(r.jobs.ctx, JobFilter{Function: name, States: []JobState{JobParked}}) {
+	queue := r.jobHost().queue
+	for rec, err := range queue.List(r.jobHost().ctx, JobFilter{Function: name, States: []JobState{JobParked}}) {
 		if err != nil {
 			return // at the latest they are leased when they are too old
 		}
 		if rec.parkedFor() == WaitFunction {
-			_ = queue.Swap(r.jobs.ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
+			_ = queue.Swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
 		}
 	}
 }
 
 // unparkJob lets a parked job run.
 func (r *Router) unparkJob(id uuid.UUID) {
-	rec, err := r.jobs.queue.Get(r.jobs.ctx, id)
+	rec, err := r.jobHost().queue.Get(r.jobHost().ctx, id)
 	if err == nil && rec.State == JobParked {
-		_ = r.jobs.queue.Swap(r.jobs.ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
+		_ = r.jobHost().queue.Swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
 	}
 }
 
@@ -217,8 +212,8 @@ func (r *Router) jobPolicy(rec *JobRecord) *jobPolicy {
 // jobOf returns the job that a call, or a call above it, is a delivery of, or nil.
 func (c *callContext) jobOf() *delivery {
 	for ; c != nil; c = c.parent() {
-		if from := c.provenance(); from != nil && from.slip != nil {
-			return from.slip
+		if d, ok := c.provenance().delivers().(*delivery); ok {
+			return d
 		}
 	}
 	return nil
@@ -226,7 +221,7 @@ func (c *callContext) jobOf() *delivery {
 
 // awaitJob waits until a job is settled.
 func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
-	queue := r.jobs.open(r)
+	queue := r.jobHost().queue
 	rec, err := queue.Get(ctx, id)
 	switch {
 	case err != nil || rec.State.IsSettled():
@@ -236,7 +231,7 @@ func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext
 	}
 	watch, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(r.jobs.ctx, cancel)()
+	defer context.AfterFunc(r.jobHost().ctx, cancel)()
 	for err == nil && !rec.State.IsSettled() {
 		rec, err = queue.Watch(watch, id, rec.Revision)
 	}
@@ -253,7 +248,7 @@ func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext
 
 // cancelJob is Job.Cancel.
 func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContext) error {
-	queue := r.jobs.open(r)
+	queue := r.jobHost().queue
 	for {
 		rec, err := queue.Get(ctx, id)
 		if err != nil {
@@ -266,7 +261,7 @@ func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContex
 			return usageError("cancel", rec.calledName(), ErrSettled, "%v", rec.State)
 		case JobRunning, JobScheduled, JobReady, JobParked:
 		}
-		if d := r.jobs.deliveryOf(id); d != nil {
+		if d := r.jobHost().deliveryOf(id); d != nil {
 			if d.cancel(); inside.jobOf() == d {
 				return nil
 			}
@@ -279,7 +274,7 @@ func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContex
 		}
 		canceled, _ := next(rec, jobEnd{what: jobCanceled}, r.jobPolicy(&rec), jobTime())
 		if err := queue.Swap(ctx, rec, canceled); !errors.Is(err, ErrRevision) {
-			if d := r.jobs.deliveryOf(id); d != nil && err == nil { // it was leased in between
+			if d := r.jobHost().deliveryOf(id); d != nil && err == nil { // it was leased in between
 				d.cancel()
 			}
 			return err
@@ -335,7 +330,7 @@ func (j *jobHost) ranAway(id uuid.UUID) {
 }
 
 // handlerEnded notes that such a handler has returned.
-func (j *jobHost) handlerEnded(r *Router, id uuid.UUID) {
+func (j *jobHost) handlerEnded(id uuid.UUID) {
 	j.mu.Lock()
 	b := j.behind[id]
 	b.handlers--
@@ -345,7 +340,7 @@ func (j *jobHost) handlerEnded(r *Router, id uuid.UUID) {
 	parked := b.handlers == 0 && b.parked
 	j.mu.Unlock()
 	if parked {
-		go r.unparkJob(id) // the queue may be slow, and this is the handler's goroutine
+		go j.router.unparkJob(id) // the queue may be slow, and this is the handler's goroutine
 	}
 }
 
@@ -375,9 +370,6 @@ func (j *jobHost) hosts(r *Router, name string) bool {
 
 // counts returns how many jobs there are by function, or nil without a queue.
 func (j *jobHost) counts() map[string]JobCount {
-	if !j.isUsed() {
-		return nil
-	}
 	counts, err := j.queue.Count(j.ctx)
 	if err != nil {
 		return nil

@@ -381,7 +381,7 @@ type routerSettings struct {
 	stuck    func(ctx context.Context, inv Invocation, over time.Duration)
 	decided  func(Decision)
 	ceiling  Scaler
-	jobs     routerJobs
+	carriers []Carrier
 }
 
 // likeTimeout stands for a queue timeout that was not set: it is as long as the
@@ -485,7 +485,7 @@ func (r *routerSettings) check() error {
 	case r.grace < 0:
 		return bad("WithStuck(%v, …): the grace can't be negative", r.grace)
 	}
-	if fault := checkCarriers(r.jobs.carriers); fault != "" {
+	if fault := checkCarriers(r.carriers); fault != "" {
 		return bad("WithCarrier: %s", fault)
 	}
 	if r.ceiling != nil {

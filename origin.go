@@ -312,6 +312,16 @@ func stickyKey(ctx context.Context) (key string) {
 	return tenant
 }
 
+// deliver makes the call follow its job, if it is a delivery of one.
+func (c *callContext) deliver() {
+	job := c.extra.from.delivers()
+	if job == nil {
+		return
+	}
+	_, c.extra.depth = job.sender()
+	c.extra.trace = job.traced(c.extra.trace)
+}
+
 // callOf returns the call that ctx belongs to, or nil.
 func callOf(ctx context.Context) *callContext {
 	switch o := ctx.Value(originKey{}).(type) {

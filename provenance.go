@@ -22,8 +22,8 @@ type provenance struct {
 
 	job      uuid.UUID
 	delivery int
-	attempt  int       // 0: the first
-	slip     *delivery // of which it is the call; nil: of none
+	attempt  int         // 0: the first
+	slip     jobDelivery // of which it is the call; nil: of none
 
 	resolved *Resolution // where the call writes what it was given to; nil: nowhere
 }
@@ -54,7 +54,7 @@ func (f *provenance) inherit() *provenance {
 func (f *provenance) isSound() bool { return f == nil || f.fault == nil && !f.badID && f.slip == nil }
 
 // delivers returns the delivery of a job whose call it belongs to, or nil.
-func (f *provenance) delivers() *delivery {
+func (f *provenance) delivers() jobDelivery {
 	if f == nil {
 		return nil
 	}

@@ -117,7 +117,7 @@ func (r *Router) enter(fn *function, h handle) error {
 	err := r.open(fn)
 	if entered = err == nil; entered {
 		r.functions.confirm(fn)
-		r.jobs.registered(r, fn.name, true)
+		r.jobs.registered(fn.name, true)
 	}
 	return err
 }
@@ -486,4 +486,13 @@ func (r *Router) route(ctx context.Context, op, name string) (target, *Error) {
 		}
 	}
 	return target{}, notFound(op, name, f)
+}
+
+// tellIfEnding is called when a call, an init or a close func of fn has ended. It
+// lets a removed function go once it has nothing left, and wakes a Shutdown.
+func (fn *function) tellIfEnding() {
+	if fn.gone.Load() {
+		fn.router.functions.tidy()
+	}
+	fn.router.tellIfClosing()
 }

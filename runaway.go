@@ -19,7 +19,7 @@ func (w *worker) runAway(c *callContext, at int64) {
 	c.state.Or(ranAway)
 	w.since = at
 	if job := c.provenance().delivers(); job != nil {
-		fn.router.jobs.ranAway(job.lease.Record.ID)
+		job.ranAway()
 	}
 	// Add first and undo: two runaways at once can't both take the last replacement.
 	if fn.family.replaced.Add(1) <= int64(fn.family.runaways) {
@@ -67,7 +67,7 @@ func (w *worker) leave(c *callContext) {
 		c.recordOverrun(time.Duration(w.ended - w.since))
 	}
 	if job := c.provenance().delivers(); job != nil {
-		fn.router.jobs.handlerEnded(fn.router, job.lease.Record.ID)
+		job.handlerEnded()
 	}
 	fn.runaways.Add(-1)
 	c.release()

@@ -111,7 +111,9 @@ func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (rem
 // see a goroutine that a hook has started and waits for.
 func (r *Router) Close() error {
 	r.closing.Store(true)
-	r.jobs.close()
+	if j := r.hasJobs(); j != nil {
+		j.stop()
+	}
 	r.close(nil)
 	return nil
 }

@@ -1,0 +1,60 @@
+package faas
+
+import (
+	"sync"
+
+	"github.com/google/uuid"
+)
+
+// jobRunner runs a router's jobs. What a call and a registration need of it stands here as
+// interfaces: so the files of jobs use the router, and its own files know none of them.
+type jobRunner interface {
+	// registered is told of each name that was added or removed.
+	registered(name string, added bool)
+}
+
+// jobDelivery is the delivery of a job, as the call that it makes knows it. Its methods are
+// called on the goroutines of that call.
+type jobDelivery interface {
+	// hasSlot is called when the call has its slot.
+	hasSlot()
+	// sender returns the call that sent the job, and how deep the job's calls are.
+	sender() (call uuid.UUID, depth int)
+	// traced returns a Trace that takes the call's record for the delivery, and goes on to t.
+	traced(t Trace) Trace
+	// ranAway and handlerEnded are called when the handler outlives the call, and when it
+	// returns then.
+	ranAway()
+	handlerEnded()
+}
+
+// jobLink is a router's link to its jobRunner, which is made when it is first needed.
+type jobLink struct {
+	mu     sync.Mutex // guards runner
+	runner jobRunner  // nil: the router has no jobs
+}
+
+// get returns the runner, or nil.
+func (l *jobLink) get() jobRunner {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.runner
+}
+
+// getOr is get, and makes the runner if there is none. make is called with l.mu held: of
+// two goroutines that need the first runner one makes it.
+func (l *jobLink) getOr(make func() jobRunner) jobRunner {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.runner == nil {
+		l.runner = make()
+	}
+	return l.runner
+}
+
+// registered tells the runner, if there is one.
+func (l *jobLink) registered(name string, added bool) {
+	if runner := l.get(); runner != nil {
+		runner.registered(name, added)
+	}
+}
