@@ -12,13 +12,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrSettled: the job has ended before, and its end can't be changed. Test it with
-// [errors.Is].
-var ErrSettled = errors.New("job has ended")
-
-// ErrJobCanceled: the job was canceled. Wait answers it, and it is the cause of the
-// context of a handler that ran.
-var ErrJobCanceled = errors.New("job was canceled")
+// The errors about jobs, to be tested with [errors.Is].
+var (
+	// ErrSettled: the job has ended before, and its end can't be changed.
+	ErrSettled = errors.New("job has ended")
+	// ErrJobCanceled: the job was canceled. Wait answers it, and it is the cause of the
+	// context of a handler that ran.
+	ErrJobCanceled = errors.New("job was canceled")
+)
 
 // Job is the handle of a job: a call that was accepted to be made later, see
 // [Function.Send]. Out is the type of the function's output; for a handle by
@@ -370,7 +371,7 @@ func (e *JobError) Unwrap() error {
 		return ErrDepth
 	case KindClosed:
 		return ErrClosed
-	case KindNone, KindCanceled:
+	case KindNone, KindCanceled, kinds:
 	}
 	switch e.Last.Outcome {
 	case TimedOut:
@@ -381,7 +382,7 @@ func (e *JobError) Unwrap() error {
 		return ErrOutput
 	case InitFailed:
 		return ErrInit
-	case OK, Failed, Panicked, Canceled:
+	case OK, Failed, Panicked, Canceled, outcomeCount:
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func (r *Router) saveBy(ctx context.Context, c Carrier) (saved []byte, err error
 	return c.Save(ctx)
 }
 
-// restore gives the context of a delivery what has travelled with the job.
+// restore gives the context of a delivery what has traveled with the job.
 func (r *Router) restore(ctx context.Context, carried map[string][]byte) (context.Context, error) {
 	for _, c := range r.settings.carriers {
 		if saved := carried[c.Name]; saved != nil {
@@ -38,7 +38,7 @@ func (r *Router) restore(ctx context.Context, carried map[string][]byte) (contex
 			if err != nil {
 				return nil, err
 			}
-			ctx = next
+			ctx = next //nolint:fatcontext // each carrier wraps it once
 		}
 	}
 	return ctx, nil

@@ -48,7 +48,7 @@ func (d *delivery) run() {
 	d.watch = time.AfterFunc(leaseTerm/3, d.extend)
 	defer func() {
 		if !ended {
-			end = d.ended(&Error{Op: "invoke", Function: d.lease.Record.Function, Outcome: Exited, Err: ErrExited}, nil)
+			end = d.ended(nil, &Error{Op: "invoke", Function: d.lease.Record.Function, Outcome: Exited, Err: ErrExited})
 		}
 		d.finish(end)
 	}()
@@ -72,7 +72,7 @@ func (d *delivery) decide() jobEnd {
 }
 
 // ended describes how the call ended.
-func (d *delivery) ended(err error, output []byte) jobEnd {
+func (d *delivery) ended(output []byte, err error) jobEnd {
 	end := d.lease.Record.endOf(err, d.timeout(), jobTime())
 	end.output, end.seed = output, rand.Float64()
 	if d.admitted {
@@ -92,22 +92,22 @@ func (d *delivery) timeout() time.Duration {
 
 // call calls the function, with an upgraded payload if it does not decode and there is
 // something that upgrades it.
-func (d *delivery) call() (error, []byte) { //nolint:revive // the order of ended's parameters
+func (d *delivery) call() ([]byte, error) {
 	rec := &d.lease.Record
 	ctx, err := d.context()
 	if err != nil {
-		return sendRefused(refusal(rec.Function, uuid.Nil, ReasonDenied, wrapCause(ErrDenied, err))), nil
+		return nil, sendRefused(refusal(rec.Function, uuid.Nil, ReasonDenied, wrapCause(ErrDenied, err)))
 	}
 	out, err := d.router.Invoke(ctx, rec.calledName(), rec.Payload)
 	if d.policy.upgrade == nil || d.admitted || EndOf(err, rec.calledName()).Kind != KindInvalid {
-		return err, out
+		return out, err
 	}
 	payload, failed := d.upgrade()
 	if failed != nil {
-		return sendRefused(refusal(rec.Function, uuid.Nil, ReasonInput, wrapCause(ErrInput, failed))), nil
+		return nil, sendRefused(refusal(rec.Function, uuid.Nil, ReasonInput, wrapCause(ErrInput, failed)))
 	}
 	out, err = d.router.Invoke(ctx, rec.calledName(), payload)
-	return err, out
+	return out, err
 }
 
 // upgrade calls the func of WithUpgrade.
@@ -232,14 +232,12 @@ func (d *delivery) finish(end jobEnd) {
 
 // isFree reports whether what a job was parked for has happened while it was parked.
 func (d *delivery) isFree(rec *JobRecord) bool {
-	switch rec.parkedFor() {
-	case WaitFunction:
+	reason := rec.parkedFor()
+	if reason == WaitFunction {
 		_, err := d.router.find("job", rec.calledName())
 		return err == nil
-	case WaitHandler:
-		return !d.host.isBehind(rec.ID, true)
 	}
-	return false
+	return reason == WaitHandler && !d.host.isBehind(rec.ID, true)
 }
 
 // tell delivers the end of another job to a Go func.

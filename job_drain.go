@@ -14,7 +14,7 @@ import (
 // JobsLeft is in the error of [Router.Shutdown] if jobs of a queue in memory have not
 // ended: they are lost with the process, unless the program keeps it and has another
 // router lease from the queue.
-type JobsLeft struct {
+type JobsLeft struct { //nolint:errname // it says what is left
 	ByFunction map[string]int // how many, by the function's name; never empty
 }
 

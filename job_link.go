@@ -41,13 +41,13 @@ func (l *jobLink) get() jobRunner {
 	return l.runner
 }
 
-// getOr is get, and makes the runner if there is none. make is called with l.mu held: of
+// getOr is get, and makes the runner if there is none. newRunner is called with l.mu held: of
 // two goroutines that need the first runner one makes it.
-func (l *jobLink) getOr(make func() jobRunner) jobRunner {
+func (l *jobLink) getOr(newRunner func() jobRunner) jobRunner {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runner == nil {
-		l.runner = make()
+		l.runner = newRunner()
 	}
 	return l.runner
 }

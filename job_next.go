@@ -101,7 +101,7 @@ func (end *jobEnd) isAttempt() bool {
 		return true
 	case Failed:
 		return end.advice != adviceLater
-	case Canceled, InitFailed:
+	case Canceled, InitFailed, outcomeCount:
 	}
 	return false
 }
@@ -149,7 +149,7 @@ func afterCall(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep
 		return backoff(rec, end, now)
 	case Canceled: // by the host's shutdown: Job.Cancel is jobCanceled
 		return jobStep{at: now}
-	case Failed, Panicked, Exited, TimedOut:
+	case Failed, Panicked, Exited, TimedOut, outcomeCount:
 	}
 	switch end.advice {
 	case adviceDead:
@@ -294,7 +294,7 @@ func (rec *JobRecord) describe(err error, end End, timeout time.Duration) (text,
 		}
 	case Failed:
 		told = unadvised(err)
-	case OK, Canceled, OutputInvalid, InitFailed:
+	case OK, Canceled, OutputInvalid, InitFailed, outcomeCount:
 	}
 	text, ok := told.(string) // of panic("…"): not to be quoted
 	if !ok {

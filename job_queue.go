@@ -237,7 +237,7 @@ type JobCount struct {
 }
 
 // Waiting returns how many jobs are neither running nor settled.
-func (c JobCount) Waiting() int { return c.Scheduled + c.Ready + c.Parked }
+func (c *JobCount) Waiting() int { return c.Scheduled + c.Ready + c.Parked }
 
 // add adds the counts of another function.
 func (c *JobCount) add(o JobCount) {

@@ -305,9 +305,8 @@ func TestJobsHammer(t *testing.T) {
 	}
 	group.Wait()
 	err := r.Shutdown(context.Background())
-	var left *faas.JobsLeft
 	named := 0
-	if errors.As(err, &left) {
+	if left, ok := errors.AsType[*faas.JobsLeft](err); ok {
 		named = left.ByFunction["any"]
 	}
 	ended := 0
