@@ -241,3 +241,33 @@ func (h *aliasHandle) info() Info {
 	name, _, _ := strings.Cut(h.name, ":")
 	return Info{Signature: Signature{Name: name}}
 }
+
+// Decisions returns the last changes of scale, the oldest first, at most 64 of each
+// version. "resize:2" means that version. "resize" means all its versions, and also the
+// last 64 moves of its aliases. The empty name means the router's capacity. The slice is
+// the caller's. If a burst has grown a function call by call, that is one entry, with the
+// load that was seen first; [WithDecisions] reports each step. It returns an error that Is
+// [ErrNotFound] or [ErrName].
+func (r *Router) Decisions(name string) ([]Decision, error) {
+	if name == "" {
+		if r.capacity == nil {
+			return nil, nil
+		}
+		return r.capacity.decisions.all(), nil
+	}
+	versions, err := r.findAll("decisions", name)
+	if err != nil {
+		return nil, err
+	}
+	var all []Decision
+	for _, fn := range versions {
+		if fn.scaling != nil {
+			all = append(all, fn.scaling.decisions.all()...)
+		}
+	}
+	if f, qualifier := r.functions.lookup(name); f != nil && qualifier == "" {
+		all = append(all, f.moves.all()...)
+	}
+	slices.SortStableFunc(all, func(a, b Decision) int { return a.Time.Compare(b.Time) })
+	return all, nil
+}

@@ -12,15 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// The errors about jobs, to be tested with [errors.Is].
-var (
-	// ErrSettled: the job has ended before, and its end can't be changed.
-	ErrSettled = errors.New("job has ended")
-	// ErrJobCanceled: the job was canceled. Wait answers it, and it is the cause of the
-	// context of a handler that ran.
-	ErrJobCanceled = errors.New("job was canceled")
-)
-
 // Job is the handle of a job: a call that was accepted to be made later, see
 // [Function.Send]. Out is the type of the function's output; for a handle by
 // [Router.Job] that is the encoded output. Its methods may be called concurrently. To
@@ -107,15 +98,6 @@ func (j *Job[Out]) Cancel(ctx context.Context) error {
 	return j.router.cancelJob(viewOf(ctx), j.id, callOf(ctx))
 }
 
-// Replay is [Router.Replay] of this job.
-func (j *Job[Out]) Replay(ctx context.Context, opts ...SendOption) (*Job[Out], error) {
-	rec, err := j.router.replay(ctx, j.id, opts)
-	if err != nil && !errors.Is(err, ErrDuplicate) {
-		return nil, err
-	}
-	return &Job[Out]{router: j.router, id: rec.ID, duplicate: err != nil, codec: j.codec}, nil
-}
-
 // Job returns the handle of a job by its ID. It does not look whether there is one.
 func (r *Router) Job(id uuid.UUID) *Job[[]byte] {
 	return &Job[[]byte]{router: r, id: id, codec: r.common.codec}
@@ -139,53 +121,6 @@ func (r *Router) Jobs(ctx context.Context, filter JobFilter) iter.Seq2[JobInfo, 
 			}
 		}
 	}
-}
-
-// Replay makes a new job with the function, tenant, priority, order key, labels, expiry and
-// input of a settled one, which stays as it is. The new job has no unique key, and stands
-// at the end of its order key. [WithInput] gives it another input, and other options take
-// the place of what the first had. It is sent by ctx's caller: gates are asked about that
-// one. A job that is not settled is an error that Is [ErrInput].
-func (r *Router) Replay(ctx context.Context, id uuid.UUID, opts ...SendOption) (*Job[[]byte], error) {
-	rec, err := r.replay(ctx, id, opts)
-	if err != nil && !errors.Is(err, ErrDuplicate) {
-		return nil, err
-	}
-	return &Job[[]byte]{router: r, id: rec.ID, duplicate: err != nil, codec: r.common.codec}, nil
-}
-
-func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (JobRecord, error) {
-	if ctx == nil {
-		return JobRecord{}, usageError("replay", "", ErrInput, "%v", errNilContext)
-	}
-	old, err := r.jobHost().queue.Get(viewOf(ctx), id)
-	if err != nil {
-		return JobRecord{}, err
-	}
-	if !old.State.IsSettled() {
-		return JobRecord{}, usageError("replay", old.calledName(), ErrInput, "the job has not ended; it is %v", old.State)
-	}
-	to, unknown := r.peek("replay", old.calledName())
-	if unknown != nil {
-		return JobRecord{}, unknown
-	}
-	s := sendSettings{rec: JobRecord{MaxAge: old.MaxAge, OrderKey: old.OrderKey}, input: old.Payload}
-	WithJobLabels(old.Labels).applySend(&s)
-	for _, o := range opts {
-		if o != nil {
-			o.applySend(&s)
-		}
-	}
-	if err := to.checkSend(ctx, &s, s.input); err != nil {
-		return JobRecord{}, err
-	}
-	rec := s.rec
-	rec.Function, rec.Name, rec.Payload, rec.Origin = old.Function, old.Name, s.input, &JobOrigin{ReplayOf: id}
-	ctx = WithPriority(WithTenant(ctx, old.Tenant), old.Priority)
-	if err := to.askSend(ctx, &rec); err != nil {
-		return JobRecord{}, sendRefused(err)
-	}
-	return r.put(ctx, &rec, s.delay)
 }
 
 // Purge removes the records of settled jobs that match, and returns how many. Those that
@@ -247,28 +182,6 @@ type JobInfo struct {
 	Bytes               int       // of the encoded input
 }
 
-// JobWaiting says why a job does not run. It is zero for a job that runs or is settled.
-type JobWaiting struct {
-	For   JobWait
-	Until time.Time // of WaitDue, WaitBackoff, WaitBudget: at the latest
-	Job   uuid.UUID // of WaitKey: the job that holds the order key
-}
-
-// JobWait is what a job waits for. The set is open.
-type JobWait string
-
-// What jobs wait for.
-const (
-	WaitDue      JobWait = "due"      // it was sent to run later
-	WaitBackoff  JobWait = "backoff"  // the time after a delivery before the next
-	WaitKey      JobWait = "key"      // another job has its order key
-	WaitTurn     JobWait = "turn"     // its turn, and a slot
-	WaitBudget   JobWait = "budget"   // the window of a budget that is spent
-	WaitHandler  JobWait = "handler"  // the handler of its last attempt, which still runs
-	WaitFunction JobWait = "function" // a host that has its function
-	WaitOff      JobWait = "off"      // its function is switched off
-)
-
 // jobInfo describes a record.
 func (r *Router) jobInfo(rec *JobRecord) JobInfo {
 	info := JobInfo{
@@ -282,43 +195,6 @@ func (r *Router) jobInfo(rec *JobRecord) JobInfo {
 	}
 	info.Waiting = r.waitingOf(rec)
 	return info
-}
-
-// waitingOf says why a job does not run.
-func (r *Router) waitingOf(rec *JobRecord) JobWaiting {
-	switch rec.State {
-	case JobRunning, JobSucceeded, JobDead, JobCanceled:
-		return JobWaiting{}
-	case JobParked:
-		return JobWaiting{For: rec.parkedFor(), Until: rec.NotBefore}
-	case JobScheduled:
-		if rec.Last == nil {
-			return JobWaiting{For: WaitDue, Until: rec.NotBefore}
-		}
-		return JobWaiting{For: WaitBackoff, Until: rec.NotBefore}
-	case JobReady:
-	}
-	f := r.functions.get(rec.Function)
-	switch {
-	case rec.KeyHolder != uuid.Nil:
-		return JobWaiting{For: WaitKey, Job: rec.KeyHolder}
-	case f == nil:
-		return JobWaiting{For: WaitFunction}
-	case f.class.Limit() == 0:
-		return JobWaiting{For: WaitOff}
-	}
-	return JobWaiting{For: WaitTurn}
-}
-
-// parkedFor says what a parked job waits for.
-func (rec *JobRecord) parkedFor() JobWait {
-	switch last := rec.Last; {
-	case last == nil || last.Kind == KindNone:
-		return WaitHandler
-	case last.Kind == KindNotFound:
-		return WaitFunction
-	}
-	return WaitBudget
 }
 
 // JobError is the end of a job that did not succeed, as [Job.Wait] answers it. It Is

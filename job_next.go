@@ -1,6 +1,7 @@
 package faas
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -249,14 +250,6 @@ func (rec JobRecord) unparked(now time.Time) JobRecord {
 	return rec
 }
 
-// calledName is the name by which the job's function is called.
-func (rec *JobRecord) calledName() string {
-	if rec.Name != "" {
-		return rec.Name
-	}
-	return rec.Function
-}
-
 // The bounds of what a record keeps of an error.
 const (
 	maxJobError  = 4 << 10     // bytes of its text
@@ -328,4 +321,50 @@ func typeName(v any) string {
 		t = t.Elem()
 	}
 	return t.Name()
+}
+
+// follow returns the job that tells a settled job's end to its destination, if it has one.
+func (p *jobPolicy) follow(rec *JobRecord, now time.Time) []JobRecord {
+	to, which := Destination{}, ""
+	switch rec.State {
+	case JobSucceeded:
+		to, which = p.onSuccess, DeliversSuccess
+	case JobDead:
+		to, which = p.onFailure, DeliversFailure
+	case JobCanceled, JobScheduled, JobReady, JobRunning, JobParked:
+	}
+	if to.IsZero() || rec.endsHere() {
+		return nil
+	}
+	payload, err := json.Marshal(rec.envelope())
+	if err != nil {
+		payload = nil // all of it always encodes
+	}
+	origin := JobOrigin{Principal: rec.Function, Depth: 1, Job: rec.ID, Delivers: which}
+	if o := rec.Origin; o != nil {
+		origin.Depth += o.Depth
+		origin.RequestID, origin.Key, origin.Carried = o.RequestID, o.Key, o.Carried
+	}
+	if rec.Last != nil {
+		origin.Invocation = rec.Last.Invocation
+	}
+	tell := JobRecord{
+		Format: JobFormat, ID: uuid.NewSHA1(rec.ID, []byte(which)), Function: rec.Function, Tenant: rec.Tenant, Priority: rec.Priority,
+		State: JobReady, Accepted: now, Due: now, Payload: payload, Origin: &origin,
+	}
+	if to.function != "" {
+		origin.Delivers = ""
+		if tell.Function = baseName(to.function); tell.Function != to.function {
+			tell.Name = to.function
+		}
+	}
+	return []JobRecord{tell}
+}
+
+// endsHere reports whether the end of this job is told to no destination. That of a
+// delivery to a Go func is not; nor is that of a delivery which went too deep, because
+// its own would go one deeper, and so on for ever.
+func (rec *JobRecord) endsHere() bool {
+	o := rec.Origin
+	return o != nil && o.Job != uuid.Nil && (o.Delivers != "" || rec.Condition == ConditionNesting)
 }

@@ -160,3 +160,14 @@ func isRecordField(name string) bool {
 	}
 	return false
 }
+
+// calledName is the name by which the job's function is called.
+func (rec *JobRecord) calledName() string {
+	if rec.Name != "" {
+		return rec.Name
+	}
+	return rec.Function
+}
+
+// jobTime is the wall clock's time, as records have it.
+func jobTime() time.Time { return time.Now().Round(0).UTC() }

@@ -306,6 +306,3 @@ func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) (
 	}
 	return had, err
 }
-
-// jobTime is the wall clock's time, as records have it.
-func jobTime() time.Time { return time.Now().Round(0).UTC() }

@@ -226,27 +226,6 @@ func (f *family) target(ctx context.Context, qualifier string) (to target, ok bo
 	return target{}, false
 }
 
-// errGone says that the target of a call by name was removed before the call had its slot.
-// It stays inside the package: the name is looked up again. That comes to an end, since
-// a name never stands for a function that is removed: each errGone takes a removal that
-// came after the look-up.
-var errGone = errors.New("removed before the call had its slot")
-
-// isGone tells whether refused has the removal of the target for its cause, and the name can be
-// looked up again. If it is true nothing of the call is left here: it goes to another
-// target, or is refused as one of an unknown name.
-func (to target) isGone(c *callContext, refused *Error) bool {
-	if !to.byName || refused.Reason != ReasonNotFound || !to.fn.gone.Load() {
-		return false
-	}
-	to.fn.part.Entered.Add(^uint64(0)) // minus one
-	to.fn.tellIfEnding()
-	if c.extra.trace != nil {
-		c.endTrace(nil)
-	}
-	return true
-}
-
 // aliased is an alias as calls see it. It is constant: a change of the alias makes another.
 type aliased struct {
 	Alias

@@ -1,0 +1,64 @@
+package faas
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+)
+
+// Replay is [Router.Replay] of this job.
+func (j *Job[Out]) Replay(ctx context.Context, opts ...SendOption) (*Job[Out], error) {
+	rec, err := j.router.replay(ctx, j.id, opts)
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return nil, err
+	}
+	return &Job[Out]{router: j.router, id: rec.ID, duplicate: err != nil, codec: j.codec}, nil
+}
+
+// Replay makes a new job with the function, tenant, priority, order key, labels, expiry and
+// input of a settled one, which stays as it is. The new job has no unique key, and stands
+// at the end of its order key. [WithInput] gives it another input, and other options take
+// the place of what the first had. It is sent by ctx's caller: gates are asked about that
+// one. A job that is not settled is an error that Is [ErrInput].
+func (r *Router) Replay(ctx context.Context, id uuid.UUID, opts ...SendOption) (*Job[[]byte], error) {
+	rec, err := r.replay(ctx, id, opts)
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return nil, err
+	}
+	return &Job[[]byte]{router: r, id: rec.ID, duplicate: err != nil, codec: r.common.codec}, nil
+}
+
+func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (JobRecord, error) {
+	if ctx == nil {
+		return JobRecord{}, usageError("replay", "", ErrInput, "%v", errNilContext)
+	}
+	old, err := r.jobHost().queue.Get(viewOf(ctx), id)
+	if err != nil {
+		return JobRecord{}, err
+	}
+	if !old.State.IsSettled() {
+		return JobRecord{}, usageError("replay", old.calledName(), ErrInput, "the job has not ended; it is %v", old.State)
+	}
+	to, unknown := r.peek("replay", old.calledName())
+	if unknown != nil {
+		return JobRecord{}, unknown
+	}
+	s := sendSettings{rec: JobRecord{MaxAge: old.MaxAge, OrderKey: old.OrderKey}, input: old.Payload}
+	WithJobLabels(old.Labels).applySend(&s)
+	for _, o := range opts {
+		if o != nil {
+			o.applySend(&s)
+		}
+	}
+	if err := to.checkSend(ctx, &s, s.input); err != nil {
+		return JobRecord{}, err
+	}
+	rec := s.rec
+	rec.Function, rec.Name, rec.Payload, rec.Origin = old.Function, old.Name, s.input, &JobOrigin{ReplayOf: id}
+	ctx = WithPriority(WithTenant(ctx, old.Tenant), old.Priority)
+	if err := to.askSend(ctx, &rec); err != nil {
+		return JobRecord{}, sendRefused(err)
+	}
+	return r.put(ctx, &rec, s.delay)
+}

@@ -1,0 +1,66 @@
+package faas
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// JobWaiting says why a job does not run. It is zero for a job that runs or is settled.
+type JobWaiting struct {
+	For   JobWait
+	Until time.Time // of WaitDue, WaitBackoff, WaitBudget: at the latest
+	Job   uuid.UUID // of WaitKey: the job that holds the order key
+}
+
+// JobWait is what a job waits for. The set is open.
+type JobWait string
+
+// What jobs wait for.
+const (
+	WaitDue      JobWait = "due"      // it was sent to run later
+	WaitBackoff  JobWait = "backoff"  // the time after a delivery before the next
+	WaitKey      JobWait = "key"      // another job has its order key
+	WaitTurn     JobWait = "turn"     // its turn, and a slot
+	WaitBudget   JobWait = "budget"   // the window of a budget that is spent
+	WaitHandler  JobWait = "handler"  // the handler of its last attempt, which still runs
+	WaitFunction JobWait = "function" // a host that has its function
+	WaitOff      JobWait = "off"      // its function is switched off
+)
+
+// waitingOf says why a job does not run.
+func (r *Router) waitingOf(rec *JobRecord) JobWaiting {
+	switch rec.State {
+	case JobRunning, JobSucceeded, JobDead, JobCanceled:
+		return JobWaiting{}
+	case JobParked:
+		return JobWaiting{For: rec.parkedFor(), Until: rec.NotBefore}
+	case JobScheduled:
+		if rec.Last == nil {
+			return JobWaiting{For: WaitDue, Until: rec.NotBefore}
+		}
+		return JobWaiting{For: WaitBackoff, Until: rec.NotBefore}
+	case JobReady:
+	}
+	f := r.functions.get(rec.Function)
+	switch {
+	case rec.KeyHolder != uuid.Nil:
+		return JobWaiting{For: WaitKey, Job: rec.KeyHolder}
+	case f == nil:
+		return JobWaiting{For: WaitFunction}
+	case f.class.Limit() == 0:
+		return JobWaiting{For: WaitOff}
+	}
+	return JobWaiting{For: WaitTurn}
+}
+
+// parkedFor says what a parked job waits for.
+func (rec *JobRecord) parkedFor() JobWait {
+	switch last := rec.Last; {
+	case last == nil || last.Kind == KindNone:
+		return WaitHandler
+	case last.Kind == KindNotFound:
+		return WaitFunction
+	}
+	return WaitBudget
+}
