@@ -70,10 +70,19 @@ func (l *lane[B]) addDue(n *node[B]) {
 	case k.holder == nil && k.next == nil:
 		k.next = n
 		l.addReady(n)
+	case k.holder == nil && n.earlier(k.next): // it came later and is due since before: a due time may lie in the past
+		l.ready.remove(k.next)
+		l.waitForKey(k, k.next)
+		k.next = n
+		l.addReady(n)
 	default:
-		k.waiting.push(n)
-		n.place = inKey
+		l.waitForKey(k, n)
 	}
+}
+
+func (l *lane[B]) waitForKey(k *orderKey[B], n *node[B]) {
+	k.waiting.push(n)
+	n.place = inKey
 }
 
 // removeDue takes back what addDue has done, for a job that was not leased.

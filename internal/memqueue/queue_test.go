@@ -243,6 +243,19 @@ func TestJobsAreGivenInOrderWhateverIsTakenOutBetween(t *testing.T) {
 	}
 }
 
+func TestAJobThatWasDueBeforeGetsItsOrderKeyFirstAlthoughItCameLater(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New[string](10, 100)
+	for n := range 3 {
+		it := job(n, "")
+		it.Order, it.At = "k", it.At-int64(n)*int64(time.Second)
+		require.NoError(t, put(t, q, it))
+	}
+	for n := range 3 {
+		require.Equal(t, number(2-n), finish(t, q, "f").ID)
+	}
+}
+
 func TestTheOldestJobIsFoundBehindUrgentOnes(t *testing.T) {
 	t.Parallel()
 	q := memqueue.New[string](10, 100)
