@@ -68,41 +68,6 @@ func (s InputState) String() string {
 	return "InputState(?)"
 }
 
-// WithCapture gives the inputs of failed calls to c. A call has failed if its [Outcome] is
-// one of outcomes, or, without outcomes, any but OK. A refused call has no record, and its
-// input is not captured. A function's WithCapture replaces the router's; nil switches it
-// off, which is the default. Nothing is encoded for calls that succeed.
-//
-// The payload of a bytes call, and what [WithCopy] has copied, are captured as they came.
-// Another typed input is encoded with the function's codec when its handler has returned,
-// before the caller has the answer; of a handler that runs on nothing is captured
-// (see [InputState]). Therefore:
-//
-//   - The bytes that were given to a call must not be changed until Invoke has returned,
-//     also with WithCopy.
-//   - A goroutine that the handler leaves behind must not write to an input that is not
-//     copied.
-//   - A panic or an error of the codec leaves the capture without input. A codec that
-//     blocks keeps the caller from its answer.
-//
-// Inputs may hold what must not be kept. A [Ring] blanks by key. A value that encodes as
-// "[redacted]", as access.Secret does, is captured as that. If the type of a function's
-// input can hold one whose zero value does, a payload is captured as the codec decodes and
-// encodes it again: what the type has no field for is missing then.
-func WithCapture(c Capture, outcomes ...Outcome) Option {
-	set := &capturing{to: c}
-	for _, o := range outcomes {
-		set.of |= 1 << min(o, 63) // 63 stands for any that does not exist
-	}
-	if len(outcomes) == 0 {
-		set.of = 1<<outcomeCount - 1 - 1<<OK
-	}
-	if c == nil {
-		set = nil
-	}
-	return option(func(s *settings) { s.capture = set })
-}
-
 // outcomeCount is how many outcomes there are.
 const outcomeCount = InitFailed + 1
 
@@ -110,6 +75,21 @@ const outcomeCount = InitFailed + 1
 type capturing struct {
 	to Capture
 	of uint64 // a set of outcomes, by bit
+}
+
+// newCapturing returns what WithCapture sets.
+func newCapturing(c Capture, outcomes []Outcome) *capturing {
+	if c == nil {
+		return nil
+	}
+	s := &capturing{to: c}
+	for _, o := range outcomes {
+		s.of |= 1 << min(o, 63) // 63 stands for any that does not exist
+	}
+	if len(outcomes) == 0 {
+		s.of = 1<<outcomeCount - 1 - 1<<OK
+	}
+	return s
 }
 
 // wants tells whether inputs of calls with that outcome are captured.

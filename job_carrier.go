@@ -19,12 +19,6 @@ type Carrier struct {
 	Restore func(ctx context.Context, saved []byte) (context.Context, error)
 }
 
-// WithCarrier adds a carrier. Its Name must not be empty or taken, and both of its funcs
-// must be set. Many goroutines call them at once; a panic is an error.
-func WithCarrier(c Carrier) RouterOption {
-	return routerOption(func(r *routerSettings) { r.carriers = append(r.carriers, c) })
-}
-
 // checkCarriers returns what is wrong with one of them, or "".
 func checkCarriers(all []Carrier) string {
 	names := map[string]bool{}

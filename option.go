@@ -2,13 +2,9 @@ package faas
 
 import (
 	"context"
-	"log/slog"
 	"maps"
-	"math"
 	"slices"
 	"time"
-
-	"github.com/inproc/faas/internal/admission"
 )
 
 // RouterOption is an option of [New].
@@ -287,6 +283,51 @@ func WithMeter(m Meter) Option {
 	})
 }
 
+// WithTracing sets the function that decides whether a call is traced, so that spans need
+// no middleware. f is asked once for each call, on the caller's goroutine and before all
+// that may refuse the call. ctx is the caller's context, with its values; for a nested
+// call it is the handler's, in which the parent's Trace answers. inv is as for a [Gate],
+// but its Tenant is that of ctx: [WithTenantKey] is asked later. nil means not sampled,
+// and costs little more than the question.
+//
+// If the function of a call by name is removed before the call has its slot, its Trace
+// ends with nil, and f is asked again about the function that then has the name.
+//
+// f is not asked for calls that never ask for admission: of a name that is not
+// registered, with a nil context, with a payload that does not decode, and by
+// [Router.DryRun]. If f panics, that is caught and counted, and the call has no Trace.
+// Many goroutines may call f at once, and it must not block. Given to [Register] it
+// takes the place of the router's. Nil, the default: no call is traced.
+func WithTracing(f func(ctx context.Context, inv Invocation) Trace) Option {
+	return option(func(s *settings) { s.tracing = f })
+}
+
+// WithCapture gives the inputs of failed calls to c. A call has failed if its [Outcome] is
+// one of outcomes, or, without outcomes, any but OK. A refused call has no record, and its
+// input is not captured. A function's WithCapture replaces the router's; nil switches it
+// off, which is the default. Nothing is encoded for calls that succeed.
+//
+// The payload of a bytes call, and what [WithCopy] has copied, are captured as they came.
+// Another typed input is encoded with the function's codec when its handler has returned,
+// before the caller has the answer; of a handler that runs on nothing is captured
+// (see [InputState]). Therefore:
+//
+//   - The bytes that were given to a call must not be changed until Invoke has returned,
+//     also with WithCopy.
+//   - A goroutine that the handler leaves behind must not write to an input that is not
+//     copied.
+//   - A panic or an error of the codec leaves the capture without input. A codec that
+//     blocks keeps the caller from its answer.
+//
+// Inputs may hold what must not be kept. A [Ring] blanks by key. A value that encodes as
+// "[redacted]", as access.Secret does, is captured as that. If the type of a function's
+// input can hold one whose zero value does, a payload is captured as the codec decodes and
+// encodes it again: what the type has no field for is missing then.
+func WithCapture(c Capture, outcomes ...Outcome) Option {
+	set := newCapturing(c, outcomes)
+	return option(func(s *settings) { s.capture = set })
+}
+
 // WithMemory declares the memory that a call is billed for, in bytes, at least 1.
 // Nothing enforces it: Go can't limit the memory of a goroutine. Default 128 MiB.
 func WithMemory(bytes int64) Option { return option(func(s *settings) { s.memory = bytes }) }
@@ -335,166 +376,4 @@ func WithRefusals(f func(ctx context.Context, ref Refusal)) Option {
 // order than they were made in ([Router.Decisions] keeps it). A panic in f is caught and counted.
 func WithDecisions(f func(Decision)) RouterOption {
 	return routerOption(func(r *routerSettings) { r.decided = f })
-}
-
-// ------ What the options set ------
-
-// settings are what a function is registered with. A router has one set of them too,
-// as the defaults of its functions.
-type settings struct {
-	nameSettings
-	number       int // of the version; 0: $LATEST; below that: no number
-	timeout      time.Duration
-	tenantKey    func(ctx context.Context, inv Invocation) string
-	queueTimeout time.Duration // likeTimeout until resolve has set it
-	codec        Codec
-	contentType  string // of what the codec encodes to
-	memory       int64
-	labels       map[string]string
-	limitIn      int
-	limitOut     int
-	jobs         jobPolicy
-	copy, inline bool
-	scaler       Scaler // nil: the default, if the function is scaled at all
-	perInstance  int
-	minInstances int
-	maxInstances int
-	keepAlive    time.Duration
-	initTimeout  time.Duration
-	middleware   []Middleware
-	meters       meters
-	gates        []Gate
-	contexts     []func(caller, fresh context.Context) context.Context
-	refusalHooks []func(ctx context.Context, ref Refusal)
-	tracing      func(ctx context.Context, inv Invocation) Trace
-	logLevel     slog.Level // noLevel: it is not set
-	capture      *capturing
-}
-
-// routerSettings are what a router is made with.
-type routerSettings struct {
-	defaults settings
-	capacity int
-	logger   *slog.Logger
-	maxDepth int
-	grace    time.Duration
-	stuck    func(ctx context.Context, inv Invocation, over time.Duration)
-	decided  func(Decision)
-	ceiling  Scaler
-	carriers []Carrier
-}
-
-// likeTimeout stands for a queue timeout that was not set: it is as long as the
-// timeout, which a later option may still change.
-const likeTimeout = time.Duration(math.MinInt64)
-
-// resolve sets what follows from other settings, once all options are applied and
-// checked.
-func (s *settings) resolve() {
-	if s.queueTimeout == likeTimeout {
-		s.queueTimeout = s.timeout
-	}
-	s.contentType, _ = contentType(s.codec) // no error: check has called it too
-}
-
-// defaultSettings returns the defaults. Some follow AWS Lambda: the capacity is an
-// account's default limit of concurrent executions, the payload limit is that of a
-// synchronous invocation, and the depth is where Lambda stops a recursive loop.
-func defaultSettings() routerSettings {
-	return routerSettings{
-		defaults: settings{
-			nameSettings: nameSettings{concurrency: admission.Unlimited, weight: 1, queue: 1000},
-			timeout:      30 * time.Second, queueTimeout: likeTimeout,
-			codec: &jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
-			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second, logLevel: noLevel, jobs: lambdaPolicy(),
-		},
-		capacity: 1000, logger: slog.Default(), maxDepth: 16, grace: time.Second,
-	}
-}
-
-// check returns an error that says which setting is out of range and what to change.
-func (s *settings) check(op, function string) error {
-	bad := func(format string, args ...any) error {
-		return usageError(op, function, ErrInput, format, args...)
-	}
-	if s.codec == nil {
-		return bad("WithCodec(nil): leave the option out for JSON")
-	}
-	if _, err := contentType(s.codec); err != nil {
-		return bad("WithCodec(%T): %w", s.codec, err)
-	}
-	switch {
-	case s.timeout <= 0:
-		return bad("WithTimeout(%v): a timeout must be positive; for none, use a very large one", s.timeout)
-	case s.concurrency < 0:
-		return bad("WithConcurrency(%d): can't be negative; 0 switches a function off", s.concurrency)
-	case s.concurrency > admission.Unlimited:
-		return bad("WithConcurrency(%d): at most %d; leave the option out for no limit", s.concurrency, admission.Unlimited)
-	case s.reserved < 0:
-		return bad("WithReserved(%d): can't be negative; 0 reserves nothing", s.reserved)
-	case s.reserved > s.concurrency:
-		return bad("WithReserved(%d): more than WithConcurrency(%d) lets run; reserve less, or allow more", s.reserved, s.concurrency)
-	case s.weight < 1 || s.weight > admission.MaxWeight:
-		return bad("WithWeight(%d): must be between 1 and %d", s.weight, admission.MaxWeight)
-	case s.tenants < 0:
-		return bad("WithTenantConcurrency(%d): must be at least 1; leave the option out for no limit", s.tenants)
-	case s.queue < 0:
-		return bad("WithQueue(%d): a queue can't be shorter than 0, which refuses at once", s.queue)
-	case s.queueTimeout <= 0 && s.queueTimeout != likeTimeout:
-		return bad("WithQueueTimeout(%v): must be positive; to refuse at once, use WithQueue(0)", s.queueTimeout)
-	case s.memory < 1:
-		return bad("WithMemory(%d): must be at least one byte", s.memory)
-	case s.limitIn < 1 || s.limitOut < 1:
-		return bad("WithLimits(%d, %d): each must be at least one byte", s.limitIn, s.limitOut)
-	case s.runaways < 0:
-		return bad("WithRunaways(%d): can't be negative; 0 replaces no runaway", s.runaways)
-	case s.perInstance < 1 || s.perInstance > admission.Unlimited:
-		return bad("WithInstanceConcurrency(%d): must be between 1 and %d", s.perInstance, admission.Unlimited)
-	case s.maxInstances < 1 || s.maxInstances > admission.Unlimited:
-		return bad("WithMaxInstances(%d): must be between 1 and %d", s.maxInstances, admission.Unlimited)
-	case s.minInstances < 0 || s.minInstances > s.maxInstances:
-		return bad("WithMinInstances(%d): must be between 0 and WithMaxInstances (%d)", s.minInstances, s.maxInstances)
-	case s.keepAlive < 0:
-		return bad("WithKeepAlive(%v): can't be negative; 0 leaves it to the policy", s.keepAlive)
-	case s.initTimeout <= 0:
-		return bad("WithInitTimeout(%v): must be positive; for none, use a very large one", s.initTimeout)
-	case slices.ContainsFunc(s.middleware, func(m Middleware) bool { return m == nil }):
-		return bad("WithMiddleware(nil): leave the nil out")
-	case slices.Contains(s.gates, nil):
-		return bad("WithGate(nil): leave the nil out")
-	case slices.ContainsFunc(s.contexts, func(f func(a, b context.Context) context.Context) bool { return f == nil }):
-		return bad("WithContext(nil): leave the nil out")
-	case slices.ContainsFunc(s.refusalHooks, func(f func(context.Context, Refusal)) bool { return f == nil }):
-		return bad("WithRefusals(nil): leave the nil out")
-	case !s.capture.isPossible():
-		return bad("WithCapture: of the outcomes OK, and those that do not exist, no input is captured; leave them out")
-	}
-	return s.jobs.check(bad)
-}
-
-// check is as that of settings; it also checks the defaults of the functions.
-func (r *routerSettings) check() error {
-	bad := func(format string, args ...any) error { return usageError("new", "", ErrInput, format, args...) }
-	switch {
-	case r.capacity < 1 || r.capacity > admission.Unlimited:
-		return bad("WithCapacity(%d): must be between 1 and %d", r.capacity, admission.Unlimited)
-	case r.logger == nil:
-		return bad("WithLogger(nil): for silence, use slog.New(slog.DiscardHandler)")
-	case r.maxDepth < 1:
-		return bad("WithMaxDepth(%d): must be at least 1, which allows no nested call", r.maxDepth)
-	case r.grace < 0:
-		return bad("WithStuck(%v, …): the grace can't be negative", r.grace)
-	}
-	if fault := checkCarriers(r.carriers); fault != "" {
-		return bad("WithCarrier: %s", fault)
-	}
-	if r.ceiling != nil {
-		if err := checkScaler(r.ceiling); err != nil {
-			return bad("WithCapacityScaler: %v", err)
-		}
-	}
-	if r.defaults.reserved > r.capacity {
-		return bad("WithReserved(%d): more than WithCapacity(%d)", r.defaults.reserved, r.capacity)
-	}
-	return r.defaults.check("new", "")
 }

@@ -1,7 +1,5 @@
 package faas
 
-import "context"
-
 // Trace follows one call from before its admission to its end. For example, it holds the
 // call's span. [WithTracing] makes them.
 //
@@ -20,23 +18,4 @@ import "context"
 type Trace interface {
 	Value(key any) any
 	End(e *Execution)
-}
-
-// WithTracing sets the function that decides whether a call is traced, so that spans need
-// no middleware. f is asked once for each call, on the caller's goroutine and before all
-// that may refuse the call. ctx is the caller's context, with its values; for a nested
-// call it is the handler's, in which the parent's Trace answers. inv is as for a [Gate],
-// but its Tenant is that of ctx: [WithTenantKey] is asked later. nil means not sampled,
-// and costs little more than the question.
-//
-// If the function of a call by name is removed before the call has its slot, its Trace
-// ends with nil, and f is asked again about the function that then has the name.
-//
-// f is not asked for calls that never ask for admission: of a name that is not
-// registered, with a nil context, with a payload that does not decode, and by
-// [Router.DryRun]. If f panics, that is caught and counted, and the call has no Trace.
-// Many goroutines may call f at once, and it must not block. Given to [Register] it
-// takes the place of the router's. Nil, the default: no call is traced.
-func WithTracing(f func(ctx context.Context, inv Invocation) Trace) Option {
-	return option(func(s *settings) { s.tracing = f })
 }
