@@ -85,43 +85,6 @@ func New(opts ...RouterOption) *Router {
 // extension is an option that gives a new router a part of its own.
 type extension interface{ extend(r *Router) }
 
-// Register makes h callable under the name and returns a handle for typed calls. It
-// panics with an [*Error] where [TryRegister] returns one, so that a faulty set-up
-// is found when the program starts. The text of the error says what to change.
-//
-// A handler without an output, func(ctx, In) error, is registered as
-// [NoOutput](h); one without an input as [NoInput](h).
-//
-// A name matches ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$. [WithVersion] registers one more
-// version of a name that is taken.
-func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) *Function[In, Out] {
-	f, err := TryRegister(r, name, h, opts...)
-	if err != nil {
-		panic(err)
-	}
-	return f
-}
-
-// TryRegister is like [Register] but returns an error instead of panicking, for
-// names and options that come from outside the program. The error Is [ErrName],
-// [ErrDuplicate], [ErrType] (see [WithVersion]), [ErrInput] (a nil router or handler,
-// an option out of range, or not that of the name's other versions) or [ErrClosed]. It
-// may be called at any time, also while calls run.
-func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
-	if r == nil || h == nil {
-		return nil, usageError("register", name, ErrInput, "Register needs a router and a handler, neither may be nil")
-	}
-	core, err := r.newFunction(name, opts)
-	if err != nil {
-		return nil, err
-	}
-	f := &Function[In, Out]{core: core, handler: h}
-	if err := r.enter(core, f); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
 // Lookup returns the handle of a registered function, or an error that Is
 // [ErrNotFound], [ErrName] or [ErrType].
 //
@@ -194,6 +157,22 @@ func (f *Function[In, Out]) invokeByAlias(ctx context.Context, in In) (out Out, 
 			return out, err
 		}
 	}
+}
+
+// aliasHandle is what the handle of an alias has in place of a function.
+type aliasHandle struct {
+	router    *Router
+	family    *family
+	name      string // as it was looked up, for errors
+	qualifier string
+}
+
+// target chooses the version of one call.
+func (h *aliasHandle) target(ctx context.Context) (target, *Error) {
+	if to, ok := h.family.target(ctx, h.qualifier); ok {
+		return to, nil
+	}
+	return target{}, notFound("invoke", h.name, h.family)
 }
 
 // invoke is Invoke of a version's handle, for a call to its version by whatever name.

@@ -5,15 +5,12 @@ import (
 	"io"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/inproc/faas/internal/admission"
-	"github.com/inproc/faas/internal/foreign"
-	"github.com/inproc/faas/internal/redact"
 )
 
 // This file holds function, which is one registration, that is, one version of a name;
@@ -62,123 +59,6 @@ type handle interface {
 	types() (in, out reflect.Type)
 }
 
-// newFunction makes the untyped half of a function. It is not in the registry yet.
-func (r *Router) newFunction(name string, opts []FunctionOption) (*function, error) {
-	if err := checkName("register", name); err != nil {
-		return nil, err
-	}
-	if r.closing.Load() {
-		return nil, errClosing(name)
-	}
-	// Options are copied only for a function that has some: thousands of functions
-	// without any share those of the router.
-	s := &r.common
-	if len(opts) > 0 {
-		var err error
-		if s, err = r.settings.defaults.with(name, opts); err != nil {
-			return nil, err
-		}
-	}
-	fn := &function{settings: s, router: r, name: name, version: versionLatest}
-	if s.number < 0 {
-		return nil, usageError("register", name, ErrInput, "WithVersion: versions are numbered from 1; leave the option out for the one without a number")
-	} else if s.number > 0 {
-		fn.version = strconv.Itoa(s.number)
-	}
-	fn.identify()
-	if err := fn.compose(); err != nil {
-		return nil, err
-	}
-	return fn, nil
-}
-
-// enter puts a function into the registry, and makes its minimum of instances. If a
-// step fails, or a hook calls Goexit, the function is removed again.
-func (r *Router) enter(fn *function, h handle) error {
-	fn.bind(h)
-	// All of this comes before add: from add on, calls may arrive on other goroutines, and
-	// the fields of fn have no lock. The registry's map is the edge to those goroutines.
-	if fn.isScaled() {
-		s, err := fn.newScaling()
-		if err != nil {
-			return err
-		}
-		fn.scaling = s
-	}
-	if err := r.functions.add(fn, r.group); err != nil {
-		return err
-	}
-	entered := false
-	defer func() { // deferred: a WithDecisions hook may call Goexit
-		if !entered {
-			_ = r.functions.remove(fn) // it is there, and no alias names it yet
-		}
-	}()
-	err := r.open(fn)
-	if entered = err == nil; entered {
-		r.functions.confirm(fn)
-		r.jobs.registered(fn.name, true)
-	}
-	return err
-}
-
-// open makes a function's minimum of instances. Shutdown and Close store closing and
-// then look through the registry; enter adds the function and then loads closing here.
-// So they see the function, or this sees closing before it makes an instance. It loads
-// closing again afterwards, because the init funcs may have taken long.
-func (r *Router) open(fn *function) error {
-	if r.closing.Load() {
-		return errClosing(fn.name)
-	}
-	if fn.scaling == nil {
-		return nil
-	}
-	err := fn.scaling.provide()
-	switch {
-	case r.closing.Load():
-		return errClosing(fn.name)
-	case err != nil:
-		return &Error{Op: "register", Function: fn.name, Err: err}
-	}
-	return nil
-}
-
-// errClosing is the error of a registration that comes too late.
-func errClosing(name string) *Error {
-	return usageError("register", name, ErrClosed, "register functions before Shutdown or Close")
-}
-
-// isScaled tells whether anything of scaling was asked for.
-func (fn *function) isScaled() bool {
-	return fn.init != nil || fn.scaler != nil || fn.minInstances > 0 || fn.maxInstances < admission.Unlimited || fn.perInstance > 1
-}
-
-// compose builds the chain of middlewares, and notes what calls have to ask for, once
-// for all calls. A middleware is foreign code: its panic becomes an error.
-func (fn *function) compose() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = usageError("register", fn.name, ErrInput, "a middleware panicked while it was composed: %s", foreign.Plain(p))
-		}
-	}()
-	fn.chain = chain(fn.middleware, runHandler)
-	if len(fn.middleware) > 0 && fn.chain == nil {
-		return usageError("register", fn.name, ErrInput, "a middleware returned a nil Runner")
-	}
-	fn.reserves = slices.ContainsFunc(fn.meters, func(m Meter) bool { _, ok := m.(Reserver); return ok })
-	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0 && fn.tenantKey == nil
-	return nil
-}
-
-// bind adds the typed half, and what follows from its types.
-func (fn *function) bind(h handle) {
-	raw := reflect.TypeFor[[]byte]()
-	in, out := h.types()
-	fn.handle, fn.rawIn, fn.rawOut = h, in == raw, out == raw
-	fn.needsExtra = fn.init != nil || fn.chain != nil
-	fn.hidesInput = fn.capture != nil && redact.Hides(in)
-}
-
 // registry maps names to families. Reads take no lock. A map that is copied on each
 // write would read as fast, but to fill it with n names would cost n² copies.
 //
@@ -194,8 +74,8 @@ type registry struct {
 }
 
 // add registers fn as the first version of its name, or as one more. If it fails, nothing
-// of fn is left.
-func (t *registry) add(fn *function, g *admission.Group) (err error) {
+// of fn is left. See newFamily for g and common.
+func (t *registry) add(fn *function, g *admission.Group, common *settings) (err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := t.get(fn.name)
@@ -205,7 +85,7 @@ func (t *registry) add(fn *function, g *admission.Group) (err error) {
 		}
 		fn.part = f.class.NewVersion(admission.Unlimited)
 	} else {
-		if f, err = fn.newFamily(g); err != nil {
+		if f, err = fn.newFamily(g, common); err != nil {
 			return err
 		}
 		fn.part = f.class.Base()
@@ -430,14 +310,6 @@ type identity struct {
 	of      *identity // by an alias: the function's own
 	clock   *clock    // each router has its own: equal clocks mean one router
 	log     *functionLog
-}
-
-// identify makes fn.who, once, before the first call.
-func (fn *function) identify() {
-	fn.who = &identity{
-		name: fn.name, version: fn.version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
-		inline: fn.inline, clock: fn.router.clock, log: newFunctionLog(fn.router.settings.logger, fn.logLevel),
-	}
 }
 
 // unsettled is how many calls are under way: in admission, waiting or running. The counts

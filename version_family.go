@@ -115,10 +115,11 @@ func (f *family) newest() *function {
 	return nil
 }
 
-// newFamily makes the family of a name whose first version is fn.
-func (fn *function) newFamily(g *admission.Group) (*family, error) {
-	f := &family{nameSettings: &fn.router.common.nameSettings, class: g.NewClass(fn.concurrency, fn.queue)}
-	if fn.settings != &fn.router.common { // copied, so that the name keeps no hook of a version that is gone
+// newFamily makes the family of a name whose first version is fn. common are the settings
+// that functions without options share.
+func (fn *function) newFamily(g *admission.Group, common *settings) (*family, error) {
+	f := &family{nameSettings: &common.nameSettings, class: g.NewClass(fn.concurrency, fn.queue)}
+	if fn.settings != common { // copied, so that the name keeps no hook of a version that is gone
 		own := fn.nameSettings
 		f.nameSettings = &own
 	}
@@ -245,22 +246,6 @@ func (a *aliased) target(ctx context.Context) target {
 		}
 	}
 	return a.targets[a.split.Next()]
-}
-
-// aliasHandle is what the handle of an alias has in place of a function.
-type aliasHandle struct {
-	router    *Router
-	family    *family
-	name      string // as it was looked up, for errors
-	qualifier string
-}
-
-// target chooses the version of one call.
-func (h *aliasHandle) target(ctx context.Context) (target, *Error) {
-	if to, ok := h.family.target(ctx, h.qualifier); ok {
-		return to, nil
-	}
-	return target{}, notFound("invoke", h.name, h.family)
 }
 
 // aliasOf tells whether a name stands for an alias of the family, and which.
