@@ -109,7 +109,7 @@ func (l *merged) older(m *merged) *merged {
 func (w *waiter) claim() {
 	n := 0
 	for p := w.hold.parent; p != nil; p = p.parent {
-		if p.class == w.hold.class && !p.released() {
+		if p.class() == w.hold.class() && !p.released() {
 			n++
 		}
 	}
@@ -118,7 +118,7 @@ func (w *waiter) claim() {
 	}
 	w.claims = make([]claim, 0, n) // never grows: its elements are in lists, and must not move
 	for p := w.hold.parent; p != nil; p = p.parent {
-		if p.class == w.hold.class && !p.released() {
+		if p.class() == w.hold.class() && !p.released() {
 			w.claims = append(w.claims, claim{on: p})
 			c := &w.claims[len(w.claims)-1]
 			c.inClaims.value = w
@@ -132,7 +132,7 @@ func (w *waiter) claim() {
 // for that: there is no slot of its class, or of its version, that it could have for its
 // own.
 func (w *waiter) lacksOnlyGroup() bool {
-	h, c := w.hold, w.hold.class
+	h, c := w.hold, w.hold.class()
 	classFree := c.slots.hasRoom() && c.queue.belowLimit(w.queue)
 	versionFree := h.version.hasRoom()
 	if classFree && versionFree {

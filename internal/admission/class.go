@@ -133,7 +133,7 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	c, g := v.class, v.class.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	h.class, h.version = c, v
+	h.version = v
 	if err := v.refusal(r); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ import (
 // the group has ended and left it to a child, all classes are looked at, because w's parent
 // waits for that child from now on only.
 func (w *waiter) deadlocks() bool {
-	c := w.hold.class
+	c := w.hold.class()
 	if !w.hold.parent.loanOutlivesUser() {
 		return c.group.findDeadlock(c) != nil
 	}
@@ -64,7 +64,7 @@ func (w *waiter) deadlocks() bool {
 // has ended.
 func (w *waiter) classifyWait() {
 	w.unclassifyWait()
-	switch c := w.hold.class; {
+	switch c := w.hold.class(); {
 	case c.queue.limit == 0:
 	case w.canUseLentSlot():
 		w.usesLentSlot = true
@@ -79,7 +79,7 @@ func (w *waiter) classifyWait() {
 func (w *waiter) unclassifyWait() {
 	if w.usesLentSlot {
 		w.usesLentSlot = false
-		w.hold.class.lentSlotWaiters--
+		w.hold.class().lentSlotWaiters--
 	}
 	if w.waitsForTenantLimit {
 		w.waitsForTenantLimit = false
@@ -195,7 +195,7 @@ func (c *Class) deadlockVictim(candidates []*waiter) (newest *waiter) {
 		w.noteWanted(1)
 	}
 	for _, w := range candidates {
-		if w.hold.class == c && (newest == nil || newest.sequence < w.sequence) && w.holdsBackWanted() {
+		if w.hold.class() == c && (newest == nil || newest.sequence < w.sequence) && w.holdsBackWanted() {
 			newest = w
 		}
 	}
@@ -209,7 +209,7 @@ func (c *Class) deadlockVictim(candidates []*waiter) (newest *waiter) {
 // class, and of its version. Candidates must not change between the two.
 func (w *waiter) noteWanted(n int32) {
 	if !w.canGetClass() {
-		w.hold.class.uses.wanted += n
+		w.hold.class().uses.wanted += n
 	}
 	if !w.canGetVersion() {
 		w.hold.version.uses.wanted += n
@@ -220,7 +220,7 @@ func (w *waiter) noteWanted(n int32) {
 // wait.
 func (w *waiter) holdsBackWanted() bool {
 	for h := range w.blockedCallers() {
-		if h.class.uses.wanted > 0 || h.version.uses.wanted > 0 {
+		if h.class().uses.wanted > 0 || h.version.uses.wanted > 0 {
 			return true
 		}
 	}
@@ -262,7 +262,7 @@ func (u *slotUses) mayDeadlock(slots *counter) bool {
 // not end.
 func (w *waiter) addCandidate() {
 	w.candidate = true
-	w.hold.class.candidates++
+	w.hold.class().candidates++
 	for h := range w.blockedCallers() {
 		h.holdBack(1)
 	}
@@ -271,7 +271,7 @@ func (w *waiter) addCandidate() {
 // eliminate undoes addCandidate.
 func (w *waiter) eliminate() {
 	w.candidate = false
-	w.hold.class.candidates--
+	w.hold.class().candidates--
 	for h := range w.blockedCallers() {
 		h.holdBack(-1)
 	}
@@ -305,7 +305,7 @@ func (h *Hold) holdBack(n int32) {
 func (w *waiter) canBeServed() bool { return w.canGetClass() && w.canGetVersion() }
 
 func (w *waiter) canGetClass() bool {
-	c, t := w.hold.class, w.queue
+	c, t := w.hold.class(), w.queue
 	limited := w.usesLentSlot && !c.queue.belowLimit(t) && t.heldBack >= t.running
 	if !limited && c.uses.willComeFree(&c.slots) {
 		return true
@@ -382,16 +382,16 @@ func (h *Hold) parentWaits(waits bool) bool {
 // without h, which has ended. A waiter that could have used the place that comes with h's
 // slot may have to wait for its tenant's limit from now on.
 func (h *Hold) reclassifyClaims() {
-	if h.class.queue.limit == 0 || !h.tracking.hasClaims() {
+	if h.class().queue.limit == 0 || !h.tracking.hasClaims() {
 		return
 	}
 	for l := &h.tracking.claims; l != nil; l = l.next {
 		for w := range l.waiters.all() {
 			if w.classifyWait(); w.waitsForTenantLimit && w.queue.blocked > 0 {
 				w.refuse(ErrCycle)
-				h.class.refresh()
+				h.class().refresh()
 			}
 		}
 	}
-	h.class.breakCycles()
+	h.class().breakCycles()
 }

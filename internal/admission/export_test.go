@@ -237,7 +237,7 @@ func (w *waiter) check() error {
 		return fmt.Errorf("a waiter's places disagree")
 	case h.parent != nil && h.parent.released():
 		return fmt.Errorf("a waiter's parent has ended")
-	case h.canBorrowGroup() && (h.class.slots.hasRoom() && h.class.queue.belowLimit(w.queue) || h.findClassLender(w.queue) != nil) &&
+	case h.canBorrowGroup() && (h.class().slots.hasRoom() && h.class().queue.belowLimit(w.queue) || h.findClassLender(w.queue) != nil) &&
 		(h.version.hasRoom() || h.findVersionLender() != nil):
 		return fmt.Errorf("a waiter has a loan to take")
 	}

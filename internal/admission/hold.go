@@ -18,14 +18,16 @@ const (
 // and its zero value is ready for [Version.Acquire] or [Version.TryAcquire]. Once one of these
 // has returned, its methods may be called concurrently.
 type Hold struct {
-	class    *Class
-	version  *Version // of class
+	version  *Version // and with it the class, see Hold.class
 	parent   *Hold    // the call that made this one, nil if it had ended; guarded by g.mu
 	tracking *tracking
 	phase    atomic.Uint32
 	loan     uint8 // which slots are borrowed: ofGroup, ofClass, ofVersion; guarded by g.mu
 	stuck    bool  // guarded by g.mu
 }
+
+// class returns the class of h's version. It is no field, since a Hold is a part of each call.
+func (h *Hold) class() *Class { return h.version.class }
 
 const (
 	ofGroup   = 1 << iota // borrowed from parent
@@ -80,7 +82,7 @@ func (h *Hold) uses(which uint8) *slotUses {
 	if which == ofVersion {
 		return &h.version.uses
 	}
-	return &h.class.uses
+	return &h.class().uses
 }
 
 func (h *Hold) slots(which uint8) *counter {
@@ -88,17 +90,17 @@ func (h *Hold) slots(which uint8) *counter {
 	case ofVersion:
 		return &h.version.slots
 	case ofClass:
-		return &h.class.slots
+		return &h.class().slots
 	}
-	return &h.class.group.slots
+	return &h.class().group.slots
 }
 
 // started notes that h, of tenant queue t, has its slots. A call that uses the slot of a
 // call which the tenant's limit counts is not counted again: the two are one call to the
 // limit, since the upper one waits.
 func (h *Hold) started(t *tenantQueue) {
-	q := &h.class.queue
-	h.tracking.queue, h.tracking.startedAt = t, h.class.group.now()
+	q := &h.class().queue
+	h.tracking.queue, h.tracking.startedAt = t, h.class().group.now()
 	if q.limit > 0 && (h.loan&ofClass == 0 || !h.lender(ofClass).hasTenantPlace(t)) {
 		h.tracking.counts = true
 		t.running++
@@ -108,15 +110,15 @@ func (h *Hold) started(t *tenantQueue) {
 // charge makes the tenant pay for the time that h has had its slot. While no call waits
 // there is no charge: h took nothing from another tenant.
 func (h *Hold) charge() {
-	q := &h.class.queue
+	q := &h.class().queue
 	if t := h.tracking.queue; t != nil && q.len > 0 && h.loan&ofClass == 0 {
-		q.charge(t.tenant, h.class.group.now()-h.tracking.startedAt)
+		q.charge(t.tenant, h.class().group.now()-h.tracking.startedAt)
 	}
 }
 
 // uncount removes h from its tenant's running calls. refresh of the class must follow.
 func (h *Hold) uncount() {
-	tr, c := h.tracking, h.class
+	tr, c := h.tracking, h.class()
 	if tr == nil || !tr.counts {
 		return
 	}
@@ -132,7 +134,7 @@ func (h *Hold) uncount() {
 // nothing from other calls. t is the queue of h's tenant; nil if the class has no limit for
 // tenants and h does not come from the queue. refresh of the version must follow.
 func (h *Hold) take(t *tenantQueue) bool {
-	c, lender, versionLender, own := h.class, h.findClassLender(t), h.findVersionLender(), uint8(0)
+	c, lender, versionLender, own := h.class(), h.findClassLender(t), h.findVersionLender(), uint8(0)
 	if h.version.isLimited() && versionLender == nil {
 		own |= ofVersion
 	}
@@ -191,7 +193,7 @@ func (h *Hold) Release() {
 		h.version.release()
 		return
 	}
-	g := h.class.group
+	g := h.class().group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if h.phase.CompareAndSwap(replaced, ended) {
@@ -204,7 +206,7 @@ func (h *Hold) Release() {
 // Replace gives the slots of a call back while its handler still runs, so that another call
 // can have them. The call lends no more. It has not ended before Release.
 func (h *Hold) Replace() {
-	g := h.class.group
+	g := h.class().group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h.end(replaced)
@@ -276,7 +278,7 @@ func (h *Hold) track() {
 // A slot that the call borrows counts as stuck, since it does not come free before both calls
 // have ended. Release takes the mark away. After Release or Replace, MarkStuck does nothing.
 func (h *Hold) MarkStuck() {
-	g := h.class.group
+	g := h.class().group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if h.stuck || !h.makeLendable() {
@@ -297,7 +299,7 @@ func (h *Hold) addStuck(n int32) {
 		o.uses(which).stuck += addAcrossZero(&o.lending(which).stuckUsers, n)
 	}
 	o := h.owner(ofGroup)
-	o.class.group.stuck += int(addAcrossZero(&o.tracking.stuckOnGroup, n))
+	o.class().group.stuck += int(addAcrossZero(&o.tracking.stuckOnGroup, n))
 }
 
 // addAcrossZero adds n, which is 1 or -1, to *count. It returns n if *count has left zero or

@@ -37,9 +37,9 @@ func (h *Hold) hasTenantPlace(t *tenantQueue) bool {
 // nearest of the same class that has not lent it. If the tenant of t is at its limit, the
 // slot must come with a place in it.
 func (h *Hold) findClassLender(t *tenantQueue) *Hold {
-	permitted := h.class.queue.belowLimit(t)
+	permitted := h.class().queue.belowLimit(t)
 	for p := h.parent; p != nil; p = p.parent {
-		if p.class == h.class && p.canLend(ofClass) && (permitted || p.hasTenantPlace(t)) {
+		if p.class() == h.class() && p.canLend(ofClass) && (permitted || p.hasTenantPlace(t)) {
 			return p
 		}
 	}
@@ -96,7 +96,7 @@ func (h *Hold) updateLenders() {
 		tr.inLenders.remove()
 	case tr.inLenders.in == nil:
 		tr.inLenders.value = h
-		h.class.lenders.push(&tr.inLenders)
+		h.class().lenders.push(&tr.inLenders)
 	}
 }
 
@@ -144,7 +144,7 @@ func (h *Hold) returnSlot(which uint8) {
 	}
 	p.updateLenders()
 	h.version.refresh()
-	g := h.class.group // dispatch follows, and offers the slot to a call below that waits
+	g := h.class().group // dispatch follows, and offers the slot to a call below that waits
 	if which == ofClass {
 		g.classLenders = append(g.classLenders, p)
 	} else {
@@ -161,7 +161,7 @@ func (h *Hold) returnOwn(which uint8) {
 		}
 	}
 	if which == ofClass {
-		h.class.groupSurplus++
+		h.class().groupSurplus++
 	}
 	h.version.giveBack(which == ofVersion, which == ofClass)
 }
@@ -171,11 +171,11 @@ func (h *Hold) returnGroup() {
 	if !h.released() || h.tracking != nil && h.tracking.groupBorrower != nil {
 		return
 	}
-	g := h.class.group
+	g := h.class().group
 	if h.loan&ofGroup == 0 {
 		g.slots.dec()
-		h.class.groupSurplus--
-		h.class.groupSlotReturned()
+		h.class().groupSurplus--
+		h.class().groupSlotReturned()
 		return
 	}
 	p := h.parent

@@ -123,7 +123,7 @@ func (v *Version) TryAcquire(h *Hold) bool {
 		v.putBack(true)
 		return false
 	}
-	h.class, h.version = c, v
+	h.version = v
 	return true
 }
 

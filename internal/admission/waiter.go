@@ -87,7 +87,7 @@ func contextError(ctx context.Context) error {
 // giveUp takes w out of the queue. If w was admitted or refused at the same time, that
 // stands, and giveUp returns it. It locks g.mu.
 func (w *waiter) giveUp(why error) answer {
-	c := w.hold.class
+	c := w.hold.class()
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	w.refuse(why)
@@ -99,7 +99,7 @@ func (w *waiter) giveUp(why error) answer {
 // ends with dispatch, because a slot may have been given back on the fast path before
 // refresh set the slow bit.
 func (w *waiter) enqueue(tenant string) {
-	c := w.hold.class
+	c := w.hold.class()
 	c.queue.push(w, tenant)
 	if c.inWaiting.in == nil {
 		c.group.waiting.push(&c.inWaiting)
@@ -136,7 +136,7 @@ func (w *waiter) leave(with answer) {
 	if w.queueIndex == 0 {
 		return
 	}
-	c := w.hold.class
+	c := w.hold.class()
 	c.queue.remove(w, with.admitted)
 	w.publishQueued()
 	if c.queue.len == 0 {
@@ -150,7 +150,7 @@ func (w *waiter) leave(with answer) {
 // publishQueued stores the lengths of the queue for those that read them without g.mu.
 func (w *waiter) publishQueued() {
 	h := w.hold
-	h.class.queued.Store(int32(h.class.queue.len))
+	h.class().queued.Store(int32(h.class().queue.len))
 	h.version.queued.Store(int32(h.version.line.waiting))
 }
 
@@ -160,7 +160,7 @@ func (w *waiter) detach() {
 		return
 	}
 	w.inNested.remove()
-	w.hold.class.nested--
+	w.hold.class().nested--
 	w.inParent.remove()
 	w.addBelow(-1)
 	for i := range w.claims {
@@ -176,8 +176,8 @@ func (w *waiter) detach() {
 func (w *waiter) becomeRoot() {
 	w.detach()
 	w.hold.parent = nil
-	w.hold.class.queue.trackVictim(w)
-	w.hold.class.refresh()
+	w.hold.class().queue.trackVictim(w)
+	w.hold.class().refresh()
 }
 
 // addBelow adds n, which is 1 or -1, to the count of waiters below each call above w. A call
