@@ -49,6 +49,10 @@ type Overrun struct {
 	Labels   map[string]string // as in its Execution: shared, so don't change it
 	Duration time.Duration     // from the end of the call to the end of the handler
 	Memory   int64             // declared, bytes
+
+	Job      uuid.UUID // these three as in its Execution
+	Delivery int
+	Attempt  int
 }
 
 // Meter receives the record of every admitted call, for example for cost accounting,

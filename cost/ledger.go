@@ -49,6 +49,8 @@ type Ledger struct {
 	// idle holds *stripe. It gives a processor the stripe that it used last, which is in
 	// the processor's cache.
 	idle sync.Pool
+	// jobs says that jobs are counted one by one: see CountJobs.
+	jobs atomic.Bool
 	// next counts on to the stripe to try for a processor that got none from idle.
 	next   atomic.Uint32
 	shared shared
@@ -110,7 +112,7 @@ func (l *Ledger) RecordProcessor(_ context.Context, e faas.Execution, used time.
 // code, and the one error, a second that no period contains, is reported after unlock:
 // it writes a log.
 func (l *Ledger) record(e *faas.Execution, processor, measured uint64) {
-	at := second(e.Start, e.Duration)
+	at, of := second(e.Start, e.Duration), l.lotOf(e.Job, e.Attempt)
 	s := l.lock()
 	t := s.table(l, at)
 	if t == nil {
@@ -118,7 +120,7 @@ func (l *Ledger) record(e *faas.Execution, processor, measured uint64) {
 		l.refuse(at)
 		return
 	}
-	c := t.cell(e, false)
+	c := t.cell(e, of)
 	duration, init := nonNegative(e.Duration), nonNegative(e.Init)
 	c.calls++
 	c.measured += measured
@@ -143,6 +145,8 @@ func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 // RecordOverrun would add them to the present period.
 func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 	e := faas.Execution{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels, Memory: o.Memory}
+	of := l.lotOf(o.Job, o.Attempt)
+	of.overrun = true
 	s := l.lock()
 	t := s.table(l, at.Unix())
 	if t == nil {
@@ -150,7 +154,7 @@ func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 		l.refuse(at.Unix())
 		return
 	}
-	c := t.cell(&e, true)
+	c := t.cell(&e, of)
 	c.calls++
 	c.duration.add(nonNegative(o.Duration))
 	for i := range t.rules.time {
@@ -179,6 +183,7 @@ func (l *Ledger) usage(p Period) []Usage {
 			c.merge(merged, p.Start.Location())
 		}
 	}
+	l.findDead(merged)
 	return ordered(merged)
 }
 

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas"
 )
 
 // Overflow is the tenant of calls for which a [Ledger] has no room for a key of their
@@ -31,13 +35,16 @@ type shared struct {
 	// would need an older period are refused.
 	evicted, forgotten int64
 	refused            uint64 // records that no period contains
-	why                error  // why the first of them was refused
+	maxJobs            int    // of CountJobs
+	ended              func(uuid.UUID) (faas.JobState, bool)
+	why                error // why the first of them was refused
 }
 
-// period is one of which some stripe has a table. shared.mu guards keys.
+// period is one of which some stripe has a table. shared.mu guards keys and jobs.
 type period struct {
 	start, end int64 // in seconds since 1970
 	keys       map[uint64]struct{}
+	jobs       map[uuid.UUID]struct{} // those that are counted one by one
 }
 
 // open finds the period that contains the second, or begins it. If there is no room for

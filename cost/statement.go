@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // Statement is what the usage of a period costs by a book. Its amounts are exact, and
@@ -50,6 +52,11 @@ const (
 	Version  Dimension = "version"
 	Tenant   Dimension = "tenant"
 	Outcome  Dimension = "outcome"
+	// SpentOn tells calls, first attempts of jobs, retries and dead letters apart. Its
+	// values are the texts of [Spending].
+	SpentOn Dimension = "spent on"
+	// Job is a job's ID, see [Ledger.CountJobs].
+	Job Dimension = "job"
 )
 
 const labelPrefix = "label:"
@@ -93,6 +100,10 @@ func project(k Key, by []Dimension) Key {
 			p.Tenant = k.Tenant
 		case Outcome:
 			p.Outcome = k.Outcome
+		case SpentOn:
+			p.Spent = k.Spent
+		case Job:
+			p.Job = k.Job
 		default:
 			name := strings.TrimPrefix(string(d), labelPrefix)
 			if value, ok := k.Labels[name]; ok {
@@ -129,6 +140,16 @@ func (k Key) text(d Dimension) string {
 			return text
 		}
 		return k.Outcome.String()
+	case SpentOn:
+		if k.Base { // it is for none of them
+			return ""
+		}
+		return k.Spent.String()
+	case Job:
+		if k.Job == uuid.Nil {
+			return ""
+		}
+		return k.Job.String()
 	}
 	return k.Labels[strings.TrimPrefix(string(d), labelPrefix)]
 }
@@ -161,7 +182,14 @@ func dimensions(rows []Row) []Dimension {
 		}
 	}
 	slices.SortFunc(labels, func(a, b Dimension) int { return cmp.Compare(a, b) })
-	return append(append(by, labels...), Outcome)
+	by = append(by, labels...)
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Job != uuid.Nil }) {
+		by = append(by, Job)
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Spent != OnCalls }) {
+		by = append(by, SpentOn)
+	}
+	return append(by, Outcome)
 }
 
 // total adds rows up, and the overruns among them once more.

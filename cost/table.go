@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/inproc/faas"
 )
 
@@ -45,20 +47,23 @@ type cell struct {
 }
 
 // hash leaves out version and labels: a function has few of them.
-func (t *table) hash(e *faas.Execution) uint64 {
+func (t *table) hash(e *faas.Execution, of lot) uint64 {
 	h := maphash.String(t.seed, e.Tenant) ^ bits.RotateLeft64(maphash.String(t.seed, e.Function), 1)
+	if of.job != uuid.Nil { // senders may choose it
+		h ^= maphash.Bytes(t.seed, of.job[:])
+	}
 	h ^= (uint64(e.Outcome)<<1 | 1) * 0x9e3779b97f4a7c15 // any bits will do
 	h ^= h >> 32
 	return h
 }
 
 // cell finds the sums of a key, or begins them.
-func (t *table) cell(e *faas.Execution, overrun bool) *cell {
-	recent := &t.recent[recentIndex(e)]
-	if c := *recent; c != nil && c.matches(e, overrun) {
+func (t *table) cell(e *faas.Execution, of lot) *cell {
+	recent := &t.recent[recentIndex(e, of)]
+	if c := *recent; c != nil && c.matches(e, of) {
 		return c
 	}
-	*recent = t.find(e, overrun)
+	*recent = t.find(e, of)
 	return *recent
 }
 
@@ -66,9 +71,10 @@ func (t *table) cell(e *faas.Execution, overrun bool) *cell {
 // chance or because a caller chose such names. Then they displace each other and lose
 // the short cut; cell.matches still keeps them apart. The hash of the table itself has
 // a secret seed.
-func recentIndex(e *faas.Execution) uint8 {
+func recentIndex(e *faas.Execution, of lot) uint8 {
 	h := sampleName(e.Tenant)*0x9e3779b97f4a7c15 + sampleName(e.Function)*0xd6e8feb86659fd93 + uint64(e.Outcome)<<56
-	return uint8(h >> 56) // with any odd factors the highest bits depend on all others
+	h += binary.LittleEndian.Uint64(of.job[8:]) * 0x94d049bb133111eb // the half of a UUIDv7 that is random
+	return uint8(h >> 56)                                            // with any odd factors the highest bits depend on all others
 }
 
 // sampleName mixes a name's first and last bytes, which is where most names differ.
@@ -93,39 +99,46 @@ func word(s string) uint64 {
 
 // find looks a key up, or adds it. The search ends, since at least half of the slots
 // are nil. t's stripe must be locked, here and in the methods below.
-func (t *table) find(e *faas.Execution, overrun bool) *cell {
-	hash := t.hash(e)
+func (t *table) find(e *faas.Execution, of lot) *cell {
+	hash := t.hash(e, of)
 	mask := uint64(len(t.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		c := t.slots[i]
 		if c == nil {
-			return t.miss(hash, e, overrun)
+			return t.miss(hash, e, of)
 		}
-		if c.hash == hash && c.matches(e, overrun) {
+		if c.hash == hash && c.matches(e, of) {
 			return c
 		}
 	}
 }
 
-// miss begins the sums of a key. If there is no room for it, it finds those of the
-// tenant Overflow.
-func (t *table) miss(hash uint64, e *faas.Execution, overrun bool) *cell {
-	if e.Tenant == "" || e.Tenant == Overflow || t.shared.admit(t.period, t.fullHash(e, overrun)) {
-		return t.insert(hash, e, overrun, t.rules.len())
+// miss begins the sums of a key. If there is no room for it, it finds those of all jobs
+// that have none, or of the tenant Overflow.
+func (t *table) miss(hash uint64, e *faas.Execution, of lot) *cell {
+	if of.job != uuid.Nil {
+		if t.shared.admitJob(t.period, of.job) {
+			return t.insert(hash, e, of, t.rules.len())
+		}
+		of.job = uuid.Nil
+		return t.find(e, of)
+	}
+	if e.Tenant == "" || e.Tenant == Overflow || t.shared.admit(t.period, t.fullHash(e, of)) {
+		return t.insert(hash, e, of, t.rules.len())
 	}
 	other := *e
 	other.Tenant = Overflow
-	return t.find(&other, overrun)
+	return t.find(&other, of)
 }
 
 // insert adds a cell for a key that is not there. It copies the tenant's name, which
 // may be a slice of a whole request. The other names are those that were registered.
-func (t *table) insert(hash uint64, e *faas.Execution, overrun bool, rules int) *cell {
+func (t *table) insert(hash uint64, e *faas.Execution, of lot, rules int) *cell {
 	if 2*t.used >= len(t.slots) {
 		t.grow()
 	}
 	c := &cell{hash: hash, labelsAt: address(e.Labels), memory: e.Memory, quanta: make([]count, rules), Key: Key{
-		Function: e.Function, Version: e.Version, Labels: e.Labels, Outcome: e.Outcome, Overrun: overrun,
+		Function: e.Function, Version: e.Version, Labels: e.Labels, Outcome: e.Outcome, Overrun: of.overrun, Spent: of.spent, Job: of.job,
 		Tenant: strings.Clone(e.Tenant),
 	}}
 	t.put(c)
@@ -158,8 +171,8 @@ func (t *table) put(c *cell) {
 // share one map of labels, so mostly it is enough to compare the map's address. That is
 // safe: the cell keeps the map alive, so no other map can get its address. A map that
 // is equal, at another address, takes the place of the first.
-func (c *cell) matches(e *faas.Execution, overrun bool) bool {
-	if c.memory != e.Memory || c.Outcome != e.Outcome || c.Overrun != overrun ||
+func (c *cell) matches(e *faas.Execution, of lot) bool {
+	if c.memory != e.Memory || c.Outcome != e.Outcome || c.lot() != of ||
 		c.Tenant != e.Tenant || c.Function != e.Function || c.Version != e.Version {
 		return false
 	}
@@ -174,6 +187,9 @@ func (c *cell) matches(e *faas.Execution, overrun bool) bool {
 	return true
 }
 
+// lot is what of a cell's key does not stand in a record as it is.
+func (c *cell) lot() lot { return lot{c.Overrun, c.Spent, c.Job} }
+
 // address returns the address of a map, by which equal maps are told apart cheaply.
 func address(labels map[string]string) uintptr { return reflect.ValueOf(labels).Pointer() }
 
@@ -187,24 +203,27 @@ func (c *cell) mapKey() string {
 	b.WriteByte('/')
 	b.WriteString(strconv.Itoa(int(c.Outcome)))
 	b.WriteString(strconv.FormatBool(c.Overrun))
+	b.WriteString(c.Spent.String())
+	b.Write(c.Job[:])
 	return b.String()
 }
 
 // fullHash is a hash of all that tells keys apart. If two keys share a hash, shared
 // counts them as one, and the ledger keeps one key more than its bound.
-func (t *table) fullHash(e *faas.Execution, overrun bool) uint64 {
+func (t *table) fullHash(e *faas.Execution, of lot) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)
 	for _, text := range []string{e.Function, e.Version, e.Tenant, labelText(e.Labels)} {
 		h.WriteString(text)
 		h.WriteByte(0)
 	}
-	var rest [10]byte
+	var rest [11]byte
 	binary.BigEndian.PutUint64(rest[:], uint64(e.Memory)) // any bits will do
 	rest[8] = byte(e.Outcome)
-	if overrun {
+	if of.overrun {
 		rest[9] = 1
 	}
+	rest[10] = byte(of.spent)
 	h.Write(rest[:])
 	return h.Sum64()
 }

@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/inproc/faas"
 )
@@ -26,6 +29,11 @@ type Key struct {
 	Overrun bool
 	// Base marks, in a statement, the base fee of a month.
 	Base bool
+	// Spent says whether it was for a call, a job's first attempt, a retry or a dead letter.
+	Spent Spending
+	// Job is the job whose deliveries these were, if the ledger counts jobs one by one
+	// ([Ledger.CountJobs]); otherwise it is zero.
+	Job uuid.UUID
 }
 
 // Usage is what the calls of one key and one declared memory have used in a period:
@@ -85,6 +93,7 @@ func (k Key) compare(o Key) int {
 	return cmp.Or(
 		compareBool(k.Base, o.Base), strings.Compare(k.Function, o.Function), strings.Compare(k.Version, o.Version),
 		strings.Compare(k.Tenant, o.Tenant), strings.Compare(labelText(k.Labels), labelText(o.Labels)),
+		bytes.Compare(k.Job[:], o.Job[:]), cmp.Compare(k.Spent, o.Spent),
 		compareBool(k.Overrun, o.Overrun), cmp.Compare(k.Outcome, o.Outcome),
 	)
 }
