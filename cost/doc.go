@@ -34,6 +34,13 @@
 // What a runaway used after its caller was freed is a line of its own, with no request
 // and no minimum duration.
 //
+// # Jobs
+//
+// A record says of which job its call was a delivery, and which attempt. So a statement
+// grouped By([SpentOn]) has a row for calls, one for first attempts and one for retries.
+// With [Ledger.CountJobs] it also has one for dead letters, and a row for each job
+// (By([Job])). In every grouping the rows add up to the total.
+//
 // # Budgets
 //
 // A [Budget] limits what functions, tenants or labels may use in a period: money, slot

@@ -57,6 +57,12 @@
 // against the table. A tenant's bill is the tenant's part of that statement
 // (cost.Statement.Only), and not a replay of the tenant's records alone ([Filter]).
 //
+// # Jobs
+//
+// A record says of which job the call was a delivery, which attempt, and where it came
+// from. A replay into a [cost.Ledger] with [cost.Ledger.CountJobs] has the price of each
+// job, and what retries and dead letters have cost: Example (Retries).
+//
 // # Does it add up
 //
 // [Reader.Reconcile] compares what is stored with what the router has counted. The

@@ -97,6 +97,80 @@ func ExampleReader_Replay() {
 	// Output: 1 call, 0.00000144 USD
 }
 
+// What did retries cost last month? The records say which job each call was a delivery of,
+// and which attempt.
+func Example_retries() {
+	dir, err := os.MkdirTemp("", "ledger")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	ledger, err := ledgersqlite.Open(filepath.Join(dir, "calls.db"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ledger.Close()
+	fillMarch(ledger) // as faas.WithMeter(ledger) does
+
+	book, err := cost.Preset("aws-lambda-x86")
+	if err != nil {
+		log.Fatal(err)
+	}
+	sums := cost.NewLedger(cost.Calendar{}, book)
+	sums.CountJobs(1_000_000, nil) // or with a func that asks the queue how a job has ended
+	today := time.Date(2026, 4, 2, 9, 0, 0, 0, time.UTC)
+	lastMonth := sums.Period(sums.Period(today).Start.Add(-1))
+	if err := ledger.Replay(ctx, ledgersqlite.Filter{From: lastMonth.Start}, sums); err != nil {
+		log.Fatal(err)
+	}
+	statement, err := sums.Statement(lastMonth.Start, book)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := statement.By(cost.SpentOn).WriteText(os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("retries:", statement.Only(cost.SpentOn, "retry").Total.List)
+	// Output:
+	// 2026-03-01T00:00:00Z to 2026-04-01T00:00:00Z
+	// AWS Lambda, x86, us-east-1, prices of 2025-08-01
+	//        spent on    calls       GB-s    request      list  billed USD
+	//            call       20  20.000000  20.000000  0.000337    0.000000
+	//   first attempt       10  10.000000  10.000000  0.000169    0.000000
+	//           retry        3   3.000000   3.000000  0.000051    0.000000
+	//     dead letter        3   3.000000   3.000000  0.000051    0.000000
+	//                       36  36.000000  36.000000  0.000607    0.000000
+	// retries: 0.0000506001 USD
+}
+
+// fillMarch records 20 calls, and 11 jobs: three of them needed a retry, and one has failed
+// three times.
+func fillMarch(ledger *ledgersqlite.Ledger) {
+	at := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	n := byte(0)
+	record := func(job [16]byte, attempt int, outcome faas.Outcome) {
+		n++
+		ledger.Record(context.Background(), faas.Execution{
+			ID: faasID(n), Function: "mail", Job: job, Attempt: attempt, Outcome: outcome, Start: at, Duration: time.Second, Memory: 1 << 30,
+		})
+	}
+	for range 20 {
+		record([16]byte{}, 1, faas.OK)
+	}
+	for i := range byte(10) {
+		if job := faasID(100 + i); i < 3 {
+			record(job, 1, faas.Failed)
+			record(job, 2, faas.OK)
+		} else {
+			record(job, 1, faas.OK)
+		}
+	}
+	for attempt := 1; attempt <= 3; attempt++ {
+		record(faasID(200), attempt, faas.Failed)
+	}
+}
+
 // Budgets after a crash. What was spent comes from the stored records, which are durable
 // before a caller has its answer. The limits that were set come from where the program
 // has kept them: here a file that it writes whenever it sets one.

@@ -42,16 +42,17 @@ func RoundTrip(e faas.Execution) (faas.Execution, error) {
 
 // Row is the content of a row of executions.
 type Row struct {
-	ID                                         uuid.UUID
-	Function, Version, Tenant, Labels, Failure string
-	Numbers                                    [10]int64
+	ID                                                 uuid.UUID
+	Function, Version, Tenant, Labels, Failure, Origin string
+	Job                                                uuid.UUID
+	Numbers                                            [12]int64
 }
 
 func (r *Row) columns() []any {
 	n := &r.Numbers
 	return []any{
 		int64(1), int64(0), int64(0), r.ID[:], r.Function, r.Version, r.Tenant, r.Labels, n[0], n[1],
-		r.Failure, n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], false,
+		r.Failure, n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], r.Origin, r.Job[:], n[10], n[11], false,
 	}
 }
 
@@ -82,6 +83,7 @@ func (r *Row) row() execution {
 	return execution{
 		id: r.ID, function: r.Function, version: r.Version, tenant: r.Tenant, labels: r.Labels, failure: r.Failure,
 		attempt: n[0], outcome: n[1], start: n[2], queued: n[3], init: n[4], duration: n[5], memory: n[6], bytesIn: n[7], bytesOut: n[8], cold: n[9],
+		origin: r.Origin, job: r.Job, delivery: n[10], firstByte: n[11],
 	}
 }
 

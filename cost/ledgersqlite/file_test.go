@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -247,7 +248,7 @@ func TestTheFileIsAppendOnly(t *testing.T) {
 	_, err = db.Exec(`UPDATE executions SET duration = 0`)
 	require.ErrorContains(t, err, "append-only: add a correction")
 	_, err = db.Exec(`INSERT OR REPLACE INTO executions SELECT NULL, id, 'other', version, tenant, labels, attempt, outcome, failure, start, ended,
-		queued, init, duration, memory, bytes_in, bytes_out, cold, sum, session FROM executions LIMIT 1`)
+		queued, init, duration, memory, bytes_in, bytes_out, cold, sum, session, origin, job, delivery, first_byte FROM executions LIMIT 1`)
 	require.ErrorContains(t, err, "has this record", "by id")
 	_, err = db.Exec(`INSERT INTO corrections SELECT NULL, randomblob(16), zeroblob(16), overrun, calls, duration, init, memory, why, made, sum FROM corrections`)
 	require.ErrorContains(t, err, "not there")
@@ -261,12 +262,15 @@ func TestDroppedTriggersAreDetected(t *testing.T) {
 		"and leaves it so":      `DROP TRIGGER executions_no_delete`,
 		"and removes a row":     `DROP TRIGGER executions_no_delete; DELETE FROM executions WHERE seq = 2; ` + trigger("executions_no_delete"),
 		"and changes an amount": `DROP TRIGGER executions_no_update; UPDATE executions SET memory = 1 WHERE seq = 2; ` + trigger("executions_no_update"),
+		"and changes a job":     `DROP TRIGGER executions_no_update; UPDATE executions SET job = zeroblob(16) WHERE seq = 4; ` + trigger("executions_no_update"),
+		"and drops an origin":   `DROP TRIGGER executions_no_update; UPDATE executions SET origin = '' WHERE seq = 4; ` + trigger("executions_no_update"),
+		"and gives a job":       `DROP TRIGGER executions_no_update; UPDATE executions SET job = randomblob(16) WHERE seq = 1; ` + trigger("executions_no_update"),
 		"and moves a row":       `DROP TRIGGER executions_no_update; UPDATE executions SET ended = 1 WHERE seq = 2; ` + trigger("executions_no_update"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, path := open(t)
-			require.NoError(t, l.Append(t.Context(), calls(3)))
+			require.NoError(t, l.Append(t.Context(), calls(4)))
 			_, err := raw(t, path).Exec(forgery)
 			require.NoError(t, err)
 			require.ErrorIs(t, l.Verify(t.Context()), ledgersqlite.ErrCorrupt)
@@ -286,13 +290,13 @@ func trigger(name string) string {
 	return `CREATE TRIGGER ` + name + ` BEFORE DELETE ON executions BEGIN SELECT RAISE(ABORT, 'no'); END`
 }
 
-// v1 is a ledger of version 1 of the schema: testdata/v1.sql is a dump that this version
-// has made, and must never be made anew.
-func v1(t *testing.T) string {
+// older is a ledger of an older version of the schema: the file is a dump that this
+// version has made, and must never be made anew.
+func older(t *testing.T, file string) string {
 	t.Helper()
-	dump, err := os.ReadFile("testdata/v1.sql")
+	dump, err := os.ReadFile(filepath.Join("testdata", file))
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "v1.db")
+	path := filepath.Join(t.TempDir(), "old.db")
 	db, err := sql.Open("sqlite", "file://"+path+"?_pragma=journal_mode(WAL)")
 	require.NoError(t, err)
 	_, err = db.Exec(string(dump))
@@ -303,7 +307,7 @@ func v1(t *testing.T) string {
 
 func TestALedgerOfVersion1IsMigrated(t *testing.T) {
 	t.Parallel()
-	path := v1(t)
+	path := older(t, "v1.sql")
 	_, err := ledgersqlite.OpenReader(path)
 	require.ErrorIs(t, err, ledgersqlite.ErrVersion, "a reader changes nothing")
 	require.ErrorContains(t, err, "version 1")
@@ -340,6 +344,42 @@ func TestALedgerOfVersion1IsMigrated(t *testing.T) {
 	require.ErrorContains(t, err, "append-only")
 }
 
+func TestALedgerOfVersion2IsMigratedAndKeepsItsChecksums(t *testing.T) {
+	t.Parallel()
+	path := older(t, "v2.sql")
+	_, err := ledgersqlite.OpenReader(path)
+	require.ErrorIs(t, err, ledgersqlite.ErrVersion, "a reader changes nothing")
+
+	l := openAt(t, path)
+	require.NoError(t, l.Verify(t.Context()))
+	old := collect(t, l.Records(t.Context(), ledgersqlite.Filter{}))
+	require.Len(t, old, 5)
+	for i, rec := range old {
+		require.Equal(t, stored(faas.Execution{
+			ID: rec.ID, Function: call(i).Function, Version: "v1", Tenant: call(i).Tenant, Labels: call(i).Labels, Attempt: call(i).Attempt,
+			Outcome: call(i).Outcome, Start: call(i).Start, Queued: call(i).Queued, Init: call(i).Init, Duration: call(i).Duration,
+			Memory: call(i).Memory, BytesIn: call(i).BytesIn, BytesOut: call(i).BytesOut, Cold: call(i).Cold,
+		}), rec.Execution)
+		require.Len(t, rec.Corrections, map[bool]int{true: 1}[i == 1])
+	}
+	overruns := collect(t, l.Overruns(t.Context(), ledgersqlite.Filter{}))
+	require.Len(t, overruns, 1)
+	require.Equal(t, faas.Overrun{ID: old[4].ID, Function: "f1", Version: "v1", Tenant: "tenant-4", Duration: time.Second, Memory: 128 << 20}, overruns[0].Overrun)
+
+	// What version 3 has added is stored beside the old records, which may be given again.
+	e := call(3)
+	require.NoError(t, l.Append(t.Context(), []faas.Execution{old[0].Execution, e}))
+	o := faas.Overrun{ID: e.ID, Job: e.Job, Delivery: e.Delivery, Attempt: e.Attempt, Duration: time.Second}
+	require.NoError(t, l.AppendOverruns(t.Context(), []ledgersqlite.Overrun{{Overrun: o, At: epoch}}))
+	require.NoError(t, l.Verify(t.Context()))
+	require.NoError(t, l.Close())
+	r, err := ledgersqlite.OpenReader(path)
+	require.NoError(t, err)
+	defer r.Close()
+	require.Contains(t, executions(t, r, ledgersqlite.Filter{}), stored(e))
+	require.Equal(t, o, collect(t, r.Overruns(t.Context(), ledgersqlite.Filter{}))[1].Overrun)
+}
+
 func TestALedgerOfANewerVersionIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	path := filled(t)
@@ -354,5 +394,5 @@ func TestALedgerOfANewerVersionIsRefusedByName(t *testing.T) {
 	require.ErrorContains(t, err, path)
 	require.ErrorContains(t, err, "newer release")
 	require.Equal(t, before, read(t, path))
-	require.Equal(t, 2, ledgersqlite.Version(), "a new version needs a test that opens the one before")
+	require.Equal(t, 3, ledgersqlite.Version(), "a new version needs a test that opens the one before")
 }

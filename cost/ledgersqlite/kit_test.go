@@ -69,6 +69,10 @@ func call(i int) faas.Execution {
 	if e.Outcome != faas.OK {
 		e.Err = fmt.Errorf("failure %d", i)
 	}
+	if i%4 == 3 {
+		e.Origin = faas.Origin{Trigger: "http", Door: "lambda", RequestID: fmt.Sprint("r-", i), Timeout: time.Minute, Key: "ü"}
+		e.Job, e.Delivery, e.FirstByte = newID(), 1+i%3, time.Duration(i)
+	}
 	return e
 }
 

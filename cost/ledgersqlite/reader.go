@@ -120,8 +120,10 @@ type row interface{ Scan(dest ...any) error }
 // The columns of each table. The query adds one that says whether there are corrections.
 const (
 	selectExecutions = `SELECT e.seq, e.ended, e.sum, e.id, e.function, e.version, e.tenant, e.labels, e.attempt, e.outcome,
-		e.failure, e.start, e.queued, e.init, e.duration, e.memory, e.bytes_in, e.bytes_out, e.cold, `
-	selectOverruns    = `SELECT e.seq, e.ended, e.sum, e.id, e.function, e.version, e.tenant, e.labels, e.duration, e.memory, `
+		e.failure, e.start, e.queued, e.init, e.duration, e.memory, e.bytes_in, e.bytes_out, e.cold,
+		e.origin, e.job, e.delivery, e.first_byte, `
+	selectOverruns = `SELECT e.seq, e.ended, e.sum, e.id, e.function, e.version, e.tenant, e.labels, e.duration, e.memory,
+		e.job, e.delivery, e.attempt, `
 	selectCorrections = `SELECT seq, sum, id, invocation, overrun, calls, duration, init, memory, why, made FROM corrections`
 )
 
@@ -133,13 +135,15 @@ type place struct{ ended, seq int64 }
 // duration, since the index finds rows by ended, which the checksum does not cover.
 func scanExecution(from row) (x execution, at place, corrected bool, err error) {
 	var sum int64
-	var id []byte
+	var id, job []byte
 	err = from.Scan(&at.seq, &at.ended, &sum, &id, &x.function, &x.version, &x.tenant, &x.labels, &x.attempt, &x.outcome,
-		&x.failure, &x.start, &x.queued, &x.init, &x.duration, &x.memory, &x.bytesIn, &x.bytesOut, &x.cold, &corrected)
+		&x.failure, &x.start, &x.queued, &x.init, &x.duration, &x.memory, &x.bytesIn, &x.bytesOut, &x.cold,
+		&x.origin, &job, &x.delivery, &x.firstByte, &corrected)
 	if err != nil {
 		return x, at, false, err
 	}
 	copy(x.id[:], id)
+	copy(x.job[:], job)
 	if sum != x.sum() || at.ended != after(x.start, x.duration) || len(id) != len(x.id) {
 		return x, at, false, corrupt("row %d of executions is not what was written", at.seq)
 	}
@@ -149,12 +153,14 @@ func scanExecution(from row) (x execution, at place, corrected bool, err error) 
 // scanOverrun reads a row and compares its checksum, which covers ended too.
 func scanOverrun(from row) (x overrun, at place, corrected bool, err error) {
 	var sum int64
-	var id []byte
-	err = from.Scan(&at.seq, &at.ended, &sum, &id, &x.function, &x.version, &x.tenant, &x.labels, &x.duration, &x.memory, &corrected)
+	var id, job []byte
+	err = from.Scan(&at.seq, &at.ended, &sum, &id, &x.function, &x.version, &x.tenant, &x.labels, &x.duration, &x.memory,
+		&job, &x.delivery, &x.attempt, &corrected)
 	if err != nil {
 		return x, at, false, err
 	}
 	copy(x.id[:], id)
+	copy(x.job[:], job)
 	x.ended = at.ended
 	if sum != x.sum() || len(id) != len(x.id) {
 		return x, at, false, corrupt("row %d of overruns is not what was written", at.seq)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -175,6 +176,35 @@ func TestRowsThatAnIndexHasLostAreMissed(t *testing.T) {
 			require.ErrorIs(t, l.Verify(t.Context()), ledgersqlite.ErrCorrupt)
 		})
 	}
+}
+
+func TestAReplayCountsByJob(t *testing.T) {
+	t.Parallel()
+	l, _ := open(t)
+	book, err := cost.Preset("aws-lambda-x86")
+	require.NoError(t, err)
+	good, bad := newID(), newID()
+	run := func(job uuid.UUID, attempt int, outcome faas.Outcome) faas.Execution {
+		return faas.Execution{
+			ID: newID(), Function: "f", Job: job, Delivery: attempt, Attempt: attempt, Outcome: outcome,
+			Start: epoch, Duration: time.Second, Memory: 1 << 30,
+		}
+	}
+	es := []faas.Execution{run(good, 1, faas.Failed), run(good, 2, faas.OK), run(bad, 1, faas.TimedOut), run(newID(), 1, faas.OK)}
+	require.NoError(t, l.Append(t.Context(), es))
+	over := faas.Overrun{ID: es[2].ID, Function: "f", Job: bad, Attempt: 1, Duration: time.Second, Memory: 1 << 30}
+	require.NoError(t, l.AppendOverruns(t.Context(), []ledgersqlite.Overrun{{Overrun: over, At: epoch}}))
+
+	sums := cost.NewLedger(cost.Calendar{}, book)
+	sums.CountJobs(100, nil)
+	require.NoError(t, l.Replay(t.Context(), ledgersqlite.Filter{}, sums))
+	used := map[cost.Spending]time.Duration{}
+	for _, u := range sums.Usage(epoch) {
+		used[u.Spent] += time.Duration(u.Duration().Int64())
+	}
+	require.Equal(t, map[cost.Spending]time.Duration{
+		cost.OnFirstAttempts: 2 * time.Second, cost.OnRetries: time.Second, cost.OnDeadLetters: 2 * time.Second,
+	}, used)
 }
 
 func TestAReplayIsWholeWhileRecordsComeIn(t *testing.T) {

@@ -26,6 +26,9 @@ type execution struct {
 	failure                           string
 	start, queued, init, duration     int64
 	memory, bytesIn, bytesOut, cold   int64
+	origin                            string
+	job                               uuid.UUID
+	delivery, firstByte               int64
 }
 
 // overrun is a row of the table overruns.
@@ -33,6 +36,8 @@ type overrun struct {
 	id                                uuid.UUID
 	function, version, tenant, labels string
 	ended, duration, memory           int64
+	job                               uuid.UUID
+	delivery, attempt                 int64
 }
 
 // correction is a row of the table corrections.
@@ -98,6 +103,40 @@ func decodeLabels(text string) (labels map[string]string, err error) {
 	return labels, err
 }
 
+// storedOrigin is an Origin as a row has it.
+type storedOrigin struct {
+	Trigger   string        `json:"trigger,omitempty"`
+	Door      string        `json:"door,omitempty"`
+	RequestID string        `json:"request,omitempty"`
+	Timeout   time.Duration `json:"timeout,omitempty"`
+	Key       string        `json:"key,omitempty"`
+}
+
+// encodeOrigin returns "" for an origin of which nothing is known.
+func encodeOrigin(o *faas.Origin) string {
+	if *o == (faas.Origin{}) {
+		return ""
+	}
+	text, _ := json.Marshal(storedOrigin(*o)) // of strings and a number, which never fails
+	return string(text)
+}
+
+// decodeOrigin is the inverse of encodeOrigin.
+func decodeOrigin(text string) (o storedOrigin, err error) {
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &o)
+	}
+	return o, err
+}
+
+// encodeJob returns no bytes for no job.
+func encodeJob(id *uuid.UUID) []byte {
+	if *id == uuid.Nil {
+		return []byte{}
+	}
+	return id[:]
+}
+
 // encodeExecution returns a record as a row, or ErrRecord if its time can't be stored.
 func encodeExecution(e *faas.Execution, errorText func(error) string) (execution, error) {
 	start, err := encodeTime(e.Start)
@@ -109,6 +148,7 @@ func encodeExecution(e *faas.Execution, errorText func(error) string) (execution
 		attempt: int64(e.Attempt), outcome: int64(e.Outcome), failure: textOf(e.Err, errorText),
 		start: start, queued: int64(e.Queued), init: int64(e.Init), duration: int64(e.Duration),
 		memory: e.Memory, bytesIn: int64(e.BytesIn), bytesOut: int64(e.BytesOut),
+		origin: encodeOrigin(&e.Origin), job: e.Job, delivery: int64(e.Delivery), firstByte: int64(e.FirstByte),
 	}
 	if e.Cold {
 		x.cold = 1
@@ -129,9 +169,12 @@ func textOf(err error, errorText func(error) string) (text string) {
 // decode returns an error if the row is not one that encodeExecution makes.
 func (x *execution) decode() (faas.Execution, error) {
 	labels, err := decodeLabels(x.labels)
+	origin, originErr := decodeOrigin(x.origin)
 	switch {
 	case err != nil:
 		return faas.Execution{}, corrupt("labels: %v", err)
+	case originErr != nil:
+		return faas.Execution{}, corrupt("origin: %v", originErr)
 	case x.outcome < 0 || x.outcome > math.MaxUint8:
 		return faas.Execution{}, corrupt("there is no outcome %d", x.outcome)
 	case x.cold != 0 && x.cold != 1:
@@ -142,6 +185,7 @@ func (x *execution) decode() (faas.Execution, error) {
 		Attempt: int(x.attempt), Outcome: faas.Outcome(x.outcome),
 		Start: decodeTime(x.start), Queued: time.Duration(x.queued), Init: time.Duration(x.init), Duration: time.Duration(x.duration),
 		Memory: x.memory, BytesIn: int(x.bytesIn), BytesOut: int(x.bytesOut), Cold: x.cold == 1,
+		FirstByte: time.Duration(x.firstByte), Origin: faas.Origin(origin), Job: x.job, Delivery: int(x.delivery),
 	}
 	if e.Outcome != faas.OK {
 		e.Err = &StoredError{Outcome: e.Outcome, Text: x.failure}
@@ -154,6 +198,7 @@ func encodeOverrun(o *Overrun) (overrun, error) {
 	return overrun{
 		id: o.ID, function: o.Function, version: o.Version, tenant: o.Tenant, labels: encodeLabels(o.Labels),
 		ended: ended, duration: int64(o.Duration), memory: o.Memory,
+		job: o.Job, delivery: int64(o.Delivery), attempt: int64(o.Attempt),
 	}, err
 }
 
@@ -165,6 +210,7 @@ func (x *overrun) decode() (Overrun, error) {
 	return Overrun{At: decodeTime(x.ended), Overrun: faas.Overrun{
 		ID: x.id, Function: x.function, Version: x.version, Tenant: x.tenant, Labels: labels,
 		Duration: time.Duration(x.duration), Memory: x.memory,
+		Job: x.job, Delivery: int(x.delivery), Attempt: int(x.attempt),
 	}}, nil
 }
 
@@ -191,6 +237,11 @@ func (x *execution) sum() int64 {
 	d = append(d, x.id[:]...)
 	d.text(x.function, x.version, x.tenant, x.labels, x.failure)
 	d.numbers(x.attempt, x.outcome, x.start, x.queued, x.init, x.duration, x.memory, x.bytesIn, x.bytesOut, x.cold)
+	if x.origin != "" || x.job != uuid.Nil || x.delivery != 0 || x.firstByte != 0 { // rows of version 2 have none of it
+		d.text(x.origin)
+		d = append(d, x.job[:]...)
+		d.numbers(x.delivery, x.firstByte)
+	}
 	return d.sum()
 }
 
@@ -199,6 +250,10 @@ func (x *overrun) sum() int64 {
 	d = append(d, x.id[:]...)
 	d.text(x.function, x.version, x.tenant, x.labels)
 	d.numbers(x.ended, x.duration, x.memory)
+	if x.job != uuid.Nil || x.delivery != 0 || x.attempt != 0 { // rows of version 2 have none of it
+		d = append(d, x.job[:]...)
+		d.numbers(x.delivery, x.attempt)
+	}
 	return d.sum()
 }
 

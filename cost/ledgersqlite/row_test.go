@@ -12,14 +12,15 @@ import (
 
 // A row with a right checksum may still have a content that no record has.
 func FuzzDecodeRow(f *testing.F) {
-	f.Add([]byte("0123456789abcdef"), "f", "v", "t", `{"a":"b"}`, "", make([]byte, 80))
-	f.Add([]byte{}, "", "", "", "", "text", []byte{1})
-	f.Add([]byte{}, "", "", "", `{"a":1}`, "", []byte{})
-	f.Add([]byte{}, "", "", "", `null`, "", []byte{9: 1})
-	f.Add([]byte{}, "", "", "", `{}`, "", []byte{9: 1})
-	f.Fuzz(func(t *testing.T, id []byte, function, version, tenant, labels, failure string, numbers []byte) {
-		row := ledgersqlite.Row{Function: function, Version: version, Tenant: tenant, Labels: labels, Failure: failure}
+	f.Add([]byte("0123456789abcdef"), "f", "v", "t", `{"a":"b"}`, "", make([]byte, 96), `{"door":"http"}`)
+	f.Add([]byte{}, "", "", "", "", "text", []byte{1}, `{"timeout":"1"}`)
+	f.Add([]byte{}, "", "", "", `{"a":1}`, "", []byte{}, "")
+	f.Add([]byte{}, "", "", "", `null`, "", []byte{9: 1}, `null`)
+	f.Add([]byte{}, "", "", "", `{}`, "", []byte{9: 1}, `{}`)
+	f.Fuzz(func(t *testing.T, id []byte, function, version, tenant, labels, failure string, numbers []byte, origin string) {
+		row := ledgersqlite.Row{Function: function, Version: version, Tenant: tenant, Labels: labels, Failure: failure, Origin: origin}
 		copy(row.ID[:], id)
+		copy(row.Job[:], origin)
 		for i := range row.Numbers {
 			if len(numbers) >= 8*(i+1) {
 				row.Numbers[i] = int64(binary.BigEndian.Uint64(numbers[8*i:]))

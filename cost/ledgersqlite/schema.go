@@ -84,6 +84,17 @@ var steps = []string{
 	BEGIN SELECT RAISE(ABORT, 'a correction refers to a record that is not there'); END;` +
 		guard("sessions", "FALSE") +
 		guard("corrections", "id = NEW.id"),
+
+	// 3: where a call came from, and of which job it was a delivery. job is empty for a
+	// call that belongs to none, origin is a JSON object or empty, first_byte is
+	// nanoseconds. The checksum of a row in which none of them is set is that of version 2.
+	`ALTER TABLE executions ADD COLUMN origin     TEXT    NOT NULL DEFAULT '';
+	ALTER TABLE executions ADD COLUMN job        BLOB    NOT NULL DEFAULT x'' CHECK (length(job) IN (0, 16));
+	ALTER TABLE executions ADD COLUMN delivery   INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE executions ADD COLUMN first_byte INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE overruns   ADD COLUMN job        BLOB    NOT NULL DEFAULT x'' CHECK (length(job) IN (0, 16));
+	ALTER TABLE overruns   ADD COLUMN delivery   INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE overruns   ADD COLUMN attempt    INTEGER NOT NULL DEFAULT 0;`,
 }
 
 // guard returns the triggers that keep a table append-only. The last one is needed

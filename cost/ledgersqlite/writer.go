@@ -54,10 +54,10 @@ type writer struct {
 
 const (
 	insertExecution = `INSERT INTO executions (id, function, version, tenant, labels, attempt, outcome, failure,
-		start, ended, queued, init, duration, memory, bytes_in, bytes_out, cold, sum, session)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	insertOverrun = `INSERT INTO overruns (id, function, version, tenant, labels, ended, duration, memory, sum)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		start, ended, queued, init, duration, memory, bytes_in, bytes_out, cold, sum, session, origin, job, delivery, first_byte)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertOverrun = `INSERT INTO overruns (id, function, version, tenant, labels, ended, duration, memory, sum, job, delivery, attempt)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertCorrection = `INSERT INTO corrections (id, invocation, overrun, calls, duration, init, memory, why, made, sum)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
@@ -200,7 +200,8 @@ func exists(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT_TRIG
 // row is read, and it is no error if it is equal, since a record may be written twice.
 func (w *writer) insertExecution(ctx context.Context, x *execution) error {
 	_, err := w.execution.ExecContext(ctx, x.id[:], x.function, x.version, x.tenant, x.labels, x.attempt, x.outcome, x.failure,
-		x.start, after(x.start, x.duration), x.queued, x.init, x.duration, x.memory, x.bytesIn, x.bytesOut, x.cold, x.sum(), w.session)
+		x.start, after(x.start, x.duration), x.queued, x.init, x.duration, x.memory, x.bytesIn, x.bytesOut, x.cold, x.sum(), w.session,
+		x.origin, encodeJob(&x.job), x.delivery, x.firstByte)
 	if !exists(err) {
 		return err
 	}
@@ -217,7 +218,8 @@ func (w *writer) insertExecution(ctx context.Context, x *execution) error {
 // insertOverrun writes a row, as insertExecution does. The time may differ from the
 // stored one: RecordOverrun takes the time at which it is called.
 func (w *writer) insertOverrun(ctx context.Context, x *overrun) error {
-	_, err := w.overrun.ExecContext(ctx, x.id[:], x.function, x.version, x.tenant, x.labels, x.ended, x.duration, x.memory, x.sum())
+	_, err := w.overrun.ExecContext(ctx, x.id[:], x.function, x.version, x.tenant, x.labels, x.ended, x.duration, x.memory, x.sum(),
+		encodeJob(&x.job), x.delivery, x.attempt)
 	if !exists(err) {
 		return err
 	}
