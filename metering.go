@@ -50,7 +50,7 @@ type Overrun struct {
 	Duration time.Duration     // from the end of the call to the end of the handler
 	Memory   int64             // declared, bytes
 
-	Job      uuid.UUID // these three as in its Execution
+	Job      uuid.UUID // of a delivery of a job, these three are as in its Execution; otherwise they are zero
 	Delivery int
 	Attempt  int
 }

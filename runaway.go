@@ -83,10 +83,10 @@ func (c *callContext) recordOverrun(d time.Duration) {
 	fn := c.fn
 	o := Overrun{
 		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
-		Duration: d, Memory: fn.memory, Attempt: 1,
+		Duration: d, Memory: fn.memory,
 	}
 	if from := c.provenance(); from != nil {
-		o.Job, o.Delivery, o.Attempt = from.job, from.delivery, max(1, from.attempt)
+		o.Job, o.Delivery, o.Attempt = from.job, from.delivery, from.attempt
 	}
 	for _, m := range fn.meters {
 		if m, ok := m.(OverrunMeter); ok {
