@@ -185,7 +185,16 @@ func (f *Function[In, Out]) invoke(ctx context.Context, to target, in In) (Out, 
 	} else {
 		t.in = in
 	}
-	reusable, err := to.invoke(ctx, t)
+	var q caller
+	p, reusable, err := to.start(ctx, &q, t)
+	switch {
+	case p.worker == nil:
+	case q.done != nil:
+		reusable, err = p.awaitOrLeave(&q)
+	default: // pending.await, but parked in this frame
+		<-p.worker.wake
+		reusable, err = p.worker.collect(p.call)
+	}
 	if !reusable || err != nil {
 		f.recycle(t, reusable)
 		var zero Out
@@ -207,7 +216,11 @@ func (f *Function[In, Out]) invokeBytes(ctx context.Context, to target, payload 
 	if err := f.accept(payload, t); err != nil {
 		return nil, to.turnAway(ctx, err)
 	}
-	reusable, err := to.invoke(ctx, t)
+	var q caller
+	p, reusable, err := to.start(ctx, &q, t)
+	if p.worker != nil {
+		reusable, err = p.await(&q)
+	}
 	if !reusable || err != nil {
 		f.recycle(t, reusable)
 		return nil, err

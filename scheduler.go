@@ -44,11 +44,29 @@ import (
 // removed before the call had its slot: then nothing is counted, and the name has to be
 // looked up again.
 func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
+	var q caller
+	p, reusable, err := to.start(ctx, &q, t)
+	if p.worker != nil {
+		return p.await(&q)
+	}
+	return reusable, err
+}
+
+// pending is a call that its worker has, and for which the caller must wait.
+type pending struct {
+	worker *worker // nil: the call is over, or was refused
+	call   *callContext
+}
+
+// start is invoke without the wait. The wait stands in the outermost function that can do
+// it, because a processor predicts no return of a goroutine that has parked: its stack of
+// return addresses belongs to another goroutine by then. Each frame between the park and the
+// caller's code costs such a misprediction.
+func (to target) start(ctx context.Context, q *caller, t task) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if ctx == nil {
-		return true, to.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
+		return pending{}, true, to.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
 	}
-	var q caller
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
 	if q.from != nil && q.from.resolved != nil {
 		*q.from.resolved = to.resolution()
@@ -56,7 +74,7 @@ func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) 
 	var id uuid.UUID
 	var trace Trace
 	if fn.tracing != nil {
-		id, trace = to.askTrace(&q, parent, tenant, priority)
+		id, trace = to.askTrace(q, parent, tenant, priority)
 	}
 	fn.part.Entered.Add(1)
 	var c *callContext
@@ -71,7 +89,7 @@ func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) 
 		}
 		c.id = id
 		if fn.takesAtOnce(c) {
-			return fn.proceed(&q, c, w)
+			return fn.proceed(q, c, w)
 		}
 		c = w.replaceContext(c, tenant)
 		if w != nil {
@@ -83,7 +101,7 @@ func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) 
 	}
 	c.descend(parent, priority)
 	c.id, c.extra.trace = id, trace
-	return to.invokeSlowly(&q, c, ended)
+	return to.invokeSlowly(q, c, ended)
 }
 
 // refuseClosed refuses a call that has its slot and can't get a worker. It is not a part
@@ -105,7 +123,7 @@ func (fn *function) takesAtOnce(c *callContext) bool {
 // invokeSlowly admits a call that found no free slot, or that needs more than a
 // slot: nested calls, calls with a priority, functions with gates. A non-nil ended
 // is why the caller's context has already ended.
-func (to target) invokeSlowly(q *caller, c *callContext, ended error) (reusable bool, err error) {
+func (to target) invokeSlowly(q *caller, c *callContext, ended error) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if c.id == uuid.Nil {
 		c.id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
@@ -113,13 +131,13 @@ func (to target) invokeSlowly(q *caller, c *callContext, ended error) (reusable 
 	c.extra.from = q.from.named(c.id)
 	c.deliver()
 	if ended != nil {
-		return true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
+		return pending{}, true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
 	}
 	if refused := fn.admit(q, c); refused != nil {
 		if refused = c.takeBack(refused); to.isGone(c, refused) {
-			return true, errGone
+			return pending{}, true, errGone
 		}
-		return true, fn.refuse(q, c, refused)
+		return pending{}, true, fn.refuse(q, c, refused)
 	}
 	return fn.proceed(q, c, fn.router.workers.idlePool(fn.inline).take())
 }
@@ -128,7 +146,7 @@ func (to target) invokeSlowly(q *caller, c *callContext, ended error) (reusable 
 //
 // invoke, proceed and serve keep small frames on purpose: a new goroutine has
 // 2 to 8 KiB of stack, and to grow it would cost more than the call.
-func (fn *function) proceed(q *caller, c *callContext, w *worker) (reusable bool, err error) {
+func (fn *function) proceed(q *caller, c *callContext, w *worker) (p pending, reusable bool, err error) {
 	now := fn.router.clock.now()
 	if c.id == uuid.Nil {
 		c.id = fn.router.clock.newID(now, rand.Uint64())
@@ -138,13 +156,13 @@ func (fn *function) proceed(q *caller, c *callContext, w *worker) (reusable bool
 	}
 	if w == nil {
 		if w, err = fn.router.workers.newWorker(fn.inline); err != nil {
-			return true, fn.refuseClosed(q, c, err)
+			return pending{}, true, fn.refuseClosed(q, c, err)
 		}
 	}
 	if why := c.begin(q, w, now); why != nil {
-		return true, w.turnAway(q, c, why)
+		return pending{}, true, w.turnAway(q, c, why)
 	}
-	return w.serve(q, c)
+	return w.serve(c)
 }
 
 // turnAway settles a call that has its slot but can't start. For example, its
@@ -224,8 +242,8 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 	return nil
 }
 
-// serve runs c on w, and returns when c is settled.
-func (w *worker) serve(q *caller, c *callContext) (reusable bool, err error) {
+// serve runs an inline call. Any other it sends to w's goroutine, and returns it as pending.
+func (w *worker) serve(c *callContext) (p pending, reusable bool, err error) {
 	w.call.Store(c)
 	// Close stores closed first and loads each worker's call then. This goroutine stores
 	// call first and loads closed then. So at least one of the two sees the other's store,
@@ -233,37 +251,42 @@ func (w *worker) serve(q *caller, c *callContext) (reusable bool, err error) {
 	if c.fn.router.closed.Load() && c.settle(verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
 		err = w.takeAnswer()
 		w.pool.stop(w)
-		return true, err
+		return pending{}, true, err
 	}
 	if w.work == nil {
 		if !w.exec(c) {
 			<-w.wake
 		}
-		return w.collect(c)
+		reusable, err = w.collect(c)
+		return pending{}, reusable, err
 	}
 	w.arm(c)
 	w.work <- c // never blocks: its buffer holds one, and w has one call
 	if !w.started {
 		w.start()
 	}
-	return w.await(q, c)
+	return pending{worker: w, call: c}, false, nil
 }
 
-// await waits on the caller's goroutine until c is settled, or leaves c if the
+// await waits on the caller's goroutine until the call is settled, or leaves it if the
 // caller's context ends before.
 //
 // The receive from wake makes the read of answer, abandoned and dead safe:
 // conclude writes them before it sends.
-func (w *worker) await(q *caller, c *callContext) (reusable bool, err error) {
+func (p pending) await(q *caller) (reusable bool, err error) {
 	if q.done == nil {
-		<-w.wake
-		return w.collect(c)
+		<-p.worker.wake
+		return p.worker.collect(p.call)
 	}
+	return p.awaitOrLeave(q)
+}
+
+func (p pending) awaitOrLeave(q *caller) (reusable bool, err error) {
 	select {
-	case <-w.wake:
-		return w.collect(c)
+	case <-p.worker.wake:
+		return p.worker.collect(p.call)
 	case <-q.done:
-		return w.forsake(q, c)
+		return p.worker.forsake(q, p.call)
 	}
 }
 

@@ -25,7 +25,9 @@ func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 		require.True(t, f.core.part.TryAcquire(&c.hold))
 		q := &caller{ctx: t.Context()}
 		require.NoError(t, c.begin(q, s, r.clock.now()))
-		mine, err := s.serve(q, c)
+		p, _, err := s.serve(c)
+		require.NoError(t, err)
+		mine, err := p.await(q)
 		require.NoError(t, err)
 		assert.True(t, mine)
 		assert.Equal(t, 7, work.out)
