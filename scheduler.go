@@ -12,7 +12,7 @@ import (
 
 // The way of a call, by the functions that it passes:
 //
-//	invoke ─ a slot is free ─────────┬─► proceed ─► begin ─► serve ─► arm ─► await
+//	start ─ a slot is free ──────────┬─► proceed ─► begin ─► serve ─► arm ─► await
 //	   └─ else invokeSlowly ─► admit ┘                         │
 //	      depth, tenant, context, gates, meters, slot          │ work channel
 //	                                                           ▼
@@ -38,11 +38,10 @@ import (
 //	instance: starting ─► ready ─► draining ─► dropped; see internal/instances
 //	            └─ its init failed, or was given up ─► dropped
 
-// invoke takes a call from admission to settlement, and answers its caller. If
-// reusable is false, the handler still runs and uses t: t must not be used for another call.
-// For a call by a name the error is errGone if the function that the name stood for was
-// removed before the call had its slot: then nothing is counted, and the name has to be
-// looked up again.
+// invoke takes a call from admission to settlement, and answers its caller. If reusable is
+// false, the handler still runs and uses t, which must not be used again. For a call by a
+// name the error is errGone if the function that the name stood for was removed before the
+// call had its slot: then nothing is counted, and the name has to be looked up again.
 func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	var q caller
 	p, reusable, err := to.start(ctx, &q, t)
@@ -104,16 +103,6 @@ func (to target) start(ctx context.Context, q *caller, t task) (p pending, reusa
 	return to.invokeSlowly(q, c, ended)
 }
 
-// refuseClosed refuses a call that has its slot and can't get a worker. It is not a part
-// of proceed, since few calls need it and it would make proceed's frame larger.
-//
-//go:noinline
-func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
-	c.hold.Release()
-	c.ensureExtra()
-	return fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, wrapCause(ErrClosed, why))))
-}
-
 // takesAtOnce takes a slot without waiting: a free one, or one more if the
 // function may grow. It is false if the call has to wait, or can't have an instance.
 func (fn *function) takesAtOnce(c *callContext) bool {
@@ -144,7 +133,7 @@ func (to target) invokeSlowly(q *caller, c *callContext, ended error) (p pending
 
 // proceed runs an admitted call on w, or on a new worker if w is nil.
 //
-// invoke, proceed and serve keep small frames on purpose: a new goroutine has
+// start, proceed and serve keep small frames on purpose: a new goroutine has
 // 2 to 8 KiB of stack, and to grow it would cost more than the call.
 func (fn *function) proceed(q *caller, c *callContext, w *worker) (p pending, reusable bool, err error) {
 	now := fn.router.clock.now()
@@ -327,16 +316,6 @@ func (w *worker) collect(c *callContext) (reusable bool, err error) {
 		w.pool.release(w)
 	}
 	return reusable, err
-}
-
-// takeAnswer also clears the answer, so that an idle worker keeps no error alive.
-// Only the caller's goroutine calls it, after the call is settled.
-func (w *worker) takeAnswer() error {
-	err := w.answer
-	if err != nil {
-		w.answer = nil
-	}
-	return err
 }
 
 // arm makes sure that the worker's timer fires no later than c's deadline. Most

@@ -418,3 +418,13 @@ type runaway struct {
 	report   *time.Timer            // fires after the grace; written like since
 	tell     atomic.Pointer[func()] // what report calls; nil: the handler has returned, or there was no runaway
 }
+
+// takeAnswer also clears the answer, so that an idle worker keeps no error alive.
+// Only the caller's goroutine calls it, after the call is settled.
+func (w *worker) takeAnswer() error {
+	err := w.answer
+	if err != nil {
+		w.answer = nil
+	}
+	return err
+}
