@@ -41,6 +41,8 @@ type Info struct {
 	Instances int // how many the function's policy wants; 0 also if the function has no policy
 	Ready     int // how many of those can serve a call
 
+	JobPolicy JobPolicy // what happens to its jobs; of a name, what does to those that are sent to the name alone
+
 	LogLevel slog.Leveler // of its calls' log lines, see WithLogLevel; nil: the router's logger decides
 
 	Admitted uint64            // calls admitted since registration; each has one Execution when it is settled
@@ -74,6 +76,7 @@ func (fn *function) info() Info {
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: min(fn.class.Limit(), fn.part.Limit()), Runaways: int(fn.runaways.Load()),
 		Reserved: fn.class.Reserved(), Weight: fn.class.Weight(),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected, LogLevel: fn.who.log.shown(),
+		JobPolicy: fn.jobs.shown(),
 	}
 }
 

@@ -178,6 +178,7 @@ type JobInfo struct {
 
 	OrderKey, UniqueKey string
 	Labels              map[string]string
+	Origin              Origin    // where it comes from: its deliveries have the same
 	ReplayOf            uuid.UUID // the job of which it is a replay
 	Bytes               int       // of the encoded input
 }
@@ -190,8 +191,8 @@ func (r *Router) jobInfo(rec *JobRecord) JobInfo {
 		Attempts: rec.Attempts, Deliveries: rec.Deliveries, Crashes: rec.Crashes, Used: rec.Used, Last: rec.Last, Progress: rec.Progress,
 		OrderKey: rec.OrderKey, UniqueKey: rec.UniqueKey, Labels: rec.Labels, Bytes: len(rec.Payload),
 	}
-	if rec.Origin != nil {
-		info.ReplayOf = rec.Origin.ReplayOf
+	if o := rec.Origin; o != nil {
+		info.ReplayOf, info.Origin = o.ReplayOf, o.origin()
 	}
 	info.Waiting = r.waitingOf(rec)
 	return info

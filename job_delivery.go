@@ -1,6 +1,7 @@
 package faas
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,7 +46,8 @@ func (r *Router) deliver(lease JobLease) {
 // Goexit: what follows is deferred.
 func (d *delivery) run() {
 	end, ended := jobEnd{}, false
-	d.watch = time.AfterFunc(leaseTerm/3, d.extend)
+	d.watch = time.AfterFunc(leaseTerm, d.extend)
+	d.watch.Reset(leaseTerm / 3) // what extend reads of d was written before this: an edge that AfterFunc can't give for d.watch
 	defer func() {
 		if !ended {
 			end = d.ended(nil, &Error{Op: "invoke", Function: d.lease.Record.Function, Outcome: Exited, Err: ErrExited})
@@ -139,7 +141,7 @@ func (d *delivery) provenance() *provenance {
 	rec := &d.lease.Record
 	from := &provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, slip: d}
 	if o := rec.Origin; o != nil {
-		from.add(Origin{Trigger: o.Trigger, Door: o.Door, RequestID: o.RequestID, Timeout: o.Timeout, Key: o.Key})
+		from.add(o.origin())
 	}
 	return from
 }
@@ -242,10 +244,8 @@ func (d *delivery) isFree(rec *JobRecord) bool {
 
 // tell delivers the end of another job to a Go func.
 func (d *delivery) tell(which string) jobEnd {
-	to := d.policy.onFailure
-	if which == DeliversSuccess {
-		to = d.policy.onSuccess
-	}
+	to := d.policy.destination(which)
+	limit := cmp.Or(to.timeout, d.timeout())
 	var e JobEnvelope
 	err := json.Unmarshal(d.lease.Record.Payload, &e)
 	switch {
@@ -254,9 +254,9 @@ func (d *delivery) tell(which string) jobEnd {
 	case to.deliver == nil:
 		err = errNoDestination
 	default:
-		err = d.tellTo(to, e)
+		err = d.tellTo(to, e, limit)
 	}
-	end := d.lease.Record.endOf(err, d.timeout(), jobTime())
+	end := d.lease.Record.endOf(err, limit, jobTime())
 	end.seed = rand.Float64()
 	end.Invocation = d.router.clock.newID(d.router.clock.now(), rand.Uint64())
 	return end
@@ -264,9 +264,9 @@ func (d *delivery) tell(which string) jobEnd {
 
 var errNoDestination = errors.New("the function has no such destination any more")
 
-// tellTo calls the func, and leaves it at the function's timeout.
-func (d *delivery) tellTo(to Destination, e JobEnvelope) error {
-	ctx, cancel := context.WithTimeoutCause(d.ctx, d.timeout(), ErrTimeout)
+// tellTo calls the func, and leaves it when limit has passed.
+func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(d.ctx, limit, ErrTimeout)
 	defer cancel()
 	name := d.lease.Record.Function
 	answer := make(chan error, 1)

@@ -1,9 +1,11 @@
 package faas
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"time"
 	"unicode/utf8"
 )
 
@@ -17,6 +19,9 @@ import (
 type Destination struct {
 	function string
 	deliver  func(ctx context.Context, e JobEnvelope) error
+	name     string        // of WithName
+	timeout  time.Duration // of WithTimeout; 0: the function's
+	retry    *Retry        // of WithRetry; nil: the function's
 }
 
 // ToFunction sends the envelope, as JSON, to a function of the same queue: a job like any
@@ -27,12 +32,56 @@ func ToFunction(name string) Destination { return Destination{function: name} }
 // ToFunc gives the envelope to f, on a host of the function whose job has ended. f is
 // called as a handler is: many goroutines may call it at once, its context ends at the
 // function's timeout, an error or a panic of it is a failed attempt of the delivery, and
-// it may return [RetryAfter] and [Permanent]. A package with a destination of its own,
-// for example an HTTP client, returns one with a method of its client as f.
+// it may return [RetryAfter] and [Permanent]. Timeout and policy of retries are those of
+// the function whose job has ended, unless WithTimeout and WithRetry say otherwise. A
+// package with a destination of its own, for example an HTTP client, returns one with a
+// method of its client as f.
 //
 // A nil f is the zero Destination.
 func ToFunc(f func(ctx context.Context, e JobEnvelope) error) Destination {
 	return Destination{deliver: f}
+}
+
+// WithName returns d with a name to be shown by: see String. For a function it changes
+// nothing.
+func (d Destination) WithName(name string) Destination {
+	d.name = name
+	return d
+}
+
+// WithTimeout returns d with a time that each delivery to its Go func may take, in place
+// of the timeout of the function whose job has ended; t must be positive. For a function it
+// changes nothing: that has a timeout of its own.
+func (d Destination) WithTimeout(t time.Duration) Destination {
+	d.timeout = t
+	return d
+}
+
+// WithRetry returns d with a policy of retries for the deliveries to its Go func, in place
+// of that of the function whose job has ended. For a function it changes nothing.
+func (d Destination) WithRetry(r Retry) Destination {
+	d.retry = &r
+	return d
+}
+
+// String returns the name of the function, or what WithName has set for a Go func, or
+// else "func". The zero Destination is "".
+func (d Destination) String() string {
+	if d.deliver == nil {
+		return d.function
+	}
+	return cmp.Or(d.name, "func")
+}
+
+// check returns what is wrong with it, made by bad.
+func (d Destination) check(bad func(format string, args ...any) error) error {
+	if d.timeout < 0 {
+		return bad("Destination.WithTimeout(%v): must be positive", d.timeout)
+	}
+	if d.retry != nil {
+		return d.retry.check(bad)
+	}
+	return nil
 }
 
 // IsZero reports whether the destination is nowhere.

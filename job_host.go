@@ -198,6 +198,14 @@ func (r *Router) unparkJob(id uuid.UUID) {
 
 // jobPolicy is the policy of a job's function, or the router's if it is not registered.
 func (r *Router) jobPolicy(rec *JobRecord) *jobPolicy {
+	p := r.functionsJobPolicy(rec)
+	if o := rec.Origin; o != nil && o.Delivers != "" {
+		return p.delivering(o.Delivers)
+	}
+	return p
+}
+
+func (r *Router) functionsJobPolicy(rec *JobRecord) *jobPolicy {
 	if fn, err := r.find("job", rec.calledName()); err == nil {
 		return &fn.jobs
 	}

@@ -80,6 +80,11 @@ type JobOrigin struct {
 	Delivers   string            `json:"delivers,omitempty"`  // of such a job: DeliversSuccess or DeliversFailure if it calls a Go func; empty if it calls a function
 }
 
+// origin is what the calls of the job say about where they come from.
+func (o *JobOrigin) origin() Origin {
+	return Origin{Trigger: o.Trigger, Door: o.Door, RequestID: o.RequestID, Timeout: o.Timeout, Key: o.Key}
+}
+
 // What a job that delivers to a Go func has as [JobOrigin].Delivers: which destination
 // of its function it calls in place of the handler.
 const (

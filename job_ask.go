@@ -1,0 +1,31 @@
+package faas
+
+import "context"
+
+// InfoFor describes the job as Info does to the caller of a front door: it asks, as
+// [Router.DryRun] does, whether ctx's caller may call the job's function, and returns the
+// refusal if not. If such a call would be of another tenant than the job, the error Is
+// [ErrNotFound], as for a job that does not exist. Who among the tenant's callers has sent
+// the job it does not know.
+func (j *Job[Out]) InfoFor(ctx context.Context) (JobInfo, error) {
+	if ctx == nil {
+		return JobInfo{}, usageError("job", "", ErrInput, "%v", errNilContext)
+	}
+	rec, err := j.router.jobHost().queue.Get(viewOf(ctx), j.id)
+	if err != nil {
+		return JobInfo{}, err
+	}
+	to, unknown := j.router.peek("job", rec.calledName())
+	if unknown != nil {
+		return JobInfo{}, unknown
+	}
+	var q caller
+	c, refused := to.askDry(&q, ctx)
+	if refused != nil {
+		return JobInfo{}, refused
+	}
+	if c.tenant != rec.Tenant {
+		return JobInfo{}, usageError("job", rec.Function, ErrNotFound, "there is no such job of this tenant")
+	}
+	return j.router.jobInfo(&rec), nil
+}
