@@ -1,0 +1,22 @@
+package admission_test
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+// The group's counter is what every call writes. Beside something else that is hot, on one
+// cache line, two processors would wait for one another without need.
+func TestTheGroupsCounterSharesItsCacheLineWithNoOtherObject(t *testing.T) {
+	t.Parallel()
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("the size is that of 64-bit platforms")
+	}
+	for range 100 {
+		require.Zero(t, uintptr(unsafe.Pointer(admission.NewGroup(1)))%64)
+	}
+}
