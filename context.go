@@ -478,3 +478,10 @@ const (
 	returned
 	nextClosed // the middlewares have returned and next was not called; a later call of next returns an error
 )
+
+// guardCall is guardHook for a hook that is called about one call.
+func (g *hookGuard) guardCall(kind string, c *callContext) {
+	if p := recover(); p != nil {
+		g.hookPanicked(kind, c.who.name, p, c.ids()...)
+	}
+}

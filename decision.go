@@ -1,6 +1,8 @@
 package faas
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -92,4 +94,33 @@ func (k *decisions) all() []Decision {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Concat(k.last[k.next:], k.last[:k.next])
+}
+
+// reporter tells the log, and the hook of WithDecisions, of Decisions.
+type reporter struct {
+	guard *hookGuard
+	hook  func(Decision) // nil: there is none
+}
+
+// isHeard reports whether there is a hook or a log for decisions. Without one,
+// growth within what is allowed need not describe itself.
+func (r *reporter) isHeard() bool {
+	return r.hook != nil || r.guard.log.Enabled(context.Background(), slog.LevelDebug)
+}
+
+// decided passes a Decision to the log and to the hook of WithDecisions. No lock may be
+// held: both are foreign code.
+func (r *reporter) decided(d *Decision) {
+	switch l := r.guard.log; {
+	case !l.Enabled(context.Background(), slog.LevelDebug):
+	case d.isMove():
+		l.Debug("faas: alias moved", "function", d.Function, "alias", d.Alias, "by", d.By, "before", d.Before, "after", d.After)
+	default:
+		l.Debug("faas: scaled", "function", d.Function, "from", d.From, "to", d.To, "wanted", d.Wanted, "rule", d.Rule,
+			"in_flight", d.Load.InFlight, "queued", d.Load.Queued, "stable", d.Load.Stable, "burst", d.Load.Burst)
+	}
+	if f := r.hook; f != nil {
+		defer r.guard.guardHook("WithDecisions", d.Function)
+		f(*d)
+	}
 }

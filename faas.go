@@ -42,14 +42,15 @@ type Router struct {
 	meters    meters // those given to New; Shutdown flushes them
 	loop      scaleLoop
 	jobs      jobLink
+	reports   reporter            // of changes of scale
 	capacity  *capacityController // nil without WithCapacityScaler: the capacity is fixed
 
-	refused    refusals // of calls by a name that is not registered
-	hookPanics atomic.Uint64
-	closing    atomic.Bool // Shutdown or Close has begun and waits on changed
-	closed     atomic.Bool // no handler is started any more
-	changed    broadcast   // while closing: a call, an init or a close func has ended
+	refused refusals    // of calls by a name that is not registered
+	closing atomic.Bool // Shutdown or Close has begun and waits on changed
+	closed  atomic.Bool // no handler is started any more
+	changed broadcast   // while closing: a call, an init or a close func has ended
 
+	hookGuard     // of all hooks of this router
 	shutdownHooks shutdownHooks
 }
 
@@ -67,11 +68,13 @@ func New(opts ...RouterOption) *Router {
 		panic(err)
 	}
 	r := &Router{settings: s, common: s.defaults, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
+	r.hookGuard.log = s.logger
+	r.reports = reporter{guard: &r.hookGuard, hook: s.decided}
 	r.common.resolve()
 	r.common.asked = 0 // the router's options ask nothing of a name
 	r.workers = newWorkerPool(r.clock, newPool, (*worker).loop)
 	if s.ceiling != nil {
-		r.capacity = &capacityController{router: r, policy: s.ceiling, most: s.capacity}
+		r.capacity = &capacityController{clock: r.clock, group: r.group, policy: s.ceiling, reports: &r.reports, most: s.capacity}
 		r.workers.beforeStart = func() { r.loop.watch(r.capacity) }
 	}
 	for _, o := range opts {

@@ -1,34 +1,37 @@
 package faas
 
 import (
+	"log/slog"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/inproc/faas/internal/foreign"
 )
 
+// hookGuard counts and logs the panics of a router's hooks. It knows nothing of calls, so
+// that all that calls a hook can have one.
+type hookGuard struct {
+	log        *slog.Logger
+	hookPanics atomic.Uint64
+}
+
 // guardHook is deferred around each call of a hook: a meter, a gate, a scaler and the
 // like. It recovers a panic of the hook, so that the call and the router go on. The
 // panic is counted in Stats and logged. It can't stop a Goexit: what has to be done
-// after a hook is deferred for that.
-func (r *Router) guardHook(kind, function string) {
+// after a hook is deferred for that. For a hook that is called about one call see
+// guardCall.
+func (g *hookGuard) guardHook(kind, function string) {
 	if p := recover(); p != nil {
-		r.hookPanicked(kind, function, p)
-	}
-}
-
-// guardCall is guardHook for a hook that is called about one call.
-func (r *Router) guardCall(kind string, c *callContext) {
-	if p := recover(); p != nil {
-		r.hookPanicked(kind, c.who.name, p, c.ids()...)
+		g.hookPanicked(kind, function, p)
 	}
 }
 
 // hookPanicked counts and logs a panic that was recovered from a hook. call is the ids of
 // the call that the hook was about, if it was about one.
-func (r *Router) hookPanicked(kind, function string, p any, call ...any) {
-	r.hookPanics.Add(1)
-	r.settings.logger.Error("faas: hook panicked", append([]any{"hook", kind, "function", function, "panic", foreign.Plain(p)}, call...)...)
+func (g *hookGuard) hookPanicked(kind, function string, p any, call ...any) {
+	g.hookPanics.Add(1)
+	g.log.Error("faas: hook panicked", append([]any{"hook", kind, "function", function, "panic", foreign.Plain(p)}, call...)...)
 }
 
 // place says from where a goroutine calls Close or Shutdown. A hook that waited for the
@@ -91,28 +94,10 @@ func placeOf(function string) place {
 		return recording
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
 		"target.askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
-		"(*Router).desired", "(*Router).decided", "(*Router).callShutdownHook", "encode", "decode",
+		"(*hookGuard).desired", "(*reporter).decided", "(*Router).callShutdownHook", "encode", "decode",
 		"(*Router).saveBy", "(*Router).restoreBy", "(*delivery).upgrade", "(*delivery).hasSlot", "(*Router).leaseJob",
 		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":
 		return hooked
 	}
 	return outside
-}
-
-// waitsForItself tells whether a Shutdown at p would wait for the goroutine that called
-// it. self is the call that Shutdown's context belongs to, or nil. Shutdown leaves out
-// self and the calls above it, so that with self some places are safe. For example, a
-// meter's Record gets the context of a settled call, which Shutdown can leave out. A gate
-// gets its caller's context: its own call can't be told from the others.
-func (p place) waitsForItself(self *callContext) bool {
-	switch p {
-	case outside:
-		return false
-	case wrapping:
-		return self == nil
-	case recording: // of the calls that wait for this goroutine only the hook's own is settled
-		return self == nil || !self.isSettled()
-	default:
-		return true
-	}
 }

@@ -138,3 +138,11 @@ func checkScaler(s Scaler) error {
 	}
 	return nil
 }
+
+// desired asks a policy. ok is false, and nothing changes, if it panics or wants a
+// negative number. No lock may be held.
+func (g *hookGuard) desired(p Scaler, function string, l Load, s State) (t Target, next State, ok bool) {
+	defer g.guardHook("scaler", function)
+	t, next = p.Desired(l, s)
+	return t, next, t.N >= 0
+}

@@ -1,8 +1,6 @@
 package faas
 
 import (
-	"context"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -96,7 +94,7 @@ func (s *scaling) enter(c *callContext) *Error {
 		s.fn.router.loop.add(s)
 	}
 	switch {
-	case allowed && s.fn.router.tellsDecisions():
+	case allowed && s.fn.router.reports.isHeard():
 		s.reportGrowth(from, need)
 	case short && !allowed:
 		s.decide(true)
@@ -144,7 +142,7 @@ func (s *scaling) reportGrowth(from, to int) {
 	s.mu.Lock()
 	d := s.growthDecision(from, to)
 	s.mu.Unlock()
-	s.fn.router.decided(d)
+	s.fn.router.reports.decided(d)
 }
 
 // acquireInstance gives a call that has a slot a seat in an instance, and returns the
@@ -248,7 +246,7 @@ func (s *scaling) decide(arrival bool) {
 		d := s.set(t, &l)
 		s.mu.Unlock()
 		if d != nil {
-			s.fn.router.decided(d)
+			s.fn.router.reports.decided(d)
 		}
 		return
 	}
@@ -375,7 +373,7 @@ func (s *scaling) provide() error {
 	n = min(n, s.n) // the limits may allow fewer
 	s.mu.Unlock()
 	if d != nil {
-		s.fn.router.decided(d)
+		s.fn.router.reports.decided(d)
 	}
 	if s.instances == nil || n == 0 {
 		return nil
@@ -417,36 +415,5 @@ func (s *scaling) remove(closed bool) {
 	}
 	if over {
 		s.fn.router.loop.drop(s)
-	}
-}
-
-// desired asks a policy. ok is false, and nothing changes, if it panics or wants a
-// negative number. No lock may be held.
-func (r *Router) desired(p Scaler, function string, l Load, s State) (t Target, next State, ok bool) {
-	defer r.guardHook("scaler", function)
-	t, next = p.Desired(l, s)
-	return t, next, t.N >= 0
-}
-
-// tellsDecisions reports whether there is a hook or a log for decisions. Without one,
-// growth within what is allowed need not describe itself.
-func (r *Router) tellsDecisions() bool {
-	return r.settings.decided != nil || r.settings.logger.Enabled(context.Background(), slog.LevelDebug)
-}
-
-// decided passes a Decision to the log and to the hook of WithDecisions. No lock may be
-// held: both are foreign code.
-func (r *Router) decided(d *Decision) {
-	switch l := r.settings.logger; {
-	case !l.Enabled(context.Background(), slog.LevelDebug):
-	case d.isMove():
-		l.Debug("faas: alias moved", "function", d.Function, "alias", d.Alias, "by", d.By, "before", d.Before, "after", d.After)
-	default:
-		l.Debug("faas: scaled", "function", d.Function, "from", d.From, "to", d.To, "wanted", d.Wanted, "rule", d.Rule,
-			"in_flight", d.Load.InFlight, "queued", d.Load.Queued, "stable", d.Load.Stable, "burst", d.Load.Burst)
-	}
-	if f := r.settings.decided; f != nil {
-		defer r.guardHook("WithDecisions", d.Function)
-		f(*d)
 	}
 }

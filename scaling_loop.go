@@ -5,66 +5,14 @@ import (
 	"sync"
 	"time"
 	"weak"
-
-	"github.com/inproc/faas/internal/admission"
-	"github.com/inproc/faas/internal/procload"
 )
 
-// capacityController sets the router's capacity by a policy (WithCapacityScaler).
-type capacityController struct {
-	router    *Router
-	policy    Scaler
-	decisions decisions
-	load      procload.Reader // used by the scale loop's goroutine alone
-
-	mu     sync.Mutex // guards what follows
-	most   int        // the capacity that the user has set, which the policy can't exceed
-	memory State      // what the policy returned last; written only by the loop's goroutine
-}
-
-// tick asks the policy, and reports whether there is nothing to do until a worker
-// starts. c.mu is not held while the policy runs: SetCapacity may come meanwhile, so set
-// compares with most again. No other goroutine asks, so memory can't become outdated.
-func (c *capacityController) tick() (atRest bool) {
-	r, g := c.router, c.router.group
-	l := Load{Now: r.clock.time(r.clock.now()), Per: 1, Min: 1, Instances: g.Limit(), Ready: g.Limit(), InFlight: g.Used(), Queued: g.Queued()}
-	l.CPU, l.Latency = c.load.Read()
-	l.Stable, l.Burst = float64(l.InFlight+l.Queued), float64(l.InFlight+l.Queued)
-	c.mu.Lock()
-	memory := c.memory
-	l.Max = c.most
-	c.mu.Unlock()
-	t, next, ok := r.desired(c.policy, "", l, memory)
-	if !ok { // the policy panicked: the capacity stays, and so does the memory
-		return l.InFlight == 0
-	}
-	to := c.set(t.N, next)
-	if to != l.Instances {
-		d := &Decision{Time: l.Now, From: l.Instances, To: to, Wanted: t.N, Rule: t.Rule, Load: l}
-		c.decisions.add(d)
-		r.decided(d)
-	}
-	return l.InFlight == 0 && to == l.Max
-}
-
-// set applies the policy's answer and returns the new capacity. The group is resized
-// under c.mu, so that a SetCapacity at the same time is not overwritten by an older
-// value.
-func (c *capacityController) set(n int, memory State) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.memory = memory
-	n = min(max(n, 1), c.most)
-	c.router.group.Resize(n)
-	return n
-}
-
-// bound sets the user's capacity, which is the most that the policy may set.
-func (c *capacityController) bound(n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.most = n
-	c.router.group.Resize(min(max(1, n), admission.Unlimited))
+// ticker is what the scale loop asks at each of its ticks: the scaling of a function, or the
+// controller of the capacity.
+type ticker interface {
+	// tick asks the policy, and reports whether there is nothing to ask it until the ticker
+	// is put on the loop again. It runs on the timer's goroutine.
+	tick() (atRest bool)
 }
 
 // scaleLoop asks, every scaleTick, the policies of all functions that are not at rest.
@@ -73,8 +21,8 @@ func (c *capacityController) bound(n int) {
 // is held no other lock is taken.
 type scaleLoop struct {
 	mu    sync.Mutex // guards what follows
-	awake []*scaling
-	steer *capacityController // nil: there is none, or the router is idle
+	awake []ticker   // of functions
+	steer ticker     // of the router's capacity; nil: there is none, or the router is idle
 	timer *time.Timer
 	set   bool // the timer is set, or run is at work and will set it
 	over  bool // the router is closed
@@ -84,7 +32,7 @@ type scaleLoop struct {
 //
 // The caller has set s.awake under s.mu, so a function is on the list at most once. If the
 // router is closed in between, the entry stays on a list that no run reads.
-func (l *scaleLoop) add(s *scaling) {
+func (l *scaleLoop) add(s ticker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.awake = append(l.awake, s)
@@ -93,17 +41,17 @@ func (l *scaleLoop) add(s *scaling) {
 
 // drop takes a removed function off the list. A function that run has just taken from
 // the list is not found here; its tick then reports it at rest, and run drops it.
-func (l *scaleLoop) drop(s *scaling) {
+func (l *scaleLoop) drop(s ticker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.awake = slices.DeleteFunc(l.awake, func(a *scaling) bool { return a == s })
+	l.awake = slices.DeleteFunc(l.awake, func(a ticker) bool { return a == s })
 }
 
 // watch makes the loop ask the policy of the router's capacity, as add does for that of a
 // function. It is called before each worker starts, and so perhaps while run is at work. In
 // that case run may have found the router idle before the worker started. But run took
 // l.steer at its start and drops only what it took: what watch has set since then stays.
-func (l *scaleLoop) watch(c *capacityController) {
+func (l *scaleLoop) watch(c ticker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.steer = c
@@ -140,7 +88,7 @@ func (l *scaleLoop) run() {
 	awake, steer := l.awake, l.steer
 	l.awake, l.steer = nil, nil
 	l.mu.Unlock()
-	awake = slices.DeleteFunc(awake, (*scaling).tick)
+	awake = slices.DeleteFunc(awake, ticker.tick)
 	if steer != nil && steer.tick() {
 		steer = nil
 	}

@@ -71,6 +71,24 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// waitsForItself tells whether a Shutdown at p would wait for the goroutine that called
+// it. self is the call that Shutdown's context belongs to, or nil. Shutdown leaves out
+// self and the calls above it, so that with self some places are safe. For example, a
+// meter's Record gets the context of a settled call, which Shutdown can leave out. A gate
+// gets its caller's context: its own call can't be told from the others.
+func (p place) waitsForItself(self *callContext) bool {
+	switch p {
+	case outside:
+		return false
+	case wrapping:
+		return self == nil
+	case recording: // of the calls that wait for this goroutine only the hook's own is settled
+		return self == nil || !self.isSettled()
+	default:
+		return true
+	}
+}
+
 // OnShutdown has f called when [Router.Shutdown] begins, while calls are still
 // admitted: for what brings calls in, such as a server that stops to listen and ends
 // its requests, or a source that stops to take messages.

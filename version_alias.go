@@ -126,7 +126,7 @@ func (r *Router) changeAlias(c *aliasChange, opts []AliasOption) error {
 		return err
 	}
 	if d != nil {
-		r.decided(d)
+		r.reports.decided(d)
 	}
 	return nil
 }
