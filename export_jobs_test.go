@@ -30,7 +30,7 @@ func policyOf(opts []Option) *jobPolicy {
 	for _, o := range opts {
 		o.applyFunction(&s.defaults)
 	}
-	return &s.defaults.jobs
+	return s.defaults.jobs
 }
 
 // AfterDelivery is what becomes of a job after a delivery that ended with err.

@@ -207,14 +207,14 @@ func (r *Router) jobPolicy(rec *JobRecord) *jobPolicy {
 
 func (r *Router) functionsJobPolicy(rec *JobRecord) *jobPolicy {
 	if fn, err := r.find("job", rec.calledName()); err == nil {
-		return &fn.jobs
+		return fn.jobs
 	}
 	if f := r.functions.get(rec.Function); f != nil {
 		if fn := f.newest(); fn != nil {
-			return &fn.jobs
+			return fn.jobs
 		}
 	}
-	return &r.common.jobs
+	return r.common.jobs
 }
 
 // jobOf returns the job that a call, or a call above it, is a delivery of, or nil.

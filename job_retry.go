@@ -58,8 +58,8 @@ type jobPolicy struct {
 // lambdaPolicy is the default: what AWS Lambda does with asynchronous invocations
 // (Developer Guide, "How Lambda handles errors and retries with asynchronous
 // invocation").
-func lambdaPolicy() jobPolicy {
-	return jobPolicy{retry: Retry{Max: 2}, maxAge: 6 * time.Hour, keepDone: time.Hour, keepDead: 14 * 24 * time.Hour}
+func lambdaPolicy() *jobPolicy {
+	return &jobPolicy{retry: Retry{Max: 2}, maxAge: 6 * time.Hour, keepDone: time.Hour, keepDead: 14 * 24 * time.Hour}
 }
 
 // delivering is the policy of the deliveries to one of the function's destinations.

@@ -42,6 +42,24 @@ type option func(*settings)
 func (o option) applyRouter(r *routerSettings) { o(&r.defaults) }
 func (o option) applyFunction(s *settings)     { o(s) }
 
+// instanceOption makes an option that changes a copy of the settings of instances, and
+// hookOption one of those of hooks: the router and other functions may have the same.
+func instanceOption(change func(*instanceSettings)) Option {
+	return option(func(s *settings) {
+		own := *s.instanceSettings
+		change(&own)
+		s.instanceSettings = &own
+	})
+}
+
+func hookOption(change func(*hookSettings)) Option {
+	return option(func(s *settings) {
+		own := *s.hookSettings
+		change(&own)
+		s.hookSettings = &own
+	})
+}
+
 type routerOption func(*routerSettings)
 
 func (o routerOption) applyRouter(r *routerSettings) { o(r) }
@@ -134,7 +152,7 @@ func WithTenantConcurrency(n int) Option {
 // block. Many goroutines call it at once. If it panics, the call is refused with
 // [ReasonDenied] and Stats.HookPanics counts it. Nil, the default: WithTenant alone.
 func WithTenantKey(f func(ctx context.Context, inv Invocation) string) Option {
-	return option(func(s *settings) { s.tenantKey = f })
+	return hookOption(func(s *hookSettings) { s.tenantKey = f })
 }
 
 // WithRunaways lets up to n runaways of a function give their slot to a new call,
@@ -212,30 +230,40 @@ func WithInline() Option { return option(func(s *settings) { s.inline = true }) 
 // [ConcurrencyScaler] by default. Functions of [Register] are not scaled, unless this
 // option, [WithInstanceConcurrency], [WithMinInstances] or [WithMaxInstances] is
 // given. Their instances then cost nothing, but the policy limits their calls.
-func WithScaler(p Scaler) Option { return option(func(s *settings) { s.scaler = p }) }
+func WithScaler(p Scaler) Option { return instanceOption(func(s *instanceSettings) { s.scaler = p }) }
 
 // WithInstanceConcurrency sets how many calls one instance serves at once, n ≥ 1.
 // Default 1, as on AWS Lambda.
-func WithInstanceConcurrency(n int) Option { return option(func(s *settings) { s.perInstance = n }) }
+func WithInstanceConcurrency(n int) Option {
+	return instanceOption(func(s *instanceSettings) { s.perInstance = n })
+}
 
 // WithMinInstances keeps at least n instances ready (Lambda's provisioned
 // concurrency), n ≥ 0. Registration builds them, and returns when they are ready or
 // one could not be built. Default 0: a function that is not called has none.
-func WithMinInstances(n int) Option { return option(func(s *settings) { s.minInstances = n }) }
+func WithMinInstances(n int) Option {
+	return instanceOption(func(s *instanceSettings) { s.minInstances = n })
+}
 
 // WithMaxInstances sets how many instances there may be, n ≥ 1. A runaway that has
 // given its slot to a new call ([WithRunaways]) may add one more. Default: as many as
 // the router's capacity can use.
-func WithMaxInstances(n int) Option { return option(func(s *settings) { s.maxInstances = n }) }
+func WithMaxInstances(n int) Option {
+	return instanceOption(func(s *instanceSettings) { s.maxInstances = n })
+}
 
 // WithKeepAlive keeps an instance for at least d after its last call, d ≥ 0, even if
 // the policy wants fewer. Default 0: only the policy decides.
-func WithKeepAlive(d time.Duration) Option { return option(func(s *settings) { s.keepAlive = d }) }
+func WithKeepAlive(d time.Duration) Option {
+	return instanceOption(func(s *instanceSettings) { s.keepAlive = d })
+}
 
 // WithInitTimeout bounds the init func of [RegisterInit], and also the close func
 // that it returns; d must be positive. Default 10 s, as the init phase on AWS Lambda
 // (docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html).
-func WithInitTimeout(d time.Duration) Option { return option(func(s *settings) { s.initTimeout = d }) }
+func WithInitTimeout(d time.Duration) Option {
+	return instanceOption(func(s *instanceSettings) { s.initTimeout = d })
+}
 
 // ------ Data: size, encoding, what is copied ------
 
@@ -269,7 +297,7 @@ func WithCopy() Option { return option(func(s *settings) { s.copy = true }) }
 // admission, when the call has no deadline yet. If it panics, or returns a context
 // that is not derived from fresh, the call is refused with [ReasonDenied].
 func WithContext(f func(caller, fresh context.Context) context.Context) Option {
-	return option(func(s *settings) { s.contexts = append(slices.Clip(s.contexts), f) })
+	return hookOption(func(s *hookSettings) { s.contexts = append(slices.Clip(s.contexts), f) })
 }
 
 // ------ Records and descriptions ------
@@ -350,12 +378,12 @@ func WithLabels(labels map[string]string) Option {
 
 // WithGate adds gates; the first is asked first.
 func WithGate(g ...Gate) Option {
-	return option(func(s *settings) { s.gates = append(slices.Clip(s.gates), g...) })
+	return hookOption(func(s *hookSettings) { s.gates = append(slices.Clip(s.gates), g...) })
 }
 
 // WithMiddleware adds middlewares; the first is the outermost.
 func WithMiddleware(m ...Middleware) Option {
-	return option(func(s *settings) { s.middleware = append(slices.Clip(s.middleware), m...) })
+	return hookOption(func(s *hookSettings) { s.middleware = append(slices.Clip(s.middleware), m...) })
 }
 
 // WithRefusals reports to f every call that is refused before its handler could run,
@@ -367,7 +395,7 @@ func WithMiddleware(m ...Middleware) Option {
 // context, which may have ended. The [Refusal] may be kept. A panic in f is caught
 // and counted. Calls of [Router.DryRun] are not reported.
 func WithRefusals(f func(ctx context.Context, ref Refusal)) Option {
-	return option(func(s *settings) { s.refusalHooks = append(slices.Clip(s.refusalHooks), f) })
+	return hookOption(func(s *hookSettings) { s.refusalHooks = append(slices.Clip(s.refusalHooks), f) })
 }
 
 // WithDecisions reports to f every change of scale as it is made. f is called on the

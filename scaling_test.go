@@ -356,6 +356,35 @@ func TestTenThousandIdleFunctionsHoldNoGoroutineAndNoTwoKiBEach(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
+// It is not parallel: it measures the heap of the process.
+func TestAnIdleFunctionTakesAtMostAKiBAndItsOptions(t *testing.T) { //nolint:paralleltest // see above
+	const n = 10_000
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprint("f", i)
+	}
+	for _, c := range []struct {
+		what string
+		most int64
+		opts []faas.FunctionOption
+	}{
+		{"without options", 1024, nil},
+		{"with options", 1024 + 320, []faas.FunctionOption{faas.WithTimeout(time.Second), faas.WithConcurrency(8), faas.WithMemory(128 << 20)}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			r := faas.New()
+			before := heapInUse()
+			for _, name := range names {
+				faas.Register(r, name, func(_ context.Context, n int) (int, error) { return n, nil }, c.opts...)
+			}
+			each := (heapInUse() - before) / n
+			t.Logf("%d bytes for each function", each)
+			assert.LessOrEqual(t, each, c.most)
+			require.NoError(t, r.Close())
+		})
+	}
+}
+
 func TestALimitIsNeverOvershotWhileItChanges(t *testing.T) {
 	t.Parallel()
 	var inFlight, most atomic.Int64

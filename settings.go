@@ -11,12 +11,15 @@ import (
 )
 
 // settings are what a function is registered with. A router has one set of them too,
-// as the defaults of its functions.
+// as the defaults of its functions. A function with options has a copy, in which what it
+// points to is still the router's: an option there changes a copy of that, see jobOption,
+// instanceOption and hookOption. So a function pays for what it sets.
 type settings struct {
 	nameSettings
+	*instanceSettings
+	*hookSettings
 	number       int // of the version; 0: $LATEST; below that: no number
 	timeout      time.Duration
-	tenantKey    func(ctx context.Context, inv Invocation) string
 	queueTimeout time.Duration // likeTimeout until resolve has set it
 	codec        Codec
 	contentType  string // of what the codec encodes to
@@ -24,22 +27,32 @@ type settings struct {
 	labels       map[string]string
 	limitIn      int
 	limitOut     int
-	jobs         jobPolicy
+	jobs         *jobPolicy
 	copy, inline bool
+	meters       meters
+	tracing      func(ctx context.Context, inv Invocation) Trace
+	logLevel     slog.Level // noLevel: it is not set
+	capture      *capturing
+}
+
+// instanceSettings are those of a function's scaling.
+type instanceSettings struct {
 	scaler       Scaler // nil: the default, if the function is scaled at all
 	perInstance  int
 	minInstances int
 	maxInstances int
 	keepAlive    time.Duration
 	initTimeout  time.Duration
+}
+
+// hookSettings are what is called on the way of some calls. Meters, tracing and the capture
+// are not among them, because every call looks at those.
+type hookSettings struct {
+	tenantKey    func(ctx context.Context, inv Invocation) string
 	middleware   []Middleware
-	meters       meters
 	gates        []Gate
 	contexts     []func(caller, fresh context.Context) context.Context
 	refusalHooks []func(ctx context.Context, ref Refusal)
-	tracing      func(ctx context.Context, inv Invocation) Trace
-	logLevel     slog.Level // noLevel: it is not set
-	capture      *capturing
 }
 
 // routerSettings are what a router is made with.
@@ -77,7 +90,8 @@ func defaultSettings() routerSettings {
 			nameSettings: nameSettings{concurrency: admission.Unlimited, weight: 1, queue: 1000},
 			timeout:      30 * time.Second, queueTimeout: likeTimeout,
 			codec: &jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
-			perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second, logLevel: noLevel, jobs: lambdaPolicy(),
+			logLevel: noLevel, jobs: lambdaPolicy(), hookSettings: &hookSettings{},
+			instanceSettings: &instanceSettings{perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second},
 		},
 		capacity: 1000, logger: slog.Default(), maxDepth: 16, grace: time.Second,
 	}
