@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 
 	"github.com/inproc/faas"
 )
@@ -50,3 +51,19 @@ func WeightsOf(version, other int, part float64) faas.Weights {
 
 // PartOf is the part of the other.
 func PartOf(w faas.Weights, version, other int) float64 { return splitOf(w, version).others[other] }
+
+// IsPublic reports whether a destination may connect to an address that is not named.
+func IsPublic(a netip.Addr) bool { return isPublic(a) }
+
+// ParseRetryAfter reads a Retry-After.
+var ParseRetryAfter = parseRetryAfter
+
+// WithDial has a destination make its connections by f, without judging addresses.
+func WithDial(f func(ctx context.Context, network, address string) (net.Conn, error)) DestinationOption {
+	return destinationOption(func(d *urlDestination) { d.dial = f })
+}
+
+// Follow is what a destination with that header answers to a redirect.
+func Follow(header string, req *http.Request, via ...*http.Request) error {
+	return (&urlDestination{header: http.Header{header: {"secret"}, "Content-Type": {"application/json"}}}).follow(req, via)
+}

@@ -8,10 +8,14 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"regexp"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -235,5 +239,42 @@ func FuzzFrames(f *testing.F) {
 	f.Add("f\n\t:\n")
 	f.Fuzz(func(t *testing.T, stack string) {
 		assert.LessOrEqual(t, faashttp.Frames(stack), 64)
+	})
+}
+
+// What a receiver says about when to come back is never longer than a day, nor negative.
+func FuzzRetryAfter(f *testing.F) {
+	for _, s := range []string{"", "0", "7", " 120\t", "-1", "99999999999999999999", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		f.Add(s)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, s string) {
+		after, ok := faashttp.ParseRetryAfter(s, now)
+		if after < 0 || after > 24*time.Hour || !ok && after != 0 {
+			t.Fatalf("%q: %v, %v", s, after, ok)
+		}
+		if n, err := strconv.Atoi(s); err == nil && n >= 0 && n <= 86400 && s[0] != '+' && s[0] != '-' && after != time.Duration(n)*time.Second {
+			t.Fatalf("%q: %v", s, after)
+		}
+	})
+}
+
+// A URL that is taken names no address that is not public.
+func FuzzToURL(f *testing.F) {
+	for _, s := range []string{"https://example.com/x?y", "http://10.0.0.1", "http://[::1%25eth0]/", "HTTP://[::ffff:7f00:1]:80", "http://u@h", "//h", "http://%31%30.0.0.1/", "http://h:99999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		to, err := faashttp.TryToURL(s)
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(to.String())
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+			t.Fatalf("%q became %q: %v", s, to, err)
+		}
+		if a, err := netip.ParseAddr(u.Hostname()); err == nil && !faashttp.IsPublic(a) {
+			t.Fatalf("%q leads to %v", s, a)
+		}
 	})
 }

@@ -110,11 +110,16 @@ func targetOf(r *http.Request) (target, *apiError) {
 // address is the region and the account that the host's ARNs name.
 type address struct{ region, account string }
 
-// check panics, and names the cure, if no call could name the address.
-func (a address) check() {
-	if !isRegion(a.region) || !isAccount(a.account) {
-		panic(fmt.Errorf("faashttp: WithAddress(%q, %q): a region looks like us-east-1, and an account has 12 digits", a.region, a.account))
+// defaultAddress is the one without [WithAddress]. The account is twelve zeros, which AWS
+// gives to no account: an ARN of this host can't be taken for a real one.
+func defaultAddress() address { return address{region: "us-east-1", account: "000000000000"} }
+
+// check returns an error, which names the cure, if no call could name the address.
+func (a address) check() error {
+	if isRegion(a.region) && isAccount(a.account) {
+		return nil
 	}
+	return fmt.Errorf("WithAddress(%q, %q): a region looks like us-east-1, and an account has 12 digits", a.region, a.account)
 }
 
 // arn returns the ARN of a function of this host.
@@ -122,6 +127,14 @@ func (a address) arn(name, qualifier string) string {
 	arn := "arn:aws:lambda:" + a.region + ":" + a.account + ":function:" + name
 	if qualifier != "" {
 		arn += ":" + qualifier
+	}
+	return arn
+}
+
+// rehome returns an ARN of the default address as one of this address.
+func (a address) rehome(arn string) string {
+	if rest, ok := strings.CutPrefix(arn, defaultAddress().arn("", "")); ok {
+		return a.arn(rest, "")
 	}
 	return arn
 }

@@ -1,6 +1,7 @@
 package faashttp
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -58,12 +59,11 @@ type settings struct {
 	events  int
 }
 
-// defaults are the settings without options. The account is twelve zeros, which AWS
-// gives to no account: an ARN of this host can't be taken for a real one.
+// defaults are the settings without options.
 func defaults() settings {
 	return settings{
 		made: time.Now(), readTimeout: 30 * time.Second, writeTimeout: 30 * time.Second, logger: slog.Default(),
-		address: address{region: "us-east-1", account: "000000000000"}, events: 1000,
+		address: defaultAddress(), events: 1000,
 	}
 }
 
@@ -89,7 +89,9 @@ func lambdaSettings(opts []LambdaOption) settings {
 		}
 	}
 	s.door.prepare("NewLambda")
-	s.address.check()
+	if err := s.address.check(); err != nil {
+		panic(fmt.Errorf("faashttp: %w", err))
+	}
 	return s
 }
 
@@ -162,9 +164,18 @@ func WithLogger(l *slog.Logger) Option {
 // "us-east-1" and "000000000000". A call that names another region or account finds
 // no function. A region looks like eu-north-1 and an account has 12 digits:
 // [NewLambda] panics on anything else, since no call could name it.
-func WithAddress(region, account string) LambdaOption {
-	return lambdaOption(func(s *settings) { s.address = address{region, account} })
+//
+// Give the same to [ToURL], so that its envelopes name functions by the same ARNs.
+func WithAddress(region, account string) AddressOption { return address{region, account} }
+
+// AddressOption is what [WithAddress] returns.
+type AddressOption interface {
+	LambdaOption
+	DestinationOption
 }
+
+func (a address) applyLambda(s *settings)            { s.address = a }
+func (a address) applyDestination(d *urlDestination) { d.address = a }
 
 // WithCredentials requires every request to the Lambda wire to be signed with AWS
 // Signature Version 4, and refuses all others. secret returns the secret key of an
