@@ -15,10 +15,10 @@ type Class struct {
 	slots  counter
 	group  *Group
 	base   Version      // beside the counter, see Version.Entered
-	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it, and above bound by background calls only
+	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it
 
 	// Guarded by g.mu.
-	bound           int // of the queue: as many calls may wait
+	bound           int // of the queue: as many live calls may wait, and more while background calls have slots
 	queue           tenantQueues
 	lenders         list[*Hold]  // calls that can lend a slot of c, or of their version, to calls in queue
 	inWaiting       node[*Class] // in group.waiting
@@ -26,6 +26,7 @@ type Class struct {
 	nested          int32 // the nested calls in queue
 	lentSlotWaiters int32 // waiters with usesLentSlot, see deadlock.go
 	candidates      int32 // deadlock candidates that wait for c
+	background      int32 // slots that background calls hold
 	hadRoom         bool  // when refresh last looked, and calls waited
 	canServe        bool  // there is room, and a waiter whose tenant is below its limit and whose version has room
 	removed         bool
@@ -122,8 +123,12 @@ type Request struct {
 
 	// Background says that this is a root call for which no caller waits. It takes its
 	// tenant's turn as any other and has no place in the bounded queue: it neither fills
-	// it nor is displaced from it. It is also admitted while the group drains, because
-	// the owner of the group decides which such calls still run.
+	// it nor is displaced from it. While it has a slot, one more call of others may wait,
+	// if that one could run without it. It is also admitted while the group drains,
+	// because the owner of the group decides which such calls still run.
+	//
+	// The calls below it are background calls too, whatever this says. Of those as many
+	// may wait as there are places in the queue, beside the others.
 	Background bool
 }
 
@@ -140,6 +145,9 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	if r.Parent != nil && r.Parent.makeLendable() {
 		h.parent = r.Parent
 	}
+	if r.Background || h.parent != nil && h.parent.background {
+		h.runsBehind()
+	}
 	// No waiter could use the slots that are free here: dispatch would have admitted it.
 	// So a new call that finds them passes no other. refresh follows because a class that
 	// was ready may have no slot left: a nested call that has its parent's slot of the
@@ -151,14 +159,11 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	if v.isStuck() {
 		return nil, ErrStuck
 	}
-	var victim *waiter
-	if !r.Background && c.queue.bounded >= c.bound {
-		if victim = c.queue.victim(r.Tenant, r.Priority); victim == nil {
-			return nil, ErrFull
-		}
+	victim, why := v.mayNotWait(h, r)
+	if why != nil {
+		return nil, why
 	}
 	w := newWaiter(h, r.Priority)
-	w.background = r.Background
 	w.enqueue(r.Tenant)
 	c.keepOrRefuse(w, victim)
 	return w, nil
@@ -166,13 +171,13 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 
 // keepOrRefuse completes the arrival of w, which is in the queue. If w would be part of a
 // deadlock, w itself is refused, and no other call is displaced for it. If not, and the queue
-// is now one over its bound, victim is displaced. victim stays if the queue is within its
-// bound again: enqueue may have admitted w or another waiter.
+// now has one call too many, victim is displaced. victim stays if the queue has room again:
+// enqueue may have admitted w or another waiter.
 func (c *Class) keepOrRefuse(w, victim *waiter) {
 	switch {
 	case w.inNested.in != nil && (w.deadlocks() || w.deadlocksByLimit()):
 		w.refuse(ErrCycle)
-	case victim != nil && c.queue.bounded > c.bound:
+	case victim != nil && c.isFull(w.hold.version, w.queue.tenant, 0):
 		victim.refuse(ErrDisplaced)
 	}
 	w.publishQueued()

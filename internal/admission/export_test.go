@@ -31,7 +31,7 @@ func (h *Hold) OwnsVersion() bool { return h.version.isLimited() && h.loan&ofVer
 func (v *Version) Quiet() error {
 	v.class.group.mu.Lock()
 	defer v.class.group.mu.Unlock()
-	if v.slots.used() != 0 || v.slots.slow() || v.uses != (slotUses{}) || v.line != nil && (v.line.waiting != 0 || v.line.lenders != 0) {
+	if v.slots.used() != 0 || v.slots.slow() || v.uses != (slotUses{}) || v.line != nil && (v.line.waiting != 0 || v.line.lenders != 0 || v.line.background != 0 || v.line.slots != 0) {
 		return fmt.Errorf("%d used, %+v, %+v", v.slots.used(), v.uses, v.line)
 	}
 	return nil
@@ -204,12 +204,20 @@ func (q *tenantQueues) check() error {
 
 // check says whether the lanes stand where the turn says.
 func (t *tenantQueue) check() error {
-	waiting := 0
+	waiting, live := 0, 0
 	for l := t.lanes; l != nil; l = l.next {
 		waiting += l.waiters.len()
+		for _, w := range l.waiters.members {
+			if !w.hold.background {
+				live++
+			}
+		}
 		if l.waiters.len() == 0 || (l.inNew.in != nil) != (t.turn == newTurn) || (l.oldIndex > 0) != (t.turn == oldTurn) {
 			return fmt.Errorf("a lane of %d, turn %d, new %v, old %v", l.waiters.len(), t.turn, l.inNew.in != nil, l.oldIndex > 0)
 		}
+	}
+	if live != t.victims.len() {
+		return fmt.Errorf("%d live calls wait, %d can be displaced", live, t.victims.len())
 	}
 	if waiting != t.waiting || (t.emptyIndex > 0) != (t.turn == oldTurn && waiting == 0) {
 		return fmt.Errorf("%d calls in lanes, counted %d, turn %d, among the empty: %v", waiting, t.waiting, t.turn, t.emptyIndex > 0)
@@ -220,10 +228,7 @@ func (t *tenantQueue) check() error {
 // crowded lists the tenants with a waiter.
 func (q *tenantQueues) crowded() (tenants []string) {
 	for tenant, t := range q.byTenant {
-		if t.waiting != t.victims.len() {
-			return nil
-		}
-		if t.waiting > 0 {
+		if t.victims.len() > 0 {
 			tenants = append(tenants, tenant)
 		}
 	}
@@ -251,11 +256,11 @@ func (g *Group) Quiet(classes ...*Class) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.slots.used() != 0 || g.stuck != 0 || g.waiting.len != 0 {
-		return fmt.Errorf("group: %d used, %d stuck, %d waiting", g.slots.used(), g.stuck, g.waiting.len)
+	if g.slots.used() != 0 || g.stuck != 0 || g.background != 0 || g.waiting.len != 0 {
+		return fmt.Errorf("group: %d used, %d stuck, %d in the background, %d waiting", g.slots.used(), g.stuck, g.background, g.waiting.len)
 	}
 	for i, c := range classes {
-		if c.slots.used() != 0 || c.groupSurplus != 0 || c.uses != (slotUses{}) || c.lentSlotWaiters != 0 || c.lenders.len != 0 || len(c.queue.byTenant) > 0 {
+		if c.slots.used() != 0 || c.background != 0 || c.queue.bounded != 0 || c.queue.ofHandlers != 0 || c.groupSurplus != 0 || c.uses != (slotUses{}) || c.lentSlotWaiters != 0 || c.lenders.len != 0 || len(c.queue.byTenant) > 0 {
 			return fmt.Errorf("class %d: %d used, a surplus of %d, %+v, %d queues",
 				i, c.slots.used(), c.groupSurplus, c.uses, len(c.queue.byTenant))
 		}

@@ -32,8 +32,9 @@ type Group struct {
 	_     [56]byte   // keeps the counter, which every call writes, off the cache line of what follows
 	mu    sync.Mutex // guards what follows, and the state of classes, holds and waiters
 
-	phase int
-	stuck int
+	phase      int
+	stuck      int
+	background int // slots that background calls hold
 	// ready holds the classes that lack nothing but a slot of the group: they have a
 	// waiter, and room for it in the class and in its version, or slots to lend to it. They stand in the
 	// order in which they get one. The group's slow bit is set exactly while ready is

@@ -8,7 +8,7 @@ import (
 // Phases of a hold.
 const (
 	untracked = iota // it may end on the fast path
-	tracked          // it has waited, is counted, is stuck or has nested calls: it ends under g.mu
+	tracked          // it has waited, is counted, is stuck, in the background or has nested calls: it ends under g.mu
 	replaced         // its slots are given back, and its handler still runs
 	ended
 )
@@ -18,12 +18,13 @@ const (
 // and its zero value is ready for [Version.Acquire] or [Version.TryAcquire]. Once one of these
 // has returned, its methods may be called concurrently.
 type Hold struct {
-	version  *Version // and with it the class, see Hold.class
-	parent   *Hold    // the call that made this one, nil if it had ended; guarded by g.mu
-	tracking *tracking
-	phase    atomic.Uint32
-	loan     uint8 // which slots are borrowed: ofGroup, ofClass, ofVersion; guarded by g.mu
-	stuck    bool  // guarded by g.mu
+	version    *Version // and with it the class, see Hold.class
+	parent     *Hold    // the call that made this one, nil if it had ended; guarded by g.mu
+	tracking   *tracking
+	phase      atomic.Uint32
+	loan       uint8 // which slots are borrowed: ofGroup, ofClass, ofVersion; guarded by g.mu
+	stuck      bool  // guarded by g.mu
+	background bool  // constant once it has a slot or waits
 }
 
 // class returns the class of h's version. It is no field, since a Hold is a part of each call.
@@ -104,6 +105,9 @@ func (h *Hold) started(t *tenantQueue) {
 	if q.limit > 0 && (h.loan&ofClass == 0 || !h.lender(ofClass).hasTenantPlace(t)) {
 		h.tracking.counts = true
 		t.running++
+		if h.background {
+			t.background++
+		}
 	}
 }
 
@@ -126,6 +130,9 @@ func (h *Hold) uncount() {
 	if tr.waitersBelow > 0 {
 		tr.queue.blocked--
 	}
+	if h.background {
+		tr.queue.background--
+	}
 	c.queue.callEnded(tr.queue)
 	c.noteRoom()
 }
@@ -147,6 +154,7 @@ func (h *Hold) take(t *tenantQueue) bool {
 	if own&ofClass != 0 && !c.queue.belowLimit(t) || !h.takeOwn(own) {
 		return false
 	}
+	h.countSlots(own, 1)
 	if lender != nil {
 		h.borrow(ofClass, lender)
 	}
@@ -254,11 +262,13 @@ func (h *Hold) end(as uint32) {
 // what makes lending safe: Release on the fast path swaps the same word, so if this swap
 // wins, h ends under g.mu, and while g.mu is held h does not end.
 func (h *Hold) makeLendable() bool {
-	if h.phase.CompareAndSwap(untracked, tracked) {
-		h.tracking = &tracking{}
-		return true
+	if !h.phase.CompareAndSwap(untracked, tracked) && h.phase.Load() != tracked {
+		return false
 	}
-	return h.phase.Load() == tracked
+	if h.tracking == nil {
+		h.tracking = &tracking{}
+	}
+	return true
 }
 
 // track makes h end under g.mu: a call that has waited must be charged to its tenant, and

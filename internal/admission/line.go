@@ -7,9 +7,11 @@ type line struct {
 	oldLanes   indexedHeap[*lane]
 	nested     merged // the nested calls among them
 	waiting    int
-	lenders    int  // calls of the version that can lend its slot to calls in line
-	eligible   bool // it is counted in tenantQueues.eligible
-	hadRoom    bool // when refreshLine last looked, and calls waited
+	background int32 // of these, background calls
+	slots      int32 // of the version's own that background calls hold
+	lenders    int   // calls of the version that can lend its slot to calls in line
+	eligible   bool  // it is counted in tenantQueues.eligible
+	hadRoom    bool  // when refreshLine last looked, and calls waited
 }
 
 // lane is one tenant's waiting calls of one version, ordered by priority, then by arrival.

@@ -163,6 +163,7 @@ func (h *Hold) returnOwn(which uint8) {
 	if which == ofClass {
 		h.class().groupSurplus++
 	}
+	h.countSlots(which, -1)
 	h.version.giveBack(which == ofVersion, which == ofClass)
 }
 
@@ -173,6 +174,7 @@ func (h *Hold) returnGroup() {
 	}
 	g := h.class().group
 	if h.loan&ofGroup == 0 {
+		h.countSlots(ofGroup, -1)
 		g.slots.dec()
 		h.class().groupSurplus--
 		h.class().groupSlotReturned()

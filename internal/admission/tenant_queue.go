@@ -40,7 +40,8 @@ type tenantQueues struct {
 	longest      indexedHeap[*byWaiting]   // chooses whose call is displaced
 	byTenant     map[string]*tenantQueue
 	len          int           // calls that wait
-	bounded      int           // of these, those that have a place in the bounded queue
+	bounded      int32         // of these, the live ones, which have a place in the bounded queue
+	ofHandlers   int32         // of these, the background calls that came with a parent
 	eligible     int           // versions that have room, and a call whose tenant has a turn
 	virtualTime  time.Duration // what the queue that was served last had used
 	lastSequence uint64        // of turns and arrivals
@@ -62,7 +63,7 @@ type tenantQueue struct {
 	lanes        *lane                // by version; linked by lane.next
 	spare        lane                 // the first of them, so that it need not be allocated
 	waiting      int                  // calls in lanes
-	victims      indexedHeap[*victim] // the same calls but those in the background, the next to be displaced first
+	victims      indexedHeap[*victim] // the live ones of these, the next to be displaced first
 	longestIndex int                  // in tenantQueues.longest
 	emptyIndex   int                  // in tenantQueues.empty
 	turn         turn
@@ -71,6 +72,7 @@ type tenantQueue struct {
 
 	// Of a class that limits its tenants:
 	running      int // calls that run
+	background   int // of these, background calls
 	blocked      int // of these, how many have a nested call waiting
 	limitWaiters int // nested calls that wait here, and that no call above can lend a place
 	heldBack     int // places that do not come free while deadlock candidates wait
@@ -119,9 +121,7 @@ func (q *tenantQueues) push(w *waiter, tenant string) {
 	t.waiting++
 	q.trackVictim(w)
 	q.len++
-	if !w.background {
-		q.bounded++
-	}
+	q.countWaiter(w, 1)
 	switch {
 	case !q.belowLimit(t):
 		q.park(t)
@@ -132,6 +132,18 @@ func (q *tenantQueues) push(w *waiter, tenant string) {
 		q.schedule(t)
 	default:
 		q.moveToOld(t)
+	}
+}
+
+// countWaiter adds n, which is 1 or -1, to the counts of waiters of w's kind.
+func (q *tenantQueues) countWaiter(w *waiter, n int32) {
+	if !w.hold.background {
+		q.bounded += n
+		return
+	}
+	w.hold.version.line.background += n
+	if w.ofHandler {
+		q.ofHandlers += n
 	}
 }
 
@@ -193,9 +205,7 @@ func (q *tenantQueues) remove(w *waiter, served bool) {
 	t.waiting--
 	q.untrackVictim(w)
 	q.len--
-	if !w.background {
-		q.bounded--
-	}
+	q.countWaiter(w, -1)
 	switch {
 	case served:
 		q.serve(w)
@@ -373,7 +383,7 @@ func (c *byWaiting) before(d *byWaiting) bool {
 // trackVictim adds w to the two heaps that choose victims, or moves it to its new place when
 // a nested call has become a root.
 func (q *tenantQueues) trackVictim(w *waiter) {
-	if w.background {
+	if w.hold.background {
 		return
 	}
 	w.queue.victims.put((*victim)(w))
@@ -382,7 +392,7 @@ func (q *tenantQueues) trackVictim(w *waiter) {
 
 // untrackVictim removes w from these heaps, after it has left its queue.
 func (q *tenantQueues) untrackVictim(w *waiter) {
-	if w.background {
+	if w.hold.background {
 		return
 	}
 	t := w.queue

@@ -107,7 +107,7 @@ func (v *Version) isLimited() bool { return v.state.Load()&hasLimit != 0 }
 func (v *Version) hasRoom() bool { return !v.isLimited() || v.slots.hasRoom() }
 
 // TryAcquire takes a slot for h, a root call, if that needs neither waiting nor g.mu, and
-// reports whether it has.
+// reports whether it has. The call is a live one.
 func (v *Version) TryAcquire(h *Hold) bool {
 	c := v.class
 	if !v.fastInc() {
@@ -199,7 +199,7 @@ func (v *Version) slotsChanged() {
 // else one of the errors of this package or ctx's. Call [Hold.Release] once if it returned
 // nil.
 func (v *Version) Acquire(ctx context.Context, h *Hold, r Request) error {
-	if r.Parent == nil && v.TryAcquire(h) {
+	if r.Parent == nil && !r.Background && v.TryAcquire(h) {
 		return nil
 	}
 	w, err := v.enter(h, r)

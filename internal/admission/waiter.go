@@ -13,7 +13,7 @@ type waiter struct {
 	queueIndex          int // in lane.waiters
 	victimIndex         int // in queue.victims
 	priority            int
-	background          bool          // it has no place in the bounded queue, see Request
+	ofHandler           bool          // it came with a parent
 	sequence            uint64        // of its arrival
 	waitsForTenantLimit bool          // no call above can lend it a place, see deadlock.go
 	usesLentSlot        bool          // likewise: it could use a lent slot that comes with a place
@@ -33,7 +33,7 @@ type answer struct {
 }
 
 func newWaiter(h *Hold, priority int) *waiter {
-	w := &waiter{hold: h, priority: priority, result: make(chan answer, 1)}
+	w := &waiter{hold: h, priority: priority, ofHandler: h.parent != nil, result: make(chan answer, 1)}
 	w.inNested.value, w.inParent.value = w, w
 	h.track()
 	return w

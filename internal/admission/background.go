@@ -1,0 +1,116 @@
+package admission
+
+// Background calls are those for which no caller waits, and the calls below them. This file
+// keeps them from turning other calls, the live ones, away. They have no place in the bounded
+// queue, and the queue takes more live calls while they hold slots: as many as could run if
+// they held none. So a live call is refused for want of a place only if it would be refused
+// also without background calls, and never because of them.
+//
+// For example, a class with 2 slots and a queue of 0 runs one live and one background call.
+// Another live call waits for the slot of the background call, and one more is refused.
+
+// mayNotWait returns why a call that has found no slot may not wait, or the waiter that is
+// displaced for it. h has its parent.
+func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
+	q := &v.class.queue
+	switch {
+	case !h.background:
+		if !v.class.isFull(v, r.Tenant, 1) {
+			return nil, nil
+		}
+		if victim = q.victim(r.Tenant, r.Priority); victim == nil {
+			why = ErrFull
+		}
+	case h.parent != nil && int(q.ofHandlers) >= v.class.bound:
+		why = ErrFull
+	}
+	return victim, why
+}
+
+// isFull reports whether n more live calls, n ≤ 1, of a version and a tenant are more than the
+// queue takes.
+func (c *Class) isFull(v *Version, tenant string, n int) bool {
+	over := int(c.queue.bounded) + n - c.bound
+	return over > 0 && over > c.servedWithoutJobs(v, tenant, n)
+}
+
+// servedWithoutJobs returns how many of the live calls that wait, and n more of a version and a
+// tenant, would have a slot if no background call had one. A class without tenant limit or
+// without limited versions gets the exact number, and one with both an upper bound. Waiters of
+// other classes are left out: which of them would have had the slots is not known.
+func (c *Class) servedWithoutJobs(v *Version, tenant string, n int) int {
+	g := c.group
+	if g.background == 0 && c.background == 0 {
+		return 0
+	}
+	served := min(c.slots.limit()-(c.slots.used()-int(c.background)), g.slots.limit()-(g.slots.used()-g.background))
+	return max(0, min(served, c.queue.servedOfVersions(v, n), c.queue.servedOfTenants(tenant, n)))
+}
+
+// servedOfVersions is servedWithoutJobs as far as the versions' own limits go.
+func (q *tenantQueues) servedOfVersions(v *Version, n int) (served int) {
+	if v.line == nil || v.line.inVersions.in == nil {
+		served = min(n, v.roomWithoutJobs())
+	}
+	for u := range q.versions.all() {
+		waiting := u.line.waiting - int(u.line.background)
+		if u == v {
+			waiting += n
+		}
+		served += max(0, min(waiting, u.roomWithoutJobs()))
+	}
+	return served
+}
+
+// servedOfTenants is servedWithoutJobs as far as the limit for tenants goes.
+func (q *tenantQueues) servedOfTenants(tenant string, n int) (served int) {
+	if q.limit == 0 {
+		return Unlimited
+	}
+	if q.byTenant[tenant] == nil {
+		served = n
+	}
+	for name, t := range q.byTenant {
+		waiting := t.victims.len()
+		if name == tenant {
+			waiting += n
+		}
+		served += max(0, min(waiting, q.limit-(t.running-int(t.background))))
+	}
+	return served
+}
+
+// roomWithoutJobs returns how many slots of its own the version would have free.
+func (v *Version) roomWithoutJobs() int {
+	if !v.isLimited() {
+		return Unlimited
+	}
+	n := v.slots.limit() - v.slots.used()
+	if v.line != nil {
+		n += int(v.line.slots)
+	}
+	return n
+}
+
+// runsBehind makes h, which has not taken a slot yet, a background call. It ends under g.mu.
+func (h *Hold) runsBehind() {
+	h.background = true
+	h.phase.Store(tracked)
+}
+
+// countSlots adds n, which is 1 or -1, to the counts of slots that background calls hold. h has
+// taken those slots from the pools, or gives them back.
+func (h *Hold) countSlots(which uint8, n int32) {
+	if !h.background {
+		return
+	}
+	if which&ofVersion != 0 {
+		h.version.lineUp().slots += n
+	}
+	if which&ofClass != 0 {
+		h.class().background += n
+	}
+	if which&ofGroup != 0 {
+		h.class().group.background += int(n)
+	}
+}
