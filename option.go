@@ -184,6 +184,9 @@ func WithMaxDepth(n int) RouterOption {
 // the lowest priority, among those a call from outside before a nested one, and among
 // those the newest. Otherwise a call may displace one of its own tenant with a lower
 // priority. So a tenant that fills the queue doesn't keep others out of it.
+//
+// Jobs have no place in the queue, and no call is refused for them: while they have slots,
+// as many more calls may wait as could run without them.
 func WithQueue(n int) Option { return option(func(s *settings) { s.ask(&s.queue, n) }) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is refused
