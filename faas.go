@@ -3,6 +3,7 @@ package faas
 import (
 	"bytes"
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -357,48 +358,22 @@ func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byt
 	}
 }
 
-// SetConcurrency changes how many calls of a function run at once, n ≥ 0. Running
-// calls finish, so that after a reduction more than n may run for a while; after a
-// raise, waiting calls start at once. 0 switches the function off until the next
-// SetConcurrency: calls are refused with [ReasonOff], those that wait too. If n is
-// below [WithReserved], only n slots are reserved. It returns an error that Is
-// [ErrNotFound], [ErrName] or [ErrInput].
-//
-// The limit is the name's, and all its versions share it: a name with a qualifier is an
-// error that Is ErrInput.
-func (r *Router) SetConcurrency(name string, n int) error {
-	f, err := r.findName("set concurrency", name)
-	if err != nil {
-		return err
+// refuseUnknown counts a call of a name that is not registered, or that is no valid
+// name. No function has a count for it, so that the router's own is used.
+func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
+	err.Reason = ReasonNotFound
+	if errors.Is(err, ErrName) {
+		err.Reason = ReasonName
 	}
-	if n < 0 || n > admission.Unlimited {
-		return usageError("set concurrency", name, ErrInput, "%d is not between 0, which is off, and %d", n, admission.Unlimited)
+	r.refused.add(err.Reason)
+	if hooks := r.common.refusalHooks; len(hooks) > 0 {
+		var q caller
+		ref := Refusal{Invocation: Invocation{Function: err.Function, Attempt: 1}}
+		ref.Tenant, ref.Priority = q.meetForRefusal(ctx)
+		ref.comeFrom(q.from)
+		r.tellRefusal(q.view(), hooks, ref, err)
 	}
-	if n == 0 {
-		f.class.SetEnabled(false) // first: a call must not begin to wait for a slot of a limit of 0
-	}
-	f.bound(n)
-	if n > 0 {
-		f.class.SetEnabled(true)
-	}
-	return nil
-}
-
-// SetCapacity changes how many calls run at once in the whole router, n ≥ 1, as
-// SetConcurrency does for one function. If n is below the sum of what functions
-// have reserved, each gets its proportion; see [WithReserved]. With
-// [WithCapacityScaler] n is the most that the policy may set. It returns an error
-// that Is [ErrInput].
-func (r *Router) SetCapacity(n int) error {
-	if n < 1 || n > admission.Unlimited {
-		return usageError("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, Shutdown", n, admission.Unlimited)
-	}
-	if r.capacity != nil {
-		r.capacity.bound(n)
-	} else {
-		r.group.Resize(n)
-	}
-	return nil
+	return err
 }
 
 // Remove removes a version of a function from the router: "resize:2" the version 2,

@@ -93,7 +93,7 @@ func placeOf(function string) place {
 	case "(*callContext).recordTo", "(*callContext).recordOverrunTo", "(*callContext).captureTo", "(*Router).stuck":
 		return recording
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
-		"target.askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*Router).tellRefusalTo",
+		"target.askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*hookGuard).tellRefusalTo",
 		"(*hookGuard).desired", "(*reporter).decided", "(*Router).callShutdownHook", "encode", "decode",
 		"(*Router).saveBy", "(*Router).restoreBy", "(*delivery).upgrade", "(*delivery).hasSlot", "(*Router).leaseJob",
 		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":

@@ -47,19 +47,10 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 
 // refuse counts a refused call, calls the WithRefusals hooks, and returns the answer.
 // Each refusal of a function's calls comes through here, once. It ends the call's trace.
-// The call is counted in fn.refused. A call of a removed function is counted in the
-// router's refused, and taken off Entered, because the router's totals may already have
-// taken over fn's own counts.
 //
 // q and c are only for the hooks and the trace. c may be nil if there are none.
 func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
-	// Entered is taken back after the count: once unsettled is 0, Shutdown may return.
-	if fn.gone.Load() {
-		fn.router.refused.add(err.Reason)
-		fn.part.Entered.Add(^uint64(0)) // minus one
-	} else {
-		fn.refused.add(err.Reason)
-	}
+	fn.countRefused(err.Reason)
 	fn.tellIfEnding()
 	if c != nil && c.extra.trace != nil {
 		defer c.endTrace(nil) // deferred: a WithRefusals hook may call Goexit
@@ -97,41 +88,23 @@ func (q *caller) meetForRefusal(ctx context.Context) (tenant string, priority in
 	return tenant, priority
 }
 
-// refuseUnknown counts a call of a name that is not registered, or that is no valid
-// name. No function has a count for it, so that the router's own is used.
-func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
-	err.Reason = ReasonNotFound
-	if errors.Is(err, ErrName) {
-		err.Reason = ReasonName
-	}
-	r.refused.add(err.Reason)
-	if hooks := r.common.refusalHooks; len(hooks) > 0 {
-		var q caller
-		ref := Refusal{Invocation: Invocation{Function: err.Function, Attempt: 1}}
-		ref.Tenant, ref.Priority = q.meetForRefusal(ctx)
-		ref.comeFrom(q.from)
-		r.tellRefusal(q.view(), hooks, ref, err)
-	}
-	return err
-}
-
 // tellRefusal calls the WithRefusals hooks on the caller's goroutine. A tenant name that
 // is refused as invalid is not shown: hooks write it to logs and metrics.
-func (r *Router) tellRefusal(ctx context.Context, hooks []func(context.Context, Refusal), ref Refusal, err *Error) {
+func (g *hookGuard) tellRefusal(ctx context.Context, hooks []func(context.Context, Refusal), ref Refusal, err *Error) {
 	if !isTenant(ref.Tenant) {
 		ref.Tenant = ""
 	}
 	ref.Kind, ref.Reason, ref.RetryAfter, ref.Err = err.Kind, err.Reason, err.RetryAfter, err
 	for _, f := range hooks {
-		r.tellRefusalTo(ctx, f, ref)
+		g.tellRefusalTo(ctx, f, ref)
 	}
 }
 
 // tellRefusalTo calls one hook, and recovers a panic of it.
-func (r *Router) tellRefusalTo(ctx context.Context, f func(context.Context, Refusal), ref Refusal) {
+func (g *hookGuard) tellRefusalTo(ctx context.Context, f func(context.Context, Refusal), ref Refusal) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.hookPanicked("WithRefusals", ref.Function, p, (&provenance{origin: ref.Origin}).ids(ref.ID)...)
+			g.hookPanicked("WithRefusals", ref.Function, p, (&provenance{origin: ref.Origin}).ids(ref.ID)...)
 		}
 	}()
 	f(ctx, ref)

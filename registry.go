@@ -320,6 +320,19 @@ func (fn *function) unsettled() int {
 	return int(fn.part.Entered.Load() - over)
 }
 
+// countRefused counts a refused call in fn.refused. A call of a removed function is counted
+// in the router's refused, and taken off Entered, because the router's totals may already
+// have taken over fn's own counts. Entered is taken back after the count: once unsettled is
+// 0, Shutdown may return.
+func (fn *function) countRefused(why Reason) {
+	if !fn.gone.Load() {
+		fn.refused.add(why)
+		return
+	}
+	fn.router.refused.add(why)
+	fn.part.Entered.Add(^uint64(0)) // minus one
+}
+
 // totals are the sums over functions that were removed.
 type totals struct {
 	admitted uint64
