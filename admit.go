@@ -257,3 +257,13 @@ func (c *callContext) takeBack(why *Error) *Error {
 	}
 	return why
 }
+
+// refuseClosed refuses a call that has its slot and can't get a worker. It is not a part
+// of proceed, since few calls need it and it would make proceed's frame larger.
+//
+//go:noinline
+func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
+	c.hold.Release()
+	c.ensureExtra()
+	return fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, wrapCause(ErrClosed, why))))
+}

@@ -154,13 +154,3 @@ func (to target) isGone(c *callContext, refused *Error) bool {
 	}
 	return true
 }
-
-// refuseClosed refuses a call that has its slot and can't get a worker. It is not a part
-// of proceed, since few calls need it and it would make proceed's frame larger.
-//
-//go:noinline
-func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
-	c.hold.Release()
-	c.ensureExtra()
-	return fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, wrapCause(ErrClosed, why))))
-}

@@ -1,0 +1,74 @@
+package faas
+
+import "time"
+
+// jobPolicy is what is set about the jobs of a function.
+type jobPolicy struct {
+	retry        Retry
+	maxAge       time.Duration
+	keepDone     time.Duration
+	keepDead     time.Duration
+	onSuccess    Destination
+	onFailure    Destination
+	overlap      bool
+	deadOnBudget bool
+	upgrade      func(old []byte, version string) ([]byte, error)
+}
+
+// lambdaPolicy is the default: what AWS Lambda does with asynchronous invocations
+// (Developer Guide, "How Lambda handles errors and retries with asynchronous
+// invocation").
+func lambdaPolicy() *jobPolicy {
+	return &jobPolicy{retry: Retry{Max: 2}, maxAge: 6 * time.Hour, keepDone: time.Hour, keepDead: 14 * 24 * time.Hour}
+}
+
+// delivering is the policy of the deliveries to one of the function's destinations.
+func (p *jobPolicy) delivering(which string) *jobPolicy {
+	to := p.destination(which)
+	if to.retry == nil {
+		return p
+	}
+	own := *p
+	own.retry = *to.retry
+	return &own
+}
+
+// destination is where a job that delivers to a Go func delivers to.
+func (p *jobPolicy) destination(which string) Destination {
+	if which == DeliversSuccess {
+		return p.onSuccess
+	}
+	return p.onFailure
+}
+
+// check returns an error, made by bad, that says what is out of range.
+func (p *jobPolicy) check(bad func(format string, args ...any) error) error {
+	for _, err := range []error{p.retry.check(bad), p.onSuccess.check(bad), p.onFailure.check(bad)} {
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.maxAge <= 0:
+		return bad("WithMaxAge(%v): an age must be positive; for none, use a very large one", p.maxAge)
+	case p.keepDone < 0 || p.keepDead < 0:
+		return bad("WithRetention(%v, %v): a time can't be negative", p.keepDone, p.keepDead)
+	}
+	return nil
+}
+
+// JobPolicy is what a function's options say about its jobs: see [WithRetry],
+// [WithMaxAge], [WithRetention], [WithOnSuccess] and [WithOnFailure].
+type JobPolicy struct {
+	Retry                Retry
+	MaxAge               time.Duration
+	KeepDone, KeepDead   time.Duration
+	OnSuccess, OnFailure Destination
+}
+
+// shown is what Info tells of the policy.
+func (p *jobPolicy) shown() JobPolicy {
+	return JobPolicy{
+		Retry: p.retry, MaxAge: p.maxAge, KeepDone: p.keepDone, KeepDead: p.keepDead, OnSuccess: p.onSuccess, OnFailure: p.onFailure,
+	}
+}
