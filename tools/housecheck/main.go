@@ -27,6 +27,12 @@ const (
 	maxPeople = 0.3 // words for people in 100 lines of comments, over all files, tests too
 )
 
+// maxPairs is the most pairs of -check in the packages that have such a bound. A number is
+// lowered when pairs are cut, and not raised: a new pair takes the place of an old one.
+func maxPairs() map[string]int {
+	return map[string]int{"github.com/inproc/faas": 7}
+}
+
 func main() {
 	check := flag.Bool("check", false, "fail if a bound is passed")
 	why := flag.String("why", "", "print the arrows of the `package` and the names that make them")
@@ -55,7 +61,7 @@ func main() {
 		report(os.Stdout, packages, people)
 		return
 	}
-	if found := excess(packages, people); len(found) > 0 {
+	if found := excess(packages, people, maxPairs()); len(found) > 0 {
 		for _, f := range found {
 			fmt.Fprintln(os.Stderr, f)
 		}

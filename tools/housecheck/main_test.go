@@ -53,6 +53,17 @@ func TestArrowsPairsAndCirclesGoByTypes(t *testing.T) {
 	}
 }
 
+func TestPairsAreBoundedInThePackagesThatHaveABound(t *testing.T) {
+	pair := map[string]map[string]bool{"a.go": {"b.go": true}, "b.go": {"a.go": true}}
+	hs := []*house{{path: "kept", arrows: pair}, {path: "over", arrows: pair}, {path: "free", arrows: pair}}
+
+	found := strings.Join(excess(hs, people{}, map[string]int{"kept": 1, "over": 0}), "\n")
+
+	if !strings.Contains(found, "over: 1 pairs of files need each other, at most 0") || strings.Contains(found, "kept") || strings.Contains(found, "free") {
+		t.Errorf("found:\n%s", found)
+	}
+}
+
 func TestWordsForPeopleAreFoundInCommentsAlone(t *testing.T) {
 	var p people
 	p.read("x.go", []byte("// Whoever calls it.\nvar nobody = 1 // nobody\n/* he\n   whom */\n// the caller\n"))
@@ -66,7 +77,7 @@ func TestWhatPassesABoundIsNamed(t *testing.T) {
 	for range 10 {
 		long.functions = append(long.functions, function{lines: maxP90 + 1})
 	}
-	found := strings.Join(excess([]*house{long}, people{comments: 100, words: 1, where: []string{"x.go:1: nobody"}}), "\n")
+	found := strings.Join(excess([]*house{long}, people{comments: 100, words: 1, where: []string{"x.go:1: nobody"}}, nil), "\n")
 	for _, want := range []string{"p/long.go has 501 lines", "a tenth of the functions", "speak of people 1.00", "x.go:1"} {
 		if !strings.Contains(found, want) {
 			t.Errorf("%q is not in:\n%s", want, found)

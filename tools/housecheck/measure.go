@@ -166,8 +166,9 @@ func spread(fs []function) string {
 	return fmt.Sprintf("%d/%d/%d", percentile(fs, 50), percentile(fs, 90), percentile(fs, 100))
 }
 
-// excess returns a line for each measure that is over its bound.
-func excess(hs []*house, p people) (found []string) {
+// excess returns a line for each measure that is over its bound. The bounds of pairs are by
+// package.
+func excess(hs []*house, p people, mostPairs map[string]int) (found []string) {
 	var all []function
 	for _, h := range hs {
 		all = append(all, h.functions...)
@@ -178,6 +179,13 @@ func excess(hs []*house, p people) (found []string) {
 		}
 		if c := h.circle(); len(c) > maxCircle {
 			found = append(found, fmt.Sprintf("%s: %d files need each other, at most %d are meant: %s", h.path, len(c), maxCircle, strings.Join(c, " ")))
+		}
+	}
+	for _, h := range hs {
+		if most, bounded := mostPairs[h.path]; bounded {
+			if _, pairs := h.countArrows(); pairs > most {
+				found = append(found, fmt.Sprintf("%s: %d pairs of files need each other, at most %d are meant; -why %s marks them", h.path, pairs, most, h.path))
+			}
 		}
 	}
 	if n := percentile(all, 90); n > maxP90 {
