@@ -1,0 +1,111 @@
+package faas
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+)
+
+// NewJobIdempotency returns a store whose entries are records of a queue of jobs, which
+// may be the one of [WithJobs]: then answers last as long as jobs do, and with a queue
+// that several processes share, so are they. It panics with an *[Error] that Is
+// [ErrInput] if q is nil.
+//
+// An entry is a settled record of the function "$idempotency", which no host has, with a
+// unique key: [Router.Jobs] shows it. It is bounded as other settled records are. The
+// unique key of one that the queue has forgotten before its time, or that was purged,
+// stays taken: calls with it fail with an error that Is [ErrForgotten] until the window
+// ends, and don't run a second time.
+func NewJobIdempotency(q JobQueue) IdempotencyStore {
+	if q == nil {
+		panic(usageError("idempotent", "", ErrInput, "NewJobIdempotency needs a queue"))
+	}
+	return jobIdempotency{q}
+}
+
+type jobIdempotency struct{ queue JobQueue }
+
+// idempotencyFunction is the function of an entry's record. It is no valid name, so that
+// no function has it.
+const idempotencyFunction = "$idempotency"
+
+// record returns the record of an entry.
+func (jobIdempotency) record(e *IdempotencyEntry) (JobRecord, error) {
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return JobRecord{}, err
+	}
+	key := sha256.Sum256([]byte(e.Function + "/" + e.Key)) // no name of a function has a slash
+	return JobRecord{
+		Format: JobFormat, ID: e.ID, Revision: e.Revision, Function: idempotencyFunction, Tenant: e.Tenant, State: JobSucceeded,
+		Accepted: e.Created, Due: e.Created, Settled: e.Created, KeepUntil: e.Until,
+		UniqueKey: hex.EncodeToString(key[:]), UniqueFor: e.Until.Sub(e.Created), Payload: payload,
+	}, nil
+}
+
+// entry is the reverse of record.
+func (jobIdempotency) entry(rec *JobRecord) (e IdempotencyEntry, err error) {
+	if len(rec.Payload) == 0 { // of a forgotten record there is the ID only
+		return e, usageError("idempotent", "", ErrForgotten, "the answer of the earlier call")
+	}
+	if err := json.Unmarshal(rec.Payload, &e); err != nil {
+		return e, err
+	}
+	e.Revision = rec.Revision
+	return e, nil
+}
+
+func (s jobIdempotency) Create(ctx context.Context, e IdempotencyEntry) (IdempotencyEntry, bool, error) {
+	rec, err := s.record(&e)
+	if err != nil {
+		return e, false, err
+	}
+	had, err := s.queue.Put(ctx, rec)
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return e, false, err
+	}
+	got, failed := s.entry(&had)
+	return got, err == nil, failed
+}
+
+// Swap reads the revision of what it has written. Another call may have written after it:
+// then this one has lost the entry.
+func (s jobIdempotency) Swap(ctx context.Context, old, next IdempotencyEntry) (IdempotencyEntry, error) {
+	was, err := s.record(&old)
+	if err != nil {
+		return next, err
+	}
+	rec, err := s.record(&next)
+	if err != nil {
+		return next, err
+	}
+	if err := s.queue.Swap(ctx, was, rec); err != nil {
+		return next, lostEntry(&old, err)
+	}
+	now, err := s.queue.Get(ctx, old.ID)
+	if err != nil {
+		return next, lostEntry(&old, err)
+	}
+	got, err := s.entry(&now)
+	if err == nil && (got.Call != next.Call || got.Answered != next.Answered || !got.Lease.Equal(next.Lease)) {
+		err = lostEntry(&old, ErrRevision)
+	}
+	return got, err
+}
+
+func lostEntry(e *IdempotencyEntry, err error) error {
+	if isGoneJob(err) {
+		return usageError("idempotent", e.Function, ErrRevision, "another call has taken the key")
+	}
+	return err
+}
+
+func (s jobIdempotency) Watch(ctx context.Context, e IdempotencyEntry) error {
+	_, err := s.queue.Watch(ctx, e.ID, e.Revision)
+	if err != nil && isGoneJob(err) {
+		return nil
+	}
+	return err
+}
