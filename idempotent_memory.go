@@ -1,7 +1,6 @@
 package faas
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"sync"
@@ -138,20 +137,21 @@ func (s *storedIdempotency) tell() {
 // idempotencyHeap has the entry whose window ends first at its head.
 type idempotencyHeap []*storedIdempotency
 
-func (h idempotencyHeap) Len() int { return len(h) }
+func (h *idempotencyHeap) Len() int { return len(*h) }
 
-func (h idempotencyHeap) Less(i, j int) bool {
-	return cmp.Or(h[i].Until.Compare(h[j].Until), cmp.Compare(h[i].Revision, h[j].Revision)) < 0
+func (h *idempotencyHeap) Less(i, j int) bool {
+	return (*h)[i].Until.Before((*h)[j].Until)
 }
 
-func (h idempotencyHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].at, h[j].at = i, j
+func (h *idempotencyHeap) Swap(i, j int) {
+	all := *h
+	all[i], all[j] = all[j], all[i]
+	all[i].at, all[j].at = i, j
 }
 
 // Push adds x for package heap.
 func (h *idempotencyHeap) Push(x any) {
-	s := x.(*storedIdempotency) //nolint:forcetypeassert,errcheck // Create pushes nothing else
+	s := x.(*storedIdempotency) //nolint:forcetypeassert // Create pushes nothing else
 	s.at = len(*h)
 	*h = append(*h, s)
 }

@@ -88,15 +88,17 @@ func (e *IdempotencyEntry) step(input []byte, now time.Time) idempotencyStep {
 }
 
 // taken returns the entry as a call takes it that asked to create mine.
-func (e IdempotencyEntry) taken(mine *IdempotencyEntry) IdempotencyEntry {
-	e.Call, e.Lease, e.Input = mine.Call, mine.Lease, mine.Input
-	return e
+func (e *IdempotencyEntry) taken(mine *IdempotencyEntry) IdempotencyEntry {
+	next := *e
+	next.Call, next.Lease, next.Input = mine.Call, mine.Lease, mine.Input
+	return next
 }
 
 // freed returns the entry without the call that had it.
-func (e IdempotencyEntry) freed() IdempotencyEntry {
-	e.Call, e.Lease = uuid.Nil, time.Time{}
-	return e
+func (e *IdempotencyEntry) freed() IdempotencyEntry {
+	next := *e
+	next.Call, next.Lease = uuid.Nil, time.Time{}
+	return next
 }
 
 // isFree reports whether no call has the entry, whatever the time.

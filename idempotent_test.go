@@ -78,7 +78,7 @@ func TestALaterCallWithTheSameKeyGetsTheAnswerOfTheFirst(t *testing.T) {
 
 		time.Sleep(time.Hour - 1)
 		require.EqualValues(t, 1, call(charge, t.Context(), a), "within the window")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		require.EqualValues(t, 7, call(charge, t.Context(), a), "after it")
 		require.EqualValues(t, 7, call(charge, t.Context(), a))
 	})
