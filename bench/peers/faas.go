@@ -12,12 +12,16 @@ const functionName = "add"
 // newFaas hosts h with a deadline, the function's own limit and a meter, besides what
 // cannot be turned off.
 func newFaas(h Handler, c Config, m *meter, opts ...faas.FunctionOption) (*faas.Router, *faas.Function[In, Out]) {
-	r := faas.New(
+	r := newRouter(c, m)
+	opts = append([]faas.FunctionOption{faas.WithTimeout(c.Timeout), faas.WithConcurrency(c.Limit)}, opts...)
+	return r, faas.Register(r, functionName, faas.Handler[In, Out](h), opts...)
+}
+
+func newRouter(c Config, m *meter) *faas.Router {
+	return faas.New(
 		faas.WithCapacity(max(1000, c.Limit)),
 		faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) { m.record(e.Duration) })),
 	)
-	opts = append([]faas.FunctionOption{faas.WithTimeout(c.Timeout), faas.WithConcurrency(c.Limit)}, opts...)
-	return r, faas.Register(r, functionName, faas.Handler[In, Out](h), opts...)
 }
 
 // hosted makes an Instance of a typed function.

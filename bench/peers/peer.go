@@ -27,6 +27,9 @@ const (
 	// Codec takes an encoded request and returns an encoded response. It makes no
 	// promise about the deadline.
 	Codec Class = "codec"
+	// Later accepts the call as a job, which can be found by an ID, runs it on another
+	// goroutine, and waits for its end.
+	Later Class = "later"
 )
 
 // Config is what every peer is built with. Peers that have no deadline or no
@@ -73,6 +76,9 @@ const (
 	FaasInline    = "faas/inline"
 	FaasCopy      = "faas/copy"
 	FaasBytes     = "faas/bytes"
+	ChanMap       = "chan+map"
+	FaasJob       = "faas/job"
+	FaasJobBytes  = "faas/job-bytes"
 	antsPoolLimit = "ants/obvious-pool-is-limit"
 )
 
@@ -93,6 +99,9 @@ var All = []Peer{
 	{FaasInline, Inline, faasInline},
 	{FaasCopy, Enforced, faasCopy},
 	{FaasBytes, Codec, faasBytes},
+	{ChanMap, Later, chanMap},
+	{FaasJobBytes, Later, faasJobBytes},
+	{FaasJob, Later, faasJob},
 }
 
 // Find returns the peer of that name.
