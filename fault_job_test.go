@@ -1,0 +1,548 @@
+package faas_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
+)
+
+// chore is the input of the functions below: which fault its handler has, and for how
+// many attempts.
+type chore struct {
+	Fault string
+	Fails int
+	Key   string        // the order key
+	Takes time.Duration // of each attempt
+}
+
+// jobMill is a router under jobs with a mixture of faults, beside live calls, and what it
+// counts of them.
+type jobMill struct {
+	*faas.Router
+	queue faas.JobQueue
+
+	built, reserved, admitted atomic.Int64 // of "starts", "metered" and "gated"
+	live, duplicates          atomic.Int64
+	refused                   atomic.Int64 // Sends: the function is off or removed at that moment
+
+	mu       sync.Mutex // guards what follows
+	faults   map[string]int
+	accepted map[uuid.UUID]bool
+	running  map[uuid.UUID]bool // the jobs whose handlers run
+	holders  map[string]uuid.UUID
+	used     map[uuid.UUID]time.Duration // by the records
+	records  map[uuid.UUID]int
+	letters  map[string]int // deliveries to a Go func that were taken, by job and condition
+	wrong    []string
+}
+
+// Record is the meter.
+func (m *jobMill) Record(_ context.Context, e faas.Execution) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e.Job != uuid.Nil {
+		m.used[e.Job] += e.Duration
+		m.records[e.Job]++
+	}
+}
+
+// broken notes a promise that was not kept. m.mu must be held.
+func (m *jobMill) broken(format string, args ...any) {
+	if len(m.wrong) < 10 { // the first ones tell enough
+		m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// enter notes that the handler of a job begins, and returns what notes its end.
+func (m *jobMill) enter(ctx context.Context, key string) (inv faas.Invocation, leave func()) {
+	inv, _ = faas.FromContext(ctx)
+	if inv.Job == uuid.Nil {
+		return inv, func() {}
+	}
+	m.mu.Lock()
+	if m.running[inv.Job] {
+		m.broken("job %v of %q runs twice at once", inv.Job, inv.Function)
+	}
+	m.running[inv.Job] = true
+	key = inv.Function + "/" + inv.Tenant + "/" + key
+	before := m.holders[key]
+	m.holders[key] = inv.Job
+	m.mu.Unlock()
+	if !strings.HasSuffix(key, "/") && before != uuid.Nil && before != inv.Job {
+		m.checkReleased(key, before)
+	}
+	return inv, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.running, inv.Job)
+	}
+}
+
+// checkReleased checks that the job that had an order key before is settled: its handler
+// may run on if it has timed out for the last time.
+func (m *jobMill) checkReleased(key string, before uuid.UUID) {
+	rec, err := m.queue.Get(context.Background(), before)
+	if err == nil && rec.State.IsSettled() {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken("job %v has %v of another: %v, %v", before, key, rec.State, err)
+}
+
+// do is the handler of most functions.
+func (m *jobMill) do(ctx context.Context, in chore) (string, error) {
+	inv, leave := m.enter(ctx, in.Key)
+	defer leave()
+	if in.Takes > 0 {
+		time.Sleep(in.Takes)
+	}
+	if inv.Attempt > in.Fails {
+		return "done", nil
+	}
+	switch in.Fault {
+	case "error":
+		return "", errOwn
+	case "panic":
+		panic("boom")
+	case "poison":
+		panic(&explosive{})
+	case "goexit":
+		runtime.Goexit()
+	case "permanent":
+		return "", faas.Permanent(errOwn)
+	case "later":
+		if inv.Delivery <= 3 {
+			return "", faas.RetryAfter(2*time.Second, errOwn)
+		}
+	case "timeout":
+		<-ctx.Done()
+		return "", ctx.Err()
+	case "deaf":
+		time.Sleep(5 * time.Second)
+	case "sends":
+		_, err := m.Send(ctx, "work", []byte(`{}`), faas.WithJobID(uuid.NewSHA1(inv.Job, []byte("child"))))
+		m.note(uuid.NewSHA1(inv.Job, []byte("child")), "child", err)
+	case "progress":
+		return "done", faas.Progress(ctx, 1, 2, "half")
+	}
+	return "done", nil
+}
+
+// note counts a job that was accepted.
+func (m *jobMill) note(id uuid.UUID, fault string, err error) {
+	if err != nil {
+		m.refused.Add(1)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.accepted[id] = true
+	m.faults[fault]++
+}
+
+// letter is the destination of "tells". Of each five deliveries it takes three.
+func (m *jobMill) letter(_ context.Context, e faas.JobEnvelope) error {
+	switch rand.IntN(5) {
+	case 0:
+		return errOwn
+	case 1:
+		panic("a destination")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.letters[e.RequestContext.RequestID+" "+string(e.RequestContext.Condition)]++
+	return nil
+}
+
+// moodyGate denies one delivery of ten, and says of two others that a budget is spent.
+type moodyGate struct{ asked *atomic.Int64 }
+
+func (g moodyGate) Admit(_ context.Context, inv faas.Invocation) error {
+	if inv.Job == uuid.Nil { // Send asks, too
+		return nil
+	}
+	switch g.asked.Add(1) % 10 {
+	case 0:
+		return errSentinel
+	case 1, 2:
+		return &faas.Error{Op: "invoke", Kind: faas.KindBusy, Reason: cost.ReasonBudget, RetryAfter: 3 * time.Second, Err: faas.ErrOverloaded}
+	case 3:
+		panic("a gate")
+	}
+	return nil
+}
+
+func (moodyGate) Done(_ faas.Invocation, _ *faas.Execution) {
+	if rand.IntN(4) == 0 {
+		panic("a gate, afterwards")
+	}
+}
+
+// moodyMeter has no room for one call of three, and panics at its record.
+type moodyMeter struct{ asked *atomic.Int64 }
+
+func (g moodyMeter) Reserve() bool                        { return g.asked.Add(1)%3 != 0 }
+func (moodyMeter) Unreserve()                             {}
+func (moodyMeter) Record(context.Context, faas.Execution) { panic("a meter") }
+
+func newJobMill(t *testing.T, jobs int) *jobMill {
+	t.Helper()
+	m := &jobMill{
+		queue: faas.NewMemoryJobs(4*jobs, 1<<30), faults: map[string]int{}, accepted: map[uuid.UUID]bool{}, running: map[uuid.UUID]bool{},
+		holders: map[string]uuid.UUID{}, used: map[uuid.UUID]time.Duration{}, records: map[uuid.UUID]int{}, letters: map[string]int{},
+	}
+	m.Router = router(t, faas.WithJobs(m.queue), faas.WithMeter(m), faas.WithCapacity(80), faas.WithMaxDepth(4),
+		faas.WithTimeout(200*time.Millisecond), faas.WithRetry(faas.Retry{Max: 2, First: time.Second}), faas.WithRetention(24*time.Hour, 24*time.Hour))
+	handle := func(name string, opts ...faas.FunctionOption) { faas.Register(m.Router, name, m.do, opts...) }
+	handle("work", faas.WithConcurrency(20))
+	handle("inline", faas.WithInline(), faas.WithConcurrency(20))
+	handle("deaf", faas.WithConcurrency(10)) // its runaways may take each slot that it has
+	handle("fickle")
+	handle("switch", faas.WithConcurrency(5))
+	handle("gated", faas.WithGate(moodyGate{&m.admitted}))
+	handle("metered", faas.WithMeter(moodyMeter{&m.reserved}))
+	handle("hooked", faas.WithContext(func(_, fresh context.Context) context.Context {
+		if rand.IntN(4) == 0 {
+			panic("a WithContext func")
+		}
+		return fresh
+	}))
+	handle("upgraded", faas.WithUpgrade(func([]byte, string) ([]byte, error) { return []byte(`{}`), nil }))
+	handle("tells", faas.WithOnFailure(faas.ToFunc(m.letter)), faas.WithOnSuccess(faas.ToFunction("told")))
+	faas.Register(m.Router, "told", func(ctx context.Context, _ faas.JobEnvelope) (string, error) {
+		_, leave := m.enter(ctx, "")
+		defer leave()
+		return "", nil
+	})
+	faas.Register(m.Router, "output", func(ctx context.Context, in chore) (chan int, error) {
+		_, err := m.do(ctx, in)
+		return nil, err
+	})
+	faas.RegisterInit(m.Router, "starts", func(context.Context) (faas.Handler[chore, string], func(context.Context) error, error) {
+		if m.built.Add(1)%3 != 0 {
+			return nil, nil, errOwn
+		}
+		return m.do, nil, nil
+	}, faas.WithRetry(faas.Retry{Max: 1}))
+	return m
+}
+
+// jobFault is what is wrong with a job, or done to it.
+type jobFault struct {
+	name     string
+	function string
+	payload  string // not "": in place of the chore
+	opts     []faas.SendOption
+	after    func(m *jobMill, job *faas.Job[[]byte]) // on a goroutine of its own
+}
+
+var jobFaults = []jobFault{
+	{name: "error"},
+	{name: "panic"},
+	{name: "poison"},
+	{name: "goexit"},
+	{name: "permanent"},
+	{name: "later"},
+	{name: "timeout"},
+	{name: "deaf", function: "deaf"},
+	{name: "sends"},
+	{name: "progress"},
+	{name: "output", function: "output"},
+	{name: "undecodable", payload: "["},
+	{name: "upgraded", function: "upgraded", payload: "["},
+	{name: "gate", function: "gated"},
+	{name: "meter", function: "metered"},
+	{name: "hook", function: "hooked"},
+	{name: "init", function: "starts"},
+	{name: "off", function: "switch"},
+	{name: "removed", function: "fickle"},
+	{name: "letter", function: "tells"},
+	{name: "expires", opts: []faas.SendOption{faas.WithExpiry(1500 * time.Millisecond)}},
+	{name: "canceled while it waits", opts: []faas.SendOption{faas.WithDelay(time.Minute)}, after: (*jobMill).cancelLater},
+	{name: "canceled", after: (*jobMill).cancelLater},
+	{name: "replayed", after: (*jobMill).replayLater},
+	{name: "fine"},
+}
+
+func (m *jobMill) cancelLater(job *faas.Job[[]byte]) {
+	time.Sleep(rand.N(2 * time.Second))
+	if err := job.Cancel(context.Background()); err != nil && !errors.Is(err, faas.ErrSettled) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.broken("cancel: %v", err)
+	}
+}
+
+func (m *jobMill) replayLater(job *faas.Job[[]byte]) {
+	_, _ = job.Wait(context.Background())
+	again, err := job.Replay(context.Background(), faas.WithInput([]byte(`{"Fault":"fine"}`)))
+	if err != nil { // Shutdown
+		m.refused.Add(1)
+		return
+	}
+	m.note(again.ID(), "replay", nil)
+}
+
+// send sends one job, with the fault of its number.
+func (m *jobMill) send(r *rand.Rand, number int, after *sync.WaitGroup) {
+	f := jobFaults[number%len(jobFaults)]
+	in := chore{Fault: f.name, Fails: r.IntN(4), Takes: time.Duration(r.IntN(20)) * time.Millisecond}
+	name, opts := cmp.Or(f.function, "work"), slices.Clone(f.opts)
+	if name == "work" && r.IntN(2) == 0 {
+		name = "inline"
+	}
+	switch r.IntN(8) {
+	case 0:
+		in.Key = strconv.Itoa(r.IntN(50))
+		opts = append(opts, faas.WithOrderKey(in.Key))
+	case 1:
+		opts = append(opts, faas.WithUnique(strconv.Itoa(r.IntN(1000)), 3*time.Second))
+	case 2:
+		opts = append(opts, faas.WithDelay(time.Duration(r.IntN(3000))*time.Millisecond))
+	}
+	payload := f.payload
+	if payload == "" {
+		payload = fmt.Sprintf(`{"Fault":%q,"Fails":%d,"Key":%q,"Takes":%d}`, in.Fault, in.Fails, in.Key, in.Takes)
+	}
+	ctx := faas.WithPriority(faas.WithTenant(context.Background(), "t"+strconv.Itoa(r.IntN(8))), r.IntN(3))
+	job, err := m.Send(ctx, name, []byte(payload), opts...)
+	switch {
+	case err != nil:
+		m.note(uuid.Nil, f.name, err)
+	case job.Duplicate():
+		m.duplicates.Add(1)
+	default:
+		m.note(job.ID(), f.name, nil)
+		if f.after != nil {
+			after.Go(func() { f.after(m, job) })
+		}
+	}
+}
+
+// disturb changes the host until done is closed: a function is off and on, one is removed
+// and back, and limits change. The limits stay above the number of live callers.
+func (m *jobMill) disturb(done <-chan struct{}) {
+	for i := 0; ; i++ {
+		select {
+		case <-done:
+			return
+		case <-time.After(250 * time.Millisecond):
+		}
+		_ = m.SetConcurrency("switch", 5*(i%2))
+		_ = m.SetConcurrency("work", 8+rand.IntN(20))
+		_ = m.SetCapacity(60 + rand.IntN(60))
+		switch i % 4 {
+		case 0:
+			_ = m.Remove("fickle")
+		case 2:
+			_, _ = faas.TryRegister(m.Router, "fickle", m.do)
+		}
+	}
+}
+
+// liveCallers is how many callers there are beside the jobs: fewer than any limit.
+const liveCallers = 4
+
+// call makes live calls until done is closed, or the router. No other may be refused.
+func (m *jobMill) call(done <-chan struct{}) {
+	ctx := faas.WithTenant(context.Background(), "live")
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+		_, err := m.Invoke(ctx, "work", []byte(`{"Takes":5000000}`))
+		if errors.Is(err, faas.ErrClosed) {
+			return
+		}
+		if err != nil {
+			m.mu.Lock()
+			m.broken("a live call: %v", err)
+			m.mu.Unlock()
+		}
+		m.live.Add(1)
+	}
+}
+
+// run sends the jobs, some each millisecond. stop ends what goes on beside them.
+func (m *jobMill) run(jobs int) (stop func()) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var beside, after sync.WaitGroup
+	done := make(chan struct{})
+	for range liveCallers {
+		beside.Go(func() { m.call(done) })
+	}
+	beside.Go(func() { m.disturb(done) })
+	for i := range jobs {
+		if m.send(r, i, &after); i%2 == 0 {
+			time.Sleep(time.Duration(r.IntN(3)) * time.Millisecond)
+		}
+	}
+	return func() {
+		close(done)
+		beside.Wait()
+		after.Wait()
+	}
+}
+
+//nolint:paralleltest // it keeps the processors busy
+func TestAHundredThousandJobsWithMixedFaultsBalance(t *testing.T) {
+	jobs := 100_000
+	switch {
+	case soak():
+		jobs = 1_000_000
+	case testing.Short() || raceEnabled:
+		jobs = 10_000
+	}
+	began := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		m := newJobMill(t, jobs)
+		stop := m.run(jobs)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		err := m.Shutdown(ctx)
+		time.Sleep(time.Minute) // the deaf handlers end
+		stop()
+		synctest.Wait()
+		m.checkBooks(t, err)
+	})
+	t.Logf("%v", time.Since(began).Round(time.Millisecond))
+}
+
+func (m *jobMill) checkBooks(t *testing.T, shutdown error) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	assert.Empty(t, m.wrong)
+	assert.Empty(t, m.running, "handlers that run")
+	states, left, told := map[faas.JobState]int{}, map[string]int{}, map[uuid.UUID]uuid.UUID{}
+	for rec, err := range m.queue.List(t.Context(), faas.JobFilter{}) {
+		require.NoError(t, err)
+		if o := rec.Origin; o != nil && o.Job != uuid.Nil { // a destination's
+			assert.NotContains(t, told, o.Job, "an end is told once")
+			told[o.Job] = rec.ID
+			m.accepted[rec.ID] = true
+		}
+		assert.True(t, m.accepted[rec.ID], "accepted")
+		delete(m.accepted, rec.ID)
+		assert.Equal(t, m.used[rec.ID], rec.Used, "time used by %v of %q", rec.ID, rec.Function)
+		assert.LessOrEqual(t, m.records[rec.ID], rec.Deliveries, "records")
+		if states[rec.State]++; !rec.State.IsSettled() {
+			left[rec.Function]++
+		}
+	}
+	assert.Empty(t, m.accepted, "lost jobs")
+	if named, ok := errors.AsType[*faas.JobsLeft](shutdown); ok {
+		assert.Equal(t, left, named.ByFunction)
+	} else {
+		assert.Empty(t, left)
+	}
+	m.checkTold(t, told)
+	for _, f := range jobFaults {
+		assert.Positive(t, m.faults[f.name], f.name)
+	}
+	for _, s := range []faas.JobState{faas.JobSucceeded, faas.JobDead, faas.JobCanceled} {
+		assert.Positive(t, states[s], s)
+	}
+	t.Logf("%v; left %v; %d live calls, %d Sends refused, %d duplicates", states, left, m.live.Load(), m.refused.Load(), m.duplicates.Load())
+}
+
+// checkTold checks that the end of each job of "tells" is told by one other job.
+func (m *jobMill) checkTold(t *testing.T, told map[uuid.UUID]uuid.UUID) {
+	t.Helper()
+	for rec, err := range m.queue.List(t.Context(), faas.JobFilter{Function: "tells", States: []faas.JobState{faas.JobSucceeded, faas.JobDead}}) {
+		require.NoError(t, err)
+		if rec.Origin == nil || rec.Origin.Job == uuid.Nil {
+			assert.Contains(t, told, rec.ID)
+		}
+	}
+	for letter, n := range m.letters {
+		assert.Equal(t, 1, n, letter)
+	}
+}
+
+// flood is what a tenant meets that floods a function, beside another tenant whose work is
+// either jobs or live calls.
+type flood struct{ calls, refused, done int }
+
+// floodBeside has 12 callers of one tenant call a function of 4 slots and 4 places all the
+// time, beside 6 senders of another tenant who each wait for their own work.
+func floodBeside(t *testing.T, work func(ctx context.Context, f *faas.Function[time.Duration, bool]) error) (seen flood) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := router(t)
+		f := faas.Register(r, "f", sleepFor, faas.WithConcurrency(4), faas.WithQueue(4))
+		var all sync.WaitGroup
+		var mu sync.Mutex // guards seen
+		until := time.Now().Add(2 * time.Minute)
+		begin := func(tenant string, n int, do func(ctx context.Context) error, count func(err error)) {
+			for range n {
+				all.Go(func() {
+					for time.Now().Before(until) {
+						err := do(faas.WithTenant(t.Context(), tenant))
+						mu.Lock()
+						count(err)
+						mu.Unlock()
+						if err != nil {
+							time.Sleep(30 * time.Millisecond)
+						}
+					}
+				})
+			}
+		}
+		begin("live", 12, func(ctx context.Context) error { _, err := f.Invoke(ctx, 100*time.Millisecond); return err }, func(err error) {
+			if seen.calls++; err != nil {
+				seen.refused++
+			}
+		})
+		begin("other", 6, func(ctx context.Context) error { return work(ctx, f) }, func(err error) {
+			if err == nil {
+				seen.done++
+			}
+		})
+		all.Wait()
+	})
+	return seen
+}
+
+func TestATenantWithoutJobsIsRefusedNoMoreThanIfTheJobsWereLiveCalls(t *testing.T) {
+	t.Parallel()
+	alone := floodBeside(t, func(context.Context, *faas.Function[time.Duration, bool]) error { return errOwn })
+	live := floodBeside(t, func(ctx context.Context, f *faas.Function[time.Duration, bool]) error {
+		_, err := f.Invoke(ctx, 100*time.Millisecond)
+		return err
+	})
+	jobs := floodBeside(t, func(ctx context.Context, f *faas.Function[time.Duration, bool]) error {
+		job, err := f.Send(ctx, 100*time.Millisecond)
+		if err != nil {
+			return err
+		}
+		_, err = job.Wait(ctx)
+		return err
+	})
+	share := func(f flood) float64 { return float64(f.refused) / float64(f.calls) }
+	t.Logf("beside nothing %+v, beside live calls %+v, beside jobs %+v", alone, live, jobs)
+	assert.Positive(t, alone.refused, "it is a flood")
+	assert.Positive(t, jobs.done)
+	assert.LessOrEqual(t, share(jobs), share(live))
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package faas_test
+
+const raceEnabled = false
