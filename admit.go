@@ -214,7 +214,7 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	c.extra.queued = fn.router.clock.now() - asked
 	if err == nil {
 		if job != nil {
-			job.hasSlot()
+			return fn.beginDelivery(q, c, job)
 		}
 		return nil
 	}
@@ -227,6 +227,17 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	if refused := noSlot(fn.name, c.id, err); refused != nil {
 		return refused
 	}
+	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
+}
+
+// beginDelivery tells the job of a delivery that its call has a slot. The call goes on only
+// if its job has not been canceled, or given to another host, while it waited.
+func (fn *function) beginDelivery(q *caller, c *callContext, job jobDelivery) *Error {
+	job.hasSlot()
+	if !q.isDone() {
+		return nil
+	}
+	c.hold.Release()
 	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
 }
 

@@ -103,6 +103,11 @@ func (r *Router) Job(id uuid.UUID) *Job[[]byte] {
 	return &Job[[]byte]{router: r, id: id, codec: r.common.codec}
 }
 
+// JobQueue returns the queue that keeps the router's jobs: that of [WithJobs], or the one
+// in memory, which is made if there is none yet. It outlives the router: after a Shutdown
+// that has left jobs, another router may have it by WithJobs and run them.
+func (r *Router) JobQueue() JobQueue { return r.jobHost().queue }
+
 // Jobs yields the jobs that match, in the order of acceptance: see [JobQueue].List. An
 // error is the last pair.
 func (r *Router) Jobs(ctx context.Context, filter JobFilter) iter.Seq2[JobInfo, error] {

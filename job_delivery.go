@@ -27,6 +27,7 @@ type delivery struct {
 	watch  *time.Timer             // prolongs the lease
 
 	isCanceled atomic.Bool
+	outlived   bool // it has lost its lease to a later one of this host; guarded by the host's lock
 
 	// Of the call, if one was admitted. They are written by the goroutine that settles
 	// it, before that wakes the delivery's.
@@ -183,10 +184,13 @@ func (t *jobTrace) End(e *Execution) {
 	}
 }
 
-// hasSlot tells the queue that the call has its slot.
+// hasSlot tells the queue that the call has its slot. If the lease is lost the context
+// ends, so that the handler does not begin.
 func (d *delivery) hasSlot() {
 	defer d.router.guardHook("WithJobs", d.lease.Record.Function)
-	_ = d.host.queue.Begin(context.Background(), d.lease) // ErrLease: Settle will say so
+	if err := d.host.queue.Begin(context.Background(), d.lease); errors.Is(err, ErrLease) {
+		d.end(ErrLease)
+	}
 }
 
 // cancel ends the call for Job.Cancel.
@@ -227,19 +231,24 @@ func (d *delivery) finish(end jobEnd) {
 	}
 	d.watch.Stop()
 	d.end(nil)
-	if rec.State == JobParked && d.isFree(&rec) {
+	if len(follow) > 0 && !d.host.hosts(d.router, follow[0].Function) {
+		d.host.sweepSoon()
+	}
+	if rec.State == JobParked && d.isFree(&rec, &end) {
 		d.router.unparkJob(rec.ID)
 	}
 }
 
 // isFree reports whether what a job was parked for has happened while it was parked.
-func (d *delivery) isFree(rec *JobRecord) bool {
-	reason := rec.parkedFor()
-	if reason == WaitFunction {
+func (d *delivery) isFree(rec *JobRecord, end *jobEnd) bool {
+	switch {
+	case end.what == jobBehindItself:
+		return !d.host.isBehind(rec.ID, true)
+	case end.Kind == KindNotFound:
 		_, err := d.router.find("job", rec.calledName())
 		return err == nil
 	}
-	return reason == WaitHandler && !d.host.isBehind(rec.ID, true)
+	return false
 }
 
 // tell delivers the end of another job to a Go func.

@@ -51,6 +51,7 @@ type jobHost struct {
 	names   []string           // of the functions that it leases for; nil: to be looked up
 	again   context.CancelFunc // ends the Lease that waits, since the names have changed
 	added   []string           // names that were registered since jobs were unparked
+	sweep   time.Time          // when jobs that no router can run may be too old; zero: there are none
 }
 
 // newJobHost returns the host of a router's jobs. Close stores closed before it looks for a
@@ -77,9 +78,10 @@ func (r *Router) hasJobs() *jobHost {
 	return j
 }
 
-// runawayJob is a job whose handlers still run although their deliveries are over.
+// runawayJob is a job whose handlers still run although their deliveries are over or have
+// lost their leases.
 type runawayJob struct {
-	handlers int
+	handlers int  // and such deliveries
 	parked   bool // it was leased meanwhile, and waits for them
 }
 
@@ -88,8 +90,22 @@ func (j *jobHost) start() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !j.leasing && j.ctx.Err() == nil {
-		j.leasing = true
+		j.leasing, j.sweep = true, jobTime()
+		if q, ok := j.queue.(memoryJobs); ok {
+			q.hosts.add(j.ctx, j.router, func(function string) bool { return j.hosts(j.router, function) })
+		}
 		go j.router.leaseJobs()
+	}
+}
+
+// sweepSoon has the host look for jobs that no router can run.
+func (j *jobHost) sweepSoon() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.sweep = jobTime()
+	if j.again != nil {
+		j.again()
+		j.again = nil
 	}
 }
 
@@ -99,6 +115,8 @@ func (j *jobHost) registered(name string, added bool) {
 	j.names = nil
 	if added {
 		j.added = append(j.added, name)
+	} else {
+		j.sweep = jobTime()
 	}
 	if j.again != nil {
 		j.again()
@@ -114,6 +132,9 @@ func (j *jobHost) registered(name string, added bool) {
 func (r *Router) leaseJobs() {
 	j := r.jobHost()
 	for j.ctx.Err() == nil {
+		if j.isTimeToSweep() {
+			j.sweepAt(r.giveUpUnhosted(j.ctx))
+		}
 		names, added, ctx := j.hosted(r)
 		for _, name := range added {
 			r.unpark(name)
@@ -154,8 +175,29 @@ func (j *jobHost) pause() {
 	}
 }
 
+// isTimeToSweep reports whether jobs that no router can run may be too old. Until sweepAt
+// it is not.
+func (j *jobHost) isTimeToSweep() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	due := !j.sweep.IsZero() && !jobTime().Before(j.sweep)
+	if due {
+		j.sweep = time.Time{}
+	}
+	return due
+}
+
+// sweepAt sets when to look again, unless that is to be sooner. The zero time is never.
+func (j *jobHost) sweepAt(at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !at.IsZero() && (j.sweep.IsZero() || at.Before(j.sweep)) {
+		j.sweep = at
+	}
+}
+
 // hosted returns the names to lease for, those that are new, and a context that ends
-// when there are others.
+// when there are others, or when it is time to sweep.
 func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -170,7 +212,9 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 	if j.again != nil {
 		j.again()
 	}
-	ctx, j.again = context.WithCancel(j.ctx)
+	if ctx, j.again = context.WithCancel(j.ctx); !j.sweep.IsZero() {
+		ctx, j.again = context.WithDeadline(j.ctx, j.sweep)
+	}
 	added, j.added = j.added, nil
 	return j.names, added, ctx
 }
@@ -297,19 +341,33 @@ func (j *jobHost) deliveryOf(id uuid.UUID) *delivery {
 	return j.running[id]
 }
 
-// begun notes a delivery; ended takes it back.
+// begun notes a delivery; ended takes it back. If the job has a delivery here already, that
+// one has lost its lease: its call ends, and the job is behind it as behind a runaway.
 func (j *jobHost) begun(d *delivery) {
+	id := d.lease.Record.ID
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.running[d.lease.Record.ID] = d
+	before := j.running[id]
+	if j.running[id] = d; before != nil {
+		before.outlived = true
+		j.addBehind(id)
+	}
+	j.mu.Unlock()
+	if before != nil {
+		before.end(ErrLease)
+	}
 }
 
 func (j *jobHost) ended(d *delivery) {
+	id := d.lease.Record.ID
 	j.mu.Lock()
-	if j.running[d.lease.Record.ID] == d {
-		delete(j.running, d.lease.Record.ID)
+	if j.running[id] == d {
+		delete(j.running, id)
 	}
+	outlived := d.outlived
 	j.mu.Unlock()
+	if outlived {
+		j.handlerEnded(id)
+	}
 	close(d.over)
 	j.changed.tell()
 }
@@ -331,6 +389,11 @@ func (j *jobHost) isBehind(id uuid.UUID, park bool) bool {
 func (j *jobHost) ranAway(id uuid.UUID) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.addBehind(id)
+}
+
+// addBehind is ranAway with j.mu held.
+func (j *jobHost) addBehind(id uuid.UUID) {
 	if j.behind[id] == nil {
 		j.behind[id] = &runawayJob{}
 	}

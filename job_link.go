@@ -16,7 +16,8 @@ type jobRunner interface {
 // jobDelivery is the delivery of a job, as the call that it makes knows it. Its methods are
 // called on the goroutines of that call.
 type jobDelivery interface {
-	// hasSlot is called when the call has its slot.
+	// hasSlot is called when the call has its slot. It ends the call's context if the job must
+	// not run by then.
 	hasSlot()
 	// sender returns the call that sent the job, and how deep the job's calls are.
 	sender() (call uuid.UUID, depth int)

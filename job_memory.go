@@ -29,8 +29,10 @@ const (
 // KeepUntil has passed. The IDs of as many forgotten jobs are remembered, and twice as
 // many unique keys can be taken.
 //
-// A lease has no term: the one who holds it is in the same process. LoseLeases, a method
-// for tests, ends all leases as if that process had died.
+// A lease has no term: its holder is in the same process. Two methods are for tests, and
+// package faastest calls them: LoseLeases() int ends all leases as if their holder had died
+// and the queue had not, LoseJobs() int drops the jobs that are not settled as if the
+// queue's process had died.
 func NewMemoryJobs(count int, bytes int64) JobQueue {
 	if count <= 0 {
 		count = defaultJobs
@@ -38,10 +40,13 @@ func NewMemoryJobs(count int, bytes int64) JobQueue {
 	if bytes <= 0 {
 		bytes = defaultJobBytes
 	}
-	return memoryJobs{memqueue.New[jobBody](min(count, math.MaxInt32), bytes)}
+	return memoryJobs{memqueue.New[jobBody](min(count, math.MaxInt32), bytes), &memoryHosts{}}
 }
 
-type memoryJobs struct{ queue *memqueue.Queue[jobBody] }
+type memoryJobs struct {
+	queue *memqueue.Queue[jobBody]
+	hosts *memoryHosts
+}
 
 type (
 	jobItem = memqueue.Item[jobBody]
@@ -193,6 +198,10 @@ func (q memoryJobs) Close() error {
 // LoseLeases ends all leases as if the process of their holders had died: their jobs are
 // given to Lease again, with Crashes one higher. It returns how many there were.
 func (q memoryJobs) LoseLeases() int { return q.queue.LoseLeases() }
+
+// LoseJobs drops the jobs that are not settled, with their IDs and unique keys, as if the
+// process had died. It returns how many there were.
+func (q memoryJobs) LoseJobs() int { return q.queue.LoseJobs() }
 
 // jobError translates an error of the memory queue; others, and nil, stay what they are.
 func jobError(err error, function string) error {

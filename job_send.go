@@ -303,6 +303,9 @@ func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) (
 	}
 	if err == nil || errors.Is(err, ErrDuplicate) {
 		r.jobHost().start()
+		if !r.jobHost().hosts(r, rec.Function) { // it was removed meanwhile
+			r.jobHost().sweepSoon()
+		}
 	}
 	return had, err
 }

@@ -144,25 +144,3 @@ func (q *Queue[B]) Settle(token uint64, it Item[B], follow ...Item[B]) error {
 	}
 	return nil
 }
-
-// LoseLeases ends all leases as if their holders had died, and returns how many.
-func (q *Queue[B]) LoseLeases() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return 0
-	}
-	var lost []*node[B]
-	for _, n := range q.accepted.nodes {
-		if n.lease != 0 {
-			lost = append(lost, n)
-		}
-	}
-	now := time.Now().UnixNano()
-	for _, n := range lost {
-		it := n.Item
-		it.Crashes++
-		q.write(n, it, now)
-	}
-	return len(lost)
-}

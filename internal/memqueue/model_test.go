@@ -341,6 +341,27 @@ func (x *machine) LoseLeases(t *rapid.T) {
 	}
 }
 
+func (x *machine) LoseJobs(t *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(t, "lose") > 0 {
+		t.Skip("seldom: after it there is little left")
+	}
+	kept := slices.DeleteFunc(slices.Clone(x.m.jobs), func(j *modelJob) bool { return !j.settled() })
+	lost := slices.DeleteFunc(slices.Clone(x.m.jobs), (*modelJob).settled)
+	require.Equal(t, len(lost), x.q.LoseJobs())
+	x.m.jobs = kept
+	clear(x.m.passed)
+	for _, j := range lost {
+		_, err := x.q.Get(j.ID)
+		require.ErrorIs(t, err, memqueue.ErrUnknown)
+		require.ErrorIs(t, x.q.Extend(j.ID, j.token, nil), memqueue.ErrLease)
+		for key, held := range x.m.unique {
+			if held.id == j.ID {
+				delete(x.m.unique, key)
+			}
+		}
+	}
+}
+
 func (x *machine) Sleep(t *rapid.T) {
 	time.Sleep(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond)
 }
@@ -420,7 +441,7 @@ func TestTheQueueDoesWhatItsModelDoes(t *testing.T) {
 			defer x.q.Close()
 			rt.Repeat(map[string]func(*rapid.T){
 				"Put": x.Put, "PutMore": x.Put, "PutAgain": x.PutAgain, "Lease": x.Lease, "LeaseMore": x.Lease, "Begin": x.Begin, "Extend": x.Extend,
-				"Settle": x.Settle, "Swap": x.Swap, "Remove": x.Remove, "LoseLeases": x.LoseLeases, "Sleep": x.Sleep, "": x.check,
+				"Settle": x.Settle, "Swap": x.Swap, "Remove": x.Remove, "LoseLeases": x.LoseLeases, "LoseJobs": x.LoseJobs, "Sleep": x.Sleep, "": x.check,
 			})
 		})
 	})

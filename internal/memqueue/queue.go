@@ -369,16 +369,20 @@ func (q *Queue[B]) takeOut(n *node[B]) {
 
 // settle moves a job whose item is a settled one from its lane to the settled.
 func (q *Queue[B]) settle(n *node[B]) {
+	n.lane.function.counts[n.State]++
+	q.leave(n)
+	q.settled.add(q, n)
+}
+
+// leave lets a job that was taken out go from its lane.
+func (q *Queue[B]) leave(n *node[B]) {
 	l := n.lane
-	f := l.function
 	l.freeKey(n)
 	q.queueUp(l)
-	if l.jobs--; l.jobs == 0 && len(f.lanes) > spareLanes {
-		delete(f.lanes, l.tenant)
+	if l.jobs--; l.jobs == 0 && len(l.function.lanes) > spareLanes {
+		delete(l.function.lanes, l.tenant)
 	}
 	n.lane = nil
-	f.counts[n.State]++
-	q.settled.add(q, n)
 }
 
 // Close ends all calls that wait, and lets the jobs go.

@@ -1,6 +1,9 @@
 package memqueue
 
-import "container/heap"
+import (
+	"container/heap"
+	"slices"
+)
 
 // uniqueKey is a key of which a function and a tenant have one job.
 type uniqueKey struct{ function, tenant, key string }
@@ -32,6 +35,18 @@ func (u *uniqueKeys) expire(now int64) {
 		end, _ := heap.Pop(&u.ends).(keyEnd)
 		delete(u.holders, end.key)
 	}
+}
+
+// free frees the keys of the jobs for which lost is true.
+func (u *uniqueKeys) free(lost func(ID) bool) {
+	u.ends = slices.DeleteFunc(u.ends, func(end keyEnd) bool {
+		free := lost(u.holders[end.key])
+		if free {
+			delete(u.holders, end.key)
+		}
+		return free
+	})
+	heap.Init(&u.ends)
 }
 
 type keyEnd struct {

@@ -1,0 +1,59 @@
+package memqueue
+
+import (
+	"slices"
+	"time"
+)
+
+// LoseLeases ends all leases as if their holders had died, and returns how many.
+func (q *Queue[B]) LoseLeases() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return 0
+	}
+	var lost []*node[B]
+	for _, n := range q.accepted.nodes {
+		if n.lease != 0 {
+			lost = append(lost, n)
+		}
+	}
+	now := time.Now().UnixNano()
+	for _, n := range lost {
+		it := n.Item
+		it.Crashes++
+		q.write(n, it, now)
+	}
+	return len(lost)
+}
+
+// LoseJobs drops the jobs that are not settled as if the process had died, and returns how
+// many. Their IDs and unique keys are free, and their leases have ended.
+func (q *Queue[B]) LoseJobs() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return 0
+	}
+	lost := slices.DeleteFunc(slices.Clone(q.accepted.nodes), func(n *node[B]) bool { return n.place == gone || n.State.settled() })
+	for _, n := range lost {
+		q.lose(n)
+	}
+	q.unique.free(func(id ID) bool { _, kept := q.nodes[id]; return !kept })
+	return len(lost)
+}
+
+// lose drops a job that is not settled.
+func (q *Queue[B]) lose(n *node[B]) {
+	q.takeOut(n)
+	q.discharge(n)
+	l := n.lane
+	q.leave(n)
+	if f := l.function; f.counts == [states]int{} {
+		delete(q.functions, f.name)
+	}
+	n.place = gone
+	q.accepted.lost()
+	delete(q.nodes, n.ID)
+	q.tell(n.ID)
+}
