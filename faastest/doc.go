@@ -1,5 +1,5 @@
-// Package faastest tests handlers and the extensions of a [faas.Router] (meters,
-// gates, scalers): with plain go test, through the real router, in virtual time.
+// Package faastest tests handlers, jobs and the extensions of a [faas.Router] (meters,
+// gates, scalers, queues of jobs): with plain go test, through the real router, in virtual time.
 //
 // This calls one handler once, as a router does:
 //
@@ -40,10 +40,17 @@
 // end: if a handler waits for ever, for example on a channel, the test must
 // release it, or the bubble reports a deadlock.
 //
+// # Jobs
+//
+// [NewJobs] runs the jobs that a service sends, with their retries, within the test: Drain
+// lets all of them end, Advance lets time pass, Dead returns those that were given up, and
+// Crash loses what a crash of the process would.
+//
 // # Conformance
 //
-// [TestMeter], [TestGate] and [TestScaler] test an implementation of [faas.Meter],
-// [faas.Gate] or [faas.Scaler]: they check what the router relies on.
+// [TestMeter], [TestGate], [TestScaler] and [TestJobQueue] test an implementation of
+// [faas.Meter], [faas.Gate], [faas.Scaler] or [faas.JobQueue]: they check what the router
+// relies on.
 //
 // # Scaling
 //

@@ -87,6 +87,40 @@ func ExampleRecorder() {
 	// Output: 3 1 nobody to greet
 }
 
+// A service sends a mail with each sign-up. Its test asks what becomes of the mail: the
+// server is down for an hour, and then for good.
+func ExampleNewJobs() {
+	t := &testing.T{}
+	synctest.Test(t, func(t *testing.T) {
+		r := faastest.New(t)
+		jobs := faastest.NewJobs(t, r)
+		start := time.Now()
+		mail := faas.Register(r, "mail", func(_ context.Context, to string) (string, error) {
+			if to != "Ada" || time.Since(start) < time.Hour {
+				return "", faas.RetryAfter(25*time.Minute, errors.New("the server is down"))
+			}
+			return "sent", nil
+		})
+
+		ada, _ := mail.Send(t.Context(), "Ada")
+		_, _ = mail.Send(t.Context(), "Grace")
+		jobs.Advance(time.Hour)
+		info, _ := ada.Info(t.Context())
+		fmt.Println(info.State, "for", info.Waiting.Until.Sub(time.Now()))
+		jobs.Advance(time.Hour)
+		fmt.Println(ada.Wait(t.Context()))
+
+		jobs.Drain()
+		for _, dead := range jobs.Dead() {
+			fmt.Println(dead.Condition, "after", dead.Deliveries, "deliveries:", dead.Last.Error)
+		}
+	})
+	// Output:
+	// Scheduled for 15m0s
+	// sent <nil>
+	// EventAgeExceeded after 15 deliveries: the server is down
+}
+
 // printed is a testing.TB that prints its reports.
 type printed struct{ testing.TB }
 

@@ -3,6 +3,7 @@ package faastest
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,8 @@ import (
 //   - The cleanup fails the test, and names the functions, if a handler does not
 //     end before go test's own -timeout; inside a bubble, if a handler is blocked
 //     for ever.
+//   - Jobs that have not ended are dropped with the router: that is no failure. See
+//     [NewJobs] for how to run them.
 //   - After the cleanup tb is not used.
 //
 // Like [faas.New], it panics if an option is invalid, with an error that names
@@ -48,9 +51,21 @@ func end(tb testing.TB, r *faas.Router) {
 	_ = r.Close() // always nil
 	ctx, cancel := context.WithTimeout(context.Background(), patience(tb))
 	defer cancel()
-	if err := r.Shutdown(ctx); err != nil {
+	if err := r.Shutdown(ctx); err != nil && !isJobsLeft(err) {
 		tb.Errorf("faastest: the router did not end with the test: %v", err)
 	}
+}
+
+// isJobsLeft reports whether Shutdown has nothing to say but that jobs are left.
+func isJobsLeft(err error) bool {
+	if e, ok := err.(*faas.Error); ok { //nolint:errorlint // it is what Shutdown has made
+		err = e.Err
+	}
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(all.Unwrap(), func(err error) bool { return !isJobsLeft(err) })
+	}
+	_, left := err.(*faas.JobsLeft) //nolint:errorlint // one that is inside of another error is not all
+	return left
 }
 
 // A wait for handlers ends reportTime before go test's -timeout, which leaves

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,6 +38,24 @@ func TestAWarehouseThatHangsCostsTheCallerTwoSeconds(t *testing.T) {
 
 		require.ErrorIs(t, err, faas.ErrTimeout)
 		assert.Equal(t, 2*time.Second, time.Since(start)) // exactly
+	})
+}
+
+func TestAMailThatCanNotBeSentIsTriedThreeTimesAndDeadThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := faastest.New(t)
+		mail := faas.Register(r, "mail", func(context.Context, Quote) (string, error) {
+			return "", errors.New("the mail server is down")
+		})
+		job, err := mail.Send(t.Context(), Quote{Cents: 900})
+		require.NoError(t, err) // accepted
+
+		jobs := faastest.NewJobs(t, r)
+		jobs.Drain() // until every job has ended: three attempts, within three minutes
+
+		require.Len(t, jobs.Dead(), 1)
+		assert.Equal(t, job.ID(), jobs.Dead()[0].ID)
+		assert.Equal(t, faas.ConditionRetriesExhausted, jobs.Dead()[0].Condition)
 	})
 }
 
