@@ -38,6 +38,11 @@ house: ## how the code is laid out: arrows between files, circles, lengths, comm
 bench: ## the table of benchmarks
 	cd bench && go run ./cmd/table
 
+.PHONY: ab
+ab: BASE ?= HEAD~1
+ab: ## the working tree against another revision, in one program (BASE=v1.2.0)
+	cd bench && go run ./cmd/ab -base $(BASE)
+
 .PHONY: sim
 sim: OUT ?= $(CURDIR)/sim/out
 sim: ## an hour of 200 functions, shaped like Azure's, by four scaling policies: drawings in sim/out (OUT=$$PWD/docs/img renews README's)

@@ -70,6 +70,7 @@ const (
 	GoChan        = "go+chan"
 	GoTimeout     = "go+WithTimeout"
 	AntsObvious   = "ants/obvious"
+	Floor         = "floor"
 	JSON          = "encoding/json"
 	FaasTyped     = "faas"
 	FaasCancel    = "faas/cancellable-parent"
@@ -88,6 +89,7 @@ var All = []Peer{
 	{GoChan, Handoff, goChan},
 	{GoTimeout, Enforced, goTimeout},
 	{AntsObvious, Enforced, antsObvious},
+	{Floor, Enforced, floor},
 	{antsPoolLimit, Enforced, antsObviousPoolLimit},
 	{"ants/Submit", Handoff, antsSubmit},
 	{"pond/ResultPool", Handoff, pondResultPool},

@@ -48,14 +48,17 @@ func (res *results) printRates(w io.Writer, p plan, work string) {
 	for _, m := range p.modes {
 		columns = append(columns, callersOf(m))
 	}
-	head(w, fmt.Sprintf("CPU per call: %s (ns, in brackets the ratio to %s)", work, peers.AntsObvious),
+	head(w, fmt.Sprintf("CPU per call: %s (ns, in brackets the ratio to %s, and for faas that to %s)", work, peers.AntsObvious, peers.Floor),
 		append(columns, "B/op", "allocs/op")...)
 	for _, peer := range peers.All {
 		fields := []string{peer.Name, string(peer.Class)}
 		for _, m := range p.modes {
 			ns := res.cpu(cell{work, m.Name, peer.Name})
-			ratio := ns.over(res.cpu(cell{work, m.Name, peers.AntsObvious}))
-			fields = append(fields, fmt.Sprintf("%.0f (%.3f)", ns.median(), ratio.median()))
+			ratios := fmt.Sprintf("%.3f", ns.over(res.cpu(cell{work, m.Name, peers.AntsObvious})).median())
+			if peer.Name == peers.FaasTyped || strings.HasPrefix(peer.Name, peers.FaasTyped+"/") {
+				ratios += fmt.Sprintf("; %.2f", ns.over(res.cpu(cell{work, m.Name, peers.Floor})).median())
+			}
+			fields = append(fields, fmt.Sprintf("%.0f (%s)", ns.median(), ratios))
 		}
 		one := cell{work, first().Name, peer.Name}
 		row(w, append(fields,
