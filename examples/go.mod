@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
+	github.com/google/uuid v1.6.0
 	github.com/inproc/faas v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faasmcp v0.0.0-00010101000000-000000000000
 	github.com/modelcontextprotocol/go-sdk v1.8.0
@@ -35,7 +36,6 @@ require (
 
 require (
 	github.com/google/jsonschema-go v0.4.3 // indirect
-	github.com/google/uuid v1.6.0 // indirect
 	github.com/inproc/faas/sim v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faasevents v0.0.0-00010101000000-000000000000
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect

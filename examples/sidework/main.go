@@ -1,10 +1,11 @@
-// Command sidework delivers webhooks the way services do it, beside their requests, but with hosted functions where they
-// write go func(). One endpoint's function panics, one hangs and heeds no context, the rest deliver:
+// Command sidework delivers webhooks beside the requests of a service, where one would write go func(). The endpoint
+// answers every second request with 503, and a SIGTERM comes while webhooks wait for their next try:
 //
-//	go run ./examples/sidework [-term 300ms] [-drain 1s]
+//	go run ./examples/sidework [-term 100ms] [-drain 1s]
 //
-// After -term it sends itself a SIGTERM, as a deployment would; with -term 0 it waits for yours (or Ctrl-C). What is on
-// its way is then drained, for -drain at most, and the program tells what became of each of the 500 webhooks.
+// What is due before -drain is over is still delivered; what is left then is named. Each of the 400 webhooks is one or the
+// other. The program sends itself the SIGTERM, -term after all webhooks were tried once, as a deployment would; with -term
+// 0 it waits for yours (or Ctrl-C).
 package main
 
 import (
@@ -13,10 +14,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
-	"sync"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,55 +31,44 @@ func main() {
 	}
 }
 
-const webhooks = 500
-
-// A burst of webhooks every few milliseconds: faster than the endpoints take them, so that some are still waiting when
-// SIGTERM comes, and a few come after it.
-const (
-	burst = 10
-	every = 7 * time.Millisecond
-)
+const webhooks = 400
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("sidework", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	term := flags.Duration("term", 300*time.Millisecond, "send yourself a SIGTERM after this `time`; 0: wait for one")
+	term := flags.Duration("term", 100*time.Millisecond, "send yourself a SIGTERM this `time` after all webhooks were tried once; 0: wait for one")
 	drain := flags.Duration("drain", time.Second, "how much `time` there is to finish after SIGTERM")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-
-	partners, err := startPartners()
+	endpoint, err := startEndpoint()
 	if err != nil {
 		return err
 	}
-	defer partners.Close() // which at last ends the calls that hang
-	s := newService(partners.URL())
+	defer endpoint.Close()
+	s := newService(endpoint.URL())
 	defer s.Close()
 
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	var sent sync.WaitGroup
-	sent.Go(s.sendAll)
-	fmt.Fprintf(stdout, "sending %d webhooks to %d endpoints\n", webhooks, len(s.endpoints))
+	start := time.Now()
+	for i := range webhooks {
+		if err := s.order(ctx, i); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "%d orders taken in %s, each with a webhook to send\n", webhooks, time.Since(start).Round(time.Millisecond))
+	s.awaitBackoff(ctx)
+	fmt.Fprintf(stdout, "%s; waiting for SIGTERM, process %d\n", s.progress(), os.Getpid())
 	if *term > 0 {
 		timer := time.AfterFunc(*term, func() { signalSelf(stop) })
 		defer timer.Stop()
 	}
-	select {
-	case <-s.allSent:
-		fmt.Fprintf(stdout, "all are sent; waiting for SIGTERM, process %d\n", os.Getpid())
-		<-ctx.Done()
-	case <-ctx.Done():
-	}
+	<-ctx.Done()
 	stop() // from here on, a second signal ends the program at once
-
-	s.shutdown(stdout, *drain)
-	sent.Wait() // every webhook has its answer now, be it that it was refused
-	s.printTable(stdout)
-	return nil
+	return s.shutdown(stdout, *drain, endpoint)
 }
 
 // signalSelf is the deployment that takes this process down.
@@ -92,89 +82,112 @@ func signalSelf(stop func()) {
 	}
 }
 
-// service is what sends webhooks: a router with one function per endpoint, so that each endpoint has a timeout, a number
-// of slots and a queue of its own, and one that is slow or broken can't take the others with it.
+// service takes orders, and tells a partner of each.
 type service struct {
-	router    *faas.Router
-	client    *client
-	endpoints []*endpoint
-	tally     *tally
-	allSent   chan struct{} // closed when the last webhook has been started
-}
-
-type endpoint struct {
-	name    string
+	router  *faas.Router
+	queue   faas.JobQueue
+	client  http.Client
+	url     string
 	deliver *faas.Function[webhook, struct{}]
 }
 
-func newService(base string) *service {
-	s := &service{client: newClient(base), tally: newTally(), allSent: make(chan struct{})}
-	s.router = faas.New(
-		faas.WithTimeout(200*time.Millisecond),
-		faas.WithConcurrency(4), // for each endpoint
-		faas.WithQueue(100),
-		faas.WithQueueTimeout(500*time.Millisecond),
-		faas.WithLogger(slog.New(slog.DiscardHandler)), // the table tells
-	)
-	for _, e := range []struct {
-		name    string
-		deliver faas.Handler[webhook, struct{}]
-	}{
-		{"shop", s.client.deliver},
-		{"mail", s.client.deliver},
-		{"audit", s.client.deliver},
-		{"legacy", s.client.deliverLegacy}, // panics
-		{"blackhole", s.client.deliverDeaf},
-	} {
-		s.endpoints = append(s.endpoints, &endpoint{e.name, faas.Register(s.router, e.name, e.deliver)})
+// webhook is one message to the endpoint.
+type webhook struct {
+	ID      int
+	Payload string
+}
+
+func newService(url string) *service {
+	s := &service{
+		queue:  faas.NewMemoryJobs(0, 0), // one that is durable takes its place, and webhooks survive kill -9
+		client: http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}, url: url,
 	}
+	s.router = faas.New(faas.WithJobs(s.queue))
+	s.deliver = faas.Register(s.router, "deliver", s.post,
+		faas.WithTimeout(time.Second), // of one try
+		faas.WithConcurrency(8),       // tries at once
+		faas.WithRetry(faas.Retry{Max: 100, First: 400 * time.Millisecond, Longest: 5 * time.Second, Jitter: 0.5}),
+		faas.WithMaxAge(24*time.Hour)) // then a webhook is dead: see examples/jobs for what follows
 	return s
 }
 
-// sendAll starts every webhook and returns when each has its answer. A service would start them one by one, from its
-// requests, and never wait.
-func (s *service) sendAll() {
-	var wg sync.WaitGroup
-	for i := range webhooks {
-		if i%burst == 0 {
-			time.Sleep(every)
-		}
-		e := s.endpoints[i%len(s.endpoints)]
-		// Instead of `go deliver(...)`: no request waits for this goroutine either, but the call in it has a deadline, a
-		// slot and a record, a panic in it is an error, and Shutdown waits for it.
-		wg.Go(func() {
-			_, err := e.deliver.Invoke(context.Background(), webhook{ID: i, Endpoint: e.name, Payload: "order;created"})
-			s.tally.add(e.name, err)
-		})
-	}
-	close(s.allSent)
-	wg.Wait()
+// order is what a request of the service does: it goes on at once, whatever becomes of the webhook.
+func (s *service) order(ctx context.Context, n int) error {
+	_, err := s.deliver.Send(ctx, webhook{ID: n, Payload: "order;created"})
+	return err // the queue is full: the one answer that the request has to wait for
 }
 
-// shutdown stops taking webhooks and finishes those on their way. What does not stop in time is named, and left behind:
-// a goroutine cannot be killed, but nor can it keep the process.
-func (s *service) shutdown(stdout io.Writer, timeout time.Duration) {
-	delivered, onTheirWay := s.tally.startDrain(), s.inFlight()
-	fmt.Fprintf(stdout, "SIGTERM: %d delivered, %d on their way; draining for %s at most\n", delivered, onTheirWay, timeout)
+// post delivers a webhook. It is an ordinary function; an error has it tried again.
+func (s *service) post(ctx context.Context, hook webhook) (struct{}, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader(hook.Payload))
+	if err != nil {
+		return struct{}{}, faas.Permanent(err)
+	}
+	req.Header.Set("Webhook-Id", fmt.Sprint(hook.ID)) // the same for each try, so that the endpoint can tell
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return struct{}{}, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return struct{}{}, fmt.Errorf("the endpoint answers %s", resp.Status)
+	}
+	return struct{}{}, nil
+}
+
+// awaitBackoff waits until every webhook was tried: those that are not delivered wait for their next try.
+func (s *service) awaitBackoff(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !s.allTried(ctx) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *service) allTried(ctx context.Context) bool {
+	for job, err := range s.router.Jobs(ctx, faas.JobFilter{Function: "deliver"}) {
+		if err != nil || job.Deliveries == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *service) jobs() faas.JobCount {
+	counts, err := s.queue.Count(context.Background())
+	if err != nil {
+		return faas.JobCount{}
+	}
+	return counts["deliver"]
+}
+
+func (s *service) progress() string {
+	jobs := s.jobs()
+	return fmt.Sprintf("%d delivered, %d wait for their next try", jobs.Succeeded, jobs.Waiting()+jobs.Running)
+}
+
+// shutdown delivers what is due in time. What is not is in the error, by the function's name.
+func (s *service) shutdown(stdout io.Writer, timeout time.Duration, endpoint *endpoint) error {
+	fmt.Fprintf(stdout, "SIGTERM: %s; draining for %s\n", s.progress(), timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	start := time.Now()
 	err := s.router.Shutdown(ctx)
-	took := time.Since(start).Round(time.Millisecond)
-	if err != nil {
-		fmt.Fprintf(stdout, "after %s, this would not stop: %v\n", took, err)
-		return
+	left := &faas.JobsLeft{}
+	if err != nil && !errors.As(err, &left) {
+		return err
 	}
-	fmt.Fprintf(stdout, "drained in %s\n", took)
-}
-
-// inFlight is how many webhooks run or wait.
-func (s *service) inFlight() int {
-	n := 0
-	for info := range s.router.Functions() {
-		n += info.InFlight + info.Queued
+	delivered, named := s.jobs().Succeeded, left.ByFunction["deliver"]
+	fmt.Fprintf(stdout, "drained in %s: %d delivered, %d named as left\n", time.Since(start).Round(time.Millisecond), delivered, named)
+	fmt.Fprintf(stdout, "the endpoint has taken %d\n", endpoint.count())
+	if delivered+named != webhooks {
+		return fmt.Errorf("of %d webhooks %d are lost", webhooks, webhooks-delivered-named)
 	}
-	return n
+	return nil
 }
 
 func (s *service) Close() {

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// endpoint is the partner that gets the webhooks, here in this process. Every second request has 503 for its answer, also
+// that of a webhook which was refused before.
+type endpoint struct {
+	http.Server
+
+	listener net.Listener
+
+	mu       sync.Mutex // guards what follows
+	requests int
+	taken    map[string]bool // the webhooks that were answered with 204
+}
+
+func startEndpoint() (*endpoint, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	e := &endpoint{listener: listener, taken: map[string]bool{}}
+	e.Handler = http.HandlerFunc(e.serve)
+	go func() { _ = e.Serve(listener) }() // ends with Close, and says no more than that
+	return e, nil
+}
+
+func (e *endpoint) URL() string { return "http://" + e.listener.Addr().String() }
+
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
+	time.Sleep(2 * time.Millisecond) // the usual time it takes
+	w.WriteHeader(e.take(r.Header.Get("Webhook-Id")))
+}
+
+func (e *endpoint) take(id string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.requests++; e.requests%2 == 0 {
+		return http.StatusServiceUnavailable
+	}
+	e.taken[id] = true // a second time is no second webhook: its id tells
+	return http.StatusNoContent
+}
+
+// count returns how many webhooks were taken.
+func (e *endpoint) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.taken)
+}
