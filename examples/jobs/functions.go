@@ -12,8 +12,8 @@ import (
 
 // mail is a message to be sent.
 type mail struct {
-	To   string
-	Text string
+	To   string `json:"to"`
+	Text string `json:"text"`
 }
 
 // office has the functions: ordinary code that knows of jobs only what it says about them in errors and by Progress.

@@ -62,7 +62,7 @@ func TestAnImportTellsItsProgress(t *testing.T) {
 func TestADeadLetterIsReplayedWithAnotherInput(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host, out *bytes.Buffer) {
 		require.NoError(t, h.deadLetter(t.Context()))
-		assert.Contains(t, out.String(), `dead letter: Permanent, input {"To":"bo at example.com","Text":"hello"}`)
+		assert.Contains(t, out.String(), `dead letter: Permanent, input {"to":"bo at example.com","text":"hello"}`)
 		assert.Contains(t, out.String(), "replayed: sent to bo@example.com\n")
 		states := map[faas.JobState]int{}
 		for info, err := range h.router.Jobs(t.Context(), faas.JobFilter{Labels: map[string]string{"as": "invoice"}}) {

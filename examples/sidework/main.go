@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -123,7 +124,7 @@ func (s *service) post(ctx context.Context, hook webhook) (struct{}, error) {
 	if err != nil {
 		return struct{}{}, faas.Permanent(err)
 	}
-	req.Header.Set("Webhook-Id", fmt.Sprint(hook.ID)) // the same for each try, so that the endpoint can tell
+	req.Header.Set("Webhook-Id", strconv.Itoa(hook.ID)) // the same for each try, so that the endpoint can tell
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return struct{}{}, err
