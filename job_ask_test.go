@@ -97,6 +97,7 @@ func TestInfoTellsWhatHappensToAFunctionsJobs(t *testing.T) {
 	p := info.JobPolicy
 	assert.Equal(t, []any{5, time.Minute, time.Duration(1), time.Duration(2), "next:live", "pager"},
 		[]any{p.Retry.Max, p.MaxAge, p.KeepDone, p.KeepDead, p.OnSuccess.String(), p.OnFailure.String()})
+	assert.Equal(t, []string{"next:live", ""}, []string{p.OnSuccess.Function(), p.OnFailure.Function()})
 	assert.Equal(t, told.Info().JobPolicy.OnSuccess, p.OnSuccess)
 	assert.Equal(t, "func", faas.ToFunc(func(context.Context, faas.JobEnvelope) error { return nil }).String())
 	assert.Empty(t, faas.Destination{}.String())

@@ -73,6 +73,9 @@ func (d Destination) String() string {
 	return cmp.Or(d.name, "func")
 }
 
+// Function returns the name of the function of [ToFunction]; of a Go func it is "".
+func (d Destination) Function() string { return d.function }
+
 // check returns what is wrong with it, made by bad.
 func (d Destination) check(bad func(format string, args ...any) error) error {
 	if d.timeout < 0 {

@@ -20,7 +20,9 @@ func host(r *faas.Router) {
 	for n := range 2 { // releases of it, between which an alias moves calls
 		faas.Register(r, "echo", echo, faas.WithVersion(n+1))
 	}
-	faas.Register(r, "fail", fail)
+	faas.Register(r, "fail", fail, // as a job it is tried three times in a second, and then buried
+		faas.WithRetry(faas.Retry{Max: 2, First: 300 * time.Millisecond}), faas.WithOnFailure(faas.ToFunction("bury")))
+	faas.Register(r, "bury", bury)
 	faas.Register(r, "panicky", panicky)
 	faas.Register(r, "slow", slow, faas.WithTimeout(time.Second), faas.WithConcurrency(2), faas.WithQueue(0))
 	faas.Register(r, "thumbnail", thumbs.Make, faas.WithTimeout(10*time.Second))
@@ -35,6 +37,13 @@ func echo(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
 }
 
 func fail(context.Context, json.RawMessage) (json.RawMessage, error) { return nil, errors.New("boom") }
+
+// bury logs a dead letter.
+func bury(ctx context.Context, e faas.JobEnvelope) (struct{}, error) {
+	of := e.RequestContext
+	faas.Logger(ctx).Info("dead letter", "id", of.RequestID, "condition", of.Condition, "attempts", of.ApproximateInvokeCount, "payload", string(e.RequestPayload))
+	return struct{}{}, nil
+}
 
 func panicky(context.Context, json.RawMessage) (json.RawMessage, error) { panic("out of cheese") }
 

@@ -49,7 +49,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stdout, nil))
 	router := faas.New(
 		faas.WithLogger(log),
-		faas.WithContext(faashttp.Carry), // handlers see the request, and write its log
+		faas.WithContext(faashttp.Carry),     // handlers see the request, and write its log
+		faas.WithCarrier(faashttp.Carrier()), // also those of jobs
 		faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) {
 			log.Info("call", "function", e.Function, "outcome", e.Outcome, "duration", e.Duration, "id", e.ID)
 		})),
@@ -86,7 +87,7 @@ func routes(router *faas.Router, lambda *faashttp.Lambda) http.Handler {
 	for _, pattern := range []string{"/fn", "/fn/", "/healthz", "/readyz"} {
 		mux.Handle(pattern, front)
 	}
-	for _, pattern := range []string{"/2015-03-31/", "/2016-08-19/", "/2021-11-15/"} {
+	for _, pattern := range []string{"/2015-03-31/", "/2016-08-19/", "/2019-09-25/", "/2021-11-15/"} {
 		mux.Handle(pattern, lambda)
 	}
 	mux.Handle("/url/page/", http.StripPrefix("/url/page", faashttp.FunctionURL(router, "page")))

@@ -29,9 +29,7 @@ type exchange struct {
 	server   *http.Server    // it sets this request's deadlines; nil on HTTP/2, and without net/http's server
 	ctx      context.Context //nolint:containedctx // of the call: a context around the exchange that has the origin, and the tenant
 	carried  carried
-	origin   faas.Origin
 	executed *faas.Resolution // what the call ran, see resolving
-	tenant   string           // empty without WithTenantHeader
 	began    time.Duration    // when the request came, since settings.made
 	wrote    bool             // extendWriteDeadline was called
 	bodyRead int              // bytes read of a body that was too large
@@ -94,7 +92,7 @@ func (x *exchange) setHeader(n int, name, value string) {
 //
 // The origin is that of the request's calls; its RequestID is set.
 func (s *settings) begin(w http.ResponseWriter, r *http.Request, o faas.Origin) (*exchange, error) {
-	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Since(s.made), origin: o}
+	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Since(s.made)}
 	x.ctx, x.carried.ID = faas.WithOrigin(x, o), o.RequestID
 	if r.ProtoMajor > 1 {
 		x.setWriteDeadline(time.Time{})
@@ -103,7 +101,7 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, o faas.Origin) 
 	}
 	if trace := first(r.Header, "Traceparent"); isTraceParent(trace) {
 		x.carried.TraceParent = trace
-		if state := first(r.Header, "Tracestate"); len(state) <= 512 && isVisible(state) {
+		if state := first(r.Header, "Tracestate"); isTraceState(state) {
 			x.carried.TraceState = state
 		}
 	}
@@ -114,7 +112,7 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, o faas.Origin) 
 	if len(r.Header[s.tenantHeader]) != 1 || !isTenant(tenant) {
 		return x, errTenant
 	}
-	x.tenant, x.ctx = tenant, faas.WithTenant(x.ctx, tenant)
+	x.ctx = faas.WithTenant(x.ctx, tenant)
 	return x, nil
 }
 
@@ -125,15 +123,10 @@ func (x *exchange) resolving() context.Context {
 	return faas.WithResolution(x.ctx, x.executed)
 }
 
-// detached returns a context for a call that outlives the request. It has the same
-// values but no end, and it does not reference the exchange, which would keep the
-// request, its connection and its buffers in memory.
-func (x *exchange) detached() context.Context {
-	ctx := faas.WithOrigin(Carry(x, context.WithoutCancel(x.Context)), x.origin)
-	if x.tenant != "" {
-		ctx = faas.WithTenant(ctx, x.tenant)
-	}
-	return ctx
+// rename gives the request another id.
+func (x *exchange) rename(header, id string) {
+	x.carried.ID, x.ctx = id, faas.WithOrigin(x.ctx, faas.Origin{RequestID: id})
+	x.w.Header().Set(header, id)
 }
 
 // serverBoundsWrite reports whether the deadline that the server set at the

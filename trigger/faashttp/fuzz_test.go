@@ -278,3 +278,28 @@ func FuzzToURL(f *testing.F) {
 		}
 	})
 }
+
+// The request that a job carries is one that a front would have taken.
+func FuzzCarrier(f *testing.F) {
+	f.Add([]byte(`{"id":"r-1","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","tracestate":"a=1","clientContext":"{}"}`))
+	f.Add([]byte(`{"id":"a\nb"}`))
+	f.Add([]byte(`{"id":"a","tracestate":"a=1"}`))
+	f.Add([]byte(`[]`))
+	c := faashttp.Carrier()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ctx, err := c.Restore(t.Context(), data)
+		if err != nil {
+			return
+		}
+		r, ok := faashttp.FromContext(ctx)
+		if !ok || strings.ContainsAny(r.ID+r.TraceParent+r.TraceState, "\r\n\x00\u202e ") && r.TraceState == "" || r.ID == "" {
+			t.Fatalf("%q became %+v", data, r)
+		}
+		saved, err := c.Save(ctx)
+		require.NoError(t, err)
+		again, err := c.Restore(t.Context(), saved)
+		require.NoError(t, err)
+		same, _ := faashttp.FromContext(again)
+		require.Equal(t, r, same)
+	})
+}

@@ -157,7 +157,7 @@ func hasMethod(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 // open begins the exchange of a request, and answers a request that is malformed.
 func (f *httpFront) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := requestID(r, "X-Request-Id")
-	x, err := f.begin(w, r, faas.Origin{Trigger: "http", Door: "http", RequestID: id})
+	x, err := f.begin(w, r, faas.Origin{Trigger: "http", Door: doorHTTP, RequestID: id})
 	x.setHeader(0, "X-Request-Id", id)
 	x.setHeader(1, "X-Content-Type-Options", "nosniff")
 	if err != nil {

@@ -370,7 +370,6 @@ func TestWhatOutlivesARequestDoesNotKeepIt(t *testing.T) {
 	gone(l, invocations("keep"), "false", "RequestResponse")
 	gone(l, invocations("keep"), "true", "Event")
 	close(release)
-	require.NoError(t, l.Shutdown(t.Context()))
 }
 
 func TestATenantIsWhoTheHostSaysMaySay(t *testing.T) {

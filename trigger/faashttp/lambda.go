@@ -1,8 +1,8 @@
 package faashttp
 
 import (
-	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/inproc/faas"
@@ -16,10 +16,11 @@ import (
 //   - InvokeWithResponseStream;
 //   - ListFunctions, GetFunction, GetFunctionConfiguration, ListVersionsByFunction,
 //     GetAccountSettings;
-//   - CreateAlias, GetAlias, UpdateAlias, DeleteAlias, ListAliases,
+//   - CreateAlias, GetAlias, UpdateAlias, DeleteAlias, ListAliases;
+//   - GetFunctionEventInvokeConfig, ListFunctionEventInvokeConfigs,
 //
 // and an UnknownOperationException to everything else, under the paths that the API
-// documents. Mount it at "/", or at "/2015-03-31/", "/2016-08-19/" and
+// documents. Mount it at "/", or at "/2015-03-31/", "/2016-08-19/", "/2019-09-25/" and
 // "/2021-11-15/".
 //
 // A function may be named in every form that the API takes, with a version or an alias
@@ -66,25 +67,33 @@ import (
 //
 // # Events
 //
-// An invocation of type Event is answered 202 once the event is in memory. Then its
-// function is called. While the router has no room, or the function is unavailable
-// or fails to initialize, the call is tried again, after waits that grow to 10 s. A
-// function that ran and failed is not called again; its record tells. Events in
-// memory are lost if the process ends without [Lambda.Shutdown]: use a durable
-// queue for what must not be lost.
+// An invocation of type Event is answered 202 once the router has accepted its job: see
+// [faas.Router.Send]. What becomes of it is decided by the function's options, whose
+// defaults are Lambda's: a function that fails runs again after 60 and after 120 seconds, a
+// call for which there is no room is made later, within 6 hours, and what is given up goes to
+// faas.WithOnFailure. The job's ID is the request's id if that is a UUID, as those of
+// AWS's clients are and those that this wire makes; the header Faas-Job-Id has it in any case. An id
+// that is taken by another job is replaced. How long an accepted event lives is up to the
+// router's queue (faas.WithJobs): the default one is in memory.
+//
+// GetFunctionEventInvokeConfig and ListFunctionEventInvokeConfigs tell what the options
+// say. To put, update or delete that is refused, since it is set in code.
+//
+// A delivery is judged by the gates without the request: give the router what takes along
+// who has sent it, as [Carrier] and access.Carrier do. Functions that answer with a stream
+// take no events.
 type Lambda struct {
 	settings
 
 	router   *faas.Router
 	verifier verifier
-	events   *events
+	closed   atomic.Bool // Shutdown was called: no more events
 	mux      *http.ServeMux
 	since    time.Time // when the wire was made, which all functions give as LastModified
 	mains    mains
 }
 
-// NewLambda returns the wire of r. Call its Shutdown before the router's (see
-// [WithDrainer]). It panics, and names the cure, if an option is impossible.
+// NewLambda returns the wire of r. It panics, and names the cure, if an option is impossible.
 //
 // Functions that were written for Lambda's runtime are registered by
 //
@@ -97,10 +106,9 @@ func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 	l := &Lambda{
 		settings: s, router: r, mux: http.NewServeMux(),
 		verifier: verifier{s.address.region, s.secret},
-		events:   newEvents(r, s.events, s.logger),
 		since:    time.Now(),
 	}
-	const functions = "/2015-03-31/functions"
+	const functions, configs = "/2015-03-31/functions", "/2019-09-25/functions/{name}/event-invoke-config"
 	for pattern, serve := range map[string]func(*exchange){
 		"POST " + functions + "/{name}/invocations":                        l.invoke,
 		"POST /2021-11-15/functions/{name}/response-streaming-invocations": l.invokeStream,
@@ -115,6 +123,11 @@ func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 		"GET " + functions + "/{name}/aliases/{alias}":    l.getAlias,
 		"PUT " + functions + "/{name}/aliases/{alias}":    l.updateAlias,
 		"DELETE " + functions + "/{name}/aliases/{alias}": l.deleteAlias,
+		"GET " + configs:                                  l.getEventConfig,
+		"GET " + configs + "/list":                        l.listEventConfigs,
+		"PUT " + configs:                                  l.setInCode,
+		"POST " + configs:                                 l.setInCode,
+		"DELETE " + configs:                               l.setInCode,
 		"GET /2016-08-19/account-settings":                l.getAccount,
 		"GET /2016-08-19/account-settings/{$}":            l.getAccount,
 		"/":                                               unknownOperation,
@@ -131,18 +144,13 @@ func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 // ServeHTTP serves one request.
 func (l *Lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.mux.ServeHTTP(w, r) }
 
-// Shutdown takes no more events and waits until the accepted ones are done. If ctx
-// ends first, it cancels the rest, and the error says how many were lost. It is
-// idempotent.
-func (l *Lambda) Shutdown(ctx context.Context) error { return l.events.shutdown(ctx) }
-
 // open begins the exchange of a request, or answers a request that must not get
 // further. All checks that need no body are made before one is read. The signature
 // of a POST or a PUT covers its body: what reads the body checks it.
 func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := requestID(r, "X-Amzn-Requestid", "Amz-Sdk-Invocation-Id")
 	w.Header().Set("X-Amzn-Requestid", id)
-	x, err := l.begin(w, r, faas.Origin{Trigger: "other", Door: "lambda", RequestID: id})
+	x, err := l.begin(w, r, faas.Origin{Trigger: "other", Door: doorLambda, RequestID: id})
 	if !l.door.allows(w, r, x.refuseAtDoor) {
 		return x, false
 	}

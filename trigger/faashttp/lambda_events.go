@@ -3,168 +3,101 @@ package faashttp
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"sync"
+	"net/http"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/inproc/faas"
 )
 
-// Bounds of the payload of one event, and of all accepted events together. The
-// first is Lambda's limit for asynchronous invocations.
-const (
-	maxEvent  = 1 << 20
-	maxEvents = 64 << 20
-)
+// maxEvent is Lambda's limit for the payload of an asynchronous invocation.
+const maxEvent = 1 << 20
 
-// events are the asynchronous invocations that are accepted and not yet done. Each
-// has a goroutine of its own, so maxCount bounds these goroutines too.
-type events struct {
-	router   *faas.Router
-	log      *slog.Logger
-	maxCount int
-	ctx      context.Context //nolint:containedctx // of all events: ends when shutdown abandons them
-	abandon  context.CancelFunc
-
-	mu     sync.Mutex    // guards the fields below; never held during a call
-	n      int           // events accepted and not done
-	bytes  int           // of their payloads
-	lost   int           // events that were refused for good, or given up before their handler ran to its end
-	closed bool          // put accepts no more
-	idle   chan struct{} // closed when n becomes 0; nil if shutdown does not wait
-}
-
-// event is one asynchronous invocation.
-type event struct {
-	name string
-	body []byte
-}
-
-func newEvents(r *faas.Router, maxCount int, log *slog.Logger) *events {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &events{router: r, log: log, maxCount: maxCount, ctx: ctx, abandon: cancel}
-}
-
-// put accepts an event and starts its goroutine. ctx says for which tenant and
-// request; it must not end with the request. closed reports that shutdown has
-// begun.
-func (e *events) put(ctx context.Context, ev event) (ok, closed bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed || e.n >= e.maxCount || e.bytes+len(ev.body) > maxEvents {
-		return false, e.closed
-	}
-	e.n++
-	e.bytes += len(ev.body)
-	go e.run(ctx, ev)
-	return true, false
-}
-
-// run is an event's goroutine.
-func (e *events) run(ctx context.Context, ev event) {
-	err := errGone
-	defer func() { e.done(ctx, ev, err) }() // deferred: an inline handler may end this goroutine by Goexit
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.ctx, cancel)()
-	err = e.deliver(ctx, ev)
-}
-
-// errGone is the error of an event if its inline handler ended the goroutine by
-// Goexit.
-var errGone = errors.New("the handler ended the event's goroutine")
-
-// Waits between two attempts of an event: the first, and what they double up to.
-const (
-	firstWait = 100 * time.Millisecond
-	maxWait   = 10 * time.Second
-)
-
-// deliver calls the function, again and again while its handler could not be
-// reached. It returns when the handler was called, when the event is refused for
-// good, or when ctx ends.
-func (e *events) deliver(ctx context.Context, ev event) error {
-	for wait := firstWait; ; wait = min(2*wait, maxWait) {
-		_, err := e.router.Invoke(ctx, ev.name, ev.body)
-		end := faas.EndOf(err, ev.name)
-		if !isWorthRetrying(end) {
-			return err
+// accept serves an invocation of type Event: 202 once the router's queue has its job. A
+// refusal is told while the caller listens: what Send refuses, no delivery would pass.
+func (l *Lambda) accept(x *exchange, c invocation) {
+	if apiErr := l.cannotAccept(c); apiErr != nil {
+		if err := l.router.DryRun(x.ctx, c.call()); err != nil { // which a caller must not tell from that of an unknown function
+			apiErr = l.refusal(x, err, c)
 		}
-		pause(ctx, max(wait, min(end.Err.RetryAfter, maxWait)))
-		if ctx.Err() != nil {
-			return err
-		}
+		x.refuse(apiErr)
+		return
 	}
+	job, err := l.send(x, c)
+	if err != nil {
+		x.refuse(l.eventRefusal(x, err, c))
+		return
+	}
+	x.w.Header().Set("Faas-Job-Id", job.ID().String())
+	x.reply(http.StatusAccepted, "", nil)
 }
 
-// isWorthRetrying reports whether a call ended before its handler saw the event,
-// and may reach it later. A failed init counts: the call that meets it ends as
-// InitFailed, and the calls during the backoff that follows are refused as
-// unavailable.
-func isWorthRetrying(end faas.End) bool {
-	return end.Kind == faas.KindBusy || end.Kind == faas.KindUnavailable || end.Outcome == faas.InitFailed
-}
-
-// done counts the event out. If the handler did not see the event, or was canceled,
-// the event is lost: done logs that, and shutdown reports it. Otherwise the call's
-// record tells how it ended. done also runs when Goexit ends the event's goroutine.
-//
-// It counts under e.mu, and only as its last step: when shutdown sees n == 0, all
-// that the event did has happened before.
-func (e *events) done(ctx context.Context, ev event, err error) {
-	end := faas.EndOf(err, ev.name)
-	lost := end.Kind != faas.KindNone || end.Outcome == faas.Canceled || end.Outcome == faas.InitFailed
-	if lost {
-		e.log.Warn("faashttp: an event was lost", "function", ev.name, "request", carriedBy(ctx).ID, "reason", string(end.Err.Reason))
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if lost {
-		e.lost++
-	}
-	e.bytes -= len(ev.body)
-	if e.n--; e.n == 0 && e.idle != nil {
-		close(e.idle)
-		e.idle = nil
-	}
-}
-
-// shutdown stops put, and waits for the events. When ctx ends it cancels what is
-// left and waits on: canceled calls are settled at once, so that this wait is
-// short.
-func (e *events) shutdown(ctx context.Context) error {
-	e.mu.Lock()
-	e.closed = true
-	e.mu.Unlock()
-	select {
-	case <-e.wait():
-	case <-ctx.Done():
-		e.abandon()
-		<-e.wait()
-	}
-	e.abandon()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.lost > 0 {
-		return fmt.Errorf("faashttp: %d events were accepted and not delivered", e.lost)
+// cannotAccept returns why the wire takes no such event, or nil.
+func (l *Lambda) cannotAccept(c invocation) *apiError {
+	switch {
+	case len(c.body) > maxEvent:
+		return requestTooLarge(maxEvent)
+	case c.info.Stream:
+		return invalidParameter("A function that answers with a stream takes no events.")
+	case l.closed.Load():
+		return serviceError("The host is shutting down.", time.Second)
+	case l.isFull():
+		return throttle(l.router, c.info.Name, faas.ReasonOverloaded, 0)
 	}
 	return nil
 }
 
-// wait returns a channel that is closed when no event is left. It checks e.n and
-// makes the channel in one critical section of e.mu: an event that ends after the
-// check finds the channel and closes it.
-func (e *events) wait() <-chan struct{} {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.n == 0 {
-		idle := make(chan struct{})
-		close(idle)
-		return idle
+// isFull reports whether the router has as many jobs as [WithEventQueue] allows.
+func (l *Lambda) isFull() bool {
+	if l.events < 0 {
+		return false
 	}
-	if e.idle == nil {
-		e.idle = make(chan struct{})
+	jobs := l.router.Stats().Jobs
+	return jobs.Waiting()+jobs.Running >= l.events
+}
+
+// send sends the job of an event. Its ID is the request's, if that is a UUID. The ID may be
+// taken, since it is the client's choice: by another attempt of the same client or by the job of
+// a stranger, which that must not notice. Then the request gets a new one.
+func (l *Lambda) send(x *exchange, c invocation) (*faas.Job[[]byte], error) {
+	for {
+		var opts []faas.SendOption
+		if id, ok := jobID(x.carried.ID); ok {
+			opts = append(opts, faas.WithJobID(id))
+		}
+		job, err := l.router.Send(x.ctx, c.call(), c.body, opts...)
+		if err != nil || !job.Duplicate() {
+			return job, err
+		}
+		x.rename("X-Amzn-Requestid", newID())
 	}
-	return e.idle
+}
+
+// jobID returns the UUID that a request's id is, if it is written as one.
+func jobID(s string) (id uuid.UUID, ok bool) {
+	id, err := uuid.Parse(s)
+	return id, err == nil && id != uuid.Nil && id.String() == strings.ToLower(s)
+}
+
+// eventRefusal is the answer to an event that was not accepted. A failure of the queue is
+// not a refusal of the router: the event may have been accepted all the same.
+func (l *Lambda) eventRefusal(x *exchange, err error, c invocation) *apiError {
+	if end := faas.EndOf(err, c.call()); end.Kind == faas.KindNone {
+		if errors.Is(err, faas.ErrClosed) {
+			return serviceError("The host is shutting down.", time.Second)
+		}
+		l.logger.Error("faashttp: the queue of jobs has failed", "function", c.call(), "request", x.carried.ID, "error", err)
+		return serviceError("The event could not be stored.", time.Second)
+	}
+	return l.refusal(x, err, c)
+}
+
+// Shutdown takes no more events from here on. It does not wait for those that were
+// accepted: they are jobs of the router, whose Shutdown runs what is due and says what is
+// left (see [faas.JobsLeft]). It is idempotent, and its error is nil.
+func (l *Lambda) Shutdown(context.Context) error {
+	l.closed.Store(true)
+	return nil
 }

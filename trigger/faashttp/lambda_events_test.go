@@ -2,24 +2,79 @@ package faashttp_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"iter"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/faastest"
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
 const asEvent = "X-Amz-Invocation-Type: Event"
 
 func invocations(name string) string { return "/2015-03-31/functions/" + name + "/invocations" }
+
+// anEvent sends an event and returns the id that was answered.
+func anEvent(t *testing.T, l *faashttp.Lambda, name, body string, header ...string) string {
+	t.Helper()
+	w := do(t, l, "POST", invocations(name), body, append(header, asEvent)...)
+	require.Equal(t, 202, w.Code, w.Body)
+	require.Empty(t, w.Body.String())
+	require.Empty(t, w.Header().Get("X-Amz-Executed-Version"))
+	id := w.Header().Get("Faas-Job-Id")
+	if _, err := uuid.Parse(w.Header().Get("X-Amzn-RequestId")); err == nil {
+		require.Equal(t, id, w.Header().Get("X-Amzn-RequestId"))
+	}
+	return id
+}
+
+// isDone waits for the job of that id.
+func isDone(t *testing.T, r *faas.Router, id string) error {
+	t.Helper()
+	_, err := r.Job(uuid.MustParse(id)).Wait(t.Context())
+	return err
+}
+
+func TestAnEventThatFailsRunsThreeTimesAsOnLambda(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts  []faas.FunctionOption
+		after []time.Duration
+	}{
+		"by default":      {nil, []time.Duration{0, time.Minute, 3 * time.Minute}},
+		"without retries": {[]faas.FunctionOption{faas.WithRetry(faas.Retry{Max: 0})}, []time.Duration{0}},
+		"too old by then": {[]faas.FunctionOption{faas.WithMaxAge(time.Minute + time.Second)}, []time.Duration{0, time.Minute}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r, m := hosted(t)
+				faas.Register(r, "fail", func(context.Context, int) (any, error) { return nil, errors.New("boom") }, c.opts...)
+				l, start := lambdaOf(t, r), time.Now()
+				id := anEvent(t, l, "fail", "1")
+				require.Error(t, isDone(t, r, id))
+				var after []time.Duration
+				for i, e := range m.Executions() {
+					after = append(after, e.Start.Sub(start))
+					assert.Equal(t, []any{id, id, i + 1}, []any{e.Job.String(), e.Origin.RequestID, e.Attempt})
+				}
+				assert.Equal(t, c.after, after)
+			})
+		})
+	}
+}
 
 func TestEventsBeyondTheQueueAreThrottled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -31,125 +86,234 @@ func TestEventsBeyondTheQueueAreThrottled(t *testing.T) {
 			w := do(t, l, "POST", invocations("hold"), "1", asEvent)
 			if i < 4 {
 				assert.Equal(t, 202, w.Code)
-				assert.Empty(t, w.Body.String())
 				continue
 			}
 			assert.Equal(t, 429, w.Code)
 			assert.Equal(t, "TooManyRequestsException", w.Header().Get("X-Amzn-ErrorType"))
+			assert.NotEmpty(t, w.Header().Get("Retry-After"))
 		}
 		close(release)
+		synctest.Wait()
+		require.Equal(t, 4, m.Len())
+		anEvent(t, l, "hold", "1") // there is room again
 		require.NoError(t, l.Shutdown(t.Context()))
-		assert.Equal(t, 4, m.Len())
 		w := do(t, l, "POST", invocations("hold"), "1", asEvent)
 		assert.Equal(t, 500, w.Code)
 		assert.Equal(t, "ServiceException", w.Header().Get("X-Amzn-ErrorType"))
 		assert.Equal(t, 413, do(t, l, "POST", invocations("hold"), `"`+strings.Repeat("x", 1<<20)+`"`, asEvent).Code)
+		assert.Equal(t, 200, do(t, l, "POST", invocations("hold"), "1").Code)
 	})
+}
+
+func TestAFullQueueThrottlesEventsAndAClosedRouterTakesNone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := faas.New(faas.WithJobs(faas.NewMemoryJobs(1, 0)))
+		faas.Register(r, "hold", func(ctx context.Context, _ any) (any, error) { <-ctx.Done(); return nil, ctx.Err() })
+		l := lambdaOf(t, r)
+		anEvent(t, l, "hold", "1")
+		w := do(t, l, "POST", invocations("hold"), "1", asEvent)
+		assert.Equal(t, []string{"TooManyRequestsException", "1"}, []string{w.Header().Get("X-Amzn-ErrorType"), w.Header().Get("Retry-After")})
+		require.NoError(t, r.Close())
+		w = do(t, l, "POST", invocations("hold"), "1", asEvent)
+		assert.Equal(t, "500 ServiceException", told(w))
+	})
+}
+
+// told is a status, and the type of the error.
+func told(w *httptest.ResponseRecorder) string {
+	return strings.TrimSpace(jsonOf(w.Code) + " " + w.Header().Get("X-Amzn-ErrorType"))
+}
+
+func jsonOf(v any) string {
+	doc, _ := json.Marshal(v)
+	return string(doc)
 }
 
 func TestAnEventWaitsForRoomAndOutlivesItsCaller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t, faas.WithConcurrency(1), faas.WithQueue(0), faas.WithTimeout(time.Hour))
 		faas.Register(r, "minute", func(context.Context, int) (any, error) { time.Sleep(time.Minute); return nil, nil })
+		l := lambdaOf(t, r)
+		start := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.ServeHTTP(w, r.WithContext(ctx)) })
+		for range 3 {
+			require.Equal(t, 202, do(t, around, "POST", invocations("minute"), "1", asEvent).Code)
+		}
+		cancel()
+		require.NoError(t, r.Shutdown(t.Context()))
+		assert.Equal(t, 3*time.Minute, time.Since(start).Truncate(time.Minute))
+		assert.Equal(t, 3, m.Len())
+	})
+}
+
+func TestShutdownNamesTheEventsThatItLeaves(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := &faastest.Recorder{}
+		r := faas.New(faas.WithMeter(m))
 		faas.Register(r, "fail", func(context.Context, int) (any, error) { return nil, errors.New("boom") })
 		l := lambdaOf(t, r)
-		for range 3 {
-			require.Equal(t, 202, do(t, l, "POST", invocations("minute"), "1", asEvent).Code)
-		}
-		require.Equal(t, 202, do(t, l, "POST", invocations("fail"), "1", asEvent).Code)
-		start := time.Now()
-		require.NoError(t, l.Shutdown(t.Context()))
-		assert.Less(t, time.Since(start), 4*time.Minute)
-		assert.Equal(t, 4, m.Len(), "each once: a function that fails has had its turn")
-	})
-}
-
-func TestEventsThatAreGivenUpAreCountedAndLogged(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var log strings.Builder
-		r, m := hosted(t, faas.WithConcurrency(1), faas.WithQueue(0), faas.WithTimeout(time.Hour))
-		faas.Register(r, "stuck", func(ctx context.Context, _ string) (any, error) { <-ctx.Done(); return nil, ctx.Err() })
-		l := lambdaOf(t, r, faashttp.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-		for range 2 {
-			require.Equal(t, 202, do(t, l, "POST", invocations("stuck"), `"private"`, asEvent).Code)
-		}
+		anEvent(t, l, "fail", "1")
 		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // in the middle of the first backoff
 		defer cancel()
-		require.ErrorContains(t, l.Shutdown(ctx), "2 events were accepted and not delivered")
+		require.NoError(t, l.Shutdown(ctx))
+		var left *faas.JobsLeft
+		require.ErrorAs(t, r.Shutdown(ctx), &left)
+		assert.Equal(t, map[string]int{"fail": 1}, left.ByFunction)
 		assert.Equal(t, 1, m.Len())
-		assert.Equal(t, 2, strings.Count(log.String(), "an event was lost"))
-		assert.NotContains(t, log.String(), "private")
 	})
 }
 
+// What the wire finds in the way must not tell a caller more than a denied call does.
 func TestAnEventIsJudgedWhileItsCallerListens(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r, m := hosted(t, faas.WithGate(gate(func(context.Context, faas.Invocation) error { return errNo })))
-		faas.Register(r, "denied", echo)
-		l := lambdaOf(t, r)
-		unknown, denied := do(t, l, "POST", invocations("unknown"), "1", asEvent), do(t, l, "POST", invocations("denied"), "1", asEvent)
-		assert.Equal(t, 404, denied.Code)
-		assert.Equal(t, strings.ReplaceAll(unknown.Body.String(), "unknown", "denied"), denied.Body.String())
-		require.NoError(t, l.Shutdown(t.Context()))
+		r, m := hosted(t)
+		no := faas.WithGate(gate(func(context.Context, faas.Invocation) error { return errNo }))
+		faas.Register(r, "denied", echo, no)
+		faas.RegisterStream(r, "streams", func(context.Context, json.RawMessage, io.Writer) error { return nil }, no)
+		open, full := lambdaOf(t, r), lambdaOf(t, r, faashttp.WithEventQueue(0))
+		shut := lambdaOf(t, r)
+		require.NoError(t, shut.Shutdown(t.Context()))
+		large := `"` + strings.Repeat("x", 1<<20) + `"`
+		for _, l := range []*faashttp.Lambda{open, full, shut} {
+			for _, body := range []string{"1", large} {
+				for _, name := range []string{"denied", "streams"} {
+					unknown, denied := do(t, l, "POST", invocations("unknown"), body, asEvent), do(t, l, "POST", invocations(name), body, asEvent)
+					assert.Equal(t, 404, denied.Code)
+					assert.Equal(t, strings.ReplaceAll(unknown.Body.String(), "unknown", name), denied.Body.String())
+				}
+			}
+		}
 		assert.Zero(t, m.Len())
+		assert.Zero(t, r.Stats().Jobs)
 	})
+}
+
+func TestAFunctionThatAnswersWithAStreamTakesNoEvents(t *testing.T) {
+	t.Parallel()
+	r, _ := hosted(t)
+	faas.RegisterStream(r, "streams", func(context.Context, json.RawMessage, io.Writer) error { return nil })
+	w := do(t, lambdaOf(t, r), "POST", invocations("streams"), "1", asEvent)
+	assert.Equal(t, "400 InvalidParameterValueException", told(w))
 }
 
 func TestAnEventGoesOnToSayWhoItsCallerIs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r, m := hosted(t)
-		type key struct{}
+		type user struct{}
+		asks := faas.Carrier{
+			Name: "user",
+			Save: func(ctx context.Context) ([]byte, error) {
+				who, _ := ctx.Value(user{}).(string)
+				return []byte(who), nil
+			},
+			Restore: func(ctx context.Context, who []byte) (context.Context, error) {
+				return context.WithValue(ctx, user{}, string(who)), nil
+			},
+		}
+		r, m := hosted(t, faas.WithCarrier(faashttp.Carrier()), faas.WithCarrier(asks))
 		sees := make(chan string, 1)
 		faas.Register(r, "who", func(ctx context.Context, _ any) (any, error) {
-			time.Sleep(time.Second) // the request ends meanwhile
 			request, _ := faashttp.FromContext(ctx)
 			inv, _ := faas.FromContext(ctx)
-			sees <- inv.Tenant + " " + request.TraceParent
+			sees <- strings.Join([]string{inv.Tenant, request.ID, request.TraceParent, request.TraceState, request.ClientContext}, " ")
 			return nil, ctx.Err()
 		}, faas.WithGate(gate(func(ctx context.Context, _ faas.Invocation) error {
-			assert.Equal(t, "proxy", ctx.Value(key{}), "what the request's context says")
+			assert.Equal(t, "ana", ctx.Value(user{}))
 			return nil
 		})))
 		const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 		l := lambdaOf(t, r, faashttp.WithTenantHeader("X-Tenant"))
-		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "proxy"))
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), user{}, "ana"))
 		around := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.ServeHTTP(w, r.WithContext(ctx)) })
-		require.Equal(t, 202, do(t, around, "POST", invocations("who"), "1", asEvent, "X-Tenant: acme", "Traceparent: "+trace).Code)
+		w := do(t, around, "POST", invocations("who"), "1", asEvent, "X-Tenant: acme", "Traceparent: "+trace, "Tracestate: a=1", "X-Amz-Client-Context: eyJhIjoxfQ==")
+		require.Equal(t, 202, w.Code)
 		cancel()
-		require.NoError(t, l.Shutdown(t.Context()))
-		assert.Equal(t, "acme "+trace, <-sees)
-		require.Equal(t, 1, m.Len())
-		require.NoError(t, m.Executions()[0].Err)
+		assert.Equal(t, "acme "+w.Header().Get("X-Amzn-Requestid")+" "+trace+` a=1 {"a":1}`, <-sees)
+		require.NoError(t, isDone(t, r, w.Header().Get("Faas-Job-Id")))
+		assert.Equal(t, 1, m.Len())
 	})
 }
 
-// After a failed init, calls are refused during a backoff.
-func TestAnEventWaitsUntilItsFunctionMayBeStartedAgain(t *testing.T) {
+// A client chooses the id of its request. It must not thereby get at the job of another, keep
+// another's from being accepted, or lose its own.
+func TestAnEventsIdIsTheRequestsUnlessAnotherJobHasIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r, m := hosted(t)
-		down := true
-		faas.RegisterInit(r, "f", func(context.Context) (faas.Handler[int, int], func(context.Context) error, error) {
-			if down {
-				down = false
-				return nil, nil, errors.New("the database is down")
-			}
-			return func(_ context.Context, n int) (int, error) { return n, nil }, nil, nil
+		r, m := hosted(t, faas.WithCarrier(faashttp.Carrier()))
+		var ids sync.Map
+		faas.Register(r, "f", func(ctx context.Context, n int) (any, error) {
+			request, _ := faashttp.FromContext(ctx)
+			ids.Store(n, request.ID)
+			return nil, nil
 		})
-		_, err := r.Invoke(t.Context(), "f", []byte("1"))
-		require.Equal(t, faas.InitFailed, faas.EndOf(err, "f").Outcome)
-		_, err = r.Invoke(t.Context(), "f", []byte("1"))
-		require.Equal(t, faas.KindUnavailable, faas.EndOf(err, "f").Kind)
-
-		l := lambdaOf(t, r)
-		require.Equal(t, 202, do(t, l, "POST", invocations("f"), "1", asEvent).Code)
-		require.NoError(t, l.Shutdown(t.Context()), "none is lost")
-		require.Equal(t, 2, m.Len())
-		assert.Equal(t, faas.OK, m.Executions()[1].Outcome)
+		faas.Register(r, "g", echo)
+		l := lambdaOf(t, r, faashttp.WithTenantHeader("X-Tenant"))
+		const id = "6c7bf9b2-9a4c-4cde-a2a3-5f0d8a3c7a10"
+		seen := map[string]bool{}
+		for i, header := range [][]string{
+			{"Amz-Sdk-Invocation-Id: " + id},
+			{"Amz-Sdk-Invocation-Id: " + id},
+			{"X-Amzn-Requestid: " + id, "X-Tenant: other"},
+			{"X-Amzn-Requestid: " + strings.ToUpper(id)},
+			{"X-Amzn-Requestid: 00000000-0000-0000-0000-000000000000"},
+			{"X-Amzn-Requestid: req-7"},
+			{"X-Amzn-Requestid: " + strings.ReplaceAll(id, "-", "")},
+		} {
+			w := do(t, l, "POST", invocations("f"), jsonOf(i), append(header, asEvent)...)
+			require.Equal(t, 202, w.Code)
+			got := w.Header().Get("Faas-Job-Id")
+			assert.False(t, seen[got], "each event is accepted")
+			seen[got] = true
+			require.NoError(t, isDone(t, r, got))
+			answered, _ := ids.Load(i)
+			assert.Equal(t, w.Header().Get("X-Amzn-Requestid"), answered)
+			e := m.Executions()[i]
+			assert.Equal(t, []string{got, w.Header().Get("X-Amzn-Requestid")}, []string{e.Job.String(), e.Origin.RequestID})
+			switch i {
+			case 0:
+				assert.Equal(t, id, got)
+			case 1, 2, 3:
+				assert.Equal(t, got, w.Header().Get("X-Amzn-Requestid"))
+			default:
+				assert.NotEqual(t, got, w.Header().Get("X-Amzn-Requestid"))
+			}
+		}
+		require.NoError(t, isDone(t, r, anEvent(t, l, "g", "1", "Amz-Sdk-Invocation-Id: "+id)))
 	})
 }
 
-func TestAnEventWhoseInitFailsIsTriedAgain(t *testing.T) {
+// brokenJobs is a queue whose store is down.
+type brokenJobs struct{ faas.JobQueue }
+
+var errStore = errors.New("the store is down")
+
+func (brokenJobs) Put(context.Context, faas.JobRecord) (faas.JobRecord, error) {
+	return faas.JobRecord{}, errStore
+}
+
+func (brokenJobs) Get(context.Context, uuid.UUID) (faas.JobRecord, error) {
+	return faas.JobRecord{}, errStore
+}
+
+func (brokenJobs) List(context.Context, faas.JobFilter) iter.Seq2[faas.JobRecord, error] {
+	return func(func(faas.JobRecord, error) bool) {}
+}
+
+func TestAnEventThatTheQueueCannotStoreIsForAnotherTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log strings.Builder
+		r, _ := hosted(t, faas.WithJobs(brokenJobs{faas.NewMemoryJobs(0, 0)}))
+		faas.Register(r, "f", echo)
+		l := lambdaOf(t, r, faashttp.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		w := do(t, l, "POST", invocations("f"), `"private"`, asEvent)
+		assert.Equal(t, "500 ServiceException", told(w))
+		assert.NotContains(t, w.Body.String(), "store is down")
+		assert.Contains(t, log.String(), "store is down")
+		assert.NotContains(t, log.String(), "private")
+	})
+}
+
+func TestAnEventIsTriedAgainUntilItsFunctionStarts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t)
 		failures := 3
@@ -160,26 +324,11 @@ func TestAnEventWhoseInitFailsIsTriedAgain(t *testing.T) {
 			return func(_ context.Context, n int) (int, error) { return n, nil }, nil, nil
 		})
 		l := lambdaOf(t, r)
-		require.Equal(t, 202, do(t, l, "POST", invocations("f"), "1", asEvent).Code)
-		require.NoError(t, l.Shutdown(t.Context()), "none is lost")
-		var outcomes []faas.Outcome
-		for _, e := range m.Executions() {
-			outcomes = append(outcomes, e.Outcome)
+		require.NoError(t, isDone(t, r, anEvent(t, l, "f", "1")))
+		all := m.Executions()
+		for i, e := range all {
+			assert.Equal(t, 1, e.Attempt)
+			assert.Equal(t, i == len(all)-1, e.Outcome == faas.OK, e.Outcome)
 		}
-		assert.Equal(t, []faas.Outcome{faas.InitFailed, faas.InitFailed, faas.InitFailed, faas.OK}, outcomes)
-	})
-}
-
-func TestAnEventWhoseInitNeverSucceedsIsCountedAsLost(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r, _ := hosted(t)
-		faas.RegisterInit(r, "f", func(context.Context) (faas.Handler[int, int], func(context.Context) error, error) {
-			return nil, nil, errors.New("the database is down")
-		})
-		l := lambdaOf(t, r)
-		require.Equal(t, 202, do(t, l, "POST", invocations("f"), "1", asEvent).Code)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // before it is tried again
-		defer cancel()
-		require.ErrorContains(t, l.Shutdown(ctx), "1 events were accepted and not delivered")
 	})
 }

@@ -104,17 +104,22 @@ func syntaxError(doc []byte) string {
 
 // clientContext reads the API's client context: JSON, in base64, of bounded size.
 func (x *exchange) clientContext() *apiError {
-	const header, limit = "X-Amz-Client-Context", 3583
-	encoded := x.r.Header.Get(header)
+	encoded := x.r.Header.Get("X-Amz-Client-Context")
 	if encoded == "" {
 		return nil
 	}
 	doc, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil || len(encoded) > limit || !isJSON(doc) {
+	if err != nil || !isClientContext(doc) {
 		return invalidContent("The client context must be JSON in base64, of at most 3583 bytes.")
 	}
 	x.carried.ClientContext = string(doc)
 	return nil
+}
+
+// isClientContext reports whether doc is JSON that in base64 is not longer than the API
+// allows.
+func isClientContext(doc []byte) bool {
+	return base64.StdEncoding.EncodedLen(len(doc)) <= 3583 && isJSON(doc)
 }
 
 // invoke serves Invoke.
@@ -188,27 +193,6 @@ func (x *exchange) endLog() string {
 	first, last := "START RequestId: "+x.carried.ID+" Version: "+x.executed.Version+"\n", "END RequestId: "+x.carried.ID+"\n"
 	log := slices.Concat([]byte(first), x.carried.log.Bytes(), []byte(last))
 	return base64.StdEncoding.EncodeToString(log[max(0, len(log)-size):])
-}
-
-// accept serves an invocation of type Event: 202 once it is accepted. The dry run
-// asks the gates first, because an error after the 202 reaches no caller.
-func (l *Lambda) accept(x *exchange, c invocation) {
-	if len(c.body) > maxEvent {
-		x.refuse(requestTooLarge(maxEvent))
-		return
-	}
-	if err := l.router.DryRun(x.ctx, c.call()); err != nil {
-		x.refuse(l.refusal(x, err, c))
-		return
-	}
-	switch ok, closed := l.events.put(x.detached(), event{c.call(), c.body}); {
-	case closed:
-		x.refuse(serviceError("The host is shutting down.", time.Second))
-	case !ok:
-		x.refuse(throttle(l.router, c.info.Name, faas.ReasonOverloaded, 0))
-	default:
-		x.reply(http.StatusAccepted, "", nil)
-	}
 }
 
 func (l *Lambda) dryRun(x *exchange, c invocation) {

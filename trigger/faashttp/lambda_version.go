@@ -28,13 +28,24 @@ func (l *Lambda) listVersions(x *exchange) {
 
 // versionsAfter yields the versions of a function that a caller may know of.
 func (l *Lambda) versionsAfter(x *exchange, name, after string) iter.Seq[configuration] {
+	return func(yield func(configuration) bool) {
+		for info := range l.infosAfter(x, name, after) {
+			if !yield(l.configuration(info, info.Version)) {
+				return
+			}
+		}
+	}
+}
+
+// infosAfter is versionsAfter as the router describes them.
+func (l *Lambda) infosAfter(x *exchange, name, after string) iter.Seq[faas.Info] {
 	last := -1
 	if after != "" {
 		last, _ = parseVersion(after)
 	}
-	return func(yield func(configuration) bool) {
+	return func(yield func(faas.Info) bool) {
 		for _, info := range l.versions(x, name) {
-			if number, _ := parseVersion(info.Version); number > last && !yield(l.configuration(info, info.Version)) {
+			if number, _ := parseVersion(info.Version); number > last && !yield(info) {
 				return
 			}
 		}

@@ -63,7 +63,7 @@ type settings struct {
 func defaults() settings {
 	return settings{
 		made: time.Now(), readTimeout: 30 * time.Second, writeTimeout: 30 * time.Second, logger: slog.Default(),
-		address: defaultAddress(), events: 1000,
+		address: defaultAddress(), events: -1,
 	}
 }
 
@@ -149,9 +149,9 @@ func WithBodyTimeouts(read, write time.Duration) Option {
 	return option(func(s *settings) { s.readTimeout, s.writeTimeout = read, write })
 }
 
-// WithLogger sets where lost events are logged (see [Lambda]). Default:
-// slog.Default() at the time when the handler is made. A nil logger is ignored.
-// Payloads and error texts are not logged.
+// WithLogger sets where failures of the router's queue of jobs are logged, of which
+// callers learn only that their job was not accepted. Default: slog.Default() at the time
+// when the handler is made. A nil logger is ignored. Payloads are not logged.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(s *settings) {
 		if l != nil {
@@ -194,10 +194,11 @@ func WithCredentials(secret func(keyID string) (key string, ok bool)) LambdaOpti
 	return lambdaOption(func(s *settings) { s.secret = secret })
 }
 
-// WithEventQueue bounds how many asynchronous invocations (InvocationType Event)
-// may be accepted and not yet done, n ≥ 0. Events beyond that are throttled. The
-// default is 1,000. Independently of n, their payloads together are bounded by 64
-// MiB.
+// WithEventQueue has events throttled (InvocationType Event) while the router has n jobs
+// or more that are not settled, n ≥ 0: of all functions, and those of other senders too.
+// So this wire can leave a part of the queue to others. Events that arrive at the same
+// moment may go beyond n. By default, and if n is negative, only the queue's own bounds
+// count: see [faas.WithJobs].
 func WithEventQueue(n int) LambdaOption {
 	return lambdaOption(func(s *settings) { s.events = n })
 }

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/inproc/faas"
 )
 
@@ -71,13 +73,26 @@ func FromContext(ctx context.Context) (Request, bool) {
 // and its nested calls. Give it to the router:
 //
 //	faas.New(faas.WithContext(faashttp.Carry))
+//
+// For the delivery of a job that came over a front of this package the request has its ID
+// alone, unless the router has [Carrier].
 func Carry(caller, fresh context.Context) context.Context {
 	if c := carriedBy(caller); c != nil {
 		own := *c // a copy: the original is a part of the exchange, which a handler's context would keep in memory
 		return context.WithValue(fresh, carriedKey{}, &own)
 	}
-	return fresh
+	inv, _ := faas.FromContext(fresh)
+	if inv.Job == uuid.Nil || inv.Origin.RequestID == "" || inv.Origin.Door != doorLambda && inv.Origin.Door != doorHTTP {
+		return fresh
+	}
+	return context.WithValue(fresh, carriedKey{}, &carried{Request: Request{ID: inv.Origin.RequestID}})
 }
+
+// The doors from which jobs come.
+const (
+	doorHTTP   = "http"
+	doorLambda = "lambda"
+)
 
 // Logs returns the log of the call that ctx belongs to. A client of the Lambda wire
 // that asks for it (X-Amz-Log-Type: Tail) gets its last 4 KiB. In all other calls,
@@ -160,6 +175,8 @@ func isTraceParent(s string) bool {
 	}
 	return len(s) == 55 || s[55] == '-' && isVisible(s[55:])
 }
+
+func isTraceState(s string) bool { return len(s) <= 512 && isVisible(s) }
 
 func isHex(s string) bool {
 	return strings.Trim(s, "0123456789abcdef") == ""

@@ -30,12 +30,27 @@ answer=$(invoke --function-name arn:aws:lambda:us-east-1:000000000000:function:s
 check 'slow: payload' "$(<"$out")" '*"Sandbox.Timedout"*Task timed out after 1.00 seconds*'
 answer=$(invoke --function-name echo --invocation-type Event --payload 1 "$out")
 check 'event' "$answer" '*"StatusCode": 202*'
+answer=$(invoke --function-name fail --invocation-type Event --payload '"from the command line"' "$out")
+check 'event that fails' "$answer" '*"StatusCode": 202*'
+answer=$(lambda get-function-event-invoke-config --function-name fail)
+check 'event config' "$answer" '*"FunctionArn": "*:function:fail:$LATEST"*"MaximumRetryAttempts": 2*"MaximumEventAgeInSeconds": 21600*"Destination": "*:function:bury"*'
+answer=$(lambda list-function-event-invoke-configs --function-name echo --query 'FunctionEventInvokeConfigs[].FunctionArn' --output text)
+check 'event configs' "${answer//[[:space:]]/ }" '*:echo:$LATEST *:echo:1 *:echo:2'
+for change in put update delete; do
+	answer=$(lambda "$change-function-event-invoke-config" --function-name fail 2>&1 || true)
+	check "$change event config" "$answer" '*(InvalidParameterValueException)*faas.WithRetry*'
+done
+[[ -z ${LOG:-} ]] || for _ in $(seq 100); do
+	grep -q 'dead letter.*condition=RetriesExhausted attempts=3 .*from the command line' "$LOG" && break
+	sleep 0.1
+done
+[[ -z ${LOG:-} ]] || check 'dead letter' "$(grep 'from the command line' "$LOG")" '*"dead letter"*condition=RetriesExhausted attempts=3 *'
 answer=$(invoke --function-name echo --invocation-type DryRun --payload 1 "$out")
 check 'dry run' "$answer" '*"StatusCode": 204*'
 answer=$(invoke --function-name nobody "$out" 2>&1 || true)
 check 'not found' "$answer" '*(ResourceNotFoundException)*Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody:$LATEST*'
 answer=$(lambda list-functions --page-size 3 --query 'Functions[].FunctionName' --output text)
-check 'list' "${answer//[[:space:]]/ }" 'countdown echo fail page panicky slow thumbnail'
+check 'list' "${answer//[[:space:]]/ }" 'bury countdown echo fail page panicky slow thumbnail'
 answer=$(lambda get-function-configuration --function-name slow --query Timeout)
 check 'configuration' "$answer" 1
 

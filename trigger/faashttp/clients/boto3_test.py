@@ -6,7 +6,9 @@
 import base64
 import concurrent.futures
 import json
+import os
 import sys
+import time
 import unittest
 
 import boto3
@@ -67,9 +69,34 @@ class Lambda(unittest.TestCase):
         self.assertIn("START RequestId: " + answer["ResponseMetadata"]["RequestId"], log)
         self.assertIn("msg=echo bytes=1", log)
 
+    def buried(self, id):
+        """Waits for the dead letter, which bears the id that the event was answered."""
+        log = os.environ.get("LOG")
+        for _ in range(100 if log else 0):
+            with open(log) as lines:
+                if any("dead letter" in line and f"id={id} condition=RetriesExhausted attempts=3" in line for line in lines):
+                    return
+            time.sleep(0.1)
+        if log:
+            self.fail(f"no dead letter of {id}")
+
+    def test_event_config(self):
+        aws = self.aws
+        config = aws.get_function_event_invoke_config(FunctionName="fail")
+        self.assertEqual((config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]), (2, 21600))
+        self.assertTrue(config["DestinationConfig"]["OnFailure"]["Destination"].endswith(":function:bury"))
+        pages = aws.get_paginator("list_function_event_invoke_configs").paginate(FunctionName="echo", PaginationConfig={"PageSize": 1})
+        arns = [c["FunctionArn"] for page in pages for c in page["FunctionEventInvokeConfigs"]]
+        self.assertEqual([a.rsplit(":", 1)[1] for a in arns], ["$LATEST", "1", "2"])
+        for call in (aws.put_function_event_invoke_config, aws.update_function_event_invoke_config, aws.delete_function_event_invoke_config):
+            self.refused(400, "InvalidParameterValueException", call, FunctionName="fail")
+
     def test_event_and_dry_run(self):
         answer = self.invoke("echo", 1, InvocationType="Event")
         self.assertEqual((answer["StatusCode"], answer["Payload"].read()), (202, b""))
+        answer = self.invoke("fail", "from boto3", InvocationType="Event")
+        self.assertEqual(answer["StatusCode"], 202)
+        self.buried(answer["ResponseMetadata"]["RequestId"])
         answer = self.invoke("echo", 1, InvocationType="DryRun")
         self.assertEqual((answer["StatusCode"], answer["Payload"].read()), (204, b""))
 
@@ -118,7 +145,7 @@ class Lambda(unittest.TestCase):
     def test_list(self):
         pages = self.aws.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
         names = [f["FunctionName"] for page in pages for f in page["Functions"]]
-        self.assertEqual(names, ["countdown", "echo", "fail", "page", "panicky", "slow", "thumbnail"])
+        self.assertEqual(names, ["bury", "countdown", "echo", "fail", "page", "panicky", "slow", "thumbnail"])
 
     def test_release(self):
         def executed(n):

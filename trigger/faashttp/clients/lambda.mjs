@@ -88,7 +88,7 @@ test("functions are listed page by page", async () => {
   for await (const page of paginateListFunctions({ client: aws, pageSize: 2 }, {})) {
     names.push(...page.Functions.map((f) => f.FunctionName));
   }
-  assert.deepEqual(names, ["countdown", "echo", "fail", "page", "panicky", "slow", "thumbnail"]);
+  assert.deepEqual(names, ["bury", "countdown", "echo", "fail", "page", "panicky", "slow", "thumbnail"]);
   const slow = await aws.send(new GetFunctionCommand({ FunctionName: "slow" }));
   assert.equal(slow.Concurrency.ReservedConcurrentExecutions, 2);
   assert.equal((await aws.send(new GetAccountSettingsCommand({}))).AccountLimit.ConcurrentExecutions, 1000);

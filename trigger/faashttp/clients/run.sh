@@ -67,6 +67,7 @@ done
 
 export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
 unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL
+export LOG=$work/log
 "$python" "$here/boto3_test.py" "$url"
 bash "$here/awscli.sh" "$url"
 cp package.json package-lock.json lambda.mjs "$work"
