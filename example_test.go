@@ -179,7 +179,7 @@ func ExampleWithMiddleware() {
 	// after: nothing ordered
 }
 
-// members lets nobody in but its members.
+// members admits the calls of its members only.
 type members []string
 
 func (m members) Admit(_ context.Context, inv faas.Invocation) error {

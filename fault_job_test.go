@@ -486,7 +486,7 @@ func (m *jobMill) checkTold(t *testing.T, told map[uuid.UUID]uuid.UUID) {
 type flood struct{ calls, refused, done int }
 
 // floodBeside has 12 callers of one tenant call a function of 4 slots and 4 places all the
-// time, beside 6 senders of another tenant who each wait for their own work.
+// time, beside 6 senders of another tenant that each wait for their own work.
 func floodBeside(t *testing.T, work func(ctx context.Context, f *faas.Function[time.Duration, bool]) error) (seen flood) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

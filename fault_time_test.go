@@ -301,7 +301,7 @@ func TestB06_ABlockedSystemCallCannotHoldItsCaller(t *testing.T) {
 		h.wait(h.atRest)
 		assert.Len(t, h.overran(), 1)
 		require.NoError(t, h.remove("f"))
-		h.forget("f") // those who probe it would have to meet within its timeout, in real time
+		h.forget("f") // its probes would have to meet within its timeout, in real time
 	})
 }
 

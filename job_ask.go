@@ -5,8 +5,8 @@ import "context"
 // InfoFor describes the job as Info does to the caller of a front door: it asks, as
 // [Router.DryRun] does, whether ctx's caller may call the job's function, and returns the
 // refusal if not. If such a call would be of another tenant than the job, the error Is
-// [ErrNotFound], as for a job that does not exist. Who among the tenant's callers has sent
-// the job it does not know.
+// [ErrNotFound], as for a job that does not exist. It does
+// not know which of the tenant's callers has sent the job.
 func (j *Job[Out]) InfoFor(ctx context.Context) (JobInfo, error) {
 	if ctx == nil {
 		return JobInfo{}, usageError("job", "", ErrInput, "%v", errNilContext)

@@ -5,7 +5,7 @@ import (
 )
 
 // Carrier takes what a context says along with a job, from the sender to the context
-// with which each delivery is called, for example who the sender is, or a trace. The
+// with which each delivery is called, for example the sender's identity, or a trace. The
 // gates and the [WithContext] and [WithTracing] funcs of the deliveries see it there.
 type Carrier struct {
 	// Name tells its values from those of other carriers in the records of jobs.
@@ -15,7 +15,7 @@ type Carrier struct {
 	Save func(ctx context.Context) ([]byte, error)
 	// Restore returns ctx, or a context derived from it, with what Save has returned. It
 	// is called for each delivery of a job for which Save returned something. An error
-	// makes the job dead with Denied: it must not run as somebody else.
+	// makes the job dead with Denied: it must not run under another identity.
 	Restore func(ctx context.Context, saved []byte) (context.Context, error)
 }
 

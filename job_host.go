@@ -219,7 +219,7 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 	return j.names, added, ctx
 }
 
-// unpark lets the jobs run that are parked because nobody had the function.
+// unpark lets the jobs run that are parked because no host had the function.
 func (r *Router) unpark(name string) {
 	queue := r.jobHost().queue
 	for rec, err := range queue.List(r.jobHost().ctx, JobFilter{Function: name, States: []JobState{JobParked}}) {

@@ -128,8 +128,8 @@ func (s *sendSettings) badKey(option, key string) {
 // each attempt, so that a job shares nothing with its sender. The payload is bounded by
 // [WithLimits].
 //
-// ctx says for whom the job runs, as it does for Invoke: tenant, priority and origin
-// travel with the job. Sent by a handler, the job is one deeper than the handler's call. The
+// The tenant, the priority and the origin of ctx are the job's, as they are a call's for
+// Invoke. Sent by a handler, the job is one deeper than the handler's call. The
 // end of ctx does not end the job. The same is asked as by [Router.DryRun], and a refusal
 // is the same *[Error]; each delivery asks again. A full queue is a refusal with
 // [ReasonOverloaded]. An option out of range is an error that Is [ErrInput].

@@ -71,7 +71,7 @@ func (r *Router) giveUpUnhosted(ctx context.Context) (again time.Time) {
 	return again
 }
 
-// giveUpTooOld gives up a job that nobody has leased if it is too old, and returns when to
+// giveUpTooOld gives up a job that no host has leased if it is too old, and returns when to
 // look at it again. What follows is put first: it is put once, by its ID, if the record has
 // been changed meanwhile and the job is given up by another router.
 func (r *Router) giveUpTooOld(ctx context.Context, rec *JobRecord) (again time.Time) {

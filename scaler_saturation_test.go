@@ -38,7 +38,7 @@ func TestACeilingComesDownFromWhatRunsAndGoesUpWhenItIsCalm(t *testing.T) {
 		want    int
 		why     string
 	}{
-		{0.99, 1 * ms, 1000, "hold: "}, // in full use, and nobody waits
+		{0.99, 1 * ms, 1000, "hold: "}, // in full use, and no goroutine waits
 		{0.99, 5 * ms, 60, "saturated: goroutines wait 5ms, processors 99 %"},
 		{0.3, 25 * ms, 45, "saturated: "}, // kept from its processors
 		{0.5, 5 * ms, 45, "hold: "},       // neither

@@ -474,7 +474,7 @@ func TestAStreamIsTraced(t *testing.T) {
 	assert.Equal(t, 5, made.ended(t).BytesOut)
 }
 
-// Each trace ends once, with its own call's record, whoever settles the call.
+// Each trace ends once, with its own call's record, whichever goroutine settles the call.
 func TestTracesOfManyCallsAtOnceEndOnceEach(t *testing.T) {
 	t.Parallel()
 	made, meter := &spans{}, &recorder{}

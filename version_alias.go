@@ -31,7 +31,7 @@ func IfRevision(n uint64) AliasOption {
 	return aliasOption(func(c *aliasChange) { c.expected, c.expects = n, true })
 }
 
-// WithActor says who makes the change. It is kept in the [Alias] and in the [Decision]. It is
+// WithActor names the author of the change. The name is kept in the [Alias] and in the [Decision]. It is
 // at most 256 bytes without control characters.
 func WithActor(who string) AliasOption { return aliasOption(func(c *aliasChange) { c.By = who }) }
 

@@ -27,7 +27,7 @@ type Alias struct {
 	Sticky      bool      // see WithSticky
 	Revision    uint64    // how often it has been set, see IfRevision
 	Changed     time.Time // when it was set last
-	By          string    // by whom, see WithActor
+	By          string    // the author, see WithActor
 }
 
 // String returns the weights in the order of the versions, such as "1: 90, 2: 10".

@@ -33,7 +33,7 @@ import (
 //   - a record is read as it was written, also fields that this release does not know;
 //   - an ID and a unique key are accepted once: a key within its window, whatever becomes
 //     of its job, and apart for each function and tenant;
-//   - a job is leased when it is due, by who hosts its function, and by one at a time;
+//   - a job is leased when it is due, by a host of its function, and by one at a time;
 //   - a function and a tenant have one leased job that has not begun; tenants and
 //     functions take turns; the highest priority goes first, then the first that was due;
 //   - jobs with one order key run one at a time, through retries and parking;
@@ -42,7 +42,7 @@ import (
 //   - what follows from a settlement is put with it, once;
 //   - Swap writes only over what was read, ends leases, and removes only what is settled;
 //   - List, Watch and Count tell what is there, and List's loop may call the queue;
-//   - whoever waits returns when its context ends or the queue is closed;
+//   - a call that waits returns when its context ends or the queue is closed;
 //   - under many senders, workers and cancelers at once every job ends once, and none
 //     runs twice at the same time.
 //

@@ -104,7 +104,7 @@ func release(ctx context.Context, r *faas.Router, live *faas.Function[int, int],
 	return r.Remove("price:1")
 }
 
-// history prints who moved the alias, and how.
+// history prints each move of the alias with its author.
 func history(r *faas.Router, out io.Writer) error {
 	moves, err := r.Decisions("price")
 	if err != nil {

@@ -1,5 +1,5 @@
 // Command tenants has two tenants share one function with a queue of 1,000 places, the default. Tenant a sends 10,000 calls
-// at once, and then tenant b sends ten; who is refused tries again after a moment, so that the queue stays full:
+// at once, and then tenant b sends ten; a refused call tries again after a moment, so that the queue stays full:
 //
 //	go run ./examples/tenants [-flood 10000] [-takes 2ms] [-slots 8]
 //

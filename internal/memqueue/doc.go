@@ -1,4 +1,4 @@
-// Package memqueue keeps jobs in memory: who may run next, what has settled, what is
+// Package memqueue keeps jobs in memory: which may run next, what has settled, what is
 // taken. It knows a job as an [Item] and decides nothing about its next state.
 //
 // A job that waits is in one of three heaps. In later it waits for its time, among those

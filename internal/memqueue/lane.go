@@ -189,7 +189,7 @@ func (q *Queue[B]) function(name string) *function[B] {
 	return f
 }
 
-// queueUp lets a lane take part in the turns if it can give, and wakes who waits for it.
+// queueUp lets a lane take part in the turns if it can give, and wakes what waits for it.
 // It is called after each change that may have that effect.
 func (q *Queue[B]) queueUp(l *lane[B]) {
 	if !l.canGive() {

@@ -144,7 +144,7 @@ func TestSettledJobsAreForgottenTheOldestFirst(t *testing.T) {
 	require.NoError(t, err)
 	large = v.Item
 	large.State, large.Size, large.At = memqueue.Dead, 1000, 0
-	require.NoError(t, q.Settle(token, large)) // it is over the bound alone, and is there for who waits for it
+	require.NoError(t, q.Settle(token, large)) // it is over the bound alone, and is there for what waits for it
 	_, err = q.Get(v.ID)
 	require.NoError(t, err)
 }

@@ -19,7 +19,7 @@ func (s *settled[B]) journal(n *node[B]) *journal[B] {
 }
 
 // add takes a node whose item is a settled one, and forgets the oldest beyond the bounds,
-// but never n itself: who waits for n must see its end.
+// but never n itself: a goroutine that waits for n must see its end.
 func (s *settled[B]) add(q *Queue[B], n *node[B]) {
 	s.journal(n).add(n)
 	s.charge(n)

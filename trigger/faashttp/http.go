@@ -258,7 +258,7 @@ func (f *httpFront) problem(x *exchange, err error, name string) *Problem {
 }
 
 // tellVersion sets the header that says which version has run. It is not for refused calls, which
-// have run none: their caller may be one who must not know that the function exists.
+// have run none: their caller may be one that must not learn that the function exists.
 func (x *exchange) tellVersion() {
 	if v := x.executed; v.Alias != "" || v.Version != latest {
 		x.setHeader(3, "Faas-Executed-Version", v.Version)

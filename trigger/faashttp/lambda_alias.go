@@ -296,8 +296,8 @@ func (l *Lambda) aliasError(t target, err error) *apiError {
 	return serviceError("The alias could not be changed.", 0)
 }
 
-// actor says in the decision that the router keeps who has changed an alias: the access
-// key, where requests are signed.
+// actor names the author of a change of an alias in the Decision that the router keeps: the
+// access key, where requests are signed.
 func (l *Lambda) actor(x *exchange) faas.AliasOption {
 	if l.secret == nil {
 		return nil
