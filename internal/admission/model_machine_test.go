@@ -1,0 +1,263 @@
+package admission_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/inproc/faas/internal/admission"
+)
+
+// machine drives a group and its model by the same steps.
+type machine struct {
+	model
+	group  *admission.Group
+	real   []*admission.Class
+	parts  map[*modelVersion]*admission.Version
+	theirs map[*modelCall]*call
+	ctx    context.Context
+}
+
+func newMachine(t *rapid.T) *machine {
+	s := &machine{theirs: map[*modelCall]*call{}, parts: map[*modelVersion]*admission.Version{}, ctx: t.Context()}
+	s.limit = rapid.IntRange(1, 4).Draw(t, "group")
+	s.group = admission.NewGroup(s.limit)
+	for range rapid.IntRange(1, 4).Draw(t, "classes") {
+		c := &modelClass{limit: drawLimit(t), bound: rapid.SampledFrom([]int{0, 1, 3, 6, 100, 100}).Draw(t, "queue"), weight: 1}
+		s.turns++
+		c.turn = s.turns
+		c.tenants.limit = rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "of a tenant")
+		r := s.group.NewClass(c.limit, c.bound)
+		if c.tenants.limit > 0 {
+			r.LimitTenants(c.tenants.limit)
+		}
+		s.drawVersions(t, c, r)
+		s.classes = append(s.classes, c)
+		s.real = append(s.real, r)
+	}
+	return s
+}
+
+func drawLimit(t *rapid.T) int {
+	return rapid.SampledFrom([]int{1, 1, 1, 2, 2, 3, admission.Unlimited, 0}).Draw(t, "limit")
+}
+
+// draw picks a call in the given state.
+func (s *machine) draw(t *rapid.T, in state) *modelCall {
+	var ks []*modelCall
+	for _, k := range s.calls {
+		if k.state == in && k.err == nil {
+			ks = append(ks, k)
+		}
+	}
+	if len(ks) == 0 {
+		t.Skip("no such call")
+	}
+	return ks[rapid.IntRange(0, len(ks)-1).Draw(t, "call")]
+}
+
+func (s *machine) begin(t *rapid.T, parent *modelCall) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	wait := time.Duration(rapid.IntRange(1, 100).Draw(t, "wait")) * time.Minute
+	k := &modelCall{
+		class: s.classes[i], version: s.drawVersion(t, s.classes[i]), parent: parent, deadline: s.now + wait,
+		tenant:   rapid.SampledFrom([]string{"", "", "a", "b"}).Draw(t, "tenant"),
+		priority: rapid.SampledFrom([]int{0, 0, 0, 1, -1}).Draw(t, "priority"),
+	}
+	s.acquire(k)
+	s.theirs[k] = launch(s.ctx, s.parts[k.version], s.theirs[parent], admission.Request{Tenant: k.tenant, Priority: k.priority, Wait: wait})
+}
+
+func (s *machine) Root(t *rapid.T) { s.begin(t, nil) }
+
+func (s *machine) Child(t *rapid.T) { s.begin(t, s.draw(t, holding)) }
+
+func (s *machine) Nest(t *rapid.T) { s.begin(t, s.draw(t, holding)) } // as often again
+
+func (s *machine) Late(t *rapid.T) { s.begin(t, s.draw(t, over)) }
+
+func (s *machine) On(t *rapid.T) { s.begin(t, s.draw(t, replaced)) }
+
+func (s *machine) Release(t *rapid.T) {
+	k := s.draw(t, holding)
+	s.release(k, over)
+	s.theirs[k].hold.Release()
+}
+
+func (s *machine) Replace(t *rapid.T) {
+	k := s.draw(t, holding)
+	s.release(k, replaced)
+	s.theirs[k].hold.Replace()
+}
+
+func (s *machine) End(t *rapid.T) {
+	k := s.draw(t, replaced)
+	k.state = over
+	s.theirs[k].hold.Release()
+}
+
+func (s *machine) Cancel(t *rapid.T) {
+	k := s.draw(t, queued)
+	s.refuse(k, context.Canceled)
+	s.theirs[k].cancel()
+}
+
+func (s *machine) Pass(t *rapid.T) {
+	d := time.Duration(rapid.IntRange(1, 60).Draw(t, "minutes")) * time.Minute
+	s.pass(d)
+	time.Sleep(d)
+}
+
+func (s *machine) Resize(t *rapid.T) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	n := drawLimit(t)
+	s.resize(s.classes[i], n)
+	s.real[i].Resize(n)
+}
+
+func (s *machine) Reserve(t *rapid.T) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	n := rapid.IntRange(0, 3).Draw(t, "floor")
+	c, sum := s.classes[i], 0
+	for _, d := range s.classes {
+		sum += d.reserved
+	}
+	if n > c.reserved && sum-c.reserved+n > s.limit {
+		require.ErrorIs(t, s.real[i].Reserve(n), admission.ErrReserved)
+		return
+	}
+	require.NoError(t, s.real[i].Reserve(n))
+	c.reserved = n
+}
+
+func (s *machine) SetWeight(t *rapid.T) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	s.classes[i].weight = rapid.IntRange(1, 4).Draw(t, "weight")
+	s.real[i].SetWeight(s.classes[i].weight)
+}
+
+func (s *machine) SetEnabled(t *rapid.T) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	c := s.classes[i]
+	c.off = !c.off && rapid.IntRange(0, 3).Draw(t, "off") == 0 // little happens while it is
+	if c.off {
+		for _, k := range slices.Clone(c.queue) {
+			s.refuse(k, admission.ErrOff)
+		}
+	}
+	s.real[i].SetEnabled(!c.off)
+}
+
+func (s *machine) ResizeGroup(t *rapid.T) {
+	n := rapid.IntRange(1, 5).Draw(t, "limit")
+	s.resize(nil, n)
+	s.group.Resize(n)
+}
+
+func (s *machine) MarkStuck(t *rapid.T) {
+	k := s.draw(t, holding)
+	k.stuck = true
+	s.refuseStuck()
+	s.theirs[k].hold.MarkStuck()
+}
+
+func (s *machine) Shut(t *rapid.T) {
+	i := rapid.IntRange(0, 40).Draw(t, "what") // rarely: little happens afterwards
+	switch {
+	case i < len(s.classes):
+		s.classes[i].removed, s.classes[i].reserved = true, 0
+		s.real[i].Remove()
+	case i == 10:
+		s.shut(false)
+		s.group.Drain()
+	case i == 11:
+		s.shut(true)
+		s.group.Close()
+	default:
+		t.Skip("not now")
+	}
+}
+
+// Check compares what is with what should be, and both with the promise that
+// no slot idles while work waits that is permitted.
+func (s *machine) Check(t *rapid.T) {
+	synctest.Wait()
+	for i, k := range s.calls {
+		is, should := describe(s.theirs[k]), k.describe()
+		require.Equal(t, should, is, "call %d", i)
+	}
+	require.Equal(t, len(s.owners(nil)), s.group.Used())
+	full := s.group.Used() >= s.group.Limit()
+	for i, c := range s.classes {
+		r := s.real[i]
+		require.Equal(t, len(s.owners(c)), r.Used(), "class %d", i)
+		require.Equal(t, len(c.queue), r.Queued(), "class %d", i)
+		for _, k := range c.queue {
+			free := s.lacksOnlyGroup(k)
+			require.False(t, free && !full, "class %d idles", i)
+			require.False(t, free && s.home(k), "a loan idles")
+		}
+	}
+	s.checkVersions(t)
+	require.NoError(t, s.group.Check(s.real...))
+}
+
+func (k *modelCall) describe() string {
+	switch {
+	case k.err != nil:
+		return k.err.Error()
+	case k.state == queued:
+		return "waits"
+	case k.parent == nil:
+		return "let in as a root"
+	}
+	return fmt.Sprint("let in, own class ", k.classFrom == k, ", own group ", k.groupFrom == k, ", own version ", k.versionFrom == k)
+}
+
+func describe(k *call) string {
+	switch {
+	case k.waits():
+		return "waits"
+	case k.err != nil:
+		return k.err.Error()
+	case k.hold.Orphan():
+		return "let in as a root"
+	}
+	return fmt.Sprint("let in, own class ", k.hold.OwnsClass(), ", own group ", k.hold.OwnsGroup(), ", own version ", k.hold.OwnsVersion())
+}
+
+// finish ends everything, in any order, and asserts that nothing is left.
+func (s *machine) finish(t *rapid.T) {
+	for _, k := range s.calls {
+		if k.state == queued {
+			s.theirs[k].cancel()
+		}
+	}
+	synctest.Wait()
+	for _, k := range rapid.Permutation(s.calls).Draw(t, "order") {
+		if s.theirs[k].runs() && k.state != over {
+			s.theirs[k].hold.Release()
+		}
+	}
+	require.NoError(t, s.group.Quiet(s.real...))
+	for _, v := range s.parts {
+		require.NoError(t, v.Quiet())
+	}
+}
+
+func TestGroupBehavesLikeItsModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rapid.SyncTest(t, func(t *rapid.T) {
+			s := newMachine(t)
+			t.Repeat(rapid.StateMachineActions(s))
+			s.finish(t)
+		})
+	})
+}
