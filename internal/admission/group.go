@@ -54,7 +54,7 @@ type Group struct {
 	groupLenders   []*Hold
 	classLenders   []*Hold
 	versionLenders []*Hold
-	_              [48]byte // a size that the allocator aligns to cache lines, so that no neighbor is on slots' line
+	_              [40]byte // a size that the allocator aligns to cache lines, so that no neighbor is on slots' line
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.
