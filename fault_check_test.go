@@ -32,6 +32,7 @@ const (
 type host struct {
 	*faas.Router
 	recorder
+	seen    *observer
 	alias   string // by which the functions of the case are called; empty: by their names alone
 	log     logbook
 	began   time.Time
@@ -121,11 +122,11 @@ func spin(cond func() bool) {
 }
 
 func newHost(opts ...faas.RouterOption) *host {
-	h := &host{began: time.Now()}
+	h := &host{began: time.Now(), seen: newObserver()}
 	logger := slog.New(slog.NewTextHandler(&h.log, nil))
 	all := []faas.RouterOption{
 		faas.WithConcurrency(slots), faas.WithQueue(queue), faas.WithCapacity(roomy),
-		faas.WithMeter(&h.recorder), faas.WithLogger(logger),
+		faas.WithMeter(&h.recorder), faas.WithLogger(logger), h.seen.option(),
 	}
 	h.Router = faas.New(append(all, opts...)...)
 	h.healthy = serve(h, "healthy", func(_ context.Context, in int) (int, error) { return in + 1, nil })
@@ -357,6 +358,7 @@ func (h *host) checkLedger(t *testing.T) {
 		h.checkRecord(t, e)
 	}
 	assert.Len(t, ids, len(records), "ids are unique")
+	h.seen.check(t, records, s)
 	h.checkAnswers(t, records, s)
 }
 

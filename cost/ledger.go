@@ -120,19 +120,7 @@ func (l *Ledger) record(e *faas.Execution, processor, measured uint64) {
 		l.refuse(at)
 		return
 	}
-	c := t.cell(e, of)
-	duration, init := nonNegative(e.Duration), nonNegative(e.Init)
-	c.calls++
-	c.measured += measured
-	c.duration.add(duration)
-	c.init.add(init)
-	billed := c.quanta[:len(t.rules.time)]
-	for i := range billed {
-		billed[i].add(quanta(&t.rules.time[i], duration, duration+init))
-	}
-	if len(t.rules.other) > 0 {
-		t.rules.add(c.quanta[len(billed):], e, measured > 0, processor)
-	}
+	t.cell(e, of).add(t.rules, e, processor, measured)
 	l.unlock(s)
 }
 
@@ -154,12 +142,7 @@ func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 		l.refuse(at.Unix())
 		return
 	}
-	c := t.cell(&e, of)
-	c.calls++
-	c.duration.add(nonNegative(o.Duration))
-	for i := range t.rules.time {
-		c.quanta[i].add(t.rules.time[i].overrunQuanta(o.Duration))
-	}
+	t.cell(&e, of).addOverrun(t.rules, o.Duration)
 	l.unlock(s)
 }
 

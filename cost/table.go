@@ -38,12 +38,7 @@ type cell struct {
 	Key
 	labelsAt uintptr // the address of the map in Key
 	memory   int64
-	calls    uint64
-	measured uint64 // calls with a measured processor time
-	// duration and init are sums in nanoseconds, as measured. quanta has a sum for each
-	// of the table's rules, those for durations first.
-	duration, init count
-	quanta         []count
+	sums
 }
 
 // hash leaves out version and labels: a function has few of them.
@@ -137,7 +132,7 @@ func (t *table) insert(hash uint64, e *faas.Execution, of lot, rules int) *cell 
 	if 2*t.used >= len(t.slots) {
 		t.grow()
 	}
-	c := &cell{hash: hash, labelsAt: address(e.Labels), memory: e.Memory, quanta: make([]count, rules), Key: Key{
+	c := &cell{hash: hash, labelsAt: address(e.Labels), memory: e.Memory, sums: sums{quanta: make([]count, rules)}, Key: Key{
 		Function: e.Function, Version: e.Version, Labels: e.Labels, Outcome: e.Outcome, Overrun: of.overrun, Spent: of.spent, Job: of.job,
 		Tenant: strings.Clone(e.Tenant),
 	}}

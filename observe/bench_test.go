@@ -1,0 +1,56 @@
+package observe_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/cost"
+	"github.com/inproc/faas/observe"
+)
+
+// BenchmarkRecord/<callers> is the time to record a call of one of 4 functions and 16
+// tenants by one price list.
+func BenchmarkRecord(b *testing.B) {
+	for _, callers := range []int{1, 128} {
+		b.Run(fmt.Sprint(callers), func(b *testing.B) {
+			rec := observe.NewRecorder(observe.WithBooks(cost.Presets()[0]))
+			records := executions()
+			for _, e := range records {
+				rec.Record(context.Background(), e)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for c := range callers {
+				n := b.N / callers
+				if c == 0 {
+					n += b.N % callers
+				}
+				wg.Go(func() {
+					for i := range n {
+						rec.Record(context.Background(), records[(c*7+i)%len(records)])
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// executions returns records of 4 functions, for 16 tenants each.
+func executions() []faas.Execution {
+	var all []faas.Execution
+	for f := range 4 {
+		for tenant := range 16 {
+			all = append(all, faas.Execution{
+				Function: fmt.Sprintf("function-%d", f), Version: "$LATEST", Tenant: fmt.Sprintf("tenant-%04d", tenant),
+				Start: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC), Duration: time.Duration(1+f*tenant) * 123456, Memory: 512 << 20,
+			})
+		}
+	}
+	return all
+}

@@ -1,0 +1,24 @@
+package observe
+
+import (
+	"context"
+
+	"github.com/inproc/faas"
+)
+
+// exemplify keeps a call as an exemplar if it is sampled: the last one of each octave of
+// durations, which is about one of each bucket that dashboards show. Few calls are
+// sampled, so that the lock of the series is seldom taken.
+func (r *Recorder) exemplify(ctx context.Context, e *faas.Execution) {
+	trace := r.settings.exemplar(ctx)
+	if trace == "" {
+		return
+	}
+	s := r.all.get(seriesKey{e.Function, e.Version})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.exemplars == nil {
+		s.exemplars = map[uint16]Exemplar{}
+	}
+	s.exemplars[indexOf(e.Duration)/perOctave] = Exemplar{Trace: trace, Run: e.Duration, Time: e.Start.Add(e.Duration)}
+}

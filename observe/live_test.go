@@ -1,0 +1,148 @@
+package observe_test
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/observe"
+)
+
+// recordAt records a call of a function that ends at a time.
+func recordAt(rec *observe.Recorder, function string, at time.Time) {
+	rec.Record(context.Background(), faas.Execution{Function: function, Version: "1", Start: at, Duration: time.Millisecond})
+}
+
+func points(rec *observe.Recorder, function string, step observe.Step, since time.Time) []observe.Point {
+	for l := range rec.Live(step, since) {
+		if l.Function == function {
+			return l.Points
+		}
+	}
+	return nil
+}
+
+// callsByStart returns how many calls each point has.
+func callsByStart(all []observe.Point, from time.Time) map[time.Duration]uint64 {
+	m := map[time.Duration]uint64{}
+	for _, p := range all {
+		m[p.Start.Sub(from)] += p.Outcomes.Calls()
+	}
+	return m
+}
+
+func TestEachCallIsInTheWindowsOfItsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rec := observe.NewRecorder()
+		start := time.Now() // a midnight
+		for _, after := range []time.Duration{0, 500 * time.Millisecond, time.Second, 11 * time.Second, 61 * time.Second} {
+			time.Sleep(time.Until(start.Add(after)))
+			recordAt(rec, "f", time.Now())
+			rec.Refused(t.Context(), faas.Refusal{Invocation: faas.Invocation{Function: "f", Version: "1"}, Reason: faas.ReasonOff})
+		}
+		for step, want := range map[observe.Step]map[time.Duration]uint64{
+			observe.Second:     {0: 2, time.Second: 1, 11 * time.Second: 1, 61 * time.Second: 1},
+			observe.TenSeconds: {0: 3, 10 * time.Second: 1, time.Minute: 1},
+			observe.Minute:     {0: 4, time.Minute: 1},
+		} {
+			all := points(rec, "f", step, time.Time{})
+			assert.Equal(t, want, callsByStart(all, start), step)
+			for _, p := range all {
+				assert.Equal(t, p.Outcomes.Calls(), p.Refused)
+				assert.Equal(t, p.Outcomes.Calls(), p.Run.Count())
+				assert.InEpsilon(t, time.Millisecond, p.Run.Quantile(0.5), 0.05)
+			}
+		}
+		assert.Len(t, points(rec, "f", observe.Second, start.Add(61*time.Second)), 1, "what has changed since")
+		assert.Empty(t, points(rec, "f", observe.Second, start.Add(62*time.Second)))
+
+		time.Sleep(6 * time.Minute)
+		assert.Empty(t, points(rec, "f", observe.Second, time.Time{}), "kept for 5 minutes")
+		assert.Len(t, points(rec, "f", observe.TenSeconds, time.Time{}), 3)
+		time.Sleep(time.Hour)
+		assert.Empty(t, points(rec, "f", observe.TenSeconds, time.Time{}))
+		assert.Len(t, points(rec, "f", observe.Minute, time.Time{}), 2)
+		time.Sleep(24 * time.Hour)
+		assert.Empty(t, points(rec, "f", observe.Minute, time.Time{}))
+	})
+}
+
+func TestALateRecordGoesToThePointOfItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rec := observe.NewRecorder()
+		start := time.Now()
+		for _, after := range []time.Duration{20, 30, 10, 20, 40, 0} {
+			recordAt(rec, "f", start.Add(after*time.Second))
+		}
+		all := points(rec, "f", observe.Second, time.Time{})
+		assert.Equal(t, map[time.Duration]uint64{0: 1, 10 * time.Second: 1, 20 * time.Second: 2, 30 * time.Second: 1, 40 * time.Second: 1}, callsByStart(all, start))
+		assert.True(t, slices.IsSortedFunc(all, func(a, b observe.Point) int { return a.Start.Compare(b.Start) }))
+	})
+}
+
+func TestNoMoreThanItsDurationIsKeptOfAStep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rec := observe.NewRecorder()
+		for range 2000 {
+			recordAt(rec, "f", time.Now())
+			time.Sleep(time.Second)
+		}
+		assert.Len(t, points(rec, "f", observe.Second, time.Time{}), 300)
+		assert.Len(t, points(rec, "f", observe.TenSeconds, time.Time{}), 200)
+		var calls uint64
+		for _, p := range points(rec, "f", observe.Minute, time.Time{}) {
+			calls += p.Outcomes.Calls()
+		}
+		assert.EqualValues(t, 2000, calls)
+	})
+}
+
+func TestWindowsTakeNoMoreThanTheirBytesAndKeepTheCoarsest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const bytes = 200 << 10
+		rec := observe.NewRecorder(observe.WithWindows(bytes))
+		for i := range 3600 {
+			recordAt(rec, fmt.Sprint("f", i%4), time.Now())
+			time.Sleep(time.Second)
+		}
+		kept := map[observe.Step]int{}
+		for _, step := range []observe.Step{observe.Second, observe.TenSeconds, observe.Minute} {
+			for l := range rec.Live(step, time.Time{}) {
+				kept[step] += len(l.Points)
+			}
+		}
+		assert.Equal(t, 4*60, kept[observe.Minute], "all of the hour, by minute")
+		assert.Less(t, kept[observe.TenSeconds], 4*360)
+		size := (kept[observe.Second] + kept[observe.TenSeconds] + kept[observe.Minute]) * int(reflect.TypeFor[observe.Point]().Size())
+		assert.Less(t, size, bytes)
+		assert.Greater(t, size, bytes/2)
+		require.Len(t, snapshot(rec), 4, "the counts since the start are not windows")
+		assert.EqualValues(t, 3600, total(rec))
+	})
+}
+
+func TestNoWindowsCanBeKeptAtAll(t *testing.T) {
+	t.Parallel()
+	rec := observe.NewRecorder(observe.WithWindows(0))
+	recordAt(rec, "f", time.Now())
+	assert.Empty(t, points(rec, "f", observe.Second, time.Time{}))
+	assert.EqualValues(t, 1, total(rec))
+}
+
+func TestAStepOutOfRangeIsTheLast(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, observe.Minute.Length(), observe.Step(9).Length())
+	assert.Equal(t, observe.Minute.Kept(), observe.Step(9).Kept())
+}

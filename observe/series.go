@@ -1,0 +1,170 @@
+package observe
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// Series is what a [Recorder] has counted of a version of a function since it was made. It
+// is a copy. Run.Count() is the number of all calls, and so is Wait.Count().
+type Series struct {
+	Function string // empty: refusals of names that are not registered
+	Version  string
+
+	Outcomes Outcomes
+	Cold     uint64 // calls that had to wait for a new instance
+	BytesIn  uint64 // of payloads
+	BytesOut uint64 // of encoded outputs
+
+	Wait Histogram // for a slot, an instance included; 0 for a call that found one
+	Init Histogram // of that, for an instance: of cold calls only
+	Run  Histogram // from the start of the handler to the end of the call
+
+	Overruns  uint64         // runaways that have ended
+	Overrun   float64        // how long those ran beyond their calls, in seconds
+	Refusals  []RefusalCount // by reason, the texts ascending
+	Exemplars []Exemplar     // the shortest first; none without WithExemplar
+}
+
+// Refused returns how many calls were refused.
+func (s *Series) Refused() (n uint64) {
+	for _, c := range s.Refusals {
+		n += c.Count
+	}
+	return n
+}
+
+// Snapshot yields what was counted of each function and version, sorted by them: all that
+// was recorded before the call of Snapshot, and of what is recorded meanwhile some. The
+// numbers of one Series are of one moment.
+func (r *Recorder) Snapshot() iter.Seq[Series] {
+	return func(yield func(Series) bool) {
+		r.flush()
+		for _, s := range r.all.sorted() {
+			if !yield(s.snapshot()) {
+				return
+			}
+		}
+	}
+}
+
+type seriesKey struct{ function, version string }
+
+// allSeries is a recorder's series by function and version.
+type allSeries struct {
+	windows windows
+
+	mu      sync.Mutex // guards what follows; it may be taken while a stripe's mu is held
+	series  map[seriesKey]*series
+	reasons map[faas.Reason]faas.Reason
+}
+
+func (a *allSeries) init(windowBytes int) {
+	a.series, a.reasons = map[seriesKey]*series{}, map[faas.Reason]faas.Reason{}
+	a.windows.most = int64(windowBytes)
+}
+
+// get finds a series, or begins it.
+func (a *allSeries) get(key seriesKey) *series {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.series[key]
+	if s == nil {
+		s = &series{key: key, all: a}
+		a.series[key] = s
+	}
+	return s
+}
+
+func (a *allSeries) sorted() []*series {
+	a.mu.Lock()
+	all := slices.Collect(maps.Values(a.series))
+	a.mu.Unlock()
+	slices.SortFunc(all, func(x, y *series) int {
+		return cmp.Or(strings.Compare(x.key.function, y.key.function), strings.Compare(x.key.version, y.key.version))
+	})
+	return all
+}
+
+// reason returns the reason to count under.
+func (a *allSeries) reason(why faas.Reason) faas.Reason {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if own, ok := a.reasons[why]; ok {
+		return own
+	}
+	if len(a.reasons) >= maxReasons {
+		return OtherReason
+	}
+	own := faas.Reason(strings.Clone(string(why)))
+	a.reasons[own] = own
+	return own
+}
+
+// series is the sum over all stripes of a function and version.
+type series struct {
+	key seriesKey
+	all *allSeries
+
+	mu        sync.Mutex // guards what follows; it may be taken while a stripe's mu is held
+	total     Series     // but for its names and exemplars
+	overrun   sum
+	exemplars map[uint16]Exemplar // by octave
+	points    [steps][]Point      // by step; within one by time
+}
+
+// take adds what a stripe has pending, which is empty afterwards. The stripe's mu must be
+// held.
+func (s *series) take(p *pending) {
+	run, wait, init := p.run.take(), p.wait.take(), p.init.take()
+	s.mu.Lock()
+	t := &s.total
+	for i, n := range p.outcomes {
+		t.Outcomes[i] += n
+	}
+	t.Cold += p.cold
+	t.BytesIn += p.bytesIn
+	t.BytesOut += p.bytesOut
+	t.Wait.Merge(&wait)
+	t.Init.Merge(&init)
+	t.Run.Merge(&run)
+	t.Overruns += p.overruns
+	s.overrun.plus(p.overrun)
+	for _, n := range p.refusals {
+		(*refusals)(&t.Refusals).add(n)
+	}
+	grown := s.keep(p, &run, &wait)
+	s.mu.Unlock()
+
+	p.outcomes, p.cold, p.bytesIn, p.bytesOut = Outcomes{}, 0, 0, 0
+	p.overruns, p.overrun, p.refused, p.refusals = 0, sum{}, 0, p.refusals[:0]
+	s.all.windows.grow(s.all, grown)
+}
+
+func (s *series) snapshot() Series {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.total
+	c.Function, c.Version = s.key.function, s.key.version
+	c.Overrun = s.overrun.seconds()
+	c.Refusals = slices.Clone(c.Refusals)
+	slices.SortFunc(c.Refusals, func(a, b RefusalCount) int {
+		return cmp.Or(strings.Compare(string(a.Reason), string(b.Reason)), cmp.Compare(a.Kind, b.Kind))
+	})
+	c.Exemplars = slices.SortedFunc(maps.Values(s.exemplars), func(a, b Exemplar) int { return cmp.Compare(a.Run, b.Run) })
+	return c
+}
+
+// Exemplar is one call of a [Series], to be looked at more closely.
+type Exemplar struct {
+	Trace string        // as the func of WithExemplar named it
+	Run   time.Duration // how long the call ran
+	Time  time.Time     // when it ended
+}
