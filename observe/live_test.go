@@ -81,8 +81,8 @@ func TestALateRecordGoesToThePointOfItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := observe.NewRecorder()
 		start := time.Now()
-		for _, after := range []time.Duration{20, 30, 10, 20, 40, 0} {
-			recordAt(rec, "f", start.Add(after*time.Second))
+		for _, after := range []int{20, 30, 10, 20, 40, 0} {
+			recordAt(rec, "f", start.Add(time.Duration(after)*time.Second))
 		}
 		all := points(rec, "f", observe.Second, time.Time{})
 		assert.Equal(t, map[time.Duration]uint64{0: 1, 10 * time.Second: 1, 20 * time.Second: 2, 30 * time.Second: 1, 40 * time.Second: 1}, callsByStart(all, start))
