@@ -145,6 +145,23 @@ func (r *Recorder) Refused(_ context.Context, ref faas.Refusal) {
 	p.refusals.add(RefusalCount{ref.Kind, r.all.reason(ref.Reason), 1})
 }
 
+// Decided counts a change of scale, at the present time. It is to be given to
+// faas.WithDecisions. Changes of the router's capacity are counted under the empty name.
+func (r *Recorder) Decided(d faas.Decision) {
+	if d.From == d.To { // a move of an alias
+		return
+	}
+	s := r.lock()
+	defer r.unlock(s)
+	p := s.series(seriesKey{d.Function, d.Version})
+	p.turnTo(s, time.Now().Unix())
+	if d.To > d.From {
+		p.grown++
+	} else {
+		p.shrunk++
+	}
+}
+
 // lock returns a locked stripe, if possible one that no other goroutine is using: first the
 // one that this processor used last, then any that is free. If there is none it waits for
 // one. Between lock and unlock nothing waits and no foreign code runs.

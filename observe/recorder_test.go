@@ -99,6 +99,21 @@ func TestColdCallsHaveAHistogramOfInitializations(t *testing.T) {
 	assert.Len(t, snapshot(rec), 2)
 }
 
+func TestChangesOfScaleAreCountedByFunction(t *testing.T) {
+	t.Parallel()
+	rec := observe.NewRecorder()
+	for _, d := range []faas.Decision{
+		{Function: "f", Version: "1", From: 0, To: 3}, {Function: "f", Version: "1", From: 3, To: 9}, {Function: "f", Version: "1", From: 9, To: 1},
+		{From: 4, To: 8}, {Function: "f", Alias: "live", After: faas.Weights{1: 1}},
+	} {
+		rec.Decided(d)
+	}
+	all := snapshot(rec)
+	require.Len(t, all, 2)
+	assert.Equal(t, [2]uint64{2, 1}, [2]uint64{all["f:1"].Grown, all["f:1"].Shrunk})
+	assert.Equal(t, [2]uint64{1, 0}, [2]uint64{all[":"].Grown, all[":"].Shrunk})
+}
+
 func TestReasonsOfGatesAreBounded(t *testing.T) {
 	t.Parallel()
 	rec := observe.NewRecorder()

@@ -15,7 +15,7 @@ import (
 // Series is what a [Recorder] has counted of a version of a function since it was made. It
 // is a copy. Run.Count() is the number of all calls, and so is Wait.Count().
 type Series struct {
-	Function string // empty: refusals of names that are not registered
+	Function string // empty: refusals of names that are not registered, and changes of the router's capacity
 	Version  string
 
 	Outcomes Outcomes
@@ -29,6 +29,8 @@ type Series struct {
 
 	Overruns  uint64         // runaways that have ended
 	Overrun   float64        // how long those ran beyond their calls, in seconds
+	Grown     uint64         // changes of scale to more instances, see Recorder.Decided
+	Shrunk    uint64         // to fewer
 	Refusals  []RefusalCount // by reason, the texts ascending
 	Exemplars []Exemplar     // the shortest first; none without WithExemplar
 }
@@ -136,6 +138,8 @@ func (s *series) take(p *pending) {
 	t.Init.Merge(&init)
 	t.Run.Merge(&run)
 	t.Overruns += p.overruns
+	t.Grown += p.grown
+	t.Shrunk += p.shrunk
 	s.overrun.plus(p.overrun)
 	for _, n := range p.refusals {
 		(*refusals)(&t.Refusals).add(n)
@@ -144,7 +148,8 @@ func (s *series) take(p *pending) {
 	s.mu.Unlock()
 
 	p.outcomes, p.cold, p.bytesIn, p.bytesOut = Outcomes{}, 0, 0, 0
-	p.overruns, p.overrun, p.refused, p.refusals = 0, sum{}, 0, p.refusals[:0]
+	p.overruns, p.overrun, p.grown, p.shrunk = 0, sum{}, 0, 0
+	p.refused, p.refusals = 0, p.refusals[:0]
 	s.all.windows.grow(s.all, grown)
 }
 

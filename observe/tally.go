@@ -36,6 +36,7 @@ type tally struct {
 	wait, init, run   counts
 	overruns          uint64
 	overrun           sum
+	grown, shrunk     uint64
 	refused           uint64 // the sum of refusals
 	refusals          refusals
 }
