@@ -27,9 +27,6 @@ func (o jobsOption) extend(r *Router) {
 	}
 }
 
-// leaseTerm is how long a lease lasts; it is prolonged three times within.
-const leaseTerm = time.Minute
-
 // queuePause is how long the router waits after an error of the queue.
 const queuePause = time.Second
 
@@ -133,7 +130,9 @@ func (r *Router) leaseJobs() {
 	j := r.jobHost()
 	for j.ctx.Err() == nil {
 		if j.isTimeToSweep() {
-			j.sweepAt(r.giveUpUnhosted(j.ctx))
+			if q, ok := j.queue.(memoryJobs); ok {
+				j.sweepAt(q.giveUpUnhosted(j.ctx, r.jobPolicy))
+			}
 		}
 		names, added, ctx := j.hosted(r)
 		for _, name := range added {

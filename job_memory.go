@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"math"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -338,3 +341,33 @@ func wallTime(ns int64) time.Time {
 }
 
 func clampInt32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
+
+// memoryHosts are the routers that lease from a queue in memory.
+type memoryHosts struct {
+	mu  sync.Mutex // guards all
+	all map[*Router]func(function string) bool
+}
+
+// add adds a router, until ctx ends. hosts tells which functions it has.
+func (m *memoryHosts) add(ctx context.Context, r *Router, hosts func(function string) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.all == nil {
+		m.all = map[*Router]func(string) bool{}
+	}
+	m.all[r] = hosts
+	context.AfterFunc(ctx, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.all, r)
+	})
+}
+
+// have reports whether one of them has the function. The routers are asked without the
+// lock: they have their own.
+func (m *memoryHosts) have(function string) bool {
+	m.mu.Lock()
+	all := slices.Collect(maps.Values(m.all))
+	m.mu.Unlock()
+	return slices.ContainsFunc(all, func(hosts func(string) bool) bool { return hosts(function) })
+}

@@ -126,6 +126,9 @@ type LeaseRequest struct {
 	Term      time.Duration // how long the lease lasts unless it is extended
 }
 
+// leaseTerm is how long a lease of a router lasts; it is prolonged three times within.
+const leaseTerm = time.Minute
+
 // JobLease is the right to run one job and to settle it. It is a value; the queue knows
 // it by ID and Token.
 type JobLease struct {
