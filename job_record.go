@@ -139,6 +139,13 @@ func (rec JobRecord) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON decodes a record, of this format or a later one.
 func (rec *JobRecord) UnmarshalJSON(data []byte) error {
 	var plain plainRecord
+	known := json.NewDecoder(bytes.NewReader(data))
+	known.DisallowUnknownFields()
+	if known.Decode(&plain) == nil { // nearly always: an engine reads a record for each delivery
+		*rec = JobRecord(plain)
+		return nil
+	}
+	plain = plainRecord{}
 	if err := json.Unmarshal(data, &plain); err != nil {
 		return err
 	}

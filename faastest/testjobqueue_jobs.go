@@ -295,6 +295,7 @@ func (c *queueCheck) orderKeys() {
 		c.Errorf("the job behind another has the key holder %v, want %v", holder, first.ID)
 	}
 	c.nothing("another holds its order key", "f")
+	c.finish(o) // before its term is over
 	c.settle(l, again(l, time.Now().Add(time.Hour)))
 	c.nothing("the holder of its order key waits for another attempt", "f")
 	free := keyed("", "t")
@@ -314,7 +315,6 @@ func (c *queueCheck) orderKeys() {
 	fourth := keyed("k", "t")
 	c.finish(c.leaseOf(second.ID, "f"))
 	c.finish(c.leaseOf(fourth.ID, "f"))
-	c.finish(o)
 }
 
 func (c *queueCheck) parked() {

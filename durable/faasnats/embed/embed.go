@@ -1,0 +1,100 @@
+package embed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/inproc/faas/durable/faasnats"
+)
+
+// Queue is a [faasnats.Queue] whose server is in this process, on a directory.
+type Queue struct {
+	*faasnats.Queue
+
+	dir    string
+	server *server.Server
+	conn   *nats.Conn
+	lock   *os.File
+	once   sync.Once
+	err    error // of Close
+}
+
+// maxPayload is the largest record: a payload and an output of a function's limits.
+const maxPayload = 8 << 20
+
+// ready is how long the server may take to read a directory.
+const ready = 2 * time.Minute
+
+// Open opens the queue in a directory, which is made if it is not there, for its owner
+// alone. One process at a time may have it open. Close ends it: what was accepted is there
+// at the next Open.
+func Open(dir string, opts ...faasnats.Option) (*Queue, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("embed: %w", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	q := &Queue{dir: dir, lock: lock}
+	if err := q.start(opts); err != nil {
+		return nil, errors.Join(err, q.stop())
+	}
+	return q, nil
+}
+
+// start starts the server, and opens the queue on it.
+func (q *Queue) start(opts []faasnats.Option) error {
+	if err := checkFormat(q.dir); err != nil {
+		return err
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName: "faas", DontListen: true, NoSigs: true, NoLog: true, MaxPayload: maxPayload, MaxPending: 8 * maxPayload,
+		JetStream: true, StoreDir: filepath.Join(q.dir, storeDir), SyncAlways: true,
+	})
+	if err != nil {
+		return fmt.Errorf("embed: %w", err)
+	}
+	q.server = s
+	go s.Start()
+	if !s.ReadyForConnections(ready) {
+		return fmt.Errorf("embed: the server on %s is not ready after %v", q.dir, ready)
+	}
+	if !s.JetStreamEnabled() {
+		return fmt.Errorf("embed: the server can't use %s: is it writable, and is the disk not full?", q.dir)
+	}
+	if q.conn, err = nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1)); err != nil {
+		return fmt.Errorf("embed: %w", err)
+	}
+	q.Queue, err = faasnats.OpenConn(context.Background(), q.conn, opts...)
+	return err
+}
+
+// Close closes the queue, stops the server and gives the directory free. It may be called
+// again.
+func (q *Queue) Close() error {
+	q.once.Do(func() { q.err = q.stop() })
+	return q.err
+}
+
+func (q *Queue) stop() (err error) {
+	if q.Queue != nil {
+		err = q.Queue.Close()
+	}
+	if q.conn != nil {
+		q.conn.Close()
+	}
+	if q.server != nil {
+		q.server.Shutdown()
+		q.server.WaitForShutdown()
+	}
+	return errors.Join(err, q.lock.Close())
+}

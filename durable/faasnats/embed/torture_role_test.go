@@ -1,0 +1,148 @@
+package embed_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/durable/faasnats"
+	"github.com/inproc/faas/durable/faasnats/embed"
+)
+
+// The processes of a torture share a directory: what they have done stands in files that
+// are only appended to, one line a write, so that a kill loses no line that was written.
+const (
+	acceptedFile = "accepted" // IDs, after Send has returned
+	ranFile      = "ran"      // IDs, in the handler
+	toldFile     = "told"     // IDs, in the handler of the destination
+)
+
+// play is a process of a torture: it works until it is killed, or, if it is told to
+// finish, until no job is left.
+func play(role string) error {
+	dir := os.Getenv("FAAS_TEST_DIR")
+	switch role {
+	case "server":
+		return playServer(dir, os.Getenv("FAAS_TEST_PORT"))
+	case "embedded":
+		q, err := embed.Open(filepath.Join(dir, "jobs"), faasnats.WithAckWait(time.Second))
+		if err != nil {
+			return err
+		}
+		return errors.Join(work(q, dir), q.Close())
+	case "remote":
+		q, err := openRemote("nats://127.0.0.1:" + os.Getenv("FAAS_TEST_PORT"))
+		if err != nil {
+			return err
+		}
+		return errors.Join(work(q, dir), q.Close())
+	}
+	return fmt.Errorf("no role %q", role)
+}
+
+// openRemote connects to a server that may not be up yet.
+func openRemote(url string) (q *faasnats.Queue, err error) {
+	for range 300 {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		q, err = faasnats.Open(ctx, url, faasnats.WithAckWait(time.Second))
+		cancel()
+		if err == nil {
+			return q, nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return nil, err
+}
+
+func playServer(dir, port string) error {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: n, NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(dir, "store"), SyncAlways: true,
+	})
+	if err != nil {
+		return err
+	}
+	s.Start()
+	s.WaitForShutdown()
+	return nil
+}
+
+// work sends jobs and runs them.
+func work(q faas.JobQueue, dir string) error {
+	accepted, err1 := appendTo(dir, acceptedFile)
+	ran, err2 := appendTo(dir, ranFile)
+	told, err3 := appendTo(dir, toldFile)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	r := faas.New(faas.WithJobs(q), faas.WithTimeout(time.Minute))
+	defer r.Close()
+	faas.Register(r, "told", func(_ context.Context, e faas.JobEnvelope) (struct{}, error) {
+		return struct{}{}, told(e.RequestContext.RequestID)
+	}, faas.WithConcurrency(16))
+	fn := faas.Register(r, "work", func(ctx context.Context, _ []byte) (string, error) {
+		inv, _ := faas.FromContext(ctx)
+		return "done", ran(inv.Job.String())
+	}, faas.WithConcurrency(32), faas.WithOnSuccess(faas.ToFunction("told")))
+	if os.Getenv("FAAS_TEST_FINISH") != "" {
+		return drained(q)
+	}
+	var senders sync.WaitGroup
+	for range 16 {
+		senders.Go(func() {
+			for {
+				id := uuid.New()
+				_, err := fn.Send(context.Background(), make([]byte, 256), faas.WithJobID(id))
+				if err == nil {
+					err = accepted(id.String())
+				}
+				if err != nil { // the server is down
+					time.Sleep(50 * time.Millisecond)
+				}
+			}
+		})
+	}
+	senders.Wait()
+	return nil
+}
+
+// drained waits until no job is left.
+func drained(q faas.JobQueue) error {
+	quiet := 0
+	for range 3000 {
+		counts, err := q.Count(context.Background())
+		left := 0
+		for _, c := range counts {
+			left += c.Waiting() + c.Running
+		}
+		if quiet++; err != nil || left > 0 {
+			quiet = 0
+		}
+		if quiet == 5 {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return errors.New("jobs are left after five minutes")
+}
+
+// appendTo returns a func that writes a line.
+func appendTo(dir, name string) (func(line string) error, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	return func(line string) error {
+		_, err := f.WriteString(line + "\n")
+		return err
+	}, err
+}

@@ -1,0 +1,55 @@
+package faasnats
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// Option is an option of [Open] and [OpenConn]. Nil options are ignored.
+type Option func(s *settings)
+
+type settings struct {
+	stream   string
+	replicas int
+	ackWait  time.Duration
+	log      *slog.Logger
+}
+
+// WithStream sets the name of the stream, which has the subjects "j.>" and "u.>" of its
+// account. Default FAAS.
+func WithStream(name string) Option { return func(s *settings) { s.stream = name } }
+
+// WithReplicas sets on how many servers of a cluster the stream is: 1 by default, 3 or 5
+// so that jobs survive the loss of a server. A stream that is there and has fewer is an
+// error.
+func WithReplicas(n int) Option { return func(s *settings) { s.replicas = n } }
+
+// WithAckWait sets after which time the jobs of a process that has died go to another:
+// 30 seconds by default, at least one. The process tells the server three times within
+// that it lives. All processes set the same.
+func WithAckWait(d time.Duration) Option { return func(s *settings) { s.ackWait = d } }
+
+// WithLogger sets where the queue tells what it can't return: a record that does not
+// decode, a server that does not answer. Default: nowhere.
+func WithLogger(log *slog.Logger) Option {
+	return func(s *settings) {
+		if log != nil {
+			s.log = log
+		}
+	}
+}
+
+func (s *settings) check() error {
+	switch {
+	case s.stream == "":
+		return fmt.Errorf("%w: faasnats: the name of the stream is empty", faas.ErrInput)
+	case s.replicas < 1 || s.replicas > 5:
+		return fmt.Errorf("%w: faasnats: WithReplicas(%d): 1 to 5", faas.ErrInput, s.replicas)
+	case s.ackWait < time.Second:
+		return fmt.Errorf("%w: faasnats: WithAckWait(%v): at least a second", faas.ErrInput, s.ackWait)
+	}
+	return nil
+}

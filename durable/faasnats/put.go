@@ -1,0 +1,102 @@
+package faasnats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/inproc/faas"
+)
+
+// Put implements [faas.JobQueue]: one write, or two with a unique key.
+func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, error) {
+	if err := q.usable(ctx); err != nil {
+		return faas.JobRecord{}, err
+	}
+	mine := rec.ID
+	for {
+		key, err := uint64(0), error(nil)
+		if rec.UniqueKey != "" {
+			rec.ID, key, err = q.takeKey(ctx, &rec, mine)
+		}
+		if err == nil {
+			rec.Revision, err = q.create(ctx, &rec)
+		}
+		switch {
+		case err == nil:
+			return rec, nil
+		case !errors.Is(err, errFence):
+			return faas.JobRecord{}, q.refused(ctx, &rec, err)
+		}
+		if had, err := q.duplicate(ctx, &rec, key); !errors.Is(err, faas.ErrNotFound) {
+			return had, err
+		} // it has expired meanwhile
+	}
+}
+
+// duplicate is the answer of a Put whose ID is taken. key is the sequence of a unique key
+// that was taken for it in vain.
+func (q *Queue) duplicate(ctx context.Context, rec *faas.JobRecord, key uint64) (faas.JobRecord, error) {
+	had, err := q.Get(ctx, rec.ID)
+	if err != nil && !errors.Is(err, faas.ErrForgotten) {
+		return faas.JobRecord{}, err
+	}
+	if key != 0 {
+		_ = q.stream.DeleteMsg(ctx, key) // else it leads to the other job until it expires
+	}
+	had.ID = rec.ID
+	return had, jobError(rec.Function, faas.ErrDuplicate, "there is a job of this ID or unique key")
+}
+
+// refused is the answer of a Put that has failed.
+func (q *Queue) refused(ctx context.Context, rec *faas.JobRecord, err error) error {
+	if errors.Is(err, errFull) {
+		return &faas.Error{Op: "send", Function: rec.Function, Err: fmt.Errorf("%w: %w", faas.ErrOverloaded, err)}
+	}
+	return q.failed(ctx, "put a job", err)
+}
+
+// create writes a new job. The error Is errFence if its ID is taken, by a job of any
+// function.
+func (q *Queue) create(ctx context.Context, rec *faas.JobRecord) (uint64, error) {
+	p := placeOf(rec)
+	if err := q.openConsumer(ctx, p); err != nil {
+		return 0, err
+	}
+	msg, err := message(p, rec, stateOf(rec, time.Now()), nil)
+	if err != nil {
+		return 0, err
+	}
+	fence(msg, 0, anywhere(rec.ID))
+	return q.store(ctx, msg)
+}
+
+// takeKey takes a unique key for a job, and returns the ID of the job that has it. key is
+// the sequence of the key's message if it was taken now.
+func (q *Queue) takeKey(ctx context.Context, rec *faas.JobRecord, mine uuid.UUID) (id uuid.UUID, key uint64, err error) {
+	window := time.Until(rec.Accepted.Add(rec.UniqueFor))
+	for {
+		msg := nats.NewMsg(keySubject(rec))
+		msg.Data = []byte(idToken(mine))
+		msg.Header.Set(jetstream.MsgTTLHeader, ttl(window))
+		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+		key, err = q.store(ctx, msg)
+		if !errors.Is(err, errFence) {
+			return mine, key, err
+		}
+		m, err := q.stream.GetLastMsgForSubject(ctx, keySubject(rec))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound): // it has expired meanwhile
+			continue
+		case err != nil:
+			return id, 0, err
+		}
+		id, err = uuid.ParseBytes(m.Data)
+		return id, 0, err
+	}
+}

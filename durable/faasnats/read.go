@@ -1,0 +1,100 @@
+package faasnats
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/inproc/faas"
+)
+
+// Get implements [faas.JobQueue]. A job that another process runs shows as ready.
+func (q *Queue) Get(ctx context.Context, id uuid.UUID) (faas.JobRecord, error) {
+	if err := q.usable(ctx); err != nil {
+		return faas.JobRecord{}, err
+	}
+	s, err := q.find(ctx, id)
+	if err != nil {
+		return faas.JobRecord{}, err
+	}
+	return q.shown(ctx, s), nil
+}
+
+// find returns a job's record as it is stored.
+func (q *Queue) find(ctx context.Context, id uuid.UUID) (*stored, error) {
+	s, err := q.last(ctx, anywhere(id))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil, jobError("", faas.ErrNotFound, "no such job")
+	case err != nil:
+		return nil, q.failed(ctx, "look a job up", err)
+	case s.forgotten:
+		return nil, jobError(s.rec.Function, faas.ErrForgotten, faas.ErrForgotten.Error())
+	}
+	return s, nil
+}
+
+// shown is a record as it is returned, with what only this process knows.
+func (q *Queue) shown(ctx context.Context, s *stored) faas.JobRecord {
+	rec := s.show(time.Now())
+	if s.settled {
+		return rec
+	}
+	q.mu.Lock()
+	h := q.held[rec.ID]
+	if h != nil && h.lease != 0 && h.seq == s.seq {
+		rec = q.running(h)
+	}
+	q.mu.Unlock()
+	if h == nil && s.place.isOrdered() && s.state == inLine {
+		rec.KeyHolder = q.keyHolder(ctx, s)
+	}
+	return rec
+}
+
+// keyHolder returns the job of the same order key that stands at the head of the
+// partition, or zero.
+func (q *Queue) keyHolder(ctx context.Context, s *stored) uuid.UUID {
+	head := q.headHere(s.place)
+	if head == nil {
+		head = q.headElsewhere(ctx, s.place)
+	}
+	if head == nil || head.OrderKey != s.rec.OrderKey || head.Tenant != s.rec.Tenant || head.ID == s.rec.ID {
+		return uuid.Nil
+	}
+	return head.ID
+}
+
+// headHere is the head of a partition if this process holds it.
+func (q *Queue) headHere(p place) *faas.JobRecord {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, h := range q.held {
+		if h.place == p {
+			rec := h.rec
+			return &rec
+		}
+	}
+	return nil
+}
+
+// headElsewhere is the first job of a partition that is not acknowledged, or nil.
+func (q *Queue) headElsewhere(ctx context.Context, p place) *faas.JobRecord {
+	c, err := q.stream.Consumer(ctx, p.consumer())
+	if err != nil {
+		return nil
+	}
+	found, _, err := q.batch(ctx, p.filter(), c.CachedInfo().AckFloor.Stream+1, sampled)
+	if err != nil {
+		return nil
+	}
+	for _, s := range found {
+		if !s.settled {
+			return &s.rec
+		}
+	}
+	return nil
+}

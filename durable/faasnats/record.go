@@ -1,0 +1,178 @@
+package faasnats
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/inproc/faas"
+)
+
+// The headers of a job's message. Its body is the payload, then the output, then the jobs
+// that follow from it, as JSON.
+const (
+	headerRecord    = "Faas-Record"    // the record as JSON, without payload and output
+	headerState     = "Faas-State"     // of a settled job: its state, or forgotten; its delivery is not a job to run
+	headerParts     = "Faas-Parts"     // the lengths of payload and output
+	headerWrite     = "Faas-Write"     // names the write, so that its author knows it again
+	headerDelivered = "Faas-Delivered" // of inHand: up to which delivery of the token all is accounted for
+	headerClaimed   = "Faas-Claimed"   // of inHand: the holder ran the job when it wrote this
+	forgotten       = "Forgotten"      // the job was purged: its ID stays taken until the message expires
+)
+
+// keyToken is a unique key as a token: keys may be long and of any bytes.
+func keyToken(tenant, key string) string {
+	sum := sha256.Sum256([]byte(tenant + "\x00" + key))
+	return hex.EncodeToString(sum[:16])
+}
+
+// stored is a job's record as the stream has it.
+type stored struct {
+	rec       faas.JobRecord
+	place     place
+	state     string // the last token of its subject
+	seq       uint64
+	settled   bool
+	forgotten bool
+	follow    []byte // what follows from a settled job, as JSON; nil: nothing
+	write     string
+	delivered uint64
+	claimed   bool
+}
+
+// decode reads the message of a job.
+func decode(subject string, header nats.Header, data []byte, seq uint64) (*stored, error) {
+	p, id, state, ok := parseSubject(subject)
+	if !ok {
+		return nil, fmt.Errorf("faasnats: %q is no subject of a job", subject)
+	}
+	s := &stored{place: p, state: state, seq: seq, write: header.Get(headerWrite), claimed: header.Get(headerClaimed) != ""}
+	s.delivered, _ = strconv.ParseUint(header.Get(headerDelivered), 10, 64)
+	word := header.Get(headerState)
+	s.settled, s.forgotten = word != "", word == forgotten
+	if err := json.Unmarshal([]byte(header.Get(headerRecord)), &s.rec); err != nil {
+		return nil, fmt.Errorf("faasnats: the record of job %v does not decode: %w", id, err)
+	}
+	s.rec.ID, s.rec.Revision = id, seq
+	return s, s.split(header.Get(headerParts), data)
+}
+
+// split gives the record its payload and output.
+func (s *stored) split(parts string, data []byte) error {
+	first, second, _ := strings.Cut(parts, " ")
+	n, err1 := strconv.Atoi(first)
+	m, err2 := strconv.Atoi(second)
+	if err1 != nil || err2 != nil || n < 0 || m < 0 || n > len(data) || m > len(data)-n {
+		return fmt.Errorf("faasnats: the message of job %v has %d bytes and the parts %q", s.rec.ID, len(data), parts)
+	}
+	s.rec.Payload, s.rec.Output, s.follow = part(data[:n]), part(data[n:n+m]), part(data[n+m:])
+	return nil
+}
+
+func part(data []byte) []byte {
+	if len(data) == 0 {
+		return nil
+	}
+	return slices.Clip(data)
+}
+
+// show returns the record as a queue returns it.
+func (s *stored) show(now time.Time) faas.JobRecord {
+	rec := s.rec
+	if !rec.State.IsSettled() && (s.state == inLine || !whenOf(&rec).After(now)) {
+		rec.State = faas.JobReady
+	}
+	return rec
+}
+
+// whenOf is when a job that is not settled may run.
+func whenOf(rec *faas.JobRecord) time.Time {
+	if rec.NotBefore.IsZero() {
+		return rec.Due
+	}
+	return rec.NotBefore
+}
+
+// stateOf is the state of the subject for a record.
+func stateOf(rec *faas.JobRecord, now time.Time) string {
+	switch {
+	case rec.State == faas.JobSucceeded:
+		return inLine
+	case rec.State == faas.JobDead:
+		return isDead
+	case rec.State == faas.JobCanceled:
+		return isDropped
+	case !whenOf(rec).After(now):
+		return inLine
+	case rec.State == faas.JobParked:
+		return inPark
+	}
+	return inFuture
+}
+
+// message makes the message of a record in a state.
+func message(p place, rec *faas.JobRecord, state string, follow []byte) (*nats.Msg, error) {
+	bare := *rec
+	bare.Payload, bare.Output = nil, nil
+	text, err := json.Marshal(bare)
+	if err != nil {
+		return nil, fmt.Errorf("faasnats: the record of job %v does not encode: %w", rec.ID, err)
+	}
+	msg := nats.NewMsg(p.at(rec.ID, state))
+	msg.Header.Set(headerRecord, string(text))
+	msg.Header.Set(headerParts, strconv.Itoa(len(rec.Payload))+" "+strconv.Itoa(len(rec.Output)))
+	msg.Data = make([]byte, 0, len(rec.Payload)+len(rec.Output)+len(follow))
+	msg.Data = append(append(append(msg.Data, rec.Payload...), rec.Output...), follow...)
+	switch state {
+	case inFuture, inPark:
+		msg.Header.Set(jetstream.ScheduleHeader, "@at "+whenOf(rec).UTC().Format(time.RFC3339Nano))
+		msg.Header.Set(jetstream.ScheduleTargetHeader, p.at(rec.ID, inLine))
+	}
+	if rec.State.IsSettled() {
+		msg.Header.Set(headerState, rec.State.String())
+		if d, ok := keptFor(rec); ok {
+			msg.Header.Set(jetstream.MsgTTLHeader, ttl(d))
+		}
+	}
+	return msg, nil
+}
+
+// keptFor is how long the record of a settled job is kept: at least as long as its unique
+// key is taken, since the key leads to it. ok is false if it is kept for ever.
+func keptFor(rec *faas.JobRecord) (d time.Duration, ok bool) {
+	if rec.KeepUntil.IsZero() {
+		return 0, false
+	}
+	d = time.Until(rec.KeepUntil)
+	if rec.UniqueKey != "" {
+		d = max(d, time.Until(rec.Accepted.Add(rec.UniqueFor))+2*time.Second)
+	}
+	return d, true
+}
+
+// ttl writes a time to live, which has whole seconds and is not zero.
+func ttl(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10) + "s"
+}
+
+// fence lets a message be stored only if the last one of the job has that sequence.
+func fence(msg *nats.Msg, last uint64, of string) {
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, of)
+}
+
+// purging lets a message remove the schedule of its job in the same write. Without it the
+// schedule would fire later, and overwrite what was written.
+func purging(msg *nats.Msg, p place, id uuid.UUID, schedule string) {
+	msg.Header.Set(jetstream.SchedulerHeader, p.at(id, schedule))
+	msg.Header.Set(jetstream.ScheduleNextHeader, "purge")
+}

@@ -1,0 +1,210 @@
+package faasnats
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/inproc/faas"
+)
+
+// Settle implements [faas.JobQueue]. The job's record is one fenced write. What follows
+// from it is in that record, and is put by the next who is given it if this process dies
+// before it has done so.
+func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRecord, follow ...faas.JobRecord) error {
+	q.mu.Lock()
+	h, err := q.leased(lease)
+	if err != nil {
+		q.mu.Unlock()
+		return err
+	}
+	now := held{
+		place: h.place, msg: h.msg, token: h.token, seq: h.seq, inHand: h.inHand, fired: h.fired, delivered: h.delivered, unsure: h.unsure,
+	}
+	q.mu.Unlock()
+	next.ID = lease.Record.ID
+	c, err := q.settlement(&now, &next, follow)
+	if err == nil {
+		err = q.prepare(ctx, follow)
+	}
+	if err != nil {
+		return err
+	}
+	seq, err := q.storeSettlement(ctx, h, c, &next)
+	if err == nil {
+		q.settled(h, &next, c, seq)
+	}
+	return err
+}
+
+// storeSettlement stores the write, and notes what its author has to know when it comes
+// back as a delivery: that may be before the server's answer.
+func (q *Queue) storeSettlement(ctx context.Context, h *held, c *change, next *faas.JobRecord) (uint64, error) {
+	q.expect(h, c, next, 1)
+	seq, err := q.store(ctx, c.msg)
+	if errors.Is(err, errFence) && c.repeated {
+		seq, err = q.wasMine(ctx, h, c.write, err)
+	}
+	if err == nil {
+		return seq, nil
+	}
+	q.expect(h, c, next, -1)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !errors.Is(err, errFence) {
+		h.unsure = c.write
+		return 0, q.failed(ctx, "settle a job", err)
+	}
+	delete(q.outbox, c.write)
+	if q.held[next.ID] == h {
+		q.drop(h)
+	}
+	return 0, jobError(next.Function, faas.ErrLease, faas.ErrLease.Error())
+}
+
+// expect notes that a settled record will be delivered, or that it will not.
+func (q *Queue) expect(h *held, c *change, next *faas.JobRecord, n int) {
+	if c.state != inLine || !next.State.IsSettled() {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.underway[h.place] = max(0, q.underway[h.place]+n)
+	if n > 0 && c.follow != nil && q.outbox[c.write] == nil {
+		q.outbox[c.write] = &outgoing{}
+	}
+}
+
+// outgoing is what follows from a job that this value has settled, until it is put. It is
+// guarded by Queue.mu.
+type outgoing struct {
+	msg    jetstream.Msg // the delivery of the job's record, which waits for that; nil: it has not come
+	failed bool          // it could not be put: the next delivery does it
+}
+
+// change is a write of a job's record.
+type change struct {
+	msg      *msgOut
+	write    string // its name
+	repeated bool   // it may have happened already
+	state    string
+	follow   []byte
+}
+
+// settlement makes the write of a held job's next record.
+func (q *Queue) settlement(h *held, next *faas.JobRecord, follow []faas.JobRecord) (*change, error) {
+	c := &change{write: h.unsure, repeated: h.unsure != "", state: stateOf(next, time.Now())}
+	if !c.repeated {
+		c.write = q.newWrite()
+	}
+	if h.place.isOrdered() && !next.State.IsSettled() {
+		c.state = inHand // it keeps its place at the head, and with it the key
+	}
+	var err error
+	if len(follow) > 0 {
+		if c.follow, err = json.Marshal(follow); err != nil {
+			return nil, fmt.Errorf("faasnats: what follows from job %v does not encode: %w", next.ID, err)
+		}
+	}
+	if c.msg, err = message(h.place, next, c.state, c.follow); err != nil {
+		return nil, err
+	}
+	c.msg.Header.Set(headerWrite, c.write)
+	fence(c.msg, h.seq, h.place.of(next.ID))
+	h.mark(c, next.ID)
+	return c, nil
+}
+
+// mark writes what the next delivery, and the server, have to know of the job.
+func (h *held) mark(c *change, id uuid.UUID) {
+	switch {
+	case c.state == inHand:
+		h.explain(c.msg, false)
+	case h.inHand:
+		c.msg.Header.Set(headerClaimed, "1")
+	}
+	if h.fired != "" && h.fired != c.state && c.state != inHand {
+		purging(c.msg, h.place, id, h.fired)
+	}
+}
+
+// prepare makes the consumers of jobs that follow, so that what can fail fails before the
+// settlement.
+func (q *Queue) prepare(ctx context.Context, follow []faas.JobRecord) error {
+	for i := range follow {
+		if err := q.openConsumer(ctx, placeOf(&follow[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wasMine finds out whether a write that failed has happened: then the fence has refused
+// its repetition.
+func (q *Queue) wasMine(ctx context.Context, h *held, write string, refused error) (uint64, error) {
+	s, err := q.last(ctx, h.place.of(h.rec.ID))
+	switch {
+	case err != nil:
+		return 0, err
+	case s.write == write:
+		return s.seq, nil
+	}
+	return 0, refused
+}
+
+// settled ends the lease after its write was accepted.
+func (q *Queue) settled(h *held, next *faas.JobRecord, c *change, seq uint64) {
+	q.mu.Lock()
+	switch {
+	case q.held[next.ID] != h:
+	case c.state == inHand:
+		q.endLease(h, next, seq)
+	default:
+		q.drop(h)
+	}
+	q.mu.Unlock()
+	q.signalChange(next.ID, "held")
+	if c.state == inHand {
+		return
+	}
+	ctx, cancel := background()
+	defer cancel()
+	if !q.sendFollow(ctx, c) && c.state != inLine {
+		return // the token stays: its next delivery puts what follows
+	}
+	if c.state != inLine || h.inHand {
+		q.sweep(ctx, h.place, &stored{rec: *next, seq: seq})
+	}
+	q.ack(h.msg, h.place)
+}
+
+// sendFollow puts what follows from a write, and acknowledges the delivery of its record
+// if that has come meanwhile. It is false if it could not.
+func (q *Queue) sendFollow(ctx context.Context, c *change) bool {
+	if c.follow == nil {
+		return true
+	}
+	err := q.putFollow(ctx, c.follow)
+	if err != nil {
+		q.log.Warn("faasnats: what follows from a job is put later", "error", err)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := q.outbox[c.write]
+	switch {
+	case out == nil:
+	case err != nil:
+		out.failed = true
+	default:
+		delete(q.outbox, c.write)
+		if out.msg != nil {
+			_ = out.msg.Ack() // lost: its next delivery is acknowledged at once
+		}
+	}
+	return err == nil
+}

@@ -1,0 +1,219 @@
+package faasnats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The oldest server that has what is needed: schedules that a write removes, and TTLs.
+const oldestMajor, oldestMinor = 2, 15
+
+// format is the version of what the stream has, in its metadata.
+const format = "1"
+
+const formatKey = "faas-format"
+
+// minPayload is the least max_payload of a server: a megabyte, and room for headers.
+const minPayload = 1 << 20
+
+// openStream returns the stream, which is made if it is not there.
+func openStream(ctx context.Context, conn *nats.Conn, s *settings) (jetstream.JetStream, jetstream.Stream, error) {
+	if err := checkServer(conn); err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, nil, fmt.Errorf("faasnats: %w", err)
+	}
+	stream, err := js.Stream(ctx, s.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, streamConfig(s))
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
+		return nil, nil, fmt.Errorf("faasnats: the server %s has no JetStream for this account; switch it on: %w", conn.ConnectedUrl(), err)
+	case err != nil:
+		return nil, nil, fmt.Errorf("faasnats: open the stream %s: %w", s.stream, err)
+	}
+	return js, stream, checkStream(&stream.CachedInfo().Config, s)
+}
+
+// streamConfig is the stream. It has no limits: a full stream with schedules deletes its
+// oldest messages, which are jobs that were accepted. The bound is the server's store.
+func streamConfig(s *settings) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: s.stream, Description: "jobs of github.com/inproc/faas", Subjects: []string{"j.>", "u.>"},
+		Storage: jetstream.FileStorage, Replicas: s.replicas, Retention: jetstream.LimitsPolicy, MaxMsgsPerSubject: 1,
+		AllowDirect: true, AllowMsgTTL: true, AllowMsgSchedules: true, Metadata: map[string]string{formatKey: format},
+	}
+}
+
+func checkServer(conn *nats.Conn) error {
+	major, minor, ok := version(conn.ConnectedServerVersion())
+	if !ok || major < oldestMajor || major == oldestMajor && minor < oldestMinor {
+		return fmt.Errorf("faasnats: the server %s has version %q; 2.15 or later is needed, which has schedules that a write removes",
+			conn.ConnectedUrl(), conn.ConnectedServerVersion())
+	}
+	if n := conn.MaxPayload(); n < minPayload {
+		return fmt.Errorf("faasnats: the server %s takes messages of %d bytes; set max_payload to at least %d, better 8 MB", conn.ConnectedUrl(), n, minPayload)
+	}
+	return nil
+}
+
+func version(text string) (major, minor int, ok bool) {
+	parts := strings.SplitN(text, ".", 3)
+	if len(parts) < 3 {
+		return 0, 0, false
+	}
+	major, err1 := strconv.Atoi(parts[0])
+	minor, err2 := strconv.Atoi(parts[1])
+	return major, minor, err1 == nil && err2 == nil
+}
+
+// checkStream returns why a stream that is there can't be used.
+func checkStream(c *jetstream.StreamConfig, s *settings) error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("faasnats: the stream %s %s", c.Name, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case c.MaxBytes > 0 || c.MaxMsgs > 0 || c.MaxAge > 0:
+		return bad("has limits (MaxBytes %d, MaxMsgs %d, MaxAge %v): when it is full it deletes jobs that were accepted; remove them", c.MaxBytes, c.MaxMsgs, c.MaxAge)
+	case c.Replicas < s.replicas:
+		return bad("has %d replicas, and %d are asked for; set them with `nats stream edit`", c.Replicas, s.replicas)
+	case c.MaxMsgsPerSubject != 1 || !c.AllowDirect || !c.AllowMsgTTL || !c.AllowMsgSchedules || c.Retention != jetstream.LimitsPolicy:
+		return bad("was not made by this package: it needs limits retention, one message per subject, direct gets, TTLs and schedules")
+	case c.Storage != jetstream.FileStorage:
+		return bad("is kept in memory")
+	}
+	if has := c.Metadata[formatKey]; has != format {
+		return bad("has the format %q, and this release reads %q", has, format)
+	}
+	return nil
+}
+
+// findConsumers loads which places have a consumer.
+func (q *Queue) findConsumers(ctx context.Context) error {
+	names := q.stream.ConsumerNames(ctx)
+	for name := range names.Name() {
+		p, ok := placeOfConsumer(name)
+		if !ok || q.knows(p) {
+			continue
+		}
+		if err := q.openConsumer(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := names.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
+		return fmt.Errorf("faasnats: list the consumers of the stream %s: %w", q.name, err)
+	}
+	return nil
+}
+
+func (q *Queue) knows(p place) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.consumers[p] != nil
+}
+
+// openConsumer makes the consumer of a place, before the first job is there: one that
+// came later would be given all that is settled first.
+func (q *Queue) openConsumer(ctx context.Context, p place) error {
+	if q.knows(p) {
+		return nil
+	}
+	most := 10_000
+	if p.isOrdered() {
+		most = 1
+	}
+	c, err := q.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: p.consumer(), FilterSubject: p.filter(), DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: q.wait, MaxDeliver: -1, MaxAckPending: most,
+	})
+	if err != nil {
+		return q.failed(ctx, "make the consumer "+p.consumer(), err)
+	}
+	if n := q.addConsumer(p, c); n == busyConsumers {
+		q.log.Warn("faasnats: the stream has many consumers: each that is busy costs ten synced writes a second", "consumers", n)
+	}
+	return nil
+}
+
+// addConsumer notes a consumer, and has its jobs fetched if its function is hosted here.
+// It returns how many there are.
+func (q *Queue) addConsumer(p place, c jetstream.Consumer) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.consumers[p] == nil {
+		q.consumers[p] = c
+		if h := q.hosted[p.function]; h != nil {
+			q.pull(h, p, c)
+		}
+		_ = q.conn.Publish(q.signal("c", token(p.function), p.bucket), nil) // who misses it looks later
+	}
+	return len(q.consumers)
+}
+
+// busyConsumers is from how many consumers on their writes weigh.
+const busyConsumers = 100
+
+// store publishes a message. The error Is errFence if the job has been changed.
+func (q *Queue) store(ctx context.Context, msg *nats.Msg) (uint64, error) {
+	ack, err := q.js.PublishMsg(ctx, msg)
+	if err == nil {
+		return ack.Sequence, nil
+	}
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		switch int(api.ErrorCode) {
+		case int(jetstream.JSErrCodeStreamWrongLastSequence), int(jetstream.JSErrCodeStreamWrongLastSequenceConstant):
+			return 0, errFence
+		case insufficientResources, storageExceeded:
+			return 0, errFull
+		}
+	}
+	return 0, err
+}
+
+// Error codes of the server that nats.go has no names for.
+const (
+	insufficientResources = 10023
+	storageExceeded       = 10047
+)
+
+var (
+	errFence = errors.New("the job has been changed")
+	errFull  = errors.New("the server's store is full")
+)
+
+// last returns the last record of a job.
+func (q *Queue) last(ctx context.Context, subject string) (*stored, error) {
+	m, err := q.stream.GetLastMsgForSubject(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	return decode(m.Subject, m.Header, m.Data, m.Sequence)
+}
+
+// sweep removes what is older than a job's last record. It must not fail for the job's
+// sake: what stays is found out of date when it is delivered.
+func (q *Queue) sweep(ctx context.Context, p place, rec *stored) {
+	err := q.stream.Purge(ctx, jetstream.WithPurgeSubject(p.of(rec.rec.ID)), jetstream.WithPurgeSequence(rec.seq))
+	if err != nil && q.ctx.Err() == nil {
+		q.log.Debug("faasnats: old records of a job stay for now", "job", rec.rec.ID, "error", err)
+	}
+}
+
+// requestTimeout bounds requests that no caller waits for.
+const requestTimeout = 5 * time.Second
+
+// background is a context for a request that no caller's context bounds. It outlives
+// Close, which waits for such requests.
+func background() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), requestTimeout)
+}

@@ -1,0 +1,142 @@
+package faasnats
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/inproc/faas"
+)
+
+// Swap implements [faas.JobQueue].
+func (q *Queue) Swap(ctx context.Context, old, next faas.JobRecord) error {
+	if err := q.usable(ctx); err != nil {
+		return err
+	}
+	s, err := q.find(ctx, old.ID)
+	if err != nil {
+		return err
+	}
+	remove := next.ID == uuid.Nil
+	switch {
+	case s.seq != old.Revision:
+		return jobError(s.rec.Function, faas.ErrRevision, faas.ErrRevision.Error())
+	case remove && !s.settled:
+		return jobError(s.rec.Function, faas.ErrInput, "only the record of a settled job can be removed")
+	}
+	next.ID = old.ID
+	msg, state, err := q.swapMessage(s, &next, remove)
+	if err != nil {
+		return err
+	}
+	seq, err := q.store(ctx, msg)
+	switch {
+	case errors.Is(err, errFence):
+		return jobError(s.rec.Function, faas.ErrRevision, faas.ErrRevision.Error())
+	case err != nil:
+		return q.failed(ctx, "change a job", err)
+	}
+	q.swapped(ctx, s, &stored{rec: next, place: s.place, state: state, seq: seq, settled: next.State.IsSettled() || remove})
+	return nil
+}
+
+// swapMessage makes the write over s.
+func (q *Queue) swapMessage(s *stored, next *faas.JobRecord, remove bool) (msg *msgOut, state string, err error) {
+	if remove {
+		msg, err = tombstone(s)
+		state = s.state
+	} else {
+		state = stateOf(next, time.Now())
+		if s.state == inHand && s.place.isOrdered() && !next.State.IsSettled() {
+			state = inHand
+		}
+		msg, err = message(s.place, next, state, nil)
+	}
+	if err != nil {
+		return nil, state, err
+	}
+	fence(msg, s.seq, s.place.of(s.rec.ID))
+	if state == inHand {
+		(&held{delivered: s.delivered}).explain(msg, false)
+	}
+	if (s.state == inFuture || s.state == inPark) && s.state != state {
+		purging(msg, s.place, s.rec.ID, s.state)
+	}
+	return msg, state, nil
+}
+
+// tombstone is the record of a job that was purged: its ID stays taken for as long as the
+// record would have been kept.
+func tombstone(s *stored) (*msgOut, error) {
+	bare := faas.JobRecord{
+		ID: s.rec.ID, Function: s.rec.Function, Tenant: s.rec.Tenant, OrderKey: s.rec.OrderKey, Accepted: s.rec.Accepted, State: s.rec.State,
+		KeepUntil: s.rec.KeepUntil, UniqueKey: s.rec.UniqueKey, UniqueFor: s.rec.UniqueFor,
+	}
+	msg, err := message(s.place, &bare, s.state, nil)
+	if err != nil {
+		return nil, err
+	}
+	msg.Header.Set(headerState, forgotten)
+	if msg.Header.Get(jetstream.MsgTTLHeader) == "" {
+		msg.Header.Set(jetstream.MsgTTLHeader, ttl(tombstoneTime))
+	}
+	return msg, nil
+}
+
+// tombstoneTime is how long the ID of a purged job stays taken whose record was to be kept
+// for ever.
+const tombstoneTime = 24 * time.Hour
+
+// swapped ends the lease of a job that was changed, and removes what is out of date.
+func (q *Queue) swapped(ctx context.Context, old, s *stored) {
+	q.mu.Lock()
+	h := q.held[s.rec.ID]
+	if h != nil && h.seq >= s.seq { // the write has come back as a delivery
+		h = nil
+	}
+	switch {
+	case h == nil:
+	case s.state == inHand:
+		q.endLease(h, &s.rec, s.seq)
+	default:
+		q.drop(h)
+	}
+	if s.state == inLine && s.settled {
+		q.underway[s.place]++
+	}
+	q.mu.Unlock()
+	if s.state != old.state || s.state != inLine {
+		q.sweep(ctx, s.place, s)
+	}
+	if h != nil && s.state != inHand {
+		q.ack(h.msg, h.place) // its message is gone
+	}
+	q.signalChange(s.rec.ID, "swap")
+}
+
+// changedElsewhere is told of a write by a process that does not hold the job.
+func (q *Queue) changedElsewhere(id uuid.UUID) {
+	h := q.holds(id)
+	if h == nil {
+		return
+	}
+	ctx, cancel := background()
+	defer cancel()
+	s, err := q.last(ctx, h.place.of(id))
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return // Settle will meet the fence
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.held[id] != h || err == nil && s.seq <= h.seq:
+	case err == nil && s.state == inHand:
+		q.endLease(h, &s.rec, s.seq)
+	default:
+		q.drop(h)
+		q.ack(h.msg, h.place)
+	}
+}

@@ -1,0 +1,96 @@
+package faasnats
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"github.com/inproc/faas"
+)
+
+// Processes tell each other of what they write by plain messages, which may be lost: who
+// waits for one also looks now and then.
+
+// signal is the subject of such a message.
+func (q *Queue) signal(parts ...string) string {
+	return "faas." + q.name + "." + strings.Join(parts, ".")
+}
+
+// signalChange tells that a job was written: the word is "held", or "swap" if the author
+// may not be the job's holder.
+func (q *Queue) signalChange(id uuid.UUID, word string) {
+	_ = q.conn.Publish(q.signal("j", idToken(id), word), nil) // who misses it looks later
+}
+
+// listen subscribes to what other processes tell.
+func (q *Queue) listen() error {
+	swaps, err := q.conn.Subscribe(q.signal("j", "*", "swap"), func(msg *nats.Msg) {
+		if id, ok := signaledJob(msg.Subject); ok {
+			q.changedElsewhere(id)
+		}
+	})
+	if err != nil {
+		return q.failed(context.Background(), "subscribe", err)
+	}
+	made, err := q.conn.Subscribe(q.signal("c", "*", "*"), func(*nats.Msg) { q.lookForConsumers() })
+	q.watchers = []*nats.Subscription{swaps, made}
+	return err
+}
+
+func signaledJob(subject string) (uuid.UUID, bool) {
+	parts := strings.Split(subject, ".")
+	id, err := uuid.Parse(parts[len(parts)-2])
+	return id, err == nil
+}
+
+// longestLook is how long a Watch waits without a look.
+const longestLook = 15 * time.Second
+
+// Watch implements [faas.JobQueue]. Other processes tell of their writes; one whose word
+// is lost is seen within 15 seconds.
+func (q *Queue) Watch(ctx context.Context, id uuid.UUID, revision uint64) (faas.JobRecord, error) {
+	if err := q.usable(ctx); err != nil {
+		return faas.JobRecord{}, err
+	}
+	told := make(chan *nats.Msg, 1)
+	sub, err := q.conn.ChanSubscribe(q.signal("j", idToken(id), "*"), told)
+	if err != nil {
+		return faas.JobRecord{}, q.failed(ctx, "watch a job", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // the connection may be gone
+	for {
+		rec, err := q.Get(ctx, id)
+		switch {
+		case err == nil && rec.Revision != revision:
+			return rec, nil
+		case err != nil && (ctx.Err() != nil || q.ctx.Err() != nil || isFinal(err)):
+			return rec, err
+		}
+		q.awaitWord(ctx, told, &rec)
+	}
+}
+
+// isFinal reports whether a Get says that there is nothing to wait for.
+func isFinal(err error) bool {
+	return errors.Is(err, faas.ErrNotFound) || errors.Is(err, faas.ErrForgotten) || errors.Is(err, faas.ErrClosed)
+}
+
+// awaitWord waits until there may be something to see.
+func (q *Queue) awaitWord(ctx context.Context, told <-chan *nats.Msg, rec *faas.JobRecord) {
+	wait := longestLook
+	if at := whenOf(rec); !rec.State.IsSettled() && time.Until(at) > 0 { // then a schedule writes it
+		wait = min(wait, time.Until(at)+time.Second)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-told:
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-q.ctx.Done():
+	}
+}
