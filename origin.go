@@ -3,8 +3,6 @@ package faas
 import (
 	"context"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // meet reads from ctx the parent call, the tenant and the priority, and whether ctx has
@@ -152,11 +150,7 @@ func (inv *Invocation) comeFrom(from *provenance) {
 // from outside and refuses no call: if it is longer than 128 bytes or is not all
 // printable, it is dropped, and the ID of each invocation stands in its place.
 func WithOrigin(ctx context.Context, o Origin) context.Context {
-	c := newCallerContext(ctx)
-	from := c.from.own()
-	from.add(o)
-	c.from = from
-	return c
+	return withProvenance(ctx, func(from *provenance) { from.add(o) })
 }
 
 // WithResolution has a call that is made with the context write to what it was given: which
@@ -168,11 +162,7 @@ func WithOrigin(ctx context.Context, o Origin) context.Context {
 // is not written. to must not be nil, and is for one call at a time. Nested calls don't
 // write it.
 func WithResolution(ctx context.Context, to *Resolution) context.Context {
-	c := newCallerContext(ctx)
-	from := c.from.own()
-	from.resolved = to
-	c.from = from
-	return c
+	return withProvenance(ctx, func(from *provenance) { from.resolved = to })
 }
 
 // WithLogTail returns a context whose calls, and their nested calls, also write into t
@@ -181,20 +171,16 @@ func WithResolution(ctx context.Context, to *Resolution) context.Context {
 // beside the answer, as a client of AWS Lambda may ask for. Handlers that outlive their
 // calls go on writing into t. Nil: the calls write into none, also if ctx names one.
 func WithLogTail(ctx context.Context, t *LogTail) context.Context {
-	c := newCallerContext(ctx)
-	from := c.from.own()
-	from.tail = t
-	c.from = from
-	return c
+	return withProvenance(ctx, func(from *provenance) { from.tail = t })
 }
 
-// withDelivery returns a context for one delivery of a job: its calls have this Job,
-// Delivery and Attempt, and their nested calls have not.
-func withDelivery(ctx context.Context, job uuid.UUID, delivery, attempt int) context.Context {
+// withProvenance returns a context from which calls inherit what they inherit from ctx, but
+// for what change does to their provenance.
+func withProvenance(ctx context.Context, change func(own *provenance)) context.Context {
 	c := newCallerContext(ctx)
-	from := c.from.own()
-	from.job, from.delivery, from.attempt = job, delivery, attempt
-	c.from = from
+	own := c.from.own()
+	change(own)
+	c.from = own
 	return c
 }
 

@@ -179,14 +179,22 @@ func (l *Lambda) moved(x *exchange, t target, a faas.Alias, in *aliasRequest) (w
 	return w, now.version, nil
 }
 
-func (l *Lambda) getAlias(x *exchange) {
-	t, ok := l.manage(x, nil)
-	if !ok {
-		return
+// manageAlias is manage for a request without a body about one alias, which it also returns.
+func (l *Lambda) manageAlias(x *exchange) (t target, name string, ok bool) {
+	if t, ok = l.manage(x, nil); !ok {
+		return t, "", false
 	}
-	name := x.r.PathValue("alias")
+	name = x.r.PathValue("alias")
 	if apiErr := checkAliasName(name, true); apiErr != nil {
 		x.refuse(apiErr)
+		return t, name, false
+	}
+	return t, name, true
+}
+
+func (l *Lambda) getAlias(x *exchange) {
+	t, name, ok := l.manageAlias(x)
+	if !ok {
 		return
 	}
 	a, found := l.alias(t.name, name)
@@ -199,13 +207,8 @@ func (l *Lambda) getAlias(x *exchange) {
 
 // deleteAlias also answers 204 if there is no such alias, as Lambda does.
 func (l *Lambda) deleteAlias(x *exchange) {
-	t, ok := l.manage(x, nil)
+	t, name, ok := l.manageAlias(x)
 	if !ok {
-		return
-	}
-	name := x.r.PathValue("alias")
-	if apiErr := checkAliasName(name, true); apiErr != nil {
-		x.refuse(apiErr)
 		return
 	}
 	if err := l.router.RemoveAlias(t.name, name, l.actor(x)); err != nil && !errors.Is(err, faas.ErrNotFound) {
