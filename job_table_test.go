@@ -44,8 +44,10 @@ type rig struct {
 	asked, ran steps
 	letters    chan faas.JobEnvelope // of dead jobs
 	job        *faas.Job[string]
-	payload    string // of the job
-	version    string // of the function that it is sent to
+	payload    string        // of the job
+	version    string        // of the function that it is sent to
+	carried    time.Duration // time used that another host has recorded; negative: time recorded that the job was not told
+	others     bool          // there are records of other jobs
 	row        row
 }
 
@@ -187,14 +189,14 @@ func (g *rig) checkRecords(info *faas.JobInfo) {
 		if e.Outcome == faas.InitFailed {
 			continue // no handler has run
 		}
-		if e.Delivery > 0 { // and no live call beside the job
+		if e.Delivery > 0 && !g.others { // and no live call beside the job
 			assert.Equal(g.t, info.ID, e.Job)
 			used += e.Duration
 		}
 		recorded = append(recorded, fmt.Sprintf("%v %d/%d", e.Start.Sub(g.start), e.Attempt, e.Delivery))
 	}
 	assert.Equal(g.t, g.ran.list(), recorded, "recorded")
-	assert.Equal(g.t, used, info.Used)
+	assert.Equal(g.t, used+g.carried, info.Used)
 }
 
 // errAny stands for a *JobError that Is none of the platform's errors.

@@ -46,7 +46,7 @@ func (r *Router) waitingOf(rec *JobRecord) JobWaiting {
 	switch {
 	case rec.KeyHolder != uuid.Nil:
 		return JobWaiting{For: WaitKey, Job: rec.KeyHolder}
-	case f == nil:
+	case f == nil || r.closed.Load():
 		return JobWaiting{For: WaitFunction}
 	case f.class.Limit() == 0:
 		return JobWaiting{For: WaitOff}

@@ -1,0 +1,249 @@
+package faas_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+)
+
+// loseLeases does to the jobs what the death of their host does.
+func loseLeases(t *testing.T, q faas.JobQueue) {
+	t.Helper()
+	lost, ok := q.(interface{ LoseLeases() int })
+	require.True(t, ok)
+	require.Equal(t, 1, lost.LoseLeases())
+}
+
+// takeOver has the job of another host's rig looked at by this one.
+func (g *rig) takeOver(from *rig) {
+	g.start = from.start
+	g.job = g.register().Job(from.job.ID())
+}
+
+func TestWhatAHostThatShutsDownLeavesTheNextRunsAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		concurrency int
+		end         func(r *faas.Router) error
+		ran         []string // by the first host
+		ends        string
+	}{
+		"a handler that was canceled, by Shutdown": {5, func(r *faas.Router) error {
+			ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
+			defer cancel()
+			return r.Shutdown(ctx)
+		}, []string{"0s 1/1"}, "Succeeded Success 1/2 10m0s"},
+		"a handler that was canceled, by Close": {5, func(r *faas.Router) error {
+			time.Sleep(9 * time.Minute)
+			return r.Close()
+		}, []string{"0s 1/1"}, "Succeeded Success 1/2 10m0s"},
+		"one that waits for its slot, by Close": {1, func(r *faas.Router) error {
+			time.Sleep(9 * time.Minute)
+			return r.Close()
+		}, []string{"0s 1/0"}, "Succeeded Success 1/2 10m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				queue := faas.WithJobs(faas.NewMemoryJobs(0, 0))
+				old := newRig(t, row{
+					via:  []faas.RouterOption{queue},
+					opts: []faas.Option{faas.WithConcurrency(c.concurrency), faas.WithTimeout(time.Hour), faas.WithQueueTimeout(time.Hour)},
+					do:   func(ctx context.Context, _ int) (string, error) { return heedful(ctx) },
+				})
+				f := old.register()
+				if c.concurrency == 1 {
+					go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
+					synctest.Wait()
+				}
+				old.sendTo(f)
+				old.until(time.Minute)
+				assert.Equal(t, "Running", state(t, old.job))
+				_ = c.end(old.r)
+				synctest.Wait()
+				assert.Equal(t, c.ran, old.ran.list())
+				assert.Equal(t, "Ready function", state(t, old.job))
+				_, err := old.job.Wait(t.Context())
+				require.ErrorIs(t, err, faas.ErrClosed)
+
+				next := newRig(t, row{via: []faas.RouterOption{queue}, asked: []string{"10m0s 1/2"}, ran: []string{"10m0s 1/2"}, ends: c.ends})
+				next.takeOver(old)
+				next.carried = 0
+				for _, e := range old.meter.recordsOf("work") {
+					if e.Delivery > 0 {
+						assert.Equal(t, []any{next.job.ID(), faas.Canceled}, []any{e.Job, e.Outcome})
+						next.carried += e.Duration
+					}
+				}
+				next.check()
+				assert.Empty(t, old.letters)
+			})
+		})
+	}
+}
+
+func TestACanceledJobIsCanceledWhateverItDoes(t *testing.T) {
+	cancelAt := func(t *testing.T, g *rig, at time.Duration) {
+		t.Helper()
+		g.until(at)
+		require.NoError(t, g.job.Cancel(t.Context()))
+		assert.Equal(t, at, time.Since(g.start), "at once")
+	}
+	rows := map[string]struct {
+		at time.Duration
+		row
+	}{
+		"waiting until it is due": {time.Minute, row{sent: []faas.SendOption{faas.WithDelay(time.Hour)}, ends: "Canceled Canceled 0/0 1m0s"}},
+		"in a backoff": {30 * time.Second, row{
+			do: answers(9, errJob), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled Canceled 1/1 30s",
+		}},
+		"running": {5 * time.Second, row{
+			do: first(9, heedful), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled Canceled 0/1 5s",
+		}},
+		"running in a deaf handler": {5 * time.Second, row{
+			do:    func(context.Context, int) (string, error) { time.Sleep(time.Hour); return "too late", nil },
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled Canceled 0/1 5s",
+		}},
+		"parked behind its runaway": {3 * time.Minute, row{
+			opts:  []faas.Option{faas.WithTimeout(time.Minute)},
+			do:    func(context.Context, int) (string, error) { time.Sleep(time.Hour); return "too late", nil },
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled Canceled 1/1 3m0s",
+		}},
+	}
+	for name, c := range rows {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c.err = faas.ErrJobCanceled
+				g := newRig(t, c.row)
+				g.send()
+				cancelAt(t, g, c.at)
+				g.check()
+			})
+		})
+	}
+	t.Run("waiting for its slot", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			g := newRig(t, row{
+				opts:  []faas.Option{faas.WithConcurrency(1)},
+				do:    first(1, func(context.Context) (string, error) { time.Sleep(10 * time.Second); return "live", nil }),
+				asked: []string{"0s 1/1"}, ran: []string{"0s 1/0"}, ends: "Canceled Canceled 0/0 5s", err: faas.ErrJobCanceled,
+			})
+			f := g.register()
+			go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
+			synctest.Wait()
+			g.sendTo(f)
+			cancelAt(t, g, 5*time.Second)
+			g.check()
+		})
+	})
+	t.Run("after its end it can't be", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			g := newRig(t, row{do: answers(9, faas.Permanent(errJob)), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead Permanent 1/1 0s", err: errAny})
+			g.send()
+			g.until(time.Second)
+			require.ErrorIs(t, g.job.Cancel(t.Context()), faas.ErrSettled)
+			g.check()
+		})
+	})
+}
+
+func TestALostLeaseIsNoAttemptAndBothDeliveriesAreRecorded(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(ctx context.Context, n int) (string, error)
+		look string
+		ran  []string
+		ends string
+	}{
+		// Its next delivery, by the same host, ends the context of the first.
+		"the handler heeds its context": {first(1, func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			if !errors.Is(context.Cause(ctx), faas.ErrLease) {
+				return "", faas.Permanent(context.Cause(ctx))
+			}
+			return "done", nil // it counts no more
+		}), "", []string{"0s 1/1", "10s 1/2"}, "Succeeded Success 1/1 10s"},
+		"the handler is deaf": {first(1, func(context.Context) (string, error) {
+			time.Sleep(time.Minute)
+			return "too late", nil
+		}), "Parked handler", []string{"0s 1/1", "1m0s 1/2"}, "Succeeded Success 1/1 1m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				queue := faas.NewMemoryJobs(0, 0)
+				g := newRig(t, row{
+					via: []faas.RouterOption{faas.WithJobs(queue)}, opts: []faas.Option{faas.WithTimeout(time.Hour)},
+					do: c.do, asked: c.ran, ran: c.ran, ends: c.ends,
+				})
+				g.send()
+				g.until(10 * time.Second)
+				loseLeases(t, queue)
+				if c.look != "" {
+					g.until(20 * time.Second)
+					assert.Equal(t, c.look, state(t, g.job))
+				}
+				g.carried = -10 * time.Second // the record of the first delivery has them, and the job has not
+				g.check()
+				assert.Equal(t, faas.Canceled, g.meter.recordsOf("work")[0].Outcome)
+			})
+		})
+	}
+}
+
+func TestADeliveryThatLostItsLeaseWhileItWaitedForItsSlotDoesNotRun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		queue := faas.NewMemoryJobs(0, 0)
+		g := newRig(t, row{
+			via: []faas.RouterOption{faas.WithJobs(queue)}, opts: []faas.Option{faas.WithConcurrency(1)},
+			do:    first(1, func(context.Context) (string, error) { time.Sleep(10 * time.Second); return "live", nil }),
+			asked: []string{"0s 1/1", "5s 1/2"}, ran: []string{"0s 1/0", "10s 1/2"}, ends: "Succeeded Success 1/1 10s",
+		})
+		f := g.register()
+		go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
+		synctest.Wait()
+		g.sendTo(f)
+		g.until(5 * time.Second)
+		loseLeases(t, queue)
+		g.check()
+	})
+}
+
+func TestAJobWithWhichThreeHostsDiedIsDead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		queue := faas.NewMemoryJobs(0, 0)
+		ran := []string{"0s 1/1", "10s 1/2", "20s 1/3"}
+		g := newRig(t, row{
+			via: []faas.RouterOption{faas.WithJobs(queue)}, do: first(9, heedful),
+			asked: ran, ran: ran, ends: "Dead HostCrashes 0/0 30s", err: errAny,
+		})
+		g.send()
+		for n := range 3 {
+			g.until(time.Duration(n+1) * 10 * time.Second)
+			loseLeases(t, queue)
+		}
+		g.carried = -30 * time.Second
+		g.check()
+	})
+}
+
+func TestAJobThatIsTooOldWhenItsOrderKeyIsFreeIsDeadAndDoesNotRun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g := newRig(t, row{
+			opts: []faas.Option{faas.WithTimeout(8 * time.Hour)}, sent: []faas.SendOption{faas.WithOrderKey("k")},
+			do:    first(1, func(context.Context) (string, error) { time.Sleep(7 * time.Hour); return "first", nil }),
+			look:  map[time.Duration]string{time.Hour: "Ready key", 6*time.Hour + time.Minute: "Ready key"},
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead EventAgeExceeded 0/0 7h0m0s", err: errAny,
+		})
+		g.others = true // the record is that of the job before
+		f := g.register()
+		_, err := f.Send(t.Context(), parcel{1}, faas.WithOrderKey("k"))
+		require.NoError(t, err)
+		synctest.Wait()
+		g.sendTo(f)
+		g.check()
+	})
+}
