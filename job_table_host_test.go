@@ -38,15 +38,15 @@ func TestWhatAHostThatShutsDownLeavesTheNextRunsAtOnce(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
 			defer cancel()
 			return r.Shutdown(ctx)
-		}, []string{"0s 1/1"}, "Succeeded Success 1/2 10m0s"},
+		}, []string{"0s 1/1"}, "Succeeded: Success 1/2 10m0s"},
 		"a handler that was canceled, by Close": {5, func(r *faas.Router) error {
 			time.Sleep(9 * time.Minute)
 			return r.Close()
-		}, []string{"0s 1/1"}, "Succeeded Success 1/2 10m0s"},
+		}, []string{"0s 1/1"}, "Succeeded: Success 1/2 10m0s"},
 		"one that waits for its slot, by Close": {1, func(r *faas.Router) error {
 			time.Sleep(9 * time.Minute)
 			return r.Close()
-		}, []string{"0s 1/0"}, "Succeeded Success 1/2 10m0s"},
+		}, []string{"0s 1/0"}, "Succeeded: Success 1/2 10m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -98,21 +98,21 @@ func TestACanceledJobIsCanceledWhateverItDoes(t *testing.T) {
 		at time.Duration
 		row
 	}{
-		"waiting until it is due": {time.Minute, row{sent: []faas.SendOption{faas.WithDelay(time.Hour)}, ends: "Canceled Canceled 0/0 1m0s"}},
+		"waiting until it is due": {time.Minute, row{sent: []faas.SendOption{faas.WithDelay(time.Hour)}, ends: "Canceled: Canceled 0/0 1m0s"}},
 		"in a backoff": {30 * time.Second, row{
-			do: answers(9, errJob), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled Canceled 1/1 30s",
+			do: answers(9, errJob), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled: Canceled 1/1 30s",
 		}},
 		"running": {5 * time.Second, row{
-			do: first(9, heedful), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled Canceled 0/1 5s",
+			do: first(9, heedful), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled: Canceled 0/1 5s",
 		}},
 		"running in a deaf handler": {5 * time.Second, row{
 			do:    func(context.Context, int) (string, error) { time.Sleep(time.Hour); return "too late", nil },
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled Canceled 0/1 5s",
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled: Canceled 0/1 5s",
 		}},
 		"parked behind its runaway": {3 * time.Minute, row{
 			opts:  []faas.Option{faas.WithTimeout(time.Minute)},
 			do:    func(context.Context, int) (string, error) { time.Sleep(time.Hour); return "too late", nil },
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled Canceled 1/1 3m0s",
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Canceled: Canceled 1/1 3m0s",
 		}},
 	}
 	for name, c := range rows {
@@ -131,7 +131,7 @@ func TestACanceledJobIsCanceledWhateverItDoes(t *testing.T) {
 			g := newRig(t, row{
 				opts:  []faas.Option{faas.WithConcurrency(1)},
 				do:    first(1, func(context.Context) (string, error) { time.Sleep(10 * time.Second); return "live", nil }),
-				asked: []string{"0s 1/1"}, ran: []string{"0s 1/0"}, ends: "Canceled Canceled 0/0 5s", err: faas.ErrJobCanceled,
+				asked: []string{"0s 1/1"}, ran: []string{"0s 1/0"}, ends: "Canceled: Canceled 0/0 5s", err: faas.ErrJobCanceled,
 			})
 			f := g.register()
 			go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
@@ -143,7 +143,7 @@ func TestACanceledJobIsCanceledWhateverItDoes(t *testing.T) {
 	})
 	t.Run("after its end it can't be", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			g := newRig(t, row{do: answers(9, faas.Permanent(errJob)), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead Permanent 1/1 0s", err: errAny})
+			g := newRig(t, row{do: answers(9, faas.Permanent(errJob)), asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead: Permanent 1/1 0s", err: errAny})
 			g.send()
 			g.until(time.Second)
 			require.ErrorIs(t, g.job.Cancel(t.Context()), faas.ErrSettled)
@@ -166,11 +166,11 @@ func TestALostLeaseIsNoAttemptAndBothDeliveriesAreRecorded(t *testing.T) {
 				return "", faas.Permanent(context.Cause(ctx))
 			}
 			return "done", nil // it counts no more
-		}), "", []string{"0s 1/1", "10s 1/2"}, "Succeeded Success 1/1 10s"},
+		}), "", []string{"0s 1/1", "10s 1/2"}, "Succeeded: Success 1/1 10s"},
 		"the handler is deaf": {first(1, func(context.Context) (string, error) {
 			time.Sleep(time.Minute)
 			return "too late", nil
-		}), "Parked handler", []string{"0s 1/1", "1m0s 1/2"}, "Succeeded Success 1/1 1m0s"},
+		}), "Parked handler", []string{"0s 1/1", "1m0s 1/2"}, "Succeeded: Success 1/1 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestADeliveryThatLostItsLeaseWhileItWaitedForItsSlotDoesNotRun(t *testing.T
 		g := newRig(t, row{
 			via: []faas.RouterOption{faas.WithJobs(queue)}, opts: []faas.Option{faas.WithConcurrency(1)},
 			do:    first(1, func(context.Context) (string, error) { time.Sleep(10 * time.Second); return "live", nil }),
-			asked: []string{"0s 1/1", "5s 1/2"}, ran: []string{"0s 1/0", "10s 1/2"}, ends: "Succeeded Success 1/1 10s",
+			asked: []string{"0s 1/1", "5s 1/2"}, ran: []string{"0s 1/0", "10s 1/2"}, ends: "Succeeded: Success 1/1 10s",
 		})
 		f := g.register()
 		go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
@@ -218,7 +218,7 @@ func TestAJobWithWhichThreeHostsDiedIsDead(t *testing.T) {
 		ran := []string{"0s 1/1", "10s 1/2", "20s 1/3"}
 		g := newRig(t, row{
 			via: []faas.RouterOption{faas.WithJobs(queue)}, do: first(9, heedful),
-			asked: ran, ran: ran, ends: "Dead HostCrashes 0/0 30s", err: errAny,
+			asked: ran, ran: ran, ends: "Dead: HostCrashes 0/0 30s", err: errAny,
 		})
 		g.send()
 		for n := range 3 {
@@ -236,7 +236,7 @@ func TestAJobThatIsTooOldWhenItsOrderKeyIsFreeIsDeadAndDoesNotRun(t *testing.T) 
 			opts: []faas.Option{faas.WithTimeout(8 * time.Hour)}, sent: []faas.SendOption{faas.WithOrderKey("k")},
 			do:    first(1, func(context.Context) (string, error) { time.Sleep(7 * time.Hour); return "first", nil }),
 			look:  map[time.Duration]string{time.Hour: "Ready key", 6*time.Hour + time.Minute: "Ready key"},
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead EventAgeExceeded 0/0 7h0m0s", err: errAny,
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead: EventAgeExceeded 0/0 7h0m0s", err: errAny,
 		})
 		g.others = true // the record is that of the job before
 		f := g.register()

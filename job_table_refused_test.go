@@ -45,7 +45,7 @@ func TestADeliveryThatIsRefusedForGoodIsDeadAtOnce(t *testing.T) {
 			kind = faas.KindDenied
 		}
 		runRows(t, map[string]row{string(why): {
-			refuse: refuses(9, why, kind, 0), asked: []string{"0s 1/1"}, ends: fmt.Sprintf("Dead %s 0/1 0s", want.condition), err: want.err,
+			refuse: refuses(9, why, kind, 0), asked: []string{"0s 1/1"}, ends: fmt.Sprintf("Dead: %s 0/1 0s", want.condition), err: want.err,
 		}})
 	}
 }
@@ -56,21 +56,21 @@ func TestADeliveryThatCouldNotRunIsNoAttemptAndComesAgain(t *testing.T) {
 	for _, why := range []faas.Reason{faas.ReasonOverloaded, faas.ReasonRunaways, faas.ReasonQueueTimeout, faas.ReasonMeterFull, faas.ReasonInit} {
 		runRows(t, map[string]row{string(why): {
 			refuse: refuses(4, why, why.Kind(), 0), look: map[time.Duration]string{2 * time.Second: "Scheduled backoff"},
-			asked: fifth, ran: fifth[4:], ends: "Succeeded Success 1/5 15s",
+			asked: fifth, ran: fifth[4:], ends: "Succeeded: Success 1/5 15s",
 		}})
 	}
 	hourly := []string{"0s 1/1", "1h0m0s 1/2", "2h0m0s 1/3"}
 	runRows(t, map[string]row{
 		"throttled": {
 			refuse: refuses(2, "throttled", faas.KindBusy, time.Hour), look: map[time.Duration]string{90 * time.Minute: "Scheduled backoff"},
-			asked: hourly, ran: hourly[2:], ends: "Succeeded Success 1/3 2h0m0s",
+			asked: hourly, ran: hourly[2:], ends: "Succeeded: Success 1/3 2h0m0s",
 		},
 		"a time that is shorter than the backoff": {
 			refuse: refuses(4, "throttled", faas.KindBusy, 5*time.Second),
-			asked:  []string{"0s 1/1", "5s 1/2", "10s 1/3", "15s 1/4", "23s 1/5"}, ran: []string{"23s 1/5"}, ends: "Succeeded Success 1/5 23s",
+			asked:  []string{"0s 1/1", "5s 1/2", "10s 1/3", "15s 1/4", "23s 1/5"}, ran: []string{"23s 1/5"}, ends: "Succeeded: Success 1/5 23s",
 		},
 		"a gate that does not answer": {
-			refuse: refuses(4, "unanswered", faas.KindUnavailable, 0), asked: fifth, ran: fifth[4:], ends: "Succeeded Success 1/5 15s",
+			refuse: refuses(4, "unanswered", faas.KindUnavailable, 0), asked: fifth, ran: fifth[4:], ends: "Succeeded: Success 1/5 15s",
 		},
 		"the first retry after that": { // the attempt that failed counts, and the backoff starts anew
 			refuse: func(n int) error {
@@ -80,15 +80,15 @@ func TestADeliveryThatCouldNotRunIsNoAttemptAndComesAgain(t *testing.T) {
 				return nil
 			},
 			do:    answers(1, errJob),
-			asked: []string{"0s 1/1", "1s 1/2", "1m1s 2/3", "1m2s 2/4"}, ran: []string{"1s 1/2", "1m2s 2/4"}, ends: "Succeeded Success 2/4 1m2s",
+			asked: []string{"0s 1/1", "1s 1/2", "1m1s 2/3", "1m2s 2/4"}, ran: []string{"1s 1/2", "1m2s 2/4"}, ends: "Succeeded: Success 2/4 1m2s",
 		},
 		"for longer than its age": {
 			refuse: refuses(999, faas.ReasonOverloaded, faas.KindBusy, 0), asked: backoffs(6 * time.Hour), err: faas.ErrOverloaded,
-			ends: fmt.Sprintf("Dead EventAgeExceeded 0/%d 6h0m0s", len(backoffs(6*time.Hour))),
+			ends: fmt.Sprintf("Dead: EventAgeExceeded 0/%d 6h0m0s", len(backoffs(6*time.Hour))),
 		},
 		"for longer than its own expiry": {
 			refuse: refuses(999, faas.ReasonMeterFull, faas.KindUnavailable, 0), sent: []faas.SendOption{faas.WithExpiry(10 * time.Second)},
-			asked: fifth[:4], err: faas.ErrOverloaded, ends: "Dead EventAgeExceeded 0/4 10s",
+			asked: fifth[:4], err: faas.ErrOverloaded, ends: "Dead: EventAgeExceeded 0/4 10s",
 		},
 	})
 }
@@ -114,7 +114,7 @@ func TestAJobWaitsForASlotOutsideOfTheQueueAndComesAgainAfterItsTimeout(t *testi
 			// Each waits for 30 s; after the first comes 1 s, after the second 2 s, after the third 4 s.
 			look:  map[time.Duration]string{10 * time.Second: "Running", 30500 * time.Millisecond: "Scheduled backoff", 32 * time.Second: "Running"},
 			asked: []string{"0s 1/1", "31s 1/2", "1m3s 1/3", "1m37s 1/4"},
-			ran:   []string{"0s 1/0", "1m37s 1/4"}, ends: "Succeeded Success 1/4 1m37s",
+			ran:   []string{"0s 1/0", "1m37s 1/4"}, ends: "Succeeded: Success 1/4 1m37s",
 		})
 		f := g.register()
 		go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
@@ -131,7 +131,7 @@ func TestAJobComesAgainWhileEverySlotIsStuck(t *testing.T) {
 			opts:  []faas.Option{faas.WithConcurrency(1), faas.WithTimeout(time.Second)},
 			do:    first(1, func(context.Context) (string, error) { time.Sleep(5 * time.Second); return "", nil }),
 			asked: []string{"1s 1/1", "2s 1/2", "4s 1/3", "8s 1/4"},
-			ran:   []string{"0s 1/0", "8s 1/4"}, ends: "Succeeded Success 1/4 8s",
+			ran:   []string{"0s 1/0", "8s 1/4"}, ends: "Succeeded: Success 1/4 8s",
 		})
 		f := g.register()
 		_, err := f.Invoke(t.Context(), parcel{})
@@ -155,7 +155,7 @@ func TestAJobWaitsForRoomWithTheMeters(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		full := &fullMeter{recorder: &recorder{}}
 		asked := []string{"1s 1/1", "2s 1/2", "4s 1/3"}
-		g := newRig(t, row{opts: []faas.Option{faas.WithMeter(full)}, sent: []faas.SendOption{faas.WithDelay(time.Second)}, asked: asked, ran: asked[2:], ends: "Succeeded Success 1/3 4s"})
+		g := newRig(t, row{opts: []faas.Option{faas.WithMeter(full)}, sent: []faas.SendOption{faas.WithDelay(time.Second)}, asked: asked, ran: asked[2:], ends: "Succeeded: Success 1/3 4s"})
 		g.send() // asks as well
 		full.no = 2
 		g.check()
@@ -164,7 +164,7 @@ func TestAJobWaitsForRoomWithTheMeters(t *testing.T) {
 
 func TestAnInstanceThatCanNotBeBuiltIsNoAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		g := newRig(t, row{ends: "Succeeded Success 1/4 7s", asked: []string{"0s 1/1", "1s 1/2", "3s 1/3", "7s 1/4"}, ran: []string{"7s 1/4"}})
+		g := newRig(t, row{ends: "Succeeded: Success 1/4 7s", asked: []string{"0s 1/1", "1s 1/2", "3s 1/3", "7s 1/4"}, ran: []string{"7s 1/4"}})
 		f := faas.RegisterInit(g.r, "work", func(context.Context) (faas.Handler[parcel, string], func(context.Context) error, error) {
 			if time.Since(g.start) < 5*time.Second {
 				return nil, nil, errors.New("no connection")
@@ -204,15 +204,15 @@ func TestASpentBudgetParksTheJobUntilItsWindowRolls(t *testing.T) {
 	}{
 		"it runs then": {cost.Hour, row{
 			look:  map[time.Duration]string{11 * time.Minute: "Parked budget", time.Hour - time.Second: "Parked budget"},
-			asked: []string{"1h0m0s 1/2"}, ran: []string{"0s 1/0", "1h0m0s 1/2"}, ends: "Succeeded Success 1/2 1h0m0s",
+			asked: []string{"1h0m0s 1/2"}, ran: []string{"0s 1/0", "1h0m0s 1/2"}, ends: "Succeeded: Success 1/2 1h0m0s",
 		}},
 		"it is too old by then": {cost.Day, row{
 			look: map[time.Duration]string{6 * time.Hour: "Parked budget"},
-			ran:  []string{"0s 1/0"}, ends: "Dead EventAgeExceeded 0/1 6h10m0s", err: faas.ErrOverloaded,
+			ran:  []string{"0s 1/0"}, ends: "Dead: EventAgeExceeded 0/1 6h10m0s", err: faas.ErrOverloaded,
 		}},
 		"dead by option": {cost.Hour, row{
 			opts: []faas.Option{faas.WithDeadOnBudget()},
-			ran:  []string{"0s 1/0"}, ends: "Dead BudgetExceeded 0/1 10m0s", err: faas.ErrOverloaded,
+			ran:  []string{"0s 1/0"}, ends: "Dead: BudgetExceeded 0/1 10m0s", err: faas.ErrOverloaded,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,7 +225,7 @@ func TestASpentBudgetParksTheJobUntilItsWindowRolls(t *testing.T) {
 	}
 	t.Run("one that can never admit it", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			g, budgets := budgetRig(t, cost.Hour, row{ends: "Dead Denied 0/1 10m0s", err: faas.ErrDenied})
+			g, budgets := budgetRig(t, cost.Hour, row{ends: "Dead: Denied 0/1 10m0s", err: faas.ErrDenied})
 			require.NoError(t, budgets.SetLimit("calls", "", cost.Calls(0)))
 			g.check()
 		})
@@ -237,7 +237,7 @@ func TestAFunctionThatIsSwitchedOffSendsItsJobsToTheFailureDestination(t *testin
 		bubble(t, func(t *testing.T) {
 			g := newRig(t, row{
 				opts: []faas.Option{faas.WithConcurrency(0)}, asked: []string{"0s 1/1"},
-				ends: "Dead ZeroReservedConcurrency 0/1 0s", err: faas.ErrOverloaded,
+				ends: "Dead: ZeroReservedConcurrency 0/1 0s", err: faas.ErrOverloaded,
 			})
 			g.send()
 			g.check()
@@ -247,7 +247,7 @@ func TestAFunctionThatIsSwitchedOffSendsItsJobsToTheFailureDestination(t *testin
 		bubble(t, func(t *testing.T) {
 			g := newRig(t, row{
 				do: answers(9, errJob), asked: []string{"0s 1/1", "1m0s 2/2"}, ran: []string{"0s 1/1"},
-				ends: "Dead ZeroReservedConcurrency 1/2 1m0s", err: faas.ErrOverloaded,
+				ends: "Dead: ZeroReservedConcurrency 1/2 1m0s", err: faas.ErrOverloaded,
 			})
 			g.send()
 			g.until(time.Second)
@@ -261,7 +261,7 @@ func TestAFunctionThatIsSwitchedOffSendsItsJobsToTheFailureDestination(t *testin
 				opts:  []faas.Option{faas.WithConcurrency(1), faas.WithTimeout(time.Hour)},
 				do:    first(1, func(context.Context) (string, error) { time.Sleep(time.Minute); return "live", nil }),
 				asked: []string{"0s 1/1"}, ran: []string{"0s 1/0"},
-				ends: "Dead ZeroReservedConcurrency 0/1 1s", err: faas.ErrOverloaded,
+				ends: "Dead: ZeroReservedConcurrency 0/1 1s", err: faas.ErrOverloaded,
 			})
 			f := g.register()
 			go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
@@ -277,7 +277,7 @@ func TestAFunctionThatIsSwitchedOffSendsItsJobsToTheFailureDestination(t *testin
 func TestAPayloadThatCanNotBeReadIsDeadInvalidOrTooLarge(t *testing.T) {
 	t.Run("Invalid", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			g := newRig(t, row{ends: "Dead Invalid 0/1 0s", err: faas.ErrInput})
+			g := newRig(t, row{ends: "Dead: Invalid 0/1 0s", err: faas.ErrInput})
 			g.payload = `"no parcel"`
 			f := g.register()
 			job, err := g.r.Send(t.Context(), "work", []byte(g.payload))
@@ -288,7 +288,7 @@ func TestAPayloadThatCanNotBeReadIsDeadInvalidOrTooLarge(t *testing.T) {
 	})
 	t.Run("TooLarge by the limits of a later release", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			g := newRig(t, row{sent: []faas.SendOption{faas.WithDelay(time.Minute)}, ends: "Dead TooLarge 0/1 1m0s", err: faas.ErrTooLarge})
+			g := newRig(t, row{sent: []faas.SendOption{faas.WithDelay(time.Minute)}, ends: "Dead: TooLarge 0/1 1m0s", err: faas.ErrTooLarge})
 			g.send()
 			require.NoError(t, g.r.Remove("work"))
 			g.register(faas.WithLimits(len(g.payload)-1, 100))
@@ -301,7 +301,7 @@ func TestAJobWaitsForItsFunctionToBeRegistered(t *testing.T) {
 	delayed := []faas.SendOption{faas.WithDelay(time.Minute)}
 	t.Run("the function", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			g := newRig(t, row{sent: delayed, asked: []string{"1h0m0s 1/1"}, ran: []string{"1h0m0s 1/1"}, ends: "Succeeded Success 1/1 1h0m0s"})
+			g := newRig(t, row{sent: delayed, asked: []string{"1h0m0s 1/1"}, ran: []string{"1h0m0s 1/1"}, ends: "Succeeded: Success 1/1 1h0m0s"})
 			g.send()
 			require.NoError(t, g.r.Remove("work"))
 			g.until(30 * time.Second)
@@ -317,7 +317,7 @@ func TestAJobWaitsForItsFunctionToBeRegistered(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			g := newRig(t, row{
 				via: []faas.RouterOption{undertaker, faas.WithMaxAge(2 * time.Hour)}, sent: delayed,
-				look: map[time.Duration]string{2 * time.Hour: "Ready function"}, ends: "Dead EventAgeExceeded 0/0 2h1m0s", err: errAny,
+				look: map[time.Duration]string{2 * time.Hour: "Ready function"}, ends: "Dead: EventAgeExceeded 0/0 2h1m0s", err: errAny,
 			})
 			g.send()
 			require.NoError(t, g.r.Remove("work"))
@@ -326,8 +326,8 @@ func TestAJobWaitsForItsFunctionToBeRegistered(t *testing.T) {
 	})
 	t.Run("its version", func(t *testing.T) {
 		for name, c := range map[string]row{
-			"comes":    {look: map[time.Duration]string{30 * time.Minute: "Parked function"}, asked: []string{"1h0m0s 1/2"}, ran: []string{"1h0m0s 1/2"}, ends: "Succeeded Success 1/2 1h0m0s"},
-			"does not": {look: map[time.Duration]string{time.Hour: "Parked function", 6 * time.Hour: "Parked function"}, ends: "Dead EventAgeExceeded 0/1 6h1m0s", err: faas.ErrNotFound},
+			"comes":    {look: map[time.Duration]string{30 * time.Minute: "Parked function"}, asked: []string{"1h0m0s 1/2"}, ran: []string{"1h0m0s 1/2"}, ends: "Succeeded: Success 1/2 1h0m0s"},
+			"does not": {look: map[time.Duration]string{time.Hour: "Parked function", 6 * time.Hour: "Parked function"}, ends: "Dead: EventAgeExceeded 0/1 6h1m0s", err: faas.ErrNotFound},
 		} {
 			t.Run(name, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {

@@ -137,7 +137,7 @@ func (g *rig) check() {
 	info, failed := g.job.Info(t.Context())
 	require.NoError(t, failed)
 	synctest.Wait()
-	assert.Equal(t, x.ends, fmt.Sprintf("%v %v %d/%d %v", info.State, info.Condition, info.Attempts, info.Deliveries, info.Settled.Sub(g.start)))
+	assert.Equal(t, x.ends, fmt.Sprintf("%v: %v %d/%d %v", info.State, info.Condition, info.Attempts, info.Deliveries, info.Settled.Sub(g.start)))
 	assert.Equal(t, x.asked, g.asked.list(), "asked")
 	assert.Equal(t, x.ran, g.ran.list(), "ran")
 	if x.err == nil {
@@ -242,53 +242,53 @@ func TestADeliveryThatIsAdmittedIsAnAttemptAndWhatFollowsIsTheTables(t *testing.
 	waits := map[time.Duration]string{time.Second: "Scheduled backoff", 59 * time.Second: "Scheduled backoff", 61 * time.Second: "Scheduled backoff", 179 * time.Second: "Scheduled backoff"}
 	runRows(t, map[string]row{
 		"OK": {
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Succeeded Success 1/1 0s",
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Succeeded: Success 1/1 0s",
 		},
 		"OK at any age": {
 			opts:  []faas.Option{faas.WithTimeout(8 * time.Hour)},
 			do:    func(context.Context, int) (string, error) { time.Sleep(7 * time.Hour); return "done", nil },
 			look:  map[time.Duration]string{6*time.Hour + time.Minute: "Running"},
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Succeeded Success 1/1 7h0m0s",
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Succeeded: Success 1/1 7h0m0s",
 		},
 		"Failed": {
 			do: answers(9, errJob), look: waits,
-			asked: thrice, ran: thrice, ends: "Dead RetriesExhausted 3/3 3m0s", err: errAny,
+			asked: thrice, ran: thrice, ends: "Dead: RetriesExhausted 3/3 3m0s", err: errAny,
 		},
 		"Failed twice": {
-			do: answers(2, errJob), asked: thrice, ran: thrice, ends: "Succeeded Success 3/3 3m0s",
+			do: answers(2, errJob), asked: thrice, ran: thrice, ends: "Succeeded: Success 3/3 3m0s",
 		},
 		"Panicked": {
 			do:    first(9, func(context.Context) (string, error) { panic("boom") }),
-			asked: thrice, ran: thrice, ends: "Dead RetriesExhausted 3/3 3m0s", err: errAny,
+			asked: thrice, ran: thrice, ends: "Dead: RetriesExhausted 3/3 3m0s", err: errAny,
 		},
 		"Exited": {
 			do:    first(9, func(context.Context) (string, error) { exit(); return "", nil }),
-			asked: thrice, ran: thrice, ends: "Dead RetriesExhausted 3/3 3m0s", err: faas.ErrExited,
+			asked: thrice, ran: thrice, ends: "Dead: RetriesExhausted 3/3 3m0s", err: faas.ErrExited,
 		},
 		"Exited inline": {
 			opts:  []faas.Option{faas.WithInline()},
 			do:    first(9, func(context.Context) (string, error) { exit(); return "", nil }),
-			asked: thrice, ran: thrice, ends: "Dead RetriesExhausted 3/3 3m0s", err: faas.ErrExited,
+			asked: thrice, ran: thrice, ends: "Dead: RetriesExhausted 3/3 3m0s", err: faas.ErrExited,
 		},
 		"TimedOut after 15 minutes": {
 			opts: []faas.Option{faas.WithTimeout(15 * time.Minute)}, do: first(9, heedful),
 			look:  map[time.Duration]string{14 * time.Minute: "Running", 15*time.Minute + time.Second: "Scheduled backoff", 17 * time.Minute: "Running", 47 * time.Minute: "Running"},
 			asked: []string{"0s 1/1", "16m0s 2/2", "33m0s 3/3"}, ran: []string{"0s 1/1", "16m0s 2/2", "33m0s 3/3"},
-			ends: "Dead RetriesExhausted 3/3 48m0s", err: faas.ErrTimeout,
+			ends: "Dead: RetriesExhausted 3/3 48m0s", err: faas.ErrTimeout,
 		},
 		"RetryAfter is no attempt": {
 			do: answers(3, faas.RetryAfter(10*time.Minute, errJob)), look: map[time.Duration]string{time.Second: "Scheduled backoff"},
 			asked: []string{"0s 1/1", "10m0s 1/2", "20m0s 1/3", "30m0s 1/4"}, ran: []string{"0s 1/1", "10m0s 1/2", "20m0s 1/3", "30m0s 1/4"},
-			ends: "Succeeded Success 1/4 30m0s",
+			ends: "Succeeded: Success 1/4 30m0s",
 		},
 		"RetryAfter until it is too old": {
 			do: answers(99, faas.RetryAfter(2*time.Hour, errJob)), look: map[time.Duration]string{5 * time.Hour: "Scheduled backoff"},
 			asked: []string{"0s 1/1", "2h0m0s 1/2", "4h0m0s 1/3"}, ran: []string{"0s 1/1", "2h0m0s 1/2", "4h0m0s 1/3"},
-			ends: "Dead EventAgeExceeded 0/3 6h0m0s", err: errAny,
+			ends: "Dead: EventAgeExceeded 0/3 6h0m0s", err: errAny,
 		},
 		"Permanent": {
 			do:    answers(9, fmt.Errorf("wrapped: %w", faas.Permanent(errJob))),
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead Permanent 1/1 0s", err: errAny,
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead: Permanent 1/1 0s", err: errAny,
 		},
 		"Permanent at the second attempt": {
 			do: func(_ context.Context, n int) (string, error) {
@@ -297,24 +297,24 @@ func TestADeliveryThatIsAdmittedIsAnAttemptAndWhatFollowsIsTheTables(t *testing.
 				}
 				return "", faas.Permanent(errJob)
 			},
-			asked: thrice[:2], ran: thrice[:2], ends: "Dead Permanent 2/2 1m0s", err: errAny,
+			asked: thrice[:2], ran: thrice[:2], ends: "Dead: Permanent 2/2 1m0s", err: errAny,
 		},
 		"OutputInvalid": {
 			opts:  []faas.Option{faas.WithLimits(100, 3)},
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead OutputInvalid 1/1 0s", err: faas.ErrOutput,
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead: OutputInvalid 1/1 0s", err: faas.ErrOutput,
 		},
 		"no retries": {
 			opts: []faas.Option{faas.WithRetry(faas.Retry{})}, do: answers(9, errJob),
-			asked: thrice[:1], ran: thrice[:1], ends: "Dead RetriesExhausted 1/1 0s", err: errAny,
+			asked: thrice[:1], ran: thrice[:1], ends: "Dead: RetriesExhausted 1/1 0s", err: errAny,
 		},
 		"a retry that would come too late": {
 			sent: []faas.SendOption{faas.WithExpiry(150 * time.Second)}, do: answers(9, errJob),
-			asked: thrice[:2], ran: thrice[:2], ends: "Dead EventAgeExceeded 2/2 1m0s", err: errAny,
+			asked: thrice[:2], ran: thrice[:2], ends: "Dead: EventAgeExceeded 2/2 1m0s", err: errAny,
 		},
 		"sent to run later": {
 			sent: []faas.SendOption{faas.WithDelay(2 * time.Hour)}, do: answers(1, errJob),
 			look:  map[time.Duration]string{time.Second: "Scheduled due", 2*time.Hour + time.Second: "Scheduled backoff"},
-			asked: []string{"2h0m0s 1/1", "2h1m0s 2/2"}, ran: []string{"2h0m0s 1/1", "2h1m0s 2/2"}, ends: "Succeeded Success 2/2 2h1m0s",
+			asked: []string{"2h0m0s 1/1", "2h1m0s 2/2"}, ran: []string{"2h0m0s 1/1", "2h1m0s 2/2"}, ends: "Succeeded: Success 2/2 2h1m0s",
 		},
 	})
 }
@@ -330,18 +330,18 @@ func TestARetryOfADeafHandlerWaitsForItsOwnRunaway(t *testing.T) {
 			opts: []faas.Option{faas.WithTimeout(15 * time.Minute), once}, do: deafFor(20 * time.Minute),
 			look:  map[time.Duration]string{15*time.Minute + time.Second: "Scheduled backoff", 17 * time.Minute: "Parked handler", 21 * time.Minute: "Running"},
 			asked: []string{"0s 1/1", "20m0s 2/2"}, ran: []string{"0s 1/1", "20m0s 2/2"},
-			ends: "Dead RetriesExhausted 2/2 35m0s", err: faas.ErrTimeout,
+			ends: "Dead: RetriesExhausted 2/2 35m0s", err: faas.ErrTimeout,
 		},
 		"WithOverlap it does not": {
 			opts: []faas.Option{faas.WithTimeout(15 * time.Minute), once, faas.WithOverlap()}, do: deafFor(20 * time.Minute),
 			look:  map[time.Duration]string{17 * time.Minute: "Running"},
 			asked: []string{"0s 1/1", "16m0s 2/2"}, ran: []string{"0s 1/1", "16m0s 2/2"},
-			ends: "Dead RetriesExhausted 2/2 31m0s", err: faas.ErrTimeout,
+			ends: "Dead: RetriesExhausted 2/2 31m0s", err: faas.ErrTimeout,
 		},
 		"until it is too old": {
 			opts: []faas.Option{faas.WithTimeout(time.Hour)}, do: deafFor(10 * time.Hour),
 			look:  map[time.Duration]string{2 * time.Hour: "Parked handler", 6*time.Hour - time.Second: "Parked handler"},
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead EventAgeExceeded 1/1 6h0m0s", err: faas.ErrTimeout,
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead: EventAgeExceeded 1/1 6h0m0s", err: faas.ErrTimeout,
 		},
 	})
 }

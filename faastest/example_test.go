@@ -106,7 +106,7 @@ func ExampleNewJobs() {
 		_, _ = mail.Send(t.Context(), "Grace")
 		jobs.Advance(time.Hour)
 		info, _ := ada.Info(t.Context())
-		fmt.Println(info.State, "for", info.Waiting.Until.Sub(time.Now()))
+		fmt.Println(info.State, "for", time.Until(info.Waiting.Until))
 		jobs.Advance(time.Hour)
 		fmt.Println(ada.Wait(t.Context()))
 

@@ -52,10 +52,10 @@ func (j *Jobs) Drain() {
 	j.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience(j.tb))
 	defer cancel()
-	for left := j.list(unsettled...); len(left) > 0; left = j.list(unsettled...) {
+	for left := j.left(); len(left) > 0; left = j.left() {
 		for _, job := range left {
 			if err := j.await(ctx, job.ID); err != nil {
-				j.tb.Fatalf("faastest: Drain: %v; left: %s", err, names(j.list(unsettled...)))
+				j.tb.Fatalf("faastest: Drain: %v; left: %s", err, names(j.left()))
 				return
 			}
 		}
@@ -132,7 +132,11 @@ func (j *Jobs) LoseLeases() int {
 	return q.LoseLeases()
 }
 
-var unsettled = []faas.JobState{faas.JobScheduled, faas.JobReady, faas.JobRunning, faas.JobParked}
+// left returns the jobs that have not ended.
+func (j *Jobs) left() []faas.JobInfo {
+	j.tb.Helper()
+	return j.list(faas.JobScheduled, faas.JobReady, faas.JobRunning, faas.JobParked)
+}
 
 // list returns the jobs in one of these states.
 func (j *Jobs) list(states ...faas.JobState) []faas.JobInfo {
