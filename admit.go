@@ -213,8 +213,8 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	err := fn.part.Acquire(departure(q.done), &c.hold, request)
 	c.extra.queued = fn.router.clock.now() - asked
 	if err == nil {
-		if job != nil {
-			return fn.beginDelivery(q, c, job)
+		if job != nil && !c.mayRun(job) {
+			return refusal(fn.name, c.id, ReasonQueueCanceled, errJobGone)
 		}
 		return nil
 	}
@@ -230,16 +230,18 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
 }
 
-// beginDelivery tells the job of a delivery that its call has a slot. The call goes on only
-// if its job has not been canceled, or given to another host, while it waited.
-func (fn *function) beginDelivery(q *caller, c *callContext, job jobDelivery) *Error {
-	job.hasSlot()
-	if !q.isDone() {
-		return nil
-	}
-	c.hold.Release()
-	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
+// mayRun asks the delivery that c is the call of, once c has its slot. The slot is given back
+// if it may not, and also if the queue of jobs, which the delivery asks, calls Goexit.
+func (c *callContext) mayRun(job jobDelivery) (may bool) {
+	defer func() {
+		if !may {
+			c.hold.Release()
+		}
+	}()
+	return job.hasSlot()
 }
+
+var errJobGone = wrapCause(context.Canceled, errors.New("its job was canceled, or given to another host"))
 
 // inside returns the hold that c may borrow a slot from: that of the nearest call above c in
 // the same router, or nil. Calls of other routers between the two are skipped. It is nil

@@ -1,6 +1,7 @@
 package faas
 
 import (
+	"iter"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -55,33 +56,57 @@ const (
 // Frames of all routers count. For example: a meter of router A closes B, and a meter
 // of B closes A. If one waited for the other both would wait for ever.
 func placeOnStack() (most place) {
-	pcs := make([]uintptr, 64)
-	n := runtime.Callers(1, pcs)
-	for n == len(pcs) {
-		pcs = make([]uintptr, 2*len(pcs))
-		n = runtime.Callers(1, pcs)
-	}
-	frames := runtime.CallersFrames(pcs[:n])
-	frame, more := frames.Next()
-	pkg := strings.TrimSuffix(frame.Function, "placeOnStack")
 	inHandler := false // the next frame of runChain called this handler: code in it is not in the middleware
-	for more {
-		frame, more = frames.Next()
-		name, ours := strings.CutPrefix(frame.Function, pkg)
-		if !ours {
-			continue
-		}
+	inLoop := false    // likewise, of walk: the body of a loop over jobs
+	for name := range framesOnStack() {
 		at := placeOf(name)
 		switch {
 		case strings.HasPrefix(name, "(*typedTask[") || strings.HasPrefix(name, "(*streamTask["):
 			inHandler = strings.HasSuffix(name, ".run")
 		case at == wrapping && inHandler:
 			inHandler = false
+		case name == "(*jobListing).give":
+			inLoop = true
+		case name == "(*guardedJobs).walk" && inLoop:
+			inLoop = false
 		default:
 			most = max(most, at)
 		}
 	}
 	return most
+}
+
+// isOnStack reports whether a function of this package, by its name, has called this goroutine's
+// code.
+func isOnStack(function string) bool {
+	for name := range framesOnStack() {
+		if name == function {
+			return true
+		}
+	}
+	return false
+}
+
+// framesOnStack yields the names, without the package, of this package's functions in the stack
+// of this goroutine, the innermost first.
+func framesOnStack() iter.Seq[string] {
+	pcs := make([]uintptr, 64)
+	n := runtime.Callers(1, pcs)
+	for n == len(pcs) {
+		pcs = make([]uintptr, 2*len(pcs))
+		n = runtime.Callers(1, pcs)
+	}
+	return func(yield func(string) bool) {
+		frames := runtime.CallersFrames(pcs[:n])
+		frame, more := frames.Next()
+		pkg := strings.TrimSuffix(frame.Function, "framesOnStack")
+		for more {
+			frame, more = frames.Next()
+			if name, ours := strings.CutPrefix(frame.Function, pkg); ours && !yield(name) {
+				return
+			}
+		}
+	}
 }
 
 // placeOf lists the functions that call hooks. A new function that calls a hook must be
@@ -95,7 +120,9 @@ func placeOf(function string) place {
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
 		"target.askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*hookGuard).tellRefusalTo",
 		"(*hookGuard).desired", "(*reporter).decided", "(*Router).callShutdownHook", "encode", "decode",
-		"(*Router).saveBy", "(*Router).restoreBy", "(*delivery).upgrade", "(*delivery).hasSlot", "(*Router).leaseJob",
+		"(*Router).saveBy", "(*Router).restoreBy", "(*delivery).upgrade", "(*delivery).runFunc",
+		"(*guardedJobs).put", "(*guardedJobs).lease", "(*guardedJobs).begin", "(*guardedJobs).extend", "(*guardedJobs).settle",
+		"(*guardedJobs).get", "(*guardedJobs).swap", "(*guardedJobs).watch", "(*guardedJobs).count", "(*guardedJobs).walk",
 		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":
 		return hooked
 	}

@@ -79,7 +79,7 @@ func (j *Job[Out]) Info(ctx context.Context) (JobInfo, error) {
 	if ctx == nil {
 		return JobInfo{}, usageError("job", "", ErrInput, "%v", errNilContext)
 	}
-	rec, err := j.router.jobHost().queue.Get(viewOf(ctx), j.id)
+	rec, err := j.router.jobHost().queue.get(viewOf(ctx), j.id)
 	if err != nil {
 		return JobInfo{}, err
 	}
@@ -106,7 +106,7 @@ func (r *Router) Job(id uuid.UUID) *Job[[]byte] {
 // JobQueue returns the queue that keeps the router's jobs: that of [WithJobs], or the one
 // in memory, which is made if there is none yet. It outlives the router: after a Shutdown
 // that has left jobs, another router may have it by WithJobs and run them.
-func (r *Router) JobQueue() JobQueue { return r.jobHost().queue }
+func (r *Router) JobQueue() JobQueue { return r.jobHost().queue.queue }
 
 // Jobs yields the jobs that match, in the order of acceptance: see [JobQueue].List. An
 // error is the last pair.
@@ -116,7 +116,7 @@ func (r *Router) Jobs(ctx context.Context, filter JobFilter) iter.Seq2[JobInfo, 
 			yield(JobInfo{}, usageError("jobs", "", ErrInput, "%v", errNilContext))
 			return
 		}
-		for rec, err := range r.jobHost().queue.List(viewOf(ctx), filter) {
+		for rec, err := range r.jobHost().queue.list(viewOf(ctx), filter) {
 			info := JobInfo{}
 			if err == nil {
 				info = r.jobInfo(&rec)
@@ -135,14 +135,14 @@ func (r *Router) Purge(ctx context.Context, filter JobFilter) (int, error) {
 		return 0, usageError("purge", "", ErrInput, "%v", errNilContext)
 	}
 	n, queue := 0, r.jobHost().queue
-	for rec, err := range queue.List(viewOf(ctx), filter) {
+	for rec, err := range queue.list(viewOf(ctx), filter) {
 		if err != nil {
 			return n, err
 		}
 		if !rec.State.IsSettled() {
 			continue
 		}
-		err := queue.Swap(viewOf(ctx), rec, JobRecord{})
+		err := queue.swap(viewOf(ctx), rec, JobRecord{})
 		switch {
 		case err == nil:
 			n++
@@ -198,6 +198,10 @@ func (r *Router) jobInfo(rec *JobRecord) JobInfo {
 	}
 	if o := rec.Origin; o != nil {
 		info.ReplayOf, info.Origin = o.ReplayOf, o.origin()
+	}
+	if j := r.hasJobs(); j != nil {
+		debt := j.debts.of(rec.ID)
+		info.Used, info.Deliveries = info.Used+debt.used, info.Deliveries+debt.deliveries
 	}
 	info.Waiting = r.waitingOf(rec)
 	return info

@@ -11,7 +11,7 @@ func (j *Job[Out]) InfoFor(ctx context.Context) (JobInfo, error) {
 	if ctx == nil {
 		return JobInfo{}, usageError("job", "", ErrInput, "%v", errNilContext)
 	}
-	rec, err := j.router.jobHost().queue.Get(viewOf(ctx), j.id)
+	rec, err := j.router.jobHost().queue.get(viewOf(ctx), j.id)
 	if err != nil {
 		return JobInfo{}, err
 	}

@@ -27,7 +27,9 @@ type delivery struct {
 	watch  *time.Timer             // prolongs the lease
 
 	isCanceled atomic.Bool
-	outlived   bool // it has lost its lease to a later one of this host; guarded by the host's lock
+	outlived   bool        // it has lost its lease to a later one of this host; guarded by host.mu, as done
+	abroad     atomic.Bool // it is in foreign code that nothing bounds: a carrier, an upgrade
+	done       bool        // it is over
 
 	// Of the call, if one was admitted. They are written by the goroutine that settles
 	// it, before that wakes the delivery's.
@@ -97,7 +99,7 @@ func (d *delivery) timeout() time.Duration {
 // something that upgrades it.
 func (d *delivery) call() ([]byte, error) {
 	rec := &d.lease.Record
-	ctx, err := d.context()
+	ctx, err := d.context(d.ctx, d.provenance())
 	if err != nil {
 		return nil, sendRefused(refusal(rec.Function, uuid.Nil, ReasonDenied, wrapCause(ErrDenied, err)))
 	}
@@ -115,6 +117,8 @@ func (d *delivery) call() ([]byte, error) {
 
 // upgrade calls the func of WithUpgrade.
 func (d *delivery) upgrade() (payload []byte, err error) {
+	d.abroad.Store(true)
+	defer d.abroad.Store(false)
 	defer stopPanic(&err)
 	version := versionLatest
 	if _, qualifier, found := strings.Cut(d.lease.Record.calledName(), ":"); found {
@@ -123,18 +127,19 @@ func (d *delivery) upgrade() (payload []byte, err error) {
 	return d.policy.upgrade(d.lease.Record.Payload, version)
 }
 
-// context is the context of the call, which is a root.
-func (d *delivery) context() (context.Context, error) {
+// context returns ctx with what the job carries, and for whom it runs. Calls with it are roots.
+func (d *delivery) context(ctx context.Context, from *provenance) (context.Context, error) {
 	rec := &d.lease.Record
-	ctx := d.ctx
-	if rec.Origin != nil {
+	if rec.Origin != nil && len(rec.Origin.Carried) > 0 {
+		d.abroad.Store(true)
+		defer d.abroad.Store(false)
 		restored, err := d.router.restore(ctx, rec.Origin.Carried)
 		if err != nil {
 			return nil, err
 		}
 		ctx = restored
 	}
-	return &callerContext{Context: ctx, tenant: rec.Tenant, priority: rec.Priority, from: d.provenance()}, nil
+	return &callerContext{Context: ctx, tenant: rec.Tenant, priority: rec.Priority, from: from}, nil
 }
 
 // provenance is what the call's context says of where it comes from.
@@ -184,13 +189,10 @@ func (t *jobTrace) End(e *Execution) {
 	}
 }
 
-// hasSlot tells the queue that the call has its slot. If the lease is lost the context
-// ends, so that the handler does not begin.
-func (d *delivery) hasSlot() {
-	defer d.router.guardHook("WithJobs", d.lease.Record.Function)
-	if err := d.host.queue.Begin(context.Background(), d.lease); errors.Is(err, ErrLease) {
-		d.end(ErrLease)
-	}
+// hasSlot tells the queue that the delivery has its slot. It is false if the job must not run:
+// it was canceled, or given to another host, since it was leased.
+func (d *delivery) hasSlot() bool {
+	return d.ctx.Err() == nil && !errors.Is(d.host.queue.begin(d.ctx, d.lease), ErrLease)
 }
 
 // cancel ends the call for Job.Cancel.
@@ -199,43 +201,95 @@ func (d *delivery) cancel() {
 	d.end(ErrJobCanceled)
 }
 
-// extend prolongs the lease, on the timer's goroutine. A lease that is lost ends the call.
-func (d *delivery) extend() {
-	var err error
-	func() {
-		defer d.router.queuePanicked(&err)
-		err = d.host.queue.Extend(d.ctx, d.lease, JobProgress{})
-	}()
-	switch {
-	case errors.Is(err, ErrLease):
-		d.end(ErrLease)
-	case d.ctx.Err() == nil:
-		d.watch.Reset(leaseTerm / 3)
+// awaitOver waits until the delivery is over.
+func (d *delivery) awaitOver(ctx context.Context) error {
+	select {
+	case <-d.over:
+		return nil
+	case <-ctx.Done():
+		return contextEnd(ctx)
 	}
 }
 
-// finish settles the job with what follows from the end of its delivery.
+// extend prolongs the lease, on the timer's goroutine. A lease that is lost ends the call. The
+// timer is set again also if the queue calls Goexit.
+func (d *delivery) extend() {
+	var err error
+	defer func() {
+		if errors.Is(err, ErrLease) {
+			d.end(ErrLease)
+		} else if d.ctx.Err() == nil {
+			d.watch.Reset(leaseTerm / 3)
+		}
+	}()
+	err = d.host.queue.extend(d.ctx, d.lease, JobProgress{})
+}
+
+// finish settles the job with what follows from the end of its delivery. The queue may call
+// Goexit: then the lease runs out, and the job is given to another Lease.
 func (d *delivery) finish(end jobEnd) {
 	defer d.host.ended(d)
-	defer d.router.guardHook("WithJobs", d.lease.Record.Function)
+	defer func() {
+		d.watch.Stop()
+		d.end(nil)
+	}()
 	if d.isCanceled.Load() && (end.what != jobDelivered || end.Kind != KindNone || end.Outcome != OK) {
 		end.what = jobCanceled
 	}
-	rec, follow := next(d.lease.Record, end, d.policy, jobTime())
-	for {
-		err := d.host.queue.Settle(context.Background(), d.lease, rec, follow...)
-		if err == nil || errors.Is(err, ErrLease) || errors.Is(err, ErrClosed) || d.host.ctx.Err() != nil {
-			break
+	id := d.lease.Record.ID
+	debts := &d.host.debts
+	debt, rec := debts.take(id), d.lease.Record
+	debt.addTo(&rec)
+	rec, follow := next(rec, end, d.policy, jobTime())
+	kept := false
+	defer func() {
+		if !kept {
+			debt.add(d.debtOf(&end))
+			debts.owe(id, debt)
 		}
-		d.host.pause() // the engine has failed; the write is fenced, and may be repeated
+		if debts.pay(d.host.last, d.host.queue, id) {
+			go debts.payLater(d.host.last, d.host.queue, id)
+		}
+	}()
+	if kept = d.settle(rec, follow); !kept {
+		return
 	}
-	d.watch.Stop()
-	d.end(nil)
 	if len(follow) > 0 && !d.host.hosts(d.router, follow[0].Function) {
 		d.host.sweepSoon()
 	}
 	if rec.State == JobParked && d.isFree(&rec, &end) {
-		d.router.unparkJob(rec.ID)
+		d.router.unparkJob(id)
+	}
+}
+
+// debtOf is what a delivery owes that has lost its lease.
+func (d *delivery) debtOf(end *jobEnd) jobDebt {
+	if end.Invocation == uuid.Nil {
+		return jobDebt{}
+	}
+	debt, last := jobDebt{used: end.Duration}, end.JobEnd
+	if debt.last = &last; d.isCanceled.Load() {
+		debt.deliveries = 1
+	}
+	return debt
+}
+
+// settle gives the record to the queue, and reports whether that has it. If the engine fails
+// the write is repeated: it is fenced. A write that has happened all the same is known by the
+// invocation in it.
+func (d *delivery) settle(rec JobRecord, follow []JobRecord) bool {
+	for failed := false; ; failed = true {
+		err := d.host.queue.settle(d.host.last, d.lease, rec, follow)
+		switch {
+		case err == nil:
+			return true
+		case errors.Is(err, ErrLease) && failed:
+			had, err := d.host.queue.get(d.host.last, rec.ID)
+			return err == nil && had.Last != nil && rec.Last != nil && had.Last.Invocation == rec.Last.Invocation
+		case errors.Is(err, ErrLease), errors.Is(err, ErrClosed), d.host.last.Err() != nil:
+			return false
+		}
+		pause(d.host.last)
 	}
 }
 
@@ -250,6 +304,9 @@ func (d *delivery) isFree(rec *JobRecord, end *jobEnd) bool {
 	}
 	return false
 }
+
+// mostTold is how many Go funcs of a function's destinations run at once in a process.
+const mostTold = 32
 
 // tell delivers the end of another job to a Go func.
 func (d *delivery) tell(which string) jobEnd {
@@ -267,37 +324,93 @@ func (d *delivery) tell(which string) jobEnd {
 	}
 	end := d.lease.Record.endOf(err, limit, jobTime())
 	end.seed = rand.Float64()
-	end.Invocation = d.router.clock.newID(d.router.clock.now(), rand.Uint64())
+	if end.Kind == KindNone {
+		end.Invocation = d.router.clock.newID(d.router.clock.now(), rand.Uint64())
+	}
 	return end
 }
 
 var errNoDestination = errors.New("the function has no such destination any more")
 
-// tellTo calls the func, and leaves it when limit has passed.
+// tellTo calls the func, and leaves it when limit has passed, when the lease is lost, or when
+// the router is closed.
 func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) error {
+	seats := d.host.seatsOf(d.lease.Record.Function)
+	if refused := d.takeSeat(seats); refused != nil {
+		return refused
+	}
 	ctx, cancel := context.WithTimeoutCause(d.ctx, limit, ErrTimeout)
 	defer cancel()
-	name := d.lease.Record.Function
-	answer := make(chan error, 1)
-	go func() {
-		err := error(&Error{Op: "deliver", Function: name, Outcome: Exited, Err: ErrExited})
-		defer func() {
-			if p := recover(); p != nil {
-				err = &Error{Op: "deliver", Function: name, Outcome: Panicked, Err: &PanicError{Value: p, Stack: stack()}}
-			}
-			answer <- err
-		}()
-		err = to.deliver(ctx, e)
-	}()
+	answer, over := make(chan error, 1), &atomic.Bool{}
+	go d.runFunc(ctx, to, e, func(err error) {
+		answer <- err
+		if over.Swap(true) {
+			d.host.handlerEnded(d.lease.Record.ID)
+		}
+		<-seats
+	})
 	select {
 	case err := <-answer:
 		return err
 	case <-ctx.Done():
-		if d.ctx.Err() != nil {
-			return &Error{Op: "deliver", Function: name, Outcome: Canceled, Err: context.Canceled}
+		d.host.ranAway(d.lease.Record.ID) // a retry waits for it
+		if over.Swap(true) {
+			d.host.handlerEnded(d.lease.Record.ID)
 		}
-		return &Error{Op: "deliver", Function: name, Outcome: TimedOut, Err: ErrTimeout}
 	}
+	if d.ctx.Err() != nil {
+		return &Error{Op: "deliver", Function: d.lease.Record.Function, Outcome: Canceled, Err: context.Canceled}
+	}
+	return &Error{Op: "deliver", Function: d.lease.Record.Function, Outcome: TimedOut, Err: ErrTimeout}
+}
+
+// takeSeat waits for one of the places that the funcs of a function's destinations have, as
+// long as a call may wait for a slot. Until it has one it has not begun: so the queue gives
+// one such delivery of a function and a tenant.
+func (d *delivery) takeSeat(seats chan struct{}) *Error {
+	name := d.lease.Record.Function
+	wait := time.NewTimer(d.patience())
+	defer wait.Stop()
+	select {
+	case seats <- struct{}{}:
+	case <-wait.C:
+		return refusal(name, uuid.Nil, ReasonQueueTimeout, wrapCause(ErrOverloaded, errSeats))
+	case <-d.ctx.Done():
+		return refusal(name, uuid.Nil, ReasonQueueCanceled, context.Canceled)
+	}
+	if !d.hasSlot() {
+		<-seats
+		return refusal(name, uuid.Nil, ReasonQueueCanceled, wrapCause(context.Canceled, ErrLease))
+	}
+	return nil
+}
+
+var errSeats = errors.New("the funcs of the function's destinations take too long")
+
+// patience is how long a call of the job's function may wait for a slot.
+func (d *delivery) patience() time.Duration {
+	if fn, err := d.router.find("job", d.lease.Record.calledName()); err == nil {
+		return fn.queueTimeout
+	}
+	return d.router.common.timeout
+}
+
+// runFunc is the goroutine of the func.
+func (d *delivery) runFunc(ctx context.Context, to Destination, e JobEnvelope, tell func(error)) {
+	name := d.lease.Record.Function
+	err := error(&Error{Op: "deliver", Function: name, Outcome: Exited, Err: ErrExited})
+	defer func() { // by return, panic and Goexit alike
+		if p := recover(); p != nil {
+			err = &Error{Op: "deliver", Function: name, Outcome: Panicked, Err: &PanicError{Value: p, Stack: stack()}}
+		}
+		tell(err)
+	}()
+	own, denied := d.context(ctx, d.provenance().inherit())
+	if denied != nil {
+		err = refusal(name, uuid.Nil, ReasonDenied, wrapCause(ErrDenied, denied))
+		return
+	}
+	err = to.deliver(own, e)
 }
 
 // Progress tells how far the job is that the handler with this context, or a handler above
@@ -310,5 +423,5 @@ func Progress(ctx context.Context, done, total int64, note string) error {
 	if d == nil {
 		return nil
 	}
-	return d.host.queue.Extend(viewOf(ctx), d.lease, JobProgress{Done: done, Total: total, Note: note})
+	return d.host.queue.extend(viewOf(ctx), d.lease, JobProgress{Done: done, Total: total, Note: note})
 }

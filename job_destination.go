@@ -37,6 +37,15 @@ func ToFunction(name string) Destination { return Destination{function: name} }
 // package with a destination of its own, for example an HTTP client, returns one with a
 // method of its client as f.
 //
+// f is a part of the host and no function: it needs no slot, and has no record and no price.
+// In each process at most 32 of a function's run at once; beyond that a delivery waits as
+// long as a call may wait for a slot ([WithQueueTimeout]), and is put off then, which is no
+// attempt. Its context has the job's tenant and what carriers have saved. When it ends, f is
+// left; if f does not return it keeps its place, and the next attempt waits for it.
+// [Router.Close] ends the context, and so does [Router.Shutdown] when its own has ended: the
+// delivery is one of the jobs that are left then. f must not call Shutdown of the router,
+// which answers an error there.
+//
 // A nil f is the zero Destination.
 func ToFunc(f func(ctx context.Context, e JobEnvelope) error) Destination {
 	return Destination{deliver: f}

@@ -2,6 +2,10 @@ package faas_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,5 +37,262 @@ func TestALiveCallIsNotRefusedForAJobThatHasTheSlot(t *testing.T) {
 		require.ErrorIs(t, err, faas.ErrOverloaded, "the slot is not enough for two live calls")
 		require.NoError(t, <-answer)
 		shut(t, r)
+	})
+}
+
+// sum is what the records of a job's deliveries have used.
+func sum(meters ...*recorder) (used time.Duration) {
+	for _, m := range meters {
+		for _, e := range m.all() {
+			used += e.Duration
+		}
+	}
+	return used
+}
+
+// obeying waits until its context ends, and notes why.
+func obeying(causes *steps) faas.Handler[parcel, string] {
+	return func(ctx context.Context, _ parcel) (string, error) {
+		<-ctx.Done()
+		causes.add(context.Cause(ctx).Error())
+		return "", ctx.Err()
+	}
+}
+
+func TestAJobThatIsLeasedWhileItIsCanceledTellsTheTimeThatItUsed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var once sync.Once
+		queue := hookJobs("Swap", func() { // the cancel has read the record, and does not write it before the job runs
+			once.Do(func() { time.Sleep(10 * time.Minute) })
+		})
+		meter, causes := &recorder{}, &steps{}
+		r := router(t, faas.WithJobs(queue), faas.WithMeter(meter))
+		fn := faas.Register(r, "work", obeying(causes), faas.WithTimeout(10*time.Hour))
+		job, err := fn.Send(t.Context(), parcel{}, faas.WithDelay(time.Minute))
+		require.NoError(t, err)
+		require.NoError(t, job.Cancel(t.Context()))
+		info, err := job.Info(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, faas.JobCanceled, info.State)
+		assert.Equal(t, []any{9 * time.Minute, 1, meter.last(t).ID}, []any{info.Used, info.Deliveries, info.Last.Invocation})
+		assert.Equal(t, sum(meter), info.Used)
+		synctest.Wait()
+		assert.Equal(t, []string{faas.ErrJobCanceled.Error()}, causes.list())
+		shut(t, r)
+	})
+}
+
+func TestAJobThatWasCanceledBetweenLeaseAndSlotNeverRuns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		queue := faas.NewMemoryJobs(0, 0)
+		var job *faas.Job[string]
+		meter := &recorder{}
+		r := router(t, faas.WithMeter(meter), faas.WithJobs(&hookedJobs{queue, func(ctx context.Context, method string) {
+			if method == "Begin" { // another process cancels it
+				rec, err := queue.Get(ctx, job.ID())
+				assert.NoError(t, err)
+				next := rec
+				next.State, next.Condition, next.Settled = faas.JobCanceled, faas.ConditionCanceled, time.Now()
+				assert.NoError(t, queue.Swap(ctx, rec, next))
+			}
+		}}))
+		fn := faas.Register(r, "work", func(context.Context, parcel) (string, error) { return "", nil }, faas.WithConcurrency(1))
+		var err error
+		job, err = fn.Send(t.Context(), parcel{}, faas.WithDelay(time.Second))
+		require.NoError(t, err)
+		_, err = job.Wait(t.Context())
+		require.ErrorIs(t, err, faas.ErrJobCanceled)
+		synctest.Wait()
+		assert.Empty(t, meter.all())
+		_, err = fn.Invoke(t.Context(), parcel{})
+		require.NoError(t, err, "its slot is free again")
+		shut(t, r)
+	})
+}
+
+func TestAJobWhoseLeaseIsLostEndsItsHandlerAndIsDeadAfterThreeTimes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		queue := faas.NewMemoryJobs(0, 0)
+		meter, causes := &recorder{}, &steps{}
+		var running, most atomic.Int32
+		r := router(t, faas.WithJobs(queue), faas.WithMeter(meter))
+		obey := obeying(causes)
+		fn := faas.Register(r, "work", func(ctx context.Context, in parcel) (string, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			return obey(ctx, in)
+		})
+		job, err := fn.Send(t.Context(), parcel{})
+		require.NoError(t, err)
+		for i := range 3 {
+			time.Sleep(time.Duration(i+1) * time.Second)
+			require.Equal(t, 1, queue.(interface{ LoseLeases() int }).LoseLeases())
+		}
+		_, err = job.Wait(t.Context())
+		var end *faas.JobError
+		require.ErrorAs(t, err, &end)
+		assert.Equal(t, faas.ConditionHostCrashes, end.Condition)
+		synctest.Wait()
+		lost := faas.ErrLease.Error()
+		assert.Equal(t, []string{lost, lost, lost}, causes.list())
+		info, err := job.Info(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []any{3, 0, 6 * time.Second}, []any{info.Crashes, info.Attempts, info.Used})
+		assert.Equal(t, sum(meter), info.Used)
+		for i, e := range meter.all() {
+			assert.Equal(t, []any{i + 1, faas.Canceled, job.ID()}, []any{e.Delivery, e.Outcome, e.Job})
+		}
+		assert.Equal(t, int32(1), most.Load(), "one at a time in a process")
+		shut(t, r)
+	})
+}
+
+func TestAHostThatHasLostItsLeaseLearnsItAndItsSettlementIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		queue := faas.NewMemoryJobs(0, 0)
+		leases := 0
+		first := &hookedJobs{queue, func(ctx context.Context, method string) {
+			if method == "Lease" {
+				if leases++; leases > 1 {
+					<-ctx.Done() // it is cut off
+				}
+			}
+		}}
+		one, two, causes := &recorder{}, &recorder{}, &steps{}
+		r := router(t, faas.WithJobs(first), faas.WithMeter(one))
+		fn := faas.Register(r, "work", obeying(causes))
+		job, err := fn.Send(t.Context(), parcel{})
+		require.NoError(t, err)
+		time.Sleep(5 * time.Second)
+		other := router(t, faas.WithJobs(queue), faas.WithMeter(two))
+		faas.Register(other, "work", func(context.Context, parcel) (string, error) {
+			time.Sleep(time.Minute)
+			return "done", nil
+		}, faas.WithTimeout(time.Hour))
+		require.Equal(t, 1, first.LoseLeases())
+		out, err := job.Wait(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "done", out)
+		synctest.Wait()
+		assert.Equal(t, []string{faas.ErrLease.Error()}, causes.list())
+		info, err := job.Info(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []any{1, 1, 80 * time.Second}, []any{info.Crashes, info.Deliveries, info.Used}) // 20 until it has learned it, and 60
+		assert.Equal(t, sum(one, two), info.Used)
+		assert.Equal(t, []int{1, 2}, []int{one.last(t).Delivery, two.last(t).Delivery})
+		shut(t, other)
+		shut(t, r)
+	})
+}
+
+// dying is a function whose jobs are dead at once, and told to a Go func.
+func dying(to func(ctx context.Context, e faas.JobEnvelope) error) []faas.FunctionOption {
+	return []faas.FunctionOption{faas.WithRetry(faas.Retry{Max: 2, First: time.Minute}), faas.WithOnFailure(faas.ToFunc(to))}
+}
+
+func dead(context.Context, parcel) (string, error) { return "", faas.Permanent(errors.New("dead")) }
+
+func TestAsManyFuncsOfAFunctionsDestinationsRunAsItSays(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		var running, most, all atomic.Int32
+		fn := faas.Register(r, "work", dead, dying(func(ctx context.Context, _ faas.JobEnvelope) error {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			time.Sleep(time.Second)
+			all.Add(1)
+			return nil
+		})...)
+		_, err := fn.Send(t.Context(), parcel{})
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.Equal(t, int32(1), running.Load(), "the func of the first job runs, and the jobs behind it don't wait for that")
+		for range 99 {
+			_, err := fn.Send(t.Context(), parcel{})
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		assert.Zero(t, all.Load())
+		assert.Equal(t, int32(32), running.Load())
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, int32(32), most.Load())
+		assert.Equal(t, int32(100), all.Load())
+		shut(t, r)
+	})
+}
+
+func TestTheFuncOfADestinationIsCalledForTheTenantAndWithADeadline(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t, faas.WithTimeout(time.Minute))
+		var left time.Duration
+		var nested faas.Invocation
+		note := faas.Register(r, "note", func(ctx context.Context, _ parcel) (string, error) {
+			nested, _ = faas.FromContext(ctx)
+			return "", nil
+		})
+		fn := faas.Register(r, "work", dead, dying(func(ctx context.Context, _ faas.JobEnvelope) error {
+			at, _ := ctx.Deadline()
+			left = time.Until(at)
+			_, err := note.Invoke(ctx, parcel{})
+			return err
+		})...)
+		_, err := fn.Send(faas.WithTenant(t.Context(), "acme"), parcel{})
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.Equal(t, time.Minute, left)
+		assert.Equal(t, []any{"acme", 0, 0}, []any{nested.Tenant, nested.Delivery, nested.Depth})
+		shut(t, r)
+	})
+}
+
+func TestTheFuncOfADestinationThatFailsIsTriedAgainAndNeverTwiceAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t, faas.WithTimeout(time.Minute))
+		var began []time.Duration
+		first := time.Now()
+		fn := faas.Register(r, "work", dead, dying(func(context.Context, faas.JobEnvelope) error {
+			began = append(began, time.Since(first))
+			switch len(began) {
+			case 1:
+				panic("first")
+			case 2:
+				time.Sleep(10 * time.Minute) // deaf: its time is up after one
+			}
+			return nil
+		})...)
+		_, err := fn.Send(t.Context(), parcel{})
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.Equal(t, []time.Duration{0, time.Minute, 11 * time.Minute}, began)
+		jobs := r.Stats().Jobs
+		assert.Equal(t, []int{1, 1, 0}, []int{jobs.Succeeded, jobs.Dead, jobs.Waiting()})
+		shut(t, r)
+	})
+}
+
+func TestShutdownEndsTheFuncOfADestination(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		causes := &steps{}
+		fn := faas.Register(r, "work", dead, dying(func(ctx context.Context, _ faas.JobEnvelope) error {
+			<-ctx.Done()
+			causes.add(fmt.Sprint(context.Cause(ctx)))
+			return ctx.Err()
+		})...)
+		_, err := fn.Send(t.Context(), parcel{})
+		require.NoError(t, err)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		err = r.Shutdown(ctx)
+		var left *faas.JobsLeft
+		require.ErrorAs(t, err, &left)
+		assert.Equal(t, map[string]int{"work": 1}, left.ByFunction)
+		assert.Equal(t, time.Second, time.Since(begin))
+		synctest.Wait()
+		assert.Equal(t, []string{faas.ErrClosed.Error()}, causes.list())
 	})
 }

@@ -40,7 +40,7 @@ func (r *Router) drainJobs(ctx context.Context, self *callContext) {
 		limit = t
 	}
 	own := self.jobOf()
-	for isMemory(j.queue) && j.isLeasing() && r.awaitDue(ctx, limit, own) {
+	for j.isMemory() && j.isLeasing() && r.awaitDue(ctx, limit, own) {
 	}
 	j.stop()
 }
@@ -52,9 +52,9 @@ func (j *jobHost) isLeasing() bool {
 	return j.leasing && j.ctx.Err() == nil
 }
 
-// isMemory reports whether the jobs of a queue are lost with the process.
-func isMemory(q JobQueue) bool {
-	_, ok := q.(memoryJobs)
+// isMemory reports whether the queue's jobs are lost with the process.
+func (j *jobHost) isMemory() bool {
+	_, ok := j.queue.queue.(memoryJobs)
 	return ok
 }
 
@@ -65,7 +65,7 @@ func (r *Router) awaitDue(ctx context.Context, limit time.Time, own *delivery) b
 		return false
 	}
 	changed := r.jobHost().changed.wait() // before the look, so that nothing is missed
-	if r.jobHost().others(own) > 0 {
+	if r.jobHost().others(own, false) > 0 {
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -91,7 +91,7 @@ func (r *Router) awaitDue(ctx context.Context, limit time.Time, own *delivery) b
 // nextDue returns when the first job can run here that can before limit.
 func (r *Router) nextDue(ctx context.Context, limit time.Time, own *delivery) (first time.Time, found bool) {
 	waiting := JobFilter{States: []JobState{JobReady, JobScheduled}}
-	for rec, err := range r.jobHost().queue.List(ctx, waiting) {
+	for rec, err := range r.jobHost().queue.list(ctx, waiting) {
 		if err != nil {
 			return first, false
 		}
@@ -115,22 +115,53 @@ func (r *Router) nextDue(ctx context.Context, limit time.Time, own *delivery) (f
 // isOf reports whether the delivery is one of that job.
 func (d *delivery) isOf(rec *JobRecord) bool { return d != nil && d.lease.Record.ID == rec.ID }
 
-// jobsLeft waits until all deliveries but self's have settled their jobs, whose calls
-// have ended, and returns a *JobsLeft if jobs of a queue in memory are left.
+// awaitDeliveries waits until all deliveries but self's are over, or until ctx ends: those to Go
+// funcs are no calls, for which Shutdown waits by itself.
+func (r *Router) awaitDeliveries(ctx context.Context, self *callContext) {
+	if j := r.hasJobs(); j != nil {
+		j.await(ctx, self.jobOf(), false)
+	}
+}
+
+// settleGrace is for how long Close waits until the queue has the ends of the deliveries that
+// it has ended, and Shutdown until a queue in memory has, which takes no time worth the name.
+const settleGrace = 5 * time.Second
+
+// endJobs stops leasing, and ends all deliveries but own.
+func (j *jobHost) endJobs(own *delivery) {
+	j.stop()
+	j.endAll(own)
+}
+
+// awaitSettled returns once the queue has the ends of all deliveries but own, or when it is no
+// longer waited for: a queue, or a carrier, may block.
+func (j *jobHost) awaitSettled(ctx context.Context, own *delivery) {
+	ctx, cancel := context.WithTimeout(ctx, settleGrace)
+	defer cancel()
+	j.await(ctx, own, true)
+	j.giveUp()
+}
+
+// jobsLeft waits until the deliveries have settled their jobs, at most until ctx ends, and
+// returns a *JobsLeft if jobs of a queue in memory are left. The calls of the deliveries are
+// over. Own, the delivery that self is a call of, is left out.
 func (r *Router) jobsLeft(ctx context.Context, self *callContext) error {
 	j := r.hasJobs()
 	if j == nil {
 		return nil
 	}
 	own := self.jobOf()
-	for changed := j.changed.wait(); j.others(own) > 0; changed = j.changed.wait() {
-		<-changed
-	}
-	if !isMemory(j.queue) {
+	j.await(ctx, own, false)
+	if !j.isMemory() {
+		j.giveUp()
+		if late := j.others(own, false); late > 0 {
+			return fmt.Errorf("%w; the queue does not have the end of %d jobs yet", contextEnd(ctx), late)
+		}
 		return nil
 	}
+	j.awaitSettled(context.Background(), own)
 	left := &JobsLeft{ByFunction: map[string]int{}}
-	counts, err := j.queue.Count(ctx)
+	counts, err := j.queue.count(context.Background())
 	if err != nil {
 		return err
 	}

@@ -35,15 +35,21 @@ const queuePause = time.Second
 // that waits for its slot, and so bounds how many deliveries wait.
 type jobHost struct {
 	router  *Router
-	queue   JobQueue
+	queue   *guardedJobs
 	eager   bool            // it leases from the first registration on, and not only from the first Send
 	ctx     context.Context //nolint:containedctx // it ends with the router, and with it all waiting
 	stop    context.CancelFunc
+	last    context.Context //nolint:containedctx // of settlements: it ends when Close or Shutdown waits for them no longer
+	giveUp  context.CancelFunc
 	changed broadcast // a delivery has ended
+	debts   jobDebts
 
-	mu      sync.Mutex // guards what follows
-	leasing bool       // the goroutine has been started
-	running map[uuid.UUID]*delivery
+	mu      sync.Mutex               // guards what follows
+	leasing bool                     // the goroutine has been started
+	running map[uuid.UUID]*delivery  // the newest of each job
+	active  int                      // deliveries under way
+	ending  error                    // why deliveries that begin now end at once; nil: they don't
+	seats   map[string]chan struct{} // of the funcs of destinations, by function
 	behind  map[uuid.UUID]*runawayJob
 	names   []string           // of the functions that it leases for; nil: to be looked up
 	again   context.CancelFunc // ends the Lease that waits, since the names have changed
@@ -54,10 +60,15 @@ type jobHost struct {
 // newJobHost returns the host of a router's jobs. Close stores closed before it looks for a
 // host, so one that is made at that moment sees it here, or is stopped there.
 func newJobHost(r *Router, q JobQueue, eager bool) *jobHost {
-	j := &jobHost{router: r, queue: q, eager: eager, running: map[uuid.UUID]*delivery{}, behind: map[uuid.UUID]*runawayJob{}}
+	j := &jobHost{
+		router: r, queue: &guardedJobs{q, &r.hookGuard}, eager: eager, running: map[uuid.UUID]*delivery{}, behind: map[uuid.UUID]*runawayJob{},
+		seats: map[string]chan struct{}{},
+	}
 	j.ctx, j.stop = context.WithCancel(context.Background())
+	j.last, j.giveUp = context.WithCancel(context.Background())
 	if r.closed.Load() {
 		j.stop()
+		j.giveUp()
 	}
 	return j
 }
@@ -88,7 +99,7 @@ func (j *jobHost) start() {
 	defer j.mu.Unlock()
 	if !j.leasing && j.ctx.Err() == nil {
 		j.leasing, j.sweep = true, jobTime()
-		if q, ok := j.queue.(memoryJobs); ok {
+		if q, ok := j.queue.queue.(memoryJobs); ok {
 			q.hosts.add(j.ctx, j.router, func(function string) bool { return j.hosts(j.router, function) })
 		}
 		go j.router.leaseJobs()
@@ -125,9 +136,15 @@ func (j *jobHost) registered(name string, added bool) {
 	}
 }
 
-// leaseJobs is the host's goroutine.
+// leaseJobs is the host's goroutine. The queue may call Goexit: then another goroutine goes on.
 func (r *Router) leaseJobs() {
-	j := r.jobHost()
+	j, over := r.jobHost(), false
+	defer func() {
+		if !over {
+			pause(j.ctx)
+			go r.leaseJobs()
+		}
+	}()
 	for j.ctx.Err() == nil {
 		if j.isTimeToSweep() {
 			if q, ok := j.queue.(memoryJobs); ok {
@@ -138,39 +155,27 @@ func (r *Router) leaseJobs() {
 		for _, name := range added {
 			r.unpark(name)
 		}
-		lease, err := r.leaseJob(ctx, names)
+		lease, err := j.queue.lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
 		switch {
 		case err == nil:
 			r.deliver(lease)
 		case errors.Is(err, ErrClosed):
+			over = true
 			return
 		case ctx.Err() == nil: // the engine has failed
-			j.pause()
+			pause(j.ctx)
 		}
 	}
-}
-
-// leaseJob is Lease with a recover: a queue is foreign code.
-func (r *Router) leaseJob(ctx context.Context, names []string) (lease JobLease, err error) {
-	defer r.queuePanicked(&err)
-	return r.jobHost().queue.Lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
-}
-
-// queuePanicked makes a panic of the queue an error. It must be deferred directly.
-func (r *Router) queuePanicked(err *error) {
-	if p := recover(); p != nil {
-		r.hookPanicked("WithJobs", "", p)
-		*err = &PanicError{Value: p, Stack: stack()}
-	}
+	over = true
 }
 
 // pause waits before the queue is asked again.
-func (j *jobHost) pause() {
+func pause(ctx context.Context) {
 	t := time.NewTimer(queuePause)
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-j.ctx.Done():
+	case <-ctx.Done():
 	}
 }
 
@@ -221,21 +226,21 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 // unpark lets the jobs run that are parked because no host had the function.
 func (r *Router) unpark(name string) {
 	queue := r.jobHost().queue
-	for rec, err := range queue.List(r.jobHost().ctx, JobFilter{Function: name, States: []JobState{JobParked}}) {
+	for rec, err := range queue.list(r.jobHost().ctx, JobFilter{Function: name, States: []JobState{JobParked}}) {
 		if err != nil {
 			return // at the latest they are leased when they are too old
 		}
 		if rec.parkedFor() == WaitFunction {
-			_ = queue.Swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
+			_ = queue.swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
 		}
 	}
 }
 
 // unparkJob lets a parked job run.
 func (r *Router) unparkJob(id uuid.UUID) {
-	rec, err := r.jobHost().queue.Get(r.jobHost().ctx, id)
+	rec, err := r.jobHost().queue.get(r.jobHost().ctx, id)
 	if err == nil && rec.State == JobParked {
-		_ = r.jobHost().queue.Swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
+		_ = r.jobHost().queue.swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
 	}
 }
 
@@ -273,7 +278,7 @@ func (c *callContext) jobOf() *delivery {
 // awaitJob waits until a job is settled.
 func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
 	queue := r.jobHost().queue
-	rec, err := queue.Get(ctx, id)
+	rec, err := queue.get(ctx, id)
 	switch {
 	case err != nil || rec.State.IsSettled():
 		return rec, err
@@ -284,7 +289,7 @@ func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext
 	defer cancel()
 	defer context.AfterFunc(r.jobHost().ctx, cancel)()
 	for err == nil && !rec.State.IsSettled() {
-		rec, err = queue.Watch(watch, id, rec.Revision)
+		rec, err = queue.watch(watch, id, rec.Revision)
 	}
 	switch {
 	case err == nil:
@@ -301,7 +306,7 @@ func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext
 func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContext) error {
 	queue := r.jobHost().queue
 	for {
-		rec, err := queue.Get(ctx, id)
+		rec, err := queue.get(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -316,18 +321,18 @@ func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContex
 			if d.cancel(); inside.jobOf() == d {
 				return nil
 			}
-			select {
-			case <-d.over:
-			case <-ctx.Done():
-				return contextEnd(ctx)
+			if err := d.awaitOver(ctx); err != nil {
+				return err
 			}
 			continue
 		}
 		canceled, _ := next(rec, jobEnd{what: jobCanceled}, r.jobPolicy(&rec), jobTime())
-		if err := queue.Swap(ctx, rec, canceled); !errors.Is(err, ErrRevision) {
+		if err := queue.swap(ctx, rec, canceled); !errors.Is(err, ErrRevision) {
 			if d := r.jobHost().deliveryOf(id); d != nil && err == nil { // it was leased in between
 				d.cancel()
+				return d.awaitOver(ctx)
 			}
+			r.jobHost().debts.pay(ctx, r.jobHost().queue, id)
 			return err
 		}
 	}
@@ -350,15 +355,34 @@ func (j *jobHost) begun(d *delivery) {
 		before.outlived = true
 		j.addBehind(id)
 	}
+	j.active++
+	ending := j.ending
 	j.mu.Unlock()
 	if before != nil {
 		before.end(ErrLease)
+	}
+	if ending != nil {
+		d.end(ending)
+	}
+}
+
+// endAll ends the contexts of all deliveries but own, also of those that begin later.
+func (j *jobHost) endAll(own *delivery) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ending = ErrClosed
+	for _, d := range j.running {
+		if d != own {
+			d.end(ErrClosed)
+		}
 	}
 }
 
 func (j *jobHost) ended(d *delivery) {
 	id := d.lease.Record.ID
 	j.mu.Lock()
+	d.done = true
+	j.active--
 	if j.running[id] == d {
 		delete(j.running, id)
 	}
@@ -414,16 +438,42 @@ func (j *jobHost) handlerEnded(id uuid.UUID) {
 	}
 }
 
-// others returns how many deliveries are under way, without that one.
-func (j *jobHost) others(own *delivery) (n int) {
+// others returns how many deliveries are under way, without own; here only those that nothing
+// foreign holds up.
+func (j *jobHost) others(own *delivery, here bool) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	n := j.active
+	if own != nil && !own.done {
+		n--
+	}
 	for _, d := range j.running {
-		if d != own {
-			n++
+		if here && d != own && d.abroad.Load() {
+			n--
 		}
 	}
 	return n
+}
+
+// await returns when no delivery but own is under way, or when ctx ends. See others for here.
+func (j *jobHost) await(ctx context.Context, own *delivery, here bool) {
+	for changed := j.changed.wait(); j.others(own, here) > 0; changed = j.changed.wait() {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// seatsOf returns the places for funcs of a function's destinations.
+func (j *jobHost) seatsOf(name string) chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.seats[name] == nil {
+		j.seats[name] = make(chan struct{}, mostTold)
+	}
+	return j.seats[name]
 }
 
 // hosts reports whether jobs of that name are leased here.
@@ -440,7 +490,7 @@ func (j *jobHost) hosts(r *Router, name string) bool {
 
 // counts returns how many jobs there are by function, or nil without a queue.
 func (j *jobHost) counts() map[string]JobCount {
-	counts, err := j.queue.Count(j.ctx)
+	counts, err := j.queue.count(j.ctx)
 	if err != nil {
 		return nil
 	}

@@ -16,9 +16,8 @@ type jobRunner interface {
 // jobDelivery is the delivery of a job, as the call that it makes knows it. Its methods are
 // called on the goroutines of that call.
 type jobDelivery interface {
-	// hasSlot is called when the call has its slot. It ends the call's context if the job must
-	// not run by then.
-	hasSlot()
+	// hasSlot is called when the call has its slot. If it is false, the call must not run.
+	hasSlot() bool
 	// sender returns the call that sent the job, and how deep the job's calls are.
 	sender() (call uuid.UUID, depth int)
 	// traced returns a Trace that takes the call's record for the delivery, and goes on to t.

@@ -33,7 +33,7 @@ func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (J
 	if ctx == nil {
 		return JobRecord{}, usageError("replay", "", ErrInput, "%v", errNilContext)
 	}
-	old, err := r.jobHost().queue.Get(viewOf(ctx), id)
+	old, err := r.jobHost().queue.get(viewOf(ctx), id)
 	if err != nil {
 		return JobRecord{}, err
 	}

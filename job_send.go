@@ -296,7 +296,7 @@ func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) (
 	if rec.Due = rec.Due.Add(delay); rec.Due.After(now) {
 		rec.State, rec.NotBefore = JobScheduled, rec.Due
 	}
-	had, err := r.jobHost().queue.Put(viewOf(ctx), *rec)
+	had, err := r.jobHost().queue.put(viewOf(ctx), *rec)
 	var full *Error
 	if errors.Is(err, ErrOverloaded) && errors.As(err, &full) {
 		return JobRecord{}, sendRefused(refusal(rec.Function, uuid.Nil, ReasonOverloaded, full.Err))

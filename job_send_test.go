@@ -183,10 +183,16 @@ func TestACarrierTakesAValueToEachDelivery(t *testing.T) {
 		}))
 		fn := faas.Register(r, "who", func(ctx context.Context, _ parcel) (string, error) {
 			s, _ := ctx.Value(senderKey{}).(string)
-			return s, faas.Progress(ctx, 1, 2, "half")
+			err := faas.Progress(ctx, 1, 2, "half")
+			time.Sleep(time.Second)
+			return s, err
 		})
 		job, err := fn.Send(context.WithValue(t.Context(), senderKey{}, "ann"), parcel{})
 		require.NoError(t, err)
+		synctest.Wait()
+		info, err := job.Info(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, faas.JobProgress{Done: 1, Total: 2, Note: "half"}, info.Progress)
 		out, err := job.Wait(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, "ann", out)
@@ -231,6 +237,30 @@ func TestAJobWaitsForItsFunctionToBeRegisteredAgain(t *testing.T) {
 		faas.Register(r, "ship", shipping(0, &began))
 		_, err = job.Wait(t.Context())
 		require.NoError(t, err)
+		shut(t, r)
+	})
+}
+
+func TestAJobOfAVersionThatIsNotThereIsParkedUntilItIsRegistered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		var began []time.Duration
+		faas.Register(r, "ship", shipping(0, &began), faas.WithVersion(1))
+		faas.Register(r, "ship", shipping(0, &began), faas.WithVersion(2))
+		job, err := r.Send(t.Context(), "ship:2", []byte(`{"N":4}`), faas.WithDelay(time.Minute))
+		require.NoError(t, err)
+		require.NoError(t, r.Remove("ship:2"))
+		time.Sleep(time.Hour)
+		assert.Equal(t, "Parked function", state(t, job))
+		info, err := job.Info(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []any{faas.KindNotFound, 0, 1}, []any{info.Last.Kind, info.Attempts, info.Deliveries})
+		begin := time.Now()
+		faas.Register(r, "ship", shipping(0, &began), faas.WithVersion(2))
+		_, err = job.Wait(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(begin), "the registration has let it run")
+		assert.Len(t, began, 1)
 		shut(t, r)
 	})
 }

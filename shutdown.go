@@ -20,7 +20,8 @@ import (
 // When ctx ends first, calls that wait are refused, those that run settle as
 // Canceled and answer [ErrClosed], and the error names the functions with
 // handlers that had not stopped, and how many. It Is ctx's error. Handlers that
-// ignore their context run on; the process may end all the same. Records that a
+// ignore their context run on; the process may end all the same. A queue of jobs that
+// does not take the ends of what it has given is waited for no longer. Records that a
 // buffer could not deliver in time are in the error too, as [*UndeliveredError]s.
 //
 // With the context of a handler it leaves that invocation and its callers out:
@@ -30,7 +31,8 @@ import (
 // there Shutdown stops admitting calls, does not wait, and answers an error that Is
 // [ErrInput]. Hooks are meters, gates, codecs, middlewares, scalers, init and close
 // funcs, and the funcs of [WithTenantKey], [WithContext], [WithStuck], [WithDecisions],
-// [WithRefusals], [WithTracing], [WithCapture] and [Router.OnShutdown].
+// [WithRefusals], [WithTracing], [WithCapture] and [Router.OnShutdown]. Of jobs they are the
+// queue, carriers, destinations that are Go funcs, and the funcs of [WithUpgrade].
 //
 // Some hooks have a context by which Shutdown knows what to leave out, and may call it with
 // that one: meters and the func of WithStuck with the context that they are given, and
@@ -60,12 +62,13 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	}
 	r.drainJobs(ctx, self)
 	drained := r.await(ctx, self, true)
+	r.awaitDeliveries(ctx, self)
 	if drained != nil {
 		drained = r.cancelRest(self, drained)
 	} else {
 		r.close(self)
 	}
-	if err := errors.Join(hooks, drained, r.jobsLeft(context.WithoutCancel(ctx), self), r.awaitClosers(ctx), r.flush(ctx)); err != nil {
+	if err := errors.Join(hooks, drained, r.jobsLeft(ctx, self), r.awaitClosers(ctx), r.flush(ctx)); err != nil {
 		return &Error{Op: "shutdown", Err: err}
 	}
 	return nil
@@ -117,8 +120,10 @@ func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (rem
 
 // Close ends the router at once: calls that wait are refused with [ErrClosed],
 // those that run settle as Canceled and answer it too, and their contexts end.
-// It returns when every call is settled and recorded. It does not wait for handlers
-// that ignore their context, and does not flush meters. It is idempotent, and always
+// It returns when every call is settled and recorded, and when the queue of jobs has what
+// became of those that ran: they are ready to run again. For a queue that blocks it waits 5
+// seconds at most; then those jobs are given to other hosts when their leases run out. It does
+// not wait for handlers that ignore their context, and does not flush meters. It is idempotent, and always
 // returns nil. A handler that calls it is canceled like the others. To end the router
 // from inside a handler and still return an answer, call Shutdown with the handler's
 // context.
@@ -129,10 +134,10 @@ func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (rem
 // see a goroutine that a hook has started and waits for.
 func (r *Router) Close() error {
 	r.closing.Store(true)
-	if j := r.hasJobs(); j != nil {
-		j.stop()
-	}
 	r.close(nil)
+	if j := r.hasJobs(); j != nil && placeOnStack() <= wrapping && !isOnStack("(*delivery).run") {
+		j.awaitSettled(context.Background(), nil)
+	}
 	return nil
 }
 
@@ -194,6 +199,9 @@ func (r *Router) cancelRest(self *callContext, why error) error {
 // until they are recorded. If a hook calls it, it does not wait.
 func (r *Router) close(self *callContext) {
 	r.closed.Store(true) // before the loop loads each worker's call, see serve
+	if j := r.hasJobs(); j != nil {
+		j.endJobs(self.jobOf())
+	}
 	r.group.Close()
 	r.loop.close()
 	r.retire()

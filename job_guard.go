@@ -1,0 +1,114 @@
+package faas
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/foreign"
+)
+
+// guardedJobs is a router's queue. A queue is foreign code: a panic of it is counted as that
+// of a hook, and is an error of the call that was made. By the frames of its methods Close and
+// Shutdown know that a queue has called them, see placeOf.
+type guardedJobs struct {
+	queue JobQueue
+	guard *hookGuard
+}
+
+// panicked makes a panic of the queue an error. It must be deferred directly.
+func (g *guardedJobs) panicked(err *error) {
+	if p := recover(); p != nil {
+		*err = g.told(p)
+	}
+}
+
+func (g *guardedJobs) told(p any) error {
+	g.guard.hookPanicked("WithJobs", "", p)
+	return fmt.Errorf("the queue of jobs panicked: %s", foreign.Plain(p))
+}
+
+func (g *guardedJobs) put(ctx context.Context, rec JobRecord) (had JobRecord, err error) {
+	defer g.panicked(&err)
+	return g.queue.Put(ctx, rec)
+}
+
+func (g *guardedJobs) lease(ctx context.Context, req LeaseRequest) (lease JobLease, err error) {
+	defer g.panicked(&err)
+	return g.queue.Lease(ctx, req)
+}
+
+func (g *guardedJobs) begin(ctx context.Context, lease JobLease) (err error) {
+	defer g.panicked(&err)
+	return g.queue.Begin(ctx, lease)
+}
+
+func (g *guardedJobs) extend(ctx context.Context, lease JobLease, p JobProgress) (err error) {
+	defer g.panicked(&err)
+	return g.queue.Extend(ctx, lease, p)
+}
+
+func (g *guardedJobs) settle(ctx context.Context, lease JobLease, next JobRecord, follow []JobRecord) (err error) {
+	defer g.panicked(&err)
+	return g.queue.Settle(ctx, lease, next, follow...)
+}
+
+func (g *guardedJobs) get(ctx context.Context, id uuid.UUID) (rec JobRecord, err error) {
+	defer g.panicked(&err)
+	return g.queue.Get(ctx, id)
+}
+
+func (g *guardedJobs) swap(ctx context.Context, old, next JobRecord) (err error) {
+	defer g.panicked(&err)
+	return g.queue.Swap(ctx, old, next)
+}
+
+func (g *guardedJobs) watch(ctx context.Context, id uuid.UUID, revision uint64) (rec JobRecord, err error) {
+	defer g.panicked(&err)
+	return g.queue.Watch(ctx, id, revision)
+}
+
+func (g *guardedJobs) count(ctx context.Context) (counts map[string]JobCount, err error) {
+	defer g.panicked(&err)
+	return g.queue.Count(ctx)
+}
+
+// list yields what the queue's List does.
+func (g *guardedJobs) list(ctx context.Context, filter JobFilter) iter.Seq2[JobRecord, error] {
+	return func(yield func(JobRecord, error) bool) {
+		l := &jobListing{yield: yield}
+		if err := g.walk(ctx, filter, l); err != nil && !l.over {
+			yield(JobRecord{}, err)
+		}
+	}
+}
+
+// walk runs the queue's List. A panic of the loop's body is not the queue's, and goes on.
+func (g *guardedJobs) walk(ctx context.Context, filter JobFilter, l *jobListing) (err error) {
+	defer func() {
+		if l.inside {
+			return
+		}
+		if p := recover(); p != nil {
+			err = g.told(p)
+		}
+	}()
+	g.queue.List(ctx, filter)(l.give)
+	return nil
+}
+
+// jobListing is a loop over a queue's jobs.
+type jobListing struct {
+	yield        func(JobRecord, error) bool
+	inside, over bool // its body runs; it wants no more
+}
+
+// give runs the loop's body. What that calls, the queue has not called: see placeOnStack.
+func (l *jobListing) give(rec JobRecord, err error) bool {
+	l.inside = true
+	l.over = !l.yield(rec, err) || err != nil
+	l.inside = false
+	return !l.over
+}
