@@ -1,0 +1,107 @@
+package faas
+
+import (
+	"context"
+	"errors"
+)
+
+// start has the host lease jobs, if it does not yet.
+func (j *jobHost) start() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.leasing && j.ctx.Err() == nil {
+		j.leasing, j.sweep = true, jobTime()
+		if q, ok := j.queue.queue.(memoryJobs); ok {
+			q.hosts.add(j.ctx, j.router, func(function string) bool { return j.hosts(j.router, function) })
+		}
+		go j.router.leaseJobs()
+	}
+}
+
+// registered notes that a name was added, or removed if added is false.
+func (j *jobHost) registered(name string, added bool) {
+	j.mu.Lock()
+	j.names = nil
+	if added {
+		j.added = append(j.added, name)
+	} else {
+		j.sweep = jobTime()
+	}
+	if j.again != nil {
+		j.again()
+		j.again = nil
+	}
+	j.mu.Unlock()
+	if j.eager {
+		j.start()
+	}
+}
+
+// leaseJobs is the host's goroutine. The queue may call Goexit: then another goroutine goes on.
+func (r *Router) leaseJobs() {
+	j, over := r.jobHost(), false
+	defer func() {
+		if !over {
+			pause(j.ctx)
+			go r.leaseJobs()
+		}
+	}()
+	for j.ctx.Err() == nil {
+		if j.isTimeToSweep() {
+			if q, ok := j.queue.queue.(memoryJobs); ok {
+				j.sweepAt(q.giveUpUnhosted(j.ctx, r.jobPolicy))
+			}
+		}
+		names, added, ctx := j.hosted(r)
+		for _, name := range added {
+			r.unpark(name)
+		}
+		lease, err := j.queue.lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
+		switch {
+		case err == nil:
+			r.deliver(lease)
+		case errors.Is(err, ErrClosed):
+			over = true
+			return
+		case ctx.Err() == nil: // the engine has failed
+			pause(j.ctx)
+		}
+	}
+	over = true
+}
+
+// hosted returns the names to lease for, those that are new, and a context that ends
+// when there are others, or when it is time to sweep.
+func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.names == nil {
+		j.names = []string{}
+		for _, f := range r.functions.sorted() {
+			if fn := f.newest(); fn != nil && !fn.stream {
+				j.names = append(j.names, f.name)
+			}
+		}
+	}
+	if j.again != nil {
+		j.again()
+	}
+	if ctx, j.again = context.WithCancel(j.ctx); !j.sweep.IsZero() {
+		ctx, j.again = context.WithDeadline(j.ctx, j.sweep)
+	}
+	added, j.added = j.added, nil
+	return j.names, added, ctx
+}
+
+// unpark lets the jobs run that are parked because no host had the function.
+func (r *Router) unpark(name string) {
+	queue := r.jobHost().queue
+	for rec, err := range queue.list(r.jobHost().ctx, JobFilter{Function: name, States: []JobState{JobParked}}) {
+		if err != nil {
+			return // at the latest they are leased when they are too old
+		}
+		if rec.parkedFor() == WaitFunction {
+			_ = queue.swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
+		}
+	}
+}
