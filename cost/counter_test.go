@@ -19,9 +19,14 @@ func listed(t require.TestingT, b *cost.Book, usage []cost.Usage) *big.Rat {
 	for _, u := range usage {
 		charges, err := cost.NewRater(b).Rate(u)
 		require.NoError(t, err)
+		one := new(big.Rat)
 		for _, c := range charges {
-			sum.Add(sum, c.List.Amount())
+			one.Add(one, c.List.Amount())
 		}
+		list, err := cost.NewRater(b).List(u)
+		require.NoError(t, err)
+		require.Zero(t, one.Cmp(list.Amount()), "List is the sum of what Rate lists")
+		sum.Add(sum, one)
 	}
 	return sum
 }

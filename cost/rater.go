@@ -53,13 +53,9 @@ type Charge struct {
 // the usage is counted in whole billed units, and each number is multiplied by its
 // price once. Usage that the book can't price is [ErrUnrated].
 func (r *Rater) Rate(u Usage) ([]Charge, error) {
-	b := r.book
-	if !u.Period.Start.IsZero() {
-		e, err := b.inForceDuring(u.Period)
-		if err != nil {
-			return nil, fmt.Errorf("cost: book %q: %w", b.about.Name, err)
-		}
-		b = e
+	b, err := r.bookOf(u)
+	if err != nil {
+		return nil, err
 	}
 	units, err := b.units(u)
 	if err != nil {
@@ -71,6 +67,27 @@ func (r *Rater) Rate(u Usage) ([]Charge, error) {
 		charges[i].AtMost = charges[i].Meter == meterProcessor && u.measured < u.Calls
 	}
 	return charges, nil
+}
+
+// List returns the sum of the list prices that Rate returns, in less time.
+func (r *Rater) List(u Usage) (Money, error) {
+	b, err := r.bookOf(u)
+	if err != nil {
+		return Money{}, err
+	}
+	return b.list(u)
+}
+
+// bookOf returns the book that held when usage happened.
+func (r *Rater) bookOf(u Usage) (*Book, error) {
+	if u.Period.Start.IsZero() {
+		return r.book, nil
+	}
+	b, err := r.book.inForceDuring(u.Period)
+	if err != nil {
+		return nil, fmt.Errorf("cost: book %q: %w", r.book.about.Name, err)
+	}
+	return b, nil
 }
 
 // Call returns what one call costs at the book's last prices, or [ErrUnrated]. The
@@ -102,7 +119,8 @@ func (b *Book) list(u Usage) (Money, error) {
 	}
 	total := Money{currency: b.about.Currency}
 	for i := range units {
-		total = total.plus(b.charge(&b.prices[i], units[i], new(big.Int)).List)
+		p := &b.prices[i]
+		total = total.plus(Money{p.each, b.about.Currency}.Mul(quantity(p, units[i])))
 	}
 	return total, nil
 }

@@ -67,18 +67,12 @@ func (r *Recorder) Spend(by *cost.Book) ([]Spend, error) {
 	var unrated error
 	var all []Spend
 	for _, u := range r.Usage() {
-		charges, err := rater.Rate(u)
+		list, err := rater.List(u)
 		if err != nil {
 			unrated = err
 			continue
 		}
-		s := Spend{Usage: u, List: cost.NewMoney(nil, by.About().Currency)}
-		for _, c := range charges {
-			if s.List, err = s.List.Add(c.List); err != nil {
-				return nil, err
-			}
-		}
-		all = append(all, s)
+		all = append(all, Spend{u, list})
 	}
 	return all, unrated
 }

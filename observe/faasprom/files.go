@@ -1,0 +1,16 @@
+package faasprom
+
+import _ "embed"
+
+//go:embed dashboard.json
+var dashboard string //nolint:gochecknoglobals // what is embedded is a variable; Dashboard returns it
+
+//go:embed alerts.yml
+var alerts string //nolint:gochecknoglobals // as above
+
+// Dashboard returns a dashboard of the metrics, as JSON that Grafana imports. It asks for
+// the data source, and works with native histograms and without.
+func Dashboard() string { return dashboard }
+
+// Alerts returns rules to alert by, as a file of rules for Prometheus.
+func Alerts() string { return alerts }

@@ -1,0 +1,147 @@
+package faasprom
+
+import (
+	"math"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/inproc/faas/observe"
+)
+
+// histogram is a [prometheus.Metric] with native and classic buckets: client_golang has
+// constant metrics of either kind, and none of both. The recorder's buckets are finer than
+// either, and one that is cut by a bound counts where its middle is.
+type histogram struct {
+	desc      *desc
+	labels    []*dto.LabelPair
+	from      *observe.Histogram
+	bounds    []float64
+	exemplars []observe.Exemplar // the shortest first
+	created   time.Time
+}
+
+// histogram sends a histogram. It counts as many time series as classic buckets make.
+func (s *scrape) histogram(d *desc, h *observe.Histogram, ex []observe.Exemplar, function, version string) {
+	s.sent += len(s.buckets) + 3 // the infinite bucket, the sum, the count
+	own := *h
+	s.to <- histogram{
+		desc: d, from: &own, bounds: s.buckets, exemplars: ex, created: s.recorder.Started(),
+		labels: d.pairs([]string{function, version}),
+	}
+}
+
+// Desc implements [prometheus.Metric].
+func (h histogram) Desc() *prometheus.Desc { return h.desc.Desc }
+
+// Write implements [prometheus.Metric].
+func (h histogram) Write(to *dto.Metric) error {
+	to.Label = h.labels
+	to.Histogram = &dto.Histogram{
+		SampleCount: proto.Uint64(h.from.Count()), SampleSum: proto.Float64(h.from.Seconds()), CreatedTimestamp: timestamppb.New(h.created),
+		Bucket: h.classic(), Schema: proto.Int32(schema), ZeroThreshold: proto.Float64(zeroThreshold),
+	}
+	h.native(to.Histogram)
+	return nil
+}
+
+// classic returns the buckets with the bounds, each with the last exemplar that falls in it.
+func (h histogram) classic() []*dto.Bucket {
+	all := make([]*dto.Bucket, len(h.bounds))
+	for i := range h.bounds {
+		all[i] = &dto.Bucket{UpperBound: &h.bounds[i], CumulativeCount: new(uint64)}
+	}
+	for b := range h.from.Buckets() {
+		if i, _ := slices.BinarySearch(h.bounds, b.Mid().Seconds()); i < len(all) {
+			*all[i].CumulativeCount += b.Count
+		}
+	}
+	for i := 1; i < len(all); i++ {
+		*all[i].CumulativeCount += *all[i-1].CumulativeCount
+	}
+	for _, e := range h.exemplars {
+		i, _ := slices.BinarySearch(h.bounds, e.Run.Seconds())
+		if i == len(all) {
+			all = append(all, &dto.Bucket{UpperBound: proto.Float64(math.Inf(1)), CumulativeCount: proto.Uint64(h.from.Count())})
+		}
+		if made := exemplar(e); made != nil && (all[i].Exemplar == nil || e.Time.After(all[i].Exemplar.GetTimestamp().AsTime())) {
+			all[i].Exemplar = made
+		}
+	}
+	return all
+}
+
+// exemplar returns nil for a trace that can't be a label of an exemplar: OpenMetrics allows
+// 128 characters for all its labels.
+func exemplar(e observe.Exemplar) *dto.Exemplar {
+	const name = "trace_id"
+	if !utf8.ValidString(e.Trace) || utf8.RuneCountInString(e.Trace) > 128-len(name) {
+		return nil
+	}
+	return &dto.Exemplar{
+		Label: []*dto.LabelPair{{Name: proto.String(name), Value: proto.String(e.Trace)}},
+		Value: proto.Float64(e.Run.Seconds()), Timestamp: timestamppb.New(e.Time),
+	}
+}
+
+// The resolution of the native buckets: 2^3 of them for each power of two, so that each is
+// 9 % wide. Durations of 0 are in the bucket of zero.
+const (
+	schema        = 3
+	zeroThreshold = 1e-10 // seconds
+)
+
+// native adds the native buckets: bucket i is from 2^((i-1)/8), excluded, to 2^(i/8)
+// seconds.
+func (h histogram) native(to *dto.Histogram) {
+	to.ZeroCount = new(uint64)
+	var w sparse
+	for b := range h.from.Buckets() {
+		if at := b.Mid().Seconds(); at > zeroThreshold {
+			w.add(int32(math.Ceil(math.Log2(at)*(1<<schema))), int64(b.Count))
+		} else {
+			*to.ZeroCount += b.Count
+		}
+	}
+	to.PositiveSpan, to.PositiveDelta = w.spans, w.deltas
+	if w.spans == nil { // a span tells a native histogram without durations from a classic one
+		to.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(0), Length: proto.Uint32(0)}}
+	}
+	for _, e := range h.exemplars {
+		if made := exemplar(e); made != nil {
+			to.Exemplars = append(to.Exemplars, made)
+		}
+	}
+}
+
+// sparse writes counts as native histograms have them: spans of buckets that follow each
+// other, and each count as the difference to that of the bucket before.
+type sparse struct {
+	spans       []*dto.BucketSpan
+	deltas      []int64
+	index       int32 // of the last bucket
+	last, count int64 // of the bucket before the last, and of the last
+}
+
+// add adds to bucket i, which must not be less than that of the add before.
+func (w *sparse) add(i int32, n int64) {
+	switch {
+	case w.spans == nil:
+		w.spans = []*dto.BucketSpan{{Offset: proto.Int32(i), Length: proto.Uint32(1)}}
+	case i == w.index:
+		w.count += n
+		w.deltas[len(w.deltas)-1] += n
+		return
+	case i == w.index+1:
+		*w.spans[len(w.spans)-1].Length++
+	default:
+		w.spans = append(w.spans, &dto.BucketSpan{Offset: proto.Int32(i - w.index - 1), Length: proto.Uint32(1)})
+	}
+	w.index, w.last, w.count = i, w.count, n
+	w.deltas = append(w.deltas, n-w.last)
+}
