@@ -137,7 +137,7 @@ func (d *door) answerCORS(w http.ResponseWriter, r *http.Request) (preflight boo
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
+	h.Set("Access-Control-Expose-Headers", "Location, Preference-Applied, Retry-After, X-Request-Id")
 	method := first(r.Header, "Access-Control-Request-Method")
 	if r.Method != http.MethodOptions || method == "" {
 		return false

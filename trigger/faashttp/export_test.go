@@ -63,6 +63,9 @@ func WithDial(f func(ctx context.Context, network, address string) (net.Conn, er
 	return destinationOption(func(d *urlDestination) { d.dial = f })
 }
 
+// PrefersAsync reports whether a Prefer header asks for a job.
+func PrefersAsync(header string) bool { return prefersAsync(http.Header{"Prefer": {header}}) }
+
 // Follow is what a destination with that header answers to a redirect.
 func Follow(header string, req *http.Request, via ...*http.Request) error {
 	return (&urlDestination{header: http.Header{header: {"secret"}, "Content-Type": {"application/json"}}}).follow(req, via)

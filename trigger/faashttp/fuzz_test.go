@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/inproc/faas"
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
@@ -301,5 +302,48 @@ func FuzzCarrier(f *testing.F) {
 		require.NoError(t, err)
 		same, _ := faashttp.FromContext(again)
 		require.Equal(t, r, same)
+	})
+}
+
+// Whatever comes before and after it, a respond-async that stands by itself is found, and
+// one inside of a quoted string is not.
+func FuzzPrefer(f *testing.F) {
+	for _, s := range []string{"", "wait=10", `a="b, c"`, `a="\""`, "\"", ",;=", "respond-async"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if !faashttp.PrefersAsync("respond-async, " + s) {
+			t.Fatalf("before %q", s)
+		}
+		quoted := `x="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `, respond-async"`
+		if faashttp.PrefersAsync(quoted) {
+			t.Fatalf("%q", quoted)
+		}
+		if !faashttp.PrefersAsync(quoted + `,respond-async`) {
+			t.Fatalf("after %q", quoted)
+		}
+	})
+}
+
+// No path of a job ends in an answer of the server's own making, or of another shape.
+func FuzzJobPath(f *testing.F) {
+	for _, s := range []string{"f/jobs/0f8fad5b-d9cb-469f-a165-70867728950e", "f/jobs/", "/jobs/x", "f/jobs/../x", "f:2/jobs/{0f8fad5b-d9cb-469f-a165-70867728950e}", "f/jobs/urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e"} {
+		f.Add(s)
+	}
+	r := faas.New()
+	f.Cleanup(func() { _ = r.Close() })
+	faas.Register(r, "f", echo)
+	h := faashttp.Handler(r)
+	f.Fuzz(func(t *testing.T, path string) {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		req.URL.Path = "/fn/x/jobs/" + path
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		req.URL.Path = "/fn/f/jobs/" + path
+		v := httptest.NewRecorder()
+		h.ServeHTTP(v, req)
+		if w.Code != 404 || v.Code != 404 {
+			t.Fatalf("%q: %d, %d", path, w.Code, v.Code)
+		}
 	})
 }

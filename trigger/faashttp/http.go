@@ -14,11 +14,13 @@ import (
 // "/fn/", "/healthz" and "/readyz", and below a prefix with [http.StripPrefix]. It
 // panics, and names the cure, if an option is impossible.
 //
-//	POST /fn/{name}   calls a function: its input is the body, its output the answer
-//	GET  /fn          lists the functions; /fn/ does too
-//	GET  /fn/{name}   describes one of them
-//	GET  /healthz     200 while the process serves
-//	GET  /readyz      200 while calls are admitted, 503 while the router or the [Server] shuts down
+//	POST   /fn/{name}             calls a function: its input is the body, its output the answer
+//	GET    /fn                    lists the functions; /fn/ does too
+//	GET    /fn/{name}             describes one of them
+//	GET    /fn/{name}/jobs/{id}   describes a job that a POST has made, with its result
+//	DELETE /fn/{name}/jobs/{id}   cancels it
+//	GET    /healthz               200 while the process serves
+//	GET    /readyz                200 while calls are admitted, 503 while the router or the [Server] shuts down
 //
 // A call answers 200 with the output. Its Content-Type is application/json, unless
 // the handler returns []byte or has a [faas.Codec] that says otherwise. The header
@@ -43,17 +45,39 @@ import (
 // that are not UTF-8 are sent as they are and clients replace them by U+FFFD, also
 // where two pieces split a character: send bytes as base64, or as a plain stream.
 //
+// # Jobs
+//
+// A POST with "Prefer: respond-async" (RFC 7240) is answered with 202 once the call is
+// accepted as a job ([faas.Router.Send]), with Preference-Applied, and with the path of the job
+// as the Location. There GET answers its state as JSON, and when it has ended the result:
+// of a function that answers JSON in the field result, of any other in resultBase64; of a
+// job that is dead in the field problem what a call that ended so would be answered.
+// DELETE cancels it: 204, or 409 if it has ended. How often it is tried and how long its result
+// is kept is up to the function's options: [faas.WithRetry], [faas.WithRetention].
+//
+//	curl -i -H 'Prefer: respond-async' -d '{"Side": 64}' localhost:9000/fn/resize
+//	curl localhost:9000/fn/resize/jobs/0f8fad5b-d9cb-469f-a165-70867728950e
+//
+// A job is told to, and canceled for, callers that may call its function, for the tenant
+// of the job, and that are its owner if there is [WithJobOwner]. To others it does not exist; nor
+// do jobs that came from elsewhere. The gates are asked each time as for a call, so that a
+// caller whose budget is spent is told later.
+//
+// A body is decoded when the job runs: one that is not an input makes it dead as Invalid.
+// If there is no room for a job the answer is 429, as for a call. For streams, and by
+// [Function], the preference is ignored, as the RFC allows: the call is made and answered.
+//
 // # Errors
 //
 // Every error is answered with a problem of RFC 9457. It names a reason and the id
 // of the request, and nothing of what happened inside: no panic, no stack, and no
 // error of a handler unless that is a [Problem].
 //
-//	400 input, body, tenant   403 host, origin   404 not_found, path   405 method
-//	408 slow   413 too_large   415 encoding
+//	400 input, body, tenant   403 host, origin   404 not_found, path, job   405 method
+//	408 slow   409 settled   413 too_large   415 encoding
 //	429 overloaded, queue_timeout, runaways, off, or a gate's reason; with Retry-After
 //	500 failed, panicked, exited, output, output_too_large, init_failed
-//	503 init, meter_full, closed, canceled; with Retry-After   504 timed_out   508 depth, cycle
+//	503 init, meter_full, closed, canceled, jobs; with Retry-After   504 timed_out   508 depth, cycle
 //
 // The status follows from the [faas.Kind] of the refusal, or from the outcome of
 // the call; [ProblemOf] returns the same for handlers of your own. A caller that a
@@ -74,7 +98,7 @@ import (
 // [faas.WithLimits] and read before the call asks for a slot; the answer is written
 // after the call has given its slot back.
 func Handler(r *faas.Router, opts ...Option) http.Handler {
-	return &httpFront{router: r, settings: frontSettings(opts)}
+	return &httpFront{router: r, settings: frontSettings(opts), hasJobs: true}
 }
 
 // Function serves one function of a router as [Handler] does, at a path of your
@@ -98,7 +122,8 @@ func Function(r *faas.Router, name string, opts ...Option) http.Handler {
 type httpFront struct {
 	settings
 
-	router *faas.Router
+	router  *faas.Router
+	hasJobs bool // it serves the paths of jobs, and so may answer with one
 }
 
 // ServeHTTP serves one request. Nearly all requests are calls, so their path is
@@ -129,7 +154,10 @@ func (f *httpFront) isAllowed(w http.ResponseWriter, r *http.Request) bool {
 
 // function serves /fn/{name}.
 func (f *httpFront) function(w http.ResponseWriter, r *http.Request, name string) {
+	of, id, isJob := jobPath(name)
 	switch {
+	case isJob:
+		f.job(w, r, of, id)
 	case r.Method == http.MethodPost:
 		f.invoke(w, r, name)
 	case hasMethod(w, r, http.MethodGet, http.MethodHead, http.MethodPost):
@@ -188,6 +216,8 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 	case err != nil:
 		x.closeConnection()
 		x.fail(problemOfRequest(err))
+	case f.hasJobs && !info.Stream && prefersAsync(r.Header):
+		f.accept(x, name, body)
 	case acceptsEvents(r), info.Stream && x.canBreakOff():
 		f.stream(x, name, body)
 	default:
@@ -299,10 +329,13 @@ func (f *httpFront) show(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 // show answers with v as JSON.
-func (x *exchange) show(v any) {
+func (x *exchange) show(v any) { x.showAs(http.StatusOK, v) }
+
+func (x *exchange) showAs(status int, v any) {
 	doc := append(mustJSON(v), '\n')
 	x.extendWriteDeadline()
 	x.w.Header().Set("Content-Type", "application/json")
+	x.w.WriteHeader(status)
 	_, _ = x.w.Write(doc) // a client that has gone needs no answer
 }
 

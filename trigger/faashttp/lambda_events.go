@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/inproc/faas"
 )
@@ -73,12 +70,6 @@ func (l *Lambda) send(x *exchange, c invocation) (*faas.Job[[]byte], error) {
 		}
 		x.rename("X-Amzn-Requestid", newID())
 	}
-}
-
-// jobID returns the UUID that a request's id is, if it is written as one.
-func jobID(s string) (id uuid.UUID, ok bool) {
-	id, err := uuid.Parse(s)
-	return id, err == nil && id != uuid.Nil && id.String() == strings.ToLower(s)
 }
 
 // eventRefusal is the answer to an event that was not accepted. A failure of the queue is

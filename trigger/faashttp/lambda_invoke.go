@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/inproc/faas"
 )
@@ -88,11 +87,6 @@ func (l *Lambda) inspect(x *exchange, c *invocation) *apiError {
 	return apiErr
 }
 
-// isJSON reports whether doc is JSON, which must be UTF-8 (RFC 8259, section 8.1).
-// Package json accepts other bytes and replaces them, so that the function would
-// get something else than was sent.
-func isJSON(doc []byte) bool { return json.Valid(doc) && utf8.Valid(doc) }
-
 // syntaxError says why doc is not JSON.
 func syntaxError(doc []byte) string {
 	var v any
@@ -114,12 +108,6 @@ func (x *exchange) clientContext() *apiError {
 	}
 	x.carried.ClientContext = string(doc)
 	return nil
-}
-
-// isClientContext reports whether doc is JSON that in base64 is not longer than the API
-// allows.
-func isClientContext(doc []byte) bool {
-	return base64.StdEncoding.EncodedLen(len(doc)) <= 3583 && isJSON(doc)
 }
 
 // invoke serves Invoke.

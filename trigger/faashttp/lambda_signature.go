@@ -1,12 +1,10 @@
 package faashttp
 
 import (
-	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,18 +188,6 @@ func canonical(r *http.Request, signed []string, bodyHash string) string {
 	}
 	b.WriteString("\n" + strings.Join(signed, ";") + "\n" + bodyHash)
 	return b.String()
-}
-
-// requestedPath returns the path that the client sent, and so has signed. Below
-// [http.StripPrefix] the path that is served is only the end of it. If a handler on
-// the way has changed the path in another way, no signature fits, and the path that
-// is served is returned.
-func requestedPath(r *http.Request) string {
-	path := r.URL.EscapedPath()
-	if u, err := url.ParseRequestURI(r.RequestURI); err == nil && strings.HasSuffix(u.EscapedPath(), path) {
-		path = u.EscapedPath()
-	}
-	return cmp.Or(path, "/")
 }
 
 // signedValue returns the canonical value of a header: all its values joined, with

@@ -1,6 +1,7 @@
 package faashttp
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -53,6 +54,7 @@ type settings struct {
 	readTimeout  time.Duration
 	writeTimeout time.Duration
 	logger       *slog.Logger
+	jobOwner     func(ctx context.Context) string
 
 	address address
 	secret  func(keyID string) (string, bool)

@@ -1,15 +1,19 @@
 package faashttp
 
 import (
+	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -199,4 +203,33 @@ func unescape(s string) string {
 		return u
 	}
 	return s
+}
+
+// jobID returns the UUID that a request's id is, if it is written as one.
+func jobID(s string) (id uuid.UUID, ok bool) {
+	id, err := uuid.Parse(s)
+	return id, err == nil && id != uuid.Nil && id.String() == strings.ToLower(s)
+}
+
+// isJSON reports whether doc is JSON, which must be UTF-8 (RFC 8259, section 8.1).
+// Package json accepts other bytes and replaces them, so that the function would
+// get something else than was sent.
+func isJSON(doc []byte) bool { return json.Valid(doc) && utf8.Valid(doc) }
+
+// isClientContext reports whether doc is JSON that in base64 is not longer than the API
+// allows.
+func isClientContext(doc []byte) bool {
+	return base64.StdEncoding.EncodedLen(len(doc)) <= 3583 && isJSON(doc)
+}
+
+// requestedPath returns the path that the client sent, and so perhaps has signed. Below
+// [http.StripPrefix] the path that is served is only the end of it. If a handler on
+// the way has changed the path in another way, no signature fits, and the path that
+// is served is returned.
+func requestedPath(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if u, err := url.ParseRequestURI(r.RequestURI); err == nil && strings.HasSuffix(u.EscapedPath(), path) {
+		path = u.EscapedPath()
+	}
+	return cmp.Or(path, "/")
 }

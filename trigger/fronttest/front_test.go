@@ -72,6 +72,24 @@ func overLambda(t *testing.T, s *stage) answer {
 	return told(w, w.Header().Get("X-Amz-Function-Error")+" "+failure.ErrorType)
 }
 
+// overAsync is overHTTP with a call that is to be made later.
+func overAsync(t *testing.T, s *stage) answer {
+	t.Helper()
+	w := post(s, faashttp.Handler(s.Router, s.options...), "/fn/"+s.name, http.Header{"Prefer": {"respond-async"}})
+	return told(w, problemReason(t, w))
+}
+
+// overEvent is overLambda with an event.
+func overEvent(t *testing.T, s *stage) answer {
+	t.Helper()
+	opts := make([]faashttp.LambdaOption, len(s.options))
+	for i, o := range s.options {
+		opts[i] = o
+	}
+	w := post(s, faashttp.NewLambda(s.Router, opts...), "/2015-03-31/functions/"+s.name+"/invocations", http.Header{"X-Amz-Invocation-Type": {"Event"}})
+	return told(w, w.Header().Get("X-Amzn-ErrorType"))
+}
+
 func overURL(t *testing.T, s *stage) answer {
 	t.Helper()
 	w := post(s, faashttp.FunctionURL(s.Router, s.name, s.options...), "/", nil)

@@ -187,6 +187,48 @@ func TestEveryFrontTellsEveryEndOfACall(t *testing.T) {
 	}
 }
 
+// What Send finds out is told as of a call, and above all what a caller may not know: the
+// rest is accepted, and becomes of the job.
+func TestAJobIsRefusedAsACallOrAccepted(t *testing.T) {
+	t.Parallel()
+	for _, r := range table {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range []struct {
+				name string
+				ask  front
+				call string
+			}{{"http", overAsync, r.http}, {"lambda", overEvent, r.lambda}} {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						s := newStage(t)
+						r.situation(s)
+						got := c.ask(t, s)
+						if got.short != "202" || c.call[:3] == "404" || isKnownAtOnce(r.core) {
+							assert.Equal(t, c.call, got.short)
+						}
+						keepsSecrets(t, got.all, false)
+					})
+				})
+			}
+		})
+	}
+}
+
+// isKnownAtOnce reports whether such a refusal depends on neither slots nor the input.
+func isKnownAtOnce(core string) bool {
+	switch kind, rest, _ := strings.Cut(core, " "); kind {
+	case "NotFound", "Denied", "TooLarge", "Closed":
+		return true
+	case "Busy":
+		return strings.HasPrefix(rest, "rate") || strings.HasPrefix(rest, "budget")
+	case "Nesting":
+		return rest == "depth"
+	}
+	return false
+}
+
 // keepsSecrets checks what a caller reads besides: a function's words, or its stack,
 // if the front hands them on, and otherwise nothing from inside.
 func keepsSecrets(t *testing.T, all string, hears bool) {

@@ -70,6 +70,7 @@ unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL
 export LOG=$work/log
 "$python" "$here/boto3_test.py" "$url"
 bash "$here/awscli.sh" "$url"
+bash "$here/async.sh" "$url"
 cp package.json package-lock.json lambda.mjs "$work"
 (cd "$work" && npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >/dev/null)
 (cd "$work" && URL=$url timeout 120 node --test --test-reporter spec lambda.mjs)
