@@ -13,7 +13,8 @@ import (
 // total.
 //
 // What a job's handler has called has no job of its own ([faas.Invocation]): it counts
-// as OnCalls.
+// as OnCalls. A delivery that was no attempt, for example since its handler returned
+// [faas.RetryAfter], does not make the next one a retry.
 type Spending uint8
 
 // What usage may be for.
@@ -33,26 +34,32 @@ func (s Spending) String() string {
 	return "Spending(?)"
 }
 
-// lot is what a ledger tells apart beside the names, the outcome and the memory of a
-// record.
-type lot struct {
-	overrun bool
-	spent   Spending
-	job     uuid.UUID // zero: it is not counted by itself
-}
+// lot is what a ledger tells apart beside what stands in a record: what it is spent on, and
+// the two below. It is one byte, so that the table compares it fast.
+type lot uint8
 
-// lotOf says where the record of a delivery belongs.
-func (l *Ledger) lotOf(job uuid.UUID, attempt int) (of lot) {
-	if job == uuid.Nil {
-		return of
+const (
+	lotOverrun lot = 1 << 7
+	lotJob     lot = 1 << 6 // the record has a job that is counted by itself
+)
+
+func (of lot) overrun() bool   { return of&lotOverrun != 0 }
+func (of lot) spent() Spending { return Spending(of &^ (lotOverrun | lotJob)) }
+
+// lotOf says where a record belongs. It takes the job out of one that is not to be counted
+// by itself.
+func (l *Ledger) lotOf(e *faas.Execution) lot {
+	if e.Job == uuid.Nil {
+		return lot(OnCalls)
 	}
-	of.spent = OnFirstAttempts
-	if attempt > 1 {
-		of.spent = OnRetries
+	of := lot(OnFirstAttempts)
+	if e.Attempt > 1 {
+		of = lot(OnRetries)
 	}
 	if l.jobs.Load() {
-		of.job = job
+		return of | lotJob
 	}
+	e.Job = uuid.Nil
 	return of
 }
 

@@ -112,7 +112,7 @@ func (l *Ledger) RecordProcessor(_ context.Context, e faas.Execution, used time.
 // code, and the one error, a second that no period contains, is reported after unlock:
 // it writes a log.
 func (l *Ledger) record(e *faas.Execution, processor, measured uint64) {
-	at, of := second(e.Start, e.Duration), l.lotOf(e.Job, e.Attempt)
+	at, of := second(e.Start, e.Duration), l.lotOf(e)
 	s := l.lock()
 	t := s.table(l, at)
 	if t == nil {
@@ -132,9 +132,8 @@ func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 // AddOverrun adds an overrun that ended at the time at. It is for stored records;
 // RecordOverrun would add them to the present period.
 func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
-	e := faas.Execution{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels, Memory: o.Memory}
-	of := l.lotOf(o.Job, o.Attempt)
-	of.overrun = true
+	e := faas.Execution{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels, Memory: o.Memory, Job: o.Job, Attempt: o.Attempt}
+	of := l.lotOf(&e) | lotOverrun
 	s := l.lock()
 	t := s.table(l, at.Unix())
 	if t == nil {

@@ -36,16 +36,17 @@ type table struct {
 type cell struct {
 	hash uint64
 	Key
+	of       lot     // Overrun, Spent and whether there is a Job, once more
 	labelsAt uintptr // the address of the map in Key
 	memory   int64
 	sums
 }
 
 // hash leaves out version and labels: a function has few of them.
-func (t *table) hash(e *faas.Execution, of lot) uint64 {
+func (t *table) hash(e *faas.Execution) uint64 {
 	h := maphash.String(t.seed, e.Tenant) ^ bits.RotateLeft64(maphash.String(t.seed, e.Function), 1)
-	if of.job != uuid.Nil { // senders may choose it
-		h ^= maphash.Bytes(t.seed, of.job[:])
+	if e.Job != uuid.Nil { // its sender may have chosen it
+		h ^= maphash.Bytes(t.seed, e.Job[:])
 	}
 	h ^= (uint64(e.Outcome)<<1 | 1) * 0x9e3779b97f4a7c15 // any bits will do
 	h ^= h >> 32
@@ -54,7 +55,7 @@ func (t *table) hash(e *faas.Execution, of lot) uint64 {
 
 // cell finds the sums of a key, or begins them.
 func (t *table) cell(e *faas.Execution, of lot) *cell {
-	recent := &t.recent[recentIndex(e, of)]
+	recent := &t.recent[recentIndex(e)]
 	if c := *recent; c != nil && c.matches(e, of) {
 		return c
 	}
@@ -66,10 +67,12 @@ func (t *table) cell(e *faas.Execution, of lot) *cell {
 // chance or because a caller chose such names. Then they displace each other and lose
 // the short cut; cell.matches still keeps them apart. The hash of the table itself has
 // a secret seed.
-func recentIndex(e *faas.Execution, of lot) uint8 {
+func recentIndex(e *faas.Execution) uint8 {
 	h := sampleName(e.Tenant)*0x9e3779b97f4a7c15 + sampleName(e.Function)*0xd6e8feb86659fd93 + uint64(e.Outcome)<<56
-	h += binary.LittleEndian.Uint64(of.job[8:]) * 0x94d049bb133111eb // the half of a UUIDv7 that is random
-	return uint8(h >> 56)                                            // with any odd factors the highest bits depend on all others
+	if e.Job != uuid.Nil {
+		h += binary.LittleEndian.Uint64(e.Job[8:]) * 0x94d049bb133111eb // the half of a UUIDv7 that is random
+	}
+	return uint8(h >> 56) // with any odd factors the highest bits depend on all others
 }
 
 // sampleName mixes a name's first and last bytes, which is where most names differ.
@@ -95,7 +98,7 @@ func word(s string) uint64 {
 // find looks a key up, or adds it. The search ends, since at least half of the slots
 // are nil. t's stripe must be locked, here and in the methods below.
 func (t *table) find(e *faas.Execution, of lot) *cell {
-	hash := t.hash(e, of)
+	hash := t.hash(e)
 	mask := uint64(len(t.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		c := t.slots[i]
@@ -111,12 +114,13 @@ func (t *table) find(e *faas.Execution, of lot) *cell {
 // miss begins the sums of a key. If there is no room for it, it finds those of all jobs
 // that have none, or of the tenant Overflow.
 func (t *table) miss(hash uint64, e *faas.Execution, of lot) *cell {
-	if of.job != uuid.Nil {
-		if t.shared.admitJob(t.period, of.job) {
+	if e.Job != uuid.Nil {
+		if t.shared.admitJob(t.period, e.Job) {
 			return t.insert(hash, e, of, t.rules.len())
 		}
-		of.job = uuid.Nil
-		return t.find(e, of)
+		other := *e
+		other.Job = uuid.Nil
+		return t.find(&other, of&^lotJob)
 	}
 	if e.Tenant == "" || e.Tenant == Overflow || t.shared.admit(t.period, t.fullHash(e, of)) {
 		return t.insert(hash, e, of, t.rules.len())
@@ -132,8 +136,8 @@ func (t *table) insert(hash uint64, e *faas.Execution, of lot, rules int) *cell 
 	if 2*t.used >= len(t.slots) {
 		t.grow()
 	}
-	c := &cell{hash: hash, labelsAt: address(e.Labels), memory: e.Memory, sums: sums{quanta: make([]count, rules)}, Key: Key{
-		Function: e.Function, Version: e.Version, Labels: e.Labels, Outcome: e.Outcome, Overrun: of.overrun, Spent: of.spent, Job: of.job,
+	c := &cell{hash: hash, of: of, labelsAt: address(e.Labels), memory: e.Memory, sums: sums{quanta: make([]count, rules)}, Key: Key{
+		Function: e.Function, Version: e.Version, Labels: e.Labels, Outcome: e.Outcome, Overrun: of.overrun(), Spent: of.spent(), Job: e.Job,
 		Tenant: strings.Clone(e.Tenant),
 	}}
 	t.put(c)
@@ -167,8 +171,8 @@ func (t *table) put(c *cell) {
 // safe: the cell keeps the map alive, so no other map can get its address. A map that
 // is equal, at another address, takes the place of the first.
 func (c *cell) matches(e *faas.Execution, of lot) bool {
-	if c.memory != e.Memory || c.Outcome != e.Outcome || c.lot() != of ||
-		c.Tenant != e.Tenant || c.Function != e.Function || c.Version != e.Version {
+	if c.memory != e.Memory || c.Outcome != e.Outcome || c.of != of ||
+		c.Tenant != e.Tenant || c.Function != e.Function || c.Version != e.Version || of&lotJob != 0 && c.Job != e.Job {
 		return false
 	}
 	at := address(e.Labels)
@@ -181,9 +185,6 @@ func (c *cell) matches(e *faas.Execution, of lot) bool {
 	c.Labels, c.labelsAt = e.Labels, at
 	return true
 }
-
-// lot is what of a cell's key does not stand in a record as it is.
-func (c *cell) lot() lot { return lot{c.Overrun, c.Spent, c.Job} }
 
 // address returns the address of a map, by which equal maps are told apart cheaply.
 func address(labels map[string]string) uintptr { return reflect.ValueOf(labels).Pointer() }
@@ -212,13 +213,10 @@ func (t *table) fullHash(e *faas.Execution, of lot) uint64 {
 		h.WriteString(text)
 		h.WriteByte(0)
 	}
-	var rest [11]byte
+	var rest [10]byte
 	binary.BigEndian.PutUint64(rest[:], uint64(e.Memory)) // any bits will do
 	rest[8] = byte(e.Outcome)
-	if of.overrun {
-		rest[9] = 1
-	}
-	rest[10] = byte(of.spent)
+	rest[9] = byte(of)
 	h.Write(rest[:])
 	return h.Sum64()
 }
