@@ -53,7 +53,7 @@ func (jobIdempotency) entry(rec *JobRecord) (e IdempotencyEntry, err error) {
 	if err := json.Unmarshal(rec.Payload, &e); err != nil {
 		return e, err
 	}
-	e.Revision = rec.Revision
+	e.ID, e.Revision = rec.ID, rec.Revision // a queue may have put it under the ID of another call, which had taken the unique key and died
 	return e, nil
 }
 

@@ -76,7 +76,7 @@ func (m *memoryIdempotency) Swap(_ context.Context, old, next IdempotencyEntry) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.entries[old.name()]
-	if s == nil || s.Revision != old.Revision {
+	if s == nil {
 		return IdempotencyEntry{}, usageError("idempotent", old.Function, ErrRevision, "another call has taken the key")
 	}
 	m.revision++

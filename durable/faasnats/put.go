@@ -46,11 +46,18 @@ func (q *Queue) duplicate(ctx context.Context, rec *faas.JobRecord, key uint64) 
 	if err != nil && !errors.Is(err, faas.ErrForgotten) {
 		return faas.JobRecord{}, err
 	}
-	if key != 0 {
+	if key != 0 && !hasKeyOf(&had, rec) {
 		_ = q.stream.DeleteMsg(ctx, key) // else it leads to the other job until it expires
 	}
 	had.ID = rec.ID
 	return had, jobError(rec.Function, faas.ErrDuplicate, "there is a job of this ID or unique key")
+}
+
+// hasKeyOf reports whether a unique key that was taken for rec leads to had. A Put that finds
+// the key finds the ID too, and may be the first to write a record of that ID: it can't
+// know whether who took the key still lives.
+func hasKeyOf(had, rec *faas.JobRecord) bool {
+	return had.UniqueKey == rec.UniqueKey && had.Function == rec.Function && had.Tenant == rec.Tenant
 }
 
 // refused is the answer of a Put that has failed.

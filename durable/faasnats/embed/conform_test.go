@@ -18,3 +18,16 @@ func TestTheEmbeddedQueueConforms(t *testing.T) {
 		return q
 	})
 }
+
+// Answers that are kept for idempotent handlers are records of the queue, too.
+func TestAStoreOfIdempotencyOverTheEmbeddedQueueConforms(t *testing.T) {
+	faastest.TestIdempotencyStore(t, func(t *testing.T) faas.IdempotencyStore {
+		t.Helper()
+		q, err := embed.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = q.Close() })
+		return faas.NewJobIdempotency(q)
+	})
+}
