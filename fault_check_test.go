@@ -1,7 +1,6 @@
 package faas_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/logtest"
 )
 
 // Every case of the fault suite runs on a host of its own. The host is small, so that a
@@ -34,7 +34,7 @@ type host struct {
 	recorder
 	seen    *observer
 	alias   string // by which the functions of the case are called; empty: by their names alone
-	log     logbook
+	log     logtest.Text
 	began   time.Time
 	healthy *faas.Function[int, int]
 	probes  []probe
@@ -445,22 +445,4 @@ func (h *host) checkOverruns(t *testing.T) {
 		assert.Contains(t, []faas.Outcome{faas.TimedOut, faas.Canceled}, outcomes[o.ID])
 		assert.Positive(t, o.Duration)
 	}
-}
-
-// logbook is what the router logs to.
-type logbook struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logbook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

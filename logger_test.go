@@ -19,33 +19,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/logtest"
 )
 
 // lines is a log that several goroutines write, one JSON object a line.
-type lines struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// logger writes to l what is at least of that level.
-func (l *lines) logger(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: level}))
-}
+type lines struct{ logtest.Text }
 
 // all returns the lines so far.
 func (l *lines) all(t *testing.T) (all []map[string]any) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range bytes.Lines(l.buf.Bytes()) {
+	for line := range strings.Lines(l.String()) {
 		var m map[string]any
-		require.NoError(t, json.Unmarshal(line, &m))
+		require.NoError(t, json.Unmarshal([]byte(line), &m))
 		all = append(all, m)
 	}
 	return all
@@ -63,7 +48,7 @@ func (l *lines) messages(t *testing.T) (all []string) {
 func TestACallsLogLinesSayWhoseTheyAre(t *testing.T) {
 	t.Parallel()
 	var log lines
-	r := router(t, faas.WithLogger(log.logger(slog.LevelInfo)))
+	r := router(t, faas.WithLogger(log.JSON(slog.LevelInfo)))
 	var id string
 	job := uuid.New()
 	f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
@@ -124,7 +109,7 @@ func TestACallHasOneLoggerForAllItsGoroutines(t *testing.T) {
 func TestANestedCallHasALoggerOfItsOwn(t *testing.T) {
 	t.Parallel()
 	var log lines
-	r := router(t, faas.WithLogger(log.logger(slog.LevelInfo)))
+	r := router(t, faas.WithLogger(log.JSON(slog.LevelInfo)))
 	inner := faas.Register(r, "inner", func(ctx context.Context, _ int) (int, error) {
 		faas.Logger(ctx).Info("in")
 		return 0, nil
@@ -155,7 +140,7 @@ func TestAMeterLogsWithTheLoggerOfTheCall(t *testing.T) {
 	t.Parallel()
 	var log lines
 	var used, seen *slog.Logger
-	r := router(t, faas.WithLogger(log.logger(slog.LevelInfo)), faas.WithMeter(faas.MeterFunc(func(ctx context.Context, e faas.Execution) {
+	r := router(t, faas.WithLogger(log.JSON(slog.LevelInfo)), faas.WithMeter(faas.MeterFunc(func(ctx context.Context, e faas.Execution) {
 		seen = faas.Logger(ctx)
 		seen.Info("recorded", "outcome", e.Outcome.String())
 	})))
@@ -169,7 +154,7 @@ func TestAMeterLogsWithTheLoggerOfTheCall(t *testing.T) {
 func TestAFunctionsLevelDecidesAloneAndChangesWhileCallsRun(t *testing.T) {
 	t.Parallel()
 	var log lines
-	r := router(t, faas.WithLogger(log.logger(slog.LevelWarn)))
+	r := router(t, faas.WithLogger(log.JSON(slog.LevelWarn)))
 	step, done := make(chan struct{}), make(chan struct{})
 	say := func(ctx context.Context, n int) (int, error) {
 		l := faas.Logger(ctx).With("a", 1).WithGroup("g")
@@ -224,7 +209,7 @@ func TestAFunctionsLevelOverridesItsRouters(t *testing.T) {
 func TestARunawayAndAGoroutineThatItsHandlerLeftStillLog(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log lines
-		r := router(t, faas.WithLogger(log.logger(slog.LevelInfo)), faas.WithTimeout(time.Second), faas.WithStuck(time.Hour, nil))
+		r := router(t, faas.WithLogger(log.JSON(slog.LevelInfo)), faas.WithTimeout(time.Second), faas.WithStuck(time.Hour, nil))
 		left := make(chan struct{})
 		f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
 			l := faas.Logger(ctx)
@@ -253,7 +238,7 @@ func TestARunawayAndAGoroutineThatItsHandlerLeftStillLog(t *testing.T) {
 func TestTheTailHasTheLastLinesOfACallAndOfThoseBelowIt(t *testing.T) {
 	t.Parallel()
 	var log lines
-	r := router(t, faas.WithLogger(log.logger(slog.LevelInfo)))
+	r := router(t, faas.WithLogger(log.JSON(slog.LevelInfo)))
 	inner := faas.Register(r, "inner", func(ctx context.Context, _ int) (int, error) {
 		faas.Logger(ctx).Warn("in", "k", "v")
 		return 0, nil
@@ -308,7 +293,7 @@ func TestATailKeepsTheEndOfWhateverPieces(t *testing.T) {
 func TestTheLoggerOfACallIsAnHonestSlogHandler(t *testing.T) {
 	t.Parallel()
 	var log lines
-	r := router(t, faas.WithLogger(log.logger(slog.LevelInfo)))
+	r := router(t, faas.WithLogger(log.JSON(slog.LevelInfo)))
 	f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
 		return 0, slogtest.TestHandler(faas.Logger(ctx).Handler(), func() []map[string]any {
 			all := log.all(t)
@@ -373,7 +358,7 @@ func TestAKeptContextKeepsNoLoggerOfItsNeighbors(t *testing.T) { //nolint:parall
 // at the same loggers.
 func TestHammerLoggersTailsAndLevels(t *testing.T) {
 	t.Parallel()
-	r := router(t, faas.WithLogger((&lines{}).logger(slog.LevelInfo)))
+	r := router(t, faas.WithLogger((&lines{}).JSON(slog.LevelInfo)))
 	f := faas.Register(r, "f", func(ctx context.Context, n int) (int, error) {
 		var wg sync.WaitGroup
 		for range 3 {

@@ -3,8 +3,6 @@ package access_test
 import (
 	"context"
 	"log/slog"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,6 +12,7 @@ import (
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/access"
 	"github.com/inproc/faas/faastest"
+	"github.com/inproc/faas/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
@@ -36,22 +35,7 @@ func as(t *testing.T, p access.Principal) context.Context {
 }
 
 // book is a writer for logs that keeps their text.
-type book struct {
-	mu   sync.Mutex // guards text
-	text strings.Builder
-}
-
-func (b *book) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *book) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
+type book struct{ logtest.Text }
 
 func (b *book) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 

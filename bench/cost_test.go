@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/cost"
+	"github.com/inproc/faas/internal/benchrun"
 )
 
 // BenchmarkRecord/<meter>/<callers> is the time to record a call by function, version,
@@ -34,22 +34,12 @@ func benchmarkRecord(b *testing.B, m faas.Meter, callers int) {
 	for _, e := range records {
 		m.Record(context.Background(), e)
 	}
-	b.ReportAllocs()
-	b.ResetTimer()
-	var wg sync.WaitGroup
-	for c := range callers {
-		n := b.N / callers
-		if c == 0 {
-			n += b.N % callers
+	benchrun.Split(b, callers, func(caller, n int) {
+		ctx := context.Background()
+		for i := range n {
+			m.Record(ctx, records[(caller*7+i)%len(records)])
 		}
-		wg.Go(func() {
-			ctx := context.Background()
-			for i := range n {
-				m.Record(ctx, records[(c*7+i)%len(records)])
-			}
-		})
-	}
-	wg.Wait()
+	})
 }
 
 // executions returns records of 4 functions, for 16 tenants each.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/cost"
+	"github.com/inproc/faas/faastest"
 )
 
 func TestRecordDoesNotAllocate(t *testing.T) {
@@ -195,30 +196,11 @@ func TestLedgerCountsEveryRecordOfManyGoroutines(t *testing.T) {
 	assert.Equal(t, goroutines*each*(each-1)/2*int64(time.Millisecond), duration.Int64())
 }
 
-// tape is a meter that keeps the records.
-type tape struct {
-	mu       sync.Mutex
-	records  []faas.Execution
-	overruns []faas.Overrun
-}
-
-func (m *tape) Record(_ context.Context, e faas.Execution) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.records = append(m.records, e)
-}
-
-func (m *tape) RecordOverrun(_ context.Context, o faas.Overrun) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.overruns = append(m.overruns, o)
-}
-
 // The sums of records, ledger and statement are equal, over calls with every outcome.
 func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 	t.Parallel()
 	books := cost.Presets()
-	tape, ledger := &tape{}, cost.NewLedger(cost.Calendar{}, books...)
+	tape, ledger := new(faastest.Recorder), cost.NewLedger(cost.Calendar{}, books...)
 	r := faas.New(faas.WithMeter(faas.Meters(tape, ledger)), faas.WithLabels(map[string]string{"env": "test"}),
 		faas.WithLogger(slog.New(slog.DiscardHandler)))
 	handler := func(ctx context.Context, i int) (int, error) {
@@ -264,23 +246,24 @@ func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, r.Shutdown(context.Background()))
-	require.NotEmpty(t, tape.overruns)
+	records, overran := tape.Executions(), tape.Overruns()
+	require.NotEmpty(t, overran)
 	outcomes := map[faas.Outcome]bool{}
-	for _, e := range tape.records {
+	for _, e := range records {
 		outcomes[e.Outcome] = true
 	}
 	require.GreaterOrEqual(t, len(outcomes), 6, "%v", outcomes)
-	require.Equal(t, r.Stats().Admitted, uint64(len(tape.records)))
+	require.Equal(t, r.Stats().Admitted, uint64(len(records)))
 
 	at := time.Now()
-	if ledger.Period(at) != ledger.Period(tape.records[0].Start) {
+	if ledger.Period(at) != ledger.Period(records[0].Start) {
 		t.Skip("the month has changed meanwhile")
 	}
 	recorded := new(big.Int)
-	for _, e := range tape.records {
+	for _, e := range records {
 		recorded.Add(recorded, big.NewInt(int64(e.Duration)))
 	}
-	for _, o := range tape.overruns {
+	for _, o := range overran {
 		recorded.Add(recorded, big.NewInt(int64(o.Duration)))
 	}
 	counted := new(big.Int)
@@ -291,13 +274,13 @@ func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 
 	for _, b := range books {
 		rater, want, overruns := cost.NewRater(b), cost.Money{}, cost.Money{}
-		for _, e := range tape.records {
+		for _, e := range records {
 			c, err := rater.Call(e)
 			require.NoError(t, err)
 			want, err = want.Add(c)
 			require.NoError(t, err)
 		}
-		for _, o := range tape.overruns {
+		for _, o := range overran {
 			c, err := rater.Overrun(o)
 			require.NoError(t, err)
 			overruns, err = overruns.Add(c)
@@ -306,7 +289,7 @@ func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 		total, err := want.Add(overruns)
 		require.NoError(t, err)
 		s := statement(t, aDay(), b, ledger.Usage(at))
-		assert.Equal(t, uint64(len(tape.records)), s.Total.Calls)
+		assert.Equal(t, uint64(len(records)), s.Total.Calls)
 		assert.Equal(t, total.String(), s.Total.Billed.String(), b.About().Name)
 		assert.Equal(t, overruns.String(), s.Overruns.String(), b.About().Name)
 		rows := cost.Money{}

@@ -3,12 +3,12 @@ package observe_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/cost"
+	"github.com/inproc/faas/internal/benchrun"
 	"github.com/inproc/faas/observe"
 )
 
@@ -22,21 +22,11 @@ func BenchmarkRecord(b *testing.B) {
 			for _, e := range records {
 				rec.Record(context.Background(), e)
 			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			var wg sync.WaitGroup
-			for c := range callers {
-				n := b.N / callers
-				if c == 0 {
-					n += b.N % callers
+			benchrun.Split(b, callers, func(caller, n int) {
+				for i := range n {
+					rec.Record(context.Background(), records[(caller*7+i)%len(records)])
 				}
-				wg.Go(func() {
-					for i := range n {
-						rec.Record(context.Background(), records[(c*7+i)%len(records)])
-					}
-				})
-			}
-			wg.Wait()
+			})
 		})
 	}
 }

@@ -1,13 +1,11 @@
 package observe_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,30 +17,12 @@ import (
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/cost"
 	"github.com/inproc/faas/faastest"
+	"github.com/inproc/faas/internal/logtest"
 	"github.com/inproc/faas/observe"
 )
 
 // book collects log lines.
-type book struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (b *book) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *book) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-func (b *book) logger(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: level}))
-}
+type book struct{ logtest.Text }
 
 // lines returns the lines so far, without their time.
 func (b *book) lines(t *testing.T) (all []map[string]any) {
@@ -60,7 +40,7 @@ func TestALineSaysWhatACallWas(t *testing.T) {
 	t.Parallel()
 	var b book
 	job, id := uuid.New(), uuid.New()
-	observe.Log(b.logger(slog.LevelInfo), observe.WithBilled(cost.Rounding{Granularity: time.Second, Init: true}), nil).Record(t.Context(), faas.Execution{
+	observe.Log(b.JSON(slog.LevelInfo), observe.WithBilled(cost.Rounding{Granularity: time.Second, Init: true}), nil).Record(t.Context(), faas.Execution{
 		ID: id, Function: "resize", Version: "2", Tenant: "acme", Attempt: 3, Outcome: faas.Failed, Err: errors.New("a secret of the input"),
 		Queued: 2 * time.Second, Init: 600 * time.Millisecond, Duration: 1500 * time.Millisecond, Cold: true, Job: job, Delivery: 4,
 		Origin: faas.Origin{Trigger: "http", Door: "lambda", RequestID: "r-1"},
@@ -76,7 +56,7 @@ func TestTheTextOfAnErrorIsInDebugLogsAlone(t *testing.T) {
 	t.Parallel()
 	for level, want := range map[slog.Level]bool{slog.LevelInfo: false, slog.LevelDebug: true} {
 		var b book
-		l := observe.Log(b.logger(level))
+		l := observe.Log(b.JSON(level))
 		for outcome := faas.Failed; outcome <= faas.InitFailed; outcome++ {
 			l.Record(t.Context(), faas.Execution{Outcome: outcome, Err: errors.New("secret")})
 		}
@@ -96,7 +76,7 @@ func TestAnErrorThatDoesNotAnswerHoldsACallUpForAMoment(t *testing.T) {
 		var b book
 		err := blocking{make(chan struct{})}
 		start := time.Now()
-		observe.Log(b.logger(slog.LevelDebug)).Record(t.Context(), faas.Execution{Outcome: faas.Failed, Err: err})
+		observe.Log(b.JSON(slog.LevelDebug)).Record(t.Context(), faas.Execution{Outcome: faas.Failed, Err: err})
 		assert.LessOrEqual(t, time.Since(start), time.Second)
 		assert.Len(t, b.lines(t), 1)
 		close(err.release)
@@ -106,7 +86,7 @@ func TestAnErrorThatDoesNotAnswerHoldsACallUpForAMoment(t *testing.T) {
 func TestSuccessesAreSampledAndNothingElseIs(t *testing.T) {
 	t.Parallel()
 	var b book
-	l := observe.Log(b.logger(slog.LevelInfo), observe.WithSampling(50))
+	l := observe.Log(b.JSON(slog.LevelInfo), observe.WithSampling(50))
 	for range 5000 {
 		l.Record(t.Context(), faas.Execution{})
 	}
@@ -130,7 +110,7 @@ func TestSuccessesAreSampledAndNothingElseIs(t *testing.T) {
 func TestOnlyCallsThatAreOKOrCanceledAreBelowWarn(t *testing.T) {
 	t.Parallel()
 	var b book
-	l := observe.Log(b.logger(slog.LevelWarn))
+	l := observe.Log(b.JSON(slog.LevelWarn))
 	for outcome := faas.OK; outcome <= faas.InitFailed; outcome++ {
 		l.Record(t.Context(), faas.Execution{Outcome: outcome})
 	}
@@ -145,7 +125,7 @@ func TestRefusalsAreWrittenOnceASecondWithTheirCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var b book
-		l := observe.Log(b.logger(slog.LevelInfo))
+		l := observe.Log(b.JSON(slog.LevelInfo))
 		refuse := func(function, version string, kind faas.Kind, why faas.Reason) {
 			l.Refused(t.Context(), faas.Refusal{Invocation: faas.Invocation{Function: function, Version: version}, Kind: kind, Reason: why})
 		}
@@ -175,7 +155,7 @@ func TestRefusalsAreWrittenOnceASecondWithTheirCount(t *testing.T) {
 func TestReasonsThatGatesMakeUpDoNotFillTheMemory(t *testing.T) {
 	t.Parallel()
 	var b book
-	l := observe.Log(b.logger(slog.LevelInfo), observe.WithFolding(time.Hour))
+	l := observe.Log(b.JSON(slog.LevelInfo), observe.WithFolding(time.Hour))
 	for range 3000 {
 		l.Refused(t.Context(), faas.Refusal{Kind: faas.KindDenied, Reason: faas.Reason(uuid.NewString())})
 	}
@@ -206,7 +186,7 @@ func TestShutdownWritesWhatIsCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var b book
-		l := observe.Log(b.logger(slog.LevelInfo), observe.WithFolding(time.Hour))
+		l := observe.Log(b.JSON(slog.LevelInfo), observe.WithFolding(time.Hour))
 		r := faastest.New(t, faas.WithMeter(l), faas.WithRefusals(l.Refused), faas.WithTimeout(time.Second))
 		deaf := faas.Register(r, "deaf", func(context.Context, int) (int, error) {
 			time.Sleep(time.Minute)

@@ -59,13 +59,8 @@ func (l *Lambda) getEventConfig(x *exchange) {
 
 // listEventConfigs has an entry for each version.
 func (l *Lambda) listEventConfigs(x *exchange) {
-	t, ok := l.manage(x, nil)
+	t, size, after, ok := l.manageVersions(x)
 	if !ok {
-		return
-	}
-	size, after, apiErr := page(x.r, func(key string) bool { _, ok := parseVersion(key); return ok })
-	if apiErr != nil {
-		x.refuse(apiErr)
 		return
 	}
 	var doc struct {

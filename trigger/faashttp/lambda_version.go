@@ -7,15 +7,24 @@ import (
 	"github.com/inproc/faas"
 )
 
-// listVersions answers a function's versions, $LATEST first and then by number.
-func (l *Lambda) listVersions(x *exchange) {
-	t, ok := l.manage(x, nil)
-	if !ok {
-		return
+// manageVersions is manage for a request about a function's versions, and reads which part
+// of them is asked for, see page.
+func (l *Lambda) manageVersions(x *exchange) (t target, size int, after string, ok bool) {
+	if t, ok = l.manage(x, nil); !ok {
+		return t, 0, "", false
 	}
 	size, after, apiErr := page(x.r, func(key string) bool { _, ok := parseVersion(key); return ok })
 	if apiErr != nil {
 		x.refuse(apiErr)
+		return t, 0, "", false
+	}
+	return t, size, after, true
+}
+
+// listVersions answers a function's versions, $LATEST first and then by number.
+func (l *Lambda) listVersions(x *exchange) {
+	t, size, after, ok := l.manageVersions(x)
+	if !ok {
 		return
 	}
 	var doc struct {
