@@ -301,7 +301,8 @@ func clipName(name string) string {
 }
 
 // Refusal describes a call that was refused before its handler could run. It is
-// given to the func of [WithRefusals]. Such a call has no [Execution].
+// given to the func of [WithRefusals]. Such a call has no [Execution]. A delivery of a job that
+// was refused has the Job: no caller was turned away, and the job is delivered again, or is dead.
 type Refusal struct {
 	// Invocation is what was known about the call: ID is zero if it was refused
 	// before it had one, and for a name that is not registered only Function is set.
@@ -316,20 +317,28 @@ type Refusal struct {
 
 var errNilContext = errors.New("the context is nil; use context.Background()")
 
-// refusals counts refused calls by reason. The zero value is ready to use.
+// refusals counts refused calls by reason, and those that were deliveries of jobs apart. The
+// zero value is ready to use.
 type refusals struct {
-	mu       sync.Mutex // guards what follows
-	total    uint64     // the sum of byReason
-	byReason map[Reason]uint64
+	mu    sync.Mutex // guards what follows
+	total uint64     // the sum of both
+	refusalCounts
 }
 
-func (c *refusals) add(why Reason) {
+// refusalCounts are numbers of refused calls; a nil map has none.
+type refusalCounts struct{ live, jobs map[Reason]uint64 }
+
+func (c *refusals) add(why Reason, delivery bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byReason == nil {
-		c.byReason = map[Reason]uint64{}
+	counts := &c.live
+	if delivery {
+		counts = &c.jobs
 	}
-	c.byReason[why]++
+	if *counts == nil {
+		*counts = map[Reason]uint64{}
+	}
+	(*counts)[why]++
 	c.total++
 }
 
@@ -339,16 +348,30 @@ func (c *refusals) count() uint64 {
 	return c.total
 }
 
-// snapshot returns a copy; nil if no call was refused.
-func (c *refusals) snapshot() map[Reason]uint64 {
+// snapshot returns a copy.
+func (c *refusals) snapshot() refusalCounts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return maps.Clone(c.byReason)
+	return c.clone()
 }
 
-// addCounts adds the counts of from to those of to.
-func addCounts(to, from map[Reason]uint64) {
+func (c refusalCounts) clone() refusalCounts {
+	return refusalCounts{maps.Clone(c.live), maps.Clone(c.jobs)}
+}
+
+// add adds the counts of o.
+func (c *refusalCounts) add(o refusalCounts) {
+	c.live, c.jobs = addCounts(c.live, o.live), addCounts(c.jobs, o.jobs)
+}
+
+// addCounts adds the counts of from to those of to, and returns to; a new map if it is nil and
+// there are some.
+func addCounts(to, from map[Reason]uint64) map[Reason]uint64 {
+	if to == nil && len(from) > 0 {
+		to = map[Reason]uint64{}
+	}
 	for k, n := range from {
 		to[k] += n
 	}
+	return to
 }

@@ -365,7 +365,7 @@ func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
 	if errors.Is(err, ErrName) {
 		err.Reason = ReasonName
 	}
-	r.refused.add(err.Reason)
+	r.refused.add(err.Reason, isDelivery(ctx))
 	if hooks := r.common.refusalHooks; len(hooks) > 0 {
 		var q caller
 		ref := Refusal{Invocation: Invocation{Function: err.Function, Attempt: 1}}

@@ -3,7 +3,6 @@ package faas
 import (
 	"iter"
 	"log/slog"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -46,22 +45,26 @@ type Info struct {
 	LogLevel slog.Leveler // of its calls' log lines, see WithLogLevel; nil: the router's logger decides
 
 	Admitted uint64            // calls admitted since registration; each has one Execution when it is settled
-	Rejected map[Reason]uint64 // calls refused since registration; nil: none
+	Rejected map[Reason]uint64 // calls refused since registration, without deliveries of jobs; nil: none
+
+	Jobs         JobCount          // of the name, whatever the version; zero without a queue, or if the queue can't count them
+	JobsRejected map[Reason]uint64 // deliveries of jobs refused since registration; nil: none
 }
 
 // Stats is a router's sum over its functions. As in [Info], each number is right at some
 // moment, but not all at the same one.
 type Stats struct {
-	Functions  int // how many names are registered, whatever their versions
-	Capacity   int // how many calls may run at once
-	InFlight   int
-	Queued     int
-	Runaways   int
-	Admitted   uint64
-	Rejected   map[Reason]uint64 // all refusals, including those of unknown names; never nil
-	Jobs       JobCount          // of all functions; zero before the router has a queue, or if the queue can't count them
-	HookPanics uint64            // panics of meters, gates, and the funcs that WithContext and WithStuck got
-	Closing    bool              // Shutdown or Close has begun
+	Functions    int // how many names are registered, whatever their versions
+	Capacity     int // how many calls may run at once
+	InFlight     int
+	Queued       int
+	Runaways     int
+	Admitted     uint64
+	Rejected     map[Reason]uint64 // all refusals but those of deliveries of jobs, including those of unknown names; never nil
+	Jobs         JobCount          // of all functions; zero before the router has a queue, or if the queue can't count them
+	JobsRejected map[Reason]uint64 // all refusals of deliveries of jobs; nil: none
+	HookPanics   uint64            // panics of meters, gates, and the funcs that WithContext and WithStuck got
+	Closing      bool              // Shutdown or Close has begun
 }
 
 // info reads the counters one after the other. A lock over all of them would be on the
@@ -75,7 +78,7 @@ func (fn *function) info() Info {
 		Signature: fn.signature(), Instances: instances, Ready: able,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: min(fn.class.Limit(), fn.part.Limit()), Runaways: int(fn.runaways.Load()),
 		Reserved: fn.class.Reserved(), Weight: fn.class.Weight(),
-		Admitted: uint64(max(0, admitted)), Rejected: rejected, LogLevel: fn.who.log.shown(),
+		Admitted: uint64(max(0, admitted)), Rejected: rejected.live, JobsRejected: rejected.jobs, LogLevel: fn.who.log.shown(),
 		JobPolicy: fn.jobs.shown(),
 	}
 }
@@ -99,7 +102,8 @@ func (r *Router) Stats() Stats {
 	all, names := r.functions.present()
 	s.Functions = names
 	s.Admitted += r.functions.past.admitted
-	addCounts(s.Rejected, r.functions.past.rejected)
+	rejected := refusalCounts{live: s.Rejected}
+	rejected.add(r.functions.past.rejected)
 	r.functions.mu.Unlock()
 	for _, fn := range all {
 		i := fn.info()
@@ -107,13 +111,12 @@ func (r *Router) Stats() Stats {
 		s.Queued += i.Queued
 		s.Runaways += i.Runaways
 		s.Admitted += i.Admitted
-		addCounts(s.Rejected, i.Rejected)
+		rejected.add(refusalCounts{i.Rejected, i.JobsRejected})
 	}
-	addCounts(s.Rejected, r.refused.snapshot())
-	if j := r.hasJobs(); j != nil {
-		for _, c := range j.counts() {
-			s.Jobs.add(c)
-		}
+	rejected.add(r.refused.snapshot())
+	s.Rejected, s.JobsRejected = rejected.live, rejected.jobs
+	for _, c := range r.jobCounts() {
+		s.Jobs.add(c)
 	}
 	return s
 }
@@ -141,14 +144,14 @@ func (r *Router) Info(name string) (Info, error) {
 	f, qualifier := r.functions.lookup(name)
 	if f != nil && qualifier == "" {
 		if info, ok := r.functions.describe(f); ok {
-			return info, nil
+			return info.countJobs(r.jobCounts()), nil
 		}
 	}
 	fn, err := r.find("info", name)
 	if err != nil {
 		return Info{}, err
 	}
-	return fn.info(), nil
+	return fn.info().countJobs(r.jobCounts()), nil
 }
 
 // describe returns the Info of a name; ok is false if its last version is gone.
@@ -180,7 +183,7 @@ func (t *registry) members(f *family) (shown *function, others []*function, past
 		}
 	}
 	if f.past != nil {
-		past = totals{admitted: f.past.admitted, rejected: maps.Clone(f.past.rejected)}
+		past = totals{admitted: f.past.admitted, rejected: f.past.rejected.clone()}
 	}
 	return shown, others, past
 }
@@ -203,22 +206,34 @@ func (i *Info) add(o Info) {
 	i.Instances += o.Instances
 	i.Ready += o.Ready
 	i.Admitted += o.Admitted
-	i.reject(o.Rejected)
+	i.reject(refusalCounts{o.Rejected, o.JobsRejected})
 }
 
-func (i *Info) reject(counts map[Reason]uint64) {
-	if i.Rejected == nil && len(counts) > 0 {
-		i.Rejected = map[Reason]uint64{}
+func (i *Info) reject(counts refusalCounts) {
+	i.Rejected, i.JobsRejected = addCounts(i.Rejected, counts.live), addCounts(i.JobsRejected, counts.jobs)
+}
+
+// countJobs returns i with the numbers of the name's jobs.
+func (i Info) countJobs(counts map[string]JobCount) Info {
+	i.Jobs = counts[i.Name]
+	return i
+}
+
+// jobCounts returns how many jobs there are by function; nil without a queue.
+func (r *Router) jobCounts() map[string]JobCount {
+	if j := r.hasJobs(); j != nil {
+		return j.counts()
 	}
-	addCounts(i.Rejected, counts)
+	return nil
 }
 
 // Functions describes all functions, sorted by name, each as it is when its turn comes.
 // There is one Info for each name, as [Router.Info] returns it; see [Router.Versions].
 func (r *Router) Functions() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
+		counts := r.jobCounts()
 		for _, f := range r.functions.sorted() {
-			if info, ok := r.functions.describe(f.family); ok && !yield(info) {
+			if info, ok := r.functions.describe(f.family); ok && !yield(info.countJobs(counts)) {
 				return
 			}
 		}
@@ -228,9 +243,9 @@ func (r *Router) Functions() iter.Seq[Info] {
 // Info describes the function and its present state.
 func (f *Function[In, Out]) Info() Info {
 	if f.core == nil {
-		return f.alias.info()
+		return f.alias.info().countJobs(f.alias.router.jobCounts())
 	}
-	return f.core.info()
+	return f.core.info().countJobs(f.core.router.jobCounts())
 }
 
 // Info describes the function and its present state.

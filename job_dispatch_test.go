@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -294,5 +295,59 @@ func TestShutdownEndsTheFuncOfADestination(t *testing.T) {
 		assert.Equal(t, time.Second, time.Since(begin))
 		synctest.Wait()
 		assert.Equal(t, []string{faas.ErrClosed.Error()}, causes.list())
+	})
+}
+
+// noDeliveries is a gate that refuses deliveries of jobs, and asks them to come again.
+type noDeliveries struct{}
+
+func (noDeliveries) Done(faas.Invocation, *faas.Execution) {}
+func (noDeliveries) Admit(_ context.Context, inv faas.Invocation) error {
+	if inv.Job != uuid.Nil {
+		return &faas.Error{Reason: faas.ReasonOverloaded}
+	}
+	return nil
+}
+
+func TestRefusedDeliveriesAreCountedApartFromRefusedCalls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var told []faas.Refusal
+		r := router(t, faas.WithRefusals(func(_ context.Context, ref faas.Refusal) { told = append(told, ref) }))
+		fn := faas.Register(r, "work", dead, faas.WithGate(noDeliveries{}), faas.WithMaxAge(time.Hour))
+		faas.Register(r, "plain", dead)
+		faas.Register(r, "plain", dead, faas.WithVersion(2))
+		_, err := r.Invoke(t.Context(), "work", []byte("["))
+		require.ErrorIs(t, err, faas.ErrInput)
+		_, err = fn.Send(t.Context(), parcel{})
+		require.NoError(t, err)
+		_, err = r.Send(t.Context(), "plain", []byte("["))
+		require.NoError(t, err)
+		_, err = r.Send(t.Context(), "plain:2", []byte("{}"), faas.WithDelay(time.Millisecond))
+		require.NoError(t, err)
+		require.NoError(t, r.Remove("plain:2"))
+		time.Sleep(time.Second / 2)
+		synctest.Wait()
+		work, err := r.Info("work")
+		require.NoError(t, err)
+		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonInput: 1}, work.Rejected)
+		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonOverloaded: 1}, work.JobsRejected)
+		assert.Equal(t, []int{1, 0}, []int{int(work.Jobs.Scheduled), int(work.Admitted)})
+		assert.Equal(t, work, fn.Info())
+		plain, err := r.Info("plain")
+		require.NoError(t, err)
+		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonInput: 1}, plain.JobsRejected)
+		assert.Equal(t, []int{1, 1}, []int{plain.Jobs.Dead, plain.Jobs.Parked})
+		stats := r.Stats()
+		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonInput: 1}, stats.Rejected)
+		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonOverloaded: 1, faas.ReasonInput: 1, faas.ReasonNotFound: 1}, stats.JobsRejected)
+		require.Len(t, told, 4)
+		for i, ref := range told {
+			assert.Equal(t, i > 0, ref.Job != uuid.Nil)
+		}
+		for info := range r.Functions() {
+			assert.Equal(t, 1, info.Jobs.Waiting()+info.Jobs.Dead-info.Jobs.Parked, info.Name)
+		}
+		require.NoError(t, r.Remove("work"))
+		assert.Equal(t, stats.JobsRejected, r.Stats().JobsRejected)
 	})
 }

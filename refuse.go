@@ -50,7 +50,7 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 //
 // q and c are only for the hooks and the trace. c may be nil if there are none.
 func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
-	fn.countRefused(err.Reason)
+	fn.countRefused(err.Reason, q.from.delivers() != nil)
 	fn.tellIfEnding()
 	if c != nil && c.extra.trace != nil {
 		defer c.endTrace(nil) // deferred: a WithRefusals hook may call Goexit
@@ -73,9 +73,18 @@ func (to target) turnAway(ctx context.Context, why *Error) error {
 		tenant, priority := q.meetForRefusal(ctx) // before the call is counted
 		c = to.newContext(nil, tenant)
 		c.extra.priority, c.extra.from = priority, q.from
+	} else if own, ok := ctx.(*callerContext); ok {
+		q.from = own.from
 	}
 	fn.part.Entered.Add(1)
 	return fn.refuse(&q, c, why)
+}
+
+// isDelivery reports whether a call with ctx is a delivery of a job. Deliveries have such a
+// context outermost, so that no method of ctx is called.
+func isDelivery(ctx context.Context) bool {
+	own, ok := ctx.(*callerContext)
+	return ok && own.from.delivers() != nil
 }
 
 // meetForRefusal is meet for a call that is refused in any case. ctx may be nil: that

@@ -324,19 +324,19 @@ func (fn *function) unsettled() int {
 // in the router's refused, and taken off Entered, because the router's totals may already
 // have taken over fn's own counts. Entered is taken back after the count: once unsettled is
 // 0, Shutdown may return.
-func (fn *function) countRefused(why Reason) {
+func (fn *function) countRefused(why Reason, delivery bool) {
 	if !fn.gone.Load() {
-		fn.refused.add(why)
+		fn.refused.add(why, delivery)
 		return
 	}
-	fn.router.refused.add(why)
+	fn.router.refused.add(why, delivery)
 	fn.part.Entered.Add(^uint64(0)) // minus one
 }
 
 // totals are the sums over functions that were removed.
 type totals struct {
 	admitted uint64
-	rejected map[Reason]uint64
+	rejected refusalCounts
 }
 
 // add adds the counts of a removed function that has no calls left. It uses Settled, not
@@ -344,10 +344,7 @@ type totals struct {
 // to be refused.
 func (t *totals) add(fn *function) {
 	t.admitted += fn.part.Settled.Load()
-	if t.rejected == nil {
-		t.rejected = map[Reason]uint64{}
-	}
-	addCounts(t.rejected, fn.refused.snapshot())
+	t.rejected.add(fn.refused.snapshot())
 }
 
 // peek is route for an operation that is no call, and takes no turn.
