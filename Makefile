@@ -64,6 +64,11 @@ nightly: modules ## what takes long: each module's tests by itself, soak under t
 	FAAS_SOAK=1 go test -race -shuffle=on -timeout=2h work
 	bash .ci/fuzz 300
 
+.PHONY: torture
+torture: KILLS ?= 100
+torture: ## kill -9 of processes with durable jobs, KILLS times each (100): none may be lost
+	cd durable/faasnats/embed && FAAS_TORTURE=$(KILLS) go test -v -count=1 -timeout=2h -run 'Kill' .
+
 .PHONY: modules
 modules: ## build, vet and test each module by itself, as its users have it
 	bash .ci/run alone modules

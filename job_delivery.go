@@ -51,6 +51,9 @@ func (d *delivery) run() {
 	end, ended := jobEnd{}, false
 	d.watch = time.AfterFunc(leaseTerm, d.extend)
 	d.watch.Reset(leaseTerm / 3) // what extend reads of d was written before this: an edge that AfterFunc can't give for d.watch
+	if d.lease.Lost != nil {
+		go d.heed()
+	}
 	defer func() {
 		if !ended {
 			end = d.ended(nil, &Error{Op: "invoke", Function: d.lease.Record.Function, Outcome: Exited, Err: ErrExited})
@@ -59,6 +62,15 @@ func (d *delivery) run() {
 	}()
 	end = d.decide()
 	ended = true
+}
+
+// heed ends the call when the engine says that the lease is lost.
+func (d *delivery) heed() {
+	select {
+	case <-d.lease.Lost:
+		d.end(ErrLease)
+	case <-d.over:
+	}
 }
 
 // decide makes the call, unless the job must not run.

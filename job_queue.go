@@ -134,6 +134,11 @@ const leaseTerm = time.Minute
 type JobLease struct {
 	Record JobRecord // as it was when it was leased, its State JobRunning
 	Token  uint64    // the engine's own: tells one lease of a job from the next
+
+	// Lost is closed when the engine learns that the lease has ended before it was settled:
+	// the job was canceled by another process, or given to it. An engine whose leases end in
+	// this process alone, or that learns of it in Extend only, leaves it nil.
+	Lost <-chan struct{}
 }
 
 // JobFilter selects jobs. A zero field selects all, and a job must match each of the

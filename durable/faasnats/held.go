@@ -3,6 +3,7 @@ package faasnats
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -33,8 +34,9 @@ type held struct {
 	term     time.Duration // its lease's
 	until    time.Time     // the lease ends
 	progress faas.JobProgress
-	beat     time.Time // when the server was told last that the job is held
-	unsure   string    // a write of the lease's settlement that may have happened
+	beat     time.Time     // when the server was told last that the job is held
+	lost     chan struct{} // closed when the lease ends by itself
+	unsure   string        // a write of the lease's settlement that may have happened
 }
 
 // hosted is a function for which jobs are leased here.
@@ -137,7 +139,7 @@ func (q *Queue) unline(h *held) {
 // is held.
 func (q *Queue) drop(h *held) {
 	q.unline(h)
-	h.lease = 0
+	h.loseLease()
 	if q.held[h.rec.ID] == h {
 		delete(q.held, h.rec.ID)
 	}
@@ -148,11 +150,20 @@ func (q *Queue) drop(h *held) {
 	}
 }
 
+// loseLease tells the holder of the lease, if there is one, that it has ended. q.mu is held.
+func (h *held) loseLease() {
+	if h.lease != 0 {
+		h.lease = 0
+		close(h.lost)
+	}
+}
+
 // endLease ends the lease of a job that stays held, and gives it its turn again. q.mu is
 // held.
 func (q *Queue) endLease(h *held, rec *faas.JobRecord, seq uint64) {
 	q.unline(h)
-	h.lease, h.begun, h.progress, h.unsure = 0, false, faas.JobProgress{}, ""
+	h.loseLease()
+	h.begun, h.progress, h.unsure = false, faas.JobProgress{}, ""
 	h.rec, h.seq, h.inHand = *rec, seq, true
 	h.rec.Revision = seq
 	if !q.line(h) { // its record explains the delivery already
@@ -182,19 +193,19 @@ func (q *Queue) keep() {
 			_ = msg.InProgress() // the next beat is in time
 		}
 		if n%lookEvery == 0 {
-			q.lookForConsumers()
+			q.look()
 		}
 	}
 }
 
-// lookEvery is in which beats consumers are looked for that other processes have made and
-// told of in vain.
+// lookEvery is in which beats the stream is looked at: for consumers of which another process
+// has told in vain, and for how full it is.
 const lookEvery = 6
 
-func (q *Queue) lookForConsumers() {
+func (q *Queue) look() {
 	ctx, cancel := background()
 	defer cancel()
-	if err := q.findConsumers(ctx); err != nil && q.ctx.Err() == nil {
+	if err := errors.Join(q.findConsumers(ctx), q.lookAtRoom(ctx)); err != nil && q.ctx.Err() == nil {
 		q.log.Warn("faasnats: the server does not answer", "error", err)
 	}
 }

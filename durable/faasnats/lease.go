@@ -25,7 +25,7 @@ func (q *Queue) Lease(ctx context.Context, req faas.LeaseRequest) (faas.JobLease
 		if h := q.next(req.Functions); h == nil {
 			q.awaitChange(ctx)
 		} else if q.lease(h, req.Term); q.confirm(ctx, h) {
-			return faas.JobLease{Record: q.running(h), Token: h.lease}, nil
+			return faas.JobLease{Record: q.running(h), Token: h.lease, Lost: h.lost}, nil
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (f *hosted) turn() (next *lane) {
 // lease starts a lease. q.mu is held.
 func (q *Queue) lease(h *held, term time.Duration) {
 	h.lease, h.begun, h.term, h.progress, h.unsure = q.turn, false, term, faas.JobProgress{}, ""
-	h.until = time.Now().Add(term)
+	h.until, h.lost = time.Now().Add(term), make(chan struct{})
 }
 
 // confirm claims a job with which a host may have died, and looks one up that may have

@@ -15,6 +15,7 @@ type settings struct {
 	stream   string
 	replicas int
 	ackWait  time.Duration
+	maxStore int64
 	log      *slog.Logger
 }
 
@@ -32,6 +33,13 @@ func WithReplicas(n int) Option { return func(s *settings) { s.replicas = n } }
 // that it lives. All processes set the same.
 func WithAckWait(d time.Duration) Option { return func(s *settings) { s.ackWait = d } }
 
+// WithMaxStore bounds what the jobs may take in the stream. Put refuses a job with
+// [faas.ErrOverloaded] once nine tenths are taken, so that what runs can still be settled.
+// 0, the default, is no bound: then the first write that the server refuses is as likely a
+// settlement, which the router repeats until there is room. Package embed sets it to what
+// its server may store.
+func WithMaxStore(bytes int64) Option { return func(s *settings) { s.maxStore = bytes } }
+
 // WithLogger sets where the queue tells what it can't return: a record that does not
 // decode, a server that does not answer. Default: nowhere.
 func WithLogger(log *slog.Logger) Option {
@@ -48,6 +56,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("%w: faasnats: the name of the stream is empty", faas.ErrInput)
 	case s.replicas < 1 || s.replicas > 5:
 		return fmt.Errorf("%w: faasnats: WithReplicas(%d): 1 to 5", faas.ErrInput, s.replicas)
+	case s.maxStore < 0:
+		return fmt.Errorf("%w: faasnats: WithMaxStore(%d): can't be negative", faas.ErrInput, s.maxStore)
 	case s.ackWait < time.Second:
 		return fmt.Errorf("%w: faasnats: WithAckWait(%v): at least a second", faas.ErrInput, s.ackWait)
 	}

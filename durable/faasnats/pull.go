@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -203,7 +204,7 @@ func (q *Queue) receive(p *puller, msg jetstream.Msg) {
 // receiveJob takes the delivery of a job to run.
 func (q *Queue) receiveJob(p *puller, msg jetstream.Msg, s *stored, delivered uint64) {
 	token := s.seq
-	if delivered > 1 || token <= q.mark.Load() {
+	if delivered > 1 || token <= q.marked() {
 		var err error
 		if s, err = q.current(msg, s); err != nil && q.ctx.Err() == nil {
 			q.log.Warn("faasnats: a job can't be looked up; it is given again", "job", msg.Subject(), "error", err)
@@ -220,6 +221,24 @@ func (q *Queue) receiveJob(p *puller, msg jetstream.Msg, s *stored, delivered ui
 	}
 	h.countCrash(s)
 	q.hold(h)
+}
+
+// marked is the stream's last sequence at the last connect. A server that was restarted
+// may have forgotten acknowledgments of what is older.
+func (q *Queue) marked() uint64 {
+	links := q.conn.Stats().Reconnects
+	if links == q.links.Load() {
+		return q.mark.Load()
+	}
+	ctx, cancel := background()
+	defer cancel()
+	info, err := q.stream.Info(ctx)
+	if err != nil {
+		return math.MaxUint64 // all is looked up
+	}
+	q.mark.Store(info.State.LastSeq)
+	q.links.Store(links)
+	return info.State.LastSeq
 }
 
 // current returns the record that counts for a delivery that may be out of date: the one
@@ -341,7 +360,7 @@ func (q *Queue) putFollow(ctx context.Context, data []byte) error {
 		if follow[i].ID == uuid.Nil {
 			continue
 		}
-		if _, err := q.create(ctx, &follow[i]); err != nil && !errors.Is(err, errFence) {
+		if _, err := q.create(ctx, &follow[i], false); err != nil && !errors.Is(err, errFence) {
 			return err
 		}
 	}

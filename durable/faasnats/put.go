@@ -25,7 +25,7 @@ func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, er
 			rec.ID, key, err = q.takeKey(ctx, &rec, mine)
 		}
 		if err == nil {
-			rec.Revision, err = q.create(ctx, &rec)
+			rec.Revision, err = q.create(ctx, &rec, true)
 		}
 		switch {
 		case err == nil:
@@ -69,13 +69,16 @@ func (q *Queue) refused(ctx context.Context, rec *faas.JobRecord, err error) err
 }
 
 // create writes a new job. The error Is errFence if its ID is taken, by a job of any
-// function.
-func (q *Queue) create(ctx context.Context, rec *faas.JobRecord) (uint64, error) {
+// function, and errFull if it is bounded and there is no room.
+func (q *Queue) create(ctx context.Context, rec *faas.JobRecord, bounded bool) (uint64, error) {
 	p := placeOf(rec)
 	if err := q.openConsumer(ctx, p); err != nil {
 		return 0, err
 	}
 	msg, err := message(p, rec, stateOf(rec, time.Now()), nil)
+	if err == nil && bounded {
+		err = q.makeRoom(ctx, sizeOf(rec))
+	}
 	if err != nil {
 		return 0, err
 	}

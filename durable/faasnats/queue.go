@@ -32,6 +32,8 @@ type Queue struct {
 	writes atomic.Uint64 // counts them
 	mark   atomic.Uint64 // the stream's last sequence at the last connect: what is not newer may be out of date
 	acked  ackTally
+	room   room
+	links  atomic.Uint64 // how often the connection was made again, when mark was set
 
 	ctx  context.Context //nolint:containedctx // ends with the queue, and with it all waiting
 	stop context.CancelFunc
@@ -98,6 +100,7 @@ func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, 
 		changed: make(chan struct{}), consumers: map[place]jetstream.Consumer{}, hosted: map[string]*hosted{},
 		held: map[uuid.UUID]*held{}, underway: map[place]int{}, outbox: map[string]*outgoing{},
 		ready: map[place]int{},
+		room:  room{most: s.maxStore, used: int64(stream.CachedInfo().State.Bytes)},
 		turn:  uint64(mathrand.Uint32()) << 32, // no lease of another value has the same token
 	}
 	q.mark.Store(stream.CachedInfo().State.LastSeq)

@@ -160,6 +160,7 @@ func (q *Queue) wasMine(ctx context.Context, h *held, write string, refused erro
 // settled ends the lease after its write was accepted.
 func (q *Queue) settled(h *held, next *faas.JobRecord, c *change, seq uint64) {
 	q.mu.Lock()
+	h.lease = 0 // by its holder, who need not be told
 	switch {
 	case q.held[next.ID] != h:
 	case c.state == inHand:

@@ -89,7 +89,7 @@ func keySubject(rec *faas.JobRecord) string {
 // parseSubject takes the subject of a job apart.
 func parseSubject(subject string) (p place, id uuid.UUID, state string, ok bool) {
 	parts := strings.Split(subject, ".")
-	if len(parts) != 5 || parts[0] != "j" {
+	if len(parts) != 5 || parts[0] != "j" || len(parts[3]) != 2*len(id) {
 		return p, id, "", false
 	}
 	function, ok := untoken(parts[1])
@@ -97,7 +97,7 @@ func parseSubject(subject string) (p place, id uuid.UUID, state string, ok bool)
 		return p, id, "", false
 	}
 	_, err := hex.Decode(id[:], []byte(parts[3]))
-	return place{function, parts[2]}, id, parts[4], err == nil && len(parts[3]) == 2*len(id)
+	return place{function, parts[2]}, id, parts[4], err == nil
 }
 
 func idToken(id uuid.UUID) string { return hex.EncodeToString(id[:]) }

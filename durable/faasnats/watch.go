@@ -36,7 +36,7 @@ func (q *Queue) listen() error {
 	if err != nil {
 		return q.failed(context.Background(), "subscribe", err)
 	}
-	made, err := q.conn.Subscribe(q.signal("c", "*", "*"), func(*nats.Msg) { q.lookForConsumers() })
+	made, err := q.conn.Subscribe(q.signal("c", "*", "*"), func(*nats.Msg) { q.look() })
 	q.watchers = []*nats.Subscription{swaps, made}
 	return err
 }

@@ -74,6 +74,7 @@ func (q *Queue) start(opts []faasnats.Option) error {
 	if q.conn, err = nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1)); err != nil {
 		return fmt.Errorf("embed: %w", err)
 	}
+	opts = append([]faasnats.Option{faasnats.WithMaxStore(s.JetStreamConfig().MaxStore)}, opts...)
 	q.Queue, err = faasnats.OpenConn(context.Background(), q.conn, opts...)
 	return err
 }

@@ -1,0 +1,235 @@
+package embed_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/durable/faasnats"
+)
+
+// The load of a round: jobs of 256 bytes, so many at once.
+const (
+	benchJobs = 1500
+	atOnce    = 32
+)
+
+// BenchmarkCompletedJobs compares jobs that are accepted, run and settled with the raw
+// client on the same server: a publish to a work queue, its delivery and a double
+// acknowledgment. Each iteration is a round of each, in another order. What is reported is
+// the median of the ratios.
+func BenchmarkCompletedJobs(b *testing.B) {
+	s, conn := benchServer(b)
+	q, err := faasnats.OpenConn(b.Context(), conn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer q.Close()
+	raw := rawClient(b, conn)
+	ways := []struct {
+		name string
+		run  func(round int) time.Duration
+	}{
+		{"raw", raw.complete},
+		{"jobs", func(round int) time.Duration { return complete(b, q, fmt.Sprint("jobs", round), false) }},
+		{"destination", func(round int) time.Duration { return complete(b, q, fmt.Sprint("dest", round), true) }},
+		{"publish", raw.publish},
+		{"accept", func(round int) time.Duration { return accept(b, q, fmt.Sprint("accept", round)) }},
+	}
+	took := make([][]float64, len(ways))
+	round := 0
+	for b.Loop() {
+		for k := range ways {
+			i := (k + round) % len(ways)
+			took[i] = append(took[i], ways[i].run(round).Seconds())
+		}
+		round++
+	}
+	ratio := func(i, of int) float64 {
+		var all []float64
+		for n := range took[i] {
+			all = append(all, took[of][n]/took[i][n])
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	b.ReportMetric(benchJobs/took[0][len(took[0])-1], "raw/s")
+	b.ReportMetric(ratio(1, 0), "jobs/raw")
+	b.ReportMetric(ratio(2, 0), "destination/raw")
+	b.ReportMetric(ratio(4, 3), "accept/publish")
+	_ = s
+}
+
+func benchServer(b *testing.B) (*server.Server, *nats.Conn) {
+	b.Helper()
+	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: b.TempDir(), SyncAlways: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(time.Minute) {
+		b.Fatal("the server is not ready")
+	}
+	conn, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { conn.Close(); s.Shutdown(); s.WaitForShutdown() })
+	return s, conn
+}
+
+// par calls f for each of n, so many at once, and waits.
+func par(n int, f func(i int)) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range atOnce {
+		all.Go(func() {
+			for i := int(next.Add(1)); i <= n; i = int(next.Add(1)) {
+				f(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+type rawBench struct {
+	b  *testing.B
+	js jetstream.JetStream
+}
+
+func rawClient(b *testing.B, conn *nats.Conn) *rawBench {
+	b.Helper()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []jetstream.StreamConfig{
+		{Name: "RAW", Subjects: []string{"raw.>"}, Retention: jetstream.WorkQueuePolicy},
+		{Name: "PLAIN", Subjects: []string{"plain.>"}},
+	} {
+		if _, err := js.CreateStream(b.Context(), c); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return &rawBench{b, js}
+}
+
+func (r *rawBench) put(subject string) {
+	if _, err := r.js.Publish(r.b.Context(), subject, make([]byte, 256)); err != nil {
+		r.b.Error(err)
+	}
+}
+
+func (r *rawBench) publish(int) time.Duration {
+	start := time.Now()
+	par(benchJobs, func(int) { r.put("plain.x") })
+	return time.Since(start)
+}
+
+func (r *rawBench) complete(round int) time.Duration {
+	subject := fmt.Sprint("raw.", round)
+	c, err := r.js.CreateConsumer(r.b.Context(), "RAW", jetstream.ConsumerConfig{
+		Durable: fmt.Sprint("c", round), FilterSubject: subject, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1024,
+	})
+	if err != nil {
+		r.b.Fatal(err)
+	}
+	var done sync.WaitGroup
+	done.Add(benchJobs)
+	slots := make(chan struct{}, atOnce)
+	start := time.Now()
+	consuming, err := c.Consume(func(msg jetstream.Msg) {
+		slots <- struct{}{}
+		go func() {
+			defer done.Done()
+			defer func() { <-slots }()
+			if err := msg.DoubleAck(context.Background()); err != nil {
+				r.b.Error(err)
+			}
+		}()
+	})
+	if err != nil {
+		r.b.Fatal(err)
+	}
+	par(benchJobs, func(int) { r.put(subject) })
+	done.Wait()
+	took := time.Since(start)
+	consuming.Stop()
+	return took
+}
+
+func benchJob(function string) faas.JobRecord {
+	now := time.Now()
+	return faas.JobRecord{
+		Format: faas.JobFormat, ID: uuid.New(), Function: function, State: faas.JobReady, Accepted: now, Due: now, Payload: make([]byte, 256),
+	}
+}
+
+func accept(b *testing.B, q faas.JobQueue, function string) time.Duration {
+	b.Helper()
+	start := time.Now()
+	par(benchJobs, func(int) {
+		if _, err := q.Put(b.Context(), benchJob(function)); err != nil {
+			b.Error(err)
+		}
+	})
+	return time.Since(start)
+}
+
+// complete runs a round of jobs as a router does: one goroutine leases, and each job has
+// its own.
+func complete(b *testing.B, q faas.JobQueue, function string, destination bool) time.Duration {
+	b.Helper()
+	var done sync.WaitGroup
+	done.Add(benchJobs)
+	ctx, stop := context.WithCancel(b.Context())
+	start := time.Now()
+	go lease(ctx, b, q, function, destination, &done)
+	par(benchJobs, func(int) {
+		if _, err := q.Put(ctx, benchJob(function)); err != nil {
+			b.Error(err)
+		}
+	})
+	done.Wait()
+	took := time.Since(start)
+	stop()
+	return took
+}
+
+func lease(ctx context.Context, b *testing.B, q faas.JobQueue, function string, destination bool, done *sync.WaitGroup) {
+	b.Helper()
+	slots := make(chan struct{}, atOnce)
+	for {
+		l, err := q.Lease(ctx, faas.LeaseRequest{Functions: []string{function}, Term: time.Minute})
+		if err != nil {
+			return
+		}
+		slots <- struct{}{}
+		if err := q.Begin(ctx, l); err != nil {
+			b.Error(err)
+		}
+		go func() {
+			defer done.Done()
+			defer func() { <-slots }()
+			next := l.Record
+			next.State, next.Settled, next.KeepUntil = faas.JobSucceeded, time.Now(), time.Now().Add(time.Hour)
+			var follow []faas.JobRecord
+			if destination {
+				follow = append(follow, benchJob("told"))
+			}
+			if err := q.Settle(context.Background(), l, next, follow...); err != nil {
+				b.Error(err)
+			}
+		}()
+	}
+}
