@@ -43,7 +43,7 @@ type storedIdempotency struct {
 	IdempotencyEntry
 
 	at      int           // in the heap
-	changed chan struct{} // closed at the next write; nil: no goroutine waits
+	changed chan struct{} // closed at the next write; nil: nobody waits
 }
 
 func (e *IdempotencyEntry) size() int64 { return int64(len(e.Answer) + len(e.Failure)) }
@@ -76,7 +76,7 @@ func (m *memoryIdempotency) Swap(_ context.Context, old, next IdempotencyEntry) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.entries[old.name()]
-	if s == nil {
+	if s == nil || s.Revision != old.Revision {
 		return IdempotencyEntry{}, usageError("idempotent", old.Function, ErrRevision, "another call has taken the key")
 	}
 	m.revision++
