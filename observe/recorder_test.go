@@ -103,8 +103,11 @@ func TestChangesOfScaleAreCountedByFunction(t *testing.T) {
 	t.Parallel()
 	rec := observe.NewRecorder()
 	for _, d := range []faas.Decision{
-		{Function: "f", Version: "1", From: 0, To: 3}, {Function: "f", Version: "1", From: 3, To: 9}, {Function: "f", Version: "1", From: 9, To: 1},
-		{From: 4, To: 8}, {Function: "f", Alias: "live", After: faas.Weights{1: 1}},
+		{Function: "f", Version: "1", From: 0, To: 3},
+		{Function: "f", Version: "1", From: 3, To: 9},
+		{Function: "f", Version: "1", From: 9, To: 1},
+		{From: 4, To: 8},
+		{Function: "f", Alias: "live", After: faas.Weights{1: 1}},
 	} {
 		rec.Decided(d)
 	}

@@ -22,15 +22,16 @@ import (
 
 // panel is a panel of the dashboard, with the queries of its lines.
 type panel struct {
-	Title   string
-	Type    string
-	Targets []struct{ Expr string }
-	Panels  []panel // of a row
+	Title   string `json:"title"`
+	Targets []struct {
+		Expr string `json:"expr"`
+	} `json:"targets"`
+	Panels []panel `json:"panels"` // of a row
 }
 
 // panels returns the panels of the dashboard that have queries.
 func panels() (all []panel, err error) {
-	var dashboard struct{ Panels []panel }
+	var dashboard panel // it has panels, too
 	if err := json.Unmarshal([]byte(faasprom.Dashboard()), &dashboard); err != nil {
 		return nil, err
 	}
@@ -106,13 +107,13 @@ func (s *server) query(ctx context.Context, expr string) ([]sample, error) {
 	}
 	defer response.Body.Close()
 	var answer struct {
-		Error string
+		Error string `json:"error"`
 		Data  struct {
 			Result []struct {
-				Metric map[string]string
-				Value  [2]any
-			}
-		}
+				Metric map[string]string `json:"metric"`
+				Value  [2]any            `json:"value"` // the time, and the value as a text
+			} `json:"result"`
+		} `json:"data"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Error != "" {
 		return nil, errors.Join(err, fmt.Errorf("%s: %s", expr, answer.Error))

@@ -67,7 +67,7 @@ func (h *host) call(ctx context.Context) {
 		_, _ = h.Invoke(ctx, "partner", []byte(number(n)))
 		_, _ = h.Invoke(ctx, "narrow", []byte(`1`))
 		if n%10 == 0 {
-			_, _ = h.Invoke(ctx, "misspelt", nil)
+			_, _ = h.Invoke(ctx, "unknown", nil)
 			_, _ = h.Send(ctx, "upper", []byte(`"a job"`))
 		}
 		select {

@@ -167,8 +167,13 @@ func (s *scrape) jobs(j *faas.JobCount) {
 		state faas.JobState
 		n     int
 	}{
-		{faas.JobScheduled, j.Scheduled}, {faas.JobReady, j.Ready}, {faas.JobRunning, j.Running}, {faas.JobParked, j.Parked},
-		{faas.JobSucceeded, j.Succeeded}, {faas.JobDead, j.Dead}, {faas.JobCanceled, j.Canceled},
+		{faas.JobScheduled, j.Scheduled},
+		{faas.JobReady, j.Ready},
+		{faas.JobRunning, j.Running},
+		{faas.JobParked, j.Parked},
+		{faas.JobSucceeded, j.Succeeded},
+		{faas.JobDead, j.Dead},
+		{faas.JobCanceled, j.Canceled},
 	} {
 		s.gauge(s.descs.jobs, c.n, c.state.String())
 	}

@@ -3,10 +3,10 @@ package faasprom
 import _ "embed"
 
 //go:embed dashboard.json
-var dashboard string //nolint:gochecknoglobals // what is embedded is a variable; Dashboard returns it
+var dashboard string
 
 //go:embed alerts.yml
-var alerts string //nolint:gochecknoglobals // as above
+var alerts string
 
 // Dashboard returns a dashboard of the metrics, as JSON that Grafana imports. It asks for
 // the data source, and works with native histograms and without.

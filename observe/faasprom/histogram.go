@@ -8,7 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/inproc/faas/observe"
@@ -43,8 +42,8 @@ func (h histogram) Desc() *prometheus.Desc { return h.desc.Desc }
 func (h histogram) Write(to *dto.Metric) error {
 	to.Label = h.labels
 	to.Histogram = &dto.Histogram{
-		SampleCount: proto.Uint64(h.from.Count()), SampleSum: proto.Float64(h.from.Seconds()), CreatedTimestamp: timestamppb.New(h.created),
-		Bucket: h.classic(), Schema: proto.Int32(schema), ZeroThreshold: proto.Float64(zeroThreshold),
+		SampleCount: new(h.from.Count()), SampleSum: new(h.from.Seconds()), CreatedTimestamp: timestamppb.New(h.created),
+		Bucket: h.classic(), Schema: new(int32(schema)), ZeroThreshold: new(zeroThreshold),
 	}
 	h.native(to.Histogram)
 	return nil
@@ -52,9 +51,9 @@ func (h histogram) Write(to *dto.Metric) error {
 
 // classic returns the buckets with the bounds, each with the last exemplar that falls in it.
 func (h histogram) classic() []*dto.Bucket {
-	all := make([]*dto.Bucket, len(h.bounds))
+	all := make([]*dto.Bucket, 0, len(h.bounds)+1)
 	for i := range h.bounds {
-		all[i] = &dto.Bucket{UpperBound: &h.bounds[i], CumulativeCount: new(uint64)}
+		all = append(all, &dto.Bucket{UpperBound: &h.bounds[i], CumulativeCount: new(uint64)})
 	}
 	for b := range h.from.Buckets() {
 		if i, _ := slices.BinarySearch(h.bounds, b.Mid().Seconds()); i < len(all) {
@@ -67,7 +66,7 @@ func (h histogram) classic() []*dto.Bucket {
 	for _, e := range h.exemplars {
 		i, _ := slices.BinarySearch(h.bounds, e.Run.Seconds())
 		if i == len(all) {
-			all = append(all, &dto.Bucket{UpperBound: proto.Float64(math.Inf(1)), CumulativeCount: proto.Uint64(h.from.Count())})
+			all = append(all, &dto.Bucket{UpperBound: new(math.Inf(1)), CumulativeCount: new(h.from.Count())})
 		}
 		if made := exemplar(e); made != nil && (all[i].Exemplar == nil || e.Time.After(all[i].Exemplar.GetTimestamp().AsTime())) {
 			all[i].Exemplar = made
@@ -79,13 +78,13 @@ func (h histogram) classic() []*dto.Bucket {
 // exemplar returns nil for a trace that can't be a label of an exemplar: OpenMetrics allows
 // 128 characters for all its labels.
 func exemplar(e observe.Exemplar) *dto.Exemplar {
-	const name = "trace_id"
+	name := "trace_id"
 	if !utf8.ValidString(e.Trace) || utf8.RuneCountInString(e.Trace) > 128-len(name) {
 		return nil
 	}
 	return &dto.Exemplar{
-		Label: []*dto.LabelPair{{Name: proto.String(name), Value: proto.String(e.Trace)}},
-		Value: proto.Float64(e.Run.Seconds()), Timestamp: timestamppb.New(e.Time),
+		Label: []*dto.LabelPair{{Name: new(name), Value: new(e.Trace)}},
+		Value: new(e.Run.Seconds()), Timestamp: timestamppb.New(e.Time),
 	}
 }
 
@@ -110,7 +109,7 @@ func (h histogram) native(to *dto.Histogram) {
 	}
 	to.PositiveSpan, to.PositiveDelta = w.spans, w.deltas
 	if w.spans == nil { // a span tells a native histogram without durations from a classic one
-		to.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(0), Length: proto.Uint32(0)}}
+		to.PositiveSpan = []*dto.BucketSpan{{Offset: new(int32), Length: new(uint32)}}
 	}
 	for _, e := range h.exemplars {
 		if made := exemplar(e); made != nil {
@@ -132,7 +131,7 @@ type sparse struct {
 func (w *sparse) add(i int32, n int64) {
 	switch {
 	case w.spans == nil:
-		w.spans = []*dto.BucketSpan{{Offset: proto.Int32(i), Length: proto.Uint32(1)}}
+		w.spans = []*dto.BucketSpan{{Offset: new(i), Length: new(uint32(1))}}
 	case i == w.index:
 		w.count += n
 		w.deltas[len(w.deltas)-1] += n
@@ -140,7 +139,7 @@ func (w *sparse) add(i int32, n int64) {
 	case i == w.index+1:
 		*w.spans[len(w.spans)-1].Length++
 	default:
-		w.spans = append(w.spans, &dto.BucketSpan{Offset: proto.Int32(i - w.index - 1), Length: proto.Uint32(1)})
+		w.spans = append(w.spans, &dto.BucketSpan{Offset: new(i - w.index - 1), Length: new(uint32(1))})
 	}
 	w.index, w.last, w.count = i, w.count, n
 	w.deltas = append(w.deltas, n-w.last)

@@ -90,14 +90,15 @@ func rows() []struct {
 // build returns the dashboard as JSON.
 func build() ([]byte, error) {
 	source := "${datasource}"
-	b := dashboard.NewDashboardBuilder("Functions (faas)").Uid("faas").Tags([]string{"faas"}).Readonly().
-		Description("What the functions of a process do. Built by tools/dashboard.").
-		Refresh("10s").Time("now-30m", "now").Tooltip(dashboard.DashboardCursorSyncCrosshair).
-		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus")).
-		WithVariable(dashboard.NewQueryVariableBuilder("function").Label("Function").
-			Datasource(common.DataSourceRef{Uid: &source}).
-			Query(dashboard.StringOrMap{String: pointer("label_values(faas_calls_total, function)")}).
-			Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Multi(true).IncludeAll(true).AllValue(".*"))
+	b := dashboard.NewDashboardBuilder("Functions (faas)"). //nolint:staticcheck // it is deprecated for a form that only Grafana 12 reads
+								Uid("faas").Tags([]string{"faas"}).Readonly().
+								Description("What the functions of a process do. Built by tools/dashboard.").
+								Refresh("10s").Time("now-30m", "now").Tooltip(dashboard.DashboardCursorSyncCrosshair).
+								WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus")).
+								WithVariable(dashboard.NewQueryVariableBuilder("function").Label("Function").
+									Datasource(common.DataSourceRef{Uid: &source}).
+									Query(dashboard.StringOrMap{String: new("label_values(faas_calls_total, function)")}).
+									Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Multi(true).IncludeAll(true).AllValue(".*"))
 	for _, r := range rows() {
 		b.WithRow(dashboard.NewRowBuilder(r.title))
 		for _, p := range r.panels {
@@ -111,8 +112,6 @@ func build() ([]byte, error) {
 	text, err := json.MarshalIndent(made, "", "  ")
 	return append(text, '\n'), err
 }
-
-func pointer[T any](x T) *T { return &x }
 
 func (p panel) build(source string) *timeseries.PanelBuilder {
 	b := timeseries.NewPanelBuilder().Title(p.title).Description(p.about).Unit(p.unit).Min(0).
