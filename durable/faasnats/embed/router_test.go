@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproc/faas"
@@ -101,5 +102,34 @@ func TestAJobThatWasLeasedWhenTheDirectoryWasClosedRunsAgain(t *testing.T) {
 		require.Equal(t, 1, lease.Record.Crashes)
 		require.InDelta(t, 30, time.Since(now).Seconds(), 10, "it was noticed after AckWait")
 		require.ErrorIs(t, again.Settle(t.Context(), lost, lost.Record), faas.ErrLease)
+	})
+}
+
+func TestATenantInAnotherBucketWaitsForAtMostTwoJobsOfABacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, t.TempDir())
+		now := time.Now()
+		put := func(tenant string) {
+			_, err := q.Put(t.Context(), faas.JobRecord{
+				Format: faas.JobFormat, ID: uuid.New(), Function: "f", Tenant: tenant, State: faas.JobReady, Accepted: now, Due: now, Payload: []byte("1"),
+			})
+			require.NoError(t, err)
+		}
+		for range 500 {
+			put("many") // in another bucket than the next
+		}
+		r := faastest.New(t, faas.WithJobs(q))
+		began := make(chan time.Time, 1)
+		faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
+			if inv, _ := faas.FromContext(ctx); inv.Tenant == "acme" {
+				began <- time.Now()
+			}
+			time.Sleep(time.Second) // in the bubble
+			return 0, nil
+		}, faas.WithConcurrency(1), faas.WithTimeout(time.Minute))
+		time.Sleep(10 * time.Second)
+		sent := time.Now()
+		put("acme")
+		require.LessOrEqual(t, (<-began).Sub(sent), 2*time.Second)
 	})
 }
