@@ -92,10 +92,10 @@ type order struct {
 	Cents int64  `json:"cents"`
 }
 
-// shop is the functions of an order: fulfil sends a job for each step.
+// shop is the functions of an order: fulfill sends a job for each step.
 type shop struct {
 	books               *books
-	fulfil              *faas.Function[order, struct{}]
+	fulfill             *faas.Function[order, struct{}]
 	charge, stock, mail *faas.Function[order, struct{}]
 }
 
@@ -108,7 +108,7 @@ func newShop(r *faas.Router, b *books) *shop {
 		}, retry)
 	}
 	s.charge, s.stock, s.mail = step("charge"), step("stock"), step("mail")
-	s.fulfil = faas.Register(r, "fulfil", s.send, retry)
+	s.fulfill = faas.Register(r, "fulfill", s.send, retry)
 	return s
 }
 
@@ -133,7 +133,7 @@ func (s *shop) take(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "an order has an id, an item and cents", http.StatusBadRequest)
 		return
 	}
-	if _, err := s.fulfil.Send(req.Context(), o, faas.WithUnique(o.ID, keyWindow)); err != nil {
+	if _, err := s.fulfill.Send(req.Context(), o, faas.WithUnique(o.ID, keyWindow)); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -37,6 +38,29 @@ const ready = 2 * time.Minute
 // alone. One process at a time may have it open. Close ends it: what was accepted is there
 // at the next Open.
 func Open(dir string, opts ...faasnats.Option) (*Queue, error) {
+	q, err := serve(dir)
+	if err != nil {
+		return nil, err
+	}
+	opts = append([]faasnats.Option{faasnats.WithMaxStore(q.server.JetStreamConfig().MaxStore)}, opts...)
+	if q.Queue, err = faasnats.OpenConn(context.Background(), q.conn, opts...); err != nil {
+		return nil, errors.Join(err, q.stop())
+	}
+	return q, nil
+}
+
+// Restore makes a directory of a backup, see [faasnats.Queue.Backup]. There must be no
+// queue in it.
+func Restore(ctx context.Context, dir string, r io.Reader) error {
+	q, err := serve(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(faasnats.Restore(ctx, q.conn, r), q.stop())
+}
+
+// serve runs a server on a directory, which it locks.
+func serve(dir string) (*Queue, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("embed: %w", err)
 	}
@@ -45,14 +69,14 @@ func Open(dir string, opts ...faasnats.Option) (*Queue, error) {
 		return nil, err
 	}
 	q := &Queue{dir: dir, lock: lock}
-	if err := q.start(opts); err != nil {
+	if err := q.start(); err != nil {
 		return nil, errors.Join(err, q.stop())
 	}
 	return q, nil
 }
 
-// start starts the server, and opens the queue on it.
-func (q *Queue) start(opts []faasnats.Option) error {
+// start starts the server, and connects to it.
+func (q *Queue) start() error {
 	if err := checkFormat(q.dir); err != nil {
 		return err
 	}
@@ -74,9 +98,7 @@ func (q *Queue) start(opts []faasnats.Option) error {
 	if q.conn, err = nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1)); err != nil {
 		return fmt.Errorf("embed: %w", err)
 	}
-	opts = append([]faasnats.Option{faasnats.WithMaxStore(s.JetStreamConfig().MaxStore)}, opts...)
-	q.Queue, err = faasnats.OpenConn(context.Background(), q.conn, opts...)
-	return err
+	return nil
 }
 
 // Close closes the queue, stops the server and gives the directory free. It may be called
