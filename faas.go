@@ -69,7 +69,7 @@ func New(opts ...RouterOption) *Router {
 		panic(err)
 	}
 	r := &Router{settings: s, common: s.defaults, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
-	r.hookGuard.log = s.logger
+	r.log = s.logger
 	r.reports = reporter{guard: &r.hookGuard, hook: s.decided}
 	r.common.resolve()
 	r.common.asked = 0 // the router's options ask nothing of a name

@@ -75,7 +75,7 @@ func (q *tenantQueues) servedOfTenants(tenant string, n int) (served int) {
 		if name == tenant {
 			waiting += n
 		}
-		served += max(0, min(waiting, q.limit-(t.running-int(t.background))))
+		served += max(0, min(waiting, q.limit-(t.running-t.background)))
 	}
 	return served
 }
