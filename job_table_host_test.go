@@ -194,21 +194,39 @@ func TestALostLeaseIsNoAttemptAndBothDeliveriesAreRecorded(t *testing.T) {
 }
 
 func TestADeliveryThatLostItsLeaseWhileItWaitedForItsSlotDoesNotRun(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		queue := faas.NewMemoryJobs(0, 0)
-		g := newRig(t, row{
-			via: []faas.RouterOption{faas.WithJobs(queue)}, opts: []faas.Option{faas.WithConcurrency(1)},
-			do:    first(1, func(context.Context) (string, error) { time.Sleep(10 * time.Second); return "live", nil }),
+	for name, c := range map[string]struct {
+		lose func(t *testing.T, g *rig, q faas.JobQueue)
+		row
+	}{
+		// The host has the job again at once: the first delivery ends, and the second waits.
+		"its host died": {func(t *testing.T, _ *rig, q faas.JobQueue) { t.Helper(); loseLeases(t, q) }, row{
 			asked: []string{"0s 1/1", "5s 1/2"}, ran: []string{"0s 1/0", "10s 1/2"}, ends: "Succeeded: Success 1/1 10s",
+		}},
+		// The host learns of it when the call has its slot.
+		"another router canceled it": {func(t *testing.T, g *rig, q faas.JobQueue) {
+			t.Helper()
+			require.NoError(t, router(t, faas.WithJobs(q)).Job(g.job.ID()).Cancel(t.Context()))
+		}, row{
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/0"}, ends: "Canceled: Canceled 0/0 5s", err: faas.ErrJobCanceled,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				queue := faas.NewMemoryJobs(0, 0)
+				x := c.row
+				x.via, x.opts = []faas.RouterOption{faas.WithJobs(queue)}, []faas.Option{faas.WithConcurrency(1)}
+				x.do = first(1, func(context.Context) (string, error) { time.Sleep(10 * time.Second); return "live", nil })
+				g := newRig(t, x)
+				f := g.register()
+				go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
+				synctest.Wait()
+				g.sendTo(f)
+				g.until(5 * time.Second)
+				c.lose(t, g, queue)
+				g.check()
+			})
 		})
-		f := g.register()
-		go func() { _, _ = f.Invoke(context.Background(), parcel{}) }()
-		synctest.Wait()
-		g.sendTo(f)
-		g.until(5 * time.Second)
-		loseLeases(t, queue)
-		g.check()
-	})
+	}
 }
 
 func TestAJobWithWhichThreeHostsDiedIsDead(t *testing.T) {
