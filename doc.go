@@ -4,12 +4,13 @@ platform gives: typed handlers, calls that return at their deadline, limits,
 queues and fairness, and an exact record of every call.
 
 	r := faas.New(faas.WithMeter(meter))
-	resize := faas.Register(r, "resize", func(ctx context.Context, in Job) (Image, error) {
+	resize := faas.Register(r, "resize", func(ctx context.Context, in Photo) (Image, error) {
 		...
 	}, faas.WithTimeout(2*time.Second), faas.WithConcurrency(8))
 
-	img, err := resize.Invoke(ctx, job)            // typed
+	img, err := resize.Invoke(ctx, photo)          // typed
 	data, err := r.Invoke(ctx, "resize", payload)  // by name, JSON in and out
+	later, err := resize.Send(ctx, photo)          // accepted; tried until it is done, or dead
 
 	err = r.Shutdown(ctx) // wait for running calls, flush the meters, close
 
@@ -19,8 +20,8 @@ A path below is relative to github.com/inproc/faas. A package that is marked
 "module" is a module of its own, so that a program gets its dependencies only
 if it imports it.
 
-	faas                 routers, functions, limits, streams, records (this package)
-	faastest             tests of handlers and of your own meters, codecs, gates and scalers
+	faas                 routers, functions, limits, streams, jobs, records (this package)
+	faastest             tests of handlers, of jobs and of your own meters, codecs, gates and scalers
 	trigger/faashttp     calls over HTTP: JSON, the AWS Lambda API, Lambda function URLs
 	trigger/faasevents   calls by CloudEvents over HTTP (module)
 	trigger/faasmcp      functions as tools of the Model Context Protocol (module)
@@ -120,6 +121,21 @@ different chains, that would wait for each other (a deadlock) are refused with
 the handler's context, or one derived from it, count as nested, and only until the
 handler has returned. A later call with a context that the handler kept needs its
 own slot, and a router that is shutting down refuses it.
+
+# Jobs
+
+[Function.Send] accepts a call that is made later, and returns a [Job] at once. The input
+is encoded when it is accepted, and decoded for each delivery. A delivery is a call
+like any other: it asks the gates, takes its tenant's turn for a slot, and has a record,
+with the job's ID and its own number. One that fails is an attempt, and is repeated as
+AWS Lambda repeats it (WithRetry). One that could not run is none, and comes again until
+the job is too old (WithMaxAge). In the end a job has succeeded, is dead, for example
+because its last attempt failed, or was canceled: one of these, once. What is dead is told
+to WithOnFailure and can be replayed.
+
+A [JobQueue] keeps the jobs. The one in memory loses them with the process; Shutdown runs
+those that are due and names those that are left ([JobsLeft]). A handler may send jobs,
+but not wait for them: its slot would wait for a queue.
 
 # Errors
 

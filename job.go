@@ -33,8 +33,8 @@ func (j *Job[Out]) Duplicate() bool { return j.duplicate }
 
 // Wait returns the job's output once it has succeeded. For one that is dead or canceled it
 // returns a *[JobError]. It returns ctx's error if ctx ends before, an error that Is
-// [ErrClosed] if the router is shut down before, and [ErrForgotten] if the queue
-// has the record no more and no Wait of j has seen it.
+// [ErrClosed] if the router is shut down before, and [ErrForgotten], or [ErrNotFound] if
+// the queue does not know the ID, if it has no record and no Wait of j has seen it.
 //
 // In a handler it answers an error that Is [ErrCycle] unless the job has ended: a call
 // that has a slot must not wait for a queue.

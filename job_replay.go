@@ -20,7 +20,8 @@ func (j *Job[Out]) Replay(ctx context.Context, opts ...SendOption) (*Job[Out], e
 // input of a settled one, which stays as it is. The new job has no unique key, and stands
 // at the end of its order key. [WithInput] gives it another input, and other options take
 // the place of what the first had. It is sent by ctx's caller: gates are asked about that
-// one. A job that is not settled is an error that Is [ErrInput].
+// one. A job that is not settled is an error that Is [ErrInput]; one without a record is an
+// error as that of [JobQueue].Get.
 func (r *Router) Replay(ctx context.Context, id uuid.UUID, opts ...SendOption) (*Job[[]byte], error) {
 	rec, err := r.replay(ctx, id, opts)
 	if err != nil && !errors.Is(err, ErrDuplicate) {

@@ -132,7 +132,9 @@ func (s *sendSettings) badKey(option, key string) {
 // Invoke. Sent by a handler, the job is one deeper than the handler's call. The
 // end of ctx does not end the job. The same is asked as by [Router.DryRun], and a refusal
 // is the same *[Error]; each delivery asks again. A full queue is a refusal with
-// [ReasonOverloaded]. An option out of range is an error that Is [ErrInput].
+// [ReasonOverloaded]. An option out of range is an error that Is [ErrInput]. Any other
+// error is one of the queue: then it is not known whether the job was accepted, and with
+// [WithJobID] it can be sent again.
 func (f *Function[In, Out]) Send(ctx context.Context, in In, opts ...SendOption) (*Job[Out], error) {
 	fn := f.core
 	payload, err := fn.encodeJob(&in)
@@ -148,7 +150,8 @@ func (f *Function[In, Out]) Send(ctx context.Context, in In, opts ...SendOption)
 
 // SendAll sends a job for each input. Each is accepted by itself, as by Send: the jobs
 // have the indexes of their inputs, and a nil one was not accepted. The error joins
-// those of all that were not, each with its index.
+// those of all that were not, each with its index. The options are those of each job: with
+// [WithJobID] or [WithUnique] all are the first one.
 func (f *Function[In, Out]) SendAll(ctx context.Context, ins []In, opts ...SendOption) ([]*Job[Out], error) {
 	jobs := make([]*Job[Out], len(ins))
 	var errs []error
