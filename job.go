@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +20,20 @@ type Job[Out any] struct {
 	id        uuid.UUID
 	duplicate bool
 	codec     Codec
-	settled   atomic.Pointer[JobRecord] // once it was seen
+	answer    *jobAnswer // once it was seen, or the queue has told it
+}
+
+// newJob returns the handle of a job that was sent, or was there already.
+func newJob[Out any](r *Router, rec *JobRecord, sent error, codec Codec) *Job[Out] {
+	j := &Job[Out]{router: r, id: rec.ID, duplicate: sent != nil, codec: codec, answer: rec.answer}
+	if j.answer == nil {
+		j.answer = &jobAnswer{}
+	}
+	if rec.State.IsSettled() {
+		had := *rec
+		j.answer.settled.Store(&had)
+	}
+	return j
 }
 
 // ID returns the job's ID, which is none of its invocations'.
@@ -34,7 +46,10 @@ func (j *Job[Out]) Duplicate() bool { return j.duplicate }
 // Wait returns the job's output once it has succeeded. For one that is dead or canceled it
 // returns a *[JobError]. It returns ctx's error if ctx ends before, an error that Is
 // [ErrClosed] if the router is shut down before, and [ErrForgotten], or [ErrNotFound] if
-// the queue does not know the ID, if it has no record and no Wait of j has seen it.
+// the queue does not know the ID, if neither the queue nor j has the record. A Job keeps it
+// once Wait has seen it. One that Send, SendAll or Replay has returned has it as soon as the
+// job has ended, if the queue is one in memory: so its answer is not lost however many jobs
+// end before Wait is called.
 //
 // In a handler it answers an error that Is [ErrCycle] unless the job has ended: a call
 // that has a slot must not wait for a queue.
@@ -60,18 +75,21 @@ func (j *Job[Out]) Wait(ctx context.Context) (Out, error) {
 
 // await returns the record of the settled job.
 func (j *Job[Out]) await(ctx context.Context) (*JobRecord, error) {
-	if rec := j.settled.Load(); rec != nil {
+	if rec := j.answer.settled.Load(); rec != nil {
 		return rec, nil
 	}
 	if ctx == nil {
 		return nil, usageError("wait", "", ErrInput, "%v", errNilContext)
 	}
 	rec, err := j.router.awaitJob(viewOf(ctx), j.id, callOf(ctx))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		j.answer.settled.Store(&rec)
+		return &rec, nil
 	}
-	j.settled.Store(&rec)
-	return &rec, nil
+	if rec := j.answer.settled.Load(); rec != nil && (errors.Is(err, ErrForgotten) || errors.Is(err, ErrNotFound)) {
+		return rec, nil
+	}
+	return nil, err
 }
 
 // Info describes the job as it is. The error is that of the queue: see [JobQueue].Get.
@@ -100,7 +118,7 @@ func (j *Job[Out]) Cancel(ctx context.Context) error {
 
 // Job returns the handle of a job by its ID. It does not look whether there is one.
 func (r *Router) Job(id uuid.UUID) *Job[[]byte] {
-	return &Job[[]byte]{router: r, id: id, codec: r.common.codec}
+	return &Job[[]byte]{router: r, id: id, codec: r.common.codec, answer: &jobAnswer{}}
 }
 
 // JobQueue returns the queue that keeps the router's jobs: that of [WithJobs], or the one

@@ -351,3 +351,47 @@ func TestRefusedDeliveriesAreCountedApartFromRefusedCalls(t *testing.T) {
 		assert.Equal(t, stats.JobsRejected, r.Stats().JobsRejected)
 	})
 }
+
+func TestAJobThatIsHeldKeepsItsAnswerThoughTheQueueHasForgottenIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t, faas.WithJobs(faas.NewMemoryJobs(2, 0)))
+		fn := faas.Register(r, "work", func(_ context.Context, in parcel) (string, error) {
+			if in.N == 2 {
+				return "", faas.Permanent(errors.New("two"))
+			}
+			return fmt.Sprint("done ", in.N), nil
+		})
+		var jobs []*faas.Job[string]
+		send := func(n int, opts ...faas.SendOption) {
+			job, err := fn.Send(t.Context(), parcel{n}, opts...)
+			require.NoError(t, err)
+			jobs = append(jobs, job)
+		}
+		send(0, faas.WithUnique("u", time.Hour))
+		send(0, faas.WithUnique("u", time.Hour)) // the same job
+		synctest.Wait()
+		send(1)
+		send(2)
+		synctest.Wait()
+		send(3, faas.WithDelay(time.Hour))
+		require.NoError(t, jobs[4].Cancel(t.Context()))
+		for n := range 10 {
+			send(10 + n)
+			synctest.Wait()
+		}
+		for i, want := range []string{"done 0", "done 0", "done 1"} {
+			_, err := jobs[i].Info(t.Context())
+			require.Error(t, err, "the queue does not even know its ID")
+			out, err := jobs[i].Wait(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, want, out)
+		}
+		_, err := jobs[3].Wait(t.Context())
+		require.ErrorContains(t, err, "Dead (Permanent): two")
+		_, err = jobs[4].Wait(t.Context())
+		require.ErrorIs(t, err, faas.ErrJobCanceled)
+		_, err = fn.Job(jobs[0].ID()).Wait(t.Context())
+		require.Error(t, err, "this one was not there when it ended")
+		shut(t, r)
+	})
+}

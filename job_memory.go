@@ -43,7 +43,18 @@ func NewMemoryJobs(count int, bytes int64) JobQueue {
 	if bytes <= 0 {
 		bytes = defaultJobBytes
 	}
-	return memoryJobs{memqueue.New[jobBody](min(count, math.MaxInt32), bytes), &memoryHosts{}}
+	q := memqueue.New[jobBody](min(count, math.MaxInt32), bytes)
+	q.OnSettle(answerJob)
+	return memoryJobs{q, &memoryHosts{}}
+}
+
+// answerJob gives a settled job to the Job that its sender holds.
+func answerJob(it *jobItem) {
+	if a := it.Body.answer; a != nil {
+		it.Body.answer = nil
+		rec := unpackJob(&jobView{Item: *it})
+		a.settled.Store(&rec)
+	}
 }
 
 type memoryJobs struct {
@@ -68,6 +79,7 @@ type jobBody struct {
 	refusals   int32
 	format     int32
 	more       *jobMore // nil: nothing of it is set
+	answer     *jobAnswer
 }
 
 type jobMore struct {
@@ -254,7 +266,7 @@ func packJob(rec *JobRecord) jobItem {
 		State: memqueue.State(rec.State), Body: jobBody{
 			name: rec.Name, payload: rec.Payload, accepted: nanos(rec.Accepted), due: nanos(rec.Due),
 			attempts: clampInt32(rec.Attempts), deliveries: clampInt32(rec.Deliveries), refusals: clampInt32(rec.Refusals),
-			format: clampInt32(rec.Format),
+			format: clampInt32(rec.Format), answer: rec.answer,
 		},
 	}
 	if rec.hasMore() {
@@ -279,7 +291,7 @@ func unpackJob(v *jobView) JobRecord {
 	rec := JobRecord{
 		Format: int(b.format), ID: uuid.UUID(v.ID), Revision: v.Revision, Function: v.Function, Name: b.name, Tenant: v.Tenant,
 		Priority: int(v.Priority), State: JobState(v.State), OrderKey: v.Order, Payload: b.payload,
-		Accepted: wallTime(b.accepted), Due: wallTime(b.due), KeyHolder: uuid.UUID(v.KeyHolder),
+		Accepted: wallTime(b.accepted), Due: wallTime(b.due), KeyHolder: uuid.UUID(v.KeyHolder), answer: b.answer,
 		Attempts: int(b.attempts), Deliveries: int(b.deliveries), Refusals: int(b.refusals), Crashes: int(v.Crashes),
 	}
 	if rec.State.IsSettled() {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,8 +56,14 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	Progress  JobProgress `json:"-"` // set by the queue: what the holder of the lease told last
 	KeyHolder uuid.UUID   `json:"-"` // set by the queue: the job that holds this one's order key; zero: none, or this one
 
-	rest rawFields // those that Unmarshal did not know
+	rest   rawFields  // those that Unmarshal did not know
+	answer *jobAnswer // that the sender holds, in a queue in memory; nil: there is none
 }
+
+// jobAnswer is the record of a settled job for the [Job] that its sender holds, which keeps it
+// when the queue has forgotten the job. A queue in memory sets it as it settles the job, and
+// lets go of it then: so it is as old as what holds the Job.
+type jobAnswer struct{ settled atomic.Pointer[JobRecord] }
 
 type rawFields map[string]json.RawMessage
 

@@ -13,7 +13,7 @@ func (j *Job[Out]) Replay(ctx context.Context, opts ...SendOption) (*Job[Out], e
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return nil, err
 	}
-	return &Job[Out]{router: j.router, id: rec.ID, duplicate: err != nil, codec: j.codec}, nil
+	return newJob[Out](j.router, &rec, err, j.codec), nil
 }
 
 // Replay makes a new job with the function, tenant, priority, order key, labels, expiry and
@@ -27,7 +27,7 @@ func (r *Router) Replay(ctx context.Context, id uuid.UUID, opts ...SendOption) (
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return nil, err
 	}
-	return &Job[[]byte]{router: r, id: rec.ID, duplicate: err != nil, codec: r.common.codec}, nil
+	return newJob[[]byte](r, &rec, err, r.common.codec), nil
 }
 
 func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (JobRecord, error) {

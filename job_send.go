@@ -145,7 +145,7 @@ func (f *Function[In, Out]) Send(ctx context.Context, in In, opts ...SendOption)
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return nil, err
 	}
-	return &Job[Out]{router: fn.router, id: rec.ID, duplicate: err != nil, codec: fn.codec}, nil
+	return newJob[Out](fn.router, &rec, err, fn.codec), nil
 }
 
 // SendAll sends a job for each input. Each is accepted by itself, as by Send: the jobs
@@ -167,7 +167,7 @@ func (f *Function[In, Out]) SendAll(ctx context.Context, ins []In, opts ...SendO
 // Job returns the handle of a job of this function by its ID. It does not look whether
 // there is one.
 func (f *Function[In, Out]) Job(id uuid.UUID) *Job[Out] {
-	return &Job[Out]{router: f.core.router, id: id, codec: f.core.codec}
+	return &Job[Out]{router: f.core.router, id: id, codec: f.core.codec, answer: &jobAnswer{}}
 }
 
 // Send is [Function.Send] by name, with an encoded input, which is copied. The name may
@@ -183,7 +183,7 @@ func (r *Router) Send(ctx context.Context, name string, payload []byte, opts ...
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return nil, err
 	}
-	return &Job[[]byte]{router: r, id: rec.ID, duplicate: err != nil, codec: to.fn.codec}, nil
+	return newJob[[]byte](r, &rec, err, to.fn.codec), nil
 }
 
 // encodeJob encodes an input; in is a pointer to it.
@@ -292,7 +292,7 @@ func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) (
 	if rec.ID == uuid.Nil {
 		rec.ID = r.clock.newID(r.clock.now(), rand.Uint64())
 	}
-	rec.Format, rec.Accepted, rec.State = JobFormat, now, JobReady
+	rec.Format, rec.Accepted, rec.State, rec.answer = JobFormat, now, JobReady, &jobAnswer{}
 	if rec.Due = rec.Due.Round(0).UTC(); rec.Due.Before(now) {
 		rec.Due = now
 	}

@@ -22,6 +22,7 @@ var (
 type Queue[B any] struct {
 	maxCount int
 	maxBytes int64
+	onSettle func(it *Item[B]) // nil: nothing; see OnSettle
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
@@ -70,6 +71,11 @@ func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 		watchers: map[ID]chan struct{}{}, tenants: map[string]*usage{},
 	}
 }
+
+// OnSettle has f called with each item that becomes a settled one, before it may be forgotten
+// and before its watchers are woken. f may change its Body; the queue's lock is held, so that f
+// must not call the queue. Call it before the queue is used.
+func (q *Queue[B]) OnSettle(f func(it *Item[B])) { q.onSettle = f }
 
 // Put accepts an item. key, if not empty, is a unique key of its function and tenant
 // that is taken until the given time. With ErrTaken the view is that of the job that has
@@ -369,6 +375,9 @@ func (q *Queue[B]) takeOut(n *node[B]) {
 
 // settle moves a job whose item is a settled one from its lane to the settled.
 func (q *Queue[B]) settle(n *node[B]) {
+	if q.onSettle != nil {
+		q.onSettle(&n.Item)
+	}
 	n.lane.function.counts[n.State]++
 	q.leave(n)
 	q.settled.add(q, n)
