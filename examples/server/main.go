@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	host(router)
 
 	lambda := faashttp.NewLambda(router)
-	options := []faashttp.ServerOption{faashttp.WithAddr(*addr), faashttp.WithDrain(*drain), faashttp.WithDrainer(lambda.Shutdown)}
+	options := []faashttp.ServerOption{faashttp.WithAddr(*addr), faashttp.WithDrain(*drain)}
 	if *hosts != "" {
 		options = append(options, faashttp.WithHosts(strings.Split(*hosts, ",")...))
 	}

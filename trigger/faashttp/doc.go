@@ -10,8 +10,8 @@ with JSON, over the wire of the AWS Lambda API, and as Lambda function URLs.
 	lambda := faashttp.NewLambda(router)
 	mux.Handle("/2015-03-31/", lambda)               // aws lambda invoke --endpoint-url …
 
-	s := faashttp.NewServer(router, mux, faashttp.WithDrainer(lambda.Shutdown))
-	err := s.Run(ctx)                                // until ctx ends; drains
+	s := faashttp.NewServer(router, mux)
+	err := s.Run(ctx)                                // until ctx ends; drains, jobs that are due included
 
 [Handler], [Function], [FunctionURL] and [Lambda] are handlers of net/http and run
 in any server; [Server] is one that has its time limits set, listens on loopback and

@@ -2,12 +2,15 @@ package faashttp_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/trigger/faashttp"
@@ -94,7 +97,7 @@ func ExampleNewServer() {
 	router := faas.New()
 	faas.Register(router, "price", price)
 	lambda := faashttp.NewLambda(router)
-	server := faashttp.NewServer(router, lambda, faashttp.WithAddr("127.0.0.1:0"), faashttp.WithDrainer(lambda.Shutdown))
+	server := faashttp.NewServer(router, lambda, faashttp.WithAddr("127.0.0.1:0"))
 
 	ctx, stop := context.WithCancel(context.Background())
 	stop() // at once, in an example
@@ -144,4 +147,57 @@ func ExampleFunctionURL() {
 	fmt.Println(w.Code, w.Header().Get("Content-Type"), w.Body)
 	// Output:
 	// 202 text/plain got /a/b
+}
+
+// What is given up is posted to a URL, as AWS Lambda's destinations tell it.
+func ExampleToURL() {
+	letters := make(chan string)
+	ops := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var e faas.JobEnvelope
+		_ = json.NewDecoder(r.Body).Decode(&e)
+		letters <- fmt.Sprintf("%s after %d attempts: %s", e.RequestContext.Condition, e.RequestContext.ApproximateInvokeCount, e.ResponsePayload)
+	}))
+	defer ops.Close()
+
+	router := faas.New()
+	defer router.Close()
+	charge := faas.Register(router, "charge", func(context.Context, order) (bill, error) { return bill{}, errors.New("the card is declined") },
+		faas.WithRetry(faas.Retry{Max: 1, First: time.Millisecond}),
+		faas.WithOnFailure(faashttp.ToURL(ops.URL, faashttp.WithNetworks("127.0.0.1")))) // of one's own network, and so named
+
+	if _, err := charge.Send(context.Background(), order{"tea", 3}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(<-letters)
+	// Output:
+	// RetriesExhausted after 2 attempts: {"errorMessage":"the card is declined","errorType":"errorString"}
+}
+
+// A caller that does not want to wait gets the place of a job.
+func ExampleHandler_respondAsync() {
+	router := faas.New()
+	defer router.Close()
+	faas.Register(router, "price", price)
+	front := faashttp.Handler(router)
+	ask := func(method, path, body string) *httptest.ResponseRecorder {
+		w, req := httptest.NewRecorder(), httptest.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+		req.Header.Set("Prefer", "respond-async")
+		front.ServeHTTP(w, req)
+		return w
+	}
+
+	accepted := ask("POST", "/fn/price", `{"item":"tea","count":3}`)
+	fmt.Println(accepted.Code, accepted.Header().Get("Preference-Applied"))
+	var job struct {
+		State  string
+		Result bill
+	}
+	for job.State != "Succeeded" {
+		_ = json.Unmarshal(ask("GET", accepted.Header().Get("Location"), "").Body.Bytes(), &job)
+	}
+	fmt.Println(job.Result)
+	// Output:
+	// 202 respond-async
+	// {15}
 }

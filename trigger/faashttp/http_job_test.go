@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -339,5 +341,51 @@ func TestAJobThatIsNotAcceptedIsAnsweredAsACall(t *testing.T) {
 		}
 		assert.Equal(t, 2, strings.Count(log.String(), "the store is down"))
 		assert.NotContains(t, log.String(), "private")
+	})
+}
+
+// Many clients send, look and cancel at once. Each job ends in one state, and only those
+// that were answered 202 are there.
+func TestManyClientsOfJobsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r, _ := hosted(t, faas.WithConcurrency(8), faas.WithJobs(faas.NewMemoryJobs(1000, 0)))
+		faas.Register(r, "f", func(ctx context.Context, n int) (int, error) {
+			select {
+			case <-time.After(time.Duration(n) * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return n, ctx.Err()
+		}, faas.WithRetry(faas.Retry{}))
+		h, l := faashttp.Handler(r), lambdaOf(t, r)
+		const clients, rounds = 8, 25
+		var all sync.WaitGroup
+		var accepted, canceled atomic.Int32
+		for c := range clients {
+			all.Go(func() {
+				for n := range rounds {
+					assert.Equal(t, 202, do(t, l, "POST", invocations("f"), jsonOf(n), asEvent).Code)
+					w := do(t, h, "POST", "/fn/f", jsonOf(n), async)
+					if !assert.Equal(t, 202, w.Code) {
+						return
+					}
+					accepted.Add(2)
+					at := w.Header().Get("Location")
+					assert.Equal(t, 200, do(t, h, "GET", at, "").Code)
+					if (c+n)%3 == 0 {
+						switch code := do(t, h, "DELETE", at, "").Code; code {
+						case 204:
+							canceled.Add(1)
+						default:
+							assert.Equal(t, 409, code)
+						}
+					}
+				}
+			})
+		}
+		all.Wait()
+		require.NoError(t, r.Shutdown(t.Context()))
+		jobs := r.Stats().Jobs
+		assert.EqualValues(t, 2*clients*rounds, accepted.Load())
+		assert.Equal(t, []int{int(accepted.Load()), int(canceled.Load()), 0}, []int{jobs.Succeeded + jobs.Canceled, jobs.Canceled, jobs.Dead})
 	})
 }

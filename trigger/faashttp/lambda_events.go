@@ -85,9 +85,9 @@ func (l *Lambda) eventRefusal(x *exchange, err error, c invocation) *apiError {
 	return l.refusal(x, err, c)
 }
 
-// Shutdown takes no more events from here on. It does not wait for those that were
-// accepted: they are jobs of the router, whose Shutdown runs what is due and says what is
-// left (see [faas.JobsLeft]). It is idempotent, and its error is nil.
+// Shutdown takes no more events from here on. It need not be called: the router's own
+// Shutdown does the same, runs those jobs that are due, and says what is left (see
+// [faas.JobsLeft]). This one waits for none of them. It is idempotent, and its error is nil.
 func (l *Lambda) Shutdown(context.Context) error {
 	l.closed.Store(true)
 	return nil

@@ -63,7 +63,7 @@ func WithLameDuck(d time.Duration) ServerOption {
 }
 
 // WithDrainer adds a function that is called once, after the last request has ended and
-// while the router still admits calls, such as [Lambda.Shutdown]. Drainers run one after
+// while the router still admits calls and accepts jobs. Drainers run one after
 // the other in the order in which they are given, also after one that failed. If the
 // shutdown's context ends first, they are called with that context while the router
 // cancels what still runs. f must not call Shutdown, of the server or of its router. A

@@ -39,6 +39,12 @@ var doors = map[string]door{
 		"X-Request-Id", "X-Request-Id",
 		func(s *stage) http.Handler { return faashttp.Handler(s.Router) }, "/fn/f", nil,
 	},
+	"http, later": {
+		faas.Origin{Trigger: "http", Door: "http"},
+		"X-Request-Id", "X-Request-Id",
+		func(s *stage) http.Handler { return faashttp.Handler(s.Router) }, "/fn/f",
+		http.Header{"Prefer": {"respond-async"}},
+	},
 	"one function over http": {
 		faas.Origin{Trigger: "http", Door: "http"},
 		"X-Request-Id", "X-Request-Id",
