@@ -38,6 +38,7 @@ type chore struct {
 type jobMill struct {
 	*faas.Router
 	queue faas.JobQueue
+	bill  jobBill
 
 	built, reserved, admitted atomic.Int64 // of "starts", "metered" and "gated"
 	live, duplicates          atomic.Int64
@@ -210,7 +211,8 @@ func newJobMill(t *testing.T, jobs int) *jobMill {
 		queue: faas.NewMemoryJobs(4*jobs, 1<<30), faults: map[string]int{}, accepted: map[uuid.UUID]bool{}, running: map[uuid.UUID]bool{},
 		holders: map[string]uuid.UUID{}, used: map[uuid.UUID]time.Duration{}, records: map[uuid.UUID]int{}, letters: map[string]int{},
 	}
-	m.Router = router(t, faas.WithJobs(m.queue), faas.WithMeter(m), faas.WithCapacity(80), faas.WithMaxDepth(4),
+	m.bill = newJobBill(t, 4*jobs, m.queue)
+	m.Router = router(t, faas.WithJobs(m.queue), faas.WithMeter(faas.Meters(m, m.bill)), faas.WithCapacity(80), faas.WithMaxDepth(4),
 		faas.WithTimeout(200*time.Millisecond), faas.WithRetry(faas.Retry{Max: 2, First: time.Second}), faas.WithRetention(24*time.Hour, 24*time.Hour))
 	handle := func(name string, opts ...faas.FunctionOption) { faas.Register(m.Router, name, m.do, opts...) }
 	handle("work", faas.WithConcurrency(20))
@@ -458,6 +460,7 @@ func (m *jobMill) checkBooks(t *testing.T, shutdown error) {
 		assert.Empty(t, left)
 	}
 	m.checkTold(t, told)
+	m.bill.check(t, m.queue, m.used)
 	for _, f := range jobFaults {
 		assert.Positive(t, m.faults[f.name], f.name)
 	}
