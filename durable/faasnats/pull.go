@@ -220,8 +220,25 @@ func (q *Queue) receiveJob(p *puller, msg jetstream.Msg, s *stored, delivered ui
 		_, _, h.fired, _ = parseSubject(scheduler)
 	}
 	h.countCrash(s)
+	h.claim = h.claim || q.mayHaveRun(h)
 	q.hold(h)
 }
+
+// mayHaveRun reports whether the server may have forgotten that it has given a job before
+// it was restarted.
+func (q *Queue) mayHaveRun(h *held) bool {
+	if h.token > q.mark.Load() {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.old[h.place]++
+	return q.old[h.place] <= mostForgotten
+}
+
+// mostForgotten is how many deliveries of a place a server may forget: those of a tenth of
+// a second.
+const mostForgotten = 1000
 
 // marked is the stream's last sequence at the last connect. A server that was restarted
 // may have forgotten acknowledgments of what is older.
@@ -272,8 +289,12 @@ func (q *Queue) current(msg jetstream.Msg, s *stored) (*stored, error) {
 // has claimed the job ran it. Of another that is not known: the first counts, since it
 // may have been this job that killed it, and from then on the job is claimed before it
 // runs. So jobs that only lie beside one that kills hosts are not given up.
+//
+// A server that dies with the host, as an embedded one, forgets the deliveries of its last
+// tenth of a second. So the first jobs after a restart are claimed too: a job that kills
+// its host at once does so four times, and not three, before it is given up.
 func (h *held) countCrash(s *stored) {
-	lost := s.claimed && h.delivered > s.delivered || h.delivered > s.delivered+1
+	lost := s.claimed || h.delivered > s.delivered+1
 	if lost && (s.claimed || h.rec.Crashes == 0) {
 		h.rec.Crashes++
 	}

@@ -48,6 +48,7 @@ type Queue struct {
 	turn      uint64               // counts leases; it is also their tokens
 	underway  map[place]int        // settled records that the consumer has not given yet
 	ready     map[place]int        // held jobs in lanes
+	old       map[place]int        // jobs that were older than mark
 	outbox    map[string]*outgoing // by write
 	watchers  []*nats.Subscription
 }
@@ -99,9 +100,9 @@ func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, 
 		conn: conn, js: js, stream: stream, name: s.stream, wait: s.ackWait, log: s.log, author: newAuthor(),
 		changed: make(chan struct{}), consumers: map[place]jetstream.Consumer{}, hosted: map[string]*hosted{},
 		held: map[uuid.UUID]*held{}, underway: map[place]int{}, outbox: map[string]*outgoing{},
-		ready: map[place]int{},
-		room:  room{most: s.maxStore, used: int64(stream.CachedInfo().State.Bytes)},
-		turn:  uint64(mathrand.Uint32()) << 32, // no lease of another value has the same token
+		ready: map[place]int{}, old: map[place]int{},
+		room: room{most: s.maxStore, used: int64(stream.CachedInfo().State.Bytes)},
+		turn: uint64(mathrand.Uint32()) << 32, // no lease of another value has the same token
 	}
 	q.mark.Store(stream.CachedInfo().State.LastSeq)
 	q.ctx, q.stop = context.WithCancel(context.Background())

@@ -25,7 +25,7 @@ const (
 	headerParts     = "Faas-Parts"     // the lengths of payload and output
 	headerWrite     = "Faas-Write"     // names the write, so that its author knows it again
 	headerDelivered = "Faas-Delivered" // of inHand: up to which delivery of the token all is accounted for
-	headerClaimed   = "Faas-Claimed"   // of inHand: the holder ran the job when it wrote this
+	headerClaimed   = "Faas-Claimed"   // of inHand: the holder ran the job when it wrote this; of a settled job: there were such records
 	forgotten       = "Forgotten"      // the job was purged: its ID stays taken until the message expires
 )
 

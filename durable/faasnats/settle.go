@@ -116,16 +116,16 @@ func (q *Queue) settlement(h *held, next *faas.JobRecord, follow []faas.JobRecor
 	}
 	c.msg.Header.Set(headerWrite, c.write)
 	fence(c.msg, h.seq, h.place.of(next.ID))
-	h.mark(c, next.ID)
+	h.mark(c, next.ID, next.State.IsSettled())
 	return c, nil
 }
 
 // mark writes what the next delivery, and the server, have to know of the job.
-func (h *held) mark(c *change, id uuid.UUID) {
+func (h *held) mark(c *change, id uuid.UUID, settled bool) {
 	switch {
 	case c.state == inHand:
 		h.explain(c.msg, false)
-	case h.inHand:
+	case h.inHand && settled:
 		c.msg.Header.Set(headerClaimed, "1")
 	}
 	if h.fired != "" && h.fired != c.state && c.state != inHand {

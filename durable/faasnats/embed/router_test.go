@@ -133,3 +133,64 @@ func TestATenantInAnotherBucketWaitsForAtMostTwoJobsOfABacklog(t *testing.T) {
 		require.LessOrEqual(t, (<-began).Sub(sent), 2*time.Second)
 	})
 }
+
+func TestAJobThatKillsItsHostsIsGivenUpAndItsNeighborsAreNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		q, err := embed.Open(dir)
+		require.NoError(t, err)
+		now := time.Now()
+		for id := range byte(3) {
+			_, err := q.Put(t.Context(), faas.JobRecord{
+				Format: faas.JobFormat, ID: [16]byte{id + 1}, Function: "f", Tenant: "t", State: faas.JobReady, Accepted: now.Add(time.Duration(id)), Due: now,
+			})
+			require.NoError(t, err)
+		}
+		killer := faas.LeaseRequest{Functions: []string{"f"}, Term: time.Minute}
+		for crashes := range 4 {
+			lease, err := q.Lease(t.Context(), killer)
+			require.NoError(t, err)
+			require.Equal(t, byte(1), lease.Record.ID[0], "it was accepted first")
+			require.Equal(t, crashes, lease.Record.Crashes)
+			q.Crash() // with two that only lie in its buffer
+			time.Sleep(time.Minute)
+			q, err = embed.Open(dir)
+			require.NoError(t, err)
+		}
+		defer q.Close()
+		for want := range byte(3) {
+			lease, err := q.Lease(t.Context(), killer)
+			require.NoError(t, err)
+			require.Equal(t, want+1, lease.Record.ID[0])
+			if want > 0 {
+				require.LessOrEqual(t, lease.Record.Crashes, 1)
+			}
+			require.NoError(t, q.Begin(t.Context(), lease))
+		}
+	})
+}
+
+func TestAClaimEndsWithTheSettlement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		q, err := embed.Open(dir)
+		require.NoError(t, err)
+		now := time.Now()
+		_, err = q.Put(t.Context(), faas.JobRecord{Format: faas.JobFormat, ID: [16]byte{1}, Function: "f", State: faas.JobReady, Accepted: now, Due: now})
+		require.NoError(t, err)
+		req := faas.LeaseRequest{Functions: []string{"f"}, Term: time.Minute}
+		_, err = q.Lease(t.Context(), req)
+		require.NoError(t, err)
+		q.Crash()
+		time.Sleep(time.Minute)
+		again := open(t, dir)
+		for _, wait := range []time.Duration{0, time.Hour, 0} {
+			lease, err := again.Lease(t.Context(), req)
+			require.NoError(t, err)
+			require.LessOrEqual(t, lease.Record.Crashes, 1, "no other host has died")
+			next := lease.Record
+			next.State, next.NotBefore = faas.JobScheduled, time.Now().Add(wait)
+			require.NoError(t, again.Settle(t.Context(), lease, next))
+		}
+	})
+}

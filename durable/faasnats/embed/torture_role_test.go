@@ -104,9 +104,14 @@ func work(q faas.JobQueue, dir string) error {
 		senders.Go(func() {
 			for {
 				id := uuid.New()
-				_, err := fn.Send(context.Background(), make([]byte, 256), faas.WithJobID(id))
+				job, err := fn.Send(context.Background(), make([]byte, 256), faas.WithJobID(id))
 				if err == nil {
 					err = accepted(id.String())
+				}
+				if err == nil { // a closed loop: no backlog grows
+					ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+					_, err = job.Wait(ctx)
+					cancel()
 				}
 				if err != nil { // the server is down
 					time.Sleep(50 * time.Millisecond)
@@ -121,7 +126,7 @@ func work(q faas.JobQueue, dir string) error {
 // drained waits until no job is left.
 func drained(q faas.JobQueue) error {
 	quiet := 0
-	for range 3000 {
+	for range 1800 {
 		counts, err := q.Count(context.Background())
 		left := 0
 		for _, c := range counts {
@@ -130,12 +135,12 @@ func drained(q faas.JobQueue) error {
 		if quiet++; err != nil || left > 0 {
 			quiet = 0
 		}
-		if quiet == 5 {
+		if quiet == 4 {
 			return nil
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond) // to count costs the server something
 	}
-	return errors.New("jobs are left after five minutes")
+	return errors.New("jobs are left after a quarter of an hour")
 }
 
 // appendTo returns a func that writes a line.

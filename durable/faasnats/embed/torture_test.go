@@ -143,7 +143,7 @@ func judge(t *testing.T, q faas.JobQueue, dir string, kills int, took time.Durat
 		}
 		again++
 		rec := states[uuid.MustParse(id)]
-		require.GreaterOrEqual(t, rec.Crashes, 1, "the job %v ran %d times, and no host has died with it", id, n)
+		require.LessOrEqual(t, n-1, rec.Crashes+1, "the job %v ran %d times, and %d hosts have died with it; a server that dies forgets one", id, n, rec.Crashes)
 	}
 	t.Logf("%d kills; %d jobs accepted in %.0f s, %.0f/s; %d ran again after their host had died with them; %d are dead after three hosts have",
 		kills, len(accepted), took.Seconds(), float64(len(accepted))/took.Seconds(), again, dead)
