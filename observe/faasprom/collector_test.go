@@ -368,6 +368,29 @@ func TestATenantKeepsItsSeriesWhenOthersCome(t *testing.T) {
 	assert.Positive(t, all["faas_tenant_calls_total{function=f0,tenant=other,version=1}"])
 }
 
+func TestATenantThatWasFoldedStaysSoWhenThereIsRoomAgain(t *testing.T) {
+	t.Parallel()
+	rec := observe.NewRecorder()
+	r := faas.New()
+	defer r.Close()
+	for i := range 30 {
+		faas.Register(r, fmt.Sprint("idle", i), func(context.Context, int) (int, error) { return 0, nil })
+	}
+	c := faasprom.NewCollector(r, rec, faasprom.WithSeries(400))
+	record(rec, upTo(50)...)
+	const other = "faas_tenant_calls_total{function=f0,tenant=other,version=1}"
+	before := text(t, c)
+	require.InDelta(t, 50, before["faas_folded_tenants{}"], 0)
+	for i := range 30 {
+		require.NoError(t, r.Remove(fmt.Sprint("idle", i)))
+	}
+	record(rec, 99) // a new tenant, for which there is room
+	after := text(t, c)
+	assert.InDelta(t, before[other], after[other], 0)
+	assert.InDelta(t, 50, after["faas_folded_tenants{}"], 0)
+	assert.InDelta(t, 1, after["faas_tenant_calls_total{function=f0,tenant=t00099,version=1}"], 0)
+}
+
 func TestNamesThatAreNoTextAreShown(t *testing.T) {
 	t.Parallel()
 	rec := observe.NewRecorder()
