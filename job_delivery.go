@@ -26,6 +26,7 @@ type delivery struct {
 	over   chan struct{}           // closed when it is over
 	watch  *time.Timer             // prolongs the lease
 
+	hadSlot    bool
 	isCanceled atomic.Bool
 	outlived   bool        // it has lost its lease to a later one of this host; guarded by host.mu, as done
 	abroad     atomic.Bool // it is in foreign code that nothing bounds: a carrier, an upgrade
@@ -204,6 +205,14 @@ func (t *jobTrace) End(e *Execution) {
 // hasSlot tells the queue that the delivery has its slot. It is false if the job must not run:
 // it was canceled, or given to another host, since it was leased.
 func (d *delivery) hasSlot() bool {
+	if d.hadSlot = d.begin(); d.hadSlot {
+		d.host.paces.began(d.lease.Record.Function)
+	}
+	return d.hadSlot
+}
+
+// begin is hasSlot for a delivery that is no call.
+func (d *delivery) begin() bool {
 	return d.ctx.Err() == nil && !errors.Is(d.host.queue.begin(d.ctx, d.lease), ErrLease)
 }
 
@@ -390,7 +399,7 @@ func (d *delivery) takeSeat(seats chan struct{}) *Error {
 	case <-d.ctx.Done():
 		return refusal(name, uuid.Nil, ReasonQueueCanceled, context.Canceled)
 	}
-	if !d.hasSlot() {
+	if !d.begin() {
 		<-seats
 		return refusal(name, uuid.Nil, ReasonQueueCanceled, wrapCause(context.Canceled, ErrLease))
 	}

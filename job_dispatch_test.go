@@ -395,3 +395,42 @@ func TestAJobThatIsHeldKeepsItsAnswerThoughTheQueueHasForgottenIt(t *testing.T) 
 		shut(t, r)
 	})
 }
+
+func TestAFullQueueSaysWhenToComeAgainAndAJobThatWouldBeTooOldIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t, faas.WithJobs(faas.NewMemoryJobs(1000, 0)))
+		fn := faas.Register(r, "work", func(context.Context, parcel) (string, error) {
+			time.Sleep(10 * time.Second)
+			return "", nil
+		}, faas.WithConcurrency(2))
+		send := func(tenant string, opts ...faas.SendOption) *faas.Error {
+			_, err := fn.Send(faas.WithTenant(t.Context(), tenant), parcel{}, opts...)
+			if err == nil {
+				return nil
+			}
+			refused, ok := errors.AsType[*faas.Error](err)
+			require.True(t, ok)
+			require.ErrorIs(t, err, faas.ErrOverloaded)
+			require.Equal(t, faas.ReasonOverloaded, refused.Reason)
+			return refused
+		}
+		for range 60 {
+			require.Nil(t, send("a", faas.WithExpiry(time.Hour)))
+		}
+		require.Nil(t, send("a", faas.WithExpiry(time.Second)), "nothing was measured yet")
+		time.Sleep(45 * time.Second)
+		// 8 have run, 2 run, one waits for its slot, and 50 are ahead: 250 s in two slots.
+		late := send("a", faas.WithExpiry(4*time.Minute))
+		require.NotNil(t, late)
+		assert.Equal(t, 10*time.Second, late.RetryAfter)
+		require.Nil(t, send("a", faas.WithExpiry(5*time.Minute)))
+		require.Nil(t, send("b", faas.WithExpiry(10*time.Second)), "the other tenant's jobs don't keep it waiting")
+		require.Nil(t, send("a", faas.WithExpiry(time.Second), faas.WithDelay(time.Hour)))
+		full := (*faas.Error)(nil)
+		for i := 0; full == nil && i < 1000; i++ {
+			full = send(fmt.Sprint("tenant ", i))
+		}
+		require.NotNil(t, full)
+		assert.Equal(t, 5*time.Second, full.RetryAfter, "two jobs run, for 10 s each")
+	})
+}

@@ -43,6 +43,7 @@ type jobHost struct {
 	giveUp  context.CancelFunc
 	changed broadcast // a delivery has ended
 	debts   jobDebts
+	paces   jobPaces
 
 	mu      sync.Mutex               // guards what follows
 	leasing bool                     // the goroutine has been started
@@ -279,6 +280,9 @@ func (j *jobHost) endAll(own *delivery) {
 
 func (j *jobHost) ended(d *delivery) {
 	id := d.lease.Record.ID
+	if d.hadSlot {
+		j.paces.ended(d.lease.Record.Function, d.ran.Duration, d.admitted)
+	}
 	j.mu.Lock()
 	d.done = true
 	j.active--

@@ -132,7 +132,10 @@ func (s *sendSettings) badKey(option, key string) {
 // Invoke. Sent by a handler, the job is one deeper than the handler's call. The
 // end of ctx does not end the job. The same is asked as by [Router.DryRun], and a refusal
 // is the same *[Error]; each delivery asks again. A full queue is a refusal with
-// [ReasonOverloaded]. An option out of range is an error that Is [ErrInput]. Any other
+// [ReasonOverloaded], and with a RetryAfter from the time that jobs have taken to run. So is,
+// in a queue in memory, a job that is due and that would be too old ([WithMaxAge],
+// [WithExpiry]) before those of its tenant ahead of it, and as many of each other tenant, have
+// run in all of its function's slots. An option out of range is an error that Is [ErrInput]. Any other
 // error is one of the queue: then it is not known whether the job was accepted, and with
 // [WithJobID] it can be sent again.
 func (f *Function[In, Out]) Send(ctx context.Context, in In, opts ...SendOption) (*Job[Out], error) {
@@ -299,10 +302,17 @@ func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) (
 	if rec.Due = rec.Due.Add(delay); rec.Due.After(now) {
 		rec.State, rec.NotBefore = JobScheduled, rec.Due
 	}
+	if late := r.tooLate(rec); late != nil {
+		return JobRecord{}, sendRefused(late)
+	}
 	had, err := r.jobHost().queue.put(viewOf(ctx), *rec)
 	var full *Error
 	if errors.Is(err, ErrOverloaded) && errors.As(err, &full) {
-		return JobRecord{}, sendRefused(refusal(rec.Function, uuid.Nil, ReasonOverloaded, full.Err))
+		refused := refusal(rec.Function, uuid.Nil, ReasonOverloaded, full.Err)
+		if refused.RetryAfter = full.RetryAfter; refused.RetryAfter == 0 {
+			refused.RetryAfter = r.jobHost().paces.room()
+		}
+		return JobRecord{}, sendRefused(refused)
 	}
 	if err == nil || errors.Is(err, ErrDuplicate) {
 		r.jobHost().start()
@@ -311,4 +321,28 @@ func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) (
 		}
 	}
 	return had, err
+}
+
+// tooLate refuses a job that would be too old before its turn comes. It counts with all slots of
+// the function, and with no more jobs of other tenants than come before it for sure: so a job
+// that might be in time is accepted.
+func (r *Router) tooLate(rec *JobRecord) *Error {
+	q, inMemory := r.jobHost().queue.queue.(memoryJobs)
+	service := r.jobHost().paces.service(rec.Function)
+	f := r.functions.get(rec.Function)
+	if !inMemory || service == 0 || f == nil || rec.State != JobReady || rec.Priority > 0 || rec.OrderKey != "" {
+		return nil
+	}
+	each := service / time.Duration(max(1, min(f.class.Limit(), r.group.Limit())))
+	age := rec.expiry(r.jobPolicy(rec)).Sub(rec.Due)
+	if each == 0 || age/each > time.Duration(q.queue.Most()) {
+		return nil // the last job of a full queue would be in time
+	}
+	wait := each * time.Duration(q.queue.Ahead(rec.Function, rec.Tenant))
+	if wait < age {
+		return nil
+	}
+	e := refusal(rec.Function, uuid.Nil, ReasonOverloaded, wrapCause(ErrOverloaded, fmt.Errorf("it would be too old after %v, and its turn comes after %v at the earliest", age, wait)))
+	e.RetryAfter = max(wait-age, soonestRoom).Round(time.Second)
+	return e
 }

@@ -46,7 +46,7 @@ type rig struct {
 	job        *faas.Job[string]
 	payload    string        // of the job
 	version    string        // of the function that it is sent to
-	carried    time.Duration // time used that another host has recorded; negative: time recorded that the job was not told
+	carried    time.Duration // time used that another host has recorded
 	others     bool          // there are records of other jobs
 	row        row
 }

@@ -234,3 +234,25 @@ func (q *Queue[B]) nextLane(names []string) *lane[B] {
 	}
 	return nil
 }
+
+// Ahead returns how many jobs that could run come before a new one of a function and a tenant:
+// those of the tenant, and since tenants take turns as many of each other, if it has as many.
+func (q *Queue[B]) Ahead(name, tenant string) (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	f := q.functions[name]
+	if f == nil || f.lanes[tenant] == nil {
+		return 0
+	}
+	own := f.lanes[tenant].ready.len()
+	if own == 0 {
+		return 0
+	}
+	for _, l := range f.lanes {
+		n += min(own, l.ready.len())
+	}
+	return n
+}
+
+// Most returns how many jobs that are not settled the queue holds at most.
+func (q *Queue[B]) Most() int { return q.maxCount }
