@@ -311,8 +311,13 @@ func (noDeliveries) Admit(_ context.Context, inv faas.Invocation) error {
 
 func TestRefusedDeliveriesAreCountedApartFromRefusedCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
+		var mu sync.Mutex // guards told
 		var told []faas.Refusal
-		r := router(t, faas.WithRefusals(func(_ context.Context, ref faas.Refusal) { told = append(told, ref) }))
+		r := router(t, faas.WithRefusals(func(_ context.Context, ref faas.Refusal) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, ref)
+		}))
 		fn := faas.Register(r, "work", dead, faas.WithGate(noDeliveries{}), faas.WithMaxAge(time.Hour))
 		faas.Register(r, "plain", dead)
 		faas.Register(r, "plain", dead, faas.WithVersion(2))
