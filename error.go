@@ -130,7 +130,7 @@ type Error struct {
 	// handedOn is 1 once a handler has returned this error as its own. It is accessed
 	// atomically: the handler's goroutine sets it while others may hold the error. It is
 	// no atomic.Uint32, since users may copy an Error.
-	handedOn uint32 //nolint:modernize // see above
+	handedOn uint32
 }
 
 // Error returns the text, in one line. If the Error method of a wrapped error
@@ -355,7 +355,7 @@ func (c *refusals) snapshot() refusalCounts {
 	return c.clone()
 }
 
-func (c refusalCounts) clone() refusalCounts {
+func (c *refusalCounts) clone() refusalCounts {
 	return refusalCounts{maps.Clone(c.live), maps.Clone(c.jobs)}
 }
 

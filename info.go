@@ -144,14 +144,14 @@ func (r *Router) Info(name string) (Info, error) {
 	f, qualifier := r.functions.lookup(name)
 	if f != nil && qualifier == "" {
 		if info, ok := r.functions.describe(f); ok {
-			return info.countJobs(r.jobCounts()), nil
+			return withJobs(info, r.jobCounts()), nil
 		}
 	}
 	fn, err := r.find("info", name)
 	if err != nil {
 		return Info{}, err
 	}
-	return fn.info().countJobs(r.jobCounts()), nil
+	return withJobs(fn.info(), r.jobCounts()), nil
 }
 
 // describe returns the Info of a name; ok is false if its last version is gone.
@@ -213,8 +213,8 @@ func (i *Info) reject(counts refusalCounts) {
 	i.Rejected, i.JobsRejected = addCounts(i.Rejected, counts.live), addCounts(i.JobsRejected, counts.jobs)
 }
 
-// countJobs returns i with the numbers of the name's jobs.
-func (i Info) countJobs(counts map[string]JobCount) Info {
+// withJobs returns i with the numbers of the name's jobs.
+func withJobs(i Info, counts map[string]JobCount) Info {
 	i.Jobs = counts[i.Name]
 	return i
 }
@@ -233,7 +233,7 @@ func (r *Router) Functions() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
 		counts := r.jobCounts()
 		for _, f := range r.functions.sorted() {
-			if info, ok := r.functions.describe(f.family); ok && !yield(info.countJobs(counts)) {
+			if info, ok := r.functions.describe(f.family); ok && !yield(withJobs(info, counts)) {
 				return
 			}
 		}
@@ -243,9 +243,9 @@ func (r *Router) Functions() iter.Seq[Info] {
 // Info describes the function and its present state.
 func (f *Function[In, Out]) Info() Info {
 	if f.core == nil {
-		return f.alias.info().countJobs(f.alias.router.jobCounts())
+		return withJobs(f.alias.info(), f.alias.router.jobCounts())
 	}
-	return f.core.info().countJobs(f.core.router.jobCounts())
+	return withJobs(f.core.info(), f.core.router.jobCounts())
 }
 
 // Info describes the function and its present state.

@@ -336,7 +336,7 @@ func TestRefusedDeliveriesAreCountedApartFromRefusedCalls(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonInput: 1}, work.Rejected)
 		assert.Equal(t, map[faas.Reason]uint64{faas.ReasonOverloaded: 1}, work.JobsRejected)
-		assert.Equal(t, []int{1, 0}, []int{int(work.Jobs.Scheduled), int(work.Admitted)})
+		assert.Equal(t, []int{1, 0}, []int{work.Jobs.Scheduled, int(work.Admitted)})
 		assert.Equal(t, work, fn.Info())
 		plain, err := r.Info("plain")
 		require.NoError(t, err)
