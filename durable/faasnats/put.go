@@ -55,7 +55,7 @@ func (q *Queue) duplicate(ctx context.Context, rec *faas.JobRecord, key uint64) 
 
 // hasKeyOf reports whether a unique key that was taken for rec leads to had. A Put that finds
 // the key finds the ID too, and may be the first to write a record of that ID: it can't
-// know whether who took the key still lives.
+// know whether the process that took the key still lives.
 func hasKeyOf(had, rec *faas.JobRecord) bool {
 	return had.UniqueKey == rec.UniqueKey && had.Function == rec.Function && had.Tenant == rec.Tenant
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Settle implements [faas.JobQueue]. The job's record is one fenced write. What follows
-// from it is in that record, and is put by the next who is given it if this process dies
+// from it is in that record, and is put by the next process that is given it if this one dies
 // before it has done so.
 func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRecord, follow ...faas.JobRecord) error {
 	q.mu.Lock()
@@ -160,7 +160,7 @@ func (q *Queue) wasMine(ctx context.Context, h *held, write string, refused erro
 // settled ends the lease after its write was accepted.
 func (q *Queue) settled(h *held, next *faas.JobRecord, c *change, seq uint64) {
 	q.mu.Lock()
-	h.lease = 0 // by its holder, who need not be told
+	h.lease = 0 // by its holder, which need not be told
 	switch {
 	case q.held[next.ID] != h:
 	case c.state == inHand:

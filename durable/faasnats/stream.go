@@ -155,7 +155,7 @@ func (q *Queue) addConsumer(p place, c jetstream.Consumer) int {
 		if h := q.hosted[p.function]; h != nil {
 			q.pull(h, p, c)
 		}
-		_ = q.conn.Publish(q.signal("c", token(p.function), p.bucket), nil) // who misses it looks later
+		_ = q.conn.Publish(q.signal("c", token(p.function), p.bucket), nil) // a process that misses it looks later
 	}
 	return len(q.consumers)
 }

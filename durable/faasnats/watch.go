@@ -23,7 +23,7 @@ func (q *Queue) signal(parts ...string) string {
 // signalChange tells that a job was written: the word is "held", or "swap" if the author
 // may not be the job's holder.
 func (q *Queue) signalChange(id uuid.UUID, word string) {
-	_ = q.conn.Publish(q.signal("j", idToken(id), word), nil) // who misses it looks later
+	_ = q.conn.Publish(q.signal("j", idToken(id), word), nil) // a process that misses it looks later
 }
 
 // listen subscribes to what other processes tell.

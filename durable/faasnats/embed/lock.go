@@ -15,7 +15,7 @@ var ErrLocked = errors.New("the directory is open in another process")
 const lockFile = "lock"
 
 // lockDir takes the lock of a directory. The kernel gives it free when the process ends,
-// however it ends. The file says who has it.
+// however it ends. The file says which process has it.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
