@@ -187,7 +187,7 @@ func TestALostLeaseIsNoAttemptAndBothDeliveriesAreRecorded(t *testing.T) {
 					assert.Equal(t, c.look, state(t, g.job))
 				}
 				g.check()
-				assert.Equal(t, faas.Canceled, g.meter.recordsOf("work")[0].Outcome)
+				assert.Equal(t, faas.Canceled, g.records()[0].Outcome)
 			})
 		})
 	}

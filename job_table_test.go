@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,13 +180,21 @@ func (g *rig) checkLetters(info *faas.JobInfo) {
 	}
 }
 
+// records returns the records of the function, in the order in which its runs began. Two runs
+// that end at one instant may be recorded in either order.
+func (g *rig) records() []faas.Execution {
+	es := g.meter.recordsOf("work")
+	slices.SortStableFunc(es, func(a, b faas.Execution) int { return a.Start.Compare(b.Start) })
+	return es
+}
+
 // checkRecords checks that each run has its record, with the numbers that its handler saw,
 // and that the job was told of all the time that they have used.
 func (g *rig) checkRecords(info *faas.JobInfo) {
 	g.t.Helper()
 	var used time.Duration
 	var recorded []string
-	for _, e := range g.meter.recordsOf("work") {
+	for _, e := range g.records() {
 		if e.Outcome == faas.InitFailed {
 			continue // no handler has run
 		}
