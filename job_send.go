@@ -210,6 +210,15 @@ func sendRefused(e *Error) *Error {
 // send puts a job into the queue. name is as the job's function is to be called. The
 // error Is ErrDuplicate if the record is that of a job that was there.
 func (to target) send(ctx context.Context, name string, payload []byte, opts []SendOption) (JobRecord, error) {
+	rec, delay, err := to.draft(ctx, name, payload, opts)
+	if err != nil {
+		return JobRecord{}, err
+	}
+	return to.fn.router.put(ctx, &rec, delay)
+}
+
+// draft returns the record of a job that may be sent, and what WithDelay says.
+func (to target) draft(ctx context.Context, name string, payload []byte, opts []SendOption) (JobRecord, time.Duration, error) {
 	fn := to.fn
 	s := sendSettings{}
 	for _, o := range opts {
@@ -221,7 +230,7 @@ func (to target) send(ctx context.Context, name string, payload []byte, opts []S
 		s.bad("WithInput is an option of Replay")
 	}
 	if err := to.checkSend(ctx, &s, payload); err != nil {
-		return JobRecord{}, err
+		return JobRecord{}, 0, err
 	}
 	rec := s.rec
 	rec.Function, rec.Payload = fn.name, payload
@@ -229,9 +238,9 @@ func (to target) send(ctx context.Context, name string, payload []byte, opts []S
 		rec.Name = name
 	}
 	if err := to.askSend(ctx, &rec); err != nil {
-		return JobRecord{}, sendRefused(err)
+		return JobRecord{}, 0, sendRefused(err)
 	}
-	return fn.router.put(ctx, &rec, s.delay)
+	return rec, s.delay, nil
 }
 
 // checkSend returns why a job can't be sent whatever the gates say.
@@ -292,19 +301,35 @@ func (o *JobOrigin) isEmpty() bool {
 // put completes a record and gives it to the queue.
 func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) (JobRecord, error) {
 	now := jobTime()
-	if rec.ID == uuid.Nil {
-		rec.ID = r.clock.newID(r.clock.now(), rand.Uint64())
-	}
-	rec.Format, rec.Accepted, rec.State, rec.answer = JobFormat, now, JobReady, &jobAnswer{}
-	if rec.Due = rec.Due.Round(0).UTC(); rec.Due.Before(now) {
-		rec.Due = now
-	}
-	if rec.Due = rec.Due.Add(delay); rec.Due.After(now) {
-		rec.State, rec.NotBefore = JobScheduled, rec.Due
-	}
+	r.date(rec, now, delay)
+	rec.arrive(now)
 	if late := r.tooLate(rec); late != nil {
 		return JobRecord{}, sendRefused(late)
 	}
+	return r.handOver(ctx, rec)
+}
+
+// date completes the record of a job that is sent now.
+func (r *Router) date(rec *JobRecord, now time.Time, delay time.Duration) {
+	if rec.ID == uuid.Nil {
+		rec.ID = r.clock.newID(r.clock.now(), rand.Uint64())
+	}
+	if rec.Due = rec.Due.Round(0).UTC(); rec.Due.Before(now) {
+		rec.Due = now
+	}
+	rec.Format, rec.Due = JobFormat, rec.Due.Add(delay)
+}
+
+// arrive notes that the job is accepted now.
+func (rec *JobRecord) arrive(now time.Time) {
+	rec.Accepted, rec.State, rec.NotBefore, rec.answer = now, JobReady, time.Time{}, &jobAnswer{}
+	if rec.Due.After(now) {
+		rec.State, rec.NotBefore = JobScheduled, rec.Due
+	}
+}
+
+// handOver gives a complete record to the queue.
+func (r *Router) handOver(ctx context.Context, rec *JobRecord) (JobRecord, error) {
 	had, err := r.jobHost().queue.put(viewOf(ctx), *rec)
 	var full *Error
 	if errors.Is(err, ErrOverloaded) && errors.As(err, &full) {
