@@ -35,6 +35,9 @@ var (
 // other error means that the engine failed: it is not known then whether a write has
 // happened, and the caller may repeat it, since every write is fenced.
 //
+// A queue whose accepted jobs survive the end of the process says so by a further method,
+// Durable() bool. Package trigger/source asks for it.
+//
 // Records are values that nothing changes once they were given to a queue or returned
 // by it: neither side writes to their maps, slices and pointers, and both may keep them.
 type JobQueue interface {

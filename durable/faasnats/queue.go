@@ -95,6 +95,9 @@ func OpenConn(ctx context.Context, conn *nats.Conn, opts ...Option) (*Queue, err
 	return q, nil
 }
 
+// Durable reports that accepted jobs survive the end of the process: it is true.
+func (q *Queue) Durable() bool { return true }
+
 func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, s *settings) *Queue {
 	q := &Queue{
 		conn: conn, js: js, stream: stream, name: s.stream, wait: s.ackWait, log: s.log, author: newAuthor(),

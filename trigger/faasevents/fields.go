@@ -7,6 +7,8 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/inproc/faas/trigger/pattern"
 )
 
 // fieldsOf returns what a pattern sees of an event: its attributes, its
@@ -19,7 +21,7 @@ func fieldsOf(e cloudevents.Event, withData bool) map[string]any {
 	fields := extensionsOf(e)
 	set := func(name, value string) { // an attribute without a value is absent
 		if value != "" {
-			fields[name] = attribute(value)
+			fields[name] = pattern.Attribute(value)
 		}
 	}
 	set("specversion", e.SpecVersion())
@@ -46,7 +48,7 @@ func extensionsOf(e cloudevents.Event) map[string]any {
 	fields := make(map[string]any, 10)
 	for name, v := range e.Extensions() {
 		if text, err := types.Format(v); err == nil {
-			fields[name] = attribute(text)
+			fields[name] = pattern.Attribute(text)
 		}
 	}
 	// The SDK lets an extension named "data" pass, which the specification does
@@ -64,7 +66,7 @@ func dataOf(e cloudevents.Event) (any, bool) {
 	case len(data) == 0:
 		return nil, false
 	case isJSON(e):
-		v, err := decodeJSON(data)
+		v, err := pattern.Decode(data)
 		return v, err == nil
 	case !utf8.Valid(data):
 		return nil, false

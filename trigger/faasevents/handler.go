@@ -113,10 +113,10 @@ func (h *handler) routeAll(m message) ([]string, *problem) {
 // route returns the function of the first pattern that matches e, or "". It makes
 // the fields of the event once, however many patterns there are.
 func (h *handler) route(e cloudevents.Event) string {
-	asksData := slices.ContainsFunc(h.routes, func(r route) bool { return r.pattern.root.names("data") })
+	asksData := slices.ContainsFunc(h.routes, func(r route) bool { return r.pattern.fields.Names("data") })
 	fields := fieldsOf(e, asksData)
 	for _, r := range h.routes {
-		if r.pattern.root.match(fields) {
+		if r.pattern.fields.Match(fields) {
 			return r.function
 		}
 	}

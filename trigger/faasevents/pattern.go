@@ -1,41 +1,21 @@
 package faasevents
 
 import (
+	"errors"
 	"fmt"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
+
+	"github.com/inproc/faas/trigger/pattern"
 )
 
 // Pattern is a condition on events. Make one with [Compile]. Its zero value,
 // like {}, holds for every event. It is immutable: any number of goroutines may
 // use it, and matching changes nothing and depends on the event alone.
-type Pattern struct {
-	root object
-	text string
-}
+type Pattern struct{ fields pattern.Pattern }
 
-// Compile reads a pattern in the language of Amazon EventBridge, or a subset
-// of it: facts from
-// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html.
-// The error is a [*PatternError], which names the place.
-//
-// A pattern is a JSON object with the shape of the event. Its fields have to
-// match all; a field's value is an array, of which one entry has to match:
-//
-//	"x", 5, true, null                          this value
-//	{"prefix": "a"}, {"suffix": "z"}            text that begins or ends so
-//	{"equals-ignore-case": "x"}                 text, the case of letters aside
-//	{"prefix": {"equals-ignore-case": "a"}}     both; suffix likewise
-//	{"wildcard": "dir/*.png"}                   text, where * stands for any run; \* and \\ are themselves
-//	{"numeric": [">", 0, "<=", 5]}              a number in a range: <, <=, =, >=, >
-//	{"cidr": "10.0.0.0/24"}                     an IP address, v4 or v6, in a block
-//	{"exists": true}, {"exists": false}         a value of whatever kind is there, or none is
-//	{"anything-but": X}                         a value that is not X: text or number, a list of either,
-//	                                            or prefix, suffix, equals-ignore-case or wildcard with a text or a list
-//	"$or": [{…}, {…}]                           in place of a field: one of the patterns, two at least
-//
-// An object in place of the array goes one level down: its fields are matched
-// with those of the object that the event has there.
+// Compile reads a pattern in the language of package trigger/pattern, that of Amazon
+// EventBridge. The error is a [*PatternError], which names the place.
 //
 // The top level has the event's attributes, its extensions, and "data". An
 // attribute is matched as text in its canonical form, and also as a number or a
@@ -43,43 +23,18 @@ type Pattern struct {
 // must match like the same event in the structured mode. Data that is JSON (by its
 // datacontenttype, or without one) is matched by its fields. Other data is one
 // text, if it is text.
-//
-// An array of the event matches if one of its elements does. Elements that are
-// objects match as a whole: one element has to meet all conditions on its fields,
-// and two elements can't share them. An object, an empty array and a field that is
-// missing have no value: only {"exists": false} holds for them.
-//
-// Numbers are compared exactly, with all of their digits, however large. An
-// IPv4-mapped address or block stands for the one of IPv4 that it maps:
-// ::ffff:10.0.0.0/120 is 10.0.0.0/24.
-//
-// It differs from EventBridge in four points. Numbers are compared as numbers
-// (there, 300 and 3.0e2 are different values outside of "numeric") and without its
-// limit of ±5e9. {} is a pattern, and holds for everything. "$or" is never the name
-// of a field. An object with the same key twice is an error.
-//
-// At worst, matching takes time in proportion to the size of the pattern times the
-// size of the event: nothing in it backtracks.
-func Compile(pattern string) (Pattern, error) {
-	raw, err := parse(pattern)
-	if err != nil {
-		return Pattern{}, err
+func Compile(text string) (Pattern, error) {
+	p, err := pattern.Compile(text)
+	if wrong, ok := errors.AsType[*pattern.Error](err); ok {
+		return Pattern{}, &PatternError{Path: wrong.Path, Problem: wrong.Problem}
 	}
-	fields, ok := raw.(map[string]any)
-	if !ok {
-		return Pattern{}, errorAt("", "a pattern is an object of fields, this is %s", kindOf(raw))
-	}
-	root, err := compileObject("", fields)
-	if err != nil {
-		return Pattern{}, err
-	}
-	return Pattern{root: root, text: pattern}, nil
+	return Pattern{fields: p}, err
 }
 
 // MustCompile is like [Compile] but panics instead of returning an error, for
 // patterns that are constants of the program.
-func MustCompile(pattern string) Pattern {
-	p, err := Compile(pattern)
+func MustCompile(text string) Pattern {
+	p, err := Compile(text)
 	if err != nil {
 		panic(err)
 	}
@@ -87,27 +42,33 @@ func MustCompile(pattern string) Pattern {
 }
 
 // String returns the text that was compiled; {} for the zero value.
-func (p Pattern) String() string {
-	if p.text == "" {
-		return "{}"
-	}
-	return p.text
-}
+func (p Pattern) String() string { return p.fields.String() }
 
 // Match reports whether the pattern holds for e. Data counts as absent if its
 // datacontenttype says JSON and it is not JSON.
 func (p Pattern) Match(e cloudevents.Event) bool {
-	return p.root.match(fieldsOf(e, p.root.names("data")))
+	return p.fields.Match(fieldsOf(e, p.fields.Names("data")))
 }
 
 // MatchJSON reports whether the pattern holds for a JSON object of any kind: the
 // object's fields take the place of the attributes. It returns false for JSON that is no
 // object, and an error for text that is no JSON.
 func (p Pattern) MatchJSON(event []byte) (bool, error) {
-	v, err := decodeJSON(event)
+	ok, err := p.fields.MatchJSON(event)
 	if err != nil {
-		return false, fmt.Errorf("faasevents: the event is not JSON: %w", err)
+		return false, fmt.Errorf("faasevents: %w", err)
 	}
-	fields, ok := v.(map[string]any)
-	return ok && p.root.match(fields), nil
+	return ok, nil
+}
+
+// PatternError is a mistake in a pattern.
+type PatternError struct {
+	Path    string // to the place, a JSON pointer (RFC 6901): /data/total/0/numeric/1
+	Problem string // what is wrong there, and the cure
+}
+
+// Error describes the mistake on one line.
+func (e *PatternError) Error() string {
+	at := pattern.Error{Path: e.Path, Problem: e.Problem}
+	return "faasevents: " + at.Place() + ": " + e.Problem
 }

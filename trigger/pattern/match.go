@@ -1,4 +1,4 @@
-package faasevents
+package pattern
 
 import (
 	"encoding/json"
@@ -108,34 +108,33 @@ func hasValue(v any) bool {
 }
 
 // test is a condition on a value, which is nil, a bool, a json.Number, a string
-// or an attribute. Tests are immutable: concurrent requests share them.
+// or an Attribute. Tests are immutable: concurrent requests share them.
 type test interface{ holds(v any) bool }
 
 // textTest is a test that only text can pass.
 type textTest interface{ test }
 
-// attribute is the value of an attribute or an extension. It is text, and also
-// matches as the number or the boolean that it reads as: a header can't say
-// whether it means "5" or 5.
-type attribute string
+// Attribute is text that also matches as the number or the boolean that it reads as, for what
+// comes in a header: that can't say whether it means "5" or 5.
+type Attribute string
 
 // textOf returns the text that v is, and false for any other kind of value.
 func textOf(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
 		return v, true
-	case attribute:
+	case Attribute:
 		return string(v), true
 	}
 	return "", false
 }
 
-// numberOf returns the number that v is, or that an attribute reads as.
+// numberOf returns the number that v is, or that an Attribute reads as.
 func numberOf(v any) (number, bool) {
 	switch v := v.(type) {
 	case json.Number:
 		return parseNumber(string(v))
-	case attribute:
+	case Attribute:
 		return parseNumber(string(v))
 	}
 	return number{}, false
@@ -175,7 +174,7 @@ func (t equalBool) holds(v any) bool {
 	switch v := v.(type) {
 	case bool:
 		return v == bool(t)
-	case attribute:
+	case Attribute:
 		return v == "true" && bool(t) || v == "false" && !bool(t)
 	}
 	return false

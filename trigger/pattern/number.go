@@ -1,4 +1,4 @@
-package faasevents
+package pattern
 
 import (
 	"cmp"

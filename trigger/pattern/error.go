@@ -1,4 +1,4 @@
-package faasevents
+package pattern
 
 import (
 	"encoding/json"
@@ -7,25 +7,27 @@ import (
 	"strings"
 )
 
-// PatternError is a mistake in a pattern.
-type PatternError struct {
+// Error is a mistake in a pattern.
+type Error struct {
 	Path    string // to the place, a JSON pointer (RFC 6901): /data/total/0/numeric/1
 	Problem string // what is wrong there, and the cure
 }
 
 // Error describes the mistake on one line.
-func (e *PatternError) Error() string {
-	place := e.Path
-	if place == "" {
-		place = "the pattern"
+func (e *Error) Error() string { return "pattern: " + e.Place() + ": " + e.Problem }
+
+// Place is the path, or "the pattern" for the whole of it.
+func (e *Error) Place() string {
+	if e.Path == "" {
+		return "the pattern"
 	}
-	return "faasevents: " + place + ": " + e.Problem
+	return e.Path
 }
 
-// errorAt makes a PatternError. It returns the concrete type: callers return it as
+// errorAt makes a Error. It returns the concrete type: callers return it as
 // an error at once and never compare it with nil.
-func errorAt(path, format string, args ...any) *PatternError {
-	return &PatternError{Path: path, Problem: fmt.Sprintf(format, args...)}
+func errorAt(path, format string, args ...any) *Error {
+	return &Error{Path: path, Problem: fmt.Sprintf(format, args...)}
 }
 
 // pointer escapes a key for a JSON pointer.

@@ -1,4 +1,4 @@
-package faasevents
+package pattern
 
 import (
 	"bytes"
@@ -93,10 +93,10 @@ func (p parser) end(path string) error {
 	return nil
 }
 
-// decodeJSON reads the JSON of an event. Of two equal keys the last one counts:
+// Decode reads JSON to match: its numbers are json.Number, with all their digits. Of two equal keys the last one counts:
 // the function that gets the event decodes it in the same way, and a pattern must
 // not see another value than the function does.
-func decodeJSON(data []byte) (any, error) {
+func Decode(data []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any

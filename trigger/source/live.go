@@ -1,0 +1,87 @@
+package source
+
+import (
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// live is the driver's goroutine: it runs the source again and again until that has no more
+// items or the driver is stopped, and waits for what is under way then.
+func (d *Driver) live() {
+	defer d.end()
+	for failures := 1; ; failures++ {
+		began := time.Now()
+		err := d.runOnce()
+		switch {
+		case d.running.Err() != nil, err == nil:
+			return
+		case time.Since(began) >= d.set.restart.longest:
+			failures = 1
+		}
+		wait := d.set.restart.wait(failures)
+		d.fail(err, wait)
+		if !pause(d.running, wait) {
+			return
+		}
+		d.restart()
+	}
+}
+
+// end waits until nothing is under way. Then no goroutine of the driver is left.
+func (d *Driver) end() {
+	d.become(Stopping)
+	for range cap(d.places) { // a place is given back when its item has ended
+		d.places <- struct{}{}
+	}
+	d.stop()
+	d.abandon()
+	d.remove()
+	d.become(Stopped)
+	close(d.over)
+}
+
+// runOnce runs the source until it returns, panics or ends its goroutine, which therefore is
+// one of its own.
+func (d *Driver) runOnce() error {
+	err := errExited
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		defer func() {
+			if p := recover(); p != nil {
+				err = &faas.PanicError{Value: p, Stack: debug.Stack()}
+			}
+		}()
+		err = d.source.Run(d.running, sink{d})
+	}()
+	<-over
+	return err
+}
+
+var errExited = errors.New("the source ended its goroutine without returning")
+
+// fail notes that the source has failed, and tells it.
+func (d *Driver) fail(err error, wait time.Duration) {
+	d.mu.Lock()
+	d.life.state, d.life.since = Restarting, time.Now()
+	d.life.failed, d.life.failedAt = err, d.life.since
+	d.mu.Unlock()
+	d.set.log.Error("source failed", "source", d.set.name, "error", err, "again_after", wait)
+}
+
+// restart notes that the source runs again.
+func (d *Driver) restart() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.life.state, d.life.since = Running, time.Now()
+	d.life.restarts++
+}
+
+func (d *Driver) become(s State) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.life.state, d.life.since = s, time.Now()
+}

@@ -1,0 +1,171 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Memory is a [Source] of items that the program itself puts in: for tests, and as an example of
+// how to write one. It forgets an item when it is acknowledged or rejected, and brings it again if
+// it was given back. The zero value is ready to use, and all methods may be called concurrently.
+type Memory struct {
+	mu       sync.Mutex    // guards what follows
+	kept     []*keptItem   // not acknowledged, in the order of Put
+	rejected []Item        // given back with ErrRejected
+	more     chan struct{} // closed when an item has come or come back; nil: nothing waits for it
+	ended    bool          // by End
+}
+
+// keptItem is an item that is not acknowledged.
+type keptItem struct {
+	Item
+
+	since time.Time
+	taken bool // the sink has it
+}
+
+// Put adds items.
+func (m *Memory) Put(items ...Item) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, item := range items {
+		m.kept = append(m.kept, &keptItem{Item: item, since: time.Now()})
+	}
+	m.wake()
+}
+
+// End says that there will be no more items: Run returns when all are acknowledged.
+func (m *Memory) End() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended = true
+	m.wake()
+}
+
+// Len is how many items are not acknowledged.
+func (m *Memory) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.kept)
+}
+
+// Rejected returns the items that were rejected, in the order in which they were.
+func (m *Memory) Rejected() []Item {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]Item(nil), m.rejected...)
+}
+
+// Run implements [Source].
+func (m *Memory) Run(ctx context.Context, sink Sink) error {
+	run := &memoryRun{m: m}
+	defer run.wait()
+	m.restart()
+	for {
+		k, more, over := m.next()
+		switch {
+		case over:
+			return nil
+		case k == nil:
+			select {
+			case <-more:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			continue
+		}
+		if err := run.send(ctx, sink, k); err != nil {
+			return err
+		}
+	}
+}
+
+// Lag implements [Source].
+func (m *Memory) Lag(context.Context) (Lag, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.kept) == 0 {
+		return Lag{}, nil
+	}
+	return Lag{Items: int64(len(m.kept)), Age: time.Since(m.kept[0].since)}, nil
+}
+
+// restart makes all that is kept new: a Run before this one has taken some, and is over.
+func (m *Memory) restart() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range m.kept {
+		k.taken = false
+	}
+}
+
+// next takes the first item that the sink does not have. If there is none, more is closed when
+// there may be, and over tells that there will be none.
+func (m *Memory) next() (k *keptItem, more <-chan struct{}, over bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range m.kept {
+		if !k.taken {
+			k.taken = true
+			return k, nil, false
+		}
+	}
+	if m.more == nil {
+		m.more = make(chan struct{})
+	}
+	return nil, m.more, m.ended && len(m.kept) == 0
+}
+
+// done takes the end of an item.
+func (m *Memory) done(k *keptItem, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k.taken = false
+	if err == nil || errors.Is(err, ErrRejected) {
+		m.forget(k, err != nil)
+	}
+	m.wake()
+}
+
+func (m *Memory) forget(k *keptItem, rejected bool) {
+	for i := range m.kept {
+		if m.kept[i] != k {
+			continue
+		}
+		m.kept = append(m.kept[:i], m.kept[i+1:]...)
+		if rejected {
+			m.rejected = append(m.rejected, k.Item)
+		}
+		return
+	}
+}
+
+// wake tells Run that something has changed. It is called with m.mu held.
+func (m *Memory) wake() {
+	if m.more != nil {
+		close(m.more)
+		m.more = nil
+	}
+}
+
+// memoryRun is one Run: it returns when the sink has told the end of all that it has taken.
+type memoryRun struct {
+	m     *Memory
+	taken sync.WaitGroup
+}
+
+func (r *memoryRun) wait() { r.taken.Wait() }
+
+func (r *memoryRun) send(ctx context.Context, sink Sink, k *keptItem) error {
+	r.taken.Add(1)
+	err := sink.Send(ctx, k.Item, func(err error) {
+		defer r.taken.Done()
+		r.m.done(k, err)
+	})
+	if err != nil { // not taken
+		r.taken.Done()
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/inproc/faas"
+)
+
+// sink is what the driver's source gives its items to.
+type sink struct{ d *Driver }
+
+// taken is an item that the sink has taken.
+type taken struct {
+	Item
+
+	job  uuid.UUID       // the ID of its job
+	ctx  context.Context //nolint:containedctx // with the values of Send's, and the end of the driver's work
+	stop func() bool     // gives ctx free
+	done func(error)
+	once sync.Once
+	turn *turn // among those of its order key; nil: it has none
+}
+
+// Send implements Sink.
+func (s sink) Send(ctx context.Context, item Item, done func(error)) error {
+	d := s.d
+	if done == nil {
+		return fmt.Errorf("source: %w: Send needs a done", faas.ErrInput)
+	}
+	if err := d.enter(ctx); err != nil {
+		return err
+	}
+	d.counts.underWay.Add(1)
+	d.counts.received.Add(1)
+	t := d.take(ctx, item, done)
+	switch {
+	case !d.set.passes(item.Payload):
+		d.finish(t, nil, &d.counts.filtered)
+	default:
+		t.turn = d.order.queue(t)
+		go d.carry(t)
+	}
+	return nil
+}
+
+// enter waits until the driver takes an item, which has a place then.
+func (d *Driver) enter(ctx context.Context) error {
+	for {
+		if err := d.ended(ctx); err != nil {
+			return err
+		}
+		opened := d.gate.closed()
+		if opened == nil {
+			break
+		}
+		select {
+		case <-opened:
+		case <-ctx.Done():
+		case <-d.running.Done():
+		}
+	}
+	select {
+	case d.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+	case <-d.running.Done():
+	}
+	return d.ended(ctx)
+}
+
+// ended returns why no item is taken any more, or nil.
+func (d *Driver) ended(ctx context.Context) error {
+	if d.running.Err() != nil {
+		return ErrStopped
+	}
+	return ctx.Err()
+}
+
+// take completes an item.
+func (d *Driver) take(ctx context.Context, item Item, done func(error)) *taken {
+	item.Function = cmp.Or(item.Function, d.set.function)
+	item.Origin.Trigger, item.Origin.Door = cmp.Or(item.Origin.Trigger, "other"), cmp.Or(item.Origin.Door, d.set.name)
+	item.Origin.RequestID = cmp.Or(item.Origin.RequestID, item.ID)
+	t := &taken{Item: item, job: uuid.New(), done: done}
+	if item.ID != "" {
+		t.job = JobID(d.set.name, item.ID)
+	}
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(d.working, cancel)
+	t.stop = func() bool { cancel(); return unhook() }
+	if item.Tenant != "" {
+		own = faas.WithTenant(own, item.Tenant)
+	}
+	if item.Priority != 0 {
+		own = faas.WithPriority(own, item.Priority)
+	}
+	t.ctx = faas.WithOrigin(own, item.Origin)
+	return t
+}
+
+// finish calls done, counts the item, and gives its place back. A panic of done is the source's
+// fault, and is told.
+func (d *Driver) finish(t *taken, err error, count interface{ Add(uint64) uint64 }) {
+	t.once.Do(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				d.set.log.Error("source's done panicked", "source", d.set.name, "item", t.ID, "panic", p)
+			}
+			t.stop()
+			count.Add(1)
+			d.counts.underWay.Add(-1)
+			<-d.places
+		}()
+		t.done(err)
+	})
+}
+
+// passes reports whether a payload is not left out.
+func (s *settings) passes(payload []byte) bool {
+	for _, p := range s.filters {
+		if ok, err := p.MatchJSON(payload); err == nil && ok {
+			return true
+		}
+	}
+	return len(s.filters) == 0
+}
+
+// JobID is the ID of the job of an item with an ID, which a driver of that name has sent: a UUIDv8
+// (RFC 9562) made of the SHA-256 of both.
+func JobID(driver, item string) uuid.UUID {
+	return uuid.NewHash(sha256.New(), uuid.Nil, []byte("github.com/inproc/faas/trigger/source\x00"+driver+"\x00"+item), 8)
+}
