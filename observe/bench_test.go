@@ -3,6 +3,8 @@ package observe_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -25,6 +27,22 @@ func BenchmarkRecord(b *testing.B) {
 			benchrun.Split(b, callers, func(caller, n int) {
 				for i := range n {
 					rec.Record(context.Background(), records[(caller*7+i)%len(records)])
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkLog/<sampling> is the time of the line of a call, as JSON to nowhere, where one of so
+// many calls has one.
+func BenchmarkLog(b *testing.B) {
+	for _, sampling := range []int{1, 100} {
+		b.Run(fmt.Sprint(sampling), func(b *testing.B) {
+			l := observe.Log(slog.New(slog.NewJSONHandler(io.Discard, nil)), observe.WithSampling(sampling)) //nolint:sloglint // the encoding is part of what is measured
+			records := executions()
+			benchrun.Split(b, 1, func(_, n int) {
+				for i := range n {
+					l.Record(context.Background(), records[i%len(records)])
 				}
 			})
 		})

@@ -135,14 +135,18 @@ func boundsOf(index uint16) Bucket {
 // counts is a histogram that is being recorded. An octave gets its buckets when it is
 // first needed, so that a histogram of a function takes a few of them.
 type counts struct {
-	n       uint64
+	zeros   uint64 // durations of 0, which most waits are
 	sum     sum
-	octaves [octaves]*[perOctave]uint32
 	used    uint64 // a bit for each octave that is not empty
+	octaves [octaves]*[perOctave]uint32
 }
 
 // add counts one duration.
 func (c *counts) add(d time.Duration) {
+	if d <= 0 {
+		c.zeros++
+		return
+	}
 	i := indexOf(d)
 	octave := i / perOctave
 	o := c.octaves[octave]
@@ -152,24 +156,27 @@ func (c *counts) add(d time.Duration) {
 	}
 	o[i%perOctave]++
 	c.used |= 1 << octave
-	c.n++
 	c.sum.add(d)
 }
 
 // take returns what was counted, and begins anew. It keeps the memory of the octaves. A
 // bucket holds 32 bits: the counts are taken about each second.
 func (c *counts) take() Histogram {
-	h := Histogram{count: c.n, sum: c.sum}
+	h := Histogram{count: c.zeros, sum: c.sum}
+	if c.zeros > 0 {
+		h.buckets = append(h.buckets, bucket{0, c.zeros})
+	}
 	for left := c.used; left != 0; left &= left - 1 {
 		octave := bits.TrailingZeros64(left)
 		for sub, n := range c.octaves[octave] {
 			if n > 0 {
 				h.buckets = append(h.buckets, bucket{uint16(octave*perOctave + sub), uint64(n)})
+				h.count += uint64(n)
 			}
 		}
 		*c.octaves[octave] = [perOctave]uint32{}
 	}
-	c.n, c.used, c.sum = 0, 0, sum{}
+	c.zeros, c.used, c.sum = 0, 0, sum{}
 	return h
 }
 

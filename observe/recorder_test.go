@@ -168,7 +168,8 @@ func TestMoneyIsThatOfALedgersUsageByTheSameBooks(t *testing.T) {
 	books := append(cost.Presets(), series(t))
 	rapid.Check(t, func(rt *rapid.T) {
 		all := calls(rt)
-		rec := observe.NewRecorder(observe.WithBooks(books...), observe.WithTenants(rapid.IntRange(0, 5).Draw(rt, "tenants")))
+		rec := observe.NewRecorder(observe.WithBooks(books...), observe.WithTenants(rapid.IntRange(0, 5).Draw(rt, "tenants")),
+			observe.WithFunctions(rapid.IntRange(0, 4).Draw(rt, "functions")), observe.WithUsages(rapid.IntRange(0, 20).Draw(rt, "usages")))
 		ledger := cost.NewLedger(cost.Calendar{}, books...)
 		for _, e := range all {
 			rec.Record(context.Background(), e)
@@ -218,6 +219,76 @@ func TestATenantBeyondTheBoundIsCountedUnderOther(t *testing.T) {
 		got[u.Tenant] = u.Calls
 	}
 	assert.Equal(t, map[string]uint64{"first": 2, "second": 1, observe.Other: 4, "": 1}, got)
+}
+
+func TestAFunctionBeyondTheBoundIsCountedUnderOther(t *testing.T) {
+	t.Parallel()
+	rec := observe.NewRecorder(observe.WithFunctions(2), observe.WithExemplar(func(context.Context) string { return "trace" }))
+	for i := range 1000 {
+		name := fmt.Sprint("f", i)
+		rec.Record(t.Context(), faas.Execution{Function: name, Version: "1", Tenant: "acme", Memory: 1 << 30})
+		rec.Refused(t.Context(), faas.Refusal{Invocation: faas.Invocation{Function: name, Version: "1"}, Reason: faas.ReasonOverloaded})
+		rec.Decided(faas.Decision{Function: name, Version: "1", To: 1})
+		rec.RecordOverrun(t.Context(), faas.Overrun{Function: name, Version: "1", Tenant: "acme", Memory: 1 << 30})
+	}
+	rec.Refused(t.Context(), faas.Refusal{Reason: faas.ReasonName})
+	rec.Record(t.Context(), faas.Execution{Function: "f1", Version: "1"})
+
+	all := snapshot(rec)
+	require.Len(t, all, 4)
+	for key, want := range map[string]uint64{"f0:1": 1, "f1:1": 1, "other:": 998} {
+		s := all[key]
+		assert.Equal(t, [3]uint64{want, want, want}, [3]uint64{s.Refused(), s.Grown, s.Overruns}, key)
+		assert.Len(t, s.Exemplars, 1, key)
+	}
+	assert.EqualValues(t, 2, new(all["f1:1"].Outcomes).Calls(), "what was there first goes on")
+	assert.EqualValues(t, 998, new(all["other:"].Outcomes).Calls())
+	assert.EqualValues(t, 1, new(all[":"]).Refused(), "unknown names have their own place")
+	assert.Len(t, rec.Usage(), 2*3+1, "calls and overruns of three, and a call without a tenant")
+}
+
+func TestATenantOfAFunctionBeyondTheBoundIsCountedUnderOtherThere(t *testing.T) {
+	t.Parallel()
+	rec := observe.NewRecorder(observe.WithUsages(3))
+	for range 2 {
+		for _, who := range [][2]string{{"f", "a"}, {"f", "b"}, {"g", "a"}, {"g", "b"}, {"h", "a"}, {"h", ""}} {
+			rec.Record(t.Context(), faas.Execution{Function: who[0], Version: "1", Tenant: who[1]})
+		}
+	}
+	got := map[[2]string]uint64{}
+	for _, u := range rec.Usage() {
+		got[[2]string{u.Function, u.Tenant}] = u.Calls
+	}
+	assert.Equal(t, map[[2]string]uint64{
+		{"f", "a"}: 2, {"f", "b"}: 2, {"g", "a"}: 2, {"g", observe.Other}: 2, {"h", observe.Other}: 2, {"h", ""}: 2,
+	}, got)
+}
+
+func TestCallsAreAlsoCountedByWhatStartedThem(t *testing.T) {
+	t.Parallel()
+	rec := observe.NewRecorder()
+	for i, trigger := range []string{"http", "timer", "", "http", "carrier pigeon", "pubsub", "datasource"} {
+		rec.Record(t.Context(), faas.Execution{
+			Function: "f", Version: "1", Origin: faas.Origin{Trigger: trigger}, Outcome: faas.Outcome(i % 2),
+			Duration: time.Duration(i) * time.Second, Cold: i == 3, Init: time.Minute,
+		})
+	}
+	rec.Refused(t.Context(), faas.Refusal{Invocation: faas.Invocation{Function: "g", Version: "1"}, Reason: faas.ReasonOverloaded})
+	s := snapshot(rec)["f:1"]
+	var names []string
+	for _, part := range s.Triggers {
+		names = append(names, part.Trigger)
+		assert.Equal(t, part.Outcomes.Calls(), part.Run.Count(), part.Trigger)
+	}
+	assert.Equal(t, []string{"datasource", "http", "other", "pubsub", "timer"}, names)
+	http := s.Triggers[1]
+	assert.Equal(t, observe.Outcomes{faas.OK: 1, faas.Failed: 1}, http.Outcomes)
+	assert.EqualValues(t, 1, http.Cold)
+	assert.InDelta(t, 3, http.Run.Seconds(), 0)
+	assert.InDelta(t, 60, http.Init.Seconds(), 0)
+	assert.EqualValues(t, 2, s.Triggers[2].Run.Count())
+	assert.EqualValues(t, 7, s.Run.Count(), "the whole is the sum of its parts")
+	assert.Empty(t, snapshot(rec)["g:1"].Triggers)
 }
 
 func TestUsageWithoutBooksHasCallsAndNoPrice(t *testing.T) {

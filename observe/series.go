@@ -16,7 +16,7 @@ import (
 // is a copy. Run.Count() is the number of all calls, and so is Wait.Count().
 type Series struct {
 	Function string // empty: refusals of names that are not registered, and changes of the router's capacity
-	Version  string
+	Version  string // empty also for the function Other
 
 	Outcomes Outcomes
 	Cold     uint64 // calls that had to wait for a new instance
@@ -33,6 +33,7 @@ type Series struct {
 	Shrunk    uint64         // to fewer
 	Refusals  []RefusalCount // by reason, the texts ascending
 	Exemplars []Exemplar     // the shortest first; none without WithExemplar
+	Triggers  []Triggered    // the calls by what started them, sorted by trigger; those without calls are absent
 }
 
 // Refused returns how many calls were refused.
@@ -62,23 +63,32 @@ type seriesKey struct{ function, version string }
 // allSeries is a recorder's series by function and version.
 type allSeries struct {
 	windows windows
+	most    int // series with names of their own
 
 	mu      sync.Mutex // guards what follows; it may be taken while a stripe's mu is held
 	series  map[seriesKey]*series
+	named   int // series but for those of Other and of no function
 	reasons map[faas.Reason]faas.Reason
 }
 
-func (a *allSeries) init(windowBytes int) {
+func (a *allSeries) init(most, windowBytes int) {
 	a.series, a.reasons = map[seriesKey]*series{}, map[faas.Reason]faas.Reason{}
-	a.windows.most = int64(windowBytes)
+	a.most, a.windows.most = most, int64(windowBytes)
 }
 
-// get finds a series, or begins it.
+// get finds a series, or begins it. Without room for it, it is that of Other.
 func (a *allSeries) get(key seriesKey) *series {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.series[key]
+	if s == nil && a.named >= a.most && key.function != "" {
+		key = seriesKey{function: Other}
+		s = a.series[key]
+	}
 	if s == nil {
+		if key.function != "" && key != (seriesKey{function: Other}) {
+			a.named++
+		}
 		s = &series{key: key, all: a}
 		a.series[key] = s
 	}
@@ -118,6 +128,7 @@ type series struct {
 	mu        sync.Mutex // guards what follows; it may be taken while a stripe's mu is held
 	total     Series     // but for its names and exemplars
 	overrun   sum
+	triggers  [triggers]*Triggered
 	exemplars map[uint16]Exemplar // by octave
 	points    [steps][]Point      // by step; within one by time
 }
@@ -144,6 +155,9 @@ func (s *series) take(p *pending) {
 	for _, n := range p.refusals {
 		(*refusals)(&t.Refusals).add(n)
 	}
+	if run.count > 0 {
+		s.of(p.trigger).take(p, &run, &init)
+	}
 	grown := s.keep(p, &run, &wait)
 	s.mu.Unlock()
 
@@ -163,6 +177,7 @@ func (s *series) snapshot() Series {
 	slices.SortFunc(c.Refusals, func(a, b RefusalCount) int {
 		return cmp.Or(strings.Compare(string(a.Reason), string(b.Reason)), cmp.Compare(a.Kind, b.Kind))
 	})
+	c.Triggers = s.byTrigger()
 	c.Exemplars = slices.SortedFunc(maps.Values(s.exemplars), func(a, b Exemplar) int { return cmp.Compare(a.Run, b.Run) })
 	return c
 }

@@ -17,11 +17,11 @@ type stripe struct {
 	// recent remembers a cell by a hash of its key. An entry may be of another key, or nil:
 	// keys that share a hash, by chance or because callers chose such names, displace each
 	// other and lose the short cut.
-	recent  [1024]*cell
-	cells   map[cellKey]*cell
-	pending map[seriesKey]*pending
-	dirty   []*pending // those that have something
-	_       [64]byte   // the next stripe's lock is on another cache line
+	recent [1024]*cell
+	cells  map[cellKey]*cell
+	counts map[seriesKey]*byTrigger
+	dirty  []*pending // those that have something
+	_      [64]byte   // the next stripe's lock is on another cache line
 }
 
 // cellKey is what usage is counted by.
@@ -34,13 +34,13 @@ type cellKey struct {
 // cell is what one key has used, as far as this stripe has counted it.
 type cell struct {
 	cellKey
-	used    cost.Sums
-	pending *pending // of the function and version
+	used   cost.Sums
+	counts *byTrigger // of the function and version
 }
 
 func (s *stripe) init(r *Recorder) {
 	s.recorder = r
-	s.cells, s.pending = map[cellKey]*cell{}, map[seriesKey]*pending{}
+	s.cells, s.counts = map[cellKey]*cell{}, map[seriesKey]*byTrigger{}
 }
 
 // cell finds the usage of a key, or begins it.
@@ -49,8 +49,9 @@ func (s *stripe) cell(e *faas.Execution, overrun bool) *cell {
 	if c := *recent; c != nil && c.matches(e, overrun) {
 		return c
 	}
-	c := s.find(cellKey{e.Function, e.Version, e.Tenant, e.Memory, overrun})
-	if c.tenant == e.Tenant { // of another tenant only its name would tell whether it is in c
+	key := cellKey{e.Function, e.Version, e.Tenant, e.Memory, overrun}
+	c := s.find(key)
+	if c.cellKey == key { // one that is folded shares c with others
 		*recent = c
 	}
 	return c
@@ -74,49 +75,77 @@ func sample(s string) uint64 {
 		copy(ends[8:], s[n-8:])
 		return binary.LittleEndian.Uint64(ends[:]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(ends[8:]), 29) ^ uint64(n)
 	}
-	var h uint64
-	for i := range n {
-		h = h<<8 | uint64(s[i])
+	if n >= 4 {
+		var ends [8]byte
+		copy(ends[:4], s)
+		copy(ends[4:], s[n-4:])
+		return binary.LittleEndian.Uint64(ends[:]) ^ uint64(n)
 	}
-	return h
+	if n > 0 {
+		return uint64(s[0])<<16 | uint64(s[n/2])<<8 | uint64(s[n-1])
+	}
+	return 0
 }
 
 func (c *cell) matches(e *faas.Execution, overrun bool) bool {
 	return c.memory == e.Memory && c.overrun == overrun && c.tenant == e.Tenant && c.function == e.Function && c.version == e.Version
 }
 
-// find looks a key up, or adds it, under the name that its tenant is counted by.
+// find looks a key up, or adds it, under the names that it is counted by.
 func (s *stripe) find(key cellKey) *cell {
 	if c := s.cells[key]; c != nil {
 		return c
 	}
-	key.tenant = s.recorder.tenants.name(key.tenant)
+	key = s.recorder.name(key)
 	c := s.cells[key]
 	if c == nil {
-		c = &cell{cellKey: key, pending: s.series(seriesKey{key.function, key.version})}
+		c = &cell{cellKey: key, counts: s.series(seriesKey{key.function, key.version})}
 		s.cells[key] = c
 	}
 	return c
 }
 
-// series finds what this stripe has pending of a function and version.
-func (s *stripe) series(key seriesKey) *pending {
-	p := s.pending[key]
-	if p == nil {
-		p = &pending{into: s.recorder.all.get(key)}
-		s.pending[key] = p
+// series finds what this stripe has counted of a function and version.
+func (s *stripe) series(key seriesKey) *byTrigger {
+	if b := s.counts[key]; b != nil {
+		return b
 	}
+	into := s.recorder.all.get(key)
+	b := s.counts[into.key]
+	if b == nil {
+		b = &byTrigger{into: into}
+		s.counts[into.key] = b
+	}
+	return b
+}
+
+// byTrigger is what a stripe has counted of a function and version, by what started the
+// calls.
+type byTrigger struct {
+	into *series
+	of   [triggers]*pending // nil: there were none
+}
+
+// at returns what is pending of a trigger, for the second.
+func (b *byTrigger) at(s *stripe, t trigger, second int64) *pending {
+	p := b.of[t]
+	if p == nil {
+		p = &pending{into: b.into, trigger: t}
+		b.of[t] = p
+	}
+	p.turnTo(s, second)
 	return p
 }
 
-// pending is what a stripe has counted of a function and version within one second. When
+// pending is what a stripe has counted of a function, version and trigger within one second. When
 // a record of another second comes, or a reader, it is added to the series: so a record is
 // counted in one place, and the time at which it is needs no timer.
 type pending struct {
 	tally
-	into   *series
-	second int64
-	dirty  bool // it is in the stripe's list
+	into    *series
+	second  int64
+	dirty   bool // it is in the stripe's list
+	trigger trigger
 }
 
 // turnTo makes p that of a second. Most calls are of the second of the call before.
