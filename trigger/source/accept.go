@@ -43,18 +43,23 @@ func (d *Driver) accept(t *taken) (*faas.Job[[]byte], error) {
 	if t.OrderKey != "" {
 		opts = append(opts, faas.WithOrderKey(t.OrderKey))
 	}
-	job, err := d.send(t.ctx, t.Function, t.Payload, opts...)
+	job, err := d.send(t.ctx, t.Function, func() (*faas.Job[[]byte], error) {
+		if t.Prepared != nil {
+			return d.router.Accept(t.ctx, *t.Prepared)
+		}
+		return d.router.Send(t.ctx, t.Function, t.Payload, opts...)
+	})
 	if err == nil && job.Duplicate() {
 		d.counts.duplicates.Add(1)
 	}
 	return job, err
 }
 
-// send gives a job to the queue, again and again while that has no room or fails. The job's ID is
-// among the options, so that to repeat it is safe.
-func (d *Driver) send(ctx context.Context, function string, payload []byte, opts ...faas.SendOption) (*faas.Job[[]byte], error) {
+// send gives a job to the queue by once, again and again while that has no room or fails. The job
+// has its ID before, so that to repeat it is safe.
+func (d *Driver) send(ctx context.Context, function string, once func() (*faas.Job[[]byte], error)) (*faas.Job[[]byte], error) {
 	for failures := 1; ; failures++ {
-		job, err := d.router.Send(ctx, function, payload, opts...)
+		job, err := once()
 		if err == nil {
 			return job, nil
 		}

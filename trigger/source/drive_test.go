@@ -414,3 +414,27 @@ func TestDriveRefusesWhatCannotWork(t *testing.T) {
 	_, err = source.Drive(r, nil, source.To("add"))
 	require.ErrorIs(t, err, faas.ErrInput)
 }
+
+func TestAPreparedItemIsTheJobThatWasPrepared(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := faastest.New(t)
+		var got []faas.Invocation
+		fn := faas.Register(r, "add", func(ctx context.Context, n int) (struct{}, error) {
+			inv, _ := faas.FromContext(ctx)
+			require.Equal(t, 7, n)
+			got = append(got, inv)
+			return struct{}{}, nil
+		})
+		ctx := faas.WithOrigin(faas.WithTenant(t.Context(), "acme"), faas.Origin{Door: "http", RequestID: "r-1"})
+		rec, err := fn.Prepare(ctx, 7)
+		require.NoError(t, err)
+		m := &source.Memory{}
+		d := drive(t, r, m, source.WithName("prepared"))
+		m.Put(source.Item{ID: "1", Prepared: &rec}, source.Item{ID: "2", Prepared: &rec}, source.Item{ID: "3", Prepared: &faas.JobRecord{}})
+		synctest.Wait()
+		require.Len(t, got, 1)
+		require.Equal(t, []any{rec.ID, "acme", "http", "r-1"}, []any{got[0].Job, got[0].Tenant, got[0].Origin.Door, got[0].Origin.RequestID})
+		require.Equal(t, source.Counts{Received: 3, Accepted: 2, Duplicates: 1, Rejected: 1}, info(d).Counts)
+		require.Len(t, m.Rejected(), 1)
+	})
+}

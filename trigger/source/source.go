@@ -84,6 +84,11 @@ type Item struct {
 
 	// Options are further options of its job.
 	Options []faas.SendOption
+
+	// Prepared is the item's job, if that was prepared before, see faas.Function.Prepare. It is
+	// accepted as it is, by faas.Router.Accept, and of the other fields only Payload counts, for
+	// [WithFilter], and OrderKey, for the order of acceptance. Nil: the job is made of the others.
+	Prepared *faas.JobRecord
 }
 
 // Durable reports whether what a queue of jobs has accepted survives the end of the process: a
