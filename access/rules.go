@@ -30,6 +30,9 @@ type Rule struct {
 	// it the call's tenant must be the principal's, and be empty if the principal
 	// has none. A function's tenant is that of the call that it serves.
 	AnyTenant bool `json:"any_tenant,omitempty"`
+	// Rights are what the rule allows to do with the functions. Without any it allows to
+	// call them, and nothing else.
+	Rights []Right `json:"rights,omitempty"`
 }
 
 // Rules allow what one of them allows, and nothing else. No rule forbids, so that
@@ -45,7 +48,7 @@ type Rule struct {
 type Rules []Rule
 
 // ParseRules reads rules from JSON, an array of objects with the fields functions,
-// principals, roles and any_tenant. Other fields, and text after the array, are an
+// principals, roles, any_tenant and rights. Other fields, and text after the array, are an
 // error that Is [ErrSetup]: a misspelled field would otherwise change what a rule
 // allows.
 func ParseRules(data []byte) (Rules, error) {
@@ -95,7 +98,7 @@ func (r Rule) check(i int) error {
 	if slices.Contains(r.Roles, "") || slices.Contains(r.Roles, "*") {
 		return setupMistake("rule %d: a role is a name; for everybody, write principals \"*\"", i)
 	}
-	return nil
+	return checkRights(i, r.Rights)
 }
 
 // checkPrincipal checks an entry of Principals of rule i.
@@ -111,20 +114,16 @@ func checkPrincipal(i int, p string) error {
 	return nil
 }
 
-// Authorize is an [Authorize]: a pure function of p and inv.
+// Authorize is an [Authorize]: a pure function of p and inv. It asks for the right to
+// [Invoke].
 func (rs Rules) Authorize(_ context.Context, p Principal, inv faas.Invocation) error {
+	call := Action{Right: Invoke, Function: inv.Function, Version: inv.Version, Tenant: inv.Tenant}
 	for _, r := range rs {
-		if r.allows(p, inv) {
+		if r.permits(p, call) {
 			return nil
 		}
 	}
 	return fmt.Errorf("no rule lets %v call %q for tenant %q", p, inv.Function, inv.Tenant)
-}
-
-func (r Rule) allows(p Principal, inv faas.Invocation) bool {
-	return slices.ContainsFunc(r.Functions, func(f string) bool { return covers(f, inv) }) &&
-		(r.AnyTenant || p.Tenant == inv.Tenant) &&
-		(slices.ContainsFunc(r.Principals, p.is) || slices.ContainsFunc(r.Roles, p.has))
 }
 
 // is reports whether an entry of Principals names p. The kind ends at the first colon,
@@ -146,13 +145,14 @@ func (p Principal) has(role string) bool {
 	return role != "" && role != "*" && slices.Contains(p.Roles, role)
 }
 
-// covers reports whether an entry of Functions is about the call. No name has a colon.
-func covers(entry string, inv faas.Invocation) bool {
-	name, version, ok := strings.Cut(entry, ":")
+// covers reports whether an entry of Functions is about that version of the function. No
+// name has a colon.
+func covers(entry, function, version string) bool {
+	name, only, ok := strings.Cut(entry, ":")
 	if ok {
-		return name == inv.Function && version != "" && matches(version, inv.Version)
+		return name == function && only != "" && matches(only, version)
 	}
-	return matches(entry, inv.Function)
+	return entry != "" && matches(entry, function) // "" is no function, and stands for the host in an Action
 }
 
 // matches reports whether a pattern with at most one *, at its end, names name.

@@ -64,6 +64,7 @@ func TestRulesThatCannotMeanWhatTheySayAreNamed(t *testing.T) {
 		`principal "ana"`:                  `[{"functions":["*"],"principals":["ana"]}]`,
 		`principal "*:ana"`:                `[{"functions":["*"],"principals":["*:ana"]}]`,
 		`principal "user:a*a": a * stands`: `[{"functions":["*"],"principals":["user:a*a"]}]`,
+		`"delete" is no right`:             `[{"functions":["*"],"principals":["*"],"rights":["see","delete"]}]`,
 		"a role is a name":                 `[{"functions":["*"],"roles":["*"]}]`,
 		"unknown field":                    `[{"functions":["*"],"principals":["*"],"deny":true}]`,
 		"something follows":                `[] []`,
@@ -74,9 +75,9 @@ func TestRulesThatCannotMeanWhatTheySayAreNamed(t *testing.T) {
 		require.ErrorIs(t, err, access.ErrSetup, text)
 		assert.ErrorContains(t, err, cure)
 	}
-	rules, err := access.ParseRules([]byte(`[{"functions":["a","b-*"],"principals":["user:*"],"roles":["r"],"any_tenant":true}]`))
+	rules, err := access.ParseRules([]byte(`[{"functions":["a","b-*"],"principals":["user:*"],"roles":["r"],"any_tenant":true,"rights":["see","replay"]}]`))
 	require.NoError(t, err)
-	assert.Equal(t, access.Rules{{Functions: []string{"a", "b-*"}, Principals: []string{"user:*"}, Roles: []string{"r"}, AnyTenant: true}}, rules)
+	assert.Equal(t, access.Rules{{Functions: []string{"a", "b-*"}, Principals: []string{"user:*"}, Roles: []string{"r"}, AnyTenant: true, Rights: []access.Right{access.See, access.Replay}}}, rules)
 }
 
 // FuzzParseRules looks for rules that decide otherwise after they were written and
@@ -84,6 +85,7 @@ func TestRulesThatCannotMeanWhatTheySayAreNamed(t *testing.T) {
 func FuzzParseRules(f *testing.F) {
 	f.Add([]byte(`[{"functions":["a","b-*"],"principals":["user:*","anonymous"],"roles":["r"],"any_tenant":true}]`))
 	f.Add([]byte(`[{"functions":["*"],"principals":["*"]}]`))
+	f.Add([]byte(`[{"functions":["*"],"principals":["*"],"rights":["invoke","manage"]}]`))
 	f.Add([]byte(`[null]`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, data []byte) {
