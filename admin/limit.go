@@ -1,0 +1,72 @@
+package admin
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/inproc/faas/access"
+)
+
+// LimitChange is the body of PUT /v1/functions/{name}/limit.
+type LimitChange struct {
+	// Limit is how many calls of the function may run at once. 0 switches it off: its calls
+	// are refused until the limit is changed again. Null: only the router's capacity limits
+	// them.
+	Limit *Int `json:"limit"`
+}
+
+// CapacityChange is the body of PUT /v1/capacity.
+type CapacityChange struct {
+	Capacity Int `json:"capacity"` // how many calls may run at once in the whole router, at least 1
+}
+
+// Limit is the answer of both.
+type Limit struct {
+	Function string `json:"function,omitempty"` // empty: it is the router's capacity
+	Limit    *Int   `json:"limit"`
+}
+
+func (x *exchange) setLimit() (any, error) {
+	name := x.r.PathValue("name")
+	if err := x.need(Action{Right: access.Manage, Function: name, AllTenants: true}); err != nil {
+		return nil, err
+	}
+	c := LimitChange{Limit: new(Int(-1))} // what no body says
+	if err := x.body(&c, maxOrder); err != nil {
+		return nil, err
+	}
+	n := math.MaxInt32
+	if c.Limit != nil {
+		if *c.Limit < 0 || *c.Limit > math.MaxInt32 {
+			return nil, badInput("A limit is null, for none, or between 0, which is off, and 2147483647.")
+		}
+		n = int(*c.Limit)
+	}
+	x.entry.Detail = "limit " + strconv.Itoa(n)
+	if err := x.h.router.SetConcurrency(name, n); err != nil {
+		return nil, err
+	}
+	info, err := x.h.router.Info(name)
+	if err != nil {
+		return nil, err
+	}
+	return Limit{Function: name, Limit: shownLimit(info.Limit)}, nil
+}
+
+func (x *exchange) setCapacity() (any, error) {
+	if err := x.need(Action{Right: access.Manage, AllTenants: true}); err != nil {
+		return nil, err
+	}
+	var c CapacityChange
+	if err := x.body(&c, maxOrder); err != nil {
+		return nil, err
+	}
+	if c.Capacity < 1 || c.Capacity > math.MaxInt32 {
+		return nil, badInput("A capacity is between 1 and 2147483647.")
+	}
+	x.entry.Detail = "capacity " + strconv.Itoa(int(c.Capacity))
+	if err := x.h.router.SetCapacity(int(c.Capacity)); err != nil {
+		return nil, err
+	}
+	return Limit{Limit: new(Int(x.h.router.Stats().Capacity))}, nil
+}

@@ -1,0 +1,140 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/inproc/faas/access"
+	"github.com/inproc/faas/observe"
+)
+
+// Log is the answer of GET /v1/log, the oldest line first.
+type Log struct {
+	Lines []Line `json:"lines"`
+	Last  Count  `json:"last"` // the parameter after of the request for those that come
+}
+
+// Line is a line of the log.
+type Line struct {
+	Seq      Count     `json:"seq"` // its number; what is missing is not the viewer's to see, or gone
+	Time     time.Time `json:"time"`
+	Level    string    `json:"level"`
+	Message  string    `json:"message"`
+	Function string    `json:"function,omitempty"`
+	Tenant   string    `json:"tenant,omitempty"`
+	// JSON is all of it, as text: an object with its attributes. Stacks, and the texts of errors and
+	// panics, are blanked for who may not see them.
+	JSON string `json:"json"`
+}
+
+// logFilter is what lines are selected by.
+type logFilter struct {
+	function, tenant, text string
+	hasTenant              bool
+	level                  slog.Level
+}
+
+func (x *exchange) logFilter() (f logFilter, err error) {
+	f = logFilter{function: x.param("function"), tenant: x.param("tenant"), hasTenant: x.has("tenant"), text: x.param("text")}
+	if level := x.param("level"); level != "" {
+		if err := f.level.UnmarshalText([]byte(level)); err != nil {
+			return f, badInput("The parameter level is info, warn or error.")
+		}
+	}
+	return f, nil
+}
+
+func (f *logFilter) match(l *observe.Line) bool {
+	return (f.function == "" || f.function == l.Function) && (!f.hasTenant || f.tenant == l.Tenant) && l.Level >= f.level &&
+		(f.text == "" || strings.Contains(string(l.JSON), f.text))
+}
+
+// isSeenLine tells whether the viewer sees a line. One without a function is the host's.
+func (x *exchange) isSeenLine(l *observe.Line) bool {
+	if l.Function == "" && l.Tenant == "" {
+		return x.allowsAll(access.See, "")
+	}
+	return x.allows(access.See, l.Function, l.Tenant)
+}
+
+func (x *exchange) log() (any, error) {
+	limit, err := x.limit(200)
+	if err != nil {
+		return nil, err
+	}
+	after, err := x.number("after")
+	if err != nil {
+		return nil, err
+	}
+	f, err := x.logFilter()
+	if err != nil {
+		return nil, err
+	}
+	out := Log{Lines: []Line{}, Last: after}
+	for _, l := range x.h.tail.Lines(uint64(after)) {
+		if x.isSeenLine(&l) && f.match(&l) {
+			out.Lines = append(out.Lines, x.shownLine(&l))
+		}
+	}
+	out.Lines = out.Lines[max(0, len(out.Lines)-limit):]
+	if n := len(out.Lines); n > 0 {
+		out.Last = out.Lines[n-1].Seq
+	}
+	return out, nil
+}
+
+func (x *exchange) shownLine(l *observe.Line) Line {
+	var blank []string
+	if !x.allows(access.SeeInputs, l.Function, l.Tenant) {
+		blank = append(blank, "error", "panic", "cause")
+	}
+	if !x.allows(access.SeeStacks, l.Function, l.Tenant) {
+		blank = append(blank, "stack")
+	}
+	return Line{
+		Seq: Count(l.Seq), Time: l.Time, Level: l.Level.String(), Message: l.Message, Function: l.Function, Tenant: l.Tenant,
+		JSON: string(blanked(l.JSON, blank)),
+	}
+}
+
+// blanked returns a line with "[hidden]" as the values of those keys, at any depth. It does
+// not touch the bytes of a line that has none of them.
+func blanked(line []byte, keys []string) []byte {
+	has := func(key string) bool { return bytes.Contains(line, []byte(`"`+key+`":`)) }
+	if !slices.ContainsFunc(keys, has) {
+		return line
+	}
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.UseNumber() // so that no number changes
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return []byte(`{}`)
+	}
+	hide(v, keys)
+	out, err := json.Marshal(v)
+	if err != nil {
+		return []byte(`{}`)
+	}
+	return out
+}
+
+func hide(v any, keys []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if slices.Contains(keys, key) {
+				v[key] = "[hidden]"
+			} else {
+				hide(value, keys)
+			}
+		}
+	case []any:
+		for _, value := range v {
+			hide(value, keys)
+		}
+	}
+}

@@ -1,0 +1,409 @@
+package admin
+
+import (
+	"cmp"
+	"errors"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/access"
+	"github.com/inproc/faas/cost"
+)
+
+// Usage is the answer of GET /v1/usage: what calls have used, and what that costs at list
+// prices. Rows and Total are of what the viewer sees.
+type Usage struct {
+	// Source is "ledger", whose rows are of a period of its calendar, or "recorder", whose rows
+	// are since the recorder was made.
+	Source string    `json:"source"`
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end,omitzero"` // of the ledger's period
+	Now    time.Time `json:"now"`
+	By     []string  `json:"by"`
+	Book   *Book     `json:"book,omitempty"` // null: nothing is priced
+	Books  []string  `json:"books"`          // that the parameter book may name
+	Rows   []Use     `json:"rows"`
+	Total  Use       `json:"total"`
+}
+
+// Book is a price list.
+type Book struct {
+	Name      string `json:"name"`
+	Title     string `json:"title"`
+	Currency  string `json:"currency"`
+	Effective string `json:"effective,omitempty"`
+	Source    string `json:"source"`
+}
+
+// Use is what calls have used. Of the names those are set that the request has asked for.
+type Use struct {
+	Function string `json:"function,omitempty"`
+	Version  string `json:"version,omitempty"`
+	Tenant   string `json:"tenant,omitempty"`
+	Outcome  string `json:"outcome,omitempty"`
+	SpentOn  string `json:"spentOn,omitempty"` // calls, first attempts, retries, …
+	Calls    Count  `json:"calls"`
+	Overruns Count  `json:"overruns,omitempty"` // runaways that have ended
+	// DurationNS and InitNS are sums in nanoseconds: strings of digits, since they may be
+	// larger than any integer.
+	DurationNS string `json:"durationNS"`
+	InitNS     string `json:"initNS"`
+	// List is the list price, a decimal without its currency; empty: nothing is priced.
+	List string `json:"list,omitempty"`
+	// Unrated are calls that the book has no price for, which List is without.
+	Unrated Count `json:"unrated,omitempty"`
+}
+
+// use is a Use that is added up.
+type use struct {
+	Use
+
+	duration, init big.Int
+	list           cost.Money
+}
+
+func (u *use) add(row *cost.Usage, rater *cost.Rater) {
+	if row.Overrun {
+		u.Overruns += Count(row.Calls)
+	} else {
+		u.Calls += Count(row.Calls)
+	}
+	u.duration.Add(&u.duration, row.Duration())
+	u.init.Add(&u.init, row.Init())
+	if rater == nil {
+		return
+	}
+	price, err := rater.List(*row)
+	if err == nil {
+		price, err = u.list.Add(price)
+	}
+	if err != nil {
+		u.Unrated += Count(row.Calls)
+		return
+	}
+	u.list = price
+}
+
+func (u *use) shown(rated bool) Use {
+	u.DurationNS, u.InitNS = u.duration.String(), u.init.String()
+	if rated {
+		u.List = decimal(u.list)
+	}
+	return u.Use
+}
+
+// decimal is an amount without its currency.
+func decimal(m cost.Money) string {
+	text, _, _ := strings.Cut(m.String(), " ")
+	return cmp.Or(text, "0")
+}
+
+// book finds the book that the request names, or the first; nil: there are none.
+func (x *exchange) book() (*cost.Book, error) {
+	name := x.param("book")
+	for _, b := range x.h.books {
+		if name == "" || b.About().Name == name {
+			return b, nil
+		}
+	}
+	if name != "" {
+		return nil, badInput("The host has no book " + strconv.Quote(clip(name, 40)) + "; it has " + strings.Join(x.h.bookNames(), ", ") + ".")
+	}
+	return nil, nil //nolint:nilnil // nothing is priced
+}
+
+func (s *settings) bookNames() []string {
+	names := []string{}
+	for _, b := range s.books {
+		names = append(names, b.About().Name)
+	}
+	return names
+}
+
+func shownBook(b *cost.Book) *Book {
+	if b == nil {
+		return nil
+	}
+	a := b.About()
+	return &Book{Name: a.Name, Title: a.Title, Currency: a.Currency, Effective: a.Effective, Source: a.Source}
+}
+
+// used are the rows that the viewer sees, of the ledger or else of the recorder.
+func (x *exchange) used(out *Usage) ([]cost.Usage, error) {
+	at, err := x.time("at")
+	if err != nil {
+		return nil, err
+	}
+	source := cmp.Or(x.param("source"), "ledger")
+	var rows []cost.Usage
+	switch {
+	case source != "ledger" && source != "recorder":
+		return nil, badInput("The parameter source is ledger or recorder.")
+	case source == "ledger" && x.h.ledger != nil:
+		if at.IsZero() {
+			at = out.Now
+		}
+		p := x.h.ledger.Period(at)
+		out.Source, out.Start, out.End, rows = source, p.Start, p.End, x.h.ledger.Usage(at)
+	case x.h.recorder == nil:
+		return nil, missing("WithRecorder")
+	case !at.IsZero():
+		return nil, badInput("The recorder has no periods; the parameter at is for a ledger.")
+	default:
+		out.Source, out.Start, rows = "recorder", x.h.recorder.Started(), x.h.recorder.Usage()
+	}
+	return slices.DeleteFunc(rows, func(u cost.Usage) bool { return !x.isSeen(u.Function, u.Version, u.Tenant) }), nil
+}
+
+// usageDimensions are what usage may be told apart by.
+func usageDimensions() []string {
+	return []string{"function", "version", "tenant", "outcome", "spentOn"}
+}
+
+func (x *exchange) usage() (any, error) {
+	out := &Usage{Now: time.Now(), Books: x.h.bookNames(), Rows: []Use{}}
+	for by := range strings.SplitSeq(cmp.Or(x.param("by"), "function"), ",") {
+		if !slices.Contains(usageDimensions(), by) {
+			return nil, badInput("The parameter by has some of " + strings.Join(usageDimensions(), ",") + ".")
+		}
+		out.By = append(out.By, by)
+	}
+	book, err := x.book()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := x.used(out)
+	if err != nil {
+		return nil, err
+	}
+	out.Book = shownBook(book)
+	out.Rows, out.Total = tally(rows, book, func(u *cost.Usage) Use { return keyOf(u, out.By) })
+	return *out, nil
+}
+
+// keyOf is what a row is counted by.
+func keyOf(u *cost.Usage, by []string) (key Use) {
+	for _, dimension := range by {
+		switch dimension {
+		case "function":
+			key.Function = u.Function
+		case "version":
+			key.Version = u.Version
+		case "tenant":
+			key.Tenant = u.Tenant
+		case "outcome":
+			if key.Outcome = u.Outcome.String(); u.Overrun {
+				key.Outcome = "overrun"
+			}
+		case "spentOn":
+			key.SpentOn = u.Spent.String()
+		}
+	}
+	return key
+}
+
+// tally adds rows up by their keys, sorted by them, and all together.
+func tally(rows []cost.Usage, book *cost.Book, keyOf func(*cost.Usage) Use) ([]Use, Use) {
+	var rater *cost.Rater
+	if book != nil {
+		rater = cost.NewRater(book)
+	}
+	all, total := map[Use]*use{}, &use{}
+	for i := range rows {
+		key := keyOf(&rows[i])
+		u := all[key]
+		if u == nil {
+			u = &use{Use: key}
+			all[key] = u
+		}
+		u.add(&rows[i], rater)
+		total.add(&rows[i], rater)
+	}
+	out := []Use{}
+	for _, u := range all {
+		out = append(out, u.shown(rater != nil))
+	}
+	slices.SortFunc(out, func(a, b Use) int {
+		return cmp.Or(strings.Compare(a.Function, b.Function), strings.Compare(a.Version, b.Version), strings.Compare(a.Tenant, b.Tenant),
+			strings.Compare(a.Outcome, b.Outcome), strings.Compare(a.SpentOn, b.SpentOn))
+	})
+	return out, total.shown(rater != nil)
+}
+
+// Tenants is the answer of GET /v1/tenants, sorted by name.
+type Tenants struct {
+	Source  string    `json:"source"` // as in Usage
+	Start   time.Time `json:"start"`
+	End     time.Time `json:"end,omitzero"`
+	Now     time.Time `json:"now"`
+	Book    *Book     `json:"book,omitempty"`
+	Tenants []Tenant  `json:"tenants"`
+}
+
+// Tenant is what a tenant has used, of those functions that the viewer sees for it.
+type Tenant struct {
+	Tenant     string   `json:"tenant"` // empty: calls for none in particular
+	Functions  Count    `json:"functions"`
+	Calls      Count    `json:"calls"`
+	Failures   Count    `json:"failures"` // of the ledger's calls; 0 if it is the recorder that counts
+	DurationNS string   `json:"durationNS"`
+	List       string   `json:"list,omitempty"`
+	Budgets    []Budget `json:"budgets,omitempty"` // its accounts
+}
+
+func (x *exchange) tenants() (any, error) {
+	usage := &Usage{Now: time.Now()}
+	book, err := x.book()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := x.used(usage)
+	if err != nil {
+		return nil, err
+	}
+	if x.has("tenant") {
+		rows = slices.DeleteFunc(rows, func(u cost.Usage) bool { return u.Tenant != x.param("tenant") })
+	}
+	out := Tenants{Source: usage.Source, Start: usage.Start, End: usage.End, Now: usage.Now, Book: shownBook(book), Tenants: []Tenant{}}
+	budgets := x.budgetsByTenant()
+	sums, _ := tally(rows, book, func(u *cost.Usage) Use { return Use{Tenant: u.Tenant} })
+	for _, sum := range sums {
+		t := Tenant{Tenant: sum.Tenant, Calls: sum.Calls, DurationNS: sum.DurationNS, List: sum.List, Budgets: budgets[sum.Tenant]}
+		t.count(rows)
+		delete(budgets, sum.Tenant)
+		out.Tenants = append(out.Tenants, t)
+	}
+	for name, own := range budgets { // a tenant with an account and no usage, for example since all its calls were refused
+		if !x.has("tenant") || x.param("tenant") == name {
+			out.Tenants = append(out.Tenants, Tenant{Tenant: name, DurationNS: "0", Budgets: own})
+		}
+	}
+	slices.SortFunc(out.Tenants, func(a, b Tenant) int { return strings.Compare(a.Tenant, b.Tenant) })
+	return out, nil
+}
+
+// count counts the functions and failures of the tenant.
+func (t *Tenant) count(rows []cost.Usage) {
+	names := map[string]bool{}
+	for i := range rows {
+		u := &rows[i]
+		if u.Tenant != t.Tenant {
+			continue
+		}
+		names[u.Function] = true
+		if !u.Overrun && u.Outcome != faas.OK && u.Outcome != faas.Canceled {
+			t.Failures += Count(u.Calls)
+		}
+	}
+	t.Functions = count(len(names))
+}
+
+// Budgets is the answer of GET /v1/budgets.
+type Budgets struct {
+	Now     time.Time `json:"now"`
+	Budgets []Budget  `json:"budgets"`
+}
+
+// Budget is an account of a budget. Its amounts are texts with their unit: "0.25 USD",
+// "1m30s" or "17 calls".
+type Budget struct {
+	Budget   string    `json:"budget"`
+	Per      string    `json:"per,omitempty"` // what has an account of its own: "tenant", "function", …
+	Account  string    `json:"account"`
+	Start    time.Time `json:"start"` // of the window
+	End      time.Time `json:"end"`
+	Limit    string    `json:"limit"`
+	LimitSet bool      `json:"limitSet,omitempty"` // the limit is the account's own
+	Spent    string    `json:"spent"`
+	Reserved string    `json:"reserved"`
+	Left     string    `json:"left"`
+	Excess   string    `json:"excess"`
+	Part     float64   `json:"part"` // spent / limit
+	// Exhausted is when the limit is spent if it goes on as it went since the window began; zero: not
+	// within the window. If it is spent already, the window's end says when calls are admitted
+	// again.
+	Exhausted time.Time `json:"exhausted,omitzero"`
+	Refused   bool      `json:"refused,omitempty"` // calls were refused because the limit is spent
+}
+
+func (x *exchange) budgets() (any, error) {
+	out := Budgets{Now: time.Now(), Budgets: []Budget{}}
+	for _, b := range x.balances() {
+		out.Budgets = append(out.Budgets, shownBudget(&b, out.Now))
+	}
+	return out, nil
+}
+
+// balances are the accounts that the viewer sees: those of a tenant or a function are of
+// that, and others of the host.
+func (x *exchange) balances() (all []cost.Balance) {
+	for _, budgets := range x.h.budgets {
+		for _, b := range budgets.Balances() {
+			a := Action{Right: access.See, AllTenants: true}
+			switch b.Per {
+			case cost.Tenant:
+				a.Tenant, a.AllTenants = b.Account, false
+			case cost.Function:
+				a.Function = b.Account
+			}
+			if x.ask(a) {
+				all = append(all, b)
+			}
+		}
+	}
+	return all
+}
+
+func (x *exchange) budgetsByTenant() map[string][]Budget {
+	own, now := map[string][]Budget{}, time.Now()
+	for _, b := range x.balances() {
+		if b.Per == cost.Tenant {
+			own[b.Account] = append(own[b.Account], shownBudget(&b, now))
+		}
+	}
+	return own
+}
+
+func shownBudget(b *cost.Balance, now time.Time) Budget {
+	out := Budget{
+		Budget: b.Budget, Per: string(b.Per), Account: b.Account, Start: b.Window.Start, End: b.Window.End,
+		Limit: b.Limit.String(), LimitSet: b.LimitSet, Spent: b.Spent.String(), Reserved: b.Reserved.String(), Left: b.Left.String(),
+		Excess: b.Excess.String(), Refused: b.Refused,
+	}
+	part, err := partOf(b.Spent, b.Limit)
+	if err != nil {
+		return out
+	}
+	out.Part = part
+	if passed := now.Sub(b.Window.Start); part > 0 && part < 1 && passed > 0 {
+		if at := b.Window.Start.Add(time.Duration(float64(passed) / part)); at.Before(b.Window.End) && at.After(now) {
+			out.Exhausted = at
+		}
+	}
+	return out
+}
+
+var errUnlike = errors.New("amounts of different kinds")
+
+// partOf is spent / limit, to be shown: an amount is never counted by it.
+func partOf(spent, limit cost.Amount) (float64, error) {
+	of := func(a cost.Amount) *big.Rat {
+		switch {
+		case a.Money().Currency() != "":
+			return a.Money().Amount()
+		case a.Duration() != 0:
+			return new(big.Rat).SetInt64(int64(a.Duration()))
+		}
+		return new(big.Rat).SetInt(new(big.Int).SetUint64(a.Calls()))
+	}
+	whole := of(limit)
+	if whole.Sign() == 0 {
+		return 0, errUnlike
+	}
+	part, _ := new(big.Rat).Quo(of(spent), whole).Float64()
+	return part, nil
+}
