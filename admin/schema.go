@@ -69,9 +69,9 @@ func (s *schemas) of(t reflect.Type) Schema {
 func known(t reflect.Type) Schema {
 	switch t {
 	case reflect.TypeFor[Count]():
-		return exactInteger(Schema{"type": "integer", "minimum": 0, "maximum": exact}, "^[0-9]+$")
+		return exactInteger(Schema{"type": "integer", "minimum": 0, "maximum": int64(exact)}, "^[0-9]+$")
 	case reflect.TypeFor[Int]():
-		return exactInteger(Schema{"type": "integer", "minimum": -exact, "maximum": exact}, "^-?[0-9]+$")
+		return exactInteger(Schema{"type": "integer", "minimum": int64(-exact), "maximum": int64(exact)}, "^-?[0-9]+$")
 	case reflect.TypeFor[time.Time]():
 		return Schema{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[json.RawMessage](), reflect.TypeFor[Schema]():
