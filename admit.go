@@ -22,7 +22,7 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 	answered := false
 	defer func() { // answered is false if a gate, or the caller's context, called Goexit
 		if !answered {
-			_ = fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonDenied, ErrDenied)))
+			_ = fn.refuse(q, c, c.takeBack(refusal(fn.who.name, c.id, ReasonDenied, ErrDenied)))
 		}
 	}()
 	err := fn.consult(q, c)
@@ -38,7 +38,7 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 // calls of foreign code.
 func (fn *function) consult(q *caller, c *callContext) *Error {
 	if n := c.extra.depth; n >= fn.router.settings.maxDepth {
-		return refusal(fn.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
+		return refusal(fn.who.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
 	}
 	if err := fn.consultHooks(q, c); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (fn *function) consult(q *caller, c *callContext) *Error {
 	// After the gates: a reservation keeps room that other calls' records need.
 	if fn.reserves {
 		if c.extra.reserved = fn.reserve(c); !c.extra.reserved {
-			return refusal(fn.name, c.id, ReasonMeterFull, wrapCause(ErrOverloaded, errMeterFull))
+			return refusal(fn.who.name, c.id, ReasonMeterFull, wrapCause(ErrOverloaded, errMeterFull))
 		}
 	}
 	return nil
@@ -68,10 +68,10 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 		}
 	}
 	if !isTenant(c.tenant) {
-		return refusal(fn.name, c.id, ReasonInput, badTenant(c.tenant))
+		return refusal(fn.who.name, c.id, ReasonInput, badTenant(c.tenant))
 	}
 	if from := c.extra.from; from != nil && from.fault != nil {
-		return refusal(fn.name, c.id, ReasonInput, from.fault)
+		return refusal(fn.who.name, c.id, ReasonInput, from.fault)
 	}
 	if len(fn.contexts) > 0 {
 		if err := fn.carry(ctx, c); err != nil {
@@ -95,7 +95,7 @@ func (to target) askTrace(q *caller, parent *callContext, tenant string, priorit
 	from := q.from.named(id)
 	defer func() {
 		if p := recover(); p != nil {
-			fn.router.hookPanicked("WithTracing", fn.name, p, from.ids(id)...)
+			fn.router.hookPanicked("WithTracing", fn.who.name, p, from.ids(id)...)
 		}
 	}()
 	if !isTenant(tenant) { // the call will be refused, and no hook is shown such a name
@@ -111,7 +111,7 @@ func (to target) askTrace(q *caller, parent *callContext, tenant string, priorit
 func (fn *function) consultGates(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			fn.router.hookPanicked("gate", fn.name, p, c.ids()...)
+			fn.router.hookPanicked("gate", fn.who.name, p, c.ids()...)
 			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
 		}
 	}()
@@ -146,7 +146,7 @@ func (fn *function) gateDone(c *callContext, g Gate, inv Invocation, e *Executio
 func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			fn.router.hookPanicked("WithContext", fn.name, p, c.ids()...)
+			fn.router.hookPanicked("WithContext", fn.who.name, p, c.ids()...)
 			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
 		}
 	}()
@@ -169,7 +169,7 @@ var errNotFresh = errors.New("what WithContext was given returned a context that
 func (fn *function) nameTenant(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			fn.router.hookPanicked("WithTenantKey", fn.name, p, c.ids()...)
+			fn.router.hookPanicked("WithTenantKey", fn.who.name, p, c.ids()...)
 			err = fn.denied(c.id, &PanicError{Value: p, Stack: stack()})
 		}
 	}()
@@ -205,7 +205,7 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 		}
 	}
 	if broken := q.limits(fn.router.clock); broken != nil {
-		return refusal(fn.name, c.id, ReasonQueueCanceled, broken)
+		return refusal(fn.who.name, c.id, ReasonQueueCanceled, broken)
 	}
 	wait := min(fn.queueTimeout, time.Duration(q.alarm()-asked))
 	job := c.extra.from.delivers()
@@ -214,7 +214,7 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	c.extra.queued = fn.router.clock.now() - asked
 	if err == nil {
 		if job != nil && !c.mayRun(job) {
-			return refusal(fn.name, c.id, ReasonQueueCanceled, errJobGone)
+			return refusal(fn.who.name, c.id, ReasonQueueCanceled, errJobGone)
 		}
 		return nil
 	}
@@ -222,12 +222,12 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	// caller's end and not the queue's. For example, a caller with 1 s left in a queue of
 	// 5 s is refused with ReasonQueueCanceled, and its own error tells it why.
 	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
-		return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
+		return refusal(fn.who.name, c.id, ReasonQueueCanceled, q.end())
 	}
-	if refused := noSlot(fn.name, c.id, err); refused != nil {
+	if refused := noSlot(fn.who.name, c.id, err); refused != nil {
 		return refused
 	}
-	return refusal(fn.name, c.id, ReasonQueueCanceled, q.end())
+	return refusal(fn.who.name, c.id, ReasonQueueCanceled, q.end())
 }
 
 // mayRun asks the delivery that c is the call of, once c has its slot. The slot is given back
@@ -278,5 +278,5 @@ func (c *callContext) takeBack(why *Error) *Error {
 func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {
 	c.hold.Release()
 	c.ensureExtra()
-	return fn.refuse(q, c, c.takeBack(refusal(fn.name, c.id, ReasonClosed, wrapCause(ErrClosed, why))))
+	return fn.refuse(q, c, c.takeBack(refusal(fn.who.name, c.id, ReasonClosed, wrapCause(ErrClosed, why))))
 }

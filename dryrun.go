@@ -32,7 +32,7 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 
 // askDry is DryRun of a target. The call that it returns is not to be made.
 func (to target) askDry(q *caller, ctx context.Context) (*callContext, *Error) { //nolint:revive // as meet, to which both go
-	r, name := to.fn.router, to.fn.name
+	r, name := to.fn.router, to.fn.who.name
 	parent, tenant, priority, ended := q.meet(ctx)
 	if ended != nil {
 		return nil, refusesDry(name, ReasonQueueCanceled, ended)

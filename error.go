@@ -320,9 +320,9 @@ var errNilContext = errors.New("the context is nil; use context.Background()")
 // refusals counts refused calls by reason, and those that were deliveries of jobs apart. The
 // zero value is ready to use.
 type refusals struct {
-	mu    sync.Mutex // guards what follows
-	total uint64     // the sum of both
-	refusalCounts
+	mu    sync.Mutex     // guards what follows
+	total uint64         // the sum of both
+	by    *refusalCounts // nil: there are none
 }
 
 // refusalCounts are numbers of refused calls; a nil map has none.
@@ -331,9 +331,12 @@ type refusalCounts struct{ live, jobs map[Reason]uint64 }
 func (c *refusals) add(why Reason, delivery bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	counts := &c.live
+	if c.by == nil {
+		c.by = &refusalCounts{}
+	}
+	counts := &c.by.live
 	if delivery {
-		counts = &c.jobs
+		counts = &c.by.jobs
 	}
 	if *counts == nil {
 		*counts = map[Reason]uint64{}
@@ -352,7 +355,10 @@ func (c *refusals) count() uint64 {
 func (c *refusals) snapshot() refusalCounts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.clone()
+	if c.by == nil {
+		return refusalCounts{}
+	}
+	return c.by.clone()
 }
 
 func (c *refusalCounts) clone() refusalCounts {

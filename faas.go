@@ -68,11 +68,11 @@ func New(opts ...RouterOption) *Router {
 	if err := s.check(); err != nil {
 		panic(err)
 	}
+	s.defaults.asked = 0 // the router's options ask nothing of a name
 	r := &Router{settings: s, common: s.defaults, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
 	r.log = s.logger
 	r.reports = reporter{guard: &r.hookGuard, hook: s.decided}
 	r.common.resolve()
-	r.common.asked = 0 // the router's options ask nothing of a name
 	r.workers = newWorkerPool(r.clock, newPool, (*worker).loop)
 	if s.ceiling != nil {
 		r.capacity = &capacityController{clock: r.clock, group: r.group, policy: s.ceiling, reports: &r.reports, most: s.capacity}
@@ -296,7 +296,7 @@ func (t *typedTask[In, Out]) copyIn(in In) *Error {
 	core := t.f.core
 	data, err := copyValue(core.codec, &in, &t.in)
 	if err != nil {
-		return refusal(core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err))
+		return refusal(core.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err))
 	}
 	t.given = core.given(data)
 	return nil
@@ -390,20 +390,20 @@ func (r *Router) Remove(name string) error {
 	if err := r.functions.remove(fn); err != nil {
 		return err
 	}
-	r.jobs.registered(fn.name, false)
+	r.jobs.registered(fn.who.name, false)
 	return nil
 }
 
 // accept decodes a payload into in, a pointer to the handler's input.
 func (fn *function) accept(payload []byte, in any) *Error {
 	if len(payload) > fn.limitIn {
-		return refusal(fn.name, uuid.Nil, ReasonTooLarge, tooLarge("payload", len(payload), fn.limitIn))
+		return refusal(fn.who.name, uuid.Nil, ReasonTooLarge, tooLarge("payload", len(payload), fn.limitIn))
 	}
 	if fn.copy && fn.rawIn {
 		payload = bytes.Clone(payload)
 	}
 	if err := decode(fn.codec, payload, in); err != nil {
-		return refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err))
+		return refusal(fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err))
 	}
 	return nil
 }

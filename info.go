@@ -76,8 +76,8 @@ func (fn *function) info() Info {
 	instances, able := fn.instances()
 	return Info{
 		Signature: fn.signature(), Instances: instances, Ready: able,
-		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: min(fn.class.Limit(), fn.part.Limit()), Runaways: int(fn.runaways.Load()),
-		Reserved: fn.class.Reserved(), Weight: fn.class.Weight(),
+		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: min(fn.part.Class().Limit(), fn.part.Limit()), Runaways: int(fn.runaways.Load()),
+		Reserved: fn.part.Class().Reserved(), Weight: fn.part.Class().Weight(),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected.live, JobsRejected: rejected.jobs, LogLevel: fn.who.log.shown(),
 		JobPolicy: fn.jobs.shown(),
 	}
@@ -90,7 +90,7 @@ func (fn *function) signature() Signature {
 		kind = octets
 	}
 	return Signature{
-		Name: fn.name, Version: fn.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
+		Name: fn.who.name, Version: fn.who.version, Labels: fn.labels, In: in, Out: out, Timeout: fn.timeout, Memory: fn.memory,
 		MaxIn: fn.limitIn, MaxOut: fn.limitOut, Stream: fn.stream, ContentType: kind,
 	}
 }
@@ -284,7 +284,7 @@ func (r *Router) Decisions(name string) ([]Decision, error) {
 		}
 	}
 	if f, qualifier := r.functions.lookup(name); f != nil && qualifier == "" {
-		all = append(all, f.moves.all()...)
+		all = append(all, f.decisions()...)
 	}
 	slices.SortStableFunc(all, func(a, b Decision) int { return a.Time.Compare(b.Time) })
 	return all, nil

@@ -42,9 +42,9 @@ func (fn *function) runInit(ctx context.Context) (handler any, closer instances.
 // started for it. No caller is left to get its error, so that is logged. placeOf knows
 // this function too.
 func (fn *function) runCloser(ctx context.Context, closer instances.Closer) {
-	defer fn.router.guardHook("close", fn.name)
+	defer fn.router.guardHook("close", fn.who.name)
 	if err := closer(ctx); err != nil {
-		fn.router.settings.logger.Error("faas: an instance could not be closed", "function", fn.name, "error", foreign.Plain(err))
+		fn.router.settings.logger.Error("faas: an instance could not be closed", "function", fn.who.name, "error", foreign.Plain(err))
 	}
 }
 

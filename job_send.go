@@ -193,7 +193,7 @@ func (r *Router) Send(ctx context.Context, name string, payload []byte, opts ...
 func (fn *function) encodeJob(in any) ([]byte, error) {
 	payload, err := encode(fn.codec, in)
 	if err != nil {
-		return nil, sendRefused(refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err)))
+		return nil, sendRefused(refusal(fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err)))
 	}
 	if fn.rawIn {
 		payload = bytes.Clone(payload)
@@ -233,8 +233,8 @@ func (to target) draft(ctx context.Context, name string, payload []byte, opts []
 		return JobRecord{}, 0, err
 	}
 	rec := s.rec
-	rec.Function, rec.Payload = fn.name, payload
-	if name != fn.name {
+	rec.Function, rec.Payload = fn.who.name, payload
+	if name != fn.who.name {
 		rec.Name = name
 	}
 	if err := to.askSend(ctx, &rec); err != nil {
@@ -246,14 +246,14 @@ func (to target) draft(ctx context.Context, name string, payload []byte, opts []
 // checkSend returns why a job can't be sent whatever the gates say.
 func (to target) checkSend(ctx context.Context, s *sendSettings, payload []byte) error {
 	fn := to.fn
-	refuse := func(why Reason, err error) error { return sendRefused(refusal(fn.name, uuid.Nil, why, err)) }
+	refuse := func(why Reason, err error) error { return sendRefused(refusal(fn.who.name, uuid.Nil, why, err)) }
 	switch {
 	case ctx == nil:
 		return refuse(ReasonInput, wrapCause(ErrInput, errNilContext))
 	case s.fault != nil:
 		return refuse(ReasonInput, wrapCause(ErrInput, s.fault))
 	case fn.stream:
-		return usageError("send", fn.name, ErrType, "a streaming function answers its caller piece by piece, and a job has none")
+		return usageError("send", fn.who.name, ErrType, "a streaming function answers its caller piece by piece, and a job has none")
 	case fn.gone.Load():
 		return refuse(ReasonNotFound, wrapCause(ErrNotFound, errors.New("it was removed")))
 	case len(payload) > fn.limitIn:

@@ -75,7 +75,8 @@ func (r *Router) SetLogLevel(name string, level slog.Level) error {
 // newLogger makes a call's logger. It reads nothing that the end of the call clears.
 func (c *callContext) newLogger() *slog.Logger {
 	attrs := c.logAttrs()
-	h := callHandler{function: c.who.log, sink: c.who.log.logger.Handler().WithAttrs(attrs)}
+	log := c.who.functionLog()
+	h := callHandler{function: log, sink: log.logger.Handler().WithAttrs(attrs)}
 	if from := c.provenance(); from != nil && from.tail != nil {
 		h.tail = slog.NewTextHandler(from.tail, nil).WithAttrs(attrs)
 	}

@@ -15,12 +15,6 @@ type functionLog struct {
 	level  atomic.Int64 // a slog.Level
 }
 
-func newFunctionLog(logger *slog.Logger, level slog.Level) *functionLog {
-	l := &functionLog{logger: logger}
-	l.level.Store(int64(level))
-	return l
-}
-
 // shown is the level as Info shows it; nil: none is set.
 func (l *functionLog) shown() slog.Leveler {
 	if level := slog.Level(l.level.Load()); level != noLevel {

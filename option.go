@@ -42,22 +42,31 @@ type option func(*settings)
 func (o option) applyRouter(r *routerSettings) { o(&r.defaults) }
 func (o option) applyFunction(s *settings)     { o(s) }
 
-// instanceOption makes an option that changes a copy of the settings of instances, and
-// hookOption one of those of hooks: the router and other functions may have the same.
-func instanceOption(change func(*instanceSettings)) Option {
+// groupOption makes an option that changes a copy of one group of settings: the router and
+// other functions may have the same.
+func groupOption[G any](group func(*settings) **G, change func(*G)) Option {
 	return option(func(s *settings) {
-		own := *s.instanceSettings
+		at := group(s)
+		own := **at
 		change(&own)
-		s.instanceSettings = &own
+		*at = &own
 	})
 }
 
+func nameOption(field func(*nameSettings) *int, n int) Option {
+	return groupOption(func(s *settings) **nameSettings { return &s.nameSettings }, func(s *nameSettings) { s.ask(field(s), n) })
+}
+
+func instanceOption(change func(*instanceSettings)) Option {
+	return groupOption(func(s *settings) **instanceSettings { return &s.instanceSettings }, change)
+}
+
 func hookOption(change func(*hookSettings)) Option {
-	return option(func(s *settings) {
-		own := *s.hookSettings
-		change(&own)
-		s.hookSettings = &own
-	})
+	return groupOption(func(s *settings) **hookSettings { return &s.hookSettings }, change)
+}
+
+func dataOption(change func(*dataSettings)) Option {
+	return groupOption(func(s *settings) **dataSettings { return &s.dataSettings }, change)
 }
 
 type routerOption func(*routerSettings)
@@ -67,7 +76,6 @@ func (o routerOption) applyRouter(r *routerSettings) { o(r) }
 // with returns the settings of a function: s, the router's defaults, with opts applied.
 func (s *settings) with(function string, opts []FunctionOption) (*settings, error) {
 	own := *s
-	own.asked = 0
 	for _, o := range opts {
 		if o != nil {
 			o.applyFunction(&own)
@@ -103,7 +111,9 @@ func WithCapacityScaler(p Scaler) RouterOption {
 // it only the router's capacity bounds them. 0 switches the function off, as on
 // Lambda: calls are refused with [ReasonOff]. [Router.SetConcurrency] changes it
 // while calls run.
-func WithConcurrency(n int) Option { return option(func(s *settings) { s.ask(&s.concurrency, n) }) }
+func WithConcurrency(n int) Option {
+	return nameOption(func(s *nameSettings) *int { return &s.concurrency }, n)
+}
 
 // WithReserved guarantees n of the router's slots to a function, n ≥ 0: while it has
 // fewer than n of them and one of its calls waits, the next slot that becomes free
@@ -114,7 +124,9 @@ func WithConcurrency(n int) Option { return option(func(s *settings) { s.ask(&s.
 // its capacity: the registration that would exceed it returns an error that Is
 // [ErrInput]. [Router.SetCapacity] may go below the sum; then each function gets its
 // proportion. n may not exceed [WithConcurrency]. Default 0.
-func WithReserved(n int) Option { return option(func(s *settings) { s.ask(&s.reserved, n) }) }
+func WithReserved(n int) Option {
+	return nameOption(func(s *nameSettings) *int { return &s.reserved }, n)
+}
 
 // WithWeight sets a function's share of the router's capacity when there are not
 // enough slots for all, between 1 and 1,000. A function that asks for less than its
@@ -123,7 +135,7 @@ func WithReserved(n int) Option { return option(func(s *settings) { s.ask(&s.res
 // calls end. A function with no running call comes before all that have what they
 // reserved, so that no weight starves it. A slot counts for the function that got it: a
 // nested call that runs on its parent's slot counts for the parent. Default 1.
-func WithWeight(w int) Option { return option(func(s *settings) { s.ask(&s.weight, w) }) }
+func WithWeight(w int) Option { return nameOption(func(s *nameSettings) *int { return &s.weight }, w) }
 
 // WithTenantConcurrency sets how many calls of one tenant (see [WithTenant]) run at
 // once in a function, n ≥ 1. Calls beyond that wait as for a slot, and calls of other
@@ -141,7 +153,7 @@ func WithTenantConcurrency(n int) Option {
 	if n == 0 {
 		n = -1 // check refuses -1; 0 stands for no limit
 	}
-	return option(func(s *settings) { s.ask(&s.tenants, n) })
+	return nameOption(func(s *nameSettings) *int { return &s.tenants }, n)
 }
 
 // WithTenantKey sets a function that names the tenant of a call, instead of
@@ -160,7 +172,9 @@ func WithTenantKey(f func(ctx context.Context, inv Invocation) string) Option {
 // 0: a runaway keeps its slot until it returns, so that no more handlers run than the
 // limits allow. Calls wait for that slot as for any other, until it is stuck (see
 // [WithStuck]). With n > 0, up to n of them give it back as soon as their call has ended.
-func WithRunaways(n int) Option { return option(func(s *settings) { s.ask(&s.runaways, n) }) }
+func WithRunaways(n int) Option {
+	return nameOption(func(s *nameSettings) *int { return &s.runaways }, n)
+}
 
 // WithMaxDepth sets how deep calls may nest, n ≥ 1. The call from outside is the
 // first; the one that would be number n+1 is refused with [ErrDepth]. Default 16.
@@ -187,7 +201,7 @@ func WithMaxDepth(n int) RouterOption {
 //
 // Jobs have no place in the queue, and no call is refused for them: while they have slots,
 // as many more calls may wait as could run without them.
-func WithQueue(n int) Option { return option(func(s *settings) { s.ask(&s.queue, n) }) }
+func WithQueue(n int) Option { return nameOption(func(s *nameSettings) *int { return &s.queue }, n) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is refused
 // with [ReasonQueueTimeout]; it must be positive. The caller's context bounds the wait
@@ -274,11 +288,13 @@ func WithInitTimeout(d time.Duration) Option {
 // at least 1. A larger payload is refused with [ErrTooLarge]; a larger output settles
 // as OutputInvalid. Default 6 MiB each.
 func WithLimits(in, out int) Option {
-	return option(func(s *settings) { s.limitIn, s.limitOut = in, out })
+	return dataOption(func(s *dataSettings) { s.limitIn, s.limitOut = in, out })
 }
 
 // WithCodec sets the codec of bytes calls and [WithCopy]. Default: JSON, see [Codec].
-func WithCodec(c Codec) Option { return option(func(s *settings) { s.codec = c }) }
+func WithCodec(c Codec) Option {
+	return dataOption(func(s *dataSettings) { s.codec, s.contentType = c, "" })
+}
 
 // WithCopy copies the input and the output of typed calls through the codec, so that
 // caller and handler share nothing. []byte payloads are cloned. It costs about as
@@ -356,7 +372,7 @@ func WithTracing(f func(ctx context.Context, inv Invocation) Trace) Option {
 // encodes it again: what the type has no field for is missing then.
 func WithCapture(c Capture, outcomes ...Outcome) Option {
 	set := newCapturing(c, outcomes)
-	return option(func(s *settings) { s.capture = set })
+	return hookOption(func(s *hookSettings) { s.capture = set })
 }
 
 // WithMemory declares the memory that a call is billed for, in bytes, at least 1.

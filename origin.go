@@ -112,7 +112,7 @@ func (c *callContext) invocation() Invocation {
 // describe is invocation for a call that has no ID and no start.
 func (who *identity) describe(tenant string, priority int, parent *callContext, from *provenance) Invocation {
 	inv := Invocation{
-		Function: who.name, Version: who.version, Alias: who.alias, Tenant: tenant, Labels: who.labels,
+		Function: who.name, Version: who.version, Alias: who.aliasName(), Tenant: tenant, Labels: who.labels,
 		Attempt: 1, Timeout: from.shorten(who.timeout), Memory: who.memory, Priority: priority,
 	}
 	if parent != nil {

@@ -23,10 +23,10 @@ func refusal(function string, id uuid.UUID, why Reason, err error) *Error {
 func (fn *function) denied(id uuid.UUID, cause error) *Error {
 	// errors.As calls methods of the gate's error, which is foreign code: ask recovers.
 	var own *Error
-	if !errors.As(cause, &own) || own.Kind == KindNone && own.Reason == "" || own.Function != "" && own.Function != fn.name {
-		return refusal(fn.name, id, ReasonDenied, wrapCause(ErrDenied, cause))
+	if !errors.As(cause, &own) || own.Kind == KindNone && own.Reason == "" || own.Function != "" && own.Function != fn.who.name {
+		return refusal(fn.who.name, id, ReasonDenied, wrapCause(ErrDenied, cause))
 	}
-	e := &Error{Op: "invoke", Function: fn.name, ID: id, Kind: own.Kind, Reason: own.Reason, RetryAfter: own.RetryAfter, Err: own.Err}
+	e := &Error{Op: "invoke", Function: fn.who.name, ID: id, Kind: own.Kind, Reason: own.Reason, RetryAfter: own.RetryAfter, Err: own.Err}
 	if e.Reason == "" {
 		e.Reason = ReasonDenied
 	}

@@ -64,13 +64,13 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 			return nil, err
 		}
 	}
-	fn := &function{settings: s, router: r, name: name, version: versionLatest}
+	fn, version := &function{settings: s, router: r}, versionLatest
 	if s.number < 0 {
 		return nil, usageError("register", name, ErrInput, "WithVersion: versions are numbered from 1; leave the option out for the one without a number")
 	} else if s.number > 0 {
-		fn.version = strconv.Itoa(s.number)
+		version = strconv.Itoa(s.number)
 	}
-	fn.identify()
+	fn.identify(name, version)
 	if err := fn.compose(); err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (r *Router) enter(fn *function, h handle) error {
 		}
 		fn.scaling = s
 	}
-	if err := r.functions.add(fn, r.group, &r.common); err != nil {
+	if err := r.functions.add(fn, r.group); err != nil {
 		return err
 	}
 	entered := false
@@ -102,7 +102,7 @@ func (r *Router) enter(fn *function, h handle) error {
 	err := r.open(fn)
 	if entered = err == nil; entered {
 		r.functions.confirm(fn)
-		r.jobs.registered(fn.name, true)
+		r.jobs.registered(fn.who.name, true)
 	}
 	return err
 }
@@ -113,7 +113,7 @@ func (r *Router) enter(fn *function, h handle) error {
 // closing again afterwards, because the init funcs may have taken long.
 func (r *Router) open(fn *function) error {
 	if r.closing.Load() {
-		return errClosing(fn.name)
+		return errClosing(fn.who.name)
 	}
 	if fn.scaling == nil {
 		return nil
@@ -121,9 +121,9 @@ func (r *Router) open(fn *function) error {
 	err := fn.scaling.provide()
 	switch {
 	case r.closing.Load():
-		return errClosing(fn.name)
+		return errClosing(fn.who.name)
 	case err != nil:
-		return &Error{Op: "register", Function: fn.name, Err: err}
+		return &Error{Op: "register", Function: fn.who.name, Err: err}
 	}
 	return nil
 }
@@ -143,12 +143,12 @@ func (fn *function) isScaled() bool {
 func (fn *function) compose() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = usageError("register", fn.name, ErrInput, "a middleware panicked while it was composed: %s", foreign.Plain(p))
+			err = usageError("register", fn.who.name, ErrInput, "a middleware panicked while it was composed: %s", foreign.Plain(p))
 		}
 	}()
 	fn.chain = chain(fn.middleware, runHandler)
 	if len(fn.middleware) > 0 && fn.chain == nil {
-		return usageError("register", fn.name, ErrInput, "a middleware returned a nil Runner")
+		return usageError("register", fn.who.name, ErrInput, "a middleware returned a nil Runner")
 	}
 	fn.reserves = slices.ContainsFunc(fn.meters, func(m Meter) bool { _, ok := m.(Reserver); return ok })
 	fn.plain = !fn.reserves && len(fn.gates) == 0 && len(fn.contexts) == 0 && fn.tenantKey == nil
@@ -165,9 +165,11 @@ func (fn *function) bind(h handle) {
 }
 
 // identify makes fn.who, once, before the first call.
-func (fn *function) identify() {
-	fn.who = &identity{
-		name: fn.name, version: fn.version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
-		inline: fn.inline, clock: fn.router.clock, log: newFunctionLog(fn.router.settings.logger, fn.logLevel),
-	}
+func (fn *function) identify(name, version string) {
+	fn.who = &identity{about: about{
+		name: name, version: version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
+		inline: fn.inline, clock: fn.router.clock,
+	}}
+	fn.who.log.logger = fn.router.settings.logger
+	fn.who.log.level.Store(int64(fn.logLevel))
 }

@@ -22,12 +22,9 @@ import (
 type function struct {
 	*settings // not written to: functions without options share those of their router
 	router    *Router
-	who       *identity
-	name      string
-	version   string
+	who       *identity // with its name and version
 	family    *family
-	class     *admission.Class   // the family's
-	part      *admission.Version // of class: this version's
+	part      *admission.Version // of the family's class: this version's
 	scaling   *scaling           // nil: the limit is fixed
 	init      func(ctx context.Context) (handler any, closer func(context.Context) error, err error)
 	chain     Runner // the middlewares around the handler; nil: none
@@ -48,8 +45,8 @@ type function struct {
 	// differ, calls are under way: see unsettled.
 	refused  refusals
 	gone     atomic.Bool  // removed; set before the class refuses calls, see refuse
-	runaways atomic.Int64 // settled calls with a handler that runs
-	replaced atomic.Int64 // of those, the ones whose slot went to another call
+	runaways atomic.Int32 // settled calls with a handler that runs
+	replaced atomic.Int32 // of those, the ones whose slot went to another call
 }
 
 // handle is the typed half of a function: a *Function or a *StreamFunction.
@@ -66,6 +63,7 @@ type handle interface {
 // for those and no count is lost.
 type registry struct {
 	byName sync.Map // string → *family
+	none   others   // what most names have beside $LATEST; always empty
 
 	mu   sync.Mutex  // guards the fields below, each change of byName and each of a family's table
 	gone []*function // removed, and with calls under way when sweep last looked
@@ -74,18 +72,18 @@ type registry struct {
 }
 
 // add registers fn as the first version of its name, or as one more. If it fails, nothing
-// of fn is left. See newFamily for g and common.
-func (t *registry) add(fn *function, g *admission.Group, common *settings) (err error) {
+// of fn is left. g is what the class of a new name is in.
+func (t *registry) add(fn *function, g *admission.Group) (err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f := t.get(fn.name)
+	f := t.get(fn.who.name)
 	if f != nil {
 		if err := f.refuses(fn); err != nil {
 			return err
 		}
 		fn.part = f.class.NewVersion(admission.Unlimited)
 	} else {
-		if f, err = fn.newFamily(g, common); err != nil {
+		if f, err = fn.newFamily(g, &t.none); err != nil {
 			return err
 		}
 		fn.part = f.class.Base()
@@ -93,10 +91,10 @@ func (t *registry) add(fn *function, g *admission.Group, common *settings) (err 
 	if s := fn.scaling; s != nil { // before the first call, see Version.Resize
 		fn.part.Resize(s.limit())
 	}
-	fn.family, fn.class = f, f.class
+	fn.family = f
 	fn.plain = fn.plain && f.tenants == 0
 	f.table.Store(f.table.Load().with(fn))
-	t.byName.Store(fn.name, f)
+	t.byName.Store(fn.who.name, f)
 	return nil
 }
 
@@ -135,7 +133,7 @@ func (t *registry) remove(fn *function) *Error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := fn.family
-	if f.table.Load().version(fn.version) != fn {
+	if f.table.Load().version(fn.who.version) != fn {
 		return usageError("remove", fn.qualified(), ErrNotFound, "it has just been removed")
 	}
 	if alias, used := f.table.Load().namedBy(fn); used {
@@ -148,7 +146,7 @@ func (t *registry) remove(fn *function) *Error {
 	// refused.
 	fn.gone.Store(true)
 	if rest.isEmpty() {
-		t.byName.Delete(fn.name)
+		t.byName.Delete(fn.who.name)
 		f.class.Remove()
 	} else {
 		fn.part.Remove()
@@ -300,17 +298,46 @@ func notFound(op, name string, f *family) *Error {
 // or option of the user's, so that a kept context does not keep those in memory; but it
 // does to the router's logger, so that late goroutines can log.
 type identity struct {
+	about
+	alias *byAlias    // by which the call was made; nil: by none
+	log   functionLog // not used by an alias, see functionLog
+}
+
+// about is what does not depend on the alias.
+type about struct {
 	name    string
 	version string
 	labels  map[string]string
 	timeout time.Duration
 	memory  int64
+	clock   *clock // each router has its own: equal clocks mean one router
 	inline  bool
-	alias   string    // by which the call was made
-	of      *identity // by an alias: the function's own
-	clock   *clock    // each router has its own: equal clocks mean one router
-	log     *functionLog
 }
+
+// byAlias is what an identity has more that is known by an alias.
+type byAlias struct {
+	name string
+	of   *identity // the function's own
+}
+
+// aliasName is the alias by which the call was made, or empty.
+func (who *identity) aliasName() string {
+	if who.alias == nil {
+		return ""
+	}
+	return who.alias.name
+}
+
+// own is the identity of the function itself.
+func (who *identity) own() *identity {
+	if who.alias == nil {
+		return who
+	}
+	return who.alias.of
+}
+
+// functionLog is the function's, by whatever alias the call was made.
+func (who *identity) functionLog() *functionLog { return &who.own().log }
 
 // unsettled is how many calls are under way: in admission, waiting or running. The counts
 // of ended calls are loaded before Entered. A call that begins or ends between the loads

@@ -82,7 +82,7 @@ func (w *worker) leave(c *callContext) {
 func (c *callContext) recordOverrun(d time.Duration) {
 	fn := c.fn
 	o := Overrun{
-		ID: c.id, Function: fn.name, Version: fn.version, Tenant: c.tenant, Labels: fn.labels,
+		ID: c.id, Function: fn.who.name, Version: fn.who.version, Tenant: c.tenant, Labels: fn.labels,
 		Duration: d, Memory: fn.memory,
 	}
 	if from := c.provenance(); from != nil {
@@ -123,5 +123,5 @@ func (r *Router) logLatePanic(c *callContext, err error) {
 		return
 	}
 	r.settings.logger.Error("faas: handler panicked after its call was over",
-		append(c.ids(), "function", c.fn.name, "panic", foreign.Plain(p.Value), "stack", string(p.Stack))...)
+		append(c.ids(), "function", c.fn.who.name, "panic", foreign.Plain(p.Value), "stack", string(p.Stack))...)
 }

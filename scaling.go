@@ -51,7 +51,7 @@ func (fn *function) newScaling() (*scaling, error) {
 		s.policy = ConcurrencyScaler{}
 	}
 	if err := checkScaler(s.policy); err != nil {
-		return nil, usageError("register", fn.name, ErrInput, "WithScaler: %v", err)
+		return nil, usageError("register", fn.who.name, ErrInput, "WithScaler: %v", err)
 	}
 	if w, ok := s.policy.(Windower); ok {
 		s.stable, s.burst = w.Windows()
@@ -109,7 +109,7 @@ func (s *scaling) initBackoff(c *callContext) *Error {
 	if retry <= 0 {
 		return nil
 	}
-	refused := refusal(s.fn.name, c.id, ReasonInit, instanceError(err))
+	refused := refusal(s.fn.who.name, c.id, ReasonInit, instanceError(err))
 	refused.RetryAfter = retry
 	return refused
 }
@@ -133,7 +133,7 @@ func (s *scaling) growWithin(to int, now int64) {
 // growthDecision describes a growth within what the policy allowed, see growWithin. s.mu must be held.
 func (s *scaling) growthDecision(from, to int) *Decision {
 	l := s.load(true)
-	return &Decision{Time: l.Now, Function: s.fn.name, Version: s.fn.version, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
+	return &Decision{Time: l.Now, Function: s.fn.who.name, Version: s.fn.who.version, From: from, To: to, Wanted: to, Rule: s.rule, Load: l}
 }
 
 // reportGrowth passes the Decision of a growth by growWithin to the hooks. s.mu must not be
@@ -230,7 +230,7 @@ func (s *scaling) decide(arrival bool) {
 		s.mu.Lock()
 		l, memory, turn := s.load(arrival), s.memory, s.turn
 		s.mu.Unlock()
-		t, next, ok := s.fn.router.desired(s.policy, s.fn.name, l, memory)
+		t, next, ok := s.fn.router.desired(s.policy, s.fn.who.name, l, memory)
 		if !ok {
 			return
 		}
@@ -269,7 +269,7 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 	if from == to {
 		return nil
 	}
-	d := &Decision{Time: l.Now, Function: s.fn.name, Version: s.fn.version, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
+	d := &Decision{Time: l.Now, Function: s.fn.who.name, Version: s.fn.who.version, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
 	s.decisions.add(d) // under s.mu, so that decisions are kept in the order in which they were made
 	return d
 }
@@ -291,7 +291,7 @@ func (s *scaling) load(arrival bool) Load {
 	}
 	// More instances than the router has slots for could not be used.
 	per := fn.perInstance
-	l.Max = min(fn.maxInstances, ceilDiv(min(fn.class.Limit(), fn.router.group.Limit()), per))
+	l.Max = min(fn.maxInstances, ceilDiv(min(fn.part.Class().Limit(), fn.router.group.Limit()), per))
 	l.Min = min(fn.minInstances, l.Max)
 	// Used may count a call that has left the window and not yet given back its slot (see
 	// releaseInstance). The window's level bounds it, so that Queued is not negative.

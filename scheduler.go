@@ -64,7 +64,7 @@ type pending struct {
 func (to target) start(ctx context.Context, q *caller, t task) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if ctx == nil {
-		return pending{}, true, to.turnAway(nil, refusal(fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
+		return pending{}, true, to.turnAway(nil, refusal(fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
 	}
 	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
 	if q.from != nil && q.from.resolved != nil {
@@ -120,7 +120,7 @@ func (to target) invokeSlowly(q *caller, c *callContext, ended error) (p pending
 	c.extra.from = q.from.named(c.id)
 	c.deliver()
 	if ended != nil {
-		return pending{}, true, fn.refuse(q, c, refusal(fn.name, c.id, ReasonQueueCanceled, ended))
+		return pending{}, true, fn.refuse(q, c, refusal(fn.who.name, c.id, ReasonQueueCanceled, ended))
 	}
 	if refused := fn.admit(q, c); refused != nil {
 		if refused = c.takeBack(refused); to.isGone(c, refused) {

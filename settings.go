@@ -13,26 +13,22 @@ import (
 // settings are what a function is registered with. A router has one set of them too,
 // as the defaults of its functions. A function with options has a copy, in which what it
 // points to is still the router's: an option there changes a copy of that, see jobOption,
-// instanceOption and hookOption. So a function pays for what it sets.
+// nameOption and groupOption. So a function pays for what it sets.
 type settings struct {
-	nameSettings
+	*nameSettings
 	*instanceSettings
 	*hookSettings
+	*dataSettings
 	number       int // of the version; 0: $LATEST; below that: no number
 	timeout      time.Duration
 	queueTimeout time.Duration // likeTimeout until resolve has set it
-	codec        Codec
-	contentType  string // of what the codec encodes to
 	memory       int64
 	labels       map[string]string
-	limitIn      int
-	limitOut     int
 	jobs         *jobPolicy
 	copy, inline bool
 	meters       meters
 	tracing      func(ctx context.Context, inv Invocation) Trace
 	logLevel     slog.Level // noLevel: it is not set
-	capture      *capturing
 }
 
 // instanceSettings are those of a function's scaling.
@@ -45,14 +41,23 @@ type instanceSettings struct {
 	initTimeout  time.Duration
 }
 
-// hookSettings are what is called on the way of some calls. Meters, tracing and the capture
-// are not among them, because every call looks at those.
+// hookSettings are what is called on the way of some calls. Meters and tracing are not among
+// them, because every call looks at those.
 type hookSettings struct {
 	tenantKey    func(ctx context.Context, inv Invocation) string
 	middleware   []Middleware
 	gates        []Gate
 	contexts     []func(caller, fresh context.Context) context.Context
 	refusalHooks []func(ctx context.Context, ref Refusal)
+	capture      *capturing
+}
+
+// dataSettings are those of encoded inputs and outputs.
+type dataSettings struct {
+	codec       Codec
+	contentType string // of what the codec encodes to; empty until resolve has set it
+	limitIn     int
+	limitOut    int
 }
 
 // routerSettings are what a router is made with.
@@ -78,7 +83,9 @@ func (s *settings) resolve() {
 	if s.queueTimeout == likeTimeout {
 		s.queueTimeout = s.timeout
 	}
-	s.contentType, _ = contentType(s.codec) // no error: check has called it too
+	if s.contentType == "" { // else it is the router's, which other goroutines read
+		s.contentType, _ = contentType(s.codec) // no error: check has called it too
+	}
 }
 
 // defaultSettings returns the defaults. Some follow AWS Lambda: the capacity is an
@@ -87,10 +94,10 @@ func (s *settings) resolve() {
 func defaultSettings() routerSettings {
 	return routerSettings{
 		defaults: settings{
-			nameSettings: nameSettings{concurrency: admission.Unlimited, weight: 1, queue: 1000},
-			timeout:      30 * time.Second, queueTimeout: likeTimeout,
-			codec: &jsonCodec{}, memory: 128 << 20, limitIn: 6 << 20, limitOut: 6 << 20,
+			nameSettings: &nameSettings{concurrency: admission.Unlimited, weight: 1, queue: 1000},
+			timeout:      30 * time.Second, queueTimeout: likeTimeout, memory: 128 << 20,
 			logLevel: noLevel, jobs: lambdaPolicy(), hookSettings: &hookSettings{},
+			dataSettings:     &dataSettings{codec: &jsonCodec{}, limitIn: 6 << 20, limitOut: 6 << 20},
 			instanceSettings: &instanceSettings{perInstance: 1, maxInstances: admission.Unlimited, initTimeout: 10 * time.Second},
 		},
 		capacity: 1000, logger: slog.Default(), maxDepth: 16, grace: time.Second,

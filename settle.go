@@ -56,7 +56,7 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 	}
 	switch {
 	case v.outcome > Failed: // the platform's answer; a handler's error is passed on as it is
-		v.err = &Error{Op: "invoke", Function: c.fn.name, ID: c.id, Outcome: v.outcome, Err: v.err}
+		v.err = &Error{Op: "invoke", Function: c.fn.who.name, ID: c.id, Outcome: v.outcome, Err: v.err}
 	case v.outcome == Failed:
 		handOn(v.err)
 	}
@@ -132,10 +132,10 @@ func (c *callContext) conclude(v verdict, by settler, recorded bool) {
 // release, which clears what it reads. It fills e and does not return it: a meter gets
 // the record by value, and each copy more would be felt.
 func (c *callContext) fill(e *Execution, v *verdict) {
-	fn := c.fn
-	e.ID, e.Function, e.Version, e.Tenant, e.Labels, e.Attempt = c.id, fn.name, fn.version, c.tenant, fn.labels, 1
+	fn, who := c.fn, c.who
+	e.ID, e.Function, e.Version, e.Tenant, e.Labels, e.Attempt = c.id, who.name, who.version, c.tenant, who.labels, 1
 	e.Outcome, e.Err, e.Start, e.Duration = v.outcome, v.err, fn.router.clock.time(c.start), time.Duration(v.at-c.start)
-	e.Memory, e.BytesIn, e.BytesOut = fn.memory, c.task.payload(), v.size
+	e.Memory, e.BytesIn, e.BytesOut = who.memory, c.task.payload(), v.size
 	if c.extra != nil {
 		e.Queued, e.Init, e.Cold = time.Duration(c.extra.queued), time.Duration(c.extra.initWait), c.extra.cold
 		if from := c.extra.from; from != nil {

@@ -90,7 +90,7 @@ func (f *StreamFunction[In]) Invoke(ctx context.Context, in In, w io.Writer) err
 		var own In
 		data, err := copyValue(f.core.codec, &t.in, &own)
 		if err != nil {
-			return f.core.itself().turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err)))
+			return f.core.itself().turnAway(ctx, refusal(f.core.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, err)))
 		}
 		t.in, t.given = own, f.core.given(data)
 	}
@@ -112,7 +112,7 @@ func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, 
 			return r.refuseUnknown(ctx, err)
 		}
 		if w == nil {
-			return to.turnAway(ctx, refusal(to.fn.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
+			return to.turnAway(ctx, refusal(to.fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
 		}
 		if end := to.fn.handle.invokeStream(ctx, to, payload, w); end != errGone { //nolint:errorlint // target.invoke returns this very value
 			return end
@@ -130,7 +130,7 @@ func (f *Function[In, Out]) invokeStream(ctx context.Context, to target, payload
 		return err
 	}
 	if err := writeAll(w, data); err != nil {
-		return &Error{Op: "invoke", Function: f.core.name, Outcome: Canceled, Err: wrapCause(context.Canceled, err)}
+		return &Error{Op: "invoke", Function: f.core.who.name, Outcome: Canceled, Err: wrapCause(context.Canceled, err)}
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (f *StreamFunction[In]) task() *streamTask[In] {
 // invoke runs a call and returns when w has got its pieces.
 func (f *StreamFunction[In]) invoke(ctx context.Context, to target, t *streamTask[In], w io.Writer) error {
 	if w == nil {
-		return to.turnAway(ctx, refusal(f.core.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
+		return to.turnAway(ctx, refusal(f.core.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
 	}
 	if ctx == nil {
 		_, err := to.invoke(nil, t) //nolint:staticcheck // refused there, and counted
@@ -192,7 +192,7 @@ func (f *StreamFunction[In]) invoke(ctx context.Context, to target, t *streamTas
 	writeErr := t.out.finish(ctx, !reusable) // not reusable: the call has ended before its handler
 	returned = true
 	if writeErr != nil && (err == nil || errors.Is(err, context.Canceled)) {
-		return &Error{Op: "invoke", Function: f.core.name, ID: t.out.id, Outcome: Canceled, Err: writeErr}
+		return &Error{Op: "invoke", Function: f.core.who.name, ID: t.out.id, Outcome: Canceled, Err: writeErr}
 	}
 	return err
 }

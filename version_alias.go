@@ -228,6 +228,17 @@ func (f *family) moved(c *aliasChange, was *aliased) *Decision {
 	if maps.Equal(d.Before, d.After) {
 		return nil
 	}
-	f.moves.add(d)
+	if f.moves.Load() == nil {
+		f.moves.Store(&decisions{})
+	}
+	f.moves.Load().add(d)
 	return d
+}
+
+// decisions are those that moved has kept.
+func (f *family) decisions() []Decision {
+	if moves := f.moves.Load(); moves != nil {
+		return moves.all()
+	}
+	return nil
 }

@@ -17,18 +17,24 @@ import (
 // family is all versions of one name, and what they share: their settings and their class in
 // admission. It ends with its last version, and the name then begins anew.
 type family struct {
-	*nameSettings // those of the first version, constant: shared by all names without options
+	*nameSettings // those of the first version, constant: shared by all names that set none of them
 	class         *admission.Class
-	replaced      atomic.Int64 // of all versions together; see function.replaced
-	past          *totals      // of versions that were removed and are done; nil: none. The registry's mu guards it
-	moves         decisions    // of its aliases
+	replaced      atomic.Int64              // of all versions together; see function.replaced
+	past          *totals                   // of versions that were removed and are done; nil: none. The registry's mu guards it
+	moves         atomic.Pointer[decisions] // of its aliases; nil: none. The registry's mu guards its making
 	table         atomic.Pointer[table]
 }
 
 // table is what there is of a name. It is constant: a change puts another in its place, so
 // that a call finds its version by one load. The registry's mu guards such a change.
 type table struct {
-	latest   *function   // the version without a number, or nil
+	latest *function // the version without a number, or nil
+	*others
+}
+
+// others is what only some names have. It is constant too: those without share an empty one,
+// the registry's.
+type others struct {
 	numbered []*function // by number
 	aliases  map[string]*aliased
 }
@@ -41,7 +47,7 @@ func (t *table) version(qualifier string) *function {
 	}
 	// Of numbers without leading zeros the longer is the larger, so that nothing is parsed.
 	i, found := slices.BinarySearchFunc(t.numbered, qualifier, func(fn *function, q string) int {
-		return cmp.Or(cmp.Compare(len(fn.version), len(q)), strings.Compare(fn.version, q))
+		return cmp.Or(cmp.Compare(len(fn.who.version), len(q)), strings.Compare(fn.who.version, q))
 	})
 	if !found {
 		return nil
@@ -68,7 +74,7 @@ func (t *table) with(fn *function) *table {
 		return &next
 	}
 	i, _ := slices.BinarySearchFunc(t.numbered, fn.number, func(a *function, n int) int { return cmp.Compare(a.number, n) })
-	next.numbered = slices.Insert(slices.Clone(t.numbered), i, fn)
+	next.others = &others{slices.Insert(slices.Clone(t.numbered), i, fn), t.aliases}
 	return &next
 }
 
@@ -78,7 +84,7 @@ func (t *table) without(fn *function) *table {
 	if t.latest == fn {
 		next.latest = nil
 	} else {
-		next.numbered = slices.DeleteFunc(slices.Clone(t.numbered), func(a *function) bool { return a == fn })
+		next.others = &others{slices.DeleteFunc(slices.Clone(t.numbered), func(a *function) bool { return a == fn }), t.aliases}
 	}
 	return &next
 }
@@ -115,15 +121,10 @@ func (f *family) newest() *function {
 	return nil
 }
 
-// newFamily makes the family of a name whose first version is fn. common are the settings
-// that functions without options share.
-func (fn *function) newFamily(g *admission.Group, common *settings) (*family, error) {
-	f := &family{nameSettings: &common.nameSettings, class: g.NewClass(fn.concurrency, fn.queue)}
-	if fn.settings != common { // copied, so that the name keeps no hook of a version that is gone
-		own := fn.nameSettings
-		f.nameSettings = &own
-	}
-	f.table.Store(&table{})
+// newFamily makes the family of a name whose first version is fn. none is the empty others.
+func (fn *function) newFamily(g *admission.Group, none *others) (*family, error) {
+	f := &family{nameSettings: fn.nameSettings, class: g.NewClass(fn.concurrency, fn.queue)}
+	f.table.Store(&table{others: none})
 	// A limit of 0 means "switched off" and not "wait for ever", so that it is a switch
 	// of its own in admission.
 	if f.concurrency == 0 {
@@ -136,7 +137,7 @@ func (fn *function) newFamily(g *admission.Group, common *settings) (*family, er
 		f.class.SetWeight(f.weight)
 	}
 	if f.reserved > 0 && errors.Is(f.class.Reserve(f.reserved), admission.ErrReserved) {
-		return nil, usageError("register", fn.name, ErrInput,
+		return nil, usageError("register", fn.who.name, ErrInput,
 			"WithReserved(%d): together, floors would exceed the router's capacity of %d; see SetCapacity", f.reserved, g.Limit())
 	}
 	return f, nil
@@ -144,13 +145,13 @@ func (fn *function) newFamily(g *admission.Group, common *settings) (*family, er
 
 // refuses returns why fn can't be one more version of the family, or nil.
 func (f *family) refuses(fn *function) error {
-	if f.resolve(fn.version) != nil {
+	if f.resolve(fn.who.version) != nil {
 		return usageError("register", fn.qualified(), ErrDuplicate, "Remove it first, or choose another name, or another version")
 	}
 	other := f.newest()
 	if reflect.TypeOf(other.handle) != reflect.TypeOf(fn.handle) {
 		return usageError("register", fn.qualified(), ErrType, "it is a %T, and version %s a %T: the versions of a name have one type",
-			fn.handle, other.version, other.handle)
+			fn.handle, other.who.version, other.handle)
 	}
 	if what := fn.differs(f.nameSettings); what != "" {
 		return usageError("register", fn.qualified(), ErrInput, "%s: its versions share that, and the first sets it; leave the option out", what)
@@ -171,9 +172,9 @@ func (f *family) bound(n int) {
 // qualified returns the name with the version's number, for messages.
 func (fn *function) qualified() string {
 	if fn.number == 0 {
-		return fn.name
+		return fn.who.name
 	}
-	return fn.name + ":" + fn.version
+	return fn.who.name + ":" + fn.who.version
 }
 
 // list says which versions there are, and the last ones of many.
@@ -181,7 +182,7 @@ func (f *family) list() string {
 	const most = 10
 	var names []string
 	for _, fn := range f.table.Load().all() {
-		names = append(names, fn.name+":"+fn.version)
+		names = append(names, fn.who.name+":"+fn.who.version)
 	}
 	if n := len(names); n > most {
 		return "…, " + strings.Join(names[n-most:], ", ")
@@ -211,7 +212,7 @@ func (fn *function) itself() target { return target{fn: fn, who: fn.who} }
 
 // resolution is what the caller is told of the target.
 func (to target) resolution() Resolution {
-	return Resolution{Function: to.fn.name, Version: to.fn.version, Alias: to.who.alias}
+	return Resolution{Function: to.fn.who.name, Version: to.fn.who.version, Alias: to.who.aliasName()}
 }
 
 // target returns what a call with that qualifier runs. It takes a turn of the alias, if it
@@ -257,18 +258,15 @@ func (f *family) aliasOf(reference string) (alias string, ok bool) {
 
 // by is what the context of a call by that alias knows of its function.
 func (who *identity) by(alias string) *identity {
-	known := *who
-	known.alias, known.of = alias, who
-	return &known
+	return &identity{about: who.about, alias: &byAlias{alias, who}}
 }
 
 // isOf tells whether who is fn's, by an alias or not.
-func (who *identity) isOf(fn *function) bool { return who == fn.who || who.of == fn.who }
+func (who *identity) isOf(fn *function) bool { return who.own() == fn.who }
 
 // withAlias returns t with a in place of what the name stood for. If a is nil it is removed.
 func (t *table) withAlias(name string, a *aliased) *table {
-	next := *t
-	next.aliases = maps.Clone(t.aliases)
+	next := &others{t.numbered, maps.Clone(t.aliases)}
 	switch {
 	case a == nil:
 		delete(next.aliases, name)
@@ -277,7 +275,7 @@ func (t *table) withAlias(name string, a *aliased) *table {
 	default:
 		next.aliases[name] = a
 	}
-	return &next
+	return &table{t.latest, next}
 }
 
 // namedBy returns an alias that names a version. ok is false if none does.

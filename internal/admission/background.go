@@ -12,7 +12,7 @@ package admission
 // mayNotWait returns why a call that has found no slot may not wait, or the waiter that is
 // displaced for it. h has its parent.
 func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
-	q := &v.class.queue
+	q := v.class.queue
 	switch {
 	case !h.background:
 		if !v.class.isFull(v, r.Tenant, 1) {

@@ -18,10 +18,10 @@ type Class struct {
 	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it
 
 	// Guarded by g.mu.
-	bound           int // of the queue: as many live calls may wait, and more while background calls have slots
-	queue           tenantQueues
-	lenders         list[*Hold]  // calls that can lend a slot of c, or of their version, to calls in queue
-	inWaiting       node[*Class] // in group.waiting
+	bound           int           // of the queue: as many live calls may wait, and more while background calls have slots
+	queue           *tenantQueues // the group's empty one, which is not written to, until ownQueue is needed
+	lenders         list[*Hold]   // calls that can lend a slot of c, or of their version, to calls in queue
+	inWaiting       node[*Class]  // in group.waiting
 	uses            slotUses
 	nested          int32 // the nested calls in queue
 	lentSlotWaiters int32 // waiters with usesLentSlot, see deadlock.go
@@ -32,12 +32,13 @@ type Class struct {
 	removed         bool
 	off             bool
 	share
+	_ [16]byte // a size that the allocator aligns to cache lines: the words that every call writes stand on one
 }
 
 // NewClass returns a class that runs at most n calls at once ([Unlimited]: as many as the
 // group allows) and whose queue has room for queue calls. Its weight is 1 and its floor 0.
 func (g *Group) NewClass(n, queue int) *Class {
-	c := &Class{group: g, bound: queue, share: share{weight: 1}}
+	c := &Class{group: g, bound: queue, queue: &g.noQueue, share: share{weight: 1}}
 	c.inWaiting.value = c
 	c.slots.resize(n)
 	c.base.class = c
@@ -73,8 +74,17 @@ func (c *Class) Resize(n int) {
 func (c *Class) LimitTenants(n int) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
-	c.queue.limit = n
+	c.ownQueue().limit = n
 	c.updateShutBit()
+}
+
+// ownQueue returns the class's queue to be written to, and makes it if there is none. Most
+// classes have never had a call that waits, and go without.
+func (c *Class) ownQueue() *tenantQueues {
+	if c.queue == &c.group.noQueue {
+		c.queue = &tenantQueues{}
+	}
+	return c.queue
 }
 
 // Remove refuses calls from then on with ErrRemoved, and gives up the floor. Calls that wait

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // Slow tells whether a call waits for one of the slots, so that every change of the
@@ -81,6 +82,8 @@ func (g *Group) Check(classes ...*Class) error {
 		}
 	}
 	switch {
+	case !reflect.ValueOf(g.noQueue).IsZero():
+		return fmt.Errorf("the queue of classes without one was written to")
 	case waiting != g.waiting.len || ready != g.ready.len():
 		return fmt.Errorf("%d classes wait and %d are ready, counted %d and %d", waiting, ready, g.waiting.len, g.ready.len())
 	case g.slots.slow() != (ready > 0):

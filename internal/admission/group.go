@@ -54,7 +54,9 @@ type Group struct {
 	groupLenders   []*Hold
 	classLenders   []*Hold
 	versionLenders []*Hold
-	_              [40]byte // a size that the allocator aligns to cache lines, so that no neighbor is on slots' line
+
+	noQueue tenantQueues // of the classes whose own queue was not needed yet; always empty
+	_       [32]byte     // a size that the allocator aligns to cache lines, so that no neighbor is on slots' line
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.

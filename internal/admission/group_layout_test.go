@@ -1,6 +1,7 @@
 package admission_test
 
 import (
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -18,5 +19,20 @@ func TestTheGroupsCounterSharesItsCacheLineWithNoOtherObject(t *testing.T) {
 	}
 	for range 100 {
 		require.Zero(t, uintptr(unsafe.Pointer(admission.NewGroup(1)))%64)
+	}
+}
+
+// A class's counter, and the two of its base, are what every call of it writes.
+func TestTheCountersOfAClassStandOnOneCacheLine(t *testing.T) {
+	t.Parallel()
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("the size is that of 64-bit platforms")
+	}
+	g := admission.NewGroup(1)
+	for range 100 {
+		c := g.NewClass(1, 1)
+		first, last := uintptr(unsafe.Pointer(c))/64, uintptr(unsafe.Pointer(&c.Base().Settled))/64
+		require.Equal(t, first, last)
+		runtime.KeepAlive(c)
 	}
 }

@@ -100,7 +100,7 @@ func (h *Hold) slots(which uint8) *counter {
 // call which the tenant's limit counts is not counted again: the two are one call to the
 // limit, since the upper one waits.
 func (h *Hold) started(t *tenantQueue) {
-	q := &h.class().queue
+	q := h.class().queue
 	h.tracking.queue, h.tracking.startedAt = t, h.class().group.now()
 	if q.limit > 0 && (h.loan&ofClass == 0 || !h.lender(ofClass).hasTenantPlace(t)) {
 		h.tracking.counts = true
@@ -114,7 +114,7 @@ func (h *Hold) started(t *tenantQueue) {
 // charge makes the tenant pay for the time that h has had its slot. While no call waits
 // there is no charge: h took nothing from another tenant.
 func (h *Hold) charge() {
-	q := &h.class().queue
+	q := h.class().queue
 	if t := h.tracking.queue; t != nil && q.len > 0 && h.loan&ofClass == 0 {
 		q.charge(t.tenant, h.class().group.now()-h.tracking.startedAt)
 	}

@@ -110,7 +110,7 @@ func (v *Version) refreshLine() {
 
 // updateEligible counts the versions that have room, and a lane with a turn.
 func (v *Version) updateEligible() {
-	l, q := v.line, &v.class.queue
+	l, q := v.line, v.class.queue
 	is := (l.newLanes.len > 0 || l.oldLanes.len() > 0) && v.hasRoom()
 	switch {
 	case is && !l.eligible:

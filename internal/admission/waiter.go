@@ -100,7 +100,7 @@ func (w *waiter) giveUp(why error) answer {
 // refresh set the slow bit.
 func (w *waiter) enqueue(tenant string) {
 	c := w.hold.class()
-	c.queue.push(w, tenant)
+	c.ownQueue().push(w, tenant)
 	if c.inWaiting.in == nil {
 		c.group.waiting.push(&c.inWaiting)
 	}
