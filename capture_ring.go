@@ -3,13 +3,17 @@ package faas
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/inproc/faas/internal/foreign"
 	"github.com/inproc/faas/internal/redact"
 )
 
@@ -19,6 +23,7 @@ import (
 type Ring struct {
 	most, mostBytes int
 	redact          func(key string) bool
+	keepsErrors     atomic.Bool
 
 	mu    sync.Mutex  // guards the fields below, and is not held while redact runs
 	kept  []*Captured // the oldest first; what they point to is constant
@@ -43,10 +48,10 @@ func NewRing(n, bytes int, redact func(key string) bool) *Ring {
 }
 
 // Keep implements [Capture]. It copies the input. An input of more than the ring's bytes is
-// dropped, and the record is kept with [InputTooLarge]. Err of the record is dropped: an
-// error may hold anything, the input among it.
+// dropped, and the record is kept with [InputTooLarge]. Err of the record is dropped, since an
+// error may hold anything, the input among it; see [Ring.KeepErrors].
 func (r *Ring) Keep(_ context.Context, c Captured) {
-	c.Err = nil
+	c.Err = r.keepError(c.Err)
 	// Short strings may be parts of a long one, such as a header, which they would keep.
 	for _, s := range []*string{&c.Tenant, &c.Origin.Trigger, &c.Origin.Door, &c.Origin.RequestID, &c.Origin.Key} {
 		*s = strings.Clone(*s)
@@ -61,6 +66,55 @@ func (r *Ring) Keep(_ context.Context, c Captured) {
 	}
 	r.kept = append(r.kept, &c)
 	r.bytes += len(c.Input)
+}
+
+// KeepErrors has the ring keep what the errors of calls say, from now on: Err of what it
+// returns is then a *[CapturedError]. Nothing in it is blanked: the func of [NewRing] is not
+// asked. It returns r.
+func (r *Ring) KeepErrors() *Ring {
+	r.keepsErrors.Store(true)
+	return r
+}
+
+// CapturedError is what a [Ring] keeps of an error.
+type CapturedError struct {
+	Text  string // the error's, at most 4 KiB of it
+	Type  string // the name of its Go type, such as "*fs.PathError"
+	Stack []byte // of a panic: PanicError's, at most 16 KiB of it; nil: it was none
+}
+
+// Error returns the text.
+func (e *CapturedError) Error() string { return e.Text }
+
+// The bounds of a CapturedError. The caller of the call waits while the text is asked for.
+const (
+	maxErrorText  = 4 << 10
+	maxErrorStack = 16 << 10
+	errorTextTime = 100 * time.Millisecond
+)
+
+// keepError returns what may be kept of an error. The methods of it are foreign code.
+func (r *Ring) keepError(err error) error {
+	if err == nil || !r.keepsErrors.Load() {
+		return nil
+	}
+	kept := &CapturedError{Type: fmt.Sprintf("%T", err)}
+	text, _ := foreign.TextWithin(err, errorTextTime)
+	kept.Text = strings.ToValidUTF8(strings.Clone(text[:min(len(text), maxErrorText)]), "")
+	if p, ok := isPanic(err); ok {
+		kept.Stack = bytes.Clone(p.Stack[:min(len(p.Stack), maxErrorStack)])
+	}
+	return kept
+}
+
+// isPanic finds the panic of the call itself: an error that a handler has returned may
+// wrap that of another call.
+func isPanic(err error) (*PanicError, bool) {
+	if own, ok := err.(*Error); ok { //nolint:errorlint // the router made it, and nothing wraps it
+		err = own.Err
+	}
+	p, ok := err.(*PanicError) //nolint:errorlint // as above
+	return p, ok
 }
 
 // copyInput replaces c.Input by what may be kept of it.

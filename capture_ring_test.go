@@ -3,6 +3,8 @@ package faas_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -182,3 +184,33 @@ func TestARingHoldsTheNewestThatFit(t *testing.T) {
 		})
 	})
 }
+
+func TestARingKeepsErrorsIfItIsAskedTo(t *testing.T) {
+	t.Parallel()
+	ring := faas.NewRing(10, 100, nil).KeepErrors()
+	keep := func(err error) *faas.CapturedError {
+		c := captured(uuid.New(), nil)
+		c.Err = err
+		ring.Keep(t.Context(), c)
+		got, ok := ring.Get(c.ID)
+		require.True(t, ok)
+		kept, _ := got.Err.(*faas.CapturedError) //nolint:errorlint // the ring makes it
+		return kept
+	}
+	long := strings.Repeat("é", 4<<10)
+	assert.Equal(t, &faas.CapturedError{Text: errNo.Error(), Type: "*errors.errorString"}, keep(errNo))
+	assert.Equal(t, long[:4<<10], keep(errors.New(long)).Text)
+	assert.Equal(t, long[:4<<10-2], keep(errors.New("x"+long)).Text[1:], "no half of a letter")
+	assert.Contains(t, keep(rudeError{}).Text, "rudeError")
+	p := keep(&faas.Error{Function: "f", Outcome: faas.Panicked, Err: &faas.PanicError{Value: "no", Stack: []byte("here")}})
+	assert.Equal(t, "here", string(p.Stack))
+	assert.Contains(t, p.Text, "no")
+	wrapped := keep(fmt.Errorf("of another call: %w", &faas.PanicError{Value: "no", Stack: []byte("there")}))
+	assert.Empty(t, wrapped.Stack)
+	assert.Nil(t, keep(nil))
+}
+
+// rudeError panics when it is asked for its text.
+type rudeError struct{}
+
+func (rudeError) Error() string { panic("no text") }

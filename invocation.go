@@ -35,6 +35,7 @@ type Origin struct {
 	RequestID string        // the platform's own id of the request, beside the invocation's ID
 	Timeout   time.Duration // how long the handler may run, if that is shorter than the function's timeout; 0: the function's
 	Key       string        // by which sticky aliases choose a version; empty: the tenant
+	ReplayOf  uuid.UUID     // the call, or of a job's calls the job, that this one makes again; zero: none
 }
 
 // Resolution is what a call was given to: see [WithResolution].

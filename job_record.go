@@ -89,7 +89,7 @@ type JobOrigin struct {
 
 // origin is what the calls of the job say about where they come from.
 func (o *JobOrigin) origin() Origin {
-	return Origin{Trigger: o.Trigger, Door: o.Door, RequestID: o.RequestID, Timeout: o.Timeout, Key: o.Key}
+	return Origin{Trigger: o.Trigger, Door: o.Door, RequestID: o.RequestID, Timeout: o.Timeout, Key: o.Key, ReplayOf: o.ReplayOf}
 }
 
 // What a job that delivers to a Go func has as [JobOrigin].Delivers: which destination

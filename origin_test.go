@@ -19,7 +19,7 @@ import (
 )
 
 // sent is an origin with all fields.
-var sent = faas.Origin{Trigger: "http", Door: "front", RequestID: "r-1", Timeout: time.Hour, Key: "ana"}
+var sent = faas.Origin{Trigger: "http", Door: "front", RequestID: "r-1", Timeout: time.Hour, Key: "ana", ReplayOf: uuid.UUID{7}}
 
 // origins are what a call's gate, handler, record and refusal say of where it came from.
 type origins struct {
@@ -130,7 +130,7 @@ func TestWithOriginKeepsWhatAnOuterOneHasSet(t *testing.T) {
 			faas.Origin{Trigger: "http", Door: "http", RequestID: "r-2"},
 			faas.Origin{Trigger: "http", Door: "http", RequestID: "r-2", Timeout: time.Second, Key: "ana"},
 		},
-		"the inner names count":      {sent, faas.Origin{Trigger: "timer", Door: "cron", RequestID: "r-2", Key: "bo"}, faas.Origin{Trigger: "timer", Door: "cron", RequestID: "r-2", Timeout: time.Hour, Key: "bo"}},
+		"the inner names count":      {sent, faas.Origin{Trigger: "timer", Door: "cron", RequestID: "r-2", Key: "bo"}, faas.Origin{Trigger: "timer", Door: "cron", RequestID: "r-2", Timeout: time.Hour, Key: "bo", ReplayOf: uuid.UUID{7}}},
 		"the shorter timeout counts": {faas.Origin{Timeout: time.Second}, faas.Origin{Timeout: time.Minute}, faas.Origin{Timeout: time.Second}},
 		"also if it is the inner":    {faas.Origin{Timeout: time.Minute}, faas.Origin{Timeout: time.Second}, faas.Origin{Timeout: time.Second}},
 	} {

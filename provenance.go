@@ -100,6 +100,9 @@ func (f *provenance) add(o Origin) {
 	if was.Timeout == 0 || o.Timeout != 0 && o.Timeout < was.Timeout {
 		was.Timeout = o.Timeout
 	}
+	if o.ReplayOf != uuid.Nil {
+		was.ReplayOf = o.ReplayOf
+	}
 	if o.RequestID != "" {
 		was.RequestID, f.badID = o.RequestID, false
 		if !isRequestID(o.RequestID) {

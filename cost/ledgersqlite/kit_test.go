@@ -70,7 +70,7 @@ func call(i int) faas.Execution {
 		e.Err = fmt.Errorf("failure %d", i)
 	}
 	if i%4 == 3 {
-		e.Origin = faas.Origin{Trigger: "http", Door: "lambda", RequestID: fmt.Sprint("r-", i), Timeout: time.Minute, Key: "ü"}
+		e.Origin = faas.Origin{Trigger: "http", Door: "lambda", RequestID: fmt.Sprint("r-", i), Timeout: time.Minute, Key: "ü", ReplayOf: e.ID}
 		e.Job, e.Delivery, e.FirstByte = newID(), 1+i%3, time.Duration(i)
 	}
 	return e

@@ -110,6 +110,7 @@ type storedOrigin struct {
 	RequestID string        `json:"request,omitempty"`
 	Timeout   time.Duration `json:"timeout,omitempty"`
 	Key       string        `json:"key,omitempty"`
+	ReplayOf  uuid.UUID     `json:"replayOf,omitzero"`
 }
 
 // encodeOrigin returns "" for an origin of which nothing is known.
