@@ -1,18 +1,25 @@
 package faasnats
 
 import (
-	"bufio"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
-// A backup is a line of JSON, its head, and then the server's snapshot of the stream with
-// its consumers: a tar archive, compressed by S2.
+// A backup has two parts: the stream of the records, and the stream of the object store. A
+// part is a line of JSON, its head, and then the server's snapshot of the stream with its
+// consumers, a tar archive that is compressed by S2, in frames: a length of four bytes, big
+// endian, and as many bytes. A frame without bytes ends the part.
+//
+// The records come first. An object is written before its record; so the second snapshot
+// has all objects that the first one needs, if none is removed meanwhile: Backup tells all
+// processes to remove none. A backup of format 1 has records only, without frames.
 type backupHead struct {
 	Format string          `json:"faasBackup"`
 	Stream string          `json:"stream"`
@@ -30,15 +37,49 @@ type snapshotAnswer struct {
 	} `json:"error"`
 }
 
-// backupChunk is the size of a message of a snapshot.
-const backupChunk = 128 << 10
+const (
+	// backupFormat is the format that Backup writes.
+	backupFormat = "2"
+	// backupChunk is the size of a message of a snapshot.
+	backupChunk = 128 << 10
+	// backupDelay is what the first word needs to reach all processes.
+	backupDelay = time.Second
+)
 
-// Backup writes all jobs to w as they are at one moment, and what consumers have had. Jobs
-// are accepted and run meanwhile. [Restore] reads it.
+// Backup writes all jobs to w as they are at one moment, their large payloads and outputs,
+// and what consumers have had. Jobs are accepted and run meanwhile. [Restore] reads it.
 func (q *Queue) Backup(ctx context.Context, w io.Writer) error {
 	if err := q.usable(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(q.ctx, cancel)()
+	told := make(chan struct{})
+	go func() { defer close(told); q.tellOfBackup(ctx) }()
+	defer func() { cancel(); <-told }()
+	if !pause(ctx, backupDelay) {
+		return q.failed(ctx, "back up", context.Canceled)
+	}
+	for _, stream := range []string{q.name, "OBJ_" + q.objects.bucket} {
+		if err := q.snapshot(ctx, stream, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellOfBackup tells all processes to keep objects, until ctx ends.
+func (q *Queue) tellOfBackup(ctx context.Context) {
+	for {
+		_ = q.conn.Publish(q.signal("backup"), nil) // the next word is in time
+		if !pause(ctx, holdTime/3) {
+			return
+		}
+	}
+}
+
+// snapshot writes a part of a backup.
+func (q *Queue) snapshot(ctx context.Context, stream string, w io.Writer) error {
 	inbox := q.conn.NewInbox()
 	chunks, err := q.conn.SubscribeSync(inbox)
 	if err != nil {
@@ -46,11 +87,11 @@ func (q *Queue) Backup(ctx context.Context, w io.Writer) error {
 	}
 	defer func() { _ = chunks.Unsubscribe() }() // the connection may be gone
 	req := map[string]any{"deliver_subject": inbox, "chunk_size": backupChunk}
-	answer, err := ask(ctx, q.conn, "$JS.API.STREAM.SNAPSHOT."+q.name, req)
+	answer, err := ask(ctx, q.conn, "$JS.API.STREAM.SNAPSHOT."+stream, req)
 	if err != nil {
 		return q.failed(ctx, "back up", err)
 	}
-	head := backupHead{Format: format, Stream: q.name, Config: answer.Config, State: answer.State}
+	head := backupHead{Format: backupFormat, Stream: stream, Config: answer.Config, State: answer.State}
 	if err := json.NewEncoder(w).Encode(head); err != nil {
 		return fmt.Errorf("faasnats: back up: %w", err)
 	}
@@ -92,10 +133,10 @@ func (q *Queue) copyChunks(ctx context.Context, chunks *nats.Subscription, w io.
 			if status := msg.Header.Get("Status"); status != "" && status != "204" {
 				return fmt.Errorf("faasnats: back up: the server answers %s %s", status, msg.Header.Get("Description"))
 			}
-			return nil
+			return writeFrame(w, nil)
 		}
-		if _, err := w.Write(msg.Data); err != nil {
-			return fmt.Errorf("faasnats: back up: %w", err)
+		if err := writeFrame(w, msg.Data); err != nil {
+			return err
 		}
 		if msg.Reply != "" {
 			if err := q.conn.Publish(msg.Reply, nil); err != nil {
@@ -105,51 +146,10 @@ func (q *Queue) copyChunks(ctx context.Context, chunks *nats.Subscription, w io.
 	}
 }
 
-// Restore makes the stream of a backup on a server that has none of its name.
-func Restore(ctx context.Context, conn *nats.Conn, r io.Reader) error {
-	in := bufio.NewReader(r)
-	line, err := in.ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("faasnats: restore: the head of the backup: %w", err)
-	}
-	var head backupHead
-	if err := json.Unmarshal(line, &head); err != nil {
-		return fmt.Errorf("faasnats: restore: the head of the backup: %w", err)
-	}
-	if head.Format != format || head.Stream == "" {
-		return fmt.Errorf("faasnats: restore: a backup of the format %q, and this release reads %q", head.Format, format)
-	}
-	req := map[string]any{"config": head.Config, "state": head.State}
-	answer, err := ask(ctx, conn, "$JS.API.STREAM.RESTORE."+head.Stream, req)
-	if err == nil {
-		err = sendChunks(ctx, conn, answer.Deliver, in)
-	}
-	if err != nil {
-		return fmt.Errorf("faasnats: restore the stream %s: %w", head.Stream, err)
+func writeFrame(w io.Writer, data []byte) error {
+	frame := append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
+	if _, err := w.Write(frame); err != nil {
+		return fmt.Errorf("faasnats: back up: %w", err)
 	}
 	return nil
-}
-
-// sendChunks sends a snapshot. The server answers each chunk, and the end with the stream.
-func sendChunks(ctx context.Context, conn *nats.Conn, to string, in io.Reader) error {
-	chunk := make([]byte, backupChunk)
-	for {
-		n, err := io.ReadFull(in, chunk)
-		if n > 0 {
-			if _, err := conn.RequestWithContext(ctx, to, chunk[:n]); err != nil {
-				return err
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			msg, err := conn.RequestWithContext(ctx, to, nil)
-			if err != nil {
-				return err
-			}
-			_, err = readAnswer(msg.Data)
-			return err
-		case err != nil:
-			return err
-		}
-	}
 }

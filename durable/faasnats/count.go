@@ -102,7 +102,7 @@ func estimate(found []*stored, n int) int64 {
 	}
 	size := 0
 	for _, s := range found {
-		size += sizeOf(&s.rec)
+		size += sizeOf(&s.rec) + s.large.apart(&s.rec)
 	}
 	return int64(size) * int64(n) / int64(len(found))
 }
@@ -156,7 +156,7 @@ func (q *Queue) countHeld(p place, c *faas.JobCount) (n int) {
 			continue
 		}
 		n++
-		c.Bytes += int64(sizeOf(&h.rec))
+		c.Bytes += int64(sizeOf(&h.rec) + h.large.apart(&h.rec))
 		switch {
 		case h.lease != 0:
 			c.Running++

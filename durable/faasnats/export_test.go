@@ -22,7 +22,7 @@ func Bucket(rec *faas.JobRecord) string { return placeOf(rec).bucket }
 
 // Encode makes the message of a job that is in line, with what follows from it.
 func Encode(rec *faas.JobRecord, follow []byte) (*nats.Msg, error) {
-	return message(placeOf(rec), rec, inLine, follow)
+	return message(placeOf(rec), rec, inLine, follow, large{})
 }
 
 // Decode reads a message of a job.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/inproc/faas"
@@ -22,6 +23,7 @@ type held struct {
 	token uint64        // the sequence of the message, which changes with none of the writes to inHand
 	seq   uint64        // of the job's last record: the fence
 	rec   faas.JobRecord
+	large large // what of rec is in objects; it is loaded for a lease
 
 	delivered uint64 // how often msg was delivered
 	inHand    bool   // there is a record beside the token
@@ -160,12 +162,13 @@ func (h *held) loseLease() {
 
 // endLease ends the lease of a job that stays held, and gives it its turn again. q.mu is
 // held.
-func (q *Queue) endLease(h *held, rec *faas.JobRecord, seq uint64) {
+func (q *Queue) endLease(h *held, rec *faas.JobRecord, seq uint64, at large) {
 	q.unline(h)
 	h.loseLease()
 	h.begun, h.progress, h.unsure = false, faas.JobProgress{}, ""
-	h.rec, h.seq, h.inHand = *rec, seq, true
+	h.rec, h.seq, h.inHand, h.large = *rec, seq, true, at
 	h.rec.Revision = seq
+	h.rec.Payload, h.rec.Output = at.inBody(rec)
 	if !q.line(h) { // its record explains the delivery already
 		q.drop(h)
 		_ = h.msg.Nak() // lost: it is given again after AckWait
@@ -179,15 +182,20 @@ func (q *Queue) ack(msg jetstream.Msg, p place) {
 }
 
 // keep is the goroutine that tells the server what is held, ends leases that were not
-// prolonged, and stops hosting what is no longer asked for.
+// prolonged, stops hosting what is no longer asked for, and has the object store swept.
 func (q *Queue) keep() {
 	tick := time.NewTicker(q.wait / 3)
 	defer tick.Stop()
+	var swept time.Time
 	for n := 1; ; n++ {
 		select {
 		case <-tick.C:
 		case <-q.ctx.Done():
 			return
+		}
+		if time.Since(swept) >= sweepEvery {
+			swept = time.Now()
+			q.work.Go(q.sweepObjects) // not here: beats must not wait for it
 		}
 		for _, msg := range q.beat(time.Now()) {
 			_ = msg.InProgress() // the next beat is in time
@@ -195,6 +203,20 @@ func (q *Queue) keep() {
 		if n%lookEvery == 0 {
 			q.look()
 		}
+	}
+}
+
+// sweepObjects removes the objects that no record names, if it is this process's turn.
+func (q *Queue) sweepObjects() {
+	turn := nats.NewMsg(sweepSubject)
+	turn.Header.Set(jetstream.MsgTTLHeader, ttl(sweepEvery-time.Second))
+	turn.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+	_, err := q.store(q.ctx, turn)
+	if err == nil {
+		err = q.objects.sweep(q.ctx, q.isNamed)
+	}
+	if err != nil && !errors.Is(err, errFence) && q.ctx.Err() == nil {
+		q.log.Warn("faasnats: the object store can't be swept", "error", err)
 	}
 }
 
@@ -276,7 +298,7 @@ func (q *Queue) unleased(p *puller) (all []*held) {
 // inHandMessage makes the record beside the token of a job that stays as it is. claimed
 // says that it runs.
 func (h *held) inHandMessage(claimed bool) (*msgOut, error) {
-	msg, err := message(h.place, &h.rec, inHand, nil)
+	msg, err := message(h.place, &h.rec, inHand, nil, h.large)
 	if err != nil {
 		return nil, err
 	}

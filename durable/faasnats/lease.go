@@ -2,6 +2,7 @@ package faasnats
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/inproc/faas"
@@ -110,19 +111,23 @@ func (q *Queue) lease(h *held, term time.Duration) {
 	h.until, h.lost = time.Now().Add(term), make(chan struct{})
 }
 
-// confirm claims a job with which a host may have died, and looks one up that may have
-// been given to another process meanwhile. It is false if the job is not to be leased.
+// confirm loads the payload of a job, claims one with which a host may have died, and looks
+// one up that may have been given to another process meanwhile. It is false if the job is not to be leased.
 // q.mu is held, and released while the server is asked.
 func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	claim, silent := h.claim, time.Since(h.beat) > q.wait/2
-	if !claim && !silent {
+	if !claim && !silent && h.large.Payload.Name == "" {
 		return true
 	}
+	full, at := h.rec, h.large
 	q.mu.Unlock()
-	var err error
-	if claim {
+	err := q.objects.load(ctx, &full, &at)
+	switch {
+	case err != nil:
+		q.log.Error("faasnats: the payload of a job can't be read", "job", full.ID, "error", err)
+	case claim:
 		err = q.claimed(ctx, h)
-	} else {
+	case silent:
 		err = q.unchanged(ctx, h)
 	}
 	q.mu.Lock()
@@ -130,9 +135,12 @@ func (q *Queue) confirm(ctx context.Context, h *held) bool {
 		return false // it was changed meanwhile
 	}
 	if err != nil { // it is out of date, or is given again after AckWait
-		q.drop(h)
+		if q.drop(h); errors.Is(err, errLost) {
+			_ = h.msg.Term() // it stays in the stream, and is not given again
+		}
 		return false
 	}
+	h.rec.Payload, h.rec.Output = full.Payload, full.Output
 	return true
 }
 

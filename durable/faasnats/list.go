@@ -113,7 +113,11 @@ func (q *Queue) listed(ctx context.Context, e *entry) (faas.JobRecord, error) {
 	if s.forgotten {
 		return faas.JobRecord{}, nil
 	}
-	return q.shown(ctx, s), nil
+	whole := *s // the entry stays small
+	if err := q.loadAll(ctx, &whole); err != nil {
+		return faas.JobRecord{}, err
+	}
+	return q.shown(ctx, &whole), nil
 }
 
 // rangeOf is a part of the stream.

@@ -8,6 +8,9 @@ import (
 	"github.com/inproc/faas"
 )
 
+// mostInline is the largest part of a record that is not an object, by default.
+const mostInline = 256 << 10
+
 // Option is an option of [Open] and [OpenConn]. Nil options are ignored.
 type Option func(s *settings)
 
@@ -16,6 +19,7 @@ type settings struct {
 	replicas int
 	ackWait  time.Duration
 	maxStore int64
+	inline   int
 	log      *slog.Logger
 }
 
@@ -40,6 +44,14 @@ func WithAckWait(d time.Duration) Option { return func(s *settings) { s.ackWait 
 // its server may store.
 func WithMaxStore(bytes int64) Option { return func(s *settings) { s.maxStore = bytes } }
 
+// WithInline sets up to which size a payload or an output stands in its job's record: 256 KiB
+// by default and at most. A larger one is in the object store beside the stream, whose bucket
+// has the stream's name and "_objects": it is written before the record and is not written
+// again by retries. What is left there by a process that died, or by a record that has
+// expired, is removed after an hour. A process finds what another has put, whatever its own
+// size is.
+func WithInline(bytes int) Option { return func(s *settings) { s.inline = bytes } }
+
 // WithLogger sets where the queue tells what it can't return: a record that does not
 // decode, a server that does not answer. Default: nowhere.
 func WithLogger(log *slog.Logger) Option {
@@ -58,6 +70,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("%w: faasnats: WithReplicas(%d): 1 to 5", faas.ErrInput, s.replicas)
 	case s.maxStore < 0:
 		return fmt.Errorf("%w: faasnats: WithMaxStore(%d): can't be negative", faas.ErrInput, s.maxStore)
+	case s.inline < 0 || s.inline > mostInline:
+		return fmt.Errorf("%w: faasnats: WithInline(%d): 0 to %d", faas.ErrInput, s.inline, mostInline)
 	case s.ackWait < time.Second:
 		return fmt.Errorf("%w: faasnats: WithAckWait(%v): at least a second", faas.ErrInput, s.ackWait)
 	}

@@ -214,7 +214,7 @@ func (q *Queue) receiveJob(p *puller, msg jetstream.Msg, s *stored, delivered ui
 		}
 	}
 	h := &held{
-		place: p.place, from: p, msg: msg, token: token, seq: s.seq, rec: s.rec, delivered: delivered, inHand: s.state == inHand, beat: time.Now(),
+		place: p.place, from: p, msg: msg, token: token, seq: s.seq, rec: s.rec, large: s.large, delivered: delivered, inHand: s.state == inHand, beat: time.Now(),
 	}
 	if scheduler := msg.Headers().Get(jetstream.SchedulerHeader); scheduler != "" {
 		_, _, h.fired, _ = parseSubject(scheduler)
@@ -275,7 +275,7 @@ func (q *Queue) current(msg jetstream.Msg, s *stored) (*stored, error) {
 	case last.state == inHand:
 		return last, nil
 	case last.settled && last.follow != nil:
-		if err := q.putFollow(ctx, last.follow); err != nil {
+		if err := q.putFollow(ctx, last.follow, last.large.Follow); err != nil {
 			return nil, err
 		}
 	}
@@ -337,7 +337,7 @@ func (q *Queue) settledCame(msg jetstream.Msg, s *stored) {
 	ctx, cancel := background()
 	defer cancel()
 	if put {
-		if err := q.putFollow(ctx, s.follow); err != nil {
+		if err := q.putFollow(ctx, s.follow, s.large.Follow); err != nil {
 			q.log.Warn("faasnats: what follows from a job is put later", "job", s.rec.ID, "error", err)
 			return
 		}
@@ -369,9 +369,9 @@ func (q *Queue) duty(msg jetstream.Msg, s *stored) (put, wait bool) {
 	return s.follow != nil && !strings.HasPrefix(s.write, q.author+"-"), false
 }
 
-// putFollow puts the jobs that follow from a settled one. One whose ID is taken was put
-// before.
-func (q *Queue) putFollow(ctx context.Context, data []byte) error {
+// putFollow puts the jobs that follow from a settled one, whose payloads may be objects. One
+// whose ID is taken was put before.
+func (q *Queue) putFollow(ctx context.Context, data []byte, objects []object) error {
 	var follow []faas.JobRecord
 	if err := json.Unmarshal(data, &follow); err != nil {
 		q.log.Error("faasnats: what follows from a job does not decode", "error", err)
@@ -381,7 +381,11 @@ func (q *Queue) putFollow(ctx context.Context, data []byte) error {
 		if follow[i].ID == uuid.Nil {
 			continue
 		}
-		if _, err := q.create(ctx, &follow[i], false); err != nil && !errors.Is(err, errFence) {
+		var at large
+		if i < len(objects) {
+			at.Payload = objects[i]
+		}
+		if _, err := q.create(ctx, &follow[i], false, at); err != nil && !errors.Is(err, errFence) {
 			return err
 		}
 	}

@@ -25,7 +25,7 @@ func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, er
 			rec.ID, key, err = q.takeKey(ctx, &rec, mine)
 		}
 		if err == nil {
-			rec.Revision, err = q.create(ctx, &rec, true)
+			rec.Revision, err = q.create(ctx, &rec, true, large{})
 		}
 		switch {
 		case err == nil:
@@ -69,21 +69,53 @@ func (q *Queue) refused(ctx context.Context, rec *faas.JobRecord, err error) err
 }
 
 // create writes a new job. The error Is errFence if its ID is taken, by a job of any
-// function, and errFull if it is bounded and there is no room.
-func (q *Queue) create(ctx context.Context, rec *faas.JobRecord, bounded bool) (uint64, error) {
+// function, and errFull if it is bounded and there is no room. at has the objects that are
+// there already.
+func (q *Queue) create(ctx context.Context, rec *faas.JobRecord, bounded bool, at large) (uint64, error) {
 	p := placeOf(rec)
 	if err := q.openConsumer(ctx, p); err != nil {
 		return 0, err
 	}
-	msg, err := message(p, rec, stateOf(rec, time.Now()), nil)
-	if err == nil && bounded {
-		err = q.makeRoom(ctx, sizeOf(rec))
+	if bounded {
+		if err := q.makeRoom(ctx, sizeOf(rec)); err != nil {
+			return 0, err
+		}
 	}
+	if len(rec.Payload) > q.objects.inline {
+		return q.createLarge(ctx, p, rec)
+	}
+	return q.createAt(ctx, p, rec, at)
+}
+
+// createAt writes the record of a new job.
+func (q *Queue) createAt(ctx context.Context, p place, rec *faas.JobRecord, at large) (uint64, error) {
+	msg, err := message(p, rec, stateOf(rec, time.Now()), nil, at)
 	if err != nil {
 		return 0, err
 	}
 	fence(msg, 0, anywhere(rec.ID))
 	return q.store(ctx, msg)
+}
+
+// createLarge puts a payload first, unless the ID is taken, and the record second.
+func (q *Queue) createLarge(ctx context.Context, p place, rec *faas.JobRecord) (uint64, error) {
+	switch _, err := q.last(ctx, anywhere(rec.ID)); {
+	case err == nil:
+		return 0, errFence
+	case !errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, objectGrace/2)
+	defer cancel()
+	at, err := q.objects.enlarge(ctx, rec, large{}, p.owner(rec.ID))
+	if err != nil {
+		return 0, err
+	}
+	seq, err := q.createAt(ctx, p, rec, at)
+	if errors.Is(err, errFence) {
+		q.objects.forget(ctx, &at) // else it is not known whether the record was written
+	}
+	return seq, err
 }
 
 // takeKey takes a unique key for a job, and returns the ID of the job that has it. key is

@@ -21,19 +21,20 @@ import (
 // Queue is a [faas.JobQueue] that keeps its jobs in a stream of a NATS server. Many
 // processes may have one on the same stream. Its methods may be called concurrently.
 type Queue struct {
-	conn   *nats.Conn
-	owned  bool // the connection is closed with the queue
-	js     jetstream.JetStream
-	stream jetstream.Stream
-	name   string // of the stream
-	wait   time.Duration
-	log    *slog.Logger
-	author string        // of what this value writes
-	writes atomic.Uint64 // counts them
-	mark   atomic.Uint64 // the stream's last sequence at the last connect: what is not newer may be out of date
-	acked  ackTally
-	room   room
-	links  atomic.Uint64 // how often the connection was made again, when mark was set
+	conn    *nats.Conn
+	owned   bool // the connection is closed with the queue
+	js      jetstream.JetStream
+	stream  jetstream.Stream
+	objects *objectStore
+	name    string // of the stream
+	wait    time.Duration
+	log     *slog.Logger
+	author  string        // of what this value writes
+	writes  atomic.Uint64 // counts them
+	mark    atomic.Uint64 // the stream's last sequence at the last connect: what is not newer may be out of date
+	acked   ackTally
+	room    room
+	links   atomic.Uint64 // how often the connection was made again, when mark was set
 
 	ctx  context.Context //nolint:containedctx // ends with the queue, and with it all waiting
 	stop context.CancelFunc
@@ -72,9 +73,10 @@ func Open(ctx context.Context, url string, opts ...Option) (*Queue, error) {
 // OpenConn opens the queue on a connection, which must outlive it. It makes the stream if
 // there is none. It fails if the server is older than 2.15 or has no JetStream, if the
 // stream has limits that would delete jobs, fewer replicas than asked, or does not take
-// messages of the size that is needed.
+// messages of the size that is needed. A stream that an older release has made gets the format
+// of this one, which that release does not read; one of a later format is an error.
 func OpenConn(ctx context.Context, conn *nats.Conn, opts ...Option) (*Queue, error) {
-	s := settings{stream: "FAAS", replicas: 1, ackWait: 30 * time.Second, log: slog.New(slog.DiscardHandler)}
+	s := settings{stream: "FAAS", replicas: 1, ackWait: 30 * time.Second, inline: mostInline, log: slog.New(slog.DiscardHandler)}
 	for _, o := range opts {
 		if o != nil {
 			o(&s)
@@ -87,7 +89,11 @@ func OpenConn(ctx context.Context, conn *nats.Conn, opts ...Option) (*Queue, err
 	if err != nil {
 		return nil, err
 	}
-	q := newQueue(conn, js, stream, &s)
+	objects, err := openObjects(ctx, js, &s)
+	if err != nil {
+		return nil, err
+	}
+	q := newQueue(conn, js, stream, newObjectStore(conn, js, objects, newAuthor(), &s), &s)
 	if err := q.start(ctx); err != nil {
 		q.stop()
 		return nil, err
@@ -98,13 +104,13 @@ func OpenConn(ctx context.Context, conn *nats.Conn, opts ...Option) (*Queue, err
 // Durable reports that accepted jobs survive the end of the process: it is true.
 func (q *Queue) Durable() bool { return true }
 
-func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, s *settings) *Queue {
+func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, objects *objectStore, s *settings) *Queue {
 	q := &Queue{
-		conn: conn, js: js, stream: stream, name: s.stream, wait: s.ackWait, log: s.log, author: newAuthor(),
+		conn: conn, js: js, stream: stream, objects: objects, name: s.stream, wait: s.ackWait, log: s.log, author: objects.author,
 		changed: make(chan struct{}), consumers: map[place]jetstream.Consumer{}, hosted: map[string]*hosted{},
 		held: map[uuid.UUID]*held{}, underway: map[place]int{}, outbox: map[string]*outgoing{},
 		ready: map[place]int{}, old: map[place]int{},
-		room: room{most: s.maxStore, used: int64(stream.CachedInfo().State.Bytes)},
+		room: room{most: s.maxStore, used: int64(stream.CachedInfo().State.Bytes + objects.stream.CachedInfo().State.Bytes)},
 		turn: uint64(mathrand.Uint32()) << 32, // no lease of another value has the same token
 	}
 	q.mark.Store(stream.CachedInfo().State.LastSeq)

@@ -3,6 +3,7 @@ package faasnats
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,7 +21,23 @@ func (q *Queue) Get(ctx context.Context, id uuid.UUID) (faas.JobRecord, error) {
 	if err != nil {
 		return faas.JobRecord{}, err
 	}
+	if err := q.loadAll(ctx, s); err != nil {
+		return faas.JobRecord{}, err
+	}
 	return q.shown(ctx, s), nil
+}
+
+// loadAll gives a record its large parts. What is lost is left out.
+func (q *Queue) loadAll(ctx context.Context, s *stored) error {
+	err := q.objects.load(ctx, &s.rec, &s.large)
+	if errors.Is(err, errLost) {
+		q.log.Error("faasnats: a job is not whole", "job", s.rec.ID, "error", err)
+		return nil
+	}
+	if err != nil {
+		return q.failed(ctx, "read a job", err)
+	}
+	return nil
 }
 
 // find returns a job's record as it is stored.
@@ -35,6 +52,18 @@ func (q *Queue) find(ctx context.Context, id uuid.UUID) (*stored, error) {
 		return nil, jobError(s.rec.Function, faas.ErrForgotten, faas.ErrForgotten.Error())
 	}
 	return s, nil
+}
+
+// isNamed reports whether the record of an object's owner names it.
+func (q *Queue) isNamed(ctx context.Context, owner, name string) (bool, error) {
+	s, err := q.last(ctx, owner+".>")
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up the owner of object %s: %w", name, err)
+	}
+	return s.large.names(name), nil
 }
 
 // shown is a record as it is returned, with what only this process knows.

@@ -22,7 +22,7 @@ import (
 const (
 	headerRecord    = "Faas-Record"    // the record as JSON, without payload and output
 	headerState     = "Faas-State"     // of a settled job: its state, or forgotten; its delivery is not a job to run
-	headerParts     = "Faas-Parts"     // the lengths of payload and output
+	headerParts     = "Faas-Parts"     // the lengths of payload and output, as far as they are in the body
 	headerWrite     = "Faas-Write"     // names the write, so that its author knows it again
 	headerDelivered = "Faas-Delivered" // of inHand: up to which delivery of the token all is accounted for
 	headerClaimed   = "Faas-Claimed"   // of inHand: the holder ran the job when it wrote this; of a settled job: there were such records
@@ -43,6 +43,7 @@ type stored struct {
 	seq       uint64
 	settled   bool
 	forgotten bool
+	large     large
 	follow    []byte // what follows from a settled job, as JSON; nil: nothing
 	write     string
 	delivered uint64
@@ -63,6 +64,11 @@ func decode(subject string, header nats.Header, data []byte, seq uint64) (*store
 		return nil, fmt.Errorf("faasnats: the record of job %v does not decode: %w", id, err)
 	}
 	s.rec.ID, s.rec.Revision = id, seq
+	if text := header.Get(headerLarge); text != "" {
+		if err := json.Unmarshal([]byte(text), &s.large); err != nil {
+			return nil, fmt.Errorf("faasnats: where the objects of job %v are does not decode: %w", id, err)
+		}
+	}
 	return s, s.split(header.Get(headerParts), data)
 }
 
@@ -119,8 +125,9 @@ func stateOf(rec *faas.JobRecord, now time.Time) string {
 	return inFuture
 }
 
-// message makes the message of a record in a state.
-func message(p place, rec *faas.JobRecord, state string, follow []byte) (*nats.Msg, error) {
+// message makes the message of a record in a state. What of it is in objects is not in
+// the body.
+func message(p place, rec *faas.JobRecord, state string, follow []byte, at large) (*nats.Msg, error) {
 	bare := *rec
 	bare.Payload, bare.Output = nil, nil
 	text, err := json.Marshal(bare)
@@ -129,9 +136,13 @@ func message(p place, rec *faas.JobRecord, state string, follow []byte) (*nats.M
 	}
 	msg := nats.NewMsg(p.at(rec.ID, state))
 	msg.Header.Set(headerRecord, string(text))
-	msg.Header.Set(headerParts, strconv.Itoa(len(rec.Payload))+" "+strconv.Itoa(len(rec.Output)))
-	msg.Data = make([]byte, 0, len(rec.Payload)+len(rec.Output)+len(follow))
-	msg.Data = append(append(append(msg.Data, rec.Payload...), rec.Output...), follow...)
+	payload, output := at.inBody(rec)
+	msg.Header.Set(headerParts, strconv.Itoa(len(payload))+" "+strconv.Itoa(len(output)))
+	msg.Data = make([]byte, 0, len(payload)+len(output)+len(follow))
+	msg.Data = append(append(append(msg.Data, payload...), output...), follow...)
+	if err := at.mark(msg); err != nil {
+		return nil, err
+	}
 	switch state {
 	case inFuture, inPark:
 		msg.Header.Set(jetstream.ScheduleHeader, "@at "+whenOf(rec).UTC().Format(time.RFC3339Nano))

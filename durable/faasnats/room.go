@@ -63,15 +63,19 @@ func (q *Queue) makeRoom(ctx context.Context, size int) error {
 	return nil
 }
 
-// lookAtRoom asks the server how full the stream is.
+// lookAtRoom asks the server how much is stored.
 func (q *Queue) lookAtRoom(ctx context.Context) error {
 	if q.room.most == 0 {
 		return nil
 	}
-	info, err := q.stream.Info(ctx)
+	records, err := q.stream.Info(ctx)
 	if err != nil {
 		return err
 	}
-	q.room.set(info.State.Bytes)
+	objects, err := q.objects.stream.Info(ctx)
+	if err != nil {
+		return err
+	}
+	q.room.set(records.State.Bytes + objects.State.Bytes)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,13 +26,17 @@ func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRe
 	}
 	now := held{
 		place: h.place, msg: h.msg, token: h.token, seq: h.seq, inHand: h.inHand, fired: h.fired, delivered: h.delivered, unsure: h.unsure,
+		large: h.large,
 	}
 	q.mu.Unlock()
 	next.ID = lease.Record.ID
-	c, err := q.settlement(&now, &next, follow)
-	if err == nil {
-		err = q.prepare(ctx, follow)
+	ctx, cancel := q.inTime(ctx, &next, follow)
+	defer cancel()
+	follow, at, err := q.prepare(ctx, &now, &next, follow)
+	if err != nil {
+		return q.failed(ctx, "settle a job", err)
 	}
+	c, err := q.settlement(&now, &next, follow, at)
 	if err != nil {
 		return err
 	}
@@ -94,11 +99,12 @@ type change struct {
 	repeated bool   // it may have happened already
 	state    string
 	follow   []byte
+	large    large
 }
 
 // settlement makes the write of a held job's next record.
-func (q *Queue) settlement(h *held, next *faas.JobRecord, follow []faas.JobRecord) (*change, error) {
-	c := &change{write: h.unsure, repeated: h.unsure != "", state: stateOf(next, time.Now())}
+func (q *Queue) settlement(h *held, next *faas.JobRecord, follow []faas.JobRecord, at large) (*change, error) {
+	c := &change{write: h.unsure, repeated: h.unsure != "", state: stateOf(next, time.Now()), large: at}
 	if !c.repeated {
 		c.write = q.newWrite()
 	}
@@ -111,7 +117,7 @@ func (q *Queue) settlement(h *held, next *faas.JobRecord, follow []faas.JobRecor
 			return nil, fmt.Errorf("faasnats: what follows from job %v does not encode: %w", next.ID, err)
 		}
 	}
-	if c.msg, err = message(h.place, next, c.state, c.follow); err != nil {
+	if c.msg, err = message(h.place, next, c.state, c.follow, at); err != nil {
 		return nil, err
 	}
 	c.msg.Header.Set(headerWrite, c.write)
@@ -133,15 +139,39 @@ func (h *held) mark(c *change, id uuid.UUID, settled bool) {
 	}
 }
 
-// prepare makes the consumers of jobs that follow, so that what can fail fails before the
-// settlement.
-func (q *Queue) prepare(ctx context.Context, follow []faas.JobRecord) error {
+// prepare puts what is large, and makes the consumers of jobs that follow, so that what can
+// fail fails before the settlement. It returns the jobs that follow without what is in
+// objects.
+func (q *Queue) prepare(ctx context.Context, h *held, next *faas.JobRecord, follow []faas.JobRecord) ([]faas.JobRecord, large, error) {
+	owner := h.place.owner(next.ID)
+	at, err := q.objects.enlarge(ctx, next, h.large, owner)
+	if err != nil || len(follow) == 0 {
+		return follow, at, err
+	}
+	follow = slices.Clone(follow) // records are changed by none
+	objects := make([]object, len(follow))
 	for i := range follow {
-		if err := q.openConsumer(ctx, placeOf(&follow[i])); err != nil {
-			return err
+		p := placeOf(&follow[i])
+		if err := q.openConsumer(ctx, p); err != nil {
+			return nil, at, err
+		}
+		both := owner + ownerSeparator + p.owner(follow[i].ID)
+		if objects[i], err = q.objects.object(ctx, follow[i].Payload, min(mostFollow, q.objects.inline), object{}, both); err != nil {
+			return nil, at, err
+		}
+		if objects[i].Name != "" {
+			follow[i].Payload, at.Follow = nil, objects
 		}
 	}
-	return nil
+	return follow, at, nil
+}
+
+// inTime bounds a write that needs an object.
+func (q *Queue) inTime(ctx context.Context, next *faas.JobRecord, follow []faas.JobRecord) (context.Context, context.CancelFunc) {
+	if len(next.Payload) <= q.objects.inline && len(next.Output) <= q.objects.inline && len(follow) == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, objectGrace/2)
 }
 
 // wasMine finds out whether a write that failed has happened: then the fence has refused
@@ -164,7 +194,7 @@ func (q *Queue) settled(h *held, next *faas.JobRecord, c *change, seq uint64) {
 	switch {
 	case q.held[next.ID] != h:
 	case c.state == inHand:
-		q.endLease(h, next, seq)
+		q.endLease(h, next, seq, c.large)
 	default:
 		q.drop(h)
 	}
@@ -190,7 +220,7 @@ func (q *Queue) sendFollow(ctx context.Context, c *change) bool {
 	if c.follow == nil {
 		return true
 	}
-	err := q.putFollow(ctx, c.follow)
+	err := q.putFollow(ctx, c.follow, c.large.Follow)
 	if err != nil {
 		q.log.Warn("faasnats: what follows from a job is put later", "error", err)
 	}

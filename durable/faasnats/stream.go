@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,11 +13,6 @@ import (
 
 // The oldest server that has what is needed: schedules that a write removes, and TTLs.
 const oldestMajor, oldestMinor = 2, 15
-
-// format is the version of what the stream has, in its metadata.
-const format = "1"
-
-const formatKey = "faas-format"
 
 // minPayload is the least max_payload of a server: a megabyte, and room for headers.
 const minPayload = 1 << 20
@@ -42,7 +36,11 @@ func openStream(ctx context.Context, conn *nats.Conn, s *settings) (jetstream.Je
 	case err != nil:
 		return nil, nil, fmt.Errorf("faasnats: open the stream %s: %w", s.stream, err)
 	}
-	return js, stream, checkStream(&stream.CachedInfo().Config, s)
+	c := stream.CachedInfo().Config
+	if err := checkStream(&c, s); err != nil {
+		return nil, nil, err
+	}
+	return js, stream, migrate(ctx, js, c, s)
 }
 
 // streamConfig is the stream. It has no limits: a full stream with schedules deletes its
@@ -51,7 +49,7 @@ func streamConfig(s *settings) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: s.stream, Description: "jobs of github.com/inproc/faas", Subjects: []string{"j.>", "u.>"},
 		Storage: jetstream.FileStorage, Replicas: s.replicas, Retention: jetstream.LimitsPolicy, MaxMsgsPerSubject: 1,
-		AllowDirect: true, AllowMsgTTL: true, AllowMsgSchedules: true, Metadata: map[string]string{formatKey: format},
+		AllowDirect: true, AllowMsgTTL: true, AllowMsgSchedules: true, Metadata: map[string]string{formatKey: strconv.Itoa(format)},
 	}
 }
 
@@ -92,10 +90,8 @@ func checkStream(c *jetstream.StreamConfig, s *settings) error {
 	case c.Storage != jetstream.FileStorage:
 		return bad("is kept in memory")
 	}
-	if has := c.Metadata[formatKey]; has != format {
-		return bad("has the format %q, and this release reads %q", has, format)
-	}
-	return nil
+	_, err := formatOf(c)
+	return err
 }
 
 // findConsumers loads which places have a consumer.
@@ -165,31 +161,8 @@ const busyConsumers = 100
 
 // store publishes a message. The error Is errFence if the job has been changed.
 func (q *Queue) store(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	ack, err := q.js.PublishMsg(ctx, msg)
-	if err == nil {
-		return ack.Sequence, nil
-	}
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		switch int(api.ErrorCode) {
-		case int(jetstream.JSErrCodeStreamWrongLastSequence), int(jetstream.JSErrCodeStreamWrongLastSequenceConstant):
-			return 0, errFence
-		case insufficientResources, storageExceeded:
-			return 0, errFull
-		}
-	}
-	return 0, err
+	return publish(ctx, q.js, msg)
 }
-
-// Error codes of the server that nats.go has no names for.
-const (
-	insufficientResources = 10023
-	storageExceeded       = 10047
-)
-
-var (
-	errFence = errors.New("the job has been changed")
-	errFull  = errors.New("the server's store is full")
-)
 
 // last returns the last record of a job.
 func (q *Queue) last(ctx context.Context, subject string) (*stored, error) {
@@ -208,9 +181,6 @@ func (q *Queue) sweep(ctx context.Context, p place, rec *stored) {
 		q.log.Debug("faasnats: old records of a job stay for now", "job", rec.rec.ID, "error", err)
 	}
 }
-
-// requestTimeout bounds requests that no caller waits for.
-const requestTimeout = 5 * time.Second
 
 // background is a context for a request that no caller's context bounds. It outlives
 // Close, which waits for such requests.

@@ -71,6 +71,9 @@ func (p place) filter() string { return p.subject("*", inLine) }
 // of is the subject of all records of a job.
 func (p place) of(id uuid.UUID) string { return p.subject(idToken(id), ">") }
 
+// owner is how the name of an object says to which job it belongs.
+func (p place) owner(id uuid.UUID) string { return strings.TrimSuffix(p.of(id), ".>") }
+
 // at is the subject of a job in a state.
 func (p place) at(id uuid.UUID, state string) string { return p.subject(idToken(id), state) }
 
@@ -80,6 +83,10 @@ func (p place) subject(id, state string) string {
 
 // anywhere is the subject of all records of a job whose place is not known.
 func anywhere(id uuid.UUID) string { return "j.*.*." + idToken(id) + ".>" }
+
+// sweepSubject is a key of which the process sweeps the objects that has it. No function has
+// this token.
+const sweepSubject = "u.=.sweep.0"
 
 // keySubject is the subject of a unique key.
 func keySubject(rec *faas.JobRecord) string {

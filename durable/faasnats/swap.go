@@ -28,7 +28,17 @@ func (q *Queue) Swap(ctx context.Context, old, next faas.JobRecord) error {
 		return jobError(s.rec.Function, faas.ErrInput, "only the record of a settled job can be removed")
 	}
 	next.ID = old.ID
-	msg, state, err := q.swapMessage(s, &next, remove)
+	if len(next.Payload) > q.objects.inline || len(next.Output) > q.objects.inline {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, objectGrace/2)
+		defer cancel()
+	}
+	at, err := q.objects.enlarge(ctx, &next, s.large, s.place.owner(old.ID))
+	if err != nil {
+		return q.failed(ctx, "change a job", err)
+	}
+	at.Follow = s.large.Follow
+	msg, state, err := q.swapMessage(s, &next, at, remove)
 	if err != nil {
 		return err
 	}
@@ -39,12 +49,15 @@ func (q *Queue) Swap(ctx context.Context, old, next faas.JobRecord) error {
 	case err != nil:
 		return q.failed(ctx, "change a job", err)
 	}
-	q.swapped(ctx, s, &stored{rec: next, place: s.place, state: state, seq: seq, settled: next.State.IsSettled() || remove})
+	q.swapped(ctx, s, &stored{rec: next, place: s.place, state: state, seq: seq, large: at, settled: next.State.IsSettled() || remove})
+	if remove {
+		q.objects.forget(ctx, &s.large)
+	}
 	return nil
 }
 
 // swapMessage makes the write over s.
-func (q *Queue) swapMessage(s *stored, next *faas.JobRecord, remove bool) (msg *msgOut, state string, err error) {
+func (q *Queue) swapMessage(s *stored, next *faas.JobRecord, at large, remove bool) (msg *msgOut, state string, err error) {
 	if remove {
 		msg, err = tombstone(s)
 		state = s.state
@@ -53,7 +66,7 @@ func (q *Queue) swapMessage(s *stored, next *faas.JobRecord, remove bool) (msg *
 		if s.state == inHand && s.place.isOrdered() && !next.State.IsSettled() {
 			state = inHand
 		}
-		msg, err = message(s.place, next, state, nil)
+		msg, err = message(s.place, next, state, nil, at)
 	}
 	if err != nil {
 		return nil, state, err
@@ -75,7 +88,7 @@ func tombstone(s *stored) (*msgOut, error) {
 		ID: s.rec.ID, Function: s.rec.Function, Tenant: s.rec.Tenant, OrderKey: s.rec.OrderKey, Accepted: s.rec.Accepted, State: s.rec.State,
 		KeepUntil: s.rec.KeepUntil, UniqueKey: s.rec.UniqueKey, UniqueFor: s.rec.UniqueFor,
 	}
-	msg, err := message(s.place, &bare, s.state, nil)
+	msg, err := message(s.place, &bare, s.state, nil, large{})
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +113,7 @@ func (q *Queue) swapped(ctx context.Context, old, s *stored) {
 	switch {
 	case h == nil:
 	case s.state == inHand:
-		q.endLease(h, &s.rec, s.seq)
+		q.endLease(h, &s.rec, s.seq, s.large)
 	default:
 		q.drop(h)
 	}
@@ -134,7 +147,7 @@ func (q *Queue) changedElsewhere(id uuid.UUID) {
 	switch {
 	case q.held[id] != h || err == nil && s.seq <= h.seq:
 	case err == nil && s.state == inHand:
-		q.endLease(h, &s.rec, s.seq)
+		q.endLease(h, &s.rec, s.seq, s.large)
 	default:
 		q.drop(h)
 		q.ack(h.msg, h.place)

@@ -37,7 +37,11 @@ func (q *Queue) listen() error {
 		return q.failed(context.Background(), "subscribe", err)
 	}
 	made, err := q.conn.Subscribe(q.signal("c", "*", "*"), func(*nats.Msg) { q.look() })
-	q.watchers = []*nats.Subscription{swaps, made}
+	if err != nil {
+		return q.failed(context.Background(), "subscribe", err)
+	}
+	backups, err := q.conn.Subscribe(q.signal("backup"), func(*nats.Msg) { q.objects.hold() })
+	q.watchers = []*nats.Subscription{swaps, made, backups}
 	return err
 }
 
@@ -63,14 +67,14 @@ func (q *Queue) Watch(ctx context.Context, id uuid.UUID, revision uint64) (faas.
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be gone
 	for {
-		rec, err := q.Get(ctx, id)
+		s, err := q.find(ctx, id)
 		switch {
-		case err == nil && rec.Revision != revision:
-			return rec, nil
+		case err == nil && s.seq != revision:
+			return q.Get(ctx, id)
 		case err != nil && (ctx.Err() != nil || q.ctx.Err() != nil || isFinal(err)):
-			return rec, err
+			return faas.JobRecord{}, err
 		}
-		q.awaitWord(ctx, told, &rec)
+		q.awaitWord(ctx, told, s)
 	}
 }
 
@@ -80,9 +84,11 @@ func isFinal(err error) bool {
 }
 
 // awaitWord waits until there may be something to see.
-func (q *Queue) awaitWord(ctx context.Context, told <-chan *nats.Msg, rec *faas.JobRecord) {
+func (q *Queue) awaitWord(ctx context.Context, told <-chan *nats.Msg, s *stored) {
 	wait := longestLook
-	if at := whenOf(rec); !rec.State.IsSettled() && time.Until(at) > 0 { // then a schedule writes it
+	if s == nil { // the server did not answer
+		wait = time.Second
+	} else if at := whenOf(&s.rec); !s.rec.State.IsSettled() && time.Until(at) > 0 { // then a schedule writes it
 		wait = min(wait, time.Until(at)+time.Second)
 	}
 	timer := time.NewTimer(wait)

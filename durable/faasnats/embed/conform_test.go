@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/durable/faasnats"
 	"github.com/inproc/faas/durable/faasnats/embed"
 	"github.com/inproc/faas/faastest"
 )
@@ -12,6 +13,18 @@ func TestTheEmbeddedQueueConforms(t *testing.T) {
 	faastest.TestJobQueue(t, func(t *testing.T) faas.JobQueue {
 		t.Helper()
 		q, err := embed.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	})
+}
+
+// All payloads and outputs go through the object store.
+func TestTheEmbeddedQueueConformsWithLargePayloads(t *testing.T) {
+	faastest.TestJobQueue(t, func(t *testing.T) faas.JobQueue {
+		t.Helper()
+		q, err := embed.Open(t.TempDir(), faasnats.WithInline(0))
 		if err != nil {
 			t.Fatal(err)
 		}

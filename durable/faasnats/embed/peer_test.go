@@ -1,0 +1,89 @@
+package embed_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas/durable/faasnats"
+	"github.com/inproc/faas/durable/faasnats/embed"
+)
+
+// dial connects to the server of a queue, as another process does, through a line.
+func dial(t *testing.T, q *embed.Queue, l *line) *nats.Conn {
+	t.Helper()
+	l.server = q.Server()
+	conn, err := nats.Connect("", nats.InProcessServer(l), nats.NoReconnect(), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+// peer is the queue of another process on the same server, which Close ends as its death does:
+// it can't say goodbye.
+func peer(t *testing.T, q *embed.Queue, l *line, opts ...faasnats.Option) *faasnats.Queue {
+	t.Helper()
+	p, err := faasnats.OpenConn(t.Context(), dial(t, q, l), opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Close() }) // its connection may be cut
+	return p
+}
+
+// line is a connection that can be cut.
+type line struct {
+	server *server.Server
+	pass   func(sent []byte) bool // asked for each write of the client; false cuts the line. nil: all pass
+	ended  atomic.Bool
+	conn   net.Conn
+}
+
+// InProcessConn implements [nats.InProcessConnProvider].
+func (l *line) InProcessConn() (net.Conn, error) {
+	conn, err := l.server.InProcessConn()
+	l.conn = conn
+	return &lineEnd{conn, l}, err
+}
+
+// cut ends the connection, as the death of its process.
+func (l *line) cut() {
+	l.ended.Store(true)
+	_ = l.conn.Close() // again is no error that counts
+}
+
+type lineEnd struct {
+	net.Conn
+	line *line
+}
+
+var errCut = errors.New("the line is cut")
+
+func (e *lineEnd) Write(p []byte) (int, error) {
+	if e.line.pass != nil && !e.line.pass(p) {
+		e.line.cut()
+	}
+	if e.line.ended.Load() {
+		return 0, errCut
+	}
+	return e.Conn.Write(p)
+}
+
+// writesRecord reports whether a client sends the record of a job.
+func writesRecord(sent []byte) bool { return bytes.Contains(sent, []byte("HPUB j.")) }
+
+// objectsOf counts the chunks and descriptions in the object store.
+func objectsOf(t *testing.T, conn *nats.Conn) int {
+	t.Helper()
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	stream, err := js.Stream(context.Background(), "OBJ_FAAS_objects")
+	require.NoError(t, err)
+	return int(stream.CachedInfo().State.Msgs)
+}

@@ -1,0 +1,208 @@
+package faasnats
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/inproc/faas"
+)
+
+// A payload or an output that is larger than WithInline says is an object of an object
+// store beside the stream. The object is written first, and the record second, which names
+// it: so a process that dies in between leaves an object that no record names, and never
+// the reverse. sweep removes such objects.
+//
+// The chunks and the description of an object are written here in the format of NATS
+// (ADR-20), so that `nats object` reads them: each chunk is acknowledged before the next
+// is sent, and both are found by the object's name.
+
+const (
+	mostFollow   = 64 << 10 // of a payload that stands inside another job's record, as JSON
+	chunkSize    = 512 << 10
+	objectSuffix = "_objects" // of the bucket's name, behind the stream's
+	// holdTime is how long objects stay after the last word of a backup.
+	holdTime = time.Minute
+)
+
+// objectStore has the large parts of records. It knows nothing of the jobs: what it is told
+// of a record is the record itself.
+type objectStore struct {
+	js     jetstream.JetStream
+	conn   *nats.Conn
+	stream jetstream.Stream
+	bucket string
+	inline int // the largest part of a record that is not an object
+	author string
+	writes atomic.Uint64 // counts the objects of this author, for their names
+	held   atomic.Int64  // until when, in nanoseconds of Unix time, objects stay for a backup
+	log    *slog.Logger
+}
+
+func newObjectStore(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, author string, s *settings) *objectStore {
+	return &objectStore{js: js, conn: conn, stream: stream, bucket: bucketOf(s.stream), inline: s.inline, author: author, log: s.log}
+}
+
+func bucketOf(stream string) string       { return stream + objectSuffix }
+func objectStreamOf(stream string) string { return "OBJ_" + bucketOf(stream) }
+
+// openObjects returns the stream of the object store, which is made if it is not there.
+func openObjects(ctx context.Context, js jetstream.JetStream, s *settings) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, objectStreamOf(s.stream))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: bucketOf(s.stream), Description: "large payloads and outputs of jobs", Storage: jetstream.FileStorage, Replicas: s.replicas,
+		})
+		if err == nil {
+			stream, err = js.Stream(ctx, objectStreamOf(s.stream))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("faasnats: open the object store %s: %w", bucketOf(s.stream), err)
+	}
+	if has := stream.CachedInfo().Config.Replicas; has < s.replicas {
+		return nil, fmt.Errorf("faasnats: the object store %s has %d replicas, and %d are asked for; set them with `nats stream edit`", bucketOf(s.stream), has, s.replicas)
+	}
+	return stream, nil
+}
+
+// chunks is the subject of an object's content, and about that of its description.
+func (s *objectStore) chunks(name string) string {
+	return "$O." + s.bucket + ".C." + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
+func (s *objectStore) about(name string) string {
+	return "$O." + s.bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
+// enlarge puts what of a record is large, unless had is it already.
+func (s *objectStore) enlarge(ctx context.Context, rec *faas.JobRecord, had large, owner string) (at large, err error) {
+	if at.Payload, err = s.object(ctx, rec.Payload, s.inline, had.Payload, owner); err == nil {
+		at.Output, err = s.object(ctx, rec.Output, s.inline, had.Output, owner)
+	}
+	return at, err
+}
+
+// object returns the object that has the data, or zero if they are small.
+func (s *objectStore) object(ctx context.Context, data []byte, inline int, had object, owner string) (object, error) {
+	if len(data) <= inline {
+		return object{}, nil
+	}
+	sum := sha256.Sum256(data)
+	if had.Sum == hex.EncodeToString(sum[:]) {
+		return had, nil
+	}
+	o := object{Name: fmt.Sprintf("%s/%s-%d", owner, s.author, s.writes.Add(1)), Size: len(data), Sum: hex.EncodeToString(sum[:])}
+	return o, s.putObject(ctx, o, data, sum[:])
+}
+
+// putObject writes an object under a name that no other has.
+func (s *objectStore) putObject(ctx context.Context, o object, data, sum []byte) error {
+	n := uint32(0)
+	for chunk := range slices.Chunk(data, chunkSize) {
+		if _, err := publish(ctx, s.js, &nats.Msg{Subject: s.chunks(o.Name), Data: chunk}); err != nil {
+			return err
+		}
+		n++
+	}
+	about, err := json.Marshal(jetstream.ObjectInfo{
+		ObjectMeta: jetstream.ObjectMeta{Name: o.Name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunkSize}}, Bucket: s.bucket,
+		NUID: base64.URLEncoding.EncodeToString([]byte(o.Name)), Size: uint64(o.Size), Chunks: n,
+		Digest: "SHA-256=" + base64.URLEncoding.EncodeToString(sum),
+	})
+	if err == nil {
+		_, err = publish(ctx, s.js, &nats.Msg{Subject: s.about(o.Name), Data: about})
+	}
+	return err
+}
+
+// errLost says that an object is not there, or is damaged.
+var errLost = errors.New("a part of the job that was too large for its record is lost")
+
+// getObject reads an object. One that is not whole is read again: a replica may be behind.
+func (s *objectStore) getObject(ctx context.Context, o object) (data []byte, err error) {
+	for try := range 3 {
+		if try > 0 && !pause(ctx, time.Second) {
+			return nil, ctx.Err()
+		}
+		if data, err = s.readObject(ctx, o); err != nil {
+			return nil, err
+		}
+		if sum := sha256.Sum256(data); o.Sum == hex.EncodeToString(sum[:]) {
+			return data, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %s", errLost, o.Name)
+}
+
+// pause waits; it is false if ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *objectStore) readObject(ctx context.Context, o object) (data []byte, err error) {
+	for from, more := uint64(1), uint64(1); more > 0; {
+		had := len(data)
+		more, err = direct(ctx, s.conn, "OBJ_"+s.bucket, s.chunks(o.Name), from, 256, func(msg *nats.Msg, seq uint64) {
+			data, from = append(data, msg.Data...), seq+1
+		})
+		if err != nil || len(data) == had || len(data) > o.Size {
+			return data, err
+		}
+	}
+	return data, nil
+}
+
+// load gives a record its large parts. The error Is errLost if one is not there; the record
+// lacks it then.
+func (s *objectStore) load(ctx context.Context, rec *faas.JobRecord, at *large) error {
+	var err1, err2 error
+	if at.Payload.Name != "" && rec.Payload == nil {
+		rec.Payload, err1 = s.getObject(ctx, at.Payload)
+	}
+	if at.Output.Name != "" && rec.Output == nil {
+		rec.Output, err2 = s.getObject(ctx, at.Output)
+	}
+	return errors.Join(err1, err2)
+}
+
+// forget removes the objects of a record that is no more. One that belongs to two jobs,
+// and one that can't be removed, is swept.
+func (s *objectStore) forget(ctx context.Context, l *large) {
+	for _, o := range []object{l.Payload, l.Output} {
+		if o.Name == "" || strings.Contains(o.Name, ownerSeparator) || s.isHolding() {
+			continue
+		}
+		if err := s.removeObject(ctx, o.Name); err != nil {
+			s.log.Debug("faasnats: an object stays for now", "object", o.Name, "error", err)
+		}
+	}
+}
+
+// removeObject removes an object: its chunks last, by which it is found again.
+func (s *objectStore) removeObject(ctx context.Context, name string) error {
+	err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(s.about(name)))
+	if err == nil {
+		err = s.stream.Purge(ctx, jetstream.WithPurgeSubject(s.chunks(name)))
+	}
+	return err
+}

@@ -1,0 +1,105 @@
+package faasnats
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What is asked of the server.
+
+// requestTimeout bounds requests that no caller waits for.
+const requestTimeout = 5 * time.Second
+
+// batchRequest is a direct get of several messages, as ADR-31 of NATS describes it.
+type batchRequest struct {
+	Seq      uint64 `json:"seq"`
+	NextFor  string `json:"next_by_subj"`
+	Batch    int    `json:"batch"`
+	MaxBytes int    `json:"max_bytes"`
+}
+
+// batchBytes bounds an answer.
+const batchBytes = 4 << 20
+
+// direct reads up to n messages of a stream whose subject matches, from a sequence on, and
+// returns how many more there are.
+func direct(
+	ctx context.Context, conn *nats.Conn, stream, subject string, from uint64, n int, take func(msg *nats.Msg, seq uint64),
+) (more uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	inbox := conn.NewInbox()
+	sub, err := conn.SubscribeSync(inbox)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = sub.Unsubscribe() }() // the connection may be gone
+	req, err := json.Marshal(batchRequest{Seq: max(from, 1), NextFor: subject, Batch: n, MaxBytes: batchBytes})
+	if err != nil {
+		return 0, err
+	}
+	if err := conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, req); err != nil {
+		return 0, err
+	}
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if len(msg.Data) == 0 && msg.Header.Get("Status") != "" {
+			return endOfBatch(msg)
+		}
+		seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("faasnats: an answer without a sequence: %w", err)
+		}
+		take(msg, seq)
+	}
+}
+
+// endOfBatch reads the message that ends an answer.
+func endOfBatch(msg *nats.Msg) (more uint64, err error) {
+	switch status := msg.Header.Get("Status"); status {
+	case "204":
+		return strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
+	case "404":
+		return 0, nil
+	default:
+		return 0, fmt.Errorf("faasnats: the server answers %s %s", status, msg.Header.Get("Description"))
+	}
+}
+
+// publish stores a message. The error Is errFence if its fence refuses it.
+func publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (uint64, error) {
+	ack, err := js.PublishMsg(ctx, msg)
+	if err == nil {
+		return ack.Sequence, nil
+	}
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		switch int(api.ErrorCode) {
+		case int(jetstream.JSErrCodeStreamWrongLastSequence), int(jetstream.JSErrCodeStreamWrongLastSequenceConstant):
+			return 0, errFence
+		case insufficientResources, storageExceeded:
+			return 0, errFull
+		}
+	}
+	return 0, err
+}
+
+// Error codes of the server that nats.go has no names for.
+const (
+	insufficientResources = 10023
+	storageExceeded       = 10047
+)
+
+var (
+	errFence = errors.New("the job has been changed")
+	errFull  = errors.New("the server's store is full")
+)
