@@ -32,10 +32,14 @@ type Info struct {
 
 	InFlight int // admitted, and not yet settled
 	Queued   int // waiting for a slot
-	Limit    int // how many calls may run at once, those of the name's other versions among them; math.MaxInt32: only the router limits them; 0: the function is switched off
+	Limit    int // how many calls may run at once at present, those of the name's other versions among them; math.MaxInt32: only the router limits them; 0: the function is switched off
 	Reserved int // how many of the router's slots are reserved for the name, see WithReserved
 	Weight   int // the name's weight when functions share the router's slots, see WithWeight
 	Runaways int // handlers that still run although their call is settled
+
+	// Concurrency is the name's limit, as WithConcurrency or Router.SetConcurrency has set it;
+	// math.MaxInt32: none. Limit is less while a policy wants fewer instances than it allows.
+	Concurrency int
 
 	Instances int // how many the function's policy wants; 0 also if the function has no policy
 	Ready     int // how many of those can serve a call
@@ -77,7 +81,7 @@ func (fn *function) info() Info {
 	return Info{
 		Signature: fn.signature(), Instances: instances, Ready: able,
 		InFlight: max(0, fn.unsettled()-queued), Queued: queued, Limit: min(fn.part.Class().Limit(), fn.part.Limit()), Runaways: int(fn.runaways.Load()),
-		Reserved: fn.part.Class().Reserved(), Weight: fn.part.Class().Weight(),
+		Concurrency: fn.part.Class().Limit(), Reserved: fn.part.Class().Reserved(), Weight: fn.part.Class().Weight(),
 		Admitted: uint64(max(0, admitted)), Rejected: rejected.live, JobsRejected: rejected.jobs, LogLevel: fn.who.log.shown(),
 		JobPolicy: fn.jobs.shown(),
 	}

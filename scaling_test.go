@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -170,14 +171,21 @@ func TestAPolicysAnswerIsHeldAgainstTheLimits(t *testing.T) {
 		pass(2001 * time.Millisecond)
 		assert.Equal(t, 10, f.Info().Instances)
 		assert.Equal(t, 30, f.Info().Limit)
+		assert.Equal(t, math.MaxInt32, f.Info().Concurrency)
 		assert.Equal(t, 2, seen.Min)
 		assert.Equal(t, 10, seen.Max)
 		assert.Equal(t, 3, seen.Per)
 
 		require.NoError(t, r.SetConcurrency("f", 7), "the user's limit bounds it")
 		assert.Equal(t, 7, f.Info().Limit)
+		assert.Equal(t, 7, f.Info().Concurrency)
 		pass(2001 * time.Millisecond)
 		assert.Equal(t, 3, f.Info().Instances, "seven calls have no use for more")
+		wants.Store(2)
+		pass(4001 * time.Millisecond)
+		assert.Equal(t, []int{6, 7}, []int{f.Info().Limit, f.Info().Concurrency})
+		wants.Store(100)
+		pass(2001 * time.Millisecond)
 		require.NoError(t, r.SetConcurrency("f", 1000))
 		require.NoError(t, r.SetCapacity(20))
 		pass(2001 * time.Millisecond)

@@ -15,7 +15,7 @@ import (
 const (
 	StateOff      = "off"      // it is switched off
 	StateStuck    = "stuck"    // a handler runs on although its call has ended
-	StateRefusing = "refusing" // calls were refused within the last minute
+	StateRefusing = "refusing" // at least one of ten calls of the last minute was refused
 	StateFailing  = "failing"  // at least one of a hundred calls of the last minute failed
 	StateIdle     = "idle"     // no call has ended within the last minute, and none runs
 	StateWell     = "well"
@@ -204,7 +204,7 @@ func (x *exchange) rights(name string) []string {
 func (x *exchange) describe(info *faas.Info) *Function {
 	f := &Function{
 		Name: info.Name, Labels: info.Labels, Versions: []Version{}, Aliases: []Alias{},
-		Limit: shownLimit(info.Limit), Reserved: Int(info.Reserved), Weight: Int(info.Weight),
+		Limit: shownLimit(info.Concurrency), Reserved: Int(info.Reserved), Weight: Int(info.Weight),
 	}
 	versions, err := x.h.router.Versions(info.Name)
 	if err != nil { // it was removed meanwhile
@@ -310,7 +310,7 @@ func stateOf(limit *Int, n *Numbers) string {
 		return StateOff
 	case n.Runaways > 0:
 		return StateStuck
-	case last.Refused > 0:
+	case last.Refused > 0 && last.Refused*10 >= last.Calls+last.Refused:
 		return StateRefusing
 	case last.Failures > 0 && last.Failures*100 >= last.Calls:
 		return StateFailing

@@ -50,7 +50,7 @@ func (x *exchange) setLimit() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Limit{Function: name, Limit: shownLimit(info.Limit)}, nil
+	return Limit{Function: name, Limit: shownLimit(info.Concurrency)}, nil
 }
 
 func (x *exchange) setCapacity() (any, error) {
