@@ -89,6 +89,7 @@ func (x *exchange) decisions() (any, error) {
 			out.Decisions = append(out.Decisions, shownDecision(&all[i]))
 		}
 	}
+	slices.Reverse(out.Decisions) // of one moment, too, the last is the newest
 	slices.SortStableFunc(out.Decisions, func(a, b Decision) int { return b.Time.Compare(a.Time) })
 	out.Decisions = out.Decisions[:min(limit, len(out.Decisions))]
 	return out, nil

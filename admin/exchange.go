@@ -192,9 +192,14 @@ func (x *exchange) need(a Action) error {
 		return absent()
 	}
 	if x.e.write && !x.h.writes {
-		return problem(http.StatusForbidden, "writes", "This host takes no changes through the API; admin.WithWrites would.")
+		return noWrites()
 	}
 	return nil
+}
+
+// noWrites is the answer of a host without WithWrites to a viewer who has the right.
+func noWrites() *Problem {
+	return problem(http.StatusForbidden, "writes", "This host takes no changes through the API; admin.WithWrites would.")
 }
 
 // notThere is the answer for an ID that nothing has. It asks the authorizer as for one

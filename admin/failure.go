@@ -103,7 +103,21 @@ func (x *exchange) shownFailure(c *faas.Captured) Failure {
 		Job: idText(c.Job), Delivery: c.Delivery,
 		Input: InputState{State: c.State.String(), Kept: c.Input != nil, Bytes: Int(len(c.Input)), Truncated: c.Truncated, ContentType: c.ContentType},
 	}
+	x.addError(&f, c)
 	return f
+}
+
+// addError adds what the ring has kept of the error, as far as the viewer may see it.
+func (x *exchange) addError(f *Failure, c *faas.Captured) {
+	f.ReplayOf = idText(c.Origin.ReplayOf)
+	kept, ok := c.Err.(*faas.CapturedError) //nolint:errorlint // the ring made it
+	if !ok {
+		return
+	}
+	f.ErrorType, f.HasStack = kept.Type, kept.Stack != nil
+	if x.ask(Action{Right: access.SeeInputs, Function: c.Function, Version: c.Version, Tenant: c.Tenant}) {
+		f.Error = &kept.Text
+	}
 }
 
 // isSeen tells whether the viewer sees calls of the function and version for the tenant.
@@ -163,6 +177,18 @@ func (x *exchange) failure() (any, error) {
 		return nil, err
 	}
 	return x.shownFailure(&c), nil
+}
+
+func (x *exchange) failureStack() (any, error) {
+	c, err := x.captured(access.SeeStacks)
+	if err != nil {
+		return nil, err
+	}
+	kept, ok := c.Err.(*faas.CapturedError) //nolint:errorlint // the ring made it
+	if !ok || kept.Stack == nil {
+		return nil, absent()
+	}
+	return Stack{ID: c.ID.String(), Stack: string(kept.Stack)}, nil
 }
 
 func (x *exchange) failureInput() (any, error) {

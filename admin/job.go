@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -353,6 +352,36 @@ func bury(groups map[deadKey]*DeadGroup, i *faas.JobInfo) {
 	}
 }
 
+// replayJob makes a new job of one that has ended.
+func (x *exchange) replayJob() (any, error) {
+	job, _, err := x.jobOf(access.Replay)
+	if err != nil {
+		return nil, err
+	}
+	var body Input
+	if err := x.body(&body, maxInput); err != nil {
+		return nil, err
+	}
+	var opts []faas.SendOption
+	payload, given, err := body.bytes()
+	if err != nil {
+		return nil, err
+	}
+	if given {
+		opts = append(opts, faas.WithInput(payload))
+	}
+	again, err := job.Replay(access.WithPrincipal(x.r.Context(), x.who), opts...)
+	if err != nil {
+		return nil, err
+	}
+	info, err := again.Info(x.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	x.entry.Detail = "as " + info.ID.String()
+	return x.shownJob(&info), nil
+}
+
 // cancelJob cancels one job.
 func (x *exchange) cancelJob() (any, error) {
 	job, _, err := x.jobOf(access.Manage)
@@ -369,6 +398,5 @@ func (x *exchange) cancelJob() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.entry.Status = http.StatusOK
 	return x.shownJob(&info), nil
 }

@@ -2,12 +2,14 @@ package admin
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/access"
 	"github.com/inproc/faas/cost"
 	"github.com/inproc/faas/observe"
+	"github.com/inproc/faas/trigger/source"
 )
 
 // Option is an option of [Handler]. Nil options are ignored. The last of two equal options
@@ -34,7 +36,7 @@ type settings struct {
 	budgets  []*cost.Budgets
 	ring     *faas.Ring
 	tail     *observe.RecentLog
-	drivers  []driver
+	drivers  []*source.Driver
 }
 
 // Action is what a request wants to do, as the func of [WithAuthorize] is asked about it.
@@ -120,17 +122,39 @@ func WithRing(ring *faas.Ring) Option { return option(func(s *settings) { s.ring
 // WithTail shows the last lines of the log.
 func WithTail(tail *observe.RecentLog) Option { return option(func(s *settings) { s.tail = tail }) }
 
+// WithDrivers shows sources of events, and lets them be paused and resumed. Several of them
+// add up; each needs a name of its own (source.WithName).
+func WithDrivers(drivers ...*source.Driver) Option {
+	return option(func(s *settings) { s.drivers = append(s.drivers, drivers...) })
+}
+
 // check returns what is wrong with the settings, and how to mend it.
 func (s *settings) check() string {
 	if s.authorize == nil && !s.loopback {
 		return "there is no authorizer, so that anyone could do anything; give WithAuthorize(rules.Permit), or WithInsecureLoopback on a machine of your own"
 	}
+	seen := map[string]bool{}
+	for _, d := range s.drivers {
+		if d == nil {
+			return "WithDrivers: a driver is nil"
+		}
+		name := nameOfDriver(d)
+		if seen[name] {
+			return "WithDrivers: two drivers have the name " + strconv.Quote(name) + "; give them names of their own"
+		}
+		seen[name] = true
+	}
 	return ""
 }
 
-// driver is what the API needs of a driver of a source.
-type driver interface {
-	Pause()
-	Resume()
-	shown(ctx context.Context) Source
+// nameOfDriver does not ask the source for its lag.
+func nameOfDriver(d *source.Driver) string {
+	return d.Info(canceled()).Name
+}
+
+// canceled is a context that has ended.
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }

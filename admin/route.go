@@ -129,6 +129,29 @@ func callEndpoints() []*endpoint {
 			method: http.MethodGet, path: "/v1/failures/{id}/input", verb: "failure.input", right: access.SeeInputs, out: typeOf[Data](), needs: hasRing,
 			serve: (*exchange).failureInput, summary: "The input of a call that failed.",
 		},
+		{
+			method: http.MethodGet, path: "/v1/failures/{id}/stack", verb: "failure.stack", right: access.SeeStacks, out: typeOf[Stack](), needs: hasRing,
+			serve: (*exchange).failureStack, summary: "The stack of a call that panicked, if the ring keeps errors.",
+		},
+		{
+			method: http.MethodPost, path: "/v1/failures/{id}/replay", verb: "failure.replay", right: access.Replay, write: true,
+			in: typeOf[ReplayRequest](), out: typeOf[Result](), needs: hasRing, serve: (*exchange).replay,
+			summary: "Make a call that failed again, with its input or another one.",
+		},
+		{
+			method: http.MethodPost, path: "/v1/functions/{name}/invoke", verb: "function.invoke", right: access.Invoke, write: true,
+			in: typeOf[InvokeRequest](), out: typeOf[Result](), serve: (*exchange).invoke,
+			summary: "Call a function, or one of its versions or aliases.",
+		},
+		{
+			method: http.MethodGet, path: "/v1/runaways", verb: "runaway.list", right: access.See, out: typeOf[Runaways](), serve: (*exchange).runaways,
+			summary: "Handlers that still run although their calls have ended.",
+			query:   []param{{"function", "of that function or version only"}},
+		},
+		{
+			method: http.MethodGet, path: "/v1/runaways/{id}/stack", verb: "runaway.stack", right: access.SeeStacks, out: typeOf[Stack](),
+			serve: (*exchange).runawayStack, summary: "Where a runaway is at this moment. It stops all goroutines for some milliseconds.",
+		},
 	}
 }
 
@@ -196,6 +219,23 @@ func jobEndpoints() []*endpoint {
 		{
 			method: http.MethodPost, path: "/v1/jobs/{id}/cancel", verb: "job.cancel", right: access.Manage, write: true, out: typeOf[Job](),
 			serve: (*exchange).cancelJob, summary: "Cancel a job. One that runs is over when the answer comes.",
+		},
+		{
+			method: http.MethodPost, path: "/v1/jobs/{id}/replay", verb: "job.replay", right: access.Replay, write: true,
+			in: typeOf[Input](), out: typeOf[Job](), serve: (*exchange).replayJob,
+			summary: "Make a new job of one that has ended, with its input or another one.",
+		},
+		{
+			method: http.MethodPost, path: "/v1/jobs/cancel", verb: "jobs.cancel", right: access.Manage, write: true,
+			in: typeOf[BulkRequest](), out: typeOf[Bulk](), serve: (*exchange).cancelJobs, summary: "Count, or cancel, the jobs of a filter that have not ended.",
+		},
+		{
+			method: http.MethodPost, path: "/v1/jobs/replay", verb: "jobs.replay", right: access.Replay, write: true,
+			in: typeOf[BulkRequest](), out: typeOf[Bulk](), serve: (*exchange).replayJobs, summary: "Count, or make again, the jobs of a filter that have ended.",
+		},
+		{
+			method: http.MethodPost, path: "/v1/jobs/purge", verb: "jobs.purge", right: access.Manage, write: true,
+			in: typeOf[BulkRequest](), out: typeOf[Bulk](), serve: (*exchange).purgeJobs, summary: "Count, or forget, the jobs of a filter that have ended.",
 		},
 	}
 }

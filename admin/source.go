@@ -1,10 +1,11 @@
 package admin
 
 import (
-	"context"
+	"slices"
 	"time"
 
 	"github.com/inproc/faas/access"
+	"github.com/inproc/faas/trigger/source"
 )
 
 // Sources is the answer of GET /v1/sources, in the order in which the host has given them.
@@ -30,63 +31,65 @@ type Source struct {
 	Duplicates  Count     `json:"duplicates"`
 	Rejected    Count     `json:"rejected"`
 	Returned    Count     `json:"returned"`
-	Batches     Count     `json:"batches"`
 }
 
 // hasSource tells whether the viewer has the right to a source: it is of its function, for
 // all tenants.
-func (x *exchange) hasSource(right access.Right, s *Source) bool {
-	base, version := nameOf(s.Function)
+func (x *exchange) hasSource(right access.Right, function string) bool {
+	base, version := nameOf(function)
 	return x.ask(Action{Right: right, Function: base, Version: version, AllTenants: true})
+}
+
+// shownSource describes a source, with the text of its error if the viewer may see that.
+func (x *exchange) shownSource(i *source.Info) Source {
+	s := Source{
+		Name: i.Name, Function: i.Function, State: i.State.String(), Since: i.Since, Restarts: Int(i.Restarts), LastErrorAt: i.LastErrorAt,
+		UnderWay: Int(i.UnderWay), Received: Count(i.Counts.Received), Filtered: Count(i.Counts.Filtered), Accepted: Count(i.Counts.Accepted),
+		Duplicates: Count(i.Counts.Duplicates), Rejected: Count(i.Counts.Rejected), Returned: Count(i.Counts.Returned),
+	}
+	if i.LagError == nil && i.Lag.Items >= 0 {
+		s.Lag = new(Int(i.Lag.Items))
+	}
+	if i.LagError == nil && i.Lag.Age >= 0 {
+		s.LagNS = new(Int(i.Lag.Age))
+	}
+	if i.LastError != "" && x.hasSource(access.SeeInputs, i.Function) {
+		s.LastError = &i.LastError
+	}
+	return s
 }
 
 func (x *exchange) sources() (any, error) {
 	out := Sources{Sources: []Source{}}
 	for _, d := range x.h.drivers {
-		s := d.shown(x.r.Context())
-		if !x.hasSource(access.See, &s) {
-			continue
+		if i := d.Info(x.r.Context()); x.hasSource(access.See, i.Function) {
+			out.Sources = append(out.Sources, x.shownSource(&i))
 		}
-		if !x.hasSource(access.SeeInputs, &s) {
-			s.LastError = nil
-		}
-		out.Sources = append(out.Sources, s)
 	}
 	return out, nil
 }
 
-func (x *exchange) pauseSource() (any, error) {
-	return x.turnSource(driver.Pause)
-}
+func (x *exchange) pauseSource() (any, error) { return x.turnSource((*source.Driver).Pause) }
 
-func (x *exchange) resumeSource() (any, error) {
-	return x.turnSource(driver.Resume)
-}
+func (x *exchange) resumeSource() (any, error) { return x.turnSource((*source.Driver).Resume) }
 
 // turnSource pauses or resumes the source that the path names.
-func (x *exchange) turnSource(turn func(driver)) (any, error) {
+func (x *exchange) turnSource(turn func(*source.Driver)) (any, error) {
 	name := x.r.PathValue("name")
 	x.entry.Object = clip(name, 100)
-	ended, cancel := context.WithCancel(x.r.Context())
-	cancel() // the source is not asked for its lag to find it
-	for _, d := range x.h.drivers {
-		s := d.shown(ended)
-		if s.Name != name {
-			continue
-		}
-		base, version := nameOf(s.Function)
-		if err := x.need(Action{Right: access.Manage, Function: base, Version: version, AllTenants: true}); err != nil {
-			return nil, err
-		}
-		if err := x.body(&struct{}{}, maxOrder); err != nil {
-			return nil, err
-		}
-		turn(d)
-		s = d.shown(x.r.Context())
-		if !x.hasSource(access.SeeInputs, &s) {
-			s.LastError = nil
-		}
-		return s, nil
+	i := slices.IndexFunc(x.h.drivers, func(d *source.Driver) bool { return nameOfDriver(d) == name })
+	if i < 0 {
+		return nil, x.notThere()
 	}
-	return nil, x.notThere()
+	d := x.h.drivers[i]
+	base, version := nameOf(d.Info(canceled()).Function)
+	if err := x.need(Action{Right: access.Manage, Function: base, Version: version, AllTenants: true}); err != nil {
+		return nil, err
+	}
+	if err := x.body(&struct{}{}, maxOrder); err != nil {
+		return nil, err
+	}
+	turn(d)
+	info := d.Info(x.r.Context())
+	return x.shownSource(&info), nil
 }
