@@ -39,7 +39,7 @@ func pointColumns() []string {
 	}
 	columns[1] = "ok"
 	return append(columns, "cold", "refused", "bytesIn", "bytesOut",
-		"waitP50NS", "waitP95NS", "waitP99NS", "runP50NS", "runP95NS", "runP99NS")
+		"waitP50NS", "waitP95NS", "waitP99NS", "runP50NS", "runP95NS", "runP99NS", "waitNS", "runNS")
 }
 
 func (p *point) row() []Int {
@@ -49,8 +49,12 @@ func (p *point) row() []Int {
 	}
 	wait, run := timesOf(&p.Wait), timesOf(&p.Run)
 	return append(row, integer(p.Cold), integer(p.Refused), integer(p.BytesIn), integer(p.BytesOut),
-		wait.P50, wait.P95, wait.P99, run.P50, run.P95, run.P99)
+		wait.P50, wait.P95, wait.P99, run.P50, run.P95, run.P99, sumOf(&p.Wait), sumOf(&p.Run))
 }
+
+// sumOf is the sum of all durations, in nanoseconds: by the step, how many calls there were at once
+// on average (Little's law).
+func sumOf(h *observe.Histogram) Int { return Int(h.Seconds() * float64(time.Second)) }
 
 // integer is a count of what has happened within a day, which an Int holds.
 func integer(n uint64) Int { return Int(n) }
