@@ -86,12 +86,28 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 	return nil
 }
 
-// askTrace asks for the trace of a call that is about to be made, and returns the ID under
-// which the WithTracing func knows the call: the call must have that one. It runs before
-// the call is counted, so that a Goexit of that func leaves nothing behind.
-func (to target) askTrace(q *caller, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
+// traceOf returns the trace of a call that is about to be made, if it has one, and the ID
+// under which the WithTracing func knows the call: the call must have that one, unless it
+// is zero. It runs before the call is counted, so that a Goexit of that func leaves nothing
+// behind.
+func (to target) traceOf(q *caller, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
+	random := rand.Uint64()
+	if to.who.sampler != nil && (q.from == nil || q.from.job == uuid.Nil) && !to.isSampled(q, random) {
+		return uuid.Nil, nil
+	}
+	return to.askTrace(q, random, parent, tenant, priority)
+}
+
+// isSampled asks the sampler. A panic is a no.
+func (to target) isSampled(q *caller, random uint64) bool {
+	defer to.fn.router.guardHook("WithTraceSampler", to.who.name)
+	return to.who.sampler.Sample(q.view(), to.who.name, random)
+}
+
+// askTrace asks for the trace of a call.
+func (to target) askTrace(q *caller, random uint64, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
 	fn := to.fn
-	id = fn.router.clock.newID(fn.router.clock.now(), rand.Uint64())
+	id = fn.router.clock.newID(fn.router.clock.now(), random)
 	from := q.from.named(id)
 	defer func() {
 		if p := recover(); p != nil {

@@ -243,10 +243,23 @@ func (c *callContext) Value(key any) any {
 	case *int:
 		return c.causer(key)
 	}
-	if c.extra != nil && c.extra.trace != nil {
-		return c.extra.trace.Value(key)
+	return c.traced(key)
+}
+
+// traced is what the call's trace knows, or the one of the nearest call above that has one.
+func (c *callContext) traced(key any) any {
+	for {
+		switch parent := c.parent(); {
+		case c.extra != nil && c.extra.trace != nil:
+			return c.extra.trace.Value(key)
+		case c.who.sampler == nil:
+			return nil
+		case parent == nil:
+			return c.who.sampler.Untraced(c.id, key)
+		default:
+			c = parent
+		}
 	}
-	return nil
 }
 
 // causer lets [context.Cause] find the cause of a callContext. Cause asks Value for the

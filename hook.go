@@ -118,7 +118,7 @@ func placeOf(function string) place {
 	case "(*callContext).recordTo", "(*callContext).recordOverrunTo", "(*callContext).captureTo", "(*Router).stuck":
 		return recording
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
-		"target.askTrace", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*hookGuard).tellRefusalTo",
+		"target.askTrace", "target.isSampled", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*hookGuard).tellRefusalTo",
 		"(*hookGuard).desired", "(*reporter).decided", "(*Router).callShutdownHook", "encode", "decode",
 		"(*Router).saveBy", "(*Router).restoreBy", "(*delivery).upgrade", "(*delivery).runFunc",
 		"(*guardedJobs).put", "(*guardedJobs).lease", "(*guardedJobs).begin", "(*guardedJobs).extend", "(*guardedJobs).settle",

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -35,6 +36,8 @@ func (h closing) Value(any) any                                         { return
 func (h closing) End(*faas.Execution)                                   { h.do() }
 func (h closing) trace(context.Context, faas.Invocation) faas.Trace     { h.do(); return nil }
 func (h closing) traced(context.Context, faas.Invocation) faas.Trace    { return h }
+func (h closing) Sample(context.Context, string, uint64) bool           { h.do(); return false }
+func (h closing) Untraced(uuid.UUID, any) any                           { return nil }
 func (h closing) decided(faas.Decision)                                 { h.do() }
 func (h closing) stuck(context.Context, faas.Invocation, time.Duration) { h.do() }
 func (h closing) Desired(l faas.Load, s faas.State) (faas.Target, faas.State) {
@@ -118,6 +121,7 @@ func hooks(h closing) map[string]struct {
 		"WithContext":              of(faas.WithContext(h.carry)),
 		"WithRefusals":             of(faas.WithRefusals(h.refused), faas.WithConcurrency(0)),
 		"tracing":                  of(faas.WithTracing(h.trace)),
+		"trace sampler":            of(faas.WithTracing(h.traced), faas.WithTraceSampler(h)),
 		"trace's End":              of(faas.WithTracing(h.traced)),
 		"trace's End of a refusal": of(faas.WithTracing(h.traced), faas.WithConcurrency(0)),
 		"middleware":               of(faas.WithMiddleware(h.around)),

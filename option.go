@@ -349,6 +349,12 @@ func WithTracing(f func(ctx context.Context, inv Invocation) Trace) Option {
 	return option(func(s *settings) { s.tracing = f })
 }
 
+// WithTraceSampler sets what decides which calls the func of [WithTracing] is asked about.
+// Nil, the default: all. Without a WithTracing func it does nothing but answer for calls.
+func WithTraceSampler(s TraceSampler) Option {
+	return option(func(to *settings) { to.sampler = s })
+}
+
 // WithCapture gives the inputs of failed calls to c. A call has failed if its [Outcome] is
 // one of outcomes, or, without outcomes, any but OK. A refused call has no record, and its
 // input is not captured. A function's WithCapture replaces the router's; nil switches it

@@ -168,7 +168,7 @@ func (fn *function) bind(h handle) {
 func (fn *function) identify(name, version string) {
 	fn.who = &identity{about: about{
 		name: name, version: version, labels: fn.labels, timeout: fn.timeout, memory: fn.memory,
-		inline: fn.inline, clock: fn.router.clock,
+		inline: fn.inline, clock: fn.router.clock, sampler: fn.sampler,
 	}}
 	fn.who.log.logger = fn.router.settings.logger
 	fn.who.log.level.Store(int64(fn.logLevel))

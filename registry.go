@@ -296,7 +296,8 @@ func notFound(op, name string, f *family) *Error {
 // identity is what a callContext knows of its function, also when a handler keeps it
 // long after the call. There is one for each registration. It refers to no handler, hook
 // or option of the user's, so that a kept context does not keep those in memory; but it
-// does to the router's logger, so that late goroutines can log.
+// does to the router's logger, so that late goroutines can log, and to the sampler of
+// traces, which answers for the contexts of calls that are not traced.
 type identity struct {
 	about
 	alias *byAlias    // by which the call was made; nil: by none
@@ -312,6 +313,7 @@ type about struct {
 	memory  int64
 	clock   *clock // each router has its own: equal clocks mean one router
 	inline  bool
+	sampler TraceSampler // nil: none
 }
 
 // byAlias is what an identity has more that is known by an alias.

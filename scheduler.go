@@ -73,7 +73,7 @@ func (to target) start(ctx context.Context, q *caller, t task) (p pending, reusa
 	var id uuid.UUID
 	var trace Trace
 	if fn.tracing != nil {
-		id, trace = to.askTrace(q, parent, tenant, priority)
+		id, trace = to.traceOf(q, parent, tenant, priority)
 	}
 	fn.part.Entered.Add(1)
 	var c *callContext

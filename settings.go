@@ -28,7 +28,8 @@ type settings struct {
 	copy, inline bool
 	meters       meters
 	tracing      func(ctx context.Context, inv Invocation) Trace
-	logLevel     slog.Level // noLevel: it is not set
+	sampler      TraceSampler // nil: tracing is asked about each call
+	logLevel     slog.Level   // noLevel: it is not set
 }
 
 // instanceSettings are those of a function's scaling.
