@@ -14,8 +14,8 @@ import (
 )
 
 // delivery is one lease of a job: from the queue to the call, and back with what follows.
-// It has a goroutine, on which the call is made as by any caller: through admission and a
-// worker to its record. Only its provenance tells that call from others.
+// It runs on a runner, where the call is made as by any caller: through admission and a worker
+// to its record. Only its provenance tells that call from others.
 type delivery struct {
 	router *Router
 	host   *jobHost
@@ -23,35 +23,39 @@ type delivery struct {
 	policy *jobPolicy
 	ctx    context.Context         //nolint:containedctx // of the call
 	end    context.CancelCauseFunc // of ctx
-	over   chan struct{}           // closed when it is over
-	watch  *time.Timer             // prolongs the lease
+	over   chan struct{}           // closed when it is over; nil: see deliveryOf; guarded by host.mu
 
 	hadSlot    bool
 	isCanceled atomic.Bool
 	outlived   bool        // it has lost its lease to a later one of this host; guarded by host.mu, as done
 	abroad     atomic.Bool // it is in foreign code that nothing bounds: a carrier, an upgrade
 	done       bool        // it is over
+	following  *delivery   // what was leased as it was settled, for the same runner
 
-	// Of the call, if one was admitted. They are written by the goroutine that settles
-	// it, before that wakes the delivery's.
-	ran      Execution
-	admitted bool
+	from   provenance    // of the call
+	caller callerContext // its context
+
+	// What the record of the call says, see recorded.
+	invocation uuid.UUID // zero: the call was not admitted
+	version    string
+	took       time.Duration
 }
 
-// deliver starts the delivery of a leased job.
-func (r *Router) deliver(lease JobLease) {
-	d := &delivery{router: r, host: r.jobHost(), lease: lease, policy: r.jobPolicy(&lease.Record), over: make(chan struct{})}
+func (j *jobHost) newDelivery(lease *JobLease) *delivery {
+	d := &delivery{router: j.router, host: j, lease: *lease, policy: j.router.jobPolicy(&lease.Record)}
 	d.ctx, d.end = context.WithCancelCause(context.Background())
-	d.host.begun(d)
-	go d.run()
+	rec := &d.lease.Record
+	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, slip: d}
+	if o := rec.Origin; o != nil {
+		d.from.add(o.origin())
+	}
+	return d
 }
 
-// run is the delivery's goroutine. The function may be inline, and its handler may call
-// Goexit: what follows is deferred.
+// run makes the delivery. The function may be inline, and its handler may call Goexit: what
+// follows is deferred.
 func (d *delivery) run() {
 	end, ended := jobEnd{}, false
-	d.watch = time.AfterFunc(leaseTerm, d.extend)
-	d.watch.Reset(leaseTerm / 3) // what extend reads of d was written before this: an edge that AfterFunc can't give for d.watch
 	if d.lease.Lost != nil {
 		go d.heed()
 	}
@@ -59,7 +63,7 @@ func (d *delivery) run() {
 		if !ended {
 			end = d.ended(nil, &Error{Op: "invoke", Function: d.lease.Record.Function, Outcome: Exited, Err: ErrExited})
 		}
-		d.finish(end)
+		d.finish(&end)
 	}()
 	end = d.decide()
 	ended = true
@@ -70,7 +74,7 @@ func (d *delivery) heed() {
 	select {
 	case <-d.lease.Lost:
 		d.end(ErrLease)
-	case <-d.over:
+	case <-d.ctx.Done():
 	}
 }
 
@@ -91,11 +95,13 @@ func (d *delivery) decide() jobEnd {
 
 // ended describes how the call ended.
 func (d *delivery) ended(output []byte, err error) jobEnd {
-	end := d.lease.Record.endOf(err, d.timeout(), jobTime())
-	end.output, end.seed = output, rand.Float64()
-	if d.admitted {
-		end.Invocation, end.Version, end.Duration = d.ran.ID, d.ran.Version, d.ran.Duration
+	limit := time.Duration(0)
+	if err != nil {
+		limit = d.timeout()
 	}
+	end := d.lease.Record.endOf(err, limit, jobTime())
+	end.output, end.seed = output, rand.Float64()
+	end.Invocation, end.Version, end.Duration = d.invocation, d.version, d.took
 	return end
 }
 
@@ -103,21 +109,21 @@ func (d *delivery) ended(output []byte, err error) jobEnd {
 func (d *delivery) timeout() time.Duration {
 	fn, err := d.router.find("job", d.lease.Record.calledName())
 	if err != nil { // its version is not here
-		return d.provenance().shorten(d.router.common.timeout)
+		return d.from.shorten(d.router.common.timeout)
 	}
-	return d.provenance().shorten(fn.timeout)
+	return d.from.shorten(fn.timeout)
 }
 
 // call calls the function, with an upgraded payload if it does not decode and there is
 // something that upgrades it.
 func (d *delivery) call() ([]byte, error) {
 	rec := &d.lease.Record
-	ctx, err := d.context(d.ctx, d.provenance())
+	ctx, err := d.context(d.ctx, &d.from)
 	if err != nil {
 		return nil, sendRefused(refusal(rec.Function, uuid.Nil, ReasonDenied, wrapCause(ErrDenied, err)))
 	}
 	out, err := d.router.Invoke(ctx, rec.calledName(), rec.Payload)
-	if d.policy.upgrade == nil || d.admitted || EndOf(err, rec.calledName()).Kind != KindInvalid {
+	if d.policy.upgrade == nil || d.invocation != uuid.Nil || EndOf(err, rec.calledName()).Kind != KindInvalid {
 		return out, err
 	}
 	payload, failed := d.upgrade()
@@ -152,17 +158,8 @@ func (d *delivery) context(ctx context.Context, from *provenance) (context.Conte
 		}
 		ctx = restored
 	}
-	return &callerContext{Context: ctx, tenant: rec.Tenant, priority: rec.Priority, from: from}, nil
-}
-
-// provenance is what the call's context says of where it comes from.
-func (d *delivery) provenance() *provenance {
-	rec := &d.lease.Record
-	from := &provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, slip: d}
-	if o := rec.Origin; o != nil {
-		from.add(o.origin())
-	}
-	return from
+	d.caller = callerContext{Context: ctx, tenant: rec.Tenant, priority: rec.Priority, from: from}
+	return &d.caller, nil
 }
 
 // sender is the call that sent the job, and how deep the job's calls are.
@@ -173,34 +170,14 @@ func (d *delivery) sender() (call uuid.UUID, depth int) {
 	return uuid.Nil, 0
 }
 
-// traced gives the delivery the record of its call.
-func (d *delivery) traced(t Trace) Trace { return &jobTrace{Trace: t, delivery: d} }
+// recorded notes what the record of the call says. It is called by the goroutine that settles
+// the call, before that wakes the delivery's.
+func (d *delivery) recorded(id uuid.UUID, version string, took time.Duration) {
+	d.invocation, d.version, d.took = id, version, took
+}
 
 func (d *delivery) ranAway()      { d.host.ranAway(d.lease.Record.ID) }
 func (d *delivery) handlerEnded() { d.host.handlerEnded(d.lease.Record.ID) }
-
-// jobTrace gives a delivery the record of its call, and goes on to the call's own Trace.
-type jobTrace struct {
-	Trace // nil: there is none
-
-	delivery *delivery
-}
-
-func (t *jobTrace) Value(key any) any {
-	if t.Trace == nil {
-		return nil
-	}
-	return t.Trace.Value(key)
-}
-
-func (t *jobTrace) End(e *Execution) {
-	if e != nil {
-		t.delivery.ran, t.delivery.admitted = *e, true
-	}
-	if t.Trace != nil {
-		t.Trace.End(e)
-	}
-}
 
 // hasSlot tells the queue that the delivery has its slot. It is false if the job must not run:
 // it was canceled, or given to another host, since it was leased.
@@ -232,28 +209,18 @@ func (d *delivery) awaitOver(ctx context.Context) error {
 	}
 }
 
-// extend prolongs the lease, on the timer's goroutine. A lease that is lost ends the call. The
-// timer is set again also if the queue calls Goexit.
+// extend prolongs the lease. A lease that is lost ends the call. The queue may call Goexit.
 func (d *delivery) extend() {
-	var err error
-	defer func() {
-		if errors.Is(err, ErrLease) {
-			d.end(ErrLease)
-		} else if d.ctx.Err() == nil {
-			d.watch.Reset(leaseTerm / 3)
-		}
-	}()
-	err = d.host.queue.extend(d.ctx, d.lease, JobProgress{})
+	if err := d.host.queue.extend(d.ctx, d.lease, JobProgress{}); errors.Is(err, ErrLease) {
+		d.end(ErrLease)
+	}
 }
 
 // finish settles the job with what follows from the end of its delivery. The queue may call
 // Goexit: then the lease runs out, and the job is given to another Lease.
-func (d *delivery) finish(end jobEnd) {
+func (d *delivery) finish(end *jobEnd) {
 	defer d.host.ended(d)
-	defer func() {
-		d.watch.Stop()
-		d.end(nil)
-	}()
+	defer d.end(nil)
 	if d.isCanceled.Load() && (end.what != jobDelivered || end.Kind != KindNone || end.Outcome != OK) {
 		end.what = jobCanceled
 	}
@@ -261,24 +228,24 @@ func (d *delivery) finish(end jobEnd) {
 	debts := &d.host.debts
 	debt, rec := debts.take(id), d.lease.Record
 	debt.addTo(&rec)
-	rec, follow := next(rec, end, d.policy, jobTime())
+	rec, follow := next(rec, *end, d.policy, jobTime())
 	kept := false
 	defer func() {
 		if !kept {
-			debt.add(d.debtOf(&end))
+			debt.add(d.debtOf(end))
 			debts.owe(id, debt)
 		}
 		if debts.pay(d.host.last, d.host.queue, id) {
 			go debts.payLater(d.host.last, d.host.queue, id)
 		}
 	}()
-	if kept = d.settle(rec, follow); !kept {
+	if kept = d.settle(&rec, follow); !kept {
 		return
 	}
 	if len(follow) > 0 && !d.host.hosts(d.router, follow[0].Function) {
 		d.host.sweepSoon()
 	}
-	if rec.State == JobParked && d.isFree(&rec, &end) {
+	if rec.State == JobParked && d.isFree(&rec, end) {
 		d.router.unparkJob(id)
 	}
 }
@@ -298,9 +265,16 @@ func (d *delivery) debtOf(end *jobEnd) jobDebt {
 // settle gives the record to the queue, and reports whether that has it. If the engine fails
 // the write is repeated: it is fenced. A write that has happened all the same is known by the
 // invocation in it.
-func (d *delivery) settle(rec JobRecord, follow []JobRecord) bool {
+func (d *delivery) settle(rec *JobRecord, follow []JobRecord) bool {
+	if memory := d.host.memory; memory != nil {
+		lease, err := memory.settleLease(&d.lease, rec, d.host.ready(), follow)
+		if lease.Token != 0 {
+			d.following = d.host.newDelivery(&lease)
+		}
+		return err == nil
+	}
 	for failed := false; ; failed = true {
-		err := d.host.queue.settle(d.host.last, d.lease, rec, follow)
+		err := d.host.queue.settle(d.host.last, d.lease, *rec, follow)
 		switch {
 		case err == nil:
 			return true
@@ -426,7 +400,7 @@ func (d *delivery) runFunc(ctx context.Context, to Destination, e JobEnvelope, t
 		}
 		tell(err)
 	}()
-	own, denied := d.context(ctx, d.provenance().inherit())
+	own, denied := d.context(ctx, d.from.inherit())
 	if denied != nil {
 		err = refusal(name, uuid.Nil, ReasonDenied, wrapCause(ErrDenied, denied))
 		return

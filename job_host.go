@@ -2,7 +2,6 @@ package faas
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -44,6 +43,8 @@ type jobHost struct {
 	changed broadcast // a delivery has ended
 	debts   jobDebts
 	paces   jobPaces
+	runners runners     // run the deliveries
+	memory  *memoryJobs // the queue, if it is in memory; else nil
 
 	mu      sync.Mutex               // guards what follows
 	leasing bool                     // the goroutine has been started
@@ -53,9 +54,13 @@ type jobHost struct {
 	seats   map[string]chan struct{} // of the funcs of destinations, by function
 	behind  map[uuid.UUID]*runawayJob
 	names   []string           // of the functions that it leases for; nil: to be looked up
-	again   context.CancelFunc // ends the Lease that waits, since the names have changed
+	wait    context.Context    //nolint:containedctx // of the Lease that waits; nil: a new one is to be made
+	again   context.CancelFunc // ends wait, since the names have changed
 	added   []string           // names that were registered since jobs were unparked
 	sweep   time.Time          // when jobs that no router can run may be too old; zero: there are none
+
+	watch      *time.Timer // prolongs leases, see watchLeases; nil: none was needed yet
+	isWatching bool        // it will fire
 }
 
 // newJobHost returns the host of a router's jobs. Close stores closed before it looks for a
@@ -65,8 +70,13 @@ func newJobHost(r *Router, q JobQueue, eager bool) *jobHost {
 		router: r, queue: &guardedJobs{q, &r.hookGuard}, eager: eager, running: map[uuid.UUID]*delivery{}, behind: map[uuid.UUID]*runawayJob{},
 		seats: map[string]chan struct{}{},
 	}
+	if m, ok := q.(memoryJobs); ok {
+		j.memory = &m
+	}
 	j.ctx, j.stop = context.WithCancel(context.Background())
+	context.AfterFunc(j.ctx, j.runners.dismiss)
 	j.last, j.giveUp = context.WithCancel(context.Background())
+	context.AfterFunc(j.last, j.watchNoMore)
 	if r.closed.Load() {
 		j.stop()
 		j.giveUp()
@@ -99,9 +109,14 @@ func (j *jobHost) sweepSoon() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.sweep = jobTime()
+	j.lookAgain()
+}
+
+// lookAgain has the goroutine that leases ask anew what to lease. j.mu must be held.
+func (j *jobHost) lookAgain() {
 	if j.again != nil {
 		j.again()
-		j.again = nil
+		j.wait, j.again = nil, nil
 	}
 }
 
@@ -175,94 +190,86 @@ func (c *callContext) jobOf() *delivery {
 	return nil
 }
 
-// awaitJob waits until a job is settled.
-func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
-	queue := r.jobHost().queue
-	rec, err := queue.get(ctx, id)
-	switch {
-	case err != nil || rec.State.IsSettled():
-		return rec, err
-	case inside != nil && !inside.isOver():
-		return rec, usageError("wait", rec.calledName(), ErrCycle, "a handler must not wait for a job that has not ended: its slot would wait for the queue")
-	}
-	watch, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(r.jobHost().ctx, cancel)()
-	for err == nil && !rec.State.IsSettled() {
-		rec, err = queue.watch(watch, id, rec.Revision)
-	}
-	switch {
-	case err == nil:
-		return rec, nil
-	case ctx.Err() != nil:
-		return rec, contextEnd(ctx)
-	case watch.Err() != nil:
-		return rec, usageError("wait", rec.calledName(), ErrClosed, "the job has not ended, and does not in this process")
-	}
-	return rec, err
+// deliver starts the delivery of a leased job.
+func (j *jobHost) deliver(lease *JobLease) {
+	d := j.newDelivery(lease)
+	j.mu.Lock()
+	before, ending := j.begun(d), j.ending
+	j.mu.Unlock()
+	d.unsettle(before, ending)
+	j.runners.run(d)
 }
 
-// cancelJob is Job.Cancel.
-func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContext) error {
-	queue := r.jobHost().queue
-	for {
-		rec, err := queue.get(ctx, id)
-		if err != nil {
-			return err
-		}
-		switch rec.State {
-		case JobCanceled:
-			return nil
-		case JobSucceeded, JobDead:
-			return usageError("cancel", rec.calledName(), ErrSettled, "%v", rec.State)
-		case JobRunning, JobScheduled, JobReady, JobParked:
-		}
-		if d := r.jobHost().deliveryOf(id); d != nil {
-			if d.cancel(); inside.jobOf() == d {
-				return nil
-			}
-			if err := d.awaitOver(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		canceled, _ := next(rec, jobEnd{what: jobCanceled}, r.jobPolicy(&rec), jobTime())
-		if err := queue.swap(ctx, rec, canceled); !errors.Is(err, ErrRevision) {
-			if d := r.jobHost().deliveryOf(id); d != nil && err == nil { // it was leased in between
-				d.cancel()
-				return d.awaitOver(ctx)
-			}
-			r.jobHost().debts.pay(ctx, r.jobHost().queue, id)
-			return err
-		}
-	}
-}
-
-// deliveryOf returns the delivery of a job that is under way in this process, or nil.
+// deliveryOf returns the delivery of a job that is under way in this process, or nil. It may be
+// waited for with awaitOver.
 func (j *jobHost) deliveryOf(id uuid.UUID) *delivery {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.running[id]
+	d := j.running[id]
+	if d != nil && d.over == nil {
+		d.over = make(chan struct{})
+	}
+	return d
 }
 
 // begun notes a delivery; ended takes it back. If the job has a delivery here already, that
-// one has lost its lease: its call ends, and the job is behind it as behind a runaway.
-func (j *jobHost) begun(d *delivery) {
+// one has lost its lease: begun returns it, for its call to be ended, and the job is behind
+// it as behind a runaway. j.mu must be held.
+func (j *jobHost) begun(d *delivery) (before *delivery) {
 	id := d.lease.Record.ID
-	j.mu.Lock()
-	before := j.running[id]
+	before = j.running[id]
 	if j.running[id] = d; before != nil {
 		before.outlived = true
 		j.addBehind(id)
 	}
 	j.active++
-	ending := j.ending
-	j.mu.Unlock()
+	j.watchLeases()
+	return before
+}
+
+// unsettle ends the contexts that a delivery that has begun finds to be ended: that of the one
+// before it of the same job, and its own if deliveries end at once.
+func (d *delivery) unsettle(before *delivery, ending error) {
 	if before != nil {
 		before.end(ErrLease)
 	}
 	if ending != nil {
 		d.end(ending)
+	}
+}
+
+// watchLeases makes sure that the leases of the deliveries under way are prolonged. j.mu must be
+// held.
+func (j *jobHost) watchLeases() {
+	if j.isWatching || j.last.Err() != nil {
+		return
+	}
+	j.isWatching = true
+	if j.watch == nil {
+		j.watch = time.AfterFunc(leaseTerm/3, j.extendAll)
+	} else {
+		j.watch.Reset(leaseTerm / 3)
+	}
+}
+
+// watchNoMore stops the timer, which would keep the router in memory.
+func (j *jobHost) watchNoMore() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.watch != nil {
+		j.watch.Stop()
+	}
+}
+
+// extendAll prolongs the leases, each on a goroutine of its own, since the queue may be slow.
+// It runs on the timer's goroutine.
+func (j *jobHost) extendAll() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.isWatching = false
+	for _, d := range j.running {
+		j.watchLeases()
+		go d.extend()
 	}
 }
 
@@ -278,10 +285,12 @@ func (j *jobHost) endAll(own *delivery) {
 	}
 }
 
+// ended also notes d.following as begun, in the same step: so at no moment nothing seems to be
+// under way.
 func (j *jobHost) ended(d *delivery) {
-	id := d.lease.Record.ID
+	id, before := d.lease.Record.ID, (*delivery)(nil)
 	if d.hadSlot {
-		j.paces.ended(d.lease.Record.Function, d.ran.Duration, d.admitted)
+		j.paces.ended(d.lease.Record.Function, d.took, d.invocation != uuid.Nil)
 	}
 	j.mu.Lock()
 	d.done = true
@@ -289,12 +298,20 @@ func (j *jobHost) ended(d *delivery) {
 	if j.running[id] == d {
 		delete(j.running, id)
 	}
-	outlived := d.outlived
+	if d.following != nil {
+		before = j.begun(d.following)
+	}
+	outlived, over, ending := d.outlived, d.over, j.ending
 	j.mu.Unlock()
 	if outlived {
 		j.handlerEnded(id)
 	}
-	close(d.over)
+	if d.following != nil {
+		d.following.unsettle(before, ending)
+	}
+	if over != nil {
+		close(over)
+	}
 	j.changed.tell()
 }
 

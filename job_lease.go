@@ -27,10 +27,7 @@ func (j *jobHost) registered(name string, added bool) {
 	} else {
 		j.sweep = jobTime()
 	}
-	if j.again != nil {
-		j.again()
-		j.again = nil
-	}
+	j.lookAgain()
 	j.mu.Unlock()
 	if j.eager {
 		j.start()
@@ -59,7 +56,7 @@ func (r *Router) leaseJobs() {
 		lease, err := j.queue.lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
 		switch {
 		case err == nil:
-			r.deliver(lease)
+			j.deliver(&lease)
 		case errors.Is(err, ErrClosed):
 			over = true
 			return
@@ -83,14 +80,25 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 			}
 		}
 	}
-	if j.again != nil {
-		j.again()
-	}
-	if ctx, j.again = context.WithCancel(j.ctx); !j.sweep.IsZero() {
-		ctx, j.again = context.WithDeadline(j.ctx, j.sweep)
+	if j.wait == nil || j.wait.Err() != nil || !j.sweep.IsZero() {
+		j.lookAgain()
+		if j.wait, j.again = context.WithCancel(j.ctx); !j.sweep.IsZero() {
+			j.wait, j.again = context.WithDeadline(j.ctx, j.sweep)
+		}
 	}
 	added, j.added = j.added, nil
-	return j.names, added, ctx
+	return j.names, added, j.wait
+}
+
+// ready returns the names of the functions that may be leased for at this moment: none once the
+// host leases no more, or before its goroutine has looked them up.
+func (j *jobHost) ready() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ctx.Err() != nil || !j.leasing || len(j.added) > 0 {
+		return nil
+	}
+	return j.names
 }
 
 // unpark lets the jobs run that are parked because no host had the function.

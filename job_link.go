@@ -2,6 +2,7 @@ package faas
 
 import (
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -20,8 +21,8 @@ type jobDelivery interface {
 	hasSlot() bool
 	// sender returns the call that sent the job, and how deep the job's calls are.
 	sender() (call uuid.UUID, depth int)
-	// traced returns a Trace that takes the call's record for the delivery, and goes on to t.
-	traced(t Trace) Trace
+	// recorded is called with what the call's record says.
+	recorded(id uuid.UUID, version string, took time.Duration)
 	// ranAway and handlerEnded are called when the handler outlives the call, and when it
 	// returns then.
 	ranAway()

@@ -100,15 +100,27 @@ func (q memoryJobs) Put(ctx context.Context, rec JobRecord) (JobRecord, error) {
 	if err := ctx.Err(); err != nil {
 		return JobRecord{}, err
 	}
-	until := int64(0)
-	if rec.UniqueFor > 0 {
-		until = nanos(rec.Accepted.Add(rec.UniqueFor))
-	}
-	v, err := q.queue.Put(packJob(&rec), rec.UniqueKey, until)
+	v, err := q.queue.Put(packJob(&rec), rec.UniqueKey, uniqueUntil(&rec))
 	if errors.Is(err, memqueue.ErrFull) {
-		return JobRecord{}, usageError("send", rec.Function, ErrOverloaded, "there is no room for the job; see NewMemoryJobs")
+		return JobRecord{}, putError(err, rec.Function)
 	}
-	return unpackJob(&v), jobError(err, rec.Function)
+	return unpackJob(&v), putError(err, rec.Function)
+}
+
+// uniqueUntil is until when a record's unique key is taken; 0: it has none.
+func uniqueUntil(rec *JobRecord) int64 {
+	if rec.UniqueFor <= 0 {
+		return 0
+	}
+	return nanos(rec.Accepted.Add(rec.UniqueFor))
+}
+
+// putError is jobError for Put.
+func putError(err error, function string) error {
+	if errors.Is(err, memqueue.ErrFull) {
+		return usageError("send", function, ErrOverloaded, "there is no room for the job; see NewMemoryJobs")
+	}
+	return jobError(err, function)
 }
 
 func (q memoryJobs) Lease(ctx context.Context, req LeaseRequest) (JobLease, error) {
@@ -132,12 +144,8 @@ func (q memoryJobs) Extend(_ context.Context, lease JobLease, p JobProgress) err
 }
 
 func (q memoryJobs) Settle(_ context.Context, lease JobLease, next JobRecord, follow ...JobRecord) error {
-	var items []jobItem
-	for i := range follow {
-		items = append(items, packJob(&follow[i]))
-	}
 	next.ID = lease.Record.ID
-	return jobError(q.queue.Settle(lease.Token, packJob(&next), items...), lease.Record.Function)
+	return jobError(q.queue.Settle(lease.Token, packJob(&next), packJobs(follow)...), lease.Record.Function)
 }
 
 func (q memoryJobs) Get(_ context.Context, id uuid.UUID) (JobRecord, error) {
@@ -220,6 +228,9 @@ func (q memoryJobs) LoseJobs() int { return q.queue.LoseJobs() }
 
 // jobError translates an error of the memory queue; others, and nil, stay what they are.
 func jobError(err error, function string) error {
+	if err == nil {
+		return nil
+	}
 	said := func(sentinel error, text string) error {
 		return &Error{Op: "job", Function: function, Err: &saidError{sentinel, text}}
 	}
@@ -277,6 +288,13 @@ func packJob(rec *JobRecord) jobItem {
 		}
 	}
 	return it
+}
+
+func packJobs(recs []JobRecord) (items []jobItem) {
+	for i := range recs {
+		items = append(items, packJob(&recs[i]))
+	}
+	return items
 }
 
 // hasMore reports whether the record needs a jobMore.

@@ -66,11 +66,11 @@ func (r *Router) Accept(ctx context.Context, rec JobRecord) (*Job[[]byte], error
 		return nil, refuse(ReasonClosed, ErrClosed)
 	}
 	rec.arrive(jobTime())
-	had, err := r.handOver(ctx, &rec)
+	err := r.handOver(ctx, &rec)
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return nil, err
 	}
-	return newJob[[]byte](r, &had, err, r.common.codec), nil
+	return newJob[[]byte](r, &rec, err, r.common.codec), nil
 }
 
 // checkPrepared returns why a record can't be one that Prepare has returned.

@@ -47,12 +47,8 @@ func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (J
 	}
 	s := sendSettings{rec: JobRecord{MaxAge: old.MaxAge, OrderKey: old.OrderKey}, input: old.Payload}
 	WithJobLabels(old.Labels).applySend(&s)
-	for _, o := range opts {
-		if o != nil {
-			o.applySend(&s)
-		}
-	}
-	if err := to.checkSend(ctx, &s, s.input); err != nil {
+	s.apply(opts)
+	if err := to.checkSend(ctx, s.fault, s.input); err != nil {
 		return JobRecord{}, err
 	}
 	rec := s.rec
@@ -61,5 +57,6 @@ func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (J
 	if err := to.askSend(ctx, &rec); err != nil {
 		return JobRecord{}, sendRefused(err)
 	}
-	return r.put(ctx, &rec, s.delay)
+	err = r.put(ctx, &rec, s.delay)
+	return rec, err
 }

@@ -214,44 +214,70 @@ func (to target) send(ctx context.Context, name string, payload []byte, opts []S
 	if err != nil {
 		return JobRecord{}, err
 	}
-	return to.fn.router.put(ctx, &rec, delay)
+	err = to.fn.router.put(ctx, &rec, delay)
+	return rec, err
 }
 
 // draft returns the record of a job that may be sent, and what WithDelay says.
 func (to target) draft(ctx context.Context, name string, payload []byte, opts []SendOption) (JobRecord, time.Duration, error) {
 	fn := to.fn
-	s := sendSettings{}
-	for _, o := range opts {
-		if o != nil {
-			o.applySend(&s)
+	var rec JobRecord
+	var delay time.Duration
+	var fault error
+	if len(opts) > 0 { // a record that an option may keep is on the heap
+		s := &sendSettings{}
+		s.apply(opts)
+		if s.replaced {
+			s.bad("WithInput is an option of Replay")
 		}
+		rec, delay, fault = s.rec, s.delay, s.fault
 	}
-	if s.replaced {
-		s.bad("WithInput is an option of Replay")
-	}
-	if err := to.checkSend(ctx, &s, payload); err != nil {
+	if err := to.checkSend(ctx, fault, payload); err != nil {
 		return JobRecord{}, 0, err
 	}
-	rec := s.rec
 	rec.Function, rec.Payload = fn.who.name, payload
 	if name != fn.who.name {
 		rec.Name = name
 	}
-	if err := to.askSend(ctx, &rec); err != nil {
-		return JobRecord{}, 0, sendRefused(err)
+	if !to.isPlainSend(ctx, &rec) {
+		if err := to.askSend(ctx, &rec); err != nil {
+			return JobRecord{}, 0, sendRefused(err)
+		}
 	}
-	return rec, s.delay, nil
+	return rec, delay, nil
+}
+
+func (s *sendSettings) apply(opts []SendOption) {
+	for _, o := range opts {
+		if o != nil {
+			o.applySend(s)
+		}
+	}
+}
+
+// isPlainSend is askSend for a sender of which nothing travels but tenant and priority, and
+// a function of which no hook is asked. It reports whether it is one.
+func (to target) isPlainSend(ctx context.Context, rec *JobRecord) bool {
+	tenant, priority, fn := "", 0, to.fn
+	if own, ok := ctx.(*callerContext); ok && own.call == nil && own.from == nil {
+		ctx, tenant, priority = own.Context, own.tenant, own.priority
+	}
+	if ctx != context.Background() || !fn.plain || len(fn.router.settings.carriers) > 0 || fn.router.closing.Load() || !isTenant(tenant) {
+		return false
+	}
+	rec.Tenant, rec.Priority = tenant, priority
+	return true
 }
 
 // checkSend returns why a job can't be sent whatever the gates say.
-func (to target) checkSend(ctx context.Context, s *sendSettings, payload []byte) error {
+func (to target) checkSend(ctx context.Context, fault error, payload []byte) error {
 	fn := to.fn
 	refuse := func(why Reason, err error) error { return sendRefused(refusal(fn.who.name, uuid.Nil, why, err)) }
 	switch {
 	case ctx == nil:
 		return refuse(ReasonInput, wrapCause(ErrInput, errNilContext))
-	case s.fault != nil:
-		return refuse(ReasonInput, wrapCause(ErrInput, s.fault))
+	case fault != nil:
+		return refuse(ReasonInput, wrapCause(ErrInput, fault))
 	case fn.stream:
 		return usageError("send", fn.who.name, ErrType, "a streaming function answers its caller piece by piece, and a job has none")
 	case fn.gone.Load():
@@ -298,13 +324,14 @@ func (o *JobOrigin) isEmpty() bool {
 		o.Key == "" && len(o.Carried) == 0 && o.ReplayOf == uuid.Nil && o.Job == uuid.Nil
 }
 
-// put completes a record and gives it to the queue.
-func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) (JobRecord, error) {
+// put completes a record and gives it to the queue. With ErrDuplicate it becomes the record that
+// was there.
+func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) error {
 	now := jobTime()
 	r.date(rec, now, delay)
 	rec.arrive(now)
 	if late := r.tooLate(rec); late != nil {
-		return JobRecord{}, sendRefused(late)
+		return sendRefused(late)
 	}
 	return r.handOver(ctx, rec)
 }
@@ -328,24 +355,40 @@ func (rec *JobRecord) arrive(now time.Time) {
 	}
 }
 
-// handOver gives a complete record to the queue.
-func (r *Router) handOver(ctx context.Context, rec *JobRecord) (JobRecord, error) {
-	had, err := r.jobHost().queue.put(viewOf(ctx), *rec)
+// handOver gives a complete record to the queue. With ErrDuplicate it becomes the record that
+// was there.
+func (r *Router) handOver(ctx context.Context, rec *JobRecord) error {
+	j := r.jobHost()
+	err := j.put(viewOf(ctx), rec)
 	var full *Error
-	if errors.Is(err, ErrOverloaded) && errors.As(err, &full) {
+	if err != nil && errors.Is(err, ErrOverloaded) && errors.As(err, &full) {
 		refused := refusal(rec.Function, uuid.Nil, ReasonOverloaded, full.Err)
 		if refused.RetryAfter = full.RetryAfter; refused.RetryAfter == 0 {
-			refused.RetryAfter = r.jobHost().paces.room()
+			refused.RetryAfter = j.paces.room()
 		}
-		return JobRecord{}, sendRefused(refused)
+		return sendRefused(refused)
 	}
 	if err == nil || errors.Is(err, ErrDuplicate) {
-		r.jobHost().start()
-		if !r.jobHost().hosts(r, rec.Function) { // it was removed meanwhile
-			r.jobHost().sweepSoon()
+		j.start()
+		if !j.hosts(r, rec.Function) { // it was removed meanwhile
+			j.sweepSoon()
 		}
 	}
-	return had, err
+	return err
+}
+
+// put puts a record into the queue. If a job may run at once, its delivery starts.
+func (j *jobHost) put(ctx context.Context, rec *JobRecord) error {
+	if j.memory == nil {
+		had, err := j.queue.put(ctx, *rec)
+		*rec = had
+		return err
+	}
+	lease, err := j.memory.putLease(ctx, rec, j.ready())
+	if lease.Token != 0 {
+		j.deliver(&lease)
+	}
+	return err
 }
 
 // tooLate refuses a job that would be too old before its turn comes. It counts with all slots of

@@ -300,12 +300,9 @@ func stickyKey(ctx context.Context) (key string) {
 
 // deliver makes the call follow its job, if it is a delivery of one.
 func (c *callContext) deliver() {
-	job := c.extra.from.delivers()
-	if job == nil {
-		return
+	if job := c.extra.from.delivers(); job != nil {
+		_, c.extra.depth = job.sender()
 	}
-	_, c.extra.depth = job.sender()
-	c.extra.trace = job.traced(c.extra.trace)
 }
 
 // callOf returns the call that ctx belongs to, or nil.

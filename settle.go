@@ -81,14 +81,19 @@ func (c *callContext) follow(v verdict, by settler) {
 	recorded = true
 }
 
-// tell gives the record to the meters, the gates, the capture of a failed call and the
-// trace, in this order. The trace is deferred, so that it ends although a hook before it
+// tell gives the record to the delivery of a job, the meters, the gates, the capture of a failed
+// call and the trace, in this order. The trace is deferred, so that it ends although a hook before it
 // calls Goexit.
 func (c *callContext) tell(v verdict, by settler) {
-	if c.extra != nil && c.extra.trace != nil {
-		e := &Execution{}
-		c.fill(e, &v)
-		defer c.endTrace(e)
+	if c.extra != nil {
+		if job := c.extra.from.delivers(); job != nil {
+			job.recorded(c.id, c.fn.who.version, time.Duration(v.at-c.start))
+		}
+		if c.extra.trace != nil {
+			e := &Execution{}
+			c.fill(e, &v)
+			defer c.endTrace(e)
+		}
 	}
 	for _, m := range c.fn.meters {
 		c.recordTo(m, v)

@@ -50,10 +50,11 @@ type View[B any] struct {
 type node[B any] struct {
 	Item[B]
 
-	lane  *lane[B] // nil once it is settled
-	seq   uint64   // number of acceptance
-	lease uint64   // the token of its lease; 0: it is not leased
-	index int32    // in the heap where it is
+	lane  *lane[B]      // nil once it is settled
+	watch chan struct{} // closed at its next change; nil: no Watch waits
+	seq   uint64        // number of acceptance
+	lease uint64        // the token of its lease; 0: it is not leased
+	index int32         // in the heap where it is
 	place place
 	begun bool // the leased job
 }

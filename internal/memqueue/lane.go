@@ -204,7 +204,9 @@ func (q *Queue[B]) queueUp(l *lane[B]) {
 		f.queued = true
 		q.turn.push(f)
 	}
-	q.changed.tell()
+	if !q.isTaking {
+		q.changed.tell()
+	}
 }
 
 // nextLane takes the lane whose turn it is out of the turns: of the functions in names,

@@ -130,11 +130,14 @@ func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
 func (q *Queue[B]) Settle(token uint64, it Item[B], follow ...Item[B]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.settleLease(token, it, time.Now().UnixNano(), follow)
+}
+
+func (q *Queue[B]) settleLease(token uint64, it Item[B], now int64, follow []Item[B]) error {
 	n, err := q.held(it.ID, token)
 	if err != nil {
 		return err
 	}
-	now := time.Now().UnixNano()
 	q.settled.expire(q, now)
 	q.write(n, it, now)
 	for _, f := range follow {

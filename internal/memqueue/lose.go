@@ -55,5 +55,5 @@ func (q *Queue[B]) lose(n *node[B]) {
 	n.place = gone
 	q.accepted.lost()
 	delete(q.nodes, n.ID)
-	q.tell(n.ID)
+	n.tell()
 }

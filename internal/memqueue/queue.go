@@ -33,9 +33,9 @@ type Queue[B any] struct {
 	turn      fifo[*function[B]] // those that may have a lane to give; see function.queued
 	progress  map[ID]any         // of leased jobs, what Extend has set
 	changed   broadcast          // told when a Lease that waits might find something
-	watchers  map[ID]chan struct{}
-	tenants   map[string]*usage // of the jobs that are not settled
-	live      usage             // their sum
+	isTaking  bool               // this critical section leases what it can itself, and then tells changed
+	tenants   map[string]usage   // of the jobs that are not settled
+	live      usage              // their sum
 	turned    turnedAway
 	unique    uniqueKeys
 	settled   settled[B]
@@ -68,7 +68,7 @@ func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 	return &Queue[B]{
 		maxCount: maxCount, maxBytes: maxBytes,
 		nodes: map[ID]*node[B]{}, functions: map[string]*function[B]{}, progress: map[ID]any{},
-		watchers: map[ID]chan struct{}{}, tenants: map[string]*usage{},
+		tenants: map[string]usage{},
 	}
 }
 
@@ -83,10 +83,13 @@ func (q *Queue[B]) OnSettle(f func(it *Item[B])) { q.onSettle = f }
 func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.put(it, key, until, time.Now().UnixNano())
+}
+
+func (q *Queue[B]) put(it Item[B], key string, until, now int64) (View[B], error) {
 	if q.closed {
 		return View[B]{}, ErrClosed
 	}
-	now := time.Now().UnixNano()
 	q.settled.expire(q, now)
 	q.unique.expire(now)
 	if v, taken := q.taken(it.ID, now); taken {
@@ -120,10 +123,7 @@ func (q *Queue[B]) taken(id ID, now int64) (View[B], bool) {
 
 // hasRoom reports whether the bounds leave a place for an item.
 func (q *Queue[B]) hasRoom(it *Item[B], now int64) bool {
-	var own usage
-	if u := q.tenants[it.Tenant]; u != nil {
-		own = *u
-	}
+	own := q.tenants[it.Tenant]
 	own.add(it.Size)
 	overHalf := own.count > max(1, q.maxCount/2) || own.bytes > q.maxBytes/2
 	if q.live.count >= q.maxCount || q.live.bytes+it.Size > q.maxBytes {
@@ -170,20 +170,18 @@ func (q *Queue[B]) nextRevision() uint64 {
 // charge counts a job that is not settled, and discharge takes that back.
 func (q *Queue[B]) charge(n *node[B]) {
 	u := q.tenants[n.Tenant]
-	if u == nil {
-		u = &usage{}
-		q.tenants[n.Tenant] = u
-	}
 	u.add(n.Size)
+	q.tenants[n.Tenant] = u
 	q.live.add(n.Size)
 	n.lane.function.bytes += n.Size
 }
 
 func (q *Queue[B]) discharge(n *node[B]) {
 	u := q.tenants[n.Tenant]
-	u.sub(n.Size)
-	if u.count == 0 {
+	if u.sub(n.Size); u.count == 0 {
 		delete(q.tenants, n.Tenant)
+	} else {
+		q.tenants[n.Tenant] = u
 	}
 	q.live.sub(n.Size)
 	n.lane.function.bytes -= n.Size
@@ -354,7 +352,7 @@ func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
 			q.place(n, now)
 		}
 	}
-	q.tell(n.ID)
+	n.tell()
 }
 
 // takeOut takes a job that is not settled from where it is, or from its holder.
@@ -402,8 +400,10 @@ func (q *Queue[B]) Close() {
 		return
 	}
 	q.closed = true
-	for id := range q.watchers {
-		q.tell(id)
+	for _, n := range q.nodes {
+		if n != nil {
+			n.tell()
+		}
 	}
 	q.changed.tell()
 	q.nodes, q.functions, q.progress, q.tenants = nil, nil, nil, nil

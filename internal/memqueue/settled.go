@@ -68,7 +68,7 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 	for s.names.len() > q.maxCount {
 		delete(q.nodes, s.names.pop())
 	}
-	q.tell(n.ID)
+	n.tell()
 }
 
 // expirations is how many jobs of each kind are forgotten in one critical section at most

@@ -6,45 +6,60 @@ import (
 )
 
 // tell wakes those that watch a job.
-func (q *Queue[B]) tell(id ID) {
-	if ch := q.watchers[id]; ch != nil {
-		delete(q.watchers, id)
-		close(ch)
+func (n *node[B]) tell() {
+	if n.watch != nil {
+		close(n.watch)
+		n.watch = nil
 	}
 }
 
 // Watch waits until the job has another revision.
 func (q *Queue[B]) Watch(ctx context.Context, id ID, revision uint64) (View[B], error) {
+	return q.await(ctx, nil, id, func(n *node[B]) bool { return n.Revision != revision })
+}
+
+// Await waits until the job is settled, or until stop is closed: then it returns the job as
+// it is.
+func (q *Queue[B]) Await(ctx context.Context, stop <-chan struct{}, id ID) (View[B], error) {
+	return q.await(ctx, stop, id, func(n *node[B]) bool { return n.State.settled() })
+}
+
+func (q *Queue[B]) await(ctx context.Context, stop <-chan struct{}, id ID, isDone func(n *node[B]) bool) (View[B], error) {
 	for {
-		v, ch, err := q.look(id, revision)
-		if ch == nil {
+		v, changed, err := q.look(id, isDone)
+		if changed == nil {
 			return v, err
 		}
 		select {
-		case <-ch:
+		case <-changed:
+		case <-stop: // perhaps closed after the job was settled
+			v, _, err = q.look(id, isDone)
+			return v, err
 		case <-ctx.Done():
 			return View[B]{}, ctx.Err()
 		}
 	}
 }
 
-// look returns the job, or a channel that is closed when it changes.
-func (q *Queue[B]) look(id ID, revision uint64) (View[B], <-chan struct{}, error) {
+// look returns the job, and until it is done a channel that is closed when it changes.
+func (q *Queue[B]) look(id ID, isDone func(n *node[B]) bool) (View[B], <-chan struct{}, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return View[B]{}, nil, ErrClosed
 	}
-	v, err := q.get(id, time.Now().UnixNano())
-	if err != nil || v.Revision != revision {
-		return v, nil, err
+	now := time.Now().UnixNano()
+	n, err := q.find(id, now)
+	if err != nil {
+		return View[B]{}, nil, err
 	}
-	ch := q.watchers[id]
-	if ch == nil {
-		ch = make(chan struct{})
-		q.watchers[id] = ch
+	if isDone(n) {
+		return q.view(n, now), nil, nil
 	}
-	return View[B]{}, ch, nil
+	if n.watch == nil {
+		n.watch = make(chan struct{})
+	}
+	return q.view(n, now), n.watch, nil
 }
 
 // broadcast wakes all goroutines that wait for a change. The queue's lock guards it.

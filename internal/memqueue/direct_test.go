@@ -1,0 +1,140 @@
+package memqueue_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas/internal/memqueue"
+)
+
+// leaseOn leases on a goroutine of its own, and sends the job's ID.
+func leaseOn(t *testing.T, q *queue) <-chan memqueue.ID {
+	t.Helper()
+	got := make(chan memqueue.ID, 1)
+	go func() {
+		if v, _, err := q.Lease(t.Context(), []string{"f"}); err == nil {
+			got <- v.ID
+		}
+	}()
+	synctest.Wait()
+	return got
+}
+
+func done(it item) item {
+	it.State, it.At = memqueue.Succeeded, 0
+	return it
+}
+
+func TestAPutThatLeasesWakesNoOtherLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := memqueue.New[string](10, 100)
+		defer q.Close()
+		waits := leaseOn(t, q)
+		v, next, err := q.PutLease(job(1, "a"), "", 0, []string{"f"})
+		require.NoError(t, err)
+		assert.Equal(t, number(1), v.ID)
+		assert.Equal(t, number(1), next.View.ID)
+		assert.Equal(t, memqueue.Running, next.View.State)
+		synctest.Wait()
+		assert.Empty(t, waits)
+		_, next, err = q.PutLease(job(2, "a"), "", 0, []string{"f"}) // the tenant has one that has not begun
+		require.NoError(t, err)
+		assert.Zero(t, next.Token)
+		_, next, err = q.PutLease(job(3, "b"), "", 0, nil) // of no function: the other Lease has it
+		require.NoError(t, err)
+		assert.Zero(t, next.Token)
+		assert.Equal(t, number(3), <-waits)
+	})
+}
+
+func TestASettleThatLeasesGetsTheNextJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := memqueue.New[string](10, 100)
+		defer q.Close()
+		_, first, err := q.PutLease(job(1, "a"), "", 0, []string{"f"})
+		require.NoError(t, err)
+		require.NoError(t, put(t, q, job(2, "a")))
+		require.NoError(t, put(t, q, job(3, "a")))
+		waits := leaseOn(t, q)
+		second, err := q.SettleLease(first.Token, done(first.View.Item), []string{"f"})
+		require.NoError(t, err)
+		assert.Equal(t, number(2), second.View.ID)
+		synctest.Wait()
+		assert.Empty(t, waits)
+		require.NoError(t, q.Begin(number(2), second.Token))
+		assert.Equal(t, number(3), <-waits)
+		_, err = q.SettleLease(first.Token, done(first.View.Item), []string{"f"})
+		require.ErrorIs(t, err, memqueue.ErrLease)
+		last, err := q.SettleLease(second.Token, done(second.View.Item), []string{"f"}, job(4, "b"))
+		require.NoError(t, err)
+		assert.Equal(t, number(4), last.View.ID, "what follows")
+	})
+}
+
+func TestAStepThatLeasesOneJobWakesTheLeaseForAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := memqueue.New[string](10, 100)
+		defer q.Close()
+		_, first, err := q.PutLease(job(1, "a"), "", 0, []string{"f"})
+		require.NoError(t, err)
+		waits := leaseOn(t, q)
+		_, err = q.SettleLease(first.Token, done(first.View.Item), []string{"f"}, job(2, "a"), job(3, "b"))
+		require.NoError(t, err)
+		assert.Equal(t, number(3), <-waits)
+	})
+}
+
+func TestAwaitReturnsTheSettledJobOrWhenItIsStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := memqueue.New[string](10, 100)
+		defer q.Close()
+		_, l, err := q.PutLease(job(1, "a"), "", 0, []string{"f"})
+		require.NoError(t, err)
+		stop := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(stop) })
+		v, err := q.Await(t.Context(), stop, number(1))
+		require.NoError(t, err)
+		assert.Equal(t, memqueue.Running, v.State)
+		time.AfterFunc(time.Second, func() {
+			again := l.View.Item
+			again.State = memqueue.Ready // a retry: it waits on
+			next, err := q.SettleLease(l.Token, again, []string{"f"})
+			assert.NoError(t, err)
+			time.Sleep(time.Second)
+			assert.NoError(t, q.Settle(next.Token, done(next.View.Item)))
+		})
+		began := time.Now()
+		v, err = q.Await(t.Context(), nil, number(1))
+		require.NoError(t, err)
+		assert.Equal(t, memqueue.Succeeded, v.State)
+		assert.Equal(t, 2*time.Second, time.Since(began))
+		_, err = q.Await(t.Context(), nil, number(9))
+		require.ErrorIs(t, err, memqueue.ErrUnknown)
+	})
+}
+
+func TestAnAwaitThatIsStoppedAfterTheJobHasSettledReturnsItsEnd(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New[string](10, 1<<20)
+	defer q.Close()
+	for i := range 20_000 { // Await may look before the end and wait after the stop
+		_, l, err := q.PutLease(job(i, "a"), "", 0, []string{"f"})
+		require.NoError(t, err)
+		stop, seen := make(chan struct{}), make(chan memqueue.State, 1)
+		go func() {
+			v, _ := q.Await(t.Context(), stop, number(i))
+			seen <- v.State
+		}()
+		require.NoError(t, q.Settle(l.Token, done(l.View.Item)))
+		close(stop)
+		require.Equal(t, memqueue.Succeeded, <-seen)
+	}
+}

@@ -1,0 +1,83 @@
+package faas
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+)
+
+// awaitJob waits until a job is settled.
+func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
+	j := r.jobHost()
+	isInside := inside != nil && !inside.isOver()
+	if j.memory != nil && !isInside {
+		rec, err := j.memory.await(ctx, j.ctx.Done(), id)
+		return rec, awaited(ctx, &rec, err, j.ctx.Err() != nil)
+	}
+	rec, err := j.queue.get(ctx, id)
+	switch {
+	case err != nil || rec.State.IsSettled():
+		return rec, err
+	case isInside:
+		return rec, usageError("wait", rec.calledName(), ErrCycle, "a handler must not wait for a job that has not ended: its slot would wait for the queue")
+	}
+	watch, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(j.ctx, cancel)()
+	for err == nil && !rec.State.IsSettled() {
+		rec, err = j.queue.watch(watch, id, rec.Revision)
+	}
+	return rec, awaited(ctx, &rec, err, watch.Err() != nil)
+}
+
+// awaited is the error of awaitJob. isOver tells that no job ends any more in this process.
+func awaited(ctx context.Context, rec *JobRecord, err error, isOver bool) error {
+	switch {
+	case err == nil && rec.State.IsSettled():
+		return nil
+	case err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+		return err
+	case ctx.Err() != nil:
+		return contextEnd(ctx)
+	case isOver:
+		return usageError("wait", rec.calledName(), ErrClosed, "the job has not ended, and does not in this process")
+	}
+	return err
+}
+
+// cancelJob is Job.Cancel.
+func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContext) error {
+	queue := r.jobHost().queue
+	for {
+		rec, err := queue.get(ctx, id)
+		if err != nil {
+			return err
+		}
+		switch rec.State {
+		case JobCanceled:
+			return nil
+		case JobSucceeded, JobDead:
+			return usageError("cancel", rec.calledName(), ErrSettled, "%v", rec.State)
+		case JobRunning, JobScheduled, JobReady, JobParked:
+		}
+		if d := r.jobHost().deliveryOf(id); d != nil {
+			if d.cancel(); inside.jobOf() == d {
+				return nil
+			}
+			if err := d.awaitOver(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		canceled, _ := next(rec, jobEnd{what: jobCanceled}, r.jobPolicy(&rec), jobTime())
+		if err := queue.swap(ctx, rec, canceled); !errors.Is(err, ErrRevision) {
+			if d := r.jobHost().deliveryOf(id); d != nil && err == nil { // it was leased in between
+				d.cancel()
+				return d.awaitOver(ctx)
+			}
+			r.jobHost().debts.pay(ctx, r.jobHost().queue, id)
+			return err
+		}
+	}
+}
