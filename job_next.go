@@ -349,7 +349,7 @@ func (p *jobPolicy) follow(rec *JobRecord, now time.Time) []JobRecord {
 		origin.Invocation = rec.Last.Invocation
 	}
 	tell := JobRecord{
-		Format: JobFormat, ID: uuid.NewSHA1(rec.ID, []byte(which)), Function: rec.Function, Tenant: rec.Tenant, Priority: rec.Priority,
+		Format: JobFormat, ID: uuid.NewSHA1(rec.ID, []byte(which)), NewID: true, Function: rec.Function, Tenant: rec.Tenant, Priority: rec.Priority,
 		State: JobReady, Accepted: now, Due: now, Payload: payload, Origin: &origin,
 	}
 	if to.function != "" {

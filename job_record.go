@@ -22,6 +22,7 @@ import (
 type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record that is a value must encode too
 	Format    int          `json:"format"`             // of the encoding; JobFormat
 	ID        uuid.UUID    `json:"id"`                 // the job's, which is none of its invocations'
+	NewID     bool         `json:"newId,omitempty"`    // to Put, and of what follows to Settle: the ID was made for this job, so that no other function's has it; never set in an answer
 	Revision  uint64       `json:"-"`                  // set by the queue: another one after each write; never 0
 	Function  string       `json:"function"`           // the base name, without version or alias
 	Name      string       `json:"name,omitempty"`     // as it was sent, if that differs: "resize:live"; resolved at each delivery

@@ -328,6 +328,7 @@ func (o *JobOrigin) isEmpty() bool {
 // was there.
 func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) error {
 	now := jobTime()
+	rec.NewID = rec.ID == uuid.Nil
 	r.date(rec, now, delay)
 	rec.arrive(now)
 	if late := r.tooLate(rec); late != nil {

@@ -110,6 +110,32 @@ func (c *queueCheck) ids() {
 		}
 	}
 	c.nothing("its ID was taken by another", "f", "g")
+	c.newIDs()
+}
+
+// newIDs puts jobs whose IDs were made for them: a repetition is refused all the same.
+func (c *queueCheck) newIDs() {
+	c.Helper()
+	rec := c.job("f", "new")
+	rec.NewID = true
+	first := c.put(rec)
+	if first.NewID {
+		c.Errorf("the answer of Put has NewID set")
+	}
+	_, err := c.q.Put(c.ctx(), rec)
+	c.wantErr("Put of a new ID again", err, faas.ErrDuplicate)
+	twin := c.job("g", "other")
+	twin.ID = first.ID
+	_, err = c.q.Put(c.ctx(), twin)
+	c.wantErr("Put with an ID that was new and is taken", err, faas.ErrDuplicate)
+	l := c.lease("f")
+	if l.Record.NewID || c.get(first.ID).NewID {
+		c.Errorf("the record of a job has NewID set")
+	}
+	c.finish(l)
+	_, err = c.q.Put(c.ctx(), rec)
+	c.wantErr("Put of the new ID of a job that is settled", err, faas.ErrDuplicate)
+	c.nothing("the job is settled", "f", "g")
 }
 
 func (c *queueCheck) uniqueKeys() {

@@ -17,6 +17,9 @@ func Version(text string) (major, minor int, ok bool) { return version(text) }
 // PlaceSubject is the subject of a job that is in line.
 func PlaceSubject(rec *faas.JobRecord) string { return placeOf(rec).at(rec.ID, inLine) }
 
+// WhereTaken is the subject at which Put looks whether an ID is taken.
+func WhereTaken(rec *faas.JobRecord) string { return whereTaken(placeOf(rec), rec) }
+
 // Bucket is where a job is put.
 func Bucket(rec *faas.JobRecord) string { return placeOf(rec).bucket }
 

@@ -129,7 +129,7 @@ func stateOf(rec *faas.JobRecord, now time.Time) string {
 // the body.
 func message(p place, rec *faas.JobRecord, state string, follow []byte, at large) (*nats.Msg, error) {
 	bare := *rec
-	bare.Payload, bare.Output = nil, nil
+	bare.Payload, bare.Output, bare.NewID = nil, nil, false
 	text, err := json.Marshal(bare)
 	if err != nil {
 		return nil, fmt.Errorf("faasnats: the record of job %v does not encode: %w", rec.ID, err)

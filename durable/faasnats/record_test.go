@@ -100,6 +100,18 @@ func TestJobsStayWhereTheyWerePlaced(t *testing.T) {
 	}, " "))
 }
 
+// The server's work for a fence grows with the functions where it is not known which has the ID.
+func TestAnIDThatWasMadeForAJobIsLookedForInItsPlaceOnly(t *testing.T) {
+	t.Parallel()
+	rec := faas.JobRecord{ID: uuid.UUID{15: 1}, Function: "f"}
+	const id = "00000000000000000000000000000001.>"
+	require.Equal(t, "j.*.*."+id, faasnats.WhereTaken(&rec))
+	rec.NewID = true
+	require.Equal(t, "j.f.0."+id, faasnats.WhereTaken(&rec))
+	rec.UniqueKey = "order-1" // the ID may be that of another Put, with another order key
+	require.Equal(t, "j.*.*."+id, faasnats.WhereTaken(&rec))
+}
+
 func TestTheVersionOfAServerIsRead(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][3]any{

@@ -171,7 +171,7 @@ func (r *rawBench) complete(round int) time.Duration {
 func benchJob(function string) faas.JobRecord {
 	now := time.Now()
 	return faas.JobRecord{
-		Format: faas.JobFormat, ID: uuid.New(), Function: function, State: faas.JobReady, Accepted: now, Due: now, Payload: make([]byte, 256),
+		Format: faas.JobFormat, ID: uuid.New(), NewID: true, Function: function, State: faas.JobReady, Accepted: now, Due: now, Payload: make([]byte, 256),
 	}
 }
 
