@@ -127,9 +127,16 @@ func (d *Driver) settledSoon(ctx context.Context, id uuid.UUID) error {
 			return ErrStopped
 		case rec.State.IsSettled():
 			return nil
-		case rec.State != faas.JobRunning && rec.NotBefore.After(time.Now()):
+		case rec.State != faas.JobRunning && waits(&rec):
 			return ErrStopped
 		}
 		rec, err = queue.Watch(ctx, id, rec.Revision)
 	}
+}
+
+// waits reports whether a job that does not run waits for a time, or for another job of its order
+// key, which may wait for one. The router's Shutdown waits for neither.
+func waits(rec *faas.JobRecord) bool {
+	now := time.Now()
+	return rec.NotBefore.After(now) || rec.Due.After(now) || rec.KeyHolder != uuid.Nil
 }

@@ -438,3 +438,18 @@ func TestAPreparedItemIsTheJobThatWasPrepared(t *testing.T) {
 		require.Len(t, m.Rejected(), 1)
 	})
 }
+
+func TestStopDoesNotWaitForAJobThatIsNotDueNorForOneBehindIt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := faastest.New(t)
+		faas.Register(r, "later", func(context.Context, int) (struct{}, error) { return struct{}{}, errors.New("again") })
+		m := &source.Memory{}
+		d := drive(t, r, m, source.To("later"))
+		m.Put(source.Item{ID: "1", Payload: []byte("1"), Options: []faas.SendOption{faas.WithDelay(time.Hour)}},
+			source.Item{ID: "2", Payload: []byte("2"), OrderKey: "k"}, source.Item{ID: "3", Payload: []byte("3"), OrderKey: "k"})
+		synctest.Wait()
+		require.NoError(t, d.Stop(t.Context()))
+		require.Equal(t, uint64(3), info(d).Counts.Returned)
+		require.Equal(t, 3, m.Len())
+	})
+}
