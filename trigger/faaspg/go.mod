@@ -1,0 +1,27 @@
+module github.com/inproc/faas/trigger/faaspg
+
+go 1.26.0
+
+require (
+	github.com/google/uuid v1.6.0
+	github.com/inproc/faas v0.0.0-00010101000000-000000000000
+	github.com/jackc/pgx/v5 v5.13.0
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	github.com/panjf2000/ants/v2 v2.12.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+)
+
+replace github.com/inproc/faas => ../../
+
+replace github.com/inproc/faas/durable/faasnats => ../../durable/faasnats
+
+replace github.com/inproc/faas/durable/faasnats/embed => ../../durable/faasnats/embed

@@ -1,0 +1,186 @@
+package faaspg
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/inproc/faas/trigger/source"
+)
+
+// held are the rows that a relay has taken and not let go of. It outlives a Run: the sink tells the
+// end of a row also after that has failed.
+type held struct {
+	ended chan struct{} // holds a token if there is something to write
+	freed chan struct{} // holds a token if a row has ended since it was taken out
+
+	mu       sync.Mutex // guards what follows
+	rows     map[int64]*heldRow
+	tenants  map[string]int // how many of each are under way
+	underWay int
+	since    int // how many have ended since takeFreed
+	over     outcomes
+	quiet    chan struct{} // closed once nothing is under way; nil: nothing waits for that
+}
+
+type heldRow struct {
+	tenant  string
+	ordered bool // it has an order key
+	over    bool // its end is known, and is to be written
+}
+
+// outcomes are rows whose end is to be written.
+type outcomes struct {
+	accepted []int64 // to be deleted
+	returned []int64 // to be given back
+	rejected []rejection
+}
+
+type rejection struct {
+	seq int64
+	why string
+}
+
+func (o *outcomes) isEmpty() bool { return len(o.accepted)+len(o.returned)+len(o.rejected) == 0 }
+
+func (h *held) init() {
+	h.ended, h.freed = make(chan struct{}, 1), make(chan struct{}, 1)
+	h.rows, h.tenants = map[int64]*heldRow{}, map[string]int{}
+}
+
+// add notes a row that was taken. It is false if the relay holds it: its term had run out, and the row
+// is under way since before that, or its end is still to be written.
+func (h *held) add(row *row) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rows[row.seq] != nil {
+		return false
+	}
+	h.rows[row.seq] = &heldRow{tenant: row.tenant, ordered: row.ordered}
+	h.tenants[row.tenant]++
+	h.underWay++
+	return true
+}
+
+// end notes how a row has ended. It may be called on any goroutine.
+func (h *held) end(seq int64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	row := h.rows[seq]
+	if row == nil || row.over {
+		return
+	}
+	row.over = true
+	switch {
+	case err == nil:
+		h.over.accepted = append(h.over.accepted, seq)
+	case errors.Is(err, source.ErrRejected):
+		h.over.rejected = append(h.over.rejected, rejection{seq, err.Error()})
+	default:
+		h.over.returned = append(h.over.returned, seq)
+	}
+	h.underWay--
+	h.since++
+	if h.tenants[row.tenant]--; h.tenants[row.tenant] == 0 {
+		delete(h.tenants, row.tenant)
+	}
+	if h.underWay == 0 && h.quiet != nil {
+		close(h.quiet)
+		h.quiet = nil
+	}
+	token(h.ended)
+	token(h.freed)
+}
+
+// awaitEnds returns when nothing is under way. It is called when nothing more is taken.
+func (h *held) awaitEnds() {
+	h.mu.Lock()
+	if h.underWay == 0 {
+		h.mu.Unlock()
+		return
+	}
+	quiet := make(chan struct{})
+	h.quiet = quiet
+	h.mu.Unlock()
+	<-quiet
+}
+
+// take returns the ends that are to be written. Rows to be given back are held no more, since they may
+// be taken again as soon as that is written; should it fail, appear gives them back. The others
+// stay held until forget.
+func (h *held) take() outcomes {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.over
+	h.over = outcomes{}
+	for _, seq := range o.returned {
+		delete(h.rows, seq)
+	}
+	return o
+}
+
+// putBack undoes take: the ends could not be written.
+func (h *held) putBack(o outcomes) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over.accepted = append(h.over.accepted, o.accepted...)
+	h.over.rejected = append(h.over.rejected, o.rejected...)
+	token(h.ended)
+}
+
+// forget lets go of rows whose end is written. It reports whether one had an order key, for which
+// the next may have waited.
+func (h *held) forget(o *outcomes) (ordered bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, seq := range o.accepted {
+		ordered = ordered || h.rows[seq].ordered
+		delete(h.rows, seq)
+	}
+	for _, r := range o.rejected {
+		ordered = ordered || h.rows[r.seq].ordered
+		delete(h.rows, r.seq)
+	}
+	return ordered
+}
+
+// seqs are the rows that are held.
+func (h *held) seqs() []int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.AppendSeq([]int64{}, maps.Keys(h.rows))
+}
+
+// room returns how many rows more may be under way, in all and of each of some tenants.
+func (h *held) room(window int, tenants []string) (all int, each []int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range tenants {
+		each = append(each, max(0, window/2-h.tenants[t]))
+	}
+	return max(0, window-h.underWay), each
+}
+
+// takeFreed returns how many rows have ended since it was called before.
+func (h *held) takeFreed() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.since
+	h.since = 0
+	return n
+}
+
+func (h *held) countFreed() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.since
+}
+
+// token puts a token into a channel that holds one.
+func token(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

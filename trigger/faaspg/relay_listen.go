@@ -1,0 +1,41 @@
+package faaspg
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// listen is the goroutine that wakes the relay when a transaction has notified, until ctx ends. A
+// connection that breaks is made anew after a poll; until then the poll finds what it would have told.
+func (r *Relay) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		_ = r.listenOnce(ctx) // the same failure meets keep and takeAll, which tell it
+		_ = sleep(ctx, min(r.set.poll, time.Second))
+	}
+}
+
+func (r *Relay) listenOnce(ctx context.Context) error {
+	conn, err := r.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer discard(conn)
+	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
+		return err
+	}
+	for {
+		token(r.wake) // at first too: what was committed before has told nobody here
+		if _, err := conn.Conn().WaitForNotification(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// discard closes a connection: one that listens must not go back to the pool.
+func discard(conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Hijack().Close(ctx)
+}
