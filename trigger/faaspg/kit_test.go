@@ -123,7 +123,7 @@ func sendTx[In, Out any](tb testing.TB, pool *pgxpool.Pool, fn *faas.Function[In
 }
 
 // sendTxFor is sendTx with what ctx says.
-func sendTxFor[In, Out any](tb testing.TB, ctx context.Context, pool *pgxpool.Pool, fn *faas.Function[In, Out], in In, opts ...faas.SendOption) (id uuid.UUID) { //nolint:revive // the test comes first
+func sendTxFor[In, Out any](tb testing.TB, ctx context.Context, pool *pgxpool.Pool, fn *faas.Function[In, Out], in In, opts ...faas.SendOption) (id uuid.UUID) {
 	tb.Helper()
 	require.NoError(tb, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 		id, err = faaspg.SendTx(ctx, tx, fn, in, opts...)

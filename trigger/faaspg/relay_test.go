@@ -53,7 +53,7 @@ func sendMany(tb testing.TB, pool faaspg.Beginner, fn *faas.Function[int, struct
 	sendManyFor(tb, tb.Context(), pool, fn, n, opts...)
 }
 
-func sendManyFor(tb testing.TB, ctx context.Context, pool faaspg.Beginner, fn *faas.Function[int, struct{}], n int, opts ...faas.SendOption) { //nolint:revive // the test comes first
+func sendManyFor(tb testing.TB, ctx context.Context, pool faaspg.Beginner, fn *faas.Function[int, struct{}], n int, opts ...faas.SendOption) {
 	tb.Helper()
 	require.NoError(tb, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for i := range n {

@@ -201,11 +201,10 @@ func TestNoCommittedJobIsLostByKillsOfTheProcessWithTheDurableQueueAndOfPostgres
 		rec, found := ends[id]
 		require.True(t, found, "the job %v was committed, its row is gone, and the queue does not have it", id)
 		require.True(t, rec.State.IsSettled(), "the job %v is %v", id, rec.State)
-		switch {
-		case rec.State == faas.JobDead:
+		if rec.State == faas.JobDead {
 			assert.Equal(t, faas.ConditionHostCrashes, rec.Condition)
 			dead++
-		default:
+		} else {
 			assert.NotZero(t, x.runs[id], "the job %v has succeeded, and did not run", id)
 		}
 	}
