@@ -255,6 +255,19 @@ func otherEndpoints() []*endpoint {
 			needs: hasDrivers, serve: (*exchange).resumeSource, summary: "Undo a pause.",
 		},
 		{
+			method: http.MethodGet, path: "/v1/events", verb: "event.stream", right: access.See, stream: true, out: typeOf[Frame](), needs: hasRecorder,
+			serve: (*exchange).events, summary: "A frame each second of the functions that have changed; resumed by Last-Event-ID.",
+			query: []param{{"since", "the id of an event, instead of Last-Event-ID"}},
+		},
+		{
+			method: http.MethodGet, path: "/v1/log/events", verb: "log.stream", right: access.See, stream: true, out: typeOf[Line](), needs: hasTail,
+			serve: (*exchange).logEvents, summary: "Lines of the log as they come; resumed by Last-Event-ID.",
+			query: []param{
+				{"after", "a number; lines with higher ones, instead of Last-Event-ID"}, {"function", "of that function only"},
+				{"tenant", "of that tenant only"}, {"level", "info, warn or error: of that level and higher"}, {"text", "that the line contains"},
+			},
+		},
+		{
 			method: http.MethodGet, path: "/v1/log", verb: "log.list", right: access.See, out: typeOf[Log](), needs: hasTail, serve: (*exchange).log,
 			summary: "The last lines of the log, the oldest first.",
 			query: []param{

@@ -181,7 +181,7 @@ func (x *exchange) usage() (any, error) {
 		return nil, err
 	}
 	out.Book = shownBook(book)
-	out.Rows, out.Total = tally(rows, book, func(u *cost.Usage) Use { return keyOf(u, out.By) })
+	out.Rows, out.Total = addUp(rows, book, func(u *cost.Usage) Use { return keyOf(u, out.By) })
 	return *out, nil
 }
 
@@ -206,8 +206,8 @@ func keyOf(u *cost.Usage, by []string) (key Use) {
 	return key
 }
 
-// tally adds rows up by their keys, sorted by them, and all together.
-func tally(rows []cost.Usage, book *cost.Book, keyOf func(*cost.Usage) Use) ([]Use, Use) {
+// addUp adds rows up by their keys, sorted by them, and all together.
+func addUp(rows []cost.Usage, book *cost.Book, keyOf func(*cost.Usage) Use) ([]Use, Use) {
 	var rater *cost.Rater
 	if book != nil {
 		rater = cost.NewRater(book)
@@ -270,7 +270,7 @@ func (x *exchange) tenants() (any, error) {
 	}
 	out := Tenants{Source: usage.Source, Start: usage.Start, End: usage.End, Now: usage.Now, Book: shownBook(book), Tenants: []Tenant{}}
 	budgets := x.budgetsByTenant()
-	sums, _ := tally(rows, book, func(u *cost.Usage) Use { return Use{Tenant: u.Tenant} })
+	sums, _ := addUp(rows, book, func(u *cost.Usage) Use { return Use{Tenant: u.Tenant} })
 	for _, sum := range sums {
 		t := Tenant{Tenant: sum.Tenant, Calls: sum.Calls, DurationNS: sum.DurationNS, List: sum.List, Budgets: budgets[sum.Tenant]}
 		t.count(rows)

@@ -1,0 +1,4 @@
+package admin
+
+// MaxStreams is how many streams a handler serves at once.
+const MaxStreams = maxStreams

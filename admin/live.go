@@ -1,0 +1,158 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/observe"
+)
+
+// maxStreams is how many streams a handler serves at once.
+const maxStreams = 32
+
+// live is what the streams of a handler share. It has a goroutine while there are streams of
+// frames, which makes a scene each second.
+type live struct {
+	mu       sync.Mutex    // guards what follows
+	streams  int           // that are open, of frames and of log lines
+	watchers int           // streams of frames
+	scene    *scene        // the last one; nil: there was none
+	next     chan struct{} // closed when there is a newer scene
+	stop     chan struct{} // closed when the last watcher leaves
+	done     chan struct{} // closed when Router.Shutdown begins
+	remove   func()        // takes the hook of Shutdown back
+
+	looking   sync.Mutex // held by the goroutine that uses the collector; mu may be taken under it
+	collector *collector
+}
+
+// open returns how many streams there are.
+func (l *live) open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.streams
+}
+
+// enter begins a stream. done ends it when the host shuts down, and leave has to be called
+// at its end.
+func (l *live) enter(r *faas.Router) (done <-chan struct{}, leave func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.streams == maxStreams {
+		p := problem(http.StatusServiceUnavailable, "busy", "This host serves 32 streams at once, and has them; close one, or ask for what you need once.")
+		p.retryAfter = 5 * time.Second
+		return nil, nil, p
+	}
+	if l.streams == 0 {
+		ended := make(chan struct{})
+		l.done = ended
+		if l.remove, err = r.OnShutdown("admin streams", func(context.Context) error { close(ended); return nil }); err != nil {
+			return nil, nil, err
+		}
+	}
+	l.streams++
+	return l.done, l.leave, nil
+}
+
+func (l *live) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.streams--; l.streams == 0 {
+		l.remove()
+	}
+}
+
+// watch begins a stream of frames: from now on there is a scene each second.
+func (l *live) watch(r *faas.Router, rec *observe.Recorder) (unwatch func()) {
+	l.mu.Lock()
+	l.watchers++
+	first := l.watchers == 1
+	if first {
+		l.stop = make(chan struct{})
+		if l.next == nil {
+			l.next = make(chan struct{})
+		}
+	}
+	stop := l.stop
+	l.mu.Unlock()
+	if first {
+		l.look(r, rec) // here, so that the first frame is of this moment
+		go l.run(r, rec, stop)
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.watchers--; l.watchers == 0 {
+			close(l.stop)
+		}
+	}
+}
+
+// run is the goroutine of the streams. It looks when a second begins.
+func (l *live) run(r *faas.Router, rec *observe.Recorder, stop <-chan struct{}) {
+	timer := time.NewTimer(untilSecond(time.Now()))
+	defer timer.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-timer.C:
+			l.look(r, rec)
+			timer.Reset(untilSecond(time.Now()))
+		}
+	}
+}
+
+// untilSecond is how long it takes until the next second begins, by the wall clock.
+func untilSecond(now time.Time) time.Duration {
+	return time.Second - time.Duration(now.Nanosecond())
+}
+
+// look makes a scene, and wakes the streams. The goroutine of earlier streams may still be in
+// it when that of later ones begins.
+func (l *live) look(r *faas.Router, rec *observe.Recorder) {
+	l.looking.Lock()
+	defer l.looking.Unlock()
+	if l.collector == nil {
+		l.collector = &collector{router: r, recorder: rec, followers: map[string]*follower{}}
+	}
+	s := l.collector.look(time.Now())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.scene = s
+	close(l.next)
+	l.next = make(chan struct{})
+}
+
+// after waits for a scene with a higher revision. It returns nil if ctx or the host ends
+// first.
+func (l *live) after(ctx context.Context, done <-chan struct{}, rev Count) *scene {
+	for {
+		l.mu.Lock()
+		s, next := l.scene, l.next
+		l.mu.Unlock()
+		if s != nil && s.rev > rev {
+			return s
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-done:
+			return nil
+		case <-next:
+		}
+	}
+}
+
+// known returns rev if there was such a scene, and 0 if not.
+func (l *live) known(rev Count) Count {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.scene == nil || rev > l.scene.rev {
+		return 0
+	}
+	return rev
+}
