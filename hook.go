@@ -120,7 +120,7 @@ func placeOf(function string) place {
 	case "(*function).consultGates", "(*function).gateDone", "(*function).nameTenant", "(*function).carry",
 		"target.askTrace", "target.isSampled", "(*callContext).endTrace", "(*function).reserve", "(*function).unreserve", "(*hookGuard).tellRefusalTo",
 		"(*hookGuard).desired", "(*reporter).decided", "(*Router).callShutdownHook", "encode", "decode",
-		"(*Router).saveBy", "(*Router).restoreBy", "(*delivery).upgrade", "(*delivery).runFunc",
+		"(*Router).saveBy", "(*Router).restoreBy", "(*delivery).upgrade", "(*delivery).runFunc", "(*delivery).failedItems", "(*delivery).callPick",
 		"(*guardedJobs).put", "(*guardedJobs).lease", "(*guardedJobs).begin", "(*guardedJobs).extend", "(*guardedJobs).settle",
 		"(*guardedJobs).get", "(*guardedJobs).swap", "(*guardedJobs).watch", "(*guardedJobs).count", "(*guardedJobs).walk",
 		"(*function).runInit", "(*function).runCloser", "(*BufferedMeter).deliver":

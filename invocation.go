@@ -24,6 +24,7 @@ type Invocation struct {
 	Priority int               // among its tenant's calls, see WithPriority
 	Origin   Origin            // where it comes from, see WithOrigin; a nested call has only RequestID and Key of it
 	Job      uuid.UUID         // the job that this call is a delivery of; zero: it belongs to no job
+	Items    int               // of the batch that the input of the job is, see WithItems; 0: it is none
 	Delivery int               // the number of this delivery of the job, from 1; Attempt counts only deliveries that count as attempts; 0: no job
 }
 

@@ -43,8 +43,8 @@ func (j *Job[Out]) ID() uuid.UUID { return j.id }
 // key or ID: then j is that job, and no other was accepted.
 func (j *Job[Out]) Duplicate() bool { return j.duplicate }
 
-// Wait returns the job's output once it has succeeded. For one that is dead or canceled it
-// returns a *[JobError]. It returns ctx's error if ctx ends before, an error that Is
+// Wait returns the job's output once it has succeeded. For one that is dead or canceled, and for
+// a batch that was split ([WithBatches]), it returns a *[JobError]. It returns ctx's error if ctx ends before, an error that Is
 // [ErrClosed] if the router is shut down before, and [ErrForgotten], or [ErrNotFound] if
 // the queue does not know the ID, if neither the queue nor j has the record. A Job keeps it
 // once Wait has seen it. One that Send, SendAll or Replay has returned has it as soon as the
@@ -59,7 +59,7 @@ func (j *Job[Out]) Wait(ctx context.Context) (Out, error) {
 	if err != nil {
 		return out, err
 	}
-	if rec.State != JobSucceeded {
+	if rec.State != JobSucceeded || rec.Condition == ConditionSplit {
 		return out, jobFailed(rec)
 	}
 	data := rec.Output
@@ -176,7 +176,7 @@ func isGoneJob(err error) bool {
 	return errors.Is(err, ErrRevision) || errors.Is(err, ErrForgotten) || errors.Is(err, ErrNotFound)
 }
 
-// JobInfo describes a job as it is. It is a copy, but for Labels and Last, which are not
+// JobInfo describes a job as it is. It is a copy, but for Labels, Last and Parts, which are not
 // to be changed.
 type JobInfo struct {
 	ID        uuid.UUID
@@ -201,9 +201,11 @@ type JobInfo struct {
 
 	OrderKey, UniqueKey string
 	Labels              map[string]string
-	Origin              Origin    // where it comes from: its deliveries have the same
-	ReplayOf            uuid.UUID // the job of which it is a replay
-	Bytes               int       // of the encoded input
+	Origin              Origin      // where it comes from: its deliveries have the same
+	ReplayOf            uuid.UUID   // the job of which it is a replay
+	Bytes               int         // of the encoded input
+	Items               int         // of the batch that the input is, as far as they have not succeeded; 0: it is none
+	Parts               []uuid.UUID // of a batch that was split: the jobs that have its items
 }
 
 // jobInfo describes a record.
@@ -212,7 +214,7 @@ func (r *Router) jobInfo(rec *JobRecord) JobInfo {
 		ID: rec.ID, Function: rec.calledName(), Tenant: rec.Tenant, Priority: rec.Priority, State: rec.State, Condition: rec.Condition,
 		Accepted: rec.Accepted, Due: rec.Due, Expires: rec.expiry(r.jobPolicy(rec)), Settled: rec.Settled,
 		Attempts: rec.Attempts, Deliveries: rec.Deliveries, Crashes: rec.Crashes, Used: rec.Used, Last: rec.Last, Progress: rec.Progress,
-		OrderKey: rec.OrderKey, UniqueKey: rec.UniqueKey, Labels: rec.Labels, Bytes: len(rec.Payload),
+		OrderKey: rec.OrderKey, UniqueKey: rec.UniqueKey, Labels: rec.Labels, Bytes: len(rec.Payload), Items: rec.Items, Parts: rec.Parts,
 	}
 	if o := rec.Origin; o != nil {
 		info.ReplayOf, info.Origin = o.ReplayOf, o.origin()
@@ -248,6 +250,9 @@ func jobFailed(rec *JobRecord) *JobError {
 
 // Error returns the text, in one line.
 func (e *JobError) Error() string {
+	if e.Condition == ConditionSplit {
+		return fmt.Sprintf("faas: job %q was split: its parts have the answers", e.Function)
+	}
 	text := fmt.Sprintf("faas: job %q %v (%s)", e.Function, e.State, e.Condition)
 	if e.Last.Error != "" && e.State == JobDead {
 		text += ": " + e.Last.Error

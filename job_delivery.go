@@ -45,7 +45,7 @@ func (j *jobHost) newDelivery(lease *JobLease) *delivery {
 	d := &delivery{router: j.router, host: j, lease: *lease, policy: j.router.jobPolicy(&lease.Record)}
 	d.ctx, d.end = context.WithCancelCause(context.Background())
 	rec := &d.lease.Record
-	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, slip: d}
+	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, items: rec.Items, slip: d}
 	if o := rec.Origin; o != nil {
 		d.from.add(o.origin())
 	}
@@ -82,6 +82,7 @@ func (d *delivery) heed() {
 func (d *delivery) decide() jobEnd {
 	rec := &d.lease.Record
 	if end, early := rec.premature(d.policy, jobTime()); early {
+		d.noteBatch(&end)
 		return end
 	}
 	if !d.policy.overlap && d.host.isBehind(rec.ID, true) {
@@ -101,6 +102,7 @@ func (d *delivery) ended(output []byte, err error) jobEnd {
 	}
 	end := d.lease.Record.endOf(err, limit, jobTime())
 	end.output, end.seed = output, rand.Float64()
+	d.noteBatch(&end)
 	end.Invocation, end.Version, end.Duration = d.invocation, d.version, d.took
 	return end
 }
@@ -132,6 +134,45 @@ func (d *delivery) call() ([]byte, error) {
 	}
 	out, err = d.router.Invoke(ctx, rec.calledName(), payload)
 	return out, err
+}
+
+// noteBatch notes in the end of a delivery what it says of a batch.
+func (d *delivery) noteBatch(end *jobEnd) {
+	rec := &d.lease.Record
+	if rec.Items == 0 || d.policy.batches == nil {
+		return
+	}
+	end.batch.pick = d.pickItems
+	if end.what == jobDelivered && end.Kind == KindNone && end.Outcome == OK {
+		end.batch.failed = d.failedItems(end.output)
+	}
+}
+
+// failedItems calls Failed of the function's Batches.
+func (d *delivery) failedItems(output []byte) (failed []int) {
+	d.abroad.Store(true)
+	defer d.abroad.Store(false)
+	failed = []int{-1} // of a panic: all
+	defer func() { failed = inRange(failed, d.lease.Record.Items) }()
+	defer d.router.guardHook("WithBatches", d.lease.Record.Function)
+	return d.policy.batches.Failed(d.lease.Record.Payload, output)
+}
+
+// pickItems calls Pick of the function's Batches, on another goroutine: it may call Goexit, and
+// the delivery's own has to settle the job.
+func (d *delivery) pickItems(payload []byte, items []int) []byte {
+	d.abroad.Store(true)
+	defer d.abroad.Store(false)
+	picked := make(chan []byte, 1)
+	go d.callPick(payload, items, picked)
+	return <-picked
+}
+
+func (d *delivery) callPick(payload []byte, items []int, to chan<- []byte) {
+	var picked []byte
+	defer func() { to <- picked }()
+	defer d.router.guardHook("WithBatches", d.lease.Record.Function)
+	picked = d.policy.batches.Pick(payload, items)
 }
 
 // upgrade calls the func of WithUpgrade.

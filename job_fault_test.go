@@ -38,6 +38,14 @@ func jobHooks(do func()) map[string]jobHook {
 			do()
 			return []byte("1"), nil
 		})}},
+		"Failed of WithBatches": {payload: "1", function: []faas.FunctionOption{faas.WithBatches(faas.Batches{
+			Failed: func([]byte, []byte) []int { do(); return nil },
+			Pick:   func([]byte, []int) []byte { return nil },
+		})}},
+		"Pick of WithBatches": {payload: "1", function: []faas.FunctionOption{faas.WithBatches(faas.Batches{
+			Failed: func([]byte, []byte) []int { return []int{0} },
+			Pick:   func([]byte, []int) []byte { do(); return []byte("1") },
+		})}},
 		"destination": {payload: "1", function: []faas.FunctionOption{faas.WithOnSuccess(faas.ToFunc(func(context.Context, faas.JobEnvelope) error {
 			do()
 			return nil
@@ -61,9 +69,9 @@ func telling(next faas.Runner) faas.Runner {
 func useJobs(t *testing.T, r *faas.Router, payload string) {
 	t.Helper()
 	steps := []func(){
-		func() { _, _ = r.Send(t.Context(), "f", []byte(payload)) },
+		func() { _, _ = r.Send(t.Context(), "f", []byte(payload), faas.WithItems(2)) },
 		func() {
-			if job, err := r.Send(t.Context(), "f", []byte(payload), faas.WithDelay(time.Second)); err == nil {
+			if job, err := r.Send(t.Context(), "f", []byte(payload), faas.WithDelay(time.Second), faas.WithItems(2)); err == nil {
 				_, _ = job.Wait(t.Context())
 			}
 		},

@@ -94,6 +94,8 @@ type jobMore struct {
 	labels    map[string]string
 	origin    *JobOrigin
 	rest      rawFields
+	items     int
+	parts     []uuid.UUID
 }
 
 func (q memoryJobs) Put(ctx context.Context, rec JobRecord) (JobRecord, error) {
@@ -284,7 +286,7 @@ func packJob(rec *JobRecord) jobItem {
 		it.Body.more = &jobMore{
 			condition: rec.Condition, settled: rec.Settled, maxAge: rec.MaxAge, uniqueKey: rec.UniqueKey,
 			uniqueFor: rec.UniqueFor, output: rec.Output, used: rec.Used, last: rec.Last,
-			labels: rec.Labels, origin: rec.Origin, rest: rec.rest,
+			labels: rec.Labels, origin: rec.Origin, rest: rec.rest, items: rec.Items, parts: rec.Parts,
 		}
 	}
 	return it
@@ -300,7 +302,7 @@ func packJobs(recs []JobRecord) (items []jobItem) {
 // hasMore reports whether the record needs a jobMore.
 func (rec *JobRecord) hasMore() bool {
 	return rec.State.IsSettled() || rec.MaxAge != 0 || rec.UniqueKey != "" || rec.Used != 0 || rec.Last != nil ||
-		len(rec.Output)+len(rec.Labels)+len(rec.rest) > 0 || rec.Origin != nil
+		len(rec.Output)+len(rec.Labels)+len(rec.rest)+rec.Items > 0 || rec.Origin != nil
 }
 
 // unpackJob makes the record of an item as it is read.
@@ -321,7 +323,7 @@ func unpackJob(v *jobView) JobRecord {
 	if m := b.more; m != nil {
 		rec.Condition, rec.Settled, rec.MaxAge, rec.UniqueKey, rec.UniqueFor = m.condition, m.settled, m.maxAge, m.uniqueKey, m.uniqueFor
 		rec.Output, rec.Used, rec.Last = m.output, m.used, m.last
-		rec.Labels, rec.Origin, rec.rest = m.labels, m.origin, m.rest
+		rec.Labels, rec.Origin, rec.rest, rec.Items, rec.Parts = m.labels, m.origin, m.rest, m.items, m.parts
 	}
 	return rec
 }

@@ -1,6 +1,7 @@
 package faas
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -21,6 +22,7 @@ type jobEnd struct {
 	after  time.Duration // of a refusal: its RetryAfter; with adviceLater: the handler's
 	output []byte        // of a call that ended OK
 	seed   float64       // in [0, 1): for the jitter
+	batch  batchEnd
 }
 
 // jobEvent is what has happened to a job.
@@ -32,6 +34,7 @@ const (
 	jobHostDied                     // it was leased by hosts that died, see Crashes
 	jobTooOld                       // it was leased after its age was over
 	jobBehindItself                 // it was leased while the handler of its last attempt still runs
+	jobGivenUp                      // it has the items of a batch that was given up, which are split until each is by itself
 )
 
 // mostCrashes is how many hosts may die while they have a job before it is given up: it
@@ -53,6 +56,7 @@ const reasonBudget = "budget"
 // follow from it. It is pure, so that the rules of all queues are these.
 func next(rec JobRecord, end jobEnd, p *jobPolicy, now time.Time) (JobRecord, []JobRecord) {
 	rec.count(&end)
+	rec.keepFailed(&end.batch)
 	return decide(&rec, &end, p, now).apply(rec, &end, p, now)
 }
 
@@ -61,6 +65,8 @@ func (rec *JobRecord) premature(p *jobPolicy, now time.Time) (end jobEnd, ok boo
 	switch {
 	case rec.Crashes >= mostCrashes:
 		return jobEnd{what: jobHostDied}, true
+	case rec.Condition != "":
+		return jobEnd{what: jobGivenUp}, true
 	case !now.Before(rec.expiry(p)):
 		return jobEnd{what: jobTooOld}, true
 	}
@@ -113,6 +119,7 @@ type jobStep struct {
 	condition JobCondition // of a terminal state
 	at        time.Time    // of the others: when it may run next, or how long it is parked
 	refused   bool         // the next such wait is longer
+	splits    JobCondition // with ConditionSplit: why the parts are given up; empty: they are tried
 }
 
 func dead(why JobCondition) jobStep { return jobStep{state: JobDead, condition: why} }
@@ -131,6 +138,8 @@ func decide(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 		return jobStep{at: now}
 	case jobBehindItself:
 		return jobStep{state: JobParked, at: rec.expiry(p)}
+	case jobGivenUp:
+		return giveUp(rec, end, p, rec.Condition)
 	case jobDelivered:
 	}
 	if end.Kind != KindNone {
@@ -143,7 +152,9 @@ func decide(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 func afterCall(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 	switch end.Outcome {
 	case OK:
-		return jobStep{state: JobSucceeded, condition: ConditionSuccess}
+		if len(end.batch.failed) == 0 {
+			return jobStep{state: JobSucceeded, condition: ConditionSuccess}
+		}
 	case OutputInvalid: // its effects have happened: another run would repeat them for the same output
 		return dead(ConditionOutputInvalid)
 	case InitFailed:
@@ -154,19 +165,32 @@ func afterCall(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep
 	}
 	switch end.advice {
 	case adviceDead:
-		return dead(ConditionPermanent)
+		return giveUp(rec, end, p, ConditionPermanent)
 	case adviceLater:
 		return jobStep{at: now.Add(end.after)}
 	case adviceNone:
 	}
 	if rec.Attempts > p.retry.Max {
-		return dead(ConditionRetriesExhausted)
+		return giveUp(rec, end, p, ConditionRetriesExhausted)
 	}
 	at := now.Add(p.retry.wait(rec.Attempts, end.seed))
 	if !at.Before(rec.expiry(p)) { // known already: as Lambda, it is not kept waiting for that
 		return dead(ConditionEventAgeExceeded)
 	}
 	return jobStep{at: at}
+}
+
+// giveUp decides about a job that is tried no more. Items that were named as failed die one by one;
+// a batch that failed as a whole may hold items that would not.
+func giveUp(rec *JobRecord, end *jobEnd, p *jobPolicy, why JobCondition) jobStep {
+	switch {
+	case rec.Items < 2 || end.batch.pick == nil:
+	case len(end.batch.failed) > 0 || end.what == jobGivenUp:
+		return jobStep{state: JobSucceeded, condition: ConditionSplit, splits: why}
+	case p.batches.Bisect:
+		return jobStep{state: JobSucceeded, condition: ConditionSplit}
+	}
+	return dead(why)
 }
 
 // afterRefusal decides about a delivery that was not admitted.
@@ -216,6 +240,12 @@ func (s jobStep) apply(rec JobRecord, end *jobEnd, p *jobPolicy, now time.Time) 
 		}
 		s = dead(ConditionEventAgeExceeded)
 	}
+	var parts []JobRecord
+	if s.condition == ConditionSplit {
+		if parts = rec.split(&end.batch, s.splits, now); parts == nil {
+			s = dead(cmp.Or(s.splits, ConditionRetriesExhausted))
+		}
+	}
 	rec.State, rec.Condition, rec.Settled, rec.NotBefore = s.state, s.condition, now, time.Time{}
 	rec.KeepUntil = now.Add(p.keepDone)
 	switch s.state {
@@ -224,6 +254,9 @@ func (s jobStep) apply(rec JobRecord, end *jobEnd, p *jobPolicy, now time.Time) 
 	case JobDead:
 		rec.KeepUntil = now.Add(p.keepDead)
 	case JobCanceled, JobScheduled, JobReady, JobRunning, JobParked:
+	}
+	if parts != nil {
+		return rec, parts
 	}
 	return rec, p.follow(&rec, now)
 }

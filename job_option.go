@@ -58,6 +58,21 @@ func WithUpgrade(f func(old []byte, version string) ([]byte, error)) Option {
 	return jobOption(func(p *jobPolicy) { p.upgrade = f })
 }
 
+// WithBatches sets how a function's jobs that are batches are taken apart. A job is a batch if it
+// was sent with [WithItems].
+//
+//   - If some items failed ([Batches].Failed), that is an attempt of the job, and from then on the
+//     job's input is those items alone: the others have succeeded.
+//   - When the attempts are used up, the items that Failed named are given up one by one: each is
+//     a job that is dead, and told to [WithOnFailure].
+//   - A job that is split has succeeded, with [ConditionSplit]; [JobInfo].Parts are the jobs that
+//     have its items. [Job.Wait] answers a [*JobError] for it.
+//
+// A job whose delivery was refused, or that is too old, stays together.
+func WithBatches(b Batches) FunctionOption {
+	return jobOption(func(p *jobPolicy) { p.batches = &b })
+}
+
 // WithCarrier adds a carrier. Its Name must not be empty or taken, and both of its funcs
 // must be set. Many goroutines call them at once; a panic is an error.
 func WithCarrier(c Carrier) RouterOption {

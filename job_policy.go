@@ -13,6 +13,7 @@ type jobPolicy struct {
 	overlap      bool
 	deadOnBudget bool
 	upgrade      func(old []byte, version string) ([]byte, error)
+	batches      *Batches // nil: no job is taken apart
 }
 
 // lambdaPolicy is the default: what AWS Lambda does with asynchronous invocations
@@ -43,7 +44,7 @@ func (p *jobPolicy) destination(which string) Destination {
 
 // check returns an error, made by bad, that says what is out of range.
 func (p *jobPolicy) check(bad func(format string, args ...any) error) error {
-	for _, err := range []error{p.retry.check(bad), p.onSuccess.check(bad), p.onFailure.check(bad)} {
+	for _, err := range []error{p.retry.check(bad), p.onSuccess.check(bad), p.onFailure.check(bad), p.batches.check(bad)} {
 		if err != nil {
 			return err
 		}

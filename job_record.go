@@ -29,7 +29,7 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	Tenant    string       `json:"tenant,omitempty"`   // for which it runs
 	Priority  int          `json:"priority,omitempty"` // among its tenant's jobs
 	State     JobState     `json:"state"`
-	Condition JobCondition `json:"condition,omitempty"` // of a settled job: why
+	Condition JobCondition `json:"condition,omitempty"` // of a settled job: why; of a part of a batch that was given up: why it will be dead
 
 	Accepted  time.Time `json:"accepted"`           // when it was sent
 	Due       time.Time `json:"due"`                // when it should run first; its age counts from here
@@ -43,6 +43,7 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	UniqueFor time.Duration `json:"uniqueFor,omitempty"` // from Accepted
 
 	Payload []byte            `json:"payload,omitempty"` // the encoded input
+	Items   int               `json:"items,omitempty"`   // of the batch that it is; 0: it is none
 	Output  []byte            `json:"output,omitempty"`  // the encoded output of a job that succeeded
 	Labels  map[string]string `json:"labels,omitempty"`
 	Origin  *JobOrigin        `json:"origin,omitempty"` // nil: sent from outside of any call, by no front door
@@ -53,6 +54,7 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	Crashes    int           `json:"crashes,omitempty"`    // leases that ran out; counted by the queue
 	Used       time.Duration `json:"used,omitempty"`       // the sum of Execution.Duration of its deliveries
 	Last       *JobEnd       `json:"last,omitempty"`       // how the last delivery ended; nil before the first has
+	Parts      []uuid.UUID   `json:"parts,omitempty"`      // of a batch that was split: the jobs of its items
 
 	Progress  JobProgress `json:"-"` // set by the queue: what the holder of the lease told last
 	KeyHolder uuid.UUID   `json:"-"` // set by the queue: the job that holds this one's order key; zero: none, or this one

@@ -41,11 +41,14 @@ func (r *Router) replay(ctx context.Context, id uuid.UUID, opts []SendOption) (J
 	if !old.State.IsSettled() {
 		return JobRecord{}, usageError("replay", old.calledName(), ErrInput, "the job has not ended; it is %v", old.State)
 	}
+	if old.Condition == ConditionSplit {
+		return JobRecord{}, usageError("replay", old.calledName(), ErrInput, "the batch was split; replay its parts")
+	}
 	to, unknown := r.peek("replay", old.calledName())
 	if unknown != nil {
 		return JobRecord{}, unknown
 	}
-	s := sendSettings{rec: JobRecord{MaxAge: old.MaxAge, OrderKey: old.OrderKey}, input: old.Payload}
+	s := sendSettings{rec: JobRecord{MaxAge: old.MaxAge, OrderKey: old.OrderKey, Items: old.Items}, input: old.Payload}
 	WithJobLabels(old.Labels).applySend(&s)
 	s.apply(opts)
 	if err := to.checkSend(ctx, s.fault, s.input); err != nil {

@@ -99,6 +99,16 @@ func WithJobLabels(labels map[string]string) SendOption {
 	})
 }
 
+// WithItems says that a job's input is a batch of n items, n ≥ 1. It shows in Invocation and
+// [Execution], so that one record tells for how many items it is. See [WithBatches].
+func WithItems(n int) SendOption {
+	return sendOption(func(s *sendSettings) {
+		if s.rec.Items = n; n < 1 {
+			s.bad("WithItems(%d): a batch has one item at least", n)
+		}
+	})
+}
+
 // WithInput gives the new job of a Replay another encoded input than the first one had.
 // It is an option of Replay only. The payload is copied.
 func WithInput(payload []byte) SendOption {

@@ -36,6 +36,7 @@ type Execution struct {
 	Origin   Origin    // where the call came from, as in its Invocation
 	Job      uuid.UUID // as in its Invocation
 	Delivery int       // as in its Invocation
+	Items    int       // as in its Invocation: what an item has cost is this record's cost divided by it
 }
 
 // Overrun is what a runaway used beyond its record. A runaway is a handler that still

@@ -125,7 +125,7 @@ func (who *identity) describe(tenant string, priority int, parent *callContext, 
 // comeFrom notes where the call comes from.
 func (inv *Invocation) comeFrom(from *provenance) {
 	if from != nil {
-		inv.Origin, inv.Job, inv.Delivery, inv.Attempt = from.origin, from.job, from.delivery, max(1, from.attempt)
+		inv.Origin, inv.Job, inv.Delivery, inv.Attempt, inv.Items = from.origin, from.job, from.delivery, max(1, from.attempt), from.items
 		if from.slip != nil {
 			inv.Parent, inv.Depth = from.slip.sender()
 		}

@@ -23,6 +23,7 @@ type provenance struct {
 	job      uuid.UUID
 	delivery int
 	attempt  int         // 0: the first
+	items    int         // of the batch; 0: it is none
 	slip     jobDelivery // of which it is the call; nil: of none
 
 	resolved *Resolution // where the call writes what it was given to; nil: nowhere

@@ -144,7 +144,7 @@ func (c *callContext) fill(e *Execution, v *verdict) {
 	if c.extra != nil {
 		e.Queued, e.Init, e.Cold = time.Duration(c.extra.queued), time.Duration(c.extra.initWait), c.extra.cold
 		if from := c.extra.from; from != nil {
-			e.Origin, e.Job, e.Delivery, e.Attempt = from.origin, from.job, from.delivery, max(1, from.attempt)
+			e.Origin, e.Job, e.Delivery, e.Attempt, e.Items = from.origin, from.job, from.delivery, max(1, from.attempt), from.items
 		}
 	}
 	if fn.stream {

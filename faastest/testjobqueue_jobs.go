@@ -24,7 +24,7 @@ func (c *queueCheck) full() faas.JobRecord {
 		Invocation: c.id(), Principal: "upload", Depth: 2, Trigger: "http", Door: "lambda", RequestID: "r-1",
 		Timeout: time.Second, Key: "k", Carried: map[string][]byte{"trace": {1, 2}}, ReplayOf: c.id(), Job: c.id(), Delivers: faas.DeliversFailure,
 	}
-	rec.Attempts, rec.Deliveries, rec.Refusals, rec.Crashes, rec.Used = 2, 5, 1, 1, 1234567
+	rec.Attempts, rec.Deliveries, rec.Refusals, rec.Crashes, rec.Used, rec.Items = 2, 5, 1, 1, 1234567, 3
 	rec.Last = &faas.JobEnd{
 		At: rec.Accepted, Invocation: c.id(), Version: "7", Outcome: faas.Failed, Error: "boom", ErrorType: "errorString", Duration: time.Millisecond,
 	}
@@ -84,7 +84,8 @@ func (c *queueCheck) records() {
 	time.Sleep(2 * time.Hour)
 	l := c.lease("resize")
 	next := over(want, faas.JobSucceeded)
-	next.Condition, next.Output, next.Attempts = faas.ConditionSuccess, []byte("out"), 3
+	next.Condition, next.Output, next.Attempts, next.Parts = faas.ConditionSuccess, []byte("out"), 3, []uuid.UUID{c.id(), c.id()}
+	next.Payload, next.Items = []byte("what has failed"), 2
 	if l.Record.ID == later.ID {
 		next.ID = later.ID
 	}

@@ -16,6 +16,14 @@
 // So no item is lost, and one may run twice. An item with an ID makes one job, however often
 // the source brings it, as long as the queue remembers that job.
 //
+// # Batches
+//
+// A function that [RegisterBatch] has registered takes many items in one call. [WithBatch] says
+// how many a driver puts into a batch, and for how long it waits for them. A batch is one job, and
+// each delivery of it one call with one record, whose Items is the number of items in it: what
+// an item has cost is the record's cost divided by that. The items of a batch are of one tenant.
+// [WithFailures] and [WithBisect] say what becomes of a batch that fails in part or as a whole.
+//
 // # Life of a driver
 //
 // A source that fails, panics or ends its goroutine is started again after a while, and [Info]

@@ -14,6 +14,7 @@ type Driver struct {
 	router *faas.Router
 	source Source
 	set    *settings
+	batch  *batcher // nil: each item is a job of its own
 
 	running context.Context //nolint:containedctx // of the source's Run and of items that wait for a place; ends with Stop
 	stop    context.CancelFunc
@@ -69,6 +70,9 @@ func Drive(r *faas.Router, src Source, opts ...Option) (*Driver, error) {
 		return nil, err
 	}
 	d.remove = remove
+	if d.batch != nil {
+		context.AfterFunc(d.running, d.batch.flush)
+	}
 	d.become(Running)
 	go d.live()
 	return d, nil
@@ -77,6 +81,9 @@ func Drive(r *faas.Router, src Source, opts ...Option) (*Driver, error) {
 // look looks at the function.
 func (d *Driver) look() error {
 	if d.set.function == "" {
+		if d.set.size > 0 {
+			return fmt.Errorf("source: %w: WithBatch needs the function of To", faas.ErrInput)
+		}
 		return nil
 	}
 	sig, err := d.router.Signature(d.set.function)
@@ -86,7 +93,8 @@ func (d *Driver) look() error {
 	if sig.Stream {
 		return fmt.Errorf("source: %w: %q streams its answer, and a job has no caller to take it", faas.ErrType, d.set.function)
 	}
-	return nil
+	d.batch, err = newBatcher(d, &sig)
+	return err
 }
 
 // Pause has the sink take no more items, and returns at once. Those under way go on.

@@ -61,6 +61,7 @@ type Counts struct {
 	Duplicates uint64 // of the accepted: the queue had their job before
 	Rejected   uint64 // see ErrRejected
 	Returned   uint64 // given back with ErrStopped
+	Batches    uint64 // that were sent
 }
 
 // Info describes the driver. It asks the source for its lag, and so takes as long as that, at most
@@ -85,13 +86,13 @@ func (d *Driver) Info(ctx context.Context) Info {
 
 // counters are what Info reads while items come and go.
 type counters struct {
-	received, filtered, accepted, duplicates, rejected, returned atomic.Uint64
-	underWay                                                     atomic.Int64
+	received, filtered, accepted, duplicates, rejected, returned, batches atomic.Uint64
+	underWay                                                              atomic.Int64
 }
 
 func (c *counters) read() Counts {
 	return Counts{
 		Filtered: c.filtered.Load(), Accepted: c.accepted.Load(), Duplicates: c.duplicates.Load(), Rejected: c.rejected.Load(),
-		Returned: c.returned.Load(), Received: c.received.Load(), // last: it is no less than their sum
+		Returned: c.returned.Load(), Batches: c.batches.Load(), Received: c.received.Load(), // last: it is no less than their sum
 	}
 }

@@ -18,6 +18,8 @@ type settings struct {
 	function    string
 	filters     []pattern.Pattern
 	concurrency int
+	size        int // 0: no WithBatch
+	window      time.Duration
 	restart     backoff
 	log         *slog.Logger
 }
@@ -52,8 +54,19 @@ func WithFilter(p ...pattern.Pattern) Option {
 }
 
 // WithConcurrency sets how many items may be under way: taken from the source and not
-// acknowledged. Default 64. How many calls run at once is set by the function, see faas.WithConcurrency.
+// acknowledged. Default 64. Those that wait for their batch are under way too: so n should be some times its
+// size. How many calls run at once is set by the function, see faas.WithConcurrency.
 func WithConcurrency(n int) Option { return func(s *settings) { s.concurrency = n } }
+
+// WithBatch has the items of To's function go into batches: one is sent when it has size items,
+// when a further item would make it larger than the function's inputs may be (faas.WithLimits), and when its first item has
+// waited for window, which is positive. The function must be one of [RegisterBatch]; without WithBatch it
+// gets batches of one. All items of a batch have the same tenant and priority. Of Item it has ID, Payload,
+// Tenant and Priority, and nothing of the contexts of Send; an item that comes
+// again may run again in another batch.
+func WithBatch(size int, window time.Duration) Option {
+	return func(s *settings) { s.size, s.window = size, window }
+}
 
 // WithRestart sets how long a driver waits before it starts a source again that has failed: first
 // the shortest time, twice as long each time, at most the longest; from the shortest again once the
@@ -82,6 +95,10 @@ func (s *settings) check() error {
 		return bad("the driver has no name: give it a function by To, or a name by WithName")
 	case s.concurrency < 1:
 		return bad("WithConcurrency(%d): one item at least", s.concurrency)
+	case s.size < 0 || s.size > 0 && s.window <= 0:
+		return bad("WithBatch(%d, %v): one item at least, and a window to wait for more", s.size, s.window)
+	case s.size > s.concurrency:
+		return bad("WithBatch(%d): a batch has no more items than the %d of WithConcurrency", s.size, s.concurrency)
 	case s.restart.shortest <= 0 || s.restart.longest < s.restart.shortest:
 		return bad("WithRestart(%v, %v): the shortest wait is positive, and the longest is no shorter", s.restart.shortest, s.restart.longest)
 	}

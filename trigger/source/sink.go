@@ -42,6 +42,8 @@ func (s sink) Send(ctx context.Context, item Item, done func(error)) error {
 	switch {
 	case !d.set.passes(item.Payload):
 		d.finish(t, nil, &d.counts.filtered)
+	case d.batch != nil && t.Function == d.set.function && t.Prepared == nil:
+		d.batch.add(t)
 	default:
 		t.turn = d.order.queue(t)
 		go d.carry(t)

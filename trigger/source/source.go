@@ -76,7 +76,7 @@ type Item struct {
 
 	Tenant   string // for which it runs; empty: that of the context
 	Priority int    // among its tenant's jobs; 0: that of the context
-	OrderKey string // as faas.WithOrderKey; empty: none.
+	OrderKey string // as faas.WithOrderKey; empty: none
 
 	// Origin is what the source knows of it. An empty Door is the driver's name, an empty Trigger
 	// "other", an empty RequestID the ID.
