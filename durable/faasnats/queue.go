@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
@@ -164,6 +165,11 @@ func (q *Queue) Close() error {
 	return nil
 }
 
+// ErrServer is the error of a call that the server has not answered, or has answered with an
+// error: it is gone, slow, or can't write. It is not known then whether a write has happened:
+// it may be repeated, also by a Send with [faas.WithJobID]. The queue connects again by itself.
+var ErrServer = errors.New("the NATS server fails")
+
 // errClosed is the answer of a queue that is closed.
 func errClosed() error { return jobError("", faas.ErrClosed, "the queue is closed") }
 
@@ -189,7 +195,7 @@ func (q *Queue) failed(ctx context.Context, what string, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("faasnats: %s: %w", what, err)
+	return fmt.Errorf("faasnats: %s: %w: %w", what, ErrServer, err)
 }
 
 // usable returns why a call can't begin.

@@ -37,6 +37,9 @@ const ready = 2 * time.Minute
 // Open opens the queue in a directory, which is made if it is not there, for its owner
 // alone. One process at a time may have it open. Close ends it: what was accepted is there
 // at the next Open.
+//
+// Open reads all that is stored, and fails with [ErrDamaged] if a checksum is wrong. The error
+// of a directory that can't be written wraps that of the operating system.
 func Open(dir string, opts ...faasnats.Option) (*Queue, error) {
 	q, err := serve(dir)
 	if err != nil {
@@ -77,7 +80,7 @@ func serve(dir string) (*Queue, error) {
 
 // start starts the server, and connects to it.
 func (q *Queue) start() error {
-	if err := checkFormat(q.dir); err != nil {
+	if err := errors.Join(checkFormat(q.dir), checkStore(filepath.Join(q.dir, storeDir))); err != nil {
 		return err
 	}
 	s, err := server.NewServer(&server.Options{

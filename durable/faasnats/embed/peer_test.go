@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -23,7 +24,10 @@ func dial(t *testing.T, q *embed.Queue, l *line) *nats.Conn {
 	l.server = q.Server()
 	conn, err := nats.Connect("", nats.InProcessServer(l), nats.NoReconnect(), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	require.NoError(t, err)
-	t.Cleanup(conn.Close)
+	t.Cleanup(func() {
+		conn.Close()
+		time.Sleep(time.Duration(l.delay.Swap(0))) // a Read that sleeps ends in its bubble
+	})
 	return conn
 }
 
@@ -37,11 +41,12 @@ func peer(t *testing.T, q *embed.Queue, l *line, opts ...faasnats.Option) *faasn
 	return p
 }
 
-// line is a connection that can be cut.
+// line is a connection that can be cut, and that can be slow.
 type line struct {
 	server *server.Server
 	pass   func(sent []byte) bool // asked for each write of the client; false cuts the line. nil: all pass
 	ended  atomic.Bool
+	delay  atomic.Int64 // of what the server sends, in nanoseconds
 	conn   net.Conn
 }
 
@@ -64,6 +69,12 @@ type lineEnd struct {
 }
 
 var errCut = errors.New("the line is cut")
+
+func (e *lineEnd) Read(p []byte) (int, error) {
+	n, err := e.Conn.Read(p)
+	time.Sleep(time.Duration(e.line.delay.Load()))
+	return n, err
+}
 
 func (e *lineEnd) Write(p []byte) (int, error) {
 	if e.line.pass != nil && !e.line.pass(p) {

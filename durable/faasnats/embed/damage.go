@@ -1,0 +1,145 @@
+package embed
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/minio/highwayhash"
+)
+
+// ErrDamaged is the error of Open if a file of the store has been damaged. The text says
+// which file, and where. The directory is left as it is: the server would cut the file off at
+// that place, and with it all jobs that were written behind it.
+var ErrDamaged = errors.New("a file of the store is damaged")
+
+// checkStore checks all messages of a store against their checksums. The last message of a
+// stream may be torn: a process or a machine has died while it was written, so that it was
+// not acknowledged.
+func checkStore(store string) error {
+	streams, err := filepath.Glob(filepath.Join(store, "jetstream", "*", "streams", "*"))
+	if err != nil {
+		return fmt.Errorf("embed: %w", err)
+	}
+	for _, dir := range streams {
+		blocks, err := blocksOf(filepath.Join(dir, "msgs"))
+		if err != nil {
+			return err
+		}
+		for i, b := range blocks {
+			if err := b.check(filepath.Base(dir), i == len(blocks)-1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// block is a file of messages, as package server's filestore.go writes it.
+type block struct {
+	path string
+	n    uint32
+}
+
+// blocksOf returns the blocks of a directory in the order in which they were written.
+func blocksOf(dir string) (all []block, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("embed: %w", err)
+	}
+	for _, e := range entries {
+		b := block{path: filepath.Join(dir, e.Name())}
+		if _, err := fmt.Sscanf(e.Name(), "%d.blk", &b.n); err == nil && filepath.Ext(e.Name()) == ".blk" {
+			all = append(all, b)
+		}
+	}
+	slices.SortFunc(all, func(a, b block) int { return int(int64(a.n) - int64(b.n)) })
+	return all, nil
+}
+
+// A message has a length of four bytes, whose highest bit says that it has headers, a
+// sequence and a time of eight each, the length of its subject, the subject, the length of
+// its headers if it has some, headers and body, and a checksum.
+const (
+	headSize   = 22
+	sumSize    = 8
+	hasHeaders = 1 << 31
+)
+
+// check reads a block of a stream. In the last one the last message may be torn.
+func (b *block) check(stream string, last bool) error {
+	data, err := os.ReadFile(b.path)
+	if err != nil {
+		return fmt.Errorf("embed: %w", err)
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "%s-%d", stream, b.n))
+	for at := 0; at < len(data); {
+		n, ok := message(data[at:], key[:])
+		if !ok && last && isTorn(data[at:], n, key[:]) {
+			return nil
+		}
+		if !ok {
+			return fmt.Errorf("embed: %w: %s, at byte %d of %d; restore a backup into another directory, or remove the file to go on without the jobs in it",
+				ErrDamaged, b.path, at, len(data))
+		}
+		at += n
+	}
+	return nil
+}
+
+// message returns the length that the message at the start of data claims to have, and
+// whether it is whole.
+func message(data, key []byte) (n int, ok bool) {
+	if len(data) < headSize {
+		return headSize, false
+	}
+	word := binary.LittleEndian.Uint32(data)
+	n = int(word &^ hasHeaders)
+	subject, skip := int(binary.LittleEndian.Uint16(data[20:])), 0
+	if word&hasHeaders != 0 {
+		skip = 4
+	}
+	from, to := headSize+subject+skip, n-sumSize
+	if n > len(data) || from > to {
+		return n, false
+	}
+	sum := checksum(key, data[4:20], data[headSize:headSize+subject], data[from:to])
+	return n, bytes.Equal(sum, data[to:n])
+}
+
+// checksum is the checksum of a message, by HighwayHash.
+func checksum(key []byte, parts ...[]byte) []byte {
+	h, err := highwayhash.New64(key)
+	if err != nil {
+		panic(err) // the key has its one length
+	}
+	for _, p := range parts {
+		_, _ = h.Write(p) // it never fails
+	}
+	return h.Sum(nil)
+}
+
+// isTorn reports whether what is left of a block, whose first message claims to have a length
+// of n bytes, is one message that was not written to its end: no whole one is behind it. A
+// file system may leave zeros there. That the last message of all was damaged can't be told
+// from that.
+func isTorn(rest []byte, n int, key []byte) bool {
+	rest = bytes.TrimRight(rest, "\x00")
+	if len(rest) == 0 {
+		return true
+	}
+	if n < len(rest) {
+		return false
+	}
+	for at := 1; at < len(rest); at++ {
+		if _, ok := message(rest[at:], key); ok {
+			return false
+		}
+	}
+	return true
+}
