@@ -13,12 +13,12 @@ import (
 func (c caller) deliverBatch(w http.ResponseWriter, req *http.Request, events []cloudevents.Event, functions []string) {
 	// Each goroutine writes the elements of its own index alone. The handler's
 	// goroutine reads them after wg.Wait, which happens after every write.
-	replies := make([]*cloudevents.Event, len(events))
+	answers := make([]answer, len(events))
 	problems := make([]*problem, len(events))
 	var wg sync.WaitGroup
 	for i := range events {
 		if functions[i] != "" {
-			wg.Go(func() { replies[i], problems[i] = c.call(req.Context(), functions[i], events[i]) })
+			wg.Go(func() { answers[i], problems[i] = c.call(req.Context(), functions[i], events[i]) })
 		}
 	}
 	wg.Wait()
@@ -26,7 +26,7 @@ func (c caller) deliverBatch(w http.ResponseWriter, req *http.Request, events []
 		writeProblem(w, p)
 		return
 	}
-	writeBatch(w, replies)
+	writeBatch(w, answers)
 }
 
 // sumUp makes one problem of the problems of a batch. It is nil if no event
@@ -56,16 +56,19 @@ func sumUp(events []cloudevents.Event, problems []*problem) *problem {
 	return sum
 }
 
-// writeBatch answers with the replies that are not nil, or 204 if there is none.
-func writeBatch(w http.ResponseWriter, all []*cloudevents.Event) {
+// writeBatch answers with the replies that are not nil. If there is none it is 202 if there is a
+// job among the events, and else 204.
+func writeBatch(w http.ResponseWriter, all []answer) {
 	var replies []*cloudevents.Event
-	for _, e := range all {
-		if e != nil {
-			replies = append(replies, e)
+	accepted := false
+	for _, a := range all {
+		accepted = accepted || a.accepted
+		if a.reply != nil {
+			replies = append(replies, a.reply)
 		}
 	}
 	if replies == nil {
-		w.WriteHeader(http.StatusNoContent)
+		writeNothing(w, accepted)
 		return
 	}
 	data, err := json.Marshal(replies)

@@ -16,34 +16,47 @@ import (
 type caller struct {
 	router *faas.Router
 	source string // of replies; empty: "/fn/" and the function's name
+
+	becomesJob func(function string) bool
 }
 
-// call calls a function with an event and returns its reply, which is nil if
-// there is nothing to reply. If the function is removed between Signature and
+// answer is what an event is answered with that did not fail.
+type answer struct {
+	reply    *cloudevents.Event // nil: there is nothing to reply
+	accepted bool               // the event is a job
+}
+
+// call calls a function with an event, or has it called later. If the function is removed between Signature and
 // Invoke, Invoke answers that it is not found, as it should; if another function
 // has its name by then, its codec judges the payload.
-func (c caller) call(ctx context.Context, function string, e cloudevents.Event) (*cloudevents.Event, *problem) {
+func (c caller) call(ctx context.Context, function string, e cloudevents.Event) (answer, *problem) {
 	info, err := c.router.Signature(function)
 	if err != nil {
-		return nil, problemOf(function, err)
+		return answer{}, problemOf(function, err)
 	}
 	payload := e.Data()
 	if isEvent(info.In) {
 		if payload, err = json.Marshal(e); err != nil {
-			return nil, malformed(errors.New("the data is not what datacontenttype says"))
+			return answer{}, malformed(errors.New("the data is not what datacontenttype says"))
 		}
 	}
 	// The event travels on the context as well, for WithEvent to copy.
 	ctx = faas.WithOrigin(context.WithValue(ctx, eventKey{}, e), faas.Origin{Trigger: "pubsub", Door: "cloudevents", RequestID: e.ID()})
+	if !info.Stream && c.becomesJob(function) {
+		if _, err := c.router.Send(ctx, function, payload); err != nil {
+			return answer{}, problemOfSend(function, err)
+		}
+		return answer{accepted: true}, nil
+	}
 	out, err := c.router.Invoke(ctx, function, payload)
 	if err != nil {
-		return nil, problemOf(function, err)
+		return answer{}, problemOf(function, err)
 	}
 	reply, err := replyOf(e, c.sourceOf(function), info.Out, out)
 	if err != nil {
-		return nil, &problem{Status: http.StatusInternalServerError, Reason: "output", Detail: err.Error()}
+		return answer{}, &problem{Status: http.StatusInternalServerError, Reason: "output", Detail: err.Error()}
 	}
-	return reply, nil
+	return answer{reply: reply}, nil
 }
 
 // sourceOf is the source of the replies that are made of a function's output.

@@ -2,6 +2,7 @@ package faasevents
 
 import (
 	"context"
+	"encoding/json"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
@@ -32,4 +33,31 @@ func WithEvent() faas.Option {
 func FromContext(ctx context.Context) (cloudevents.Event, bool) {
 	e, ok := ctx.Value(eventKey{}).(cloudevents.Event)
 	return e, ok
+}
+
+// Carrier takes the attributes of the event behind a job along with it: so [WithEvent] also works in
+// the deliveries of jobs, of [WithJobs] and of handlers that send some. The event that
+// [FromContext] returns there has no data, which is the input of the function that was called with
+// it. Give it to the router:
+//
+//	faas.New(faasevents.WithEvent(), faas.WithCarrier(faasevents.Carrier()))
+func Carrier() faas.Carrier {
+	return faas.Carrier{Name: "faasevents", Save: saveEvent, Restore: restoreEvent}
+}
+
+func saveEvent(ctx context.Context) ([]byte, error) {
+	e, ok := FromContext(ctx)
+	if !ok {
+		return nil, nil
+	}
+	e.DataEncoded, e.DataBase64 = nil, false // e is a copy, and its attributes are not changed
+	return json.Marshal(e)
+}
+
+func restoreEvent(ctx context.Context, saved []byte) (context.Context, error) {
+	var e cloudevents.Event
+	if err := json.Unmarshal(saved, &e); err != nil {
+		return nil, err
+	}
+	return context.WithValue(ctx, eventKey{}, e), nil
 }

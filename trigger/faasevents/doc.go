@@ -36,6 +36,7 @@
 // # Answers
 //
 //	200  a reply, or a batch of them
+//	202  accepted as a job, see [WithJobs]
 //	204  done, and nothing to reply
 //	400  not a CloudEvent, or data that the function can't read, or a tenant that is none
 //	403  denied by a gate; or not from an origin of WithOrigins
@@ -45,7 +46,7 @@
 //	415  no mode of CloudEvents that is known here
 //	429  refused for now: overloaded, over a budget; Retry-After says when to come again
 //	500  the function failed, panicked, or answered what is no event
-//	503  what the function needs is not available for now, the router is closing, or the call was canceled
+//	503  what the function needs is not available for now, the router is closing, or the call was canceled; no queue for jobs
 //	504  the function did not answer by its deadline
 //
 // Every error has a body of application/problem+json (RFC 9457) with a reason. It

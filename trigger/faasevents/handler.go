@@ -40,7 +40,7 @@ func TryHandler(r *faas.Router, opts ...Option) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handler{settings: s, caller: caller{router: r, source: s.source}}, nil
+	return &handler{settings: s, caller: caller{router: r, source: s.source, becomesJob: s.becomesJob}}, nil
 }
 
 // handler is what Handler returns. It is never changed after TryHandler, so that
@@ -85,15 +85,15 @@ func (h *handler) deliver(w http.ResponseWriter, req *http.Request) {
 		h.deliverBatch(w, req, m.events, functions)
 		return
 	}
-	var reply *cloudevents.Event
+	var a answer
 	if functions[0] != "" {
-		reply, p = h.call(req.Context(), functions[0], m.events[0])
+		a, p = h.call(req.Context(), functions[0], m.events[0])
 	}
 	if p != nil {
 		writeProblem(w, p)
 		return
 	}
-	writeReply(w, m.mode, reply)
+	writeAnswer(w, m.mode, a)
 }
 
 // routeAll returns the function of each event. An empty name means that the event

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/inproc/faas"
@@ -24,6 +25,8 @@ type settings struct {
 	batch         int   // events of a batch
 	source        string
 	dropUnmatched bool
+	allJobs       bool
+	jobsOf        []string        // base names
 	origins       map[string]bool // nil: no handshake
 	rate          int             // deliveries per minute; 0: any number
 	mistakes      []error
@@ -81,6 +84,24 @@ func WithSource(uri string) Option {
 // no function is called. The other events of a batch are delivered. It is for a
 // handler that is sent more than it wants. The default answer is 404.
 func WithUnmatchedDropped() Option { return option(func(s *settings) { s.dropUnmatched = true }) }
+
+// WithJobs has the events for these functions accepted as jobs ([faas.Router.Send]), and all events if none is
+// named. Names are base names: they stand for all versions and aliases. The answer is 202 once the job
+// is accepted, or those of a batch are, and no reply: so a sender waits for no function, and what
+// becomes of the event is between the function and its options, such as [faas.WithRetry]. With
+// [Carrier] the function still finds the event by [FromContext]. Functions that stream are called.
+func WithJobs(functions ...string) Option {
+	return option(func(s *settings) {
+		s.allJobs = s.allJobs || len(functions) == 0
+		s.jobsOf = append(s.jobsOf, functions...)
+	})
+}
+
+// becomesJob reports whether the events for a function are jobs.
+func (s *settings) becomesJob(function string) bool {
+	base, _, _ := strings.Cut(function, ":")
+	return s.allJobs || slices.Contains(s.jobsOf, base)
+}
 
 // WithOrigins takes part in the validation handshake of the webhook
 // specification (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md).

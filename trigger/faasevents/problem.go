@@ -101,6 +101,20 @@ func problemOf(function string, err error) *problem {
 	return p
 }
 
+// problemOfSend is problemOf for an event that was not accepted as a job. A failure of the queue is told
+// as one that the sender can wait for, and nothing else of it.
+func problemOfSend(function string, err error) *problem {
+	switch {
+	case faas.EndOf(err, function).Kind != faas.KindNone:
+		return problemOf(function, err)
+	case errors.Is(err, faas.ErrClosed):
+		p := problemOfRefusal(faas.KindClosed)
+		p.Reason, p.retryAfter = string(faas.ReasonClosed), defaultRetryAfter
+		return p
+	}
+	return &problem{Status: http.StatusServiceUnavailable, Reason: "jobs", Detail: "events can't be accepted now", retryAfter: defaultRetryAfter}
+}
+
 // problemOfRefusal has the status of a call that was refused, as the table in the
 // package's documentation says. Where it sets no Reason, problemOf takes the one
 // of the error.

@@ -60,11 +60,12 @@ func newReply(e cloudevents.Event, source string) *cloudevents.Event {
 	return &reply
 }
 
-// writeReply answers in the mode of the request: a structured event gets a
-// structured reply, a binary event a binary one. A reply that is nil is a 204.
-func writeReply(w http.ResponseWriter, m mode, reply *cloudevents.Event) {
-	if reply == nil {
-		w.WriteHeader(http.StatusNoContent)
+// writeAnswer answers in the mode of the request: a structured event gets a
+// structured reply, a binary event a binary one. A reply that is nil is a 204, and a
+// job a 202.
+func writeAnswer(w http.ResponseWriter, m mode, a answer) {
+	if a.reply == nil {
+		writeNothing(w, a.accepted)
 		return
 	}
 	ctx := context.Background()
@@ -75,5 +76,14 @@ func writeReply(w http.ResponseWriter, m mode, reply *cloudevents.Event) {
 	// a default that a handler in front of this one has set would come first.
 	w.Header().Del(contentType)
 	// Only the connection can fail here: the reply was validated.
-	_ = cehttp.WriteResponseWriter(ctx, (*binding.EventMessage)(reply), http.StatusOK, encodingWriter{w})
+	_ = cehttp.WriteResponseWriter(ctx, (*binding.EventMessage)(a.reply), http.StatusOK, encodingWriter{w})
+}
+
+// writeNothing answers without a body: what was to be done is done, or accepted.
+func writeNothing(w http.ResponseWriter, accepted bool) {
+	if accepted {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }

@@ -53,7 +53,8 @@ import (
 // of a function that answers JSON in the field result, of any other in resultBase64; of a
 // job that is dead in the field problem what a call that ended so would be answered.
 // DELETE cancels it: 204, or 409 if it has ended. How often it is tried and how long its result
-// is kept is up to the function's options: [faas.WithRetry], [faas.WithRetention].
+// is kept is up to the function's options: [faas.WithRetry], [faas.WithRetention]. [WithJobs] has all
+// calls of some functions be jobs, whatever their senders prefer.
 //
 //	curl -i -H 'Prefer: respond-async' -d '{"Side": 64}' localhost:9000/fn/resize
 //	curl localhost:9000/fn/resize/jobs/0f8fad5b-d9cb-469f-a165-70867728950e
@@ -65,7 +66,8 @@ import (
 //
 // A body is decoded when the job runs: one that is not an input makes it dead as Invalid.
 // If there is no room for a job the answer is 429, as for a call. For streams, and by
-// [Function], the preference is ignored, as the RFC allows: the call is made and answered.
+// [Function] without [WithJobs], the preference is ignored, as the RFC allows: the call is made and
+// answered.
 //
 // # Errors
 //
@@ -216,7 +218,7 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 	case err != nil:
 		x.closeConnection()
 		x.fail(problemOfRequest(err))
-	case f.hasJobs && !info.Stream && prefersAsync(r.Header):
+	case !info.Stream && f.becomesJob(r, name):
 		f.accept(x, name, body)
 	case acceptsEvents(r), info.Stream && x.canBreakOff():
 		f.stream(x, name, body)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // WithJobOwner sets a func that names who a request comes from, for the jobs of requests
-// that prefer respond-async: only requests of the owner of a job are told of it, and may
+// that prefer respond-async, and those of [WithJobs]: only requests of the owner of a job are told of it, and may
 // cancel it. It is called by many goroutines at once, with the request's context, and must
 // name the same caller by the same text; no name is a name too. The job has it as the label
 // "faashttp.owner". With package access:
@@ -25,6 +26,29 @@ import (
 // ID, which can't be guessed.
 func WithJobOwner(owner func(ctx context.Context) string) Option {
 	return option(func(s *settings) { s.jobOwner = owner })
+}
+
+// WithJobs has every POST to these functions accepted as a job, as if it preferred
+// respond-async, and every POST of the handler if none is named. Names are base names: they stand
+// for all versions and aliases. It is for webhooks, whose senders wait for an answer that says
+// "I have it", and send again without one: the answer is 202 once the job is accepted, and what
+// becomes of the job is between the function and its options ([faas.WithRetry]). It is an option of
+// [Handler] and [Function]; [FunctionURL] and [NewLambda] have their own rules of what is a job.
+//
+// [Handler] says in the Location where the job is, and [Function], which has no paths below its own,
+// in its body alone which. Calls of functions that stream are made and answered.
+func WithJobs(functions ...string) Option {
+	return option(func(s *settings) {
+		s.allJobs = s.allJobs || len(functions) == 0
+		s.jobsOf = append(s.jobsOf, functions...)
+	})
+}
+
+// becomesJob reports whether a POST to a function is accepted as a job: as an option says, or as its
+// sender prefers.
+func (f *httpFront) becomesJob(r *http.Request, name string) bool {
+	base, _, _ := strings.Cut(name, ":")
+	return f.allJobs || len(f.jobsOf) > 0 && slices.Contains(f.jobsOf, base) || f.hasJobs && prefersAsync(r.Header)
 }
 
 // ownerLabel is the label of a job that has who has sent it.
@@ -54,8 +78,12 @@ func (f *httpFront) accept(x *exchange, name string, body []byte) {
 		return
 	}
 	h := x.w.Header()
-	h.Set("Location", requestedPath(x.r)+"/jobs/"+id.String())
-	h.Set("Preference-Applied", "respond-async")
+	if f.hasJobs {
+		h.Set("Location", requestedPath(x.r)+"/jobs/"+id.String())
+	}
+	if prefersAsync(x.r.Header) {
+		h.Set("Preference-Applied", "respond-async")
+	}
 	x.showAs(http.StatusAccepted, struct {
 		ID       uuid.UUID `json:"id"`
 		Function string    `json:"function"`

@@ -55,6 +55,8 @@ type settings struct {
 	writeTimeout time.Duration
 	logger       *slog.Logger
 	jobOwner     func(ctx context.Context) string
+	allJobs      bool
+	jobsOf       []string
 
 	address address
 	secret  func(keyID string) (string, bool)

@@ -79,6 +79,20 @@ func overAsync(t *testing.T, s *stage) answer {
 	return told(w, problemReason(t, w))
 }
 
+// overJobs is overHTTP of a host that has all calls made later.
+func overJobs(t *testing.T, s *stage) answer {
+	t.Helper()
+	w := post(s, faashttp.Handler(s.Router, append(s.options, faashttp.WithJobs("f"))...), "/fn/"+s.name, nil)
+	return told(w, problemReason(t, w))
+}
+
+// overRoute is overJobs at a path of the host's choice.
+func overRoute(t *testing.T, s *stage) answer {
+	t.Helper()
+	w := post(s, faashttp.Function(s.Router, s.name, append(s.options, faashttp.WithJobs())...), "/hook", nil)
+	return told(w, problemReason(t, w))
+}
+
 // overEvent is overLambda with an event.
 func overEvent(t *testing.T, s *stage) answer {
 	t.Helper()
@@ -98,7 +112,18 @@ func overURL(t *testing.T, s *stage) answer {
 
 func overEvents(t *testing.T, s *stage) answer {
 	t.Helper()
-	w := post(s, faasevents.Handler(s.Router, faasevents.On(`{}`, s.name)), "/", http.Header{
+	return deliver(t, s)
+}
+
+// overEventJobs is overEvents of a host that has all events handled later.
+func overEventJobs(t *testing.T, s *stage) answer {
+	t.Helper()
+	return deliver(t, s, faasevents.WithJobs())
+}
+
+func deliver(t *testing.T, s *stage, opts ...faasevents.Option) answer {
+	t.Helper()
+	w := post(s, faasevents.Handler(s.Router, append(opts, faasevents.On(`{}`, s.name))...), "/", http.Header{
 		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Type": {"com.example.test"}, "Ce-Source": {"/test"},
 	})
 	return told(w, problemReason(t, w))

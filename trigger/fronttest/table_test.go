@@ -198,7 +198,13 @@ func TestAJobIsRefusedAsACallOrAccepted(t *testing.T) {
 				name string
 				ask  front
 				call string
-			}{{"http", overAsync, r.http}, {"lambda", overEvent, r.lambda}} {
+			}{
+				{"http", overAsync, r.http},
+				{"http by option", overJobs, r.http},
+				{"route by option", overRoute, r.http},
+				{"lambda", overEvent, r.lambda},
+				{"events by option", overEventJobs, deniedFirst(r)},
+			} {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
@@ -214,6 +220,15 @@ func TestAJobIsRefusedAsACallOrAccepted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// deniedFirst is what an event is answered that is to be a job: its data is not decoded, so that who
+// may not call is told that, and not that the data is of another type.
+func deniedFirst(r row) string {
+	if r.core == "Invalid input" && strings.HasPrefix(r.http, "404") {
+		return "403 denied"
+	}
+	return r.events
 }
 
 // isKnownAtOnce reports whether such a refusal depends on neither slots nor the input.
