@@ -38,6 +38,7 @@ func TestAnEventThatIsAcceptedAsAJobIsAnsweredAtOnceAndHandledLater(t *testing.T
 		require.Equal(t, []any{202, ""}, []any{res.StatusCode, body})
 		require.Zero(t, time.Since(start))
 		time.Sleep(2 * time.Hour)
+		synctest.Wait()
 		require.Len(t, got, 1)
 		require.Equal(t, []any{"1", "/shops/7", "com.example.test", "7"}, []any{got[0].ID(), got[0].Source(), got[0].Type(), got[0].Extensions()["shop"]})
 	})
