@@ -66,8 +66,9 @@ nightly: modules ## what takes long: each module's tests by itself, soak under t
 
 .PHONY: torture
 torture: KILLS ?= 100
-torture: ## kill -9 of processes with durable jobs, KILLS times each (100): none may be lost
-	cd durable/faasnats/embed && FAAS_TORTURE=$(KILLS) go test -v -count=1 -timeout=2h -run 'Kill' .
+torture: CUTS ?= 20
+torture: ## kill -9 of processes with durable jobs, KILLS times each (100), and CUTS power cuts (20): none may be lost
+	cd durable/faasnats/torture && FAAS_KILLS=$(KILLS) FAAS_POWERCUTS=$(CUTS) go test -v -count=1 -timeout=2h .
 
 .PHONY: modules
 modules: ## build, vet and test each module by itself, as its users have it

@@ -3,6 +3,7 @@ package embed_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -243,4 +244,14 @@ func TestAClusterOfThreeLosesNoJobWithItsLeader(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, n, out)
 	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	return port
 }

@@ -1,4 +1,4 @@
-package embed_test
+package torture_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/durable/faasnats"
@@ -39,6 +40,13 @@ func play(role string) error {
 			return err
 		}
 		return errors.Join(work(q, dir), q.Close())
+	case "lazy":
+		q, stop, err := openLazy(filepath.Join(dir, "jobs"))
+		if err != nil {
+			return err
+		}
+		defer stop()
+		return work(q, dir)
 	case "remote":
 		q, err := openRemote("nats://127.0.0.1:" + os.Getenv("FAAS_TEST_PORT"))
 		if err != nil {
@@ -47,6 +55,29 @@ func play(role string) error {
 		return errors.Join(work(q, dir), q.Close())
 	}
 	return fmt.Errorf("no role %q", role)
+}
+
+// openLazy opens a queue on a server in this process that syncs as a server does by default.
+func openLazy(dir string) (*faasnats.Queue, func(), error) {
+	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(dir, "store")})
+	if err != nil {
+		return nil, nil, err
+	}
+	go s.Start()
+	if !s.ReadyForConnections(time.Minute) {
+		return nil, nil, errors.New("the server is not ready")
+	}
+	conn, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		return nil, nil, err
+	}
+	down := func() { conn.Close(); s.Shutdown(); s.WaitForShutdown() }
+	q, err := faasnats.OpenConn(context.Background(), conn, faasnats.WithAckWait(time.Second))
+	if err != nil {
+		down()
+		return nil, nil, err
+	}
+	return q, func() { _ = q.Close(); down() }, nil
 }
 
 // openRemote connects to a server that may not be up yet.
@@ -100,7 +131,7 @@ func work(q faas.JobQueue, dir string) error {
 		return drained(q)
 	}
 	var senders sync.WaitGroup
-	for range 16 {
+	for range 32 {
 		senders.Go(func() {
 			for {
 				id := uuid.New()
