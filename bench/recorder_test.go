@@ -7,11 +7,14 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/bench/measure"
 	"github.com/inproc/faas/bench/peers"
 	"github.com/inproc/faas/cost"
 	"github.com/inproc/faas/observe"
+	"github.com/inproc/faas/observe/faasotel"
 )
 
 // BenchmarkRecorder/<meter>/<callers> is what a call takes with a recorder, or with a logger
@@ -22,25 +25,46 @@ func BenchmarkRecorder(b *testing.B) {
 	for _, callers := range []int{1, 128} {
 		b.Run(fmt.Sprintf("recorder/%d", callers), func(b *testing.B) {
 			rec := observe.NewRecorder(observe.WithBooks(cost.Presets()[0]))
-			compareMeters(b, callers, rec)
+			compare(b, callers, faas.WithMeter(rec))
 		})
 	}
 }
 
+// BenchmarkTracing/<sampled>/<callers> is the same for a call with the tracing of package
+// faasotel, of which none or one of a hundred is sampled. Spans are made and thrown away.
+func BenchmarkTracing(b *testing.B) {
+	for name, part := range map[string]float64{"none": 0, "1%": 0.01} {
+		for _, callers := range []int{1, 128} {
+			b.Run(fmt.Sprintf("%s/%d", name, callers), func(b *testing.B) {
+				tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(nowhere{}), sdktrace.WithIDGenerator(faasotel.IDGenerator()))
+				b.Cleanup(func() { check(b, tp.Shutdown(context.Background())) })
+				compare(b, callers, faasotel.Tracing(tp, sdktrace.ParentBased(sdktrace.TraceIDRatioBased(part))), faas.WithMeter(empty))
+			})
+		}
+	}
+}
+
+// nowhere is an exporter.
+type nowhere struct{}
+
+func (nowhere) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { return nil }
+func (nowhere) Shutdown(context.Context) error                             { return nil }
+
+var empty = faas.MeterFunc(func(context.Context, faas.Execution) {})
+
 // turns is how many times a benchmark measures each side. It is odd: the median is of one.
 const turns = 15
 
-// compareMeters reports what a call with the meter takes beside one with an empty meter.
-func compareMeters(b *testing.B, callers int, m faas.Meter) {
+// compare reports what a call with the options takes beside one with an empty meter.
+func compare(b *testing.B, callers int, opts ...faas.RouterOption) {
 	b.Helper()
-	empty := callWith(b, faas.MeterFunc(func(context.Context, faas.Execution) {}))
-	metered := callWith(b, m)
+	bare, own := callWith(b, faas.WithMeter(empty)), callWith(b, opts...)
 	for b.Loop() {
 		var ratios, allocs []float64
 		for range turns {
-			base, own := rateOf(b, empty, callers), rateOf(b, metered, callers)
-			ratios = append(ratios, own.CPU/base.CPU)
-			allocs = append(allocs, own.Allocs-base.Allocs)
+			base, with := rateOf(b, bare, callers), rateOf(b, own, callers)
+			ratios = append(ratios, with.CPU/base.CPU)
+			allocs = append(allocs, with.Allocs-base.Allocs)
 		}
 		slices.Sort(ratios)
 		slices.Sort(allocs)
@@ -56,10 +80,10 @@ func rateOf(b *testing.B, call peers.Call, callers int) measure.Rate {
 	return r
 }
 
-// callWith hosts an addition with a meter, as the peer that stands for faas does.
-func callWith(b *testing.B, m faas.Meter) peers.Call {
+// callWith hosts an addition with options, as the peer that stands for faas does.
+func callWith(b *testing.B, opts ...faas.RouterOption) peers.Call {
 	b.Helper()
-	r := faas.New(faas.WithCapacity(1000), faas.WithMeter(m))
+	r := faas.New(append(opts, faas.WithCapacity(1000))...)
 	b.Cleanup(func() { check(b, r.Close()) })
 	add := faas.Register(r, "add", func(_ context.Context, n int) (int, error) { return n + 1, nil },
 		faas.WithTimeout(peers.Default.Timeout), faas.WithConcurrency(peers.Default.Limit))

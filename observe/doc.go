@@ -10,7 +10,7 @@
 //
 // A Recorder keeps sums and histograms, and its readers do the rest when they read: nothing
 // of a vendor's library runs when a call is recorded. Module observe/faasprom is the reader
-// for Prometheus. What a reader needs is
+// for Prometheus, and observe/faasotel that for OpenTelemetry. What a reader needs is
 //
 //   - [Recorder.Snapshot], by function and version: outcomes, refusals, and histograms of
 //     the wait, the initialization and the run;

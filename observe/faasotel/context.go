@@ -1,0 +1,96 @@
+package faasotel
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faashttp"
+)
+
+// incomingOf returns the trace context with which a call comes from outside, or an invalid
+// one: that of a span in ctx, of the request of a front of package faashttp, or what the
+// funcs of WithIncoming find.
+func (t *Tracer) incomingOf(ctx context.Context) trace.SpanContext {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		return sc
+	}
+	if r, ok := faashttp.FromContext(ctx); ok && r.TraceParent != "" {
+		return parse(r.TraceParent, r.TraceState)
+	}
+	for _, f := range t.incoming {
+		if parent, state := f(ctx); parent != "" {
+			return parse(parent, state)
+		}
+	}
+	return trace.SpanContext{}
+}
+
+// The names of the headers of a W3C trace context.
+const (
+	traceparent = "traceparent"
+	tracestate  = "tracestate"
+)
+
+// parse reads a W3C trace context. A malformed one is invalid.
+func parse(parent, state string) trace.SpanContext {
+	all := propagation.MapCarrier{traceparent: parent, tracestate: state}
+	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), all))
+}
+
+// write is the reverse of parse.
+func write(sc trace.SpanContext) (parent, state string) {
+	all := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), sc), all)
+	return all[traceparent], all[tracestate]
+}
+
+// Carrier takes the trace context of the sender along with a job, for faas.WithCarrier. A
+// job that is sent without one has none.
+func (t *Tracer) Carrier() faas.Carrier {
+	return faas.Carrier{Name: "faasotel", Save: t.save, Restore: restore}
+}
+
+// save writes both headers, one on each line.
+func (t *Tracer) save(ctx context.Context) ([]byte, error) {
+	sc := t.incomingOf(ctx)
+	if !sc.IsValid() {
+		return nil, nil
+	}
+	parent, state := write(sc)
+	return []byte(parent + "\n" + state), nil
+}
+
+func restore(ctx context.Context, saved []byte) (context.Context, error) {
+	for i, b := range saved {
+		if b != '\n' {
+			continue
+		}
+		if sc := parse(string(saved[:i]), string(saved[i+1:])); sc.IsValid() {
+			return context.WithValue(ctx, savedKey{}, sc), nil
+		}
+		break
+	}
+	return nil, errors.New("faasotel: the trace context of a job is malformed")
+}
+
+// IDGenerator makes the IDs of traces and spans for a provider, see sdktrace.WithIDGenerator.
+// A trace that begins with a call has the ID that the sampler was asked about; so samplers
+// of other processes, which go by the ID, decide alike. All else is random.
+func IDGenerator() sdktrace.IDGenerator { return ids{} }
+
+type ids struct{}
+
+func (ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	id, ok := ctx.Value(idKey{}).(trace.TraceID)
+	if !ok {
+		id = random[trace.TraceID]()
+	}
+	return id, random[trace.SpanID]()
+}
+
+func (ids) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return random[trace.SpanID]() }
