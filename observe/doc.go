@@ -17,6 +17,8 @@
 //   - [Recorder.Usage] and [Recorder.Spend], by tenant too: integers, and what they cost;
 //   - [Recorder.Live]: what happened when, for a page that is looked at.
 //
+// [Profiler] tells which functions use the processor, for as long as it is asked to.
+//
 // What a call does at present is in faas.Stats and faas.Info: calls in flight, queues,
 // limits, instances, jobs.
 package observe

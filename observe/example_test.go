@@ -13,6 +13,24 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
+func ExampleNewProfiler() {
+	profiler := observe.NewProfiler()
+	r := faas.New(profiler)
+	defer r.Close()
+
+	// While there is traffic:
+	profile, err := profiler.Profile(context.Background(), 10*time.Millisecond)
+	if err != nil {
+		fmt.Println("try again later:", err)
+		return
+	}
+	for _, u := range profile.Uses {
+		fmt.Println(u.Function, u.Tenant, u.Time, "in", u.Samples, "samples")
+	}
+	fmt.Println("in Go's own format too:", len(profile.Pprof) > 0)
+	// Output: in Go's own format too: true
+}
+
 func ExampleNewRecorder() {
 	book, err := cost.Preset("scaleway-functions")
 	if err != nil {
