@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ type collector struct {
 	followers map[string]*follower
 	gone      []gone
 	oldest    Count
+	capacity  Int // of the router
 }
 
 // follower is what the collector remembers of a function.
@@ -27,8 +29,14 @@ type follower struct {
 	entry   *entry
 	counted map[int64]tally // what was counted of the stretches of the last minute, by their start
 	sum     tally           // of all stretches
-	recent  []int64         // the stretches that the percentiles of entry are of
+	recent  []times         // the stretches that the percentiles of entry are of: at most two
 	seen    Count           // the look that has met the function last
+}
+
+// times are the durations of a stretch.
+type times struct {
+	start     int64
+	wait, run observe.Histogram
 }
 
 // tally are counts of what has ended.
@@ -52,8 +60,10 @@ func tallyOf(p *observe.Point) tally {
 	return tally{p.Outcomes.Calls(), p.Outcomes.Failures(), p.Refused, p.Cold}
 }
 
-// stretch is how long the points are that a collector reads.
-const stretch = 10 * time.Second
+const (
+	stretch = 10 * time.Second // how long the points are that a collector reads
+	late    = 3 * time.Second  // for how long a look may miss what has ended before it
+)
 
 // maxGone is how many removed functions a scene names.
 const maxGone = 1000
@@ -70,7 +80,7 @@ func (c *collector) look(now time.Time) *scene {
 	c.anew = gap < 0 || gap > maxGap
 	since := now.Add(-time.Minute)
 	if !c.anew {
-		since = c.last.Add(-stretch)
+		since = c.last.Add(-late)
 	}
 	points := map[string][]observe.Point{}
 	for l := range c.recorder.Live(observe.TenSeconds, since) {
@@ -80,13 +90,16 @@ func (c *collector) look(now time.Time) *scene {
 	if c.rev++; c.anew {
 		c.oldest, c.gone = c.rev, nil
 	}
-	s := &scene{rev: c.rev, now: now, capacity: -1}
+	s := &scene{rev: c.rev, now: now}
 	for info := range c.router.Functions() {
 		s.entries = append(s.entries, c.follow(&info, points[info.Name], now))
 	}
 	c.forget()
 	s.gone, s.oldest = slices.Clip(c.gone), c.oldest
-	s.capacity = Int(c.router.Stats().Capacity)
+	if c.rev%10 == 1 { // it takes as long as all of the rest
+		c.capacity = Int(c.router.Stats().Capacity)
+	}
+	s.capacity = c.capacity
 	return s
 }
 
@@ -109,7 +122,10 @@ func (c *collector) follow(info *faas.Info, points []observe.Point, now time.Tim
 	if old != nil && !changed {
 		e.wait, e.run = old.wait, old.run
 	} else {
-		f.merge(e, points)
+		for i := range f.recent {
+			e.wait.Merge(&f.recent[i].wait)
+			e.run.Merge(&f.recent[i].run)
+		}
 	}
 	e.row.setTimes(&e.wait, &e.run)
 	e.encode()
@@ -127,14 +143,7 @@ func (f *follower) count(points []observe.Point, now time.Time, anew bool) (chan
 	if anew {
 		f.counted = map[int64]tally{}
 	}
-	fresh := map[int64]tally{}
-	for i := range points {
-		at := points[i].Start.Unix()
-		t := fresh[at]
-		t.add(tallyOf(&points[i]))
-		fresh[at] = t
-	}
-	for at, t := range fresh {
+	for at, t := range byStart(points) {
 		was := f.counted[at]
 		if was == t {
 			continue
@@ -146,41 +155,51 @@ func (f *follower) count(points []observe.Point, now time.Time, anew bool) (chan
 		}
 	}
 	oldest := now.Add(-time.Minute - stretch).Unix()
-	for at := range f.counted {
-		if at < oldest {
-			delete(f.counted, at)
-		}
-	}
-	recent := starts(points, now)
-	if !slices.Equal(recent, f.recent) {
-		f.recent, changed = recent, true
-	}
-	return changed
+	maps.DeleteFunc(f.counted, func(at int64, _ tally) bool { return at < oldest })
+	return f.keepTimes(points, now) || changed
 }
 
-// starts are the stretches that are not over for longer than one stretch.
-func starts(points []observe.Point, now time.Time) (list []int64) {
+// byStart adds up the points of several versions.
+func byStart(points []observe.Point) map[int64]tally {
+	if len(points) == 0 { // most functions of a large host
+		return nil
+	}
+	sums := map[int64]tally{}
 	for i := range points {
-		if isRecent(&points[i], now) && !slices.Contains(list, points[i].Start.Unix()) {
-			list = append(list, points[i].Start.Unix())
-		}
+		at := points[i].Start.Unix()
+		t := sums[at]
+		t.add(tallyOf(&points[i]))
+		sums[at] = t
 	}
-	slices.Sort(list)
-	return list
+	return sums
 }
 
-func isRecent(p *observe.Point, now time.Time) bool {
-	return p.Start.Add(2 * stretch).After(now)
-}
-
-// merge makes the histograms of the recent stretches.
-func (f *follower) merge(e *entry, points []observe.Point) {
+// keepTimes keeps the durations of the stretches that are not over for longer than one, and
+// reports whether it has dropped any.
+func (f *follower) keepTimes(points []observe.Point, now time.Time) (dropped bool) {
+	before := len(f.recent)
+	f.recent = slices.DeleteFunc(f.recent, func(t times) bool { return !isRecent(t.start, now) })
+	dropped = len(f.recent) < before
+	fresh := map[int64]*times{}
 	for i := range points {
-		if slices.Contains(f.recent, points[i].Start.Unix()) {
-			e.wait.Merge(&points[i].Wait)
-			e.run.Merge(&points[i].Run)
+		at := points[i].Start.Unix()
+		if !isRecent(at, now) {
+			continue
 		}
+		if fresh[at] == nil {
+			fresh[at] = &times{start: at}
+		}
+		fresh[at].wait.Merge(&points[i].Wait)
+		fresh[at].run.Merge(&points[i].Run)
 	}
+	for at, t := range fresh {
+		f.recent = append(slices.DeleteFunc(f.recent, func(t times) bool { return t.start == at }), *t)
+	}
+	return dropped
+}
+
+func isRecent(start int64, now time.Time) bool {
+	return time.Unix(start, 0).Add(2 * stretch).After(now)
 }
 
 // row is the function's row, without percentiles.

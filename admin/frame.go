@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/inproc/faas/observe"
@@ -26,7 +28,7 @@ type Frame struct {
 	// Functions are the rows of the functions that have changed, by name.
 	Functions map[string][]Int `json:"functions,omitempty"`
 	Gone      []string         `json:"gone,omitempty"`   // functions that were removed
-	Totals    []Int            `json:"totals,omitempty"` // the row of all functions that the viewer sees; if it has changed
+	Totals    []Int            `json:"totals,omitempty"` // the row of all functions that the viewer sees, in frames with functions
 	Capacity  *Int             `json:"capacity,omitempty"`
 }
 
@@ -118,7 +120,8 @@ type gone struct {
 	rev  Count
 }
 
-// scene is what there is at one tick: all functions, by name. It is constant.
+// scene is what there is at one tick: all functions, by name. It is constant, but for the frames
+// that were made of it.
 type scene struct {
 	rev      Count
 	now      time.Time
@@ -126,6 +129,15 @@ type scene struct {
 	gone     []gone
 	oldest   Count // since when gone is complete
 	capacity Int
+
+	mu     sync.Mutex // guards what follows
+	frames map[frameKey][]byte
+}
+
+// frameKey is what the frames of viewers who see all functions differ by.
+type frameKey struct {
+	since Count
+	host  bool
 }
 
 // totals adds up the functions that are seen. A limit has no sum.
@@ -156,11 +168,30 @@ type draft struct {
 	full  bool
 	seen  func(name string) bool
 	host  bool // the viewer sees the host
-	last  *row // the totals that the reader has
 }
 
-// encode writes the frame as JSON. The rows are encoded already, once for all viewers.
+// encode returns the frame as JSON. Viewers who see all functions share it.
 func (d *draft) encode() []byte {
+	if d.full || slices.ContainsFunc(d.entries, func(e *entry) bool { return !d.seen(e.name) }) ||
+		slices.ContainsFunc(d.gone, func(g gone) bool { return !d.seen(g.name) }) {
+		return d.make()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := frameKey{d.since, d.host}
+	data := d.frames[key]
+	if data == nil {
+		if d.frames == nil {
+			d.frames = map[frameKey][]byte{}
+		}
+		data = d.make()
+		d.frames[key] = data
+	}
+	return data
+}
+
+// make writes the frame. The rows are encoded already, once for all viewers.
+func (d *draft) make() []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"rev":` + strconv.FormatUint(uint64(d.rev), 10) + `,"epoch":` + strconv.Quote(d.epoch) + `,"now":"` + d.now.UTC().Format(time.RFC3339Nano) + `"`)
 	if d.full {
@@ -168,12 +199,12 @@ func (d *draft) encode() []byte {
 		writeField(&b, "columns", frameColumns())
 		writeField(&b, "states", states())
 	}
-	d.writeRows(&b)
+	rows := d.writeRows(&b)
 	if names := d.goneNames(); len(names) > 0 {
 		writeField(&b, "gone", names)
 	}
-	if sum := d.totals(d.seen); d.full || sum != *d.last {
-		*d.last = sum
+	if d.full || rows {
+		sum := d.totals(d.seen)
 		b.WriteString(`,"totals":`)
 		b.Write(sum.encode())
 	}
@@ -184,18 +215,20 @@ func (d *draft) encode() []byte {
 	return b.Bytes()
 }
 
-func (d *draft) writeRows(b *bytes.Buffer) {
+// writeRows reports whether there is any.
+func (d *draft) writeRows(b *bytes.Buffer) (some bool) {
 	sep := `,"functions":{`
 	for _, e := range d.entries {
 		if (d.full || e.rev > d.since) && d.seen(e.name) {
 			b.WriteString(sep)
 			b.Write(e.json)
-			sep = ","
+			sep, some = ",", true
 		}
 	}
-	if sep == "," {
-		b.WriteByte('}')
+	if some || d.full {
+		b.WriteString(strings.TrimSuffix(sep, ",") + "}")
 	}
+	return some
 }
 
 // goneNames are the functions that were removed since the reader's frame, and that the viewer

@@ -103,6 +103,13 @@ func (w *world) audit(e admin.Entry) {
 	w.entries = append(w.entries, e)
 }
 
+// books is the price list of the world.
+func (w *world) books() *cost.Book {
+	book, err := cost.Preset("aws-lambda-x86")
+	require.NoError(w.tb, err)
+	return book
+}
+
 // last returns the newest audit entry.
 func (w *world) last() admin.Entry {
 	w.mu.Lock()

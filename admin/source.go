@@ -31,6 +31,7 @@ type Source struct {
 	Duplicates  Count     `json:"duplicates"`
 	Rejected    Count     `json:"rejected"`
 	Returned    Count     `json:"returned"`
+	Batches     Count     `json:"batches"`
 }
 
 // hasSource tells whether the viewer has the right to a source: it is of its function, for
@@ -46,6 +47,7 @@ func (x *exchange) shownSource(i *source.Info) Source {
 		Name: i.Name, Function: i.Function, State: i.State.String(), Since: i.Since, Restarts: Int(i.Restarts), LastErrorAt: i.LastErrorAt,
 		UnderWay: Int(i.UnderWay), Received: Count(i.Counts.Received), Filtered: Count(i.Counts.Filtered), Accepted: Count(i.Counts.Accepted),
 		Duplicates: Count(i.Counts.Duplicates), Rejected: Count(i.Counts.Rejected), Returned: Count(i.Counts.Returned),
+		Batches: Count(i.Counts.Batches),
 	}
 	if i.LagError == nil && i.Lag.Items >= 0 {
 		s.Lag = new(Int(i.Lag.Items))

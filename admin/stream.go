@@ -16,7 +16,7 @@ const (
 	// that are checked again.
 	streamTime = 15 * time.Minute
 	// rightsTime is for how long a stream takes a viewer's rights to functions for what they were.
-	rightsTime = 5 * time.Second
+	rightsTime = 10 * time.Second
 	// writeTime is how long a client may take to receive an event.
 	writeTime = 30 * time.Second
 )
@@ -108,7 +108,7 @@ func (x *exchange) events() (any, error) {
 	return nil, x.streaming(func(s *stream) {
 		unwatch := x.h.live.watch(x.h.router, x.h.recorder)
 		defer unwatch()
-		v, last, have := &sight{x: x}, row{}, x.h.live.known(since)
+		v, have := &sight{x: x}, x.h.live.known(since)
 		since = have
 		for {
 			sc := x.h.live.after(s.ctx, s.done, since)
@@ -117,7 +117,7 @@ func (x *exchange) events() (any, error) {
 			}
 			changed := v.renew(sc)
 			d := draft{
-				scene: sc, epoch: x.h.epoch, since: have, seen: v.sees, host: v.host, last: &last,
+				scene: sc, epoch: x.h.epoch, since: have, seen: v.sees, host: v.host,
 				full: changed || have == 0 || have < sc.oldest,
 			}
 			since, have = sc.rev, sc.rev

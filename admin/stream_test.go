@@ -303,7 +303,7 @@ func TestAStreamLosesWhatItsViewerMayNoLongerSee(t *testing.T) {
 		mu.Lock()
 		hidden = "export"
 		mu.Unlock()
-		time.Sleep(6 * time.Second)
+		time.Sleep(11 * time.Second)
 		frames, _ := c.frames(t)
 		i := slices.IndexFunc(frames, func(f admin.Frame) bool { return f.Full })
 		require.GreaterOrEqual(t, i, 0)
