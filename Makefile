@@ -50,6 +50,10 @@ sim: ## an hour of 200 functions, shaped like Azure's, by four scaling policies:
 	@echo "policies, in virtual time. A table follows; drawings and rows are written to $(OUT)."
 	cd sim && go test -v -run '^TestAzureShapedTraffic$$' . -args -sim.functions 200 -sim.length 1h -sim.out $(OUT)
 
+.PHONY: screenshots
+screenshots: ## pictures of the console with examples/shop: docs/img/console-*.png
+	bash observe/faasconsole/browser/run.sh pictures docs/img
+
 .PHONY: cover
 cover: ## coverage of the root module by its own tests: coverage.out
 	GOWORK=off go test -coverpkg=./... -coverprofile=coverage.out ./...

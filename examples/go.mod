@@ -62,6 +62,7 @@ require (
 	github.com/google/jsonschema-go v0.4.3 // indirect
 	github.com/inproc/faas/durable/faasnats v0.0.0-00010101000000-000000000000 // indirect
 	github.com/inproc/faas/durable/faasnats/embed v0.0.0-00010101000000-000000000000
+	github.com/inproc/faas/observe/faasconsole v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/observe/faasprom v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/sim v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faasevents v0.0.0-00010101000000-000000000000
@@ -92,3 +93,5 @@ replace github.com/inproc/faas/observe/faasprom => ../observe/faasprom
 replace github.com/inproc/faas/durable/faasnats => ../durable/faasnats
 
 replace github.com/inproc/faas/durable/faasnats/embed => ../durable/faasnats/embed
+
+replace github.com/inproc/faas/observe/faasconsole => ../observe/faasconsole

@@ -1,0 +1,85 @@
+// Shop hosts the eight functions of a shop under lively traffic: bursts, a release with a
+// fault in it, a driver that hangs, a mail server that turns mails away, and a tenant whose
+// budget is spent. It shows them by the admin API and as a page:
+//
+//	go run ./examples/shop [-addr 127.0.0.1:8080] [-seed 1] [-speed 1] [-release 20s]
+//
+// Open the address that it prints. It listens on this machine alone, asks for no token, and
+// runs until Ctrl-C.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/inproc/faas/admin"
+	"github.com/inproc/faas/observe/faasconsole"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "shop:", err)
+		os.Exit(1) //nolint:gocritic // the process ends, and what is deferred with it
+	}
+}
+
+func run(ctx context.Context, args []string, out, errOut io.Writer) error {
+	flags := flag.NewFlagSet("shop", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	addr := flags.String("addr", "127.0.0.1:8080", "the `address` of the page, on this machine")
+	seed := flags.Uint64("seed", 1, "of the traffic: the same `number` makes the same calls")
+	speed := flags.Float64("speed", 1, "how many `times` as fast the customers are")
+	release := flags.Duration("release", 20*time.Second, "when the release comes that has a fault; 0: never")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	s, err := newShop(errOut)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		close(s.closed)
+		_ = s.Shutdown(context.WithoutCancel(ctx)) // the jobs that it names are lost with the process
+	}()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "the shop is open: http://%s/\n", listener.Addr())
+	server := &http.Server{Handler: faasconsole.Handler(s.admin()), ReadHeaderTimeout: 5 * time.Second}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(listener) }()
+	if *release > 0 {
+		go s.release(ctx, *release)
+	}
+	s.play(ctx, *seed, *speed)
+	err = server.Close()
+	return errors.Join(err, ignore(<-stopped, http.ErrServerClosed))
+}
+
+func ignore(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}
+
+// admin is the API of the shop. It takes changes from all programs of this machine: a host that
+// others can reach has rules and tokens instead, by admin.WithAuthorize and access.Bearer.
+func (s *shop) admin() http.Handler {
+	return admin.Handler(s.Router, admin.WithName("shop"), admin.WithInsecureLoopback(), admin.WithWrites(),
+		admin.WithRecorder(s.recorder), admin.WithLedger(s.ledger, s.book), admin.WithBudgets(s.budgets), admin.WithRing(s.ring), admin.WithTail(s.tail))
+}

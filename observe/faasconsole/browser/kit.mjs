@@ -1,0 +1,44 @@
+// What the walks share: a shop of their own, a browser, and what must not happen on any page.
+
+import { spawn } from "node:child_process";
+import { chromium } from "playwright-core";
+
+/** Starts the shop on a free port, and returns its address. */
+export async function open(program, ...args) {
+  const shop = spawn(program, args.includes("-addr") ? args : ["-addr", "127.0.0.1:0", ...args], { stdio: ["ignore", "pipe", "ignore"] });
+  const base = await new Promise((found, failed) => {
+    let text = "";
+    shop.stdout.on("data", (d) => {
+      text += d;
+      const m = /(http:\S+)/.exec(text);
+      if (m) found(m[1]);
+    });
+    shop.on("exit", (code) => failed(new Error(`the shop ended with ${code}`)));
+  });
+  return { base, close: () => new Promise((done) => { shop.removeAllListeners("exit"); shop.on("exit", done); shop.kill("SIGTERM"); }) };
+}
+
+/** A headless browser that calls nobody by itself. */
+export const browser = () => chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+
+/** A page that notes what must not happen: console messages, violations of its policy, requests that leave
+ * the host. allowed lists texts of messages that may come. */
+export async function pageOf(b, base, options = {}, allowed = []) {
+  const context = await b.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("console", (m) => {
+    if (["error", "warning"].includes(m.type()) && !allowed.some((a) => m.text().includes(a))) faults.push(`console: ${m.text()} (${m.location().url})`);
+  });
+  page.on("pageerror", (e) => faults.push(`error: ${e.stack}`));
+  page.on("request", (r) => {
+    if (!r.url().startsWith(base) && !r.url().startsWith("data:")) faults.push(`leaves the host: ${r.url()}`);
+  });
+  await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`)));
+  return { page, faults, close: () => context.close() };
+}
+
+/** Fails with a sentence unless it is so. */
+export function check(so, sentence) {
+  if (!so) throw new Error(sentence);
+}

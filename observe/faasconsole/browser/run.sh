@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Walks through the console of examples/shop with Debian's chromium. If chromium or Node.js is
+# absent, it is installed on Debian as root; otherwise that is an error.
+#
+#   observe/faasconsole/browser/run.sh               the walks and checks
+#   observe/faasconsole/browser/run.sh pictures DIR  only takes pictures, into DIR
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+need() { # need PACKAGE...
+	[[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || { echo "missing: $*" >&2; exit 1; }
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+command -v node >/dev/null && command -v npm >/dev/null || need nodejs npm
+command -v chromium >/dev/null || need chromium
+
+work=$(mktemp -d)
+cleanup() { rm -rf "$work"; }
+trap cleanup EXIT
+
+cp package.json package-lock.json *.mjs "$work"
+(cd "$work" && npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >/dev/null)
+go -C ../../../examples build -o "$work/shop" ./shop
+dir=${2:+$(mkdir -p "$2" && cd "$2" && pwd)}
+cd "$work" && timeout 600 node "${1:-walk}.mjs" "$work/shop" ${dir:+"$dir"}

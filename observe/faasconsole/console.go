@@ -1,0 +1,93 @@
+package faasconsole
+
+import (
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/inproc/faas/access"
+)
+
+// Option is an option of [Handler]. Nil options are ignored.
+type Option interface{ applyConsole(*console) }
+
+type option func(*console)
+
+func (o option) applyConsole(c *console) { o(c) }
+
+// WithLogin lets viewers log in with one of the tokens: the page asks for it once, and gets a
+// session cookie in exchange, which scripts can't read and other sites can't have sent. A
+// session lasts twelve hours, or until its token expires or is revoked. Requests that have
+// an Authorization header themselves are authenticated by that. nil: no login, as without it.
+func WithLogin(tokens *access.Tokens) Option {
+	return option(func(c *console) {
+		if c.login = nil; tokens != nil {
+			c.login = newLogin(tokens)
+		}
+	})
+}
+
+// console is the handler.
+type console struct {
+	api   http.Handler
+	login *login // nil: the host authenticates
+	files *files
+}
+
+// Handler returns the page, and below v1/ the API api that it shows, which is to be an
+// admin.Handler. Mount it at the root of a host name, or below a prefix with http.StripPrefix. It
+// panics if api is nil. It may be called by many goroutines at once, has no goroutine and no
+// timer of its own, and nothing to close.
+func Handler(api http.Handler, opts ...Option) http.Handler {
+	if api == nil {
+		panic("faasconsole: Handler needs the handler of the API that it shows; admin.Handler makes one")
+	}
+	c := &console{api: api, files: embedded()}
+	for _, o := range opts {
+		if o != nil {
+			o.applyConsole(c)
+		}
+	}
+	return c
+}
+
+// ServeHTTP implements http.Handler.
+func (c *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch p := r.URL.Path; {
+	case p == "": // StripPrefix("/console") of "/console": the page's own links begin at its directory
+		http.Redirect(w, r, path.Base(strings.SplitN(r.RequestURI, "?", 2)[0])+"/", http.StatusMovedPermanently)
+	case strings.HasPrefix(p, "/v1/"):
+		c.serveAPI(w, r)
+	case p == "/session":
+		setHeaders(w.Header())
+		c.serveSession(w, r)
+	default:
+		setHeaders(w.Header())
+		c.files.serve(w, r)
+	}
+}
+
+// serveAPI hands a request on to the API, with the principal of its session. The headers are
+// the API's own.
+func (c *console) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if c.login != nil {
+		if p, ok := c.login.principal(r); ok {
+			r = r.WithContext(access.WithPrincipal(r.Context(), p))
+		}
+	}
+	c.api.ServeHTTP(w, r)
+}
+
+// policy is what the page may load and do. Trusted Types forbid to make HTML from text.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+func setHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+}

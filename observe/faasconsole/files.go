@@ -1,0 +1,121 @@
+package faasconsole
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+)
+
+//go:embed static
+var static embed.FS
+
+// file is an embedded file as it is sent.
+type file struct {
+	plain, packed []byte
+	kind, tag     string
+}
+
+// files are the embedded files by their paths.
+type files struct{ byPath map[string]*file }
+
+// embedded reads and packs the files, once for all handlers of the process: they don't change.
+var embedded = sync.OnceValue(func() *files { //nolint:gochecknoglobals // a cache of constants
+	f := &files{byPath: map[string]*file{}}
+	err := fs.WalkDir(static, "static", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := static.ReadFile(name)
+		if err == nil {
+			f.byPath[strings.TrimPrefix(name, "static")] = pack(name, data)
+		}
+		return err
+	})
+	if err != nil {
+		panic(err) // the files are part of the program
+	}
+	return f
+})
+
+func pack(name string, data []byte) *file {
+	var packed bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is valid
+	_, _ = z.Write(data)                                       // a buffer takes all
+	_ = z.Close()
+	sum := sha256.Sum256(data)
+	return &file{plain: data, packed: packed.Bytes(), kind: kindOf(name), tag: `"` + hex.EncodeToString(sum[:12]) + `"`}
+}
+
+// kindOf does not go by the machine's own tables, which may say that a script is text.
+func kindOf(name string) string {
+	switch path.Ext(name) {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	case "":
+		return "text/plain; charset=utf-8"
+	}
+	return mime.TypeByExtension(path.Ext(name))
+}
+
+// serve sends a file. All of them are asked for again each time, and answered with 304 if they
+// have not changed: a new version of the host is a new page at once.
+func (f *files) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "The page can only be read.", http.StatusMethodNotAllowed)
+		return
+	}
+	name := r.URL.Path
+	if name == "/" {
+		name = "/index.html"
+	}
+	one := f.byPath[name]
+	if one == nil {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", one.kind)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Etag", one.tag)
+	h.Set("Vary", "Accept-Encoding")
+	if strings.Contains(r.Header.Get("If-None-Match"), one.tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	body := one.plain
+	if acceptsGzip(r.Header.Get("Accept-Encoding")) && len(one.packed) < len(body) {
+		h.Set("Content-Encoding", "gzip")
+		body = one.packed
+	}
+	if r.Method == http.MethodGet {
+		_, _ = w.Write(body) // a browser that has gone needs no page
+	}
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3) as far as to find gzip in it,
+// and not refused by a weight of 0.
+func acceptsGzip(header string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		name, weight, _ := strings.Cut(part, ";")
+		if strings.TrimSpace(name) == "gzip" {
+			q := strings.TrimSpace(weight)
+			return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
+		}
+	}
+	return false
+}

@@ -1,0 +1,148 @@
+package faasconsole
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/inproc/faas/access"
+)
+
+const (
+	sessionCookie = "faas-console"
+	sessionLasts  = 12 * time.Hour
+	maxSessions   = 10_000   // a client with a token can open no more than that
+	maxTokenBody  = 32 << 10 // of the request that opens one
+)
+
+// login keeps the sessions of those who have logged in.
+type login struct {
+	tokens *access.Tokens
+	guard  *http.CrossOriginProtection
+
+	mu       sync.Mutex // guards sessions
+	sessions map[string]session
+}
+
+// session is what a cookie stands for. The token is kept, and asked for again at each
+// request: so a token that is revoked ends its sessions.
+type session struct {
+	token access.Secret
+	ends  time.Time
+}
+
+func newLogin(tokens *access.Tokens) *login {
+	return &login{tokens: tokens, guard: http.NewCrossOriginProtection(), sessions: map[string]session{}}
+}
+
+// principal returns who has sent the request: by its own header, or by its cookie.
+func (l *login) principal(r *http.Request) (access.Principal, bool) {
+	if r.Header.Get("Authorization") != "" {
+		p, err := l.tokens.Authenticate(r)
+		return p, err == nil
+	}
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return access.Principal{}, false
+	}
+	l.mu.Lock()
+	s, ok := l.sessions[cookie.Value]
+	l.mu.Unlock()
+	if !ok || time.Now().After(s.ends) {
+		return access.Principal{}, false
+	}
+	p, err := l.tokens.Principal(s.token)
+	return p, err == nil
+}
+
+// open makes a session for a token, or reports that the token is not valid.
+func (l *login) open(token access.Secret, now time.Time) (id string, ok bool) {
+	if _, err := l.tokens.Principal(token); err != nil {
+		return "", false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, s := range l.sessions {
+		if now.After(s.ends) {
+			delete(l.sessions, id)
+		}
+	}
+	if len(l.sessions) >= maxSessions {
+		return "", false
+	}
+	id = rand.Text()
+	l.sessions[id] = session{token, now.Add(sessionLasts)}
+	return id, true
+}
+
+func (l *login) close(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.sessions, id)
+}
+
+// serveSession opens a session (POST) or ends it (DELETE). GET says whether there is a login.
+func (c *console) serveSession(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"login": %t}`, c.login != nil)
+		return
+	}
+	if c.login == nil {
+		http.Error(w, "The host has no login here: it authenticates in another way.", http.StatusNotFound)
+		return
+	}
+	if err := c.login.guard.Check(r); err != nil {
+		http.Error(w, "A page of another origin has sent this request.", http.StatusForbidden)
+		return
+	}
+	switch r.Method {
+	case http.MethodPost:
+		c.login.serveOpen(w, r)
+	case http.MethodDelete:
+		if cookie, err := r.Cookie(sessionCookie); err == nil {
+			c.login.close(cookie.Value)
+		}
+		setCookie(w, r, "", -1)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		http.Error(w, "A session is opened by POST and ended by DELETE.", http.StatusMethodNotAllowed)
+	}
+}
+
+// serveOpen reads {"token": "…"}. A form of another site can't send that type.
+func (l *login) serveOpen(w http.ResponseWriter, r *http.Request) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		http.Error(w, "The body is application/json.", http.StatusUnsupportedMediaType)
+		return
+	}
+	var body struct {
+		Token string `json:"token"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxTokenBody)).Decode(&body); err != nil {
+		http.Error(w, `The body is {"token": "…"}.`, http.StatusBadRequest)
+		return
+	}
+	id, ok := l.open(access.NewSecret(body.Token), time.Now())
+	if !ok {
+		http.Error(w, "This host does not know the token.", http.StatusUnauthorized)
+		return
+	}
+	setCookie(w, r, id, int(sessionLasts/time.Second))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// setCookie sets the session's cookie for the directory of the page, which is the default of
+// its path: the handler does not know the prefix that it is mounted at.
+func setCookie(w http.ResponseWriter, r *http.Request, id string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: id, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
+	})
+}

@@ -1,0 +1,298 @@
+// Charts over time, drawn by uPlot, with names and values at their right ends, one cursor for all
+// charts of a page, and a table with the same data.
+
+import { h, s, morph } from "./dom.js";
+import { minute, clock } from "./format.js";
+
+/* global uPlot */
+
+const colour = (token) => getComputedStyle(document.documentElement).getPropertyValue("--" + token).trim();
+
+// light-dark() is resolved by the browser alone: a probe is asked for what a token is.
+let probe;
+function ink(token) {
+  probe ??= document.body.appendChild(h("i", { class: "vh", "aria-hidden": "true" }));
+  probe.style.color = `var(--${token})`;
+  return getComputedStyle(probe).color;
+}
+
+const pale = (rgb, alpha) => `rgba(${rgb.match(/[\d.]+/g).slice(0, 3).join(", ")}, ${alpha})`;
+
+const specs = new Map(); // id → spec, of the last view
+const drawn = new Map(); // id → {plot, shape, el, observer}
+
+/** A chart of a view. spec: {label, height, x, series: [{name, value, token, values, kind, scale}],
+ * bands, heat, events, marks, max, unit, table}. See the pages for examples. */
+export function chart(id, spec) {
+  specs.set(id, spec);
+  return h("figure", { class: "plot", role: "group", "aria-label": spec.label, "data-key": "plot:" + id },
+    h("div", { class: "plot-frame" },
+      h("div", { class: "plot-box", "data-keep": id, tabindex: "0", role: "img", "aria-label": spec.label + " Left and right move along it." }),
+      h("ol", { class: "plot-ends", "data-keep": id + ":ends", "aria-hidden": "true" })),
+    h("p", { class: "read", "data-keep": id + ":read" }),
+    h("ul", { class: "key" }, spec.series.filter((one) => one.name).map((one) => h("li", null, swatch(one), `${one.name} ${one.value ?? ""}`))));
+}
+
+const swatch = (one) => s("svg", { viewBox: "0 0 8 8", "aria-hidden": "true" }, s("rect", { class: "f-" + one.token, width: 8, height: 8 }));
+
+/** The table twin of a chart: the same data. */
+export function twin(caption, head, rows) {
+  return h("details", { class: "twin" }, h("summary", null, "Table"),
+    h("div", { class: "twin-box", tabindex: "0", role: "region", "aria-label": caption },
+      h("table", null, h("caption", { class: "vh" }, caption),
+        h("thead", null, h("tr", null, head.map((c, i) => h("th", { scope: "col", class: i ? "n" : "" }, c)))),
+        h("tbody", null, rows.map((r) => h("tr", null, r.map((c, i) => (i ? h("td", { class: "n" }, c) : h("th", { scope: "row" }, c)))))))));
+}
+
+/** Forgets the charts of the view before; called before each view. */
+export function begin() {
+  specs.clear();
+}
+
+/** Draws the charts of the view that stands now. */
+export function draw(root) {
+  for (const [id, d] of drawn) {
+    if (!specs.has(id) || !d.el.isConnected) {
+      d.observer.disconnect();
+      d.plot?.destroy();
+      drawn.delete(id);
+    }
+  }
+  for (const el of root.querySelectorAll(".plot-box")) place(el.dataset.keep, el);
+}
+
+/** Draws all anew, in other colours. */
+export function repaint() {
+  for (const d of drawn.values()) d.shape = "";
+  for (const [id, d] of drawn) place(id, d.el);
+}
+
+function place(id, el) {
+  const spec = specs.get(id);
+  if (!spec || !el.clientWidth) return;
+  let d = drawn.get(id);
+  if (!d || d.el !== el) {
+    d = { el, plot: null, shape: "", observer: new ResizeObserver(() => d.plot?.setSize({ width: el.clientWidth, height: d.height })) };
+    drawn.set(id, d);
+    d.observer.observe(el);
+    el.onkeydown = (e) => step(d, e);
+  }
+  const shape = JSON.stringify([spec.series.map((one) => [one.name, one.kind, one.token]), spec.height, Boolean(spec.heat), spec.max !== undefined]);
+  d.spec = spec;
+  d.height = spec.height;
+  const data = dataOf(spec);
+  if (d.shape !== shape) {
+    d.plot?.destroy();
+    el.replaceChildren();
+    d.shape = shape;
+    d.plot = new uPlot(options(d, el), data, el);
+  } else d.plot.setData(data);
+  ends(el, d);
+}
+
+// Stacked series are added up here: uPlot stacks nothing.
+function dataOf(spec) {
+  const data = [spec.x];
+  let below = null;
+  for (const one of spec.series) {
+    if (one.kind === "stack" || one.kind === "hatch") {
+      below = one.values.map((v, i) => v + (below ? below[i] : 0));
+      data.push(below);
+    } else data.push(one.values);
+  }
+  return data;
+}
+
+function options(d, el) {
+  const spec = d.spec;
+  const stacked = spec.series.map((one, i) => (one.kind === "stack" || one.kind === "hatch" ? i + 1 : 0)).filter(Boolean);
+  return {
+    width: el.clientWidth, height: spec.height, legend: { show: false }, padding: [12, 4, 0, 0],
+    cursor: { sync: { key: "page" }, y: false, drag: { x: false, y: false }, points: { show: false } },
+    scales: {
+      x: { time: true },
+      y: spec.log ? { distr: 3, log: 10, range: () => spec.log } : { range: (u, lo, hi) => [0, Math.max(hi ?? 0, d.spec.max ?? 0) * 1.14 || 1] },
+    },
+    axes: [
+      axis({ size: 26, space: 72, values: (u, ticks) => ticks.map((t) => (ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : minute)(t * 1000)), grid: { show: false } }),
+      axis({ size: spec.log ? 56 : 44, space: spec.height > 120 ? 36 : 24, splits: spec.log ? () => decades(d.spec.log) : undefined, values: (u, ticks) => ticks.map((t) => (spec.format ?? String)(t)) }),
+    ],
+    series: [{}, ...spec.series.map((one) => serie(d, one))],
+    bands: stacked.slice(1).map((i, at) => ({ series: [i, stacked[at]], fill: () => fillOf(d, spec.series[i - 1]) })),
+    hooks: {
+      drawAxes: [(u) => d.spec.heat && heat(u, d.spec)],
+      draw: [(u) => events(u, d.spec), (u) => marks(u, d.spec)],
+      setCursor: [(u) => read(u, d)],
+    },
+  };
+}
+
+const decades = ([lo, hi]) => Array.from({ length: Math.round(Math.log10(hi / lo)) + 1 }, (_, i) => lo * 10 ** i);
+
+const axis = (own) => ({
+  font: `12px ${colour("font") || "system-ui"}`, stroke: () => ink("muted"), gap: 6, ticks: { show: false },
+  grid: { stroke: () => ink("rule"), width: 1 }, ...own,
+});
+
+function serie(d, one) {
+  const base = { label: one.name ?? "", points: { show: false }, spanGaps: false };
+  const paths = one.step ? uPlot.paths.stepped({ align: 1 }) : one.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 40] }) : undefined;
+  if (one.kind === "stack" || one.kind === "hatch") return { ...base, stroke: () => ink("bg"), width: 1, fill: () => fillOf(d, one) };
+  if (one.kind === "bars") return { ...base, paths, stroke: () => ink(one.token), width: 0, fill: () => ink(one.token) };
+  return {
+    ...base, paths, stroke: () => ink(one.token), width: one.width ?? 1.5, dash: one.dash,
+    fill: one.kind === "area" ? () => pale(ink(one.token), 0.18) : undefined,
+  };
+}
+
+function fillOf(d, one) {
+  if (one.kind !== "hatch") return pale(ink(one.token), 0.72);
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 6;
+  const c = tile.getContext("2d");
+  c.strokeStyle = ink("muted");
+  c.beginPath();
+  c.moveTo(0, 6);
+  c.lineTo(6, 0);
+  c.stroke();
+  return c.createPattern(tile, "repeat");
+}
+
+const ratio = () => devicePixelRatio || 1;
+
+// Dotted verticals with words: releases, restarts.
+function events(u, spec) {
+  const c = u.ctx;
+  const [left, topPx, height] = [u.bbox.left, u.bbox.top, u.bbox.height];
+  c.save();
+  c.font = `${12 * ratio()}px system-ui`;
+  for (const e of spec.events ?? []) {
+    const x = Math.round(u.valToPos(e.t, "x", true)) + 0.5;
+    if (x < left || x > left + u.bbox.width) continue;
+    c.strokeStyle = ink("text");
+    c.setLineDash([ratio(), 2 * ratio()]);
+    c.beginPath();
+    c.moveTo(x, topPx);
+    c.lineTo(x, topPx + height);
+    c.stroke();
+    if (!e.text) continue;
+    c.setLineDash([]);
+    const wide = c.measureText(e.text).width;
+    const before = x - left > wide + 8 * ratio();
+    c.textAlign = before ? "right" : "left";
+    c.textBaseline = "top";
+    c.lineWidth = 4 * ratio();
+    c.strokeStyle = ink("bg");
+    c.strokeText(e.text, x + (before ? -6 : 6) * ratio(), topPx);
+    c.fillStyle = ink("text");
+    c.fillText(e.text, x + (before ? -6 : 6) * ratio(), topPx);
+    c.lineWidth = 1;
+  }
+  c.restore();
+}
+
+// Triangles where the scale has changed.
+function marks(u, spec) {
+  const c = u.ctx;
+  c.save();
+  let last = -Infinity;
+  for (const m of spec.marks ?? []) {
+    const x = u.valToPos(m.t, "x", true);
+    const y = u.valToPos(m.y, "y", true);
+    if (x < u.bbox.left || x > u.bbox.left + u.bbox.width || x - last < 24 * ratio()) continue;
+    last = x;
+    const r = 5 * ratio() * (m.up ? -1 : 1);
+    c.beginPath();
+    c.moveTo(x, y + r);
+    c.lineTo(x - Math.abs(r), y - r * 0.8);
+    c.lineTo(x + Math.abs(r), y - r * 0.8);
+    c.closePath();
+    c.fillStyle = ink("bg");
+    c.strokeStyle = ink("text");
+    c.lineWidth = 1.5 * ratio();
+    c.fill();
+    c.stroke();
+  }
+  c.restore();
+}
+
+// Cells of a heat map: [t, from, to, part of the column's calls].
+function heat(u, spec) {
+  const c = u.ctx;
+  const shades = [1, 2, 3, 4, 5, 6].map((i) => ink("h" + i));
+  c.save();
+  c.beginPath();
+  c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+  c.clip();
+  const wide = Math.max(1, (spec.heat.step / (u.scales.x.max - u.scales.x.min)) * u.bbox.width);
+  for (const [t, from, to, part] of spec.heat.cells) {
+    const x = u.valToPos(t, "x", true);
+    const [y1, y2] = [u.valToPos(to, "y", true), u.valToPos(from, "y", true)];
+    c.fillStyle = shades[Math.min(5, Math.floor(Math.sqrt(part) * 6))];
+    c.fillRect(Math.floor(x), Math.floor(y1), Math.ceil(wide), Math.ceil(y2 - y1));
+  }
+  c.restore();
+}
+
+// The names at the right end, spread so that none stands on another.
+function ends(el, d) {
+  const list = el.parentElement.querySelector(".plot-ends");
+  const u = d.plot;
+  const named = d.spec.series.map((one, i) => ({ one, i })).filter(({ one }) => one.name && one.end !== false);
+  const at = named.map(({ one, i }) => {
+    const values = u.data[i + 1];
+    const last = values.findLast((v) => v !== null && v !== undefined) ?? 0;
+    const below = one.kind === "stack" || one.kind === "hatch" ? last - (one.values.at(-1) ?? 0) / 2 : last;
+    return { one, y: u.valToPos(d.spec.log ? Math.max(below, d.spec.log[0]) : below, "y") + u.bbox.top / ratio() };
+  });
+  at.sort((a, b) => a.y - b.y);
+  const low = d.height - 34;
+  for (let i = at.length - 1; i >= 0; i--) at[i].y = Math.min(at[i].y, low - 16 * (at.length - 1 - i));
+  for (let i = 0; i < at.length; i++) at[i].y = Math.max(at[i].y, i ? at[i - 1].y + 16 : 4);
+  morph(list, at.map(({ one }) => h("li", { class: one.strong ? "b" : "" }, one.kind === "line" || !one.kind ? null : swatch(one), h("bdi", null, one.name), one.value ? " " + one.value : "")));
+  at.forEach(({ y }, i) => (list.children[i].style.top = `${y - 8}px`));
+}
+
+// What stands under the cursor, in a line below the chart.
+function read(u, d) {
+  const line = d.el.closest("figure")?.querySelector(".read");
+  if (!line) return;
+  const i = u.cursor.idx;
+  if (i === null || i === undefined || u.cursor.left < 0) {
+    morph(line, d.spec.rest ?? "");
+    return;
+  }
+  const t = u.data[0][i];
+  const near = d.spec.readout?.(t);
+  morph(line, h("b", null, clock(t * 1000)), near ?? d.spec.series.filter((one) => one.name).map((one) => h("span", null, h("bdi", null, one.name), " ", h("b", null, (d.spec.value ?? d.spec.format ?? String)(one.values[i] ?? 0)))));
+}
+
+function step(d, e) {
+  const u = d.plot;
+  if (!u || !["ArrowLeft", "ArrowRight", "Home", "End"].includes(e.key)) return;
+  e.preventDefault();
+  const last = u.data[0].length - 1;
+  const at = u.cursor.idx ?? last;
+  const i = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }[e.key];
+  u.setCursor({ left: u.valToPos(u.data[0][Math.max(0, Math.min(last, i))], "x"), top: 1 });
+}
+
+/** A line without axes. Its range is at least a part of its mean, so that noise looks like noise. */
+export function spark(values, state, wide = 72, high = 20) {
+  if (values.length < 2) return s("svg", { class: "sp", viewBox: `0 0 ${wide} ${high}`, "aria-hidden": "true" });
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  const reach = Math.max(0.22 * Math.abs(mean), ...values.map((v) => Math.abs(v - mean))) || 1;
+  const y = (v) => (high / 2 - ((v - mean) / reach) * (high / 2 - 2)).toFixed(1);
+  const path = values.map((v, i) => `${i ? "L" : "M"}${((i / (values.length - 1)) * (wide - 3)).toFixed(1)} ${y(v)}`).join("");
+  return s("svg", { class: "sp " + (state ?? ""), viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" }, s("path", { d: path }));
+}
+
+/** At most so many values: means of neighbours. */
+export function thin(values, most) {
+  if (values.length <= most) return values;
+  const size = values.length / most;
+  return Array.from({ length: most }, (_, i) => {
+    const cut = values.slice(Math.floor(i * size), Math.max(Math.floor(i * size) + 1, Math.floor((i + 1) * size)));
+    return cut.reduce((a, b) => a + b, 0) / cut.length;
+  });
+}

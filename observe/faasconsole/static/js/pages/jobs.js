@@ -1,0 +1,127 @@
+// Jobs: what waits and why, what runs, and what was given up.
+
+import { h, mark, word, icon } from "../dom.js";
+import { doc, problem, may, writes, refresh } from "../store.js";
+import { post, part } from "../api.js";
+import { link, here, go } from "../route.js";
+import { n, plural, duration, clock, instant, pretty, bytes } from "../format.js";
+import { says, section, table, number, fn, absent, at, since, ask, a } from "../parts.js";
+
+const states = ["scheduled", "ready", "running", "parked", "dead", "succeeded", "canceled"];
+
+export function needs(route) {
+  const list = {
+    functions: { path: "functions", every: 3000 },
+    "page:dead": { path: "dead-letters", every: 5000 },
+    "page:jobs": { path: "jobs", query: { limit: 200, state: route.params.state || ["running", "ready", "parked", "scheduled", "dead"], function: route.params.function }, every: 3000 },
+  };
+  if (route.name) {
+    list["page:job"] = { path: "jobs/" + part(route.name), every: 2000 };
+    list["page:input"] = { path: `jobs/${part(route.name)}/input`, every: 0 };
+  }
+  return list;
+}
+
+export function view(route) {
+  const totals = doc("functions")?.totals.jobs;
+  const main = h("div", { class: "list", "data-key": "list" }, heading(totals), counts(totals, route), dead(), list(route), route.name ? null : null);
+  return route.name ? h("div", { class: "withdrawer", "data-key": "drawer" }, main, drawer(route)) : main;
+}
+
+function heading(t) {
+  if (!t) return says("none", "Jobs");
+  const waits = n(t.ready) + n(t.scheduled) + n(t.parked);
+  const rest = h("span", { class: "muted" }, `${plural(waits, "waits", "wait")}, ${plural(t.running, "runs", "run")}, ${bytes(t.bytes)} of inputs`);
+  return n(t.dead) ? says("failing", `${plural(t.dead, "job is dead", "jobs are dead")}`, rest) : says("well", waits + n(t.running) ? "No job is dead" : "No job waits, and none is dead", rest);
+}
+
+function counts(t, route) {
+  if (!t) return null;
+  return h("div", { class: "chips", role: "group", "aria-label": "Filter by state", "data-key": "chips" }, states.filter((one) => n(t[one]) || route.params.state === one).map((one) => h("button", { class: "chip", type: "button", "aria-pressed": String(route.params.state === one), onclick: () => go(here({ state: route.params.state === one ? "" : one })) }, `${one} ${n(t[one])}`)),
+    route.params.function && h("span", { class: "chip on" }, "function ", word(route.params.function), h("button", { class: "chipx", type: "button", "aria-label": "Remove the filter", onclick: () => go(here({ function: "" })) }, icon("x"))));
+}
+
+function dead() {
+  const d = doc("page:dead");
+  if (!d) return null;
+  return section("dead", "Dead letters", "grouped by function and reason", null, d.groups.length ? table({
+    id: "dead", caption: "Dead letters, grouped", rows: d.groups, key: (g) => [g.function, g.condition, g.outcome, g.reason, g.errorType].join("\0"),
+    columns: [
+      { name: "f", title: "Function", cell: (g) => h("span", { class: "fn" }, mark("failing"), h("a", { href: link("jobs", g.example) }, word(g.function))) },
+      { name: "c", title: "Condition", cell: (g) => g.condition },
+      { name: "w", title: "How the last delivery ended", class: "p2", cell: (g) => word(g.outcome || g.reason || g.errorType || "–") },
+      { name: "t", title: "Tenants", class: "p3", cell: (g) => (g.tenants.length > 2 ? plural(g.tenants.length, "tenant", "tenants") : g.tenants.map((t, i) => [i ? ", " : "", word(t || "none")])) },
+      { name: "n", title: "Jobs", class: "n", cell: (g) => number(g.count, { bad: "failing" }) },
+      { name: "1", title: "First", class: "p4", cell: (g) => at(g.first) }, { name: "2", title: "Last", class: "p2", cell: (g) => since(g.last) },
+      { name: "x", title: "", label: false, cell: (g) => h("span", { class: "acts" }, writes() && may("replay") && h("button", { class: "btn small", type: "button", onclick: () => bulk("replay", g) }, `Replay ${n(g.count)}…`), writes() && may("manage") && h("button", { class: "btn small", type: "button", onclick: () => bulk("purge", g) }, `Purge ${n(g.count)}…`)) },
+    ],
+  }) : h("p", { class: "muted" }, "None."));
+}
+
+/** Bulk: the count first, then the name of the function typed, then the deed. */
+function bulk(verb, g) {
+  const words = { replay: ["would be sent again", "sent again"], purge: ["would be forgotten", "forgotten"] }[verb];
+  const filter = { function: g.function, condition: g.condition, state: ["dead"] };
+  const counted = h("p", { role: "status" }, "Counting…");
+  post(`jobs/${verb}`, { ...filter, dryRun: true }).then((d) => (counted.textContent = `${plural(d.jobs ?? d.count, "job", "jobs")} ${words[0]}.`), (e) => (counted.textContent = e.message));
+  ask({ title: `${verb === "replay" ? "Replay" : "Purge"} dead jobs of ${g.function}`, label: verb === "replay" ? "Replay" : "Purge", danger: verb === "purge", body: [counted, h("label", { class: "stack" }, ["Type ", h("b", null, word(g.function)), " to confirm"], h("input", { type: "text", name: "name", autocomplete: "off", autofocus: true }))],
+    done: async (form) => {
+      if (form.get("name") !== g.function) throw new Error("That is not the function’s name.");
+      await post(`jobs/${verb}`, filter);
+      refresh();
+    } });
+}
+
+function waiting(j) {
+  const w = j.waiting;
+  if (!w) return j.state === "running" ? (j.progress ? `${n(j.progress.done)} of ${n(j.progress.total)}` : "") : (j.condition ?? "");
+  const until = w.until && !w.until.startsWith("0001") ? ` until ${clock(w.until)}` : "";
+  return { due: `until it is due${until}`, backoff: `backoff${until}`, key: "its order key", turn: "the tenant’s turn", budget: `its tenant’s budget${until}`, handler: "its own runaway", function: "a host that has the function", off: "the function is off" }[w.for] ?? w.for + until;
+}
+
+function list(route) {
+  const d = doc("page:jobs");
+  if (!d) return absent(problem("page:jobs"));
+  return section("jobs", "Jobs", "in the order of acceptance" + (d.next ? ", the first 200" : ""), null, d.jobs.length ? table({
+    id: "jobs", caption: "Jobs", rows: d.jobs, key: (j) => j.id, selected: route.name, open: (j) => go(link("jobs", j.id, { state: route.params.state })),
+    columns: [
+      { name: "i", title: "Job", cell: (j) => h("a", { class: "mono", href: link("jobs", j.id, { state: route.params.state }), title: j.id }, j.id.slice(0, 13) + "…") },
+      { name: "f", title: "Function", cell: (j) => fn(j.function) }, { name: "s", title: "State", cell: (j) => h("span", { class: j.state === "dead" ? "t-failing" : "" }, mark(j.state === "dead" ? "failing" : j.state === "parked" ? "stuck" : j.state === "succeeded" ? "well" : "idle", true), " ", j.state) },
+      { name: "w", title: "Why", class: "p2", cell: waiting }, { name: "t", title: "Tenant", class: "p3", cell: (j) => (j.tenant ? word(j.tenant) : "") },
+      { name: "a", title: "Attempts", class: "n p2", cell: (j) => number(j.attempts) }, { name: "d", title: "Deliveries", class: "n p4", cell: (j) => number(j.deliveries) },
+      { name: "c", title: "Accepted", class: "", cell: (j) => at(j.accepted) },
+    ],
+  }) : h("p", { class: "muted" }, "None. A function’s Send makes a call that is made later."));
+}
+
+function drawer(route) {
+  const j = doc("page:job");
+  const head = (title, st) => h("header", null, h("a", { class: "btn back", href: link("jobs") }, "‹ Jobs"), h("h2", { tabindex: "-1", id: "drawer-title" }, mark(st), title), h("div", { class: "end" }, h("a", { class: "btn icon", href: link("jobs", "", { state: route.params.state }), "aria-label": "Close", title: "Close" }, icon("x"))));
+  if (!j) return h("aside", { class: "drawer", "aria-label": "A job", "data-key": route.name }, head("A job", "none"), problem("page:job") ? h("p", { class: "muted" }, "The host keeps this job no longer, or you may not see it.") : absent());
+  const d = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, ...value));
+  const settled = ["succeeded", "dead", "canceled"].includes(j.state);
+  const input = doc("page:input");
+  return h("aside", { class: "drawer", "aria-label": "A job", "data-key": route.name },
+    head([word(j.function), ", ", j.state], j.state === "dead" ? "failing" : j.state === "succeeded" ? "well" : "idle"),
+    h("dl", { class: "facts" }, d("function", fn(j.function.split(":")[0])), j.tenant && d("tenant", word(j.tenant)), j.condition && d("condition", j.condition), j.waiting && d("waits for", waiting(j)), d("accepted", h("time", { datetime: j.accepted, title: instant(j.accepted) }, clock(j.accepted) + " UTC")), d("due", clock(j.due)), settled && d("settled", clock(j.settled)), d("attempts", String(n(j.attempts))), d("deliveries", String(n(j.deliveries))), d("time used", duration(j.usedNS)), j.orderKey && d("order key", word(j.orderKey)), j.uniqueKey && d("unique key", word(j.uniqueKey)), j.replayOf && d("replay of", a(link("jobs", j.replayOf), h("code", null, j.replayOf.slice(0, 13) + "…"))), d("id", h("code", null, j.id))),
+    j.progress && h("p", null, `${n(j.progress.done)} of ${n(j.progress.total)} `, word(j.progress.note ?? "")),
+    j.last && section("last", "Last delivery", clock(j.last.at) + " UTC", null, h("p", { class: j.last.outcome === "OK" ? "" : "t-failing" }, j.last.outcome || j.last.reason || j.last.kind, j.last.error ? [": ", word(j.last.error)] : "")),
+    section("input", "Input", bytes(j.bytes), null, input ? h("pre", { class: "code", tabindex: "0" }, input.text !== undefined && input.text !== null ? pretty(input.text) : (input.base64 ?? "")) : h("p", { class: "muted" }, problem("page:input") ? "Inputs are not yours to see here: that needs the right see inputs." : "Asking the host…")),
+    h("div", { class: "acts" },
+      settled && writes() && may("replay") && h("button", { class: "btn main", type: "button", onclick: () => replay(j, input) }, "Replay…"),
+      !settled && writes() && may("manage") && h("button", { class: "btn", type: "button", onclick: () => cancel(j) }, "Cancel…")));
+}
+
+function replay(j, input) {
+  const text = input?.text !== undefined && input?.text !== null ? pretty(input.text) : null;
+  ask({ title: `Replay this job of ${j.function}`, label: "Replay", body: [h("p", { class: "muted" }, "A new job is made; this one stays as it is."), text !== null ? h("label", { class: "stack" }, "Input, JSON", h("textarea", { class: "code", name: "input", rows: Math.min(20, text.split("\n").length + 1), spellcheck: "false", autofocus: true }, text)) : null],
+    done: async (form) => {
+      const edited = form.get("input");
+      const made = await post(`jobs/${part(j.id)}/replay`, edited !== null && edited !== text ? { text: edited } : {});
+      go(link("jobs", made.id));
+    } });
+}
+
+function cancel(j) {
+  ask({ title: `Cancel this job of ${j.function}`, label: "Cancel the job", danger: true, body: h("p", null, j.state === "running" ? "It runs: its context ends at once." : "It will not run."), done: async () => { await post(`jobs/${part(j.id)}/cancel`, {}); refresh(); } });
+}

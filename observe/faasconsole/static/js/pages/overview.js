@@ -1,0 +1,261 @@
+// Is anything wrong, where, since when, and what does it cost?
+
+import { h, mark, word } from "../dom.js";
+import { doc, problem, seriesNeed, columns, grid, has, now, state } from "../store.js";
+import { range, link } from "../route.js";
+import { digits, percent, span, money, plural, minute, clock, duration, weight, n } from "../format.js";
+import { says, section, table, number, share, time, a, fn, absent, bar, at } from "../parts.js";
+import { chart, twin, spark, thin } from "../chart.js";
+import { troubles, byTrouble, why, since, culprit } from "../judge.js";
+
+/** So many functions have a series of their own here; of more there is only the sum. */
+export const most = 60;
+
+export function needs(route) {
+  const r = range(route);
+  const list = {
+    functions: { path: "functions", every: 2000 },
+    decisions: { path: "decisions", query: { limit: 500 }, every: 5000 },
+    runaways: { path: "runaways", every: 5000 },
+  };
+  if (has("recorder")) {
+    list["page:total"] = seriesNeed(r, { by: "total" });
+    if ((doc("functions")?.functions.length ?? most + 1) <= most) list["page:series"] = seriesNeed(r, { by: "function" });
+  }
+  if (has("ledger") || has("recorder")) {
+    list.tenants = { path: "tenants", every: 10000 };
+    list.usage = { path: "usage", query: { by: "function" }, every: 10000 };
+  }
+  return list;
+}
+
+export function view(route) {
+  const answer = doc("functions");
+  if (!answer) return absent(problem("functions"));
+  if (!answer.functions.length) return empty();
+  const list = answer.functions;
+  const all = troubles(list, doc("tenants")?.tenants);
+  return [
+    sentence(all, list, route),
+    six(answer, route),
+    h("div", { class: "two", "data-key": "two" },
+      h("div", null, slots(answer, route), nowTable(list, route)),
+      h("div", null, spent(), feed())),
+  ];
+}
+
+function empty() {
+  return h("div", { class: "empty", "data-key": "empty" }, says("idle", "No function is registered yet"),
+    h("p", null, "A function is registered by name, and called by that name:"),
+    h("pre", { tabindex: "0" }, 'faas.Register(r, "hello", func(ctx context.Context, name string) (string, error) {\n\treturn "Hello, " + name, nil\n})\n\n_, err := r.Invoke(ctx, "hello", []byte(`"Ana"`))'),
+    h("p", { class: "muted" }, "This page shows it a moment later. Functions that you may not see are not listed."));
+}
+
+function sentence(all, list, route) {
+  if (!all.length) {
+    const idle = list.filter((f) => f.state === "idle").length;
+    return says("well", `All ${plural(list.length, "function is", "functions are")} well`.replace("All 1 function is", "The one function is"), idle ? h("span", { class: "muted" }, `${idle} of them idle`) : null);
+  }
+  const well = list.filter((f) => f.state === "well").length;
+  const idle = list.filter((f) => f.state === "idle").length;
+  return says(all[0].state, words(all[0], route, true),
+    all.slice(1, 5).map((t) => h("span", null, mark(t.state), h("span", null, words(t, route)))),
+    all.length > 5 ? h("span", { class: "muted" }, `and ${all.length - 5} more`) : null,
+    h("span", { class: "muted" }, mark("well", true), h("span", null, `${plural(well, "function", "functions")} well, ${idle} idle`)));
+}
+
+function words(t, route, first) {
+  const name = t.of && fn(t.of.name);
+  switch (t.kind) {
+    case "failing": {
+      const { minute: m } = t.of.numbers;
+      const from = since(doc("page:series"), t.of.name);
+      const on = first && culprit(t.of);
+      return [name, " fails ", h("a", { class: "link t-failing", href: link("failures", "", { function: t.of.name }) }, `${percent(n(m.failures), n(m.calls))} %`), from ? ` since ${minute(from.at)}` : "", on ? [", nearly all of it on ", a(link("functions", t.of.name), `v${on}`)] : ""];
+    }
+    case "waiting": {
+      const q = n(t.of.numbers.queued);
+      const r = n(t.of.numbers.runaways);
+      if (q) return [name, ` waits ${duration(t.of.numbers.minute?.wait.p99)} for a slot`];
+      return [name, " has ", a(link("functions", t.of.name), plural(r, "runaway", "runaways"))];
+    }
+    case "dead": return [name, " has ", a(link("jobs"), plural(t.of.numbers.jobs.dead, "dead job", "dead jobs"))];
+    case "refusing": return [name, ` refused ${plural(t.of.numbers.minute.refused, "call", "calls")} within the last minute`];
+    case "budget": return [a(link("tenants"), word(t.tenant.tenant || "callers without a tenant")), " has spent its budget"];
+    case "off": return [name, " is switched off"];
+  }
+  return "";
+}
+
+function six(answer, route) {
+  const t = answer.totals;
+  const m = t.minute;
+  const total = doc("page:total");
+  const c = total && columns(total);
+  const g = total?.series[0] && grid(total, total.series[0].points, range(route).seconds);
+  const line = (f, st) => g && spark(thin(g.of(f), 60), st, 104, 24);
+  const calls = n(m.calls);
+  const bad = calls && n(m.failures) / calls >= 0.01 ? "failing" : "";
+  const waits = n(t.queued) > 0 ? "stuck" : "";
+  const [wd, wu] = span(m.wait.p99);
+  const [rd, ru] = span(m.run.p99);
+  const use = doc("usage");
+  const cell = (name, value, unit, below, pic) => h("div", null, h("dt", null, name), h("dd", { class: "v" }, value, unit ? h("span", null, "\u00a0" + unit) : null), h("dd", { class: "s" }, h("span", null, below), pic));
+  return h("dl", { class: "six", "aria-label": "Now", "data-key": "six" },
+    cell("Calls per second", digits(calls / 60), "", "in the last minute", c && line((p) => c.calls(p) / g.step)),
+    cell("Errors", percent(n(m.failures), calls), "%", `${plural(m.failures, "call", "calls")} in the last minute`, c && line((p) => c.failures(p) / Math.max(1, c.calls(p)), bad)),
+    cell("Wait, p99", wd, wu, "for a slot", c && line(c.of("waitP99NS"), waits)),
+    cell("Run, p99", rd, ru, `p50 ${duration(m.run.p50)}`, c && line(c.of("runP99NS"))),
+    cell("In flight", digits(n(t.inFlight)), t.capacity ? `of ${t.capacity}` : "", n(t.queued) ? plural(t.queued, "waits", "wait") : "none waits", c && g && line((p) => busy(c, p, g.step))),
+    use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", money(use.total.list), use.book.currency, projected(use), null) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
+}
+
+// Little's law: the time that calls have run within a step, by the step.
+const busy = (c, p, step) => (c.of("runNS")(p) || c.calls(p) * c.of("runP50NS")(p)) / 1e9 / step;
+
+function projected(use) {
+  if (!use.end) return "list price";
+  const [start, end] = [new Date(use.start).getTime(), new Date(use.end).getTime()];
+  const began = Math.max(start, new Date(state.host?.started ?? start).getTime());
+  const passed = now() - began;
+  if (passed < 60000) return "list price";
+  return `${money((Number(use.total.list) * (end - began)) / passed)} by ${minute(end) === "00:00" ? "midnight" : minute(end)}`;
+}
+
+function slots(answer, route) {
+  const all = doc("page:series");
+  const r = range(route);
+  if (!has("recorder")) return null;
+  if (!all) return section("slots", "Slots", "in use by function", null, absent(problem("page:series")));
+  const c = columns(all);
+  const bad = new Set(troubles(answer.functions, []).map((t) => t.of.name));
+  const rows = all.series.filter((one) => one.points.length).map((one) => {
+    const g = grid(all, one.points, r.seconds);
+    const values = smooth(g.of((p) => busy(c, p, g.step)), Math.max(1, Math.round(60 / g.step / (r.seconds <= 300 ? 12 : 1))));
+    return { name: one.function, values, last: values.at(-1) ?? 0, g };
+  }).toSorted((x, y) => Number(bad.has(x.name)) - Number(bad.has(y.name)) || x.last - y.last);
+  if (!rows.length) return section("slots", "Slots", "in use by function, " + r.words, null, h("p", { class: "muted" }, "No call has ended within this range."));
+  const kept = rows.slice(-12);
+  const rest = rows.slice(0, -12);
+  const well = kept.filter((one) => !bad.has(one.name));
+  let p = 0;
+  const series = kept.map((one) => ({ name: one.name, value: digits(one.last), values: one.values, kind: "stack", token: bad.has(one.name) ? `p${(p++ % 8) + 1}` : `g${(well.indexOf(one) % 4) + 1}` }));
+  if (rest.length) series.unshift({ name: `${rest.length} more`, value: digits(rest.reduce((sum, one) => sum + one.last, 0)), values: rest[0].values.map((_, i) => rest.reduce((sum, one) => sum + (one.values[i] ?? 0), 0)), kind: "stack", token: "g4" });
+  const x = kept[0].g.x;
+  const capacity = n(answer.totals.capacity);
+  if (capacity) series.push({ name: `capacity ${capacity}`, values: x.map(() => capacity), kind: "line", token: "text", strong: true });
+  const moves = (doc("decisions")?.decisions ?? []).filter((d) => d.alias !== null && d.alias !== undefined && Object.keys(d.before ?? {}).length);
+  return section("slots", "Slots", "in use by function, " + r.words,
+    twin("Slots in use by function", ["Function", "Slots in use", "Waiting", "Limit"], answer.functions.filter((f) => f.numbers).map((f) => [word(f.name), String(n(f.numbers.inFlight)), String(n(f.numbers.queued)), f.limit === null ? "–" : String(f.limit)])),
+    chart("slots", {
+      label: `Slots in use by function, ${r.words}. ${n(answer.totals.inFlight)} of ${capacity || "unlimited"} slots are in use, ${n(answer.totals.queued)} calls wait.`,
+      height: 300, x, series, max: capacity, format: (v) => String(v), value: (v) => digits(v),
+      events: [...moves.map((d) => ({ t: new Date(d.time).getTime() / 1000, text: `${minute(d.time)} ${d.alias || "default"} of ${clip(d.function)}` })), ...state.restarts.map((t) => ({ t, text: "restart" }))],
+    }));
+}
+
+const clip = (name) => (name.length > 20 ? name.slice(0, 19) + "…" : name);
+
+function smooth(values, width) {
+  if (width < 2) return values;
+  let sum = 0;
+  return values.map((v, i) => {
+    sum += v;
+    if (i >= width) sum -= values[i - width];
+    return sum / Math.min(width, i + 1);
+  });
+}
+
+function nowTable(list, route) {
+  const all = doc("page:series");
+  const r = range(route);
+  const c = all && columns(all);
+  const use = doc("usage");
+  const cost = new Map((use?.rows ?? []).map((u) => [u.function, u.list]));
+  const line = (f) => {
+    const s = all?.series.find((one) => one.function === f.name);
+    if (!s) return "";
+    const g = grid(all, s.points, r.seconds);
+    return spark(thin(g.of((p) => c.calls(p) / g.step), 40));
+  };
+  const rows = byTrouble(list).slice(0, 10);
+  return section("now", "Now", "ranked by errors, then queue and runaways, refusals, dead jobs", a(link("functions"), `All ${plural(list.length, "function", "functions")}`),
+    h("div", { class: "cq" }, table({
+      id: "now", caption: "Functions, those that need looking at first", className: "now", rows, key: (f) => f.name,
+      columns: [
+        { name: "name", title: "Function", cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name))) },
+        { name: "why", title: "Why it is here", class: "p2 why", cell: (f) => why(f) || h("span", { class: "zero" }, f.numbers ? "" : "numbers are not yours to see") },
+        { name: "since", title: "Since", class: "q4", cell: (f) => { const from = since(all, f.name); return from && f.state === "failing" ? h("span", { class: "muted" }, clock(from.at)) : ""; } },
+        { name: "rate", title: "Calls/s", class: "n", cell: (f) => { const v = n(f.numbers?.minute?.calls) / 60; return number(v, { text: digits(v) }); } },
+        { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "q3 spk", label: false, cell: line },
+        { name: "errors", title: "Errors, %", class: "n", cell: (f) => share(f.numbers?.minute?.failures, f.numbers?.minute?.calls, n(f.numbers?.minute?.failures) / n(f.numbers?.minute?.calls) >= 0.01 && "failing") },
+        { name: "wait", title: "Wait p99", class: "n", cell: (f) => time(f.numbers?.minute?.wait.p99, n(f.numbers?.queued) ? "stuck" : "") },
+        { name: "run", title: "Run p99", class: "n p2 p2x", cell: (f) => time(f.numbers?.minute?.run.p99) },
+        { name: "flight", title: "In flight", class: "n q2", cell: (f) => number(f.numbers?.inFlight ?? 0, { of: f.limit }) },
+        { name: "queued", title: "Queued", class: "n q4", cell: (f) => number(f.numbers?.queued ?? 0, { bad: "stuck" }) },
+        use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n q3", cell: (f) => number(Number(cost.get(f.name) ?? 0), { text: money(cost.get(f.name) ?? 0) }) },
+      ].filter(Boolean),
+    })));
+}
+
+function spent() {
+  const d = doc("tenants");
+  if (!d) return null;
+  const rows = d.tenants.filter((t) => t.list || t.budgets).toSorted((x, y) => Number(y.list ?? 0) - Number(x.list ?? 0)).slice(0, 8);
+  if (!rows.length) return null;
+  return h("section", { class: "sec money", "aria-labelledby": "h-money", "data-key": "money" },
+    h("header", null, h("h2", { id: "h-money" }, "Spent today"), h("span", { class: "aside" }, `of each tenant’s budget, ${d.book?.currency ?? ""}`)),
+    h("table", null, h("caption", { class: "vh" }, "Spent by tenant"),
+      h("thead", { class: "vh" }, h("tr", null, h("th", { scope: "col" }, "Tenant"), h("th", { scope: "col" }, "Share"), h("th", { scope: "col" }, "Spent and budget"))),
+      h("tbody", null, rows.map((t) => {
+        const b = t.budgets?.[0];
+        const over = b && (b.part >= 1 || b.refused);
+        const [amount] = (b?.limit ?? "").split(" ");
+        return h("tr", { "data-key": t.tenant }, h("th", { scope: "row" }, h("span", { class: "fn" }, mark(over ? "refusing" : "well"), h("a", { href: link("tenants") }, t.tenant ? word(t.tenant) : h("span", { class: "muted" }, "no tenant")))),
+          h("td", null, b ? bar(`${digits(100 * b.part)} % of the budget`, b.exhausted ? [1, "proj"] : [0, ""], [b.part, over ? "over" : ""]) : ""),
+          h("td", { class: "n" }, h("span", { class: over ? "bad refusing" : "" }, money(b ? b.spent.split(" ")[0] : (t.list ?? 0))), b ? h("span", { class: "of" }, ` / ${money(amount)}`) : null));
+      }))));
+}
+
+function feed() {
+  const items = [];
+  for (const d of doc("decisions")?.decisions ?? []) {
+    if (d.alias !== null && d.alias !== undefined) {
+      items.push({ t: d.time, key: `a${d.time}${d.function}`, text: [h("span", null, d.alias || "default", " of "), fn(d.function), ": ", weights(d.before), " → ", weights(d.after)], below: [d.by && "by ", d.by && word(d.by)] });
+    } else scale(items, d);
+  }
+  for (const r of doc("runaways")?.runaways ?? []) {
+    items.push({ t: r.started, key: "r" + r.id, state: "stuck", text: [fn(r.function), `: runaway, ${duration(r.overNS)} over its deadline`], below: [r.tenant && word(r.tenant), r.tenant && " · ", r.replaced ? "its slot was given on" : "holds a slot"] });
+  }
+  for (const t of doc("tenants")?.tenants ?? []) {
+    for (const b of t.budgets ?? []) {
+      if (b.exhausted && b.part > 0.5) items.push({ t: new Date(now()).toISOString(), soon: true, key: "b" + t.tenant, text: [a(link("tenants"), word(t.tenant)), `: ${digits(100 * b.part)} % of its budget`], below: [`spent about ${minute(b.exhausted)} at this rate`] });
+    }
+  }
+  items.sort((x, y) => (x.t < y.t ? 1 : -1));
+  return section("feed", "What happened", "newest first, UTC", null, items.length
+    ? h("ol", { class: "feed" }, items.slice(0, 14).map((i) => h("li", { "data-key": i.key }, i.soon ? h("span", { class: "tag" }, "now") : at(i.t), mark(i.state), h("div", null, i.text, i.below.some(Boolean) ? h("span", { class: "d" }, i.below) : null))))
+    : h("p", { class: "muted" }, "Nothing has changed yet: no scale, no alias, no runaway."));
+}
+
+// Changes of one function's scale within a minute are one item: its first and its last number.
+function scale(items, d) {
+  const later = items.findLast((i) => i.of === (d.function ?? ""));
+  if (later && new Date(later.first) - new Date(d.time) < 60e3) {
+    later.first = d.time;
+    later.changes++;
+    later.from = d.from;
+    later.text = [d.function ? fn(d.function) : "capacity", ` ${d.from} → ${later.to}`];
+    later.below = [`${later.changes} changes since ${clock(d.time)}`];
+    return;
+  }
+  items.push({ t: d.time, first: d.time, of: d.function ?? "", changes: 1, to: d.to, key: `d${d.time}${d.function ?? ""}`, text: [d.function ? fn(d.function) : "capacity", ` ${d.from} → ${d.to}`], below: [d.rule, d.wanted !== d.to ? `: wish ${d.wanted}` : ""] });
+}
+
+function weights(w) {
+  const all = Object.entries(w ?? {});
+  const sum = all.reduce((t, [, v]) => t + n(v), 0);
+  if (!all.length) return "nothing";
+  return all.map(([v, x]) => `${v === "0" ? "$LATEST" : "v" + v}${all.length > 1 ? ` ${weight(n(x), sum)} %` : ""}`).join(", ");
+}
+

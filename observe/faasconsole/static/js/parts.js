@@ -1,0 +1,170 @@
+// Parts that several pages have.
+
+import { h, s, mark, word } from "./dom.js";
+import { span, n, digits, count, clock, instant, ago, weight } from "./format.js";
+import { now, touch } from "./store.js";
+import { link, here, current } from "./route.js";
+
+/** A section with a heading, an aside, and what stands at the far end of its line. */
+export function section(id, title, aside, end, ...body) {
+  return h("section", { class: "sec", id, "data-key": id, "aria-labelledby": "h-" + id },
+    h("header", null, h("h2", { id: "h-" + id }, title), aside && h("span", { class: "aside" }, aside), end && h("span", { class: "end" }, end)),
+    ...body);
+}
+
+/** The sentence of a page, with a mark, and a line below. */
+export function says(state, sentence, ...also) {
+  return h("section", { class: "says", "aria-label": "In a sentence", "data-key": "says" },
+    h("h1", null, mark(state), h("span", null, sentence)),
+    also.flat().filter(Boolean).length ? h("div", { class: "also" }, also) : null);
+}
+
+/** A link that looks like one. */
+export const a = (to, ...kids) => h("a", { class: "link", href: to }, ...kids);
+
+/** A function's name as a link. */
+export const fn = (name) => a(link("functions", name), word(name));
+
+/** A duration in a cell: digits, and its unit in a slot of one width. */
+export function time(ns, bad) {
+  if (ns === null || ns === undefined) return h("td", { class: "n" }, h("span", { class: "zero" }, "–"), h("u"));
+  const [d, unit] = span(ns);
+  return h("td", { class: "n" + (bad ? ` bad ${bad}` : "") }, d === "0" ? h("span", { class: "zero" }, "0") : d, h("u", { class: unit === "s" ? "s" : "" }, unit));
+}
+
+/** A number in a cell; zeros are muted. */
+export function number(v, { text, bad, of } = {}) {
+  const zero = v === null || v === undefined || n(v) === 0;
+  const shown = text ?? (v === null || v === undefined ? "–" : count(v));
+  return h("td", { class: "n" + (bad && !zero ? ` bad ${bad}` : "") }, zero ? h("span", { class: "zero" }, shown) : shown, of !== undefined && of !== null ? h("span", { class: "of" }, ` / ${of}`) : null);
+}
+
+/** A share in per cent in a cell. */
+export function share(part, whole, bad) {
+  if (!n(whole)) return h("td", { class: "n" }, h("span", { class: "zero" }, "–"));
+  const v = (100 * n(part)) / n(whole);
+  return number(v, { text: digits(v), bad });
+}
+
+/** A moment: the clock, and all of it on hover. */
+export const at = (t) => h("time", { datetime: t, title: instant(t) }, clock(t));
+
+/** How long ago, and when on hover. */
+export const since = (t) => h("time", { datetime: t, title: instant(t) }, ago(t, now()));
+
+/** Why a part of a page is empty: a problem in words, or that it is being asked for. */
+export function absent(problem) {
+  if (!problem) return h("p", { class: "muted wait" }, "Asking the host…");
+  if (problem.option) return h("p", { class: "muted" }, "The host does not show this: ", h("code", null, `admin.${problem.option}`), " would.");
+  if (problem.status === 404 || problem.status === 403) return h("p", { class: "muted" }, "You may not see this. Whoever manages the host's rules can grant the right.");
+  return h("p", { class: "muted" }, problem.message);
+}
+
+/** A thin bar: parts are [share of the whole, class]. */
+export function bar(label, ...parts) {
+  return s("svg", { class: "bar", viewBox: "0 0 100 4", preserveAspectRatio: "none", role: "img", "aria-label": label },
+    s("rect", { class: "bg", width: 100, height: 4 }),
+    parts.map(([part, kind]) => s("rect", { class: kind ?? "", width: Math.max(0, Math.min(100, 100 * part)).toFixed(1), height: 4 })));
+}
+
+/** The weights of an alias as a thin bar and words: v7 60, v8 40 %. */
+export function split(weights) {
+  const all = Object.entries(weights ?? {}).filter(([, w]) => n(w) > 0);
+  const sum = all.reduce((t, [, w]) => t + n(w), 0);
+  const name = (v) => (v === "0" ? "$LATEST" : "v" + v);
+  if (all.length === 1) return name(all[0][0]);
+  return h("span", { class: "split" },
+    s("svg", { viewBox: "0 0 64 4", "aria-hidden": "true" }, s("rect", { class: "bg", width: 64, height: 4 }), s("rect", { width: (64 * n(all[0]?.[1])) / (sum || 1), height: 4 })),
+    h("span", null, all.map(([v, w]) => `${name(v)} ${weight(n(w), sum)} %`).join(", ")));
+}
+
+/** A table. columns: {name, title, class, sort, cell(row)}; the first is the row's head. */
+export function table({ id, caption, columns, rows, key, order, selected, open, cards, className }) {
+  const params = current().params;
+  const by = params[`${id}-sort`] ?? order;
+  const down = by?.startsWith("-");
+  const sorted = columns.find((c) => c.name === by?.replace(/^-/, ""));
+  const list = sorted?.sort ? rows.toSorted((x, y) => (down ? -1 : 1) * compare(sorted.sort(x), sorted.sort(y))) : rows;
+  const part = slice(id, list);
+  return h("table", { class: (className ?? "") + (cards === false ? "" : " cards"), "data-key": "table:" + id, "data-table": id, "aria-rowcount": part.all > part.rows.length ? part.all : null },
+    h("caption", { class: "vh" }, caption),
+    h("thead", null, h("tr", null, columns.map((c) => {
+      const sort = c === sorted ? (down ? "descending" : "ascending") : null;
+      const flip = c === sorted && !down ? "-" + c.name : c === sorted && down ? c.name : (c.first ?? "-") + c.name;
+      const head = c.sort ? h("button", { type: "button", onclick: () => (location.hash = here({ [`${id}-sort`]: flip })) }, c.title, sort && s("svg", { class: "a", viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: down ? "M3 5h10l-5 7z" : "M3 11h10L8 4z" }))) : c.title;
+      return h("th", { scope: "col", class: c.class ?? "", "aria-sort": sort }, head);
+    }))),
+    h("tbody", null,
+      part.above ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "above" }, spacer(part.above, columns.length)) : null,
+      part.rows.map((row, i) => {
+        const k = key(row);
+        return h("tr", { "data-key": k, "data-row": k, "aria-rowindex": part.all > part.rows.length ? part.from + i + 2 : null, "aria-selected": selected === k ? "true" : null, onclick: open && ((e) => !e.target.closest("a, button, input, summary") && open(row)) },
+          columns.map((c, j) => {
+            const cell = c.cell(row);
+            const el = cell instanceof Element && (cell.nodeName === "TD" || cell.nodeName === "TH") ? cell : h(j ? "td" : "th", j ? null : { scope: "row" }, cell);
+            if (c.class) el.classList.add(...c.class.split(" ").filter(Boolean));
+            if (!j) el.classList.add("top1");
+            else if (c.label !== false) el.setAttribute("data-l", c.label ?? (typeof c.title === "string" ? c.title.toLowerCase() : ""));
+            return el;
+          }));
+      }),
+      part.below ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "below" }, spacer(part.below, columns.length)) : null));
+}
+
+function compare(a, b) {
+  if (typeof a === "string" || typeof b === "string") return String(a).localeCompare(String(b));
+  return (a ?? -1) - (b ?? -1);
+}
+
+// Of a long table only the rows in sight are there.
+const whole = 120;
+function slice(id, rows) {
+  if (rows.length <= whole) return { rows, all: rows.length, from: 0, above: 0, below: 0 };
+  const old = document.querySelector(`[data-table="${id}"] tbody`);
+  const high = innerWidth < 640 ? 104 : 32;
+  const topOf = old ? old.getBoundingClientRect().top : 200;
+  const from = Math.max(0, Math.min(rows.length - 1, Math.floor(-topOf / high) - 10));
+  const to = Math.min(rows.length, from + Math.ceil(innerHeight / high) + 20);
+  return { rows: rows.slice(from, to), all: rows.length, from, above: from * high, below: (rows.length - to) * high };
+}
+
+function spacer(high, columns) {
+  const cell = h("td", { colspan: columns, class: "gap" });
+  cell.style.height = `${high}px`;
+  return cell;
+}
+
+addEventListener("scroll", () => document.querySelector("tr.gap") && touch(), { passive: true });
+
+/** A dialog that asks before something is done. body makes its fields; done gets the form. */
+export function ask({ title, body, label, danger, done }) {
+  const error = h("p", { class: "t-failing", role: "alert" });
+  const submit = h("button", { class: "btn main" + (danger ? " danger" : ""), type: "submit" }, label);
+  const close = () => dialog.close();
+  const form = h("form", { method: "dialog", onsubmit: async (e) => {
+    e.preventDefault();
+    submit.disabled = true;
+    error.textContent = "";
+    try {
+      await done(new FormData(form), form);
+      close();
+    } catch (x) {
+      error.textContent = x.message;
+    }
+    submit.disabled = false;
+  } }, h("h2", null, title), body, error, h("div", { class: "acts" }, submit, h("button", { class: "btn", type: "button", onclick: close }, "Leave it")));
+  const dialog = h("dialog", { class: "ask", "aria-label": typeof title === "string" ? title : label, onclose: () => dialog.remove() }, form);
+  document.body.append(dialog);
+  dialog.showModal();
+  form.querySelector("[autofocus]")?.focus();
+  return dialog;
+}
+
+/** Says something to a screen reader, at most once in five seconds. */
+let told = 0;
+export function tell(text) {
+  const el = document.getElementById("told");
+  if (Date.now() - told < 5000 || el.textContent === text) return;
+  told = Date.now();
+  el.textContent = text;
+}
