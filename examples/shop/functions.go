@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/inproc/faas"
@@ -58,7 +59,7 @@ func takes(ctx context.Context, mean time.Duration) error {
 	}
 }
 
-// price fails now and then: the catalogue has gaps.
+// price fails now and then: the list of prices has gaps.
 func price(ctx context.Context, a article) (int, error) {
 	if a.SKU%5000 == 0 {
 		return 0, fmt.Errorf("no price for %d in %s", a.SKU, a.Currency)
@@ -88,7 +89,7 @@ func (s *shop) checkout(ctx context.Context, o order) (string, error) {
 		return "", errors.New("card declined by issuer")
 	}
 	// One mail for each order, however often its checkout runs.
-	_, err = s.mail.Send(ctx, letter{o.Mail, "Thank you."}, faas.WithUnique(fmt.Sprint(o.Number), time.Hour))
+	_, err = s.mail.Send(ctx, letter{o.Mail, "Thank you."}, faas.WithUnique(strconv.FormatInt(o.Number, 10), time.Hour))
 	return fmt.Sprintf("order %d", o.Number), err
 }
 
@@ -106,7 +107,7 @@ func resizeFaulty(ctx context.Context, p picture) (int, error) {
 	log := faas.Logger(ctx)
 	log.Info("decoded", "image", p.Image)
 	if p.Format == "cmyk" {
-		return 0, fmt.Errorf("decode: unsupported colour model %q", p.Format)
+		return 0, fmt.Errorf("decode: unsupported color model %q", p.Format)
 	}
 	pixels := 0
 	for i, width := range p.Sizes {

@@ -34,13 +34,22 @@ func main() {
 	}
 }
 
+// config is what the flags say.
+type config struct {
+	addr    string
+	seed    uint64
+	speed   float64
+	release time.Duration
+}
+
 func run(ctx context.Context, args []string, out, errOut io.Writer) error {
+	var c config
 	flags := flag.NewFlagSet("shop", flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	addr := flags.String("addr", "127.0.0.1:8080", "the `address` of the page, on this machine")
-	seed := flags.Uint64("seed", 1, "of the traffic: the same `number` makes the same calls")
-	speed := flags.Float64("speed", 1, "how many `times` as fast the customers are")
-	release := flags.Duration("release", 20*time.Second, "when the release comes that has a fault; 0: never")
+	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "the `address` of the page, on this machine")
+	flags.Uint64Var(&c.seed, "seed", 1, "of the traffic: the same `number` makes the same calls")
+	flags.Float64Var(&c.speed, "speed", 1, "how many `times` as fast the customers are")
+	flags.DurationVar(&c.release, "release", 20*time.Second, "when the release comes that has a fault; 0: never")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -50,11 +59,13 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		close(s.closed)
-		_ = s.Shutdown(context.WithoutCancel(ctx)) // the jobs that it names are lost with the process
-	}()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
+	defer s.end(ctx)
+	return s.open(ctx, c, out)
+}
+
+// open shows the shop and plays its traffic until ctx ends.
+func (s *shop) open(ctx context.Context, c config, out io.Writer) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.addr)
 	if err != nil {
 		return err
 	}
@@ -62,12 +73,18 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	server := &http.Server{Handler: faasconsole.Handler(s.admin()), ReadHeaderTimeout: 5 * time.Second}
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(listener) }()
-	if *release > 0 {
-		go s.release(ctx, *release)
+	if c.release > 0 {
+		go s.release(ctx, c.release)
 	}
-	s.play(ctx, *seed, *speed)
+	s.play(ctx, c.seed, c.speed)
 	err = server.Close()
 	return errors.Join(err, ignore(<-stopped, http.ErrServerClosed))
+}
+
+// end shuts the shop down. The jobs that are left are lost with the process.
+func (s *shop) end(ctx context.Context) {
+	close(s.closed)
+	_ = s.Shutdown(context.WithoutCancel(ctx))
 }
 
 func ignore(err, expected error) error {

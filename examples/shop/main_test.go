@@ -25,7 +25,11 @@ func open(t *testing.T, args ...string) (base string, closing func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), in, io.Discard) }()
+	go func() {
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), in, io.Discard)
+		_ = in.CloseWithError(err)
+		done <- err
+	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
 	_, base, ok := strings.Cut(strings.TrimSpace(line), "open: ")
@@ -42,7 +46,7 @@ func until[T any](t *testing.T, url string, enough func(T) bool) {
 	t.Helper()
 	var last T
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		answer, err := http.Get(url) //nolint:noctx // it is on this machine
+		answer, err := http.Get(url)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, answer.StatusCode, url)
 		last = *new(T)
@@ -79,7 +83,7 @@ func TestTheShopShowsWhatIsWrongWithIt(t *testing.T) {
 		}
 		return false
 	})
-	page, err := http.Get(base) //nolint:noctx // it is on this machine
+	page, err := http.Get(base)
 	require.NoError(t, err)
 	defer page.Body.Close()
 	assert.Equal(t, "text/html; charset=utf-8", page.Header.Get("Content-Type"))

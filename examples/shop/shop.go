@@ -57,36 +57,41 @@ func newShop(log io.Writer) (*shop, error) {
 	if s.budgets, err = newBudgets(book, logger); err != nil {
 		return nil, err
 	}
-	calls := observe.Log(logger, observe.WithSampling(100), observe.WithBilled(book.Rounding()))
-	s.Router = faas.New(
-		faas.WithCapacity(40), faas.WithLogger(logger), faas.WithGate(s.budgets), faas.WithMeter(s.budgets), faas.WithMeter(s.ledger),
-		faas.WithMeter(s.recorder), faas.WithRefusals(s.recorder.Refused), faas.WithDecisions(s.recorder.Decided),
-		faas.WithMeter(calls), faas.WithRefusals(calls.Refused), faas.WithCapture(s.ring),
-	)
+	s.Router = s.router(logger)
 	if err := s.register(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
+// router makes the router, whose calls all that shows them hears of.
+func (s *shop) router(logger *slog.Logger) *faas.Router {
+	calls := observe.Log(logger, observe.WithSampling(100), observe.WithBilled(s.book.Rounding()))
+	return faas.New(
+		faas.WithCapacity(40), faas.WithLogger(logger), faas.WithGate(s.budgets), faas.WithMeter(s.budgets), faas.WithMeter(s.ledger),
+		faas.WithMeter(s.recorder), faas.WithRefusals(s.recorder.Refused), faas.WithDecisions(s.recorder.Decided),
+		faas.WithMeter(calls), faas.WithRefusals(calls.Refused), faas.WithCapture(s.ring),
+	)
+}
+
 // newBudgets gives each tenant its own, by list price.
 func newBudgets(book *cost.Book, logger *slog.Logger) (*cost.Budgets, error) {
-	limits := make([]cost.Limit, len(tenants))
-	for i, t := range tenants {
-		money, err := cost.ParseMoney(t.budget)
-		if err != nil {
-			return nil, err
-		}
-		limits[i] = cost.Spend(money, book)
+	other, err := cost.ParseMoney("1 USD")
+	if err != nil {
+		return nil, err
 	}
 	budgets, err := cost.NewBudgets(cost.Budget{
-		Name: "daily", Limit: limits[0], Per: cost.Tenant, Calendar: cost.Calendar{Every: cost.Day}, WarnAt: []int{50, 80, 100}, Logger: logger,
+		Name: "daily", Limit: cost.Spend(other, book), Per: cost.Tenant, Calendar: cost.Calendar{Every: cost.Day}, WarnAt: []int{50, 80, 100}, Logger: logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	for i, t := range tenants {
-		if err := budgets.SetLimit("daily", t.name, limits[i]); err != nil {
+	for _, t := range tenants {
+		money, err := cost.ParseMoney(t.budget)
+		if err == nil {
+			err = budgets.SetLimit("daily", t.name, cost.Spend(money, book))
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -96,8 +101,8 @@ func newBudgets(book *cost.Book, logger *slog.Logger) (*cost.Budgets, error) {
 // register registers the functions. The names alone stand for what is live.
 func (s *shop) register() error {
 	team := func(name string) faas.Option { return faas.WithLabels(map[string]string{"team": name}) }
-	faas.Register(s.Router, "price", price, team("catalogue"), faas.WithConcurrency(32), faas.WithMemory(128<<20))
-	faas.Register(s.Router, "search", search, team("catalogue"), faas.WithConcurrency(24), faas.WithMemory(512<<20))
+	faas.Register(s.Router, "price", price, team("goods"), faas.WithConcurrency(32), faas.WithMemory(128<<20))
+	faas.Register(s.Router, "search", search, team("goods"), faas.WithConcurrency(24), faas.WithMemory(512<<20))
 	s.fraud = faas.Register(s.Router, "fraud", fraud, team("payments"), faas.WithConcurrency(8), faas.WithMemory(256<<20))
 	faas.Register(s.Router, "checkout", s.checkout, team("payments"), faas.WithConcurrency(16), faas.WithTimeout(5*time.Second), faas.WithMemory(256<<20))
 	faas.Register(s.Router, "export", s.export, team("reports"), faas.WithConcurrency(8), faas.WithQueue(16), faas.WithTimeout(3*time.Second), faas.WithMemory(2<<30))

@@ -61,9 +61,7 @@ func (s *shop) play(ctx context.Context, seed uint64, speed float64) {
 func (s *shop) run(ctx context.Context, c stream, r *rand.Rand, speed float64) {
 	var calls sync.WaitGroup
 	defer calls.Wait()
-	rate := c.rate * speed
-	turn := 0.0 // when the rate changes next, in seconds of the stream
-	now, timer := 0.0, time.NewTimer(0)
+	p, timer := pace{stream: c}, time.NewTimer(0)
 	defer timer.Stop()
 	for n := 1; ; n++ {
 		select {
@@ -71,18 +69,31 @@ func (s *shop) run(ctx context.Context, c stream, r *rand.Rand, speed float64) {
 			return
 		case <-timer.C:
 		}
-		if now >= turn {
-			rate, turn = c.rate*speed*(0.7+0.6*r.Float64()), now+5+10*r.Float64()
-			if r.IntN(6) == 0 {
-				rate *= c.burst
-			}
-		}
 		tenant, input := pick(r), c.input(n, r)
 		calls.Go(func() { s.call(ctx, c, tenant, input) })
-		wait := r.ExpFloat64() / rate
-		now += wait
-		timer.Reset(time.Duration(wait * float64(time.Second)))
+		timer.Reset(time.Duration(p.next(r) / speed * float64(time.Second)))
 	}
+}
+
+// pace is where a stream is, in seconds of its own time.
+type pace struct {
+	stream
+
+	now, turn float64 // turn is when the rate changes next
+	at        float64 // the rate until then
+}
+
+// next returns how long it is until the next call.
+func (p *pace) next(r *rand.Rand) float64 {
+	if p.now >= p.turn {
+		p.at, p.turn = p.rate*(0.7+0.6*r.Float64()), p.now+5+10*r.Float64()
+		if r.IntN(6) == 0 {
+			p.at *= p.burst
+		}
+	}
+	wait := r.ExpFloat64() / p.at
+	p.now += wait
+	return wait
 }
 
 // call makes one call, or sends one job. What becomes of it is for the admin API to show.

@@ -55,7 +55,8 @@ func Handler(api http.Handler, opts ...Option) http.Handler {
 func (c *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch p := r.URL.Path; {
 	case p == "": // StripPrefix("/console") of "/console": the page's own links begin at its directory
-		http.Redirect(w, r, path.Base(strings.SplitN(r.RequestURI, "?", 2)[0])+"/", http.StatusMovedPermanently)
+		//nolint:gosec // the last part of a path has no slash, so it leads to no other host
+		http.Redirect(w, r, "./"+path.Base(strings.SplitN(r.RequestURI, "?", 2)[0])+"/", http.StatusMovedPermanently)
 	case strings.HasPrefix(p, "/v1/"):
 		c.serveAPI(w, r)
 	case p == "/session":

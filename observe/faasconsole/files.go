@@ -88,6 +88,10 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	one.send(w, r)
+}
+
+func (one *file) send(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", one.kind)
 	h.Set("Cache-Control", "no-cache")

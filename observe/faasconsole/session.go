@@ -97,16 +97,20 @@ func (c *console) serveSession(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The host has no login here: it authenticates in another way.", http.StatusNotFound)
 		return
 	}
-	if err := c.login.guard.Check(r); err != nil {
+	c.login.serve(w, r)
+}
+
+func (l *login) serve(w http.ResponseWriter, r *http.Request) {
+	if err := l.guard.Check(r); err != nil {
 		http.Error(w, "A page of another origin has sent this request.", http.StatusForbidden)
 		return
 	}
 	switch r.Method {
 	case http.MethodPost:
-		c.login.serveOpen(w, r)
+		l.serveOpen(w, r)
 	case http.MethodDelete:
 		if cookie, err := r.Cookie(sessionCookie); err == nil {
-			c.login.close(cookie.Value)
+			l.close(cookie.Value)
 		}
 		setCookie(w, r, "", -1)
 		w.WriteHeader(http.StatusNoContent)
@@ -141,7 +145,7 @@ func (l *login) serveOpen(w http.ResponseWriter, r *http.Request) {
 // setCookie sets the session's cookie for the directory of the page, which is the default of
 // its path: the handler does not know the prefix that it is mounted at.
 func setCookie(w http.ResponseWriter, r *http.Request, id string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is set wherever the browser came by TLS; a page on localhost has none
 		Name: sessionCookie, Value: id, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
 	})
