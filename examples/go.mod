@@ -27,6 +27,8 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/cloudevents/sdk-go/v2 v2.16.2 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/go-logr/logr v1.4.4 // indirect
+	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
@@ -46,6 +48,10 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
+	go.opentelemetry.io/otel/log v1.47.0 // indirect
+	go.opentelemetry.io/otel/metric v1.47.0 // indirect
+	go.opentelemetry.io/otel/sdk/metric v1.47.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.27.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
@@ -63,6 +69,7 @@ require (
 	github.com/inproc/faas/durable/faasnats v0.0.0-00010101000000-000000000000 // indirect
 	github.com/inproc/faas/durable/faasnats/embed v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/observe/faasconsole v0.0.0-00010101000000-000000000000
+	github.com/inproc/faas/observe/faasotel v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/observe/faasprom v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/sim v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faasevents v0.0.0-00010101000000-000000000000
@@ -73,6 +80,9 @@ require (
 	github.com/segmentio/asm v1.1.3 // indirect
 	github.com/segmentio/encoding v0.5.4 // indirect
 	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
+	go.opentelemetry.io/otel v1.47.0
+	go.opentelemetry.io/otel/sdk v1.47.0
+	go.opentelemetry.io/otel/trace v1.47.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
@@ -95,3 +105,5 @@ replace github.com/inproc/faas/durable/faasnats => ../durable/faasnats
 replace github.com/inproc/faas/durable/faasnats/embed => ../durable/faasnats/embed
 
 replace github.com/inproc/faas/observe/faasconsole => ../observe/faasconsole
+
+replace github.com/inproc/faas/observe/faasotel => ../observe/faasotel

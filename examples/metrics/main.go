@@ -5,6 +5,7 @@
 //
 //	go run ./examples/metrics            with classic histograms
 //	go run ./examples/metrics -native    with native ones
+//	go run ./examples/metrics -trace     only prints the spans of a call and of its job as a tree
 //	go run ./examples/metrics -addr 127.0.0.1:9100    only serves /metrics, until Ctrl-C
 //
 // It needs the program prometheus, 2.40 or later (on Debian: apt install prometheus). If
@@ -49,9 +50,13 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	native := flags.Bool("native", false, "have Prometheus keep native histograms")
 	program := flags.String("prometheus", "prometheus", "the `program`")
 	addr := flags.String("addr", "", "only serve /metrics at this `address`")
+	traced := flags.Bool("trace", false, "only print the spans of a call")
 	patience := flags.Duration("patience", time.Minute, "how long to wait until each query has an answer")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *traced {
+		return story(ctx, out)
 	}
 	h, err := newHost()
 	if err != nil {

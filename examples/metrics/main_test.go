@@ -17,6 +17,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
+func TestTheSpansOfACallAndItsJobAreOneTree(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-trace"}, &out, io.Discard))
+	assert.Contains(t, out.String(), `
+caller internal
+  order server outcome=OK request_id=r-17
+    charge internal outcome=OK request_id=r-17
+      notify server linked attempt=1 outcome=Failed request_id=r-17
+      notify server linked attempt=2 outcome=OK request_id=r-17
+`)
+}
+
 // Prometheus itself answers the queries in CI, by observe/faasprom/prometheus.sh.
 func TestTheTrafficHasAllThatTheDashboardShows(t *testing.T) {
 	h, err := newHost()
