@@ -31,7 +31,7 @@ export function view(route) {
 function heading(t) {
   if (!t) return says("none", "Jobs");
   const waits = n(t.ready) + n(t.scheduled) + n(t.parked);
-  const rest = h("span", { class: "muted" }, `${plural(waits, "waits", "wait")}, ${plural(t.running, "runs", "run")}, ${bytes(t.bytes)} of inputs`);
+  const rest = h("span", { class: "muted" }, waits + n(t.running) ? `${plural(waits, "waits", "wait")}, ${plural(t.running, "runs", "run")}, ${bytes(t.bytes)} of inputs` : "none waits or runs");
   return n(t.dead) ? says("failing", `${plural(t.dead, "job is dead", "jobs are dead")}`, rest) : says("well", waits + n(t.running) ? "No job is dead" : "No job waits, and none is dead", rest);
 }
 

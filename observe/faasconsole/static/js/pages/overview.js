@@ -3,7 +3,7 @@
 import { h, mark, word } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, now, state } from "../store.js";
 import { range, link } from "../route.js";
-import { digits, percent, span, money, plural, minute, clock, duration, weight, n } from "../format.js";
+import { digits, count, percent, span, money, plural, minute, clock, duration, weight, n } from "../format.js";
 import { says, section, table, number, share, time, a, fn, absent, bar, at } from "../parts.js";
 import { chart, twin, spark, thin } from "../chart.js";
 import { troubles, byTrouble, why, since, culprit } from "../judge.js";
@@ -106,7 +106,7 @@ function six(answer, route) {
     cell("Errors", percent(n(m.failures), calls), "%", `${plural(m.failures, "call", "calls")} in the last minute`, c && line((p) => c.failures(p) / Math.max(1, c.calls(p)), bad)),
     cell("Wait, p99", wd, wu, "for a slot", c && line(c.of("waitP99NS"), waits)),
     cell("Run, p99", rd, ru, `p50 ${duration(m.run.p50)}`, c && line(c.of("runP99NS"))),
-    cell("In flight", digits(n(t.inFlight)), t.capacity ? `of ${t.capacity}` : "", n(t.queued) ? plural(t.queued, "waits", "wait") : "none waits", c && g && line((p) => busy(c, p, g.step))),
+    cell("In flight", count(t.inFlight), t.capacity ? `of ${t.capacity}` : "", n(t.queued) ? plural(t.queued, "waits", "wait") : "none waits", c && g && line((p) => busy(c, p, g.step))),
     use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", money(use.total.list), use.book.currency, projected(use), null) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
 }
 

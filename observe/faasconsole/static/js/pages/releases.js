@@ -37,7 +37,7 @@ export function view() {
     shared.map((al) => compare(al)),
     section("moves", "Moves", "newest first, UTC", null, moves.length ? table({
       id: "moves", caption: "Moves of aliases", rows: moves.slice(0, 100), key: (d) => d.time + d.function + d.alias,
-      columns: [{ name: "a", title: "Alias", cell: (d) => h("span", { class: "fn" }, fn(d.function), d.alias ? [":", word(d.alias)] : "") }, { name: "t", title: "Time", cell: (d) => at(d.time) }, { name: "b", title: "From", class: "p2", cell: (d) => (d.before ? split(d.before) : h("span", { class: "zero" }, "nothing")) }, { name: "c", title: "To", cell: (d) => (d.after ? split(d.after) : h("span", { class: "zero" }, "removed")) }, { name: "w", title: "By", cell: (d) => (d.by ? word(d.by) : "") }],
+      columns: [{ name: "a", title: "Alias", cell: (d) => h("span", null, fn(d.function), d.alias ? [":", word(d.alias)] : "") }, { name: "t", title: "Time", cell: (d) => at(d.time) }, { name: "b", title: "From", class: "p2", cell: (d) => (d.before ? split(d.before) : h("span", { class: "zero" }, "nothing")) }, { name: "c", title: "To", cell: (d) => (d.after ? split(d.after) : h("span", { class: "zero" }, "removed")) }, { name: "w", title: "By", cell: (d) => (d.by ? word(d.by) : "") }],
     }) : h("p", { class: "muted" }, "No alias has moved since the start.")),
   ];
 }
