@@ -1,0 +1,91 @@
+package faascron_test
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/durable/faasnats/embed"
+	"github.com/inproc/faas/trigger/faascron"
+)
+
+// step is the time between two firings: sixty of them are three seconds.
+const step = 50 * time.Millisecond
+
+// host is one process of three: a router on the queue that they share, with the timer. It is killed
+// by Close, which settles nothing and tells the timer nothing.
+func host(t *testing.T, queue faas.JobQueue, got func(faascron.Tick)) *faas.Router {
+	t.Helper()
+	r := faas.New(faas.WithJobs(queue))
+	faas.Register(r, "often", func(_ context.Context, tick faascron.Tick) (struct{}, error) { got(tick); return struct{}{}, nil })
+	_, err := faascron.Every(r, "often", "@every "+step.String(), faascron.CatchUp(faascron.All(200)), faascron.Log(nil))
+	require.NoError(t, err)
+	return r
+}
+
+// Sixty firings of three processes are 60 and not 180, also if processes die.
+func TestThreeProcessesOnOneQueueFireOnce(t *testing.T) {
+	queue, err := embed.Open(t.TempDir())
+	require.NoError(t, err)
+	defer queue.Close()
+	var mu sync.Mutex
+	sixty := make(chan struct{})
+	fired := map[time.Time]bool{}
+	got := func(tick faascron.Tick) {
+		mu.Lock()
+		defer mu.Unlock()
+		known := fired[tick.Scheduled]
+		if fired[tick.Scheduled] = true; len(fired) == 60 && !known {
+			close(sixty)
+		}
+	}
+	hosts := []*faas.Router{host(t, queue, got), host(t, queue, got), host(t, queue, got)}
+	kills := time.NewTicker(300 * time.Millisecond)
+	defer kills.Stop()
+	for over := false; !over; {
+		select { // by events of the queue; the kills are at random moments
+		case <-sixty:
+			over = true
+		case <-kills.C:
+			i := rand.IntN(len(hosts))
+			_ = hosts[i].Close()
+			endOf(t, hosts[i])
+			hosts[i] = host(t, queue, got)
+		}
+	}
+	for _, r := range hosts {
+		endOf(t, r)
+	}
+	accepted := map[string]int{}
+	var first, last string
+	for job, err := range queue.List(t.Context(), faas.JobFilter{}) {
+		require.NoError(t, err)
+		if at := job.Labels["faascron.scheduled"]; at != "" {
+			accepted[at]++
+			first, last = cmp.Or(min(cmp.Or(first, at), at), at), max(last, at)
+		}
+	}
+	begin, err := time.Parse(time.RFC3339Nano, first)
+	require.NoError(t, err)
+	end, err := time.Parse(time.RFC3339Nano, last)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(accepted), 60)
+	require.Len(t, accepted, int(end.Sub(begin)/step)+1, "none is left out")
+	for at, jobs := range accepted {
+		require.Equal(t, 1, jobs, at)
+	}
+}
+
+// endOf waits until a router has ended, its timer too.
+func endOf(t *testing.T, r *faas.Router) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_ = r.Shutdown(ctx)
+}

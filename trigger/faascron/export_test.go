@@ -1,0 +1,38 @@
+package faascron
+
+import "time"
+
+// Walk is a timer's plan and state, for tests of sequences of wall times.
+type Walk struct {
+	plan  plan
+	state state
+}
+
+// NewWalk is a timer that begins when the clock shows begin.
+func NewWalk(expr, zone string, strict bool, catchUp Missed, begin time.Time) (*Walk, error) {
+	s := &settings{zone: zone, strict: strict}
+	sched, err := s.parseSchedule(expr)
+	if err != nil {
+		return nil, err
+	}
+	return &Walk{plan{sched, catchUp}, state{Mark: begin}}, nil
+}
+
+// Fired is one firing: for when, and how many were left out before.
+type Fired struct {
+	At     time.Time
+	Missed int
+}
+
+// Look is what the timer does when the clock shows wall.
+func (w *Walk) Look(wall time.Time) (all []Fired) {
+	due, after, _ := w.plan.next(w.state, wall)
+	w.state = after
+	for _, f := range due {
+		all = append(all, Fired{f.at, f.missed})
+	}
+	return all
+}
+
+// After is the first scheduled time after t.
+func (w *Walk) After(t time.Time) time.Time { return w.plan.after(t) }

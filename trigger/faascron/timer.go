@@ -1,0 +1,190 @@
+package faascron
+
+import (
+	"context"
+	"encoding/json"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/source"
+)
+
+// Timer starts a function by the clock. It is a driver of package trigger/source, with what that has:
+// Pause, Resume, Info, Stop. A paused timer fires once when it is resumed, for all that it has missed meanwhile,
+// or as CatchUp says.
+type Timer struct {
+	*source.Driver
+
+	entry *entry
+}
+
+// Every has function called whenever expr says. The function takes a [Tick]. The timer ends with Stop and with the
+// router's Shutdown. An expression that does not parse or never fires, an unknown zone and an option out of range are
+// errors that Are faas.ErrInput; an unknown function is faas.ErrNotFound.
+func Every(r *faas.Router, function, expr string, opts ...Option) (*Timer, error) {
+	s := newSettings(function, opts)
+	sched, err := s.parseSchedule(expr)
+	if err != nil {
+		return nil, err
+	}
+	if sched.after(time.Now()).IsZero() {
+		return nil, bad("%q never fires", expr)
+	}
+	return start(r, function, sched, s)
+}
+
+// At has function called once, at t. Then the timer ends. If t has passed the error Is faas.ErrInput, unless the
+// queue of jobs is durable and knows that the timer has not fired yet (with [CatchUp]).
+func At(r *faas.Router, function string, t time.Time, opts ...Option) (*Timer, error) {
+	s := newSettings(function, opts)
+	sched := once{t.Round(0)}
+	if s.catchUp == None && sched.after(time.Now()).IsZero() {
+		return nil, bad("At(%v): that has passed", t)
+	}
+	return start(r, function, sched, s)
+}
+
+func start(r *faas.Router, function string, sched schedule, s *settings) (*Timer, error) {
+	if r == nil {
+		return nil, bad("a timer needs a router")
+	}
+	if err := s.check(r); err != nil {
+		return nil, err
+	}
+	e := &entry{router: r, function: function, set: s, plan: plan{sched, s.catchUp}, state: state{Mark: now()}}
+	d, err := source.Drive(r, e, source.To(function), source.WithName(s.name), source.WithLog(s.log))
+	if err != nil {
+		return nil, err
+	}
+	return &Timer{Driver: d, entry: e}, nil
+}
+
+// Next is when the timer fires next; zero: never again.
+func (t *Timer) Next() time.Time { return t.entry.after(now()) }
+
+// Run fires the timer at once, beside its schedule and whatever Overlap says, and returns the job.
+func (t *Timer) Run(ctx context.Context) (*faas.Job[[]byte], error) {
+	e, at := t.entry, now()
+	payload, err := json.Marshal(Tick{Timer: e.set.name, Scheduled: at, Actual: at, Manual: true})
+	if err != nil {
+		return nil, err
+	}
+	if e.set.tenant != "" {
+		ctx = faas.WithTenant(ctx, e.set.tenant)
+	}
+	return e.router.Send(faas.WithOrigin(ctx, e.origin()), e.function, payload)
+}
+
+// now is what the wall clock shows: without the monotonic reading, by which a clock that was set
+// would not be seen.
+func now() time.Time { return time.Now().Round(0) }
+
+// entry is a timer as a source.
+type entry struct {
+	plan
+
+	router   *faas.Router
+	function string
+	set      *settings
+	state    state  // of Run alone
+	kept     record // of what was fired last
+}
+
+func (e *entry) origin() faas.Origin { return faas.Origin{Trigger: "timer", Door: e.set.name} }
+
+// longestNap is how long the timer sleeps at most before it looks at the wall clock again, which may
+// have been set.
+const longestNap = time.Minute
+
+// Run implements source.Source.
+func (e *entry) Run(ctx context.Context, sink source.Sink) error {
+	var sent sync.WaitGroup
+	defer sent.Wait()
+	if err := e.restore(ctx); err != nil {
+		return err
+	}
+	for {
+		wall := now()
+		due, after, wake := e.next(e.state, wall)
+		e.state = after
+		for _, f := range due {
+			if err := e.fire(ctx, sink, f, &sent); err != nil {
+				return err
+			}
+		}
+		if wake.IsZero() {
+			return nil
+		}
+		if !sleep(ctx, min(wake.Sub(wall), longestNap)) {
+			return ctx.Err()
+		}
+	}
+}
+
+// Lag implements source.Source: nothing waits in a clock.
+func (e *entry) Lag(context.Context) (source.Lag, error) { return source.Lag{}, nil }
+
+// fire sends a tick, unless Overlap forbids it.
+func (e *entry) fire(ctx context.Context, sink source.Sink, f firing, sent *sync.WaitGroup) error {
+	ok, err := e.clear(ctx, f.at)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		e.state.Missed += f.missed + 1
+		return e.keep(ctx, f.at)
+	}
+	item, err := e.item(f)
+	if err != nil {
+		return err
+	}
+	sent.Add(1)
+	err = sink.Send(ctx, item, func(err error) {
+		defer sent.Done()
+		if err == nil {
+			err = e.keep(context.WithoutCancel(ctx), f.at)
+		}
+		if err != nil {
+			e.set.log.Warn("timer's job was not taken", "timer", e.set.name, "scheduled", f.at, "error", err)
+		}
+	})
+	if err != nil {
+		sent.Done()
+	}
+	return err
+}
+
+// item is a firing as the driver takes it. Its ID is the scheduled time, from which, and the timer's name, the
+// job's ID is made.
+func (e *entry) item(f firing) (source.Item, error) {
+	payload, err := json.Marshal(Tick{Timer: e.set.name, Scheduled: f.at, Actual: now(), Missed: f.missed})
+	id := idOf(f.at)
+	opts := []faas.SendOption{faas.WithJobLabels(map[string]string{labelTimer: e.set.name, labelScheduled: id})}
+	if e.set.jitter > 0 {
+		opts = append(opts, faas.WithDue(f.at.Add(e.delay(id))))
+	}
+	return source.Item{ID: id, Payload: payload, Tenant: e.set.tenant, Origin: e.origin(), Options: opts}, err
+}
+
+// idOf writes a scheduled time so that texts are in the order of times.
+func idOf(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000000000Z") }
+
+// delay is the jitter of a firing.
+func (e *entry) delay(id string) time.Duration {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(e.set.name + "\x00" + id)) // it never fails
+	return time.Duration(h.Sum64() % uint64(e.set.jitter))
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
