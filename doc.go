@@ -22,6 +22,9 @@ if it imports it.
 
 	faas                 routers, functions, limits, streams, jobs, records (this package)
 	faastest             tests of handlers, of jobs and of your own meters, codecs, gates and scalers
+	trigger/source       what arrives elsewhere starts functions: sources, batches, filters
+	trigger/pattern      conditions on JSON, in the language of Amazon EventBridge
+	trigger/faascron     functions by the clock (module)
 	trigger/faashttp     calls over HTTP: JSON, the AWS Lambda API, Lambda function URLs
 	trigger/faasevents   calls by CloudEvents over HTTP (module)
 	trigger/faasmcp      functions as tools of the Model Context Protocol (module)

@@ -167,7 +167,9 @@ func TestATimerThatCatchesUpGoesOnWhereTheLastProcessWas(t *testing.T) {
 		time.Sleep(5 * time.Hour) // 17:32
 		process(time.Minute, faascron.All(3))
 		require.Len(t, got.seen(), 6)
-		require.Equal(t, 2, got.seen()[3].Missed)
+		for _, tick := range got.seen()[3:] { // they run at once, in any order
+			require.Equal(t, map[int]int{15: 2, 16: 0, 17: 0}[tick.Scheduled.Hour()], tick.Missed)
+		}
 		queue.Close()
 	})
 }
