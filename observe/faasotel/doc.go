@@ -2,15 +2,14 @@
 // by its conventions for functions, version 1.43.
 //
 //	rec := observe.NewRecorder(observe.WithExemplar(faasotel.Exemplar))
-//	tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans), sdktrace.WithSampler(sdktrace.AlwaysSample()),
-//		sdktrace.WithIDGenerator(faasotel.IDGenerator()))
+//	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(
+//		sdkmetric.NewPeriodicReader(metrics, sdkmetric.WithProducer(faasotel.Producer(nil, rec)))))
+//	tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans), sdktrace.WithIDGenerator(faasotel.IDGenerator()))
 //	tracing := faasotel.Tracing(tp, sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.01)))
-//	var r *faas.Router
-//	...
-//	r = faas.New(tracing, faas.WithCarrier(tracing.Carrier()), faas.WithMeter(rec), faas.WithRefusals(rec.Refused),
+//	r := faas.New(tracing, faas.WithCarrier(tracing.Carrier()), faas.WithMeter(rec), faas.WithRefusals(rec.Refused),
 //		faasotel.FlushAtShutdown(tp, mp))
-//	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics,
-//		sdkmetric.WithProducer(faasotel.Producer(r, rec)))))
+//
+// metrics and spans are exporters of the SDK.
 //
 // # Metrics
 //

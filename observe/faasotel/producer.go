@@ -38,7 +38,8 @@ func WithExponential() ProducerOption {
 // Producer returns the metrics of what rec has counted, see the package documentation, for a
 // reader of the SDK: sdkmetric.WithProducer takes it. rec must be the meter of r. r adds
 // which of its functions have had no call yet: their counters are there and 0, so that a
-// first failure is seen as an increase. It may be nil, as for a recorder of several routers.
+// first failure is seen as an increase. It may be nil: for a recorder of several routers, or
+// where the provider is made before the router.
 //
 // A trace of [Exemplar] is on the histogram of a function that only one kind of trigger has
 // started: the recorder does not tell which it was. The Producer may be used concurrently.
