@@ -31,6 +31,9 @@ require (
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.20.4 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
@@ -73,6 +76,8 @@ require (
 	github.com/inproc/faas/observe/faasprom v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/sim v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faasevents v0.0.0-00010101000000-000000000000
+	github.com/inproc/faas/trigger/faaspg v0.0.0-00010101000000-000000000000
+	github.com/jackc/pgx/v5 v5.13.0
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
 	github.com/panjf2000/ants/v2 v2.12.1 // indirect
 	github.com/prometheus/client_golang v1.25.0
@@ -107,3 +112,6 @@ replace github.com/inproc/faas/durable/faasnats/embed => ../durable/faasnats/emb
 replace github.com/inproc/faas/observe/faasconsole => ../observe/faasconsole
 
 replace github.com/inproc/faas/observe/faasotel => ../observe/faasotel
+
+
+replace github.com/inproc/faas/trigger/faaspg => ../trigger/faaspg

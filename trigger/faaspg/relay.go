@@ -2,7 +2,6 @@ package faaspg
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -92,18 +91,16 @@ func (r *Relay) Run(ctx context.Context, sink source.Sink) error {
 		others.Go(func() { r.listen(taking) })
 	}
 	err := r.takeAll(taking, sink)
-	if why := context.Cause(taking); why != nil && !errors.Is(why, context.Canceled) {
-		err = why // of keep
+	if why := context.Cause(taking); why != nil {
+		err = why // of keep, if that has failed
 	}
 	takeNoMore(nil)
 	if ctx.Err() != nil {
 		r.held.awaitEnds()
+		defer r.leave(context.WithoutCancel(ctx)) // what can't be written comes again
 	}
 	keepNoMore()
 	others.Wait()
-	if ctx.Err() != nil {
-		return errors.Join(err, r.leave(context.WithoutCancel(ctx)))
-	}
 	return err
 }
 
@@ -120,13 +117,13 @@ ON CONFLICT (id) DO UPDATE SET alive_until = EXCLUDED.alive_until, listens = EXC
 	return wrap("appear", err)
 }
 
-// leave writes what has ended last, and gives back what has not.
-func (r *Relay) leave(ctx context.Context) error {
+// leave writes what has ended last, and gives back what has not. It is best effort: the term does the
+// same.
+func (r *Relay) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.set.term)
 	defer cancel()
-	err := r.write(ctx)
-	_, gone := r.pool.Exec(ctx, `DELETE FROM faas_outbox_relay WHERE id = $1`, r.id)
-	return wrap("leave", errors.Join(err, gone))
+	_ = r.write(ctx)
+	_, _ = r.pool.Exec(ctx, `DELETE FROM faas_outbox_relay WHERE id = $1`, r.id)
 }
 
 func wrap(doing string, err error) error {

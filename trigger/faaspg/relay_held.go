@@ -44,6 +44,17 @@ type rejection struct {
 
 func (o *outcomes) isEmpty() bool { return len(o.accepted)+len(o.returned)+len(o.rejected) == 0 }
 
+func (o *outcomes) add(seq int64, err error) {
+	switch {
+	case err == nil:
+		o.accepted = append(o.accepted, seq)
+	case errors.Is(err, source.ErrRejected):
+		o.rejected = append(o.rejected, rejection{seq, err.Error()})
+	default:
+		o.returned = append(o.returned, seq)
+	}
+}
+
 func (h *held) init() {
 	h.ended, h.freed = make(chan struct{}, 1), make(chan struct{}, 1)
 	h.rows, h.tenants = map[int64]*heldRow{}, map[string]int{}
@@ -72,14 +83,7 @@ func (h *held) end(seq int64, err error) {
 		return
 	}
 	row.over = true
-	switch {
-	case err == nil:
-		h.over.accepted = append(h.over.accepted, seq)
-	case errors.Is(err, source.ErrRejected):
-		h.over.rejected = append(h.over.rejected, rejection{seq, err.Error()})
-	default:
-		h.over.returned = append(h.over.returned, seq)
-	}
+	h.over.add(seq, err)
 	h.underWay--
 	h.since++
 	if h.tenants[row.tenant]--; h.tenants[row.tenant] == 0 {

@@ -57,6 +57,18 @@ func (r *Relay) write(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.set.term)
 	defer cancel()
+	if err := r.pool.SendBatch(ctx, r.statements(&o)).Close(); err != nil {
+		r.held.putBack(o)
+		return wrap("write", err)
+	}
+	if r.held.forget(&o) {
+		token(r.wake)
+	}
+	return nil
+}
+
+// statements are what writes the ends of rows.
+func (r *Relay) statements(o *outcomes) *pgx.Batch {
 	b := &pgx.Batch{}
 	if len(o.accepted) > 0 {
 		b.Queue(`DELETE FROM faas_outbox WHERE seq = ANY ($1)`, o.accepted)
@@ -67,12 +79,5 @@ func (r *Relay) write(ctx context.Context) error {
 	for _, rej := range o.rejected {
 		b.Queue(`UPDATE faas_outbox SET taken_by = NULL, rejected = $2 WHERE seq = $1`, rej.seq, rej.why)
 	}
-	if err := r.pool.SendBatch(ctx, b).Close(); err != nil {
-		r.held.putBack(o)
-		return wrap("write", err)
-	}
-	if r.held.forget(&o) {
-		token(r.wake)
-	}
-	return nil
+	return b
 }

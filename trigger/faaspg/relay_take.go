@@ -64,18 +64,13 @@ func (r *Relay) pass(ctx context.Context, sink source.Sink) (int, outlook, error
 	_, each := r.held.room(r.set.window, tenants)
 	shares := share(room, each)
 	rows, err := r.take(ctx, tenants, shares)
-	if err != nil {
-		return 0, outlookNone, err
+	for i := 0; i < len(rows) && err == nil; i++ {
+		err = r.give(ctx, sink, rows, i)
 	}
-	for i := range rows {
-		if err := r.give(ctx, sink, rows, i); err != nil {
-			return 0, outlookNone, err
-		}
-	}
-	return len(rows), foresee(rows, tenants, shares, all), nil
+	return len(rows), foresee(rows, tenants, shares, all), err
 }
 
-// share divides n rows among tenants that have room for so many each, one by one in turn. Nobody
+// share divides n rows among tenants that have room for so many each, one by one in turn. None
 // gets more than its room, and what is left of one's share goes to the others.
 func share(n int, room []int) []int {
 	shares := make([]int, len(room))
@@ -184,12 +179,10 @@ SELECT tenant FROM ring WHERE tenant IS NOT NULL`, from, n)
 	return found, wrap("look for tenants", err)
 }
 
-// take marks rows as this relay's: of each tenant at most so many, those that were due first. A row
-// that another relay locks at this moment is passed over. One with an order key is taken only if no
-// row of its key is before it, held by whichever relay: that is deleted once its job is
-// accepted, and with the queue in memory settled.
-func (r *Relay) take(ctx context.Context, tenants []string, shares []int) ([]row, error) {
-	found, err := r.pool.Query(ctx, `
+// takeRows passes over a row that another relay locks at this moment. One with an order key is taken
+// only if no row of its key is before it, held by whichever relay: that is deleted once its job
+// is accepted, and with the queue in memory settled.
+const takeRows = `
 WITH picked AS (
 	SELECT p.seq
 	FROM unnest($1::text[], $2::int[]) AS w (tenant, n)
@@ -204,7 +197,11 @@ WITH picked AS (
 		ORDER BY o.due, o.seq LIMIT w.n FOR UPDATE SKIP LOCKED) p
 )
 UPDATE faas_outbox t SET taken_by = $3 FROM picked WHERE t.seq = picked.seq
-RETURNING t.seq, t.tenant, t.order_key IS NOT NULL, t.job, t.payload`, tenants, shares, r.id, r.set.functions)
+RETURNING t.seq, t.tenant, t.order_key IS NOT NULL, t.job, t.payload`
+
+// take marks rows as this relay's: of each tenant at most so many, those that were due first.
+func (r *Relay) take(ctx context.Context, tenants []string, shares []int) ([]row, error) {
+	found, err := r.pool.Query(ctx, takeRows, tenants, shares, r.id, r.set.functions)
 	if err != nil {
 		return nil, wrap("take", err)
 	}
@@ -250,13 +247,10 @@ func (r *Relay) rest(ctx context.Context, n int, next outlook) error {
 		return ctx.Err()
 	}
 	wait := r.set.poll
-	switch {
-	case r.busy:
+	if r.busy {
 		wait = min(wait, busyPause)
-	case n == 0:
-		if err := sleep(ctx, min(wait, breath)); err != nil {
-			return err
-		}
+	} else if n == 0 {
+		_ = sleep(ctx, min(wait, breath)) // if ctx ends, so does what follows
 	}
 	var freed <-chan struct{}
 	if next == outlookCrowded {

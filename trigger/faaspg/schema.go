@@ -13,11 +13,12 @@ const channel = "faas_outbox"
 
 // migrations returns the steps from each version of the tables to the next. What has been released
 // does not change: a new step is added at the end.
-//
-// The order of tenants is that of their bytes (COLLATE "C"), whatever the database's is, since the
-// relay walks along it. The index of ready rows has what take looks for, and no row that is taken.
-func migrations() []string {
-	return []string{`
+func migrations() []string { return []string{firstTables} }
+
+// firstTables is version 1. The order of tenants is that of their bytes (COLLATE "C"), whatever the
+// database's is, since the relay walks along it. The index of ready rows has what take looks for, and
+// no row that is taken.
+const firstTables = `
 CREATE TABLE faas_outbox_relay (
 	id          uuid PRIMARY KEY,
 	alive_until timestamptz NOT NULL,
@@ -38,8 +39,7 @@ CREATE TABLE faas_outbox (
 CREATE INDEX faas_outbox_ready ON faas_outbox (tenant, due, seq) WHERE taken_by IS NULL AND rejected IS NULL;
 CREATE INDEX faas_outbox_taken ON faas_outbox (taken_by) WHERE taken_by IS NOT NULL;
 CREATE INDEX faas_outbox_order ON faas_outbox (function, tenant, order_key, due, seq) WHERE order_key IS NOT NULL AND rejected IS NULL;
-`}
-}
+`
 
 // migrationLock is the key of the advisory lock under which tables are made: the first bytes of
 // "faasoutbox" as a number.
@@ -54,30 +54,28 @@ type Beginner interface {
 // It changes nothing if they are there. Processes that start at the same moment wait for each
 // other. Tables of a later release are an error.
 func Migrate(ctx context.Context, db Beginner) error {
-	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock)); err != nil {
-			return err
-		}
-		version, err := versionOf(ctx, tx)
-		if err != nil {
-			return err
-		}
-		steps := migrations()
-		if version > len(steps) {
-			return fmt.Errorf("the tables are of version %d, and this release knows those up to %d", version, len(steps))
-		}
-		for _, step := range steps[version:] {
-			if _, err := tx.Exec(ctx, step); err != nil {
-				return err
-			}
-		}
-		_, err = tx.Exec(ctx, `UPDATE faas_outbox_version SET version = $1 WHERE version <> $1`, len(steps))
+	return wrap("migrate", pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error { return migrate(ctx, tx) }))
+}
+
+func migrate(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock)); err != nil {
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("faaspg: migrate: %w", err)
 	}
-	return nil
+	version, err := versionOf(ctx, tx)
+	if err != nil {
+		return err
+	}
+	steps := migrations()
+	if version > len(steps) {
+		return fmt.Errorf("the tables are of version %d, and this release knows those up to %d", version, len(steps))
+	}
+	for _, step := range steps[version:] {
+		if _, err := tx.Exec(ctx, step); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, `UPDATE faas_outbox_version SET version = $1 WHERE version <> $1`, len(steps))
+	return err
 }
 
 // versionOf returns the version of the tables, 0 if there are none.
