@@ -114,28 +114,24 @@ func (c *queueCheck) ids() {
 	c.newIDs()
 }
 
-// newIDs puts jobs whose IDs were made for them: a repetition is refused all the same.
+// newIDs puts a job whose ID was made for it: a repetition is refused all the same.
 func (c *queueCheck) newIDs() {
 	c.Helper()
-	rec := c.job("f", "new")
-	rec.NewID = true
-	first := c.put(rec)
-	if first.NewID {
+	rec, twin := c.job("f", "new"), c.job("g", "other")
+	rec.NewID, twin.ID = true, rec.ID
+	if first := c.put(rec); first.NewID {
 		c.Errorf("the answer of Put has NewID set")
 	}
+	for _, again := range []faas.JobRecord{rec, twin} {
+		_, err := c.q.Put(c.ctx(), again)
+		c.wantErr("Put with an ID that was new and is taken", err, faas.ErrDuplicate)
+	}
+	c.finish(c.lease("f"))
 	_, err := c.q.Put(c.ctx(), rec)
-	c.wantErr("Put of a new ID again", err, faas.ErrDuplicate)
-	twin := c.job("g", "other")
-	twin.ID = first.ID
-	_, err = c.q.Put(c.ctx(), twin)
-	c.wantErr("Put with an ID that was new and is taken", err, faas.ErrDuplicate)
-	l := c.lease("f")
-	if l.Record.NewID || c.get(first.ID).NewID {
+	c.wantErr("Put of the new ID of a job that is settled", err, faas.ErrDuplicate)
+	if c.get(rec.ID).NewID {
 		c.Errorf("the record of a job has NewID set")
 	}
-	c.finish(l)
-	_, err = c.q.Put(c.ctx(), rec)
-	c.wantErr("Put of the new ID of a job that is settled", err, faas.ErrDuplicate)
 	c.nothing("the job is settled", "f", "g")
 }
 

@@ -60,7 +60,7 @@ func decode(subject string, header nats.Header, data []byte, seq uint64) (*store
 	s.delivered, _ = strconv.ParseUint(header.Get(headerDelivered), 10, 64)
 	word := header.Get(headerState)
 	s.settled, s.forgotten = word != "", word == forgotten
-	if err := json.Unmarshal([]byte(header.Get(headerRecord)), &s.rec); err != nil {
+	if err := s.rec.UnmarshalJSON([]byte(header.Get(headerRecord))); err != nil { // not json.Unmarshal, which reads it twice
 		return nil, fmt.Errorf("faasnats: the record of job %v does not decode: %w", id, err)
 	}
 	s.rec.ID, s.rec.Revision = id, seq
@@ -130,7 +130,7 @@ func stateOf(rec *faas.JobRecord, now time.Time) string {
 func message(p place, rec *faas.JobRecord, state string, follow []byte, at large) (*nats.Msg, error) {
 	bare := *rec
 	bare.Payload, bare.Output, bare.NewID = nil, nil, false
-	text, err := json.Marshal(bare)
+	text, err := bare.MarshalJSON() // not json.Marshal, which reads what this writes
 	if err != nil {
 		return nil, fmt.Errorf("faasnats: the record of job %v does not encode: %w", rec.ID, err)
 	}

@@ -112,18 +112,26 @@ func idToken(id uuid.UUID) string { return hex.EncodeToString(id[:]) }
 // token writes a name as one token of a subject, and as part of a consumer's name: bytes
 // other than letters, digits, '-' and '_' as "=XX".
 func token(name string) string {
-	plain := func(c byte) bool {
-		return c == '-' || c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+	i := 0
+	for i < len(name) && isPlain(name[i]) {
+		i++
+	}
+	if i == len(name) { // nearly always: there are several subjects for each write
+		return name
 	}
 	var b strings.Builder
 	for i := range len(name) {
-		if c := name[i]; plain(c) {
+		if c := name[i]; isPlain(c) {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "=%02X", c)
 		}
 	}
 	return b.String()
+}
+
+func isPlain(c byte) bool {
+	return c == '-' || c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 // untoken is the reverse of token.

@@ -1,0 +1,199 @@
+package embed_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/durable/faasnats"
+	"github.com/inproc/faas/durable/faasnats/embed"
+	"github.com/inproc/faas/faastest"
+)
+
+// settledBefore is how many settled jobs a queue has that is measured: FAAS_SETTLED.
+func settledBefore(few int) int {
+	if n, err := strconv.Atoi(os.Getenv("FAAS_SETTLED")); err == nil {
+		return n
+	}
+	return few
+}
+
+func soak() bool { return os.Getenv("FAAS_SOAK") != "" }
+
+// preload gives a queue settled jobs, whose deliveries it waits for, and waiting ones.
+func preload(b testing.TB, q faas.JobQueue, settled, waiting int) {
+	b.Helper()
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	go func() { // a host, which is given nothing but settled records
+		_, _ = q.Lease(ctx, faas.LeaseRequest{Functions: []string{"filled"}, Term: time.Minute})
+	}()
+	put := func(n int, change func(rec *faas.JobRecord)) {
+		par(n, func(i int) {
+			rec := benchJob("filled")
+			rec.Tenant = fmt.Sprint("tenant", i%100)
+			change(&rec)
+			if _, err := q.Put(ctx, rec); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	put(settled, func(rec *faas.JobRecord) {
+		rec.State, rec.Settled, rec.KeepUntil = faas.JobSucceeded, rec.Accepted, rec.Accepted.Add(24*time.Hour)
+	})
+	for settled > 0 {
+		counts, err := q.Count(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if counts["filled"].Succeeded >= settled {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	put(waiting, func(rec *faas.JobRecord) { rec.Function = "waits" })
+}
+
+// openUnsynced opens a queue on a directory as Open does, but for the syncs, so that a
+// backlog is there soon. The func closes it.
+func openUnsynced(b testing.TB, dir string) (*faasnats.Queue, func()) {
+	b.Helper()
+	s, err := server.NewServer(&server.Options{
+		ServerName: "faas", DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(dir, "store"),
+	})
+	require.NoError(b, err)
+	go s.Start()
+	require.True(b, s.ReadyForConnections(time.Minute))
+	conn, err := nats.Connect("", nats.InProcessServer(s))
+	require.NoError(b, err)
+	q, err := faasnats.OpenConn(b.Context(), conn)
+	require.NoError(b, err)
+	return q, func() {
+		_ = q.Close() // the server goes too
+		conn.Close()
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+}
+
+// BenchmarkReopen opens a directory with settled jobs and a tenth as many that wait:
+// FAAS_SETTLED, else a few thousand. It reports the memory that this takes, beside the time.
+func BenchmarkReopen(b *testing.B) {
+	dir, settled := b.TempDir(), settledBefore(5000)
+	q, stop := openUnsynced(b, dir)
+	preload(b, q, settled, settled/10)
+	stop()
+	before := heap()
+	for b.Loop() {
+		again, err := embed.Open(dir)
+		require.NoError(b, err)
+		b.StopTimer()
+		b.ReportMetric(float64(heap()-before)/1e6, "MB")
+		require.NoError(b, again.Close())
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(sizeOf(b, dir))/float64(settled+settled/10), "B/job")
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // what a pool had is gone after the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// sizeOf is what the files of a directory have in them.
+func sizeOf(b testing.TB, dir string) (size int64) {
+	b.Helper()
+	require.NoError(b, filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			size += info.Size()
+		}
+		return nil //nolint:nilerr // a file that goes away meanwhile
+	}))
+	return size
+}
+
+// Jobs succeed all the time, and each is kept for an hour. Syncs don't change what is in the
+// files, so there are none.
+func TestADirectoryHoldsTheJobsThatAreKeptAndDoesNotGrowWithTheOthers(t *testing.T) {
+	generations := 18
+	if soak() {
+		generations = 200
+	}
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		q, stop := openUnsynced(t, dir)
+		defer stop()
+		var sizes []int64
+		for range generations {
+			complete(t, q, "work", false)
+			time.Sleep(20 * time.Minute) // so three generations are kept
+			sizes = append(sizes, sizeOf(t, dir))
+		}
+		early, late := slices.Max(sizes[3:generations/2+1]), slices.Max(sizes[generations/2+1:])
+		jobs := (generations - generations/2) * benchJobs
+		t.Logf("bytes after each %d jobs: %v; of the larger ones the second half has %d more: %.1f for each of its jobs",
+			benchJobs, sizes, late-early, float64(late-early)/float64(jobs))
+		require.Less(t, late, early+early/2)
+	})
+}
+
+// The backlog is a place of its own for the server, and the two tenants take turns here.
+func TestATenantWaitsAtMostTwoServiceTimesBehindABacklogInAnotherBucket(t *testing.T) {
+	backlog := 1000
+	switch {
+	case soak():
+		backlog = 100_000
+	case testing.Short():
+		backlog = 200
+	}
+	const service = time.Second
+	synctest.Test(t, func(t *testing.T) {
+		q, stop := openUnsynced(t, t.TempDir())
+		t.Cleanup(stop)
+		r := faastest.New(t, faas.WithJobs(q))
+		began := make(chan time.Time, 1)
+		fn := faas.Register(r, "work", func(ctx context.Context, _ struct{}) (struct{}, error) {
+			if inv, _ := faas.FromContext(ctx); inv.Tenant == "globex" {
+				began <- time.Now()
+			}
+			time.Sleep(service)
+			return struct{}{}, nil
+		}, faas.WithConcurrency(1))
+		send := func(tenant string) {
+			_, err := fn.Send(faas.WithTenant(t.Context(), tenant), struct{}{})
+			require.NoError(t, err)
+		}
+		par(backlog, func(int) { send("acme") }) // in bucket 3
+
+		var waits []time.Duration
+		for n := range 10 {
+			time.Sleep(10*time.Second + time.Duration(n)*service/10) // at another moment of the job that runs
+			sent := time.Now()
+			send("globex") // in bucket 1
+			waits = append(waits, (<-began).Sub(sent))
+		}
+
+		t.Logf("behind %d jobs of another tenant, in service times: %v", backlog, waits)
+		require.LessOrEqual(t, slices.Max(waits), 2*service)
+	})
+}
