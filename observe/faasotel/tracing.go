@@ -195,7 +195,11 @@ func (t *Tracer) begin(s *start, inv *faas.Invocation, more []attribute.KeyValue
 	if s.linked {
 		opts = append(opts, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: s.known}))
 	}
-	_, span := t.tracer.Start(context.WithValue(s.ctx, idKey{}, s.id), inv.Function, opts...)
+	ctx := s.ctx
+	if !s.known.IsValid() || s.linked { // a trace begins
+		ctx = context.WithValue(ctx, idKey{}, s.id)
+	}
+	_, span := t.tracer.Start(ctx, inv.Function, opts...)
 	return &call{tracer: t, span: span}
 }
 
