@@ -191,11 +191,13 @@ func (t *ackTally) turn() {
 	}
 }
 
-func (t *ackTally) add(p place) {
+// add notes one, and returns how many places have had some since the last turn.
+func (t *ackTally) add(p place) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.turn()
 	t.now[p]++
+	return len(t.now)
 }
 
 func (t *ackTally) recent(p place) int {

@@ -177,7 +177,10 @@ func (q *Queue) endLease(h *held, rec *faas.JobRecord, seq uint64, at large) {
 
 // ack acknowledges a delivery.
 func (q *Queue) ack(msg jetstream.Msg, p place) {
-	q.acked.add(p)
+	if q.acked.add(p) > busyConsumers && !q.saidBusy.Swap(true) {
+		q.log.Warn("faasnats: many consumers are busy, one for each function and bucket of tenants: each costs ten synced writes a second",
+			"more than", busyConsumers)
+	}
 	_ = msg.Ack() // lost: the next delivery is found out of date
 }
 
@@ -186,21 +189,20 @@ func (q *Queue) ack(msg jetstream.Msg, p place) {
 func (q *Queue) keep() {
 	tick := time.NewTicker(q.wait / 3)
 	defer tick.Stop()
-	var swept time.Time
-	for n := 1; ; n++ {
+	for n := 0; ; n++ {
 		select {
 		case <-tick.C:
 		case <-q.ctx.Done():
 			return
 		}
-		if time.Since(swept) >= sweepEvery {
-			swept = time.Now()
+		if n%max(1, int(sweepEvery/(q.wait/3))) == 0 {
 			q.work.Go(q.sweepObjects) // not here: beats must not wait for it
 		}
+		q.peers.tell("here")
 		for _, msg := range q.beat(time.Now()) {
 			_ = msg.InProgress() // the next beat is in time
 		}
-		if n%lookEvery == 0 {
+		if (n+1)%lookEvery == 0 {
 			q.look()
 		}
 	}

@@ -112,23 +112,20 @@ func (q *Queue) lease(h *held, term time.Duration) {
 }
 
 // confirm loads the payload of a job, claims one with which a host may have died, and looks
-// one up that may have been given to another process meanwhile. It is false if the job is not to be leased.
+// one up that may have been given to another process meanwhile. It is false if the job is
+// not to be leased.
 // q.mu is held, and released while the server is asked.
 func (q *Queue) confirm(ctx context.Context, h *held) bool {
-	claim, silent := h.claim, time.Since(h.beat) > q.wait/2
-	if !claim && !silent && h.large.Payload.Name == "" {
+	if !h.claim && time.Since(h.beat) <= q.wait/2 && h.large.Payload.Name == "" {
 		return true
 	}
-	full, at := h.rec, h.large
+	full, at, claim := h.rec, h.large, h.claim
 	q.mu.Unlock()
 	err := q.objects.load(ctx, &full, &at)
-	switch {
-	case err != nil:
+	if err != nil {
 		q.log.Error("faasnats: the payload of a job can't be read", "job", full.ID, "error", err)
-	case claim:
-		err = q.claimed(ctx, h)
-	case silent:
-		err = q.unchanged(ctx, h)
+	} else {
+		err = q.lookUp(ctx, h, claim)
 	}
 	q.mu.Lock()
 	if q.held[h.rec.ID] != h || h.lease == 0 {
@@ -144,8 +141,11 @@ func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	return true
 }
 
-// unchanged returns an error if a job was changed since it was delivered.
-func (q *Queue) unchanged(ctx context.Context, h *held) error {
+// lookUp claims a job, or returns an error if it was changed since it was delivered.
+func (q *Queue) lookUp(ctx context.Context, h *held, claim bool) error {
+	if claim {
+		return q.claimed(ctx, h)
+	}
 	s, err := q.last(ctx, h.place.of(h.rec.ID))
 	if err == nil && s.seq > h.seq {
 		err = errFence

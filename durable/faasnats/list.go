@@ -25,17 +25,35 @@ func (q *Queue) List(ctx context.Context, filter faas.JobFilter) iter.Seq2[faas.
 			yield(faas.JobRecord{}, err)
 			return
 		}
-		for _, f := range found {
-			rec, err := q.listed(ctx, f)
-			switch {
-			case err != nil:
-				yield(faas.JobRecord{}, err)
-				return
-			case rec.ID != uuid.Nil && filter.Match(&rec) && !yield(rec, nil):
+		for some := range slices.Chunk(found, asked) {
+			if !q.listSome(ctx, some, &filter, yield) {
 				return
 			}
 		}
 	}
+}
+
+// asked is of how many jobs the other processes are asked at once.
+const asked = 256
+
+// listSome yields the records that match. It is false if that was all.
+func (q *Queue) listSome(ctx context.Context, some []*entry, filter *faas.JobFilter, yield func(faas.JobRecord, error) bool) bool {
+	var known []*stored
+	for _, e := range some {
+		known = append(known, e.brief())
+	}
+	others := q.askPeers(ctx, known...)
+	for _, e := range some {
+		rec, err := q.listed(ctx, e, others)
+		switch {
+		case err != nil:
+			yield(faas.JobRecord{}, err)
+			return false
+		case rec.ID != uuid.Nil && filter.Match(&rec) && !yield(rec, nil):
+			return false
+		}
+	}
+	return true
 }
 
 // entry is a job that matches.
@@ -44,6 +62,8 @@ type entry struct {
 	accepted time.Time
 	seq      uint64
 	subject  string
+	state    string // of the subject
+	settled  bool
 	rec      *stored // nil: to be read again
 }
 
@@ -85,7 +105,7 @@ func (l *listing) add(s *stored) {
 	if had := l.jobs[s.rec.ID]; had != nil && had.seq > s.seq {
 		return
 	}
-	e := &entry{id: s.rec.ID, accepted: s.rec.Accepted, seq: s.seq, subject: s.place.of(s.rec.ID)}
+	e := &entry{id: s.rec.ID, accepted: s.rec.Accepted, seq: s.seq, subject: s.place.of(s.rec.ID), state: s.state, settled: s.settled}
 	if l.size += sizeOf(&s.rec); l.size < listBytes {
 		e.rec = s
 	}
@@ -98,8 +118,13 @@ func (l *listing) sorted() []*entry {
 	})
 }
 
+// brief is what of an entry is known without its record.
+func (e *entry) brief() *stored {
+	return &stored{rec: faas.JobRecord{ID: e.id}, state: e.state, settled: e.settled}
+}
+
 // listed is the record of an entry, or a zero one if the job is gone.
-func (q *Queue) listed(ctx context.Context, e *entry) (faas.JobRecord, error) {
+func (q *Queue) listed(ctx context.Context, e *entry, others map[uuid.UUID]runningJob) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err
 	}
@@ -117,7 +142,7 @@ func (q *Queue) listed(ctx context.Context, e *entry) (faas.JobRecord, error) {
 	if err := q.loadAll(ctx, &whole); err != nil {
 		return faas.JobRecord{}, err
 	}
-	return q.shown(ctx, &whole), nil
+	return q.shown(ctx, &whole, others), nil
 }
 
 // rangeOf is a part of the stream.

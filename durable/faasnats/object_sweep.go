@@ -38,24 +38,25 @@ func (s *objectStore) sweep(ctx context.Context, isNamed func(ctx context.Contex
 		if err != nil {
 			continue // it is not ours
 		}
-		named := false
-		owners, _, _ := strings.Cut(string(name), "/")
-		for owner := range strings.SplitSeq(owners, ownerSeparator) {
-			if named, err = isNamed(ctx, owner, string(name)); named || err != nil {
-				break
-			}
-		}
-		if err == nil && !named {
-			err = s.removeOrphan(ctx, string(name))
-		}
-		if err != nil {
+		if err := s.sweepOne(ctx, string(name), isNamed); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeOrphan removes an object that no record names, if it is old enough.
+// sweepOne removes an object that no record of its owners names.
+func (s *objectStore) sweepOne(ctx context.Context, name string, isNamed func(ctx context.Context, owner, name string) (bool, error)) error {
+	owners, _, _ := strings.Cut(name, "/")
+	for owner := range strings.SplitSeq(owners, ownerSeparator) {
+		if named, err := isNamed(ctx, owner, name); named || err != nil {
+			return err
+		}
+	}
+	return s.removeOrphan(ctx, name)
+}
+
+// removeOrphan removes an object if it is old enough.
 func (s *objectStore) removeOrphan(ctx context.Context, name string) error {
 	last, err := s.stream.GetLastMsgForSubject(ctx, s.chunks(name))
 	switch {

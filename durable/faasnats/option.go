@@ -62,6 +62,16 @@ func WithLogger(log *slog.Logger) Option {
 	}
 }
 
+func settingsOf(opts []Option) (settings, error) {
+	s := settings{stream: "FAAS", replicas: 1, ackWait: 30 * time.Second, inline: mostInline, log: slog.New(slog.DiscardHandler)}
+	for _, o := range opts {
+		if o != nil {
+			o(&s)
+		}
+	}
+	return s, s.check()
+}
+
 func (s *settings) check() error {
 	switch {
 	case s.stream == "":

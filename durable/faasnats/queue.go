@@ -22,20 +22,22 @@ import (
 // Queue is a [faas.JobQueue] that keeps its jobs in a stream of a NATS server. Many
 // processes may have one on the same stream. Its methods may be called concurrently.
 type Queue struct {
-	conn    *nats.Conn
-	owned   bool // the connection is closed with the queue
-	js      jetstream.JetStream
-	stream  jetstream.Stream
-	objects *objectStore
-	name    string // of the stream
-	wait    time.Duration
-	log     *slog.Logger
-	author  string        // of what this value writes
-	writes  atomic.Uint64 // counts them
-	mark    atomic.Uint64 // the stream's last sequence at the last connect: what is not newer may be out of date
-	acked   ackTally
-	room    room
-	links   atomic.Uint64 // how often the connection was made again, when mark was set
+	conn     *nats.Conn
+	owned    bool // the connection is closed with the queue
+	js       jetstream.JetStream
+	stream   jetstream.Stream
+	objects  *objectStore
+	name     string // of the stream
+	wait     time.Duration
+	log      *slog.Logger
+	author   string        // of what this value writes
+	writes   atomic.Uint64 // counts them
+	mark     atomic.Uint64 // the stream's last sequence at the last connect: what is not newer may be out of date
+	acked    ackTally
+	saidBusy atomic.Bool
+	peers    *peers
+	room     room
+	links    atomic.Uint64 // how often the connection was made again, when mark was set
 
 	ctx  context.Context //nolint:containedctx // ends with the queue, and with it all waiting
 	stop context.CancelFunc
@@ -77,13 +79,8 @@ func Open(ctx context.Context, url string, opts ...Option) (*Queue, error) {
 // messages of the size that is needed. A stream that an older release has made gets the format
 // of this one, which that release does not read; one of a later format is an error.
 func OpenConn(ctx context.Context, conn *nats.Conn, opts ...Option) (*Queue, error) {
-	s := settings{stream: "FAAS", replicas: 1, ackWait: 30 * time.Second, inline: mostInline, log: slog.New(slog.DiscardHandler)}
-	for _, o := range opts {
-		if o != nil {
-			o(&s)
-		}
-	}
-	if err := s.check(); err != nil {
+	s, err := settingsOf(opts)
+	if err != nil {
 		return nil, err
 	}
 	js, stream, err := openStream(ctx, conn, &s)
@@ -114,6 +111,7 @@ func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, 
 		room: room{most: s.maxStore, used: int64(stream.CachedInfo().State.Bytes + objects.stream.CachedInfo().State.Bytes)},
 		turn: uint64(mathrand.Uint32()) << 32, // no lease of another value has the same token
 	}
+	q.peers = newPeers(conn, q.signal("peers"), q.author, s.ackWait)
 	q.mark.Store(stream.CachedInfo().State.LastSeq)
 	q.ctx, q.stop = context.WithCancel(context.Background())
 	return q
@@ -152,6 +150,7 @@ func (q *Queue) Close() error {
 	if was {
 		return nil
 	}
+	q.peers.tell("gone")
 	for _, sub := range subs {
 		_ = sub.Unsubscribe() // the connection may be gone
 	}

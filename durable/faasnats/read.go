@@ -12,7 +12,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Get implements [faas.JobQueue]. A job that another process runs shows as ready.
+// Get implements [faas.JobQueue]. Of a job that waits here the other processes that have the
+// queue open are asked whether they run it: one that does not answer within half a second
+// delays Get for so long, and its jobs show as ready.
 func (q *Queue) Get(ctx context.Context, id uuid.UUID) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err
@@ -24,7 +26,31 @@ func (q *Queue) Get(ctx context.Context, id uuid.UUID) (faas.JobRecord, error) {
 	if err := q.loadAll(ctx, s); err != nil {
 		return faas.JobRecord{}, err
 	}
-	return q.shown(ctx, s), nil
+	return q.shown(ctx, s, q.askPeers(ctx, s)), nil
+}
+
+// askPeers asks the other processes which of the jobs they run.
+func (q *Queue) askPeers(ctx context.Context, jobs ...*stored) map[uuid.UUID]runningJob {
+	var ids []uuid.UUID
+	for _, s := range jobs {
+		if !s.settled && (s.state == inLine || s.state == inHand) && q.holds(s.rec.ID) == nil {
+			ids = append(ids, s.rec.ID)
+		}
+	}
+	return q.peers.running(ctx, ids)
+}
+
+// answerPeers returns those of the jobs that this process runs.
+func (q *Queue) answerPeers(jobs []uuid.UUID) map[uuid.UUID]runningJob {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := map[uuid.UUID]runningJob{}
+	for _, id := range jobs {
+		if h := q.held[id]; h != nil && h.lease != 0 {
+			all[id] = runningJob{h.seq, h.progress}
+		}
+	}
+	return all
 }
 
 // loadAll gives a record its large parts. What is lost is left out.
@@ -66,8 +92,9 @@ func (q *Queue) isNamed(ctx context.Context, owner, name string) (bool, error) {
 	return s.large.names(name), nil
 }
 
-// shown is a record as it is returned, with what only this process knows.
-func (q *Queue) shown(ctx context.Context, s *stored) faas.JobRecord {
+// shown is a record as it is returned, with what only the process knows that runs the job:
+// this one, or one of those that have answered.
+func (q *Queue) shown(ctx context.Context, s *stored, others map[uuid.UUID]runningJob) faas.JobRecord {
 	rec := s.show(time.Now())
 	if s.settled {
 		return rec
@@ -78,6 +105,10 @@ func (q *Queue) shown(ctx context.Context, s *stored) faas.JobRecord {
 		rec = q.running(h)
 	}
 	q.mu.Unlock()
+	if other, ok := others[rec.ID]; ok && h == nil && other.Revision == s.seq {
+		rec.State, rec.Progress = faas.JobRunning, other.Progress
+		return rec
+	}
 	if h == nil && s.place.isOrdered() && s.state == inLine {
 		rec.KeyHolder = q.keyHolder(ctx, s)
 	}

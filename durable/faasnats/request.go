@@ -48,6 +48,11 @@ func direct(
 	if err := conn.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, req); err != nil {
 		return 0, err
 	}
+	return readDirect(ctx, sub, take)
+}
+
+// readDirect reads the messages of an answer.
+func readDirect(ctx context.Context, sub *nats.Subscription, take func(msg *nats.Msg, seq uint64)) (more uint64, err error) {
 	for {
 		msg, err := sub.NextMsgWithContext(ctx)
 		if err != nil {

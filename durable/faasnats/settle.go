@@ -149,21 +149,28 @@ func (q *Queue) prepare(ctx context.Context, h *held, next *faas.JobRecord, foll
 		return follow, at, err
 	}
 	follow = slices.Clone(follow) // records are changed by none
+	at.Follow, err = q.prepareFollow(ctx, owner, follow)
+	return follow, at, err
+}
+
+// prepareFollow takes the payloads out of jobs that follow that are objects, and returns these,
+// or nil if there are none.
+func (q *Queue) prepareFollow(ctx context.Context, owner string, follow []faas.JobRecord) (some []object, err error) {
 	objects := make([]object, len(follow))
 	for i := range follow {
 		p := placeOf(&follow[i])
 		if err := q.openConsumer(ctx, p); err != nil {
-			return nil, at, err
+			return nil, err
 		}
 		both := owner + ownerSeparator + p.owner(follow[i].ID)
 		if objects[i], err = q.objects.object(ctx, follow[i].Payload, min(mostFollow, q.objects.inline), object{}, both); err != nil {
-			return nil, at, err
+			return nil, err
 		}
 		if objects[i].Name != "" {
-			follow[i].Payload, at.Follow = nil, objects
+			follow[i].Payload, some = nil, objects
 		}
 	}
-	return follow, at, nil
+	return some, nil
 }
 
 // inTime bounds a write that needs an object.

@@ -135,15 +135,12 @@ func (q *Queue) openConsumer(ctx context.Context, p place) error {
 	if err != nil {
 		return q.failed(ctx, "make the consumer "+p.consumer(), err)
 	}
-	if n := q.addConsumer(p, c); n == busyConsumers {
-		q.log.Warn("faasnats: the stream has many consumers: each that is busy costs ten synced writes a second", "consumers", n)
-	}
+	q.addConsumer(p, c)
 	return nil
 }
 
 // addConsumer notes a consumer, and has its jobs fetched if its function is hosted here.
-// It returns how many there are.
-func (q *Queue) addConsumer(p place, c jetstream.Consumer) int {
+func (q *Queue) addConsumer(p place, c jetstream.Consumer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.consumers[p] == nil {
@@ -153,10 +150,10 @@ func (q *Queue) addConsumer(p place, c jetstream.Consumer) int {
 		}
 		_ = q.conn.Publish(q.signal("c", token(p.function), p.bucket), nil) // a process that misses it looks later
 	}
-	return len(q.consumers)
 }
 
-// busyConsumers is from how many consumers on their writes weigh.
+// busyConsumers is how many consumers may have acknowledgments within a second before that is
+// told.
 const busyConsumers = 100
 
 // store publishes a message. The error Is errFence if the job has been changed.

@@ -13,47 +13,58 @@ import (
 
 // Swap implements [faas.JobQueue].
 func (q *Queue) Swap(ctx context.Context, old, next faas.JobRecord) error {
-	if err := q.usable(ctx); err != nil {
-		return err
-	}
-	s, err := q.find(ctx, old.ID)
+	remove := next.ID == uuid.Nil
+	s, err := q.swappable(ctx, &old, remove)
 	if err != nil {
 		return err
-	}
-	remove := next.ID == uuid.Nil
-	switch {
-	case s.seq != old.Revision:
-		return jobError(s.rec.Function, faas.ErrRevision, faas.ErrRevision.Error())
-	case remove && !s.settled:
-		return jobError(s.rec.Function, faas.ErrInput, "only the record of a settled job can be removed")
 	}
 	next.ID = old.ID
-	if len(next.Payload) > q.objects.inline || len(next.Output) > q.objects.inline {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, objectGrace/2)
-		defer cancel()
-	}
-	at, err := q.objects.enlarge(ctx, &next, s.large, s.place.owner(old.ID))
-	if err != nil {
-		return q.failed(ctx, "change a job", err)
-	}
-	at.Follow = s.large.Follow
-	msg, state, err := q.swapMessage(s, &next, at, remove)
-	if err != nil {
-		return err
-	}
-	seq, err := q.store(ctx, msg)
+	ctx, cancel := q.inTime(ctx, &next, nil)
+	defer cancel()
+	now, err := q.overwrite(ctx, s, &next, remove)
 	switch {
 	case errors.Is(err, errFence):
 		return jobError(s.rec.Function, faas.ErrRevision, faas.ErrRevision.Error())
 	case err != nil:
 		return q.failed(ctx, "change a job", err)
 	}
-	q.swapped(ctx, s, &stored{rec: next, place: s.place, state: state, seq: seq, large: at, settled: next.State.IsSettled() || remove})
+	q.swapped(ctx, s, now)
 	if remove {
 		q.objects.forget(ctx, &s.large)
 	}
 	return nil
+}
+
+// swappable returns a job's record if it may be replaced.
+func (q *Queue) swappable(ctx context.Context, old *faas.JobRecord, remove bool) (*stored, error) {
+	if err := q.usable(ctx); err != nil {
+		return nil, err
+	}
+	s, err := q.find(ctx, old.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.seq != old.Revision:
+		return nil, jobError(s.rec.Function, faas.ErrRevision, faas.ErrRevision.Error())
+	case remove && !s.settled:
+		return nil, jobError(s.rec.Function, faas.ErrInput, "only the record of a settled job can be removed")
+	}
+	return s, nil
+}
+
+// overwrite writes a record over s.
+func (q *Queue) overwrite(ctx context.Context, s *stored, next *faas.JobRecord, remove bool) (*stored, error) {
+	at, err := q.objects.enlarge(ctx, next, s.large, s.place.owner(next.ID))
+	if err != nil {
+		return nil, err
+	}
+	at.Follow = s.large.Follow
+	msg, state, err := q.swapMessage(s, next, at, remove)
+	if err != nil {
+		return nil, err
+	}
+	seq, err := q.store(ctx, msg)
+	return &stored{rec: *next, place: s.place, state: state, seq: seq, large: at, settled: next.State.IsSettled() || remove}, err
 }
 
 // swapMessage makes the write over s.

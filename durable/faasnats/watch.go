@@ -41,7 +41,11 @@ func (q *Queue) listen() error {
 		return q.failed(context.Background(), "subscribe", err)
 	}
 	backups, err := q.conn.Subscribe(q.signal("backup"), func(*nats.Msg) { q.objects.hold() })
-	q.watchers = []*nats.Subscription{swaps, made, backups}
+	if err != nil {
+		return q.failed(context.Background(), "subscribe", err)
+	}
+	others, err := q.peers.listen(q.answerPeers)
+	q.watchers = append(others, swaps, made, backups)
 	return err
 }
 
