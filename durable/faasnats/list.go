@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/inproc/faas"
 )
@@ -77,21 +79,62 @@ func (q *Queue) matching(ctx context.Context, filter *faas.JobFilter) ([]*entry,
 	}
 	l := listing{jobs: map[uuid.UUID]*entry{}}
 	for _, r := range q.ranges(ctx, filter) {
-		for more := uint64(1); more > 0; {
-			found, rest, err := q.batch(ctx, r.subject, r.from, 256)
-			if err != nil {
-				return nil, q.failed(ctx, "list jobs", err)
-			}
-			for _, s := range found {
-				l.add(s)
-				r.from = s.seq + 1
-			}
-			if more = rest; len(found) == 0 {
-				more = 0
-			}
+		found, more, err := q.batch(ctx, r.subject, r.from, 256)
+		for _, s := range found {
+			l.add(s)
+			r.from = s.seq + 1
+		}
+		if err == nil && more > 0 {
+			err = q.readOn(ctx, r, l.add)
+		}
+		if err != nil {
+			return nil, q.failed(ctx, "list jobs", err)
 		}
 	}
 	return l.sorted(), nil
+}
+
+// readOn reads a long range by a consumer of its own. With each batch the server counts what
+// is left, so that many of them would take the square of the time.
+func (q *Queue) readOn(ctx context.Context, r rangeOf, take func(*stored)) error {
+	c, err := q.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		FilterSubject: r.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.from,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = q.stream.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) }() // else it ends by itself
+	for left := int(c.CachedInfo().NumPending); left > 0; {
+		batch, err := c.Fetch(min(left, 4096), jetstream.FetchMaxWait(requestTimeout))
+		if err != nil {
+			return err
+		}
+		n := 0
+		for msg := range batch.Messages() {
+			n++
+			q.takeListed(msg, take)
+		}
+		if n == 0 || batch.Error() != nil || ctx.Err() != nil {
+			return cmp.Or(ctx.Err(), batch.Error(), nats.ErrTimeout)
+		}
+		left -= n
+	}
+	return nil
+}
+
+// takeListed decodes what a consumer of readOn gives.
+func (q *Queue) takeListed(msg jetstream.Msg, take func(*stored)) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return
+	}
+	s, err := decode(msg.Subject(), msg.Headers(), msg.Data(), meta.Sequence.Stream)
+	if err != nil {
+		q.log.Error("faasnats: a job can't be read", "error", err)
+		return
+	}
+	take(s)
 }
 
 // listing is what a List has found, and how much of it is in memory.

@@ -37,8 +37,11 @@ func WithReplicas(n int) Option { return func(s *settings) { s.replicas = n } }
 // that it lives. All processes set the same.
 func WithAckWait(d time.Duration) Option { return func(s *settings) { s.ackWait = d } }
 
-// WithMaxStore bounds what the jobs may take in the stream. Put refuses a job with
-// [faas.ErrOverloaded] once nine tenths are taken, so that what runs can still be settled.
+// WithMaxStore bounds what the jobs may take in the stream and the object store. Put refuses a
+// job with [faas.ErrOverloaded] once nine tenths are taken, so that what runs can still be
+// settled, and a job of a tenant that has half of that while jobs of others wait. The tenants
+// are counted by each process for itself: what it has accepted since it has opened the queue, and
+// does not know to be settled.
 // 0, the default, is no bound: then the first write that the server refuses is as likely a
 // settlement, which the router repeats until there is room. Package embed sets it to what
 // its server may store.

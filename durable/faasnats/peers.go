@@ -32,14 +32,20 @@ const peerAnswer = 500 * time.Millisecond
 
 // runningJob is what a process tells of a job that it runs.
 type runningJob struct {
-	Revision uint64
-	Progress faas.JobProgress
+	Revision uint64 `json:"revision"`
+	Done     int64  `json:"done"`
+	Total    int64  `json:"total"`
+	Note     string `json:"note"`
+}
+
+func (r runningJob) progress() faas.JobProgress {
+	return faas.JobProgress{Done: r.Done, Total: r.Total, Note: r.Note}
 }
 
 // peerQuestion asks which of the jobs a process runs.
 type peerQuestion struct {
-	From string
-	Jobs []uuid.UUID
+	From string      `json:"from"`
+	Jobs []uuid.UUID `json:"jobs"`
 }
 
 func newPeers(conn *nats.Conn, prefix, self string, silent time.Duration) *peers {

@@ -77,7 +77,7 @@ func (q *Queue) create(ctx context.Context, rec *faas.JobRecord, bounded bool, a
 		return 0, err
 	}
 	if bounded {
-		if err := q.makeRoom(ctx, sizeOf(rec)); err != nil {
+		if err := q.makeRoom(ctx, rec); err != nil {
 			return 0, err
 		}
 	}

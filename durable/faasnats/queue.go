@@ -108,7 +108,7 @@ func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, 
 		changed: make(chan struct{}), consumers: map[place]jetstream.Consumer{}, hosted: map[string]*hosted{},
 		held: map[uuid.UUID]*held{}, underway: map[place]int{}, outbox: map[string]*outgoing{},
 		ready: map[place]int{}, old: map[place]int{},
-		room: room{most: s.maxStore, used: int64(stream.CachedInfo().State.Bytes + objects.stream.CachedInfo().State.Bytes)},
+		room: room{most: s.maxStore, mine: map[string]int64{}, used: int64(stream.CachedInfo().State.Bytes + objects.stream.CachedInfo().State.Bytes)},
 		turn: uint64(mathrand.Uint32()) << 32, // no lease of another value has the same token
 	}
 	q.peers = newPeers(conn, q.signal("peers"), q.author, s.ackWait)

@@ -47,7 +47,7 @@ func (q *Queue) answerPeers(jobs []uuid.UUID) map[uuid.UUID]runningJob {
 	all := map[uuid.UUID]runningJob{}
 	for _, id := range jobs {
 		if h := q.held[id]; h != nil && h.lease != 0 {
-			all[id] = runningJob{h.seq, h.progress}
+			all[id] = runningJob{h.seq, h.progress.Done, h.progress.Total, h.progress.Note}
 		}
 	}
 	return all
@@ -106,7 +106,7 @@ func (q *Queue) shown(ctx context.Context, s *stored, others map[uuid.UUID]runni
 	}
 	q.mu.Unlock()
 	if other, ok := others[rec.ID]; ok && h == nil && other.Revision == s.seq {
-		rec.State, rec.Progress = faas.JobRunning, other.Progress
+		rec.State, rec.Progress = faas.JobRunning, other.progress()
 		return rec
 	}
 	if h == nil && s.place.isOrdered() && s.state == inLine {

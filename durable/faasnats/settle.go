@@ -41,10 +41,14 @@ func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRe
 		return err
 	}
 	seq, err := q.storeSettlement(ctx, h, c, &next)
-	if err == nil {
-		q.settled(h, &next, c, seq)
+	if err != nil {
+		return err
 	}
-	return err
+	if next.State.IsSettled() {
+		q.room.settle(next.Tenant, int64(sizeOf(&lease.Record)))
+	}
+	q.settled(h, &next, c, seq)
+	return nil
 }
 
 // storeSettlement stores the write, and notes what its author has to know when it comes

@@ -28,6 +28,9 @@ func (q *Queue) Swap(ctx context.Context, old, next faas.JobRecord) error {
 	case err != nil:
 		return q.failed(ctx, "change a job", err)
 	}
+	if now.settled && !s.settled {
+		q.room.settle(s.rec.Tenant, int64(sizeOf(&s.rec)+s.large.apart(&s.rec)))
+	}
 	q.swapped(ctx, s, now)
 	if remove {
 		q.objects.forget(ctx, &s.large)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/minio/highwayhash"
 )
@@ -18,9 +17,10 @@ import (
 // that place, and with it all jobs that were written behind it.
 var ErrDamaged = errors.New("a file of the store is damaged")
 
-// checkStore checks all messages of a store against their checksums. The last message of a
-// stream may be torn: a process or a machine has died while it was written, so that it was
-// not acknowledged.
+// checkStore checks all messages of a store against their checksums. Those at the end of a
+// block may be torn: a process or a machine has died while they were written, so that they were
+// not acknowledged. The server leaves them there, or cuts them off. Damage in that part can't be
+// told from it.
 func checkStore(store string) error {
 	streams, err := filepath.Glob(filepath.Join(store, "jetstream", "*", "streams", "*"))
 	if err != nil {
@@ -31,8 +31,8 @@ func checkStore(store string) error {
 		if err != nil {
 			return err
 		}
-		for i, b := range blocks {
-			if err := b.check(filepath.Base(dir), i == len(blocks)-1); err != nil {
+		for _, b := range blocks {
+			if err := b.check(filepath.Base(dir)); err != nil {
 				return err
 			}
 		}
@@ -46,7 +46,7 @@ type block struct {
 	n    uint32
 }
 
-// blocksOf returns the blocks of a directory in the order in which they were written.
+// blocksOf returns the blocks of a directory.
 func blocksOf(dir string) (all []block, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -58,7 +58,6 @@ func blocksOf(dir string) (all []block, err error) {
 			all = append(all, b)
 		}
 	}
-	slices.SortFunc(all, func(a, b block) int { return int(int64(a.n) - int64(b.n)) })
 	return all, nil
 }
 
@@ -71,8 +70,11 @@ const (
 	hasHeaders = 1 << 31
 )
 
-// check reads a block of a stream. In the last one the last message may be torn.
-func (b *block) check(stream string, last bool) error {
+// mostTorn is from how far before the end of a block on its messages may be torn.
+const mostTorn = 1 << 20
+
+// check reads a block of a stream.
+func (b *block) check(stream string) error {
 	data, err := os.ReadFile(b.path)
 	if err != nil {
 		return fmt.Errorf("embed: %w", err)
@@ -80,7 +82,7 @@ func (b *block) check(stream string, last bool) error {
 	key := sha256.Sum256(fmt.Appendf(nil, "%s-%d", stream, b.n))
 	for at := 0; at < len(data); {
 		n, ok := message(data[at:], key[:])
-		if !ok && last && isTorn(data[at:], n, key[:]) {
+		if !ok && len(data)-at <= mostTorn {
 			return nil
 		}
 		if !ok {
@@ -122,24 +124,4 @@ func checksum(key []byte, parts ...[]byte) []byte {
 		_, _ = h.Write(p) // it never fails
 	}
 	return h.Sum(nil)
-}
-
-// isTorn reports whether what is left of a block, whose first message claims to have a length
-// of n bytes, is one message that was not written to its end: no whole one is behind it. A
-// file system may leave zeros there. That the last message of all was damaged can't be told
-// from that.
-func isTorn(rest []byte, n int, key []byte) bool {
-	rest = bytes.TrimRight(rest, "\x00")
-	if len(rest) == 0 {
-		return true
-	}
-	if n < len(rest) {
-		return false
-	}
-	for at := 1; at < len(rest); at++ {
-		if _, ok := message(rest[at:], key); ok {
-			return false
-		}
-	}
-	return true
 }

@@ -34,10 +34,11 @@ func filled(t *testing.T, jobs int) (dir, block string) {
 }
 
 func TestADamagedBlockIsAClearErrorAndTheDirectoryStaysAsItIs(t *testing.T) {
-	dir, path := filled(t, 100)
+	const jobs = 900 // more than a MiB
+	dir, path := filled(t, jobs)
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	for at := 0; at < len(whole)*9/10; at += len(whole)/37 + 1 {
+	for at := 0; at < len(whole)-1<<20-2000; at += 20_011 {
 		damaged := append([]byte(nil), whole...)
 		damaged[at] ^= 0x80
 		require.NoError(t, os.WriteFile(path, damaged, 0o600))
@@ -54,7 +55,7 @@ func TestADamagedBlockIsAClearErrorAndTheDirectoryStaysAsItIs(t *testing.T) {
 	q, err := embed.Open(dir)
 	require.NoError(t, err, "the directory is free, and whole")
 	defer q.Close()
-	require.Equal(t, 100, listed(t, q))
+	require.Equal(t, jobs, listed(t, q))
 }
 
 func TestAMessageThatWasTornByADeathIsNoDamage(t *testing.T) {
