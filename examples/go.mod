@@ -21,6 +21,7 @@ require (
 	codeberg.org/go-latex/latex v0.2.0 // indirect
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect
 	git.sr.ht/~sbinet/gg v0.7.0 // indirect
+	github.com/adhocore/gronx v1.20.0 // indirect
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.9.0-default-no-op // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -75,6 +76,7 @@ require (
 	github.com/inproc/faas/observe/faasotel v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/observe/faasprom v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/sim v0.0.0-00010101000000-000000000000
+	github.com/inproc/faas/trigger/faascron v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faasevents v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faaspg v0.0.0-00010101000000-000000000000
 	github.com/jackc/pgx/v5 v5.13.0
@@ -113,5 +115,6 @@ replace github.com/inproc/faas/observe/faasconsole => ../observe/faasconsole
 
 replace github.com/inproc/faas/observe/faasotel => ../observe/faasotel
 
-
 replace github.com/inproc/faas/trigger/faaspg => ../trigger/faaspg
+
+replace github.com/inproc/faas/trigger/faascron => ../trigger/faascron

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faascron"
 )
 
 // article is what price and search are asked for.
@@ -35,7 +36,7 @@ type picture struct {
 	Token  string `json:"token"`
 }
 
-// report is what export and nightly write.
+// report is what export writes.
 type report struct {
 	Day  string `json:"day"`
 	Rows int    `json:"rows"`
@@ -157,7 +158,7 @@ func send(ctx context.Context, l letter) (string, error) {
 	return "sent", takes(ctx, 110*time.Millisecond)
 }
 
-// nightly sums the day up.
-func nightly(ctx context.Context, r report) (int, error) {
-	return r.Rows, takes(ctx, 400*time.Millisecond)
+// nightly sums the day up. A timer starts it.
+func nightly(ctx context.Context, _ faascron.Tick) (int, error) {
+	return 0, takes(ctx, 400*time.Millisecond)
 }

@@ -98,5 +98,6 @@ func ignore(err, expected error) error {
 // others can reach has rules and tokens instead, by admin.WithAuthorize and access.Bearer.
 func (s *shop) admin() http.Handler {
 	return admin.Handler(s.Router, admin.WithName("shop"), admin.WithInsecureLoopback(), admin.WithWrites(),
-		admin.WithRecorder(s.recorder), admin.WithLedger(s.ledger, s.book), admin.WithBudgets(s.budgets), admin.WithRing(s.ring), admin.WithTail(s.tail))
+		admin.WithRecorder(s.recorder), admin.WithLedger(s.ledger, s.book), admin.WithBudgets(s.budgets), admin.WithRing(s.ring), admin.WithTail(s.tail),
+		admin.WithDrivers(s.timer.Driver))
 }

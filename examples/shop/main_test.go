@@ -83,6 +83,7 @@ func TestTheShopShowsWhatIsWrongWithIt(t *testing.T) {
 		}
 		return false
 	})
+	until(t, base+"v1/sources", func(all admin.Sources) bool { return len(all.Sources) == 1 && all.Sources[0].Function == "nightly" })
 	page, err := http.Get(base)
 	require.NoError(t, err)
 	defer page.Body.Close()

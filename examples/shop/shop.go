@@ -11,6 +11,7 @@ import (
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/cost"
 	"github.com/inproc/faas/observe"
+	"github.com/inproc/faas/trigger/faascron"
 )
 
 // shop is a host of eight functions, with all that shows what they do.
@@ -25,6 +26,7 @@ type shop struct {
 
 	closed chan struct{} // is closed when the shop closes
 
+	timer *faascron.Timer
 	fraud *faas.Function[order, bool]
 	mail  *faas.Function[letter, string]
 }
@@ -113,7 +115,9 @@ func (s *shop) register() error {
 		faas.RegisterInit(s.Router, "resize", started(h, 210*time.Millisecond), team("media"), faas.WithVersion(n), faas.WithConcurrency(16), faas.WithQueue(32),
 			faas.WithQueueTimeout(2*time.Second), faas.WithTimeout(5*time.Second), faas.WithMemory(1<<30), faas.WithScaler(faas.ConcurrencyScaler{}))
 	}
-	return errors.Join(
+	var err error
+	s.timer, err = faascron.Every(s.Router, "nightly", "0 2 * * *", faascron.In("Europe/Berlin"), faascron.Name("nightly"))
+	return errors.Join(err,
 		s.SetAlias("resize", "live", faas.Weights{7: 100}, faas.WithActor("ci-deploy")),
 		s.SetAlias("resize", "", faas.Weights{7: 100}, faas.WithActor("ci-deploy")),
 	)
