@@ -32,6 +32,7 @@ if it imports it.
 	access/faasjwt       authentication by JSON web token (module)
 	access/faascedar     authorization by Cedar policies (module)
 	access/webhook       verification of signed webhooks
+	admin                one HTTP API for what a person does to a running host
 	cost                 prices of records, budgets, forecasts
 	cost/ledgersqlite    records kept in a SQLite file (module)
 	sim                  what a scaling policy would do with your traffic (module)

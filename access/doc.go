@@ -39,6 +39,12 @@ a caller puts on the context does not change that.
 A caller that may not call a function should not learn that it exists. Fronts give
 the same answer to both, and ask the gate before they look at anything else ([Ask]).
 
+# Rights
+
+A [Rule] lets call, and with Rights also do other things with its functions, for example
+see their numbers or change their limits. [Rules.Permit] decides about such an [Action];
+package admin asks it.
+
 # Secrets
 
 A [Secret] shows "[redacted]" wherever it is printed or encoded. [Give] hands one

@@ -102,18 +102,22 @@ func (x *exchange) setAlias() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []faas.AliasOption{faas.WithActor(x.actor()), faas.WithDescription(c.Description)}
+	x.entry.Detail = clip(w.String(), 200)
+	if err := x.h.router.SetAlias(function, alias, w, c.options(x.actor())...); err != nil {
+		return nil, err
+	}
+	return x.oneAlias(function, alias)
+}
+
+func (c *AliasChange) options(actor string) []faas.AliasOption {
+	opts := []faas.AliasOption{faas.WithActor(actor), faas.WithDescription(c.Description)}
 	if c.Sticky {
 		opts = append(opts, faas.WithSticky())
 	}
 	if c.IfRevision != nil {
 		opts = append(opts, faas.IfRevision(uint64(*c.IfRevision)))
 	}
-	x.entry.Detail = clip(w.String(), 200)
-	if err := x.h.router.SetAlias(function, alias, w, opts...); err != nil {
-		return nil, err
-	}
-	return x.oneAlias(function, alias)
+	return opts
 }
 
 func (x *exchange) oneAlias(function, alias string) (any, error) {

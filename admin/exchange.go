@@ -133,18 +133,9 @@ const (
 
 // body reads the JSON body of an order into v. An empty one leaves v as it is.
 func (x *exchange) body(v any, most int64) error {
-	kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
-		return problem(http.StatusUnsupportedMediaType, "media_type", "Send the header Content-Type: application/json.")
-	}
-	data, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, most))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return problem(http.StatusRequestEntityTooLarge, "too_large", "The body is larger than "+strconv.FormatInt(most, 10)+" bytes.")
-	} else if err != nil {
-		return badInput("The body could not be read.")
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil
+	data, err := x.read(most)
+	if err != nil || len(bytes.TrimSpace(data)) == 0 {
+		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -155,6 +146,22 @@ func (x *exchange) body(v any, most int64) error {
 		return badInput("Something follows the JSON of the body.")
 	}
 	return nil
+}
+
+// read reads a body that says that it is JSON: what says so can't be sent by a form of a web
+// page.
+func (x *exchange) read(most int64) ([]byte, error) {
+	kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return nil, problem(http.StatusUnsupportedMediaType, "media_type", "Send the header Content-Type: application/json.")
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, most))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, problem(http.StatusRequestEntityTooLarge, "too_large", "The body is larger than "+strconv.FormatInt(most, 10)+" bytes.")
+	} else if err != nil {
+		return nil, badInput("The body could not be read.")
+	}
+	return data, nil
 }
 
 // at says in which line of the body an error is.

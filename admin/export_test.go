@@ -1,6 +1,11 @@
 package admin
 
-import "github.com/inproc/faas/access"
+import (
+	"net/http"
+	"time"
+
+	"github.com/inproc/faas/access"
+)
 
 // MaxStreams is how many streams a handler serves at once.
 const MaxStreams = maxStreams
@@ -18,4 +23,42 @@ func Verbs() (all []Verb) {
 		all = append(all, Verb{e.method, e.path, e.verb, e.right, e.write, e.stream})
 	}
 	return all
+}
+
+// Param is a parameter of a GET endpoint.
+type Param struct{ Path, Name string }
+
+// Params are all parameters.
+func Params() (all []Param) {
+	for _, e := range endpoints() {
+		for _, p := range e.query {
+			if e.method == http.MethodGet {
+				all = append(all, Param{e.path, p.name})
+			}
+		}
+	}
+	return all
+}
+
+// Looked is what a look has found.
+type Looked struct {
+	Rev   Count
+	Full  bool // readers of the frame before get a full one
+	Calls Int  // of export
+}
+
+// Look has the collector of a handler look, by a wall clock that is off by that much.
+func Look(api http.Handler, off time.Duration) (out Looked) {
+	h, _ := api.(*handler)
+	if h.live.collector == nil {
+		h.live.collector = &collector{router: h.router, recorder: h.recorder, followers: map[string]*follower{}}
+	}
+	s := h.live.collector.look(time.Now().Add(off))
+	out = Looked{Rev: s.rev, Full: s.oldest == s.rev}
+	for _, e := range s.entries {
+		if e.name == "export" {
+			out.Calls = e.row[colCalls]
+		}
+	}
+	return out
 }

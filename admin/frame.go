@@ -193,12 +193,7 @@ func (d *draft) encode() []byte {
 // make writes the frame. The rows are encoded already, once for all viewers.
 func (d *draft) make() []byte {
 	var b bytes.Buffer
-	b.WriteString(`{"rev":` + strconv.FormatUint(uint64(d.rev), 10) + `,"epoch":` + strconv.Quote(d.epoch) + `,"now":"` + d.now.UTC().Format(time.RFC3339Nano) + `"`)
-	if d.full {
-		b.WriteString(`,"full":true`)
-		writeField(&b, "columns", frameColumns())
-		writeField(&b, "states", states())
-	}
+	d.writeHead(&b)
 	rows := d.writeRows(&b)
 	if names := d.goneNames(); len(names) > 0 {
 		writeField(&b, "gone", names)
@@ -213,6 +208,15 @@ func (d *draft) make() []byte {
 	}
 	b.WriteByte('}')
 	return b.Bytes()
+}
+
+func (d *draft) writeHead(b *bytes.Buffer) {
+	b.WriteString(`{"rev":` + strconv.FormatUint(uint64(d.rev), 10) + `,"epoch":` + strconv.Quote(d.epoch) + `,"now":"` + d.now.UTC().Format(time.RFC3339Nano) + `"`)
+	if d.full {
+		b.WriteString(`,"full":true`)
+		writeField(b, "columns", frameColumns())
+		writeField(b, "states", states())
+	}
 }
 
 // writeRows reports whether there is any.

@@ -124,17 +124,24 @@ func (x *exchange) jobFilter() (f faas.JobFilter, err error) {
 	if f.States, err = statesOf(x.r.URL.Query()["state"]); err != nil {
 		return f, err
 	}
-	for _, label := range x.r.URL.Query()["label"] {
+	f.Labels, err = labelsOf(x.r.URL.Query()["label"])
+	return f, err
+}
+
+// labelsOf reads labels such as "team=web".
+func labelsOf(texts []string) (map[string]string, error) {
+	if len(texts) == 0 {
+		return nil, nil //nolint:nilnil // no labels
+	}
+	labels := map[string]string{}
+	for _, label := range texts {
 		key, value, ok := strings.Cut(label, "=")
 		if !ok {
-			return f, badInput("The parameter label is name=value.")
+			return nil, badInput("The parameter label is name=value.")
 		}
-		if f.Labels == nil {
-			f.Labels = map[string]string{}
-		}
-		f.Labels[key] = value
+		labels[key] = value
 	}
-	return f, nil
+	return labels, nil
 }
 
 // statesOf reads the names of states, as they stand in Job.
@@ -358,17 +365,9 @@ func (x *exchange) replayJob() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var body Input
-	if err := x.body(&body, maxInput); err != nil {
-		return nil, err
-	}
-	var opts []faas.SendOption
-	payload, given, err := body.bytes()
+	opts, err := x.otherInput()
 	if err != nil {
 		return nil, err
-	}
-	if given {
-		opts = append(opts, faas.WithInput(payload))
 	}
 	again, err := job.Replay(access.WithPrincipal(x.r.Context(), x.who), opts...)
 	if err != nil {
@@ -380,6 +379,19 @@ func (x *exchange) replayJob() (any, error) {
 	}
 	x.entry.Detail = "as " + info.ID.String()
 	return x.shownJob(&info), nil
+}
+
+// otherInput is the input that the body has for the new job, if it has one.
+func (x *exchange) otherInput() ([]faas.SendOption, error) {
+	var body Input
+	if err := x.body(&body, maxInput); err != nil {
+		return nil, err
+	}
+	payload, given, err := body.bytes()
+	if err != nil || !given {
+		return nil, err
+	}
+	return []faas.SendOption{faas.WithInput(payload)}, nil
 }
 
 // cancelJob cancels one job.

@@ -35,12 +35,9 @@ func (x *exchange) setLimit() (any, error) {
 	if err := x.body(&c, maxOrder); err != nil {
 		return nil, err
 	}
-	n := math.MaxInt32
-	if c.Limit != nil {
-		if *c.Limit < 0 || *c.Limit > math.MaxInt32 {
-			return nil, badInput("A limit is null, for none, or between 0, which is off, and 2147483647.")
-		}
-		n = int(*c.Limit)
+	n, err := c.limit()
+	if err != nil {
+		return nil, err
 	}
 	x.entry.Detail = "limit " + strconv.Itoa(n)
 	if err := x.h.router.SetConcurrency(name, n); err != nil {
@@ -51,6 +48,16 @@ func (x *exchange) setLimit() (any, error) {
 		return nil, err
 	}
 	return Limit{Function: name, Limit: shownLimit(info.Concurrency)}, nil
+}
+
+func (c *LimitChange) limit() (int, error) {
+	switch {
+	case c.Limit == nil:
+		return math.MaxInt32, nil
+	case *c.Limit < 0 || *c.Limit > math.MaxInt32:
+		return 0, badInput("A limit is null, for none, or between 0, which is off, and 2147483647.")
+	}
+	return int(*c.Limit), nil
 }
 
 func (x *exchange) setCapacity() (any, error) {

@@ -67,18 +67,7 @@ func (l *live) leave() {
 
 // watch begins a stream of frames: from now on there is a scene each second.
 func (l *live) watch(r *faas.Router, rec *observe.Recorder) (unwatch func()) {
-	l.mu.Lock()
-	l.watchers++
-	first := l.watchers == 1
-	if first {
-		l.stop = make(chan struct{})
-		if l.next == nil {
-			l.next = make(chan struct{})
-		}
-	}
-	stop := l.stop
-	l.mu.Unlock()
-	if first {
+	if stop, first := l.join(); first {
 		l.look(r, rec) // here, so that the first frame is of this moment
 		go l.run(r, rec, stop)
 	}
@@ -89,6 +78,20 @@ func (l *live) watch(r *faas.Router, rec *observe.Recorder) (unwatch func()) {
 			close(l.stop)
 		}
 	}
+}
+
+// join counts a watcher, and reports whether it is the first.
+func (l *live) join() (stop <-chan struct{}, first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watchers++; l.watchers > 1 {
+		return l.stop, false
+	}
+	l.stop = make(chan struct{})
+	if l.next == nil {
+		l.next = make(chan struct{})
+	}
+	return l.stop, true
 }
 
 // run is the goroutine of the streams. It looks when a second begins.

@@ -155,22 +155,26 @@ func callEndpoints() []*endpoint {
 	}
 }
 
-func moneyEndpoints() []*endpoint {
-	shared := []param{
+// moneyParams are the parameters of what is counted and priced.
+func moneyParams() []param {
+	return []param{
 		{"source", "ledger or recorder; default: the ledger if there is one"},
 		{"at", "a time in the ledger's period; default: now"},
 		{"book", "the price list; default: the first"},
 	}
+}
+
+func moneyEndpoints() []*endpoint {
 	return []*endpoint{
 		{
 			method: http.MethodGet, path: "/v1/usage", verb: "usage.get", right: access.See, out: typeOf[Usage](), needs: hasUsage,
 			serve: (*exchange).usage, summary: "What calls have used, and what that costs at list prices.",
-			query: append([]param{{"by", "some of function,version,tenant,outcome,spentOn; default function"}}, shared...),
+			query: append([]param{{"by", "some of function,version,tenant,outcome,spentOn; default function"}}, moneyParams()...),
 		},
 		{
 			method: http.MethodGet, path: "/v1/tenants", verb: "tenant.list", right: access.See, out: typeOf[Tenants](), needs: hasUsage,
 			serve: (*exchange).tenants, summary: "What tenants have used, what that costs, and their budgets.",
-			query: append([]param{{"tenant", "that tenant only; empty: calls for none in particular"}}, shared...),
+			query: append([]param{{"tenant", "that tenant only; empty: calls for none in particular"}}, moneyParams()...),
 		},
 		{
 			method: http.MethodGet, path: "/v1/budgets", verb: "budget.list", right: access.See, out: typeOf[Budgets](), needs: hasBudgets,

@@ -79,6 +79,11 @@ func known(t reflect.Type) Schema {
 	case reflect.TypeFor[[]byte]():
 		return Schema{"type": "string", "contentEncoding": "base64"}
 	}
+	return encodesItself(t)
+}
+
+// encodesItself is the schema of a type with a method that encodes it; nil: it has none.
+func encodesItself(t reflect.Type) Schema {
 	pointer := reflect.PointerTo(t)
 	switch {
 	case t.Kind() == reflect.Interface:
