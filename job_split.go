@@ -46,18 +46,25 @@ func (rec *JobRecord) split(b *batchEnd, givenUp JobCondition, now time.Time) []
 		if payload == nil {
 			return nil
 		}
-		part := JobRecord{
-			Format: JobFormat, ID: uuid.NewSHA1(rec.ID, []byte{byte(i)}), Function: rec.Function, Name: rec.Name, Tenant: rec.Tenant,
-			Priority: rec.Priority, State: JobReady, Condition: givenUp, Accepted: now, Due: rec.Due, MaxAge: rec.MaxAge, OrderKey: rec.OrderKey,
-			Payload: payload, Items: len(items), Labels: rec.Labels, Origin: rec.Origin, Last: rec.Last,
-		}
-		if givenUp != "" {
-			part.Attempts = rec.Attempts
-		}
+		part := rec.part(i, givenUp, now)
+		part.Payload, part.Items = payload, len(items)
 		parts = append(parts, part)
 	}
 	rec.Payload, rec.Parts = nil, []uuid.UUID{parts[0].ID, parts[1].ID}
 	return parts
+}
+
+// part is the record of a part, without its items.
+func (rec *JobRecord) part(i int, givenUp JobCondition, now time.Time) JobRecord {
+	part := JobRecord{
+		Format: JobFormat, ID: uuid.NewSHA1(rec.ID, []byte{byte(i)}), Function: rec.Function, Name: rec.Name, Tenant: rec.Tenant,
+		Priority: rec.Priority, State: JobReady, Condition: givenUp, Accepted: now, Due: rec.Due, MaxAge: rec.MaxAge, OrderKey: rec.OrderKey,
+		Labels: rec.Labels, Origin: rec.Origin, Last: rec.Last,
+	}
+	if givenUp != "" {
+		part.Attempts = rec.Attempts
+	}
+	return part
 }
 
 // inRange returns the indexes in their order, each once; all of n if one of them is none.

@@ -52,24 +52,32 @@ func parse(text string) (*expression, error) {
 	if err := e.expandTimes(fields); err != nil {
 		return nil, err
 	}
+	if err := e.expandDays(fields); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// expandDays makes what days match.
+func (e *expression) expandDays(fields []string) error {
 	inYear, err := expand(fields[months], months, 1, 12)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, m := range inYear {
 		e.months[m] = true
 	}
-	if e.days, err = newDaySet(fields[monthDays], monthDays, 1, 31); err != nil {
-		return nil, err
+	days, err := newDaySet(fields[monthDays], monthDays, 1, 31)
+	if err != nil {
+		return err
 	}
-	if e.weekDays, err = newDaySet(fields[weekDays], weekDays, 0, 6); err != nil {
-		return nil, err
-	}
+	e.days = days
 	e.both = isStar(fields[monthDays]) || isStar(fields[weekDays])
 	if len(fields) > years && !isStar(fields[years]) {
 		e.year = fields[years]
 	}
-	return e, nil
+	e.weekDays, err = newDaySet(fields[weekDays], weekDays, 0, 6)
+	return err
 }
 
 // expandTimes makes the times of a day.

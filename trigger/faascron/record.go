@@ -71,20 +71,27 @@ func (e *entry) keep(ctx context.Context, at time.Time) error {
 	}
 	queue := e.router.JobQueue()
 	for {
-		had, err := queue.Get(ctx, next.ID)
+		err := overwrite(ctx, queue, next, at)
 		switch {
+		case errors.Is(err, faas.ErrRevision):
+			continue
 		case errors.Is(err, faas.ErrForgotten), errors.Is(err, faas.ErrNotFound):
 			return nil // it was purged, and a queue takes no ID twice
-		case err != nil:
-			return err
 		}
-		if s, err := stateOf(&had); err == nil && !s.Mark.Before(at) {
-			return nil
-		}
-		if err := queue.Swap(ctx, had, next); !errors.Is(err, faas.ErrRevision) {
-			return err
-		}
+		return err
 	}
+}
+
+// overwrite writes the record unless one of a later time is there.
+func overwrite(ctx context.Context, queue faas.JobQueue, next faas.JobRecord, at time.Time) error {
+	had, err := queue.Get(ctx, next.ID)
+	if err != nil {
+		return err
+	}
+	if s, err := stateOf(&had); err == nil && !s.Mark.Before(at) {
+		return nil
+	}
+	return queue.Swap(ctx, had, next)
 }
 
 func stateOf(rec *faas.JobRecord) (s state, err error) {

@@ -87,9 +87,9 @@ func (c *cron) stretchAt(at int64) stretch {
 		s.start, s.before = start.Unix(), int64(before)
 	}
 	if !end.IsZero() {
-		s.end = max(end.Unix(), at+aDay) // of December 31 in a leap year ZoneBounds says that it ends before
-		if end.Unix() > at {
-			s.end = end.Unix()
+		s.end = end.Unix()
+		if s.end <= at { // of December 31 in a leap year ZoneBounds says that it has ended before
+			s.end = at + aDay
 		}
 	}
 	return s

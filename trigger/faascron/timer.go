@@ -107,20 +107,28 @@ func (e *entry) Run(ctx context.Context, sink source.Sink) error {
 	}
 	for {
 		wall := now()
-		due, after, wake := e.next(e.state, wall)
-		e.state = after
-		for _, f := range due {
-			if err := e.fire(ctx, sink, f, &sent); err != nil {
-				return err
-			}
-		}
-		if wake.IsZero() {
+		wake, err := e.look(ctx, sink, wall, &sent)
+		switch {
+		case err != nil:
+			return err
+		case wake.IsZero():
 			return nil
-		}
-		if !sleep(ctx, min(wake.Sub(wall), longestNap)) {
+		case !sleep(ctx, min(wake.Sub(wall), longestNap)):
 			return ctx.Err()
 		}
 	}
+}
+
+// look fires what is due when the clock shows wall, and returns when there will be more.
+func (e *entry) look(ctx context.Context, sink source.Sink, wall time.Time, sent *sync.WaitGroup) (wake time.Time, err error) {
+	due, after, wake := e.next(e.state, wall)
+	e.state = after
+	for _, f := range due {
+		if err := e.fire(ctx, sink, f, sent); err != nil {
+			return wake, err
+		}
+	}
+	return wake, nil
 }
 
 // Lag implements source.Source: nothing waits in a clock.
@@ -136,6 +144,10 @@ func (e *entry) fire(ctx context.Context, sink source.Sink, f firing, sent *sync
 		e.state.Missed += f.missed + 1
 		return e.keep(ctx, f.at)
 	}
+	return e.send(ctx, sink, f, sent)
+}
+
+func (e *entry) send(ctx context.Context, sink source.Sink, f firing, sent *sync.WaitGroup) error {
 	item, err := e.item(f)
 	if err != nil {
 		return err

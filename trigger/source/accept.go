@@ -87,16 +87,24 @@ func (d *Driver) after(err error, function string, failures int) (time.Duration,
 	case errors.Is(err, faas.ErrType), errors.Is(err, faas.ErrName):
 		return 0, rejected(err)
 	}
-	switch e.Kind {
-	case faas.KindNotFound:
-		if function != d.set.function { // the driver's own was there: it will come again
-			return 0, rejected(err)
-		}
-	case faas.KindDenied, faas.KindInvalid, faas.KindTooLarge, faas.KindNesting:
+	if d.isRejected(e.Kind, function) {
 		return 0, rejected(err)
-	case faas.KindNone, faas.KindBusy, faas.KindUnavailable, faas.KindClosed, faas.KindCanceled:
 	}
 	return max(wait, e.RetryAfter), nil
+}
+
+// isRejected reports whether a job that was refused so will be refused each time.
+func (d *Driver) isRejected(why faas.Kind, function string) bool {
+	switch why {
+	case faas.KindNotFound:
+		if function != d.set.function { // the driver's own was there: it will come again
+			return true
+		}
+	case faas.KindDenied, faas.KindInvalid, faas.KindTooLarge, faas.KindNesting:
+		return true
+	case faas.KindNone, faas.KindBusy, faas.KindUnavailable, faas.KindClosed, faas.KindCanceled:
+	}
+	return false
 }
 
 func rejected(err error) error { return fmt.Errorf("%w: %w", ErrRejected, err) }

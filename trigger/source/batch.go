@@ -131,19 +131,20 @@ func failedOf(input, output []byte) []int {
 	if json.Unmarshal(input, &batch) != nil {
 		return []int{-1}
 	}
-	at := make(map[string]int, len(batch.Items))
-	for i, item := range batch.Items {
-		at[item.ID] = i
+	return indexesOf(ids, batch.Items)
+}
+
+// indexesOf returns where the items with these IDs are; -1: nowhere.
+func indexesOf(ids []string, items []BatchItem[json.RawMessage]) []int {
+	at := make(map[string]int, len(items))
+	for i, item := range items {
+		at[item.ID] = i + 1
 	}
-	failed := make([]int, len(ids))
+	indexes := make([]int, len(ids))
 	for i, id := range ids {
-		n, there := at[id]
-		if !there {
-			n = -1
-		}
-		failed[i] = n
+		indexes[i] = at[id] - 1
 	}
-	return failed
+	return indexes
 }
 
 var errMalformed = errors.New("no partial batch response")
@@ -162,6 +163,10 @@ func failuresIn(output []byte) ([]string, error) {
 	if !there {
 		return nil, nil
 	}
+	return identifiersIn(list)
+}
+
+func identifiersIn(list []byte) ([]string, error) {
 	var entries []map[string]any
 	if err := json.Unmarshal(list, &entries); err != nil {
 		return nil, err

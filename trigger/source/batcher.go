@@ -69,6 +69,11 @@ func (b *batcher) add(t *taken) {
 		b.d.close(t, rejected(err))
 		return
 	}
+	b.put(t, data)
+}
+
+// put is add for an item that was encoded.
+func (b *batcher) put(t *taken, data json.RawMessage) {
 	key := batchKey{t.Function, t.Tenant, t.Priority}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -78,15 +83,21 @@ func (b *batcher) add(t *taken) {
 		o = nil
 	}
 	if o == nil {
-		o = &openBatch{key: key, have: map[string]bool{}, size: aroundItems}
-		b.open[key] = o
-		o.timer = time.AfterFunc(b.d.set.window, func() { b.timeUp(o) })
+		o = b.begin(key)
 	}
 	o.items, o.data, o.have[t.ID] = append(o.items, t), append(o.data, data), true
 	o.size += aroundItem + len(data)
 	if len(o.items) >= b.d.set.size || b.d.running.Err() != nil {
 		b.send(o)
 	}
+}
+
+// begin opens a batch. It is called with b.mu held.
+func (b *batcher) begin(key batchKey) *openBatch {
+	o := &openBatch{key: key, have: map[string]bool{}, size: aroundItems}
+	b.open[key] = o
+	o.timer = time.AfterFunc(b.d.set.window, func() { b.timeUp(o) })
+	return o
 }
 
 // encode encodes an item of a batch.

@@ -61,13 +61,21 @@ func Drive(r *faas.Router, src Source, opts ...Option) (*Driver, error) {
 	if err := d.look(); err != nil {
 		return nil, err
 	}
+	if err := d.launch(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// launch starts the driver's goroutine.
+func (d *Driver) launch() error {
 	d.running, d.stop = context.WithCancel(context.Background())
 	d.working, d.abandon = context.WithCancel(context.Background())
-	remove, err := r.OnShutdown(fmt.Sprintf("source %q", s.name), d.Stop)
+	remove, err := d.router.OnShutdown(fmt.Sprintf("source %q", d.set.name), d.Stop)
 	if err != nil {
 		d.stop()
 		d.abandon()
-		return nil, err
+		return err
 	}
 	d.remove = remove
 	if d.batch != nil {
@@ -75,7 +83,7 @@ func Drive(r *faas.Router, src Source, opts ...Option) (*Driver, error) {
 	}
 	d.become(Running)
 	go d.live()
-	return d, nil
+	return nil
 }
 
 // look looks at the function.

@@ -14,21 +14,8 @@ func (d *Driver) lag(ctx context.Context) (Lag, error) {
 	if err := ctx.Err(); err != nil {
 		return unknown, err
 	}
-	type answer struct {
-		lag Lag
-		err error
-	}
-	got := make(chan answer, 1) // so that a late answer holds no goroutine
-	go func() {
-		a := answer{unknown, errExited}
-		defer func() {
-			if p := recover(); p != nil {
-				a = answer{unknown, &faas.PanicError{Value: p, Stack: debug.Stack()}}
-			}
-			got <- a
-		}()
-		a.lag, a.err = d.source.Lag(ctx)
-	}()
+	got := make(chan lagAnswer, 1) // so that a late answer holds no goroutine
+	go d.askLag(ctx, got)
 	select {
 	case a := <-got:
 		if a.err != nil {
@@ -38,4 +25,21 @@ func (d *Driver) lag(ctx context.Context) (Lag, error) {
 	case <-ctx.Done():
 		return unknown, ctx.Err()
 	}
+}
+
+// lagAnswer is what a source has answered.
+type lagAnswer struct {
+	lag Lag
+	err error
+}
+
+func (d *Driver) askLag(ctx context.Context, to chan<- lagAnswer) {
+	a := lagAnswer{err: errExited}
+	defer func() {
+		if p := recover(); p != nil {
+			a.err = &faas.PanicError{Value: p, Stack: debug.Stack()}
+		}
+		to <- a
+	}()
+	a.lag, a.err = d.source.Lag(ctx)
 }

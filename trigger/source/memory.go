@@ -64,20 +64,27 @@ func (m *Memory) Run(ctx context.Context, sink Sink) error {
 	defer run.wait()
 	m.restart()
 	for {
-		k, more, over := m.next()
-		switch {
-		case over:
-			return nil
-		case k == nil:
-			select {
-			case <-more:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			continue
+		k, err := m.await(ctx)
+		if err != nil || k == nil {
+			return err
 		}
 		if err := run.send(ctx, sink, k); err != nil {
 			return err
+		}
+	}
+}
+
+// await waits for an item that the sink does not have; nil: there will be none.
+func (m *Memory) await(ctx context.Context) (*keptItem, error) {
+	for {
+		k, more, over := m.next()
+		if k != nil || over {
+			return k, nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 }

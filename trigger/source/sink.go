@@ -36,11 +36,16 @@ func (s sink) Send(ctx context.Context, item Item, done func(error)) error {
 	if err := d.enter(ctx); err != nil {
 		return err
 	}
+	d.begin(d.take(ctx, item, done))
+	return nil
+}
+
+// begin sends an item on its way.
+func (d *Driver) begin(t *taken) {
 	d.counts.underWay.Add(1)
 	d.counts.received.Add(1)
-	t := d.take(ctx, item, done)
 	switch {
-	case !d.set.passes(item.Payload):
+	case !d.set.passes(t.Payload):
 		d.finish(t, nil, &d.counts.filtered)
 	case d.batch != nil && t.Function == d.set.function && t.Prepared == nil:
 		d.batch.add(t)
@@ -48,24 +53,19 @@ func (s sink) Send(ctx context.Context, item Item, done func(error)) error {
 		t.turn = d.order.queue(t)
 		go d.carry(t)
 	}
-	return nil
 }
 
 // enter waits until the driver takes an item, which has a place then.
 func (d *Driver) enter(ctx context.Context) error {
-	for {
-		if err := d.ended(ctx); err != nil {
-			return err
-		}
-		opened := d.gate.closed()
-		if opened == nil {
-			break
-		}
+	for opened := d.gate.closed(); opened != nil && d.ended(ctx) == nil; opened = d.gate.closed() {
 		select {
 		case <-opened:
 		case <-ctx.Done():
 		case <-d.running.Done():
 		}
+	}
+	if err := d.ended(ctx); err != nil {
+		return err
 	}
 	select {
 	case d.places <- struct{}{}:
