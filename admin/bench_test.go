@@ -44,7 +44,7 @@ func processorTime(b *testing.B) time.Duration {
 func BenchmarkTenStreams(b *testing.B) {
 	rec := observe.NewRecorder()
 	r := faas.New(faas.WithMeter(rec), faas.WithRefusals(rec.Refused))
-	defer r.Close() //nolint:errcheck // it returns nil
+	defer r.Close()
 	var fns []*faas.Function[struct{}, struct{}]
 	for i := range 1000 {
 		fns = append(fns, faas.Register(r, fmt.Sprintf("function-%d", i), func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil }))

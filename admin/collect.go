@@ -72,8 +72,8 @@ const maxGone = 1000
 // recorder keeps these points for an hour.
 const maxGap = 50 * time.Minute
 
-// look makes the next scene. If the wall clock was put back, or there was no look for too long, what
-// there is is not counted but begun with, and each reader gets a full frame.
+// look makes the next scene. If the wall clock was put back, or there was no look for too long,
+// the counts begin anew with what there is, and each reader gets a full frame.
 func (c *collector) look(now time.Time) *scene {
 	now = now.Round(0) // the wall clock, by which the recorder counts
 	gap := now.Sub(c.last)

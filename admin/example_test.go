@@ -20,7 +20,7 @@ func ExampleHandler() {
 	log.SetFlags(0)
 	recorder, ring, tail := observe.NewRecorder(), faas.NewRing(1000, 64<<20, nil), observe.Tail(1000)
 	r := faas.New(faas.WithMeter(recorder), faas.WithRefusals(recorder.Refused), faas.WithCapture(ring), faas.WithLogger(slog.New(tail)))
-	defer r.Close() //nolint:errcheck // it returns nil
+	defer r.Close()
 	faas.Register(r, "greet", func(_ context.Context, name string) (string, error) { return "Hello, " + name, nil }, faas.WithConcurrency(8))
 	tokens, err := access.NewTokens()
 	if err != nil {

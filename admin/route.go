@@ -267,8 +267,11 @@ func otherEndpoints() []*endpoint {
 			method: http.MethodGet, path: "/v1/log/events", verb: "log.stream", right: access.See, stream: true, out: typeOf[Line](), needs: hasTail,
 			serve: (*exchange).logEvents, summary: "Lines of the log as they come; resumed by Last-Event-ID.",
 			query: []param{
-				{"after", "a number; lines with higher ones, instead of Last-Event-ID"}, {"function", "of that function only"},
-				{"tenant", "of that tenant only"}, {"level", "info, warn or error: of that level and higher"}, {"text", "that the line contains"},
+				{"after", "a number; lines with higher ones, instead of Last-Event-ID"},
+				{"function", "of that function only"},
+				{"tenant", "of that tenant only"},
+				{"level", "info, warn or error: of that level and higher"},
+				{"text", "that the line contains"},
 			},
 		},
 		{

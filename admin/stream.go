@@ -53,7 +53,7 @@ func (x *exchange) streaming(run func(*stream)) error {
 // write sends a text, and reports whether the client has taken it.
 func (s *stream) write(text string) bool {
 	_ = s.sends.SetWriteDeadline(time.Now().Add(writeTime)) // a writer without deadlines has none
-	if _, err := s.x.w.Write([]byte(text)); err != nil {
+	if _, err := s.x.w.Write([]byte(text)); err != nil {    //nolint:gosec // JSON in a stream of events, and nosniff says so
 		return false
 	}
 	_ = s.sends.Flush() // a writer that can't flush is not buffered
