@@ -50,7 +50,7 @@
 //
 // [TestMeter], [TestGate], [TestScaler] and [TestJobQueue] test an implementation of
 // [faas.Meter], [faas.Gate], [faas.Scaler] or [faas.JobQueue]: they check what the router
-// relies on.
+// relies on. [TestSource] does that for a source.Source.
 //
 // # Scaling
 //
