@@ -224,6 +224,7 @@ func TestRowsOfOneOrderKeyRunOneAfterTheOtherAlsoWithManyRelays(t *testing.T) {
 		got     = map[int][]int{}
 	)
 	var fn *faas.Function[int, struct{}]
+	var routers []*faas.Router
 	for range 3 {
 		r := newRouter(t)
 		fn = faas.Register(r, "ship", func(_ context.Context, n int) (struct{}, error) {
@@ -239,12 +240,15 @@ func TestRowsOfOneOrderKeyRunOneAfterTheOtherAlsoWithManyRelays(t *testing.T) {
 			got[key] = append(got[key], n)
 			return struct{}{}, nil
 		})
-		drive(t, r, faaspg.NewRelay(pool, faaspg.WithPoll(10*time.Millisecond)))
+		routers = append(routers, r)
 	}
 	want := map[int][]int{}
 	for n := range 120 {
 		sendTx(t, pool, fn, n, faas.WithOrderKey([]string{"a", "b", "c", "d"}[n%4]))
 		want[n%4] = append(want[n%4], n)
+	}
+	for _, r := range routers { // none can have more than four rows
+		drive(t, r, faaspg.NewRelay(pool, faaspg.WithPoll(10*time.Millisecond), faaspg.WithWindow(8)))
 	}
 	untilEmpty(t, pool)
 	require.Equal(t, want, got)
@@ -315,9 +319,11 @@ func TestARelayWhoseTermRanOutBeginsAnew(t *testing.T) {
 	_, err := pool.Exec(t.Context(), `DELETE FROM faas_outbox_relay`)
 	require.NoError(t, err)
 	until(t, "it was started again", func() bool { return d.Info(t.Context()).Restarts > 0 })
+	until(t, "it has the row again", func() bool { return count(t, pool, `SELECT count(*) FROM faas_outbox WHERE taken_by IS NOT NULL`) == 1 })
 	close(release)
 	untilEmpty(t, pool)
 	require.Empty(t, began, "the job had not gone, and ran once")
+	require.NoError(t, d.Stop(t.Context()), "nothing is under way that has ended")
 }
 
 func TestARelayWhoseConnectionsBreakLosesNothing(t *testing.T) {
