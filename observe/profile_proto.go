@@ -88,7 +88,7 @@ func (s *sampled) read(data []byte, texts []string) error {
 	if len(values) != 2 {
 		return errProfile
 	}
-	s.count, s.time = int(values[0]), time.Duration(values[1]) //nolint:gosec // of a profile that this process has made
+	s.count, s.time = int(values[0]), time.Duration(values[1])
 	return nil
 }
 
@@ -135,7 +135,7 @@ func fields(data []byte, f func(number int, value uint64, part []byte) error) er
 		default: // the runtime writes no others
 			return errProfile
 		}
-		if err := f(int(tag>>3&0xffff), value, part); err != nil { //nolint:gosec // 16 bits
+		if err := f(int(tag>>3&0xffff), value, part); err != nil {
 			return err
 		}
 	}
