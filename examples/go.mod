@@ -6,6 +6,7 @@ require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/google/uuid v1.6.0
 	github.com/inproc/faas v0.0.0-00010101000000-000000000000
+	github.com/inproc/faas/trigger/faascron v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faasmcp v0.0.0-00010101000000-000000000000
 	github.com/modelcontextprotocol/go-sdk v1.8.0
 	github.com/schollz/progressbar/v3 v3.19.1
@@ -76,7 +77,6 @@ require (
 	github.com/inproc/faas/observe/faasotel v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/observe/faasprom v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/sim v0.0.0-00010101000000-000000000000
-	github.com/inproc/faas/trigger/faascron v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faasevents v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/trigger/faaspg v0.0.0-00010101000000-000000000000
 	github.com/jackc/pgx/v5 v5.13.0

@@ -1,0 +1,45 @@
+// Command timers runs a function every second for five seconds, once at a given time, and once by
+// hand, and prints when the one of every morning at six in Berlin would run next.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+	_ "time/tzdata" // so that it knows Berlin wherever it runs
+
+	"github.com/inproc/faas"
+	"github.com/inproc/faas/trigger/faascron"
+)
+
+func main() {
+	if err := run(5 * time.Second); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(d time.Duration) error {
+	ctx := context.Background()
+	r := faas.New()
+	faas.Register(r, "report", func(_ context.Context, tick faascron.Tick) (struct{}, error) {
+		fmt.Println(tick.Timer, tick.Scheduled.Format(time.TimeOnly), "by hand:", tick.Manual)
+		return struct{}{}, nil
+	})
+	morning, err := faascron.Every(r, "report", "0 6 * * *", faascron.In("Europe/Berlin"), faascron.Name("morning"))
+	if err != nil {
+		return err
+	}
+	if _, err := faascron.Every(r, "report", "@every 1s", faascron.Name("second"), faascron.Overlap(faascron.Forbid)); err != nil {
+		return err
+	}
+	if _, err := faascron.At(r, "report", time.Now().Add(d/2), faascron.Name("once")); err != nil {
+		return err
+	}
+	fmt.Println("in Berlin next at", morning.Next())
+	if _, err := morning.Run(ctx); err != nil {
+		return err
+	}
+	time.Sleep(d)
+	return r.Shutdown(ctx)
+}
