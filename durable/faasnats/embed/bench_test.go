@@ -91,9 +91,9 @@ func (w *waits) all(call func()) time.Duration {
 	return time.Since(start)
 }
 
-func (w waits) p99() time.Duration {
-	slices.Sort(w)
-	return w[len(w)*99/100]
+func (w *waits) p99() time.Duration {
+	slices.Sort(*w)
+	return (*w)[len(*w)*99/100]
 }
 
 func benchServer(b *testing.B) *nats.Conn {
@@ -204,16 +204,16 @@ func accept(b *testing.B, q faas.JobQueue, function string) {
 
 // complete runs a round of jobs as a router does: one goroutine leases, and each job has
 // its own.
-func complete(b testing.TB, q faas.JobQueue, function string, destination bool) time.Duration {
-	b.Helper()
+func complete(tb testing.TB, q faas.JobQueue, function string, destination bool) time.Duration {
+	tb.Helper()
 	var done sync.WaitGroup
 	done.Add(benchJobs)
-	ctx, stop := context.WithCancel(b.Context())
+	ctx, stop := context.WithCancel(tb.Context())
 	start := time.Now()
-	go lease(ctx, b, q, function, destination, &done)
+	go lease(ctx, tb, q, function, destination, &done)
 	par(benchJobs, func(int) {
 		if _, err := q.Put(ctx, benchJob(function)); err != nil {
-			b.Error(err)
+			tb.Error(err)
 		}
 	})
 	done.Wait()
@@ -222,8 +222,8 @@ func complete(b testing.TB, q faas.JobQueue, function string, destination bool) 
 	return took
 }
 
-func lease(ctx context.Context, b testing.TB, q faas.JobQueue, function string, destination bool, done *sync.WaitGroup) {
-	b.Helper()
+func lease(ctx context.Context, tb testing.TB, q faas.JobQueue, function string, destination bool, done *sync.WaitGroup) {
+	tb.Helper()
 	slots := make(chan struct{}, atOnce)
 	for {
 		l, err := q.Lease(ctx, faas.LeaseRequest{Functions: []string{function}, Term: time.Minute})
@@ -232,7 +232,7 @@ func lease(ctx context.Context, b testing.TB, q faas.JobQueue, function string, 
 		}
 		slots <- struct{}{}
 		if err := q.Begin(ctx, l); err != nil {
-			b.Error(err)
+			tb.Error(err)
 		}
 		go func() {
 			defer done.Done()
@@ -244,7 +244,7 @@ func lease(ctx context.Context, b testing.TB, q faas.JobQueue, function string, 
 				follow = append(follow, benchJob("told"))
 			}
 			if err := q.Settle(context.Background(), l, next, follow...); err != nil {
-				b.Error(err)
+				tb.Error(err)
 			}
 		}()
 	}

@@ -34,9 +34,9 @@ func settledBefore(few int) int {
 func soak() bool { return os.Getenv("FAAS_SOAK") != "" }
 
 // preload gives a queue settled jobs, whose deliveries it waits for, and waiting ones.
-func preload(b testing.TB, q faas.JobQueue, settled, waiting int) {
-	b.Helper()
-	ctx, stop := context.WithCancel(b.Context())
+func preload(tb testing.TB, q faas.JobQueue, settled, waiting int) {
+	tb.Helper()
+	ctx, stop := context.WithCancel(tb.Context())
 	defer stop()
 	go func() { // a host, which is given nothing but settled records
 		_, _ = q.Lease(ctx, faas.LeaseRequest{Functions: []string{"filled"}, Term: time.Minute})
@@ -47,7 +47,7 @@ func preload(b testing.TB, q faas.JobQueue, settled, waiting int) {
 			rec.Tenant = fmt.Sprint("tenant", i%100)
 			change(&rec)
 			if _, err := q.Put(ctx, rec); err != nil {
-				b.Error(err)
+				tb.Error(err)
 			}
 		})
 	}
@@ -57,7 +57,7 @@ func preload(b testing.TB, q faas.JobQueue, settled, waiting int) {
 	for settled > 0 {
 		counts, err := q.Count(ctx)
 		if err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 		if counts["filled"].Succeeded >= settled {
 			break
@@ -69,18 +69,18 @@ func preload(b testing.TB, q faas.JobQueue, settled, waiting int) {
 
 // openUnsynced opens a queue on a directory as Open does, but for the syncs, so that a
 // backlog is there soon. The func closes it.
-func openUnsynced(b testing.TB, dir string) (*faasnats.Queue, func()) {
-	b.Helper()
+func openUnsynced(tb testing.TB, dir string) (*faasnats.Queue, func()) {
+	tb.Helper()
 	s, err := server.NewServer(&server.Options{
 		ServerName: "faas", DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(dir, "store"),
 	})
-	require.NoError(b, err)
+	require.NoError(tb, err)
 	go s.Start()
-	require.True(b, s.ReadyForConnections(time.Minute))
+	require.True(tb, s.ReadyForConnections(time.Minute))
 	conn, err := nats.Connect("", nats.InProcessServer(s))
-	require.NoError(b, err)
-	q, err := faasnats.OpenConn(b.Context(), conn)
-	require.NoError(b, err)
+	require.NoError(tb, err)
+	q, err := faasnats.OpenConn(tb.Context(), conn)
+	require.NoError(tb, err)
 	return q, func() {
 		_ = q.Close() // the server goes too
 		conn.Close()
@@ -117,9 +117,9 @@ func heap() int64 {
 }
 
 // sizeOf is what the files of a directory have in them.
-func sizeOf(b testing.TB, dir string) (size int64) {
-	b.Helper()
-	require.NoError(b, filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+func sizeOf(tb testing.TB, dir string) (size int64) {
+	tb.Helper()
+	require.NoError(tb, filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -127,7 +127,7 @@ func sizeOf(b testing.TB, dir string) (size int64) {
 		if err == nil {
 			size += info.Size()
 		}
-		return nil //nolint:nilerr // a file that goes away meanwhile
+		return nil // it may have gone away meanwhile
 	}))
 	return size
 }
