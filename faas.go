@@ -190,7 +190,7 @@ func (f *Function[In, Out]) invoke(ctx context.Context, to target, in In) (Out, 
 		t.in = in
 	}
 	var q caller
-	p, reusable, err := to.start(ctx, &q, t)
+	p, reusable, err := to.start(ctx, &q, t, &t.near)
 	switch {
 	case p.worker == nil:
 	case q.done != nil:
@@ -221,7 +221,7 @@ func (f *Function[In, Out]) invokeBytes(ctx context.Context, to target, payload 
 		return nil, to.turnAway(ctx, err)
 	}
 	var q caller
-	p, reusable, err := to.start(ctx, &q, t)
+	p, reusable, err := to.start(ctx, &q, t, &t.near)
 	if p.worker != nil {
 		reusable, err = p.await(&q)
 	}
@@ -250,7 +250,7 @@ func (f *Function[In, Out]) task() *typedTask[In, Out] {
 // and may still use t, so t is left to the garbage collector.
 func (f *Function[In, Out]) recycle(t *typedTask[In, Out], reusable bool) {
 	if reusable {
-		*t = typedTask[In, Out]{f: f, handler: f.handler}
+		*t = typedTask[In, Out]{f: f, handler: f.handler, near: t.near}
 		f.tasks.Put(t)
 	}
 }
@@ -276,10 +276,11 @@ type typedTask[In, Out any] struct {
 	handler Handler[In, Out]
 	in      In
 	out     Out
-	bytes   bool   // a bytes call: the answer is data
-	size    int    // of the payload, bytes
-	data    []byte // the encoded output
-	given   []byte // the encoded input, if a capture may have it, see function.given
+	bytes   bool    // a bytes call: the answer is data
+	size    int     // of the payload, bytes
+	data    []byte  // the encoded output
+	given   []byte  // the encoded input, if a capture may have it, see function.given
+	near    *worker // of its last call, see workerPool.take
 }
 
 func (t *typedTask[In, Out]) use(handler any) {

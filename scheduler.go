@@ -44,7 +44,8 @@ import (
 // call had its slot: then nothing is counted, and the name has to be looked up again.
 func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	var q caller
-	p, reusable, err := to.start(ctx, &q, t)
+	var near *worker
+	p, reusable, err := to.start(ctx, &q, t, &near)
 	if p.worker != nil {
 		return p.await(&q)
 	}
@@ -57,11 +58,11 @@ type pending struct {
 	call   *callContext
 }
 
-// start is invoke without the wait. The wait stands in the outermost function that can do
+// start is invoke without the wait. near is where t remembers its worker. The wait stands in the outermost function that can do
 // it, because a processor predicts no return of a goroutine that has parked: its stack of
 // return addresses belongs to another goroutine by then. Each frame between the park and the
 // caller's code costs such a misprediction.
-func (to target) start(ctx context.Context, q *caller, t task) (p pending, reusable bool, err error) {
+func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if ctx == nil {
 		return pending{}, true, to.turnAway(nil, refusal(fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
@@ -78,7 +79,7 @@ func (to target) start(ctx context.Context, q *caller, t task) (p pending, reusa
 	fn.part.Entered.Add(1)
 	var c *callContext
 	if parent == nil && priority == 0 && trace == nil && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
-		w := fn.router.workers.idlePool(fn.inline).take()
+		w := fn.router.workers.take(fn.inline, near)
 		if fn.needsExtra || q.from != nil || fn.inline && q.done != nil {
 			c = to.newContext(t, tenant)
 			c.extra.from = q.from

@@ -21,7 +21,8 @@ import (
 type worker struct {
 	pool     *workerPool
 	idle     atomic.Bool                 // a caller that turns it to false owns the worker
-	listed   atomic.Bool                 // it is in an idleList's list; true also while a caller that took it by its hint uses it
+	listed   atomic.Bool                 // it is in an idleList's list; true also while a caller that took it otherwise uses it
+	hinted   atomic.Bool                 // likewise for the list's hints; a sync.Pool may have dropped it
 	call     atomic.Pointer[callContext] // the last one; the timer and Close settle what they load from here
 	armed    atomic.Int64                // the time for which the timer is set; 0: it is not set
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
@@ -135,11 +136,12 @@ type goroutines interface {
 	Release()
 }
 
-// idleList finds an idle worker in two ways. hints is a sync.Pool, which keeps
-// apart what each processor used last: most calls take a worker from there with one
-// compare-and-swap, no lock, and a stack that is warm. list has every idle worker,
-// since a sync.Pool may drop what it holds. A worker that was taken by its hint stays
-// in list meanwhile: to look for it there would need the lock.
+// idleList finds an idle worker in two ways, for calls whose task does not remember one
+// (see workerPool.take). hints is a sync.Pool, which keeps apart what each processor used
+// last: a worker is taken from there with one compare-and-swap, no lock, and a stack that
+// is warm. list has every idle worker, since a sync.Pool may drop what it holds. A worker
+// that was taken in another way stays in both meanwhile: to look for it in list would need
+// the lock.
 type idleList struct {
 	hints sync.Pool  // of *worker; some are not idle any longer, so claim may fail
 	mu    sync.Mutex // guards list; no foreign code runs and nothing waits under it
@@ -154,6 +156,20 @@ const keepAlive = 10 * time.Second
 // scheduler.go; they are parameters so that this file does not depend on that one.
 func newWorkerPool(clock *clock, newPool func() (goroutines, error), loop func(*worker)) *workerPool {
 	return &workerPool{clock: clock, newPool: newPool, loop: loop}
+}
+
+// take claims an idle worker, or returns nil. near is where the call's task remembers the
+// worker of its last call: the two were used by the same processor, and most calls find
+// that worker idle. If another call has it, take remembers the one that it finds.
+func (p *workerPool) take(inline bool, near **worker) *worker {
+	if w := *near; w != nil && w.claim() {
+		return w
+	}
+	w := p.idlePool(inline).take()
+	if w != nil {
+		*near = w
+	}
+	return w
 }
 
 func (p *workerPool) idlePool(inline bool) *idleList {
@@ -350,8 +366,11 @@ func (w *worker) claim() bool { return w.idle.Load() && w.idle.CompareAndSwap(tr
 // take claims an idle worker, or returns nil. It tries one hint and then the list, the
 // worker that came last first.
 func (l *idleList) take() *worker {
-	if w, ok := l.hints.Get().(*worker); ok && w.claim() {
-		return w
+	if w, ok := l.hints.Get().(*worker); ok {
+		w.hinted.Store(false)
+		if w.claim() {
+			return w
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -364,6 +383,7 @@ func (l *idleList) take() *worker {
 		// So take claims w here, or put sees that w is not listed and appends it.
 		w.listed.Store(false)
 		if w.claim() {
+			w.hinted.Store(false) // its hint may be lost, and is too old
 			return w
 		}
 	}
@@ -378,7 +398,10 @@ func (l *idleList) put(w *worker) {
 		l.list = append(l.list, w)
 		l.mu.Unlock()
 	}
-	l.hints.Put(w)
+	if !w.hinted.Load() { // of two goroutines that see this both may put it: the claim of the second hint fails
+		w.hinted.Store(true)
+		l.hints.Put(w)
+	}
 }
 
 // takeIdleBefore claims the workers that became idle at or before the time before, and
