@@ -373,7 +373,7 @@ func (w *worker) exec(c *callContext) (won bool) {
 			// may panic, and after the recover Goexit still ends the goroutine.
 			w.dead = true
 		}
-		won = w.returned(c, v)
+		won = w.returned(c, &v)
 	}()
 	if c.isSettled() { // before the handler started, which then does not run
 		v.outcome = Canceled
@@ -410,8 +410,11 @@ func (c *callContext) runChain() error {
 }
 
 // returned runs on the handler's goroutine once the handler has ended.
-func (w *worker) returned(c *callContext, v verdict) (won bool) {
+func (w *worker) returned(c *callContext, v *verdict) (won bool) {
 	v.at = w.pool.clock.now()
+	if c.isPlain(v) && c.succeed(v) {
+		return true
+	}
 	if c.fn.chain != nil { // a middleware may have given next to another goroutine
 		c.extra.progress.CompareAndSwap(notRun, nextClosed)
 	}
@@ -419,9 +422,9 @@ func (w *worker) returned(c *callContext, v verdict) (won bool) {
 		w.checkCaller(c, v.at)
 	}
 	if c.fn.inline || v.outcome == Failed {
-		v = c.late(v)
+		*v = c.late(*v)
 	}
-	return w.finish(c, v)
+	return w.finish(c, *v)
 }
 
 // checkCaller checks whether an inline call's caller left before the handler

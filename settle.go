@@ -28,11 +28,38 @@ const (
 // settle ends the call, or returns false if the call was settled before. Several
 // goroutines may try at once: one wins. No lock may be held: it calls hooks.
 func (c *callContext) settle(v verdict, by settler) bool {
-	v, won := c.decide(v)
+	won := c.decide(&v)
 	if won {
-		c.follow(v, by)
+		c.follow(&v, by)
 	}
 	return won
+}
+
+// succeed is settle for nearly all calls: the handler has returned without an error, in
+// time, and there is nothing to tell of it but the records. It takes the steps of settle and
+// leaves out the questions of which the answers are known. It is false, and nothing is done,
+// if the call was settled before, or if an inline call's context has ended.
+func (c *callContext) succeed(v *verdict) bool {
+	if !c.state.CompareAndSwap(0, settled|canceled) {
+		return false
+	}
+	c.fire()
+	if c.counted {
+		c.releaseInstance(false)
+	}
+	c.hold.Release()
+	recorded := false
+	defer func() { c.conclude(v, byHandler, recorded) }() // deferred: a meter may call Goexit
+	for _, m := range c.fn.meters {
+		c.recordTo(m, v)
+	}
+	recorded = true
+	return true
+}
+
+// isPlain tells whether succeed does all that a call with that verdict needs.
+func (c *callContext) isPlain(v *verdict) bool {
+	return v.outcome == OK && c.extra == nil && !(c.fn.inline && v.at >= c.deadline)
 }
 
 // decide settles the call by one compare-and-swap on its state, so that caller, record
@@ -44,15 +71,15 @@ func (c *callContext) settle(v verdict, by settler) bool {
 // the caller's (c.callerFirst), the call ends as Canceled, and else as TimedOut. A caller
 // that leaves before the timer fires ends its call as Canceled, too: see forsake, and
 // checkCaller for an inline call. late applies the same rule to a handler that returned.
-func (c *callContext) decide(v verdict) (_ verdict, won bool) {
+func (c *callContext) decide(v *verdict) (won bool) {
 	if v.outcome == TimedOut {
 		v.err = c.timedOut()
 		if c.callerFirst {
 			v.outcome, v.err = Canceled, context.DeadlineExceeded
 		}
 	}
-	if !c.trySettle(c.why(&v)) {
-		return v, false
+	if !c.trySettle(c.why(v)) {
+		return false
 	}
 	switch {
 	case v.outcome > Failed: // the platform's answer; a handler's error is passed on as it is
@@ -60,7 +87,7 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 	case v.outcome == Failed:
 		handOn(v.err)
 	}
-	return v, true
+	return true
 }
 
 // follow does what a settled call needs, in this order: it gives the slot back (or
@@ -68,7 +95,7 @@ func (c *callContext) decide(v verdict) (_ verdict, won bool) {
 // Done, ends the trace, and wakes the caller. So a slow meter keeps its own caller
 // waiting, and no other call, because the slot is given back first. The last step is
 // deferred, so that the caller gets its answer although a hook calls Goexit.
-func (c *callContext) follow(v verdict, by settler) {
+func (c *callContext) follow(v *verdict, by settler) {
 	if by == byCaller || by == byWatchdog {
 		c.worker.runAway(c, v.at)
 	} else {
@@ -84,14 +111,14 @@ func (c *callContext) follow(v verdict, by settler) {
 // tell gives the record to the delivery of a job, the meters, the gates, the capture of a failed
 // call and the trace, in this order. The trace is deferred, so that it ends although a hook before it
 // calls Goexit.
-func (c *callContext) tell(v verdict, by settler) {
+func (c *callContext) tell(v *verdict, by settler) {
 	if c.extra != nil {
 		if job := c.extra.from.delivers(); job != nil {
 			job.recorded(c.id, c.fn.who.version, time.Duration(v.at-c.start))
 		}
 		if c.extra.trace != nil {
 			e := &Execution{}
-			c.fill(e, &v)
+			c.fill(e, v)
 			defer c.endTrace(e)
 		}
 	}
@@ -102,7 +129,7 @@ func (c *callContext) tell(v verdict, by settler) {
 		c.tellGates(v)
 	}
 	if v.outcome != OK && c.fn.capture.wants(v.outcome) {
-		c.captureInput(&v, by)
+		c.captureInput(v, by)
 	}
 }
 
@@ -110,7 +137,7 @@ func (c *callContext) tell(v verdict, by settler) {
 // to the worker come before the send to wake, which is the edge that makes them safe
 // for the caller to read. After the send w is the caller's, or for a runaway the
 // handler's: then only leave may touch it.
-func (c *callContext) conclude(v verdict, by settler, recorded bool) {
+func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	w := c.worker
 	if by == byHandler && !recorded { // a hook called Goexit: this is the worker's goroutine, and it ends
 		w.dead = true
@@ -154,17 +181,17 @@ func (c *callContext) fill(e *Execution, v *verdict) {
 
 // recordTo calls one meter, and recovers a panic of it. It makes the record again for
 // each meter, because that is cheaper than to copy it through one more call.
-func (c *callContext) recordTo(m Meter, v verdict) {
+func (c *callContext) recordTo(m Meter, v *verdict) {
 	defer c.fn.router.guardCall("meter", c)
 	var e Execution
-	c.fill(&e, &v)
+	c.fill(&e, v)
 	m.Record((*recordContext)(c), e)
 }
 
 // tellGates calls Done, with the record, of each gate that admitted the call.
-func (c *callContext) tellGates(v verdict) {
+func (c *callContext) tellGates(v *verdict) {
 	var e Execution
-	c.fill(&e, &v)
+	c.fill(&e, v)
 	c.fn.gatesDone(c, &e)
 }
 

@@ -211,7 +211,7 @@ func (r *Router) close(self *callContext) {
 		if c == nil || self.isBelow(c) {
 			continue
 		}
-		if v, won := c.decide(verdict{outcome: Canceled, err: ErrClosed, at: at}); won {
+		if v := (&verdict{outcome: Canceled, err: ErrClosed, at: at}); c.decide(v) {
 			// The hooks of that call run on a goroutine of their own: they may call
 			// Goexit. And if a meter calls Close with its own mutex locked, its
 			// Record would wait here for that mutex.
