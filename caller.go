@@ -23,7 +23,23 @@ type caller struct {
 	deadline int64           // on the router's clock; noDeadline: none; set by askDeadline
 	asked    bool            // askDeadline has been called
 	from     *provenance     // what the context says of where its calls come from; nil: nothing
+	direct   *direct         // of a call of InvokeFunc; nil: of any other
 }
+
+// direct is how the caller of InvokeFunc is answered: by its own goroutine, which runs the
+// handler, or by the goroutine that settles the call before the handler has returned.
+//
+// The goroutine that settles the call writes err, and given. The caller's reads them when
+// the call is over for it: it settled the call itself, or has received from worker.wake.
+type direct struct {
+	late  func(err error) // answers from another goroutine
+	given bool            // late was called
+	err   error           // of the call that is settled, or refused; nil: it is neither, or a success
+	over  bool            // it is settled
+}
+
+// settled notes how the call has ended.
+func (d *direct) settled(err error) { d.err, d.over = err, true }
 
 // noDeadline is a deadline that never comes.
 const noDeadline = math.MaxInt64

@@ -41,7 +41,12 @@ type callContext struct {
 	callerFirst bool // the deadline is the caller's, and earlier than the function's timeout
 	patient     bool // after the deadline the router waits for the caller's context, see tardiness
 	counted     bool // by its function's scaling; releaseInstance takes it off
+	direct      bool // it is a call of InvokeFunc; constant from begin on
 }
+
+// isHere tells whether the handler runs on the caller's goroutine: then no other goroutine
+// watches the caller's context.
+func (c *callContext) isHere() bool { return c.who.inline || c.direct }
 
 // formalContext is a callContext and its callExtra in one allocation. It is not part
 // of a chunk, since a callExtra may hold what is the caller's, which a neighbor in the
@@ -217,7 +222,7 @@ func (c *callContext) Done() <-chan struct{} { return c.signal().done }
 // clock and the caller's context, so that a handler that only polls Err learns of its
 // end without a timer.
 func (c *callContext) Err() error {
-	if c.who.inline && c.state.Load() == 0 {
+	if c.isHere() && c.state.Load() == 0 {
 		c.look()
 	}
 	return errOf(c.state.Load())
@@ -337,7 +342,7 @@ func (c *callContext) signal() *signals {
 	if !made {
 		return s
 	}
-	if c.who.inline && c.deadline != 0 {
+	if c.isHere() && c.deadline != 0 {
 		s.watch(c)
 	}
 	if c.state.Load() != 0 { // the goroutine that ended it may have loaded nil

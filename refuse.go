@@ -50,6 +50,9 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 //
 // q and c are only for the hooks and the trace. c may be nil if there are none.
 func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
+	if q.direct != nil {
+		q.direct.err = err
+	}
 	fn.countRefused(err.Reason, q.from.delivers() != nil)
 	fn.tellIfEnding()
 	if c != nil && c.extra.trace != nil {

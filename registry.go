@@ -52,6 +52,7 @@ type function struct {
 // handle is the typed half of a function: a *Function or a *StreamFunction.
 type handle interface {
 	invokeBytes(ctx context.Context, to target, payload []byte) ([]byte, error)
+	invokeBytesFunc(ctx context.Context, to target, payload []byte, answer func([]byte, error)) (gone bool)
 	invokeStream(ctx context.Context, to target, payload []byte, w io.Writer) error
 	types() (in, out reflect.Type)
 }

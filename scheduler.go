@@ -79,8 +79,8 @@ func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p
 	fn.part.Entered.Add(1)
 	var c *callContext
 	if parent == nil && priority == 0 && trace == nil && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
-		w := fn.router.workers.take(fn.inline, near)
-		if fn.needsExtra || q.from != nil || fn.inline && q.done != nil {
+		w := fn.router.workers.take(q.isServed(fn), near)
+		if fn.needsExtra || q.from != nil || q.done != nil && q.isServed(fn) {
 			c = to.newContext(t, tenant)
 			c.extra.from = q.from
 		} else {
@@ -103,6 +103,9 @@ func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p
 	c.id, c.extra.trace = id, trace
 	return to.invokeSlowly(q, c, ended)
 }
+
+// isServed tells whether the caller's own goroutine runs the handler.
+func (q *caller) isServed(fn *function) bool { return fn.inline || q.direct != nil }
 
 // takesAtOnce takes a slot without waiting: a free one, or one more if the
 // function may grow. It is false if the call has to wait, or can't have an instance.
@@ -129,7 +132,7 @@ func (to target) invokeSlowly(q *caller, c *callContext, ended error) (p pending
 		}
 		return pending{}, true, fn.refuse(q, c, refused)
 	}
-	return fn.proceed(q, c, fn.router.workers.idlePool(fn.inline).take())
+	return fn.proceed(q, c, fn.router.workers.idlePool(q.isServed(fn)).take())
 }
 
 // proceed runs an admitted call on w, or on a new worker if w is nil.
@@ -145,7 +148,7 @@ func (fn *function) proceed(q *caller, c *callContext, w *worker) (p pending, re
 		now = fn.scaling.acquireInstance(q, c, now)
 	}
 	if w == nil {
-		if w, err = fn.router.workers.newWorker(fn.inline); err != nil {
+		if w, err = fn.router.workers.newWorker(q.isServed(fn)); err != nil {
 			return pending{}, true, fn.refuseClosed(q, c, err)
 		}
 	}
@@ -182,6 +185,9 @@ func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	fn := c.fn
 	c.worker, c.start, c.deadline = w, now, noDeadline
+	if q.direct != nil {
+		c.direct, w.direct = true, q.direct
+	}
 	if timeout := int64(c.timeout()); timeout < noDeadline-now {
 		c.deadline = now + timeout
 	}
@@ -202,7 +208,7 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	if fn.chain != nil {
 		c.ensureExtra()
 	}
-	if fn.inline {
+	if c.isHere() {
 		if q.done != nil {
 			c.ensureExtra().caller = *q
 		}
@@ -244,6 +250,9 @@ func (w *worker) serve(c *callContext) (p pending, reusable bool, err error) {
 		return pending{}, true, err
 	}
 	if w.work == nil {
+		if c.direct {
+			w.arm(c)
+		}
 		if !w.exec(c) {
 			<-w.wake
 		}
@@ -345,7 +354,7 @@ func (w *worker) arm(c *callContext) {
 func (w *worker) expire() {
 	w.armed.Store(0)
 	c := w.call.Load()
-	if c == nil || c.isSettled() {
+	if c == nil || c.isSettled() || w.work == nil && !c.direct {
 		return
 	}
 	now, alarm := w.pool.clock.now(), c.alarm()
@@ -421,7 +430,7 @@ func (w *worker) returned(c *callContext, v *verdict) (won bool) {
 	if c.caller() != nil && c.state.Load() == 0 {
 		w.checkCaller(c, v.at)
 	}
-	if c.fn.inline || v.outcome == Failed {
+	if c.isHere() || v.outcome == Failed {
 		*v = c.late(*v)
 	}
 	return w.finish(c, *v)

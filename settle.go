@@ -59,7 +59,7 @@ func (c *callContext) succeed(v *verdict) bool {
 
 // isPlain tells whether succeed does all that a call with that verdict needs.
 func (c *callContext) isPlain(v *verdict) bool {
-	return v.outcome == OK && c.extra == nil && !(c.fn.inline && v.at >= c.deadline)
+	return v.outcome == OK && c.extra == nil && !(c.isHere() && v.at >= c.deadline)
 }
 
 // decide settles the call by one compare-and-swap on its state, so that caller, record
@@ -152,12 +152,34 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	}
 	fn.part.Settled.Add(1)
 	fn.tellIfEnding()
+	if c.direct {
+		w.concludeDirect(c, v.err, by, fn.router)
+		return
+	}
 	if by == byWatchdog || by == byHandler && w.work != nil {
 		w.wake <- struct{}{}
 	}
 	if by == byWatchdog || by == byCaller {
 		w.leave(c)
 	}
+}
+
+// concludeDirect gives the answer of a call of InvokeFunc. If the caller's goroutine has
+// settled it, that gives the answer itself, see direct. If not, this goroutine does, and the
+// caller's waits for that: so nothing that answer uses is used by two. What the runaway has
+// is left first: the answer may take its time.
+func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router) {
+	d := w.direct
+	w.direct = nil
+	if by != byWatchdog {
+		d.settled(err)
+		return
+	}
+	defer func() { w.wake <- struct{}{} }() // deferred: answer may call Goexit
+	d.given = true
+	w.leave(c)
+	defer r.guardHook("InvokeFunc", c.who.name)
+	d.late(err)
 }
 
 // fill makes the call's record in e, which must be zero. It must be called before
@@ -258,7 +280,7 @@ func (c *callContext) late(v verdict) verdict {
 	if v.outcome == Panicked || v.outcome == Exited {
 		return v
 	}
-	if state := c.state.Load(); c.fn.inline && state&left != 0 {
+	if state := c.state.Load(); c.isHere() && state&left != 0 {
 		return verdict{outcome: Canceled, err: c.departed(state), at: v.at}
 	}
 	if v.at >= c.deadline {

@@ -158,6 +158,17 @@ func (f *StreamFunction[In]) invokeBytes(ctx context.Context, to target, payload
 	return t.out.takeAll(), nil
 }
 
+// invokeBytesFunc hands the handler over, as invokeBytes does: a stream has a goroutine that
+// sends, and another that writes.
+func (f *StreamFunction[In]) invokeBytesFunc(ctx context.Context, to target, payload []byte, answer func([]byte, error)) (gone bool) {
+	out, err := f.invokeBytes(ctx, to, payload)
+	if err == errGone { //nolint:errorlint // target.invoke returns this very value
+		return true
+	}
+	answer(out, err)
+	return false
+}
+
 func (f *StreamFunction[In]) accept(payload []byte, t *streamTask[In]) *Error {
 	t.size, t.given = len(payload), f.core.given(payload)
 	return f.core.accept(payload, &t.in)

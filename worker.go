@@ -29,7 +29,8 @@ type worker struct {
 	work     chan *callContext           // buffer of one: the caller that sends never blocks; nil: inline
 	wake     chan struct{}               // buffer of one: the goroutine that settles never blocks
 	contexts arena
-	tenant   string // the copy that calls in contexts share, see shareTenant
+	direct   *direct // of the call, if it is one of InvokeFunc; the goroutine that settles the call takes it
+	tenant   string  // the copy that calls in contexts share, see shareTenant
 
 	// The goroutine that settles the call writes these in conclude, and the caller
 	// reads them: after its receive from wake, or because it settled the call itself.
@@ -162,7 +163,7 @@ func newWorkerPool(clock *clock, newPool func() (goroutines, error), loop func(*
 // worker of its last call: the two were used by the same processor, and most calls find
 // that worker idle. If another call has it, take remembers the one that it finds.
 func (p *workerPool) take(inline bool, near **worker) *worker {
-	if w := *near; w != nil && w.claim() {
+	if w := *near; w != nil && (w.work == nil) == inline && w.claim() {
 		return w
 	}
 	w := p.idlePool(inline).take()

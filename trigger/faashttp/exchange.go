@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -70,6 +71,19 @@ func (x *exchange) setWriteDeadline(t time.Time) {
 	} else {
 		_ = http.NewResponseController(x.w).SetWriteDeadline(t)
 	}
+}
+
+// canAnswerEarly reports whether an answer can be complete before ServeHTTP returns, while the
+// goroutine that called it is busy. That is so for net/http's own writer on HTTP/1.1. On
+// HTTP/2 the end of the answer is only sent when ServeHTTP returns. And nothing is known of a
+// writer that wraps another, for example whether it keeps the answer until then. It has a type
+// of its own, whatever methods it has.
+func (x *exchange) canAnswerEarly() bool {
+	if x.server == nil || !x.r.ProtoAtLeast(1, 1) {
+		return false
+	}
+	t := reflect.TypeOf(x.w)
+	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "net/http" && t.Elem().Name() == "response"
 }
 
 func (x *exchange) flush() error { return http.NewResponseController(x.w).Flush() }

@@ -99,6 +99,20 @@ import (
 // When the client leaves, its call is canceled. The body is bounded by
 // [faas.WithLimits] and read before the call asks for a slot; the answer is written
 // after the call has given its slot back.
+//
+// # Deadlines
+//
+// The answer comes at the deadline, whether or not the handler has returned. On HTTP/1.1,
+// if the ResponseWriter is net/http's own and no stream is asked for, the handler runs on the
+// connection's goroutine ([faas.Router.InvokeFunc]), which saves a hand-over for each request.
+// Three things follow for handlers that do not heed their context. The connection of a call that
+// timed out is closed after the answer, and ServeHTTP returns when the handler does: so
+// middlewares around this handler, and [http.Server.Shutdown], wait for that. If the client
+// leaves, such a call ends when its handler returns, at the deadline at the latest. And a
+// runtime.Goexit of a handler costs the connection, after the answer.
+//
+// For any other ResponseWriter, also one that wraps net/http's, for streams, and on HTTP/1.0
+// and HTTP/2, the handler has a goroutine of its own, and ServeHTTP returns at the deadline.
 func Handler(r *faas.Router, opts ...Option) http.Handler {
 	return &httpFront{router: r, settings: frontSettings(opts), hasJobs: true}
 }
@@ -227,9 +241,45 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 	}
 }
 
-// answer calls the function and writes its output.
+// answer calls the function and writes its output. Where it can, the handler runs on this
+// goroutine, and a timer writes the answer if the handler does not return in time.
 func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body []byte) {
-	out, err := f.router.Invoke(x.resolving(), name, body)
+	if info.Stream || !x.canAnswerEarly() {
+		out, err := f.router.Invoke(x.resolving(), name, body)
+		f.reply(x, info, name, out, err)
+		return
+	}
+	returned := false
+	defer func() {
+		if !returned { // a Goexit ends the connection's goroutine, and what was written would be lost
+			_ = x.flush()
+		}
+	}()
+	f.router.InvokeFunc(x.resolving(), name, body, func(out []byte, err error) {
+		early := err != nil && isCutShort(err, name)
+		if early {
+			x.closeConnection()
+		}
+		f.reply(x, info, name, out, err)
+		if early {
+			_ = x.flush()
+		}
+	})
+	returned = true
+}
+
+// isCutShort reports whether a call may have ended before its handler: then the handler may
+// hold the connection for longer than the client should wait for the rest of the answer.
+func isCutShort(err error, name string) bool {
+	switch faas.EndOf(err, name).Outcome {
+	case faas.TimedOut, faas.Canceled, faas.Exited:
+		return true
+	}
+	return false
+}
+
+// reply writes the output of a call, or the problem.
+func (f *httpFront) reply(x *exchange, info faas.Signature, name string, out []byte, err error) {
 	if err != nil {
 		x.fail(f.problem(x, err, name))
 		return

@@ -1,0 +1,133 @@
+package faas
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+// InvokeFunc is [Function.Invoke] for a caller that can be answered by a func. The handler
+// runs on the calling goroutine, which saves the hand-over to another one, about half of
+// what a call costs. answer is called exactly once, with what Invoke would have returned:
+//
+//   - on the calling goroutine when the handler has returned, or when the call is refused;
+//   - on another goroutine when the deadline passes before that, or the router is closed.
+//
+// So the answer comes in time although the handler does not return. InvokeFunc itself
+// returns when the handler has, and answer. A handler that goes on after the answer is a
+// runaway as any other: it keeps its slot, and here also its caller's goroutine.
+//
+// All else is as with Invoke, except that nothing waits for the end of ctx. The handler's
+// context ends with ctx as soon as the handler asks it, by Done, Err, or a context that is
+// derived from it. But a handler that does not ask is left at the deadline, or at that of
+// ctx, and not when ctx is canceled: the answer and the record come then, or when it
+// returns, and are Canceled. A runtime.Goexit of the handler ends the calling goroutine,
+// after answer was called.
+//
+// A panic of answer is a panic of InvokeFunc, or on the other goroutine it is caught and
+// counted in Stats.HookPanics. There answer should not block for long: a timer calls it.
+// The call is over by then: answer may call Shutdown or Close.
+func (f *Function[In, Out]) InvokeFunc(ctx context.Context, in In, answer func(Out, error)) {
+	if f.core != nil {
+		f.invokeFunc(ctx, f.core.itself(), in, answer)
+		return
+	}
+	for {
+		to, unknown := f.alias.target(ctx)
+		if unknown != nil {
+			var none Out
+			answer(none, f.alias.router.refuseUnknown(ctx, unknown))
+			return
+		}
+		if own, _ := to.fn.handle.(*Function[In, Out]); !own.invokeFunc(ctx, to, in, answer) {
+			return
+		}
+	}
+}
+
+// InvokeFunc is to [Router.Invoke] what [Function.InvokeFunc] is to [Function.Invoke]. The
+// handler of a stream runs on another goroutine, as with Invoke; then answer is called on
+// the calling goroutine.
+func (r *Router) InvokeFunc(ctx context.Context, name string, payload []byte, answer func([]byte, error)) {
+	for {
+		to, err := r.route(ctx, "invoke", name)
+		if err != nil {
+			answer(nil, r.refuseUnknown(ctx, err))
+			return
+		}
+		if !to.fn.handle.invokeBytesFunc(ctx, to, payload, answer) {
+			return
+		}
+	}
+}
+
+// invokeFunc is InvokeFunc of a version's handle. If gone is true there was no answer, and
+// the name has to be looked up again.
+func (f *Function[In, Out]) invokeFunc(ctx context.Context, to target, in In, answer func(Out, error)) (gone bool) {
+	return f.answerTo(ctx, to, func(t *typedTask[In, Out]) *Error {
+		if f.core.copy {
+			return t.copyIn(in)
+		}
+		t.in = in
+		return nil
+	}, func(t *typedTask[In, Out], err error) {
+		var out Out
+		if err == nil {
+			out = t.out
+		}
+		answer(out, err)
+	})
+}
+
+func (f *Function[In, Out]) invokeBytesFunc(ctx context.Context, to target, payload []byte, answer func([]byte, error)) (gone bool) {
+	return f.answerTo(ctx, to, func(t *typedTask[In, Out]) *Error {
+		t.bytes, t.size = true, len(payload)
+		return f.accept(payload, t)
+	}, func(t *typedTask[In, Out], err error) {
+		if err != nil {
+			answer(nil, err)
+			return
+		}
+		answer(t.data, nil)
+	})
+}
+
+// answerTo makes one call, whose input accept puts into the task, and answers it. Of a
+// handler that still runs answer gets no task.
+func (f *Function[In, Out]) answerTo(ctx context.Context, to target, accept func(*typedTask[In, Out]) *Error,
+	answer func(*typedTask[In, Out], error),
+) (gone bool) {
+	t, d := f.task(), &direct{late: func(err error) { answer(nil, err) }}
+	returned := false
+	defer func() { // a handler, a hook or a method of ctx has called Goexit
+		if !returned && !d.given {
+			answer(t, to.endOf(d))
+		}
+	}()
+	if bad := accept(t); bad != nil {
+		err := to.turnAway(ctx, bad)
+		returned = true
+		answer(nil, err)
+		return false
+	}
+	_, reusable, err := to.start(ctx, &caller{direct: d}, t, &t.near)
+	returned = true
+	if err == errGone { //nolint:errorlint // target.invoke returns this very value
+		f.recycle(t, reusable)
+		return true
+	}
+	if !d.given {
+		answer(t, err)
+	}
+	f.recycle(t, reusable)
+	return false
+}
+
+// endOf is how a call has ended whose goroutine ends before start has returned. It is nil if
+// the handler has returned, and a hook has called Goexit after that.
+func (to target) endOf(d *direct) error {
+	if d.over || d.err != nil {
+		return d.err
+	}
+	return refusal(to.fn.who.name, uuid.Nil, ReasonDenied, ErrDenied)
+}
