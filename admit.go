@@ -33,6 +33,12 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 	return err
 }
 
+// takesAtOnce takes a slot without waiting: a free one, or one more if the
+// function may grow. It is false if the call has to wait, or can't have an instance.
+func (fn *function) takesAtOnce(c *callContext) bool {
+	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.part.TryAcquire(&c.hold)
+}
+
 // consult is admit without the slot. DryRun uses it too, so that both ask the same. The
 // depth is checked before any hook is called, so that an endless recursion ends without
 // calls of foreign code.

@@ -48,6 +48,9 @@ type callContext struct {
 // watches the caller's context.
 func (c *callContext) isHere() bool { return c.who.inline || c.direct }
 
+// isServed tells the same before there is a context.
+func (q *caller) isServed(fn *function) bool { return fn.inline || q.direct != nil }
+
 // formalContext is a callContext and its callExtra in one allocation. It is not part
 // of a chunk, since a callExtra may hold what is the caller's, which a neighbor in the
 // chunk would keep in memory.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/panjf2000/ants/v2"
 )
 
 // The way of a call, by the functions that it passes:
@@ -102,15 +101,6 @@ func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p
 	c.descend(parent, priority)
 	c.id, c.extra.trace = id, trace
 	return to.invokeSlowly(q, c, ended)
-}
-
-// isServed tells whether the caller's own goroutine runs the handler.
-func (q *caller) isServed(fn *function) bool { return fn.inline || q.direct != nil }
-
-// takesAtOnce takes a slot without waiting: a free one, or one more if the
-// function may grow. It is false if the call has to wait, or can't have an instance.
-func (fn *function) takesAtOnce(c *callContext) bool {
-	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.part.TryAcquire(&c.hold)
 }
 
 // invokeSlowly admits a call that found no free slot, or that needs more than a
@@ -487,11 +477,6 @@ var (
 	errNextLate    = errors.New("faas: middleware called next after it had returned; call it before, and wait for it")
 	errNextForeign = errors.New("faas: middleware called next with a context that is not derived from the one it was given")
 )
-
-// newPool makes the pool that workers get their goroutines from. It has no limit:
-// admission decides how many calls run. A worker is one long task of the pool, so
-// that a call pays nothing for the pool's lock.
-func newPool() (goroutines, error) { return ants.NewPool(-1) }
 
 // runHandler is the Runner that the innermost middleware gets as next. The
 // compare-and-swap lets one of several calls of next run the handler, on any

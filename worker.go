@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 	"weak"
+
+	"github.com/panjf2000/ants/v2"
 )
 
 // worker runs one call after the other. It is a timer, two channels and a goroutine
@@ -137,6 +139,11 @@ type goroutines interface {
 	Release()
 }
 
+// newPool makes the pool that workers get their goroutines from. It has no limit:
+// admission decides how many calls run. A worker is one long task of the pool, so
+// that a call pays nothing for the pool's lock.
+func newPool() (goroutines, error) { return ants.NewPool(-1) }
+
 // idleList finds an idle worker in two ways, for calls whose task does not remember one
 // (see workerPool.take). hints is a sync.Pool, which keeps apart what each processor used
 // last: a worker is taken from there with one compare-and-swap, no lock, and a stack that
@@ -153,8 +160,8 @@ type idleList struct {
 // sweep runs once in a keepAlive it may be twice as long.
 const keepAlive = 10 * time.Second
 
-// newWorkerPool makes a pool without workers. newPool and loop come from
-// scheduler.go; they are parameters so that this file does not depend on that one.
+// newWorkerPool makes a pool without workers. loop comes from scheduler.go; it is a
+// parameter so that this file does not depend on that one.
 func newWorkerPool(clock *clock, newPool func() (goroutines, error), loop func(*worker)) *workerPool {
 	return &workerPool{clock: clock, newPool: newPool, loop: loop}
 }

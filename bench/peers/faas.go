@@ -45,6 +45,17 @@ func faasTyped(h Handler, c Config) Instance  { return hosted(h, c) }
 func faasInline(h Handler, c Config) Instance { return hosted(h, c, faas.WithInline()) }
 func faasCopy(h Handler, c Config) Instance   { return hosted(h, c, faas.WithCopy()) }
 
+// faasFunc has its answers by InvokeFunc. They are enforced; but a Call is over when the
+// handler has returned, since that runs on its goroutine.
+func faasFunc(h Handler, c Config) Instance {
+	m := new(meter)
+	r, f := newFaas(h, c, m)
+	return Instance{Call: typed(func(ctx context.Context, in In) (out Out, err error) {
+		f.InvokeFunc(ctx, in, func(o Out, e error) { out, err = o, e })
+		return out, err
+	}), Close: closer(r), Recorded: m.calls.Load}
+}
+
 // faasCancellable calls with a context that can be canceled, as that of an HTTP
 // request can: faas then has to watch it.
 func faasCancellable(h Handler, c Config) Instance {

@@ -75,6 +75,7 @@ const (
 	FaasTyped     = "faas"
 	FaasCancel    = "faas/cancellable-parent"
 	FaasInline    = "faas/inline"
+	FaasFunc      = "faas/func"
 	FaasCopy      = "faas/copy"
 	FaasBytes     = "faas/bytes"
 	ChanMap       = "chan+map"
@@ -99,6 +100,7 @@ var All = []Peer{
 	{FaasTyped, Enforced, faasTyped},
 	{FaasCancel, Enforced, faasCancellable},
 	{FaasInline, Inline, faasInline},
+	{FaasFunc, Inline, faasFunc},
 	{FaasCopy, Enforced, faasCopy},
 	{FaasBytes, Codec, faasBytes},
 	{ChanMap, Later, chanMap},
