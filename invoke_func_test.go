@@ -177,7 +177,7 @@ func TestAnInvokeFuncWhoseCallerLeavesEndsWithItsHandlerOrAtTheDeadline(t *testi
 		handler faas.Handler[time.Duration, int]
 		ends    time.Duration
 	}{
-		"it waits for Done": {heedful, 10 * time.Second},
+		"it waits for Done": {heedful, 9500 * time.Millisecond},
 		"it asks Err":       {asks, 10 * time.Second},
 		"it is deaf":        {deaf, time.Minute},
 	} {
@@ -189,7 +189,7 @@ func TestAnInvokeFuncWhoseCallerLeavesEndsWithItsHandlerOrAtTheDeadline(t *testi
 				ctx, leave := context.WithCancelCause(t.Context())
 				began := time.Now()
 				a := callFunc(ctx, f)
-				time.Sleep(10 * time.Second)
+				time.Sleep(9500 * time.Millisecond) // between two times at which a handler asks
 				leave(gone)
 				time.Sleep(2 * time.Hour)
 				_, err := a.once(t)
