@@ -39,6 +39,9 @@ func (fn *function) takesAtOnce(c *callContext) bool {
 	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.part.TryAcquire(&c.hold)
 }
 
+// isServed tells whether the caller's own goroutine runs the handler, see isHere.
+func (q *caller) isServed(fn *function) bool { return fn.inline || q.direct != nil }
+
 // consult is admit without the slot. DryRun uses it too, so that both ask the same. The
 // depth is checked before any hook is called, so that an endless recursion ends without
 // calls of foreign code.

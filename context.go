@@ -48,9 +48,6 @@ type callContext struct {
 // watches the caller's context.
 func (c *callContext) isHere() bool { return c.who.inline || c.direct }
 
-// isServed tells the same before there is a context.
-func (q *caller) isServed(fn *function) bool { return fn.inline || q.direct != nil }
-
 // formalContext is a callContext and its callExtra in one allocation. It is not part
 // of a chunk, since a callExtra may hold what is the caller's, which a neighbor in the
 // chunk would keep in memory.
@@ -499,10 +496,3 @@ const (
 	returned
 	nextClosed // the middlewares have returned and next was not called; a later call of next returns an error
 )
-
-// guardCall is guardHook for a hook that is called about one call.
-func (g *hookGuard) guardCall(kind string, c *callContext) {
-	if p := recover(); p != nil {
-		g.hookPanicked(kind, c.who.name, p, c.ids()...)
-	}
-}

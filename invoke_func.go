@@ -104,23 +104,25 @@ func (f *Function[In, Out]) answerTo(ctx context.Context, to target, accept func
 			answer(t, to.endOf(d))
 		}
 	}()
-	if bad := accept(t); bad != nil {
-		err := to.turnAway(ctx, bad)
-		returned = true
-		answer(nil, err)
-		return false
-	}
-	_, reusable, err := to.start(ctx, &caller{direct: d}, t, &t.near)
+	reusable, err := f.runDirect(ctx, to, t, d, accept)
 	returned = true
-	if err == errGone { //nolint:errorlint // target.invoke returns this very value
-		f.recycle(t, reusable)
-		return true
-	}
-	if !d.given {
+	gone = err == errGone //nolint:errorlint // target.invoke returns this very value
+	if !d.given && !gone {
 		answer(t, err)
 	}
 	f.recycle(t, reusable)
-	return false
+	return gone
+}
+
+// runDirect is answerTo without the answer.
+func (f *Function[In, Out]) runDirect(ctx context.Context, to target, t *typedTask[In, Out], d *direct,
+	accept func(*typedTask[In, Out]) *Error,
+) (reusable bool, err error) {
+	if bad := accept(t); bad != nil {
+		return true, to.turnAway(ctx, bad)
+	}
+	_, reusable, err = to.start(ctx, &caller{direct: d}, t, &t.near)
+	return reusable, err
 }
 
 // endOf is how a call has ended whose goroutine ends before start has returned. It is nil if

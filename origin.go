@@ -195,6 +195,13 @@ func (c *callContext) provenance() *provenance {
 // ids are what log lines about the call have.
 func (c *callContext) ids() []any { return c.provenance().ids(c.id) }
 
+// guardCall is guardHook for a hook that is called about one call.
+func (g *hookGuard) guardCall(kind string, c *callContext) {
+	if p := recover(); p != nil {
+		g.hookPanicked(kind, c.who.name, p, c.ids()...)
+	}
+}
+
 // timeout is how long the handler may run.
 func (c *callContext) timeout() time.Duration { return c.provenance().shorten(c.who.timeout) }
 

@@ -249,27 +249,20 @@ func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body [
 		f.reply(x, info, name, out, err)
 		return
 	}
-	returned := false
-	defer func() {
-		if !returned { // a Goexit ends the connection's goroutine, and what was written would be lost
-			_ = x.flush()
-		}
-	}()
 	f.router.InvokeFunc(x.resolving(), name, body, func(out []byte, err error) {
-		early := err != nil && isCutShort(err, name)
-		if early {
-			x.closeConnection()
+		if err == nil || !isCutShort(err, name) {
+			f.reply(x, info, name, out, err)
+			return
 		}
+		x.closeConnection()
 		f.reply(x, info, name, out, err)
-		if early {
-			_ = x.flush()
-		}
+		_ = x.flush()
 	})
-	returned = true
 }
 
-// isCutShort reports whether a call may have ended before its handler: then the handler may
-// hold the connection for longer than the client should wait for the rest of the answer.
+// isCutShort reports whether a call may have ended before its handler, which holds the
+// connection then, or has ended the connection's goroutine. The answer is flushed, since
+// net/http does that later, or not at all.
 func isCutShort(err error, name string) bool {
 	switch faas.EndOf(err, name).Outcome {
 	case faas.TimedOut, faas.Canceled, faas.Exited:
