@@ -171,11 +171,6 @@ func (r *Router) Purge(ctx context.Context, filter JobFilter) (int, error) {
 	return n, nil
 }
 
-// isGoneJob reports whether a record was changed or removed meanwhile.
-func isGoneJob(err error) bool {
-	return errors.Is(err, ErrRevision) || errors.Is(err, ErrForgotten) || errors.Is(err, ErrNotFound)
-}
-
 // JobInfo describes a job as it is. It is a copy, but for Labels, Last and Parts, which are not
 // to be changed.
 type JobInfo struct {

@@ -81,3 +81,32 @@ func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContex
 		}
 	}
 }
+
+// cancel ends the call for Job.Cancel.
+func (d *delivery) cancel() {
+	d.isCanceled.Store(true)
+	d.end(ErrJobCanceled)
+}
+
+// awaitOver waits until the delivery is over.
+func (d *delivery) awaitOver(ctx context.Context) error {
+	select {
+	case <-d.over:
+		return nil
+	case <-ctx.Done():
+		return contextEnd(ctx)
+	}
+}
+
+// Progress tells how far the job is that the handler with this context, or a handler above
+// it, is a delivery of: done of total, in a unit of the handler's own, and a note. It is
+// shown in [JobInfo] until the delivery ends, and costs one call of the queue. For a
+// call that belongs to no job it does nothing. The error is [ErrLease] if the job
+// was given to another host: then the handler should return.
+func Progress(ctx context.Context, done, total int64, note string) error {
+	d := callOf(ctx).jobOf()
+	if d == nil {
+		return nil
+	}
+	return d.host.queue.extend(viewOf(ctx), d.lease, JobProgress{Done: done, Total: total, Note: note})
+}

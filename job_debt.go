@@ -88,19 +88,32 @@ func (ds *jobDebts) pay(ctx context.Context, queue *guardedJobs, id uuid.UUID) (
 		if err != nil || debt == (jobDebt{}) {
 			return false // the record is gone, or another goroutine pays
 		}
-		paid := rec
-		if debt.addTo(&paid); errors.Is(queue.swap(ctx, rec, paid), ErrRevision) {
-			ds.owe(id, debt)
-		}
+		ds.write(ctx, queue, &rec, debt)
 	}
 	return false
 }
 
+// write adds a debt to the record of a job that has ended. If the record was changed meanwhile, or
+// if the queue calls Goexit, the debt is owed again.
+func (ds *jobDebts) write(ctx context.Context, queue *guardedJobs, rec *JobRecord, debt jobDebt) {
+	err := ErrRevision
+	defer func() {
+		if errors.Is(err, ErrRevision) {
+			ds.owe(rec.ID, debt)
+		}
+	}()
+	paid := *rec
+	debt.addTo(&paid)
+	err = queue.swap(ctx, *rec, paid)
+}
+
 // payLater is pay when the job has ended, also if another host settles it.
 func (ds *jobDebts) payLater(ctx context.Context, queue *guardedJobs, id uuid.UUID) {
-	rec, err := queue.get(ctx, id)
-	for err == nil && !rec.State.IsSettled() {
-		rec, err = queue.watch(ctx, id, rec.Revision)
-	}
-	ds.pay(ctx, queue, id)
+	insist(ctx, func() {
+		rec, err := queue.get(ctx, id)
+		for err == nil && !rec.State.IsSettled() {
+			rec, err = queue.watch(ctx, id, rec.Revision)
+		}
+		ds.pay(ctx, queue, id)
+	})
 }

@@ -234,22 +234,6 @@ func (d *delivery) begin() bool {
 	return d.ctx.Err() == nil && !errors.Is(d.host.queue.begin(d.ctx, d.lease), ErrLease)
 }
 
-// cancel ends the call for Job.Cancel.
-func (d *delivery) cancel() {
-	d.isCanceled.Store(true)
-	d.end(ErrJobCanceled)
-}
-
-// awaitOver waits until the delivery is over.
-func (d *delivery) awaitOver(ctx context.Context) error {
-	select {
-	case <-d.over:
-		return nil
-	case <-ctx.Done():
-		return contextEnd(ctx)
-	}
-}
-
 // extend prolongs the lease. A lease that is lost ends the call. The queue may call Goexit.
 func (d *delivery) extend() {
 	if err := d.host.queue.extend(d.ctx, d.lease, JobProgress{}); errors.Is(err, ErrLease) {
@@ -257,38 +241,90 @@ func (d *delivery) extend() {
 	}
 }
 
-// finish settles the job with what follows from the end of its delivery. The queue may call
-// Goexit: then the lease runs out, and the job is given to another Lease.
+// settlement is what follows from the end of a delivery.
+type settlement struct {
+	end    *jobEnd
+	debt   jobDebt // that rec has
+	rec    JobRecord
+	follow []JobRecord
+	failed bool // a write of it has failed, and may have happened all the same
+	kept   bool // the queue has it
+}
+
+// finish settles the job with what follows from the end of its delivery.
 func (d *delivery) finish(end *jobEnd) {
-	defer d.host.ended(d)
-	defer d.end(nil)
 	if d.isCanceled.Load() && (end.what != jobDelivered || end.Kind != KindNone || end.Outcome != OK) {
 		end.what = jobCanceled
 	}
-	id := d.lease.Record.ID
-	debts := &d.host.debts
-	debt, rec := debts.take(id), d.lease.Record
-	debt.addTo(&rec)
-	rec, follow := next(rec, *end, d.policy, jobTime())
-	kept := false
-	defer func() {
-		if !kept {
-			debt.add(d.debtOf(end))
-			debts.owe(id, debt)
+	rec := d.lease.Record
+	s := settlement{end: end, debt: d.host.debts.take(rec.ID)}
+	s.debt.addTo(&rec)
+	s.rec, s.follow = next(rec, *end, d.policy, jobTime())
+	if memory := d.host.memory; memory != nil {
+		lease, err := memory.settleLease(&d.lease, &s.rec, d.host.ready(), s.follow)
+		if lease.Token != 0 {
+			d.following = d.host.newDelivery(&lease)
 		}
-		if debts.pay(d.host.last, d.host.queue, id) {
-			go debts.payLater(d.host.last, d.host.queue, id)
-		}
-	}()
-	if kept = d.settle(&rec, follow); !kept {
+		s.kept = err == nil
+		d.conclude(&s)
 		return
 	}
-	if len(follow) > 0 && !d.host.hosts(d.router, follow[0].Function) {
+	abroad := s // a copy, so that s stays on the stack
+	d.settleAbroad(&abroad)
+}
+
+// settleAbroad settles the job in a queue that is foreign code. If that calls Goexit, this
+// goroutine ends, and another one goes on: else the job would stay leased for as long as a lease
+// of that queue lasts, which may be for ever.
+func (d *delivery) settleAbroad(s *settlement) {
+	returned := false
+	defer func() {
+		if returned || d.host.last.Err() != nil {
+			d.conclude(s)
+			return
+		}
+		s.failed = true
+		go func() {
+			pause(d.host.last)
+			d.settleAbroad(s)
+		}()
+	}()
+	d.settle(s)
+	returned = true
+}
+
+// conclude does what is left once the queue has the settlement or will not have it, and ends the
+// delivery.
+func (d *delivery) conclude(s *settlement) {
+	defer d.host.ended(d)
+	defer d.end(nil)
+	id, debts := s.rec.ID, &d.host.debts
+	if !s.kept {
+		s.debt.add(d.debtOf(s.end))
+		debts.owe(id, s.debt)
+	}
+	defer d.pay(id)
+	if !s.kept {
+		return
+	}
+	if len(s.follow) > 0 && !d.host.hosts(d.router, s.follow[0].Function) {
 		d.host.sweepSoon()
 	}
-	if rec.State == JobParked && d.isFree(&rec, end) {
+	if s.rec.State == JobParked && d.isFree(&s.rec, s.end) {
 		d.router.unparkJob(id)
 	}
+}
+
+// pay pays what is owed of the job, or has another goroutine pay it: later, or because the queue
+// has called Goexit.
+func (d *delivery) pay(id uuid.UUID) {
+	left := true
+	defer func() {
+		if left {
+			go d.host.debts.payLater(d.host.last, d.host.queue, id)
+		}
+	}()
+	left = d.host.debts.pay(d.host.last, d.host.queue, id)
 }
 
 // debtOf is what a delivery owes that has lost its lease.
@@ -303,27 +339,22 @@ func (d *delivery) debtOf(end *jobEnd) jobDebt {
 	return debt
 }
 
-// settle gives the record to the queue, and reports whether that has it. If the engine fails
+// settle gives the settlement to the queue, and notes whether that has it. If the engine fails
 // the write is repeated: it is fenced. A write that has happened all the same is known by the
 // invocation in it.
-func (d *delivery) settle(rec *JobRecord, follow []JobRecord) bool {
-	if memory := d.host.memory; memory != nil {
-		lease, err := memory.settleLease(&d.lease, rec, d.host.ready(), follow)
-		if lease.Token != 0 {
-			d.following = d.host.newDelivery(&lease)
-		}
-		return err == nil
-	}
-	for failed := false; ; failed = true {
-		err := d.host.queue.settle(d.host.last, d.lease, *rec, follow)
+func (d *delivery) settle(s *settlement) {
+	for ; ; s.failed = true {
+		err := d.host.queue.settle(d.host.last, d.lease, s.rec, s.follow)
 		switch {
 		case err == nil:
-			return true
-		case errors.Is(err, ErrLease) && failed:
-			had, err := d.host.queue.get(d.host.last, rec.ID)
-			return err == nil && had.Last != nil && rec.Last != nil && had.Last.Invocation == rec.Last.Invocation
+			s.kept = true
+			return
+		case errors.Is(err, ErrLease) && s.failed:
+			had, err := d.host.queue.get(d.host.last, s.rec.ID)
+			s.kept = err == nil && had.Last != nil && s.rec.Last != nil && had.Last.Invocation == s.rec.Last.Invocation
+			return
 		case errors.Is(err, ErrLease), errors.Is(err, ErrClosed), d.host.last.Err() != nil:
-			return false
+			return
 		}
 		pause(d.host.last)
 	}
@@ -414,8 +445,13 @@ func (d *delivery) takeSeat(seats chan struct{}) *Error {
 	case <-d.ctx.Done():
 		return refusal(name, uuid.Nil, ReasonQueueCanceled, context.Canceled)
 	}
-	if !d.begin() {
-		<-seats
+	begun := false
+	defer func() { // the queue may call Goexit
+		if !begun {
+			<-seats
+		}
+	}()
+	if begun = d.begin(); !begun {
 		return refusal(name, uuid.Nil, ReasonQueueCanceled, wrapCause(context.Canceled, ErrLease))
 	}
 	return nil
@@ -447,17 +483,4 @@ func (d *delivery) runFunc(ctx context.Context, to Destination, e JobEnvelope, t
 		return
 	}
 	err = to.deliver(own, e)
-}
-
-// Progress tells how far the job is that the handler with this context, or a handler above
-// it, is a delivery of: done of total, in a unit of the handler's own, and a note. It is
-// shown in [JobInfo] until the delivery ends, and costs one call of the queue. For a
-// call that belongs to no job it does nothing. The error is [ErrLease] if the job
-// was given to another host: then the handler should return.
-func Progress(ctx context.Context, done, total int64, note string) error {
-	d := callOf(ctx).jobOf()
-	if d == nil {
-		return nil
-	}
-	return d.host.queue.extend(viewOf(ctx), d.lease, JobProgress{Done: done, Total: total, Note: note})
 }

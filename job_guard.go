@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -28,6 +29,36 @@ func (g *guardedJobs) panicked(err *error) {
 func (g *guardedJobs) told(p any) error {
 	g.guard.hookPanicked("WithJobs", "", p)
 	return fmt.Errorf("the queue of jobs panicked: %s", foreign.Plain(p))
+}
+
+// queuePause is how long the router waits after an error of the queue.
+const queuePause = time.Second
+
+// pause waits before the queue is asked again.
+func pause(ctx context.Context) {
+	t := time.NewTimer(queuePause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// insist runs f, which calls a queue. If the queue calls Goexit, f runs again after a pause, on a
+// goroutine of its own, and so on until ctx ends: f has to bear that.
+func insist(ctx context.Context, f func()) {
+	returned := false
+	defer func() {
+		if returned || ctx.Err() != nil {
+			return
+		}
+		go func() {
+			pause(ctx)
+			insist(ctx, f)
+		}()
+	}()
+	f()
+	returned = true
 }
 
 func (g *guardedJobs) put(ctx context.Context, rec JobRecord) (had JobRecord, err error) {

@@ -2,6 +2,7 @@ package faas
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -26,9 +27,6 @@ func (o jobsOption) extend(r *Router) {
 	}
 }
 
-// queuePause is how long the router waits after an error of the queue.
-const queuePause = time.Second
-
 // jobHost runs a router's jobs. Its one goroutine, lease, waits for a job that is due, and
 // starts a delivery for each. The queue lets it have one job of each function and tenant
 // that waits for its slot, and so bounds how many deliveries wait.
@@ -46,18 +44,19 @@ type jobHost struct {
 	runners runners     // run the deliveries
 	memory  *memoryJobs // the queue, if it is in memory; else nil
 
-	mu      sync.Mutex               // guards what follows
-	leasing bool                     // the goroutine has been started
-	running map[uuid.UUID]*delivery  // the newest of each job
-	active  int                      // deliveries under way
-	ending  error                    // why deliveries that begin now end at once; nil: they don't
-	seats   map[string]chan struct{} // of the funcs of destinations, by function
-	behind  map[uuid.UUID]*runawayJob
-	names   []string           // of the functions that it leases for; nil: to be looked up
-	wait    context.Context    //nolint:containedctx // of the Lease that waits; nil: a new one is to be made
-	again   context.CancelFunc // ends wait, since the names have changed
-	added   []string           // names that were registered since jobs were unparked
-	sweep   time.Time          // when jobs that no router can run may be too old; zero: there are none
+	mu         sync.Mutex               // guards what follows
+	leasing    bool                     // the goroutine has been started
+	running    map[uuid.UUID]*delivery  // the newest of each job
+	active     int                      // deliveries under way
+	ending     error                    // why deliveries that begin now end at once; nil: they don't
+	seats      map[string]chan struct{} // of the funcs of destinations, by function
+	behind     map[uuid.UUID]*runawayJob
+	names      []string           // of the functions that it leases for; nil: to be looked up
+	wait       context.Context    //nolint:containedctx // of the Lease that waits; nil: a new one is to be made
+	again      context.CancelFunc // ends wait, since the names have changed
+	added      []string           // names that were registered since jobs were unparked
+	waitsUntil time.Time          // the deadline of wait; zero: it has none
+	sweep      time.Time          // when jobs that no router can run may be too old; zero: there are none
 
 	watch      *time.Timer // prolongs leases, see watchLeases; nil: none was needed yet
 	isWatching bool        // it will fire
@@ -120,16 +119,6 @@ func (j *jobHost) lookAgain() {
 	}
 }
 
-// pause waits before the queue is asked again.
-func pause(ctx context.Context) {
-	t := time.NewTimer(queuePause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
 // isTimeToSweep reports whether jobs that no router can run may be too old. Until sweepAt
 // it is not.
 func (j *jobHost) isTimeToSweep() bool {
@@ -142,6 +131,16 @@ func (j *jobHost) isTimeToSweep() bool {
 	return due
 }
 
+// sweepBy is sweepAt, and the goroutine that leases learns of it at once.
+func (j *jobHost) sweepBy(at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.sweep.IsZero() || at.Before(j.sweep) {
+		j.sweep = at
+		j.lookAgain()
+	}
+}
+
 // sweepAt sets when to look again, unless that is to be sooner. The zero time is never.
 func (j *jobHost) sweepAt(at time.Time) {
 	j.mu.Lock()
@@ -151,12 +150,21 @@ func (j *jobHost) sweepAt(at time.Time) {
 	}
 }
 
-// unparkJob lets a parked job run.
+// unparkJob lets a parked job run. If the engine fails it tries again: nothing else will.
 func (r *Router) unparkJob(id uuid.UUID) {
-	rec, err := r.jobHost().queue.get(r.jobHost().ctx, id)
-	if err == nil && rec.State == JobParked {
-		_ = r.jobHost().queue.swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
-	}
+	j := r.jobHost()
+	insist(j.ctx, func() {
+		for {
+			rec, err := j.queue.get(j.ctx, id)
+			if err == nil && rec.State == JobParked {
+				err = j.queue.swap(j.ctx, rec, rec.unparked(jobTime()))
+			}
+			if err == nil || isGoneJob(err) || errors.Is(err, ErrClosed) || j.ctx.Err() != nil {
+				return // isGoneJob: it is no longer parked
+			}
+			pause(j.ctx)
+		}
+	})
 }
 
 // jobPolicy is the policy of a job's function, or the router's if it is not registered.

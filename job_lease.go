@@ -12,7 +12,7 @@ func (j *jobHost) start() {
 	if !j.leasing && j.ctx.Err() == nil {
 		j.leasing, j.sweep = true, jobTime()
 		if q, ok := j.queue.queue.(memoryJobs); ok {
-			q.hosts.add(j.ctx, j.router, func(function string) bool { return j.hosts(j.router, function) })
+			q.hosts.add(j.ctx, j.router, func(function string) bool { return j.hosts(j.router, function) }, j.sweepSoon)
 		}
 		go j.router.leaseJobs()
 	}
@@ -47,12 +47,15 @@ func (r *Router) leaseJobs() {
 		if j.isTimeToSweep() {
 			if q, ok := j.queue.queue.(memoryJobs); ok {
 				j.sweepAt(q.giveUpUnhosted(j.ctx, r.jobPolicy))
+				j.sweepAt(q.giveUpBehindKeys(j.ctx, func(function string) bool { return j.hosts(r, function) }, r.jobPolicy))
 			}
 		}
 		names, added, ctx := j.hosted(r)
-		for _, name := range added {
-			r.unpark(name)
-		}
+		insist(j.ctx, func() {
+			for _, name := range added {
+				r.unpark(name)
+			}
+		})
 		lease, err := j.queue.lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
 		switch {
 		case err == nil:
@@ -80,8 +83,9 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 			}
 		}
 	}
-	if j.wait == nil || j.wait.Err() != nil || !j.sweep.IsZero() {
+	if j.wait == nil || j.wait.Err() != nil || !j.sweep.Equal(j.waitsUntil) {
 		j.lookAgain()
+		j.waitsUntil = j.sweep
 		if j.wait, j.again = context.WithCancel(j.ctx); !j.sweep.IsZero() {
 			j.wait, j.again = context.WithDeadline(j.ctx, j.sweep)
 		}

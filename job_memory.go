@@ -84,6 +84,7 @@ type jobBody struct {
 
 type jobMore struct {
 	condition JobCondition
+	parkedFor JobWait
 	settled   time.Time
 	maxAge    time.Duration
 	uniqueKey string
@@ -275,7 +276,7 @@ func packJob(rec *JobRecord) jobItem {
 	}
 	it := jobItem{
 		ID: memqueue.ID(rec.ID), Revision: rec.Revision, Function: rec.Function, Tenant: rec.Tenant, Order: rec.OrderKey,
-		At: nanos(at), Size: rec.size(), Priority: clampInt32(rec.Priority), Crashes: clampInt32(rec.Crashes),
+		At: nanos(at), Expires: nanos(rec.expires), Size: rec.size(), Priority: clampInt32(rec.Priority), Crashes: clampInt32(rec.Crashes),
 		State: memqueue.State(rec.State), Body: jobBody{
 			name: rec.Name, payload: rec.Payload, accepted: nanos(rec.Accepted), due: nanos(rec.Due),
 			attempts: clampInt32(rec.Attempts), deliveries: clampInt32(rec.Deliveries), refusals: clampInt32(rec.Refusals),
@@ -284,7 +285,7 @@ func packJob(rec *JobRecord) jobItem {
 	}
 	if rec.hasMore() {
 		it.Body.more = &jobMore{
-			condition: rec.Condition, settled: rec.Settled, maxAge: rec.MaxAge, uniqueKey: rec.UniqueKey,
+			condition: rec.Condition, parkedFor: rec.ParkedFor, settled: rec.Settled, maxAge: rec.MaxAge, uniqueKey: rec.UniqueKey,
 			uniqueFor: rec.UniqueFor, output: rec.Output, used: rec.Used, last: rec.Last,
 			labels: rec.Labels, origin: rec.Origin, rest: rec.rest, items: rec.Items, parts: rec.Parts,
 		}
@@ -301,7 +302,7 @@ func packJobs(recs []JobRecord) (items []jobItem) {
 
 // hasMore reports whether the record needs a jobMore.
 func (rec *JobRecord) hasMore() bool {
-	return rec.State.IsSettled() || rec.MaxAge != 0 || rec.UniqueKey != "" || rec.Used != 0 || rec.Last != nil ||
+	return rec.State.IsSettled() || rec.ParkedFor != "" || rec.MaxAge != 0 || rec.UniqueKey != "" || rec.Used != 0 || rec.Last != nil ||
 		len(rec.Output)+len(rec.Labels)+len(rec.rest)+rec.Items > 0 || rec.Origin != nil
 }
 
@@ -311,7 +312,7 @@ func unpackJob(v *jobView) JobRecord {
 	rec := JobRecord{
 		Format: int(b.format), ID: uuid.UUID(v.ID), Revision: v.Revision, Function: v.Function, Name: b.name, Tenant: v.Tenant,
 		Priority: int(v.Priority), State: JobState(v.State), OrderKey: v.Order, Payload: b.payload,
-		Accepted: wallTime(b.accepted), Due: wallTime(b.due), KeyHolder: uuid.UUID(v.KeyHolder), answer: b.answer,
+		Accepted: wallTime(b.accepted), expires: wallTime(v.Expires), Due: wallTime(b.due), KeyHolder: uuid.UUID(v.KeyHolder), answer: b.answer,
 		Attempts: int(b.attempts), Deliveries: int(b.deliveries), Refusals: int(b.refusals), Crashes: int(v.Crashes),
 	}
 	if rec.State.IsSettled() {
@@ -322,7 +323,7 @@ func unpackJob(v *jobView) JobRecord {
 	rec.Progress, _ = v.Progress.(JobProgress)
 	if m := b.more; m != nil {
 		rec.Condition, rec.Settled, rec.MaxAge, rec.UniqueKey, rec.UniqueFor = m.condition, m.settled, m.maxAge, m.uniqueKey, m.uniqueFor
-		rec.Output, rec.Used, rec.Last = m.output, m.used, m.last
+		rec.ParkedFor, rec.Output, rec.Used, rec.Last = m.parkedFor, m.output, m.used, m.last
 		rec.Labels, rec.Origin, rec.rest, rec.Items, rec.Parts = m.labels, m.origin, m.rest, m.items, m.parts
 	}
 	return rec
@@ -376,23 +377,33 @@ func clampInt32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxI
 
 // memoryHosts are the routers that lease from a queue in memory.
 type memoryHosts struct {
-	mu  sync.Mutex // guards all
-	all map[*Router]func(function string) bool
+	mu    sync.Mutex // guards all and looks
+	all   map[*Router]func(function string) bool
+	looks map[*Router]func() // have the router look for jobs that are too old
 }
 
-// add adds a router, until ctx ends. hosts tells which functions it has.
-func (m *memoryHosts) add(ctx context.Context, r *Router, hosts func(function string) bool) {
+// add adds a router, until ctx ends. hosts tells which functions it has, and look has it look for
+// jobs that are too old.
+func (m *memoryHosts) add(ctx context.Context, r *Router, hosts func(function string) bool, look func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.all == nil {
-		m.all = map[*Router]func(string) bool{}
+		m.all, m.looks = map[*Router]func(string) bool{}, map[*Router]func(){}
 	}
-	m.all[r] = hosts
-	context.AfterFunc(ctx, func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.all, r)
-	})
+	m.all[r], m.looks[r] = hosts, look
+	context.AfterFunc(ctx, func() { m.remove(r) })
+}
+
+// remove has the other routers look after the jobs that r has sent.
+func (m *memoryHosts) remove(r *Router) {
+	m.mu.Lock()
+	delete(m.all, r)
+	delete(m.looks, r)
+	others := slices.Collect(maps.Values(m.looks))
+	m.mu.Unlock()
+	for _, look := range others {
+		look()
+	}
 }
 
 // have reports whether one of them has the function. The routers are asked without the

@@ -118,6 +118,7 @@ type jobStep struct {
 	state     JobState     // scheduled, parked, or a terminal one
 	condition JobCondition // of a terminal state
 	at        time.Time    // of the others: when it may run next, or how long it is parked
+	parkedFor JobWait      // of a parked one
 	refused   bool         // the next such wait is longer
 	splits    JobCondition // with ConditionSplit: why the parts are given up; empty: they are tried
 }
@@ -137,7 +138,7 @@ func decide(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 		}
 		return jobStep{at: now}
 	case jobBehindItself:
-		return jobStep{state: JobParked, at: rec.expiry(p)}
+		return jobStep{state: JobParked, at: rec.expiry(p), parkedFor: WaitHandler}
 	case jobGivenUp:
 		return giveUp(rec, end, p, rec.Condition)
 	case jobDelivered:
@@ -205,7 +206,7 @@ func afterRefusal(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobS
 	case KindNesting:
 		return dead(ConditionNesting)
 	case KindNotFound: // until it is registered, here or by another host: a rolling deploy
-		return jobStep{state: JobParked, at: rec.expiry(p)}
+		return jobStep{state: JobParked, at: rec.expiry(p), parkedFor: WaitFunction}
 	case KindClosed, KindCanceled: // the host is going: the next one takes it
 		return jobStep{at: now}
 	case KindBusy:
@@ -215,7 +216,7 @@ func afterRefusal(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobS
 		case end.Reason == reasonBudget && p.deadOnBudget:
 			return dead(ConditionBudgetExceeded)
 		case end.Reason == reasonBudget && end.after > 0:
-			return jobStep{state: JobParked, at: now.Add(end.after)}
+			return jobStep{state: JobParked, at: now.Add(end.after), parkedFor: WaitBudget}
 		}
 	case KindUnavailable, KindNone, kinds:
 	}
@@ -246,7 +247,7 @@ func (s jobStep) apply(rec JobRecord, end *jobEnd, p *jobPolicy, now time.Time) 
 			s = dead(cmp.Or(s.splits, ConditionRetriesExhausted))
 		}
 	}
-	rec.State, rec.Condition, rec.Settled, rec.NotBefore = s.state, s.condition, now, time.Time{}
+	rec.State, rec.Condition, rec.Settled, rec.NotBefore, rec.ParkedFor = s.state, s.condition, now, time.Time{}, ""
 	rec.KeepUntil = now.Add(p.keepDone)
 	switch s.state {
 	case JobSucceeded:
@@ -267,7 +268,7 @@ func (s jobStep) wait(rec JobRecord, limit, now time.Time) JobRecord {
 	if s.refused {
 		rec.Refusals++
 	}
-	rec.State, rec.NotBefore = s.state, s.at
+	rec.State, rec.NotBefore, rec.ParkedFor = s.state, s.at, s.parkedFor
 	if limit.Before(s.at) {
 		rec.NotBefore = limit
 	}
@@ -279,7 +280,7 @@ func (s jobStep) wait(rec JobRecord, limit, now time.Time) JobRecord {
 
 // unparked returns the record of a parked or scheduled job that may run now.
 func (rec JobRecord) unparked(now time.Time) JobRecord {
-	rec.State, rec.NotBefore = JobReady, now
+	rec.State, rec.NotBefore, rec.ParkedFor = JobReady, now, ""
 	return rec
 }
 

@@ -214,3 +214,8 @@ var (
 	// context of a handler that ran.
 	ErrJobCanceled = errors.New("job was canceled")
 )
+
+// isGoneJob reports whether a record was changed or removed meanwhile.
+func isGoneJob(err error) bool {
+	return errors.Is(err, ErrRevision) || errors.Is(err, ErrForgotten) || errors.Is(err, ErrNotFound)
+}

@@ -31,11 +31,12 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	State     JobState     `json:"state"`
 	Condition JobCondition `json:"condition,omitempty"` // of a settled job: why; of a part of a batch that was given up: why it will be dead
 
-	Accepted  time.Time `json:"accepted"`           // when it was sent
-	Due       time.Time `json:"due"`                // when it should run first; its age counts from here
-	NotBefore time.Time `json:"notBefore,omitzero"` // when it may run next; a parked job waits no longer than this
-	Settled   time.Time `json:"settled,omitzero"`   // when it entered its terminal state; zero before
-	KeepUntil time.Time `json:"keepUntil,omitzero"` // of a settled job: when the queue may forget it
+	Accepted  time.Time `json:"accepted"`            // when it was sent
+	Due       time.Time `json:"due"`                 // when it should run first; its age counts from here
+	NotBefore time.Time `json:"notBefore,omitzero"`  // when it may run next; a parked job waits no longer than this
+	ParkedFor JobWait   `json:"parkedFor,omitempty"` // of a parked job: what it waits for
+	Settled   time.Time `json:"settled,omitzero"`    // when it entered its terminal state; zero before
+	KeepUntil time.Time `json:"keepUntil,omitzero"`  // of a settled job: when the queue may forget it
 
 	MaxAge    time.Duration `json:"maxAge,omitempty"`    // from Due; 0: as WithMaxAge of its function says
 	OrderKey  string        `json:"orderKey,omitempty"`  // jobs of a function and tenant with the same one run one at a time
@@ -59,8 +60,9 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	Progress  JobProgress `json:"-"` // set by the queue: what the holder of the lease told last
 	KeyHolder uuid.UUID   `json:"-"` // set by the queue: the job that holds this one's order key; zero: none, or this one
 
-	rest   rawFields  // those that Unmarshal did not know
-	answer *jobAnswer // that the sender holds, in a queue in memory; nil: there is none
+	rest    rawFields  // those that Unmarshal did not know
+	answer  *jobAnswer // that the sender holds, in a queue in memory; nil: there is none
+	expires time.Time  // of a job with an order key in a queue in memory: when it is too old; zero: not known
 }
 
 // jobAnswer is the record of a settled job for the [Job] that its sender holds, which keeps it

@@ -381,6 +381,9 @@ func (r *Router) handOver(ctx context.Context, rec *JobRecord) error {
 	}
 	if err == nil || errors.Is(err, ErrDuplicate) {
 		j.start()
+		if !rec.expires.IsZero() {
+			j.sweepBy(rec.expires)
+		}
 		if !j.hosts(r, rec.Function) { // it was removed meanwhile
 			j.sweepSoon()
 		}
@@ -394,6 +397,9 @@ func (j *jobHost) put(ctx context.Context, rec *JobRecord) error {
 		had, err := j.queue.put(ctx, *rec)
 		*rec = had
 		return err
+	}
+	if rec.OrderKey != "" {
+		rec.expires = rec.expiry(j.router.jobPolicy(rec))
 	}
 	lease, err := j.memory.putLease(ctx, rec, j.ready())
 	if lease.Token != 0 {

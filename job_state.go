@@ -65,3 +65,18 @@ const (
 	ConditionHostCrashes             JobCondition = "HostCrashes"             // three processes died while they ran it
 	ConditionCanceled                JobCondition = "Canceled"                // Cancel was called
 )
+
+// JobWait is what a job waits for. The set is open.
+type JobWait string
+
+// What jobs wait for.
+const (
+	WaitDue      JobWait = "due"      // it was sent to run later
+	WaitBackoff  JobWait = "backoff"  // the time after a delivery before the next
+	WaitKey      JobWait = "key"      // another job has its order key
+	WaitTurn     JobWait = "turn"     // its turn, and a slot
+	WaitBudget   JobWait = "budget"   // the window of a budget that is spent
+	WaitHandler  JobWait = "handler"  // the handler of its last attempt, which still runs
+	WaitFunction JobWait = "function" // a host that has its function
+	WaitOff      JobWait = "off"      // its function is switched off
+)

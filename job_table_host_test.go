@@ -246,13 +246,13 @@ func TestAJobWithWhichThreeHostsDiedIsDead(t *testing.T) {
 	})
 }
 
-func TestAJobThatIsTooOldWhenItsOrderKeyIsFreeIsDeadAndDoesNotRun(t *testing.T) {
+func TestAJobThatIsTooOldBehindItsOrderKeyIsDeadWhenItsAgeIsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		g := newRig(t, row{
 			opts: []faas.Option{faas.WithTimeout(8 * time.Hour)}, sent: []faas.SendOption{faas.WithOrderKey("k")},
 			do:    first(1, func(context.Context) (string, error) { time.Sleep(7 * time.Hour); return "first", nil }),
-			look:  map[time.Duration]string{time.Hour: "Ready key", 6*time.Hour + time.Minute: "Ready key"},
-			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead: EventAgeExceeded 0/0 7h0m0s", err: errAny,
+			look:  map[time.Duration]string{time.Hour: "Ready key", 6*time.Hour - 1: "Ready key", 6*time.Hour + 1: "Dead"},
+			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead: EventAgeExceeded 0/0 6h0m0s", err: errAny,
 		})
 		g.others = true // the record is that of the job before
 		f := g.register()
@@ -260,6 +260,49 @@ func TestAJobThatIsTooOldWhenItsOrderKeyIsFreeIsDeadAndDoesNotRun(t *testing.T) 
 		require.NoError(t, err)
 		synctest.Wait()
 		g.sendTo(f)
+		g.check()
+	})
+}
+
+// The first router has sent the job, and is gone when the age is over.
+func TestAJobBehindItsOrderKeyOfARouterThatIsGoneIsGivenUpByAnother(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		queue := faas.NewMemoryJobs(0, 0)
+		release := make(chan struct{})
+		deaf := func(context.Context, int) (int, error) { <-release; return 0, nil }
+		keeper, sender := router(t, faas.WithJobs(queue)), router(t, faas.WithJobs(queue))
+		held := faas.Register(keeper, "f", deaf, faas.WithTimeout(10*time.Hour))
+		_, err := held.Send(t.Context(), 1, faas.WithOrderKey("k"))
+		require.NoError(t, err)
+		synctest.Wait()
+		f := faas.Register(sender, "f", deaf)
+		job, err := f.Send(t.Context(), 2, faas.WithOrderKey("k"), faas.WithExpiry(time.Hour))
+		require.NoError(t, err)
+		synctest.Wait()
+		require.NoError(t, sender.Close())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		info, err := keeper.Job(job.ID()).Info(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, faas.ConditionEventAgeExceeded, info.Condition)
+		close(release)
+	})
+}
+
+// Its last refusal is not why it is parked.
+func TestAJobThatIsParkedBehindItsHandlerSaysSoAlsoAfterARefusal(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		queue := faas.NewMemoryJobs(0, 0)
+		g := newRig(t, row{
+			via: []faas.RouterOption{faas.WithJobs(queue)}, opts: []faas.Option{faas.WithTimeout(time.Hour)},
+			refuse: refuses(1, faas.ReasonOverloaded, faas.KindBusy, 0),
+			do:     first(1, func(context.Context) (string, error) { time.Sleep(time.Minute); return "too late", nil }),
+			look:   map[time.Duration]string{20 * time.Second: "Parked handler"},
+			asked:  []string{"0s 1/1", "1s 1/2", "1m1s 1/3"}, ran: []string{"1s 1/2", "1m1s 1/3"}, ends: "Succeeded: Success 1/2 1m1s",
+		})
+		g.send()
+		g.until(10 * time.Second)
+		loseLeases(t, queue)
 		g.check()
 	})
 }

@@ -35,6 +35,24 @@ func (q memoryJobs) giveUpUnhosted(ctx context.Context, policyOf func(*JobRecord
 	return again
 }
 
+// giveUpBehindKeys gives up the jobs of hosted functions that wait for their order keys and are
+// too old: the queue gives them to no Lease. It returns when the next one may be; zero: there is
+// none.
+func (q memoryJobs) giveUpBehindKeys(ctx context.Context, hosts func(function string) bool, policyOf func(*JobRecord) *jobPolicy) time.Time {
+	overdue, next := q.queue.Overdue()
+	again := wallTime(next)
+	for i := range overdue {
+		if !hosts(overdue[i].Function) {
+			continue
+		}
+		rec := unpackJob(&overdue[i])
+		if at := q.giveUpTooOld(ctx, &rec, policyOf(&rec)); !at.IsZero() && (again.IsZero() || at.Before(again)) {
+			again = at
+		}
+	}
+	return again
+}
+
 // giveUpTooOld gives up a job that no host has leased if it is too old, and returns when to
 // look at it again. What follows is put first: it is put once, by its ID, if the record has
 // been changed meanwhile and the job is given up by another router.

@@ -13,21 +13,6 @@ type JobWaiting struct {
 	Job   uuid.UUID // of WaitKey: the job that holds the order key
 }
 
-// JobWait is what a job waits for. The set is open.
-type JobWait string
-
-// What jobs wait for.
-const (
-	WaitDue      JobWait = "due"      // it was sent to run later
-	WaitBackoff  JobWait = "backoff"  // the time after a delivery before the next
-	WaitKey      JobWait = "key"      // another job has its order key
-	WaitTurn     JobWait = "turn"     // its turn, and a slot
-	WaitBudget   JobWait = "budget"   // the window of a budget that is spent
-	WaitHandler  JobWait = "handler"  // the handler of its last attempt, which still runs
-	WaitFunction JobWait = "function" // a host that has its function
-	WaitOff      JobWait = "off"      // its function is switched off
-)
-
 // waitingOf says why a job does not run.
 func (r *Router) waitingOf(rec *JobRecord) JobWaiting {
 	switch rec.State {
@@ -54,9 +39,12 @@ func (r *Router) waitingOf(rec *JobRecord) JobWaiting {
 	return JobWaiting{For: WaitTurn}
 }
 
-// parkedFor says what a parked job waits for.
+// parkedFor says what a parked job waits for. Of a record that does not tell, its last delivery
+// does.
 func (rec *JobRecord) parkedFor() JobWait {
 	switch last := rec.Last; {
+	case rec.ParkedFor != "":
+		return rec.ParkedFor
 	case last == nil || last.Kind == KindNone:
 		return WaitHandler
 	case last.Kind == KindNotFound:

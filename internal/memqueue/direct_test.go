@@ -125,7 +125,7 @@ func TestAnAwaitThatIsStoppedAfterTheJobHasSettledReturnsItsEnd(t *testing.T) {
 	t.Parallel()
 	q := memqueue.New[string](10, 1<<20)
 	defer q.Close()
-	for i := range 20_000 { // Await may look before the end and wait after the stop
+	for i := range 5_000 { // Await may look before the end and wait after the stop
 		_, l, err := q.PutLease(job(i, "a"), "", 0, []string{"f"})
 		require.NoError(t, err)
 		stop, seen := make(chan struct{}), make(chan memqueue.State, 1)

@@ -1,10 +1,19 @@
 package memqueue
 
 // nodeHeap is a priority queue of nodes, which store their own index in it. A node is in
-// one heap at most.
+// one heap of each kind at most: see nodeHeap.byAge.
 type nodeHeap[B any] struct {
 	nodes    []*node[B]
 	byUrgent bool // the highest Priority first; else Priority does not count
+	byAge    bool // the first Expires first; a node may be in one such heap beside another
+}
+
+// index is where n keeps its index in this heap.
+func (h *nodeHeap[B]) index(n *node[B]) *int32 {
+	if h.byAge {
+		return &n.aging
+	}
+	return &n.index
 }
 
 func (h *nodeHeap[B]) len() int { return len(h.nodes) }
@@ -13,14 +22,14 @@ func (h *nodeHeap[B]) len() int { return len(h.nodes) }
 func (h *nodeHeap[B]) first() *node[B] { return h.nodes[0] }
 
 func (h *nodeHeap[B]) push(n *node[B]) {
-	n.index = int32(len(h.nodes))
+	*h.index(n) = int32(len(h.nodes))
 	h.nodes = append(h.nodes, n)
 	h.up(len(h.nodes) - 1)
 }
 
 // remove removes n, which must be in this heap.
 func (h *nodeHeap[B]) remove(n *node[B]) {
-	at, last := int(n.index), len(h.nodes)-1
+	at, last := int(*h.index(n)), len(h.nodes)-1
 	h.swap(at, last)
 	h.nodes[last] = nil
 	h.nodes = h.nodes[:last]
@@ -34,6 +43,9 @@ func (h *nodeHeap[B]) remove(n *node[B]) {
 
 func (h *nodeHeap[B]) before(i, j int) bool {
 	a, b := h.nodes[i], h.nodes[j]
+	if h.byAge {
+		return a.Expires < b.Expires
+	}
 	if h.byUrgent && a.Priority != b.Priority {
 		return a.Priority > b.Priority
 	}
@@ -42,7 +54,7 @@ func (h *nodeHeap[B]) before(i, j int) bool {
 
 func (h *nodeHeap[B]) swap(i, j int) {
 	h.nodes[i], h.nodes[j] = h.nodes[j], h.nodes[i]
-	h.nodes[i].index, h.nodes[j].index = int32(i), int32(j)
+	*h.index(h.nodes[i]), *h.index(h.nodes[j]) = int32(i), int32(j)
 }
 
 func (h *nodeHeap[B]) up(i int) {

@@ -30,6 +30,7 @@ type Item[B any] struct {
 	Tenant   string
 	Order    string // the order key; empty: none
 	At       int64  // not before, in Unix nanoseconds; of a settled job: when it may be forgotten
+	Expires  int64  // while it waits for its order key: when Overdue tells of it; 0: never
 	Size     int64  // bytes that it counts for
 	Priority int32
 	Crashes  int32 // leases that were lost
@@ -55,6 +56,7 @@ type node[B any] struct {
 	seq   uint64        // number of acceptance
 	lease uint64        // the token of its lease; 0: it is not leased
 	index int32         // in the heap where it is
+	aging int32         // in Queue.aging, while it is in inKey and has an Expires
 	place place
 	begun bool // the leased job
 }

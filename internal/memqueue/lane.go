@@ -8,6 +8,7 @@ type function[B any] struct {
 	lanes  map[string]*lane[B] // by tenant
 	turn   fifo[*lane[B]]      // those that may have a job to give; see lane.queued
 	queued bool                // it is in Queue.turn
+	aging  *nodeHeap[B]        // Queue.aging
 	counts [states]int
 	bytes  int64 // of the jobs that are not settled
 }
@@ -83,6 +84,17 @@ func (l *lane[B]) addDue(n *node[B]) {
 func (l *lane[B]) waitForKey(k *orderKey[B], n *node[B]) {
 	k.waiting.push(n)
 	n.place = inKey
+	if n.Expires != 0 {
+		l.function.aging.push(n)
+	}
+}
+
+// waitNoMore is the reverse of waitForKey.
+func (l *lane[B]) waitNoMore(k *orderKey[B], n *node[B]) {
+	k.waiting.remove(n)
+	if n.Expires != 0 {
+		l.function.aging.remove(n)
+	}
 }
 
 // removeDue takes back what addDue has done, for a job that was not leased.
@@ -90,7 +102,7 @@ func (l *lane[B]) removeDue(n *node[B]) {
 	if n.place == inReady {
 		l.ready.remove(n)
 	} else {
-		l.keys[n.Order].waiting.remove(n)
+		l.waitNoMore(l.keys[n.Order], n)
 	}
 	n.place = nowhere
 	if n.Order == "" {
@@ -132,7 +144,7 @@ func (l *lane[B]) passKey(key string, k *orderKey[B]) {
 		return
 	}
 	k.next = k.waiting.first()
-	k.waiting.remove(k.next)
+	l.waitNoMore(k, k.next)
 	l.addReady(k.next)
 }
 
@@ -183,7 +195,7 @@ func (q *Queue[B]) lane(name, tenant string) *lane[B] {
 func (q *Queue[B]) function(name string) *function[B] {
 	f := q.functions[name]
 	if f == nil {
-		f = &function[B]{name: name, lanes: map[string]*lane[B]{}}
+		f = &function[B]{name: name, lanes: map[string]*lane[B]{}, aging: &q.aging}
 		q.functions[name] = f
 	}
 	return f

@@ -29,6 +29,32 @@ func (q *Queue[B]) List(seq uint64, match func(*Item[B]) bool) ([]View[B], uint6
 	return found, seq, nil
 }
 
+// Overdue returns jobs that wait for their order keys although their Expires has passed, at most
+// some, and the first Expires of the others that wait so; 0: there are none.
+func (q *Queue[B]) Overdue() (all []View[B], again int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.overdue(0, time.Now().UnixNano(), &all, &again)
+	return all, again
+}
+
+// overdue looks at the node with index at of the heap aging, and at those below it.
+func (q *Queue[B]) overdue(at int, now int64, all *[]View[B], again *int64) {
+	if at >= q.aging.len() {
+		return
+	}
+	n := q.aging.nodes[at]
+	if n.Expires > now || len(*all) == looks {
+		if *again == 0 || n.Expires < *again {
+			*again = n.Expires
+		}
+		return
+	}
+	*all = append(*all, q.view(n, now))
+	q.overdue(2*at+1, now, all, again)
+	q.overdue(2*at+2, now, all, again)
+}
+
 // Count is what a function's jobs are.
 type Count struct {
 	States [7]int // by State

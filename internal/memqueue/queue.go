@@ -29,6 +29,7 @@ type Queue[B any] struct {
 	nodes     map[ID]*node[B] // nil: forgotten
 	accepted  journal[B]      // all of nodes, by seq
 	later     nodeHeap[B]     // not due yet, of all lanes
+	aging     nodeHeap[B]     // behind their order keys, of all lanes, as far as they have an Expires
 	functions map[string]*function[B]
 	turn      fifo[*function[B]] // those that may have a lane to give; see function.queued
 	progress  map[ID]any         // of leased jobs, what Extend has set
@@ -68,7 +69,7 @@ func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 	return &Queue[B]{
 		maxCount: maxCount, maxBytes: maxBytes,
 		nodes: map[ID]*node[B]{}, functions: map[string]*function[B]{}, progress: map[ID]any{},
-		tenants: map[string]usage{},
+		tenants: map[string]usage{}, aging: nodeHeap[B]{byAge: true},
 	}
 }
 
@@ -407,6 +408,6 @@ func (q *Queue[B]) Close() {
 	}
 	q.changed.tell()
 	q.nodes, q.functions, q.progress, q.tenants = nil, nil, nil, nil
-	q.accepted, q.later, q.turn = journal[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
+	q.accepted, q.later, q.aging, q.turn = journal[B]{}, nodeHeap[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
 	q.settled, q.unique = settled[B]{}, uniqueKeys{}
 }

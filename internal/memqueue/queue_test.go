@@ -396,3 +396,34 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 func settledState(s memqueue.State) bool { return s >= memqueue.Succeeded }
+
+func TestOverdueTellsOfJobsThatWaitForTheirKeyForTooLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := memqueue.New[string](10, 100)
+		defer q.Close()
+		now := time.Now().UnixNano()
+		for n := range 5 { // the first gets the key
+			it := job(n, "a")
+			it.Order, it.Expires = "k", now+int64(n)
+			require.NoError(t, put(t, q, it))
+		}
+		v, token, err := q.Lease(t.Context(), []string{"f"})
+		require.NoError(t, err)
+		require.Equal(t, number(0), v.ID)
+		all, again := q.Overdue()
+		assert.Empty(t, all)
+		assert.Equal(t, now+1, again)
+		time.Sleep(2)
+		all, again = q.Overdue()
+		require.Len(t, all, 2)
+		assert.Equal(t, number(1), all[0].ID)
+		assert.Equal(t, now+3, again)
+		require.NoError(t, q.Swap(all[0].Revision, done(all[0].Item)))
+		require.NoError(t, q.Settle(token, done(v.Item))) // the second has the key
+		time.Sleep(time.Second)
+		all, again = q.Overdue()
+		assert.Len(t, all, 2)
+		assert.Zero(t, again)
+	})
+}
