@@ -200,7 +200,7 @@ func TestARingKeepsErrorsIfItIsAskedTo(t *testing.T) {
 	long := strings.Repeat("é", 4<<10)
 	assert.Equal(t, &faas.CapturedError{Text: errNo.Error(), Type: "*errors.errorString"}, keep(errNo))
 	assert.Equal(t, long[:4<<10], keep(errors.New(long)).Text)
-	assert.Equal(t, long[:4<<10-2], keep(errors.New("x"+long)).Text[1:], "no half of a letter")
+	assert.Equal(t, long[:4<<10-2], keep(errors.New("x" + long)).Text[1:], "no half of a letter")
 	assert.Contains(t, keep(rudeError{}).Text, "rudeError")
 	p := keep(&faas.Error{Function: "f", Outcome: faas.Panicked, Err: &faas.PanicError{Value: "no", Stack: []byte("here")}})
 	assert.Equal(t, "here", string(p.Stack))

@@ -74,9 +74,9 @@ func allStacks() []byte {
 func stackOf(all []byte, w *worker, c *callContext) ([]byte, bool) {
 	address := regexp.MustCompile(fmt.Sprintf(`faas\.\(\*worker\)\.(exec|loop)\(.*(%p|%p)\b`, w, c))
 	for one := range bytes.SplitSeq(all, []byte("\n\n")) {
-		end := bytes.Index(one, []byte("faas.(*worker).exec("))
-		if end >= 0 && address.Match(one) {
-			return bytes.Clone(one[:1+bytes.LastIndexByte(one[:end], '\n')]), true
+		above, _, runs := bytes.Cut(one, []byte("faas.(*worker).exec("))
+		if runs && address.Match(one) {
+			return bytes.Clone(one[:1+bytes.LastIndexByte(above, '\n')]), true
 		}
 	}
 	return nil, false

@@ -59,7 +59,7 @@ func (c *callContext) succeed(v *verdict) bool {
 
 // isPlain tells whether succeed does all that a call with that verdict needs.
 func (c *callContext) isPlain(v *verdict) bool {
-	return v.outcome == OK && c.extra == nil && !(c.isHere() && v.at >= c.deadline)
+	return v.outcome == OK && c.extra == nil && (!c.isHere() || v.at < c.deadline)
 }
 
 // decide settles the call by one compare-and-swap on its state, so that caller, record

@@ -74,18 +74,18 @@ func printTree(out io.Writer, spans tracetest.SpanStubs) {
 
 func printBelow(out io.Writer, below map[trace.SpanID]tracetest.SpanStubs, over trace.SpanID, depth int) {
 	for _, s := range below[over] {
-		line := strings.Repeat("  ", depth) + s.Name + " " + s.SpanKind.String()
+		words := []string{s.Name, s.SpanKind.String()}
 		if len(s.Links) > 0 {
-			line += " linked"
+			words = append(words, "linked")
 		}
 		for _, key := range []attribute.Key{"inproc.faas.attempt", "inproc.faas.outcome", "inproc.faas.request_id"} {
 			for _, kv := range s.Attributes {
 				if kv.Key == key {
-					line += fmt.Sprintf(" %s=%s", strings.TrimPrefix(string(key), "inproc.faas."), kv.Value.Emit())
+					words = append(words, fmt.Sprintf("%s=%s", strings.TrimPrefix(string(key), "inproc.faas."), kv.Value.Emit()))
 				}
 			}
 		}
-		fmt.Fprintln(out, line)
+		fmt.Fprintln(out, strings.Repeat("  ", depth)+strings.Join(words, " "))
 		printBelow(out, below, s.SpanContext.SpanID(), depth+1)
 	}
 }

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 // postgres starts a server that ends with the test.
 func postgres(t *testing.T) (db string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "outbox") // short: it has the socket
+	dir, err := os.MkdirTemp("", "outbox") //nolint:usetesting // short: it has the socket
 	require.NoError(t, err)
 	cmd := exec.Command("bash", "../../trigger/faaspg/postgres.sh", dir)
 	cmd.Stderr = os.Stderr

@@ -414,7 +414,7 @@ func TestOverdueTellsOfJobsThatWaitForTheirKeyForTooLong(t *testing.T) {
 		all, again := q.Overdue()
 		assert.Empty(t, all)
 		assert.Equal(t, now+1, again)
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		all, again = q.Overdue()
 		require.Len(t, all, 2)
 		assert.Equal(t, number(1), all[0].ID)

@@ -59,7 +59,7 @@ func (p plan) due(from, to time.Time) (due []firing, left int) {
 	}
 	last := due[len(due)-1].at
 	late := to.Sub(last)
-	if p.catchUp == None && late > punctual && !(p.isFixed() && late <= correction) {
+	if p.catchUp == None && late > punctual && (!p.isFixed() || late > correction) {
 		due = nil
 	}
 	return due, all - min(all, len(due))

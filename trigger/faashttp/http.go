@@ -264,11 +264,8 @@ func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body [
 // connection then, or has ended the connection's goroutine. The answer is flushed, since
 // net/http does that later, or not at all.
 func isCutShort(err error, name string) bool {
-	switch faas.EndOf(err, name).Outcome {
-	case faas.TimedOut, faas.Canceled, faas.Exited:
-		return true
-	}
-	return false
+	end := faas.EndOf(err, name).Outcome
+	return end == faas.TimedOut || end == faas.Canceled || end == faas.Exited
 }
 
 // reply writes the output of a call, or the problem.
