@@ -158,8 +158,9 @@ func (c *callContext) priority() int {
 	return c.extra.priority
 }
 
-// caller is the caller's context that an inline call has to watch. It is nil for other
-// calls, whose caller's context await watches, and for a context that never ends.
+// caller is the caller's context that a call has to watch whose handler runs on the caller's
+// goroutine, see isHere. It is nil for other calls, whose caller's context await watches, and
+// for a context that never ends.
 func (c *callContext) caller() *caller {
 	if c.extra == nil || c.extra.caller.done == nil {
 		return nil
@@ -169,8 +170,8 @@ func (c *callContext) caller() *caller {
 
 // The bits of callContext.state: whether the call is settled, and whether and why its
 // context has ended. Both are in one word so that one compare-and-swap changes both: no
-// goroutine sees a settled call with a context that goes on. Only an inline call's
-// context can end before the call is settled.
+// goroutine sees a settled call with a context that goes on. Only the context of a call
+// whose handler runs on the caller's goroutine (isHere) can end before the call is settled.
 const (
 	canceled uint32 = 1 << iota // Err is context.Canceled
 	expired                     // Err is context.DeadlineExceeded; the cause is ErrTimeout, unless it is the caller's

@@ -13,10 +13,11 @@ type Batches struct {
 	// Pick returns an input of these items of a batch, in that order. Nil: it can't; then the
 	// batch stays together.
 	Pick func(input []byte, items []int) []byte
-	// Bisect has a batch that fails as a whole, with an error, a panic or a timeout, split into halves
-	// when its attempts are used up. Each half is a job with attempts anew. So one
-	// item takes at most its own job with it, and an item of a batch of n runs at most attempts ×
-	// (1 + ⌈log₂ n⌉) times. Without it the batch is dead as a whole.
+	// Bisect has a batch that fails as a whole, with an error, a panic or a timeout, split into
+	// halves when its attempts are used up. Each half is a job with attempts anew. In the end an
+	// item that always fails is in a job by itself, and only that job is dead. An item of a batch
+	// of n runs at most attempts × (1 + ⌈log₂ n⌉) times. Without Bisect the batch is dead as a
+	// whole.
 	Bisect bool
 }
 

@@ -33,7 +33,7 @@ type delivery struct {
 	following  *delivery   // what was leased as it was settled, for the same runner
 
 	from   provenance    // of the call
-	caller callerContext // its context
+	caller callerContext // what the call gets as its context, see context
 
 	// What the record of the call says, see recorded.
 	invocation uuid.UUID // zero: the call was not admitted

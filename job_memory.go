@@ -28,9 +28,9 @@ const (
 // these. While jobs of other tenants are in the queue, no tenant gets more than half of
 // either.
 //
-// Settled jobs have as much again; beyond that the oldest is forgotten, or when its
-// KeepUntil has passed. The IDs of as many forgotten jobs are remembered, and twice as
-// many unique keys can be taken.
+// Settled jobs have the same bounds once more: beyond them the oldest is forgotten. A job
+// whose KeepUntil has passed is forgotten, too. The IDs of at most count forgotten jobs are
+// remembered, and twice as many unique keys can be taken.
 //
 // A lease has no term: its holder is in the same process. Two methods are for tests, and
 // package faastest calls them: LoseLeases() int ends all leases as if their holder had died

@@ -265,8 +265,9 @@ func (s *sendSettings) apply(opts []SendOption) {
 	}
 }
 
-// isPlainSend is askSend for a sender of which nothing travels but tenant and priority, and
-// a function of which no hook is asked. It reports whether it is one.
+// isPlainSend reports whether askSend is not needed: a job inherits nothing from ctx but
+// tenant and priority, and the function has no hook that would be asked. Then isPlainSend
+// has noted the two in rec.
 func (to target) isPlainSend(ctx context.Context, rec *JobRecord) bool {
 	tenant, priority, fn := "", 0, to.fn
 	if own, ok := ctx.(*callerContext); ok && own.call == nil && own.from == nil {

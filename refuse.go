@@ -146,10 +146,10 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 	return nil
 }
 
-// errGone says that the target of a call by name was removed before the call had its slot.
-// It stays inside the package: the name is looked up again. That comes to an end, since
-// a name never stands for a function that is removed: each errGone takes a removal that
-// came after the look-up.
+// errGone says that the target of a call by name was removed after the name was looked up,
+// and before the call had a slot or waited for one. (A call that waits already goes on.) It
+// stays inside the package: the name is looked up again. That comes to an end, since a name
+// never stands for a function that is removed: each errGone takes one more removal.
 var errGone = errors.New("removed before the call had its slot")
 
 // isGone tells whether refused has the removal of the target for its cause, and the name can be

@@ -12,8 +12,8 @@ import (
 // scaling keeps a function at the scale that its policy wants. It sets n, how many
 // instances there should be, and with it the version's limit in admission, how many of
 // its calls may run. A raise of n builds no instance: a call that gets a slot has one built
-// for it, in acquireInstance, if none has a free seat. What is still missing the next tick
-// builds.
+// for it, in acquireInstance, if none has a free seat. The next tick builds what is still
+// missing.
 //
 // A burst makes no more instances than can be used. set keeps n within what the options and
 // the router allow (Load.Max). Calls build for themselves only while they have a slot, and
@@ -275,14 +275,15 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 }
 
 // limit returns how many calls of this version the instances allow; what the user allows
-// is the limit of the class, for all versions together. It counts at least one instance, also if n is 0: a
-// call needs a slot to build the first instance. s.mu must be held.
+// is the limit of the class, for all versions together. It counts at least one instance,
+// also if n is 0: a call needs a slot to build the first instance. s.mu must be held.
 func (s *scaling) limit() int {
 	return int(min(admission.Unlimited, int64(max(1, s.n))*int64(s.fn.perInstance)))
 }
 
-// load returns what the policy is told. s.mu must be held. Admission's numbers are
-// read one after the other while calls come and go, so each is right at its moment.
+// load returns what the policy is told. s.mu must be held. Calls come and go while the
+// numbers of admission are read one after the other. Each is right at the moment when it is
+// read, but two of them need not agree.
 func (s *scaling) load(arrival bool) Load {
 	fn, now := s.fn, s.fn.router.clock.now()
 	l := Load{Now: fn.router.clock.time(now), Instances: s.n, Ready: s.n, Per: fn.perInstance, Arrival: arrival}

@@ -10,8 +10,8 @@ import (
 // ticker is what the scale loop asks at each of its ticks: the scaling of a function, or the
 // controller of the capacity.
 type ticker interface {
-	// tick asks the policy, and reports whether there is nothing to ask it until the ticker
-	// is put on the loop again. It runs on the timer's goroutine.
+	// tick asks the policy. With atRest the loop drops the ticker: the policy need not be
+	// asked again before add or watch brings the ticker back. It runs on the timer's goroutine.
 	tick() (atRest bool)
 }
 
@@ -48,9 +48,9 @@ func (l *scaleLoop) drop(s ticker) {
 }
 
 // watch makes the loop ask the policy of the router's capacity, as add does for that of a
-// function. It is called before each worker starts, and so perhaps while run is at work. In
-// that case run may have found the router idle before the worker started. But run took
-// l.steer at its start and drops only what it took: what watch has set since then stays.
+// function. It is called before each worker starts. If run is at work then, it may have found
+// the router idle just before. That does no harm: run drops only the l.steer that it took at
+// its start, and the one that watch sets stays.
 func (l *scaleLoop) watch(c ticker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,10 +79,10 @@ func (l *scaleLoop) arm() {
 	l.set = true
 }
 
-// run asks each policy once, on the timer's goroutine. It takes the list first and
-// works without l.mu, so that calls can add functions meanwhile; those are on the new
-// list and the rest is appended to it. Since set stays true until the end, no second run
-// starts at the same time.
+// run asks each policy once, on the timer's goroutine. It takes the list first and works
+// without l.mu, so that calls can add functions to a new list meanwhile. At the end it
+// appends to that list the functions that are not at rest. Since set stays true until then,
+// no second run starts at the same time.
 func (l *scaleLoop) run() {
 	l.mu.Lock()
 	awake, steer := l.awake, l.steer

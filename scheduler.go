@@ -21,10 +21,10 @@ import (
 //	   Close, or a stream's writer that fails ────────────► settle(byWatchdog) ─┤
 //	                                          decide ─► follow ─► conclude ◄────┘
 //
-// decide lets the first settle win. That goroutine writes the record in follow and
-// wakes the caller in conclude; the caller takes the answer in collect. An inline call
-// has no worker goroutine: serve calls exec itself. If the handler loses, it is a
-// runaway: runaway.go gives its slot and its seat back when the handler returns.
+// decide lets the first settle win. That goroutine writes the record in follow and wakes the
+// caller in conclude; the caller takes the answer in collect. An inline call and one of
+// InvokeFunc have no worker goroutine: serve calls exec itself. If the handler loses, it is
+// a runaway: runaway.go gives its slot and its seat back when the handler returns.
 //
 // The states of a call (callContext.state), a worker and an instance:
 //
@@ -38,9 +38,9 @@ import (
 //	            └─ its init failed, or was given up ─► dropped
 
 // invoke takes a call from admission to settlement, and answers its caller. If reusable is
-// false, the handler still runs and uses t, which must not be used again. For a call by a
-// name the error is errGone if the function that the name stood for was removed before the
-// call had its slot: then nothing is counted, and the name has to be looked up again.
+// false, the handler still runs and uses t, which must not be used again. errGone says that
+// the function of a call by name was removed before the call had a slot or waited for one:
+// then nothing is counted, and the name has to be looked up again.
 func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	var q caller
 	var near *worker
@@ -57,16 +57,16 @@ type pending struct {
 	call   *callContext
 }
 
-// start is invoke without the wait. near is where t remembers its worker. The wait stands in the outermost function that can do
-// it, because a processor predicts no return of a goroutine that has parked: its stack of
-// return addresses belongs to another goroutine by then. Each frame between the park and the
-// caller's code costs such a misprediction.
+// start is invoke without the wait for the answer. near is where t remembers its worker. The
+// wait is left to the outermost function that can do it, so that few frames lie between it
+// and the caller's code. A processor predicts returns by a stack of its own. When a goroutine
+// wakes, that stack is of another goroutine, and each of these frames costs a misprediction.
 func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if ctx == nil {
 		return pending{}, true, to.turnAway(nil, refusal(fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
 	}
-	parent, tenant, priority, ended := q.meet(ctx) // before the call is counted
+	parent, tenant, priority, ended := q.meet(ctx) // before Entered.Add: a method of ctx may call Goexit
 	if q.from != nil && q.from.resolved != nil {
 		*q.from.resolved = to.resolution()
 	}
@@ -228,7 +228,8 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 	return nil
 }
 
-// serve runs an inline call. Any other it sends to w's goroutine, and returns it as pending.
+// serve runs an inline call, or one of InvokeFunc, on the caller's goroutine. It sends any
+// other call to w's goroutine, and returns it as pending.
 func (w *worker) serve(c *callContext) (p pending, reusable bool, err error) {
 	w.call.Store(c)
 	// Close stores closed first and loads each worker's call then. This goroutine stores
@@ -356,9 +357,9 @@ func (w *worker) expire() {
 	c.settle(verdict{outcome: TimedOut, at: now}, byWatchdog)
 }
 
-// exec runs the handler, and recovers its panic, on this goroutine: the worker's, or
-// the caller's for an inline call. won tells whether its return settled the call; if
-// not, w is abandoned and takes no more calls.
+// exec runs the handler, and recovers its panic, on this goroutine: the worker's or, for
+// an inline call and one of InvokeFunc, the caller's. won tells whether its return settled
+// the call; if not, w is abandoned and takes no more calls.
 func (w *worker) exec(c *callContext) (won bool) {
 	v := verdict{outcome: Exited}
 	defer func() { // runs after a return, a panic and Goexit
@@ -368,8 +369,8 @@ func (w *worker) exec(c *callContext) (won bool) {
 			} else {
 				v.err = ErrExited
 			}
-			// Dead after a panic too: a function that Goexit runs on its way out
-			// may panic, and after the recover Goexit still ends the goroutine.
+			// Dead after a panic too, because it may come from a deferred function that
+			// Goexit runs: after the recover Goexit still ends the goroutine.
 			w.dead = true
 		}
 		won = w.returned(c, &v)
@@ -426,9 +427,9 @@ func (w *worker) returned(c *callContext, v *verdict) (won bool) {
 	return w.finish(c, *v)
 }
 
-// checkCaller checks whether an inline call's caller left before the handler
-// returned; there was no other goroutine to watch. If the caller's context calls
-// Goexit here, the deferred function settles the call.
+// checkCaller checks whether the caller's context ended before the handler returned. The
+// handler ran on the caller's goroutine, and no other one watched the context. If a method of
+// the context calls Goexit here, the deferred function settles the call.
 func (w *worker) checkCaller(c *callContext, at int64) {
 	asked := false
 	defer func() {

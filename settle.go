@@ -38,7 +38,7 @@ func (c *callContext) settle(v verdict, by settler) bool {
 // succeed is settle for nearly all calls: the handler has returned without an error, in
 // time, and there is nothing to tell of it but the records. It takes the steps of settle and
 // leaves out the questions of which the answers are known. It is false, and nothing is done,
-// if the call was settled before, or if an inline call's context has ended.
+// if the call was settled before, or if its context has ended (see isHere).
 func (c *callContext) succeed(v *verdict) bool {
 	if !c.state.CompareAndSwap(0, settled|canceled) {
 		return false
@@ -165,9 +165,10 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 }
 
 // concludeDirect gives the answer of a call of InvokeFunc. If the caller's goroutine has
-// settled it, that gives the answer itself, see direct. If not, this goroutine does, and the
-// caller's waits for that: so nothing that answer uses is used by two. What the runaway has
-// is left first: the answer may take its time.
+// settled the call, it calls answer itself, see direct. If the watchdog has, this goroutine
+// calls answer, and the caller's goroutine waits for the end of that in serve: so the two
+// never use at once what answer uses. leave comes before answer, which may block: the
+// runaway's slot must not wait for it.
 func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router) {
 	d := w.direct
 	w.direct = nil

@@ -199,8 +199,9 @@ func (f *family) addPast(fn *function) {
 	f.past.add(fn)
 }
 
-// target is what a name stands for at one moment: the version that a call runs. A call
-// goes to one, and to another only if that is removed before the call has its slot.
+// target is what a name stands for at one moment: the version that a call runs. A call keeps
+// its target whatever becomes of the alias. It goes to another only if the version is removed
+// before the call has a slot or waits for one: see errGone.
 type target struct {
 	fn     *function
 	who    *identity // what the call's context knows of fn

@@ -13,9 +13,9 @@ import (
 )
 
 // worker runs one call after the other. It is a timer, two channels and a goroutine
-// that waits for the next call; a worker for inline calls has no goroutine. When a
-// call's handler becomes a runaway the worker is abandoned: it belongs to that
-// handler, takes no more calls, and ends with it.
+// that waits for the next call; a worker for inline calls, and for those of InvokeFunc,
+// has no goroutine. When a call's handler becomes a runaway the worker is abandoned: it
+// belongs to that handler, takes no more calls, and ends with it.
 //
 // One goroutine owns a worker at a time: the one that made it, or that turned idle
 // from true to false, until put. A field without another note belongs to the
@@ -23,12 +23,12 @@ import (
 type worker struct {
 	pool     *workerPool
 	idle     atomic.Bool                 // a caller that turns it to false owns the worker
-	listed   atomic.Bool                 // it is in an idleList's list; true also while a caller that took it otherwise uses it
-	hinted   atomic.Bool                 // likewise for the list's hints; a sync.Pool may have dropped it
+	listed   atomic.Bool                 // it is in an idleList's list, where a caller that took it in another way leaves it
+	hinted   atomic.Bool                 // likewise for the list's hints; the sync.Pool may have dropped it
 	call     atomic.Pointer[callContext] // the last one; the timer and Close settle what they load from here
 	armed    atomic.Int64                // the time for which the timer is set; 0: it is not set
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
-	work     chan *callContext           // buffer of one: the caller that sends never blocks; nil: inline
+	work     chan *callContext           // buffer of one: the caller that sends never blocks; nil: see isHere
 	wake     chan struct{}               // buffer of one: the goroutine that settles never blocks
 	contexts arena
 	direct   *direct // of the call, if it is one of InvokeFunc; the goroutine that settles the call takes it
@@ -123,7 +123,7 @@ type workerPool struct {
 	clock       *clock
 	beforeStart func() // called before each new worker; nil: nothing to call
 	idleWorkers idleList
-	idleInline  idleList    // workers without a goroutine, for inline calls
+	idleInline  idleList    // workers without a goroutine, for inline calls and those of InvokeFunc
 	closed      atomic.Bool // stored under mu; also read without it
 	sweeper     atomic.Bool // the timer of sweep is set
 
@@ -225,10 +225,12 @@ func (p *workerPool) register(w *worker) error {
 
 // start starts the worker's goroutine. It calls Submit with p.mu locked, because ants
 // guards its queue with a spin lock: with 1,000 concurrent callers that compete for the
-// spin lock, a burst took twice as long as when they wait for p.mu. Submit does not block, since the ants pool has no limit.
+// spin lock, a burst took twice as long as when they wait for p.mu. Submit does not block,
+// since the ants pool has no limit.
 //
-// Once the router is closed, Submit fails or the pool is gone. The call in work is
-// settled by then, and still needs a goroutine that runs finish for it.
+// Once the router is closed, Submit fails or the pool is gone. Close has settled the call
+// in work by then, but that call still needs a goroutine that runs finish for it: hence
+// the go statement.
 func (w *worker) start() {
 	w.started = true
 	p := w.pool
@@ -391,7 +393,7 @@ func (l *idleList) take() *worker {
 		// So take claims w here, or put sees that w is not listed and appends it.
 		w.listed.Store(false)
 		if w.claim() {
-			w.hinted.Store(false) // its hint may be lost, and is too old
+			w.hinted.Store(false) // so that put hints at it again: the sync.Pool may have dropped its hint
 			return w
 		}
 	}
@@ -406,7 +408,7 @@ func (l *idleList) put(w *worker) {
 		l.list = append(l.list, w)
 		l.mu.Unlock()
 	}
-	if !w.hinted.Load() { // of two goroutines that see this both may put it: the claim of the second hint fails
+	if !w.hinted.Load() { // two goroutines may both see this and put a hint: one of the claims then fails
 		w.hinted.Store(true)
 		l.hints.Put(w)
 	}
@@ -434,13 +436,15 @@ func (l *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {
 
 // runaway is the part of a worker that is used when its call is settled while the
 // handler still runs. Go can't end a goroutine from outside, so the handler keeps its
-// slot and its worker until it returns. What it uses after the end of its call is
-// recorded as an Overrun. Most handlers return soon: until the grace of WithStuck is
-// over, other calls wait for the slot as for any other.
+// worker until it returns, and its slot too unless WithRunaways lets another call have
+// it. What the handler uses after the end of its call is recorded as an Overrun. Most
+// handlers return soon: until the grace of WithStuck is over, other calls wait for the
+// slot as for any other.
 //
 // Two goroutines call leave: the one that settled the call, and the handler's. Each
 // writes its fields below before it adds to left. The one that adds second reads all
-// of them: the atomic add is the edge. It gives the slot back, see runaway.go.
+// of them: the atomic add is the edge. That goroutine also gives back the slot, see
+// runaway.go.
 type runaway struct {
 	left     atomic.Int32
 	since    int64                  // when the call was settled; written by the goroutine that settled it

@@ -26,7 +26,7 @@ func Handler(r *faas.Router, opts ...Option) http.Handler {
 	return h
 }
 
-// TryHandler is like [Handler] but returns an error, that Is faas.ErrInput: there is no
+// TryHandler is like [Handler] but returns an error that Is faas.ErrInput if there is no
 // authorizer, the router is nil, or options don't fit together. Its text says what to change.
 func TryHandler(r *faas.Router, opts ...Option) (http.Handler, error) {
 	h := &handler{router: r, started: time.Now(), epoch: uuid.NewString(), guard: http.NewCrossOriginProtection()}

@@ -133,7 +133,8 @@ func (x *exchange) oneAlias(function, alias string) (any, error) {
 	return nil, absent() // it was removed meanwhile
 }
 
-// weightsOf reads weights. On a machine of 32 bits an int holds less than a Count.
+// weightsOf reads weights. A Count may be more than an int holds, which has 32 bits on some
+// machines: such a weight is refused.
 func weightsOf(m map[string]Count) (faas.Weights, error) {
 	w := faas.Weights{}
 	for version, weight := range m {

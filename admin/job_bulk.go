@@ -76,7 +76,7 @@ func (x *exchange) replayJobs() (any, error) {
 }
 
 // purgeJobs removes records one by one: Router.Purge would also remove those that the viewer
-// may not.
+// may not remove.
 func (x *exchange) purgeJobs() (any, error) {
 	return x.forAll(&bulk{
 		right: access.Manage, takes: faas.JobState.IsSettled,

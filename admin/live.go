@@ -13,8 +13,8 @@ import (
 // maxStreams is how many streams a handler serves at once.
 const maxStreams = 32
 
-// live is what the streams of a handler share. It has a goroutine while there are streams of
-// frames, which makes a scene each second.
+// live is what the streams of a handler share. While there are streams of frames, a goroutine
+// makes a scene each second for all of them.
 type live struct {
 	mu       sync.Mutex    // guards what follows
 	streams  int           // that are open, of frames and of log lines

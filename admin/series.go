@@ -52,8 +52,8 @@ func (p *point) row() []Int {
 		wait.P50, wait.P95, wait.P99, run.P50, run.P95, run.P99, sumOf(&p.Wait), sumOf(&p.Run))
 }
 
-// sumOf is the sum of all durations, in nanoseconds: by the step, how many calls there were at once
-// on average (Little's law).
+// sumOf is the sum of all durations, in nanoseconds. Divided by the length of the step it is how
+// many calls there were at once on average (Little's law).
 func sumOf(h *observe.Histogram) Int { return Int(h.Seconds() * float64(time.Second)) }
 
 // integer is a count of what has happened within a day, which an Int holds.

@@ -323,9 +323,9 @@ type Budget struct {
 	Left     string    `json:"left"`
 	Excess   string    `json:"excess"`
 	Part     float64   `json:"part"` // spent / limit
-	// Exhausted is when the limit is spent if it goes on as it went since the window began; zero: not
-	// within the window. If it is spent already, the window's end says when calls are admitted
-	// again.
+	// Exhausted is when the limit will be spent if spending goes on at the rate since the window
+	// began. It is zero if that is not within the window, and if the limit is spent already: then
+	// calls are admitted again at End.
 	Exhausted time.Time `json:"exhausted,omitzero"`
 	Refused   bool      `json:"refused,omitempty"` // calls were refused because the limit is spent
 }
@@ -389,7 +389,7 @@ func shownBudget(b *cost.Balance, now time.Time) Budget {
 
 var errUnlike = errors.New("amounts of different kinds")
 
-// partOf is spent / limit, to be shown: an amount is never counted by it.
+// partOf is spent / limit. It is rounded, and only to be shown: budgets compare exact amounts.
 func partOf(spent, limit cost.Amount) (float64, error) {
 	of := func(a cost.Amount) *big.Rat {
 		switch {

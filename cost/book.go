@@ -123,8 +123,8 @@ type price struct {
 	// there are none.
 	above *big.Int
 
-	// ladder and grant name the prices with which this one shares tiers and the free
-	// quantity; empty: none.
+	// Prices with the same ladder are counted together for their tiers. Prices with the
+	// same grant share what is free; a price without a grant has its ladder for one.
 	ladder, grant string
 	// allowance is how many bytes of each call are not counted.
 	allowance int64

@@ -227,11 +227,11 @@ type focusColumn struct {
 	value func(r *focusRow) string
 }
 
-// focusColumns are the mandatory columns, and those that are mandatory for a
-// provider of what a statement has: usage, unit prices, regions, resources, sub
-// accounts and tags. They are sorted by name: FOCUS's own come first, since x_ is in
-// lower case. Two columns, for the provider of a service and for the host of its
-// resources, have another name in each version.
+// focusColumns are the columns that are mandatory for all, and those that are mandatory
+// for a provider that has usage, unit prices, regions, resources, sub accounts and tags,
+// as a statement has. They are sorted by name: FOCUS's own come first, since x_ is in
+// lower case. first and second are the names of the columns for two providers, that of the
+// service and the host of its resources: each version of FOCUS has other names for them.
 func focusColumns(first, second string) []focusColumn {
 	columns := slices.Concat(billingColumns(), chargeColumns(), priceColumns(), providerColumns(first, second), resourceColumns(), ownColumns())
 	slices.SortStableFunc(columns, func(x, y focusColumn) int { return strings.Compare(x.name, y.name) })

@@ -37,7 +37,7 @@ type shared struct {
 	refused            uint64 // records that no period contains
 	maxJobs            int    // of CountJobs
 	ended              func(uuid.UUID) (faas.JobState, bool)
-	why                error // why the first of them was refused
+	why                error // why the first of the refused records was refused
 }
 
 // period is one of which some stripe has a table. shared.mu guards keys and jobs.

@@ -16,7 +16,8 @@ type Rates struct {
 }
 
 // Convert converts an amount to the currency To, exactly; or returns [ErrCurrency] if
-// there is no rate for it. Nothing in no currency becomes nothing in To.
+// there is no rate for it. The zero Money has no currency and needs no rate: it becomes 0
+// in To.
 func (r Rates) Convert(m Money) (Money, error) {
 	if m.currency == r.To || m.currency == "" && m.Sign() == 0 {
 		return Money{m.amount, r.To}, nil

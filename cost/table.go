@@ -204,8 +204,9 @@ func (c *cell) mapKey() string {
 	return b.String()
 }
 
-// fullHash is a hash of all that tells keys apart. If two keys share a hash, shared
-// counts them as one, and the ledger keeps one key more than its bound.
+// fullHash is a hash of all that tells keys apart. shared.admit counts keys by their hashes.
+// If two keys have the same hash they are counted as one, and the ledger keeps one key more
+// than its bound.
 func (t *table) fullHash(e *faas.Execution, of lot) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)

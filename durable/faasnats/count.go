@@ -46,7 +46,7 @@ func (q *Queue) countFunction(ctx context.Context, name string, at []place) (c f
 			return c, err
 		}
 	}
-	unsettled := c.Running + c.Ready + c.Scheduled + c.Parked // their tokens are in line
+	unsettled := c.Running + c.Ready + c.Scheduled + c.Parked // these have a message inLine, as succeeded jobs do
 	of := func(state string) int {
 		n := 0
 		if err == nil {
@@ -191,7 +191,8 @@ func (t *ackTally) turn() {
 	}
 }
 
-// add notes one, and returns how many places have had some since the last turn.
+// add counts one acknowledgment of a place, and returns how many places have had any since
+// the last turn.
 func (t *ackTally) add(p place) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

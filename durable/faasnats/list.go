@@ -223,8 +223,8 @@ func (q *Queue) ranges(ctx context.Context, filter *faas.JobFilter) (all []range
 	return all
 }
 
-// unsettled returns where the jobs in line are: behind what their consumers have had
-// acknowledged.
+// unsettled returns where the unsettled jobs in line are. In each place they begin at the
+// first message that is not acknowledged: a job before it is settled, or in line no more.
 func (q *Queue) unsettled(ctx context.Context, function string) (all []rangeOf) {
 	q.mu.Lock()
 	consumers := make(map[place]uint64, len(q.consumers))

@@ -21,12 +21,14 @@ const (
 )
 
 // sweep removes the objects that no record names. They are left by a process that has died
-// before it wrote the record, and by records that have expired. It goes by the chunks: those
-// of an object that was never whole are there too. isNamed looks up whether the records of
-// an owner name an object.
+// before it wrote the record, and by records that have expired. It finds an object by its
+// chunks, because one that was never written to the end has no description. isNamed looks up
+// whether the records of an owner name an object.
 //
-// The object of a job that follows from another belongs to the other's record until the
-// job is put: the name has its owners in that order, so that one of them is seen to name it.
+// The object of a job that follows from another has two owners: first the other job, whose
+// record names it until the following job is put, and then that one. They are looked up in
+// this order. In the reverse order neither might be seen to name the object, if the job was
+// put between the two look-ups.
 func (s *objectStore) sweep(ctx context.Context, isNamed func(ctx context.Context, owner, name string) (bool, error)) error {
 	prefix := s.chunks("")
 	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))

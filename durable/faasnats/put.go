@@ -40,8 +40,8 @@ func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, er
 	}
 }
 
-// duplicate is the answer of a Put whose ID is taken. key is the sequence of a unique key
-// that was taken for it in vain.
+// duplicate is the answer of a Put whose ID is taken. The Put may have taken a unique key
+// before it found that: key is the sequence of the key's message, or 0.
 func (q *Queue) duplicate(ctx context.Context, rec *faas.JobRecord, key uint64) (faas.JobRecord, error) {
 	had, err := q.Get(ctx, rec.ID)
 	if err != nil && !errors.Is(err, faas.ErrForgotten) {

@@ -170,8 +170,8 @@ func (q *Queue) last(ctx context.Context, subject string) (*stored, error) {
 	return decode(m.Subject, m.Header, m.Data, m.Sequence)
 }
 
-// sweep removes what is older than a job's last record. It must not fail for the job's
-// sake: what stays is found out of date when it is delivered.
+// sweep removes what is older than a job's last record. It returns no error, since the job
+// needs nothing of it: an old record that stays is found out of date when it is delivered.
 func (q *Queue) sweep(ctx context.Context, p place, rec *stored) {
 	err := q.stream.Purge(ctx, jetstream.WithPurgeSubject(p.of(rec.rec.ID)), jetstream.WithPurgeSequence(rec.seq))
 	if err != nil && q.ctx.Err() == nil {

@@ -65,7 +65,7 @@ func placeOfConsumer(name string) (place, bool) {
 	return place{function, rest[at+1:]}, ok
 }
 
-// filter selects what the place's consumer gives.
+// filter is the subject filter of the place's consumer: it gives the jobs in line.
 func (p place) filter() string { return p.subject("*", inLine) }
 
 // of is the subject of all records of a job.

@@ -80,7 +80,8 @@ func (q *tenantQueues) servedOfTenants(tenant string, n int) (served int) {
 	return served
 }
 
-// roomWithoutJobs returns how many slots of its own the version would have free.
+// roomWithoutJobs returns how many of the version's own slots would be free if no background
+// call had one.
 func (v *Version) roomWithoutJobs() int {
 	if !v.isLimited() {
 		return Unlimited

@@ -127,9 +127,10 @@ func (h *Hold) loanOutlivesUser() bool {
 }
 
 // breakCycles refuses nested calls that wait for c, the newest first, until none of them is
-// in a deadlock. A deadlock is completed by the arrival of a waiter, and then enter refuses
-// that one. Or it is completed by the loss of a slot: the class's limit is lowered, or the
-// class is over its limit and the last call that could have ended does. Then this is called.
+// in a deadlock. It is called when c has lost a slot, which may complete a deadlock. A slot
+// is lost when the limit is lowered, or when a call ends while c is over its limit: that may
+// have been the last call that could end. (The arrival of a waiter may complete a deadlock,
+// too. Then enter refuses that waiter.)
 func (c *Class) breakCycles() {
 	for w := c.group.findDeadlock(c); w != nil; w = c.group.findDeadlock(c) {
 		w.refuse(ErrCycle)
@@ -227,10 +228,10 @@ func (w *waiter) holdsBackWanted() bool {
 	return false
 }
 
-// mayDeadlock is the cheap test before the search: it reports whether waiters could hold
-// back all slots of c or of one of its versions, or a slot that comes with a tenant's place.
-// It may be true without a deadlock, since blocked also counts slots that come back by
-// themselves. It is never false when there is one.
+// mayDeadlock is the cheap test before the search. It reports whether waiters could hold
+// back all slots of c, all those of one of its versions, or a lent slot with a place in a
+// tenant's limit. It may be true without a deadlock, since blocked also counts slots that
+// come back by themselves. It is never false when there is one.
 func (c *Class) mayDeadlock() bool {
 	if c.nested == 0 {
 		return false

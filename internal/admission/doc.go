@@ -2,11 +2,11 @@
 // call permits: a call runs only while it has one.
 //
 // A [Group] limits how many calls run at once in a router, a [Class] how many calls of one
-// function, which is known by its name. A call needs one slot of each. It takes both together or neither, so that a call
-// that waits for its function never keeps a slot of the router from another function. While
-// slots are free, taking one and giving it back costs a compare-and-swap on the class's
-// counter and one on the group's. The group's mutex is taken only when a call has to wait,
-// when a call ends that others wait for, and by nested calls.
+// function, which is known by its name. A call needs one slot of each. It takes both
+// together or neither, so that a call that waits for its function never keeps a slot of the
+// router from another function. While slots are free, taking one and giving it back costs a
+// compare-and-swap on the class's counter and one on the group's. The group's mutex is taken
+// only when a call has to wait, when a call ends that others wait for, and by nested calls.
 //
 // A nested call is one that a handler makes with its own context. It borrows its parent's
 // slot of the group, and the slot of its class from the nearest call above it that has one

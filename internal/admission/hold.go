@@ -230,8 +230,8 @@ func (h *Hold) Ended() bool { return h.phase.Load() == ended }
 func (h *Hold) released() bool { return h.phase.Load() >= replaced }
 
 // end gives up h's slots, and lets the waiters below h go on without it; dispatch must
-// follow. The charge comes before returnSlot, which takes h off its tenant's running calls:
-// the tenant's queue, to which the charge goes, may be forgotten when no call is left in it.
+// follow. The charge comes before returnSlot. That takes h off its tenant's running calls,
+// and a tenant's queue without calls may be forgotten, before the charge went to it.
 func (h *Hold) end(as uint32) {
 	if h.released() {
 		panic("admission: a hold is released twice")

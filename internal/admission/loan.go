@@ -100,8 +100,8 @@ func (h *Hold) updateLenders() {
 	}
 }
 
-// Lender returns the call above h whose slot of their version h uses, or nil if h has its
-// own, or the version has no limit. h must have been acquired.
+// Lender returns the call above h that has lent h the slot of its version. It is nil if h has
+// taken its own slot, or if the version has no limit. h must have been acquired.
 func (h *Hold) Lender() *Hold {
 	if h.loan&ofVersion == 0 {
 		return nil

@@ -95,9 +95,9 @@ func (c *Class) before(d *Class) bool {
 }
 
 // groupSlotReturned notes that c has given a slot of the group back. Its turn moves to the
-// end, so that it comes after the classes that have as much. That makes up for slots that c
-// got on the fast path, which notes no turns. While no class is ready there is nothing to
-// compare, and the fast path gives slots back without coming here.
+// end: among classes that have equally many slots for their weight, c then comes last. That
+// makes up for slots that c got on the fast path, which notes no turns. While no class is
+// ready there is nothing to compare, and the fast path gives slots back without coming here.
 func (c *Class) groupSlotReturned() {
 	if c.group.ready.len() > 0 {
 		c.turn = c.group.nextTurn()

@@ -2,9 +2,9 @@ package admission
 
 import "time"
 
-// tenantQueues is a class's queue. It has a queue for each tenant with a call waiting, which
-// is ordered by priority, then by arrival. The next call to serve comes from two sets of
-// tenants' queues in turn:
+// tenantQueues is a class's queue, guarded by g.mu. It has a queue for each tenant with a
+// call waiting, which is ordered by priority, then by arrival. The next call to serve comes
+// from two sets of tenants' queues in turn:
 //
 //   - New queues, which hold a single call, in the order of arrival. So a tenant that
 //     seldom waits, next to one that floods the class, waits for one call at most. This

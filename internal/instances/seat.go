@@ -108,8 +108,8 @@ func (s *Set) Release(in *Instance, spent bool, now int64) {
 		if in.calls == 0 {
 			s.drop(in)
 		}
-		// A waiter that could not have an instance started at the limit can have
-		// one once this one is gone.
+		// A call may wait because the limit allowed no more instances: if in was
+		// dropped, there is room for another.
 		s.startForWaiters()
 		return
 	}

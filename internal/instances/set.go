@@ -229,8 +229,8 @@ func (s *Set) drop(in *Instance) {
 	in.phase = dropped
 	s.live--
 	s.closeInstance(in.product)
-	// Contexts of calls that it served may be kept by handlers, and point to it:
-	// what it held must not be kept with them.
+	// A handler may keep the context of its call, which points to the instance. The
+	// product is cleared so that such a context does not keep it in memory.
 	in.product = product{}
 }
 

@@ -72,7 +72,7 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 }
 
 // expirations is how many jobs of each kind are forgotten in one critical section at most
-// for their age. It is more than one, so that they don't become more.
+// for their age. It is more than one, so that jobs are forgotten faster than others settle.
 const expirations = 4
 
 // expire forgets jobs that need not be kept any more, as far as they are the oldest. One

@@ -217,7 +217,7 @@ func (f *httpFront) showJob(x *exchange, job *faas.Job[[]byte], i faas.JobInfo) 
 	}
 	switch i.State {
 	case faas.JobSucceeded:
-		out, err := job.Wait(x.ctx) // which it need not: the job has ended
+		out, err := job.Wait(x.ctx) // does not wait: the job has ended
 		if err != nil {
 			x.fail(f.jobProblem(x, err, i.Function))
 			return

@@ -46,9 +46,9 @@ func (l *Lambda) configuration(i faas.Info, qualifier string) configuration {
 	return c
 }
 
-// find returns the function that a request names, or the version, if its caller may know
-// of it. For an alias it is the alias's FunctionVersion. If there is none, or its caller may
-// not know of it, find answers as for an unknown function.
+// find returns what a request names: a function as a whole, or a version of it. If an alias
+// is named, that is the alias's FunctionVersion. If there is no such function or version, or
+// the caller may not know of it, find answers the request as for an unknown function.
 func (l *Lambda) find(x *exchange) (c configuration, i faas.Info, ok bool) {
 	t, apiErr := targetOf(x.r)
 	if apiErr == nil {
