@@ -81,7 +81,7 @@ func printBelow(out io.Writer, below map[trace.SpanID]tracetest.SpanStubs, over 
 		for _, key := range []attribute.Key{"inproc.faas.attempt", "inproc.faas.outcome", "inproc.faas.request_id"} {
 			for _, kv := range s.Attributes {
 				if kv.Key == key {
-					words = append(words, fmt.Sprintf("%s=%s", strings.TrimPrefix(string(key), "inproc.faas."), kv.Value.Emit()))
+					words = append(words, fmt.Sprintf("%s=%s", strings.TrimPrefix(string(key), "inproc.faas."), kv.Value.String()))
 				}
 			}
 		}
