@@ -7,7 +7,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// awaitJob waits until a job is settled.
+// awaitJob waits until a job is settled. A queue in memory wakes it in the step that settles the
+// job: write, in internal/memqueue, closes the channel that Await waits for. A Wait that comes
+// later does not get here, if answerJob has given the record to its Job.
 func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
 	j := r.jobHost()
 	isInside := inside != nil && !inside.isOver()

@@ -22,7 +22,7 @@ type Retry struct {
 }
 
 // wait returns the time between the nth failed attempt, n ≥ 1, and the next. seed is in
-// [0, 1).
+// [0, 1). Whether there is a next one is decided in job_next.go, by afterCall.
 func (r Retry) wait(n int, seed float64) time.Duration {
 	first, factor := r.First, r.Factor
 	if first == 0 {
