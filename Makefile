@@ -15,7 +15,7 @@ help: ## this list
 
 .PHONY: test
 test: ## every module's tests under the race detector, in random order
-	go test -race -shuffle=on work
+	go test -race -shuffle=on -timeout=20m work
 
 .PHONY: lint
 lint: ## golangci-lint on every module; the first run builds it

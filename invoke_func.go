@@ -15,7 +15,7 @@ import (
 //
 // So the answer comes in time although the handler does not return. InvokeFunc itself
 // returns when the handler has, and answer. A handler that goes on after the answer is a
-// runaway as any other: it keeps its slot, and here also its caller's goroutine.
+// runaway as any other (see WithRunaways), and here it keeps also its caller's goroutine.
 //
 // All else is as with Invoke, except that nothing waits for the end of ctx. The handler's
 // context ends with ctx as soon as the handler asks it, by Done, Err, or a context that is
