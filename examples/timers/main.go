@@ -5,7 +5,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
+	"os"
 	"time"
 	_ "time/tzdata" // so that it knows Berlin wherever it runs
 
@@ -14,16 +16,17 @@ import (
 )
 
 func main() {
-	if err := run(5 * time.Second); err != nil {
+	if err := run(5*time.Second, os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(d time.Duration) error {
+// run prints to out, also from the functions, which may run at once.
+func run(d time.Duration, out io.Writer) error {
 	ctx := context.Background()
 	r := faas.New()
 	faas.Register(r, "report", func(_ context.Context, tick faascron.Tick) (struct{}, error) {
-		fmt.Println(tick.Timer, tick.Scheduled.Format(time.TimeOnly), "by hand:", tick.Manual)
+		fmt.Fprintln(out, tick.Timer, tick.Scheduled.Format(time.TimeOnly), "by hand:", tick.Manual)
 		return struct{}{}, nil
 	})
 	morning, err := faascron.Every(r, "report", "0 6 * * *", faascron.In("Europe/Berlin"), faascron.Name("morning"))
@@ -36,7 +39,7 @@ func run(d time.Duration) error {
 	if _, err := faascron.At(r, "report", time.Now().Add(d/2), faascron.Name("once")); err != nil {
 		return err
 	}
-	fmt.Println("in Berlin next at", morning.Next())
+	fmt.Fprintln(out, "in Berlin next at", morning.Next())
 	if _, err := morning.Run(ctx); err != nil {
 		return err
 	}
