@@ -1,3 +1,5 @@
+//go:build unix
+
 package admin_test
 
 import (
