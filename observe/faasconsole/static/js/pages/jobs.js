@@ -60,14 +60,16 @@ function dead() {
 
 /** Bulk: the count first, then the name of the function typed, then the deed. */
 function bulk(verb, g) {
-  const words = { replay: ["would be sent again", "sent again"], purge: ["would be forgotten", "forgotten"] }[verb];
-  const filter = { function: g.function, condition: g.condition, state: ["dead"] };
+  const words = verb === "replay" ? "would be sent again" : "would be forgotten";
+  const filter = { function: g.function, condition: g.condition, states: ["dead"] };
+  let expect = null; // how many jobs the viewer has been told of: the host does no more
   const counted = h("p", { role: "status" }, "Counting…");
-  post(`jobs/${verb}`, { ...filter, dryRun: true }).then((d) => (counted.textContent = `${plural(d.jobs ?? d.count, "job", "jobs")} ${words[0]}.`), (e) => (counted.textContent = e.message));
+  post(`jobs/${verb}`, { filter }).then((d) => { expect = d.matched; counted.textContent = `${plural(d.matched, "job", "jobs")} of this function and condition ${words}.`; }, (e) => (counted.textContent = e.message));
   ask({ title: `${verb === "replay" ? "Replay" : "Purge"} dead jobs of ${g.function}`, label: verb === "replay" ? "Replay" : "Purge", danger: verb === "purge", body: [counted, h("label", { class: "stack" }, ["Type ", h("b", null, word(g.function)), " to confirm"], h("input", { type: "text", name: "name", autocomplete: "off", autofocus: true }))],
     done: async (form) => {
       if (form.get("name") !== g.function) throw new Error("That is not the function’s name.");
-      await post(`jobs/${verb}`, filter);
+      if (expect === null) throw new Error("The jobs are not counted yet.");
+      await post(`jobs/${verb}`, { filter, expect });
       refresh();
     } });
 }
