@@ -64,11 +64,11 @@ func ReadAWSBill(r io.Reader) (*AWSBill, error) {
 		if errors.Is(err, io.EOF) {
 			return b, nil
 		}
-		line, _ := c.FieldPos(0)
-		if err == nil {
-			err = b.add(func(column string) string { return record[at[column]] })
+		if err != nil { // a csv.ParseError names its line; FieldPos panics where no field was read
+			return nil, fmt.Errorf("cost: AWS bill: %w: %w", ErrFormat, err)
 		}
-		if err != nil {
+		if err := b.add(func(column string) string { return record[at[column]] }); err != nil {
+			line, _ := c.FieldPos(0)
 			return nil, fmt.Errorf("cost: AWS bill, line %d: %w: %w", line, ErrFormat, err)
 		}
 	}

@@ -179,11 +179,31 @@ func TestAnAWSBillOfForgottenDaysIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, cost.ErrPeriod)
 }
 
+func TestABillWhoseRowBreaksBeforeItsFirstFieldIsAnError(t *testing.T) {
+	data, err := os.ReadFile("testdata/cur-2.0.csv")
+	require.NoError(t, err)
+	head, _, _ := strings.Cut(string(data), "\n")
+	for name, row := range map[string]string{
+		"a quote that nothing closes": `"abc`,
+		"a quote within a field":      `a"b,c`,
+		"text after a quoted field":   `"a"b,c`,
+		"one field":                   `abc`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := cost.ReadAWSBill(strings.NewReader(head + "\n" + row + "\n"))
+			require.ErrorIs(t, err, cost.ErrFormat)
+			require.ErrorContains(t, err, "line 2")
+		})
+	}
+}
+
 func FuzzAWSBill(f *testing.F) {
 	data, err := os.ReadFile("testdata/cur-2.0.csv")
 	require.NoError(f, err)
 	f.Add(string(data))
 	f.Add("")
+	head, _, _ := strings.Cut(string(data), "\n")
+	f.Add(head + "\n\"")
 	f.Fuzz(func(t *testing.T, text string) {
 		b, err := cost.ReadAWSBill(strings.NewReader(text))
 		if err != nil {
