@@ -43,7 +43,7 @@ type storedIdempotency struct {
 	IdempotencyEntry
 
 	at      int           // in the heap
-	changed chan struct{} // closed at the next write; nil: nobody waits
+	changed chan struct{} // closed at the next write; nil: no call waits
 }
 
 func (e *IdempotencyEntry) size() int64 { return int64(len(e.Answer) + len(e.Failure)) }

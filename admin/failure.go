@@ -37,7 +37,7 @@ type Failure struct {
 	Job        string            `json:"job,omitempty"`
 	Delivery   int               `json:"delivery,omitempty"`
 	ReplayOf   string            `json:"replayOf,omitempty"`  // the call that this one made again
-	Error      *string           `json:"error,omitempty"`     // its text, for who may see inputs; null: not kept, or not to be seen
+	Error      *string           `json:"error,omitempty"`     // its text, for viewers who may see inputs; null: not kept, or not to be seen
 	ErrorType  string            `json:"errorType,omitempty"` // the Go type of the error; empty: not kept
 	HasStack   bool              `json:"hasStack,omitempty"`  // see GET /v1/failures/{id}/stack
 	Input      InputState        `json:"input"`

@@ -53,10 +53,10 @@ type Result struct {
 	Reason       string `json:"reason,omitempty"`
 	RetryAfterNS Int    `json:"retryAfterNS,omitempty"`
 	TookNS       Int    `json:"tookNS"`             // as the API saw it
-	Error        string `json:"error,omitempty"`    // its text, for who may see inputs
-	Stack        string `json:"stack,omitempty"`    // of a panic, for who may see stacks
+	Error        string `json:"error,omitempty"`    // its text, for viewers who may see inputs
+	Stack        string `json:"stack,omitempty"`    // of a panic, for viewers who may see stacks
 	Output       *Data  `json:"output,omitempty"`   // null: there is none
-	Log          string `json:"log,omitempty"`      // the last lines that the call has logged, for who may see inputs
+	Log          string `json:"log,omitempty"`      // the last lines that the call has logged, for viewers who may see inputs
 	ReplayOf     string `json:"replayOf,omitempty"` // the call that it made again
 }
 

@@ -59,7 +59,7 @@ type Delivery struct {
 	Kind       string    `json:"kind,omitempty"` // of a refusal
 	Outcome    string    `json:"outcome,omitempty"`
 	Reason     string    `json:"reason,omitempty"`
-	Error      *string   `json:"error,omitempty"` // its text, for who may see inputs
+	Error      *string   `json:"error,omitempty"` // its text, for viewers who may see inputs
 	ErrorType  string    `json:"errorType,omitempty"`
 	DurationNS Int       `json:"durationNS"`
 }

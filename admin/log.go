@@ -27,7 +27,7 @@ type Line struct {
 	Function string    `json:"function,omitempty"`
 	Tenant   string    `json:"tenant,omitempty"`
 	// JSON is all of it, as text: an object with its attributes. Stacks, and the texts of errors and
-	// panics, are blanked for who may not see them.
+	// panics, are blanked for viewers who may not see them.
 	JSON string `json:"json"`
 }
 

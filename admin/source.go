@@ -22,7 +22,7 @@ type Source struct {
 	Lag         *Int      `json:"lag"`   // items that wait in the source; null: not known
 	LagNS       *Int      `json:"lagNS"` // how old the oldest of them is; null: not known
 	Restarts    Int       `json:"restarts"`
-	LastError   *string   `json:"lastError,omitempty"` // its text, for who may see inputs
+	LastError   *string   `json:"lastError,omitempty"` // its text, for viewers who may see inputs
 	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
 	UnderWay    Int       `json:"underWay"` // items that are taken and not acknowledged
 	Received    Count     `json:"received"`

@@ -222,7 +222,7 @@ func TestAStreamIsResumedWhereItEnded(t *testing.T) {
 		synctest.Wait()
 
 		require.NoError(t, w.call("export", "acme", ``))
-		time.Sleep(10 * time.Minute) // nobody looks
+		time.Sleep(10 * time.Minute) // no viewer
 		require.NoError(t, w.call("export", "acme", ``))
 		c = w.open(root, "/v1/events", last)
 		frames, _ = c.frames(t)

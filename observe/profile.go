@@ -15,7 +15,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Profiler tells which functions use the processor, and for whom, while it is asked to. It is
+// Profiler tells which functions use the processor, and for which tenants, while it is asked to. It is
 // an option of a router or of a function, which adds a middleware; [NewProfiler] makes it.
 // Unless a profile runs, the middleware only looks whether one does.
 type Profiler struct {

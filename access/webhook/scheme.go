@@ -119,7 +119,7 @@ func plain(secrets []access.Secret) [][]byte {
 	return keys
 }
 
-// checkPlain wants at least one secret, and no empty one: anyone could sign with an
+// checkPlain wants at least one secret, and no empty one: an attacker could sign with an
 // empty key.
 func checkPlain(secrets []access.Secret) error {
 	if len(secrets) == 0 {

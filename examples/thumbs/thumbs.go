@@ -28,7 +28,7 @@ type Thumbnail struct {
 
 const maxPixels = 100e6
 
-// Make decodes a picture and draws it small. Between its steps it looks whether anyone still waits for it.
+// Make decodes a picture and draws it small. Between its steps it looks whether its caller still waits.
 func Make(ctx context.Context, in Picture) (Thumbnail, error) {
 	// A file of a few bytes can claim to be a picture of many gigabytes: ask before the pixels are made room for.
 	head, _, err := image.DecodeConfig(bytes.NewReader(in.Data))

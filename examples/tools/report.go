@@ -128,7 +128,7 @@ func (w *watch) lateness(tool string) time.Duration {
 	return w.answered[tool]
 }
 
-// RecordOverrun is called when such a call has ended after all: someone may have to pay for that, too. One that heeds its
+// RecordOverrun is called when such a call has ended after all: its time may have to be paid for, too. One that heeds its
 // context can be late as well, by the moment that it takes to return, which is not worth a line here.
 func (w *watch) RecordOverrun(_ context.Context, o faas.Overrun) {
 	w.mu.Lock()

@@ -13,7 +13,7 @@
 //
 // # Who sees it
 //
-// The page itself holds no data and is served to anyone. What it shows comes from the API,
+// The page itself holds no data and is served without a login. What it shows comes from the API,
 // which needs a principal: by [WithLogin], or by a middleware of the host's own in front of
 // the whole [Handler].
 //

@@ -46,8 +46,8 @@ func (l *Lambda) destination(d faas.Destination) string {
 	return l.address.arn(name, qualifier)
 }
 
-// getEventConfig answers for each function, since each has a policy. On AWS one that nobody
-// has set is not found.
+// getEventConfig answers for each function, since each has a policy. On AWS one that was not
+// set is not found.
 func (l *Lambda) getEventConfig(x *exchange) {
 	_, info, ok := l.find(x)
 	if !ok {

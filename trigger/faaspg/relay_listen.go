@@ -26,7 +26,7 @@ func (r *Relay) listenOnce(ctx context.Context) error {
 		return err
 	}
 	for {
-		token(r.wake) // at first too: what was committed before has told nobody here
+		token(r.wake) // at first too: of what was committed before there is no notification
 		if _, err := conn.Conn().WaitForNotification(ctx); err != nil {
 			return err
 		}

@@ -227,7 +227,7 @@ const (
 
 // settleDown has transactions notify only while there is little to do. When a pass was full, the
 // next comes anyhow. When one finds nothing, the relay listens again, and passes once more: what was
-// committed before it listened has notified nobody.
+// committed before it listened has sent it no notification.
 func (r *Relay) settleDown(ctx context.Context, n int) error {
 	busy := n == batch || r.busy && n > 0
 	if busy == r.busy || !r.set.listens {
