@@ -134,7 +134,9 @@ func (c *collector) follow(info *faas.Info, points []observe.Point, now time.Tim
 }
 
 // sameCounts compares all but the percentiles, which change only with the points.
-func sameCounts(a, b *row) bool { return [colTimes]Int(a[:colTimes]) == [colTimes]Int(b[:colTimes]) }
+func sameCounts(a, b *row) bool {
+	return slices.Equal(a[:colTimes], b[:colTimes]) && slices.Equal(a[colMinute:], b[colMinute:])
+}
 
 // count adds what the points have more than was counted of them, and reports whether
 // the percentiles are to be made again. A point that is not over grows from look to look. Anew,
@@ -155,7 +157,7 @@ func (f *follower) count(points []observe.Point, now time.Time, anew bool) (chan
 		}
 	}
 	oldest := now.Add(-time.Minute - stretch).Unix()
-	maps.DeleteFunc(f.counted, func(at int64, _ tally) bool { return at < oldest })
+	maps.DeleteFunc(f.counted, func(at int64, _ tally) bool { return at <= oldest })
 	return f.keepTimes(points, now) || changed
 }
 
@@ -219,6 +221,7 @@ func (f *follower) row(info *faas.Info) (r row) {
 	r[colInFlight], r[colQueued], r[colRunaways] = Int(info.InFlight), Int(info.Queued), Int(info.Runaways)
 	r[colInstances], r[colReady] = Int(info.Instances), Int(info.Ready)
 	r[colCalls], r[colFailures], r[colRefused], r[colCold] = integer(f.sum.calls), integer(f.sum.failures), integer(f.sum.refused), integer(f.sum.cold)
+	copy(r[colMinute:], []Int{integer(minute.calls), integer(minute.failures), integer(minute.refused), integer(minute.cold)})
 	r[colJobsWaiting], r[colJobsRunning], r[colJobsDead] = Int(info.Jobs.Waiting()), Int(info.Jobs.Running), Int(info.Jobs.Dead)
 	return r
 }

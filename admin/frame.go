@@ -34,7 +34,8 @@ type Frame struct {
 
 // The columns of a row. From calls to cold they count what has ended since some moment
 // before the first frame: only their differences mean something. The percentiles are of what
-// has ended within the last 10 to 20 seconds.
+// has ended within the last 10 to 20 seconds. The last four count what has ended within the last
+// minute, as Window does: a reader that has just come has no differences yet.
 const (
 	colState = iota
 	colInFlight
@@ -50,14 +51,16 @@ const (
 	colJobsWaiting
 	colJobsRunning
 	colJobsDead
-	colTimes // six of them
-	columns  = colTimes + 6
+	colTimes                 // six of them
+	colMinute = colTimes + 6 // four of them
+	columns   = colMinute + 4
 )
 
 func frameColumns() []string {
 	return []string{
 		"state", "inFlight", "queued", "limit", "instances", "ready", "runaways", "calls", "failures", "refused", "cold",
 		"jobsWaiting", "jobsRunning", "jobsDead", "waitP50NS", "waitP95NS", "waitP99NS", "runP50NS", "runP95NS", "runP99NS",
+		"minuteCalls", "minuteFailures", "minuteRefused", "minuteCold",
 	}
 }
 
@@ -148,8 +151,8 @@ func (s *scene) totals(seen func(name string) bool) row {
 		if !seen(e.name) {
 			continue
 		}
-		for i := range colTimes {
-			sum[i] += e.row[i]
+		for i, n := range e.row {
+			sum[i] += n // the percentiles are set below
 		}
 		wait.Merge(&e.wait)
 		run.Merge(&e.run)

@@ -177,6 +177,49 @@ func TestAStreamHasAFrameEachSecondOfWhatHasChanged(t *testing.T) {
 	})
 }
 
+// Calls and refusals of before and after the first frame are counted, and are forgotten a minute later.
+func TestFramesCountTheLastMinuteAsTheListOfFunctionsDoes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		require.Error(t, w.call("resize:2", "acme", `{}`))
+		offBeat()
+		c := w.open(root, "/v1/events", "")
+		defer c.close()
+		frames, _ := c.frames(t)
+		columns, row := frames[0].Columns, frames[0].Functions["resize"]
+		assert.Equal(t, admin.Int(1), column(t, columns, row, "minuteFailures"), "it failed before the stream began")
+		most, refused := admin.Int(0), admin.Count(0)
+		for second := range 100 {
+			if second < 40 { // within several stretches, each of which is forgotten by itself
+				require.NoError(t, w.call("resize", "acme", `{"url":"u"}`))
+			}
+			if second == 45 {
+				w.do(root, http.MethodPut, "/v1/functions/resize/limit", `{"limit": 0}`)
+				require.Error(t, w.call("resize", "acme", `{"url":"u"}`), "it is switched off")
+				w.do(root, http.MethodPut, "/v1/functions/resize/limit", `{"limit": null}`)
+				refused = get[admin.Function](w, root, "/v1/functions/resize").Numbers.Minute.Refused
+			}
+			time.Sleep(time.Second)
+			frames, _ = c.frames(t)
+			if changed := frames[0].Functions["resize"]; changed != nil {
+				row = changed
+			}
+			var minute admin.Window
+			if m := get[admin.Function](w, root, "/v1/functions/resize").Numbers.Minute; m != nil {
+				minute = *m
+			}
+			for name, n := range map[string]admin.Count{"minuteCalls": minute.Calls, "minuteFailures": minute.Failures, "minuteRefused": minute.Refused, "minuteCold": minute.Cold} {
+				require.Equal(t, admin.Int(n), column(t, columns, row, name), "%s after %d s", name, second+1)
+			}
+			most = max(most, column(t, columns, row, "minuteCalls"))
+		}
+		assert.Equal(t, admin.Int(41), most)
+		assert.Equal(t, admin.Count(1), refused)
+		assert.Zero(t, column(t, columns, row, "minuteCalls"))
+	})
+}
+
 func TestASlowReaderGetsOneFrameOfAllThatItHasMissed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
