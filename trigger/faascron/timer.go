@@ -3,6 +3,7 @@ package faascron
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"hash/fnv"
 	"sync"
 	"time"
@@ -89,7 +90,7 @@ type entry struct {
 	function string
 	set      *settings
 	state    state  // of Run alone
-	kept     record // of what was fired last
+	kept     record // of what was fired
 }
 
 func (e *entry) origin() faas.Origin { return faas.Origin{Trigger: "timer", Door: e.set.name} }
@@ -136,6 +137,9 @@ func (e *entry) Lag(context.Context) (source.Lag, error) { return source.Lag{}, 
 
 // fire sends a tick, unless Overlap forbids it.
 func (e *entry) fire(ctx context.Context, sink source.Sink, f firing, sent *sync.WaitGroup) error {
+	if e.set.catchUp > None {
+		e.kept.begin(f.at)
+	}
 	ok, err := e.clear(ctx, f.at)
 	switch {
 	case err != nil:
@@ -155,11 +159,14 @@ func (e *entry) send(ctx context.Context, sink source.Sink, f firing, sent *sync
 	sent.Add(1)
 	err = sink.Send(ctx, item, func(err error) {
 		defer sent.Done()
-		if err == nil {
-			err = e.keep(context.WithoutCancel(ctx), f.at)
-		}
 		if err != nil {
 			e.set.log.Warn("timer's job was not taken", "timer", e.set.name, "scheduled", f.at, "error", err)
+		}
+		if err != nil && !errors.Is(err, source.ErrRejected) { // the next process fires it
+			return
+		}
+		if err := e.keep(context.WithoutCancel(ctx), f.at); err != nil {
+			e.set.log.Warn("timer's record was not written", "timer", e.set.name, "scheduled", f.at, "error", err)
 		}
 	})
 	if err != nil {

@@ -174,6 +174,46 @@ func TestATimerThatCatchesUpGoesOnWhereTheLastProcessWas(t *testing.T) {
 	})
 }
 
+// refusing is a durable queue that takes no job of one firing.
+type refusing struct {
+	durable
+
+	scheduled string
+}
+
+func (q refusing) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, error) {
+	if rec.Labels["faascron.scheduled"] == q.scheduled {
+		return rec, errors.New("not now")
+	}
+	return q.durable.Put(ctx, rec)
+}
+
+func TestAFiringThatTheQueueHasNotTakenIsMadeUpForThoughALaterOneWas(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		queue := faas.NewMemoryJobs(0, 0)
+		defer queue.Close()
+		first := time.Now().Truncate(time.Hour).Add(time.Hour).UTC()
+		host := func(queue faas.JobQueue, got *ticks) (*faas.Router, *faascron.Timer) {
+			r := faas.New(faas.WithJobs(queue))
+			faas.Register(r, "hourly", func(_ context.Context, tick faascron.Tick) (struct{}, error) { got.add(tick); return struct{}{}, nil })
+			return r, every(t, r, "hourly", "0 * * * *", faascron.CatchUp(faascron.All(10)))
+		}
+		var before, after ticks
+		r, timer := host(refusing{durable{queue}, first.Format("2006-01-02T15:04:05.000000000Z")}, &before)
+		time.Sleep(time.Until(first) + 2*time.Hour + time.Minute)
+		require.NoError(t, r.Close()) // as its process dies: it settles nothing more
+		require.Len(t, before.seen(), 2, "those after the first")
+
+		r, _ = host(durable{queue}, &after)
+		defer r.Close()
+		synctest.Wait()
+
+		require.Len(t, after.seen(), 1)
+		require.True(t, after.seen()[0].Scheduled.Equal(first))
+		require.NoError(t, timer.Stop(t.Context()))
+	})
+}
+
 func TestAtFiresOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := faastest.New(t)
