@@ -29,3 +29,25 @@ func ExampleEvery() {
 	// next at 06:00:00
 	// faascron: invalid input: "0 0 30 2 *" never fires
 }
+
+func ExampleAt() {
+	r := faas.New()
+	defer r.Close()
+	faas.Register(r, "open-sale", func(_ context.Context, tick faascron.Tick) (struct{}, error) {
+		fmt.Println("the sale is open, by", tick.Timer)
+		return struct{}{}, nil
+	})
+	timer, err := faascron.At(r, "open-sale", time.Now().Add(10*time.Millisecond), faascron.Name("summer"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-timer.Done() // a server has its other work meanwhile
+	fmt.Println("again:", !timer.Next().IsZero())
+	_, err = faascron.At(r, "open-sale", time.Date(2020, 7, 1, 0, 0, 0, 0, time.UTC))
+	fmt.Println(err)
+	// Output:
+	// the sale is open, by summer
+	// again: false
+	// faascron: invalid input: At(2020-07-01 00:00:00 +0000 UTC): that has passed
+}

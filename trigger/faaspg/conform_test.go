@@ -3,7 +3,8 @@ package faaspg_test
 import (
 	"context"
 	"testing"
-	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/faastest"
@@ -11,12 +12,19 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// A connection that listens is never idle for a bubble, so that this relay polls.
-func TestTheRelayIsASource(t *testing.T) {
+func TestTheRelayThatPollsIsASource(t *testing.T) {
 	t.Parallel()
+	testSource(t, func(t *testing.T, pool *pgxpool.Pool) *faaspg.Relay {
+		t.Helper()
+		return faaspg.NewRelay(pool, faaspg.WithoutListen())
+	})
+}
+
+func testSource(t *testing.T, newRelay func(t *testing.T, pool *pgxpool.Pool) *faaspg.Relay) {
+	t.Helper()
 	faastest.TestSource(t, func(t *testing.T) (source.Source, func(n int)) {
 		pool, r := open(t), faastest.New(t)
 		fn := faas.Register(r, "mail", func(context.Context, int) (struct{}, error) { return struct{}{}, nil })
-		return faaspg.NewRelay(pool, faaspg.WithoutListen(), faaspg.WithPoll(10*time.Millisecond)), func(n int) { sendMany(t, pool, fn, n) }
+		return newRelay(t, pool), func(n int) { sendMany(t, pool, fn, n) }
 	})
 }
