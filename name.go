@@ -18,8 +18,8 @@ func checkName(op, name string) *Error {
 	if 1 <= len(name) && len(name) <= 64 && name[0] != '-' && isWord(name) {
 		return nil
 	}
-	if base, qualifier, ok := strings.Cut(name, ":"); ok && checkName(op, base) == nil {
-		return usageError(op, clipName(name), ErrName, "register %q, with WithVersion(n) for a version that is called as %q", base, base+":"+clipName(qualifier))
+	if base, qualifier, ok := strings.Cut(name, ":"); ok && checkName(op, base) == nil && isQualifier(qualifier) {
+		return usageError(op, clipName(name), ErrName, "register %q, with WithVersion(n) for a version that is called as %q", base, clipName(name))
 	}
 	return usageError(op, clipName(name), ErrName, cureName)
 }
@@ -33,10 +33,15 @@ func checkReference(op, name string) *Error {
 	if err := checkName(op, base); err != nil {
 		return usageError(op, clipName(name), ErrName, "%s", cureName)
 	}
-	if !qualified || qualifier == versionLatest || 1 <= len(qualifier) && len(qualifier) <= 128 && isWord(qualifier) {
+	if !qualified || isQualifier(qualifier) {
 		return nil
 	}
 	return usageError(op, base+":"+clipName(qualifier), ErrName, "after the colon stands $LATEST, the number of a version, or an alias: 1 to 128 of A–Z a–z 0–9 _ -")
+}
+
+// isQualifier tells whether s may stand behind the colon.
+func isQualifier(s string) bool {
+	return s == versionLatest || 1 <= len(s) && len(s) <= 128 && isWord(s)
 }
 
 // isWord tells whether s has no other characters than those of names.
