@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/inproc/faas/admin"
+)
+
+// completes are the live names of one place of the command line. An error gives none: a shell has
+// no room for it.
+type completes func(ctx context.Context, c *client) ([]string, error)
+
+// completeTime is how long a person waits for names after a press of Tab.
+const completeTime = 2 * time.Second
+
+// completion gives each argument its names; the last one's are those of all that follow if more is true.
+func (a *app) completion(args ...func(before []string) completes) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, before []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if len(before) >= len(args) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return a.names(cmd, args[len(before)](before), begun)
+	}
+}
+
+// names asks the host for names that begin like this.
+func (a *app) names(cmd *cobra.Command, ask completes, begun string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completeTime)
+	defer cancel()
+	c, err := a.host()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	all, err := ask(ctx, c)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	all = slices.DeleteFunc(all, func(name string) bool { return !strings.HasPrefix(name, begun) })
+	for i, name := range all {
+		text, about, ok := strings.Cut(name, "\t")
+		all[i] = printable(text)
+		if ok {
+			all[i] += "\t" + printable(about)
+		}
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp
+}
+
+// flagNames gives a flag live names.
+func (a *app) flagNames(cmd *cobra.Command, flag string, ask completes) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		return a.names(cmd, ask, begun)
+	})
+}
+
+// always is for an argument whose names don't depend on those before it.
+func always(ask completes) func([]string) completes {
+	return func([]string) completes { return ask }
+}
+
+// between checks how many arguments there are, and says how they are used.
+func between(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		return &fault{code: exitUsage, text: "this takes other arguments", hint: "Usage: " + cmd.UseLine()}
+	}
+}
+
+// when is a flag that is a time, or how long ago.
+func (a *app) when(flag, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return a.now().Add(-d).UTC().Format(time.RFC3339), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC().Format(time.RFC3339), nil
+		}
+	}
+	return "", usagef("--%s is a time such as 2026-01-31T12:00:00Z, or how long ago: 30m", flag)
+}
+
+// functionNames are the names of the functions, each with its state.
+func functionNames(ctx context.Context, c *client) ([]string, error) {
+	all, err := get[admin.Functions](ctx, c, path("functions"), nil)
+	var names []string
+	for i := range all.Functions {
+		names = append(names, all.Functions[i].Name+"\t"+all.Functions[i].State)
+	}
+	return names, err
+}
+
+// targetNames are the functions, and their versions and aliases as they are called.
+func targetNames(ctx context.Context, c *client) ([]string, error) {
+	all, err := get[admin.Functions](ctx, c, path("functions"), nil)
+	var names []string
+	for _, f := range all.Functions {
+		names = append(names, f.Name+"\t"+f.State)
+		for _, v := range f.Versions {
+			names = append(names, f.Name+":"+v.Version+"\tversion")
+		}
+		for _, al := range f.Aliases {
+			if al.Name != "" {
+				names = append(names, f.Name+":"+al.Name+"\talias, "+weights(al.Weights))
+			}
+		}
+	}
+	return names, err
+}
+
+// meant adds to an error about a function that there is not which one may be meant.
+func meant(ctx context.Context, c *client, err error, name string) error {
+	var f *fault
+	if !errors.As(err, &f) || !isAbsent(f) {
+		return err
+	}
+	base, _, _ := strings.Cut(name, ":")
+	f.hint = "faas ls shows the functions that you may see."
+	all, listErr := get[admin.Functions](ctx, c, path("functions"), nil)
+	if listErr != nil {
+		return err
+	}
+	for i := range all.Functions {
+		if near := all.Functions[i].Name; near != base && isNear(near, base) {
+			f.hint = "Did you mean " + near + "? faas ls shows the functions that you may see."
+			break
+		}
+	}
+	return err
+}
+
+// isNear tells whether two names differ by a slip of the finger or two, or one is the beginning
+// of the other.
+func isNear(a, b string) bool {
+	if b != "" && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a)) {
+		return true
+	}
+	return distance([]rune(a), []rune(b)) <= min(2, len(b)/2)
+}
+
+// distance is Levenshtein's: how many characters are to be put in, taken out or replaced.
+func distance(a, b []rune) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range a {
+		before := row[0]
+		row[0] = i + 1
+		for j := range b {
+			d := before
+			if a[i] != b[j] {
+				d = 1 + min(before, row[j], row[j+1])
+			}
+			before, row[j+1] = row[j+1], d
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// list prints items: as a table, as the API's document, one JSON document a line, or CSV.
+func list[T any](a *app, doc any, items []T, columns []column[T], none string) error {
+	switch a.output {
+	case "json":
+		return a.json(doc)
+	case "jsonl":
+		for _, item := range items {
+			if err := a.jsonLine(item); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "csv":
+		return writeCSV(a.out, columns, items, true)
+	}
+	if len(items) == 0 {
+		fmt.Fprintln(a.errOut, none) // not where a program counts lines
+		return nil
+	}
+	return table(a, items, columns)
+}
+
+// table prints items for a person.
+func table[T any](a *app, items []T, columns []column[T]) error {
+	return a.print(layOut(columns, items, a.width()).lines(items, a.colours())...)
+}
+
+// single prints one thing: text does it for a person.
+func single[T any](a *app, item T, columns []column[T], text func() error) error {
+	if a.text() {
+		return text()
+	}
+	return list(a, item, []T{item}, columns, "")
+}
+
+// json prints a document with two blanks for each level.
+func (a *app) json(doc any) error {
+	data, err := marshal(doc)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, data, "", "  "); err != nil {
+		return err
+	}
+	return a.print(b.String())
+}
+
+func (a *app) jsonLine(doc any) error {
+	data, err := marshal(doc)
+	if err != nil {
+		return err
+	}
+	return a.print(string(data))
+}
+
+// print writes lines.
+func (a *app) print(lines ...string) error {
+	_, err := fmt.Fprintln(a.out, strings.Join(lines, "\n"))
+	return err
+}
+
+// pair is a line of a description.
+type pair struct{ name, value string }
+
+// describe prints pairs one below the other. Those without a value are left out.
+func (a *app) describe(pairs ...pair) error {
+	width := 0
+	for _, p := range pairs {
+		if p.value != "" {
+			width = max(width, len(p.name))
+		}
+	}
+	var out []string
+	for _, p := range pairs {
+		if p.value == "" {
+			continue
+		}
+		name := p.name + strings.Repeat(" ", width-len(p.name)+gap)
+		if a.colours() {
+			name = paint(name, dim)
+		}
+		out = append(out, name+printable(p.value))
+	}
+	return a.print(out...)
+}
+
+// title prints a heading with a blank line above it.
+func (a *app) title(text string) error {
+	if a.colours() {
+		text = paint(text, head)
+	}
+	return a.print("", text)
+}

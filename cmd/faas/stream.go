@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	firstBackoff = 250 * time.Millisecond
+	lastBackoff  = 5 * time.Second
+	maxEvent     = 16 << 20
+)
+
+// event is one of a stream, as the HTML standard has them.
+type event struct{ id, name, data string }
+
+// stream is one that is followed across restarts of the host.
+type stream struct {
+	c     *client
+	path  string
+	query url.Values
+	last  string                                       // the ID of the last event
+	ready func(ctx context.Context, s *stream) error   // before each connection; nil: nothing
+	event func(e event) error                          // an error ends it
+	lost  func(err error)                              // the host does not answer
+	quiet time.Duration                                // after so long without an event the connection is dead; 0: never
+	sleep func(ctx context.Context, d time.Duration) bool
+}
+
+// follow calls event for each, until ctx ends, or event returns an error, or the host says that it
+// can't be. A host that does not answer at all is an error the first time; later it is waited for.
+func (s *stream) follow(ctx context.Context) error {
+	backoff, connected := firstBackoff, false
+	for {
+		got, err := s.connect(ctx)
+		var own *eventError
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &own):
+			return own.err
+		case isFinal(err) || err != nil && !connected && !got:
+			return err
+		case got:
+			backoff, connected = firstBackoff, true
+		case err != nil && s.lost != nil:
+			s.lost(err)
+		}
+		// Many clients of one host don't come back at the same moment.
+		if !s.sleep(ctx, backoff/2+rand.N(backoff/2)) {
+			return nil
+		}
+		backoff = min(2*backoff, lastBackoff)
+	}
+}
+
+// eventError is an error of the func event, which is no fault of the connection.
+type eventError struct{ err error }
+
+func (e *eventError) Error() string { return e.err.Error() }
+
+// isFinal tells whether the answer will be the same the next time.
+func isFinal(err error) bool {
+	var f *fault
+	return errors.As(err, &f) && (f.code == exitAbsent || f.code == exitUsage)
+}
+
+// connect reads events until the connection ends. It reports whether the host has answered.
+func (s *stream) connect(ctx context.Context) (got bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.ready != nil {
+		if err := s.ready(ctx, s); err != nil {
+			return false, err
+		}
+	}
+	header := http.Header{"Accept": {"text/event-stream"}}
+	if s.last != "" {
+		header.Set("Last-Event-ID", s.last)
+	}
+	resp, err := s.c.do(ctx, http.MethodGet, s.path, s.query, nil, header)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	touch := func() {}
+	if s.quiet > 0 {
+		timer := time.AfterFunc(s.quiet, cancel)
+		defer timer.Stop()
+		touch = func() { timer.Reset(s.quiet) }
+	}
+	return true, s.read(resp.Body, touch)
+}
+
+// read takes events apart.
+func (s *stream) read(body io.Reader, touch func()) error {
+	in := bufio.NewScanner(body)
+	in.Buffer(nil, maxEvent)
+	var e event
+	for in.Scan() {
+		line := in.Text()
+		if line == "" {
+			if err := s.take(e); err != nil {
+				return err
+			}
+			touch()
+			e = event{}
+			continue
+		}
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch name {
+		case "id":
+			e.id = value
+		case "event":
+			e.name = value
+		case "data":
+			e.data += value
+		}
+	}
+	return in.Err()
+}
+
+func (s *stream) take(e event) error {
+	if e.data == "" {
+		return nil
+	}
+	if err := s.event(e); err != nil {
+		return &eventError{err}
+	}
+	if e.id != "" {
+		s.last = e.id
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"cmp"
+	"encoding/csv"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// column is one of a table of items.
+type column[T any] struct {
+	title string // above it, for a person
+	field string // the name of the column in CSV; empty: it is for persons alone
+	right bool   // numbers stand to the right
+	drop  int    // those with the highest number are left out first where the table is too wide; 0: never
+	flex  bool   // it may be cut where the table is still too wide
+	text  func(T) string
+	raw   func(T) string // for programs; nil: as text
+	tone  func(T) tone   // nil: plain
+}
+
+// tone is what a cell's colour says. No colour says what the text doesn't.
+type tone int
+
+const (
+	plain tone = iota
+	good
+	warn
+	bad
+	dim
+	head
+)
+
+// paint gives text the colour of its tone. They are of the 16 that the terminal's own theme has.
+func paint(text string, t tone) string {
+	style := lipgloss.NewStyle()
+	switch t {
+	case good:
+		style = style.Foreground(lipgloss.Green)
+	case warn:
+		style = style.Foreground(lipgloss.Yellow)
+	case bad:
+		style = style.Foreground(lipgloss.Red).Bold(true)
+	case dim:
+		style = style.Faint(true)
+	case head:
+		style = style.Bold(true)
+	case plain:
+		return text
+	}
+	return style.Render(text)
+}
+
+const (
+	gap     = 2 // between two columns
+	minFlex = 8 // how far a column is cut
+)
+
+// grid is a table that is laid out: what fits into a width.
+type grid[T any] struct {
+	columns []column[T]
+	cells   [][]string // by row, the titles first
+	widths  []int
+}
+
+// layOut fits items into a width; 0: whatever it takes. It leaves columns out, then cuts those
+// that may be.
+func layOut[T any](columns []column[T], items []T, width int) *grid[T] {
+	g := &grid[T]{columns: slices.Clone(columns)}
+	titles := make([]string, len(columns))
+	for i, c := range columns {
+		titles[i] = c.title
+	}
+	g.cells = [][]string{titles}
+	for _, item := range items {
+		row := make([]string, len(columns))
+		for i, c := range columns {
+			row[i] = printable(c.text(item))
+		}
+		g.cells = append(g.cells, row)
+	}
+	g.measure()
+	for width > 0 && g.total() > width && g.leaveOut() {
+		g.measure()
+	}
+	for width > 0 && g.total() > width && g.cut(g.total()-width) {
+	}
+	return g
+}
+
+func (g *grid[T]) measure() {
+	g.widths = make([]int, len(g.columns))
+	for _, row := range g.cells {
+		for i, cell := range row {
+			g.widths[i] = max(g.widths[i], ansi.StringWidth(cell))
+		}
+	}
+}
+
+func (g *grid[T]) total() int {
+	sum := gap * (len(g.widths) - 1)
+	for _, w := range g.widths {
+		sum += w
+	}
+	return sum
+}
+
+// leaveOut removes the column that matters least, and reports whether there was one. Nothing is
+// left out as long as cutting is enough and leaves a column half of what it holds.
+func (g *grid[T]) leaveOut() bool {
+	worst := -1
+	for i, c := range g.columns {
+		if c.drop > 0 && (worst < 0 || c.drop > g.columns[worst].drop) {
+			worst = i
+		}
+	}
+	if worst < 0 {
+		return false
+	}
+	g.columns = slices.Delete(g.columns, worst, worst+1)
+	for i, row := range g.cells {
+		g.cells[i] = slices.Delete(row, worst, worst+1)
+	}
+	return true
+}
+
+// cut takes up to n cells from the widest column that may be cut, one by one.
+func (g *grid[T]) cut(n int) bool {
+	widest := -1
+	for i, c := range g.columns {
+		if c.flex && g.widths[i] > minFlex && (widest < 0 || g.widths[i] > g.widths[widest]) {
+			widest = i
+		}
+	}
+	if widest < 0 || n <= 0 {
+		return false
+	}
+	g.widths[widest]--
+	return true
+}
+
+// lines are those of the table.
+func (g *grid[T]) lines(items []T, colours bool) []string {
+	out := make([]string, len(g.cells))
+	for i, row := range g.cells {
+		var b strings.Builder
+		for j, cell := range row {
+			t := head
+			if i > 0 && g.columns[j].tone != nil {
+				t = g.columns[j].tone(items[i-1])
+			} else if i > 0 {
+				t = plain
+			}
+			b.WriteString(g.cell(j, cell, t, colours))
+		}
+		out[i] = strings.TrimRight(b.String(), " ")
+	}
+	return out
+}
+
+// cell is a cell with its blanks, those to the right of the last one being no loss.
+func (g *grid[T]) cell(j int, text string, t tone, colours bool) string {
+	text = ansi.Truncate(text, g.widths[j], "…")
+	blanks := strings.Repeat(" ", g.widths[j]-ansi.StringWidth(text))
+	if colours {
+		text = paint(text, t)
+	}
+	if g.columns[j].right {
+		text = blanks + text
+	} else {
+		text += blanks
+	}
+	if j < len(g.columns)-1 {
+		text += strings.Repeat(" ", gap)
+	}
+	return text
+}
+
+// writeCSV writes the columns that programs read, with their names.
+func writeCSV[T any](w io.Writer, columns []column[T], items []T, header bool) error {
+	out := csv.NewWriter(w)
+	var names []string
+	for _, c := range columns {
+		if c.field != "" {
+			names = append(names, c.field)
+		}
+	}
+	if header {
+		_ = out.Write(names) // the error is that of Flush
+	}
+	for _, item := range items {
+		row := make([]string, 0, len(names))
+		for _, c := range columns {
+			if c.field != "" {
+				row = append(row, c.value(item))
+			}
+		}
+		_ = out.Write(row)
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func (c *column[T]) value(item T) string {
+	if c.raw != nil {
+		return c.raw(item)
+	}
+	return c.text(item)
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
