@@ -38,7 +38,7 @@ func auditColumns(a *app) []column[admin.AuditEntry] {
 		{title: "VERB", field: "verb", text: func(e admin.AuditEntry) string { return or(e.Verb) }, raw: func(e admin.AuditEntry) string { return e.Verb }},
 		{title: "FUNCTION", field: "function", flex: true, text: func(e admin.AuditEntry) string { return e.Function }},
 		{title: "TENANT", field: "tenant", drop: 2, flex: true, text: func(e admin.AuditEntry) string { return e.Tenant }},
-		{title: "OBJECT", field: "object", drop: 1, flex: true, text: func(e admin.AuditEntry) string { return e.Object }},
+		{title: "OBJECT", field: "object", flex: true, text: func(e admin.AuditEntry) string { return e.Object }},
 		{title: "DETAIL", field: "detail", flex: true, text: func(e admin.AuditEntry) string { return e.Detail }},
 		{title: "STATUS", field: "status", drop: 4, right: true, text: func(e admin.AuditEntry) string { return fmt.Sprint(e.Status) }},
 		{title: "RESULT", field: "result", text: func(e admin.AuditEntry) string { return e.Result }, tone: auditTone},

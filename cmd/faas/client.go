@@ -92,7 +92,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		return nil, err
 	}
 	req.Header = header
-	if body != nil {
+	if method != http.MethodGet { // the API wants it, also where there is no body
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if c.token != "" {

@@ -79,7 +79,7 @@ func (a *app) showUsage(u *admin.Usage) error {
 	if err := table(a, rows, columns); err != nil {
 		return err
 	}
-	return a.print("", usageNote(u))
+	return a.print(usageNotes(u)...)
 }
 
 // sortedByCost has what costs most first.
@@ -87,13 +87,13 @@ func sortedByCost(rows []admin.Use) []admin.Use {
 	return slices.SortedStableFunc(slices.Values(rows), func(x, y admin.Use) int { return compareDecimals(y.List, x.List) })
 }
 
-// usageNote says of when the numbers are, and by which prices.
-func usageNote(u *admin.Usage) string {
-	note := "since " + u.Start.UTC().Format("2006-01-02 15:04 UTC") + ", by the " + u.Source
+// usageNotes say of when the numbers are, and by which prices.
+func usageNotes(u *admin.Usage) []string {
+	notes := []string{"", "Since " + u.Start.UTC().Format("2006-01-02 15:04 UTC") + ", by the " + u.Source + "."}
 	if u.Book != nil {
-		note += "; " + u.Book.Currency + " at the list prices of " + u.Book.Title
+		notes = append(notes, printable(u.Book.Currency+" at the list prices of "+u.Book.Title+"."))
 	}
-	return printable(note)
+	return notes
 }
 
 func useColumns(u *admin.Usage, text bool) []column[admin.Use] {

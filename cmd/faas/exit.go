@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/inproc/faas/admin"
 )
@@ -70,7 +72,7 @@ func (a *app) report(err error) int {
 		f = &fault{code: exitFailed, text: err.Error()}
 	}
 	if f.text != "" {
-		fmt.Fprintln(a.errOut, "faas: "+printable(f.text))
+		fmt.Fprintln(a.errOut, "faas: "+printable(strings.TrimPrefix(f.text, "faas: ")))
 	}
 	if f.hint != "" {
 		fmt.Fprintln(a.errOut, "  "+printable(f.hint))
@@ -86,7 +88,14 @@ func firstLine(text string) string {
 // faultOf is the error for an answer that is no success.
 func faultOf(p *admin.Problem) error {
 	code, hint := adviceFor(p)
-	return &fault{code: code, text: strings.TrimSuffix(p.Error(), "."), hint: hint, cause: p}
+	return &fault{code: code, text: sentence(p.Error()), hint: hint, cause: p}
+}
+
+// sentence is the text of a problem as errors are written in Go: it begins small, and has no full stop.
+func sentence(text string) string {
+	text = strings.TrimSuffix(text, ".")
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToLower(first)) + text[size:]
 }
 
 // adviceFor is the exit code of a problem, and what to do about it.

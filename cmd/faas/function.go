@@ -85,7 +85,7 @@ func failedShare(w admin.Window) string {
 	if w.Failures == 0 {
 		return "0"
 	}
-	return count(w.Failures) + " " + percent(w.Failures, w.Calls)
+	return count(w.Failures) + " (" + percent(w.Failures, w.Calls) + ")"
 }
 
 func badIf(yes bool) tone {
@@ -214,8 +214,12 @@ func policyPairs(p *admin.JobPolicy) []pair {
 	if p == nil {
 		return nil
 	}
+	retries := count(p.Retries)
+	if p.FirstNS > 0 {
+		retries += ", the first after " + duration(float64(p.FirstNS))
+	}
 	return []pair{
-		{"retries", fmt.Sprintf("%s, the first after %s, then %s times as long", count(p.Retries), duration(float64(p.FirstNS)), digits(p.Factor))},
+		{"retries", retries},
 		{"max age", duration(float64(p.MaxAgeNS))}, {"on success", p.OnSuccess}, {"on failure", p.OnFailure},
 	}
 }

@@ -216,4 +216,3 @@ func attribute(value json.RawMessage) string {
 	}
 	return printable(text)
 }
-

@@ -26,11 +26,11 @@ type stream struct {
 	c     *client
 	path  string
 	query url.Values
-	last  string                                       // the ID of the last event
-	ready func(ctx context.Context, s *stream) error   // before each connection; nil: nothing
-	event func(e event) error                          // an error ends it
-	lost  func(err error)                              // the host does not answer
-	quiet time.Duration                                // after so long without an event the connection is dead; 0: never
+	last  string                                     // the ID of the last event
+	ready func(ctx context.Context, s *stream) error // before each connection; nil: nothing
+	event func(e event) error                        // an error ends it
+	lost  func(err error)                            // the host does not answer
+	quiet time.Duration                              // after so long without an event the connection is dead; 0: never
 	sleep func(ctx context.Context, d time.Duration) bool
 }
 

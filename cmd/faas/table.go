@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -57,8 +58,9 @@ func paint(text string, t tone) string {
 }
 
 const (
-	gap     = 2 // between two columns
-	minFlex = 8 // how far a column is cut
+	gap      = 2  // between two columns
+	minFlex  = 8  // how far a column is cut
+	softFlex = 28 // and how far rather than to leave another out
 )
 
 // grid is a table that is laid out: what fits into a width.
@@ -85,12 +87,20 @@ func layOut[T any](columns []column[T], items []T, width int) *grid[T] {
 		g.cells = append(g.cells, row)
 	}
 	g.measure()
-	for width > 0 && g.total() > width && g.leaveOut() {
-		g.measure()
-	}
-	for width > 0 && g.total() > width && g.cut(g.total()-width) {
+	if width > 0 {
+		g.fit(width)
 	}
 	return g
+}
+
+// fit leaves columns out until the rest fits with its longest texts cut to softFlex, and then cuts
+// no more than is needed.
+func (g *grid[T]) fit(width int) {
+	for g.total(softFlex) > width && g.leaveOut() {
+		g.measure()
+	}
+	for g.total(math.MaxInt) > width && g.cut() {
+	}
 }
 
 func (g *grid[T]) measure() {
@@ -102,16 +112,19 @@ func (g *grid[T]) measure() {
 	}
 }
 
-func (g *grid[T]) total() int {
+// total is how wide the table is if no column that may be cut is wider than most.
+func (g *grid[T]) total(most int) int {
 	sum := gap * (len(g.widths) - 1)
-	for _, w := range g.widths {
+	for i, w := range g.widths {
+		if g.columns[i].flex {
+			w = min(w, most)
+		}
 		sum += w
 	}
 	return sum
 }
 
-// leaveOut removes the column that matters least, and reports whether there was one. Nothing is
-// left out as long as cutting is enough and leaves a column half of what it holds.
+// leaveOut removes the column that matters least, and reports whether there was one.
 func (g *grid[T]) leaveOut() bool {
 	worst := -1
 	for i, c := range g.columns {
@@ -129,15 +142,15 @@ func (g *grid[T]) leaveOut() bool {
 	return true
 }
 
-// cut takes up to n cells from the widest column that may be cut, one by one.
-func (g *grid[T]) cut(n int) bool {
+// cut makes the widest column of those that may be cut narrower by one, and reports whether there was one.
+func (g *grid[T]) cut() bool {
 	widest := -1
 	for i, c := range g.columns {
 		if c.flex && g.widths[i] > minFlex && (widest < 0 || g.widths[i] > g.widths[widest]) {
 			widest = i
 		}
 	}
-	if widest < 0 || n <= 0 {
+	if widest < 0 {
 		return false
 	}
 	g.widths[widest]--

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -46,7 +47,7 @@ func (a *app) topCommand() *cobra.Command {
 	return cmd
 }
 
-// load of a function, as top shows it.
+// rates are the load of a function, as top shows it.
 type rates struct {
 	Function       string    `json:"function"`
 	State          string    `json:"state"`
@@ -83,8 +84,10 @@ func orders() map[string]func(x, y rates) int {
 	}
 }
 
-// rateTime is over how long rates are taken.
-const rateTime = 5 * time.Second
+const (
+	rateTime      = 5 * time.Second        // over how long rates are taken
+	leastRateTime = 900 * time.Millisecond // the first frame may come just before the second
+)
 
 // watch is what top knows of the host.
 type watch struct {
@@ -105,30 +108,22 @@ type scene struct {
 	totals []admin.Int
 }
 
-// apply adds a frame, and reports how many scenes there are of this host.
-func (w *watch) apply(f *admin.Frame) int {
+// apply adds a frame, and reports how long the rates are of.
+func (w *watch) apply(f *admin.Frame) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lost = nil
 	if f.Full || f.Epoch != w.epoch {
-		w.past, w.epoch, w.states = nil, f.Epoch, f.States
-		w.columns = map[string]int{}
-		for i, name := range f.Columns {
-			w.columns[name] = i
-		}
+		w.begin(f)
 	}
 	next := scene{now: f.Now, rows: map[string][]admin.Int{}, totals: f.Totals}
 	if n := len(w.past); n > 0 {
-		for name, row := range w.past[n-1].rows {
-			next.rows[name] = row
-		}
+		maps.Copy(next.rows, w.past[n-1].rows)
 		if next.totals == nil {
 			next.totals = w.past[n-1].totals
 		}
 	}
-	for name, row := range f.Functions {
-		next.rows[name] = row
-	}
+	maps.Copy(next.rows, f.Functions)
 	for _, name := range f.Gone {
 		delete(next.rows, name)
 	}
@@ -137,7 +132,15 @@ func (w *watch) apply(f *admin.Frame) int {
 	for len(w.past) > 2 && f.Now.Sub(w.past[0].now) > rateTime {
 		w.past = w.past[1:]
 	}
-	return len(w.past)
+	return f.Now.Sub(w.past[0].now)
+}
+
+// begin forgets what was: the host or the viewer's rights are others.
+func (w *watch) begin(f *admin.Frame) {
+	w.past, w.epoch, w.states, w.columns = nil, f.Epoch, f.States, map[string]int{}
+	for i, name := range f.Columns {
+		w.columns[name] = i
+	}
 }
 
 // lose notes why there is no connection.
@@ -239,7 +242,7 @@ func topLimit(n admin.Int) string {
 }
 
 // frames follows the host's numbers.
-func (a *app) frames(c *client, w *watch, each func(scenes int) error) *stream {
+func (a *app) frames(c *client, w *watch, each func(elapsed time.Duration) error) *stream {
 	return &stream{
 		c: c, path: path("events"), sleep: a.sleep, lost: w.lose, quiet: 15 * time.Second,
 		event: func(e event) error {
@@ -254,10 +257,10 @@ func (a *app) frames(c *client, w *watch, each func(scenes int) error) *stream {
 
 var errEnough = errors.New("that is enough")
 
-// once prints what there is. Rates are those between the first two frames.
+// once prints what there is, with the rates of about a second.
 func (a *app) once(ctx context.Context, c *client, w *watch) error {
-	err := a.frames(c, w, func(scenes int) error {
-		if scenes < 2 {
+	err := a.frames(c, w, func(elapsed time.Duration) error {
+		if elapsed < leastRateTime {
 			return nil
 		}
 		return errEnough
@@ -283,7 +286,7 @@ func (a *app) live(ctx context.Context, c *client, w *watch) error {
 	ended := make(chan error, 1)
 	go func() {
 		defer cancel()
-		ended <- a.frames(c, w, func(int) error { return nil }).follow(ctx)
+		ended <- a.frames(c, w, func(time.Duration) error { return nil }).follow(ctx)
 	}()
 	fmt.Fprint(a.out, enter)
 	for more := true; more; more = a.sleep(ctx, time.Second) {

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNamesAreCompletedByTheLiveHost(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"describe res":                 "resize\tfailing",
+		"invoke resize:l":              "resize:live\talias, 7: 80, 8: 20",
+		"invoke resize:7":              "resize:7\tversion",
+		"alias set resize l":           "live\t7: 80, 8: 20",
+		"alias set resize live l":      "latest",
+		"alias set resize live 7=90 8": "8",
+		"alias rm resize ":             "$default\t7",
+		"source pause n":               "nightly\trunning",
+		"jobs cancel " + jobID[:20]:    jobID + "\tmail dead",
+		"replay " + failureID[:20]:     failureID + "\tresize Panicked 14:11:22",
+		"limit resize o":               "off",
+		"jobs ls --state de":           "dead",
+		"jobs ls --tenant glo":         "globex",
+		"jobs ls --function mai":       "mail\tfailing",
+		"costs --book aws":             "aws-lambda-x86",
+		"ls -o js":                     "json\njsonl",
+		"logs --level w":               "warn",
+		"top --sort p":                 "p99",
+		"ja":                           "",
+		"jobs rep":                     "replay\tMake new jobs of those that have ended: of those given, or of all that flags select",
+	} {
+		s := newShell(t, newFake(t).URL)
+		args := strings.Split(line, " ")
+		require.Equal(t, exitOK, s.faas(t.Context(), append([]string{"__complete"}, args...)...), line)
+		got, _, _ := strings.Cut(s.out.String(), ":4\n")
+		assert.Equal(t, want, strings.TrimSpace(got), line)
+	}
+}
+
+func TestCompletionSaysNothingWithoutAHost(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "")
+	assert.Equal(t, exitOK, s.faas(t.Context(), "__complete", "describe", ""))
+	assert.Equal(t, ":4\n", s.out.String())
+}
+
+func TestShellsHaveTheirScripts(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		s := newShell(t, "")
+		assert.Equal(t, exitOK, s.faas(t.Context(), "completion", shell), "it needs no host")
+		assert.Contains(t, s.out.String(), "faas")
+	}
+}
