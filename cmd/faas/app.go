@@ -50,7 +50,7 @@ func (a *app) root() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.output, "output", "o", "text", "the `format`: text, json, jsonl or csv")
 	flags.BoolVarP(&a.yes, "yes", "y", false, "do it without asking")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
+	choices(root, "output", formats()...)
 	root.AddCommand(a.lsCommand(), a.describeCommand(), a.invokeCommand(), a.logsCommand(), a.topCommand(), a.decisionsCommand(),
 		a.costsCommand(), a.tenantsCommand(), a.failuresCommand(), a.replayCommand(), a.jobsCommand(), a.aliasCommand(),
 		a.limitCommand(), a.sourceCommand(), a.auditCommand())

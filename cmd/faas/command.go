@@ -59,6 +59,11 @@ func (a *app) flagNames(cmd *cobra.Command, flag string, ask completes) {
 	})
 }
 
+// choices gives a flag fixed names, which need no host.
+func choices(cmd *cobra.Command, flag string, names ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+}
+
 // always is for an argument whose names don't depend on those before it.
 func always(ask completes) func([]string) completes {
 	return func([]string) completes { return ask }

@@ -19,7 +19,7 @@ func (a *app) periodFlags(cmd *cobra.Command) *period {
 	cmd.Flags().StringVar(&p.source, "source", "", "`ledger` or recorder; otherwise the ledger if there is one")
 	cmd.Flags().StringVar(&p.at, "at", "", "a `time` in the ledger's period, or how long ago; otherwise now")
 	cmd.Flags().StringVar(&p.book, "book", "", "the price `list`; otherwise the first")
-	_ = cmd.RegisterFlagCompletionFunc("source", cobra.FixedCompletions([]string{"ledger", "recorder"}, cobra.ShellCompDirectiveNoFileComp))
+	choices(cmd, "source", "ledger", "recorder")
 	a.flagNames(cmd, "book", func(ctx context.Context, c *client) ([]string, error) {
 		usage, err := get[admin.Usage](ctx, c, path("usage"), nil)
 		return usage.Books, err
@@ -43,7 +43,7 @@ func (a *app) costsCommand() *cobra.Command {
 	}
 	p := a.periodFlags(cmd)
 	cmd.Flags().StringVar(&by, "by", by, "some of function,version,tenant,outcome,spentOn")
-	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions([]string{"function", "version", "tenant", "outcome", "spentOn", "function,tenant"}, cobra.ShellCompDirectiveNoFileComp))
+	choices(cmd, "by", "function", "version", "tenant", "outcome", "spentOn", "function,tenant")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		query, err := a.periodQuery(p)
 		if err != nil {

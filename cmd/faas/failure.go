@@ -48,7 +48,7 @@ func (a *app) failuresCommand() *cobra.Command {
 	flags.StringVar(&since, "since", "", "that began after a `time`, or so long ago: 30m")
 	flags.IntVarP(&most, "limit", "n", 20, "how many at most, up to 1000")
 	a.flagNames(cmd, "tenant", tenantNames)
-	_ = cmd.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions([]string{"Failed", "Panicked", "Exited", "TimedOut", "OutputInvalid", "InitFailed"}, cobra.ShellCompDirectiveNoFileComp))
+	choices(cmd, "outcome", "Failed", "Panicked", "Exited", "TimedOut", "OutputInvalid", "InitFailed")
 	cmd.AddCommand(a.failureShowCommand(), a.failureInputCommand())
 	return cmd
 }

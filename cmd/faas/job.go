@@ -45,7 +45,7 @@ func (a *app) jobFlags(cmd *cobra.Command) *jobFlags {
 	flags.StringVar(&f.before, "before", "", "accepted before a `time`, or so long ago")
 	a.flagNames(cmd, "function", functionNames)
 	a.flagNames(cmd, "tenant", tenantNames)
-	a.flagNames(cmd, "state", fixed(jobStates()...))
+	choices(cmd, "state", jobStates()...)
 	return f
 }
 

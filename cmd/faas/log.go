@@ -44,7 +44,7 @@ func (a *app) logsCommand() *cobra.Command {
 	flags.StringVar(&level, "level", "", "of that `level` and higher: info, warn or error")
 	flags.StringVar(&text, "grep", "", "with that `text` in them")
 	a.flagNames(cmd, "tenant", tenantNames)
-	a.flagNames(cmd, "level", fixed("info", "warn", "error"))
+	choices(cmd, "level", "info", "warn", "error")
 	return cmd
 }
 
@@ -88,38 +88,52 @@ func (a *app) showLog(all admin.Log) error {
 	return a.showLines(all.Lines, true)
 }
 
-// followLog prints lines as they come. A host that was started anew counts its lines from 1, so
-// that they are asked for from the first.
+// followLog prints lines as they come.
 func (a *app) followLog(ctx context.Context, c *client, query url.Values, epoch string, after admin.Count) error {
-	away := false
+	f := &follower{app: a, epoch: epoch}
 	s := &stream{c: c, path: path("log", "events"), query: query, last: fmt.Sprint(after), sleep: a.sleep}
-	s.ready = func(ctx context.Context, s *stream) error {
-		host, err := get[admin.Host](ctx, c, path("host"), nil)
-		if err != nil {
-			return err
-		}
-		if away || host.Epoch != epoch {
-			fmt.Fprintln(a.errOut, "faas: the host is back")
-		}
-		if away = false; host.Epoch != epoch {
-			epoch, s.last = host.Epoch, "0"
-		}
-		return nil
-	}
-	s.lost = func(err error) {
-		if !away {
-			fmt.Fprintln(a.errOut, "faas: "+printable(err.Error())+"; waiting for it")
-		}
-		away = true
-	}
-	s.event = func(e event) error {
-		var l admin.Line
-		if err := json.Unmarshal([]byte(e.data), &l); err != nil {
-			return failedf("a line of the host can't be read: %v", err)
-		}
-		return a.showLines([]admin.Line{l}, false)
-	}
+	s.ready, s.opened, s.lost, s.event = f.ready, f.opened, f.lost, f.event
 	return s.follow(ctx)
+}
+
+// follower is what follows the log of a host that may go and come back.
+type follower struct {
+	*app
+
+	epoch string // of the host
+	away  bool   // it does not answer, and that was said
+}
+
+// ready looks whether the host was started anew: then it counts its lines from 1, and they are asked
+// for from the first.
+func (f *follower) ready(ctx context.Context, s *stream) error {
+	host, err := get[admin.Host](ctx, s.c, path("host"), nil)
+	if err == nil && host.Epoch != f.epoch {
+		f.epoch, f.away, s.last = host.Epoch, true, "0"
+	}
+	return err
+}
+
+func (f *follower) opened() {
+	if f.away {
+		fmt.Fprintln(f.errOut, "faas: the host is back")
+	}
+	f.away = false
+}
+
+func (f *follower) lost(err error) {
+	if !f.away {
+		fmt.Fprintln(f.errOut, "faas: "+printable(err.Error())+"; waiting for it")
+	}
+	f.away = true
+}
+
+func (f *follower) event(e event) error {
+	var l admin.Line
+	if err := json.Unmarshal([]byte(e.data), &l); err != nil {
+		return failedf("a line of the host can't be read: %v", err)
+	}
+	return f.showLines([]admin.Line{l}, false)
 }
 
 // showLines prints lines; header has CSV name its columns.

@@ -23,15 +23,16 @@ type event struct{ id, name, data string }
 
 // stream is one that is followed across restarts of the host.
 type stream struct {
-	c     *client
-	path  string
-	query url.Values
-	last  string                                     // the ID of the last event
-	ready func(ctx context.Context, s *stream) error // before each connection; nil: nothing
-	event func(e event) error                        // an error ends it
-	lost  func(err error)                            // the host does not answer
-	quiet time.Duration                              // after so long without an event the connection is dead; 0: never
-	sleep func(ctx context.Context, d time.Duration) bool
+	c      *client
+	path   string
+	query  url.Values
+	last   string                                     // the ID of the last event
+	ready  func(ctx context.Context, s *stream) error // before each connection; nil: nothing
+	opened func()                                     // the host has answered; nil: nothing
+	event  func(e event) error                        // an error ends it
+	lost   func(err error)                            // the host does not answer
+	quiet  time.Duration                              // after so long without an event the connection is dead; 0: never
+	sleep  func(ctx context.Context, d time.Duration) bool
 }
 
 // follow calls event for each, until ctx ends, or event returns an error, or the host says that it
@@ -90,6 +91,9 @@ func (s *stream) connect(ctx context.Context) (got bool, err error) {
 		return false, err
 	}
 	defer resp.Body.Close()
+	if s.opened != nil {
+		s.opened()
+	}
 	touch := func() {}
 	if s.quiet > 0 {
 		timer := time.AfterFunc(s.quiet, cancel)

@@ -43,7 +43,7 @@ func (a *app) topCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&by, "sort", by, "by which `column`: "+strings.Join(sortedKeys(orders()), ", "))
-	a.flagNames(cmd, "sort", fixed(sortedKeys(orders())...))
+	choices(cmd, "sort", sortedKeys(orders())...)
 	return cmd
 }
 
