@@ -20,7 +20,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, system(), os.Args[1:])
 	stop()
-	os.Exit(code) //nolint:forbidigo // a program ends so
+	os.Exit(code)
 }
 
 // system is the app of this process.
