@@ -202,3 +202,26 @@ func TestTimesAreGivenAsTheyAreOrAsHowLongAgo(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Equal(t, time.Date(2026, 11, 30, 13, 12, 0, 0, time.UTC), at)
 }
+
+func TestATokenDoesNotFollowARedirect(t *testing.T) {
+	t.Parallel()
+	other, f := newFake(t), newFake(t)
+	f.stream("/v1/functions", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+"/v1/functions", http.StatusTemporaryRedirect)
+	})
+	s := newShell(t, f.URL)
+	s.vars["FAAS_TOKEN"] = "secret"
+	assert.Equal(t, exitUnreachable, s.faas(t.Context(), "ls"))
+	assert.Empty(t, other.asked())
+	assert.Contains(t, s.errOut.String(), "307 Temporary Redirect")
+}
+
+func FuzzTheFileOfSettingsDoesNotShowItsLines(f *testing.F) {
+	f.Add("url = http://127.0.0.1\ntoken = t\n# c\n\nnonsense")
+	f.Fuzz(func(t *testing.T, text string) {
+		const secret = "5ecret"
+		_, _, err := parseConfig("file", strings.NewReader(text+"\n"+secret))
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), secret)
+	})
+}

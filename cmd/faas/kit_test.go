@@ -95,6 +95,8 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	case streams:
 		serve(w, r)
 		return
+	case r.Method != http.MethodGet && r.Header.Get("Content-Type") != "application/json": // as the API does
+		a = answer{status: http.StatusUnsupportedMediaType, body: `{"title":"T","reason":"media_type"}`}
 	case !ok:
 		a = answer{status: http.StatusNotFound, body: absentBody}
 	case a.file != "":

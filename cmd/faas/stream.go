@@ -19,7 +19,7 @@ const (
 )
 
 // event is one of a stream, as the HTML standard has them.
-type event struct{ id, name, data string }
+type event struct{ id, data string }
 
 // stream is one that is followed across restarts of the host.
 type stream struct {
@@ -109,27 +109,32 @@ func (s *stream) read(body io.Reader, touch func()) error {
 	in.Buffer(nil, maxEvent)
 	var e event
 	for in.Scan() {
-		line := in.Text()
-		if line == "" {
-			if err := s.take(e); err != nil {
-				return err
-			}
-			touch()
-			e = event{}
+		if line := in.Text(); line != "" {
+			e.add(line)
 			continue
 		}
-		name, value, _ := strings.Cut(line, ":")
-		value = strings.TrimPrefix(value, " ")
-		switch name {
-		case "id":
-			e.id = value
-		case "event":
-			e.name = value
-		case "data":
-			e.data += value
+		if err := s.take(e); err != nil {
+			return err
 		}
+		touch()
+		e = event{}
 	}
 	return in.Err()
+}
+
+// add adds a line of the stream to the event.
+func (e *event) add(line string) {
+	name, value, _ := strings.Cut(line, ":")
+	value = strings.TrimPrefix(value, " ")
+	switch name {
+	case "id":
+		e.id = value
+	case "data":
+		if e.data != "" {
+			e.data += "\n"
+		}
+		e.data += value
+	}
 }
 
 func (s *stream) take(e event) error {

@@ -190,3 +190,41 @@ func TestTopKeepsToTheHeightOfTheTerminal(t *testing.T) {
 	assert.Len(t, w.draw(&r, nil, 80, 2, false), 2)
 	assert.Contains(t, w.draw(&r, context.DeadlineExceeded, 80, 24, false)[0], "no connection")
 }
+
+func TestAConnectionThatSaysNothingIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.stream("/v1/events", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Last-Event-ID") == "" {
+			sends("id: 1\ndata: one\n\n")(w)
+			<-r.Context().Done() // the client leaves, the host does not
+			return
+		}
+		sends("id: 2\ndata: two\n\n")(w)
+	})
+	s := newShell(t, f.URL)
+	c, err := s.host()
+	require.NoError(t, err)
+	defer c.close()
+	var got []string
+	err = (&stream{c: c, path: path("events"), quiet: 20 * time.Millisecond, sleep: s.sleep, event: func(e event) error {
+		if got = append(got, e.data); e.data == "two" {
+			return errEnough
+		}
+		return nil
+	}}).follow(t.Context())
+	assert.ErrorIs(t, err, errEnough)
+	assert.Equal(t, []string{"one", "two"}, got)
+}
+
+func FuzzAStreamIsTakenApart(f *testing.F) {
+	f.Add("retry: 1000\n\nid: 1\ndata: a\ndata: b\n\n: a comment\n\nid:2\ndata:c\r\n\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		s := &stream{event: func(e event) error {
+			assert.NotEmpty(t, e.data)
+			assert.NotContains(t, e.id, "\n")
+			return nil
+		}}
+		_ = s.read(strings.NewReader(text), func() {})
+	})
+}
