@@ -210,7 +210,7 @@ func (a *app) aliasRmCommand() *cobra.Command {
 				return err
 			}
 			if before.Revision == 0 {
-				return &fault{code: exitAbsent, text: args[0] + " has no alias " + aliasName(args[1]), hint: "faas alias ls " + args[0] + " shows those that it has."}
+				return &exitError{code: exitAbsent, text: args[0] + " has no alias " + aliasName(args[1]), hint: "faas alias ls " + args[0] + " shows those that it has."}
 			}
 			return a.removeAlias(cmd.Context(), c, &before)
 		},

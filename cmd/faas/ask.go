@@ -13,7 +13,7 @@ func (a *app) confirm(ctx context.Context, what string) error {
 		return nil
 	}
 	if !a.asks {
-		return &fault{code: exitUsage, text: what + " needs a yes, and there is no terminal to ask on", hint: "Nothing was done. Give -y to do it."}
+		return &exitError{code: exitUsage, text: what + " needs a yes, and there is no terminal to ask on", hint: "Nothing was done. Give -y to do it."}
 	}
 	fmt.Fprint(a.errOut, what+"? [y/N] ")
 	answers := make(chan string, 1)

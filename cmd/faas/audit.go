@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 
@@ -40,7 +39,7 @@ func auditColumns(a *app) []column[admin.AuditEntry] {
 		{title: "TENANT", field: "tenant", drop: 2, flex: true, text: func(e admin.AuditEntry) string { return e.Tenant }},
 		{title: "OBJECT", field: "object", flex: true, text: func(e admin.AuditEntry) string { return e.Object }},
 		{title: "DETAIL", field: "detail", flex: true, text: func(e admin.AuditEntry) string { return e.Detail }},
-		{title: "STATUS", field: "status", drop: 4, right: true, text: func(e admin.AuditEntry) string { return fmt.Sprint(e.Status) }},
+		{title: "STATUS", field: "status", drop: 4, right: true, text: func(e admin.AuditEntry) string { return strconv.Itoa(e.Status) }},
 		{title: "RESULT", field: "result", text: func(e admin.AuditEntry) string { return e.Result }, tone: auditTone},
 	}
 }

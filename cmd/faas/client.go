@@ -81,7 +81,7 @@ func send[T any](ctx context.Context, c *client, method, path string, query url.
 	return out, nil
 }
 
-// do sends a request. Its error is a fault, and what it returns without one is a success.
+// do sends a request. Its error is an exitError, and what it returns without one is a success.
 func (c *client) do(ctx context.Context, method, path string, query url.Values, body io.Reader, header http.Header) (*http.Response, error) {
 	address := c.url.String() + path // the path has its escapes
 	if len(query) > 0 {
@@ -119,7 +119,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 		err = inner.Err
 	}
 	text := "the host does not answer at " + c.url.String() + ": " + err.Error()
-	return &fault{code: exitUnreachable, text: text, hint: "Does it run, and is the address in " + c.from + " right?", cause: err}
+	return &exitError{code: exitUnreachable, text: text, hint: "Does it run, and is the address in " + c.from + " right?", cause: err}
 }
 
 // broken is the error of an answer that can't be read.
@@ -157,12 +157,12 @@ func (c *client) foreign(status int) error {
 	case status/100 == 3 || status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
 		return c.another(fmt.Sprintf("it answers %d %s", status, http.StatusText(status)))
 	}
-	return &fault{code: code, text: p.Title, hint: hint}
+	return &exitError{code: code, text: p.Title, hint: hint}
 }
 
 // another is the error for an address at which something else is.
 func (c *client) another(why string) error {
-	return &fault{
+	return &exitError{
 		code: exitUnreachable, text: "there is no admin API at " + c.url.String() + ": " + why,
 		hint: "The address in " + c.from + " is that before /v1/, such as https://faas.example.com.",
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,8 +76,21 @@ func between(least, most int) cobra.PositionalArgs {
 		if len(args) >= least && (most < 0 || len(args) <= most) {
 			return nil
 		}
-		return &fault{code: exitUsage, text: "this takes other arguments", hint: "Usage: " + cmd.UseLine()}
+		return &exitError{code: exitUsage, text: cmd.CommandPath() + " takes " + arguments(least, most), hint: "Usage: " + cmd.UseLine()}
 	}
+}
+
+// arguments is how many there may be, in words.
+func arguments(least, most int) string {
+	switch {
+	case most == 0:
+		return "no arguments"
+	case most < 0:
+		return "at least " + plural(admin.Count(least), "argument", "arguments")
+	case least < most:
+		return strconv.Itoa(least) + " to " + plural(admin.Count(most), "argument", "arguments")
+	}
+	return plural(admin.Count(most), "argument", "arguments")
 }
 
 // when is a flag that is a time, or how long ago.
@@ -125,7 +139,7 @@ func targetNames(ctx context.Context, c *client) ([]string, error) {
 
 // meant adds to an error about a function that there is not which one may be meant.
 func meant(ctx context.Context, c *client, err error, name string) error {
-	var f *fault
+	var f *exitError
 	if !errors.As(err, &f) || !isAbsent(f) {
 		return err
 	}

@@ -50,7 +50,7 @@ func (a *app) config() (config, error) {
 		}
 	}
 	if address == "" {
-		return config{}, &fault{code: exitUsage, text: "no host is set", hint: "Set FAAS_URL, for example: export FAAS_URL=http://127.0.0.1:8080"}
+		return config{}, &exitError{code: exitUsage, text: "no host is set", hint: "Set FAAS_URL, for example: export FAAS_URL=http://127.0.0.1:8080"}
 	}
 	u, err := parseAddress(address, from)
 	if err != nil {
@@ -92,7 +92,7 @@ func readConfig(path string) (address, token string, err error) {
 		return "", "", usagef("%s can't be read: %v", path, err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return "", "", &fault{code: exitUsage, text: "others can read or change " + path + ", and a token may be in it", hint: "chmod 600 " + path}
+		return "", "", &exitError{code: exitUsage, text: "others can read or change " + path + ", and a token may be in it", hint: "chmod 600 " + path}
 	}
 	return parseConfig(path, f)
 }
@@ -126,10 +126,10 @@ func parseConfig(path string, r io.Reader) (address, token string, err error) {
 func parseAddress(address, from string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, &fault{code: exitUsage, text: "the address in " + from + " is none", hint: "It is such as https://faas.example.com or http://127.0.0.1:8080."}
+		return nil, &exitError{code: exitUsage, text: "the address in " + from + " is none", hint: "It is such as https://faas.example.com or http://127.0.0.1:8080."}
 	}
 	if u.User != nil {
-		return nil, &fault{code: exitUsage, text: "the address in " + from + " holds a user or a password", hint: "Leave it out, and set FAAS_TOKEN to the token."}
+		return nil, &exitError{code: exitUsage, text: "the address in " + from + " holds a user or a password", hint: "Leave it out, and set FAAS_TOKEN to the token."}
 	}
 	u.Path, u.RawQuery, u.Fragment = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1"), "", ""
 	return u, nil
@@ -143,7 +143,7 @@ func (a *app) checkToken(u *url.URL, token, from string) error {
 	if token == "" || u.Scheme == "https" || isLoopback(u.Hostname()) || a.env("FAAS_CLEAR_TEXT") == "1" {
 		return nil
 	}
-	return &fault{
+	return &exitError{
 		code: exitUsage, text: "the address in " + from + " is http, by which others on the network could read the token",
 		hint: "Use https, or set FAAS_CLEAR_TEXT=1 if the network is trusted.",
 	}

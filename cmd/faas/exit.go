@@ -22,28 +22,28 @@ const (
 	exitUnreachable = 4 // the host can't be reached
 )
 
-// fault is an error with its exit code and what to do about it.
-type fault struct {
+// exitError is an error with its exit code and what to do about it.
+type exitError struct {
 	code  int
 	text  string
 	hint  string // what to do; empty: the text says it
 	cause error
 }
 
-func (f *fault) Error() string { return f.text }
-func (f *fault) Unwrap() error { return f.cause }
+func (f *exitError) Error() string { return f.text }
+func (f *exitError) Unwrap() error { return f.cause }
 
 func usagef(format string, args ...any) error {
-	return &fault{code: exitUsage, text: fmt.Sprintf(format, args...)}
+	return &exitError{code: exitUsage, text: fmt.Sprintf(format, args...)}
 }
 
 func failedf(format string, args ...any) error {
-	return &fault{code: exitFailed, text: fmt.Sprintf(format, args...)}
+	return &exitError{code: exitFailed, text: fmt.Sprintf(format, args...)}
 }
 
 // hinted adds what to do to an error that is about something absent.
 func hinted(err error, hint string) error {
-	var f *fault
+	var f *exitError
 	if errors.As(err, &f) && isAbsent(f) {
 		f.hint = hint
 	}
@@ -61,15 +61,15 @@ func (a *app) report(err error) int {
 	if err == nil {
 		return exitOK
 	}
-	var f *fault
+	var f *exitError
 	switch {
 	case errors.As(err, &f):
 	case errors.Is(err, context.Canceled):
-		f = &fault{code: exitFailed, text: "interrupted"}
+		f = &exitError{code: exitFailed, text: "interrupted"}
 	case !a.begun:
-		f = &fault{code: exitUsage, text: firstLine(err.Error()), hint: "faas --help says what there is."}
+		f = &exitError{code: exitUsage, text: firstLine(err.Error()), hint: "faas --help says what there is."}
 	default:
-		f = &fault{code: exitFailed, text: err.Error()}
+		f = &exitError{code: exitFailed, text: err.Error()}
 	}
 	if f.text != "" {
 		fmt.Fprintln(a.errOut, "faas: "+printable(strings.TrimPrefix(f.text, "faas: ")))
@@ -88,7 +88,7 @@ func firstLine(text string) string {
 // faultOf is the error for an answer that is no success.
 func faultOf(p *admin.Problem) error {
 	code, hint := adviceFor(p)
-	return &fault{code: code, text: sentence(p.Error()), hint: hint, cause: p}
+	return &exitError{code: code, text: sentence(p.Error()), hint: hint, cause: p}
 }
 
 // sentence is the text of a problem as errors are written in Go: it begins small, and has no full stop.

@@ -295,7 +295,7 @@ func (a *app) editor(ctx context.Context, text string) (string, error) {
 		command = strings.Fields(a.env("EDITOR"))
 	}
 	if len(command) == 0 {
-		return "", &fault{code: exitUsage, text: "no editor is set", hint: "Set EDITOR, for example: export EDITOR=vi"}
+		return "", &exitError{code: exitUsage, text: "no editor is set", hint: "Set EDITOR, for example: export EDITOR=vi"}
 	}
 	dir, err := os.MkdirTemp("", "faas-")
 	if err != nil {

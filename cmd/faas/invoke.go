@@ -95,7 +95,7 @@ func (a *app) ended(out *admin.Result, log bool) error {
 	if out.Outcome == "OK" {
 		return nil
 	}
-	return &fault{code: exitFailed, text: failure(out)}
+	return &exitError{code: exitFailed, text: failure(out)}
 }
 
 // showOutput writes an output as it is, so that other programs can read it; a person gets a

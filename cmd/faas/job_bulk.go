@@ -105,7 +105,7 @@ func (a *app) orderBody(cmd *cobra.Command, o *order, ids []string, data string)
 
 // about says which job an error is about.
 func about(id string, err error) error {
-	var f *fault
+	var f *exitError
 	if errors.As(err, &f) {
 		f.text = id + ": " + f.text
 	}
@@ -117,7 +117,7 @@ func first(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	var f *fault
+	var f *exitError
 	if len(errs) > 1 && errors.As(errs[0], &f) {
 		f.text += fmt.Sprintf(" (and %d more have failed)", len(errs)-1)
 	}

@@ -27,7 +27,7 @@ of the host limits them, which --capacity sets:
 			case err != nil:
 				return err
 			case cmd.Flags().Changed("capacity") == (len(args) > 0):
-				return &fault{code: exitUsage, text: "this takes a function, or --capacity", hint: "Usage: " + cmd.UseLine()}
+				return &exitError{code: exitUsage, text: "this takes a function, or --capacity", hint: "Usage: " + cmd.UseLine()}
 			case len(args) == 0:
 				return a.setCapacity(cmd.Context(), c, capacity)
 			case len(args) == 1:

@@ -69,7 +69,7 @@ func (e *eventError) Error() string { return e.err.Error() }
 
 // isFinal tells whether the answer will be the same the next time.
 func isFinal(err error) bool {
-	var f *fault
+	var f *exitError
 	return errors.As(err, &f) && (f.code == exitAbsent || f.code == exitUsage)
 }
 
