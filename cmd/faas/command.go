@@ -186,3 +186,20 @@ func distance(a, b []rune) int {
 	}
 	return row[len(b)]
 }
+
+// group is a command that is nothing without one of its own.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name())
+	}
+	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+	g.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("there is no %q in faas %s: it has %s", args[0], g.Name(), strings.Join(names, ", "))
+		}
+		return usagef("faas %s has %s: say which", g.Name(), strings.Join(names, ", "))
+	}
+	g.AddCommand(commands...)
+	return g
+}
