@@ -49,8 +49,8 @@ func (a *app) width() int {
 	return width
 }
 
-// colours tells whether the output has colours; see https://no-color.org.
-func (a *app) colours() bool {
+// colors tells whether the output has colors; see https://no-color.org.
+func (a *app) colors() bool {
 	_, _, ok := a.size()
 	return ok && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"
 }

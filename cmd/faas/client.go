@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/inproc/faas/admin"
@@ -114,8 +115,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return context.Canceled
 	}
-	var inner *url.Error
-	if errors.As(err, &inner) {
+	if inner, ok := errors.AsType[*url.Error](err); ok {
 		err = inner.Err
 	}
 	text := "the host does not answer at " + c.url.String() + ": " + err.Error()
@@ -124,13 +124,11 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 
 // broken is the error of an answer that can't be read.
 func (c *client) broken(ctx context.Context, err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return c.another("it answers no JSON")
 	}
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return failedf("the host's answer can't be read: %v; is this command as new as the host?", err)
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return failedf("the host's answer can't be read: %v; is this command as new as the host?", kind)
 	}
 	return c.unreachable(ctx, err)
 }
@@ -181,9 +179,9 @@ func marshal(v any) ([]byte, error) {
 
 // path puts a path of the API together; each element is escaped.
 func path(elements ...string) string {
-	p := "/v1"
-	for _, e := range elements {
-		p += "/" + url.PathEscape(e)
+	escaped := make([]string, len(elements))
+	for i, e := range elements {
+		escaped[i] = url.PathEscape(e)
 	}
-	return p
+	return "/v1/" + strings.Join(escaped, "/")
 }

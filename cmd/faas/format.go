@@ -167,7 +167,7 @@ func or(text string) string {
 }
 
 // printable is text with its control characters escaped: what an input or an error holds must
-// not move the cursor, set colours, or break a table.
+// not move the cursor, set colors, or break a table.
 func printable(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	if !strings.ContainsFunc(text, unprintable) {

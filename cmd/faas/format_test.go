@@ -105,7 +105,9 @@ func TestWeightsAreReadFromArguments(t *testing.T) {
 		args string
 		want map[string]admin.Count
 	}{
-		{"8", map[string]admin.Count{"8": 1}}, {"latest", map[string]admin.Count{"0": 1}}, {"$LATEST", map[string]admin.Count{"0": 1}},
+		{"8", map[string]admin.Count{"8": 1}},
+		{"latest", map[string]admin.Count{"0": 1}},
+		{"$LATEST", map[string]admin.Count{"0": 1}},
 		{"7=90 8=10%", map[string]admin.Count{"7": 90, "8": 10}},
 	} {
 		got, err := parseWeights(strings.Fields(c.args))

@@ -220,7 +220,9 @@ func policyPairs(p *admin.JobPolicy) []pair {
 	}
 	return []pair{
 		{"retries", retries},
-		{"max age", duration(float64(p.MaxAgeNS))}, {"on success", p.OnSuccess}, {"on failure", p.OnFailure},
+		{"max age", duration(float64(p.MaxAgeNS))},
+		{"on success", p.OnSuccess},
+		{"on failure", p.OnFailure},
 	}
 }
 

@@ -96,10 +96,10 @@ func TestTablesFitTheTerminal(t *testing.T) {
 	}
 }
 
-func TestColoursAreForATerminalThatWantsThem(t *testing.T) {
+func TestColorsAreForATerminalThatWantsThem(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	colours := func(terminal bool, vars ...string) bool {
+	colors := func(terminal bool, vars ...string) bool {
 		s := newShell(t, f.URL)
 		for i := 0; i < len(vars); i += 2 {
 			s.vars[vars[i]] = vars[i+1]
@@ -110,10 +110,10 @@ func TestColoursAreForATerminalThatWantsThem(t *testing.T) {
 		require.Equal(t, exitOK, s.faas(t.Context(), "ls"))
 		return strings.Contains(s.out.String(), "\x1b[")
 	}
-	assert.True(t, colours(true))
-	assert.False(t, colours(true, "NO_COLOR", "1"))
-	assert.False(t, colours(true, "TERM", "dumb"))
-	assert.False(t, colours(false))
+	assert.True(t, colors(true))
+	assert.False(t, colors(true, "NO_COLOR", "1"))
+	assert.False(t, colors(true, "TERM", "dumb"))
+	assert.False(t, colors(false))
 }
 
 func TestTheWidthOfTheTerminalCountsBeforeColumns(t *testing.T) {

@@ -217,10 +217,22 @@ func (a *app) jobShowCommand() *cobra.Command {
 
 func (a *app) describeJob(ctx context.Context, c *client, j *admin.Job) error {
 	pairs := []pair{
-		{"job", j.ID}, {"function", j.Function}, {"tenant", j.Tenant}, {"state", j.State}, {"why", why(*j)},
-		{"accepted", full(j.Accepted)}, {"due", full(j.Due)}, {"expires", full(j.Expires)}, {"settled", full(j.Settled)},
-		{"attempts", count(j.Attempts)}, {"used", duration(float64(j.UsedNS))}, {"labels", labels(j.Labels)},
-		{"order key", j.OrderKey}, {"unique key", j.UniqueKey}, {"from", from(j.Origin)}, {"replay of", j.ReplayOf},
+		{"job", j.ID},
+		{"function", j.Function},
+		{"tenant", j.Tenant},
+		{"state", j.State},
+		{"why", why(*j)},
+		{"accepted", full(j.Accepted)},
+		{"due", full(j.Due)},
+		{"expires", full(j.Expires)},
+		{"settled", full(j.Settled)},
+		{"attempts", count(j.Attempts)},
+		{"used", duration(float64(j.UsedNS))},
+		{"labels", labels(j.Labels)},
+		{"order key", j.OrderKey},
+		{"unique key", j.UniqueKey},
+		{"from", from(j.Origin)},
+		{"replay of", j.ReplayOf},
 	}
 	if j.Waiting != nil {
 		pairs = append(pairs, pair{"until", full(j.Waiting.Until)}, pair{"behind", j.Waiting.Job})

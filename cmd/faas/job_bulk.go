@@ -105,8 +105,7 @@ func (a *app) orderBody(cmd *cobra.Command, o *order, ids []string, data string)
 
 // about says which job an error is about.
 func about(id string, err error) error {
-	var f *exitError
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*exitError](err); ok {
 		f.text = id + ": " + f.text
 	}
 	return hinted(err, "faas jobs ls lists the jobs that the host still keeps.")

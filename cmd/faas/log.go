@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -71,10 +73,8 @@ func (a *app) logs(ctx context.Context, query url.Values, most int, follow bool)
 }
 
 func (a *app) lastLines(ctx context.Context, c *client, query url.Values, most int) (admin.Log, error) {
-	last := url.Values{"limit": {strconv.Itoa(most)}}
-	for name, values := range query {
-		last[name] = values
-	}
+	last := maps.Clone(query)
+	last.Set("limit", strconv.Itoa(most))
 	return get[admin.Log](ctx, c, path("log"), last)
 }
 
@@ -91,34 +91,40 @@ func (a *app) showLog(all admin.Log) error {
 // followLog prints lines as they come.
 func (a *app) followLog(ctx context.Context, c *client, query url.Values, epoch string, after admin.Count) error {
 	f := &follower{app: a, epoch: epoch}
-	s := &stream{c: c, path: path("log", "events"), query: query, last: fmt.Sprint(after), sleep: a.sleep}
-	s.ready, s.opened, s.lost, s.event = f.ready, f.opened, f.lost, f.event
-	return s.follow(ctx)
+	f.stream = &stream{
+		c: c, path: path("log", "events"), query: query, last: fmt.Sprint(after), sleep: a.sleep,
+		opened: f.opened, lost: f.lost, event: f.event,
+	}
+	return f.stream.follow(ctx)
 }
 
 // follower is what follows the log of a host that may go and come back.
 type follower struct {
 	*app
 
-	epoch string // of the host
-	away  bool   // it does not answer, and that was said
+	stream *stream
+	epoch  string // of the host
+	away   bool   // it does not answer, and that was said
 }
 
-// ready looks whether the host was started anew: then it counts its lines from 1, and they are asked
-// for from the first.
-func (f *follower) ready(ctx context.Context, s *stream) error {
-	host, err := get[admin.Host](ctx, s.c, path("host"), nil)
-	if err == nil && host.Epoch != f.epoch {
-		f.epoch, f.away, s.last = host.Epoch, true, "0"
-	}
-	return err
-}
+var errAnew = errors.New("the host was started anew")
 
-func (f *follower) opened() {
-	if f.away {
+// opened looks whether the host was started anew: then it counts its lines from 1, and they are asked
+// for from the first. It looks when there is a connection: what was looked up before could be that of
+// a host that ends just then.
+func (f *follower) opened(ctx context.Context) error {
+	host, err := get[admin.Host](ctx, f.stream.c, path("host"), nil)
+	switch {
+	case err != nil:
+		return err
+	case host.Epoch != f.epoch:
+		f.epoch, f.away, f.stream.last = host.Epoch, true, "0"
+		return errAnew
+	case f.away:
 		fmt.Fprintln(f.errOut, "faas: the host is back")
 	}
 	f.away = false
+	return nil
 }
 
 func (f *follower) lost(err error) {
@@ -180,7 +186,7 @@ func (a *app) line(l *admin.Line) string {
 		place = printable(place) + ": "
 	}
 	attrs := attributes(l.JSON)
-	if a.colours() {
+	if a.colors() {
 		level, attrs = paint(level, levelTone(l.Level)), paint(attrs, dim)
 	}
 	text := l.Time.UTC().Format("15:04:05.000") + " " + level + " " + place + printable(l.Message)

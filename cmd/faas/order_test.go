@@ -53,7 +53,7 @@ func TestManyJobsNeedNoQuestionWithYes(t *testing.T) {
 	f := newFake(t)
 	s := newShell(t, f.URL)
 	assert.Equal(t, exitOK, s.faas(t.Context(), "jobs", "replay", "--all", "-y"))
-	assert.Equal(t, `{"filter":{},"expect":1234}`, f.last(t, "POST /v1/jobs/replay"))
+	assert.JSONEq(t, `{"filter":{},"expect":1234}`, f.last(t, "POST /v1/jobs/replay"))
 }
 
 func TestAQuestionEndsWithTheCommand(t *testing.T) {
@@ -122,7 +122,7 @@ func TestAnAliasThatIsNewIsMadeIfThereIsStillNone(t *testing.T) {
 	f.set("GET /v1/functions/resize/aliases", answer{body: `{"function":"resize","aliases":[]}`})
 	s := newShell(t, f.URL)
 	require.Equal(t, exitOK, s.faas(t.Context(), "alias", "set", "resize", "", "8"), s.errOut.String())
-	assert.Equal(t, `{"weights":{"8":1},"ifRevision":0}`, f.last(t, "PUT /v1/functions/resize/aliases/$default"))
+	assert.JSONEq(t, `{"weights":{"8":1},"ifRevision":0}`, f.last(t, "PUT /v1/functions/resize/aliases/$default"))
 	assert.Equal(t, "resize:$default → 8 (revision 1)\n", s.out.String())
 }
 

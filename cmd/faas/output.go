@@ -31,7 +31,7 @@ func list[T any](a *app, doc any, items []T, columns []column[T], none string) e
 
 // table prints items for a person.
 func table[T any](a *app, items []T, columns []column[T]) error {
-	return a.print(layOut(columns, items, a.width()).lines(items, a.colours())...)
+	return a.print(layOut(columns, items, a.width()).lines(items, a.colors())...)
 }
 
 // single prints one thing: text does it for a person.
@@ -86,7 +86,7 @@ func (a *app) describe(pairs ...pair) error {
 			continue
 		}
 		name := p.name + strings.Repeat(" ", width-len(p.name)+gap)
-		if a.colours() {
+		if a.colors() {
 			name = paint(name, dim)
 		}
 		out = append(out, name+printable(p.value))
@@ -96,7 +96,7 @@ func (a *app) describe(pairs ...pair) error {
 
 // title prints a heading with a blank line above it.
 func (a *app) title(text string) error {
-	if a.colours() {
+	if a.colors() {
 		text = paint(text, head)
 	}
 	return a.print("", text)

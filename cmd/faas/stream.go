@@ -26,12 +26,11 @@ type stream struct {
 	c      *client
 	path   string
 	query  url.Values
-	last   string                                     // the ID of the last event
-	ready  func(ctx context.Context, s *stream) error // before each connection; nil: nothing
-	opened func()                                     // the host has answered; nil: nothing
-	event  func(e event) error                        // an error ends it
-	lost   func(err error)                            // the host does not answer
-	quiet  time.Duration                              // after so long without an event the connection is dead; 0: never
+	last   string                          // the ID of the last event
+	opened func(ctx context.Context) error // the host has answered; an error closes the connection, and another is made; nil: nothing
+	event  func(e event) error             // an error ends it
+	lost   func(err error)                 // the host does not answer
+	quiet  time.Duration                   // after so long without an event the connection is dead; 0: never
 	sleep  func(ctx context.Context, d time.Duration) bool
 }
 
@@ -44,7 +43,7 @@ func (s *stream) follow(ctx context.Context) error {
 		var own *eventError
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it was to end
 		case errors.As(err, &own):
 			return own.err
 		case isFinal(err) || err != nil && !connected && !got:
@@ -77,11 +76,6 @@ func isFinal(err error) bool {
 func (s *stream) connect(ctx context.Context) (got bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if s.ready != nil {
-		if err := s.ready(ctx, s); err != nil {
-			return false, err
-		}
-	}
 	header := http.Header{"Accept": {"text/event-stream"}}
 	if s.last != "" {
 		header.Set("Last-Event-ID", s.last)
@@ -92,7 +86,9 @@ func (s *stream) connect(ctx context.Context) (got bool, err error) {
 	}
 	defer resp.Body.Close()
 	if s.opened != nil {
-		s.opened()
+		if err := s.opened(ctx); err != nil {
+			return true, err
+		}
 	}
 	touch := func() {}
 	if s.quiet > 0 {

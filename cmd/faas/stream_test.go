@@ -32,7 +32,7 @@ func (p *phases) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sends sends events, and is over.
+// sends is a connection with events, which is over after them.
 func sends(events ...string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -81,11 +81,29 @@ func TestALogIsFollowedAcrossARestartOfTheHost(t *testing.T) {
 	f.stream("/v1/log/events", p.serve)
 	s := newShell(t, f.URL)
 	assert.Equal(t, exitOK, s.faas(until(t, s.out, "four"), "logs", "-f", "resize", "--level", "warn"))
-	assert.Equal(t, []string{"40", "41", "42", "0", "0"}, p.lasts, "a host that was started anew counts from 1")
+	assert.Equal(t, []string{"40", "41", "42", "42", "42", "0"}, p.lasts, "a host that was started anew counts from 1")
 	assert.Equal(t, "14:00:00.000 INFO  one\n14:00:00.000 INFO  two\n14:00:00.000 INFO  three\n14:00:00.000 INFO  four\n", s.out.String())
 	assert.Equal(t, 1, strings.Count(s.errOut.String(), "waiting for it"), "it is said once: %s", s.errOut)
 	assert.Equal(t, 1, strings.Count(s.errOut.String(), "is back"))
 	assert.Contains(t, f.asked(), "GET /v1/log/events function=resize&level=warn")
+}
+
+// TestALineOfAnotherHostIsNotTakenForOneOfThis has the host end after the log was read, and before it
+// is followed: the number that the new one is asked for is that of another line.
+func TestALineOfAnotherHostIsNotTakenForOneOfThis(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.set("GET /v1/log", answer{body: `{"lines":[],"last":40}`})
+	restarted := func(w http.ResponseWriter) {
+		f.set("GET /v1/host", answer{body: `{"epoch":"another","name":"shop"}`})
+		sends(logEvent(41, "forty-one"))(w)
+	}
+	p := &phases{each: []func(http.ResponseWriter){restarted, sends(logEvent(1, "one"), logEvent(2, "two"))}}
+	f.stream("/v1/log/events", p.serve)
+	s := newShell(t, f.URL)
+	assert.Equal(t, exitOK, s.faas(until(t, s.out, "two"), "logs", "-f"))
+	assert.Equal(t, []string{"40", "0"}, p.lasts)
+	assert.Equal(t, "14:00:00.000 INFO  one\n14:00:00.000 INFO  two\n", s.out.String())
 }
 
 func TestAFollowedLogEndsWhenTheRightIsGone(t *testing.T) {

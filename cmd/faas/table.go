@@ -25,7 +25,7 @@ type column[T any] struct {
 	tone  func(T) tone   // nil: plain
 }
 
-// tone is what a cell's colour says. No colour says what the text doesn't.
+// tone is what a cell's color says. No color says what the text doesn't.
 type tone int
 
 const (
@@ -37,7 +37,7 @@ const (
 	head
 )
 
-// paint gives text the colour of its tone. They are of the 16 that the terminal's own theme has.
+// paint gives text the color of its tone. They are of the 16 that the terminal's own theme has.
 func paint(text string, t tone) string {
 	style := lipgloss.NewStyle()
 	switch t {
@@ -158,7 +158,7 @@ func (g *grid[T]) cut() bool {
 }
 
 // lines are those of the table.
-func (g *grid[T]) lines(items []T, colours bool) []string {
+func (g *grid[T]) lines(items []T, colors bool) []string {
 	out := make([]string, len(g.cells))
 	for i, row := range g.cells {
 		var b strings.Builder
@@ -169,7 +169,7 @@ func (g *grid[T]) lines(items []T, colours bool) []string {
 			} else if i > 0 {
 				t = plain
 			}
-			b.WriteString(g.cell(j, cell, t, colours))
+			b.WriteString(g.cell(j, cell, t, colors))
 		}
 		out[i] = strings.TrimRight(b.String(), " ")
 	}
@@ -177,10 +177,10 @@ func (g *grid[T]) lines(items []T, colours bool) []string {
 }
 
 // cell is a cell with its blanks, those to the right of the last one being no loss.
-func (g *grid[T]) cell(j int, text string, t tone, colours bool) string {
+func (g *grid[T]) cell(j int, text string, t tone, colors bool) string {
 	text = ansi.Truncate(text, g.widths[j], "…")
 	blanks := strings.Repeat(" ", g.widths[j]-ansi.StringWidth(text))
-	if colours {
+	if colors {
 		text = paint(text, t)
 	}
 	if g.columns[j].right {

@@ -292,7 +292,7 @@ func (a *app) live(ctx context.Context, c *client, w *watch) error {
 	for more := true; more; more = a.sleep(ctx, time.Second) {
 		width, height, _ := a.size()
 		r, lost := w.report()
-		fmt.Fprint(a.out, screen(w.draw(&r, lost, width, height, a.colours())))
+		fmt.Fprint(a.out, screen(w.draw(&r, lost, width, height, a.colors())))
 	}
 	cancel()
 	fmt.Fprint(a.out, leave)
@@ -305,14 +305,14 @@ func screen(lines []string) string {
 }
 
 // draw lays the view out. A height of 0 has room for all.
-func (w *watch) draw(r *report, lost error, width, height int, colours bool) []string {
+func (w *watch) draw(r *report, lost error, width, height int, colors bool) []string {
 	columns := topColumns()
 	rows := r.Functions
 	if room := height - 4; height > 0 && len(rows) > room {
 		rows = rows[:max(room, 0)]
 	}
 	items := append(slices.Clone(rows), r.Total)
-	table := layOut(columns, items, width).lines(items, colours)
+	table := layOut(columns, items, width).lines(items, colors)
 	out := append([]string{w.headline(r, lost, width), ""}, table...)
 	if height > 0 && len(out) > height {
 		out = out[:height]
