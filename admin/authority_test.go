@@ -38,3 +38,11 @@ func TestListsAndSumsHoldWhatTheViewerMaySee(t *testing.T) {
 		assert.Equal(t, none.Header(), denied.Header())
 	})
 }
+
+func TestAViewerWithoutARightToTheHostHasAnEmptyListOfRights(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		assert.Contains(t, w.do(other, http.MethodGet, "/v1/host", "").Body.String(), `"rights":[]`)
+	})
+}

@@ -73,7 +73,7 @@ func (x *exchange) host() (any, error) {
 	rights := x.rights("")
 	out := Host{
 		API: apiVersion, Epoch: x.h.epoch, Now: time.Now(), Writes: x.h.writes, Parts: x.h.parts(),
-		Viewer: Viewer{Principal: shownPrincipal(x.who), Rights: slices.Concat([]string{}, rights)},
+		Viewer: Viewer{Principal: shownPrincipal(x.who), Rights: append([]string{}, rights...)},
 	}
 	if slices.Contains(rights, string(access.See)) {
 		stats := x.h.router.Stats()

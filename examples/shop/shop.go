@@ -70,7 +70,7 @@ func newShop(log io.Writer) (*shop, error) {
 func (s *shop) router(logger *slog.Logger) *faas.Router {
 	calls := observe.Log(logger, observe.WithSampling(100), observe.WithBilled(s.book.Rounding()))
 	return faas.New(
-		faas.WithCapacity(40), faas.WithLogger(logger), faas.WithGate(s.budgets), faas.WithMeter(s.budgets), faas.WithMeter(s.ledger),
+		faas.WithCapacity(20), faas.WithLogger(logger), faas.WithGate(s.budgets), faas.WithMeter(s.budgets), faas.WithMeter(s.ledger),
 		faas.WithMeter(s.recorder), faas.WithRefusals(s.recorder.Refused), faas.WithDecisions(s.recorder.Decided),
 		faas.WithMeter(calls), faas.WithRefusals(calls.Refused), faas.WithCapture(s.ring),
 	)

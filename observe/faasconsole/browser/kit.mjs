@@ -3,19 +3,19 @@
 import { spawn } from "node:child_process";
 import { chromium } from "playwright-core";
 
-/** Starts the shop on a free port, and returns its address. */
+/** Starts a host, and returns its address, and what else it prints in its first line: words=values. */
 export async function open(program, ...args) {
-  const shop = spawn(program, args.includes("-addr") ? args : ["-addr", "127.0.0.1:0", ...args], { stdio: ["ignore", "pipe", "ignore"] });
-  const base = await new Promise((found, failed) => {
+  const shop = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
+  const line = await new Promise((found, failed) => {
     let text = "";
     shop.stdout.on("data", (d) => {
       text += d;
-      const m = /(http:\S+)/.exec(text);
-      if (m) found(m[1]);
+      if (text.includes("\n")) found(text.split("\n")[0]);
     });
     shop.on("exit", (code) => failed(new Error(`the shop ended with ${code}`)));
   });
-  return { base, close: () => new Promise((done) => { shop.removeAllListeners("exit"); shop.on("exit", done); shop.kill("SIGTERM"); }) };
+  const said = Object.fromEntries([...line.matchAll(/(\w+)=(\S+)/g)].map((m) => [m[1], m[2]]));
+  return { base: /http:\S+/.exec(line)[0], said, close: () => new Promise((done) => { shop.removeAllListeners("exit"); shop.on("exit", done); shop.kill("SIGTERM"); }) };
 }
 
 /** A headless browser that calls nobody by itself. */
@@ -36,6 +36,14 @@ export async function pageOf(b, base, options = {}, allowed = []) {
   });
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`)));
   return { page, faults, close: () => context.close() };
+}
+
+/** Logs a viewer in. */
+export async function logIn(page, base, token) {
+  await page.goto(base);
+  await page.getByLabel("Your token").fill(token);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.locator("main h1:not(.login h1)").waitFor();
 }
 
 /** Fails with a sentence unless it is so. */

@@ -1,9 +1,9 @@
-// Takes the pictures of docs: pictures.mjs SHOP DIRECTORY.
+// Takes the pictures of docs: pictures.mjs PROGRAMS DIRECTORY.
 
 import { open, browser, pageOf } from "./kit.mjs";
 
 const [, , program, out] = process.argv;
-const shop = await open(program, "-release", "150s", "-speed", "1.5");
+const shop = await open(program + "/shop", "-addr", "127.0.0.1:0", "-release", "150s", "-speed", "1.5");
 const b = await browser();
 await new Promise((go) => setTimeout(go, 240_000)); // until the charts have something to show
 for (const colorScheme of ["light", "dark"]) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Walks through the console of examples/shop with Debian's chromium. If chromium or Node.js is
+# Walks through the console of examples/shop, and of the host in stage, with Debian's chromium. If chromium or Node.js is
 # absent, it is installed on Debian as root; otherwise that is an error.
 #
 #   observe/faasconsole/browser/run.sh               the walks and checks
@@ -22,5 +22,6 @@ trap cleanup EXIT
 cp package.json package-lock.json *.mjs "$work"
 (cd "$work" && npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >/dev/null)
 go -C ../../../examples build -o "$work/shop" ./shop
+go -C .. build -o "$work/stage" ./browser/stage
 dir=${2:+$(mkdir -p "$2" && cd "$2" && pwd)}
-cd "$work" && timeout 600 node "${1:-walk}.mjs" "$work/shop" ${dir:+"$dir"}
+cd "$work" && timeout 900 node "${1:-walk}.mjs" "$work" ${dir:+"$dir"}

@@ -2,7 +2,8 @@
 // charts of a page, and a table with the same data.
 
 import { h, s, morph } from "./dom.js";
-import { minute, clock } from "./format.js";
+import { minute, clock, tick } from "./format.js";
+import { brush } from "./brush.js";
 
 /* global uPlot */
 
@@ -27,7 +28,7 @@ export function chart(id, spec) {
   specs.set(id, spec);
   return h("figure", { class: "plot", role: "group", "aria-label": spec.label, "data-key": "plot:" + id },
     h("div", { class: "plot-frame" },
-      h("div", { class: "plot-box", "data-keep": id, tabindex: "0", role: "img", "aria-label": spec.label + " Left and right move along it." }),
+      h("div", { class: "plot-box", "data-keep": id, tabindex: "0", role: "img", "aria-label": spec.label + " Left and right move along it" + (spec.brush ? ", with shift they select." : ".") }),
       h("ol", { class: "plot-ends", "data-keep": id + ":ends", "aria-hidden": "true" })),
     h("p", { class: "read", "data-keep": id + ":read" }),
     h("ul", { class: "key" }, spec.series.filter((one) => one.name).map((one) => h("li", null, swatch(one), `${one.name} ${one.value ?? ""}`))));
@@ -77,7 +78,7 @@ function place(id, el) {
     d.observer.observe(el);
     el.onkeydown = (e) => step(d, e);
   }
-  const shape = JSON.stringify([spec.series.map((one) => [one.name, one.kind, one.token]), spec.height, Boolean(spec.heat), spec.max !== undefined]);
+  const shape = JSON.stringify([spec.series.map((one) => [one.name, one.kind, one.token]), spec.height, Boolean(spec.heat), Boolean(spec.brush), spec.max !== undefined]);
   d.spec = spec;
   d.height = spec.height;
   const data = dataOf(spec);
@@ -87,7 +88,6 @@ function place(id, el) {
     d.shape = shape;
     d.plot = new uPlot(options(d, el), data, el);
   } else d.plot.setData(data);
-  ends(el, d);
 }
 
 // Stacked series are added up here: uPlot stacks nothing.
@@ -108,20 +108,21 @@ function options(d, el) {
   const stacked = spec.series.map((one, i) => (one.kind === "stack" || one.kind === "hatch" ? i + 1 : 0)).filter(Boolean);
   return {
     width: el.clientWidth, height: spec.height, legend: { show: false }, padding: [12, 4, 0, 0],
-    cursor: { sync: { key: "page" }, y: false, drag: { x: false, y: false }, points: { show: false } },
+    cursor: { sync: { key: "page" }, y: false, drag: { x: false, y: false }, points: { show: false }, dataIdx: (u, s, i, t) => (i > 0 && (u.data[0][i] - t) * 20 > u.data[0][i] - u.data[0][i - 1] && spec.series.some((one) => one.kind === "bars") ? i - 1 : i) },
     scales: {
-      x: { time: true },
+      x: { time: true, range: (u, lo, hi) => d.spec.span ?? [lo, hi] },
       y: spec.log ? { distr: 3, log: 10, range: () => spec.log } : { range: (u, lo, hi) => [0, Math.max(hi ?? 0, d.spec.max ?? 0) * 1.14 || 1] },
     },
     axes: [
-      axis({ size: 26, space: 72, values: (u, ticks) => ticks.map((t) => (ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : minute)(t * 1000)), grid: { show: false } }),
-      axis({ size: spec.log ? 56 : 44, space: spec.height > 120 ? 36 : 24, splits: spec.log ? () => decades(d.spec.log) : undefined, values: (u, ticks) => ticks.map((t) => (spec.format ?? String)(t)) }),
+      axis({ size: 26, space: () => (el.clientWidth < 400 ? 48 : 72), values: (u, ticks) => ticks.map((t) => (ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : minute)(t * 1000)), grid: { show: false } }),
+      axis({ size: spec.left ?? 44, space: spec.height > 120 ? 36 : 24, splits: spec.log ? () => decades(d.spec.log) : undefined, values: (u, ticks) => ticks.map((t) => (spec.format ?? tick)(t)) }),
     ],
     series: [{}, ...spec.series.map((one) => serie(d, one))],
     bands: stacked.slice(1).map((i, at) => ({ series: [i, stacked[at]], fill: () => fillOf(d, spec.series[i - 1]) })),
     hooks: {
       drawAxes: [(u) => d.spec.heat && heat(u, d.spec)],
-      draw: [(u) => events(u, d.spec), (u) => marks(u, d.spec)],
+      ready: [(u) => { if (d.spec.brush) d.brushed = brush(u, el, () => d.spec); }],
+      draw: [(u) => events(u, d.spec), (u) => marks(u, d.spec), () => ends(el, d), () => d.spec.brush && d.brushed?.()],
       setCursor: [(u) => read(u, d)],
     },
   };
@@ -136,7 +137,7 @@ const axis = (own) => ({
 
 function serie(d, one) {
   const base = { label: one.name ?? "", points: { show: false }, spanGaps: false };
-  const paths = one.step ? uPlot.paths.stepped({ align: 1 }) : one.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 40] }) : undefined;
+  const paths = one.step ? uPlot.paths.stepped({ align: 1 }) : one.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 40], align: 1 }) : undefined;
   if (one.kind === "stack" || one.kind === "hatch") return { ...base, stroke: () => ink("bg"), width: 1, fill: () => fillOf(d, one) };
   if (one.kind === "bars") return { ...base, paths, stroke: () => ink(one.token), width: 0, fill: () => ink(one.token) };
   return {
@@ -195,7 +196,10 @@ function events(u, spec) {
 function marks(u, spec) {
   const c = u.ctx;
   c.save();
-  let last = -Infinity;
+  c.setLineDash([]);
+  c.font = `${12 * ratio()}px system-ui`;
+  c.textAlign = "center";
+  let [last, said] = [-Infinity, -Infinity];
   for (const m of spec.marks ?? []) {
     const x = u.valToPos(m.t, "x", true);
     const y = u.valToPos(m.y, "y", true);
@@ -212,6 +216,14 @@ function marks(u, spec) {
     c.lineWidth = 1.5 * ratio();
     c.fill();
     c.stroke();
+    if (!m.text || x - said < 56 * ratio()) continue;
+    said = x;
+    c.textBaseline = m.up ? "bottom" : "top";
+    c.lineWidth = 4 * ratio();
+    c.strokeStyle = ink("bg");
+    c.strokeText(m.text, x, y + 2 * r);
+    c.fillStyle = ink("text");
+    c.fillText(m.text, x, y + 2 * r);
   }
   c.restore();
 }
@@ -257,6 +269,7 @@ function ends(el, d) {
 function read(u, d) {
   const line = d.el.closest("figure")?.querySelector(".read");
   if (!line) return;
+
   const i = u.cursor.idx;
   if (i === null || i === undefined || u.cursor.left < 0) {
     morph(line, d.spec.rest ?? "");
@@ -264,12 +277,12 @@ function read(u, d) {
   }
   const t = u.data[0][i];
   const near = d.spec.readout?.(t);
-  morph(line, h("b", null, clock(t * 1000)), near ?? d.spec.series.filter((one) => one.name).map((one) => h("span", null, h("bdi", null, one.name), " ", h("b", null, (d.spec.value ?? d.spec.format ?? String)(one.values[i] ?? 0)))));
+  morph(line, h("b", null, clock(t * 1000)), near ?? d.spec.series.filter((one) => one.name).map((one) => h("span", null, h("bdi", null, one.name), " ", h("b", null, (d.spec.value ?? d.spec.format ?? tick)(one.values[i] ?? 0)))));
 }
 
 function step(d, e) {
   const u = d.plot;
-  if (!u || !["ArrowLeft", "ArrowRight", "Home", "End"].includes(e.key)) return;
+  if (!u || !["ArrowLeft", "ArrowRight", "Home", "End"].includes(e.key) || (e.shiftKey && d.spec.brush)) return;
   e.preventDefault();
   const last = u.data[0].length - 1;
   const at = u.cursor.idx ?? last;

@@ -23,6 +23,9 @@ export function digits(v) {
   return a < 0.001 ? "<0.001" : v.toFixed(3);
 }
 
+/** A number on an axis: 0.5, 40, 1,000, and never an exponent. */
+export const tick = (v) => (Number.isInteger(v) || Math.abs(v) < 1e-9 ? Math.round(v).toLocaleString("en-US") : v.toLocaleString("en-US", { maximumSignificantDigits: 2 }));
+
 /** A share as a percentage, without its sign. */
 export const percent = (part, whole) => (whole ? digits((100 * part) / whole) : "–");
 
@@ -67,7 +70,9 @@ export const instant = (t) => new Date(t).toISOString().slice(0, 19).replace("T"
 /** How long ago. */
 export const ago = (t, now) => {
   const d = (now - new Date(t).getTime()) / 1000;
-  return d < 1 ? "now" : `${long(d)} ago`;
+  if (d < 1) return "now";
+  const [size, unit] = d < 60 ? [1, "s"] : d < 3600 ? [60, "m"] : d < 86400 ? [3600, "h"] : [86400, "d"];
+  return `${Math.floor(d / size)}${nb}${unit}${nb}ago`;
 };
 
 /** Bytes: 1.50 GiB. */
@@ -80,6 +85,16 @@ export function bytes(v) {
   return "";
 }
 
+/** The amounts of a column, with as many digits as the largest needs to have three, and at least two. */
+export function amounts(list) {
+  const most = Math.max(0, ...list.map(Number).filter(Number.isFinite));
+  const places = most > 0 ? Math.min(9, Math.max(2, 2 - Math.floor(Math.log10(most)))) : 2;
+  return (v) => (Number(v) === 0 ? "0" : Number(v).toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }));
+}
+
+/** One amount, large: [digits, currency], in millionths where it is that small. */
+export const amount = (text, currency) => (Math.abs(Number(text)) < 0.001 && Number(text) !== 0 ? [digits(1e6 * Number(text)), "µ" + currency] : [money(text), currency]);
+
 /** A decimal amount with two digits, or more where it is smaller than a cent. */
 export function money(text) {
   const v = Number(text);
@@ -87,7 +102,7 @@ export function money(text) {
   if (v === 0) return "0.00";
   const a = Math.abs(v);
   if (a >= 0.995) return v.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-  if (a >= 0.01) return v.toFixed(3);
+  if (a >= 0.01) return v.toFixed(Math.abs(v - Number(v.toFixed(2))) < 1e-12 ? 2 : 3);
   return v.toPrecision(2).includes("e") ? "<0.0001" : v.toPrecision(2);
 }
 

@@ -2,7 +2,7 @@
 
 import { h, s, mark, word } from "./dom.js";
 import { span, n, digits, count, clock, instant, ago, weight } from "./format.js";
-import { now, touch } from "./store.js";
+import { now, touch, may } from "./store.js";
 import { link, here, current } from "./route.js";
 
 /** A section with a heading, an aside, and what stands at the far end of its line. */
@@ -56,15 +56,21 @@ export const since = (t) => h("time", { datetime: t, title: instant(t) }, ago(t,
 export function absent(problem) {
   if (!problem) return h("p", { class: "muted wait" }, "Asking the host…");
   if (problem.option) return h("p", { class: "muted" }, "The host does not show this: ", h("code", null, `admin.${problem.option}`), " would.");
-  if (problem.status === 404 || problem.status === 403) return h("p", { class: "muted" }, "You may not see this. Whoever manages the host's rules can grant the right.");
+  if (problem.status === 404 || problem.status === 403) return denied();
   return h("p", { class: "muted" }, problem.message);
 }
+
+/** What stands after a noun that is counted, for a viewer who does not see the whole host. */
+export const yours = () => (may("see") ? "" : " that you may see");
+
+/** The page is there, and says who may see it. */
+export const denied = (right = "see") => h("p", { class: "muted", "data-key": "denied" }, "That needs the right ", h("code", null, right), ", which you do not have here. It is granted by the rules of the host, the func of ", h("code", null, "admin.WithAuthorize"), ".");
 
 /** A thin bar: parts are [share of the whole, class]. */
 export function bar(label, ...parts) {
   return s("svg", { class: "bar", viewBox: "0 0 100 4", preserveAspectRatio: "none", role: "img", "aria-label": label },
     s("rect", { class: "bg", width: 100, height: 4 }),
-    parts.map(([part, kind]) => s("rect", { class: kind ?? "", width: Math.max(0, Math.min(100, 100 * part)).toFixed(1), height: 4 })));
+    parts.map(([part, kind]) => kind === "fair" ? s("rect", { class: kind, x: (100 * part - 0.5).toFixed(1), width: 1, height: 4 }) : s("rect", { class: kind ?? "", width: Math.max(0, Math.min(100, 100 * part)).toFixed(1), height: 4 })));
 }
 
 /** The weights of an alias as a thin bar and words: v7 60, v8 40 %. */

@@ -214,7 +214,8 @@ export function columns(answer) {
 export function grid(answer, points, seconds) {
   const step = n(answer.stepNS) / 1e9;
   const end = Math.floor(new Date(answer.now).getTime() / 1000 / step) * step - step;
-  const start = Math.max(end - seconds + step, Math.ceil(new Date(answer.since).getTime() / 1000 / step) * step);
+  const began = state.restarts.length ? 0 : Math.min(new Date(state.host?.started ?? 0).getTime() / 1000, end - seconds / 10); // before it there was nothing to draw
+  const start = Math.max(end - seconds + step, Math.ceil(new Date(answer.since).getTime() / 1000 / step) * step, Math.floor(began / step) * step);
   const byStart = new Map(points.map((p) => [p[0], p]));
   const x = [];
   for (let t = start; t <= end; t += step) x.push(t);

@@ -1,18 +1,19 @@
-// Calls that failed, grouped; one of them, with its input, to be run again.
+// Calls that failed, grouped.
 
 import { h, mark, word, icon } from "../dom.js";
-import { doc, problem, has, may, writes, refresh, touch, now } from "../store.js";
-import { post, part } from "../api.js";
+import { doc, problem, has, now, state } from "../store.js";
+import { part } from "../api.js";
 import { link, here, go, range } from "../route.js";
-import { n, plural, count, duration, clock, instant, pretty, fault, diff, bytes } from "../format.js";
-import { says, table, section, absent, since, at, fn, number } from "../parts.js";
+import { plural, count, clock, minute } from "../format.js";
+import { says, table, section, absent, since, at, number, yours } from "../parts.js";
 import { chart, spark, twin } from "../chart.js";
-import { s } from "../dom.js";
+import { drawer, normal, stateOf } from "./failure.js";
 
 export function needs(route) {
   if (!has("ring")) return { functions: { path: "functions", every: 5000 } };
   const { id } = route.params;
-  const from = new Date(Math.floor((now() - range(route).seconds * 1000) / 60000) * 60000).toISOString();
+  const start = Math.floor((now() - range(route).seconds * 1000) / 60000) * 60;
+  const from = new Date(1000 * Math.min(start, selected(route)?.[0] ?? start)).toISOString();
   const list = { functions: { path: "functions", every: 5000 }, "page:failures": { path: "failures", query: { limit: 1000, function: route.params.function, tenant: route.params.tenant, since: from }, every: 3000 } };
   if (id) {
     list["page:one"] = { path: "failures/" + part(id), every: 0 };
@@ -25,26 +26,58 @@ export function needs(route) {
 export function view(route) {
   const answer = doc("page:failures");
   const trouble = has("ring") ? problem("page:failures") : { option: "WithRing" };
-  const list = answer ? groups(answer.failures) : [];
-  const left = h("div", { class: "list", "data-key": "list" }, heading(answer, list, route, trouble), filters(route),
-    trouble ? captures(trouble) : answer && (list.length ? [timeline(answer.failures, route), groupTable(list, route)] : nothing(route)));
+  const chosen = answer ? answer.failures.filter((f) => within(f, route)) : [];
+  const list = groups(chosen);
+  const left = h("div", { class: "list", "data-key": "list" }, heading(answer, chosen, list, route), filters(answer, route),
+    trouble ? captures(trouble) : answer && (answer.failures.length ? [timeline(answer.failures, route), list.length ? groupTable(list, route) : h("p", { class: "muted", "data-key": "none" }, "No call failed within what is selected.")] : nothing(route)));
   if (!route.params.id) return left;
-  return h("div", { class: "withdrawer", "data-key": "drawer" }, left, drawer(route));
+  return h("div", { class: "withdrawer", "data-key": "drawer" }, left, drawer(route, list));
 }
 
-function heading(answer, list, route) {
-  const r = range(route);
+/** The span of time that the viewer has selected, in seconds: [from, to]; to is null up to now. null: all of the range. */
+function selected(route) {
+  const [from, to] = [Date.parse(route.params.from) / 1000, Date.parse(route.params.to) / 1000];
+  return Number.isFinite(from) ? [from, Number.isFinite(to) ? to : null] : null;
+}
+
+function within(f, route) {
+  const span = selected(route);
+  const t = new Date(f.start) / 1000;
+  return (!span || (t >= span[0] && t < (span[1] ?? Infinity))) && (!route.params.outcome || f.outcome === route.params.outcome);
+}
+
+const spanWords = ([from, to], clockOf = minute) => `${clockOf(from * 1000)} – ${to === null ? "now" : clockOf(to * 1000)}`;
+
+function heading(answer, chosen, list, route) {
   if (!answer) return says("none", "Failures");
-  const calls = answer.failures.length;
-  if (!calls) return says("well", `No call has failed in the ${r.words}`);
-  const worst = list[0];
-  return says(worst.platform ? "none" : "failing", [`${count(calls)}${calls === 1000 ? " or more" : ""} ${calls === 1 ? "call" : "calls"} failed in the ${r.words}, most of them `, h("a", { class: "link", href: link("functions", worst.function) }, word(worst.function))],
+  const span = selected(route);
+  const moment = (t) => (range(route).seconds > 300 ? minute : clock)(t * 1000);
+  const when = !span ? `in the ${range(route).words}` : span[1] === null ? `since ${moment(span[0])}` : `between ${moment(span[0])} and ${moment(span[1])}`;
+  const calls = chosen.length;
+  if (!calls) return says("well", `No call${yours()} has failed ${when}`);
+  const [name, of] = worst(list);
+  return says(list.some((g) => loud(g, route)) ? "failing" : "none", [`${count(calls)}${answer.failures.length === 1000 ? " or more" : ""} ${calls === 1 ? "call" : "calls"} failed ${when}`, list.length > 1 ? [`, ${count(of)} of them `, h("a", { class: "link", href: link("functions", name) }, word(name))] : [": ", h("a", { class: "link", href: link("functions", name) }, word(name))]],
     h("span", { class: "muted" }, plural(list.length, "group", "groups")));
 }
 
-function filters(route) {
-  const chips = ["function", "tenant"].filter((k) => route.params[k]).map((k) => h("span", { class: "chip on" }, k, " ", word(route.params[k]), h("button", { class: "chipx", type: "button", "aria-label": "Remove the filter " + k, onclick: () => go(here({ [k]: "" })) }, icon("x"))));
-  return chips.length ? h("div", { class: "chips", "data-key": "filters" }, chips) : null;
+/** The function that has failed most: [name, how often]. */
+function worst(list) {
+  const all = new Map();
+  for (const g of list) all.set(g.function, (all.get(g.function) ?? 0) + g.calls.length);
+  return [...all].sort((x, y) => y[1] - x[1])[0];
+}
+
+function filters(answer, route) {
+  const chip = (drop, ...words) => h("span", { class: "chip on" }, words, h("button", { class: "chipx", type: "button", "aria-label": "Remove the filter " + drop[0], onclick: () => go(here(Object.fromEntries(drop.map((k) => [k, ""])))) }, icon("x")));
+  const span = selected(route);
+  const outcomes = new Map();
+  for (const f of answer?.failures ?? []) outcomes.set(f.outcome, (outcomes.get(f.outcome) ?? 0) + 1);
+  const chips = [
+    span && chip(["from", "to"], spanWords(span, range(route).seconds > 300 ? minute : clock)),
+    ...["function", "tenant"].filter((k) => route.params[k]).map((k) => chip([k], k, " ", word(route.params[k]))),
+    ...(outcomes.size > 1 || route.params.outcome ? [...outcomes].sort().map(([o, n_]) => h("button", { class: "chip", type: "button", "aria-pressed": String(route.params.outcome === o), onclick: () => go(here({ outcome: route.params.outcome === o ? "" : o })) }, mark(stateOf(o), true), `${o} ${count(n_)}`)) : []),
+  ].filter(Boolean);
+  return chips.length ? h("div", { class: "chips", role: "group", "aria-label": "Filters", "data-key": "filters" }, chips) : null;
 }
 
 function captures(p) {
@@ -55,11 +88,6 @@ function captures(p) {
 function nothing(route) {
   const wider = { "5m": "1h", "1h": "24h" }[route.params.range ?? "1h"];
   return h("p", { class: "muted", "data-key": "none" }, "Nothing in this range. ", wider ? h("a", { class: "link", href: here({ range: wider }) }, "Look at a wider one") : null);
-}
-
-/** The message without what differs from call to call, so that like failures are one group. */
-export function normal(text) {
-  return (text ?? "").split("\n")[0].replace(/"[^"]*"|'[^']*'/g, "‹s›").replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/gi, "‹id›").replace(/\b\d{4}-\d\d-\d\d\b/g, "‹date›").replace(/\d+(\.\d+)?/g, "‹n›").slice(0, 160);
 }
 
 function groups(list) {
@@ -80,22 +108,44 @@ function groups(list) {
   return [...all.values()].sort((a, b) => b.calls.length - a.calls.length);
 }
 
-const stateOf = (outcome) => ({ TimedOut: "stuck", Panicked: "failing", Exited: "failing", Failed: "failing", OutputInvalid: "failing", InitFailed: "failing" })[outcome] ?? "none";
+/** Whether a group needs looking at: a panic or a call out of time always does, an error of the function's own if
+ * it is new, or comes twice as often as it did. */
+function loud(g, route) {
+  if (stateOf(g.outcome) !== "none" && g.outcome !== "Failed") return true;
+  const length = range(route).seconds * 1000;
+  const [end, began] = [now(), new Date(state.host?.started ?? 0).getTime()];
+  const start = Math.max(end - length, began);
+  if (new Date(g.first.start) > start + (end - start) / 2 && g.calls.length > 2) return true;
+  const lately = g.calls.filter((f) => new Date(f.start) > end - (end - start) / 5).length;
+  return lately > 2 && lately * 4 > 2 * (g.calls.length - lately);
+}
 
 function timeline(list, route) {
   const r = range(route);
   const width = r.seconds / 60;
   const end = Math.floor(now() / 1000 / width) * width;
-  const x = Array.from({ length: 60 }, (_, i) => end - (59 - i) * width);
+  const began = Math.min(new Date(state.host?.started ?? 0) / 1000, end - 6 * width);
+  const x = Array.from({ length: 60 }, (_, i) => end - (59 - i) * width).filter((t) => t + width > began);
   const of = (test) => x.map((t) => list.filter((f) => test(f) && new Date(f.start) / 1000 >= t && new Date(f.start) / 1000 < t + width).length);
-  const failed = of((f) => f.outcome !== "TimedOut");
-  const late = of((f) => f.outcome === "TimedOut");
-  return section("when", "When", `calls that failed, each bar ${r.seconds / 60} s`, twin("Failures over time", ["Time", "Failed", "Timed out"], x.map((t, i) => [clock(t * 1000), String(failed[i]), String(late[i])])),
-    chart("when", { label: `Failed calls, ${r.words}.`, height: 110, x, format: String, series: [
-      { name: "failed", value: String(failed.reduce((a, b) => a + b, 0)), values: failed.map((v, i) => v + late[i]), kind: "bars", token: "failing" },
-      { name: "timed out", value: String(late.reduce((a, b) => a + b, 0)), values: late, kind: "bars", token: "stuck" },
-    ] }));
+  const [name] = worst(groups(list));
+  const own = of((f) => f.function === name);
+  const all = of(() => true);
+  const sum = (v) => v.reduce((a, b) => a + b, 0);
+  const rest = sum(all) - sum(own);
+  const span = selected(route);
+  const late = list.filter((f) => f.function === name && f.outcome === "TimedOut").length * 2 > sum(own);
+  return section("when", `Per ${{ 5: "5 seconds", 60: "minute", 1440: "24 minutes" }[width]}`, "drag to select, or shift and the arrow keys", twin("Failures over time", ["Time, UTC", name, "Others"], x.map((t, i) => [clock(t * 1000), String(own[i]), String(all[i] - own[i])])),
+    chart("when", { label: `Failed calls, ${r.words}: ${sum(own)} of ${name}, ${rest} of others.${span ? ` Selected: ${spanWords(span)}.` : ""}`, height: 120, x, span: [x[0], end + width], rest: span && h("span", null, "selected ", h("b", null, spanWords(span, clock))), value: (v) => count(v),
+      brush: { from: span && span[0], to: span && span[1], step: width, set: (from, to) => go(here({ from: iso(from), to: to >= end + width ? "" : iso(to) }), true) },
+      readout: (t) => { const i = x.indexOf(t); return [h("span", null, word(name), " ", h("b", null, String(own[i]))), h("span", null, "others ", h("b", null, String(all[i] - own[i])))]; },
+      series: [
+        rest ? { name: "others", value: count(rest), values: all, kind: "bars", token: "g1" } : null,
+        { name: clip(name), value: count(sum(own)), values: own, kind: "bars", token: late ? "stuck" : "failing", strong: true },
+      ].filter(Boolean) }));
 }
+
+const iso = (t) => (t === null ? "" : new Date(t * 1000).toISOString().replace(".000", ""));
+const clip = (name) => (name.length > 14 ? name.slice(0, 13) + "…" : name);
 
 function groupTable(list, route) {
   const open = (g) => go(here({ id: g.last.id }));
@@ -106,117 +156,19 @@ function groupTable(list, route) {
     for (const f of g.calls) bins[Math.max(0, Math.min(29, Math.floor(30 - (end - new Date(f.start)) / (r.seconds * 1000 / 30))))]++;
     return spark(bins);
   };
-  return table({
-    id: "failures", caption: "Failures grouped by function, outcome and message", className: "fails", rows: list.slice(0, 200), key: (g) => g.key, selected: list.find((g) => g.calls.some((f) => f.id === route.params.id))?.key, open,
+  return section("groups", "Groups", "by function, outcome and message; a mark: a panic, out of time, new, or twice as often as before", null, table({
+    id: "failures", caption: "Failures grouped by function, outcome and message", className: "fails", rows: list.slice(0, 200), key: (g) => g.key, selected: list.find((g) => g.calls.some((f) => f.id === route.params.id))?.key, open, order: "-calls",
     columns: [
-      { name: "name", title: "Function and message", cell: (g) => h("span", null, h("span", { class: "fn" }, mark(stateOf(g.outcome)), h("a", { href: here({ id: g.last.id }) }, word(g.function))), h("span", { class: "msg", title: g.message }, word(g.message))) },
+      { name: "name", title: "Function and message", first: "", sort: (g) => g.function, cell: (g) => h("span", null, h("span", { class: "fn" }, mark(loud(g, route) ? stateOf(g.outcome) : "none"), h("a", { href: here({ id: g.last.id }) }, word(g.function))), h("span", { class: "msg", title: g.message }, word(g.message))) },
       { name: "outcome", title: "Outcome", class: "p2", cell: (g) => g.outcome },
-      { name: "version", title: "Version", class: "p4", cell: (g) => [...g.versions].map((v) => (v === "$LATEST" ? "" : "v" + v)).join(", ") },
+      { name: "version", title: "Version", class: "p4", cell: (g) => versionWords(g) },
       { name: "tenants", title: "Tenants", class: "p3", cell: (g) => (g.tenants.size > 2 ? plural(g.tenants.size, "tenant", "tenants") : [...g.tenants].map((t, i) => [i ? ", " : "", word(t || "none")])) },
-      { name: "calls", title: "Calls", class: "n", cell: (g) => number(g.calls.length) },
+      { name: "calls", title: "Calls", class: "n", sort: (g) => g.calls.length, cell: (g) => number(g.calls.length) },
       { name: "line", title: h("span", { class: "vh" }, "Over time"), class: "p3 spk", label: false, cell: line },
-      { name: "first", title: "First", class: "p4", cell: (g) => at(g.first.start) },
-      { name: "last", title: "Last", class: "", cell: (g) => since(g.last.start) },
+      { name: "first", title: "First", class: "n muted p4", sort: (g) => g.first.start, cell: (g) => at(g.first.start) },
+      { name: "last", title: "Last", class: "n muted", sort: (g) => g.last.start, cell: (g) => since(g.last.start) },
     ],
-  });
+  }), list.length > 200 ? h("p", { class: "small muted" }, `and ${count(list.length - 200)} more, folded`) : null);
 }
 
-// What the viewer does in the drawer: by the call's ID.
-let work = { id: "" };
-
-function drawer(route) {
-  const id = route.params.id;
-  const f = doc("page:one");
-  const close = () => go(here({ id: "" }));
-  const head = (title, state) => h("header", null, h("a", { class: "btn back", href: here({ id: "" }) }, "‹ Failures"), h("h2", { tabindex: "-1", id: "drawer-title" }, mark(state), title),
-    h("div", { class: "end" }, h("button", { class: "btn icon", type: "button", "aria-label": "Close (Esc)", title: "Close (Esc)", onclick: close }, icon("x"))));
-  if (!f) return h("aside", { class: "drawer", "aria-label": "A call that failed", "data-key": id }, head("A call that failed", "none"), problem("page:one") ? h("p", { class: "muted" }, "The host keeps this call no longer, or you may not see it.") : absent());
-  if (work.id !== id) work = { id, text: null, target: "", result: null, error: "", busy: false };
-  return h("aside", { class: "drawer", "aria-label": "A call that failed", "data-key": id },
-    head(f.error ? word(f.error.split("\n")[0].slice(0, 300)) : f.outcome, stateOf(f.outcome)),
-    facts(f), phases(f), again(f), work.result ? results(f) : null, stack(f), log(f));
-}
-
-function facts(f) {
-  const d = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, ...value));
-  return h("dl", { class: "facts" }, d("function", fn(f.function)), f.version !== "$LATEST" && d("version", "v" + f.version), d("outcome", f.outcome), f.tenant && d("tenant", h("a", { class: "link", href: here({ tenant: f.tenant }) }, word(f.tenant))),
-    d("at", h("time", { datetime: f.start, title: instant(f.start) }, clock(f.start) + " UTC"), ", ", since(f.start)), f.origin.trigger && d("from", word(f.origin.door || f.origin.trigger)), d("attempt", String(f.attempt)),
-    f.job && d("job", h("a", { class: "link mono", href: link("jobs", f.job) }, f.job.slice(0, 13) + "…")), d("id", h("code", { title: f.id }, f.id)), f.origin.requestId && d("request", h("code", null, word(f.origin.requestId))), f.replayOf && d("replay of", h("code", null, f.replayOf)));
-}
-
-function phases(f) {
-  const [wait, run] = [n(f.queuedNS), n(f.durationNS)];
-  const all = wait + run || 1;
-  return h("div", { "data-key": "phases" }, s("svg", { class: "phase", viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" }, s("rect", { class: "rest", width: 100, height: 4 }), s("rect", { class: "w", width: (100 * wait) / all, height: 4 }), s("rect", { class: "r", x: (100 * wait) / all, width: (100 * run) / all, height: 4 })),
-    h("p", { class: "small muted" }, `wait ${duration(wait - n(f.initNS))} · init ${duration(f.initNS)} · run ${duration(run)}${f.cold ? " · cold" : ""}`));
-}
-
-function again(f) {
-  const input = doc("page:input");
-  const of = doc("functions")?.functions.find((one) => one.name === f.function);
-  if (!input) {
-    const p = problem("page:input");
-    return section("again", "Input", null, null, p ? h("p", { class: "muted" }, f.input.kept ? "Inputs are not yours to see here: that needs the right see inputs." : why(f)) : absent());
-  }
-  const original = input.text === undefined || input.text === null ? null : pretty(input.text);
-  if (original === null) return section("again", "Input", null, null, h("p", { class: "muted" }, input.base64 ? `${bytes(f.bytesIn)} that are no text, as base64:` : why(f)), input.base64 ? h("pre", { class: "code", tabindex: "0" }, input.base64.slice(0, 4000)) : null);
-  work.text ??= original;
-  const bad = fault(work.text);
-  const can = may("replay") && writes();
-  const lines = work.text.split("\n");
-  const before = original.split("\n");
-  const send = async (e) => {
-    e.preventDefault();
-    if (bad || work.busy) return;
-    Object.assign(work, { busy: true, error: "" });
-    touch();
-    try {
-      work.result = await post(`failures/${part(f.id)}/replay`, { text: work.text === original ? input.text : work.text, ...(work.target ? { target: work.target } : {}) });
-      work.sent = work.text;
-    } catch (x) {
-      work.error = x.message;
-    }
-    work.busy = false;
-    refresh("page:failures", "functions");
-  };
-  const targets = of ? [...of.versions.map((v) => (v.version === "$LATEST" ? f.function : `${f.function}:${v.version}`)), ...of.aliases.filter((al) => al.name).map((al) => `${f.function}:${al.name}`)] : [];
-  return h("form", { class: "sec", "data-key": "again", onsubmit: send, "aria-labelledby": "h-again" },
-    h("header", null, h("h3", { id: "h-again" }, can ? "Run again" : "Input"), h("span", { class: "aside" }, can ? `it has effects: this is a real call${f.tenant ? ", for " : ""}` : "as it was kept", can && f.tenant ? word(f.tenant) : ""),
-      work.text !== original && h("span", { class: "end" }, h("button", { class: "btn small", type: "button", onclick: () => { work.text = original; touch(); } }, "Reset input"))),
-    h("div", { class: "edit" }, h("ol", { "aria-hidden": "true" }, lines.map((line, i) => h("li", { class: line === before[i] ? "" : "ch" }, String(i + 1)))),
-      h("textarea", { "aria-label": "Input, JSON", "aria-describedby": "edit-ok", spellcheck: "false", rows: lines.length, readonly: !can, value: work.text, oninput: (e) => { work.text = e.target.value; touch(); } })),
-    h("p", { class: "small ed-ok" + (bad ? " t-failing" : " muted"), id: "edit-ok", role: bad ? "alert" : null }, bad ? `line ${bad.line}: ${bad.message}` : `valid JSON${lines.length !== before.length || work.text !== original ? " · changed" : ""}${input.truncated ? " · cut when it was kept" : ""}${/\[redacted\]/.test(work.text) ? " · redacted values are sent as they stand here" : ""}`),
-    can ? h("div", { class: "acts" }, targets.length > 1 && h("label", { class: "field" }, "Version", h("select", { onchange: (e) => { work.target = e.target.value; } }, h("option", { value: "" }, "as it was"), targets.map((t) => h("option", { value: t, selected: work.target === t }, t)))),
-      h("button", { class: "btn main", type: "submit", disabled: Boolean(bad) || work.busy }, work.busy ? "Running…" : "Run again")) : h("p", { class: "muted small" }, writes() ? "To run it again needs the right replay." : "This host takes no changes through its API."),
-    work.error ? h("p", { class: "t-failing", role: "alert" }, work.error) : null);
-}
-
-const why = (f) => (f.input.state ? `The input was not kept: ${f.input.state}.` : "Inputs are not captured; faas.WithCapture would.");
-
-function results(f) {
-  const r = work.result;
-  const ok = r.outcome === "OK";
-  const row = (name, x, y) => h("tr", null, h("th", { scope: "row" }, name), h("td", null, x), h("td", null, y));
-  const original = pretty(doc("page:input")?.text ?? "");
-  const output = r.output?.text !== undefined && r.output?.text !== null ? pretty(r.output.text) : r.output?.base64 ? "(bytes)" : "";
-  return h("section", { class: "sec", "data-key": "result", "aria-label": "The result", role: "status" },
-    h("header", null, h("h3", null, "First call and the one run again"), h("span", { class: "aside" }, "marked replay_of ", h("code", null, r.replayOf?.slice(0, 13) ?? ""), "…")),
-    h("table", { class: "cmp" }, h("thead", null, h("tr", null, h("td"), h("th", { scope: "col" }, "First"), h("th", { scope: "col" }, "Again"))),
-      h("tbody", null, row("outcome", h("span", { class: "t-failing" }, mark(stateOf(f.outcome), true), " ", f.outcome), h("span", { class: ok ? "t-well" : "t-failing" }, mark(ok ? "well" : "failing", true), " ", r.outcome || r.reason || r.kind)),
-        row("version", f.version, r.version ?? "–"), row("run", duration(f.durationNS), duration(r.tookNS)), row("error", word(f.error ?? "–"), word(r.error ?? "–")), row("id", h("code", null, f.id.slice(0, 13) + "…"), h("code", null, (r.requestId ?? "").slice(0, 13) + "…")))),
-    h("div", { class: "run2" },
-      work.sent !== original ? h("div", null, h("p", { class: "small muted" }, "Input, first → again"), differences(original, work.sent)) : null,
-      output ? h("div", null, h("p", { class: "small muted" }, "Output"), h("pre", { class: "code", tabindex: "0" }, output)) : null));
-}
-
-const differences = (x, y) => h("div", { class: "code diff" }, diff(x, y).map(([sign, line]) => (sign === " " ? h("span", null, line || " ") : h(sign === "-" ? "del" : "ins", null, h("span", { class: "vh" }, sign === "-" ? "removed: " : "added: "), `${sign === "-" ? "−" : "+"} ${line}`))));
-
-function stack(f) {
-  if (!f.hasStack) return null;
-  const d = doc("page:stack");
-  return section("stack", "Stack", null, null, d ? h("pre", { class: "code", tabindex: "0" }, d.stack) : h("p", { class: "muted" }, problem("page:stack") ? "Stacks are not yours to see here: that needs the right see stacks." : "Asking the host…"));
-}
-
-function log(f) {
-  return f.log ? section("log", "Log", "the last lines of this call", null, h("pre", { class: "code", tabindex: "0" }, f.log)) : null;
-}
+const versionWords = (g) => [...g.versions].map((v) => (v === "$LATEST" ? "" : "v" + v)).join(", ");

@@ -8,7 +8,7 @@ import { n, digits, count, percent, duration, minute, clock, long, money, bytes,
 import { says, section, table, number, share, time, a, absent, since as ago, ask, split } from "../parts.js";
 import { chart, twin } from "../chart.js";
 import { since, culprit, interval, cure } from "../judge.js";
-import { normal } from "./failures.js";
+import { normal } from "./failure.js";
 
 export function needs(route) {
   const name = route.name;
@@ -50,7 +50,7 @@ function head(f, route) {
   let sentence = [word(f.name), " is well"];
   if (!f.numbers) sentence = [word(f.name), " is here; its numbers are not yours to see"];
   else if (f.state === "off") sentence = [word(f.name), " is switched off"];
-  else if (rate >= 0.01) sentence = [word(f.name), " fails ", h("a", { class: "link t-failing", href: link("failures", "", { function: f.name }) }, `${percent(n(m.failures), calls)} %`), from ? ` since ${minute(from.at)}` : "", on ? `, nearly all of it on v${on}` : ""];
+  else if (rate >= 0.01) sentence = [word(f.name), " fails ", h("a", { class: "link t-failing", href: link("failures", "", { function: f.name }) }, `${percent(n(m.failures), calls)}\u00a0%`), from ? ` since ${minute(from.at)}` : "", on ? `, nearly all of it on v${on}` : ""];
   else if (n(f.numbers.runaways)) sentence = [word(f.name), " has ", plural(f.numbers.runaways, "runaway", "runaways")];
   else if (n(f.numbers.queued)) sentence = [word(f.name), ` has ${plural(f.numbers.queued, "call", "calls")} waiting for a slot`];
   else if (f.state === "idle") sentence = [word(f.name), " is idle"];

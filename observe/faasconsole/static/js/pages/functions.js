@@ -1,12 +1,12 @@
 // All functions, as a table.
 
 import { h, mark, word } from "../dom.js";
-import { doc, problem, seriesNeed, columns, grid, has } from "../store.js";
+import { doc, problem, seriesNeed, columns, grid, has, may } from "../store.js";
 import { range, link, here, go } from "../route.js";
-import { digits, money, plural, n } from "../format.js";
-import { says, table, number, share, time, absent, split } from "../parts.js";
+import { digits, amount, amounts, plural, count, n } from "../format.js";
+import { says, table, number, share, time, absent, denied, yours, split } from "../parts.js";
 import { spark, thin } from "../chart.js";
-import { troubles } from "../judge.js";
+import { troubles, byTrouble } from "../judge.js";
 import { most } from "./overview.js";
 
 export function needs(route) {
@@ -23,17 +23,22 @@ export function view(route) {
   if (!answer) return absent(problem("functions"));
   const { state, label, q } = route.params;
   const all = answer.functions;
+  if (!all.length && !may("see")) return [says("none", "There is no function here that you may see"), denied()];
   const list = all.filter((f) => (!state || f.state === state) && (!label || labels(f).includes(label)) && (!q || f.name.toLowerCase().includes(q.toLowerCase())));
   const bad = new Set(troubles(all, []).map((t) => t.of.name)).size;
   const chosen = new Set([...all.flatMap(labels)]);
+  const use = doc("usage");
+  const seen = all.some((f) => f.numbers);
+  const facts = [`${count(all.length)} in all`, seen && `${digits(n(answer.totals.minute.calls) / 60)} calls per second`, use?.book && `${amount(use.total.list, use.book.currency).join("\u00a0")} ${use.source === "ledger" ? "today" : "since the start"}`];
+  const own = columnsOf(route);
   return [
-    says(bad ? (all.find((f) => f.state === "failing") ? "failing" : "refusing") : "well", bad ? `${plural(bad, "function needs", "functions need")} looking at` : `All ${plural(all.length, "function is", "functions are")} well`,
-      h("span", { class: "muted" }, `${all.length} in all, ${digits(n(answer.totals.minute.calls) / 60)} calls per second`)),
+    h("div", { class: "head", "data-key": "head" }, says(!seen && all.length ? "none" : bad ? (all.find((f) => f.state === "failing") ? "failing" : "refusing") : "well", !all.length ? "No function is registered yet" : !seen ? `${plural(all.length, "function", "functions")} that you may call or look at` : bad ? `${plural(bad, "function needs", "functions need")} looking at` : all.length === 1 ? `The one function${yours()} is well` : `All ${count(all.length)} functions${yours()} are well`,
+      h("span", { class: "muted" }, facts.filter(Boolean).join(" · "))), all.length ? chooser(own, route) : null),
     h("div", { class: "chips", role: "group", "aria-label": "Filters", "data-key": "chips" },
       states.filter((one) => all.some((f) => f.state === one)).map((one) => chip(`${one} ${all.filter((f) => f.state === one).length}`, state === one, here({ state: state === one ? "" : one }), mark(one, true))),
       [...chosen].sort().slice(0, 12).map((one) => chip(word(one), label === one, here({ label: label === one ? "" : one }))),
       h("label", { class: "field" }, h("span", { class: "vh" }, "Name contains"), h("input", { type: "text", value: q ?? "", placeholder: "Name contains…", oninput: (e) => go(here({ q: e.target.value }), true) }))),
-    list.length ? functionTable(list, route) : h("p", { class: "muted" }, "No function matches these filters."),
+    list.length ? functionTable(list, own.filter((c) => !hidden(route).has(c.name))) : all.length ? h("p", { class: "muted" }, "No function matches these filters.") : null,
     h("p", { class: "tag", "data-key": "hint" }, h("kbd", null, "j"), " ", h("kbd", null, "k"), " move · ", h("kbd", null, "enter"), " open · ", h("kbd", null, "?"), " all keys"),
   ];
 }
@@ -41,12 +46,27 @@ export function view(route) {
 const labels = (f) => Object.entries(f.labels ?? f.versions[0]?.labels ?? {}).map(([k, v]) => `${k}=${v}`);
 const chip = (text, on, to, pic) => h("button", { class: "chip", type: "button", "aria-pressed": String(on), onclick: () => go(to) }, pic, text);
 
-function functionTable(list, route) {
+const hidden = (route) => new Set((route.params.hide ?? "").split(",").filter(Boolean));
+
+// Which columns there are, as far as the window has room for them. The first stays.
+function chooser(own, route) {
+  const off = hidden(route);
+  const others = own.filter((c) => c.name !== "name" && c.name !== "line");
+  const flip = (name) => here({ hide: [...(off.has(name) ? [...off].filter((one) => one !== name) : [...off, name])].join(",") });
+  return h("details", { class: "choose", "data-key": "choose" }, h("summary", { class: "btn" }, "Columns", h("span", { class: "muted" }, ` ${others.filter((c) => !off.has(c.name)).length} of ${others.length}`)),
+    h("ul", { class: "pop" }, others.map((c) => h("li", null, h("label", null, h("input", { type: "checkbox", checked: !off.has(c.name), onchange: () => go(flip(c.name), true) }), c.title)))));
+}
+
+const functionTable = (list, columns_) => table({ id: "functions", caption: "Functions", rows: list, key: (f) => f.name, order: "name", open: (f) => go(link("functions", f.name)), columns: columns_ });
+
+function columnsOf(route) {
   const answer = doc("page:series");
   const c = answer && columns(answer);
   const r = range(route);
   const use = doc("usage");
   const cost = new Map((use?.rows ?? []).map((u) => [u.function, Number(u.list ?? 0)]));
+  const paid = amounts([...cost.values()]);
+  const rank = new Map(byTrouble(doc("functions").functions).map((f, i) => [f.name, i]));
   const m = (f) => f.numbers?.minute;
   const rate = (f) => n(m(f)?.calls) / 60;
   const line = (f) => {
@@ -56,23 +76,20 @@ function functionTable(list, route) {
     return spark(thin(g.of((p) => c.calls(p) / g.step), 40));
   };
   const q = (name, title, of, cls) => ({ name, title, class: "n " + cls, sort: (f) => n(of(f)), cell: (f) => time(of(f)) });
-  return table({
-    id: "functions", caption: "Functions", rows: list, key: (f) => f.name, order: "-rate", open: (f) => go(link("functions", f.name)),
-    columns: [
-      { name: "name", title: "Function", first: "", sort: (f) => f.name, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name)), h("span", { class: "tag p4" }, labels(f)[0] ? word(labels(f)[0].split("=")[1]) : "")) },
-      { name: "version", title: "Version", class: "p3", cell: version },
-      { name: "rate", title: "Calls/s", class: "n", sort: rate, cell: (f) => number(rate(f), { text: digits(rate(f)) }) },
-      { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "p4 spk", label: false, cell: line },
-      { name: "errors", title: "Errors, %", class: "n", sort: (f) => n(m(f)?.failures) / Math.max(1, n(m(f)?.calls)), cell: (f) => share(m(f)?.failures, m(f)?.calls, n(m(f)?.failures) / n(m(f)?.calls) >= 0.01 && "failing") },
-      q("w50", "Wait p50", (f) => m(f)?.wait.p50, "p5"), q("w95", "Wait p95", (f) => m(f)?.wait.p95, "p5"), q("w99", "Wait p99", (f) => m(f)?.wait.p99, "p2"),
-      q("r50", "Run p50", (f) => m(f)?.run.p50, "p5"), q("r95", "Run p95", (f) => m(f)?.run.p95, "p4"), { ...q("r99", "Run p99", (f) => m(f)?.run.p99, ""), label: "run p99" },
-      { name: "flight", title: "In flight", class: "n p2", sort: (f) => n(f.numbers?.inFlight), cell: (f) => number(f.numbers?.inFlight, { of: f.limit }) },
-      { name: "queued", title: "Queued", class: "n p3", sort: (f) => n(f.numbers?.queued), cell: (f) => number(f.numbers?.queued, { bad: "stuck" }) },
-      { name: "cold", title: "Cold, %", class: "n p5", sort: (f) => n(m(f)?.cold) / Math.max(1, n(m(f)?.calls)), cell: (f) => share(m(f)?.cold, m(f)?.calls) },
-      { name: "runaways", title: "Runaways", class: "n p4", sort: (f) => n(f.numbers?.runaways), cell: (f) => number(f.numbers?.runaways, { bad: "stuck" }) },
-      use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n p3", sort: (f) => cost.get(f.name) ?? 0, cell: (f) => number(cost.get(f.name) ?? 0, { text: money(cost.get(f.name) ?? 0) }) },
-    ].filter(Boolean),
-  });
+  return [
+    { name: "name", title: "State and function", first: "", sort: (f) => rank.get(f.name), cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name)), h("span", { class: "tag p4" }, labels(f)[0] ? word(labels(f)[0].split("=")[1]) : "")) },
+    { name: "version", title: "Version", class: "p3", cell: version },
+    { name: "rate", title: "Calls/s", class: "n", sort: rate, cell: (f) => (f.numbers ? number(rate(f), { text: digits(rate(f)) }) : number()) },
+    { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "p4 spk", label: false, cell: line },
+    { name: "errors", title: "Errors, %", class: "n", sort: (f) => n(m(f)?.failures) / Math.max(1, n(m(f)?.calls)), cell: (f) => share(m(f)?.failures, m(f)?.calls, n(m(f)?.failures) / n(m(f)?.calls) >= 0.01 && "failing") },
+    q("w50", "Wait p50", (f) => m(f)?.wait.p50, "p5"), q("w95", "Wait p95", (f) => m(f)?.wait.p95, "p5"), q("w99", "Wait p99", (f) => m(f)?.wait.p99, "p2"),
+    q("r50", "Run p50", (f) => m(f)?.run.p50, "p5"), q("r95", "Run p95", (f) => m(f)?.run.p95, "p4"), { ...q("r99", "Run p99", (f) => m(f)?.run.p99, ""), label: "run p99" },
+    { name: "flight", title: "In flight", class: "n p2", sort: (f) => n(f.numbers?.inFlight), cell: (f) => number(f.numbers?.inFlight, { of: f.limit }) },
+    { name: "queued", title: "Queued", class: "n p3", sort: (f) => n(f.numbers?.queued), cell: (f) => number(f.numbers?.queued, { bad: "stuck" }) },
+    { name: "cold", title: "Cold, %", class: "n p5", sort: (f) => n(m(f)?.cold) / Math.max(1, n(m(f)?.calls)), cell: (f) => share(m(f)?.cold, m(f)?.calls) },
+    { name: "runaways", title: "Runaways", class: "n p4", sort: (f) => n(f.numbers?.runaways), cell: (f) => number(f.numbers?.runaways, { bad: "stuck" }) },
+    use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n p3", sort: (f) => cost.get(f.name) ?? 0, cell: (f) => number(cost.get(f.name) ?? 0, { text: paid(cost.get(f.name) ?? 0) }) },
+  ].filter(Boolean);
 }
 
 function version(f) {

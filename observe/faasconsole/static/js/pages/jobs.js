@@ -1,11 +1,11 @@
 // Jobs: what waits and why, what runs, and what was given up.
 
 import { h, mark, word, icon } from "../dom.js";
-import { doc, problem, may, writes, refresh } from "../store.js";
+import { doc, problem, may, writes, refresh, touch } from "../store.js";
 import { post, part } from "../api.js";
 import { link, here, go } from "../route.js";
-import { n, plural, duration, clock, instant, pretty, bytes } from "../format.js";
-import { says, section, table, number, fn, absent, at, since, ask, a } from "../parts.js";
+import { n, count, plural, duration, clock, minute, instant, pretty, bytes } from "../format.js";
+import { says, section, table, number, fn, absent, at, since, ask, a, yours } from "../parts.js";
 
 const states = ["scheduled", "ready", "running", "parked", "dead", "succeeded", "canceled"];
 
@@ -13,7 +13,7 @@ export function needs(route) {
   const list = {
     functions: { path: "functions", every: 3000 },
     "page:dead": { path: "dead-letters", every: 5000 },
-    "page:jobs": { path: "jobs", query: { limit: 200, state: route.params.state || ["running", "ready", "parked", "scheduled", "dead"], function: route.params.function }, every: 3000 },
+    "page:jobs": { path: "jobs", query: { limit: 200, state: route.params.state || ["running", "ready", "parked", "scheduled"], function: route.params.function }, every: 3000 },
   };
   if (route.name) {
     list["page:job"] = { path: "jobs/" + part(route.name), every: 2000 };
@@ -24,7 +24,7 @@ export function needs(route) {
 
 export function view(route) {
   const totals = doc("functions")?.totals.jobs;
-  const main = h("div", { class: "list", "data-key": "list" }, heading(totals), counts(totals, route), dead(), list(route), route.name ? null : null);
+  const main = h("div", { class: "list", "data-key": "list" }, heading(totals), report && h("p", { class: "note", role: "status", "data-key": "report" }, report, h("button", { class: "chipx", type: "button", "aria-label": "Close the note", onclick: () => { report = null; touch(); } }, icon("x"))), numbers(totals), dead(), why(route), counts(totals, route), list(route));
   return route.name ? h("div", { class: "withdrawer", "data-key": "drawer" }, main, drawer(route)) : main;
 }
 
@@ -32,7 +32,45 @@ function heading(t) {
   if (!t) return says("none", "Jobs");
   const waits = n(t.ready) + n(t.scheduled) + n(t.parked);
   const rest = h("span", { class: "muted" }, waits + n(t.running) ? `${plural(waits, "waits", "wait")}, ${plural(t.running, "runs", "run")}, ${bytes(t.bytes)} of inputs` : "none waits or runs");
-  return n(t.dead) ? says("failing", `${plural(t.dead, "job is dead", "jobs are dead")}`, rest) : says("well", waits + n(t.running) ? "No job is dead" : "No job waits, and none is dead", rest);
+  if (!n(t.dead)) return says("well", waits + n(t.running) ? `No job${yours()} is dead` : `No job${yours()} waits, and none is dead`, rest);
+  const groups = (doc("page:dead")?.groups ?? []).toSorted((x, y) => n(y.count) - n(x.count));
+  const [g] = groups;
+  if (!g) return says("failing", plural(t.dead, "job is dead", "jobs are dead"), rest);
+  const others = groups.slice(1).reduce((sum, one) => sum + n(one.count), 0);
+  return says("failing", [`${plural(g.count, "job", "jobs")} of `, fn(g.function), ` ${n(g.count) === 1 ? "is" : "are"} dead since ${minute(g.first)}: ${conditions[g.condition] ?? g.condition}`],
+    others ? h("span", null, `${plural(others, "more is", "more are")} dead for ${plural(groups.length - 1, "other reason", "other reasons")}`) : null, rest);
+}
+
+const conditions = { RetriesExhausted: "retries used up", Permanent: "trying again is of no use", EventAgeExceeded: "too old when their turn came", Invalid: "not what the function takes" };
+
+function numbers(t) {
+  if (!t) return null;
+  const kept = n(t.ready) + n(t.scheduled) + n(t.parked) + n(t.running) + n(t.dead) + n(t.succeeded) + n(t.canceled);
+  const [size, unit] = bytes(t.bytes).split("\u00a0");
+  const cells = [["Ready", t.ready, "wait for a slot"], ["Running", t.running, "now"], ["Scheduled", t.scheduled, "due later"], ["Parked", t.parked, "held back"], ["Dead", t.dead, "kept to be replayed"]];
+  return h("dl", { class: "six", "aria-label": "Now", "data-key": "six" }, cells.map(([name, v, below]) => h("div", null, h("dt", null, name), h("dd", { class: "v" }, count(v ?? 0)), h("dd", { class: "s" }, h("span", null, below)))),
+    h("div", null, h("dt", null, "Inputs"), h("dd", { class: "v" }, size, h("span", null, "\u00a0" + unit)), h("dd", { class: "s" }, h("span", null, `of ${plural(kept, "job", "jobs")} kept`))));
+}
+
+// What the jobs of the list wait for, if all that wait are in it.
+function why(route) {
+  const d = doc("page:jobs");
+  const waits = (d?.jobs ?? []).filter((j) => j.waiting);
+  if (!d || d.next || route.params.state || route.params.function || !waits.length) return null;
+  const reasons = new Map();
+  for (const j of waits) {
+    const w = j.waiting;
+    const name = w.for === "budget" ? `the budget of ${j.tenant || "callers without a tenant"}` : (reason[w.for] ?? w.for);
+    const until = w.until && !w.until.startsWith("0001") ? w.until : null;
+    const r = reasons.get(name) ?? { name, jobs: 0, until };
+    r.jobs++;
+    if (until && (!r.until || until < r.until)) r.until = until;
+    reasons.set(name, r);
+  }
+  return section("why", "Why jobs wait", `${plural(waits.length, "job", "jobs")}`, null, table({
+    id: "why", caption: "Why jobs wait", cards: false, rows: [...reasons.values()].sort((x, y) => y.jobs - x.jobs), key: (r) => r.name,
+    columns: [{ name: "r", title: "Reason", cell: (r) => word(r.name) }, { name: "n", title: "Jobs", class: "n", cell: (r) => number(r.jobs) }, { name: "u", title: "Next", class: "n muted", cell: (r) => (r.until ? at(r.until) : h("span", { class: "zero" }, "–")) }],
+  }));
 }
 
 function counts(t, route) {
@@ -52,11 +90,13 @@ function dead() {
       { name: "w", title: "How the last delivery ended", class: "p2", cell: (g) => word(g.outcome || g.reason || g.errorType || "–") },
       { name: "t", title: "Tenants", class: "p3", cell: (g) => (g.tenants.length > 2 ? plural(g.tenants.length, "tenant", "tenants") : g.tenants.map((t, i) => [i ? ", " : "", word(t || "none")])) },
       { name: "n", title: "Jobs", class: "n", cell: (g) => number(g.count, { bad: "failing" }) },
-      { name: "1", title: "First", class: "p4", cell: (g) => at(g.first) }, { name: "2", title: "Last", class: "p2", cell: (g) => since(g.last) },
-      { name: "x", title: "", label: false, cell: (g) => h("span", { class: "acts" }, writes() && may("replay") && h("button", { class: "btn small", type: "button", onclick: () => bulk("replay", g) }, `Replay ${n(g.count)}…`), writes() && may("manage") && h("button", { class: "btn small", type: "button", onclick: () => bulk("purge", g) }, `Purge ${n(g.count)}…`)) },
+      { name: "1", title: "First", class: "n muted p4", cell: (g) => at(g.first) }, { name: "2", title: "Last", class: "n muted p2", cell: (g) => since(g.last) },
+      { name: "x", title: "", class: "n", label: false, cell: (g) => h("span", { class: "acts" }, writes() && may("replay") && h("button", { class: "btn small", type: "button", onclick: () => bulk("replay", g) }, `Replay ${n(g.count)}…`), writes() && may("manage") && h("button", { class: "btn small", type: "button", onclick: () => bulk("purge", g) }, `Purge ${n(g.count)}…`)) },
     ],
   }) : h("p", { class: "muted" }, "None."));
 }
+
+let report = null; // what the last order for many jobs has done
 
 /** Bulk: the count first, then the name of the function typed, then the deed. */
 function bulk(verb, g) {
@@ -69,8 +109,10 @@ function bulk(verb, g) {
     done: async (form) => {
       if (form.get("name") !== g.function) throw new Error("That is not the function’s name.");
       if (expect === null) throw new Error("The jobs are not counted yet.");
-      await post(`jobs/${verb}`, { filter, expect });
+      const d = await post(`jobs/${verb}`, { filter, expect });
+      report = [mark(n(d.done) === n(d.matched) ? "well" : "refusing", true), h("span", null, `${plural(d.done, "job", "jobs")} of `, word(g.function), ` ${n(d.done) === 1 ? "was" : "were"} ${verb === "replay" ? "sent again" : "forgotten"}.${n(d.done) < n(d.matched) ? ` ${count(n(d.matched) - n(d.done))} ${n(d.matched) - n(d.done) === 1 ? "was" : "were"} not${d.reason ? `: ${d.reason}` : ""}.` : ""}`)];
       refresh();
+      touch();
     } });
 }
 
@@ -78,22 +120,24 @@ function waiting(j) {
   const w = j.waiting;
   if (!w) return j.state === "running" ? (j.progress ? `${n(j.progress.done)} of ${n(j.progress.total)}` : "") : (j.condition ?? "");
   const until = w.until && !w.until.startsWith("0001") ? ` until ${clock(w.until)}` : "";
-  return { due: `until it is due${until}`, backoff: `backoff${until}`, key: "its order key", turn: "the tenant’s turn", budget: `its tenant’s budget${until}`, handler: "its own runaway", function: "a host that has the function", off: "the function is off" }[w.for] ?? w.for + until;
+  return (reason[w.for] ?? w.for) + until;
 }
+
+const reason = { due: "due later", backoff: "backoff after an attempt", key: "its order key", turn: "its tenant’s turn", budget: "its tenant’s budget", handler: "its own runaway", function: "a host that has the function", off: "the function is off" };
 
 function list(route) {
   const d = doc("page:jobs");
   if (!d) return absent(problem("page:jobs"));
-  return section("jobs", "Jobs", "in the order of acceptance" + (d.next ? ", the first 200" : ""), null, d.jobs.length ? table({
+  return section("jobs", "Jobs", `${route.params.state ? "" : "that wait or run, "}in the order of acceptance${d.next ? ", the first 200" : ""}`, null, d.jobs.length ? table({
     id: "jobs", caption: "Jobs", rows: d.jobs, key: (j) => j.id, selected: route.name, open: (j) => go(link("jobs", j.id, { state: route.params.state })),
     columns: [
       { name: "i", title: "Job", cell: (j) => h("a", { class: "mono", href: link("jobs", j.id, { state: route.params.state }), title: j.id }, j.id.slice(0, 13) + "…") },
       { name: "f", title: "Function", cell: (j) => fn(j.function) }, { name: "s", title: "State", cell: (j) => h("span", { class: j.state === "dead" ? "t-failing" : "" }, mark(j.state === "dead" ? "failing" : j.state === "parked" ? "stuck" : j.state === "succeeded" ? "well" : "idle", true), " ", j.state) },
       { name: "w", title: "Why", class: "p2", cell: waiting }, { name: "t", title: "Tenant", class: "p3", cell: (j) => (j.tenant ? word(j.tenant) : "") },
       { name: "a", title: "Attempts", class: "n p2", cell: (j) => number(j.attempts) }, { name: "d", title: "Deliveries", class: "n p4", cell: (j) => number(j.deliveries) },
-      { name: "c", title: "Accepted", class: "", cell: (j) => at(j.accepted) },
+      { name: "c", title: "Accepted", class: "n muted", cell: (j) => at(j.accepted) },
     ],
-  }) : h("p", { class: "muted" }, "None. A function’s Send makes a call that is made later."));
+  }) : h("p", { class: "muted" }, route.params.state ? "None." : "None waits or runs. A function’s Send makes a call that is made later."));
 }
 
 function drawer(route) {

@@ -1,10 +1,10 @@
 // Is anything wrong, where, since when, and what does it cost?
 
 import { h, mark, word } from "../dom.js";
-import { doc, problem, seriesNeed, columns, grid, has, now, state } from "../store.js";
+import { doc, problem, seriesNeed, columns, grid, has, now, may, state } from "../store.js";
 import { range, link } from "../route.js";
-import { digits, count, percent, span, money, plural, minute, clock, duration, weight, n } from "../format.js";
-import { says, section, table, number, share, time, a, fn, absent, bar, at } from "../parts.js";
+import { digits, count, percent, span, money, amount, amounts, plural, minute, clock, duration, weight, n } from "../format.js";
+import { says, section, table, number, share, time, a, fn, absent, denied, yours, bar, at } from "../parts.js";
 import { chart, twin, spark, thin } from "../chart.js";
 import { troubles, byTrouble, why, since, culprit } from "../judge.js";
 
@@ -32,9 +32,10 @@ export function needs(route) {
 export function view(route) {
   const answer = doc("functions");
   if (!answer) return absent(problem("functions"));
-  if (!answer.functions.length) return empty();
   const list = answer.functions;
-  const all = troubles(list, doc("tenants")?.tenants);
+  if (!list.length) return may("see") ? empty() : [says("none", "There is no function here that you may see"), denied()];
+  if (!list.some((f) => f.numbers)) return unnumbered(list, route);
+  const all = steady("says", troubles(list, doc("tenants")?.tenants), (t) => t.kind + (t.of?.name ?? t.tenant?.tenant));
   return [
     sentence(all, list, route),
     six(answer, route),
@@ -44,6 +45,18 @@ export function view(route) {
   ];
 }
 
+const orders = new Map(); // of a list, when it was ranked, and the names in their order
+
+/** The list in the order that it had, if it was ranked less than ten seconds ago: what is looked at should not jump. */
+function steady(id, list, name) {
+  const old = orders.get(id);
+  if (!old || Date.now() - old.at > 10e3 || old.names.size !== list.length || !list.every((one) => old.names.has(name(one)))) {
+    orders.set(id, { at: Date.now(), names: new Map(list.map((one, i) => [name(one), i])) });
+    return list;
+  }
+  return list.toSorted((x, y) => old.names.get(name(x)) - old.names.get(name(y)));
+}
+
 function empty() {
   return h("div", { class: "empty", "data-key": "empty" }, says("idle", "No function is registered yet"),
     h("p", null, "A function is registered by name, and called by that name:"),
@@ -51,18 +64,26 @@ function empty() {
     h("p", { class: "muted" }, "This page shows it a moment later. Functions that you may not see are not listed."));
 }
 
+// A viewer of one tenant sees no number that other tenants are a part of: what stands here is its own.
+function unnumbered(list, route) {
+  return [says("none", `${plural(list.length, "function", "functions")} that you may call or look at`, h("span", { class: "muted" }, "Their numbers are sums over all tenants, and not yours to see; failures and costs of your own tenant are.")),
+    h("div", { class: "two", "data-key": "two" }, h("div", null, nowTable(list, route)), h("div", null, spent()))];
+}
+
 function sentence(all, list, route) {
   if (!all.length) {
     const idle = list.filter((f) => f.state === "idle").length;
-    return says("well", `All ${plural(list.length, "function is", "functions are")} well`.replace("All 1 function is", "The one function is"), idle ? h("span", { class: "muted" }, `${idle} of them idle`) : null);
+    return says("well", allWell(list), idle ? h("span", { class: "muted" }, `${idle} of them idle`) : null);
   }
   const well = list.filter((f) => f.state === "well").length;
   const idle = list.filter((f) => f.state === "idle").length;
   return says(all[0].state, words(all[0], route, true),
     all.slice(1, 5).map((t) => h("span", null, mark(t.state), h("span", null, words(t, route)))),
     all.length > 5 ? h("span", { class: "muted" }, `and ${all.length - 5} more`) : null,
-    h("span", { class: "muted" }, mark("well", true), h("span", null, `${plural(well, "function", "functions")} well, ${idle} idle`)));
+    well + idle ? h("span", { class: "muted" }, mark("well", true), h("span", null, [well && `${plural(well, "function", "functions")} well`, idle && `${idle} idle`].filter(Boolean).join(", "))) : null);
 }
+
+const allWell = (list) => (list.length === 1 ? `The one function${yours()} is well` : `All ${count(list.length)} functions${yours()} are well`);
 
 function words(t, route, first) {
   const name = t.of && fn(t.of.name);
@@ -71,7 +92,7 @@ function words(t, route, first) {
       const { minute: m } = t.of.numbers;
       const from = since(doc("page:series"), t.of.name);
       const on = first && culprit(t.of);
-      return [name, " fails ", h("a", { class: "link t-failing", href: link("failures", "", { function: t.of.name }) }, `${percent(n(m.failures), n(m.calls))} %`), from ? ` since ${minute(from.at)}` : "", on ? [", nearly all of it on ", a(link("functions", t.of.name), `v${on}`)] : ""];
+      return [name, " fails ", h("a", { class: "link t-failing", href: link("failures", "", { function: t.of.name }) }, `${percent(n(m.failures), n(m.calls))}\u00a0%`), from ? ` since ${minute(from.at)}` : "", on ? [", nearly all of it on ", a(link("functions", t.of.name), `v${on}`)] : ""];
     }
     case "waiting": {
       const q = n(t.of.numbers.queued);
@@ -103,11 +124,11 @@ function six(answer, route) {
   const cell = (name, value, unit, below, pic) => h("div", null, h("dt", null, name), h("dd", { class: "v" }, value, unit ? h("span", null, "\u00a0" + unit) : null), h("dd", { class: "s" }, h("span", null, below), pic));
   return h("dl", { class: "six", "aria-label": "Now", "data-key": "six" },
     cell("Calls per second", digits(calls / 60), "", "in the last minute", c && line((p) => c.calls(p) / g.step)),
-    cell("Errors", percent(n(m.failures), calls), "%", `${plural(m.failures, "call", "calls")} in the last minute`, c && line((p) => c.failures(p) / Math.max(1, c.calls(p)), bad)),
+    cell("Errors", percent(n(m.failures), calls), "%", `${count(m.failures)} failed`, c && line((p) => c.failures(p) / Math.max(1, c.calls(p)), bad)),
     cell("Wait, p99", wd, wu, "for a slot", c && line(c.of("waitP99NS"), waits)),
     cell("Run, p99", rd, ru, `p50 ${duration(m.run.p50)}`, c && line(c.of("runP99NS"))),
     cell("In flight", count(t.inFlight), t.capacity ? `of ${t.capacity}` : "", n(t.queued) ? plural(t.queued, "waits", "wait") : "none waits", c && g && line((p) => busy(c, p, g.step))),
-    use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", money(use.total.list), use.book.currency, projected(use), null) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
+    use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", ...amount(use.total.list, use.book.currency), projected(use), null) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
 }
 
 // Little's law: the time that calls have run within a step, by the step.
@@ -131,8 +152,10 @@ function slots(answer, route) {
   const bad = new Set(troubles(answer.functions, []).map((t) => t.of.name));
   const rows = all.series.filter((one) => one.points.length).map((one) => {
     const g = grid(all, one.points, r.seconds);
-    const values = smooth(g.of((p) => busy(c, p, g.step)), Math.max(1, Math.round(60 / g.step / (r.seconds <= 300 ? 12 : 1))));
-    return { name: one.function, values, last: values.at(-1) ?? 0, g };
+    const width = Math.max(1, Math.round(60 / g.step / (r.seconds <= 300 ? 12 : 1)));
+    const values = smooth(g.of((p) => busy(c, p, g.step)), width);
+    const waits = smooth(g.of((p) => c.of("waitNS")(p) / 1e9 / g.step), width);
+    return { name: one.function, values, waits, last: values.at(-1) ?? 0, g };
   }).toSorted((x, y) => Number(bad.has(x.name)) - Number(bad.has(y.name)) || x.last - y.last);
   if (!rows.length) return section("slots", "Slots", "in use by function, " + r.words, null, h("p", { class: "muted" }, "No call has ended within this range."));
   const kept = rows.slice(-12);
@@ -142,6 +165,8 @@ function slots(answer, route) {
   const series = kept.map((one) => ({ name: one.name, value: digits(one.last), values: one.values, kind: "stack", token: bad.has(one.name) ? `p${(p++ % 8) + 1}` : `g${(well.indexOf(one) % 4) + 1}` }));
   if (rest.length) series.unshift({ name: `${rest.length} more`, value: digits(rest.reduce((sum, one) => sum + one.last, 0)), values: rest[0].values.map((_, i) => rest.reduce((sum, one) => sum + (one.values[i] ?? 0), 0)), kind: "stack", token: "g4" });
   const x = kept[0].g.x;
+  const queue = x.map((_, i) => rows.reduce((sum, one) => sum + (one.waits[i] ?? 0), 0));
+  if (queue.some((v) => v >= 0.5) || n(answer.totals.queued)) series.push({ name: "waiting", value: count(answer.totals.queued), values: queue, kind: "hatch", token: "muted" });
   const capacity = n(answer.totals.capacity);
   if (capacity) series.push({ name: `capacity ${capacity}`, values: x.map(() => capacity), kind: "line", token: "text", strong: true });
   const moves = (doc("decisions")?.decisions ?? []).filter((d) => d.alias !== null && d.alias !== undefined && Object.keys(d.before ?? {}).length);
@@ -158,11 +183,10 @@ const clip = (name) => (name.length > 20 ? name.slice(0, 19) + "…" : name);
 
 function smooth(values, width) {
   if (width < 2) return values;
-  let sum = 0;
+  let sum = values.slice(0, width).reduce((a, b) => a + b, 0); // the first ones have the mean of what follows
   return values.map((v, i) => {
-    sum += v;
-    if (i >= width) sum -= values[i - width];
-    return sum / Math.min(width, i + 1);
+    if (i >= width) sum += v - values[i - width];
+    return sum / Math.min(width, values.length);
   });
 }
 
@@ -172,28 +196,29 @@ function nowTable(list, route) {
   const c = all && columns(all);
   const use = doc("usage");
   const cost = new Map((use?.rows ?? []).map((u) => [u.function, u.list]));
+  const paid = amounts([...cost.values()]);
   const line = (f) => {
     const s = all?.series.find((one) => one.function === f.name);
     if (!s) return "";
     const g = grid(all, s.points, r.seconds);
     return spark(thin(g.of((p) => c.calls(p) / g.step), 40));
   };
-  const rows = byTrouble(list).slice(0, 10);
+  const rows = steady("now", byTrouble(list), (f) => f.name).slice(0, 10);
   return section("now", "Now", "ranked by errors, then queue and runaways, refusals, dead jobs", a(link("functions"), `All ${plural(list.length, "function", "functions")}`),
     h("div", { class: "cq" }, table({
       id: "now", caption: "Functions, those that need looking at first", className: "now", rows, key: (f) => f.name,
       columns: [
         { name: "name", title: "Function", cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name))) },
-        { name: "why", title: "Why it is here", class: "p2 why", cell: (f) => why(f) || h("span", { class: "zero" }, f.numbers ? "" : "numbers are not yours to see") },
+        { name: "why", title: "Why it is here", class: "p2 why", cell: (f) => why(f) || h("span", { class: "zero" }, "") },
         { name: "since", title: "Since", class: "q4", cell: (f) => { const from = since(all, f.name); return from && f.state === "failing" ? h("span", { class: "muted" }, clock(from.at)) : ""; } },
-        { name: "rate", title: "Calls/s", class: "n", cell: (f) => { const v = n(f.numbers?.minute?.calls) / 60; return number(v, { text: digits(v) }); } },
+        { name: "rate", title: "Calls/s", class: "n", cell: (f) => { if (!f.numbers) return number(); const v = n(f.numbers.minute?.calls) / 60; return number(v, { text: digits(v) }); } },
         { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "q3 spk", label: false, cell: line },
         { name: "errors", title: "Errors, %", class: "n", cell: (f) => share(f.numbers?.minute?.failures, f.numbers?.minute?.calls, n(f.numbers?.minute?.failures) / n(f.numbers?.minute?.calls) >= 0.01 && "failing") },
         { name: "wait", title: "Wait p99", class: "n", cell: (f) => time(f.numbers?.minute?.wait.p99, n(f.numbers?.queued) ? "stuck" : "") },
         { name: "run", title: "Run p99", class: "n p2 p2x", cell: (f) => time(f.numbers?.minute?.run.p99) },
-        { name: "flight", title: "In flight", class: "n q2", cell: (f) => number(f.numbers?.inFlight ?? 0, { of: f.limit }) },
-        { name: "queued", title: "Queued", class: "n q4", cell: (f) => number(f.numbers?.queued ?? 0, { bad: "stuck" }) },
-        use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n q3", cell: (f) => number(Number(cost.get(f.name) ?? 0), { text: money(cost.get(f.name) ?? 0) }) },
+        { name: "flight", title: "In flight", class: "n q2", cell: (f) => number(f.numbers?.inFlight, { of: f.limit }) },
+        { name: "queued", title: "Queued", class: "n q4", cell: (f) => number(f.numbers?.queued, { bad: "stuck" }) },
+        use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n q3", cell: (f) => number(Number(cost.get(f.name) ?? 0), { text: paid(cost.get(f.name) ?? 0) }) },
       ].filter(Boolean),
     })));
 }
@@ -203,17 +228,18 @@ function spent() {
   if (!d) return null;
   const rows = d.tenants.filter((t) => t.list || t.budgets).toSorted((x, y) => Number(y.list ?? 0) - Number(x.list ?? 0)).slice(0, 8);
   if (!rows.length) return null;
+  const paid = amounts(rows.map((t) => (t.budgets?.[0] ? t.budgets[0].spent.split(" ")[0] : t.list)));
   return h("section", { class: "sec money", "aria-labelledby": "h-money", "data-key": "money" },
-    h("header", null, h("h2", { id: "h-money" }, "Spent today"), h("span", { class: "aside" }, `of each tenant’s budget, ${d.book?.currency ?? ""}`)),
+    h("header", null, h("h2", { id: "h-money" }, "Spent today"), h("span", { class: "aside" }, `${rows.some((t) => t.budgets?.length) ? "of each tenant’s budget" : "by tenant"}, ${d.book?.currency ?? ""}`)),
     h("table", null, h("caption", { class: "vh" }, "Spent by tenant"),
       h("thead", { class: "vh" }, h("tr", null, h("th", { scope: "col" }, "Tenant"), h("th", { scope: "col" }, "Share"), h("th", { scope: "col" }, "Spent and budget"))),
       h("tbody", null, rows.map((t) => {
         const b = t.budgets?.[0];
         const over = b && (b.part >= 1 || b.refused);
-        const [amount] = (b?.limit ?? "").split(" ");
+        const [limit] = (b?.limit ?? "").split(" ");
         return h("tr", { "data-key": t.tenant }, h("th", { scope: "row" }, h("span", { class: "fn" }, mark(over ? "refusing" : "well"), h("a", { href: link("tenants") }, t.tenant ? word(t.tenant) : h("span", { class: "muted" }, "no tenant")))),
           h("td", null, b ? bar(`${digits(100 * b.part)} % of the budget`, b.exhausted ? [1, "proj"] : [0, ""], [b.part, over ? "over" : ""]) : ""),
-          h("td", { class: "n" }, h("span", { class: over ? "bad refusing" : "" }, money(b ? b.spent.split(" ")[0] : (t.list ?? 0))), b ? h("span", { class: "of" }, ` / ${money(amount)}`) : null));
+          h("td", { class: "n" }, h("span", { class: over ? "bad refusing" : "" }, paid(b ? b.spent.split(" ")[0] : (t.list ?? 0))), b ? h("span", { class: "of" }, ` / ${Number(limit) < 0.01 ? paid(limit) : money(limit)}`) : null));
       }))));
 }
 
@@ -221,7 +247,7 @@ function feed() {
   const items = [];
   for (const d of doc("decisions")?.decisions ?? []) {
     if (d.alias !== null && d.alias !== undefined) {
-      items.push({ t: d.time, key: `a${d.time}${d.function}`, text: [h("span", null, d.alias || "default", " of "), fn(d.function), ": ", weights(d.before), " → ", weights(d.after)], below: [d.by && "by ", d.by && word(d.by)] });
+      items.push({ t: d.time, key: `a${d.time}${d.function}`, text: [h("span", null, d.alias || "default", " of "), fn(d.function), ": ", Object.keys(d.before ?? {}).length ? [weights(d.before), " → "] : "", weights(d.after)], below: [d.by && "by ", d.by && word(d.by)] });
     } else scale(items, d);
   }
   for (const r of doc("runaways")?.runaways ?? []) {
@@ -238,18 +264,19 @@ function feed() {
     : h("p", { class: "muted" }, "Nothing has changed yet: no scale, no alias, no runaway."));
 }
 
-// Changes of one function's scale within a minute are one item: its first and its last number.
+// Changes of one function's scale that follow each other within a minute are one item.
 function scale(items, d) {
   const later = items.findLast((i) => i.of === (d.function ?? ""));
   if (later && new Date(later.first) - new Date(d.time) < 60e3) {
     later.first = d.time;
     later.changes++;
-    later.from = d.from;
-    later.text = [d.function ? fn(d.function) : "capacity", ` ${d.from} → ${later.to}`];
+    later.low = Math.min(later.low, n(d.from), n(d.to));
+    later.high = Math.max(later.high, n(d.from), n(d.to));
+    later.text = [d.function ? fn(d.function) : "capacity", ` ${later.to}, between ${later.low} and ${later.high} so far`];
     later.below = [`${later.changes} changes since ${clock(d.time)}`];
     return;
   }
-  items.push({ t: d.time, first: d.time, of: d.function ?? "", changes: 1, to: d.to, key: `d${d.time}${d.function ?? ""}`, text: [d.function ? fn(d.function) : "capacity", ` ${d.from} → ${d.to}`], below: [d.rule, d.wanted !== d.to ? `: wish ${d.wanted}` : ""] });
+  items.push({ t: d.time, first: d.time, of: d.function ?? "", changes: 1, to: d.to, low: Math.min(n(d.from), n(d.to)), high: Math.max(n(d.from), n(d.to)), key: `d${d.time}${d.function ?? ""}`, text: [d.function ? fn(d.function) : "capacity", ` ${d.from} → ${d.to}`], below: [d.rule, d.wanted !== d.to ? `: wish ${d.wanted}` : ""] });
 }
 
 function weights(w) {

@@ -3,10 +3,11 @@
 import { h, word, mark } from "../dom.js";
 import { doc, problem, has, may, now } from "../store.js";
 import { n, count, bytes, digits, duration, long, instant, clock } from "../format.js";
-import { says, section, table, absent, at } from "../parts.js";
+import { says, section, table, absent, denied, at } from "../parts.js";
 
 export function needs(route) {
-  const list = { functions: { path: "functions", every: 5000 }, "page:process": { path: "process", every: 2000 } };
+  const list = { functions: { path: "functions", every: 5000 } };
+  if (may("see")) list["page:process"] = { path: "process", every: 2000 };
   if (has("tail")) list["page:log"] = { path: "log", query: { limit: 200, level: route.params.level }, every: 2000 };
   if (may("manage")) list["page:audit"] = { path: "audit", query: { limit: 100 }, every: 5000 };
   return list;
@@ -14,6 +15,7 @@ export function needs(route) {
 
 export function view(route) {
   const p = doc("page:process");
+  if (!may("see")) return [says("none", "The process is not yours to see"), denied()];
   if (!p) return [says("none", "Process"), absent(problem("page:process"))];
   const six = [["Goroutines", count(p.goroutines), "", `${p.processors} processors`], ["Live heap", ...bytes(p.heapLive).split("\u00a0"), `${bytes(p.obtained)} from the system`], ["GC", digits(100 * p.gcShare), "%", `${count(p.gcs)} cycles`], ["In flight", count(p.inFlight), `of ${p.capacity}`, `${count(p.queued)} wait`], ["Admitted", count(p.admitted), "", "since the start"], ["Up", long((now() - new Date(p.started)) / 1000), "", `since ${clock(p.started)}`]];
   return [
@@ -29,7 +31,14 @@ export function view(route) {
 function log() {
   const d = doc("page:log");
   if (!has("tail")) return null;
-  return section("log", "Log", "the last lines, newest first, UTC", null, d ? d.lines.length ? h("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Log" }, h("ol", { class: "feed" }, d.lines.slice(-60).toReversed().map((l) => h("li", { "data-key": String(l.seq) }, at(l.time), mark({ ERROR: "failing", WARN: "refusing" }[l.level], true), h("div", null, h("span", { class: "vh" }, l.level + " "), word(l.message), h("span", { class: "d mono" }, word(l.json.length > 400 ? l.json.slice(0, 400) + "…" : l.json))))))) : h("p", { class: "muted" }, "No line yet.") : absent(problem("page:log")));
+  return section("log", "Log", "the last lines, newest first, UTC", null, d ? d.lines.length ? h("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Log" }, h("ol", { class: "feed" }, d.lines.slice(-60).toReversed().map((l) => h("li", { "data-key": String(l.seq) }, at(l.time), mark({ ERROR: "failing", WARN: "refusing" }[l.level], true), h("div", null, h("span", { class: "vh" }, l.level + " "), word(l.message), h("span", { class: "d mono" }, word(attributes(l.json)))))))) : h("p", { class: "muted" }, "No line yet.") : absent(problem("page:log")));
+}
+
+/** The attributes of a line as key=value, without what stands beside them already. Text of the line itself: no number changes. */
+export function attributes(json) {
+  const rest = json.replace(/^\{("(time|level|msg)":("(?:[^"\\]|\\.)*"|[^,}]*),?)*/, "").replace(/\}$/, "");
+  const text = rest.replace(/("(?:[^"\\]|\\.)*"):/g, (_, key) => key.slice(1, -1) + "=").replace(/=("[^\s"\\=,{}[\]]*")/g, (_, v) => "=" + v.slice(1, -1)).replace(/,(?=[\w.]+=)/g, " ");
+  return text.length > 400 ? text.slice(0, 400) + "…" : text;
 }
 
 function audit() {

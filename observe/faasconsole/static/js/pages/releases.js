@@ -4,7 +4,7 @@ import { h, mark, word } from "../dom.js";
 import { doc, problem, may, writes, refresh } from "../store.js";
 import { put, part } from "../api.js";
 import { n, digits, percent, plural } from "../format.js";
-import { says, section, table, number, share, time, fn, absent, at, ask, split } from "../parts.js";
+import { says, section, table, number, share, time, fn, absent, at, ask, split, yours } from "../parts.js";
 import { interval } from "../judge.js";
 
 export function needs() {
@@ -20,7 +20,7 @@ export function view() {
   const worst = shared.find((al) => rate(al) >= 0.01);
   return [
     worst ? says("failing", [fn(worst.of.name), `’s ${worst.name || "default alias"} is divided, and ${percent(...failed(worst))} % of its calls fail`])
-      : says("well", shared.length ? `${plural(shared.length, "alias is", "aliases are")} divided among versions` : "Every alias stands for one version", h("span", { class: "muted" }, `${plural(aliases.length, "alias", "aliases")} in all`)),
+      : says(aliases.length ? "well" : "none", !aliases.length ? `There is no alias${yours()}` : shared.length ? `${plural(shared.length, "alias is", "aliases are")} divided among versions` : "Every alias stands for one version", aliases.length ? h("span", { class: "muted" }, `${plural(aliases.length, "alias", "aliases")} in all`) : null),
     section("aliases", "Aliases", "and the versions that they stand for", null, aliases.length ? table({
       id: "aliases", caption: "Aliases", rows: aliases, key: (al) => al.function + ":" + al.name,
       columns: [
@@ -31,7 +31,7 @@ export function view() {
         { name: "c", title: "Changed", class: "p2", cell: (al) => at(al.changed) },
         { name: "b", title: "By", class: "p2", cell: (al) => (al.by ? word(al.by) : "") },
         { name: "d", title: "Why", class: "p4 wrapok", cell: (al) => (al.description ? word(al.description) : "") },
-        { name: "x", title: "", label: false, cell: (al) => (writes() && may("manage") ? h("button", { class: "btn small", type: "button", onclick: () => move(al) }, "Move…") : "") },
+        { name: "x", title: "", class: "n", label: false, cell: (al) => (writes() && may("manage") ? h("button", { class: "btn small", type: "button", onclick: () => move(al) }, "Move…") : "") },
       ],
     }) : h("p", { class: "muted" }, "There are no aliases. ", h("code", null, 'r.SetAlias("resize", "live", faas.Weights{1: 90, 2: 10})'), " lets a name stand for versions.")),
     shared.map((al) => compare(al)),

@@ -1,0 +1,85 @@
+// Stage is a host for the walks of a browser: its tenants, labels, errors and inputs are as
+// hostile as text gets, and its viewers may see a part of it each. It prints one line, with its
+// address and the viewers' tokens, and runs until it is told to end:
+//
+//	the stage is open: http://127.0.0.1:41234/console/ root=… acme=… letters=… none=…
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/inproc/faas/access"
+	"github.com/inproc/faas/admin"
+	"github.com/inproc/faas/observe/faasconsole"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "stage:", err)
+		os.Exit(1) //nolint:gocritic // the process ends, and what is deferred with it
+	}
+}
+
+// run shows the host and plays until ctx ends.
+func run(ctx context.Context, out io.Writer) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	h := newHost()
+	defer h.Close() //nolint:errcheck // what it would tell is of handlers that hang, and none does
+	tokens, line, err := viewers()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	console := http.StripPrefix("/console", faasconsole.Handler(h.admin(), faasconsole.WithLogin(tokens)))
+	server := &http.Server{Handler: console, ReadHeaderTimeout: 5 * time.Second}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(listener) }()
+	fmt.Fprintf(out, "the stage is open: http://%s/console/%s\n", listener.Addr(), line)
+	h.play(ctx)
+	err = server.Close()
+	if served := <-stopped; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// rules say who may do what. none has a token, and no right.
+var rules = access.Rules{
+	{Functions: []string{"*"}, Roles: []string{"root"}, AnyTenant: true, Rights: access.Rights()},
+	{Functions: []string{"*"}, Roles: []string{"acme"}, Rights: []access.Right{access.See, access.SeeInputs}},
+	{Functions: []string{"letters"}, Roles: []string{"letters"}, AnyTenant: true, Rights: []access.Right{access.See}},
+}
+
+// viewers issues a token for each viewer, and returns them as text too.
+func viewers() (*access.Tokens, string, error) {
+	tokens, err := access.NewTokens()
+	line := ""
+	for _, role := range []string{"root", "acme", "letters", "none"} {
+		p := access.Principal{Kind: access.User, ID: role, Roles: []string{role}}
+		if role == "acme" {
+			p.Tenant = "acme"
+		}
+		secret, _, issued := tokens.Issue(p, time.Hour)
+		err = errors.Join(err, issued)
+		line += fmt.Sprintf(" %s=%s", role, secret.Reveal())
+	}
+	return tokens, line, err
+}
+
+func (h *host) admin() http.Handler {
+	return admin.Handler(h.Router, admin.WithName(markup), admin.WithAuthorize(rules.Permit), admin.WithWrites(),
+		admin.WithRecorder(h.recorder), admin.WithLedger(h.ledger, h.book), admin.WithRing(h.ring), admin.WithTail(h.tail))
+}
