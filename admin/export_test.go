@@ -51,7 +51,7 @@ type Looked struct {
 func Look(api http.Handler, off time.Duration) (out Looked) {
 	h, _ := api.(*handler)
 	if h.live.collector == nil {
-		h.live.collector = &collector{router: h.router, recorder: h.recorder, followers: map[string]*follower{}}
+		h.live.collector = newCollector(h.router, h.recorder)
 	}
 	s := h.live.collector.look(time.Now().Add(off))
 	out = Looked{Rev: s.rev, Full: s.oldest == s.rev}

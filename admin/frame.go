@@ -1,11 +1,10 @@
 package admin
 
 import (
-	"bytes"
 	"encoding/json"
+	"iter"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -81,16 +80,13 @@ type entry struct {
 	json      []byte // "name":[…]
 }
 
-func (e *entry) encode() {
-	name, err := json.Marshal(e.name)
-	if err != nil { // it is a string
-		return
-	}
-	e.json = append(append(name, ':'), e.row.encode()...)
+// encode takes the name as JSON, with a colon.
+func (e *entry) encode(name []byte) {
+	e.json = e.row.append(append(make([]byte, 0, len(name)+96), name...))
 }
 
-func (r *row) encode() []byte {
-	out := make([]byte, 0, 64)
+// append appends the row as JSON.
+func (r *row) append(out []byte) []byte {
 	for i, n := range r {
 		out = append(out, ",["[btoi(i == 0)])
 		if n > exact || n < -exact {
@@ -117,146 +113,161 @@ func (r *row) setTimes(wait, run *observe.Histogram) {
 	}
 }
 
-// gone is a function that was removed.
-type gone struct {
-	name string
-	rev  Count
-}
-
 // scene is what there is at one tick: all functions, by name. It is constant, but for the frames
 // that were made of it.
 type scene struct {
+	*roster
+
 	rev      Count
 	now      time.Time
-	entries  []*entry
-	gone     []gone
-	oldest   Count // since when gone is complete
+	entries  []*entry // by the index of the roster
 	capacity Int
 
 	mu     sync.Mutex // guards what follows
-	frames map[frameKey][]byte
+	events map[eventKey][]byte
 }
 
-// frameKey is what the frames of viewers who see all functions differ by.
-type frameKey struct {
-	since Count
-	host  bool
+// eventKey is what the frames of a scene differ by.
+type eventKey struct {
+	view  *view
+	since Count // the frame that the reader has; 0: it gets a full one
 }
 
-// totals adds up the functions that are seen. A limit has no sum.
-func (s *scene) totals(seen func(name string) bool) row {
-	var sum row
-	var wait, run observe.Histogram
-	for _, e := range s.entries {
-		if !seen(e.name) {
-			continue
+// event returns the frame for readers with a view who have the frame since, as an event of
+// the stream. Viewers with the same view share it.
+func (s *scene) event(epoch string, v *view, since Count) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := eventKey{v, since}
+	event := s.events[key]
+	if event == nil {
+		if s.events == nil {
+			s.events = map[eventKey][]byte{}
 		}
-		for i, n := range e.row {
-			sum[i] += n // the percentiles are set below
-		}
-		wait.Merge(&e.wait)
-		run.Merge(&e.run)
+		d := draft{scene: s, view: v, epoch: epoch, since: since}
+		event = d.event()
+		s.events[key] = event
 	}
-	sum[colState], sum[colLimit] = 0, -1
-	sum.setTimes(&wait, &run)
-	return sum
+	return event
 }
 
-// draft is a frame that is made for a viewer.
+// draft is a frame that is made for a view.
 type draft struct {
 	*scene
 
+	view  *view
 	epoch string
-	since Count // the frame that the reader has; 0: none
-	full  bool
-	seen  func(name string) bool
-	host  bool // the viewer sees the host
+	since Count
 }
 
-// encode returns the frame as JSON. Viewers who see all functions share it.
-func (d *draft) encode() []byte {
-	if d.full || slices.ContainsFunc(d.entries, func(e *entry) bool { return !d.seen(e.name) }) ||
-		slices.ContainsFunc(d.gone, func(g gone) bool { return !d.seen(g.name) }) {
-		return d.make()
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	key := frameKey{d.since, d.host}
-	data := d.frames[key]
-	if data == nil {
-		if d.frames == nil {
-			d.frames = map[frameKey][]byte{}
-		}
-		data = d.make()
-		d.frames[key] = data
-	}
-	return data
-}
+func (d *draft) isFull() bool { return d.since == 0 }
 
-// make writes the frame. The rows are encoded already, once for all viewers.
-func (d *draft) make() []byte {
-	var b bytes.Buffer
-	d.writeHead(&b)
-	rows := d.writeRows(&b)
+// event makes the frame. The rows are encoded already, once for all views.
+func (d *draft) event() []byte {
+	b := make([]byte, 0, 4<<10)
+	b = append(append(append(b, "id: "...), d.epoch...), '.')
+	b = append(strconv.AppendUint(b, uint64(d.rev), 10), "\nevent: frame\ndata: "...)
+	b = d.appendHead(b)
+	b, rows := d.appendRows(b)
 	if names := d.goneNames(); len(names) > 0 {
-		writeField(&b, "gone", names)
+		b = appendField(b, "gone", names)
 	}
-	if d.full || rows {
-		sum := d.totals(d.seen)
-		b.WriteString(`,"totals":`)
-		b.Write(sum.encode())
+	if d.isFull() || rows {
+		sum := d.totals()
+		b = sum.append(append(b, `,"totals":`...))
 	}
-	if d.host {
-		writeField(&b, "capacity", d.capacity)
+	if d.view.host {
+		b = appendField(b, "capacity", d.capacity)
 	}
-	b.WriteByte('}')
-	return b.Bytes()
+	return append(b, "}\n\n"...)
 }
 
-func (d *draft) writeHead(b *bytes.Buffer) {
-	b.WriteString(`{"rev":` + strconv.FormatUint(uint64(d.rev), 10) + `,"epoch":` + strconv.Quote(d.epoch) + `,"now":"` + d.now.UTC().Format(time.RFC3339Nano) + `"`)
-	if d.full {
-		b.WriteString(`,"full":true`)
-		writeField(b, "columns", frameColumns())
-		writeField(b, "states", states())
+func (d *draft) appendHead(b []byte) []byte {
+	b = strconv.AppendUint(append(b, `{"rev":`...), uint64(d.rev), 10)
+	b = strconv.AppendQuote(append(b, `,"epoch":`...), d.epoch)
+	b = append(d.now.UTC().AppendFormat(append(b, `,"now":"`...), time.RFC3339Nano), '"')
+	if d.isFull() {
+		b = append(b, `,"full":true`...)
+		b = appendField(b, "columns", frameColumns())
+		b = appendField(b, "states", states())
 	}
+	return b
 }
 
-// writeRows reports whether there is any.
-func (d *draft) writeRows(b *bytes.Buffer) (some bool) {
-	sep := `,"functions":{`
-	for _, e := range d.entries {
-		if (d.full || e.rev > d.since) && d.seen(e.name) {
-			b.WriteString(sep)
-			b.Write(e.json)
-			sep, some = ",", true
+// appendRows reports whether there is any.
+func (d *draft) appendRows(b []byte) (_ []byte, some bool) {
+	begun := len(b)
+	b = append(b, `,"functions":{`...)
+	for i, e := range d.entries {
+		if e.rev > d.since && d.view.names[i] {
+			if some {
+				b = append(b, ',')
+			}
+			b, some = append(b, e.json...), true
 		}
 	}
-	if some || d.full {
-		b.WriteString(strings.TrimSuffix(sep, ",") + "}")
+	if !some && !d.isFull() {
+		return b[:begun], false
 	}
-	return some
+	return append(b, '}'), some
 }
 
 // goneNames are the functions that were removed since the reader's frame, and that the viewer
 // saw.
 func (d *draft) goneNames() (names []string) {
-	if d.full {
+	if d.isFull() {
 		return nil
 	}
-	for _, g := range d.gone {
-		if g.rev > d.since && d.seen(g.name) && !slices.Contains(names, g.name) {
+	for i, g := range d.gone {
+		if g.rev > d.since && d.view.gone[i] && !slices.Contains(names, g.name) {
 			names = append(names, g.name)
 		}
 	}
 	return names
 }
 
-func writeField(b *bytes.Buffer, name string, v any) {
-	data, err := json.Marshal(v)
-	if err != nil { // texts and numbers
-		return
+// totals adds up the functions that are seen. A limit has no sum.
+func (d *draft) totals() row {
+	var sum row
+	for e := range d.seen() {
+		for i, n := range e.row {
+			sum[i] += n // the percentiles are set below
+		}
 	}
-	b.WriteString(`,"` + name + `":`)
-	b.Write(data)
+	var wait, run observe.Histogram
+	wait.MergeAll(d.durations(func(e *entry) *observe.Histogram { return &e.wait }))
+	run.MergeAll(d.durations(func(e *entry) *observe.Histogram { return &e.run }))
+	sum[colState], sum[colLimit] = 0, -1
+	sum.setTimes(&wait, &run)
+	return sum
+}
+
+// seen yields what the viewer sees.
+func (d *draft) seen() iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for i, e := range d.entries {
+			if d.view.names[i] && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func (d *draft) durations(of func(*entry) *observe.Histogram) iter.Seq[*observe.Histogram] {
+	return func(yield func(*observe.Histogram) bool) {
+		for e := range d.seen() {
+			if !yield(of(e)) {
+				return
+			}
+		}
+	}
+}
+
+// appendField appends texts and numbers, for which encoding can't fail.
+func appendField(b []byte, name string, v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return b
+	}
+	return append(append(append(append(b, `,"`...), name...), `":`...), data...)
 }

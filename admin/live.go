@@ -120,7 +120,7 @@ func (l *live) look(r *faas.Router, rec *observe.Recorder) {
 	l.looking.Lock()
 	defer l.looking.Unlock()
 	if l.collector == nil {
-		l.collector = &collector{router: r, recorder: rec, followers: map[string]*follower{}}
+		l.collector = newCollector(r, rec)
 	}
 	s := l.collector.look(time.Now())
 	l.mu.Lock()

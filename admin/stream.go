@@ -4,19 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/inproc/faas/access"
 )
 
 const (
 	// streamTime is how long a stream lasts. Then its client connects again, with credentials
 	// that are checked again.
 	streamTime = 15 * time.Minute
-	// rightsTime is for how long a stream takes a viewer's rights to functions for what they were.
-	rightsTime = 10 * time.Second
 	// writeTime is how long a client may take to receive an event.
 	writeTime = 30 * time.Second
 )
@@ -44,16 +41,16 @@ func (x *exchange) streaming(run func(*stream)) error {
 	x.w.Header().Set("Content-Type", "text/event-stream")
 	x.entry.Status = http.StatusOK
 	s := &stream{x: x, ctx: ctx, done: done, sends: http.NewResponseController(x.w)}
-	if s.write("retry: 1000\n\n") {
+	if s.write([]byte("retry: 1000\n\n")) {
 		run(s)
 	}
 	return errWritten
 }
 
-// write sends a text, and reports whether the client has taken it.
-func (s *stream) write(text string) bool {
+// write sends a text, and reports whether the client has taken it. Streams may share the text.
+func (s *stream) write(text []byte) bool {
 	_ = s.sends.SetWriteDeadline(time.Now().Add(writeTime)) // a writer without deadlines has none
-	if _, err := s.x.w.Write([]byte(text)); err != nil {    //nolint:gosec // JSON in a stream of events, and nosniff says so
+	if _, err := s.x.w.Write(text); err != nil {            //nolint:gosec // JSON in a stream of events, and nosniff says so
 		return false
 	}
 	_ = s.sends.Flush() // a writer that can't flush is not buffered
@@ -62,41 +59,7 @@ func (s *stream) write(text string) bool {
 
 // send sends an event.
 func (s *stream) send(id, event string, data []byte) bool {
-	return s.write("id: " + id + "\nevent: " + event + "\ndata: " + string(data) + "\n\n")
-}
-
-// sight is what the viewer of a stream sees.
-type sight struct {
-	x     *exchange
-	until time.Time // for so long known holds
-	known map[string]bool
-	host  bool
-}
-
-// renew asks about the functions of a scene again, if it is time to, and reports whether
-// the answers about any that it knew have changed.
-func (v *sight) renew(s *scene) (changed bool) {
-	if s.now.Before(v.until) {
-		return false
-	}
-	v.until = s.now.Add(rightsTime)
-	was, host := v.known, v.host
-	v.known, v.host = make(map[string]bool, len(s.entries)), v.x.allowsAll(access.See, "")
-	for _, e := range s.entries {
-		before, knew := was[e.name]
-		changed = changed || knew && before != v.sees(e.name)
-	}
-	return was != nil && (changed || host != v.host)
-}
-
-// sees asks about a function that it does not know, for example a new one.
-func (v *sight) sees(name string) bool {
-	yes, ok := v.known[name]
-	if !ok {
-		yes = v.x.allowsAll(access.See, name)
-		v.known[name] = yes
-	}
-	return yes
+	return s.write(slices.Concat([]byte("id: "+id+"\nevent: "+event+"\ndata: "), data, []byte("\n\n")))
 }
 
 // events serves frames.
@@ -115,13 +78,12 @@ func (x *exchange) events() (any, error) {
 			if sc == nil {
 				return
 			}
-			changed := v.renew(sc)
-			d := draft{
-				scene: sc, epoch: x.h.epoch, since: have, seen: v.sees, host: v.host,
-				full: changed || have == 0 || have < sc.oldest,
+			if v.look(sc) || have < sc.oldest {
+				have = 0
 			}
+			event := sc.event(x.h.epoch, v.view, have)
 			since, have = sc.rev, sc.rev
-			if !s.send(x.h.epoch+"."+strconv.FormatUint(uint64(sc.rev), 10), "frame", d.encode()) {
+			if !s.write(event) {
 				return
 			}
 		}

@@ -72,8 +72,38 @@ func (h *Histogram) Merge(o *Histogram) {
 	h.buckets = mergeBuckets(h.buckets, o.buckets)
 }
 
-// mergeBuckets returns the sums of two sorted slices, in a new one.
+// MergeAll adds what all of them have, as [Histogram.Merge] of one after the other does. For
+// many it costs a small part of that.
+func (h *Histogram) MergeAll(all iter.Seq[*Histogram]) {
+	var dense [octaves * perOctave]uint64
+	add := func(o *Histogram) {
+		for _, b := range o.buckets {
+			dense[b.index] += b.n
+		}
+	}
+	add(h)
+	for o := range all {
+		add(o)
+		h.count += o.count
+		h.sum.plus(o.sum)
+	}
+	h.buckets = nil
+	for i, n := range dense {
+		if n > 0 {
+			h.buckets = append(h.buckets, bucket{uint16(i), n})
+		}
+	}
+}
+
+// mergeBuckets returns the sums of two sorted slices. Where one is empty that is the other:
+// buckets are never written to.
 func mergeBuckets(a, b []bucket) []bucket {
+	if len(a) == 0 {
+		return b
+	}
+	if len(b) == 0 {
+		return a
+	}
 	all := make([]bucket, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
 		switch {

@@ -59,13 +59,43 @@ type Live struct {
 func (r *Recorder) Live(step Step, since time.Time) iter.Seq[Live] {
 	return func(yield func(Live) bool) {
 		r.flush()
-		since := later(since, time.Now().Add(-step.Kept()))
-		for _, s := range r.all.sorted() {
-			if l := s.live(min(step, Minute), since); len(l.Points) > 0 && !yield(l) {
-				return
-			}
+		r.liveIf(0, step, since, yield)
+	}
+}
+
+// Changed is [Recorder.Live] for a reader that comes again and again: it leaves out each function
+// and version of which nothing was recorded since the reader came last. mark is what that call
+// has returned as next; with 0 nothing is left out. What was recorded before the call is in changed. What is
+// recorded while changed is read may be in it, and is in what the reader gets next in any case. Points that are
+// dropped are no change. A reader that does not read to the end keeps its mark.
+func (r *Recorder) Changed(step Step, since time.Time, mark uint64) (changed iter.Seq[Live], next uint64) {
+	r.flush()
+	next = r.all.reads.Add(1) // after flush: what that has added is read here, and is no change for the next reader
+	return func(yield func(Live) bool) {
+		r.liveIf(mark, step, since, yield)
+	}, next
+}
+
+// liveIf yields the points of series that have changed since a mark.
+func (r *Recorder) liveIf(mark uint64, step Step, since time.Time, yield func(Live) bool) {
+	since = later(since, time.Now().Add(-step.Kept()))
+	for _, s := range r.all.sorted() {
+		if l := s.liveIf(mark, min(step, Minute), since); len(l.Points) > 0 && !yield(l) {
+			return
 		}
 	}
+}
+
+// liveIf is live if the series has changed since a mark. A take that this does not see comes
+// after it by s.mu. So it finds in reads at least what Changed has returned before this, and
+// is a change for the next reader.
+func (s *series) liveIf(mark uint64, step Step, since time.Time) (l Live) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed < mark {
+		return l
+	}
+	return s.live(step, since)
 }
 
 func later(a, b time.Time) time.Time {
@@ -75,14 +105,15 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// live returns a copy of the points that end after since.
+// live returns a copy of the points that end after since. s.mu must be held.
 func (s *series) live(step Step, since time.Time) Live {
 	l := Live{Function: s.key.function, Version: s.key.version}
-	from := since.Add(-step.Length())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if all := s.points[step]; len(all) > 0 && all[len(all)-1].Start.After(from) { // most functions of a large host have nothing new
-		i := slices.IndexFunc(all, func(p Point) bool { return p.Start.After(from) })
+	from, all := since.Add(-step.Length()), s.points[step]
+	i := len(all)
+	for i > 0 && all[i-1].Start.After(from) { // from the end: who reads often wants the last few
+		i--
+	}
+	if i < len(all) { // most functions of a large host have nothing new
 		l.Points = slices.Clone(all[i:])
 	}
 	return l
@@ -131,13 +162,13 @@ const expireAtOnce = 32
 // how many bytes that takes off, as a negative number. s.mu must be held.
 func (s *series) expire(step Step, t time.Time, least int) (grown int64) {
 	all := s.points[step]
+	if len(all) < least || !all[least-1].Start.Before(t) {
+		return 0
+	}
 	n := 0
 	for n < len(all) && all[n].Start.Before(t) {
 		grown -= all[n].size()
 		n++
-	}
-	if n < least {
-		return 0
 	}
 	s.points[step] = slices.Delete(all, 0, n)
 	return grown

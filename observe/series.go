@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/inproc/faas"
@@ -65,9 +66,12 @@ type allSeries struct {
 	windows windows
 	most    int // series with names of their own
 
+	reads atomic.Uint64 // goes up with each Changed; see series.changed
+
 	mu      sync.Mutex // guards what follows; it may be taken while a stripe's mu is held
 	series  map[seriesKey]*series
-	named   int // series but for those of Other and of no function
+	order   []*series // all of them, sorted; nil: not since the last one came. It is never written to
+	named   int       // series but for those of Other and of no function
 	reasons map[faas.Reason]faas.Reason
 }
 
@@ -90,19 +94,21 @@ func (a *allSeries) get(key seriesKey) *series {
 			a.named++
 		}
 		s = &series{key: key, all: a}
-		a.series[key] = s
+		a.series[key], a.order = s, nil
 	}
 	return s
 }
 
+// sorted returns all series by function and version, in a slice that others read too.
 func (a *allSeries) sorted() []*series {
 	a.mu.Lock()
-	all := slices.Collect(maps.Values(a.series))
-	a.mu.Unlock()
-	slices.SortFunc(all, func(x, y *series) int {
-		return cmp.Or(strings.Compare(x.key.function, y.key.function), strings.Compare(x.key.version, y.key.version))
-	})
-	return all
+	defer a.mu.Unlock()
+	if a.order == nil {
+		a.order = slices.SortedFunc(maps.Values(a.series), func(x, y *series) int {
+			return cmp.Or(strings.Compare(x.key.function, y.key.function), strings.Compare(x.key.version, y.key.version))
+		})
+	}
+	return a.order
 }
 
 // reason returns the reason to count under.
@@ -126,6 +132,7 @@ type series struct {
 	all *allSeries
 
 	mu        sync.Mutex // guards what follows; it may be taken while a stripe's mu is held
+	changed   uint64     // what reads was when something was added last
 	total     Series     // but for its names and exemplars
 	overrun   sum
 	triggers  [triggers]*Triggered
@@ -138,6 +145,7 @@ type series struct {
 func (s *series) take(p *pending) {
 	run, wait, init := p.run.take(), p.wait.take(), p.init.take()
 	s.mu.Lock()
+	s.changed = s.all.reads.Load() // under s.mu: see Changed
 	t := &s.total
 	for i, n := range p.outcomes {
 		t.Outcomes[i] += n

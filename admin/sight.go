@@ -1,0 +1,75 @@
+package admin
+
+import (
+	"slices"
+	"time"
+
+	"github.com/inproc/faas/access"
+)
+
+// rightsTime is for how long a stream takes a viewer's rights to functions for what they were.
+const rightsTime = 10 * time.Second
+
+// sight is what the viewer of a stream sees. The authorizer is asked for this viewer alone: viewers
+// share a view when its answers about each of them are the same.
+type sight struct {
+	x      *exchange
+	until  time.Time // for so long view holds, by the monotonic clock: the wall clock may be put back
+	view   *view     // of roster; nil: the authorizer was not asked yet
+	roster *roster
+}
+
+// look brings the view up to date: it asks again, if it is time to, and otherwise about the
+// functions that it does not know, for example new ones. It reports whether the answers about
+// any that it knew have changed.
+func (v *sight) look(s *scene) (changed bool) {
+	now := time.Now()
+	if now.Before(v.until) {
+		if s.roster != v.roster {
+			v.set(s.roster, v.ask(s.roster, v.view.host, v.sees))
+		}
+		return false
+	}
+	v.until = now.Add(rightsTime)
+	fresh := v.ask(s.roster, v.x.allowsAll(access.See, ""), v.allows)
+	changed = v.view != nil && v.differs(s.roster, fresh)
+	v.set(s.roster, fresh)
+	return changed
+}
+
+func (v *sight) set(r *roster, fresh *view) { v.roster, v.view = r, r.shared(fresh) }
+
+func (v *sight) allows(name string) bool { return v.x.allowsAll(access.See, name) }
+
+// sees asks about a function that the view does not know.
+func (v *sight) sees(name string) bool {
+	if yes, known := v.roster.answer(v.view, name); known {
+		return yes
+	}
+	return v.allows(name)
+}
+
+// ask makes a view of a roster.
+func (v *sight) ask(r *roster, host bool, sees func(name string) bool) *view {
+	fresh := &view{names: make([]bool, len(r.names)), gone: make([]bool, len(r.gone)), host: host}
+	for i, name := range r.names {
+		fresh.names[i] = sees(name)
+	}
+	for i, g := range r.gone {
+		fresh.gone[i] = sees(g.name)
+	}
+	return fresh
+}
+
+// differs compares a view of a roster with the one before, but for functions that it did not know.
+func (v *sight) differs(r *roster, fresh *view) bool {
+	if r == v.roster {
+		return fresh.host != v.view.host || !slices.Equal(fresh.names, v.view.names)
+	}
+	for i, name := range r.names {
+		if before, known := v.roster.answer(v.view, name); known && before != fresh.names[i] {
+			return true
+		}
+	}
+	return fresh.host != v.view.host
+}
