@@ -58,6 +58,7 @@ func newCrowd(b *testing.B) *crowd {
 // read reads a stream until ctx ends. It sends the size of the first frame, and then that of
 // all that follows.
 func (c *crowd) read(ctx context.Context, b *testing.B, sizes chan<- int64) {
+	b.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server.URL+"/v1/events", nil)
 	if err != nil {
 		b.Error(err)

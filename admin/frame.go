@@ -27,7 +27,7 @@ type Frame struct {
 	// Functions are the rows of the functions that have changed, by name.
 	Functions map[string][]Int `json:"functions,omitempty"`
 	Gone      []string         `json:"gone,omitempty"`   // functions that were removed
-	Totals    []Int            `json:"totals,omitempty"` // the row of all functions that the viewer sees, in frames with functions
+	Totals    []Int            `json:"totals,omitempty"` // the row of all functions that the viewer sees, if any has changed or is gone
 	Capacity  *Int             `json:"capacity,omitempty"`
 }
 
@@ -169,10 +169,11 @@ func (d *draft) event() []byte {
 	b = append(strconv.AppendUint(b, uint64(d.rev), 10), "\nevent: frame\ndata: "...)
 	b = d.appendHead(b)
 	b, rows := d.appendRows(b)
-	if names := d.goneNames(); len(names) > 0 {
+	names := d.goneNames()
+	if len(names) > 0 {
 		b = appendField(b, "gone", names)
 	}
-	if d.isFull() || rows {
+	if d.isFull() || rows || len(names) > 0 {
 		sum := d.totals()
 		b = sum.append(append(b, `,"totals":`...))
 	}

@@ -110,3 +110,31 @@ func ExampleTail() {
 	// 2 travel arrived
 	// 3 travel arrived
 }
+
+// A reader that comes each second is shown only what has changed.
+func ExampleRecorder_Changed() {
+	rec := observe.NewRecorder()
+	r := faas.New(faas.WithMeter(rec))
+	defer r.Close()
+	for _, name := range []string{"greet", "part"} {
+		faas.Register(r, name, func(context.Context, struct{}) (string, error) { return "done", nil })
+	}
+	mark := uint64(0)
+	look := func() {
+		changed, next := rec.Changed(observe.TenSeconds, time.Now().Add(-time.Minute), mark)
+		for l := range changed {
+			fmt.Println(l.Function, "has changed")
+		}
+		mark = next
+	}
+	_, _ = r.Invoke(context.Background(), "greet", nil)
+	_, _ = r.Invoke(context.Background(), "part", nil)
+	look()
+	_, _ = r.Invoke(context.Background(), "part", nil)
+	look()
+	look()
+	// Output:
+	// greet has changed
+	// part has changed
+	// part has changed
+}

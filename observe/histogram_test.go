@@ -112,3 +112,22 @@ func TestASumOfManyLongDurationsDoesNotOverflow(t *testing.T) {
 	assert.InEpsilon(t, 3*float64(math.MaxInt64)/1e9, h.Seconds(), 1e-12)
 	assert.Equal(t, time.Duration(math.MaxInt64), h.Mean())
 }
+
+func TestMergeAllIsMergeOfOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		durations := rapid.SliceOfN(rapid.Map(rapid.Int64Min(-1), func(n int64) time.Duration { return time.Duration(n) }), 0, 20)
+		into, one := runsOf(durations.Draw(t, "into")...), observe.Histogram{}
+		var all []*observe.Histogram
+		one.Merge(&into)
+		for _, of := range rapid.SliceOfN(durations, 0, 5).Draw(t, "all") {
+			h := runsOf(of...)
+			all = append(all, &h)
+			one.Merge(&h)
+		}
+		into.MergeAll(slices.Values(all))
+		require.Equal(t, one.Count(), into.Count())
+		require.Equal(t, one.Mean(), into.Mean())
+		require.Equal(t, slices.Collect(one.Buckets()), slices.Collect(into.Buckets()))
+	})
+}

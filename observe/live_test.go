@@ -3,8 +3,10 @@ package observe_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,4 +147,78 @@ func TestAStepOutOfRangeIsTheLast(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, observe.Minute.Length(), observe.Step(9).Length())
 	assert.Equal(t, observe.Minute.Kept(), observe.Step(9).Kept())
+}
+
+func TestChangedLeavesOutWhatNothingWasRecordedOf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rec := observe.NewRecorder()
+		changed := func(mark uint64) (names []string, next uint64) {
+			all, next := rec.Changed(observe.TenSeconds, time.Time{}, mark)
+			for l := range all {
+				names = append(names, l.Function)
+			}
+			return names, next
+		}
+		recordAt(rec, "a", time.Now())
+		recordAt(rec, "b", time.Now())
+		names, mark := changed(0)
+		assert.Equal(t, []string{"a", "b"}, names)
+		names, next := changed(mark)
+		assert.Empty(t, names)
+
+		rec.Refused(t.Context(), faas.Refusal{Invocation: faas.Invocation{Function: "b", Version: "1"}, Reason: faas.ReasonOff})
+		recordAt(rec, "c", time.Now())
+		names, _ = changed(next)
+		assert.Equal(t, []string{"b", "c"}, names)
+		names, _ = changed(mark) // another reader, which has come less often
+		assert.Equal(t, []string{"b", "c"}, names)
+		names, _ = changed(0)
+		assert.Equal(t, []string{"a", "b", "c"}, names)
+	})
+}
+
+// The reader comes while calls are recorded. Whatever it meets, nothing is left out in the end.
+func TestChangedMissesNothingThatIsRecordedMeanwhile(t *testing.T) {
+	t.Parallel()
+	const functions, writers = 20, 4
+	rounds := 2000
+	if testing.Short() {
+		rounds = 200
+	}
+	rec := observe.NewRecorder()
+	at := time.Now()
+	var writing sync.WaitGroup
+	for w := range writers {
+		writing.Go(func() {
+			for i := range rounds {
+				recordAt(rec, fmt.Sprint((i+w)%functions), at.Add(time.Duration(i%3)*time.Second)) // several seconds: what is pending is handed over
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { writing.Wait(); close(ended) }()
+
+	have, mark := map[string]uint64{}, uint64(0)
+	read := func() {
+		var all iter.Seq[observe.Live]
+		all, mark = rec.Changed(observe.Minute, at.Add(-time.Minute), mark)
+		for l := range all {
+			have[l.Function] = 0
+			for i := range l.Points {
+				have[l.Function] += l.Points[i].Outcomes.Calls()
+			}
+		}
+	}
+	for over := false; !over; {
+		select {
+		case <-ended:
+			over = true
+		default:
+		}
+		read()
+	}
+	for function := range functions {
+		assert.Equal(t, uint64(rounds*writers/functions), have[fmt.Sprint(function)], function)
+	}
 }
