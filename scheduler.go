@@ -77,11 +77,11 @@ func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p
 	}
 	fn.part.Entered.Add(1)
 	var c *callContext
-	if parent == nil && priority == 0 && trace == nil && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
+	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
 		w := fn.router.workers.take(q.isServed(fn), near)
-		if fn.needsExtra || q.from != nil || q.done != nil && q.isServed(fn) {
+		if fn.needsExtra || q.from != nil || trace != nil || q.done != nil && q.isServed(fn) {
 			c = to.newContext(t, tenant)
-			c.extra.from = q.from
+			c.extra.from, c.extra.trace = q.from, trace
 		} else {
 			c = w.newContext()
 			c.who, c.fn, c.task, c.tenant = to.who, fn, t, w.shareTenant(tenant)

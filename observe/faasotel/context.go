@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/inproc/faas"
@@ -77,20 +76,3 @@ func restore(ctx context.Context, saved []byte) (context.Context, error) {
 	}
 	return nil, errors.New("faasotel: the trace context of a job is malformed")
 }
-
-// IDGenerator makes the IDs of traces and spans for a provider, see sdktrace.WithIDGenerator.
-// A trace that begins with a call has the ID that the sampler was asked about; so samplers
-// of other processes, which go by the ID, decide alike. All else is random.
-func IDGenerator() sdktrace.IDGenerator { return ids{} }
-
-type ids struct{}
-
-func (ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
-	id, ok := ctx.Value(idKey{}).(trace.TraceID)
-	if !ok {
-		id = random[trace.TraceID]()
-	}
-	return id, random[trace.SpanID]()
-}
-
-func (ids) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return random[trace.SpanID]() }

@@ -24,13 +24,16 @@ type Tracer struct {
 
 	tracer   trace.Tracer
 	sampler  sdktrace.Sampler
+	rule     rule // what is known of sampler
 	incoming []func(ctx context.Context) (traceparent, tracestate string)
 	parents  bool // a delivery is a child of its sender's span
 	messages bool
-	// attributes has, by the random part of a call's ID, what the sampler has added to a call
+	early    bool // spans begin with their attributes
+	// extra has, by the random part of a call's ID, what the sampler has added to a call
 	// between Sample and trace, which follow each other: []attribute.KeyValue. Few samplers add
 	// something.
-	attributes sync.Map
+	extra sync.Map
+	lists sync.Pool // *attributes
 }
 
 // TracingOption is an option of [Tracing]. Nil options are ignored.
@@ -48,6 +51,13 @@ func WithJobParents() TracingOption { return tracingOption(func(t *Tracer) { t.p
 // WithMessages puts the texts of errors into the exception events of spans. By default
 // they are left out, since a handler may have put anything into them.
 func WithMessages() TracingOption { return tracingOption(func(t *Tracer) { t.messages = true }) }
+
+// WithAttributesAtStart has each span begin with the attributes that are known by then, for
+// processors that look at a span when it begins, and for a sampler of the provider. By
+// default a span gets all of its attributes at once, when its call ends, which costs less.
+func WithAttributesAtStart() TracingOption {
+	return tracingOption(func(t *Tracer) { t.early = true })
+}
 
 // WithIncoming adds where the W3C trace context of a call from outside may be found: f
 // returns the values of its headers, or an empty traceparent. ctx is the caller's. It is
@@ -67,7 +77,10 @@ func WithIncoming(f func(ctx context.Context) (traceparent, tracestate string)) 
 // Tracing returns an option that makes a span, by a tracer of tp, for each call that the
 // sampler samples. sampler is asked once for each call, before a span is begun: with the
 // caller's context and span, the function's name and the kind of the span, and without
-// attributes. It must not block. Nil stands for ParentBased(AlwaysSample).
+// attributes. It must not block. Nil stands for ParentBased(AlwaysSample). About those of the
+// SDK that decide by the ID alone (AlwaysSample, NeverSample, TraceIDRatioBased, and each of
+// them in ParentBased without options) Tracing finds out here how they decide, and most
+// calls are decided without asking.
 //
 // tp has a sampler of its own, which is asked for each span that is begun: leave it at
 // AlwaysSample. With [IDGenerator] the trace has the ID that sampler was asked about.
@@ -77,7 +90,7 @@ func Tracing(tp trace.TracerProvider, sampler sdktrace.Sampler, opts ...TracingO
 	if sampler == nil {
 		sampler = sdktrace.ParentBased(sdktrace.AlwaysSample())
 	}
-	t := &Tracer{tracer: tp.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL)), sampler: sampler}
+	t := &Tracer{tracer: tp.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL)), sampler: sampler, rule: ruleOf(sampler)}
 	for _, o := range opts {
 		if o != nil {
 			o.applyTracing(t)
@@ -95,34 +108,52 @@ type sampling struct{ of *Tracer }
 // call that is not sampled the context of that one answers.
 func (s sampling) Sample(ctx context.Context, function string, random uint64) bool {
 	random >>= 2
-	p := sdktrace.SamplingParameters{ParentContext: ctx, TraceID: traceID(0, random), Name: function, Kind: trace.SpanKindServer}
 	if ctx != context.Background() {
 		if isInCall(ctx) {
-			p.Kind = trace.SpanKindInternal
-			if parent := trace.SpanContextFromContext(ctx); parent.IsValid() {
-				p.TraceID = parent.TraceID()
-			}
-		} else if s.of.incomingOf(ctx).IsValid() {
+			return s.of.samplesNested(ctx, function, random)
+		}
+		if s.of.incomingOf(ctx).IsValid() {
 			return true
 		}
 	}
-	result := s.of.sampler.ShouldSample(p)
+	if s.of.rule.isKnown {
+		return s.of.rule.samples(random)
+	}
+	return s.of.samples(ctx, function, trace.SpanKindServer, traceID(0, random), random)
+}
+
+// samplesNested decides about a nested call.
+func (t *Tracer) samplesNested(ctx context.Context, function string, random uint64) bool {
+	id := traceID(0, random)
+	if parent := trace.SpanContextFromContext(ctx); parent.IsValid() {
+		if t.rule.followsParents {
+			return parent.IsSampled()
+		}
+		id = parent.TraceID()
+	}
+	return t.samples(ctx, function, trace.SpanKindInternal, id, random)
+}
+
+// samples asks the sampler, and keeps what it adds for [Tracer.trace].
+func (t *Tracer) samples(ctx context.Context, function string, kind trace.SpanKind, id trace.TraceID, random uint64) bool {
+	result := t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id, Name: function, Kind: kind})
 	if result.Decision == sdktrace.Drop {
 		return false
 	}
 	if len(result.Attributes) > 0 {
-		s.of.attributes.Store(random, result.Attributes)
+		t.extra.Store(random, result.Attributes)
 	}
 	return true
 }
 
-// Untraced says of a call without a Trace that it is not sampled.
+// Untraced says of a call without a Trace that it is not sampled. Most handlers never ask,
+// so that the answer is made when one does.
 func (sampling) Untraced(id uuid.UUID, key any) any {
 	switch key {
 	case any(callKey{}):
-		return unsampled
+		return unsampled{}
 	case spanKey:
-		return spanOf(unsampledContext(id))
+		return &silent{context: unsampledContext(id)}
 	}
 	return nil
 }
@@ -143,9 +174,17 @@ func (t *Tracer) trace(ctx context.Context, inv faas.Invocation) faas.Trace {
 		s.kind = trace.SpanKindInternal
 		s.follow(ctx, trace.SpanContextFromContext(ctx))
 	}
-	own, _ := t.attributes.LoadAndDelete(randomOf(inv.ID))
-	attributes, _ := own.([]attribute.KeyValue)
-	return t.begin(&s, &inv, attributes)
+	return t.begin(&s, &inv, t.takeExtra(inv.ID))
+}
+
+// takeExtra returns what the sampler has added to a call about which Sample has asked it.
+func (t *Tracer) takeExtra(id uuid.UUID) []attribute.KeyValue {
+	if t.rule.isKnown { // then it adds nothing
+		return nil
+	}
+	own, _ := t.extra.LoadAndDelete(randomOf(id))
+	extra, _ := own.([]attribute.KeyValue)
+	return extra
 }
 
 // start is how a span begins.
@@ -189,18 +228,41 @@ func (t *Tracer) ask(s *start, inv *faas.Invocation) faas.Trace {
 	return t.begin(s, inv, result.Attributes)
 }
 
-// begin begins the span.
-func (t *Tracer) begin(s *start, inv *faas.Invocation, more []attribute.KeyValue) faas.Trace {
-	opts := []trace.SpanStartOption{trace.WithSpanKind(s.kind), trace.WithAttributes(append(attributesOf(inv), more...)...)}
+// begin begins the span. What it makes for the SDK alone is as little as can be: one call of
+// a hundred that is sampled should not be felt in the mean of the hundred.
+func (t *Tracer) begin(s *start, inv *faas.Invocation, extra []attribute.KeyValue) faas.Trace {
+	c := &call{tracer: t, attributes: t.list()}
+	c.attributes.describe(inv)
+	c.attributes.add(extra...)
+	opts := kindOf(s.kind)
 	if s.linked {
 		opts = append(opts, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: s.known}))
 	}
+	if t.early {
+		opts = append(opts, trace.WithAttributes(c.attributes.all...))
+	}
 	ctx := s.ctx
 	if !s.known.IsValid() || s.linked { // a trace begins
-		ctx = context.WithValue(ctx, idKey{}, s.id)
+		ctx = &beginning{Context: ctx, id: s.id}
 	}
-	_, span := t.tracer.Start(ctx, inv.Function, opts...)
-	return &call{tracer: t, span: span}
+	_, c.span = t.tracer.Start(ctx, inv.Function, opts...)
+	if t.early {
+		c.attributes.empty()
+	}
+	return c
+}
+
+// The options of spans by their kind. Neither has room for an append in place.
+var (
+	asServer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}   //nolint:gochecknoglobals // a constant
+	asNested = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindInternal)} //nolint:gochecknoglobals // a constant
+)
+
+func kindOf(kind trace.SpanKind) []trace.SpanStartOption {
+	if kind == trace.SpanKindServer {
+		return asServer
+	}
+	return asNested
 }
 
 // dropped hands on the trace context that a call came with, or one of its own, as not
@@ -210,7 +272,7 @@ func dropped(s *start, inv *faas.Invocation) faas.Trace {
 	if s.known.IsValid() && !s.linked {
 		sc = s.known.WithTraceFlags(s.known.TraceFlags() &^ trace.FlagsSampled)
 	}
-	return &call{span: spanOf(sc)}
+	return &passing{silent{context: sc}}
 }
 
 // unsampledContext is the context of a call that has no span. It is the same whenever it is
@@ -228,10 +290,16 @@ func traceIDOf(id uuid.UUID) trace.TraceID {
 // randomOf is the random part of a call's ID.
 func randomOf(id uuid.UUID) uint64 { return binary.BigEndian.Uint64(id[8:]) & (1<<62 - 1) }
 
-// traceID makes an ID from the time and the random part of a call's. Samplers take the
-// right half for a uniform number; times an odd factor, its highest bits depend on all.
-func traceID(time, random uint64) (id trace.TraceID) {
-	binary.BigEndian.PutUint64(id[:8], time)
-	binary.BigEndian.PutUint64(id[8:], (random|1<<62)*0x9e3779b97f4a7c15)
+// traceID makes an ID from the time and the random part of a call's.
+func traceID(time, random uint64) trace.TraceID { return idOf(time, rightHalf(random)) }
+
+// rightHalf is that of an ID. Samplers take it for a uniform number; times an odd factor,
+// its highest bits depend on all.
+func rightHalf(random uint64) uint64 { return (random | 1<<62) * 0x9e3779b97f4a7c15 }
+
+// idOf makes an ID from its halves.
+func idOf(left, right uint64) (id trace.TraceID) {
+	binary.BigEndian.PutUint64(id[:8], left)
+	binary.BigEndian.PutUint64(id[8:], right)
 	return id
 }
