@@ -22,9 +22,10 @@ export async function open(program, ...args) {
 export const browser = () => chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
 
 /** A page that notes what must not happen: console messages, violations of its policy, requests that leave
- * the host. allowed lists texts of messages that may come. */
+ * the host. b is a browser, or the context of another page, whose tab it is then. allowed lists texts of messages
+ * that may come. */
 export async function pageOf(b, base, options = {}, allowed = []) {
-  const context = await b.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
+  const context = b.newContext ? await b.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options }) : b;
   const page = await context.newPage();
   const faults = [];
   page.on("console", (m) => {

@@ -4,6 +4,7 @@
 #
 #   observe/faasconsole/browser/run.sh               the walks and checks
 #   observe/faasconsole/browser/run.sh pictures DIR  only takes pictures, into DIR
+#   observe/faasconsole/browser/run.sh budget [MIN]  measures against the budgets, and memory for MIN minutes (30)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -19,9 +20,18 @@ work=$(mktemp -d)
 cleanup() { rm -rf "$work"; }
 trap cleanup EXIT
 
-cp package.json package-lock.json *.mjs "$work"
+cp package.json package-lock.json *.mjs ../static/js/rows.js "$work"
 (cd "$work" && npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >/dev/null)
 go -C ../../../examples build -o "$work/shop" ./shop
 go -C .. build -o "$work/stage" ./browser/stage
-dir=${2:+$(mkdir -p "$2" && cd "$2" && pwd)}
-cd "$work" && timeout 900 node "${1:-walk}.mjs" "$work" ${dir:+"$dir"}
+go -C .. build -o "$work/load" ./browser/load
+run() { (cd "$work" && timeout "$1" node "$2.mjs" "$work" "${@:3}"); }
+case ${1:-walk} in
+walk)
+	run 900 walk
+	run 300 tabs
+	run 120 budget
+	;;
+budget) run 10800 budget nightly "${2:-30}" ;;
+*) mkdir -p "$2" && run 900 "$1" "$(cd "$2" && pwd)" ;;
+esac

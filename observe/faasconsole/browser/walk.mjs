@@ -113,9 +113,9 @@ await walk("pause", async (page) => {
   await page.goto(shop.base + "#/functions?range=5m");
   await page.locator('table[data-table="functions"] tr[data-row]').first().waitFor();
   await page.keyboard.press("Space");
-  await page.getByText(/paused, \d+ answers missed/).waitFor();
+  await page.getByText(/paused, \d+ frames missed/).waitFor();
   const before = await page.locator('table[data-table="functions"]').innerText();
-  await page.getByText(/paused, [1-9]\d* answers missed/).waitFor({ timeout: 20000 });
+  await page.getByText(/paused, [1-9]\d* frames missed/).waitFor({ timeout: 20000 });
   check(before === (await page.locator('table[data-table="functions"]').innerText()), "a paused table has changed");
   await page.keyboard.press("Space");
   await page.getByText("live", { exact: true }).waitFor();

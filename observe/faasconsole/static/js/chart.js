@@ -4,6 +4,7 @@
 import { h, s, morph } from "./dom.js";
 import { minute, clock, tick } from "./format.js";
 import { brush } from "./brush.js";
+import { touch } from "./store.js";
 
 /* global uPlot */
 
@@ -28,21 +29,29 @@ export function chart(id, spec) {
   specs.set(id, spec);
   return h("figure", { class: "plot", role: "group", "aria-label": spec.label, "data-key": "plot:" + id },
     h("div", { class: "plot-frame" },
-      h("div", { class: "plot-box", "data-keep": id, tabindex: "0", role: "img", "aria-label": spec.label + " Left and right move along it" + (spec.brush ? ", with shift they select." : ".") }),
+      h("div", { class: "plot-box", "data-keep": id, tabindex: "0", role: "img", "aria-label": spec.label + eventsIn(spec) + " Left and right move along it" + (spec.brush ? ", with shift they select." : ".") }),
       h("ol", { class: "plot-ends", "data-keep": id + ":ends", "aria-hidden": "true" })),
     h("p", { class: "read", "data-keep": id + ":read" }),
     h("ul", { class: "key" }, spec.series.filter((one) => one.name).map((one) => h("li", null, swatch(one), `${one.name} ${one.value ?? ""}`))));
 }
 
+// The last events of a chart in words.
+function eventsIn({ events = [], x }) {
+  const seen = events.filter((e) => e.text && e.t >= x[0]).slice(-3);
+  return seen.length ? ` Marked: ${seen.map((e) => `${clock(e.t * 1000)} ${e.text}`).join(", ")}.` : "";
+}
+
 const swatch = (one) => s("svg", { viewBox: "0 0 8 8", "aria-hidden": "true" }, s("rect", { class: "f-" + one.token, width: 8, height: 8 }));
 
-/** The table twin of a chart: the same data. */
+/** The table twin of a chart: the same data. Its rows, or the function that makes them, are drawn while it is open. */
 export function twin(caption, head, rows) {
-  return h("details", { class: "twin" }, h("summary", null, "Table"),
+  const live = [...document.querySelectorAll("details.twin")].find((d) => d.dataset.twin === caption);
+  const list = live?.open ? (typeof rows === "function" ? rows() : rows) : [];
+  return h("details", { class: "twin", "data-twin": caption, ontoggle: touch }, h("summary", null, "Table"),
     h("div", { class: "twin-box", tabindex: "0", role: "region", "aria-label": caption },
       h("table", null, h("caption", { class: "vh" }, caption),
         h("thead", null, h("tr", null, head.map((c, i) => h("th", { scope: "col", class: i ? "n" : "" }, c)))),
-        h("tbody", null, rows.map((r) => h("tr", null, r.map((c, i) => (i ? h("td", { class: "n" }, c) : h("th", { scope: "row" }, c)))))))));
+        h("tbody", null, list.map((r) => h("tr", null, r.map((c, i) => (i ? h("td", { class: "n" }, c) : h("th", { scope: "row" }, c)))))))));
 }
 
 /** Forgets the charts of the view before; called before each view. */
@@ -87,7 +96,15 @@ function place(id, el) {
     el.replaceChildren();
     d.shape = shape;
     d.plot = new uPlot(options(d, el), data, el);
-  } else d.plot.setData(data);
+  } else if (!unchanged(d, spec, data)) d.plot.setData(data);
+  Object.assign(d, { data, rest: restOf(spec) });
+}
+
+const restOf = (spec) => JSON.stringify([spec.events, spec.marks, spec.max]);
+
+// Views are made each second; most of their charts are what they were.
+function unchanged(d, spec, data) {
+  return !spec.heat && d.rest === restOf(spec) && data.every((values, i) => values.length === d.data[i].length && values.every((v, k) => v === d.data[i][k]));
 }
 
 // Stacked series are added up here: uPlot stacks nothing.

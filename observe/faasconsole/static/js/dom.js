@@ -35,21 +35,52 @@ function append(el, kids) {
   }
 }
 
-// The handlers of an element stand in a map, so that a morph can replace them.
+// The handlers of an element stand in a map, so that a morph can replace them. The document listens, once for
+// each type of event: before any element, so that it hears what does not bubble, too.
 const handlers = new WeakMap();
+const types = new Set();
 
 function handle(el, type, f) {
   let own = handlers.get(el);
   if (!own) handlers.set(el, (own = {}));
-  if (!own[type]) el.addEventListener(type, (e) => handlers.get(el)?.[type]?.(e));
   own[type] = f;
+  if (types.has(type)) return;
+  types.add(type);
+  document.addEventListener(type, (e) => {
+    for (const one of e.bubbles ? e.composedPath() : [e.target]) handlers.get(one)?.[type]?.(e);
+  }, true);
 }
 
 function moveHandlers(from, to) {
-  const next = handlers.get(from) ?? {};
-  const own = handlers.get(to);
-  if (own) for (const type of Object.keys(own)) own[type] = next[type];
-  for (const [type, f] of Object.entries(next)) if (f) handle(to, type, f);
+  const next = handlers.get(from);
+  if (next) handlers.set(to, next);
+  else handlers.delete(to);
+}
+
+// What an element was made of, if that is known.
+const basis = new WeakMap();
+
+const same = (a, b) => Object.is(a, b) || (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((v, i) => Object.is(v, b[i])));
+
+/** Whether an element of the page was made of that: a value, or a list of them. */
+export const madeOf = (live, of) => Boolean(live && basis.has(live) && same(basis.get(live), of));
+
+/** What make returns, or the element of the page if it was made of the same. */
+export function stay(live, of, make) {
+  if (madeOf(live, of)) return leave(live);
+  const el = make();
+  basis.set(el, of);
+  return el;
+}
+
+/** The part of the page with that data-key, or null. */
+export const standing = (key) => document.querySelector(`main [data-key="${key}"]`);
+
+/** Stands for an element of the page that a morph is to leave as it is. */
+export function leave(live) {
+  const stub = document.createComment("");
+  stub.live = live;
+  return stub;
 }
 
 /** Changes the children of el to those given, and touches only what differs. Children with a
@@ -60,19 +91,24 @@ export function morph(el, ...kids) {
   children(el, next);
 }
 
+const attr = (el, name) => (el.nodeType === Node.ELEMENT_NODE ? el.getAttribute(name) : null);
+
 function children(el, next) {
-  const keyed = new Map();
-  for (const old of el.children) if (old.dataset?.key !== undefined) keyed.set(old.dataset.key, old);
+  let keyed = null;
   let at = el.firstChild;
-  for (const want of [...next.childNodes]) {
-    const key = want.dataset?.key;
-    const same = key === undefined ? at : keyed.get(key);
-    if (same && alike(same, want) && !(key === undefined && same.dataset?.key !== undefined)) {
-      if (same !== at) el.insertBefore(same, at);
+  for (let want = next.firstChild, after; want; want = after) {
+    after = want.nextSibling;
+    const key = attr(want, "data-key");
+    if (key !== null) keyed ??= byKey(el);
+    const found = want.live ?? (key === null ? at : keyed.get(key));
+    if (found && (want.live || (alike(found, want) && attr(found, "data-key") === key))) {
+      if (found !== at) el.insertBefore(found, at);
       else at = at.nextSibling;
-      keyed.delete(key);
-      node(same, want);
+      if (want.live) continue;
+      keyed?.delete(key);
+      node(found, want);
     } else {
+      settle(want);
       el.insertBefore(want, at);
     }
   }
@@ -83,7 +119,22 @@ function children(el, next) {
   }
 }
 
-const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.dataset?.key === b.dataset?.key && a.dataset?.keep === b.dataset?.keep;
+function byKey(el) {
+  const all = new Map();
+  for (const one of el.children) if (one.hasAttribute("data-key")) all.set(one.getAttribute("data-key"), one);
+  return all;
+}
+
+// In what is new to the page, the elements that stay take their places.
+function settle(want) {
+  if (want.nodeType !== Node.ELEMENT_NODE) return;
+  const walk = document.createTreeWalker(want, NodeFilter.SHOW_COMMENT);
+  const stubs = [];
+  while (walk.nextNode()) stubs.push(walk.currentNode);
+  for (const stub of stubs) stub.replaceWith(stub.live);
+}
+
+const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && attr(a, "data-keep") === attr(b, "data-keep");
 
 function node(old, want) {
   if (old.nodeType === Node.TEXT_NODE) {
@@ -92,15 +143,18 @@ function node(old, want) {
   }
   attributes(old, want);
   moveHandlers(want, old);
-  if (old.dataset?.keep === undefined) children(old, want);
+  if (basis.has(want)) basis.set(old, basis.get(want));
+  else basis.delete(old);
+  if (!old.hasAttribute("data-keep")) children(old, want);
 }
 
 // What the viewer has changed is the viewer's: an open details, the text of a field in use.
 const own = (el, name) => (el.nodeName === "DETAILS" || el.nodeName === "DIALOG") && name === "open";
 
 function attributes(old, want) {
-  for (const { name } of [...old.attributes]) if (!want.hasAttribute(name) && !own(old, name)) old.removeAttribute(name);
-  for (const { name, value } of want.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const [had, has] = [old.attributes, want.attributes];
+  for (let i = has.length - 1; i >= 0; i--) if (old.getAttribute(has[i].name) !== has[i].value) old.setAttribute(has[i].name, has[i].value);
+  for (let i = had.length - 1; i >= 0 && had.length > has.length; i--) if (!want.hasAttribute(had[i].name) && !own(old, had[i].name)) old.removeAttribute(had[i].name);
   if ("value" in want && "value" in old && old.nodeName !== "LI" && old.nodeName !== "BUTTON" && old !== document.activeElement && old.value !== want.value) old.value = want.value;
   if ("checked" in want && old.checked !== want.hasAttribute("checked")) old.checked = want.hasAttribute("checked");
 }

@@ -5,10 +5,12 @@ const nb = "\u00a0";
 /** A number of the API: a number, or a string of digits. */
 export const n = (v) => (v === null || v === undefined ? 0 : Number(v));
 
+const commas = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
 /** A count, with commas; exact, whatever its size. */
 export function count(v) {
   if (typeof v === "string" && /^-?\d+$/.test(v)) return v.replace(/\B(?=(\d{3})+$)/g, ",");
-  return Math.round(n(v)).toLocaleString("en-US");
+  return n(v) > -999.5 && n(v) < 999.5 ? String(Math.round(n(v))) : commas.format(n(v));
 }
 
 /** Three significant digits, with commas, and never an exponent. */
@@ -16,7 +18,7 @@ export function digits(v) {
   if (!Number.isFinite(v)) return "–";
   if (v === 0) return "0";
   const a = Math.abs(v);
-  if (a >= 999.5) return Math.round(v).toLocaleString("en-US");
+  if (a >= 999.5) return commas.format(v);
   if (a >= 99.95) return v.toFixed(0);
   if (a >= 9.995) return v.toFixed(1);
   if (a >= 0.01) return v.toFixed(2);
@@ -89,11 +91,14 @@ export function bytes(v) {
 export function amounts(list) {
   const most = Math.max(0, ...list.map(Number).filter(Number.isFinite));
   const places = most > 0 ? Math.min(9, Math.max(2, 2 - Math.floor(Math.log10(most)))) : 2;
-  return (v) => (Number(v) === 0 ? "0" : Number(v).toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }));
+  const format = new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
+  return (v) => (Number(v) === 0 ? "0" : format.format(v));
 }
 
 /** One amount, large: [digits, currency], in millionths where it is that small. */
 export const amount = (text, currency) => (Math.abs(Number(text)) < 0.001 && Number(text) !== 0 ? [digits(1e6 * Number(text)), "µ" + currency] : [money(text), currency]);
+
+const cents = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 /** A decimal amount with two digits, or more where it is smaller than a cent. */
 export function money(text) {
@@ -101,7 +106,7 @@ export function money(text) {
   if (!Number.isFinite(v)) return "–";
   if (v === 0) return "0.00";
   const a = Math.abs(v);
-  if (a >= 0.995) return v.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  if (a >= 0.995) return cents.format(v);
   if (a >= 0.01) return v.toFixed(Math.abs(v - Number(v.toFixed(2))) < 1e-12 ? 2 : 3);
   return v.toPrecision(2).includes("e") ? "<0.0001" : v.toPrecision(2);
 }

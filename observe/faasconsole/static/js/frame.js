@@ -19,9 +19,15 @@ export const pages = [
   { page: "process", name: "Process", key: "p", late: true },
 ];
 
-/** Draws the frame. counts: {page: [state, number, words]} of what needs looking at. */
+let drawn = "";
+
+/** Draws the frame, if it is to be another one. counts: {page: [state, number, words]} of what needs looking at. */
 export function frame(route, counts) {
-  morph(document.getElementById("top"), bar(route));
+  const next = JSON.stringify([location.hash, counts, connection().textContent, state.conn, state.paused, theme(), state.hasLogin, { ...state.host, now: "" }]);
+  const top = document.getElementById("top");
+  if (next === drawn && top.firstChild) return;
+  drawn = next;
+  morph(top, bar(route));
   morph(document.getElementById("rail"), rail(route, counts));
 }
 
@@ -50,7 +56,7 @@ const rights = (list) => list.filter((r) => r === "see" || r === "replay" || r =
 
 function connection() {
   const age = Math.round((Date.now() - state.heard) / 1000);
-  if (state.paused) return h("span", { class: "conn" }, mark("idle", true), h("span", { class: "w" }, `paused, ${state.missed} answers missed`));
+  if (state.paused) return h("span", { class: "conn" }, mark("idle", true), h("span", { class: "w" }, `paused, ${state.missed} ${state.framed ? "frames" : "answers"} missed`));
   if (state.conn === "live") return h("span", { class: "conn" }, mark("well", true), h("span", { class: "w" }, "live"));
   if (state.conn === "late") return h("span", { class: "conn" }, mark("refusing", true), h("span", { class: "w" }, `late ${age} s`));
   if (state.conn === "lost") return h("span", { class: "conn" }, mark("failing", true), h("span", { class: "w" }, `lost, again in ${Math.max(0, Math.ceil((state.retry - Date.now()) / 1000))} s`));

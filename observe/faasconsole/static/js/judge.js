@@ -6,25 +6,32 @@ import { columns } from "./store.js";
 /** From which share of failed calls a function is failing, as the API has it. */
 const failing = 0.01;
 
-/** The troubles of functions and tenants, the worst first: {rank, state, function, tenant, …}. */
+let judged = { functions: undefined, all: [] };
+
+/** The troubles of functions and tenants, the worst first: {rank, state, function, tenant, …}. Functions that were judged
+ * last are not judged again: several parts of a page ask. */
 export function troubles(functions, tenants) {
-  const all = [];
-  for (const f of functions ?? []) {
-    if (!f.numbers) continue;
-    const { minute, jobs } = f.numbers;
-    const calls = n(minute?.calls);
-    const rate = calls ? n(minute.failures) / calls : 0;
-    if (f.state === "off") all.push({ state: "off", kind: "off", of: f, size: 0, rank: 6 });
-    if (rate >= failing) all.push({ state: "failing", kind: "failing", of: f, size: rate, rank: 1 });
-    if (n(f.numbers.runaways) > 0 || n(f.numbers.queued) > 0) all.push({ state: "stuck", kind: "waiting", of: f, size: n(f.numbers.queued) + n(f.numbers.runaways), rank: 2 });
-    if (n(jobs?.dead) > 0) all.push({ state: "failing", kind: "dead", of: f, size: n(jobs.dead), rank: 4 });
-    if (n(minute?.refused) * 10 >= Math.max(1, calls + n(minute?.refused))) all.push({ state: "refusing", kind: "refusing", of: f, size: n(minute.refused), rank: 3 });
-  }
+  if (judged.functions !== functions) judged = { functions, all: (functions ?? []).flatMap(troublesOf) };
+  const all = [...judged.all];
   for (const t of tenants ?? []) {
     const spent = (t.budgets ?? []).find((b) => b.part >= 1 || b.refused);
     if (spent) all.push({ state: "refusing", kind: "budget", tenant: t, budget: spent, size: spent.part, rank: 5 });
   }
   return all.sort((a, b) => a.rank - b.rank || b.size - a.size);
+}
+
+function troublesOf(f) {
+  if (!f.numbers) return [];
+  const all = [];
+  const { minute, jobs } = f.numbers;
+  const calls = n(minute?.calls);
+  const rate = calls ? n(minute.failures) / calls : 0;
+  if (f.state === "off") all.push({ state: "off", kind: "off", of: f, size: 0, rank: 6 });
+  if (rate >= failing) all.push({ state: "failing", kind: "failing", of: f, size: rate, rank: 1 });
+  if (n(f.numbers.runaways) > 0 || n(f.numbers.queued) > 0) all.push({ state: "stuck", kind: "waiting", of: f, size: n(f.numbers.queued) + n(f.numbers.runaways), rank: 2 });
+  if (n(jobs?.dead) > 0) all.push({ state: "failing", kind: "dead", of: f, size: n(jobs.dead), rank: 4 });
+  if (n(minute?.refused) * 10 >= Math.max(1, calls + n(minute?.refused))) all.push({ state: "refusing", kind: "refusing", of: f, size: n(minute.refused), rank: 3 });
+  return all;
 }
 
 /** The worst trouble of a function, in a few words for the table. */
@@ -54,8 +61,8 @@ export function byTrouble(functions) {
     if (n(jobs?.dead)) return 4;
     return f.state === "idle" ? 8 : f.state === "off" ? 7 : 6;
   };
-  const rate = (f) => n(f.numbers?.minute?.calls);
-  return [...functions].sort((a, b) => rank(a) - rank(b) || rate(b) - rate(a) || (a.name < b.name ? -1 : 1));
+  const all = functions.map((f) => ({ f, rank: rank(f), rate: n(f.numbers?.minute?.calls) }));
+  return all.sort((a, b) => a.rank - b.rank || b.rate - a.rate || (a.f.name < b.f.name ? -1 : 1)).map((one) => one.f);
 }
 
 /** Since when calls have failed as they do: the first point of the last stretch in which the share

@@ -1,7 +1,7 @@
 // Reads the URL, asks for what its page needs, and draws it whenever something is new.
 
 import { h, morph } from "./dom.js";
-import { state, onChange, want, doc, touch, refresh } from "./store.js";
+import { state, onChange, want, doc, touch, refresh, look, measure } from "./store.js";
 import { current } from "./route.js";
 import { begin, draw } from "./chart.js";
 import { frame, title, onKey, lost, pages as entries } from "./frame.js";
@@ -25,10 +25,19 @@ const pageOf = (route) => (route.page === "functions" && route.name ? fn : (page
 
 let route = current();
 let planned = 0;
+let shown = 0; // when the page was drawn
 
-/** Draws at the next frame, however often it is asked for until then. */
+/** Draws at the browser's next frame, however often it is asked for until then. A browser draws no tab
+ * that is not looked at; only its title is changed. */
 function plan() {
+  if (document.hidden) headline();
   planned ||= requestAnimationFrame(show);
+}
+
+function headline() {
+  const all = troubles(doc("functions")?.functions, doc("tenants")?.tenants);
+  title(route.page === "functions" && route.name ? route.name : (entries.find((p) => p.page === route.page)?.name ?? "Overview"), all[0]?.state, all.length);
+  return all;
 }
 
 function show() {
@@ -37,17 +46,30 @@ function show() {
   const page = pageOf(route);
   if (state.login && !state.host) return logInView();
   want({ host: { path: "host", every: 5000 }, ...(state.host ? page.needs(route) : {}) });
-  const all = troubles(doc("functions")?.functions, doc("tenants")?.tenants);
+  const all = headline();
   const worst = all[0];
-  frame(route, counts(all));
-  title(route.page === "functions" && route.name ? route.name : (entries.find((p) => p.page === route.page)?.name ?? "Overview"), worst?.state, all.length);
+  frame(route, (badges = counts(all)));
   document.body.classList.toggle("lost", state.conn === "lost");
   document.body.classList.toggle("paused", state.paused);
   begin();
   morph(main, lost(), state.host ? page.view(route) : h("p", { class: "muted wait" }, state.conn === "lost" ? "The host does not answer. The page asks again by itself." : "Asking the host…"));
   draw(main);
   if (worst) tell(`${worst.of?.name ?? worst.tenant?.tenant}: ${worst.kind}`);
-  performance.measure("update", { start: began });
+  shown = Date.now();
+  measure("update", began);
+}
+
+let badges = {};
+
+// A paused page stands still but for what it has missed.
+const missed = () => frame(route, badges);
+
+// Times and ages go on by themselves.
+function tick() {
+  look();
+  if (document.hidden) return;
+  if (state.paused && state.conn === "live") missed();
+  else if (Date.now() - shown > 900) plan();
 }
 
 function counts(all) {
@@ -104,11 +126,11 @@ function moved() {
   opened = drawer;
 }
 
-onChange(plan);
+onChange(plan, missed);
 addEventListener("hashchange", moved);
 addEventListener("keydown", onKey);
 addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
-setInterval(() => (state.conn !== "live" || !state.paused) && document.visibilityState === "visible" && plan(), 1000);
+setInterval(tick, 1000);
 hasLogin().then((known) => (state.hasLogin = known));
 plan();
 

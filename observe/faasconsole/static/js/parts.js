@@ -1,6 +1,6 @@
 // Parts that several pages have.
 
-import { h, s, mark, word } from "./dom.js";
+import { h, s, mark, word, stay, leave, madeOf } from "./dom.js";
 import { span, n, digits, count, clock, instant, ago, weight } from "./format.js";
 import { now, touch, may } from "./store.js";
 import { link, here, current } from "./route.js";
@@ -84,37 +84,53 @@ export function split(weights) {
     h("span", null, all.map(([v, w]) => `${name(v)} ${weight(n(w), sum)} %`).join(", ")));
 }
 
-/** A table. columns: {name, title, class, sort, cell(row)}; the first is the row's head. */
+/** A table. columns: {name, title, class, sort, of(row), cell(row)}; the first is the row's head. A cell with the
+ * same value of as before stays as it stands; without of it is made again each time. */
 export function table({ id, caption, columns, rows, key, order, selected, open, cards, className }) {
   const params = current().params;
   const by = params[`${id}-sort`] ?? order;
   const down = by?.startsWith("-");
   const sorted = columns.find((c) => c.name === by?.replace(/^-/, ""));
-  const list = sorted?.sort ? rows.toSorted((x, y) => (down ? -1 : 1) * compare(sorted.sort(x), sorted.sort(y))) : rows;
-  const part = slice(id, list);
+  const part = slice(id, sorted?.sort ? inOrder(rows, sorted.sort, down ? -1 : 1) : rows);
+  const live = document.querySelector(`table[data-table="${id}"]`);
+  const have = new Map([...(live?.tBodies[0]?.rows ?? [])].map((tr) => [tr.dataset.row, tr]));
+  const names = columns.map((c) => c.name).join();
   return h("table", { class: (className ?? "") + (cards === false ? "" : " cards"), "data-key": "table:" + id, "data-table": id, "aria-rowcount": part.all > part.rows.length ? part.all : null },
     h("caption", { class: "vh" }, caption),
-    h("thead", null, h("tr", null, columns.map((c) => {
+    stay(live?.tHead, [names, location.hash], () => h("thead", null, h("tr", null, columns.map((c) => {
       const sort = c === sorted ? (down ? "descending" : "ascending") : null;
       const flip = c === sorted && !down ? "-" + c.name : c === sorted && down ? c.name : (c.first ?? "-") + c.name;
       const head = c.sort ? h("button", { type: "button", onclick: () => (location.hash = here({ [`${id}-sort`]: flip })) }, c.title, sort && s("svg", { class: "a", viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: down ? "M3 5h10l-5 7z" : "M3 11h10L8 4z" }))) : c.title;
       return h("th", { scope: "col", class: c.class ?? "", "aria-sort": sort }, head);
-    }))),
+    })))),
     h("tbody", null,
       part.above ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "above" }, spacer(part.above, columns.length)) : null,
-      part.rows.map((row, i) => {
-        const k = key(row);
-        return h("tr", { "data-key": k, "data-row": k, "aria-rowindex": part.all > part.rows.length ? part.from + i + 2 : null, "aria-selected": selected === k ? "true" : null, onclick: open && ((e) => !e.target.closest("a, button, input, summary") && open(row)) },
-          columns.map((c, j) => {
-            const cell = c.cell(row);
-            const el = cell instanceof Element && (cell.nodeName === "TD" || cell.nodeName === "TH") ? cell : h(j ? "td" : "th", j ? null : { scope: "row" }, cell);
-            if (c.class) el.classList.add(...c.class.split(" ").filter(Boolean));
-            if (!j) el.classList.add("top1");
-            else if (c.label !== false) el.setAttribute("data-l", c.label ?? (typeof c.title === "string" ? c.title.toLowerCase() : ""));
-            return el;
-          }));
-      }),
+      part.rows.map((row, i) => line({ row, columns, names, have, open, k: key(row), index: part.all > part.rows.length ? part.from + i + 2 : null, selected: selected !== undefined && selected === key(row) })),
       part.below ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "below" }, spacer(part.below, columns.length)) : null));
+}
+
+// A row. What it is made of stands with it: if all of that is the same, the row stays as it stands.
+function line({ row, columns, names, have, open, k, index, selected }) {
+  const old = have.get(k);
+  const of = columns.map((c) => (c.of ? c.of(row) : NaN));
+  const basis = [names, index, selected, location.hash, ...of];
+  if (columns.every((c) => c.of) && madeOf(old, basis)) return leave(old);
+  return stay(null, basis, () => h("tr", { "data-key": k, "data-row": k, "aria-rowindex": index, "aria-selected": selected ? "true" : null, onclick: open && ((e) => !e.target.closest("a, button, input, summary") && open(row)) },
+    columns.map((c, j) => (c.of ? stay(old?.cells[j], [names, location.hash, of[j]], () => cellOf(c, j, row)) : cellOf(c, j, row)))));
+}
+
+function cellOf(c, j, row) {
+  const cell = c.cell(row);
+  const el = cell instanceof Element && (cell.nodeName === "TD" || cell.nodeName === "TH") ? cell : h(j ? "td" : "th", j ? null : { scope: "row" }, cell);
+  if (c.class) el.classList.add(...c.class.split(" ").filter(Boolean));
+  if (!j) el.classList.add("top1");
+  else if (c.label !== false) el.setAttribute("data-l", c.label ?? (typeof c.title === "string" ? c.title.toLowerCase() : ""));
+  return el;
+}
+
+function inOrder(rows, of, way) {
+  const values = new Map(rows.map((row) => [row, of(row)]));
+  return rows.toSorted((x, y) => way * compare(values.get(x), values.get(y)));
 }
 
 function compare(a, b) {

@@ -1,8 +1,15 @@
 // Where the viewer is: all of it stands in the part of the URL behind #, so that a link shows
 // a colleague the same.
 
+let read = { hash: null, route: null };
+
 /** The route of the URL: {page, name, params}. */
 export function current() {
+  if (read.hash !== location.hash) read = { hash: location.hash, route: parsed() };
+  return read.route;
+}
+
+function parsed() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [page, ...rest] = path.split("/").map((p) => {
     try {

@@ -3,6 +3,8 @@
 
 import { get, Problem } from "./api.js";
 import { n } from "./format.js";
+import { backoff, canShare, watch } from "./stream.js";
+import { withFrame } from "./rows.js";
 
 /** What all pages share. */
 export const state = {
@@ -10,19 +12,22 @@ export const state = {
   skew: 0, // by how much the host's clock is ahead of the browser's, in milliseconds
   conn: "connecting", // connecting, live, late, lost
   heard: 0, // when the host was heard last
-  retry: 0, // when it is asked again, after it was lost
+  retry: 0, // when it is asked again; 0: it has answered
   login: false, // the host wants a login
   paused: false,
-  missed: 0, // answers that came while paused
+  missed: 0, // frames that came while paused, or answers where there is no stream
+  framed: 0, // when the last frame came
   restarts: [], // when another start of the host was seen, in its own time
   data: new Map(), // key → {doc, at, problem}
 };
 
 let changed = () => {};
+let missedOne = () => {};
 
-/** Has f called after each change. */
-export function onChange(f) {
+/** Has f called after each change, and missed when all that has changed is how much a paused page has missed. */
+export function onChange(f, missed) {
   changed = f;
+  missedOne = missed;
 }
 
 export const touch = () => changed();
@@ -49,7 +54,12 @@ export function want(needs) {
   for (const [key, need] of Object.entries(needs)) {
     const old = active.get(key);
     const id = need.path + "?" + JSON.stringify(need.query ?? {});
-    if (old?.id === id) continue;
+    if (old?.id === id) {
+      const sooner = pace(need) < pace(old.need);
+      old.need = need;
+      if (sooner) refresh(key);
+      continue;
+    }
     if (old) {
       stop(key, old);
       state.data.delete(key);
@@ -75,7 +85,21 @@ export function refresh(...keys) {
   }
 }
 
+// What the stream of frames carries, but for how functions are set up.
+const carried = "functions";
+
+/** Whether frames come. */
+const streaming = () => Date.now() - state.framed < 3500;
+
+/** When a need is asked for again. The list of all functions is a long answer in a large host. */
+function pace({ path, every, whole }) {
+  if (path !== carried || !every) return every;
+  const many = doc(carried)?.functions.length ?? 0;
+  return streaming() && !whole ? Math.max(10000, 40 * many) : Math.max(every, 5 * many);
+}
+
 async function ask(key, a) {
+  if ((state.paused || document.hidden) && streaming() && state.data.has(key)) return; // it is asked for when the page goes on
   a.abort = new AbortController();
   const old = state.data.get(key);
   try {
@@ -90,14 +114,14 @@ async function ask(key, a) {
   }
   a.abort = null;
   if (active.get(key) !== a) return;
-  const wait = a.failures ? backoff(a.failures) : a.need.every;
+  const wait = a.failures ? backoff(a.failures) : pace(a.need);
   if (wait) a.timer = setTimeout(() => ask(key, a), wait);
 }
 
 function take(key, answer) {
   if (state.paused && state.data.has(key)) {
     state.missed++;
-    touch();
+    missedOne();
     return;
   }
   state.data.set(key, { doc: answer, at: Date.now() });
@@ -108,38 +132,112 @@ function take(key, answer) {
 function fail(key, a, e) {
   if (e instanceof Problem) {
     heard();
-    if (e.status === 401) state.login = true;
+    if (e.status === 401) {
+      state.login = true;
+      follow("");
+    }
     if (!state.paused) state.data.set(key, { doc: undefined, at: Date.now(), problem: e });
   } else {
     a.failures++;
-    state.conn = Date.now() - state.heard > 4000 ? "lost" : "late";
-    state.retry = Date.now() + backoff(a.failures);
+    unheard(Date.now() + backoff(a.failures));
   }
   if (e instanceof Problem && e.status >= 500) a.failures++;
   touch();
 }
 
-/** 1 s, 2 s, 4 s, … 15 s, by up to a quarter longer or shorter, so that not all pages come at once. */
-const backoff = (failures) => Math.min(15000, 1000 * 2 ** (failures - 1)) * (0.75 + Math.random() / 2);
+// Something was asked and not answered; it is asked again at retry.
+function unheard(retry) {
+  state.retry = retry;
+  look();
+}
+
+/** Finds out for how long the host was silent; called each second, too. */
+export function look() {
+  const silent = Date.now() - state.heard;
+  if (state.retry && silent > 4000) state.conn = "lost";
+  else if ((state.retry || state.framed) && silent > 2500) state.conn = "late";
+  if (!state.framed || streaming()) return;
+  state.framed = 0;
+  refresh(carried); // by polling, until frames come again
+}
 
 function heard() {
   state.heard = Date.now();
+  state.retry = 0;
   if (state.conn !== "live") {
     state.conn = "live";
     setTimeout(() => refresh(), 0);
   }
 }
 
-/** Notes the host's clock, and whether it has started anew: then its counts begin again. */
+/** Notes the host's clock, and whether it has started anew. */
 function hello(host) {
   state.skew = new Date(host.now).getTime() - Date.now();
-  if (state.host && state.host.epoch !== host.epoch) {
-    state.restarts.push(new Date(host.now).getTime() / 1000);
-    for (const key of state.data.keys()) if (key !== "host") state.data.delete(key);
-    setTimeout(() => refresh(), 0);
-  }
+  if (state.host && state.host.epoch !== host.epoch) restarted(host);
   state.host = host;
   state.login = false;
+  follow(canShare() && has("recorder") ? `faas ${location.pathname} ${host.viewer.kind} ${host.viewer.id}` : "");
+}
+
+// The host's counts begin anew. What was drawn over time stays, with a line at its end; all else is
+// asked for again.
+function restarted({ epoch, now: at }) {
+  state.host = { ...state.host, epoch };
+  state.restarts.push(new Date(at).getTime() / 1000);
+  for (const key of state.data.keys()) if (!active.has(key)) state.data.delete(key);
+  setTimeout(() => refresh(), 0);
+}
+
+let leave = null;
+let followed = "";
+
+// Watches the stream together with the tabs of the same viewer; "" leaves it. Another viewer of this
+// browser has a stream of its own: it may see other functions.
+function follow(name) {
+  if (name === followed) return;
+  leave?.();
+  followed = name;
+  leave = name ? watch(name, { onFrame: framed, onLost: (retry) => { unheard(retry); touch(); } }) : null;
+}
+
+addEventListener("pagehide", () => follow(""));
+addEventListener("pageshow", (e) => e.persisted && refresh());
+
+function framed({ text, columns, states }) {
+  state.framed = Date.now();
+  heard();
+  if (state.paused) {
+    state.missed++;
+    missedOne();
+    return;
+  }
+  const began = performance.now();
+  const frame = JSON.parse(text);
+  if (frame.epoch !== state.host.epoch) restarted(frame);
+  const old = state.data.get(carried);
+  if (old?.doc) {
+    const { answer, stale } = withFrame(old.doc, frame, columns, states);
+    state.data.set(carried, { ...old, doc: answer });
+    if (stale) refreshSoon();
+  }
+  measure("frame", began);
+  touch();
+}
+
+/** Notes how long the script has taken, for those who observe it; the browser would keep it for ever. */
+export function measure(name, began) {
+  performance.measure(name, { start: began });
+  performance.clearMeasures(name);
+}
+
+let soon = 0;
+
+// A host that registers many functions is not asked for each of them.
+function refreshSoon() {
+  soon ||= setTimeout(() => {
+    soon = 0;
+    refresh(carried);
+  }, 2000);
 }
 
 /** Freezes what is shown, or goes on. */

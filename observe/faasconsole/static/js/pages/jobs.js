@@ -11,7 +11,7 @@ const states = ["scheduled", "ready", "running", "parked", "dead", "succeeded", 
 
 export function needs(route) {
   const list = {
-    functions: { path: "functions", every: 3000 },
+    functions: { path: "functions", every: 3000, whole: true },
     "page:dead": { path: "dead-letters", every: 5000 },
     "page:jobs": { path: "jobs", query: { limit: 200, state: route.params.state || ["running", "ready", "parked", "scheduled"], function: route.params.function }, every: 3000 },
   };

@@ -1,6 +1,6 @@
 // Is anything wrong, where, since when, and what does it cost?
 
-import { h, mark, word } from "../dom.js";
+import { h, mark, word, stay, standing } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, now, may, state } from "../store.js";
 import { range, link } from "../route.js";
 import { digits, count, percent, span, money, amount, amounts, plural, minute, clock, duration, weight, n } from "../format.js";
@@ -41,7 +41,9 @@ export function view(route) {
     six(answer, route),
     h("div", { class: "two", "data-key": "two" },
       h("div", null, slots(answer, route), nowTable(list, route)),
-      h("div", null, spent(), feed())),
+      h("div", null,
+        doc("tenants") ? stay(standing("money"), [doc("tenants"), location.hash], () => spent(doc("tenants"))) : null,
+        stay(standing("feed"), [doc("decisions"), doc("runaways"), doc("tenants"), location.hash], feed))),
   ];
 }
 
@@ -144,10 +146,10 @@ function projected(use) {
 }
 
 function slots(answer, route) {
-  const all = doc("page:series");
+  const all = doc(answer.functions.length > most ? "page:total" : "page:series");
   const r = range(route);
   if (!has("recorder")) return null;
-  if (!all) return section("slots", "Slots", "in use by function", null, absent(problem("page:series")));
+  if (!all) return section("slots", "Slots", "in use by function", null, absent(problem("page:series") ?? problem("page:total")));
   const c = columns(all);
   const bad = new Set(troubles(answer.functions, []).map((t) => t.of.name));
   const rows = all.series.filter((one) => one.points.length).map((one) => {
@@ -155,7 +157,7 @@ function slots(answer, route) {
     const width = Math.max(1, Math.round(60 / g.step / (r.seconds <= 300 ? 12 : 1)));
     const values = smooth(g.of((p) => busy(c, p, g.step)), width);
     const waits = smooth(g.of((p) => c.of("waitNS")(p) / 1e9 / g.step), width);
-    return { name: one.function, values, waits, last: values.at(-1) ?? 0, g };
+    return { name: one.function || "all functions", values, waits, last: values.at(-1) ?? 0, g };
   }).toSorted((x, y) => Number(bad.has(x.name)) - Number(bad.has(y.name)) || x.last - y.last);
   if (!rows.length) return section("slots", "Slots", "in use by function, " + r.words, null, h("p", { class: "muted" }, "No call has ended within this range."));
   const kept = rows.slice(-12);
@@ -171,12 +173,18 @@ function slots(answer, route) {
   if (capacity) series.push({ name: `capacity ${capacity}`, values: x.map(() => capacity), kind: "line", token: "text", strong: true });
   const moves = (doc("decisions")?.decisions ?? []).filter((d) => d.alias !== null && d.alias !== undefined && Object.keys(d.before ?? {}).length);
   return section("slots", "Slots", "in use by function, " + r.words,
-    twin("Slots in use by function", ["Function", "Slots in use", "Waiting", "Limit"], answer.functions.filter((f) => f.numbers).map((f) => [word(f.name), String(n(f.numbers.inFlight)), String(n(f.numbers.queued)), f.limit === null ? "–" : String(f.limit)])),
+    twin("Slots in use by function", ["Function", "Slots in use", "Waiting", "Limit"], () => busiest(answer.functions).map((f) => [word(f.name), String(n(f.numbers.inFlight)), String(n(f.numbers.queued)), f.limit === null ? "–" : String(f.limit)])),
     chart("slots", {
       label: `Slots in use by function, ${r.words}. ${n(answer.totals.inFlight)} of ${capacity || "unlimited"} slots are in use, ${n(answer.totals.queued)} calls wait.`,
       height: 300, x, series, max: capacity, format: (v) => String(v), value: (v) => digits(v),
       events: [...moves.map((d) => ({ t: new Date(d.time).getTime() / 1000, text: `${minute(d.time)} ${d.alias || "default"} of ${clip(d.function)}` })), ...state.restarts.map((t) => ({ t, text: "restart" }))],
     }));
+}
+
+// The rows of a table: in a large host, those of functions that do something.
+function busiest(functions) {
+  const all = functions.filter((f) => f.numbers);
+  return all.length > most ? all.filter((f) => n(f.numbers.inFlight) + n(f.numbers.queued)).slice(0, 200) : all;
 }
 
 const clip = (name) => (name.length > 20 ? name.slice(0, 19) + "…" : name);
@@ -208,26 +216,24 @@ function nowTable(list, route) {
     h("div", { class: "cq" }, table({
       id: "now", caption: "Functions, those that need looking at first", className: "now", rows, key: (f) => f.name,
       columns: [
-        { name: "name", title: "Function", cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name))) },
-        { name: "why", title: "Why it is here", class: "p2 why", cell: (f) => why(f) || h("span", { class: "zero" }, "") },
-        { name: "since", title: "Since", class: "q4", cell: (f) => { const from = since(all, f.name); return from && f.state === "failing" ? h("span", { class: "muted" }, clock(from.at)) : ""; } },
-        { name: "rate", title: "Calls/s", class: "n", cell: (f) => { if (!f.numbers) return number(); const v = n(f.numbers.minute?.calls) / 60; return number(v, { text: digits(v) }); } },
-        { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "q3 spk", label: false, cell: line },
-        { name: "errors", title: "Errors, %", class: "n", cell: (f) => share(f.numbers?.minute?.failures, f.numbers?.minute?.calls, n(f.numbers?.minute?.failures) / n(f.numbers?.minute?.calls) >= 0.01 && "failing") },
-        { name: "wait", title: "Wait p99", class: "n", cell: (f) => time(f.numbers?.minute?.wait.p99, n(f.numbers?.queued) ? "stuck" : "") },
-        { name: "run", title: "Run p99", class: "n p2 p2x", cell: (f) => time(f.numbers?.minute?.run.p99) },
-        { name: "flight", title: "In flight", class: "n q2", cell: (f) => number(f.numbers?.inFlight, { of: f.limit }) },
-        { name: "queued", title: "Queued", class: "n q4", cell: (f) => number(f.numbers?.queued, { bad: "stuck" }) },
-        use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n q3", cell: (f) => number(Number(cost.get(f.name) ?? 0), { text: paid(cost.get(f.name) ?? 0) }) },
+        { name: "name", title: "Function", of: (f) => f.state, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name))) },
+        { name: "why", title: "Why it is here", class: "p2 why", of: why, cell: (f) => why(f) || h("span", { class: "zero" }, "") },
+        { name: "since", title: "Since", class: "q4", of: (f) => (f.state === "failing" ? all : null), cell: (f) => { const from = since(all, f.name); return from && f.state === "failing" ? h("span", { class: "muted" }, clock(from.at)) : ""; } },
+        { name: "rate", title: "Calls/s", class: "n", of: (f) => f.numbers?.minute?.calls ?? Boolean(f.numbers), cell: (f) => { if (!f.numbers) return number(); const v = n(f.numbers.minute?.calls) / 60; return number(v, { text: digits(v) }); } },
+        { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "q3 spk", label: false, of: () => all, cell: line },
+        { name: "errors", title: "Errors, %", class: "n", of: (f) => `${f.numbers?.minute?.failures} ${f.numbers?.minute?.calls}`, cell: (f) => share(f.numbers?.minute?.failures, f.numbers?.minute?.calls, n(f.numbers?.minute?.failures) / n(f.numbers?.minute?.calls) >= 0.01 && "failing") },
+        { name: "wait", title: "Wait p99", class: "n", of: (f) => `${f.numbers?.minute?.wait.p99} ${Boolean(n(f.numbers?.queued))}`, cell: (f) => time(f.numbers?.minute?.wait.p99, n(f.numbers?.queued) ? "stuck" : "") },
+        { name: "run", title: "Run p99", class: "n p2 p2x", of: (f) => f.numbers?.minute?.run.p99, cell: (f) => time(f.numbers?.minute?.run.p99) },
+        { name: "flight", title: "In flight", class: "n q2", of: (f) => `${f.numbers?.inFlight} ${f.limit}`, cell: (f) => number(f.numbers?.inFlight, { of: f.limit }) },
+        { name: "queued", title: "Queued", class: "n q4", of: (f) => f.numbers?.queued, cell: (f) => number(f.numbers?.queued, { bad: "stuck" }) },
+        use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n q3", of: () => use, cell: (f) => number(Number(cost.get(f.name) ?? 0), { text: paid(cost.get(f.name) ?? 0) }) },
       ].filter(Boolean),
     })));
 }
 
-function spent() {
-  const d = doc("tenants");
-  if (!d) return null;
+function spent(d) {
   const rows = d.tenants.filter((t) => t.list || t.budgets).toSorted((x, y) => Number(y.list ?? 0) - Number(x.list ?? 0)).slice(0, 8);
-  if (!rows.length) return null;
+  if (!rows.length) return h("section", { hidden: true, "data-key": "money" });
   const paid = amounts(rows.map((t) => (t.budgets?.[0] ? t.budgets[0].spent.split(" ")[0] : t.list)));
   return h("section", { class: "sec money", "aria-labelledby": "h-money", "data-key": "money" },
     h("header", null, h("h2", { id: "h-money" }, "Spent today"), h("span", { class: "aside" }, `${rows.some((t) => t.budgets?.length) ? "of each tenant’s budget" : "by tenant"}, ${d.book?.currency ?? ""}`)),

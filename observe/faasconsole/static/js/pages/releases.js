@@ -8,7 +8,7 @@ import { says, section, table, number, share, time, fn, absent, at, ask, split, 
 import { interval } from "../judge.js";
 
 export function needs() {
-  return { functions: { path: "functions", every: 2000 }, decisions: { path: "decisions", query: { limit: 1000 }, every: 5000 } };
+  return { functions: { path: "functions", every: 2000, whole: true }, decisions: { path: "decisions", query: { limit: 1000 }, every: 5000 } };
 }
 
 export function view() {

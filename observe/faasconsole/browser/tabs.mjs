@@ -1,0 +1,215 @@
+// One stream for all tabs of a browser: who has it, who takes it over, and what a restart of the host does
+// to it. Everything is waited for, and nothing is timed.
+
+import { open, browser, check, pageOf } from "./kit.mjs";
+import { withFrame } from "./rows.js";
+
+const [, , program] = process.argv;
+let shop = await open(program + "/shop", "-addr", "127.0.0.1:0", "-release", "0", "-speed", "2");
+const { base } = shop;
+const b = await browser();
+const failed = [];
+
+async function walk(name, f) {
+  if (!name.includes(process.env.ONLY ?? "")) return;
+  const began = Date.now();
+  try {
+    await f();
+    console.log(`ok: ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+  } catch (e) {
+    failed.push(name);
+    console.error(`FAILED: ${name}\n${e.stack}`);
+    for (const context of b.contexts()) await context.close();
+  }
+}
+
+/** A page that notes the frames that its tabs hand each other, and the streams that it opens. */
+function note() {
+  window.opened = [];
+  window.frames_ = [];
+  const Source = window.EventSource;
+  window.EventSource = class extends Source {
+    constructor(address) {
+      super(address);
+      window.opened.push(address);
+      this.addEventListener("frame", (e) => window.frames_.push(e.lastEventId));
+    }
+  };
+  const Channel = window.BroadcastChannel;
+  window.BroadcastChannel = class extends Channel {
+    constructor(name) {
+      super(name);
+      this.addEventListener("message", (e) => e.data.id && window.frames_.push(e.data.id));
+    }
+  };
+}
+
+/** A tab of a new browser, or another one of that of first. */
+async function tab(first, path = "functions", allowed = []) {
+  const one = await pageOf(first?.page.context() ?? b, base, {}, allowed);
+  await one.page.addInitScript(note);
+  await one.page.goto(base + "#/" + path + "?range=5m");
+  await one.page.locator("main h1").waitFor();
+  await frames(one, 2);
+  return one;
+}
+
+/** Closes the browser of these tabs, in which nothing may have gone wrong. */
+async function end(...tabs) {
+  for (const one of tabs) check(!one.faults.length, one.faults.join("\n"));
+  await tabs.at(-1).page.context().close();
+}
+
+const opened = (one) => one.page.evaluate(() => window.opened);
+const heard = (one) => one.page.evaluate(() => window.frames_);
+const live = (one) => one.page.getByText("live", { exact: true }).waitFor();
+
+/** Waits until a tab has got so many frames more. */
+async function frames(one, more) {
+  const { length } = await heard(one);
+  await one.page.waitForFunction((n) => window.frames_.length >= n, length + more);
+}
+
+/** How many streams the host has open. */
+const streams = async () => (await (await fetch(base + "v1/process")).json()).streams;
+
+/** Waits until the host has so many. */
+async function settled(n) {
+  for (let i = 0; i < 100; i++) {
+    if ((await streams()) === n) return;
+    await new Promise((go) => setTimeout(go, 100));
+  }
+  check(false, `the host has ${await streams()} streams, not ${n}`);
+}
+
+/** Frames follow each other, and none comes twice. A number is left out where the host has merged frames: when its
+ * reader was slow, or has come back. */
+function ascending(ids) {
+  const all = ids.map((id) => id.split("."));
+  for (let i = 1; i < all.length; i++) check(all[i][0] !== all[i - 1][0] || Number(all[i][1]) > Number(all[i - 1][1]), `after frame ${ids[i - 1]} comes ${ids[i]}`);
+}
+
+/** The stream goes on from the last frame that the tab knew of before. */
+function resumed(address, ids) {
+  const since = decodeURIComponent(address.split("since=")[1] ?? "");
+  check(ids.includes(since), `the stream goes on from ${since}, and the tab knew ${ids}`);
+}
+
+await walk("a frame changes what it names", () => {
+  const numbers = { inFlight: 1, queued: 0, minute: { calls: 5, failures: 0, wait: { p50: 1 }, run: { p99: 7 } } };
+  const answer = { functions: [{ name: "a", limit: 1, numbers }, { name: "b", limit: 2, numbers }, { name: "c" }], totals: { capacity: 3, minute: numbers.minute } };
+  const columns = ["state", "inFlight", "limit", "runP99NS", "minuteCalls", "minuteFailures", "minuteRefused", "jobsDead"];
+  const { answer: next, stale } = withFrame(answer, { functions: { b: [1, 4, -1, 0, "9007199254740993", 2, 0, 1] }, totals: [0, 4, -1, 9, 8, 2, 0, 1] }, columns, ["well", "failing"]);
+  check(!stale && next.functions[0] === answer.functions[0] && next.functions[2] === answer.functions[2], "what was not named has changed");
+  const f = next.functions[1];
+  check(f.state === "failing" && f.limit === null && f.numbers.inFlight === 4 && f.numbers.minute.calls === "9007199254740993" && f.numbers.jobs.dead === 1, JSON.stringify(f));
+  check(f.numbers.minute.run.p99 === 7 && next.totals.minute.run.p99 === 9 && next.totals.capacity === 3, "percentiles");
+  for (const [frame, is] of [[{ functions: { d: [] } }, true], [{ functions: { c: [] } }, true], [{ full: true, functions: {} }, true], [{ functions: { ["__proto__"]: [] }, gone: [] }, true], [{}, false]]) {
+    check(withFrame(answer, frame, columns, []).stale === is, `${JSON.stringify(frame)} is ${is ? "not " : ""}stale`);
+  }
+  check(withFrame(answer, { gone: ["a"] }, columns, []).answer.functions.length === 2, "a removed function stays");
+  check(withFrame({ functions: [{ name: "toString", numbers }], totals: answer.totals }, { functions: {} }, columns, []).answer.functions[0].numbers === numbers, "a function's name is a method's");
+});
+
+await walk("two tabs have one stream, and the second goes on when the first is closed", async () => {
+  const first = await tab();
+  const second = await tab(first, "overview");
+  check((await opened(first)).length === 1 && (await opened(second)).length === 0, "the second tab has a stream of its own");
+  await settled(1);
+  await frames(first, 2);
+  await frames(second, 2);
+  const third = await tab(second);
+  await settled(1);
+  const before = (await heard(second)).length;
+  await first.page.close();
+  await Promise.race([second, third].map((one) => one.page.waitForFunction(() => window.opened.length > 0)));
+  await frames(second, 3);
+  await frames(third, 3);
+  const [two, three] = [await opened(second), await opened(third)];
+  check(two.length + three.length === 1, `the tabs have opened ${JSON.stringify([two, three])}`);
+  await settled(1);
+  const ids = await heard(second);
+  ascending(ids);
+  ascending(await heard(third));
+  resumed([...two, ...three][0], ids.slice(before - 1));
+  await live(second);
+  await end(first, second, third);
+  await settled(0);
+});
+
+await walk("a tab that the browser has frozen loses the stream to one that is looked at", async () => {
+  const first = await tab();
+  const second = await tab(first);
+  const cdp = await first.page.context().newCDPSession(first.page);
+  await cdp.send("Debugger.enable");
+  await cdp.send("Debugger.pause"); // its script stands still, and it keeps the lock
+  await second.page.waitForFunction(() => window.opened.length > 0);
+  await frames(second, 3);
+  ascending(await heard(second));
+  resumed((await opened(second))[0], await heard(second));
+  await cdp.send("Debugger.resume");
+  await settled(1);
+  await frames(first, 3);
+  check((await opened(first)).length + (await opened(second)).length === 2, "both tabs have opened streams");
+  await end(first, second);
+});
+
+await walk("a paused page stands still, and is not asked for anything", async () => {
+  const one = await tab();
+  await one.page.keyboard.press("Space");
+  await one.page.getByText(/paused, \d+ frames missed/).waitFor();
+  const requests = [];
+  one.page.on("request", (r) => requests.push(r.url()));
+  const before = await one.page.locator("main").innerHTML();
+  await one.page.getByText(/paused, ([4-9]|\d\d+) frames missed/).waitFor();
+  check(before === (await one.page.locator("main").innerHTML()), "a paused page has changed");
+  check(!requests.length, `a paused page asks for ${requests}`);
+  await one.page.keyboard.press("Space");
+  await live(one);
+  await one.page.waitForFunction((html) => document.querySelector("main").innerHTML !== html, before);
+  check(requests.some((url) => url.includes("v1/functions")), "what was missed is not asked for");
+  await end(one);
+});
+
+await walk("where tabs can't share, the page polls", () => Promise.all(["EventSource", "BroadcastChannel", "locks"].map(async (absent) => {
+  const one = await pageOf(b, base);
+  await one.page.addInitScript((name) => delete (name in window ? window : Navigator.prototype)[name], absent);
+  const requests = [];
+  one.page.on("request", (r) => requests.push(new URL(r.url()).pathname));
+  await one.page.goto(base + "#/functions?range=5m");
+  await live(one);
+  for (let i = 0; i < 2; i++) await one.page.waitForRequest((r) => r.url().includes("v1/functions"));
+  check(!requests.some((path) => path.includes("events")), "it has a stream");
+  await end(one);
+})));
+
+await walk("the host is restarted", async () => {
+  const refused = ["ERR_CONNECTION", "ERR_INCOMPLETE", "ERR_EMPTY"];
+  const first = await tab(undefined, "overview", refused);
+  const second = await tab(first, "functions", refused);
+  const [epoch] = (await heard(second)).at(-1).split(".");
+  await shop.close();
+  for (const one of [first, second]) {
+    await one.page.getByText(/lost, again in \d+ s/).waitFor();
+    await one.page.getByText("The connection is lost.").waitFor();
+  }
+  shop = await open(program + "/shop", "-addr", new URL(base).host, "-release", "0", "-speed", "2");
+  for (const one of [first, second]) {
+    await one.page.waitForFunction((was) => !window.frames_.at(-1).startsWith(was), epoch);
+    await live(one);
+    await one.page.getByText("The connection is lost.").waitFor({ state: "detached" });
+    await frames(one, 2);
+    ascending(await heard(one));
+  }
+  await settled(1);
+  await first.page.getByRole("img", { name: /\d restart\b/ }).waitFor(); // the chart says so, and has a line
+  await end(first, second);
+  await settled(0);
+});
+
+await b.close();
+await shop.close();
+if (failed.length) {
+  console.error(`failed: ${failed.join(", ")}`);
+  process.exit(1);
+}
