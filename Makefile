@@ -64,9 +64,10 @@ fuzz: ## every fuzz target for 30 seconds
 	bash .ci/fuzz 30
 
 .PHONY: nightly
-nightly: modules ## what takes long: each module's tests by itself, soak under the race detector, five minutes of each fuzz target
+nightly: modules ## what takes long: each module's tests by itself, soak under the race detector, five minutes of each fuzz target, the console's budgets
 	FAAS_SOAK=1 go test -race -shuffle=on -timeout=2h work
 	bash .ci/fuzz 300
+	bash observe/faasconsole/browser/run.sh budget
 
 .PHONY: torture
 torture: KILLS ?= 100
