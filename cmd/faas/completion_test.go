@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,9 +52,41 @@ func TestCompletionSaysNothingWithoutAHost(t *testing.T) {
 
 func TestShellsHaveTheirScripts(t *testing.T) {
 	t.Parallel()
-	for _, shell := range []string{"bash", "zsh", "fish"} {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		s := newShell(t, "")
 		assert.Equal(t, exitOK, s.faas(t.Context(), "completion", shell), "it needs no host")
 		assert.Contains(t, s.out.String(), "faas")
 	}
+}
+
+// bashCompletes is what a real bash without any package completes a line to.
+func bashCompletes(t *testing.T, url, line string, words ...string) []string {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "faas"), []byte("#!/bin/sh\n"+asFaas+"=1 exec '"+program+"' \"$@\"\n"), 0o700))
+	const press = `source <(faas completion bash)
+COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9 COMP_KEY=9
+shift
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+compopt() { :; } # it is for the shell that a key was pressed in
+__start_faas && printf '%s\n' "${COMPREPLY[@]}"`
+	cmd := exec.CommandContext(t.Context(), "bash", append([]string{"--norc", "--noprofile", "-c", press, "bash", line}, words...)...)
+	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "FAAS_URL=" + url, "HOME=" + dir}
+	var errOut strings.Builder
+	cmd.Stderr = &errOut
+	out, err := cmd.Output()
+	require.NoError(t, err, errOut.String())
+	assert.Empty(t, errOut.String())
+	return strings.Fields(string(out))
+}
+
+func TestBashCompletesLiveNamesWithoutAnotherPackage(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	assert.Equal(t, []string{"resize"}, bashCompletes(t, f.URL, "faas describe res", "faas", "describe", "res"))
+	assert.Equal(t, []string{"live"}, bashCompletes(t, f.URL, "faas invoke resize:l", "faas", "invoke", "resize", ":", "l"), "bash itself has what stands before the colon")
+	assert.Equal(t, []string{"text", "json", "jsonl", "csv"}, bashCompletes(t, f.URL, "faas ls -o ", "faas", "ls", "-o", ""))
+	assert.Equal(t, []string{"8"}, bashCompletes(t, f.URL, "faas alias set resize live 7=90 8", "faas", "alias", "set", "resize", "live", "7", "=", "90", "8"))
 }

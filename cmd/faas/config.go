@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -69,16 +70,24 @@ func sameHost(a, b string) bool {
 	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
+// configPath is where the file of settings is; empty if there is no home: a file of the directory that
+// the command happens to run in is not its user's.
 func (a *app) configPath() string {
-	dir := a.env("XDG_CONFIG_HOME")
-	if dir == "" {
-		dir = filepath.Join(a.env("HOME"), ".config")
+	if dir := a.env("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "faas", "config")
 	}
-	return filepath.Join(dir, "faas", "config")
+	home := cmp.Or(a.env("HOME"), a.env("USERPROFILE")) // the second is that of Windows
+	if home == "" {
+		return ""
+	}
+	return filepath.Join(home, ".config", "faas", "config")
 }
 
 // readConfig reads the file of settings; there may be none.
 func readConfig(path string) (address, token string, err error) {
+	if path == "" {
+		return "", "", nil
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", "", nil

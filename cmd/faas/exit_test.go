@@ -140,6 +140,17 @@ func TestTheFileOfSettingsIsReadIfOnlyItsOwnerCan(t *testing.T) {
 	}
 }
 
+func TestThereIsNoFileOfSettingsWithoutAHome(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "")
+	s.vars["HOME"], s.vars["XDG_CONFIG_HOME"] = "", "."
+	assert.Empty(t, s.configPath(), "the directory of the moment is not the user's")
+	assert.Equal(t, exitUsage, s.faas(t.Context(), "ls"))
+	assert.Contains(t, s.errOut.String(), "no host is set")
+	s.vars["USERPROFILE"] = t.TempDir()
+	assert.True(t, strings.HasPrefix(s.configPath(), s.vars["USERPROFILE"]))
+}
+
 func TestTheTokenOfTheFileIsForTheHostOfTheFile(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

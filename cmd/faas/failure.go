@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -150,6 +152,9 @@ func (a *app) showStack(ctx context.Context, c *client, id string) error {
 	return a.print(lines(stack.Stack))
 }
 
+// redacted stands in an input for a value that the host's Ring keeps to itself.
+const redacted = "[redacted]"
+
 // showInput shows the input, if that is permitted.
 func (a *app) showInput(ctx context.Context, c *client, id string) error {
 	data, err := get[admin.Data](ctx, c, path("failures", id, "input"), nil)
@@ -162,7 +167,11 @@ func (a *app) showInput(ctx context.Context, c *client, id string) error {
 	if data.Text == nil {
 		return a.print(fmt.Sprintf("%d bytes that are no text; faas failures input %s writes them", len(data.Base64), id))
 	}
-	return a.print(lines(*data.Text), "", "To make it again with another input: faas replay "+printable(id)+" --edit")
+	again := "To make it again with another input: faas replay " + printable(id) + " --edit"
+	if strings.Contains(*data.Text, redacted) {
+		again += "\nThe host has not kept what is " + redacted + ", and would send it as it stands: it has to be given anew."
+	}
+	return a.print(lines(*data.Text), "", again)
 }
 
 // unlessAbsent is nil for what is not there, or not to be seen.
@@ -284,8 +293,22 @@ func (a *app) edited(ctx context.Context, c *client, id string, in admin.Input) 
 		}
 		in.Text = data.Text
 	}
-	text, err := a.editor(ctx, *in.Text)
+	shown := indented(*in.Text)
+	text, err := a.editor(ctx, shown)
+	if text == shown { // what was not touched goes as it is
+		return in, err
+	}
 	return admin.Input{Text: &text}, err
+}
+
+// indented is JSON on as many lines as it has members, so that it can be corrected by hand, with all
+// its digits; another text as it is.
+func indented(text string) string {
+	var b bytes.Buffer
+	if json.Indent(&b, []byte(text), "", "  ") != nil {
+		return text
+	}
+	return b.String() + "\n"
 }
 
 // editor opens a text in the person's editor, in a file that only that person can read.

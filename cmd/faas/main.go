@@ -13,10 +13,12 @@ import (
 	"syscall"
 	"time"
 
+	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/term"
 )
 
 func main() {
+	lipgloss.EnableLegacyWindowsANSI(os.Stdout) // nothing elsewhere
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, system(), os.Args[1:])
 	stop()

@@ -171,9 +171,15 @@ func TestAReplayIsCorrectedInTheEditor(t *testing.T) {
 	s.vars["EDITOR"] = "sed -i s/webp/png/"
 	require.Equal(t, exitOK, s.faas(t.Context(), "replay", failureID, "--edit", "--target", "resize:7"), s.errOut.String())
 	got := decode[admin.ReplayRequest](t, f.last(t, "POST /v1/failures/"+failureID+"/replay"))
-	assert.Contains(t, *got.Text, `"format":"png"`)
+	assert.Contains(t, *got.Text, "\n  \"format\": \"png\",\n", "each member has a line")
+	assert.Contains(t, *got.Text, "9007199254747256")
 	assert.Equal(t, "resize:7", got.Target)
 	assert.Nil(t, got.Tenant)
+	s = newShell(t, f.URL)
+	s.vars["EDITOR"] = "true"
+	require.Equal(t, exitOK, s.faas(t.Context(), "replay", failureID, "--edit"), s.errOut.String())
+	got = decode[admin.ReplayRequest](t, f.last(t, "POST /v1/failures/"+failureID+"/replay"))
+	assert.Contains(t, *got.Text, `,"format":"webp",`, "what was not touched goes as it is")
 	for editor, code := range map[string]int{"": exitUsage, "false": exitFailed} {
 		s := newShell(t, f.URL)
 		s.vars["EDITOR"] = editor

@@ -22,6 +22,7 @@ func (a *app) root() *cobra.Command {
 		Use: "faas", Short: "See and manage a running host of functions",
 		Long:          "See and manage a running host of functions by its admin API.\n\n" + setUp,
 		SilenceErrors: true, SilenceUsage: true, Version: version(),
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // completionCommand is another
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.begin() },
 	}
 	root.SetIn(a.in)
@@ -33,6 +34,6 @@ func (a *app) root() *cobra.Command {
 	choices(root, "output", formats()...)
 	root.AddCommand(a.lsCommand(), a.describeCommand(), a.invokeCommand(), a.logsCommand(), a.topCommand(), a.decisionsCommand(),
 		a.costsCommand(), a.tenantsCommand(), a.failuresCommand(), a.replayCommand(), a.jobsCommand(), a.aliasCommand(),
-		a.limitCommand(), a.sourceCommand(), a.auditCommand())
+		a.limitCommand(), a.sourceCommand(), a.auditCommand(), a.completionCommand(root))
 	return root
 }
