@@ -41,9 +41,7 @@ export function view(route) {
     six(answer, route),
     h("div", { class: "two", "data-key": "two" },
       h("div", null, slots(answer, route), nowTable(list, route)),
-      h("div", null,
-        doc("tenants") ? stay(standing("money"), [doc("tenants"), location.hash], () => spent(doc("tenants"))) : null,
-        stay(standing("feed"), [doc("decisions"), doc("runaways"), doc("tenants"), location.hash], feed))),
+      h("div", null, spending(), stay(standing("feed"), [doc("decisions"), doc("runaways"), doc("tenants"), location.hash], feed))),
   ];
 }
 
@@ -69,7 +67,7 @@ function empty() {
 // A viewer of one tenant sees no number that other tenants are a part of: what stands here is its own.
 function unnumbered(list, route) {
   return [says("none", `${plural(list.length, "function", "functions")} that you may call or look at`, h("span", { class: "muted" }, "Their numbers are sums over all tenants, and not yours to see; failures and costs of your own tenant are.")),
-    h("div", { class: "two", "data-key": "two" }, h("div", null, nowTable(list, route)), h("div", null, spent()))];
+    h("div", { class: "two", "data-key": "two" }, h("div", null, nowTable(list, route)), h("div", null, spending()))];
 }
 
 function sentence(all, list, route) {
@@ -229,6 +227,11 @@ function nowTable(list, route) {
         use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n q3", of: () => use, cell: (f) => number(Number(cost.get(f.name) ?? 0), { text: paid(cost.get(f.name) ?? 0) }) },
       ].filter(Boolean),
     })));
+}
+
+function spending() {
+  const d = doc("tenants");
+  return d ? stay(standing("money"), [d, location.hash], () => spent(d)) : null;
 }
 
 function spent(d) {
