@@ -22,6 +22,7 @@ type caller struct {
 	done     <-chan struct{} // nil: it never ends
 	deadline int64           // on the router's clock; noDeadline: none; set by askDeadline
 	asked    bool            // askDeadline has been called
+	watched  bool            // the worker is told of its end, so that await need not wait for done
 	from     *provenance     // what the context says of where its calls come from; nil: nothing
 	direct   *direct         // of a call of InvokeFunc; nil: of any other
 }
@@ -80,6 +81,9 @@ func (q *caller) limits(clock *clock) (broken error) {
 func contextPanicked(p any) error {
 	return wrapCause(context.Canceled, fmt.Errorf("the caller's context panicked: %s", foreign.Plain(p)))
 }
+
+// mustWatch tells whether the caller has to watch its context while it waits for its worker.
+func (q *caller) mustWatch() bool { return q.done != nil && !q.watched }
 
 // isDone tells whether Done is closed. It calls no method of the context.
 func (q *caller) isDone() bool {

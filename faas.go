@@ -193,11 +193,10 @@ func (f *Function[In, Out]) invoke(ctx context.Context, to target, in In) (Out, 
 	p, reusable, err := to.start(ctx, &q, t, &t.near)
 	switch {
 	case p.worker == nil:
-	case q.done != nil:
-		reusable, err = p.awaitOrLeave(&q)
-	default: // pending.await, but parked in this frame
-		<-p.worker.wake
+	case !q.mustWatch() && <-p.worker.wake: // pending.await, but parked in this frame
 		reusable, err = p.worker.collect(p.call)
+	default:
+		reusable, err = p.awaitOrLeave(&q)
 	}
 	if !reusable || err != nil {
 		f.recycle(t, reusable)

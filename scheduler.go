@@ -181,7 +181,12 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	if timeout := int64(c.timeout()); timeout < noDeadline-now {
 		c.deadline = now + timeout
 	}
-	if !q.asked {
+	if w.work != nil {
+		// A watch may have woken the caller of the call before, and ended since this one
+		// looked at done in meet: so it looks again, as the owner of w.
+		q.watched = w.parent.sees(q.done) && !q.isDone()
+	}
+	if !q.asked || w.parent.isDue() {
 		if why = c.askDeadline(q); why != nil {
 			return why
 		}
@@ -209,8 +214,9 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	return nil
 }
 
-// askDeadline asks the caller's context for its deadline. The call has its slot by
-// then: if Deadline calls Goexit, this function gives the slot back on the way out.
+// askDeadline asks the caller's context for its deadline, and has it watched if it comes
+// again and again. The call has its slot by then: if a method of the context calls Goexit,
+// this function gives the slot back on the way out.
 func (c *callContext) askDeadline(q *caller) (broken error) {
 	asked := false
 	defer func() {
@@ -224,6 +230,9 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 		}
 	}()
 	q.askDeadline(c.who.clock)
+	if w := c.worker; w.parent.isDue() {
+		w.parent.start(q.ctx, w.wake)
+	}
 	asked = true
 	return nil
 }
@@ -264,19 +273,24 @@ func (w *worker) serve(c *callContext) (p pending, reusable bool, err error) {
 // The receive from wake makes the read of answer, abandoned and dead safe:
 // conclude writes them before it sends.
 func (p pending) await(q *caller) (reusable bool, err error) {
-	if q.done == nil {
-		<-p.worker.wake
+	if !q.mustWatch() && <-p.worker.wake {
 		return p.worker.collect(p.call)
 	}
 	return p.awaitOrLeave(q)
 }
 
+// awaitOrLeave waits for both. A watch's wake-up is no answer: it is this call's, and done
+// is closed, or it is late and was meant for a call before.
 func (p pending) awaitOrLeave(q *caller) (reusable bool, err error) {
-	select {
-	case <-p.worker.wake:
-		return p.worker.collect(p.call)
-	case <-q.done:
-		return p.worker.forsake(q, p.call)
+	for {
+		select {
+		case settled := <-p.worker.wake:
+			if settled {
+				return p.worker.collect(p.call)
+			}
+		case <-q.done:
+			return p.worker.forsake(q, p.call)
+		}
 	}
 }
 
@@ -291,7 +305,8 @@ func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 			reusable, err = false, w.takeAnswer()
 			return
 		}
-		<-w.wake
+		for !<-w.wake { //nolint:revive // a watch's wake-up is no answer
+		}
 		reusable, err = w.collect(c)
 	}()
 	v.err = q.end()
@@ -313,7 +328,9 @@ func (w *worker) collect(c *callContext) (reusable bool, err error) {
 			c.task = nil
 		}
 	}
-	if !w.dead {
+	if w.dead {
+		w.parent.forget()
+	} else {
 		w.pool.release(w)
 	}
 	return reusable, err
@@ -472,28 +489,4 @@ func (w *worker) loop() {
 	}
 }
 
-var (
-	errNextTwice   = errors.New("faas: middleware called next a second time; it may call it once")
-	errNextNever   = errors.New("faas: middleware answered nil although next has not returned; answer an error, or call next and wait for it")
-	errNextLate    = errors.New("faas: middleware called next after it had returned; call it before, and wait for it")
-	errNextForeign = errors.New("faas: middleware called next with a context that is not derived from the one it was given")
-)
-
-// runHandler is the Runner that the innermost middleware gets as next. The
-// compare-and-swap lets one of several calls of next run the handler, on any
-// goroutine, and none once the middlewares have returned.
-func runHandler(ctx context.Context, inv Invocation) error {
-	c := callOf(ctx)
-	if c == nil || c.id != inv.ID {
-		return errNextForeign
-	}
-	if !c.extra.progress.CompareAndSwap(notRun, running) {
-		if c.extra.progress.Load() == nextClosed {
-			return errNextLate
-		}
-		return errNextTwice
-	}
-	err := c.task.run(ctx)
-	c.extra.progress.Store(returned)
-	return err
-}
+var errNextNever = errors.New("faas: middleware answered nil although next has not returned; answer an error, or call next and wait for it")

@@ -146,6 +146,7 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	w.answer, w.idleSince = v.err, v.at
 	fn := c.fn
 	if w.abandoned {
+		w.parent.forget()     // no other call comes here; a runaway may keep the worker for long
 		c.state.Or(concluded) // before Settled.Add: Shutdown reads both, see counts
 	} else {
 		c.release()
@@ -157,7 +158,7 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 		return
 	}
 	if by == byWatchdog || by == byHandler && w.work != nil {
-		w.wake <- struct{}{}
+		w.wake <- true
 	}
 	if by == byWatchdog || by == byCaller {
 		w.leave(c)
@@ -176,7 +177,7 @@ func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router
 		d.settled(err)
 		return
 	}
-	defer func() { w.wake <- struct{}{} }() // deferred: answer may call Goexit
+	defer func() { w.wake <- true }() // deferred: answer may call Goexit
 	d.given = true
 	w.leave(c)
 	defer r.guardHook("InvokeFunc", c.who.name)

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 	"weak"
-
-	"github.com/panjf2000/ants/v2"
 )
 
 // worker runs one call after the other. It is a timer, two channels and a goroutine
@@ -29,10 +27,11 @@ type worker struct {
 	armed    atomic.Int64                // the time for which the timer is set; 0: it is not set
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
 	work     chan *callContext           // buffer of one: the caller that sends never blocks; nil: see isHere
-	wake     chan struct{}               // buffer of one: the goroutine that settles never blocks
+	wake     chan bool                   // true: the call is settled; false: look at the parent, see parentWatch. It has room for one of each, so that no sender waits
 	contexts arena
-	direct   *direct // of the call, if it is one of InvokeFunc; the goroutine that settles the call takes it
-	tenant   string  // the copy that calls in contexts share, see shareTenant
+	parent   parentWatch // of the caller's context; conclude ends the watch of an abandoned worker
+	direct   *direct     // of the call, if it is one of InvokeFunc; the goroutine that settles the call takes it
+	tenant   string      // the copy that calls in contexts share, see shareTenant
 
 	// The goroutine that settles the call writes these in conclude, and the caller
 	// reads them: after its receive from wake, or because it settled the call itself.
@@ -126,23 +125,14 @@ type workerPool struct {
 	idleInline  idleList    // workers without a goroutine, for inline calls and those of InvokeFunc
 	closed      atomic.Bool // stored under mu; also read without it
 	sweeper     atomic.Bool // the timer of sweep is set
+	unwatcher   atomic.Bool // the timer of endWatches is set
 
-	mu         sync.Mutex // guards the fields below
-	goroutines goroutines // nil while no worker has a goroutine
-	all        *worker    // head of the list of all workers, idle or not, linked by prev and next
-	timer      *time.Timer
+	mu         sync.Mutex  // guards the fields below
+	goroutines goroutines  // nil while no worker has a goroutine
+	all        *worker     // head of the list of all workers, idle or not, linked by prev and next
+	timer      *time.Timer // of sweep
+	watchTimer *time.Timer // of endWatches
 }
-
-// goroutines is a pool of goroutines, as package ants has it.
-type goroutines interface {
-	Submit(task func()) error
-	Release()
-}
-
-// newPool makes the pool that workers get their goroutines from. It has no limit:
-// admission decides how many calls run. A worker is one long task of the pool, so
-// that a call pays nothing for the pool's lock.
-func newPool() (goroutines, error) { return ants.NewPool(-1) }
 
 // idleList finds an idle worker in two ways, for calls whose task does not remember one
 // (see workerPool.take). hints is a sync.Pool, which keeps apart what each processor used
@@ -190,7 +180,7 @@ func (p *workerPool) idlePool(inline bool) *idleList {
 // newWorker makes a worker without its goroutine. serve starts that after it has sent the
 // first call to work: so the goroutine finds the call at once, and does not park first.
 func (p *workerPool) newWorker(inline bool) (*worker, error) {
-	w := &worker{pool: p, wake: make(chan struct{}, 1)}
+	w := &worker{pool: p, wake: make(chan bool, 2)}
 	if !inline {
 		w.work = make(chan *callContext, 1)
 	}
@@ -246,28 +236,34 @@ func (w *worker) start() {
 // the same time, either it finds w in the idle list and stops it, or it emptied the lists
 // before put. In that case closed is set by now, and stopIdle here stops w.
 func (p *workerPool) release(w *worker) {
+	watches := w.parent.stop != nil // before put: w is another goroutine's from there on
 	p.idlePool(w.work == nil).put(w)
 	if p.closed.Load() {
 		p.stopIdle(math.MaxInt64)
-	} else if !p.sweeper.Load() && p.sweeper.CompareAndSwap(false, true) {
-		p.sweepLater()
+		return
+	}
+	if !p.sweeper.Load() && p.sweeper.CompareAndSwap(false, true) {
+		p.later(keepAlive, &p.timer, (*workerPool).sweep)
+	}
+	if watches && !p.unwatcher.Load() && p.unwatcher.CompareAndSwap(false, true) {
+		p.later(watchAlive, &p.watchTimer, (*workerPool).endWatches)
 	}
 }
 
-// sweepLater sets the timer for the next sweep, unless the pool is closed: then no
-// worker is idle. The runtime keeps a stopped timer in memory for a while, and with it
-// the function that it would call. That function has only a weak pointer to the pool,
-// so that a router that is closed, or has no users left, can be collected.
-func (p *workerPool) sweepLater() {
+// later sets a timer for do, unless the pool is closed: then no worker is idle. The
+// runtime keeps a stopped timer in memory for a while, and with it the function that it
+// would call. That function has only a weak pointer to the pool, so that a router that is
+// closed, or has no users left, can be collected.
+func (p *workerPool) later(d time.Duration, timer **time.Timer, do func(*workerPool)) {
 	pool := weak.Make(p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed.Load() {
 		return
 	}
-	p.timer = time.AfterFunc(keepAlive, func() {
+	*timer = time.AfterFunc(d, func() {
 		if p := pool.Value(); p != nil {
-			p.sweep()
+			do(p)
 		}
 	})
 }
@@ -277,7 +273,21 @@ func (p *workerPool) sweepLater() {
 func (p *workerPool) sweep() {
 	p.sweeper.Store(false) // before stopIdle looks: a worker that is put back after the look sets the timer itself
 	if p.stopIdle(p.clock.now()-int64(keepAlive)) && p.sweeper.CompareAndSwap(false, true) {
-		p.sweepLater()
+		p.later(keepAlive, &p.timer, (*workerPool).sweep)
+	}
+}
+
+// endWatches ends the watches of workers that have been idle for watchAlive. release sets
+// its timer again for each of the others: those that are idle here, and those that are not
+// yet, since unwatcher is false before they are looked at.
+func (p *workerPool) endWatches() {
+	p.unwatcher.Store(false)
+	before := p.clock.now() - int64(watchAlive)
+	for _, w := range p.idleWorkers.takeWatching() {
+		if w.idleSince <= before {
+			w.parent.forget()
+		}
+		p.release(w)
 	}
 }
 
@@ -296,6 +306,7 @@ func (p *workerPool) stopIdle(before int64) (others bool) {
 
 // stop ends a worker that has no call. The goroutine that calls it owns w.
 func (p *workerPool) stop(w *worker) {
+	w.parent.forget()
 	if w.started {
 		close(w.work) // loop ends, and unregisters w
 		return
@@ -349,8 +360,10 @@ func (p *workerPool) close() {
 	p.mu.Lock()
 	p.closed.Store(true)
 	p.releasePool()
-	if p.timer != nil {
-		p.timer.Stop()
+	for _, t := range []*time.Timer{p.timer, p.watchTimer} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	p.mu.Unlock()
 	p.stopIdle(math.MaxInt64)
@@ -432,6 +445,22 @@ func (l *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {
 		return false
 	})
 	return old, len(l.list) > 0
+}
+
+// takeWatching claims the idle workers that watch a context. They stay in the list.
+func (l *idleList) takeWatching() (watching []*worker) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.list {
+		switch {
+		case !w.claim():
+		case w.parent.stop != nil:
+			watching = append(watching, w)
+		default:
+			w.idle.Store(true)
+		}
+	}
+	return watching
 }
 
 // runaway is the part of a worker that is used when its call is settled while the
