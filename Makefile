@@ -51,7 +51,7 @@ sim: ## an hour of 200 functions, shaped like Azure's, by four scaling policies:
 	cd sim && go test -v -run '^TestAzureShapedTraffic$$' . -args -sim.functions 200 -sim.length 1h -sim.out $(OUT)
 
 .PHONY: screenshots
-screenshots: ## pictures of the console with examples/shop: docs/img/console-*.png
+screenshots: ## pictures of the console with examples/shop: docs/img/console*.webp
 	bash observe/faasconsole/browser/run.sh pictures docs/img
 
 .PHONY: cover

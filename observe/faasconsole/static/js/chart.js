@@ -124,7 +124,7 @@ function options(d, el) {
   const spec = d.spec;
   const stacked = spec.series.map((one, i) => (one.kind === "stack" || one.kind === "hatch" ? i + 1 : 0)).filter(Boolean);
   return {
-    width: el.clientWidth, height: spec.height, legend: { show: false }, padding: [12, 4, 0, 0],
+    width: el.clientWidth, height: spec.height, legend: { show: false }, padding: [12, 18, 0, 0],
     cursor: { sync: { key: "page" }, y: false, drag: { x: false, y: false }, points: { show: false }, dataIdx: (u, s, i, t) => (i > 0 && (u.data[0][i] - t) * 20 > u.data[0][i] - u.data[0][i - 1] && spec.series.some((one) => one.kind === "bars") ? i - 1 : i) },
     scales: {
       x: { time: true, range: (u, lo, hi) => d.spec.span ?? [lo, hi] },
@@ -154,7 +154,7 @@ const axis = (own) => ({
 
 function serie(d, one) {
   const base = { label: one.name ?? "", points: { show: false }, spanGaps: false };
-  const paths = one.step ? uPlot.paths.stepped({ align: 1 }) : one.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 40], align: 1 }) : undefined;
+  const paths = one.step ? uPlot.paths.stepped({ align: 1 }) : one.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 100], align: 1 }) : undefined;
   if (one.kind === "stack" || one.kind === "hatch") return { ...base, stroke: () => ink("bg"), width: 1, fill: () => fillOf(d, one) };
   if (one.kind === "bars") return { ...base, paths, stroke: () => ink(one.token), width: 0, fill: () => ink(one.token) };
   return {
@@ -184,6 +184,7 @@ function events(u, spec) {
   const [left, topPx, height] = [u.bbox.left, u.bbox.top, u.bbox.height];
   c.save();
   c.font = `${12 * ratio()}px system-ui`;
+  let said = -Infinity; // where the last word ends
   for (const e of spec.events ?? []) {
     const x = Math.round(u.valToPos(e.t, "x", true)) + 0.5;
     if (x < left || x > left + u.bbox.width) continue;
@@ -197,6 +198,9 @@ function events(u, spec) {
     c.setLineDash([]);
     const wide = c.measureText(e.text).width;
     const before = x - left > wide + 8 * ratio();
+    const from = before ? x - wide - 6 * ratio() : x + 6 * ratio();
+    if (from < said) continue;
+    said = from + wide + 8 * ratio();
     c.textAlign = before ? "right" : "left";
     c.textBaseline = "top";
     c.lineWidth = 4 * ratio();

@@ -158,7 +158,7 @@ export function palette() {
 
 /** The list of keys. */
 export function keys() {
-  const rows = [...pages.map((p) => ["g " + p.key, p.name]), ["/", "search"], ["k", "command palette, where no table has rows"], ["space", "pause, or go on"], ["j  k", "next and previous row"], ["enter", "open the row"], ["Esc", "close"], ["← →", "move along a chart"], ["?", "this list"]];
+  const rows = [...pages.map((p) => ["g " + p.key, p.name]), ["/", "search"], ["k", "command palette, where no table has rows"], ["space", "pause, or go on"], ["j  k", "next and previous row"], ["enter", "open the row"], ["Esc", "close"], ["← →", "move along a chart"], ["shift ← →", "select a span of time on the failures"], ["?", "this list"]];
   const dialog = h("dialog", { class: "ask", "aria-label": "Keys", onclose: () => dialog.remove() }, h("h2", null, "Keys"),
     h("dl", { class: "kv" }, rows.flatMap(([k, what]) => [h("dt", null, k.split(" ").filter(Boolean).map((one) => [h("kbd", null, one), " "])), h("dd", null, what)])),
     h("div", { class: "acts" }, h("button", { class: "btn", type: "button", onclick: () => dialog.close() }, "Close")));

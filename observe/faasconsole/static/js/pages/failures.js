@@ -105,19 +105,20 @@ function groups(list) {
     g.last = g.calls[0];
     g.first = g.calls.at(-1);
   }
-  return [...all.values()].sort((a, b) => b.calls.length - a.calls.length);
+  const sorted = [...all.values()].sort((x, y) => y.calls.length - x.calls.length);
+  const seen = new Set();
+  for (const g of sorted) g.most = !seen.has(g.function) && Boolean(seen.add(g.function)); // of its function
+  return sorted;
 }
 
-/** Whether a group needs looking at: a panic or a call out of time always does, an error of the function's own if
- * it is new, or comes twice as often as it did. */
+/** Whether a group needs looking at: a panic or a call out of time always does, an error if most of what a failing
+ * function returns is that, or if it is new in the second half of what is shown. */
 function loud(g, route) {
-  if (stateOf(g.outcome) !== "none" && g.outcome !== "Failed") return true;
-  const length = range(route).seconds * 1000;
+  if (g.outcome !== "Failed") return stateOf(g.outcome) !== "none";
+  if (g.most && doc("functions")?.functions.find((f) => f.name === g.function)?.state === "failing") return true;
   const [end, began] = [now(), new Date(state.host?.started ?? 0).getTime()];
-  const start = Math.max(end - length, began);
-  if (new Date(g.first.start) > start + (end - start) / 2 && g.calls.length > 2) return true;
-  const lately = g.calls.filter((f) => new Date(f.start) > end - (end - start) / 5).length;
-  return lately > 2 && lately * 4 > 2 * (g.calls.length - lately);
+  const start = Math.max(end - range(route).seconds * 1000, began);
+  return g.calls.length > 2 && end - start > 60e3 && new Date(g.first.start) > start + (end - start) / 2;
 }
 
 function timeline(list, route) {
@@ -156,7 +157,7 @@ function groupTable(list, route) {
     for (const f of g.calls) bins[Math.max(0, Math.min(29, Math.floor(30 - (end - new Date(f.start)) / (r.seconds * 1000 / 30))))]++;
     return spark(bins);
   };
-  return section("groups", "Groups", "by function, outcome and message; a mark: a panic, out of time, new, or twice as often as before", null, table({
+  return section("groups", "Groups", "by function, outcome and message; a mark: a panic, out of time, new, or most of what fails in a failing function", null, table({
     id: "failures", caption: "Failures grouped by function, outcome and message", className: "fails", rows: list.slice(0, 200), key: (g) => g.key, selected: list.find((g) => g.calls.some((f) => f.id === route.params.id))?.key, open, order: "-calls",
     columns: [
       { name: "name", title: "Function and message", first: "", sort: (g) => g.function, cell: (g) => h("span", null, h("span", { class: "fn" }, mark(loud(g, route) ? stateOf(g.outcome) : "none"), h("a", { href: here({ id: g.last.id }) }, word(g.function))), h("span", { class: "msg", title: g.message }, word(g.message))) },

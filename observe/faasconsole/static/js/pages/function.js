@@ -4,7 +4,7 @@ import { h, mark, word } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, may, writes, refresh, state } from "../store.js";
 import { put, post, get, part } from "../api.js";
 import { range, link } from "../route.js";
-import { n, digits, count, percent, duration, minute, clock, long, money, bytes, plural, pretty, fault } from "../format.js";
+import { n, digits, count, percent, duration, minute, clock, long, money, amounts, bytes, plural, pretty, fault } from "../format.js";
 import { says, section, table, number, share, time, a, absent, since as ago, ask, split } from "../parts.js";
 import { chart, twin } from "../chart.js";
 import { since, culprit, interval, cure } from "../judge.js";
@@ -27,7 +27,7 @@ export function needs(route) {
 
 export function view(route) {
   const f = doc("page:function");
-  if (!f) return [says("none", word(route.name)), problem("page:function") ? h("p", { class: "muted" }, "There is no such function, or you may not see it. ", a(link("functions"), "All functions")) : absent()];
+  if (!f) return problem("page:function") ? says("none", word(route.name), h("p", { class: "muted" }, "There is no such function, or you may not see it. ", a(link("functions"), "All functions"))) : [says("none", word(route.name)), absent()];
   const merged = together(doc("page:series"), f);
   return [
     head(f, route),
@@ -146,6 +146,9 @@ function moves(f) {
   return [...(doc("page:decisions")?.decisions ?? []).filter((d) => d.alias !== undefined && d.alias !== null && d.before && Object.keys(d.before).length).map((d) => ({ t: new Date(d.time).getTime() / 1000, text: `${minute(d.time)} ${d.alias || "default"} → ${words(d.after ?? {})}` })), ...state.restarts.map((t) => ({ t, text: "restart" }))];
 }
 
+// The charts of this page share their axis of time.
+const spanOf = (g) => [g.x[0], g.x.at(-1) + g.step];
+
 function demand(f, all, route) {
   const r = range(route);
   if (!all) return section("demand", "Demand and capacity", null, null, has("recorder") ? absent(problem("page:series")) : h("p", { class: "muted" }, "The host has no recorder."));
@@ -170,10 +173,22 @@ function demand(f, all, route) {
     const d = scale.findLast((one) => Math.abs(new Date(one.time).getTime() / 1000 - t) <= g.step);
     return d ? [h("b", null, `${d.from} → ${d.to}`), h("span", null, d.rule), h("span", null, "wish ", h("b", null, String(d.wanted))), h("span", null, "stable ", h("b", null, digits(d.load.stable))), h("span", null, "burst ", h("b", null, digits(d.load.burst))), h("span", null, "queue ", h("b", null, String(d.load.queued)))] : null;
   };
-  return section("demand", "Demand and capacity", `slots, ${r.words}${scale.length ? "; ▲ ▼ where the scale changed" : ""}`,
+  return section("demand", "Demand, capacity, queue", `slots, ${r.words}${scale.length ? "; ▲ ▼ where the scale changed" : ""}`,
     twin("Changes of scale", ["Time, UTC", "Change", "Rule", "Wish", "Stable", "Burst"], scale.slice(-60).toReversed().map((d) => [clock(d.time), `${d.from} → ${d.to}`, d.rule, String(d.wanted), digits(d.load.stable), digits(d.load.burst)])),
-    chart("demand", { label: `Demand of ${f.name} in slots, ${r.words}: ${digits(wanted.at(-1) ?? 0)} now${limit ? `, limit ${limit}` : ""}.`, height: 220, x: g.x, series, max: limit && limit <= 4 * Math.max(...wanted, now_, 1) ? limit : 0, format: String, value: (v) => digits(v), events: moves(f), readout,
-      marks: scale.map((d) => ({ t: new Date(d.time).getTime() / 1000, y: n(d.to), up: n(d.to) > n(d.from) })) }));
+    chart("demand", { label: `Demand of ${f.name} in slots, ${r.words}: ${digits(wanted.at(-1) ?? 0)} now${limit ? `, limit ${limit}` : ""}.`, height: 220, left: 56, span: spanOf(g), x: g.x, series, max: limit && limit <= 4 * Math.max(...wanted, now_, 1) ? limit : 1, value: (v) => digits(v), events: moves(f), readout,
+      marks: scale.map((d) => ({ t: new Date(d.time).getTime() / 1000, y: n(d.to), up: n(d.to) > n(d.from), text: `${d.from} → ${d.to}` })) }),
+    waiting(f, c, g, r));
+}
+
+// How many calls have waited, by Little's law: the time that they waited within a step, by the step.
+function waiting(f, c, g, r) {
+  const width = Math.max(1, Math.round(g.x.length / 60));
+  const all = g.of((p) => c.of("waitNS")(p) / 1e9 / g.step);
+  const x = g.x.filter((_, i) => i % width === 0);
+  const values = x.map((_, i) => { const part_ = all.slice(i * width, (i + 1) * width); return part_.reduce((sum, v) => sum + v, 0) / part_.length; });
+  const queued = n(f.numbers?.queued);
+  if (!queued && Math.max(0, ...values) < 0.05) return null;
+  return chart("waiting", { label: `Calls of ${f.name} that waited for a slot or an instance, ${r.words}: ${queued} now.`, height: 84, left: 56, span: spanOf(g), x, max: 1, value: (v) => digits(v), series: [{ name: "waiting", value: String(queued), values, kind: "bars", token: "stuck" }] });
 }
 
 // Rows of the heat map: four in a decade, from 1 µs to 100 s.
@@ -216,7 +231,7 @@ function latency(f, all, route) {
     const map = cells(all, g, part);
     const low = Math.max(1e3, 10 ** Math.floor(Math.log10(Math.min(...map.cells.map((x) => x[1]), 1e9))));
     const high = 10 ** Math.ceil(Math.log10(Math.max(...map.cells.map((x) => x[2]), low * 100)));
-    return chart("latency-" + part, { label: `${title} of ${f.name}: p50 ${duration(times?.p50)}, p99 ${duration(times?.p99)}.`, height: 150, x: map.x, log: [low, high], heat: map, format: (v) => (Math.log10(v) % 1 < 1e-9 ? duration(v) : ""), value: duration, events: state.restarts.map((t) => ({ t, text: "" })),
+    return chart("latency-" + part, { label: `${title} of ${f.name}: p50 ${duration(times?.p50)}, p99 ${duration(times?.p99)}.`, height: 150, left: 56, span: spanOf(g), x: map.x, log: [low, high], heat: map, format: (v) => (Math.log10(v) % 1 < 1e-9 ? duration(v).replace(/\.0+/, "") : ""), value: duration, events: state.restarts.map((t) => ({ t, text: "" })),
       series: [{ name: `${title} p99`, value: duration(times?.p99), values: map.p99, kind: "line", token: "text", dash: [3, 2] }, { name: `${title} p50`, value: duration(times?.p50), values: map.p50, kind: "line", token: "text" }] });
   };
   return section("latency", "Latency", "share of the calls of each moment, light to dark; lines p50 and p99",
@@ -246,7 +261,7 @@ function outcomes(all, route) {
   const whole = ok ? bin(c.of("ok")).map((v, i) => v + below[i]) : below;
   return section("outcomes", "Outcomes", `calls per second, ${r.words}`,
     twin("Outcomes", ["Outcome", "Calls", "Share, %"], sums.map(([o, v]) => [o, count(v), percent(v, total)])),
-    total ? chart("outcomes", { label: `Outcomes, ${r.words}: ${sums.map(([o, v]) => `${o} ${percent(v, total)} %`).join(", ")}.`, height: 160, x, format: String, value: (v) => digits(v), events: [], series: [{ name: "ok", value: `${percent(ok?.[1] ?? 0, total)} %`, values: whole, kind: "bars", token: "g3" }, ...bars] }) : h("p", { class: "muted" }, "No call has ended within this range."));
+    total ? chart("outcomes", { label: `Outcomes, ${r.words}: ${sums.map(([o, v]) => `${o} ${percent(v, total)} %`).join(", ")}.`, height: 160, left: 56, span: spanOf(g), x, value: (v) => digits(v), events: [], series: [{ name: "ok", value: `${percent(ok?.[1] ?? 0, total)} %`, values: whole, kind: "bars", token: "g3" }, ...bars] }) : h("p", { class: "muted" }, "No call has ended within this range."));
 }
 
 function versions(f) {
@@ -306,12 +321,13 @@ function tenants(f) {
     rows.set(t.tenant, t);
   }
   const sorted = [...rows.values()].sort((x, y) => y.calls - x.calls);
+  const paid = amounts(sorted.map((t) => t.list));
   return section("tenants", "Tenants", use.source === "ledger" ? "today" : "since the start", null, sorted.length ? table({
     id: "fntenants", caption: `Tenants of ${f.name}`, cards: false, rows: sorted.slice(0, 10), key: (t) => "t:" + t.tenant,
     columns: [
       { name: "t", title: "Tenant", cell: (t) => a(link("failures", "", { function: f.name, tenant: t.tenant }), t.tenant ? word(t.tenant) : "none") },
       { name: "n", title: "Calls", class: "n", cell: (t) => number(t.calls) }, { name: "e", title: "Errors, %", class: "n", cell: (t) => share(t.failures, t.calls, t.failures / t.calls >= 0.01 && "failing") },
-      use.book && { name: "c", title: use.book.currency, class: "n", cell: (t) => number(t.list, { text: money(t.list) }) },
+      use.book && { name: "c", title: use.book.currency, class: "n", cell: (t) => number(t.list, { text: paid(t.list) }) },
     ].filter(Boolean),
   }) : h("p", { class: "muted" }, "No call has ended yet."), sorted.length > 10 ? h("p", { class: "small muted" }, `and ${sorted.length - 10} more, folded`) : null);
 }

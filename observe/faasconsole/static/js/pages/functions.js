@@ -23,7 +23,7 @@ export function view(route) {
   if (!answer) return absent(problem("functions"));
   const { state, label, q } = route.params;
   const all = answer.functions;
-  if (!all.length && !may("see")) return [says("none", "There is no function here that you may see"), denied()];
+  if (!all.length && !may("see")) return says("none", "There is no function here that you may see", denied());
   const list = all.filter((f) => (!state || f.state === state) && (!label || labels(f).includes(label)) && (!q || f.name.toLowerCase().includes(q.toLowerCase())));
   const bad = new Set(troubles(all, []).map((t) => t.of.name)).size;
   const chosen = new Set([...all.flatMap(labels)]);

@@ -33,7 +33,7 @@ export function view(route) {
   const answer = doc("functions");
   if (!answer) return absent(problem("functions"));
   const list = answer.functions;
-  if (!list.length) return may("see") ? empty() : [says("none", "There is no function here that you may see"), denied()];
+  if (!list.length) return may("see") ? empty() : says("none", "There is no function here that you may see", denied());
   if (!list.some((f) => f.numbers)) return unnumbered(list, route);
   const all = steady("says", troubles(list, doc("tenants")?.tenants), (t) => t.kind + (t.of?.name ?? t.tenant?.tenant));
   return [
@@ -281,7 +281,7 @@ function scale(items, d) {
     later.changes++;
     later.low = Math.min(later.low, n(d.from), n(d.to));
     later.high = Math.max(later.high, n(d.from), n(d.to));
-    later.text = [d.function ? fn(d.function) : "capacity", ` ${later.to}, between ${later.low} and ${later.high} so far`];
+    later.text = [d.function ? fn(d.function) : "capacity", ` ${later.to}, between ${later.low} and ${later.high}`];
     later.below = [`${later.changes} changes since ${clock(d.time)}`];
     return;
   }

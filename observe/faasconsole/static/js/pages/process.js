@@ -15,7 +15,7 @@ export function needs(route) {
 
 export function view(route) {
   const p = doc("page:process");
-  if (!may("see")) return [says("none", "The process is not yours to see"), denied()];
+  if (!may("see")) return says("none", "The process is not yours to see", denied());
   if (!p) return [says("none", "Process"), absent(problem("page:process"))];
   const six = [["Goroutines", count(p.goroutines), "", `${p.processors} processors`], ["Live heap", ...bytes(p.heapLive).split("\u00a0"), `${bytes(p.obtained)} from the system`], ["GC", digits(100 * p.gcShare), "%", `${count(p.gcs)} cycles`], ["In flight", count(p.inFlight), `of ${p.capacity}`, `${count(p.queued)} wait`], ["Admitted", count(p.admitted), "", "since the start"], ["Up", long((now() - new Date(p.started)) / 1000), "", `since ${clock(p.started)}`]];
   return [
