@@ -87,12 +87,13 @@ export function bytes(v) {
   return "";
 }
 
-/** The amounts of a column, with as many digits as the largest needs to have three, and at least two. */
+/** The amounts of a column, with as many decimals as the largest needs to have three digits, from two to six. */
 export function amounts(list) {
   const most = Math.max(0, ...list.map(Number).filter(Number.isFinite));
-  const places = most > 0 ? Math.min(9, Math.max(2, 2 - Math.floor(Math.log10(most)))) : 2;
+  const places = most > 0 ? Math.min(6, Math.max(2, 2 - Math.floor(Math.log10(most)))) : 2;
+  const least = 0.5 / 10 ** places;
   const format = new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
-  return (v) => (Number(v) === 0 ? "0" : format.format(v));
+  return (v) => (Number(v) === 0 ? "0" : Math.abs(Number(v)) < least ? "<" + format.format(2 * least) : format.format(v));
 }
 
 /** One amount, large: [digits, currency], in millionths where it is that small. */

@@ -87,7 +87,7 @@ function dead() {
     columns: [
       { name: "f", title: "Function", cell: (g) => h("span", { class: "fn" }, mark("failing"), h("a", { href: link("jobs", g.example) }, word(g.function))) },
       { name: "c", title: "Condition", cell: (g) => g.condition },
-      { name: "w", title: "How the last delivery ended", class: "p2", cell: (g) => word(g.outcome || g.reason || g.errorType || "–") },
+      { name: "w", title: "How the last delivery ended", class: "p2 p2x", cell: (g) => word(g.outcome || g.reason || g.errorType || "–") },
       { name: "t", title: "Tenants", class: "p3", cell: (g) => (g.tenants.length > 2 ? plural(g.tenants.length, "tenant", "tenants") : g.tenants.map((t, i) => [i ? ", " : "", word(t || "none")])) },
       { name: "n", title: "Jobs", class: "n", cell: (g) => number(g.count, { bad: "failing" }) },
       { name: "1", title: "First", class: "n muted p4", cell: (g) => at(g.first) }, { name: "2", title: "Last", class: "n muted p2", cell: (g) => since(g.last) },

@@ -92,7 +92,7 @@ function words(t, route, first) {
       const { minute: m } = t.of.numbers;
       const from = since(doc("page:series"), t.of.name);
       const on = first && culprit(t.of);
-      return [name, " fails ", h("a", { class: "link t-failing", href: link("failures", "", { function: t.of.name }) }, `${percent(n(m.failures), n(m.calls))}\u00a0%`), from ? ` since ${minute(from.at)}` : "", on ? [", nearly all of it on ", a(link("functions", t.of.name), `v${on}`)] : ""];
+      return [name, " fails ", h("a", { class: "link t-failing", href: link("failures", "", { function: t.of.name }) }, `${percent(n(m.failures), n(m.calls))}\u00a0%`), from ? ` since ${minute(from.at)}` : "", on ? [", nearly all of it on ", a(link("functions", t.of.name), `v${on}`), from ? "" : came(t.of.name, on)] : ""];
     }
     case "waiting": {
       const q = n(t.of.numbers.queued);
@@ -106,6 +106,12 @@ function words(t, route, first) {
     case "off": return [name, " is switched off"];
   }
   return "";
+}
+
+// Since when a version has calls: for a fault that began before the range.
+function came(name, version) {
+  const d = (doc("decisions")?.decisions ?? []).find((one) => one.function === name && n(one.after?.[version]) && one.before && !n(one.before[version]));
+  return d ? `, there since ${minute(d.time)}` : "";
 }
 
 function six(answer, route) {
