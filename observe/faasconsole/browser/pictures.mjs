@@ -28,7 +28,7 @@ async function again(page) {
 }
 
 for (const colorScheme of ["light", "dark"]) {
-  for (const [name, path, width, height, before] of [["", "overview", 1600, 1000], ["-function", "functions/resize", 1600, 1100], ["-failure", "failures", 1600, 850, again], ["-narrow", "overview", 360, 780]]) {
+  for (const [name, path, width, height, before] of [["", "overview", 1600, 1000], ["-function", "functions/resize", 1600, 1100], ["-failure", "failures", 1600, 850, again]]) {
     const { page, close } = await pageOf(b, shop.base, { colorScheme, viewport: { width, height } });
     await page.goto(`${shop.base}#/${path}?range=5m`);
     await page.locator("main h1").waitFor();

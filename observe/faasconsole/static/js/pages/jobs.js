@@ -133,7 +133,7 @@ function list(route) {
     columns: [
       { name: "i", title: "Job", cell: (j) => h("a", { class: "mono", href: link("jobs", j.id, { state: route.params.state }), title: j.id }, j.id.slice(0, 13) + "…") },
       { name: "f", title: "Function", cell: (j) => fn(j.function) }, { name: "s", title: "State", cell: (j) => h("span", { class: j.state === "dead" ? "t-failing" : "" }, mark(j.state === "dead" ? "failing" : j.state === "parked" ? "stuck" : j.state === "succeeded" ? "well" : "idle", true), " ", j.state) },
-      { name: "w", title: "Why", class: "p2", cell: waiting }, { name: "t", title: "Tenant", class: "p3", cell: (j) => (j.tenant ? word(j.tenant) : "") },
+      { name: "w", title: "Why", class: "p2 wrapok", cell: waiting }, { name: "t", title: "Tenant", class: "p3", cell: (j) => (j.tenant ? word(j.tenant) : "") },
       { name: "a", title: "Attempts", class: "n p2", cell: (j) => number(j.attempts) }, { name: "d", title: "Deliveries", class: "n p4", cell: (j) => number(j.deliveries) },
       { name: "c", title: "Accepted", class: "n muted", cell: (j) => at(j.accepted) },
     ],

@@ -129,7 +129,7 @@ function six(answer, route) {
   const use = doc("usage");
   const cell = (name, value, unit, below, pic) => h("div", null, h("dt", null, name), h("dd", { class: "v" }, value, unit ? h("span", null, "\u00a0" + unit) : null), h("dd", { class: "s" }, h("span", null, below), pic));
   return h("dl", { class: "six", "aria-label": "Now", "data-key": "six" },
-    cell("Calls per second", digits(calls / 60), "", "in the last minute", c && line((p) => c.calls(p) / g.step)),
+    cell("Calls per second", digits(calls / 60), "", "last minute", c && line((p) => c.calls(p) / g.step)),
     cell("Errors", percent(n(m.failures), calls), "%", `${count(m.failures)} failed`, c && line((p) => c.failures(p) / Math.max(1, c.calls(p)), bad)),
     cell("Wait, p99", wd, wu, "for a slot", c && line(c.of("waitP99NS"), waits)),
     cell("Run, p99", rd, ru, `p50 ${duration(m.run.p50)}`, c && line(c.of("runP99NS"))),
