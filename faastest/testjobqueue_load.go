@@ -15,7 +15,7 @@ import (
 
 const (
 	loadSenders = 4
-	loadJobs    = 150 // of each sender
+	loadJobs    = 100 // of each sender
 	loadWorkers = 6
 )
 
@@ -208,15 +208,16 @@ func (q *queueLoad) settleAny(l faas.JobLease, r *rand.Rand) {
 
 // cancel cancels a job now and then.
 func (q *queueLoad) cancel(ctx context.Context, r *rand.Rand) {
+	open := faas.JobFilter{States: []faas.JobState{faas.JobScheduled, faas.JobReady, faas.JobRunning, faas.JobParked}}
 	for ctx.Err() == nil {
 		time.Sleep(time.Duration(r.IntN(3000)) * time.Millisecond)
 		q.locked(func() {
-			for rec, err := range q.q.List(context.Background(), faas.JobFilter{}) {
+			for rec, err := range q.q.List(context.Background(), open) {
 				if err != nil {
 					q.Errorf("List: %v", err)
 					return
 				}
-				if rec.State.IsSettled() || r.IntN(10) > 0 {
+				if r.IntN(10) > 0 {
 					continue
 				}
 				if err := q.q.Swap(context.Background(), rec, over(rec, faas.JobCanceled)); err == nil {

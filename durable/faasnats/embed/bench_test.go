@@ -21,8 +21,16 @@ import (
 // The load of a round: jobs of 256 bytes, so many at once.
 const (
 	benchJobs = 1500
+	benchSize = 256
 	atOnce    = 32
 )
+
+// load is a round of jobs.
+type load struct {
+	function    string
+	jobs, size  int
+	destination bool
+}
 
 // BenchmarkCompletedJobs compares jobs that are accepted, run and settled with the raw
 // client on the same server: a publish to a work queue, its delivery and a double
@@ -43,8 +51,12 @@ func BenchmarkCompletedJobs(b *testing.B) {
 		run  func(round int) time.Duration
 	}{
 		{"raw", raw.complete},
-		{"jobs", func(round int) time.Duration { return complete(b, q, fmt.Sprint("jobs", round), false) }},
-		{"destination", func(round int) time.Duration { return complete(b, q, fmt.Sprint("dest", round), true) }},
+		{"jobs", func(round int) time.Duration {
+			return complete(b, q, load{fmt.Sprint("jobs", round), benchJobs, benchSize, false})
+		}},
+		{"destination", func(round int) time.Duration {
+			return complete(b, q, load{fmt.Sprint("dest", round), benchJobs, benchSize, true})
+		}},
 		{"publish", func(int) time.Duration { return published.all(func() { raw.put("plain.x") }) }},
 		{"accept", func(round int) time.Duration {
 			return accepted.all(func() { accept(b, q, fmt.Sprint("accept", round)) })
@@ -151,7 +163,7 @@ func rawClient(b *testing.B, conn *nats.Conn) *rawBench {
 }
 
 func (r *rawBench) put(subject string) {
-	if _, err := r.js.Publish(r.b.Context(), subject, make([]byte, 256)); err != nil {
+	if _, err := r.js.Publish(r.b.Context(), subject, make([]byte, benchSize)); err != nil {
 		r.b.Error(err)
 	}
 }
@@ -191,7 +203,7 @@ func (r *rawBench) complete(round int) time.Duration {
 func benchJob(function string) faas.JobRecord {
 	now := time.Now()
 	return faas.JobRecord{
-		Format: faas.JobFormat, ID: uuid.New(), NewID: true, Function: function, State: faas.JobReady, Accepted: now, Due: now, Payload: make([]byte, 256),
+		Format: faas.JobFormat, ID: uuid.New(), NewID: true, Function: function, State: faas.JobReady, Accepted: now, Due: now, Payload: make([]byte, benchSize),
 	}
 }
 
@@ -204,15 +216,17 @@ func accept(b *testing.B, q faas.JobQueue, function string) {
 
 // complete runs a round of jobs as a router does: one goroutine leases, and each job has
 // its own.
-func complete(tb testing.TB, q faas.JobQueue, function string, destination bool) time.Duration {
+func complete(tb testing.TB, q faas.JobQueue, l load) time.Duration {
 	tb.Helper()
 	var done sync.WaitGroup
-	done.Add(benchJobs)
+	done.Add(l.jobs)
 	ctx, stop := context.WithCancel(tb.Context())
 	start := time.Now()
-	go lease(ctx, tb, q, function, destination, &done)
-	par(benchJobs, func(int) {
-		if _, err := q.Put(ctx, benchJob(function)); err != nil {
+	go lease(ctx, tb, q, l, &done)
+	par(l.jobs, func(int) {
+		rec := benchJob(l.function)
+		rec.Payload = make([]byte, l.size)
+		if _, err := q.Put(ctx, rec); err != nil {
 			tb.Error(err)
 		}
 	})
@@ -222,11 +236,11 @@ func complete(tb testing.TB, q faas.JobQueue, function string, destination bool)
 	return took
 }
 
-func lease(ctx context.Context, tb testing.TB, q faas.JobQueue, function string, destination bool, done *sync.WaitGroup) {
+func lease(ctx context.Context, tb testing.TB, q faas.JobQueue, round load, done *sync.WaitGroup) {
 	tb.Helper()
 	slots := make(chan struct{}, atOnce)
 	for {
-		l, err := q.Lease(ctx, faas.LeaseRequest{Functions: []string{function}, Term: time.Minute})
+		l, err := q.Lease(ctx, faas.LeaseRequest{Functions: []string{round.function}, Term: time.Minute})
 		if err != nil {
 			return
 		}
@@ -240,7 +254,7 @@ func lease(ctx context.Context, tb testing.TB, q faas.JobQueue, function string,
 			next := l.Record
 			next.State, next.Settled, next.KeepUntil = faas.JobSucceeded, time.Now(), time.Now().Add(time.Hour)
 			var follow []faas.JobRecord
-			if destination {
+			if round.destination {
 				follow = append(follow, benchJob("told"))
 			}
 			if err := q.Settle(context.Background(), l, next, follow...); err != nil {
