@@ -26,6 +26,7 @@ type puller struct {
 	ctx      context.Context //nolint:containedctx // ends when the place is no longer hosted
 	stop     context.CancelFunc
 	room     chan struct{} // a held job is gone
+	again    func()        // ends the fetch that waits; guarded by Queue.mu
 	caughtUp bool          // the first fetch is over: guarded by Queue.mu
 	window   int           // how many jobs are held that are not leased; the goroutine's own
 }
@@ -42,7 +43,7 @@ func (q *Queue) pull(f *hosted, at place, c jetstream.Consumer) {
 	if f.pullers[at] != nil || q.closed {
 		return
 	}
-	p := &puller{place: at, consumer: c, room: make(chan struct{}, 1), window: leastWindow}
+	p := &puller{place: at, consumer: c, room: make(chan struct{}, 1), window: leastWindow, again: func() {}}
 	if at.isOrdered() {
 		p.window = 1
 	}
@@ -97,6 +98,9 @@ func (q *Queue) fetch(p *puller) {
 func (q *Queue) fetchSome(p *puller, n int) {
 	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
 	defer cancel()
+	q.mu.Lock()
+	p.again = cancel
+	q.mu.Unlock()
 	batch, err := p.consumer.Fetch(n, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(20*time.Second))
 	if err == nil {
 		q.receiveAll(p, batch)
@@ -105,6 +109,27 @@ func (q *Queue) fetchSome(p *puller, n int) {
 	if err != nil && !isOver(err) {
 		q.log.Warn("faasnats: jobs can't be fetched", "consumer", p.place.consumer(), "error", err)
 		p.pause()
+	}
+}
+
+// relink is the goroutine that has all jobs asked for anew when the connection was made again: a server that
+// was restarted has forgotten what was asked, and a fetch would learn of that by the heartbeats that
+// are missing, up to 40 seconds later. What the server may have sent to the old one is given again
+// after AckWait.
+func (q *Queue) relink(linked <-chan nats.Status) {
+	for {
+		select {
+		case <-linked:
+		case <-q.ctx.Done():
+			return
+		}
+		q.mu.Lock()
+		for _, f := range q.hosted {
+			for _, p := range f.pullers {
+				p.again()
+			}
+		}
+		q.mu.Unlock()
 	}
 }
 

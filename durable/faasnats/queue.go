@@ -131,6 +131,11 @@ func (q *Queue) start(ctx context.Context) error {
 	if err := q.listen(); err != nil {
 		return err
 	}
+	linked := q.conn.StatusChanged(nats.CONNECTED)
+	q.work.Go(func() {
+		defer q.conn.RemoveStatusListener(linked)
+		q.relink(linked)
+	})
 	q.work.Go(q.keep)
 	return nil
 }

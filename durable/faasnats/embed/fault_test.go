@@ -3,6 +3,7 @@ package embed_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproc/faas"
@@ -65,6 +68,74 @@ func TestAServerThatGoesAndComesAgainLosesNoJobAndNeedsNoRestart(t *testing.T) {
 	}
 	require.Equal(t, int64(2), runs.Load(), "what had run was settled, and not run again")
 	require.Eventually(t, func() bool { _, err := fn.Send(t.Context(), 4); return err == nil }, time.Minute, 50*time.Millisecond)
+}
+
+// restarted is the way to a server that dies and is started anew.
+type restarted struct {
+	server atomic.Pointer[server.Server]
+	conn   atomic.Pointer[net.Conn] // to it
+}
+
+// InProcessConn implements [nats.InProcessConnProvider].
+func (r *restarted) InProcessConn() (net.Conn, error) {
+	conn, err := r.server.Load().InProcessConn()
+	r.conn.Store(&conn)
+	return conn, err
+}
+
+// start starts the server on a directory.
+func (r *restarted) start(t *testing.T, dir string) {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir, SyncAlways: true})
+	require.NoError(t, err)
+	go s.Start()
+	require.True(t, s.ReadyForConnections(time.Minute))
+	r.server.Store(s)
+}
+
+// stop ends the server, which can't tell its client: when it is shut down it tells those that wait for jobs.
+func (r *restarted) stop() {
+	_ = (*r.conn.Load()).Close() // the client may have closed it
+	s := r.server.Load()
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+// A server that was killed has forgotten what it was asked for.
+func TestAServerThatComesAgainGivesJobsAtOnceToHostsThatHaveWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, way := t.TempDir(), &restarted{}
+		way.start(t, dir)
+		defer func() { way.stop() }()
+		conn, err := nats.Connect("", nats.InProcessServer(way), nats.MaxReconnects(-1))
+		require.NoError(t, err)
+		defer conn.Close()
+		q, err := faasnats.OpenConn(t.Context(), conn)
+		require.NoError(t, err)
+		defer q.Close()
+		_, err = q.Put(t.Context(), smallJob(1, "f"))
+		require.NoError(t, err)
+		req := faas.LeaseRequest{Functions: []string{"f"}, Term: time.Hour}
+		lease, err := q.Lease(t.Context(), req)
+		require.NoError(t, err)
+		require.NoError(t, q.Begin(t.Context(), lease)) // or its tenant has no other
+		leased := make(chan time.Time)
+		go func() {
+			_, err := q.Lease(t.Context(), req)
+			assert.NoError(t, err)
+			leased <- time.Now()
+		}()
+		time.Sleep(5 * time.Second)
+		way.stop()
+		way.start(t, dir)
+		time.Sleep(5 * time.Second) // the client connects again after two or three
+
+		start := time.Now()
+		_, err = q.Put(t.Context(), smallJob(2, "f"))
+		require.NoError(t, err)
+
+		require.Less(t, (<-leased).Sub(start), time.Second)
+	})
 }
 
 func TestAServerThatIsSlowAnswersSendWithinItsContext(t *testing.T) {
