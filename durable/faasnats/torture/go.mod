@@ -8,6 +8,7 @@ require (
 	github.com/inproc/faas v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/durable/faasnats v0.0.0-00010101000000-000000000000
 	github.com/inproc/faas/durable/faasnats/embed v0.0.0-00010101000000-000000000000
+	github.com/inproc/faas/trigger/faascron v0.0.0-00010101000000-000000000000
 	github.com/nats-io/nats-server/v2 v2.15.3
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1
@@ -15,6 +16,7 @@ require (
 )
 
 require (
+	github.com/adhocore/gronx v1.20.0 // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.9.0-default-no-op // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/klauspost/compress v1.20.4 // indirect
@@ -35,3 +37,5 @@ replace github.com/inproc/faas => ../../../
 replace github.com/inproc/faas/durable/faasnats => ../
 
 replace github.com/inproc/faas/durable/faasnats/embed => ../embed
+
+replace github.com/inproc/faas/trigger/faascron => ../../../trigger/faascron

@@ -34,6 +34,8 @@ func play(role string) error {
 	switch role {
 	case "server":
 		return playServer(dir, os.Getenv("FAAS_TEST_PORT"))
+	case "timer":
+		return playTimer(dir, os.Getenv("FAAS_TEST_PORT"))
 	case "embedded":
 		q, err := embed.Open(filepath.Join(dir, "jobs"), faasnats.WithAckWait(time.Second))
 		if err != nil {
