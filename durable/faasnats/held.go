@@ -309,20 +309,13 @@ func (h *held) inHandMessage(claimed bool) (*msgOut, error) {
 	return msg, nil
 }
 
-// claimed writes that a job runs, before it is leased again after a host has died.
-func (q *Queue) claimed(ctx context.Context, h *held) error {
+// claimed writes that a job runs, before it is leased again after a host has died. h is a copy.
+func (q *Queue) claimed(ctx context.Context, h *held) (uint64, error) {
 	msg, err := h.inHandMessage(true)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	seq, err := q.store(ctx, msg)
-	if err != nil {
-		return err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	h.seq, h.rec.Revision, h.inHand = seq, seq, true
-	return nil
+	return q.store(ctx, msg)
 }
 
 // holds returns the job that is held, or nil.

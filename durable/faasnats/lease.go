@@ -119,16 +119,17 @@ func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	if !h.claim && time.Since(h.beat) <= q.wait/2 && h.large.Payload.Name == "" {
 		return true
 	}
-	full, at, claim := h.rec, h.large, h.claim
+	now := *h // it may be changed, and leased anew, while the server is asked
+	full, at := now.rec, now.large
 	q.mu.Unlock()
 	err := q.objects.load(ctx, &full, &at)
 	if err != nil {
 		q.log.Error("faasnats: the payload of a job can't be read", "job", full.ID, "error", err)
 	} else {
-		err = q.lookUp(ctx, h, claim)
+		now.seq, err = q.lookUp(ctx, &now)
 	}
 	q.mu.Lock()
-	if q.held[h.rec.ID] != h || h.lease == 0 {
+	if q.held[full.ID] != h || h.lease != now.lease {
 		return false // it was changed meanwhile
 	}
 	if err != nil { // it is out of date, or is given again after AckWait
@@ -138,19 +139,23 @@ func (q *Queue) confirm(ctx context.Context, h *held) bool {
 		return false
 	}
 	h.rec.Payload, h.rec.Output = full.Payload, full.Output
+	if now.claim {
+		h.seq, h.rec.Revision, h.inHand = now.seq, now.seq, true
+	}
 	return true
 }
 
-// lookUp claims a job, or returns an error if it was changed since it was delivered.
-func (q *Queue) lookUp(ctx context.Context, h *held, claim bool) error {
-	if claim {
+// lookUp claims a job, or returns an error if it was changed since it was delivered. h is a copy. It
+// returns the sequence of the job's last record.
+func (q *Queue) lookUp(ctx context.Context, h *held) (uint64, error) {
+	if h.claim {
 		return q.claimed(ctx, h)
 	}
 	s, err := q.last(ctx, h.place.of(h.rec.ID))
 	if err == nil && s.seq > h.seq {
 		err = errFence
 	}
-	return err
+	return h.seq, err
 }
 
 // running is the record of a leased job. q.mu is held.

@@ -57,7 +57,7 @@ func (q *Queue) storeSettlement(ctx context.Context, h *held, c *change, next *f
 	q.expect(h, c, next, 1)
 	seq, err := q.store(ctx, c.msg)
 	if errors.Is(err, errFence) && c.repeated {
-		seq, err = q.wasMine(ctx, h, c.write, err)
+		seq, err = q.wasMine(ctx, h.place.of(next.ID), c.write, err)
 	}
 	if err == nil {
 		return seq, nil
@@ -187,8 +187,8 @@ func (q *Queue) inTime(ctx context.Context, next *faas.JobRecord, follow []faas.
 
 // wasMine finds out whether a write that failed has happened: then the fence has refused
 // its repetition.
-func (q *Queue) wasMine(ctx context.Context, h *held, write string, refused error) (uint64, error) {
-	s, err := q.last(ctx, h.place.of(h.rec.ID))
+func (q *Queue) wasMine(ctx context.Context, job, write string, refused error) (uint64, error) {
+	s, err := q.last(ctx, job)
 	switch {
 	case err != nil:
 		return 0, err
