@@ -310,6 +310,44 @@ await walk("dead letters, replayed all at once", asViewer("root", async (page) =
   await page.getByLabel("A job").getByText("replay of").waitFor();
 }), at);
 
+// No overflow, and no violation of accessibility rules.
+async function clean(page, what) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  check(wide <= 0, `${what} is ${wide} px wider than the window`);
+  await page.evaluate(axe).catch(() => page.addScriptTag({ content: axe }));
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+  check(!violations.length, `${what}: ${violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + " " + n.failureSummary).join("; ")}`).join("\n")}`);
+}
+
+for (const [colorScheme, width] of [["light", 320], ["dark", 1280]]) {
+  await walk(`each state, ${colorScheme}, ${width} px`, async (page) => {
+    await page.goto(stage.base);
+    await page.getByLabel("Your token").waitFor();
+    await clean(page, "the login");
+    await logIn(page, stage.base, stage.said.none);
+    await page.getByText("which you do not have here").waitFor();
+    await clean(page, "what is denied");
+    await page.goto(shop.base + "#/failures?range=5m");
+    await row(page, "index out of range").getByRole("link").click({ timeout: 60000 });
+    await page.getByLabel("Input, JSON").waitFor();
+    await page.getByRole("button", { name: "Run again", exact: true }).click();
+    await page.getByLabel("The result").waitFor();
+    await clean(page, "the drawer");
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press("Escape");
+    for (const key of ["?", "/"]) {
+      await page.keyboard.press(key);
+      await page.getByRole("dialog").waitFor();
+      await clean(page, `the dialog of ${key}`);
+      await page.keyboard.press("Escape");
+    }
+    await page.waitForFunction(() => { document.activeElement.blur(); return document.activeElement === document.body; }); // a link keeps the space for itself
+    await page.keyboard.press("Space");
+    await page.locator("body.paused").waitFor();
+    await clean(page, "the page, paused");
+  }, { ...at, base: "http://127.0.0.1:", colorScheme, viewport: { width, height: 900 } });
+}
+
 for (const colorScheme of ["light", "dark"]) {
   for (const width of [1920, 1280, 768, 320]) {
     await walk(`each page, ${colorScheme}, ${width} px`, async (page) => {
@@ -317,11 +355,7 @@ for (const colorScheme of ["light", "dark"]) {
         await page.goto(shop.base + "#/" + one + "?range=5m");
         await page.locator("main h1").waitFor();
         await page.waitForTimeout(700);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        check(wide <= 0, `${one} is ${wide} px wider than the window`);
-        await page.evaluate(axe).catch(() => page.addScriptTag({ content: axe }));
-        const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
-        check(!violations.length, `${one}: ${violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + " " + n.failureSummary).join("; ")}`).join("\n")}`);
+        await clean(page, one);
       }
     }, { colorScheme, viewport: { width, height: 900 } });
   }

@@ -39,7 +39,7 @@ export function drawer(route, list) {
 function beside(list, id) {
   const i = list.findIndex((g) => g.calls.some((f) => f.id === id));
   if (i < 0 || list.length < 2) return null;
-  const step = (g, name, pic) => h("a", { class: "btn icon", "aria-label": name, title: name, href: g ? here({ id: g.last.id }) : null, "aria-disabled": g ? null : "true" }, icon(pic));
+  const step = (g, name, pic) => h("a", { class: "btn icon", role: "link", "aria-label": name, title: name, href: g ? here({ id: g.last.id }) : null, "aria-disabled": g ? null : "true" }, icon(pic));
   return [step(list[i - 1], "The group before", "up"), step(list[i + 1], "The next group", "down")];
 }
 
