@@ -27,11 +27,10 @@ type Job[Out any] struct {
 func newJob[Out any](r *Router, rec *JobRecord, sent error, codec Codec) *Job[Out] {
 	j := &Job[Out]{router: r, id: rec.ID, duplicate: sent != nil, codec: codec, answer: rec.answer}
 	if j.answer == nil {
-		j.answer = &jobAnswer{}
+		j.answer = untoldAnswer()
 	}
 	if rec.State.IsSettled() {
-		had := *rec
-		j.answer.settled.Store(&had)
+		j.answer.end.Store(rec.more())
 	}
 	return j
 }
@@ -55,39 +54,44 @@ func (j *Job[Out]) Duplicate() bool { return j.duplicate }
 // that has a slot must not wait for a queue.
 func (j *Job[Out]) Wait(ctx context.Context) (Out, error) {
 	var out Out
-	rec, err := j.await(ctx)
+	end, err := j.await(ctx)
 	if err != nil {
 		return out, err
 	}
-	if rec.State != JobSucceeded || rec.Condition == ConditionSplit {
-		return out, jobFailed(rec)
+	if end.state != JobSucceeded || end.condition == ConditionSplit {
+		return out, end.failed(j.id)
 	}
-	data := rec.Output
+	data := end.output
 	if _, raw := any(out).([]byte); raw {
 		data = bytes.Clone(data)
 	}
 	if err := decode(j.codec, data, &out); err != nil {
 		var zero Out
-		return zero, &Error{Op: "wait", Function: rec.calledName(), Err: wrapCause(ErrOutput, err)}
+		return zero, &Error{Op: "wait", Function: end.name, Err: wrapCause(ErrOutput, err)}
 	}
 	return out, nil
 }
 
-// await returns the record of the settled job.
-func (j *Job[Out]) await(ctx context.Context) (*JobRecord, error) {
-	if rec := j.answer.settled.Load(); rec != nil {
-		return rec, nil
+// await returns the end of the settled job.
+func (j *Job[Out]) await(ctx context.Context) (*jobMore, error) {
+	if end := j.answer.end.Load(); end != nil {
+		return end, nil
 	}
 	if ctx == nil {
 		return nil, usageError("wait", "", ErrInput, "%v", errNilContext)
 	}
-	rec, err := j.router.awaitJob(viewOf(ctx), j.id, callOf(ctx))
-	if err == nil {
-		j.answer.settled.Store(&rec)
-		return &rec, nil
+	inside := callOf(ctx)
+	if end := j.router.awaitAnswer(ctx, j.answer, inside); end != nil {
+		return end, nil
 	}
-	if rec := j.answer.settled.Load(); rec != nil && (errors.Is(err, ErrForgotten) || errors.Is(err, ErrNotFound)) {
-		return rec, nil
+	rec, err := j.router.awaitJob(viewOf(ctx), j.id, inside)
+	if err == nil {
+		end := rec.more()
+		j.answer.end.Store(end)
+		return end, nil
+	}
+	if end := j.answer.end.Load(); end != nil && (errors.Is(err, ErrForgotten) || errors.Is(err, ErrNotFound)) {
+		return end, nil
 	}
 	return nil, err
 }
@@ -118,7 +122,7 @@ func (j *Job[Out]) Cancel(ctx context.Context) error {
 
 // Job returns the handle of a job by its ID. It does not look whether there is one.
 func (r *Router) Job(id uuid.UUID) *Job[[]byte] {
-	return &Job[[]byte]{router: r, id: id, codec: r.common.codec, answer: &jobAnswer{}}
+	return &Job[[]byte]{router: r, id: id, codec: r.common.codec, answer: untoldAnswer()}
 }
 
 // JobQueue returns the queue that keeps the router's jobs: that of [WithJobs], or the one
@@ -235,10 +239,11 @@ type JobError struct {
 	Last      JobEnd // the last delivery; zero: there was none
 }
 
-func jobFailed(rec *JobRecord) *JobError {
-	e := &JobError{ID: rec.ID, Function: rec.calledName(), State: rec.State, Condition: rec.Condition}
-	if rec.Last != nil {
-		e.Last = *rec.Last
+// failed is the error of a job that ended so.
+func (m *jobMore) failed(id uuid.UUID) *JobError {
+	e := &JobError{ID: id, Function: m.name, State: m.state, Condition: m.condition}
+	if m.last != nil {
+		e.Last = *m.last
 	}
 	return e
 }

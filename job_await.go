@@ -7,9 +7,18 @@ import (
 	"github.com/google/uuid"
 )
 
+// awaitAnswer waits for the end of a job of which a queue in memory has the answer. It returns nil
+// if awaitJob has to be asked.
+func (r *Router) awaitAnswer(ctx context.Context, a *jobAnswer, inside *callContext) *jobMore {
+	j := r.jobHost()
+	if j.memory == nil || inside != nil && !inside.isOver() {
+		return nil
+	}
+	return a.await(ctx, j.ctx.Done())
+}
+
 // awaitJob waits until a job is settled. A queue in memory wakes it in the step that settles the
-// job: write, in internal/memqueue, closes the channel that Await waits for. A Wait that comes
-// later does not get here, if answerJob has given the record to its Job.
+// job: write, in internal/memqueue, closes the channel that Await waits for.
 func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
 	j := r.jobHost()
 	isInside := inside != nil && !inside.isOver()
@@ -87,7 +96,7 @@ func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContex
 // cancel ends the call for Job.Cancel.
 func (d *delivery) cancel() {
 	d.isCanceled.Store(true)
-	d.end(ErrJobCanceled)
+	d.ctx.end(ErrJobCanceled)
 }
 
 // awaitOver waits until the delivery is over.
@@ -110,5 +119,5 @@ func Progress(ctx context.Context, done, total int64, note string) error {
 	if d == nil {
 		return nil
 	}
-	return d.host.queue.extend(viewOf(ctx), d.lease, JobProgress{Done: done, Total: total, Note: note})
+	return d.tellQueue(viewOf(ctx), JobProgress{Done: done, Total: total, Note: note})
 }

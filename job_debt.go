@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,7 +42,8 @@ func (d *jobDebt) addTo(rec *JobRecord) {
 
 // jobDebts are what deliveries of a host's jobs owe.
 type jobDebts struct {
-	mu    sync.Mutex // guards byJob
+	some  atomic.Int64 // the length of byJob, so that a job without debts takes no lock
+	mu    sync.Mutex   // guards byJob
 	byJob map[uuid.UUID]jobDebt
 }
 
@@ -58,10 +60,14 @@ func (ds *jobDebts) owe(id uuid.UUID, debt jobDebt) {
 	was := ds.byJob[id]
 	was.add(debt)
 	ds.byJob[id] = was
+	ds.some.Store(int64(len(ds.byJob)))
 }
 
 // of returns what is owed of a job.
 func (ds *jobDebts) of(id uuid.UUID) jobDebt {
+	if ds.some.Load() == 0 {
+		return jobDebt{}
+	}
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	return ds.byJob[id]
@@ -69,10 +75,14 @@ func (ds *jobDebts) of(id uuid.UUID) jobDebt {
 
 // take is of, and forgets it.
 func (ds *jobDebts) take(id uuid.UUID) jobDebt {
+	if ds.some.Load() == 0 {
+		return jobDebt{}
+	}
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	debt := ds.byJob[id]
 	delete(ds.byJob, id)
+	ds.some.Store(int64(len(ds.byJob)))
 	return debt
 }
 

@@ -11,21 +11,26 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/inproc/faas/internal/memqueue"
 )
 
 // delivery is one lease of a job: from the queue to the call, and back with what follows.
 // It runs on a runner, where the call is made as by any caller: through admission and a worker
 // to its record. Only its provenance tells that call from others.
 type delivery struct {
-	router *Router
-	host   *jobHost
-	lease  JobLease
-	policy *jobPolicy
-	ctx    context.Context         //nolint:containedctx // of the call
-	end    context.CancelCauseFunc // of ctx
-	over   chan struct{}           // closed when it is over; nil: see deliveryOf; guarded by host.mu
+	router   *Router
+	host     *jobHost
+	lease    *JobLease // nil once it is over, of one that came from a queue in memory: see release
+	hold     jobHold   // in a queue in memory
+	function string    // these two as in the lease, for handlers that outlive the delivery
+	origin   *JobOrigin
+	policy   *jobPolicy
+	pace     *jobPace      // of its function, once it has its slot
+	ctx      jobContext    // of the call
+	over     chan struct{} // closed when it is over; nil: see deliveryOf; guarded by host.mu
 
-	hadSlot    bool
+	isCalled   bool // only the call has used the lease, and it has returned
 	isCanceled atomic.Bool
 	outlived   bool        // it has lost its lease to a later one of this host; guarded by host.mu, as done
 	abroad     atomic.Bool // it is in foreign code that nothing bounds: a carrier, an upgrade
@@ -41,16 +46,43 @@ type delivery struct {
 	took       time.Duration
 }
 
+// newDelivery returns the delivery of a leased job.
 func (j *jobHost) newDelivery(lease *JobLease) *delivery {
-	d := &delivery{router: j.router, host: j, lease: *lease, policy: j.router.jobPolicy(&lease.Record)}
-	d.ctx, d.end = context.WithCancelCause(context.Background())
-	rec := &d.lease.Record
+	rec := &lease.Record
+	d := &delivery{router: j.router, host: j, lease: lease, function: rec.Function, origin: rec.Origin, policy: j.router.jobPolicy(rec)}
 	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, items: rec.Items, slip: d}
 	if o := rec.Origin; o != nil {
 		d.from.add(o.origin())
 	}
 	return d
 }
+
+// takeUp returns the delivery of a job that was leased from a queue in memory.
+func (j *jobHost) takeUp(next *jobNext) *delivery {
+	lease, _ := j.leases.Get().(*JobLease)
+	if lease == nil {
+		lease = &JobLease{}
+	}
+	lease.Record.unpack(&next.View)
+	lease.Token = next.Token
+	d := j.newDelivery(lease)
+	d.hold = next.Hold()
+	return d
+}
+
+// release lets the next delivery have the lease's record, which is much larger than what handlers
+// keep that hold on to their contexts. Only a delivery whose lease no other goroutine may use does it.
+func (d *delivery) release() {
+	if d.isCalled && d.host.memory != nil {
+		lease := d.lease
+		d.lease = nil
+		*lease = JobLease{}
+		d.host.leases.Put(lease)
+	}
+}
+
+// id is the job's.
+func (d *delivery) id() uuid.UUID { return d.from.job }
 
 // run makes the delivery. The function may be inline, and its handler may call Goexit: what
 // follows is deferred.
@@ -61,7 +93,7 @@ func (d *delivery) run() {
 	}
 	defer func() {
 		if !ended {
-			end = d.ended(nil, &Error{Op: "invoke", Function: d.lease.Record.Function, Outcome: Exited, Err: ErrExited})
+			end = d.ended(nil, &Error{Op: "invoke", Function: d.function, Outcome: Exited, Err: ErrExited})
 		}
 		d.finish(&end)
 	}()
@@ -73,7 +105,7 @@ func (d *delivery) run() {
 func (d *delivery) heed() {
 	select {
 	case <-d.lease.Lost:
-		d.end(ErrLease)
+		d.ctx.end(ErrLease)
 	case <-d.ctx.Done():
 	}
 }
@@ -91,7 +123,9 @@ func (d *delivery) decide() jobEnd {
 	if o := rec.Origin; o != nil && o.Delivers != "" {
 		return d.tell(o.Delivers)
 	}
-	return d.ended(d.call())
+	output, err := d.call()
+	d.isCalled = err == nil
+	return d.ended(output, err)
 }
 
 // ended describes how the call ended.
@@ -120,7 +154,7 @@ func (d *delivery) timeout() time.Duration {
 // something that upgrades it.
 func (d *delivery) call() ([]byte, error) {
 	rec := &d.lease.Record
-	ctx, err := d.context(d.ctx, &d.from)
+	ctx, err := d.context(&d.ctx, &d.from)
 	if err != nil {
 		return nil, sendRefused(refusal(rec.Function, uuid.Nil, ReasonDenied, wrapCause(ErrDenied, err)))
 	}
@@ -205,7 +239,7 @@ func (d *delivery) context(ctx context.Context, from *provenance) (context.Conte
 
 // sender is the call that sent the job, and how deep the job's calls are.
 func (d *delivery) sender() (call uuid.UUID, depth int) {
-	if o := d.lease.Record.Origin; o != nil {
+	if o := d.origin; o != nil {
 		return o.Invocation, o.Depth
 	}
 	return uuid.Nil, 0
@@ -217,35 +251,53 @@ func (d *delivery) recorded(id uuid.UUID, version string, took time.Duration) {
 	d.invocation, d.version, d.took = id, version, took
 }
 
-func (d *delivery) ranAway()      { d.host.ranAway(d.lease.Record.ID) }
-func (d *delivery) handlerEnded() { d.host.handlerEnded(d.lease.Record.ID) }
+func (d *delivery) ranAway()      { d.host.ranAway(d.id()) }
+func (d *delivery) handlerEnded() { d.host.handlerEnded(d.id()) }
 
 // hasSlot tells the queue that the delivery has its slot. It is false if the job must not run:
 // it was canceled, or given to another host, since it was leased.
 func (d *delivery) hasSlot() bool {
-	if d.hadSlot = d.begin(); d.hadSlot {
-		d.host.paces.began(d.lease.Record.Function)
+	if !d.begin() {
+		return false
 	}
-	return d.hadSlot
+	if d.pace == nil { // else an upgraded payload is tried
+		d.pace = d.host.paces.of(d.function)
+		d.pace.hasBegun()
+	}
+	return true
 }
 
 // begin is hasSlot for a delivery that is no call.
 func (d *delivery) begin() bool {
-	return d.ctx.Err() == nil && !errors.Is(d.host.queue.begin(d.ctx, d.lease), ErrLease)
+	if d.ctx.Err() != nil {
+		return false
+	}
+	if memory := d.host.memory; memory != nil {
+		return !errors.Is(memory.begin(&d.hold), memqueue.ErrLease)
+	}
+	return !errors.Is(d.host.queue.begin(&d.ctx, *d.lease), ErrLease)
 }
 
 // extend prolongs the lease. A lease that is lost ends the call. The queue may call Goexit.
 func (d *delivery) extend() {
-	if err := d.host.queue.extend(d.ctx, d.lease, JobProgress{}); errors.Is(err, ErrLease) {
-		d.end(ErrLease)
+	if err := d.tellQueue(&d.ctx, JobProgress{}); errors.Is(err, ErrLease) {
+		d.ctx.end(ErrLease)
 	}
+}
+
+// tellQueue prolongs the lease, and tells the progress. Any goroutine may call it, at any time.
+func (d *delivery) tellQueue(ctx context.Context, p JobProgress) error {
+	if memory := d.host.memory; memory != nil {
+		return memory.extend(&d.hold, p, d.function)
+	}
+	return d.host.queue.extend(ctx, *d.lease, p)
 }
 
 // settlement is what follows from the end of a delivery.
 type settlement struct {
 	end    *jobEnd
 	debt   jobDebt // that rec has
-	rec    JobRecord
+	rec    *JobRecord
 	follow []JobRecord
 	failed bool // a write of it has failed, and may have happened all the same
 	kept   bool // the queue has it
@@ -256,21 +308,32 @@ func (d *delivery) finish(end *jobEnd) {
 	if d.isCanceled.Load() && (end.what != jobDelivered || end.Kind != KindNone || end.Outcome != OK) {
 		end.what = jobCanceled
 	}
-	rec := d.lease.Record
-	s := settlement{end: end, debt: d.host.debts.take(rec.ID)}
-	s.debt.addTo(&rec)
-	s.rec, s.follow = next(rec, *end, d.policy, jobTime())
-	if memory := d.host.memory; memory != nil {
-		lease, err := memory.settleLease(&d.lease, &s.rec, d.host.ready(), s.follow)
-		if lease.Token != 0 {
-			d.following = d.host.newDelivery(&lease)
-		}
-		s.kept = err == nil
-		d.conclude(&s)
+	if d.host.memory != nil {
+		d.settleHere(end)
 		return
 	}
-	abroad := s // a copy, so that s stays on the stack
-	d.settleAbroad(&abroad)
+	rec := d.lease.Record // a copy: the lease's own is that of the queue
+	s := settlement{end: end, debt: d.host.debts.take(rec.ID), rec: &rec}
+	s.debt.addTo(&rec)
+	s.follow = rec.goOn(end, d.policy, jobTime())
+	d.settleAbroad(&s)
+}
+
+// settleHere settles the job in a queue in memory. The lease's record becomes the next one: it is
+// the delivery's own.
+func (d *delivery) settleHere(end *jobEnd) {
+	rec, now := &d.lease.Record, jobTime()
+	end.more = &jobMore{}
+	s := settlement{end: end, debt: d.host.debts.take(rec.ID), rec: rec}
+	s.debt.addTo(rec)
+	s.follow = rec.goOn(end, d.policy, now)
+	next, err := d.host.memory.settleLease(&d.hold, rec, end.more, d.host.ready(), now, s.follow)
+	if next.Token != 0 {
+		d.following = d.host.takeUp(&next)
+	}
+	s.kept = err == nil
+	d.conclude(&s)
+	d.release()
 }
 
 // settleAbroad settles the job in a queue that is foreign code. If that calls Goexit, this
@@ -297,7 +360,7 @@ func (d *delivery) settleAbroad(s *settlement) {
 // delivery.
 func (d *delivery) conclude(s *settlement) {
 	defer d.host.ended(d)
-	defer d.end(nil)
+	defer d.ctx.end(nil)
 	id, debts := s.rec.ID, &d.host.debts
 	if !s.kept {
 		s.debt.add(d.debtOf(s.end))
@@ -310,7 +373,7 @@ func (d *delivery) conclude(s *settlement) {
 	if len(s.follow) > 0 && !d.host.hosts(d.router, s.follow[0].Function) {
 		d.host.sweepSoon()
 	}
-	if s.rec.State == JobParked && d.isFree(&s.rec, s.end) {
+	if s.rec.State == JobParked && d.isFree(s.rec, s.end) {
 		d.router.unparkJob(id)
 	}
 }
@@ -344,7 +407,7 @@ func (d *delivery) debtOf(end *jobEnd) jobDebt {
 // invocation in it.
 func (d *delivery) settle(s *settlement) {
 	for ; ; s.failed = true {
-		err := d.host.queue.settle(d.host.last, d.lease, s.rec, s.follow)
+		err := d.host.queue.settle(d.host.last, *d.lease, *s.rec, s.follow)
 		switch {
 		case err == nil:
 			s.kept = true
@@ -406,13 +469,13 @@ func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) er
 	if refused := d.takeSeat(seats); refused != nil {
 		return refused
 	}
-	ctx, cancel := context.WithTimeoutCause(d.ctx, limit, ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(&d.ctx, limit, ErrTimeout)
 	defer cancel()
 	answer, over := make(chan error, 1), &atomic.Bool{}
 	go d.runFunc(ctx, to, e, func(err error) {
 		answer <- err
 		if over.Swap(true) {
-			d.host.handlerEnded(d.lease.Record.ID)
+			d.handlerEnded()
 		}
 		<-seats
 	})
@@ -420,9 +483,9 @@ func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) er
 	case err := <-answer:
 		return err
 	case <-ctx.Done():
-		d.host.ranAway(d.lease.Record.ID) // a retry waits for it
+		d.ranAway() // a retry waits for it
 		if over.Swap(true) {
-			d.host.handlerEnded(d.lease.Record.ID)
+			d.handlerEnded()
 		}
 	}
 	if d.ctx.Err() != nil {

@@ -3,6 +3,7 @@ package faas
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,22 +14,39 @@ import (
 // awake: it gets the next one in the same step, so that no other has to be woken for it. A
 // lease whose Token is 0 is none.
 
-// putLease is Put and a Lease of the named functions that does not wait.
-func (q memoryJobs) putLease(ctx context.Context, rec *JobRecord, names []string) (JobLease, error) {
+// putLease is Put and a Lease of the named functions that does not wait. rec was accepted just
+// now.
+func (q memoryJobs) putLease(ctx context.Context, rec *JobRecord, names []string) (jobNext, error) {
 	if err := ctx.Err(); err != nil {
-		return JobLease{}, err
+		return jobNext{}, err
 	}
-	put, next, err := q.queue.PutLease(packJob(rec), rec.UniqueKey, uniqueUntil(rec), names)
+	it := packJob(rec, nil)
+	var had jobView
+	next, err := q.queue.PutLease(&it, rec.UniqueKey, uniqueUntil(rec), names, nanos(rec.Accepted), &had)
 	if errors.Is(err, memqueue.ErrTaken) {
-		*rec = unpackJob(&put)
+		*rec = unpackJob(&had)
 	}
-	return unpackLease(&next), putError(err, rec.Function)
+	return next, putError(err, rec.Function)
 }
 
-// settleLease is Settle and a Lease of the named functions that does not wait.
-func (q memoryJobs) settleLease(lease *JobLease, next *JobRecord, names []string, follow []JobRecord) (JobLease, error) {
-	following, err := q.queue.SettleLease(lease.Token, packJob(next), names, packJobs(follow)...)
-	return unpackLease(&following), jobError(err, lease.Record.Function)
+// settleLease is Settle at a time and a Lease of the named functions that does not wait. See
+// packJob for more.
+func (q memoryJobs) settleLease(h *jobHold, next *JobRecord, more *jobMore, names []string, now time.Time, follow []JobRecord) (jobNext, error) {
+	it := packJob(next, more)
+	following, err := q.queue.SettleLease(h, &it, names, nanos(now), packJobs(follow)...)
+	return following, jobError(err, next.Function)
+}
+
+// begin is Begin.
+func (q memoryJobs) begin(h *jobHold) error { return q.queue.BeginHold(h) }
+
+// extend is Extend.
+func (q memoryJobs) extend(h *jobHold, p JobProgress, function string) error {
+	var progress any
+	if p != (JobProgress{}) {
+		progress = p
+	}
+	return jobError(q.queue.Extend(h.ID, h.Token, progress), function)
 }
 
 // await waits until the job is settled, or until stop is closed: then it returns the record as it
@@ -36,11 +54,4 @@ func (q memoryJobs) settleLease(lease *JobLease, next *JobRecord, names []string
 func (q memoryJobs) await(ctx context.Context, stop <-chan struct{}, id uuid.UUID) (JobRecord, error) {
 	v, err := q.queue.Await(ctx, stop, memqueue.ID(id))
 	return unpackJob(&v), jobError(err, "")
-}
-
-func unpackLease(l *memqueue.Leased[jobBody]) JobLease {
-	if l.Token == 0 {
-		return JobLease{}
-	}
-	return JobLease{Record: unpackJob(&l.View), Token: l.Token}
 }

@@ -113,7 +113,7 @@ func (r *Router) nextDue(ctx context.Context, limit time.Time, own *delivery) (f
 }
 
 // isOf reports whether the delivery is one of that job.
-func (d *delivery) isOf(rec *JobRecord) bool { return d != nil && d.lease.Record.ID == rec.ID }
+func (d *delivery) isOf(rec *JobRecord) bool { return d != nil && d.id() == rec.ID }
 
 // awaitDeliveries waits until all deliveries but self's are over, or until ctx ends: those to Go
 // funcs are no calls, for which Shutdown waits by itself.
@@ -171,7 +171,7 @@ func (r *Router) jobsLeft(ctx context.Context, self *callContext) error {
 		}
 	}
 	if own != nil { // it ends with the handler that called Shutdown
-		left.forget(own.lease.Record.Function)
+		left.forget(own.function)
 	}
 	if len(left.ByFunction) == 0 {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,8 +42,10 @@ type jobHost struct {
 	changed broadcast // a delivery has ended
 	debts   jobDebts
 	paces   jobPaces
-	runners runners     // run the deliveries
-	memory  *memoryJobs // the queue, if it is in memory; else nil
+	runners runners                  // run the deliveries
+	memory  *memoryJobs              // the queue, if it is in memory; else nil
+	leases  sync.Pool                // of *JobLease, see delivery.release
+	leased  atomic.Pointer[[]string] // names, while the goroutine leases for all that are registered; written with mu held
 
 	mu         sync.Mutex               // guards what follows
 	leasing    bool                     // the goroutine has been started
@@ -86,6 +89,9 @@ func newJobHost(r *Router, q JobQueue, eager bool) *jobHost {
 // jobHost returns the host of the router's jobs, and makes one with a queue in memory if there
 // is none.
 func (r *Router) jobHost() *jobHost {
+	if j := r.hasJobs(); j != nil {
+		return j
+	}
 	j, _ := r.jobs.getOr(func() jobRunner { return newJobHost(r, NewMemoryJobs(0, 0), false) }).(*jobHost)
 	return j
 }
@@ -198,9 +204,8 @@ func (c *callContext) jobOf() *delivery {
 	return nil
 }
 
-// deliver starts the delivery of a leased job.
-func (j *jobHost) deliver(lease *JobLease) {
-	d := j.newDelivery(lease)
+// deliver starts a delivery.
+func (j *jobHost) deliver(d *delivery) {
 	j.mu.Lock()
 	before, ending := j.begun(d), j.ending
 	j.mu.Unlock()
@@ -224,7 +229,7 @@ func (j *jobHost) deliveryOf(id uuid.UUID) *delivery {
 // one has lost its lease: begun returns it, for its call to be ended, and the job is behind
 // it as behind a runaway. j.mu must be held.
 func (j *jobHost) begun(d *delivery) (before *delivery) {
-	id := d.lease.Record.ID
+	id := d.id()
 	before = j.running[id]
 	if j.running[id] = d; before != nil {
 		before.outlived = true
@@ -239,10 +244,10 @@ func (j *jobHost) begun(d *delivery) (before *delivery) {
 // before it of the same job, and its own if deliveries end at once.
 func (d *delivery) unsettle(before *delivery, ending error) {
 	if before != nil {
-		before.end(ErrLease)
+		before.ctx.end(ErrLease)
 	}
 	if ending != nil {
-		d.end(ending)
+		d.ctx.end(ending)
 	}
 }
 
@@ -288,7 +293,7 @@ func (j *jobHost) endAll(own *delivery) {
 	j.ending = ErrClosed
 	for _, d := range j.running {
 		if d != own {
-			d.end(ErrClosed)
+			d.ctx.end(ErrClosed)
 		}
 	}
 }
@@ -296,9 +301,9 @@ func (j *jobHost) endAll(own *delivery) {
 // ended also notes d.following as begun, in the same step: so at no moment nothing seems to be
 // under way.
 func (j *jobHost) ended(d *delivery) {
-	id, before := d.lease.Record.ID, (*delivery)(nil)
-	if d.hadSlot {
-		j.paces.ended(d.lease.Record.Function, d.took, d.invocation != uuid.Nil)
+	id, before := d.id(), (*delivery)(nil)
+	if d.pace != nil {
+		d.pace.hasEnded(d.took, d.invocation != uuid.Nil)
 	}
 	j.mu.Lock()
 	d.done = true
@@ -406,9 +411,12 @@ func (j *jobHost) seatsOf(name string) chan struct{} {
 
 // hosts reports whether jobs of that name are leased here.
 func (j *jobHost) hosts(r *Router, name string) bool {
-	j.mu.Lock()
-	names := j.names
-	j.mu.Unlock()
+	names := j.ready()
+	if names == nil {
+		j.mu.Lock()
+		names = j.names
+		j.mu.Unlock()
+	}
 	if names != nil {
 		_, found := slices.BinarySearch(names, name)
 		return found

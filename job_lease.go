@@ -3,6 +3,8 @@ package faas
 import (
 	"context"
 	"errors"
+
+	"github.com/inproc/faas/internal/memqueue"
 )
 
 // start has the host lease jobs, if it does not yet.
@@ -22,6 +24,7 @@ func (j *jobHost) start() {
 func (j *jobHost) registered(name string, added bool) {
 	j.mu.Lock()
 	j.names = nil
+	j.leased.Store(nil)
 	if added {
 		j.added = append(j.added, name)
 	} else {
@@ -59,7 +62,9 @@ func (r *Router) leaseJobs() {
 		lease, err := j.queue.lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
 		switch {
 		case err == nil:
-			j.deliver(&lease)
+			d := j.newDelivery(&lease)
+			d.hold = jobHold{ID: memqueue.ID(lease.Record.ID), Token: lease.Token}
+			j.deliver(d)
 		case errors.Is(err, ErrClosed):
 			over = true
 			return
@@ -90,19 +95,21 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 			j.wait, j.again = context.WithDeadline(j.ctx, j.sweep)
 		}
 	}
-	added, j.added = j.added, nil
+	if added, j.added = j.added, nil; j.leasing {
+		names := j.names
+		j.leased.Store(&names)
+	}
 	return j.names, added, j.wait
 }
 
-// ready returns the names of the functions that may be leased for at this moment: none once the
+// ready returns the names of the functions that may be leased for at this moment: nil once the
 // host leases no more, or before its goroutine has looked them up.
 func (j *jobHost) ready() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.ctx.Err() != nil || !j.leasing || len(j.added) > 0 {
+	names := j.leased.Load()
+	if names == nil || j.ctx.Err() != nil {
 		return nil
 	}
-	return j.names
+	return *names
 }
 
 // unpark lets the jobs run that are parked because no host had the function.

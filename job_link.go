@@ -2,6 +2,7 @@ package faas
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,15 +32,16 @@ type jobDelivery interface {
 
 // jobLink is a router's link to its jobRunner, which is made when it is first needed.
 type jobLink struct {
-	mu     sync.Mutex // guards runner
-	runner jobRunner  // nil: the router has no jobs
+	mu     sync.Mutex                // is held while the runner is made
+	runner atomic.Pointer[jobRunner] // nil: the router has no jobs
 }
 
 // get returns the runner, or nil.
 func (l *jobLink) get() jobRunner {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.runner
+	if runner := l.runner.Load(); runner != nil {
+		return *runner
+	}
+	return nil
 }
 
 // getOr is get, and makes the runner if there is none. newRunner is called with l.mu held: of
@@ -47,10 +49,12 @@ func (l *jobLink) get() jobRunner {
 func (l *jobLink) getOr(newRunner func() jobRunner) jobRunner {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.runner == nil {
-		l.runner = newRunner()
+	if runner := l.get(); runner != nil {
+		return runner
 	}
-	return l.runner
+	runner := newRunner()
+	l.runner.Store(&runner)
+	return runner
 }
 
 // registered tells the runner, if there is one.

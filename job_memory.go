@@ -43,18 +43,7 @@ func NewMemoryJobs(count int, bytes int64) JobQueue {
 	if bytes <= 0 {
 		bytes = defaultJobBytes
 	}
-	q := memqueue.New[jobBody](min(count, math.MaxInt32), bytes)
-	q.OnSettle(answerJob)
-	return memoryJobs{q, &memoryHosts{}}
-}
-
-// answerJob gives a settled job to the Job that its sender holds.
-func answerJob(it *jobItem) {
-	if a := it.Body.answer; a != nil {
-		it.Body.answer = nil
-		rec := unpackJob(&jobView{Item: *it})
-		a.settled.Store(&rec)
-	}
+	return memoryJobs{memqueue.New[jobBody](min(count, math.MaxInt32), bytes), &memoryHosts{}}
 }
 
 type memoryJobs struct {
@@ -65,6 +54,8 @@ type memoryJobs struct {
 type (
 	jobItem = memqueue.Item[jobBody]
 	jobView = memqueue.View[jobBody]
+	jobHold = memqueue.Hold[jobBody]
+	jobNext = memqueue.Leased[jobBody]
 )
 
 // jobBody is what a record has beside its [memqueue.Item]. It is small, because a million
@@ -79,13 +70,16 @@ type jobBody struct {
 	refusals   int32
 	format     int32
 	more       *jobMore // nil: nothing of it is set
-	answer     *jobAnswer
 }
 
+// jobMore is what few jobs that wait have, and what is known of the end of one. It is constant
+// once an item has it: so the job's answer shares it.
 type jobMore struct {
+	name      string // by which the job's function is called; of a settled job, as state
+	state     JobState
 	condition JobCondition
 	parkedFor JobWait
-	settled   time.Time
+	settled   int64 // in Unix nanoseconds
 	maxAge    time.Duration
 	uniqueKey string
 	uniqueFor time.Duration
@@ -97,13 +91,14 @@ type jobMore struct {
 	rest      rawFields
 	items     int
 	parts     []uuid.UUID
+	end       JobEnd // last points to it, if the delivery was one from a queue in memory; see jobEnd.more
 }
 
 func (q memoryJobs) Put(ctx context.Context, rec JobRecord) (JobRecord, error) {
 	if err := ctx.Err(); err != nil {
 		return JobRecord{}, err
 	}
-	v, err := q.queue.Put(packJob(&rec), rec.UniqueKey, uniqueUntil(&rec))
+	v, err := q.queue.Put(packJob(&rec, nil), rec.UniqueKey, uniqueUntil(&rec))
 	if errors.Is(err, memqueue.ErrFull) {
 		return JobRecord{}, putError(err, rec.Function)
 	}
@@ -139,16 +134,12 @@ func (q memoryJobs) Begin(_ context.Context, lease JobLease) error {
 }
 
 func (q memoryJobs) Extend(_ context.Context, lease JobLease, p JobProgress) error {
-	var progress any
-	if p != (JobProgress{}) {
-		progress = p
-	}
-	return jobError(q.queue.Extend(memqueue.ID(lease.Record.ID), lease.Token, progress), lease.Record.Function)
+	return q.extend(&jobHold{ID: memqueue.ID(lease.Record.ID), Token: lease.Token}, p, lease.Record.Function)
 }
 
 func (q memoryJobs) Settle(_ context.Context, lease JobLease, next JobRecord, follow ...JobRecord) error {
 	next.ID = lease.Record.ID
-	return jobError(q.queue.Settle(lease.Token, packJob(&next), packJobs(follow)...), lease.Record.Function)
+	return jobError(q.queue.Settle(lease.Token, packJob(&next, nil), packJobs(follow)...), lease.Record.Function)
 }
 
 func (q memoryJobs) Get(_ context.Context, id uuid.UUID) (JobRecord, error) {
@@ -160,7 +151,7 @@ func (q memoryJobs) Swap(_ context.Context, old, next JobRecord) error {
 	if next.ID == uuid.Nil {
 		return jobError(q.queue.Remove(memqueue.ID(old.ID), old.Revision), old.Function)
 	}
-	return jobError(q.queue.Swap(old.Revision, packJob(&next)), old.Function)
+	return jobError(q.queue.Swap(old.Revision, packJob(&next, nil)), old.Function)
 }
 
 func (q memoryJobs) List(ctx context.Context, filter JobFilter) iter.Seq2[JobRecord, error] {
@@ -265,8 +256,9 @@ type saidError struct {
 func (e *saidError) Error() string { return e.text }
 func (e *saidError) Unwrap() error { return e.sentinel }
 
-// packJob makes the item of a record.
-func packJob(rec *JobRecord) jobItem {
+// packJob makes the item of a record. more has room for what an item needs a jobMore for; nil: it
+// is to be made.
+func packJob(rec *JobRecord, more *jobMore) jobItem {
 	at := rec.NotBefore
 	switch {
 	case rec.State.IsSettled():
@@ -280,22 +272,42 @@ func packJob(rec *JobRecord) jobItem {
 		State: memqueue.State(rec.State), Body: jobBody{
 			name: rec.Name, payload: rec.Payload, accepted: nanos(rec.Accepted), due: nanos(rec.Due),
 			attempts: clampInt32(rec.Attempts), deliveries: clampInt32(rec.Deliveries), refusals: clampInt32(rec.Refusals),
-			format: clampInt32(rec.Format), answer: rec.answer,
+			format: clampInt32(rec.Format),
 		},
 	}
+	if rec.answer != nil {
+		it.Waiter = rec.answer
+	}
 	if rec.hasMore() {
-		it.Body.more = &jobMore{
-			condition: rec.Condition, parkedFor: rec.ParkedFor, settled: rec.Settled, maxAge: rec.MaxAge, uniqueKey: rec.UniqueKey,
-			uniqueFor: rec.UniqueFor, output: rec.Output, used: rec.Used, last: rec.Last,
-			labels: rec.Labels, origin: rec.Origin, rest: rec.rest, items: rec.Items, parts: rec.Parts,
+		if more == nil {
+			more = &jobMore{}
 		}
+		rec.moreTo(more)
+		it.Body.more = more
 	}
 	return it
 }
 
+// more returns what is known of the end of a job.
+func (rec *JobRecord) more() *jobMore {
+	m := &jobMore{}
+	rec.moreTo(m)
+	return m
+}
+
+// moreTo sets the fields of m but the last one.
+func (rec *JobRecord) moreTo(m *jobMore) {
+	if rec.State.IsSettled() {
+		m.name, m.state, m.settled = rec.calledName(), rec.State, nanos(rec.Settled)
+	}
+	m.condition, m.parkedFor, m.maxAge, m.uniqueKey, m.uniqueFor = rec.Condition, rec.ParkedFor, rec.MaxAge, rec.UniqueKey, rec.UniqueFor
+	m.output, m.used, m.last, m.labels, m.origin, m.rest = rec.Output, rec.Used, rec.Last, rec.Labels, rec.Origin, rec.rest
+	m.items, m.parts = rec.Items, rec.Parts
+}
+
 func packJobs(recs []JobRecord) (items []jobItem) {
 	for i := range recs {
-		items = append(items, packJob(&recs[i]))
+		items = append(items, packJob(&recs[i], nil))
 	}
 	return items
 }
@@ -307,12 +319,18 @@ func (rec *JobRecord) hasMore() bool {
 }
 
 // unpackJob makes the record of an item as it is read.
-func unpackJob(v *jobView) JobRecord {
+func unpackJob(v *jobView) (rec JobRecord) {
+	rec.unpack(v)
+	return rec
+}
+
+// unpack is unpackJob. rec must be zero.
+func (rec *JobRecord) unpack(v *jobView) {
 	b := &v.Body
-	rec := JobRecord{
+	*rec = JobRecord{
 		Format: int(b.format), ID: uuid.UUID(v.ID), Revision: v.Revision, Function: v.Function, Name: b.name, Tenant: v.Tenant,
 		Priority: int(v.Priority), State: JobState(v.State), OrderKey: v.Order, Payload: b.payload,
-		Accepted: wallTime(b.accepted), expires: wallTime(v.Expires), Due: wallTime(b.due), KeyHolder: uuid.UUID(v.KeyHolder), answer: b.answer,
+		Accepted: wallTime(b.accepted), expires: wallTime(v.Expires), Due: wallTime(b.due), KeyHolder: uuid.UUID(v.KeyHolder),
 		Attempts: int(b.attempts), Deliveries: int(b.deliveries), Refusals: int(b.refusals), Crashes: int(v.Crashes),
 	}
 	if rec.State.IsSettled() {
@@ -321,12 +339,12 @@ func unpackJob(v *jobView) JobRecord {
 		rec.NotBefore = wallTime(v.At)
 	}
 	rec.Progress, _ = v.Progress.(JobProgress)
+	rec.answer, _ = v.Waiter.(*jobAnswer)
 	if m := b.more; m != nil {
-		rec.Condition, rec.Settled, rec.MaxAge, rec.UniqueKey, rec.UniqueFor = m.condition, m.settled, m.maxAge, m.uniqueKey, m.uniqueFor
+		rec.Condition, rec.Settled, rec.MaxAge, rec.UniqueKey, rec.UniqueFor = m.condition, wallTime(m.settled), m.maxAge, m.uniqueKey, m.uniqueFor
 		rec.ParkedFor, rec.Output, rec.Used, rec.Last = m.parkedFor, m.output, m.used, m.last
 		rec.Labels, rec.Origin, rec.rest, rec.Items, rec.Parts = m.labels, m.origin, m.rest, m.items, m.parts
 	}
-	return rec
 }
 
 // size is how many bytes of variable length a record has.

@@ -23,6 +23,7 @@ type jobEnd struct {
 	output []byte        // of a call that ended OK
 	seed   float64       // in [0, 1): for the jitter
 	batch  batchEnd
+	more   *jobMore // has room for what the record keeps of the end; nil: that is to be made
 }
 
 // jobEvent is what has happened to a job.
@@ -55,9 +56,15 @@ const reasonBudget = "budget"
 // next returns what becomes of a job: its next record, and the records of the jobs that
 // follow from it. It is pure, so that the rules of all queues are these.
 func next(rec JobRecord, end jobEnd, p *jobPolicy, now time.Time) (JobRecord, []JobRecord) {
-	rec.count(&end)
+	follow := rec.goOn(&end, p, now)
+	return rec, follow
+}
+
+// goOn is next: the record becomes the next one.
+func (rec *JobRecord) goOn(end *jobEnd, p *jobPolicy, now time.Time) (follow []JobRecord) {
+	rec.count(end)
 	rec.keepFailed(&end.batch)
-	return decide(&rec, &end, p, now).apply(rec, &end, p, now)
+	return decide(rec, end, p, now).apply(rec, end, p, now)
 }
 
 // premature returns why a job that was leased must not run. ok is false if it may.
@@ -89,8 +96,13 @@ func (rec *JobRecord) count(end *jobEnd) {
 	}
 	rec.Deliveries++
 	rec.Used += end.Duration
-	last := end.JobEnd
-	rec.Last = &last
+	if end.more == nil {
+		last := end.JobEnd
+		rec.Last = &last
+	} else {
+		end.more.end = end.JobEnd
+		rec.Last = &end.more.end
+	}
 	if end.isAttempt() {
 		rec.Attempts++
 		rec.Refusals = 0
@@ -235,11 +247,12 @@ func backoff(rec *JobRecord, end *jobEnd, now time.Time) jobStep {
 }
 
 // apply makes the record of a step.
-func (s jobStep) apply(rec JobRecord, end *jobEnd, p *jobPolicy, now time.Time) (JobRecord, []JobRecord) {
+func (s jobStep) apply(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) (follow []JobRecord) {
 	if !s.state.IsSettled() {
 		limit := rec.expiry(p)
 		if now.Before(limit) {
-			return s.wait(rec, limit, now), nil
+			s.wait(rec, limit, now)
+			return nil
 		}
 		s = dead(ConditionEventAgeExceeded)
 	}
@@ -259,14 +272,14 @@ func (s jobStep) apply(rec JobRecord, end *jobEnd, p *jobPolicy, now time.Time) 
 	case JobCanceled, JobScheduled, JobReady, JobRunning, JobParked:
 	}
 	if parts != nil {
-		return rec, parts
+		return parts
 	}
-	return rec, p.follow(&rec, now)
+	return p.follow(rec, now)
 }
 
 // wait makes the record of a step that is not terminal. A job waits no longer than until
 // it is too old: then it is leased once more, to be given up.
-func (s jobStep) wait(rec JobRecord, limit, now time.Time) JobRecord {
+func (s jobStep) wait(rec *JobRecord, limit, now time.Time) {
 	if s.refused {
 		rec.Refusals++
 	}
@@ -277,7 +290,6 @@ func (s jobStep) wait(rec JobRecord, limit, now time.Time) JobRecord {
 	if s.state == JobScheduled && !now.Before(rec.NotBefore) {
 		rec.State = JobReady
 	}
-	return rec
 }
 
 // unparked returns the record of a parked or scheduled job that may run now.

@@ -2,54 +2,66 @@ package faas
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // jobPaces are how long the jobs of a host's functions run, as it was measured.
 type jobPaces struct {
-	mu         sync.Mutex // guards byFunction
+	recent     atomic.Pointer[jobPace] // the last that was looked up
+	mu         sync.Mutex              // guards byFunction
 	byFunction map[string]*jobPace
 }
 
+// jobPace is the pace of one function's jobs.
 type jobPace struct {
-	service time.Duration // of a delivery, the mean of about the last eight
-	ended   int
-	running int
+	function string
+	service  atomic.Int64 // nanoseconds of a delivery, the mean of about the last eight
+	ended    atomic.Int64
+	running  atomic.Int64
 }
 
-// began notes that a delivery has its slot, and ended that it is over. ran is how long its
-// handler has run, if it has.
-func (ps *jobPaces) began(function string) {
+// of returns the pace of a function.
+func (ps *jobPaces) of(function string) *jobPace {
+	if p := ps.recent.Load(); p != nil && p.function == function {
+		return p
+	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	p := ps.byFunction[function]
 	if p == nil {
-		p = &jobPace{}
+		p = &jobPace{function: function}
 		if ps.byFunction == nil {
 			ps.byFunction = map[string]*jobPace{}
 		}
 		ps.byFunction[function] = p
 	}
-	p.running++
+	ps.recent.Store(p)
+	return p
 }
 
-func (ps *jobPaces) ended(function string, ran time.Duration, has bool) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	p := ps.byFunction[function]
-	p.running--
-	if has {
-		p.ended++
-		p.service += (ran - p.service) / time.Duration(min(p.ended, 8))
+// hasBegun notes that a delivery has its slot, and hasEnded that it is over. ran is how long its
+// handler has run, if it has.
+func (p *jobPace) hasBegun() { p.running.Add(1) }
+
+func (p *jobPace) hasEnded(ran time.Duration, has bool) {
+	p.running.Add(-1)
+	if !has {
+		return
+	}
+	weight := min(p.ended.Add(1), 8)
+	for {
+		was := p.service.Load()
+		if p.service.CompareAndSwap(was, was+(int64(ran)-was)/weight) {
+			return
+		}
 	}
 }
 
-// service returns how long a job of the function runs; zero: fewer than a handful have.
-func (ps *jobPaces) service(function string) time.Duration {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	if p := ps.byFunction[function]; p != nil && p.ended >= 8 {
-		return p.service
+// usual returns how long a job of the function runs; zero: fewer than a handful have.
+func (p *jobPace) usual() time.Duration {
+	if p.ended.Load() >= 8 {
+		return time.Duration(p.service.Load())
 	}
 	return 0
 }
@@ -66,8 +78,8 @@ func (ps *jobPaces) room() time.Duration {
 	defer ps.mu.Unlock()
 	perSecond := 0.0
 	for _, p := range ps.byFunction {
-		if p.ended > 0 {
-			perSecond += float64(p.running) / max(p.service, time.Microsecond).Seconds()
+		if p.ended.Load() > 0 {
+			perSecond += float64(p.running.Load()) / max(time.Duration(p.service.Load()), time.Microsecond).Seconds()
 		}
 	}
 	if perSecond == 0 {

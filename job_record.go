@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -64,11 +63,6 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	answer  *jobAnswer // that the sender holds, in a queue in memory; nil: there is none
 	expires time.Time  // of a job with an order key in a queue in memory: when it is too old; zero: not known
 }
-
-// jobAnswer is the record of a settled job for the [Job] that its sender holds, which keeps it
-// when the queue has forgotten the job. A queue in memory sets it as it settles the job, and
-// lets go of it then: so it is as old as what holds the Job.
-type jobAnswer struct{ settled atomic.Pointer[JobRecord] }
 
 type rawFields map[string]json.RawMessage
 

@@ -180,7 +180,7 @@ func (f *Function[In, Out]) SendAll(ctx context.Context, ins []In, opts ...SendO
 // Job returns the handle of a job of this function by its ID. It does not look whether
 // there is one.
 func (f *Function[In, Out]) Job(id uuid.UUID) *Job[Out] {
-	return &Job[Out]{router: f.core.router, id: id, codec: f.core.codec, answer: &jobAnswer{}}
+	return &Job[Out]{router: f.core.router, id: id, codec: f.core.codec, answer: untoldAnswer()}
 }
 
 // Send is [Function.Send] by name, with an encoded input, which is copied. The name may
@@ -381,7 +381,9 @@ func (r *Router) handOver(ctx context.Context, rec *JobRecord) error {
 		return sendRefused(refused)
 	}
 	if err == nil || errors.Is(err, ErrDuplicate) {
-		j.start()
+		if j.ready() == nil {
+			j.start()
+		}
 		if !rec.expires.IsZero() {
 			j.sweepBy(rec.expires)
 		}
@@ -402,9 +404,9 @@ func (j *jobHost) put(ctx context.Context, rec *JobRecord) error {
 	if rec.OrderKey != "" {
 		rec.expires = rec.expiry(j.router.jobPolicy(rec))
 	}
-	lease, err := j.memory.putLease(ctx, rec, j.ready())
-	if lease.Token != 0 {
-		j.deliver(&lease)
+	next, err := j.memory.putLease(ctx, rec, j.ready())
+	if next.Token != 0 {
+		j.deliver(j.takeUp(&next))
 	}
 	return err
 }
@@ -413,10 +415,16 @@ func (j *jobHost) put(ctx context.Context, rec *JobRecord) error {
 // the function, and with no more jobs of other tenants than come before it for sure: so a job
 // that might be in time is accepted.
 func (r *Router) tooLate(rec *JobRecord) *Error {
-	q, inMemory := r.jobHost().queue.queue.(memoryJobs)
-	service := r.jobHost().paces.service(rec.Function)
+	j := r.jobHost()
+	if j.memory == nil {
+		return nil
+	}
+	q, service := j.memory, j.paces.of(rec.Function).usual()
+	if service == 0 {
+		return nil
+	}
 	f := r.functions.get(rec.Function)
-	if !inMemory || service == 0 || f == nil || rec.State != JobReady || rec.Priority > 0 || rec.OrderKey != "" {
+	if f == nil || rec.State != JobReady || rec.Priority > 0 || rec.OrderKey != "" {
 		return nil
 	}
 	each := service / time.Duration(max(1, min(f.class.Limit(), r.group.Limit())))

@@ -11,6 +11,17 @@ import (
 	"github.com/inproc/faas/internal/memqueue"
 )
 
+// putLease puts a job and leases the next one.
+func putLease(q *queue, it item, names []string) (memqueue.Leased[string], error) {
+	return q.PutLease(&it, "", 0, names, time.Now().UnixNano(), new(memqueue.View[string]))
+}
+
+// settleLease settles a job and leases the next one.
+func settleLease(q *queue, l memqueue.Leased[string], it item, names []string, follow ...item) (memqueue.Leased[string], error) {
+	h := l.Hold()
+	return q.SettleLease(&h, &it, names, time.Now().UnixNano(), follow...)
+}
+
 // leaseOn leases on a goroutine of its own, and sends the job's ID.
 func leaseOn(t *testing.T, q *queue) <-chan memqueue.ID {
 	t.Helper()
@@ -35,17 +46,16 @@ func TestAPutThatLeasesWakesNoOtherLease(t *testing.T) {
 		q := memqueue.New[string](10, 100)
 		defer q.Close()
 		waits := leaseOn(t, q)
-		v, next, err := q.PutLease(job(1, "a"), "", 0, []string{"f"})
+		next, err := putLease(q, job(1, "a"), []string{"f"})
 		require.NoError(t, err)
-		assert.Equal(t, number(1), v.ID)
 		assert.Equal(t, number(1), next.View.ID)
 		assert.Equal(t, memqueue.Running, next.View.State)
 		synctest.Wait()
 		assert.Empty(t, waits)
-		_, next, err = q.PutLease(job(2, "a"), "", 0, []string{"f"}) // the tenant has one that has not begun
+		next, err = putLease(q, job(2, "a"), []string{"f"}) // the tenant has one that has not begun
 		require.NoError(t, err)
 		assert.Zero(t, next.Token)
-		_, next, err = q.PutLease(job(3, "b"), "", 0, nil) // of no function: the other Lease has it
+		next, err = putLease(q, job(3, "b"), nil) // of no function: the other Lease has it
 		require.NoError(t, err)
 		assert.Zero(t, next.Token)
 		assert.Equal(t, number(3), <-waits)
@@ -57,21 +67,21 @@ func TestASettleThatLeasesGetsTheNextJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := memqueue.New[string](10, 100)
 		defer q.Close()
-		_, first, err := q.PutLease(job(1, "a"), "", 0, []string{"f"})
+		first, err := putLease(q, job(1, "a"), []string{"f"})
 		require.NoError(t, err)
 		require.NoError(t, put(t, q, job(2, "a")))
 		require.NoError(t, put(t, q, job(3, "a")))
 		waits := leaseOn(t, q)
-		second, err := q.SettleLease(first.Token, done(first.View.Item), []string{"f"})
+		second, err := settleLease(q, first, done(first.View.Item), []string{"f"})
 		require.NoError(t, err)
 		assert.Equal(t, number(2), second.View.ID)
 		synctest.Wait()
 		assert.Empty(t, waits)
 		require.NoError(t, q.Begin(number(2), second.Token))
 		assert.Equal(t, number(3), <-waits)
-		_, err = q.SettleLease(first.Token, done(first.View.Item), []string{"f"})
+		_, err = settleLease(q, first, done(first.View.Item), []string{"f"})
 		require.ErrorIs(t, err, memqueue.ErrLease)
-		last, err := q.SettleLease(second.Token, done(second.View.Item), []string{"f"}, job(4, "b"))
+		last, err := settleLease(q, second, done(second.View.Item), []string{"f"}, job(4, "b"))
 		require.NoError(t, err)
 		assert.Equal(t, number(4), last.View.ID, "what follows")
 	})
@@ -82,10 +92,10 @@ func TestAStepThatLeasesOneJobWakesTheLeaseForAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := memqueue.New[string](10, 100)
 		defer q.Close()
-		_, first, err := q.PutLease(job(1, "a"), "", 0, []string{"f"})
+		first, err := putLease(q, job(1, "a"), []string{"f"})
 		require.NoError(t, err)
 		waits := leaseOn(t, q)
-		_, err = q.SettleLease(first.Token, done(first.View.Item), []string{"f"}, job(2, "a"), job(3, "b"))
+		_, err = settleLease(q, first, done(first.View.Item), []string{"f"}, job(2, "a"), job(3, "b"))
 		require.NoError(t, err)
 		assert.Equal(t, number(3), <-waits)
 	})
@@ -96,7 +106,7 @@ func TestAwaitReturnsTheSettledJobOrWhenItIsStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := memqueue.New[string](10, 100)
 		defer q.Close()
-		_, l, err := q.PutLease(job(1, "a"), "", 0, []string{"f"})
+		l, err := putLease(q, job(1, "a"), []string{"f"})
 		require.NoError(t, err)
 		stop := make(chan struct{})
 		time.AfterFunc(time.Second, func() { close(stop) })
@@ -106,7 +116,7 @@ func TestAwaitReturnsTheSettledJobOrWhenItIsStopped(t *testing.T) {
 		time.AfterFunc(time.Second, func() {
 			again := l.View.Item
 			again.State = memqueue.Ready // a retry: it waits on
-			next, err := q.SettleLease(l.Token, again, []string{"f"})
+			next, err := settleLease(q, l, again, []string{"f"})
 			assert.NoError(t, err)
 			time.Sleep(time.Second)
 			assert.NoError(t, q.Settle(next.Token, done(next.View.Item)))
@@ -126,7 +136,7 @@ func TestAnAwaitThatIsStoppedAfterTheJobHasSettledReturnsItsEnd(t *testing.T) {
 	q := memqueue.New[string](10, 1<<20)
 	defer q.Close()
 	for i := range 5_000 { // Await may look before the end and wait after the stop
-		_, l, err := q.PutLease(job(i, "a"), "", 0, []string{"f"})
+		l, err := putLease(q, job(i, "a"), []string{"f"})
 		require.NoError(t, err)
 		stop, seen := make(chan struct{}), make(chan memqueue.State, 1)
 		go func() {

@@ -35,7 +35,17 @@ type Item[B any] struct {
 	Priority int32
 	Crashes  int32 // leases that were lost
 	State    State
+	Waiter   Waiter[B] // nil: none; the first item of a job has it, and keeps it until the job ends
 	Body     B
+}
+
+// Waiter learns of the end of one job. Its methods are called with the queue's lock held: they
+// must not call the queue, nor wait.
+type Waiter[B any] interface {
+	// Settled is called with the first settled item of the job, before that may be forgotten.
+	Settled(it *Item[B])
+	// Gone is called if the queue has no such job any more, which had not ended.
+	Gone()
 }
 
 // View is an item as it is read.
@@ -71,6 +81,23 @@ const (
 	inKey                // in orderKey.waiting
 	gone                 // forgotten, or removed
 )
+
+// settledNow gives the node's item, which is a settled one, to its waiter.
+func (n *node[B]) settledNow() {
+	if w := n.Waiter; w != nil {
+		n.Waiter = nil
+		w.Settled(&n.Item)
+	}
+}
+
+// lost tells those that wait for the job that it is gone.
+func (n *node[B]) lost() {
+	if w := n.Waiter; w != nil {
+		n.Waiter = nil
+		w.Gone()
+	}
+	n.tell()
+}
 
 // earlier reports whether n was due before m.
 func (n *node[B]) earlier(m *node[B]) bool {

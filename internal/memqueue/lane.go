@@ -18,6 +18,7 @@ type function[B any] struct {
 type lane[B any] struct {
 	function *function[B]
 	tenant   string
+	owner    *tenant
 	jobs     int         // not settled
 	ready    nodeHeap[B] // due, and their order key, if any, is free for them
 	mixed    bool        // the jobs in ready differ in priority, or have
@@ -183,13 +184,45 @@ func (l *lane[B]) oldest() *node[B] {
 
 // lane returns the lane of a function and a tenant, a new one if need be.
 func (q *Queue[B]) lane(name, tenant string) *lane[B] {
+	if l := q.recent; l != nil && l.tenant == tenant && l.function.name == name {
+		return l
+	}
 	f := q.function(name)
 	l := f.lanes[tenant]
 	if l == nil {
-		l = &lane[B]{function: f, tenant: tenant, ready: nodeHeap[B]{byUrgent: true}}
-		f.lanes[tenant] = l
+		l = q.newLane(f, tenant)
 	}
+	q.recent = l
 	return l
+}
+
+func (q *Queue[B]) newLane(f *function[B], name string) *lane[B] {
+	owner := q.tenants[name]
+	if owner == nil {
+		owner = &tenant{}
+		q.tenants[name] = owner
+	}
+	owner.lanes++
+	l := &lane[B]{function: f, tenant: name, owner: owner, ready: nodeHeap[B]{byUrgent: true}}
+	f.lanes[name] = l
+	return l
+}
+
+// dropLane lets go of a lane that is in its function no more, or whose function is dropped.
+func (q *Queue[B]) dropLane(l *lane[B]) {
+	if l.owner.lanes--; l.owner.lanes == 0 {
+		delete(q.tenants, l.tenant)
+	}
+	if q.recent == l {
+		q.recent = nil
+	}
+}
+
+func (q *Queue[B]) dropFunction(f *function[B]) {
+	delete(q.functions, f.name)
+	for _, l := range f.lanes {
+		q.dropLane(l)
+	}
 }
 
 func (q *Queue[B]) function(name string) *function[B] {

@@ -13,8 +13,8 @@ func (q *Queue[B]) Lease(ctx context.Context, names []string) (View[B], uint64, 
 			return View[B]{}, 0, err
 		}
 		t := q.tryLease(names)
-		if t.err != nil || t.token != 0 {
-			return t.view, t.token, t.err
+		if t.err != nil || t.next.Token != 0 {
+			return t.next.View, t.next.Token, t.err
 		}
 		if t.changed != nil {
 			t.wait(ctx)
@@ -25,8 +25,7 @@ func (q *Queue[B]) Lease(ctx context.Context, names []string) (View[B], uint64, 
 // leaseTry is the answer of tryLease: a lease, an error, or what to wait for. With none
 // of them there is more to promote.
 type leaseTry[B any] struct {
-	view    View[B]
-	token   uint64
+	next    Leased[B]
 	err     error
 	changed <-chan struct{}
 	due     time.Duration // until the next job is due; 0: none is
@@ -41,8 +40,7 @@ func (q *Queue[B]) tryLease(names []string) leaseTry[B] {
 	now := time.Now().UnixNano()
 	all := q.promote(now)
 	if l := q.nextLane(names); l != nil {
-		n, token := q.lease(l)
-		return leaseTry[B]{view: q.view(n, now), token: token}
+		return leaseTry[B]{next: q.lease(l, now)}
 	}
 	if !all {
 		return leaseTry[B]{}
@@ -74,22 +72,24 @@ func (t *leaseTry[B]) wait(ctx context.Context) {
 }
 
 // lease leases the first job of a lane.
-func (q *Queue[B]) lease(l *lane[B]) (*node[B], uint64) {
+func (q *Queue[B]) lease(l *lane[B], now int64) Leased[B] {
 	n := l.take()
 	l.blocked = true
 	l.function.counts[Ready]--
 	l.function.counts[Running]++
 	q.token++
 	n.lease, n.begun = q.token, false
-	return n, q.token
+	return Leased[B]{View: q.view(n, now), Token: q.token, node: n}
 }
 
-// held returns the job that is leased with that token.
-func (q *Queue[B]) held(id ID, token uint64) (*node[B], error) {
+// held returns the job that is leased with that token. n is its node, if it is known.
+func (q *Queue[B]) held(n *node[B], id ID, token uint64) (*node[B], error) {
 	if q.closed {
 		return nil, ErrClosed
 	}
-	n := q.nodes[id]
+	if n == nil {
+		n = q.nodes[id]
+	}
 	if n == nil || n.lease == 0 || n.lease != token {
 		return nil, ErrLease
 	}
@@ -105,7 +105,11 @@ func (q *Queue[B]) unblock(l *lane[B]) {
 func (q *Queue[B]) Begin(id ID, token uint64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, err := q.held(id, token)
+	return q.begin(nil, id, token)
+}
+
+func (q *Queue[B]) begin(n *node[B], id ID, token uint64) error {
+	n, err := q.held(n, id, token)
 	if err != nil || n.begun {
 		return err
 	}
@@ -118,7 +122,7 @@ func (q *Queue[B]) Begin(id ID, token uint64) error {
 func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, err := q.held(id, token)
+	_, err := q.held(nil, id, token)
 	if err == nil && progress != nil {
 		q.progress[id] = progress
 	}
@@ -130,19 +134,20 @@ func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
 func (q *Queue[B]) Settle(token uint64, it Item[B], follow ...Item[B]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.settleLease(token, it, time.Now().UnixNano(), follow)
+	return q.settleLease(nil, token, &it, time.Now().UnixNano(), follow)
 }
 
-func (q *Queue[B]) settleLease(token uint64, it Item[B], now int64, follow []Item[B]) error {
-	n, err := q.held(it.ID, token)
+// settleLease is Settle. n is the job's node, if it is known.
+func (q *Queue[B]) settleLease(n *node[B], token uint64, it *Item[B], now int64, follow []Item[B]) error {
+	n, err := q.held(n, it.ID, token)
 	if err != nil {
 		return err
 	}
 	q.settled.expire(q, now)
-	q.write(n, it, now)
-	for _, f := range follow {
-		if _, taken := q.taken(f.ID, now); !taken {
-			q.accept(f, now)
+	q.write(n, *it, now)
+	for i := range follow {
+		if _, taken := q.nodes[follow[i].ID]; !taken {
+			q.accept(&follow[i], now)
 		}
 	}
 	return nil

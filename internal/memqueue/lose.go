@@ -50,10 +50,10 @@ func (q *Queue[B]) lose(n *node[B]) {
 	l := n.lane
 	q.leave(n)
 	if f := l.function; f.counts == [states]int{} {
-		delete(q.functions, f.name)
+		q.dropFunction(f)
 	}
 	n.place = gone
 	q.accepted.lost()
 	delete(q.nodes, n.ID)
-	n.tell()
+	n.lost()
 }

@@ -22,7 +22,6 @@ var (
 type Queue[B any] struct {
 	maxCount int
 	maxBytes int64
-	onSettle func(it *Item[B]) // nil: nothing; see OnSettle
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
@@ -35,13 +34,20 @@ type Queue[B any] struct {
 	progress  map[ID]any         // of leased jobs, what Extend has set
 	changed   broadcast          // told when a Lease that waits might find something
 	isTaking  bool               // this critical section leases what it can itself, and then tells changed
-	tenants   map[string]usage   // of the jobs that are not settled
+	tenants   map[string]*tenant // those that have lanes
+	recent    *lane[B]           // the last that was looked up; nil: none, or it was dropped
 	live      usage              // their sum
 	turned    turnedAway
 	unique    uniqueKeys
 	settled   settled[B]
 
 	seq, revision, token uint64 // the last that were used
+}
+
+// tenant is what is known about one tenant, in all functions. It is dropped with its last lane.
+type tenant struct {
+	usage // of its jobs that are not settled
+	lanes int
 }
 
 // usage is what jobs count for.
@@ -69,14 +75,9 @@ func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 	return &Queue[B]{
 		maxCount: maxCount, maxBytes: maxBytes,
 		nodes: map[ID]*node[B]{}, functions: map[string]*function[B]{}, progress: map[ID]any{},
-		tenants: map[string]usage{}, aging: nodeHeap[B]{byAge: true},
+		tenants: map[string]*tenant{}, aging: nodeHeap[B]{byAge: true},
 	}
 }
-
-// OnSettle has f called with each item that becomes a settled one, before it may be forgotten
-// and before its watchers are woken. f may change its Body; the queue's lock is held, so that f
-// must not call the queue. Call it before the queue is used.
-func (q *Queue[B]) OnSettle(f func(it *Item[B])) { q.onSettle = f }
 
 // Put accepts an item. key, if not empty, is a unique key of its function and tenant
 // that is taken until the given time. With ErrTaken the view is that of the job that has
@@ -84,47 +85,54 @@ func (q *Queue[B]) OnSettle(f func(it *Item[B])) { q.onSettle = f }
 func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.put(it, key, until, time.Now().UnixNano())
+	var had View[B]
+	now := time.Now().UnixNano()
+	n, err := q.put(&it, key, until, now, &had)
+	if n != nil {
+		had = q.view(n, now)
+	}
+	return had, err
 }
 
-func (q *Queue[B]) put(it Item[B], key string, until, now int64) (View[B], error) {
+// put returns the node of an item that it accepts, and else the error of Put, with had as the
+// view.
+func (q *Queue[B]) put(it *Item[B], key string, until, now int64, had *View[B]) (*node[B], error) {
 	if q.closed {
-		return View[B]{}, ErrClosed
+		return nil, ErrClosed
 	}
 	q.settled.expire(q, now)
 	q.unique.expire(now)
-	if v, taken := q.taken(it.ID, now); taken {
-		return v, ErrTaken
+	if n, known := q.nodes[it.ID]; known {
+		q.viewTaken(it.ID, n, now, had)
+		return nil, ErrTaken
 	}
 	if key != "" && until > now {
 		k := uniqueKey{it.Function, it.Tenant, key}
 		if id, held := q.unique.holder(k); held {
-			v, _ := q.taken(id, now)
-			v.ID = id
-			return v, ErrTaken
+			q.viewTaken(id, q.nodes[id], now, had)
+			return nil, ErrTaken
 		}
-		if q.unique.len() >= 2*q.maxCount || !q.hasRoom(&it, now) {
-			return View[B]{}, ErrFull
+		if q.unique.len() >= 2*q.maxCount || !q.hasRoom(it, now) {
+			return nil, ErrFull
 		}
 		q.unique.take(k, it.ID, until)
-	} else if !q.hasRoom(&it, now) {
-		return View[B]{}, ErrFull
+	} else if !q.hasRoom(it, now) {
+		return nil, ErrFull
 	}
-	return q.view(q.accept(it, now), now), nil
+	return q.accept(it, now), nil
 }
 
-// taken returns the job that has the ID, or had it.
-func (q *Queue[B]) taken(id ID, now int64) (View[B], bool) {
-	n, known := q.nodes[id]
-	if n == nil {
-		return View[B]{Item: Item[B]{ID: id}}, known
+// viewTaken makes the view of the job that has the ID, or had it: then n is nil.
+func (q *Queue[B]) viewTaken(id ID, n *node[B], now int64, v *View[B]) {
+	if n != nil {
+		*v = q.view(n, now)
 	}
-	return q.view(n, now), true
+	v.ID = id
 }
 
 // hasRoom reports whether the bounds leave a place for an item.
 func (q *Queue[B]) hasRoom(it *Item[B], now int64) bool {
-	own := q.tenants[it.Tenant]
+	own := q.usageOf(it.Tenant)
 	own.add(it.Size)
 	overHalf := own.count > max(1, q.maxCount/2) || own.bytes > q.maxBytes/2
 	if q.live.count >= q.maxCount || q.live.bytes+it.Size > q.maxBytes {
@@ -144,14 +152,26 @@ func (q *Queue[B]) hasRoom(it *Item[B], now int64) bool {
 	return true
 }
 
+// usageOf returns what a tenant's jobs count for.
+func (q *Queue[B]) usageOf(name string) usage {
+	if l := q.recent; l != nil && l.tenant == name {
+		return l.owner.usage
+	}
+	if t := q.tenants[name]; t != nil {
+		return t.usage
+	}
+	return usage{}
+}
+
 // accept adds an item.
-func (q *Queue[B]) accept(it Item[B], now int64) *node[B] {
+func (q *Queue[B]) accept(it *Item[B], now int64) *node[B] {
 	q.seq++
-	n := &node[B]{Item: it, seq: q.seq}
+	n := &node[B]{Item: *it, seq: q.seq}
 	n.Revision = q.nextRevision()
 	q.nodes[it.ID] = n
 	q.accepted.add(n)
 	if it.State.settled() {
+		n.settledNow()
 		q.function(it.Function).counts[it.State]++
 		q.settled.add(q, n)
 		return n
@@ -170,20 +190,13 @@ func (q *Queue[B]) nextRevision() uint64 {
 
 // charge counts a job that is not settled, and discharge takes that back.
 func (q *Queue[B]) charge(n *node[B]) {
-	u := q.tenants[n.Tenant]
-	u.add(n.Size)
-	q.tenants[n.Tenant] = u
+	n.lane.owner.add(n.Size)
 	q.live.add(n.Size)
 	n.lane.function.bytes += n.Size
 }
 
 func (q *Queue[B]) discharge(n *node[B]) {
-	u := q.tenants[n.Tenant]
-	if u.sub(n.Size); u.count == 0 {
-		delete(q.tenants, n.Tenant)
-	} else {
-		q.tenants[n.Tenant] = u
-	}
+	n.lane.owner.sub(n.Size)
 	q.live.sub(n.Size)
 	n.lane.function.bytes -= n.Size
 }
@@ -338,7 +351,7 @@ func (q *Queue[B]) fenced(id ID, revision uint64, now int64) (*node[B], error) {
 
 // write replaces a node's item. A lease of it has ended then.
 func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
-	it.Function, it.Tenant, it.Order = n.Function, n.Tenant, n.Order
+	it.Function, it.Tenant, it.Order, it.Waiter = n.Function, n.Tenant, n.Order, n.Waiter
 	it.Revision = q.nextRevision()
 	if n.State.settled() {
 		q.settled.rewrite(n, it)
@@ -374,9 +387,7 @@ func (q *Queue[B]) takeOut(n *node[B]) {
 
 // settle moves a job whose item is a settled one from its lane to the settled.
 func (q *Queue[B]) settle(n *node[B]) {
-	if q.onSettle != nil {
-		q.onSettle(&n.Item)
-	}
+	n.settledNow()
 	n.lane.function.counts[n.State]++
 	q.leave(n)
 	q.settled.add(q, n)
@@ -389,6 +400,7 @@ func (q *Queue[B]) leave(n *node[B]) {
 	q.queueUp(l)
 	if l.jobs--; l.jobs == 0 && len(l.function.lanes) > spareLanes {
 		delete(l.function.lanes, l.tenant)
+		q.dropLane(l)
 	}
 	n.lane = nil
 }
@@ -403,11 +415,11 @@ func (q *Queue[B]) Close() {
 	q.closed = true
 	for _, n := range q.nodes {
 		if n != nil {
-			n.tell()
+			n.lost()
 		}
 	}
 	q.changed.tell()
-	q.nodes, q.functions, q.progress, q.tenants = nil, nil, nil, nil
+	q.nodes, q.functions, q.progress, q.tenants, q.recent = nil, nil, nil, nil, nil
 	q.accepted, q.later, q.aging, q.turn = journal[B]{}, nodeHeap[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
 	q.settled, q.unique = settled[B]{}, uniqueKeys{}
 }

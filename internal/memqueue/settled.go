@@ -61,7 +61,7 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 	q.accepted.lost()
 	f := q.functions[n.Function]
 	if f.counts[n.State]--; f.counts == [states]int{} {
-		delete(q.functions, n.Function)
+		q.dropFunction(f)
 	}
 	q.nodes[n.ID] = nil
 	s.names.push(n.ID)
