@@ -28,6 +28,9 @@ var noMore = func() chan struct{} {
 // untoldAnswer returns an answer that no queue has: Wait asks the queue for the record.
 func untoldAnswer() *jobAnswer { return &jobAnswer{done: noMore} }
 
+// isKnown reports whether the end is known. A delivery asks as it begins.
+func (a *jobAnswer) isKnown() bool { return a != nil && a.end.Load() != nil }
+
 // Settled is called by the queue.
 func (a *jobAnswer) Settled(it *jobItem) {
 	a.end.Store(it.Body.more)
@@ -55,7 +58,10 @@ func (a *jobAnswer) await(ctx context.Context, stop <-chan struct{}) *jobMore {
 	return a.end.Load() // also if stop has won: perhaps it was closed after the job was settled
 }
 
+// wait returns what is closed with the end. What its caller has done before can be read by the
+// deliveries of the job that begin later: the compare-and-swap is the edge, see isKnown.
 func (a *jobAnswer) wait() <-chan struct{} {
+	a.end.CompareAndSwap(nil, nil)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.done == nil {

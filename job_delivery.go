@@ -22,6 +22,7 @@ type delivery struct {
 	router   *Router
 	host     *jobHost
 	lease    *JobLease // nil once it is over, of one that came from a queue in memory: see release
+	work     *jobWork  // lease is in it
 	hold     jobHold   // in a queue in memory
 	function string    // these two as in the lease, for handlers that outlive the delivery
 	origin   *JobOrigin
@@ -47,9 +48,10 @@ type delivery struct {
 }
 
 // newDelivery returns the delivery of a leased job.
-func (j *jobHost) newDelivery(lease *JobLease) *delivery {
-	rec := &lease.Record
-	d := &delivery{router: j.router, host: j, lease: lease, function: rec.Function, origin: rec.Origin, policy: j.router.jobPolicy(rec)}
+func (j *jobHost) newDelivery(w *jobWork) *delivery {
+	rec := &w.lease.Record
+	_ = rec.answer.isKnown() // it is not: what a Wait comes after is known to the handler, see jobAnswer.wait
+	d := &delivery{router: j.router, host: j, lease: &w.lease, work: w, function: rec.Function, origin: rec.Origin, policy: j.router.jobPolicy(rec)}
 	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, items: rec.Items, slip: d}
 	if o := rec.Origin; o != nil {
 		d.from.add(o.origin())
@@ -58,26 +60,33 @@ func (j *jobHost) newDelivery(lease *JobLease) *delivery {
 }
 
 // takeUp returns the delivery of a job that was leased from a queue in memory.
-func (j *jobHost) takeUp(next *jobNext) *delivery {
-	lease, _ := j.leases.Get().(*JobLease)
-	if lease == nil {
-		lease = &JobLease{}
+func (j *jobHost) takeUp(next *jobNext, at time.Time) *delivery {
+	w, _ := j.works.Get().(*jobWork)
+	if w == nil {
+		w = &jobWork{}
 	}
-	lease.Record.unpack(&next.View)
-	lease.Token = next.Token
-	d := j.newDelivery(lease)
+	w.lease.Record.unpack(&next.View)
+	w.lease.Token, w.at = next.Token, at
+	d := j.newDelivery(w)
 	d.hold = next.Hold()
 	return d
 }
 
-// release lets the next delivery have the lease's record, which is much larger than what handlers
-// keep that hold on to their contexts. Only a delivery whose lease no other goroutine may use does it.
+// jobWork is what a delivery needs until it is over.
+type jobWork struct {
+	lease JobLease
+	at    time.Time // when it was leased
+	end   jobEnd    // how it ended
+}
+
+// release lets another delivery have the work, which is much larger than what handlers keep that
+// hold on to their contexts. Only a delivery whose work no other goroutine may use does it.
 func (d *delivery) release() {
-	if d.isCalled && d.host.memory != nil {
-		lease := d.lease
-		d.lease = nil
-		*lease = JobLease{}
-		d.host.leases.Put(lease)
+	if d.isCalled {
+		w := d.work
+		d.lease, d.work = nil, nil
+		*w = jobWork{}
+		d.host.works.Put(w)
 	}
 }
 
@@ -87,17 +96,17 @@ func (d *delivery) id() uuid.UUID { return d.from.job }
 // run makes the delivery. The function may be inline, and its handler may call Goexit: what
 // follows is deferred.
 func (d *delivery) run() {
-	end, ended := jobEnd{}, false
+	end, ended := &d.work.end, false
 	if d.lease.Lost != nil {
 		go d.heed()
 	}
 	defer func() {
 		if !ended {
-			end = d.ended(nil, &Error{Op: "invoke", Function: d.function, Outcome: Exited, Err: ErrExited})
+			*end = d.ended(nil, &Error{Op: "invoke", Function: d.function, Outcome: Exited, Err: ErrExited})
 		}
-		d.finish(&end)
+		d.finish(end)
 	}()
-	end = d.decide()
+	*end = d.decide()
 	ended = true
 }
 
@@ -113,7 +122,7 @@ func (d *delivery) heed() {
 // decide makes the call, unless the job must not run.
 func (d *delivery) decide() jobEnd {
 	rec := &d.lease.Record
-	if end, early := rec.premature(d.policy, jobTime()); early {
+	if end, early := rec.premature(d.policy, d.work.at); early {
 		d.noteBatch(&end)
 		return end
 	}
@@ -322,14 +331,17 @@ func (d *delivery) finish(end *jobEnd) {
 // settleHere settles the job in a queue in memory. The lease's record becomes the next one: it is
 // the delivery's own.
 func (d *delivery) settleHere(end *jobEnd) {
-	rec, now := &d.lease.Record, jobTime()
+	rec, now := &d.lease.Record, end.At
+	if now.IsZero() || rec.Items > 0 { // a batch has been looked at since
+		now = jobTime()
+	}
 	end.more = &jobMore{}
 	s := settlement{end: end, debt: d.host.debts.take(rec.ID), rec: rec}
 	s.debt.addTo(rec)
 	s.follow = rec.goOn(end, d.policy, now)
 	next, err := d.host.memory.settleLease(&d.hold, rec, end.more, d.host.ready(), now, s.follow)
 	if next.Token != 0 {
-		d.following = d.host.takeUp(&next)
+		d.following = d.host.takeUp(&next, now)
 	}
 	s.kept = err == nil
 	d.conclude(&s)

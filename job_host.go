@@ -44,7 +44,7 @@ type jobHost struct {
 	paces   jobPaces
 	runners runners                  // run the deliveries
 	memory  *memoryJobs              // the queue, if it is in memory; else nil
-	leases  sync.Pool                // of *JobLease, see delivery.release
+	works   sync.Pool                // of *jobWork, see delivery.release
 	leased  atomic.Pointer[[]string] // names, while the goroutine leases for all that are registered; written with mu held
 
 	mu         sync.Mutex               // guards what follows

@@ -62,7 +62,7 @@ func (r *Router) leaseJobs() {
 		lease, err := j.queue.lease(ctx, LeaseRequest{Functions: names, Term: leaseTerm})
 		switch {
 		case err == nil:
-			d := j.newDelivery(&lease)
+			d := j.newDelivery(&jobWork{lease: lease, at: jobTime()})
 			d.hold = jobHold{ID: memqueue.ID(lease.Record.ID), Token: lease.Token}
 			j.deliver(d)
 		case errors.Is(err, ErrClosed):

@@ -371,16 +371,22 @@ func (rec *JobRecord) size() int64 {
 // nanos is a wall-clock time in Unix nanoseconds. The zero time is 0, and a time out of
 // range, before 1678 or after 2262, is the nearest that is in it.
 func nanos(t time.Time) int64 {
-	switch {
+	switch s := t.Unix(); {
 	case t.IsZero():
 		return 0
-	case t.Year() < 1678:
+	case s < first1678:
 		return math.MinInt64
-	case t.Year() > 2261:
+	case s >= first2262:
 		return math.MaxInt64 - 1 // the largest value is for no time
 	}
 	return t.UnixNano()
 }
+
+// The first seconds of two years, since the epoch of Unix.
+const (
+	first1678 = -9_214_560_000
+	first2262 = 9_214_646_400
+)
 
 // wallTime is the reverse of nanos. The largest value is how long a job is kept for which
 // no time was given: the zero time.

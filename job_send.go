@@ -406,7 +406,7 @@ func (j *jobHost) put(ctx context.Context, rec *JobRecord) error {
 	}
 	next, err := j.memory.putLease(ctx, rec, j.ready())
 	if next.Token != 0 {
-		j.deliver(j.takeUp(&next))
+		j.deliver(j.takeUp(&next, rec.Accepted))
 	}
 	return err
 }
@@ -416,20 +416,23 @@ func (j *jobHost) put(ctx context.Context, rec *JobRecord) error {
 // that might be in time is accepted.
 func (r *Router) tooLate(rec *JobRecord) *Error {
 	j := r.jobHost()
-	if j.memory == nil {
+	if j.memory == nil || rec.State != JobReady || rec.Priority > 0 || rec.OrderKey != "" {
 		return nil
 	}
-	q, service := j.memory, j.paces.of(rec.Function).usual()
+	service := j.paces.of(rec.Function).usual()
 	if service == 0 {
 		return nil
 	}
 	f := r.functions.get(rec.Function)
-	if f == nil || rec.State != JobReady || rec.Priority > 0 || rec.OrderKey != "" {
+	if f == nil {
 		return nil
 	}
-	each := service / time.Duration(max(1, min(f.class.Limit(), r.group.Limit())))
+	q, each := j.memory, service/time.Duration(max(1, min(f.class.Limit(), r.group.Limit())))
+	if each == 0 {
+		return nil
+	}
 	age := rec.expiry(r.jobPolicy(rec)).Sub(rec.Due)
-	if each == 0 || age/each > time.Duration(q.queue.Most()) {
+	if age/each > time.Duration(q.queue.Most()) {
 		return nil // the last job of a full queue would be in time
 	}
 	wait := each * time.Duration(q.queue.Ahead(rec.Function, rec.Tenant))

@@ -13,7 +13,7 @@ func (q *Queue[B]) LoseLeases() int {
 		return 0
 	}
 	var lost []*node[B]
-	for _, n := range q.accepted.nodes {
+	for _, n := range q.accepted.live() {
 		if n.lease != 0 {
 			lost = append(lost, n)
 		}
@@ -35,7 +35,7 @@ func (q *Queue[B]) LoseJobs() int {
 	if q.closed {
 		return 0
 	}
-	lost := slices.DeleteFunc(slices.Clone(q.accepted.nodes), func(n *node[B]) bool { return n.place == gone || n.State.settled() })
+	lost := slices.DeleteFunc(slices.Clone(q.accepted.live()), func(n *node[B]) bool { return n.place == gone || n.State.settled() })
 	for _, n := range lost {
 		q.lose(n)
 	}
