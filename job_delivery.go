@@ -47,49 +47,6 @@ type delivery struct {
 	took       time.Duration
 }
 
-// newDelivery returns the delivery of a leased job.
-func (j *jobHost) newDelivery(w *jobWork) *delivery {
-	rec := &w.lease.Record
-	_ = rec.answer.isKnown() // it is not: what a Wait comes after is known to the handler, see jobAnswer.wait
-	d := &delivery{router: j.router, host: j, lease: &w.lease, work: w, function: rec.Function, origin: rec.Origin, policy: j.router.jobPolicy(rec)}
-	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, items: rec.Items, slip: d}
-	if o := rec.Origin; o != nil {
-		d.from.add(o.origin())
-	}
-	return d
-}
-
-// takeUp returns the delivery of a job that was leased from a queue in memory.
-func (j *jobHost) takeUp(next *jobNext, at time.Time) *delivery {
-	w, _ := j.works.Get().(*jobWork)
-	if w == nil {
-		w = &jobWork{}
-	}
-	w.lease.Record.unpack(&next.View)
-	w.lease.Token, w.at = next.Token, at
-	d := j.newDelivery(w)
-	d.hold = next.Hold()
-	return d
-}
-
-// jobWork is what a delivery needs until it is over.
-type jobWork struct {
-	lease JobLease
-	at    time.Time // when it was leased
-	end   jobEnd    // how it ended
-}
-
-// release lets another delivery have the work, which is much larger than what handlers keep that
-// hold on to their contexts. Only a delivery whose work no other goroutine may use does it.
-func (d *delivery) release() {
-	if d.isCalled {
-		w := d.work
-		d.lease, d.work = nil, nil
-		*w = jobWork{}
-		d.host.works.Put(w)
-	}
-}
-
 // id is the job's.
 func (d *delivery) id() uuid.UUID { return d.from.job }
 
@@ -148,15 +105,6 @@ func (d *delivery) ended(output []byte, err error) jobEnd {
 	d.noteBatch(&end)
 	end.Invocation, end.Version, end.Duration = d.invocation, d.version, d.took
 	return end
-}
-
-// timeout is how long the handler may run.
-func (d *delivery) timeout() time.Duration {
-	fn, err := d.router.find("job", d.lease.Record.calledName())
-	if err != nil { // its version is not here
-		return d.from.shorten(d.router.common.timeout)
-	}
-	return d.from.shorten(fn.timeout)
 }
 
 // call calls the function, with an upgraded payload if it does not decode and there is
@@ -533,14 +481,6 @@ func (d *delivery) takeSeat(seats chan struct{}) *Error {
 }
 
 var errSeats = errors.New("the funcs of the function's destinations take too long")
-
-// patience is how long a call of the job's function may wait for a slot.
-func (d *delivery) patience() time.Duration {
-	if fn, err := d.router.find("job", d.lease.Record.calledName()); err == nil {
-		return fn.queueTimeout
-	}
-	return d.router.common.timeout
-}
 
 // runFunc is the goroutine of the func.
 func (d *delivery) runFunc(ctx context.Context, to Destination, e JobEnvelope, tell func(error)) {

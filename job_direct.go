@@ -40,15 +40,6 @@ func (q memoryJobs) settleLease(h *jobHold, next *JobRecord, more *jobMore, name
 // begin is Begin.
 func (q memoryJobs) begin(h *jobHold) error { return q.queue.BeginHold(h) }
 
-// extend is Extend.
-func (q memoryJobs) extend(h *jobHold, p JobProgress, function string) error {
-	var progress any
-	if p != (JobProgress{}) {
-		progress = p
-	}
-	return jobError(q.queue.Extend(h.ID, h.Token, progress), function)
-}
-
 // await waits until the job is settled, or until stop is closed: then it returns the record as it
 // is.
 func (q memoryJobs) await(ctx context.Context, stop <-chan struct{}, id uuid.UUID) (JobRecord, error) {

@@ -204,6 +204,49 @@ func (c *callContext) jobOf() *delivery {
 	return nil
 }
 
+// newDelivery returns the delivery of a leased job.
+func (j *jobHost) newDelivery(w *jobWork) *delivery {
+	rec := &w.lease.Record
+	_ = rec.answer.isKnown() // it is not: what a Wait comes after is known to the handler, see jobAnswer.wait
+	d := &delivery{router: j.router, host: j, lease: &w.lease, work: w, function: rec.Function, origin: rec.Origin, policy: j.router.jobPolicy(rec)}
+	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, items: rec.Items, slip: d}
+	if o := rec.Origin; o != nil {
+		d.from.add(o.origin())
+	}
+	return d
+}
+
+// takeUp returns the delivery of a job that was leased from a queue in memory.
+func (j *jobHost) takeUp(next *jobNext, at time.Time) *delivery {
+	w, _ := j.works.Get().(*jobWork)
+	if w == nil {
+		w = &jobWork{}
+	}
+	w.lease.Record.unpack(&next.View)
+	w.lease.Token, w.at = next.Token, at
+	d := j.newDelivery(w)
+	d.hold = next.Hold()
+	return d
+}
+
+// jobWork is what a delivery needs until it is over.
+type jobWork struct {
+	lease JobLease
+	at    time.Time // when it was leased
+	end   jobEnd    // how it ended
+}
+
+// release lets another delivery have the work, which is much larger than what handlers keep that
+// hold on to their contexts. Only a delivery whose work no other goroutine may use does it.
+func (d *delivery) release() {
+	if d.isCalled {
+		w := d.work
+		d.lease, d.work = nil, nil
+		*w = jobWork{}
+		d.host.works.Put(w)
+	}
+}
+
 // deliver starts a delivery.
 func (j *jobHost) deliver(d *delivery) {
 	j.mu.Lock()
@@ -409,6 +452,16 @@ func (j *jobHost) seatsOf(name string) chan struct{} {
 	return j.seats[name]
 }
 
+// ready returns the names of the functions that may be leased for at this moment: nil once the
+// host leases no more, or before its goroutine has looked them up.
+func (j *jobHost) ready() []string {
+	names := j.leased.Load()
+	if names == nil || j.ctx.Err() != nil {
+		return nil
+	}
+	return *names
+}
+
 // hosts reports whether jobs of that name are leased here.
 func (j *jobHost) hosts(r *Router, name string) bool {
 	names := j.ready()
@@ -424,11 +477,19 @@ func (j *jobHost) hosts(r *Router, name string) bool {
 	return r.functions.get(name) != nil
 }
 
-// counts returns how many jobs there are by function, or nil without a queue.
-func (j *jobHost) counts() map[string]JobCount {
-	counts, err := j.queue.count(j.ctx)
-	if err != nil {
-		return nil
+// timeout is how long the handler may run.
+func (d *delivery) timeout() time.Duration {
+	fn, err := d.router.find("job", d.lease.Record.calledName())
+	if err != nil { // its version is not here
+		return d.from.shorten(d.router.common.timeout)
 	}
-	return counts
+	return d.from.shorten(fn.timeout)
+}
+
+// patience is how long a call of the job's function may wait for a slot.
+func (d *delivery) patience() time.Duration {
+	if fn, err := d.router.find("job", d.lease.Record.calledName()); err == nil {
+		return fn.queueTimeout
+	}
+	return d.router.common.timeout
 }

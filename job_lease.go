@@ -102,16 +102,6 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 	return j.names, added, j.wait
 }
 
-// ready returns the names of the functions that may be leased for at this moment: nil once the
-// host leases no more, or before its goroutine has looked them up.
-func (j *jobHost) ready() []string {
-	names := j.leased.Load()
-	if names == nil || j.ctx.Err() != nil {
-		return nil
-	}
-	return *names
-}
-
 // unpark lets the jobs run that are parked because no host had the function.
 func (r *Router) unpark(name string) {
 	queue := r.jobHost().queue

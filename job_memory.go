@@ -72,27 +72,12 @@ type jobBody struct {
 	more       *jobMore // nil: nothing of it is set
 }
 
-// jobMore is what few jobs that wait have, and what is known of the end of one. It is constant
-// once an item has it: so the job's answer shares it.
-type jobMore struct {
-	name      string // by which the job's function is called; of a settled job, as state
-	state     JobState
-	condition JobCondition
-	parkedFor JobWait
-	settled   int64 // in Unix nanoseconds
-	maxAge    time.Duration
-	uniqueKey string
-	uniqueFor time.Duration
-	output    []byte
-	used      time.Duration
-	last      *JobEnd
-	labels    map[string]string
-	origin    *JobOrigin
-	rest      rawFields
-	items     int
-	parts     []uuid.UUID
-	end       JobEnd // last points to it, if the delivery was one from a queue in memory; see jobEnd.more
-}
+// answerWaiter has the queue tell an answer.
+type answerWaiter struct{ *jobAnswer }
+
+// Settled is called by the queue as it settles the job, and Gone if the job is lost.
+func (w answerWaiter) Settled(it *jobItem) { w.tell(it.Body.more) }
+func (w answerWaiter) Gone()               { w.tell(nil) }
 
 func (q memoryJobs) Put(ctx context.Context, rec JobRecord) (JobRecord, error) {
 	if err := ctx.Err(); err != nil {
@@ -135,6 +120,15 @@ func (q memoryJobs) Begin(_ context.Context, lease JobLease) error {
 
 func (q memoryJobs) Extend(_ context.Context, lease JobLease, p JobProgress) error {
 	return q.extend(&jobHold{ID: memqueue.ID(lease.Record.ID), Token: lease.Token}, p, lease.Record.Function)
+}
+
+// extend is Extend.
+func (q memoryJobs) extend(h *jobHold, p JobProgress, function string) error {
+	var progress any
+	if p != (JobProgress{}) {
+		progress = p
+	}
+	return jobError(q.queue.Extend(h.ID, h.Token, progress), function)
 }
 
 func (q memoryJobs) Settle(_ context.Context, lease JobLease, next JobRecord, follow ...JobRecord) error {
@@ -276,7 +270,7 @@ func packJob(rec *JobRecord, more *jobMore) jobItem {
 		},
 	}
 	if rec.answer != nil {
-		it.Waiter = rec.answer
+		it.Waiter = answerWaiter{rec.answer}
 	}
 	if rec.hasMore() {
 		if more == nil {
@@ -339,7 +333,9 @@ func (rec *JobRecord) unpack(v *jobView) {
 		rec.NotBefore = wallTime(v.At)
 	}
 	rec.Progress, _ = v.Progress.(JobProgress)
-	rec.answer, _ = v.Waiter.(*jobAnswer)
+	if w, ok := v.Waiter.(answerWaiter); ok {
+		rec.answer = w.jobAnswer
+	}
 	if m := b.more; m != nil {
 		rec.Condition, rec.Settled, rec.MaxAge, rec.UniqueKey, rec.UniqueFor = m.condition, wallTime(m.settled), m.maxAge, m.uniqueKey, m.uniqueFor
 		rec.ParkedFor, rec.Output, rec.Used, rec.Last = m.parkedFor, m.output, m.used, m.last

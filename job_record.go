@@ -2,11 +2,14 @@ package faas
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,6 +65,67 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	rest    rawFields  // those that Unmarshal did not know
 	answer  *jobAnswer // that the sender holds, in a queue in memory; nil: there is none
 	expires time.Time  // of a job with an order key in a queue in memory: when it is too old; zero: not known
+}
+
+// jobAnswer is the end of a job for the [Job] that its sender holds, which keeps it when the
+// queue has forgotten the job. A queue in memory sets it as it settles the job, and lets go of
+// it then: so it is as old as what holds the Job. It shares the end with the settled record,
+// which nothing changes.
+//
+// A Wait for it asks the queue nothing.
+type jobAnswer struct {
+	end  atomic.Pointer[jobMore] // of the settled record; nil: it is not known
+	mu   sync.Mutex              // guards done
+	done chan struct{}           // closed when the queue will tell nothing more; nil: no goroutine waits, and it may
+}
+
+// noMore is the done of answers of which the queue tells nothing, or nothing more.
+var noMore = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// untoldAnswer returns an answer that no queue has: Wait asks the queue for the record.
+func untoldAnswer() *jobAnswer { return &jobAnswer{done: noMore} }
+
+// isKnown reports whether the end is known. A delivery asks as it begins.
+func (a *jobAnswer) isKnown() bool { return a != nil && a.end.Load() != nil }
+
+// tell tells the end; nil: the job is lost with its queue, and it is not known.
+func (a *jobAnswer) tell(end *jobMore) {
+	if end != nil {
+		a.end.Store(end)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done != nil && a.done != noMore {
+		close(a.done)
+	}
+	a.done = noMore
+}
+
+// await returns the end once the queue tells it, and nil if the queue tells nothing more, or if
+// the context or stop has ended before.
+func (a *jobAnswer) await(ctx context.Context, stop <-chan struct{}) *jobMore {
+	select {
+	case <-a.wait():
+	case <-stop:
+	case <-doneOf(ctx):
+	}
+	return a.end.Load() // also if stop has won: perhaps it was closed after the job was settled
+}
+
+// wait returns what is closed with the end. What its caller has done before can be read by the
+// deliveries of the job that begin later: the compare-and-swap is the edge, see isKnown.
+func (a *jobAnswer) wait() <-chan struct{} {
+	a.end.CompareAndSwap(nil, nil)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done == nil {
+		a.done = make(chan struct{})
+	}
+	return a.done
 }
 
 type rawFields map[string]json.RawMessage
@@ -177,6 +241,28 @@ func isRecordField(name string) bool {
 		}
 	}
 	return false
+}
+
+// jobMore is what few jobs that wait have, and what is known of the end of one. It is constant
+// once an item has it: so the job's answer shares it.
+type jobMore struct {
+	name      string // by which the job's function is called; of a settled job, as state
+	state     JobState
+	condition JobCondition
+	parkedFor JobWait
+	settled   int64 // in Unix nanoseconds
+	maxAge    time.Duration
+	uniqueKey string
+	uniqueFor time.Duration
+	output    []byte
+	used      time.Duration
+	last      *JobEnd
+	labels    map[string]string
+	origin    *JobOrigin
+	rest      rawFields
+	items     int
+	parts     []uuid.UUID
+	end       JobEnd // last points to it, if the delivery was one from a queue in memory; see jobEnd.more
 }
 
 // calledName is the name by which the job's function is called.

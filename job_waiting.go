@@ -52,3 +52,12 @@ func (rec *JobRecord) parkedFor() JobWait {
 	}
 	return WaitBudget
 }
+
+// counts returns how many jobs there are by function, or nil without a queue.
+func (j *jobHost) counts() map[string]JobCount {
+	counts, err := j.queue.count(j.ctx)
+	if err != nil {
+		return nil
+	}
+	return counts
+}

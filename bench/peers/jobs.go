@@ -17,14 +17,7 @@ import (
 func raw(invoke func(context.Context, []byte) ([]byte, error)) Call {
 	return func(ctx context.Context, i int) error {
 		m := &numbers[i%len(numbers)]
-		got, err := invoke(ctx, m.request)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(got, m.response) {
-			return fmt.Errorf("%w: %x to %x", ErrWrong, got, m.request)
-		}
-		return nil
+		return m.check(invoke(ctx, m.request))
 	}
 }
 
@@ -78,20 +71,38 @@ type handJobs struct {
 	jobs map[uuid.UUID]*handJob
 }
 
-func chanMap(h Handler, c Config) Instance {
+func newHandJobs(h Handler, c Config) *handJobs {
 	q := &handJobs{handler: rawHandler(h), queue: make(chan *handJob, c.Limit), jobs: map[uuid.UUID]*handJob{}}
 	for range handWorkers {
 		q.workers.Go(q.work)
 	}
-	return Instance{Call: raw(q.call), Close: func() { close(q.queue); q.workers.Wait() }}
+	return q
+}
+
+func (q *handJobs) close() {
+	close(q.queue)
+	q.workers.Wait()
+}
+
+func chanMap(h Handler, c Config) Instance {
+	q := newHandJobs(h, c)
+	return Instance{Call: raw(q.call), Close: q.close}
 }
 
 func (q *handJobs) call(_ context.Context, payload []byte) ([]byte, error) {
+	return q.send(payload).wait()
+}
+
+func (q *handJobs) send(payload []byte) *handJob {
 	j := &handJob{id: uuid.New(), payload: bytes.Clone(payload), done: make(chan struct{})}
 	q.mu.Lock()
 	q.jobs[j.id] = j
 	q.mu.Unlock()
 	q.queue <- j
+	return j
+}
+
+func (j *handJob) wait() ([]byte, error) {
 	<-j.done
 	return j.output, j.err
 }
@@ -131,4 +142,46 @@ func later[I, O any](f *faas.Function[I, O]) func(context.Context, I) (O, error)
 		}
 		return job.Wait(ctx)
 	}
+}
+
+// Sender sends the job number i, and returns once it is accepted. wait returns when it has
+// ended, with an error if its output is wrong.
+type Sender func(i int) (wait func() error, err error)
+
+// Mixed is a router with a function that is called and one of which jobs are sent, both with a
+// handler that adds. Send has the two ways to send jobs: to the router, FaasJobBytes, and to
+// what is written by hand, ChanMap.
+type Mixed struct {
+	Live  Call
+	Send  map[string]Sender
+	Close func()
+}
+
+// NewMixed makes a Mixed.
+func NewMixed(c Config) Mixed {
+	r, live := newFaas(add, c, new(meter))
+	f := faas.Register(r, "later", faas.Handler[[]byte, []byte](rawHandler(add)),
+		faas.WithTimeout(c.Timeout), faas.WithConcurrency(c.Limit), faas.WithInline(), faas.WithRetry(faas.Retry{}))
+	hand := newHandJobs(add, c)
+	closeRouter := closer(r)
+	return Mixed{Live: typed(live.Invoke), Close: func() { hand.close(); closeRouter() }, Send: map[string]Sender{
+		ChanMap: func(i int) (func() error, error) {
+			m := &numbers[i%len(numbers)]
+			j := hand.send(m.request)
+			return func() error { return m.check(j.wait()) }, nil
+		},
+		FaasJobBytes: func(i int) (func() error, error) {
+			m := &numbers[i%len(numbers)]
+			j, err := f.Send(context.Background(), m.request)
+			return func() error { return m.check(j.Wait(context.Background())) }, err
+		},
+	}}
+}
+
+// check checks an answer.
+func (m *message) check(got []byte, err error) error {
+	if err == nil && !bytes.Equal(got, m.response) {
+		err = fmt.Errorf("%w: %x to %x", ErrWrong, got, m.request)
+	}
+	return err
 }

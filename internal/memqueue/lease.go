@@ -88,7 +88,7 @@ func (q *Queue[B]) held(n *node[B], id ID, token uint64) (*node[B], error) {
 		return nil, ErrClosed
 	}
 	if n == nil {
-		n = q.nodes[id]
+		n, _ = q.nodes.get(&id)
 	}
 	if n == nil || n.lease == 0 || n.lease != token {
 		return nil, ErrLease
@@ -146,7 +146,7 @@ func (q *Queue[B]) settleLease(n *node[B], token uint64, it *Item[B], now int64,
 	q.settled.expire(q, now)
 	q.write(n, *it, now)
 	for i := range follow {
-		if _, taken := q.nodes[follow[i].ID]; !taken {
+		if _, taken := q.nodes.get(&follow[i].ID); !taken {
 			q.accept(&follow[i], now)
 		}
 	}

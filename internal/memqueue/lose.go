@@ -39,7 +39,7 @@ func (q *Queue[B]) LoseJobs() int {
 	for _, n := range lost {
 		q.lose(n)
 	}
-	q.unique.free(func(id ID) bool { _, kept := q.nodes[id]; return !kept })
+	q.unique.free(func(id ID) bool { _, kept := q.nodes.get(&id); return !kept })
 	return len(lost)
 }
 
@@ -54,6 +54,6 @@ func (q *Queue[B]) lose(n *node[B]) {
 	}
 	n.place = gone
 	q.accepted.lost()
-	delete(q.nodes, n.ID)
+	q.nodes.remove(&n.ID)
 	n.lost()
 }

@@ -25,10 +25,10 @@ type Queue[B any] struct {
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
-	nodes     map[ID]*node[B] // nil: forgotten
-	accepted  journal[B]      // all of nodes, by seq
-	later     nodeHeap[B]     // not due yet, of all lanes
-	aging     nodeHeap[B]     // behind their order keys, of all lanes, as far as they have an Expires
+	nodes     index[B]
+	accepted  journal[B]  // all of nodes, by seq
+	later     nodeHeap[B] // not due yet, of all lanes
+	aging     nodeHeap[B] // behind their order keys, of all lanes, as far as they have an Expires
 	functions map[string]*function[B]
 	turn      fifo[*function[B]] // those that may have a lane to give; see function.queued
 	progress  map[ID]any         // of leased jobs, what Extend has set
@@ -74,7 +74,7 @@ const patience = 10 * time.Second
 func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 	return &Queue[B]{
 		maxCount: maxCount, maxBytes: maxBytes,
-		nodes: map[ID]*node[B]{}, functions: map[string]*function[B]{}, progress: map[ID]any{},
+		functions: map[string]*function[B]{}, progress: map[ID]any{},
 		tenants: map[string]*tenant{}, aging: nodeHeap[B]{byAge: true},
 	}
 }
@@ -102,14 +102,15 @@ func (q *Queue[B]) put(it *Item[B], key string, until, now int64, had *View[B]) 
 	}
 	q.settled.expire(q, now)
 	q.unique.expire(now)
-	if n, known := q.nodes[it.ID]; known {
+	if n, known := q.nodes.get(&it.ID); known {
 		q.viewTaken(it.ID, n, now, had)
 		return nil, ErrTaken
 	}
 	if key != "" && until > now {
 		k := uniqueKey{it.Function, it.Tenant, key}
 		if id, held := q.unique.holder(k); held {
-			q.viewTaken(id, q.nodes[id], now, had)
+			n, _ := q.nodes.get(&id)
+			q.viewTaken(id, n, now, had)
 			return nil, ErrTaken
 		}
 		if q.unique.len() >= 2*q.maxCount || !q.hasRoom(it, now) {
@@ -168,7 +169,7 @@ func (q *Queue[B]) accept(it *Item[B], now int64) *node[B] {
 	q.seq++
 	n := &node[B]{Item: *it, seq: q.seq}
 	n.Revision = q.nextRevision()
-	q.nodes[it.ID] = n
+	q.nodes.set(&it.ID, n)
 	q.accepted.add(n)
 	if it.State.settled() {
 		n.settledNow()
@@ -297,7 +298,7 @@ func (q *Queue[B]) get(id ID, now int64) (View[B], error) {
 }
 
 func (q *Queue[B]) find(id ID, now int64) (*node[B], error) {
-	n, known := q.nodes[id]
+	n, known := q.nodes.get(&id)
 	switch {
 	case !known:
 		return nil, ErrUnknown
@@ -413,13 +414,9 @@ func (q *Queue[B]) Close() {
 		return
 	}
 	q.closed = true
-	for _, n := range q.nodes {
-		if n != nil {
-			n.lost()
-		}
-	}
+	q.nodes.all((*node[B]).lost)
 	q.changed.tell()
-	q.nodes, q.functions, q.progress, q.tenants, q.recent = nil, nil, nil, nil, nil
+	q.nodes, q.functions, q.progress, q.tenants, q.recent = index[B]{}, nil, nil, nil, nil
 	q.accepted, q.later, q.aging, q.turn = journal[B]{}, nodeHeap[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
 	q.settled, q.unique = settled[B]{}, uniqueKeys{}
 }

@@ -63,10 +63,11 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 	if f.counts[n.State]--; f.counts == [states]int{} {
 		q.dropFunction(f)
 	}
-	q.nodes[n.ID] = nil
+	q.nodes.set(&n.ID, nil)
 	s.names.push(n.ID)
 	for s.names.len() > q.maxCount {
-		delete(q.nodes, s.names.pop())
+		name := s.names.pop()
+		q.nodes.remove(&name)
 	}
 	n.tell()
 }

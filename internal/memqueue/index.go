@@ -1,0 +1,174 @@
+package memqueue
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// index finds jobs by their IDs. It is sorted, and not hashed: IDs are made in the order of time,
+// mostly, and jobs end and are forgotten in about that order. So those that are used one after the
+// other stand side by side, in memory that the processor has at hand; a map of all jobs spreads
+// them, and each look-up of an old one would wait for memory. IDs in any other order cost some
+// more than in a map.
+//
+// The entries stand in leaves, none of which is empty. A tree would be of two levels: a million
+// jobs are 8,000 leaves.
+type index[B any] struct {
+	firsts []ID // of each leaf
+	leaves []*leaf[B]
+}
+
+// leafSize makes a leaf fill one of the allocator's sizes, 3 KiB.
+const leafSize = 127
+
+type leaf[B any] struct {
+	used  int
+	ids   [leafSize]ID
+	nodes [leafSize]*node[B] // nil: forgotten
+}
+
+func (id *ID) before(other *ID) bool {
+	a, b := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(other[:8])
+	if a != b {
+		return a < b
+	}
+	return binary.BigEndian.Uint64(id[8:]) < binary.BigEndian.Uint64(other[8:])
+}
+
+// get returns the job with an ID; nil: it is forgotten, or is not known.
+func (x *index[B]) get(id *ID) (n *node[B], known bool) {
+	if at, i, found := x.seek(id); found {
+		return x.leaves[at].nodes[i], true
+	}
+	return nil, false
+}
+
+// set sets the job with an ID; nil: it is forgotten.
+func (x *index[B]) set(id *ID, n *node[B]) {
+	at, i, found := x.seek(id)
+	switch {
+	case found:
+		x.leaves[at].nodes[i] = n
+		return
+	case len(x.leaves) == 0:
+		x.addLeaf(0, &leaf[B]{})
+	case x.leaves[at].used == leafSize:
+		at, i = x.split(at, i)
+	}
+	l := x.leaves[at]
+	copy(l.ids[i+1:l.used+1], l.ids[i:l.used])
+	copy(l.nodes[i+1:l.used+1], l.nodes[i:l.used])
+	l.ids[i], l.nodes[i] = *id, n
+	l.used++
+	x.firsts[at] = l.ids[0]
+}
+
+// remove removes the entry of an ID, if there is one.
+func (x *index[B]) remove(id *ID) {
+	at, i, found := x.seek(id)
+	if !found {
+		return
+	}
+	l := x.leaves[at]
+	copy(l.ids[i:], l.ids[i+1:l.used])
+	copy(l.nodes[i:], l.nodes[i+1:l.used])
+	l.used--
+	l.nodes[l.used] = nil
+	if l.used == 0 {
+		x.dropLeaf(at)
+		return
+	}
+	x.firsts[at] = l.ids[0]
+	if l.used <= leafSize/4 {
+		x.merge(at)
+	}
+}
+
+// all calls do with each job that is not forgotten.
+func (x *index[B]) all(do func(n *node[B])) {
+	for _, l := range x.leaves {
+		for _, n := range l.nodes[:l.used] {
+			if n != nil {
+				do(n)
+			}
+		}
+	}
+}
+
+// seek returns where the entry of an ID is, or where it would stand: the leaf, and the place in it.
+func (x *index[B]) seek(id *ID) (at, i int, found bool) {
+	if len(x.leaves) == 0 {
+		return 0, 0, false
+	}
+	if at = len(x.leaves) - 1; id.before(&x.firsts[at]) { // else it is a new one, mostly
+		at = max(0, least(at, func(i int) bool { return id.before(&x.firsts[i]) })-1)
+	}
+	l := x.leaves[at]
+	if l.ids[l.used-1].before(id) {
+		return at, l.used, false
+	}
+	i = least(l.used, func(i int) bool { return !l.ids[i].before(id) })
+	return at, i, l.ids[i] == *id
+}
+
+// least returns the least i < n for which is is true, or n. It is true for all above that.
+func least(n int, is func(i int) bool) int {
+	low := 0
+	for low < n {
+		if mid := int(uint(low+n) / 2); is(mid) {
+			n = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	return low
+}
+
+// split makes room in a leaf that is full, for an entry at i, and returns where that goes. At the
+// end of all it goes to a leaf of its own, so that IDs that only grow fill the leaves.
+func (x *index[B]) split(at, i int) (int, int) {
+	l, next := x.leaves[at], &leaf[B]{}
+	if at == len(x.leaves)-1 && i == l.used {
+		x.addLeaf(at+1, next)
+		return at + 1, 0
+	}
+	const half = leafSize / 2
+	l.moveTo(next, half)
+	x.addLeaf(at+1, next)
+	x.firsts[at+1] = next.ids[0]
+	if i <= half {
+		return at, i
+	}
+	return at + 1, i - half
+}
+
+// merge joins a leaf that is nearly empty with the one before or after it, if both fill half of
+// one. Otherwise a job that is kept for long would keep a leaf for itself.
+func (x *index[B]) merge(at int) {
+	for first := max(at-1, 0); first <= at && first+1 < len(x.leaves); first++ {
+		l, next := x.leaves[first], x.leaves[first+1]
+		if l.used+next.used <= leafSize/2 {
+			next.moveTo(l, 0)
+			x.dropLeaf(first + 1)
+			return
+		}
+	}
+}
+
+// moveTo moves the entries from the i-th on to the end of another leaf.
+func (l *leaf[B]) moveTo(to *leaf[B], i int) {
+	copy(to.ids[to.used:], l.ids[i:l.used])
+	to.used += copy(to.nodes[to.used:], l.nodes[i:l.used])
+	clear(l.nodes[i:l.used])
+	l.used = i
+}
+
+func (x *index[B]) addLeaf(at int, l *leaf[B]) {
+	x.leaves = slices.Insert(x.leaves, at, l)
+	x.firsts = slices.Insert(x.firsts, at, ID{})
+}
+
+func (x *index[B]) dropLeaf(at int) {
+	x.leaves = slices.Delete(x.leaves, at, at+1)
+	x.firsts = slices.Delete(x.firsts, at, at+1)
+}

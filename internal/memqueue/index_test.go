@@ -1,0 +1,122 @@
+package memqueue
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"pgregory.net/rapid"
+)
+
+// indexModel is an index beside a map. IDs are few, so that they meet.
+type indexModel struct {
+	index index[int]
+	known map[ID]*node[int]
+}
+
+func drawID(t *rapid.T) (id ID) {
+	binary.BigEndian.PutUint64(id[:8], rapid.Uint64Range(0, 40).Draw(t, "time"))
+	binary.BigEndian.PutUint64(id[8:], rapid.Uint64Range(0, 40).Draw(t, "random"))
+	return id
+}
+
+// Grow adds IDs in their order, as those of new jobs.
+func (m *indexModel) Grow(t *rapid.T) {
+	id := drawID(t)
+	for i := range rapid.IntRange(1, 300).Draw(t, "how many") {
+		binary.BigEndian.PutUint64(id[8:], uint64(i))
+		m.known[id] = &node[int]{seq: uint64(i)}
+		m.index.set(&id, m.known[id])
+	}
+}
+
+func (m *indexModel) Set(t *rapid.T) {
+	id := drawID(t)
+	m.known[id] = &node[int]{}
+	m.index.set(&id, m.known[id])
+}
+
+func (m *indexModel) Forget(t *rapid.T) {
+	id := drawID(t)
+	m.known[id] = nil
+	m.index.set(&id, nil)
+}
+
+// Remove removes all IDs of a range, and perhaps some that are not there.
+func (m *indexModel) Remove(t *rapid.T) {
+	from := rapid.Uint64Range(0, 40).Draw(t, "from")
+	for range rapid.IntRange(1, 300).Draw(t, "how many") {
+		id := drawID(t)
+		binary.BigEndian.PutUint64(id[:8], from)
+		delete(m.known, id)
+		m.index.remove(&id)
+	}
+}
+
+func (m *indexModel) Check(t *rapid.T) {
+	entries, forgotten, last := 0, 0, ID{}
+	for at, l := range m.index.leaves {
+		if l.used == 0 || l.ids[0] != m.index.firsts[at] {
+			t.Fatalf("leaf %d of %d entries begins with %x and not with %x", at, l.used, m.index.firsts[at], l.ids[0])
+		}
+		for i, id := range l.ids[:l.used] {
+			if entries > 0 && !last.before(&id) {
+				t.Fatalf("%x stands before %x", last, id)
+			}
+			if n, known := m.known[id]; !known || n != l.nodes[i] {
+				t.Fatalf("%x is %v", id, l.nodes[i])
+			}
+			if last = id; l.nodes[i] == nil {
+				forgotten++
+			}
+			entries++
+		}
+	}
+	for id, n := range m.known {
+		if got, known := m.index.get(&id); !known || got != n {
+			t.Fatalf("%x is not found", id)
+		}
+	}
+	seen := 0
+	m.index.all(func(*node[int]) { seen++ })
+	none := drawID(t)
+	_, has := m.known[none]
+	_, known := m.index.get(&none)
+	if entries != len(m.known) || seen != entries-forgotten || has != known {
+		t.Fatalf("%d entries and not %d; %d jobs and not %d; %x is known: %v", entries, len(m.known), seen, entries-forgotten, none, known)
+	}
+}
+
+func TestAnIndexIsAMap(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m := &indexModel{known: map[ID]*node[int]{}}
+		t.Repeat(map[string]func(*rapid.T){"grow": m.Grow, "set": m.Set, "forget": m.Forget, "remove": m.Remove, "": m.Check})
+	})
+}
+
+func TestTheLeavesOfAnIndexAreFilledAndLetGo(t *testing.T) {
+	t.Parallel()
+	number := func(i int) (id ID) {
+		binary.BigEndian.PutUint64(id[:8], uint64(i))
+		return id
+	}
+	var x index[int]
+	const jobs = 100 * leafSize
+	for i := range jobs {
+		id := number(i)
+		x.set(&id, &node[int]{})
+	}
+	assert.Len(t, x.leaves, 100)
+	for i := range jobs { // one of each leaf is kept
+		if id := number(i); i%leafSize != 7 {
+			x.remove(&id)
+		}
+	}
+	assert.LessOrEqual(t, len(x.leaves), 8)
+	for i := range jobs {
+		id := number(i)
+		x.remove(&id)
+	}
+	assert.Empty(t, x.leaves)
+}
