@@ -59,7 +59,7 @@ func serve(b *testing.B, p peers.Peer) peers.Call {
 const senders = 8
 
 // BenchmarkSend/<peer>/<callers> is how long a Send takes until the job is accepted, while that many
-// callers make calls of another function, each when it has its answer. Each of a few senders waits
+// callers make calls of another function that waits for 1 ms, each when it has its answer. Each of a few senders waits
 // for the end of a job before it sends the next one, so that the queue is never full. The peer
 // chan+map is a queue that is written by hand, beside the same calls of faas. An "op" is half a
 // second of that; run it with -benchtime 1x.

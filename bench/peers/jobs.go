@@ -148,8 +148,8 @@ func later[I, O any](f *faas.Function[I, O]) func(context.Context, I) (O, error)
 // ended, with an error if its output is wrong.
 type Sender func(i int) (wait func() error, err error)
 
-// Mixed is a router with a function that is called and one of which jobs are sent, both with a
-// handler that adds. Send has the two ways to send jobs: to the router, FaasJobBytes, and to
+// Mixed is a router with a function that is called, whose handler waits for 1 ms, and one of which
+// jobs are sent, whose handler adds. Send has the two ways to send jobs: to the router, FaasJobBytes, and to
 // what is written by hand, ChanMap.
 type Mixed struct {
 	Live  Call
@@ -159,7 +159,7 @@ type Mixed struct {
 
 // NewMixed makes a Mixed.
 func NewMixed(c Config) Mixed {
-	r, live := newFaas(add, c, new(meter))
+	r, live := newFaas(wait, c, new(meter))
 	f := faas.Register(r, "later", faas.Handler[[]byte, []byte](rawHandler(add)),
 		faas.WithTimeout(c.Timeout), faas.WithConcurrency(c.Limit), faas.WithInline(), faas.WithRetry(faas.Retry{}))
 	hand := newHandJobs(add, c)

@@ -15,15 +15,15 @@ type indexModel struct {
 }
 
 func drawID(t *rapid.T) (id ID) {
-	binary.BigEndian.PutUint64(id[:8], rapid.Uint64Range(0, 40).Draw(t, "time"))
-	binary.BigEndian.PutUint64(id[8:], rapid.Uint64Range(0, 40).Draw(t, "random"))
+	binary.BigEndian.PutUint64(id[:8], rapid.Uint64Range(0, 7).Draw(t, "time"))
+	binary.BigEndian.PutUint64(id[8:], rapid.Uint64Range(0, 150).Draw(t, "random"))
 	return id
 }
 
 // Grow adds IDs in their order, as those of new jobs.
 func (m *indexModel) Grow(t *rapid.T) {
 	id := drawID(t)
-	for i := range rapid.IntRange(1, 300).Draw(t, "how many") {
+	for i := range rapid.IntRange(1, 150).Draw(t, "how many") {
 		binary.BigEndian.PutUint64(id[8:], uint64(i))
 		m.known[id] = &node[int]{seq: uint64(i)}
 		m.index.set(&id, m.known[id])
@@ -44,10 +44,11 @@ func (m *indexModel) Forget(t *rapid.T) {
 
 // Remove removes all IDs of a range, and perhaps some that are not there.
 func (m *indexModel) Remove(t *rapid.T) {
-	from := rapid.Uint64Range(0, 40).Draw(t, "from")
-	for range rapid.IntRange(1, 300).Draw(t, "how many") {
-		id := drawID(t)
+	from := rapid.Uint64Range(0, 7).Draw(t, "from")
+	for i := range rapid.IntRange(1, 150).Draw(t, "how many") {
+		var id ID
 		binary.BigEndian.PutUint64(id[:8], from)
+		binary.BigEndian.PutUint64(id[8:], uint64(i))
 		delete(m.known, id)
 		m.index.remove(&id)
 	}
@@ -72,18 +73,13 @@ func (m *indexModel) Check(t *rapid.T) {
 			entries++
 		}
 	}
-	for id, n := range m.known {
-		if got, known := m.index.get(&id); !known || got != n {
-			t.Fatalf("%x is not found", id)
-		}
-	}
 	seen := 0
 	m.index.all(func(*node[int]) { seen++ })
-	none := drawID(t)
-	_, has := m.known[none]
-	_, known := m.index.get(&none)
-	if entries != len(m.known) || seen != entries-forgotten || has != known {
-		t.Fatalf("%d entries and not %d; %d jobs and not %d; %x is known: %v", entries, len(m.known), seen, entries-forgotten, none, known)
+	one := drawID(t)
+	want, has := m.known[one]
+	got, known := m.index.get(&one)
+	if entries != len(m.known) || seen != entries-forgotten || has != known || got != want {
+		t.Fatalf("%d entries and not %d; %d jobs and not %d; %x is known: %v", entries, len(m.known), seen, entries-forgotten, one, known)
 	}
 }
 
