@@ -51,6 +51,14 @@ export function why(f) {
 
 /** The order of the table "Now". */
 export function byTrouble(functions) {
+  if (ranked.functions !== functions) ranked = { functions, all: rankedByTrouble(functions) };
+  return ranked.all;
+}
+
+let ranked = { functions: undefined, all: [] };
+
+// The list comes in the order of names, which stays that of equals.
+function rankedByTrouble(functions) {
   const rank = (f) => {
     if (!f.numbers) return 9;
     const { minute, queued, runaways, jobs } = f.numbers;
@@ -62,7 +70,7 @@ export function byTrouble(functions) {
     return f.state === "idle" ? 8 : f.state === "off" ? 7 : 6;
   };
   const all = functions.map((f) => ({ f, rank: rank(f), rate: n(f.numbers?.minute?.calls) }));
-  return all.sort((a, b) => a.rank - b.rank || b.rate - a.rate || (a.f.name < b.f.name ? -1 : 1)).map((one) => one.f);
+  return all.sort((a, b) => a.rank - b.rank || b.rate - a.rate).map((one) => one.f);
 }
 
 /** Since when calls have failed as they do: the first point of the last stretch in which the share

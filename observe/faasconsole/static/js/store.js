@@ -98,7 +98,8 @@ function pace({ path, every, whole }) {
   return streaming() && !whole ? Math.max(10000, 40 * many) : Math.max(every, 5 * many);
 }
 
-async function ask(key, a) {
+// routine: its time has come, and nothing the viewer has done.
+async function ask(key, a, routine) {
   if ((state.paused || document.hidden) && streaming() && state.data.has(key)) return; // it is asked for when the page goes on
   a.abort = new AbortController();
   const old = state.data.get(key);
@@ -107,7 +108,7 @@ async function ask(key, a) {
     const answer = await get(a.need.path, query, a.abort.signal);
     a.failures = 0;
     heard();
-    take(key, a.need.merge && old?.doc ? a.need.merge(old.doc, answer) : answer);
+    take(key, a.need.merge && old?.doc ? a.need.merge(old.doc, answer) : answer, routine);
   } catch (e) {
     if (e.name === "AbortError") return;
     fail(key, a, e);
@@ -115,18 +116,19 @@ async function ask(key, a) {
   a.abort = null;
   if (active.get(key) !== a) return;
   const wait = a.failures ? backoff(a.failures) : pace(a.need);
-  if (wait) a.timer = setTimeout(() => ask(key, a), wait);
+  if (wait) a.timer = setTimeout(() => ask(key, a, true), wait);
 }
 
-function take(key, answer) {
+function take(key, answer, routine) {
   if (state.paused && state.data.has(key)) {
     state.missed++;
     missedOne();
     return;
   }
+  const known = state.data.has(key);
   state.data.set(key, { doc: answer, at: Date.now() });
   if (key === "host") hello(answer);
-  touch();
+  if (!routine || !known || !streaming()) touch(); // else the next frame draws it
 }
 
 function fail(key, a, e) {

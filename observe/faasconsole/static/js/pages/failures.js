@@ -90,10 +90,17 @@ function nothing(route) {
   return h("p", { class: "muted", "data-key": "none" }, "Nothing in this range. ", wider ? h("a", { class: "link", href: here({ range: wider }) }, "Look at a wider one") : null);
 }
 
+const messages = new WeakMap(); // of the calls of an answer, which is looked at each second
+
+function messageOf(f) {
+  if (!messages.has(f)) messages.set(f, f.error ? normal(f.error) : f.errorType || f.outcome);
+  return messages.get(f);
+}
+
 function groups(list) {
   const all = new Map();
   for (const f of list) {
-    const message = f.error ? normal(f.error) : f.errorType || f.outcome;
+    const message = messageOf(f);
     const key = [f.function, f.outcome, message].join("\0");
     let g = all.get(key);
     if (!g) all.set(key, (g = { key, function: f.function, outcome: f.outcome, message, calls: [], versions: new Set(), tenants: new Set() }));

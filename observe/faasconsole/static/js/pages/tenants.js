@@ -52,7 +52,7 @@ function rows(list, d) {
       { name: "calls", title: "Calls", class: "n", sort: (t) => n(t.calls), cell: (t) => number(t.calls, { text: count(t.calls) }) },
       { name: "errors", title: "Errors, %", class: "n", sort: (t) => n(t.failures) / Math.max(1, n(t.calls)), cell: (t) => share(t.failures, t.calls, n(t.failures) / n(t.calls) >= 0.05 && "failing") },
       { name: "functions", title: "Functions", class: "n p4", sort: (t) => n(t.functions), cell: (t) => number(t.functions) },
-    ].filter(Boolean),
+    ].filter(Boolean).map((c) => ({ ...c, of: () => d })),
   }), list.length > most ? h("p", { class: "small muted" }, `and ${list.length - most} more, folded`) : null);
 }
 
