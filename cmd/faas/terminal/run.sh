@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Uses the command in terminals of tmux, as its users do, with examples/shop as the host: top and a
 # followed log while the host is stopped and started again, names completed by bash, zsh and fish, a
-# question, and the way from a release to the audit trail. If tmux, zsh or fish is absent, it is
+# question, and the way from a release to the audit trail; and without a terminal. If tmux, zsh or fish is absent, it is
 # installed on Debian as root; otherwise that is an error.
 #
 #   cmd/faas/terminal/run.sh
@@ -163,3 +163,16 @@ keys user n Enter
 sees user '^faas: nothing was done'
 sees user '^code=1'
 echo 'ok: from a release to the audit trail'
+
+# What the shop has by then, without a terminal.
+for command in ls top costs tenants failures 'jobs ls' 'jobs ls --state dead' 'alias ls resize' decisions 'source ls' audit; do
+	for width in 80 120; do
+		COLUMNS=$width faas $command >"$work/table"
+		(($(wc -L <"$work/table") <= width)) || { echo "faas $command is wider than $width columns" >&2; cat "$work/table" >&2; exit 1; }
+		if grep $'\e' "$work/table"; then echo "faas $command has colors without a terminal" >&2; exit 1; fi
+	done
+	faas $command -o json >"$work/json"
+	[[ $(head -c 1 "$work/json")$(tail -c 2 "$work/json") == '{}' ]] || { echo "faas $command -o json is no object" >&2; exit 1; }
+	faas $command -o csv | head -1 | grep -E '^[a-zA-Z0-9,]+$' >/dev/null || { echo "faas $command -o csv does not name its columns" >&2; exit 1; }
+done
+echo 'ok: tables fit without a terminal'
