@@ -133,7 +133,9 @@ func TestNamesThatDifferByASlipAreNear(t *testing.T) {
 func TestAttributesAreTheRestOfALine(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, `id=7 image="a b" big=9007199254740993 o={"x":1} empty=""`,
-		attributes(`{"time":"t","level":"INFO","msg":"m","function":"f","tenant":"t","id":7,"image":"a b","big":9007199254740993,"o":{"x":1},"empty":"","stack":"s"}`))
-	assert.Empty(t, attributes("no JSON"))
-	assert.Equal(t, "a=1", attributes(`{"a":1,"b"`))
+		attributes(`{"time":"t","level":"INFO","msg":"m","function":"f","tenant":"t","id":7,"image":"a b","big":9007199254740993,"o":{"x":1},"empty":"","stack":"s"}`, nil))
+	assert.Empty(t, attributes("no JSON", nil))
+	assert.Equal(t, "a=1", attributes(`{"a":1,"b"`, nil))
+	assert.Equal(t, "run=19.976159ms n=3 wait=soon", attributes(`{"run":19976159,"n":3,"wait":"soon"}`, spans("call")))
+	assert.Empty(t, spans("decoded"), "run may be any number of a handler's own")
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -185,7 +187,7 @@ func (a *app) line(l *admin.Line) string {
 	if place != "" {
 		place = printable(place) + ": "
 	}
-	attrs := attributes(l.JSON)
+	attrs := attributes(l.JSON, spans(l.Message))
 	if a.colors() {
 		level, attrs = paint(level, levelTone(l.Level)), paint(attrs, dim)
 	}
@@ -203,8 +205,20 @@ func levelTone(level string) tone {
 	return dim
 }
 
+// spans are the durations of a line that package observe writes for each call: the JSON has them as
+// numbers of nanoseconds, and does not say so.
+func spans(message string) []string {
+	switch message {
+	case "call":
+		return []string{"wait", "run", "cold", "billed"}
+	case "runaway ended":
+		return []string{"over"}
+	}
+	return nil
+}
+
 // attributes are those of a line, as name=value, without what stands before them.
-func attributes(text string) string {
+func attributes(text string, spans []string) string {
 	in := json.NewDecoder(strings.NewReader(text))
 	if open, err := in.Token(); err != nil || open != json.Delim('{') {
 		return ""
@@ -216,17 +230,22 @@ func attributes(text string) string {
 		if err != nil || in.Decode(&value) != nil {
 			break
 		}
-		switch name {
+		switch name := fmt.Sprint(name); name {
 		case "time", "level", "msg", "function", "tenant", "stack":
 		default:
-			out = append(out, printable(fmt.Sprint(name))+"="+attribute(value))
+			out = append(out, printable(name)+"="+attribute(value, slices.Contains(spans, name)))
 		}
 	}
 	return strings.Join(out, " ")
 }
 
-// attribute is a value: a text without quotes if it is one word.
-func attribute(value json.RawMessage) string {
+// attribute is a value: a text without quotes if it is one word, and nanoseconds as slog's TextHandler
+// has them.
+func attribute(value json.RawMessage, isSpan bool) string {
+	var ns time.Duration
+	if isSpan && json.Unmarshal(value, &ns) == nil {
+		return ns.String()
+	}
 	var text string
 	if json.Unmarshal(value, &text) != nil {
 		return printable(string(value))
