@@ -83,7 +83,14 @@ func (x *exchange) canAnswerEarly() bool {
 		return false
 	}
 	t := reflect.TypeOf(x.w)
-	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "net/http" && t.Elem().Name() == "response"
+	if t == x.settings.ownWriter.Load() {
+		return true
+	}
+	own := t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "net/http" && t.Elem().Name() == "response"
+	if own {
+		x.settings.ownWriter.Store(t)
+	}
+	return own
 }
 
 func (x *exchange) flush() error { return http.NewResponseController(x.w).Flush() }

@@ -246,16 +246,17 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body []byte) {
 	if info.Stream || !x.canAnswerEarly() {
 		out, err := f.router.Invoke(x.resolving(), name, body)
-		f.reply(x, info, name, out, err)
+		f.reply(x, info.ContentType, name, out, err)
 		return
 	}
+	kind := info.ContentType // alone: the func is allocated with all that it names
 	f.router.InvokeFunc(x.resolving(), name, body, func(out []byte, err error) {
 		if err == nil || !isCutShort(err, name) {
-			f.reply(x, info, name, out, err)
+			f.reply(x, kind, name, out, err)
 			return
 		}
 		x.closeConnection()
-		f.reply(x, info, name, out, err)
+		f.reply(x, kind, name, out, err)
 		_ = x.flush()
 	})
 }
@@ -269,14 +270,14 @@ func isCutShort(err error, name string) bool {
 }
 
 // reply writes the output of a call, or the problem.
-func (f *httpFront) reply(x *exchange, info faas.Signature, name string, out []byte, err error) {
+func (f *httpFront) reply(x *exchange, contentType, name string, out []byte, err error) {
 	if err != nil {
 		x.fail(f.problem(x, err, name))
 		return
 	}
 	x.extendWriteDeadline()
 	x.tellVersion()
-	x.setHeader(2, "Content-Type", info.ContentType)
+	x.setHeader(2, "Content-Type", contentType)
 	if len(out) > smallAnswer {
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(out)))
 	}

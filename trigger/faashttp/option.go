@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,6 +58,8 @@ type settings struct {
 	jobOwner     func(ctx context.Context) string
 	allJobs      bool
 	jobsOf       []string
+
+	ownWriter atomic.Value // the type of net/http's own writer for HTTP/1, a reflect.Type; empty: no request had one
 
 	address address
 	secret  func(keyID string) (string, bool)
