@@ -8,18 +8,22 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/tracecontext"
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
 // incomingOf returns the trace context with which a call comes from outside, or an invalid
-// one: that of a span in ctx, of the request of a front of package faashttp, or what the
-// funcs of WithIncoming find.
+// one: that of a span in ctx, of the request of a front of package faashttp, of the message
+// of another front, or what the funcs of WithIncoming find.
 func (t *Tracer) incomingOf(ctx context.Context) trace.SpanContext {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
 		return sc
 	}
 	if r, ok := faashttp.FromContext(ctx); ok && r.TraceParent != "" {
 		return parse(r.TraceParent, r.TraceState)
+	}
+	if parent, state := tracecontext.From(ctx); parent != "" {
+		return parse(parent, state)
 	}
 	for _, f := range t.incoming {
 		if parent, state := f(ctx); parent != "" {
@@ -29,15 +33,9 @@ func (t *Tracer) incomingOf(ctx context.Context) trace.SpanContext {
 	return trace.SpanContext{}
 }
 
-// The names of the headers of a W3C trace context.
-const (
-	traceparent = "traceparent"
-	tracestate  = "tracestate"
-)
-
 // parse reads a W3C trace context. A malformed one is invalid.
 func parse(parent, state string) trace.SpanContext {
-	all := propagation.MapCarrier{traceparent: parent, tracestate: state}
+	all := propagation.MapCarrier{tracecontext.TraceParent: parent, tracecontext.TraceState: state}
 	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), all))
 }
 
@@ -45,7 +43,7 @@ func parse(parent, state string) trace.SpanContext {
 func write(sc trace.SpanContext) (parent, state string) {
 	all := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), sc), all)
-	return all[traceparent], all[tracestate]
+	return all[tracecontext.TraceParent], all[tracecontext.TraceState]
 }
 
 // Carrier takes the trace context of the sender along with a job, for faas.WithCarrier. A
@@ -69,8 +67,9 @@ func restore(ctx context.Context, saved []byte) (context.Context, error) {
 		if b != '\n' {
 			continue
 		}
-		if sc := parse(string(saved[:i]), string(saved[i+1:])); sc.IsValid() {
-			return context.WithValue(ctx, savedKey{}, sc), nil
+		parent, state := string(saved[:i]), string(saved[i+1:])
+		if sc := parse(parent, state); sc.IsValid() {
+			return tracecontext.With(context.WithValue(ctx, savedKey{}, sc), parent, state), nil // With is for faashttp.ToURL
 		}
 		break
 	}

@@ -61,14 +61,13 @@ func WithAttributesAtStart() TracingOption {
 
 // WithIncoming adds where the W3C trace context of a call from outside may be found: f
 // returns the values of its headers, or an empty traceparent. ctx is the caller's. It is
-// for front doors whose context neither has a span nor a request of package faashttp; both
-// of these are looked for first. f must not block. For CloudEvents:
+// for front doors of your own. A span in the context, and what the doors of packages
+// faashttp, faasevents and faasmcp have read, are looked for first. f must not block. For a
+// consumer that puts its message into the context:
 //
 //	faasotel.WithIncoming(func(ctx context.Context) (string, string) {
-//		e, _ := faasevents.FromContext(ctx)
-//		parent, _ := e.Extensions()["traceparent"].(string)
-//		state, _ := e.Extensions()["tracestate"].(string)
-//		return parent, state
+//		m, _ := ctx.Value(messageKey{}).(*message)
+//		return m.Header("traceparent"), m.Header("tracestate")
 //	})
 func WithIncoming(f func(ctx context.Context) (traceparent, tracestate string)) TracingOption {
 	return tracingOption(func(t *Tracer) { t.incoming = append(t.incoming, f) })

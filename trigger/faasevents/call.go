@@ -9,6 +9,7 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/tracecontext"
 )
 
 // caller calls functions with events and makes replies of their outputs. It is
@@ -41,7 +42,7 @@ func (c caller) call(ctx context.Context, function string, e cloudevents.Event) 
 		}
 	}
 	// The event travels on the context as well, for WithEvent to copy.
-	ctx = faas.WithOrigin(context.WithValue(ctx, eventKey{}, e), faas.Origin{Trigger: "pubsub", Door: "cloudevents", RequestID: e.ID()})
+	ctx = faas.WithOrigin(withTrace(context.WithValue(ctx, eventKey{}, e), e), faas.Origin{Trigger: "pubsub", Door: "cloudevents", RequestID: e.ID()})
 	if !info.Stream && c.becomesJob(function) {
 		if _, err := c.router.Send(ctx, function, payload); err != nil {
 			return answer{}, problemOfSend(function, err)
@@ -57,6 +58,16 @@ func (c caller) call(ctx context.Context, function string, e cloudevents.Event) 
 		return answer{}, &problem{Status: http.StatusInternalServerError, Reason: "output", Detail: err.Error()}
 	}
 	return answer{reply: reply}, nil
+}
+
+// withTrace returns ctx with the trace context of an event, of CloudEvents' extension for
+// distributed tracing. The headers of the request are of the last hop, and the spans of what
+// serves that are in ctx already if there are any.
+func withTrace(ctx context.Context, e cloudevents.Event) context.Context {
+	all := e.Extensions()
+	parent, _ := all[tracecontext.TraceParent].(string)
+	state, _ := all[tracecontext.TraceState].(string)
+	return tracecontext.With(ctx, parent, state)
 }
 
 // sourceOf is the source of the replies that are made of a function's output.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/tracecontext"
 )
 
 // ToURL is a destination of jobs ([faas.WithOnSuccess], [faas.WithOnFailure]) at a URL: it
@@ -30,6 +31,9 @@ import (
 // [faas.Destination.WithTimeout] and [faas.Destination.WithRetry]. An answer that is lost
 // makes an envelope arrive twice: its requestId and condition tell that it is the same.
 //
+// If a trace context has traveled with the job, by the Carrier of package faasotel or by
+// [Carrier], the request has it in its traceparent and tracestate headers.
+//
 // # Which addresses it connects to
 //
 // It connects to public addresses only, unless [WithNetworks] names others: not to
@@ -39,8 +43,8 @@ import (
 // Proxies that the environment names are not used, since these would connect for it.
 //
 // A redirect is followed, up to 5 times, if its status is 307 or 308, which keep method
-// and body, and if it does not lead from https to http. The headers of [WithHeader] go to
-// the scheme, host and port of the URL alone.
+// and body, and if it does not lead from https to http. The headers of [WithHeader] and the
+// trace context go to the scheme, host and port of the URL alone.
 func ToURL(target string, opts ...DestinationOption) faas.Destination {
 	to, err := TryToURL(target, opts...)
 	if err != nil {
@@ -169,12 +173,35 @@ func (d *urlDestination) deliver(ctx context.Context, e faas.JobEnvelope) error 
 		return faas.Permanent(err)
 	}
 	req.Header = d.header.Clone()
+	if parent, state := traceOf(ctx); parent != "" && len(req.Header["Traceparent"]) == 0 {
+		req.Header.Set("Traceparent", parent)
+		if state != "" {
+			req.Header.Set("Tracestate", state)
+		}
+	}
 	res, err := d.client.Do(req)
 	if err != nil {
 		return withoutURL(err)
 	}
 	_ = res.Body.Close() // unread: a receiver that sends it slowly must not make the delivery fail
 	return verdict(res, time.Now())
+}
+
+// traceOf returns the trace context that has traveled with the job, by the carrier of
+// observe/faasotel or by [Carrier]. Both are of the sender: a delivery is no call and has no
+// span of its own.
+func traceOf(ctx context.Context) (parent, state string) {
+	parent, state = tracecontext.From(ctx)
+	if c := carriedBy(ctx); parent == "" && c != nil {
+		parent, state = c.TraceParent, c.TraceState
+	}
+	if !isTraceParent(parent) {
+		return "", ""
+	}
+	if !isTraceState(state) {
+		state = ""
+	}
+	return parent, state
 }
 
 // withoutURL returns the error of a request without the URL, since a query may have a key
@@ -248,6 +275,8 @@ func (d *urlDestination) follow(req *http.Request, via []*http.Request) error {
 				req.Header.Del(name)
 			}
 		}
+		req.Header.Del("Traceparent")
+		req.Header.Del("Tracestate")
 	}
 	return nil
 }

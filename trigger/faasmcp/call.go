@@ -8,6 +8,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/inproc/faas"
+	"github.com/inproc/faas/internal/tracecontext"
 )
 
 // call is the handler of one tool. The SDK runs it on a goroutine of each request.
@@ -39,7 +40,7 @@ func (c *call) answer(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallT
 	if !ok {
 		return failed(Failure{Outcome: Refused, Reason: faas.ReasonDenied}, "this call of "+c.name+" is not permitted"), nil
 	}
-	ctx = faas.WithOrigin(faas.WithTenant(ctx, tenant), originOf(req))
+	ctx = faas.WithOrigin(faas.WithTenant(withTrace(ctx, req), tenant), originOf(req))
 	out, err := c.router.Invoke(ctx, c.name, payload)
 	if err != nil {
 		return failureOf(c.name, err)
@@ -56,6 +57,19 @@ func originOf(req *mcp.CallToolRequest) faas.Origin {
 		o.RequestID = req.Extra.Header.Get("X-Request-Id")
 	}
 	return o
+}
+
+// withTrace returns ctx with the trace context of a call: that of params._meta, whose keys
+// the protocol reserves for it (SEP-414), or else the one of the HTTP request.
+func withTrace(ctx context.Context, req *mcp.CallToolRequest) context.Context {
+	if parent, _ := req.Params.Meta[tracecontext.TraceParent].(string); parent != "" {
+		state, _ := req.Params.Meta[tracecontext.TraceState].(string)
+		return tracecontext.With(ctx, parent, state)
+	}
+	if req.Extra == nil {
+		return ctx
+	}
+	return tracecontext.With(ctx, req.Extra.Header.Get(tracecontext.TraceParent), req.Extra.Header.Get(tracecontext.TraceState))
 }
 
 // payload makes the function's input of a tool's arguments, or says what does not

@@ -53,7 +53,9 @@
 //
 // Where the calls come from stands in their records: the [faas.Origin] has the Door
 // "mcp" and, over HTTP, the X-Request-Id of the request. The SDK does not show a tool the
-// id of its MCP request.
+// id of its MCP request. For tracing, as by observe/faasotel, a call is a part of the trace
+// that params._meta names by "traceparent" and "tracestate"; without these, of the one that
+// the HTTP request's headers name.
 //
 // # Failures
 //
