@@ -30,6 +30,7 @@ func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRe
 	}
 	q.mu.Unlock()
 	next.ID = lease.Record.ID
+	caller := ctx
 	ctx, cancel := q.inTime(ctx, &next, follow)
 	defer cancel()
 	follow, at, err := q.prepare(ctx, &now, &next, follow)
@@ -39,6 +40,10 @@ func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRe
 	c, err := q.settlement(&now, &next, follow, at)
 	if err != nil {
 		return err
+	}
+	if _, bounded := caller.Deadline(); !bounded { // a lost answer is not waited for as long as objects may take
+		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
 	}
 	seq, err := q.storeSettlement(ctx, h, c, &next)
 	if err != nil {
