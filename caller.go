@@ -33,10 +33,15 @@ type caller struct {
 // The goroutine that settles the call writes err, and given. The caller's reads them when
 // the call is over for it: it settled the call itself, or has received from worker.wake.
 type direct struct {
-	late  func(err error) // answers from another goroutine
-	given bool            // late was called
-	err   error           // of the call that is settled, or refused; nil: it is neither, or a success
-	over  bool            // it is settled
+	answer answerer // of the caller
+	given  bool     // late was called
+	err    error    // of the call that is settled, or refused; nil: it is neither, or a success
+	over   bool     // it is settled
+}
+
+// answerer is a task's reply to its caller.
+type answerer interface {
+	late(err error) // answers from another goroutine, while the handler may still run
 }
 
 // settled notes how the call has ended.

@@ -249,7 +249,7 @@ func (f *Function[In, Out]) task() *typedTask[In, Out] {
 // and may still use t, so t is left to the garbage collector.
 func (f *Function[In, Out]) recycle(t *typedTask[In, Out], reusable bool) {
 	if reusable {
-		*t = typedTask[In, Out]{f: f, handler: f.handler, near: t.near}
+		*t = typedTask[In, Out]{f: f, handler: f.handler, near: t.near, reply: t.reply}
 		f.tasks.Put(t)
 	}
 }
@@ -275,11 +275,12 @@ type typedTask[In, Out any] struct {
 	handler Handler[In, Out]
 	in      In
 	out     Out
-	bytes   bool    // a bytes call: the answer is data
-	size    int     // of the payload, bytes
-	data    []byte  // the encoded output
-	given   []byte  // the encoded input, if a capture may have it, see function.given
-	near    *worker // of its last call, see workerPool.take
+	bytes   bool     // a bytes call: the answer is data
+	size    int      // of the payload, bytes
+	data    []byte   // the encoded output
+	given   []byte   // the encoded input, if a capture may have it, see function.given
+	near    *worker  // of its last call, see workerPool.take
+	reply   answerer // of its calls by InvokeFunc; nil: there was none
 }
 
 func (t *typedTask[In, Out]) use(handler any) {

@@ -61,64 +61,87 @@ func (r *Router) InvokeFunc(ctx context.Context, name string, payload []byte, an
 	}
 }
 
+// reply is what a call of InvokeFunc answers: one of the two funcs. A task makes it at its
+// first such call, and keeps it for the next ones.
+type reply[In, Out any] struct {
+	direct
+	typed func(Out, error)
+	bytes func([]byte, error)
+}
+
+// give answers with what the handler has left in t, or with err: then t is not used.
+func (r *reply[In, Out]) give(t *typedTask[In, Out], err error) {
+	var out Out
+	switch {
+	case r.bytes != nil && err != nil:
+		r.bytes(nil, err)
+	case r.bytes != nil:
+		r.bytes(t.data, nil)
+	case err != nil:
+		r.typed(out, err)
+	default:
+		r.typed(t.out, nil)
+	}
+}
+
+func (r *reply[In, Out]) late(err error) { r.give(nil, err) }
+
+// direct returns the task's reply, which answers by one of the funcs.
+func (t *typedTask[In, Out]) direct(typed func(Out, error), bytes func([]byte, error)) *reply[In, Out] {
+	r, ok := t.reply.(*reply[In, Out])
+	if !ok {
+		r = &reply[In, Out]{}
+		t.reply = r
+	}
+	r.typed, r.bytes, r.answer = typed, bytes, r
+	return r
+}
+
 // invokeFunc is InvokeFunc of a version's handle. If gone is true there was no answer, and
 // the name has to be looked up again.
 func (f *Function[In, Out]) invokeFunc(ctx context.Context, to target, in In, answer func(Out, error)) (gone bool) {
-	return f.answerTo(ctx, to, func(t *typedTask[In, Out]) *Error {
+	t := f.task()
+	return f.answerTo(ctx, to, t, t.direct(answer, nil), func() *Error {
 		if f.core.copy {
 			return t.copyIn(in)
 		}
 		t.in = in
 		return nil
-	}, func(t *typedTask[In, Out], err error) {
-		var out Out
-		if err == nil {
-			out = t.out
-		}
-		answer(out, err)
 	})
 }
 
 func (f *Function[In, Out]) invokeBytesFunc(ctx context.Context, to target, payload []byte, answer func([]byte, error)) (gone bool) {
-	return f.answerTo(ctx, to, func(t *typedTask[In, Out]) *Error {
+	t := f.task()
+	return f.answerTo(ctx, to, t, t.direct(nil, answer), func() *Error {
 		t.bytes, t.size = true, len(payload)
 		return f.accept(payload, t)
-	}, func(t *typedTask[In, Out], err error) {
-		if err != nil {
-			answer(nil, err)
-			return
-		}
-		answer(t.data, nil)
 	})
 }
 
-// answerTo makes one call, whose input accept puts into the task, and answers it. Of a
-// handler that still runs answer gets no task.
-func (f *Function[In, Out]) answerTo(ctx context.Context, to target, accept func(*typedTask[In, Out]) *Error,
-	answer func(*typedTask[In, Out], error),
-) (gone bool) {
-	t, d := f.task(), &direct{late: func(err error) { answer(nil, err) }}
+// answerTo makes one call, whose input accept puts into the task, and answers it.
+func (f *Function[In, Out]) answerTo(ctx context.Context, to target, t *typedTask[In, Out], r *reply[In, Out], accept func() *Error) (gone bool) {
 	returned := false
 	defer func() { // a handler, a hook or a method of ctx has called Goexit
-		if !returned && !d.given {
-			answer(t, to.endOf(d))
+		if !returned && !r.given {
+			r.give(t, to.endOf(&r.direct))
 		}
 	}()
-	reusable, err := f.runDirect(ctx, to, t, d, accept)
+	reusable, err := f.runDirect(ctx, to, t, &r.direct, accept)
 	returned = true
 	gone = err == errGone //nolint:errorlint // target.invoke returns this very value
-	if !d.given && !gone {
-		answer(t, err)
+	if !r.given && !gone {
+		r.give(t, err)
+	}
+	if reusable {
+		*r = reply[In, Out]{} // the task keeps it, and with it the caller's func
 	}
 	f.recycle(t, reusable)
 	return gone
 }
 
 // runDirect is answerTo without the answer.
-func (f *Function[In, Out]) runDirect(ctx context.Context, to target, t *typedTask[In, Out], d *direct,
-	accept func(*typedTask[In, Out]) *Error,
-) (reusable bool, err error) {
-	if bad := accept(t); bad != nil {
+func (f *Function[In, Out]) runDirect(ctx context.Context, to target, t *typedTask[In, Out], d *direct, accept func() *Error) (reusable bool, err error) {
+	if bad := accept(); bad != nil {
 		return true, to.turnAway(ctx, bad)
 	}
 	_, reusable, err = to.start(ctx, &caller{direct: d}, t, &t.near)

@@ -135,7 +135,7 @@ func TestAContextThatEndsBetweenTwoCallsDisturbsNoOther(t *testing.T) {
 // slowEnd is a context whose Err blocks once it has ended: its caller is leaving then, and
 // has not left.
 type slowEnd struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context
 
 	leaving chan struct{}
 }
@@ -215,19 +215,19 @@ func TestManyCallsOfOneContextAreLeftAtOnce(t *testing.T) {
 
 // mapped is a context that can't be compared.
 type mapped struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context
 
 	values map[any]any
 }
 
 // lagging is a context whose Done closes before its Err says so.
-type lagging struct{ context.Context } //nolint:containedctx // it is one
+type lagging struct{ context.Context }
 
 func (lagging) Err() error { return nil }
 
 // hidden is a context of which package context does not know the kind.
 type hidden struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context
 
 	ask func(key any) any
 }
@@ -294,7 +294,7 @@ func TestAContextOfAnyKindMayComeOften(t *testing.T) {
 	})
 }
 
-func deadlined(t *testing.T, ctx context.Context) context.Context { //nolint:revive // t comes first in every helper
+func deadlined(t *testing.T, ctx context.Context) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Hour)
 	t.Cleanup(cancel)

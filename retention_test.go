@@ -302,6 +302,15 @@ var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...fa
 			require.NoError(t, err)
 		}
 	},
+	"the func of InvokeFunc": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
+		f := faas.Register(r, "f", double, opts...)
+		faas.Register(r, "bytes", func(_ context.Context, b []byte) ([]byte, error) { return b, nil }, opts...)
+		for range 20 {
+			o := w.object()
+			f.InvokeFunc(t.Context(), 1, func(n int, _ error) { o[0] = byte(n) })
+			r.InvokeFunc(t.Context(), "bytes", []byte("x"), func(b []byte, _ error) { o[0] = b[0] })
+		}
+	},
 	"instances that are spent": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
 		var kept []context.Context
 		f := faas.RegisterInit(r, "f", func(context.Context) (faas.Handler[int, int], func(context.Context) error, error) {

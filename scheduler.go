@@ -305,7 +305,7 @@ func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 			reusable, err = false, w.takeAnswer()
 			return
 		}
-		for !<-w.wake { //nolint:revive // a watch's wake-up is no answer
+		for !<-w.wake { // a watch's wake-up is no answer
 		}
 		reusable, err = w.collect(c)
 	}()

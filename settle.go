@@ -181,7 +181,7 @@ func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router
 	d.given = true
 	w.leave(c)
 	defer r.guardHook("InvokeFunc", c.who.name)
-	d.late(err)
+	d.answer.late(err)
 }
 
 // fill makes the call's record in e, which must be zero. It must be called before
