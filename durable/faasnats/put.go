@@ -105,13 +105,15 @@ func (q *Queue) createLarge(ctx context.Context, p place, rec *faas.JobRecord) (
 	case !errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, objectGrace/2)
+	objects, cancel := context.WithTimeout(ctx, objectGrace/2)
 	defer cancel()
-	at, err := q.objects.enlarge(ctx, rec, large{}, p.owner(rec.ID))
+	at, err := q.objects.enlarge(objects, rec, large{}, p.owner(rec.ID))
 	if err != nil {
 		return 0, err
 	}
-	seq, err := q.createAt(ctx, p, rec, at)
+	answer, cancel := untilAnswered(objects, ctx)
+	defer cancel()
+	seq, err := q.createAt(answer, p, rec, at)
 	if errors.Is(err, errFence) {
 		q.objects.forget(ctx, &at) // else it is not known whether the record was written
 	}

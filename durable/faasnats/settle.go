@@ -30,10 +30,12 @@ func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRe
 	}
 	q.mu.Unlock()
 	next.ID = lease.Record.ID
-	caller := ctx
-	ctx, cancel := q.inTime(ctx, &next, follow)
+	if err := q.openConsumers(ctx, follow); err != nil {
+		return q.failed(ctx, "settle a job", err)
+	}
+	objects, cancel := q.inTime(ctx, &next, follow)
 	defer cancel()
-	follow, at, err := q.prepare(ctx, &now, &next, follow)
+	follow, at, err := q.prepare(objects, &now, &next, follow)
 	if err != nil {
 		return q.failed(ctx, "settle a job", err)
 	}
@@ -41,11 +43,9 @@ func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRe
 	if err != nil {
 		return err
 	}
-	if _, bounded := caller.Deadline(); !bounded { // a lost answer is not waited for as long as objects may take
-		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
-		defer cancel()
-	}
-	seq, err := q.storeSettlement(ctx, h, c, &next)
+	answer, cancel := untilAnswered(objects, ctx)
+	defer cancel()
+	seq, err := q.storeSettlement(answer, h, c, &next)
 	if err != nil {
 		return err
 	}
@@ -167,11 +167,7 @@ func (q *Queue) prepare(ctx context.Context, h *held, next *faas.JobRecord, foll
 func (q *Queue) prepareFollow(ctx context.Context, owner string, follow []faas.JobRecord) (some []object, err error) {
 	objects := make([]object, len(follow))
 	for i := range follow {
-		p := placeOf(&follow[i])
-		if err := q.openConsumer(ctx, p); err != nil {
-			return nil, err
-		}
-		both := owner + ownerSeparator + p.owner(follow[i].ID)
+		both := owner + ownerSeparator + placeOf(&follow[i]).owner(follow[i].ID)
 		if objects[i], err = q.objects.object(ctx, follow[i].Payload, min(mostFollow, q.objects.inline), object{}, both); err != nil {
 			return nil, err
 		}
@@ -182,12 +178,32 @@ func (q *Queue) prepareFollow(ctx context.Context, owner string, follow []faas.J
 	return some, nil
 }
 
+// openConsumers makes the consumers of jobs that are to be put.
+func (q *Queue) openConsumers(ctx context.Context, jobs []faas.JobRecord) error {
+	for i := range jobs {
+		if err := q.openConsumer(ctx, placeOf(&jobs[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // inTime bounds a write that needs an object.
 func (q *Queue) inTime(ctx context.Context, next *faas.JobRecord, follow []faas.JobRecord) (context.Context, context.CancelFunc) {
 	if len(next.Payload) <= q.objects.inline && len(next.Output) <= q.objects.inline && len(follow) == 0 {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, objectGrace/2)
+}
+
+// untilAnswered bounds the wait for the server's answer to the write that needs the objects. Their
+// time is minutes, and under a deadline the client sets none of its own: an answer that is lost
+// would be waited for as long. The deadline of the caller's context holds in place of that.
+func untilAnswered(objects, caller context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := caller.Deadline(); bounded {
+		return context.WithCancel(objects)
+	}
+	return context.WithTimeout(objects, requestTimeout)
 }
 
 // wasMine finds out whether a write that failed has happened: then the fence has refused

@@ -19,8 +19,6 @@ func (q *Queue) Swap(ctx context.Context, old, next faas.JobRecord) error {
 		return err
 	}
 	next.ID = old.ID
-	ctx, cancel := q.inTime(ctx, &next, nil)
-	defer cancel()
 	now, err := q.overwrite(ctx, s, &next, remove)
 	switch {
 	case errors.Is(err, errFence):
@@ -57,7 +55,9 @@ func (q *Queue) swappable(ctx context.Context, old *faas.JobRecord, remove bool)
 
 // overwrite writes a record over s.
 func (q *Queue) overwrite(ctx context.Context, s *stored, next *faas.JobRecord, remove bool) (*stored, error) {
-	at, err := q.objects.enlarge(ctx, next, s.large, s.place.owner(next.ID))
+	objects, cancel := q.inTime(ctx, next, nil)
+	defer cancel()
+	at, err := q.objects.enlarge(objects, next, s.large, s.place.owner(next.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,9 @@ func (q *Queue) overwrite(ctx context.Context, s *stored, next *faas.JobRecord, 
 	if err != nil {
 		return nil, err
 	}
-	seq, err := q.store(ctx, msg)
+	answer, cancel := untilAnswered(objects, ctx)
+	defer cancel()
+	seq, err := q.store(answer, msg)
 	return &stored{rec: *next, place: s.place, state: state, seq: seq, large: at, settled: next.State.IsSettled() || remove}, err
 }
 

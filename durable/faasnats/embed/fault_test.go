@@ -172,6 +172,30 @@ func TestAServerThatIsSlowAnswersSendWithinItsContext(t *testing.T) {
 	})
 }
 
+// A settlement with a destination may need the object store, which has minutes. The wait for the
+// server's answer has not.
+func TestASettlementWithADestinationWhoseAnswerIsLostFailsWithinSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &line{}
+		q := peer(t, open(t, t.TempDir()), l)
+		for i, name := range []string{"f", "g"} {
+			_, err := q.Put(t.Context(), smallJob(byte(i), name))
+			require.NoError(t, err)
+		}
+		lease, err := q.Lease(t.Context(), faas.LeaseRequest{Functions: []string{"f"}, Term: time.Hour})
+		require.NoError(t, err)
+		next := lease.Record
+		next.State, next.Settled, next.KeepUntil = faas.JobSucceeded, time.Now(), time.Now().Add(time.Hour)
+		follow := smallJob(2, "g")
+
+		l.delay.Store(int64(20 * time.Second))
+		start := time.Now()
+		err = q.Settle(context.Background(), lease, next, follow)
+		require.Error(t, err)
+		require.Less(t, time.Since(start), 10*time.Second)
+	})
+}
+
 func TestAServerThatRefusesNothingYetIsNotFilledToItsBrim(t *testing.T) {
 	const most = 4 << 20
 	s := serve(t, func(o *server.Options) { o.JetStreamMaxStore = most })
