@@ -63,7 +63,7 @@ func (d *delivery) run() {
 		}
 		d.finish(end)
 	}()
-	*end = d.decide()
+	*end = d.attempt()
 	ended = true
 }
 
@@ -76,8 +76,8 @@ func (d *delivery) heed() {
 	}
 }
 
-// decide makes the call, unless the job must not run.
-func (d *delivery) decide() jobEnd {
+// attempt makes the call, unless the job must not run.
+func (d *delivery) attempt() jobEnd {
 	rec := &d.lease.Record
 	if end, early := rec.premature(d.policy, d.work.at); early {
 		d.noteBatch(&end)
@@ -123,8 +123,7 @@ func (d *delivery) call() ([]byte, error) {
 	if failed != nil {
 		return nil, sendRefused(refusal(rec.Function, uuid.Nil, ReasonInput, wrapCause(ErrInput, failed)))
 	}
-	out, err = d.router.Invoke(ctx, rec.calledName(), payload)
-	return out, err
+	return d.router.Invoke(ctx, rec.calledName(), payload)
 }
 
 // noteBatch notes in the end of a delivery what it says of a batch.
