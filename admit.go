@@ -217,8 +217,9 @@ func (fn *function) unreserve(c *callContext) {
 
 // acquire gets the call its slot, and waits for one if none is free. The wait ends at
 // the caller's deadline even if the caller's context does not end there, as some
-// contexts of other packages do not. Admission calls no method of the caller's context:
-// it gets a departure, which has only the Done channel.
+// contexts of other packages do not. Admission must not call methods of the caller's
+// context, which is foreign code: it gets a departure, a context that has only the caller's
+// Done channel.
 func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
 	// invoke may have counted the call in scaling before it found no free slot: enter
@@ -255,8 +256,9 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	return refusal(fn.who.name, c.id, ReasonQueueCanceled, q.end())
 }
 
-// mayRun asks the delivery that c is the call of, once c has its slot. The slot is given back
-// if it may not, and also if the queue of jobs, which the delivery asks, calls Goexit.
+// mayRun asks the job's delivery of which c is the call whether c may run; c has just got its
+// slot. If it may not, mayRun gives the slot back. It does so also if the queue of jobs, which
+// the delivery asks, calls Goexit.
 func (c *callContext) mayRun(job jobDelivery) (may bool) {
 	defer func() {
 		if !may {

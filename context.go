@@ -330,11 +330,11 @@ func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// signal returns the signals, and makes them at first.
+// signal returns the call's signals, and makes them if there are none yet.
 //
-// The goroutine that ends the context sets state and then loads signals; here signals
-// is stored and then state loaded. So at least one of the two sees the other, and done
-// is closed. If both do, fire closes it once.
+// The goroutine that ends the context stores state and then loads signals; signal stores
+// signals and then loads state. So at least one of the two sees what the other has stored,
+// and closes done. If both do, fire closes it once.
 func (c *callContext) signal() *signals {
 	if s := c.signals.Load(); s != nil {
 		return s

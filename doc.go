@@ -161,7 +161,8 @@ state is inside the router: routers don't share anything, and one that is made
 inside a testing/synctest bubble uses the bubble's clock.
 
 What a call held (its input and output, its caller's context, its instance) can be
-garbage-collected when the call is over, even if the handler keeps its context. A
+garbage-collected when the call is over, even if the handler keeps its context. (A
+context with which calls come again and again may be kept up to a second longer.) A
 removed function and a closed router can be collected once their last handler has
 returned.
 

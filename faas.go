@@ -114,7 +114,7 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 }
 
 // Function is a handle for typed calls, which need no look-up and no codec. It is
-// bound to its registration: after [Router.Remove] its calls answer [ErrNotFound],
+// bound to its registration: calls made after [Router.Remove] answer [ErrNotFound],
 // even if another function has been registered under the name. Its methods may be
 // called concurrently.
 type Function[In, Out any] struct {
@@ -395,7 +395,7 @@ func (r *Router) Remove(name string) error {
 	return nil
 }
 
-// accept decodes a payload into in, a pointer to the handler's input.
+// accept refuses a payload over WithLimits, and decodes it into in, a pointer to the handler's input.
 func (fn *function) accept(payload []byte, in any) *Error {
 	if len(payload) > fn.limitIn {
 		return refusal(fn.who.name, uuid.Nil, ReasonTooLarge, tooLarge("payload", len(payload), fn.limitIn))

@@ -14,14 +14,14 @@ import (
 //   - on another goroutine when the deadline passes before that, or the router is closed.
 //
 // So the answer comes in time although the handler does not return. InvokeFunc itself
-// returns when the handler has, and answer. A handler that goes on after the answer is a
+// returns when both the handler and answer have. A handler that goes on after the answer is a
 // runaway as any other (see WithRunaways), and here it keeps also its caller's goroutine.
 //
 // All else is as with Invoke, except that nothing waits for the end of ctx. The handler's
 // context ends with ctx as soon as the handler asks it, by Done, Err, or a context that is
-// derived from it. But a handler that does not ask is left at the deadline, or at that of
-// ctx, and not when ctx is canceled: the answer and the record come then, or when it
-// returns, and are Canceled. A runtime.Goexit of the handler ends the calling goroutine,
+// derived from it. A handler that never asks is left at the deadline only. The call is then
+// TimedOut, although ctx was canceled before; it is Canceled if the deadline was that of
+// ctx, or if the handler returns first. A runtime.Goexit of the handler ends the calling goroutine,
 // after answer was called.
 //
 // A panic of answer is a panic of InvokeFunc, or on the other goroutine it is caught and

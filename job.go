@@ -20,7 +20,7 @@ type Job[Out any] struct {
 	id        uuid.UUID
 	duplicate bool
 	codec     Codec
-	answer    *jobAnswer // once it was seen, or the queue has told it
+	answer    *jobAnswer // has the end once Wait has seen it, or the queue in memory has told it
 }
 
 // newJob returns the handle of a job that was sent, or was there already.

@@ -7,6 +7,9 @@ import (
 	"github.com/google/uuid"
 )
 
+// A Wait asks for the end of a job in three steps: what the Job knows, what a queue in memory
+// tells it (awaitAnswer, jobAnswer.tell), and the record in the queue (awaitJob).
+
 // awaitAnswer waits for the end of a job of which a queue in memory has the answer. It returns nil
 // if awaitJob has to be asked.
 func (r *Router) awaitAnswer(ctx context.Context, a *jobAnswer, inside *callContext) *jobMore {
@@ -17,8 +20,9 @@ func (r *Router) awaitAnswer(ctx context.Context, a *jobAnswer, inside *callCont
 	return a.await(ctx, j.ctx.Done())
 }
 
-// awaitJob waits until a job is settled. A queue in memory wakes it in the step that settles the
-// job: write, in internal/memqueue, closes the channel that Await waits for.
+// awaitJob waits until a job is settled, for a Job that is not of a Send to a queue in memory: by
+// Router.Job, of a duplicate, or in another queue. In memory it is woken in the step that settles
+// the job: write, in internal/memqueue, closes the channel that Await waits for.
 func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
 	j := r.jobHost()
 	isInside := inside != nil && !inside.isOver()

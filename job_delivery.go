@@ -275,8 +275,8 @@ func (d *delivery) finish(end *jobEnd) {
 	d.settleAbroad(&s)
 }
 
-// settleHere settles the job in a queue in memory. The lease's record becomes the next one: it is
-// the delivery's own.
+// settleHere settles the job in a queue in memory. It changes the lease's record in place into the
+// job's next one: there that record belongs to the delivery.
 func (d *delivery) settleHere(end *jobEnd) {
 	rec, now := &d.lease.Record, end.At
 	if now.IsZero() || rec.Items > 0 { // a batch has been looked at since

@@ -14,8 +14,8 @@ import (
 //
 // A delivery is a job of its own. It is put in the same step in which the first job is
 // settled, so that no crash loses it, and its ID follows from the first job's, so that it
-// is put once. It is retried as other jobs are. A delivery to a Go func that is dead in
-// the end is told to no destination.
+// is put once. It is retried as other jobs are. If a delivery to a Go func is dead in
+// the end, no destination is told of that.
 type Destination struct {
 	function string
 	deliver  func(ctx context.Context, e JobEnvelope) error

@@ -45,7 +45,7 @@ func pause(ctx context.Context) {
 }
 
 // insist runs f, which calls a queue. If the queue calls Goexit, f runs again after a pause, on a
-// goroutine of its own, and so on until ctx ends: f has to bear that.
+// goroutine of its own, and so on until ctx ends. So f must be safe to run again.
 func insist(ctx context.Context, f func()) {
 	returned := false
 	defer func() {

@@ -162,8 +162,9 @@ func decide(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 }
 
 // afterCall decides about a delivery that was admitted, when it ends: see finish. A failure is
-// tried again, unless its handler said Permanent, if there were at most Retry.Max attempts and the
-// next comes before the job is too old. After RetryAfter only the age counts.
+// tried again if the handler did not say Permanent, if there were at most Retry.Max attempts, and
+// if the next begins before the job is too old. Else the job is dead, or a batch is split. After
+// RetryAfter only the age counts.
 func afterCall(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 	switch end.Outcome {
 	case OK:

@@ -10,14 +10,14 @@ import (
 
 // Prepare is Send without its last step: it encodes the input, checks the options and asks
 // the gates as Send does, and returns the job's record in place of giving it to the queue.
-// It is for what keeps jobs until it is sure that they are to be made, as package
-// trigger/faaspg does in a table of the sender's own database. [Router.Accept] gives the
-// record to the queue then, in this process or in another one that has decoded it from JSON.
+// It is for code that keeps jobs until it is certain that they are to be sent, as package
+// trigger/faaspg does in a table of the sender's own database. [Router.Accept] then gives
+// the record to the queue, in this process or in another one that has decoded it from JSON.
 //
 // The record has its ID: so it can be accepted again after a failure of which the outcome is
 // not known. Its age, and a delay, count from Prepare; the window of a unique key counts from
-// Accept. Prepare does not look whether a queue has room for the job, and errors are those of
-// Send, but for those of the queue. The record is the caller's, Payload included.
+// Accept. Prepare does not check whether the queue has room. It returns the errors of Send,
+// but for those of the queue, which Accept returns. The record is the caller's, Payload included.
 func (f *Function[In, Out]) Prepare(ctx context.Context, in In, opts ...SendOption) (JobRecord, error) {
 	payload, err := f.core.encodeJob(&in)
 	if err != nil {

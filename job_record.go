@@ -76,7 +76,7 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 type jobAnswer struct {
 	end  atomic.Pointer[jobMore] // of the settled record; nil: it is not known
 	mu   sync.Mutex              // guards done
-	done chan struct{}           // closed when the queue will tell nothing more; nil: no goroutine waits, and it may
+	done chan struct{}           // closed once the queue tells nothing more; nil: no Wait has asked, and it may still tell
 }
 
 // noMore is the done of answers of which the queue tells nothing, or nothing more.
@@ -116,8 +116,9 @@ func (a *jobAnswer) await(ctx context.Context, stop <-chan struct{}) *jobMore {
 	return a.end.Load() // also if stop has won: perhaps it was closed after the job was settled
 }
 
-// wait returns what is closed with the end. What its caller has done before can be read by the
-// deliveries of the job that begin later: the compare-and-swap is the edge, see isKnown.
+// wait returns a channel that is closed once the end is known, or the queue tells nothing more.
+// What the caller of wait wrote before is visible to deliveries that begin later: the
+// compare-and-swap here, and the load in isKnown, order the two.
 func (a *jobAnswer) wait() <-chan struct{} {
 	a.end.CompareAndSwap(nil, nil)
 	a.mu.Lock()

@@ -10,7 +10,8 @@ import (
 // handler returned an error, panicked or exited, or its timeout passed. Deliveries that
 // don't reach the handler are no attempts; for those see [WithMaxAge].
 //
-// The nth retry comes First × Factorⁿ⁻¹ after the attempt before it, and not later than
+// The wait before the nth retry is First × Factorⁿ⁻¹, but at most Longest. It begins when the
+// failed attempt has ended. Jitter then makes it longer or shorter, so that it can be above
 // Longest. Without [WithRetry] a function has Lambda's policy, two retries after 60 and
 // 120 seconds. The zero Retry has none.
 type Retry struct {

@@ -59,7 +59,8 @@ func WithUnique(key string, window time.Duration) SendOption {
 
 // WithOrderKey gives a job a key. The jobs of a function and a tenant that have the same
 // key run one at a time, in the order in which they are due: the next begins when the one
-// before it is settled, its retries included.
+// before it is settled, its retries included. A handler that outlives a job that is dead,
+// for example by a timeout, is not waited for.
 func WithOrderKey(key string) SendOption {
 	return sendOption(func(s *sendSettings) {
 		s.rec.OrderKey = key
@@ -185,8 +186,8 @@ func (f *Function[In, Out]) Job(id uuid.UUID) *Job[Out] {
 
 // Send is [Function.Send] by name, with an encoded input, which is copied. The name may
 // have a version; it is looked up here, and again for each delivery. The payload is
-// decoded by the deliveries only: one that does not decode is a job that is dead with
-// [ConditionInvalid]. A streaming function is an error that Is [ErrType].
+// decoded by the deliveries only: if it does not decode there, the job is dead with
+// [ConditionInvalid]. For a streaming function Send returns an error that Is [ErrType].
 func (r *Router) Send(ctx context.Context, name string, payload []byte, opts ...SendOption) (*Job[[]byte], error) {
 	to, unknown := r.peek("send", name)
 	if unknown != nil {

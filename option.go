@@ -337,8 +337,8 @@ func WithMeter(m Meter) Option {
 // but its Tenant is that of ctx: [WithTenantKey] is asked later. nil means not sampled,
 // and costs little more than the question.
 //
-// If the function of a call by name is removed before the call has its slot, its Trace
-// ends with nil, and f is asked again about the function that then has the name.
+// If the function of a call by name is removed before the call has a slot or waits for
+// one, its Trace ends with nil, and f is asked again about the function that then has the name.
 //
 // f is not asked for calls that never ask for admission: of a name that is not
 // registered, with a nil context, with a payload that does not decode, and by

@@ -14,7 +14,8 @@ import (
 // it ends, that func wakes the caller, and the caller waits for its worker alone.
 //
 // A watch changes how the caller learns of the end, and nothing else: the caller that was
-// woken looks at Done, and leaves the call as without a watch.
+// woken looks at Done, and leaves the call as without a watch. Calls on their caller's goroutine
+// have none: there nothing waits for the end of the context.
 type parentWatch struct {
 	done  <-chan struct{} // of the last call's context; nil: that never ends
 	calls int32           // how many calls in a row came with done since the first; unwatchable: see start
@@ -27,8 +28,8 @@ const (
 	repeats = 8
 	// unwatchable stands for calls if package context would need a goroutine to watch.
 	unwatchable = math.MinInt32
-	// watchAlive is for how long an idle worker keeps its watch, at least. As the pool looks
-	// once in a watchAlive it may be twice as long: a second.
+	// watchAlive is for how long an idle worker keeps its watch at least, if no call with another
+	// context comes. As the pool looks once in a watchAlive it may be twice as long: a second.
 	watchAlive = 500 * time.Millisecond
 )
 

@@ -150,7 +150,7 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 // and before the call had a slot or waited for one. (A call that waits already goes on.) It
 // stays inside the package: the name is looked up again. That comes to an end, since a name
 // never stands for a function that is removed: each errGone takes one more removal.
-var errGone = errors.New("removed before the call had its slot")
+var errGone = errors.New("removed before the call had a slot or waited for one")
 
 // isGone tells whether refused has the removal of the target for its cause, and the name can be
 // looked up again. If it is true nothing of the call is left here: it goes to another

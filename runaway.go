@@ -42,8 +42,8 @@ func (w *worker) runAway(c *callContext, at int64) {
 	})
 }
 
-// leave ends a runaway. It is called twice: by the goroutine that settled the call, once
-// the caller has its answer, and by the handler's, once the handler has returned. The
+// leave ends a runaway. It is called twice: by the goroutine that settled the call, once the
+// record is written, and by the handler's, once the handler has returned. The
 // second call does the work: it gives back the seat and the slot, and records what the
 // handler used after the end of its call. The two may come in either order; the add
 // makes what the first wrote visible to the second.

@@ -132,8 +132,8 @@ func (c ConcurrencyScaler) tick(l Load, m *concurrencyState, bounded bool) (Targ
 	now := m.now(l)
 	next := m.interval(l, now)
 	if l.Instances > m.last {
-		// Calls have grown the function within Target.UpTo, without asking. ScaleDownDelay
-		// holds that number as it holds those that Desired returned.
+		// There are more instances than Desired has returned: calls have started them without
+		// asking, up to Target.UpTo. ScaleDownDelay has to hold this number, too.
 		next.kpa = next.kpa.Hold(c.kpa(l), now, l.Instances)
 	}
 	sample := kpa.Sample{Now: now, Ready: l.Ready, Stable: l.Stable, Panic: l.Burst}

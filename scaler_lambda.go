@@ -71,9 +71,9 @@ func (p LambdaScaler) begin(l Load) *lambdaState {
 	return &lambdaState{epoch: l.Now, quota: float64(p.Burst), need: window.NewMax(int(slots))}
 }
 
-// slot returns the length of the slots that need keeps a maximum for. It is a sixtieth of
-// KeepAlive, so that the state stays small for any KeepAlive, for example 10 s for 10 min;
-// it is not below a tick, since only a tick lowers the function.
+// slot returns the length of a slot of time; the field need keeps a maximum for each. It is a
+// sixtieth of KeepAlive, for example 10 s for 10 min, so that the state stays small for any
+// KeepAlive. It is not below a tick, since only a tick lowers the number of instances.
 func (p LambdaScaler) slot() time.Duration { return max(scaleTick, p.KeepAlive/60) }
 
 // refill returns a copy of m at the time of l, with the quota that has come back since. A

@@ -24,7 +24,8 @@ import (
 // decide lets the first settle win. That goroutine writes the record in follow and wakes the
 // caller in conclude; the caller takes the answer in collect. An inline call and one of
 // InvokeFunc have no worker goroutine: serve calls exec itself. If the handler loses, it is
-// a runaway: runaway.go gives its slot and its seat back when the handler returns.
+// a runaway: runaway.go gives its slot and its seat back when the handler returns, or the
+// slot at once (WithRunaways).
 //
 // The states of a call (callContext.state), a worker and an instance:
 //
@@ -182,8 +183,8 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 		c.deadline = now + timeout
 	}
 	if w.work != nil {
-		// A watch may have woken the caller of the call before, and ended since this one
-		// looked at done in meet: so it looks again, as the owner of w.
+		// A watch wakes once. If the context has ended since meet looked at Done, the watch may have
+		// woken the caller of w's last call already, and would not wake this one: so look again.
 		q.watched = w.parent.sees(q.done) && !q.isDone()
 	}
 	if !q.asked || w.parent.isDue() {
@@ -279,8 +280,8 @@ func (p pending) await(q *caller) (reusable bool, err error) {
 	return p.awaitOrLeave(q)
 }
 
-// awaitOrLeave waits for both. A watch's wake-up is no answer: it is this call's, and done
-// is closed, or it is late and was meant for a call before.
+// awaitOrLeave waits for the worker and for the caller's Done. A false from wake comes from a
+// watch and is no answer: it is for this call, and done is closed; or it was for an earlier one.
 func (p pending) awaitOrLeave(q *caller) (reusable bool, err error) {
 	for {
 		select {
@@ -353,8 +354,8 @@ func (w *worker) arm(c *callContext) {
 	}
 }
 
-// expire runs on the timer's goroutine. It settles the worker's call as timed out
-// if the deadline has passed; if not, it sets the timer for that deadline.
+// expire runs on the timer's goroutine. It settles the worker's call if the deadline has
+// passed: decide makes it TimedOut, or Canceled by the caller's deadline. If not, it sets the timer for that deadline.
 //
 // No call is missed: expire clears armed and then loads call, serve stores call and
 // then arm loads armed. Either arm sees 0 and sets the timer, or expire sees the
@@ -386,8 +387,8 @@ func (w *worker) exec(c *callContext) (won bool) {
 			} else {
 				v.err = ErrExited
 			}
-			// Dead after a panic too, because it may come from a deferred function that
-			// Goexit runs: after the recover Goexit still ends the goroutine.
+			// A panic may come from a deferred function that Goexit runs. recover ends the panic,
+			// and Goexit still ends the goroutine. So w is dead after a panic, too.
 			w.dead = true
 		}
 		won = w.returned(c, &v)
@@ -462,7 +463,7 @@ func (w *worker) checkCaller(c *callContext, at int64) {
 }
 
 // finish settles c with its handler's verdict. If c was settled before, its handler
-// was a runaway: then finish calls leave, the second of the two calls that end a runaway.
+// was a runaway: then finish calls leave, one of the two calls that end a runaway.
 func (w *worker) finish(c *callContext, v verdict) (won bool) {
 	if c.settle(v, byHandler) {
 		if w.dead && w.work == nil { // inline: no loop will unregister it

@@ -21,7 +21,7 @@ type settler uint8
 const (
 	byHandler  settler = iota // the handler's goroutine, after the handler returned
 	byCaller                  // the caller's goroutine, whose context ended while the handler runs
-	byWatchdog                // the timer's goroutine or one of Close: the handler runs and the caller waits
+	byWatchdog                // the timer's goroutine or one of Close: the handler runs, and its caller has no answer yet
 	unstarted                 // the caller's goroutine, before the handler started
 )
 
@@ -70,7 +70,7 @@ func (c *callContext) isPlain(v *verdict) bool {
 // the call's Origin) and the caller's own. One timer is set for the earlier one. If that is
 // the caller's (c.callerFirst), the call ends as Canceled, and else as TimedOut. A caller
 // that leaves before the timer fires ends its call as Canceled, too: see forsake, and
-// checkCaller for an inline call. late applies the same rule to a handler that returned.
+// checkCaller for a call on its caller's goroutine, which has to ask for that. late applies the same rule to a handler that returned.
 func (c *callContext) decide(v *verdict) (won bool) {
 	if v.outcome == TimedOut {
 		v.err = c.timedOut()

@@ -232,9 +232,9 @@ func (w *worker) start() {
 	}
 }
 
-// release makes w idle again. Its call must be settled, and no runaway. If close runs at
-// the same time, either it finds w in the idle list and stops it, or it emptied the lists
-// before put. In that case closed is set by now, and stopIdle here stops w.
+// release makes w idle again. Its call must be settled, and must not be a runaway. If close
+// runs at the same time there are two cases: it finds w in the idle list and stops it, or it
+// emptied the lists before put. Then closed is set already, and stopIdle here stops w.
 func (p *workerPool) release(w *worker) {
 	watches := w.parent.stop != nil // before put: w is another goroutine's from there on
 	p.idlePool(w.work == nil).put(w)
@@ -315,8 +315,8 @@ func (p *workerPool) stop(w *worker) {
 }
 
 // unregister removes w, which has ended, from the list of all workers; a second call
-// does nothing. With the last worker the ants pool is released. hints, and the
-// runtime's timer, may keep w in memory for a while, so w lets go of its call.
+// does nothing. If w was the last worker, the ants pool is released. An idleList's hints, and
+// the runtime's timer, may keep w in memory for a while, so w lets go of its call.
 func (p *workerPool) unregister(w *worker) {
 	if w.timer != nil { // a timer that is set keeps w in memory until it fires
 		w.timer.Stop()

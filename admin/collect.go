@@ -10,9 +10,9 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// collector looks at the router and the recorder, and makes scenes. One goroutine at a time
-// uses it. A look costs most for the functions that have changed: of the others it compares the
-// numbers that the router has.
+// collector looks at the router and the recorder, and makes a scene of each look. One goroutine
+// at a time uses it. Most of the cost is for functions that have changed; for the others a look
+// only compares the router's numbers.
 type collector struct {
 	router   *faas.Router
 	recorder *observe.Recorder

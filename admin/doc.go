@@ -20,9 +20,9 @@
 // Each request needs a principal, or the answer is 401. Each needs an access.Right to the
 // function and the tenant that it is about; the func of [WithAuthorize] decides. What it
 // denies is answered as what does not exist: 404, with the same bytes. Lists, sums and
-// streams hold what the viewer may see and nothing else. Who may see a function for one
-// tenant only sees no number that other tenants are a part of. An error, a panic and an
-// authorizer that is gone deny.
+// streams hold what the viewer may see and nothing else. A viewer who may see a
+// function for one tenant alone sees no number that includes other tenants. An error and a
+// panic of that func deny.
 //
 // To see inputs and outputs and the texts of errors, in which an input may stand, needs the
 // right see_inputs; to see stacks needs see_stacks. What changes something is refused unless

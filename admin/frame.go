@@ -20,8 +20,8 @@ type Frame struct {
 	// Full: it has all functions that the viewer sees; what the reader has is out of date. It is set
 	// in the first frame, unless a stream is resumed, and when the viewer's rights have changed.
 	Full bool `json:"full,omitempty"`
-	// Columns and States are in full frames only: what the numbers of a row are, in this order,
-	// and the states by the number in the column state.
+	// Columns and States are in full frames only. Columns names the numbers of a row, in their
+	// order. States names the states; the number in the column state is an index into it.
 	Columns []string `json:"columns,omitempty"`
 	States  []string `json:"states,omitempty"`
 	// Functions are the rows of the functions that have changed, by name.

@@ -31,8 +31,8 @@ type Host struct {
 	Closing  bool `json:"closing,omitempty"` // the host is shutting down
 }
 
-// Viewer is who has sent the request, and which rights that has to the host as a whole. What
-// it may do with a function stands in [Function].
+// Viewer is the principal that has sent the request, and its rights to the host as a whole.
+// Those to a function are in [Function].
 type Viewer struct {
 	Principal
 

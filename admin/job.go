@@ -166,8 +166,9 @@ func (x *exchange) hasJob(right access.Right, i *faas.JobInfo) bool {
 	return x.ask(Action{Right: right, Function: base, Version: version, Tenant: i.Tenant})
 }
 
-// jobs lists what the viewer sees. Its cursor is the last job of the page before: the next
-// page begins at the moment at which that was accepted, behind it.
+// jobs lists what the viewer sees. The cursor names the last job of the page before, and when it
+// was accepted. The next page begins with the jobs accepted at that moment, and skips those up to
+// and including that job.
 func (x *exchange) jobs() (any, error) {
 	limit, err := x.limit(100)
 	if err != nil {

@@ -26,7 +26,7 @@ type Line struct {
 	Message  string    `json:"message"`
 	Function string    `json:"function,omitempty"`
 	Tenant   string    `json:"tenant,omitempty"`
-	// JSON is all of it, as text: an object with its attributes. Stacks, and the texts of errors and
+	// JSON is the whole line as text: a JSON object that has the attributes, too. Stacks, and the texts of errors and
 	// panics, are blanked for viewers who may not see them.
 	JSON string `json:"json"`
 }

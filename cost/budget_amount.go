@@ -24,8 +24,8 @@ const (
 )
 
 // Limit is how much a [Budget] allows in a window: [Spend], [SlotTime] or [Calls]. A
-// limit of nothing refuses all calls. [NewBudgets] refuses the zero value, which is no
-// limit.
+// limit of zero, such as Calls(0), refuses all calls. The zero value of Limit does not say
+// what is limited: [NewBudgets] returns an error for it.
 type Limit struct {
 	of    resource
 	calls uint64

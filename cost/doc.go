@@ -53,7 +53,8 @@
 //
 // No amount passes through a float. Quantities are finite decimals, because [ParseBook]
 // refuses a book with units that are not. So in every row quantity × unit price equals
-// the cost to the last digit, and the rows add up to the total. The preset prices are
+// the cost to the last digit, and the rows add up to the total; only a statement that is
+// written with [RoundTo] has rounded amounts. The preset prices are
 // readings by third parties, in 2026: each says where it was read, and must be checked
 // before a customer is billed by it.
 //
@@ -61,7 +62,7 @@
 //
 // A record's way to an amount, by files: rounding.go rounds one call, table.go and ledger.go
 // add calls up, tally.go and rater.go turn the sums into units and money (Book.charge, by math/big.Rat), tier.go takes off
-// what is free and applies price tiers, statement*.go and write*.go show the result.
+// what is free and applies price tiers, statement*.go and write*.go show the result; write_round.go rounds money, if RoundTo asks for it.
 // book.go, parse.go and tree.go hold and read price lists. A budget's gate is budgets.go,
 // and budget_tracker.go decides there, under a lock, whether a call fits (tracker.ask).
 // budget_amount.go and budget_atoms.go count its money: whole numbers of 128 bits, of a

@@ -48,7 +48,7 @@ func (w writing) places() int {
 	return decimals
 }
 
-// of returns the statement as it is to be written.
+// of returns the statement with its rows and its total rounded, if RoundTo asks for that.
 func (w writing) of(s Statement) Statement {
 	if !w.round {
 		return s

@@ -144,8 +144,8 @@ func (c *client) refused(resp *http.Response) error {
 	return faultOf(&p)
 }
 
-// foreign is the error of an answer that is not the API's: what stands in front of it has
-// answered, or there is no API.
+// foreign is the error for an answer that is not the API's: something in front of the API has
+// answered, such as a proxy, or there is no API at this address.
 func (c *client) foreign(status int) error {
 	p := &admin.Problem{Status: status, Title: fmt.Sprintf("the host at %s answers %d %s", c.url, status, http.StatusText(status))}
 	code, hint := adviceFor(p)

@@ -13,8 +13,8 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// completes are the live names of one place of the command line. An error gives none: a shell has
-// no room for it.
+// completes asks the host for the names that fit at one place of the command line. After an error
+// the shell gets none: it has no place to show an error.
 type completes func(ctx context.Context, c *client) ([]string, error)
 
 // completeTime is how long a person waits for names after a press of Tab.
@@ -158,8 +158,8 @@ func meant(ctx context.Context, c *client, err error, name string) error {
 	return err
 }
 
-// isNear tells whether two names differ by a slip of the finger or two, or one is the beginning
-// of the other.
+// isNear tells whether two names differ by at most two typing errors (fewer if b is short), or one
+// is the beginning of the other.
 func isNear(a, b string) bool {
 	if b != "" && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a)) {
 		return true

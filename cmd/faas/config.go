@@ -70,8 +70,8 @@ func sameHost(a, b string) bool {
 	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
-// configPath is where the file of settings is; empty if there is no home: a file of the directory that
-// the command happens to run in is not its user's.
+// configPath is where the file of settings is; empty if neither XDG_CONFIG_HOME nor a home is set. It is
+// never in the current directory: a file there may come from elsewhere.
 func (a *app) configPath() string {
 	if dir := a.env("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "faas", "config")

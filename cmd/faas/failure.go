@@ -301,8 +301,8 @@ func (a *app) edited(ctx context.Context, c *client, id string, in admin.Input) 
 	return admin.Input{Text: &text}, err
 }
 
-// indented is JSON on as many lines as it has members, so that it can be corrected by hand, with all
-// its digits; another text as it is.
+// indented returns JSON with each member on a line of its own, for a person to correct. Numbers keep
+// all their digits. Text that is not JSON is returned unchanged.
 func indented(text string) string {
 	var b bytes.Buffer
 	if json.Indent(&b, []byte(text), "", "  ") != nil {

@@ -34,8 +34,9 @@ type stream struct {
 	sleep  func(ctx context.Context, d time.Duration) bool
 }
 
-// follow calls event for each, until ctx ends, or event returns an error, or the host says that it
-// can't be. A host that does not answer at all is an error the first time; later it is waited for.
+// follow calls s.event for each event of the stream. It ends when ctx ends, when s.event returns an
+// error, or when the host answers that there is no such stream or that the request is wrong. If the
+// host does not answer at all, the first attempt returns an error, and later ones are repeated.
 func (s *stream) follow(ctx context.Context) error {
 	backoff, connected := firstBackoff, false
 	for {

@@ -70,8 +70,8 @@ type grid[T any] struct {
 	widths  []int
 }
 
-// layOut fits items into a width; 0: whatever it takes. It leaves columns out, then cuts those
-// that may be.
+// layOut makes a table of the items that fits into width; 0 is as wide as needed. It first leaves out
+// columns (column.drop), and then cuts those that may be cut (column.flex).
 func layOut[T any](columns []column[T], items []T, width int) *grid[T] {
 	g := &grid[T]{columns: slices.Clone(columns)}
 	titles := make([]string, len(columns))

@@ -24,9 +24,9 @@ type Ledger struct {
 	*Reader
 
 	config config
-	// w is used by the goroutine run alone, but for Open before it starts, and Close once
-	// nothing is left to write: run counts a batch as done, under mu, after its last use
-	// of w, and that is what Close's Flush waits for.
+	// Only the goroutine run uses w, with these exceptions: Open, before run starts; Counters,
+	// which reads its session; and Close, once Flush has returned. That is late enough: Flush
+	// waits until run has finished each batch, and run notes that under mu after its last use of w.
 	w *writer
 
 	// mu guards what follows. It is never held during a write, a read or a call of a
@@ -401,8 +401,8 @@ func (l *Ledger) rest() {
 	}
 }
 
-// settle reports the outcome of a batch that was committed. Flush hears of it last, when
-// the hook and those that wait for an item have.
+// settle reports the outcome of a batch that was committed. It tells the failure hook and the
+// callers that wait for single items first, and Flush last.
 func (l *Ledger) settle(batch []*item) {
 	reserved := 0
 	for _, it := range batch {

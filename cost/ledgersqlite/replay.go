@@ -12,11 +12,12 @@ import (
 // Replay gives the stored records, with their corrections, to a ledger in memory. So
 // any book can rate the usage, and not only those that it was metered for.
 //
-// A bill is made from it, so it is complete or an error that Is ErrCorrupt; after an
-// error, throw the ledger in memory away. Records are found by an index, which Open
-// does not check. So Replay compares each row's checksum, and counts: the rows that it
-// found against the table, the table against its index and its last row, and the
-// corrections likewise. This reads the tables once more, some millions of records a
+// Bills are made from the result, so Replay never leaves out damaged or missing records in
+// silence: it returns an error that Is ErrCorrupt. After any error, throw the ledger in
+// memory away. Records are found by an index, which Open does not check. So Replay compares
+// the checksum of each row, and numbers of rows: those found by the index with those in the
+// table; all rows of the table with the entries of its index and with the number of its last
+// row; and likewise for corrections. This reads the tables once more, some millions of records a
 // second (BenchmarkRead). It does not see rows that are missing at the end together
 // with their index entries, as in an old copy of the file or without its -wal file;
 // [Reader.Reconcile] does.

@@ -297,8 +297,8 @@ func (q *Queue) unleased(p *puller) (all []*held) {
 	return all
 }
 
-// inHandMessage makes the record beside the token of a job that stays as it is. claimed
-// says that it runs.
+// inHandMessage makes the inHand message of a job: its unchanged record, stored beside the
+// inLine message, which stays as the token of the delivery. claimed says that the job runs.
 func (h *held) inHandMessage(claimed bool) (*msgOut, error) {
 	msg, err := message(h.place, &h.rec, inHand, nil, h.large)
 	if err != nil {

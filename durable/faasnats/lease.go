@@ -8,9 +8,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Lease implements [faas.JobQueue]. Among the jobs that this process holds it keeps turns,
-// priorities and order as the interface says. It holds 8 to 64 jobs for each function and
-// bucket of tenants, in the order in which the stream has them.
+// Lease implements [faas.JobQueue]. Among the jobs that this process holds, it respects turns,
+// priorities and order as the interface says. The process holds 8 to 64 jobs for each function
+// and bucket of tenants, in the order of the stream.
 func (q *Queue) Lease(ctx context.Context, req faas.LeaseRequest) (faas.JobLease, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobLease{}, err

@@ -27,9 +27,9 @@ type settings struct {
 // account. Default FAAS.
 func WithStream(name string) Option { return func(s *settings) { s.stream = name } }
 
-// WithReplicas sets on how many servers of a cluster the stream is: 1 by default, 3 or 5
-// so that jobs survive the loss of a server. A stream that is there and has fewer is an
-// error.
+// WithReplicas sets how many servers of a cluster keep a copy of the stream: 1 by default; 3 or
+// 5 let jobs survive the loss of a server. If there is a stream with fewer, opening the queue
+// returns an error.
 func WithReplicas(n int) Option { return func(s *settings) { s.replicas = n } }
 
 // WithAckWait sets after which time the jobs of a process that has died go to another:

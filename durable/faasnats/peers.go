@@ -26,8 +26,8 @@ type peers struct {
 	seen map[string]time.Time
 }
 
-// peerAnswer is how long the other processes have to answer. What one does not tell in time
-// shows as ready.
+// peerAnswer is how long the other processes have to answer. A job whose process does not answer
+// in time is shown as ready, although it runs.
 const peerAnswer = 500 * time.Millisecond
 
 // runningJob is what a process tells of a job that it runs.

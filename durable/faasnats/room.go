@@ -45,8 +45,9 @@ func (r *room) take(tenant string, n int64) (ok, asked bool) {
 	return false, false
 }
 
-// fits reports whether bytes of a tenant have room: a tenth stays free, and one tenant has at
-// most half of the rest while there are jobs of others. r.mu is held.
+// fits reports whether there is room for n more bytes of a tenant. A tenth of the store stays
+// free. While this process knows of unsettled jobs of other tenants, one tenant has at most half
+// of the rest. r.mu is held.
 func (r *room) fits(tenant string, n int64) bool {
 	most := r.most / 10 * 9
 	return r.used+n <= most && (r.mine[tenant]+n <= most/2 || r.mine[tenant] == r.total)

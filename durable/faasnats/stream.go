@@ -43,8 +43,9 @@ func openStream(ctx context.Context, conn *nats.Conn, s *settings) (jetstream.Je
 	return js, stream, migrate(ctx, js, c, s)
 }
 
-// streamConfig is the stream. It has no limits: a full stream with schedules deletes its
-// oldest messages, which are jobs that were accepted. The bound is the server's store.
+// streamConfig is the stream. It sets no limits: at a limit, a stream with schedules deletes its
+// oldest messages, and these are accepted jobs. What bounds it is the server's store, and
+// WithMaxStore.
 func streamConfig(s *settings) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: s.stream, Description: "jobs of github.com/inproc/faas", Subjects: []string{"j.>", "u.>"},

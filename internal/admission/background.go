@@ -9,31 +9,6 @@ package admission
 // For example, a class with 2 slots and a queue of 0 runs one live and one background call.
 // Another live call waits for the slot of the background call, and one more is refused.
 
-// mayNotWait returns why a call that has found no slot may not wait, or the waiter that is
-// displaced for it. h has its parent.
-func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
-	q := v.class.queue
-	switch {
-	case !h.background:
-		if !v.class.isFull(v, r.Tenant, 1) {
-			return nil, nil
-		}
-		if victim = q.victim(r.Tenant, r.Priority); victim == nil {
-			why = ErrFull
-		}
-	case h.parent != nil && int(q.ofHandlers) >= v.class.bound:
-		why = ErrFull
-	}
-	return victim, why
-}
-
-// isFull reports whether n more live calls, n ≤ 1, of a version and a tenant are more than the
-// queue takes.
-func (c *Class) isFull(v *Version, tenant string, n int) bool {
-	over := int(c.queue.bounded) + n - c.bound
-	return over > 0 && over > c.servedWithoutJobs(v, tenant, n)
-}
-
 // servedWithoutJobs returns how many of the live calls that wait, and n more of a version and a
 // tenant, would have a slot if no background call had one. A class without tenant limit or
 // without limited versions gets the exact number, and one with both an upper bound. Waiters of

@@ -25,6 +25,10 @@
 // a:2 → a:1 works with limits of 1 for the class and for both versions: the last call has its
 // class's slot from a:2, and its version's from the first.
 //
+// Where things are: class.go and version.go admit and refuse; full.go says when a queue is
+// full, and tenant_queue.go whose call is displaced then; waiter.go waits; loan.go and
+// deadlock.go are about nested calls; tenant.go and heap.go choose who is next.
+//
 // Locking: g.mu, the group's mutex, guards the queues and all other state but the counters.
 // It must be held when an unexported function is called, unless its comment says otherwise.
 // Only one mutex is needed, because slots are taken together: to admit a call changes a class, the

@@ -202,8 +202,8 @@ func (h *Hold) offerGroup() {
 	}
 }
 
-// offerClass lends h's slot of the class, which has come back, to the first call below that
-// can use it.
+// offerClass lends h's slot of the class, which a borrower has given back, to the first of the
+// waiting calls nested below h that can use it.
 func (h *Hold) offerClass() {
 	if !h.canLend(ofClass) {
 		return

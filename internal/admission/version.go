@@ -19,9 +19,10 @@ const (
 // they pass it in the queue. Get a version from [Class.Base] or [Class.NewVersion]. All its
 // methods may be called concurrently, unless they say otherwise.
 type Version struct {
-	// Entered and Settled are the owner's, to count calls by. Those of the base
-	// stand beside the class's counter, because each call writes all three at the
-	// same moments: the processors then pass one cache line around, and not two.
+	// Entered and Settled are for the owner of the version, to count its calls. Those of a
+	// class's base version stand beside the counter of the class's slots: a call writes Entered
+	// when it takes a slot, and Settled when it gives it back. So the processors pass one cache
+	// line around, and not two.
 	Entered, Settled atomic.Uint64
 
 	class  *Class
@@ -169,9 +170,10 @@ func (v *Version) release() {
 	g.dispatch()
 }
 
-// giveBack gives slots back that could not be given back without the lock; dispatch must
-// follow. If the class or the version is over its limit that makes no room, and yet may
-// complete a deadlock: the call that has ended may have been the last that was not waiting.
+// giveBack gives back, under g.mu, the slot of the version (own) and that of the class
+// (ofClass); dispatch must follow. If the class or the version is over its limit, this makes
+// no room, but it may complete a deadlock: the call that has ended may have been the last one
+// that was not waiting.
 func (v *Version) giveBack(own, ofClass bool) {
 	if !own && !ofClass {
 		return

@@ -101,7 +101,7 @@ type Set struct {
 	failing atomic.Bool
 	// target is how many instances there should be. SetTarget stores it without mu,
 	// so that a call that raises it need not wait for the lock. Code under mu reads
-	// it whenever it has to decide, and needs no agreement with the other fields.
+	// it when it has to decide; it need not be consistent with the other fields.
 	target atomic.Int64
 
 	mu        sync.Mutex  // guards what follows, and the fields of all instances
@@ -128,8 +128,8 @@ func New(c Config) *Set { return &Set{config: c} }
 // any: a call that needs one more has it started by Acquire. It takes no lock.
 func (s *Set) SetTarget(n int) { s.target.Store(int64(n)) }
 
-// Scale sets how many instances there should be and starts those that are missing,
-// at most so many that there are atMost. It drops those above n that have been idle
+// Scale sets how many instances there should be. It starts missing ones until there are n,
+// or atMost if that is fewer. It drops those above n that have been idle
 // for KeepAlive, the coldest first. Those that are in use go later: when they are
 // released, or with the next Scale. After Retire, n has to be 0.
 func (s *Set) Scale(n, atMost int, now int64) {
@@ -235,8 +235,8 @@ func (s *Set) drop(in *Instance) {
 }
 
 // closeInstance starts the goroutine that closes what an init has opened. Each
-// product gets here once at most: drop clears it, and finishInit has it from the
-// init alone. s.mu must be held.
+// product is passed here once at most: drop clears that of its instance after the call, and
+// finishInit passes one that no instance has. s.mu must be held.
 func (s *Set) closeInstance(p product) {
 	if p.closer != nil {
 		s.closing++

@@ -84,8 +84,8 @@ func (q *Queue[B]) Count() (map[string]Count, error) {
 	return all, nil
 }
 
-// countDue counts the jobs at and below index at of the heap later that are due: as
-// ready, though they were not promoted yet.
+// countDue counts due jobs of the heap q.later as ready, since they are not promoted yet. It
+// looks at the job at index at and at those below it in the heap.
 func (q *Queue[B]) countDue(at int, now int64, all map[string]Count) {
 	if at >= q.later.len() || q.later.nodes[at].At > now {
 		return

@@ -72,8 +72,8 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 	n.tell()
 }
 
-// expirations is how many jobs of each kind are forgotten in one critical section at most
-// for their age. It is more than one, so that jobs are forgotten faster than others settle.
+// expirations is the largest number of jobs of each kind, done and dead, that one critical
+// section forgets for their age. It is more than one, so that jobs are forgotten faster than others settle.
 const expirations = 4
 
 // expire forgets jobs that need not be kept any more, as far as they are the oldest. One

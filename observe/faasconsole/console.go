@@ -34,8 +34,8 @@ type console struct {
 	files *files
 }
 
-// Handler returns the page, and below v1/ the API api that it shows, which is to be an
-// admin.Handler. Mount it at the root of a host name, or below a prefix with http.StripPrefix. It
+// Handler returns a handler that serves the page and, below v1/, the API that the page shows:
+// api, which has to be what admin.Handler returns. Mount it at the root of a host name, or below a prefix with http.StripPrefix. It
 // panics if api is nil. It may be called by many goroutines at once, has no goroutine and no
 // timer of its own, and nothing to close.
 func Handler(api http.Handler, opts ...Option) http.Handler {

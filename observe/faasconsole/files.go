@@ -71,8 +71,8 @@ func kindOf(name string) string {
 	return mime.TypeByExtension(path.Ext(name))
 }
 
-// serve sends a file. All of them are asked for again each time, and answered with 304 if they
-// have not changed: a new version of the host is a new page at once.
+// serve sends a file. The browser has to ask for each file each time (no-cache), and gets 304 if
+// it has not changed. So a new version of the host shows its new page at once.
 func (f *files) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

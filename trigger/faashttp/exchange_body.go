@@ -15,8 +15,8 @@ import (
 // Beyond it the buffer grows with the bytes that really arrive.
 const firstRoom = 64 << 10
 
-// body reads the request's body to its end, at most one byte beyond limit. It is
-// called before the router knows of the call, so that a slow client holds no slot.
+// body reads the request's body. It refuses one of more than limit bytes, by its announced
+// length or as soon as one byte more has come. It is called before the router knows of the call, so that a slow client holds no slot.
 // It refuses bodies with a Content-Encoding.
 func (x *exchange) body(limit int) ([]byte, error) {
 	if isEncoded(x.r.Header) {
@@ -35,7 +35,8 @@ func isEncoded(h http.Header) bool {
 	return false
 }
 
-// rawBody is like body, but takes any Content-Encoding and leaves it undecoded.
+// rawBody is like body, the limit included, but takes any Content-Encoding and leaves it
+// undecoded.
 func (x *exchange) rawBody(limit int) ([]byte, error) {
 	if x.r.ContentLength > int64(limit) {
 		return nil, errTooLarge

@@ -316,9 +316,10 @@ func (f *httpFront) stream(x *exchange, name string, body []byte) {
 	}
 }
 
-// problem is problemOf for a call that the gates may not have judged. The router checks
-// the size and the form of an input before it asks them. A caller that the gates would
-// deny must not learn from such a check that the function exists.
+// problem is problemOf, but tells a caller that a gate would deny that there is no such
+// function: the router checks the size and the form of an input before it asks the gates,
+// and such a check must not show that the function exists. If the call was not refused,
+// problem also sets the header with the version that ran.
 func (f *httpFront) problem(x *exchange, err error, name string) *Problem {
 	k := faas.EndOf(err, name).Kind
 	if k == faas.KindNone {

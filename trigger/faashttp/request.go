@@ -78,8 +78,8 @@ func FromContext(ctx context.Context) (Request, bool) {
 //
 //	faas.New(faas.WithContext(faashttp.Carry))
 //
-// For the delivery of a job that came over a front of this package the request has its ID
-// alone, unless the router has [Carrier].
+// If a job came over a front of this package, the [Request] of its deliveries has only the ID
+// of the request that has sent the job. With [Carrier] it has all fields.
 func Carry(caller, fresh context.Context) context.Context {
 	if c := carriedBy(caller); c != nil {
 		own := *c // a copy: the original is a part of the exchange, which a handler's context would keep in memory

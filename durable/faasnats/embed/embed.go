@@ -52,8 +52,8 @@ func Open(dir string, opts ...faasnats.Option) (*Queue, error) {
 	return q, nil
 }
 
-// Restore makes a directory of a backup, see [faasnats.Queue.Backup]. There must be no
-// queue in it.
+// Restore fills the directory dir from a backup that [faasnats.Queue.Backup] has written, and
+// makes dir if it is not there. It must not hold a queue.
 func Restore(ctx context.Context, dir string, r io.Reader) error {
 	q, err := serve(dir)
 	if err != nil {

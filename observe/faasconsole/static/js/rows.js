@@ -1,5 +1,5 @@
-// Puts what a frame of the stream says into the answer of GET functions. Pure. A function that has not
-// changed stays the same object, so that what is drawn of it can stay.
+// Applies a frame of the stream to an answer of GET functions, and returns a new answer, without side
+// effects. A function that has not changed stays the same object, so that its elements on the page are kept.
 
 /** The answer with the frame's rows. stale: it lacks what the frame knows of, such as a new
  * function, and is to be asked for again. */

@@ -1,5 +1,5 @@
-// What the page knows: the answers of the API by what was asked, kept fresh while a page
-// needs them.
+// What the page knows: for each request its last answer from the API, kept up to date while a
+// page needs it.
 
 import { get, Problem } from "./api.js";
 import { n } from "./format.js";
@@ -193,8 +193,8 @@ function restarted({ epoch, now: at }) {
 let leave = null;
 let followed = "";
 
-// Watches the stream together with the tabs of the same viewer; "" leaves it. Another viewer of this
-// browser has a stream of its own: it may see other functions.
+// Follows the stream that all tabs of one viewer share under this name; an empty name leaves it. Another
+// viewer in the same browser has another stream, since that viewer may see other functions.
 function follow(name) {
   if (name === followed) return;
   leave?.();

@@ -1,0 +1,26 @@
+package admission
+
+// mayNotWait returns why a call that has found no slot may not wait, or the waiter that is to
+// be displaced for it: keepOrRefuse decides. h has its parent.
+func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
+	q := v.class.queue
+	switch {
+	case !h.background:
+		if !v.class.isFull(v, r.Tenant, 1) {
+			return nil, nil
+		}
+		if victim = q.victim(r.Tenant, r.Priority); victim == nil {
+			why = ErrFull
+		}
+	case h.parent != nil && int(q.ofHandlers) >= v.class.bound:
+		why = ErrFull
+	}
+	return victim, why
+}
+
+// isFull reports whether n more live calls, n ≤ 1, of a version and a tenant are more than the
+// queue takes.
+func (c *Class) isFull(v *Version, tenant string, n int) bool {
+	over := int(c.queue.bounded) + n - c.bound
+	return over > 0 && over > c.servedWithoutJobs(v, tenant, n)
+}
