@@ -323,18 +323,6 @@ func stateOf(limit *Int, n *Numbers) string {
 // point is what has ended within a stretch of time, of one version or of several.
 type point struct{ observe.Point }
 
-func (p *point) add(o *observe.Point) {
-	for i, n := range o.Outcomes {
-		p.Outcomes[i] += n
-	}
-	p.Cold += o.Cold
-	p.Refused += o.Refused
-	p.BytesIn += o.BytesIn
-	p.BytesOut += o.BytesOut
-	p.Wait.Merge(&o.Wait)
-	p.Run.Merge(&o.Run)
-}
-
 // window is nil for nothing.
 func (p *point) window() *Window {
 	if p == nil {
@@ -366,7 +354,7 @@ func (h *handler) minutes() minutes {
 		for _, key := range [][2]string{{l.Function, l.Version}, {l.Function, ""}} {
 			p := cmp.Or(m[key], &point{})
 			for i := range l.Points {
-				p.add(&l.Points[i])
+				p.Merge(&l.Points[i])
 			}
 			m[key] = p
 		}
@@ -402,7 +390,7 @@ func (t *totals) add(n *Numbers, last *point) {
 		t.Jobs.add(n.Jobs)
 	}
 	if last != nil {
-		t.minute.add(&last.Point)
+		t.minute.Merge(&last.Point)
 	}
 }
 

@@ -148,7 +148,7 @@ func (s *sums) add(points []observe.Point) {
 			p = &point{observe.Point{Start: points[i].Start}}
 			s.points[at] = p
 		}
-		p.add(&points[i])
+		p.Merge(&points[i])
 	}
 }
 

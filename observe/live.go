@@ -150,7 +150,7 @@ func (s *series) keepIn(step Step, p *Point) (grown int64) {
 		return p.size()
 	}
 	before := all[i-1].size()
-	all[i-1].add(p)
+	all[i-1].Merge(p)
 	return all[i-1].size() - before
 }
 
@@ -174,8 +174,9 @@ func (s *series) expire(step Step, t time.Time, least int) (grown int64) {
 	return grown
 }
 
-// add adds what another point of the same time has.
-func (p *Point) add(o *Point) {
+// Merge adds what another point counts, of the same time or of a time beside it: the sum has
+// p's Start. It changes p alone.
+func (p *Point) Merge(o *Point) {
 	for i, n := range o.Outcomes {
 		p.Outcomes[i] += n
 	}

@@ -92,6 +92,29 @@ func TestALateRecordGoesToThePointOfItsTime(t *testing.T) {
 	})
 }
 
+func TestMergedPointsAreThoseOfACoarserStep(t *testing.T) {
+	rec := observe.NewRecorder()
+	start := time.Now().Truncate(time.Minute).Add(-2 * time.Minute)
+	for i := range 30 {
+		rec.Record(context.Background(), faas.Execution{
+			Function: "f", Version: "1", Start: start.Add(time.Duration(i) * time.Second), Duration: time.Duration(i) * time.Millisecond,
+			Outcome: faas.Outcome(i % 3), Cold: i%5 == 0, BytesIn: i, BytesOut: 1,
+		})
+	}
+	coarse := points(rec, "f", observe.Minute, start.Add(-time.Minute))
+	require.Len(t, coarse, 1)
+
+	var sum observe.Point
+	for i, p := range points(rec, "f", observe.TenSeconds, start.Add(-time.Minute)) {
+		if i == 0 {
+			sum.Start = p.Start
+		}
+		sum.Merge(&p)
+	}
+
+	require.Equal(t, coarse[0], sum)
+}
+
 func TestNoMoreThanItsDurationIsKeptOfAStep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
