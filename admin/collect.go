@@ -91,12 +91,21 @@ const (
 	late    = 3 * time.Second  // for how long a look may miss what has ended before it
 )
 
-// maxGone is how many removed functions a scene names.
-const maxGone = 1000
+// A scene names at most maxGone removed functions, each for goneLooks looks: for five minutes while there
+// are viewers. Each stream asks the authorizer about all of them every 10 s, and hardly a reader is so late.
+const (
+	maxGone   = 1000
+	goneLooks = 300
+)
 
-// maxGap is how long after a look the next one still knows all that has ended meanwhile: the
-// recorder keeps these points for an hour.
-const maxGap = 50 * time.Minute
+const (
+	// maxGap is how long after a look the next one still knows all that has ended meanwhile: the
+	// recorder keeps these points for an hour.
+	maxGap = 50 * time.Minute
+	// maxCapacityGap is how long after a look the next one reads the capacity in any case. There were no
+	// viewers meanwhile, and the first frame may not say what was so before that.
+	maxCapacityGap = 2 * time.Second
+)
 
 func newCollector(r *faas.Router, rec *observe.Recorder) *collector {
 	return &collector{router: r, recorder: rec, followers: map[string]*follower{}, strands: map[strandKey]*strand{}}
@@ -119,7 +128,7 @@ func (c *collector) look(now time.Time) *scene {
 	}
 	c.forget(now)
 	s.roster = c.rosterOf(s.entries)
-	if c.rev%10 == 1 { // it takes as long as all of the rest
+	if c.anew || gap > maxCapacityGap || c.rev%10 == 0 { // it takes as long as all of the rest
 		c.capacity = Int(c.router.Stats().Capacity)
 	}
 	s.capacity = c.capacity
@@ -327,12 +336,13 @@ func (f *follower) row(info *faas.Info) (r row) {
 // registered again before that goes on from there, as the recorder does. One that no look has met,
 // because it was removed before or is none of the router's, was in no frame.
 func (c *collector) forget(now time.Time) {
+	var removed []gone
 	for name, f := range c.followers {
 		if f.seen == c.rev {
 			continue
 		}
 		if f.entry != nil {
-			c.gone = append(slices.Clip(c.gone), gone{name, c.rev}) // clip: scenes share what is there
+			removed = append(removed, gone{name, c.rev})
 			f.entry = nil
 		}
 		if f.refresh(now); f.due == math.MaxInt64 {
@@ -342,17 +352,34 @@ func (c *collector) forget(now time.Time) {
 			}
 		}
 	}
-	if extra := len(c.gone) - maxGone; extra > 0 {
-		c.oldest = c.gone[extra-1].rev
-		c.gone = c.gone[extra:]
+	c.note(removed)
+}
+
+// note adds functions to those that are gone. It drops those that are there again, since their new rows
+// tell all, and the oldest ones: a reader that was not told of one of these gets a full frame.
+func (c *collector) note(removed []gone) {
+	all := make([]gone, 0, len(c.gone)+len(removed)) // another one: scenes share the one of before
+	for _, g := range c.gone {
+		if f := c.followers[g.name]; f == nil || f.seen != c.rev {
+			all = append(all, g)
+		}
 	}
+	all = append(all, removed...)
+	old := max(0, len(all)-maxGone)
+	for old < len(all) && all[old].rev+goneLooks <= c.rev {
+		old++
+	}
+	if old > 0 {
+		c.oldest = all[old-1].rev
+	}
+	c.gone = all[old:]
 }
 
 // rosterOf returns the roster of the last scene if there are the same functions as then.
 func (c *collector) rosterOf(entries []*entry) *roster {
 	if r := c.roster; r == nil || r.oldest != c.oldest || !slices.Equal(r.gone, c.gone) ||
 		!slices.EqualFunc(r.names, entries, func(name string, e *entry) bool { return name == e.name }) {
-		c.roster = newRoster(entries, slices.Clip(c.gone), c.oldest)
+		c.roster = newRoster(entries, c.gone, c.oldest)
 	}
 	return c.roster
 }

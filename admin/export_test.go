@@ -40,6 +40,17 @@ func Params() (all []Param) {
 	return all
 }
 
+// HeldFrames is how many frames the last scene of a handler holds for the streams that share them.
+func HeldFrames(api http.Handler) int {
+	h, _ := api.(*handler)
+	h.live.mu.Lock()
+	s := h.live.scene
+	h.live.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.events)
+}
+
 // Looked is what a look has found.
 type Looked struct {
 	Rev   Count

@@ -3,7 +3,6 @@ package admin
 import (
 	"encoding/json"
 	"iter"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,11 +13,12 @@ import (
 // Frame is an event of GET /v1/events: what has changed since the one before. There is one each second;
 // those that a slow reader has not taken are merged into the next.
 type Frame struct {
-	Rev   Count     `json:"rev"`   // goes up with each frame; with the epoch it is the event's id, from which a stream is resumed
+	Rev   Count     `json:"rev"`   // goes up with each frame
 	Epoch string    `json:"epoch"` // another one after each start of the host
 	Now   time.Time `json:"now"`   // of the host's clock
 	// Full: it has all functions that the viewer sees; what the reader has is out of date. It is set
-	// in the first frame, unless a stream is resumed, and when the viewer's rights have changed.
+	// in the first frame, unless a stream is resumed and its viewer sees the same functions as
+	// before, and when the viewer's rights have changed.
 	Full bool `json:"full,omitempty"`
 	// Columns and States are in full frames only. Columns names the numbers of a row, in their
 	// order. States names the states; the number in the column state is an index into it.
@@ -26,7 +26,7 @@ type Frame struct {
 	States  []string `json:"states,omitempty"`
 	// Functions are the rows of the functions that have changed, by name.
 	Functions map[string][]Int `json:"functions,omitempty"`
-	Gone      []string         `json:"gone,omitempty"`   // functions that were removed
+	Gone      []string         `json:"gone,omitempty"`   // functions that were removed; none is in Functions too
 	Totals    []Int            `json:"totals,omitempty"` // the row of all functions that the viewer sees, if any has changed or is gone
 	Capacity  *Int             `json:"capacity,omitempty"`
 }
@@ -123,8 +123,8 @@ type scene struct {
 	entries  []*entry // by the index of the roster
 	capacity Int
 
-	mu     sync.Mutex // guards what follows
-	events map[eventKey][]byte
+	mu     sync.Mutex          // guards what follows
+	events map[eventKey][]byte // those that were made; empty once the last viewer has left
 }
 
 // eventKey is what the frames of a scene differ by.
@@ -151,6 +151,13 @@ func (s *scene) event(epoch string, v *view, since Count) []byte {
 	return event
 }
 
+// release lets go of the frames: no stream is left to share them, and the scene stays.
+func (s *scene) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = nil
+}
+
 // draft is a frame that is made for a view.
 type draft struct {
 	*scene
@@ -166,7 +173,8 @@ func (d *draft) isFull() bool { return d.since == 0 }
 func (d *draft) event() []byte {
 	b := make([]byte, 0, 4<<10)
 	b = append(append(append(b, "id: "...), d.epoch...), '.')
-	b = append(strconv.AppendUint(b, uint64(d.rev), 10), "\nevent: frame\ndata: "...)
+	b = append(strconv.AppendUint(b, uint64(d.rev), 10), '.')
+	b = append(append(b, d.view.digest...), "\nevent: frame\ndata: "...)
 	b = d.appendHead(b)
 	b, rows := d.appendRows(b)
 	names := d.goneNames()
@@ -220,7 +228,7 @@ func (d *draft) goneNames() (names []string) {
 		return nil
 	}
 	for i, g := range d.gone {
-		if g.rev > d.since && d.view.gone[i] && !slices.Contains(names, g.name) {
+		if g.rev > d.since && d.view.gone[i] {
 			names = append(names, g.name)
 		}
 	}

@@ -71,12 +71,15 @@ func (l *live) watch(r *faas.Router, rec *observe.Recorder) (unwatch func()) {
 		l.look(r, rec) // here, so that the first frame is of this moment
 		go l.run(r, rec, stop)
 	}
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.watchers--; l.watchers == 0 {
-			close(l.stop)
-		}
+	return l.unwatch
+}
+
+func (l *live) unwatch() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watchers--; l.watchers == 0 {
+		close(l.stop)
+		l.scene.release() // there is one: the first watcher has looked
 	}
 }
 

@@ -1,7 +1,10 @@
 package admin
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -9,9 +12,10 @@ import (
 // roster is which functions there are, and which were removed. Scenes share one until that
 // changes. It is constant, but for the views.
 type roster struct {
-	names  []string // sorted
-	gone   []gone   // the oldest first
-	oldest Count    // since when gone is complete
+	names  []string       // sorted
+	gone   []gone         // the oldest first; each name once, and none that is in names
+	places map[string]int // of the names in gone
+	oldest Count          // since when gone is complete
 
 	mu    sync.Mutex // guards what follows
 	views map[string]*view
@@ -24,9 +28,15 @@ type gone struct {
 }
 
 func newRoster(entries []*entry, removed []gone, oldest Count) *roster {
-	r := &roster{names: make([]string, len(entries)), gone: removed, oldest: oldest, views: map[string]*view{}}
+	r := &roster{
+		names: make([]string, len(entries)), gone: removed, oldest: oldest,
+		places: make(map[string]int, len(removed)), views: map[string]*view{},
+	}
 	for i, e := range entries {
 		r.names[i] = e.name
+	}
+	for i, g := range removed {
+		r.places[g.name] = i
 	}
 	return r
 }
@@ -36,6 +46,7 @@ func newRoster(entries []*entry, removed []gone, oldest Count) *roster {
 type view struct {
 	names, gone []bool // by the index of the roster
 	host        bool   // the viewer sees the host
+	digest      string // of the names that are seen, and of host
 }
 
 // shared returns the view that equals v: v itself if it is the first one.
@@ -49,8 +60,23 @@ func (r *roster) shared(v *view) *view {
 	if len(r.views) >= 4*maxStreams { // rights have changed many times: who needs one makes it again
 		clear(r.views)
 	}
+	v.digest = r.digest(v)
 	r.views[key] = v
 	return v
+}
+
+// digest is a short hash of what a viewer sees of the functions that there are, and of the host. It
+// stands in the ids of events: a reader that is back gets a full frame if it sees anything else
+// than it did then. What is gone is no part of it, so that time alone changes nothing.
+func (r *roster) digest(v *view) string {
+	seen := strconv.AppendBool(nil, v.host)
+	for i, name := range r.names {
+		if v.names[i] {
+			seen = strconv.AppendQuote(seen, name)
+		}
+	}
+	sum := sha256.Sum256(seen)
+	return hex.EncodeToString(sum[:8])
 }
 
 // key is the same for views that are equal, and only for those: the lengths are the roster's.
@@ -71,6 +97,6 @@ func (r *roster) answer(v *view, name string) (sees, known bool) {
 	if i, ok := slices.BinarySearch(r.names, name); ok {
 		return v.names[i], true
 	}
-	i := slices.IndexFunc(r.gone, func(g gone) bool { return g.name == name })
-	return i >= 0 && v.gone[i], i >= 0
+	i, ok := r.places[name]
+	return ok && v.gone[i], ok
 }

@@ -64,14 +64,14 @@ func (s *stream) send(id, event string, data []byte) bool {
 
 // events serves frames.
 func (x *exchange) events() (any, error) {
-	since, err := x.resumedFrom()
+	since, told, err := x.resumedFrom()
 	if err != nil {
 		return nil, err
 	}
 	return nil, x.streaming(func(s *stream) {
 		unwatch := x.h.live.watch(x.h.router, x.h.recorder)
 		defer unwatch()
-		v, have := &sight{x: x}, x.h.live.known(since)
+		v, have := &sight{x: x, told: told}, x.h.live.known(since)
 		since = have
 		for {
 			sc := x.h.live.after(s.ctx, s.done, since)
@@ -90,24 +90,26 @@ func (x *exchange) events() (any, error) {
 	})
 }
 
-// resumedFrom is the revision of the frame that the reader has; 0: it has none of this host.
-func (x *exchange) resumedFrom() (Count, error) {
+// resumedFrom takes the id of the last event that the reader has apart: the revision of the frame, and the
+// digest of the view that it was made for. since is 0 if the reader has none of this host.
+func (x *exchange) resumedFrom() (since Count, told string, err error) {
 	id := x.r.Header.Get("Last-Event-ID")
 	if x.has("since") {
 		id = x.param("since")
 	}
 	if id == "" {
-		return 0, nil
+		return 0, "", nil
 	}
-	epoch, rev, _ := strings.Cut(id, ".")
+	epoch, rest, _ := strings.Cut(id, ".")
+	rev, told, _ := strings.Cut(rest, ".")
 	n, err := strconv.ParseUint(rev, 10, 64)
 	if err != nil {
-		return 0, badInput("What a stream is resumed from is the id of an event.")
+		return 0, "", badInput("What a stream is resumed from is the id of an event.")
 	}
 	if epoch != x.h.epoch { // of the host before
-		return 0, nil
+		return 0, "", nil
 	}
-	return Count(n), nil
+	return Count(n), told, nil
 }
 
 // logEvents serves lines of the log as they come.

@@ -53,8 +53,10 @@ func (r *rights) hide(who string, functions ...string) {
 // user is a viewer with that ID.
 func user(id string) access.Principal { return access.Principal{Kind: access.User, ID: id} }
 
-// mirror is what a reader of frames knows: it applies one after the other.
+// mirror is what a reader of frames knows: it applies one after the other, and of each the functions that
+// are gone last, as clients do.
 type mirror struct {
+	last      string // the id of the last event
 	rev       admin.Count
 	columns   []string
 	functions map[string][]admin.Int
@@ -67,10 +69,10 @@ func (m *mirror) apply(frames ...admin.Frame) {
 		if f.Full {
 			m.columns, m.functions = f.Columns, map[string][]admin.Int{}
 		}
+		maps.Copy(m.functions, f.Functions)
 		for _, name := range f.Gone {
 			delete(m.functions, name)
 		}
-		maps.Copy(m.functions, f.Functions)
 		if f.Totals != nil {
 			m.totals = f.Totals
 		}
@@ -80,8 +82,11 @@ func (m *mirror) apply(frames ...admin.Frame) {
 // next takes the frames of a stream.
 func (m *mirror) next(t *testing.T, c *client) []admin.Frame {
 	t.Helper()
-	frames, _ := c.frames(t)
+	frames, last := c.frames(t)
 	m.apply(frames...)
+	if last != "" {
+		m.last = last
+	}
 	return frames
 }
 
@@ -189,8 +194,8 @@ func TestARightThatIsRevokedEndsTheSharing(t *testing.T) {
 }
 
 // Whatever happens between the frames, a reader that has applied them all knows what a new reader is
-// told: of calls of several versions, failures, refusals, functions that come and go, and
-// stretches of time that end.
+// told: of calls of several versions, failures, refusals, functions that come and go, stretches of time
+// that end, and rights that change while the reader is away.
 func TestAReaderOfAllFramesKnowsWhatANewReaderIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -199,15 +204,35 @@ func TestAReaderOfAllFramesKnowsWhatANewReaderIsTold(t *testing.T) {
 			all.hide("some", "export", "extra-1")
 			w := newWorld(t, admin.WithAuthorize(all.permit))
 			offBeat()
-			readers := map[string]*client{}
-			known := map[string]*mirror{}
-			for _, id := range []string{"every", "some"} {
-				readers[id], known[id] = w.open(user(id), "/v1/events", ""), &mirror{}
-				defer readers[id].close()
+			readers := map[string]*client{} // those that are not away
+			known := map[string]*mirror{"every": {}, "some": {}}
+			meet := func(id string) { // the reader leaves, or comes back
+				if c := readers[id]; c != nil {
+					known[id].next(t, c)
+					c.close()
+					delete(readers, id)
+					return
+				}
+				readers[id] = w.open(user(id), "/v1/events", known[id].last)
+			}
+			for id := range known {
+				meet(id)
+				defer func() {
+					if readers[id] != nil {
+						meet(id)
+					}
+				}()
 			}
 			extra := map[string]bool{}
+			turn := func(name string) {
+				if extra[name] = !extra[name]; extra[name] {
+					faas.Register(w.router, name, func(context.Context, photo) (string, error) { return "done", nil })
+					return
+				}
+				require.NoError(t, w.router.Remove(name))
+			}
 			for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-				switch rapid.SampledFrom([]string{"call", "call", "fail", "refuse", "turn"}).Draw(rt, "step") {
+				switch rapid.SampledFrom([]string{"call", "call", "fail", "refuse", "turn", "bounce", "meet", "meet"}).Draw(rt, "step") {
 				case "call":
 					for range rapid.IntRange(1, 3).Draw(rt, "calls") {
 						_ = w.call(rapid.SampledFrom([]string{"resize:1", "resize:2", "export", "extra-1", "extra-2"}).Draw(rt, "function"), "acme", `{"url":"u"}`)
@@ -217,12 +242,17 @@ func TestAReaderOfAllFramesKnowsWhatANewReaderIsTold(t *testing.T) {
 				case "refuse":
 					_ = w.call("resize", "acme", `{`)
 				case "turn":
+					turn(rapid.SampledFrom([]string{"extra-1", "extra-2"}).Draw(rt, "extra"))
+				case "bounce":
 					name := rapid.SampledFrom([]string{"extra-1", "extra-2"}).Draw(rt, "extra")
-					if extra[name] = !extra[name]; !extra[name] {
-						require.NoError(t, w.router.Remove(name))
-						break
+					turn(name)
+					time.Sleep(time.Second)
+					turn(name)
+				case "meet":
+					id := rapid.SampledFrom([]string{"every", "some"}).Draw(rt, "reader")
+					if meet(id); readers[id] == nil && rapid.Bool().Draw(rt, "rights") {
+						all.hide(id, rapid.SampledFrom([][]string{nil, {"export", "extra-1"}, {"", "extra-2"}}).Draw(rt, "hidden")...)
 					}
-					faas.Register(w.router, name, func(context.Context, photo) (string, error) { return "done", nil })
 				}
 				time.Sleep(time.Duration(rapid.SampledFrom([]int{1, 1, 2, 9, 25, 80}).Draw(rt, "seconds")) * time.Second)
 				for id, c := range readers {
@@ -232,6 +262,7 @@ func TestAReaderOfAllFramesKnowsWhatANewReaderIsTold(t *testing.T) {
 					told.next(t, fresh)
 					fresh.close()
 					require.Equal(rt, told, *have, "%s, after the frame %d", id, have.rev)
+					require.Len(rt, have.functions, len(get[admin.Functions](w, user(id), "/v1/functions").Functions), id)
 				}
 			}
 		})
