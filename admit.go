@@ -222,9 +222,9 @@ func (fn *function) unreserve(c *callContext) {
 // Done channel.
 func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
-	// invoke may have counted the call in scaling before it found no free slot: enter
-	// comes before the attempt, so that a burst grows the function at once. counted is
-	// the caller's goroutine's alone until the call has a slot.
+	// takesAtOnce may have called enter already, and then found no free slot: enter comes before the
+	// attempt, so that a burst grows the function at once. Until the call has a slot, only the
+	// caller's goroutine uses c.counted.
 	if s := fn.scaling; s != nil && !c.counted {
 		if err := s.enter(c); err != nil {
 			return err

@@ -215,8 +215,9 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	return c.who.clock.time(c.start).Add(time.Duration(c.deadline - c.start)), true
 }
 
-// Done is closed when the call is settled, whatever its outcome. An inline call's may be
-// closed earlier: at its deadline, or when its caller's context ends.
+// Done is closed when the call is settled, whatever its outcome. That of a call
+// on its caller's goroutine (isHere) may be closed earlier: at its deadline, or when its
+// caller's context ends.
 func (c *callContext) Done() <-chan struct{} { return c.signal().done }
 
 // Err tells why the context has ended, or is nil. For an inline call it also checks the
@@ -388,10 +389,9 @@ func (c *callContext) noted() error {
 	return s.cause
 }
 
-// watch ends an inline call's context at its deadline, or when the caller's context
-// ends. An inline handler runs on the caller's goroutine, so that no goroutine waits
-// in await and no worker's timer is set. If the context ends while watch sets this up,
-// fire found no stop to call: watch stops its timer itself.
+// watch ends the context of a call on its caller's goroutine, at the call's deadline or when
+// the caller's context ends: no goroutine waits in await for that. If the context ends while
+// watch sets this up, fire found no stop to call: watch stops its timer itself.
 func (s *signals) watch(c *callContext) {
 	timer := time.AfterFunc(time.Duration(c.alarm()-c.who.clock.now()), func() { c.end(c.timeUp()) })
 	stop := timer.Stop
@@ -410,7 +410,7 @@ func (s *signals) watch(c *callContext) {
 	}
 }
 
-// end ends the context of an inline call, which is not settled by that: its handler runs
+// end ends the context of a call on its caller's goroutine, which is not settled by that: its handler runs
 // on. If two goroutines end it, the first reason stands.
 func (c *callContext) end(why uint32) {
 	if c.state.CompareAndSwap(0, why) {

@@ -17,12 +17,13 @@ import (
 // returns when both the handler and answer have. A handler that goes on after the answer is a
 // runaway as any other (see WithRunaways), and here it keeps also its caller's goroutine.
 //
-// All else is as with Invoke, except that nothing waits for the end of ctx. The handler's
-// context ends with ctx as soon as the handler asks it, by Done, Err, or a context that is
-// derived from it. A handler that never asks is left at the deadline only. The call is then
-// TimedOut, although ctx was canceled before; it is Canceled if the deadline was that of
-// ctx, or if the handler returns first. A runtime.Goexit of the handler ends the calling goroutine,
-// after answer was called.
+// All else is as with Invoke, except that no goroutine waits for the end of ctx. If ctx has ended
+// before InvokeFunc is called, the call is refused. If ctx ends later, the handler's context ends
+// with it as soon as the handler asks, by Done, Err, or a derived context. But the call goes on
+// until the handler returns: then it is Canceled. If the handler has not returned at the
+// deadline, whether it has asked or not, answer is called then: the call is TimedOut although ctx
+// was canceled before, or Canceled if the deadline is that of ctx. A runtime.Goexit of the
+// handler ends the calling goroutine, after answer was called.
 //
 // A panic of answer is a panic of InvokeFunc, or on the other goroutine it is caught and
 // counted in Stats.HookPanics. There answer should not block for long: a timer calls it.

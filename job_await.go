@@ -20,9 +20,9 @@ func (r *Router) awaitAnswer(ctx context.Context, a *jobAnswer, inside *callCont
 	return a.await(ctx, j.ctx.Done())
 }
 
-// awaitJob waits until a job is settled, for a Job that is not of a Send to a queue in memory: by
-// Router.Job, of a duplicate, or in another queue. In memory it is woken in the step that settles
-// the job: write, in internal/memqueue, closes the channel that Await waits for.
+// awaitJob waits until a job is settled, if awaitAnswer has no answer for it: the Job is one by
+// Router.Job, or its queue is not in memory. In memory the step that settles the job wakes it:
+// Queue.write of internal/memqueue closes the channel on which Queue.Await waits.
 func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
 	j := r.jobHost()
 	isInside := inside != nil && !inside.isOver()

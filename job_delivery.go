@@ -148,8 +148,8 @@ func (d *delivery) failedItems(output []byte) (failed []int) {
 	return d.policy.batches.Failed(d.lease.Record.Payload, output)
 }
 
-// pickItems calls Pick of the function's Batches, on another goroutine: it may call Goexit, and
-// the delivery's own has to settle the job.
+// pickItems calls Pick of the function's Batches, on another goroutine: Pick may call Goexit, and
+// the delivery's own goroutine has to go on and settle the job.
 func (d *delivery) pickItems(payload []byte, items []int) []byte {
 	d.abroad.Store(true)
 	defer d.abroad.Store(false)
@@ -210,8 +210,8 @@ func (d *delivery) recorded(id uuid.UUID, version string, took time.Duration) {
 func (d *delivery) ranAway()      { d.host.ranAway(d.id()) }
 func (d *delivery) handlerEnded() { d.host.handlerEnded(d.id()) }
 
-// hasSlot tells the queue that the delivery has its slot. It is false if the job must not run:
-// it was canceled, or given to another host, since it was leased.
+// hasSlot tells the queue that the delivery has its slot. It returns false if the job must not
+// run, because it was canceled, or given to another host, after it was leased.
 func (d *delivery) hasSlot() bool {
 	if !d.begin() {
 		return false

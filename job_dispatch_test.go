@@ -401,6 +401,19 @@ func TestAJobThatIsHeldKeepsItsAnswerThoughTheQueueHasForgottenIt(t *testing.T) 
 	})
 }
 
+func TestASendToAFunctionWhoseJobsHaveNotRunLeavesNothingBehind(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t)
+		for i := range 20 {
+			f := faas.Register(r, fmt.Sprint("f", i), func(context.Context, int) (int, error) { return 0, nil })
+			require.NoError(t, r.SetConcurrency(fmt.Sprint("f", i), 0)) // off
+			_, err := f.Send(t.Context(), 1)
+			require.NoError(t, err)
+		}
+		require.Zero(t, faas.KnownPaces(r))
+	})
+}
+
 func TestAFullQueueSaysWhenToComeAgainAndAJobThatWouldBeTooOldIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithJobs(faas.NewMemoryJobs(1000, 0)))

@@ -426,8 +426,8 @@ func (m *memoryHosts) remove(r *Router) {
 	}
 }
 
-// have reports whether one of them has the function. The routers are asked without the
-// lock: they have their own.
+// have reports whether one of the routers has the function. m.mu is not held while they are
+// asked, since each may take a lock of its own.
 func (m *memoryHosts) have(function string) bool {
 	m.mu.Lock()
 	all := slices.Collect(maps.Values(m.all))

@@ -110,7 +110,8 @@ func (rec *JobRecord) count(end *jobEnd) {
 }
 
 // isAttempt reports whether the end counts against the policy of retries: the handler has
-// run, and did not say that it doesn't count.
+// returned, panicked or exited, or its timeout passed, and it did not say by RetryAfter that this
+// was no attempt. A call that was canceled does not count, although its handler may have run.
 func (end *jobEnd) isAttempt() bool {
 	if end.what != jobDelivered || end.Kind != KindNone {
 		return false
@@ -238,7 +239,8 @@ func afterRefusal(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobS
 	return backoff(rec, end, now)
 }
 
-// backoff is the wait of a delivery that was no attempt.
+// backoff is the step after a delivery that was no attempt: the job waits twice as long as after
+// the one before, up to longestBackoff, and never less than the refusal's RetryAfter.
 func backoff(rec *JobRecord, end *jobEnd, now time.Time) jobStep {
 	wait := longestBackoff
 	if n := rec.Refusals; n < 9 { // 1 s << 9 is longer
@@ -247,7 +249,8 @@ func backoff(rec *JobRecord, end *jobEnd, now time.Time) jobStep {
 	return jobStep{at: now.Add(max(wait, end.after)), refused: true}
 }
 
-// apply makes the record of a step.
+// apply makes the record of a step. If the job is too old by now, a step that would wait makes it
+// dead instead.
 func (s jobStep) apply(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) (follow []JobRecord) {
 	if !s.state.IsSettled() {
 		limit := rec.expiry(p)

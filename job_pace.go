@@ -58,6 +58,20 @@ func (p *jobPace) hasEnded(ran time.Duration, has bool) {
 	}
 }
 
+// usual is jobPace.usual of a function, and 0 for one of which no job has begun.
+func (ps *jobPaces) usual(function string) time.Duration {
+	p := ps.recent.Load()
+	if p == nil || p.function != function {
+		ps.mu.Lock()
+		p = ps.byFunction[function]
+		ps.mu.Unlock()
+	}
+	if p == nil {
+		return 0
+	}
+	return p.usual()
+}
+
 // usual returns how long a job of the function runs; zero: fewer than a handful have.
 func (p *jobPace) usual() time.Duration {
 	if p.ended.Load() >= 8 {

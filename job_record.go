@@ -67,19 +67,20 @@ type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record th
 	expires time.Time  // of a job with an order key in a queue in memory: when it is too old; zero: not known
 }
 
-// jobAnswer is the end of a job for the [Job] that its sender holds, which keeps it when the
-// queue has forgotten the job. A queue in memory sets it as it settles the job, and lets go of
-// it then: so it is as old as what holds the Job. It shares the end with the settled record,
-// which nothing changes.
+// jobAnswer is the end of a job for the [Job] that its sender holds. The Job keeps the answer
+// when the queue has forgotten the job. A queue in memory sets the answer as it settles the job,
+// and then drops its own pointer to it: so the answer lives as long as the Job. It shares the end
+// with the settled record, which nothing changes.
 //
-// A Wait for it asks the queue nothing.
+// A Wait that has such an answer does not ask the queue.
 type jobAnswer struct {
 	end  atomic.Pointer[jobMore] // of the settled record; nil: it is not known
 	mu   sync.Mutex              // guards done
 	done chan struct{}           // closed once the queue tells nothing more; nil: no Wait has asked, and it may still tell
 }
 
-// noMore is the done of answers of which the queue tells nothing, or nothing more.
+// noMore is the value of jobAnswer.done once the queue tells nothing more, and from the start if
+// it never tells anything. It is closed.
 var noMore = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)

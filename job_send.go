@@ -420,7 +420,7 @@ func (r *Router) tooLate(rec *JobRecord) *Error {
 	if j.memory == nil || rec.State != JobReady || rec.Priority > 0 || rec.OrderKey != "" {
 		return nil
 	}
-	service := j.paces.of(rec.Function).usual()
+	service := j.paces.usual(rec.Function)
 	if service == 0 {
 		return nil
 	}

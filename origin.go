@@ -323,8 +323,8 @@ func callOf(ctx context.Context) *callContext {
 	return nil
 }
 
-// look ends an inline call's context if its caller's context has ended or its deadline
-// has passed. Err calls it.
+// look ends the context of a call on its caller's goroutine if the caller's context has ended
+// or the deadline has passed. Err calls it.
 func (c *callContext) look() {
 	if caller := c.caller(); caller != nil && caller.hasEnded() {
 		c.followCaller(caller)
@@ -333,7 +333,7 @@ func (c *callContext) look() {
 	}
 }
 
-// followCaller ends the context of an inline call with the error and the cause of its
+// followCaller ends the context of a call on its caller's goroutine with the error and the cause of its
 // caller's context.
 func (c *callContext) followCaller(caller *caller) {
 	why := context.Canceled

@@ -3,6 +3,7 @@ package faas
 import (
 	"context"
 	"math"
+	"sync"
 	"time"
 )
 
@@ -53,13 +54,14 @@ func (p *parentWatch) isDue() bool { return p.calls >= repeats && p.stop == nil 
 
 // start watches ctx, whose Done channel sees has noted. It calls ctx.Value, which may block or
 // call Goexit. It starts no watch if there would have to be a goroutine for it: one for each
-// worker would cost more than the watch gains.
-func (p *parentWatch) start(ctx context.Context, wake chan<- bool) {
+// worker would cost more than the watch gains. looking is wake's, and of all its watches.
+func (p *parentWatch) start(ctx context.Context, wake chan<- bool, looking *sync.Mutex) {
 	h := &watchedParent{ctx: ctx, done: p.done}
 	stop := context.AfterFunc(h, func() {
-		select {
-		case wake <- false:
-		default: // it is full, so that the caller wakes without this
+		looking.Lock()
+		defer looking.Unlock()
+		if len(wake) == 0 { // else the caller wakes without this
+			wake <- false
 		}
 	})
 	h.ctx = nil // the watch keeps no more of ctx than package context has to

@@ -9,10 +9,10 @@ import (
 // What a worker does while the handler of a settled call still runs. Its fields, and the
 // rule by which two goroutines share them, are the type runaway in worker.go.
 
-// runAway makes a call a runaway. The goroutine that settled the call runs it, in
-// follow, and before leave. If fewer than WithRunaways of the name's slots are
-// replaced, the slot goes to another call at once: hold.Replace. If not, the slot is
-// kept until the handler returns.
+// runAway makes a call a runaway. follow calls it, on the goroutine that settled the call, before
+// that goroutine calls leave. If fewer slots of the name have been replaced than WithRunaways
+// allows, the slot goes to another call at once, by hold.Replace. If not, the call keeps the slot
+// until its handler returns.
 func (w *worker) runAway(c *callContext, at int64) {
 	fn := c.fn
 	fn.runaways.Add(1)

@@ -16,11 +16,11 @@ import (
 //
 // A call that finds no free slot grows the function at once to what its calls need, within
 // UpRate. The next tick then sets the number that the windows ask for. In stable mode this
-// is Stable/(Per × Utilization) instances, but at most UpRate times and at least one
-// DownRate-th of those that are ready. For example, with the defaults and Per 1, seven
-// calls at once on average ask for ten instances. If Burst asks for PanicThreshold times
-// as many as are ready, panic mode begins: the window that asks for more decides, and the
-// number does not fall until StableWindow has passed since the last such moment. The
+// is [Load].Stable/(Load.Per × Utilization) instances, but at most UpRate times and at least one
+// DownRate-th of those that are ready. For example, with the defaults and Per 1, seven calls at
+// once on average ask for ten instances. If Load.Burst asks for at least PanicThreshold times as
+// many as are ready, panic mode begins: the window that asks for more decides, and the number
+// does not fall until StableWindow has passed since Burst last asked for so many. The
 // number never falls below what the present calls need.
 //
 // Because a call need not wait for a tick, free instances only save cold starts. So if

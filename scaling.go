@@ -145,8 +145,8 @@ func (s *scaling) reportGrowth(from, to int) {
 	s.fn.router.reports.decided(d)
 }
 
-// acquireInstance gives a call that has a slot a seat in an instance, and returns the
-// time when it has it. A call that runs in a lent slot shares the lender's instance. The
+// acquireInstance gives a call that has a slot a seat in an instance, and returns the time at
+// which the call got the seat. A call that runs in a lent slot shares the lender's instance. The
 // call holds its slot while it waits for a seat: the limit of slots is what bounds the
 // number of instances that are built.
 func (s *scaling) acquireInstance(q *caller, c *callContext, asked int64) (now int64) {

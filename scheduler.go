@@ -31,7 +31,7 @@ import (
 //
 //	call:     open ──► settled ──► over (its handler has returned)
 //	            │           └─ while its handler still runs ─► ranAway ─► concluded ─► over
-//	            └─ inline only: context ended ─► settled
+//	            └─ handler on the caller's goroutine (isHere): context ended ─► settled
 //	worker:   busy ⇄ idle ─► stopped (idle for long, or the router closed)
 //	            ├─ its handler panicked or called Goexit ─► dead
 //	            └─ its handler is a runaway ─► abandoned ─► dead
@@ -232,7 +232,7 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 	}()
 	q.askDeadline(c.who.clock)
 	if w := c.worker; w.parent.isDue() {
-		w.parent.start(q.ctx, w.wake)
+		w.parent.start(q.ctx, w.wake, w.looking)
 	}
 	asked = true
 	return nil

@@ -14,8 +14,8 @@ type verdict struct {
 	at      int64 // the end of the call, on the router's clock
 }
 
-// settler is the party that settles a call. It decides what follow has to do: to give
-// the slot back or leave it to a runaway, and to wake the caller or not.
+// settler is the party that settles a call. By it the func follow knows whether to give the slot
+// back or to leave it to a runaway, and the func conclude whether to wake the caller.
 type settler uint8
 
 const (
@@ -63,7 +63,8 @@ func (c *callContext) isPlain(v *verdict) bool {
 }
 
 // decide settles the call by one compare-and-swap on its state, so that caller, record
-// and context have the same end. The goroutine that wins must call follow, or start a
+// and context have the same end. (A context that ended before, of a call on its caller's
+// goroutine, keeps its own end.) The goroutine that wins must call follow, or start a
 // goroutine that does: without it the caller waits for ever.
 //
 // Time out or canceled? begin compares two deadlines: the function's timeout (or that of
@@ -184,9 +185,9 @@ func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router
 	d.answer.late(err)
 }
 
-// fill makes the call's record in e, which must be zero. It must be called before
-// release, which clears what it reads. It fills e and does not return it: a meter gets
-// the record by value, and each copy more would be felt.
+// fill makes the call's record in e, which must be zero. Call it before release, which clears
+// what fill reads. fill writes to e and does not return a record: a meter gets the record by
+// value, and one more copy of it would take noticeable time.
 func (c *callContext) fill(e *Execution, v *verdict) {
 	fn, who := c.fn, c.who
 	e.ID, e.Function, e.Version, e.Tenant, e.Labels, e.Attempt = c.id, who.name, who.version, c.tenant, who.labels, 1
@@ -261,9 +262,8 @@ func (c *callContext) typedInput(by settler) InputState {
 
 // streamed is implemented by the task of a streaming function.
 type streamed interface {
-	// written returns how many bytes were written, and how long after the start the
-	// first piece came. It also stops writing, so that each meter and each gate gets
-	// the same numbers.
+	// written returns how many bytes were written, and how long after the start the first piece came.
+	// After it the handler can write no more, so that each meter and each gate gets the same numbers.
 	written() (size int, first time.Duration)
 }
 

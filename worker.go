@@ -28,6 +28,7 @@ type worker struct {
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
 	work     chan *callContext           // buffer of one: the caller that sends never blocks; nil: see isHere
 	wake     chan bool                   // true: the call is settled; false: look at the parent, see parentWatch. It has room for one of each, so that no sender waits
+	looking  *sync.Mutex                 // of the watches that send to wake: so one false is in it at most; apart from w, which a late watch must not keep
 	contexts arena
 	parent   parentWatch // of the caller's context; conclude ends the watch of an abandoned worker
 	direct   *direct     // of the call, if it is one of InvokeFunc; the goroutine that settles the call takes it
@@ -182,7 +183,7 @@ func (p *workerPool) idlePool(inline bool) *idleList {
 func (p *workerPool) newWorker(inline bool) (*worker, error) {
 	w := &worker{pool: p, wake: make(chan bool, 2)}
 	if !inline {
-		w.work = make(chan *callContext, 1)
+		w.work, w.looking = make(chan *callContext, 1), &sync.Mutex{}
 	}
 	if p.beforeStart != nil {
 		p.beforeStart()

@@ -48,9 +48,9 @@ type Rule struct {
 type Rules []Rule
 
 // ParseRules reads rules from JSON, an array of objects with the fields functions,
-// principals, roles, any_tenant and rights. Other fields, and text after the array, are an
-// error that Is [ErrSetup]: a misspelled field would otherwise change what a rule
-// allows.
+// principals, roles, any_tenant and rights. For other fields, and for text after the array, it
+// returns an error that Is [ErrSetup]: a misspelled field would otherwise change what a rule
+// allows. It also returns the error of Check.
 func ParseRules(data []byte) (Rules, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()

@@ -12,8 +12,8 @@
 //	record → rounding, per call → sums, in integers → quantity × unit price, once → statement
 //
 // A [Book] is a price list as data: what is billed, how a call is rounded, what it
-// costs, since when, in which region, and where that was read. Several books of one
-// provider make a series ([NewSeries]), which prices usage by the one that held. A
+// costs, since when, in which region, and where the prices were read. Several books of one
+// provider make a series ([NewSeries]), which prices usage by the book that was in force. A
 // [Ledger] is a meter: it adds up, call by call and in integers, what each rounding rule
 // of its books bills. A [Rater] turns such a sum ([Usage]) into [Money] by one exact
 // multiplication. A [Statement] has all usage of a [Period], with what is free and with
@@ -21,8 +21,8 @@
 // and the parts of tenants ([Statement.Only]) add up to the whole.
 //
 // Providers round each call, so the sum of raw durations is not enough to price the
-// same usage with another book. [Compare] shows the books side by side that have a
-// rounding rule of the ledger; any other book is [ErrUnrated], never guessed. To use
+// same usage with another book. [Compare] shows books side by side. For a book whose rounding
+// rule the ledger does not have, its entry has the error [ErrUnrated], and no guess. To use
 // another book later, give stored records to the Record of a new ledger.
 //
 // # What is billed
@@ -38,8 +38,8 @@
 //
 // A record says of which job its call was a delivery, and which attempt. So a statement
 // grouped By([SpentOn]) has a row for calls, one for first attempts and one for retries.
-// With [Ledger.CountJobs] it also has one for dead letters, and a row for each job
-// (By([Job])). In every grouping the rows add up to the total.
+// With [Ledger.CountJobs] it has a row for dead letters, too, and a statement grouped By([Job])
+// has a row for each job. In every grouping the rows add up to the total.
 //
 // # Budgets
 //

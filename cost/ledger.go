@@ -172,7 +172,7 @@ func (l *Ledger) usage(p Period) []Usage {
 // Statement prices the usage of the period that contains t, as [NewStatement] does. For
 // a ledger of days it does as [NewDayStatement]: the days add up to the month.
 //
-// It is [ErrPeriod] if there is no such period; if the period, or an earlier day of the
+// It returns an error that Is [ErrPeriod] if there is no such period; if the period, or an earlier day of the
 // month, was dropped for want of room ([Ledger.SetMaxPeriods]) or by Forget; and if a
 // record was refused ([Ledger.Err]). A bill that may be too short is not made.
 func (l *Ledger) Statement(t time.Time, b *Book) (Statement, error) {
@@ -364,8 +364,8 @@ func (l *Ledger) SetMaxKeys(n int) {
 
 // SetMaxPeriods sets how many periods are kept at most, from now on; the default is
 // 10,000, which is more than a year of hours. When one more begins, the oldest is
-// dropped: its Statement is [ErrPeriod], and records that come for it are dropped too.
-// Use Forget to drop periods in time. n < 1 counts as 1.
+// dropped: Statement then returns [ErrPeriod] for it, and records that come for it are dropped,
+// too. Use Forget to drop periods before it comes to that. n < 1 counts as 1.
 func (l *Ledger) SetMaxPeriods(n int) {
 	l.shared.mu.Lock()
 	defer l.shared.mu.Unlock()

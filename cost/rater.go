@@ -51,7 +51,7 @@ type Charge struct {
 // Rate returns a charge for each price of the book. Of a series it takes the book that
 // held in the usage's period, or the last one if the period is not known. It is exact:
 // the usage is counted in whole billed units, and each number is multiplied by its
-// price once. Usage that the book can't price is [ErrUnrated].
+// price once. For usage that the book can't price it returns [ErrUnrated].
 func (r *Rater) Rate(u Usage) ([]Charge, error) {
 	b, err := r.bookOf(u)
 	if err != nil {

@@ -127,8 +127,8 @@ func (r *driveRun) instances() int {
 	return n
 }
 
-// ask calls Desired and follows the answer. A negative N changes nothing, neither the
-// number nor the state, as in a router.
+// ask calls Desired and follows the answer. If Target.N is negative, neither the number of
+// instances nor the state changes, as in a router.
 func (r *driveRun) ask(arrival bool) {
 	serving := min(r.calls, r.ready*r.Per)
 	t, state := r.Scaler.Desired(faas.Load{

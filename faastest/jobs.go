@@ -112,16 +112,17 @@ func (j *Jobs) Crash() int {
 	return j.LoseLeases()
 }
 
-// LoseLeases does what the death of a process does to jobs in a queue that outlives it,
-// and returns how many ran. Each is given out again at once, with one crash more; the
-// third makes it dead with [faas.ConditionHostCrashes]. So the queue in memory can stand
-// for one on a disk in the test of a handler that must be safe to run twice.
+// LoseLeases ends all leases, as the death of a process does in a queue that outlives the
+// process, and returns how many there were. Each of these jobs can be leased again at once, with
+// Crashes one higher. A job that has lost its third lease is dead, with
+// [faas.ConditionHostCrashes]. So the queue in memory can stand for one on a disk in the test of
+// a handler that must be safe to run twice.
 //
-// A handler that runs does so until its context ends, as after Crash, and the job's next
-// delivery waits for it.
+// A handler that runs goes on until its context ends, as after Crash, and the job's next delivery
+// waits for it.
 //
-// It is fatal to the test if the queue has no method LoseLeases() int, which a queue of
-// another package may have for this.
+// The test fails at once if the queue has no method LoseLeases() int. A queue of another package
+// may have that method, too.
 func (j *Jobs) LoseLeases() int {
 	j.tb.Helper()
 	q, ok := j.router.JobQueue().(interface{ LoseLeases() int })

@@ -119,8 +119,8 @@ func (s *series) live(step Step, since time.Time) Live {
 	return l
 }
 
-// keep adds what was pending to the points of its time, one of each step, and returns how
-// many bytes more those take. s.mu must be held.
+// keep adds p to the series: for each step, to the point that contains p's second. It returns how
+// many bytes more the points take afterwards. s.mu must be held.
 func (s *series) keep(p *pending, run, wait *Histogram) (grown int64) {
 	if s.all.windows.most == 0 {
 		return 0

@@ -52,9 +52,9 @@ func (t *RecentLog) Lines(after uint64) []Line {
 	return lines
 }
 
-// Follow yields the lines after the one with that number as they come, until ctx ends. A
-// loop that is slower than the log loses lines, which the numbers tell. No lock is held
-// while the loop's body runs.
+// Follow yields the lines whose numbers are above after, as they come, until ctx ends. A loop
+// that is slower than the log misses lines, which shows as a gap in their numbers. No lock is
+// held while the loop's body runs.
 func (t *RecentLog) Follow(ctx context.Context, after uint64) iter.Seq[Line] {
 	return func(yield func(Line) bool) {
 		for {

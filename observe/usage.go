@@ -8,10 +8,11 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// Usage returns what the calls have used since the recorder was made: integers by function,
-// version, tenant, declared memory, and whether it is of overruns, sorted by them. The
-// keys have no labels and no jobs, and their outcome has no meaning. Where the prices of a book of
-// [WithBooks] have changed, what was used before and after stands apart.
+// Usage returns what the calls have used since the recorder was made, in integers. There is one
+// Usage for each function, version, tenant and declared memory, and another for the overruns of
+// these; they are sorted in that order. Their keys have no labels and no jobs, and their outcome
+// has no meaning. If the prices of a book of [WithBooks] have changed, the usage before and after
+// the change is in two of them.
 func (r *Recorder) Usage() []cost.Usage {
 	merged := map[cellKey]*cost.Sums{}
 	for i := range r.stripes {

@@ -191,8 +191,8 @@ func (p *Policies) Authorize(_ context.Context, who access.Principal, inv faas.I
 	return fmt.Errorf("policy %s forbids %v to call %q", why.Reasons[0].PolicyID, who, inv.Function)
 }
 
-// request is the question of a call. Its context has the attributes that schema
-// declares.
+// request is the Cedar request that asks whether a call may be made. Its context has the
+// attributes that Policies.schema declares.
 func request(kind cedar.EntityType, who access.Principal, inv faas.Invocation) cedar.Request {
 	return cedar.Request{
 		Principal: cedar.NewEntityUID(kind, cedar.String(who.ID)),

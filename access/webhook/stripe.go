@@ -39,8 +39,8 @@ func (s stripe) claim(h http.Header) (claim, error) {
 	return c, nil
 }
 
-// addStripe adds an item name=value of the header. It returns false if the item is
-// malformed or is a second t, since only one of the two is what is signed.
+// addStripe adds an item name=value of the header. It returns false if the item is malformed, or
+// if it is a second item t (the time), since only one of the two is signed.
 func addStripe(c *claim, item string) bool {
 	name, v, ok := strings.Cut(item, "=")
 	if !ok {

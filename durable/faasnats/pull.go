@@ -261,8 +261,9 @@ func (q *Queue) mayHaveRun(h *held) bool {
 	return q.old[h.place] <= mostForgotten
 }
 
-// mostForgotten is how many deliveries of a place a server may forget: those of a tenth of
-// a second.
+// mostForgotten is for how many deliveries of a place, after a restart of the server, mayHaveRun
+// assumes that the server has forgotten an earlier delivery: as many as a server may make in the
+// tenth of a second that it can forget, see countCrash.
 const mostForgotten = 1000
 
 // marked is the stream's last sequence at the last connect. A server that was restarted

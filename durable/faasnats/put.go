@@ -120,11 +120,12 @@ func (q *Queue) createLarge(ctx context.Context, p place, rec *faas.JobRecord) (
 	return seq, err
 }
 
-// whereTaken is the subject of all jobs that may have the ID of a new one. Where it may be
-// one of another function, the server walks over the places of all functions, inside its
-// lock: with 45 of them that is twice the work of a publish. Of an ID that was made for the
-// job only its own place is to be looked at, since the Put may be a repetition. With a unique
-// key it may be another Put's, which has the key in common, and not the order key.
+// whereTaken is the subject of all jobs that may have the ID of a new job. If a job of another
+// function may have the ID, the server walks over the places of all functions, inside its lock:
+// with 45 of them that is twice the work of a publish. An ID that was made for this job can only
+// be in the job's own place, where an earlier try of this Put may have written it. With a unique
+// key, the ID may be that of another Put with the same unique key: its order key may differ, and
+// with it its place, so that all places are searched.
 func whereTaken(p place, rec *faas.JobRecord) string {
 	if rec.NewID && rec.UniqueKey == "" {
 		return p.of(rec.ID)

@@ -12,9 +12,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Get implements [faas.JobQueue]. Of a job that waits here the other processes that have the
-// queue open are asked whether they run it: one that does not answer within half a second
-// delays Get for so long, and its jobs show as ready.
+// Get implements [faas.JobQueue]. If the job waits and this process does not run it, Get asks the
+// other processes that have the queue open whether they do. A process that does not answer delays
+// Get by half a second, and a job that it runs shows as ready.
 func (q *Queue) Get(ctx context.Context, id uuid.UUID) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err

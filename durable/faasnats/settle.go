@@ -206,8 +206,8 @@ func untilAnswered(objects, caller context.Context) (context.Context, context.Ca
 	return context.WithTimeout(objects, requestTimeout)
 }
 
-// wasMine finds out whether a write that failed has happened: then the fence has refused
-// its repetition.
+// wasMine finds out, after the fence has refused the repetition of a write, whether the first try
+// has happened although it failed. If so it returns the write's sequence, and else refused.
 func (q *Queue) wasMine(ctx context.Context, job, write string, refused error) (uint64, error) {
 	s, err := q.last(ctx, job)
 	switch {

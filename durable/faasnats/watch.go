@@ -58,8 +58,8 @@ func signaledJob(subject string) (uuid.UUID, bool) {
 // longestLook is how long a Watch waits without a look.
 const longestLook = 15 * time.Second
 
-// Watch implements [faas.JobQueue]. Other processes tell of their writes; one whose word
-// is lost is seen within 15 seconds.
+// Watch implements [faas.JobQueue]. Other processes send a message for each of their writes. If
+// the message is lost, Watch sees the write within 15 seconds.
 func (q *Queue) Watch(ctx context.Context, id uuid.UUID, revision uint64) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err

@@ -27,7 +27,8 @@
 //
 // Where things are: class.go and version.go admit and refuse; full.go says when a queue is
 // full, and tenant_queue.go whose call is displaced then; waiter.go waits; loan.go and
-// deadlock.go are about nested calls; tenant.go and heap.go choose who is next.
+// deadlock.go are about nested calls; share.go chooses which class is next, tenant_queue.go which
+// of its calls.
 //
 // Locking: g.mu, the group's mutex, guards the queues and all other state but the counters.
 // It must be held when an unexported function is called, unless its comment says otherwise.

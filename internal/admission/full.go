@@ -1,7 +1,8 @@
 package admission
 
-// mayNotWait returns why a call that has found no slot may not wait, or the waiter that is to
-// be displaced for it: keepOrRefuse decides. h has its parent.
+// mayNotWait is for a call that has found no slot. It returns why the call may not wait; or the
+// waiter to displace for it, which keepOrRefuse then does if the queue is still full; or nil and
+// nil if it may wait. h.parent must be set before.
 func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
 	q := v.class.queue
 	switch {

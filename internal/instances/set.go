@@ -156,8 +156,8 @@ func (s *Set) Retire(closed bool) {
 	for closed && s.waiting.Len() > 0 {
 		s.answer(s.firstWaiter(), Grant{Err: ErrClosed})
 	}
-	// First the calls that wait without a claim get one on seats of instances that are
-	// starting. Only then is it known for which of those no call waits.
+	// First the calls that wait without a claim get a claim on seats of instances that are starting.
+	// Only then is it known which of these instances no call waits for.
 	s.startForWaiters()
 	for _, in := range slices.Clone(s.starting) {
 		if len(in.claims) == 0 {

@@ -1,7 +1,8 @@
 package memqueue
 
-// nodeHeap is a priority queue of nodes, which store their own index in it. A node is in
-// one heap of each kind at most: see nodeHeap.byAge.
+// nodeHeap is a priority queue of nodes. Each node stores its index in the heap, so that it can
+// be removed. It has one index for a heap that is byAge and one for all others: so it may be in
+// one of each at a time.
 type nodeHeap[B any] struct {
 	nodes    []*node[B]
 	byUrgent bool // the highest Priority first; else Priority does not count

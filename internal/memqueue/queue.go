@@ -59,8 +59,9 @@ type usage struct {
 func (u *usage) add(size int64) { u.count++; u.bytes += size }
 func (u *usage) sub(size int64) { u.count--; u.bytes -= size }
 
-// turnedAway is the last tenant that found the queue full while it had less than half of
-// it. Until it gets in, or stops to try, tenants with more than half get no place.
+// turnedAway is the last tenant that found the queue full although it would have had no more than
+// half of the queue. Until one of its jobs is accepted, or it has not tried for the time of
+// patience, no other tenant gets a place beyond half.
 type turnedAway struct {
 	tenant string
 	until  int64

@@ -15,10 +15,11 @@ type option func(*console)
 
 func (o option) applyConsole(c *console) { o(c) }
 
-// WithLogin lets viewers log in with one of the tokens: the page asks for it once, and gets a
-// session cookie in exchange, which scripts can't read and other sites can't have sent. A
-// session lasts twelve hours, or until its token expires or is revoked. Requests that have
-// an Authorization header themselves are authenticated by that. nil: no login, as without it.
+// WithLogin lets viewers log in with one of the tokens. The page asks for the token once, and
+// gets a session cookie in exchange. Scripts can't read the cookie, and the browser does not send
+// it with requests that other sites make. A session lasts twelve hours, or until its token
+// expires or is revoked. A request that has an Authorization header is authenticated by that
+// instead. With nil there is no login, as without WithLogin.
 func WithLogin(tokens *access.Tokens) Option {
 	return option(func(c *console) {
 		if c.login = nil; tokens != nil {
@@ -34,10 +35,10 @@ type console struct {
 	files *files
 }
 
-// Handler returns a handler that serves the page and, below v1/, the API that the page shows:
-// api, which has to be what admin.Handler returns. Mount it at the root of a host name, or below a prefix with http.StripPrefix. It
-// panics if api is nil. It may be called by many goroutines at once, has no goroutine and no
-// timer of its own, and nothing to close.
+// Handler returns a handler that serves the page and, below v1/, the API that the page shows. api
+// must be what admin.Handler returns; Handler panics if it is nil. Mount the handler at the root
+// of a host name, or below a prefix with http.StripPrefix. Many goroutines may call it at once.
+// It has no goroutine and no timer of its own, and need not be closed.
 func Handler(api http.Handler, opts ...Option) http.Handler {
 	if api == nil {
 		panic("faasconsole: Handler needs the handler of the API that it shows; admin.Handler makes one")

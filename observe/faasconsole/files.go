@@ -111,8 +111,8 @@ func (one *file) send(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3) as far as to find gzip in it,
-// and not refused by a weight of 0.
+// acceptsGzip reports whether Accept-Encoding (RFC 9110, section 12.5.3) names gzip with a weight
+// other than 0. It reads no more of the header than that.
 func acceptsGzip(header string) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		name, weight, _ := strings.Cut(part, ";")

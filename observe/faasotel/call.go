@@ -3,10 +3,12 @@ package faasotel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -91,9 +93,14 @@ func (c *call) End(e *faas.Execution) {
 	c.span.AddEvent("faas.invocation.exception", trace.WithAttributes(c.exception(e.Err)...))
 }
 
-// set gives the span its attributes, and the list back to the pool: the SDK copies them.
+// set gives the span its attributes, and the list back to the pool: the SDK's span copies them. A
+// span of another kind gets a list of its own, since it may keep that.
 func (c *call) set() {
-	c.span.SetAttributes(c.attributes.all...)
+	if _, own := c.span.(sdktrace.ReadOnlySpan); own {
+		c.span.SetAttributes(c.attributes.all...)
+	} else {
+		c.span.SetAttributes(slices.Clone(c.attributes.all)...)
+	}
 	c.attributes.empty()
 	c.tracer.lists.Put(c.attributes)
 }

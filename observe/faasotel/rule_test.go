@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"pgregory.net/rapid"
@@ -147,6 +148,56 @@ func TestASpanHasTheAttributesOfItsOwnCall(t *testing.T) {
 		}
 		assert.Equal(t, want, []any{value(s, "inproc.faas.tenant"), value(s, "inproc.faas.request_id"), value(s, "faas.trigger")})
 	}
+}
+
+// holder is a provider of another kind than the SDK's: its spans keep the attributes as they get them.
+type holder struct {
+	trace.TracerProvider
+	all *[][]attribute.KeyValue
+}
+
+func (h holder) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
+	return holding{h.TracerProvider.Tracer(name, opts...), h.all}
+}
+
+type holding struct {
+	trace.Tracer
+	all *[][]attribute.KeyValue
+}
+
+func (h holding) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+	_, span := h.Tracer.Start(ctx, name, opts...)
+	own := heldSpan{span, h.all}
+	return trace.ContextWithSpan(ctx, own), own
+}
+
+type heldSpan struct {
+	trace.Span
+	all *[][]attribute.KeyValue
+}
+
+func (s heldSpan) SetAttributes(attributes ...attribute.KeyValue) {
+	*s.all = append(*s.all, attributes)
+}
+
+func TestASpanOfAnotherKindMayKeepItsAttributes(t *testing.T) {
+	t.Parallel()
+	tp, _ := provider(t)
+	var all [][]attribute.KeyValue
+	r := faastest.New(t, faasotel.Tracing(holder{tp, &all}, nil))
+	f := faas.Register(r, "f", injected)
+	for _, tenant := range []string{"a", "b", "c"} {
+		_, err := f.Invoke(faas.WithTenant(t.Context(), tenant), 1)
+		require.NoError(t, err)
+	}
+	var tenants []string
+	for _, attributes := range all {
+		set := attribute.NewSet(attributes...)
+		if v, ok := set.Value("inproc.faas.tenant"); ok {
+			tenants = append(tenants, v.AsString())
+		}
+	}
+	assert.Equal(t, []string{"a", "b", "c"}, tenants)
 }
 
 // A span of a handler is a child of what the handler's context says.

@@ -50,11 +50,11 @@ func WithBuckets(bounds ...float64) Option {
 
 func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
-// WithSeries sets how many time series there are at most before tenants are folded; the
-// buckets of a histogram count one by one. The series of functions are always there. A tenant of a
-// function that would need one series too many is counted under [observe.Other] from then
-// on, and a tenant that has its own series keeps them: so no count ever gets smaller, and
-// the sums over all tenants stay exact. Default 10,000.
+// WithSeries sets how many time series there may be before further tenants are counted together,
+// under [observe.Other]. Each bucket of a histogram counts as one. The series of functions are
+// always there. A tenant of a function for whose series there is no room is counted under Other
+// from then on; a tenant that has series of its own keeps them. So no count ever gets smaller,
+// and the sums over all tenants stay exact. Default 10,000.
 func WithSeries(n int) Option { return option(func(c *Collector) { c.guard.most = n }) }
 
 // NewCollector returns a collector of what the recorder has counted, and of the present

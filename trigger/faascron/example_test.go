@@ -37,7 +37,7 @@ func ExampleAt() {
 		fmt.Println("the sale is open, by", tick.Timer)
 		return struct{}{}, nil
 	})
-	timer, err := faascron.At(r, "open-sale", time.Now().Add(10*time.Millisecond), faascron.Name("summer"))
+	timer, err := faascron.At(r, "open-sale", time.Now().Add(200*time.Millisecond), faascron.Name("summer"))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,6 +1,15 @@
 package faascron
 
-import "time"
+import (
+	"time"
+
+	"github.com/inproc/faas"
+)
+
+// AtSince is At by a goroutine that has looked at the clock at since, and was held up then.
+func AtSince(r *faas.Router, function string, t, since time.Time) (*Timer, error) {
+	return start(r, function, once{t.Round(0)}, newSettings(function, []Option{Log(nil)}), since.Round(0))
+}
 
 // Walk is a timer's plan and state, for tests of sequences of wall times.
 type Walk struct {

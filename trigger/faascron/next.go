@@ -73,8 +73,8 @@ func (p plan) count(from, to time.Time) (n int) {
 	return n
 }
 
-// lastOf returns the last n scheduled times in (from, to]. It looks back twice as far each time: there may
-// be very many.
+// lastOf returns the last n scheduled times in (from, to]. It looks back from to, in each round
+// twice as far, since there may be very many times after from.
 func (p plan) lastOf(from, to time.Time, n int) (all []time.Time) {
 	for back := time.Minute; ; back *= 2 {
 		begin := to.Add(-back)

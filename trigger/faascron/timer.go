@@ -30,31 +30,34 @@ func Every(r *faas.Router, function, expr string, opts ...Option) (*Timer, error
 	if err != nil {
 		return nil, err
 	}
-	if sched.after(time.Now()).IsZero() {
+	at := now()
+	if sched.after(at).IsZero() {
 		return nil, bad("%q never fires", expr)
 	}
-	return start(r, function, sched, s)
+	return start(r, function, sched, s, at)
 }
 
 // At has function called once, at t. Then the timer ends. If t has passed the error Is faas.ErrInput, unless the
 // queue of jobs is durable and knows that the timer has not fired yet (with [CatchUp]).
 func At(r *faas.Router, function string, t time.Time, opts ...Option) (*Timer, error) {
 	s := newSettings(function, opts)
-	sched := once{t.Round(0)}
-	if s.catchUp == None && sched.after(time.Now()).IsZero() {
+	sched, at := once{t.Round(0)}, now()
+	if s.catchUp == None && sched.after(at).IsZero() {
 		return nil, bad("At(%v): that has passed", t)
 	}
-	return start(r, function, sched, s)
+	return start(r, function, sched, s, at)
 }
 
-func start(r *faas.Router, function string, sched schedule, s *settings) (*Timer, error) {
+// start makes a timer. What is to fire after at fires: also if that has passed by now, since its
+// caller has found that it had not.
+func start(r *faas.Router, function string, sched schedule, s *settings, at time.Time) (*Timer, error) {
 	if r == nil {
 		return nil, bad("a timer needs a router")
 	}
 	if err := s.check(r); err != nil {
 		return nil, err
 	}
-	e := &entry{router: r, function: function, set: s, plan: plan{sched, s.catchUp}, state: state{Mark: now()}}
+	e := &entry{router: r, function: function, set: s, plan: plan{sched, s.catchUp}, state: state{Mark: at}}
 	d, err := source.Drive(r, e, source.To(function), source.WithName(s.name), source.WithLog(s.log))
 	if err != nil {
 		return nil, err
@@ -175,8 +178,8 @@ func (e *entry) send(ctx context.Context, sink source.Sink, f firing, sent *sync
 	return err
 }
 
-// item is a firing as the driver takes it. Its ID is the scheduled time, from which, and the timer's name, the
-// job's ID is made.
+// item is a firing as the driver takes it. Its ID is the scheduled time. The job's ID is made
+// from that and from the timer's name.
 func (e *entry) item(f firing) (source.Item, error) {
 	payload, err := json.Marshal(Tick{Timer: e.set.name, Scheduled: f.at, Actual: now(), Missed: f.missed})
 	id := idOf(f.at)

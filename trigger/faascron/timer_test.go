@@ -232,6 +232,21 @@ func TestAtFiresOnce(t *testing.T) {
 	})
 }
 
+func TestAtFiresAlthoughItsTimePassesWhileTheTimerIsMade(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := faastest.New(t)
+		var got ticks
+		faas.Register(r, "once", func(_ context.Context, tick faascron.Tick) (struct{}, error) { got.add(tick); return struct{}{}, nil })
+		at := time.Now().Add(-time.Millisecond)
+		timer, err := faascron.AtSince(r, "once", at, at.Add(-time.Microsecond))
+		require.NoError(t, err)
+		<-timer.Done()
+		synctest.Wait()
+		require.Len(t, got.seen(), 1)
+		require.True(t, got.seen()[0].Scheduled.Equal(at))
+	})
+}
+
 func TestATimerIsRunByHandPausedAndResumed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := faastest.New(t)

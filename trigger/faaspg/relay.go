@@ -117,8 +117,9 @@ ON CONFLICT (id) DO UPDATE SET alive_until = EXCLUDED.alive_until, listens = EXC
 	return wrap("appear", err)
 }
 
-// leave writes what has ended last, and gives back what has not. It is best effort: the term does the
-// same.
+// leave writes the ends of rows that are not written yet, and gives the other rows back. It is
+// best effort: if it fails, the relay's term runs out, and another relay gives back all of these
+// rows.
 func (r *Relay) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.set.term)
 	defer cancel()

@@ -133,8 +133,8 @@ func (h *held) putBack(o outcomes) {
 	token(h.ended)
 }
 
-// forget lets go of rows whose end is written. It reports whether one had an order key, for which
-// the next may have waited.
+// forget lets go of rows whose end is written. It reports whether one of them had an order key:
+// then the next row of that key may have waited for it.
 func (h *held) forget(o *outcomes) (ordered bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

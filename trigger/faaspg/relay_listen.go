@@ -7,8 +7,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// listen is the goroutine that wakes the relay when a transaction has notified, until ctx ends. A
-// connection that breaks is made anew after a poll; until then the poll finds what it would have told.
+// listen is the goroutine that wakes the relay when a transaction has sent a notification, until
+// ctx ends. A connection that breaks is replaced after the time of a poll, or after a second if
+// that is less. Until then the polls find the rows that no notification tells of.
 func (r *Relay) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = r.listenOnce(ctx) // the same failure meets keep and takeAll, which tell it

@@ -58,9 +58,10 @@ var (
 	// ErrStopped: the driver has ended. What was taken and is not settled comes again when the
 	// source is driven again.
 	ErrStopped = errors.New("the driver has ended")
-	// ErrRejected: no queue will ever take the item: a gate denies it, its payload is too large or no
-	// JSON in a batch of JSON, its function is unknown. The text says which. Source and operator
-	// decide: a broker puts it aside, a table keeps it.
+	// ErrRejected: no queue will ever take the item. A gate denies it, its payload is too large, or
+	// is not JSON in a batch of JSON, or its function is unknown; the error's text says which. The
+	// source and its operator decide what becomes of the item: a broker may put it aside, a table may
+	// keep it.
 	ErrRejected = errors.New("the item was rejected")
 )
 

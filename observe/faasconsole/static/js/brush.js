@@ -1,8 +1,8 @@
 // A span of time that the viewer selects on a chart: by dragging, with a finger too, or by shift
 // and the arrow keys. The page keeps the selection; the chart only shows it.
 
-/** Lets the viewer select on a plot whose spec has brush: {from, to, step, set(from, to)}, in seconds; from is null while
- * nothing is selected. specOf returns the spec as it is at that moment. */
+/** Lets the viewer select on a plot whose spec has brush: {from, to, step, set(from, to)}, in seconds; from is
+ * null while nothing is selected. specOf returns the plot's spec as it is when specOf is called. */
 export function brush(u, el, specOf) {
   const over = u.over;
   let start = null; // of a drag, in pixels

@@ -35,8 +35,9 @@ function append(el, kids) {
   }
 }
 
-// The handlers of an element stand in a map, so that a morph can replace them. The document listens, once for
-// each type of event: before any element, so that it hears what does not bubble, too.
+// The handlers of an element stand in a map, so that a morph can replace them. The document
+// listens once for each type of event, in the capture phase: so it hears events that do not
+// bubble, too.
 const handlers = new WeakMap();
 const types = new Set();
 

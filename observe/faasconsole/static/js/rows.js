@@ -1,8 +1,8 @@
 // Applies a frame of the stream to an answer of GET functions, and returns a new answer, without side
 // effects. A function that has not changed stays the same object, so that its elements on the page are kept.
 
-/** The answer with the frame's rows. stale: it lacks what the frame knows of, such as a new
- * function, and is to be asked for again. */
+/** The answer with the frame's rows. stale: the answer has to be asked for again, because its functions are not
+ * those of the frame: for example one is new, or was removed. */
 export function withFrame(answer, frame, columns, states) {
   const at = Object.fromEntries(columns.map((name, i) => [name, i]));
   const rows = frame.functions ?? {};
