@@ -81,7 +81,7 @@ type jobAnswer struct {
 
 // noMore is the value of jobAnswer.done once the queue tells nothing more, and from the start if
 // it never tells anything. It is closed.
-var noMore = func() chan struct{} {
+var noMore = func() chan struct{} { //nolint:gochecknoglobals // a constant
 	c := make(chan struct{})
 	close(c)
 	return c

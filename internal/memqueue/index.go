@@ -111,11 +111,11 @@ func (x *index[B]) seek(id *ID) (at, i int, found bool) {
 	return at, i, l.ids[i] == *id
 }
 
-// least returns the least i < n for which is is true, or n. It is true for all above that.
-func least(n int, is func(i int) bool) int {
+// least returns the least i < n for which holds is true, or n. holds is true for all above that.
+func least(n int, holds func(i int) bool) int {
 	low := 0
 	for low < n {
-		if mid := int(uint(low+n) / 2); is(mid) {
+		if mid := int(uint(low+n) / 2); holds(mid) {
 			n = mid
 		} else {
 			low = mid + 1

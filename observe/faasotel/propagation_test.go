@@ -43,7 +43,7 @@ func TestACallGoesOnWithTheTraceThatADoorHasRead(t *testing.T) {
 }
 
 // headersOf has a job die whose destination is a server, and returns the headers that came.
-func headersOf(t *testing.T, send context.Context, elsewhere bool, router []faas.RouterOption, opts ...faashttp.DestinationOption) http.Header { //nolint:revive // the test comes first
+func headersOf(t *testing.T, send context.Context, elsewhere bool, router []faas.RouterOption, opts ...faashttp.DestinationOption) http.Header {
 	t.Helper()
 	came := make(chan http.Header, 1)
 	last := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { came <- req.Header }))

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,7 +39,7 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	h := newHost()
-	defer h.Close() //nolint:errcheck // what it would tell is of handlers that hang, and none does
+	defer h.Close()
 	tokens, line, err := viewers()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -66,7 +67,7 @@ var rules = access.Rules{
 // viewers issues a token for each viewer, and returns them as text too.
 func viewers() (*access.Tokens, string, error) {
 	tokens, err := access.NewTokens()
-	line := ""
+	var line strings.Builder
 	for _, role := range []string{"root", "acme", "letters", "none"} {
 		p := access.Principal{Kind: access.User, ID: role, Roles: []string{role}}
 		if role == "acme" {
@@ -74,9 +75,9 @@ func viewers() (*access.Tokens, string, error) {
 		}
 		secret, _, issued := tokens.Issue(p, time.Hour)
 		err = errors.Join(err, issued)
-		line += fmt.Sprintf(" %s=%s", role, secret.Reveal())
+		fmt.Fprintf(&line, " %s=%s", role, secret.Reveal())
 	}
-	return tokens, line, err
+	return tokens, line.String(), err
 }
 
 func (h *host) admin() http.Handler {
