@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,7 +39,7 @@ func versionName(key string) string {
 // weights are shares of the calls by version: 8, or 7: 90, 8: 10.
 func weights(w map[string]admin.Count) string {
 	var out []string
-	for _, v := range sortedKeys(w) {
+	for _, v := range slices.SortedFunc(maps.Keys(w), byNumber) {
 		switch {
 		case w[v] == 0:
 		case len(w) == 1:
@@ -46,6 +49,21 @@ func weights(w map[string]admin.Count) string {
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// byNumber has version 9 before version 10, and names that are no numbers after both.
+func byNumber(x, y string) int {
+	n, errX := strconv.ParseUint(x, 10, 64)
+	m, errY := strconv.ParseUint(y, 10, 64)
+	switch {
+	case errX == nil && errY == nil:
+		return cmp.Compare(n, m)
+	case errX == nil:
+		return -1
+	case errY == nil:
+		return 1
+	}
+	return strings.Compare(x, y)
 }
 
 func aliasColumns(a *app) []column[admin.Alias] {
@@ -170,7 +188,7 @@ func (a *app) setAlias(ctx context.Context, m move) error {
 	if err != nil {
 		return hinted(err, "It has to be permitted to you: faas describe "+m.function+" shows your rights.")
 	}
-	return single(a, after, aliasColumns(a), func() error { return a.print(moved(&before, &after)) })
+	return single(a, after, aliasColumns(a), func() error { return a.print(printable(moved(&before, &after))) })
 }
 
 // aliasOf is an alias as it is; with revision 0 if there is none.
@@ -189,7 +207,7 @@ func aliasOf(ctx context.Context, c *client, function, alias string) (admin.Alia
 
 // moved says what has changed, and how to undo it.
 func moved(before, after *admin.Alias) string {
-	name := printable(after.Function + ":" + aliasName(after.Name))
+	name := after.Function + ":" + aliasName(after.Name)
 	if before.Revision == 0 {
 		return fmt.Sprintf("%s → %s (revision %s)", name, weights(after.Weights), count(after.Revision))
 	}

@@ -15,7 +15,7 @@ func (a *app) confirm(ctx context.Context, what string) error {
 	if !a.asks {
 		return &exitError{code: exitUsage, text: what + " needs a yes, and there is no terminal to ask on", hint: "Nothing was done. Give -y to do it."}
 	}
-	fmt.Fprint(a.errOut, what+"? [y/N] ")
+	fmt.Fprint(a.errOut, printable(what)+"? [y/N] ")
 	answers := make(chan string, 1)
 	go func() { // a read of a terminal can't be ended; the process does
 		answer, _ := bufio.NewReader(a.in).ReadString('\n') // without an answer it is empty

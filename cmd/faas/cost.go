@@ -89,7 +89,7 @@ func sortedByCost(rows []admin.Use) []admin.Use {
 
 // usageNotes say of when the numbers are, and by which prices.
 func usageNotes(u *admin.Usage) []string {
-	notes := []string{"", "Since " + u.Start.UTC().Format("2006-01-02 15:04 UTC") + ", by the " + u.Source + "."}
+	notes := []string{"", "Since " + u.Start.UTC().Format("2006-01-02 15:04 UTC") + ", by the " + printable(u.Source) + "."}
 	if u.Book != nil {
 		notes = append(notes, printable(u.Book.Currency+" at the list prices of "+u.Book.Title+"."))
 	}

@@ -165,7 +165,7 @@ func (a *app) showInput(ctx context.Context, c *client, id string) error {
 		return err
 	}
 	if data.Text == nil {
-		return a.print(fmt.Sprintf("%d bytes that are no text; faas failures input %s writes them", len(data.Base64), id))
+		return a.print(fmt.Sprintf("%d bytes that are no text; faas failures input %s writes them", len(data.Base64), printable(id)))
 	}
 	again := "To make it again with another input: faas replay " + printable(id) + " --edit"
 	if strings.Contains(*data.Text, redacted) {

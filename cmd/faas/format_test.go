@@ -96,6 +96,7 @@ func TestWeightsReadLikeSharesOfCalls(t *testing.T) {
 	assert.Equal(t, "8", weights(map[string]admin.Count{"8": 1}))
 	assert.Equal(t, "$LATEST", weights(map[string]admin.Count{"0": 1}))
 	assert.Equal(t, "7: 90, 8: 10", weights(map[string]admin.Count{"8": 10, "7": 90}))
+	assert.Equal(t, "$LATEST: 1, 9: 2, 10: 3, 100: 4, next: 5", weights(map[string]admin.Count{"next": 5, "10": 3, "100": 4, "9": 2, "0": 1}))
 	assert.Empty(t, weights(nil))
 }
 

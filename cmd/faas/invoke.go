@@ -98,18 +98,22 @@ func (a *app) ended(out *admin.Result, log bool) error {
 	return &exitError{code: exitFailed, text: failure(out)}
 }
 
-// showOutput writes an output as it is, so that other programs can read it; a person gets a
-// line's end after it.
+// showOutput writes an output as it is, so that other programs can read it. A terminal gets no bytes that it
+// could take for commands, and a line's end after a text.
 func (a *app) showOutput(d *admin.Data) error {
 	if d == nil {
 		return nil
 	}
-	if d.Text == nil {
+	_, _, terminal := a.size()
+	switch {
+	case d.Text == nil && terminal:
+		return a.print(fmt.Sprintf("%d bytes that are no text; > FILE writes them", len(d.Base64)))
+	case d.Text == nil:
 		_, err := a.out.Write(d.Base64)
 		return err
 	}
 	text := *d.Text
-	if _, _, terminal := a.size(); terminal {
+	if terminal {
 		text = lines(text)
 	}
 	if text != "" && !strings.HasSuffix(text, "\n") {

@@ -155,7 +155,7 @@ func (a *app) showLines(all []admin.Line, header bool) error {
 		}
 		return nil
 	case "csv":
-		return writeCSV(a.out, lineColumns(), all, header)
+		return writeCSV(a, lineColumns(), all, header)
 	}
 	for i := range all {
 		if err := a.print(a.line(&all[i])); err != nil {
@@ -179,7 +179,7 @@ func lineColumns() []column[admin.Line] {
 
 // line is a line of the log for a person.
 func (a *app) line(l *admin.Line) string {
-	level := fmt.Sprintf("%-5s", l.Level)
+	level := fmt.Sprintf("%-5s", printable(l.Level))
 	place := l.Function
 	if l.Tenant != "" {
 		place += "/" + l.Tenant

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // list prints items: as a table, as the API's document, one JSON document a line, or CSV.
@@ -20,7 +22,7 @@ func list[T any](a *app, doc any, items []T, columns []column[T], none string) e
 		}
 		return nil
 	case "csv":
-		return writeCSV(a.out, columns, items, true)
+		return writeCSV(a, columns, items, true)
 	}
 	if len(items) == 0 {
 		fmt.Fprintln(a.errOut, none) // not where a program counts lines
@@ -44,7 +46,7 @@ func single[T any](a *app, item T, columns []column[T], text func() error) error
 
 // json prints a document with two blanks for each level.
 func (a *app) json(doc any) error {
-	data, err := marshal(doc)
+	data, err := shown(doc)
 	if err != nil {
 		return err
 	}
@@ -56,11 +58,31 @@ func (a *app) json(doc any) error {
 }
 
 func (a *app) jsonLine(doc any) error {
-	data, err := marshal(doc)
+	data, err := shown(doc)
 	if err != nil {
 		return err
 	}
 	return a.print(string(data))
+}
+
+// shown is the JSON of a document, with the control characters escaped that JSON allows in texts: such as U+009B,
+// by which a command to a terminal may begin.
+func shown(doc any) ([]byte, error) {
+	data, err := marshal(doc)
+	if err != nil || !bytes.ContainsFunc(data, unprintable) {
+		return data, err
+	}
+	var out []byte
+	for _, r := range string(data) {
+		if !unprintable(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out, nil
 }
 
 // print writes lines.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas/admin"
 )
 
 // phases has a stream answer each connection in another way; the last goes on until the client leaves.
@@ -181,6 +183,18 @@ func TestTopIsDrawnAnewAcrossARestart(t *testing.T) {
 	assert.Equal(t, []string{"", "a.2", "a.2"}, p.lasts)
 	assert.True(t, strings.HasPrefix(s.out.String(), enter))
 	assert.True(t, strings.HasSuffix(s.out.String(), leave), "the terminal is as it was")
+}
+
+func TestTopShowsAFunctionThatWasRegisteredAgain(t *testing.T) {
+	t.Parallel()
+	w := &watch{by: "name"}
+	w.apply(&admin.Frame{Full: true, Epoch: "a", Columns: []string{"inFlight"}, Functions: map[string][]admin.Int{"resize": {1}, "mail": {2}}})
+	w.apply(&admin.Frame{Epoch: "a", Gone: []string{"mail", "resize"}, Functions: map[string][]admin.Int{"resize": {3}}})
+	r, err := w.report()
+	require.NoError(t, err)
+	require.Len(t, r.Functions, 1)
+	assert.Equal(t, "resize", r.Functions[0].Function)
+	assert.EqualValues(t, 3, r.Functions[0].InFlight)
 }
 
 func TestTopKeepsToTheHeightOfTheTerminal(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/csv"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -76,7 +75,7 @@ func layOut[T any](columns []column[T], items []T, width int) *grid[T] {
 	g := &grid[T]{columns: slices.Clone(columns)}
 	titles := make([]string, len(columns))
 	for i, c := range columns {
-		titles[i] = c.title
+		titles[i] = printable(c.title) // a currency is the host's
 	}
 	g.cells = [][]string{titles}
 	for _, item := range items {
@@ -194,9 +193,10 @@ func (g *grid[T]) cell(j int, text string, t tone, colors bool) string {
 	return text
 }
 
-// writeCSV writes the columns that programs read, with their names.
-func writeCSV[T any](w io.Writer, columns []column[T], items []T, header bool) error {
-	out := csv.NewWriter(w)
+// writeCSV writes the columns that programs read, with their names. A terminal gets printable text.
+func writeCSV[T any](a *app, columns []column[T], items []T, header bool) error {
+	out := csv.NewWriter(a.out)
+	_, _, terminal := a.size()
 	var names []string
 	for _, c := range columns {
 		if c.field != "" {
@@ -210,7 +210,7 @@ func writeCSV[T any](w io.Writer, columns []column[T], items []T, header bool) e
 		row := make([]string, 0, len(names))
 		for _, c := range columns {
 			if c.field != "" {
-				row = append(row, c.value(item))
+				row = append(row, c.value(item, terminal))
 			}
 		}
 		_ = out.Write(row)
@@ -219,11 +219,15 @@ func writeCSV[T any](w io.Writer, columns []column[T], items []T, header bool) e
 	return out.Error()
 }
 
-func (c *column[T]) value(item T) string {
-	if c.raw != nil {
-		return c.raw(item)
+func (c *column[T]) value(item T, terminal bool) string {
+	of := c.raw
+	if of == nil {
+		of = c.text
 	}
-	return c.text(item)
+	if terminal {
+		return printable(of(item))
+	}
+	return of(item)
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

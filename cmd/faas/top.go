@@ -123,10 +123,10 @@ func (w *watch) apply(f *admin.Frame) time.Duration {
 			next.totals = w.past[n-1].totals
 		}
 	}
-	maps.Copy(next.rows, f.Functions)
-	for _, name := range f.Gone {
+	for _, name := range f.Gone { // first: what is registered again is there
 		delete(next.rows, name)
 	}
+	maps.Copy(next.rows, f.Functions)
 	w.capacity = f.Capacity
 	w.past = append(w.past, next)
 	for len(w.past) > 2 && f.Now.Sub(w.past[0].now) > rateTime {

@@ -13,8 +13,10 @@ need() { # need PACKAGE...
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
 }
-command -v node >/dev/null && command -v npm >/dev/null || need nodejs npm
-command -v chromium >/dev/null || need chromium
+absent=()
+command -v node >/dev/null && command -v npm >/dev/null || absent+=(nodejs npm)
+command -v chromium >/dev/null || absent+=(chromium)
+((${#absent[@]} == 0)) || need "${absent[@]}"
 
 work=$(mktemp -d)
 cleanup() { rm -rf "$work"; }

@@ -1,11 +1,12 @@
 // One stream for all tabs of a browser: who has it, who takes it over, and what a restart of the host does
 // to it. Everything is waited for, and nothing is timed.
 
-import { open, browser, check, pageOf } from "./kit.mjs";
+import { open, browser, check, logIn, pageOf } from "./kit.mjs";
 import { withFrame } from "./rows.js";
 
 const [, , program] = process.argv;
 let shop = await open(program + "/shop", "-addr", "127.0.0.1:0", "-release", "0", "-speed", "2");
+const stage = await open(program + "/stage");
 const { base } = shop;
 const b = await browser();
 const failed = [];
@@ -23,23 +24,31 @@ async function walk(name, f) {
   }
 }
 
-/** A page that notes the frames that its tabs hand each other, and the streams that it opens. */
+/** A page that notes the frames that its tabs hand each other, and the streams that it opens and leaves. */
 function note() {
   window.opened = [];
   window.frames_ = [];
+  window.followed = ""; // the name by which it shares a stream
+  window.texts = []; // the frames of that stream
+  window.left = 0;
   const Source = window.EventSource;
   window.EventSource = class extends Source {
     constructor(address) {
       super(address);
       window.opened.push(address);
-      this.addEventListener("frame", (e) => window.frames_.push(e.lastEventId));
+      this.addEventListener("frame", (e) => window.frames_.push(e.lastEventId) && window.texts.push(e.data));
+    }
+    close() {
+      super.close();
+      window.left++;
     }
   };
   const Channel = window.BroadcastChannel;
   window.BroadcastChannel = class extends Channel {
     constructor(name) {
       super(name);
-      this.addEventListener("message", (e) => e.data.id && window.frames_.push(e.data.id));
+      if (!name.endsWith(" session")) [window.followed, window.texts] = [name, []];
+      this.addEventListener("message", (e) => e.data.id && window.frames_.push(e.data.id) && window.texts.push(e.data.text));
     }
   };
 }
@@ -111,6 +120,14 @@ await walk("a frame changes what it names", () => {
   check(withFrame({ functions: [{ name: "toString", numbers }], totals: answer.totals }, { functions: {} }, columns, []).answer.functions[0].numbers === numbers, "a function's name is a method's");
 });
 
+await walk("a frame removes functions before it brings their rows", () => {
+  const numbers = { inFlight: 1, minute: null };
+  const answer = { functions: [{ name: "a", numbers }, { name: "b", numbers }], totals: {} };
+  const { answer: next, stale } = withFrame(answer, { gone: ["a", "b"], functions: { a: [7] } }, ["inFlight"], []);
+  check(next.functions.length === 1 && next.functions[0].name === "a" && next.functions[0].numbers.inFlight === 7, `a function that is registered again is ${JSON.stringify(next.functions)}`);
+  check(stale, "how it is set up is not asked for");
+});
+
 await walk("two tabs have one stream, and the second goes on when the first is closed", async () => {
   const first = await tab();
   const second = await tab(first, "overview");
@@ -152,6 +169,83 @@ await walk("a tab that the browser has frozen loses the stream to one that is lo
   await frames(first, 3);
   check((await opened(first)).length + (await opened(second)).length === 2, "both tabs have opened streams");
   await end(first, second);
+});
+
+/** Two tabs of root on the stage, the first of which has the stream. */
+async function roots(path) {
+  const all = [];
+  for (const one of [path, "functions"]) {
+    const t = await pageOf(all[0]?.page.context() ?? b, stage.base, {}, ["status of 401", "status of 404"]);
+    await t.page.addInitScript(note);
+    if (!all.length) await logIn(t.page, stage.base, stage.said.root);
+    await t.page.goto(stage.base + "#/" + one + "?range=5m");
+    await frames(t, 2);
+    all.push(t);
+  }
+  check((await opened(all[0])).length === 1 && !(await opened(all[1])).length, "the tabs of one viewer have not one stream");
+  return all;
+}
+
+/** The tabs follow another viewer's stream, which has nothing that only root may see. */
+async function demoted(...tabs) {
+  for (const one of tabs) {
+    await one.page.waitForFunction(() => window.followed.includes("letters"));
+    await frames(one, 3);
+    const texts = await one.page.evaluate(() => window.texts);
+    check(!texts.some((text) => text.includes("payroll")), `it gets frames of the viewer before: ${texts}`);
+  }
+}
+
+await walk("a viewer with the same name and other roles has a stream of its own", async () => {
+  const [first, second] = await roots("functions");
+  await second.page.evaluate((token) => fetch("session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token }) }), stage.said.demoted);
+  await second.page.reload();
+  await second.page.locator('table[data-table="functions"]').getByText("letters").waitFor();
+  await demoted(second, first); // the first asks the host which viewer it has
+  check(!(await second.page.locator("main").innerText()).includes("payroll"), "it sees a function of the viewer before");
+  await end(first, second);
+});
+
+await walk("a session that is ended in one tab is ended in all, and what its viewer was shown is gone", async () => {
+  const [first, second] = await roots("failures");
+  await first.page.locator('table[data-table="failures"] tr[data-row]', { hasText: "salary" }).getByRole("link").first().click();
+  await first.page.getByLabel("Input, JSON").waitFor();
+  await first.page.evaluate(() => Object.defineProperty(document, "hidden", { value: true })); // a tab in the background asks for nothing while it has a stream
+  await second.page.locator("summary", { hasText: "root" }).click();
+  await second.page.getByRole("button", { name: "Log out" }).click();
+  await first.page.waitForFunction(() => window.left === 1);
+  await second.page.getByLabel("Your token").fill(stage.said.demoted);
+  await second.page.keyboard.press("Enter");
+  await second.page.locator('table[data-table="functions"]').getByText("letters").waitFor();
+  await demoted(first, second);
+  await first.page.getByText("salary").first().waitFor({ state: "detached" });
+  check((await opened(first)).length + (await opened(second)).length === 2, "the tabs of the viewer have not one stream");
+  await end(first, second);
+});
+
+await walk("a list that was asked for before a frame does not undo it", async () => {
+  const one = await tab();
+  const limit = () => one.page.evaluate(async () => (await import(new URL("js/store.js", document.baseURI))).doc("functions").functions.find((f) => f.name === "search").limit);
+  let caught, release;
+  const asked = new Promise((done) => (caught = done));
+  const held = new Promise((done) => (release = done));
+  await one.page.route(/v1\/functions$/, async (route) => {
+    const answer = await route.fetch();
+    caught();
+    await held;
+    await route.fulfill({ response: answer }).catch(() => {}); // what was asked for after the page has gone on
+  });
+  await asked;
+  const put = await fetch(base + "v1/functions/search/limit", { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ limit: 77 }) });
+  check(put.ok, `the limit is not set: ${await put.text()}`);
+  while ((await limit()) !== 77) await frames(one, 1);
+  const answered = one.page.waitForResponse(/v1\/functions$/);
+  release();
+  await (await answered).finished();
+  await one.page.evaluate(() => new Promise((done) => setTimeout(done))); // it is taken
+  check((await limit()) === 77, `the limit is ${await limit()} again`);
+  await one.page.unroute(/v1\/functions$/);
+  await end(one);
 });
 
 await walk("a paused page stands still, and is not asked for anything", async () => {
@@ -209,6 +303,7 @@ await walk("the host is restarted", async () => {
 
 await b.close();
 await shop.close();
+await stage.close();
 if (failed.length) {
   console.error(`failed: ${failed.join(", ")}`);
   process.exit(1);

@@ -2,7 +2,7 @@
 // hostile as text gets, and its viewers may see a part of it each. It prints one line, with its
 // address and the viewers' tokens, and runs until it is told to end:
 //
-//	the stage is open: http://127.0.0.1:41234/console/ root=… acme=… letters=… none=…
+//	the stage is open: http://127.0.0.1:41234/console/ root=… acme=… letters=… none=… demoted=…
 package main
 
 import (
@@ -68,14 +68,17 @@ var rules = access.Rules{
 func viewers() (*access.Tokens, string, error) {
 	tokens, err := access.NewTokens()
 	var line strings.Builder
-	for _, role := range []string{"root", "acme", "letters", "none"} {
-		p := access.Principal{Kind: access.User, ID: role, Roles: []string{role}}
-		if role == "acme" {
+	for _, name := range []string{"root", "acme", "letters", "none", "demoted"} {
+		p := access.Principal{Kind: access.User, ID: name, Roles: []string{name}}
+		switch name {
+		case "acme":
 			p.Tenant = "acme"
+		case "demoted": // root, with another role
+			p.ID, p.Roles = "root", []string{"letters"}
 		}
 		secret, _, issued := tokens.Issue(p, time.Hour)
 		err = errors.Join(err, issued)
-		fmt.Fprintf(&line, " %s=%s", role, secret.Reveal())
+		fmt.Fprintf(&line, " %s=%s", name, secret.Reveal())
 	}
 	return tokens, line.String(), err
 }

@@ -5,6 +5,7 @@ import { state, doc, pause, touch } from "./store.js";
 import { link, here, go, ranges, current } from "./route.js";
 import { long, clock } from "./format.js";
 import { logOut } from "./api.js";
+import { sessionChanged } from "./stream.js";
 import { repaint } from "./chart.js";
 
 /** The pages, in the order of the rail; late ones stand under More on a small screen. */
@@ -49,7 +50,7 @@ function bar(route) {
       host && h("details", { class: "who" }, h("summary", null, word(host.viewer.id || host.viewer.kind), h("span", { class: "tag" }, rights(host.viewer.rights))),
         h("div", { class: "pop" }, h("p", null, host.viewer.kind, " ", word(host.viewer.id)), host.viewer.tenant && h("p", null, "of tenant ", word(host.viewer.tenant)),
           h("p", { class: "muted" }, host.viewer.rights.length ? "May, in the whole host: " + host.viewer.rights.join(", ").replaceAll("_", " ") : "Has no right to the host as a whole, only to some functions."),
-          state.hasLogin && h("button", { class: "btn small", type: "button", onclick: async () => { await logOut(); location.reload(); } }, "Log out")))));
+          state.hasLogin && h("button", { class: "btn small", type: "button", onclick: async () => { await logOut(); sessionChanged(); location.reload(); } }, "Log out")))));
 }
 
 const rights = (list) => list.filter((r) => r === "see" || r === "replay" || r === "manage").join(" · ");

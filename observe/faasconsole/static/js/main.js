@@ -8,6 +8,7 @@ import { frame, title, onKey, lost, pages as entries } from "./frame.js";
 import { troubles } from "./judge.js";
 import { tell, says } from "./parts.js";
 import { hasLogin, logIn } from "./api.js";
+import { sessionChanged } from "./stream.js";
 import * as overview from "./pages/overview.js";
 import * as functions from "./pages/functions.js";
 import * as fn from "./pages/function.js";
@@ -100,6 +101,7 @@ async function logInView() {
     error.textContent = "";
     try {
       await logIn(new FormData(form).get("token"));
+      sessionChanged();
       state.login = false;
       form.remove();
       refresh();

@@ -2,7 +2,8 @@
 // effects. A function that has not changed stays the same object, so that its elements on the page are kept.
 
 /** The answer with the frame's rows. stale: the answer has to be asked for again, because its functions are not
- * those of the frame: for example one is new, or was removed. */
+ * those of the frame: for example one is new, or was removed. A function that is gone and has a row was removed
+ * and registered again: it stays, and the answer is stale. */
 export function withFrame(answer, frame, columns, states) {
   const at = Object.fromEntries(columns.map((name, i) => [name, i]));
   const rows = frame.functions ?? {};
@@ -15,9 +16,9 @@ export function withFrame(answer, frame, columns, states) {
       return f;
     }
     if (!f.numbers) return f;
-    met++;
+    if (!gone.has(f.name)) met++;
     return withRow(f, rows[f.name], at, states);
-  }).filter((f) => !gone.has(f.name));
+  }).filter((f) => !gone.has(f.name) || Object.hasOwn(rows, f.name));
   return {
     answer: { ...answer, functions, totals: withTotals(answer.totals, frame, functions.length, at) },
     stale: missing || met < Object.keys(rows).length,

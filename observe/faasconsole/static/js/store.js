@@ -3,7 +3,7 @@
 
 import { get, Problem } from "./api.js";
 import { n } from "./format.js";
-import { backoff, canShare, watch } from "./stream.js";
+import { backoff, canShare, streamName, watch } from "./stream.js";
 import { withFrame } from "./rows.js";
 
 /** What all pages share. */
@@ -41,7 +41,7 @@ export const doc = (key) => state.data.get(key)?.doc;
 /** Why there is none. */
 export const problem = (key) => state.data.get(key)?.problem;
 
-const active = new Map(); // key → {need, timer, abort}
+const active = new Map(); // key → {need, timer, abort, frames}; frames are those since the request for functions began, if one is under way
 
 /** Keeps these needs fresh and drops all others: {key: {path, query, every, merge}}. */
 export function want(needs) {
@@ -64,7 +64,7 @@ export function want(needs) {
       stop(key, old);
       state.data.delete(key);
     }
-    const a = { id, need, timer: 0, abort: null, failures: 0 };
+    const a = { id, need, timer: 0, abort: null, frames: [], failures: 0 };
     active.set(key, a);
     ask(key, a);
   }
@@ -85,6 +85,17 @@ export function refresh(...keys) {
   }
 }
 
+// Asks again for the needs that which names, also where an answer is under way: that is another session's.
+function askAnew(which) {
+  for (const [key, a] of active) {
+    if (!which(key)) continue;
+    clearTimeout(a.timer);
+    a.abort?.abort();
+    a.abort = null;
+    ask(key, a);
+  }
+}
+
 // What the stream of frames carries, but for how functions are set up.
 const carried = "functions";
 
@@ -101,16 +112,18 @@ function pace({ path, every, whole }) {
 // routine: its time has come, and nothing the viewer has done.
 async function ask(key, a, routine) {
   if ((state.paused || document.hidden) && streaming() && state.data.has(key)) return; // it is asked for when the page goes on
-  a.abort = new AbortController();
+  const { signal } = (a.abort = new AbortController());
+  a.frames = [];
   const old = state.data.get(key);
   try {
     const query = a.need.since && old?.doc ? { ...a.need.query, since: a.need.since(old.doc) } : a.need.query;
-    const answer = await get(a.need.path, query, a.abort.signal);
+    const answer = await get(a.need.path, query, signal);
+    if (signal.aborted) return;
     a.failures = 0;
     heard();
-    take(key, a.need.merge && old?.doc ? a.need.merge(old.doc, answer) : answer, routine);
+    take(key, a.need.merge && old?.doc ? a.need.merge(old.doc, answer) : caughtUp(key, a, answer), routine);
   } catch (e) {
-    if (e.name === "AbortError") return;
+    if (signal.aborted) return;
     fail(key, a, e);
   }
   a.abort = null;
@@ -119,8 +132,14 @@ async function ask(key, a, routine) {
   if (wait) a.timer = setTimeout(() => ask(key, a, true), wait);
 }
 
+// The list of functions may have been put together before frames that have come since: without their rows it
+// would show what was, until a row changes again.
+function caughtUp(key, a, answer) {
+  return key === carried ? a.frames.reduce((list, frame) => withRows(list, frame, JSON.parse(frame.text)), answer) : answer;
+}
+
 function take(key, answer, routine) {
-  if (state.paused && state.data.has(key)) {
+  if (state.paused && state.data.has(key) && !(key === "host" && isAnother(answer))) {
     state.missed++;
     missedOne();
     return;
@@ -175,10 +194,21 @@ function heard() {
 /** Notes the host's clock, and whether it has started anew. */
 function hello(host) {
   state.skew = new Date(host.now).getTime() - Date.now();
+  const another = isAnother(host);
   if (state.host && state.host.epoch !== host.epoch) restarted(host);
   state.host = host;
   state.login = false;
-  follow(canShare() && has("recorder") ? `faas ${location.pathname} ${host.viewer.kind} ${host.viewer.id}` : "");
+  if (another) forget();
+  follow(canShare() && has("recorder") ? streamName(host.viewer) : "");
+}
+
+/** Whether the host has another viewer than the one that the page is of. */
+const isAnother = (host) => Boolean(state.host) && streamName(host.viewer) !== streamName(state.host.viewer);
+
+// What another viewer was told is not for this one.
+function forget() {
+  for (const key of state.data.keys()) if (key !== "host") state.data.delete(key);
+  askAnew((key) => key !== "host");
 }
 
 // The host's counts begin anew. What was drawn over time stays, with a line at its end; all else is
@@ -193,37 +223,49 @@ function restarted({ epoch, now: at }) {
 let leave = null;
 let followed = "";
 
-// Follows the stream that all tabs of one viewer share under this name; an empty name leaves it. Another
-// viewer in the same browser has another stream, since that viewer may see other functions.
+// Follows the stream that all tabs of one viewer share under this name; an empty name leaves it.
 function follow(name) {
   if (name === followed) return;
   leave?.();
   followed = name;
-  leave = name ? watch(name, { onFrame: framed, onLost: (retry) => { unheard(retry); touch(); } }) : null;
+  leave = name ? watch(name, { onFrame: framed, onLost: (retry) => { unheard(retry); touch(); }, onSession: askWho }) : null;
+}
+
+// The browser has another session: the host says which viewer that is. A page that is paused or not looked at
+// asks, too, since it has no stream until then.
+function askWho() {
+  follow("");
+  state.framed = 0;
+  askAnew((key) => key === "host");
 }
 
 addEventListener("pagehide", () => follow(""));
 addEventListener("pageshow", (e) => e.persisted && refresh());
 
-function framed({ text, columns, states }) {
+function framed(frame) {
   state.framed = Date.now();
   heard();
+  const list = active.get(carried);
+  if (list?.abort) list.frames.push(frame);
   if (state.paused) {
     state.missed++;
     missedOne();
     return;
   }
   const began = performance.now();
-  const frame = JSON.parse(text);
-  if (frame.epoch !== state.host.epoch) restarted(frame);
+  const said = JSON.parse(frame.text);
+  if (said.epoch !== state.host.epoch) restarted(said);
   const old = state.data.get(carried);
-  if (old?.doc) {
-    const { answer, stale } = withFrame(old.doc, frame, columns, states);
-    state.data.set(carried, { ...old, doc: answer });
-    if (stale) refreshSoon();
-  }
+  if (old?.doc) state.data.set(carried, { ...old, doc: withRows(old.doc, frame, said) });
   measure("frame", began);
   touch();
+}
+
+// The list with a frame's rows. What the frame knows of and the list lacks is asked for.
+function withRows(list, { columns, states }, said) {
+  const { answer, stale } = withFrame(list, said, columns, states);
+  if (stale) refreshSoon();
+  return answer;
 }
 
 /** Notes how long the script has taken, for those who observe it; the browser would keep it for ever. */

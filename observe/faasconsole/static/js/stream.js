@@ -13,11 +13,29 @@ const patience = 5000;
 /** 1 s, 2 s, 4 s, … 15 s, by up to a quarter longer or shorter, so that not all pages come at once. */
 export const backoff = (failures) => Math.min(15000, 1000 * 2 ** (failures - 1)) * (0.75 + Math.random() / 2);
 
+/** By what name the tabs of a viewer share a stream. Viewers who differ in anything, such as a role, may see other
+ * functions, and have other names. */
+export const streamName = ({ kind, id, tenant, roles, rights }) => `faas ${location.pathname} ${JSON.stringify([kind, id, tenant ?? "", [...(roles ?? [])].sort(), [...rights].sort()])}`;
+
+const sessionName = () => `faas ${location.pathname} session`;
+
+/** Tells all tabs, whichever viewer they show, that the session of this browser was opened or ended. A stream that
+ * is open is still that of the session before: each tab leaves its own. */
+export function sessionChanged() {
+  if (!canShare()) return;
+  const tabs = new BroadcastChannel(sessionName());
+  tabs.postMessage("leave");
+  tabs.close();
+}
+
 /** Watches the host together with the other tabs that say the same name. onFrame gets each frame
  * of the stream: {id, text, columns, states}; onLost gets when the host is asked again, in milliseconds
- * since 1970. Returns a function that leaves. */
-export function watch(name, { onFrame, onLost }) {
+ * since 1970; onSession says that the stream is to be left, since the browser's session is another one. Returns a
+ * function that leaves. */
+export function watch(name, { onFrame, onLost, onSession }) {
   const tabs = new BroadcastChannel(name);
+  const session = new BroadcastChannel(sessionName());
+  session.onmessage = onSession;
   let left = false;
   let waiting = null; // ends the wait for the lock
   let taking = false; // the next request takes it
@@ -103,5 +121,6 @@ export function watch(name, { onFrame, onLost }) {
     yieldUp?.();
     close();
     tabs.close();
+    session.close();
   };
 }
