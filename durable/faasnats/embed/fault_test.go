@@ -32,10 +32,10 @@ func TestAServerThatGoesAndComesAgainLosesNoJobAndNeedsNoRestart(t *testing.T) {
 	s := up()
 	r := faas.New(faas.WithJobs(connect(t, s)), faas.WithTimeout(time.Hour))
 	defer r.Close()
-	var runs atomic.Int64
-	begun, release := make(chan struct{}, 3), make(chan struct{})
+	var runs [5]atomic.Int64 // by input
+	begun, release := make(chan struct{}, 5), make(chan struct{})
 	fn := faas.Register(r, "f", func(_ context.Context, n int) (int, error) {
-		runs.Add(1)
+		runs[n].Add(1)
 		begun <- struct{}{}
 		<-release
 		return n, nil
@@ -66,7 +66,8 @@ func TestAServerThatGoesAndComesAgainLosesNoJobAndNeedsNoRestart(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want+1, out)
 	}
-	require.Equal(t, int64(2), runs.Load(), "what had run was settled, and not run again")
+	require.Equal(t, int64(1), runs[1].Load(), "what had run was settled, and not run again")
+	require.Equal(t, int64(1), runs[2].Load()) // of the third it is not known whether it was accepted
 	require.Eventually(t, func() bool { _, err := fn.Send(t.Context(), 4); return err == nil }, time.Minute, 50*time.Millisecond)
 }
 
