@@ -61,6 +61,9 @@ func preload(tb testing.TB, q faas.JobQueue, settled, waiting int) {
 	})
 	for settled > 0 {
 		counts, err := q.Count(ctx)
+		for errors.Is(err, faasnats.ErrServer) {
+			counts, err = q.Count(ctx)
+		}
 		if err != nil {
 			tb.Fatal(err)
 		}
