@@ -8,20 +8,20 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Carrier takes the [Request] behind a job along with it: gates and the funcs of
-// faas.WithContext find it in the context of each delivery, and so [Carry] passes it on to
-// the handler. Jobs come from events over the Lambda wire, from requests that prefer
-// respond-async, and from handlers that send some. Give it to the router:
+// Carrier stores the [Request] that sent a job together with the job. Gates and the funcs of
+// faas.WithContext find it in the context of each delivery, so [Carry] can pass it on to the
+// handler. A request sends a job as an event over the Lambda wire, with the preference
+// respond-async, or through a handler that sends jobs. Give Carrier to the router:
 //
 //	faas.New(faas.WithContext(faashttp.Carry), faas.WithCarrier(faashttp.Carrier()))
 //
-// Without it a delivery knows of its request the ID alone.
+// Without Carrier, a delivery has only the ID of its request.
 func Carrier() faas.Carrier {
 	return faas.Carrier{Name: "faashttp", Save: saveRequest, Restore: restoreRequest}
 }
 
-// savedRequest is a [Request] in the record of a job. Its names stay: records outlive
-// releases.
+// savedRequest is a [Request] in the record of a job. The JSON names must not change, because
+// records written by one release are read by later ones.
 type savedRequest struct {
 	ID            string `json:"id"`
 	TraceParent   string `json:"traceparent,omitempty"`
@@ -37,8 +37,8 @@ func saveRequest(ctx context.Context) ([]byte, error) {
 	return json.Marshal(savedRequest(c.Request))
 }
 
-// restoreRequest checks what it reads as [settings.begin] does: handlers and logs rely on
-// the form of a Request, and a queue's store may have been written by others.
+// restoreRequest validates the saved request as [settings.begin] does: handlers and logs rely
+// on well formed fields, and another program may have written the queue's store.
 func restoreRequest(ctx context.Context, saved []byte) (context.Context, error) {
 	r, err := parseSaved(saved)
 	if err != nil {
@@ -57,7 +57,7 @@ func parseSaved(saved []byte) (r Request, err error) {
 		s.TraceParent != "" && !isTraceParent(s.TraceParent),
 		s.TraceState != "" && (s.TraceParent == "" || !isTraceState(s.TraceState)),
 		s.ClientContext != "" && !isClientContext([]byte(s.ClientContext)):
-		return r, errors.New("faashttp: the request of a job is malformed")
+		return r, errors.New("faashttp: the request saved with a job is malformed")
 	}
 	return Request(s), nil
 }

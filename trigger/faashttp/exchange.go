@@ -13,32 +13,33 @@ import (
 
 // exchange is one request and its answer, in any of the three dialects.
 //
-// It is also the context of its call, and holds what [Carry] carries to the
-// handler, so that a request costs one object instead of three. The handler never
-// gets this context itself: the router makes a fresh one, and Carry copies what
-// belongs to it.
+// It is also the context of its call, and contains the values that [Carry] copies for the
+// handler. So a request allocates one object instead of three. The handler never gets this
+// context itself: the router makes a fresh one, and Carry copies the values into it.
 //
-// An exchange belongs to the goroutine that serves the request. Only
-// its stream writer is called by another one, the router's sending goroutine, and
-// never at the same time.
+// The goroutine that serves the request owns its exchange. Two other goroutines use it while
+// the owner waits or runs the handler, and never at the same time: the router's sending
+// goroutine calls its stream writer, and the goroutine of the deadline answers a call of
+// InvokeFunc whose handler has not returned. Both are done when the router's method returns to
+// the owner.
 type exchange struct {
 	context.Context //nolint:containedctx // of the request
 
 	settings *settings
 	w        http.ResponseWriter
 	r        *http.Request
-	server   *http.Server    // it sets this request's deadlines; nil on HTTP/2, and without net/http's server
-	ctx      context.Context //nolint:containedctx // of the call: a context around the exchange that has the origin, and the tenant
+	server   *http.Server    // its timeouts apply to this request; nil on HTTP/2, and without net/http's server
+	ctx      context.Context //nolint:containedctx // of the call: wraps the exchange and adds the origin and the tenant
 	carried  carried
-	executed *faas.Resolution // what the call ran, see resolving
-	began    time.Duration    // when the request came, since settings.made
+	executed *faas.Resolution // the function and version that the call got, see resolving
+	began    time.Duration    // when the request came, counted from settings.made
 	wrote    bool             // extendWriteDeadline was called
-	bodyRead int              // bytes read of a body that was too large
+	bodyRead int              // how many bytes of a too large body were read
 	headers  [4]string        // the values that setHeader has set
 }
 
-// Value implements context.Context. It answers for what the front carries, and asks
-// the context of the request for all else.
+// Value implements context.Context. It returns x.carried for carriedKey, and the value of the
+// request's context for any other key.
 func (x *exchange) Value(key any) any {
 	if _, ok := key.(carriedKey); ok {
 		return &x.carried
@@ -46,16 +47,15 @@ func (x *exchange) Value(key any) any {
 	return x.Context.Value(key)
 }
 
-// deadlines are the methods that net/http's own response writers have. A writer of
-// a middleware, which wraps one of those, is reached through
-// [http.ResponseController]. Calling the methods directly, where they exist, saves
-// each request an allocation.
+// deadlines are the methods that net/http's own response writers have. A middleware's writer
+// usually has no such methods; [http.ResponseController] finds those of the writer inside it.
+// Calling the methods directly, where they exist, saves each request an allocation.
 type deadlines interface {
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
 }
 
-// setReadDeadline ignores writers without deadlines, such as those of tests.
+// setReadDeadline does nothing if the writer has no deadlines, as in tests.
 func (x *exchange) setReadDeadline(t time.Time) {
 	if d, ok := x.w.(deadlines); ok {
 		_ = d.SetReadDeadline(t)
@@ -64,7 +64,7 @@ func (x *exchange) setReadDeadline(t time.Time) {
 	}
 }
 
-// setWriteDeadline ignores writers without deadlines too.
+// setWriteDeadline does nothing if the writer has no deadlines.
 func (x *exchange) setWriteDeadline(t time.Time) {
 	if d, ok := x.w.(deadlines); ok {
 		_ = d.SetWriteDeadline(t)
@@ -73,11 +73,11 @@ func (x *exchange) setWriteDeadline(t time.Time) {
 	}
 }
 
-// canAnswerEarly reports whether an answer can be complete before ServeHTTP returns, while the
-// goroutine that called it is busy. That is so for net/http's own writer on HTTP/1.1. On
-// HTTP/2 the end of the answer is only sent when ServeHTTP returns. And nothing is known of a
-// writer that wraps another, for example whether it keeps the answer until then. It has a type
-// of its own, whatever methods it has.
+// canAnswerEarly reports whether a whole answer can reach the client before ServeHTTP returns,
+// while the goroutine of ServeHTTP still runs the handler. This holds for net/http's own writer
+// on HTTP/1.1. On HTTP/2 the end of the answer is sent only when ServeHTTP returns. A writer
+// that wraps another may keep the answer until then, so it does not count. It is recognized by
+// its type, because it may have all methods of net/http's writer.
 func (x *exchange) canAnswerEarly() bool {
 	if x.server == nil || !x.r.ProtoAtLeast(1, 1) {
 		return false
@@ -95,23 +95,21 @@ func (x *exchange) canAnswerEarly() bool {
 
 func (x *exchange) flush() error { return http.NewResponseController(x.w).Flush() }
 
-// setHeader sets a response header; name must be in canonical form. n is the
-// element of x.headers that holds the value: a slice of that array saves the
-// allocation of [http.Header.Set].
+// setHeader sets a response header; name must be in canonical form. n is the index in x.headers
+// where the value is stored: a slice of that array saves the allocation of [http.Header.Set].
 func (x *exchange) setHeader(n int, name, value string) {
 	x.headers[n] = value
 	x.w.Header()[name] = x.headers[n : n+1 : n+1]
 }
 
-// begin opens the exchange of a request. Even with an error the exchange is valid,
-// to answer with.
+// begin makes the exchange of a request. If it returns an error, the exchange is valid too, and
+// the caller answers the request with it. o is the origin of the request's calls; its RequestID
+// must be set.
 //
-// The server's WriteTimeout counts from the end of the request's header and may
-// pass while the function is still within its own time. On HTTP/1 a passed deadline
-// only matters at the next write, and extendWriteDeadline sets a new one before
-// that. On HTTP/2 it would reset the stream at once, so begin removes it.
-//
-// The origin is that of the request's calls; its RequestID is set.
+// The server's WriteTimeout counts from the end of the request's header and may pass while the
+// function still has time left. On HTTP/1 a passed deadline matters only at the next write, and
+// extendWriteDeadline sets a new one before each write. On HTTP/2 it would reset the stream at
+// once, so begin removes it.
 func (s *settings) begin(w http.ResponseWriter, r *http.Request, o faas.Origin) (*exchange, error) {
 	x := &exchange{Context: r.Context(), settings: s, w: w, r: r, began: time.Since(s.made)}
 	x.ctx, x.carried.ID = faas.WithOrigin(x, o), o.RequestID
@@ -137,29 +135,31 @@ func (s *settings) begin(w http.ResponseWriter, r *http.Request, o faas.Origin) 
 	return x, nil
 }
 
-// resolving returns the context of the call, which then writes to x.executed what it runs. That
-// has an allocation of its own: a handler that keeps its context must not keep the exchange.
+// resolving returns the context for the call. With it, the router writes to x.executed which
+// function and version the call gets. x.executed is a pointer to an object of its own: the
+// context refers to it, and a handler that keeps its context must not keep the exchange in
+// memory.
 func (x *exchange) resolving() context.Context {
 	x.executed = &faas.Resolution{}
 	return faas.WithResolution(x.ctx, x.executed)
 }
 
-// rename gives the request another id.
+// rename gives the request another id: in its context, its origin, and the response header.
 func (x *exchange) rename(header, id string) {
 	x.carried.ID, x.ctx = id, faas.WithOrigin(x.ctx, faas.Origin{RequestID: id})
 	x.w.Header().Set(header, id)
 }
 
-// serverBoundsWrite reports whether the deadline that the server set at the
-// request's header still leaves about t, which is so if the call took less than a
-// second. Then a deadline of our own, which costs a timer, adds nothing.
+// serverBoundsWrite reports whether the write deadline that the server has set still leaves
+// about t. The server sets it after the request's header, so this holds if the call took less
+// than a second. A deadline of our own would then add nothing but the cost of a timer.
 func (x *exchange) serverBoundsWrite(t time.Duration) bool {
 	s := x.server
 	return s != nil && s.WriteTimeout == t && time.Since(x.settings.made)-x.began < time.Second
 }
 
-// extendWriteDeadline gives the client the full write timeout for the next write.
-// Call it before each write.
+// extendWriteDeadline gives the client the full write timeout for the next write. Call it
+// before each write.
 func (x *exchange) extendWriteDeadline() {
 	t, first := x.settings.writeTimeout, !x.wrote
 	x.wrote = true
@@ -169,25 +169,25 @@ func (x *exchange) extendWriteDeadline() {
 	x.setWriteDeadline(time.Now().Add(t))
 }
 
-// isHidden reports whether the caller must not learn that the function exists. It
-// asks the gates, because a call that fails before them, such as one with a body
-// that is too large, has not been judged by them yet.
+// isHidden reports whether the caller must not learn that the function exists. It runs the
+// gates itself: it is needed for calls that fail before the router runs them, for example
+// because the body is too large.
 func (x *exchange) isHidden(r *faas.Router, name string) bool {
 	return !x.settings.forbidden && x.isDenied(r, name)
 }
 
-// isDenied reports whether a gate keeps the caller from the function.
+// isDenied reports whether a gate denies the caller this function.
 func (x *exchange) isDenied(r *faas.Router, name string) bool {
 	return x.before(r, name) == faas.KindDenied
 }
 
-// before returns the kind of the refusal that a call of this function meets
-// whatever its input is.
+// before returns the kind of refusal that any call of this function would get, whatever its
+// input is. It is KindNone if the call would not be refused before it asks for a slot.
 func (x *exchange) before(r *faas.Router, name string) faas.Kind {
 	return faas.EndOf(r.DryRun(x.ctx, name), name).Kind
 }
 
-// reply writes a whole answer. An empty contentType leaves the header as it is.
+// reply writes a whole answer. An empty contentType leaves the header Content-Type unchanged.
 func (x *exchange) reply(status int, contentType string, body []byte) {
 	x.extendWriteDeadline()
 	h := x.w.Header()
@@ -201,7 +201,7 @@ func (x *exchange) reply(status int, contentType string, body []byte) {
 	_, _ = x.w.Write(body) // a client that has gone needs no answer
 }
 
-// mustJSON encodes values of strings and numbers, for which encoding can't fail.
+// mustJSON encodes v, which must consist of strings and numbers: their encoding can't fail.
 func mustJSON(v any) []byte {
 	doc, err := json.Marshal(v)
 	if err != nil {

@@ -11,13 +11,14 @@ import (
 	"github.com/inproc/faas/internal/bounded"
 )
 
-// firstRoom is the most memory that a client gets for only announcing a body.
-// Beyond it the buffer grows with the bytes that really arrive.
+// firstRoom is the largest buffer, in bytes, that an announced Content-Length alone allocates.
+// A longer body's buffer grows with the bytes that arrive.
 const firstRoom = 64 << 10
 
-// body reads the request's body. It refuses one of more than limit bytes, by its announced
-// length or as soon as one byte more has come. It is called before the router knows of the call, so that a slow client holds no slot.
-// It refuses bodies with a Content-Encoding.
+// body reads the request's body. It refuses a body of more than limit bytes: at once if the
+// announced length says so, otherwise as soon as one byte more has come. It also refuses a body
+// with a Content-Encoding. body is called before the router knows of the call, so that a slow
+// client holds no slot.
 func (x *exchange) body(limit int) ([]byte, error) {
 	if isEncoded(x.r.Header) {
 		return nil, errEncoding
@@ -25,7 +26,7 @@ func (x *exchange) body(limit int) ([]byte, error) {
 	return x.rawBody(limit)
 }
 
-// isEncoded reports whether the body has an encoding of its own, such as gzip.
+// isEncoded reports whether the body has a Content-Encoding, such as gzip.
 func isEncoded(h http.Header) bool {
 	for _, e := range h["Content-Encoding"] {
 		if e != "" && !strings.EqualFold(e, "identity") {
@@ -35,8 +36,8 @@ func isEncoded(h http.Header) bool {
 	return false
 }
 
-// rawBody is like body, the limit included, but takes any Content-Encoding and leaves it
-// undecoded.
+// rawBody is like body, with the same limit, but accepts any Content-Encoding and returns the
+// body undecoded.
 func (x *exchange) rawBody(limit int) ([]byte, error) {
 	if x.r.ContentLength > int64(limit) {
 		return nil, errTooLarge
@@ -52,8 +53,8 @@ func (x *exchange) rawBody(limit int) ([]byte, error) {
 	return data, err
 }
 
-// read reads the body up to limit and reports whether there is more. A body that
-// announces at most firstRoom bytes gets a buffer of exactly that length.
+// read reads up to limit bytes of the body, and reports whether the body has more. If at most
+// firstRoom bytes are announced, the buffer has exactly that length.
 func (x *exchange) read(limit int) (data []byte, more bool, err error) {
 	if n := x.r.ContentLength; n >= 0 && n <= firstRoom {
 		data = make([]byte, n)
@@ -69,8 +70,8 @@ func (x *exchange) read(limit int) (data []byte, more bool, err error) {
 	return data, more, err
 }
 
-// readInTime runs read on the body within the read timeout, and turns its error
-// into errSlow or errBroken.
+// readInTime calls read with the body. read's time is bounded by the read timeout. readInTime
+// turns an error of read into errSlow or errBroken.
 func (x *exchange) readInTime(read func(body io.Reader) error) error {
 	t := x.settings.readTimeout
 	own := t > 0 && !x.serverBoundsRead(t)
@@ -79,9 +80,10 @@ func (x *exchange) readInTime(read func(body io.Reader) error) error {
 	}
 	err := read(x.r.Body)
 	if own {
-		// From here on the server reads the connection only to notice that the
-		// client has left, and a deadline that passes would look like that. The
-		// server removes a deadline of its own itself.
+		// Remove our deadline. While the handler runs, the server reads the connection to
+		// notice that the client has disconnected. A deadline that passes would end that read
+		// with an error, as a disconnect does. A deadline that the server has set, the server
+		// removes itself.
 		x.setReadDeadline(time.Time{})
 	}
 	switch {
@@ -93,23 +95,21 @@ func (x *exchange) readInTime(read func(body io.Reader) error) error {
 	return errBroken
 }
 
-// serverBoundsRead reports whether the server has set a read deadline for the whole
-// request that is no later than ours would be. Ours would cost a timer for each
+// serverBoundsRead reports whether the server has set a read deadline for the whole request
+// that is no later than ours would be. Then ours is not set, which saves a timer for each
 // request.
 func (x *exchange) serverBoundsRead(t time.Duration) bool {
 	s := x.server
 	return s != nil && s.ReadTimeout > 0 && s.ReadTimeout <= t
 }
 
-// unknownLimit bounds the body of a call to a function that does not exist. It is
-// the default limit of a function that does exist, so that the two can't be told
-// apart.
+// unknownLimit bounds the body of a call to a function that does not exist, in bytes. It equals
+// the default limit of functions, so that the limit does not show whether the function exists.
 const unknownLimit = 6 << 20
 
-// discardBody reads the rest of the body of a call that is answered as if its
-// function did not exist; why is the error of reading it, or nil. Calls of unknown
-// functions and of hidden ones both pass through here, so that what the connection
-// does afterwards does not tell them apart either.
+// discardBody reads the rest of the body of a call that is answered as if its function did not
+// exist. why is the error of reading the body so far, or nil. Calls of unknown functions and of
+// hidden ones both use discardBody, so that the connection is kept or closed alike for both.
 func (x *exchange) discardBody(why error) {
 	switch {
 	case errors.Is(why, errSlow), errors.Is(why, errBroken), x.r.Body == nil:
@@ -128,6 +128,6 @@ func (x *exchange) discardBody(why error) {
 	}
 }
 
-// closeConnection has the server close the connection after the answer, since more
-// of the body is coming than will be read.
+// closeConnection makes the server close the connection after the answer, because the rest of
+// the body will not be read.
 func (x *exchange) closeConnection() { x.w.Header().Set("Connection", "close") }

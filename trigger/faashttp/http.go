@@ -10,70 +10,77 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Handler serves a router over HTTP. It may be mounted beside other routes, on
-// "/fn/", "/healthz" and "/readyz", and below a prefix with [http.StripPrefix]. It
-// panics, and names the cure, if an option is impossible.
+// Handler serves a router over HTTP. It may be mounted beside other routes, on "/fn/",
+// "/healthz" and "/readyz", and below a prefix with [http.StripPrefix]. It panics if an option
+// is impossible; the panic's text says how to correct the option.
 //
-//	POST   /fn/{name}             calls a function: its input is the body, its output the answer
-//	GET    /fn                    lists the functions; /fn/ does too
-//	GET    /fn/{name}             describes one of them
+//	POST   /fn/{name}             calls a function: the body is its input, the answer its output
+//	GET    /fn                    lists the functions; so does /fn/
+//	GET    /fn/{name}             describes one function
 //	GET    /fn/{name}/jobs/{id}   describes a job that a POST has made, with its result
-//	DELETE /fn/{name}/jobs/{id}   cancels it
+//	DELETE /fn/{name}/jobs/{id}   cancels that job
 //	GET    /healthz               200 while the process serves
 //	GET    /readyz                200 while calls are admitted, 503 while the router or the [Server] shuts down
 //
-// A call answers 200 with the output. Its Content-Type is application/json, unless
-// the handler returns []byte or has a [faas.Codec] that says otherwise. The header
-// Faas-Executed-Version says which version has run, or has failed, if that has a number or
-// was chosen by an alias. A refused call has run none.
+// A successful call answers 200 with the output. Its Content-Type is application/json, unless
+// the handler returns []byte or the function's [faas.Codec] has another media type. The header
+// Faas-Executed-Version names the version that ran, also when that version failed. It is set if
+// the version has a number or an alias chose the version. The answer to a refused call has no
+// such header, because no version ran.
 //
 // # Streams
 //
-// A function registered with [faas.RegisterStream] answers with each piece as it
-// comes. A client that accepts text/event-stream gets each piece as an event; an
-// error after the first piece comes as an event named error with a
+// A function registered with [faas.RegisterStream] sends each piece of its answer as soon as
+// the piece is written. To a client whose Accept header names text/event-stream, each piece is
+// sent as an event. An error after the first piece is sent as an event named error, with a
 // problem as its data.
 //
-// In a plain stream an error breaks off the connection, so that a part of an answer
-// is not taken for the whole. Over HTTP/1.0, where only the end of the connection
-// ends a stream, the connection is reset. If it can't be reset, because it is a
-// Unix socket for example, an HTTP/1.0 client gets the stream as one answer after
-// it has ended well.
+// In a plain stream an error breaks off the connection, so that the client does not take a part
+// of the answer for the whole. Over HTTP/1.0 only the end of the connection marks the end of a
+// stream, so the connection is reset. If it can't be reset, for example because it is a Unix
+// socket, an HTTP/1.0 client gets the whole stream as one answer once the stream has ended
+// without an error.
 //
-// The data of an event is text. Each line of a piece becomes a line of the data;
-// whether it ended in "\r", "\n" or "\r\n" is lost, and clients read "\n". Bytes
-// that are not UTF-8 are sent as they are and clients replace them by U+FFFD, also
-// where two pieces split a character: send bytes as base64, or as a plain stream.
+// The data of an event is text. Each line of a piece becomes a line of the data. Which of "\r",
+// "\n" and "\r\n" ended the line is lost, and clients read "\n". Bytes that are not UTF-8 are
+// sent unchanged and clients replace them by U+FFFD. This also happens to a character that two
+// pieces split. Send bytes as base64, or as a plain stream.
 //
 // # Jobs
 //
-// A POST with "Prefer: respond-async" (RFC 7240) is answered with 202 once the call is
-// accepted as a job ([faas.Router.Send]), with Preference-Applied, and with the path of the job
-// as the Location. There GET answers its state as JSON, and when it has ended the result:
-// of a function that answers JSON in the field result, of any other in resultBase64; of a
-// job that is dead in the field problem what a call that ended so would be answered.
-// DELETE cancels it: 204, or 409 if it has ended. How often it is tried and how long its result
-// is kept is up to the function's options: [faas.WithRetry], [faas.WithRetention]. [WithJobs] has all
-// calls of some functions be jobs, whatever their senders prefer.
+// A POST with "Prefer: respond-async" (RFC 7240) makes a job instead of a call. The answer is
+// 202 once [faas.Router.Send] has accepted the job. It has the header Preference-Applied, and
+// the path of the job in the header Location. A GET of that path answers with the job's state
+// as JSON. After the job has ended, the document also has one of these fields:
+//
+//   - result: the output, if the function answers JSON;
+//   - resultBase64: the output of any other function;
+//   - problem: for a dead job, the problem that a call with that end would be answered with.
+//
+// DELETE cancels the job. It answers 204, or 409 if the job has ended. The function's options
+// say how often the job is tried and how long its result is kept: [faas.WithRetry] and
+// [faas.WithRetention]. [WithJobs] makes a job of every call of some functions, with or without
+// the Prefer header.
 //
 //	curl -i -H 'Prefer: respond-async' -d '{"Side": 64}' localhost:9000/fn/resize
 //	curl localhost:9000/fn/resize/jobs/0f8fad5b-d9cb-469f-a165-70867728950e
 //
-// A job is told to, and canceled for, callers that may call its function, for the tenant
-// of the job, and that are its owner if there is [WithJobOwner]. To others it does not exist; nor
-// do jobs that came from elsewhere. The gates are asked each time as for a call, so that a
-// caller whose budget is spent is told later.
+// A caller sees and cancels a job if it may call the job's function, has the tenant of the job,
+// and is the job's owner, if there is [WithJobOwner]. Any other caller gets 404, as for a job
+// that does not exist. So does every caller for a job that did not come over this front. Each
+// such request is checked by the gates like a call. For example, a caller whose budget is spent
+// gets 429 until the budget allows a call again.
 //
-// A body is decoded when the job runs: one that is not an input makes it dead as Invalid.
-// If there is no room for a job the answer is 429, as for a call. For streams, and by
-// [Function] without [WithJobs], the preference is ignored, as the RFC allows: the call is made and
-// answered.
+// A job's body is decoded when the job runs: a body that is not an input makes the job dead as
+// Invalid. If there is no room for a job, the answer is 429, as for a call. The preference is
+// ignored, as the RFC allows, for functions that stream, and by [Function] without [WithJobs].
+// The function is then called as if the preference were absent.
 //
 // # Errors
 //
-// Every error is answered with a problem of RFC 9457. It names a reason and the id
-// of the request, and nothing of what happened inside: no panic, no stack, and no
-// error of a handler unless that is a [Problem].
+// Every error is answered with a problem of RFC 9457. It contains a reason and the id of the
+// request, and nothing of what happened inside: no panic, no stack, and no text of a handler's
+// error unless that error is a [Problem].
 //
 //	400 input, body, tenant   403 host, origin   404 not_found, path, job   405 method
 //	408 slow   409 settled   413 too_large   415 encoding
@@ -81,50 +88,55 @@ import (
 //	500 failed, panicked, exited, output, output_too_large, init_failed
 //	503 init, meter_full, closed, canceled, jobs; with Retry-After   504 timed_out   508 depth, cycle
 //
-// The status follows from the [faas.Kind] of the refusal, or from the outcome of
-// the call; [ProblemOf] returns the same for handlers of your own. A caller that a
-// gate denies a function is told that the function does not exist (see
-// [WithForbidden]), and does not see it in the list. Both answers are given after
-// the body is read, so that they can't be told apart by when they come.
+// The [faas.Kind] of the refusal, or the outcome of the call, decides the status. [ProblemOf]
+// returns the same problem for handlers of your own. A caller that a gate denies a function
+// gets the 404 of a function that does not exist (see [WithForbidden]), and does not see the
+// function in the list. Both answers are given after the body is read, so that their timing
+// does not tell the two cases apart.
 //
 // # Requests
 //
-// On a loopback connection a request is served only if its host is known, and if it
-// does not come from a page of another site: see [WithHosts] and [WithOrigins].
+// On a loopback connection a request is served only if its host is known, and if it does not
+// come from a page of another site: see [WithHosts] and [WithOrigins].
 //
-// The client's X-Request-Id is kept if it is 1 to 128 of A–Z a–z 0–9 . _ ~ -, and
-// replaced otherwise. Traceparent and Tracestate are passed on if they are well
-// formed. See [FromContext]. The id is also the RequestID of the call's [faas.Origin].
+// The client's X-Request-Id is kept if it is 1 to 128 of A–Z a–z 0–9 . _ ~ -, and replaced
+// otherwise. Traceparent and Tracestate are passed on if they are well formed. A gate or a
+// handler reads them with [FromContext]. The id is also the RequestID of the call's
+// [faas.Origin].
 //
-// When the client leaves, its call is canceled. The body is bounded by
-// [faas.WithLimits] and read before the call asks for a slot; the answer is written
-// after the call has given its slot back.
+// A client that disconnects cancels its call. The body is bounded by [faas.WithLimits] and read
+// before the call asks for a slot. The answer is written after the call has given its slot
+// back.
 //
 // # Deadlines
 //
-// The answer comes at the deadline, whether or not the handler has returned. On HTTP/1.1,
-// if the ResponseWriter is net/http's own and no stream is asked for, the handler runs on the
-// connection's goroutine ([faas.Router.InvokeFunc]), which saves a hand-over for each request.
-// Three things follow for handlers that do not heed their context. The connection of a call that
-// timed out is closed after the answer, and ServeHTTP returns when the handler does: so
-// middlewares around this handler, and [http.Server.Shutdown], wait for that. If the client
-// leaves, such a call ends when its handler returns, at the deadline at the latest. And a
-// runtime.Goexit of a handler costs the connection, after the answer.
+// The answer comes at the deadline, whether or not the handler has returned. On HTTP/1.1, if
+// the ResponseWriter is net/http's own and no stream is asked for, the handler runs on the
+// connection's goroutine ([faas.Router.InvokeFunc]), which saves each request a switch between
+// goroutines. This has three consequences:
 //
-// For any other ResponseWriter, also one that wraps net/http's, for streams, and on HTTP/1.0
-// and HTTP/2, the handler has a goroutine of its own, and ServeHTTP returns at the deadline.
+//   - The connection of a call that timed out is closed after the answer. ServeHTTP returns only
+//     when the handler does. So if the handler ignores the end of its context, the middlewares
+//     around this handler, and [http.Server.Shutdown], wait for it.
+//   - If the client disconnects and the handler ignores the end of its context, the call ends
+//     when the handler returns, and at the deadline at the latest.
+//   - If the handler calls runtime.Goexit, the connection ends after the answer.
+//
+// In all other cases the handler has a goroutine of its own and ServeHTTP returns at the
+// deadline. These cases are streams, HTTP/1.0, HTTP/2, and any ResponseWriter that is not
+// net/http's own, also one that wraps it.
 func Handler(r *faas.Router, opts ...Option) http.Handler {
 	return &httpFront{router: r, settings: frontSettings(opts), hasJobs: true}
 }
 
-// Function serves one function of a router as [Handler] does, at a path of your
-// choice: a POST calls it, and any other method is answered with 405. It panics,
-// and names the cure, if an option is impossible.
+// Function serves one function of a router as [Handler] does, at a path of your choice: a POST
+// calls the function, and any other method is answered with 405. It panics if an option is
+// impossible; the panic's text says how to correct the option.
 //
 //	mux.Handle("/v1/resize", faashttp.Function(router, "resize"))
 //
-// The function is looked up for each call, so that it may be registered later,
-// removed and replaced. While it does not exist, the answer is 404.
+// The function is looked up for each call, so it may be registered, removed and replaced at any
+// time. While it does not exist, the answer is 404.
 func Function(r *faas.Router, name string, opts ...Option) http.Handler {
 	f := &httpFront{router: r, settings: frontSettings(opts)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -139,11 +151,11 @@ type httpFront struct {
 	settings
 
 	router  *faas.Router
-	hasJobs bool // it serves the paths of jobs, and so may answer with one
+	hasJobs bool // serves /fn/{name}/jobs/{id}, so a POST may be answered with such a path
 }
 
-// ServeHTTP serves one request. Nearly all requests are calls, so their path is
-// tested first, and without a mux.
+// ServeHTTP serves one request. It tests the path of a call first, and without a mux, because
+// nearly all requests are calls.
 func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !f.isAllowed(w, r) {
 		return
@@ -163,7 +175,7 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isAllowed reports whether the request may be served, and answers it otherwise.
+// isAllowed reports whether the request may be served. If not, isAllowed has answered it.
 func (f *httpFront) isAllowed(w http.ResponseWriter, r *http.Request) bool {
 	return f.door.allows(w, r, func(p *Problem) { p.ServeHTTP(w, r) })
 }
@@ -187,8 +199,8 @@ func serveGet(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 	}
 }
 
-// hasMethod reports whether the request has one of these methods, and answers 405
-// otherwise.
+// hasMethod reports whether the request has one of these methods. If not, hasMethod has
+// answered 405.
 func hasMethod(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	if slices.Contains(methods, r.Method) {
 		return true
@@ -198,7 +210,7 @@ func hasMethod(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
-// open begins the exchange of a request, and answers a request that is malformed.
+// open begins the exchange of a request. It answers a malformed request and returns false.
 func (f *httpFront) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := requestID(r, "X-Request-Id")
 	x, err := f.begin(w, r, faas.Origin{Trigger: "http", Door: doorHTTP, RequestID: id})
@@ -210,8 +222,9 @@ func (f *httpFront) open(w http.ResponseWriter, r *http.Request) (*exchange, boo
 	return x, err == nil
 }
 
-// invoke reads the body and calls the function. For an unknown function it reads
-// the body too, as it does for one that the caller must not know of.
+// invoke reads the body and calls the function. It reads the body of a call to an unknown
+// function too: the answer for a function that the caller may not know of comes after the body,
+// and the two answers must not be told apart by when they come.
 func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) {
 	x, ok := f.open(w, r)
 	if !ok {
@@ -220,7 +233,7 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 	info, err := f.router.Signature(name)
 	if err != nil {
 		x.discardBody(nil)
-		_, err := f.router.Invoke(x.ctx, name, nil) // so that the router counts the refusal
+		_, err := f.router.Invoke(x.ctx, name, nil) // makes the router count the refusal
 		x.fail(f.problemOf(err, name))
 		return
 	}
@@ -241,15 +254,16 @@ func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) 
 	}
 }
 
-// answer calls the function and writes its output. Where it can, the handler runs on this
-// goroutine, and a timer writes the answer if the handler does not return in time.
+// answer calls the function and writes its output. If canAnswerEarly allows it, the handler
+// runs on this goroutine, and a timer's goroutine writes the answer if the handler does not
+// return in time.
 func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body []byte) {
 	if info.Stream || !x.canAnswerEarly() {
 		out, err := f.router.Invoke(x.resolving(), name, body)
 		f.reply(x, info.ContentType, name, out, err)
 		return
 	}
-	kind := info.ContentType // alone: the func is allocated with all that it names
+	kind := info.ContentType // the closure captures this string instead of the whole Signature, so it allocates less
 	f.router.InvokeFunc(x.resolving(), name, body, func(out []byte, err error) {
 		if err == nil || !isCutShort(err, name) {
 			f.reply(x, kind, name, out, err)
@@ -261,15 +275,15 @@ func (f *httpFront) answer(x *exchange, info faas.Signature, name string, body [
 	})
 }
 
-// isCutShort reports whether a call may have ended before its handler, which holds the
-// connection then, or has ended the connection's goroutine. The answer is flushed, since
-// net/http does that later, or not at all.
+// isCutShort reports whether a call may have ended before its handler returned, or whether the
+// handler has ended the connection's goroutine by Goexit. In both cases the answer must be
+// flushed here: net/http flushes it when ServeHTTP returns, which is later or never.
 func isCutShort(err error, name string) bool {
 	end := faas.EndOf(err, name).Outcome
 	return end == faas.TimedOut || end == faas.Canceled || end == faas.Exited
 }
 
-// reply writes the output of a call, or the problem.
+// reply writes the output of a call, or the problem if err is not nil.
 func (f *httpFront) reply(x *exchange, contentType, name string, out []byte, err error) {
 	if err != nil {
 		x.fail(f.problem(x, err, name))
@@ -284,8 +298,8 @@ func (f *httpFront) reply(x *exchange, contentType, name string, out []byte, err
 	_, _ = x.w.Write(out) // a client that has gone needs no answer
 }
 
-// smallAnswer is the size up to which net/http counts the length of an answer
-// itself. It would send a larger one in chunks unless the length is set.
+// smallAnswer is the size in bytes up to which net/http sets the Content-Length of an answer
+// itself. It sends a larger answer in chunks, unless the handler has set the length.
 const smallAnswer = 2 << 10
 
 // stream calls the function and writes its pieces as they come.
@@ -310,16 +324,16 @@ func (f *httpFront) stream(x *exchange, name string, body []byte) {
 	case !s.started:
 		x.fail(f.problem(x, err, name))
 	case events:
-		_ = s.send(sseEvent("error", f.problemOf(err, name).json(x.carried.ID))) // an error means that the client has gone
+		_ = s.send(sseEvent("error", f.problemOf(err, name).json(x.carried.ID))) // an error of send means that the client has disconnected
 	default:
 		x.breakOff()
 	}
 }
 
-// problem is problemOf, but tells a caller that a gate would deny that there is no such
-// function: the router checks the size and the form of an input before it asks the gates,
-// and such a check must not show that the function exists. If the call was not refused,
-// problem also sets the header with the version that ran.
+// problem is problemOf with two differences. It answers 404 to a caller that a gate would deny:
+// the router checks the size and the form of an input before it asks the gates, so a "too
+// large" or "invalid" would show that caller that the function exists. And if the call was not
+// refused, problem sets the header with the version that ran.
 func (f *httpFront) problem(x *exchange, err error, name string) *Problem {
 	k := faas.EndOf(err, name).Kind
 	if k == faas.KindNone {
@@ -331,8 +345,9 @@ func (f *httpFront) problem(x *exchange, err error, name string) *Problem {
 	return f.problemOf(err, name)
 }
 
-// tellVersion sets the header that says which version has run. It is not for refused calls, which
-// have run none: their caller may be one that must not learn that the function exists.
+// tellVersion sets the header that names the version that ran. It must not be called for a
+// refused call: no version ran, and the caller may be one that must not learn that the function
+// exists.
 func (x *exchange) tellVersion() {
 	if v := x.executed; v.Alias != "" || v.Version != latest {
 		x.setHeader(3, "Faas-Executed-Version", v.Version)
@@ -383,7 +398,7 @@ func (x *exchange) showAs(status int, v any) {
 	_, _ = x.w.Write(doc) // a client that has gone needs no answer
 }
 
-// functionInfo is a [faas.Info] as JSON.
+// functionInfo is the JSON document of a [faas.Info].
 type functionInfo struct {
 	Name      string                 `json:"name"`
 	Version   string                 `json:"version"`

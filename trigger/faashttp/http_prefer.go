@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// prefersAsync reports whether a request prefers respond-async (RFC 7240, section 4.1).
-// Nearly no request has the header.
+// prefersAsync reports whether a request has the preference respond-async (RFC 7240, section
+// 4.1). Nearly no request has a Prefer header, so the common case costs one look-up.
 func prefersAsync(h http.Header) bool {
 	for _, line := range h["Prefer"] {
 		for more := true; more; {
@@ -20,8 +20,9 @@ func prefersAsync(h http.Header) bool {
 	return false
 }
 
-// isAsync reads one preference: a name, a value perhaps, and parameters. respond-async has
-// no value, or, as section 2 has it, an empty one.
+// isAsync reports whether one preference is respond-async. A preference is a name, an optional
+// value and parameters. respond-async has no value or an empty one, which section 2 treats
+// alike.
 func isAsync(preference string) bool {
 	preference, _, _ = cutUnquoted(preference, ';')
 	name, value, _ := strings.Cut(preference, "=")
@@ -29,8 +30,8 @@ func isAsync(preference string) bool {
 	return strings.EqualFold(strings.Trim(name, " \t"), "respond-async") && (value == "" || value == `""`)
 }
 
-// cutUnquoted is [strings.Cut] at the first sep that is in no quoted string (RFC 9110,
-// section 5.6.4). One that is not closed goes to the end.
+// cutUnquoted is [strings.Cut] at the first sep outside of quoted strings (RFC 9110, section
+// 5.6.4). A quoted string that is not closed reaches to the end of s.
 func cutUnquoted(s string, sep byte) (before, after string, found bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {

@@ -8,11 +8,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// ProblemOf tells in HTTP how a call ended, as [Handler] does. err must be what the
-// call of that function returned, unwrapped ([faas.EndOf] says why). The problem
-// has the status, the reason, and when to try again; its ServeHTTP answers a
-// request with it. ProblemOf returns nil for a nil error. Of the options only
-// [WithForbidden] has an effect. It is for handlers of your own:
+// ProblemOf returns the HTTP answer for the error of a call, the same that [Handler] gives. err
+// must be the error that the call of function returned, unwrapped ([faas.EndOf] says why). The
+// problem has the status, the reason, and when to try again; its ServeHTTP answers a request
+// with it. ProblemOf returns nil for a nil error. Of the options only [WithForbidden] has an
+// effect. It is for handlers of your own:
 //
 //	out, err := resize.Invoke(r.Context(), in)
 //	if err != nil {
@@ -20,8 +20,8 @@ import (
 //		return
 //	}
 //
-// If the function's handler returned a [Problem], ProblemOf returns that Problem
-// itself; do not change it.
+// If the function's handler returned a [Problem], ProblemOf returns that Problem itself; do not
+// change it.
 func ProblemOf(err error, function string, opts ...Option) *Problem {
 	if err == nil {
 		return nil
@@ -66,12 +66,12 @@ func (s *settings) refusalProblem(k faas.Kind, e *faas.Error) *Problem {
 		p.Status, p.Detail, p.RetryAfter = http.StatusServiceUnavailable, "The host is shutting down.", time.Second
 	case faas.KindCanceled:
 		return canceledProblem()
-	case faas.KindNone: // the caller has checked that it is a refusal
+	case faas.KindNone: // can't happen: the caller has checked that the call was refused
 	}
 	return p
 }
 
-// outcomeProblem returns the problem of a call that was admitted and ended badly.
+// outcomeProblem returns the problem of a call that was admitted and did not succeed.
 func outcomeProblem(o faas.Outcome, e *faas.Error) *Problem {
 	failed := &Problem{Status: http.StatusInternalServerError, Reason: "failed", Detail: "The function failed."}
 	switch o {
@@ -95,15 +95,14 @@ func outcomeProblem(o faas.Outcome, e *faas.Error) *Problem {
 	return failed
 }
 
-// canceledProblem is for the callers of calls that the host has canceled. A caller
-// that has left does not read it.
+// canceledProblem answers a call that the host has canceled. A call is also canceled when its
+// client disconnects; that client does not read the answer.
 func canceledProblem() *Problem {
 	return &Problem{Status: http.StatusServiceUnavailable, Reason: "canceled", Detail: "The call was canceled.", RetryAfter: time.Second}
 }
 
-// ownProblem returns the [Problem] that the handler has returned. For any other
-// error, and for one with methods that panic, it returns the problem of a failed
-// function.
+// ownProblem returns the [Problem] that the handler has returned. For any other error, and for
+// an error whose methods panic, it returns the problem of a failed function.
 func ownProblem(err error) (p *Problem) {
 	p = outcomeProblem(faas.Failed, nil)
 	defer func() { _ = recover() }()
@@ -113,21 +112,21 @@ func ownProblem(err error) (p *Problem) {
 	return p
 }
 
-// isTooLarge reports whether an output is invalid because of its size. The error
-// may have methods of the handler's, which may panic.
+// isTooLarge reports whether an output is invalid because of its size. errors.Is may run
+// methods of the handler's own error type, and these may panic.
 func isTooLarge(e *faas.Error) (is bool) {
 	defer func() { _ = recover() }()
 	return errors.Is(e, faas.ErrTooLarge)
 }
 
-// unknown is the answer for a function that does not exist, and for one that the
-// caller must not know of. Both go through here so that they are equal byte for
-// byte.
+// unknown returns the answer for a function that does not exist, and for one that the caller
+// must not learn of. Both use this function, so that the answers are equal byte for byte.
 func unknown() *Problem {
 	return &Problem{Status: http.StatusNotFound, Reason: string(faas.ReasonNotFound), Detail: "There is no such function."}
 }
 
-// problemOfRequest returns the problem of a request that never reached the router.
+// problemOfRequest returns the problem of a request that is refused before it reaches the
+// router.
 func problemOfRequest(err error) *Problem {
 	switch {
 	case errors.Is(err, errTooLarge):

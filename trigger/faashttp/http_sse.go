@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// acceptsEvents reports whether the client asks for server-sent events by name. */*
-// does not count: a plain stream is what it gets.
+// acceptsEvents reports whether an Accept header names text/event-stream. A wildcard such as
+// */* does not count: those clients get a plain stream.
 func acceptsEvents(r *http.Request) bool {
 	for _, accept := range r.Header["Accept"] {
 		for kind := range strings.SplitSeq(accept, ",") {
@@ -20,9 +20,9 @@ func acceptsEvents(r *http.Request) bool {
 	return false
 }
 
-// sseEvent encodes one event (HTML standard, section 9.2). Each line of the data
-// becomes a data field of its own. Otherwise a piece that contains a line end, of
-// which there are three kinds, could forge fields and whole events.
+// sseEvent encodes one event (HTML standard, section 9.2). Each line of the data becomes a data
+// field of its own. Written as one field, a piece with a line end in it (\r, \n or \r\n) could
+// forge further fields and whole events.
 func sseEvent(name string, data []byte) []byte {
 	var b bytes.Buffer
 	if name != "" {
@@ -44,7 +44,7 @@ func sseEvent(name string, data []byte) []byte {
 	return b.Bytes()
 }
 
-// lineEnd returns the line end that data begins with.
+// lineEnd returns the line end at the start of data: \r\n, or one byte, \r or \n.
 func lineEnd(data []byte) []byte {
 	if bytes.HasPrefix(data, []byte("\r\n")) {
 		return data[:2]

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Problem is an error that a handler returns to choose the answer of the HTTP
-// front. Any other error of a handler is answered with 500 and says only that the
-// function failed. The answer is an application/problem+json document of RFC 9457.
+// Problem is an error that a handler returns to choose the answer of the HTTP front. For any
+// other error the front answers 500 and says only that the function failed. The answer is an
+// application/problem+json document of RFC 9457.
 type Problem struct { //nolint:errname // it is the noun of RFC 9457
-	Status     int           // 400 to 599; any other is 500
-	Reason     string        // one word for programs; empty: "failed"
+	Status     int           // 400 to 599; any other value is answered as 500
+	Reason     string        // one word, for programs; empty means "failed"
 	Detail     string        // shown to the caller as it is
 	RetryAfter time.Duration // when another attempt may succeed; 0: not known
 	Err        error         // the cause, for records and logs; never shown to the caller
@@ -37,13 +37,14 @@ func (p *Problem) status() int {
 	return p.Status
 }
 
-// json returns the document of RFC 9457. It has no "type", which means about:blank.
+// json returns the document of RFC 9457. It leaves out "type", which by the RFC means
+// about:blank.
 func (p *Problem) json(id string) []byte {
 	reason := p.Reason
 	if reason == "" {
 		reason = "failed"
 	}
-	doc, _ := json.Marshal(struct { // strings and a number: it can't fail
+	doc, _ := json.Marshal(struct { // can't fail: the fields are strings and a number
 		Title     string `json:"title"`
 		Status    int    `json:"status"`
 		Detail    string `json:"detail,omitempty"`
@@ -53,9 +54,9 @@ func (p *Problem) json(id string) []byte {
 	return doc
 }
 
-// ServeHTTP answers with the problem: its status, Retry-After if it is known, and
-// the document of RFC 9457. The request id in the document is the X-Request-Id of
-// the response, which ServeHTTP sets if it is not set yet.
+// ServeHTTP answers the request with the problem: its status, Retry-After if RetryAfter is
+// positive, and the document of RFC 9457. The request id in the document is the X-Request-Id of
+// the response. ServeHTTP sets that header if it is not set yet.
 func (p *Problem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	id := h.Get("X-Request-Id")
@@ -78,7 +79,7 @@ func (p *Problem) write(w http.ResponseWriter, id string) {
 	_, _ = w.Write(doc) // a client that has gone needs no answer
 }
 
-// retryAfter sets the Retry-After header, in whole seconds and at least one.
+// retryAfter sets the Retry-After header: d in whole seconds, rounded up, at least one.
 func retryAfter(h http.Header, d time.Duration) {
 	h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))))
 }

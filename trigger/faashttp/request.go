@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Errors of a request that is refused before it reaches the router.
+// These errors refuse a request before it reaches the router.
 var (
 	errTenant   = errors.New("the tenant header is malformed")
 	errEncoding = errors.New("the body is encoded")
@@ -29,8 +29,8 @@ var (
 	errBroken   = errors.New("the body could not be read")
 )
 
-// first returns the first value of a header; name must be in canonical form, as the
-// names in a request that net/http has read are.
+// first returns the first value of a header, or "". name must be in canonical form, because
+// net/http stores the names of a request in that form.
 func first(h http.Header, name string) string {
 	if v := h[name]; len(v) > 0 {
 		return v[0]
@@ -38,34 +38,35 @@ func first(h http.Header, name string) string {
 	return ""
 }
 
-// Request is what a front knows of the request behind a call. It comes from
-// outside: all fields are validated, and none is trusted.
+// Request describes the request that made a call. Its fields come from outside: all are
+// validated, and none should be trusted.
 type Request struct {
-	ID            string // what the client sent for it if that is well formed, otherwise a new one; also the RequestID of the call's Origin
-	TraceParent   string // W3C trace context, well formed; or empty
-	TraceState    string // of the W3C trace context; empty without a TraceParent
-	ClientContext string // JSON that a client of the Lambda wire sent along; or empty
+	ID            string // the client's id if it is well formed, otherwise a new one; also the RequestID of the call's Origin
+	TraceParent   string // traceparent of the W3C trace context, well formed; or empty
+	TraceState    string // tracestate of the W3C trace context; empty without a TraceParent
+	ClientContext string // the ClientContext of a Lambda client, JSON; or empty
 }
 
-// carried is what a front passes along with the context of a call.
+// carried is the part of a request that a front puts into the context of the call.
 type carried struct {
 	Request
 
-	log *faas.LogTail // nil: the client did not ask for it
+	log *faas.LogTail // nil if the client did not ask for the log
 }
 
 // carriedKey is the context key of the *carried.
 type carriedKey struct{}
 
-// carriedBy returns what the context carries, or nil for a call from elsewhere.
+// carriedBy returns the *carried of the context. It returns nil if the call did not come
+// through a front of this package.
 func carriedBy(ctx context.Context) *carried {
 	c, _ := ctx.Value(carriedKey{}).(*carried)
 	return c
 }
 
-// FromContext returns the request that a call came with. ctx is the context of a
-// gate, or, if the router has [Carry], of a handler or meter. It returns false for
-// a call that did not come through a front of this package.
+// FromContext returns the request that made a call. ctx is the context of a gate. With [Carry]
+// in the router, ctx may also be the context of a handler or of a meter. FromContext returns
+// false for a call that did not come through a front of this package.
 func FromContext(ctx context.Context) (Request, bool) {
 	if c := carriedBy(ctx); c != nil {
 		return c.Request, true
@@ -73,16 +74,17 @@ func FromContext(ctx context.Context) (Request, bool) {
 	return Request{}, false
 }
 
-// Carry passes the [Request] and the [Logs] of a call on to its handler, its meters
-// and its nested calls. Give it to the router:
+// Carry passes the [Request] and the [Logs] of a call on to its handler, its meters and its
+// nested calls. Give it to the router:
 //
 //	faas.New(faas.WithContext(faashttp.Carry))
 //
-// If a job came over a front of this package, the [Request] of its deliveries has only the ID
-// of the request that has sent the job. With [Carrier] it has all fields.
+// The deliveries of a job that came over a front of this package get a [Request] too. It has
+// only the ID of the request that sent the job, unless the router has [Carrier]: then it has
+// all fields.
 func Carry(caller, fresh context.Context) context.Context {
 	if c := carriedBy(caller); c != nil {
-		own := *c // a copy: the original is a part of the exchange, which a handler's context would keep in memory
+		own := *c // a copy, because a pointer to the original would keep the whole exchange in memory
 		return context.WithValue(fresh, carriedKey{}, &own)
 	}
 	inv, _ := faas.FromContext(fresh)
@@ -92,21 +94,21 @@ func Carry(caller, fresh context.Context) context.Context {
 	return context.WithValue(fresh, carriedKey{}, &carried{Request: Request{ID: inv.Origin.RequestID}})
 }
 
-// The doors from which jobs come.
+// The values of Origin.Door for jobs that came over this package.
 const (
 	doorHTTP   = "http"
 	doorLambda = "lambda"
 )
 
-// Logs returns the log of the call that ctx belongs to. A client of the Lambda wire
-// that asks for it (X-Amz-Log-Type: Tail) gets its last 4 KiB. In all other calls,
-// and in a router without [Carry], what is written is discarded. The log may be
-// written to by many goroutines at once, and writing never fails:
+// Logs returns a writer for the log of the call that ctx belongs to. A client of the Lambda
+// wire that asks for it (X-Amz-Log-Type: Tail) gets the last 4 KiB of this log. In all other
+// calls, and in a router without [Carry], the writer discards its input. Many goroutines may
+// write to it at once, and a write never fails:
 //
 //	log := slog.New(slog.NewTextHandler(faashttp.Logs(ctx), nil))
 //
-// The lines of [faas.Logger] go there too, with and without Carry; Logs is for text that
-// is not of log/slog, and for what only the client is to see.
+// The lines of [faas.Logger] go into the same log, with and without Carry. Use Logs for text
+// that is not written with log/slog, and for text that only the client should see.
 func Logs(ctx context.Context) io.Writer {
 	if c := carriedBy(ctx); c != nil && c.log != nil {
 		return c.log
@@ -114,8 +116,8 @@ func Logs(ctx context.Context) io.Writer {
 	return io.Discard
 }
 
-// requestID returns the first of these headers that is a well formed id, or a new id.
-// The names must be in canonical form.
+// requestID returns the first of these headers whose value is a well formed id. If there is
+// none, it returns a new id. The names must be in canonical form.
 func requestID(r *http.Request, headers ...string) string {
 	for _, name := range headers {
 		if id := first(r.Header, name); isToken(id, "._~-") {
@@ -125,8 +127,8 @@ func requestID(r *http.Request, headers ...string) string {
 	return newID()
 }
 
-// newID makes an id in the form of a random UUID (RFC 9562, section 5.4). It must
-// be unique but need not be secret, so it does not use crypto/rand.
+// newID makes an id in the form of a random UUID (RFC 9562, section 5.4). The id must be unique
+// but need not be secret, so math/rand is enough.
 func newID() string {
 	var b [16]byte
 	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
@@ -142,7 +144,7 @@ func newID() string {
 	return string(s[:])
 }
 
-// isToken reports whether s is 1 to 128 letters, digits or characters of extra.
+// isToken reports whether s consists of 1 to 128 ASCII letters, digits or characters of extra.
 // Such a string is harmless in a header, a log line and a web page.
 func isToken(s, extra string) bool {
 	if s == "" || len(s) > 128 {
@@ -160,9 +162,9 @@ func isToken(s, extra string) bool {
 
 func isTenant(s string) bool { return isToken(s, "._~:@/+=-") }
 
-// isTraceParent reports whether s is a traceparent (W3C Trace Context, section
-// 3.2). Version 00 must match exactly; of a later version the first four fields
-// must.
+// isTraceParent reports whether s is a traceparent (W3C Trace Context, section 3.2). A
+// traceparent of version 00 has exactly four fields. A later version may have more fields after
+// these four.
 func isTraceParent(s string) bool {
 	if len(s) < 55 || len(s) > 256 || s[2] != '-' || s[35] != '-' || s[52] != '-' {
 		return false
@@ -196,8 +198,7 @@ func isVisible(s string) bool {
 	return true
 }
 
-// unescape decodes a name or a value of a query. One that can't be decoded stays as
-// it is.
+// unescape decodes a name or a value of a query. It returns s unchanged if s can't be decoded.
 func unescape(s string) string {
 	if u, err := url.QueryUnescape(s); err == nil {
 		return u
@@ -205,27 +206,28 @@ func unescape(s string) string {
 	return s
 }
 
-// jobID returns the UUID that a request's id is, if it is written as one.
+// jobID parses the id of a request as the UUID of a job. ok is false if s is not a UUID in its
+// usual form, or the nil UUID.
 func jobID(s string) (id uuid.UUID, ok bool) {
 	id, err := uuid.Parse(s)
 	return id, err == nil && id != uuid.Nil && id.String() == strings.ToLower(s)
 }
 
-// isJSON reports whether doc is JSON, which must be UTF-8 (RFC 8259, section 8.1).
-// Package json accepts other bytes and replaces them, so that the function would
-// get something else than was sent.
+// isJSON reports whether doc is JSON in UTF-8 (RFC 8259, section 8.1). The check of UTF-8 is
+// needed: encoding/json accepts other bytes and replaces them, so the function would get an
+// input that differs from the body.
 func isJSON(doc []byte) bool { return json.Valid(doc) && utf8.Valid(doc) }
 
-// isClientContext reports whether doc is JSON that in base64 is not longer than the API
-// allows.
+// isClientContext reports whether doc is JSON, and its base64 form is not longer than the
+// Lambda API allows.
 func isClientContext(doc []byte) bool {
 	return base64.StdEncoding.EncodedLen(len(doc)) <= 3583 && isJSON(doc)
 }
 
-// requestedPath returns the path that the client sent, and so perhaps has signed. Below
-// [http.StripPrefix] the path that is served is only the end of it. If a handler on
-// the way has changed the path in another way, no signature fits, and the path that
-// is served is returned.
+// requestedPath returns the path that the client has sent, and has signed if the request is
+// signed. Below [http.StripPrefix], r.URL has only the end of that path, so requestedPath reads
+// r.RequestURI. If another handler has rewritten the path, the two do not match; then
+// requestedPath returns the rewritten path, and no signature fits it.
 func requestedPath(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil && strings.HasSuffix(u.EscapedPath(), path) {
