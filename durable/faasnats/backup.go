@@ -12,14 +12,15 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A backup has two parts: the stream of the records, and the stream of the object store. A
-// part is a line of JSON, its head, and then the server's snapshot of the stream with its
-// consumers, a tar archive that is compressed by S2, in frames: a length of four bytes, big
-// endian, and as many bytes. A frame without bytes ends the part.
+// A backup has two parts: first the stream of the records, then the stream of the object store.
+// Each part begins with its head, a line of JSON. The server's snapshot of the stream and its
+// consumers follows, a tar archive that is compressed by S2. It is cut into frames: a length of
+// four bytes, big endian, and as many bytes. An empty frame ends the part.
 //
-// The records come first. An object is written before its record; so the second snapshot
-// has all objects that the first one needs, if none is removed meanwhile: Backup tells all
-// processes to remove none. A backup of format 1 has records only, without frames.
+// The records come first because an object is written before its record: so the second snapshot
+// has all objects that the records of the first one name. To keep it so, Backup makes all
+// processes stop removing objects meanwhile. A backup of format 1 has only the records, without
+// frames.
 type backupHead struct {
 	Format string          `json:"faasBackup"`
 	Stream string          `json:"stream"`
@@ -40,14 +41,15 @@ type snapshotAnswer struct {
 const (
 	// backupFormat is the format that Backup writes.
 	backupFormat = "2"
-	// backupChunk is the size of a message of a snapshot.
+	// backupChunk is the size of the messages in which the server sends a snapshot.
 	backupChunk = 128 << 10
-	// backupDelay is what the first word needs to reach all processes.
+	// backupDelay is how long the first announcement may take to reach all processes.
 	backupDelay = time.Second
 )
 
-// Backup writes all jobs to w as they are at one moment, their large payloads and outputs,
-// and what consumers have had. Jobs are accepted and run meanwhile. [Restore] reads it.
+// Backup writes a copy of all jobs to w, as they are at one moment: their records, their large
+// payloads and outputs, and which jobs have been delivered. Jobs are accepted and run
+// meanwhile. [Restore] reads the copy.
 func (q *Queue) Backup(ctx context.Context, w io.Writer) error {
 	if err := q.usable(ctx); err != nil {
 		return err
@@ -68,17 +70,17 @@ func (q *Queue) Backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// tellOfBackup tells all processes to keep objects, until ctx ends.
+// tellOfBackup makes all processes keep objects, until ctx ends.
 func (q *Queue) tellOfBackup(ctx context.Context) {
 	for {
-		_ = q.conn.Publish(q.signal("backup"), nil) // the next word is in time
+		_ = q.conn.Publish(q.signal("backup"), nil) // if this is lost, the next announcement is in time
 		if !pause(ctx, holdTime/3) {
 			return
 		}
 	}
 }
 
-// snapshot writes a part of a backup.
+// snapshot writes one part of a backup.
 func (q *Queue) snapshot(ctx context.Context, stream string, w io.Writer) error {
 	inbox := q.conn.NewInbox()
 	chunks, err := q.conn.SubscribeSync(inbox)
@@ -98,7 +100,7 @@ func (q *Queue) snapshot(ctx context.Context, stream string, w io.Writer) error 
 	return q.copyChunks(ctx, chunks, w)
 }
 
-// ask makes a request about a snapshot.
+// ask sends a request about a snapshot, and returns the answer.
 func ask(ctx context.Context, conn *nats.Conn, subject string, req any) (*snapshotAnswer, error) {
 	data, err := json.Marshal(req)
 	if err != nil {
@@ -122,7 +124,8 @@ func readAnswer(data []byte) (*snapshotAnswer, error) {
 	return &answer, nil
 }
 
-// copyChunks writes a snapshot, and tells the server of each chunk that it may go on.
+// copyChunks writes the messages of a snapshot as frames. It acknowledges each, and the server
+// sends the next.
 func (q *Queue) copyChunks(ctx context.Context, chunks *nats.Subscription, w io.Writer) error {
 	for {
 		msg, err := chunks.NextMsgWithContext(ctx)

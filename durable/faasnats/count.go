@@ -8,12 +8,15 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Count implements [faas.JobQueue]. It asks the server a few times for each function and
-// bucket; the server counts in its index, which takes some 0.1 s for a million records.
-// Bytes is an estimate from the first records of each state. What other processes run
-// counts as ready. Behind a backlog of more than 64 jobs, those that were settled by other
-// processes, or before this one was opened, count as ready until the consumer has passed
-// them.
+// Count implements [faas.JobQueue]. It makes a few requests for each function and bucket. The
+// server counts in its index, which takes some 0.1 s for a million records. Three numbers are
+// estimates:
+//
+//   - Bytes is extrapolated from the first records of each state.
+//   - Jobs that other processes run count as ready.
+//   - In a bucket with a backlog of more than 64 jobs, jobs that were settled by other
+//     processes, or before this queue was opened, count as ready until the consumer has passed
+//     them.
 func (q *Queue) Count(ctx context.Context) (map[string]faas.JobCount, error) {
 	if err := q.usable(ctx); err != nil {
 		return nil, err
@@ -37,7 +40,7 @@ func (q *Queue) Count(ctx context.Context) (map[string]faas.JobCount, error) {
 	return all, nil
 }
 
-// sampled is how many records of a state an estimate is made from.
+// sampled is the number of records from which an estimate is made.
 const sampled = 16
 
 func (q *Queue) countFunction(ctx context.Context, name string, at []place) (c faas.JobCount, err error) {
@@ -46,7 +49,7 @@ func (q *Queue) countFunction(ctx context.Context, name string, at []place) (c f
 			return c, err
 		}
 	}
-	unsettled := c.Running + c.Ready + c.Scheduled + c.Parked // these have a message inLine, as succeeded jobs do
+	unsettled := c.Running + c.Ready + c.Scheduled + c.Parked // each of these has a message inLine, and so has each succeeded job
 	of := func(state string) int {
 		n := 0
 		if err == nil {
@@ -64,13 +67,13 @@ func (q *Queue) countFunction(ctx context.Context, name string, at []place) (c f
 	return c, err
 }
 
-// sample returns the first records of a function's state, and how many there are in all.
+// sample returns the first n records of a function in a state, and how many there are in all.
 func (q *Queue) sample(ctx context.Context, name, state string, n int) ([]*stored, int, error) {
 	found, more, err := q.batch(ctx, "j."+token(name)+".*.*."+state, 1, n)
 	return found, len(found) + int(more), err
 }
 
-// countLater adds the jobs that wait for their time.
+// countLater adds the jobs that wait for their time, or are parked.
 func (q *Queue) countLater(ctx context.Context, name, state string, count *int, c *faas.JobCount) error {
 	found, n, err := q.sample(ctx, name, state, sampled)
 	if err != nil {
@@ -80,7 +83,7 @@ func (q *Queue) countLater(ctx context.Context, name, state string, count *int, 
 	c.Bytes += estimate(found, n)
 	now := time.Now()
 	for _, s := range found {
-		if at := whenOf(&s.rec); !at.After(now) { // its schedule is about to be served
+		if at := whenOf(&s.rec); !at.After(now) { // its schedule fires within a moment
 			*count--
 			c.Ready++
 			older(c, at)
@@ -95,7 +98,7 @@ func older(c *faas.JobCount, at time.Time) {
 	}
 }
 
-// estimate is the size of n records of which some are known.
+// estimate returns the size of n records, from those of them that were read.
 func estimate(found []*stored, n int) int64 {
 	if len(found) == 0 {
 		return 0
@@ -107,15 +110,16 @@ func estimate(found []*stored, n int) int64 {
 	return int64(size) * int64(n) / int64(len(found))
 }
 
-// sizeOf is what a record takes in the stream, about.
+// sizeOf returns about how many bytes a record takes in the stream.
 func sizeOf(rec *faas.JobRecord) int { return len(rec.Payload) + len(rec.Output) + recordOverhead }
 
-// recordOverhead is what a record takes beside its payload: measured for one without
-// labels and origin.
+// recordOverhead is the number of bytes that a record takes besides its payload and output. It
+// was measured for a record without labels and origin.
 const recordOverhead = 400
 
-// countPlace adds the jobs in line of one place. Up to a few dozen are read and counted
-// exactly; of more the consumer says how many it has not given or had acknowledged.
+// countPlace adds the jobs in line of one place. The first 64 records are read, which is exact
+// if there are no more. Of more, the consumer's numbers of messages that were not delivered, or
+// not acknowledged, are used.
 func (q *Queue) countPlace(ctx context.Context, p place, c *faas.JobCount) error {
 	consumer, err := q.stream.Consumer(ctx, p.consumer())
 	if err != nil {
@@ -145,11 +149,11 @@ func (q *Queue) countPlace(ctx context.Context, p place, c *faas.JobCount) error
 	return nil
 }
 
-// looked is how many records of a place are read to count.
+// looked is the number of records of a place that countPlace reads.
 const looked = 64
 
-// countHeld adds the jobs of a place that are held here, and returns how many there are.
-// q.mu is held.
+// countHeld adds the jobs of a place that this process holds, and returns their number. q.mu is
+// held.
 func (q *Queue) countHeld(p place, c *faas.JobCount) (n int) {
 	for _, h := range q.held {
 		if h.place != p {
@@ -172,8 +176,9 @@ func (q *Queue) countHeld(p place, c *faas.JobCount) (n int) {
 	return n
 }
 
-// ackTally counts the acknowledgments of the last second, which the server may not have
-// seen when it counts. Its lock is its own: no other is taken with it held.
+// ackTally counts the acknowledgments of this second and the one before. The server may not
+// have received them when it counts. ackTally has a lock of its own; no other lock is taken
+// under it.
 type ackTally struct {
 	mu    sync.Mutex
 	since time.Time
@@ -191,8 +196,8 @@ func (t *ackTally) turn() {
 	}
 }
 
-// add counts one acknowledgment of a place, and returns how many places have had any since
-// the last turn.
+// add counts one acknowledgment of a place. It returns how many places have had one in this
+// second.
 func (t *ackTally) add(p place) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

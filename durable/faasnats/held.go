@@ -14,55 +14,55 @@ import (
 	"github.com/inproc/faas"
 )
 
-// held is a job whose delivery this process has: it waits for a Lease, or is leased. Its
-// fields are guarded by Queue.mu, but for those that never change.
+// held is a job that was delivered to this process and that the process has not given back. It
+// waits for a Lease, or is leased. Queue.mu guards the fields that change.
 type held struct {
 	place place
-	from  *puller       // gives it back when it ends
-	msg   jetstream.Msg // the delivery; its acknowledgment is sent only after a write was accepted
-	token uint64        // the sequence of the message, which changes with none of the writes to inHand
-	seq   uint64        // of the job's last record: the fence
+	from  *puller       // the puller that has fetched the job
+	msg   jetstream.Msg // the delivery; it is acknowledged only after the server has stored what settles the job
+	token uint64        // the sequence of the inLine message, which the inHand records do not change
+	seq   uint64        // of the job's last record, for the fence of the next write
 	rec   faas.JobRecord
-	large large // what of rec is in objects; it is loaded for a lease
+	large large // which parts of rec are objects; a lease loads them
 
 	delivered uint64 // how often msg was delivered
-	inHand    bool   // there is a record beside the token
-	claim     bool   // a host may have died with it: it is claimed before it runs
-	fired     string // the state from which a schedule has brought it, or ""
+	inHand    bool   // there is an inHand record
+	claim     bool   // the job is to be claimed before it runs, since a host may have died with it
+	fired     string // inFuture or inPark, if a schedule of that state has brought the job; else ""
 
-	timer    *time.Timer   // until it may run; nil: it may
-	lease    uint64        // the token of the lease; 0: none
-	begun    bool          // its lease's
-	term     time.Duration // its lease's
-	until    time.Time     // the lease ends
+	timer    *time.Timer   // runs until the job's time has come; nil: it has
+	lease    uint64        // the token of the lease; 0: not leased
+	begun    bool          // Begin was called for the lease
+	term     time.Duration // the lease's
+	until    time.Time     // when the lease ends, unless it is extended
 	progress faas.JobProgress
-	beat     time.Time     // when the server was told last that the job is held
-	lost     chan struct{} // closed when the lease ends by itself
-	unsure   string        // a write of the lease's settlement that may have happened
+	beat     time.Time     // when keep last prolonged the delivery
+	lost     chan struct{} // JobLease.Lost: closed when the lease ends otherwise than by its Settle
+	unsure   string        // the name of a settlement of this lease that has failed, and that the server may have stored
 }
 
-// hosted is a function for which jobs are leased here.
+// hosted is a function that a Lease of this process has asked for lately.
 type hosted struct {
 	name    string
 	lanes   map[string]*lane // by tenant
 	pullers map[place]*puller
-	served  uint64    // the turn in which it gave a job
-	named   time.Time // a Lease has asked for it
-	waiting int       // Leases that do
+	served  uint64    // the value of Queue.turn when a job of it was last leased
+	named   time.Time // when a Lease last began or ended
+	waiting int       // how many Leases wait for it
 }
 
-// lane is one tenant of a function.
+// lane has the jobs of one function and tenant that can be leased.
 type lane struct {
-	ready   []*held // the one to give first comes last
-	blocked *held   // is leased and has not begun
-	served  uint64
+	ready   []*held // sorted by later: the job that goes first is the last
+	blocked *held   // a leased job that has not begun; the lane gives no other until then
+	served  uint64  // as hosted.served
 }
 
-// spareLanes is from how many on a function's lanes without jobs are dropped. A lane that
-// is dropped forgets its turn.
+// spareLanes is the number of lanes from which on a function drops its empty ones. A dropped
+// lane forgets when it was last served.
 const spareLanes = 1024
 
-// later orders jobs of a lane: the one to give first is the last.
+// later compares two jobs of a lane. The job that goes first is the last in this order.
 func later(a, b *held) int {
 	return cmp.Or(cmp.Compare(a.rec.Priority, b.rec.Priority), whenOf(&b.rec).Compare(whenOf(&a.rec)), b.rec.Accepted.Compare(a.rec.Accepted))
 }
@@ -83,8 +83,8 @@ func (f *hosted) lane(tenant string) *lane {
 	return l
 }
 
-// line puts a held job into its lane, now or when it is due. It is false if the function
-// is no longer hosted. q.mu is held.
+// line puts a held job into its lane, at once or by a timer when its time comes. It returns
+// false if the function is not hosted. q.mu is held.
 func (q *Queue) line(h *held) bool {
 	f := q.hosted[h.place.function]
 	if f == nil {
@@ -102,7 +102,7 @@ func (q *Queue) line(h *held) bool {
 	return true
 }
 
-// due puts a held job into its lane, on its timer's goroutine.
+// due puts a held job into its lane. It runs on the goroutine of the job's timer.
 func (q *Queue) due(h *held) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -112,11 +112,11 @@ func (q *Queue) due(h *held) {
 	}
 }
 
-// longestWait is how long a timer runs without a look at the clock: it goes by the
+// longestWait is how long a timer runs before line compares the clock again. Timers use the
 // monotonic clock, which stands still while the machine sleeps.
 const longestWait = time.Minute
 
-// unline takes a held job out of its lane. q.mu is held.
+// unline takes a held job out of its lane, and stops its timer. q.mu is held.
 func (q *Queue) unline(h *held) {
 	if h.timer != nil {
 		h.timer.Stop()
@@ -137,8 +137,7 @@ func (q *Queue) unline(h *held) {
 	}
 }
 
-// drop forgets a held job: its lease has ended, and nothing of it is to be written. q.mu
-// is held.
+// drop forgets a held job, and ends its lease if it has one. It writes nothing. q.mu is held.
 func (q *Queue) drop(h *held) {
 	q.unline(h)
 	h.loseLease()
@@ -152,7 +151,8 @@ func (q *Queue) drop(h *held) {
 	}
 }
 
-// loseLease tells the holder of the lease, if there is one, that it has ended. q.mu is held.
+// loseLease ends the lease, if there is one, and closes the channel that its holder watches.
+// q.mu is held.
 func (h *held) loseLease() {
 	if h.lease != 0 {
 		h.lease = 0
@@ -160,8 +160,8 @@ func (h *held) loseLease() {
 	}
 }
 
-// endLease ends the lease of a job that stays held, and gives it its turn again. q.mu is
-// held.
+// endLease ends the lease of a job that waits again and stays held, with its new record. q.mu
+// is held.
 func (q *Queue) endLease(h *held, rec *faas.JobRecord, seq uint64, at large) {
 	q.unline(h)
 	h.loseLease()
@@ -169,23 +169,24 @@ func (q *Queue) endLease(h *held, rec *faas.JobRecord, seq uint64, at large) {
 	h.rec, h.seq, h.inHand, h.large = *rec, seq, true, at
 	h.rec.Revision = seq
 	h.rec.Payload, h.rec.Output = at.inBody(rec)
-	if !q.line(h) { // its record explains the delivery already
+	if !q.line(h) { // not hosted: another process is to get it; its record explains the delivery, so no crash is counted
 		q.drop(h)
-		_ = h.msg.Nak() // lost: it is given again after AckWait
+		_ = h.msg.Nak() // if this is lost, the server gives the job again after AckWait
 	}
 }
 
-// ack acknowledges a delivery.
+// ack acknowledges a delivery. It warns once if many consumers get acknowledgments.
 func (q *Queue) ack(msg jetstream.Msg, p place) {
 	if q.acked.add(p) > busyConsumers && !q.saidBusy.Swap(true) {
 		q.log.Warn("faasnats: many consumers are busy, one for each function and bucket of tenants: each costs ten synced writes a second",
 			"more than", busyConsumers)
 	}
-	_ = msg.Ack() // lost: the next delivery is found out of date
+	_ = msg.Ack() // if this is lost, the next delivery is found to be out of date
 }
 
-// keep is the goroutine that tells the server what is held, ends leases that were not
-// prolonged, stops hosting what is no longer asked for, and has the object store swept.
+// keep is the goroutine that prolongs the deliveries of the held jobs at the server, ends
+// leases that were not extended, stops the pullers of functions that no Lease asks for, and
+// starts the sweeps of the object store.
 func (q *Queue) keep() {
 	tick := time.NewTicker(q.wait / 3)
 	defer tick.Stop()
@@ -196,11 +197,11 @@ func (q *Queue) keep() {
 			return
 		}
 		if n%max(1, int(sweepEvery/(q.wait/3))) == 0 {
-			q.work.Go(q.sweepObjects) // not here: beats must not wait for it
+			q.work.Go(q.sweepObjects) // on a goroutine of its own, so that no beat is late
 		}
 		q.peers.tell("here")
 		for _, msg := range q.beat(time.Now()) {
-			_ = msg.InProgress() // the next beat is in time
+			_ = msg.InProgress() // if this is lost, the next beat is in time
 		}
 		if (n+1)%lookEvery == 0 {
 			q.look()
@@ -208,7 +209,8 @@ func (q *Queue) keep() {
 	}
 }
 
-// sweepObjects removes the objects that no record names, if it is this process's turn.
+// sweepObjects removes the objects that no record names, unless a process has done so within
+// the last ten minutes.
 func (q *Queue) sweepObjects() {
 	turn := nats.NewMsg(sweepSubject)
 	turn.Header.Set(jetstream.MsgTTLHeader, ttl(sweepEvery-time.Second))
@@ -222,8 +224,8 @@ func (q *Queue) sweepObjects() {
 	}
 }
 
-// lookEvery is in which beats the stream is looked at: for consumers of which another process
-// has told in vain, and for how full it is.
+// lookEvery is the number of beats between two looks at the stream. A look finds consumers
+// whose announcement by another process was lost, and how full the stream is.
 const lookEvery = 6
 
 func (q *Queue) look() {
@@ -234,13 +236,14 @@ func (q *Queue) look() {
 	}
 }
 
-// beat returns the deliveries to prolong.
+// beat drops the jobs whose lease was not extended in time. It returns the deliveries of the
+// others, to be prolonged.
 func (q *Queue) beat(now time.Time) (alive []jetstream.Msg) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, h := range q.held {
 		if h.lease != 0 && now.After(h.until) {
-			q.drop(h) // the server gives it again, with a delivery that nothing explains
+			q.drop(h) // the server gives the job again; nothing explains this delivery, so it counts as a crash
 			continue
 		}
 		h.beat = now
@@ -250,7 +253,8 @@ func (q *Queue) beat(now time.Time) (alive []jetstream.Msg) {
 	return alive
 }
 
-// unhost stops the pullers of functions for which no Lease asks any more. q.mu is held.
+// unhost stops the pullers of functions that no Lease has asked for within the time of
+// WithAckWait. q.mu is held.
 func (q *Queue) unhost(now time.Time) {
 	for name, f := range q.hosted {
 		if f.waiting > 0 || now.Sub(f.named) <= q.wait {
@@ -268,8 +272,8 @@ func (q *Queue) unhost(now time.Time) {
 	}
 }
 
-// release gives back the jobs of a puller that are not leased: another process gets them
-// at once, and is told that no host has died with them.
+// release gives back the jobs of a puller that are not leased. Another process gets them at
+// once, with a record from which it sees that no host has died with them.
 func (q *Queue) release(p *puller) {
 	ctx, cancel := background()
 	defer cancel()
@@ -278,13 +282,13 @@ func (q *Queue) release(p *puller) {
 		if err == nil {
 			_, err = q.store(ctx, msg)
 		}
-		if err == nil { // else it comes again by itself
+		if err == nil { // after an error the server gives the job again after AckWait
 			_ = h.msg.Nak()
 		}
 	}
 }
 
-// unleased drops the jobs of a puller that are not leased, and returns them.
+// unleased drops those jobs of a puller that are not leased, and returns them.
 func (q *Queue) unleased(p *puller) (all []*held) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -297,8 +301,9 @@ func (q *Queue) unleased(p *puller) (all []*held) {
 	return all
 }
 
-// inHandMessage makes the inHand message of a job: its unchanged record, stored beside the
-// inLine message, which stays as the token of the delivery. claimed says that the job runs.
+// inHandMessage makes the inHand record of a job whose record does not change. It is stored
+// beside the inLine message, whose delivery stays valid. claimed says that the job is about to
+// run.
 func (h *held) inHandMessage(claimed bool) (*msgOut, error) {
 	msg, err := message(h.place, &h.rec, inHand, nil, h.large)
 	if err != nil {
@@ -309,7 +314,7 @@ func (h *held) inHandMessage(claimed bool) (*msgOut, error) {
 	return msg, nil
 }
 
-// claimed writes that a job runs, before it is leased again after a host has died. h is a copy.
+// claimed writes that a job is about to run, because a host may have died with it. h is a copy.
 func (q *Queue) claimed(ctx context.Context, h *held) (uint64, error) {
 	msg, err := h.inHandMessage(true)
 	if err != nil {
@@ -318,7 +323,7 @@ func (q *Queue) claimed(ctx context.Context, h *held) (uint64, error) {
 	return q.store(ctx, msg)
 }
 
-// holds returns the job that is held, or nil.
+// holds returns the held job of that ID, or nil.
 func (q *Queue) holds(id uuid.UUID) *held {
 	q.mu.Lock()
 	defer q.mu.Unlock()

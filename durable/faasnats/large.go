@@ -9,29 +9,29 @@ import (
 	"github.com/inproc/faas"
 )
 
-// headerLarge says what of a job's record is in the object store, as JSON.
+// headerLarge names the header, in JSON, that lists which parts of a job's record are objects.
 const headerLarge = "Faas-Objects"
 
-// large says which parts of a record are objects.
+// large lists which parts of a record are objects in the object store.
 type large struct {
 	Payload object   `json:"payload,omitzero"`
 	Output  object   `json:"output,omitzero"`
-	Follow  []object `json:"follow,omitempty"` // the payloads of the jobs that follow; zero: that is in the message
+	Follow  []object `json:"follow,omitempty"` // the payloads of the jobs that follow, by index; a zero object: the payload is in the message
 }
 
-// object is where a part of a record is.
+// object names an object that has a part of a record.
 type object struct {
 	Name string `json:"name"`
 	Size int    `json:"size"`
 	Sum  string `json:"sha256"` // in hexadecimal
 }
 
-// names reports whether the record needs an object of that name.
+// names reports whether the record needs the object of that name.
 func (l *large) names(name string) bool {
 	return l.Payload.Name == name || l.Output.Name == name || slices.ContainsFunc(l.Follow, func(o object) bool { return o.Name == name })
 }
 
-// inBody returns the parts of a record that are in its message.
+// inBody returns the parts of a record that are in its message's body.
 func (l *large) inBody(rec *faas.JobRecord) (payload, output []byte) {
 	if l.Payload.Name == "" {
 		payload = rec.Payload
@@ -42,7 +42,7 @@ func (l *large) inBody(rec *faas.JobRecord) (payload, output []byte) {
 	return payload, output
 }
 
-// apart is the size of the objects of a record that are not loaded.
+// apart returns the size, in bytes, of the objects that are not loaded into rec.
 func (l *large) apart(rec *faas.JobRecord) (n int) {
 	if rec.Payload == nil {
 		n = l.Payload.Size
@@ -53,7 +53,7 @@ func (l *large) apart(rec *faas.JobRecord) (n int) {
 	return n
 }
 
-// mark writes into a message what is not in it.
+// mark writes into a message's header which parts are objects.
 func (l *large) mark(msg *nats.Msg) error {
 	if l.Payload.Name == "" && l.Output.Name == "" && len(l.Follow) == 0 {
 		return nil

@@ -8,9 +8,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Lease implements [faas.JobQueue]. Among the jobs that this process holds, it respects turns,
-// priorities and order as the interface says. The process holds 8 to 64 jobs for each function
-// and bucket of tenants, in the order of the stream.
+// Lease implements [faas.JobQueue]. It follows the interface's rules about turns, priorities
+// and order among the jobs that this process holds: 8 to 64 jobs for each function and bucket
+// of tenants, fetched in the order of the stream.
 func (q *Queue) Lease(ctx context.Context, req faas.LeaseRequest) (faas.JobLease, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobLease{}, err
@@ -31,7 +31,8 @@ func (q *Queue) Lease(ctx context.Context, req faas.LeaseRequest) (faas.JobLease
 	}
 }
 
-// awaitChange waits until a job may be leased. q.mu is held, and released meanwhile.
+// awaitChange waits until there may be a job to lease. q.mu is held, and released during the
+// wait.
 func (q *Queue) awaitChange(ctx context.Context) {
 	changed := q.changed
 	q.mu.Unlock()
@@ -43,14 +44,15 @@ func (q *Queue) awaitChange(ctx context.Context) {
 	}
 }
 
-// asks notes that a Lease waits for functions, or that it does no more. q.mu is held.
+// asks adds n to the number of Leases that wait for each of the functions. q.mu is held.
 func (q *Queue) asks(functions []string, n int) {
 	for _, name := range functions {
 		q.host(name).waiting += n
 	}
 }
 
-// next takes the job whose turn it is out of its lane, or returns nil. q.mu is held.
+// next takes the job whose turn it is out of its lane, and returns it, or nil if there is none.
+// q.mu is held.
 func (q *Queue) next(functions []string) *held {
 	var function *hosted
 	var from *lane
@@ -78,11 +80,11 @@ func (q *Queue) next(functions []string) *held {
 	return h
 }
 
-// first is the job that a lane gives next. There must be one.
+// first returns the job that the lane gives next. The lane must not be empty.
 func (l *lane) first() *held { return l.ready[len(l.ready)-1] }
 
-// caughtUp reports whether the first fetches are over: before that the job to give first
-// may not be here yet.
+// caughtUp reports whether the first fetch of every place is over. Before that, the job that
+// goes first may not have been fetched.
 func (f *hosted) caughtUp() bool {
 	for _, p := range f.pullers {
 		if !p.caughtUp {
@@ -92,8 +94,9 @@ func (f *hosted) caughtUp() bool {
 	return true
 }
 
-// turn returns the lane that was served longest ago of those that can give a job, or nil.
-// Among equals, which were not served yet, it is the one whose job goes before the others'.
+// turn returns the lane that has waited longest, of those that can give a job, or nil. Among
+// lanes that have not given a job yet, it is the one whose first job goes before those of the
+// others.
 func (f *hosted) turn() (next *lane) {
 	for _, l := range f.lanes {
 		switch {
@@ -111,15 +114,15 @@ func (q *Queue) lease(h *held, term time.Duration) {
 	h.until, h.lost = time.Now().Add(term), make(chan struct{})
 }
 
-// confirm loads the payload of a job, claims one with which a host may have died, and looks
-// one up that may have been given to another process meanwhile. It is false if the job is
-// not to be leased.
-// q.mu is held, and released while the server is asked.
+// confirm makes a leased job fit to run, and reports whether it is. It loads the payload if
+// that is an object. It claims a job with which a host may have died. It looks up a job that
+// may have been given to another process meanwhile. q.mu is held, and released while the server
+// is asked.
 func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	if !h.claim && time.Since(h.beat) <= q.wait/2 && h.large.Payload.Name == "" {
 		return true
 	}
-	now := *h // it may be changed, and leased anew, while the server is asked
+	now := *h // a copy, since h may change, and be leased anew, while q.mu is released
 	full, at := now.rec, now.large
 	q.mu.Unlock()
 	err := q.objects.load(ctx, &full, &at)
@@ -130,11 +133,11 @@ func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	}
 	q.mu.Lock()
 	if q.held[full.ID] != h || h.lease != now.lease {
-		return false // it was changed meanwhile
+		return false // the lease has ended meanwhile
 	}
-	if err != nil { // it is out of date, or is given again after AckWait
+	if err != nil { // the record is out of date, or the server gives the job again after AckWait
 		if q.drop(h); errors.Is(err, errLost) {
-			_ = h.msg.Term() // it stays in the stream, and is not given again
+			_ = h.msg.Term() // the record stays in the stream, and is not delivered again
 		}
 		return false
 	}
@@ -145,8 +148,9 @@ func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	return true
 }
 
-// lookUp claims a job, or returns an error if it was changed since it was delivered. h is a copy. It
-// returns the sequence of the job's last record.
+// lookUp claims the job if it is to be claimed. Else it returns errFence if the job was changed
+// since it was delivered. It returns the sequence of the job's last record. h is a copy, so no
+// lock is needed.
 func (q *Queue) lookUp(ctx context.Context, h *held) (uint64, error) {
 	if h.claim {
 		return q.claimed(ctx, h)
@@ -158,14 +162,14 @@ func (q *Queue) lookUp(ctx context.Context, h *held) (uint64, error) {
 	return h.seq, err
 }
 
-// running is the record of a leased job. q.mu is held.
+// running returns the record of a leased job, as running. q.mu is held.
 func (q *Queue) running(h *held) faas.JobRecord {
 	rec := h.rec
 	rec.State, rec.Revision, rec.Progress = faas.JobRunning, h.seq, h.progress
 	return rec
 }
 
-// leased returns the job of a lease. q.mu is held.
+// leased returns the held job of a lease, or ErrLease if the lease has ended. q.mu is held.
 func (q *Queue) leased(lease faas.JobLease) (*held, error) {
 	if q.ctx.Err() != nil {
 		return nil, errClosed()
@@ -190,7 +194,7 @@ func (q *Queue) Begin(_ context.Context, lease faas.JobLease) error {
 	return nil
 }
 
-// unblock lets a lane give its next job. q.mu is held.
+// unblock lets the lane of a job that has begun give its next job. q.mu is held.
 func (q *Queue) unblock(h *held) {
 	f := q.hosted[h.place.function]
 	if f == nil {
@@ -202,8 +206,8 @@ func (q *Queue) unblock(h *held) {
 	}
 }
 
-// Extend implements [faas.JobQueue]. The server is told for all jobs together; this is a
-// call in memory.
+// Extend implements [faas.JobQueue]. It sends nothing to the server: keep prolongs the
+// deliveries of all held jobs together.
 func (q *Queue) Extend(_ context.Context, lease faas.JobLease, p faas.JobProgress) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

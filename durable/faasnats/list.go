@@ -15,11 +15,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// List implements [faas.JobQueue]. The order of acceptance is not that of the stream: so
-// what matches is read first, then sorted, then yielded. It is kept in memory up to
-// 16 MiB; of what is beyond only ID and time are kept, and it is read again, one by one.
-// A filter by states that leaves out the succeeded jobs reads only those that were
-// settled since the consumers have seen them.
+// List implements [faas.JobQueue]. The stream is not in the order of acceptance. So List first
+// reads all records that match, sorts them, and then yields them. It keeps up to 16 MiB of
+// records in memory. Of the others it keeps the ID and the time, and reads them again one by
+// one. If the filter's states leave out the succeeded jobs, List reads the messages in line
+// only from the first one that is not acknowledged, and so skips most succeeded jobs.
 func (q *Queue) List(ctx context.Context, filter faas.JobFilter) iter.Seq2[faas.JobRecord, error] {
 	return func(yield func(faas.JobRecord, error) bool) {
 		found, err := q.matching(ctx, &filter)
@@ -35,10 +35,10 @@ func (q *Queue) List(ctx context.Context, filter faas.JobFilter) iter.Seq2[faas.
 	}
 }
 
-// asked is of how many jobs the other processes are asked at once.
+// asked is the number of jobs that one question to the other processes has.
 const asked = 256
 
-// listSome yields the records that match. It is false if that was all.
+// listSome yields those of some that match. It returns false if the listing is to end.
 func (q *Queue) listSome(ctx context.Context, some []*entry, filter *faas.JobFilter, yield func(faas.JobRecord, error) bool) bool {
 	var known []*stored
 	for _, e := range some {
@@ -58,7 +58,7 @@ func (q *Queue) listSome(ctx context.Context, some []*entry, filter *faas.JobFil
 	return true
 }
 
-// entry is a job that matches.
+// entry is a job that has been found.
 type entry struct {
 	id       uuid.UUID
 	accepted time.Time
@@ -66,13 +66,13 @@ type entry struct {
 	subject  string
 	state    string // of the subject
 	settled  bool
-	rec      *stored // nil: to be read again
+	rec      *stored // nil: beyond listBytes, and to be read again
 }
 
-// listBytes is how much List keeps in memory.
+// listBytes is how many bytes of records List keeps in memory.
 const listBytes = 16 << 20
 
-// matching reads what may match, in the order of acceptance.
+// matching reads the records that may match, and returns them in the order of acceptance.
 func (q *Queue) matching(ctx context.Context, filter *faas.JobFilter) ([]*entry, error) {
 	if err := q.usable(ctx); err != nil {
 		return nil, err
@@ -94,8 +94,8 @@ func (q *Queue) matching(ctx context.Context, filter *faas.JobFilter) ([]*entry,
 	return l.sorted(), nil
 }
 
-// readOn reads a long range by a consumer of its own. With each batch the server counts what
-// is left, so that many of them would take the square of the time.
+// readOn reads the rest of a long range through a consumer of its own. Reading it in batches
+// would take quadratic time, since the server counts the remaining messages with each batch.
 func (q *Queue) readOn(ctx context.Context, r rangeOf, take func(*stored)) error {
 	c, err := q.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		FilterSubject: r.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.from,
@@ -104,7 +104,7 @@ func (q *Queue) readOn(ctx context.Context, r rangeOf, take func(*stored)) error
 	if err != nil {
 		return err
 	}
-	defer func() { _ = q.stream.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) }() // else it ends by itself
+	defer func() { _ = q.stream.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) }() // if this fails, the consumer ends by itself after a minute
 	for left := int(c.CachedInfo().NumPending); left > 0; {
 		batch, err := c.Fetch(min(left, 4096), jetstream.FetchMaxWait(requestTimeout))
 		if err != nil {
@@ -123,7 +123,7 @@ func (q *Queue) readOn(ctx context.Context, r rangeOf, take func(*stored)) error
 	return nil
 }
 
-// takeListed decodes what a consumer of readOn gives.
+// takeListed decodes a message of readOn's consumer, and passes it on.
 func (q *Queue) takeListed(msg jetstream.Msg, take func(*stored)) {
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -137,13 +137,13 @@ func (q *Queue) takeListed(msg jetstream.Msg, take func(*stored)) {
 	take(s)
 }
 
-// listing is what a List has found, and how much of it is in memory.
+// listing collects the records that a List finds, and counts their bytes in memory.
 type listing struct {
 	jobs map[uuid.UUID]*entry
 	size int
 }
 
-// add takes a record, of each job the last.
+// add adds a record. Of several records of one job it keeps the last.
 func (l *listing) add(s *stored) {
 	if had := l.jobs[s.rec.ID]; had != nil && had.seq > s.seq {
 		return
@@ -161,40 +161,40 @@ func (l *listing) sorted() []*entry {
 	})
 }
 
-// brief is what of an entry is known without its record.
+// brief returns what is known of an entry without its record.
 func (e *entry) brief() *stored {
 	return &stored{rec: faas.JobRecord{ID: e.id}, state: e.state, settled: e.settled}
 }
 
-// listed is the record of an entry, or a zero one if the job is gone.
+// listed returns the record of an entry, or a zero one if the job is gone.
 func (q *Queue) listed(ctx context.Context, e *entry, others map[uuid.UUID]runningJob) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err
 	}
 	s := e.rec
-	if s == nil || !s.settled { // what can change is looked at again
+	if s == nil || !s.settled { // a record that may have changed is read again
 		var err error
 		if s, err = q.last(ctx, e.subject); err != nil {
-			return faas.JobRecord{}, nil //nolint:nilerr // it is gone, or goes away while it is read
+			return faas.JobRecord{}, nil //nolint:nilerr // the job is gone, or is removed while it is read
 		}
 	}
 	if s.forgotten {
 		return faas.JobRecord{}, nil
 	}
-	whole := *s // the entry stays small
+	whole := *s // a copy, so that the entry does not keep the large parts
 	if err := q.loadAll(ctx, &whole); err != nil {
 		return faas.JobRecord{}, err
 	}
 	return q.shown(ctx, &whole, others), nil
 }
 
-// rangeOf is a part of the stream.
+// rangeOf is the messages of a subject, from a sequence on.
 type rangeOf struct {
 	subject string
 	from    uint64
 }
 
-// ranges returns what is to be read for a filter.
+// ranges returns the parts of the stream that List reads for a filter.
 func (q *Queue) ranges(ctx context.Context, filter *faas.JobFilter) (all []rangeOf) {
 	function := "*"
 	if filter.Function != "" {
@@ -223,8 +223,8 @@ func (q *Queue) ranges(ctx context.Context, filter *faas.JobFilter) (all []range
 	return all
 }
 
-// unsettled returns where the unsettled jobs in line are. In each place they begin at the
-// first message that is not acknowledged: a job before it is settled, or in line no more.
+// unsettled returns the ranges of the unsettled jobs in line. In each place the range begins at
+// the first message that is not acknowledged: every job before it is settled, or not in line.
 func (q *Queue) unsettled(ctx context.Context, function string) (all []rangeOf) {
 	q.mu.Lock()
 	consumers := make(map[place]uint64, len(q.consumers))

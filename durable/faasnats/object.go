@@ -20,25 +20,26 @@ import (
 	"github.com/inproc/faas"
 )
 
-// A payload or an output that is larger than WithInline says is an object of an object
-// store beside the stream. The object is written first, and the record second, which names
-// it: so a process that dies in between leaves an object that no record names, and never
-// the reverse. sweep removes such objects.
+// A payload or an output that is larger than WithInline allows is stored as an object, in an
+// object store beside the stream. The object is written first, and then the record that names
+// it. So a process that dies in between leaves an object that no record names, and sweep
+// removes that later. The reverse, a record whose object is missing, does not occur.
 //
-// The chunks and the description of an object are written here in the format of NATS
-// (ADR-20), so that `nats object` reads them: each chunk is acknowledged before the next
-// is sent, and both are found by the object's name.
+// This file writes the chunks and the description of an object in the format of NATS (ADR-20),
+// so that `nats object` can read them. It does not use the client's object store, because here
+// each chunk is acknowledged before the next is sent, and both subjects are made from the
+// object's name.
 
 const (
-	mostFollow   = 64 << 10 // of a payload that stands inside another job's record, as JSON
+	mostFollow   = 64 << 10 // the largest payload of a job that follows, inside the record of the other job
 	chunkSize    = 512 << 10
-	objectSuffix = "_objects" // of the bucket's name, behind the stream's
-	// holdTime is how long objects stay after the last word of a backup.
+	objectSuffix = "_objects" // the end of the bucket's name, after the stream's name
+	// holdTime is for how long a process removes no objects after a backup's last announcement.
 	holdTime = time.Minute
 )
 
-// objectStore has the large parts of records. It knows nothing of the jobs: what it is told
-// of a record is the record itself.
+// objectStore stores the large parts of records. It gets records as arguments, and does not
+// depend on Queue.
 type objectStore struct {
 	js     jetstream.JetStream
 	conn   *nats.Conn
@@ -47,7 +48,7 @@ type objectStore struct {
 	inline int // the largest part of a record that is not an object
 	author string
 	writes atomic.Uint64 // counts the objects of this author, for their names
-	held   atomic.Int64  // until when, in nanoseconds of Unix time, objects stay for a backup
+	held   atomic.Int64  // until this time, in nanoseconds of Unix time, objects stay for a backup
 	log    *slog.Logger
 }
 
@@ -58,7 +59,7 @@ func newObjectStore(conn *nats.Conn, js jetstream.JetStream, stream jetstream.St
 func bucketOf(stream string) string       { return stream + objectSuffix }
 func objectStreamOf(stream string) string { return "OBJ_" + bucketOf(stream) }
 
-// openObjects returns the stream of the object store, which is made if it is not there.
+// openObjects returns the stream of the object store, and makes the store if there is none.
 func openObjects(ctx context.Context, js jetstream.JetStream, s *settings) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, objectStreamOf(s.stream))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -78,7 +79,7 @@ func openObjects(ctx context.Context, js jetstream.JetStream, s *settings) (jets
 	return stream, nil
 }
 
-// chunks is the subject of an object's content, and about that of its description.
+// chunks returns the subject of an object's content, and about the subject of its description.
 func (s *objectStore) chunks(name string) string {
 	return "$O." + s.bucket + ".C." + base64.URLEncoding.EncodeToString([]byte(name))
 }
@@ -87,7 +88,7 @@ func (s *objectStore) about(name string) string {
 	return "$O." + s.bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
 }
 
-// enlarge puts what of a record is large, unless had is it already.
+// enlarge writes the large parts of a record as objects, unless had names the same content.
 func (s *objectStore) enlarge(ctx context.Context, rec *faas.JobRecord, had large, owner string) (at large, err error) {
 	if at.Payload, err = s.object(ctx, rec.Payload, s.inline, had.Payload, owner); err == nil {
 		at.Output, err = s.object(ctx, rec.Output, s.inline, had.Output, owner)
@@ -95,7 +96,8 @@ func (s *objectStore) enlarge(ctx context.Context, rec *faas.JobRecord, had larg
 	return at, err
 }
 
-// object returns the object that has the data, or zero if they are small.
+// object writes data as an object, and returns it. It returns a zero object if data is small,
+// and had if that has the same content.
 func (s *objectStore) object(ctx context.Context, data []byte, inline int, had object, owner string) (object, error) {
 	if len(data) <= inline {
 		return object{}, nil
@@ -108,7 +110,7 @@ func (s *objectStore) object(ctx context.Context, data []byte, inline int, had o
 	return o, s.putObject(ctx, o, data, sum[:])
 }
 
-// putObject writes an object under a name that no other has.
+// putObject writes an object. No other object may have its name.
 func (s *objectStore) putObject(ctx context.Context, o object, data, sum []byte) error {
 	n := uint32(0)
 	for chunk := range slices.Chunk(data, chunkSize) {
@@ -128,10 +130,11 @@ func (s *objectStore) putObject(ctx context.Context, o object, data, sum []byte)
 	return err
 }
 
-// errLost says that an object is not there, or is damaged.
+// errLost means that an object is missing or damaged.
 var errLost = errors.New("a part of the job that was too large for its record is lost")
 
-// getObject reads an object. One that is not whole is read again: a replica may be behind.
+// getObject reads an object. If it is not whole, getObject tries twice more, since a replica
+// may be behind.
 func (s *objectStore) getObject(ctx context.Context, o object) (data []byte, err error) {
 	for try := range 3 {
 		if try > 0 && !pause(ctx, time.Second) {
@@ -147,7 +150,7 @@ func (s *objectStore) getObject(ctx context.Context, o object) (data []byte, err
 	return nil, fmt.Errorf("%w: %s", errLost, o.Name)
 }
 
-// pause waits; it is false if ctx has ended.
+// pause waits for d. It returns false if ctx has ended before.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -172,8 +175,8 @@ func (s *objectStore) readObject(ctx context.Context, o object) (data []byte, er
 	return data, nil
 }
 
-// load gives a record its large parts. The error Is errLost if one is not there; the record
-// lacks it then.
+// load reads the large parts of a record into it. The error Is errLost if an object is missing;
+// the record then lacks that part.
 func (s *objectStore) load(ctx context.Context, rec *faas.JobRecord, at *large) error {
 	var err1, err2 error
 	if at.Payload.Name != "" && rec.Payload == nil {
@@ -185,8 +188,8 @@ func (s *objectStore) load(ctx context.Context, rec *faas.JobRecord, at *large) 
 	return errors.Join(err1, err2)
 }
 
-// forget removes the objects of a record that is no more. One that belongs to two jobs,
-// and one that can't be removed, is swept.
+// forget removes the objects of a record that is gone, or was not stored. An object that
+// belongs to two jobs, or that can't be removed, is left to sweep.
 func (s *objectStore) forget(ctx context.Context, l *large) {
 	for _, o := range []object{l.Payload, l.Output} {
 		if o.Name == "" || strings.Contains(o.Name, ownerSeparator) || s.isHolding() {
@@ -198,7 +201,8 @@ func (s *objectStore) forget(ctx context.Context, l *large) {
 	}
 }
 
-// removeObject removes an object: its chunks last, by which it is found again.
+// removeObject removes an object. The chunks go last: sweep finds by them an object that was
+// removed in part.
 func (s *objectStore) removeObject(ctx context.Context, name string) error {
 	err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(s.about(name)))
 	if err == nil {

@@ -11,24 +11,25 @@ import (
 )
 
 const (
-	// objectGrace is how old an object is at least before it is swept. A write that needs an
-	// object is given up after half of it, so that no record names one that is gone.
+	// objectGrace is the age below which an object is not swept. A write that needs an object is
+	// given up after half of that time, so that no record ever names a swept object.
 	objectGrace = time.Hour
-	// sweepEvery is how often one process of all looks for objects that no record names.
+	// sweepEvery is how often the objects that no record names are looked for, by one process
+	// for all.
 	sweepEvery = 10 * time.Minute
 
 	ownerSeparator = "+"
 )
 
-// sweep removes the objects that no record names. They are left by a process that has died
-// before it wrote the record, and by records that have expired. It finds an object by its
-// chunks, because one that was never written to the end has no description. isNamed looks up
-// whether the records of an owner name an object.
+// sweep removes the objects that no record names: those of a process that died before it wrote
+// the record, and those of records that have expired. It finds an object by its chunks, because
+// an object that was not written to its end has no description. isNamed looks up whether the
+// record of an owner names an object.
 //
 // The object of a job that follows from another has two owners: first the other job, whose
-// record names it until the following job is put, and then that one. They are looked up in
-// this order. In the reverse order neither might be seen to name the object, if the job was
-// put between the two look-ups.
+// record names it until the following job is put, and then the following job. isNamed is called
+// in this order. In the reverse order, both calls could return false if the job was put between
+// them.
 func (s *objectStore) sweep(ctx context.Context, isNamed func(ctx context.Context, owner, name string) (bool, error)) error {
 	prefix := s.chunks("")
 	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))
@@ -47,7 +48,7 @@ func (s *objectStore) sweep(ctx context.Context, isNamed func(ctx context.Contex
 	return nil
 }
 
-// sweepOne removes an object that no record of its owners names.
+// sweepOne removes an object if the record of none of its owners names it.
 func (s *objectStore) sweepOne(ctx context.Context, name string, isNamed func(ctx context.Context, owner, name string) (bool, error)) error {
 	owners, _, _ := strings.Cut(name, "/")
 	for owner := range strings.SplitSeq(owners, ownerSeparator) {
@@ -58,7 +59,7 @@ func (s *objectStore) sweepOne(ctx context.Context, name string, isNamed func(ct
 	return s.removeOrphan(ctx, name)
 }
 
-// removeOrphan removes an object if it is old enough.
+// removeOrphan removes an object if it is older than objectGrace and no backup is under way.
 func (s *objectStore) removeOrphan(ctx context.Context, name string) error {
 	last, err := s.stream.GetLastMsgForSubject(ctx, s.chunks(name))
 	switch {
@@ -70,7 +71,8 @@ func (s *objectStore) removeOrphan(ctx context.Context, name string) error {
 	return s.removeObject(ctx, name)
 }
 
-// hold keeps objects that no record may name any more, for a backup.
+// hold makes objects stay for a while because a backup is under way, even if no record names
+// them.
 func (s *objectStore) hold() { s.held.Store(time.Now().Add(holdTime).UnixNano()) }
 
 func (s *objectStore) isHolding() bool { return time.Now().UnixNano() < s.held.Load() }

@@ -8,7 +8,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// mostInline is the largest part of a record that is not an object, by default.
+// mostInline is the default of WithInline, and its largest value.
 const mostInline = 256 << 10
 
 // Option is an option of [Open] and [OpenConn]. Nil options are ignored.
@@ -23,40 +23,41 @@ type settings struct {
 	log      *slog.Logger
 }
 
-// WithStream sets the name of the stream, which has the subjects "j.>" and "u.>" of its
-// account. Default FAAS.
+// WithStream sets the name of the stream. The stream takes the subjects "j.>" and "u.>" of its
+// account. The default is FAAS.
 func WithStream(name string) Option { return func(s *settings) { s.stream = name } }
 
-// WithReplicas sets how many servers of a cluster keep a copy of the stream: 1 by default; 3 or
-// 5 let jobs survive the loss of a server. If there is a stream with fewer, opening the queue
-// returns an error.
+// WithReplicas sets how many servers of a cluster keep a copy of the stream: 1 by default, 5 at
+// most. With 3 or 5, jobs survive the loss of a server. Opening the queue returns an error if
+// the stream is there already with fewer copies.
 func WithReplicas(n int) Option { return func(s *settings) { s.replicas = n } }
 
-// WithAckWait sets after which time the jobs of a process that has died go to another:
-// 30 seconds by default, at least one. The process tells the server three times within
-// that it lives. All processes set the same.
+// WithAckWait sets after how long a silent process is taken for dead, and its jobs go to
+// another one: 30 seconds by default, at least one second. A live process sends the server
+// three signs of life within that time. All processes on a stream set the same value.
 func WithAckWait(d time.Duration) Option { return func(s *settings) { s.ackWait = d } }
 
-// WithMaxStore bounds what the jobs may take in the stream and the object store. Put refuses a
-// job with [faas.ErrOverloaded] once nine tenths are taken, so that what runs can still be
-// settled, and a job of a tenant that has half of that while jobs of others wait. The tenants
-// are counted by each process for itself: what it has accepted since it has opened the queue, and
-// does not know to be settled.
-// 0, the default, is no bound: then the first write that the server refuses is as likely a
-// settlement, which the router repeats until there is room. Package embed sets it to what
-// its server may store.
+// WithMaxStore bounds how many bytes the jobs may take in the stream and in the object store.
+// Put returns [faas.ErrOverloaded] in two cases: if nine tenths of the bound are taken, so that
+// running jobs can still be settled; and if the job's tenant has half of these nine tenths
+// while jobs of other tenants wait. Each process counts the tenants' bytes for itself: the jobs
+// that it has accepted since it opened the queue, and that it doesn't know to be settled.
+//
+// The default, 0, is no bound. Then the first write that a full server refuses may well be a
+// settlement, which the router repeats until there is room. Package embed sets the bound to
+// what its server may store.
 func WithMaxStore(bytes int64) Option { return func(s *settings) { s.maxStore = bytes } }
 
-// WithInline sets up to which size a payload or an output stands in its job's record: 256 KiB
-// by default and at most. A larger one is in the object store beside the stream, whose bucket
-// has the stream's name and "_objects": it is written before the record and is not written
-// again by retries. What is left there by a process that died, or by a record that has
-// expired, is removed after an hour. A process finds what another has put, whatever its own
-// size is.
+// WithInline sets the size, in bytes, up to which a payload or an output is stored in its job's
+// record: 256 KiB by default and at most. A larger one is written to an object store beside the
+// stream, in a bucket named like the stream with the suffix "_objects". It is written before
+// the record, and retries don't write it again. An object that no record names, because its
+// process died or the record has expired, is removed after an hour. Processes with different
+// sizes read each other's jobs.
 func WithInline(bytes int) Option { return func(s *settings) { s.inline = bytes } }
 
-// WithLogger sets where the queue tells what it can't return: a record that does not
-// decode, a server that does not answer. Default: nowhere.
+// WithLogger sets the logger for errors that no method returns, for example a record that does
+// not decode, or a server that does not answer in the background. By default nothing is logged.
 func WithLogger(log *slog.Logger) Option {
 	return func(s *settings) {
 		if log != nil {

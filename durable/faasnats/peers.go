@@ -13,16 +13,16 @@ import (
 	"github.com/inproc/faas"
 )
 
-// peers knows which other processes have the queue open, and asks them which jobs they run:
-// no record says that, since a lease is a delivery. All of it is plain messages. Alone, a
-// process asks nothing.
+// peers knows which other processes have the queue open, and asks them which jobs they run. No
+// record says that, since a lease is only a delivery. All messages are plain NATS messages,
+// which may be lost. A process that is alone asks nothing.
 type peers struct {
 	conn   *nats.Conn
-	prefix string // of the subjects
+	prefix string // of the subjects of all messages
 	self   string
-	silent time.Duration // after which a process is not there any more
+	silent time.Duration // a process that has sent nothing for so long is taken for gone
 
-	mu   sync.Mutex // guards seen
+	mu   sync.Mutex // guards seen, the times of the last message by process
 	seen map[string]time.Time
 }
 
@@ -30,7 +30,7 @@ type peers struct {
 // in time is shown as ready, although it runs.
 const peerAnswer = 500 * time.Millisecond
 
-// runningJob is what a process tells of a job that it runs.
+// runningJob is what a process answers about a job that it runs.
 type runningJob struct {
 	Revision uint64 `json:"revision"`
 	Done     int64  `json:"done"`
@@ -42,7 +42,7 @@ func (r runningJob) progress() faas.JobProgress {
 	return faas.JobProgress{Done: r.Done, Total: r.Total, Note: r.Note}
 }
 
-// peerQuestion asks which of the jobs a process runs.
+// peerQuestion asks a process which of the jobs it runs.
 type peerQuestion struct {
 	From string      `json:"from"`
 	Jobs []uuid.UUID `json:"jobs"`
@@ -52,8 +52,8 @@ func newPeers(conn *nats.Conn, prefix, self string, silent time.Duration) *peers
 	return &peers{conn: conn, prefix: prefix, self: self, silent: silent, seen: map[string]time.Time{}}
 }
 
-// listen subscribes to what other processes tell and ask. answer returns those of the jobs
-// that this process runs.
+// listen subscribes to the messages and questions of other processes. answer returns which of
+// the jobs this process runs.
 func (p *peers) listen(answer func(jobs []uuid.UUID) map[uuid.UUID]runningJob) ([]*nats.Subscription, error) {
 	here, err := p.conn.Subscribe(p.prefix+".here", func(msg *nats.Msg) { p.heard(msg) })
 	if err != nil {
@@ -65,7 +65,7 @@ func (p *peers) listen(answer func(jobs []uuid.UUID) map[uuid.UUID]runningJob) (
 			return
 		}
 		if text, err := json.Marshal(answer(question.Jobs)); err == nil {
-			_ = msg.Respond(text) // lost: the job shows as ready
+			_ = msg.Respond(text) // if this is lost, the job shows as ready
 		}
 	})
 	if err == nil {
@@ -74,13 +74,14 @@ func (p *peers) listen(answer func(jobs []uuid.UUID) map[uuid.UUID]runningJob) (
 	return []*nats.Subscription{here, asked}, err
 }
 
-// tell says that this process is there: "here", "new", which the others answer, or "gone".
+// tell sends the other processes a word: "here", at each beat; "new" at the start, which they
+// answer with "here"; or "gone", when the queue is closed.
 func (p *peers) tell(word string) {
 	msg := &nats.Msg{Subject: p.prefix + ".here", Data: []byte(p.self), Header: nats.Header{"Word": {word}}}
-	_ = p.conn.PublishMsg(msg) // lost: the next is soon
+	_ = p.conn.PublishMsg(msg) // if this is lost, the next beat follows soon
 }
 
-// heard notes that a process is there.
+// heard takes the word of another process.
 func (p *peers) heard(msg *nats.Msg) {
 	name, word := string(msg.Data), msg.Header.Get("Word")
 	if name == p.self {
@@ -98,7 +99,7 @@ func (p *peers) heard(msg *nats.Msg) {
 	}
 }
 
-// count returns how many other processes are there.
+// count returns how many other processes have the queue open.
 func (p *peers) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,7 +107,7 @@ func (p *peers) count() int {
 	return len(p.seen)
 }
 
-// running returns which of the jobs other processes run.
+// running asks the other processes which of the jobs they run, and returns those.
 func (p *peers) running(ctx context.Context, jobs []uuid.UUID) map[uuid.UUID]runningJob {
 	others := p.count()
 	if others == 0 || len(jobs) == 0 {
@@ -121,7 +122,7 @@ func (p *peers) running(ctx context.Context, jobs []uuid.UUID) map[uuid.UUID]run
 	return p.ask(ctx, question, others)
 }
 
-// ask puts a question, and reads up to n answers.
+// ask sends a question, and reads up to n answers.
 func (p *peers) ask(ctx context.Context, question []byte, n int) map[uuid.UUID]runningJob {
 	inbox := p.conn.NewInbox()
 	sub, err := p.conn.SubscribeSync(inbox)

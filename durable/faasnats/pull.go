@@ -16,29 +16,30 @@ import (
 	"github.com/inproc/faas"
 )
 
-// msgOut is a message to be published.
+// msgOut is a message that is to be published.
 type msgOut = nats.Msg
 
-// puller fetches the jobs of one place, on a goroutine of its own.
+// puller fetches the jobs of one place. Each has a goroutine of its own.
 type puller struct {
 	place    place
 	consumer jetstream.Consumer
 	ctx      context.Context //nolint:containedctx // ends when the place is no longer hosted
 	stop     context.CancelFunc
-	room     chan struct{} // a held job is gone
-	again    func()        // ends the fetch that waits; guarded by Queue.mu
-	caughtUp bool          // the first fetch is over: guarded by Queue.mu
-	window   int           // how many jobs are held that are not leased; the goroutine's own
+	room     chan struct{} // poke sends here: a held job was leased or dropped, so there may be room
+	again    func()        // cancels the waiting fetch, so that a new one begins; guarded by Queue.mu
+	caughtUp bool          // the first fetch is over; guarded by Queue.mu
+	window   int           // how many jobs may be held here that are not leased; only the puller's goroutine uses it
 }
 
-// The least and the most that is held and not leased, for each place. A process that is
-// busy keeps no more than the least from others.
+// The window of a place is between these: the number of jobs that are held here without a
+// lease. A busy process has the smallest window, so that it keeps few jobs from other
+// processes.
 const (
 	leastWindow = 8
 	mostWindow  = 64
 )
 
-// pull starts the puller of a place. q.mu is held.
+// pull starts the puller of a place, unless it runs. q.mu is held.
 func (q *Queue) pull(f *hosted, at place, c jetstream.Consumer) {
 	if f.pullers[at] != nil || q.closed {
 		return
@@ -52,7 +53,7 @@ func (q *Queue) pull(f *hosted, at place, c jetstream.Consumer) {
 	q.work.Go(func() { q.fetch(p) })
 }
 
-// host notes that jobs of a function are leased here. q.mu is held.
+// host notes that a Lease asks for jobs of a function, and starts its pullers. q.mu is held.
 func (q *Queue) host(name string) *hosted {
 	f := q.hosted[name]
 	if f == nil {
@@ -68,7 +69,7 @@ func (q *Queue) host(name string) *hosted {
 	return f
 }
 
-// poke tells the puller that there may be room.
+// poke wakes the puller if it waits in awaitRoom.
 func (p *puller) poke() {
 	select {
 	case p.room <- struct{}{}:
@@ -94,7 +95,7 @@ func (q *Queue) fetch(p *puller) {
 	}
 }
 
-// fetchSome fetches up to n jobs, and waits for them.
+// fetchSome asks the server for up to n jobs, and waits for them for a minute at most.
 func (q *Queue) fetchSome(p *puller, n int) {
 	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
 	defer cancel()
@@ -112,10 +113,11 @@ func (q *Queue) fetchSome(p *puller, n int) {
 	}
 }
 
-// relink is the goroutine that has all jobs asked for anew when the connection was made again: a server that
-// was restarted has forgotten what was asked, and a fetch would learn of that by the heartbeats that
-// are missing, up to 40 seconds later. What the server may have sent to the old one is given again
-// after AckWait.
+// relink is a goroutine that cancels all waiting fetches whenever the connection was made
+// again; the pullers then fetch anew. A server that was restarted has lost the requests of the
+// old connection, and without relink a fetch would notice that only by missing heartbeats, up
+// to 40 seconds later. Jobs that the server has sent over the old connection are delivered
+// again after AckWait.
 func (q *Queue) relink(linked <-chan nats.Status) {
 	for {
 		select {
@@ -133,12 +135,13 @@ func (q *Queue) relink(linked <-chan nats.Status) {
 	}
 }
 
-// isOver reports whether a fetch has just come to its end.
+// isOver reports whether a fetch has ended by a timeout or by cancellation, and not by a
+// failure.
 func isOver(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 }
 
-// pause waits before the server is asked again.
+// pause waits a second, or until the puller is stopped.
 func (p *puller) pause() {
 	t := time.NewTimer(time.Second)
 	defer t.Stop()
@@ -148,8 +151,8 @@ func (p *puller) pause() {
 	}
 }
 
-// adapt sets the window by how long there was no room: a process that starts jobs at once
-// holds more of them.
+// adapt sets the window by how long the puller waited for room. A process that leases jobs at
+// once gets a larger window.
 func (p *puller) adapt(waited time.Duration) {
 	switch {
 	case p.place.isOrdered():
@@ -160,7 +163,7 @@ func (p *puller) adapt(waited time.Duration) {
 	}
 }
 
-// catchUp notes that the first fetch is over.
+// catchUp notes that the puller's first fetch is over, and wakes the Leases that wait for that.
 func (q *Queue) catchUp(p *puller) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -170,7 +173,8 @@ func (q *Queue) catchUp(p *puller) {
 	}
 }
 
-// awaitRoom returns how many jobs may be fetched, or 0 when the puller is to end.
+// awaitRoom waits until half the window is free, and returns how many jobs may be fetched. It
+// returns 0 when the puller has been stopped.
 func (q *Queue) awaitRoom(p *puller) int {
 	for p.ctx.Err() == nil {
 		if n := p.window - q.idle(p.place); n > p.window/2 || n > 0 && p.window == 1 {
@@ -184,8 +188,8 @@ func (q *Queue) awaitRoom(p *puller) int {
 	return 0
 }
 
-// idle counts the jobs of a place that are held and not leased. In a partition those that
-// are leased count too.
+// idle counts the jobs of a place that are held and not leased. In a partition it counts the
+// leased ones too, since the partition's next job must not run beside them.
 func (q *Queue) idle(p place) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -200,8 +204,8 @@ func (q *Queue) idle(p place) (n int) {
 	return n
 }
 
-// receiveAll takes what a fetch brings. After the puller was stopped it goes on, so that
-// nothing that was delivered lies here: release gives it back.
+// receiveAll takes all jobs of a fetch. It goes on after the puller was stopped: each job that
+// was delivered becomes a held one, which release then gives back.
 func (q *Queue) receiveAll(p *puller, batch jetstream.MessageBatch) {
 	for msg := range batch.Messages() {
 		q.receive(p, msg)
@@ -216,7 +220,7 @@ func (q *Queue) receive(p *puller, msg jetstream.Msg) {
 	}
 	s, err := decode(msg.Subject(), msg.Headers(), msg.Data(), meta.Sequence.Stream)
 	switch {
-	case err != nil: // it stays in the stream, and is not given again
+	case err != nil: // the record stays in the stream, and is not delivered again
 		q.log.Error("faasnats: a job can't be read", "subject", msg.Subject(), "error", err)
 		_ = msg.Term()
 	case s.settled:
@@ -232,7 +236,7 @@ func (q *Queue) receiveJob(p *puller, msg jetstream.Msg, s *stored, delivered ui
 	if delivered > 1 || token <= q.marked() {
 		var err error
 		if s, err = q.current(msg, s); err != nil && q.ctx.Err() == nil {
-			q.log.Warn("faasnats: a job can't be looked up; it is given again", "job", msg.Subject(), "error", err)
+			q.log.Warn("faasnats: a job can't be looked up; the server will deliver it again", "job", msg.Subject(), "error", err)
 		}
 		if s == nil {
 			return
@@ -249,8 +253,8 @@ func (q *Queue) receiveJob(p *puller, msg jetstream.Msg, s *stored, delivered ui
 	q.hold(h)
 }
 
-// mayHaveRun reports whether the server may have forgotten that it has given a job before
-// it was restarted.
+// mayHaveRun reports whether the job may have been delivered before a restart of the server
+// that has made the server forget the delivery.
 func (q *Queue) mayHaveRun(h *held) bool {
 	if h.token > q.mark.Load() {
 		return false
@@ -261,13 +265,13 @@ func (q *Queue) mayHaveRun(h *held) bool {
 	return q.old[h.place] <= mostForgotten
 }
 
-// mostForgotten is for how many deliveries of a place, after a restart of the server, mayHaveRun
-// assumes that the server has forgotten an earlier delivery: as many as a server may make in the
-// tenth of a second that it can forget, see countCrash.
+// mostForgotten is how many deliveries of a place mayHaveRun distrusts after a restart of the
+// server: as many as a server can make in the tenth of a second that it may forget, see
+// countCrash.
 const mostForgotten = 1000
 
-// marked is the stream's last sequence at the last connect. A server that was restarted
-// may have forgotten acknowledgments of what is older.
+// marked returns the stream's last sequence when the connection was last made. A server that
+// was restarted may have forgotten acknowledgments of messages up to that sequence.
 func (q *Queue) marked() uint64 {
 	links := q.conn.Stats().Reconnects
 	if links == q.links.Load() {
@@ -277,15 +281,16 @@ func (q *Queue) marked() uint64 {
 	defer cancel()
 	info, err := q.stream.Info(ctx)
 	if err != nil {
-		return math.MaxUint64 // all is looked up
+		return math.MaxUint64 // so that every delivery is looked up
 	}
 	q.mark.Store(info.State.LastSeq)
 	q.links.Store(links)
 	return info.State.LastSeq
 }
 
-// current returns the record that counts for a delivery that may be out of date: the one
-// delivered, or the one beside it. It is nil if the job is settled, or waits elsewhere.
+// current returns the newest record for a delivery that may be out of date: the delivered
+// record, or the inHand record beside it. It returns nil if there is nothing to run: the job is
+// settled, or waits for its time.
 func (q *Queue) current(msg jetstream.Msg, s *stored) (*stored, error) {
 	ctx, cancel := background()
 	defer cancel()
@@ -296,7 +301,7 @@ func (q *Queue) current(msg jetstream.Msg, s *stored) (*stored, error) {
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case last.seq <= s.seq: // a replica that is behind does not know better
+	case last.seq <= s.seq: // equal: nothing newer; smaller: a replica that is behind has answered
 		return s, nil
 	case last.state == inHand:
 		return last, nil
@@ -310,15 +315,18 @@ func (q *Queue) current(msg jetstream.Msg, s *stored) (*stored, error) {
 	return nil, nil
 }
 
-// countCrash counts a host that has died with the job. Every delivery but this one is
-// explained by what its holder has written beside it, or its holder has died. One that
-// has claimed the job ran it. Of another that is not known: the first counts, since it
-// may have been this job that killed it, and from then on the job is claimed before it
-// runs. So jobs that only lie beside one that kills hosts are not given up.
+// countCrash adds one to the job's Crashes if a host died with the job, and decides whether the
+// job is to be claimed before it runs. The inHand record says which of the earlier deliveries
+// ended with a holder that was alive. If a delivery is missing there, its holder has died.
 //
-// A server that dies with the host, as an embedded one, forgets the deliveries of its last
-// tenth of a second. So the first jobs after a restart are claimed too: a job that kills
-// its host at once does so four times, and not three, before it is given up.
+// A holder that had claimed the job was about to run it, so that its death counts. Of a holder
+// without a claim it is not known whether the job ran. The first such death counts, because the
+// job may have been its cause, and from then on the job is claimed before it runs. So a job
+// that was merely fetched by the same hosts as one that kills them is not given up.
+//
+// A server that dies together with the host, as an embedded one does, forgets the deliveries of
+// its last tenth of a second. So the first jobs after a restart are claimed too. A job that
+// kills its host at once does so four times before it is given up, and not three.
 func (h *held) countCrash(s *stored) {
 	lost := s.claimed || h.delivered > s.delivered+1
 	if lost && (s.claimed || h.rec.Crashes == 0) {
@@ -327,7 +335,7 @@ func (h *held) countCrash(s *stored) {
 	h.claim = lost || h.rec.Crashes > 0
 }
 
-// explain writes what countCrash reads.
+// explain writes the headers that countCrash reads at the next delivery.
 func (h *held) explain(msg *nats.Msg, claimed bool) {
 	msg.Header.Set(headerDelivered, strconv.FormatUint(h.delivered, 10))
 	if claimed {
@@ -335,26 +343,26 @@ func (h *held) explain(msg *nats.Msg, claimed bool) {
 	}
 }
 
-// hold takes a job that may run.
+// hold adds a delivered job to the held ones, and to its lane.
 func (q *Queue) hold(h *held) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if had := q.held[h.rec.ID]; had != nil {
 		switch {
-		case had.token == h.token: // the server has lost patience, or was restarted; its holder is well
+		case had.token == h.token: // delivered again, after AckWait or a restart of the server; the lease here goes on
 			had.msg, had.delivered, had.from = h.msg, h.delivered, h.from
 			return
 		case had.token > h.token:
 			return
 		}
-		q.drop(had) // it was changed elsewhere
+		q.drop(had) // another process has changed the job
 	}
 	q.held[h.rec.ID] = h
-	q.line(h) // not hosted: the puller ends, and gives it back
+	q.line(h) // if the function is not hosted, the puller is about to end, and gives the job back
 }
 
-// settledCame takes the delivery of a settled job: it is there so that what follows from
-// the job is put, if its holder has died before it had done that.
+// settledCame takes the delivery of a settled job. Settled jobs are delivered so that the jobs
+// that follow from them are put even if the holder died before it had put them.
 func (q *Queue) settledCame(msg jetstream.Msg, s *stored) {
 	put, wait := q.duty(msg, s)
 	if wait {
@@ -364,18 +372,19 @@ func (q *Queue) settledCame(msg jetstream.Msg, s *stored) {
 	defer cancel()
 	if put {
 		if err := q.putFollow(ctx, s.follow, s.large.Follow); err != nil {
-			q.log.Warn("faasnats: what follows from a job is put later", "job", s.rec.ID, "error", err)
+			q.log.Warn("faasnats: the jobs that follow from a job are put later", "job", s.rec.ID, "error", err)
 			return
 		}
 	}
-	if s.claimed { // there were records beside it
+	if s.claimed { // the job has had inHand records
 		q.sweep(ctx, s.place, s)
 	}
 	q.ack(msg, s.place)
 }
 
-// duty says whether what follows from a settled job is to be put here, or is being put by
-// the goroutine that has settled it, which then acknowledges the delivery.
+// duty decides about the delivery of a settled job. If put, the caller puts the jobs that
+// follow. If wait, the goroutine that settled the job is putting them, and acknowledges the
+// delivery afterwards.
 func (q *Queue) duty(msg jetstream.Msg, s *stored) (put, wait bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -395,13 +404,13 @@ func (q *Queue) duty(msg jetstream.Msg, s *stored) (put, wait bool) {
 	return s.follow != nil && !strings.HasPrefix(s.write, q.author+"-"), false
 }
 
-// putFollow puts the jobs that follow from a settled one, whose payloads may be objects. One
-// whose ID is taken was put before.
+// putFollow puts the jobs that follow from a settled one. Their payloads may be objects. A job
+// whose ID is taken was put before, and is left out.
 func (q *Queue) putFollow(ctx context.Context, data []byte, objects []object) error {
 	var follow []faas.JobRecord
 	if err := json.Unmarshal(data, &follow); err != nil {
-		q.log.Error("faasnats: what follows from a job does not decode", "error", err)
-		return nil // it never will
+		q.log.Error("faasnats: the jobs that follow from a job do not decode", "error", err)
+		return nil // decoding it again would not help
 	}
 	for i := range follow {
 		if follow[i].ID == uuid.Nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Put implements [faas.JobQueue]: one write, or two with a unique key.
+// Put implements [faas.JobQueue]. It is one write, or two for a job with a unique key.
 func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err
@@ -36,32 +36,33 @@ func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, er
 		}
 		if had, err := q.duplicate(ctx, &rec, key); !errors.Is(err, faas.ErrNotFound) {
 			return had, err
-		} // it has expired meanwhile
+		} // the job that was there has expired meanwhile
 	}
 }
 
-// duplicate is the answer of a Put whose ID is taken. The Put may have taken a unique key
-// before it found that: key is the sequence of the key's message, or 0.
+// duplicate returns the result of a Put whose ID is taken. The Put may have taken a unique key
+// before it found that out: key is the sequence of the key's message, or 0 if no key was taken.
 func (q *Queue) duplicate(ctx context.Context, rec *faas.JobRecord, key uint64) (faas.JobRecord, error) {
 	had, err := q.Get(ctx, rec.ID)
 	if err != nil && !errors.Is(err, faas.ErrForgotten) {
 		return faas.JobRecord{}, err
 	}
 	if key != 0 && !hasKeyOf(&had, rec) {
-		_ = q.stream.DeleteMsg(ctx, key) // else it leads to the other job until it expires
+		_ = q.stream.DeleteMsg(ctx, key) // a key that stayed would lead to the other job until it expires
 	}
 	had.ID = rec.ID
 	return had, jobError(rec.Function, faas.ErrDuplicate, "there is a job of this ID or unique key")
 }
 
-// hasKeyOf reports whether a unique key that was taken for rec leads to had. A Put that finds
-// the key finds the ID too, and may be the first to write a record of that ID: it can't
-// know whether the process that took the key still lives.
+// hasKeyOf reports whether had, the job that has the ID, also has the unique key that was taken
+// for rec. Then the key must stay: had was written by another Put with the same key. That Put
+// found the key's message, took the ID from it, and wrote its record first, since it could not
+// know whether the process that had taken the key was still alive.
 func hasKeyOf(had, rec *faas.JobRecord) bool {
 	return had.UniqueKey == rec.UniqueKey && had.Function == rec.Function && had.Tenant == rec.Tenant
 }
 
-// refused is the answer of a Put that has failed.
+// refused returns the error of a Put that failed with err.
 func (q *Queue) refused(ctx context.Context, rec *faas.JobRecord, err error) error {
 	if errors.Is(err, errFull) {
 		return &faas.Error{Op: "send", Function: rec.Function, Err: fmt.Errorf("%w: %w", faas.ErrOverloaded, err)}
@@ -69,8 +70,9 @@ func (q *Queue) refused(ctx context.Context, rec *faas.JobRecord, err error) err
 	return q.failed(ctx, "put a job", err)
 }
 
-// create writes a new job. The error Is errFence if its ID is taken, and errFull if it is
-// bounded and there is no room. at has the objects that are there already.
+// create writes the record of a new job. The error Is errFence if its ID is taken. If bounded,
+// the error Is errFull if there is no room. at names the objects that have been written
+// already.
 func (q *Queue) create(ctx context.Context, rec *faas.JobRecord, bounded bool, at large) (uint64, error) {
 	p := placeOf(rec)
 	if err := q.openConsumer(ctx, p); err != nil {
@@ -97,7 +99,8 @@ func (q *Queue) createAt(ctx context.Context, p place, rec *faas.JobRecord, at l
 	return q.store(ctx, msg)
 }
 
-// createLarge puts a payload first, unless the ID is taken, and the record second.
+// createLarge writes the payload as an object first, unless the ID is taken, and then the
+// record.
 func (q *Queue) createLarge(ctx context.Context, p place, rec *faas.JobRecord) (uint64, error) {
 	switch _, err := q.last(ctx, whereTaken(p, rec)); {
 	case err == nil:
@@ -115,17 +118,18 @@ func (q *Queue) createLarge(ctx context.Context, p place, rec *faas.JobRecord) (
 	defer cancel()
 	seq, err := q.createAt(answer, p, rec, at)
 	if errors.Is(err, errFence) {
-		q.objects.forget(ctx, &at) // else it is not known whether the record was written
+		q.objects.forget(ctx, &at) // after any other error the record may have been written, and would need the object
 	}
 	return seq, err
 }
 
-// whereTaken is the subject of all jobs that may have the ID of a new job. If a job of another
-// function may have the ID, the server walks over the places of all functions, inside its lock:
-// with 45 of them that is twice the work of a publish. An ID that was made for this job can only
-// be in the job's own place, where an earlier try of this Put may have written it. With a unique
-// key, the ID may be that of another Put with the same unique key: its order key may differ, and
-// with it its place, so that all places are searched.
+// whereTaken returns the subject under which a message means that the ID of a new job is taken.
+// If a job of another function might have the ID, the subject spans the places of all
+// functions. The server walks over these inside its lock: with 45 places that is twice the work
+// of a publish. An ID that was made for this job can only be in the job's own place, where an
+// earlier try of this Put may have written it. With a unique key, the ID may come from another
+// Put with the same unique key. That job may have another order key, and so another place, and
+// all places are searched.
 func whereTaken(p place, rec *faas.JobRecord) string {
 	if rec.NewID && rec.UniqueKey == "" {
 		return p.of(rec.ID)
@@ -133,8 +137,8 @@ func whereTaken(p place, rec *faas.JobRecord) string {
 	return anywhere(rec.ID)
 }
 
-// takeKey takes a unique key for a job, and returns the ID of the job that has it. key is
-// the sequence of the key's message if it was taken now.
+// takeKey takes a unique key for a job, and returns the ID of the job that has the key. key is
+// the sequence of the key's message if this call took the key, or else 0.
 func (q *Queue) takeKey(ctx context.Context, rec *faas.JobRecord, mine uuid.UUID) (id uuid.UUID, key uint64, err error) {
 	window := time.Until(rec.Accepted.Add(rec.UniqueFor))
 	for {
@@ -148,7 +152,7 @@ func (q *Queue) takeKey(ctx context.Context, rec *faas.JobRecord, mine uuid.UUID
 		}
 		m, err := q.stream.GetLastMsgForSubject(ctx, keySubject(rec))
 		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound): // it has expired meanwhile
+		case errors.Is(err, jetstream.ErrMsgNotFound): // the key has expired meanwhile
 			continue
 		case err != nil:
 			return id, 0, err

@@ -19,46 +19,46 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Queue is a [faas.JobQueue] that keeps its jobs in a stream of a NATS server. Many
-// processes may have one on the same stream. Its methods may be called concurrently.
+// Queue is a [faas.JobQueue] that keeps its jobs in a stream of a NATS server. Many processes
+// may have a Queue on the same stream. Its methods may be called concurrently.
 type Queue struct {
 	conn     *nats.Conn
-	owned    bool // the connection is closed with the queue
+	owned    bool // Close closes the connection too
 	js       jetstream.JetStream
 	stream   jetstream.Stream
 	objects  *objectStore
 	name     string // of the stream
 	wait     time.Duration
 	log      *slog.Logger
-	author   string        // of what this value writes
-	writes   atomic.Uint64 // counts them
-	mark     atomic.Uint64 // the stream's last sequence at the last connect: what is not newer may be out of date
+	author   string        // in the names of this value's writes; random
+	writes   atomic.Uint64 // how many there were, for their names
+	mark     atomic.Uint64 // the stream's last sequence when the connection was last made: a delivery that is not newer may be out of date
 	acked    ackTally
 	saidBusy atomic.Bool
 	peers    *peers
 	room     room
-	links    atomic.Uint64 // how often the connection was made again, when mark was set
+	links    atomic.Uint64 // how often the connection had been made again when mark was set
 
-	ctx  context.Context //nolint:containedctx // ends with the queue, and with it all waiting
+	ctx  context.Context //nolint:containedctx // ends with the queue, and ends every wait
 	stop context.CancelFunc
-	work sync.WaitGroup // of the goroutines
+	work sync.WaitGroup // the queue's goroutines
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
-	changed   chan struct{} // closed, and replaced, when a job may be leased
+	changed   chan struct{} // closed, and replaced, when there may be a job to lease
 	consumers map[place]jetstream.Consumer
 	hosted    map[string]*hosted // by function
 	held      map[uuid.UUID]*held
-	turn      uint64               // counts leases; it is also their tokens
-	underway  map[place]int        // settled records that the consumer has not given yet
-	ready     map[place]int        // held jobs in lanes
-	old       map[place]int        // jobs that were older than mark
-	outbox    map[string]*outgoing // by write
+	turn      uint64               // the number of leases so far; a lease's token is its number
+	underway  map[place]int        // settled records that the place's consumer has yet to deliver
+	ready     map[place]int        // held jobs that stand in a lane
+	old       map[place]int        // received jobs that were not newer than mark
+	outbox    map[string]*outgoing // by the name of the write
 	watchers  []*nats.Subscription
 }
 
-// Open connects to a server and opens the queue there. See [OpenConn]; Close closes the
-// connection too. It is re-established for as long as the queue is open.
+// Open connects to a server and opens the queue there, see [OpenConn]. The connection is made
+// again whenever it breaks, for as long as the queue is open. Close closes it.
 func Open(ctx context.Context, url string, opts ...Option) (*Queue, error) {
 	conn, err := nats.Connect(url, nats.Name("faas"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(false))
 	if err != nil {
@@ -73,11 +73,12 @@ func Open(ctx context.Context, url string, opts ...Option) (*Queue, error) {
 	return q, nil
 }
 
-// OpenConn opens the queue on a connection, which must outlive it. It makes the stream if
-// there is none. It fails if the server is older than 2.15 or has no JetStream, if the
-// stream has limits that would delete jobs, fewer replicas than asked, or does not take
-// messages of the size that is needed. A stream that an older release has made gets the format
-// of this one, which that release does not read; one of a later format is an error.
+// OpenConn opens the queue on a connection, which must stay open for as long as the queue. It
+// makes the stream if there is none. It returns an error if the server is older than 2.15 or
+// has no JetStream, or if its max_payload is below a megabyte; and if the stream has limits
+// that would delete jobs, or fewer replicas than [WithReplicas] asks for. A stream that an
+// older release has made is brought to the format of this release, which the older release
+// can't read. A stream of a later format is an error.
 func OpenConn(ctx context.Context, conn *nats.Conn, opts ...Option) (*Queue, error) {
 	s, err := settingsOf(opts)
 	if err != nil {
@@ -109,7 +110,7 @@ func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, 
 		held: map[uuid.UUID]*held{}, underway: map[place]int{}, outbox: map[string]*outgoing{},
 		ready: map[place]int{}, old: map[place]int{},
 		room: room{most: s.maxStore, mine: map[string]int64{}, used: int64(stream.CachedInfo().State.Bytes + objects.stream.CachedInfo().State.Bytes)},
-		turn: uint64(mathrand.Uint32()) << 32, // no lease of another value has the same token
+		turn: uint64(mathrand.Uint32()) << 32, // so that no other Queue value has leases with the same tokens
 	}
 	q.peers = newPeers(conn, q.signal("peers"), q.author, s.ackWait)
 	q.mark.Store(stream.CachedInfo().State.LastSeq)
@@ -123,7 +124,7 @@ func newAuthor() string {
 	return hex.EncodeToString(b[:])
 }
 
-// start loads what the stream has, and starts the keeper.
+// start loads which consumers the stream has, and starts the goroutines relink and keep.
 func (q *Queue) start(ctx context.Context) error {
 	if err := q.findConsumers(ctx); err != nil {
 		return err
@@ -140,9 +141,9 @@ func (q *Queue) start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all waiting calls, and gives back the jobs that this value holds and that
-// were not leased. A leased job that was not settled is given to another process when its
-// lease has run out.
+// Close ends all waiting calls. Jobs that this value has fetched and not leased are given back
+// at once. A leased job that was not settled goes to another process after the time of
+// [WithAckWait]. Close may be called again.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	was := q.closed
@@ -163,26 +164,27 @@ func (q *Queue) Close() error {
 		q.conn.Close()
 		return nil
 	}
-	ctx, cancel := background() // not FlushTimeout: its timers are shared by all bubbles of testing/synctest
+	ctx, cancel := background() // not FlushTimeout: it takes its timers from a pool that all bubbles of testing/synctest share
 	defer cancel()
-	_ = q.conn.FlushWithContext(ctx) // what was given back; without it the server does so later
+	_ = q.conn.FlushWithContext(ctx) // sends what was given back; if that fails, the server gives those jobs again after AckWait
 	return nil
 }
 
-// ErrServer is the error of a call that the server has not answered, or has answered with an
-// error: it is gone, slow, or can't write. It is not known then whether a write has happened:
-// it may be repeated, also by a Send with [faas.WithJobID]. The queue connects again by itself.
+// ErrServer is the error of a call whose request the server did not answer, or answered with an
+// error: the server is gone, slow, or can't write. The caller doesn't know then whether a write
+// has happened. The call may be repeated, and so may a Send with [faas.WithJobID]. The queue
+// reconnects by itself.
 var ErrServer = errors.New("the NATS server fails")
 
-// errClosed is the answer of a queue that is closed.
+// errClosed is the error of every call on a closed queue.
 func errClosed() error { return jobError("", faas.ErrClosed, "the queue is closed") }
 
-// jobError is an error that Is the sentinel, in words that fit a job.
+// jobError wraps a sentinel error of package faas, with a text that fits jobs.
 func jobError(function string, sentinel error, text string) error {
 	return &faas.Error{Op: "job", Function: function, Err: &saidError{sentinel, text}}
 }
 
-// saidError is a sentinel in other words.
+// saidError wraps a sentinel and replaces its text.
 type saidError struct {
 	sentinel error
 	text     string
@@ -191,7 +193,7 @@ type saidError struct {
 func (e *saidError) Error() string { return e.text }
 func (e *saidError) Unwrap() error { return e.sentinel }
 
-// failed is the answer of a call whose request to the server has failed.
+// failed returns the error of a call whose request to the server failed with err.
 func (q *Queue) failed(ctx context.Context, what string, err error) error {
 	switch {
 	case q.ctx.Err() != nil:
@@ -202,7 +204,8 @@ func (q *Queue) failed(ctx context.Context, what string, err error) error {
 	return fmt.Errorf("faasnats: %s: %w: %w", what, ErrServer, err)
 }
 
-// usable returns why a call can't begin.
+// usable returns the error of a call that can't begin because the queue is closed or ctx has
+// ended.
 func (q *Queue) usable(ctx context.Context) error {
 	if q.ctx.Err() != nil {
 		return errClosed()
@@ -210,11 +213,11 @@ func (q *Queue) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// tell wakes all Leases that wait. q.mu is held.
+// tell wakes all waiting calls of Lease. q.mu is held.
 func (q *Queue) tell() {
 	close(q.changed)
 	q.changed = make(chan struct{})
 }
 
-// newWrite names a write.
+// newWrite returns a name for a write that no other write has, of any process.
 func (q *Queue) newWrite() string { return fmt.Sprintf("%s-%d", q.author, q.writes.Add(1)) }

@@ -12,9 +12,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Get implements [faas.JobQueue]. If the job waits and this process does not run it, Get asks the
-// other processes that have the queue open whether they do. A process that does not answer delays
-// Get by half a second, and a job that it runs shows as ready.
+// Get implements [faas.JobQueue]. No record says that a job runs. So if a job waits, and this
+// process does not run it, Get asks the other processes that have the queue open. A process
+// that does not answer delays Get by half a second, and a job that it runs shows as ready.
 func (q *Queue) Get(ctx context.Context, id uuid.UUID) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err
@@ -40,7 +40,8 @@ func (q *Queue) askPeers(ctx context.Context, jobs ...*stored) map[uuid.UUID]run
 	return q.peers.running(ctx, ids)
 }
 
-// answerPeers returns those of the jobs that this process runs.
+// answerPeers returns those of the jobs that this process runs, for the question of another
+// one.
 func (q *Queue) answerPeers(jobs []uuid.UUID) map[uuid.UUID]runningJob {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -53,11 +54,11 @@ func (q *Queue) answerPeers(jobs []uuid.UUID) map[uuid.UUID]runningJob {
 	return all
 }
 
-// loadAll gives a record its large parts. What is lost is left out.
+// loadAll gives a record its large parts. An object that is lost is left out, and logged.
 func (q *Queue) loadAll(ctx context.Context, s *stored) error {
 	err := q.objects.load(ctx, &s.rec, &s.large)
 	if errors.Is(err, errLost) {
-		q.log.Error("faasnats: a job is not whole", "job", s.rec.ID, "error", err)
+		q.log.Error("faasnats: a large part of a job is lost", "job", s.rec.ID, "error", err)
 		return nil
 	}
 	if err != nil {
@@ -66,7 +67,7 @@ func (q *Queue) loadAll(ctx context.Context, s *stored) error {
 	return nil
 }
 
-// find returns a job's record as it is stored.
+// find returns the last record of a job, without its large parts.
 func (q *Queue) find(ctx context.Context, id uuid.UUID) (*stored, error) {
 	s, err := q.last(ctx, anywhere(id))
 	switch {
@@ -80,7 +81,7 @@ func (q *Queue) find(ctx context.Context, id uuid.UUID) (*stored, error) {
 	return s, nil
 }
 
-// isNamed reports whether the record of an object's owner names it.
+// isNamed reports whether the last record of an object's owner names the object.
 func (q *Queue) isNamed(ctx context.Context, owner, name string) (bool, error) {
 	s, err := q.last(ctx, owner+".>")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -92,8 +93,8 @@ func (q *Queue) isNamed(ctx context.Context, owner, name string) (bool, error) {
 	return s.large.names(name), nil
 }
 
-// shown is a record as it is returned, with what only the process knows that runs the job:
-// this one, or one of those that have answered.
+// shown returns a record as Get and List return it. It adds what only the process that runs the
+// job knows, if that is this process or one of those that have answered.
 func (q *Queue) shown(ctx context.Context, s *stored, others map[uuid.UUID]runningJob) faas.JobRecord {
 	rec := s.show(time.Now())
 	if s.settled {
@@ -115,8 +116,8 @@ func (q *Queue) shown(ctx context.Context, s *stored, others map[uuid.UUID]runni
 	return rec
 }
 
-// keyHolder returns the job of the same order key that stands at the head of the
-// partition, or zero.
+// keyHolder returns the ID of the job at the head of the partition if it has the same order
+// key, or else the zero ID.
 func (q *Queue) keyHolder(ctx context.Context, s *stored) uuid.UUID {
 	head := q.headHere(s.place)
 	if head == nil {
@@ -128,7 +129,7 @@ func (q *Queue) keyHolder(ctx context.Context, s *stored) uuid.UUID {
 	return head.ID
 }
 
-// headHere is the head of a partition if this process holds it.
+// headHere returns the head of a partition if this process holds it, or nil.
 func (q *Queue) headHere(p place) *faas.JobRecord {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -141,7 +142,7 @@ func (q *Queue) headHere(p place) *faas.JobRecord {
 	return nil
 }
 
-// headElsewhere is the first job of a partition that is not acknowledged, or nil.
+// headElsewhere returns the first job of a partition that is not settled, or nil.
 func (q *Queue) headElsewhere(ctx context.Context, p place) *faas.JobRecord {
 	c, err := q.stream.Consumer(ctx, p.consumer())
 	if err != nil {

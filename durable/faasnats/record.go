@@ -17,25 +17,26 @@ import (
 	"github.com/inproc/faas"
 )
 
-// The headers of a job's message. Its body is the payload, then the output, then the jobs
-// that follow from it, as JSON.
+// The headers of a job's message. Its body is the payload, then the output, then the records of
+// the jobs that follow from the job, as JSON.
 const (
 	headerRecord    = "Faas-Record"    // the record as JSON, without payload and output
-	headerState     = "Faas-State"     // of a settled job: its state, or forgotten; its delivery is not a job to run
-	headerParts     = "Faas-Parts"     // the lengths of payload and output, as far as they are in the body
-	headerWrite     = "Faas-Write"     // names the write, so that its author knows it again
-	headerDelivered = "Faas-Delivered" // of inHand: up to which delivery of the token all is accounted for
-	headerClaimed   = "Faas-Claimed"   // of inHand: the holder ran the job when it wrote this; of a settled job: there were such records
-	forgotten       = "Forgotten"      // the job was purged: its ID stays taken until the message expires
+	headerState     = "Faas-State"     // only of a settled job: its state, or forgotten. A delivery with it is not a job to run
+	headerParts     = "Faas-Parts"     // the lengths of the payload and the output in the body; 0 for one that is an object
+	headerWrite     = "Faas-Write"     // the name of the write, by which its author recognizes it
+	headerDelivered = "Faas-Delivered" // of an inHand record: how many deliveries of the inLine message its holders have accounted for, see countCrash
+	headerClaimed   = "Faas-Claimed"   // of an inHand record: the holder was about to run the job. Of a settled job: it may have inHand records, to be swept
+	forgotten       = "Forgotten"      // a value of headerState: the job was purged, and its ID stays taken until the message expires
 )
 
-// keyToken is a unique key as a token: keys may be long and of any bytes.
+// keyToken returns a unique key as a token of a subject. It is a hash, since a key may be long
+// and have any bytes.
 func keyToken(tenant, key string) string {
 	sum := sha256.Sum256([]byte(tenant + "\x00" + key))
 	return hex.EncodeToString(sum[:16])
 }
 
-// stored is a job's record as the stream has it.
+// stored is a job's record as one message of the stream has it.
 type stored struct {
 	rec       faas.JobRecord
 	place     place
@@ -50,29 +51,29 @@ type stored struct {
 	claimed   bool
 }
 
-// decode reads the message of a job.
+// decode returns what the message of a job has.
 func decode(subject string, header nats.Header, data []byte, seq uint64) (*stored, error) {
 	p, id, state, ok := parseSubject(subject)
 	if !ok {
-		return nil, fmt.Errorf("faasnats: %q is no subject of a job", subject)
+		return nil, fmt.Errorf("faasnats: %q is not the subject of a job", subject)
 	}
 	s := &stored{place: p, state: state, seq: seq, write: header.Get(headerWrite), claimed: header.Get(headerClaimed) != ""}
 	s.delivered, _ = strconv.ParseUint(header.Get(headerDelivered), 10, 64)
 	word := header.Get(headerState)
 	s.settled, s.forgotten = word != "", word == forgotten
-	if err := s.rec.UnmarshalJSON([]byte(header.Get(headerRecord))); err != nil { // not json.Unmarshal, which reads it twice
+	if err := s.rec.UnmarshalJSON([]byte(header.Get(headerRecord))); err != nil { // not json.Unmarshal, which would parse the text twice
 		return nil, fmt.Errorf("faasnats: the record of job %v does not decode: %w", id, err)
 	}
 	s.rec.ID, s.rec.Revision = id, seq
 	if text := header.Get(headerLarge); text != "" {
 		if err := json.Unmarshal([]byte(text), &s.large); err != nil {
-			return nil, fmt.Errorf("faasnats: where the objects of job %v are does not decode: %w", id, err)
+			return nil, fmt.Errorf("faasnats: the list of the objects of job %v does not decode: %w", id, err)
 		}
 	}
 	return s, s.split(header.Get(headerParts), data)
 }
 
-// split gives the record its payload and output.
+// split gives the record its payload and output, from the message's body.
 func (s *stored) split(parts string, data []byte) error {
 	first, second, _ := strings.Cut(parts, " ")
 	n, err1 := strconv.Atoi(first)
@@ -91,7 +92,8 @@ func part(data []byte) []byte {
 	return slices.Clip(data)
 }
 
-// show returns the record as a queue returns it.
+// show returns the record as Get and List return it: as ready, if the job is not settled and
+// its time has come.
 func (s *stored) show(now time.Time) faas.JobRecord {
 	rec := s.rec
 	if !rec.State.IsSettled() && (s.state == inLine || !whenOf(&rec).After(now)) {
@@ -100,7 +102,7 @@ func (s *stored) show(now time.Time) faas.JobRecord {
 	return rec
 }
 
-// whenOf is when a job that is not settled may run.
+// whenOf returns the time from which on a job that is not settled may run.
 func whenOf(rec *faas.JobRecord) time.Time {
 	if rec.NotBefore.IsZero() {
 		return rec.Due
@@ -108,7 +110,7 @@ func whenOf(rec *faas.JobRecord) time.Time {
 	return rec.NotBefore
 }
 
-// stateOf is the state of the subject for a record.
+// stateOf returns the state in whose subject a record is stored.
 func stateOf(rec *faas.JobRecord, now time.Time) string {
 	switch {
 	case rec.State == faas.JobSucceeded:
@@ -125,12 +127,12 @@ func stateOf(rec *faas.JobRecord, now time.Time) string {
 	return inFuture
 }
 
-// message makes the message of a record in a state. What of it is in objects is not in
-// the body.
+// message makes the message of a record in a state. The parts that at lists are objects, and
+// are left out of the body.
 func message(p place, rec *faas.JobRecord, state string, follow []byte, at large) (*nats.Msg, error) {
 	bare := *rec
 	bare.Payload, bare.Output, bare.NewID = nil, nil, false
-	text, err := bare.MarshalJSON() // not json.Marshal, which reads what this writes
+	text, err := bare.MarshalJSON() // not json.Marshal, which would parse what MarshalJSON returns
 	if err != nil {
 		return nil, fmt.Errorf("faasnats: the record of job %v does not encode: %w", rec.ID, err)
 	}
@@ -157,8 +159,9 @@ func message(p place, rec *faas.JobRecord, state string, follow []byte, at large
 	return msg, nil
 }
 
-// keptFor is how long the record of a settled job is kept: at least as long as its unique
-// key is taken, since the key leads to it. ok is false if it is kept for ever.
+// keptFor returns how long the record of a settled job is kept. A record stays at least as long
+// as its unique key is taken, since the key leads to the record. ok is false if the record is
+// kept for ever.
 func keptFor(rec *faas.JobRecord) (d time.Duration, ok bool) {
 	if rec.KeepUntil.IsZero() {
 		return 0, false
@@ -170,19 +173,21 @@ func keptFor(rec *faas.JobRecord) (d time.Duration, ok bool) {
 	return d, true
 }
 
-// ttl writes a time to live, which has whole seconds and is not zero.
+// ttl writes a duration as a message's time to live: in whole seconds, rounded up, at least
+// one.
 func ttl(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10) + "s"
 }
 
-// fence lets a message be stored only if the last one of the job has that sequence.
+// fence makes the server store a message only if the last message whose subject matches of has
+// the sequence last; 0 means that there is none.
 func fence(msg *nats.Msg, last uint64, of string) {
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, of)
 }
 
-// purging lets a message remove the schedule of its job in the same write. Without it the
-// schedule would fire later, and overwrite what was written.
+// purging makes the server remove the job's schedule in the same write. A schedule that stayed
+// would fire later and overwrite what this message stores.
 func purging(msg *nats.Msg, p place, id uuid.UUID, schedule string) {
 	msg.Header.Set(jetstream.SchedulerHeader, p.at(id, schedule))
 	msg.Header.Set(jetstream.ScheduleNextHeader, "purge")

@@ -12,12 +12,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// What is asked of the server.
+// This file has the requests to the server that nats.go has no functions for, and publish.
 
-// requestTimeout bounds requests that no caller waits for.
+// requestTimeout bounds requests that are made without a caller's deadline.
 const requestTimeout = 5 * time.Second
 
-// batchRequest is a direct get of several messages, as ADR-31 of NATS describes it.
+// batchRequest asks for several messages at once by a direct get, see ADR-31 of NATS.
 type batchRequest struct {
 	Seq      uint64 `json:"seq"`
 	NextFor  string `json:"next_by_subj"`
@@ -25,11 +25,11 @@ type batchRequest struct {
 	MaxBytes int    `json:"max_bytes"`
 }
 
-// batchBytes bounds an answer.
+// batchBytes is the most bytes that an answer may have.
 const batchBytes = 4 << 20
 
-// direct reads up to n messages of a stream whose subject matches, from a sequence on, and
-// returns how many more there are.
+// direct reads up to n messages of a stream whose subject matches, from the sequence from on,
+// and returns how many more match. It calls take for each.
 func direct(
 	ctx context.Context, conn *nats.Conn, stream, subject string, from uint64, n int, take func(msg *nats.Msg, seq uint64),
 ) (more uint64, err error) {
@@ -51,7 +51,7 @@ func direct(
 	return readDirect(ctx, sub, take)
 }
 
-// readDirect reads the messages of an answer.
+// readDirect calls take for each message of an answer.
 func readDirect(ctx context.Context, sub *nats.Subscription, take func(msg *nats.Msg, seq uint64)) (more uint64, err error) {
 	for {
 		msg, err := sub.NextMsgWithContext(ctx)
@@ -69,7 +69,7 @@ func readDirect(ctx context.Context, sub *nats.Subscription, take func(msg *nats
 	}
 }
 
-// endOfBatch reads the message that ends an answer.
+// endOfBatch returns how many more messages match, from the message that ends an answer.
 func endOfBatch(msg *nats.Msg) (more uint64, err error) {
 	switch status := msg.Header.Get("Status"); status {
 	case "204":
@@ -81,7 +81,8 @@ func endOfBatch(msg *nats.Msg) (more uint64, err error) {
 	}
 }
 
-// publish stores a message. The error Is errFence if its fence refuses it.
+// publish stores a message, and returns its sequence. The error Is errFence if the message's
+// fence refuses it, and errFull if the store is full.
 func publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (uint64, error) {
 	ack, err := js.PublishMsg(ctx, msg)
 	if err == nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Restore makes the streams of a backup, also of one that an older release has written, on
-// a server that has none of their names.
+// Restore makes the streams of a backup on a server that has no streams of these names. It also
+// reads backups of older releases.
 func Restore(ctx context.Context, conn *nats.Conn, r io.Reader) error {
 	in := bufio.NewReader(r)
 	for part := 1; ; part++ {
@@ -24,7 +24,7 @@ func Restore(ctx context.Context, conn *nats.Conn, r io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("faasnats: restore: the head of part %d of the backup: %w", part, err)
 		}
-		if head.Format == oldBackup { // one part, to the end
+		if head.Format == oldBackup { // it has one part, without frames
 			return restorePart(ctx, conn, head, in)
 		}
 		if err := restorePart(ctx, conn, head, &frames{in: in}); err != nil {
@@ -33,7 +33,7 @@ func Restore(ctx context.Context, conn *nats.Conn, r io.Reader) error {
 	}
 }
 
-// oldBackup is the format of backups without objects.
+// oldBackup is the format of backups that have no objects.
 const oldBackup = "1"
 
 func readHead(in *bufio.Reader) (head backupHead, err error) {
@@ -59,10 +59,10 @@ func restorePart(ctx context.Context, conn *nats.Conn, head backupHead, content 
 	return nil
 }
 
-// frames reads the frames of a part.
+// frames is a reader of the bytes that a part's frames have.
 type frames struct {
 	in    io.Reader
-	left  uint32 // of a frame
+	left  uint32 // bytes of the current frame that were not read
 	ended bool
 }
 
@@ -83,7 +83,7 @@ func (f *frames) Read(p []byte) (int, error) {
 	return n, notWhole(err)
 }
 
-// errPart says that a backup ends within a part.
+// errPart means that a backup ends within a part.
 var errPart = errors.New("the backup is not whole")
 
 func notWhole(err error) error {
@@ -93,7 +93,8 @@ func notWhole(err error) error {
 	return err
 }
 
-// sendChunks sends a snapshot. The server answers each chunk, and the end with the stream.
+// sendChunks sends a snapshot to the server. The server answers each chunk. Its answer to the
+// empty message at the end says whether it has made the stream.
 func sendChunks(ctx context.Context, conn *nats.Conn, to string, in io.Reader) error {
 	chunk := make([]byte, backupChunk)
 	for {

@@ -8,24 +8,26 @@ import (
 	"github.com/inproc/faas"
 )
 
-// room knows how full the stream is: from the server now and then, and between that from
-// what was put. A full server refuses settlements too, so Put stops before. What each tenant
-// has waiting it knows of what this process has accepted alone. Its lock is its own.
+// room counts how full the stream is. Now and then the number comes from the server; between
+// that, room adds what this process puts. A full server refuses settlements too, so Put is
+// refused before the store is full. The bytes of each tenant are those of the jobs that this
+// process has accepted. room has a lock of its own.
 type room struct {
-	most int64 // bytes; 0: no bound
+	most int64 // nine tenths of these bytes may be taken; 0: no bound
 
-	mu    sync.Mutex // guards what follows
-	used  int64
-	asked time.Time
-	mine  map[string]int64 // by tenant: what this process has accepted, and not settled
+	mu    sync.Mutex       // guards what follows
+	used  int64            // bytes in the store
+	asked time.Time        // when the server was last asked
+	mine  map[string]int64 // bytes by tenant: what this process has accepted and does not know to be settled
 	total int64            // of mine
 }
 
-// freshRoom is how old the server's answer may be while the stream is full.
+// freshRoom is for how long the server's answer is not asked for again when the stream is full.
 const freshRoom = time.Second
 
-// take notes bytes of a tenant that are to be put. It is false if there is no room, and then
-// asked says whether the server may be asked again.
+// take adds bytes of a tenant if there is room, and returns whether there is. If there is none,
+// asked reports whether the server was asked within freshRoom; if not, the caller asks the
+// server and tries again.
 func (r *room) take(tenant string, n int64) (ok, asked bool) {
 	if r.most == 0 {
 		return true, true
@@ -46,14 +48,14 @@ func (r *room) take(tenant string, n int64) (ok, asked bool) {
 }
 
 // fits reports whether there is room for n more bytes of a tenant. A tenth of the store stays
-// free. While this process knows of unsettled jobs of other tenants, one tenant has at most half
-// of the rest. r.mu is held.
+// free. While this process knows of unsettled jobs of other tenants, one tenant may have at
+// most half of the other nine tenths. r.mu is held.
 func (r *room) fits(tenant string, n int64) bool {
 	most := r.most / 10 * 9
 	return r.used+n <= most && (r.mine[tenant]+n <= most/2 || r.mine[tenant] == r.total)
 }
 
-// settle notes that bytes of a tenant wait no longer.
+// settle notes that n bytes of a tenant have been settled.
 func (r *room) settle(tenant string, n int64) {
 	if r.most == 0 {
 		return
@@ -71,16 +73,16 @@ func (r *room) reduce(tenant string, n int64) {
 	}
 }
 
-// set notes what the server says.
+// set stores the server's answer.
 func (r *room) set(used uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.used, r.asked = int64(used), time.Now()
 }
 
-// share corrects the tenants' counts before one of them is refused. If this process takes more
-// to wait than is stored, others have settled the rest: of which tenants is not known, so each
-// has its part of it.
+// share corrects the tenants' counts before a job is refused. If they add up to more than is
+// stored, other processes have settled the difference. It is not known of which tenants, so
+// every count is reduced by the same factor.
 func (r *room) share() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +95,7 @@ func (r *room) share() {
 	}
 }
 
-// makeRoom returns errFull if a job has no room.
+// makeRoom returns errFull if there is no room for a job.
 func (q *Queue) makeRoom(ctx context.Context, rec *faas.JobRecord) error {
 	size := int64(sizeOf(rec))
 	ok, asked := q.room.take(rec.Tenant, size)

@@ -14,9 +14,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Settle implements [faas.JobQueue]. The job's record is one fenced write. What follows
-// from it is in that record, and is put by the next process that is given it if this one dies
-// before it has done so.
+// Settle implements [faas.JobQueue]. It is one fenced write, of a record that also has the jobs
+// in follow. After it, Settle puts these jobs. If this process dies before that, the server
+// delivers the settled record to another process, which puts them.
 func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRecord, follow ...faas.JobRecord) error {
 	q.mu.Lock()
 	h, err := q.leased(lease)
@@ -56,8 +56,8 @@ func (q *Queue) Settle(ctx context.Context, lease faas.JobLease, next faas.JobRe
 	return nil
 }
 
-// storeSettlement stores the write, and notes what its author has to know when it comes
-// back as a delivery: that may be before the server's answer.
+// storeSettlement stores the write. Before it does, it notes that the record will be delivered
+// to this queue, because the delivery may come before the server's answer.
 func (q *Queue) storeSettlement(ctx context.Context, h *held, c *change, next *faas.JobRecord) (uint64, error) {
 	q.expect(h, c, next, 1)
 	seq, err := q.store(ctx, c.msg)
@@ -81,7 +81,7 @@ func (q *Queue) storeSettlement(ctx context.Context, h *held, c *change, next *f
 	return 0, jobError(next.Function, faas.ErrLease, faas.ErrLease.Error())
 }
 
-// expect notes that a settled record will be delivered, or that it will not.
+// expect notes that a settled record will be delivered, if n is 1, or with -1 that it won't be.
 func (q *Queue) expect(h *held, c *change, next *faas.JobRecord, n int) {
 	if c.state != inLine || !next.State.IsSettled() {
 		return
@@ -94,36 +94,36 @@ func (q *Queue) expect(h *held, c *change, next *faas.JobRecord, n int) {
 	}
 }
 
-// outgoing is what follows from a job that this value has settled, until it is put. It is
-// guarded by Queue.mu.
+// outgoing says how far the jobs that follow from a job are put, after this process has settled
+// the job. Queue.mu guards it.
 type outgoing struct {
-	msg    jetstream.Msg // the delivery of the job's record, which waits for that; nil: it has not come
-	failed bool          // it could not be put: the next delivery does it
+	msg    jetstream.Msg // the delivery of the settled record, to be acknowledged when the jobs are put; nil: it has not come
+	failed bool          // the jobs could not be put: the next delivery of the record puts them
 }
 
 // change is a write of a job's record.
 type change struct {
 	msg      *msgOut
-	write    string // its name
-	repeated bool   // it may have happened already
+	write    string // the name of the write
+	repeated bool   // an earlier try has failed, and may have been stored
 	state    string
 	follow   []byte
 	large    large
 }
 
-// settlement makes the write of a held job's next record.
+// settlement makes the write of the record with which a lease ends.
 func (q *Queue) settlement(h *held, next *faas.JobRecord, follow []faas.JobRecord, at large) (*change, error) {
 	c := &change{write: h.unsure, repeated: h.unsure != "", state: stateOf(next, time.Now()), large: at}
 	if !c.repeated {
 		c.write = q.newWrite()
 	}
 	if h.place.isOrdered() && !next.State.IsSettled() {
-		c.state = inHand // it keeps its place at the head, and with it the key
+		c.state = inHand // an ordered job stays at the head of its partition, and so keeps its order key
 	}
 	var err error
 	if len(follow) > 0 {
 		if c.follow, err = json.Marshal(follow); err != nil {
-			return nil, fmt.Errorf("faasnats: what follows from job %v does not encode: %w", next.ID, err)
+			return nil, fmt.Errorf("faasnats: the jobs that follow from job %v do not encode: %w", next.ID, err)
 		}
 	}
 	if c.msg, err = message(h.place, next, c.state, c.follow, at); err != nil {
@@ -135,7 +135,8 @@ func (q *Queue) settlement(h *held, next *faas.JobRecord, follow []faas.JobRecor
 	return c, nil
 }
 
-// mark writes what the next delivery, and the server, have to know of the job.
+// mark sets the headers that the next delivery needs. If a schedule has brought the job, it makes
+// the server remove that schedule.
 func (h *held) mark(c *change, id uuid.UUID, settled bool) {
 	switch {
 	case c.state == inHand:
@@ -148,22 +149,21 @@ func (h *held) mark(c *change, id uuid.UUID, settled bool) {
 	}
 }
 
-// prepare puts what is large, and makes the consumers of jobs that follow, so that what can
-// fail fails before the settlement. It returns the jobs that follow without what is in
-// objects.
+// prepare writes the large parts as objects. This may fail, and does so before the settlement
+// is written. It returns the jobs that follow, without the payloads that are objects.
 func (q *Queue) prepare(ctx context.Context, h *held, next *faas.JobRecord, follow []faas.JobRecord) ([]faas.JobRecord, large, error) {
 	owner := h.place.owner(next.ID)
 	at, err := q.objects.enlarge(ctx, next, h.large, owner)
 	if err != nil || len(follow) == 0 {
 		return follow, at, err
 	}
-	follow = slices.Clone(follow) // records are changed by none
+	follow = slices.Clone(follow) // records that were given to the queue are not changed
 	at.Follow, err = q.prepareFollow(ctx, owner, follow)
 	return follow, at, err
 }
 
-// prepareFollow takes the payloads out of jobs that follow that are objects, and returns these,
-// or nil if there are none.
+// prepareFollow writes large payloads of the jobs that follow as objects, and removes them from
+// these jobs. It returns the objects, by the index of their job, or nil if there are none.
 func (q *Queue) prepareFollow(ctx context.Context, owner string, follow []faas.JobRecord) (some []object, err error) {
 	objects := make([]object, len(follow))
 	for i := range follow {
@@ -178,7 +178,7 @@ func (q *Queue) prepareFollow(ctx context.Context, owner string, follow []faas.J
 	return some, nil
 }
 
-// openConsumers makes the consumers of jobs that are to be put.
+// openConsumers makes the consumers of jobs that are to be put, see openConsumer.
 func (q *Queue) openConsumers(ctx context.Context, jobs []faas.JobRecord) error {
 	for i := range jobs {
 		if err := q.openConsumer(ctx, placeOf(&jobs[i])); err != nil {
@@ -188,7 +188,7 @@ func (q *Queue) openConsumers(ctx context.Context, jobs []faas.JobRecord) error 
 	return nil
 }
 
-// inTime bounds a write that needs an object.
+// inTime gives a write that needs an object a deadline, before which the object is not swept.
 func (q *Queue) inTime(ctx context.Context, next *faas.JobRecord, follow []faas.JobRecord) (context.Context, context.CancelFunc) {
 	if len(next.Payload) <= q.objects.inline && len(next.Output) <= q.objects.inline && len(follow) == 0 {
 		return ctx, func() {}
@@ -196,9 +196,10 @@ func (q *Queue) inTime(ctx context.Context, next *faas.JobRecord, follow []faas.
 	return context.WithTimeout(ctx, objectGrace/2)
 }
 
-// untilAnswered bounds the wait for the server's answer to the write that needs the objects. Their
-// time is minutes, and under a deadline the client sets none of its own: an answer that is lost
-// would be waited for as long. The deadline of the caller's context holds in place of that.
+// untilAnswered bounds the wait for the server's answer to the write that names the objects.
+// Writing the objects may take minutes, and a context with a deadline replaces the client's own
+// timeout. So a lost answer would be waited for as long as that. If the caller's context has a
+// deadline, that deadline is the bound instead.
 func untilAnswered(objects, caller context.Context) (context.Context, context.CancelFunc) {
 	if _, bounded := caller.Deadline(); bounded {
 		return context.WithCancel(objects)
@@ -206,8 +207,9 @@ func untilAnswered(objects, caller context.Context) (context.Context, context.Ca
 	return context.WithTimeout(objects, requestTimeout)
 }
 
-// wasMine finds out, after the fence has refused the repetition of a write, whether the first try
-// has happened although it failed. If so it returns the write's sequence, and else refused.
+// wasMine finds out whether an earlier try of a write was stored although it failed. It is
+// called when the fence has refused the repetition. It returns the sequence of the write if it
+// was stored, or else the error refused.
 func (q *Queue) wasMine(ctx context.Context, job, write string, refused error) (uint64, error) {
 	s, err := q.last(ctx, job)
 	switch {
@@ -219,10 +221,10 @@ func (q *Queue) wasMine(ctx context.Context, job, write string, refused error) (
 	return 0, refused
 }
 
-// settled ends the lease after its write was accepted.
+// settled ends the lease after the server has stored the settlement.
 func (q *Queue) settled(h *held, next *faas.JobRecord, c *change, seq uint64) {
 	q.mu.Lock()
-	h.lease = 0 // by its holder, which need not be told
+	h.lease = 0 // before drop, which closes Lost of a job that is leased; the holder knows that it has settled the job
 	switch {
 	case q.held[next.ID] != h:
 	case c.state == inHand:
@@ -238,7 +240,7 @@ func (q *Queue) settled(h *held, next *faas.JobRecord, c *change, seq uint64) {
 	ctx, cancel := background()
 	defer cancel()
 	if !q.sendFollow(ctx, c) && c.state != inLine {
-		return // the token stays: its next delivery puts what follows
+		return // the inLine message stays unacknowledged; at its next delivery the jobs that follow are put
 	}
 	if c.state != inLine || h.inHand {
 		q.sweep(ctx, h.place, &stored{rec: *next, seq: seq})
@@ -246,15 +248,15 @@ func (q *Queue) settled(h *held, next *faas.JobRecord, c *change, seq uint64) {
 	q.ack(h.msg, h.place)
 }
 
-// sendFollow puts what follows from a write, and acknowledges the delivery of its record
-// if that has come meanwhile. It is false if it could not.
+// sendFollow puts the jobs that follow from a settled one. It acknowledges the delivery of the
+// settled record if that has come meanwhile. It returns false if the jobs could not be put.
 func (q *Queue) sendFollow(ctx context.Context, c *change) bool {
 	if c.follow == nil {
 		return true
 	}
 	err := q.putFollow(ctx, c.follow, c.large.Follow)
 	if err != nil {
-		q.log.Warn("faasnats: what follows from a job is put later", "error", err)
+		q.log.Warn("faasnats: the jobs that follow from a job are put later", "error", err)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -266,7 +268,7 @@ func (q *Queue) sendFollow(ctx context.Context, c *change) bool {
 	default:
 		delete(q.outbox, c.write)
 		if out.msg != nil {
-			_ = out.msg.Ack() // lost: its next delivery is acknowledged at once
+			_ = out.msg.Ack() // if this is lost, the next delivery is acknowledged at once
 		}
 	}
 	return err == nil

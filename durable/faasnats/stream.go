@@ -11,13 +11,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The oldest server that has what is needed: schedules that a write removes, and TTLs.
+// The oldest version of the server that has message TTLs, and schedules that a write can
+// remove.
 const oldestMajor, oldestMinor = 2, 15
 
-// minPayload is the least max_payload of a server: a megabyte, and room for headers.
+// minPayload is the smallest max_payload of a server that is accepted: a record with a payload
+// and an output of 256 KiB each, and its headers, fit into a megabyte.
 const minPayload = 1 << 20
 
-// openStream returns the stream, which is made if it is not there.
+// openStream returns the stream, and makes it if there is none.
 func openStream(ctx context.Context, conn *nats.Conn, s *settings) (jetstream.JetStream, jetstream.Stream, error) {
 	if err := checkServer(conn); err != nil {
 		return nil, nil, err
@@ -43,9 +45,9 @@ func openStream(ctx context.Context, conn *nats.Conn, s *settings) (jetstream.Je
 	return js, stream, migrate(ctx, js, c, s)
 }
 
-// streamConfig is the stream. It sets no limits: at a limit, a stream with schedules deletes its
-// oldest messages, and these are accepted jobs. What bounds it is the server's store, and
-// WithMaxStore.
+// streamConfig returns the configuration of the stream. It sets no limits: at a limit, a stream
+// that has schedules deletes its oldest messages, and those are accepted jobs. The size is
+// bounded by the server's store, and by WithMaxStore.
 func streamConfig(s *settings) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: s.stream, Description: "jobs of github.com/inproc/faas", Subjects: []string{"j.>", "u.>"},
@@ -76,7 +78,7 @@ func version(text string) (major, minor int, ok bool) {
 	return major, minor, err1 == nil && err2 == nil
 }
 
-// checkStream returns why a stream that is there can't be used.
+// checkStream returns an error if an existing stream can't be used.
 func checkStream(c *jetstream.StreamConfig, s *settings) error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("faasnats: the stream %s %s", c.Name, fmt.Sprintf(format, args...))
@@ -95,7 +97,8 @@ func checkStream(c *jetstream.StreamConfig, s *settings) error {
 	return err
 }
 
-// findConsumers loads which places have a consumer.
+// findConsumers lists the consumers of the stream, and opens those that this process doesn't
+// know yet.
 func (q *Queue) findConsumers(ctx context.Context) error {
 	names := q.stream.ConsumerNames(ctx)
 	for name := range names.Name() {
@@ -119,8 +122,8 @@ func (q *Queue) knows(p place) bool {
 	return q.consumers[p] != nil
 }
 
-// openConsumer makes the consumer of a place, before the first job is there: one that
-// came later would be given all that is settled first.
+// openConsumer makes the consumer of a place. It is called before the first job of the place is
+// stored: a consumer that is made later delivers all settled jobs of the place first.
 func (q *Queue) openConsumer(ctx context.Context, p place) error {
 	if q.knows(p) {
 		return nil
@@ -140,7 +143,7 @@ func (q *Queue) openConsumer(ctx context.Context, p place) error {
 	return nil
 }
 
-// addConsumer notes a consumer, and has its jobs fetched if its function is hosted here.
+// addConsumer notes a consumer. If its function is hosted here, fetching its jobs begins.
 func (q *Queue) addConsumer(p place, c jetstream.Consumer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -149,20 +152,21 @@ func (q *Queue) addConsumer(p place, c jetstream.Consumer) {
 		if h := q.hosted[p.function]; h != nil {
 			q.pull(h, p, c)
 		}
-		_ = q.conn.Publish(q.signal("c", token(p.function), p.bucket), nil) // a process that misses it looks later
+		_ = q.conn.Publish(q.signal("c", token(p.function), p.bucket), nil) // a process that misses it finds the consumer in its next look
 	}
 }
 
-// busyConsumers is how many consumers may have acknowledgments within a second before that is
-// told.
+// busyConsumers is how many consumers may get acknowledgments within a second before a warning
+// is logged.
 const busyConsumers = 100
 
-// store publishes a message. The error Is errFence if the job has been changed.
+// store publishes a message, and returns its sequence. The error Is errFence if the fence of
+// the message refuses it: the job has been changed.
 func (q *Queue) store(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	return publish(ctx, q.js, msg)
 }
 
-// last returns the last record of a job.
+// last returns the newest record on a subject, which is that of a job.
 func (q *Queue) last(ctx context.Context, subject string) (*stored, error) {
 	m, err := q.stream.GetLastMsgForSubject(ctx, subject)
 	if err != nil {
@@ -171,8 +175,9 @@ func (q *Queue) last(ctx context.Context, subject string) (*stored, error) {
 	return decode(m.Subject, m.Header, m.Data, m.Sequence)
 }
 
-// sweep removes what is older than a job's last record. It returns no error, since the job
-// needs nothing of it: an old record that stays is found out of date when it is delivered.
+// sweep removes the records of a job that are older than its last one. It returns no error
+// because the job doesn't depend on it: an old record that stays is found to be out of date
+// when it is delivered.
 func (q *Queue) sweep(ctx context.Context, p place, rec *stored) {
 	err := q.stream.Purge(ctx, jetstream.WithPurgeSubject(p.of(rec.rec.ID)), jetstream.WithPurgeSequence(rec.seq))
 	if err != nil && q.ctx.Err() == nil {
@@ -180,8 +185,8 @@ func (q *Queue) sweep(ctx context.Context, p place, rec *stored) {
 	}
 }
 
-// background is a context for a request that no caller's context bounds. It outlives
-// Close, which waits for such requests.
+// background returns a context for a request that is bounded by no caller's context. The
+// request may go on while Close runs, since Close waits for it.
 func background() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), requestTimeout)
 }

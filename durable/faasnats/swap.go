@@ -36,7 +36,7 @@ func (q *Queue) Swap(ctx context.Context, old, next faas.JobRecord) error {
 	return nil
 }
 
-// swappable returns a job's record if it may be replaced.
+// swappable returns the stored record of a job if it may be replaced.
 func (q *Queue) swappable(ctx context.Context, old *faas.JobRecord, remove bool) (*stored, error) {
 	if err := q.usable(ctx); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (q *Queue) swappable(ctx context.Context, old *faas.JobRecord, remove bool)
 	return s, nil
 }
 
-// overwrite writes a record over s.
+// overwrite writes next over s, or a tombstone if remove is true. It returns what was written.
 func (q *Queue) overwrite(ctx context.Context, s *stored, next *faas.JobRecord, remove bool) (*stored, error) {
 	objects, cancel := q.inTime(ctx, next, nil)
 	defer cancel()
@@ -72,7 +72,7 @@ func (q *Queue) overwrite(ctx context.Context, s *stored, next *faas.JobRecord, 
 	return &stored{rec: *next, place: s.place, state: state, seq: seq, large: at, settled: next.State.IsSettled() || remove}, err
 }
 
-// swapMessage makes the write over s.
+// swapMessage makes the write over s, and returns the state of its subject.
 func (q *Queue) swapMessage(s *stored, next *faas.JobRecord, at large, remove bool) (msg *msgOut, state string, err error) {
 	if remove {
 		msg, err = tombstone(s)
@@ -97,8 +97,8 @@ func (q *Queue) swapMessage(s *stored, next *faas.JobRecord, at large, remove bo
 	return msg, state, nil
 }
 
-// tombstone is the record of a job that was purged: its ID stays taken for as long as the
-// record would have been kept.
+// tombstone makes the record of a purged job. Its ID stays taken for as long as the record
+// would have been kept.
 func tombstone(s *stored) (*msgOut, error) {
 	bare := faas.JobRecord{
 		ID: s.rec.ID, Function: s.rec.Function, Tenant: s.rec.Tenant, OrderKey: s.rec.OrderKey, Accepted: s.rec.Accepted, State: s.rec.State,
@@ -115,15 +115,15 @@ func tombstone(s *stored) (*msgOut, error) {
 	return msg, nil
 }
 
-// tombstoneTime is how long the ID of a purged job stays taken whose record was to be kept
-// for ever.
+// tombstoneTime is how long the ID of a purged job stays taken if its record was to be kept for
+// ever.
 const tombstoneTime = 24 * time.Hour
 
-// swapped ends the lease of a job that was changed, and removes what is out of date.
+// swapped ends the lease of a job that Swap has changed, and removes its older records.
 func (q *Queue) swapped(ctx context.Context, old, s *stored) {
 	q.mu.Lock()
 	h := q.held[s.rec.ID]
-	if h != nil && h.seq >= s.seq { // the write has come back as a delivery
+	if h != nil && h.seq >= s.seq { // the new record was delivered here already
 		h = nil
 	}
 	switch {
@@ -141,12 +141,13 @@ func (q *Queue) swapped(ctx context.Context, old, s *stored) {
 		q.sweep(ctx, s.place, s)
 	}
 	if h != nil && s.state != inHand {
-		q.ack(h.msg, h.place) // its message is gone
+		q.ack(h.msg, h.place) // the write has replaced the message, or sweep has removed it
 	}
 	q.signalChange(s.rec.ID, "swap")
 }
 
-// changedElsewhere is told of a write by a process that does not hold the job.
+// changedElsewhere looks a held job up, because another process has announced a Swap of it, and
+// ends its lease if that is so.
 func (q *Queue) changedElsewhere(id uuid.UUID) {
 	h := q.holds(id)
 	if h == nil {
@@ -156,7 +157,7 @@ func (q *Queue) changedElsewhere(id uuid.UUID) {
 	defer cancel()
 	s, err := q.last(ctx, h.place.of(id))
 	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return // Settle will meet the fence
+		return // the holder's Settle is refused by the fence
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

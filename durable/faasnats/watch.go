@@ -12,21 +12,21 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Processes tell each other of what they write by plain messages, which may be lost: who
-// waits for one also looks now and then.
+// Processes announce their writes to each other by plain NATS messages. These may be lost, so a
+// process that waits for one also looks at the stream now and then.
 
-// signal is the subject of such a message.
+// signal returns the subject of such a message.
 func (q *Queue) signal(parts ...string) string {
 	return "faas." + q.name + "." + strings.Join(parts, ".")
 }
 
-// signalChange tells that a job was written: the word is "held", or "swap" if the author
-// may not be the job's holder.
+// signalChange announces that a job's record was written: with the word "held" if the job's
+// holder has written it, and "swap" otherwise.
 func (q *Queue) signalChange(id uuid.UUID, word string) {
-	_ = q.conn.Publish(q.signal("j", idToken(id), word), nil) // a process that misses it looks later
+	_ = q.conn.Publish(q.signal("j", idToken(id), word), nil) // a process that misses this finds the change when it looks
 }
 
-// listen subscribes to what other processes tell.
+// listen subscribes to the announcements of other processes.
 func (q *Queue) listen() error {
 	swaps, err := q.conn.Subscribe(q.signal("j", "*", "swap"), func(msg *nats.Msg) {
 		if id, ok := signaledJob(msg.Subject); ok {
@@ -55,7 +55,7 @@ func signaledJob(subject string) (uuid.UUID, bool) {
 	return id, err == nil
 }
 
-// longestLook is how long a Watch waits without a look.
+// longestLook is the longest time between two looks of a Watch.
 const longestLook = 15 * time.Second
 
 // Watch implements [faas.JobQueue]. Other processes send a message for each of their writes. If
@@ -82,17 +82,17 @@ func (q *Queue) Watch(ctx context.Context, id uuid.UUID, revision uint64) (faas.
 	}
 }
 
-// isFinal reports whether a Get says that there is nothing to wait for.
+// isFinal reports whether an error of Get means that there is nothing to wait for.
 func isFinal(err error) bool {
 	return errors.Is(err, faas.ErrNotFound) || errors.Is(err, faas.ErrForgotten) || errors.Is(err, faas.ErrClosed)
 }
 
-// awaitWord waits until there may be something to see.
+// awaitWord waits for an announcement, or until it is time to look at the record.
 func (q *Queue) awaitWord(ctx context.Context, told <-chan *nats.Msg, s *stored) {
 	wait := longestLook
 	if s == nil { // the server did not answer
 		wait = time.Second
-	} else if at := whenOf(&s.rec); !s.rec.State.IsSettled() && time.Until(at) > 0 { // then a schedule writes it
+	} else if at := whenOf(&s.rec); !s.rec.State.IsSettled() && time.Until(at) > 0 { // a schedule is to write the record then, without an announcement
 		wait = min(wait, time.Until(at)+time.Second)
 	}
 	timer := time.NewTimer(wait)

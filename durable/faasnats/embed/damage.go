@@ -12,15 +12,15 @@ import (
 	"github.com/minio/highwayhash"
 )
 
-// ErrDamaged is the error of Open if a file of the store has been damaged. The text says
-// which file, and where. The directory is left as it is: the server would cut the file off at
-// that place, and with it all jobs that were written behind it.
+// ErrDamaged is the error of [Open] if a file of the store has been damaged. The error's text
+// names the file and the position. Open leaves the directory as it is: the server would cut the
+// file off at that position, and drop all jobs that were written after it.
 var ErrDamaged = errors.New("a file of the store is damaged")
 
-// checkStore checks all messages of a store against their checksums. Those at the end of a
-// block may be torn: a process or a machine has died while they were written, so that they were
-// not acknowledged. The server leaves them there, or cuts them off. Damage in that part can't be
-// told from it.
+// checkStore compares the messages of a store with their checksums. It does not report errors
+// in the last megabyte of a block. A message there may be torn because the process or the
+// machine died while it was written; such a message was not acknowledged, and the server
+// ignores it or cuts it off. Real damage in that part looks the same.
 func checkStore(store string) error {
 	streams, err := filepath.Glob(filepath.Join(store, "jetstream", "*", "streams", "*"))
 	if err != nil {
@@ -40,7 +40,7 @@ func checkStore(store string) error {
 	return nil
 }
 
-// block is a file of messages, as package server's filestore.go writes it.
+// block is a file of messages, in the format of filestore.go in nats-server's package server.
 type block struct {
 	path string
 	n    uint32
@@ -61,19 +61,21 @@ func blocksOf(dir string) (all []block, err error) {
 	return all, nil
 }
 
-// A message has a length of four bytes, whose highest bit says that it has headers, a
-// sequence and a time of eight each, the length of its subject, the subject, the length of
-// its headers if it has some, headers and body, and a checksum.
+// The layout of a message: a length of four bytes, whose highest bit says that there are
+// headers; a sequence and a time, of eight bytes each; the length of the subject, in two bytes,
+// and the subject; if there are headers, their length in four bytes; then headers and body, and
+// a checksum.
 const (
 	headSize   = 22
 	sumSize    = 8
 	hasHeaders = 1 << 31
 )
 
-// mostTorn is from how far before the end of a block on its messages may be torn.
+// mostTorn is the length of the end of a block in which a message may be torn.
 const mostTorn = 1 << 20
 
-// check reads a block of a stream.
+// check returns ErrDamaged if a message of the block is damaged. The block belongs to the named
+// stream.
 func (b *block) check(stream string) error {
 	data, err := os.ReadFile(b.path)
 	if err != nil {
@@ -94,8 +96,8 @@ func (b *block) check(stream string) error {
 	return nil
 }
 
-// message returns the length that the message at the start of data claims to have, and
-// whether it is whole.
+// message returns the length of the message at the start of data, as its first bytes give it,
+// and whether the message is whole.
 func message(data, key []byte) (n int, ok bool) {
 	if len(data) < headSize {
 		return headSize, false
@@ -114,11 +116,11 @@ func message(data, key []byte) (n int, ok bool) {
 	return n, bytes.Equal(sum, data[to:n])
 }
 
-// checksum is the checksum of a message, by HighwayHash.
+// checksum returns the HighwayHash of a message's parts.
 func checksum(key []byte, parts ...[]byte) []byte {
 	h, err := highwayhash.New64(key)
 	if err != nil {
-		panic(err) // the key has its one length
+		panic(err) // not possible: the key has the length that New64 needs
 	}
 	for _, p := range parts {
 		_, _ = h.Write(p) // it never fails

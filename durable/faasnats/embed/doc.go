@@ -6,8 +6,8 @@
 //	if err != nil { … }
 //	r := faas.New(faas.WithJobs(queue))
 //
-// Every write is synced before it is answered. That survives a power cut on a file system
-// which keeps the name of a new file with its data when the file is synced, as ext4, XFS and
-// btrfs do, and on a disk that does what it is told. For many machines, use package faasnats
-// with a cluster instead.
+// Every write is synced before it is answered. So accepted jobs survive a power cut if file
+// system and disk do their part. The file system must store the name of a new file when the
+// file is synced, as ext4, XFS and btrfs do. The disk must have written the data when it
+// reports so. To share jobs between machines, use package faasnats with a cluster instead.
 package embed

@@ -16,7 +16,7 @@ import (
 	"github.com/inproc/faas/durable/faasnats"
 )
 
-// Queue is a [faasnats.Queue] whose server is in this process, on a directory.
+// Queue is a [faasnats.Queue] whose server runs in this process and stores into a directory.
 type Queue struct {
 	*faasnats.Queue
 
@@ -25,21 +25,22 @@ type Queue struct {
 	conn   *nats.Conn
 	lock   *os.File
 	once   sync.Once
-	err    error // of Close
+	err    error // what the first Close returned
 }
 
-// maxPayload is the largest record: a payload and an output of a function's limits.
+// maxPayload is the largest message of the server: a payload and an output at the limits of a
+// function fit in.
 const maxPayload = 8 << 20
 
-// ready is how long the server may take to read a directory.
+// ready is how long the server may take to load a directory.
 const ready = 2 * time.Minute
 
-// Open opens the queue in a directory, which is made if it is not there, for its owner
-// alone. One process at a time may have it open. Close ends it: what was accepted is there
-// at the next Open.
+// Open opens the queue in a directory, which it makes, for the owner alone, if it is not there.
+// One process at a time can have a directory open: for a second one the error Is [ErrLocked].
+// Close ends the use; the next Open finds the jobs that were accepted.
 //
-// Open reads all that is stored, and fails with [ErrDamaged] if a checksum is wrong. The error
-// of a directory that can't be written wraps that of the operating system.
+// Open reads all that is stored, and returns an error that Is [ErrDamaged] if a checksum is
+// wrong. If the directory can't be written, the error wraps that of the operating system.
 func Open(dir string, opts ...faasnats.Option) (*Queue, error) {
 	q, err := serve(dir)
 	if err != nil {
@@ -52,8 +53,8 @@ func Open(dir string, opts ...faasnats.Option) (*Queue, error) {
 	return q, nil
 }
 
-// Restore fills the directory dir from a backup that [faasnats.Queue.Backup] has written, and
-// makes dir if it is not there. It must not hold a queue.
+// Restore fills a directory from a backup that [faasnats.Queue.Backup] has written, and makes
+// the directory if it is not there. The directory must not hold a queue.
 func Restore(ctx context.Context, dir string, r io.Reader) error {
 	q, err := serve(dir)
 	if err != nil {
@@ -62,7 +63,7 @@ func Restore(ctx context.Context, dir string, r io.Reader) error {
 	return errors.Join(faasnats.Restore(ctx, q.conn, r), q.stop())
 }
 
-// serve runs a server on a directory, which it locks.
+// serve locks a directory and runs a server on it.
 func serve(dir string) (*Queue, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("embed: %w", err)
@@ -78,7 +79,7 @@ func serve(dir string) (*Queue, error) {
 	return q, nil
 }
 
-// start starts the server, and connects to it.
+// start checks the directory, starts the server, and connects to it.
 func (q *Queue) start() error {
 	if err := errors.Join(checkFormat(q.dir), checkStore(filepath.Join(q.dir, storeDir))); err != nil {
 		return err
@@ -104,8 +105,8 @@ func (q *Queue) start() error {
 	return nil
 }
 
-// Close closes the queue, stops the server and gives the directory free. It may be called
-// again.
+// Close closes the queue, stops the server and unlocks the directory. It may be called again,
+// and then returns the same error.
 func (q *Queue) Close() error {
 	q.once.Do(func() { q.err = q.stop() })
 	return q.err

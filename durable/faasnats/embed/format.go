@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// A directory has a lock file, a file with the version of its format, and the server's
-// store.
+// A directory has three entries: a lock file, a file with the version of the directory's
+// format, and the server's store.
 const (
 	formatFile = "format"
 	storeDir   = "store"
@@ -19,17 +19,17 @@ const (
 
 // format is the version that this release writes:
 //
-//	0  no file with a version
+//	0  the directory has no file with a version
 //	1  the server's store has a stream
-//	2  and an object store
+//	2  the server's store also has an object store
 //
-// What is in the store has a version of its own, and is migrated by package faasnats; so
-// an older directory only gets the new number, with which an older release refuses it before
-// its server has touched the store.
+// The content of the stream has a version of its own, which package faasnats migrates. So here
+// an older directory only gets the new number. With that number, an older release refuses the
+// directory before its server touches the store.
 const format = 2
 
-// checkFormat reads the version of a directory, and writes this release's into one that is
-// empty or older.
+// checkFormat reads the version of a directory. It writes this release's version if the
+// directory is empty or older.
 func checkFormat(dir string) error {
 	has, err := readFormat(dir)
 	if err != nil || has == format {
@@ -38,8 +38,8 @@ func checkFormat(dir string) error {
 	return writeFormat(filepath.Join(dir, formatFile))
 }
 
-// readFormat returns the version of a directory. The error of one that can't be read here
-// leaves it untouched.
+// readFormat returns the version of a directory, or an error if this release can't read it. It
+// changes nothing.
 func readFormat(dir string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(dir, formatFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,13 +50,13 @@ func readFormat(dir string) (int, error) {
 	}
 	has, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || has < 0 || has > format {
-		return 0, fmt.Errorf("embed: %s has the format %.20q, and this release reads up to %d: open it with a later one", dir, strings.TrimSpace(string(text)), format)
+		return 0, fmt.Errorf("embed: %s has the format %.20q, and this release reads up to %d: open it with a later release", dir, strings.TrimSpace(string(text)), format)
 	}
 	return has, nil
 }
 
-// writeFormat writes the version so that a crash leaves either the file that was there or a
-// whole one.
+// writeFormat writes the version. After a crash, the file is either the old one or the whole
+// new one.
 func writeFormat(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), formatFile+"-")
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockExclusively locks a byte far behind the text, which others can then read.
+// lockExclusively locks one byte far behind the text, so that other processes can read the
+// text.
 func lockExclusively(f *os.File) error {
 	at := windows.Overlapped{Offset: 1 << 20}
 	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
