@@ -17,34 +17,35 @@ import (
 	"github.com/inproc/faas/internal/tracecontext"
 )
 
-// ToURL is a destination of jobs ([faas.WithOnSuccess], [faas.WithOnFailure]) at a URL: it
-// gets the envelope, which is that of AWS Lambda's destinations, as the JSON body of a
-// POST. It panics, and names the cure, if the URL or an option is impossible; [TryToURL]
-// returns that as an error.
+// ToURL returns a destination of jobs ([faas.WithOnSuccess], [faas.WithOnFailure]) that posts
+// to a URL. The body of the POST is the envelope as JSON, in the form of AWS Lambda's
+// destinations. ToURL panics if the URL or an option is impossible; the panic's text says how
+// to correct it. [TryToURL] returns an error instead.
 //
 //	faas.WithOnFailure(faashttp.ToURL("https://ops.example.com/dead", faashttp.WithHeader("Authorization", "Bearer "+token)))
 //
-// Any 2xx status says that the envelope has arrived. 429 and 503 with a Retry-After are no
-// attempt: the envelope is sent again after that time, and after a second at least. 410
-// says that it must not be sent again. All else is a failed attempt. A delivery is a job of
-// its own, which by default may take 30 s and is tried three times, as Lambda tries; see
-// [faas.Destination.WithTimeout] and [faas.Destination.WithRetry]. An answer that is lost
-// makes an envelope arrive twice: its requestId and condition tell that it is the same.
+// Any 2xx status means that the envelope has arrived. After 429 or 503 with a Retry-After the
+// envelope is sent again after that time, and after a second at least; this does not count as
+// an attempt. After 410 the envelope is not sent again. Any other answer is a failed attempt. A
+// delivery is a job of its own. By default it may take 30 s and is tried three times, as on
+// Lambda; see [faas.Destination.WithTimeout] and [faas.Destination.WithRetry]. If an answer is
+// lost, the envelope arrives twice; both copies have the same requestId and condition.
 //
-// If a trace context has traveled with the job, by the Carrier of package faasotel or by
+// If a trace context is stored with the job, by the Carrier of package faasotel or by
 // [Carrier], the request has it in its traceparent and tracestate headers.
 //
 // # Which addresses it connects to
 //
-// It connects to public addresses only, unless [WithNetworks] names others: not to
-// loopback, private, link-local, shared (100.64.0.0/10), multicast and reserved ones. What
-// is judged is the address of each connection, after names are resolved: a name with
-// a private address, or with another answer at the next look-up, gets no further.
-// Proxies that the environment names are not used, since these would connect for it.
+// It connects to public addresses only: not to loopback, private, link-local, shared
+// (100.64.0.0/10), multicast and reserved ones. [WithNetworks] allows others. The check is made
+// on the address of each connection, after the name is resolved. So a name that resolves to a
+// private address is refused, also if an earlier look-up of the name gave a public one. Proxies
+// that the environment names are not used, because the proxy would make the connection without
+// this check.
 //
-// A redirect is followed, up to 5 times, if its status is 307 or 308, which keep method
-// and body, and if it does not lead from https to http. The headers of [WithHeader] and the
-// trace context go to the scheme, host and port of the URL alone.
+// A redirect is followed, up to 5 times, if its status is 307 or 308, which keep the method and
+// the body, and if it does not lead from https to http. The headers of [WithHeader] and the
+// trace context are sent only to the scheme, host and port of the URL.
 func ToURL(target string, opts ...DestinationOption) faas.Destination {
 	to, err := TryToURL(target, opts...)
 	if err != nil {
@@ -53,7 +54,8 @@ func ToURL(target string, opts ...DestinationOption) faas.Destination {
 	return to
 }
 
-// TryToURL is [ToURL] for a URL from outside of the program. The error Is [faas.ErrInput].
+// TryToURL is like [ToURL] for a URL that comes from outside of the program: it returns an
+// error instead of panicking. The error Is [faas.ErrInput].
 func TryToURL(target string, opts ...DestinationOption) (faas.Destination, error) {
 	d := &urlDestination{header: http.Header{"Content-Type": {"application/json"}}, address: defaultAddress()}
 	for _, o := range opts {
@@ -67,7 +69,7 @@ func TryToURL(target string, opts ...DestinationOption) (faas.Destination, error
 	}
 	d.url = u.String()
 	d.client = http.Client{Transport: d.transport(), CheckRedirect: d.follow}
-	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath} // a query may have a key
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath} // without the query, which may contain a key
 	return faas.ToFunc(d.deliver).WithName(shown.String()).WithTimeout(30 * time.Second).WithRetry(faas.Retry{Max: 2}), nil
 }
 
@@ -78,9 +80,8 @@ type destinationOption func(*urlDestination)
 
 func (o destinationOption) applyDestination(d *urlDestination) { o(d) }
 
-// WithHeader adds a header to each request of a destination, for example Authorization.
-// One that is given twice is sent twice; a Content-Type takes the place of
-// application/json.
+// WithHeader adds a header to each request of a destination, for example Authorization. A
+// header that is given twice is sent twice, but a Content-Type replaces application/json.
 func WithHeader(name, value string) DestinationOption {
 	return destinationOption(func(d *urlDestination) {
 		name := http.CanonicalHeaderKey(name)
@@ -103,9 +104,9 @@ func isOfTheConnection(name string) bool {
 	return false
 }
 
-// WithNetworks names addresses and networks, such as "10.1.0.0/16" or "127.0.0.1", to
-// which a destination may connect although they are not public. Name no more than it
-// needs: what is named there is reached by whatever URL and redirect leads to it.
+// WithNetworks allows a destination to connect to addresses that are not public. It takes
+// addresses and networks, such as "127.0.0.1" or "10.1.0.0/16". Name as few as possible: any
+// URL and any redirect can then reach what you name.
 func WithNetworks(networks ...string) DestinationOption {
 	return destinationOption(func(d *urlDestination) {
 		for _, n := range networks {
@@ -123,25 +124,25 @@ func WithNetworks(networks ...string) DestinationOption {
 	})
 }
 
-// urlDestination posts envelopes to a URL. It is read only once it is made.
+// urlDestination posts envelopes to a URL. After ToURL has made it, it is only read.
 type urlDestination struct {
 	url      string
-	header   http.Header // its own and those of WithHeader
+	header   http.Header // Content-Type, and the headers of WithHeader
 	networks []netip.Prefix
 	address  address
 	client   http.Client
-	dial     dialFunc // of tests; nil: the network
-	fault    error    // the first of the options
+	dial     dialFunc // set by tests; nil means the network
+	fault    error    // the first error of the options
 }
 
-// bad notes the first fault of the options.
+// bad stores the first fault of the options.
 func (d *urlDestination) bad(format string, args ...any) {
 	if d.fault == nil {
 		d.fault = fmt.Errorf(format, args...)
 	}
 }
 
-// check returns the URL, or what is wrong with it or with the options.
+// check parses the URL. Its error says what is wrong with the URL or with the options.
 func (d *urlDestination) check(target string) (*url.URL, error) {
 	if err := cmp.Or(d.fault, d.address.check()); err != nil {
 		return nil, err
@@ -149,7 +150,7 @@ func (d *urlDestination) check(target string) (*url.URL, error) {
 	u, err := url.Parse(target)
 	switch {
 	case err != nil:
-		return nil, errors.New("the URL can't be parsed") // the error has the URL, and that a key perhaps
+		return nil, errors.New("the URL can't be parsed") // without err: its text has the URL, which may contain a key
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return nil, errors.New("the URL needs the scheme https or http, and a host")
 	case u.User != nil:
@@ -183,13 +184,13 @@ func (d *urlDestination) deliver(ctx context.Context, e faas.JobEnvelope) error 
 	if err != nil {
 		return withoutURL(err)
 	}
-	_ = res.Body.Close() // unread: a receiver that sends it slowly must not make the delivery fail
+	_ = res.Body.Close() // without reading it: a slow body must not make the delivery fail
 	return verdict(res, time.Now())
 }
 
-// traceOf returns the trace context that has traveled with the job, by the carrier of
-// observe/faasotel or by [Carrier]. Both are of the sender: a delivery is no call and has no
-// span of its own.
+// traceOf returns the trace context that is stored with the job, by the carrier of
+// observe/faasotel or by [Carrier]. In both cases it is the trace context of the job's sender:
+// a delivery is not a call, so it has no span of its own.
 func traceOf(ctx context.Context) (parent, state string) {
 	parent, state = tracecontext.From(ctx)
 	if c := carriedBy(ctx); parent == "" && c != nil {
@@ -204,8 +205,8 @@ func traceOf(ctx context.Context) (parent, state string) {
 	return parent, state
 }
 
-// withoutURL returns the error of a request without the URL, since a query may have a key
-// and the error stands in the job's record.
+// withoutURL removes the URL from the error of a request: the URL's query may contain a key,
+// and the error is stored in the job's record.
 func withoutURL(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
@@ -213,7 +214,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// verdict says what a receiver's answer means for the delivery.
+// verdict returns nil if the receiver's answer means that the envelope has arrived, and
+// otherwise the error for the delivery. The error's type says whether and when to try again.
 func verdict(res *http.Response, now time.Time) error {
 	if res.StatusCode/100 == 2 {
 		return nil
@@ -230,8 +232,8 @@ func verdict(res *http.Response, now time.Time) error {
 	return err
 }
 
-// parseRetryAfter reads a Retry-After (RFC 9110, section 10.2.3): seconds, or a date. A
-// time that has passed is 0; none is longer than maxRetryAfter.
+// parseRetryAfter reads a Retry-After (RFC 9110, section 10.2.3), which is a number of seconds
+// or a date. It returns 0 for a date that has passed, and maxRetryAfter for any longer time.
 func parseRetryAfter(s string, now time.Time) (after time.Duration, ok bool) {
 	s = strings.Trim(s, " \t")
 	if s != "" && strings.Trim(s, "0123456789") == "" {
@@ -251,24 +253,26 @@ func parseRetryAfter(s string, now time.Time) (after time.Duration, ok bool) {
 	return min(max(at.Sub(now), 0), maxRetryAfter), true
 }
 
-// maxRetryAfter is longer than any job waits by default.
+// maxRetryAfter bounds the wait before the next attempt. By default no job waits that long.
 const maxRetryAfter = 24 * time.Hour
 
-// maxRedirects is how many redirects are followed in a row.
+// maxRedirects is how many redirects in a row are followed.
 const maxRedirects = 5
 
-// follow decides about a redirect. net/http has copied all headers of the first request.
+// follow is the CheckRedirect of the client. It returns nil to follow the redirect req.
+// net/http has copied all headers of the first request to req; follow removes those that the
+// new host must not get.
 func (d *urlDestination) follow(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	switch {
-	case req.Method != http.MethodPost: // of 301, 302 and 303 it makes a GET
+	case req.Method != http.MethodPost: // for 301, 302 and 303 net/http changes the method to GET
 		return http.ErrUseLastResponse
 	case len(via) > maxRedirects:
 		return errors.New("too many redirects")
 	case via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https":
 		return errors.New("a redirect leads from https to http")
 	}
-	req.Header.Del("Referer") // it would have the query
+	req.Header.Del("Referer") // it contains the query of the URL
 	if req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
 		for name := range d.header {
 			if name != "Content-Type" {

@@ -12,16 +12,16 @@ import (
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// transport is what a destination's requests go through. Each connection's address is
-// judged when it is about to be made, for each address that a name has, so that no
-// look-up in between can give another. Proxy is nil for that reason.
+// transport returns the transport of a destination's requests. The dialer calls Control with
+// each address of a name just before it connects to that address, so the checked address is the
+// one that is used. Proxy is nil, because a proxy would connect without this check.
 func (d *urlDestination) transport() *http.Transport {
 	dialer := net.Dialer{
 		Timeout: 10 * time.Second,
 		Control: func(_, address string, _ syscall.RawConn) error {
 			a, err := netip.ParseAddrPort(address)
 			if err != nil {
-				return fmt.Errorf("faashttp: no address: %q", address)
+				return fmt.Errorf("faashttp: %q is not an IP address with a port", address)
 			}
 			return d.mayDial(a.Addr())
 		},
@@ -36,7 +36,8 @@ func (d *urlDestination) transport() *http.Transport {
 	}
 }
 
-// mayDial returns why a destination must not connect to an address.
+// mayDial returns nil if a destination may connect to an address, or an error that says why
+// not.
 func (d *urlDestination) mayDial(a netip.Addr) error {
 	a = a.Unmap().WithZone("")
 	for _, p := range d.networks {
@@ -50,9 +51,10 @@ func (d *urlDestination) mayDial(a netip.Addr) error {
 	return fmt.Errorf("%v is not a public address: if the destination may connect to it, name it by faashttp.WithNetworks", a)
 }
 
-// special returns the networks of IANA's special-purpose address registries that are not
-// globally reachable, or whose addresses stand for others (6to4, Teredo). Of IPv6 only
-// 2000::/3 is allocated; all else is refused anyway, but for NAT64.
+// special returns the networks that are not public. They are those networks of IANA's
+// special-purpose address registries that are not globally reachable, and those whose addresses
+// contain an IPv4 address (6to4, Teredo). Of IPv6 the list has only networks inside 2000::/3:
+// isPublic refuses all IPv6 outside of it, except NAT64.
 func special() []string {
 	return []string{
 		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
@@ -61,8 +63,8 @@ func special() []string {
 	}
 }
 
-// isPublic reports whether an address is one of the public internet. It is asked once for
-// each connection.
+// isPublic reports whether an address belongs to the public internet. It is called once for
+// each connection, so parsing the prefixes each time is cheap enough.
 func isPublic(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if netip.MustParsePrefix("64:ff9b::/96").Contains(a) { // NAT64 (RFC 6052): the last four bytes are an IPv4 address

@@ -11,19 +11,19 @@ import (
 	"sync/atomic"
 )
 
-// door keeps out requests that a browser sends for a page of another site, without
-// its reader's knowledge. Call prepare once before anything else. After that a door
-// is read only, and may be used concurrently.
+// door refuses the requests that a browser sends on behalf of a page of another site. Call
+// prepare once before the other methods. After that a door is only read, and may be used
+// concurrently.
 type door struct {
 	names   []string // of WithHosts
 	origins []string // of WithOrigins
-	owner   string   // the function that takes a missing option
+	owner   string   // the function that takes WithHosts and WithOrigins, for error texts
 	cross   *http.CrossOriginProtection
 }
 
-// prepare checks the names and builds the origin check. owner is the function that
-// gets the missing option, for error texts. It panics, and names the cure, if a
-// name is impossible.
+// prepare checks the names and builds the origin check. owner is the function that takes
+// [WithHosts] and [WithOrigins]; error texts name it. prepare panics if a name is impossible;
+// the panic's text says how to correct it.
 func (d *door) prepare(owner string) {
 	d.owner, d.cross = owner, http.NewCrossOriginProtection()
 	for i, name := range d.names {
@@ -43,12 +43,12 @@ func (d *door) prepare(owner string) {
 	}
 }
 
-// allows reports whether a handler must serve the request. It answers a preflight
-// itself, and calls refuse for a request that it keeps out.
+// allows reports whether a handler must serve the request. It answers a preflight itself, and
+// calls refuse for a request that it does not let in.
 //
-// A request that a [Server] has let in is not checked twice. On a connection that
-// is not loopback the origin is not checked: there the handler is a part of a
-// service on the network, which has a rule of its own for other sites.
+// A request that a [Server] has let in is not checked again. On a connection that is not
+// loopback the origin is not checked: there the handler is a part of a service on the network,
+// which has its own rule for other sites.
 func (d *door) allows(w http.ResponseWriter, r *http.Request, refuse func(p *Problem)) bool {
 	ctx := r.Context()
 	switch {
@@ -60,7 +60,7 @@ func (d *door) allows(w http.ResponseWriter, r *http.Request, refuse func(p *Pro
 	return !d.answerCORS(w, r)
 }
 
-// checks is like allows, but always checks the origin. It checks the host only if
+// checks is like allows, but checks the origin on every connection. It checks the host only if
 // loopback is true.
 func (d *door) checks(w http.ResponseWriter, r *http.Request, loopback bool, refuse func(p *Problem)) bool {
 	switch {
@@ -76,12 +76,12 @@ func (d *door) checks(w http.ResponseWriter, r *http.Request, loopback bool, ref
 	return false
 }
 
-// saysItsSite reports whether a request says from which page it comes, as browsers'
-// requests do. Most requests don't, and need no further check.
+// saysItsSite reports whether a request has a header that names the site of its page. Browsers
+// send one with a request to another site. Most requests have none, and skip the origin check.
 func saysItsSite(h http.Header) bool { return len(h["Sec-Fetch-Site"]) > 0 || len(h["Origin"]) > 0 }
 
-// isHost reports whether a request for that host can be meant for a loopback
-// connection. HTTP/1.0 allows a request without a host; browsers never send one.
+// isHost reports whether a request for that host may be served on a loopback connection. An
+// empty host is allowed: HTTP/1.0 requests may have none, and browsers always send one.
 func (d *door) isHost(host string) bool {
 	name, _ := splitHost(host)
 	if host == "" || strings.EqualFold(name, "localhost") {
@@ -95,8 +95,8 @@ func (d *door) isHost(host string) bool {
 	})
 }
 
-// splitHost splits host:port, and removes the brackets of an IPv6 address. The port
-// is empty if there is none.
+// splitHost splits host:port, and removes the brackets of an IPv6 address. The port is empty if
+// s has none.
 func splitHost(s string) (host, port string) {
 	if host, port, err := net.SplitHostPort(s); err == nil {
 		return host, port
@@ -104,10 +104,9 @@ func splitHost(s string) (host, port string) {
 	return strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), ""
 }
 
-// isLoopback reports whether a request came over a loopback connection, judged by
-// the local address of the connection. A request that was built by a test, or by a
-// server other than net/http's, has no local address: the address of its sender
-// decides.
+// isLoopback reports whether a request came over a loopback connection. It looks at the local
+// address of the connection. A request that was built by a test, or by a server other than
+// net/http's, has no local address; then the address of its sender is used.
 func isLoopback(ctx context.Context, r *http.Request) bool {
 	switch local := ctx.Value(http.LocalAddrContextKey).(type) {
 	case *net.TCPAddr:
@@ -123,9 +122,8 @@ func isLoopbackAddr(s string) bool {
 	return err == nil && a.Addr().Unmap().IsLoopback()
 }
 
-// answerCORS sets the headers that let a page of a site of [WithOrigins] read the
-// answer. It returns true if the request was only a preflight, which it has
-// answered.
+// answerCORS sets the headers that let a page of a site of [WithOrigins] read the answer. If
+// the request is a preflight, answerCORS also answers it and returns true.
 func (d *door) answerCORS(w http.ResponseWriter, r *http.Request) (preflight bool) {
 	if len(d.origins) == 0 {
 		return false
@@ -155,16 +153,16 @@ func (d *door) answerCORS(w http.ResponseWriter, r *http.Request) (preflight boo
 	return true
 }
 
-// serverState is what handlers know of the [Server] that serves them. It is in the
-// context of every request that the server has let in. Handlers get this instead of
-// the Server, so that they can't depend on more of it.
+// serverState is the state of a [Server] that its handlers read. It is in the context of every
+// request of the server. Handlers get this type and not the Server, so that they can't depend
+// on the rest of it.
 type serverState struct{ draining atomic.Bool }
 
 // serverKey is the context key of the *serverState.
 type serverKey struct{}
 
-// serverOf returns the state of the server that let the request in, or nil if the
-// request came through another server.
+// serverOf returns the state of the [Server] that let the request in, or nil if another server
+// received it.
 func serverOf(ctx context.Context) *serverState {
 	s, _ := ctx.Value(serverKey{}).(*serverState)
 	return s

@@ -14,29 +14,31 @@ import (
 	"github.com/inproc/faas"
 )
 
-// WithJobOwner sets a func that names who a request comes from, for the jobs of requests
-// that prefer respond-async, and those of [WithJobs]: only requests of the owner of a job are told of it, and may
-// cancel it. It is called by many goroutines at once, with the request's context, and must
-// name the same caller by the same text; no name is a name too. The job has it as the label
-// "faashttp.owner". With package access:
+// WithJobOwner restricts each job of this front to the caller that sent it: only its owner can
+// read or cancel the job. owner returns the name of a request's caller. Many goroutines call
+// owner at once, with the request's context. It must return the same text for the same caller;
+// the empty text counts as a name too. The job stores the name as its label "faashttp.owner".
+// With package access:
 //
 //	faashttp.WithJobOwner(func(ctx context.Context) string { return access.Caller(ctx).String() })
 //
-// Without it a job is told to those that may call its function for its tenant and know its
-// ID, which can't be guessed.
+// Without this option, a caller can read and cancel a job if it may call the job's function for
+// the job's tenant and knows the job's ID, which can't be guessed.
 func WithJobOwner(owner func(ctx context.Context) string) Option {
 	return option(func(s *settings) { s.jobOwner = owner })
 }
 
-// WithJobs has every POST to these functions accepted as a job, as if it preferred
-// respond-async, and every POST of the handler if none is named. Names are base names: they stand
-// for all versions and aliases. It is for webhooks, whose senders wait for an answer that says
-// "I have it", and send again without one: the answer is 202 once the job is accepted, and what
-// becomes of the job is between the function and its options ([faas.WithRetry]). It is an option of
-// [Handler] and [Function]; [FunctionURL] and [NewLambda] have their own rules of what is a job.
+// WithJobs makes a job of every POST to these functions, as if it preferred respond-async.
+// Without names it makes a job of every POST of the handler. The names are base names: they
+// stand for all versions and aliases of a function. The option is for webhooks, whose senders
+// only want to know that the request has arrived, and repeat it if no answer comes: the answer
+// is 202 once the job is accepted. The function's options ([faas.WithRetry]) decide how often
+// the job is tried. WithJobs is an option of [Handler] and [Function]; [FunctionURL] and
+// [NewLambda] have their own rules for jobs.
 //
-// [Handler] says in the Location where the job is, and [Function], which has no paths below its own,
-// in its body alone which. Calls of functions that stream are made and answered.
+// [Handler] answers with the job's path in the header Location, and with its ID in the body.
+// [Function] answers with the ID alone, because it serves no paths below its own. Functions
+// that stream are called as without the option.
 func WithJobs(functions ...string) Option {
 	return option(func(s *settings) {
 		s.allJobs = s.allJobs || len(functions) == 0
@@ -44,17 +46,17 @@ func WithJobs(functions ...string) Option {
 	})
 }
 
-// becomesJob reports whether a POST to a function is accepted as a job: as an option says, or as its
-// sender prefers.
+// becomesJob reports whether a POST to a function makes a job: because of [WithJobs], or
+// because the request prefers respond-async.
 func (f *httpFront) becomesJob(r *http.Request, name string) bool {
 	base, _, _ := strings.Cut(name, ":")
 	return f.allJobs || len(f.jobsOf) > 0 && slices.Contains(f.jobsOf, base) || f.hasJobs && prefersAsync(r.Header)
 }
 
-// ownerLabel is the label of a job that has who has sent it.
+// ownerLabel is the label of a job that stores the name of its owner, see [WithJobOwner].
 const ownerLabel = "faashttp.owner"
 
-// owner names who the request comes from.
+// owner returns the name of the request's caller, or "" without [WithJobOwner].
 func (x *exchange) owner() string {
 	if x.settings.jobOwner == nil {
 		return ""
@@ -62,11 +64,11 @@ func (x *exchange) owner() string {
 	return x.settings.jobOwner(x.ctx)
 }
 
-// jobPath parts the path below /fn/ of a job: its function's name, and its ID.
+// jobPath splits the path of a job, without /fn/, into its function's name and its ID.
 func jobPath(path string) (name, id string, ok bool) { return strings.Cut(path, "/jobs/") }
 
-// accept sends the call as a job and answers where it is. Its ID is random throughout: it
-// is a part of what shows a caller to be its sender.
+// accept sends the call as a job and answers where the job is. All bits of the ID are random,
+// because a caller needs the ID to read or cancel the job.
 func (f *httpFront) accept(x *exchange, name string, body []byte) {
 	id := uuid.New()
 	opts := []faas.SendOption{faas.WithJobID(id)}
@@ -90,7 +92,7 @@ func (f *httpFront) accept(x *exchange, name string, body []byte) {
 	}{id, name})
 }
 
-// sendProblem is the problem of a job that was not accepted.
+// sendProblem returns the problem of a job that was not accepted.
 func (f *httpFront) sendProblem(x *exchange, err error, name string) *Problem {
 	if faas.EndOf(err, name).Kind == faas.KindNone {
 		return f.queueProblem(x, err, name)
@@ -98,7 +100,8 @@ func (f *httpFront) sendProblem(x *exchange, err error, name string) *Problem {
 	return f.problem(x, err, name)
 }
 
-// queueProblem is for a failure of the queue, of which nothing is told.
+// queueProblem returns the problem of a failed queue. It logs the failure, because the problem
+// does not contain it.
 func (f *httpFront) queueProblem(x *exchange, err error, name string) *Problem {
 	if errors.Is(err, faas.ErrClosed) {
 		return f.refusalProblem(faas.KindClosed, &faas.Error{Reason: faas.ReasonClosed})
@@ -128,9 +131,9 @@ func (f *httpFront) job(w http.ResponseWriter, r *http.Request, name, id string)
 	}
 }
 
-// findJob looks up a job for a caller. The gates are asked for the function that the path
-// names before anything is told of a job. All jobs that are not this caller's are answered as
-// one that does not exist.
+// findJob finds the job for a caller. It asks the gates about the function in the path before
+// it looks for the job. If the job is not this caller's, the problem is that of a job that does
+// not exist.
 func (f *httpFront) findJob(x *exchange, name, id string) (*faas.Job[[]byte], faas.JobInfo, *Problem) {
 	if err := f.router.DryRun(x.ctx, name); err != nil {
 		return nil, faas.JobInfo{}, f.problemOf(err, name)
@@ -150,9 +153,9 @@ func (f *httpFront) findJob(x *exchange, name, id string) (*faas.Job[[]byte], fa
 	return job, info, nil
 }
 
-// jobProblem is the problem of a job that can't be told of, or not to this caller. The
-// refusal may be that of another function than the one in the path: then the job is not at
-// this path.
+// jobProblem returns the problem if a job can't be shown, or not to this caller. err may be the
+// refusal of another function than the one in the path. Then the job is not at this path, and
+// the problem is that of a job that does not exist.
 func (f *httpFront) jobProblem(x *exchange, err error, name string) *Problem {
 	_, refused := errors.AsType[*faas.Error](err)
 	switch {
@@ -182,7 +185,7 @@ func (f *httpFront) cancel(x *exchange, job *faas.Job[[]byte], name string) {
 	}
 }
 
-// jobDocument is a job as JSON.
+// jobDocument is the JSON document of a job.
 type jobDocument struct {
 	ID        uuid.UUID         `json:"id"`
 	Function  string            `json:"function"`
@@ -195,9 +198,9 @@ type jobDocument struct {
 	Attempts  int               `json:"attempts"`
 	Progress  *jobProgress      `json:"progress,omitempty"`
 
-	Result       json.RawMessage `json:"result,omitempty"`       // of a function that answers JSON
-	ResultBase64 []byte          `json:"resultBase64,omitempty"` // of any other
-	Problem      json.RawMessage `json:"problem,omitempty"`      // of a dead one: what a call that ended so is answered
+	Result       json.RawMessage `json:"result,omitempty"`       // the output, if the function answers JSON
+	ResultBase64 []byte          `json:"resultBase64,omitempty"` // the output of any other function
+	Problem      json.RawMessage `json:"problem,omitempty"`      // set if the job is dead, see endProblem
 }
 
 type jobProgress struct {
@@ -206,7 +209,7 @@ type jobProgress struct {
 	Note  string `json:"note,omitempty"`
 }
 
-// showJob serves GET.
+// showJob answers GET: it describes the job.
 func (f *httpFront) showJob(x *exchange, job *faas.Job[[]byte], i faas.JobInfo) {
 	doc := jobDocument{
 		ID: i.ID, Function: i.Function, State: i.State, Waiting: i.Waiting.For, Until: i.Waiting.Until, Condition: i.Condition,
@@ -217,7 +220,7 @@ func (f *httpFront) showJob(x *exchange, job *faas.Job[[]byte], i faas.JobInfo) 
 	}
 	switch i.State {
 	case faas.JobSucceeded:
-		out, err := job.Wait(x.ctx) // does not wait: the job has ended
+		out, err := job.Wait(x.ctx) // returns at once: the job has ended
 		if err != nil {
 			x.fail(f.jobProblem(x, err, i.Function))
 			return
@@ -230,8 +233,8 @@ func (f *httpFront) showJob(x *exchange, job *faas.Job[[]byte], i faas.JobInfo) 
 	x.show(doc)
 }
 
-// result notes the output by the function's media type, not by what it looks like: so a
-// client finds the answers of one function always in the same field.
+// result stores the output in one of two fields. It chooses by the function's media type and
+// not by the bytes, so that a client finds all outputs of a function in the same field.
 func (d *jobDocument) result(out []byte, r *faas.Router) {
 	info, err := r.Signature(d.Function)
 	if err == nil && info.ContentType == "application/json" && isJSON(out) {
@@ -241,8 +244,9 @@ func (d *jobDocument) result(out []byte, r *faas.Router) {
 	d.ResultBase64 = out
 }
 
-// endProblem is what a call is answered that ended as the last delivery of a dead job did.
-// The text of a handler's error is in the record, and is not told here either.
+// endProblem returns the problem of a dead job: the one that a call with the same end as the
+// job's last delivery is answered with. It does not contain the text of a handler's error,
+// which is in the job's record.
 func (f *httpFront) endProblem(i faas.JobInfo) *Problem {
 	switch last := i.Last; {
 	case last == nil:

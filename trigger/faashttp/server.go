@@ -11,14 +11,14 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Server is an [http.Server] that has every time limit set, listens on loopback
-// unless told otherwise, and drains together with its router: a server ends its router,
-// and the router, by [faas.Router.Shutdown], each of its servers.
+// Server is an [http.Server] that has every time limit set, listens on loopback by default, and
+// drains together with its router. [Server.Shutdown] also shuts the router down, and
+// [faas.Router.Shutdown] also shuts down each server of the router.
 //
-// Pages of other sites must not call what listens on their reader's loopback
-// address. So a server refuses what a browser sends from another site's page (see
-// [WithOrigins]), and on loopback connections also what is for another host (see
-// [WithHosts]), on every route.
+// Pages of other sites must not call functions on the loopback address of the browser's
+// machine. So, on every route, a server refuses a browser's request from a page of another site
+// (see [WithOrigins]). On loopback connections it also refuses requests for other hosts (see
+// [WithHosts]).
 //
 // Make one with [NewServer]. Its methods may be called concurrently.
 type Server struct {
@@ -30,13 +30,13 @@ type Server struct {
 	lameDuck time.Duration
 	drainers []func(ctx context.Context) error
 	state    serverState
-	drained  chan struct{} // closed once endRequests has returned
-	drainErr error         // its error: written before drained is closed, and read after
+	drained  chan struct{} // closed when the first endRequests returns
+	drainErr error         // the error of that endRequests: written before drained is closed, read after
 
-	mu       sync.Mutex      // guards what follows; never held while serving
+	mu       sync.Mutex      // guards the fields below; never held while serving
 	listener net.Listener    // nil until Listen
 	attached bool            // the router calls endRequests when it shuts down
-	draining context.Context //nolint:containedctx // that endRequests was called with; nil before
+	draining context.Context //nolint:containedctx // the context of the first endRequests; nil before it
 }
 
 // ServerOption is an option of [NewServer]. Nil options are ignored.
@@ -46,27 +46,27 @@ type serverOption func(*Server)
 
 func (o serverOption) applyServer(s *Server) { o(s) }
 
-// WithAddr sets where the server listens, as host:port. Without a host it is
-// 127.0.0.1; to be reached from other machines, name an address, or "0.0.0.0:9000"
-// for all addresses. Port 0 takes a free port. The default is 127.0.0.1:9000.
+// WithAddr sets where the server listens, as host:port. An empty host means 127.0.0.1. To be
+// reachable from other machines, give an address, or "0.0.0.0:9000" for all addresses. Port 0
+// takes a free port. The default is 127.0.0.1:9000.
 func WithAddr(addr string) ServerOption { return serverOption(func(s *Server) { s.addr = addr }) }
 
 // WithDrain sets how long [Server.Run] waits for requests and calls in flight after
 // its context has ended. The default is 30 s.
 func WithDrain(d time.Duration) ServerOption { return serverOption(func(s *Server) { s.drain = d }) }
 
-// WithLameDuck sets how long a server that is shutting down still serves while its
-// readiness is off, so that load balancers stop sending before the port closes. The
-// default is 0. It is a part of the time of [WithDrain], not added to it.
+// WithLameDuck sets how long a server that is shutting down still serves while /readyz answers
+// 503, so that load balancers stop sending requests before the port closes. The default is 0.
+// This time is a part of that of [WithDrain], not added to it.
 func WithLameDuck(d time.Duration) ServerOption {
 	return serverOption(func(s *Server) { s.lameDuck = d })
 }
 
-// WithDrainer adds a function that is called once, after the last request has ended and
-// while the router still admits calls and accepts jobs. Drainers run one after
-// the other in the order in which they are given, also after one that failed. If the
-// shutdown's context ends first, they are called with that context while the router
-// cancels what still runs. f must not call Shutdown, of the server or of its router. A
+// WithDrainer adds a function that is called once during shutdown: after the last request has
+// ended, and while the router still admits calls and accepts jobs. Drainers run one after the
+// other in the order in which they are given. An error of one does not stop the next. If the
+// context of the shutdown ends first, they are called with that ended context, while the router
+// cancels the calls that still run. f must not call Shutdown, of the server or of its router. A
 // nil f is ignored.
 func WithDrainer(f func(ctx context.Context) error) ServerOption {
 	return serverOption(func(s *Server) {
@@ -87,9 +87,9 @@ func WithTuning(f func(s *http.Server)) ServerOption {
 	})
 }
 
-// NewServer returns a server of h, or of [Handler](r) if h is nil, that shuts down
-// together with r. It does not listen yet. It panics, and names the cure, if an
-// option is impossible.
+// NewServer returns a server of h, or of [Handler](r) if h is nil, that shuts down together
+// with r. It does not listen yet. It panics if an option is impossible; the panic's text says
+// how to correct the option.
 func NewServer(r *faas.Router, h http.Handler, opts ...ServerOption) *Server {
 	if h == nil {
 		h = Handler(r)
@@ -115,7 +115,8 @@ func NewServer(r *faas.Router, h http.Handler, opts ...ServerOption) *Server {
 	return s
 }
 
-// guard puts the server's door in front of all routes.
+// guard returns a handler that lets only those requests through to h that the server's door
+// allows.
 func (s *Server) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.door.checks(w, r, isLoopback(r.Context(), r), func(p *Problem) { p.ServeHTTP(w, r) }) {
@@ -124,8 +125,8 @@ func (s *Server) guard(h http.Handler) http.Handler {
 	})
 }
 
-// Listen opens the server's port and returns its address. [Server.Run] does it too;
-// call Listen before it to learn the address first. It is idempotent.
+// Listen opens the server's port and returns its address. [Server.Run] also opens the port;
+// call Listen before Run to learn the address first. Later calls return the same address.
 func (s *Server) Listen() (net.Addr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,15 +147,15 @@ func (s *Server) Listen() (net.Addr, error) {
 	return s.listener.Addr(), nil
 }
 
-// Run listens and serves until ctx ends or the router shuts down. If ctx ends it shuts
-// the router down, and with it this server, for as long as [WithDrain] says. If another
-// part of the program has called [faas.Router.Shutdown], the context given there bounds
-// the drain until ctx ends. In both cases Run returns once the router has shut down.
+// Run listens and serves until ctx ends or the router shuts down. When ctx ends, Run shuts down
+// the router and this server, and waits for at most the time of [WithDrain]. If another part of
+// the program calls [faas.Router.Shutdown], the context of that call bounds the drain. In both
+// cases Run returns once the router has shut down.
 //
-// It returns nil if everything ended well; otherwise the error says what could not be
-// served, drained or flushed. It Is [faas.ErrClosed] if the router had shut down before
-// Run was called, and ctx had not ended. If the port can't be opened, the router is left
-// alone.
+// It returns nil if everything ended well. Otherwise the error says what could not be served,
+// drained or flushed. It Is [faas.ErrClosed] if the router had shut down before Run was called,
+// and ctx had not ended. If the port can't be opened, Run returns the error and does not shut
+// the router down.
 func (s *Server) Run(ctx context.Context) error {
 	if _, err := s.Listen(); err != nil {
 		return err
@@ -170,10 +171,10 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.serve(ctx)
 }
 
-// serve runs the HTTP server on its own goroutine until ctx ends or Serve returns, and
-// shuts down in both cases. Serve returns if it fails, or because the port was closed by
-// Shutdown, this server's or the router's. The channel has room for the error of Serve,
-// so that its goroutine ends even when this one does not receive yet.
+// serve runs the HTTP server on a goroutine of its own until ctx ends or Serve returns, and
+// then shuts down. Serve returns if it fails, or when Shutdown (of this server or of the
+// router) closes the port. The channel served has room for one error, so that the goroutine of
+// Serve ends even while this goroutine is not receiving.
 func (s *Server) serve(ctx context.Context) error {
 	s.mu.Lock()
 	l := s.listener

@@ -7,20 +7,22 @@ import (
 	"time"
 )
 
-// cancelGrace is how long clients have to receive their answers after the router has
-// canceled their calls.
+// cancelGrace is how long clients have to receive their answers after the router has canceled
+// their calls.
 const cancelGrace = time.Second
 
-// Shutdown ends the server and its router in this order: readiness goes off, the
-// port closes, requests in flight end, the drainers run, the router shuts down. It does so
-// by calling [faas.Router.Shutdown], which ends all servers of the router at the same
-// time: the order is the same if another part of the program calls that. The server ends
-// once, however many call, and each caller gets its errors.
+// Shutdown ends the server and its router in this order: /readyz answers 503, the port closes,
+// requests in flight end, the drainers run, the router shuts down. It calls
+// [faas.Router.Shutdown], which ends all servers of the router at the same time. So the order
+// is the same if another part of the program calls [faas.Router.Shutdown]. Shutdown may be
+// called several times and concurrently: the server ends once, and each caller gets the errors
+// of that end.
 //
-// If ctx ends first, the router cancels the calls that run. Their clients get an answer:
-// Shutdown waits up to a second longer for them, and up to another for the drainers. The
-// error says what had not ended. A hook of the router must not call Shutdown: it would
-// wait for itself, so the error Is [faas.ErrInput] there, as the router's is.
+// If ctx ends first, the router cancels the calls that still run, and their clients get an
+// answer. Shutdown then waits up to a second longer for these answers, and up to another second
+// for the drainers. The error says what had not ended. A hook of the router must not call
+// Shutdown, which would wait for that hook: there Shutdown returns an error that Is
+// [faas.ErrInput].
 func (s *Server) Shutdown(ctx context.Context) error {
 	var err error
 	if s.attach() != nil { // the router is closed, and will not call endRequests
@@ -29,8 +31,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.finish(errors.Join(err, s.router.Shutdown(ctx)))
 }
 
-// attach has the router call endRequests when it shuts down. Its error says that the
-// router is about to, or has.
+// attach makes the router call endRequests when the router shuts down. It returns an error if
+// the router is shutting down or has shut down.
 func (s *Server) attach() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,9 +48,9 @@ func (s *Server) attach() error {
 	return err
 }
 
-// endRequests takes the server from the network, waits for its requests, and runs the
-// drainers. It closes s.drained by return, panic and Goexit alike. Only the first call
-// does all that; the others wait for it until ctx ends.
+// endRequests closes the port, waits for the requests, and runs the drainers. Only the first
+// call does this. Other calls wait for the first until ctx ends. The first call closes
+// s.drained however it ends: by return, panic or Goexit.
 func (s *Server) endRequests(ctx context.Context) error {
 	if !s.beginDraining(ctx) {
 		select {
@@ -71,9 +73,9 @@ func (s *Server) endRequests(ctx context.Context) error {
 	return s.drainErr
 }
 
-// awaitRequests closes the port and waits for the requests. When ctx ends, the router's
-// Shutdown no longer waits for this function, and cancels their calls: those that are
-// not answered cancelGrace later are cut off.
+// awaitRequests closes the port and waits for the requests. If ctx ends first, the router's
+// Shutdown stops waiting for this function and cancels the calls. Then the requests have
+// cancelGrace to be answered, and awaitRequests closes the connections of the rest.
 func (s *Server) awaitRequests(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err == nil {
@@ -97,8 +99,8 @@ func (s *Server) beginDraining(ctx context.Context) (first bool) {
 	return true
 }
 
-// closeListener closes a port that is open but not served yet. [http.Server.Shutdown]
-// closes only the ports that Serve has been called with.
+// closeListener closes a port that Listen has opened and Serve has not served yet:
+// [http.Server.Shutdown] closes only ports that were given to Serve.
 func (s *Server) closeListener() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,10 +113,10 @@ func (s *Server) closeListener() error {
 	return nil
 }
 
-// finish completes a Shutdown after that of the router has returned err. It waits until
-// endRequests has returned, because the router's Shutdown stops waiting when its context
-// ends. endRequests then has cancelGrace to answer its requests, and as long again for
-// its drainers. finish adds the error of endRequests, unless err has it already.
+// finish ends a Shutdown; err is the result of the router's Shutdown. finish waits until
+// endRequests has returned, because the router's Shutdown stops waiting when its context ends.
+// endRequests then has cancelGrace to answer its requests, and cancelGrace again for its
+// drainers. finish adds the error of endRequests to err, unless err contains it already.
 func (s *Server) finish(err error) error {
 	s.mu.Lock()
 	begun := s.draining != nil
@@ -129,16 +131,16 @@ func (s *Server) finish(err error) error {
 		if s.drainErr != nil && !errors.Is(err, s.drainErr) {
 			return errors.Join(err, s.drainErr)
 		}
-	case <-limit.C: // err says that the server's function has not returned
+	case <-limit.C: // err, from the router, says that endRequests has not returned
 	}
 	return err
 }
 
-// lastContext returns the context of Run's Shutdown. It ends WithDrain's time after ctx
-// has ended or, if Serve has failed before that, WithDrain's time from now. If another
-// Shutdown has closed the port, it also ends when the context of that one has, cancelGrace
-// later: a program often ends that context as soon as its Shutdown has returned, and this
-// must not cut Run's Shutdown off.
+// lastContext returns the context of the Shutdown that Run calls. It ends s.drain after ctx has
+// ended. If Serve has failed before that, it ends s.drain from now. If another Shutdown has
+// closed the port, it also ends cancelGrace after the context of that Shutdown has. It waits
+// for cancelGrace because a program often ends that context as soon as its Shutdown has
+// returned, and this must not cut off the Shutdown of Run.
 func (s *Server) lastContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	s.mu.Lock()
 	other := s.draining
