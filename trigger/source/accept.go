@@ -11,7 +11,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// carry takes an item to its end, on a goroutine of its own.
+// carry gives an item's job to the queue, waits for its end if the queue is not durable, and
+// finishes the item. It is the main function of the item's goroutine.
 func (d *Driver) carry(t *taken) {
 	job, err := d.accept(t)
 	if err == nil && !Durable(d.router.JobQueue()) {
@@ -20,7 +21,7 @@ func (d *Driver) carry(t *taken) {
 	d.close(t, err)
 }
 
-// close finishes an item with what has become of it.
+// close finishes an item, and counts it by err.
 func (d *Driver) close(t *taken, err error) {
 	switch {
 	case err == nil:
@@ -33,7 +34,7 @@ func (d *Driver) close(t *taken, err error) {
 	}
 }
 
-// accept gives an item's job to the queue, after those before it that have its order key.
+// accept gives an item's job to the queue, after the earlier items with the same order key.
 func (d *Driver) accept(t *taken) (*faas.Job[[]byte], error) {
 	defer d.order.leave(t.turn)
 	if !t.turn.await(t.ctx) {
@@ -55,8 +56,8 @@ func (d *Driver) accept(t *taken) (*faas.Job[[]byte], error) {
 	return job, err
 }
 
-// send gives a job to the queue by once, again and again while that has no room or fails. The job
-// has its ID before, so that to repeat it is safe.
+// send calls once, which gives a job to the queue, and repeats that while the queue has no room
+// or fails. Repeating it is safe because the job already has its ID.
 func (d *Driver) send(ctx context.Context, function string, once func() (*faas.Job[[]byte], error)) (*faas.Job[[]byte], error) {
 	for failures := 1; ; failures++ {
 		job, err := once()
@@ -73,15 +74,16 @@ func (d *Driver) send(ctx context.Context, function string, once func() (*faas.J
 	}
 }
 
-// after returns how long to wait until a job that was not accepted may be, or why it never will be.
+// after decides what to do about a job that the queue has refused with err. It returns how long
+// to wait before the next try, or an error if no try can succeed.
 func (d *Driver) after(err error, function string, failures int) (time.Duration, error) {
 	wait := d.set.restart.wait(failures)
 	var e *faas.Error
 	if !errors.As(err, &e) {
-		return wait, nil // the queue has failed
+		return wait, nil // the queue itself has failed
 	}
 	switch {
-	case errors.Is(err, faas.ErrClosed): // by Close, which tells nothing to the driver
+	case errors.Is(err, faas.ErrClosed): // Router.Close does not stop the driver
 		d.stop()
 		return 0, ErrStopped
 	case errors.Is(err, faas.ErrType), errors.Is(err, faas.ErrName):
@@ -93,11 +95,11 @@ func (d *Driver) after(err error, function string, failures int) (time.Duration,
 	return max(wait, e.RetryAfter), nil
 }
 
-// isRejected reports whether a job that was refused so will be refused each time.
+// isRejected reports whether a job that was refused for this reason will always be refused.
 func (d *Driver) isRejected(why faas.Kind, function string) bool {
 	switch why {
 	case faas.KindNotFound:
-		if function != d.set.function { // the driver's own was there: it will come again
+		if function != d.set.function { // the function of To was there when the driver began, so it is expected back
 			return true
 		}
 	case faas.KindDenied, faas.KindInvalid, faas.KindTooLarge, faas.KindNesting:
@@ -109,8 +111,9 @@ func (d *Driver) isRejected(why faas.Kind, function string) bool {
 
 func rejected(err error) error { return fmt.Errorf("%w: %w", ErrRejected, err) }
 
-// settled waits until a job is settled. Once the driver is told to stop, it gives up a job that is
-// to be tried again later: that may take hours, and the router's Shutdown does not wait for it.
+// settled waits until a job is settled. After Stop it does not wait for a job that is to be
+// tried again later: that may take hours, and the router's Shutdown does not wait for it
+// either.
 func (d *Driver) settled(ctx context.Context, job *faas.Job[[]byte]) error {
 	_, err := job.Wait(d.running)
 	var ended *faas.JobError
@@ -123,7 +126,7 @@ func (d *Driver) settled(ctx context.Context, job *faas.Job[[]byte]) error {
 	return d.settledSoon(ctx, job.ID())
 }
 
-// settledSoon waits as long as the job runs, or may run at once.
+// settledSoon waits until a job is settled, for as long as the job runs or could run at once.
 func (d *Driver) settledSoon(ctx context.Context, id uuid.UUID) error {
 	queue := d.router.JobQueue()
 	rec, err := queue.Get(ctx, id)
@@ -142,8 +145,9 @@ func (d *Driver) settledSoon(ctx context.Context, id uuid.UUID) error {
 	}
 }
 
-// waits reports whether a job that does not run waits for a time, or for another job of its order
-// key, which may wait for one. The router's Shutdown waits for neither.
+// waits reports whether a job that does not run waits for its time, or for another job of its
+// order key, which may be waiting for its own time. The router's Shutdown does not wait in
+// these cases.
 func waits(rec *faas.JobRecord) bool {
 	now := time.Now()
 	return rec.NotBefore.After(now) || rec.Due.After(now) || rec.KeyHolder != uuid.Nil

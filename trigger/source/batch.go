@@ -16,48 +16,53 @@ type Batch[In any] struct {
 
 // BatchItem is one item of a batch.
 type BatchItem[In any] struct {
-	ID    string `json:"id"`    // unique in its batch; the source's, or one of the driver's for an item without
+	ID    string `json:"id"`    // unique in its batch: the item's ID, or one that the driver has made
 	Input In     `json:"input"` // decoded from the item's payload
 }
 
-// Failed are the IDs of the items of a batch that have failed; all others have succeeded. As JSON it
-// is AWS Lambda's {"batchItemFailures":[{"itemIdentifier":"…"},…]}.
+// Failed is the list of the IDs of the items in a batch that have failed. All other items have
+// succeeded. As JSON it is AWS Lambda's {"batchItemFailures":[{"itemIdentifier":"…"},…]}.
 type Failed []string
 
-// BatchHandler takes a batch. With an error, a panic or a timeout all items have failed, and with
-// Failed those that it names; an ID that the batch does not have stands for all.
+// BatchHandler handles a batch. If it returns an error, panics or times out, all items have
+// failed. If it returns Failed, the items that Failed names have failed; an ID that is not in
+// the batch means that all have failed.
 type BatchHandler[In any] func(ctx context.Context, batch Batch[In]) (Failed, error)
 
-// RegisterBatch is faas.Register for a function that takes batches, with [WithFailures] among its
-// options. The codec must be JSON, which is the default. It panics as Register does.
+// RegisterBatch is faas.Register for a function that takes batches. It adds [WithFailures] to
+// the options. The codec must be JSON, which is the default. RegisterBatch panics as Register
+// does.
 func RegisterBatch[In any](r *faas.Router, name string, h BatchHandler[In], opts ...faas.FunctionOption) *faas.Function[Batch[In], Failed] {
 	return faas.Register(r, name, faas.Handler[Batch[In], Failed](h), append([]faas.FunctionOption{WithFailures()}, opts...)...)
 }
 
-// WithFailures has the function's answer to a batch read as AWS Lambda reads it (Developer Guide,
-// "Implementing partial batch responses"): no answer, null, {}, and batchItemFailures that is null
-// or empty, mean that all items have succeeded; so does an answer of another shape not: it, an entry without
-// itemIdentifier, and an identifier that is empty or that the batch does not have, mean that all
-// have failed. RegisterBatch has it already. A function of faas.Register with a [Batch] as its input and
-// an answer of its own type needs it.
+// WithFailures makes the router read the function's answer to a batch as AWS Lambda does
+// (Developer Guide, "Implementing partial batch responses"). All items have succeeded if there
+// is no answer, if it is null or {}, and if batchItemFailures is null or empty. All items have
+// failed if the answer has another shape, or an entry has no itemIdentifier, an empty one, or
+// one that is not in the batch. RegisterBatch adds WithFailures already. It is needed for a
+// function that is registered by faas.Register, takes a [Batch], and has an answer of its own
+// type.
 //
-// What failed is one attempt of the job, and is tried again without the others, as faas.WithRetry
-// says. When the attempts are used up each item is a job that is dead. So an item runs at most as often
-// as there are attempts. A batch that fails as a whole is tried again and then dead as a
-// whole, unless there is [WithBisect].
+// Each delivery of a batch is one attempt of its job. The items that failed are tried again
+// without the others, as faas.WithRetry says. When no attempts are left, each item that failed
+// becomes a dead job of its own. So an item runs at most as often as there are attempts. A
+// batch that fails as a whole is tried again as a whole, and is then one dead job, unless
+// [WithBisect] is set.
 func WithFailures() faas.FunctionOption { return batches(false) }
 
-// WithBisect is WithFailures, and has a batch that fails as a whole split into halves when its attempts are
-// used up, and these again, down to single items: so that one item which fails its
-// batch, for example by a panic, takes none of the others with it. An item of a batch of n runs at most attempts × (1 +
-// ⌈log₂ n⌉) times: n = 100 and three attempts make 24.
+// WithBisect is WithFailures, and splits a batch that fails as a whole. When its attempts are
+// used up, the batch is split into halves. A half whose attempts are used up is split too, down
+// to single items. So if one item fails its batch, for example by a panic, the others still
+// succeed. An item of a batch of n runs at most attempts × (1 + ⌈log₂ n⌉) times: for n = 100 and
+// three attempts, 24 times.
 func WithBisect() faas.FunctionOption { return batches(true) }
 
 func batches(bisect bool) faas.FunctionOption {
 	return faas.WithBatches(faas.Batches{Failed: failedOf, Pick: pick, Bisect: bisect})
 }
 
-// MarshalJSON encodes the answer as AWS Lambda has it.
+// MarshalJSON encodes the answer in the format of AWS Lambda.
 func (f Failed) MarshalJSON() ([]byte, error) {
 	answer := lambdaAnswer{Failures: make([]lambdaFailure, len(f))}
 	for i, id := range f {
@@ -66,7 +71,7 @@ func (f Failed) MarshalJSON() ([]byte, error) {
 	return json.Marshal(answer)
 }
 
-// UnmarshalJSON decodes such an answer.
+// UnmarshalJSON decodes an answer in the format of AWS Lambda.
 func (f *Failed) UnmarshalJSON(data []byte) error {
 	var answer lambdaAnswer
 	if err := json.Unmarshal(data, &answer); err != nil {
@@ -88,7 +93,7 @@ type (
 	}
 )
 
-// encodesBytes reports whether the inputs are bytes, which JSON has in base64.
+// encodesBytes reports whether the inputs are of type []byte, which JSON encodes as base64.
 func (Batch[In]) encodesBytes() bool {
 	_, ok := any(new(In)).(*[]byte)
 	return ok
@@ -99,7 +104,8 @@ type rawBatch struct {
 	Items []json.RawMessage `json:"items"`
 }
 
-// pick makes a batch of some of the items of another.
+// pick makes a batch of those items of another whose indexes are given. It returns nil if it
+// can't.
 func pick(input []byte, items []int) []byte {
 	var all, some rawBatch
 	if json.Unmarshal(input, &all) != nil {
@@ -118,11 +124,12 @@ func pick(input []byte, items []int) []byte {
 	return data
 }
 
-// failedOf reads which items failed from a function's answer. nil: none.
+// failedOf returns the indexes of the items that failed, according to a function's answer. Nil
+// means none, and an index of -1 means all.
 func failedOf(input, output []byte) []int {
 	ids, err := failuresIn(output)
 	if err != nil {
-		return []int{-1} // all
+		return []int{-1} // all have failed
 	}
 	if len(ids) == 0 {
 		return nil
@@ -134,7 +141,7 @@ func failedOf(input, output []byte) []int {
 	return indexesOf(ids, batch.Items)
 }
 
-// indexesOf returns where the items with these IDs are; -1: nowhere.
+// indexesOf returns the indexes of the items with these IDs; -1 for an ID that no item has.
 func indexesOf(ids []string, items []BatchItem[json.RawMessage]) []int {
 	at := make(map[string]int, len(items))
 	for i, item := range items {
@@ -149,8 +156,9 @@ func indexesOf(ids []string, items []BatchItem[json.RawMessage]) []int {
 
 var errMalformed = errors.New("no partial batch response")
 
-// failuresIn reads the identifiers of an answer. Names are compared exactly: encoding/json would
-// take ItemIdentifier for itemIdentifier, and Lambda does not.
+// failuresIn reads the identifiers in an answer. It decodes into maps so that names are
+// compared exactly: with a struct, encoding/json would accept ItemIdentifier for
+// itemIdentifier, and Lambda does not.
 func failuresIn(output []byte) ([]string, error) {
 	if len(output) == 0 {
 		return nil, nil

@@ -14,46 +14,46 @@ import (
 	"github.com/inproc/faas"
 )
 
-// batcher puts a driver's items into batches.
+// batcher collects a driver's items in batches, and sends the batches.
 type batcher struct {
 	d      *Driver
-	most   int  // bytes of a batch
-	base64 bool // the inputs are bytes
+	most   int  // the largest size of a batch, in bytes
+	base64 bool // the inputs are of type []byte
 
 	mu   sync.Mutex // guards open
 	open map[batchKey]*openBatch
 }
 
-// batchKey is what the items of a batch have in common.
+// batchKey is what all items of a batch have in common.
 type batchKey struct {
 	function, tenant string
 	priority         int
 }
 
-// openBatch is a batch that takes items.
+// openBatch is a batch that still takes items. batcher.mu guards it.
 type openBatch struct {
 	key   batchKey
 	items []*taken
-	have  map[string]bool // the IDs
+	have  map[string]bool // the IDs of its items
 	data  []json.RawMessage
-	size  int         // bytes
-	timer *time.Timer // sends it when its window has passed
+	size  int         // of its JSON, in bytes
+	timer *time.Timer // sends the batch when its window has passed
 }
 
-// The length of a batch's JSON around its items, and of an item's comma.
+// The length of a batch's JSON without its items, and of the comma after an item.
 const (
 	aroundItems = len(`{"items":[]}`)
 	aroundItem  = len(`,`)
 )
 
-// newBatcher returns nil if the function does not take batches.
+// newBatcher returns the batcher for a function, or nil if the function does not take batches.
 func newBatcher(d *Driver, sig *faas.Signature) (*batcher, error) {
 	in, ok := reflect.TypeAssert[interface{ encodesBytes() bool }](reflect.Zero(sig.In))
 	switch {
 	case !ok && d.set.size > 0:
-		return nil, fmt.Errorf("source: %w: WithBatch, and %q takes no source.Batch; register it by RegisterBatch", faas.ErrType, sig.Name)
+		return nil, fmt.Errorf("source: %w: WithBatch needs a function that takes a source.Batch, and %q does not; register it by RegisterBatch", faas.ErrType, sig.Name)
 	case !ok:
-		return nil, nil //nolint:nilnil // there is none
+		return nil, nil //nolint:nilnil // the function takes no batches
 	case sig.ContentType != "application/json":
 		return nil, fmt.Errorf("source: %w: batches are JSON, and the codec of %q makes %s", faas.ErrType, sig.Name, sig.ContentType)
 	}
@@ -61,7 +61,8 @@ func newBatcher(d *Driver, sig *faas.Signature) (*batcher, error) {
 	return &batcher{d: d, most: sig.MaxIn, base64: in.encodesBytes(), open: map[batchKey]*openBatch{}}, nil
 }
 
-// add puts an item into the batch of its function and tenant, and sends that if it is full.
+// add puts an item into the open batch of its function, tenant and priority, and sends the
+// batch if it is full.
 func (b *batcher) add(t *taken) {
 	t.ID = cmp.Or(t.ID, t.job.String())
 	data, err := b.encode(t)
@@ -72,7 +73,7 @@ func (b *batcher) add(t *taken) {
 	b.put(t, data)
 }
 
-// put is add for an item that was encoded.
+// put is the rest of add, for an encoded item.
 func (b *batcher) put(t *taken, data json.RawMessage) {
 	key := batchKey{t.Function, t.Tenant, t.Priority}
 	b.mu.Lock()
@@ -92,7 +93,7 @@ func (b *batcher) put(t *taken, data json.RawMessage) {
 	}
 }
 
-// begin opens a batch. It is called with b.mu held.
+// begin opens a batch. b.mu is held.
 func (b *batcher) begin(key batchKey) *openBatch {
 	o := &openBatch{key: key, have: map[string]bool{}, size: aroundItems}
 	b.open[key] = o
@@ -110,10 +111,10 @@ func (b *batcher) encode(t *taken) (json.RawMessage, error) {
 		}
 		input = text
 	}
-	return json.Marshal(BatchItem[json.RawMessage]{ID: t.ID, Input: input}) // an error: it is no JSON
+	return json.Marshal(BatchItem[json.RawMessage]{ID: t.ID, Input: input}) // fails if the payload is not JSON
 }
 
-// timeUp sends a batch whose window has passed, unless it was sent.
+// timeUp sends a batch whose window has passed, unless it has been sent.
 func (b *batcher) timeUp(o *openBatch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -122,7 +123,7 @@ func (b *batcher) timeUp(o *openBatch) {
 	}
 }
 
-// flush sends all open batches: the driver takes no more items.
+// flush sends all open batches, because the driver takes no more items.
 func (b *batcher) flush() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,14 +132,15 @@ func (b *batcher) flush() {
 	}
 }
 
-// send closes a batch, and has it sent by a goroutine of its own. It is called with b.mu held.
+// send closes a batch, and starts a goroutine that sends it. b.mu is held.
 func (b *batcher) send(o *openBatch) {
 	delete(b.open, o.key)
 	o.timer.Stop()
 	go b.d.carryBatch(o)
 }
 
-// carryBatch takes a batch to its end.
+// carryBatch gives a batch's job to the queue, waits for its end if need be, and finishes its
+// items.
 func (d *Driver) carryBatch(o *openBatch) {
 	d.counts.batches.Add(1)
 	err := d.acceptBatch(o)
@@ -147,9 +149,9 @@ func (d *Driver) carryBatch(o *openBatch) {
 	}
 }
 
-// acceptBatch gives the job of a batch to the queue, and waits as for any job. The job's ID is new:
-// an item that comes again may be in another batch. The job has nothing of the contexts of the
-// items' Sends, which differ.
+// acceptBatch gives the job of a batch to the queue. If the queue is not durable, it waits
+// until the job is settled. The job has a new ID, since an item that comes again may be in
+// another batch. The job has no values of the items' Send contexts, since these may differ.
 func (d *Driver) acceptBatch(o *openBatch) error {
 	payload, err := json.Marshal(rawBatch{o.data})
 	if err != nil {
@@ -167,14 +169,15 @@ func (d *Driver) acceptBatch(o *openBatch) error {
 	return d.settledParts(ctx, job)
 }
 
-// settledParts waits until a batch is settled, and if it was split, each of its parts.
+// settledParts waits until a batch is settled. If the batch was split, it also waits for each
+// part.
 func (d *Driver) settledParts(ctx context.Context, job *faas.Job[[]byte]) error {
 	if err := d.settled(ctx, job); err != nil {
 		return err
 	}
 	info, err := job.Info(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // it is settled, and the queue has forgotten it
+		return nil //nolint:nilerr // the batch is settled, and the queue has forgotten it
 	}
 	for _, id := range info.Parts {
 		if err := d.settledParts(ctx, d.router.Job(id)); err != nil {

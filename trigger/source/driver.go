@@ -16,15 +16,15 @@ type Driver struct {
 	set    *settings
 	batch  *batcher // nil: each item is a job of its own
 
-	running context.Context //nolint:containedctx // of the source's Run and of items that wait for a place; ends with Stop
+	running context.Context //nolint:containedctx // of the source's Run, and of Sends that wait for a place; Stop ends it
 	stop    context.CancelFunc
-	working context.Context //nolint:containedctx // of items under way; ends when Stop's context does
+	working context.Context //nolint:containedctx // of the items under way; ends when Stop's context has ended first
 	abandon context.CancelFunc
 	over    chan struct{} // closed when the driver has ended
-	remove  func()        // takes Stop back from the router
+	remove  func()        // removes Stop from the router's shutdown hooks
 
 	gate   gate
-	places chan struct{} // one for each item under way
+	places chan struct{} // holds one element for each item under way
 	order  order
 	counts counters
 
@@ -32,22 +32,22 @@ type Driver struct {
 	life life
 }
 
-// life is what Info tells of the source's runs.
+// life is the state of the source's runs, for Info.
 type life struct {
 	state    State
-	since    time.Time // of the state
+	since    time.Time // when the state began
 	restarts int
 	failed   error
 	failedAt time.Time
 }
 
-// Drive starts src on a goroutine of its own, and makes a job of each item that it brings. The
-// driver ends with [Driver.Stop], with the router's Shutdown, and when src has no more items. A
-// router that is closed without Shutdown ends it at its next item.
+// Drive starts src on a goroutine of its own, and makes a job of each item that src brings.
+// Three things end the driver: [Driver.Stop], the router's Shutdown, and a src that has no more
+// items. If the router is closed without Shutdown, the driver ends at the next item.
 //
-// The function of [To] must be registered; an unknown one, and an option out of range, is an error
-// of package faas that says what to change: ErrNotFound, ErrType, ErrInput. If the router is
-// shutting down it Is ErrClosed.
+// The function of [To] must be registered. If the function is unknown or does not fit, or an
+// option is out of range, the error is one of package faas that says what to change:
+// ErrNotFound, ErrType or ErrInput. If the router is shutting down, the error Is ErrClosed.
 func Drive(r *faas.Router, src Source, opts ...Option) (*Driver, error) {
 	s := newSettings(opts)
 	if err := s.check(); err != nil {
@@ -67,7 +67,7 @@ func Drive(r *faas.Router, src Source, opts ...Option) (*Driver, error) {
 	return d, nil
 }
 
-// launch starts the driver's goroutine.
+// launch makes Stop a shutdown hook of the router, and starts the driver's goroutine.
 func (d *Driver) launch() error {
 	d.running, d.stop = context.WithCancel(context.Background())
 	d.working, d.abandon = context.WithCancel(context.Background())
@@ -86,7 +86,7 @@ func (d *Driver) launch() error {
 	return nil
 }
 
-// look looks at the function.
+// look checks the function of To, and makes the batcher if the function takes batches.
 func (d *Driver) look() error {
 	if d.set.function == "" {
 		if d.set.size > 0 {
@@ -105,21 +105,22 @@ func (d *Driver) look() error {
 	return err
 }
 
-// Pause has the sink take no more items, and returns at once. Those under way go on.
+// Pause makes the sink take no more items, and returns at once. Items under way go on.
 func (d *Driver) Pause() { d.gate.shut() }
 
-// Resume undoes Pause.
+// Resume ends a Pause.
 func (d *Driver) Resume() { d.gate.open() }
 
-// Done is closed when the driver has ended: its source has returned for good, and no item is
-// under way.
+// Done returns a channel that is closed when the driver has ended: its source has returned for
+// good, and no item is under way.
 func (d *Driver) Done() <-chan struct{} { return d.over }
 
-// Stop ends the driver, and waits for that: the source takes no more, what is under way is
-// acknowledged as it would be otherwise, and Run returns. With the queue in memory, a job that
-// waits for its next attempt is not waited for: its item is given back with [ErrStopped]. When ctx
-// ends first, so are all others, and the error Is ctx's and says what the driver still waits for.
-// It may be called again.
+// Stop ends the driver, and waits until it has ended: the source takes no more items, the items
+// under way are acknowledged as usual, and Run returns. There is one exception: with the queue
+// in memory, Stop does not wait for a job that waits for its next attempt, and its item is
+// given back with [ErrStopped]. If ctx ends first, all other items are given back too. If the
+// source does not return even then, Stop returns an error that Is ctx's and says what the
+// driver still waits for. Stop may be called again.
 func (d *Driver) Stop(ctx context.Context) error {
 	d.stop()
 	select {
@@ -133,17 +134,17 @@ func (d *Driver) Stop(ctx context.Context) error {
 		return nil
 	case <-time.After(grace):
 	}
-	return fmt.Errorf("source %q: %w, and the source has not returned, or has not taken the ends of %d items",
+	return fmt.Errorf("source %q: %w, and the source has not returned, or %d items are still under way",
 		d.set.name, context.Cause(ctx), len(d.places))
 }
 
-// grace is how long a source has to return when the time of Stop is up.
+// grace is how long a source may take to return after the context of Stop has ended.
 const grace = 100 * time.Millisecond
 
-// gate is shut while the driver is paused. The zero value is open.
+// gate makes Sends wait while the driver is paused. The zero value is open.
 type gate struct {
 	mu     sync.Mutex    // guards opened
-	opened chan struct{} // closed when it is opened; nil: it is open
+	opened chan struct{} // closed when the gate opens again; nil: the gate is open
 }
 
 func (g *gate) shut() {
@@ -163,7 +164,7 @@ func (g *gate) open() {
 	}
 }
 
-// closed returns what is closed when the gate opens, or nil if it is open.
+// closed returns the channel that is closed when the gate opens, or nil if the gate is open.
 func (g *gate) closed() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// State is what a driver does.
+// State is the state of a driver.
 type State uint8
 
-// The states. The set is closed. The zero value is that of no driver.
+// The states of a driver. The set is closed. The zero value is no state.
 const (
 	Running    State = iota + 1 // the source runs
-	Paused                      // it runs, and the sink takes nothing: see Pause
-	Restarting                  // it has failed, and will run again
-	Stopping                    // it takes no more; items are under way
+	Paused                      // the source runs, and the sink takes no items, see Driver.Pause
+	Restarting                  // the source has failed, and will be started again
+	Stopping                    // no more items are taken, and some are under way
 	Stopped                     // the driver has ended
 )
 
@@ -35,37 +35,37 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Info describes a driver at one moment. It is a copy.
+// Info describes a driver at one moment. It is a copy that the driver does not change.
 type Info struct {
 	Name     string
-	Function string // of To
+	Function string // the function of To
 	State    State
-	Since    time.Time // when the source began or failed, or the driver to stop; of Paused: when the source began
+	Since    time.Time // when the state began: the source was started or failed, or the driver was stopped; for Paused, when the source was started
 
 	Lag      Lag   // what waits in the source
-	LagError error // why the source could not tell its lag, which then is not known
+	LagError error // the error of the source's Lag, which is then not known
 
 	Restarts    int       // how often the source was started again
-	LastError   string    // why it has failed last; empty: it has not
-	LastErrorAt time.Time // zero: it has not
+	LastError   string    // the last failure of the source; empty: there was none
+	LastErrorAt time.Time // zero: there was none
 
 	UnderWay int // items that are taken and not acknowledged
 	Counts   Counts
 }
 
-// Counts are numbers of items since the driver was made.
+// Counts has the numbers of items since the driver was made.
 type Counts struct {
-	Received   uint64 // taken by the sink: each of them is one of those below, or under way
+	Received   uint64 // taken by the sink; each of these is under way, or counts as Filtered, Accepted, Rejected or Returned
 	Filtered   uint64 // left out by WithFilter, and acknowledged
-	Accepted   uint64 // acknowledged: the queue has the job, or it is settled
-	Duplicates uint64 // of the accepted: the queue had their job before
+	Accepted   uint64 // acknowledged because the queue has accepted the job, or the job is settled
+	Duplicates uint64 // those of Accepted whose job the queue had already
 	Rejected   uint64 // see ErrRejected
 	Returned   uint64 // given back with ErrStopped
-	Batches    uint64 // that were sent
+	Batches    uint64 // batches that were sent
 }
 
-// Info describes the driver. It asks the source for its lag, and so takes as long as that, at most
-// until ctx ends; with a context that has ended it does not ask.
+// Info returns the state of the driver. It calls the source's Lag, and waits for the result at most
+// until ctx ends. If ctx has ended already, Info does not call Lag.
 func (d *Driver) Info(ctx context.Context) Info {
 	lag, err := d.lag(ctx)
 	d.mu.Lock()
@@ -84,7 +84,7 @@ func (d *Driver) Info(ctx context.Context) Info {
 	return info
 }
 
-// counters are what Info reads while items come and go.
+// counters are the driver's counts. The driver's goroutines change them while Info reads them.
 type counters struct {
 	received, filtered, accepted, duplicates, rejected, returned, batches atomic.Uint64
 	underWay                                                              atomic.Int64
@@ -93,6 +93,6 @@ type counters struct {
 func (c *counters) read() Counts {
 	return Counts{
 		Filtered: c.filtered.Load(), Accepted: c.accepted.Load(), Duplicates: c.duplicates.Load(), Rejected: c.rejected.Load(),
-		Returned: c.returned.Load(), Batches: c.batches.Load(), Received: c.received.Load(), // last: it is no less than their sum
+		Returned: c.returned.Load(), Batches: c.batches.Load(), Received: c.received.Load(), // last: it is not less than the sum of the others
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/inproc/faas"
 )
 
-// lag asks the source. A source that panics has an unknown lag; one that does not heed ctx is
-// left behind.
+// lag calls the source's Lag on a goroutine of its own. If Lag panics, the lag is unknown. If
+// Lag does not return when ctx ends, lag returns without it.
 func (d *Driver) lag(ctx context.Context) (Lag, error) {
 	unknown := Lag{Items: -1, Age: -1}
 	if err := ctx.Err(); err != nil {
 		return unknown, err
 	}
-	got := make(chan lagAnswer, 1) // so that a late answer holds no goroutine
+	got := make(chan lagAnswer, 1) // buffered, so that a late answer does not block the goroutine
 	go d.askLag(ctx, got)
 	select {
 	case a := <-got:
@@ -27,7 +27,7 @@ func (d *Driver) lag(ctx context.Context) (Lag, error) {
 	}
 }
 
-// lagAnswer is what a source has answered.
+// lagAnswer is what the source's Lag has returned.
 type lagAnswer struct {
 	lag Lag
 	err error

@@ -8,8 +8,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// live is the driver's goroutine: it runs the source again and again until that has no more
-// items or the driver is stopped, and waits for what is under way then.
+// live is the driver's goroutine. It runs the source again and again, until the source has no
+// more items or the driver is stopped, and then waits for the items under way.
 func (d *Driver) live() {
 	defer d.end()
 	for failures := 1; ; failures++ {
@@ -30,10 +30,11 @@ func (d *Driver) live() {
 	}
 }
 
-// end waits until nothing is under way. Then no goroutine of the driver is left.
+// end waits until no item is under way, and closes d.over. No goroutine of the driver is left
+// then.
 func (d *Driver) end() {
 	d.become(Stopping)
-	for range cap(d.places) { // a place is given back when its item has ended
+	for range cap(d.places) { // once all places can be taken, no item has one
 		d.places <- struct{}{}
 	}
 	d.stop()
@@ -43,8 +44,8 @@ func (d *Driver) end() {
 	close(d.over)
 }
 
-// runOnce runs the source until it returns, panics or ends its goroutine, which therefore is
-// one of its own.
+// runOnce runs the source until it returns, panics or ends its goroutine. The source has a
+// goroutine of its own, so that a Goexit does not end the driver's.
 func (d *Driver) runOnce() error {
 	err := errExited
 	over := make(chan struct{})
@@ -63,7 +64,7 @@ func (d *Driver) runOnce() error {
 
 var errExited = errors.New("the source ended its goroutine without returning")
 
-// fail notes that the source has failed, and tells it.
+// fail notes and logs that the source has failed.
 func (d *Driver) fail(err error, wait time.Duration) {
 	d.mu.Lock()
 	d.life.state, d.life.since = Restarting, time.Now()
@@ -72,7 +73,7 @@ func (d *Driver) fail(err error, wait time.Duration) {
 	d.set.log.Error("source failed", "source", d.set.name, "error", err, "again_after", wait)
 }
 
-// restart notes that the source runs again.
+// restart notes that the source is started again.
 func (d *Driver) restart() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

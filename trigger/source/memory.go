@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// Memory is a [Source] of items that the program itself puts in: for tests, and as an example of
-// how to write one. It forgets an item when it is acknowledged or rejected, and brings it again if
-// it was given back. The zero value is ready to use, and all methods may be called concurrently.
+// Memory is a [Source] of items that the program itself puts in. It is for tests, and an
+// example of a Source. It forgets an item that is acknowledged or rejected, and brings an item
+// again that was given back. The zero value is ready to use. All methods may be called
+// concurrently.
 type Memory struct {
 	mu       sync.Mutex    // guards what follows
 	kept     []*keptItem   // not acknowledged, in the order of Put
-	rejected []Item        // given back with ErrRejected
-	more     chan struct{} // closed when an item has come or come back; nil: nothing waits for it
-	ended    bool          // by End
+	rejected []Item        // the items that came back with ErrRejected
+	more     chan struct{} // closed when an item is there to be sent, or End was called; nil: nothing waits
+	ended    bool          // End was called
 }
 
 // keptItem is an item that is not acknowledged.
@@ -36,7 +37,7 @@ func (m *Memory) Put(items ...Item) {
 	m.wake()
 }
 
-// End says that there will be no more items: Run returns when all are acknowledged.
+// End declares that no more items will be put in: Run returns when all are acknowledged.
 func (m *Memory) End() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,14 +45,14 @@ func (m *Memory) End() {
 	m.wake()
 }
 
-// Len is how many items are not acknowledged.
+// Len returns how many items are not acknowledged.
 func (m *Memory) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.kept)
 }
 
-// Rejected returns the items that were rejected, in the order in which they were.
+// Rejected returns the items that were rejected, in the order of their rejection.
 func (m *Memory) Rejected() []Item {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -74,7 +75,7 @@ func (m *Memory) Run(ctx context.Context, sink Sink) error {
 	}
 }
 
-// await waits for an item that the sink does not have; nil: there will be none.
+// await waits for an item that the sink does not have. It returns nil if there will be none.
 func (m *Memory) await(ctx context.Context) (*keptItem, error) {
 	for {
 		k, more, over := m.next()
@@ -99,7 +100,7 @@ func (m *Memory) Lag(context.Context) (Lag, error) {
 	return Lag{Items: int64(len(m.kept)), Age: time.Since(m.kept[0].since)}, nil
 }
 
-// restart makes all that is kept new: a Run before this one has taken some, and is over.
+// restart marks all kept items as not taken: the sink of an earlier Run had taken some.
 func (m *Memory) restart() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +110,7 @@ func (m *Memory) restart() {
 }
 
 // next takes the first item that the sink does not have. If there is none, more is closed when
-// there may be, and over tells that there will be none.
+// that may have changed. over means that there will be no more items.
 func (m *Memory) next() (k *keptItem, more <-chan struct{}, over bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -125,7 +126,7 @@ func (m *Memory) next() (k *keptItem, more <-chan struct{}, over bool) {
 	return nil, m.more, m.ended && len(m.kept) == 0
 }
 
-// done takes the end of an item.
+// done handles the end of an item: err is what the sink passes to the item's done.
 func (m *Memory) done(k *keptItem, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -149,7 +150,7 @@ func (m *Memory) forget(k *keptItem, rejected bool) {
 	}
 }
 
-// wake tells Run that something has changed. It is called with m.mu held.
+// wake wakes a Run that waits. m.mu is held.
 func (m *Memory) wake() {
 	if m.more != nil {
 		close(m.more)
@@ -157,7 +158,8 @@ func (m *Memory) wake() {
 	}
 }
 
-// memoryRun is one Run: it returns when the sink has told the end of all that it has taken.
+// memoryRun is one Run, which returns only after done was called for all items that it has
+// sent.
 type memoryRun struct {
 	m     *Memory
 	taken sync.WaitGroup

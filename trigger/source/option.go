@@ -18,7 +18,7 @@ type settings struct {
 	function    string
 	filters     []pattern.Pattern
 	concurrency int
-	size        int // 0: no WithBatch
+	size        int // the items of a batch; 0: without WithBatch
 	window      time.Duration
 	restart     backoff
 	log         *slog.Logger
@@ -37,46 +37,51 @@ func newSettings(opts []Option) *settings {
 	return s
 }
 
-// To names the function that the items start, with or without a version; the name is resolved
-// again for each delivery. An item's own Function goes before it.
+// To names the function that the items start, with or without a version. The name is resolved
+// again for each delivery. An item with a Function of its own starts that one instead.
 func To(function string) Option { return func(s *settings) { s.function = function } }
 
-// WithName names the driver: in Info, in logs, as the Door of its calls, and in the IDs of its
-// jobs. So two drivers whose items have the same IDs and are not the same need two names, and the
-// name must stay as it is from one process to the next. Default: the function of [To].
+// WithName names the driver. The name appears in Info, in logs, as the Door of its calls, and
+// goes into the IDs of its jobs. So two drivers need different names if their items may have
+// the same IDs and are different items. The name must be the same in each run of the program.
+// The default is the function of [To].
 func WithName(name string) Option { return func(s *settings) { s.name = name } }
 
 // WithFilter leaves out the items whose payload does not match: they are acknowledged and start
-// nothing. A payload that is no JSON object matches nothing. With several filters one has to match,
-// as on AWS Lambda.
+// nothing. A payload that is not a JSON object matches no filter. If there are several filters,
+// an item must match one of them, as on AWS Lambda.
 func WithFilter(p ...pattern.Pattern) Option {
 	return func(s *settings) { s.filters = append(s.filters, p...) }
 }
 
-// WithConcurrency sets how many items may be under way: taken from the source and not
-// acknowledged. Default 64. Those that wait for their batch are under way too: so n should be some times its
-// size. How many calls run at once is set by the function, see faas.WithConcurrency.
+// WithConcurrency sets how many items may be under way, which means taken from the source and
+// not acknowledged. The default is 64. Items that wait for their batch are under way too, so n
+// should be several times the size of a batch. How many calls run at once is limited by the
+// function, see faas.WithConcurrency.
 func WithConcurrency(n int) Option { return func(s *settings) { s.concurrency = n } }
 
-// WithBatch has the items of To's function go into batches: one is sent when it has size items,
-// when a further item would make it larger than the function's inputs may be (faas.WithLimits), and when its first item has
-// waited for window, which is positive. The function must be one of [RegisterBatch]; without WithBatch it
-// gets batches of one. All items of a batch have the same tenant and priority. Of Item it has ID, Payload,
-// Tenant and Priority, and nothing of the contexts of Send; an item that comes
+// WithBatch collects the items for To's function in batches. A batch is sent when it has size
+// items, when one more item would make it larger than an input of the function may be (see
+// faas.WithLimits), or when its first item has waited for window, which must be positive. The
+// function must have been registered by [RegisterBatch]; without WithBatch it gets batches of
+// one item. All items of a batch have the same tenant and priority. Of an Item, a batch uses
+// only ID, Payload, Tenant and Priority, and nothing of Send's context. An item that comes
 // again may run again in another batch.
 func WithBatch(size int, window time.Duration) Option {
 	return func(s *settings) { s.size, s.window = size, window }
 }
 
-// WithRestart sets how long a driver waits before it starts a source again that has failed: first
-// the shortest time, twice as long each time, at most the longest; from the shortest again once the
-// source has run for the longest. The same waits are between attempts to give a job to a queue that
-// has no room. Default a second and a minute.
+// WithRestart sets how long a driver waits before it starts a failed source again: first the
+// shortest time, then twice as long after each further failure, up to the longest. When the
+// source has run for the longest time, the waits begin with the shortest again. The same waits
+// apply between tries to give a job to a queue that has no room. The defaults are a second and
+// a minute.
 func WithRestart(shortest, longest time.Duration) Option {
 	return func(s *settings) { s.restart = backoff{shortest, longest} }
 }
 
-// WithLog sets where the driver tells what goes wrong. Default slog.Default(). Nil: nowhere.
+// WithLog sets the logger for failures of the source and rejected items. The default is
+// slog.Default(). Nil means that nothing is logged.
 func WithLog(l *slog.Logger) Option {
 	return func(s *settings) {
 		if s.log = l; l == nil {
@@ -85,7 +90,7 @@ func WithLog(l *slog.Logger) Option {
 	}
 }
 
-// check returns what can't work, and the cure.
+// check returns an error that says how to mend the settings, if they can't work.
 func (s *settings) check() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("source: %w: "+format, append([]any{faas.ErrInput}, args...)...)

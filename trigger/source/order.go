@@ -5,24 +5,25 @@ import (
 	"sync"
 )
 
-// order has the items of one order key accepted in the order in which they were taken: the queue
-// of jobs runs them in the order of acceptance.
+// order makes the queue accept items of one order key in the order in which they were taken,
+// since the queue runs the jobs of a key in the order of acceptance.
 type order struct {
 	mu   sync.Mutex // guards last
 	last map[orderKey]*turn
 }
 
-// orderKey is what a key is one of: its function and tenant.
+// orderKey is an order key with its function and tenant: the same text is another key
+// elsewhere.
 type orderKey struct{ function, tenant, key string }
 
-// turn is the place of an item among those of its key.
+// turn is the place of an item among those with the same order key.
 type turn struct {
 	key    orderKey
-	before *turn // nil: it is the first
-	over   chan struct{}
+	before *turn         // the item before it, which is accepted first; nil: there is none
+	over   chan struct{} // closed when the item was accepted, or given up
 }
 
-// queue gives an item the turn after all that have the same key.
+// queue gives an item the last turn of its order key.
 func (o *order) queue(t *taken) *turn {
 	if t.OrderKey == "" {
 		return nil
@@ -35,21 +36,21 @@ func (o *order) queue(t *taken) *turn {
 	return own
 }
 
-// await waits for the turn; it is false if ctx ends before.
+// await waits for the item's turn. It returns false if ctx ends before.
 func (t *turn) await(ctx context.Context) bool {
 	if t == nil || t.before == nil {
 		return true
 	}
 	select {
 	case <-t.before.over:
-		t.before = nil // or the first of them would be kept as long as the last
+		t.before = nil // else the first turn would be kept in memory as long as the last
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-// leave lets the next one go.
+// leave ends an item's turn, and so begins the next.
 func (o *order) leave(t *turn) {
 	if t == nil {
 		return

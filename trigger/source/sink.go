@@ -12,26 +12,26 @@ import (
 	"github.com/inproc/faas"
 )
 
-// sink is what the driver's source gives its items to.
+// sink is the Sink of a driver's source.
 type sink struct{ d *Driver }
 
-// taken is an item that the sink has taken.
+// taken is an item that the sink has taken and the driver has not finished.
 type taken struct {
 	Item
 
 	job  uuid.UUID       // the ID of its job
-	ctx  context.Context //nolint:containedctx // with the values of Send's, and the end of the driver's work
-	stop func() bool     // gives ctx free
+	ctx  context.Context //nolint:containedctx // has the values of Send's context; ends with the driver's working context
+	stop func() bool     // cancels ctx
 	done func(error)
 	once sync.Once
-	turn *turn // among those of its order key; nil: it has none
+	turn *turn // the item's turn among those with its order key; nil: it has no order key
 }
 
 // Send implements Sink.
 func (s sink) Send(ctx context.Context, item Item, done func(error)) error {
 	d := s.d
 	if done == nil {
-		return fmt.Errorf("source: %w: Send needs a done", faas.ErrInput)
+		return fmt.Errorf("source: %w: Send needs a function done", faas.ErrInput)
 	}
 	if err := d.enter(ctx); err != nil {
 		return err
@@ -40,7 +40,8 @@ func (s sink) Send(ctx context.Context, item Item, done func(error)) error {
 	return nil
 }
 
-// begin sends an item on its way.
+// begin counts an item, and filters it, puts it into a batch, or starts the goroutine that
+// carries it.
 func (d *Driver) begin(t *taken) {
 	d.counts.underWay.Add(1)
 	d.counts.received.Add(1)
@@ -55,7 +56,7 @@ func (d *Driver) begin(t *taken) {
 	}
 }
 
-// enter waits until the driver takes an item, which has a place then.
+// enter waits until the driver may take an item, and takes a place for it.
 func (d *Driver) enter(ctx context.Context) error {
 	for opened := d.gate.closed(); opened != nil && d.ended(ctx) == nil; opened = d.gate.closed() {
 		select {
@@ -76,7 +77,7 @@ func (d *Driver) enter(ctx context.Context) error {
 	return d.ended(ctx)
 }
 
-// ended returns why no item is taken any more, or nil.
+// ended returns an error if no more items are taken: ErrStopped, or that of ctx.
 func (d *Driver) ended(ctx context.Context) error {
 	if d.running.Err() != nil {
 		return ErrStopped
@@ -84,7 +85,7 @@ func (d *Driver) ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// take completes an item.
+// take fills in what the item leaves out, and makes the context of its job.
 func (d *Driver) take(ctx context.Context, item Item, done func(error)) *taken {
 	item.Function = cmp.Or(item.Function, d.set.function)
 	item.Origin.Trigger, item.Origin.Door = cmp.Or(item.Origin.Trigger, "other"), cmp.Or(item.Origin.Door, d.set.name)
@@ -106,8 +107,8 @@ func (d *Driver) take(ctx context.Context, item Item, done func(error)) *taken {
 	return t
 }
 
-// finish calls done, counts the item, and gives its place back. A panic of done is the source's
-// fault, and is told.
+// finish calls done, counts the item, and frees its place. If done panics, which is a fault of
+// the source, that is logged.
 func (d *Driver) finish(t *taken, err error, count interface{ Add(uint64) uint64 }) {
 	t.once.Do(func() {
 		defer func() {
@@ -123,7 +124,7 @@ func (d *Driver) finish(t *taken, err error, count interface{ Add(uint64) uint64
 	})
 }
 
-// passes reports whether a payload is not left out.
+// passes reports whether a payload matches a filter, or there is no filter.
 func (s *settings) passes(payload []byte) bool {
 	for _, p := range s.filters {
 		if ok, err := p.MatchJSON(payload); err == nil && ok {
@@ -133,8 +134,8 @@ func (s *settings) passes(payload []byte) bool {
 	return len(s.filters) == 0
 }
 
-// JobID is the ID of the job of an item with an ID, which a driver of that name has sent: a UUIDv8
-// (RFC 9562) made of the SHA-256 of both.
+// JobID returns the ID of the job that a driver of that name makes of an item of that ID: a
+// UUIDv8 (RFC 9562) from the SHA-256 of both.
 func JobID(driver, item string) uuid.UUID {
 	return uuid.NewHash(sha256.New(), uuid.Nil, []byte("github.com/inproc/faas/trigger/source\x00"+driver+"\x00"+item), 8)
 }
