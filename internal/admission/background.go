@@ -3,16 +3,17 @@ package admission
 // Background calls are those for which no caller waits, and the calls below them. This file
 // keeps them from turning other calls, the live ones, away. They have no place in the bounded
 // queue, and the queue takes more live calls while they hold slots: as many as could run if
-// they held none. So a live call is refused for want of a place only if it would be refused
-// also without background calls, and never because of them.
+// they held none. So a full queue refuses a live call only if it would refuse the call
+// without background calls too.
 //
 // For example, a class with 2 slots and a queue of 0 runs one live and one background call.
 // Another live call waits for the slot of the background call, and one more is refused.
 
 // servedWithoutJobs returns how many of the live calls that wait, and n more of a version and a
-// tenant, would have a slot if no background call had one. A class without tenant limit or
-// without limited versions gets the exact number, and one with both an upper bound. Waiters of
-// other classes are left out: which of them would have had the slots is not known.
+// tenant, would have a slot if no background call had one. The number is exact if the class has
+// no limit for tenants, or has no versions with limits. If it has both, the number is an upper
+// bound. Waiters of other classes are left out, because it is not known which of them would
+// have had the slots.
 func (c *Class) servedWithoutJobs(v *Version, tenant string, n int) int {
 	g := c.group
 	if g.background == 0 && c.background == 0 {
@@ -22,7 +23,7 @@ func (c *Class) servedWithoutJobs(v *Version, tenant string, n int) int {
 	return max(0, min(served, c.queue.servedOfVersions(v, n), c.queue.servedOfTenants(tenant, n)))
 }
 
-// servedOfVersions is servedWithoutJobs as far as the versions' own limits go.
+// servedOfVersions is the part of servedWithoutJobs that depends on the versions' own limits.
 func (q *tenantQueues) servedOfVersions(v *Version, n int) (served int) {
 	if v.line == nil || v.line.inVersions.in == nil {
 		served = min(n, v.roomWithoutJobs())
@@ -37,7 +38,7 @@ func (q *tenantQueues) servedOfVersions(v *Version, n int) (served int) {
 	return served
 }
 
-// servedOfTenants is servedWithoutJobs as far as the limit for tenants goes.
+// servedOfTenants is the part of servedWithoutJobs that depends on the limit for tenants.
 func (q *tenantQueues) servedOfTenants(tenant string, n int) (served int) {
 	if q.limit == 0 {
 		return Unlimited
@@ -68,7 +69,8 @@ func (v *Version) roomWithoutJobs() int {
 	return n
 }
 
-// runsBehind makes h, which has not taken a slot yet, a background call. It ends under g.mu.
+// runsBehind makes h, which has not taken a slot yet, a background call. h then ends under
+// g.mu.
 func (h *Hold) runsBehind() {
 	h.background = true
 	h.phase.Store(tracked)

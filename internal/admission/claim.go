@@ -9,14 +9,15 @@ type claim struct {
 	on       *Hold
 }
 
-// claims are the claims on one call by calls of one version, in the order of arrival.
+// claims lists the waiters of one version that have a claim on the same call, in order of
+// arrival.
 type claims struct {
 	version *Version
 	waiters merged
-	next    *claims // those of another version
+	next    *claims // the list for another version
 }
 
-// claimsOf returns the claims by calls of v, and makes a list of them if there is none.
+// claimsOf returns the list of claims by calls of v. It makes the list if there is none.
 func (tr *tracking) claimsOf(v *Version) *claims {
 	for l := &tr.claims; ; l = l.next {
 		if l.version == nil {
@@ -40,9 +41,9 @@ func (tr *tracking) hasClaims() bool {
 	return false
 }
 
-// claimants yields the waiters with a claim in the order of their arrival. It leaves those
-// out that a loan alone can't help, by whole lists, so that many of them cost nothing. The
-// loop body may take the waiter that it was given out of its lists, and no other.
+// claimants yields the waiters that have a claim on the call, in order of arrival. A list of
+// claims that no loan can help is skipped as a whole, so that its waiters cost nothing. The
+// loop body may take the waiter that it was given out of its lists, and no other waiter.
 func (tr *tracking) claimants() iter.Seq[*waiter] {
 	return func(yield func(*waiter) bool) {
 		for l := &tr.claims; l != nil; l = l.next {
@@ -57,8 +58,9 @@ func (tr *tracking) claimants() iter.Seq[*waiter] {
 }
 
 // needLoan reports whether a loan could help some of the waiters. It could not if their
-// version is full and no call can lend its slot; nor if they lack neither a slot of the
-// class nor of the version, and so only one of the group.
+// version is full and no call can lend its slot. Nor could it if the class and the version
+// both have free slots and tenants have no limit: then the waiters lack only a slot of the
+// group.
 func (l *claims) needLoan() bool {
 	if l.waiters.len == 0 || !l.version.mayServe() {
 		return false
@@ -67,7 +69,8 @@ func (l *claims) needLoan() bool {
 	return c.queue.limit > 0 || !c.slots.hasRoom() || !l.version.hasRoom()
 }
 
-// oldestClaims returns the list whose next waiter came first, or nil at the end of all.
+// oldestClaims returns the list whose next waiter arrived first, or nil if all are at the
+// end.
 func (tr *tracking) oldestClaims() (oldest *merged) {
 	for l := &tr.claims; l != nil; l = l.next {
 		oldest = oldest.older(&l.waiters)
@@ -75,28 +78,29 @@ func (tr *tracking) oldestClaims() (oldest *merged) {
 	return oldest
 }
 
-// merged is the place in one of several lists of waiters. Each list is in the order of
-// arrival, and the loop over all of them visits the waiters in that order, as in a merge.
+// merged is a list of waiters, in order of arrival, with the position of a loop in it.
+// Several such lists can be visited as one: oldestClaims finds the list whose next waiter is
+// the oldest.
 type merged struct {
 	list[*waiter]
-	at *node[*waiter] // the next; nil: at the end
+	at *node[*waiter] // the next waiter; nil at the end
 }
 
-// start goes to the first waiter or, if the list is left out, to the end.
+// start sets the position to the first waiter, or to the end if the list takes no part.
 func (l *merged) start(takesPart bool) {
 	if l.at = nil; takesPart {
 		l.at = l.head
 	}
 }
 
-// step returns the next waiter, and goes on.
+// step returns the next waiter and moves the position past it.
 func (l *merged) step() *waiter {
 	w := l.at.value
 	l.at = l.at.next
 	return w
 }
 
-// older returns the list, l or m, whose next waiter came first. l may be nil.
+// older returns the list, l or m, whose next waiter arrived first. l may be nil.
 func (l *merged) older(m *merged) *merged {
 	if m.at == nil || l != nil && l.at.value.sequence < m.at.value.sequence {
 		return l
@@ -104,8 +108,8 @@ func (l *merged) older(m *merged) *merged {
 	return m
 }
 
-// claim registers w with the calls above it that could lend it a slot of its class, or of
-// its version.
+// claim adds w to the claims on each call above it that could lend it a slot of its class, or
+// of its version.
 func (w *waiter) claim() {
 	n := 0
 	for p := w.hold.parent; p != nil; p = p.parent {
@@ -116,7 +120,7 @@ func (w *waiter) claim() {
 	if n == 0 {
 		return
 	}
-	w.claims = make([]claim, 0, n) // never grows: its elements are in lists, and must not move
+	w.claims = make([]claim, 0, n) // never grows: its elements are linked into lists and must not move
 	for p := w.hold.parent; p != nil; p = p.parent {
 		if p.class() == w.hold.class() && !p.released() {
 			w.claims = append(w.claims, claim{on: p})
@@ -128,9 +132,9 @@ func (w *waiter) claim() {
 	}
 }
 
-// lacksOnlyGroup reports whether w could run if it had a slot of the group, and needs a loan
-// for that: there is no slot of its class, or of its version, that it could have for its
-// own.
+// lacksOnlyGroup reports whether w could run on a loan if it got a slot of the group. It can
+// if the slot of its class, that of its version, or both are not free, and calls above w can
+// lend what is not free.
 func (w *waiter) lacksOnlyGroup() bool {
 	h, c := w.hold, w.hold.class()
 	classFree := c.slots.hasRoom() && c.queue.belowLimit(w.queue)

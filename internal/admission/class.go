@@ -7,19 +7,19 @@ import (
 )
 
 // Class is one function's limit and its bounded queue of calls that wait. Tenants take turns
-// in the queue by the time that they use, and share its places when it is full. Each
-// tenant's calls are served by priority, then by arrival. Only a call that can borrow its
-// parent's slot of the group may pass calls that cannot. Make one with [Group.NewClass]. All
-// its methods may be called concurrently.
+// in the queue by the time that they use, and share its places when it is full. Each tenant's
+// calls are served by priority, then by arrival. Only a call that can borrow its parent's
+// slot of the group may overtake calls that cannot. Make one with [Group.NewClass]. All its
+// methods may be called concurrently.
 type Class struct {
 	slots  counter
 	group  *Group
-	base   Version      // beside the counter, see Version.Entered
+	base   Version      // stands beside slots, see Version.Entered
 	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it
 
 	// Guarded by g.mu.
-	bound           int           // of the queue: as many live calls may wait, and more while background calls have slots
-	queue           *tenantQueues // the group's empty one, which is not written to, until ownQueue is needed
+	bound           int           // how many live calls may wait; more may while background calls have slots, see background.go
+	queue           *tenantQueues // group.noQueue, which stays empty, until ownQueue makes one
 	lenders         list[*Hold]   // calls that can lend a slot of c, or of their version, to calls in queue
 	inWaiting       node[*Class]  // in group.waiting
 	uses            slotUses
@@ -27,8 +27,8 @@ type Class struct {
 	lentSlotWaiters int32 // waiters with usesLentSlot, see deadlock.go
 	candidates      int32 // deadlock candidates that wait for c
 	background      int32 // slots that background calls hold
-	hadRoom         bool  // when refresh last looked, and calls waited
-	canServe        bool  // there is room, and a waiter whose tenant is below its limit and whose version has room
+	hadRoom         bool  // at the last refresh, calls waited and the class had a free slot
+	canServe        bool  // a slot is free, and a waiter can use it: its tenant is below its limit and its version has room
 	removed         bool
 	off             bool
 	share
@@ -49,17 +49,18 @@ func (g *Group) NewClass(n, queue int) *Class {
 }
 
 // Used returns the number of slots in use, Limit the number of slots there are, and Queued
-// the number of calls that wait.
+// the number of waiting calls.
 func (c *Class) Used() int   { return c.slots.used() }
 func (c *Class) Limit() int  { return c.slots.limit() }
 func (c *Class) Queued() int { return int(c.queued.Load()) }
 
 // Resize changes the number of slots. Calls that have one keep it. Waiters are admitted at
 // once if there is room for them. With no slots all calls wait; [Class.SetEnabled] refuses
-// them instead. While no call waits it costs a compare-and-swap.
+// them instead. While no call waits, Resize costs a compare-and-swap.
 func (c *Class) Resize(n int) {
-	// A call that begins to wait at the same time sets the slow bit before it reads
-	// the counter (see refresh). So it sees the new limit, or fastResize sees the bit.
+	// A call that begins to wait at the same time sets the slow bit before it reads the
+	// counter (see refresh). So either that call sees the new limit, or fastResize sees the
+	// bit.
 	if c.slots.fastResize(n) {
 		return
 	}
@@ -78,8 +79,8 @@ func (c *Class) LimitTenants(n int) {
 	c.updateShutBit()
 }
 
-// ownQueue returns the class's queue to be written to, and makes it if there is none. Most
-// classes have never had a call that waits, and go without.
+// ownQueue returns the class's own queue, which may be written to. It makes the queue if
+// there is none: in most classes no call has ever waited.
 func (c *Class) ownQueue() *tenantQueues {
 	if c.queue == &c.group.noQueue {
 		c.queue = &tenantQueues{}
@@ -87,8 +88,8 @@ func (c *Class) ownQueue() *tenantQueues {
 	return c.queue
 }
 
-// Remove refuses calls from then on with ErrRemoved, and gives up the floor. Calls that wait
-// go on.
+// Remove refuses new calls with ErrRemoved, and gives up the floor. Calls that already wait
+// are still served.
 func (c *Class) Remove() {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
@@ -99,9 +100,9 @@ func (c *Class) Remove() {
 	c.refresh()
 }
 
-// SetEnabled turns the class off, or on again; it is on at first. While it is off all calls
-// are refused with ErrOff. So are those that wait, since they cannot know whether it will be
-// on again in their time. Calls that run go on.
+// SetEnabled turns the class off, or on again; at first it is on. While it is off, all calls
+// are refused with ErrOff. Calls that wait are refused too, because the class may stay off
+// for longer than they may wait. Calls that run go on.
 func (c *Class) SetEnabled(on bool) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
@@ -124,26 +125,27 @@ func (c *Class) refuseAll(why error) {
 	c.refresh()
 }
 
-// Request says which call asks for a slot.
+// Request describes a call that needs a slot.
 type Request struct {
-	Parent   *Hold         // of the call that makes this one; nil, or one that has ended, for a root
-	Tenant   string        // in whose queue it waits, and whose limit counts it
-	Priority int           // among the waiting calls of that tenant; the highest goes first
-	Wait     time.Duration // at most
+	Parent   *Hold         // of the call that makes this one; nil, or one that has ended, for a root call
+	Tenant   string        // the call waits in this tenant's queue, and counts against this tenant's limit
+	Priority int           // among the waiting calls of that tenant; the highest is served first
+	Wait     time.Duration // at most this long
 
-	// Background says that this is a root call for which no caller waits. It takes its
-	// tenant's turn as any other and has no place in the bounded queue: it neither fills
-	// it nor is displaced from it. While it has a slot, one more call of others may wait,
-	// if that one could run without it. It is also admitted while the group drains,
-	// because the owner of the group decides which such calls still run.
+	// Background marks a root call for which no caller waits. It is served in its tenant's
+	// turn like any other call, but has no place in the bounded queue: it does not fill the
+	// queue, and is not displaced from it. While it has a slot, one more live call may wait,
+	// if that call could run without it. (A live call is one that is not a background call.)
+	// A background call is also admitted while the group drains, because the owner of the
+	// group decides which of them still run.
 	//
-	// The calls below it are background calls too, whatever this says. Of those as many
-	// may wait as there are places in the queue, beside the others.
+	// The nested calls below it are background calls too, whatever this field says for them.
+	// As many of those may wait as the queue has places, in addition to the live calls.
 	Background bool
 }
 
-// enter takes a slot at once (nil, nil), refuses the call (an error), or returns the waiter
-// that it has added to the queue. It locks g.mu.
+// enter takes a slot at once (and returns nil, nil), refuses the call (and returns an error),
+// or adds the call to the queue and returns its waiter. It locks g.mu.
 func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	c, g := v.class, v.class.group
 	g.mu.Lock()
@@ -158,10 +160,10 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	if r.Background || h.parent != nil && h.parent.background {
 		h.runsBehind()
 	}
-	// No waiter could use the slots that are free here: dispatch would have admitted it.
-	// So a new call that finds them passes no other. refresh follows because a class that
-	// was ready may have no slot left: a nested call that has its parent's slot of the
-	// group may have taken the last one of the class.
+	// No waiter can use the slots that are free here: dispatch would have admitted it. So a
+	// new call that takes them overtakes no waiter. refresh must follow, because a class that
+	// was ready may have no slot left: a nested call that has its parent's slot of the group
+	// may have taken the last one of the class.
 	if c.takeAtOnce(h, r.Tenant) {
 		v.refresh()
 		return nil, nil
@@ -181,8 +183,8 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 
 // keepOrRefuse completes the arrival of w, which is in the queue. If w would be part of a
 // deadlock, w itself is refused, and no other call is displaced for it. If not, and the queue
-// now has one call too many, victim is displaced. victim stays if the queue has room again:
-// enqueue may have admitted w or another waiter.
+// now has one call too many, victim is displaced. victim stays in the queue if there is room
+// again, because enqueue may have admitted w or another waiter.
 func (c *Class) keepOrRefuse(w, victim *waiter) {
 	switch {
 	case w.inNested.in != nil && (w.deadlocks() || w.deadlocksByLimit()):
@@ -194,7 +196,8 @@ func (c *Class) keepOrRefuse(w, victim *waiter) {
 	w.hold.version.refresh()
 }
 
-// takeAtOnce takes a slot for a call that has just arrived, if there is one.
+// takeAtOnce takes the slots for a call that has just arrived. It reports false if one is
+// missing.
 func (c *Class) takeAtOnce(h *Hold, tenant string) bool {
 	if c.queue.limit == 0 {
 		return h.take(nil)
@@ -211,12 +214,12 @@ func (c *Class) takeAtOnce(h *Hold, tenant string) bool {
 }
 
 // refresh brings the slow bit, canServe and the class's rank in g.ready up to date. It must
-// follow each change of the class's queue, counter or share; where a version's slots or
-// waiters have changed too, Version.refresh must.
+// be called after each change of the class's queue, counter or share. If the slots or waiters
+// of a version have changed too, Version.refresh must be called instead.
 //
-// The slow bit is set before the counter is read, and that order matters. A call that ends
-// at the same time on the fast path either gives its slot back before the bit is set, and
-// then hasRoom sees it; or its fastDec finds the bit and the call takes g.mu.
+// The slow bit is set before the counter is read, and that order matters. A call that ends at
+// the same time on the fast path either gives its slot back before the bit is set, and then
+// hasRoom sees the free slot; or its fastDec sees the bit, and the call locks g.mu.
 func (c *Class) refresh() {
 	c.slots.setFlag(slowBit, c.queue.len > 0)
 	room := c.queue.len > 0 && c.slots.hasRoom()
@@ -232,8 +235,8 @@ func (c *Class) refresh() {
 	}
 }
 
-// noteRoom has dispatch look at the class's nested waiters: there is room that they may have
-// lacked.
+// noteRoom makes the next dispatch look at the class's nested waiters, because a slot or a
+// place that they lacked may have come free.
 func (c *Class) noteRoom() {
 	if c.nested > 0 {
 		c.group.withRoom = append(c.group.withRoom, c)
@@ -253,8 +256,8 @@ func (c *Class) admitGroupBorrowers() {
 	}
 }
 
-// nestedWaiters yields the nested calls that wait, in the order of their arrival, but for
-// those whose version has no slot for them. The loop body may admit the waiter that it was
+// nestedWaiters yields the nested calls that wait, in the order of their arrival. It leaves
+// out those whose version can serve no call. The loop body may admit the waiter that it was
 // given, and no other.
 func (c *Class) nestedWaiters() iter.Seq[*waiter] {
 	return func(yield func(*waiter) bool) {
@@ -276,9 +279,9 @@ func (c *Class) nestedWaiters() iter.Seq[*waiter] {
 	}
 }
 
-// nextWaiter returns the waiter that gets the next slot of the group; c must be ready. It is
-// the queue's next, or the oldest waiter that needs a loan besides, if that one has waited
-// for longer or the queue has none.
+// nextWaiter returns the waiter that gets the next slot of the group; c must be ready. There
+// are two candidates: the waiter whose turn it is in the queue, and the oldest waiter that
+// also needs a loan. The one that arrived first is returned.
 func (c *Class) nextWaiter() *waiter {
 	if !c.canServe {
 		return c.nextBorrower()
@@ -290,16 +293,16 @@ func (c *Class) nextWaiter() *waiter {
 	return next
 }
 
-// admitNext gives a free slot of the group to a waiter of c, which must be first among the
-// ready classes. The waiter gets its other slots too. None can be taken by another goroutine
-// meanwhile: all counters have their slow bit set, and g.mu is held.
+// admitNext gives a free slot of the group to a waiter of c, which must be the first of the
+// ready classes. The waiter gets its other slots too. Another goroutine cannot take one of
+// them in between: all counters involved have their slow bit set, and g.mu is held.
 func (c *Class) admitNext() {
 	c.turn = c.group.nextTurn()
 	c.nextWaiter().admit()
 }
 
-// nextBorrower returns the oldest waiter that needs no more than a slot of the group, or nil.
-// The slot of its class, and of its version, is free or can be borrowed.
+// nextBorrower returns the oldest waiter that could run on a loan if it got a slot of the
+// group (see lacksOnlyGroup), or nil.
 func (c *Class) nextBorrower() (oldest *waiter) {
 	for h := range c.lenders.all() {
 		for w := range h.tracking.claimants() {
@@ -315,8 +318,8 @@ func (c *Class) nextBorrower() (oldest *waiter) {
 	return oldest
 }
 
-// isStuck reports whether every slot of c, or of the group, is stuck. A call that waits for
-// one may wait for ever.
+// isStuck reports whether every slot of c, or every slot of the group, is stuck. A call that
+// waits for such a slot may wait for ever.
 func (c *Class) isStuck() bool {
 	return c.uses.stuck > 0 && int(c.uses.stuck) >= c.slots.limit() || c.group.isStuck()
 }

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Deadlock detection. The wait-for graph has these edges. A nested call that waits, w, waits
-// for a slot of its class: one that comes free, or one that a call above it has lent and
-// that comes back. If its version has a limit, w waits for a slot of that in the same two
-// ways. The calls above w wait for w. A slot does not come back, to the pool or to its
+// Deadlock detection. The wait-for graph has these edges. A waiting nested call, w, waits for
+// a slot of its class: for one that comes free, or for one that a call above it has lent and
+// that comes back. If its version has a limit, w waits for a slot of the version in the same
+// two ways. The calls above w wait for w. A slot does not come back, to the pool or to its
 // lender, while one of the calls that use it waits: the call that took it from the pool, the
 // one that borrowed it, and so on. So some waiters are in a deadlock if none of them can get
 // all its slots, free or lent, before another of them has ended.
@@ -16,36 +16,40 @@ import (
 // The largest set of such waiters is found by elimination. (This is the reduction of a
 // resource graph: Holt, "Some Deadlock Properties of Computer Systems", 1972.) At first all
 // waiters that could be in it are candidates, and we count the slots that they hold back.
-// Then each candidate that can be served in spite of that is eliminated. The slots that only
-// it held back may serve another, until nothing changes. What is left is the deadlock.
-// Since a waiter holds nothing, it is enough that each of its slots comes free at some time:
-// when all calls outside the deadlock have ended, all those slots are free at once.
+// Then each candidate that can be served although the others hold back their slots is
+// eliminated. The slots that only it held back may serve another candidate. This goes on
+// until nothing changes. The candidates that are left are the deadlock. A waiter holds no
+// slot, so it is enough that each slot that it needs comes free at some time: when all calls
+// outside the deadlock have ended, all those slots are free at once.
 //
-// A chain of calls alone is never in one. A call whose class is among those above it finds
-// the nearest of them able to lend: each has lent its slot at most once, along the chain, to
-// one that is nearer. The same holds for its version.
+// A single chain of calls is never in a deadlock. Take a call with calls of its own class
+// above it. The nearest of them is able to lend its slot: each call has lent its slot at most
+// once, to a call of the chain that is nearer. The same holds for the version.
 //
-// The group's slots need no search. A nested call that waits for one has a sibling that
-// borrows their parent's. If the sibling never ends, some class is the reason.
+// The group's slots need no search. A nested call waits for one only while a sibling borrows
+// the slot of their parent. If that sibling never ends, the reason is a slot of some class or
+// version.
 //
 // A nested call can wait for its tenant's limit in two ways:
 //
-//   - A call above it can lend it a slot with a place in that limit (usesLentSlot). It takes
-//     part in the search: it can be served when that slot comes back, or by another slot if
-//     the limit has room.
-//   - No call above it can (waitsForTenantLimit). While there is such a waiter, no call that
-//     the limit counts may have a nested call waiting. So each of those will end, and the
-//     limit is never the reason why one does not. See deadlocksByLimit.
+//   - A call above it can lend it a slot with a place in that limit (usesLentSlot). The
+//     waiter takes part in the search: it can be served when that slot comes back, or by
+//     another slot if the limit has room.
+//   - No call above it can lend such a slot (waitsForTenantLimit). While there is such a
+//     waiter, no call that the limit counts may have a nested call waiting. So every call
+//     that the limit counts will end, and the limit never causes a deadlock. See
+//     deadlocksByLimit.
 //
-// A call is refused although it would not have waited for ever in three cases. The first: a
-// handler that makes a nested call on a goroutine of its own, and would return without it,
-// counts as waiting for it, since from outside the two look alike. The others stand at
-// parentWaits and deadlocksByLimit.
+// In three cases a call is refused although it would not have waited for ever. The first: a
+// handler makes a nested call on another goroutine, and would return before that call does.
+// It counts as waiting for the call, because admission cannot see the difference. The other
+// two cases are described at parentWaits and deadlocksByLimit.
 
 // deadlocks reports whether w, which has just been added to its queue, completes a deadlock.
-// Usually it is enough to look at its own class. If a call that used its parent's slot of
-// the group has ended and left it to a child, all classes are looked at, because w's parent
-// waits for that child from now on only.
+// Usually it is enough to search w's own class. But a sibling of w that borrowed the parent's
+// slot of the group may have ended and left the slot to its own child. Then all classes are
+// searched, because w's parent counts as waiting for that child only since w waits (see
+// parentWaits).
 func (w *waiter) deadlocks() bool {
 	c := w.hold.class()
 	if !w.hold.parent.loanOutlivesUser() {
@@ -59,9 +63,9 @@ func (w *waiter) deadlocks() bool {
 	return false
 }
 
-// classifyWait notes in which of the two ways (see above) w, a nested call, could wait for
-// its tenant's limit, also while the limit has room. It is called again when a call above w
-// has ended.
+// classifyWait records in which of the two ways described above the nested call w could wait
+// for its tenant's limit, even while the limit has room. It is called again when a call above
+// w has ended.
 func (w *waiter) classifyWait() {
 	w.unclassifyWait()
 	switch c := w.hold.class(); {
@@ -75,7 +79,7 @@ func (w *waiter) classifyWait() {
 	}
 }
 
-// unclassifyWait takes back what classifyWait has noted.
+// unclassifyWait undoes classifyWait.
 func (w *waiter) unclassifyWait() {
 	if w.usesLentSlot {
 		w.usesLentSlot = false
@@ -99,10 +103,10 @@ func (w *waiter) canUseLentSlot() bool {
 }
 
 // deadlocksByLimit reports whether w, which has just been added to its queue, breaks this
-// rule: while a call waits for its tenant's limit, no call that the limit counts may have
-// a nested call waiting. The rule is stricter than it must be, since the counted call may
-// be about to end. It is the third reason why a call may be refused that would not have
-// waited for ever.
+// rule: while a call waits for its tenant's limit, no call that the limit counts may have a
+// nested call waiting. The rule is stricter than necessary, since the counted call may be
+// about to end. This is the third of the three cases in which a call is refused although it
+// would not have waited for ever.
 func (w *waiter) deadlocksByLimit() bool {
 	if w.waitsForTenantLimit && w.queue.blocked > 0 {
 		return true
@@ -127,10 +131,10 @@ func (h *Hold) loanOutlivesUser() bool {
 }
 
 // breakCycles refuses nested calls that wait for c, the newest first, until none of them is
-// in a deadlock. It is called when c has lost a slot, which may complete a deadlock. A slot
-// is lost when the limit is lowered, or when a call ends while c is over its limit: that may
-// have been the last call that could end. (The arrival of a waiter may complete a deadlock,
-// too. Then enter refuses that waiter.)
+// in a deadlock. It is called when c has lost a slot, which may complete a deadlock. c loses
+// a slot when its limit is lowered, or when a call ends while c is over its limit: that call
+// may have been the last one that could end. (The arrival of a waiter may complete a deadlock
+// too; enter refuses that waiter.)
 func (c *Class) breakCycles() {
 	for w := c.group.findDeadlock(c); w != nil; w = c.group.findDeadlock(c) {
 		w.refuse(ErrCycle)
@@ -141,7 +145,7 @@ func (c *Class) breakCycles() {
 // findDeadlock returns the deadlock victim among the waiters for c, or nil if no deadlock
 // keeps them waiting.
 func (g *Group) findDeadlock(c *Class) *waiter {
-	if !c.mayDeadlock() { // nearly always, and spares the search
+	if !c.mayDeadlock() { // nearly always the case, and saves the search
 		return nil
 	}
 	suspects := g.suspects()
@@ -188,8 +192,8 @@ func (c *Class) eliminateServable(suspects []*waiter) []*waiter {
 	return suspects
 }
 
-// deadlockVictim returns the newest of the candidates that wait for c and keep a slot from
-// coming back for which another candidate waits. To refuse any other candidate would free
+// deadlockVictim returns the newest candidate that waits for c and holds back a slot for
+// which some candidate waits. Refusing a candidate that holds back no such slot would free
 // nothing.
 func (c *Class) deadlockVictim(candidates []*waiter) (newest *waiter) {
 	for _, w := range candidates {
@@ -206,8 +210,9 @@ func (c *Class) deadlockVictim(candidates []*waiter) (newest *waiter) {
 	return newest
 }
 
-// noteWanted adds n, which is 1 or -1, to the candidates that wait in vain for slots of w's
-// class, and of its version. Candidates must not change between the two.
+// noteWanted adds n, which is 1 or -1, to the number of candidates that wait in vain for
+// slots of w's class, and of its version. The set of candidates must be the same at the call
+// with 1 and at the call with -1.
 func (w *waiter) noteWanted(n int32) {
 	if !w.canGetClass() {
 		w.hold.class().uses.wanted += n
@@ -259,8 +264,8 @@ func (u *slotUses) mayDeadlock(slots *counter) bool {
 	return u.blocked > 0 && !slots.hasRoom() && int(u.blocked) >= slots.used()
 }
 
-// addCandidate makes w a candidate: from here on the calls above it count as calls that do
-// not end.
+// addCandidate makes w a candidate: from then on, the calls that wait for w count as calls
+// that do not end.
 func (w *waiter) addCandidate() {
 	w.candidate = true
 	w.hold.class().candidates++
@@ -279,10 +284,10 @@ func (w *waiter) eliminate() {
 }
 
 // holdBack adds n, which is 1 or -1, to the number of candidates that h waits for. While that
-// is above zero, h holds back the slots of the class and of the version that it uses, and
-// with the class's the place that each call on its chain of lenders has in a tenant's limit.
-// Two calls that use one slot hold back one slot, and not two: addAcrossZero passes on only a
-// change from zero or to it.
+// number is above zero, h holds back the slots of the class and of the version that it uses.
+// With the slot of the class it holds back the places in a tenant's limit of all calls on its
+// chain of lenders. Two calls that use one slot hold back one slot, and not two, because
+// addAcrossZero passes on only a change from zero or to zero.
 func (h *Hold) holdBack(n int32) {
 	if n = addAcrossZero(&h.tracking.candidatesBelow, n); n == 0 {
 		return
@@ -301,8 +306,8 @@ func (h *Hold) holdBack(n int32) {
 	}
 }
 
-// canBeServed reports whether w would be admitted if all calls ended that wait for no
-// candidate.
+// canBeServed reports whether w would be admitted once all calls that wait for no candidate
+// have ended.
 func (w *waiter) canBeServed() bool { return w.canGetClass() && w.canGetVersion() }
 
 func (w *waiter) canGetClass() bool {
@@ -332,16 +337,16 @@ func (w *waiter) canGetVersion() bool {
 	return false
 }
 
-// willComeFree reports whether there is a slot, or one that no candidate holds back. Where
-// none is in use and there is no room, the limit is 0. It was set on purpose, and a call
-// that waits for it to be raised is in no deadlock.
+// willComeFree reports whether a slot is free, or is in use but not held back by a candidate.
+// It is also true if the limit is 0, which shows as no slot in use and yet no room: a limit
+// of 0 is set on purpose, and a call that waits until it is raised is in no deadlock.
 func (u *slotUses) willComeFree(slots *counter) bool {
 	used := slots.used()
 	return slots.hasRoom() || int(u.heldBack) < used || used == 0
 }
 
-// loanWillReturn reports whether none of the calls that use the slot that h has lent waits
-// for a candidate.
+// loanWillReturn reports whether the slot that h has lent will come back to h: none of the
+// calls that use it waits for a candidate.
 func (h *Hold) loanWillReturn(which uint8) bool {
 	for k := h.lending(which).borrower; k != nil && k.tracking != nil; k = k.lending(which).borrower {
 		if k.tracking.candidatesBelow > 0 {
@@ -358,7 +363,7 @@ func (w *waiter) blockedCallers() iter.Seq[*Hold] {
 		for h := w.hold; h.parent != nil; h = h.parent {
 			waits = h.parentWaits(waits)
 			if waits && !yield(h.parent) || !waits && h.loan&ofGroup == 0 {
-				return // no call above waits for h, for its end or for a slot that it has borrowed
+				return // no call above waits for h to end, or for a slot that h has borrowed
 			}
 		}
 	}
@@ -371,17 +376,17 @@ func (w *waiter) blockedCallers() iter.Seq[*Hold] {
 //   - h has borrowed p's slot of the group, and other children of p wait, perhaps for that
 //     slot. h may have ended by then, and have left the slot to a child of its own.
 //
-// In the second case those children could also run with another slot of the group. But there
-// may never be one, so p is counted as waiting for h. This is the second of the three cases
-// in which a call is refused that would not have waited for ever.
+// In the second case those children could also run with another slot of the group. But none
+// may ever come free, so p counts as waiting for h. This is the second of the three cases in
+// which a call is refused although it would not have waited for ever.
 func (h *Hold) parentWaits(waits bool) bool {
 	p := h.parent
 	return !p.released() && (waits || h.loan&ofGroup != 0 && p.tracking.waiting.len > 0)
 }
 
-// reclassifyClaims lets the waiters below h, in a class with a limit for tenants, wait on
-// without h, which has ended. A waiter that could have used the place that comes with h's
-// slot may have to wait for its tenant's limit from now on.
+// reclassifyClaims updates the waiters below h that had a claim on h, which has ended, if the
+// class has a limit for tenants. A waiter that could have used the place that comes with h's
+// slot may have to wait for its tenant's limit from then on.
 func (h *Hold) reclassifyClaims() {
 	if h.class().queue.limit == 0 || !h.tracking.hasClaims() {
 		return

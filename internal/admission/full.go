@@ -1,8 +1,9 @@
 package admission
 
-// mayNotWait is for a call that has found no slot. It returns why the call may not wait; or the
-// waiter to displace for it, which keepOrRefuse then does if the queue is still full; or nil and
-// nil if it may wait. h.parent must be set before.
+// mayNotWait decides whether a call that has found no slot may wait. It returns ErrFull if not.
+// If the call may wait only in the place of another, it returns that waiter as the victim:
+// keepOrRefuse displaces the victim if the queue is still full then. Otherwise it returns nil
+// and nil. h.parent must be set before.
 func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
 	q := v.class.queue
 	switch {
@@ -19,8 +20,8 @@ func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
 	return victim, why
 }
 
-// isFull reports whether n more live calls, n ≤ 1, of a version and a tenant are more than the
-// queue takes.
+// isFull reports whether the queue would have too many live calls if n more of this version
+// and tenant waited. n is 0 or 1.
 func (c *Class) isFull(v *Version, tenant string, n int) bool {
 	over := int(c.queue.bounded) + n - c.bound
 	return over > 0 && over > c.servedWithoutJobs(v, tenant, n)

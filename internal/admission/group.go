@@ -29,34 +29,35 @@ const (
 // called concurrently.
 type Group struct {
 	slots counter
-	_     [56]byte   // keeps the counter, which every call writes, off the cache line of what follows
-	mu    sync.Mutex // guards what follows, and the state of classes, holds and waiters
+	_     [56]byte   // keeps the counter, which every call writes, off the cache line of the fields below
+	mu    sync.Mutex // guards the fields below, and the state of classes, holds and waiters
 
 	phase      int
 	stuck      int
 	background int // slots that background calls hold
-	// ready holds the classes that lack nothing but a slot of the group: they have a
-	// waiter, and room for it in the class and in its version, or slots to lend to it. They stand in the
-	// order in which they get one. The group's slow bit is set exactly while ready is
-	// not empty.
+	// ready holds the classes that lack nothing but a slot of the group. Such a class has a waiter, and
+	// either a free slot of the class and of the waiter's version, or calls that can lend them. first
+	// returns the class that gets the next slot of the group. The group's slow bit is set exactly while
+	// ready is not empty.
 	ready    indexedHeap[*Class]
 	waiting  list[*Class] // the classes that have a waiter
 	reserved int          // the sum of the floors
-	lastTurn uint64       // the last number that nextTurn gave out
-	epoch    time.Time    // the zero of all times
+	lastTurn uint64       // the last number that nextTurn returned
+	epoch    time.Time    // now returns the time since then
 
-	// Where dispatch looks for nested waiters that can run on a loan. Since the last
-	// dispatch, a class in withRoom has got room for its nested waiters: a slot of it or of
-	// one of its versions, or a place in a tenant's limit, has come free. A call in one of
-	// the others has got a slot back that it had lent, and can lend it again. Any other
-	// waiter lacks what it lacked before, so dispatch need not look at it.
+	// The places where dispatch looks for nested waiters that can run on a loan. A class is
+	// in withRoom if, since the last dispatch, something has come free that its nested
+	// waiters may have lacked: a slot of the class or of one of its versions, or a place in a
+	// tenant's limit. A call is in one of the other three if it has got back a slot that it
+	// had lent, and can lend it again. All other waiters lack what they lacked before, so
+	// dispatch need not look at them.
 	withRoom       []*Class
 	groupLenders   []*Hold
 	classLenders   []*Hold
 	versionLenders []*Hold
 
-	noQueue tenantQueues // of the classes whose own queue was not needed yet; always empty
-	_       [32]byte     // a size that the allocator aligns to cache lines, so that no neighbor is on slots' line
+	noQueue tenantQueues // stands for the queue of each class that has not needed its own yet; always empty
+	_       [32]byte     // a size that the allocator aligns to cache lines, so that no other object shares the line of slots
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.
@@ -87,7 +88,7 @@ func (g *Group) Resize(n int) {
 // path by then returns ErrClosed. Waiters and nested calls go on.
 func (g *Group) Drain() { g.closeTo(draining) }
 
-// Close refuses all calls from then on, and those that wait.
+// Close refuses all calls from then on, and all calls that wait.
 func (g *Group) Close() { g.closeTo(closed) }
 
 func (g *Group) closeTo(phase int) {
@@ -108,11 +109,11 @@ func (g *Group) refuseAll(why error) {
 	}
 }
 
-// dispatch admits all waiters that can run. First the free slots of the group are given out
-// one by one, each to the class that is first then. Then come waiters that can run on loans:
-// they so pass none that could have run without one. Every critical section that may have
-// made room ends with it, so that a goroutine that locks g.mu never finds a waiter that
-// could run.
+// dispatch admits all waiters that can run. It first gives out the free slots of the group
+// one by one, each to the class that is the first of the ready ones at that moment. Only then
+// does it admit waiters that can run on loans, so that these take no slot from a waiter that
+// needs no loan. Every critical section that may have made room ends with dispatch, so a
+// goroutine that locks g.mu never finds a waiter that could run.
 func (g *Group) dispatch() {
 	for g.ready.len() > 0 && g.slots.hasRoom() {
 		g.ready.first().admitNext()
@@ -152,7 +153,7 @@ func (g *Group) unmarkReady(c *Class) {
 	g.slots.setFlag(slowBit, g.ready.len() > 0)
 }
 
-// Queued returns the number of calls that wait, of all classes.
+// Queued returns the number of waiting calls of all classes.
 func (g *Group) Queued() (n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -2,15 +2,15 @@ package admission
 
 import "container/heap"
 
-// indexed is an element of an [indexedHeap]. It can be compared with the others, and stores
-// its index in the heap, counted from 1; 0 means that it is in none.
+// indexed is an element of an [indexedHeap]. It can be compared with other elements, and
+// stores its index in the heap, counted from 1; an index of 0 means that it is in no heap.
 type indexed[T any] interface {
 	before(other T) bool
 	index() *int
 }
 
-// indexedHeap is a priority queue whose elements may change their rank. The elements store
-// their own index, so that one can be moved or removed in O(log n).
+// indexedHeap is a priority queue whose elements may change their rank. Each element stores
+// its index, so it can be moved or removed in O(log n).
 type indexedHeap[T indexed[T]] struct{ members heapSlice[T] }
 
 func (o *indexedHeap[T]) len() int { return len(o.members) }

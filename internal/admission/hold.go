@@ -8,17 +8,17 @@ import (
 // Phases of a hold.
 const (
 	untracked = iota // it may end on the fast path
-	tracked          // it has waited, is counted, is stuck, in the background or has nested calls: it ends under g.mu
-	replaced         // its slots are given back, and its handler still runs
+	tracked          // it has waited, is counted by a tenant's limit, is stuck, is a background call or has nested calls: it ends under g.mu
+	replaced         // its slots are given back, but its handler still runs
 	ended
 )
 
 // Hold is one call's slots: one of its class, one of the group and, if its version has a
-// limit, one of that. It belongs to the call, must not be copied or used for another call,
-// and its zero value is ready for [Version.Acquire] or [Version.TryAcquire]. Once one of these
-// has returned, its methods may be called concurrently.
+// limit, one of the version. A Hold belongs to one call: do not copy it or use it for another
+// call. Its zero value is ready for [Version.Acquire] or [Version.TryAcquire]. Once one of
+// these has returned, the methods of the Hold may be called concurrently.
 type Hold struct {
-	version    *Version // and with it the class, see Hold.class
+	version    *Version // its class is version.class, see Hold.class
 	parent     *Hold    // the call that made this one, nil if it had ended; guarded by g.mu
 	tracking   *tracking
 	phase      atomic.Uint32
@@ -27,25 +27,26 @@ type Hold struct {
 	background bool  // constant once it has a slot or waits
 }
 
-// class returns the class of h's version. It is no field, since a Hold is a part of each call.
+// class returns the class of h's version. It is not a field because every call contains a
+// Hold, which is to stay small.
 func (h *Hold) class() *Class { return h.version.class }
 
 const (
 	ofGroup   = 1 << iota // borrowed from parent
-	ofClass               // borrowed from the nearest call above of the class
-	ofVersion             // borrowed from the nearest call above of the version
+	ofClass               // borrowed from the nearest call above that is of the same class
+	ofVersion             // borrowed from the nearest call above that is of the same version
 )
 
-// lendable returns the kinds of slots that are lent to calls further below than a child. It
-// need not hold g.mu.
+// lendable returns the kinds of slots that can be lent to any call below, and not only to a
+// child. g.mu need not be held.
 func lendable() [2]uint8 { return [...]uint8{ofClass, ofVersion} }
 
-// tracking is what is known of a hold once nested calls are made from it, once it has
-// waited, or if its class has a limit for tenants. Each of its slots is lent to one call at
-// a time, and comes back to h and not to the pool, so that a call always gets back what it
-// lent. Guarded by g.mu.
+// tracking is the state of a hold that only some calls need: those that make nested calls,
+// have waited, are stuck, or are of a class with a limit for tenants. Each slot of the hold
+// is lent to one call at a time. A lent slot comes back to h and not to the pool, so a call
+// always gets back what it lent. Guarded by g.mu.
 type tracking struct {
-	queue     *tenantQueue  // its tenant's: it has waited there, or is counted there
+	queue     *tenantQueue  // the queue of its tenant, if the call has waited there or is counted there
 	startedAt time.Duration // when it got its slots
 
 	groupBorrower *Hold // the child that uses its slot of the group
@@ -53,23 +54,24 @@ type tracking struct {
 	versionSlot   lending // not used if the version has no limit
 
 	waiting            list[*waiter] // children that wait
-	claims             claims        // of calls below, of the same class
+	claims             claims        // by waiting calls below it, of the same class
 	inLenders          node[*Hold]   // in class.lenders
 	waitersBelow       int32         // waiters among the calls below, at any depth
 	candidatesBelow    int32         // deadlock candidates that h waits for
 	placeUsersHeldBack int32         // users of its place in the tenant's limit that wait for candidates
-	stuckOnGroup       int32         // as lending.stuckUsers, of its slot of the group
-	counts             bool          // it is counted in queue.running
-	lendsVersion       bool          // it is counted in line.lenders
+	stuckOnGroup       int32         // stuck calls that use its slot of the group, see lending.stuckUsers
+	counts             bool          // the call is counted in queue.running
+	lendsVersion       bool          // the call is counted in line.lenders
 }
 
-// lending is what becomes of one of a call's slots.
+// lending is the state of one slot, of the class or of the version, that a call uses: from
+// which call it is borrowed, and to which call it is lent.
 type lending struct {
-	lender        *Hold // the call above whose slot it is, if it is borrowed and not the parent's
-	borrower      *Hold // the call below that uses it
-	usersHeldBack int32 // users of it that wait for deadlock candidates
-	stuckUsers    int32 // stuck calls that use it, directly or by loans
-	returned      bool  // it is back in the pool
+	lender        *Hold // the call above that lent it, unless that is the parent or the slot is the call's own
+	borrower      *Hold // the call below to which it is lent
+	usersHeldBack int32 // calls that use it and wait for deadlock candidates
+	stuckUsers    int32 // stuck calls that use it: this call and those below that borrow it
+	returned      bool  // the call took it from the pool and has given it back
 }
 
 func (h *Hold) lending(which uint8) *lending {
@@ -96,9 +98,9 @@ func (h *Hold) slots(which uint8) *counter {
 	return &h.class().group.slots
 }
 
-// started notes that h, of tenant queue t, has its slots. A call that uses the slot of a
-// call which the tenant's limit counts is not counted again: the two are one call to the
-// limit, since the upper one waits.
+// started records that h, whose tenant's queue is t, has its slots. If h borrows its slot of
+// the class from a call that the limit of the same tenant counts, h is not counted again: the
+// lender waits for h, so the limit sees the two as one call.
 func (h *Hold) started(t *tenantQueue) {
 	q := h.class().queue
 	h.tracking.queue, h.tracking.startedAt = t, h.class().group.now()
@@ -111,8 +113,9 @@ func (h *Hold) started(t *tenantQueue) {
 	}
 }
 
-// charge makes the tenant pay for the time that h has had its slot. While no call waits
-// there is no charge: h took nothing from another tenant.
+// charge adds the time for which h has had its slot to the time that its tenant has used.
+// There is no charge while no call waits, because then h took nothing from another tenant.
+// There is none for a borrowed slot, because the call that owns it is charged.
 func (h *Hold) charge() {
 	q := h.class().queue
 	if t := h.tracking.queue; t != nil && q.len > 0 && h.loan&ofClass == 0 {
@@ -120,7 +123,7 @@ func (h *Hold) charge() {
 	}
 }
 
-// uncount removes h from its tenant's running calls. refresh of the class must follow.
+// uncount removes h from its tenant's running calls. Class.refresh must follow.
 func (h *Hold) uncount() {
 	tr, c := h.tracking, h.class()
 	if tr == nil || !tr.counts {
@@ -137,9 +140,9 @@ func (h *Hold) uncount() {
 	c.noteRoom()
 }
 
-// take takes all the slots that h needs, or none. It borrows what it can, since that takes
-// nothing from other calls. t is the queue of h's tenant; nil if the class has no limit for
-// tenants and h does not come from the queue. refresh of the version must follow.
+// take takes all the slots that h needs, or none. It borrows where it can, since a loan takes
+// nothing from other calls. t is the queue of h's tenant; it may be nil if the class has no
+// limit for tenants and h does not come from the queue. Version.refresh must follow.
 func (h *Hold) take(t *tenantQueue) bool {
 	c, lender, versionLender, own := h.class(), h.findClassLender(t), h.findVersionLender(), uint8(0)
 	if h.version.isLimited() && versionLender == nil {
@@ -174,7 +177,7 @@ func (h *Hold) take(t *tenantQueue) bool {
 	return true
 }
 
-// takeOwn takes slots from the pools: all of those in own, or none.
+// takeOwn takes the slots named in own from the pools: all of them, or none.
 func (h *Hold) takeOwn(own uint8) bool {
 	for which := uint8(ofVersion); which > 0; which >>= 1 {
 		if own&which == 0 || h.slots(which).inc() {
@@ -190,13 +193,12 @@ func (h *Hold) takeOwn(own uint8) bool {
 	return true
 }
 
-// Release ends the call and gives its slots back: to the pool, or to the call that lent
-// them. What h has lent stays with the borrower until that one ends. Call it once for each
-// hold that was acquired, also after Replace.
+// Release ends the call and gives its slots back: to the pool, or to the call that lent them.
+// A slot that h has lent stays with the borrower until the borrower ends. Call Release once
+// for each hold that was acquired, also after Replace.
 func (h *Hold) Release() {
-	// A child that borrows swaps the phase to tracked, under g.mu, before it reads
-	// anything of h (see makeLendable). So if this swap wins, no other goroutine
-	// reads h.
+	// A child that borrows swaps the phase to tracked, under g.mu, before it reads anything
+	// of h (see makeLendable). So if the swap here succeeds, no other goroutine reads h.
 	if h.parent == nil && h.phase.CompareAndSwap(untracked, ended) {
 		h.version.release()
 		return
@@ -212,7 +214,7 @@ func (h *Hold) Release() {
 }
 
 // Replace gives the slots of a call back while its handler still runs, so that another call
-// can have them. The call lends no more. It has not ended before Release.
+// can have them. The call lends no slot from then on. It ends only with Release.
 func (h *Hold) Replace() {
 	g := h.class().group
 	g.mu.Lock()
@@ -221,8 +223,8 @@ func (h *Hold) Replace() {
 	g.dispatch()
 }
 
-// Ended reports whether the call has ended. Calls that are made with its context from then
-// on are roots.
+// Ended reports whether the call has ended. A call whose Request names h as its parent after
+// that is a root call.
 func (h *Hold) Ended() bool { return h.phase.Load() == ended }
 
 // released reports whether h has given up its slots, by Release or Replace. g.mu need not be
@@ -230,8 +232,9 @@ func (h *Hold) Ended() bool { return h.phase.Load() == ended }
 func (h *Hold) released() bool { return h.phase.Load() >= replaced }
 
 // end gives up h's slots, and lets the waiters below h go on without it; dispatch must
-// follow. The charge comes before returnSlot. That takes h off its tenant's running calls,
-// and a tenant's queue without calls may be forgotten, before the charge went to it.
+// follow. charge must come before returnSlot: returnSlot takes h off its tenant's running
+// calls, and a tenant's queue without calls may be deleted. A later charge would find no
+// queue.
 func (h *Hold) end(as uint32) {
 	if h.released() {
 		panic("admission: a hold is released twice")
@@ -258,9 +261,9 @@ func (h *Hold) end(as uint32) {
 	h.reclassifyClaims()
 }
 
-// makeLendable prepares h for nested calls, or reports false if it has ended. The swap is
-// what makes lending safe: Release on the fast path swaps the same word, so if this swap
-// wins, h ends under g.mu, and while g.mu is held h does not end.
+// makeLendable prepares h for nested calls. It reports false if h has given up its slots. The
+// compare-and-swap makes lending safe: Release on the fast path swaps the same word. So if
+// the swap here succeeds, Release takes g.mu, and h cannot end while g.mu is held.
 func (h *Hold) makeLendable() bool {
 	if !h.phase.CompareAndSwap(untracked, tracked) && h.phase.Load() != tracked {
 		return false
@@ -271,10 +274,10 @@ func (h *Hold) makeLendable() bool {
 	return true
 }
 
-// track makes h end under g.mu: a call that has waited must be charged to its tenant, and
-// one that a tenant's limit counts must be uncounted. It is called before another goroutine
-// knows h, so that a plain store is enough. A call that got its slot at once needs neither,
-// and pays for neither.
+// track makes h end under g.mu: a call that has waited must be charged to its tenant, and one
+// that a tenant's limit counts must be uncounted. It is called before another goroutine can
+// reach h, so a store is enough and no compare-and-swap is needed. A call that got its slot
+// at once is neither charged nor uncounted, and does not pay for track.
 func (h *Hold) track() {
 	if h.tracking == nil {
 		h.tracking = &tracking{}
@@ -282,11 +285,12 @@ func (h *Hold) track() {
 	}
 }
 
-// MarkStuck says that the call's handler has outlived the call for so long that it may never
-// return. When all slots of the class, the version or the group are stuck, the calls that
-// wait for them are refused with ErrStuck, and so are those that come later and find no slot.
-// A slot that the call borrows counts as stuck, since it does not come free before both calls
-// have ended. Release takes the mark away. After Release or Replace, MarkStuck does nothing.
+// MarkStuck marks the call as stuck: its handler has outlived the call for so long that it
+// may never return. When all slots of the class, the version or the group are stuck, the
+// calls that wait for them are refused with ErrStuck, and so are later calls that find no
+// slot. A slot that the call borrows counts as stuck too, since it comes free only when both
+// calls have ended. Release removes the mark. After Release or Replace, MarkStuck does
+// nothing.
 func (h *Hold) MarkStuck() {
 	g := h.class().group
 	g.mu.Lock()
@@ -298,7 +302,7 @@ func (h *Hold) MarkStuck() {
 	h.version.refuseIfStuck()
 }
 
-// addStuck adds n, which is 1 or -1, to the stuck users of the slots that h uses.
+// addStuck adds n, which is 1 or -1, to the number of stuck calls that use each of h's slots.
 func (h *Hold) addStuck(n int32) {
 	h.stuck = n > 0
 	for _, which := range lendable() {
@@ -313,8 +317,8 @@ func (h *Hold) addStuck(n int32) {
 }
 
 // addAcrossZero adds n, which is 1 or -1, to *count. It returns n if *count has left zero or
-// come back to it, else 0. So a caller can keep a second count, of how many counts are not
-// zero. For example: a slot that two stuck calls share is one stuck slot.
+// come back to zero, and 0 otherwise. So the caller can also count how many such counts are
+// not zero. For example, a slot that two stuck calls share is one stuck slot.
 func addAcrossZero(count *int32, n int32) int32 {
 	was := *count
 	*count += n

@@ -1,34 +1,35 @@
 package admission
 
-// line is what a class's queue keeps of one version: the version's waiting calls, by tenant.
+// line is the part of a class's queue that belongs to one version: the version's waiting
+// calls, in one lane for each tenant.
 type line struct {
 	inVersions node[*Version] // in tenantQueues.versions
-	newLanes   list[*lane]    // the lanes of new tenants, see tenantQueues
+	newLanes   list[*lane]    // the lanes of tenants with a new queue, see tenantQueues
 	oldLanes   indexedHeap[*lane]
-	nested     merged // the nested calls among them
+	nested     merged // the nested calls among the waiting ones
 	waiting    int
-	background int32 // of these, background calls
-	slots      int32 // of the version's own that background calls hold
-	lenders    int   // calls of the version that can lend its slot to calls in line
-	eligible   bool  // it is counted in tenantQueues.eligible
-	hadRoom    bool  // when refreshLine last looked, and calls waited
+	background int32 // how many of the waiting calls are background calls
+	slots      int32 // slots of the version that background calls hold
+	lenders    int   // calls of the version that can lend their slot of it to a call of this line
+	eligible   bool  // the version is counted in tenantQueues.eligible
+	hadRoom    bool  // at the last refreshLine, calls waited and the version had a free slot
 }
 
-// lane is one tenant's waiting calls of one version, ordered by priority, then by arrival.
-// It exists while there is one.
+// lane holds one tenant's waiting calls of one version, ordered by priority, then by arrival.
+// It exists while it holds a call.
 type lane struct {
 	tenant   *tenantQueue
 	version  *Version
 	waiters  indexedHeap[*waiter]
 	inNew    node[*lane] // in line.newLanes
 	oldIndex int         // in line.oldLanes
-	next     *lane       // of the tenant
+	next     *lane       // the tenant's next lane
 }
 
 func (l *lane) index() *int { return &l.oldIndex }
 
-// before compares the tenants. Two lanes of one tenant, which are of two versions, are
-// compared by their calls.
+// before orders lanes by their tenants. Two lanes of one tenant hold calls of two versions,
+// and are ordered by their first calls.
 func (l *lane) before(k *lane) bool {
 	if l.tenant == k.tenant {
 		return l.waiters.first().before(k.waiters.first())
@@ -36,7 +37,7 @@ func (l *lane) before(k *lane) bool {
 	return l.tenant.before(k.tenant)
 }
 
-// laneOf returns the tenant's lane of a version, and makes it if there is none.
+// laneOf returns the tenant's lane of a version. It makes the lane if there is none.
 func (t *tenantQueue) laneOf(v *Version) *lane {
 	for l := t.lanes; l != nil; l = l.next {
 		if l.version == v {
@@ -52,8 +53,8 @@ func (t *tenantQueue) laneOf(v *Version) *lane {
 	return l
 }
 
-// drop removes the lane, which is empty. It forgets the version, so that a version that was
-// removed is not kept in memory.
+// drop removes the lane, which must be empty. It clears l.version, so that a version that was
+// removed from its class is not kept in memory.
 func (l *lane) drop() {
 	l.schedule(noTurn)
 	for at := &l.tenant.lanes; ; at = &(*at).next {
@@ -65,7 +66,8 @@ func (l *lane) drop() {
 	l.version, l.next = nil, nil
 }
 
-// schedule puts the lane where a tenant with that turn has its lanes.
+// schedule moves the lane to where the turn of its tenant puts it: to newLanes for newTurn,
+// to oldLanes for oldTurn, and out of both for noTurn.
 func (l *lane) schedule(as turn) {
 	in := l.version.line
 	switch as {
@@ -83,7 +85,7 @@ func (l *lane) schedule(as turn) {
 	l.version.updateEligible()
 }
 
-// lineUp returns the version's line, and makes it if there is none.
+// lineUp returns the version's line. It makes the line if there is none.
 func (v *Version) lineUp() *line {
 	if v.line == nil {
 		v.line = &line{}
@@ -92,8 +94,9 @@ func (v *Version) lineUp() *line {
 	return v.line
 }
 
-// refreshLine is the version's own part of refresh. The slow bit is set before the counter
-// is read, see Class.refresh.
+// refreshLine brings the version's slow bit, hadRoom and eligible up to date, as
+// Class.refresh does for the class. It sets the slow bit before it reads the counter; see
+// Class.refresh.
 func (v *Version) refreshLine() {
 	l := v.line
 	if l == nil || !v.isLimited() {
@@ -108,7 +111,8 @@ func (v *Version) refreshLine() {
 	v.updateEligible()
 }
 
-// updateEligible counts the versions that have room, and a lane with a turn.
+// updateEligible adds v to the count q.eligible, or takes v out of it. The count is of the
+// versions that have both room and a lane with a turn.
 func (v *Version) updateEligible() {
 	l, q := v.line, v.class.queue
 	is := (l.newLanes.len > 0 || l.oldLanes.len() > 0) && v.hasRoom()
@@ -121,5 +125,5 @@ func (v *Version) updateEligible() {
 	l.eligible = is
 }
 
-// mayServe reports whether the version has a free slot, or a call that could lend one.
+// mayServe reports whether the version has a free slot, or a call that can lend its slot.
 func (v *Version) mayServe() bool { return v.hasRoom() || v.line.lenders > 0 }

@@ -2,8 +2,8 @@ package admission
 
 import "iter"
 
-// list is a doubly linked list from whose middle an element can be removed. The nodes are
-// fields of the elements, so that adding one allocates nothing.
+// list is a doubly linked list from which an element can be removed at any place. The nodes
+// are fields of the elements, so that adding one allocates nothing.
 type list[T any] struct {
 	head, tail *node[T]
 	len        int
@@ -12,7 +12,7 @@ type list[T any] struct {
 // node is an element's link in a list.
 type node[T any] struct {
 	value      T
-	in         *list[T] // nil while value does not stand in line
+	in         *list[T] // nil while the value is in no list
 	next, prev *node[T]
 }
 
@@ -27,7 +27,7 @@ func (l *list[T]) push(n *node[T]) {
 	l.len++
 }
 
-// remove removes n from the list that it is in, if any.
+// remove removes n from the list that it is in. It does nothing if n is in none.
 func (n *node[T]) remove() {
 	l := n.in
 	if l == nil {
@@ -48,7 +48,7 @@ func (n *node[T]) remove() {
 }
 
 // all yields the values in order. The loop body may remove the value that it was given, but
-// none of those after it.
+// no value after it.
 func (l *list[T]) all() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for n := l.head; n != nil; {

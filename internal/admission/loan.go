@@ -1,8 +1,9 @@
 package admission
 
-// This file holds what a call lends to the calls below it, and what it borrows.
+// This file has the rules of loans: which slots a call lends to the calls below it, and how
+// they come back.
 
-// lender returns the call whose slot h uses; h must have borrowed it.
+// lender returns the call that has lent h the slot; h must have borrowed it.
 func (h *Hold) lender(which uint8) *Hold {
 	if h.tracking != nil {
 		if p := h.lending(which).lender; p != nil {
@@ -12,16 +13,16 @@ func (h *Hold) lender(which uint8) *Hold {
 	return h.parent
 }
 
-// canLend reports whether h, which nested calls were made from, has its slot of the class,
-// or of the version, to lend.
+// canLend reports whether h can lend its slot of the class, or of the version: h still has
+// that slot, and has not lent it. h must have tracking.
 func (h *Hold) canLend(which uint8) bool {
 	return !h.released() && h.lending(which).borrower == nil && (which == ofClass || h.version.isLimited())
 }
 
 // hasTenantPlace reports whether the slot of the class that h uses comes with a place in the
 // limit of t's tenant. The place is h's own, or that of a call above it that has lent h the
-// slot. All of them wait for h, and so for the call that h would lend to: to the limit they
-// are one call.
+// slot. All these calls wait for h, and would wait for the call that borrows from h: the
+// limit sees them as one call.
 func (h *Hold) hasTenantPlace(t *tenantQueue) bool {
 	for k := h; ; k = k.lender(ofClass) {
 		if k.tracking.counts && k.tracking.queue == t {
@@ -33,9 +34,9 @@ func (h *Hold) hasTenantPlace(t *tenantQueue) bool {
 	}
 }
 
-// findClassLender returns the call above h whose slot of the class h can borrow, or nil: the
-// nearest of the same class that has not lent it. If the tenant of t is at its limit, the
-// slot must come with a place in it.
+// findClassLender returns the call above h from which h can borrow a slot of its class, or
+// nil. It is the nearest call of the same class that has not lent its slot. If the tenant of
+// t is at its limit, the slot must come with a place in that limit.
 func (h *Hold) findClassLender(t *tenantQueue) *Hold {
 	permitted := h.class().queue.belowLimit(t)
 	for p := h.parent; p != nil; p = p.parent {
@@ -46,8 +47,8 @@ func (h *Hold) findClassLender(t *tenantQueue) *Hold {
 	return nil
 }
 
-// findVersionLender returns the call above h whose slot of the version h can borrow, or nil:
-// the nearest of the same version that has not lent it.
+// findVersionLender returns the call above h from which h can borrow a slot of its version,
+// or nil. It is the nearest call of the same version that has not lent its slot.
 func (h *Hold) findVersionLender() *Hold {
 	if h.parent == nil || !h.version.isLimited() {
 		return nil
@@ -60,14 +61,14 @@ func (h *Hold) findVersionLender() *Hold {
 	return nil
 }
 
-// canBorrowGroup reports whether h's parent can lend its slot of the group. There is no need
-// to ask whether the parent has ended: when it ends, its waiting children become roots, which
-// have no parent.
+// canBorrowGroup reports whether h's parent can lend its slot of the group. Whether the
+// parent has ended need not be checked: when it ends, its waiting children become roots,
+// which have no parent.
 func (h *Hold) canBorrowGroup() bool {
 	return h.parent != nil && h.parent.tracking.groupBorrower == nil
 }
 
-// borrow makes h use p's slot.
+// borrow makes h use p's slot of the class, or of the version.
 func (h *Hold) borrow(which uint8, p *Hold) {
 	h.loan |= which
 	if p != h.parent {
@@ -78,9 +79,10 @@ func (h *Hold) borrow(which uint8, p *Hold) {
 	p.updateLenders()
 }
 
-// updateLenders puts h into the lenders of its class, or takes it out. h is in there exactly
-// while it can lend a slot, of the class or of its version, and has calls below that wait
-// for one. It is counted in the lenders of its version while it can lend a slot of that.
+// updateLenders puts h into the list lenders of its class, or takes it out. h is in that list
+// exactly while it can lend a slot, of the class or of its version, to a waiting call below
+// it. h is counted in the lenders of its version's line while it can lend its slot of the
+// version to a waiting call below it.
 func (h *Hold) updateLenders() {
 	tr := h.tracking
 	lendsVersion := h.canLend(ofVersion) && tr.claimsOf(h.version).waiters.len > 0
@@ -109,8 +111,8 @@ func (h *Hold) Lender() *Hold {
 	return h.lender(ofVersion)
 }
 
-// owner returns the call that took the slot that h uses from the pool: h itself, or the end
-// of the chain of lenders.
+// owner returns the call that took h's slot from the pool: h itself, or the last call on the
+// chain of lenders.
 func (h *Hold) owner(which uint8) *Hold {
 	for h.loan&which != 0 {
 		if which == ofGroup {
@@ -122,9 +124,10 @@ func (h *Hold) owner(which uint8) *Hold {
 	return h
 }
 
-// returnSlot gives h's slot of the class or of the version back, once h has given it up and
-// no call borrows it from h: to the pool, or to its lender. A lender that has given up its
-// slots too returns it in turn. Until then h counts against its tenant's limit.
+// returnSlot gives h's slot of the class or of the version back to the pool or, if h borrowed
+// it, to its lender. It does nothing while h still has its slots, or while another call
+// borrows the slot from h; in the second case h still counts against its tenant's limit. A
+// lender that has given up its own slots passes the slot on in the same way.
 func (h *Hold) returnSlot(which uint8) {
 	if !h.released() || h.tracking != nil && h.lending(which).borrower != nil || which == ofVersion && !h.version.isLimited() {
 		return
@@ -144,7 +147,7 @@ func (h *Hold) returnSlot(which uint8) {
 	}
 	p.updateLenders()
 	h.version.refresh()
-	g := h.class().group // dispatch follows, and offers the slot to a call below that waits
+	g := h.class().group // the caller's dispatch offers the slot to a waiting call below p
 	if which == ofClass {
 		g.classLenders = append(g.classLenders, p)
 	} else {
@@ -167,7 +170,7 @@ func (h *Hold) returnOwn(which uint8) {
 	h.version.giveBack(which == ofVersion, which == ofClass)
 }
 
-// returnGroup does for the slot of the group what returnSlot does for the others.
+// returnGroup does for the slot of the group what returnSlot does for the other two.
 func (h *Hold) returnGroup() {
 	if !h.released() || h.tracking != nil && h.tracking.groupBorrower != nil {
 		return
@@ -186,14 +189,14 @@ func (h *Hold) returnGroup() {
 		p.returnGroup()
 		return
 	}
-	g.groupLenders = append(g.groupLenders, p) // dispatch follows, and offers the slot to a child that waits
+	g.groupLenders = append(g.groupLenders, p) // the caller's dispatch offers the slot to a waiting child of p
 }
 
 // offerGroup lends h's slot of the group, which has come back, to the first child that can
 // use it.
 func (h *Hold) offerGroup() {
 	if h.tracking.groupBorrower != nil {
-		return // spares each of many siblings a look at all the others
+		return // it is lent again: do not make each of many siblings look at all others
 	}
 	for w := range h.tracking.waiting.all() {
 		if w.admit() {
@@ -215,7 +218,8 @@ func (h *Hold) offerClass() {
 	}
 }
 
-// offerVersion admits the waiter that borrows h's slot of the version, if one can.
+// offerVersion lends h's slot of the version, which a borrower has given back, to the first
+// waiting call nested below h that can use it.
 func (h *Hold) offerVersion() {
 	if !h.canLend(ofVersion) {
 		return
@@ -227,7 +231,7 @@ func (h *Hold) offerVersion() {
 	}
 }
 
-// keeps reports whether h has taken a slot of the class or of the version from the pool and
+// keeps reports whether h took its slot of the class or of the version from the pool and has
 // not given it back.
 func (h *Hold) keeps(which uint8) bool {
 	return h.loan&which == 0 && !h.lending(which).returned && (which == ofClass || h.version.isLimited())

@@ -2,17 +2,17 @@ package admission
 
 import "errors"
 
-// ErrReserved is the answer of [Class.Reserve] where there is not as much.
+// ErrReserved is returned by [Class.Reserve] if the group has too few slots for the floor.
 var ErrReserved = errors.New("admission: the floors would exceed the capacity of the group")
 
 // MaxWeight is the largest weight of a class.
 const MaxWeight = 1000
 
-// share is a class's part of the group's slots while other classes wait as well. It follows
-// weighted max-min fairness: a class that wants less than its part gets what it wants, and
-// the rest is divided among the others by their weights. The division is reached slot by
-// slot, as calls end. No slot is kept free for it: while a class does not use its part or
-// its floor, others use it, and the class gets it back with the next slot that comes free.
+// share is the part of the group's slots that a class gets while other classes wait too. It
+// follows weighted max-min fairness: a class that wants less than its part gets what it
+// wants, and the rest is divided among the others by their weights. The division is reached
+// slot by slot, as calls end. No slot is kept free: while a class does not use its part or
+// its floor, other classes use those slots, and the class gets them back as slots come free.
 type share struct {
 	reserved int // the floor
 	weight   int
@@ -22,12 +22,12 @@ type share struct {
 	// first, the slot stays with the child, and the parent's class counts +1. A call
 	// that borrows the slot of the class, but not that of the group, counts +1.
 	groupSurplus int
-	turn         uint64 // when the class last got a slot that others waited for, or gave one back
+	turn         uint64 // from nextTurn: when the class last got a slot that others waited for, or gave one back
 	readyIndex   int    // in group.ready
 }
 
-// Reserve sets the class's floor, n ≥ 0: while it has fewer slots of the group than that, it
-// is served before all classes that have their floor. It returns ErrReserved, and changes
+// Reserve sets the class's floor, n ≥ 0: while the class has fewer than n slots of the group,
+// it is served before all classes that have their floor. It returns ErrReserved, and changes
 // nothing, if the floors of the group would then exceed its capacity.
 //
 // When [Group.Resize] has made the capacity smaller than the sum of the floors, they are met
@@ -74,11 +74,12 @@ func (c *Class) index() *int { return &c.readyIndex }
 // that has least for its weight, then the one that was served longest ago.
 //
 // What a ready class is compared by may change only under g.mu, and refresh must follow, or
-// the heap is out of order. That holds for weight, floor, groupSurplus and turn, which only
-// this package writes, under g.mu. It holds for the counter too, although fast paths write
-// it: a ready class has a waiter, so its slow bit is set, and every change then goes through
-// g.mu. Nested calls take g.mu always. Between TryAcquire's two steps the class seems to
-// have one slot more than it has, until putBack takes it off under g.mu.
+// the heap is out of order. Weight, floor, groupSurplus and turn are only written under g.mu.
+// The counter is also written by fast paths, but not while the class is ready: a ready class
+// has a waiter, so its slow bit is set, and every change goes through g.mu. Nested calls
+// always lock g.mu. A TryAcquire that has taken the slot of the class and finds the group
+// full makes the class seem to have one slot too many, until putBack takes that slot off
+// under g.mu.
 func (c *Class) before(d *Class) bool {
 	has, had := c.groupSlots(), d.groupSlots()
 	mine, theirs := has*d.reserved, had*c.reserved
@@ -95,9 +96,10 @@ func (c *Class) before(d *Class) bool {
 }
 
 // groupSlotReturned notes that c has given a slot of the group back. Its turn moves to the
-// end: among classes that have equally many slots for their weight, c then comes last. That
-// makes up for slots that c got on the fast path, which notes no turns. While no class is
-// ready there is nothing to compare, and the fast path gives slots back without coming here.
+// end: among classes that have equally many slots for their weight, c then comes last. This
+// makes up for the slots that c got on the fast path, which does not change turns. While no
+// class is ready there is nothing to compare, and the fast path gives slots back without
+// calling groupSlotReturned.
 func (c *Class) groupSlotReturned() {
 	if c.group.ready.len() > 0 {
 		c.turn = c.group.nextTurn()
@@ -109,11 +111,11 @@ func (c *Class) groupSlotReturned() {
 func (c *Class) groupSlots() int { return c.slots.used() + c.groupSurplus }
 
 // quotient returns what is divided by the weight to rank a class that has n slots: n + ½,
-// doubled to stay an integer. This is the divisor method of Sainte-Laguë, known from the
-// apportionment of parliaments. To compare n itself is Adams's method, which rounds each
-// small share up, at the expense of a large one: of 100 slots for weights 10, 1, 1, 1 and 1
-// the first class would get 68 instead of 71.4. A class that has nothing comes first
-// whatever its weight, so that none starves: one that calls seldom waits for a single slot.
+// doubled to stay an integer. This is the divisor method of Sainte-Laguë, which apportions
+// the seats of parliaments. Comparing n itself would be Adams's method, which rounds each
+// small share up at the expense of a large one: of 100 slots for weights 10, 1, 1, 1 and 1
+// the first class would get 68 instead of 71.4. A class that has nothing comes first whatever
+// its weight, so that none starves: a class with few calls waits for a single slot at most.
 func quotient(n int) int {
 	if n <= 0 {
 		return 0

@@ -2,86 +2,86 @@ package admission
 
 import "time"
 
-// tenantQueues is a class's queue, guarded by g.mu. It has a queue for each tenant with a
-// call waiting, which is ordered by priority, then by arrival. The next call to serve comes
-// from two sets of tenants' queues in turn:
+// tenantQueues is a class's queue, guarded by g.mu. It holds a queue for each tenant that has
+// a waiting call, ordered by priority, then by arrival. There are two sets of tenants'
+// queues, and the next call to serve comes from each set in turn:
 //
-//   - New queues, which hold a single call, in the order of arrival. So a tenant that
-//     seldom waits, next to one that floods the class, waits for one call at most. This
-//     is how FQ-CoDel treats new flows (RFC 8290, section 4.2), except that it always
-//     serves them first. Here old queues have every other turn, so that none waits for
-//     ever.
-//   - Old queues, the one first whose tenant has used least slot time. How long a call
-//     takes is known when it ends, and is charged then. This is deficit round robin
-//     (Shreedhar and Varghese, SIGCOMM 1995) paid afterwards, with the smallest quantum
-//     there can be: a queue in debt loses its turns until the others have used as much.
-//     Rounds in which all are in debt can be skipped, so it is enough to compare what
-//     they have used.
+//   - New queues, which hold a single call, in the order of arrival. So a tenant that seldom
+//     waits, next to one that floods the class, waits for one call at most. FQ-CoDel treats
+//     new flows this way (RFC 8290, section 4.2), except that it always serves them first.
+//     Here old queues have every other turn, so that none of them waits for ever.
+//   - Old queues, in the order of the slot time that their tenants have used, the least
+//     first. The time that a call takes is known when the call ends, and is charged then.
+//     This is deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) paid afterwards,
+//     with the smallest possible quantum: a queue in debt loses its turns until the others
+//     have used as much. Rounds in which all queues are in debt can be skipped, so it is
+//     enough to compare the used times.
 //
-// What a tenant uses while it has no queue is not charged: a new queue starts at
-// virtualTime, what the queue served last had used. After it was served, a queue is old
-// until its debt is paid and its turn finds it empty. When no call waits, all debts are
-// forgotten.
+// Time that a tenant uses while it has no queue is not charged: a new queue starts at
+// virtualTime, which is the used time of the queue that was served last. A queue that has
+// been served is old. It stays old until its debt is paid: until its turn comes and finds it
+// empty. When no call waits, all debts are forgotten.
 //
-// If the class has a limit for tenants, the queue of a tenant that has reached it is parked:
-// it has no turn, and so delays no other queue, until one of its calls ends.
+// If the class has a limit for tenants, the queue of a tenant that has reached its limit is
+// parked: it has no turn, and so delays no other queue, until one of the tenant's calls ends.
 //
-// A tenant's queue is divided into lanes, one for each version that its calls are of, and a
-// version has the lanes of all tenants in order. A version without a free slot is left out
-// when the next call is chosen: its calls wait on, and delay none of another version, also
-// of their own tenant. When it has one again its tenants are served in the same order. A
-// tenant saves nothing up meanwhile. The versions with waiting calls are searched one by
-// one, since a class has few.
+// A tenant's queue is divided into lanes. A lane has the tenant's waiting calls of one
+// version, and each version keeps the lanes of all tenants in the order described above. A
+// version without a free slot is left out when the next call is chosen: its calls go on
+// waiting, and delay no call of another version, not even one of the same tenant. When the
+// version has a free slot again, its tenants are served in that order. A tenant gains no
+// credit while its version is full. The versions with waiting calls are searched one by one,
+// since a class has few.
 type tenantQueues struct {
-	limit        int                       // of calls that a tenant runs at once; 0: none
-	versions     list[*Version]            // that have a call waiting
+	limit        int // how many calls of one tenant may run at once; 0: no limit
+	versions     list[*Version]            // the versions that have a waiting call
 	empty        indexedHeap[*tenantQueue] // the old queues without a call, until their turn comes
-	lastWasNew   bool                      // the last turn was a new one's
-	longest      indexedHeap[*byWaiting]   // chooses whose call is displaced
+	lastWasNew   bool                      // the call served last came from a new queue
+	longest      indexedHeap[*byWaiting]   // chooses the tenant whose call is displaced
 	byTenant     map[string]*tenantQueue
-	len          int           // calls that wait
-	bounded      int32         // of these, the live ones, which have a place in the bounded queue
-	ofHandlers   int32         // of these, the background calls that came with a parent
-	eligible     int           // versions that have room, and a call whose tenant has a turn
-	virtualTime  time.Duration // what the queue that was served last had used
-	lastSequence uint64        // of turns and arrivals
+	len          int           // waiting calls
+	bounded      int32         // how many of the waiting calls are live, and so have a place in the bounded queue
+	ofHandlers   int32         // how many of the waiting calls are background calls that came with a parent
+	eligible     int           // versions that have room, and a waiting call whose tenant has a turn
+	virtualTime  time.Duration // the used time of the queue that was served last
+	lastSequence uint64        // the last number that nextSequence returned
 }
 
-// turn says how a tenant's queue takes part.
+// turn is the state of a tenant's queue: whether it has a turn, and in which set.
 type turn uint8
 
 const (
 	noTurn  turn = iota // it is empty, or parked
 	newTurn             // it is new: its lane is in the newLanes of a version
-	oldTurn             // it is old: its lanes are in oldLanes or, if it has none, it is in empty
+	oldTurn             // it is old: its lanes are in oldLanes; if it has no lane, it is in empty
 )
 
 // tenantQueue holds one tenant's waiting calls, and counts its running ones if the class has
 // a limit for tenants.
 type tenantQueue struct {
 	tenant       string
-	lanes        *lane                // by version; linked by lane.next
-	spare        lane                 // the first of them, so that it need not be allocated
-	waiting      int                  // calls in lanes
-	victims      indexedHeap[*victim] // the live ones of these, the next to be displaced first
+	lanes        *lane                // one for each version; linked by lane.next
+	spare        lane                 // the memory of the first lane, so that it need not be allocated
+	waiting      int                  // waiting calls in all lanes
+	victims      indexedHeap[*victim] // the live calls among the waiting ones; first is displaced next
 	longestIndex int                  // in tenantQueues.longest
 	emptyIndex   int                  // in tenantQueues.empty
 	turn         turn
 	used         time.Duration // slot time, on the scale of virtualTime
-	sequence     uint64        // of its turn: those that have used the same go round
+	sequence     uint64        // when it last got a turn: of queues with the same used time, the lowest goes first
 
-	// Of a class that limits its tenants:
-	running      int // calls that run
-	background   int // of these, background calls
-	blocked      int // of these, how many have a nested call waiting
-	limitWaiters int // nested calls that wait here, and that no call above can lend a place
-	heldBack     int // places that do not come free while deadlock candidates wait
+	// Used only if the class has a limit for tenants:
+	running      int // running calls
+	background   int // how many of the running calls are background calls
+	blocked      int // how many of the running calls have a nested call waiting below them
+	limitWaiters int // waiting nested calls to which no call above can lend a place in the limit
+	heldBack     int // places in the limit that do not come free while deadlock candidates wait
 }
 
 func (t *tenantQueue) index() *int { return &t.emptyIndex }
 
-// before compares differences, since in a class that always has a waiter the sum of used
-// time has no bound and may overflow.
+// before compares the difference of the used times with zero, and not the times themselves:
+// in a class that always has a waiter they grow without bound, and may overflow.
 func (t *tenantQueue) before(u *tenantQueue) bool {
 	if t.used != u.used {
 		return t.used-u.used < 0
@@ -89,7 +89,7 @@ func (t *tenantQueue) before(u *tenantQueue) bool {
 	return t.sequence < u.sequence
 }
 
-// queueOf returns a tenant's queue, and makes it if there is none.
+// queueOf returns a tenant's queue. It makes the queue if there is none.
 func (q *tenantQueues) queueOf(tenant string) *tenantQueue {
 	t := q.byTenant[tenant]
 	if t == nil {
@@ -125,7 +125,7 @@ func (q *tenantQueues) push(w *waiter, tenant string) {
 	switch {
 	case !q.belowLimit(t):
 		q.park(t)
-	case t.turn == oldTurn: // and may have been empty
+	case t.turn == oldTurn: // it may have been empty
 		q.schedule(t)
 	case t.waiting == 1 && t.running == 0:
 		t.turn = newTurn
@@ -135,7 +135,7 @@ func (q *tenantQueues) push(w *waiter, tenant string) {
 	}
 }
 
-// countWaiter adds n, which is 1 or -1, to the counts of waiters of w's kind.
+// countWaiter adds n, which is 1 or -1, to the counts of waiting calls that include w.
 func (q *tenantQueues) countWaiter(w *waiter, n int32) {
 	if !w.hold.background {
 		q.bounded += n
@@ -147,7 +147,7 @@ func (q *tenantQueues) countWaiter(w *waiter, n int32) {
 	}
 }
 
-// schedule puts t where a queue with its turn belongs.
+// schedule puts t and its lanes where t.turn says.
 func (q *tenantQueues) schedule(t *tenantQueue) {
 	for l := t.lanes; l != nil; l = l.next {
 		l.schedule(t.turn)
@@ -172,8 +172,8 @@ func (q *tenantQueues) nextWaiter() *waiter {
 	return oldest.waiters.first()
 }
 
-// nextLanes returns the first lane of a new queue and the first of an old one, of the
-// versions that have room; nil where there is none.
+// nextLanes returns, of the versions that have room, the first lane of a new queue and the
+// first lane of an old queue. Each is nil if there is none.
 func (q *tenantQueues) nextLanes() (fresh, old *lane) {
 	for v := range q.versions.all() {
 		in := v.line
@@ -192,7 +192,7 @@ func (q *tenantQueues) nextLanes() (fresh, old *lane) {
 	return fresh, old
 }
 
-// remove takes w out of its queue. If it was served, that was its tenant's turn.
+// remove takes w out of its queue. If w is served, this was its tenant's turn.
 func (q *tenantQueues) remove(w *waiter, served bool) {
 	t, in := w.queue, w.hold.version.line
 	w.lane.waiters.remove(w)
@@ -210,7 +210,7 @@ func (q *tenantQueues) remove(w *waiter, served bool) {
 	case served:
 		q.serve(w)
 	case t.waiting > 0:
-	case t.turn == oldTurn: // waits for its turn
+	case t.turn == oldTurn: // the empty queue stays scheduled until its turn
 		q.schedule(t)
 	default:
 		q.unscheduleEmpty(t)
@@ -225,7 +225,7 @@ func (q *tenantQueues) serve(w *waiter) {
 	q.lastWasNew = t.turn == newTurn
 	q.advance(t)
 	if w.hold.version.isLimited() && t.used-q.virtualTime < 0 {
-		t.used = q.virtualTime // it has waited for its version, and saves nothing up
+		t.used = q.virtualTime // the queue has waited for its version, and gains no credit
 	}
 	q.moveToOld(t)
 	q.parkAtLimit(t)
@@ -237,7 +237,7 @@ func (q *tenantQueues) advance(t *tenantQueue) {
 	}
 }
 
-// moveToOld puts a queue behind the old ones that have used as much.
+// moveToOld puts a queue among the old ones, behind those that have used as much time.
 func (q *tenantQueues) moveToOld(t *tenantQueue) {
 	q.catchUp(t)
 	t.sequence, t.turn = q.nextSequence(), oldTurn
@@ -250,14 +250,14 @@ func (q *tenantQueues) park(t *tenantQueue) {
 	q.schedule(t)
 }
 
-// unscheduleEmpty takes an empty queue's turn away, and so forgets its debt.
+// unscheduleEmpty takes the turn of an empty queue away, and thereby forgets its debt.
 func (q *tenantQueues) unscheduleEmpty(t *tenantQueue) {
 	q.park(t)
 	q.forgetIfIdle(t)
 }
 
-// forgetIfIdle deletes a queue that has neither a turn nor a call. If it has to be kept
-// because calls of its tenant run, only its debt is forgotten.
+// forgetIfIdle deletes a queue that has neither a turn nor a waiting call. If it must be kept
+// because calls of its tenant run, forgetIfIdle only forgets its debt.
 func (q *tenantQueues) forgetIfIdle(t *tenantQueue) {
 	switch {
 	case t.waiting > 0 || t.turn == oldTurn:
@@ -279,8 +279,8 @@ func (q *tenantQueues) clear() {
 	}
 }
 
-// charge adds d, which one of its calls has used, to a tenant's time, if the tenant waits
-// for another slot or still has a debt.
+// charge adds d, the slot time of one call, to the time that the call's tenant has used. It
+// does so only if the tenant waits for another slot or is still in debt.
 func (q *tenantQueues) charge(tenant string, d time.Duration) {
 	t := q.byTenant[tenant]
 	if t == nil || t.turn != oldTurn && t.waiting == 0 {
@@ -293,12 +293,12 @@ func (q *tenantQueues) charge(tenant string, d time.Duration) {
 		q.schedule(t)
 	case newTurn: // a tenant that has just had a slot is not new
 		q.moveToOld(t)
-	case noTurn: // it is parked
+	case noTurn: // it is parked, and has no turn to move
 	}
 }
 
-// catchUp makes a queue that was not among the old ones start at the virtual time, so that a
-// tenant saves nothing up while it does not wait.
+// catchUp raises the used time of a queue that is not old to virtualTime, so that a tenant
+// gains no credit while it does not wait.
 func (q *tenantQueues) catchUp(t *tenantQueue) {
 	if t.turn != oldTurn && t.used-q.virtualTime < 0 {
 		t.used = q.virtualTime
@@ -306,15 +306,15 @@ func (q *tenantQueues) catchUp(t *tenantQueue) {
 }
 
 // parkAtLimit parks a queue if its tenant has reached its limit and has calls waiting. An
-// empty queue is not parked: it stays among the scheduled ones, because its tenant may have
-// used more than its share, and is to pay for that when its next call comes.
+// empty queue is not parked. It stays scheduled because its tenant may have used more than
+// its share, and must pay for that when its next call comes.
 func (q *tenantQueues) parkAtLimit(t *tenantQueue) {
 	if !q.belowLimit(t) && t.waiting > 0 {
 		q.park(t)
 	}
 }
 
-// callEnded uncounts one of the tenant's running calls, and gives a parked queue its turn
+// callEnded takes one call off the tenant's running calls, and gives a parked queue its turn
 // back.
 func (q *tenantQueues) callEnded(t *tenantQueue) {
 	t.running--
@@ -338,21 +338,21 @@ func (q *tenantQueues) all() []*waiter {
 	return all
 }
 
-// The places of a full queue are shared as the class's slots are. A call that arrives
-// displaces a call of the tenant that has most waiting, if its own tenant has at least two
-// fewer. So each displacement brings the two closer together, and two tenants cannot displace
-// each other's calls in turn. Otherwise it displaces a call of its own tenant that has a
+// Tenants share the places of a full queue. A call that arrives displaces a call of the
+// tenant with the most waiting calls, if its own tenant has at least two fewer. So each
+// displacement brings the two numbers closer together, and two tenants cannot displace each
+// other's calls in turn. Otherwise the new call displaces a call of its own tenant that has a
 // lower priority. Priorities are compared within a tenant only: no tenant gains a place from
 // another by a high priority.
 //
-// Two more heaps choose the call to displace, and are kept whether the queue is full or not:
-// victims in each tenant's queue, and longest over these queues. So a displacement costs the
-// logarithm of the number of calls and tenants that wait.
+// Two heaps choose the call to displace: victims has the calls of one tenant, and longest has
+// the tenants. Both are kept up to date even while the queue is not full, so a displacement
+// takes only time logarithmic in the number of waiting calls and tenants.
 
 // victim is a waiter as an element of its tenant queue's victims, in the order in which they
-// are displaced: lowest priority first, then roots before nested calls, then the newest. A
-// nested call comes after roots because a call that runs, and has used a slot so far, would
-// fail with it.
+// are displaced: lowest priority first, then roots before nested calls, then the newest.
+// Nested calls come after roots, because displacing a nested call also fails the running call
+// that made it, which has already used a slot.
 type victim waiter
 
 func (v *victim) index() *int { return &v.victimIndex }
@@ -367,8 +367,8 @@ func (v *victim) before(u *victim) bool {
 	return v.sequence > u.sequence
 }
 
-// byWaiting is a tenant's queue as an element of tenantQueues.longest: the one with most
-// calls first and, of those with equally many, the one whose victim is newest.
+// byWaiting is a tenant's queue as an element of tenantQueues.longest. The queue with the
+// most calls comes first and, of queues with equally many, the one whose victim is newest.
 type byWaiting tenantQueue
 
 func (c *byWaiting) index() *int { return &c.longestIndex }
@@ -404,8 +404,8 @@ func (q *tenantQueues) untrackVictim(w *waiter) {
 	}
 }
 
-// victim returns the call that is displaced from a full queue by a new call of that tenant
-// and priority, or nil.
+// victim returns the waiting call that a new call of this tenant and priority displaces from
+// a full queue, or nil.
 func (q *tenantQueues) victim(tenant string, priority int) *waiter {
 	if q.bounded == 0 {
 		return nil

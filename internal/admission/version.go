@@ -7,48 +7,48 @@ import (
 
 // The state of a version, as the fast path sees it.
 const (
-	hasLimit  = 1 << iota // it has slots of its own
-	isRemoved             // calls are refused
+	hasLimit  = 1 << iota // the version has slots of its own
+	isRemoved             // new calls are refused
 )
 
 // Version is a part of a class: the calls of one version of a function. All versions of a
-// class share its limit, its queue and what else the class has. A version counts its own
+// class share its limit, its queue and everything else of the class. A version counts its own
 // calls, can be removed alone, and may have a limit of its own. A call of such a version
-// needs one of the version's slots too. It takes all three together or none, so a call
-// that lacks only its version's slot keeps nothing from the calls of other versions, and
-// they pass it in the queue. Get a version from [Class.Base] or [Class.NewVersion]. All its
-// methods may be called concurrently, unless they say otherwise.
+// needs one of the version's slots too. It takes all three together or none, so a call that
+// lacks only its version's slot holds no slot that calls of other versions could use, and
+// these overtake it in the queue. Get a version from [Class.Base] or [Class.NewVersion]. All
+// its methods may be called concurrently, unless their comments say otherwise.
 type Version struct {
-	// Entered and Settled are for the owner of the version, to count its calls. Those of a
-	// class's base version stand beside the counter of the class's slots: a call writes Entered
-	// when it takes a slot, and Settled when it gives it back. So the processors pass one cache
-	// line around, and not two.
+	// Entered and Settled are for the owner of the version, to count its calls. In a class's
+	// base version the two stand beside the counter of the class's slots: a call writes Entered
+	// when it takes a slot, and Settled when it gives the slot back. So the processors exchange
+	// one cache line, and not two.
 	Entered, Settled atomic.Uint64
 
 	class  *Class
 	state  atomic.Uint32 // hasLimit, isRemoved; written under g.mu
-	queued atomic.Int32  // its calls in the class's queue, to be read without g.mu; written under it
+	queued atomic.Int32  // its waiting calls, to be read without g.mu; written under it
 	slots  counter       // not used without a limit
 
 	// Guarded by g.mu.
 	uses slotUses
-	line *line // nil: no call of it has ever waited
+	line *line // nil if no call of the version has ever waited
 }
 
-// slotUses counts slots of a class or of a version, by what their calls do.
+// slotUses counts slots of a class or of a version by the state of the calls that use them.
 type slotUses struct {
-	stuck    int32 // their calls are marked stuck
-	blocked  int32 // their calls have a nested call waiting below them
-	heldBack int32 // they do not come back while deadlock candidates wait
-	wanted   int32 // deadlock candidates that wait for one of them in vain
+	stuck    int32 // slots whose calls are marked stuck
+	blocked  int32 // slots whose calls have a nested call waiting below them
+	heldBack int32 // slots that do not come back while deadlock candidates wait
+	wanted   int32 // deadlock candidates that wait in vain for one of the slots
 }
 
 // Base returns the version that every class has. It has no limit of its own at first.
 func (c *Class) Base() *Version { return &c.base }
 
 // NewVersion adds a version to the class. At most n of its calls run at once, whatever the
-// class would allow; with [Unlimited] it has no slots of its own, and costs its calls
-// nothing.
+// class would allow; with [Unlimited] the version has no slots of its own, and its calls pay
+// nothing for it.
 func (c *Class) NewVersion(n int) *Version {
 	v := &Version{class: c}
 	if n != Unlimited {
@@ -60,9 +60,9 @@ func (c *Class) NewVersion(n int) *Version {
 // Class returns the class that v is a part of.
 func (v *Version) Class() *Class { return v.class }
 
-// Used returns how many of the version's own slots are in use; it is 0 without a limit.
-// Limit returns its own limit, [Unlimited] if it has none, and Queued the number of its
-// calls that wait.
+// Used returns how many of the version's own slots are in use; it is 0 without a limit. Limit
+// returns the version's own limit, [Unlimited] if it has none, and Queued the number of its
+// waiting calls.
 func (v *Version) Used() int { return v.slots.used() }
 
 func (v *Version) Limit() int {
@@ -74,9 +74,9 @@ func (v *Version) Limit() int {
 
 func (v *Version) Queued() int { return int(v.queued.Load()) }
 
-// Resize changes the version's own limit, as [Class.Resize] does that of the class. A
-// version without one gets it, and keeps slots of its own for good, also if n is
-// [Unlimited]: that first Resize must come before the version's first call.
+// Resize changes the version's own limit, as [Class.Resize] changes that of the class. The
+// first Resize of a version without a limit gives it slots of its own for good, even if n is
+// [Unlimited], and must come before the version's first call.
 func (v *Version) Resize(n int) {
 	if !v.isLimited() {
 		v.slots.resize(n)
@@ -94,8 +94,8 @@ func (v *Version) Resize(n int) {
 	v.slotsChanged()
 }
 
-// Remove refuses calls of the version from then on with ErrRemoved. Calls that wait go on.
-// The class and its other versions stay as they are.
+// Remove refuses new calls of the version with ErrRemoved. Calls that already wait are still
+// served. The class and its other versions stay as they are.
 func (v *Version) Remove() {
 	v.class.group.mu.Lock()
 	defer v.class.group.mu.Unlock()
@@ -107,8 +107,8 @@ func (v *Version) isLimited() bool { return v.state.Load()&hasLimit != 0 }
 // hasRoom reports whether the version's own limit lets another call run.
 func (v *Version) hasRoom() bool { return !v.isLimited() || v.slots.hasRoom() }
 
-// TryAcquire takes a slot for h, a root call, if that needs neither waiting nor g.mu, and
-// reports whether it has. The call is a live one.
+// TryAcquire takes the slots for h if that needs neither waiting nor g.mu, and reports
+// whether it has taken them. The call must be a root, and not a background call.
 func (v *Version) TryAcquire(h *Hold) bool {
 	c := v.class
 	if !v.fastInc() {
@@ -134,14 +134,14 @@ func (v *Version) fastInc() bool {
 	return state == 0 || state == hasLimit && v.slots.fastInc()
 }
 
-// fastDec gives that slot back, or reports false if that needs the lock, because a call
-// waits for it. g.mu need not be held.
+// fastDec gives a slot that fastInc took back. It reports false if that needs g.mu because a
+// call waits for the slot. g.mu need not be held.
 func (v *Version) fastDec() bool { return !v.isLimited() || v.slots.fastDec() }
 
-// putBack gives the version's slot back when TryAcquire has taken it and then found the
-// class full, or both slots when it has found the group full. In between, another call may
-// have found the version or the class full because that slot was taken, and begun to wait.
-// That sets the slow bit, so fastDec fails here: then putBack admits the waiter, if it can.
+// putBack gives the version's slot back when TryAcquire has taken it and then found the class
+// full, or both slots when it has found the group full. In between, another call may have
+// found the version or the class full because of that slot, and begun to wait. Beginning to
+// wait sets the slow bit, so fastDec fails here, and putBack admits the waiter if it can.
 // g.mu must not be held.
 func (v *Version) putBack(classToo bool) {
 	versionGiven, classGiven := v.fastDec(), !classToo || v.class.slots.fastDec()
@@ -154,8 +154,8 @@ func (v *Version) putBack(classToo bool) {
 	v.class.group.dispatch()
 }
 
-// release gives back the slots of a call that ends on the fast path. It takes g.mu only if
-// a call waits for one of them. g.mu must not be held.
+// release gives back the slots of a call that ends on the fast path. It locks g.mu only if a
+// call waits for one of the slots. g.mu must not be held.
 func (v *Version) release() {
 	g := v.class.group
 	versionGiven, classGiven := v.fastDec(), v.class.slots.fastDec()
@@ -171,9 +171,9 @@ func (v *Version) release() {
 }
 
 // giveBack gives back, under g.mu, the slot of the version (own) and that of the class
-// (ofClass); dispatch must follow. If the class or the version is over its limit, this makes
-// no room, but it may complete a deadlock: the call that has ended may have been the last one
-// that was not waiting.
+// (ofClass); dispatch must follow. If the class or the version is over its limit, a slot
+// given back makes no room, but it may complete a deadlock: the call that has ended may have
+// been the last one that was not waiting.
 func (v *Version) giveBack(own, ofClass bool) {
 	if !own && !ofClass {
 		return
@@ -188,7 +188,7 @@ func (v *Version) giveBack(own, ofClass bool) {
 	v.class.breakCycles()
 }
 
-// slotsChanged follows a change of the limit of the version or of its class.
+// slotsChanged must be called after a change of the limit of the version or of its class.
 func (v *Version) slotsChanged() {
 	v.refresh()
 	v.class.group.dispatch()
@@ -196,10 +196,10 @@ func (v *Version) slotsChanged() {
 	v.refuseIfStuck()
 }
 
-// Acquire takes a slot for h. If there is none it waits, at most r.Wait and at most until
-// ctx ends; a slot that is free is taken whatever they say. It returns nil if h has a slot,
-// else one of the errors of this package or ctx's. Call [Hold.Release] once if it returned
-// nil.
+// Acquire takes the slots for h. If they are not free it waits, at most r.Wait and at most
+// until ctx ends. Slots that are free are taken even if r.Wait is 0 or ctx has ended. It
+// returns nil if h has its slots, and otherwise one of the errors of this package or the
+// error of ctx. Call [Hold.Release] once if it returned nil.
 func (v *Version) Acquire(ctx context.Context, h *Hold, r Request) error {
 	if r.Parent == nil && !r.Background && v.TryAcquire(h) {
 		return nil
@@ -211,7 +211,7 @@ func (v *Version) Acquire(ctx context.Context, h *Hold, r Request) error {
 	return w.wait(ctx, r.Wait)
 }
 
-// refusal returns why calls are refused whether or not there are slots, or nil.
+// refusal returns the reason to refuse a call even if slots are free, or nil.
 func (v *Version) refusal(r Request) error {
 	c := v.class
 	switch {
@@ -225,20 +225,21 @@ func (v *Version) refusal(r Request) error {
 	return nil
 }
 
-// refresh brings what depends on the version's slots and waiters up to date, and then its
-// class (see Class.refresh). It must follow each change of either.
+// refresh brings up to date what depends on the version's slots and waiters, and then does
+// the same for its class (see Class.refresh). It must be called after each change of either.
 func (v *Version) refresh() {
 	v.refreshLine()
 	v.class.refresh()
 }
 
-// isStuck reports whether every slot of v, of its class, or of the group, is stuck. A call
-// that waits for one may wait for ever.
+// isStuck reports whether every slot of v, every slot of its class, or every slot of the
+// group is stuck. A call that waits for such a slot may wait for ever.
 func (v *Version) isStuck() bool {
 	return v.uses.stuck > 0 && int(v.uses.stuck) >= v.slots.limit() || v.class.isStuck()
 }
 
-// refuseIfStuck refuses all calls that wait for a slot where each slot is stuck.
+// refuseIfStuck refuses the calls that wait for a slot of the group, of v's class or of v, if
+// all slots there are stuck.
 func (v *Version) refuseIfStuck() {
 	c := v.class
 	switch {

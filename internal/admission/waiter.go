@@ -13,23 +13,23 @@ type waiter struct {
 	queueIndex          int // in lane.waiters
 	victimIndex         int // in queue.victims
 	priority            int
-	ofHandler           bool          // it came with a parent
+	ofHandler           bool          // it had a parent when it arrived
 	sequence            uint64        // of its arrival
 	waitsForTenantLimit bool          // no call above can lend it a place, see deadlock.go
-	usesLentSlot        bool          // likewise: it could use a lent slot that comes with a place
+	usesLentSlot        bool          // a call above can lend it a slot that comes with a place, see deadlock.go
 	candidate           bool          // of a deadlock, during the search
-	inNested            node[*waiter] // in the nested of its version; as the next two, only if it has a parent
+	inNested            node[*waiter] // in line.nested; this field and the next two are used only if it has a parent
 	inParent            node[*waiter] // in the parent's tracking.waiting
 	claims              []claim       // on the calls above it of the same class
 	result              chan answer   // has a buffer of one, so that admit and refuse never block
 }
 
-// answer tells how a wait has ended. Whether there is a slot is a field of its own, and not
-// a nil error: a context whose Done is closed may have a nil Err, and a call must not run
-// without a slot because of that.
+// answer is how a wait has ended. admitted is a field of its own, and not a nil err, because
+// a context whose Done is closed may have a nil Err: a call must not run without a slot for
+// that.
 type answer struct {
 	admitted bool
-	err      error // why not
+	err      error // why the call was not admitted
 }
 
 func newWaiter(h *Hold, priority int) *waiter {
@@ -48,12 +48,12 @@ func (w *waiter) before(v *waiter) bool {
 	return w.sequence < v.sequence
 }
 
-// isRoot tells whether no call above w can lend it a slot.
+// isRoot reports whether w has no parent, so that no call can lend it a slot.
 func (w *waiter) isRoot() bool { return w.hold.parent == nil }
 
-// wait returns once the call has a slot, or is refused. If ctx panics (it is foreign code),
-// the call leaves the queue, and gives back a slot that it got in that moment. g.mu must not
-// be held.
+// wait returns once the call has a slot, or is refused. If a method of ctx panics (it is
+// foreign code), the call leaves the queue and gives back a slot that it may have got
+// meanwhile. g.mu must not be held.
 func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -75,8 +75,8 @@ func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	return got.err
 }
 
-// contextError returns why ctx, whose Done is closed, has ended. It is never nil: a context
-// that is pooled and reset may be closed and have no error.
+// contextError returns the error of ctx, whose Done is closed. It is never nil: the Err of a
+// context that is pooled and reset may be nil although Done is closed.
 func contextError(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -84,8 +84,8 @@ func contextError(ctx context.Context) error {
 	return context.Canceled
 }
 
-// giveUp takes w out of the queue. If w was admitted or refused at the same time, that
-// stands, and giveUp returns it. It locks g.mu.
+// giveUp takes w out of the queue. If w has been admitted or refused in the meantime, giveUp
+// returns that answer and changes nothing. It locks g.mu.
 func (w *waiter) giveUp(why error) answer {
 	c := w.hold.class()
 	c.group.mu.Lock()
@@ -128,8 +128,7 @@ func (w *waiter) admit() bool {
 	return true
 }
 
-// refuse takes w out of the queue, if it is still in there. refresh of its class must
-// follow.
+// refuse takes w out of the queue, if it is still in there. Class.refresh must follow.
 func (w *waiter) refuse(why error) { w.leave(answer{err: why}) }
 
 func (w *waiter) leave(with answer) {
@@ -147,14 +146,14 @@ func (w *waiter) leave(with answer) {
 	w.result <- with
 }
 
-// publishQueued stores the lengths of the queue for those that read them without g.mu.
+// publishQueued stores the lengths of the queue for goroutines that read them without g.mu.
 func (w *waiter) publishQueued() {
 	h := w.hold
 	h.class().queued.Store(int32(h.class().queue.len))
 	h.version.queued.Store(int32(h.version.line.waiting))
 }
 
-// detach removes a nested call from all that links it to the calls above it.
+// detach takes a nested call out of the lists and counts of the calls above it.
 func (w *waiter) detach() {
 	if w.inNested.in == nil {
 		return
@@ -171,8 +170,8 @@ func (w *waiter) detach() {
 	w.unclassifyWait()
 }
 
-// becomeRoot lets w wait on as a root call: its parent has ended, lends no more, and waits
-// for no call.
+// becomeRoot makes w, which goes on waiting, a root call: its parent has ended, and so
+// neither lends a slot nor waits for a call.
 func (w *waiter) becomeRoot() {
 	w.detach()
 	w.hold.parent = nil
@@ -181,8 +180,8 @@ func (w *waiter) becomeRoot() {
 }
 
 // addBelow adds n, which is 1 or -1, to the count of waiters below each call above w. A call
-// that so gets its first waiter, or loses its last, is counted in the blocked of its class,
-// its version and its tenant.
+// that gets its first waiter this way is added to the count blocked of its class, its version
+// and its tenant; a call that loses its last one is taken out.
 func (w *waiter) addBelow(n int32) {
 	for a := w.hold.parent; a != nil; a = a.parent {
 		changed := addAcrossZero(&a.tracking.waitersBelow, n)
