@@ -11,53 +11,54 @@ import (
 )
 
 // caller is the context that a call was made with. A context is foreign code: its methods
-// may panic, block, call Goexit or contradict each other. So each is called once, behind
-// a recover, on the caller's goroutine, with no lock held, and the scheduler uses the
-// answers that are kept here. A bad context harms the call that was made with it, and no
-// other call.
+// may panic, block, call Goexit or contradict each other. So the router calls each method
+// as few times as it can, on the caller's goroutine, with no lock held, and behind a recover.
+// The scheduler uses the results that are kept here. This way a faulty context harms only the
+// call that was made with it.
 //
-// It lives on the caller's stack. An inline call keeps a copy in its callExtra.
+// A caller lives on the stack of the calling goroutine. An inline call keeps a copy in its callExtra.
 type caller struct {
 	ctx      context.Context //nolint:containedctx // this type stands for it
-	done     <-chan struct{} // nil: it never ends
-	deadline int64           // on the router's clock; noDeadline: none; set by askDeadline
+	done     <-chan struct{} // the context's Done channel; nil: the context never ends
+	deadline int64           // the context's deadline, on the router's clock; noDeadline: there is none; askDeadline sets it
 	asked    bool            // askDeadline has been called
-	watched  bool            // the worker is told of its end, so that await need not wait for done
-	from     *provenance     // what the context says of where its calls come from; nil: nothing
-	direct   *direct         // of a call of InvokeFunc; nil: of any other
+	watched  bool            // a watch wakes the worker's caller when the context ends (see parentWatch), so await need not wait for done
+	from     *provenance     // what the context says about the origin of its calls; nil: nothing
+	direct   *direct         // for a call of InvokeFunc; nil for any other call
 }
 
-// direct is how the caller of InvokeFunc is answered: by its own goroutine, which runs the
-// handler, or by the goroutine that settles the call before the handler has returned.
+// direct holds the answer to a caller of InvokeFunc. One of two goroutines gives the answer:
+// the caller's own goroutine, which runs the handler, or the goroutine that settles the call
+// before the handler has returned.
 //
-// The goroutine that settles the call writes err, and given. The caller's reads them when
-// the call is over for it: it settled the call itself, or has received from worker.wake.
+// The goroutine that settles the call writes err, over and given. The caller's goroutine reads
+// them when it has settled the call itself, or has received from worker.wake.
 type direct struct {
-	answer answerer // of the caller
+	answer answerer // calls the func that the caller of InvokeFunc gave
 	given  bool     // late was called
-	err    error    // of the call that is settled, or refused; nil: it is neither, or a success
-	over   bool     // it is settled
+	err    error    // of the settled or refused call; nil: the call succeeded, or is not over
+	over   bool     // the call is settled
 }
 
-// answerer is a task's reply to its caller.
+// answerer gives a task's answer to the caller of InvokeFunc.
 type answerer interface {
 	late(err error) // answers from another goroutine, while the handler may still run
 }
 
-// settled notes how the call has ended.
+// settled stores how the call has ended.
 func (d *direct) settled(err error) { d.err, d.over = err, true }
 
 // noDeadline is a deadline that never comes.
 const noDeadline = math.MaxInt64
 
-// tardiness is how long after the caller's deadline the router still waits for the
-// caller's context to end by itself, because only the context knows the cause. If its
-// Done stays open for longer, as that of some contexts of other packages does, the
-// router ends the call.
+// tardiness is how long the router still waits, after the caller's deadline, for the
+// caller's context to end by itself. It waits because only the context has the cause. The
+// Done channel of some third-party contexts stays open for longer; then the router
+// ends the call.
 const tardiness = 5 * time.Millisecond
 
 // askDeadline calls ctx.Deadline, at most once. It does not recover: Deadline may panic
-// or call Goexit, and the caller of askDeadline has to expect both.
+// or call Goexit, and the caller of askDeadline must be prepared for both.
 func (q *caller) askDeadline(clock *clock) {
 	if q.asked {
 		return
@@ -68,7 +69,7 @@ func (q *caller) askDeadline(clock *clock) {
 	}
 }
 
-// limits is askDeadline with a recover. Its error is that ctx panicked.
+// limits is askDeadline with a recover. It returns an error if ctx panicked.
 func (q *caller) limits(clock *clock) (broken error) {
 	asked := false
 	defer func() {
@@ -87,10 +88,10 @@ func contextPanicked(p any) error {
 	return wrapCause(context.Canceled, fmt.Errorf("the caller's context panicked: %s", foreign.Plain(p)))
 }
 
-// mustWatch tells whether the caller has to watch its context while it waits for its worker.
+// mustWatch reports whether the caller has to wait for its context's Done while it waits for its worker.
 func (q *caller) mustWatch() bool { return q.done != nil && !q.watched }
 
-// isDone tells whether Done is closed. It calls no method of the context.
+// isDone reports whether Done is closed. It calls no method of the context.
 func (q *caller) isDone() bool {
 	select {
 	case <-q.done:
@@ -100,8 +101,8 @@ func (q *caller) isDone() bool {
 	}
 }
 
-// hasEnded also calls ctx.Err, since an inline call has no goroutine that waits for Done.
-// A context that panics counts as ended.
+// hasEnded reports whether the caller's context has ended. It also calls ctx.Err, since no
+// goroutine waits for the Done of an inline call. A context that panics counts as ended.
 func (q *caller) hasEnded() (over bool) {
 	if q.isDone() {
 		return true
@@ -114,7 +115,7 @@ func (q *caller) hasEnded() (over bool) {
 	return q.ctx.Err() != nil
 }
 
-// alarm is when the router ends the call, or the wait, at the caller's deadline.
+// alarm returns when the router ends the call, or the wait for a slot, because of the caller's deadline.
 func (q *caller) alarm() int64 {
 	if q.isTrusted() {
 		return q.deadline + int64(tardiness)
@@ -122,12 +123,12 @@ func (q *caller) alarm() int64 {
 	return q.deadline
 }
 
-// isTrusted tells whether the router waits for a while after the deadline, so that the
-// context can end by itself: it has a deadline and a Done channel.
+// isTrusted reports whether the context has both a deadline and a Done channel. Then the router
+// waits for a short time after the deadline, so that the context can end by itself, see tardiness.
 func (q *caller) isTrusted() bool { return q.done != nil && q.deadline < noDeadline-int64(tardiness) }
 
-// bell returns a channel that receives at the alarm, and what stops its timer. Without a
-// deadline the channel is nil.
+// bell returns a channel that receives a value at the alarm, and a func that stops its timer.
+// Without a deadline the channel is nil.
 func (q *caller) bell(clock *clock) (ring <-chan time.Time, stop func() bool) {
 	if q.deadline == noDeadline {
 		return nil, func() bool { return false }
@@ -136,12 +137,13 @@ func (q *caller) bell(clock *clock) (ring <-chan time.Time, stop func() bool) {
 	return t.C, t.Stop
 }
 
-// end tells why the caller's context has ended: [context.Canceled] or
-// [context.DeadlineExceeded], joined with the cause if that is another error. It is never
-// nil: if Done is closed and Err is nil, against the rules of contexts, it is Canceled.
+// end returns why the caller's context has ended: [context.Canceled] or
+// [context.DeadlineExceeded], joined with the context's cause if that is another error. The
+// result is never nil: if Done is closed and Err returns nil, against the rules of contexts, it
+// is context.Canceled.
 //
-// Err, Value and the methods of the errors that they return are foreign code. So no lock
-// may be held here, and what has to be done even after a Goexit has to be deferred.
+// Err, Value and the methods of the errors that they return are foreign code. So the caller of
+// end may hold no lock, and must defer what has to be done even after a Goexit.
 func (q *caller) end() (end error) {
 	answered := false
 	defer func() {
@@ -160,14 +162,14 @@ func (q *caller) end() (end error) {
 	return end
 }
 
-// contextEnd is end for a context that is not a call's, for example Shutdown's. Its Done
-// must be closed.
+// contextEnd does what end does, for a context that is not a call's, for example Shutdown's. Its Done
+// channel must be closed.
 func contextEnd(ctx context.Context) error {
 	q := caller{ctx: ctx}
 	return q.end()
 }
 
-// endOf is end without a recover. It is nil if ctx.Err is nil.
+// endOf is end without a recover. It returns nil if ctx.Err returns nil.
 func endOf(ctx context.Context) error {
 	err := ctx.Err()
 	if err == nil {
@@ -187,7 +189,8 @@ func endOf(ctx context.Context) error {
 	return wrapCause(end, cause)
 }
 
-// callerView is a caller as view returns it. Each method recovers.
+// callerView is the context that view makes of a caller, for hooks. Each of its methods recovers a
+// panic of the caller's context.
 type callerView caller
 
 func (v *callerView) Done() <-chan struct{} { return v.done }
@@ -201,7 +204,7 @@ func (v *callerView) Deadline() (t time.Time, ok bool) {
 	return v.ctx.Deadline()
 }
 
-// Err is not nil once Done is closed, whatever the caller's context says.
+// Err returns an error once Done is closed, even if the Err of the caller's context returns nil.
 func (v *callerView) Err() (err error) {
 	defer func() {
 		if recover() != nil || err == nil && (*caller)(v).isDone() {
@@ -220,7 +223,7 @@ func (v *callerView) Value(key any) (value any) {
 	return v.ctx.Value(key)
 }
 
-// doneOf is ctx.Done, or a closed channel if that panics.
+// doneOf returns ctx.Done(), or a closed channel if that panics.
 func doneOf(ctx context.Context) (done <-chan struct{}) {
 	defer func() {
 		if recover() != nil {
@@ -233,8 +236,8 @@ func doneOf(ctx context.Context) (done <-chan struct{}) {
 }
 
 // departure is a context that has only the caller's Done channel. It is for code that
-// waits until the caller leaves and needs no reason, for example admission: none of its
-// methods calls foreign code, so they may be called with a lock held.
+// waits until the caller leaves and does not need the reason, for example admission. Its
+// methods call no foreign code, so they may be called with a lock held.
 type departure <-chan struct{}
 
 func (departure) Deadline() (time.Time, bool) { return time.Time{}, false }

@@ -13,17 +13,15 @@ import (
 	"github.com/inproc/faas/internal/instances"
 )
 
-// callContext is one call, and the context that its handler gets. Each call has a new
-// one, which is never used again: some handlers keep their context for too long, and a
-// kept context must not show, or end, another call. It has none of the caller's
-// context's values, and is not derived from that context: settling the call ends it.
+// callContext is one call, and the context that its handler gets. Each call has a new callContext, which is
+// never used again: some handlers keep their context too long, and a kept context must not show, or end, another
+// call. It has no values of the caller's context, and is not derived from it. It ends when the call is settled.
 //
-// The fields other than the atomics are written before the handler starts, and constant
-// from then on; the send to worker.work makes them visible to the handler. The
-// exceptions are fn, worker and task. They are for the goroutines that run and settle
-// the call, and release clears them when the call is over, so that a kept context, and
-// the chunk around it, hold only what identifies the call. Methods that a handler may
-// call at any time therefore read who, and never fn.
+// The fields that are not atomics are written before the handler starts, and are constant from then on; the send
+// to worker.work makes them visible to the handler. The exceptions are fn, worker and task, which are for the
+// goroutines that run and settle the call. release clears these three when the call is over. So a context that a
+// handler keeps, and the chunk around it, hold in memory only what identifies the call. A method that a handler
+// may call at any time therefore reads who, and never fn.
 type callContext struct {
 	who      *identity
 	fn       *function
@@ -39,18 +37,18 @@ type callContext struct {
 	state    atomic.Uint32
 
 	callerFirst bool // the deadline is the caller's, and earlier than the function's timeout
-	patient     bool // after the deadline the router waits for the caller's context, see tardiness
-	counted     bool // by its function's scaling; releaseInstance takes it off
+	patient     bool // after the deadline the router waits a little for the caller's context to end, see tardiness
+	counted     bool // the function's scaling counts the call; releaseInstance ends that
 	direct      bool // it is a call of InvokeFunc; constant from begin on
 }
 
-// isHere tells whether the handler runs on the caller's goroutine: then no other goroutine
+// isHere reports whether the handler runs on the caller's goroutine. Then no other goroutine
 // watches the caller's context.
 func (c *callContext) isHere() bool { return c.who.inline || c.direct }
 
 // formalContext is a callContext and its callExtra in one allocation. It is not part
-// of a chunk, since a callExtra may hold what is the caller's, which a neighbor in the
-// chunk would keep in memory.
+// of a chunk: a callExtra may hold data of the caller, and a handler that keeps another
+// context of the chunk would keep that data in memory.
 type formalContext struct {
 	callContext
 	callExtra
@@ -65,8 +63,8 @@ func (to target) newContext(t task, tenant string) *callContext {
 }
 
 // release clears what the call no longer needs, once it is settled and its handler has
-// returned. If a middleware has started next on another goroutine, and has not waited
-// for it, the handler runs there still: the task is left to it.
+// returned. A middleware may have started next on another goroutine without waiting
+// for it. Then the handler still runs there and uses the task, so release leaves the task.
 func (c *callContext) release() {
 	c.fn, c.worker = nil, nil
 	if c.isTaskFree() {
@@ -77,33 +75,33 @@ func (c *callContext) release() {
 	}
 }
 
-// isTaskFree tells whether no goroutine uses the task. It is about the handler inside
-// middlewares; without them the handler has returned when this is asked.
+// isTaskFree reports whether no goroutine uses the task. Only a handler inside middlewares may
+// still use it; a handler without them has returned when isTaskFree is called.
 func (c *callContext) isTaskFree() bool { return c.extra == nil || c.extra.progress.Load() != running }
 
 // callExtra holds the fields that only some calls need: nested, queued, gated or
 // prioritized calls, calls with middlewares or instances, and inline calls under a
 // context that can end. Without it every callContext would be about twice as large.
 type callExtra struct {
-	parent   *callContext        // the call that made this one
-	from     *provenance         // where it comes from; nil: from code that doesn't say
-	trace    Trace               // that follows it; nil: none
-	priority int                 // among the waiting calls of its tenant
-	depth    int                 // how many are above it
-	caller   caller              // of an inline call, which has no other goroutine that watches its caller
+	parent   *callContext        // the call whose handler made this call; nil: none
+	from     *provenance         // where the call comes from; nil: not known
+	trace    Trace               // the call's trace; nil: none
+	priority int                 // among the waiting calls of the same function and tenant
+	depth    int                 // the number of calls above this one
+	caller   caller              // of an inline call, since no other goroutine watches its caller's context
 	values   context.Context     //nolint:containedctx // what the WithContext funcs made of the callContext; nil: there are none
-	queued   int64               // nanoseconds that it waited for its slot and its seat
-	instance *instances.Instance // in which it has a seat; nil: the function has no init, or see unplaced
-	unplaced error               // why it got no seat
-	initWait int64               // the part of queued that it waited for an init
-	cold     bool                // the instance was made for it
-	gates    int                 // how many gates have said yes; Done is called for these
-	reserved bool                // the meters keep room for its record
+	queued   int64               // nanoseconds that the call waited for its slot and its seat
+	instance *instances.Instance // the instance in which the call has a seat; nil: the function has no init, or see unplaced
+	unplaced error               // why the call got no seat
+	initWait int64               // the part of queued that was spent waiting for an init func
+	cold     bool                // the instance was built for this call
+	gates    int                 // the number of gates that admitted the call; their Done is called
+	reserved bool                // the meters keep room for the call's record
 	progress atomic.Uint32       // of the handler inside middlewares: notRun, running, …
 }
 
-// ensureExtra returns c.extra, and makes it before the first use. Only the caller's
-// goroutine calls it, and only before the handler starts: c.extra is not guarded.
+// ensureExtra returns c.extra, and makes it at the first use. Only the caller's
+// goroutine calls it, and only before the handler starts: no lock guards c.extra.
 func (c *callContext) ensureExtra() *callExtra {
 	if c.extra == nil {
 		c.extra = &callExtra{}
@@ -111,7 +109,7 @@ func (c *callContext) ensureExtra() *callExtra {
 	return c.extra
 }
 
-// parent is the call that made this one, or nil.
+// parent returns the call whose handler made this call, or nil.
 func (c *callContext) parent() *callContext {
 	if c.extra == nil {
 		return nil
@@ -119,7 +117,7 @@ func (c *callContext) parent() *callContext {
 	return c.extra.parent
 }
 
-// descend makes the call a nested one of parent, if that is not nil.
+// descend makes the call a nested call of parent, unless parent is nil. It also sets its priority.
 func (c *callContext) descend(parent *callContext, priority int) {
 	c.extra.parent, c.extra.priority = parent, priority
 	if parent != nil {
@@ -127,7 +125,7 @@ func (c *callContext) descend(parent *callContext, priority int) {
 	}
 }
 
-// depth is how many calls are above this one.
+// depth returns how many calls are above this one.
 func (c *callContext) depth() int {
 	if c.extra == nil {
 		return 0
@@ -135,14 +133,14 @@ func (c *callContext) depth() int {
 	return c.extra.depth
 }
 
-// isOver tells whether the call has given its slot back, which is when the handler has
-// returned. A call that is made with a kept context after that is a root for admission
-// and for Shutdown: it can borrow no slot, and nothing waits for it through c. It still
-// inherits parent, depth and tenant, so that no call escapes a bill or a limit by being
-// made late.
+// isOver reports whether the call has given its slot back, which it does when the handler
+// has returned. If a handler keeps its context and makes a call with it later, that call is
+// a root for admission and for Shutdown: it can borrow no slot, and no call waits for it.
+// It still inherits parent, depth and tenant from c, so that a call that is made late does
+// not escape a bill or a limit.
 func (c *callContext) isOver() bool { return c.hold.Ended() }
 
-// unplaced is why the call got no seat in an instance, or nil.
+// unplaced returns why the call got no seat in an instance, or nil.
 func (c *callContext) unplaced() error {
 	if c.extra == nil {
 		return nil
@@ -150,7 +148,7 @@ func (c *callContext) unplaced() error {
 	return c.extra.unplaced
 }
 
-// priority orders the call among the waiting ones of its function and tenant.
+// priority returns the call's priority among the waiting calls of its function and tenant.
 func (c *callContext) priority() int {
 	if c.extra == nil {
 		return 0
@@ -158,9 +156,9 @@ func (c *callContext) priority() int {
 	return c.extra.priority
 }
 
-// caller is the caller's context that a call has to watch whose handler runs on the caller's
-// goroutine, see isHere. It is nil for other calls, whose caller's context await watches, and
-// for a context that never ends.
+// caller returns the caller's context if the handler runs on the caller's goroutine (see
+// isHere), because then the call itself has to check whether that context has ended. It
+// returns nil for other calls, whose caller watches in await, and for a context that never ends.
 func (c *callContext) caller() *caller {
 	if c.extra == nil || c.extra.caller.done == nil {
 		return nil
@@ -169,36 +167,37 @@ func (c *callContext) caller() *caller {
 }
 
 // The bits of callContext.state: whether the call is settled, and whether and why its
-// context has ended. Both are in one word so that one compare-and-swap changes both: no
-// goroutine sees a settled call with a context that goes on. Only the context of a call
-// whose handler runs on the caller's goroutine (isHere) can end before the call is settled.
+// context has ended. Both are in one word, so that one compare-and-swap changes both: no
+// goroutine sees a settled call whose context has not ended. A context can end before its
+// call is settled only if the handler runs on the caller's goroutine (isHere).
 const (
 	canceled uint32 = 1 << iota // Err is context.Canceled
-	expired                     // Err is context.DeadlineExceeded; the cause is ErrTimeout, unless it is the caller's
-	left                        // the cause is of the caller's context, or of a stream's writer: see noted
+	expired                     // Err is context.DeadlineExceeded; the cause is ErrTimeout, unless left is set
+	left                        // the cause comes from the caller's context, or from a stream's writer: see noted
 	closed                      // the cause is ErrClosed
 	settled
-	ranAway   // it was settled while its handler ran; it is in function.runaways until its hold has ended
-	concluded // only with ranAway: its record is written, and it is about to be counted in Class.Settled
+	ranAway   // the call was settled while its handler ran; function.runaways counts it until its hold has ended
+	concluded // only with ranAway: the call's record is written, and Class.Settled is about to count the call
 )
 
-// signals are what the end of a context sets off. They are made when Done, AfterFunc, a
-// cause or Logger first needs them: most handlers never ask.
+// signals holds what happens when a context ends: the closing of Done and the functions of
+// AfterFunc. It is made when Done, AfterFunc, a cause or Logger first needs it, because most
+// handlers need none of them.
 type signals struct {
 	done chan struct{}
 
-	// logger is the call's, see Logger. It stands here because a callContext has no room
+	// logger is the call's logger, see Logger. It is here because a callContext has no room
 	// for one more pointer.
 	logger atomic.Pointer[slog.Logger]
 
 	mu    sync.Mutex     // guards the fields below, and the closing of done
-	cause error          // the caller's cause, if it is not just Err; written by note before the context ends
-	after map[int]func() // the functions of AfterFunc, by number
-	next  int            // the number of the next one
-	stop  func() bool    // ends the watch of an inline call; nil: there is none
+	cause error          // the cause of the caller's context, if it is not just its Err; note writes it before the context ends
+	after map[int]func() // the functions of AfterFunc, by their numbers
+	next  int            // the number of the next function of AfterFunc
+	stop  func() bool    // ends the watch that watch started; nil: there is none
 }
 
-// context is the context that the handler gets: c itself, or what WithContext made of it.
+// context returns the context that the handler gets: c itself, or what WithContext made of it.
 func (c *callContext) context() context.Context {
 	if c.extra != nil && c.extra.values != nil {
 		return c.extra.values
@@ -206,8 +205,8 @@ func (c *callContext) context() context.Context {
 	return c
 }
 
-// Deadline returns the earlier of the caller's deadline and start + timeout. There is
-// none before the start, when a WithContext func sees the context.
+// Deadline returns the earlier of the caller's deadline and start + timeout. Before the
+// start, when a WithContext func has the context, there is no deadline.
 func (c *callContext) Deadline() (time.Time, bool) {
 	if c.deadline == 0 {
 		return time.Time{}, false
@@ -215,14 +214,14 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	return c.who.clock.time(c.start).Add(time.Duration(c.deadline - c.start)), true
 }
 
-// Done is closed when the call is settled, whatever its outcome. That of a call
-// on its caller's goroutine (isHere) may be closed earlier: at its deadline, or when its
+// Done is closed when the call is settled, whatever its outcome. If the handler runs on
+// its caller's goroutine (isHere), Done may be closed earlier: at the deadline, or when the
 // caller's context ends.
 func (c *callContext) Done() <-chan struct{} { return c.signal().done }
 
-// Err tells why the context has ended, or is nil. For an inline call it also checks the
-// clock and the caller's context, so that a handler that only polls Err learns of its
-// end without a timer.
+// Err returns why the context has ended, or nil. If the handler runs on its caller's
+// goroutine, Err also checks the clock and the caller's context, so that a handler that
+// only polls Err learns of the end without a timer.
 func (c *callContext) Err() error {
 	if c.isHere() && c.state.Load() == 0 {
 		c.look()
@@ -230,7 +229,7 @@ func (c *callContext) Err() error {
 	return errOf(c.state.Load())
 }
 
-// errOf is the error that the bits of a state mean.
+// errOf returns the error that the bits of a state mean.
 func errOf(state uint32) error {
 	switch {
 	case state&canceled != 0:
@@ -241,8 +240,8 @@ func errOf(state uint32) error {
 	return nil
 }
 
-// Value finds the call itself and what its trace knows, and none of the values of the
-// caller's context.
+// Value finds the call itself and the values of its trace, and no values of the caller's
+// context.
 func (c *callContext) Value(key any) any {
 	switch key.(type) {
 	case originKey:
@@ -253,7 +252,8 @@ func (c *callContext) Value(key any) any {
 	return c.traced(key)
 }
 
-// traced is what the call's trace knows, or the one of the nearest call above that has one.
+// traced returns the value for key of the call's trace. If the call has no trace, it uses the
+// trace of the nearest call above that has one.
 func (c *callContext) traced(key any) any {
 	for {
 		switch parent := c.parent(); {
@@ -269,11 +269,11 @@ func (c *callContext) traced(key any) any {
 	}
 }
 
-// causer lets [context.Cause] find the cause of a callContext. Cause asks Value for the
-// nearest context of package context, by a private key of type *int, and reads the
-// cause there. So this makes such a context that has ended for the same reason, and
-// asks it. Another *int as key finds nothing in it. While the call runs the answer is
-// nil: if not, contexts derived from c would take the new one for their parent.
+// causer makes [context.Cause] find the cause of a callContext. Cause calls Value with a private key of type *int
+// to get the nearest context of package context, and reads the cause from that. So causer makes such a context,
+// which has ended with the same cause, and returns that context's Value for the key. For another key of type *int
+// that is nil. While the call runs, causer returns nil: otherwise contexts derived from c would take the context
+// made here as their parent.
 func (c *callContext) causer(key any) any {
 	state := c.state.Load()
 	if errOf(state) == nil {
@@ -290,8 +290,8 @@ func (c *callContext) causer(key any) any {
 	return ended.Value(key)
 }
 
-// cause is what context.Cause returns for a context that ended with these bits. The cause
-// was noted before the bits were set, so a goroutine that sees them finds it.
+// cause returns what context.Cause returns for a context that ended with these bits. The
+// cause was noted before the bits were set, so a goroutine that sees the bits finds the cause.
 func (c *callContext) cause(state uint32) error {
 	switch {
 	case state&closed != 0:
@@ -307,7 +307,7 @@ func (c *callContext) cause(state uint32) error {
 }
 
 // AfterFunc calls f on a new goroutine once the context has ended. Package context looks
-// for this method: with it, a derived context needs no goroutine that waits for Done.
+// for this method: because of it, a derived context needs no goroutine that waits for Done.
 func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 	s := c.signal()
 	s.mu.Lock()
@@ -334,8 +334,8 @@ func (c *callContext) AfterFunc(f func()) (stop func() bool) {
 // signal returns the call's signals, and makes them if there are none yet.
 //
 // The goroutine that ends the context stores state and then loads signals; signal stores
-// signals and then loads state. So at least one of the two sees what the other has stored,
-// and closes done. If both do, fire closes it once.
+// signals and then loads state. So at least one of the two sees the other's store, and
+// closes done. If both do, fire closes it only once.
 func (c *callContext) signal() *signals {
 	if s := c.signals.Load(); s != nil {
 		return s
@@ -347,14 +347,14 @@ func (c *callContext) signal() *signals {
 	if c.isHere() && c.deadline != 0 {
 		s.watch(c)
 	}
-	if c.state.Load() != 0 { // the goroutine that ended it may have loaded nil
+	if c.state.Load() != 0 { // the goroutine that ended the context may have loaded nil signals
 		s.fire()
 	}
 	return s
 }
 
-// makeSignals returns the call's signals. made is false if they were there, because
-// another goroutine was first.
+// makeSignals returns the call's signals. made is false if they existed, because
+// another goroutine has made them first.
 func (c *callContext) makeSignals() (s *signals, made bool) {
 	s = &signals{done: make(chan struct{})}
 	if c.signals.CompareAndSwap(nil, s) {
@@ -365,7 +365,7 @@ func (c *callContext) makeSignals() (s *signals, made bool) {
 
 // note keeps the cause of the caller's context. It must be called before the state is
 // set, so that a goroutine that sees the end also finds the cause. If several goroutines
-// note one the first stands; they all read it from the same context.
+// call note, the first cause stays; all of them read it from the same context.
 func (c *callContext) note(cause error) {
 	s := c.signals.Load()
 	if s == nil {
@@ -378,7 +378,7 @@ func (c *callContext) note(cause error) {
 	}
 }
 
-// noted is the cause that note kept, or nil.
+// noted returns the cause that note kept, or nil.
 func (c *callContext) noted() error {
 	s := c.signals.Load()
 	if s == nil {
@@ -389,9 +389,9 @@ func (c *callContext) noted() error {
 	return s.cause
 }
 
-// watch ends the context of a call on its caller's goroutine, at the call's deadline or when
-// the caller's context ends: no goroutine waits in await for that. If the context ends while
-// watch sets this up, fire found no stop to call: watch stops its timer itself.
+// watch ends the context of a call whose handler runs on its caller's goroutine, at the call's deadline or when
+// the caller's context ends, because no goroutine waits in await for these. If the context ends while watch is
+// being set up, fire finds no stop func: then watch stops its timer itself.
 func (s *signals) watch(c *callContext) {
 	timer := time.AfterFunc(time.Duration(c.alarm()-c.who.clock.now()), func() { c.end(c.timeUp()) })
 	stop := timer.Stop
@@ -410,17 +410,17 @@ func (s *signals) watch(c *callContext) {
 	}
 }
 
-// end ends the context of a call on its caller's goroutine, which is not settled by that: its handler runs
-// on. If two goroutines end it, the first reason stands.
+// end ends the context of a call whose handler runs on its caller's goroutine. It does not settle
+// the call: the handler continues. If two goroutines call end, the first reason stays.
 func (c *callContext) end(why uint32) {
 	if c.state.CompareAndSwap(0, why) {
 		c.fire()
 	}
 }
 
-// trySettle settles the call and ends its context, or is false if the call was settled
-// before. This compare-and-swap is the only place where a call becomes settled. If an
-// inline call's context has ended earlier, the reason of that end stands.
+// trySettle settles the call and ends its context, or returns false if the call was settled
+// before. This compare-and-swap is the only place where a call becomes settled. If the
+// context has ended earlier (isHere), the reason of that end stays.
 func (c *callContext) trySettle(why uint32) bool {
 	for {
 		was := c.state.Load()
@@ -438,10 +438,10 @@ func (c *callContext) trySettle(why uint32) bool {
 	}
 }
 
-// isSettled tells whether the call has its outcome. Its record may not be written yet.
+// isSettled reports whether the call has its outcome. Its record may not be written yet.
 func (c *callContext) isSettled() bool { return c.state.Load()&settled != 0 }
 
-// fire tells the signals, if there are any, that the context has ended. state must be set
+// fire passes the end of the context to the signals, if there are any. state must be set
 // before: see signal.
 func (c *callContext) fire() {
 	if s := c.signals.Load(); s != nil {
@@ -449,8 +449,8 @@ func (c *callContext) fire() {
 	}
 }
 
-// fire closes done and starts the functions of AfterFunc, once: the goroutine that ends
-// the context and one that makes the signals may both call it. stop is called after
+// fire closes done and starts the functions of AfterFunc, once: both the goroutine that ends
+// the context and a goroutine that makes the signals may call it. stop is called after
 // the unlock, because it may call the caller's context.
 func (s *signals) fire() {
 	s.mu.Lock()
@@ -470,7 +470,7 @@ func (s *signals) fire() {
 	}
 }
 
-// isFired tells whether done is closed. s.mu must be held, which fire closes it under.
+// isFired reports whether done is closed. s.mu must be held: fire closes done with it locked.
 func (s *signals) isFired() bool {
 	select {
 	case <-s.done:
@@ -480,9 +480,9 @@ func (s *signals) isFired() bool {
 	}
 }
 
-// recordContext is a call's context as its meters see it: with the same values, and
-// without deadline or end. A record is written after the call is over, and a meter that
-// passes a canceled context to a database would lose it.
+// recordContext is a call's context for its meters: it has the same values, but no
+// deadline, and never ends. A record is written after the call is over. A meter that
+// passed an ended context to a database would lose the record.
 type recordContext callContext
 
 func (*recordContext) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -495,5 +495,5 @@ const (
 	notRun = iota
 	running
 	returned
-	nextClosed // the middlewares have returned and next was not called; a later call of next returns an error
+	nextClosed // the middlewares have returned without calling next; a later call of next returns an error
 )

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The way of a call, by the functions that it passes:
+// The path of a call through the functions of this package:
 //
 //	start ─ a slot is free ──────────┬─► proceed ─► begin ─► serve ─► arm ─► await
 //	   └─ else invokeSlowly ─► admit ┘                         │
@@ -21,11 +21,12 @@ import (
 //	   Close, or a stream's writer that fails ────────────► settle(byWatchdog) ─┤
 //	                                          decide ─► follow ─► conclude ◄────┘
 //
-// decide lets the first settle win. That goroutine writes the record in follow and wakes the
-// caller in conclude; the caller takes the answer in collect. An inline call and one of
-// InvokeFunc have no worker goroutine: serve calls exec itself. If the handler loses, it is
-// a runaway: runaway.go gives its slot and its seat back when the handler returns, or the
-// slot at once (WithRunaways).
+// To settle a call is to fix how it ended. Several goroutines may try; decide lets the first
+// one win. That goroutine writes the record in follow, and wakes the caller in conclude. The
+// caller takes the answer in collect. An inline call and a call of InvokeFunc have no worker
+// goroutine: serve calls exec on the caller's goroutine. If another goroutine settles the call
+// before the handler has returned, the handler is a runaway: runaway.go gives back its seat
+// and slot when it returns, or the slot at once (WithRunaways).
 //
 // The states of a call (callContext.state), a worker and an instance:
 //
@@ -38,10 +39,10 @@ import (
 //	instance: starting ─► ready ─► draining ─► dropped; see internal/instances
 //	            └─ its init failed, or was given up ─► dropped
 
-// invoke takes a call from admission to settlement, and answers its caller. If reusable is
-// false, the handler still runs and uses t, which must not be used again. errGone says that
-// the function of a call by name was removed before the call had a slot or waited for one:
-// then nothing is counted, and the name has to be looked up again.
+// invoke admits a call, waits until it is settled, and returns its answer. If reusable is false,
+// the handler still runs and uses t, so t must not be used again. The error errGone means that the
+// function of a call by name was removed before the call had a slot or waited for one. Such a call
+// is not counted; the caller of invoke looks the name up again.
 func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
 	var q caller
 	var near *worker
@@ -52,16 +53,16 @@ func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) 
 	return reusable, err
 }
 
-// pending is a call that its worker has, and for which the caller must wait.
+// pending is a call that was sent to a worker, and whose caller must wait for it.
 type pending struct {
-	worker *worker // nil: the call is over, or was refused
+	worker *worker // nil: there is nothing to wait for; the call is over, or was refused
 	call   *callContext
 }
 
-// start is invoke without the wait for the answer. near is where t remembers its worker. The
-// wait is left to the outermost function that can do it, so that few frames lie between it
-// and the caller's code. A processor predicts returns by a stack of its own. When a goroutine
-// wakes, that stack is of another goroutine, and each of these frames costs a misprediction.
+// start does all of invoke except the wait for the answer. near points to the field in which t remembers
+// the worker of its last call. The outermost possible function waits, so that few stack frames lie between
+// the wait and the caller's code: a processor predicts returns from its record of recent calls, but when a
+// goroutine wakes, that record is another goroutine's, so the return from each frame is mispredicted.
 func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if ctx == nil {
@@ -105,8 +106,8 @@ func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p
 }
 
 // invokeSlowly admits a call that found no free slot, or that needs more than a
-// slot: nested calls, calls with a priority, functions with gates. A non-nil ended
-// is why the caller's context has already ended.
+// slot: nested calls, calls with a priority, calls of functions with gates. If the
+// caller's context has already ended, the parameter ended is its error, else nil.
 func (to target) invokeSlowly(q *caller, c *callContext, ended error) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if c.id == uuid.Nil {
@@ -128,8 +129,8 @@ func (to target) invokeSlowly(q *caller, c *callContext, ended error) (p pending
 
 // proceed runs an admitted call on w, or on a new worker if w is nil.
 //
-// start, proceed and serve keep small frames on purpose: a new goroutine has
-// 2 to 8 KiB of stack, and to grow it would cost more than the call.
+// start, proceed and serve keep their stack frames small on purpose: a new goroutine
+// has a stack of 2 to 8 KiB, and growing it would cost more than the call itself.
 func (fn *function) proceed(q *caller, c *callContext, w *worker) (p pending, reusable bool, err error) {
 	now := fn.router.clock.now()
 	if c.id == uuid.Nil {
@@ -150,9 +151,9 @@ func (fn *function) proceed(q *caller, c *callContext, w *worker) (p pending, re
 }
 
 // turnAway settles a call that has its slot but can't start. For example, its
-// instance could not be made, or its deadline has passed. w.call does not point to
-// the call yet, so no other goroutine can settle it. The settling and the taking of the
-// answer are deferred, because q.end, and a meter inside settle, may call Goexit.
+// instance could not be built, or its deadline has passed. w.call does not point to
+// the call yet, so no other goroutine can settle it. Settling and taking the answer
+// are deferred, because q.end, and a meter inside settle, may call Goexit.
 func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 	v := verdict{outcome: Canceled, err: why, at: c.start}
 	defer func() {
@@ -170,9 +171,9 @@ func (w *worker) turnAway(q *caller, c *callContext, why error) (err error) {
 	return nil
 }
 
-// begin starts c on w at the time now, or returns why it can't start. It writes
-// the fields that stay constant from then on. The handler may read them: serve
-// sends c to the worker after begin, and a send happens before its receive.
+// begin starts c on w at the time now, or returns the error why c can't start. It writes
+// the fields that stay constant from then on. The handler may read them without a lock:
+// serve sends c to the worker after begin, and a send happens before its receive.
 func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	fn := c.fn
 	c.worker, c.start, c.deadline = w, now, noDeadline
@@ -183,8 +184,8 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 		c.deadline = now + timeout
 	}
 	if w.work != nil {
-		// A watch wakes once. If the context has ended since meet looked at Done, the watch may have
-		// woken the caller of w's last call already, and would not wake this one: so look again.
+		// A watch wakes the caller only once. If the context has ended since meet looked at Done, that
+		// wake-up may have gone to the worker's previous call. So look at Done again, and don't rely on the watch.
 		q.watched = w.parent.sees(q.done) && !q.isDone()
 	}
 	if !q.asked || w.parent.isDue() {
@@ -215,9 +216,9 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 	return nil
 }
 
-// askDeadline asks the caller's context for its deadline, and has it watched if it comes
-// again and again. The call has its slot by then: if a method of the context calls Goexit,
-// this function gives the slot back on the way out.
+// askDeadline reads the deadline of the caller's context, and starts a watch of that context if
+// enough calls have come with it (see parentWatch). The call has its slot by then: if a method of
+// the context calls Goexit, this function gives the slot back on the way out.
 func (c *callContext) askDeadline(q *caller) (broken error) {
 	asked := false
 	defer func() {
@@ -238,13 +239,13 @@ func (c *callContext) askDeadline(q *caller) (broken error) {
 	return nil
 }
 
-// serve runs an inline call, or one of InvokeFunc, on the caller's goroutine. It sends any
+// serve runs an inline call, or a call of InvokeFunc, on the caller's goroutine. It sends any
 // other call to w's goroutine, and returns it as pending.
 func (w *worker) serve(c *callContext) (p pending, reusable bool, err error) {
 	w.call.Store(c)
-	// Close stores closed first and loads each worker's call then. This goroutine stores
-	// call first and loads closed then. So at least one of the two sees the other's store,
-	// and no call outlives Close. If both do, settle lets one of them win.
+	// Close stores closed and then loads each worker's call. This goroutine stores call
+	// and then loads closed. So at least one of the two goroutines sees the other's store,
+	// and no call outlives Close. If both do, both try to settle the call, and one wins.
 	if c.fn.router.closed.Load() && c.settle(verdict{outcome: Canceled, err: ErrClosed, at: c.start}, unstarted) {
 		err = w.takeAnswer()
 		w.pool.stop(w)
@@ -261,18 +262,16 @@ func (w *worker) serve(c *callContext) (p pending, reusable bool, err error) {
 		return pending{}, reusable, err
 	}
 	w.arm(c)
-	w.work <- c // never blocks: its buffer holds one, and w has one call
+	w.work <- c // never blocks: the buffer holds one call, and w has no other
 	if !w.started {
 		w.start()
 	}
 	return pending{worker: w, call: c}, false, nil
 }
 
-// await waits on the caller's goroutine until the call is settled, or leaves it if the
-// caller's context ends before.
-//
-// The receive from wake makes the read of answer, abandoned and dead safe:
-// conclude writes them before it sends.
+// await waits on the caller's goroutine until the call is settled, or until the caller's context
+// ends; then it leaves the call, see forsake. The receive from wake makes it safe to read answer,
+// abandoned and dead: conclude writes them before it sends.
 func (p pending) await(q *caller) (reusable bool, err error) {
 	if !q.mustWatch() && <-p.worker.wake {
 		return p.worker.collect(p.call)
@@ -280,8 +279,9 @@ func (p pending) await(q *caller) (reusable bool, err error) {
 	return p.awaitOrLeave(q)
 }
 
-// awaitOrLeave waits for the worker and for the caller's Done. A false from wake comes from a
-// watch and is no answer: it is for this call, and done is closed; or it was for an earlier one.
+// awaitOrLeave waits both for the worker and for the caller's Done. A false from wake was sent by
+// a watch, and is not an answer. If the context of this call has ended, done is closed and the
+// next round leaves the call. Otherwise the false was meant for an earlier call: wait on.
 func (p pending) awaitOrLeave(q *caller) (reusable bool, err error) {
 	for {
 		select {
@@ -295,8 +295,8 @@ func (p pending) awaitOrLeave(q *caller) (reusable bool, err error) {
 	}
 }
 
-// forsake settles c as canceled, because the caller's context has ended. The handler is
-// a runaway then: it runs on until it returns, on the abandoned worker. If another
+// forsake settles c as canceled, because the caller's context has ended. The handler
+// is then a runaway: it continues on the abandoned worker until it returns. If another
 // goroutine has settled c meanwhile, forsake takes that answer. The settle is deferred,
 // because q.end calls the caller's context, which may panic or call Goexit.
 func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
@@ -315,8 +315,8 @@ func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 }
 
 // collect takes the answer of a settled call, and makes w idle unless the handler
-// still runs on it. Of an abandoned worker it may only read answer and abandoned: the
-// other fields are written by the handler's goroutine from then on.
+// still runs on w. If w is abandoned, collect may read only answer and abandoned:
+// the handler's goroutine writes the other fields from then on.
 func (w *worker) collect(c *callContext) (reusable bool, err error) {
 	err = w.takeAnswer()
 	if w.abandoned {
@@ -337,9 +337,9 @@ func (w *worker) collect(c *callContext) (reusable bool, err error) {
 	return reusable, err
 }
 
-// arm makes sure that the worker's timer fires no later than c's deadline. Most
-// calls find it set for an earlier time by a call before them, and touch no timer:
-// when it fires too early for its call, expire sets it again.
+// arm makes sure that the worker's timer fires no later than c's deadline. For most
+// calls, an earlier call has set the timer to an earlier time. Then arm touches no
+// timer: when it fires before c's deadline, expire sets it again.
 func (w *worker) arm(c *callContext) {
 	alarm := c.alarm()
 	if a := w.armed.Load(); a != 0 && a <= alarm {
@@ -354,12 +354,12 @@ func (w *worker) arm(c *callContext) {
 	}
 }
 
-// expire runs on the timer's goroutine. It settles the worker's call if the deadline has
-// passed: decide makes it TimedOut, or Canceled by the caller's deadline. If not, it sets the timer for that deadline.
+// expire runs on the timer's goroutine. If the deadline of the worker's call has passed, it settles the call
+// (decide makes it TimedOut, or Canceled if the deadline was the caller's). If not, it sets the timer to the deadline.
 //
-// No call is missed: expire clears armed and then loads call, serve stores call and
+// No call is missed: expire clears armed and then loads call; serve stores call and
 // then arm loads armed. Either arm sees 0 and sets the timer, or expire sees the
-// call. A late timer can't end another call, since contexts are never used again.
+// call. A late timer can't end another call, since no callContext is used twice.
 func (w *worker) expire() {
 	w.armed.Store(0)
 	c := w.call.Load()
@@ -375,9 +375,9 @@ func (w *worker) expire() {
 	c.settle(verdict{outcome: TimedOut, at: now}, byWatchdog)
 }
 
-// exec runs the handler, and recovers its panic, on this goroutine: the worker's or, for
-// an inline call and one of InvokeFunc, the caller's. won tells whether its return settled
-// the call; if not, w is abandoned and takes no more calls.
+// exec runs the handler on this goroutine, and recovers its panic. The goroutine is the
+// worker's; for an inline call and a call of InvokeFunc it is the caller's. won reports whether
+// the handler's return settled the call. If not, w is abandoned and takes no more calls.
 func (w *worker) exec(c *callContext) (won bool) {
 	v := verdict{outcome: Exited}
 	defer func() { // runs after a return, a panic and Goexit
@@ -393,7 +393,7 @@ func (w *worker) exec(c *callContext) (won bool) {
 		}
 		won = w.returned(c, &v)
 	}()
-	if c.isSettled() { // before the handler started, which then does not run
+	if c.isSettled() { // settled before the handler started: don't run it
 		v.outcome = Canceled
 		return false
 	}
@@ -409,7 +409,7 @@ func (w *worker) exec(c *callContext) (won bool) {
 	return false
 }
 
-// run runs the handler inside its middlewares. runChain has a frame of its own, so
+// run runs the handler inside its middlewares. runChain is a separate function, so
 // that a handler without middlewares needs less stack.
 func (c *callContext) run() error {
 	if c.fn.chain == nil {
@@ -427,13 +427,13 @@ func (c *callContext) runChain() error {
 	return err
 }
 
-// returned runs on the handler's goroutine once the handler has ended.
+// returned runs on the handler's goroutine after the handler has ended.
 func (w *worker) returned(c *callContext, v *verdict) (won bool) {
 	v.at = w.pool.clock.now()
 	if c.isPlain(v) && c.succeed(v) {
 		return true
 	}
-	if c.fn.chain != nil { // a middleware may have given next to another goroutine
+	if c.fn.chain != nil { // a middleware may have passed next to another goroutine
 		c.extra.progress.CompareAndSwap(notRun, nextClosed)
 	}
 	if c.caller() != nil && c.state.Load() == 0 {
@@ -446,8 +446,8 @@ func (w *worker) returned(c *callContext, v *verdict) (won bool) {
 }
 
 // checkCaller checks whether the caller's context ended before the handler returned. The
-// handler ran on the caller's goroutine, and no other one watched the context. If a method of
-// the context calls Goexit here, the deferred function settles the call.
+// handler ran on the caller's goroutine, and no other goroutine watched the context. If a
+// method of the context calls Goexit here, the deferred function settles the call.
 func (w *worker) checkCaller(c *callContext, at int64) {
 	asked := false
 	defer func() {
@@ -462,11 +462,12 @@ func (w *worker) checkCaller(c *callContext, at int64) {
 	asked = true
 }
 
-// finish settles c with its handler's verdict. If c was settled before, its handler
-// was a runaway: then finish calls leave, one of the two calls that end a runaway.
+// finish settles c with its handler's verdict. If c was settled before, its handler was a
+// runaway. Then finish calls leave, as the goroutine that settled c does; the second of
+// the two calls ends the runaway.
 func (w *worker) finish(c *callContext, v verdict) (won bool) {
 	if c.settle(v, byHandler) {
-		if w.dead && w.work == nil { // inline: no loop will unregister it
+		if w.dead && w.work == nil { // on the caller's goroutine: no loop will unregister w
 			w.pool.unregister(w)
 		}
 		return true
@@ -480,7 +481,7 @@ func (w *worker) finish(c *callContext, v verdict) (won bool) {
 }
 
 // loop is the worker's goroutine. It takes calls until stop closes work, or until
-// it is abandoned or dead.
+// the worker is abandoned or dead.
 func (w *worker) loop() {
 	defer w.pool.unregister(w) // deferred, since a handler may call Goexit
 	for c := range w.work {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// verdict is how a call ended, as the party that settles it sees it. It becomes the
-// call's answer and its record.
+// verdict is how a call ended, as the goroutine that settles the call found it. The
+// call's answer and its record are made from it.
 type verdict struct {
 	outcome Outcome
 	err     error // decide wraps it with the function's name and the call's ID
@@ -14,19 +14,19 @@ type verdict struct {
 	at      int64 // the end of the call, on the router's clock
 }
 
-// settler is the party that settles a call. By it the func follow knows whether to give the slot
-// back or to leave it to a runaway, and the func conclude whether to wake the caller.
+// settler is the goroutine that settles a call. follow uses it to choose whether to give the slot
+// back or to leave it to a runaway; conclude uses it to choose whether to wake the caller.
 type settler uint8
 
 const (
 	byHandler  settler = iota // the handler's goroutine, after the handler returned
-	byCaller                  // the caller's goroutine, whose context ended while the handler runs
-	byWatchdog                // the timer's goroutine or one of Close: the handler runs, and its caller has no answer yet
+	byCaller                  // the caller's goroutine: the caller's context ended while the handler runs
+	byWatchdog                // the timer's goroutine or a goroutine of Close: the handler runs, and the caller has no answer yet
 	unstarted                 // the caller's goroutine, before the handler started
 )
 
 // settle ends the call, or returns false if the call was settled before. Several
-// goroutines may try at once: one wins. No lock may be held: it calls hooks.
+// goroutines may call it at once: one wins. The caller may hold no lock, because settle calls hooks.
 func (c *callContext) settle(v verdict, by settler) bool {
 	won := c.decide(&v)
 	if won {
@@ -35,10 +35,10 @@ func (c *callContext) settle(v verdict, by settler) bool {
 	return won
 }
 
-// succeed is settle for nearly all calls: the handler has returned without an error, in
-// time, and there is nothing to tell of it but the records. It takes the steps of settle and
-// leaves out the questions of which the answers are known. It is false, and nothing is done,
-// if the call was settled before, or if its context has ended (see isHere).
+// succeed is a short form of settle for nearly all calls: the handler has returned without an
+// error and in time, and only the meters have to learn of the call. It takes the steps of
+// settle, without the checks whose result is known. It does nothing and returns false if the call
+// was settled before, or if the call's context has ended (see isHere).
 func (c *callContext) succeed(v *verdict) bool {
 	if !c.state.CompareAndSwap(0, settled|canceled) {
 		return false
@@ -57,21 +57,23 @@ func (c *callContext) succeed(v *verdict) bool {
 	return true
 }
 
-// isPlain tells whether succeed does all that a call with that verdict needs.
+// isPlain reports whether succeed does everything that a call with this verdict needs.
 func (c *callContext) isPlain(v *verdict) bool {
 	return v.outcome == OK && c.extra == nil && (!c.isHere() || v.at < c.deadline)
 }
 
 // decide settles the call by one compare-and-swap on its state, so that caller, record
-// and context have the same end. (A context that ended before, of a call on its caller's
-// goroutine, keeps its own end.) The goroutine that wins must call follow, or start a
-// goroutine that does: without it the caller waits for ever.
+// and context have the same end. (There is one exception: if the handler runs on the
+// caller's goroutine, its context may have ended before, and keeps that end.) The
+// goroutine that wins must call follow, or start a goroutine that does: without follow the
+// caller waits for ever.
 //
-// Time out or canceled? begin compares two deadlines: the function's timeout (or that of
-// the call's Origin) and the caller's own. One timer is set for the earlier one. If that is
-// the caller's (c.callerFirst), the call ends as Canceled, and else as TimedOut. A caller
-// that leaves before the timer fires ends its call as Canceled, too: see forsake, and
-// checkCaller for a call on its caller's goroutine, which has to ask for that. late applies the same rule to a handler that returned.
+// Is the outcome TimedOut or Canceled? There are two deadlines: the function's timeout (or
+// that of the call's Origin), and the deadline of the caller's context. begin sets one
+// timer for the earlier of them. When the timer fires, the call ends as Canceled if the
+// deadline is the caller's (c.callerFirst), and as TimedOut if not. If the caller leaves before
+// the timer fires, its call ends as Canceled, too: see forsake, or checkCaller if the handler
+// runs on the caller's goroutine. late applies the same rule to a handler that returned.
 func (c *callContext) decide(v *verdict) (won bool) {
 	if v.outcome == TimedOut {
 		v.err = c.timedOut()
@@ -83,7 +85,7 @@ func (c *callContext) decide(v *verdict) (won bool) {
 		return false
 	}
 	switch {
-	case v.outcome > Failed: // the platform's answer; a handler's error is passed on as it is
+	case v.outcome > Failed: // the error is the platform's; a handler's error is passed on as it is
 		v.err = &Error{Op: "invoke", Function: c.fn.who.name, ID: c.id, Outcome: v.outcome, Err: v.err}
 	case v.outcome == Failed:
 		handOn(v.err)
@@ -93,9 +95,9 @@ func (c *callContext) decide(v *verdict) (won bool) {
 
 // follow does what a settled call needs, in this order: it gives the slot back (or
 // makes the call a runaway), records the call with each meter, calls each gate's
-// Done, ends the trace, and wakes the caller. So a slow meter keeps its own caller
-// waiting, and no other call, because the slot is given back first. The last step is
-// deferred, so that the caller gets its answer although a hook calls Goexit.
+// Done, ends the trace, and wakes the caller. The slot is given back first, so that a
+// slow meter delays only its own caller, and no other call. The last step is
+// deferred, so that the caller gets its answer even if a hook calls Goexit.
 func (c *callContext) follow(v *verdict, by settler) {
 	if by == byCaller || by == byWatchdog {
 		c.worker.runAway(c, v.at)
@@ -109,9 +111,9 @@ func (c *callContext) follow(v *verdict, by settler) {
 	recorded = true
 }
 
-// tell gives the record to the delivery of a job, the meters, the gates, the capture of a failed
-// call and the trace, in this order. The trace is deferred, so that it ends although a hook before it
-// calls Goexit.
+// tell passes the record to the delivery of a job, the meters, the gates, the capture of failed
+// calls and the trace, in this order. The trace is deferred, so that it ends even if an earlier
+// hook calls Goexit.
 func (c *callContext) tell(v *verdict, by settler) {
 	if c.extra != nil {
 		if job := c.extra.from.delivers(); job != nil {
@@ -135,9 +137,9 @@ func (c *callContext) tell(v *verdict, by settler) {
 }
 
 // conclude gives the answer to the caller, after the record was written. All writes
-// to the worker come before the send to wake, which is the edge that makes them safe
-// for the caller to read. After the send w is the caller's, or for a runaway the
-// handler's: then only leave may touch it.
+// to the worker come before the send to wake. That send is the happens-before edge that
+// makes it safe for the caller to read them. After the send, w belongs to the caller, or
+// to the handler if the call is a runaway: then only leave may use w.
 func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	w := c.worker
 	if by == byHandler && !recorded { // a hook called Goexit: this is the worker's goroutine, and it ends
@@ -147,7 +149,7 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	w.answer, w.idleSince = v.err, v.at
 	fn := c.fn
 	if w.abandoned {
-		w.parent.forget()     // no other call comes here; a runaway may keep the worker for long
+		w.parent.forget()     // this worker takes no more calls, but a runaway may keep it in memory for long
 		c.state.Or(concluded) // before Settled.Add: Shutdown reads both, see counts
 	} else {
 		c.release()
@@ -167,10 +169,10 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 }
 
 // concludeDirect gives the answer of a call of InvokeFunc. If the caller's goroutine has
-// settled the call, it calls answer itself, see direct. If the watchdog has, this goroutine
-// calls answer, and the caller's goroutine waits for the end of that in serve: so the two
-// never use at once what answer uses. leave comes before answer, which may block: the
-// runaway's slot must not wait for it.
+// settled the call, that goroutine calls answer itself, see direct. If a watchdog goroutine
+// has settled the call, it calls answer here, and the caller's goroutine waits in serve until
+// answer has returned. So the two goroutines never use the same data at once. leave comes
+// before answer, because answer may block, and the runaway's slot must not wait for that.
 func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router) {
 	d := w.direct
 	w.direct = nil
@@ -185,9 +187,9 @@ func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router
 	d.answer.late(err)
 }
 
-// fill makes the call's record in e, which must be zero. Call it before release, which clears
-// what fill reads. fill writes to e and does not return a record: a meter gets the record by
-// value, and one more copy of it would take noticeable time.
+// fill writes the call's record to e, which must be zero. Call it before release, which clears
+// fields that fill reads. fill has a parameter e and no result, because a meter takes the record
+// by value, and one more copy of it would take noticeable time.
 func (c *callContext) fill(e *Execution, v *verdict) {
 	fn, who := c.fn, c.who
 	e.ID, e.Function, e.Version, e.Tenant, e.Labels, e.Attempt = c.id, who.name, who.version, c.tenant, who.labels, 1
@@ -204,8 +206,8 @@ func (c *callContext) fill(e *Execution, v *verdict) {
 	}
 }
 
-// recordTo calls one meter, and recovers a panic of it. It makes the record again for
-// each meter, because that is cheaper than to copy it through one more call.
+// recordTo calls one meter, and recovers its panic. It makes the record anew for
+// each meter, because that costs less than copying the record through one more call.
 func (c *callContext) recordTo(m Meter, v *verdict) {
 	defer c.fn.router.guardCall("meter", c)
 	var e Execution
@@ -220,13 +222,13 @@ func (c *callContext) tellGates(v *verdict) {
 	c.fn.gatesDone(c, &e)
 }
 
-// endTrace calls End of the call's trace, and recovers a panic of it.
+// endTrace calls End of the call's trace, and recovers its panic.
 func (c *callContext) endTrace(e *Execution) {
 	defer c.fn.router.guardCall("WithTracing", c)
 	c.extra.trace.End(e)
 }
 
-// captureInput gives the call's input, and its record, to the capture.
+// captureInput passes the call's input, with its record, to the capture.
 func (c *callContext) captureInput(v *verdict, by settler) {
 	in := Captured{ContentType: c.fn.contentType, State: c.typedInput(by)}
 	if c.fn.rawIn {
@@ -237,13 +239,14 @@ func (c *callContext) captureInput(v *verdict, by settler) {
 	c.captureTo(c.fn.capture.to, &in)
 }
 
-// captureTo calls the capture, and recovers a panic of it.
+// captureTo calls the capture, and recovers its panic.
 func (c *callContext) captureTo(to Capture, in *Captured) {
 	defer c.fn.router.guardCall("capture", c)
 	to.Keep((*recordContext)(c), *in)
 }
 
-// typedInput says what an input is worth that the handler shares with its caller.
+// typedInput returns the state of a typed input, which the handler shares with its caller
+// and may have changed.
 //
 // If the handler's goroutine settles the call, the handler has returned on that
 // goroutine. The exception is a middleware that runs the handler on another goroutine and
@@ -262,21 +265,22 @@ func (c *callContext) typedInput(by settler) InputState {
 
 // streamed is implemented by the task of a streaming function.
 type streamed interface {
-	// written returns how many bytes were written, and how long after the start the first piece came.
-	// After it the handler can write no more, so that each meter and each gate gets the same numbers.
+	// written returns how many bytes were written, and how long after the start the first piece
+	// was written. After written the handler can write no more, so that each meter and each gate
+	// gets the same numbers.
 	written() (size int, first time.Duration)
 }
 
-// measure adds to the record of a streamed call what only its task knows.
+// measure adds to the record of a streamed call what only its task has counted.
 func (e *Execution) measure(t task) {
 	if s, ok := t.(streamed); ok {
 		e.BytesOut, e.FirstByte = s.written()
 	}
 }
 
-// late turns a return after the deadline into a timeout. It is asked about two kinds
-// of return. An inline handler's caller could not leave when the deadline passed. And
-// a handler may fail because of the deadline before the timer fires: for example, its
+// late changes the verdict of a handler that returned after the deadline to TimedOut. There
+// are two such cases. The caller of an inline handler can't leave when the deadline passes.
+// And a handler may fail because of the deadline before the timer fires: for example, its
 // connection had the same deadline.
 func (c *callContext) late(v verdict) verdict {
 	if v.outcome == Panicked || v.outcome == Exited {
@@ -291,9 +295,9 @@ func (c *callContext) late(v verdict) verdict {
 	return v
 }
 
-// breakOff ends a call whose answer can't be delivered, for example when a stream's
-// writer fails. An inline handler's goroutine is the caller's, which can't leave it:
-// only its context ends.
+// breakOff ends a call whose answer can't be delivered, for example when a stream's writer
+// fails. An inline handler runs on its caller's goroutine, so that the caller can't leave:
+// then only the call's context ends.
 func (c *callContext) breakOff(why error) {
 	err := wrapCause(context.Canceled, why)
 	if c.who.inline {

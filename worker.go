@@ -10,37 +10,38 @@ import (
 	"weak"
 )
 
-// worker runs one call after the other. It is a timer, two channels and a goroutine
-// that waits for the next call; a worker for inline calls, and for those of InvokeFunc,
-// has no goroutine. When a call's handler becomes a runaway the worker is abandoned: it
-// belongs to that handler, takes no more calls, and ends with it.
+// worker runs one call after the other. It has a timer, two channels and a goroutine
+// that waits for the next call. A worker for inline calls, or for calls of InvokeFunc, has
+// no goroutine. When a call's handler becomes a runaway the worker is abandoned: it
+// takes no more calls, and ends when that handler returns.
 //
-// One goroutine owns a worker at a time: the one that made it, or that turned idle
-// from true to false, until put. A field without another note belongs to the
-// owner. The compare-and-swap on idle is the edge from one owner to the next.
+// One goroutine at a time owns a worker: the goroutine that made it, or that changed
+// idle from true to false. It owns the worker until it calls put. A field without another
+// note belongs to the owner. The compare-and-swap on idle is the happens-before edge from
+// one owner to the next.
 type worker struct {
 	pool     *workerPool
 	idle     atomic.Bool                 // a caller that turns it to false owns the worker
-	listed   atomic.Bool                 // it is in an idleList's list, where a caller that took it in another way leaves it
-	hinted   atomic.Bool                 // likewise for the list's hints; the sync.Pool may have dropped it
-	call     atomic.Pointer[callContext] // the last one; the timer and Close settle what they load from here
-	armed    atomic.Int64                // the time for which the timer is set; 0: it is not set
+	listed   atomic.Bool                 // the worker is in an idleList's list; it stays there while a caller that found it by another way uses it
+	hinted   atomic.Bool                 // the worker is in an idleList's hints, or was: the sync.Pool may have dropped it
+	call     atomic.Pointer[callContext] // the worker's last call; the timer and Close settle the call that they load from here
+	armed    atomic.Int64                // the time for which the timer is set; 0: the timer is not set
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
-	work     chan *callContext           // buffer of one: the caller that sends never blocks; nil: see isHere
-	wake     chan bool                   // true: the call is settled; false: look at the parent, see parentWatch. It has room for one of each, so that no sender waits
-	looking  *sync.Mutex                 // of the watches that send to wake: so one false is in it at most; apart from w, which a late watch must not keep
+	work     chan *callContext           // buffer of one, so the caller that sends never blocks; nil: the worker has no goroutine, see isHere
+	wake     chan bool                   // true: the call is settled; false: look at the caller's context, see parentWatch. It has room for one of each, so no sender waits
+	looking  *sync.Mutex                 // held by a watch that sends false to wake, so wake has at most one false; allocated apart, as a late watch must not keep w in memory
 	contexts arena
-	parent   parentWatch // of the caller's context; conclude ends the watch of an abandoned worker
-	direct   *direct     // of the call, if it is one of InvokeFunc; the goroutine that settles the call takes it
-	tenant   string      // the copy that calls in contexts share, see shareTenant
+	parent   parentWatch // the watch of the caller's context; conclude ends the watch of an abandoned worker
+	direct   *direct     // of the current call if it is one of InvokeFunc; the goroutine that settles that call takes it from here
+	tenant   string      // the copy of the tenant's name that the contexts of this worker's calls share, see shareTenant
 
-	// The goroutine that settles the call writes these in conclude, and the caller
-	// reads them: after its receive from wake, or because it settled the call itself.
+	// The goroutine that settles the call writes these fields in conclude. The caller
+	// reads them after its receive from wake, or because it settled the call itself.
 	answer    error
 	idleSince int64
 	abandoned bool
-	// dead says that the handler's goroutine ends with this call. That goroutine sets it
-	// before it settles the call. If abandoned is true, only that goroutine may read it.
+	// dead is true if the handler's goroutine ends with this call. That goroutine sets it
+	// before it settles the call. If abandoned is true, no other goroutine may read dead.
 	dead bool
 
 	started    bool    // the goroutine runs
@@ -50,10 +51,10 @@ type worker struct {
 }
 
 // arena allocates contexts in chunks, since one allocation for each call would cost
-// more. No context is used twice. The first chunk holds one context and the next
-// ones grow, so that a worker that serves one long call holds little. A handler that
-// keeps its context keeps the chunk in memory: at most 2 KiB, and no input or output
-// of a call that is over.
+// more. No context is used twice. The first chunk holds one context and each further
+// chunk is larger, so that a worker that serves one long call holds little memory. A
+// handler that keeps its context after the call keeps the whole chunk in memory: at most
+// 2 KiB, and no input or output of a call that is over.
 type arena struct {
 	chunk []callContext
 	next  int
@@ -61,7 +62,7 @@ type arena struct {
 
 const chunk = 14 // contexts in the largest chunk
 
-// newContext makes a context for a call on w. A nil w makes one outside a chunk.
+// newContext makes a context for a call on w. If w is nil, the context is not part of a chunk.
 func (w *worker) newContext() *callContext {
 	if w == nil {
 		return &callContext{}
@@ -69,9 +70,10 @@ func (w *worker) newContext() *callContext {
 	return w.contexts.alloc()
 }
 
-// shareTenant returns the tenant name for a context in a chunk. It is a copy: the
-// caller's string may be a part of a large one, for example of a request header, and
-// a kept chunk would keep all of that. Calls of one tenant in a row share the copy.
+// shareTenant returns a copy of the tenant's name for a context in a chunk. The
+// caller's string may be a part of a large string, for example of a request header. A
+// chunk that a handler keeps would keep all of that in memory. Consecutive calls of one
+// tenant share one copy.
 func (w *worker) shareTenant(tenant string) string {
 	if w == nil || tenant == "" {
 		return tenant
@@ -83,7 +85,7 @@ func (w *worker) shareTenant(tenant string) string {
 }
 
 // replaceContext returns a context with a callExtra for a call that turned out to
-// need one, and puts c back into its chunk. No other goroutine has seen c.
+// need a callExtra, and puts c back into its chunk. No other goroutine has seen c.
 func (w *worker) replaceContext(c *callContext, tenant string) *callContext {
 	if c.extra != nil {
 		return c
@@ -105,61 +107,61 @@ func (a *arena) alloc() *callContext {
 	return c
 }
 
-// putBack takes back c, which must be the last one that alloc returned, and which no
-// other goroutine may have seen: it is the exception to "no context is used twice".
+// putBack takes back c, which must be the context that alloc returned last, and must not
+// have been seen by another goroutine. It is the exception to "no context is used twice".
 func (a *arena) putBack(c *callContext) {
 	*c = callContext{}
 	a.next--
 }
 
 // workerPool holds a router's workers: all of them in one linked list, and the idle
-// ones in an idleList, from which a call takes one.
+// workers in an idleList, from which a call takes one.
 //
-// Of its locks at most one is held at a time: mu guards the list of all workers, and
-// each idleList has a mutex for its own slice.
+// A goroutine holds at most one of these locks at a time: mu, which guards the list of
+// all workers, and the mutex of each idleList, which guards that idleList's slice.
 type workerPool struct {
 	newPool     func() (goroutines, error)
 	loop        func(*worker)
 	clock       *clock
-	beforeStart func() // called before each new worker; nil: nothing to call
+	beforeStart func() // called before each new worker is made; nil: nothing to call
 	idleWorkers idleList
-	idleInline  idleList    // workers without a goroutine, for inline calls and those of InvokeFunc
-	closed      atomic.Bool // stored under mu; also read without it
-	sweeper     atomic.Bool // the timer of sweep is set
-	unwatcher   atomic.Bool // the timer of endWatches is set
+	idleInline  idleList    // workers without a goroutine, for inline calls and calls of InvokeFunc
+	closed      atomic.Bool // stored with mu locked; also read without mu
+	sweeper     atomic.Bool // the timer that calls sweep is set
+	unwatcher   atomic.Bool // the timer that calls endWatches is set
 
 	mu         sync.Mutex  // guards the fields below
 	goroutines goroutines  // nil while no worker has a goroutine
 	all        *worker     // head of the list of all workers, idle or not, linked by prev and next
-	timer      *time.Timer // of sweep
-	watchTimer *time.Timer // of endWatches
+	timer      *time.Timer // calls sweep
+	watchTimer *time.Timer // calls endWatches
 }
 
-// idleList finds an idle worker in two ways, for calls whose task does not remember one
-// (see workerPool.take). hints is a sync.Pool, which keeps apart what each processor used
-// last: a worker is taken from there with one compare-and-swap, no lock, and a stack that
-// is warm. list has every idle worker, since a sync.Pool may drop what it holds. A worker
-// that was taken in another way stays in both meanwhile: to look for it in list would need
-// the lock.
+// idleList finds an idle worker for a call whose task does not remember one (see
+// workerPool.take). It has two ways. hints is a sync.Pool, which keeps what each processor
+// used last: to take a worker from there needs one compare-and-swap and no lock, and the
+// worker's stack is probably still in the processor's cache. list has every idle worker,
+// since a sync.Pool may drop what it holds. A worker that was taken by one way stays in the
+// list or the hints while it is busy: to look for it in list would need the lock.
 type idleList struct {
-	hints sync.Pool  // of *worker; some are not idle any longer, so claim may fail
-	mu    sync.Mutex // guards list; no foreign code runs and nothing waits under it
+	hints sync.Pool  // of *worker; a worker in it may be busy, so claim may fail
+	mu    sync.Mutex // guards list; while it is locked, no foreign code runs and no goroutine waits
 	list  []*worker
 }
 
-// keepAlive is for how long a worker stays idle before it is stopped, at least. As
-// sweep runs once in a keepAlive it may be twice as long.
+// keepAlive is how long a worker stays idle, at least, before it is stopped. Since
+// sweep runs once per keepAlive, a worker may stay idle for twice as long.
 const keepAlive = 10 * time.Second
 
-// newWorkerPool makes a pool without workers. loop comes from scheduler.go; it is a
-// parameter so that this file does not depend on that one.
+// newWorkerPool makes a pool without workers. loop is the function of that name in
+// scheduler.go. It is a parameter so that this file does not depend on scheduler.go.
 func newWorkerPool(clock *clock, newPool func() (goroutines, error), loop func(*worker)) *workerPool {
 	return &workerPool{clock: clock, newPool: newPool, loop: loop}
 }
 
-// take claims an idle worker, or returns nil. near is where the call's task remembers the
-// worker of its last call: the two were used by the same processor, and most calls find
-// that worker idle. If another call has it, take remembers the one that it finds.
+// take claims an idle worker, or returns nil. near points to the field in which the call's
+// task remembers the worker of its last call. The same processor probably used both, and in
+// most cases that worker is idle. If it is busy, take remembers the worker that it finds instead.
 func (p *workerPool) take(inline bool, near **worker) *worker {
 	if w := *near; w != nil && (w.work == nil) == inline && w.claim() {
 		return w
@@ -178,8 +180,8 @@ func (p *workerPool) idlePool(inline bool) *idleList {
 	return &p.idleWorkers
 }
 
-// newWorker makes a worker without its goroutine. serve starts that after it has sent the
-// first call to work: so the goroutine finds the call at once, and does not park first.
+// newWorker makes a worker without its goroutine. serve starts the goroutine after it has
+// sent the first call to work, so that the goroutine finds the call at once and does not park.
 func (p *workerPool) newWorker(inline bool) (*worker, error) {
 	w := &worker{pool: p, wake: make(chan bool, 2)}
 	if !inline {
@@ -191,9 +193,9 @@ func (p *workerPool) newWorker(inline bool) (*worker, error) {
 	return w, p.register(w)
 }
 
-// register adds w to the list of all workers. It fails once the pool is closed.
-// close sets closed under mu too, so each worker is registered before close, or not
-// at all.
+// register adds w to the list of all workers. It returns ErrClosed once the pool is
+// closed. close sets closed with mu locked too, so each worker is either registered
+// before close looks at the list, or not at all.
 func (p *workerPool) register(w *worker) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,14 +216,12 @@ func (p *workerPool) register(w *worker) error {
 	return nil
 }
 
-// start starts the worker's goroutine. It calls Submit with p.mu locked, because ants
-// guards its queue with a spin lock: with 1,000 concurrent callers that compete for the
-// spin lock, a burst took twice as long as when they wait for p.mu. Submit does not block,
-// since the ants pool has no limit.
+// start starts the worker's goroutine. It calls Submit with p.mu locked, because ants guards its queue with
+// a spin lock. Measured with a burst of 1,000 concurrent callers: the burst took twice as long when they competed
+// for the spin lock as when they waited for p.mu. Submit does not block, since the ants pool has no limit.
 //
-// Once the router is closed, Submit fails or the pool is gone. Close has settled the call
-// in work by then, but that call still needs a goroutine that runs finish for it: hence
-// the go statement.
+// Once the router is closed, Submit fails or p.goroutines is nil. By then Close has settled the call that is in
+// work, but a goroutine still has to run finish for that call. So start uses a go statement instead.
 func (w *worker) start() {
 	w.started = true
 	p := w.pool
@@ -233,11 +233,11 @@ func (w *worker) start() {
 	}
 }
 
-// release makes w idle again. Its call must be settled, and must not be a runaway. If close
-// runs at the same time there are two cases: it finds w in the idle list and stops it, or it
-// emptied the lists before put. Then closed is set already, and stopIdle here stops w.
+// release makes w idle again. The call of w must be settled, and must not be a runaway. If close runs at
+// the same time, there are two cases. If close finds w in the idle list, close stops w. If close emptied the
+// lists before put, closed is set already, and stopIdle here stops w.
 func (p *workerPool) release(w *worker) {
-	watches := w.parent.stop != nil // before put: w is another goroutine's from there on
+	watches := w.parent.stop != nil // before put: after put, another goroutine may own w
 	p.idlePool(w.work == nil).put(w)
 	if p.closed.Load() {
 		p.stopIdle(math.MaxInt64)
@@ -251,10 +251,10 @@ func (p *workerPool) release(w *worker) {
 	}
 }
 
-// later sets a timer for do, unless the pool is closed: then no worker is idle. The
-// runtime keeps a stopped timer in memory for a while, and with it the function that it
-// would call. That function has only a weak pointer to the pool, so that a router that is
-// closed, or has no users left, can be collected.
+// later sets a timer that calls do, unless the pool is closed: then no worker is idle.
+// The runtime keeps a stopped timer in memory for a while, and with it the timer's function.
+// So that function has only a weak pointer to the pool. This way a router that is closed, or
+// that no code refers to, can be garbage-collected.
 func (p *workerPool) later(d time.Duration, timer **time.Timer, do func(*workerPool)) {
 	pool := weak.Make(p)
 	p.mu.Lock()
@@ -270,17 +270,17 @@ func (p *workerPool) later(d time.Duration, timer **time.Timer, do func(*workerP
 }
 
 // sweep stops the workers that have been idle for keepAlive, and sets its timer again
-// while others are left.
+// if other idle workers are left.
 func (p *workerPool) sweep() {
-	p.sweeper.Store(false) // before stopIdle looks: a worker that is put back after the look sets the timer itself
+	p.sweeper.Store(false) // before stopIdle: for a worker that becomes idle after stopIdle has looked, release sets the timer
 	if p.stopIdle(p.clock.now()-int64(keepAlive)) && p.sweeper.CompareAndSwap(false, true) {
 		p.later(keepAlive, &p.timer, (*workerPool).sweep)
 	}
 }
 
-// endWatches ends the watches of workers that have been idle for watchAlive. release sets
-// its timer again for each of the others: those that are idle here, and those that are not
-// yet, since unwatcher is false before they are looked at.
+// endWatches ends the watches of workers that have been idle for watchAlive. Other workers may still have watches:
+// those that became idle later, and busy ones. release sets the timer again for them, when it is called here or at
+// the end of their calls. unwatcher is cleared first, so that release sees it as false.
 func (p *workerPool) endWatches() {
 	p.unwatcher.Store(false)
 	before := p.clock.now() - int64(watchAlive)
@@ -292,8 +292,8 @@ func (p *workerPool) endWatches() {
 	}
 }
 
-// stopIdle stops the workers that became idle at or before the time before, which is on
-// p.clock. others tells whether more workers are in the lists.
+// stopIdle stops the workers that became idle at or before the time before, which is a
+// reading of p.clock. others reports whether more workers are in the lists.
 func (p *workerPool) stopIdle(before int64) (others bool) {
 	for _, l := range []*idleList{&p.idleWorkers, &p.idleInline} {
 		old, left := l.takeIdleBefore(before)
@@ -305,7 +305,7 @@ func (p *workerPool) stopIdle(before int64) (others bool) {
 	return others
 }
 
-// stop ends a worker that has no call. The goroutine that calls it owns w.
+// stop ends a worker that has no call. The calling goroutine must own w.
 func (p *workerPool) stop(w *worker) {
 	w.parent.forget()
 	if w.started {
@@ -316,10 +316,10 @@ func (p *workerPool) stop(w *worker) {
 }
 
 // unregister removes w, which has ended, from the list of all workers; a second call
-// does nothing. If w was the last worker, the ants pool is released. An idleList's hints, and
-// the runtime's timer, may keep w in memory for a while, so w lets go of its call.
+// does nothing. If w was the last worker, the ants pool is released. An idleList's hints,
+// and the runtime's timer, may keep w in memory for a while, so unregister clears w.call.
 func (p *workerPool) unregister(w *worker) {
-	if w.timer != nil { // a timer that is set keeps w in memory until it fires
+	if w.timer != nil { // a timer that is set would keep w in memory until it fires
 		w.timer.Stop()
 	}
 	w.call.Store(nil)
@@ -347,7 +347,7 @@ func (p *workerPool) unlink(w *worker) {
 	w.prev, w.next = nil, nil
 }
 
-// releasePool ends the ants pool; tasks that run in it go on. p.mu must be held.
+// releasePool ends the ants pool; tasks that run in the pool continue. p.mu must be held.
 func (p *workerPool) releasePool() {
 	if p.goroutines != nil {
 		p.goroutines.Release()
@@ -355,8 +355,8 @@ func (p *workerPool) releasePool() {
 	}
 }
 
-// close stops the idle workers, and has release stop those that become idle later.
-// It does not wait: a worker with a runaway ends when its handler returns.
+// close stops the idle workers, and sets closed, so that release stops those that become
+// idle later. It does not wait: a worker with a runaway ends when its handler returns.
 func (p *workerPool) close() {
 	p.mu.Lock()
 	p.closed.Store(true)
@@ -370,8 +370,8 @@ func (p *workerPool) close() {
 	p.stopIdle(math.MaxInt64)
 }
 
-// list returns all workers, idle or not, as they were at one moment. Close uses it
-// with p.mu unlocked, because settling a call runs hooks.
+// list returns all workers, idle or not, as they were at one moment. Close settles their
+// calls with p.mu unlocked, because settling a call runs hooks. So it needs this copy.
 func (p *workerPool) list() []*worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -382,13 +382,13 @@ func (p *workerPool) list() []*worker {
 	return all
 }
 
-// claim makes the calling goroutine the owner of w, if w is idle. The plain load is
-// first, since a compare-and-swap that fails would still take the cache line from
+// claim makes the calling goroutine the owner of w, if w is idle. The plain load comes
+// first, because even a compare-and-swap that fails takes the cache line away from
 // the processor that uses w.
 func (w *worker) claim() bool { return w.idle.Load() && w.idle.CompareAndSwap(true, false) }
 
-// take claims an idle worker, or returns nil. It tries one hint and then the list, the
-// worker that came last first.
+// take claims an idle worker, or returns nil. It tries one hint, and then the list,
+// starting with the worker that was added last.
 func (l *idleList) take() *worker {
 	if w, ok := l.hints.Get().(*worker); ok {
 		w.hinted.Store(false)
@@ -404,17 +404,17 @@ func (l *idleList) take() *worker {
 		l.list = l.list[:n-1]
 		// w can't get lost if another goroutine puts it back at this moment. take stores
 		// listed and then reads idle (in claim); put stores idle and then reads listed.
-		// So take claims w here, or put sees that w is not listed and appends it.
+		// So either take claims w here, or put sees that w is not listed and appends it.
 		w.listed.Store(false)
 		if w.claim() {
-			w.hinted.Store(false) // so that put hints at it again: the sync.Pool may have dropped its hint
+			w.hinted.Store(false) // so that put adds a hint for w again: the sync.Pool may have dropped the old one
 			return w
 		}
 	}
 	return nil
 }
 
-// put makes w idle. From the first line on another goroutine may own w.
+// put makes w idle. After its first line another goroutine may own w.
 func (l *idleList) put(w *worker) {
 	w.idle.Store(true)
 	if !w.listed.Load() && w.listed.CompareAndSwap(false, true) {
@@ -422,15 +422,15 @@ func (l *idleList) put(w *worker) {
 		l.list = append(l.list, w)
 		l.mu.Unlock()
 	}
-	if !w.hinted.Load() { // two goroutines may both see this and put a hint: one of the claims then fails
+	if !w.hinted.Load() { // two goroutines may both see false and put a hint for w; one of the later claims then fails
 		w.hinted.Store(true)
 		l.hints.Put(w)
 	}
 }
 
 // takeIdleBefore claims the workers that became idle at or before the time before, and
-// takes them out of the list. others tells whether it leaves any there. The workers
-// that it returns keep listed set: they are never put back.
+// removes them from the list. others reports whether more workers are in the list. The
+// workers that it returns keep listed set, because they are never put back.
 func (l *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -464,27 +464,25 @@ func (l *idleList) takeWatching() (watching []*worker) {
 	return watching
 }
 
-// runaway is the part of a worker that is used when its call is settled while the
-// handler still runs. Go can't end a goroutine from outside, so the handler keeps its
-// worker until it returns, and its slot too unless WithRunaways lets another call have
-// it. What the handler uses after the end of its call is recorded as an Overrun. Most
-// handlers return soon: until the grace of WithStuck is over, other calls wait for the
-// slot as for any other.
+// runaway is the part of a worker that is used when its call is settled while the handler still runs. Go
+// can't end a goroutine from outside, so the handler keeps its worker until it returns. It also keeps its
+// slot, unless WithRunaways gives the slot to another call. What the handler uses after the end of its call
+// is recorded as an Overrun. Most handlers return soon. So until the grace of WithStuck is over, other calls
+// wait for this slot as for any other.
 //
-// Two goroutines call leave: the one that settled the call, and the handler's. Each
-// writes its fields below before it adds to left. The one that adds second reads all
-// of them: the atomic add is the edge. That goroutine also gives back the slot, see
-// runaway.go.
+// Two goroutines call leave: the goroutine that settled the call, and the handler's. Each writes its fields
+// below before it adds to left. The goroutine that adds second reads all of them: the atomic add is the
+// happens-before edge. That goroutine also gives back the slot, see runaway.go.
 type runaway struct {
 	left     atomic.Int32
-	since    int64                  // when the call was settled; written by the goroutine that settled it
+	since    int64                  // when the call was settled; written by the goroutine that settled the call
 	ended    int64                  // when the handler returned; written by the handler's goroutine
-	replaced bool                   // its slot went to another call already; written like since
-	report   *time.Timer            // fires after the grace; written like since
-	tell     atomic.Pointer[func()] // what report calls; nil: the handler has returned, or there was no runaway
+	replaced bool                   // the slot has already gone to another call; written by the goroutine that settled the call
+	report   *time.Timer            // fires after the grace; written by the goroutine that settled the call
+	tell     atomic.Pointer[func()] // what the timer report calls; nil: the handler has returned, or there was no runaway
 }
 
-// takeAnswer also clears the answer, so that an idle worker keeps no error alive.
+// takeAnswer returns the answer and clears it, so that an idle worker keeps no error alive.
 // Only the caller's goroutine calls it, after the call is settled.
 func (w *worker) takeAnswer() error {
 	err := w.answer
