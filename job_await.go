@@ -7,11 +7,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// A Wait asks for the end of a job in three steps: what the Job knows, what a queue in memory
-// tells it (awaitAnswer, jobAnswer.tell), and the record in the queue (awaitJob).
+// Job.Wait looks for the end of a job in three places, in this order: the Job itself, the answer that
+// a queue in memory sets when it settles the job (awaitAnswer), and the record in the queue (awaitJob).
 
-// awaitAnswer waits for the end of a job of which a queue in memory has the answer. It returns nil
-// if awaitJob has to be asked.
+// awaitAnswer waits until the queue in memory has set the answer of a job. It returns nil if the
+// answer says nothing, and Wait must call awaitJob: the queue is not in memory, the job is gone
+// from it, ctx has ended, or Wait was called in a handler that runs.
 func (r *Router) awaitAnswer(ctx context.Context, a *jobAnswer, inside *callContext) *jobMore {
 	j := r.jobHost()
 	if j.memory == nil || inside != nil && !inside.isOver() {
@@ -20,9 +21,10 @@ func (r *Router) awaitAnswer(ctx context.Context, a *jobAnswer, inside *callCont
 	return a.await(ctx, j.ctx.Done())
 }
 
-// awaitJob waits until a job is settled, if awaitAnswer has no answer for it: the Job is one by
-// Router.Job, or its queue is not in memory. In memory the step that settles the job wakes it:
-// Queue.write of internal/memqueue closes the channel on which Queue.Await waits.
+// awaitJob waits until a job is settled, and returns its record. Wait needs it for a Job by
+// Router.Job, and for a queue that is not in memory. In a queue in memory, Queue.write of
+// internal/memqueue wakes the waiting goroutine in the step that settles the job: it closes the
+// channel on which Queue.Await waits.
 func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext) (JobRecord, error) {
 	j := r.jobHost()
 	isInside := inside != nil && !inside.isOver()
@@ -46,7 +48,7 @@ func (r *Router) awaitJob(ctx context.Context, id uuid.UUID, inside *callContext
 	return rec, awaited(ctx, &rec, err, watch.Err() != nil)
 }
 
-// awaited is the error of awaitJob. isOver tells that no job ends any more in this process.
+// awaited returns the error of awaitJob. isOver means that this process settles no more jobs.
 func awaited(ctx context.Context, rec *JobRecord, err error, isOver bool) error {
 	switch {
 	case err == nil && rec.State.IsSettled():
@@ -61,7 +63,8 @@ func awaited(ctx context.Context, rec *JobRecord, err error, isOver bool) error 
 	return err
 }
 
-// cancelJob is Job.Cancel.
+// cancelJob is Job.Cancel. inside is the call of the handler that called Cancel; nil: no handler
+// did.
 func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContext) error {
 	queue := r.jobHost().queue
 	for {
@@ -87,7 +90,7 @@ func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContex
 		}
 		canceled, _ := next(rec, jobEnd{what: jobCanceled}, r.jobPolicy(&rec), jobTime())
 		if err := queue.swap(ctx, rec, canceled); !errors.Is(err, ErrRevision) {
-			if d := r.jobHost().deliveryOf(id); d != nil && err == nil { // it was leased in between
+			if d := r.jobHost().deliveryOf(id); d != nil && err == nil { // the job was leased after the first look
 				d.cancel()
 				return d.awaitOver(ctx)
 			}
@@ -97,13 +100,13 @@ func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContex
 	}
 }
 
-// cancel ends the call for Job.Cancel.
+// cancel ends the call because Job.Cancel was called.
 func (d *delivery) cancel() {
 	d.isCanceled.Store(true)
 	d.ctx.end(ErrJobCanceled)
 }
 
-// awaitOver waits until the delivery is over.
+// awaitOver waits until the delivery is over, or until ctx ends. deliveryOf must have returned d.
 func (d *delivery) awaitOver(ctx context.Context) error {
 	select {
 	case <-d.over:
@@ -113,11 +116,11 @@ func (d *delivery) awaitOver(ctx context.Context) error {
 	}
 }
 
-// Progress tells how far the job is that the handler with this context, or a handler above
-// it, is a delivery of: done of total, in a unit of the handler's own, and a note. It is
-// shown in [JobInfo] until the delivery ends, and costs one call of the queue. For a
-// call that belongs to no job it does nothing. The error is [ErrLease] if the job
-// was given to another host: then the handler should return.
+// Progress reports how far a job is: done of total, in a unit of the handler's choice, and a
+// note. ctx is the context of the job's handler, or of a handler that it calls. [JobInfo] shows
+// the progress until the delivery ends. Each Progress costs one call of the queue. In a call that
+// belongs to no job it does nothing. It returns [ErrLease] if the job was given to another host:
+// then the handler should return.
 func Progress(ctx context.Context, done, total int64, note string) error {
 	d := callOf(ctx).jobOf()
 	if d == nil {

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// jobContext is the context of a delivery. It ends with the delivery, or before it by end. It
-// stands in place of context.WithCancelCause, which would allocate three times.
+// jobContext is the context with which a delivery calls its function. It ends when the delivery is over,
+// or earlier by end. It stands in place of context.WithCancelCause, which would allocate three times.
 type jobContext struct {
 	mu    sync.Mutex    // guards what follows
-	done  chan struct{} // nil: it was not asked for
+	done  chan struct{} // what Done returns; nil until Done is called
 	over  bool
-	cause error // why it is over; nil: for no other reason than context.Canceled
+	cause error // set by end; nil: the cause is context.Canceled
 }
 
-// end ends the context. The first cause stands.
+// end ends the context. Only the first call sets the cause.
 func (c *jobContext) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,8 +51,7 @@ func (c *jobContext) Err() error {
 	return nil
 }
 
-// Value lets [context.Cause] find the cause, as that of a callContext does: see
-// callContext.causer.
+// Value lets [context.Cause] find the cause once the context has ended; callContext.causer says how.
 func (c *jobContext) Value(key any) any {
 	if _, ok := key.(*int); !ok {
 		return nil

@@ -15,43 +15,43 @@ import (
 	"github.com/inproc/faas/internal/memqueue"
 )
 
-// delivery is one lease of a job: from the queue to the call, and back with what follows.
-// It runs on a runner, where the call is made as by any caller: through admission and a worker
-// to its record. Only its provenance tells that call from others.
+// delivery is one lease of a job, from the moment the job is leased until the queue has the job's next
+// record. The function is called as any caller calls it, through admission and a worker, and has a record.
+// Only the call's provenance shows that it belongs to a job.
 type delivery struct {
 	router   *Router
 	host     *jobHost
-	lease    *JobLease // nil once it is over, of one that came from a queue in memory: see release
-	work     *jobWork  // lease is in it
-	hold     jobHold   // in a queue in memory
-	function string    // these two as in the lease, for handlers that outlive the delivery
+	lease    *JobLease // points into work; nil after release
+	work     *jobWork  // holds the lease; nil after release
+	hold     jobHold   // the lease as a queue in memory takes it
+	function string    // function and origin are copies from the lease: a handler may outlive the delivery and need them after release
 	origin   *JobOrigin
 	policy   *jobPolicy
-	pace     *jobPace      // of its function, once it has its slot
-	ctx      jobContext    // of the call
-	over     chan struct{} // closed when it is over; nil: see deliveryOf; guarded by host.mu
+	pace     *jobPace      // the function's pace; nil until the delivery has its slot
+	ctx      jobContext    // the context with which the function is called
+	over     chan struct{} // closed when the delivery is over; nil until deliveryOf makes it; guarded by host.mu
 
-	isCalled   bool // only the call has used the lease, and it has returned
-	isCanceled atomic.Bool
-	outlived   bool        // it has lost its lease to a later one of this host; guarded by host.mu, as done
-	abroad     atomic.Bool // it is in foreign code that nothing bounds: a carrier, an upgrade
-	done       bool        // it is over
-	following  *delivery   // what was leased as it was settled, for the same runner
+	isCalled   bool        // the call has returned without an error, so no other goroutine uses work any more
+	isCanceled atomic.Bool // Job.Cancel was called
+	outlived   bool        // a later delivery of the same job has begun in this host; guarded by host.mu
+	abroad     atomic.Bool // foreign code without a time limit runs: a carrier, WithUpgrade's func, Batches
+	done       bool        // the delivery is over; guarded by host.mu
+	following  *delivery   // of the job that was leased in the step that settled this one; the same runner runs it next
 
-	from   provenance    // of the call
-	caller callerContext // what the call gets as its context, see context
+	from   provenance    // of the call: where it comes from
+	caller callerContext // what context returns
 
-	// What the record of the call says, see recorded.
-	invocation uuid.UUID // zero: the call was not admitted
+	// Copied from the record of the call by recorded.
+	invocation uuid.UUID // zero: no call was admitted
 	version    string
 	took       time.Duration
 }
 
-// id is the job's.
+// id returns the job's ID.
 func (d *delivery) id() uuid.UUID { return d.from.job }
 
-// run makes the delivery. The function may be inline, and its handler may call Goexit: what
-// follows is deferred.
+// run calls the function and settles the job. It settles in a defer: the handler of an inline function may call
+// Goexit.
 func (d *delivery) run() {
 	end, ended := &d.work.end, false
 	if d.lease.Lost != nil {
@@ -67,7 +67,7 @@ func (d *delivery) run() {
 	ended = true
 }
 
-// heed ends the call when the engine says that the lease is lost.
+// heed ends the call's context when the queue closes Lost. It returns when that context has ended.
 func (d *delivery) heed() {
 	select {
 	case <-d.lease.Lost:
@@ -76,7 +76,7 @@ func (d *delivery) heed() {
 	}
 }
 
-// attempt makes the call, unless the job must not run.
+// attempt makes the call, or returns why the job must not run.
 func (d *delivery) attempt() jobEnd {
 	rec := &d.lease.Record
 	if end, early := rec.premature(d.policy, d.work.at); early {
@@ -94,7 +94,7 @@ func (d *delivery) attempt() jobEnd {
 	return d.ended(output, err)
 }
 
-// ended describes how the call ended.
+// ended describes the end of a call that has returned output and err.
 func (d *delivery) ended(output []byte, err error) jobEnd {
 	limit := time.Duration(0)
 	if err != nil {
@@ -107,8 +107,8 @@ func (d *delivery) ended(output []byte, err error) jobEnd {
 	return end
 }
 
-// call calls the function, with an upgraded payload if it does not decode and there is
-// something that upgrades it.
+// call calls the function. If the payload does not decode, it tries once more with what [WithUpgrade]'s func makes of
+// it.
 func (d *delivery) call() ([]byte, error) {
 	rec := &d.lease.Record
 	ctx, err := d.context(&d.ctx, &d.from)
@@ -126,7 +126,7 @@ func (d *delivery) call() ([]byte, error) {
 	return d.router.Invoke(ctx, rec.calledName(), payload)
 }
 
-// noteBatch notes in the end of a delivery what it says of a batch.
+// noteBatch notes in end which items of a batch have failed. It does nothing for a job that is no batch.
 func (d *delivery) noteBatch(end *jobEnd) {
 	rec := &d.lease.Record
 	if rec.Items == 0 || d.policy.batches == nil {
@@ -142,14 +142,14 @@ func (d *delivery) noteBatch(end *jobEnd) {
 func (d *delivery) failedItems(output []byte) (failed []int) {
 	d.abroad.Store(true)
 	defer d.abroad.Store(false)
-	failed = []int{-1} // of a panic: all
+	failed = []int{-1} // if Failed panics: an index out of range stands for all items
 	defer func() { failed = inRange(failed, d.lease.Record.Items) }()
 	defer d.router.guardHook("WithBatches", d.lease.Record.Function)
 	return d.policy.batches.Failed(d.lease.Record.Payload, output)
 }
 
-// pickItems calls Pick of the function's Batches, on another goroutine: Pick may call Goexit, and
-// the delivery's own goroutine has to go on and settle the job.
+// pickItems calls Pick of the function's Batches on another goroutine: Pick may call Goexit, and this one settles the
+// job.
 func (d *delivery) pickItems(payload []byte, items []int) []byte {
 	d.abroad.Store(true)
 	defer d.abroad.Store(false)
@@ -165,7 +165,7 @@ func (d *delivery) callPick(payload []byte, items []int, to chan<- []byte) {
 	picked = d.policy.batches.Pick(payload, items)
 }
 
-// upgrade calls the func of WithUpgrade.
+// upgrade calls the func of WithUpgrade with the payload and the version that the job's sender named.
 func (d *delivery) upgrade() (payload []byte, err error) {
 	d.abroad.Store(true)
 	defer d.abroad.Store(false)
@@ -177,7 +177,7 @@ func (d *delivery) upgrade() (payload []byte, err error) {
 	return d.policy.upgrade(d.lease.Record.Payload, version)
 }
 
-// context returns ctx with what the job carries, and for whom it runs. Calls with it are roots.
+// context returns ctx with what carriers restore, and the job's tenant and priority. Calls with it have no parent call.
 func (d *delivery) context(ctx context.Context, from *provenance) (context.Context, error) {
 	rec := &d.lease.Record
 	if rec.Origin != nil && len(rec.Origin.Carried) > 0 {
@@ -193,7 +193,7 @@ func (d *delivery) context(ctx context.Context, from *provenance) (context.Conte
 	return &d.caller, nil
 }
 
-// sender is the call that sent the job, and how deep the job's calls are.
+// sender returns the call that sent the job (zero: none did), and the depth of the job's calls.
 func (d *delivery) sender() (call uuid.UUID, depth int) {
 	if o := d.origin; o != nil {
 		return o.Invocation, o.Depth
@@ -201,8 +201,8 @@ func (d *delivery) sender() (call uuid.UUID, depth int) {
 	return uuid.Nil, 0
 }
 
-// recorded notes what the record of the call says. It is called by the goroutine that settles
-// the call, before that wakes the delivery's.
+// recorded copies what the record of the call says. The goroutine that settles the call runs it before it
+// wakes the delivery's goroutine, which therefore sees the fields.
 func (d *delivery) recorded(id uuid.UUID, version string, took time.Duration) {
 	d.invocation, d.version, d.took = id, version, took
 }
@@ -210,20 +210,20 @@ func (d *delivery) recorded(id uuid.UUID, version string, took time.Duration) {
 func (d *delivery) ranAway()      { d.host.ranAway(d.id()) }
 func (d *delivery) handlerEnded() { d.host.handlerEnded(d.id()) }
 
-// hasSlot tells the queue that the delivery has its slot. It returns false if the job must not
-// run, because it was canceled, or given to another host, after it was leased.
+// hasSlot reports to the queue that the call has its slot. It returns false if the job must not run, because it
+// was canceled or lost its lease since it was leased.
 func (d *delivery) hasSlot() bool {
 	if !d.begin() {
 		return false
 	}
-	if d.pace == nil { // else an upgraded payload is tried
+	if d.pace == nil { // otherwise this is the second call, with an upgraded payload
 		d.pace = d.host.paces.of(d.function)
 		d.pace.hasBegun()
 	}
 	return true
 }
 
-// begin is hasSlot for a delivery that is no call.
+// begin is hasSlot for a delivery to a Go func, which makes no call.
 func (d *delivery) begin() bool {
 	if d.ctx.Err() != nil {
 		return false
@@ -234,14 +234,14 @@ func (d *delivery) begin() bool {
 	return !errors.Is(d.host.queue.begin(&d.ctx, *d.lease), ErrLease)
 }
 
-// extend prolongs the lease. A lease that is lost ends the call. The queue may call Goexit.
+// extend prolongs the lease, and ends the call if the lease is lost. The queue may call Goexit in it.
 func (d *delivery) extend() {
 	if err := d.tellQueue(&d.ctx, JobProgress{}); errors.Is(err, ErrLease) {
 		d.ctx.end(ErrLease)
 	}
 }
 
-// tellQueue prolongs the lease, and tells the progress. Any goroutine may call it, at any time.
+// tellQueue prolongs the lease; a p that is not zero sets the progress. Any goroutine may call it, at any time.
 func (d *delivery) tellQueue(ctx context.Context, p JobProgress) error {
 	if memory := d.host.memory; memory != nil {
 		return memory.extend(&d.hold, p, d.function)
@@ -249,17 +249,17 @@ func (d *delivery) tellQueue(ctx context.Context, p JobProgress) error {
 	return d.host.queue.extend(ctx, *d.lease, p)
 }
 
-// settlement is what follows from the end of a delivery.
+// settlement is what a delivery writes to the queue when it ends.
 type settlement struct {
-	end    *jobEnd
-	debt   jobDebt // that rec has
-	rec    *JobRecord
-	follow []JobRecord
-	failed bool // a write of it has failed, and may have happened all the same
-	kept   bool // the queue has it
+	end    *jobEnd     // how the delivery ended
+	debt   jobDebt     // of earlier deliveries; rec includes it
+	rec    *JobRecord  // the job's next record
+	follow []JobRecord // the jobs that follow from it
+	failed bool        // a write of it returned an error, but the queue may have stored it
+	kept   bool        // the queue has stored it
 }
 
-// finish settles the job with what follows from the end of its delivery.
+// finish works out the job's next record from the end of the delivery, and gives it to the queue.
 func (d *delivery) finish(end *jobEnd) {
 	if d.isCanceled.Load() && (end.what != jobDelivered || end.Kind != KindNone || end.Outcome != OK) {
 		end.what = jobCanceled
@@ -268,18 +268,18 @@ func (d *delivery) finish(end *jobEnd) {
 		d.settleHere(end)
 		return
 	}
-	rec := d.lease.Record // a copy: the lease's own is that of the queue
+	rec := d.lease.Record // a copy, since a record that a queue has returned is never changed
 	s := settlement{end: end, debt: d.host.debts.take(rec.ID), rec: &rec}
 	s.debt.addTo(&rec)
 	s.follow = rec.goOn(end, d.policy, jobTime())
 	d.settleAbroad(&s)
 }
 
-// settleHere settles the job in a queue in memory. It changes the lease's record in place into the
-// job's next one: there that record belongs to the delivery.
+// settleHere settles the job in a queue in memory. It turns the lease's record into the job's next record in
+// place, without a copy: takeUp made that record for this delivery alone.
 func (d *delivery) settleHere(end *jobEnd) {
 	rec, now := &d.lease.Record, end.At
-	if now.IsZero() || rec.Items > 0 { // a batch has been looked at since
+	if now.IsZero() || rec.Items > 0 { // zero: no call was made; for a batch, Failed has run since
 		now = jobTime()
 	}
 	end.more = &jobMore{}
@@ -295,9 +295,9 @@ func (d *delivery) settleHere(end *jobEnd) {
 	d.release()
 }
 
-// settleAbroad settles the job in a queue that is foreign code. If that calls Goexit, this
-// goroutine ends, and another one goes on: else the job would stay leased for as long as a lease
-// of that queue lasts, which may be for ever.
+// settleAbroad settles the job in a queue that is foreign code. If the queue calls Goexit, this goroutine
+// ends, and another one tries again after a pause. Otherwise the job would stay leased as long as a lease of
+// that queue lasts, perhaps for ever.
 func (d *delivery) settleAbroad(s *settlement) {
 	returned := false
 	defer func() {
@@ -315,8 +315,7 @@ func (d *delivery) settleAbroad(s *settlement) {
 	returned = true
 }
 
-// conclude does what is left once the queue has the settlement or will not have it, and ends the
-// delivery.
+// conclude ends the delivery, once the queue has stored the settlement or has refused it for good.
 func (d *delivery) conclude(s *settlement) {
 	defer d.host.ended(d)
 	defer d.ctx.end(nil)
@@ -337,8 +336,8 @@ func (d *delivery) conclude(s *settlement) {
 	}
 }
 
-// pay pays what is owed of the job, or has another goroutine pay it: later, or because the queue
-// has called Goexit.
+// pay writes the job's debt into its record. A new goroutine does it later if the job has not ended yet, or
+// if the queue calls Goexit.
 func (d *delivery) pay(id uuid.UUID) {
 	left := true
 	defer func() {
@@ -349,7 +348,7 @@ func (d *delivery) pay(id uuid.UUID) {
 	left = d.host.debts.pay(d.host.last, d.host.queue, id)
 }
 
-// debtOf is what a delivery owes that has lost its lease.
+// debtOf returns the debt of a delivery that has lost its lease.
 func (d *delivery) debtOf(end *jobEnd) jobDebt {
 	if end.Invocation == uuid.Nil {
 		return jobDebt{}
@@ -361,9 +360,9 @@ func (d *delivery) debtOf(end *jobEnd) jobDebt {
 	return debt
 }
 
-// settle gives the settlement to the queue, and notes whether that has it. If the engine fails
-// the write is repeated: it is fenced. A write that has happened all the same is known by the
-// invocation in it.
+// settle writes the settlement, and notes in s.kept whether the queue has stored it. It repeats the write
+// while the engine fails; the lease fences each write. ErrLease after a failure may mean that the failed
+// write was stored: then the record in the queue has this delivery's invocation.
 func (d *delivery) settle(s *settlement) {
 	for ; ; s.failed = true {
 		err := d.host.queue.settle(d.host.last, *d.lease, *s.rec, s.follow)
@@ -382,7 +381,7 @@ func (d *delivery) settle(s *settlement) {
 	}
 }
 
-// isFree reports whether what a job was parked for has happened while it was parked.
+// isFree reports whether what a job was parked for has happened while it was being parked.
 func (d *delivery) isFree(rec *JobRecord, end *jobEnd) bool {
 	switch {
 	case end.what == jobBehindItself:
@@ -394,10 +393,10 @@ func (d *delivery) isFree(rec *JobRecord, end *jobEnd) bool {
 	return false
 }
 
-// mostTold is how many Go funcs of a function's destinations run at once in a process.
+// mostTold is how many Go funcs of one function's destinations run at once in a process.
 const mostTold = 32
 
-// tell delivers the end of another job to a Go func.
+// tell gives the end of another job to the Go func of a destination, success or failure by which.
 func (d *delivery) tell(which string) jobEnd {
 	to := d.policy.destination(which)
 	limit := cmp.Or(to.timeout, d.timeout())
@@ -421,8 +420,8 @@ func (d *delivery) tell(which string) jobEnd {
 
 var errNoDestination = errors.New("the function has no such destination any more")
 
-// tellTo calls the func, and leaves it when limit has passed, when the lease is lost, or when
-// the router is closed.
+// tellTo calls the Go func on another goroutine. When limit has passed, the lease is lost or the router is
+// closed, tellTo returns and leaves the func running.
 func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) error {
 	seats := d.host.seatsOf(d.lease.Record.Function)
 	if refused := d.takeSeat(seats); refused != nil {
@@ -430,7 +429,7 @@ func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) er
 	}
 	ctx, cancel := context.WithTimeoutCause(&d.ctx, limit, ErrTimeout)
 	defer cancel()
-	answer, over := make(chan error, 1), &atomic.Bool{}
+	answer, over := make(chan error, 1), &atomic.Bool{} // over: the func has returned, or was left; the second of the two calls handlerEnded
 	go d.runFunc(ctx, to, e, func(err error) {
 		answer <- err
 		if over.Swap(true) {
@@ -442,7 +441,7 @@ func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) er
 	case err := <-answer:
 		return err
 	case <-ctx.Done():
-		d.ranAway() // a retry waits for it
+		d.ranAway() // a retry waits until the func has returned
 		if over.Swap(true) {
 			d.handlerEnded()
 		}
@@ -453,9 +452,9 @@ func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) er
 	return &Error{Op: "deliver", Function: d.lease.Record.Function, Outcome: TimedOut, Err: ErrTimeout}
 }
 
-// takeSeat waits for one of the places that the funcs of a function's destinations have, as
-// long as a call may wait for a slot. Until it has one it has not begun: so the queue gives
-// one such delivery of a function and a tenant.
+// takeSeat waits for one of the mostTold seats for Go funcs of the function's destinations, at most as long
+// as a call may wait for a slot. It calls begin only then, so the queue leases no second delivery of this
+// function and tenant before, and at most one waits here.
 func (d *delivery) takeSeat(seats chan struct{}) *Error {
 	name := d.lease.Record.Function
 	wait := time.NewTimer(d.patience())
@@ -481,11 +480,11 @@ func (d *delivery) takeSeat(seats chan struct{}) *Error {
 
 var errSeats = errors.New("the funcs of the function's destinations take too long")
 
-// runFunc is the goroutine of the func.
+// runFunc is the goroutine of the Go func.
 func (d *delivery) runFunc(ctx context.Context, to Destination, e JobEnvelope, tell func(error)) {
 	name := d.lease.Record.Function
 	err := error(&Error{Op: "deliver", Function: name, Outcome: Exited, Err: ErrExited})
-	defer func() { // by return, panic and Goexit alike
+	defer func() { // runs after a return, a panic or a Goexit of the func
 		if p := recover(); p != nil {
 			err = &Error{Op: "deliver", Function: name, Outcome: Panicked, Err: &PanicError{Value: p, Stack: stack()}}
 		}

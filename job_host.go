@@ -11,11 +11,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// WithJobs sets the queue that keeps the router's jobs. The router leases jobs from it as
-// soon as a function is registered, so that a queue which outlives the process has its
-// jobs run without a Send. Several routers may share a queue, and none closes it.
-// Default, also for nil: a queue of [NewMemoryJobs] with its default bounds, made for the
-// first Send.
+// WithJobs sets the queue that keeps the router's jobs. The router leases jobs from q as soon as a
+// function is registered, without waiting for a Send: a queue that outlives the process may already
+// have jobs to run. Several routers may share a queue, and no router closes it. Default, also for nil:
+// a queue of [NewMemoryJobs] with its default bounds, made for the first Send.
 func WithJobs(q JobQueue) RouterOption { return jobsOption{q} }
 
 type jobsOption struct{ queue JobQueue }
@@ -28,45 +27,45 @@ func (o jobsOption) extend(r *Router) {
 	}
 }
 
-// jobHost runs a router's jobs. Its one goroutine, lease, waits for a job that is due, and
-// starts a delivery for each. The queue lets it have one job of each function and tenant
-// that waits for its slot, and so bounds how many deliveries wait.
+// jobHost runs a router's jobs. Its one goroutine, leaseJobs, leases each job that can run and starts a
+// delivery for it. A queue leases no second job of a function and tenant while one waits for its slot;
+// this bounds how many deliveries wait.
 type jobHost struct {
 	router  *Router
 	queue   *guardedJobs
-	eager   bool            // it leases from the first registration on, and not only from the first Send
-	ctx     context.Context //nolint:containedctx // it ends with the router, and with it all waiting
+	eager   bool            // lease from the first registration on; false: from the first Send on
+	ctx     context.Context //nolint:containedctx // ends when the host stops leasing; it ends all waits for jobs
 	stop    context.CancelFunc
-	last    context.Context //nolint:containedctx // of settlements: it ends when Close or Shutdown waits for them no longer
+	last    context.Context //nolint:containedctx // for settlements; ends when Close or Shutdown stops waiting for them
 	giveUp  context.CancelFunc
-	changed broadcast // a delivery has ended
+	changed broadcast // told when a delivery has ended
 	debts   jobDebts
 	paces   jobPaces
-	runners runners                  // run the deliveries
-	memory  *memoryJobs              // the queue, if it is in memory; else nil
+	runners runners                  // the goroutines that run the deliveries
+	memory  *memoryJobs              // the queue, if it is in memory; otherwise nil
 	works   sync.Pool                // of *jobWork, see delivery.release
-	leased  atomic.Pointer[[]string] // names, while the goroutine leases for all that are registered; written with mu held
+	leased  atomic.Pointer[[]string] // a copy of names; nil: none are leased for, or names is out of date; written with mu held
 
-	mu         sync.Mutex               // guards what follows
-	leasing    bool                     // the goroutine has been started
-	running    map[uuid.UUID]*delivery  // the newest of each job
-	active     int                      // deliveries under way
-	ending     error                    // why deliveries that begin now end at once; nil: they don't
-	seats      map[string]chan struct{} // of the funcs of destinations, by function
-	behind     map[uuid.UUID]*runawayJob
-	names      []string           // of the functions that it leases for; nil: to be looked up
-	wait       context.Context    //nolint:containedctx // of the Lease that waits; nil: a new one is to be made
-	again      context.CancelFunc // ends wait, since the names have changed
-	added      []string           // names that were registered since jobs were unparked
-	waitsUntil time.Time          // the deadline of wait; zero: it has none
-	sweep      time.Time          // when jobs that no router can run may be too old; zero: there are none
+	mu         sync.Mutex                // guards what follows
+	leasing    bool                      // leaseJobs has been started
+	running    map[uuid.UUID]*delivery   // the newest delivery of each job
+	active     int                       // deliveries that have begun and not ended
+	ending     error                     // set: each delivery ends as it begins, for this cause
+	seats      map[string]chan struct{}  // for the Go funcs of destinations, by function; see seatsOf
+	behind     map[uuid.UUID]*runawayJob // the jobs whose earlier handlers still run
+	names      []string                  // the functions to lease for; nil: hosted looks them up
+	wait       context.Context           //nolint:containedctx // the context of the Lease that waits; nil: hosted makes one
+	again      context.CancelFunc        // ends wait, so that leaseJobs calls Lease with new names
+	added      []string                  // names that were registered and whose parked jobs are not unparked yet
+	waitsUntil time.Time                 // the deadline of wait; zero: it has none
+	sweep      time.Time                 // when to look for jobs that no router can run and that are too old; zero: never
 
-	watch      *time.Timer // prolongs leases, see watchLeases; nil: none was needed yet
-	isWatching bool        // it will fire
+	watch      *time.Timer // its goroutine runs extendAll; nil: never needed yet
+	isWatching bool        // watch is set and has not fired
 }
 
-// newJobHost returns the host of a router's jobs. Close stores closed before it looks for a
-// host, so one that is made at that moment sees it here, or is stopped there.
+// newJobHost returns the host of a router's jobs. Close sets r.closed first and then looks for a host.
+// So a host that is made while Close runs either sees closed here, or is found and stopped by Close.
 func newJobHost(r *Router, q JobQueue, eager bool) *jobHost {
 	j := &jobHost{
 		router: r, queue: &guardedJobs{q, &r.hookGuard}, eager: eager, running: map[uuid.UUID]*delivery{}, behind: map[uuid.UUID]*runawayJob{},
@@ -86,8 +85,7 @@ func newJobHost(r *Router, q JobQueue, eager bool) *jobHost {
 	return j
 }
 
-// jobHost returns the host of the router's jobs, and makes one with a queue in memory if there
-// is none.
+// jobHost returns the host of the router's jobs. If there is none, it makes one with a queue in memory.
 func (r *Router) jobHost() *jobHost {
 	if j := r.hasJobs(); j != nil {
 		return j
@@ -96,20 +94,20 @@ func (r *Router) jobHost() *jobHost {
 	return j
 }
 
-// hasJobs returns the host, or nil if the router has none.
+// hasJobs returns the host, or nil if there is none.
 func (r *Router) hasJobs() *jobHost {
 	j, _ := r.jobs.get().(*jobHost)
 	return j
 }
 
-// runawayJob is a job whose handlers still run although their deliveries are over or have
+// runawayJob counts the handlers of a job that outlive their deliveries, and its deliveries that have
 // lost their leases.
 type runawayJob struct {
-	handlers int  // and such deliveries
-	parked   bool // it was leased meanwhile, and waits for them
+	handlers int  // of such handlers and deliveries together
+	parked   bool // the job was leased again, and is parked until handlers is 0
 }
 
-// sweepSoon has the host look for jobs that no router can run.
+// sweepSoon makes the goroutine of leaseJobs look at once for jobs that no router can run.
 func (j *jobHost) sweepSoon() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -117,7 +115,8 @@ func (j *jobHost) sweepSoon() {
 	j.lookAgain()
 }
 
-// lookAgain has the goroutine that leases ask anew what to lease. j.mu must be held.
+// lookAgain ends the Lease that waits, so that leaseJobs begins anew with the names and the time of
+// j.sweep as they are then. j.mu must be held.
 func (j *jobHost) lookAgain() {
 	if j.again != nil {
 		j.again()
@@ -125,8 +124,8 @@ func (j *jobHost) lookAgain() {
 	}
 }
 
-// isTimeToSweep reports whether jobs that no router can run may be too old. Until sweepAt
-// it is not.
+// isTimeToSweep reports whether j.sweep has come, and clears it. It returns false from then on until
+// the field is set again.
 func (j *jobHost) isTimeToSweep() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -137,7 +136,7 @@ func (j *jobHost) isTimeToSweep() bool {
 	return due
 }
 
-// sweepBy is sweepAt, and the goroutine that leases learns of it at once.
+// sweepBy is sweepAt for other goroutines than that of leaseJobs, whose Lease it ends.
 func (j *jobHost) sweepBy(at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -147,7 +146,7 @@ func (j *jobHost) sweepBy(at time.Time) {
 	}
 }
 
-// sweepAt sets when to look again, unless that is to be sooner. The zero time is never.
+// sweepAt sets j.sweep to at, unless an earlier time is set. The zero time changes nothing.
 func (j *jobHost) sweepAt(at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -156,7 +155,8 @@ func (j *jobHost) sweepAt(at time.Time) {
 	}
 }
 
-// unparkJob lets a parked job run. If the engine fails it tries again: nothing else will.
+// unparkJob makes a parked job ready. It repeats this while the engine fails, since no other code would
+// unpark the job.
 func (r *Router) unparkJob(id uuid.UUID) {
 	j := r.jobHost()
 	insist(j.ctx, func() {
@@ -166,14 +166,14 @@ func (r *Router) unparkJob(id uuid.UUID) {
 				err = j.queue.swap(j.ctx, rec, rec.unparked(jobTime()))
 			}
 			if err == nil || isGoneJob(err) || errors.Is(err, ErrClosed) || j.ctx.Err() != nil {
-				return // isGoneJob: it is no longer parked
+				return // isGoneJob: the record was changed, so the job is no longer parked
 			}
 			pause(j.ctx)
 		}
 	})
 }
 
-// jobPolicy is the policy of a job's function, or the router's if it is not registered.
+// jobPolicy returns the policy of a job's function, or the router's if the function is not registered.
 func (r *Router) jobPolicy(rec *JobRecord) *jobPolicy {
 	p := r.functionsJobPolicy(rec)
 	if o := rec.Origin; o != nil && o.Delivers != "" {
@@ -194,7 +194,7 @@ func (r *Router) functionsJobPolicy(rec *JobRecord) *jobPolicy {
 	return r.common.jobs
 }
 
-// jobOf returns the job that a call, or a call above it, is a delivery of, or nil.
+// jobOf returns the delivery to which the call, or a call above it, belongs; nil: none.
 func (c *callContext) jobOf() *delivery {
 	for ; c != nil; c = c.parent() {
 		if d, ok := c.provenance().delivers().(*delivery); ok {
@@ -207,7 +207,7 @@ func (c *callContext) jobOf() *delivery {
 // newDelivery returns the delivery of a leased job.
 func (j *jobHost) newDelivery(w *jobWork) *delivery {
 	rec := &w.lease.Record
-	_ = rec.answer.isKnown() // it is not: what a Wait comes after is known to the handler, see jobAnswer.wait
+	_ = rec.answer.isKnown() // only for its atomic load: it orders this delivery after a Wait, see jobAnswer.wait
 	d := &delivery{router: j.router, host: j, lease: &w.lease, work: w, function: rec.Function, origin: rec.Origin, policy: j.router.jobPolicy(rec)}
 	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, items: rec.Items, slip: d}
 	if o := rec.Origin; o != nil {
@@ -216,7 +216,7 @@ func (j *jobHost) newDelivery(w *jobWork) *delivery {
 	return d
 }
 
-// takeUp returns the delivery of a job that was leased from a queue in memory.
+// takeUp returns the delivery of a job that a queue in memory has leased.
 func (j *jobHost) takeUp(next *jobNext, at time.Time) *delivery {
 	w, _ := j.works.Get().(*jobWork)
 	if w == nil {
@@ -229,15 +229,15 @@ func (j *jobHost) takeUp(next *jobNext, at time.Time) *delivery {
 	return d
 }
 
-// jobWork is what a delivery needs until it is over.
+// jobWork is the large part of a delivery, which is needed only until the delivery is over.
 type jobWork struct {
 	lease JobLease
 	at    time.Time // when it was leased
 	end   jobEnd    // how it ended
 }
 
-// release lets another delivery have the work, which is much larger than what handlers keep that
-// hold on to their contexts. Only a delivery whose work no other goroutine may use does it.
+// release returns the delivery's work to a pool, if no other goroutine can use it. A handler may keep its
+// context, and with it the delivery; the work, which is much larger, then serves another delivery.
 func (d *delivery) release() {
 	if d.isCalled {
 		w := d.work
@@ -247,7 +247,7 @@ func (d *delivery) release() {
 	}
 }
 
-// deliver starts a delivery.
+// deliver starts a delivery on a runner.
 func (j *jobHost) deliver(d *delivery) {
 	j.mu.Lock()
 	before, ending := j.begun(d), j.ending
@@ -256,8 +256,8 @@ func (j *jobHost) deliver(d *delivery) {
 	j.runners.run(d)
 }
 
-// deliveryOf returns the delivery of a job that is under way in this process, or nil. It may be
-// waited for with awaitOver.
+// deliveryOf returns the delivery of a job that is under way in this process, or nil. awaitOver can wait
+// for its end.
 func (j *jobHost) deliveryOf(id uuid.UUID) *delivery {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -268,9 +268,9 @@ func (j *jobHost) deliveryOf(id uuid.UUID) *delivery {
 	return d
 }
 
-// begun notes a delivery; ended takes it back. If the job has a delivery here already, that
-// one has lost its lease: begun returns it, for its call to be ended, and the job is behind
-// it as behind a runaway. j.mu must be held.
+// begun counts a delivery as under way, until ended. If the job has a delivery here already, that one has
+// lost its lease: begun returns it as before, and its call must be ended. The job then waits for its
+// handler, as for a runaway's. j.mu must be held.
 func (j *jobHost) begun(d *delivery) (before *delivery) {
 	id := d.id()
 	before = j.running[id]
@@ -283,8 +283,8 @@ func (j *jobHost) begun(d *delivery) (before *delivery) {
 	return before
 }
 
-// unsettle ends the contexts that a delivery that has begun finds to be ended: that of the one
-// before it of the same job, and its own if deliveries end at once.
+// unsettle ends the context of the earlier delivery that begun has returned, and that of d if deliveries
+// end as they begin.
 func (d *delivery) unsettle(before *delivery, ending error) {
 	if before != nil {
 		before.ctx.end(ErrLease)
@@ -294,8 +294,8 @@ func (d *delivery) unsettle(before *delivery, ending error) {
 	}
 }
 
-// watchLeases makes sure that the leases of the deliveries under way are prolonged. j.mu must be
-// held.
+// watchLeases sets the timer that prolongs the leases of the deliveries under way, if it is not set. j.mu
+// must be held.
 func (j *jobHost) watchLeases() {
 	if j.isWatching || j.last.Err() != nil {
 		return
@@ -308,7 +308,7 @@ func (j *jobHost) watchLeases() {
 	}
 }
 
-// watchNoMore stops the timer, which would keep the router in memory.
+// watchNoMore stops the timer, since a timer that is set keeps the router in memory.
 func (j *jobHost) watchNoMore() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -317,8 +317,8 @@ func (j *jobHost) watchNoMore() {
 	}
 }
 
-// extendAll prolongs the leases, each on a goroutine of its own, since the queue may be slow.
-// It runs on the timer's goroutine.
+// extendAll prolongs the leases. It runs on the timer's goroutine, and each extend on a goroutine of its
+// own, since the queue may be slow.
 func (j *jobHost) extendAll() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -329,7 +329,7 @@ func (j *jobHost) extendAll() {
 	}
 }
 
-// endAll ends the contexts of all deliveries but own, also of those that begin later.
+// endAll ends the contexts of all deliveries but own, and of those that begin later.
 func (j *jobHost) endAll(own *delivery) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -341,8 +341,8 @@ func (j *jobHost) endAll(own *delivery) {
 	}
 }
 
-// ended also notes d.following as begun, in the same step: so at no moment nothing seems to be
-// under way.
+// ended counts a delivery as over. In the same critical section it counts d.following as begun, so that the
+// number of deliveries under way does not drop to zero in between.
 func (j *jobHost) ended(d *delivery) {
 	id, before := d.id(), (*delivery)(nil)
 	if d.pace != nil {
@@ -371,8 +371,8 @@ func (j *jobHost) ended(d *delivery) {
 	j.changed.tell()
 }
 
-// isBehind reports whether handlers of a job still run. If park is true the job waits for
-// them: handlerEnded lets it run.
+// isBehind reports whether earlier handlers of a job still run. If so and park is true, the caller parks
+// the job, and handlerEnded unparks it.
 func (j *jobHost) isBehind(id uuid.UUID, park bool) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -384,7 +384,7 @@ func (j *jobHost) isBehind(id uuid.UUID, park bool) bool {
 	return true
 }
 
-// ranAway notes that a delivery is over while its handler runs.
+// ranAway notes that a handler runs although its delivery is over.
 func (j *jobHost) ranAway(id uuid.UUID) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -399,7 +399,7 @@ func (j *jobHost) addBehind(id uuid.UUID) {
 	j.behind[id].handlers++
 }
 
-// handlerEnded notes that such a handler has returned.
+// handlerEnded notes that a handler of ranAway or addBehind has returned. The last one unparks the job.
 func (j *jobHost) handlerEnded(id uuid.UUID) {
 	j.mu.Lock()
 	b := j.behind[id]
@@ -414,8 +414,8 @@ func (j *jobHost) handlerEnded(id uuid.UUID) {
 	}
 }
 
-// others returns how many deliveries are under way, without own; here only those that nothing
-// foreign holds up.
+// others returns how many deliveries are under way, without own. If here is true, it leaves out those in
+// which foreign code runs without a time limit: see delivery.abroad.
 func (j *jobHost) others(own *delivery, here bool) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -431,7 +431,7 @@ func (j *jobHost) others(own *delivery, here bool) int {
 	return n
 }
 
-// await returns when no delivery but own is under way, or when ctx ends. See others for here.
+// await returns when no delivery but own is under way, or when ctx ends. For here see others.
 func (j *jobHost) await(ctx context.Context, own *delivery, here bool) {
 	for changed := j.changed.wait(); j.others(own, here) > 0; changed = j.changed.wait() {
 		select {
@@ -442,7 +442,8 @@ func (j *jobHost) await(ctx context.Context, own *delivery, here bool) {
 	}
 }
 
-// seatsOf returns the places for funcs of a function's destinations.
+// seatsOf returns a function's seats: a channel with room for one value for each Go func of a destination
+// that may run at once.
 func (j *jobHost) seatsOf(name string) chan struct{} {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -452,8 +453,8 @@ func (j *jobHost) seatsOf(name string) chan struct{} {
 	return j.seats[name]
 }
 
-// ready returns the names of the functions that may be leased for at this moment: nil once the
-// host leases no more, or before its goroutine has looked them up.
+// ready returns the names of the functions for which jobs may be leased at this moment. It returns nil when
+// the host leases no more, or while the names are not looked up.
 func (j *jobHost) ready() []string {
 	names := j.leased.Load()
 	if names == nil || j.ctx.Err() != nil {
@@ -462,7 +463,7 @@ func (j *jobHost) ready() []string {
 	return *names
 }
 
-// hosts reports whether jobs of that name are leased here.
+// hosts reports whether this host leases jobs of the named function.
 func (j *jobHost) hosts(r *Router, name string) bool {
 	names := j.ready()
 	if names == nil {
@@ -477,16 +478,16 @@ func (j *jobHost) hosts(r *Router, name string) bool {
 	return r.functions.get(name) != nil
 }
 
-// timeout is how long the handler may run.
+// timeout returns how long the handler may run.
 func (d *delivery) timeout() time.Duration {
 	fn, err := d.router.find("job", d.lease.Record.calledName())
-	if err != nil { // its version is not here
+	if err != nil { // the version that the job names is not registered here
 		return d.from.shorten(d.router.common.timeout)
 	}
 	return d.from.shorten(fn.timeout)
 }
 
-// patience is how long a call of the job's function may wait for a slot.
+// patience returns how long a call of the job's function may wait for a slot.
 func (d *delivery) patience() time.Duration {
 	if fn, err := d.router.find("job", d.lease.Record.calledName()); err == nil {
 		return fn.queueTimeout

@@ -7,7 +7,7 @@ import (
 	"github.com/inproc/faas/internal/memqueue"
 )
 
-// start has the host lease jobs, if it does not yet.
+// start begins to lease jobs, if the host does not yet.
 func (j *jobHost) start() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -20,7 +20,7 @@ func (j *jobHost) start() {
 	}
 }
 
-// registered notes that a name was added, or removed if added is false.
+// registered notes that a name was added, or, if added is false, removed.
 func (j *jobHost) registered(name string, added bool) {
 	j.mu.Lock()
 	j.names = nil
@@ -37,7 +37,7 @@ func (j *jobHost) registered(name string, added bool) {
 	}
 }
 
-// leaseJobs is the host's goroutine. The queue may call Goexit: then another goroutine goes on.
+// leaseJobs is the host's goroutine. If the queue calls Goexit, another goroutine goes on after a pause.
 func (r *Router) leaseJobs() {
 	j, over := r.jobHost(), false
 	defer func() {
@@ -75,8 +75,8 @@ func (r *Router) leaseJobs() {
 	over = true
 }
 
-// hosted returns the names to lease for, those that are new, and a context that ends
-// when there are others, or when it is time to sweep.
+// hosted returns the names to lease for, the names that were added since its last call, and the context
+// for the next Lease. That context ends when the names change, or when it is time to sweep.
 func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -102,15 +102,15 @@ func (j *jobHost) hosted(r *Router) (names, added []string, ctx context.Context)
 	return j.names, added, j.wait
 }
 
-// unpark lets the jobs run that are parked because no host had the function.
+// unpark makes the jobs of a function ready that were parked because no host had the function.
 func (r *Router) unpark(name string) {
 	queue := r.jobHost().queue
 	for rec, err := range queue.list(r.jobHost().ctx, JobFilter{Function: name, States: []JobState{JobParked}}) {
 		if err != nil {
-			return // at the latest they are leased when they are too old
+			return // the jobs stay parked: a Lease gives them when they are too old
 		}
 		if rec.parkedFor() == WaitFunction {
-			_ = queue.swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // refused: it is no longer parked
+			_ = queue.swap(r.jobHost().ctx, rec, rec.unparked(jobTime())) // ErrRevision: the job is no longer parked
 		}
 	}
 }

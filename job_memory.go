@@ -15,27 +15,26 @@ import (
 	"github.com/inproc/faas/internal/memqueue"
 )
 
-// The bounds of a memory queue that are not given.
+// The default bounds of a queue in memory.
 const (
 	defaultJobs     = 100_000
 	defaultJobBytes = 64 << 20
 )
 
-// NewMemoryJobs returns a queue that keeps jobs in memory: they are gone when the process
-// ends. It holds at most count jobs that are not settled, and bytes of what is of
-// variable length in them: payload, labels, what carriers have saved. A value ≤ 0 stands
-// for the default, 100,000 and 64 MiB. A job that waits takes about 300 bytes beside
-// these. While jobs of other tenants are in the queue, no tenant gets more than half of
-// either.
+// NewMemoryJobs returns a queue that keeps jobs in memory: they are lost when the process ends. It
+// holds at most count jobs that are not settled, and at most bytes of their data of variable
+// length: payload, labels, what carriers have saved. A value ≤ 0 means the default, 100,000 jobs
+// and 64 MiB. Besides that data a waiting job takes about 300 bytes. While jobs of other tenants
+// are in the queue, no tenant gets more than half of either bound.
 //
-// Settled jobs have the same bounds once more: beyond them the oldest is forgotten. A job
-// whose KeepUntil has passed is forgotten, too. The IDs of at most count forgotten jobs are
-// remembered, and twice as many unique keys can be taken.
+// Settled jobs have the same two bounds for themselves; beyond them the queue forgets the oldest.
+// It also forgets a job whose KeepUntil has passed. It remembers the IDs of the last count jobs
+// that it forgot. At most 2 × count unique keys can be taken at once.
 //
-// A lease has no term: its holder is in the same process. Two methods are for tests, and
-// package faastest calls them: LoseLeases() int ends all leases as if their holder had died
-// and the queue had not, LoseJobs() int drops the jobs that are not settled as if the
-// queue's process had died.
+// A lease does not run out by time, since its holder is in the same process. Two methods are for
+// tests, which call them through package faastest: LoseLeases() int ends all leases as if the
+// holders' processes had died and the queue's had not, and LoseJobs() int drops all jobs that are
+// not settled as if the queue's process had died.
 func NewMemoryJobs(count int, bytes int64) JobQueue {
 	if count <= 0 {
 		count = defaultJobs
@@ -58,24 +57,25 @@ type (
 	jobNext = memqueue.Leased[jobBody]
 )
 
-// jobBody is what a record has beside its [memqueue.Item]. It is small, because a million
-// jobs may wait: what most of them don't have is behind a pointer.
+// jobBody is the part of a record that [memqueue.Item] has no field for. It is kept small, because
+// a million jobs may wait: what most of them don't have is behind the pointer more.
 type jobBody struct {
 	name       string
 	payload    []byte
-	accepted   int64 // in Unix nanoseconds
+	accepted   int64 // accepted and due are in Unix nanoseconds
 	due        int64
 	attempts   int32
 	deliveries int32
 	refusals   int32
 	format     int32
-	more       *jobMore // nil: nothing of it is set
+	more       *jobMore // nil: no field of it is set
 }
 
-// answerWaiter has the queue tell an answer.
+// answerWaiter is the [memqueue.Waiter] that gives the end of a job to the sender's [Job].
 type answerWaiter struct{ *jobAnswer }
 
-// Settled is called by the queue as it settles the job, and Gone if the job is lost.
+// Settled is called by the queue in the step that settles the job, and Gone if the queue loses the
+// job.
 func (w answerWaiter) Settled(it *jobItem) { w.tell(it.Body.more) }
 func (w answerWaiter) Gone()               { w.tell(nil) }
 
@@ -90,7 +90,7 @@ func (q memoryJobs) Put(ctx context.Context, rec JobRecord) (JobRecord, error) {
 	return unpackJob(&v), putError(err, rec.Function)
 }
 
-// uniqueUntil is until when a record's unique key is taken; 0: it has none.
+// uniqueUntil returns until when a record's unique key is taken; 0: it has no key.
 func uniqueUntil(rec *JobRecord) int64 {
 	if rec.UniqueFor <= 0 {
 		return 0
@@ -98,7 +98,7 @@ func uniqueUntil(rec *JobRecord) int64 {
 	return nanos(rec.Accepted.Add(rec.UniqueFor))
 }
 
-// putError is jobError for Put.
+// putError is jobError for Put, which refuses a job for which there is no room.
 func putError(err error, function string) error {
 	if errors.Is(err, memqueue.ErrFull) {
 		return usageError("send", function, ErrOverloaded, "there is no room for the job; see NewMemoryJobs")
@@ -122,7 +122,7 @@ func (q memoryJobs) Extend(_ context.Context, lease JobLease, p JobProgress) err
 	return q.extend(&jobHold{ID: memqueue.ID(lease.Record.ID), Token: lease.Token}, p, lease.Record.Function)
 }
 
-// extend is Extend.
+// extend is Extend for a lease that is given by its hold.
 func (q memoryJobs) extend(h *jobHold, p JobProgress, function string) error {
 	var progress any
 	if p != (JobProgress{}) {
@@ -172,7 +172,8 @@ func (q memoryJobs) List(ctx context.Context, filter JobFilter) iter.Seq2[JobRec
 	}
 }
 
-// matchItem leaves out most of what does not match while the queue is locked.
+// matchItem checks the filter's fields that an item has. It runs with the queue locked; List checks
+// the other fields afterwards.
 func (f *JobFilter) matchItem(it *jobItem) bool {
 	return (f.Function == "" || it.Function == f.Function) &&
 		(f.Tenant == nil || it.Tenant == *f.Tenant) &&
@@ -206,15 +207,15 @@ func (q memoryJobs) Close() error {
 	return nil
 }
 
-// LoseLeases ends all leases as if the process of their holders had died: their jobs are
-// given to Lease again, with Crashes one higher. It returns how many there were.
+// LoseLeases ends all leases as if the process of their holders had died: Lease gives the jobs
+// again, with Crashes one higher. It returns the number of leases.
 func (q memoryJobs) LoseLeases() int { return q.queue.LoseLeases() }
 
-// LoseJobs drops the jobs that are not settled, with their IDs and unique keys, as if the
-// process had died. It returns how many there were.
+// LoseJobs drops all jobs that are not settled, with their IDs and unique keys, as if the process
+// had died. It returns the number of jobs.
 func (q memoryJobs) LoseJobs() int { return q.queue.LoseJobs() }
 
-// jobError translates an error of the memory queue; others, and nil, stay what they are.
+// jobError translates an error of package memqueue; it returns any other error, and nil, unchanged.
 func jobError(err error, function string) error {
 	if err == nil {
 		return nil
@@ -241,7 +242,7 @@ func jobError(err error, function string) error {
 	return err
 }
 
-// saidError is a sentinel in words that fit a job.
+// saidError is a sentinel with a text that fits a job.
 type saidError struct {
 	sentinel error
 	text     string
@@ -250,8 +251,8 @@ type saidError struct {
 func (e *saidError) Error() string { return e.text }
 func (e *saidError) Unwrap() error { return e.sentinel }
 
-// packJob makes the item of a record. more has room for what an item needs a jobMore for; nil: it
-// is to be made.
+// packJob makes the item of a record. If the item needs a jobMore, packJob fills more, or a new one
+// if more is nil.
 func packJob(rec *JobRecord, more *jobMore) jobItem {
 	at := rec.NotBefore
 	switch {
@@ -282,14 +283,14 @@ func packJob(rec *JobRecord, more *jobMore) jobItem {
 	return it
 }
 
-// more returns what is known of the end of a job.
+// more returns the record's fields that a jobMore has, among them those about the job's end.
 func (rec *JobRecord) more() *jobMore {
 	m := &jobMore{}
 	rec.moreTo(m)
 	return m
 }
 
-// moreTo sets the fields of m but the last one.
+// moreTo sets the fields of m from the record. It leaves m.end alone, to which rec.Last may point.
 func (rec *JobRecord) moreTo(m *jobMore) {
 	if rec.State.IsSettled() {
 		m.name, m.state, m.settled = rec.calledName(), rec.State, nanos(rec.Settled)
@@ -306,19 +307,19 @@ func packJobs(recs []JobRecord) (items []jobItem) {
 	return items
 }
 
-// hasMore reports whether the record needs a jobMore.
+// hasMore reports whether the item of the record needs a jobMore.
 func (rec *JobRecord) hasMore() bool {
 	return rec.State.IsSettled() || rec.ParkedFor != "" || rec.MaxAge != 0 || rec.UniqueKey != "" || rec.Used != 0 || rec.Last != nil ||
 		len(rec.Output)+len(rec.Labels)+len(rec.rest)+rec.Items > 0 || rec.Origin != nil
 }
 
-// unpackJob makes the record of an item as it is read.
+// unpackJob makes the record of an item.
 func unpackJob(v *jobView) (rec JobRecord) {
 	rec.unpack(v)
 	return rec
 }
 
-// unpack is unpackJob. rec must be zero.
+// unpack is unpackJob into rec, which must be zero.
 func (rec *JobRecord) unpack(v *jobView) {
 	b := &v.Body
 	*rec = JobRecord{
@@ -343,7 +344,7 @@ func (rec *JobRecord) unpack(v *jobView) {
 	}
 }
 
-// size is how many bytes of variable length a record has.
+// size returns the number of bytes of variable length in a record.
 func (rec *JobRecord) size() int64 {
 	n := len(rec.Name) + len(rec.Payload) + len(rec.Output) + len(rec.OrderKey) + len(rec.UniqueKey)
 	for k, v := range rec.Labels {
@@ -364,8 +365,8 @@ func (rec *JobRecord) size() int64 {
 	return int64(n)
 }
 
-// nanos is a wall-clock time in Unix nanoseconds. The zero time is 0, and a time out of
-// range, before 1678 or after 2262, is the nearest that is in it.
+// nanos returns a wall-clock time in Unix nanoseconds. The zero time is 0. A time before 1678 or
+// after 2262 is out of range, and becomes the nearest that is in range.
 func nanos(t time.Time) int64 {
 	switch s := t.Unix(); {
 	case t.IsZero():
@@ -373,19 +374,19 @@ func nanos(t time.Time) int64 {
 	case s < first1678:
 		return math.MinInt64
 	case s >= first2262:
-		return math.MaxInt64 - 1 // the largest value is for no time
+		return math.MaxInt64 - 1 // MaxInt64 stands for "no time": see wallTime
 	}
 	return t.UnixNano()
 }
 
-// The first seconds of two years, since the epoch of Unix.
+// The first seconds of the years 1678 and 2262, in Unix time.
 const (
 	first1678 = -9_214_560_000
 	first2262 = 9_214_646_400
 )
 
-// wallTime is the reverse of nanos. The largest value is how long a job is kept for which
-// no time was given: the zero time.
+// wallTime is the reverse of nanos. It returns the zero time for the largest value too, with which
+// the queue keeps a settled job that has no KeepUntil.
 func wallTime(ns int64) time.Time {
 	if ns == 0 || ns == math.MaxInt64 {
 		return time.Time{}
@@ -395,15 +396,15 @@ func wallTime(ns int64) time.Time {
 
 func clampInt32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
 
-// memoryHosts are the routers that lease from a queue in memory.
+// memoryHosts are the routers that lease from one queue in memory.
 type memoryHosts struct {
-	mu    sync.Mutex // guards all and looks
-	all   map[*Router]func(function string) bool
-	looks map[*Router]func() // have the router look for jobs that are too old
+	mu    sync.Mutex                             // guards all and looks
+	all   map[*Router]func(function string) bool // reports whether the router has a function
+	looks map[*Router]func()                     // makes the router look for jobs that are too old
 }
 
-// add adds a router, until ctx ends. hosts tells which functions it has, and look has it look for
-// jobs that are too old.
+// add adds a router until ctx ends. hosts reports whether the router has a function; look makes it
+// look for jobs that are too old.
 func (m *memoryHosts) add(ctx context.Context, r *Router, hosts func(function string) bool, look func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -414,7 +415,8 @@ func (m *memoryHosts) add(ctx context.Context, r *Router, hosts func(function st
 	context.AfterFunc(ctx, func() { m.remove(r) })
 }
 
-// remove has the other routers look after the jobs that r has sent.
+// remove removes a router, and makes the others look for jobs whose functions no router has any
+// more.
 func (m *memoryHosts) remove(r *Router) {
 	m.mu.Lock()
 	delete(m.all, r)
@@ -426,8 +428,8 @@ func (m *memoryHosts) remove(r *Router) {
 	}
 }
 
-// have reports whether one of the routers has the function. m.mu is not held while they are
-// asked, since each may take a lock of its own.
+// have reports whether one of the routers has the function. It calls hosts without m.mu, since
+// hosts takes a lock of the router.
 func (m *memoryHosts) have(function string) bool {
 	m.mu.Lock()
 	all := slices.Collect(maps.Values(m.all))

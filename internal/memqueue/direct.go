@@ -1,18 +1,18 @@
 package memqueue
 
-// Lease wakes a goroutine for each job. Where one is awake anyhow, because it has put a job
-// or is done with one, it asks for the next job in the same step.
+// A Lease that waits costs the waking of a goroutine for each job. A goroutine that puts or settles
+// a job is awake already: PutLease and SettleLease give it the next job in the same critical section.
 
-// Leased is a job that was leased. Its zero value is none.
+// Leased is a job that was leased. Its zero value means that none was.
 type Leased[B any] struct {
 	View  View[B]
-	Token uint64 // 0: none
+	Token uint64 // 0: no job was leased
 
 	node *node[B]
 }
 
-// Hold is what the holder of a lease has of it: with the job's place in the queue, if that
-// is known, so that the job is not looked up by its ID.
+// Hold is a lease as its holder names it. node, if it is known, saves the look-up of the job by
+// its ID.
 type Hold[B any] struct {
 	ID    ID
 	Token uint64
@@ -20,19 +20,20 @@ type Hold[B any] struct {
 	node *node[B]
 }
 
-// Hold returns the hold of a lease.
+// Hold returns the hold of the lease.
 func (l *Leased[B]) Hold() Hold[B] { return Hold[B]{ID: l.View.ID, Token: l.Token, node: l.node} }
 
-// BeginHold is Begin.
+// BeginHold is Begin for a lease that is given by its hold.
 func (q *Queue[B]) BeginHold(h *Hold[B]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.begin(h.node, h.ID, h.Token)
 }
 
-// PutLease is Put and then, in the same step, a Lease of the named functions that does not
-// wait. The job that it leases may be another one, whose turn it is. now is the present time.
-// put is written if the job is not accepted, as Put returns it.
+// PutLease is Put, followed in the same critical section by a Lease of the named functions that
+// does not wait. The Lease gives the job whose turn it is, which need not be the new one. now is
+// the present time. If the new job is not accepted, PutLease sets *put to the view that Put
+// returns.
 func (q *Queue[B]) PutLease(it *Item[B], key string, until int64, names []string, now int64, put *View[B]) (next Leased[B], err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -45,8 +46,8 @@ func (q *Queue[B]) PutLease(it *Item[B], key string, until int64, names []string
 	return next, err
 }
 
-// SettleLease is Settle and then, in the same step, a Lease of the named functions that does
-// not wait.
+// SettleLease is Settle, followed in the same critical section by a Lease of the named functions
+// that does not wait. now is the present time.
 func (q *Queue[B]) SettleLease(h *Hold[B], it *Item[B], names []string, now int64, follow ...Item[B]) (next Leased[B], err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -58,8 +59,8 @@ func (q *Queue[B]) SettleLease(h *Hold[B], it *Item[B], names []string, now int6
 	return next, err
 }
 
-// takeNext leases the job whose turn it is, if there is one, and wakes those that wait for
-// others.
+// takeNext leases the job whose turn it is, if there is one. If there may be more to lease it
+// wakes the Leases that wait.
 func (q *Queue[B]) takeNext(names []string, now int64) (next Leased[B]) {
 	all := q.promote(now)
 	if l := q.nextLane(names); l != nil {

@@ -1,15 +1,18 @@
-// Package memqueue keeps jobs in memory: which may run next, what has settled, what is
-// taken. It knows a job as an [Item] and decides nothing about its next state.
+// Package memqueue keeps jobs in memory: those that wait, those that are leased, those that are
+// settled, and the unique keys and IDs that are taken. A job is an [Item] here. The package
+// decides nothing about a job's next state.
 //
-// A job that waits is in one of three heaps. In later it waits for its time, among those
-// of all functions. Once that has come it is moved to the heap of its lane, which is a
-// function and a tenant, or, if another job holds its order key or is before it in line for
-// the key, to the heap of that key.
-// The lanes of a function that have something to give stand in a queue, and so do the
-// functions that have such lanes: the first gives a job and goes to the end. So a tenant
-// with a million jobs delays another's only job by one.
+// A lane is one tenant of one function. A job that waits is in one of three kinds of heap. Until
+// its time comes it is in Queue.later, with the jobs of all lanes. Then it moves to the heap
+// lane.ready of its lane. If another job of its lane holds the same order key, or waits for that
+// key in front of it, the job moves to the heap orderKey.waiting of the key instead.
 //
-// There is one lock, which is held for a bounded number of steps, each O(log n): what
-// could visit many jobs (jobs that become due at once, a listing) does it in batches.
-// There is no goroutine: a Lease that waits has a timer for the job that is due next.
+// Functions take turns, and so do the lanes of one function: the functions that have a job to
+// lease stand in a first-in-first-out queue, and in each function the lanes that have one. The
+// first lane of the first function gives one job, and both go to the end of their queues. So a
+// tenant with a million jobs delays another tenant's only job by one job.
+//
+// One lock guards all. A critical section has a bounded number of steps, each O(log n). Work that
+// could visit many jobs is done in batches: jobs that become due at once, a listing. The package
+// starts no goroutine: a Lease that waits has a timer for the job that is due next.
 package memqueue

@@ -1,15 +1,15 @@
 package memqueue
 
 // nodeHeap is a priority queue of nodes. Each node stores its index in the heap, so that it can
-// be removed. It has one index for a heap that is byAge and one for all others: so it may be in
-// one of each at a time.
+// be removed. A node has one index for heaps with byAge and one for all others, and so may be in
+// one of each kind at a time.
 type nodeHeap[B any] struct {
 	nodes    []*node[B]
-	byUrgent bool // the highest Priority first; else Priority does not count
-	byAge    bool // the first Expires first; a node may be in one such heap beside another
+	byUrgent bool // the highest Priority goes first; false: Priority does not count
+	byAge    bool // the first Expires goes first
 }
 
-// index is where n keeps its index in this heap.
+// index returns the field in which n keeps its index in this heap.
 func (h *nodeHeap[B]) index(n *node[B]) *int32 {
 	if h.byAge {
 		return &n.aging
@@ -38,7 +38,7 @@ func (h *nodeHeap[B]) remove(n *node[B]) {
 		h.up(at)
 	}
 	if last == 0 && cap(h.nodes) > 64 {
-		h.nodes = nil // a heap that was large once is not kept
+		h.nodes = nil // so that a heap that was large once does not keep its memory
 	}
 }
 
@@ -69,7 +69,7 @@ func (h *nodeHeap[B]) up(i int) {
 	}
 }
 
-// down reports whether it has moved the node.
+// down moves the node at i down to its place, and reports whether it has moved.
 func (h *nodeHeap[B]) down(i int) bool {
 	start := i
 	for {
@@ -89,10 +89,10 @@ func (h *nodeHeap[B]) down(i int) bool {
 	return i > start
 }
 
-// fifo is a queue. Its zero value is empty.
+// fifo is a first-in-first-out queue. Its zero value is empty.
 type fifo[T any] struct {
 	items []T
-	head  int // items before it are taken
+	head  int // items before this index were taken
 }
 
 func (q *fifo[T]) len() int { return len(q.items) - q.head }
@@ -103,7 +103,7 @@ func (q *fifo[T]) pop() T {
 	x := q.items[q.head]
 	clear(q.items[q.head : q.head+1])
 	q.head++
-	if 2*q.head >= len(q.items) { // moves each element once on average
+	if 2*q.head >= len(q.items) { // each element is moved once on average
 		n := copy(q.items, q.items[q.head:])
 		clear(q.items[n:])
 		q.items, q.head = q.items[:n], 0

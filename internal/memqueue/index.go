@@ -5,26 +5,26 @@ import (
 	"slices"
 )
 
-// index finds jobs by their IDs. It is sorted, and not hashed: IDs are made in the order of time,
-// mostly, and jobs end and are forgotten in about that order. So those that are used one after the
-// other stand side by side, in memory that the processor has at hand; a map of all jobs spreads
-// them, and each look-up of an old one would wait for memory. IDs in any other order cost some
-// more than in a map.
+// index finds jobs by their IDs. It is sorted by ID and not a hash map. Most IDs are made in the
+// order of time, and jobs end and are forgotten in about the same order. So entries that are used
+// one after the other stand side by side, and are in the processor's cache; a map would spread
+// them over memory, and each look-up of an old job would wait for memory. IDs in a random order
+// cost somewhat more than in a map.
 //
-// The entries stand in leaves, none of which is empty. A tree would be of two levels: a million
-// jobs are 8,000 leaves.
+// The entries stand in leaves, none of which is empty; firsts and leaves are slices, and a search
+// is two binary searches. A deeper tree is not needed: a million jobs are 8,000 leaves.
 type index[B any] struct {
-	firsts []ID // of each leaf
+	firsts []ID // the first ID of each leaf
 	leaves []*leaf[B]
 }
 
-// leafSize makes a leaf fill one of the allocator's sizes, 3 KiB.
+// leafSize makes a leaf as large as one of the allocator's size classes, 3 KiB.
 const leafSize = 127
 
 type leaf[B any] struct {
 	used  int
 	ids   [leafSize]ID
-	nodes [leafSize]*node[B] // nil: forgotten
+	nodes [leafSize]*node[B] // nil: the job is forgotten
 }
 
 func (id *ID) before(other *ID) bool {
@@ -35,7 +35,8 @@ func (id *ID) before(other *ID) bool {
 	return binary.BigEndian.Uint64(id[8:]) < binary.BigEndian.Uint64(other[8:])
 }
 
-// get returns the job with an ID; nil: it is forgotten, or is not known.
+// get returns the job with an ID. A nil n means that the job is forgotten if known is true, and
+// that the ID is not known otherwise.
 func (x *index[B]) get(id *ID) (n *node[B], known bool) {
 	if at, i, found := x.seek(id); found {
 		return x.leaves[at].nodes[i], true
@@ -43,7 +44,7 @@ func (x *index[B]) get(id *ID) (n *node[B], known bool) {
 	return nil, false
 }
 
-// set sets the job with an ID; nil: it is forgotten.
+// set sets the job with an ID; a nil n marks it as forgotten.
 func (x *index[B]) set(id *ID, n *node[B]) {
 	at, i, found := x.seek(id)
 	switch {
@@ -95,12 +96,13 @@ func (x *index[B]) all(do func(n *node[B])) {
 	}
 }
 
-// seek returns where the entry of an ID is, or where it would stand: the leaf, and the place in it.
+// seek returns the position of an ID's entry, or the position where it would be inserted: the
+// index of the leaf, and the index in that leaf.
 func (x *index[B]) seek(id *ID) (at, i int, found bool) {
 	if len(x.leaves) == 0 {
 		return 0, 0, false
 	}
-	if at = len(x.leaves) - 1; id.before(&x.firsts[at]) { // else it is a new one, mostly
+	if at = len(x.leaves) - 1; id.before(&x.firsts[at]) { // if it is not, the ID is in the last leaf or new, as most are
 		at = max(0, least(at, func(i int) bool { return id.before(&x.firsts[i]) })-1)
 	}
 	l := x.leaves[at]
@@ -111,7 +113,8 @@ func (x *index[B]) seek(id *ID) (at, i int, found bool) {
 	return at, i, l.ids[i] == *id
 }
 
-// least returns the least i < n for which holds is true, or n. holds is true for all above that.
+// least returns the smallest i < n for which holds(i) is true, or n if there is none. If holds is
+// true for i it must be true for every larger one.
 func least(n int, holds func(i int) bool) int {
 	low := 0
 	for low < n {
@@ -124,8 +127,9 @@ func least(n int, holds func(i int) bool) int {
 	return low
 }
 
-// split makes room in a leaf that is full, for an entry at i, and returns where that goes. At the
-// end of all it goes to a leaf of its own, so that IDs that only grow fill the leaves.
+// split makes room for an entry at index i of a full leaf, and returns the position where the
+// entry goes. It divides the leaf in two. But an entry after all others gets a new leaf, so that
+// growing IDs leave full leaves behind them.
 func (x *index[B]) split(at, i int) (int, int) {
 	l, next := x.leaves[at], &leaf[B]{}
 	if at == len(x.leaves)-1 && i == l.used {
@@ -142,8 +146,8 @@ func (x *index[B]) split(at, i int) (int, int) {
 	return at + 1, i - half
 }
 
-// merge joins a leaf that is nearly empty with the one before or after it, if both fill half of
-// one. Otherwise a job that is kept for long would keep a leaf for itself.
+// merge joins a nearly empty leaf with the one before or after it, if the two together fill at
+// most half a leaf. Without this, each job that is kept for long could keep a leaf for itself.
 func (x *index[B]) merge(at int) {
 	for first := max(at-1, 0); first <= at && first+1 < len(x.leaves); first++ {
 		l, next := x.leaves[first], x.leaves[first+1]
@@ -155,7 +159,7 @@ func (x *index[B]) merge(at int) {
 	}
 }
 
-// moveTo moves the entries from the i-th on to the end of another leaf.
+// moveTo moves the entries from index i on to the end of another leaf.
 func (l *leaf[B]) moveTo(to *leaf[B], i int) {
 	copy(to.ids[to.used:], l.ids[i:l.used])
 	to.used += copy(to.nodes[to.used:], l.nodes[i:l.used])

@@ -2,44 +2,45 @@ package memqueue
 
 import "slices"
 
-// function has what is known about one function. It is dropped with its last job.
+// function is the jobs of one function, by lanes. It is dropped with its last job, settled ones
+// included.
 type function[B any] struct {
 	name   string
 	lanes  map[string]*lane[B] // by tenant
-	turn   fifo[*lane[B]]      // those that may have a job to give; see lane.queued
-	queued bool                // it is in Queue.turn
-	aging  *nodeHeap[B]        // Queue.aging
-	counts [states]int
-	bytes  int64 // of the jobs that are not settled
+	turn   fifo[*lane[B]]      // the lanes that may have a job to give; see lane.queued
+	queued bool                // the function is in Queue.turn
+	aging  *nodeHeap[B]        // the queue's field aging
+	counts [states]int         // of the function's jobs, by State
+	bytes  int64               // of the jobs that are not settled
 }
 
-// lane is one tenant of a function, and has its jobs that are not settled. It is dropped
-// with the last of them, or with its function if that has few lanes.
+// lane is one tenant of one function, with the jobs that are not settled. It is dropped when it
+// has no job, but a function keeps a few empty lanes: see spareLanes.
 type lane[B any] struct {
 	function *function[B]
 	tenant   string
 	owner    *tenant
-	jobs     int         // not settled
-	ready    nodeHeap[B] // due, and their order key, if any, is free for them
-	mixed    bool        // the jobs in ready differ in priority, or have
-	blocked  bool        // one of its jobs is leased and has not begun
-	queued   bool        // it is in function.turn
-	keys     map[string]*orderKey[B]
+	jobs     int                     // not settled
+	ready    nodeHeap[B]             // the jobs that can be leased: due, and their order key, if they have one, is free for them
+	mixed    bool                    // false: all jobs in ready have the same priority
+	blocked  bool                    // a job of the lane is leased and has not begun, so the lane gives no other
+	queued   bool                    // the lane is in function.turn
+	keys     map[string]*orderKey[B] // by order key; see orderKey
 }
 
-// spareLanes is how many lanes of a function may be without jobs: with few tenants it is
-// the same ones that come again.
+// spareLanes is how many lanes of a function may be kept without jobs: where there are few
+// tenants, the same ones send again.
 const spareLanes = 16
 
-// orderKey has the jobs of a lane with one order key. It is dropped with the last of
-// those that it has in a field.
+// orderKey lets the jobs of a lane that have the same order key run one at a time. It is dropped
+// when its fields are empty.
 type orderKey[B any] struct {
-	holder  *node[B]    // was leased, and is not settled: no other may run
-	next    *node[B]    // with no holder: the one that is in lane.ready
-	waiting nodeHeap[B] // due, behind them
+	holder  *node[B]    // was leased, and is not settled: no other job of the key may run
+	next    *node[B]    // if there is no holder: the key's job in lane.ready
+	waiting nodeHeap[B] // the due jobs that wait for holder or next
 }
 
-// canGive reports whether a Lease would find a job.
+// canGive reports whether the lane has a job to lease.
 func (l *lane[B]) canGive() bool { return !l.blocked && l.ready.len() > 0 }
 
 func (l *lane[B]) addReady(n *node[B]) {
@@ -52,7 +53,7 @@ func (l *lane[B]) addReady(n *node[B]) {
 	n.place = inReady
 }
 
-// addDue takes a job whose time has come.
+// addDue puts a job whose time has come into the heap ready, or into that of its order key.
 func (l *lane[B]) addDue(n *node[B]) {
 	if n.Order == "" {
 		l.addReady(n)
@@ -72,7 +73,7 @@ func (l *lane[B]) addDue(n *node[B]) {
 	case k.holder == nil && k.next == nil:
 		k.next = n
 		l.addReady(n)
-	case k.holder == nil && n.earlier(k.next): // it came later and is due since before: a due time may lie in the past
+	case k.holder == nil && n.earlier(k.next): // n was accepted later, with an earlier due time
 		l.ready.remove(k.next)
 		l.waitForKey(k, k.next)
 		k.next = n
@@ -90,7 +91,7 @@ func (l *lane[B]) waitForKey(k *orderKey[B], n *node[B]) {
 	}
 }
 
-// waitNoMore is the reverse of waitForKey.
+// waitNoMore undoes waitForKey.
 func (l *lane[B]) waitNoMore(k *orderKey[B], n *node[B]) {
 	k.waiting.remove(n)
 	if n.Expires != 0 {
@@ -98,7 +99,7 @@ func (l *lane[B]) waitNoMore(k *orderKey[B], n *node[B]) {
 	}
 }
 
-// removeDue takes back what addDue has done, for a job that was not leased.
+// removeDue undoes addDue for a job that was not leased in between.
 func (l *lane[B]) removeDue(n *node[B]) {
 	if n.place == inReady {
 		l.ready.remove(n)
@@ -115,7 +116,7 @@ func (l *lane[B]) removeDue(n *node[B]) {
 	}
 }
 
-// take takes the first job for a lease. There must be one.
+// take takes the first job out of ready, to be leased. There must be one.
 func (l *lane[B]) take() *node[B] {
 	n := l.ready.first()
 	l.ready.remove(n)
@@ -127,7 +128,7 @@ func (l *lane[B]) take() *node[B] {
 	return n
 }
 
-// freeKey lets the next job of n's order key go on, if n holds it.
+// freeKey gives the order key of n to the next job, if n is its holder.
 func (l *lane[B]) freeKey(n *node[B]) {
 	if n.Order == "" {
 		return
@@ -138,7 +139,8 @@ func (l *lane[B]) freeKey(n *node[B]) {
 	}
 }
 
-// passKey gives a key that has neither holder nor next to the first that waits for it.
+// passKey gives an order key without holder and next to the first job that waits for it. It drops
+// a key for which none waits.
 func (l *lane[B]) passKey(key string, k *orderKey[B]) {
 	if k.waiting.len() == 0 {
 		delete(l.keys, key)
@@ -149,7 +151,7 @@ func (l *lane[B]) passKey(key string, k *orderKey[B]) {
 	l.addReady(k.next)
 }
 
-// keyHolder returns the job that n waits for, or nil.
+// keyHolder returns the job that n waits for because of their order key, or nil.
 func (l *lane[B]) keyHolder(n *node[B]) *node[B] {
 	if n.Order == "" {
 		return nil
@@ -166,7 +168,7 @@ func (l *lane[B]) keyHolder(n *node[B]) *node[B] {
 	return nil
 }
 
-// oldest returns the node of ready that was due first, or nil.
+// oldest returns the job in ready that was due first, or nil.
 func (l *lane[B]) oldest() *node[B] {
 	if l.ready.len() == 0 {
 		return nil
@@ -182,7 +184,7 @@ func (l *lane[B]) oldest() *node[B] {
 	})
 }
 
-// lane returns the lane of a function and a tenant, a new one if need be.
+// lane returns the lane of a function and a tenant, and makes it if there is none.
 func (q *Queue[B]) lane(name, tenant string) *lane[B] {
 	if l := q.recent; l != nil && l.tenant == tenant && l.function.name == name {
 		return l
@@ -208,7 +210,8 @@ func (q *Queue[B]) newLane(f *function[B], name string) *lane[B] {
 	return l
 }
 
-// dropLane lets go of a lane that is in its function no more, or whose function is dropped.
+// dropLane drops the queue's pointers to a lane that its function has dropped, or whose function
+// is dropped.
 func (q *Queue[B]) dropLane(l *lane[B]) {
 	if l.owner.lanes--; l.owner.lanes == 0 {
 		delete(q.tenants, l.tenant)
@@ -234,11 +237,11 @@ func (q *Queue[B]) function(name string) *function[B] {
 	return f
 }
 
-// queueUp lets a lane take part in the turns if it can give, and wakes what waits for it.
-// It is called after each change that may have that effect.
+// queueUp puts a lane that can give into the turns, and wakes the Leases that wait. It is called
+// after each change after which the lane may be able to give.
 func (q *Queue[B]) queueUp(l *lane[B]) {
 	if !l.canGive() {
-		return // if it is queued, it is dropped when its turn comes
+		return // a lane that is queued already stays so, until nextLane skips it
 	}
 	f := l.function
 	if !l.queued {
@@ -254,9 +257,9 @@ func (q *Queue[B]) queueUp(l *lane[B]) {
 	}
 }
 
-// nextLane takes the lane whose turn it is out of the turns: of the functions in names,
-// which are sorted. It returns nil if there is none. Each function that is not in names
-// costs a step, and each that was queued in vain is dropped.
+// nextLane returns the lane whose turn it is, of the functions in names, and takes it out of the
+// turns; nil: there is none. names is sorted. It moves each function that is not in names to the
+// end, and drops lanes and functions that have nothing to give.
 func (q *Queue[B]) nextLane(names []string) *lane[B] {
 	for range q.turn.len() {
 		f := q.turn.pop()
@@ -283,7 +286,8 @@ func (q *Queue[B]) nextLane(names []string) *lane[B] {
 }
 
 // Ahead returns how many jobs that could run come before a new one of a function and a tenant:
-// those of the tenant, and since tenants take turns as many of each other, if it has as many.
+// the tenant's own, and as many of each other tenant if it has as many, since tenants take turns.
+// For example, with 5 jobs of its own, and 2 and 100 of two others, Ahead returns 5 + 2 + 5.
 func (q *Queue[B]) Ahead(name, tenant string) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -301,5 +305,5 @@ func (q *Queue[B]) Ahead(name, tenant string) (n int) {
 	return n
 }
 
-// Most returns how many jobs that are not settled the queue holds at most.
+// Most returns the largest number of jobs that are not settled in the queue.
 func (q *Queue[B]) Most() int { return q.maxCount }

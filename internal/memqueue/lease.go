@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Lease waits for a job of the named functions that may run, and leases it. names is
-// sorted.
+// Lease waits for a job of the named functions that can run, and leases it. It returns the job
+// and the token of the lease. names must be sorted.
 func (q *Queue[B]) Lease(ctx context.Context, names []string) (View[B], uint64, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -22,13 +22,13 @@ func (q *Queue[B]) Lease(ctx context.Context, names []string) (View[B], uint64, 
 	}
 }
 
-// leaseTry is the answer of tryLease: a lease, an error, or what to wait for. With none
-// of them there is more to promote.
+// leaseTry is the result of tryLease: a lease, an error, or a channel to wait for. If none of
+// them is set, there are more jobs to promote, and tryLease is to be called again.
 type leaseTry[B any] struct {
 	next    Leased[B]
 	err     error
 	changed <-chan struct{}
-	due     time.Duration // until the next job is due; 0: none is
+	due     time.Duration // until the next job is due; 0: no job is to become due
 }
 
 func (q *Queue[B]) tryLease(names []string) leaseTry[B] {
@@ -52,9 +52,9 @@ func (q *Queue[B]) tryLease(names []string) leaseTry[B] {
 	return t
 }
 
-// longestWait is how long a Lease waits without a look at the clock. Timers go by the
-// monotonic clock, which on Linux stands still while the machine sleeps; a job is due by
-// the wall clock. A job that became due in the meantime is late by this at most.
+// longestWait is how long a Lease waits before it looks at the clock again. Timers run on the
+// monotonic clock, which on Linux stands still while the machine sleeps; a job is due by the wall
+// clock. So a job that became due while the machine slept is late by at most this.
 const longestWait = time.Minute
 
 func (t *leaseTry[B]) wait(ctx context.Context) {
@@ -71,7 +71,7 @@ func (t *leaseTry[B]) wait(ctx context.Context) {
 	}
 }
 
-// lease leases the first job of a lane.
+// lease leases the first job in a lane's ready.
 func (q *Queue[B]) lease(l *lane[B], now int64) Leased[B] {
 	n := l.take()
 	l.blocked = true
@@ -82,7 +82,8 @@ func (q *Queue[B]) lease(l *lane[B], now int64) Leased[B] {
 	return Leased[B]{View: q.view(n, now), Token: q.token, node: n}
 }
 
-// held returns the job that is leased with that token. n is its node, if it is known.
+// held returns the node of the job that is leased with that token. n is that node, or nil if the
+// caller does not know it.
 func (q *Queue[B]) held(n *node[B], id ID, token uint64) (*node[B], error) {
 	if q.closed {
 		return nil, ErrClosed
@@ -101,7 +102,7 @@ func (q *Queue[B]) unblock(l *lane[B]) {
 	q.queueUp(l)
 }
 
-// Begin lets the lane of a leased job give another one.
+// Begin notes that a leased job has its slot: its lane may give another job.
 func (q *Queue[B]) Begin(id ID, token uint64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -118,7 +119,8 @@ func (q *Queue[B]) begin(n *node[B], id ID, token uint64) error {
 	return nil
 }
 
-// Extend checks that a lease is held, and keeps progress unless it is nil.
+// Extend checks that a lease has not ended. Unless progress is nil, it becomes the job's
+// View.Progress.
 func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -129,15 +131,15 @@ func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
 	return err
 }
 
-// Settle ends a lease with the job's next item, and accepts those in follow whose IDs
-// are not taken, without regard to bounds.
+// Settle ends a lease and writes the job's next item. In the same step it accepts the items in
+// follow, except those whose IDs are taken; the queue's bounds do not refuse them.
 func (q *Queue[B]) Settle(token uint64, it Item[B], follow ...Item[B]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.settleLease(nil, token, &it, time.Now().UnixNano(), follow)
 }
 
-// settleLease is Settle. n is the job's node, if it is known.
+// settleLease is Settle. n is the job's node, or nil if the caller does not know it.
 func (q *Queue[B]) settleLease(n *node[B], token uint64, it *Item[B], now int64, follow []Item[B]) error {
 	n, err := q.held(n, it.ID, token)
 	if err != nil {

@@ -2,12 +2,12 @@ package memqueue
 
 import "time"
 
-// looks is how many jobs one call of List looks at, at most.
+// looks is the largest number of jobs that one call of List looks at, or of Overdue returns.
 const looks = 1000
 
-// List returns jobs that were accepted after the one with number seq, in that order, and
-// the number to go on with; 0: there are no more. It looks at a bounded number of jobs
-// and may return none though there are more. match is called with the lock held.
+// List returns jobs that were accepted after the job with number seq, in that order, and the
+// number to go on with; 0: there are no more. It looks at a bounded number of jobs, so it may
+// return none although there are more. match is called with the lock held.
 func (q *Queue[B]) List(seq uint64, match func(*Item[B]) bool) ([]View[B], uint64, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -30,7 +30,8 @@ func (q *Queue[B]) List(seq uint64, match func(*Item[B]) bool) ([]View[B], uint6
 }
 
 // Overdue returns jobs that wait for their order keys although their Expires has passed, at most
-// some, and the first Expires of the others that wait so; 0: there are none.
+// 1,000. again is the first Expires of the other jobs that wait for their keys; 0: there are
+// none.
 func (q *Queue[B]) Overdue() (all []View[B], again int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -38,7 +39,7 @@ func (q *Queue[B]) Overdue() (all []View[B], again int64) {
 	return all, again
 }
 
-// overdue looks at the node with index at of the heap aging, and at those below it.
+// overdue visits the node at index at of the heap aging, and the nodes below it.
 func (q *Queue[B]) overdue(at int, now int64, all *[]View[B], again *int64) {
 	if at >= q.aging.len() {
 		return
@@ -55,15 +56,15 @@ func (q *Queue[B]) overdue(at int, now int64, all *[]View[B], again *int64) {
 	q.overdue(2*at+2, now, all, again)
 }
 
-// Count is what a function's jobs are.
+// Count counts the jobs of one function.
 type Count struct {
 	States [7]int // by State
-	Bytes  int64  // of those that are not settled
-	Oldest int64  // when the first of those that could be leased was due, in Unix nanoseconds; 0: there is none
+	Bytes  int64  // of the jobs that are not settled
+	Oldest int64  // when the first of the jobs that could be leased was due, in Unix nanoseconds; 0: there is none
 }
 
-// Count counts the jobs by function. Its cost is in the number of lanes, and of jobs that
-// have become due since the last Lease.
+// Count counts the jobs by function. Its cost grows with the number of lanes, and with the number
+// of jobs that have become due since the last Lease.
 func (q *Queue[B]) Count() (map[string]Count, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -84,8 +85,8 @@ func (q *Queue[B]) Count() (map[string]Count, error) {
 	return all, nil
 }
 
-// countDue counts due jobs of the heap q.later as ready, since they are not promoted yet. It
-// looks at the job at index at and at those below it in the heap.
+// countDue counts the jobs in q.later that are due as ready: they are not promoted yet. It visits
+// the job at index at of the heap, and the jobs below it.
 func (q *Queue[B]) countDue(at int, now int64, all map[string]Count) {
 	if at >= q.later.len() || q.later.nodes[at].At > now {
 		return

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// LoseLeases ends all leases as if their holders had died, and returns how many.
+// LoseLeases ends all leases as if their holders had died, and returns the number of leases.
 func (q *Queue[B]) LoseLeases() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -27,8 +27,8 @@ func (q *Queue[B]) LoseLeases() int {
 	return len(lost)
 }
 
-// LoseJobs drops the jobs that are not settled as if the process had died, and returns how
-// many. Their IDs and unique keys are free, and their leases have ended.
+// LoseJobs drops all jobs that are not settled, as if the process had died, and returns their
+// number. It frees their IDs and unique keys, and ends their leases.
 func (q *Queue[B]) LoseJobs() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -8,17 +8,17 @@ import (
 
 // The errors of a [Queue].
 var (
-	ErrFull      = errors.New("memqueue: full")              // there is no room, or none for this tenant
-	ErrTaken     = errors.New("memqueue: taken")             // the ID or the unique key is
-	ErrUnknown   = errors.New("memqueue: no such job")       // that is known of
-	ErrForgotten = errors.New("memqueue: forgotten")         // the job was there
-	ErrLease     = errors.New("memqueue: lease has ended")   // see Settle
-	ErrChanged   = errors.New("memqueue: changed")           // the item has another revision
-	ErrUnsettled = errors.New("memqueue: not settled")       // what is not settled can't be removed
-	ErrClosed    = errors.New("memqueue: the queue is done") // see Close
+	ErrFull      = errors.New("memqueue: full")            // there is no room in the queue, or none for this tenant
+	ErrTaken     = errors.New("memqueue: taken")           // another job has the ID or the unique key
+	ErrUnknown   = errors.New("memqueue: no such job")     // the queue knows no such job
+	ErrForgotten = errors.New("memqueue: forgotten")       // the queue had the job, and has only its ID
+	ErrLease     = errors.New("memqueue: lease has ended") // the job has no lease with this token
+	ErrChanged   = errors.New("memqueue: changed")         // the item has another revision
+	ErrUnsettled = errors.New("memqueue: not settled")     // only a settled job can be removed
+	ErrClosed    = errors.New("memqueue: closed")          // Close was called
 )
 
-// Queue keeps jobs. All methods may be called by many goroutines at once.
+// Queue keeps jobs. Any number of goroutines may call its methods at once.
 type Queue[B any] struct {
 	maxCount int
 	maxBytes int64
@@ -26,31 +26,31 @@ type Queue[B any] struct {
 	mu        sync.Mutex // guards what follows
 	closed    bool
 	nodes     index[B]
-	accepted  journal[B]  // all of nodes, by seq
-	later     nodeHeap[B] // not due yet, of all lanes
-	aging     nodeHeap[B] // behind their order keys, of all lanes, as far as they have an Expires
+	accepted  journal[B]  // all jobs that are not forgotten, in the order of seq
+	later     nodeHeap[B] // the jobs that are not due yet
+	aging     nodeHeap[B] // the jobs that wait for their order keys and have an Expires
 	functions map[string]*function[B]
-	turn      fifo[*function[B]] // those that may have a lane to give; see function.queued
-	progress  map[ID]any         // of leased jobs, what Extend has set
-	changed   broadcast          // told when a Lease that waits might find something
-	isTaking  bool               // this critical section leases what it can itself, and then tells changed
-	tenants   map[string]*tenant // those that have lanes
-	recent    *lane[B]           // the last that was looked up; nil: none, or it was dropped
-	live      usage              // their sum
-	turned    turnedAway
+	turn      fifo[*function[B]] // the functions that may have a lane to give; see function.queued
+	progress  map[ID]any         // what Extend has set, by the leased job
+	changed   broadcast          // told when a Lease that waits should look again
+	isTaking  bool               // the present critical section leases a job at its end and then tells changed, so queueUp does not
+	tenants   map[string]*tenant // the tenants that have lanes, by name
+	recent    *lane[B]           // the lane that was looked up last; nil: none, or it was dropped
+	live      usage              // of all jobs that are not settled
+	turned    turnedAway         // the tenant to keep a place for
 	unique    uniqueKeys
 	settled   settled[B]
 
-	seq, revision, token uint64 // the last that were used
+	seq, revision, token uint64 // the last numbers that were given
 }
 
-// tenant is what is known about one tenant, in all functions. It is dropped with its last lane.
+// tenant is one tenant in all functions. It is dropped with its last lane.
 type tenant struct {
 	usage // of its jobs that are not settled
 	lanes int
 }
 
-// usage is what jobs count for.
+// usage is the part of the queue's bounds that some jobs take.
 type usage struct {
 	count int
 	bytes int64
@@ -59,19 +59,19 @@ type usage struct {
 func (u *usage) add(size int64) { u.count++; u.bytes += size }
 func (u *usage) sub(size int64) { u.count--; u.bytes -= size }
 
-// turnedAway is the last tenant that found the queue full although it would have had no more than
-// half of the queue. Until one of its jobs is accepted, or it has not tried for the time of
-// patience, no other tenant gets a place beyond half.
+// turnedAway is the last tenant whose job was refused although the tenant would have had no more
+// than half of the queue with it. Until a job of this tenant is accepted, but at most for
+// patience, no other tenant gets more than half.
 type turnedAway struct {
 	tenant string
-	until  int64
+	until  int64 // its last refusal + patience, in Unix nanoseconds
 }
 
-// patience is for how long a tenant that was turned away is waited for.
+// patience is how long after its last refusal a tenant has a place kept for it.
 const patience = 10 * time.Second
 
-// New returns a queue for at most maxCount jobs with maxBytes that are not settled, and
-// as many that are.
+// New returns a queue for at most maxCount jobs that are not settled, of at most maxBytes
+// together, and for as many settled ones.
 func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 	return &Queue[B]{
 		maxCount: maxCount, maxBytes: maxBytes,
@@ -80,9 +80,9 @@ func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 	}
 }
 
-// Put accepts an item. key, if not empty, is a unique key of its function and tenant
-// that is taken until the given time. With ErrTaken the view is that of the job that has
-// the ID or the key; only ID is set if that job is gone.
+// Put accepts an item and returns its view. A key that is not empty is a unique key of the item's
+// function and tenant, which is taken until the time until. With ErrTaken the view is that of the
+// job that has the ID or the key; if that job is gone, only the view's ID is set.
 func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -95,8 +95,8 @@ func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
 	return had, err
 }
 
-// put returns the node of an item that it accepts, and else the error of Put, with had as the
-// view.
+// put is Put without the view: it returns the node of an item that it has accepted. With ErrTaken
+// it sets *had to the view.
 func (q *Queue[B]) put(it *Item[B], key string, until, now int64, had *View[B]) (*node[B], error) {
 	if q.closed {
 		return nil, ErrClosed
@@ -124,7 +124,7 @@ func (q *Queue[B]) put(it *Item[B], key string, until, now int64, had *View[B]) 
 	return q.accept(it, now), nil
 }
 
-// viewTaken makes the view of the job that has the ID, or had it: then n is nil.
+// viewTaken sets *v to the view of the job with the ID. n is its node, or nil if the job is gone.
 func (q *Queue[B]) viewTaken(id ID, n *node[B], now int64, v *View[B]) {
 	if n != nil {
 		*v = q.view(n, now)
@@ -132,7 +132,8 @@ func (q *Queue[B]) viewTaken(id ID, n *node[B], now int64, v *View[B]) {
 	v.ID = id
 }
 
-// hasRoom reports whether the bounds leave a place for an item.
+// hasRoom reports whether there is room for an item within the bounds of the queue and of its
+// tenant.
 func (q *Queue[B]) hasRoom(it *Item[B], now int64) bool {
 	own := q.usageOf(it.Tenant)
 	own.add(it.Size)
@@ -144,7 +145,7 @@ func (q *Queue[B]) hasRoom(it *Item[B], now int64) bool {
 		return false
 	}
 	if overHalf {
-		othersWait := q.live.count >= own.count // own has it as well
+		othersWait := q.live.count >= own.count // own counts this item and live does not: so at least one job is of another tenant
 		othersTry := q.turned.until > now && q.turned.tenant != it.Tenant
 		return !othersWait && !othersTry
 	}
@@ -154,7 +155,7 @@ func (q *Queue[B]) hasRoom(it *Item[B], now int64) bool {
 	return true
 }
 
-// usageOf returns what a tenant's jobs count for.
+// usageOf returns the usage of a tenant's jobs that are not settled.
 func (q *Queue[B]) usageOf(name string) usage {
 	if l := q.recent; l != nil && l.tenant == name {
 		return l.owner.usage
@@ -165,7 +166,7 @@ func (q *Queue[B]) usageOf(name string) usage {
 	return usage{}
 }
 
-// accept adds an item.
+// accept adds an item to the queue, without a look at the bounds.
 func (q *Queue[B]) accept(it *Item[B], now int64) *node[B] {
 	q.seq++
 	n := &node[B]{Item: *it, seq: q.seq}
@@ -190,7 +191,7 @@ func (q *Queue[B]) nextRevision() uint64 {
 	return q.revision
 }
 
-// charge counts a job that is not settled, and discharge takes that back.
+// charge adds a job that is not settled to the usages, and discharge takes it away.
 func (q *Queue[B]) charge(n *node[B]) {
 	n.lane.owner.add(n.Size)
 	q.live.add(n.Size)
@@ -203,8 +204,8 @@ func (q *Queue[B]) discharge(n *node[B]) {
 	n.lane.function.bytes -= n.Size
 }
 
-// place puts a job that is neither leased nor settled where it waits, and counts it
-// there.
+// place puts a job that is neither leased nor settled into the heap where it waits, and counts
+// it.
 func (q *Queue[B]) place(n *node[B], now int64) {
 	l := n.lane
 	if n.At > now {
@@ -212,7 +213,7 @@ func (q *Queue[B]) place(n *node[B], now int64) {
 		n.place = inLater
 		l.function.counts[n.waits()]++
 		if q.later.first() == n {
-			q.changed.tell() // a Lease that waits has a timer for a later one
+			q.changed.tell() // a Lease that waits has its timer set for a later job
 		}
 		return
 	}
@@ -221,7 +222,7 @@ func (q *Queue[B]) place(n *node[B], now int64) {
 	q.queueUp(l)
 }
 
-// displace is the reverse of place.
+// displace undoes place.
 func (q *Queue[B]) displace(n *node[B]) {
 	l := n.lane
 	if n.place == inLater {
@@ -235,7 +236,7 @@ func (q *Queue[B]) displace(n *node[B]) {
 	q.queueUp(l)
 }
 
-// waits is the state of a job that is not due.
+// waits returns the state of a job that is not due.
 func (n *node[B]) waits() State {
 	if n.State == Parked {
 		return Parked
@@ -243,10 +244,12 @@ func (n *node[B]) waits() State {
 	return Scheduled
 }
 
-// promotions is how many jobs become ready in one critical section at most.
+// promotions is the largest number of jobs that one critical section moves from later to their
+// lanes.
 const promotions = 1000
 
-// promote moves jobs that are due to their lanes. It returns false if it has left some.
+// promote moves jobs that are due from later to their lanes. It returns false if it has left
+// some.
 func (q *Queue[B]) promote(now int64) bool {
 	for range promotions {
 		if q.later.len() == 0 || q.later.first().At > now {
@@ -260,8 +263,8 @@ func (q *Queue[B]) promote(now int64) bool {
 	return false
 }
 
-// view returns an item as it is at present: a leased one is Running; of the others that
-// are not settled, those that are due are Ready, and the rest Parked or Scheduled.
+// view returns a node's item as it is at the time now: a leased job is Running. Of the others
+// that are not settled, a job that is due is Ready, and one that is not is Parked or Scheduled.
 func (q *Queue[B]) view(n *node[B], now int64) View[B] {
 	v := View[B]{Item: n.Item, Seq: n.seq}
 	if n.State.settled() {
@@ -305,14 +308,14 @@ func (q *Queue[B]) find(id ID, now int64) (*node[B], error) {
 		return nil, ErrUnknown
 	case n == nil:
 		return nil, ErrForgotten
-	case n.State.settled() && n.At <= now: // it is kept for no longer
+	case n.State.settled() && n.At <= now: // its time to be kept is over
 		q.settled.forget(q, n)
 		return nil, ErrForgotten
 	}
 	return n, nil
 }
 
-// Swap replaces the item with the ID of it, if it has that revision.
+// Swap replaces the item that has it.ID, if the revision is still that of the item.
 func (q *Queue[B]) Swap(revision uint64, it Item[B]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -325,7 +328,8 @@ func (q *Queue[B]) Swap(revision uint64, it Item[B]) error {
 	return nil
 }
 
-// Remove removes a settled item, if it has that revision. It counts as forgotten.
+// Remove removes a settled item, if the revision is still that of the item. The job counts as
+// forgotten.
 func (q *Queue[B]) Remove(id ID, revision uint64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -351,7 +355,7 @@ func (q *Queue[B]) fenced(id ID, revision uint64, now int64) (*node[B], error) {
 	return n, err
 }
 
-// write replaces a node's item. A lease of it has ended then.
+// write replaces a node's item. It ends a lease that the node has.
 func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
 	it.Function, it.Tenant, it.Order, it.Waiter = n.Function, n.Tenant, n.Order, n.Waiter
 	it.Revision = q.nextRevision()
@@ -371,7 +375,7 @@ func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
 	n.tell()
 }
 
-// takeOut takes a job that is not settled from where it is, or from its holder.
+// takeOut takes a job that is not settled out of its heap, or ends its lease.
 func (q *Queue[B]) takeOut(n *node[B]) {
 	if n.lease == 0 {
 		q.displace(n)
@@ -387,7 +391,7 @@ func (q *Queue[B]) takeOut(n *node[B]) {
 	}
 }
 
-// settle moves a job whose item is a settled one from its lane to the settled.
+// settle moves a job whose new item is settled from its lane to q.settled.
 func (q *Queue[B]) settle(n *node[B]) {
 	n.settledNow()
 	n.lane.function.counts[n.State]++
@@ -395,7 +399,7 @@ func (q *Queue[B]) settle(n *node[B]) {
 	q.settled.add(q, n)
 }
 
-// leave lets a job that was taken out go from its lane.
+// leave removes a job from its lane, after takeOut.
 func (q *Queue[B]) leave(n *node[B]) {
 	l := n.lane
 	l.freeKey(n)
@@ -407,7 +411,7 @@ func (q *Queue[B]) leave(n *node[B]) {
 	n.lane = nil
 }
 
-// Close ends all calls that wait, and lets the jobs go.
+// Close ends all calls that wait, and drops all jobs.
 func (q *Queue[B]) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

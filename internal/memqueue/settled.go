@@ -2,13 +2,13 @@ package memqueue
 
 import "math"
 
-// settled are the jobs that are over, and the IDs of those that were forgotten last. It
-// has the same bounds as the rest of the queue.
+// settled has the jobs that are settled, and the IDs of those that were forgotten last. It has
+// the same bounds as the jobs that are not settled, for itself.
 type settled[B any] struct {
-	done  journal[B] // that succeeded or were canceled, in the order in which they settled
-	dead  journal[B] // the others: apart, because they are kept for much longer
+	done  journal[B] // the jobs that succeeded or were canceled, in the order in which they settled
+	dead  journal[B] // the others, apart because they are kept for much longer
 	count usage
-	names fifo[ID] // the forgotten, in their order
+	names fifo[ID] // the IDs of forgotten jobs, in the order in which they were forgotten
 }
 
 func (s *settled[B]) journal(n *node[B]) *journal[B] {
@@ -18,8 +18,8 @@ func (s *settled[B]) journal(n *node[B]) *journal[B] {
 	return &s.done
 }
 
-// add takes a node whose item is a settled one, and forgets the oldest beyond the bounds,
-// but never n itself: a goroutine that waits for n must see its end.
+// add adds a node whose item is settled. It forgets the oldest jobs beyond the bounds, but never
+// n itself, since a goroutine that waits for n must see its end.
 func (s *settled[B]) add(q *Queue[B], n *node[B]) {
 	s.journal(n).add(n)
 	s.charge(n)
@@ -35,7 +35,7 @@ func (s *settled[B]) charge(n *node[B]) {
 	s.count.add(n.Size)
 }
 
-// oldest returns the job that was changed first, which is when it settled. There must be
+// oldest returns the first job of done or of dead, whichever was written first. There must be
 // one.
 func (s *settled[B]) oldest() *node[B] {
 	a, b := s.done.first(), s.dead.first()
@@ -45,7 +45,7 @@ func (s *settled[B]) oldest() *node[B] {
 	return b
 }
 
-// rewrite replaces the item of a settled node. It keeps its state: that was for good.
+// rewrite replaces the item of a settled node, but not its state, which is final.
 func (s *settled[B]) rewrite(n *node[B], it Item[B]) {
 	it.State = n.State
 	s.count.sub(n.Size)
@@ -53,7 +53,7 @@ func (s *settled[B]) rewrite(n *node[B], it Item[B]) {
 	s.charge(n)
 }
 
-// forget removes a job, and remembers that it was there.
+// forget removes a job, and keeps its ID as that of a forgotten one.
 func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 	n.place = gone
 	s.count.sub(n.Size)
@@ -72,12 +72,13 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 	n.tell()
 }
 
-// expirations is the largest number of jobs of each kind, done and dead, that one critical
-// section forgets for their age. It is more than one, so that jobs are forgotten faster than others settle.
+// expirations is the largest number of jobs in each of done and dead that one critical section
+// forgets because of their age. It is more than one, so that jobs are forgotten faster than
+// others settle.
 const expirations = 4
 
-// expire forgets jobs that need not be kept any more, as far as they are the oldest. One
-// that is kept for less than those before it is forgotten after them, or when it is read.
+// expire forgets the oldest jobs of done and of dead whose time is over. A job that is kept for
+// less time than one before it is forgotten after that one, or when it is read.
 func (s *settled[B]) expire(q *Queue[B], now int64) {
 	for _, j := range [...]*journal[B]{&s.done, &s.dead} {
 		for range expirations {
@@ -90,5 +91,5 @@ func (s *settled[B]) expire(q *Queue[B], now int64) {
 	}
 }
 
-// forever is when a settled job may be forgotten that has no such time.
+// forever is the At of a settled job that is kept without a limit of time.
 const forever = math.MaxInt64

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// uniqueKey is a key of which a function and a tenant have one job.
+// uniqueKey is a key that at most one job of a function and a tenant can have at a time.
 type uniqueKey struct{ function, tenant, key string }
 
-// uniqueKeys are the keys that are taken.
+// uniqueKeys are the keys that are taken, and the jobs that took them.
 type uniqueKeys struct {
 	holders map[uniqueKey]ID
-	ends    keyEnds // of all of them
+	ends    keyEnds // when each of them becomes free, as a heap
 }
 
 func (u *uniqueKeys) len() int { return len(u.holders) }
@@ -29,7 +29,8 @@ func (u *uniqueKeys) take(k uniqueKey, id ID, until int64) {
 	heap.Push(&u.ends, keyEnd{k, until})
 }
 
-// expire frees the keys whose time has passed. Each was taken by a Put, which pays for it.
+// expire frees the keys whose time has passed. A Put takes at most one key, so it frees at most
+// one on average.
 func (u *uniqueKeys) expire(now int64) {
 	for len(u.ends) > 0 && u.ends[0].until <= now {
 		end, _ := heap.Pop(&u.ends).(keyEnd)
@@ -37,7 +38,7 @@ func (u *uniqueKeys) expire(now int64) {
 	}
 }
 
-// free frees the keys of the jobs for which lost is true.
+// free frees the keys of the jobs for which lost returns true.
 func (u *uniqueKeys) free(lost func(ID) bool) {
 	u.ends = slices.DeleteFunc(u.ends, func(end keyEnd) bool {
 		free := lost(u.holders[end.key])
@@ -49,6 +50,7 @@ func (u *uniqueKeys) free(lost func(ID) bool) {
 	heap.Init(&u.ends)
 }
 
+// keyEnd says when a key becomes free.
 type keyEnd struct {
 	key   uniqueKey
 	until int64

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// tell wakes those that watch a job.
+// tell wakes the goroutines that watch the job.
 func (n *node[B]) tell() {
 	if n.watch != nil {
 		close(n.watch)
@@ -13,13 +13,13 @@ func (n *node[B]) tell() {
 	}
 }
 
-// Watch waits until the job has another revision.
+// Watch waits until the job's revision is another one than the given one, and returns the job.
 func (q *Queue[B]) Watch(ctx context.Context, id ID, revision uint64) (View[B], error) {
 	return q.await(ctx, nil, id, func(n *node[B]) bool { return n.Revision != revision })
 }
 
-// Await waits until the job is settled, or until stop is closed: then it returns the job as
-// it is.
+// Await waits until the job is settled, or until stop is closed, and returns the job as it is
+// then.
 func (q *Queue[B]) Await(ctx context.Context, stop <-chan struct{}, id ID) (View[B], error) {
 	return q.await(ctx, stop, id, func(n *node[B]) bool { return n.State.settled() })
 }
@@ -32,7 +32,7 @@ func (q *Queue[B]) await(ctx context.Context, stop <-chan struct{}, id ID, isDon
 		}
 		select {
 		case <-changed:
-		case <-stop: // perhaps closed after the job was settled
+		case <-stop: // if the job was settled before, it is returned as settled
 			v, _, err = q.look(id, isDone)
 			return v, err
 		case <-ctx.Done():
@@ -41,7 +41,8 @@ func (q *Queue[B]) await(ctx context.Context, stop <-chan struct{}, id ID, isDon
 	}
 }
 
-// look returns the job, and until it is done a channel that is closed when it changes.
+// look returns the job. Until isDone reports true it also returns a channel that is closed when
+// the job changes.
 func (q *Queue[B]) look(id ID, isDone func(n *node[B]) bool) (View[B], <-chan struct{}, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -62,8 +63,9 @@ func (q *Queue[B]) look(id ID, isDone func(n *node[B]) bool) (View[B], <-chan st
 	return q.view(n, now), n.watch, nil
 }
 
-// broadcast wakes all goroutines that wait for a change. The queue's lock guards it.
-type broadcast struct{ ch chan struct{} } // nil while no goroutine waits
+// broadcast wakes all goroutines that wait for a change. The queue's lock guards ch, which is nil
+// while none waits.
+type broadcast struct{ ch chan struct{} }
 
 func (b *broadcast) wait() <-chan struct{} {
 	if b.ch == nil {
