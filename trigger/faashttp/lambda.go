@@ -8,9 +8,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Lambda serves a router over the wire of the AWS Lambda API, so that AWS's SDKs
-// and command line call its functions: set their endpoint to this handler. Make one
-// with [NewLambda]. It answers
+// Lambda serves a router over the wire of the AWS Lambda API, so that AWS's SDKs and command
+// line call its functions: set their endpoint to this handler. Make one with [NewLambda]. It
+// implements
 //
 //   - Invoke: RequestResponse, DryRun, and Event;
 //   - InvokeWithResponseStream;
@@ -19,87 +19,90 @@ import (
 //   - CreateAlias, GetAlias, UpdateAlias, DeleteAlias, ListAliases;
 //   - GetFunctionEventInvokeConfig, ListFunctionEventInvokeConfigs,
 //
-// and an UnknownOperationException to everything else, under the paths that the API
-// documents. Mount it at "/", or at "/2015-03-31/", "/2016-08-19/", "/2019-09-25/" and
-// "/2021-11-15/".
+// under the paths that the API documents, and answers every other request with an
+// UnknownOperationException. Mount it at "/", or at "/2015-03-31/", "/2016-08-19/",
+// "/2019-09-25/" and "/2021-11-15/".
 //
-// A function may be named in every form that the API takes, with a version or an alias
-// as its qualifier; a call that names another region or account finds no function. The
-// answer of a call says in X-Amz-Executed-Version which version ran. Errors have Lambda's form, down to the case of their keys; so have the
-// function's own error, its panic and its timeout. A denied call is answered as if
-// the function did not exist (see [WithForbidden]). If another attempt may succeed,
-// for example because the function's instances can't be made at present, the answer
-// is a ServiceException, which clients retry.
+// A function may be named in every form that the API accepts, with a version or an alias as its
+// qualifier. A call that names another region or account finds no function. The answer of a
+// call names the version that ran in X-Amz-Executed-Version. Errors have Lambda's form,
+// including upper and lower case of their keys; this also holds for a function's own error, its
+// panic and its timeout. A denied call is answered as if the function did not exist (see
+// [WithForbidden]). If another attempt may succeed, for example because the function's
+// instances can't be made at present, the answer is a ServiceException, which clients retry.
 //
-// The answer's x-amzn-RequestId is the RequestID of the call's [faas.Origin], and so the
-// one in its record and in the logs. It is the x-amzn-RequestId of the request, which a
-// proxy in front may set, or else the amz-sdk-invocation-id, which AWS's SDKs send: all
-// attempts of one operation have the same. An id that is not 1 to 128 of
-// A–Z a–z 0–9 . _ ~ - is replaced by a new one.
+// The answer's x-amzn-RequestId is the RequestID of the call's [faas.Origin], and so the id in
+// its record and in the logs. It is the x-amzn-RequestId of the request, which a proxy in front
+// may set. Without that header it is the amz-sdk-invocation-id, which AWS's SDKs send: all
+// attempts of one operation have the same. An id that is not 1 to 128 of A–Z a–z 0–9 . _ ~ - is
+// replaced by a new one.
 //
-// The caller gets the text of a function's error and the stack of its panic, as on
-// Lambda: every caller on this wire is taken for an operator of the functions. Use
-// [Handler] for callers that are not.
+// The caller gets the text of a function's error and the stack of its panic, as on Lambda. So
+// give this wire only to operators of the functions, and use [Handler] for all other callers.
 //
 // # Versions and aliases
 //
-// Versions are those of [faas.WithVersion]: they are compiled into the program, so
-// PublishVersion is refused with an InvalidParameterValueException that says so. Aliases
-// are the router's own ([faas.Router.SetAlias]), and an operation on one here is an
-// operation there. Where requests are signed, the access key is the alias's By.
+// Versions are those of [faas.WithVersion]. They are compiled into the program, so
+// PublishVersion is refused with an InvalidParameterValueException that says so. Aliases are
+// those of [faas.Router.SetAlias]: a change of an alias over this wire changes the router's
+// alias. If requests are signed, the access key is recorded as the author of the change
+// ([faas.WithActor]).
 //
 //	aws lambda create-alias --function-name resize --name live --function-version 1
 //	aws lambda update-alias --function-name resize --name live --routing-config 'AdditionalVersionWeights={2=0.1}'
 //	aws lambda update-alias --function-name resize --name live --routing-config '{}'
 //
-// By the API's rules an alias has at most two versions, and $LATEST only alone. The part
-// of the second is kept to four decimals: an alias has integer weights, and 0.1 becomes
-// 10 of 100. Other aliases can be set only by the program. They are told as they are,
-// with all further versions in the RoutingConfig, and a request that names no
-// RoutingConfig leaves their parts as they are. An alias stays sticky.
+// By the API's rules an alias has at most two versions, and an alias with $LATEST has no second
+// one. The weight of the second version is kept to four decimals. It becomes integers, because
+// a router's alias has integer weights: 0.1 becomes 10 of 100. Only the program can set an
+// alias that breaks these rules. Such an alias is shown with all its further versions in the
+// RoutingConfig. A request without a RoutingConfig does not change their weights. An alias that
+// is sticky stays sticky.
 //
-// A router's alias has no main version, and FunctionVersion is one: the one that a client
-// has set, or else the one with most of the calls. It stays the same as long as the alias
-// routes calls to it.
+// A router's alias has no main version, but the API's FunctionVersion needs one. It is the
+// version that a client has set. If no client has, it is the version with the greatest weight.
+// It remains the main version as long as the alias routes calls to it.
 //
-// A caller that may call a function may also move its aliases. To keep that to fewer
-// callers, give the others only the paths that end in invocations.
+// A caller that may call a function may also change its aliases. To prevent that, give the
+// caller access only to the paths that end in /invocations.
 //
 // # Events
 //
 // An invocation of type Event is answered 202 once the router has accepted its job: see
-// [faas.Router.Send]. What becomes of it is decided by the function's options, whose
-// defaults are Lambda's: a function that fails runs again after 60 and after 120 seconds, a
-// call for which there is no room is made later, within 6 hours, and what is given up goes to
-// faas.WithOnFailure. The job's ID is the request's id if that is a UUID, as those of
-// AWS's clients are and those that this wire makes; the header Faas-Job-Id has it in any case. An id
-// that is taken by another job is replaced. How long an accepted event lives is up to the
-// router's queue (faas.WithJobs): the default one is in memory.
+// [faas.Router.Send]. The function's options say how the job runs. Their defaults are Lambda's:
+// a function that fails runs again after 60 and after 120 seconds; a call for which there is no
+// room is made later, within 6 hours; and a job that is given up goes to faas.WithOnFailure.
+// The job's ID is the request's id if that is a UUID. The ids that AWS's clients send and those
+// that this wire makes are UUIDs. If another job has that ID already, the request gets a new
+// id. The header Faas-Job-Id of the answer always has the job's ID. The router's queue
+// (faas.WithJobs) decides whether an accepted event outlives the process: the default queue is
+// in memory.
 //
-// GetFunctionEventInvokeConfig and ListFunctionEventInvokeConfigs tell what the options
-// say. To put, update or delete that is refused, since it is set in code.
+// GetFunctionEventInvokeConfig and ListFunctionEventInvokeConfigs return the function's
+// options. To put, update or delete such a configuration is refused, because it is set in code.
 //
-// A delivery is judged by the gates without the request: give the router what takes along
-// who has sent it, as [Carrier] and access.Carrier do. Functions that answer with a stream
-// take no events.
+// The gates check a job's delivery without its request. If they need to know the sender, give
+// the router a carrier that stores the sender with the job, such as [Carrier] or
+// access.Carrier. Functions that answer with a stream do not accept events.
 type Lambda struct {
 	settings
 
 	router   *faas.Router
 	verifier verifier
-	closed   atomic.Bool // Shutdown was called: no more events
+	closed   atomic.Bool // set by Shutdown: no more events are accepted
 	mux      *http.ServeMux
-	since    time.Time // when the wire was made, which all functions give as LastModified
+	since    time.Time // when the wire was made; the LastModified of all functions
 	mains    mains
 }
 
-// NewLambda returns the wire of r. It panics, and names the cure, if an option is impossible.
+// NewLambda returns the wire of r. It panics if an option is impossible; the panic's text says
+// how to correct the option.
 //
 // Functions that were written for Lambda's runtime are registered by
 //
-//	faas.Register(r, name, lambda.NewHandler(h).Invoke) // of aws-lambda-go, for each signature that lambda.Start takes
+//	faas.Register(r, name, lambda.NewHandler(h).Invoke) // of aws-lambda-go, for each signature that lambda.Start accepts
 //
-// A middleware can put on their contexts what they read with lambdacontext. The
+// A middleware can put on their contexts the values that they read with lambdacontext. The
 // examples of the module awstest show both.
 func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 	s := lambdaSettings(opts)
@@ -144,9 +147,10 @@ func NewLambda(r *faas.Router, opts ...LambdaOption) *Lambda {
 // ServeHTTP serves one request.
 func (l *Lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.mux.ServeHTTP(w, r) }
 
-// open begins the exchange of a request, or answers a request that must not get
-// further. All checks that need no body are made before one is read. The signature
-// of a POST or a PUT covers its body: what reads the body checks it.
+// open begins the exchange of a request. If the request must not be served, open answers it and
+// returns false. All checks that do not need the body are made here, before the body is read.
+// The signature of a POST or a PUT covers its body: receive and document check it after they
+// have read the body.
 func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) {
 	id := requestID(r, "X-Amzn-Requestid", "Amz-Sdk-Invocation-Id")
 	w.Header().Set("X-Amzn-Requestid", id)
@@ -165,7 +169,7 @@ func (l *Lambda) open(w http.ResponseWriter, r *http.Request) (*exchange, bool) 
 		x.refuse(apiErr)
 		return x, false
 	}
-	if r.Method == http.MethodPost || r.Method == http.MethodPut { // receive or document verifies it, with its body
+	if r.Method == http.MethodPost || r.Method == http.MethodPut { // receive or document verifies the signature with the body
 		return x, true
 	}
 	if apiErr := l.verifier.verify(r, nil); apiErr != nil {

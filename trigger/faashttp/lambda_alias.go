@@ -14,9 +14,10 @@ import (
 	"github.com/inproc/faas"
 )
 
-// manage begins an operation on a function as a whole. It reads the body into doc, unless
-// that is nil, and finds out whether the caller may know of the function. If a qualifier
-// comes with its name, it must exist, and is otherwise ignored, as Lambda does.
+// manage begins an operation on a function as a whole. It reads the body into doc, unless doc
+// is nil. It returns false, and has answered the request, if the caller may not know of the
+// function. A qualifier in the function's name must exist and is otherwise ignored, as on
+// Lambda.
 func (l *Lambda) manage(x *exchange, doc any) (t target, ok bool) {
 	t, apiErr := targetOf(x.r)
 	if doc != nil && !l.document(x, doc) {
@@ -32,8 +33,8 @@ func (l *Lambda) manage(x *exchange, doc any) (t target, ok bool) {
 	return t, false
 }
 
-// isVisible reports whether the caller may know of a function's versions, or of the one
-// that is named.
+// isVisible reports whether the caller may know of the target. Without a qualifier, one version
+// that the caller may know of is enough.
 func (l *Lambda) isVisible(x *exchange, t target) bool {
 	if t.qualifier == "" {
 		return len(l.versions(x, t.name)) > 0
@@ -51,7 +52,7 @@ type aliasRequest struct {
 	RevisionID      *string `json:"RevisionId"` // UpdateAlias only
 }
 
-// aliasDocument is an alias as the API tells of it.
+// aliasDocument is the API's JSON document of an alias.
 type aliasDocument struct {
 	AliasArn, Name, FunctionVersion, Description string
 
@@ -61,8 +62,8 @@ type aliasDocument struct {
 
 type routingConfig struct{ AdditionalVersionWeights map[string]float64 }
 
-// aliasDocument describes an alias. One with more than two versions, which only the
-// program itself can set, has all others in its RoutingConfig.
+// aliasDocument describes an alias. Only the program itself can set an alias with more than two
+// versions; then RoutingConfig has all versions but the main one.
 func (l *Lambda) aliasDocument(a faas.Alias) aliasDocument {
 	s := splitOf(a.Weights, l.mains.of(a))
 	doc := aliasDocument{
@@ -78,9 +79,9 @@ func (l *Lambda) aliasDocument(a faas.Alias) aliasDocument {
 	return doc
 }
 
-// revisionID is the API's name for the state that an alias is in: clients expect the form
-// of a UUID. It is a UUIDv8 of the time and the number of the alias's last change. The
-// time tells an alias from one of the same name that was deleted.
+// revisionID returns the API's RevisionId of an alias. Clients expect the form of a UUID, so it
+// is a UUIDv8 of the time and the number of the alias's last change. With the time, an alias
+// that is deleted and made again has other ids than before.
 func revisionID(a faas.Alias) string {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:8], uint64(a.Changed.UnixMilli())<<16)
@@ -105,7 +106,7 @@ func (l *Lambda) createAlias(x *exchange) {
 		x.refuse(apiErr)
 		return
 	}
-	err := l.router.SetAlias(t.name, name, s.weights(), l.options(x, faas.Alias{}, &in)...) // revision 0: there must be none
+	err := l.router.SetAlias(t.name, name, s.weights(), l.options(x, faas.Alias{}, &in)...) // the zero Alias has revision 0: SetAlias fails if the alias exists
 	if errors.Is(err, faas.ErrStale) {
 		x.refuse(conflict("Alias already exists: " + l.address.arn(t.name, name)))
 		return
@@ -113,9 +114,9 @@ func (l *Lambda) createAlias(x *exchange) {
 	l.answerAlias(x, t, name, s.version, http.StatusCreated, err)
 }
 
-// updateAlias changes what the request names and leaves the rest. A request without a
-// RevisionId is tried again if another change comes in between, so that nothing of that
-// is lost but what this request names.
+// updateAlias changes only the fields that the request has. If the alias has changed since it
+// was read here, a request without a RevisionId is applied again to the changed alias, so that
+// the other change is lost only in the fields that both name.
 func (l *Lambda) updateAlias(x *exchange) {
 	var in aliasRequest
 	t, ok := l.manage(x, &in)
@@ -149,7 +150,7 @@ func (l *Lambda) updateAlias(x *exchange) {
 	}
 }
 
-// options are those with which an alias is as it was but for what the request names.
+// options returns the options that keep the alias as it was, with the changes of the request.
 func (l *Lambda) options(x *exchange, a faas.Alias, in *aliasRequest) []faas.AliasOption {
 	if in.Description != nil {
 		a.Description = *in.Description
@@ -161,7 +162,7 @@ func (l *Lambda) options(x *exchange, a faas.Alias, in *aliasRequest) []faas.Ali
 	return opts
 }
 
-// moved returns the weights and the main version that an update gives to an alias.
+// moved returns the weights and the main version of an alias after an update.
 func (l *Lambda) moved(x *exchange, t target, a faas.Alias, in *aliasRequest) (w faas.Weights, main int, apiErr *apiError) {
 	main = l.mains.of(a)
 	if in.FunctionVersion == nil && in.RoutingConfig == nil {
@@ -171,7 +172,7 @@ func (l *Lambda) moved(x *exchange, t target, a faas.Alias, in *aliasRequest) (w
 	if apiErr != nil || in.RoutingConfig != nil {
 		return now.weights(), now.version, apiErr
 	}
-	w = maps.Clone(a.Weights) // the parts stay to the digit: only the main version is another
+	w = maps.Clone(a.Weights) // without rounding: the other weights stay as they are, and only the main version changes
 	if n, has := w[main]; has {
 		delete(w, main)
 		w[now.version] = n
@@ -179,7 +180,8 @@ func (l *Lambda) moved(x *exchange, t target, a faas.Alias, in *aliasRequest) (w
 	return w, now.version, nil
 }
 
-// manageAlias is manage for a request without a body about one alias, which it also returns.
+// manageAlias is manage for a request without a body about one alias. It also returns the
+// alias's name.
 func (l *Lambda) manageAlias(x *exchange) (t target, name string, ok bool) {
 	if t, ok = l.manage(x, nil); !ok {
 		return t, "", false
@@ -205,7 +207,7 @@ func (l *Lambda) getAlias(x *exchange) {
 	x.reply(http.StatusOK, "application/json", mustJSON(l.aliasDocument(a)))
 }
 
-// deleteAlias also answers 204 if there is no such alias, as Lambda does.
+// deleteAlias answers 204 also if there is no such alias, as Lambda does.
 func (l *Lambda) deleteAlias(x *exchange) {
 	t, name, ok := l.manageAlias(x)
 	if !ok {
@@ -218,7 +220,7 @@ func (l *Lambda) deleteAlias(x *exchange) {
 	x.reply(http.StatusNoContent, "", nil)
 }
 
-// listAliases leaves out the alias without a name, which the API can't name.
+// listAliases leaves out the alias with the empty name, because the API has no name for it.
 func (l *Lambda) listAliases(x *exchange) {
 	t, ok := l.manage(x, nil)
 	if !ok {
@@ -271,8 +273,9 @@ func (l *Lambda) alias(function, name string) (a faas.Alias, found bool) {
 	return a, false
 }
 
-// answerAlias answers a change of an alias that ended with err. The alias may have been
-// changed again, or deleted, in between: then the answer is of that.
+// answerAlias answers a request that changed an alias; err is the result of the change. The
+// answer describes the alias as it is now: another request may have changed it again, or
+// deleted it.
 func (l *Lambda) answerAlias(x *exchange, t target, name string, main, status int, err error) {
 	if err != nil {
 		x.refuse(l.aliasError(t, err))
@@ -287,8 +290,8 @@ func (l *Lambda) answerAlias(x *exchange, t target, name string, main, status in
 	x.reply(status, "application/json", mustJSON(l.aliasDocument(a)))
 }
 
-// aliasError is for a change that was checked and that the router refuses all the same:
-// a version has been removed in between, or the router is closed.
+// aliasError returns the answer for a change that passed the checks here and that the router
+// refused: for example, a version was removed in between, or the router is closed.
 func (l *Lambda) aliasError(t target, err error) *apiError {
 	switch {
 	case errors.Is(err, faas.ErrNotFound):
@@ -299,8 +302,8 @@ func (l *Lambda) aliasError(t target, err error) *apiError {
 	return serviceError("The alias could not be changed.", 0)
 }
 
-// actor names the author of a change of an alias in the Decision that the router keeps: the
-// access key, where requests are signed.
+// actor returns the option that names the author of an alias's change in the router's Decision.
+// The author is the access key; without signed requests the option is nil.
 func (l *Lambda) actor(x *exchange) faas.AliasOption {
 	if l.secret == nil {
 		return nil

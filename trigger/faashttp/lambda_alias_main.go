@@ -6,17 +6,17 @@ import (
 	"github.com/inproc/faas"
 )
 
-// mains knows which version of each alias is its FunctionVersion. The router's aliases
-// have no such version, but clients of the API rely on one: they take a release back by
-// removing the other. So a version once told stays the main one as long as it is an
-// alias's, and for an alias that the API did not set it is the one with most of the
-// calls.
+// mains stores the main version of each alias, which the API calls FunctionVersion. The
+// router's aliases have none, but clients of the API need one that stays the same: they take a
+// release back by removing the version that is not the main one. So a version stays the main
+// one as long as the alias routes calls to it. For an alias that the API did not set, the first
+// main version is the one with the greatest weight.
 type mains struct {
 	mu sync.Mutex        // guards m
 	m  map[[2]string]int // by function and alias
 }
 
-// maxMains bounds the memory of names that are gone.
+// maxMains bounds the memory for aliases that are removed. At this size the map starts anew.
 const maxMains = 10_000
 
 // of returns the main version of an alias.
@@ -31,7 +31,7 @@ func (m *mains) of(a faas.Alias) int {
 	return version
 }
 
-// set notes the main version that a client sets.
+// set stores the main version that a client has set.
 func (m *mains) set(function, alias string, version int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

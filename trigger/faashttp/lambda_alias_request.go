@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// routing returns was with the fields of a request over it, or the error that Lambda
-// answers, in its words, if the API's rules don't allow that.
+// routing returns the split that results if the fields of a request replace those of was. If
+// the API's rules forbid the result, it returns Lambda's error, with Lambda's text.
 func (l *Lambda) routing(x *exchange, t target, was split, in *aliasRequest) (s split, apiErr *apiError) {
 	s = was
 	if in.FunctionVersion != nil {
@@ -31,7 +31,7 @@ func (l *Lambda) routing(x *exchange, t target, was split, in *aliasRequest) (s 
 	return s, nil
 }
 
-// others reads the AdditionalVersionWeights of a request: at most one.
+// others reads the AdditionalVersionWeights of a request. The API allows at most one.
 func (l *Lambda) others(x *exchange, t target, weights map[string]*float64) (map[int]float64, *apiError) {
 	if len(weights) > 1 {
 		return nil, invalidParameter("Number of items in AdditionalVersionWeights cannot be greater than 1")
@@ -66,8 +66,8 @@ func checkWeight(version string, part *float64) *apiError {
 	return invalidField("routingConfig.additionalVersionWeights", "{"+version+"="+weight+"}", rule)
 }
 
-// version reads a FunctionVersion. A version that the caller may not know of is answered
-// as one that does not exist.
+// version reads a FunctionVersion. For a version that the caller may not know of, the error is
+// that of a version that does not exist.
 func (l *Lambda) version(x *exchange, t target, s string) (int, *apiError) {
 	if apiErr := checkVersion(s); apiErr != nil {
 		return 0, apiErr
@@ -80,7 +80,7 @@ func (l *Lambda) version(x *exchange, t target, s string) (int, *apiError) {
 	return version, nil
 }
 
-// The checks return nil for what is well formed.
+// The functions below that begin with check return nil if their argument is well formed.
 
 func checkVersion(s string) *apiError {
 	if s == latest || s != "" && len(s) <= 1024 && strings.Trim(s, "0123456789") == "" {
@@ -101,8 +101,8 @@ func checkAliasName(name string, given bool) *apiError {
 	return nil
 }
 
-// isAliasName reports whether a qualifier is that of an alias. One of digits alone is a
-// version.
+// isAliasName reports whether a qualifier is the name of an alias. A qualifier that consists of
+// digits is a version.
 func isAliasName(s string) bool {
 	return len(s) <= 128 && isToken(s, "-_") && strings.Trim(s, "0123456789") != ""
 }
@@ -125,7 +125,7 @@ func missingField(field string) *apiError {
 	return invalid(fmt.Sprintf("Value null at '%s' failed to satisfy constraint: Member must not be null", field))
 }
 
-// firstOf returns the first error there is, or nil.
+// firstOf returns the first of errs that is not nil, or nil.
 func firstOf(errs ...*apiError) *apiError {
 	for _, err := range errs {
 		if err != nil {

@@ -10,16 +10,17 @@ import (
 	"github.com/inproc/faas"
 )
 
-// split is the weights of an alias as the API has them: a version, and what parts of the
-// calls go to others. The version has the rest. In a request there is at most one other.
+// split is the weights of an alias in the API's form: a main version, and the parts of the
+// calls that other versions get. The main version gets the rest. A request has at most one
+// other version.
 type split struct {
 	version int // 0 is $LATEST
 	others  map[int]float64
 }
 
-// weights returns the integers: hundredths, or thousandths or ten-thousandths where only
-// those are exact. For example, 0.1 is 10 of 100, and 0.125 is 125 of 1000. A part with
-// more than four decimals is rounded.
+// weights returns integer weights. They add up to 100, or to 1,000 or 10,000 if a part has more
+// decimals. For example, 0.1 is 10 of 100, and 0.125 is 125 of 1000. A part with more than four
+// decimals is rounded.
 func (s split) weights() faas.Weights {
 	scale := 100
 	for _, part := range s.others {
@@ -35,14 +36,13 @@ func (s split) weights() faas.Weights {
 	return w
 }
 
-// isWhole reports whether x is an integer, but for what is lost when a decimal fraction
-// becomes a float64 and is multiplied.
+// isWhole reports whether x is an integer. The tolerance covers the error of converting a
+// decimal fraction to float64 and multiplying it.
 func isWhole(x float64) bool { return math.Abs(x-math.Round(x)) < 1e-9 }
 
-// splitOf returns the parts that an alias gives to each version, with version as the one
-// that has the rest.
+// splitOf returns the split of an alias whose main version is version.
 func splitOf(w faas.Weights, version int) split {
-	sum := 0.0 // the integers may be so large that their sum is none
+	sum := 0.0 // a float64, because the sum of the integers may overflow
 	for _, n := range w {
 		sum += float64(n)
 	}
@@ -58,13 +58,14 @@ func splitOf(w faas.Weights, version int) split {
 	return s
 }
 
-// heaviest returns the version that has most of the calls; of several, the oldest.
+// heaviest returns the version with the greatest weight; if several have it, the lowest
+// version.
 func heaviest(w faas.Weights) int {
 	versions := slices.Sorted(maps.Keys(w))
 	return slices.MaxFunc(versions, func(a, b int) int { return cmp.Compare(w[a], w[b]) })
 }
 
-// versionText is a version as the API writes it.
+// versionText returns a version as the API writes it.
 func versionText(version int) string {
 	if version == 0 {
 		return latest
@@ -72,8 +73,8 @@ func versionText(version int) string {
 	return strconv.Itoa(version)
 }
 
-// parseVersion reads a version. ok is false for what no version is called, such as 0 and
-// 01.
+// parseVersion parses a version number or $LATEST. ok is false for any other text; 0 and 01 are
+// no version numbers.
 func parseVersion(s string) (version int, ok bool) {
 	if s == latest {
 		return 0, true

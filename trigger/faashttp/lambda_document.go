@@ -8,12 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxDocument bounds the body of an operation that is not an invocation.
+// maxDocument bounds the body, in bytes, of an operation that is not an invocation.
 const maxDocument = 64 << 10
 
-// document reads the JSON of a request that changes something, and checks its signature.
-// A request without a body has an empty document. It refuses what can't be read; answers
-// that depend on a function come after it.
+// document reads the body of an operation as JSON into doc, and checks the request's signature.
+// An empty body leaves doc unchanged. It returns false, and has answered the request, if the
+// body can't be read or the signature is wrong. Checks that depend on a function come after
+// document.
 func (l *Lambda) document(x *exchange, doc any) bool {
 	body, err := x.body(maxDocument)
 	if l.secret != nil && err == nil {
@@ -44,7 +45,7 @@ func documentError(err error) *apiError {
 	return bodyError(err, maxDocument)
 }
 
-// decodeDocument ignores fields that it does not know: clients may be newer than this.
+// decodeDocument ignores unknown fields, because clients may use a newer version of the API.
 func decodeDocument(body []byte, doc any) *apiError {
 	if len(body) == 0 {
 		return nil

@@ -11,15 +11,15 @@ import (
 	"github.com/inproc/faas"
 )
 
-// apiError is an error of the Lambda API: the platform's answer to a call that did
-// not run, as opposed to a functionError. Function URLs answer some of these too.
+// apiError is an error of the Lambda API: the answer to a call that did not run. A function
+// that ran and failed is answered with a functionError. Function URLs use some apiErrors too.
 type apiError struct {
 	status     int
-	kind       string // the X-Amzn-ErrorType header, by which SDKs tell errors apart
+	kind       string // the X-Amzn-ErrorType header; SDKs choose the type of their error by it
 	message    string
-	capitalKey bool   // the key is "Message" instead of "message"; the API has both
-	reason     string // of a throttle; otherwise empty
-	source     string // the key "Type": User or Service, or nothing
+	capitalKey bool   // the text has the key "Message" instead of "message"; the API uses both
+	reason     string // the reason of a throttle; otherwise empty
+	source     string // the value of the key "Type": User, Service, or empty
 	retryAfter time.Duration
 }
 
@@ -31,7 +31,7 @@ func invalid(why string) *apiError {
 	return &apiError{status: http.StatusBadRequest, kind: "ValidationException", message: "1 validation error detected: " + why}
 }
 
-// clip bounds the part of a request that an answer repeats.
+// clip bounds the length of a client's text that is repeated in an answer.
 func clip(s string) string { return s[:min(len(s), 200)] }
 
 func invalidParameter(message string) *apiError {
@@ -50,7 +50,7 @@ func conflict(message string) *apiError {
 	return &apiError{status: http.StatusConflict, kind: "ResourceConflictException", source: "User", message: message}
 }
 
-// stale is the answer to a change whose RevisionId is not the present one.
+// stale returns the answer to a change whose RevisionId is not that of the alias.
 func stale() *apiError {
 	return &apiError{
 		status: http.StatusPreconditionFailed, kind: "PreconditionFailedException", source: "User",
@@ -65,11 +65,11 @@ func requestTooLarge(limit int) *apiError {
 	}
 }
 
-// serviceError is for calls that may succeed at another time. Of the errors that
-// the API's model gives Invoke it is the one that every client retries: SDKs retry
-// a status of 500, and Step Functions retries Lambda.ServiceException if it is set
-// up as its documentation advises. The model's errors of status 502 and 503 are
-// about networks and file systems, which functions here do not have.
+// serviceError returns the answer for a call that may succeed at another time. Of the errors
+// that the API's model allows for Invoke, this is the one that every client retries: SDKs retry
+// a status of 500, and Step Functions retries Lambda.ServiceException if it is set up as its
+// documentation advises. The model's errors with status 502 and 503 concern networks and file
+// systems, which functions here do not have.
 func serviceError(message string, after time.Duration) *apiError {
 	return &apiError{
 		status: http.StatusInternalServerError, kind: "ServiceException", message: message, capitalKey: true,
@@ -81,20 +81,20 @@ func forbidden(kind, message string) *apiError {
 	return &apiError{status: http.StatusForbidden, kind: kind, message: message}
 }
 
-// refuseAtDoor answers a request that the door keeps out. AWS's clients show its
-// text.
+// refuseAtDoor answers a request that the door refuses. AWS's clients show the text of this
+// error.
 func (x *exchange) refuseAtDoor(p *Problem) { x.refuse(forbidden("AccessDeniedException", p.Detail)) }
 
-// Reasons of a throttle, as the API's model names them.
+// These are the reasons of a throttle that the API's model defines.
 const (
 	reservedLimit = "ReservedFunctionConcurrentInvocationLimitExceeded"
 	accountLimit  = "ConcurrentInvocationLimitExceeded"
 	callerLimit   = "CallerRateLimitExceeded"
 )
 
-// throttle answers a call for which there is no room. reason says what is full: the
-// function, if it has a limit of its own; the router, which stands for the AWS
-// account; or a gate.
+// throttle returns the answer to a call for which there is no room. Its reason says which limit
+// is reached: that of the function if it has its own; otherwise that of the router, in the
+// place of the AWS account; or that of a gate.
 func throttle(r *faas.Router, name string, reason faas.Reason, after time.Duration) *apiError {
 	why := accountLimit
 	own := []faas.Reason{faas.ReasonOff, faas.ReasonOverloaded, faas.ReasonQueueTimeout, faas.ReasonRunaways}
@@ -112,8 +112,7 @@ func throttle(r *faas.Router, name string, reason faas.Reason, after time.Durati
 	}
 }
 
-// bodyError returns the API error for a request with a body or headers that can't
-// be used.
+// bodyError returns the API error for a request whose body or headers can't be used.
 func bodyError(err error, limit int) *apiError {
 	switch {
 	case errors.Is(err, errTooLarge):

@@ -10,7 +10,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// eventConfig is what happens to a function's events, as the API tells it.
+// eventConfig is the API's JSON document about a function's events.
 type eventConfig struct {
 	FunctionArn              string
 	LastModified             float64 // seconds since 1970
@@ -23,8 +23,8 @@ type eventDestination struct {
 	Destination string `json:",omitempty"`
 }
 
-// eventConfig describes the policy of a version's jobs. The API has numbers up to 2
-// retries and 6 hours; here they are what the function's options say.
+// eventConfig describes how the jobs of a version are retried. The API allows at most 2 retries
+// and 6 hours; the values here are those of the function's options and may be greater.
 func (l *Lambda) eventConfig(i faas.Info, qualifier string) eventConfig {
 	p := i.JobPolicy
 	c := eventConfig{
@@ -36,8 +36,8 @@ func (l *Lambda) eventConfig(i faas.Info, qualifier string) eventConfig {
 	return c
 }
 
-// destination names a destination: a function by its ARN, a Go func by its name, which for
-// one of [ToURL] is the URL.
+// destination returns the API's name of a destination: the ARN of a function, or the name of a
+// Go func. For [ToURL] that name is the URL.
 func (l *Lambda) destination(d faas.Destination) string {
 	name, qualifier, _ := strings.Cut(d.Function(), ":")
 	if name == "" {
@@ -46,18 +46,18 @@ func (l *Lambda) destination(d faas.Destination) string {
 	return l.address.arn(name, qualifier)
 }
 
-// getEventConfig answers for each function, since each has a policy. On AWS one that was not
-// set is not found.
+// getEventConfig answers for every function, because every function has a policy for its jobs.
+// AWS answers 404 for a function without a configuration.
 func (l *Lambda) getEventConfig(x *exchange) {
 	_, info, ok := l.find(x)
 	if !ok {
 		return
 	}
-	t, _ := targetOf(x.r) // which find has read
+	t, _ := targetOf(x.r) // can't fail: find has parsed the same request
 	x.reply(http.StatusOK, "application/json", mustJSON(l.eventConfig(info, cmp.Or(t.qualifier, info.Version))))
 }
 
-// listEventConfigs has an entry for each version.
+// listEventConfigs answers with an entry for each version of the function.
 func (l *Lambda) listEventConfigs(x *exchange) {
 	t, size, after, ok := l.manageVersions(x)
 	if !ok {
@@ -73,7 +73,8 @@ func (l *Lambda) listEventConfigs(x *exchange) {
 	x.reply(http.StatusOK, "application/json", mustJSON(doc))
 }
 
-// eventConfigs yields those of a function's versions, after the one with that number.
+// eventConfigs yields the configurations of a function's versions whose number is greater than
+// after.
 func (l *Lambda) eventConfigs(x *exchange, name, after string) iter.Seq[eventConfig] {
 	return func(yield func(eventConfig) bool) {
 		for info := range l.infosAfter(x, name, after) {
@@ -84,8 +85,8 @@ func (l *Lambda) eventConfigs(x *exchange, name, after string) iter.Seq[eventCon
 	}
 }
 
-// setInCode refuses to put, update or delete a configuration, once it is sure that the
-// caller may know of the function.
+// setInCode refuses to put, update or delete a configuration. If the caller may not know of the
+// function, manage has answered before.
 func (l *Lambda) setInCode(x *exchange) {
 	var doc any
 	if x.r.Method != http.MethodDelete {

@@ -12,11 +12,12 @@ import (
 // maxEvent is Lambda's limit for the payload of an asynchronous invocation.
 const maxEvent = 1 << 20
 
-// accept serves an invocation of type Event: 202 once the router's queue has its job. A
-// refusal is told while the caller listens: what Send refuses, no delivery would pass.
+// accept serves an invocation of type Event: it answers 202 once the router's queue has the
+// event's job. If Send refuses the job, the caller gets that refusal at once: a delivery of the
+// job would be refused for the same reason.
 func (l *Lambda) accept(x *exchange, c invocation) {
 	if apiErr := l.cannotAccept(c); apiErr != nil {
-		if err := l.router.DryRun(x.ctx, c.call()); err != nil { // which a caller must not tell from that of an unknown function
+		if err := l.router.DryRun(x.ctx, c.call()); err != nil { // the caller may not know of the function: answer as for an unknown one
 			apiErr = l.refusal(x, err, c)
 		}
 		x.refuse(apiErr)
@@ -31,13 +32,13 @@ func (l *Lambda) accept(x *exchange, c invocation) {
 	x.reply(http.StatusAccepted, "", nil)
 }
 
-// cannotAccept returns why the wire takes no such event, or nil.
+// cannotAccept returns the reason why this wire does not accept the event, or nil.
 func (l *Lambda) cannotAccept(c invocation) *apiError {
 	switch {
 	case len(c.body) > maxEvent:
 		return requestTooLarge(maxEvent)
 	case c.info.Stream:
-		return invalidParameter("A function that answers with a stream takes no events.")
+		return invalidParameter("A function that answers with a stream can't be invoked as an event.")
 	case l.closed.Load():
 		return serviceError("The host is shutting down.", time.Second)
 	case l.isFull():
@@ -46,7 +47,7 @@ func (l *Lambda) cannotAccept(c invocation) *apiError {
 	return nil
 }
 
-// isFull reports whether the router has as many jobs as [WithEventQueue] allows.
+// isFull reports whether the router has as many unsettled jobs as [WithEventQueue] allows.
 func (l *Lambda) isFull() bool {
 	if l.events < 0 {
 		return false
@@ -55,9 +56,10 @@ func (l *Lambda) isFull() bool {
 	return jobs.Waiting()+jobs.Running >= l.events
 }
 
-// send sends the job of an event. Its ID is the request's, if that is a UUID. The ID may be
-// taken, since it is the client's choice: by another attempt of the same client or by the job of
-// a stranger, which that must not notice. Then the request gets a new one.
+// send sends the job of an event. The job's ID is the request's id if that is a UUID. The
+// client chooses that id, so another job may have it already: that of an earlier attempt, or of
+// another client. An answer about the ID would show that such a job exists. So send gives the
+// request a new id and tries again.
 func (l *Lambda) send(x *exchange, c invocation) (*faas.Job[[]byte], error) {
 	for {
 		var opts []faas.SendOption
@@ -72,8 +74,8 @@ func (l *Lambda) send(x *exchange, c invocation) (*faas.Job[[]byte], error) {
 	}
 }
 
-// eventRefusal is the answer to an event that was not accepted. A failure of the queue is
-// not a refusal of the router: the event may have been accepted all the same.
+// eventRefusal returns the answer to an event that Send did not accept. If the queue has
+// failed, the router has not refused the event, and its job may even be stored.
 func (l *Lambda) eventRefusal(x *exchange, err error, c invocation) *apiError {
 	if end := faas.EndOf(err, c.call()); end.Kind == faas.KindNone {
 		if errors.Is(err, faas.ErrClosed) {
@@ -85,9 +87,10 @@ func (l *Lambda) eventRefusal(x *exchange, err error, c invocation) *apiError {
 	return l.refusal(x, err, c)
 }
 
-// Shutdown takes no more events from here on. It need not be called: the router's own
-// Shutdown does the same, runs those jobs that are due, and says what is left (see
-// [faas.JobsLeft]). This one waits for none of them. It is idempotent, and its error is nil.
+// Shutdown makes the wire refuse further events. It need not be called, because the router's
+// own Shutdown also refuses them. The router's Shutdown then runs the jobs that are due, and
+// its error names the jobs that are left (see [faas.JobsLeft]). This Shutdown does not wait for
+// jobs. It is idempotent, and its error is always nil.
 func (l *Lambda) Shutdown(context.Context) error {
 	l.closed.Store(true)
 	return nil

@@ -5,11 +5,10 @@ import (
 	"hash/crc32"
 )
 
-// eventMessage encodes one message of application/vnd.amazon.eventstream. Its
-// format is documented by AWS (Amazon Transcribe, "Event stream encoding"): the
-// total length, the length of the headers, a checksum of these two, the headers,
-// the payload, and a checksum of all bytes before it. Numbers are big-endian,
-// checksums CRC-32 (IEEE).
+// eventMessage encodes one message of application/vnd.amazon.eventstream. AWS documents the
+// format (Amazon Transcribe, "Event stream encoding"): the total length, the length of the
+// headers, a checksum of these two, the headers, the payload, and a checksum of all bytes
+// before it. Numbers are big-endian, checksums are CRC-32 (IEEE).
 func eventMessage(kind, contentType string, payload []byte) []byte {
 	headers := stringHeader(nil, ":event-type", kind)
 	headers = stringHeader(headers, ":content-type", contentType)
@@ -33,8 +32,8 @@ func stringHeader(to []byte, name, value string) []byte {
 	return append(to, value...)
 }
 
-// maxChunk is how much of a piece goes into one message. Clients bound the size of
-// a message, at 16 MiB or less.
+// maxChunk bounds the bytes of a piece that go into one message. Clients accept messages of at
+// most 16 MiB, or less.
 const maxChunk = 8 << 20
 
 // payloadChunks encodes one piece of a stream as one or more messages.
@@ -46,8 +45,8 @@ func payloadChunks(piece []byte) (framed []byte) {
 	return append(framed, eventMessage("PayloadChunk", octets, piece)...)
 }
 
-// completion is the payload of the last message of a stream. ErrorCode is set if
-// the function failed.
+// completion is the payload of the last message of a stream. ErrorCode is set if the function
+// failed.
 type completion struct {
 	ErrorCode    string `json:",omitempty"`
 	ErrorDetails string `json:",omitempty"`

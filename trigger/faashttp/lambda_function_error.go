@@ -14,16 +14,16 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// functionError is the error that a function itself has returned, in the form that
-// aws-lambda-go gives it. As on Lambda, the caller reads its text.
+// functionError is the error of the function itself, in the form of aws-lambda-go. The caller
+// gets its text, as on Lambda.
 type functionError struct {
 	Message string  `json:"errorMessage"`
 	Type    string  `json:"errorType"`
 	Stack   []frame `json:"stackTrace,omitempty"`
 }
 
-// platformError stands for a function that could not answer: it exited, timed out
-// or did not start. The platform of Lambda writes its keys in the other order.
+// platformError is the error of a function that could not answer: it exited, timed out or did
+// not start. Its keys are in the order in which Lambda's platform writes them.
 type platformError struct {
 	Type    string `json:"errorType"`
 	Message string `json:"errorMessage"`
@@ -36,8 +36,8 @@ type frame struct {
 	Label string `json:"label"`
 }
 
-// functionErrorBody returns the body of a call that ended without being refused, in
-// the forms that Lambda has for each outcome. id is that of the request.
+// functionErrorBody returns the body for a call that the function has ended. Each outcome has
+// Lambda's form for it. id is the id of the request.
 func functionErrorBody(err error, info faas.Signature, id string) []byte {
 	request := "RequestId: " + id + " Error: "
 	end := faas.EndOf(err, info.Name)
@@ -58,14 +58,15 @@ func functionErrorBody(err error, info faas.Signature, id string) []byte {
 			})
 		}
 		return codecErrorBody(end.Err)
-	case faas.OK: // refused, for an input that does not decode
+	case faas.OK: // the call was refused, because its input does not decode
 		return codecErrorBody(end.Err)
 	case faas.Failed, faas.Canceled:
 	}
 	return mustJSON(functionError{Message: textOf(err), Type: typeName(err)})
 }
 
-// timeoutOf returns the timeout that ended a call: its Origin's, or the function's.
+// timeoutOf returns the timeout that ended a call: that of its Origin if it has one, otherwise
+// that of the function.
 func timeoutOf(e *faas.Error, info faas.Signature) time.Duration {
 	if late, ok := errors.AsType[interface {
 		error
@@ -76,15 +77,15 @@ func timeoutOf(e *faas.Error, info faas.Signature) time.Duration {
 	return info.Timeout
 }
 
-// codecErrorBody returns the error of the codec, as a handler on Lambda would
-// return it.
+// codecErrorBody returns the error that a handler on Lambda would return for an input or an
+// output that can't be decoded or encoded.
 func codecErrorBody(e *faas.Error) []byte {
 	cause := codecError(e)
 	return mustJSON(functionError{Message: textOf(cause), Type: typeName(cause)})
 }
 
-// codecError finds the JSON package's own error below the platform's: clients get
-// the type name of that one.
+// codecError returns the error of package json that e wraps, or e. Clients get the name of its
+// type.
 func codecError(e *faas.Error) error {
 	var (
 		wrongType *json.UnmarshalTypeError
@@ -128,11 +129,11 @@ func typeName(v any) string {
 	return t.Name()
 }
 
-// textTime bounds how long a handler's error may take to return its text.
+// textTime bounds how long the Error method of a handler's error may take.
 const textTime = time.Second
 
-// textOf returns the text of a handler's error or of the value of its panic, as
-// aws-lambda-go prints it: a string is not quoted, a struct shows its fields.
+// textOf returns the text of a handler's error or of the value of its panic, in the format of
+// aws-lambda-go: a string is not quoted, and a struct shows its fields.
 func textOf(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -145,20 +146,20 @@ func textOf(v any) string {
 	return text
 }
 
-// panicValue prints as its value does. Printing runs methods of the value's fields
-// too, so it is [foreign.TextWithin] that calls String.
+// panicValue makes [foreign.TextWithin] format a value with fmt.Sprint. Sprint may call methods
+// of the value's fields, which may block or panic like those of an error.
 type panicValue struct{ value any }
 
 func (p panicValue) String() string { return fmt.Sprint(p.value) }
 
-// maxFrames bounds the stack in an answer.
+// maxFrames bounds the number of frames of a stack in an answer.
 const maxFrames = 64
 
-// frames parses the text of [runtime/debug.Stack]: a line for the function, then a
-// line that begins with a tab for the place. It leaves out the frames of Go's
-// runtime, and ends at the first frame of the platform: neither says anything about
-// the function. Paths begin with the package, so that they tell nothing about the
-// machine.
+// frames parses the text of [runtime/debug.Stack]: one line for the function, then one line
+// that begins with a tab for the file and the line number. It leaves out the frames of Go's
+// runtime and stops at the first frame of this library, because these say nothing about the
+// function. Paths begin with the import path of the package, so they do not show the
+// directories of the machine.
 func frames(stack string) []frame {
 	all := []frame{}
 	var call string
@@ -180,8 +181,7 @@ func frames(stack string) []frame {
 	return all
 }
 
-// parseFrame parses the two lines of a frame. It returns false if they have another
-// form.
+// parseFrame parses the two lines of a frame. It returns false if they do not have this form.
 func parseFrame(call, place string) (frame, bool) {
 	if i := strings.LastIndexByte(call, '('); i > 0 {
 		call = call[:i]
@@ -197,7 +197,7 @@ func parseFrame(call, place string) (frame, bool) {
 	return frame{Path: path.Join(dir, pkg, path.Base(file)), Line: line, Label: label}, true
 }
 
-// cutLast is [strings.Cut] at the last sep.
+// cutLast is like [strings.Cut], but cuts at the last sep.
 func cutLast(s string, sep byte) (before, after string, found bool) {
 	if i := strings.LastIndexByte(s, sep); i >= 0 {
 		return s[:i], s[i+1:], true

@@ -18,13 +18,13 @@ type invocation struct {
 	body []byte
 }
 
-// receive reads and checks what all kinds of invocation have in common.
+// receive reads a request and makes the checks that all types of invocation share.
 //
-// The order of the checks decides what a caller can learn. If requests are signed,
-// the signature is checked before any answer that depends on a function. A caller
-// that may not know of the function gets the answer for an unknown one, even if its
-// body is too large or broken. Its body is then read to the end as that of an unknown
-// function would be (discardBody): so the connection does not tell the two apart either.
+// The order of the checks decides what a caller can learn. If requests are signed, the
+// signature is checked before any answer that depends on a function. A caller that may not know
+// of the function gets the answer for an unknown one, even if its body is too large or
+// malformed. Its body is then read as that of an unknown function would be (discardBody), so
+// that the connection does not show a difference either.
 func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
 	t, apiErr := targetOf(x.r)
 	known := false
@@ -34,7 +34,7 @@ func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
 	}
 	limit := l.limit(known, c.info)
 	body, err := x.body(limit)
-	if l.secret != nil { // before any answer that depends on a function
+	if l.secret != nil {
 		if err != nil {
 			x.closeConnection()
 			return c, bodyError(err, limit)
@@ -57,10 +57,10 @@ func (l *Lambda) receive(x *exchange) (c invocation, apiErr *apiError) {
 	return c, l.inspect(x, &c)
 }
 
-// limit is how much of the body is read. If requests are signed it is never below
-// the default limit: otherwise a caller that can't sign could find out, by a large
-// body, that a function with a small limit exists. The router enforces the small
-// limit.
+// limit returns how many bytes of the body are read at most. If requests are signed, the limit
+// is never below the default limit. With a lower one, a caller that can't sign could send a
+// large body and learn from the error that a function with a low limit exists. The router
+// enforces the function's own limit after the signature is checked.
 func (l *Lambda) limit(known bool, info faas.Signature) int {
 	switch {
 	case !known:
@@ -71,12 +71,12 @@ func (l *Lambda) limit(known bool, info faas.Signature) int {
 	return info.MaxIn
 }
 
-// inspect checks the body and the client context.
+// inspect checks the form of the body and of the client context.
 func (l *Lambda) inspect(x *exchange, c *invocation) *apiError {
 	apiErr := x.clientContext()
 	switch {
 	case apiErr != nil:
-	case len(c.body) == 0: // a handler on Lambda gets an empty object then
+	case len(c.body) == 0: // Lambda passes an empty object to the handler
 		c.body = []byte("{}")
 	case !isJSON(c.body):
 		apiErr = invalidContent("Could not parse request body into json: " + syntaxError(c.body))
@@ -87,7 +87,7 @@ func (l *Lambda) inspect(x *exchange, c *invocation) *apiError {
 	return apiErr
 }
 
-// syntaxError says why doc is not JSON.
+// syntaxError returns the reason why doc is not JSON.
 func syntaxError(doc []byte) string {
 	var v any
 	if err := json.Unmarshal(doc, &v); err != nil {
@@ -96,7 +96,7 @@ func syntaxError(doc []byte) string {
 	return "invalid UTF-8"
 }
 
-// clientContext reads the API's client context: JSON, in base64, of bounded size.
+// clientContext reads the header with the client context: JSON in base64, of bounded size.
 func (x *exchange) clientContext() *apiError {
 	encoded := x.r.Header.Get("X-Amz-Client-Context")
 	if encoded == "" {
@@ -113,11 +113,11 @@ func (x *exchange) clientContext() *apiError {
 // invoke serves Invoke.
 func (l *Lambda) invoke(x *exchange) { l.dispatch(x, l.answer, l.accept) }
 
-// invokeStream serves InvokeWithResponseStream, which takes no events.
+// invokeStream serves InvokeWithResponseStream, which has no type Event.
 func (l *Lambda) invokeStream(x *exchange) { l.dispatch(x, l.answerStream, nil) }
 
-// dispatch passes an invocation on by its type. A nil event means that the operation
-// takes no invocation of type Event.
+// dispatch calls the function for the invocation's type. A nil event means that the operation
+// has no type Event.
 func (l *Lambda) dispatch(x *exchange, answer, event func(*exchange, invocation)) {
 	c, apiErr := l.receive(x)
 	if apiErr != nil {
@@ -140,8 +140,8 @@ func (l *Lambda) dispatch(x *exchange, answer, event func(*exchange, invocation)
 	}
 }
 
-// answer calls the function and writes its output. An output without bytes is null,
-// which is what Lambda's runtimes send for no return value.
+// answer calls the function and writes its output. It writes an empty output as null: Lambda's
+// runtimes send null for a handler without a return value.
 func (l *Lambda) answer(x *exchange, c invocation) {
 	x.startLog()
 	out, err := l.router.Invoke(x.resolving(), c.call(), c.body)
@@ -163,7 +163,7 @@ func (l *Lambda) answer(x *exchange, c invocation) {
 	x.reply(http.StatusOK, kind, out)
 }
 
-// startLog begins the log of a call if its client asks for it.
+// startLog begins the log of a call if its client has asked for it.
 func (x *exchange) startLog() {
 	if x.r.Header.Get("X-Amz-Log-Type") == "Tail" {
 		x.carried.log = &faas.LogTail{}
@@ -171,8 +171,8 @@ func (x *exchange) startLog() {
 	}
 }
 
-// endLog returns the log in base64, or nothing if the client has not asked for it. Its
-// first line comes last, because it says which version ran.
+// endLog returns the log in base64, or "" if the client has not asked for it. The START line is
+// made here and not at the start, because it has the version that ran.
 func (x *exchange) endLog() string {
 	if x.carried.log == nil {
 		return ""
@@ -191,7 +191,8 @@ func (l *Lambda) dryRun(x *exchange, c invocation) {
 	x.reply(http.StatusNoContent, "", nil)
 }
 
-// refusal is apiErrorOf for the error of a dry run, which is always a refusal.
+// refusal is like apiErrorOf for the error of a dry run. It never returns nil, because a dry
+// run fails only with a refusal.
 func (l *Lambda) refusal(x *exchange, err error, c invocation) *apiError {
 	if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
 		return apiErr
@@ -199,9 +200,9 @@ func (l *Lambda) refusal(x *exchange, err error, c invocation) *apiError {
 	return serviceError("The call could not be made.", time.Second)
 }
 
-// answerStream calls the function and writes its pieces as messages. After the
-// first piece the status is sent: a function's own error then goes into the last
-// message, and a call that the platform has ended breaks off the connection.
+// answerStream calls the function and writes its pieces as messages. The status is sent with
+// the first piece. After that, the function's own error goes into the last message, and an
+// error of the platform breaks off the connection.
 func (l *Lambda) answerStream(x *exchange, c invocation) {
 	x.startLog()
 	s := &streamWriter{x: x, frame: payloadChunks, head: func(h http.Header) {
@@ -213,7 +214,7 @@ func (l *Lambda) answerStream(x *exchange, c invocation) {
 	end := completion{}
 	if err != nil {
 		if apiErr := l.apiErrorOf(x, err, c.target, c.info); apiErr != nil {
-			if s.started { // the status is sent
+			if s.started { // the status 200 is sent already; breakOff does not return
 				x.breakOff()
 			}
 			x.refuse(apiErr)
@@ -222,12 +223,12 @@ func (l *Lambda) answerStream(x *exchange, c invocation) {
 		end.ErrorCode, end.ErrorDetails = "Unhandled", string(functionErrorBody(err, c.info, x.carried.ID))
 	}
 	end.LogResult = x.endLog()
-	_ = s.send(eventMessage("InvokeComplete", "application/json", mustJSON(end))) // an error means that the client has gone
+	_ = s.send(eventMessage("InvokeComplete", "application/json", mustJSON(end))) // an error means that the client has disconnected
 }
 
-// apiErrorOf returns the API error for a call that the platform refused or
-// canceled. It is nil for every end that the function itself has brought about:
-// such a call answers 200, with a functionError for its body.
+// apiErrorOf returns the API error for a call that the platform refused or canceled. It returns
+// nil if the function itself ended the call, for example by an error: that answer has the
+// status 200 and a functionError as its body.
 func (l *Lambda) apiErrorOf(x *exchange, err error, t target, info faas.Signature) *apiError {
 	end := faas.EndOf(err, t.call())
 	switch end.Kind {
@@ -258,8 +259,8 @@ func (l *Lambda) apiErrorOf(x *exchange, err error, t target, info faas.Signatur
 	return nil
 }
 
-// denial is the answer to a denied call: that of an unknown function, unless
-// [WithForbidden] lets callers know.
+// denial returns the answer to a denied call: that of an unknown function, or with
+// [WithForbidden] an AccessDeniedException.
 func (l *Lambda) denial(t target) *apiError {
 	if !l.forbidden {
 		return l.address.notFound(t)
@@ -270,10 +271,9 @@ func (l *Lambda) denial(t target) *apiError {
 	}
 }
 
-// badInput returns nil if only the input's JSON does not fit the function. On
-// Lambda the function's own runtime finds that out, so that it is an error of the
-// function. It returns an API error if the call is invalid whatever its input is,
-// for example because of its tenant.
+// badInput returns nil if only the input's JSON does not fit the function. On Lambda the
+// function's runtime decodes the input, so this is an error of the function. badInput returns
+// an API error if the call would be invalid with any input, for example because of its tenant.
 func (l *Lambda) badInput(x *exchange, end faas.End, t target, info faas.Signature) *apiError {
 	before := x.before(l.router, t.call())
 	switch {

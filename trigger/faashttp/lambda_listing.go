@@ -11,8 +11,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// configuration is what Lambda tells of a function. Fields that mean nothing in a
-// process have the plainest value that AWS's clients accept.
+// configuration is the API's JSON document about a function. A field that has no meaning in a
+// process has a constant value that AWS's clients accept.
 type configuration struct {
 	FunctionName, FunctionArn, Version, Runtime, Role, Handler, Description string
 
@@ -30,7 +30,8 @@ type configuration struct {
 	State, LastUpdateStatus string
 }
 
-// configuration describes a version. Its ARN has the qualifier by which it was found.
+// configuration describes a version. qualifier is the one in the request; it becomes a part of
+// the ARN.
 func (l *Lambda) configuration(i faas.Info, qualifier string) configuration {
 	c := configuration{
 		FunctionName: i.Name, FunctionArn: l.address.arn(i.Name, qualifier), Version: i.Version,
@@ -46,9 +47,9 @@ func (l *Lambda) configuration(i faas.Info, qualifier string) configuration {
 	return c
 }
 
-// find returns what a request names: a function as a whole, or a version of it. If an alias
-// is named, that is the alias's FunctionVersion. If there is no such function or version, or
-// the caller may not know of it, find answers the request as for an unknown function.
+// find returns the function or the version that a request names. For an alias it returns the
+// alias's FunctionVersion. If there is no such function or version, or the caller may not know
+// of it, find answers the request as for an unknown function and returns false.
 func (l *Lambda) find(x *exchange) (c configuration, i faas.Info, ok bool) {
 	t, apiErr := targetOf(x.r)
 	if apiErr == nil {
@@ -61,7 +62,7 @@ func (l *Lambda) find(x *exchange) (c configuration, i faas.Info, ok bool) {
 	return c, i, false
 }
 
-// look returns what a caller may know of a target.
+// look returns the Info of a target if the caller may know of the target.
 func (l *Lambda) look(x *exchange, t target) (i faas.Info, found bool) {
 	all := l.versions(x, t.name)
 	version := t.qualifier
@@ -79,9 +80,9 @@ func (l *Lambda) look(x *exchange, t target) (i faas.Info, found bool) {
 	return i, false
 }
 
-// whole describes a name, of which all are the versions that a caller may know of, by
-// what a call without a qualifier runs. If the caller may not know of that, it is the
-// newest of the others.
+// whole returns the Info of a function as a whole: that of the version that a call without a
+// qualifier runs. all are the versions that the caller may know of. If the version of such a
+// call is not one of them, whole returns the newest of all.
 func (l *Lambda) whole(name string, all []faas.Info) (i faas.Info, found bool) {
 	i, err := l.router.Info(name)
 	if err != nil || len(all) == 0 {
@@ -116,8 +117,8 @@ func (l *Lambda) getFunction(x *exchange) {
 	x.reply(http.StatusOK, "application/json", mustJSON(doc))
 }
 
-// listFunctions answers one page, sorted by name. With FunctionVersion=ALL each version
-// is an entry.
+// listFunctions answers with one page of the functions, sorted by name. With
+// FunctionVersion=ALL the page has an entry for each version.
 func (l *Lambda) listFunctions(x *exchange) {
 	size, after, apiErr := page(x.r, func(key string) bool {
 		t, ok := parseTarget(key)
@@ -143,7 +144,7 @@ func (l *Lambda) listFunctions(x *exchange) {
 	x.reply(http.StatusOK, "application/json", mustJSON(doc))
 }
 
-// names yields the functions that a caller may know of, after the one of that name.
+// names yields the functions that a caller may know of and whose name is greater than after.
 func (l *Lambda) names(x *exchange, after string) iter.Seq[configuration] {
 	return func(yield func(configuration) bool) {
 		for info := range l.router.Functions() {
@@ -157,8 +158,8 @@ func (l *Lambda) names(x *exchange, after string) iter.Seq[configuration] {
 	}
 }
 
-// allVersions yields the versions of all functions, after the one with that name and
-// version.
+// allVersions yields the versions of all functions. It begins behind after, which is
+// name:version.
 func (l *Lambda) allVersions(x *exchange, after string) iter.Seq[configuration] {
 	name, version, _ := strings.Cut(after, ":")
 	return func(yield func(configuration) bool) {
@@ -179,7 +180,7 @@ func (l *Lambda) allVersions(x *exchange, after string) iter.Seq[configuration] 
 	}
 }
 
-// getAccount answers the router's capacity as the account's limits.
+// getAccount answers with the router's capacity as the limits of the account.
 func (l *Lambda) getAccount(x *exchange) {
 	type limit struct {
 		TotalCodeSize, CodeSizeUnzipped, CodeSizeZipped      int64

@@ -7,11 +7,12 @@ import (
 	"strconv"
 )
 
-// maxPage is how many entries Lambda lists at once, even if more are asked for.
+// maxPage bounds the entries of a page, even if the request asks for more. It is Lambda's
+// bound.
 const maxPage = 50
 
-// page reads which part of a list is asked for: how many entries, after which key. The
-// empty key is the beginning.
+// page reads which part of a list a request asks for: at most size entries, behind the key
+// after. An empty after means the beginning of the list.
 func page(r *http.Request, isKey func(string) bool) (size int, after string, apiErr *apiError) {
 	size = maxPage
 	q := r.URL.Query()
@@ -32,11 +33,11 @@ func page(r *http.Request, isKey func(string) bool) (size int, after string, api
 	return size, after, nil
 }
 
-// cut returns the first entries of a list, and the marker of the next page, if there is
-// one. A marker is the key of a page's last entry and not a position: then the next page
-// is right even if entries were added or removed in between.
+// cut returns the first size entries of a list, and the marker of the next page if there is
+// one. The marker is the key of the last entry. A position instead of a key would skip or
+// repeat entries if others were added or removed in between.
 func cut[T any](all iter.Seq[T], size int, key func(T) string) (part []T, next *string) {
-	part = []T{} // not nil: no entries are an empty list on the wire
+	part = []T{} // not nil, because nil would be null in the JSON
 	for entry := range all {
 		if len(part) == size {
 			marker := base64.RawURLEncoding.EncodeToString([]byte(key(part[size-1])))

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// signature is what an Authorization header of AWS Signature Version 4 says.
+// signature is the parsed Authorization header of AWS Signature Version 4.
 type signature struct {
 	keyID  string
 	date   string // yyyymmdd
@@ -26,8 +26,8 @@ const (
 	maxSkew   = 5 * time.Minute
 )
 
-// parseSignature parses the header: the algorithm, and then Credential,
-// SignedHeaders and Signature, each once, separated by commas.
+// parseSignature parses the header: the algorithm, followed by Credential, SignedHeaders and
+// Signature, each once, separated by commas.
 func parseSignature(s string) (g signature, ok bool) {
 	rest, ok := strings.CutPrefix(s, algorithm+" ")
 	if !ok || len(s) > 4096 {
@@ -53,8 +53,8 @@ func parseSignature(s string) (g signature, ok bool) {
 	return g, ok
 }
 
-// areSigned reports whether the header names are in lower case and sorted, without
-// a name that occurs twice.
+// areSigned reports whether the header names have the form that AWS requires: lower case,
+// sorted, and none twice.
 func areSigned(names []string) bool {
 	for i, n := range names {
 		if !isToken(n, "-_.") || n != strings.ToLower(n) || i > 0 && names[i-1] >= n {
@@ -64,14 +64,13 @@ func areSigned(names []string) bool {
 	return true
 }
 
-// The errors of a signature tell its sender what to correct, and never what the
-// right value would have been.
+// These errors say what the sender must correct. They never contain the right value.
 func unsigned() *apiError {
 	return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
 }
 
 func presigned() *apiError {
-	return forbidden("IncompleteSignatureException", "Presigned requests are not taken: the signature has to be in the Authorization header.")
+	return forbidden("IncompleteSignatureException", "Presigned requests are not accepted: the signature must be in the Authorization header.")
 }
 
 func incomplete() *apiError {
@@ -90,15 +89,14 @@ func mismatch() *apiError {
 	return forbidden("InvalidSignatureException", "The signature does not match the request.")
 }
 
-// verifier checks the signatures of requests. It is read only, and may be used
-// concurrently.
+// verifier checks the signatures of requests. It is only read, and may be used concurrently.
 type verifier struct {
 	region string
 	secret func(keyID string) (key string, ok bool)
 }
 
-// precheck makes all checks that need no body, so that no body is read for a sender
-// without a key.
+// precheck makes all checks that do not need the body, so that the body is not read if the
+// sender has no key.
 func (v verifier) precheck(r *http.Request) *apiError {
 	switch {
 	case len(r.Header["Authorization"]) > 0:
@@ -124,9 +122,8 @@ func (v verifier) precheck(r *http.Request) *apiError {
 	return nil
 }
 
-// coversAll reports whether the signature covers the host and every header that has
-// a meaning on this wire. Anything on the way could have added or changed a header
-// that is not signed.
+// coversAll reports whether the signature covers the host and every header that this wire uses.
+// A header that is not signed could have been added or changed on its way.
 func coversAll(r *http.Request, signed []string) bool {
 	if !slices.Contains(signed, "host") || !slices.Contains(signed, "x-amz-date") {
 		return false
@@ -140,9 +137,8 @@ func coversAll(r *http.Request, signed []string) bool {
 	return true
 }
 
-// verify checks the signature of a request that precheck has let pass. The
-// comparison takes constant time: otherwise its duration would tell how much of a
-// guess is right.
+// verify checks the signature of a request that has passed precheck. It compares in constant
+// time, because otherwise the time would show how many bytes of a guessed signature are right.
 func (v verifier) verify(r *http.Request, body []byte) *apiError {
 	g, _ := parseSignature(r.Header.Get("Authorization"))
 	secret, ok := v.secret(g.keyID)
@@ -160,7 +156,7 @@ func (v verifier) verify(r *http.Request, body []byte) *apiError {
 	return nil
 }
 
-// sign derives the key for the day, region and service, and signs with it (AWS,
+// sign derives the key for the day, the region and the service, and signs request with it (AWS,
 // "Create a signed AWS API request").
 func sign(secret string, g signature, at, request string) []byte {
 	key := []byte("AWS4" + secret)
@@ -178,8 +174,8 @@ func mac(key []byte, s string) []byte {
 	return h.Sum(nil)
 }
 
-// canonical writes the request in the one form that both sides sign. As for all
-// services but S3, the path is encoded once more than it was sent.
+// canonical returns the canonical form of the request, which the client and the server sign.
+// The path is encoded once more than in the request, as for all services but S3.
 func canonical(r *http.Request, signed []string, bodyHash string) string {
 	var b strings.Builder
 	b.WriteString(r.Method + "\n" + escape(requestedPath(r), "/") + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
@@ -190,9 +186,9 @@ func canonical(r *http.Request, signed []string, bodyHash string) string {
 	return b.String()
 }
 
-// signedValue returns the canonical value of a header: all its values joined, with
-// single spaces. net/http moves the host out of the headers. If the length is not
-// in the headers either, for example behind a proxy, it is that of the request.
+// signedValue returns the canonical value of a header: all its values joined, with single
+// spaces. net/http removes Host from the headers. Content-Length may also be missing there, for
+// example behind a proxy; then signedValue uses the length of the request.
 func signedValue(r *http.Request, name string) string {
 	values := slices.Clone(r.Header.Values(name))
 	switch {
@@ -207,9 +203,9 @@ func signedValue(r *http.Request, name string) string {
 	return strings.Join(values, ",")
 }
 
-// canonicalQuery sorts the query by name, then by value, both in encoded form.
-// Sorting whole name=value texts instead would be wrong: it puts a-b before a,
-// since "-" sorts before "=".
+// canonicalQuery sorts the pairs of the query by name, then by value, both in encoded form. To
+// sort whole name=value texts would be wrong: a-b would come before a, because "-" sorts before
+// "=".
 func canonicalQuery(raw string) string {
 	var pairs [][2]string
 	for pair := range strings.SplitSeq(raw, "&") {
@@ -227,8 +223,8 @@ func canonicalQuery(raw string) string {
 	return strings.Join(sorted, "&")
 }
 
-// escape percent-encodes all but the unreserved characters of RFC 3986 and those of
-// others.
+// escape percent-encodes s. It leaves the unreserved characters of RFC 3986 and the characters
+// of others unchanged.
 func escape(s, others string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder

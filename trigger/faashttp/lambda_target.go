@@ -9,15 +9,15 @@ import (
 // latest is the version of a function that was registered without a number.
 const latest = "$LATEST"
 
-// target is what a FunctionName of the Lambda API names: a function, and where it
-// is.
+// target is a parsed FunctionName of the Lambda API: a function, and the region and account
+// where it is.
 type target struct {
-	region, account string // empty: those of this host
+	region, account string // empty means those of this host
 	name            string
-	qualifier       string // a version or an alias; empty: none
+	qualifier       string // a version or an alias, or empty
 }
 
-// call is the name by which the router is asked for the target.
+// call returns the target's name for the router, with its qualifier.
 func (t target) call() string {
 	if t.qualifier == "" {
 		return t.name
@@ -25,14 +25,13 @@ func (t target) call() string {
 	return t.name + ":" + t.qualifier
 }
 
-// maxTarget is the longest FunctionName that the API takes.
+// maxTarget is the length of the longest FunctionName that the API accepts.
 const maxTarget = 170
 
-// parseTarget reads all forms of a FunctionName: name, name:qualifier,
-// account:name, account:function:name (a partial ARN) and the full ARN, each with
-// or without a qualifier. As in the pattern of the API's model, a first part that
-// can be a region, an account or the word "function" is taken for it:
-// "function:echo" names echo.
+// parseTarget parses all forms of a FunctionName: name, name:qualifier, account:name,
+// account:function:name (a partial ARN) and the full ARN, each with or without a qualifier. A
+// first part that can be a region, an account or the word "function" is taken as such, as in
+// the pattern of the API's model. For example, "function:echo" names echo.
 func parseTarget(s string) (t target, ok bool) {
 	if s == "" || len(s) > maxTarget {
 		return target{}, false
@@ -86,7 +85,7 @@ func isRegion(s string) bool {
 	return len(n) == 1 && '0' <= n[0] && n[0] <= '9'
 }
 
-// targetOf reads from the path and the query which function a request names.
+// targetOf reads the function that a request names from its path and query.
 func targetOf(r *http.Request) (target, *apiError) {
 	name := r.PathValue("name")
 	t, ok := parseTarget(name)
@@ -110,11 +109,11 @@ func targetOf(r *http.Request) (target, *apiError) {
 // address is the region and the account that the host's ARNs name.
 type address struct{ region, account string }
 
-// defaultAddress is the one without [WithAddress]. The account is twelve zeros, which AWS
-// gives to no account: an ARN of this host can't be taken for a real one.
+// defaultAddress is the address without [WithAddress]. Its account is twelve zeros, which AWS
+// never assigns, so that an ARN of this host can't be confused with a real one.
 func defaultAddress() address { return address{region: "us-east-1", account: "000000000000"} }
 
-// check returns an error, which names the cure, if no call could name the address.
+// check returns an error if no call could name the address. The error says how to correct it.
 func (a address) check() error {
 	if isRegion(a.region) && isAccount(a.account) {
 		return nil
@@ -131,7 +130,8 @@ func (a address) arn(name, qualifier string) string {
 	return arn
 }
 
-// rehome returns an ARN of the default address as one of this address.
+// rehome replaces the default address in an ARN by this address. It returns other ARNs
+// unchanged.
 func (a address) rehome(arn string) string {
 	if rest, ok := strings.CutPrefix(arn, defaultAddress().arn("", "")); ok {
 		return a.arn(rest, "")
@@ -144,8 +144,8 @@ func (a address) isHere(t target) bool {
 	return (t.region == "" || t.region == a.region) && (t.account == "" || t.account == a.account)
 }
 
-// notFound is the answer to a call if its target does not exist, or is not to be
-// known.
+// notFound returns the answer to a call whose target does not exist, or must stay unknown to
+// the caller.
 func (a address) notFound(t target) *apiError {
 	q := t.qualifier
 	if q == "" {

@@ -7,8 +7,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// manageVersions is manage for a request about a function's versions, and reads which part
-// of them is asked for, see page.
+// manageVersions is manage for a request about a function's versions. It also reads which part
+// of the list the request asks for, see page.
 func (l *Lambda) manageVersions(x *exchange) (t target, size int, after string, ok bool) {
 	if t, ok = l.manage(x, nil); !ok {
 		return t, 0, "", false
@@ -21,7 +21,7 @@ func (l *Lambda) manageVersions(x *exchange) (t target, size int, after string, 
 	return t, size, after, true
 }
 
-// listVersions answers a function's versions, $LATEST first and then by number.
+// listVersions answers with a function's versions: $LATEST first, then the others by number.
 func (l *Lambda) listVersions(x *exchange) {
 	t, size, after, ok := l.manageVersions(x)
 	if !ok {
@@ -35,7 +35,8 @@ func (l *Lambda) listVersions(x *exchange) {
 	x.reply(http.StatusOK, "application/json", mustJSON(doc))
 }
 
-// versionsAfter yields the versions of a function that a caller may know of.
+// versionsAfter yields the versions of a function that a caller may know of and whose number is
+// greater than after.
 func (l *Lambda) versionsAfter(x *exchange, name, after string) iter.Seq[configuration] {
 	return func(yield func(configuration) bool) {
 		for info := range l.infosAfter(x, name, after) {
@@ -46,7 +47,7 @@ func (l *Lambda) versionsAfter(x *exchange, name, after string) iter.Seq[configu
 	}
 }
 
-// infosAfter is versionsAfter as the router describes them.
+// infosAfter is versionsAfter, but yields the router's Info of each version.
 func (l *Lambda) infosAfter(x *exchange, name, after string) iter.Seq[faas.Info] {
 	last := -1
 	if after != "" {
@@ -61,10 +62,10 @@ func (l *Lambda) infosAfter(x *exchange, name, after string) iter.Seq[faas.Info]
 	}
 }
 
-// publishVersion always refuses, once it is sure that the caller may know of the
-// function. Of the errors that the API's model gives PublishVersion this is the one that
-// no client takes for a passing state: SDKs don't retry it, and tools that wait for a
-// ResourceConflictException to pass would wait in vain.
+// publishVersion always refuses. If the caller may not know of the function, manage has
+// answered before. Of the errors that the API's model gives PublishVersion, this is the one
+// that no client takes for a temporary state: SDKs don't retry it. Some tools wait for a
+// ResourceConflictException to pass, and would wait without end.
 func (l *Lambda) publishVersion(x *exchange) {
 	if _, ok := l.manage(x, &struct{}{}); ok {
 		x.refuse(invalidParameter("Versions can't be published here, because they are compiled into the host: " +
@@ -72,9 +73,9 @@ func (l *Lambda) publishVersion(x *exchange) {
 	}
 }
 
-// versions returns the versions of a name that a caller may know of.
+// versions returns the versions of a function that a caller may know of.
 func (l *Lambda) versions(x *exchange, name string) (all []faas.Info) {
-	infos, _ := l.router.Versions(name) // an error means that there is none
+	infos, _ := l.router.Versions(name) // an error means that there is no such function
 	for _, info := range infos {
 		if !x.isDenied(l.router, name+":"+info.Version) {
 			all = append(all, info)

@@ -8,32 +8,32 @@ import (
 	"github.com/inproc/faas"
 )
 
-// FunctionURL serves one function as an AWS Lambda function URL does. Every
-// request, whatever its method and path, becomes an event of payload format 2.0,
-// which API Gateway's HTTP APIs use as well. The function's output becomes the
-// response. A handler that was written for function URLs runs unchanged, with the
-// types of aws-lambda-go/events or its own. A middleware can put on its context
-// what it reads with lambdacontext; the examples of the module awstest have one.
+// FunctionURL serves one function as an AWS Lambda function URL does. Every request, whatever
+// its method and path, becomes an event of payload format 2.0, which API Gateway's HTTP APIs
+// use as well. The function's output becomes the response. A handler that was written for
+// function URLs runs unchanged, with the types of aws-lambda-go/events or its own. A middleware
+// can put on its context the values that it reads with lambdacontext; the examples of the
+// module awstest have one.
 //
-// An output that is a JSON object with the key statusCode is a structured response:
-// its headers, cookies, body and isBase64Encoded make the response. The keys must
-// be spelled exactly so; a status is a number or the text of one. Any other output
-// is the body of a 200, as JSON, for example that of a Go struct if its field
-// StatusCode has no tag. A streaming function answers with its pieces as they come;
-// [StreamHead] sets its status and headers.
+// An output that is a JSON object with the key statusCode is a structured response: its
+// headers, cookies, body and isBase64Encoded make the response. The keys are case-sensitive.
+// The status is a number or its text. Any other output is sent as JSON in the body of a 200.
+// This includes a Go struct whose field StatusCode has no JSON tag. A streaming function sends
+// its pieces as they are written; [StreamHead] sets its status and headers.
 //
-// Errors are answered as Lambda does, and say nothing of what happened inside: 502
-// if the function fails, 429 if there is no room for the call, 503 if another
-// attempt may succeed, 413 if the event is larger than the function's limit, 400 if
-// the tenant is not valid, and 403 if a gate denies the call or the function does
-// not exist. A response with an invalid status, header or cookie is a 502 too.
-// [WithHosts] and [WithOrigins] apply here as well.
+// Errors are answered as on Lambda, and do not show what happened inside: 502 if the function
+// fails, 429 if there is no room for the call, 503 if another attempt may succeed, 413 if the
+// event is larger than the function's limit, 400 if the tenant is not valid, and 403 if a gate
+// denies the call or the function does not exist. The answer is 502, too, if a structured
+// response has an invalid status, header or cookie. [WithHosts] and [WithOrigins] apply here as
+// well.
 //
 // The answer's x-amzn-RequestId, the event's requestId and the RequestID of the call's
-// [faas.Origin] are one id. A proxy in front may set it by that header; it is replaced
-// unless it is 1 to 128 of A–Z a–z 0–9 . _ ~ -.
+// [faas.Origin] are the same id. A proxy in front may choose it by that header in the request.
+// An id that is not 1 to 128 of A–Z a–z 0–9 . _ ~ - is replaced by a new one.
 //
-// Mount it at the path of your choice, below a prefix with [http.StripPrefix].
+// Mount it at the path of your choice. With [http.StripPrefix] the path in the event begins
+// after the prefix.
 func FunctionURL(r *faas.Router, name string, opts ...Option) http.Handler {
 	return &functionURL{settings: frontSettings(opts), router: r, name: name}
 }
@@ -112,7 +112,8 @@ func (u *functionURL) stream(x *exchange, info faas.Signature, event []byte) {
 	}
 }
 
-// fail answers for a call that has ended badly, before anything else is written.
+// fail answers a call that was refused or did not succeed. Nothing of the answer may be written
+// yet.
 func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 	end := faas.EndOf(err, u.name)
 	switch end.Kind {
@@ -135,10 +136,10 @@ func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 	}
 }
 
-// badInput answers for a call after its input was refused. The form of an event is
-// the function's concern: if it can't decode one, it has failed. The size of the
-// event, and what is invalid whatever the event is, such as the tenant, are the
-// caller's.
+// badInput answers a call whose input was refused. If the function can't decode the event, the
+// function has failed, because the form of an event is its concern. The caller gets an error of
+// its own if the event is too large, or if the call would be invalid with any event, for
+// example because of its tenant.
 func (u *functionURL) badInput(x *exchange, end faas.End, info faas.Signature) {
 	before := x.before(u.router, u.name)
 	switch {
@@ -153,18 +154,18 @@ func (u *functionURL) badInput(x *exchange, end faas.End, info faas.Signature) {
 	}
 }
 
-// unavailable is Lambda's answer if another attempt may succeed.
+// unavailable writes Lambda's answer to a call that may succeed later.
 func (x *exchange) unavailable(after time.Duration) {
 	retryAfter(x.w.Header(), after)
 	x.reply(http.StatusServiceUnavailable, "text/plain", []byte("Service Unavailable"))
 }
 
-// badGateway is Lambda's answer for a function that has failed.
+// badGateway writes Lambda's answer to a call whose function has failed.
 func (x *exchange) badGateway() {
 	x.reply(http.StatusBadGateway, "text/plain", []byte("Internal Server Error"))
 }
 
-// noAccess is Lambda's answer for a function URL that does not exist.
+// noAccess returns Lambda's answer for a function URL that does not exist.
 func noAccess(x *exchange) (status int, contentType string, body []byte) {
 	x.w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
 	return http.StatusForbidden, "application/json", []byte(`{"Message":null}`)

@@ -45,8 +45,8 @@ type urlHTTP struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// newURLEvent makes the event of a request. A body that is not text goes into it as
-// base64: JSON strings hold only UTF-8.
+// newURLEvent makes the event of a request. It encodes a body that is not text as base64,
+// because JSON strings can contain only UTF-8.
 func newURLEvent(x *exchange, body []byte) urlEvent {
 	r, now := x.r, time.Now().UTC()
 	ip, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -72,8 +72,8 @@ func newURLEvent(x *exchange, body []byte) urlEvent {
 	return e
 }
 
-// headersOf returns the headers with names in lower case. Several values of one
-// name are joined by commas. Cookies are left out; the event has a field for them.
+// headersOf returns the headers with names in lower case. It joins several values of one name
+// by commas. It leaves out cookies, which have a field of their own in the event.
 func headersOf(r *http.Request) map[string]string {
 	all := map[string]string{"host": r.Host}
 	for name, values := range r.Header {
@@ -96,11 +96,10 @@ func cookiesOf(r *http.Request) (all []string) {
 	return all
 }
 
-// paramsOf decodes the query pair by pair. Several values of one name are joined by
-// commas. Unlike net/url it drops no pair: a name or value that can't be decoded
-// stays as it came, a semicolon is an ordinary character, and a name alone has an
-// empty value. AWS does not document what it does with such pairs. A handler that
-// needs them as they were sent finds them in rawQueryString.
+// paramsOf decodes the query pair by pair. It joins several values of one name by commas.
+// Unlike net/url it drops no pair: a name or value that can't be decoded stays unchanged, a
+// semicolon is an ordinary character, and a name without "=" has an empty value. AWS does not
+// document such pairs. A handler that needs the query as it was sent reads rawQueryString.
 func paramsOf(r *http.Request) map[string]string {
 	all := map[string]string{}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
@@ -117,7 +116,7 @@ func paramsOf(r *http.Request) map[string]string {
 	return all
 }
 
-// isText reports whether a body of that type goes into the event as it is.
+// isText reports whether a body of that type is put into the event without base64.
 func isText(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
 	switch {

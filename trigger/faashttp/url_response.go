@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// urlResponse is the HTTP response that a function's output asks for.
+// urlResponse is the HTTP response that a function's output describes.
 type urlResponse struct {
 	status  int
 	headers http.Header
 	body    []byte
 }
 
-// parseURLResponse reads a function's output. It returns false for a structured
-// response that can't be sent.
+// parseURLResponse parses a function's output. It returns false for a structured response that
+// can't be sent.
 func parseURLResponse(out []byte) (a urlResponse, ok bool) {
 	var s structuredResponse
 	if !isObject(out) || json.Unmarshal(out, &s) != nil || !s.has("statusCode") {
@@ -41,8 +41,8 @@ func isObject(out []byte) bool {
 	return len(trimmed) > 0 && trimmed[0] == '{'
 }
 
-// plainResponse is the response of an output that is not structured: the output is
-// the body.
+// plainResponse returns the response for an output that is not structured: the output is the
+// body.
 func plainResponse(out []byte) urlResponse {
 	if len(out) == 0 {
 		out = []byte("null")
@@ -50,9 +50,9 @@ func plainResponse(out []byte) urlResponse {
 	return urlResponse{status: http.StatusOK, headers: http.Header{"Content-Type": {"application/json"}}, body: out}
 }
 
-// structuredResponse is an output with a statusCode, key by key. It is not decoded
-// into a struct because package json would accept keys in any case, and StatusCode
-// may be a field of any output.
+// structuredResponse is an output with the key statusCode. It is a map and not a struct,
+// because package json decodes keys of a struct in any case, so that the StatusCode of any
+// output would count.
 type structuredResponse map[string]json.RawMessage
 
 // has reports whether a key has a value other than null.
@@ -61,8 +61,8 @@ func (s structuredResponse) has(key string) bool {
 	return ok && string(raw) != "null"
 }
 
-// head checks the status, headers and cookies. Headers that concern only the
-// connection between two machines are left out, since the server sets these itself.
+// head checks the status, headers and cookies. It leaves out headers that concern only one
+// connection, because the server sets those itself.
 func (s structuredResponse) head(contentType string) (status int, h http.Header, ok bool) {
 	var (
 		headers map[string]json.RawMessage
@@ -90,15 +90,15 @@ func (s structuredResponse) head(contentType string) (status int, h http.Header,
 	return status, h, true
 }
 
-// status accepts a number, or the text of an integer. It is 200 if there is none,
-// as may be in the head of a stream.
+// status accepts a number, or the text of an integer. Without a statusCode, which the head of a
+// stream may leave out, it returns 200.
 func (s structuredResponse) status() (int, bool) {
 	if !s.has("statusCode") {
 		return http.StatusOK, true
 	}
 	text, ok := scalar(s["statusCode"])
 	n, err := strconv.Atoi(text)
-	if err != nil && s["statusCode"][0] != '"' { // 200.0 is a number, and an integer
+	if err != nil && s["statusCode"][0] != '"' { // a number that is an integer may be written as 200.0
 		var f float64
 		f, err = strconv.ParseFloat(text, 64)
 		ok = ok && f == math.Trunc(f) && f < 1000
@@ -107,8 +107,7 @@ func (s structuredResponse) status() (int, bool) {
 	return n, ok && err == nil && n >= 200 && n <= 599
 }
 
-// read decodes the value of a key into v. A key that is absent or null leaves v as
-// it is.
+// read decodes the value of a key into v. It leaves v unchanged if the key is absent or null.
 func (s structuredResponse) read(key string, v any) bool {
 	return !s.has(key) || json.Unmarshal(s[key], v) == nil
 }
@@ -124,7 +123,7 @@ func (s structuredResponse) body() (data []byte, ok bool) {
 	}
 	text, ok := scalar(s["body"])
 	switch {
-	case !ok && !inBase64: // some handlers put a JSON object there instead of its text
+	case !ok && !inBase64: // some handlers return the body as a JSON object instead of its text
 		return s["body"], true
 	case !ok:
 		return nil, false
@@ -135,8 +134,7 @@ func (s structuredResponse) body() (data []byte, ok bool) {
 	return []byte(text), true
 }
 
-// scalar returns the text of a JSON string, and a number or boolean as it is
-// written.
+// scalar returns the text of a JSON string, and the JSON of a number or boolean.
 func scalar(raw json.RawMessage) (string, bool) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -158,8 +156,8 @@ func scalar(raw json.RawMessage) (string, bool) {
 // isHeaderName reports whether s is a token of RFC 9110, section 5.6.2.
 func isHeaderName(s string) bool { return isToken(s, "!#$%&'*+-.^_`|~") }
 
-// isHeaderValue reports whether s can be the value of a header. A control
-// character, such as a line end, could begin another header.
+// isHeaderValue reports whether s can be the value of a header. It refuses control characters,
+// because a line end could begin another header.
 func isHeaderValue(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
@@ -177,7 +175,7 @@ func isHopByHop(name string) bool {
 	return false
 }
 
-// head sets the response's headers.
+// head copies the response's headers to h.
 func (a *urlResponse) head(h http.Header) {
 	maps.Copy(h, a.headers)
 }

@@ -8,18 +8,17 @@ import (
 	"net/http"
 )
 
-// StreamHead is the status and the headers of a streaming function behind a
-// [FunctionURL]. The function writes it before anything else, by
-// [StreamHead.WriteTo].
+// StreamHead is the status and the headers of a streaming function's response over a
+// [FunctionURL]. The function writes it before all other pieces, with [StreamHead.WriteTo].
 type StreamHead struct {
 	StatusCode int               `json:"statusCode"`
 	Headers    map[string]string `json:"headers,omitempty"`
 	Cookies    []string          `json:"cookies,omitempty"`
 }
 
-// WriteTo writes the head as one piece: its JSON and eight zero bytes, which is how
-// Lambda's response streaming separates it from the body. It must be the first
-// piece of a stream. Without a head, a stream is a 200 of application/octet-stream.
+// WriteTo writes the head as one piece: its JSON and eight zero bytes. Lambda's response
+// streaming separates the head from the body in this way. It must be the first piece of a
+// stream. A stream without a head has the status 200 and the type application/octet-stream.
 func (h StreamHead) WriteTo(w io.Writer) (int64, error) {
 	n, err := w.Write(append(mustJSON(h), headEnd...))
 	return int64(n), err
@@ -27,10 +26,10 @@ func (h StreamHead) WriteTo(w io.Writer) (int64, error) {
 
 const headEnd = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
-var errStreamHead = errors.New("faashttp: the stream's head is not one")
+var errStreamHead = errors.New("faashttp: the stream begins with a malformed head")
 
-// parseStreamHead splits a stream's first piece into the head, if it has one, and
-// the rest. It returns false for a head that can't be sent.
+// parseStreamHead splits a stream's first piece into the head, if the piece begins with one,
+// and the rest. It returns false for a head that can't be sent.
 func parseStreamHead(piece []byte) (a urlResponse, rest []byte, ok bool) {
 	doc, rest, found := bytes.Cut(piece, []byte(headEnd))
 	if !found || !isObject(doc) || !json.Valid(doc) {
@@ -46,12 +45,11 @@ func parseStreamHead(piece []byte) (a urlResponse, rest []byte, ok bool) {
 	return a, rest, true
 }
 
-// urlStreamWriter sends the pieces of a stream, the first of which may begin with a
-// head. Like those of a streamWriter, its methods are called by one goroutine at a
-// time.
+// urlStreamWriter sends the pieces of a stream. The first piece may begin with a head. Its
+// methods are called by one goroutine at a time, like those of streamWriter.
 type urlStreamWriter struct {
 	x        *exchange
-	whole    bool // gather the stream in response and send nothing yet, see canBreakOff
+	whole    bool // collect the stream in response and send it at its end, see canBreakOff
 	started  bool
 	response urlResponse
 }
@@ -78,7 +76,7 @@ func (s *urlStreamWriter) Write(piece []byte) (int, error) {
 	return len(piece), s.x.flush()
 }
 
-// begin writes the head of the response, or keeps it for the whole.
+// begin writes the head of the response. If whole is set, it only stores the head.
 func (s *urlStreamWriter) begin(a urlResponse) {
 	s.started, s.response = true, a
 	if !s.whole {

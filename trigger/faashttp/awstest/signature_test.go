@@ -158,5 +158,5 @@ func TestPresignedRequestsAreRefusedAndTold(t *testing.T) {
 	w := httptest.NewRecorder()
 	l.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("1")))
 	assert.Equal(t, 403, w.Code)
-	assert.Contains(t, w.Body.String(), "Presigned requests are not taken")
+	assert.Contains(t, w.Body.String(), "Presigned requests are not accepted")
 }
