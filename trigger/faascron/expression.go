@@ -9,7 +9,7 @@ import (
 	"github.com/adhocore/gronx"
 )
 
-// The positions of the fields, as gronx counts them.
+// The positions of the fields in an expression, in gronx's numbering.
 const (
 	seconds = iota
 	minutes
@@ -20,26 +20,27 @@ const (
 	years
 )
 
-// expression is a parsed cron expression: which days match, and the times of a day.
+// expression is a parsed cron expression. It has the days that match, and the times of day.
 type expression struct {
 	times    []int // seconds of the day, sorted
 	months   [13]bool
 	days     daySet
 	weekDays daySet
-	both     bool   // a day has to match both sets of days
-	year     string // the field; empty: any
-	wildcard bool   // * in second, minute or hour: it goes by elapsed time
+	both     bool   // a day has to match days and weekDays; else one of them is enough
+	year     string // the text of the field; empty: any year
+	wildcard bool   // second, minute or hour has a *: the entry goes by elapsed time
 }
 
-// daySet is a field of days. Those with L, W or # depend on the month.
+// daySet is one of the two fields of days. If the field has L, W or #, the days depend on the
+// month.
 type daySet struct {
 	field string
 	pos   int
-	plain [32]bool // if it has none of L, W, #
-	fixed bool     // plain has it
+	plain [32]bool // the days that match, if the field has no L, W or #
+	fixed bool     // plain is used
 }
 
-// parse parses an expression with gronx, and expands the fields into sets.
+// parse parses an expression with gronx, and computes which times and days match.
 func parse(text string) (*expression, error) {
 	fields, err := gronx.Segments(text)
 	if err != nil {
@@ -58,7 +59,7 @@ func parse(text string) (*expression, error) {
 	return e, nil
 }
 
-// expandDays makes what days match.
+// expandDays computes the months and days that match.
 func (e *expression) expandDays(fields []string) error {
 	inYear, err := expand(fields[months], months, 1, 12)
 	if err != nil {
@@ -80,7 +81,7 @@ func (e *expression) expandDays(fields []string) error {
 	return err
 }
 
-// expandTimes makes the times of a day.
+// expandTimes computes the times of day that match.
 func (e *expression) expandTimes(fields []string) error {
 	var sets [3][]int
 	for pos, highest := range []int{59, 59, 23} {
@@ -103,7 +104,7 @@ func (e *expression) expandTimes(fields []string) error {
 
 func isStar(field string) bool { return strings.HasPrefix(field, "*") || strings.HasPrefix(field, "?") }
 
-// expand returns the values of a field.
+// expand returns the values from lowest to highest that match a field.
 func expand(field string, pos, lowest, highest int) ([]int, error) {
 	var all []int
 	for v := lowest; v <= highest; v++ {
@@ -118,7 +119,7 @@ func expand(field string, pos, lowest, highest int) ([]int, error) {
 	return all, nil
 }
 
-// isDue asks gronx whether a field holds at a time.
+// isDue reports whether a field matches a time, according to gronx.
 func isDue(field string, pos int, at time.Time) (bool, error) {
 	if field == "*" || field == "?" {
 		return true, nil
@@ -128,7 +129,7 @@ func isDue(field string, pos int, at time.Time) (bool, error) {
 	return c.CheckDue(field, pos)
 }
 
-// sample is a time whose field at pos has that value. January 2023 begins on a Sunday.
+// sample returns a time whose field at pos has the value v. January 2023 begins on a Sunday.
 func sample(pos, v int) time.Time {
 	switch pos {
 	case seconds:
@@ -158,7 +159,7 @@ func newDaySet(field string, pos, lowest, highest int) (daySet, error) {
 	return s, err
 }
 
-// has reports whether a day, at midnight UTC, is in the set.
+// has reports whether a day is in the set. The day is given as its midnight in UTC.
 func (s *daySet) has(day time.Time) bool {
 	switch {
 	case !s.fixed:
@@ -170,7 +171,7 @@ func (s *daySet) has(day time.Time) bool {
 	return s.plain[day.Day()]
 }
 
-// matches reports whether a day matches, given as midnight UTC.
+// matches reports whether a day matches. The day is given as its midnight in UTC.
 func (e *expression) matches(day time.Time) bool {
 	if !e.months[day.Month()] {
 		return false
@@ -186,17 +187,17 @@ func (e *expression) matches(day time.Time) bool {
 	return e.days.has(day) || e.weekDays.has(day)
 }
 
-// cycle is after how many days the Gregorian calendar repeats: what does not match within it
-// never does.
+// cycle is the number of days after which the Gregorian calendar repeats. An expression that
+// matches no day within a cycle never does.
 const cycle = 146097
 
 const aDay = 24 * 60 * 60 // in seconds
 
-// reading is what a wall clock shows, in seconds since 1970-01-01 00:00 of its own: a calendar
-// without zones.
+// reading is what a wall clock shows, as seconds from 1970-01-01 00:00 on that clock. It has no
+// zone.
 type reading int64
 
-// from returns the first reading that matches and is not before r, up to limit; ok is false if there is none.
+// from returns the first matching reading in [r, limit]. ok is false if there is none.
 func (e *expression) from(r, limit reading) (_ reading, ok bool) {
 	day := r - r.inDay()
 	for range cycle + 1 {
@@ -214,5 +215,5 @@ func (e *expression) from(r, limit reading) (_ reading, ok bool) {
 	return 0, false
 }
 
-// inDay is how far it is in its day.
+// inDay returns how many seconds of its day have passed.
 func (r reading) inDay() reading { return ((r % aDay) + aDay) % aDay }

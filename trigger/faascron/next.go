@@ -2,40 +2,40 @@ package faascron
 
 import "time"
 
-// plan is what a timer does, whatever the clock shows.
+// plan decides when a timer fires. It reads no clock.
 type plan struct {
 	schedule
 
 	catchUp Missed
 }
 
-// state is what has been dealt with.
+// state says which scheduled times have been handled.
 type state struct {
-	Mark   time.Time `json:"mark"`             // every scheduled time up to it
+	Mark   time.Time `json:"mark"`             // every scheduled time up to Mark has been fired or left out
 	Missed int       `json:"missed,omitempty"` // how many of those were left out since the last tick
 }
 
-// firing is one firing of a timer.
+// firing is a scheduled time that is to be fired, and how many were left out before it.
 type firing struct {
 	at     time.Time
 	missed int
 }
 
-// punctual is how late a firing may be and still be none that was missed.
+// punctual is the most that a firing may be late without counting as missed.
 const punctual = time.Minute
 
-// mostMissed is how many are counted.
+// mostMissed is the most that Tick.Missed counts.
 const mostMissed = 1000
 
-// next returns what is to be fired when the clock shows wall, the state after that, and when there will
-// be more: at what the clock shows then; zero: never. It is pure, so that all that clocks do is a sequence of
-// wall times.
+// next returns the firings that are due when the wall clock shows wall, the state after them,
+// and the time at which to call next again; zero means never. It is a pure function: whatever
+// clocks do, it only gets a sequence of wall times.
 func (p plan) next(s state, wall time.Time) (due []firing, after state, wake time.Time) {
 	if back := s.Mark.Sub(wall); back > 0 {
 		if back <= correction {
 			return nil, s, p.after(s.Mark)
 		}
-		s.Mark = wall // a new time
+		s.Mark = wall // the clock was set back by more than a correction: the new time holds
 	}
 	due, left := p.due(s.Mark, wall)
 	if len(due) > 0 {
@@ -48,7 +48,8 @@ func (p plan) next(s state, wall time.Time) (due []firing, after state, wake tim
 	return due, s, p.after(wall)
 }
 
-// due returns what is to be fired of the scheduled times in (from, to], and how many are left out.
+// due returns the firings for the scheduled times in (from, to], and how many of these times
+// are left out.
 func (p plan) due(from, to time.Time) (due []firing, left int) {
 	all := p.count(from, to)
 	if all == 0 {
@@ -65,7 +66,7 @@ func (p plan) due(from, to time.Time) (due []firing, left int) {
 	return due, all - min(all, len(due))
 }
 
-// count counts the scheduled times in (from, to], up to mostMissed.
+// count returns the number of scheduled times in (from, to], or mostMissed if there are more.
 func (p plan) count(from, to time.Time) (n int) {
 	for at := p.after(from); n < mostMissed && !at.IsZero() && !at.After(to); at = p.after(at) {
 		n++
@@ -73,8 +74,8 @@ func (p plan) count(from, to time.Time) (n int) {
 	return n
 }
 
-// lastOf returns the last n scheduled times in (from, to]. It looks back from to, in each round
-// twice as far, since there may be very many times after from.
+// lastOf returns the last n scheduled times in (from, to]. It looks back from to, twice as far
+// in each round, since there may be very many times after from.
 func (p plan) lastOf(from, to time.Time, n int) (all []time.Time) {
 	for back := time.Minute; ; back *= 2 {
 		begin := to.Add(-back)

@@ -25,36 +25,40 @@ type settings struct {
 	log     *slog.Logger
 }
 
-// Name names the timer: in Tick, in Info, and in the IDs of its jobs. So two timers of a service have
-// different names, and a timer has the same in all processes. Default: the name of the function.
+// Name names the timer. The name is in Tick and Info, and in the IDs of the timer's jobs. So
+// two timers of a service need different names, and a timer has the same name in all processes.
+// The default is the name of the function.
 func Name(name string) Option { return func(s *settings) { s.name = name } }
 
-// In sets the time zone, by its name in the IANA database; UTC by default. A system without that database needs an
-// import of time/tzdata in the program.
+// In sets the time zone, by its name in the IANA database. The default is UTC. On a system
+// without that database, the program must import time/tzdata.
 func In(zone string) Option { return func(s *settings) { s.zone = zone } }
 
-// EventBridge has the timer go by the rule of Amazon EventBridge Scheduler (User Guide, "Daylight savings
-// time"): a time that the zone's clock leaves out does not fire, and one that it shows twice fires the first time; also for entries
-// with *.
+// EventBridge makes the timer follow the rule of Amazon EventBridge Scheduler (User Guide,
+// "Daylight savings time"). A time that the zone's clock skips does not fire. A time that the
+// clock shows twice fires only the first time. Both hold for entries with * too.
 func EventBridge() Option { return func(s *settings) { s.strict = true } }
 
-// Overlap sets what becomes of a firing while jobs of earlier ones have not ended: those that wait for another attempt
-// are among them. Default [Allow].
+// Overlap sets what happens to a firing while a job of an earlier firing has not ended. A job
+// that waits for another attempt has not ended. The default is [Allow].
 func Overlap(o Overlapping) Option { return func(s *settings) { s.overlap = o } }
 
-// Jitter delays each firing by a part of d, which is the same in all processes and depends on the timer's name
-// and the scheduled time, so that many timers of one expression do not fire at once.
+// Jitter delays each firing by a time between zero and d, so that many timers with the same
+// expression do not fire at once. The delay depends on the timer's name and the scheduled time,
+// and so is the same in all processes.
 func Jitter(d time.Duration) Option { return func(s *settings) { s.jitter = d } }
 
-// CatchUp sets what becomes of the scheduled times that were missed. Default [None]. With [Last] and [All] the
-// timer keeps what it has fired last in a record of the queue of jobs, which must be durable
-// ([source.Durable]), so that it also catches up on what was missed while no process ran.
+// CatchUp sets what happens to scheduled times that were missed. The default is [None]. With
+// [Last] and [All], the timer keeps its last fired time in a record in the queue of jobs, which
+// must be durable ([source.Durable]). So it also catches up on times that were missed while no
+// process ran.
 func CatchUp(m Missed) Option { return func(s *settings) { s.catchUp = m } }
 
-// Tenant sets for which tenant the jobs run.
+// Tenant sets the tenant of the timer's jobs.
 func Tenant(name string) Option { return func(s *settings) { s.tenant = name } }
 
-// Log sets where the timer tells what goes wrong. Default slog.Default(). Nil: nowhere.
+// Log sets the logger for jobs and records that could not be written. The default is
+// slog.Default(). Nil means that nothing is logged.
 func Log(l *slog.Logger) Option {
 	return func(s *settings) {
 		if s.log = l; l == nil {
@@ -73,7 +77,7 @@ func newSettings(function string, opts []Option) *settings {
 	return s
 }
 
-// check returns what can't work, and the cure.
+// check returns an error that says how to mend the settings, if they can't work.
 func (s *settings) check(r *faas.Router) error {
 	switch {
 	case s.name == "":
@@ -90,7 +94,7 @@ func (s *settings) check(r *faas.Router) error {
 	return nil
 }
 
-// parseSchedule returns the schedule of an expression.
+// parseSchedule returns the schedule that an expression describes.
 func (s *settings) parseSchedule(text string) (schedule, error) {
 	if d, ok := strings.CutPrefix(strings.TrimSpace(text), "@every "); ok {
 		step, err := time.ParseDuration(strings.TrimSpace(d))

@@ -10,16 +10,18 @@ import (
 	"github.com/inproc/faas"
 )
 
-// The labels of a timer's jobs, by which those of earlier firings are found, also of other processes.
+// The labels of a timer's jobs. The jobs of earlier firings are found by them, also those that
+// other processes have sent.
 const (
 	labelTimer     = "faascron.timer"
 	labelScheduled = "faascron.scheduled"
 )
 
-// cancelTime is how long a job that is replaced has to end.
+// cancelTime is how long Replace waits for a canceled job to end.
 const cancelTime = 5 * time.Second
 
-// clear makes the way free for the firing at a time; ok is false if Overlap forbids it.
+// clear applies Overlap before the firing at a time. ok is false if the firing is to be left
+// out.
 func (e *entry) clear(ctx context.Context, at time.Time) (ok bool, err error) {
 	if e.set.overlap == Allow {
 		return true, nil
@@ -36,7 +38,7 @@ func (e *entry) clear(ctx context.Context, at time.Time) (ok bool, err error) {
 	return true, nil
 }
 
-// before returns the jobs of earlier firings that have not ended.
+// before returns the IDs of the jobs of earlier firings that have not ended.
 func (e *entry) before(ctx context.Context, at time.Time) (all []uuid.UUID, err error) {
 	filter := faas.JobFilter{States: []faas.JobState{faas.JobScheduled, faas.JobReady, faas.JobRunning, faas.JobParked}}
 	for job, err := range e.router.Jobs(ctx, filter) {
@@ -50,7 +52,8 @@ func (e *entry) before(ctx context.Context, at time.Time) (all []uuid.UUID, err 
 	return all, nil
 }
 
-// cancel cancels a job. One that ends meanwhile, or whose handler does not heed, is no error.
+// cancel cancels a job. It returns no error if the job ends meanwhile, or if its handler
+// ignores the cancellation.
 func (e *entry) cancel(ctx context.Context, id uuid.UUID) error {
 	ctx, stop := context.WithTimeout(ctx, cancelTime)
 	defer stop()

@@ -13,41 +13,42 @@ import (
 	"github.com/inproc/faas"
 )
 
-// record is the record of up to which time all has been fired, in the queue of jobs: a settled job of a
-// function that no host has, which does not expire. All processes with the timer write to it; the latest
-// time holds.
+// record knows up to which scheduled time a timer has handled everything, and that time is
+// stored in the queue of jobs. It is stored as a settled job that does not expire, of a
+// function that no host has. All processes that have the timer write the same record; the
+// latest time wins.
 //
-// Firings are accepted in any order: one whose Put has failed is put again while a later one is accepted.
-// A time is written when all before it are dealt with, or a process that dies then would leave out
-// the earlier ones for ever.
+// Firings may be accepted out of order: if a Put fails, it is repeated, and a later firing may
+// be accepted before it succeeds. So a time is written only when all times before it are
+// handled. Otherwise a process that dies then would leave out the earlier ones for ever.
 type record struct {
 	mu      sync.Mutex // guards what follows
-	open    []dealt    // from the first that is not dealt with on, in order
-	reached time.Time  // all up to it is dealt with
-	writing bool       // a goroutine is at it, and looks at reached again before it ends
+	open    []dealt    // in order, from the first firing that is not handled on
+	reached time.Time  // every firing up to this time is handled
+	writing bool       // a goroutine writes the record, and calls next before it ends
 }
 
-// dealt is a firing, and whether it is dealt with.
+// dealt is a firing, and whether it has been handled.
 type dealt struct {
 	at   time.Time
 	over bool
 }
 
-// clear forgets all firings: those that were not dealt with are fired again.
+// clear forgets all firings. Those that were not handled are fired again.
 func (r *record) clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open, r.reached = nil, time.Time{}
 }
 
-// begin notes a firing. They come in order.
+// begin notes a firing. The calls are in the order of the scheduled times.
 func (r *record) begin(at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = append(r.open, dealt{at: at})
 }
 
-// end notes that a firing is dealt with. It reports whether the caller is to write how far that reaches.
+// end notes that a firing has been handled. If write is true, the caller must write the record.
 func (r *record) end(at time.Time) (write bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,8 +70,8 @@ func (r *record) end(at time.Time) (write bool) {
 	return true
 }
 
-// next returns what is to be written after a time was, or after that has failed. If there is nothing,
-// the goroutine that writes is done.
+// next returns the time that is to be written, after the time written has been written or could
+// not be. If more is false there is nothing to write, and the caller stops writing.
 func (r *record) next(written time.Time) (at time.Time, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,18 +79,19 @@ func (r *record) next(written time.Time) (at time.Time, more bool) {
 	return r.reached, r.writing
 }
 
-// keptFor is how long the record is kept after it was written last: for longer than any timer waits.
+// keptFor is how long the queue keeps the record after its last write: longer than any timer
+// waits.
 const keptFor = 100 * 365 * 24 * time.Hour
 
-// recordFunction is no valid name of a function.
+// recordFunction is not a valid name of a function, so no host has it.
 const recordFunction = "$faascron"
 
-// recordID is the ID of a timer's record.
+// recordID returns the ID of the timer's record.
 func (e *entry) recordID() uuid.UUID {
 	return uuid.NewHash(sha256.New(), uuid.Nil, []byte("github.com/inproc/faas/trigger/faascron\x00"+e.set.name), 8)
 }
 
-// newRecord is the record that says so.
+// newRecord returns the record with that time.
 func (e *entry) newRecord(fired time.Time) (faas.JobRecord, error) {
 	payload, err := json.Marshal(state{Mark: fired.UTC()})
 	at := now()
@@ -99,7 +101,7 @@ func (e *entry) newRecord(fired time.Time) (faas.JobRecord, error) {
 	}, err
 }
 
-// restore begins where the last process was.
+// restore sets the timer's state to that of its record, or writes the record if there is none.
 func (e *entry) restore(ctx context.Context) error {
 	if e.set.catchUp == None {
 		return nil
@@ -113,25 +115,26 @@ func (e *entry) restore(ctx context.Context) error {
 	if err == nil || !errors.Is(err, faas.ErrDuplicate) {
 		return err
 	}
-	if s, err := stateOf(&had); err == nil && s.Mark.Before(e.state.Mark) { // an error: it was purged
+	if s, err := stateOf(&had); err == nil && s.Mark.Before(e.state.Mark) { // an error means that the record was purged
 		e.state.Mark = s.Mark
 	}
 	return nil
 }
 
-// keep notes that a firing is dealt with.
+// keep notes that a firing has been handled, and writes the record if it is this goroutine's
+// turn.
 func (e *entry) keep(ctx context.Context, at time.Time) error {
 	if e.set.catchUp == None || !e.kept.end(at) {
 		return nil
 	}
 	var err error
 	for at, more := e.kept.next(time.Time{}); more; at, more = e.kept.next(at) {
-		err = e.write(ctx, at) // of the last, which holds
+		err = e.write(ctx, at) // only the last error counts: the last write includes the earlier ones
 	}
 	return err
 }
 
-// write writes how far the timer is.
+// write stores a time in the timer's record.
 func (e *entry) write(ctx context.Context, at time.Time) error {
 	next, err := e.newRecord(at)
 	if err != nil {
@@ -144,13 +147,13 @@ func (e *entry) write(ctx context.Context, at time.Time) error {
 		case errors.Is(err, faas.ErrRevision):
 			continue
 		case errors.Is(err, faas.ErrForgotten), errors.Is(err, faas.ErrNotFound):
-			return nil // it was purged, and a queue takes no ID twice
+			return nil // the record was purged, and a queue does not accept the same ID again
 		}
 		return err
 	}
 }
 
-// overwrite writes the record unless one of a later time is there.
+// overwrite writes the record, unless it already has that time or a later one.
 func overwrite(ctx context.Context, queue faas.JobQueue, next faas.JobRecord, at time.Time) error {
 	had, err := queue.Get(ctx, next.ID)
 	if err != nil {

@@ -5,19 +5,20 @@ import (
 	"time"
 )
 
-// schedule is when a timer fires.
+// schedule is the sequence of times at which a timer fires.
 type schedule interface {
-	// after returns the first time to fire after t; zero: there is none.
+	// after returns the first of the times after t. Zero means that there is none.
 	after(t time.Time) time.Time
-	// isFixed reports whether a firing that was missed by no more than correction is made up for.
+	// isFixed reports whether a time that was missed by no more than correction is fired late.
 	isFixed() bool
 }
 
-// correction is the largest step of a clock that is a change of zone or a small correction; after
-// a larger one the new time holds. It is three hours, as in Debian's cron.
+// correction is the largest step of a clock that counts as a change of zone, or as a small
+// correction. After a larger step, timers go by the new time at once. It is three hours, as in
+// Debian's cron.
 const correction = 3 * time.Hour
 
-// once fires at one time.
+// once fires one time.
 type once struct{ at time.Time }
 
 func (o once) isFixed() bool { return true }
@@ -29,7 +30,7 @@ func (o once) after(t time.Time) time.Time {
 	return time.Time{}
 }
 
-// every fires at the multiples of d since 1970.
+// every fires at each multiple of d since 1970, UTC.
 type every struct{ d time.Duration }
 
 func (every) isFixed() bool { return false }
@@ -40,20 +41,20 @@ func (e every) after(t time.Time) time.Time {
 	return time.Unix(0, n-((n%d)+d)%d+d).In(t.Location())
 }
 
-// cron fires when the clock of a zone shows what an expression says.
+// cron fires when the clock of a zone shows a time that matches the expression.
 type cron struct {
 	*expression
 
 	zone *time.Location
-	// strict is EventBridge Scheduler's rule: each time of the wall's calendar fires once, at its first
-	// occurrence, and one that a gap leaves out does not.
+	// strict selects the rule of EventBridge Scheduler: a time that the clock shows twice fires
+	// the first time, and a time that the clock skips does not fire.
 	strict bool
 }
 
 func (c *cron) isFixed() bool { return !c.wildcard }
 
-// after goes through the stretches of time in which the zone's offset from UTC is the same: in
-// each, what the clock shows is what it has shown before, and more.
+// after searches one stretch after another. A stretch is a period in which the zone's offset
+// from UTC stays the same, so that the clock's reading only rises.
 func (c *cron) after(t time.Time) time.Time {
 	from := t.Unix() + 1 // firings are at whole seconds
 	last := from + cycle*aDay
@@ -70,11 +71,11 @@ func (c *cron) after(t time.Time) time.Time {
 	return time.Time{}
 }
 
-// stretch is a time of one offset, in seconds since 1970 UTC: [start, end).
+// stretch is such a period, [start, end), in seconds since 1970 UTC.
 type stretch struct {
 	start, end int64
-	offset     int64 // of the zone from UTC
-	before     int64 // the offset of the stretch before; if there is none, the same
+	offset     int64 // of the zone, from UTC
+	before     int64 // the offset of the stretch before this one; if there is none, equal to offset
 }
 
 func (c *cron) stretchAt(at int64) stretch {
@@ -88,21 +89,21 @@ func (c *cron) stretchAt(at int64) stretch {
 	}
 	if !end.IsZero() {
 		s.end = end.Unix()
-		if s.end <= at { // of December 31 in a leap year ZoneBounds says that it has ended before
+		if s.end <= at { // on December 31 of a leap year, ZoneBounds may return an end that is in the past
 			s.end = at + aDay
 		}
 	}
 	return s
 }
 
-// firstIn returns the first firing of a stretch that is not before from.
+// firstIn returns the first firing in a stretch that is not before from.
 func (c *cron) firstIn(s stretch, from int64) (int64, bool) {
 	r := reading(from + s.offset)
 	if s.start != math.MinInt64 && (!c.wildcard || c.strict) {
 		step := s.offset - s.before
-		shown := reading(s.start + s.before) // what the clock had come to
+		shown := reading(s.start + s.before) // the clock's reading at the end of the stretch before
 		switch {
-		case step < 0 && r < shown: // it has shown that before
+		case step < 0 && r < shown: // the clock was set back, and has shown r before
 			r = shown
 		case step > 0 && step <= int64(correction/time.Second) && !c.strict && from == s.start:
 			if _, skipped := c.from(shown, r-1); skipped {

@@ -12,18 +12,19 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// Timer starts a function by the clock. It is a driver of package trigger/source, with what that has:
-// Pause, Resume, Info, Stop. A paused timer fires once when it is resumed, for all that it has missed meanwhile,
-// or as CatchUp says.
+// Timer starts a function by the clock. It is a [source.Driver], with its methods Pause,
+// Resume, Info and Stop. When a paused timer is resumed, it fires once for all the times that
+// it has missed, or as [CatchUp] says.
 type Timer struct {
 	*source.Driver
 
 	entry *entry
 }
 
-// Every has function called whenever expr says. The function takes a [Tick]. The timer ends with Stop and with the
-// router's Shutdown. An expression that does not parse or never fires, an unknown zone and an option out of range are
-// errors that Are faas.ErrInput; an unknown function is faas.ErrNotFound.
+// Every makes a timer that calls function whenever expr says. The function takes a [Tick]. The
+// timer ends with Stop, or with the router's Shutdown. The error Is faas.ErrInput if the
+// expression does not parse or never fires, the zone is unknown, or an option is out of range.
+// It Is faas.ErrNotFound if the function is unknown.
 func Every(r *faas.Router, function, expr string, opts ...Option) (*Timer, error) {
 	s := newSettings(function, opts)
 	sched, err := s.parseSchedule(expr)
@@ -37,8 +38,9 @@ func Every(r *faas.Router, function, expr string, opts ...Option) (*Timer, error
 	return start(r, function, sched, s, at)
 }
 
-// At has function called once, at t. Then the timer ends. If t has passed the error Is faas.ErrInput, unless the
-// queue of jobs is durable and knows that the timer has not fired yet (with [CatchUp]).
+// At makes a timer that calls function once, at t, and then ends. If t has passed, the error Is
+// faas.ErrInput. With [CatchUp] there is no such error: the timer fires at once if its record
+// in the durable queue says that it has not fired yet.
 func At(r *faas.Router, function string, t time.Time, opts ...Option) (*Timer, error) {
 	s := newSettings(function, opts)
 	sched, at := once{t.Round(0)}, now()
@@ -48,8 +50,8 @@ func At(r *faas.Router, function string, t time.Time, opts ...Option) (*Timer, e
 	return start(r, function, sched, s, at)
 }
 
-// start makes a timer. What is to fire after at fires: also if that has passed by now, since its
-// caller has found that it had not.
+// start makes a timer for the scheduled times after at. A time that was in the future when the
+// caller read the clock still fires if it has passed by now.
 func start(r *faas.Router, function string, sched schedule, s *settings, at time.Time) (*Timer, error) {
 	if r == nil {
 		return nil, bad("a timer needs a router")
@@ -65,10 +67,10 @@ func start(r *faas.Router, function string, sched schedule, s *settings, at time
 	return &Timer{Driver: d, entry: e}, nil
 }
 
-// Next is when the timer fires next; zero: never again.
+// Next returns when the timer fires next. Zero means that it will not fire again.
 func (t *Timer) Next() time.Time { return t.entry.after(now()) }
 
-// Run fires the timer at once, beside its schedule and whatever Overlap says, and returns the job.
+// Run fires the timer at once, whatever its schedule and Overlap say, and returns the job.
 func (t *Timer) Run(ctx context.Context) (*faas.Job[[]byte], error) {
 	e, at := t.entry, now()
 	payload, err := json.Marshal(Tick{Timer: e.set.name, Scheduled: at, Actual: at, Manual: true})
@@ -81,25 +83,25 @@ func (t *Timer) Run(ctx context.Context) (*faas.Job[[]byte], error) {
 	return e.router.Send(faas.WithOrigin(ctx, e.origin()), e.function, payload)
 }
 
-// now is what the wall clock shows: without the monotonic reading, by which a clock that was set
-// would not be seen.
+// now returns the wall clock's time. It drops the monotonic reading, which would hide that the
+// clock was set.
 func now() time.Time { return time.Now().Round(0) }
 
-// entry is a timer as a source.
+// entry is the source of a timer's driver.
 type entry struct {
 	plan
 
 	router   *faas.Router
 	function string
 	set      *settings
-	state    state  // of Run alone
-	kept     record // of what was fired
+	state    state  // used by Run's goroutine only
+	kept     record // up to which time everything was fired
 }
 
 func (e *entry) origin() faas.Origin { return faas.Origin{Trigger: "timer", Door: e.set.name} }
 
-// longestNap is how long the timer sleeps at most before it looks at the wall clock again, which may
-// have been set.
+// longestNap is the longest time that the timer sleeps before it looks at the wall clock again,
+// since the clock may have been set.
 const longestNap = time.Minute
 
 // Run implements source.Source.
@@ -123,7 +125,7 @@ func (e *entry) Run(ctx context.Context, sink source.Sink) error {
 	}
 }
 
-// look fires what is due when the clock shows wall, and returns when there will be more.
+// look fires what is due when the clock shows wall. It returns when to look again.
 func (e *entry) look(ctx context.Context, sink source.Sink, wall time.Time, sent *sync.WaitGroup) (wake time.Time, err error) {
 	due, after, wake := e.next(e.state, wall)
 	e.state = after
@@ -135,10 +137,10 @@ func (e *entry) look(ctx context.Context, sink source.Sink, wall time.Time, sent
 	return wake, nil
 }
 
-// Lag implements source.Source: nothing waits in a clock.
+// Lag implements source.Source. It is always zero, since nothing waits in a clock.
 func (e *entry) Lag(context.Context) (source.Lag, error) { return source.Lag{}, nil }
 
-// fire sends a tick, unless Overlap forbids it.
+// fire sends the tick of a firing, unless Overlap says that it is left out.
 func (e *entry) fire(ctx context.Context, sink source.Sink, f firing, sent *sync.WaitGroup) error {
 	if e.set.catchUp > None {
 		e.kept.begin(f.at)
@@ -165,7 +167,7 @@ func (e *entry) send(ctx context.Context, sink source.Sink, f firing, sent *sync
 		if err != nil {
 			e.set.log.Warn("timer's job was not taken", "timer", e.set.name, "scheduled", f.at, "error", err)
 		}
-		if err != nil && !errors.Is(err, source.ErrRejected) { // the next process fires it
+		if err != nil && !errors.Is(err, source.ErrRejected) { // a process that starts later fires it
 			return
 		}
 		if err := e.keep(context.WithoutCancel(ctx), f.at); err != nil {
@@ -178,8 +180,8 @@ func (e *entry) send(ctx context.Context, sink source.Sink, f firing, sent *sync
 	return err
 }
 
-// item is a firing as the driver takes it. Its ID is the scheduled time. The job's ID is made
-// from that and from the timer's name.
+// item returns the item that the driver gets for a firing. Its ID is the scheduled time. The
+// driver makes the job's ID from that and the timer's name.
 func (e *entry) item(f firing) (source.Item, error) {
 	payload, err := json.Marshal(Tick{Timer: e.set.name, Scheduled: f.at, Actual: now(), Missed: f.missed})
 	id := idOf(f.at)
@@ -190,10 +192,10 @@ func (e *entry) item(f firing) (source.Item, error) {
 	return source.Item{ID: id, Payload: payload, Tenant: e.set.tenant, Origin: e.origin(), Options: opts}, err
 }
 
-// idOf writes a scheduled time so that texts are in the order of times.
+// idOf returns a scheduled time as a text. The texts sort in the order of the times.
 func idOf(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000000000Z") }
 
-// delay is the jitter of a firing.
+// delay returns by how much Jitter delays a firing.
 func (e *entry) delay(id string) time.Duration {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(e.set.name + "\x00" + id)) // it never fails

@@ -1,7 +1,7 @@
-// Package faaspg is an outbox in PostgreSQL: it has jobs made after a transaction commits, and
-// only then. [SendTx] writes a job into a table of the transaction's own database, as a part of
-// that transaction. A [Relay] takes the rows that were committed, gives their jobs to the router's
-// queue, and deletes them:
+// Package faaspg is an outbox in PostgreSQL: it makes a job only if, and after, a transaction
+// commits. [SendTx] writes the job into a table of the transaction's own database, as a part of
+// that transaction. A [Relay] takes the rows that were committed, gives their jobs to the
+// router's queue, and deletes the rows:
 //
 //	err := faaspg.Migrate(ctx, pool) // makes the tables
 //	d, err := faaspg.NewRelay(pool).Drive(router)
@@ -13,37 +13,42 @@
 //
 // # What is promised
 //
-// A job is never made before its transaction commits, and never if that is rolled back, to a
-// savepoint too. After the commit it is in exactly one of three places: in the table, in the queue,
-// or in a terminal state. When its row is deleted depends on the queue. One that is durable
-// (package durable/faasnats) has the job from its acceptance on, and the row goes then. With the
-// queue in memory the row goes when the job is settled: so a process that is killed loses none, and
-// what ran at that moment runs again, in this process or another.
+// A job is never made before its transaction commits, and never if the transaction is rolled
+// back, even if only to a savepoint. After the commit the job is in exactly one of three
+// places: in the table, in the queue, or settled. When the row is deleted depends on the queue:
 //
-// The job of a row has the same ID each time. So a queue accepts it once, as long as it remembers the
-// ID, whatever is killed between the acceptance and the deletion. A job runs more than once where any
-// job does: see faas.JobQueue. With the queue in memory of several processes it also does if
-// a relay can't reach the database for longer than its term ([WithTerm]).
+//   - A durable queue (package durable/faasnats): when the queue has accepted the job.
+//   - The queue in memory: when the job is settled. So a process that is killed loses no job;
+//     the jobs that ran at that moment run again, in this process or another.
+//
+// The job of a row has the same ID each time. So a queue accepts it once, as long as it
+// remembers the ID, even if a process is killed after the acceptance and before the deletion. A
+// job may run more than once where any job may, see faas.JobQueue. There is one more case:
+// several processes have the queue in memory, and a relay can't reach the database for longer
+// than its term ([WithTerm]).
 //
 // # How rows are taken
 //
-// Rows are taken with FOR UPDATE SKIP LOCKED, marked with the relay that has them, and deleted one
-// by one. No relay remembers up to which row it has read: a transaction that commits late has lower
-// numbers than what is long gone, and would be missed. Several relays share a table, in any
-// number of processes. A relay that has died loses its rows when its term is over.
+// A relay takes rows with FOR UPDATE SKIP LOCKED, marks them as its own, and deletes them one
+// by one. It does not remember up to which row it has read: a transaction that commits late has
+// smaller row numbers than rows that are long gone, and would be missed. Several relays, in any
+// number of processes, may share a table. If a relay dies, other relays get its rows when its
+// term is over.
 //
-// Tenants take turns, and no tenant has more than half of what a relay has under way. A row with an
-// order key is taken when it is the first of its key in the table: so what transactions write one
-// after the other runs one after the other. Of transactions that overlap there is no first one. A row
-// that is not due waits in the table.
+// Tenants take turns, and no tenant has more than half of the rows that a relay has under way.
+// A row with an order key is taken only when it is the first of its key in the table. So what
+// one transaction writes after another has committed also runs after it. The order of two
+// transactions that overlap is not defined. A row that is not due stays in the table until it
+// is.
 //
-// A commit wakes the relay by NOTIFY, and a poll stands behind it. A row that no queue will ever take,
-// since something else than SendTx has written it, stays, with the reason in its column rejected.
+// A commit wakes the relay by NOTIFY; a poll finds what a notification has missed. A row whose
+// job no queue will ever take, because something other than SendTx has written the row, stays
+// in the table. Its column rejected has the reason.
 //
 // # The tables
 //
-// [Migrate] makes faas_outbox, faas_outbox_relay and faas_outbox_version in the schema that is the
-// first of the search path. SendTx and Relay must have the same search path. The sender needs
-// INSERT on faas_outbox and SELECT on faas_outbox_relay; a relay needs SELECT, INSERT, UPDATE and
-// DELETE on both.
+// [Migrate] makes faas_outbox, faas_outbox_relay and faas_outbox_version in the first schema of
+// the search path. SendTx and Relay must have the same search path. The sender needs INSERT on
+// faas_outbox and SELECT on faas_outbox_relay. A relay needs SELECT, INSERT, UPDATE and DELETE
+// on both.
 package faaspg

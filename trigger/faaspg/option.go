@@ -19,32 +19,35 @@ type settings struct {
 	listens   bool
 }
 
-// WithWindow sets how many rows a relay may have under way: taken, and their jobs not accepted, or
-// with the queue in memory not settled. No tenant has more than half of them. Default 512, at least 2.
+// WithWindow sets how many rows a relay may have under way: rows that it has taken and whose
+// jobs are not accepted, or, with the queue in memory, not settled. No tenant has more than
+// half of them. The default is 512; at least 2.
 func WithWindow(n int) RelayOption { return func(s *settings) { s.window = n } }
 
-// WithPoll sets how often a relay that waits looks for rows that no NOTIFY has told it of: those that
-// have become due, that a dead relay had, or that were committed while the connection to listen on
-// was broken. Default a second.
+// WithPoll sets how often a waiting relay looks for rows that no notification announces: rows
+// that have become due, rows of a dead relay, and rows that were committed while the listening
+// connection was broken. The default is a second.
 func WithPoll(every time.Duration) RelayOption { return func(s *settings) { s.poll = every } }
 
-// WithTerm sets for how long the rows of a relay that gives no sign of life are left to it. A
-// relay gives one three times in that time. It is how long the rows of a process that was killed wait,
-// and how long PostgreSQL may be out of reach before another relay runs the same jobs. Default 15 s.
+// WithTerm sets after what time without a sign of life a relay loses its rows. A relay gives
+// three signs of life in that time. So the rows of a killed process wait for that long, and if
+// PostgreSQL is out of reach for longer, another relay runs the same jobs. The default is 15
+// seconds, the smallest value 10 ms.
 func WithTerm(d time.Duration) RelayOption { return func(s *settings) { s.term = d } }
 
-// WithFunctions has a relay take the rows of these functions alone, by their base names. It is for a
-// database that several services share, each with functions of its own. Default: all functions,
-// registered here or not.
+// WithFunctions makes a relay take only the rows of these functions, given by their base names.
+// It is for a database that several services share, each with its own functions. The default is
+// all functions, whether they are registered here or not.
 func WithFunctions(names ...string) RelayOption {
 	return func(s *settings) { s.functions = append(s.functions, names...) }
 }
 
-// WithoutListen has a relay poll and not listen. It saves a connection, works behind a pooler that
-// can't LISTEN, such as PgBouncer by transactions, and if no relay listens no transaction notifies.
+// WithoutListen makes a relay poll, and not listen. That saves a connection, and works behind a
+// pooler that does not support LISTEN, such as PgBouncer with transaction pooling. If no relay
+// listens, no transaction notifies.
 func WithoutListen() RelayOption { return func(s *settings) { s.listens = false } }
 
-// check returns what can't work, and the cure.
+// check returns an error that says how to mend the settings, if they can't work.
 func (s *settings) check() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("faaspg: %w: "+format, append([]any{faas.ErrInput}, args...)...)

@@ -13,25 +13,26 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// Relay takes the rows of the outbox that were committed. It is a [source.Source]: see
-// [source.Driver] for how to pause it, and what it tells. A Relay has one driver at a time.
+// Relay takes the committed rows of the outbox. It is a [source.Source]. The [source.Driver]
+// that [Relay.Drive] returns can pause it, and describes its state. A Relay has one driver at a
+// time.
 //
-// It uses a connection of the pool to listen on as long as it runs ([WithoutListen]), and up to two
-// more for moments.
+// While it runs, it holds one connection of the pool to listen (see [WithoutListen]), and uses
+// up to two more for a moment at a time.
 type Relay struct {
 	pool *pgxpool.Pool
 	set  settings
-	id   uuid.UUID // by which rows are marked that it has
+	id   uuid.UUID // marks the rows that this relay has taken
 
 	held   held
 	wake   chan struct{} // holds a token if there may be rows that the last pass has not seen
-	cursor string        // the tenant at which the next pass begins; Run's goroutine has it
-	busy   bool          // it passes again and again, and need not be woken; Run's goroutine has it
+	cursor string        // the next pass begins at this tenant; only Run's goroutine uses it
+	busy   bool          // the relay makes one pass after another, and gets no notifications; only Run's goroutine uses it
 }
 
-// NewRelay returns a relay of the outbox in the pool's database. It panics with an error that Is
-// faas.ErrInput if an option is out of range. The pool stays the caller's, and must be open as
-// long as the relay is driven.
+// NewRelay returns a relay for the outbox in the pool's database. It panics with an error that
+// Is faas.ErrInput if pool is nil or an option is out of range. The relay never closes the
+// pool, which must stay open for as long as the relay is driven.
 func NewRelay(pool *pgxpool.Pool, opts ...RelayOption) *Relay {
 	r := &Relay{pool: pool, id: uuid.New(), wake: make(chan struct{}, 1)}
 	r.set = settings{window: 512, poll: time.Second, term: 15 * time.Second, listens: true}
@@ -51,16 +52,16 @@ func NewRelay(pool *pgxpool.Pool, opts ...RelayOption) *Relay {
 	return r
 }
 
-// Drive gives the jobs of the rows to the router's queue, until the driver is stopped or the router
-// is shut down. It is [source.Drive] with the name "outbox" and the relay's window as the
-// driver's concurrency; options go before these.
+// Drive gives the jobs of the rows to the router's queue, until the driver is stopped or the
+// router is shut down. It is [source.Drive] with the name "outbox", and with the relay's window
+// as the driver's concurrency. The options override both.
 func (r *Relay) Drive(router *faas.Router, opts ...source.Option) (*source.Driver, error) {
 	own := []source.Option{source.WithName("outbox"), source.WithConcurrency(r.set.window)}
 	return source.Drive(router, r, append(own, opts...)...)
 }
 
-// Lag implements [source.Source]: how many rows are due and in the table, those included that are
-// under way, and for how long the oldest has been due.
+// Lag implements [source.Source]. It counts the rows in the table that are due, including those
+// under way, and returns for how long the oldest has been due.
 func (r *Relay) Lag(ctx context.Context) (source.Lag, error) {
 	var (
 		lag   source.Lag
@@ -76,8 +77,8 @@ FROM faas_outbox WHERE rejected IS NULL AND due <= now() AND ($1::text[] IS NULL
 	return lag, nil
 }
 
-// Run implements [source.Source]. Three goroutines work until it returns: this one takes rows, one
-// gives signs of life and writes what has become of rows, one listens.
+// Run implements [source.Source]. It uses three goroutines: its own takes rows; one runs keep,
+// which gives signs of life and writes the ends of rows; and one runs listen.
 func (r *Relay) Run(ctx context.Context, sink source.Sink) error {
 	if err := r.appear(ctx); err != nil {
 		return err
@@ -104,8 +105,9 @@ func (r *Relay) Run(ctx context.Context, sink source.Sink) error {
 	return err
 }
 
-// appear enters the relay among those that live, and gives back what it had taken and does not hold:
-// the answer to its take was lost with a connection.
+// appear enters this relay in the table of living relays. It also gives back rows that are
+// marked as this relay's and that it does not hold: the connection broke before the relay
+// received them.
 func (r *Relay) appear(ctx context.Context) error {
 	_, err := r.pool.Exec(ctx, `
 INSERT INTO faas_outbox_relay (id, alive_until, listens) VALUES ($1, now() + $2, $3)
@@ -117,9 +119,8 @@ ON CONFLICT (id) DO UPDATE SET alive_until = EXCLUDED.alive_until, listens = EXC
 	return wrap("appear", err)
 }
 
-// leave writes the ends of rows that are not written yet, and gives the other rows back. It is
-// best effort: if it fails, the relay's term runs out, and another relay gives back all of these
-// rows.
+// leave writes the ends of rows that are not written yet, and gives back the other rows. An
+// error is ignored: when the relay's term runs out, another relay gives all these rows back.
 func (r *Relay) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.set.term)
 	defer cancel()

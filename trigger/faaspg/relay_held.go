@@ -9,28 +9,28 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// held are the rows that a relay has taken and not let go of. It outlives a Run: the sink tells the
-// end of a row also after that has failed.
+// held has the rows that a relay has taken and not let go of. It outlives a Run, because the
+// sink reports the end of a row even after the Run has failed.
 type held struct {
-	ended chan struct{} // holds a token if there is something to write
-	freed chan struct{} // holds a token if a row has ended since it was taken out
+	ended chan struct{} // holds a token if the end of a row is to be written
+	freed chan struct{} // holds a token if a row has ended since the token was last taken
 
 	mu       sync.Mutex // guards what follows
 	rows     map[int64]*heldRow
-	tenants  map[string]int // how many of each are under way
+	tenants  map[string]int // how many rows of each tenant are under way
 	underWay int
-	since    int // how many have ended since takeFreed
+	since    int // how many rows have ended since takeFreed was last called
 	over     outcomes
-	quiet    chan struct{} // closed once nothing is under way; nil: nothing waits for that
+	quiet    chan struct{} // closed when no row is under way; nil: awaitEnds does not wait
 }
 
 type heldRow struct {
 	tenant  string
 	ordered bool // it has an order key
-	over    bool // its end is known, and is to be written
+	over    bool // its end is known, and has yet to be written
 }
 
-// outcomes are rows whose end is to be written.
+// outcomes has the rows whose end is to be written to the table.
 type outcomes struct {
 	accepted []int64 // to be deleted
 	returned []int64 // to be given back
@@ -60,8 +60,9 @@ func (h *held) init() {
 	h.rows, h.tenants = map[int64]*heldRow{}, map[string]int{}
 }
 
-// add notes a row that was taken. It is false if the relay holds it: its term had run out, and the row
-// is under way since before that, or its end is still to be written.
+// add notes a row that was taken. It returns false if the relay holds the row already. That
+// happens when the relay's term had run out: another relay gave the row back, while here it is
+// still under way, or its end has yet to be written.
 func (h *held) add(row *row) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -74,7 +75,8 @@ func (h *held) add(row *row) bool {
 	return true
 }
 
-// end notes how a row has ended. It may be called on any goroutine.
+// end notes how a row has ended: err is what the sink passes to done. Any goroutine may call
+// it.
 func (h *held) end(seq int64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,7 +99,7 @@ func (h *held) end(seq int64, err error) {
 	token(h.freed)
 }
 
-// awaitEnds returns when nothing is under way. It is called when nothing more is taken.
+// awaitEnds returns when no row is under way. It must be called after the last row was taken.
 func (h *held) awaitEnds() {
 	h.mu.Lock()
 	if h.underWay == 0 {
@@ -110,9 +112,9 @@ func (h *held) awaitEnds() {
 	<-quiet
 }
 
-// take returns the ends that are to be written. Rows to be given back are held no more, since they may
-// be taken again as soon as that is written; should it fail, appear gives them back. The others
-// stay held until forget.
+// take returns the ends that are to be written. It removes the rows that are to be given back:
+// this relay may take them again as soon as that is written. If the writing fails, appear gives
+// them back. The other rows stay held until forget.
 func (h *held) take() outcomes {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -124,7 +126,7 @@ func (h *held) take() outcomes {
 	return o
 }
 
-// putBack undoes take: the ends could not be written.
+// putBack undoes take, because the ends could not be written. Returned rows are left to appear.
 func (h *held) putBack(o outcomes) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,8 +135,8 @@ func (h *held) putBack(o outcomes) {
 	token(h.ended)
 }
 
-// forget lets go of rows whose end is written. It reports whether one of them had an order key:
-// then the next row of that key may have waited for it.
+// forget removes rows whose end has been written. It reports whether one of them had an order
+// key, because then the next row of that key can be taken.
 func (h *held) forget(o *outcomes) (ordered bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -149,14 +151,14 @@ func (h *held) forget(o *outcomes) (ordered bool) {
 	return ordered
 }
 
-// seqs are the rows that are held.
+// seqs returns the numbers of the rows that are held.
 func (h *held) seqs() []int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.AppendSeq([]int64{}, maps.Keys(h.rows))
 }
 
-// room returns how many rows more may be under way, in all and of each of some tenants.
+// room returns how many more rows may be under way, in total and for each of the tenants.
 func (h *held) room(window int, tenants []string) (all int, each []int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -166,7 +168,7 @@ func (h *held) room(window int, tenants []string) (all int, each []int) {
 	return max(0, window-h.underWay), each
 }
 
-// takeFreed returns how many rows have ended since it was called before.
+// takeFreed returns how many rows have ended since its last call.
 func (h *held) takeFreed() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -181,7 +183,7 @@ func (h *held) countFreed() int {
 	return h.since
 }
 
-// token puts a token into a channel that holds one.
+// token puts a token into a channel of capacity one, unless it is full.
 func token(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:

@@ -8,11 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errExpired: the relay gave no sign of life for its term, and another has let go of its rows.
+// errExpired: the relay gave no sign of life for its term, and another relay has given back its
+// rows.
 var errExpired = errors.New("faaspg: the relay's term has run out")
 
-// keep is the goroutine that gives signs of life and writes the ends of rows, until ctx ends or the
-// database fails. Ends that come while it writes are written together.
+// keep gives signs of life and writes the ends of rows, until ctx ends or the database fails.
+// It has a goroutine of its own. Ends that arrive during a write are written together by the
+// next one.
 func (r *Relay) keep(ctx context.Context) error {
 	beat := time.NewTicker(r.set.term / 3)
 	defer beat.Stop()
@@ -32,8 +34,8 @@ func (r *Relay) keep(ctx context.Context) error {
 	}
 }
 
-// live gives a sign of life, and lets go of the rows of relays that have given none: with the
-// row of a relay the marks of its rows go.
+// live gives a sign of life, and deletes the relays whose term is over. With a relay, the
+// database removes the marks of its rows (ON DELETE SET NULL), so that others can take them.
 func (r *Relay) live(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.set.term)
 	defer cancel()
@@ -49,7 +51,7 @@ DELETE FROM faas_outbox_relay WHERE id IN (SELECT id FROM faas_outbox_relay WHER
 	return wrap("live", err)
 }
 
-// write writes the ends of rows, in one round trip and one transaction.
+// write writes the ends of rows in one transaction, with one round trip.
 func (r *Relay) write(ctx context.Context) error {
 	o := r.held.take()
 	if o.isEmpty() {
@@ -67,7 +69,7 @@ func (r *Relay) write(ctx context.Context) error {
 	return nil
 }
 
-// statements are what writes the ends of rows.
+// statements returns the statements that write the ends of rows.
 func (r *Relay) statements(o *outcomes) *pgx.Batch {
 	b := &pgx.Batch{}
 	if len(o.accepted) > 0 {

@@ -7,12 +7,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// listen is the goroutine that wakes the relay when a transaction has sent a notification, until
-// ctx ends. A connection that breaks is replaced after the time of a poll, or after a second if
-// that is less. Until then the polls find the rows that no notification tells of.
+// listen wakes the relay whenever a transaction has sent a notification, until ctx ends. It has
+// a goroutine of its own. If its connection breaks, it connects again after the time of
+// WithPoll, or after a second if that is less. In between, the polls find the rows.
 func (r *Relay) listen(ctx context.Context) {
 	for ctx.Err() == nil {
-		_ = r.listenOnce(ctx) // the same failure meets keep and takeAll, which tell it
+		_ = r.listenOnce(ctx) // not logged: keep and takeAll get the same error and return it
 		_ = sleep(ctx, min(r.set.poll, time.Second))
 	}
 }
@@ -27,14 +27,14 @@ func (r *Relay) listenOnce(ctx context.Context) error {
 		return err
 	}
 	for {
-		token(r.wake) // at first too: of what was committed before there is no notification
+		token(r.wake) // also at the start, since rows that were committed before LISTEN have sent no notification here
 		if _, err := conn.Conn().WaitForNotification(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// discard closes a connection: one that listens must not go back to the pool.
+// discard closes a connection. A connection that listens must not go back to the pool.
 func discard(conn *pgxpool.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -13,10 +13,10 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// batch is how many rows a pass takes at most.
+// batch is the largest number of rows that a pass takes.
 const batch = 128
 
-// row is a row as it was taken.
+// row is a row that was taken.
 type row struct {
 	seq          int64
 	tenant       string
@@ -24,17 +24,17 @@ type row struct {
 	job, payload []byte
 }
 
-// outlook is what a pass knows of the next.
+// outlook says what a pass has found out about the next one.
 type outlook int
 
 const (
-	outlookNone    outlook = iota // there is no more to take until something happens
-	outlookMore                   // there may be
-	outlookCrowded                // there may be, of tenants that have no room now
+	outlookNone    outlook = iota // nothing is left to take until something changes
+	outlookMore                   // there may be more rows to take
+	outlookCrowded                // there may be more rows, of tenants that already have their half of the window
 )
 
-// takeAll is the goroutine of Run: it takes rows and gives them to sink until ctx ends or the
-// database fails.
+// takeAll takes rows and gives them to sink, until ctx ends or the database fails. It is called
+// on Run's goroutine.
 func (r *Relay) takeAll(ctx context.Context, sink source.Sink) error {
 	for {
 		r.held.takeFreed()
@@ -51,7 +51,7 @@ func (r *Relay) takeAll(ctx context.Context, sink source.Sink) error {
 	}
 }
 
-// pass takes rows once, and returns how many.
+// pass takes rows once and gives them to sink. It returns how many it took, and the outlook.
 func (r *Relay) pass(ctx context.Context, sink source.Sink) (int, outlook, error) {
 	room, _ := r.held.room(r.set.window, nil)
 	if room = min(room, batch); room == 0 {
@@ -70,8 +70,8 @@ func (r *Relay) pass(ctx context.Context, sink source.Sink) (int, outlook, error
 	return len(rows), foresee(rows, tenants, shares, all), err
 }
 
-// share divides n rows among tenants that have room for so many each, one by one in turn. None
-// gets more than its room, and what is left of one's share goes to the others.
+// share divides n rows among tenants. room says how many rows each can take. The tenants get
+// one row each in turn, until the rows or the room are used up.
 func share(n int, room []int) []int {
 	shares := make([]int, len(room))
 	for gave := true; gave; {
@@ -87,7 +87,7 @@ func share(n int, room []int) []int {
 	return shares
 }
 
-// foresee tells what is to come. all: the tenants are all that have rows.
+// foresee returns the outlook after a pass. all says that no other tenant has rows.
 func foresee(rows []row, tenants []string, shares []int, all bool) outlook {
 	took := map[string]int{}
 	for i := range rows {
@@ -108,7 +108,7 @@ func foresee(rows []row, tenants []string, shares []int, all bool) outlook {
 	return next
 }
 
-// give gives a row to the sink. If the sink takes none any more, that one and those after it are
+// give gives row i to the sink. If the sink takes no more rows, row i and the rows after it are
 // given back.
 func (r *Relay) give(ctx context.Context, sink source.Sink, rows []row, i int) error {
 	at := &rows[i]
@@ -127,7 +127,7 @@ func (r *Relay) give(ctx context.Context, sink source.Sink, rows []row, i int) e
 	return err
 }
 
-// record returns the job's record.
+// record returns the job's record. Its payload is in a column of its own.
 func (r *row) record() (rec faas.JobRecord, err error) {
 	if err := json.Unmarshal(r.job, &rec); err != nil {
 		return rec, fmt.Errorf("the column job: %w", err)
@@ -136,9 +136,10 @@ func (r *row) record() (rec faas.JobRecord, err error) {
 	return rec, nil
 }
 
-// tenants returns up to n tenants that have rows which no relay has, from the cursor on and around:
-// so each has its turn, however many there are. all tells that there are no others. Rows that are
-// not due count too: to leave them out here each would have to be looked at.
+// tenants returns up to n tenants that have rows which no relay has taken. It begins at the
+// cursor, and continues at the first tenant after the last, so that each tenant has its turn
+// however many there are. all means that there are no others. Rows that are not due count too:
+// to leave them out, each of them would have to be read.
 func (r *Relay) tenants(ctx context.Context, n int) (found []string, all bool, err error) {
 	from := r.cursor
 	found, err = r.tenantsFrom(ctx, from, n)
@@ -146,7 +147,7 @@ func (r *Relay) tenants(ctx context.Context, n int) (found []string, all bool, e
 		var before []string
 		before, err = r.tenantsFrom(ctx, "", n-len(found))
 		for _, t := range before {
-			if t >= from { // it is among those found, or has come since
+			if t >= from { // it is among those already found, or came after the first query
 				break
 			}
 			found = append(found, t)
@@ -155,13 +156,14 @@ func (r *Relay) tenants(ctx context.Context, n int) (found []string, all bool, e
 	if err != nil || len(found) == 0 {
 		return nil, true, err
 	}
-	// No tenant is between a name and the same with the least character behind it, since names
+	// The least string after a name that could be another tenant's is the name and "\x01": names
 	// have no control characters.
 	r.cursor = found[len(found)-1] + "\x01"
 	return found, len(found) < n, nil
 }
 
-// tenantsFrom jumps along the index of ready rows from one tenant to the next.
+// tenantsFrom returns up to n tenants, from the given one on. It jumps along the index of ready
+// rows from one tenant to the next.
 func (r *Relay) tenantsFrom(ctx context.Context, from string, n int) ([]string, error) {
 	rows, err := r.pool.Query(ctx, `
 WITH RECURSIVE ring (tenant, n) AS (
@@ -179,9 +181,9 @@ SELECT tenant FROM ring WHERE tenant IS NOT NULL`, from, n)
 	return found, wrap("look for tenants", err)
 }
 
-// takeRows passes over a row that another relay locks at this moment. One with an order key is taken
-// only if no row of its key is before it, held by whichever relay: that is deleted once its job
-// is accepted, and with the queue in memory settled.
+// takeRows skips a row that another relay has locked at this moment. A row with an order key is
+// taken only if no earlier row of its key is in the table, taken or not. The earlier row is
+// deleted when its job is accepted or, with the queue in memory, when it is settled.
 const takeRows = `
 WITH picked AS (
 	SELECT p.seq
@@ -199,7 +201,8 @@ WITH picked AS (
 UPDATE faas_outbox t SET taken_by = $3 FROM picked WHERE t.seq = picked.seq
 RETURNING t.seq, t.tenant, t.order_key IS NOT NULL, t.job, t.payload`
 
-// take marks rows as this relay's: of each tenant at most so many, those that were due first.
+// take marks rows as this relay's, at most shares[i] rows of tenants[i], and of each tenant
+// those that were due first. It returns these rows.
 func (r *Relay) take(ctx context.Context, tenants []string, shares []int) ([]row, error) {
 	found, err := r.pool.Query(ctx, takeRows, tenants, shares, r.id, r.set.functions)
 	if err != nil {
@@ -216,18 +219,19 @@ func (r *Relay) take(ctx context.Context, tenants []string, shares []int) ([]row
 }
 
 const (
-	// busyPause is between the passes of a relay that does not listen because there is much to do.
+	// busyPause is the time between passes of a busy relay, which gets no notifications.
 	busyPause = 20 * time.Millisecond
-	// gather is for how long a relay without room waits for more of it: to take rows one by one
-	// would cost more than the rows.
+	// gather is how long a relay without room waits for more room after a row has ended: taking
+	// rows one by one would cost more than the rows themselves.
 	gather = 10 * time.Millisecond
-	// breath is after a pass that has found nothing, so that notifications in a row are one.
+	// breath is the pause after a pass that has found nothing, so that several notifications
+	// cause one pass.
 	breath = 5 * time.Millisecond
 )
 
-// settleDown has transactions notify only while there is little to do. When a pass was full, the
-// next comes anyhow. When one finds nothing, the relay listens again, and passes once more: what was
-// committed before it listened has sent it no notification.
+// settleDown switches notifications off while the relay is busy. After a full pass the next one
+// follows anyway. When a pass finds nothing, the relay asks for notifications again, and makes
+// one more pass: a row that was committed before that has sent no notification.
 func (r *Relay) settleDown(ctx context.Context, n int) error {
 	busy := n == batch || r.busy && n > 0
 	if busy == r.busy || !r.set.listens {
@@ -241,7 +245,8 @@ func (r *Relay) settleDown(ctx context.Context, n int) error {
 	return wrap("listen", err)
 }
 
-// rest waits for what makes another pass worth while.
+// rest waits until another pass may find something: by the outlook, a notification, a row that
+// has ended, or the time of WithPoll.
 func (r *Relay) rest(ctx context.Context, n int, next outlook) error {
 	if next == outlookMore && n > 0 {
 		return ctx.Err()
@@ -250,7 +255,7 @@ func (r *Relay) rest(ctx context.Context, n int, next outlook) error {
 	if r.busy {
 		wait = min(wait, busyPause)
 	} else if n == 0 {
-		_ = sleep(ctx, min(wait, breath)) // if ctx ends, so does what follows
+		_ = sleep(ctx, min(wait, breath)) // an end of ctx is seen below
 	}
 	var freed <-chan struct{}
 	if next == outlookCrowded {
@@ -268,7 +273,7 @@ func (r *Relay) rest(ctx context.Context, n int, next outlook) error {
 	return ctx.Err()
 }
 
-// gather waits for more room, not for long.
+// gather waits until a quarter of a batch has ended, for a few milliseconds at most.
 func (r *Relay) gather(ctx context.Context) {
 	timer := time.NewTimer(gather)
 	defer timer.Stop()

@@ -8,16 +8,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// channel is that of NOTIFY.
+// channel is the name in NOTIFY and LISTEN.
 const channel = "faas_outbox"
 
-// migrations returns the steps from each version of the tables to the next. What has been released
-// does not change: a new step is added at the end.
+// migrations returns the steps, each of which brings the tables from one version to the next. A
+// step that has been released must not change. New steps are added at the end.
 func migrations() []string { return []string{firstTables} }
 
-// firstTables is version 1. The order of tenants is that of their bytes (COLLATE "C"), whatever the
-// database's is, since the relay walks along it. The index of ready rows has what take looks for, and
-// no row that is taken.
+// firstTables makes version 1. Tenants are compared byte by byte (COLLATE "C"), whatever the
+// database's collation is, because the relay walks along their index in that order. The index
+// faas_outbox_ready has only rows that take may take, and no taken ones.
 const firstTables = `
 CREATE TABLE faas_outbox_relay (
 	id          uuid PRIMARY KEY,
@@ -41,8 +41,8 @@ CREATE INDEX faas_outbox_taken ON faas_outbox (taken_by) WHERE taken_by IS NOT N
 CREATE INDEX faas_outbox_order ON faas_outbox (function, tenant, order_key, due, seq) WHERE order_key IS NOT NULL AND rejected IS NULL;
 `
 
-// migrationLock is the key of the advisory lock under which tables are made: the first bytes of
-// "faasoutbox" as a number.
+// migrationLock is the key of the advisory lock under which tables are made: "faasoutb" as a
+// number.
 const migrationLock = 0x666161736f757462
 
 // Beginner begins transactions: a *pgxpool.Pool or a *pgx.Conn.
@@ -50,9 +50,9 @@ type Beginner interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Migrate makes the outbox's tables, or brings them to this release's version, in one transaction.
-// It changes nothing if they are there. Processes that start at the same moment wait for each
-// other. Tables of a later release are an error.
+// Migrate makes the outbox's tables, or brings them to this release's version, in one
+// transaction. If they have that version, nothing changes. Processes that call it at the same
+// moment wait for each other. If the tables are of a later release, Migrate returns an error.
 func Migrate(ctx context.Context, db Beginner) error {
 	return wrap("migrate", pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error { return migrate(ctx, tx) }))
 }
@@ -78,7 +78,7 @@ func migrate(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// versionOf returns the version of the tables, 0 if there are none.
+// versionOf returns the version of the tables, or 0 if there are none.
 func versionOf(ctx context.Context, tx pgx.Tx) (version int, err error) {
 	if _, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS faas_outbox_version (version int NOT NULL)`); err != nil {
 		return 0, err

@@ -15,19 +15,20 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Tx is the transaction in which a job is written: a pgx.Tx, nested ones too. A *pgx.Conn or a
-// *pgxpool.Pool is one as well: then the job is a transaction of its own. See [SQL] for database/sql.
+// Tx is the transaction in which a job is written. It is a pgx.Tx, which may be nested. A
+// *pgx.Conn or a *pgxpool.Pool also fits: then the job is written in a transaction of its own.
+// For database/sql, see [SQL].
 type Tx interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// SQLTx is what SQL takes: a *sql.Tx, a *sql.Conn or a *sql.DB.
+// SQLTx is the argument of SQL: a *sql.Tx, a *sql.Conn or a *sql.DB.
 type SQLTx interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// SQL returns a transaction of database/sql as SendTx takes it. Its driver must write parameters
-// as $1, as those of pgx and lib/pq do.
+// SQL makes a transaction of database/sql an argument for SendTx. Its driver must write
+// parameters as $1, as the drivers of pgx and lib/pq do.
 func SQL(tx SQLTx) Tx { return sqlTx{tx} }
 
 type sqlTx struct{ tx SQLTx }
@@ -37,18 +38,20 @@ func (t sqlTx) Exec(ctx context.Context, query string, args ...any) (pgconn.Comm
 	return pgconn.CommandTag{}, err
 }
 
-// SendTx has the function called after tx has committed, and not if it is rolled back. It returns
-// the ID that the job will have: fn.Job(id) is its handle once a [Relay] has had it accepted, which
-// is soon after the commit, or when it is due if that is later.
+// SendTx writes a job into tx. The function is called after tx has committed, and is not called
+// if tx is rolled back. SendTx returns the ID that the job will have. fn.Job(id) is the job's
+// handle once a [Relay] has given the job to the queue: soon after the commit, or when the job
+// is due if that is later.
 //
-// The job is the one that fn.Send would send: the same options, and tenant, priority, origin, sender
-// and carriers of ctx. It is checked as by Send, gates included, before anything is written: so an
-// error that Is of package faas leaves tx as it was. An error of the database means, as always
-// in PostgreSQL, that tx can only be rolled back. Delays and ages count from SendTx. The window of
-// a unique key counts from acceptance, and the second job of a key is dropped then.
+// The job is the one that fn.Send would send, with the same options, and the tenant, priority,
+// origin, sender and carriers of ctx. It is checked as Send checks it, by the gates too, before
+// anything is written. So an error that Is one of package faas leaves tx as it was. After an
+// error of the database, tx can only be rolled back, as always in PostgreSQL. Delays and ages
+// count from SendTx. The window of a unique key counts from the acceptance by the queue, and at
+// that time a second job of the key is dropped.
 //
-// It is one statement. It may be called for many jobs of one transaction, by one goroutine at a
-// time as the transaction demands.
+// SendTx executes one statement. It may be called for many jobs in one transaction, by one
+// goroutine at a time, because tx is not safe for more.
 func SendTx[In, Out any](ctx context.Context, tx Tx, fn *faas.Function[In, Out], in In, opts ...faas.SendOption) (uuid.UUID, error) {
 	rec, err := fn.Prepare(ctx, in, opts...)
 	if err != nil {
@@ -57,7 +60,8 @@ func SendTx[In, Out any](ctx context.Context, tx Tx, fn *faas.Function[In, Out],
 	return rec.ID, WriteTx(ctx, tx, rec)
 }
 
-// WriteTx is SendTx of a job that was prepared: by name with faas.Router.Prepare, for example.
+// WriteTx is SendTx for a job that has been prepared, for example by faas.Router.Prepare, which
+// takes the function's name.
 func WriteTx(ctx context.Context, tx Tx, rec faas.JobRecord) error {
 	if !utf8.ValidString(rec.Tenant) || !utf8.ValidString(rec.OrderKey) {
 		return unwritable(&rec, errNoText)
@@ -66,7 +70,7 @@ func WriteTx(ctx context.Context, tx Tx, rec faas.JobRecord) error {
 	if payload == nil {
 		payload = []byte{}
 	}
-	rec.Payload = nil // it stands in a column of its own: JSON would make it longer by a third
+	rec.Payload = nil // the payload has a column of its own: in JSON it would be a third longer
 	job, err := json.Marshal(rec)
 	if err != nil {
 		return unwritable(&rec, err)
@@ -78,17 +82,19 @@ func WriteTx(ctx context.Context, tx Tx, rec faas.JobRecord) error {
 	return nil
 }
 
-// unwritable is the error for a job of which nothing was written.
+// unwritable returns the error for a job that can't be written. tx is unchanged.
 func unwritable(rec *faas.JobRecord, why error) error {
 	return &faas.Error{Op: "send", Function: rec.Function, Err: fmt.Errorf("%w: %w", faas.ErrInput, why)}
 }
 
 var errNoText = errors.New("a tenant or an order key that is not UTF-8 can't stand in PostgreSQL")
 
-// insert writes a row, and wakes the relays when the transaction commits. PostgreSQL has the commits
-// of all transactions that notify wait for each other, so none does while no relay asks for it.
+// insert writes a row, and has the commit send a notification to the relays. PostgreSQL makes
+// the commits of transactions that notify wait for each other. So a transaction notifies only
+// while a living relay listens.
 //
-// When the row is due goes by the database's clock, as take does: the sender's may be another.
+// The time at which a row is due is computed from the database's clock, since take compares it
+// with that clock. The sender's clock may differ.
 const insert = `
 WITH row AS (
 	INSERT INTO faas_outbox (id, function, tenant, order_key, due, job, payload)

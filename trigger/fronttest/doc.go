@@ -1,11 +1,11 @@
-// Package fronttest is empty but for its tests, which hold one table: how each
-// front tells each end of a call. A row is a situation that a real router, budget,
-// authorizer, meter or instance brings about; a column is a front: HTTP, the Lambda
-// wire, a function URL, CloudEvents, MCP. The table has every [faas.Reason],
-// [faas.Kind] and [faas.Outcome] of the core, or its test fails.
+// Package fronttest has tests only. They hold one table that says how each front reports each
+// end of a call. A row is a situation, which a real router, budget, authorizer, meter or
+// instance brings about. A column is a front: HTTP, the Lambda wire, a function URL,
+// CloudEvents, MCP. The test fails if the table lacks a [faas.Reason], [faas.Kind] or
+// [faas.Outcome] of the core.
 //
-// It is a module of its own because two of the fronts are, and the others are not to
-// require them.
+// It is a module of its own because two of the fronts are modules, and the other fronts must
+// not require these.
 package fronttest
 
 import "github.com/inproc/faas"
