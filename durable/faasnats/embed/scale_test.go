@@ -99,21 +99,30 @@ func openUnsynced(tb testing.TB, dir string) (*faasnats.Queue, func()) {
 
 // BenchmarkReopen opens a directory with settled jobs and a tenth as many that wait:
 // FAAS_SETTLED, else a few thousand. It reports the memory that this takes, beside the time.
+// The copy is made while the server runs, so it is what kill -9 leaves.
 func BenchmarkReopen(b *testing.B) {
-	dir, settled := b.TempDir(), settledBefore(5000)
-	q, stop := openUnsynced(b, dir)
+	closed, killed, settled := b.TempDir(), b.TempDir(), settledBefore(5000)
+	q, stop := openUnsynced(b, closed)
 	preload(b, q, settled, settled/10)
+	require.NoError(b, os.CopyFS(filepath.Join(killed, "store"), os.DirFS(filepath.Join(closed, "store"))))
 	stop()
-	before := heap()
-	for b.Loop() {
-		again, err := embed.Open(dir)
-		require.NoError(b, err)
-		b.StopTimer()
-		b.ReportMetric(float64(heap()-before)/1e6, "MB")
-		require.NoError(b, again.Close())
-		b.StartTimer()
+	for _, after := range []struct{ name, dir string }{{"closed", closed}, {"killed", killed}} {
+		b.Run(after.name, func(b *testing.B) {
+			before := heap()
+			for b.Loop() {
+				again, err := embed.Open(after.dir)
+				require.NoError(b, err)
+				b.StopTimer()
+				b.ReportMetric(float64(heap()-before)/1e6, "MB")
+				counts, err := again.Count(b.Context())
+				require.NoError(b, err)
+				require.Equal(b, settled, counts["filled"].Succeeded)
+				require.NoError(b, again.Close())
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(sizeOf(b, after.dir))/float64(settled+settled/10), "B/job")
+		})
 	}
-	b.ReportMetric(float64(sizeOf(b, dir))/float64(settled+settled/10), "B/job")
 }
 
 func heap() int64 {
