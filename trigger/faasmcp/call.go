@@ -11,8 +11,8 @@ import (
 	"github.com/inproc/faas/internal/tracecontext"
 )
 
-// call is the handler of one tool. The SDK runs it on a goroutine of each request.
-// Nothing of it changes after it was made: Refresh replaces the whole call.
+// call is the handler of one tool. The SDK runs it on a goroutine of each request. It is never
+// changed, so requests read it without a lock: Refresh makes a new call instead.
 type call struct {
 	shape
 
@@ -21,8 +21,8 @@ type call struct {
 	name     string
 }
 
-// handle is the mcp.ToolHandler. An error is one of the protocol, for a tool that
-// is not there; all other failures are results.
+// handle is the mcp.ToolHandler. It returns an error of the protocol for a tool that does not
+// exist. All other failures are results.
 func (c *call) handle(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	res, err := c.answer(ctx, req)
 	if err != nil {
@@ -48,9 +48,9 @@ func (c *call) answer(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallT
 	return c.result(c.name, out), nil
 }
 
-// originOf says where a call comes from. The id of an MCP request is no id for records:
-// it counts from 1 in each session, and the SDK does not show it to tools. So the
-// RequestID is the X-Request-Id of the HTTP request, if it came by one and has one.
+// originOf returns the origin of a call. Its RequestID is the X-Request-Id of the HTTP request,
+// or empty. The id of the MCP request would be of no use in records: it counts from 1 in each
+// session, and the SDK does not show it to tools.
 func originOf(req *mcp.CallToolRequest) faas.Origin {
 	o := faas.Origin{Trigger: "other", Door: "mcp"}
 	if req.Extra != nil {
@@ -59,8 +59,8 @@ func originOf(req *mcp.CallToolRequest) faas.Origin {
 	return o
 }
 
-// withTrace returns ctx with the trace context of a call: that of params._meta, whose keys
-// the protocol reserves for it (SEP-414), or else the one of the HTTP request.
+// withTrace returns ctx with the trace context of a call. It uses the keys of params._meta that
+// the protocol reserves for it (SEP-414), or without them the headers of the HTTP request.
 func withTrace(ctx context.Context, req *mcp.CallToolRequest) context.Context {
 	if parent, _ := req.Params.Meta[tracecontext.TraceParent].(string); parent != "" {
 		state, _ := req.Params.Meta[tracecontext.TraceState].(string)
@@ -72,10 +72,10 @@ func withTrace(ctx context.Context, req *mcp.CallToolRequest) context.Context {
 	return tracecontext.With(ctx, req.Extra.Header.Get(tracecontext.TraceParent), req.Extra.Header.Get(tracecontext.TraceState))
 }
 
-// payload makes the function's input of a tool's arguments, or says what does not
-// fit the input schema.
+// payload returns the function's input for a tool's arguments. Its error says which part of the
+// arguments does not fit the input schema.
 func (c *call) payload(arguments json.RawMessage) ([]byte, error) {
-	if len(bytes.TrimSpace(arguments)) == 0 || string(arguments) == "null" { // MCP has them optional
+	if len(bytes.TrimSpace(arguments)) == 0 || string(arguments) == "null" { // in MCP the arguments are optional
 		arguments = json.RawMessage("{}")
 	}
 	v, err := parse(arguments)
@@ -97,8 +97,7 @@ func (c *call) payload(arguments json.RawMessage) ([]byte, error) {
 	return unwrapped(arguments)
 }
 
-// unwrapped returns the one argument that a function takes if its input is no
-// object.
+// unwrapped returns the argument "input", for a function whose input is not an object.
 func unwrapped(arguments json.RawMessage) ([]byte, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(arguments, &members); err != nil {
@@ -107,8 +106,8 @@ func unwrapped(arguments json.RawMessage) ([]byte, error) {
 	return members[inputName], nil
 }
 
-// tenant asks WithTenant's func, which is foreign code. If it panics the call is
-// refused: with the empty tenant the call would escape every limit by tenant.
+// tenant calls WithTenant's func, which is foreign code. If it panics, the call is refused:
+// with an empty tenant the call would escape every limit that counts by tenant.
 func (c *call) tenant(ctx context.Context, req *mcp.CallToolRequest) (tenant string, ok bool) {
 	defer func() {
 		if recover() != nil {
@@ -118,8 +117,8 @@ func (c *call) tenant(ctx context.Context, req *mcp.CallToolRequest) (tenant str
 	return c.settings.tenant(ctx, req), true
 }
 
-// unfit is the result for arguments that do not fit the schema. The text is about
-// the schema, which the model knows, so that the model can do better.
+// unfit returns the result for arguments that do not fit the schema. Its text is about the
+// schema, which the model has, so that the model can correct the arguments.
 func unfit(err error) *mcp.CallToolResult {
 	return failed(Failure{Outcome: Refused, Reason: faas.ReasonInput}, "the arguments don't fit the tool's input schema: "+err.Error())
 }

@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// edit says how to change arguments that fit the schema, so that encoding/json
-// reads them too. It is stricter than the schema: 1.0 is no integer for it, and a
-// field with the option ",string" has to be text. An edit is built when the tool is
-// added and not changed after that.
+// edit changes arguments that fit the schema so that encoding/json reads them. encoding/json is
+// stricter than the schema: it does not read 1.0 as an integer, and it requires text for a
+// field with the option ",string". An edit is built when the tool is added and not changed
+// after that.
 type edit struct {
 	integer bool             // write 1.0 as 1
 	quoted  bool             // write a number or a boolean as text
-	twice   bool             // write a text as the text of its JSON: a as "a"
-	fields  map[string]*edit // of an object
-	rest    *edit            // of an object's other fields
-	items   *edit            // of an array
+	twice   bool             // write a text with the quotes of its JSON inside: a as "a"
+	fields  map[string]*edit // the edits of an object's fields, by name
+	rest    *edit            // the edit of an object's other fields
+	items   *edit            // the edit of an array's items
 }
 
-// orNil is nil for an edit that does nothing.
+// orNil returns e, or nil if e changes nothing.
 func (e *edit) orNil() *edit {
 	if !e.integer && !e.quoted && !e.twice && len(e.fields) == 0 && e.rest == nil && e.items == nil {
 		return nil
@@ -27,8 +27,8 @@ func (e *edit) orNil() *edit {
 	return e
 }
 
-// apply returns v edited, and whether it has changed. It may change v. An edit that
-// is nil leaves v as it is.
+// apply returns the edited value, and whether it differs from v. It may change v in place. A
+// nil edit changes nothing.
 func (e *edit) apply(v any) (any, bool) {
 	if e == nil {
 		return v, false
@@ -55,7 +55,7 @@ func (e *edit) apply(v any) (any, bool) {
 	return e.applyToScalar(v)
 }
 
-// of returns the edit for a member of an object.
+// of returns the edit for a member of an object, or nil.
 func (e *edit) of(name string) *edit {
 	if f, ok := e.fields[name]; ok {
 		return f
@@ -80,7 +80,7 @@ func (e *edit) applyToScalar(v any) (any, bool) {
 			return strconv.FormatBool(v), true
 		}
 	case string:
-		// A text that reads as a JSON string was written so by the agent already.
+		// The agent has already written the quotes if the text is a JSON string.
 		if e.twice && (!strings.HasPrefix(v, `"`) || !json.Valid([]byte(v))) {
 			twice, err := unparse(v)
 			return string(twice), err == nil
@@ -89,13 +89,13 @@ func (e *edit) applyToScalar(v any) (any, bool) {
 	return v, false
 }
 
-// maxDigits bounds how many digits integral writes: an exponent of a client's
-// choice must not make it write a number of any length. Of Go's types only big.Int
-// is longer, and integral leaves such a number as it is.
+// maxDigits bounds how many digits integral writes. Without it, an exponent that a client
+// chooses could make the number arbitrarily long. Of Go's types only big.Int has longer
+// integers, and integral leaves those unchanged.
 const maxDigits = 40
 
-// integral returns a number without fraction and exponent, for example 12 for
-// 1.2e1. It returns s as it is if the number is no integer or is too long.
+// integral writes an integer without fraction and exponent, for example 1.2e1 as 12. It returns
+// s unchanged if the number is not an integer or is too long.
 func integral(s string) string {
 	if !strings.ContainsAny(s, ".eE") {
 		return s
@@ -116,9 +116,10 @@ func integral(s string) string {
 	return sign + strings.TrimLeft(digits[:point], "0")
 }
 
-// decimal takes apart a JSON number: its digits without the point, and where in
-// them the point stands once the exponent is applied, which may be outside of them.
-// It returns false if the exponent is too large.
+// decimal splits a JSON number into its sign and its digits without the point. point is the
+// index of the decimal point among the digits after the exponent is applied; it may lie outside
+// of them. For example, 1.2e1 has the digits 12 and the point 2. ok is false if the exponent is
+// too large.
 func decimal(s string) (sign, digits string, point int, ok bool) {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")

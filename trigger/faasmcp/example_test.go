@@ -50,9 +50,9 @@ func ExampleAddTools() {
 	// Output: map[found:all about gophers] <nil>
 }
 
-// A budget by tenant must not begin anew with each session, so the tenant is the
-// principal that the front has authenticated. The handler passes the context of each
-// request on, and with it the principal.
+// A budget by tenant must not begin anew with each session, so the tenant is the principal that
+// the front has authenticated. The principal is in the context of the request, which the
+// handler passes on.
 func ExampleWithTenant() {
 	r := faas.New()
 	defer r.Close()

@@ -7,8 +7,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// SetInferred sets a schema for an output of type t as set-up does, as if it had
-// been inferred.
+// SetInferred sets an output schema for type t in the same way as an inferred one.
 func SetInferred(t reflect.Type, schema string) error {
 	return new(shape).setInferred(t, json.RawMessage(schema), new(mcp.Tool))
 }

@@ -17,27 +17,27 @@ import (
 // MetaFailure is the key of a [Failure] in a result's _meta.
 const MetaFailure = "inproc.faas/failure"
 
-// Refused is the Outcome of a call that was refused: its function has not run.
+// Refused is the Outcome of a call that was refused before its function ran.
 const Refused = "Refused"
 
-// Failure tells a program how a call failed, as the text of the result tells a
+// Failure describes to a program how a call failed. The text of the result describes it to a
 // model.
 type Failure struct {
-	// Outcome is how the call ended: Refused, or the name of a faas.Outcome:
-	// Failed (the function answered an error, which is the text), TimedOut,
-	// Panicked, Exited, OutputInvalid, Canceled, InitFailed.
+	// Outcome is how the call ended: Refused, or the name of a faas.Outcome: Failed (the
+	// function returned an error, and the result has its text), TimedOut, Panicked, Exited,
+	// OutputInvalid, Canceled, InitFailed.
 	Outcome string `json:"outcome"`
-	// Reason says why a call was refused.
+	// Reason is the reason of a refusal.
 	Reason faas.Reason `json:"reason,omitempty"`
-	// RetryAfterMs is after how many milliseconds another try may succeed; 0: not
-	// known.
+	// RetryAfterMs is the time in milliseconds after which another call may succeed; 0 if it is
+	// not known.
 	RetryAfterMs int64 `json:"retryAfterMs,omitempty"`
 	// Invocation is the call's ID in the records of the host, if it has one.
 	Invocation string `json:"invocation,omitempty"`
 }
 
-// FailureOf returns the Failure of a result, and false if it has none. It works in
-// the server, and in a client that has decoded the result from JSON.
+// FailureOf returns the Failure of a result, and false if the result has none. It works in the
+// server, and in a client that has decoded the result from JSON.
 func FailureOf(res *mcp.CallToolResult) (Failure, bool) {
 	if res == nil || res.Meta[MetaFailure] == nil {
 		return Failure{}, false
@@ -65,9 +65,9 @@ func failed(f Failure, text string) *mcp.CallToolResult {
 	}
 }
 
-// failureOf is the answer to a call of the tool of that name which ended with err.
-// EndOf decides whether err is about this call: a refusal that the function got
-// from another function, and returned, is the function's own failure.
+// failureOf returns the answer to a call of the tool that ended with err. EndOf decides whether
+// err is about this call: a refusal that the function got from another function, and returned,
+// is the function's own failure.
 func failureOf(name string, err error) (*mcp.CallToolResult, error) {
 	end := faas.EndOf(err, name)
 	if end.Err == nil {
@@ -80,7 +80,7 @@ func failureOf(name string, err error) (*mcp.CallToolResult, error) {
 	switch end.Kind {
 	case faas.KindNone:
 		return failed(f, describeOutcome(name, end.Outcome)), nil
-	case faas.KindNotFound: // removed since the last Refresh
+	case faas.KindNotFound: // the function was removed after the last Refresh
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", name)}
 	case faas.KindDenied, faas.KindInvalid, faas.KindTooLarge, faas.KindBusy, faas.KindUnavailable, faas.KindNesting,
 		faas.KindClosed, faas.KindCanceled:
@@ -89,13 +89,13 @@ func failureOf(name string, err error) (*mcp.CallToolResult, error) {
 	return failed(f, describeRefusal(name, end)+retryHint(end.Err.RetryAfter)), nil
 }
 
-// describeOutcome tells a model how a call ended that began and did not end well.
+// describeOutcome returns the text for a call that began and did not succeed.
 func describeOutcome(name string, o faas.Outcome) string {
 	switch o {
 	case faas.TimedOut:
 		return name + " did not answer in time"
 	case faas.OutputInvalid:
-		return name + " answered what can't be passed on"
+		return name + " has run, but its answer can't be passed on"
 	case faas.InitFailed:
 		return name + " could not be started"
 	case faas.Canceled:
@@ -105,7 +105,7 @@ func describeOutcome(name string, o faas.Outcome) string {
 	return name + " failed by an internal error"
 }
 
-// describeRefusal tells a model why a call was refused.
+// describeRefusal returns the text for a call that was refused.
 func describeRefusal(name string, end faas.End) string {
 	switch end.Kind {
 	case faas.KindInvalid:
@@ -117,23 +117,23 @@ func describeRefusal(name string, end faas.End) string {
 	case faas.KindDenied:
 		return "this call of " + name + " is not permitted"
 	case faas.KindBusy:
-		if end.Err.Reason.Kind() == faas.KindNone { // a reason of a gate's own, for example a budget's
+		if end.Err.Reason.Kind() == faas.KindNone { // the gate has set a reason of its own, for example a budget
 			return "this call of " + name + " was refused (" + string(end.Err.Reason) + ")"
 		}
 		return name + " is busy"
 	case faas.KindUnavailable:
 		return name + " is not available for now"
 	case faas.KindNesting:
-		return "this call of " + name + " would not end"
+		return "this call of " + name + " is part of a loop, or of too long a chain"
 	case faas.KindClosed:
 		return name + " is being shut down"
-	case faas.KindNone, faas.KindNotFound: // failureOf answers these itself
+	case faas.KindNone, faas.KindNotFound: // can't happen: failureOf has handled these
 	}
 	return ""
 }
 
-// retryHint says when to try again, in whole seconds and at least one. It is empty
-// if that is not known.
+// retryHint returns the text that says when to try again, in whole seconds and at least one. It
+// returns "" if the time is not known.
 func retryHint(after time.Duration) string {
 	if after <= 0 {
 		return ""
@@ -141,9 +141,9 @@ func retryHint(after time.Duration) string {
 	return fmt.Sprintf("; try again in %s", max(after.Round(time.Second), time.Second))
 }
 
-// failureOfFunction passes on the text of a function's error: it is the function's
-// answer to the agent. The text of a PanicError that the function got from another
-// function is not: it may show the inside of the host.
+// failureOfFunction returns the text of a function's error, which is the function's answer to
+// the agent. It hides the text of a PanicError that the function got from another function,
+// because that may show internals of the host.
 func failureOfFunction(name string, err error) *mcp.CallToolResult {
 	text := name + " failed by an internal error"
 	if panicked := (*faas.PanicError)(nil); !errors.As(err, &panicked) {
@@ -152,16 +152,16 @@ func failureOfFunction(name string, err error) *mcp.CallToolResult {
 	return failed(Failure{Outcome: faas.Failed.String()}, text)
 }
 
-// textTime bounds how long a function's error may take to return its text.
+// textTime bounds how long the Error method of a function's error may take.
 const textTime = time.Second
 
-// textOf returns the text of a function's error. The error's method must not run
-// on the session's goroutine: if it blocked there, or ended the goroutine, the
-// session would answer no other call.
+// textOf returns the text of a function's error. It calls the error's method on another
+// goroutine than the session's: a method that blocks or ends its goroutine would stop all calls
+// of the session.
 func textOf(err error) string {
 	text, ok := foreign.TextWithin(err, textTime)
 	if !ok {
-		return "an error without a text"
+		return "an error whose text can't be read"
 	}
 	return text
 }

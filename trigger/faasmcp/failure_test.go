@@ -90,12 +90,12 @@ func TestEveryEndOfACallIsTypedAndTellsNothingFromInside(t *testing.T) {
 			{"small", "the arguments are larger than small takes", faasmcp.Failure{Outcome: "Refused", Reason: "too_large"}},
 			{"again", `faas: invoke "again" refused (overloaded): overloaded`, faasmcp.Failure{Outcome: "Failed"}},
 			{"down", "down is not available for now; try again in 1m0s", faasmcp.Failure{Outcome: "Refused", Reason: "policy_down", RetryAfterMs: 60_000}},
-			{"deep", "this call of deep would not end", faasmcp.Failure{Outcome: "Refused", Reason: "depth"}},
+			{"deep", "this call of deep is part of a loop, or of too long a chain", faasmcp.Failure{Outcome: "Refused", Reason: "depth"}},
 			{"nests", "nests failed by an internal error", faasmcp.Failure{Outcome: "Failed"}},
-			{"poison", "an error without a text", faasmcp.Failure{Outcome: "Failed"}},
-			{"leaves", "an error without a text", faasmcp.Failure{Outcome: "Failed"}},
-			{"mute", "an error without a text", faasmcp.Failure{Outcome: "Failed"}},
-			{"large", "large answered what can't be passed on", faasmcp.Failure{Outcome: "OutputInvalid"}},
+			{"poison", "an error whose text can't be read", faasmcp.Failure{Outcome: "Failed"}},
+			{"leaves", "an error whose text can't be read", faasmcp.Failure{Outcome: "Failed"}},
+			{"mute", "an error whose text can't be read", faasmcp.Failure{Outcome: "Failed"}},
+			{"large", "large has run, but its answer can't be passed on", faasmcp.Failure{Outcome: "OutputInvalid"}},
 			{"liar", `liar has run, but its output schema does not allow what it answered: validating root: required: missing properties: ["text"]`, faasmcp.Failure{Outcome: "OutputInvalid"}},
 		} {
 			start := time.Now()

@@ -8,22 +8,21 @@ import (
 	"unicode"
 )
 
-// field is a field of a struct as it is in JSON.
+// field is a field of a struct as encoding/json sees it.
 type field struct {
 	name          string
 	typ           reflect.Type
-	tag           *string // the tag "jsonschema"; nil: none
+	tag           *string // the tag "jsonschema", or nil
 	optional      bool
-	quoted        bool // it has the option ",string"
-	behindPointer bool // it belongs to a struct that is embedded as a pointer
-	settable      bool // a decoder reaches it; not behind an unexported pointer that is nil
+	quoted        bool // the tag has the option ",string"
+	behindPointer bool // the field belongs to a struct that is embedded as a pointer
+	settable      bool // a decoder can set the field: no embedded pointer to an unexported struct is above it
 
-	depth  int  // how many structs it is embedded in, for fieldsOf
-	tagged bool // its name is from a tag
+	depth  int  // how many embedded structs are above the field
+	tagged bool // the name is from a tag
 }
 
-// follow returns what an unnamed pointer type points to, and other types as they
-// are.
+// follow returns the element of an unnamed pointer type, and any other type unchanged.
 func follow(t reflect.Type) reflect.Type {
 	if t.Name() == "" && t.Kind() == reflect.Pointer {
 		return t.Elem()
@@ -31,10 +30,9 @@ func follow(t reflect.Type) reflect.Type {
 	return t
 }
 
-// fieldsOf returns the fields of a struct as encoding/json has them, in order. Of
-// several fields of one name, the one that is embedded least deeply counts. Among
-// those of one depth, the one that a tag names counts. If two are left, neither
-// counts.
+// fieldsOf returns the fields of a struct that encoding/json uses, in order. If several fields
+// have the same name, the one that is embedded least deeply is used; at the same depth, the one
+// whose name comes from a tag. If that leaves two, none is used.
 func fieldsOf(t reflect.Type) []field {
 	var all []field
 	collect(t, field{settable: true}, map[reflect.Type]bool{t: true}, func(f field) { all = append(all, f) })
@@ -42,15 +40,15 @@ func fieldsOf(t reflect.Type) []field {
 		rivals := 0
 		for _, g := range all {
 			if g.name == f.name && g.rank(f) <= 0 {
-				rivals++ // f itself is one
+				rivals++ // f is always one of them
 			}
 		}
 		return rivals > 1
 	})
 }
 
-// rank is negative if f counts and g does not, where both have the same name; 0
-// means that neither counts.
+// rank compares two fields of the same name. It is negative if f is used and g is not, and 0 if
+// neither is used.
 func (f field) rank(g field) int {
 	switch c := cmp.Compare(f.depth, g.depth); {
 	case c != 0 || f.tagged == g.tagged:
@@ -61,9 +59,9 @@ func (f field) rank(g field) int {
 	return 1
 }
 
-// collect calls add for each field of t, and for those of the structs that t
-// embeds. outer says how t itself is embedded. above has the structs that the walk
-// is inside of: one that embeds itself adds its fields once.
+// collect calls add for each field of t, and for each field of the structs that t embeds. outer
+// describes how t itself is embedded. above has the structs that the walk is inside of, so that
+// a struct that embeds itself adds its fields once.
 func collect(t reflect.Type, outer field, above map[reflect.Type]bool, add func(field)) {
 	for sf := range t.Fields() {
 		base := follow(sf.Type)
@@ -86,8 +84,8 @@ func collect(t reflect.Type, outer field, above map[reflect.Type]bool, add func(
 	}
 }
 
-// embedded says how the struct of sf is embedded, in a struct that is embedded as
-// outer says.
+// embedded describes how the struct of sf is embedded. outer describes how the struct around sf
+// is embedded.
 func embedded(sf reflect.StructField, outer field) field {
 	pointer := follow(sf.Type) != sf.Type
 	return field{
@@ -96,7 +94,7 @@ func embedded(sf reflect.StructField, outer field) field {
 	}
 }
 
-// newField describes a field of a struct that is embedded as outer says.
+// newField describes a field; outer describes how its struct is embedded.
 func newField(sf reflect.StructField, outer field, name string, options []string) field {
 	f := outer
 	f.name, f.typ, f.tagged = cmp.Or(name, sf.Name), sf.Type, name != ""
@@ -108,7 +106,7 @@ func newField(sf reflect.StructField, outer field, name string, options []string
 	return f
 }
 
-// isName reports whether encoding/json takes s for a name in a tag.
+// isName reports whether encoding/json accepts s as a name in a tag.
 func isName(s string) bool {
 	other := func(c rune) bool {
 		return !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
@@ -116,7 +114,7 @@ func isName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, other)
 }
 
-// isScalar reports whether the option ",string" has an effect on a kind.
+// isScalar reports whether the option ",string" has an effect on fields of a kind.
 func isScalar(k reflect.Kind) bool {
 	return k == reflect.Bool || k == reflect.String || k >= reflect.Int && k <= reflect.Float64
 }

@@ -9,7 +9,7 @@ import (
 	"reflect"
 )
 
-// parse reads JSON with its numbers as text, so that none of their digits is lost.
+// parse decodes JSON and keeps numbers as text, so that none of their digits is lost.
 func parse(data []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -18,13 +18,12 @@ func parse(data []byte) (any, error) {
 		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON")
+		return nil, errors.New("more data follows the JSON value")
 	}
 	return v, nil
 }
 
-// unparse writes JSON without escaping <, > and &: a model reads it, not a
-// browser.
+// unparse encodes JSON without escaping <, > and &, because a model reads it and not a browser.
 func unparse(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -33,8 +32,8 @@ func unparse(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// zeroOf returns the JSON of a type's zero value. It recovers if a method of the
-// type panics, as some do for a zero value, and returns an error.
+// zeroOf returns the JSON of a type's zero value. It returns an error if a method of the type
+// panics, as some do for a zero value.
 func zeroOf(t reflect.Type) (data []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -39,7 +39,7 @@ func connect(tb testing.TB, server *mcp.Server, name string, opts *mcp.ClientOpt
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		require.NoError(tb, cs.Close())
-		_ = ss.Wait() // it returns an error, since the client closed the session
+		_ = ss.Wait() // always an error, because the client closed the session
 	})
 	return cs
 }

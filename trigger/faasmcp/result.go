@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// result makes the result of the tool of that name from its function's output.
+// result makes the result of a tool, whose name is name, from its function's output.
 func (s *shape) result(name string, out []byte) *mcp.CallToolResult {
 	text := string(out)
 	switch s.out {
@@ -40,24 +40,24 @@ func (s *shape) result(name string, out []byte) *mcp.CallToolResult {
 	return res
 }
 
-// misshapen is the result for an output that the tool's own schema does not allow,
-// which is a bug of the function. The text tells the agent what the validator says,
-// since the answer was meant for the agent anyway. It also says that the function
-// has run: to call it again would mend nothing, and do its work twice.
+// misshapen returns the result for an output that the tool's own schema does not allow, which
+// is a bug of the function. The text includes the validator's error, which may quote the
+// output: the output was for the agent anyway. The text also says that the function has run,
+// because another call would fail alike and do its work twice.
 func misshapen(name string, err error) *mcp.CallToolResult {
 	return failed(Failure{Outcome: faas.OutputInvalid.String()}, name+" has run, but its output schema does not allow what it answered: "+err.Error())
 }
 
-// bounded returns res, or a failure in its place if res is longer than limit when
-// it is sent. A client that is sent more than it reads may close the session, and
-// lose the other calls that it waits for.
+// bounded returns res, or a failure if the encoded res is longer than limit. A client that gets
+// a longer message than it accepts may close the session, and lose the other calls that it
+// waits for.
 func bounded(name string, limit int, res *mcp.CallToolResult) *mcp.CallToolResult {
 	if maxSize(res) <= limit {
 		return res
 	}
 	data, err := json.Marshal(res)
 	switch {
-	case err != nil: // the SDK will fail to encode it too, and answers for that
+	case err != nil: // the SDK will fail to encode it too, and will answer with that error
 		return res
 	case len(data) <= limit:
 		return res
@@ -65,14 +65,14 @@ func bounded(name string, limit int, res *mcp.CallToolResult) *mcp.CallToolResul
 		return shortened(res)
 	}
 	return failed(Failure{Outcome: faas.OutputInvalid.String()}, fmt.Sprintf(
-		"%s has run, but its answer is %d bytes long as it is sent, and %d are allowed; ask it for less", name, len(data), limit))
+		"%s has run, but its answer is %d bytes long when it is sent, and at most %d are allowed; ask it for less", name, len(data), limit))
 }
 
-// maxSize is an upper bound of the size of a result as it is sent. It is cheap, so
-// that a result far below the limit is not encoded twice. In JSON a byte of text
-// takes at most six (\u0000), and a byte of data less (base64).
+// maxSize returns an upper bound of the size of an encoded result. It is cheap, so that a
+// result far below the limit is not encoded twice. In JSON a byte of text takes at most six
+// bytes (\u0000), and a byte of data fewer (base64).
 func maxSize(res *mcp.CallToolResult) int {
-	n := 1024 // all but the contents
+	n := 1024 // everything except the contents
 	for _, content := range res.Content {
 		switch content := content.(type) {
 		case *mcp.TextContent:
@@ -91,10 +91,10 @@ func maxSize(res *mcp.CallToolResult) int {
 	return min(n, math.MaxInt/6) * 6
 }
 
-// keptText is how many bytes are kept of the text of a failure that is too long.
+// keptText is how many bytes of the text of a failure are kept if the failure is too long.
 const keptText = 512
 
-// shortened cuts the text of a failure, and says how long it was.
+// shortened cuts the text of a failure, and appends the length that it had.
 func shortened(res *mcp.CallToolResult) *mcp.CallToolResult {
 	text, ok := res.Content[0].(*mcp.TextContent)
 	if !ok || len(text.Text) <= keptText {
@@ -105,8 +105,8 @@ func shortened(res *mcp.CallToolResult) *mcp.CallToolResult {
 	return res
 }
 
-// contentOf chooses the kind of content for bytes: text, an image, audio, or else
-// a resource with the bytes in base64.
+// contentOf chooses the kind of content for bytes: text, an image, audio, or for other bytes a
+// resource with the bytes in base64.
 func contentOf(name string, data []byte) mcp.Content {
 	kind := http.DetectContentType(data)
 	switch {

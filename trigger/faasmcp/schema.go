@@ -16,49 +16,48 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// walk goes through a type once and makes the schema of its JSON: of what
-// encoding/json writes if writing is set, else of what it reads. The two differ.
+// walk walks through a type and makes the schema of its JSON: of the JSON that encoding/json
+// writes if writing is set, otherwise of the JSON that it reads. The two may differ.
 //
-// It takes the place of jsonschema.ForType, which looks at the kinds of types and
-// not at their methods. For example, uuid.UUID writes itself as text and is an
-// array: by ForType's schema no answer with one would be valid.
+// It is used instead of jsonschema.ForType, which looks at the kinds of types and not at their
+// methods. For example, uuid.UUID is an array and writes itself as text: by ForType's schema no
+// answer that contains one would be valid.
 type walk struct {
 	writing bool
 	above   map[reflect.Type]bool // the named types that the walk is inside of
 }
 
-// described is the schema of a type, and how to edit what fits it before
-// encoding/json reads it.
+// described is the schema of a type, and the edit that a value needs before encoding/json reads
+// it.
 type described struct {
 	schema *jsonschema.Schema
-	edit   *edit // nil: leave it as it is
+	edit   *edit // nil if a value needs none
 }
 
 var (
-	bytesType  = reflect.TypeFor[[]byte]()      //nolint:gochecknoglobals // a constant, but for the language
-	numberType = reflect.TypeFor[json.Number]() //nolint:gochecknoglobals // likewise
+	bytesType  = reflect.TypeFor[[]byte]()      //nolint:gochecknoglobals // never written; Go has no constants of this type
+	numberType = reflect.TypeFor[json.Number]() //nolint:gochecknoglobals // see bytesType
 
-	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()           //nolint:gochecknoglobals // likewise
-	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()         //nolint:gochecknoglobals // likewise
-	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()   //nolint:gochecknoglobals // likewise
-	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]() //nolint:gochecknoglobals // likewise
+	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()           //nolint:gochecknoglobals // see bytesType
+	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()         //nolint:gochecknoglobals // see bytesType
+	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()   //nolint:gochecknoglobals // see bytesType
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]() //nolint:gochecknoglobals // see bytesType
 )
 
-// known has types of the standard library that have methods for JSON and write
-// JSON of one type only.
+// known has the types of the standard library with methods for JSON that always write the same
+// type of JSON.
 var known = map[reflect.Type]string{ //nolint:gochecknoglobals // never written
 	reflect.TypeFor[time.Time]():  "string",
 	reflect.TypeFor[slog.Level](): "string",
 	reflect.TypeFor[big.Int]():    "integer",
 }
 
-// anything is the schema that all JSON fits. It has a description because a schema
-// without any is written as true, which some clients reject as a property.
+// anything returns the schema that allows any JSON. It has a description because an empty
+// schema is written as true, which some clients reject for a property.
 func anything() *jsonschema.Schema { return &jsonschema.Schema{Description: "any JSON"} }
 
-// of describes t. addressable says whether encoding/json will have an addressable
-// value, since else it does not call a method with a pointer receiver. For example,
-// a value in a map is not addressable.
+// of describes t. addressable says whether encoding/json gets an addressable value. It calls a
+// method with a pointer receiver only then. For example, a value in a map is not addressable.
 func (w *walk) of(t reflect.Type, addressable bool) (described, error) {
 	if t.Kind() == reflect.Pointer {
 		d, err := w.of(t.Elem(), true)
@@ -82,7 +81,7 @@ func (w *walk) of(t reflect.Type, addressable bool) (described, error) {
 	return w.plain(t, addressable)
 }
 
-// orNull makes null fit the schema too. A schema without a type allows null
+// orNull changes a schema so that it also allows null. A schema without a type allows null
 // already.
 func orNull(s *jsonschema.Schema) {
 	switch {
@@ -94,17 +93,17 @@ func orNull(s *jsonschema.Schema) {
 	}
 }
 
-// method is how a type gets its JSON.
+// method says how a type is written to or read from JSON.
 type method uint8
 
 const (
-	byKind method = iota // as its kind does
+	byKind method = iota // by the rules for its kind
 	byJSON               // by MarshalJSON or UnmarshalJSON
 	byText               // by MarshalText or UnmarshalText
 )
 
-// methodOf returns the method by which encoding/json writes or reads a value of
-// the type, in the order in which it looks for them.
+// methodOf returns the method by which encoding/json writes or reads a value of the type. It
+// checks them in the order of encoding/json.
 func (w *walk) methodOf(t reflect.Type, addressable bool) method {
 	p := reflect.PointerTo(t)
 	switch {
@@ -112,7 +111,7 @@ func (w *walk) methodOf(t reflect.Type, addressable bool) method {
 		return byJSON
 	case w.writing && (t.Implements(textMarshaler) || addressable && p.Implements(textMarshaler)):
 		return byText
-	case w.writing, t.Name() == "": // the decoder looks for methods of named types only
+	case w.writing, t.Name() == "": // the decoder ignores methods of unnamed types
 		return byKind
 	case p.Implements(jsonUnmarshaler):
 		return byJSON
@@ -122,9 +121,9 @@ func (w *walk) methodOf(t reflect.Type, addressable bool) method {
 	return byKind
 }
 
-// custom describes a type with a method for JSON, which may write or read any. A
-// struct often has UnmarshalJSON only to fill in defaults, and reads the JSON of its
-// fields. The agent is then told the fields, which helps it more than "any JSON".
+// custom describes a type with a method for JSON. Such a method may write or read any JSON. But
+// a struct often has UnmarshalJSON only to fill in defaults, and reads the JSON of its fields.
+// Then the schema has the fields, which helps an agent more than "any JSON".
 func (w *walk) custom(t reflect.Type) described {
 	if name := known[t]; name != "" {
 		d := described{schema: &jsonschema.Schema{Type: name}}
@@ -141,9 +140,9 @@ func (w *walk) custom(t reflect.Type) described {
 	return described{schema: anything()}
 }
 
-// readsFields reports whether UnmarshalJSON of a type reads the JSON of its fields:
-// its zero value is written so, and a sample is read without an error. The methods
-// are foreign code; if one panics the answer is no.
+// readsFields reports whether UnmarshalJSON of a type reads the JSON of its fields. It tests
+// this: the zero value must be written in that form, and a sample must be read without an
+// error. The methods are foreign code; if one panics, readsFields returns false.
 func readsFields(t reflect.Type, s *jsonschema.Schema) (ok bool) {
 	defer func() { ok = recover() == nil && ok }()
 	resolved, err := s.CloneSchemas().Resolve(nil)
@@ -158,8 +157,7 @@ func readsFields(t reflect.Type, s *jsonschema.Schema) (ok bool) {
 	return err == nil && json.Unmarshal(data, reflect.New(t).Interface()) == nil
 }
 
-// sample returns a value that fits a schema made by walk, with as little in it as
-// the schema allows.
+// sample returns the smallest value that fits a schema made by walk.
 func sample(s *jsonschema.Schema) any {
 	switch s.Type {
 	case "object":
@@ -178,7 +176,7 @@ func sample(s *jsonschema.Schema) any {
 	return map[string]any{"string": "", "integer": 0, "number": 0, "boolean": false}[s.Type]
 }
 
-// plain describes a type by its kind, whether it has methods or not.
+// plain describes a type by its kind and ignores its methods.
 func (w *walk) plain(t reflect.Type, addressable bool) (described, error) {
 	switch k := t.Kind(); {
 	case t == numberType && w.writing:
@@ -199,7 +197,7 @@ func (w *walk) plain(t reflect.Type, addressable bool) (described, error) {
 	return w.composite(t, addressable)
 }
 
-// composite describes a type that has other types in it.
+// composite describes a type that contains other types.
 func (w *walk) composite(t reflect.Type, addressable bool) (described, error) {
 	switch t.Kind() {
 	case reflect.Map:
@@ -213,11 +211,11 @@ func (w *walk) composite(t reflect.Type, addressable bool) (described, error) {
 	}
 }
 
-// ofType describes a type by the name of a JSON type alone.
+// ofType describes a type by the name of a JSON type and nothing more.
 func ofType(name string) described { return described{schema: &jsonschema.Schema{Type: name}} }
 
-// integer describes a kind of integer with its bounds. Those of 64 bits have none
-// below or above: JSON Schema bounds are float64, which would round them.
+// integer describes a kind of integer with its bounds. Kinds of 64 bits have no bounds other
+// than 0, because the bounds of JSON Schema are float64, which would round them.
 func integer(k reflect.Kind) described {
 	bounds := map[reflect.Kind][2]float64{
 		reflect.Int8: {math.MinInt8, math.MaxInt8}, reflect.Int16: {math.MinInt16, math.MaxInt16}, reflect.Int32: {math.MinInt32, math.MaxInt32},
@@ -232,15 +230,15 @@ func integer(k reflect.Kind) described {
 	return described{s, &edit{integer: true}}
 }
 
-// mapping describes a map. encoding/json takes keys that are text, integers, or
-// have methods for text. A nil map is null.
+// mapping describes a map. encoding/json accepts keys that are strings, integers, or have
+// methods for text. A nil map is null.
 func (w *walk) mapping(t reflect.Type) (described, error) {
 	asText := t.Key().Implements(textMarshaler)
 	if !w.writing {
 		asText = reflect.PointerTo(t.Key()).Implements(textUnmarshaler)
 	}
 	if k := t.Key().Kind(); !asText && k != reflect.String && (k < reflect.Int || k > reflect.Uintptr) {
-		return described{}, fmt.Errorf("%v has no JSON: its keys are no text", t)
+		return described{}, fmt.Errorf("%v has no JSON: its keys are not text", t)
 	}
 	d, err := w.of(t.Elem(), !w.writing)
 	return described{
@@ -249,8 +247,8 @@ func (w *walk) mapping(t reflect.Type) (described, error) {
 	}, err
 }
 
-// list describes a slice or an array. A slice of bytes is text in base64, unless
-// its elements have methods. A nil slice is null.
+// list describes a slice or an array. A slice of bytes is a base64 string, unless its elements
+// have methods. A nil slice is null.
 func (w *walk) list(t reflect.Type, addressable bool) (described, error) {
 	if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && w.methodOf(t.Elem(), true) == byKind {
 		return described{schema: &jsonschema.Schema{Types: []string{"null", "string"}, ContentEncoding: "base64"}}, nil
@@ -266,8 +264,8 @@ func (w *walk) list(t reflect.Type, addressable bool) (described, error) {
 	return described{s, (&edit{items: d.edit}).orNil()}, err
 }
 
-// object describes a struct. Fields that no decoder can set are left out where it
-// reads. Properties stay in the order of the fields.
+// object describes a struct. For reading, it leaves out the fields that no decoder can set. The
+// properties are in the order of the fields.
 func (w *walk) object(t reflect.Type, addressable bool) (described, error) {
 	s := &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}}}
 	e := &edit{fields: map[string]*edit{}}
@@ -298,7 +296,7 @@ func addProperty(s *jsonschema.Schema, f field, property *jsonschema.Schema) {
 	}
 }
 
-// field describes one field of a struct, with its tags. What a pointer leads to is
+// field describes one field of a struct, with its tags. The element of a pointer is
 // addressable.
 func (w *walk) field(f field, addressable bool) (d described, err error) {
 	d, err = w.of(f.typ, addressable || f.behindPointer)
@@ -318,13 +316,12 @@ func (w *walk) field(f field, addressable bool) (d described, err error) {
 	return d, nil
 }
 
-// beginsWithWord matches the tags that github.com/google/jsonschema-go reserves for
-// later use.
+// beginsWithWord matches the tags that github.com/google/jsonschema-go reserves for later use.
 var beginsWithWord = regexp.MustCompile("^[^ \t\n]*=")
 
-// quoted describes a field with the option ",string": a number, a boolean or a text
-// that is written inside of a JSON string. Agents send it with the quotes and
-// without them, and both are taken. null says whether the field is a pointer.
+// quoted describes a field with the option ",string": a number, a boolean or a text that is
+// written inside of a JSON string. Agents send it with and without the quotes, and both are
+// accepted. null says whether the field is a pointer.
 func (w *walk) quoted(base reflect.Type, null bool) described {
 	s, e := &jsonschema.Schema{Type: "string"}, &edit{twice: true}
 	if base.Kind() != reflect.String || base == numberType {
@@ -339,7 +336,7 @@ func (w *walk) quoted(base reflect.Type, null bool) described {
 	return described{s, e}
 }
 
-// scalar is the JSON type of a kind that the option ",string" quotes.
+// scalar returns the JSON type of a kind to which the option ",string" applies.
 func scalar(t reflect.Type) string {
 	switch k := t.Kind(); {
 	case k == reflect.Bool:

@@ -350,7 +350,7 @@ func TestAZeroValueThatFitsNoSchemaIsFoundAtSetUp(t *testing.T) {
 	t.Parallel()
 	object := `{"type": "object", "required": ["At"], "properties": {"At": {"type": "array"}}}`
 	err := faasmcp.SetInferred(reflect.TypeFor[struct{ At netip.Addr }](), object)
-	require.ErrorContains(t, err, `writes {"At":""}, which does not fit`)
+	require.ErrorContains(t, err, `is {"At":""}, which does not fit`)
 	require.ErrorContains(t, err, "WithTool")
 	require.NoError(t, faasmcp.SetInferred(reflect.TypeFor[struct{ At []int8 }](), strings.ReplaceAll(object, `"array"`, `["array", "null"]`)))
 	require.NoError(t, faasmcp.SetInferred(reflect.TypeFor[picky](), object), "it has no JSON yet, which tells nothing")
@@ -410,7 +410,7 @@ func TestAResultThatIsTooLongIsAFailureThatSaysHowLong(t *testing.T) {
 	res := ask(t, cs, "text", args(51_000))
 	f, _ := faasmcp.FailureOf(res)
 	require.Equal(t, faasmcp.Failure{Outcome: "OutputInvalid"}, f)
-	require.Regexp(t, `^text has run, but its answer is 102\d\d\d bytes long as it is sent, and 100000 are allowed; ask it for less$`, text(t, res))
+	require.Regexp(t, `^text has run, but its answer is 102\d\d\d bytes long when it is sent, and at most 100000 are allowed; ask it for less$`, text(t, res))
 	res = ask(t, cs, "raw", struct{ N int }{70_000})
 	require.False(t, res.IsError, asJSON(t, res.Content))
 	require.True(t, ask(t, cs, "raw", struct{ N int }{80_000}).IsError, "bytes are sent in base64")

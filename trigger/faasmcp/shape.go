@@ -10,19 +10,19 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// shape says how a tool's arguments become its function's input, and how the output
+// shape describes how a tool's arguments become its function's input, and how the output
 // becomes a result. It is made when the tool is added and not changed after that.
 type shape struct {
-	wrapIn  bool // the input is the argument "input"
+	wrapIn  bool // the input is the value of the argument "input"
 	wrapOut bool // the output becomes {"output": …}
 	out     outKind
 
-	edit      *edit // of the arguments; nil: none
+	edit      *edit // the edit of the arguments, or nil
 	inSchema  *jsonschema.Resolved
-	outSchema *jsonschema.Resolved // nil: the output has none
+	outSchema *jsonschema.Resolved // nil if the output has no schema
 }
 
-// outKind is what a result is made of.
+// outKind is the form in which a result has the output.
 type outKind uint8
 
 const (
@@ -32,14 +32,14 @@ const (
 	outNone                // struct{}: no content
 )
 
-// The names of the one property of an object that wraps what is no object.
+// These are the names of the one property of an object that wraps a value of another type.
 const (
 	inputName  = "input"
 	outputName = "output"
 )
 
-// shapeOf makes the shape of a function with these types. It fills in the schemas
-// of the tool that its user has left out.
+// shapeOf makes the shape of a function with these types. It sets the schemas that the tool
+// does not have yet.
 func shapeOf(in, out reflect.Type, t *mcp.Tool) (shape, error) {
 	var s shape
 	if err := s.describeInput(in, t); err != nil {
@@ -48,9 +48,9 @@ func shapeOf(in, out reflect.Type, t *mcp.Tool) (shape, error) {
 	return s, s.describeOutput(out, t)
 }
 
-// describeInput fills in the tool's input schema, unless the user has given one,
-// and finds out whether the input has to be wrapped. Behind a pointer is what
-// counts: arguments are always there, if only as {}.
+// describeInput sets the tool's input schema if WithTool has not set one, and decides whether
+// the input has to be wrapped. It looks at the element of a pointer type: the arguments are
+// always an object, if only {}, and never null.
 func (s *shape) describeInput(t reflect.Type, tool *mcp.Tool) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -83,8 +83,8 @@ func (s *shape) setInputSchema(tool *mcp.Tool) (err error) {
 	return nil
 }
 
-// describeOutput finds out how the output becomes a result, and fills in the tool's
-// output schema if the output is JSON and the user has given none.
+// describeOutput decides how the output becomes a result. It sets the tool's output schema if
+// the output is JSON and WithTool has not set one.
 func (s *shape) describeOutput(t reflect.Type, tool *mcp.Tool) (err error) {
 	switch {
 	case t == bytesType:
@@ -114,7 +114,8 @@ func (s *shape) describeJSON(t reflect.Type, tool *mcp.Tool) error {
 	return s.setInferred(t, d.schema, tool)
 }
 
-// setInferred sets an output schema that was inferred from t, after trying it.
+// setInferred sets an output schema that was inferred from t, and checks it with the zero
+// value.
 func (s *shape) setInferred(t reflect.Type, schema any, tool *mcp.Tool) error {
 	tool.OutputSchema = schema
 	if err := s.setOutputSchema(tool); err != nil {
@@ -123,7 +124,7 @@ func (s *shape) setInferred(t reflect.Type, schema any, tool *mcp.Tool) error {
 	return s.checkZero(t)
 }
 
-// setOutputSchema resolves the tool's output schema, if it has one.
+// setOutputSchema resolves the tool's output schema, if there is one.
 func (s *shape) setOutputSchema(tool *mcp.Tool) (err error) {
 	if tool.OutputSchema == nil {
 		return nil
@@ -134,24 +135,23 @@ func (s *shape) setOutputSchema(tool *mcp.Tool) (err error) {
 	return nil
 }
 
-// checkZero tries an inferred schema with the type's zero value, the one value that
-// is at hand. If the schema is wrong for the type, set-up is the place to find out:
-// later an agent would be told that a function failed which has run, and call it
-// again. A type that has no JSON for its zero value passes, since that says nothing
-// about other values. Schemas of the user are not tried: they may well forbid what
-// is empty.
+// checkZero validates the type's zero value by the inferred schema. An error at set-up is
+// better than a later one: then an agent would get a failure from a function that has run, and
+// would call it again. A type whose zero value has no JSON passes, because that shows nothing
+// about other values. A schema of WithTool is not checked in this way: it may well forbid empty
+// values.
 func (s *shape) checkZero(t reflect.Type) error {
 	zero, err := zeroOf(t)
 	if err != nil {
-		return nil //nolint:nilerr // a zero value without JSON says nothing
+		return nil //nolint:nilerr // a zero value without JSON shows nothing about other values
 	}
 	if err := validate(s.outSchema, s.structured(zero)); err != nil {
-		return fmt.Errorf("its output %v writes %.80s, which does not fit the schema that was inferred; give one by WithTool: %w", t, zero, err)
+		return fmt.Errorf("the zero value of its output %v is %.80s, which does not fit the inferred schema; give a schema by WithTool: %w", t, zero, err)
 	}
 	return nil
 }
 
-// structured returns the JSON object that an output is answered as.
+// structured returns the JSON object that is sent for an output.
 func (s *shape) structured(out []byte) []byte {
 	switch {
 	case s.wrapOut:
@@ -162,8 +162,8 @@ func (s *shape) structured(out []byte) []byte {
 	return out
 }
 
-// describe describes the type of an input or an output. At the top a map is an
-// object and never null: MCP wants objects, so that null is read and written as {}.
+// describe describes the type of an input or an output. For such a type itself, a map is an
+// object and never null, because MCP requires objects: null is read and written as {}.
 func describe(t reflect.Type, writing bool) (described, error) {
 	w := walk{writing: writing, above: map[reflect.Type]bool{}}
 	d, err := w.of(t, true)
@@ -176,15 +176,14 @@ func describe(t reflect.Type, writing bool) (described, error) {
 	return d, nil
 }
 
-// takesAnything reports whether a type holds any JSON, so that no schema could say
-// more.
+// takesAnything reports whether a type can hold any JSON, so that a schema would add nothing.
 func takesAnything(t reflect.Type) bool {
 	return t == bytesType || t == reflect.TypeFor[json.RawMessage]() || t.Kind() == reflect.Interface
 }
 
-// isObject reports whether the values of a type are objects in JSON. The schema
-// says so. The kind decides where there is no schema (for example for a recursive
-// type), and where the schema allows any JSON and the user has given another one.
+// isObject reports whether the JSON of a type's values is an object. Its schema decides this.
+// The kind of the type decides if there is no schema (for example for a recursive type), or if
+// the schema allows any JSON and WithTool has set another one.
 func isObject(t reflect.Type, d described, given bool) bool {
 	if d.schema == nil || given && d.schema.Type == "" && d.schema.Types == nil {
 		return t.Kind() == reflect.Struct || t.Kind() == reflect.Map
@@ -192,7 +191,7 @@ func isObject(t reflect.Type, d described, given bool) bool {
 	return d.schema.Type == "object"
 }
 
-// wrapper is the schema of an object with one property.
+// wrapper returns the schema of an object with one property.
 func wrapper(name string, s *jsonschema.Schema) *jsonschema.Schema {
 	return &jsonschema.Schema{
 		Type: "object", Properties: map[string]*jsonschema.Schema{name: s}, Required: []string{name},

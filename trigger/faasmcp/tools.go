@@ -21,14 +21,15 @@ type Tools struct {
 	server *mcp.Server
 	router *faas.Router
 
-	// mu guards known, and is held for a whole Refresh, edits and filters included.
-	// Two at once could tell the server what they saw in the wrong order: the one
-	// that looked at the router first would undo what the other one has added.
+	// mu guards known, and is held for a whole Refresh, including edits and filters. If two
+	// calls of Refresh ran at once, the one that looked at the router first could update the
+	// server last, and undo the other's changes.
 	mu    sync.Mutex
-	known map[string]signature // by name: the functions that Refresh has dealt with
+	known map[string]signature // the functions of the last Refresh, by name
 }
 
-// signature is what a tool was made from. If it changes, the tool is made anew.
+// signature is the part of a function from which its tool is made. If it changes, the tool is
+// made anew.
 type signature struct {
 	in, out reflect.Type
 	labels  map[string]string
@@ -39,12 +40,12 @@ func (s signature) equal(t signature) bool {
 	return s.in == t.in && s.out == t.out && maps.Equal(s.labels, t.labels)
 }
 
-// AddTools makes the functions of r tools of server. After functions were registered
-// or removed, call [Tools.Refresh]. Tools that the server has from elsewhere stay,
-// unless a function has the same name.
+// AddTools makes the functions of r tools of server. After functions were registered or
+// removed, call [Tools.Refresh]. Other tools of the server stay, unless a function has the same
+// name.
 //
-// It panics with a [*faas.Error] that names the cure where [TryAddTools]
-// returns one.
+// It panics with a [*faas.Error] in the cases in which [TryAddTools] returns an error. The
+// error's text says what to correct.
 func AddTools(server *mcp.Server, r *faas.Router, opts ...Option) *Tools {
 	t, err := TryAddTools(server, r, opts...)
 	if err != nil {
@@ -53,10 +54,9 @@ func AddTools(server *mcp.Server, r *faas.Router, opts ...Option) *Tools {
 	return t
 }
 
-// TryAddTools is like [AddTools] but returns an error instead of panicking, for
-// functions and options that come from outside. Its error Is [faas.ErrInput]. If it
-// is about single functions, the other functions are offered and the Tools are not
-// nil.
+// TryAddTools is like [AddTools] but returns an error instead of panicking, for functions and
+// options that come from outside. Its error Is [faas.ErrInput]. If the error concerns only some
+// of the functions, the others are offered and the returned Tools are not nil.
 func TryAddTools(server *mcp.Server, r *faas.Router, opts ...Option) (*Tools, error) {
 	if server == nil || r == nil {
 		return nil, mistake("", errors.New("AddTools needs a server and a router, neither may be nil"))
@@ -74,11 +74,11 @@ func TryAddTools(server *mcp.Server, r *faas.Router, opts ...Option) (*Tools, er
 	return t, t.Refresh()
 }
 
-// Refresh compares the router's functions with the server's tools. It adds new
-// functions, replaces changed ones, and removes those that are gone. If that changes
-// the list of tools, the clients are told. Call it after registering or removing
-// functions while the server runs. Before the next Refresh, the tool of a removed
-// function already answers that it is unknown.
+// Refresh compares the router's functions with the server's tools. It adds new functions,
+// replaces changed ones, and removes those that no longer exist. If that changes the list of
+// tools, the server notifies its clients. Call Refresh after registering or removing functions
+// while the server runs. A call of a removed function fails as unknown even before the next
+// Refresh.
 //
 // Its error names all functions that can't be tools, and Is [faas.ErrInput].
 func (t *Tools) Refresh() error {
@@ -116,8 +116,9 @@ func (t *Tools) removeExcept(seen map[string]bool) {
 	}
 }
 
-// wanted reports whether a call by the name alone runs something, and all filters keep the
-// function. A name of which there are numbered versions only is no tool.
+// wanted reports whether the function is offered: a call without a version must find one, and
+// all filters must keep the function. A function that has only numbered versions is not
+// offered.
 func (t *Tools) wanted(info faas.Info) bool {
 	if _, err := t.router.Signature(info.Name); err != nil {
 		return false
@@ -125,9 +126,9 @@ func (t *Tools) wanted(info faas.Info) bool {
 	return !slices.ContainsFunc(t.keep, func(keep func(faas.Info) bool) bool { return !keep(info) })
 }
 
-// update adds or replaces the tool of one function, if it is new or has changed. A
-// function that can't be a tool any more is removed, since its old schemas are
-// wrong. t.mu must be held.
+// update adds or replaces the tool of a function that is new or has changed. If the function
+// can't be a tool any more, update removes the tool, because its schemas are those of the old
+// function. t.mu must be held.
 func (t *Tools) update(info faas.Info) error {
 	now := signature{in: info.In, out: info.Out, labels: info.Labels}
 	was, there := t.known[info.Name]
@@ -148,8 +149,8 @@ func (t *Tools) update(info faas.Info) error {
 	return nil
 }
 
-// describe makes the tool of a function. An edit is foreign code, and the schema
-// library may panic; both are mistakes of set-up here, like any other.
+// describe makes the tool of a function. An edit is foreign code, and the schema library may
+// panic. describe returns both panics as errors of set-up.
 func (t *Tools) describe(info faas.Info) (tool *mcp.Tool, s shape, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -165,8 +166,8 @@ func (t *Tools) describe(info faas.Info) (tool *mcp.Tool, s shape, err error) {
 	return tool, s, err
 }
 
-// mistake is an error of set-up about a function, or about the options if function
-// is empty.
+// mistake returns an error of set-up about a function. If function is empty, the error is about
+// the options.
 func mistake(function string, err error) error {
 	return &faas.Error{Op: "add tools", Function: function, Err: fmt.Errorf("%w: %w", faas.ErrInput, err)}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// resolve takes a schema in any of the forms that the SDK takes: a *Schema, raw
-// JSON, or a map.
+// resolve resolves a schema in any of the forms that the SDK accepts: a *Schema, raw JSON, or a
+// map.
 func resolve(schema any) (*jsonschema.Resolved, error) {
 	data, err := json.Marshal(schema)
 	if err != nil {
@@ -31,21 +31,20 @@ func validate(s *jsonschema.Resolved, data []byte) error {
 	return validateValue(s, withNumbers(v))
 }
 
-// validateValue checks a value of withNumbers. The library may panic for an odd
-// schema, which a user can give. The value then counts as one that does not fit.
+// validateValue checks a value that withNumbers has returned. The library may panic for an
+// unusual schema, which WithTool can set. Then the value counts as not fitting.
 func validateValue(s *jsonschema.Resolved, v any) (err error) {
 	defer func() {
 		if recover() != nil {
-			err = errors.New("it can't be checked")
+			err = errors.New("the schema can't be applied to it")
 		}
 	}()
 	return s.Validate(v)
 }
 
-// withNumbers returns v with each json.Number as an int64 or a float64, which are
-// what the validator knows. It changes v. A number beyond float64 becomes the
-// largest float64: the decoder, and not the validator, decides whether it fits its
-// type.
+// withNumbers replaces each json.Number in v by an int64 or a float64, because the validator
+// supports only these. It changes v in place. A number beyond float64 becomes the largest
+// float64: the decoder, and not the validator, decides whether a number fits its type.
 func withNumbers(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -1,6 +1,6 @@
-// Command server offers the tools that client.mjs calls: good ones, one with a
-// result of any size, one that fails, and two that wait for each other. run.sh builds
-// and starts it.
+// Command server offers the tools that client.mjs calls: some that succeed, one with a result
+// of any size, one that fails, and two of which one waits for the other. run.sh builds and
+// starts it.
 //
 //	server -stdio
 //	server -http 127.0.0.1:0
@@ -51,8 +51,8 @@ func run() error {
 	return serve(ctx, *addr, server)
 }
 
-// serve serves over HTTP until ctx ends. It prints its URL for run.sh, since the port
-// may be chosen by the system.
+// serve serves over HTTP until ctx ends. It prints its URL because run.sh does not know the
+// port if the system has chosen it.
 func serve(ctx context.Context, addr string, server *mcp.Server) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -70,13 +70,13 @@ func serve(ctx context.Context, addr string, server *mcp.Server) error {
 	return nil
 }
 
-// question has a described field, which the SDK shows to a model.
+// question has a field with a description, which the SDK shows to a model.
 type question struct {
 	Text string `json:"text" jsonschema:"what to look for"`
 }
 
-// answer has types that write their own JSON, which the SDK validates by the schema
-// that the server sends.
+// answer has types that write their own JSON. The SDK validates that JSON by the server's
+// schema.
 type answer struct {
 	ID    uuid.UUID     `json:"id"`
 	Found string        `json:"found"`
@@ -84,7 +84,7 @@ type answer struct {
 	More  any           `json:"more"`
 }
 
-// size is sent as text, by the option ",string".
+// size has a number that is sent as text, by the option ",string".
 type size struct {
 	Bytes int `json:"bytes,string"`
 }
@@ -96,9 +96,9 @@ func newRouter() *faas.Router {
 	})
 	faas.Register(r, "big", func(_ context.Context, s size) (string, error) { return strings.Repeat("x", s.Bytes), nil })
 	faas.Register(r, "broken", func(context.Context, struct{}) (string, error) { panic("a bug") })
-	// wait answers after open was called. A client that ends its session over another
-	// answer, for example one that is too large, loses the call of wait: this is how
-	// client.mjs sees that the session has lasted.
+	// wait returns after open was called. If a client ends its session because of another
+	// answer, for example one that is too large, it loses the call of wait. So client.mjs
+	// checks by this call whether the session is still alive.
 	opened := make(chan struct{}, 1)
 	faas.Register(r, "wait", func(ctx context.Context, _ struct{}) (string, error) {
 		select {
