@@ -1,5 +1,5 @@
-// Package observe shows what the functions of a router do: in numbers that other systems
-// read ([Recorder]), as log lines ([Log]), and as the last of those lines ([Tail]).
+// Package observe shows what the functions of a router do: as numbers for other systems
+// ([Recorder]), as log lines ([Log]), and as the last log lines in memory ([Tail]).
 //
 //	rec := observe.NewRecorder(observe.WithBooks(lambda))
 //	calls := observe.Log(logger, observe.WithSampling(100))
@@ -8,17 +8,17 @@
 //		faas.WithMeter(calls), faas.WithRefusals(calls.Refused),
 //	)
 //
-// A Recorder keeps sums and histograms, and its readers do the rest when they read: nothing
-// of a vendor's library runs when a call is recorded. Module observe/faasprom is the reader
-// for Prometheus, and observe/faasotel that for OpenTelemetry. What a reader needs is
+// A Recorder keeps sums and histograms. Everything else is computed when they are read, so that
+// no code of a monitoring vendor runs when a call is recorded. Module observe/faasprom reads a
+// Recorder for Prometheus, and observe/faasotel for OpenTelemetry. A reader uses these:
 //
-//   - [Recorder.Snapshot], by function and version: outcomes, refusals, and histograms of
-//     the wait, the initialization and the run;
-//   - [Recorder.Usage] and [Recorder.Spend], by tenant too: integers, and what they cost;
-//   - [Recorder.Live]: what happened when, for a page that is looked at.
+//   - [Recorder.Snapshot]: outcomes, refusals, and histograms of the wait, the initialization
+//     and the run, by function and version.
+//   - [Recorder.Usage] and [Recorder.Spend]: the use in integers, and its cost, by tenant too.
+//   - [Recorder.Live]: the same numbers over time, for a page that is watched.
 //
-// [Profiler] tells which functions use the processor, for as long as it is asked to.
+// [Profiler] measures, on request, which functions use the processor.
 //
-// What a call does at present is in faas.Stats and faas.Info: calls in flight, queues,
-// limits, instances, jobs.
+// The present state of a router is not here but in faas.Stats and faas.Info: calls in flight,
+// queues, limits, instances, jobs.
 package observe

@@ -6,9 +6,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// exemplify keeps a call as an exemplar if it is sampled: the last one of each octave of
-// durations, which is about one of each bucket that dashboards show. Few calls are
-// sampled, so that the lock of the series is seldom taken.
+// exemplify keeps a sampled call as an exemplar. Of each octave of durations, from one power of
+// two to the next, it keeps the last call: about one for each bucket of a dashboard. Few calls
+// are sampled, so the lock of the series is seldom taken.
 func (r *Recorder) exemplify(ctx context.Context, e *faas.Execution) {
 	trace := r.settings.exemplar(ctx)
 	if trace == "" {

@@ -6,53 +6,51 @@ import (
 	"time"
 )
 
-// Histogram is how often durations of about each length were seen. It is log-linear:
-// between each power of two, in nanoseconds, and the next there are 32 buckets of one
-// width, so that a duration is known to within 1.6 %, whatever its size. The bounds are the
-// same for all histograms, so that any two can be merged. It is a value that does not
-// change but by Merge; the zero value is empty. A copy may be read while another is merged
-// into. A negative duration counts as 0.
+// Histogram counts durations by their length. It is log-linear: between each power of two, in
+// nanoseconds, and the next there are 32 buckets of equal width, so that a duration is known to
+// within 1.6 %, whatever its size. All histograms have the same bounds, so any two can be
+// merged. Only Merge and MergeAll change a Histogram; a copy may be read while another copy is
+// merged into. The zero value is empty. A negative duration counts as 0.
 type Histogram struct {
 	count   uint64
 	sum     sum
-	buckets []bucket // by index, none of them empty; never written to
+	buckets []bucket // sorted by index, none of them empty; never written to, since copies share it
 }
 
-// bucket counts the durations of one bucket.
+// bucket is a bucket of a Histogram that is not empty.
 type bucket struct {
 	index uint16
 	n     uint64
 }
 
-// Bucket is a bucket of a [Histogram] that is not empty: it has Count durations of at
-// least From and less than To.
+// Bucket is a bucket of a [Histogram]. Count durations were at least From and less than To.
 type Bucket struct {
 	From, To time.Duration
 	Count    uint64
 }
 
-// Mid is the duration that stands for all of the bucket: at most 1.6 % from any of them.
+// Mid returns a duration in the middle of the bucket: at most 1.6 % from any in the bucket.
 func (b Bucket) Mid() time.Duration { return b.From + (b.To-b.From-1)/2 }
 
-// Count returns how many durations there are.
+// Count returns the number of durations.
 func (h *Histogram) Count() uint64 { return h.count }
 
-// Seconds returns the sum of the durations in seconds. It is exact but for the rounding to
-// a float64.
+// Seconds returns the sum of the durations in seconds. The only error is the rounding to a
+// float64.
 func (h *Histogram) Seconds() float64 { return h.sum.seconds() }
 
-// Mean returns the average; 0 if there are no durations.
+// Mean returns the average of the durations, or 0 if there are none.
 func (h *Histogram) Mean() time.Duration {
 	if h.count == 0 {
 		return 0
 	}
-	q, _ := bits.Div64(h.sum.hi, h.sum.lo, h.count) // no duration has 64 bits, so nor has their average
+	q, _ := bits.Div64(h.sum.hi, h.sum.lo, h.count) // no duration needs 64 bits, so neither does the average, and Div64 can't overflow
 	return time.Duration(q)
 }
 
-// Quantile returns the duration below which the part q of all durations is: for example
-// 0.99 for the 99th percentile. It is within 1.6 % of the duration of that rank. q below 0
-// counts as 0, and above 1 as 1. Of an empty histogram it is 0.
+// Quantile returns a duration that is longer than the fraction q of all durations: for example,
+// q = 0.99 is the 99th percentile. It is within 1.6 % of the duration of that rank. A q below 0
+// counts as 0, and above 1 as 1. The quantile of an empty histogram is 0.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	rank := uint64(min(max(q, 0), 1) * float64(h.count))
 	rank = min(rank, max(h.count, 1)-1)
@@ -65,15 +63,15 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return 0
 }
 
-// Merge adds what o has, which is not changed.
+// Merge adds the durations of o. It does not change o.
 func (h *Histogram) Merge(o *Histogram) {
 	h.count += o.count
 	h.sum.plus(o.sum)
 	h.buckets = mergeBuckets(h.buckets, o.buckets)
 }
 
-// MergeAll adds what all of them have, as [Histogram.Merge] of one after the other does. For
-// many it costs a small part of that.
+// MergeAll adds the durations of all of them, as calls of [Histogram.Merge] would. For many
+// histograms it is much faster.
 func (h *Histogram) MergeAll(all iter.Seq[*Histogram]) {
 	var dense [octaves * perOctave]uint64
 	add := func(o *Histogram) {
@@ -95,8 +93,8 @@ func (h *Histogram) MergeAll(all iter.Seq[*Histogram]) {
 	}
 }
 
-// mergeBuckets returns the sums of two sorted slices. Where one is empty that is the other:
-// buckets are never written to.
+// mergeBuckets returns the sums of two sorted slices. If one is empty, it returns the other
+// without a copy, since buckets are never written to.
 func mergeBuckets(a, b []bucket) []bucket {
 	if len(a) == 0 {
 		return b
@@ -131,21 +129,21 @@ func (h *Histogram) Buckets() iter.Seq[Bucket] {
 	}
 }
 
-// The buckets. Octave 0 is the durations below 32 ns, one bucket for each nanosecond.
-// Octave n > 0 begins at 32 << (n-1) ns and has buckets of a width of 1 << (n-1) ns. The
-// last octave ends with the longest duration that there is.
+// The buckets. Octave 0 has the durations below 32 ns, in buckets of one nanosecond. Octave n >
+// 0 begins at 32 << (n-1) ns, and its buckets are 1 << (n-1) ns wide. The last octave ends with
+// the largest time.Duration.
 const (
 	perOctave = 32
 	octaves   = 59
 )
 
-// indexOf returns the bucket of a duration.
+// indexOf returns the index of a duration's bucket.
 func indexOf(d time.Duration) uint16 {
 	v := uint64(max(d, 0))
 	if v < perOctave {
 		return uint16(v)
 	}
-	shift := bits.Len64(v) - 6 // 0 to 57: then v>>shift has 6 bits
+	shift := bits.Len64(v) - 6 // 0 to 57; v>>shift has 6 bits
 	return uint16(shift*perOctave) + uint16(v>>shift)
 }
 
@@ -159,15 +157,15 @@ func boundsOf(index uint16) Bucket {
 	if to := from + width; to > 0 {
 		return Bucket{From: time.Duration(from), To: time.Duration(to)}
 	}
-	return Bucket{From: time.Duration(from), To: 1<<63 - 1} // the last one
+	return Bucket{From: time.Duration(from), To: 1<<63 - 1} // the last bucket
 }
 
-// counts is a histogram that is being recorded. An octave gets its buckets when it is
-// first needed, so that a histogram of a function takes a few of them.
+// counts is a histogram that is being recorded. It allocates the buckets of an octave when a
+// duration falls into it, so that a function's histogram has only a few octaves.
 type counts struct {
-	zeros   uint64 // durations of 0, which most waits are
+	zeros   uint64 // durations of 0, which are most waits
 	sum     sum
-	used    uint64 // a bit for each octave that is not empty
+	used    uint64 // has a bit for each octave that is not empty
 	octaves [octaves]*[perOctave]uint32
 }
 
@@ -189,8 +187,8 @@ func (c *counts) add(d time.Duration) {
 	c.sum.add(d)
 }
 
-// take returns what was counted, and begins anew. It keeps the memory of the octaves. A
-// bucket holds 32 bits: the counts are taken about each second.
+// take returns what was counted, and sets the counts to zero. It keeps the memory of the
+// octaves. A bucket of 32 bits is enough, since take is called about once a second.
 func (c *counts) take() Histogram {
 	h := Histogram{count: c.zeros, sum: c.sum}
 	if c.zeros > 0 {
@@ -210,8 +208,8 @@ func (c *counts) take() Histogram {
 	return h
 }
 
-// sum is an unsigned sum of durations in nanoseconds, of 128 bits: 10,000 calls at once fill
-// 64 bits in three weeks.
+// sum is an unsigned sum of durations in nanoseconds, of 128 bits. Of 64 bits it would overflow
+// after three weeks of 10,000 calls at once.
 type sum struct{ hi, lo uint64 } //nolint:recvcheck // added to in place, and read from copies
 
 func (s *sum) add(d time.Duration) { s.plus(sum{lo: uint64(max(d, 0))}) }
@@ -224,7 +222,7 @@ func (s *sum) plus(o sum) {
 
 func (s sum) seconds() float64 { return (float64(s.hi)*(1<<64) + float64(s.lo)) / 1e9 }
 
-// coarse returns h with its buckets in pairs, for what is kept for long.
+// coarse returns a copy of h with pairs of buckets joined, which takes less memory.
 func (h *Histogram) coarse() Histogram {
 	c := Histogram{count: h.count, sum: h.sum, buckets: make([]bucket, 0, len(h.buckets))}
 	for _, b := range h.buckets {

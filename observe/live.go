@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Step is the length of a [Point], and with it how far back there are any.
+// Step is the length of a [Point]. How long points are kept depends on their step.
 type Step uint8
 
 // The steps.
@@ -20,19 +20,20 @@ const (
 	steps = 3 // the number of steps
 )
 
-// Length returns how long the stretch of time of one point is.
+// Length returns the length of a point of this step.
 func (s Step) Length() time.Duration {
 	return [steps]time.Duration{time.Second, 10 * time.Second, time.Minute}[min(s, Minute)]
 }
 
-// Kept returns how far back points of that step go.
+// Kept returns for how long points of this step are kept.
 func (s Step) Kept() time.Duration {
 	return [steps]time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour}[min(s, Minute)]
 }
 
-// Point is what ended within a stretch of time. Durations in its histograms are known to within 5 %.
+// Point counts what ended in one step of time. Durations in its histograms are known to within
+// 5 %.
 type Point struct {
-	Start    time.Time // a multiple of the step since 1970
+	Start    time.Time // a multiple of the step, counted from 1970
 	Outcomes Outcomes
 	Cold     uint64
 	Refused  uint64
@@ -42,20 +43,20 @@ type Point struct {
 	Run      Histogram
 }
 
-// Live is the points of a version of a function, the oldest first. Where nothing ended
-// there is no point.
+// Live has the points of a version of a function, the oldest first. There is no point for a
+// step in which nothing ended.
 type Live struct {
 	Function, Version string // as in Series
 	Points            []Point
 }
 
-// Live yields, for each function and version that has any, the points of a step that end
-// after since, sorted by function and version. What was recorded before the call is in them, each call
-// in the point of the time at which it ended; the last point is that of a stretch of time
-// that may not be over, and grows until it is.
+// Live yields the points of a step that end after since, for each function and version that has
+// such points, sorted by function and version. The points contain all that was recorded before
+// the call of Live. Each call is in the point of the time at which it ended. The last point's
+// time may not be over; then the point still grows.
 //
-// A step that would take more than [WithWindows] allows has its oldest points dropped, for
-// all functions alike: those of Second first, and those of Minute last.
+// If the points take more memory than [WithWindows] allows, the oldest are dropped, for all
+// functions alike: first those of Second, then those of TenSeconds, and those of Minute last.
 func (r *Recorder) Live(step Step, since time.Time) iter.Seq[Live] {
 	return func(yield func(Live) bool) {
 		r.flush()
@@ -63,20 +64,21 @@ func (r *Recorder) Live(step Step, since time.Time) iter.Seq[Live] {
 	}
 }
 
-// Changed is [Recorder.Live] for a reader that comes again and again: it leaves out each function
-// and version of which nothing was recorded since the reader came last. mark is what that call
-// has returned as next; with 0 nothing is left out. What was recorded before the call is in changed. What is
-// recorded while changed is read may be in it, and is in what the reader gets next in any case. Points that are
-// dropped are no change. A reader that does not read to the end keeps its mark.
+// Changed is [Recorder.Live] for a reader that reads again and again. It leaves out each
+// function and version of which nothing was recorded since the reader's last call. mark is the
+// value next that the last call has returned; with 0 nothing is left out. changed contains all
+// that was recorded before the call. What is recorded while changed is read may be in it, and
+// is certainly in the reader's next read. The dropping of points is not a change. A reader that
+// stops in the middle of changed passes the same mark again.
 func (r *Recorder) Changed(step Step, since time.Time, mark uint64) (changed iter.Seq[Live], next uint64) {
 	r.flush()
-	next = r.all.reads.Add(1) // after flush: what that has added is read here, and is no change for the next reader
+	next = r.all.reads.Add(1) // after flush: what flush has added is in this read, and is no change for the next one
 	return func(yield func(Live) bool) {
 		r.liveIf(mark, step, since, yield)
 	}, next
 }
 
-// liveIf yields the points of series that have changed since a mark.
+// liveIf yields the points of each series that has changed since mark.
 func (r *Recorder) liveIf(mark uint64, step Step, since time.Time, yield func(Live) bool) {
 	since = later(since, time.Now().Add(-step.Kept()))
 	for _, s := range r.all.sorted() {
@@ -86,9 +88,10 @@ func (r *Recorder) liveIf(mark uint64, step Step, since time.Time, yield func(Li
 	}
 }
 
-// liveIf is live if the series has changed since a mark. A take that this does not see comes
-// after it by s.mu. So it finds in reads at least what Changed has returned before this, and
-// is a change for the next reader.
+// liveIf returns the points if the series has changed since mark. A take that this call does
+// not see locks s.mu after it, and so reads all.reads after Changed has incremented it. So take
+// stores at least this reader's next mark in s.changed, and the reader's next call sees the
+// change.
 func (s *series) liveIf(mark uint64, step Step, since time.Time) (l Live) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,17 +113,17 @@ func (s *series) live(step Step, since time.Time) Live {
 	l := Live{Function: s.key.function, Version: s.key.version}
 	from, all := since.Add(-step.Length()), s.points[step]
 	i := len(all)
-	for i > 0 && all[i-1].Start.After(from) { // from the end: who reads often wants the last few
+	for i > 0 && all[i-1].Start.After(from) { // from the end, since a frequent reader wants only the last points
 		i--
 	}
-	if i < len(all) { // most functions of a large host have nothing new
+	if i < len(all) { // of a large host, most functions have nothing new
 		l.Points = slices.Clone(all[i:])
 	}
 	return l
 }
 
-// keep adds p to the series: for each step, to the point that contains p's second. It returns how
-// many bytes more the points take afterwards. s.mu must be held.
+// keep adds p to the points of the series: in each step to the point that contains p's second.
+// It returns how many more bytes the points take. s.mu must be held.
 func (s *series) keep(p *pending, run, wait *Histogram) (grown int64) {
 	if s.all.windows.most == 0 {
 		return 0
@@ -137,8 +140,8 @@ func (s *series) keep(p *pending, run, wait *Histogram) (grown int64) {
 	return grown
 }
 
-// keepIn adds to the point of p's time. It is nearly always the last one. A stripe that
-// had no further record hands an older one in later.
+// keepIn adds p to the point of the same time. That is nearly always the last point. An older
+// one comes from a stripe that has had no record since, and that is flushed by a reader.
 func (s *series) keepIn(step Step, p *Point) (grown int64) {
 	all := s.points[step]
 	i := len(all)
@@ -154,12 +157,12 @@ func (s *series) keepIn(step Step, p *Point) (grown int64) {
 	return all[i-1].size() - before
 }
 
-// expireAtOnce is how many points expire at once, since those behind them are moved then.
-// Live does not show those that wait for it.
+// expireAtOnce is how many points must be too old before they are removed together, because
+// each removal moves all later points. Live does not show points that are too old.
 const expireAtOnce = 32
 
-// expire drops the points that begin before t if there are at least so many, and returns
-// how many bytes that takes off, as a negative number. s.mu must be held.
+// expire removes the points that begin before t, if there are at least so many as least. It
+// returns the change of the points' size in bytes, which is 0 or negative. s.mu must be held.
 func (s *series) expire(step Step, t time.Time, least int) (grown int64) {
 	all := s.points[step]
 	if len(all) < least || !all[least-1].Start.Before(t) {
@@ -174,8 +177,8 @@ func (s *series) expire(step Step, t time.Time, least int) (grown int64) {
 	return grown
 }
 
-// Merge adds what another point counts, of the same time or of a time beside it: the sum has
-// p's Start. It changes p alone.
+// Merge adds the counts of o, a point of the same time or of a neighbouring one. The sum keeps
+// p's Start. Merge does not change o.
 func (p *Point) Merge(o *Point) {
 	for i, n := range o.Outcomes {
 		p.Outcomes[i] += n
@@ -188,34 +191,34 @@ func (p *Point) Merge(o *Point) {
 	p.Run.Merge(&o.Run)
 }
 
-// The sizes of a Point and of a bucket in memory, on a machine of 64 bits.
+// The sizes in bytes of a Point and of a bucket, on a 64-bit machine.
 const (
 	pointSize  = 216
 	bucketSize = 16
 )
 
-// size is what the point takes.
+// size returns how many bytes the point takes.
 func (p *Point) size() int64 {
 	return pointSize + bucketSize*int64(cap(p.Run.buckets)+cap(p.Wait.buckets))
 }
 
-// windows bounds what the points of all series take.
+// windows bounds how many bytes the points of all series take.
 type windows struct {
 	most int64
 	used atomic.Int64
 	mu   sync.Mutex // held by the goroutine that drops points
 }
 
-// grow notes that points have grown, and drops points if they take too much. No lock of a
-// series may be held.
+// grow notes that the points take more bytes, and drops points if there are too many. The
+// caller must not hold the lock of a series.
 func (w *windows) grow(all *allSeries, by int64) {
-	if w.used.Add(by) <= w.most || !w.mu.TryLock() { // locked: they are being dropped
+	if w.used.Add(by) <= w.most || !w.mu.TryLock() { // locked: another goroutine is dropping points
 		return
 	}
 	defer w.mu.Unlock()
 	series := all.sorted()
 	for step := range Step(steps) {
-		for w.used.Load() > w.most-w.most/8 { // an eighth in advance, so that this is seldom
+		for w.used.Load() > w.most-w.most/8 { // an eighth more than necessary, so that dropping is rare
 			freed := dropOlderHalf(series, step)
 			if freed == 0 {
 				break // on to the next step
@@ -225,8 +228,8 @@ func (w *windows) grow(all *allSeries, by int64) {
 	}
 }
 
-// dropOlderHalf drops the points of a step in the older half of the time that they span,
-// and returns how many bytes those took.
+// dropOlderHalf drops the points of a step that are in the older half of the time for which
+// there are points. It returns how many bytes they took.
 func dropOlderHalf(all []*series, step Step) (freed int64) {
 	var first, last time.Time
 	for _, s := range all {
@@ -239,7 +242,7 @@ func dropOlderHalf(all []*series, step Step) (freed int64) {
 		}
 		s.mu.Unlock()
 	}
-	middle := first.Add(last.Sub(first)/2 + 1) // the first goes in any case
+	middle := first.Add(last.Sub(first)/2 + 1) // + 1, so that the first point is dropped in any case
 	for _, s := range all {
 		s.mu.Lock()
 		freed -= s.expire(step, middle, 1)

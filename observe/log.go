@@ -13,9 +13,9 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// CallLog writes a line for each call. It is a [faas.Meter] and a [faas.OverrunMeter], to be
-// given to faas.WithMeter, and its method Refused is to be given to faas.WithRefusals.
-// [Log] makes it. All methods may be called concurrently.
+// CallLog writes a log line for each call. It is made by [Log]. It is a [faas.Meter] and a
+// [faas.OverrunMeter]: pass it to faas.WithMeter, and its method Refused to faas.WithRefusals.
+// All methods may be called concurrently.
 type CallLog struct {
 	logger   *slog.Logger
 	sampling uint64
@@ -30,38 +30,37 @@ type logOption func(*CallLog)
 
 func (o logOption) applyLog(l *CallLog) { o(l) }
 
-// WithSampling has one of n calls that end OK logged, chosen at random; its line says so
-// with rate=n. n < 1 counts as 1: all are logged, which is the default.
+// WithSampling logs only one of n calls that end OK, chosen at random. Its line has rate=n.
+// With n < 1, as with 1, all are logged, which is the default.
 func WithSampling(n int) LogOption {
 	return logOption(func(l *CallLog) { l.sampling = uint64(max(n, 1)) })
 }
 
-// WithBilled adds to each line, as billed, the duration that a provider with that rule
-// would bill for the call, see [cost.Book.Rounding].
+// WithBilled adds the attribute billed to each line: the duration that a provider with this
+// rule would bill for the call, see [cost.Book.Rounding].
 func WithBilled(by cost.Rounding) LogOption {
 	return logOption(func(l *CallLog) { l.rounding = &by })
 }
 
-// WithFolding sets for how long refusals are counted before there is a line of them. d ≤ 0
-// counts as the default, 1 s.
+// WithFolding sets for how long refusals are counted before a line with their number is
+// written. The default is 1 s, also for d ≤ 0.
 func WithFolding(d time.Duration) LogOption {
 	return logOption(func(l *CallLog) { l.folded.every = d })
 }
 
-// Log returns a meter that writes one line for each call to the logger, which must not
-// block. A line has the attributes function, version, id, attempt, outcome, wait and run,
-// and where the call has them tenant, request (the id of its Origin), trigger, door, job,
-// delivery and cold. Its level is Info for OK and Canceled, and Warn for each other outcome.
+// Log returns a meter that writes one line for each call to a logger, which must not block. A
+// line has the attributes function, version, id, attempt, outcome, wait and run. If the call
+// has them, it also has tenant, request (the ID in its Origin), trigger, door, job, delivery
+// and cold. Its level is Info for OK and Canceled, and Warn for every other outcome.
 //
-//   - Calls that end OK may be sampled ([WithSampling]); others never are.
-//   - Refusals are counted, by function and reason, and written as a line with their count
-//     once a second ([WithFolding]), at level Warn, so that a flood of them is no flood of
-//     lines. Those of names that are not registered have no function. What is counted at
-//     Shutdown is written then.
+//   - Calls that end OK may be sampled, see [WithSampling]. Other calls never are.
+//   - Refusals are counted by function and reason. Once a second ([WithFolding]) there is a
+//     line with each count, at level Warn, so that many refusals make few lines. Refusals of
+//     names that are not registered are counted without a function. Shutdown writes the counts
+//     of that moment.
 //   - The end of a runaway has a line of its own, at level Warn.
-//   - There is no payload and, unless the logger is enabled at level Debug, no text of an
-//     error, since a handler may have put anything into it. If it is, the attribute error
-//     has the text.
+//   - Payloads are never logged. The text of an error is in the attribute error, but only if
+//     the logger is enabled at level Debug, because a handler may have put anything into it.
 func Log(to *slog.Logger, opts ...LogOption) *CallLog {
 	l := &CallLog{logger: to, sampling: 1}
 	for _, o := range opts {
@@ -75,7 +74,7 @@ func Log(to *slog.Logger, opts ...LogOption) *CallLog {
 	return l
 }
 
-// Record writes the line of a call.
+// Record writes the line of a call, if the call is logged.
 func (l *CallLog) Record(ctx context.Context, e faas.Execution) {
 	ok := e.Outcome == faas.OK
 	if ok && l.sampling > 1 && rand.Uint64N(l.sampling) != 0 {
@@ -91,7 +90,7 @@ func (l *CallLog) Record(ctx context.Context, e faas.Execution) {
 	l.logger.LogAttrs(ctx, level, "call", l.attrs(ctx, &e)...)
 }
 
-// attrs are the attributes of a call's line.
+// attrs returns the attributes of a call's line.
 func (l *CallLog) attrs(ctx context.Context, e *faas.Execution) []slog.Attr {
 	attrs := append(make([]slog.Attr, 0, 20), slog.String("function", e.Function), slog.String("version", e.Version), slog.String("id", e.ID.String()))
 	for _, a := range [...]struct{ key, value string }{
@@ -121,15 +120,15 @@ func (l *CallLog) attrs(ctx context.Context, e *faas.Execution) []slog.Attr {
 	return attrs
 }
 
-// errorText is the text of an error. Its method is foreign code, and a meter must not
-// block, so it has 100 ms.
+// errorText returns the text of an error, or gives up after 100 ms: its method Error is foreign
+// code, and a meter must not block.
 func errorText(err error) string {
 	text, _ := foreign.TextWithin(err, 100*time.Millisecond)
 	return text
 }
 
-// RecordOverrun writes the line of a runaway that has ended: over is how long it ran beyond
-// its call.
+// RecordOverrun writes the line of a runaway that has ended. Its attribute over is how long the
+// handler ran after the end of its call.
 func (l *CallLog) RecordOverrun(ctx context.Context, o faas.Overrun) {
 	attrs := []slog.Attr{slog.String("function", o.Function), slog.String("version", o.Version), slog.String("id", o.ID.String())}
 	if o.Tenant != "" {

@@ -12,30 +12,30 @@ import (
 	"github.com/inproc/faas"
 )
 
-// folded counts refusals until they are written. It has a timer while there are any.
+// folded counts refusals until their lines are written. A timer runs while there are counts.
 type folded struct {
 	every time.Duration
 
 	mu     sync.Mutex // guards what follows
 	counts map[fold]uint64
-	timer  *time.Timer // nil: there are none
+	timer  *time.Timer // nil: no refusals are counted
 }
 
-// fold is what refusals are counted by.
+// fold is the key by which refusals are counted.
 type fold struct {
 	function, version string
 	kind              faas.Kind
 	reason            faas.Reason
 }
 
-// mostFolds is for how many functions and reasons refusals are counted apart: gates may
-// make reasons up. Any further one is counted with the others of its kind.
+// mostFolds is how many keys may be counted separately, since gates may make up reasons. Any
+// other refusal is counted with those of its kind.
 const mostFolds = 1000
 
-// Refused counts a refusal, for a line that is written later.
+// Refused counts a refusal. Its line is written later.
 func (l *CallLog) Refused(_ context.Context, ref faas.Refusal) {
 	key := fold{kind: ref.Kind, reason: ref.Reason}
-	if ref.Version != "" { // else no function of that name is registered, and callers choose such names
+	if ref.Version != "" { // empty: the name is not registered, and callers may make up any number of such names
 		key.function, key.version = ref.Function, ref.Version
 	}
 	f := &l.folded
@@ -51,15 +51,15 @@ func (l *CallLog) Refused(_ context.Context, ref faas.Refusal) {
 	f.counts[key]++
 }
 
-// Flush writes the refusals that are counted and not written yet. Shutdown calls it. It
-// returns nil.
+// Flush writes the refusals that have been counted and not written. Shutdown calls it. It
+// always returns nil.
 func (l *CallLog) Flush(context.Context) error {
 	l.writeRefusals()
 	return nil
 }
 
-// writeRefusals writes a line for each function and reason. A panic of the log handler is
-// caught, since on the timer's goroutine it would end the process: those lines are lost.
+// writeRefusals writes a line for each function and reason. If the log handler panics, the
+// remaining lines are lost: on the timer's goroutine the panic would end the process.
 func (l *CallLog) writeRefusals() {
 	defer func() { _ = recover() }()
 	for _, line := range l.folded.take() {
@@ -78,7 +78,7 @@ type foldedLine struct {
 	count uint64
 }
 
-// take returns what was counted, sorted, and begins anew.
+// take returns the counts, sorted, and sets them to zero.
 func (f *folded) take() []foldedLine {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
-// Other is the tenant of calls for which a [Recorder] keeps no tenant of their own, see
-// [WithTenants] and [WithUsages], and the function of those for which it keeps none, see
-// [WithFunctions]. A tenant that has this name is counted with them.
+// Other is the tenant under which a [Recorder] counts calls when it has no room for their own
+// tenant, see [WithTenants] and [WithUsages]. It is also the function under which calls are
+// counted when there is no room for their function, see [WithFunctions]. A tenant that is
+// really named so is counted with them.
 const Other = "other"
 
-// owners is who has usage of its own: which tenants, and which tenants of a function. One
-// that is in stays in, so that its counts don't end when others come.
+// owners lists the tenants that are counted by name, and those that are counted so for a
+// function. An entry is never removed, so that its counts never end when other tenants come.
 type owners struct {
 	mostTenants, mostUsages int
 
@@ -31,7 +32,7 @@ func newOwners(tenants, usages int) owners {
 	return owners{mostTenants: tenants, mostUsages: usages, tenants: map[string]string{}, usages: map[owner]bool{}}
 }
 
-// name returns the key to count under.
+// name returns the key under which usage is counted.
 func (r *Recorder) name(key cellKey) cellKey {
 	of := r.all.get(seriesKey{key.function, key.version}).key
 	key.function, key.version = of.function, of.version
@@ -39,8 +40,8 @@ func (r *Recorder) name(key cellKey) cellKey {
 	return key
 }
 
-// name returns the tenant to count under: its own name, as a copy, since it may be a slice of a
-// whole request, or Other.
+// name returns the tenant under which usage is counted: Other, or the tenant's own name. That
+// is a copy, because the argument may be a part of the memory of a whole request.
 func (o *owners) name(of seriesKey, tenant string) string {
 	if tenant == "" || tenant == Other {
 		return tenant

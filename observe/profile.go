@@ -15,41 +15,41 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Profiler tells which functions use the processor, and for which tenants, while it is asked to. It is
-// an option of a router or of a function, which adds a middleware; [NewProfiler] makes it.
-// Unless a profile runs, the middleware only looks whether one does.
+// Profiler measures which functions use the processor, and for which tenants, while
+// [Profiler.Profile] runs. It is made by [NewProfiler]. It is an option of a router or of a
+// function, which adds a middleware. While no profile runs, the middleware only checks that.
 type Profiler struct {
 	faas.Option
 
 	on atomic.Bool
 }
 
-// NewProfiler returns a profiler. One may serve several routers.
+// NewProfiler returns a profiler. One profiler may serve several routers.
 func NewProfiler() *Profiler {
 	p := &Profiler{}
 	p.Option = faas.WithMiddleware(p.around)
 	return p
 }
 
-// ErrProfiling is in the error of [Profiler.Profile] if another CPU profile of the process runs:
-// the Go runtime can make only one at a time.
+// ErrProfiling is wrapped by the error of [Profiler.Profile] if another CPU profile of the
+// process runs, because the Go runtime can make only one at a time.
 var ErrProfiling = errors.New("another CPU profile runs")
 
-// CPUProfile is where the processor time of a process went, as far as its samples tell. The
-// runtime takes 100 samples for each second of processor time, so that a small number means
-// little: a function that shows 50 ms was seen five times.
+// CPUProfile says which functions have used the processor, according to samples. The runtime
+// takes 100 samples for each second of processor time. So small numbers are inexact: a function
+// with 50 ms was seen five times.
 type CPUProfile struct {
 	Start    time.Time
 	Duration time.Duration // how long the profile ran
-	Samples  int           // all of the process
-	Uses     []CPUUse      // the most first
-	Rest     time.Duration // of calls that had begun before, and of all that is not in a handler
-	Pprof    []byte        // the profile itself, for go tool pprof, where -tagfocus and -tagroot take the names of the labels
+	Samples  int           // of the whole process
+	Uses     []CPUUse      // the largest first
+	Rest     time.Duration // of calls that had begun before the profile, and of code outside of handlers
+	Pprof    []byte        // the profile for go tool pprof; its flags -tagfocus and -tagroot take the names of the labels
 }
 
-// CPUUse is the processor time that a function and version has used for a tenant. That of
-// the functions that it calls is theirs, and that of goroutines that its handler starts is
-// its own.
+// CPUUse is the processor time that a function and version has used for a tenant. It includes
+// the goroutines that the handler has started. The functions that it has called have their own
+// CPUUse.
 type CPUUse struct {
 	Function, Version, Tenant string
 
@@ -64,17 +64,17 @@ const (
 	tenantLabel   = "faas.tenant"
 )
 
-// Profile makes a CPU profile of the process for that long, in which the goroutines of calls
-// that begin meanwhile have the labels faas.function, faas.version and faas.tenant. It
-// returns when d is over. If ctx ends before, it returns the error of ctx and no profile. If
-// another profile runs, the error Is [ErrProfiling].
+// Profile makes a CPU profile of the process, and returns when d is over. The goroutines of
+// calls that begin meanwhile have the labels faas.function, faas.version and faas.tenant. If
+// ctx ends first, Profile returns the error of ctx and no profile. If another profile runs, the
+// error Is [ErrProfiling].
 func (p *Profiler) Profile(ctx context.Context, d time.Duration) (*CPUProfile, error) {
 	if d <= 0 {
 		return nil, fmt.Errorf("observe: a profile must last longer than %v", d)
 	}
 	var out bytes.Buffer
 	start := time.Now()
-	if err := pprof.StartCPUProfile(&out); err != nil { // the only reason there is
+	if err := pprof.StartCPUProfile(&out); err != nil { // its only error: another profile runs
 		return nil, fmt.Errorf("observe: %w", ErrProfiling)
 	}
 	err := p.during(ctx, d)
@@ -88,7 +88,7 @@ func (p *Profiler) Profile(ctx context.Context, d time.Duration) (*CPUProfile, e
 	return all, nil
 }
 
-// during has calls labeled until d is over, and ends the profile.
+// during labels the calls until d is over, and stops the profile.
 func (p *Profiler) during(ctx context.Context, d time.Duration) error {
 	defer pprof.StopCPUProfile()
 	p.on.Store(true)
@@ -103,7 +103,7 @@ func (p *Profiler) during(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// around is the middleware.
+// around is the middleware. It labels the goroutine of a call while a profile runs.
 func (p *Profiler) around(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) (err error) {
 		if !p.on.Load() {
@@ -115,7 +115,7 @@ func (p *Profiler) around(next faas.Runner) faas.Runner {
 	}
 }
 
-// read adds up the samples.
+// read adds up the samples of the profile.
 func (c *CPUProfile) read() error {
 	samples, err := readSamples(c.Pprof)
 	if err != nil {

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// sampled is a stack that a CPU profile has seen, without the stack.
+// sampled is a sample of a CPU profile, without its stack.
 type sampled struct {
 	count  int
 	time   time.Duration
 	labels map[string]string
 }
 
-// errProfile says that a profile is not as the runtime writes it.
+// errProfile means that a profile does not have the format that the runtime writes.
 var errProfile = errors.New("the profile is malformed")
 
-// The fields that are read of profile.proto, of github.com/google/pprof/proto.
+// The numbers of the fields that are read, from profile.proto in github.com/google/pprof/proto.
 const (
 	profileSample  = 2
 	profileStrings = 6
@@ -29,9 +29,9 @@ const (
 	labelText      = 2
 )
 
-// readSamples reads the samples of a CPU profile. The two values of each are how often it
-// was seen, and the nanoseconds that stand for. It is a reader of its own, since the
-// package that reads profiles would be a dependency of each program.
+// readSamples reads the samples of a CPU profile. Each sample has two values: how often the
+// stack was seen, and the nanoseconds that this stands for. It is written here because the
+// package that reads profiles would become a dependency of every program.
 func readSamples(profile []byte) ([]sampled, error) {
 	z, err := gzip.NewReader(bytes.NewReader(profile))
 	if err != nil {
@@ -59,7 +59,8 @@ func readSamples(profile []byte) ([]sampled, error) {
 	return all, err
 }
 
-// read reads a sample. The strings come after the samples, so that those are known by now.
+// read reads a sample. The profile has its strings after the samples, so read is called when
+// all of the profile has been read.
 func (s *sampled) read(data []byte, texts []string) error {
 	var values []uint64
 	s.labels = map[string]string{}
@@ -111,8 +112,8 @@ func (s *sampled) label(data []byte, texts []string) error {
 	return nil
 }
 
-// fields calls f for each field of a message of protocol buffers: with its value, or with its
-// part of the message if it has a length.
+// fields calls f for each field of a protocol buffers message. It passes the field's value or,
+// for a field that has a length, its part of the message.
 func fields(data []byte, f func(number int, value uint64, part []byte) error) error {
 	for len(data) > 0 {
 		tag, n := binary.Uvarint(data)
@@ -132,7 +133,7 @@ func fields(data []byte, f func(number int, value uint64, part []byte) error) er
 				return errProfile
 			}
 			part, data = data[:value:value], data[value:]
-		default: // the runtime writes no others
+		default: // the runtime writes no other types
 			return errProfile
 		}
 		if err := f(int(tag>>3&0xffff), value, part); err != nil {

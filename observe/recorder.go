@@ -11,31 +11,30 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// Recorder counts calls for those who read the counts later: Prometheus, a page, an
-// analysis. It is a [faas.Meter] and a [faas.OverrunMeter], to be given to faas.WithMeter,
-// and its method Refused is to be given to faas.WithRefusals. One recorder may serve
-// several routers.
+// Recorder counts calls, and other code reads the counts later: an exporter for Prometheus, a
+// page, an analysis. It is a [faas.Meter] and a [faas.OverrunMeter]: pass it to faas.WithMeter,
+// and its method Refused to faas.WithRefusals. One recorder may serve several routers.
 //
-// Record takes no lock that other processors use, and allocates only for what is new: a
-// function, a tenant, a length that no call has had. A call with a recorder takes 1.05 to
-// 1.13 of what it takes with a meter that does nothing (BenchmarkRecorder in bench/).
+// Record takes no lock that other processors use. It allocates only for a new function, a new
+// tenant, or a duration in a new power of two. A call with a recorder takes 1.05 to 1.13 times
+// as long as with a meter that does nothing (BenchmarkRecorder in bench/).
 //
-// What is read contains all that was recorded before, exactly. The counts only grow, and
-// stay when a function is removed. A function and version takes about 10 KB, a tenant of
-// a function about 300 bytes for each processor that has recorded it, and the windows what
-// [WithWindows] says. [WithFunctions], [WithTenants] and [WithUsages] bound how many there
-// are: what comes later is counted under [Other], at the cost of a lock that all processors
-// share, and what was there keeps its counts. It has no goroutine and no timer. All methods
-// may be called concurrently.
+// A reader gets exact counts of everything that was recorded before the read. Counts only grow,
+// and stay when a function is removed. A function and version takes about 10 KB. A tenant of a
+// function takes about 300 bytes for each processor that has recorded it. For points over time
+// see [WithWindows]. [WithFunctions], [WithTenants] and [WithUsages] bound how many functions
+// and tenants are counted by name. Those that come after that are counted under [Other], which
+// takes a lock that all processors share; those that were there keep their counts. A Recorder
+// has no goroutine and no timer. All methods may be called concurrently.
 type Recorder struct {
 	settings recorderSettings
 	counter  *cost.Counter
 	started  time.Time
 	stripes  []stripe
-	// idle holds *stripe. It gives a processor the stripe that it used last, which is in
+	// idle holds *stripe. It returns the stripe that this processor has used last, which is in
 	// the processor's cache.
 	idle   sync.Pool
-	next   atomic.Uint32 // counts on to the stripe to try for a processor that got none from idle
+	next   atomic.Uint32 // the last stripe that lock has tried, for a processor that got none from idle
 	owners owners
 	all    allSeries
 }
@@ -47,7 +46,7 @@ type recorderOption func(*recorderSettings)
 
 func (o recorderOption) applyRecorder(s *recorderSettings) { o(s) }
 
-// recorderSettings is what the options say.
+// recorderSettings has the values of the options.
 type recorderSettings struct {
 	books                      []*cost.Book
 	functions, tenants, usages int
@@ -55,46 +54,47 @@ type recorderSettings struct {
 	exemplar                   func(ctx context.Context) string
 }
 
-// WithBooks sets the price lists by whose rounding rules usage is counted, so that it can
-// be priced by them, see [Recorder.Spend]. Default: none. Then usage has calls and
-// durations, and no price.
+// WithBooks sets the price lists whose rounding rules are applied when usage is counted. Only
+// by these books can the usage be priced, see [Recorder.Spend]. By default there are none, and
+// usage has calls and durations without a price.
 func WithBooks(books ...*cost.Book) RecorderOption {
 	return recorderOption(func(s *recorderSettings) { s.books = append(s.books, books...) })
 }
 
-// WithTenants sets for how many tenants usage is kept apart; calls for any further tenant
-// are counted under [Other]. n < 0 counts as 0. Default 10,000.
+// WithTenants sets how many tenants are counted by name. Calls of further tenants are counted
+// under [Other]. n < 0 counts as 0. The default is 10,000.
 func WithTenants(n int) RecorderOption {
 	return recorderOption(func(s *recorderSettings) { s.tenants = max(n, 0) })
 }
 
-// WithFunctions sets how many functions and versions are kept apart; those that come later
-// are counted together, as the function [Other] without a version. This bounds a host that
-// makes up names. n < 0 counts as 0. Default 10,000.
+// WithFunctions sets how many functions and versions are counted by name. Those that come later
+// are counted together, as the function [Other] without a version. It bounds the memory of a
+// host that makes up names. n < 0 counts as 0. The default is 10,000.
 func WithFunctions(n int) RecorderOption {
 	return recorderOption(func(s *recorderSettings) { s.functions = max(n, 0) })
 }
 
-// WithUsages sets for how many tenants of a function usage is kept apart, over all
-// functions: that is what [Recorder.Usage] has, and 10,000 tenants that each call 1,000
-// functions would be ten millions. A tenant for which a function has no room is counted under [Other]
-// there. Declared memories and overruns are always kept apart, since prices differ. n < 0
-// counts as 0. Default 100,000.
+// WithUsages sets how many pairs of a function and a tenant are counted by name, over all
+// functions. These are the entries of [Recorder.Usage]: 10,000 tenants that each call 1,000
+// functions would make ten million. Further tenants of a function are counted there under
+// [Other]. Declared memories and overruns never share an entry, since their prices differ. n <
+// 0 counts as 0. The default is 100,000.
 func WithUsages(n int) RecorderOption {
 	return recorderOption(func(s *recorderSettings) { s.usages = max(n, 0) })
 }
 
-// WithWindows sets how many bytes [Recorder.Live] may keep, over all functions. 0: it keeps
-// nothing. Default 64 MiB.
+// WithWindows sets how many bytes the points of [Recorder.Live] may take, over all functions.
+// With 0 there are no points. The default is 64 MiB.
 func WithWindows(bytes int) RecorderOption {
 	return recorderOption(func(s *recorderSettings) { s.windows = max(bytes, 0) })
 }
 
-// WithExemplar sets how a recorded call is found again, for example in a tracing system: f
-// returns the name of the call's trace, or the empty string for a call that is not sampled.
-// ctx is as for [faas.Meter].Record, and f must not block. The recorder keeps, for each
-// function and version, the last such call of about each length, see [Series.Exemplars].
-// f is called after the call is counted: if it panics, the call has no exemplar.
+// WithExemplar records with which trace a call can be looked up, for example in a tracing
+// system. f returns the name of the call's trace, or the empty string if the call is not
+// sampled. It gets the context that [faas.Meter].Record gets, and must not block. For each
+// function and version, the recorder keeps the last such call of about each duration, see
+// [Series.Exemplars]. f is called after the call is counted; if f panics, the call has no
+// exemplar.
 func WithExemplar(f func(ctx context.Context) string) RecorderOption {
 	return recorderOption(func(s *recorderSettings) { s.exemplar = f })
 }
@@ -118,10 +118,10 @@ func NewRecorder(opts ...RecorderOption) *Recorder {
 	return r
 }
 
-// Started returns when the recorder was made: since when its counts have grown.
+// Started returns when the recorder was made, which is when its counts were zero.
 func (r *Recorder) Started() time.Time { return r.started }
 
-// Record counts a call, at the time at which it ended.
+// Record counts a call. The call is in the point of the time at which it ended.
 func (r *Recorder) Record(ctx context.Context, e faas.Execution) {
 	s := r.lock()
 	c := s.cell(&e, false)
@@ -133,7 +133,7 @@ func (r *Recorder) Record(ctx context.Context, e faas.Execution) {
 	}
 }
 
-// RecordOverrun counts what a runaway used beyond its call, at the present time.
+// RecordOverrun counts what a runaway has used after the end of its call, at the present time.
 func (r *Recorder) RecordOverrun(_ context.Context, o faas.Overrun) {
 	now := time.Now()
 	e := faas.Execution{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Memory: o.Memory}
@@ -146,11 +146,11 @@ func (r *Recorder) RecordOverrun(_ context.Context, o faas.Overrun) {
 	p.overrun.add(o.Duration)
 }
 
-// Refused counts a refusal, at the present time. Refusals of names that are not registered
-// are counted under the empty name, since callers choose them.
+// Refused counts a refusal, at the present time. If the name is not registered, the refusal is
+// counted under the empty name, since callers may make up any number of names.
 func (r *Recorder) Refused(_ context.Context, ref faas.Refusal) {
 	var key seriesKey
-	if ref.Version != "" { // else no function of that name is registered
+	if ref.Version != "" { // empty: the name is not registered
 		key = seriesKey{ref.Function, ref.Version}
 	}
 	s := r.lock()
@@ -160,10 +160,10 @@ func (r *Recorder) Refused(_ context.Context, ref faas.Refusal) {
 	p.refusals.add(RefusalCount{ref.Kind, r.all.reason(ref.Reason), 1})
 }
 
-// Decided counts a change of scale, at the present time. It is to be given to
-// faas.WithDecisions. Changes of the router's capacity are counted under the empty name.
+// Decided counts a change of scale, at the present time. Pass it to faas.WithDecisions. Changes
+// of the router's capacity are counted under the empty name.
 func (r *Recorder) Decided(d faas.Decision) {
-	if d.From == d.To { // a move of an alias
+	if d.From == d.To { // an alias was moved
 		return
 	}
 	s := r.lock()
@@ -176,16 +176,16 @@ func (r *Recorder) Decided(d faas.Decision) {
 	}
 }
 
-// lock returns a locked stripe, if possible one that no other goroutine is using: first the
-// one that this processor used last, then any that is free. If there is none it waits for
-// one. Between lock and unlock nothing waits and no foreign code runs.
+// lock returns a locked stripe. It tries the stripe that this processor has used last, then
+// each of the others, to find one that is not locked. If all are locked, it waits for one. Code
+// between lock and unlock must not wait and must not call foreign code.
 func (r *Recorder) lock() *stripe {
 	s, _ := r.idle.Get().(*stripe)
 	if s != nil && s.mu.TryLock() {
 		return s
 	}
 	for range r.stripes {
-		s = &r.stripes[r.next.Add(1)%uint32(len(r.stripes))] // as many as there are processors
+		s = &r.stripes[r.next.Add(1)%uint32(len(r.stripes))] // there are as many stripes as processors
 		if s.mu.TryLock() {
 			return s
 		}
@@ -194,7 +194,7 @@ func (r *Recorder) lock() *stripe {
 	return s
 }
 
-// unlock releases a stripe, and gives it back to this processor's part of the pool.
+// unlock unlocks a stripe, and puts it into this processor's part of the pool.
 func (r *Recorder) unlock(s *stripe) {
 	s.mu.Unlock()
 	r.idle.Put(s)
@@ -202,5 +202,5 @@ func (r *Recorder) unlock(s *stripe) {
 
 // endOf returns the second, since 1970, in which a call ended.
 func endOf(e *faas.Execution) int64 {
-	return e.Start.Unix() + int64((uint64(e.Start.Nanosecond())+uint64(max(e.Duration, 0)))/1e9) // less than 2⁶⁴, and the quotient less than 2⁶³
+	return e.Start.Unix() + int64((uint64(e.Start.Nanosecond())+uint64(max(e.Duration, 0)))/1e9) // the sum is less than 2⁶⁴, and the quotient less than 2⁶³
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Series is what a [Recorder] has counted of a version of a function since it was made. It
-// is a copy. Run.Count() is the number of all calls, and so is Wait.Count().
+// Series is what a [Recorder] has counted for a version of a function since the recorder was
+// made. It is a copy. Run.Count() and Wait.Count() are both the number of all calls.
 type Series struct {
-	Function string // empty: refusals of names that are not registered, and changes of the router's capacity
+	Function string // empty for refusals of names that are not registered, and for changes of the router's capacity
 	Version  string // empty also for the function Other
 
 	Outcomes Outcomes
@@ -24,17 +24,17 @@ type Series struct {
 	BytesIn  uint64 // of payloads
 	BytesOut uint64 // of encoded outputs
 
-	Wait Histogram // for a slot, an instance included; 0 for a call that found one
-	Init Histogram // of that, for an instance: of cold calls only
+	Wait Histogram // for a slot, which includes the wait for an instance; 0 for a call that found a free slot
+	Init Histogram // the part of Wait that is the wait for an instance, of cold calls only
 	Run  Histogram // from the start of the handler to the end of the call
 
 	Overruns  uint64         // runaways that have ended
-	Overrun   float64        // how long those ran beyond their calls, in seconds
+	Overrun   float64        // how long runaways ran after the end of their calls, in seconds
 	Grown     uint64         // changes of scale to more instances, see Recorder.Decided
-	Shrunk    uint64         // to fewer
-	Refusals  []RefusalCount // by reason, the texts ascending
-	Exemplars []Exemplar     // the shortest first; none without WithExemplar
-	Triggers  []Triggered    // the calls by what started them, sorted by trigger; those without calls are absent
+	Shrunk    uint64         // changes of scale to fewer instances
+	Refusals  []RefusalCount // sorted by reason
+	Exemplars []Exemplar     // the shortest Run first; none without WithExemplar
+	Triggers  []Triggered    // the calls by what started them, sorted by trigger; triggers without calls are left out
 }
 
 // Refused returns how many calls were refused.
@@ -45,9 +45,9 @@ func (s *Series) Refused() (n uint64) {
 	return n
 }
 
-// Snapshot yields what was counted of each function and version, sorted by them: all that
-// was recorded before the call of Snapshot, and of what is recorded meanwhile some. The
-// numbers of one Series are of one moment.
+// Snapshot yields the counts of each function and version, sorted by function and version. They
+// contain all that was recorded before the call of Snapshot, and may contain what is recorded
+// meanwhile. All numbers of one Series are of the same moment.
 func (r *Recorder) Snapshot() iter.Seq[Series] {
 	return func(yield func(Series) bool) {
 		r.flush()
@@ -61,17 +61,17 @@ func (r *Recorder) Snapshot() iter.Seq[Series] {
 
 type seriesKey struct{ function, version string }
 
-// allSeries is a recorder's series by function and version.
+// allSeries has the series of a recorder, by function and version.
 type allSeries struct {
 	windows windows
-	most    int // series with names of their own
+	most    int // how many series may have names of their own
 
-	reads atomic.Uint64 // goes up with each Changed; see series.changed
+	reads atomic.Uint64 // the number of calls of Changed; see series.changed
 
 	mu      sync.Mutex // guards what follows; it may be taken while a stripe's mu is held
 	series  map[seriesKey]*series
-	order   []*series // all of them, sorted; nil: not since the last one came. It is never written to
-	named   int       // series but for those of Other and of no function
+	order   []*series // all series, sorted; nil: to be sorted again, since one was added. The slice is never written to
+	named   int       // the number of series that have a name of their own
 	reasons map[faas.Reason]faas.Reason
 }
 
@@ -80,7 +80,8 @@ func (a *allSeries) init(most, windowBytes int) {
 	a.most, a.windows.most = most, int64(windowBytes)
 }
 
-// get finds a series, or begins it. Without room for it, it is that of Other.
+// get returns a series, and makes it if it is new. If there is no room for it, get returns that
+// of Other.
 func (a *allSeries) get(key seriesKey) *series {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -99,7 +100,8 @@ func (a *allSeries) get(key seriesKey) *series {
 	return s
 }
 
-// sorted returns all series by function and version, in a slice that others read too.
+// sorted returns all series by function and version. The slice is shared: it must not be
+// changed.
 func (a *allSeries) sorted() []*series {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -111,7 +113,7 @@ func (a *allSeries) sorted() []*series {
 	return a.order
 }
 
-// reason returns the reason to count under.
+// reason returns the reason under which a refusal is counted.
 func (a *allSeries) reason(why faas.Reason) faas.Reason {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,26 +128,26 @@ func (a *allSeries) reason(why faas.Reason) faas.Reason {
 	return own
 }
 
-// series is the sum over all stripes of a function and version.
+// series has the counts of a function and version, over all stripes.
 type series struct {
 	key seriesKey
 	all *allSeries
 
 	mu        sync.Mutex // guards what follows; it may be taken while a stripe's mu is held
-	changed   uint64     // what reads was when something was added last
-	total     Series     // but for its names and exemplars
+	changed   uint64     // the value of allSeries.reads when something was last added
+	total     Series     // without names and exemplars
 	overrun   sum
 	triggers  [triggers]*Triggered
 	exemplars map[uint16]Exemplar // by octave
-	points    [steps][]Point      // by step; within one by time
+	points    [steps][]Point      // by step, and in each step by time
 }
 
-// take adds what a stripe has pending, which is empty afterwards. The stripe's mu must be
-// held.
+// take adds the counts that a stripe has pending, and sets these to zero. The stripe's mu must
+// be held.
 func (s *series) take(p *pending) {
 	run, wait, init := p.run.take(), p.wait.take(), p.init.take()
 	s.mu.Lock()
-	s.changed = s.all.reads.Load() // under s.mu: see Changed
+	s.changed = s.all.reads.Load() // with s.mu held: see liveIf
 	t := &s.total
 	for i, n := range p.outcomes {
 		t.Outcomes[i] += n
@@ -190,9 +192,9 @@ func (s *series) snapshot() Series {
 	return c
 }
 
-// Exemplar is one call of a [Series], to be looked at more closely.
+// Exemplar is a call of a [Series] that can be looked at more closely.
 type Exemplar struct {
-	Trace string        // as the func of WithExemplar named it
+	Trace string        // what the function of WithExemplar has returned
 	Run   time.Duration // how long the call ran
 	Time  time.Time     // when it ended
 }

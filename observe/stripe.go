@@ -9,29 +9,29 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// stripe is a part of the recorder. Each record is counted in one stripe, no matter which:
-// readers add them up.
+// stripe has a part of the recorder's counts. Each record is counted in any one of the stripes,
+// and readers add the stripes up. So records on several processors do not wait for each other.
 type stripe struct {
-	mu       sync.Mutex // guards what follows, and what the maps lead to
+	mu       sync.Mutex // guards what follows, and what the maps point to
 	recorder *Recorder
-	// recent remembers a cell by a hash of its key. An entry may be of another key, or nil:
-	// keys that share a hash, by chance or because callers chose such names, displace each
-	// other and lose the short cut.
+	// recent finds a cell by a hash of its key, faster than the map cells. An entry may be nil
+	// or of another key: keys with the same hash, by chance or because callers have chosen such
+	// names, replace each other, and are then found in cells.
 	recent [1024]*cell
 	cells  map[cellKey]*cell
 	counts map[seriesKey]*byTrigger
-	dirty  []*pending // those that have something
-	_      [64]byte   // the next stripe's lock is on another cache line
+	dirty  []*pending // those that have counts
+	_      [64]byte   // puts the lock of the next stripe on another cache line
 }
 
-// cellKey is what usage is counted by.
+// cellKey is the key by which usage is counted.
 type cellKey struct {
 	function, version, tenant string
 	memory                    int64
 	overrun                   bool
 }
 
-// cell is what one key has used, as far as this stripe has counted it.
+// cell is the usage of one key, as counted by this stripe.
 type cell struct {
 	cellKey
 	used   cost.Sums
@@ -43,7 +43,7 @@ func (s *stripe) init(r *Recorder) {
 	s.cells, s.counts = map[cellKey]*cell{}, map[seriesKey]*byTrigger{}
 }
 
-// cell finds the usage of a key, or begins it.
+// cell returns the cell of an execution, and makes it if it is new.
 func (s *stripe) cell(e *faas.Execution, overrun bool) *cell {
 	recent := &s.recent[recentIndex(e)]
 	if c := *recent; c != nil && c.matches(e, overrun) {
@@ -51,22 +51,22 @@ func (s *stripe) cell(e *faas.Execution, overrun bool) *cell {
 	}
 	key := cellKey{e.Function, e.Version, e.Tenant, e.Memory, overrun}
 	c := s.find(key)
-	if c.cellKey == key { // one that is folded shares c with others
+	if c.cellKey == key { // else the names had no room, and c is the shared cell of Other
 		*recent = c
 	}
 	return c
 }
 
-// recentIndex is the place in recent for the cell of a key.
+// recentIndex returns the index in recent for an execution's cell.
 func recentIndex(e *faas.Execution) uint64 {
 	h := sample(e.Tenant)*0x9e3779b97f4a7c15 + sample(e.Function)*0xd6e8feb86659fd93
 	if n := len(e.Version); n > 0 {
 		h += uint64(e.Version[n-1]) * 0xa0761d6478bd642f
 	}
-	return h >> 54 // with any odd factors the highest bits depend on all others
+	return h >> 54 // the factors are odd, so the highest bits depend on all the others
 }
 
-// sample mixes the first and last bytes of a name, which is where most names differ.
+// sample mixes the first and last bytes of a name, because most names differ there.
 func sample(s string) uint64 {
 	n := len(s)
 	if n >= 8 {
@@ -91,7 +91,8 @@ func (c *cell) matches(e *faas.Execution, overrun bool) bool {
 	return c.memory == e.Memory && c.overrun == overrun && c.tenant == e.Tenant && c.function == e.Function && c.version == e.Version
 }
 
-// find looks a key up, or adds it, under the names that it is counted by.
+// find returns the cell of a key, under the names by which it is counted, and makes it if it is
+// new.
 func (s *stripe) find(key cellKey) *cell {
 	if c := s.cells[key]; c != nil {
 		return c
@@ -105,7 +106,7 @@ func (s *stripe) find(key cellKey) *cell {
 	return c
 }
 
-// series finds what this stripe has counted of a function and version.
+// series returns this stripe's counts of a function and version.
 func (s *stripe) series(key seriesKey) *byTrigger {
 	if b := s.counts[key]; b != nil {
 		return b
@@ -119,14 +120,13 @@ func (s *stripe) series(key seriesKey) *byTrigger {
 	return b
 }
 
-// byTrigger is what a stripe has counted of a function and version, by what started the
-// calls.
+// byTrigger has this stripe's counts of a function and version, by what started the calls.
 type byTrigger struct {
 	into *series
-	of   [triggers]*pending // nil: there were none
+	of   [triggers]*pending // nil: there were no calls
 }
 
-// at returns what is pending of a trigger, for the second.
+// at returns the pending counts of a trigger, for the given second.
 func (b *byTrigger) at(s *stripe, t trigger, second int64) *pending {
 	p := b.of[t]
 	if p == nil {
@@ -137,18 +137,18 @@ func (b *byTrigger) at(s *stripe, t trigger, second int64) *pending {
 	return p
 }
 
-// pending is what a stripe has counted of a function, version and trigger within one second. When
-// a record of another second comes, or a reader, it is added to the series: so a record is
-// counted in one place, and the time at which it is needs no timer.
+// pending has a stripe's counts of a function, version and trigger within one second. It is
+// added to the series when a record of another second comes, or a reader. So a record is
+// counted in one place only, and no timer is needed for the seconds.
 type pending struct {
 	tally
 	into    *series
 	second  int64
-	dirty   bool // it is in the stripe's list
+	dirty   bool // it is in the stripe's list dirty
 	trigger trigger
 }
 
-// turnTo makes p that of a second. Most calls are of the second of the call before.
+// turnTo makes p count for a second. Most calls end in the same second as the call before.
 func (p *pending) turnTo(s *stripe, second int64) {
 	if p.dirty && p.second == second {
 		return
@@ -162,7 +162,7 @@ func (p *pending) turnTo(s *stripe, second int64) {
 	p.second = second
 }
 
-// flush adds all that is pending to its series.
+// flush adds all pending counts to their series.
 func (s *stripe) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +173,7 @@ func (s *stripe) flush() {
 	s.dirty = s.dirty[:0]
 }
 
-// flush adds all that is pending to its series, stripe by stripe.
+// flush adds the pending counts of all stripes to their series, one stripe after the other.
 func (r *Recorder) flush() {
 	for i := range r.stripes {
 		r.stripes[i].flush()

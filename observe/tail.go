@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// RecentLog keeps the last lines of a log in memory, for those who look at a running host.
-// It is a [slog.Handler]; [Tail] makes it. To also write the lines elsewhere, join the two:
+// RecentLog keeps the last lines of a log in memory, so that they can be looked at while the
+// process runs. It is a [slog.Handler], made by [Tail]. To write the lines to another handler
+// too, join the two:
 //
 //	tail := observe.Tail(1000)
 //	logger := slog.New(slog.NewMultiHandler(slog.NewTextHandler(os.Stderr, nil), tail))
@@ -20,41 +21,42 @@ import (
 // It keeps lines of level Info and higher. All methods may be called concurrently.
 type RecentLog struct {
 	ring             *ring
-	with             []func(slog.Handler) slog.Handler // WithAttrs and WithGroup, in their order
-	grouped          bool                              // WithGroup was called: attributes are not of the line itself any more
-	function, tenant string                            // among the attributes
+	with             []func(slog.Handler) slog.Handler // the calls of WithAttrs and WithGroup, in their order
+	grouped          bool                              // WithGroup was called, so that further attributes are not the line's own
+	function, tenant string                            // from the attributes of WithAttrs
 }
 
 // Line is one line of a log.
 type Line struct {
-	Seq              uint64 // its number, from 1; each line has the next one
+	Seq              uint64 // the number of the line; the first line is 1
 	Time             time.Time
 	Level            slog.Level
 	Message          string
-	Function, Tenant string // the attributes of those names, if the line has them
-	JSON             []byte // all of it, as slog.JSONHandler writes it, without the newline; not to be changed
+	Function, Tenant string // the attributes of these names, or empty
+	JSON             []byte // the whole line as slog.JSONHandler writes it, without the newline; must not be changed
 }
 
-// maxLine is how long the JSON of a kept line may be, in bytes. Of a longer one only the
+// maxLine is the largest size of a kept line, as JSON, in bytes. Of a longer one only the
 // message is kept.
 const maxLine = 16 << 10
 
-// Tail returns a handler that keeps the last n lines, n ≥ 1, of at most 16 KiB each: of a
-// longer one it keeps the message alone, up to that length, with truncated=true.
+// Tail returns a handler that keeps the last n lines, and one if n < 1. A line may have 16 KiB
+// of JSON. Of a longer line it keeps only the first 2 KiB of the message, with truncated=true.
 func Tail(n int) *RecentLog {
 	return &RecentLog{ring: &ring{most: max(n, 1)}}
 }
 
-// Lines returns the lines after the one with that number, the oldest first: with 0 all that
-// are kept. If the first has not the next number, those between are gone.
+// Lines returns the lines with numbers greater than after, the oldest first; with 0, all that
+// are kept. If the first of them does not have the number after+1, the lines between have been
+// dropped.
 func (t *RecentLog) Lines(after uint64) []Line {
 	lines, _ := t.ring.after(after, false)
 	return lines
 }
 
-// Follow yields the lines whose numbers are above after, as they come, until ctx ends. A loop
-// that is slower than the log misses lines, which shows as a gap in their numbers. No lock is
-// held while the loop's body runs.
+// Follow yields the lines with numbers greater than after, as they are written, until ctx ends.
+// If the loop is slower than the log, it misses lines, which shows as a gap in their numbers.
+// No lock is held while the loop's body runs.
 func (t *RecentLog) Follow(ctx context.Context, after uint64) iter.Seq[Line] {
 	return func(yield func(Line) bool) {
 		for {
@@ -79,11 +81,11 @@ func (t *RecentLog) Follow(ctx context.Context, after uint64) iter.Seq[Line] {
 // Enabled implements [slog.Handler].
 func (t *RecentLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
 
-// Handle implements [slog.Handler]. It keeps the line as text, and nothing of r.
+// Handle implements [slog.Handler]. It keeps the line as text, and nothing that r refers to.
 func (t *RecentLog) Handle(ctx context.Context, r slog.Record) error {
 	text, err := t.format(ctx, r)
 	if len(text) > maxLine {
-		short := slog.NewRecord(r.Time, r.Level, r.Message[:min(len(r.Message), maxLine/8)], 0) // a character takes up to 6 bytes of JSON
+		short := slog.NewRecord(r.Time, r.Level, r.Message[:min(len(r.Message), maxLine/8)], 0) // a byte of the message takes up to 6 bytes of JSON
 		short.AddAttrs(slog.Bool("truncated", true))
 		text, err = (&RecentLog{}).format(ctx, short)
 	}
@@ -101,8 +103,8 @@ func (t *RecentLog) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// format returns the line's JSON. Values of attributes have methods, which are foreign code:
-// no lock is held.
+// format returns the line's JSON. It may call methods of the attributes' values, which are
+// foreign code, so no lock is held.
 func (t *RecentLog) format(ctx context.Context, r slog.Record) ([]byte, error) {
 	var buf bytes.Buffer
 	var h slog.Handler = slog.NewJSONHandler(&buf, &slog.HandlerOptions{Level: slog.Level(-1 << 30)})
@@ -140,7 +142,7 @@ func (t *RecentLog) add(with func(slog.Handler) slog.Handler) *RecentLog {
 	return &c
 }
 
-// label notes the value of an attribute that names a function or a tenant.
+// label stores the value of an attribute named function or tenant.
 func label(function, tenant *string, a slog.Attr) {
 	if a.Value.Kind() != slog.KindString {
 		return
@@ -153,15 +155,15 @@ func label(function, tenant *string, a slog.Attr) {
 	}
 }
 
-// ring is the last lines, shared by all handlers that WithAttrs and WithGroup have made.
+// ring has the last lines. All handlers that WithAttrs and WithGroup have made share it.
 type ring struct {
 	most int
 
 	mu    sync.Mutex // guards what follows
 	lines []Line
-	next  int // the index of the oldest, once the ring is full; 0 before
+	next  int // the index of the oldest line if the ring is full; 0 before
 	seq   uint64
-	more  chan struct{} // closed with the next line; nil: no goroutine waits for it
+	more  chan struct{} // closed when a line is added; nil: no goroutine waits for one
 }
 
 func (r *ring) add(l Line) {
@@ -181,8 +183,8 @@ func (r *ring) add(l Line) {
 	}
 }
 
-// after returns a copy of the lines with higher numbers. If there are none and wait is set,
-// it returns a channel that is closed when there is one.
+// after returns a copy of the lines with greater numbers. If there are none and wait is true,
+// it returns a channel that is closed when a line is added.
 func (r *ring) after(seq uint64, wait bool) (lines []Line, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,18 +6,18 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Outcomes is how many calls ended in each way, by [faas.Outcome].
+// Outcomes counts calls by how they ended: the index is a [faas.Outcome].
 type Outcomes [8]uint64
 
 const outcomes = len(Outcomes{})
 
-// Both lines fail to compile if there are more outcomes, or fewer.
+// One of these lines fails to compile if the number of outcomes changes.
 const (
 	_ = uint(outcomes - 1 - int(faas.InitFailed))
 	_ = uint(int(faas.InitFailed) - outcomes + 1)
 )
 
-// Calls returns how many calls that are: each admitted call has one outcome.
+// Calls returns the number of calls: each call that was admitted has one outcome.
 func (o *Outcomes) Calls() (n uint64) {
 	for _, calls := range o {
 		n += calls
@@ -25,10 +25,10 @@ func (o *Outcomes) Calls() (n uint64) {
 	return n
 }
 
-// Failures returns how many calls ended in another way than OK or Canceled.
+// Failures returns how many calls ended neither OK nor Canceled.
 func (o *Outcomes) Failures() uint64 { return o.Calls() - o[faas.OK] - o[faas.Canceled] }
 
-// tally is what is counted of a function and version within a second.
+// tally has the counts of a function, version and trigger within a second.
 type tally struct {
 	outcomes          Outcomes
 	cold              uint64
@@ -41,8 +41,8 @@ type tally struct {
 	refusals          refusals
 }
 
-// add counts a call. An initialization is one of a cold call only, so that the histogram of
-// initializations is not one of zeros.
+// add counts a call. Only a cold call has an initialization: the others would fill its
+// histogram with zeros.
 func (t *tally) add(e *faas.Execution) {
 	t.outcomes[min(int(e.Outcome), outcomes-1)]++
 	t.bytesIn += uint64(max(e.BytesIn, 0))
@@ -55,20 +55,20 @@ func (t *tally) add(e *faas.Execution) {
 	}
 }
 
-// RefusalCount is how many calls were refused for one reason.
+// RefusalCount is the number of calls that were refused for a reason.
 type RefusalCount struct {
 	Kind   faas.Kind
-	Reason faas.Reason // OtherReason if it is one more than the recorder keeps apart
+	Reason faas.Reason // OtherReason if the recorder has no room for the reason
 	Count  uint64
 }
 
-// OtherReason is the reason under which a [Recorder] counts refusals of further reasons,
-// when it has seen 64: gates may make up reasons.
+// OtherReason is the reason under which a [Recorder] counts refusals when it has seen 64
+// reasons, since gates may make up reasons.
 const OtherReason faas.Reason = "other"
 
 const maxReasons = 64
 
-// refusals are few, so that they are searched in order.
+// refusals has few elements, and so is searched in sequence.
 type refusals []RefusalCount
 
 func (all *refusals) add(n RefusalCount) {

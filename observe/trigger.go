@@ -1,10 +1,10 @@
 package observe
 
-// Triggered is the calls of a [Series] that one kind of trigger started.
+// Triggered has the calls of a [Series] that one kind of trigger has started.
 type Triggered struct {
-	// Trigger is one of OpenTelemetry's values of faas.trigger: "datasource", "http", "other",
-	// "pubsub" or "timer". Calls whose Origin has another one, or none, as those by Go code and
-	// nested ones, are those of "other".
+	// Trigger is one of the values of OpenTelemetry's faas.trigger: "datasource", "http",
+	// "other", "pubsub" or "timer". "other" also has the calls whose Origin has another trigger
+	// or none, such as calls by Go code and nested calls.
 	Trigger  string
 	Outcomes Outcomes
 	Cold     uint64
@@ -12,7 +12,7 @@ type Triggered struct {
 	Run      Histogram
 }
 
-// trigger is a kind of trigger, as an index.
+// trigger is the index of a kind of trigger.
 type trigger uint8
 
 // The kinds, sorted by their names.
@@ -45,7 +45,7 @@ func (t trigger) String() string {
 	return [triggers]string{"datasource", "http", Other, "pubsub", "timer"}[t]
 }
 
-// of returns the part of a trigger. s.mu must be held.
+// of returns the counts of a trigger. s.mu must be held.
 func (s *series) of(t trigger) *Triggered {
 	if s.triggers[t] == nil {
 		s.triggers[t] = &Triggered{Trigger: t.String()}
@@ -53,7 +53,7 @@ func (s *series) of(t trigger) *Triggered {
 	return s.triggers[t]
 }
 
-// byTrigger returns copies of the parts. s.mu must be held.
+// byTrigger returns copies of the counts of all triggers. s.mu must be held.
 func (s *series) byTrigger() (all []Triggered) {
 	for _, t := range s.triggers {
 		if t != nil {
@@ -63,7 +63,7 @@ func (s *series) byTrigger() (all []Triggered) {
 	return all
 }
 
-// take adds what is pending, with the histograms that were taken from it.
+// take adds pending counts. run and init are the histograms that were taken from p.
 func (t *Triggered) take(p *pending, run, init *Histogram) {
 	for i, n := range p.outcomes {
 		t.Outcomes[i] += n

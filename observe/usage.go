@@ -9,10 +9,10 @@ import (
 )
 
 // Usage returns what the calls have used since the recorder was made, in integers. There is one
-// Usage for each function, version, tenant and declared memory, and another for the overruns of
-// these; they are sorted in that order. Their keys have no labels and no jobs, and their outcome
-// has no meaning. If the prices of a book of [WithBooks] have changed, the usage before and after
-// the change is in two of them.
+// Usage for each function, version, tenant and declared memory, and a second one if these have
+// overruns. They are sorted by these fields. Their keys have no labels and no jobs, and their
+// field Outcome has no meaning. If the prices of a book of [WithBooks] have changed, the usage
+// before and after the change is in separate elements.
 func (r *Recorder) Usage() []cost.Usage {
 	merged := map[cellKey]*cost.Sums{}
 	for i := range r.stripes {
@@ -37,8 +37,8 @@ func boolean(b bool) int {
 	return 0
 }
 
-// addUsage adds what the stripe has counted. It holds s.mu; records then go to another
-// stripe.
+// addUsage adds the usage that the stripe has counted. While it holds s.mu, calls are recorded
+// in other stripes.
 func (s *stripe) addUsage(to map[cellKey]*cost.Sums) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,11 +58,11 @@ type Spend struct {
 	List cost.Money
 }
 
-// Spend prices [Recorder.Usage] by one of the books of [WithBooks]. An amount is the list
-// price, from the integers of the usage, each multiplied once: what a ledger's usage comes
-// to by a [cost.Rater]. What a month has free, tiers of prices and base fees are not in it,
-// since they belong to a statement. If some usage has no price by the book, it is left out,
-// and the error, which Is [cost.ErrUnrated], says why.
+// Spend prices [Recorder.Usage] by one of the books of [WithBooks]. An amount is a list price:
+// each integer of the usage times its price, as a [cost.Rater] computes it from a ledger's
+// usage. Free amounts per month, tiers of prices and base fees are not included, since they
+// apply to a whole statement. If some usage has no price in the book, it is left out, and the
+// error, which Is [cost.ErrUnrated], says why.
 func (r *Recorder) Spend(by *cost.Book) ([]Spend, error) {
 	rater := cost.NewRater(by)
 	var unrated error
