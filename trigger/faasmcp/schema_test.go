@@ -428,7 +428,7 @@ func TestAResultThatIsTooLongIsAFailureThatSaysHowLong(t *testing.T) {
 	byDefault, _ := newServer(t, r)
 	cs = connect(t, byDefault, "agent", nil)
 	require.False(t, ask(t, cs, "text", args(51_000)).IsError)
-	require.Contains(t, text(t, ask(t, cs, "text", args(2_100_000))), "and 4194304 are allowed")
+	require.Contains(t, text(t, ask(t, cs, "text", args(2_100_000))), "and at most 4194304 are allowed")
 	_, err := faasmcp.TryAddTools(byDefault, r, faasmcp.WithResultLimit(4095))
 	require.ErrorIs(t, err, faas.ErrInput)
 	unbounded, _ := newServer(t, r, faasmcp.WithResultLimit(math.MaxInt))
