@@ -14,10 +14,11 @@ import (
 
 // admit decides whether c may run, and gets its slot. The order is: nesting depth,
 // WithTenantKey, WithContext, gates, meters, and the slot last, so that no call holds
-// a slot while a gate takes its time. It runs on the caller's goroutine, and no lock is
+// a slot while a gate takes its time. It runs on the caller's goroutine with no lock
 // held.
 //
-// On an error, what was said yes to has to be taken back: see takeBack.
+// If it returns an error, its caller has to undo with takeBack what gates and meters have
+// granted.
 func (fn *function) admit(q *caller, c *callContext) *Error {
 	answered := false
 	defer func() { // answered is false if a gate, or the caller's context, called Goexit
@@ -33,18 +34,18 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 	return err
 }
 
-// takesAtOnce takes a slot without waiting: a free one, or one more if the
-// function may grow. It is false if the call has to wait, or can't have an instance.
+// takesAtOnce takes a slot without waiting: a free slot, or a new one if the function
+// may grow. It returns false if the call has to wait, or can't have an instance.
 func (fn *function) takesAtOnce(c *callContext) bool {
 	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.part.TryAcquire(&c.hold)
 }
 
-// isServed tells whether the caller's own goroutine runs the handler, see isHere.
+// isServed reports whether the handler runs on the caller's own goroutine, see isHere.
 func (q *caller) isServed(fn *function) bool { return fn.inline || q.direct != nil }
 
-// consult is admit without the slot. DryRun uses it too, so that both ask the same. The
-// depth is checked before any hook is called, so that an endless recursion ends without
-// calls of foreign code.
+// consult makes all checks of admit before the slot. DryRun uses it too, so that both make the
+// same checks. The nesting depth is checked before any hook is called, so that an endless
+// recursion ends without calls of foreign code.
 func (fn *function) consult(q *caller, c *callContext) *Error {
 	if n := c.extra.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.who.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
@@ -63,9 +64,9 @@ func (fn *function) consult(q *caller, c *callContext) *Error {
 
 var errMeterFull = errors.New("a meter has no room for the record")
 
-// consultHooks calls the hooks that take the caller's context. It checks here, and not
-// inside of each function, whether there are any: the frames of those functions are
-// large, and a call without hooks would grow its goroutine's stack for nothing.
+// consultHooks calls the hooks that take the caller's context. It checks here, and not inside
+// each function that it calls, whether there are any hooks: the stack frames of those functions
+// are large, and a call without hooks would grow its goroutine's stack for nothing.
 func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 	var ctx context.Context
 	if fn.tenantKey != nil || len(fn.contexts) > 0 || len(fn.gates) > 0 {
@@ -95,10 +96,10 @@ func (fn *function) consultHooks(q *caller, c *callContext) *Error {
 	return nil
 }
 
-// traceOf returns the trace of a call that is about to be made, if it has one, and the ID
-// under which the WithTracing func knows the call: the call must have that one, unless it
-// is zero. It runs before the call is counted, so that a Goexit of that func leaves nothing
-// behind.
+// traceOf returns the trace of a call that is about to be made, if there is one, and the ID
+// under which the WithTracing func got the call. The call must use that ID, unless it is zero.
+// traceOf runs before the call is counted, so that a Goexit of the WithTracing func leaves
+// no count behind.
 func (to target) traceOf(q *caller, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
 	random := rand.Uint64()
 	if to.who.sampler != nil && (q.from == nil || q.from.job == uuid.Nil) && !to.isSampled(q, random) {
@@ -107,13 +108,13 @@ func (to target) traceOf(q *caller, parent *callContext, tenant string, priority
 	return to.askTrace(q, random, parent, tenant, priority)
 }
 
-// isSampled asks the sampler. A panic is a no.
+// isSampled returns the sampler's answer, or false if the sampler panics.
 func (to target) isSampled(q *caller, random uint64) bool {
 	defer to.fn.router.guardHook("WithTraceSampler", to.who.name)
 	return to.who.sampler.Sample(q.view(), to.who.name, random)
 }
 
-// askTrace asks for the trace of a call.
+// askTrace calls the WithTracing func, and returns the trace and the call's new ID.
 func (to target) askTrace(q *caller, random uint64, parent *callContext, tenant string, priority int) (id uuid.UUID, trace Trace) {
 	fn := to.fn
 	id = fn.router.clock.newID(fn.router.clock.now(), random)
@@ -123,7 +124,7 @@ func (to target) askTrace(q *caller, random uint64, parent *callContext, tenant 
 			fn.router.hookPanicked("WithTracing", fn.who.name, p, from.ids(id)...)
 		}
 	}()
-	if !isTenant(tenant) { // the call will be refused, and no hook is shown such a name
+	if !isTenant(tenant) { // the call will be refused, and no hook gets an invalid name
 		tenant = ""
 	}
 	inv := to.who.describe(tenant, priority, parent, from)
@@ -131,8 +132,8 @@ func (to target) askTrace(q *caller, random uint64, parent *callContext, tenant 
 	return id, fn.tracing(q.view(), inv)
 }
 
-// consultGates calls Admit of the gates in order, until one says no. c.extra.gates counts those
-// that said yes, since Done is called for them and no others. A panic is a no.
+// consultGates calls Admit of the gates in order, until one returns an error. c.extra.gates
+// counts those that returned nil, since Done is called for these only. A panic counts as an error.
 func (fn *function) consultGates(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -150,7 +151,7 @@ func (fn *function) consultGates(ctx context.Context, c *callContext) (err *Erro
 	return nil
 }
 
-// gatesDone calls Done of the gates that said yes, the last of them first.
+// gatesDone calls Done of the gates that admitted the call, in reverse order.
 func (fn *function) gatesDone(c *callContext, e *Execution) {
 	inv := c.invocation()
 	for i := c.extra.gates - 1; i >= 0; i-- {
@@ -158,16 +159,16 @@ func (fn *function) gatesDone(c *callContext, e *Execution) {
 	}
 }
 
-// gateDone has a frame of its own, so that a panic of one gate does not keep the next
-// from being told.
+// gateDone calls Done of one gate. It is a separate function, so that a panic of one gate does
+// not prevent the calls of the next.
 func (fn *function) gateDone(c *callContext, g Gate, inv Invocation, e *Execution) {
 	defer fn.router.guardCall("gate", c)
 	g.Done(inv, e)
 }
 
-// carry lets each WithContext func add values to the handler's context. An error there
-// is a fault of the host's own code. The call is refused then: a handler without the
-// values that it relies on, for example the user's identity, would be worse.
+// carry lets each WithContext func add values to the handler's context. If a func panics or
+// returns a wrong context, the host's own code is at fault, and the call is refused: it would be
+// worse to run the handler without values that it relies on, for example the user's identity.
 func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -187,10 +188,10 @@ func (fn *function) carry(ctx context.Context, c *callContext) (err *Error) {
 	return nil
 }
 
-var errNotFresh = errors.New("what WithContext was given returned a context that is not derived from the fresh one")
+var errNotFresh = errors.New("the func given to WithContext returned a context that is not derived from its second argument")
 
-// nameTenant sets the call's tenant to what the WithTenantKey func returns. A panic of
-// it refuses the call.
+// nameTenant sets the call's tenant to what the WithTenantKey func returns. If that func
+// panics, the call is refused.
 func (fn *function) nameTenant(ctx context.Context, c *callContext) (err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -202,29 +203,28 @@ func (fn *function) nameTenant(ctx context.Context, c *callContext) (err *Error)
 	return nil
 }
 
-// reserve asks the function's meters for room for one record. It is false also after a
-// panic. Each true needs a record, or one unreserve.
+// reserve reserves room for one record in the function's meters. It returns false also after
+// a panic of a meter. After each true there must be one record, or one call of unreserve.
 func (fn *function) reserve(c *callContext) (ok bool) {
 	defer fn.router.guardCall("meter", c)
 	return fn.meters.Reserve()
 }
 
-// unreserve gives the room back, for a call that is refused after reserve.
+// unreserve gives the room back if the call is refused after reserve.
 func (fn *function) unreserve(c *callContext) {
 	defer fn.router.guardCall("meter", c)
 	fn.meters.Unreserve()
 }
 
-// acquire gets the call its slot, and waits for one if none is free. The wait ends at
-// the caller's deadline even if the caller's context does not end there, as some
-// contexts of other packages do not. Admission must not call methods of the caller's
-// context, which is foreign code: it gets a departure, a context that has only the caller's
-// Done channel.
+// acquire gets the call its slot, and waits if no slot is free. The wait ends at
+// the caller's deadline even if the caller's context does not end there, as some third-party
+// contexts do not. Admission must not call methods of the caller's context, which is foreign
+// code. So it gets a departure, which is a context that has only the caller's Done channel.
 func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
-	// takesAtOnce may have called enter already, and then found no free slot: enter comes before the
-	// attempt, so that a burst grows the function at once. Until the call has a slot, only the
-	// caller's goroutine uses c.counted.
+	// takesAtOnce may have called enter already. It calls enter before it tries to take a slot,
+	// so that a burst grows the function at once; then it found no free slot. Until the call has a
+	// slot, only the caller's goroutine uses c.counted.
 	if s := fn.scaling; s != nil && !c.counted {
 		if err := s.enter(c); err != nil {
 			return err
@@ -244,9 +244,9 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 		}
 		return nil
 	}
-	// wait < queueTimeout: the wait was cut to the caller's deadline, so this is the
-	// caller's end and not the queue's. For example, a caller with 1 s left in a queue of
-	// 5 s is refused with ReasonQueueCanceled, and its own error tells it why.
+	// wait < queueTimeout: the wait was limited by the caller's deadline, so the caller's context
+	// has ended, and not the time in the queue. For example, a caller with 1 s left in a queue of
+	// 5 s is refused with ReasonQueueCanceled and the error of its own context.
 	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
 		return refusal(fn.who.name, c.id, ReasonQueueCanceled, q.end())
 	}
@@ -256,9 +256,9 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	return refusal(fn.who.name, c.id, ReasonQueueCanceled, q.end())
 }
 
-// mayRun asks the job's delivery of which c is the call whether c may run; c has just got its
-// slot. If it may not, mayRun gives the slot back. It does so also if the queue of jobs, which
-// the delivery asks, calls Goexit.
+// mayRun reports whether c, which has just got its slot, may run. c is the call of a delivery of
+// job, and the delivery decides. If c may not run, mayRun gives the slot back. The slot is also
+// given back if the queue of jobs, which the delivery calls, calls Goexit.
 func (c *callContext) mayRun(job jobDelivery) (may bool) {
 	defer func() {
 		if !may {
@@ -268,12 +268,12 @@ func (c *callContext) mayRun(job jobDelivery) (may bool) {
 	return job.hasSlot()
 }
 
-var errJobGone = wrapCause(context.Canceled, errors.New("its job was canceled, or given to another host"))
+var errJobGone = wrapCause(context.Canceled, errors.New("the job was canceled, or given to another host"))
 
-// inside returns the hold that c may borrow a slot from: that of the nearest call above c in
-// the same router, or nil. Calls of other routers between the two are skipped. It is nil
-// if a call on the way is over. A call that a WithContext func makes is below a call
-// that has not begun (its deadline is 0), and which has no slot to lend.
+// inside returns the hold from which c may borrow a slot: the hold of the nearest call above c
+// in the same router, or nil. Calls of other routers between the two are skipped. The result
+// is nil if a call on the way is over. A call that a WithContext func makes is below a call that
+// has not begun (its deadline is 0): that call has no slot to lend, and is skipped.
 func (c *callContext) inside() *admission.Hold {
 	for p := c.parent(); p != nil && !p.isOver(); p = p.parent() {
 		if p.who.clock == c.who.clock && p.deadline != 0 {
@@ -284,9 +284,9 @@ func (c *callContext) inside() *admission.Hold {
 }
 
 // takeBack undoes what admission did for a call that is refused after all: it gives
-// back the seat and the count in scaling, the meters' reservation, and tells the gates
-// that said yes. Each field says whether there is something to undo, so that a refusal
-// at any point can call it.
+// back the seat in the instance, the count in scaling and the meters' reservation, and calls
+// Done of the gates that admitted the call. Fields of c record what there is to undo, so
+// takeBack may be called after a refusal at any point.
 func (c *callContext) takeBack(why *Error) *Error {
 	c.releaseInstance(false)
 	if c.extra.reserved {
@@ -298,8 +298,8 @@ func (c *callContext) takeBack(why *Error) *Error {
 	return why
 }
 
-// refuseClosed refuses a call that has its slot and can't get a worker. It is not a part
-// of proceed, since few calls need it and it would make proceed's frame larger.
+// refuseClosed refuses a call that has its slot but can't get a worker. It is not a part
+// of proceed, since few calls need it and it would make proceed's stack frame larger.
 //
 //go:noinline
 func (fn *function) refuseClosed(q *caller, c *callContext, why error) error {

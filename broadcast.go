@@ -9,11 +9,11 @@ import (
 type broadcast struct {
 	mu      sync.Mutex    // guards ch
 	ch      chan struct{} // nil while no goroutine waits
-	isAsked atomic.Bool   // ch is not nil: so tell takes no lock while no goroutine waits
+	isAsked atomic.Bool   // ch is not nil; with it, tell takes no lock while no goroutine waits
 }
 
-// wait returns a channel that is closed at the next change. Call it before reading
-// what may change: a change between the read and the receive then closes the channel.
+// wait returns a channel that is closed at the next change. Call wait before reading the data
+// that may change: then a change after the read closes the channel.
 func (b *broadcast) wait() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -24,9 +24,9 @@ func (b *broadcast) wait() <-chan struct{} {
 	return b.ch
 }
 
-// tell reports a change, which must have happened. A goroutine that waits has stored isAsked
-// before it reads what may change, and tell loads it after the change: so it reads the change,
-// or is told of it.
+// tell wakes the goroutines that wait. Call it after the change. No change is missed: a goroutine
+// that waits stores isAsked and then reads the data that may change; a goroutine that changes the
+// data then loads isAsked, in tell. So either the first one reads the change, or tell closes its channel.
 func (b *broadcast) tell() {
 	if !b.isAsked.Load() {
 		return

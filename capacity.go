@@ -14,16 +14,16 @@ type capacityController struct {
 	policy    Scaler
 	reports   *reporter
 	decisions decisions
-	load      procload.Reader // used by the scale loop's goroutine alone
+	load      procload.Reader // only the scale loop's goroutine uses it
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	most   int        // the capacity that the user has set, which the policy can't exceed
-	memory State      // what the policy returned last; written only by the loop's goroutine
+	memory State      // the State that the policy returned last; only the loop's goroutine writes it
 }
 
-// tick asks the policy, and reports whether there is nothing to do until a worker
-// starts. c.mu is not held while the policy runs: SetCapacity may come meanwhile, so set
-// compares with most again. No other goroutine asks, so memory can't become outdated.
+// tick asks the policy, and reports whether there is nothing to do until the next worker
+// starts. c.mu is not held while the policy runs. SetCapacity may be called meanwhile, so set
+// compares the answer with most again. No other goroutine asks, so memory can't become outdated.
 func (c *capacityController) tick() (atRest bool) {
 	g := c.group
 	l := Load{Now: c.clock.time(c.clock.now()), Per: 1, Min: 1, Instances: g.Limit(), Ready: g.Limit(), InFlight: g.Used(), Queued: g.Queued()}
@@ -34,7 +34,7 @@ func (c *capacityController) tick() (atRest bool) {
 	l.Max = c.most
 	c.mu.Unlock()
 	t, next, ok := c.reports.guard.desired(c.policy, "", l, memory)
-	if !ok { // the policy panicked: the capacity stays, and so does the memory
+	if !ok { // the policy panicked: the capacity and the memory stay as they are
 		return l.InFlight == 0
 	}
 	to := c.set(t.N, next)
@@ -47,8 +47,8 @@ func (c *capacityController) tick() (atRest bool) {
 }
 
 // set applies the policy's answer and returns the new capacity. The group is resized
-// under c.mu, so that a SetCapacity at the same time is not overwritten by an older
-// value.
+// with c.mu held, so that this answer can't overwrite the newer value of a SetCapacity
+// that runs at the same time.
 func (c *capacityController) set(n int, memory State) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *capacityController) set(n int, memory State) int {
 	return n
 }
 
-// bound sets the user's capacity, which is the most that the policy may set.
+// bound sets the user's capacity, which is the highest that the policy may set.
 func (c *capacityController) bound(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,21 +9,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// clock counts nanoseconds since it was made. now reads only the monotonic clock, which
-// costs half of time.Now: that reads the wall clock as well. The wall clock is read at
-// most once a second, and time adds what has passed since. So a record's Start follows the
-// wall clock, a second late at most, if that is set while the process runs.
+// clock counts nanoseconds since it was made. Its method now reads only the monotonic clock,
+// which costs half of time.Now, because time.Now reads the wall clock as well. The wall clock is
+// read at most once a second; the method time adds what has passed since that reading. So if
+// the wall clock is set while the process runs, a record's Start follows at most a second later.
 type clock struct {
-	base time.Time // has a monotonic reading
+	base time.Time // when the clock was made, with a monotonic reading
 	wall atomic.Pointer[anchor]
 }
 
-// anchor pairs a reading of the clock with the wall clock's time at that moment. It is
-// never changed once it is stored: readers load the pointer without a lock.
+// anchor pairs a reading of the clock with the wall clock's time at that moment. It does not
+// change once it is stored: readers load the pointer without a lock.
 type anchor struct {
-	at   int64     // the reading
-	time time.Time // the wall clock's
-	unix int64     // time in Unix nanoseconds
+	at   int64     // a reading of the clock
+	time time.Time // the wall clock's time
+	unix int64     // the field time in Unix nanoseconds
 }
 
 func newClock() *clock {
@@ -35,10 +35,11 @@ func newClock() *clock {
 func (c *clock) now() int64 { return int64(time.Since(c.base)) }
 
 // reading returns the clock's reading at t: at least 0, at most math.MaxInt64. If t has no
-// monotonic reading, for example because it was parsed from a header, its distance to the
-// wall clock's present time counts: the wall clock may have been set since c was made.
+// monotonic reading, for example because it was parsed from a header, reading adds the
+// difference between t and the wall clock's present time to the present reading. The wall clock
+// may have been set since c was made, so the distance to base would be wrong.
 func (c *clock) reading(t time.Time) int64 {
-	if t != t.Round(0) { // it has a monotonic reading, which Round strips; Equal would not see it
+	if t != t.Round(0) { // t has a monotonic reading, which Round removes; the method Equal ignores it
 		return max(0, int64(t.Sub(c.base)))
 	}
 	now, left := c.now(), int64(time.Until(t))
@@ -49,15 +50,16 @@ func (c *clock) reading(t time.Time) int64 {
 }
 
 // time returns the wall clock's time at a reading. It is exact for readings that are about
-// as recent as the last anchor; if the wall clock was set since, older ones are off by that.
+// as recent as the last anchor. If the wall clock was set after an older reading, the time of
+// that reading is off by the change.
 func (c *clock) time(at int64) time.Time {
 	a := c.anchor(at)
 	return a.time.Add(time.Duration(at - a.at))
 }
 
-// anchor returns the latest anchor, or a new one if that is more than a second older than
-// the reading at. Two goroutines may both store a new one; each is right, so neither needs
-// a compare-and-swap.
+// anchor returns the latest anchor. If that is more than a second older than the reading at,
+// it makes a new one. Two goroutines may both store a new anchor. Each anchor is right, so
+// no compare-and-swap is needed.
 func (c *clock) anchor(at int64) *anchor {
 	a := c.wall.Load()
 	if at-a.at >= int64(time.Second) {
@@ -70,8 +72,9 @@ func (c *clock) anchor(at int64) *anchor {
 
 // newID returns a UUIDv7 for the time of a reading (RFC 9562, section 5.7; rand_a holds
 // the fraction of the millisecond, method 3 of section 6.2). Its 62 random bits are the
-// upper ones of random. The caller takes that from math/rand/v2, whose source is the
-// runtime's ChaCha8: seeded by the system, one per thread, no lock and no system call.
+// upper bits of random. The caller takes random from math/rand/v2, whose source is the
+// runtime's ChaCha8. That source is seeded by the system, and there is one per thread, so
+// that it needs no lock and no system call.
 func (c *clock) newID(at int64, random uint64) uuid.UUID {
 	const msec = int64(time.Millisecond)
 	a := c.anchor(at)

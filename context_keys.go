@@ -11,14 +11,14 @@ import (
 //
 //	faas.New(faas.WithContext(faas.CarryKeys(userKey{}, localeKey{})))
 //
-// Given to [New] it applies to all functions. A handler's context is the caller's context
-// of its nested calls, so a value passes down as far as each function on the way carries
-// it. If the caller's context has no value for a key, the handler's has none either. The
-// value itself is not copied: the caller shares it with the handler, which may outlive
-// the call.
+// Given to [New], it applies to all functions. The handler's context is the caller's context
+// of the handler's nested calls, so a value is passed on through each function that carries
+// its key. If the caller's context has no value for a key, the handler's context has none
+// either. The value itself is not copied: the caller shares it with the handler, which may
+// outlive the call.
 //
-// It panics with an [*Error] if a key is nil or of a type that can't be compared: no
-// context takes such a key.
+// CarryKeys panics with an [*Error] if a key is nil or of a type that can't be compared,
+// because no context accepts such a key.
 func CarryKeys(keys ...any) func(caller, fresh context.Context) context.Context {
 	for _, key := range keys {
 		if key == nil || !reflect.TypeOf(key).Comparable() {

@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// Decision is a change of scale and why it was made, or a move of an alias. It is a copy
-// and may be kept.
+// Decision describes a change of scale and the reason for it, or a change of an alias. It is
+// a copy and may be kept.
 type Decision struct {
 	Time     time.Time
-	Function string // whose instances; empty: the router's capacity, in calls
-	Version  string // of the function
+	Function string // the function whose instances were changed; empty: the router's capacity was changed (From and To are calls)
+	Version  string // the function's version
 	From, To int
 	Wanted   int    // what the policy asked for, before Load.Min and Load.Max were applied
 	Rule     string // the policy's rule that decided, in the policy's own words
-	Load     Load   // what the policy was told; for growth within Target.UpTo, the load at that moment
+	Load     Load   // the Load that the policy got; for growth within Target.UpTo, the load at that moment
 
-	// Of a move of an alias by SetAlias or RemoveAlias; then Version, From, To, Wanted and
-	// Load are zero, and Rule says what was done. Before is nil for a new alias, After for
-	// one that was removed; of a change of scale both are nil.
+	// These fields describe a change of an alias by SetAlias or RemoveAlias. Then Version, From,
+	// To, Wanted and Load are zero, and Rule describes the change. Before is nil if the alias is
+	// new, After is nil if it was removed. For a change of scale both are nil.
 	Alias         string
-	By            string  // see WithActor
-	Before, After Weights // shared by all that show them, not to be changed
+	By            string  // the actor, see WithActor
+	Before, After Weights // shared by all copies of this Decision, so don't change them
 }
 
-// isMove tells whether d is a move of an alias.
+// isMove reports whether d describes a change of an alias.
 func (d *Decision) isMove() bool { return d.Before != nil || d.After != nil }
 
 // keptDecisions is how many decisions of a function are kept.
@@ -35,14 +35,14 @@ const keptDecisions = 64
 
 // decisions keeps the last decisions in a ring buffer, which grows to keptDecisions.
 type decisions struct {
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards the fields below
 	last []Decision
-	next int // the index of the oldest, once the ring is full; 0 before
+	next int // the index of the oldest entry, once the ring is full; 0 before
 }
 
-// add keeps d. If d continues the growth of the latest entry by the same rule, less
-// than a tick later, it extends that entry instead, so that one burst does not push all
-// other decisions out.
+// add keeps d. If d continues the growth of the latest entry by the same rule, less than a
+// tick later, add extends that entry instead. So one burst of calls does not push out all
+// other decisions.
 func (k *decisions) add(d *Decision) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -58,9 +58,9 @@ func (k *decisions) add(d *Decision) {
 	k.next = (k.next + 1) % keptDecisions
 }
 
-// extendLast extends the latest entry by a step of growth, as add does, without a
-// Decision being made for it: that would be an allocation for each call of a burst. It
-// returns false if the step does not continue the latest entry.
+// extendLast extends the latest entry by a step of growth, as add does, but without making a
+// Decision for the step: that would be an allocation for each call of a burst. It returns
+// false if the step does not continue the latest entry.
 func (k *decisions) extendLast(from, to int, at time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,8 +72,8 @@ func (k *decisions) extendLast(from, to int, at time.Time) bool {
 	return true
 }
 
-// latest returns the decision that was added last, or nil. k.mu must be held, also
-// while the result is used.
+// latest returns the decision that was added last, or nil. k.mu must be held, and must stay
+// held while the result is used.
 func (k *decisions) latest() *Decision {
 	n := len(k.last)
 	if n == 0 {
@@ -82,28 +82,28 @@ func (k *decisions) latest() *Decision {
 	return &k.last[(k.next+n-1)%n]
 }
 
-// continues reports whether a step of growth continues d: it must begin where d ended. If
-// the loop's tick has lowered the number in between, for example, it does not.
+// continues reports whether a step of growth continues d: the step must begin where d ended. It
+// does not if, for example, the loop's tick has lowered the number in between.
 func (d *Decision) continues(from, to int, at time.Time) bool {
 	return d.Load.Arrival && d.To == from && to > from && at.Sub(d.Time) < scaleTick
 }
 
-// all returns a copy, the oldest first. It is a copy since add overwrites the ring's
-// entries, and its caller reads without k.mu.
+// all returns a copy of the decisions, the oldest first. The caller reads the copy without
+// k.mu, while add may overwrite the ring's entries.
 func (k *decisions) all() []Decision {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Concat(k.last[k.next:], k.last[:k.next])
 }
 
-// reporter tells the log, and the hook of WithDecisions, of Decisions.
+// reporter passes Decisions to the log and to the hook of WithDecisions.
 type reporter struct {
 	guard *hookGuard
 	hook  func(Decision) // nil: there is none
 }
 
-// isHeard reports whether there is a hook or a log for decisions. Without one,
-// growth within what is allowed need not describe itself.
+// isHeard reports whether there is a hook or a log for decisions. If there is none, scaling
+// makes no Decision for growth within what the policy allowed.
 func (r *reporter) isHeard() bool {
 	return r.hook != nil || r.guard.log.Enabled(context.Background(), slog.LevelDebug)
 }

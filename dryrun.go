@@ -5,16 +5,16 @@ import (
 	"math/rand/v2"
 )
 
-// DryRun asks what [Router.Invoke] asks before it looks for a slot, by the same code:
-// whether there is such a function, whether ctx has ended, whether the router is
+// DryRun makes the checks that [Router.Invoke] makes before it looks for a slot, by the same
+// code: whether there is such a function, whether ctx has ended, whether the router is
 // closing, the nesting depth, the tenant, [WithContext], the gates, and the meters'
 // room for a record. It makes no call: nothing is counted, recorded or decoded, and no
-// slot is taken. Each gate that said yes gets [Gate].Done with nil, as for a call that
-// is refused afterwards.
+// slot is taken. Each gate whose Admit returned nil gets [Gate].Done with nil, as for a call
+// that is refused afterwards.
 //
 // It returns nil, or the refusal that Invoke would return. It is for front doors that
-// show callers what they may do, for example which tools they may use. nil does not
-// promise that a later call is admitted. It may be called concurrently.
+// show callers what they may do, for example which tools they may use. A result of nil does
+// not promise that a later call is admitted. DryRun may be called concurrently.
 func (r *Router) DryRun(ctx context.Context, name string) error {
 	if ctx == nil {
 		return refusesDry(name, ReasonInput, wrapCause(ErrInput, errNilContext))
@@ -30,8 +30,8 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 	return nil
 }
 
-// askDry is DryRun of a target. The call that it returns is not to be made.
-func (to target) askDry(q *caller, ctx context.Context) (*callContext, *Error) { //nolint:revive // as meet, to which both go
+// askDry is DryRun for one target. The call that it returns only describes what was checked, and must not be run.
+func (to target) askDry(q *caller, ctx context.Context) (*callContext, *Error) { //nolint:revive // q and ctx are in the order of q.meet(ctx)
 	r, name := to.fn.router, to.fn.who.name
 	parent, tenant, priority, ended := q.meet(ctx)
 	if ended != nil {
@@ -51,7 +51,7 @@ func (to target) askDry(q *caller, ctx context.Context) (*callContext, *Error) {
 	return c, nil
 }
 
-// refusesDry makes a refusal that says "dry run" and, unlike refuse, counts nothing.
+// refusesDry makes a refusal with the Op "dry run". Unlike refuse, it counts nothing.
 func refusesDry(name string, why Reason, err error) *Error {
 	e := refusal(name, [16]byte{}, why, err)
 	e.Op = "dry run"

@@ -1,17 +1,17 @@
 package faas
 
-// Kind is the class of a refusal: it says what the caller can do about it. The set
-// of kinds is closed, unlike that of [Reason], so that a front door can translate
-// them by one switch, and a linter can check that no case is missing. The zero value
+// Kind is the class of a refusal. It stands for what the caller can do about the refusal. Unlike
+// the set of a [Reason]'s values, the set of kinds is closed. So a front door can translate
+// the kinds by one switch, and a linter can check that no case is missing. The zero value
 // is KindNone: the call was not refused.
 type Kind uint8
 
 // The kinds, and the platform's reasons that belong to each. A [Gate] chooses a kind
-// by answering an *Error with that Kind. If its *Error has no Kind, the call's kind
-// is that of its Reason, if that is one of the platform's; else KindBusy if it has a
-// RetryAfter; else KindDenied.
+// by returning an *Error with that Kind. If its *Error has no Kind, the kind follows from
+// the error's other fields, in this order: from Reason, if it is one of the platform's
+// reasons; else it is KindBusy if RetryAfter is set; else KindDenied.
 const (
-	KindNone        Kind = iota // not refused: the call's Outcome says how it ended
+	KindNone        Kind = iota // not refused: see the call's Outcome
 	KindNotFound                // no such function: ReasonNotFound, ReasonName
 	KindDenied                  // this caller may not make this call: ReasonDenied
 	KindInvalid                 // the input or the tenant can't be used: ReasonInput
@@ -41,13 +41,13 @@ type Outcome uint8
 // The outcomes. String returns these names.
 const (
 	OK            Outcome = iota // the handler returned no error
-	Failed                       // it returned an error
-	Panicked                     // it panicked: the caller gets a *PanicError
-	Exited                       // it called runtime.Goexit: ErrExited
-	TimedOut                     // its timeout passed first, or before it failed: ErrTimeout
+	Failed                       // the handler returned an error
+	Panicked                     // the handler panicked: the caller gets a *PanicError
+	Exited                       // the handler called runtime.Goexit: ErrExited
+	TimedOut                     // the timeout passed before the handler returned, or before it failed: ErrTimeout
 	Canceled                     // the caller's context ended first, or the router was closed
-	OutputInvalid                // its output could not be encoded, or is too large: ErrOutput, ErrTooLarge
-	InitFailed                   // its instance could not be built: ErrInit
+	OutputInvalid                // the handler's output could not be encoded, or is too large: ErrOutput, ErrTooLarge
+	InitFailed                   // the instance for the call could not be built: ErrInit
 )
 
 // String returns the outcome's name, such as "TimedOut".

@@ -8,15 +8,15 @@ import (
 	"github.com/inproc/faas/internal/instances"
 )
 
-// newInstances returns the instances of a function of RegisterInit; there is none
-// yet. The set is told what it needs by funcs: it knows no function or router.
+// newInstances returns the set of instances of a function of RegisterInit; the set is empty. It
+// gets what it needs as funcs, because package instances does not depend on functions and routers.
 func (fn *function) newInstances() *instances.Set {
 	return instances.New(instances.Config{
 		Init:  fn.runInit,
 		Close: fn.runCloser,
 		Ended: fn.tellIfEnding,
-		// A runaway that gave its slot to a replacement keeps its seat: there may be
-		// one more instance for each.
+		// If the slot of a runaway goes to another call (a replacement), the runaway keeps its seat. So
+		// there may be one more instance for each such runaway.
 		Limit: func() int { return fn.maxInstances + int(fn.replaced.Load()) },
 		Now:   fn.router.clock.now,
 
@@ -27,7 +27,7 @@ func (fn *function) newInstances() *instances.Set {
 }
 
 // runInit calls the init func, on the goroutine that the set started for it. A panic
-// becomes an error. placeOf knows this function by its name, so that an init func may
+// becomes an error. placeOf has the name of this function, so that an init func may
 // call Close.
 func (fn *function) runInit(ctx context.Context) (handler any, closer instances.Closer, err error) {
 	defer func() {
@@ -38,9 +38,9 @@ func (fn *function) runInit(ctx context.Context) (handler any, closer instances.
 	return fn.init(ctx)
 }
 
-// runCloser calls the close func of one instance, on the goroutine that the set
-// started for it. No caller is left to get its error, so that is logged. placeOf knows
-// this function too.
+// runCloser calls the close func of one instance, on the goroutine that the set started
+// for it. No caller could get its error, so the error is logged. placeOf has the name of
+// this function, too.
 func (fn *function) runCloser(ctx context.Context, closer instances.Closer) {
 	defer fn.router.guardHook("close", fn.who.name)
 	if err := closer(ctx); err != nil {
@@ -48,14 +48,14 @@ func (fn *function) runCloser(ctx context.Context, closer instances.Closer) {
 	}
 }
 
-// errLeft says that the caller's context ended before the handler began.
+// errLeft means that the caller's context ended before the handler began.
 var errLeft = errors.New("the caller has left")
 
-// instanceError translates an error of package instances. What an init func returned
-// is foreign code inside an InitError: it is compared with ==, and not by errors.Is,
-// which would call its Is method.
+// instanceError translates an error of package instances. The error inside an InitError comes
+// from an init func and is foreign code. So it is compared with ==, and not by errors.Is,
+// which would call its method Is.
 func instanceError(err error) error {
-	failed, ok := err.(*instances.InitError) //nolint:errorlint // it comes unwrapped
+	failed, ok := err.(*instances.InitError) //nolint:errorlint // package instances returns it unwrapped
 	switch {
 	case err == nil:
 		return nil

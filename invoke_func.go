@@ -6,28 +6,29 @@ import (
 	"github.com/google/uuid"
 )
 
-// InvokeFunc is [Function.Invoke] for a caller that can be answered by a func. The handler
-// runs on the calling goroutine, which saves the hand-over to another one, about half of
-// what a call costs. answer is called exactly once, with what Invoke would have returned:
+// InvokeFunc is [Function.Invoke] for a caller that takes its answer by a func. The handler
+// runs on the calling goroutine. This saves the hand-over to another goroutine, which is about
+// half of what a call costs. answer is called exactly once, with what Invoke would have returned:
 //
 //   - on the calling goroutine when the handler has returned, or when the call is refused;
 //   - on another goroutine when the deadline passes before that, or the router is closed.
 //
-// So the answer comes in time although the handler does not return. InvokeFunc itself
-// returns when both the handler and answer have. A handler that goes on after the answer is a
-// runaway as any other (see WithRunaways), and here it keeps also its caller's goroutine.
+// So the answer comes in time even if the handler does not return. InvokeFunc itself returns
+// when both the handler and answer have returned. A handler that continues after the answer is a
+// runaway as any other (see WithRunaways), and it keeps the calling goroutine, too.
 //
-// All else is as with Invoke, except that no goroutine waits for the end of ctx. If ctx has ended
-// before InvokeFunc is called, the call is refused. If ctx ends later, the handler's context ends
-// with it as soon as the handler asks, by Done, Err, or a derived context. But the call goes on
-// until the handler returns: then it is Canceled. If the handler has not returned at the
-// deadline, whether it has asked or not, answer is called then: the call is TimedOut although ctx
-// was canceled before, or Canceled if the deadline is that of ctx. A runtime.Goexit of the
-// handler ends the calling goroutine, after answer was called.
+// Everything else is as with Invoke, except that no goroutine waits for the end of ctx. If ctx
+// has ended before InvokeFunc is called, the call is refused. If ctx ends later, the handler's
+// context ends when the handler next uses it: Done, Err, or a derived context. But the call
+// goes on until the handler returns, and then it is Canceled. If the handler has not returned at
+// the deadline, answer is called at that moment, whether the handler has used its context or not:
+// the call is TimedOut, even if ctx was canceled before, or it is Canceled if the deadline is that
+// of ctx. If the handler calls runtime.Goexit, answer is called, and then the calling goroutine ends.
 //
-// A panic of answer is a panic of InvokeFunc, or on the other goroutine it is caught and
-// counted in Stats.HookPanics. There answer should not block for long: a timer calls it.
-// The call is over by then: answer may call Shutdown or Close.
+// If answer panics on the calling goroutine, InvokeFunc panics. If answer panics on the other
+// goroutine, the panic is recovered and counted in Stats.HookPanics. On that goroutine answer
+// should not block for long, because it is a timer's. The call is over when answer runs, so answer may
+// call Shutdown or Close.
 func (f *Function[In, Out]) InvokeFunc(ctx context.Context, in In, answer func(Out, error)) {
 	if f.core != nil {
 		f.invokeFunc(ctx, f.core.itself(), in, answer)
@@ -46,9 +47,9 @@ func (f *Function[In, Out]) InvokeFunc(ctx context.Context, in In, answer func(O
 	}
 }
 
-// InvokeFunc is to [Router.Invoke] what [Function.InvokeFunc] is to [Function.Invoke]. The
-// handler of a stream runs on another goroutine, as with Invoke; then answer is called on
-// the calling goroutine.
+// InvokeFunc is to [Router.Invoke] what [Function.InvokeFunc] is to [Function.Invoke]. As with
+// Invoke, the handler of a streaming function runs on another goroutine; answer is then called
+// on the calling goroutine.
 func (r *Router) InvokeFunc(ctx context.Context, name string, payload []byte, answer func([]byte, error)) {
 	for {
 		to, err := r.route(ctx, "invoke", name)
@@ -62,15 +63,16 @@ func (r *Router) InvokeFunc(ctx context.Context, name string, payload []byte, an
 	}
 }
 
-// reply is what a call of InvokeFunc answers: one of the two funcs. A task makes it at its
-// first such call, and keeps it for the next ones.
+// reply gives the answer of a call of InvokeFunc to one of two funcs: typed or bytes. A task makes
+// its reply at its first such call, and uses it again for later ones.
 type reply[In, Out any] struct {
 	direct
 	typed func(Out, error)
 	bytes func([]byte, error)
 }
 
-// give answers with what the handler has left in t, or with err: then t is not used.
+// give calls the func with the output that the handler has left in t, or with err. If err is not
+// nil, t is not used.
 func (r *reply[In, Out]) give(t *typedTask[In, Out], err error) {
 	var out Out
 	switch {
@@ -87,7 +89,7 @@ func (r *reply[In, Out]) give(t *typedTask[In, Out], err error) {
 
 func (r *reply[In, Out]) late(err error) { r.give(nil, err) }
 
-// direct returns the task's reply, which answers by one of the funcs.
+// direct returns the task's reply, set to answer by one of the two funcs. The other func is nil.
 func (t *typedTask[In, Out]) direct(typed func(Out, error), bytes func([]byte, error)) *reply[In, Out] {
 	r, ok := t.reply.(*reply[In, Out])
 	if !ok {
@@ -98,8 +100,8 @@ func (t *typedTask[In, Out]) direct(typed func(Out, error), bytes func([]byte, e
 	return r
 }
 
-// invokeFunc is InvokeFunc of a version's handle. If gone is true there was no answer, and
-// the name has to be looked up again.
+// invokeFunc is InvokeFunc for one version. If gone is true, answer was not called, and the
+// caller of invokeFunc has to look the name up again.
 func (f *Function[In, Out]) invokeFunc(ctx context.Context, to target, in In, answer func(Out, error)) (gone bool) {
 	t := f.task()
 	return f.answerTo(ctx, to, t, t.direct(answer, nil), func() *Error {
@@ -119,10 +121,10 @@ func (f *Function[In, Out]) invokeBytesFunc(ctx context.Context, to target, payl
 	})
 }
 
-// answerTo makes one call, whose input accept puts into the task, and answers it.
+// answerTo makes one call, and answers it. The func accept puts the input into the task.
 func (f *Function[In, Out]) answerTo(ctx context.Context, to target, t *typedTask[In, Out], r *reply[In, Out], accept func() *Error) (gone bool) {
 	returned := false
-	defer func() { // a handler, a hook or a method of ctx has called Goexit
+	defer func() { // returned is false after a Goexit of a handler, a hook or a method of ctx
 		if !returned && !r.given {
 			r.give(t, to.endOf(&r.direct))
 		}
@@ -134,13 +136,13 @@ func (f *Function[In, Out]) answerTo(ctx context.Context, to target, t *typedTas
 		r.give(t, err)
 	}
 	if reusable {
-		*r = reply[In, Out]{} // the task keeps it, and with it the caller's func
+		*r = reply[In, Out]{} // the task keeps r in memory, which would keep the caller's func
 	}
 	f.recycle(t, reusable)
 	return gone
 }
 
-// runDirect is answerTo without the answer.
+// runDirect is answerTo without calling answer.
 func (f *Function[In, Out]) runDirect(ctx context.Context, to target, t *typedTask[In, Out], d *direct, accept func() *Error) (reusable bool, err error) {
 	if bad := accept(); bad != nil {
 		return true, to.turnAway(ctx, bad)
@@ -149,8 +151,8 @@ func (f *Function[In, Out]) runDirect(ctx context.Context, to target, t *typedTa
 	return reusable, err
 }
 
-// endOf is how a call has ended whose goroutine ends before start has returned. It is nil if
-// the handler has returned, and a hook has called Goexit after that.
+// endOf returns how a call has ended if its goroutine ends by Goexit before start has returned. The
+// result is nil if the handler has returned, and a hook has called Goexit after that.
 func (to target) endOf(d *direct) error {
 	if d.over || d.err != nil {
 		return d.err

@@ -5,26 +5,26 @@ import (
 	"slices"
 )
 
-// Runner runs a call's handler, or a middleware and what that wraps.
+// Runner runs a call's handler, or a middleware and everything that the middleware wraps.
 type Runner func(ctx context.Context, inv Invocation) error
 
 // Middleware wraps the handler of a function, for example for tracing or logs. It is
 // called once, when the function is registered. The Runner that it returns runs for every
 // call, on the handler's goroutine, inside the call's timeout and billed time. Many
-// goroutines may call it at once.
+// goroutines may call that Runner at once.
 //
-//   - It passes the ctx that it got to next, or a context derived from that.
+//   - The Runner passes to next the ctx that it got, or a context derived from that.
 //   - It calls next once. A second call of next returns an error and runs nothing.
-//   - The error that it returns is the call's. If it returns nil although the handler
+//   - The error that it returns is the call's error. If it returns nil although the handler
 //     returned an error, the call is OK, with the output that came with the error.
-//   - If it returns nil and next has not returned, because it was not called, panicked or
-//     still runs, the call settles as Failed: no caller gets (zero, nil) from a handler
-//     that did not run to its end.
+//   - If it returns nil and next has not returned, because next was not called, panicked or
+//     still runs, the call settles as Failed. So no caller gets (zero, nil) if the handler
+//     did not run to its end.
 //   - A panic in it counts as a panic of the handler.
 type Middleware func(next Runner) Runner
 
 // chain wraps innermost in the middlewares, the first of them outermost. It returns nil if
-// there are none: the call then runs the handler directly and saves the closures.
+// there are none: then the call runs the handler directly, without these closures.
 func chain(all []Middleware, innermost Runner) Runner {
 	if len(all) == 0 {
 		return nil

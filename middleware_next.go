@@ -11,9 +11,9 @@ var (
 	errNextForeign = errors.New("faas: middleware called next with a context that is not derived from the one it was given")
 )
 
-// runHandler is the Runner that the innermost middleware gets as next. The
-// compare-and-swap lets one of several calls of next run the handler, on any
-// goroutine, and none once the middlewares have returned.
+// runHandler is the Runner that the innermost middleware gets as next. next may be called
+// several times and on any goroutine: the compare-and-swap lets one of these calls run the
+// handler. Once the middlewares have returned, no call of next runs it.
 func runHandler(ctx context.Context, inv Invocation) error {
 	c := callOf(ctx)
 	if c == nil || c.id != inv.ID {

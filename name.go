@@ -39,12 +39,12 @@ func checkReference(op, name string) *Error {
 	return usageError(op, base+":"+clipName(qualifier), ErrName, "after the colon stands $LATEST, the number of a version, or an alias: 1 to 128 of A–Z a–z 0–9 _ -")
 }
 
-// isQualifier tells whether s may stand behind the colon.
+// isQualifier reports whether s may stand behind the colon.
 func isQualifier(s string) bool {
 	return s == versionLatest || 1 <= len(s) && len(s) <= 128 && isWord(s)
 }
 
-// isWord tells whether s has no other characters than those of names.
+// isWord reports whether s has no other characters than those of names.
 func isWord(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// meet reads from ctx the parent call, the tenant and the priority, and whether ctx has
-// ended. ended is why, or that ctx panicked. It is called before the call is counted, so
-// that a method of ctx that calls Goexit leaves no count behind.
+// meet reads from ctx the parent call, the tenant and the priority, and whether ctx has ended.
+// If ctx has ended, or a method of ctx panicked, ended is the reason. meet is called before the
+// call is counted, so that a method of ctx that calls Goexit leaves no count behind.
 func (q *caller) meet(ctx context.Context) (parent *callContext, tenant string, priority int, ended error) {
-	if ctx == context.Background() { // the common case, with known answers
+	if ctx == context.Background() { // the common case; its answers are known
 		q.ctx, q.deadline, q.asked = ctx, noDeadline, true
 		return nil, "", 0, nil
 	}
 	return q.meetForeign(ctx)
 }
 
-// meetForeign is meet for a context that is not the background. It has a frame of its own, since
-// a deferred function makes the frame larger.
+// meetForeign is meet for a context that is not context.Background(). It is a separate function
+// because a deferred function makes the stack frame larger.
 func (q *caller) meetForeign(ctx context.Context) (parent *callContext, tenant string, priority int, ended error) {
 	asked := false
 	defer func() {
@@ -35,10 +35,11 @@ func (q *caller) meetForeign(ctx context.Context) (parent *callContext, tenant s
 	return parent, tenant, priority, ended
 }
 
-// view is the caller's context for hooks: with its values, its deadline and its end, and
-// so that it keeps the rules of contexts. It has to: if a context is derived from one
-// that is Done without an error, or that panics on a goroutine of package context, the
-// process ends. A gate that makes an HTTP request with its context derives one.
+// view returns the caller's context for hooks. It has the values, the deadline and the end of the
+// caller's context, and keeps the rules of contexts even if that context does not. This is
+// necessary because hooks derive contexts: for example, a gate makes an HTTP request. If a context
+// is derived from one that is Done without an error, or that panics on a goroutine of package
+// context, the process ends.
 func (q *caller) view() context.Context {
 	if _, own := q.ctx.(*callContext); own || q.ctx == context.Background() {
 		return q.ctx
@@ -47,13 +48,14 @@ func (q *caller) view() context.Context {
 	return &v
 }
 
-// viewOf is view for a context that is not a call's.
+// viewOf does what view does, for a context that is not a call's.
 func viewOf(ctx context.Context) context.Context {
 	q := caller{ctx: ctx, done: doneOf(ctx)}
 	return q.view()
 }
 
-// afterEnd runs f on a new goroutine once the context has ended. stop prevents that.
+// afterEnd runs f on a new goroutine once the context has ended. stop prevents that, as the stop of
+// context.AfterFunc does.
 func (q *caller) afterEnd(f func()) (stop func() bool) {
 	if own, ok := q.ctx.(*callContext); ok {
 		return own.AfterFunc(f)
@@ -61,10 +63,11 @@ func (q *caller) afterEnd(f func()) (stop func() bool) {
 	return context.AfterFunc(&watched{caller: q}, f)
 }
 
-// watched is the caller's context as afterEnd gives it to package context. That package
-// calls Value on goroutines of its own, where a panic would end the process. It always
-// asks with the same key, for the nearest context of its own kind, so watched calls the
-// caller's Value once, on the goroutine that begins the watch, and keeps the answer.
+// watched is the context that afterEnd passes to package context in place of the caller's
+// context. Package context calls Value on goroutines of its own, where a panic would end the
+// process. It always uses the same key, to find the nearest context of its own kind. So watched
+// calls the Value of the caller's context once, on the goroutine that begins the watch, and
+// keeps the result.
 type watched struct {
 	caller  *caller
 	known   bool
@@ -85,9 +88,9 @@ func (w *watched) Value(key any) any {
 	return w.nearest
 }
 
-// FromContext returns the invocation that ctx belongs to: in a handler, and in
-// every context derived from a handler's, the innermost one. It is false
-// outside of a call.
+// FromContext returns the invocation that ctx belongs to, if ctx is a handler's context or
+// derived from one. In a nested call it is the innermost invocation. The bool is false outside
+// a call.
 func FromContext(ctx context.Context) (Invocation, bool) {
 	c := callOf(ctx)
 	if c == nil {
@@ -96,8 +99,8 @@ func FromContext(ctx context.Context) (Invocation, bool) {
 	return c.invocation(), true
 }
 
-// invocation describes the call. It may be called at any time, also on a kept context:
-// it reads who, which release does not clear.
+// invocation describes the call. It may be called at any time, even on a context that a handler
+// kept: it reads who, which release does not clear.
 func (c *callContext) invocation() Invocation {
 	who := c.who
 	inv := who.describe(c.tenant, c.priority(), c.parent(), c.provenance())
@@ -109,7 +112,7 @@ func (c *callContext) invocation() Invocation {
 	return inv
 }
 
-// describe is invocation for a call that has no ID and no start.
+// describe does what invocation does, for a call that has no ID and no start yet.
 func (who *identity) describe(tenant string, priority int, parent *callContext, from *provenance) Invocation {
 	inv := Invocation{
 		Function: who.name, Version: who.version, Alias: who.aliasName(), Tenant: tenant, Labels: who.labels,
@@ -122,7 +125,7 @@ func (who *identity) describe(tenant string, priority int, parent *callContext, 
 	return inv
 }
 
-// comeFrom notes where the call comes from.
+// comeFrom sets the fields that describe where the call comes from.
 func (inv *Invocation) comeFrom(from *provenance) {
 	if from != nil {
 		inv.Origin, inv.Job, inv.Delivery, inv.Attempt, inv.Items = from.origin, from.job, from.delivery, max(1, from.attempt), from.items
@@ -132,50 +135,51 @@ func (inv *Invocation) comeFrom(from *provenance) {
 	}
 }
 
-// WithOrigin returns a context that says where the calls made with it come from. It
-// shows in Invocation and Execution, and therefore also in a [Refusal]. Fields of o that
-// are empty stay as a WithOrigin around it has set them. So a middleware may set a
-// Timeout or a Key, and the front door behind it the rest. Nested calls inherit
+// WithOrigin returns a context with a description of where the calls made with it come from. The
+// description is in Invocation and Execution, and therefore also in a [Refusal]. ctx may have an
+// Origin already: then fields of o that are empty keep its values. So a middleware may set a
+// Timeout or a Key, and the front door behind it the other fields. Nested calls inherit
 // RequestID and Key, and no other field.
 //
-// Timeout shortens the function's timeout for these calls. As that one it counts from
+// Timeout shortens the function's timeout for these calls. Like that timeout, it counts from
 // the start of the handler, and a call that it ends settles as TimedOut, with an
-// [ErrTimeout] that says how long it was. It is for the deadline of a platform, which is
-// not a caller who leaves: if ctx ends, or its deadline is earlier, the call is Canceled.
-// Of two timeouts the shorter one counts, and one that is longer than the function's
-// changes nothing. It does not bound the wait for a slot.
+// [ErrTimeout] whose text has the length of the timeout. Timeout is for the deadline of a
+// platform. Such a deadline is different from a caller who leaves: if ctx ends, or if the
+// deadline of ctx is earlier, the call is Canceled. If two Timeouts are set, the shorter one
+// counts, and one that is longer than the function's timeout changes nothing. Timeout does not
+// bound the wait for a slot.
 //
-// Trigger, Door and Key are at most 256 bytes without control characters, and Timeout is
-// not negative; otherwise the calls are refused with [ReasonInput]. A RequestID comes
-// from outside and refuses no call: if it is longer than 128 bytes or is not all
-// printable, it is dropped, and the ID of each invocation stands in its place.
+// Trigger, Door and Key have at most 256 bytes and no control characters, and Timeout is
+// not negative; otherwise the calls are refused with [ReasonInput]. An invalid RequestID refuses no
+// call, because it comes from outside. If it is longer than 128 bytes, or has characters that are not
+// printable, each call has the ID of its own invocation as RequestID instead.
 func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return withProvenance(ctx, func(from *provenance) { from.add(o) })
 }
 
-// WithResolution has a call that is made with the context write to what it was given: which
-// version of which function. It is for a front door that tells its callers. The router
-// writes it on the caller's goroutine, when the call asks for admission: so it may be read
-// when Invoke has returned, and in the first Write of the writer of InvokeStream. It says
-// what was called also if the call was refused for want of a slot, for example, or by a
-// gate; if the call was refused before (an unknown name, an input that does not decode) it
-// is not written. to must not be nil, and is for one call at a time. Nested calls don't
-// write it.
+// WithResolution returns a context. A call by name that is made with that context writes to `to`
+// which function and which version it was passed to. This is for a front door that reports the
+// version to its callers. The router writes `to` on the caller's goroutine, before the call asks for
+// admission. So the caller may read it when Invoke has returned, and in the first Write of the
+// writer of InvokeStream. It is also written if the call is refused later, for example by a gate or
+// because there is no slot. It is not written if the call is refused earlier, for example because
+// the name is unknown or the input can't be decoded. to must not be nil, and must be used for one
+// call at a time. Nested calls don't write it.
 func WithResolution(ctx context.Context, to *Resolution) context.Context {
 	return withProvenance(ctx, func(from *provenance) { from.resolved = to })
 }
 
-// WithLogTail returns a context whose calls, and their nested calls, also write into t
+// WithLogTail returns a context whose calls, and their nested calls, also write to t
 // what they log through [Logger]: as lines of [slog.TextHandler], with the call's
-// attributes, and of the same levels. It is for a caller that shows the end of the log
-// beside the answer, as a client of AWS Lambda may ask for. Handlers that outlive their
-// calls go on writing into t. Nil: the calls write into none, also if ctx names one.
+// attributes, and with the same levels. It is for a caller that shows the end of the log
+// together with the answer, which a client of AWS Lambda may ask for. Handlers that outlive
+// their calls continue to write to t. If t is nil, the calls write to no LogTail, even if ctx has one.
 func WithLogTail(ctx context.Context, t *LogTail) context.Context {
 	return withProvenance(ctx, func(from *provenance) { from.tail = t })
 }
 
-// withProvenance returns a context from which calls inherit what they inherit from ctx, but
-// for what change does to their provenance.
+// withProvenance returns a context from which calls inherit the same as from ctx, except for
+// what the func change changes in their provenance.
 func withProvenance(ctx context.Context, change func(own *provenance)) context.Context {
 	c := newCallerContext(ctx)
 	own := c.from.own()
@@ -184,7 +188,7 @@ func withProvenance(ctx context.Context, change func(own *provenance)) context.C
 	return c
 }
 
-// provenance is where the call comes from, or nil.
+// provenance returns where the call comes from, or nil.
 func (c *callContext) provenance() *provenance {
 	if c.extra == nil {
 		return nil
@@ -192,20 +196,20 @@ func (c *callContext) provenance() *provenance {
 	return c.extra.from
 }
 
-// ids are what log lines about the call have.
+// ids returns the attributes that identify the call in log lines.
 func (c *callContext) ids() []any { return c.provenance().ids(c.id) }
 
-// guardCall is guardHook for a hook that is called about one call.
+// guardCall does what guardHook does, for a hook that is called about one call.
 func (g *hookGuard) guardCall(kind string, c *callContext) {
 	if p := recover(); p != nil {
 		g.hookPanicked(kind, c.who.name, p, c.ids()...)
 	}
 }
 
-// timeout is how long the handler may run.
+// timeout returns how long the handler may run.
 func (c *callContext) timeout() time.Duration { return c.provenance().shorten(c.who.timeout) }
 
-// timedOut is the error of a call that its timeout ended.
+// timedOut returns the error of a call that was ended by its timeout.
 func (c *callContext) timedOut() timeoutError {
 	e := timeoutError{after: c.timeout(), cure: "WithTimeout"}
 	if e.after < c.who.timeout {
@@ -215,15 +219,15 @@ func (c *callContext) timedOut() timeoutError {
 }
 
 // WithTenant returns a context that names the tenant for which calls are made with it.
-// The name is read when a call is made, shows in Invocation and Execution, and is
-// inherited by nested calls. The innermost WithTenant counts. The empty name, as without
-// WithTenant, is no particular tenant. A name of more than 256 bytes or with control
-// characters refuses the call with [ReasonInput].
+// The name is read when a call is made. It is in Invocation and Execution, and nested calls
+// inherit it. The innermost WithTenant counts. The empty name means no particular tenant, as
+// without WithTenant. If the name has more than 256 bytes or has control characters, the call
+// is refused with [ReasonInput].
 //
 // When calls of a function wait, its tenants take turns, by the slot time that each has
-// used: a tenant with many or long calls does not keep another from its slots. See also
+// used. So a tenant with many or long calls does not keep other tenants from the slots. See also
 // [WithTenantConcurrency], [WithTenantKey] and [WithPriority]. The router does not check
-// whether the caller may use the name: that is for a [Gate].
+// whether the caller may use the name: a [Gate] can do that.
 func WithTenant(ctx context.Context, tenant string) context.Context {
 	c := newCallerContext(ctx)
 	c.tenant = tenant
@@ -231,22 +235,22 @@ func WithTenant(ctx context.Context, tenant string) context.Context {
 }
 
 // WithPriority returns a context whose calls have priority p among the waiting calls of
-// the same function and tenant. The highest priority goes first, and calls of one
-// priority go in the order of their arrival. The default is 0; negative priorities go
-// after it. It is inherited by nested calls, and the innermost WithPriority counts.
+// the same function and tenant. The highest priority goes first. Calls of the same priority
+// go in the order of their arrival. The default is 0; negative priorities go
+// after it. Nested calls inherit the priority, and the innermost WithPriority counts.
 //
-// In a full queue a call displaces a call of its own tenant with a lower priority, which
-// is refused with [ReasonOverloaded]. A priority has no effect on other tenants, on calls
-// that run, or on a call that finds a free slot. It is strict: if a tenant always has
-// urgent calls waiting, its other calls wait until their queue timeout.
+// If the queue is full, a call displaces a waiting call of its own tenant that has a lower
+// priority. The displaced call is refused with [ReasonOverloaded]. A priority has no effect on
+// other tenants, on calls that run, or on a call that finds a free slot. It is strict: if a
+// tenant always has urgent calls waiting, its other calls wait until their queue timeout.
 func WithPriority(ctx context.Context, p int) context.Context {
 	c := newCallerContext(ctx)
 	c.priority = p
 	return c
 }
 
-// callerContext is the context of WithTenant, WithPriority and WithOrigin. It also has
-// the parent call, so that one look-up by inherited finds all that a new call inherits.
+// callerContext is the context that WithTenant, WithPriority and WithOrigin return. It also has
+// the parent call, so that one look-up by inherited finds everything that a new call inherits.
 type callerContext struct {
 	context.Context //nolint:containedctx // it is a context
 
@@ -256,8 +260,8 @@ type callerContext struct {
 	from     *provenance
 }
 
-// newCallerContext makes a context around ctx from which calls inherit what they inherit
-// from ctx. Its caller changes a field of it.
+// newCallerContext makes a context around ctx from which calls inherit the same as from
+// ctx. Its caller then changes one field of it.
 func newCallerContext(ctx context.Context) *callerContext {
 	c := &callerContext{Context: ctx}
 	c.call, c.tenant, c.priority, c.from = inherited(ctx)
@@ -286,9 +290,9 @@ func inherited(ctx context.Context) (call *callContext, tenant string, priority 
 	return nil, "", 0, nil
 }
 
-// stickyKey is what sticky aliases go by: the Key of WithOrigin, or the tenant. It is empty
-// for a context without either, and for one that panics: that call is refused when it
-// meets its context.
+// stickyKey returns the key by which a sticky alias chooses the version: the Key of WithOrigin,
+// or the tenant. It returns "" for a context with neither, and for a context that panics: that
+// call is refused later, in meet.
 func stickyKey(ctx context.Context) (key string) {
 	if ctx == nil {
 		return ""
@@ -305,7 +309,7 @@ func stickyKey(ctx context.Context) (key string) {
 	return tenant
 }
 
-// deliver makes the call follow its job, if it is a delivery of one.
+// deliver sets the depth of the call from its job, if the call is a delivery of a job.
 func (c *callContext) deliver() {
 	if job := c.extra.from.delivers(); job != nil {
 		_, c.extra.depth = job.sender()
@@ -323,8 +327,8 @@ func callOf(ctx context.Context) *callContext {
 	return nil
 }
 
-// look ends the context of a call on its caller's goroutine if the caller's context has ended
-// or the deadline has passed. Err calls it.
+// look ends the context of a call whose handler runs on the caller's goroutine (isHere), if the
+// caller's context has ended or the deadline has passed. Err calls it.
 func (c *callContext) look() {
 	if caller := c.caller(); caller != nil && caller.hasEnded() {
 		c.followCaller(caller)
@@ -333,15 +337,15 @@ func (c *callContext) look() {
 	}
 }
 
-// followCaller ends the context of a call on its caller's goroutine with the error and the cause of its
-// caller's context.
+// followCaller ends the context of a call whose handler runs on the caller's goroutine, with the error
+// and the cause of the caller's context.
 func (c *callContext) followCaller(caller *caller) {
 	why := context.Canceled
 	defer func() { c.end(c.leave(why)) }() // deferred: caller.end may call Goexit
 	why = caller.end()
 }
 
-// alarm is when the router ends the call, if it has not ended by then: its deadline, or
+// alarm returns when the router ends the call, if it has not ended by then: at its deadline, or
 // a little later if the caller's context should end first, see tardiness.
 func (c *callContext) alarm() int64 {
 	if c.patient {
@@ -350,7 +354,7 @@ func (c *callContext) alarm() int64 {
 	return c.deadline
 }
 
-// timeUp is the state bits with which the context ends at its deadline.
+// timeUp returns the state bits with which the context ends at its deadline.
 func (c *callContext) timeUp() uint32 {
 	if c.callerFirst {
 		return expired | left
@@ -358,9 +362,9 @@ func (c *callContext) timeUp() uint32 {
 	return expired
 }
 
-// leave returns the state bits for a call after its caller's context has ended, or when
-// its answer can't be delivered. why is an error as [caller.end] returns it; if it has a
-// cause, leave notes that. The caller of leave sets the bits afterwards.
+// leave returns the state bits for a call whose caller's context has ended, or whose answer
+// can't be delivered. why is an error as [caller.end] returns it. If why has a cause, leave
+// stores the cause by note. The caller of leave sets the bits afterwards.
 func (c *callContext) leave(why error) uint32 {
 	if e, ok := why.(*causedError); ok && !c.isSettled() { //nolint:errorlint // caller.end makes it; what it wraps is foreign code
 		c.note(e.cause)
@@ -372,8 +376,8 @@ func (c *callContext) leave(why error) uint32 {
 	return canceled | left
 }
 
-// departed is the answer for a call after its caller's context has ended: the error, with
-// the cause that leave noted.
+// departed returns the error for a call after its caller's context has ended, with the cause that
+// leave has stored.
 func (c *callContext) departed(state uint32) error {
 	err, cause := errOf(state), c.cause(state)
 	if cause == err { //nolint:errorlint // a cause that wraps err is more than err

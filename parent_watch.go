@@ -7,34 +7,36 @@ import (
 	"time"
 )
 
-// parentWatch is what a worker knows of the context that its last calls were made with.
+// parentWatch is a worker's record of the context that its last calls were made with, and
+// its watch of that context.
 //
-// A caller whose context can end waits for two channels at once. That costs a quarter of a
-// call, and all callers below one context share the lock of its Done channel. So a context
-// with which several calls in a row have come is watched: package context calls a func when
-// it ends, that func wakes the caller, and the caller waits for its worker alone.
+// Without a watch, a caller whose context can end waits for two channels at once: its worker's
+// and Done. That costs a quarter of a call, and all callers with contexts below one parent
+// compete for the lock of its Done channel. So a context with which several calls in a row have
+// come is watched: when it ends, package context calls a func, and that func wakes the caller.
+// Meanwhile the caller waits only for its worker.
 //
-// A watch changes how the caller learns of the end, and nothing else: the caller that was
-// woken looks at Done, and leaves the call as without a watch. Calls on their caller's goroutine
-// have none: there nothing waits for the end of the context.
+// A watch changes how the caller learns of the end, and nothing else: a caller that was
+// woken looks at Done, and leaves the call as without a watch. Calls whose handler runs on
+// the caller's goroutine have no watch, because no goroutine waits for the end of their context.
 type parentWatch struct {
-	done  <-chan struct{} // of the last call's context; nil: that never ends
-	calls int32           // how many calls in a row came with done since the first; unwatchable: see start
+	done  <-chan struct{} // of the last call's context; nil: that never ends // of the last call's context; nil: that context never ends
+	calls int32           // how many calls in a row came with done, after the first; unwatchable: see start
 	stop  func() bool     // ends the watch; nil: there is none
 }
 
 const (
-	// repeats is after how many calls with one context it is watched. A watch costs as much as
-	// several calls gain by it, so that a context that makes only a few calls has none.
+	// repeats is the number of calls with one context after which it is watched. Starting a watch
+	// costs as much as several calls gain by it, so a context that makes only a few calls gets none.
 	repeats = 8
-	// unwatchable stands for calls if package context would need a goroutine to watch.
+	// unwatchable is the value of calls if package context would need a goroutine for the watch.
 	unwatchable = math.MinInt32
-	// watchAlive is for how long an idle worker keeps its watch at least, if no call with another
-	// context comes. As the pool looks once in a watchAlive it may be twice as long: a second.
+	// watchAlive is how long an idle worker keeps its watch at least, if no call with another
+	// context comes. The pool checks once per watchAlive, so it may be twice as long: one second.
 	watchAlive = 500 * time.Millisecond
 )
 
-// sees notes that a call has come whose context has this Done channel, and tells whether the
+// sees counts a call whose context has this Done channel, and reports whether that
 // context is watched. It compares channels, since contexts may not be comparable.
 func (p *parentWatch) sees(done <-chan struct{}) bool {
 	switch {
@@ -49,22 +51,23 @@ func (p *parentWatch) sees(done <-chan struct{}) bool {
 	return false
 }
 
-// isDue tells whether the context that sees has noted came often enough to be watched.
+// isDue reports whether enough calls have come with the context that a watch should start.
 func (p *parentWatch) isDue() bool { return p.calls >= repeats && p.stop == nil }
 
-// start watches ctx, whose Done channel sees has noted. It calls ctx.Value, which may block or
-// call Goexit. It starts no watch if there would have to be a goroutine for it: one for each
-// worker would cost more than the watch gains. looking is wake's, and of all its watches.
+// start watches ctx, whose Done channel was passed to sees. It calls ctx.Value, which may block or
+// call Goexit. It starts no watch if that would need a goroutine: one goroutine for each
+// worker would cost more than the watch gains. looking is the mutex that belongs to wake; all
+// watches that send to wake lock it.
 func (p *parentWatch) start(ctx context.Context, wake chan<- bool, looking *sync.Mutex) {
 	h := &watchedParent{ctx: ctx, done: p.done}
 	stop := context.AfterFunc(h, func() {
 		looking.Lock()
 		defer looking.Unlock()
-		if len(wake) == 0 { // else the caller wakes without this
+		if len(wake) == 0 { // if not, the caller wakes up anyway
 			wake <- false
 		}
 	})
-	h.ctx = nil // the watch keeps no more of ctx than package context has to
+	h.ctx = nil // the watch keeps nothing of ctx in memory except what package context needs
 	if h.foreign {
 		p.calls = unwatchable
 		return
@@ -72,8 +75,8 @@ func (p *parentWatch) start(ctx context.Context, wake chan<- bool, looking *sync
 	p.stop = stop
 }
 
-// forget ends the watch, and lets go of the context. It calls no foreign code: a context
-// that is watched is one of package context's own.
+// forget ends the watch, and drops the reference to the context. It calls no foreign code,
+// since only package context's own contexts are watched.
 func (p *parentWatch) forget() {
 	if p.stop != nil {
 		p.stop()
@@ -81,15 +84,16 @@ func (p *parentWatch) forget() {
 	*p = parentWatch{}
 }
 
-// watchedParent is a caller's context as package context sees it when a watch starts. If that
-// package knows the context's own kind by Value, it appends the watch to what ends with it. If
-// not, it would start a goroutine; but before that it looks for a method AfterFunc, and so
-// this type learns of it.
+// watchedParent is the context that start passes to package context in place of the caller's
+// context. Its purpose is to learn whether a watch would need a goroutine. Package context
+// calls Value to find a context of its own kind; if it finds one, it adds the watch to that
+// context. If not, it looks for a method AfterFunc before it would start a goroutine. So
+// if the method AfterFunc of watchedParent is called, the caller's context can't be watched.
 //
-// It has the answer of Value after the start too, because package context asks again, by the
+// watchedParent keeps the result of Value, because package context calls Value again, with the
 // same key, when the watch ends.
 type watchedParent struct {
-	ctx     context.Context //nolint:containedctx // this type stands for it; nil once the watch has started
+	ctx     context.Context //nolint:containedctx // this type stands for the context; nil once the watch has started
 	done    <-chan struct{}
 	known   bool
 	nearest any
@@ -117,7 +121,7 @@ func (h *watchedParent) Value(key any) any {
 	return h.nearest
 }
 
-// valueOf is ctx.Value, or nil if that panics.
+// valueOf returns ctx.Value(key), or nil if that panics.
 func valueOf(ctx context.Context, key any) (value any) {
 	defer func() {
 		if recover() != nil {

@@ -11,25 +11,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// provenance is what a context says of where its calls come from. It is constant once a
-// context has it, so that calls and contexts share it. A nil one says nothing.
+// provenance is a context's description of where its calls come from. It does not change once
+// a context has it, so that calls and contexts share it. A nil provenance describes nothing.
 type provenance struct {
 	origin Origin
-	fault  error    // why calls with it are refused; nil: they are not
-	badID  bool     // the RequestID was not valid: each call takes its own ID for it
-	heir   bool     // it has only what nested calls inherit
-	tail   *LogTail // of WithLogTail; nil: there is none
+	fault  error    // why calls with this provenance are refused; nil: they are not
+	badID  bool     // the RequestID was not valid: each call uses its own ID instead
+	heir   bool     // this provenance was made by inherit: it has only what nested calls inherit
+	tail   *LogTail // see WithLogTail; nil: there is none
 
 	job      uuid.UUID
 	delivery int
-	attempt  int         // 0: the first
-	items    int         // of the batch; 0: it is none
-	slip     jobDelivery // of which it is the call; nil: of none
+	attempt  int         // 0: the first attempt
+	items    int         // the size of the batch; 0: the input is not a batch
+	slip     jobDelivery // the delivery that the call belongs to; nil: the call belongs to no job
 
-	resolved *Resolution // where the call writes what it was given to; nil: nowhere
+	resolved *Resolution // to this the call writes its function and version, see WithResolution; nil: it writes nothing
 }
 
-// own returns a copy, to be changed.
+// own returns a copy, which the caller may change.
 func (f *provenance) own() *provenance {
 	if f == nil {
 		return &provenance{}
@@ -50,11 +50,11 @@ func (f *provenance) inherit() *provenance {
 	return &provenance{origin: Origin{RequestID: f.origin.RequestID, Key: f.origin.Key}, tail: f.tail, heir: true}
 }
 
-// isSound tells whether a call can go on with it as it is, by the short way. Deliveries of
-// jobs take the other.
+// isSound reports whether a call with this provenance can take the fast path in start. Deliveries
+// of jobs take the slow path.
 func (f *provenance) isSound() bool { return f == nil || f.fault == nil && !f.badID && f.slip == nil }
 
-// delivers returns the delivery of a job whose call it belongs to, or nil.
+// delivers returns the delivery of a job that the call belongs to, or nil.
 func (f *provenance) delivers() jobDelivery {
 	if f == nil {
 		return nil
@@ -62,7 +62,7 @@ func (f *provenance) delivers() jobDelivery {
 	return f.slip
 }
 
-// named returns the provenance of the call with that ID.
+// named returns the provenance of the call with that ID: it puts the ID in place of an invalid RequestID.
 func (f *provenance) named(id uuid.UUID) *provenance {
 	if f == nil || !f.badID {
 		return f
@@ -72,7 +72,8 @@ func (f *provenance) named(id uuid.UUID) *provenance {
 	return own
 }
 
-// shorten returns how long a handler may run if its function has that timeout.
+// shorten returns how long a handler may run if its function has the given timeout: Origin.Timeout, if
+// that is shorter.
 func (f *provenance) shorten(timeout time.Duration) time.Duration {
 	if f == nil || f.origin.Timeout == 0 {
 		return timeout
@@ -80,8 +81,8 @@ func (f *provenance) shorten(timeout time.Duration) time.Duration {
 	return min(f.origin.Timeout, timeout)
 }
 
-// ids are what log lines about the call with that ID have: it and, if there is one, the
-// RequestID.
+// ids returns the attributes of log lines about the call with that ID: the ID and, if there is
+// one, the RequestID.
 func (f *provenance) ids(id uuid.UUID) []any {
 	if f == nil || f.origin.RequestID == "" {
 		return []any{"id", id}
@@ -89,8 +90,8 @@ func (f *provenance) ids(id uuid.UUID) []any {
 	return []any{"id", id, "request", f.origin.RequestID}
 }
 
-// add puts o over what is there. An o that can't be used is only noted as the fault, so
-// that no text of it reaches a log.
+// add adds the fields of o to the origin; fields of o that are empty change nothing. If o is
+// invalid, only the error is stored, as the fault, so that no text of o reaches a log.
 func (f *provenance) add(o Origin) {
 	if err := o.check(); err != nil {
 		f.fault = err
@@ -112,7 +113,7 @@ func (f *provenance) add(o Origin) {
 	}
 }
 
-// check returns why calls with that origin are refused.
+// check returns the error with which calls of that origin are refused, or nil.
 func (o *Origin) check() error {
 	if o.Timeout < 0 {
 		return fmt.Errorf("%w: an Origin.Timeout of %v; it can't be negative, and 0 leaves the function's timeout", ErrInput, o.Timeout)
@@ -128,13 +129,13 @@ func (o *Origin) check() error {
 // maxRequestID is the length of the longest request id, in bytes.
 const maxRequestID = 128
 
-// isRequestID tells whether a request id can stand in records, logs and headers.
+// isRequestID reports whether a request id can stand in records, logs and headers.
 func isRequestID(id string) bool {
 	return len(id) <= maxRequestID && (isPlain(id) || utf8.ValidString(id) && !strings.ContainsFunc(id, func(c rune) bool { return !unicode.IsPrint(c) }))
 }
 
-// isPlain tells whether a text is printable ASCII, as nearly all names and ids are: that takes a
-// fraction of the time that asking package unicode does, which each call would pay.
+// isPlain reports whether a text is printable ASCII, as nearly all names and ids are. This check
+// takes a fraction of the time of package unicode's, which each call would pay otherwise.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -147,8 +148,8 @@ func isPlain(s string) bool {
 // maxTenant is the length of the longest tenant name, in bytes.
 const maxTenant = 256
 
-// isTenant tells whether a tenant name can stand in records, logs and headers: it is not
-// too long, and has no control characters. The empty name is one.
+// isTenant reports whether a tenant name can stand in records, logs and headers: it is not
+// too long, and has no control characters. The empty name is valid.
 func isTenant(name string) bool {
 	if len(name) > maxTenant {
 		return false
@@ -164,7 +165,7 @@ func isTenant(name string) bool {
 	return true
 }
 
-// badTenant is the error for a name that isTenant refuses. It does not show a long name.
+// badTenant returns the error for a name that isTenant refuses. The error does not contain a long name.
 func badTenant(name string) error {
 	if len(name) > maxTenant {
 		return fmt.Errorf("%w: a tenant name of %d bytes, and at most %d are allowed", ErrInput, len(name), maxTenant)

@@ -11,17 +11,17 @@ import (
 )
 
 // refusal makes the error of a call that is refused: no handler has run, and no record
-// is written. The kind follows from the reason. refuse is what counts it.
+// is written. The kind follows from the reason. refusal does not count the call; refuse does.
 func refusal(function string, id uuid.UUID, why Reason, err error) *Error {
 	return &Error{Op: "invoke", Function: function, ID: id, Kind: why.Kind(), Reason: why, Err: err}
 }
 
-// denied makes the refusal for an error of a gate. If that error is or wraps an *Error
-// with a Kind or a Reason, the gate has chosen those for this call. An *Error about
-// another function is not such a choice: the gate made a call of its own, which failed,
-// and says about this call only that it may not go on. Then it is ReasonDenied.
+// denied makes the refusal for an error of a gate. If that error is or wraps an *Error with
+// a Kind or a Reason, the refusal has that Kind and Reason. The exception is an *Error about
+// another function: it comes from a call that the gate itself made and that failed, so it
+// says nothing about the kind of this refusal. Then the refusal has ReasonDenied.
 func (fn *function) denied(id uuid.UUID, cause error) *Error {
-	// errors.As calls methods of the gate's error, which is foreign code: ask recovers.
+	// errors.As calls methods of the gate's error, which is foreign code. consultGates recovers a panic of them.
 	var own *Error
 	if !errors.As(cause, &own) || own.Kind == KindNone && own.Reason == "" || own.Function != "" && own.Function != fn.who.name {
 		return refusal(fn.who.name, id, ReasonDenied, wrapCause(ErrDenied, cause))
@@ -30,12 +30,12 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 	if e.Reason == "" {
 		e.Reason = ReasonDenied
 	}
-	// A gate may set a reason of its own and no kind, or a kind that does not exist. Then
-	// the reason decides, if it is the platform's, and else RetryAfter.
+	// A gate may set a reason of its own with no kind, or with a kind that does not exist.
+	// Then the kind follows from the reason, if that is one of the platform's, or else from RetryAfter.
 	if e.Kind == KindNone || e.Kind >= kinds {
 		e.Kind = own.Reason.Kind()
 		switch {
-		case e.Kind != KindNone && e.Kind != KindDenied: // one of the platform's reasons, which has a kind of its own
+		case e.Kind != KindNone && e.Kind != KindDenied: // the reason is one of the platform's, and has this kind
 		case e.RetryAfter > 0:
 			e.Kind = KindBusy
 		default:
@@ -45,10 +45,9 @@ func (fn *function) denied(id uuid.UUID, cause error) *Error {
 	return e
 }
 
-// refuse counts a refused call, calls the WithRefusals hooks, and returns the answer.
-// Each refusal of a function's calls comes through here, once. It ends the call's trace.
-//
-// q and c are only for the hooks and the trace. c may be nil if there are none.
+// refuse counts a refused call, calls the WithRefusals hooks, ends the call's trace, and returns
+// the answer. Each refusal of a function's call comes through here, once. c may be nil if the
+// function has no WithRefusals hook and the call has no trace.
 func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 	if q.direct != nil {
 		q.direct.err = err
@@ -65,9 +64,9 @@ func (fn *function) refuse(q *caller, c *callContext, err *Error) error {
 	return err
 }
 
-// turnAway refuses a call that never asked for admission, for example because its
-// input can't be decoded. The hooks need the tenant, so ctx is asked for it first, and
-// only then is the call counted: ctx may panic or call Goexit.
+// turnAway refuses a call before admission, for example because its input can't be
+// decoded. The hooks get the call's tenant, so turnAway first reads it from ctx, and counts
+// the call only then: ctx may panic or call Goexit.
 func (to target) turnAway(ctx context.Context, why *Error) error {
 	fn := to.fn
 	var q caller
@@ -83,15 +82,15 @@ func (to target) turnAway(ctx context.Context, why *Error) error {
 	return fn.refuse(&q, c, why)
 }
 
-// isDelivery reports whether a call with ctx is a delivery of a job. Deliveries have such a
-// context outermost, so that no method of ctx is called.
+// isDelivery reports whether a call with ctx is a delivery of a job. The outermost context of a
+// delivery is a callerContext, so isDelivery need not call a method of ctx.
 func isDelivery(ctx context.Context) bool {
 	own, ok := ctx.(*callerContext)
 	return ok && own.from.delivers() != nil
 }
 
-// meetForRefusal is meet for a call that is refused in any case. ctx may be nil: that
-// is one of the reasons.
+// meetForRefusal is meet for a call that is refused in any case. ctx may be nil: a nil
+// context is one of the reasons to refuse a call.
 func (q *caller) meetForRefusal(ctx context.Context) (tenant string, priority int) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -100,8 +99,8 @@ func (q *caller) meetForRefusal(ctx context.Context) (tenant string, priority in
 	return tenant, priority
 }
 
-// tellRefusal calls the WithRefusals hooks on the caller's goroutine. A tenant name that
-// is refused as invalid is not shown: hooks write it to logs and metrics.
+// tellRefusal calls the WithRefusals hooks on the caller's goroutine. If the tenant's name
+// was refused as invalid, the hooks don't get it, since they write it to logs and metrics.
 func (g *hookGuard) tellRefusal(ctx context.Context, hooks []func(context.Context, Refusal), ref Refusal, err *Error) {
 	if !isTenant(ref.Tenant) {
 		ref.Tenant = ""
@@ -112,7 +111,7 @@ func (g *hookGuard) tellRefusal(ctx context.Context, hooks []func(context.Contex
 	}
 }
 
-// tellRefusalTo calls one hook, and recovers a panic of it.
+// tellRefusalTo calls one hook, and recovers its panic.
 func (g *hookGuard) tellRefusalTo(ctx context.Context, f func(context.Context, Refusal), ref Refusal) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -122,18 +121,18 @@ func (g *hookGuard) tellRefusalTo(ctx context.Context, f func(context.Context, R
 	f(ctx, ref)
 }
 
-// noSlot makes the refusal for an error of admission. It is nil if the caller's context
-// ended first: only the context knows what to answer then.
+// noSlot makes the refusal for an error of admission. It returns nil if the caller's context
+// ended first: then the answer has to come from that context.
 func noSlot(name string, id uuid.UUID, err error) *Error {
 	switch {
 	case errors.Is(err, admission.ErrFull):
 		return refusal(name, id, ReasonOverloaded, wrapCause(ErrOverloaded, errors.New("the queue is full; see WithQueue")))
 	case errors.Is(err, admission.ErrDisplaced):
-		return refusal(name, id, ReasonOverloaded, wrapCause(ErrOverloaded, errors.New("a call of a tenant with fewer waiting, or of higher priority, has its place in the queue; see WithQueue")))
+		return refusal(name, id, ReasonOverloaded, wrapCause(ErrOverloaded, errors.New("displaced from the full queue by a call of higher priority, or of a tenant with fewer waiting calls; see WithQueue")))
 	case errors.Is(err, admission.ErrOff):
 		return refusal(name, id, ReasonOff, wrapCause(ErrOverloaded, errors.New("the function is switched off; see SetConcurrency")))
 	case errors.Is(err, admission.ErrStuck):
-		return refusal(name, id, ReasonRunaways, wrapCause(ErrOverloaded, errors.New("every slot is stuck with a handler that has long outlived its call; see WithStuck")))
+		return refusal(name, id, ReasonRunaways, wrapCause(ErrOverloaded, errors.New("every slot is held by a stuck handler, which still runs long after its call has ended; see WithStuck")))
 	case errors.Is(err, admission.ErrTimeout):
 		return refusal(name, id, ReasonQueueTimeout, wrapCause(ErrOverloaded, errors.New("waited too long for a slot; see WithQueueTimeout")))
 	case errors.Is(err, admission.ErrCycle):
@@ -141,25 +140,25 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 	case errors.Is(err, admission.ErrClosed):
 		return refusal(name, id, ReasonClosed, ErrClosed)
 	case errors.Is(err, admission.ErrRemoved):
-		return refusal(name, id, ReasonNotFound, wrapCause(ErrNotFound, errors.New("it was removed")))
+		return refusal(name, id, ReasonNotFound, wrapCause(ErrNotFound, errors.New("the function was removed")))
 	}
 	return nil
 }
 
-// errGone says that the target of a call by name was removed after the name was looked up,
-// and before the call had a slot or waited for one. (A call that waits already goes on.) It
-// stays inside the package: the name is looked up again. That comes to an end, since a name
-// never stands for a function that is removed: each errGone takes one more removal.
+// errGone is returned inside the package if the target of a call by name was removed after the
+// name was looked up, and before the call had a slot or waited for one. (A call that already
+// waits goes on.) The name is then looked up again. That can't go on for ever: a look-up never
+// returns a removed function, so each errGone takes one more removal.
 var errGone = errors.New("removed before the call had a slot or waited for one")
 
-// isGone tells whether refused has the removal of the target for its cause, and the name can be
-// looked up again. If it is true nothing of the call is left here: it goes to another
-// target, or is refused as one of an unknown name.
+// isGone reports whether the call was refused because its target was removed, and the name can be
+// looked up again. If isGone is true it has undone what was counted for the call here: the call
+// goes to another target, or is refused as a call of an unknown name.
 func (to target) isGone(c *callContext, refused *Error) bool {
 	if !to.byName || refused.Reason != ReasonNotFound || !to.fn.gone.Load() {
 		return false
 	}
-	to.fn.part.Entered.Add(^uint64(0)) // minus one
+	to.fn.part.Entered.Add(^uint64(0)) // subtracts one
 	to.fn.tellIfEnding()
 	if c.extra.trace != nil {
 		c.endTrace(nil)

@@ -133,7 +133,7 @@ func errClosing(name string) *Error {
 	return usageError("register", name, ErrClosed, "register functions before Shutdown or Close")
 }
 
-// isScaled tells whether anything of scaling was asked for.
+// isScaled reports whether anything of scaling was asked for.
 func (fn *function) isScaled() bool {
 	return fn.init != nil || fn.scaler != nil || fn.minInstances > 0 || fn.maxInstances < admission.Unlimited || fn.perInstance > 1
 }

@@ -30,7 +30,7 @@ type function struct {
 	chain     Runner // the middlewares around the handler; nil: none
 	handle    handle
 
-	// reserves tells whether a meter is a Reserver. plain tells that a root call needs
+	// reserves reports whether a meter is a Reserver. plain tells that a root call needs
 	// no gate, hook or meter before it takes its slot, so that it may skip admit.
 	reserves, plain bool
 	rawIn, rawOut   bool // the handler's input and output are []byte

@@ -6,13 +6,13 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// What a worker does while the handler of a settled call still runs. Its fields, and the
-// rule by which two goroutines share them, are the type runaway in worker.go.
+// This file has what a worker does while the handler of a settled call still runs. The fields for
+// it, and the rule by which two goroutines share them, are in the type runaway in worker.go.
 
 // runAway makes a call a runaway. follow calls it, on the goroutine that settled the call, before
-// that goroutine calls leave. If fewer slots of the name have been replaced than WithRunaways
-// allows, the slot goes to another call at once, by hold.Replace. If not, the call keeps the slot
-// until its handler returns.
+// that goroutine calls leave. WithRunaways sets how many slots of a name may be replaced at the
+// same time. If fewer are, hold.Replace gives the slot to another call at once. If not, the call
+// keeps the slot until its handler returns.
 func (w *worker) runAway(c *callContext, at int64) {
 	fn := c.fn
 	fn.runaways.Add(1)
@@ -21,7 +21,7 @@ func (w *worker) runAway(c *callContext, at int64) {
 	if job := c.provenance().delivers(); job != nil {
 		job.ranAway()
 	}
-	// Add first and undo: two runaways at once can't both take the last replacement.
+	// First add, then undo if it was too much: so two runaways at once can't both take the last replacement.
 	if fn.family.replaced.Add(1) <= int64(fn.family.runaways) {
 		fn.replaced.Add(1)
 		w.replaced = true
@@ -31,11 +31,11 @@ func (w *worker) runAway(c *callContext, at int64) {
 	}
 	grace := fn.router.settings.grace
 	if grace == 0 {
-		c.hold.MarkStuck() // here and not on the timer: the caller's next call must find it stuck
+		c.hold.MarkStuck() // here and not by the timer: the caller's next call must find the slot stuck
 	}
 	tell := func() { fn.router.stuck(c, at) }
 	w.tell.Store(&tell)
-	w.report = time.AfterFunc(grace, func() { // loads tell, which leave clears: the runtime keeps a stopped timer for a while
+	w.report = time.AfterFunc(grace, func() { // by w.tell, which leave clears: the runtime keeps a stopped timer and its func for a while
 		if tell := w.tell.Load(); tell != nil {
 			(*tell)()
 		}
@@ -43,18 +43,18 @@ func (w *worker) runAway(c *callContext, at int64) {
 }
 
 // leave ends a runaway. It is called twice: by the goroutine that settled the call, once the
-// record is written, and by the handler's, once the handler has returned. The
-// second call does the work: it gives back the seat and the slot, and records what the
-// handler used after the end of its call. The two may come in either order; the add
-// makes what the first wrote visible to the second.
+// record is written, and by the handler's goroutine, once the handler has returned. The two
+// calls may come in either order. The second call does the work: it gives back the seat and
+// the slot, and records what the handler used after the end of its call. The atomic add makes
+// what the first goroutine wrote visible to the second.
 func (w *worker) leave(c *callContext) {
 	if w.left.Add(1) < 2 {
 		return
 	}
 	fn := c.fn
-	// The seat goes back before the slot, so that the call that gets the slot finds a free
-	// seat. fn.runaways goes down after the overrun was recorded: that is what Shutdown
-	// waits for. release comes after all that reads c.fn and c.task.
+	// The seat is given back before the slot, so that the call that gets the slot finds a free
+	// seat. fn.runaways is lowered after the overrun was recorded, because Shutdown waits for
+	// that. release comes after everything that reads c.fn and c.task.
 	w.report.Stop()
 	w.tell.Store(nil)
 	c.releaseInstance(w.dead)
@@ -72,13 +72,13 @@ func (w *worker) leave(c *callContext) {
 	fn.runaways.Add(-1)
 	c.release()
 	if w.work == nil {
-		w.pool.unregister(w) // inline; other workers are unregistered by loop
+		w.pool.unregister(w) // this worker has no goroutine; for other workers loop calls unregister
 	}
 	fn.tellIfEnding()
 }
 
-// recordOverrun tells each OverrunMeter that the handler ran for d after its call was
-// over. That is no second Execution: the call has its record already.
+// recordOverrun records with each OverrunMeter that the handler ran for d after its call was
+// over. It makes no second Execution, since the call has its record already.
 func (c *callContext) recordOverrun(d time.Duration) {
 	fn := c.fn
 	o := Overrun{
@@ -95,16 +95,16 @@ func (c *callContext) recordOverrun(d time.Duration) {
 	}
 }
 
-// recordOverrunTo calls one meter, and recovers a panic of it.
+// recordOverrunTo calls one meter, and recovers its panic.
 func (c *callContext) recordOverrunTo(m OverrunMeter, o Overrun) {
 	defer c.fn.router.guardCall("meter", c)
 	m.RecordOverrun((*recordContext)(c), o)
 }
 
-// stuck runs when a runaway's grace is over: the handler may never return. Admission
-// no longer lets calls wait for its slot, the router logs it, and the WithStuck func is
-// called. It runs on the timer's goroutine, so that func may block. If the handler
-// returns at the same time no harm is done: MarkStuck does nothing after Release.
+// stuck is called when a runaway's grace is over, and the handler may never return. From then
+// on admission lets no call wait for its slot. The router logs the runaway, and the WithStuck
+// func is called. All of this runs on the timer's goroutine, so that func may block. It does no
+// harm if the handler returns at the same time: MarkStuck does nothing after Release.
 func (r *Router) stuck(c *callContext, since int64) {
 	c.hold.MarkStuck()
 	over := time.Duration(r.clock.now() - since)
@@ -116,9 +116,9 @@ func (r *Router) stuck(c *callContext, since int64) {
 	}
 }
 
-// logLatePanic logs the panic of a runaway: its caller has left with another answer.
+// logLatePanic logs the panic of a runaway, whose caller already has another answer.
 func (r *Router) logLatePanic(c *callContext, err error) {
-	p, _ := err.(*PanicError) //nolint:errorlint // exec made it, and nothing wraps it
+	p, _ := err.(*PanicError) //nolint:errorlint // exec made this error, and no code wraps it
 	if p == nil {
 		return
 	}

@@ -19,8 +19,8 @@ type Runaway struct {
 	Replaced bool          // its slot was given to another call
 }
 
-// Runaways describes the handlers that still run although their calls have ended, the one
-// whose call ended first in front. It holds up no call.
+// Runaways describes the handlers that still run although their calls have ended. The handler
+// whose call ended first comes first. Runaways delays no call. It may be called concurrently.
 func (r *Router) Runaways() []Runaway {
 	var all []Runaway
 	now := r.clock.now()
@@ -33,8 +33,9 @@ func (r *Router) Runaways() []Runaway {
 	return all
 }
 
-// runsAway returns the call whose handler outlives it on w, or nil. If it is not nil, since
-// and replaced can be read: both were written before tell was set, once for the life of w.
+// runsAway returns the call whose handler still runs on w although the call has ended, or nil. If
+// the result is not nil, since and replaced may be read: both were written before tell was set,
+// once in the life of w.
 func (w *worker) runsAway() *callContext {
 	if w.tell.Load() == nil {
 		return nil
@@ -42,13 +43,14 @@ func (w *worker) runsAway() *callContext {
 	return w.call.Load() // nil if the handler has returned meanwhile
 }
 
-// maxStacks is how many bytes of stacks RunawayStack looks through.
+// maxStacks is how many bytes of stacks RunawayStack reads at most.
 const maxStacks = 64 << 20
 
-// RunawayStack returns the stack of the goroutine of a runaway's handler at this moment, as the Go
-// runtime prints it, down to the call of the handler; false: there is no such runaway, or
-// its goroutine was not found among the first 64 MiB of stacks. It stops all goroutines while it writes
-// down their stacks: with ten thousand of them for about a tenth of a second.
+// RunawayStack returns the current stack of the goroutine of a runaway's handler, as the Go runtime
+// prints it, down to the frame that called the handler. id is the ID of the runaway's call. ok is
+// false if there is no such runaway, or if its goroutine was not found in the first 64 MiB of all
+// stacks. RunawayStack stops all goroutines while their stacks are written: with ten thousand
+// goroutines for about a tenth of a second.
 func (r *Router) RunawayStack(id uuid.UUID) (stack []byte, ok bool) {
 	for _, w := range r.workers.list() {
 		if c := w.runsAway(); c != nil && c.id == id {
@@ -68,9 +70,10 @@ func allStacks() []byte {
 	}
 }
 
-// stackOf finds the goroutine that runs exec of w for c, by their addresses, which the runtime
-// prints as arguments of the worker's frames. An argument that is not in use any more may
-// print as something else; c of exec and w of loop are in use. So no call pays for being found.
+// stackOf finds the goroutine that runs exec of w for c. The runtime prints the arguments of each
+// frame, and stackOf looks for the addresses of w and c in them. The runtime may print an argument
+// that is no longer used as another value, but c of exec and w of loop are in use. This way a
+// call need not record its goroutine anywhere.
 func stackOf(all []byte, w *worker, c *callContext) ([]byte, bool) {
 	address := regexp.MustCompile(fmt.Sprintf(`faas\.\(\*worker\)\.(exec|loop)\(.*(%p|%p)\b`, w, c))
 	for one := range bytes.SplitSeq(all, []byte("\n\n")) {

@@ -9,42 +9,43 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// scaling keeps a function at the scale that its policy wants. It sets n, how many
-// instances there should be, and with it the version's limit in admission, how many of
-// its calls may run. A raise of n builds no instance: a call that gets a slot has one built
-// for it, in acquireInstance, if none has a free seat. The next tick builds what is still
-// missing.
+// scaling keeps a function at the scale that its policy (its Scaler) wants. It sets n, which is
+// how many instances there should be. From n follows the version's limit in admission: how many
+// of its calls may run at once. To raise n builds no instance. A call that gets a slot has one
+// built for it in acquireInstance, if no instance has a free seat (a seat is the place of one
+// call in an instance). The next tick builds what is still missing.
 //
-// A burst makes no more instances than can be used. set keeps n within what the options and
-// the router allow (Load.Max). Calls build for themselves only while they have a slot, and
-// tick builds no more than fairShare. The set of instances starts none beyond
-// WithMaxInstances, and a call that waits claims a seat in one that is being built already
-// before another is started: claimFor in internal/instances/seat.go.
+// A burst of calls makes no more instances than can be used, for three reasons. set keeps n
+// within what the options and the router allow (Load.Max). A call has an instance built only
+// while it has a slot, and tick builds no more than fairShare. The set of instances starts none
+// beyond WithMaxInstances, and a call that waits claims a seat in an instance that is already
+// being built before another is started: claimFor in internal/instances/seat.go.
 //
-// A function at rest has no window and is not in the list of the scale loop. The next
-// call makes the window and adds the function to the list again.
+// A function at rest has no window (its record of how many calls run or wait) and is not in
+// the list of the scale loop. The next call makes the window and adds the function to the list.
 //
 // s.mu is never held while the policy or a hook runs, since both are foreign code and
-// may call the router. It may be held when the locks of admission (Resize), of the
-// instances and of decisions are taken, never the other way round.
+// may call the router. The locks of admission (Resize), of the instances and of decisions
+// may be taken while s.mu is held, but s.mu is never taken while one of them is held.
 type scaling struct {
 	fn             *function
 	policy         Scaler
 	stable, burst  time.Duration
-	instances      *instances.Set // nil: instances cost nothing
+	instances      *instances.Set // nil: the function has no init func, so there is nothing to build
 	decisions      decisions
-	mu             sync.Mutex // guards what follows
+	mu             sync.Mutex // guards the fields below
 	n              int
-	rest           bool                // the policy's last answer holds until a call comes
-	allowed        int                 // calls may grow n to this without asking the policy (Target.UpTo)
-	rule           string              // of the policy's last answer
+	rest           bool                // the policy's last answer stays valid until a call comes
+	allowed        int                 // calls may raise n up to this without asking the policy (Target.UpTo)
+	rule           string              // the Rule of the policy's last answer
 	memory         State               // what the policy returned last
 	turn           uint64              // counts the changes of memory, so that decide notices an outdated answer
 	window         *window.Concurrency // of calls that run or wait; nil: at rest
 	awake, removed bool
 }
 
-// newScaling runs at registration, before any other goroutine has fn, so it takes no lock.
+// newScaling makes the scaling of fn. It runs at registration, before any other goroutine has
+// fn, so it takes no lock.
 func (fn *function) newScaling() (*scaling, error) {
 	s := &scaling{fn: fn, policy: fn.scaler, stable: 60 * time.Second, burst: 6 * time.Second}
 	if s.policy == nil {
@@ -62,10 +63,10 @@ func (fn *function) newScaling() (*scaling, error) {
 	return s, nil
 }
 
-// enter counts a call that is about to ask for a slot, and grows the function if
-// there is no slot for it. leave undoes it. It runs on the caller's goroutine. The
-// count and the growth within `allowed` are one critical section: of two calls that
-// arrive at once, the second sees the first in the window and the n that it set.
+// enter counts a call that is about to take a slot, and grows the function if there are too
+// few slots. leave undoes the count. enter runs on the caller's goroutine. The count and the
+// growth within `allowed` are one critical section: of two calls that arrive at once, the
+// second sees the first in the window and the n that the first has set.
 func (s *scaling) enter(c *callContext) *Error {
 	if s.instances != nil {
 		if err := s.initBackoff(c); err != nil {
@@ -103,7 +104,7 @@ func (s *scaling) enter(c *callContext) *Error {
 }
 
 // initBackoff refuses a call if there is no instance, the last init failed, and it is
-// too early for the next one.
+// too early to try the next init.
 func (s *scaling) initBackoff(c *callContext) *Error {
 	retry, err := s.instances.InitBackoff()
 	if retry <= 0 {
@@ -114,8 +115,8 @@ func (s *scaling) initBackoff(c *callContext) *Error {
 	return refused
 }
 
-// growWithin raises n to `to` without asking the policy, which allowed it in its last
-// answer (Target.UpTo): so a burst asks the policy once and not for each of its calls.
+// growWithin raises n to `to` without asking the policy, because the policy allowed it in its
+// last answer (Target.UpTo). So a burst of calls asks the policy once, and not for each call.
 // s.mu must be held, so that n, the limit of admission and the target of the instances
 // change together.
 func (s *scaling) growWithin(to int, now int64) {
@@ -146,9 +147,9 @@ func (s *scaling) reportGrowth(from, to int) {
 }
 
 // acquireInstance gives a call that has a slot a seat in an instance, and returns the time at
-// which the call got the seat. A call that runs in a lent slot shares the lender's instance. The
-// call holds its slot while it waits for a seat: the limit of slots is what bounds the
-// number of instances that are built.
+// which the call got the seat. If another call lends c its slot, c shares that call's instance.
+// The call holds its slot while it waits for a seat, because the limit of slots is what
+// bounds the number of instances that are built.
 func (s *scaling) acquireInstance(q *caller, c *callContext, asked int64) (now int64) {
 	f := c.ensureExtra()
 	if in := c.lentInstance(); in != nil && s.instances.Join(in) {
@@ -188,8 +189,8 @@ func (c *callContext) lentInstance() *instances.Instance {
 }
 
 // releaseInstance gives back the call's seat and removes the call from the window. It
-// must come before the slot is given back: the call that gets the slot then finds the
-// seat free. spent: the instance gets no more calls.
+// must be called before the slot is given back: the call that gets the slot then finds the
+// seat free. If spent is true, the instance gets no more calls.
 func (c *callContext) releaseInstance(spent bool) {
 	if !c.counted {
 		return
@@ -209,8 +210,8 @@ func granularity(burst time.Duration) time.Duration {
 }
 
 // leave undoes enter: it removes one call from the window. After the last call of a
-// removed function it takes the function out of the scale loop. It does so after
-// s.mu is unlocked: the loop locks its own mutex.
+// removed function it removes the function from the scale loop. It does so with s.mu
+// unlocked, because the loop locks its own mutex.
 func (s *scaling) leave() {
 	s.mu.Lock()
 	s.window.Add(s.fn.router.clock.now(), -1)
@@ -221,10 +222,10 @@ func (s *scaling) leave() {
 	}
 }
 
-// decide asks the policy and does what it says. s.mu must not be held, and it is not
-// held while the policy runs. Meanwhile another goroutine may have applied its own
-// answer: then turn has changed, this answer rests on outdated memory, and the policy is
-// asked again.
+// decide asks the policy and does what the policy answers. s.mu must not be held, and it is
+// not held while the policy runs. Meanwhile another goroutine may have applied an answer of
+// its own. Then turn has changed, this answer was made from an outdated memory, and decide asks
+// the policy again.
 func (s *scaling) decide(arrival bool) {
 	for {
 		s.mu.Lock()
@@ -234,8 +235,8 @@ func (s *scaling) decide(arrival bool) {
 		if !ok {
 			return
 		}
-		// A comparison of the memory itself would not do: a policy may return a State that
-		// can't be compared, for example a struct with a slice.
+		// turn is compared, and not the memory: a policy may return a State that can't be compared, for
+		// example a struct with a slice.
 		s.mu.Lock()
 		if s.turn != turn {
 			s.mu.Unlock()
@@ -253,8 +254,8 @@ func (s *scaling) decide(arrival bool) {
 }
 
 // set brings n to what the policy wants, within the limits, and returns the Decision,
-// or nil if n stays. s.mu must be held. An answer to an arrival never lowers n: calls
-// that came at the same moment may have raised it since the policy saw it.
+// or nil if n stays. s.mu must be held. If the policy was asked because a call arrived, set
+// never lowers n: calls that came at the same moment may have raised n since then.
 func (s *scaling) set(t Target, l *Load) *Decision {
 	s.allowed, s.rule = min(t.UpTo, l.Max), t.Rule
 	from, to := s.n, min(max(t.N, l.Min), l.Max)
@@ -270,20 +271,20 @@ func (s *scaling) set(t Target, l *Load) *Decision {
 		return nil
 	}
 	d := &Decision{Time: l.Now, Function: s.fn.who.name, Version: s.fn.who.version, From: from, To: to, Wanted: t.N, Rule: t.Rule, Load: *l}
-	s.decisions.add(d) // under s.mu, so that decisions are kept in the order in which they were made
+	s.decisions.add(d) // with s.mu held, so that decisions are kept in the order in which they were made
 	return d
 }
 
-// limit returns how many calls of this version the instances allow; what the user allows
-// is the limit of the class, for all versions together. It counts at least one instance,
-// also if n is 0: a call needs a slot to build the first instance. s.mu must be held.
+// limit returns how many calls of this version its instances can run. (What the user allows is
+// another limit: that of the class, for all versions together.) limit counts at least one
+// instance, even if n is 0: a call needs a slot to build the first instance. s.mu must be held.
 func (s *scaling) limit() int {
 	return int(min(admission.Unlimited, int64(max(1, s.n))*int64(s.fn.perInstance)))
 }
 
-// load returns what the policy is told. s.mu must be held. Calls come and go while the
-// numbers of admission are read one after the other. Each is right at the moment when it is
-// read, but two of them need not agree.
+// load returns what the policy gets. s.mu must be held. Calls come and go while the
+// numbers of admission are read one after the other. Each number is right at the moment when
+// it is read, but two of them need not fit together.
 func (s *scaling) load(arrival bool) Load {
 	fn, now := s.fn, s.fn.router.clock.now()
 	l := Load{Now: fn.router.clock.time(now), Instances: s.n, Ready: s.n, Per: fn.perInstance, Arrival: arrival}
@@ -308,9 +309,9 @@ func (s *scaling) load(arrival bool) Load {
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // tick asks the policy at the loop's tick, and reports whether the function is at rest
-// from then on: no call in the window, no instance too many, and the policy's answer
-// would stay the same. awake is cleared under the same s.mu under which this is found, so
-// that a call that enters afterwards sees it and adds the function to the loop again.
+// from then on. At rest means: no call is in the window, there is no instance too many, and
+// the policy's answer would stay the same. awake is cleared in the same critical section of s.mu,
+// so that a call that enters afterwards sees that and adds the function to the loop again.
 func (s *scaling) tick() (atRest bool) {
 	if !s.fn.gone.Load() {
 		s.decide(false)
@@ -328,7 +329,7 @@ func (s *scaling) tick() (atRest bool) {
 	switch {
 	case s.window == nil:
 		return false
-	case s.removed: // at rest when its last call has left: calls release its instances
+	case s.removed: // at rest when its last call has left, because calls give their instances back
 		if s.window.Level() > 0 {
 			return false
 		}
@@ -339,10 +340,10 @@ func (s *scaling) tick() (atRest bool) {
 	return true
 }
 
-// fairShare returns how many instances the function could use at present: those that
-// its running calls use, and those that the router's free slots would use. For example, a
-// function with 4 calls in a router with 2 free slots can't use more than 6 instances of
-// one seat, even if the policy wants 20.
+// fairShare returns how many instances the function could use at present: those that its
+// running calls use, and those that calls in the router's free slots would use. For example, a
+// function with 4 running calls in a router with 2 free slots can use 6 instances of one
+// seat each, even if the policy wants 20.
 func (s *scaling) fairShare() int {
 	g := s.fn.router.group
 	return ceilDiv(s.fn.part.Used()+max(0, g.Limit()-g.Used()), s.fn.perInstance)
@@ -356,16 +357,16 @@ func (s *scaling) goal() int {
 	return s.n
 }
 
-// withdraw takes back what the policy allowed beforehand, because the limit of the name has
-// changed: it was an answer to the old limit.
+// withdraw clears how far calls may raise n without the policy (`allowed`), because the limit of
+// the name has changed. The policy gave that answer under the old limit.
 func (s *scaling) withdraw() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.allowed = 0
 }
 
-// provide builds WithMinInstances instances. It returns when they are ready, one could
-// not be built, or the function was removed.
+// provide builds WithMinInstances instances. It returns when they are ready, or with an error
+// if one could not be built or the function was removed.
 func (s *scaling) provide() error {
 	n := s.fn.minInstances
 	s.mu.Lock()
@@ -403,9 +404,9 @@ func (fn *function) isBuilding() bool {
 }
 
 // remove ends the scaling: each instance is closed after its last call, and the policy
-// is not asked again. If calls are left, the last leave drops the function from the loop.
-// remove and leave both look at the window's level under s.mu, so at least one of the two
-// sees it at 0.
+// is not asked any more. If calls are left, the last leave removes the function from the loop.
+// remove and leave both look at the window's level with s.mu held, so at least one of the two
+// sees that it is 0.
 func (s *scaling) remove(closed bool) {
 	s.mu.Lock()
 	s.removed = true

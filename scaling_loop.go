@@ -7,30 +7,30 @@ import (
 	"weak"
 )
 
-// ticker is what the scale loop asks at each of its ticks: the scaling of a function, or the
-// controller of the capacity.
+// ticker is what the scale loop calls at each of its ticks: the scaling of a function, or the
+// controller of the router's capacity.
 type ticker interface {
-	// tick asks the policy. With atRest the loop drops the ticker: the policy need not be
-	// asked again before add or watch brings the ticker back. It runs on the timer's goroutine.
+	// tick asks the policy. If atRest is true, the loop drops the ticker: the policy need not be
+	// asked again until add or watch brings the ticker back. tick runs on the timer's goroutine.
 	tick() (atRest bool)
 }
 
-// scaleLoop asks, every scaleTick, the policies of all functions that are not at rest.
-// It has one timer for all of them, and none is set while the list is empty, so that an
-// idle router has no timer. l.mu is never held while a policy runs. It is a leaf: while it
-// is held no other lock is taken.
+// scaleLoop asks the policies of all functions that are not at rest, once every scaleTick.
+// It has one timer for all of them. The timer is not set while the list is empty, so that an
+// idle router has no timer. l.mu is never held while a policy runs, and no other lock is taken
+// while l.mu is held.
 type scaleLoop struct {
-	mu    sync.Mutex // guards what follows
-	awake []ticker   // of functions
-	steer ticker     // of the router's capacity; nil: there is none, or the router is idle
+	mu    sync.Mutex // guards the fields below
+	awake []ticker   // of functions that are not at rest
+	steer ticker     // the controller of the router's capacity; nil: there is none, or the router is idle
 	timer *time.Timer
-	set   bool // the timer is set, or run is at work and will set it
+	set   bool // the timer is set, or run is running and will set it
 	over  bool // the router is closed
 }
 
-// add puts a function that is not at rest on the list. s.mu must not be held.
+// add adds a function that is not at rest to the list. s.mu must not be held.
 //
-// The caller has set s.awake under s.mu, so a function is on the list at most once. If the
+// The caller has set s.awake with s.mu held, so a function is on the list at most once. If the
 // router is closed in between, the entry stays on a list that no run reads.
 func (l *scaleLoop) add(s ticker) {
 	l.mu.Lock()
@@ -39,18 +39,19 @@ func (l *scaleLoop) add(s ticker) {
 	l.arm()
 }
 
-// drop takes a removed function off the list. A function that run has just taken from
-// the list is not found here; its tick then reports it at rest, and run drops it.
+// drop removes a function from the list, because the function was removed from the router. If run
+// has just taken the list, drop does not find the function. Its tick then reports that it is at
+// rest, and run drops it.
 func (l *scaleLoop) drop(s ticker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.awake = slices.DeleteFunc(l.awake, func(a ticker) bool { return a == s })
 }
 
-// watch makes the loop ask the policy of the router's capacity, as add does for that of a
-// function. It is called before each worker starts. If run is at work then, it may have found
-// the router idle just before. That does no harm: run drops only the l.steer that it took at
-// its start, and the one that watch sets stays.
+// watch makes the loop ask the policy of the router's capacity, as add does for the policy of a
+// function. It is called before each worker starts. A run at the same time may just have found
+// the router idle. That does no harm: run drops only the l.steer that it took at its start, and
+// the one that watch sets stays.
 func (l *scaleLoop) watch(c ticker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,10 +59,10 @@ func (l *scaleLoop) watch(c ticker) {
 	l.arm()
 }
 
-// arm sets the timer. l.mu must be held. The timer's func refers to the loop weakly:
-// else a timer that is set would keep a forgotten router from the garbage collector.
-// The timer is made once and Reset from then on. That is safe without draining a channel:
-// a timer of AfterFunc has none, and set says that it is not running.
+// arm sets the timer. l.mu must be held. The timer's func has only a weak pointer to the loop:
+// otherwise a timer that is set would keep a router that is no longer used from the garbage
+// collector. The timer is made once and Reset from then on. That is safe: a timer of AfterFunc
+// has no channel to drain, and arm resets it only if the field set is false, so it is not running.
 func (l *scaleLoop) arm() {
 	switch {
 	case l.set || l.over:
@@ -79,10 +80,10 @@ func (l *scaleLoop) arm() {
 	l.set = true
 }
 
-// run asks each policy once, on the timer's goroutine. It takes the list first and works
-// without l.mu, so that calls can add functions to a new list meanwhile. At the end it
-// appends to that list the functions that are not at rest. Since set stays true until then,
-// no second run starts at the same time.
+// run asks each policy once, on the timer's goroutine. It takes the list first and works with l.mu
+// unlocked, so that calls can add functions to a new list meanwhile. At the end it appends to that
+// list the functions that are not at rest. The field set stays true until then, so no second run
+// starts at the same time.
 func (l *scaleLoop) run() {
 	l.mu.Lock()
 	awake, steer := l.awake, l.steer
@@ -104,8 +105,8 @@ func (l *scaleLoop) run() {
 	}
 }
 
-// close ends the loop. A run that is at work finishes; arm then sets no timer. close does
-// not wait for it: a policy may be the one that closes the router, on run's goroutine.
+// close ends the loop. If run is running, it finishes; then arm sets no timer. close does
+// not wait for run: a policy may close the router itself, on run's goroutine.
 func (l *scaleLoop) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -74,7 +74,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// waitsForItself tells whether a Shutdown at p would wait for the goroutine that called
+// waitsForItself reports whether a Shutdown at p would wait for the goroutine that called
 // it. self is the call that Shutdown's context belongs to, or nil. Shutdown leaves out
 // self and the calls above it, so that with self some places are safe. For example, a
 // meter's Record gets the context of a settled call, which Shutdown can leave out. A gate
@@ -274,7 +274,7 @@ func (r *Router) awaitClosers(ctx context.Context) error {
 	}
 }
 
-// quiet tells whether all calls are over but self and those above it. It can be false
+// quiet reports whether all calls are over but self and those above it. It can be false
 // too often, never true too early: await looks again when the next call ends.
 func (r *Router) quiet(self *callContext, runaways bool) bool {
 	for _, fn := range r.functions.working() {
@@ -325,10 +325,10 @@ func (c *callContext) counts(runaways bool) (n int) {
 	return n
 }
 
-// isRunaway tells whether c's call is settled and its handler still runs.
+// isRunaway reports whether c's call is settled and its handler still runs.
 func (c *callContext) isRunaway() bool { return c.state.Load()&ranAway != 0 && !c.isOver() }
 
-// isBelow tells whether c is call, or a nested call below it.
+// isBelow reports whether c is call, or a nested call below it.
 func (c *callContext) isBelow(call *callContext) bool {
 	for a := c; a != nil; a = a.parent() {
 		if a == call {

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// shutdownHook is one function of OnShutdown. err is written by its goroutine, and
-// read once over is closed.
+// shutdownHook is one function of OnShutdown. Its goroutine writes err; other goroutines
+// read err once over is closed.
 type shutdownHook struct {
 	name string
 	f    func(ctx context.Context) error
@@ -15,12 +15,12 @@ type shutdownHook struct {
 	err  error
 }
 
-// shutdownHooks are a router's. The first Shutdown takes the list and calls them;
-// others wait for the same calls.
+// shutdownHooks holds a router's hooks. The first Shutdown takes the list and calls them.
+// Further calls of Shutdown wait for the same hooks to return.
 type shutdownHooks struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	list  []*shutdownHook
-	begun bool // the hooks are called: the list does not change any more
+	begun bool // begin has started the hooks: the list does not change any more
 }
 
 func (hs *shutdownHooks) add(h *shutdownHook) bool {
@@ -41,7 +41,8 @@ func (hs *shutdownHooks) remove(h *shutdownHook) {
 	}
 }
 
-// begin starts each hook by call, on a goroutine of its own, unless an earlier Shutdown has.
+// begin starts each hook on a goroutine of its own, by the func call, unless an earlier
+// Shutdown has started them. It returns all hooks.
 func (hs *shutdownHooks) begin(call func(h *shutdownHook)) []*shutdownHook {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()

@@ -55,7 +55,7 @@ func (t *table) version(qualifier string) *function {
 	return t.numbered[i]
 }
 
-// isEmpty tells whether no version is left. The name then has no family any more.
+// isEmpty reports whether no version is left. The name then has no family any more.
 func (t *table) isEmpty() bool { return t.latest == nil && len(t.numbered) == 0 }
 
 // all returns the versions: $LATEST, and then the others by number.
@@ -250,7 +250,7 @@ func (a *aliased) target(ctx context.Context) target {
 	return a.targets[a.split.Next()]
 }
 
-// aliasOf tells whether a name stands for an alias of the family, and which.
+// aliasOf reports whether a name stands for an alias of the family, and which.
 func (f *family) aliasOf(reference string) (alias string, ok bool) {
 	_, alias, _ = strings.Cut(reference, ":")
 	t := f.table.Load()
@@ -262,7 +262,7 @@ func (who *identity) by(alias string) *identity {
 	return &identity{about: who.about, alias: &byAlias{alias, who}}
 }
 
-// isOf tells whether who is fn's, by an alias or not.
+// isOf reports whether who is fn's, by an alias or not.
 func (who *identity) isOf(fn *function) bool { return who.own() == fn.who }
 
 // withAlias returns t with a in place of what the name stood for. If a is nil it is removed.
