@@ -16,30 +16,30 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// call is the faas.Trace of a call that is sampled.
+// call is the faas.Trace of a sampled call.
 type call struct {
 	tracer *Tracer
 	span   trace.Span
-	// attributes are those that the span has still to get. begin and End use them: End is
-	// called once, after begin and on the goroutine that settles the call.
+	// attributes are the attributes that the span does not have yet. Only begin and End use
+	// them: End is called once, after begin, on the goroutine that settles the call.
 	attributes *attributes
 }
 
-// Keys of contexts.
+// The keys of values in contexts.
 type (
-	callKey  struct{} // *call, or unsampled: the context is that of a call
-	savedKey struct{} // trace.SpanContext: of the sender of a job
+	callKey  struct{} // the value is a *call or unsampled, and the context is that of a call
+	savedKey struct{} // the value is a trace.SpanContext, that of a job's sender
 )
 
-// spanKey is the key by which package trace finds the span of a context. It is found by
-// asking that package for a span.
+// spanKey is the key under which package trace stores the span in a context. It is found by
+// asking that package for the span of a context that notes the key.
 var spanKey = func() any { //nolint:gochecknoglobals // a constant
 	var asked keyed
 	trace.SpanFromContext(&asked)
 	return asked.key
 }()
 
-// keyed notes the key that it is asked for.
+// keyed is a context that notes the key of the last Value call.
 type keyed struct {
 	key any
 }
@@ -51,8 +51,8 @@ func (k *keyed) Value(key any) any         { k.key = key; return nil }
 
 func isInCall(ctx context.Context) bool { return ctx.Value(callKey{}) != nil }
 
-// Exemplar returns the ID of the trace of a recorded call, or the empty string if it is not
-// sampled. It is to be given to observe.WithExemplar.
+// Exemplar returns the trace ID of a recorded call, or the empty string if the call is not
+// sampled. Pass it to observe.WithExemplar.
 func Exemplar(ctx context.Context) string {
 	c, _ := ctx.Value(callKey{}).(*call)
 	if c == nil || !c.span.SpanContext().IsSampled() {
@@ -83,7 +83,7 @@ func (c *call) End(e *faas.Execution) {
 	}
 	outcome := e.Outcome.String()
 	c.attributes.add(outcomeKey.String(outcome), semconv.FaaSColdstart(e.Cold), waitKey.Float64(e.Queued.Seconds()))
-	if e.Outcome == faas.OK || e.Outcome == faas.Canceled { // by its caller, who knows
+	if e.Outcome == faas.OK || e.Outcome == faas.Canceled { // Canceled: its caller canceled the call, so that this is no error
 		c.set()
 		return
 	}
@@ -93,8 +93,8 @@ func (c *call) End(e *faas.Execution) {
 	c.span.AddEvent("faas.invocation.exception", trace.WithAttributes(c.exception(e.Err)...))
 }
 
-// set gives the span its attributes, and the list back to the pool: the SDK's span copies them. A
-// span of another kind gets a list of its own, since it may keep that.
+// set gives the span its attributes, and puts the list back into the pool. The SDK's span
+// copies the attributes. Any other span gets a copy of the list, because it may keep the slice.
 func (c *call) set() {
 	if _, own := c.span.(sdktrace.ReadOnlySpan); own {
 		c.span.SetAttributes(c.attributes.all...)
@@ -105,10 +105,10 @@ func (c *call) set() {
 	c.tracer.lists.Put(c.attributes)
 }
 
-// exception describes the error of a call, or its cause if the error is the router's. Its
-// text is foreign code, and a trace must not block, so it has 100 ms.
+// exception describes the error of a call, or the error's cause if it is a *faas.Error. The
+// text of an error comes from foreign code, and a trace must not block, so it has 100 ms.
 func (c *call) exception(err error) []attribute.KeyValue {
-	if own, ok := err.(*faas.Error); ok && own.Err != nil { //nolint:errorlint // to unwrap another one would be foreign code
+	if own, ok := err.(*faas.Error); ok && own.Err != nil { //nolint:errorlint // errors.As would call foreign code
 		err = own.Err
 	}
 	all := []attribute.KeyValue{semconv.ExceptionType(fmt.Sprintf("%T", err))}
@@ -116,7 +116,7 @@ func (c *call) exception(err error) []attribute.KeyValue {
 		text, _ := foreign.TextWithin(err, 100*time.Millisecond)
 		all = append(all, semconv.ExceptionMessage(text))
 	}
-	if p, ok := err.(*faas.PanicError); ok { //nolint:errorlint // to unwrap it would be foreign code
+	if p, ok := err.(*faas.PanicError); ok { //nolint:errorlint // errors.As would call foreign code
 		all = append(all, semconv.ExceptionStacktrace(string(p.Stack)))
 	}
 	return all

@@ -12,9 +12,9 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// incomingOf returns the trace context with which a call comes from outside, or an invalid
-// one: that of a span in ctx, of the request of a front of package faashttp, of the message
-// of another front, or what the funcs of WithIncoming find.
+// incomingOf returns the trace context with which a call comes from outside, or an invalid one.
+// It looks, in this order, for a span in ctx, for the request of a front of package faashttp,
+// for the message of another front, and in the functions of WithIncoming.
 func (t *Tracer) incomingOf(ctx context.Context) trace.SpanContext {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
 		return sc
@@ -33,26 +33,26 @@ func (t *Tracer) incomingOf(ctx context.Context) trace.SpanContext {
 	return trace.SpanContext{}
 }
 
-// parse reads a W3C trace context. A malformed one is invalid.
+// parse reads a W3C trace context. The result is invalid if the text is malformed.
 func parse(parent, state string) trace.SpanContext {
 	all := propagation.MapCarrier{tracecontext.TraceParent: parent, tracecontext.TraceState: state}
 	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), all))
 }
 
-// write is the reverse of parse.
+// write returns the headers of a trace context. It is the reverse of parse.
 func write(sc trace.SpanContext) (parent, state string) {
 	all := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), sc), all)
 	return all[tracecontext.TraceParent], all[tracecontext.TraceState]
 }
 
-// Carrier takes the trace context of the sender along with a job, for faas.WithCarrier. A
-// job that is sent without one has none.
+// Carrier carries the trace context of a job's sender to the job's deliveries; pass it to
+// faas.WithCarrier. A job that is sent without a trace context has none.
 func (t *Tracer) Carrier() faas.Carrier {
 	return faas.Carrier{Name: "faasotel", Save: t.save, Restore: restore}
 }
 
-// save writes both headers, one on each line.
+// save writes both headers, each on a line.
 func (t *Tracer) save(ctx context.Context) ([]byte, error) {
 	sc := t.incomingOf(ctx)
 	if !sc.IsValid() {
@@ -69,7 +69,7 @@ func restore(ctx context.Context, saved []byte) (context.Context, error) {
 		}
 		parent, state := string(saved[:i]), string(saved[i+1:])
 		if sc := parse(parent, state); sc.IsValid() {
-			return tracecontext.With(context.WithValue(ctx, savedKey{}, sc), parent, state), nil // With is for faashttp.ToURL
+			return tracecontext.With(context.WithValue(ctx, savedKey{}, sc), parent, state), nil // tracecontext.With is for faashttp.ToURL
 		}
 		break
 	}

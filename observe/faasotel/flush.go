@@ -8,17 +8,17 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Flusher sends what it holds back. The providers of OpenTelemetry's SDK are Flushers.
+// Flusher sends what it has buffered. The providers of OpenTelemetry's SDK are Flushers.
 type Flusher interface {
 	ForceFlush(ctx context.Context) error
 }
 
-// FlushAtShutdown has Router.Shutdown flush these, all at once, when the last call has its
-// record and its span has ended, and within Shutdown's context. What could not be sent
-// stands in Shutdown's error. Close does not flush. Nil ones are left out.
+// FlushAtShutdown makes Router.Shutdown flush these, all at the same time, within Shutdown's
+// context. That happens after the last call has its record and its span has ended. If something
+// could not be sent, Shutdown's error says so. Close does not flush. Nil elements are ignored.
 func FlushAtShutdown(all ...Flusher) faas.Option { return faas.WithMeter(&flusher{all}) }
 
-// flusher is a meter, since those are what Shutdown flushes.
+// flusher is a meter because Shutdown flushes meters.
 type flusher struct{ all []Flusher }
 
 // Record implements [faas.Meter].

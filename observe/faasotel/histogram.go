@@ -13,18 +13,18 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// bounds are those that the convention asks for, in seconds.
+// bounds returns the bounds that the convention requires, in seconds.
 func bounds() []float64 {
 	return []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 }
 
-// histograms are the points of one instrument: one of the two is empty.
+// histograms has the points of one instrument. Only one of its fields is used.
 type histograms struct {
 	explicit    []metricdata.HistogramDataPoint[float64]
 	exponential []metricdata.ExponentialHistogramDataPoint[float64]
 }
 
-// add adds a point: what was counted less what was told before.
+// add adds a point: the counts in n without those in told, which were exported before.
 func (h *histograms) add(c *collection, of attribute.Set, n, told *observe.Histogram, exemplars []observe.Exemplar) {
 	count, sum := n.Count()-told.Count(), max(n.Seconds()-told.Seconds(), 0)
 	more := difference(n, told)
@@ -49,7 +49,8 @@ func (h *histograms) data(c *collection) metricdata.Aggregation {
 	return metricdata.Histogram[float64]{DataPoints: h.explicit, Temporality: c.temporality}
 }
 
-// difference yields the buckets of n less those of told, which only ever grow.
+// difference yields the buckets of n without what told has. Counts only grow, so none is
+// negative.
 func difference(n, told *observe.Histogram) iter.Seq[observe.Bucket] {
 	return func(yield func(observe.Bucket) bool) {
 		before := map[time.Duration]uint64{}
@@ -64,9 +65,8 @@ func difference(n, told *observe.Histogram) iter.Seq[observe.Bucket] {
 	}
 }
 
-// explicit counts durations by bounds, each of which belongs to the bucket below it. A
-// bucket of the recorder goes where its middle is, so that a duration is counted as one that
-// is at most 1.6 % off.
+// explicit counts durations by upper bounds, which are inclusive. A bucket of the recorder is
+// counted by its middle, so each duration is taken for one that differs by at most 1.6 %.
 func explicit(all iter.Seq[observe.Bucket], limits []float64) []uint64 {
 	counts := make([]uint64, len(limits)+1)
 	for b := range all {
@@ -76,13 +76,13 @@ func explicit(all iter.Seq[observe.Bucket], limits []float64) []uint64 {
 	return counts
 }
 
-// The scale of exponential histograms: the bounds of buckets are powers of 2 ^ (2 ^ -scale).
+// The scale of exponential histograms: each bound is the one before times 2 ^ (2 ^ -scale).
 const (
-	finest      = 4 // 4.4 %; the recorder's own buckets are 1.6 to 3.1 % wide
+	finest      = 4 // buckets are 4.4 % wide; the recorder's own are 1.6 to 3.1 % wide
 	mostBuckets = 160
 )
 
-// exponential counts durations by powers of a base, in seconds.
+// exponential counts durations, in seconds, in exponential buckets.
 func exponential(all iter.Seq[observe.Bucket]) (p metricdata.ExponentialHistogramDataPoint[float64]) {
 	byIndex := map[int32]uint64{}
 	low, high := int32(math.MaxInt32), int32(math.MinInt32)
@@ -99,7 +99,7 @@ func exponential(all iter.Seq[observe.Bucket]) (p metricdata.ExponentialHistogra
 	if len(byIndex) == 0 {
 		return p
 	}
-	for high-low >= mostBuckets { // two buckets become one
+	for high-low >= mostBuckets { // halve the resolution: each two buckets become one
 		low, high, p.Scale = low>>1, high>>1, p.Scale-1
 	}
 	p.PositiveBucket.Offset, p.PositiveBucket.Counts = low, make([]uint64, high-low+1)
@@ -109,7 +109,7 @@ func exponential(all iter.Seq[observe.Bucket]) (p metricdata.ExponentialHistogra
 	return p
 }
 
-// marks are the exemplars of the calls that ended since then.
+// marks returns the exemplars of the calls that ended at since or later.
 func marks(all []observe.Exemplar, since time.Time) (marked []metricdata.Exemplar[float64]) {
 	for _, e := range all {
 		if id, err := hex.DecodeString(e.Trace); err == nil && !e.Time.Before(since) {

@@ -7,7 +7,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// silent is a span that records nothing, and has a context to hand on.
+// silent is a span that records nothing. It only has a context, for the calls below it.
 type silent struct {
 	noop.Span
 
@@ -17,8 +17,8 @@ type silent struct {
 // SpanContext implements [trace.Span].
 func (s *silent) SpanContext() trace.SpanContext { return s.context }
 
-// passing is the faas.Trace of a call that is not sampled and came with a trace context, or
-// is a delivery of a job: it hands a context on.
+// passing is the faas.Trace of a call that is not sampled, but has a trace context to pass on:
+// it came with one, or it is a delivery of a job.
 type passing struct{ span silent }
 
 // Value implements [faas.Trace].
@@ -35,5 +35,5 @@ func (p *passing) Value(key any) any {
 // End implements [faas.Trace].
 func (*passing) End(*faas.Execution) {}
 
-// unsampled stands for a call that is not sampled.
+// unsampled is the value of callKey in the context of a call that is not sampled.
 type unsampled struct{}

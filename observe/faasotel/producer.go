@@ -23,26 +23,27 @@ type producerOption func(*producer)
 
 func (o producerOption) applyProducer(p *producer) { o(p) }
 
-// WithDelta has each collection tell what was counted since the one before. Such a Producer
-// is for one reader: a second one would get what the first has not got. By default sums
-// are cumulative, and their start is when the recorder was made.
+// WithDelta makes each collection contain what was counted since the one before. Such a
+// Producer is for one reader, since two readers would each get a part. By default the sums are
+// cumulative, and begin when the recorder was made.
 func WithDelta() ProducerOption { return producerOption(func(p *producer) { p.delta = true }) }
 
-// WithExponential has durations in exponential histograms, whose buckets are at most 5 %
-// wide, or wider if there would be more than 160. By default they are in the buckets that
-// the convention says, from 5 ms to 10 s.
+// WithExponential exports durations as exponential histograms. Their buckets are at most 5 %
+// wide, or wider if there would be more than 160. By default the buckets are those of the
+// convention, from 5 ms to 10 s.
 func WithExponential() ProducerOption {
 	return producerOption(func(p *producer) { p.exponential = true })
 }
 
-// Producer returns the metrics of what rec has counted, see the package documentation, for a
-// reader of the SDK: sdkmetric.WithProducer takes it. rec must be the meter of r. r adds
-// which of its functions have had no call yet: their counters are there and 0, so that a
-// first failure is seen as an increase. It may be nil: for a recorder of several routers, or
-// where the provider is made before the router.
+// Producer returns the metrics of what rec has counted, see the package documentation. Pass it
+// to a reader of the SDK by sdkmetric.WithProducer. rec must be a meter of r. From r the
+// Producer learns which functions have had no call yet, and exports their counters as 0, so
+// that a first failure shows as an increase. r may be nil if the recorder is that of several
+// routers, or if the provider is made before the router.
 //
-// A trace of [Exemplar] is on the histogram of a function that only one kind of trigger has
-// started: the recorder does not tell which it was. The Producer may be used concurrently.
+// If calls have an [Exemplar], it is exported for functions that only one kind of trigger has
+// started, because the recorder doesn't know the trigger of an exemplar. The Producer may be
+// used concurrently.
 func Producer(r *faas.Router, rec *observe.Recorder, opts ...ProducerOption) sdkmetric.Producer {
 	p := &producer{router: r, recorder: rec, since: rec.Started()}
 	for _, o := range opts {
@@ -58,19 +59,19 @@ type producer struct {
 	recorder           *observe.Recorder
 	delta, exponential bool
 
-	mu    sync.Mutex // guards what follows, which only deltas use; held during a collection of these
+	mu    sync.Mutex // guards what follows, which only WithDelta uses; held while such a collection runs
 	since time.Time
 	told  map[key]counted
 }
 
-// key is what metrics are told by.
+// key has the attributes by which metrics are split.
 type key struct{ function, version, trigger string }
 
 func (k key) attributes() attribute.Set {
 	return attribute.NewSet(semconv.FaaSTriggerKey.String(k.trigger), semconv.FaaSName(k.function), semconv.FaaSVersion(k.version))
 }
 
-// counted is what was counted of a key.
+// counted is what was counted for a key.
 type counted struct {
 	outcomes  observe.Outcomes
 	cold      uint64
@@ -86,7 +87,7 @@ func (p *producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 		defer p.mu.Unlock()
 		c.temporality = metricdata.DeltaTemporality
 	}
-	c.since, c.now = p.since, time.Now() // what is recorded from now on may be in it: then it is a little too young
+	c.since, c.now = p.since, time.Now() // a call that ends during the collection may be in it, although it is later than now
 	all := p.read()
 	for k, n := range all {
 		c.add(k.attributes(), n, p.told[k])
@@ -100,7 +101,7 @@ func (p *producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	}}, nil
 }
 
-// read returns what was counted of each key.
+// read returns what was counted for each key.
 func (p *producer) read() map[key]counted {
 	all := map[key]counted{}
 	if p.router != nil {
@@ -120,7 +121,7 @@ func (p *producer) read() map[key]counted {
 	return all
 }
 
-// collection is the points of one Produce.
+// collection has the points of one Produce.
 type collection struct {
 	exponential bool
 	temporality metricdata.Temporality
@@ -130,7 +131,8 @@ type collection struct {
 	run, init                           histograms
 }
 
-// add adds the points of a key: what was counted less what was told before.
+// add adds the points of a key: the counts in n without those in told, which were exported
+// before.
 func (c *collection) add(of attribute.Set, n, told counted) {
 	for i := range n.outcomes {
 		n.outcomes[i] -= told.outcomes[i]
@@ -148,7 +150,7 @@ func (c *collection) count(to *[]metricdata.DataPoint[int64], of attribute.Set, 
 	*to = append(*to, metricdata.DataPoint[int64]{Attributes: of, StartTime: c.since, Time: c.now, Value: int64(n)})
 }
 
-// metric is what package faasconv says of an instrument.
+// metric is the description that package faasconv has of an instrument.
 type metric interface {
 	Name() string
 	Unit() string

@@ -9,9 +9,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// IDGenerator makes the IDs of traces and spans for a provider, see sdktrace.WithIDGenerator.
-// A trace that begins with a call has the ID that the sampler was asked about; so samplers
-// of other processes, which go by the ID, decide alike. All else is random.
+// IDGenerator makes the IDs of traces and spans for a provider, see sdktrace.WithIDGenerator. A
+// trace that begins with a call gets the ID that the sampler has decided about. So samplers of
+// other processes that decide by the ID come to the same decision. All other IDs are random.
 func IDGenerator() sdktrace.IDGenerator { return ids{} }
 
 type ids struct{}
@@ -30,15 +30,15 @@ func randomSpan() (id trace.SpanID) {
 	return id
 }
 
-// beginning is the context in which a trace begins: it has the ID. It is made for each
-// sampled call, and costs half of a context.WithValue.
+// beginning is the context in which a trace begins, and has the trace's ID. One is made for
+// each sampled call. It costs half as much as a context.WithValue.
 type beginning struct {
-	context.Context //nolint:containedctx // it is a context
+	context.Context //nolint:containedctx // it is itself a context
 
 	id trace.TraceID
 }
 
-// idKey is the key of a *trace.TraceID: of a trace that begins.
+// idKey is the key of a *trace.TraceID, the ID of a trace that begins.
 type idKey struct{}
 
 // Value implements [context.Context].

@@ -10,20 +10,21 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// rule is what is known of a sampler. For the samplers of the SDK it is enough to decide without
-// asking the sampler, which would take about a tenth of the time of a call.
+// rule is what is known of a sampler. For the SDK's samplers it is enough to decide without
+// calling the sampler, which would take about a tenth of the time of a call.
 type rule struct {
-	isKnown        bool   // calls without a parent are sampled by below
-	below          uint64 // the upper 63 bits of the right half of an ID, of those that are sampled
-	followsParents bool   // a call with a parent is sampled as that
+	isKnown        bool   // calls without a parent are sampled according to below
+	below          uint64 // IDs are sampled whose right half, without its lowest bit, is less than this
+	followsParents bool   // a call with a parent is sampled if the parent is
 }
 
-// samples decides about a call without a parent. random is the random part of its ID.
+// samples decides about a call without a parent. random is the random part of the call's ID.
 func (r rule) samples(random uint64) bool { return rightHalf(random)>>1 < r.below }
 
-// ruleOf finds out what a sampler does. Only samplers that are deeply equal to ones of the
-// SDK are known, since others may go by anything. How those choose is found by asking, and
-// then tried: a release of the SDK may choose in another way.
+// ruleOf finds out by what rule a sampler decides. It knows only samplers that are deeply equal
+// to one of the SDK's, since others may decide by anything. It finds the value of below by a
+// binary search with calls of the sampler. Then it tests the rule with more calls, since a
+// release of the SDK may change how its samplers decide.
 func ruleOf(s sdktrace.Sampler) (r rule) {
 	if r.isKnown, r.followsParents = isOfSDK(s); !r.isKnown {
 		return rule{}
@@ -43,14 +44,15 @@ func ruleOf(s sdktrace.Sampler) (r rule) {
 	return r
 }
 
-// choosesRoot asks the sampler about a call without a parent, by the right half of its ID.
+// choosesRoot returns the sampler's decision about a call without a parent, whose ID has this
+// right half.
 func choosesRoot(s sdktrace.Sampler, right uint64) bool {
 	return s.ShouldSample(sdktrace.SamplingParameters{ParentContext: context.Background(), TraceID: idOf(1, right), Kind: trace.SpanKindServer}).Decision != sdktrace.Drop
 }
 
-// isOfSDK tells whether a sampler is one of the SDK's that always decide alike about one
-// ID, and whether that is inside ParentBased, without options of it. The part of a
-// TraceIDRatioBased can be learned from its description alone.
+// isOfSDK reports whether a sampler is one of the SDK's that decide by the ID alone.
+// parentBased says that it is inside a ParentBased without options. The ratio of a
+// TraceIDRatioBased can only be read from its description.
 func isOfSDK(s sdktrace.Sampler) (known, parentBased bool) {
 	_, text, _ := strings.Cut(s.Description(), "TraceIDRatioBased{")
 	text, _, _ = strings.Cut(text, "}")

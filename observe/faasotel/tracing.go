@@ -14,11 +14,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// scope is the name of the instrumentation.
+// scope is the name of the instrumentation, for both metrics and spans.
 const scope = "github.com/inproc/faas/observe/faasotel"
 
-// Tracer makes spans of calls. It is an option of a router or of a function; [Tracing]
-// makes it. It may be used concurrently.
+// Tracer makes the spans of calls. It is an option of a router or of a function, made by
+// [Tracing]. It may be used concurrently.
 type Tracer struct {
 	faas.Option
 
@@ -26,12 +26,12 @@ type Tracer struct {
 	sampler  sdktrace.Sampler
 	rule     rule // what is known of sampler
 	incoming []func(ctx context.Context) (traceparent, tracestate string)
-	parents  bool // a delivery is a child of its sender's span
-	messages bool
+	parents  bool // WithJobParents: a delivery's span is a child of its sender's span
+	messages bool // WithMessages
 	early    bool // spans begin with their attributes
-	// extra has, by the random part of a call's ID, what the sampler has added to a call
-	// between Sample and trace, which follow each other: []attribute.KeyValue. Few samplers add
-	// something.
+	// extra has attributes that the sampler has returned in Sample, until trace is called for
+	// the same call. The key is the random part of the call's ID, the value a
+	// []attribute.KeyValue. Few samplers return attributes.
 	extra sync.Map
 	lists sync.Pool // *attributes
 }
@@ -43,27 +43,28 @@ type tracingOption func(*Tracer)
 
 func (o tracingOption) applyTracing(t *Tracer) { o(t) }
 
-// WithJobParents makes the span of a job's delivery a child of the span that sent the job.
-// By default it begins a trace of its own with a link to that span, since a job may run
-// days later, and more than once.
+// WithJobParents makes the span of a job's delivery a child of the span in which the job was
+// sent. By default the delivery begins a trace of its own, with a link to that span, because a
+// job may run days later, and more than once.
 func WithJobParents() TracingOption { return tracingOption(func(t *Tracer) { t.parents = true }) }
 
-// WithMessages puts the texts of errors into the exception events of spans. By default
-// they are left out, since a handler may have put anything into them.
+// WithMessages puts the texts of errors into the exception events of spans. By default they are
+// left out, because a handler may have put anything into them.
 func WithMessages() TracingOption { return tracingOption(func(t *Tracer) { t.messages = true }) }
 
-// WithAttributesAtStart has each span begin with the attributes that are known by then, for
-// processors that look at a span when it begins, and for a sampler of the provider. By
-// default a span gets all of its attributes at once, when its call ends, which costs less.
+// WithAttributesAtStart gives each span, when it begins, the attributes that are known by then.
+// It is for span processors that look at a span when it begins, and for a sampler of the
+// provider. By default a span gets all its attributes at once when its call ends, which costs
+// less.
 func WithAttributesAtStart() TracingOption {
 	return tracingOption(func(t *Tracer) { t.early = true })
 }
 
-// WithIncoming adds where the W3C trace context of a call from outside may be found: f
-// returns the values of its headers, or an empty traceparent. ctx is the caller's. It is
-// for front doors of your own. A span in the context, and what the doors of packages
-// faashttp, faasevents and faasmcp have read, are looked for first. f must not block. For a
-// consumer that puts its message into the context:
+// WithIncoming adds a place to look for the W3C trace context of a call from outside. f returns
+// the values of the two headers, or an empty traceparent. It gets the caller's context, and
+// must not block. It is for your own front doors. It is called only if there is no span in the
+// context, and no trace context that a door of the packages faashttp, faasevents or faasmcp has
+// read. For example, for a consumer that puts its message into the context:
 //
 //	faasotel.WithIncoming(func(ctx context.Context) (string, string) {
 //		m, _ := ctx.Value(messageKey{}).(*message)
@@ -73,18 +74,19 @@ func WithIncoming(f func(ctx context.Context) (traceparent, tracestate string)) 
 	return tracingOption(func(t *Tracer) { t.incoming = append(t.incoming, f) })
 }
 
-// Tracing returns an option that makes a span, by a tracer of tp, for each call that the
-// sampler samples. sampler is asked once for each call, before a span is begun: with the
-// caller's context and span, the function's name and the kind of the span, and without
-// attributes. It must not block. Nil stands for ParentBased(AlwaysSample). About those of the
-// SDK that decide by the ID alone (AlwaysSample, NeverSample, TraceIDRatioBased, and each of
-// them in ParentBased without options) Tracing finds out here how they decide, and most
-// calls are decided without asking.
+// Tracing returns an option that makes a span for each sampled call, by a tracer of tp. sampler
+// decides once for each call, before its span begins. It gets the caller's context and span,
+// the function's name and the kind of the span, but no attributes. It must not block. Nil means
+// ParentBased(AlwaysSample).
 //
-// tp has a sampler of its own, which is asked for each span that is begun: leave it at
-// AlwaysSample. With [IDGenerator] the trace has the ID that sampler was asked about.
+// Some samplers of the SDK decide by the ID alone: AlwaysSample, NeverSample,
+// TraceIDRatioBased, and each of them in ParentBased without options. Tracing finds out how
+// such a sampler decides, and then decides about most calls without calling it.
 //
-// A delivery of a job is sampled as its sender was, if the router has [Tracer.Carrier].
+// tp has a sampler of its own, which is called for each span that begins: leave it at
+// AlwaysSample. With [IDGenerator] the trace has the ID that sampler has decided about.
+//
+// A delivery of a job is sampled if its sender was, if the router has [Tracer.Carrier].
 func Tracing(tp trace.TracerProvider, sampler sdktrace.Sampler, opts ...TracingOption) *Tracer {
 	if sampler == nil {
 		sampler = sdktrace.ParentBased(sdktrace.AlwaysSample())
@@ -102,9 +104,10 @@ func Tracing(tp trace.TracerProvider, sampler sdktrace.Sampler, opts ...TracingO
 // sampling is the faas.TraceSampler of a Tracer.
 type sampling struct{ of *Tracer }
 
-// Sample decides about a call. One that comes from outside with a trace context has to hand
-// it on and needs a faas.Trace in any case: about these [Tracer.trace] decides. Below a
-// call that is not sampled the context of that one answers.
+// Sample decides about a call. For a call from outside with a trace context it returns true,
+// because such a call needs a faas.Trace in any case, to pass the context on; the decision is
+// then made in [Tracer.trace]. Below a call that is not sampled, it decides by that call's
+// context.
 func (s sampling) Sample(ctx context.Context, function string, random uint64) bool {
 	random >>= 2
 	if ctx != context.Background() {
@@ -133,7 +136,7 @@ func (t *Tracer) samplesNested(ctx context.Context, function string, random uint
 	return t.samples(ctx, function, trace.SpanKindInternal, id, random)
 }
 
-// samples asks the sampler, and keeps what it adds for [Tracer.trace].
+// samples calls the sampler, and keeps the attributes that it returns for [Tracer.trace].
 func (t *Tracer) samples(ctx context.Context, function string, kind trace.SpanKind, id trace.TraceID, random uint64) bool {
 	result := t.sampler.ShouldSample(sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id, Name: function, Kind: kind})
 	if result.Decision == sdktrace.Drop {
@@ -145,8 +148,8 @@ func (t *Tracer) samples(ctx context.Context, function string, kind trace.SpanKi
 	return true
 }
 
-// Untraced says of a call without a Trace that it is not sampled. Most handlers never ask,
-// so that the answer is made when one does.
+// Untraced returns the values in the context of a call that is not sampled and has no Trace.
+// They are made here because most handlers never look for them.
 func (sampling) Untraced(id uuid.UUID, key any) any {
 	switch key {
 	case any(callKey{}):
@@ -157,7 +160,7 @@ func (sampling) Untraced(id uuid.UUID, key any) any {
 	return nil
 }
 
-// trace begins the trace of a call. Where Sample has decided, it has said yes.
+// trace begins the trace of a call. If Sample has made the decision, the call is sampled.
 func (t *Tracer) trace(ctx context.Context, inv faas.Invocation) faas.Trace {
 	s := start{kind: trace.SpanKindServer, id: traceIDOf(inv.ID)}
 	if inv.Job != uuid.Nil {
@@ -176,9 +179,10 @@ func (t *Tracer) trace(ctx context.Context, inv faas.Invocation) faas.Trace {
 	return t.begin(&s, &inv, t.takeExtra(inv.ID))
 }
 
-// takeExtra returns what the sampler has added to a call about which Sample has asked it.
+// takeExtra returns the attributes that the sampler has returned in Sample, and removes them
+// from extra.
 func (t *Tracer) takeExtra(id uuid.UUID) []attribute.KeyValue {
-	if t.rule.isKnown { // then it adds nothing
+	if t.rule.isKnown { // such a sampler returns no attributes
 		return nil
 	}
 	own, _ := t.extra.LoadAndDelete(randomOf(id))
@@ -189,14 +193,14 @@ func (t *Tracer) takeExtra(id uuid.UUID) []attribute.KeyValue {
 // start is how a span begins.
 type start struct {
 	kind   trace.SpanKind
-	id     trace.TraceID     // of the trace, if it has no parent
-	asked  context.Context   //nolint:containedctx // with the span whose decision is followed
-	ctx    context.Context   //nolint:containedctx // with the parent of the span
-	known  trace.SpanContext // that asked has, or invalid
-	linked bool              // known is linked, and not the parent
+	id     trace.TraceID     // of the trace, if the span has no parent
+	asked  context.Context   //nolint:containedctx // for the sampler: has the span whose decision may be followed
+	ctx    context.Context   //nolint:containedctx // for the span: has its parent
+	known  trace.SpanContext // the span context in asked, or invalid
+	linked bool              // known becomes a link of the span, and not its parent
 }
 
-// follow makes parent the parent, if it is valid.
+// follow makes parent the parent of the span, if it is valid.
 func (s *start) follow(ctx context.Context, parent trace.SpanContext) {
 	if parent.IsValid() {
 		ctx = trace.ContextWithSpanContext(ctx, parent)
@@ -205,7 +209,7 @@ func (s *start) follow(ctx context.Context, parent trace.SpanContext) {
 	s.asked, s.ctx = ctx, ctx
 }
 
-// deliver makes the sender the parent of a delivery, or links it.
+// deliver makes the sender's span the parent of the span of a delivery, or links it.
 func (s *start) deliver(ctx context.Context, sender trace.SpanContext, asParent bool) {
 	root, id := ctx, s.id
 	s.follow(ctx, sender)
@@ -214,7 +218,7 @@ func (s *start) deliver(ctx context.Context, sender trace.SpanContext, asParent 
 	}
 }
 
-// ask asks the sampler, and begins the span if it says so.
+// ask calls the sampler, and begins the span if the call is sampled.
 func (t *Tracer) ask(s *start, inv *faas.Invocation) faas.Trace {
 	p := sdktrace.SamplingParameters{ParentContext: s.asked, TraceID: s.id, Name: inv.Function, Kind: s.kind}
 	if s.linked {
@@ -227,8 +231,8 @@ func (t *Tracer) ask(s *start, inv *faas.Invocation) faas.Trace {
 	return t.begin(s, inv, result.Attributes)
 }
 
-// begin begins the span. What it makes for the SDK alone is as little as can be: one call of
-// a hundred that is sampled should not be felt in the mean of the hundred.
+// begin begins the span of a sampled call. It makes as little as it can for the SDK: if one
+// call in a hundred is sampled, the mean of the hundred should not show it.
 func (t *Tracer) begin(s *start, inv *faas.Invocation, extra []attribute.KeyValue) faas.Trace {
 	c := &call{tracer: t, attributes: t.list()}
 	c.attributes.describe(inv)
@@ -251,7 +255,8 @@ func (t *Tracer) begin(s *start, inv *faas.Invocation, extra []attribute.KeyValu
 	return c
 }
 
-// The options of spans by their kind. Neither has room for an append in place.
+// The options of spans, by their kind. The slices have no spare capacity, so that append copies
+// them.
 var (
 	asServer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}   //nolint:gochecknoglobals // a constant
 	asNested = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindInternal)} //nolint:gochecknoglobals // a constant
@@ -264,8 +269,8 @@ func kindOf(kind trace.SpanKind) []trace.SpanStartOption {
 	return asNested
 }
 
-// dropped hands on the trace context that a call came with, or one of its own, as not
-// sampled.
+// dropped returns the Trace of a call that is not sampled. It passes on the trace context that
+// the call came with, or one of its own, marked as not sampled.
 func dropped(s *start, inv *faas.Invocation) faas.Trace {
 	sc := unsampledContext(inv.ID)
 	if s.known.IsValid() && !s.linked {
@@ -274,29 +279,30 @@ func dropped(s *start, inv *faas.Invocation) faas.Trace {
 	return &passing{silent{context: sc}}
 }
 
-// unsampledContext is the context of a call that has no span. It is the same whenever it is
-// asked for, so that it need not be kept.
+// unsampledContext returns the span context of a call that has no span. It is computed from the
+// call's ID, and so is the same each time and need not be kept.
 func unsampledContext(id uuid.UUID) trace.SpanContext {
 	own := traceIDOf(id)
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: own, SpanID: trace.SpanID(own[8:])})
 }
 
-// traceIDOf makes the ID of a trace from that of its first call.
+// traceIDOf returns the ID of the trace that begins with a call.
 func traceIDOf(id uuid.UUID) trace.TraceID {
 	return traceID(binary.BigEndian.Uint64(id[:8]), randomOf(id))
 }
 
-// randomOf is the random part of a call's ID.
+// randomOf returns the random part of a call's ID.
 func randomOf(id uuid.UUID) uint64 { return binary.BigEndian.Uint64(id[8:]) & (1<<62 - 1) }
 
-// traceID makes an ID from the time and the random part of a call's.
+// traceID returns a trace ID, made of the time and the random part of a call's ID.
 func traceID(time, random uint64) trace.TraceID { return idOf(time, rightHalf(random)) }
 
-// rightHalf is that of an ID. Samplers take it for a uniform number; times an odd factor,
-// its highest bits depend on all.
+// rightHalf returns the right half of a trace ID. Samplers use it as a uniformly distributed
+// number. The multiplication by an odd factor makes its highest bits depend on all bits of
+// random.
 func rightHalf(random uint64) uint64 { return (random | 1<<62) * 0x9e3779b97f4a7c15 }
 
-// idOf makes an ID from its halves.
+// idOf returns the trace ID with these halves.
 func idOf(left, right uint64) (id trace.TraceID) {
 	binary.BigEndian.PutUint64(id[:8], left)
 	binary.BigEndian.PutUint64(id[8:], right)

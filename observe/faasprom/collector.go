@@ -15,8 +15,8 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// Collector is a [prometheus.Collector] of a router and its recorder. It keeps only which
-// tenants have series of their own. It may be used concurrently.
+// Collector is a [prometheus.Collector] of a router and its recorder. The only state that it
+// keeps is which tenants have series of their own. It may be used concurrently.
 type Collector struct {
 	router   *faas.Router
 	recorder *observe.Recorder
@@ -33,13 +33,14 @@ type option func(*Collector)
 
 func (o option) applyCollector(c *Collector) { o(c) }
 
-// WithBook has usage priced by a book that the recorder counts by (observe.WithBooks).
-// Without it there are no billed seconds and no prices.
+// WithBook prices usage by a book, which must be one of those by which the recorder counts
+// (observe.WithBooks). Without it there are no billed seconds and no prices.
 func WithBook(b *cost.Book) Option { return option(func(c *Collector) { c.book = b }) }
 
-// WithBuckets sets the upper bounds of the classic buckets of all histograms, in seconds,
-// ascending and without the last, which is always infinite. It panics with other numbers.
-// Default: from 1 ms to 5 min, about three for each power of ten.
+// WithBuckets sets the upper bounds of the classic buckets of all histograms, in seconds. They
+// must be finite and ascending, or WithBuckets panics. The last bucket, with the bound +Inf, is
+// always added. By default the bounds go from 1 ms to 5 min, with about three for each power of
+// ten.
 func WithBuckets(bounds ...float64) Option {
 	if !slices.IsSorted(bounds) || len(slices.Compact(slices.Clone(bounds))) < len(bounds) || slices.ContainsFunc(bounds, notFinite) {
 		panic("faasprom: WithBuckets: the bounds must be ascending and finite")
@@ -50,17 +51,17 @@ func WithBuckets(bounds ...float64) Option {
 
 func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
-// WithSeries sets how many time series there may be before further tenants are counted together,
-// under [observe.Other]. Each bucket of a histogram counts as one. The series of functions are
-// always there. A tenant of a function for whose series there is no room is counted under Other
-// from then on; a tenant that has series of its own keeps them. So no count ever gets smaller,
-// and the sums over all tenants stay exact. Default 10,000.
+// WithSeries sets the number of time series above which further tenants are counted together,
+// under [observe.Other]. Each bucket of a histogram counts as one series. The series of
+// functions are always there. If there is no room for the series of a tenant of a function, the
+// tenant is counted under Other for ever. A tenant that has series of its own keeps them. So no
+// count ever gets smaller, and sums over all tenants are exact. The default is 10,000.
 func WithSeries(n int) Option { return option(func(c *Collector) { c.guard.most = n }) }
 
-// NewCollector returns a collector of what the recorder has counted, and of the present
-// state of the router. rec must be the router's meter and, for all metrics to be there, get
-// its refusals and its decisions, see the package documentation. r may be nil: then there
-// is no present state, as for a recorder of several routers.
+// NewCollector returns a collector of what the recorder has counted and of the present state of
+// the router. rec must be a meter of the router. All metrics are there only if it also gets the
+// router's refusals and decisions, see the package documentation. If r is nil, there are no
+// metrics of the present state; that is for a recorder of several routers.
 func NewCollector(r *faas.Router, rec *observe.Recorder, opts ...Option) *Collector {
 	c := &Collector{
 		router: r, recorder: rec, descs: newDescs(),
@@ -82,8 +83,8 @@ func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. If the usage of some function has no price by
-// the book, its metrics are absent, and the scrape has an error that says why.
+// Collect implements [prometheus.Collector]. If some usage has no price in the book, the
+// metrics of that usage are absent, and the scrape reports an error that says why.
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	s := &scrape{Collector: c, to: to}
 	for one := range c.recorder.Snapshot() {
@@ -95,14 +96,14 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	s.usage()
 }
 
-// scrape is one Collect.
+// scrape is one call of Collect.
 type scrape struct {
 	*Collector
 	to   chan<- prometheus.Metric
-	sent int // time series
+	sent int // the number of time series so far
 }
 
-// send sends a metric of one time series.
+// send sends a metric that has one time series.
 func (s *scrape) send(d *desc, v float64, labels ...string) {
 	s.sent++
 	s.to <- sample{d, d.pairs(labels), v}
@@ -112,7 +113,7 @@ func (s *scrape) count(d *desc, n uint64, labels ...string) { s.send(d, float64(
 
 func (s *scrape) gauge(d *desc, n int, labels ...string) { s.send(d, float64(n), labels...) }
 
-// series sends what was counted of a function and version.
+// series sends the counts of a function and version.
 func (s *scrape) series(one *observe.Series) {
 	d, f, v := &s.descs, valid(one.Function), one.Version
 	for _, c := range one.Refusals {
@@ -150,7 +151,7 @@ func (s *scrape) state(r *faas.Router) {
 			limit = math.Inf(1)
 		}
 		s.send(d.limit, limit, info.Name)
-		versions, _ := r.Versions(info.Name) // none: it was removed meanwhile
+		versions, _ := r.Versions(info.Name) // an error means that the function was removed meanwhile: it has no versions
 		for _, v := range versions {
 			s.gauge(d.instances, v.Instances, v.Name, v.Version, "wanted")
 			s.gauge(d.instances, v.Ready, v.Name, v.Version, "ready")
@@ -184,7 +185,7 @@ func (s *scrape) jobs(j *faas.JobCount) {
 	s.send(s.descs.oldest, age.Seconds())
 }
 
-// usage sends what was used by tenant, folded if there are too many.
+// usage sends the usage by tenant. If there are too many tenants, some are counted together.
 func (s *scrape) usage() {
 	all, err := s.byOwner()
 	if err != nil {
@@ -205,7 +206,7 @@ func (s *scrape) usage() {
 	s.gauge(s.descs.folded, folded)
 }
 
-// perOwner is how many time series each tenant of a function has.
+// perOwner returns how many time series each tenant of a function has.
 func (s *scrape) perOwner() int {
 	if s.book == nil {
 		return 2
@@ -218,10 +219,10 @@ func seconds(nanoseconds *big.Int) float64 {
 	return s
 }
 
-// owner is what usage is shown by.
+// owner is the key by which usage is exported.
 type owner struct{ function, version, tenant string }
 
-// owned is what an owner has used.
+// owned is the usage of an owner.
 type owned struct {
 	owner
 	calls       uint64
@@ -229,8 +230,8 @@ type owned struct {
 	price       *big.Rat
 }
 
-// byOwner adds up the recorder's usage: over memories, overruns and changes of prices. An
-// overrun is no call, but has run and a price.
+// byOwner adds up the recorder's usage of each owner: over declared memories, overruns and
+// changes of prices. An overrun is not a call, but it has a duration and a price.
 func (s *scrape) byOwner() (map[owner]*owned, error) {
 	var spent []observe.Spend
 	var err error
@@ -259,7 +260,7 @@ func (s *scrape) add(all map[owner]*owned, u *observe.Spend) {
 	}
 	if s.book != nil {
 		by := s.bookOf(u)
-		if quanta, err := u.Quanta(by.Rounding()); err == nil { // it has a price, so it was counted
+		if quanta, err := u.Quanta(by.Rounding()); err == nil { // no error is possible: usage that has a price was counted by this rounding
 			own.billed = quanta.Mul(quanta, big.NewInt(int64(max(by.Rounding().Granularity, 1))))
 		}
 	}
@@ -270,7 +271,7 @@ func (s *scrape) add(all map[owner]*owned, u *observe.Spend) {
 	all[key] = own
 }
 
-// bookOf returns the book of a series by which usage was rounded.
+// bookOf returns the book of a series of books by which this usage was rounded.
 func (s *scrape) bookOf(u *observe.Spend) *cost.Book {
 	all := s.book.Series()
 	for _, b := range slices.Backward(all) {
@@ -281,7 +282,8 @@ func (s *scrape) bookOf(u *observe.Spend) *cost.Book {
 	return all[0]
 }
 
-// guard bounds how many tenants have series. What it has once decided about one stays so.
+// guard bounds how many tenants have series of their own. A decision about a tenant is never
+// changed.
 type guard struct {
 	most int
 
@@ -289,8 +291,8 @@ type guard struct {
 	named, folded map[owner]bool
 }
 
-// fold adds the usage of tenants for which there is no room to that of Other, and returns how many those
-// are. sent is how many time series there are without those of tenants.
+// fold counts the tenants for which there is no room under Other, and returns how many there
+// are. sent is the number of time series that are not those of tenants.
 func (g *guard) fold(all map[owner]*owned, sent, perOwner int) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -303,7 +305,7 @@ func (g *guard) fold(all map[owner]*owned, sent, perOwner int) int {
 		if g.named[key] {
 			continue
 		}
-		if !g.folded[key] && sent+(len(g.named)+2)*perOwner <= g.most { // with room for an Other
+		if !g.folded[key] && sent+(len(g.named)+2)*perOwner <= g.most { // 2: this tenant, and Other if it is needed
 			g.named[key] = true
 			continue
 		}
@@ -318,7 +320,8 @@ func (g *guard) fold(all map[owner]*owned, sent, perOwner int) int {
 	return len(g.folded)
 }
 
-// isShared reports whether a tenant is none of its own: such a one is never folded.
+// isShared reports whether a tenant stands for several, or for none. Such a tenant is always
+// counted by its name.
 func isShared(tenant string) bool { return tenant == "" || tenant == observe.Other }
 
 func (o *owned) plus(p *owned) {

@@ -1,4 +1,4 @@
-// Package faasprom shows Prometheus what the functions of a router do.
+// Package faasprom exports what the functions of a router do to Prometheus.
 //
 //	rec := observe.NewRecorder(observe.WithBooks(lambda))
 //	r := faas.New(faas.WithMeter(rec), faas.WithRefusals(rec.Refused), faas.WithDecisions(rec.Decided))
@@ -6,21 +6,21 @@
 //	registry.MustRegister(faasprom.NewCollector(r, rec, faasprom.WithBook(lambda)))
 //	http.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 //
-// All metrics are made when Prometheus asks: no code of its library runs when a function is
-// called. Times are in seconds and sizes in bytes, and a name that ends in _total is that of
-// a count which only grows while the process lives.
+// All metrics are made when Prometheus scrapes: no code of its library runs when a function is
+// called. Times are in seconds, and sizes in bytes. A metric whose name ends in _total is a
+// count that only grows while the process lives.
 //
 //	name                            type       labels (function, version: f, v)
 //	faas_calls_total                counter    f, v, outcome
-//	faas_call_wait_seconds          histogram  f, v: for a slot, before the handler starts
-//	faas_call_init_seconds          histogram  f, v: of that, for an instance; cold calls only
+//	faas_call_wait_seconds          histogram  f, v: the wait for a slot, before the handler starts
+//	faas_call_init_seconds          histogram  f, v: the part of it that is for an instance; cold calls only
 //	faas_call_run_seconds           histogram  f, v: from the start of the handler to the end of the call
 //	faas_cold_starts_total          counter    f, v
 //	faas_received_bytes_total       counter    f, v: payloads
 //	faas_sent_bytes_total           counter    f, v: encoded outputs
 //	faas_refusals_total             counter    f, v, kind, reason
 //	faas_overruns_total             counter    f, v: runaways that have ended
-//	faas_overrun_seconds_total      counter    f, v: how long they ran beyond their calls
+//	faas_overrun_seconds_total      counter    f, v: how long these ran after the end of their calls
 //	faas_decisions_total            counter    f, v, direction: changes of scale
 //	faas_tenant_calls_total         counter    f, v, tenant
 //	faas_tenant_run_seconds_total   counter    f, v, tenant
@@ -33,15 +33,15 @@
 //	faas_instances                  gauge      f, v, state: wanted, ready
 //	faas_capacity                   gauge      how many calls may run at once
 //	faas_jobs                       gauge      state
-//	faas_job_oldest_seconds         gauge      since when the oldest job that could run is due
+//	faas_job_oldest_seconds         gauge      for how long the oldest job that could run has been due
 //	faas_hook_panics_total          counter
-//	faas_folded_tenants             gauge      tenants of functions that go to "other", see WithSeries
+//	faas_folded_tenants             gauge      tenants of functions counted under "other", see WithSeries
 //
-// The list price is that of package cost: what a month has free and tiers of prices are
-// not in it. Refusals of names that are not registered, and changes of the router's
-// capacity, have the empty function.
+// The list price is the one of package cost, without free amounts per month and tiers of
+// prices. Refusals of names that are not registered, and changes of the router's capacity, have
+// an empty function label.
 //
-// dashboard.json beside this file is a dashboard for Grafana, and alerts.yml has rules for
-// Prometheus to alert by. Both read native histograms where Prometheus keeps them, and else
-// classic ones.
+// The file dashboard.json beside this one is a dashboard for Grafana, and alerts.yml has
+// alerting rules for Prometheus. Both use native histograms if Prometheus stores them, and
+// classic ones otherwise.
 package faasprom

@@ -8,9 +8,9 @@ var dashboard string
 //go:embed alerts.yml
 var alerts string
 
-// Dashboard returns a dashboard of the metrics, as JSON that Grafana imports. It asks for
-// the data source, and works with native histograms and without.
+// Dashboard returns a dashboard of the metrics, as JSON for Grafana's import, which lets you
+// choose the data source. It works with native and with classic histograms.
 func Dashboard() string { return dashboard }
 
-// Alerts returns rules to alert by, as a file of rules for Prometheus.
+// Alerts returns alerting rules, as a rule file for Prometheus.
 func Alerts() string { return alerts }

@@ -13,21 +13,22 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// histogram is a [prometheus.Metric] with native and classic buckets: client_golang has
-// constant metrics of either kind, and none of both. The recorder's buckets are finer than
-// either, and one that is cut by a bound counts where its middle is.
+// histogram is a [prometheus.Metric] with both native and classic buckets. client_golang's
+// constant metrics have only one of the two kinds. The recorder's buckets are finer than both
+// kinds. A bucket that contains a bound is counted where its middle is.
 type histogram struct {
 	desc      *desc
 	labels    []*dto.LabelPair
 	from      *observe.Histogram
 	bounds    []float64
-	exemplars []observe.Exemplar // the shortest first
+	exemplars []observe.Exemplar // the shortest call first
 	created   time.Time
 }
 
-// histogram sends a histogram. It counts as many time series as classic buckets make.
+// histogram sends a histogram. It counts as many time series as the histogram has with classic
+// buckets.
 func (s *scrape) histogram(d *desc, h *observe.Histogram, ex []observe.Exemplar, function, version string) {
-	s.sent += len(s.buckets) + 3 // the infinite bucket, the sum, the count
+	s.sent += len(s.buckets) + 3 // 3: the infinite bucket, the sum and the count
 	own := *h
 	s.to <- histogram{
 		desc: d, from: &own, bounds: s.buckets, exemplars: ex, created: s.recorder.Started(),
@@ -49,7 +50,7 @@ func (h histogram) Write(to *dto.Metric) error {
 	return nil
 }
 
-// classic returns the buckets with the bounds, each with the last exemplar that falls in it.
+// classic returns the buckets with these bounds, each with the last exemplar in it.
 func (h histogram) classic() []*dto.Bucket {
 	all := make([]*dto.Bucket, 0, len(h.bounds)+1)
 	for i := range h.bounds {
@@ -75,8 +76,8 @@ func (h histogram) classic() []*dto.Bucket {
 	return all
 }
 
-// exemplar returns nil for a trace that can't be a label of an exemplar: OpenMetrics allows
-// 128 characters for all its labels.
+// exemplar returns an exemplar, or nil if the trace's name can't be its label: OpenMetrics
+// allows 128 characters for all labels of an exemplar.
 func exemplar(e observe.Exemplar) *dto.Exemplar {
 	name := "trace_id"
 	if !utf8.ValidString(e.Trace) || utf8.RuneCountInString(e.Trace) > 128-len(name) {
@@ -88,15 +89,15 @@ func exemplar(e observe.Exemplar) *dto.Exemplar {
 	}
 }
 
-// The resolution of the native buckets: 2^3 of them for each power of two, so that each is
-// 9 % wide. Durations of 0 are in the bucket of zero.
+// The resolution of the native buckets: there are 2^3 for each power of two, so each is 9 %
+// wide. Durations of 0 are in the zero bucket.
 const (
 	schema        = 3
 	zeroThreshold = 1e-10 // seconds
 )
 
-// native adds the native buckets: bucket i is from 2^((i-1)/8), excluded, to 2^(i/8)
-// seconds.
+// native adds the native buckets. Bucket i has the durations above 2^((i-1)/8) seconds, up to
+// 2^(i/8).
 func (h histogram) native(to *dto.Histogram) {
 	to.ZeroCount = new(uint64)
 	var w sparse
@@ -108,7 +109,7 @@ func (h histogram) native(to *dto.Histogram) {
 		}
 	}
 	to.PositiveSpan, to.PositiveDelta = w.spans, w.deltas
-	if w.spans == nil { // a span tells a native histogram without durations from a classic one
+	if w.spans == nil { // an empty span marks the histogram as a native one, even without durations
 		to.PositiveSpan = []*dto.BucketSpan{{Offset: new(int32), Length: new(uint32)}}
 	}
 	for _, e := range h.exemplars {
@@ -118,16 +119,16 @@ func (h histogram) native(to *dto.Histogram) {
 	}
 }
 
-// sparse writes counts as native histograms have them: spans of buckets that follow each
-// other, and each count as the difference to that of the bucket before.
+// sparse writes counts in the form of native histograms: spans of adjacent buckets, and each
+// count as the difference from the bucket before.
 type sparse struct {
 	spans       []*dto.BucketSpan
 	deltas      []int64
-	index       int32 // of the last bucket
-	last, count int64 // of the bucket before the last, and of the last
+	index       int32 // the last bucket's
+	last, count int64 // the counts of the bucket before the last, and of the last
 }
 
-// add adds to bucket i, which must not be less than that of the add before.
+// add adds n to bucket i. i must not be less than in the call before.
 func (w *sparse) add(i int32, n int64) {
 	switch {
 	case w.spans == nil:

@@ -10,16 +10,16 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// desc is the description of a metric, with what a time series of it needs.
+// desc is the description of a metric, and what is needed to make its time series.
 type desc struct {
 	*prometheus.Desc
 
 	kind   prometheus.ValueType
-	labels []string // their names, in the order of the values that send gets
-	order  []int    // the place of each by the order of the names
+	labels []string // their names, in the order in which send gets the values
+	order  []int    // the position of each label when they are sorted by name
 }
 
-// pairs returns labels with these values, ordered by their names.
+// pairs returns labels with these values, sorted by name.
 func (d *desc) pairs(values []string) []*dto.LabelPair {
 	made, all := make([]dto.LabelPair, len(values)), make([]*dto.LabelPair, len(values))
 	for i := range values {
@@ -29,8 +29,8 @@ func (d *desc) pairs(values []string) []*dto.LabelPair {
 	return all
 }
 
-// sample is a [prometheus.Metric] of one time series. One of client_golang's costs several
-// times as much to make.
+// sample is a [prometheus.Metric] with one time series. Making one of client_golang's costs
+// several times as much.
 type sample struct {
 	desc   *desc
 	labels []*dto.LabelPair
@@ -51,7 +51,7 @@ func (s sample) Write(to *dto.Metric) error {
 	return nil
 }
 
-// descs are the descriptions of the metrics.
+// descs has the descriptions of all metrics.
 type descs struct {
 	all []*desc
 
@@ -92,8 +92,8 @@ func newDescs() (d descs) {
 	d.decisions = describe("decisions_total", "Changes of scale.", f, v, "direction")
 	d.tenantCalls = describe("tenant_calls_total", "Calls that ended, by tenant.", f, v, "tenant")
 	d.tenantRun = describe("tenant_run_seconds_total", "How long calls and overruns ran, by tenant.", f, v, "tenant")
-	d.billed = describe("billed_seconds_total", "The same as the price list rounds it, call by call.", f, v, "tenant", "book")
-	d.price = describe("list_price_total", "What the usage costs at list prices, without what a month has free.", f, v, "tenant", "book", "currency")
+	d.billed = describe("billed_seconds_total", "How long calls and overruns ran, by tenant, with each call rounded as the price list says.", f, v, "tenant", "book")
+	d.price = describe("list_price_total", "What the usage costs at list prices, without free amounts per month and tiers of prices.", f, v, "tenant", "book", "currency")
 	d.inFlight = describe("calls_in_flight", "Calls that were admitted and have not ended.", f)
 	d.queued = describe("calls_queued", "Calls that wait for a slot.", f)
 	d.limit = describe("concurrency_limit", "How many calls may run at once.", f)
@@ -101,16 +101,17 @@ func newDescs() (d descs) {
 	d.instances = describe("instances", "Instances.", f, v, "state")
 	d.capacity = describe("capacity", "How many calls of all functions may run at once.")
 	d.jobs = describe("jobs", "Jobs, by state.", "state")
-	d.oldest = describe("job_oldest_seconds", "For how long the job that could run now and was due first is due; 0 if there is none.")
+	d.oldest = describe("job_oldest_seconds", "For how long the oldest job that could run has been due; 0 if there is none.")
 	d.hookPanics = describe("hook_panics_total", "Panics of meters, gates and other hooks.")
-	d.folded = describe("folded_tenants", "Tenants of functions that are counted under other, since there would be too many series.")
+	d.folded = describe("folded_tenants", "Tenants of functions that are counted under other, because there would be too many series.")
 	return d
 }
 
-// valid returns a text as a label may have it: the bytes that are no UTF-8 are replaced.
+// valid returns a text that can be a label's value: bytes that are not UTF-8 are replaced.
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-// sortedOwners returns the keys in an order, so that it does not depend on chance which tenants are folded.
+// sortedOwners returns the keys in a fixed order, so that chance does not decide which tenants
+// are folded.
 func sortedOwners(all map[owner]*owned) []owner {
 	return slices.SortedFunc(maps.Keys(all), func(a, b owner) int {
 		return cmp.Or(strings.Compare(a.function, b.function), strings.Compare(a.version, b.version), strings.Compare(a.tenant, b.tenant))

@@ -77,7 +77,7 @@ func rows() []struct {
 			{"Late", "For how long the oldest job that could run has been due.", units.Seconds, []line{{"faas_job_oldest_seconds", "oldest"}}},
 		}},
 		{"Cost", []panel{
-			{"Price per hour", "At list prices, without what a month has free.", units.Dollars, []line{{"3600 * " + rate("faas_list_price_total", "function, currency"), "{{function}} ({{currency}})"}}},
+			{"Price per hour", "At list prices, without free amounts per month.", units.Dollars, []line{{"3600 * " + rate("faas_list_price_total", "function, currency"), "{{function}} ({{currency}})"}}},
 			{"Tenants by price per hour", "", units.Dollars, []line{{"topk(10, 3600 * " + rate("faas_list_price_total", "tenant, currency") + ")", "{{tenant}} ({{currency}})"}}},
 			{"Billed time", "Seconds that are billed, per second, and seconds that calls and overruns ran.", units.Short, []line{{rate("faas_billed_seconds_total", "function"), "{{function}}: billed"}, {rate("faas_tenant_run_seconds_total", "function"), "{{function}}: ran"}}},
 			{"Tenants by calls", "", units.RequestsPerSecond, []line{{"topk(10, " + rate("faas_tenant_calls_total", "tenant") + ")", "{{tenant}}"}}},
