@@ -8,11 +8,11 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 )
 
-// deliverBatch calls functions[i] with events[i], all at once, as the router's
-// limits allow. An event with an empty function is dropped.
+// deliverBatch calls functions[i] with events[i], all of them concurrently as far as the
+// router's limits allow. An event whose function is empty is dropped.
 func (c caller) deliverBatch(w http.ResponseWriter, req *http.Request, events []cloudevents.Event, functions []string) {
-	// Each goroutine writes the elements of its own index alone. The handler's
-	// goroutine reads them after wg.Wait, which happens after every write.
+	// Each goroutine writes only the elements of its own index. The handler's goroutine reads
+	// them after wg.Wait, which returns after every write.
 	answers := make([]answer, len(events))
 	problems := make([]*problem, len(events))
 	var wg sync.WaitGroup
@@ -29,12 +29,11 @@ func (c caller) deliverBatch(w http.ResponseWriter, req *http.Request, events []
 	writeBatch(w, answers)
 }
 
-// sumUp makes one problem of the problems of a batch. It is nil if no event
-// failed.
+// sumUp combines the problems of a batch. It returns nil if no event failed.
 //
-// The status is that of the first failure that may succeed later, if there is
-// one: the sender then sends the whole batch again. For example, of 422 and 503
-// it is 503. Retry-After is the longest wait among the failures of this kind.
+// The status is that of the first failure that may succeed later, if there is one: then the
+// sender sends the whole batch again. For example, 422 and 503 give 503. Retry-After is the
+// longest wait among the failures that may succeed later.
 func sumUp(events []cloudevents.Event, problems []*problem) *problem {
 	var sum *problem
 	var failed []failure
@@ -51,13 +50,13 @@ func sumUp(events []cloudevents.Event, problems []*problem) *problem {
 		}
 	}
 	if sum != nil {
-		sum.Detail, sum.Events = "of the batch, the events that are listed failed", failed
+		sum.Detail, sum.Events = "the listed events of the batch failed", failed
 	}
 	return sum
 }
 
-// writeBatch answers with the replies that are not nil. If there is none it is 202 if there is a
-// job among the events, and else 204.
+// writeBatch answers with the replies that are not nil. If there are none, the status is 202 if
+// an event was accepted as a job, and 204 otherwise.
 func writeBatch(w http.ResponseWriter, all []answer) {
 	var replies []*cloudevents.Event
 	accepted := false

@@ -12,24 +12,25 @@ import (
 	"github.com/inproc/faas/internal/tracecontext"
 )
 
-// caller calls functions with events and makes replies of their outputs. It is
-// never changed, so that any number of goroutines may use it.
+// caller calls functions with events and makes replies of their outputs. It is never changed,
+// so any number of goroutines may use it.
 type caller struct {
 	router *faas.Router
-	source string // of replies; empty: "/fn/" and the function's name
+	source string // the source of replies; empty means "/fn/" and the function's name
 
 	becomesJob func(function string) bool
 }
 
-// answer is what an event is answered with that did not fail.
+// answer is the answer to an event that did not fail.
 type answer struct {
-	reply    *cloudevents.Event // nil: there is nothing to reply
-	accepted bool               // the event is a job
+	reply    *cloudevents.Event // nil if there is no reply
+	accepted bool               // the event was accepted as a job
 }
 
-// call calls a function with an event, or has it called later. If the function is removed between Signature and
-// Invoke, Invoke answers that it is not found, as it should; if another function
-// has its name by then, its codec judges the payload.
+// call calls a function with an event, or sends the call as a job. The function may be replaced
+// between Signature and Invoke. If it was removed, Invoke returns the error for that. If
+// another function has its name by then, that function's codec decodes the payload or refuses
+// it.
 func (c caller) call(ctx context.Context, function string, e cloudevents.Event) (answer, *problem) {
 	info, err := c.router.Signature(function)
 	if err != nil {
@@ -38,10 +39,10 @@ func (c caller) call(ctx context.Context, function string, e cloudevents.Event) 
 	payload := e.Data()
 	if isEvent(info.In) {
 		if payload, err = json.Marshal(e); err != nil {
-			return answer{}, malformed(errors.New("the data is not what datacontenttype says"))
+			return answer{}, malformed(errors.New("the data is not of the type that datacontenttype names"))
 		}
 	}
-	// The event travels on the context as well, for WithEvent to copy.
+	// The context has the event too, so that WithEvent can copy it to the handler's context.
 	ctx = faas.WithOrigin(withTrace(context.WithValue(ctx, eventKey{}, e), e), faas.Origin{Trigger: "pubsub", Door: "cloudevents", RequestID: e.ID()})
 	if !info.Stream && c.becomesJob(function) {
 		if _, err := c.router.Send(ctx, function, payload); err != nil {
@@ -60,9 +61,9 @@ func (c caller) call(ctx context.Context, function string, e cloudevents.Event) 
 	return answer{reply: reply}, nil
 }
 
-// withTrace returns ctx with the trace context of an event, of CloudEvents' extension for
-// distributed tracing. The headers of the request are of the last hop, and the spans of what
-// serves that are in ctx already if there are any.
+// withTrace returns ctx with the trace context of the event, from CloudEvents' extension for
+// distributed tracing. It ignores the request's trace headers, which belong to the last hop. A
+// span of the server that serves this hop is in ctx already, if there is one.
 func withTrace(ctx context.Context, e cloudevents.Event) context.Context {
 	all := e.Extensions()
 	parent, _ := all[tracecontext.TraceParent].(string)
@@ -70,7 +71,7 @@ func withTrace(ctx context.Context, e cloudevents.Event) context.Context {
 	return tracecontext.With(ctx, parent, state)
 }
 
-// sourceOf is the source of the replies that are made of a function's output.
+// sourceOf returns the source of the replies that are made of a function's output.
 func (c caller) sourceOf(function string) string {
 	if c.source == "" {
 		return "/fn/" + function

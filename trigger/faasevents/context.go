@@ -9,14 +9,13 @@ import (
 	"github.com/inproc/faas"
 )
 
-// eventKey is the key of the event on the context of a call.
+// eventKey is the context key of the event of a call.
 type eventKey struct{}
 
-// WithEvent makes the event available to functions that take an event's data:
-// with it, [FromContext] works in their handlers. Without it such a function gets
-// the data and nothing else of the event. It is an option of a router or of a
-// function. Nested calls inherit the event if their functions have the option
-// too.
+// WithEvent makes the event available to functions that take an event's data: with it,
+// [FromContext] works in their handlers. Without it such a function gets only the data. It is
+// an option of a router or of a function. A nested call inherits the event if its function has
+// the option too.
 func WithEvent() faas.Option {
 	return faas.WithContext(func(caller, fresh context.Context) context.Context {
 		if e := caller.Value(eventKey{}); e != nil {
@@ -26,19 +25,18 @@ func WithEvent() faas.Option {
 	})
 }
 
-// FromContext returns the event that the call was made for. It returns false in
-// a function without [WithEvent], and in a call that no event has led to. The
-// event's data and extensions are shared with other calls and must not be
-// changed.
+// FromContext returns the event that the call was made for. It returns false in a function
+// without [WithEvent], and in a call that was not made for an event. The event's data and
+// extensions are shared with other calls and must not be changed.
 func FromContext(ctx context.Context) (cloudevents.Event, bool) {
 	e, ok := ctx.Value(eventKey{}).(cloudevents.Event)
 	return e, ok
 }
 
-// Carrier takes the attributes of the event behind a job along with it: so [WithEvent] also works in
-// the deliveries of jobs, of [WithJobs] and of handlers that send some. The event that
-// [FromContext] returns there has no data, which is the input of the function that was called with
-// it. Give it to the router:
+// Carrier stores the attributes of an event together with the jobs that its call sends. So
+// [WithEvent] also works in the deliveries of these jobs: those of [WithJobs], and those that a
+// handler sends. The event that [FromContext] returns there has no data: the data of the event
+// is the input of the function that was called with it. Give Carrier to the router:
 //
 //	faas.New(faasevents.WithEvent(), faas.WithCarrier(faasevents.Carrier()))
 func Carrier() faas.Carrier {
@@ -50,7 +48,7 @@ func saveEvent(ctx context.Context) ([]byte, error) {
 	if !ok {
 		return nil, nil
 	}
-	e.DataEncoded, e.DataBase64 = nil, false // e is a copy, and its attributes are not changed
+	e.DataEncoded, e.DataBase64 = nil, false // e is a copy: the event of the context keeps its data
 	return json.Marshal(e)
 }
 

@@ -16,10 +16,9 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 )
 
-// decode decodes the events of a body with the SDK. The SDK panics for some
-// messages that are not well formed; decode recovers, and such a message is an
-// error like any other. The request that it hands over has the header and the
-// body and nothing else, so that the SDK can't depend on the rest.
+// decode decodes the events of a body with the SDK. The SDK panics for some malformed messages;
+// decode recovers and returns an error. The request that it makes for the SDK has only the
+// header and the body, so that the result can't depend on anything else.
 func decode(m mode, header http.Header, body []byte) (events []cloudevents.Event, err error) {
 	defer func() {
 		if recover() != nil {
@@ -44,8 +43,7 @@ func decode(m mode, header http.Header, body []byte) (events []cloudevents.Event
 	return []cloudevents.Event{*e}, nil
 }
 
-// decodeBatch decodes an array of events. One event that is wrong makes the whole
-// batch wrong.
+// decodeBatch decodes an array of events. If one event is malformed, the batch is malformed.
 func decodeBatch(body []byte) ([]cloudevents.Event, error) {
 	var all []json.RawMessage
 	if err := json.Unmarshal(body, &all); err != nil {
@@ -64,11 +62,11 @@ func decodeBatch(body []byte) ([]cloudevents.Event, error) {
 	return events, nil
 }
 
-// checkEvent checks what the SDK does not: that nothing follows the event, and the
-// rules of section 3 of the JSON format on names and values. It returns JSON that
-// the SDK reads right. A member that is null is left out, since it stands for an
-// attribute that is absent. An event with data_base64 is written anew, since the
-// SDK does not find that name with a space before its colon.
+// checkEvent checks what the SDK does not check: that no data follows the event, and the rules
+// of section 3 of the JSON format for names and values. It returns JSON that the SDK decodes
+// correctly. Members that are null are removed, because null stands for an absent attribute. An
+// event with data_base64 is encoded anew, because the SDK does not find that name if a space
+// precedes its colon.
 func checkEvent(raw []byte) ([]byte, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil {
@@ -87,8 +85,8 @@ func checkEvent(raw []byte) ([]byte, error) {
 	return json.Marshal(members)
 }
 
-// checkMember checks one member of an event. json.Unmarshal has removed the space
-// around values, so that the first byte tells the kind.
+// checkMember checks one member of an event. json.Unmarshal has removed the space around
+// values, so the first byte shows the kind of the value.
 func checkMember(name string, members map[string]json.RawMessage) error {
 	value := members[name]
 	isString, isNull := value[0] == '"', string(value) == "null"
@@ -104,7 +102,7 @@ func checkMember(name string, members map[string]json.RawMessage) error {
 		}
 		return nil
 	case !isAttributeName(name):
-		return fmt.Errorf("%.40q: names of attributes are of a–z and 0–9", name)
+		return fmt.Errorf("%.40q: the name of an attribute must consist of a–z and 0–9", name)
 	case isText[name] && !isString && !isNull:
 		return fmt.Errorf("%s: must be a string", name)
 	case isText[name] && string(value) == `""`:
@@ -117,23 +115,22 @@ func checkMember(name string, members map[string]json.RawMessage) error {
 func checkValue(name string, value json.RawMessage) error {
 	switch c := value[0]; {
 	case c == '{' || c == '[':
-		return fmt.Errorf("%s: an attribute is a string, an integer, a boolean or null", name)
+		return fmt.Errorf("%s: an attribute must be a string, an integer, a boolean or null", name)
 	case c == '-' || '0' <= c && c <= '9':
 		if _, err := strconv.ParseInt(string(value), 10, 32); err != nil {
-			return fmt.Errorf("%s: a number is an integer of 32 bits", name)
+			return fmt.Errorf("%s: a number must be an integer of 32 bits", name)
 		}
 	}
 	return nil
 }
 
-// isText has the attributes of the core specification, all of which are text.
+// isText has the attributes of the core specification. The values of all of them are text.
 var isText = map[string]bool{ //nolint:gochecknoglobals // never written
 	"specversion": true, "id": true, "source": true, "type": true,
 	"subject": true, "time": true, "datacontenttype": true, "dataschema": true,
 }
 
-// validate is the SDK's validation and one rule that it leaves out: a media type
-// has two parts.
+// validate is the SDK's validation with one more rule: a media type has two parts.
 func validate(e cloudevents.Event) error {
 	if err := e.Validate(); err != nil {
 		return err

@@ -11,15 +11,15 @@ import (
 	"github.com/inproc/faas/trigger/pattern"
 )
 
-// fieldsOf returns what a pattern sees of an event: its attributes, its
-// extensions and, if withData is set, its data. Decoding the data is the costly
-// part, and most patterns do not ask for it.
+// fieldsOf returns the fields of an event for a pattern: its attributes, its extensions and, if
+// withData is set, its data. Decoding the data is the costly part, and most patterns do not use
+// it.
 func fieldsOf(e cloudevents.Event, withData bool) map[string]any {
 	if e.Context == nil { // the zero Event has no attributes
 		return map[string]any{}
 	}
 	fields := extensionsOf(e)
-	set := func(name, value string) { // an attribute without a value is absent
+	set := func(name, value string) { // an attribute with an empty value is absent
 		if value != "" {
 			fields[name] = pattern.Attribute(value)
 		}
@@ -42,8 +42,7 @@ func fieldsOf(e cloudevents.Event, withData bool) map[string]any {
 	return fields
 }
 
-// extensionsOf returns the extensions of an event, each as the canonical text of
-// its value.
+// extensionsOf returns the extensions of an event. Each is the canonical text of its value.
 func extensionsOf(e cloudevents.Event) map[string]any {
 	fields := make(map[string]any, 10)
 	for name, v := range e.Extensions() {
@@ -51,15 +50,15 @@ func extensionsOf(e cloudevents.Event) map[string]any {
 			fields[name] = pattern.Attribute(text)
 		}
 	}
-	// The SDK lets an extension named "data" pass, which the specification does
-	// not. A pattern must not take it for the event's data.
+	// The SDK accepts an extension named "data", although the specification forbids it. A
+	// pattern must not use it as the event's data.
 	delete(fields, "data")
 	return fields
 }
 
-// dataOf returns the data as a value to match: decoded if it is JSON, a string if
-// it is other text. It returns false for no data, for bytes that are no text, and
-// for data that is not the JSON that it claims to be.
+// dataOf returns the data as a value for matching: decoded if it is JSON, a string if it is
+// other text. It returns false if there is no data, if the bytes are not text, and if the data
+// should be JSON by its type and is not.
 func dataOf(e cloudevents.Event) (any, bool) {
 	data := e.Data()
 	switch {
@@ -74,8 +73,8 @@ func dataOf(e cloudevents.Event) (any, bool) {
 	return string(data), true
 }
 
-// isJSON reports whether an event's data is JSON. Its datacontenttype decides;
-// without one it is, by section 3.1 of the JSON format.
+// isJSON reports whether an event's data is JSON by its datacontenttype. Without a
+// datacontenttype it is JSON, by section 3.1 of the JSON format.
 func isJSON(e cloudevents.Event) bool {
 	t, _, err := mime.ParseMediaType(e.DataContentType())
 	if err != nil {

@@ -9,18 +9,17 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Handler receives CloudEvents and calls the functions of r with them; the
-// package's documentation says how. It may be mounted at any path, and used
-// concurrently. It holds nothing between requests.
+// Handler receives CloudEvents and calls the functions of r with them, as the package's
+// documentation describes. It may be mounted at any path, and used concurrently. It stores
+// nothing between requests.
 //
-// The calls run with the request's context. If the sender hangs up, they are
-// canceled. If a handler in front of this one has set a tenant with
-// [faas.WithTenant], it is the tenant of the calls. Handler sets no timeout of its
-// own, since functions have theirs; the http.Server has to bound the time to read
-// a body.
+// The calls run with the request's context. If the sender disconnects, they are canceled. If a
+// handler in front of this one has set a tenant with [faas.WithTenant], the calls have that
+// tenant. Handler sets no timeout, because functions have theirs; the http.Server must bound
+// the time to read a body.
 //
-// It panics with a [*faas.Error] that names the cure where [TryHandler] returns
-// one.
+// It panics with a [*faas.Error] in the cases in which [TryHandler] returns an error. The
+// error's text says how to correct it.
 func Handler(r *faas.Router, opts ...Option) http.Handler {
 	h, err := TryHandler(r, opts...)
 	if err != nil {
@@ -43,14 +42,14 @@ func TryHandler(r *faas.Router, opts ...Option) (http.Handler, error) {
 	return &handler{settings: s, caller: caller{router: r, source: s.source, becomesJob: s.becomesJob}}, nil
 }
 
-// handler is what Handler returns. It is never changed after TryHandler, so that
-// requests share it without a lock.
+// handler is the handler of Handler. It is not changed after TryHandler, so that requests use
+// it without a lock.
 type handler struct {
 	settings
 	caller
 }
 
-// ServeHTTP answers the handshake, refuses what is no delivery, and delivers the
+// ServeHTTP answers the handshake, refuses requests that are not deliveries, and delivers the
 // rest.
 func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -59,15 +58,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h.grant(w, req)
 	case req.Method != http.MethodPost:
 		w.Header().Set("Allow", h.allowed())
-		writeProblem(w, &problem{Status: http.StatusMethodNotAllowed, Reason: "method", Detail: "events are delivered by POST"})
+		writeProblem(w, &problem{Status: http.StatusMethodNotAllowed, Reason: "method", Detail: "events must be sent by POST"})
 	case !h.permitted(req):
-		writeProblem(w, &problem{Status: http.StatusForbidden, Reason: "origin", Detail: "deliveries have to carry the WebHook-Request-Origin that was granted"})
+		writeProblem(w, &problem{Status: http.StatusForbidden, Reason: "origin", Detail: "a delivery must have the header WebHook-Request-Origin with an origin that was granted"})
 	default:
 		h.deliver(w, req)
 	}
 }
 
-// deliver reads and routes everything in a request before it calls a function: a
+// deliver decodes and routes all events of a request before it calls a function, so that a
 // batch with one bad event calls none.
 func (h *handler) deliver(w http.ResponseWriter, req *http.Request) {
 	m, p := h.read(req)
@@ -79,8 +78,8 @@ func (h *handler) deliver(w http.ResponseWriter, req *http.Request) {
 		writeProblem(w, p)
 		return
 	}
-	// From here on functions run. What fails is an answer about the event, and no
-	// more about the request.
+	// From here on functions run. An error from here on is about an event, and not about the
+	// request.
 	if m.mode == batched {
 		h.deliverBatch(w, req, m.events, functions)
 		return
@@ -96,22 +95,22 @@ func (h *handler) deliver(w http.ResponseWriter, req *http.Request) {
 	writeAnswer(w, m.mode, a)
 }
 
-// routeAll returns the function of each event. An empty name means that the event
-// is dropped ([WithUnmatchedDropped]).
+// routeAll returns the function of each event. An empty name means that the event is dropped
+// ([WithUnmatchedDropped]).
 func (h *handler) routeAll(m message) ([]string, *problem) {
 	functions := make([]string, len(m.events))
 	for i, e := range m.events {
 		functions[i] = h.route(e)
 		if functions[i] == "" && !h.dropUnmatched {
-			p := &problem{Status: http.StatusNotFound, Reason: "no_route", Detail: "no route takes the event"}
+			p := &problem{Status: http.StatusNotFound, Reason: "no_route", Detail: "no pattern matches the event"}
 			return nil, m.at(i, p)
 		}
 	}
 	return functions, nil
 }
 
-// route returns the function of the first pattern that matches e, or "". It makes
-// the fields of the event once, however many patterns there are.
+// route returns the function of the first pattern that matches e, or "". It makes the fields of
+// the event once for all patterns.
 func (h *handler) route(e cloudevents.Event) string {
 	asksData := slices.ContainsFunc(h.routes, func(r route) bool { return r.pattern.fields.Names("data") })
 	fields := fieldsOf(e, asksData)

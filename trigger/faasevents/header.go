@@ -8,22 +8,22 @@ import (
 	"unicode/utf8"
 )
 
-// attributePrefix begins the headers of attributes, as net/http spells them.
+// attributePrefix is the prefix of the headers that contain attributes, as net/http spells it.
 const attributePrefix = "Ce-"
 
-// contentType is the header that holds datacontenttype in the binary mode.
+// contentType is the header that contains datacontenttype in the binary mode.
 const contentType = "Content-Type"
 
-// isAttributeName reports whether the specification allows the name: letters a to
-// z and digits alone.
+// isAttributeName reports whether the specification allows the name: it consists of the letters
+// a to z and digits.
 func isAttributeName(name string) bool {
 	other := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }
 	return name != "" && !strings.ContainsFunc(name, other)
 }
 
-// decodeHeader returns a copy of header with its attributes decoded. Section
-// 3.1.3.2 of the HTTP binding 1.0.2 writes them as quoted strings with
-// percent-encoding; the SDK would take the values as they are.
+// decodeHeader returns a copy of header in which the attributes are decoded. By section 3.1.3.2
+// of the HTTP binding 1.0.2 they are quoted strings with percent-encoding. The SDK does not
+// decode them.
 func decodeHeader(header http.Header) (http.Header, error) {
 	decoded := make(http.Header, len(header))
 	for name, values := range header {
@@ -33,7 +33,7 @@ func decodeHeader(header http.Header) (http.Header, error) {
 		}
 		attribute := strings.ToLower(name[len(attributePrefix):])
 		if attribute == "datacontenttype" {
-			continue // some senders add it to Content-Type, which counts in HTTP
+			continue // some senders send it in addition to Content-Type; in HTTP, Content-Type is valid
 		}
 		value, err := decodeAttribute(attribute, values)
 		if err != nil {
@@ -44,16 +44,16 @@ func decodeHeader(header http.Header) (http.Header, error) {
 	return decoded, nil
 }
 
-// decodeAttribute decodes the one value of an attribute's header.
+// decodeAttribute decodes the value of an attribute's header, which must occur once.
 func decodeAttribute(name string, values []string) (string, error) {
 	switch {
 	case !isAttributeName(name):
-		return "", fmt.Errorf("%.40q: names of attributes are of a–z and 0–9", name)
+		return "", fmt.Errorf("%.40q: the name of an attribute must consist of a–z and 0–9", name)
 	case name == "data":
-		return "", errors.New("data: has no header of that name; the body is the data")
+		return "", errors.New("data: must not be a header; the body is the data")
 	case len(values) != 1:
-		// With two values, a proxy in front might read one and the function the other:
-		// the sender could show a different event to each of them.
+		// With two values, a proxy in front might read one and the function the other: so the
+		// sender could show a different event to each of them.
 		return "", fmt.Errorf("%s: there is more than one header", name)
 	}
 	value := decodeValue(values[0])
@@ -63,9 +63,8 @@ func decodeAttribute(name string, values []string) (string, error) {
 	return value, nil
 }
 
-// decodeValue removes the quotes, then the percent-encoding, each once: "%2541"
-// becomes "%41" and not "A". A % without two hexadecimal digits after it stands
-// for itself, as in "100%".
+// decodeValue removes the quotes, then the percent-encoding, each once: "%2541" becomes "%41"
+// and not "A". A % without two hexadecimal digits after it is kept, as in "100%".
 func decodeValue(s string) string {
 	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
 		s = unquote(s[1 : len(s)-1])
@@ -88,7 +87,7 @@ func decodeValue(s string) string {
 	return b.String()
 }
 
-// unquote removes the backslash of each escaped byte.
+// unquote removes the backslash in front of each escaped byte.
 func unquote(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -113,9 +112,9 @@ func unhex(c byte) int {
 	return -1
 }
 
-// encodeValue is the reverse of decodeValue. It encodes space, the quote, the
-// percent sign, and every byte that is not printable ASCII, CR and LF among them:
-// an attribute can't add a header line to the response.
+// encodeValue is the reverse of decodeValue. It encodes the space, the quote, the percent sign,
+// and every byte that is not printable ASCII. These include CR and LF, so an attribute can't
+// add a header line to the response.
 func encodeValue(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -128,16 +127,15 @@ func encodeValue(s string) string {
 	return b.String()
 }
 
-// encodingWriter encodes the attributes that the SDK has put into the header. It
-// does so when the header is sent, the last moment before the client sees it.
+// encodingWriter encodes the attributes that the SDK has put into the header. It does this in
+// WriteHeader, when all of them are set.
 type encodingWriter struct{ http.ResponseWriter }
 
 // WriteHeader encodes the attributes and sends the header.
 //
-// A reply without datacontenttype must have no Content-Type either. net/http
-// would look at the first bytes and guess one, and the receiver would take the
-// guess for the event's datacontenttype. A header that is present with no values
-// stops net/http; one that is absent does not.
+// A reply without datacontenttype must not have a Content-Type. If that header is absent,
+// net/http guesses a type from the first bytes, and the receiver would take the guess for the
+// event's datacontenttype. If the header is present without values, net/http does not guess.
 func (w encodingWriter) WriteHeader(status int) {
 	if _, there := w.Header()[contentType]; !there {
 		w.Header()[contentType] = nil

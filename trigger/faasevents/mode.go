@@ -8,7 +8,7 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 )
 
-// mode is where the parts of an event stand in a request.
+// mode says which parts of a request contain the parts of an event.
 type mode uint8
 
 const (
@@ -17,9 +17,9 @@ const (
 	batched                // an array of events in the body
 )
 
-// modeOf returns the mode by the content type, as section 3 of the HTTP binding
-// has it. The binary mode has no content type of its own: a request has it if one
-// of its headers is an attribute.
+// modeOf returns the mode of a request by its content type, following section 3 of the HTTP
+// binding. The binary mode has no content type of its own: a request is binary if one of its
+// headers is an attribute.
 func modeOf(header http.Header) (mode, *problem) {
 	if e := header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return 0, unsupported("no content encoding is supported")
@@ -34,9 +34,9 @@ func modeOf(header http.Header) (mode, *problem) {
 	case mediaType == cloudevents.ApplicationCloudEventsBatchJSON:
 		return batched, nil
 	case strings.HasPrefix(mediaType, "application/cloudevents"):
-		return 0, unsupported("of the event formats, JSON is supported")
+		return 0, unsupported("JSON is the only event format that is supported")
 	}
-	// One attribute is enough here. Which ones are missing is said by validate.
+	// One attribute is enough here. validate reports those that are missing.
 	for name := range header {
 		if strings.HasPrefix(name, attributePrefix) {
 			return binary, nil
@@ -45,7 +45,7 @@ func modeOf(header http.Header) (mode, *problem) {
 	return 0, unsupported("neither application/cloudevents+json, nor application/cloudevents-batch+json, nor ce- headers")
 }
 
-// unsupported is the answer to a request in no mode that is known here.
+// unsupported returns the answer to a request whose mode or format is not supported.
 func unsupported(detail string) *problem {
 	return &problem{Status: http.StatusUnsupportedMediaType, Reason: "media_type", Detail: detail}
 }

@@ -17,18 +17,18 @@ type option func(*settings)
 
 func (o option) apply(s *settings) { o(s) }
 
-// settings is what the options say. A handler never changes it, so that requests
-// read it without a lock.
+// settings are the values of the options. A handler never changes them, so requests read them
+// without a lock.
 type settings struct {
 	routes        []route
-	limit         int64 // bytes of a body
-	batch         int   // events of a batch
+	limit         int64 // the largest body, in bytes
+	batch         int   // the most events of a batch
 	source        string
 	dropUnmatched bool
 	allJobs       bool
 	jobsOf        []string        // base names
-	origins       map[string]bool // nil: no handshake
-	rate          int             // deliveries per minute; 0: any number
+	origins       map[string]bool // nil means no handshake
+	rate          int             // deliveries per minute; 0 means any number
 	mistakes      []error
 }
 
@@ -38,14 +38,14 @@ type route struct {
 	function string
 }
 
-// defaults has a limit on bodies that is the one of a function's input by default
-// (6 MiB, as Lambda has it), and a limit on batches, because all events of a batch
-// are called at once.
+// defaults returns the settings without options. The limit of bodies is the default limit of a
+// function's input (6 MiB, as on Lambda). The limit of batches exists because all events of a
+// batch are called concurrently.
 func defaults() settings { return settings{limit: 6 << 20, batch: 100} }
 
-// On calls function with the events for which pattern holds, unless a pattern of
-// an earlier On holds. [Compile] has the language of patterns. The function need
-// not be registered yet: it is looked up for each event.
+// On routes the events that match pattern to function, unless the pattern of an earlier On
+// matches too. [Compile] describes the language of patterns. The function need not be
+// registered yet: it is looked up for each event.
 func On(pattern, function string) Option {
 	p, err := Compile(pattern)
 	return option(func(s *settings) {
@@ -57,9 +57,9 @@ func On(pattern, function string) Option {
 	})
 }
 
-// WithLimits bounds the body of a request, in bytes, and the number of events in a
-// batch; each must be at least 1. Default: 6 MiB and 100. All events of a batch are
-// called at once.
+// WithLimits bounds the body of a request, in bytes, and the number of events in a batch. Each
+// must be at least 1. Default: 6 MiB and 100. The second limit also bounds how many calls a
+// request makes at once, because all events of a batch are called concurrently.
 func WithLimits(body int64, batch int) Option {
 	return option(func(s *settings) {
 		if body < 1 || batch < 1 {
@@ -69,8 +69,8 @@ func WithLimits(body int64, batch int) Option {
 	})
 }
 
-// WithSource sets the source, a URI reference, of replies that are made of a
-// function's plain output. Default: "/fn/" and the function's name.
+// WithSource sets the source, a URI reference, of the replies that are made of a function's
+// plain output. Default: "/fn/" and the function's name.
 func WithSource(uri string) Option {
 	return option(func(s *settings) {
 		if _, err := url.Parse(uri); err != nil || uri == "" {
@@ -80,16 +80,17 @@ func WithSource(uri string) Option {
 	})
 }
 
-// WithUnmatchedDropped drops an event that no route takes: the answer is 204, and
-// no function is called. The other events of a batch are delivered. It is for a
-// handler that is sent more than it wants. The default answer is 404.
+// WithUnmatchedDropped drops an event that no pattern matches: the answer is 204, and no
+// function is called. The other events of a batch are delivered. It is for a handler that gets
+// more events than it needs. By default the answer is 404.
 func WithUnmatchedDropped() Option { return option(func(s *settings) { s.dropUnmatched = true }) }
 
-// WithJobs has the events for these functions accepted as jobs ([faas.Router.Send]), and all events if none is
-// named. Names are base names: they stand for all versions and aliases. The answer is 202 once the job
-// is accepted, or those of a batch are, and no reply: so a sender waits for no function, and what
-// becomes of the event is between the function and its options, such as [faas.WithRetry]. With
-// [Carrier] the function still finds the event by [FromContext]. Functions that stream are called.
+// WithJobs accepts the events for these functions as jobs ([faas.Router.Send]), and all events
+// if no function is named. The names are base names: they stand for all versions and aliases of
+// a function. The answer is 202, without a reply, once the job is accepted, or all jobs of a
+// batch are. So the sender does not wait for the function. The function's options, such as
+// [faas.WithRetry], decide how often the job is tried. With [Carrier], [FromContext] returns
+// the event in the job's deliveries. Functions that stream are called as without the option.
 func WithJobs(functions ...string) Option {
 	return option(func(s *settings) {
 		s.allJobs = s.allJobs || len(functions) == 0
@@ -103,17 +104,17 @@ func (s *settings) becomesJob(function string) bool {
 	return s.allJobs || slices.Contains(s.jobsOf, base)
 }
 
-// WithOrigins takes part in the validation handshake of the webhook
-// specification (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md).
-// Origins are DNS names as senders state them, or "*" for all. An OPTIONS request
-// of one of them is granted perMinute deliveries per minute; 0 means any number.
-// The handler states the rate and does not enforce it: limits and gates do. Without
-// "*", a delivery has to name one of the origins too, or is answered 403.
+// WithOrigins enables the validation handshake of the webhook specification
+// (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md). Origins are
+// DNS names as senders state them, or "*" for all. An OPTIONS request of one of them is granted
+// perMinute deliveries per minute; 0 means any number. The handler states the rate and does not
+// enforce it; use limits and gates for that. Without "*", a delivery must name one of the
+// origins too; otherwise it is answered with 403.
 //
-// The handshake protects a server against a sender that was configured, by mistake
-// or in bad faith, to flood it. It does not prove the identity of the sender. The
-// permission is in the response alone. A WebHook-Request-Callback is never called,
-// as its URL may lead anywhere.
+// The handshake protects a server against a sender that was configured, by mistake or on
+// purpose, to flood it. It does not prove the identity of the sender. The permission is given
+// only in the response. A WebHook-Request-Callback is never called, because its URL may lead
+// anywhere.
 func WithOrigins(perMinute int, origins ...string) Option {
 	return option(func(s *settings) {
 		if perMinute < 0 || len(origins) == 0 {
@@ -126,7 +127,7 @@ func WithOrigins(perMinute int, origins ...string) Option {
 	})
 }
 
-// newSettings applies the options. Its error names all mistakes at once.
+// newSettings applies the options. Its error contains all mistakes.
 func newSettings(opts []Option) (settings, error) {
 	s := defaults()
 	for _, o := range opts {
@@ -135,7 +136,7 @@ func newSettings(opts []Option) (settings, error) {
 		}
 	}
 	if len(s.routes) == 0 && len(s.mistakes) == 0 {
-		s.mistakes = append(s.mistakes, errors.New("no route, so that no event could arrive; give an On"))
+		s.mistakes = append(s.mistakes, errors.New("there is no route, so no event would call a function; add On"))
 	}
 	if err := errors.Join(s.mistakes...); err != nil {
 		return settings{}, &faas.Error{Op: "handle events", Err: fmt.Errorf("%w: %w", faas.ErrInput, err)}

@@ -9,20 +9,19 @@ import (
 	"github.com/inproc/faas/trigger/pattern"
 )
 
-// Pattern is a condition on events. Make one with [Compile]. Its zero value,
-// like {}, holds for every event. It is immutable: any number of goroutines may
-// use it, and matching changes nothing and depends on the event alone.
+// Pattern is a condition on events. Make one with [Compile]. Its zero value, like {}, matches
+// every event. It is immutable: any number of goroutines may use it. The result of a match
+// depends only on the event.
 type Pattern struct{ fields pattern.Pattern }
 
-// Compile reads a pattern in the language of package trigger/pattern, that of Amazon
-// EventBridge. The error is a [*PatternError], which names the place.
+// Compile compiles a pattern in the language of package trigger/pattern, which is that of
+// Amazon EventBridge. Its error is a [*PatternError] with the place of the mistake.
 //
-// The top level has the event's attributes, its extensions, and "data". An
-// attribute is matched as text in its canonical form, and also as a number or a
-// boolean where it reads as one: in a binary event all attributes are text, and it
-// must match like the same event in the structured mode. Data that is JSON (by its
-// datacontenttype, or without one) is matched by its fields. Other data is one
-// text, if it is text.
+// The top level has the event's attributes, its extensions, and "data". An attribute is matched
+// as text in its canonical form, and also as a number or a boolean if its text is one. The
+// reason is that in a binary event all attributes are text, and a binary event must match like
+// the same event in the structured mode. Data that is JSON (by its datacontenttype, or without
+// one) is matched by its fields. Other data is matched as one text, if it is text.
 func Compile(text string) (Pattern, error) {
 	p, err := pattern.Compile(text)
 	if wrong, ok := errors.AsType[*pattern.Error](err); ok {
@@ -44,15 +43,15 @@ func MustCompile(text string) Pattern {
 // String returns the text that was compiled; {} for the zero value.
 func (p Pattern) String() string { return p.fields.String() }
 
-// Match reports whether the pattern holds for e. Data counts as absent if its
-// datacontenttype says JSON and it is not JSON.
+// Match reports whether the pattern matches e. If e's datacontenttype is JSON and its data is
+// not valid JSON, the data counts as absent.
 func (p Pattern) Match(e cloudevents.Event) bool {
 	return p.fields.Match(fieldsOf(e, p.fields.Names("data")))
 }
 
-// MatchJSON reports whether the pattern holds for a JSON object of any kind: the
-// object's fields take the place of the attributes. It returns false for JSON that is no
-// object, and an error for text that is no JSON.
+// MatchJSON reports whether the pattern matches a JSON object of any kind: the object's fields
+// are used in place of the attributes. It returns false for JSON that is not an object, and an
+// error for text that is not JSON.
 func (p Pattern) MatchJSON(event []byte) (bool, error) {
 	ok, err := p.fields.MatchJSON(event)
 	if err != nil {
@@ -63,8 +62,8 @@ func (p Pattern) MatchJSON(event []byte) (bool, error) {
 
 // PatternError is a mistake in a pattern.
 type PatternError struct {
-	Path    string // to the place, a JSON pointer (RFC 6901): /data/total/0/numeric/1
-	Problem string // what is wrong there, and the cure
+	Path    string // the place, as a JSON pointer (RFC 6901): /data/total/0/numeric/1
+	Problem string // what is wrong there, and how to correct it
 }
 
 // Error describes the mistake on one line.

@@ -16,17 +16,17 @@ import (
 	"github.com/inproc/faas"
 )
 
-// problem is an answer that is an error, in the format of RFC 9457.
+// problem is the answer for an error, in the format of RFC 9457.
 type problem struct {
 	Title      string    `json:"title"`
 	Status     int       `json:"status"`
 	Detail     string    `json:"detail,omitempty"`
 	Reason     string    `json:"reason"`
-	Invocation string    `json:"invocation,omitempty"` // the ID in the records of the host
-	Events     []failure `json:"events,omitempty"`     // of a batch
+	Invocation string    `json:"invocation,omitempty"` // the call's ID in the records of the host
+	Events     []failure `json:"events,omitempty"`     // the events of a batch that failed
 
-	retryAfter time.Duration // 0: not known
-	unread     bool          // there is more of the body, so that the connection can't be used again
+	retryAfter time.Duration // 0 if it is not known
+	unread     bool          // the body was not read to its end, so the connection can't be used again
 }
 
 // failure is the problem of one event of a batch.
@@ -39,8 +39,7 @@ type failure struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// defaultRetryAfter is the Retry-After of a 429 or a 503 for which the platform
-// knows no time.
+// defaultRetryAfter is the Retry-After of a 429 or a 503 if the error has no time.
 const defaultRetryAfter = time.Second
 
 // mayYetSucceed reports whether the same event may succeed when it is sent again.
@@ -48,18 +47,18 @@ func (p *problem) mayYetSucceed() bool {
 	return p.Status == http.StatusTooManyRequests || p.Status >= 500
 }
 
-// malformed is the answer to a request that is no event.
+// malformed returns the answer to a request that is not a valid event.
 func malformed(err error) *problem {
 	return &problem{Status: http.StatusBadRequest, Reason: "malformed", Detail: strings.TrimSpace(err.Error())}
 }
 
-// tooLarge is the answer to a request that is over WithLimits.
+// tooLarge returns the answer to a request that exceeds WithLimits.
 func tooLarge(detail string) *problem {
 	return &problem{Status: http.StatusRequestEntityTooLarge, Reason: "too_large", Detail: detail}
 }
 
-// writeProblem sets the title of p and sends it. Retry-After is rounded up to whole
-// seconds, so that no sender comes back too early.
+// writeProblem sets the title of p and sends it. Retry-After is rounded up to whole seconds, so
+// that no sender sends again too early.
 func writeProblem(w http.ResponseWriter, p *problem) {
 	p.Title = http.StatusText(p.Status)
 	if p.unread {
@@ -77,9 +76,9 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	_ = json.NewEncoder(w).Encode(p) // only the connection can fail here
 }
 
-// problemOf is the answer to an event that function was called with, if the call
-// ended with err. EndOf decides whether the error is about this call: a refusal that the function got
-// from another function, and returned, is the function's own failure.
+// problemOf returns the answer to an event whose call of function ended with err. EndOf decides
+// whether the error is about this call: a refusal that the function got from another function,
+// and returned, is the function's own failure.
 func problemOf(function string, err error) *problem {
 	end := faas.EndOf(err, function)
 	if end.Err == nil {
@@ -101,8 +100,8 @@ func problemOf(function string, err error) *problem {
 	return p
 }
 
-// problemOfSend is problemOf for an event that was not accepted as a job. A failure of the queue is told
-// as one that the sender can wait for, and nothing else of it.
+// problemOfSend is problemOf for an event that was not accepted as a job. If the queue failed,
+// the answer says only that events can't be accepted now.
 func problemOfSend(function string, err error) *problem {
 	switch {
 	case faas.EndOf(err, function).Kind != faas.KindNone:
@@ -115,26 +114,26 @@ func problemOfSend(function string, err error) *problem {
 	return &problem{Status: http.StatusServiceUnavailable, Reason: "jobs", Detail: "events can't be accepted now", retryAfter: defaultRetryAfter}
 }
 
-// problemOfRefusal has the status of a call that was refused, as the table in the
-// package's documentation says. Where it sets no Reason, problemOf takes the one
-// of the error.
+// problemOfRefusal returns the problem of a call that was refused. Its status is that of the
+// table in the package's documentation. If its Reason is empty, problemOf sets the Reason of
+// the error.
 func problemOfRefusal(kind faas.Kind) *problem {
 	switch kind {
 	case faas.KindNone:
 	case faas.KindNotFound:
-		return &problem{Status: http.StatusNotFound, Reason: "no_route", Detail: "the function that takes the event is not there"}
+		return &problem{Status: http.StatusNotFound, Reason: "no_route", Detail: "the event's function does not exist"}
 	case faas.KindDenied:
 		return &problem{Status: http.StatusForbidden, Detail: "the call is not permitted"}
 	case faas.KindInvalid:
-		return &problem{Status: http.StatusBadRequest, Detail: "the function can't take the event's data, or the tenant"}
+		return &problem{Status: http.StatusBadRequest, Detail: "the event's data is not an input of the function, or the tenant is invalid"}
 	case faas.KindTooLarge:
 		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "the event is larger than the function takes"}
 	case faas.KindBusy:
 		return &problem{Status: http.StatusTooManyRequests, Detail: "the call was refused for now"}
 	case faas.KindUnavailable:
-		return &problem{Status: http.StatusServiceUnavailable, Detail: "what the function needs is not there for now"}
+		return &problem{Status: http.StatusServiceUnavailable, Detail: "a resource that the function needs is not available for now"}
 	case faas.KindNesting:
-		return &problem{Status: http.StatusInternalServerError, Detail: "the call would not end"}
+		return &problem{Status: http.StatusInternalServerError, Detail: "the call is part of a loop, or of too long a chain"}
 	case faas.KindClosed:
 		return &problem{Status: http.StatusServiceUnavailable, Detail: "the functions are being shut down"}
 	case faas.KindCanceled:
@@ -143,7 +142,7 @@ func problemOfRefusal(kind faas.Kind) *problem {
 	return problemOfOutcome(faas.Failed)
 }
 
-// problemOfOutcome has the status of a call that began and did not end well.
+// problemOfOutcome returns the problem of a call that began and did not succeed.
 func problemOfOutcome(o faas.Outcome) *problem {
 	switch o {
 	case faas.TimedOut:
@@ -157,9 +156,9 @@ func problemOfOutcome(o faas.Outcome) *problem {
 	return &problem{Status: http.StatusInternalServerError, Reason: "failed", Detail: "the function failed"}
 }
 
-// problemOfFunction is the answer to an event for which the function itself
-// returned err. If err is a Result of the SDK with a status of 4xx or 5xx, the function wants the sender
-// to see it. The text of any other error may be secret and stays inside.
+// problemOfFunction returns the answer to an event whose function returned err. If err is a
+// Result of the SDK with a status of 4xx or 5xx, its status and text are for the sender. The
+// text of any other error may be secret and is not sent.
 func problemOfFunction(err error) *problem {
 	var result *cehttp.Result
 	if errors.As(err, &result) && result != nil && result.StatusCode >= 400 && result.StatusCode <= 599 {

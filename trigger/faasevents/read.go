@@ -11,14 +11,13 @@ import (
 	"github.com/inproc/faas/internal/bounded"
 )
 
-// message is a request that was read: at least one event, or none if it is an
-// empty batch.
+// message is a decoded request. It has at least one event, or none if it is an empty batch.
 type message struct {
 	mode   mode
 	events []cloudevents.Event
 }
 
-// at adds to a problem which event of a batch it is about.
+// at adds the index of an event of a batch to the text of a problem.
 func (m message) at(i int, p *problem) *problem {
 	if m.mode == batched {
 		p.Detail = "event " + strconv.Itoa(i) + " of the batch: " + p.Detail
@@ -42,7 +41,7 @@ func (s *settings) read(req *http.Request) (message, *problem) {
 		return m, malformed(err)
 	}
 	if len(m.events) > s.batch {
-		return m, tooLarge(fmt.Sprintf("the batch has %d events, and %d are allowed", len(m.events), s.batch))
+		return m, tooLarge(fmt.Sprintf("the batch has %d events, and at most %d are allowed", len(m.events), s.batch))
 	}
 	for i, e := range m.events {
 		if err := validate(e); err != nil {
@@ -52,9 +51,9 @@ func (s *settings) read(req *http.Request) (message, *problem) {
 	return m, nil
 }
 
-// body reads the whole body before anything looks at it. The limit holds for what
-// is read and not for what Content-Length says. After a body that is too large the
-// connection is closed: what is left of it would have to be read first.
+// body reads the whole body before it is decoded. The limit applies to the bytes that are read,
+// and not to the Content-Length. After a body that is too large the connection is closed,
+// because the next request could be read only after the rest of this body.
 func (s *settings) body(req *http.Request) ([]byte, *problem) {
 	body, more, err := bounded.Read(req.Body, s.limit)
 	switch {
@@ -62,7 +61,7 @@ func (s *settings) body(req *http.Request) ([]byte, *problem) {
 		return nil, malformed(errors.New("the body ended early"))
 	case more:
 		p := tooLarge(fmt.Sprintf("the body is larger than %d bytes", s.limit))
-		p.unread = req.ProtoMajor == 1 // in HTTP/2 the stream ends alone
+		p.unread = req.ProtoMajor == 1 // in HTTP/2 only the stream ends
 		return nil, p
 	}
 	return body, nil
