@@ -11,19 +11,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// Job is the handle of a job: a call that was accepted to be made later, see
-// [Function.Send]. Out is the type of the function's output; for a handle by
-// [Router.Job] that is the encoded output. Its methods may be called concurrently. To
-// drop a Job does nothing to the job itself.
+// Job is the handle of a job: of a call that was accepted to be made later, see [Function.Send].
+// Out is the type of the function's output; a handle by [Router.Job] returns the encoded output
+// instead. The methods may be called concurrently. The job runs whether or not the program keeps
+// its Job.
 type Job[Out any] struct {
 	router    *Router
 	id        uuid.UUID
 	duplicate bool
 	codec     Codec
-	answer    *jobAnswer // has the end once Wait has seen it, or the queue in memory has told it
+	answer    *jobAnswer // has the job's end, once Wait has read it or the queue in memory has set it
 }
 
-// newJob returns the handle of a job that was sent, or was there already.
+// newJob returns the handle of the job that Send returns. sent is Send's error: nil, or
+// ErrDuplicate for a job that was there before.
 func newJob[Out any](r *Router, rec *JobRecord, sent error, codec Codec) *Job[Out] {
 	j := &Job[Out]{router: r, id: rec.ID, duplicate: sent != nil, codec: codec, answer: rec.answer}
 	if j.answer == nil {
@@ -35,22 +36,24 @@ func newJob[Out any](r *Router, rec *JobRecord, sent error, codec Codec) *Job[Ou
 	return j
 }
 
-// ID returns the job's ID, which is none of its invocations'.
+// ID returns the job's ID. The invocations of the job have other IDs.
 func (j *Job[Out]) ID() uuid.UUID { return j.id }
 
-// Duplicate reports whether the Send that returned j found a job with the same unique
-// key or ID: then j is that job, and no other was accepted.
+// Duplicate reports whether the Send that returned j found a job with the same unique key or ID.
+// If so, j is that job, and Send accepted no other.
 func (j *Job[Out]) Duplicate() bool { return j.duplicate }
 
-// Wait returns the job's output once it has succeeded. For one that is dead or canceled, and for
-// a batch that was split ([WithBatches]), it returns a *[JobError]. It returns ctx's error if ctx ends before, an error that Is
-// [ErrClosed] if the router is shut down before, and [ErrForgotten], or [ErrNotFound] if
-// the queue does not know the ID, if neither the queue nor j has the record. A Job keeps it
-// once Wait has seen it. One that Send, SendAll or Replay has returned has it as soon as the
-// job has ended, if the queue is one in memory: so its answer is not lost however many jobs
-// end before Wait is called.
+// Wait waits for the end of the job. It returns the job's output if it has succeeded. If the job
+// is dead or canceled, or is a batch that was split ([WithBatches]), it returns a *[JobError]. If
+// ctx ends before the job, it returns ctx's error; if the router is shut down before, an error
+// that Is [ErrClosed].
 //
-// In a handler it answers an error that Is [ErrCycle] unless the job has ended: a call
+// If the queue no longer has the job's record, Wait returns an error that Is [ErrForgotten], or
+// [ErrNotFound] if the queue does not know the ID. But a Job keeps the end of its job once Wait
+// has returned it. With a queue in memory, a Job that Send, SendAll or Replay has returned keeps
+// the end from the moment at which the job ends, however many jobs end before Wait is called.
+//
+// In a handler, Wait returns an error that Is [ErrCycle] unless the job has ended already: a call
 // that has a slot must not wait for a queue.
 func (j *Job[Out]) Wait(ctx context.Context) (Out, error) {
 	var out Out
@@ -72,7 +75,7 @@ func (j *Job[Out]) Wait(ctx context.Context) (Out, error) {
 	return out, nil
 }
 
-// await returns the end of the settled job.
+// await waits for the end of the job and returns it.
 func (j *Job[Out]) await(ctx context.Context) (*jobMore, error) {
 	if end := j.answer.end.Load(); end != nil {
 		return end, nil
@@ -96,7 +99,7 @@ func (j *Job[Out]) await(ctx context.Context) (*jobMore, error) {
 	return nil, err
 }
 
-// Info describes the job as it is. The error is that of the queue: see [JobQueue].Get.
+// Info describes the job at this moment. The error is that of [JobQueue].Get.
 func (j *Job[Out]) Info(ctx context.Context) (JobInfo, error) {
 	if ctx == nil {
 		return JobInfo{}, usageError("job", "", ErrInput, "%v", errNilContext)
@@ -108,11 +111,11 @@ func (j *Job[Out]) Info(ctx context.Context) (JobInfo, error) {
 	return j.router.jobInfo(&rec), nil
 }
 
-// Cancel cancels the job. One that waits never runs. The context of one that runs in this
-// process ends at once, with [ErrJobCanceled] as its cause, and Cancel returns when
-// that call is over, or when ctx ends; a handler that cancels its own job gets nil at once. If
-// the job has succeeded or is dead, also if the handler was just done, the error Is
-// [ErrSettled]. A job that was canceled before is no error.
+// Cancel cancels the job. A job that waits never runs then. If the job runs in this process, its
+// context ends at once, with [ErrJobCanceled] as the cause, and Cancel returns when that call is
+// over, or when ctx ends. A handler that cancels its own job gets nil at once. If the job has
+// succeeded or is dead, the error Is [ErrSettled]; that includes a job whose handler has just
+// returned. If the job was canceled before, Cancel returns nil.
 func (j *Job[Out]) Cancel(ctx context.Context) error {
 	if ctx == nil {
 		return usageError("cancel", "", ErrInput, "%v", errNilContext)
@@ -120,18 +123,18 @@ func (j *Job[Out]) Cancel(ctx context.Context) error {
 	return j.router.cancelJob(viewOf(ctx), j.id, callOf(ctx))
 }
 
-// Job returns the handle of a job by its ID. It does not look whether there is one.
+// Job returns the handle of the job with that ID. It does not check that the job exists.
 func (r *Router) Job(id uuid.UUID) *Job[[]byte] {
 	return &Job[[]byte]{router: r, id: id, codec: r.common.codec, answer: untoldAnswer()}
 }
 
-// JobQueue returns the queue that keeps the router's jobs: that of [WithJobs], or the one
-// in memory, which is made if there is none yet. It outlives the router: after a Shutdown
-// that has left jobs, another router may have it by WithJobs and run them.
+// JobQueue returns the queue that keeps the router's jobs: that of [WithJobs], or one in memory,
+// which JobQueue makes if there is none yet. The queue outlives the router: after a Shutdown that
+// has left jobs, another router can be given the queue by WithJobs, and run them.
 func (r *Router) JobQueue() JobQueue { return r.jobHost().queue.queue }
 
-// Jobs yields the jobs that match, in the order of acceptance: see [JobQueue].List. An
-// error is the last pair.
+// Jobs yields the jobs that match filter, in the order of acceptance: see [JobQueue].List. If the
+// queue fails, the last pair has the error.
 func (r *Router) Jobs(ctx context.Context, filter JobFilter) iter.Seq2[JobInfo, error] {
 	return func(yield func(JobInfo, error) bool) {
 		if ctx == nil {
@@ -150,8 +153,8 @@ func (r *Router) Jobs(ctx context.Context, filter JobFilter) iter.Seq2[JobInfo, 
 	}
 }
 
-// Purge removes the records of settled jobs that match, and returns how many. Those that
-// are not settled stay. Unique keys and IDs stay taken.
+// Purge removes the records of the settled jobs that match filter, and returns their number. It
+// leaves jobs that are not settled. The IDs and unique keys of removed jobs stay taken.
 func (r *Router) Purge(ctx context.Context, filter JobFilter) (int, error) {
 	if ctx == nil {
 		return 0, usageError("purge", "", ErrInput, "%v", errNilContext)
@@ -175,39 +178,39 @@ func (r *Router) Purge(ctx context.Context, filter JobFilter) (int, error) {
 	return n, nil
 }
 
-// JobInfo describes a job as it is. It is a copy, but for Labels, Last and Parts, which are not
-// to be changed.
+// JobInfo describes a job at one moment. It is a copy, except that it shares Labels, Last and
+// Parts with the queue; they must not be changed.
 type JobInfo struct {
 	ID        uuid.UUID
-	Function  string // as it was sent: with a version or an alias, if it had one
+	Function  string // the name by which the job was sent: with a version or an alias, if it had one
 	Tenant    string
 	Priority  int
 	State     JobState
-	Waiting   JobWaiting   // of a job that waits: for what
-	Condition JobCondition // of a settled job: why
+	Waiting   JobWaiting   // why the job does not run; zero for a job that runs or is settled
+	Condition JobCondition // why the job was settled; empty before
 
 	Accepted time.Time
-	Due      time.Time // when it should run first
+	Due      time.Time // when it should run for the first time
 	Expires  time.Time // when it is too old to run
-	Settled  time.Time // zero before
+	Settled  time.Time // zero until it is settled
 
 	Attempts   int           // deliveries that count against the policy of retries
-	Deliveries int           // all that have ended
-	Crashes    int           // of hosts that had it
+	Deliveries int           // the deliveries that have ended
+	Crashes    int           // how many of its hosts have died while they had it
 	Used       time.Duration // the sum of Execution.Duration of its deliveries
-	Last       *JobEnd       // how the last delivery ended; nil: none has
-	Progress   JobProgress   // what the handler has told, see Progress
+	Last       *JobEnd       // how the last delivery ended; nil until one has
+	Progress   JobProgress   // what the handler has passed to the func Progress
 
 	OrderKey, UniqueKey string
 	Labels              map[string]string
-	Origin              Origin      // where it comes from: its deliveries have the same
-	ReplayOf            uuid.UUID   // the job of which it is a replay
+	Origin              Origin      // where the job comes from; its deliveries have the same origin
+	ReplayOf            uuid.UUID   // the job of which this one is a replay; zero: it is none
 	Bytes               int         // of the encoded input
-	Items               int         // of the batch that the input is, as far as they have not succeeded; 0: it is none
-	Parts               []uuid.UUID // of a batch that was split: the jobs that have its items
+	Items               int         // how many items of the batch have not succeeded; 0: the job is no batch
+	Parts               []uuid.UUID // the jobs that have the items of a batch that was split
 }
 
-// jobInfo describes a record.
+// jobInfo makes the JobInfo of a record.
 func (r *Router) jobInfo(rec *JobRecord) JobInfo {
 	info := JobInfo{
 		ID: rec.ID, Function: rec.calledName(), Tenant: rec.Tenant, Priority: rec.Priority, State: rec.State, Condition: rec.Condition,
@@ -226,20 +229,19 @@ func (r *Router) jobInfo(rec *JobRecord) JobInfo {
 	return info
 }
 
-// JobError is the end of a job that did not succeed, as [Job.Wait] answers it. It Is
-// what the last delivery's error was, as far as the platform made that one ([ErrTimeout],
-// [ErrExited], [ErrDenied] and so on), and [ErrJobCanceled] if it was canceled. What a
-// handler returned or panicked with is there as text only: the job may have run in
-// another process.
+// JobError is the error that [Job.Wait] returns for a job that did not succeed. It Is the error
+// of the last delivery if that was one of the platform ([ErrTimeout], [ErrExited], [ErrDenied]
+// and so on), and [ErrJobCanceled] if the job was canceled. The value that a handler returned or
+// panicked with is there as text only, because the job may have run in another process.
 type JobError struct {
 	ID        uuid.UUID
-	Function  string // as it was sent
+	Function  string // the name by which the job was sent
 	State     JobState
 	Condition JobCondition
-	Last      JobEnd // the last delivery; zero: there was none
+	Last      JobEnd // how the last delivery ended; zero: there was none
 }
 
-// failed is the error of a job that ended so.
+// failed returns the JobError of a job with this end.
 func (m *jobMore) failed(id uuid.UUID) *JobError {
 	e := &JobError{ID: id, Function: m.name, State: m.state, Condition: m.condition}
 	if m.last != nil {

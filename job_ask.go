@@ -2,11 +2,10 @@ package faas
 
 import "context"
 
-// InfoFor describes the job as Info does, for the caller of a front door. It asks, as
-// [Router.DryRun] does, whether ctx's caller may call the job's function, and returns the
-// refusal if not. If such a call would be of another tenant than the job, the error Is
-// [ErrNotFound], as for a job that does not exist. InfoFor does not know which of the
-// tenant's callers has sent the job.
+// InfoFor is Info for a caller of a front door. It makes the checks of [Router.DryRun]: whether
+// ctx's caller may call the job's function. If not, it returns the refusal. If a call with ctx
+// would be of another tenant than the job, the error Is [ErrNotFound], as for a job that does not
+// exist. InfoFor does not check which of the tenant's callers has sent the job.
 func (j *Job[Out]) InfoFor(ctx context.Context) (JobInfo, error) {
 	if ctx == nil {
 		return JobInfo{}, usageError("job", "", ErrInput, "%v", errNilContext)

@@ -1,30 +1,32 @@
 package faas
 
-// Batches tells the router of which items the inputs of a function are, so that of a job whose
-// input is a batch only what failed is tried again. See [WithBatches].
+// Batches describes the batches that a function takes as its input, so that the router can try
+// again only the items that failed. See [WithBatches].
 //
-// Both funcs are called by many goroutines at once and must neither change nor keep what they are
-// given. What they answer depends on their arguments alone. A panic counts as the answer nil.
+// Many goroutines call both funcs at once. The funcs must neither change nor keep their
+// arguments, and what they return must depend on the arguments alone. If Pick panics, that counts
+// as nil.
 type Batches struct {
-	// Failed returns which items of a batch have failed, by their indexes, from the input of a
-	// delivery that ended OK and what the handler has answered. None: all succeeded. An index that
-	// is out of range stands for all of them, and so does a panic.
+	// Failed returns the indexes of the items that have failed. It is called with input and output
+	// of a delivery that ended OK. An empty result means that all items have succeeded. An index
+	// out of range means that all have failed, and so does a panic.
 	Failed func(input, output []byte) []int
-	// Pick returns an input of these items of a batch, in that order. Nil: it can't; then the
-	// batch stays together.
+	// Pick returns an input with only those items of a batch, in that order. If it returns nil,
+	// the batch stays together.
 	Pick func(input []byte, items []int) []byte
-	// Bisect has a batch that fails as a whole, with an error, a panic or a timeout, split into
-	// halves when its attempts are used up. Each half is a job with attempts anew. In the end an
-	// item that always fails is in a job by itself, and only that job is dead. An item of a batch
-	// of n runs at most attempts × (1 + ⌈log₂ n⌉) times. Without Bisect the batch is dead as a
-	// whole.
+	// Bisect splits a batch that fails as a whole (by an error, a panic or a timeout) into two
+	// halves when its attempts are used up. Each half is a new job with all its attempts. In the
+	// end an item that always fails is alone in a job, and only that job is dead. An item of a
+	// batch of n runs at most attempts × (1 + ⌈log₂ n⌉) times. If Bisect is false, such a batch is
+	// dead as a whole.
 	Bisect bool
 }
 
-// ConditionSplit is the condition of a batch whose items are in other jobs, see [WithBatches].
+// ConditionSplit is the condition of a batch whose items were moved to other jobs, see
+// [WithBatches].
 const ConditionSplit JobCondition = "Split"
 
-// check returns an error, made by bad, that says what is missing.
+// check returns an error, made by bad, if a func is missing.
 func (b *Batches) check(bad func(format string, args ...any) error) error {
 	if b != nil && (b.Failed == nil || b.Pick == nil) {
 		return bad("WithBatches: both Failed and Pick must be set")

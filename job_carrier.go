@@ -4,22 +4,24 @@ import (
 	"context"
 )
 
-// Carrier takes what a context says along with a job, from the sender to the context
-// with which each delivery is called, for example the sender's identity, or a trace. The
-// gates and the [WithContext] and [WithTracing] funcs of the deliveries see it there.
+// Carrier carries something from the sender's context to the context of each delivery of a job,
+// for example the sender's identity, or a trace. The gates, [WithContext] and [WithTracing] see
+// it in the delivery's context.
 type Carrier struct {
-	// Name tells its values from those of other carriers in the records of jobs.
+	// Name is the key of the carrier's values in the records of jobs.
 	Name string
-	// Save returns what is to travel, or nil for nothing. An error refuses the job. It
-	// is called on the sender's goroutine; the bytes belong to the job from then on.
+	// Save returns what the job is to carry; nil: nothing. If it returns an error, the job
+	// is refused. It is called on the sender's goroutine, and must not change the bytes
+	// afterwards.
 	Save func(ctx context.Context) ([]byte, error)
-	// Restore returns ctx, or a context derived from it, with what Save has returned. It
-	// is called for each delivery of a job for which Save returned something. An error
-	// makes the job dead with Denied: it must not run under another identity.
+	// Restore returns a context that is ctx or derived from it and has what Save returned.
+	// It is called for each delivery of a job for which Save returned something. If it
+	// returns an error, the job is dead with [ConditionDenied]: it must not run under
+	// another identity.
 	Restore func(ctx context.Context, saved []byte) (context.Context, error)
 }
 
-// checkCarriers returns what is wrong with one of them, or "".
+// checkCarriers returns what is wrong with the carriers, or "".
 func checkCarriers(all []Carrier) string {
 	names := map[string]bool{}
 	for _, c := range all {

@@ -7,7 +7,7 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// save asks the carriers what is to travel with a job that is sent with ctx.
+// save calls Save of each carrier, for a job that is sent with ctx.
 func (r *Router) save(ctx context.Context) (map[string][]byte, error) {
 	var all map[string][]byte
 	for _, c := range r.settings.carriers {
@@ -30,7 +30,7 @@ func (r *Router) saveBy(ctx context.Context, c Carrier) (saved []byte, err error
 	return c.Save(ctx)
 }
 
-// restore gives the context of a delivery what has traveled with the job.
+// restore calls Restore of each carrier that has saved something, for a delivery with ctx.
 func (r *Router) restore(ctx context.Context, carried map[string][]byte) (context.Context, error) {
 	for _, c := range r.settings.carriers {
 		if saved := carried[c.Name]; saved != nil {
@@ -53,7 +53,7 @@ func (r *Router) restoreBy(ctx context.Context, c Carrier, saved []byte) (next c
 	return next, err
 }
 
-// carrierPanicked makes a panic of a carrier an error. It must be deferred directly.
+// carrierPanicked turns a panic of a carrier into an error. It must be deferred directly.
 func (r *Router) carrierPanicked(name string, err *error) {
 	if p := recover(); p != nil {
 		r.hookPanicked("WithCarrier", "", p)

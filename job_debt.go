@@ -10,17 +10,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// jobDebt is what deliveries of a job have used that lost their lease: their settlement was
-// refused, and so it stands in no record of the queue. The host keeps it until it does. The
-// time that a job tells is so the sum of the records by its ID, whatever races with whatever.
+// jobDebt is what deliveries of a job have used that lost their leases. The queue refused their
+// settlements, so the usage is in no record. The host keeps it until it is. So a job's Used is
+// the sum of the durations of all records with its ID, whichever delivery lost its lease.
 //
-// The next settlement of the job by this host adds it. If there is none, since the job has
-// ended, the host writes it into the record of the settled job. Only that may be written
-// without a lease: a write to another record would end the lease of the host that runs the job.
+// The next settlement of the job by this host adds the debt to the record. If there is none,
+// because the job has ended, the host writes the debt into the record of the settled job. Only
+// such a record may be written without a lease: a write to any other would end the lease of the
+// host that runs the job.
 type jobDebt struct {
 	used       time.Duration
-	deliveries int     // that a Cancel has ended; those that a lost lease has ended count as crashes
-	last       *JobEnd // of the latest
+	deliveries int     // the deliveries that Job.Cancel has ended; those that a lost lease has ended count as crashes
+	last       *JobEnd // the end of the latest of them
 }
 
 func (d *jobDebt) add(o jobDebt) {
@@ -40,14 +41,14 @@ func (d *jobDebt) addTo(rec *JobRecord) {
 	}
 }
 
-// jobDebts are what deliveries of a host's jobs owe.
+// jobDebts are the debts of a host's jobs.
 type jobDebts struct {
-	some  atomic.Int64 // the length of byJob, so that a job without debts takes no lock
+	some  atomic.Int64 // the length of byJob, so that jobs without debts need no lock
 	mu    sync.Mutex   // guards byJob
 	byJob map[uuid.UUID]jobDebt
 }
 
-// owe notes a debt.
+// owe adds a debt to that of the job.
 func (ds *jobDebts) owe(id uuid.UUID, debt jobDebt) {
 	if debt == (jobDebt{}) {
 		return
@@ -63,7 +64,7 @@ func (ds *jobDebts) owe(id uuid.UUID, debt jobDebt) {
 	ds.some.Store(int64(len(ds.byJob)))
 }
 
-// of returns what is owed of a job.
+// of returns the debt of a job.
 func (ds *jobDebts) of(id uuid.UUID) jobDebt {
 	if ds.some.Load() == 0 {
 		return jobDebt{}
@@ -73,7 +74,7 @@ func (ds *jobDebts) of(id uuid.UUID) jobDebt {
 	return ds.byJob[id]
 }
 
-// take is of, and forgets it.
+// take returns the debt of a job and removes it.
 func (ds *jobDebts) take(id uuid.UUID) jobDebt {
 	if ds.some.Load() == 0 {
 		return jobDebt{}
@@ -86,25 +87,25 @@ func (ds *jobDebts) take(id uuid.UUID) jobDebt {
 	return debt
 }
 
-// pay writes what is owed into the record of a job that has ended. It reports whether there is
-// something that it could not write, since the job has not ended.
+// pay writes a job's debt into its record, if the job has ended. It returns true if there is a
+// debt and the job has not ended.
 func (ds *jobDebts) pay(ctx context.Context, queue *guardedJobs, id uuid.UUID) (left bool) {
 	for ds.of(id) != (jobDebt{}) {
 		rec, err := queue.get(ctx, id)
 		if err == nil && !rec.State.IsSettled() {
-			return true // the next settlement adds it
+			return true // the next settlement adds the debt
 		}
 		debt := ds.take(id)
 		if err != nil || debt == (jobDebt{}) {
-			return false // the record is gone, or another goroutine pays
+			return false // the record is gone, or another goroutine has taken the debt
 		}
 		ds.write(ctx, queue, &rec, debt)
 	}
 	return false
 }
 
-// write adds a debt to the record of a job that has ended. If the record was changed meanwhile, or
-// if the queue calls Goexit, the debt is owed again.
+// write adds a debt to the record of a job that has ended. If the record was changed meanwhile,
+// or if the queue calls Goexit, the debt is put back.
 func (ds *jobDebts) write(ctx context.Context, queue *guardedJobs, rec *JobRecord, debt jobDebt) {
 	err := ErrRevision
 	defer func() {
@@ -117,7 +118,7 @@ func (ds *jobDebts) write(ctx context.Context, queue *guardedJobs, rec *JobRecor
 	err = queue.swap(ctx, *rec, paid)
 }
 
-// payLater is pay when the job has ended, also if another host settles it.
+// payLater waits until the job has ended, on this host or another one, and then calls pay.
 func (ds *jobDebts) payLater(ctx context.Context, queue *guardedJobs, id uuid.UUID) {
 	insist(ctx, func() {
 		rec, err := queue.get(ctx, id)

@@ -9,72 +9,73 @@ import (
 	"unicode/utf8"
 )
 
-// Destination is where the end of a job is told: see [WithOnSuccess] and [WithOnFailure].
-// Make one with [ToFunction] or [ToFunc]. The zero value is nowhere.
+// Destination receives the end of a job: see [WithOnSuccess] and [WithOnFailure]. Make one with
+// [ToFunction] or [ToFunc]. With the zero value, the end is reported nowhere.
 //
-// A delivery is a job of its own. It is put in the same step in which the first job is
-// settled, so that no crash loses it, and its ID follows from the first job's, so that it
-// is put once. It is retried as other jobs are. If a delivery to a Go func is dead in
-// the end, no destination is told of that.
+// A delivery to a destination is a job of its own. The queue accepts it in the same step that
+// settles the first job, so no crash loses it. Its ID is computed from the first job's ID, so it
+// is accepted once. It is retried like other jobs. If a delivery to a Go func ends as dead, no
+// destination is told of that.
 type Destination struct {
 	function string
 	deliver  func(ctx context.Context, e JobEnvelope) error
-	name     string        // of WithName
-	timeout  time.Duration // of WithTimeout; 0: the function's
-	retry    *Retry        // of WithRetry; nil: the function's
+	name     string        // set by WithName
+	timeout  time.Duration // set by WithTimeout; 0: that of the function
+	retry    *Retry        // set by WithRetry; nil: that of the function
 }
 
-// ToFunction sends the envelope, as JSON, to a function of the same queue: a job like any
-// other, with that function's policy of retries and its destinations. The function need
-// not be registered yet. The name may have a version or an alias.
+// ToFunction returns a destination that sends the envelope, as JSON, to a function of the same
+// queue. That delivery is a job like any other, with that function's policy of retries and its
+// destinations. The function need not be registered yet. The name may have a version or an alias.
 func ToFunction(name string) Destination { return Destination{function: name} }
 
-// ToFunc gives the envelope to f, on a host of the function whose job has ended. f is
-// called as a handler is: many goroutines may call it at once, its context ends at the
-// function's timeout, an error or a panic of it is a failed attempt of the delivery, and
-// it may return [RetryAfter] and [Permanent]. Timeout and policy of retries are those of
-// the function whose job has ended, unless WithTimeout and WithRetry say otherwise. A
-// package with a destination of its own, for example an HTTP client, returns one with a
-// method of its client as f.
+// ToFunc returns a destination that calls f with the envelope, on a host of the function whose
+// job has ended. f is called like a handler: many goroutines may call it at once, its context
+// ends at the function's timeout, an error or a panic of f is a failed attempt of the delivery,
+// and f may return [RetryAfter] and [Permanent]. The timeout and the policy of retries are those
+// of the function whose job has ended, unless WithTimeout and WithRetry set others. A package
+// with a destination of its own, for example an HTTP client, returns one with a method of its
+// client as f.
 //
-// f is a part of the host and no function: it needs no slot, and has no record and no price.
-// In each process at most 32 of a function's run at once; beyond that a delivery waits as
-// long as a call may wait for a slot ([WithQueueTimeout]), and is put off then, which is no
-// attempt. Its context has the job's tenant and what carriers have saved. When it ends, f is
-// left; if f does not return it keeps its place, and the next attempt waits for it.
-// [Router.Close] ends the context, and so does [Router.Shutdown] when its own has ended: the
-// delivery is one of the jobs that are left then. f must not call Shutdown of the router,
-// which answers an error there.
+// f is part of the host and not a function: it needs no slot, and has no record and no price. In
+// each process at most 32 such funcs run at once for one function. A further delivery waits as
+// long as a call may wait for a slot ([WithQueueTimeout]); then it is put off, which is no
+// attempt. f's context has the job's tenant and what carriers have saved. When that context ends,
+// the delivery does not wait for f any more. But an f that does not return still counts among the
+// 32, and the next attempt waits for it. [Router.Close] ends the context. [Router.Shutdown] ends
+// it when its own context has ended; the delivery is then one of the jobs that are left. f must
+// not call Shutdown of the router: there Shutdown returns an error.
 //
-// A nil f is the zero Destination.
+// If f is nil, ToFunc returns the zero Destination.
 func ToFunc(f func(ctx context.Context, e JobEnvelope) error) Destination {
 	return Destination{deliver: f}
 }
 
-// WithName returns d with a name to be shown by: see String. For a function it changes
-// nothing.
+// WithName returns d with a name for its Go func, which String returns. It changes nothing in a
+// destination that is a function.
 func (d Destination) WithName(name string) Destination {
 	d.name = name
 	return d
 }
 
-// WithTimeout returns d with a time that each delivery to its Go func may take, in place
-// of the timeout of the function whose job has ended; t must be positive. For a function it
-// changes nothing: that has a timeout of its own.
+// WithTimeout returns d with the time that each delivery to its Go func may take, in place of the
+// timeout of the function whose job has ended; t must be positive. It changes nothing in a
+// destination that is a function, which has a timeout of its own.
 func (d Destination) WithTimeout(t time.Duration) Destination {
 	d.timeout = t
 	return d
 }
 
-// WithRetry returns d with a policy of retries for the deliveries to its Go func, in place
-// of that of the function whose job has ended. For a function it changes nothing.
+// WithRetry returns d with a policy of retries for the deliveries to its Go func, in place of
+// that of the function whose job has ended. It changes nothing in a destination that is a
+// function.
 func (d Destination) WithRetry(r Retry) Destination {
 	d.retry = &r
 	return d
 }
 
-// String returns the name of the function, or what WithName has set for a Go func, or
-// else "func". The zero Destination is "".
+// String returns the name of the function; for a Go func the name of WithName, or "func" if it
+// has none; for the zero Destination "".
 func (d Destination) String() string {
 	if d.deliver == nil {
 		return d.function
@@ -82,10 +83,10 @@ func (d Destination) String() string {
 	return cmp.Or(d.name, "func")
 }
 
-// Function returns the name of the function of [ToFunction]; of a Go func it is "".
+// Function returns the name of the function of [ToFunction]; for a Go func it returns "".
 func (d Destination) Function() string { return d.function }
 
-// check returns what is wrong with it, made by bad.
+// check returns an error, made by bad, if a value is out of range.
 func (d Destination) check(bad func(format string, args ...any) error) error {
 	if d.timeout < 0 {
 		return bad("Destination.WithTimeout(%v): must be positive", d.timeout)
@@ -96,44 +97,43 @@ func (d Destination) check(bad func(format string, args ...any) error) error {
 	return nil
 }
 
-// IsZero reports whether the destination is nowhere.
+// IsZero reports whether d is the zero Destination, which reports nowhere.
 func (d Destination) IsZero() bool { return d.function == "" && d.deliver == nil }
 
-// JobEnvelope is what a destination gets: the invocation record of AWS Lambda's
-// destinations, field by field (Developer Guide, "Capturing records of Lambda
-// asynchronous invocations"). Its conditions are Lambda's words and those of
-// [JobCondition].
+// JobEnvelope is the JSON value that a destination gets. It is the invocation record of AWS
+// Lambda's destinations, field by field (Developer Guide, "Capturing records of Lambda
+// asynchronous invocations"). Its conditions are Lambda's, and those of [JobCondition].
 type JobEnvelope struct {
 	Version         string              `json:"version"` // "1.0"
 	Timestamp       string              `json:"timestamp"`
 	RequestContext  JobRequestContext   `json:"requestContext"`
-	RequestPayload  json.RawMessage     `json:"requestPayload"`            // what is not JSON is a string, in base64 if it is no text
-	ResponseContext *JobResponseContext `json:"responseContext,omitempty"` // nil: no delivery has reached the function
+	RequestPayload  json.RawMessage     `json:"requestPayload"`            // a payload that is not JSON is a string, in base64 if it is not UTF-8
+	ResponseContext *JobResponseContext `json:"responseContext,omitempty"` // nil: there was no delivery
 	ResponsePayload json.RawMessage     `json:"responsePayload,omitempty"`
 }
 
-// JobRequestContext says which job it was and why it ended.
+// JobRequestContext says which job has ended, and why.
 type JobRequestContext struct {
 	RequestID              string       `json:"requestId"`   // the job's ID
-	FunctionARN            string       `json:"functionArn"` // in the region and the account of package faashttp's default
+	FunctionARN            string       `json:"functionArn"` // with the region and the account that package faashttp has by default
 	Condition              JobCondition `json:"condition"`
-	ApproximateInvokeCount int          `json:"approximateInvokeCount"` // attempts
+	ApproximateInvokeCount int          `json:"approximateInvokeCount"` // the job's attempts
 }
 
-// JobResponseContext says how the function has answered.
+// JobResponseContext describes the last delivery of the job.
 type JobResponseContext struct {
-	StatusCode      int    `json:"statusCode"`                // 200, also if the function failed; 429, 404 and so on if it could not be called
-	ExecutedVersion string `json:"executedVersion,omitempty"` // empty: it could not be called
+	StatusCode      int    `json:"statusCode"`                // 200 if the function ran, even if it failed; 429, 404 and so on if the call was refused
+	ExecutedVersion string `json:"executedVersion,omitempty"` // empty: the call was refused
 	FunctionError   string `json:"functionError,omitempty"`   // "Unhandled" if it failed
 }
 
-// jobFailure is the response payload of a call that failed.
+// jobFailure is the response payload of a failed call.
 type jobFailure struct {
 	Message string `json:"errorMessage"`
 	Type    string `json:"errorType,omitempty"`
 }
 
-// envelope describes a settled job.
+// envelope returns the envelope of a settled job.
 func (rec *JobRecord) envelope() JobEnvelope {
 	e := JobEnvelope{
 		Version:   "1.0",
@@ -149,9 +149,9 @@ func (rec *JobRecord) envelope() JobEnvelope {
 	return e
 }
 
-// response is the part of an envelope about the last delivery.
+// response returns the parts of an envelope about the last delivery.
 func (rec *JobRecord) response(last *JobEnd) (*JobResponseContext, json.RawMessage) {
-	if last.Kind != KindNone { // the platform's answer: it has no payload
+	if last.Kind != KindNone { // a refusal has no payload
 		return &JobResponseContext{StatusCode: last.Kind.status()}, nil
 	}
 	c := &JobResponseContext{StatusCode: 200, ExecutedVersion: last.Version}
@@ -164,12 +164,13 @@ func (rec *JobRecord) response(last *JobEnd) (*JobResponseContext, json.RawMessa
 	c.FunctionError = "Unhandled"
 	data, err := json.Marshal(jobFailure{last.Error, last.ErrorType})
 	if err != nil {
-		return c, nil // two strings always encode
+		return c, nil // can't happen: two strings always encode
 	}
 	return c, data
 }
 
-// status is the status code with which Lambda's Invoke refuses such a call.
+// status returns the status code with which Lambda's Invoke refuses such a call; 200 for
+// KindNone.
 func (k Kind) status() int {
 	switch k {
 	case KindNotFound:
@@ -189,7 +190,7 @@ func (k Kind) status() int {
 	return 200
 }
 
-// arn is the function's name as Lambda writes it, with the qualifier.
+// arn returns the function's name in Lambda's form, with the qualifier.
 func (rec *JobRecord) arn() string {
 	name := rec.calledName()
 	if baseName(name) == name {
@@ -198,7 +199,7 @@ func (rec *JobRecord) arn() string {
 	return "arn:aws:lambda:us-east-1:000000000000:function:" + name
 }
 
-// payloadJSON makes a payload of any codec a JSON value.
+// payloadJSON makes a JSON value of a payload that any codec has encoded.
 func payloadJSON(data []byte) json.RawMessage {
 	switch {
 	case len(data) == 0:
@@ -212,7 +213,7 @@ func payloadJSON(data []byte) json.RawMessage {
 	}
 	quoted, err := json.Marshal(text)
 	if err != nil {
-		return json.RawMessage("null") // a string always encodes
+		return json.RawMessage("null") // can't happen: a string always encodes
 	}
 	return quoted
 }

@@ -11,14 +11,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// JobsLeft is in the error of [Router.Shutdown] if jobs of a queue in memory have not
-// ended: they are lost with the process, unless the program keeps it and has another
-// router lease from the queue.
-type JobsLeft struct { //nolint:errname // it says what is left
-	ByFunction map[string]int // how many, by the function's name; never empty
+// JobsLeft is in the error of [Router.Shutdown] if jobs of a queue in memory have not ended. They
+// are lost with the process, unless the program goes on and another router leases from the queue.
+type JobsLeft struct { //nolint:errname // the name says what is left
+	ByFunction map[string]int // the number of jobs by the function's name; never empty
 }
 
-// Error names the functions, and how many jobs of each are left.
+// Error names the functions, each with the number of its jobs that are left.
 func (e *JobsLeft) Error() string {
 	names := slices.Sorted(maps.Keys(e.ByFunction))
 	for i, name := range names {
@@ -27,9 +26,9 @@ func (e *JobsLeft) Error() string {
 	return "jobs left: " + strings.Join(names, ", ")
 }
 
-// drainJobs runs what jobs of a queue in memory are due before ctx's deadline, or without
-// one what is due by now, and then stops leasing. With a queue that outlives the process
-// it stops at once.
+// drainJobs runs the jobs of a queue in memory that are due before ctx's deadline, or by now if
+// ctx has none. Then it stops leasing. With a queue that outlives the process it stops leasing at
+// once. self is the call of the handler that called Shutdown; nil: no handler did.
 func (r *Router) drainJobs(ctx context.Context, self *callContext) {
 	j := r.hasJobs()
 	if j == nil {
@@ -45,26 +44,26 @@ func (r *Router) drainJobs(ctx context.Context, self *callContext) {
 	j.stop()
 }
 
-// isLeasing reports whether due jobs are still leased.
+// isLeasing reports whether the host leases jobs.
 func (j *jobHost) isLeasing() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.leasing && j.ctx.Err() == nil
 }
 
-// isMemory reports whether the queue's jobs are lost with the process.
+// isMemory reports whether the queue is in memory, so that its jobs are lost with the process.
 func (j *jobHost) isMemory() bool {
 	_, ok := j.queue.queue.(memoryJobs)
 	return ok
 }
 
-// awaitDue waits until a delivery has ended or a job is due, and is false if there is no
-// more to wait for.
+// awaitDue waits until a delivery has ended or a job is due. It returns false if there is nothing
+// to wait for.
 func (r *Router) awaitDue(ctx context.Context, limit time.Time, own *delivery) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	changed := r.jobHost().changed.wait() // before the look, so that nothing is missed
+	changed := r.jobHost().changed.wait() // before others is called, so that no end of a delivery is missed
 	if r.jobHost().others(own, false) > 0 {
 		select {
 		case <-changed:
@@ -77,7 +76,7 @@ func (r *Router) awaitDue(ctx context.Context, limit time.Time, own *delivery) b
 	if !found {
 		return false
 	}
-	timer := time.NewTimer(max(time.Until(due), 0) + time.Millisecond) // it is leased meanwhile
+	timer := time.NewTimer(max(time.Until(due), 0) + time.Millisecond) // the millisecond is for the Lease, whose timer fires at due
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -88,7 +87,7 @@ func (r *Router) awaitDue(ctx context.Context, limit time.Time, own *delivery) b
 	return true
 }
 
-// nextDue returns when the first job can run here that can before limit.
+// nextDue returns the earliest time, at most limit, at which a job can run here.
 func (r *Router) nextDue(ctx context.Context, limit time.Time, own *delivery) (first time.Time, found bool) {
 	waiting := JobFilter{States: []JobState{JobReady, JobScheduled}}
 	for rec, err := range r.jobHost().queue.list(ctx, waiting) {
@@ -112,19 +111,20 @@ func (r *Router) nextDue(ctx context.Context, limit time.Time, own *delivery) (f
 	return first, found
 }
 
-// isOf reports whether the delivery is one of that job.
+// isOf reports whether d is a delivery of that job.
 func (d *delivery) isOf(rec *JobRecord) bool { return d != nil && d.id() == rec.ID }
 
-// awaitDeliveries waits until all deliveries but self's are over, or until ctx ends: those to Go
-// funcs are no calls, for which Shutdown waits by itself.
+// awaitDeliveries waits until all deliveries but self's are over, or until ctx ends. Shutdown
+// needs it for the deliveries to Go funcs, since it waits for calls only.
 func (r *Router) awaitDeliveries(ctx context.Context, self *callContext) {
 	if j := r.hasJobs(); j != nil {
 		j.await(ctx, self.jobOf(), false)
 	}
 }
 
-// settleGrace is for how long Close waits until the queue has the ends of the deliveries that
-// it has ended, and Shutdown until a queue in memory has, which takes no time worth the name.
+// settleGrace bounds how long Close waits until the queue has the ends of the deliveries that
+// Close has ended. It also bounds how long Shutdown waits for a queue in memory, which takes next
+// to no time.
 const settleGrace = 5 * time.Second
 
 // endJobs stops leasing, and ends all deliveries but own.
@@ -133,8 +133,9 @@ func (j *jobHost) endJobs(own *delivery) {
 	j.endAll(own)
 }
 
-// awaitSettled returns once the queue has the ends of all deliveries but own, or when it is no
-// longer waited for: a queue, or a carrier, may block.
+// awaitSettled waits until the queue has the ends of all deliveries but own, at most until ctx
+// ends or for settleGrace, since a queue or a carrier may block. Then it ends the host's context
+// last.
 func (j *jobHost) awaitSettled(ctx context.Context, own *delivery) {
 	ctx, cancel := context.WithTimeout(ctx, settleGrace)
 	defer cancel()
@@ -142,9 +143,9 @@ func (j *jobHost) awaitSettled(ctx context.Context, own *delivery) {
 	j.giveUp()
 }
 
-// jobsLeft waits until the deliveries have settled their jobs, at most until ctx ends, and
-// returns a *JobsLeft if jobs of a queue in memory are left. The calls of the deliveries are
-// over. Own, the delivery that self is a call of, is left out.
+// jobsLeft waits until the deliveries have settled their jobs, or until ctx ends, and returns a
+// *JobsLeft if jobs of a queue in memory are left. The calls of the deliveries must be over. It
+// leaves out own, the delivery whose handler has called Shutdown.
 func (r *Router) jobsLeft(ctx context.Context, self *callContext) error {
 	j := r.hasJobs()
 	if j == nil {
@@ -170,7 +171,7 @@ func (r *Router) jobsLeft(ctx context.Context, self *callContext) error {
 			left.ByFunction[name] = n
 		}
 	}
-	if own != nil { // it ends with the handler that called Shutdown
+	if own != nil { // its job ends only when the handler that called Shutdown returns
 		left.forget(own.function)
 	}
 	if len(left.ByFunction) == 0 {

@@ -11,15 +11,15 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// guardedJobs is a router's queue. A queue is foreign code: a panic of it is counted as that
-// of a hook, and is an error of the call that was made. By the frames of its methods Close and
-// Shutdown know that a queue has called them, see placeOf.
+// guardedJobs calls a router's queue, which is foreign code. A panic of the queue is counted like
+// that of a hook, and becomes an error of the call. Close and Shutdown find the names of these
+// methods in their stack when a queue calls them, see placeOf.
 type guardedJobs struct {
 	queue JobQueue
 	guard *hookGuard
 }
 
-// panicked makes a panic of the queue an error. It must be deferred directly.
+// panicked turns a panic of the queue into an error. It must be deferred directly.
 func (g *guardedJobs) panicked(err *error) {
 	if p := recover(); p != nil {
 		*err = g.told(p)
@@ -31,10 +31,11 @@ func (g *guardedJobs) told(p any) error {
 	return fmt.Errorf("the queue of jobs panicked: %s", foreign.Plain(p))
 }
 
-// queuePause is how long the router waits after an error of the queue.
+// queuePause is how long the router waits after an error of the queue before it calls the queue
+// again.
 const queuePause = time.Second
 
-// pause waits before the queue is asked again.
+// pause waits for queuePause, or until ctx ends.
 func pause(ctx context.Context) {
 	t := time.NewTimer(queuePause)
 	defer t.Stop()
@@ -45,7 +46,7 @@ func pause(ctx context.Context) {
 }
 
 // insist runs f, which calls a queue. If the queue calls Goexit, f runs again after a pause, on a
-// goroutine of its own, and so on until ctx ends. So f must be safe to run again.
+// new goroutine, and so on until ctx ends. So f must be safe to run again.
 func insist(ctx context.Context, f func()) {
 	returned := false
 	defer func() {
@@ -106,7 +107,7 @@ func (g *guardedJobs) count(ctx context.Context) (counts map[string]JobCount, er
 	return g.queue.Count(ctx)
 }
 
-// list yields what the queue's List does.
+// list yields what the queue's List yields.
 func (g *guardedJobs) list(ctx context.Context, filter JobFilter) iter.Seq2[JobRecord, error] {
 	return func(yield func(JobRecord, error) bool) {
 		l := &jobListing{yield: yield}
@@ -116,7 +117,8 @@ func (g *guardedJobs) list(ctx context.Context, filter JobFilter) iter.Seq2[JobR
 	}
 }
 
-// walk runs the queue's List. A panic of the loop's body is not the queue's, and goes on.
+// walk runs the queue's List. It does not recover a panic of the loop's body, which is not the
+// queue's.
 func (g *guardedJobs) walk(ctx context.Context, filter JobFilter, l *jobListing) (err error) {
 	defer func() {
 		if l.inside {
@@ -130,13 +132,14 @@ func (g *guardedJobs) walk(ctx context.Context, filter JobFilter, l *jobListing)
 	return nil
 }
 
-// jobListing is a loop over a queue's jobs.
+// jobListing is one loop over the queue's jobs.
 type jobListing struct {
 	yield        func(JobRecord, error) bool
-	inside, over bool // its body runs; it wants no more
+	inside, over bool // the loop's body runs; the loop has ended
 }
 
-// give runs the loop's body. What that calls, the queue has not called: see placeOnStack.
+// give runs the loop's body. The body's calls are not calls by the queue: placeOnStack looks for
+// give.
 func (l *jobListing) give(rec JobRecord, err error) bool {
 	l.inside = true
 	l.over = !l.yield(rec, err) || err != nil

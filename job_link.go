@@ -8,32 +8,33 @@ import (
 	"github.com/google/uuid"
 )
 
-// jobRunner runs a router's jobs. What a call and a registration need of it stands here as
-// interfaces: so the files of jobs use the router, and its own files know none of them.
+// jobRunner runs a router's jobs. The interfaces of this file have what calls and registrations
+// need of jobs: so the files of jobs refer to the router, and the router's own files do not refer
+// to them.
 type jobRunner interface {
-	// registered is told of each name that was added or removed.
+	// registered is called for each name that was added or, if added is false, removed.
 	registered(name string, added bool)
 }
 
-// jobDelivery is the delivery of a job, as the call that it makes knows it. Its methods are
-// called on the goroutines of that call.
+// jobDelivery is the delivery of a job as its call sees it. The methods are called on the call's
+// goroutines.
 type jobDelivery interface {
-	// hasSlot is called when the call has its slot. If it is false, the call must not run.
+	// hasSlot is called when the call has its slot. If it returns false, the handler must not run.
 	hasSlot() bool
-	// sender returns the call that sent the job, and how deep the job's calls are.
+	// sender returns the call that sent the job, and the depth of the job's calls.
 	sender() (call uuid.UUID, depth int)
 	// recorded is called with what the call's record says.
 	recorded(id uuid.UUID, version string, took time.Duration)
-	// ranAway and handlerEnded are called when the handler outlives the call, and when it
-	// returns then.
+	// ranAway is called when the call ends while its handler runs, and handlerEnded when that
+	// handler has returned.
 	ranAway()
 	handlerEnded()
 }
 
-// jobLink is a router's link to its jobRunner, which is made when it is first needed.
+// jobLink is a router's pointer to its jobRunner. The runner is made when it is first needed.
 type jobLink struct {
-	mu     sync.Mutex                // is held while the runner is made
-	runner atomic.Pointer[jobRunner] // nil: the router has no jobs
+	mu     sync.Mutex                // held while the runner is made
+	runner atomic.Pointer[jobRunner] // nil: there is none yet
 }
 
 // get returns the runner, or nil.
@@ -44,8 +45,8 @@ func (l *jobLink) get() jobRunner {
 	return nil
 }
 
-// getOr is get, and makes the runner if there is none. newRunner is called with l.mu held: of
-// two goroutines that need the first runner one makes it.
+// getOr returns the runner, and makes it if there is none. It calls newRunner with l.mu held, so
+// that goroutines which need the first runner at the same time make only one.
 func (l *jobLink) getOr(newRunner func() jobRunner) jobRunner {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +58,7 @@ func (l *jobLink) getOr(newRunner func() jobRunner) jobRunner {
 	return runner
 }
 
-// registered tells the runner, if there is one.
+// registered calls the runner's method, if there is a runner.
 func (l *jobLink) registered(name string, added bool) {
 	if runner := l.get(); runner != nil {
 		runner.registered(name, added)

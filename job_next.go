@@ -13,17 +13,18 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// jobEnd is how a delivery of a job ended, or what else has happened to the job.
+// jobEnd is the event after which a job's next record is worked out: the end of a delivery, or
+// another one.
 type jobEnd struct {
-	JobEnd // of a delivery
+	JobEnd // of a delivery; zero for another event
 
-	what   jobEvent
-	advice jobAdvice     // of the handler's error
-	after  time.Duration // of a refusal: its RetryAfter; with adviceLater: the handler's
+	what   jobEvent      // which event it is
+	advice jobAdvice     // what the handler's error asks for
+	after  time.Duration // a refusal's RetryAfter, or the handler's with adviceLater
 	output []byte        // of a call that ended OK
 	seed   float64       // in [0, 1): for the jitter
-	batch  batchEnd
-	more   *jobMore // has room for what the record keeps of the end; nil: that is to be made
+	batch  batchEnd      // which items of a batch failed
+	more   *jobMore      // the room for what the record keeps of the end; nil: it is allocated
 }
 
 // jobEvent is what has happened to a job.
@@ -31,43 +32,44 @@ type jobEvent uint8
 
 const (
 	jobDelivered    jobEvent = iota // a delivery ended: it was refused, or its call is over
-	jobCanceled                     // Cancel was called; with an Invocation, while it ran
-	jobHostDied                     // it was leased by hosts that died, see Crashes
-	jobTooOld                       // it was leased after its age was over
-	jobBehindItself                 // it was leased while the handler of its last attempt still runs
-	jobGivenUp                      // it has the items of a batch that was given up, which are split until each is by itself
+	jobCanceled                     // Cancel was called; with an Invocation, while the job ran
+	jobHostDied                     // the hosts that had leased it have died, see Crashes
+	jobTooOld                       // it was leased when it was too old
+	jobBehindItself                 // it was leased while the handler of an earlier attempt still runs
+	jobGivenUp                      // it was leased as a part of a batch that was given up: it is split further, and dead when it has one item
 )
 
-// mostCrashes is how many hosts may die while they have a job before it is given up: it
-// may be what kills them.
+// mostCrashes is how many hosts may die while they have a job. Then the job is dead, since it may
+// be what kills them.
 const mostCrashes = 3
 
-// The waits of a delivery that was no attempt, as on Lambda: they double from the first
-// to the longest.
+// The waits after deliveries that were no attempts, as on Lambda: each is twice the one before,
+// from firstBackoff to longestBackoff.
 const (
 	firstBackoff   = time.Second
 	longestBackoff = 5 * time.Minute
 )
 
-// reasonBudget is the reason with which the gate of package cost refuses a call if a
-// budget is spent.
+// reasonBudget is the reason with which the gate of package cost refuses a call when a budget is
+// spent.
 const reasonBudget = "budget"
 
-// next returns what becomes of a job: its next record, and the records of the jobs that
-// follow from it. It is pure, so that the rules of all queues are these.
+// next returns a job's record after an event, and the records of the jobs that follow from it. It
+// is pure and shared by all queues.
 func next(rec JobRecord, end jobEnd, p *jobPolicy, now time.Time) (JobRecord, []JobRecord) {
 	follow := rec.goOn(&end, p, now)
 	return rec, follow
 }
 
-// goOn is next: the record becomes the next one.
+// goOn is next, in place: rec becomes the next record.
 func (rec *JobRecord) goOn(end *jobEnd, p *jobPolicy, now time.Time) (follow []JobRecord) {
 	rec.count(end)
 	rec.keepFailed(&end.batch)
 	return decide(rec, end, p, now).apply(rec, end, p, now)
 }
 
-// premature returns why a job that was leased must not run. ok is false if it may.
+// premature returns the event of a job that was leased and must not run. ok is false if the job
+// may run.
 func (rec *JobRecord) premature(p *jobPolicy, now time.Time) (end jobEnd, ok bool) {
 	switch {
 	case rec.Crashes >= mostCrashes:
@@ -80,7 +82,7 @@ func (rec *JobRecord) premature(p *jobPolicy, now time.Time) (end jobEnd, ok boo
 	return jobEnd{}, false
 }
 
-// expiry is when the job is too old to run.
+// expiry returns when the job is too old to run.
 func (rec *JobRecord) expiry(p *jobPolicy) time.Time {
 	if rec.MaxAge > 0 {
 		return rec.Due.Add(rec.MaxAge)
@@ -88,7 +90,7 @@ func (rec *JobRecord) expiry(p *jobPolicy) time.Time {
 	return rec.Due.Add(p.maxAge)
 }
 
-// count notes a delivery in the record's counts.
+// count adds the delivery that has ended to the record's counts.
 func (rec *JobRecord) count(end *jobEnd) {
 	ran := end.Invocation != uuid.Nil
 	if end.what != jobDelivered && !ran {
@@ -109,9 +111,9 @@ func (rec *JobRecord) count(end *jobEnd) {
 	}
 }
 
-// isAttempt reports whether the end counts against the policy of retries: the handler has
-// returned, panicked or exited, or its timeout passed, and it did not say by RetryAfter that this
-// was no attempt. A call that was canceled does not count, although its handler may have run.
+// isAttempt reports whether the end counts against the policy of retries. It does if the handler
+// has returned, panicked or exited, or if its timeout passed. It does not if the handler returned
+// RetryAfter, or if the call was canceled, although the handler may have run.
 func (end *jobEnd) isAttempt() bool {
 	if end.what != jobDelivered || end.Kind != KindNone {
 		return false
@@ -126,19 +128,19 @@ func (end *jobEnd) isAttempt() bool {
 	return false
 }
 
-// jobStep is what becomes of a job.
+// jobStep is the decision about a job: the state that it enters.
 type jobStep struct {
-	state     JobState     // scheduled, parked, or a terminal one
-	condition JobCondition // of a terminal state
-	at        time.Time    // of the others: when it may run next, or how long it is parked
-	parkedFor JobWait      // of a parked one
-	refused   bool         // the next such wait is longer
-	splits    JobCondition // with ConditionSplit: why the parts are given up; empty: they are tried
+	state     JobState     // scheduled, parked, or a settled one
+	condition JobCondition // for a settled state: why
+	at        time.Time    // for the other states: when the job may run next, or until when it is parked
+	parkedFor JobWait      // for a parked job: what it waits for
+	refused   bool         // the delivery was no attempt: the next backoff is longer
+	splits    JobCondition // for ConditionSplit: why the parts are given up; empty: the parts are tried
 }
 
 func dead(why JobCondition) jobStep { return jobStep{state: JobDead, condition: why} }
 
-// decide is the table of what follows from each end.
+// decide is the table of decisions: which step follows from each event.
 func decide(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 	switch end.what {
 	case jobCanceled:
@@ -162,21 +164,21 @@ func decide(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 	return afterCall(rec, end, p, now)
 }
 
-// afterCall decides about a delivery that was admitted, when it ends: see finish. A failure is
-// tried again if the handler did not say Permanent, if there were at most Retry.Max attempts, and
-// if the next begins before the job is too old. Else the job is dead, or a batch is split. After
-// RetryAfter only the age counts.
+// afterCall decides after the end of a delivery that was admitted. A failed attempt is repeated
+// if the handler did not return Permanent, if there were at most Retry.Max attempts, and if the
+// next one would begin before the job is too old. Otherwise the job is dead, or a batch is split.
+// After RetryAfter only the age counts.
 func afterCall(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 	switch end.Outcome {
 	case OK:
 		if len(end.batch.failed) == 0 {
 			return jobStep{state: JobSucceeded, condition: ConditionSuccess}
 		}
-	case OutputInvalid: // its effects have happened: another run would repeat them for the same output
+	case OutputInvalid: // the effects have happened, and another run would repeat them and fail again
 		return dead(ConditionOutputInvalid)
 	case InitFailed:
 		return backoff(rec, end, now)
-	case Canceled: // by the host's shutdown: Job.Cancel is jobCanceled
+	case Canceled: // by the host's shutdown; Job.Cancel has the event jobCanceled
 		return jobStep{at: now}
 	case Failed, Panicked, Exited, TimedOut, outcomeCount:
 	}
@@ -191,14 +193,15 @@ func afterCall(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep
 		return giveUp(rec, end, p, ConditionRetriesExhausted)
 	}
 	at := now.Add(p.retry.wait(rec.Attempts, end.seed))
-	if !at.Before(rec.expiry(p)) { // known already: as Lambda, it is not kept waiting for that
+	if !at.Before(rec.expiry(p)) { // the job is dead at once, as on Lambda, and is not kept until it is too old
 		return dead(ConditionEventAgeExceeded)
 	}
 	return jobStep{at: at}
 }
 
-// giveUp decides about a job that is tried no more. Items that were named as failed die one by one;
-// a batch that failed as a whole may hold items that would not.
+// giveUp decides about a job that is not tried again. If Failed named the items of a batch, they
+// become dead one by one. A batch that failed as a whole may have items that would succeed: with
+// Bisect it is split.
 func giveUp(rec *JobRecord, end *jobEnd, p *jobPolicy, why JobCondition) jobStep {
 	switch {
 	case rec.Items < 2 || end.batch.pick == nil:
@@ -210,7 +213,7 @@ func giveUp(rec *JobRecord, end *jobEnd, p *jobPolicy, why JobCondition) jobStep
 	return dead(why)
 }
 
-// afterRefusal decides about a delivery that was not admitted.
+// afterRefusal decides after a delivery that was refused.
 func afterRefusal(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobStep {
 	switch end.Kind {
 	case KindDenied:
@@ -221,9 +224,9 @@ func afterRefusal(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobS
 		return dead(ConditionTooLarge)
 	case KindNesting:
 		return dead(ConditionNesting)
-	case KindNotFound: // until it is registered, here or by another host: a rolling deploy
+	case KindNotFound: // parked until the function is registered, here or on another host, as in a rolling deploy
 		return jobStep{state: JobParked, at: rec.expiry(p), parkedFor: WaitFunction}
-	case KindClosed, KindCanceled: // the host is going: the next one takes it
+	case KindClosed, KindCanceled: // this host is shutting down: another one runs the job
 		return jobStep{at: now}
 	case KindBusy:
 		switch {
@@ -239,18 +242,18 @@ func afterRefusal(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) jobS
 	return backoff(rec, end, now)
 }
 
-// backoff is the step after a delivery that was no attempt: the job waits twice as long as after
-// the one before, up to longestBackoff, and never less than the refusal's RetryAfter.
+// backoff is the step after a delivery that was no attempt: the job waits twice as long as the
+// last time, at most longestBackoff, but at least the refusal's RetryAfter.
 func backoff(rec *JobRecord, end *jobEnd, now time.Time) jobStep {
 	wait := longestBackoff
-	if n := rec.Refusals; n < 9 { // 1 s << 9 is longer
+	if n := rec.Refusals; n < 9 { // 1 s << 9 is longer than longestBackoff
 		wait = min(firstBackoff<<n, longestBackoff)
 	}
 	return jobStep{at: now.Add(max(wait, end.after)), refused: true}
 }
 
-// apply makes the record of a step. If the job is too old by now, a step that would wait makes it
-// dead instead.
+// apply turns rec into the record after a step. If the step would make the job wait but it is too
+// old by now, the job is dead instead.
 func (s jobStep) apply(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time) (follow []JobRecord) {
 	if !s.state.IsSettled() {
 		limit := rec.expiry(p)
@@ -281,8 +284,8 @@ func (s jobStep) apply(rec *JobRecord, end *jobEnd, p *jobPolicy, now time.Time)
 	return p.follow(rec, now)
 }
 
-// wait makes the record of a step that is not terminal. A job waits no longer than until
-// it is too old: then it is leased once more, to be given up.
+// wait turns rec into the record of a job that waits. The job waits at most until it is too old:
+// at that time it is leased once more, and becomes dead.
 func (s jobStep) wait(rec *JobRecord, limit, now time.Time) {
 	if s.refused {
 		rec.Refusals++
@@ -296,7 +299,7 @@ func (s jobStep) wait(rec *JobRecord, limit, now time.Time) {
 	}
 }
 
-// unparked returns the record of a parked or scheduled job that may run now.
+// unparked returns the record of a parked or scheduled job made ready.
 func (rec JobRecord) unparked(now time.Time) JobRecord {
 	rec.State, rec.NotBefore, rec.ParkedFor = JobReady, now, ""
 	return rec
@@ -308,8 +311,8 @@ const (
 	jobErrorTime = time.Second // for its Error method, which is foreign code
 )
 
-// endOf describes how a delivery ended, from the error that the call returned. timeout is
-// the one that it had. The caller adds what the error does not tell.
+// endOf describes how a delivery ended, from the error that its call returned. timeout is the
+// timeout that the call had. The caller adds what the error does not contain, such as the output.
 func (rec *JobRecord) endOf(err error, timeout time.Duration, now time.Time) jobEnd {
 	end := EndOf(err, rec.calledName())
 	je := jobEnd{JobEnd: JobEnd{At: now, Kind: end.Kind, Outcome: end.Outcome}}
@@ -325,7 +328,7 @@ func (rec *JobRecord) endOf(err error, timeout time.Duration, now time.Time) job
 	return je
 }
 
-// describe returns text and type of an error, in Lambda's words where it has some.
+// describe returns the text and the type of an error, in Lambda's words where Lambda has some.
 func (rec *JobRecord) describe(err error, end End, timeout time.Duration) (text, kind string) {
 	var told any = err
 	switch end.Outcome {
@@ -341,7 +344,7 @@ func (rec *JobRecord) describe(err error, end End, timeout time.Duration) (text,
 		told = unadvised(err)
 	case OK, Canceled, OutputInvalid, InitFailed, outcomeCount:
 	}
-	text, ok := told.(string) // of panic("…"): not to be quoted
+	text, ok := told.(string) // the argument of panic("…") is used as it is, without quotes
 	if !ok {
 		text, _ = foreign.TextWithin(told, jobErrorTime)
 	}
@@ -353,7 +356,7 @@ func (rec *JobRecord) describe(err error, end End, timeout time.Duration) (text,
 
 // unadvised returns the error inside RetryAfter and Permanent.
 func unadvised(err error) error {
-	switch e := err.(type) { //nolint:errorlint // only the outer ones: what is inside is the handler's
+	switch e := err.(type) { //nolint:errorlint // only the outer wrappers are removed; what is inside is the handler's own error
 	case *retryLaterError:
 		return unadvised(e.error)
 	case *permanentError:
@@ -362,8 +365,8 @@ func unadvised(err error) error {
 	return err
 }
 
-// typeName is the name of a value's type without package and pointer, as aws-lambda-go
-// names errors.
+// typeName returns the name of a value's type without package and pointer. aws-lambda-go names
+// errors like that.
 func typeName(v any) string {
 	t := reflect.TypeOf(v)
 	if t == nil {
@@ -375,7 +378,7 @@ func typeName(v any) string {
 	return t.Name()
 }
 
-// follow returns the job that tells a settled job's end to its destination, if it has one.
+// follow returns the job that reports a settled job's end to its destination, if there is one.
 func (p *jobPolicy) follow(rec *JobRecord, now time.Time) []JobRecord {
 	to, which := Destination{}, ""
 	switch rec.State {
@@ -390,7 +393,7 @@ func (p *jobPolicy) follow(rec *JobRecord, now time.Time) []JobRecord {
 	}
 	payload, err := json.Marshal(rec.envelope())
 	if err != nil {
-		payload = nil // all of it always encodes
+		payload = nil // can't happen: all fields of an envelope encode
 	}
 	origin := JobOrigin{Principal: rec.Function, Depth: 1, Job: rec.ID, Delivers: which}
 	if o := rec.Origin; o != nil {
@@ -413,9 +416,9 @@ func (p *jobPolicy) follow(rec *JobRecord, now time.Time) []JobRecord {
 	return []JobRecord{tell}
 }
 
-// endsHere reports whether the end of this job is told to no destination. That of a
-// delivery to a Go func is not; nor is that of a delivery which went too deep, because
-// its own would go one deeper, and so on for ever.
+// endsHere reports whether no destination is told the end of this job. That is so for a delivery
+// to a Go func. It is also so for a delivery that went too deep: the delivery of its own end
+// would be one level deeper, and so on for ever.
 func (rec *JobRecord) endsHere() bool {
 	o := rec.Origin
 	return o != nil && o.Job != uuid.Nil && (o.Delivers != "" || rec.Condition == ConditionNesting)

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// jobPaces are how long the jobs of a host's functions run, as it was measured.
+// jobPaces measure how long the jobs of a host's functions run.
 type jobPaces struct {
-	recent     atomic.Pointer[jobPace] // the last that was looked up
+	recent     atomic.Pointer[jobPace] // the pace that was looked up last
 	mu         sync.Mutex              // guards byFunction
 	byFunction map[string]*jobPace
 }
 
-// jobPace is the pace of one function's jobs.
+// jobPace measures the jobs of one function.
 type jobPace struct {
 	function string
-	service  atomic.Int64 // nanoseconds of a delivery, the mean of about the last eight
-	ended    atomic.Int64
-	running  atomic.Int64
+	service  atomic.Int64 // the mean duration of about the last eight deliveries, in nanoseconds
+	ended    atomic.Int64 // deliveries that have ended, of those whose handler ran
+	running  atomic.Int64 // deliveries that have their slots and have not ended
 }
 
-// of returns the pace of a function.
+// of returns the pace of a function, and makes it if there is none.
 func (ps *jobPaces) of(function string) *jobPace {
 	if p := ps.recent.Load(); p != nil && p.function == function {
 		return p
@@ -41,7 +41,7 @@ func (ps *jobPaces) of(function string) *jobPace {
 }
 
 // hasBegun notes that a delivery has its slot, and hasEnded that it is over. ran is how long its
-// handler has run, if it has.
+// handler ran; has is false if the handler did not run.
 func (p *jobPace) hasBegun() { p.running.Add(1) }
 
 func (p *jobPace) hasEnded(ran time.Duration, has bool) {
@@ -58,7 +58,7 @@ func (p *jobPace) hasEnded(ran time.Duration, has bool) {
 	}
 }
 
-// usual is jobPace.usual of a function, and 0 for one of which no job has begun.
+// usual returns jobPace.usual of a function, and 0 if no job of the function has begun.
 func (ps *jobPaces) usual(function string) time.Duration {
 	p := ps.recent.Load()
 	if p == nil || p.function != function {
@@ -72,7 +72,7 @@ func (ps *jobPaces) usual(function string) time.Duration {
 	return p.usual()
 }
 
-// usual returns how long a job of the function runs; zero: fewer than a handful have.
+// usual returns how long a job of the function runs; 0 if fewer than eight have ended.
 func (p *jobPace) usual() time.Duration {
 	if p.ended.Load() >= 8 {
 		return time.Duration(p.service.Load())
@@ -80,13 +80,14 @@ func (p *jobPace) usual() time.Duration {
 	return 0
 }
 
-// The bounds of what a full queue says about when to come again.
+// The bounds of room's result.
 const (
 	soonestRoom = time.Second
 	latestRoom  = 5 * time.Minute
 )
 
-// room returns when the next job will have ended, in whole seconds.
+// room returns how long it takes until a running job ends, on average and in whole seconds. A
+// sender that a full queue has refused gets it as RetryAfter.
 func (ps *jobPaces) room() time.Duration {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

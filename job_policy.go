@@ -2,7 +2,7 @@ package faas
 
 import "time"
 
-// jobPolicy is what is set about the jobs of a function.
+// jobPolicy is what the options of a function set about its jobs.
 type jobPolicy struct {
 	retry        Retry
 	maxAge       time.Duration
@@ -13,17 +13,16 @@ type jobPolicy struct {
 	overlap      bool
 	deadOnBudget bool
 	upgrade      func(old []byte, version string) ([]byte, error)
-	batches      *Batches // nil: no job is taken apart
+	batches      *Batches // nil: WithBatches is not set
 }
 
-// lambdaPolicy is the default: what AWS Lambda does with asynchronous invocations
-// (Developer Guide, "How Lambda handles errors and retries with asynchronous
-// invocation").
+// lambdaPolicy returns the default policy: what AWS Lambda does with asynchronous invocations
+// (Developer Guide, "How Lambda handles errors and retries with asynchronous invocation").
 func lambdaPolicy() *jobPolicy {
 	return &jobPolicy{retry: Retry{Max: 2}, maxAge: 6 * time.Hour, keepDone: time.Hour, keepDead: 14 * 24 * time.Hour}
 }
 
-// delivering is the policy of the deliveries to one of the function's destinations.
+// delivering returns the policy of a job that delivers to one of the function's destinations.
 func (p *jobPolicy) delivering(which string) *jobPolicy {
 	to := p.destination(which)
 	if to.retry == nil {
@@ -34,7 +33,7 @@ func (p *jobPolicy) delivering(which string) *jobPolicy {
 	return &own
 }
 
-// destination is where a job that delivers to a Go func delivers to.
+// destination returns the destination to which a job with that JobOrigin.Delivers delivers.
 func (p *jobPolicy) destination(which string) Destination {
 	if which == DeliversSuccess {
 		return p.onSuccess
@@ -42,7 +41,7 @@ func (p *jobPolicy) destination(which string) Destination {
 	return p.onFailure
 }
 
-// check returns an error, made by bad, that says what is out of range.
+// check returns an error, made by bad, if a value is out of range.
 func (p *jobPolicy) check(bad func(format string, args ...any) error) error {
 	for _, err := range []error{p.retry.check(bad), p.onSuccess.check(bad), p.onFailure.check(bad), p.batches.check(bad)} {
 		if err != nil {
@@ -58,8 +57,8 @@ func (p *jobPolicy) check(bad func(format string, args ...any) error) error {
 	return nil
 }
 
-// JobPolicy is what a function's options say about its jobs: see [WithRetry],
-// [WithMaxAge], [WithRetention], [WithOnSuccess] and [WithOnFailure].
+// JobPolicy shows what a function's options set about its jobs: see [WithRetry], [WithMaxAge],
+// [WithRetention], [WithOnSuccess] and [WithOnFailure].
 type JobPolicy struct {
 	Retry                Retry
 	MaxAge               time.Duration
@@ -67,7 +66,7 @@ type JobPolicy struct {
 	OnSuccess, OnFailure Destination
 }
 
-// shown is what Info tells of the policy.
+// shown returns the policy as Info shows it.
 func (p *jobPolicy) shown() JobPolicy {
 	return JobPolicy{
 		Retry: p.retry, MaxAge: p.maxAge, KeepDone: p.keepDone, KeepDead: p.keepDead, OnSuccess: p.onSuccess, OnFailure: p.onFailure,

@@ -8,16 +8,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// Prepare is Send without its last step: it encodes the input, checks the options and asks
-// the gates as Send does, and returns the job's record in place of giving it to the queue.
-// It is for code that keeps jobs until it is certain that they are to be sent, as package
-// trigger/faaspg does in a table of the sender's own database. [Router.Accept] then gives
-// the record to the queue, in this process or in another one that has decoded it from JSON.
+// Prepare is the first part of Send: it encodes the input, checks the options and asks the gates,
+// and then returns the job's record instead of giving it to the queue. [Router.Accept] is the
+// second part: it gives the record to the queue, in this process, or in another one that has
+// decoded the record from JSON. The two are for code that keeps jobs until it is certain that
+// they are to be sent. For example, package trigger/faaspg keeps them in a table of the sender's
+// own database.
 //
-// The record has its ID: so it can be accepted again after a failure of which the outcome is
-// not known. Its age, and a delay, count from Prepare; the window of a unique key counts from
+// The record has its ID, so it can be accepted again after a failure that leaves the outcome
+// unknown. Its age, and a delay, count from Prepare; the window of a unique key counts from
 // Accept. Prepare does not check whether the queue has room. It returns the errors of Send,
-// but for those of the queue, which Accept returns. The record is the caller's, Payload included.
+// except those of the queue, which Accept returns. The record belongs to the caller, its Payload
+// included.
 func (f *Function[In, Out]) Prepare(ctx context.Context, in In, opts ...SendOption) (JobRecord, error) {
 	payload, err := f.core.encodeJob(&in)
 	if err != nil {
@@ -26,7 +28,8 @@ func (f *Function[In, Out]) Prepare(ctx context.Context, in In, opts ...SendOpti
 	return f.core.itself().prepare(ctx, f.core.qualified(), payload, opts)
 }
 
-// Prepare is [Function.Prepare] by name, with an encoded input, which is copied; see [Router.Send].
+// Prepare is [Function.Prepare] for a function by its name and an encoded input, which is copied;
+// see [Router.Send].
 func (r *Router) Prepare(ctx context.Context, name string, payload []byte, opts ...SendOption) (JobRecord, error) {
 	to, unknown := r.peek("send", name)
 	if unknown != nil {
@@ -44,16 +47,16 @@ func (to target) prepare(ctx context.Context, name string, payload []byte, opts 
 	return rec, nil
 }
 
-// Accept gives the queue a job of Prepare; a nil error means what it means for Send. If the
-// queue has had a job of that ID or unique key before, the answer is that one, with Duplicate
-// true. The function need not be registered here: its deliveries look it up. No gate is asked;
-// they do that too. A job that is too old by now is accepted, and is dead with
+// Accept gives the queue a job of Prepare. A nil error means the same as for Send. If the queue
+// has had a job with that ID or unique key before, Accept returns that job, with Duplicate true.
+// The function need not be registered here: the deliveries look it up. Accept asks no gate: the
+// deliveries do. A job that is too old by now is accepted, and becomes dead with
 // [ConditionEventAgeExceeded].
 //
-// It is the queue's part of Send's errors that Accept returns: ErrOverloaded with a RetryAfter
-// if there is no room, [ErrClosed] if the router is shut down. A record that Prepare can't have
-// returned, for example one without an ID, or with a name that no function can have, is an error
-// that Is [ErrInput]. The record is the queue's from then on.
+// The errors are those of Send that come from the queue: one that Is [ErrOverloaded], with a
+// RetryAfter, if there is no room, and [ErrClosed] if the router is shut down. A record that
+// Prepare can't have returned, for example one without an ID or with an invalid name, is an error
+// that Is [ErrInput]. The record belongs to the queue from then on.
 func (r *Router) Accept(ctx context.Context, rec JobRecord) (*Job[[]byte], error) {
 	refuse := func(why Reason, err error) error { return sendRefused(refusal(rec.Function, uuid.Nil, why, err)) }
 	if ctx == nil {
@@ -73,7 +76,7 @@ func (r *Router) Accept(ctx context.Context, rec JobRecord) (*Job[[]byte], error
 	return newJob[[]byte](r, &rec, err, r.common.codec), nil
 }
 
-// checkPrepared returns why a record can't be one that Prepare has returned.
+// checkPrepared returns an error if Prepare can't have returned the record.
 func (rec *JobRecord) checkPrepared() error {
 	name := checkReference("send", rec.calledName())
 	switch {

@@ -15,85 +15,89 @@ import (
 	"github.com/google/uuid"
 )
 
-// JobRecord is all that is known about a job. A [JobQueue] keeps it; programs see it as
-// a JobInfo. It encodes as JSON, with Format as the version of the encoding. A field
-// that a later release has added survives: what Unmarshal does not know Marshal writes
-// again. An engine that keeps the payload apart sets Payload to nil before it encodes.
+// JobRecord is everything that is stored about a job. A [JobQueue] keeps records; programs see
+// them as JobInfo. A record encodes as JSON, and Format is the version of that encoding. Fields
+// that a later release has added survive: Unmarshal keeps a field that it does not know, and
+// Marshal writes it again. An engine that stores the payload elsewhere sets Payload to nil before
+// it encodes the record.
 //
-// Times are wall-clock times: a job outlives the process whose monotonic clock it is.
-type JobRecord struct { //nolint:recvcheck // as encoding/json asks: a record that is a value must encode too
-	Format    int          `json:"format"`             // of the encoding; JobFormat
-	ID        uuid.UUID    `json:"id"`                 // the job's, which is none of its invocations'
-	NewID     bool         `json:"newId,omitempty"`    // to Put, and of what follows to Settle: the ID was made for this job, so that no other function's has it; never set in an answer
-	Revision  uint64       `json:"-"`                  // set by the queue: another one after each write; never 0
+// Times are of the wall clock, since a job may outlive its process and that process's monotonic
+// clock.
+type JobRecord struct { //nolint:recvcheck // MarshalJSON needs a value receiver, so that a JobRecord that is no pointer encodes with it too
+	Format    int          `json:"format"`             // the version of the encoding, JobFormat
+	ID        uuid.UUID    `json:"id"`                 // the job's; its invocations have other IDs
+	NewID     bool         `json:"newId,omitempty"`    // for Put, and for follow in Settle: the ID was made for this job alone; a queue returns it as false
+	Revision  uint64       `json:"-"`                  // set by the queue: a new one for each write; never 0
 	Function  string       `json:"function"`           // the base name, without version or alias
-	Name      string       `json:"name,omitempty"`     // as it was sent, if that differs: "resize:live"; resolved at each delivery
-	Tenant    string       `json:"tenant,omitempty"`   // for which it runs
+	Name      string       `json:"name,omitempty"`     // the name by which it was sent, if that differs: "resize:live"; each delivery resolves it
+	Tenant    string       `json:"tenant,omitempty"`   // the tenant for which it runs
 	Priority  int          `json:"priority,omitempty"` // among its tenant's jobs
 	State     JobState     `json:"state"`
-	Condition JobCondition `json:"condition,omitempty"` // of a settled job: why; of a part of a batch that was given up: why it will be dead
+	Condition JobCondition `json:"condition,omitempty"` // why the job was settled; in a part of a batch that was given up: why the part will be dead
 
-	Accepted  time.Time `json:"accepted"`            // when it was sent
-	Due       time.Time `json:"due"`                 // when it should run first; its age counts from here
-	NotBefore time.Time `json:"notBefore,omitzero"`  // when it may run next; a parked job waits no longer than this
-	ParkedFor JobWait   `json:"parkedFor,omitempty"` // of a parked job: what it waits for
-	Settled   time.Time `json:"settled,omitzero"`    // when it entered its terminal state; zero before
-	KeepUntil time.Time `json:"keepUntil,omitzero"`  // of a settled job: when the queue may forget it
+	Accepted  time.Time `json:"accepted"`            // when the queue accepted it
+	Due       time.Time `json:"due"`                 // when it should run for the first time; its age counts from here
+	NotBefore time.Time `json:"notBefore,omitzero"`  // when it may run next; a parked job is leased at this time at the latest
+	ParkedFor JobWait   `json:"parkedFor,omitempty"` // what a parked job waits for
+	Settled   time.Time `json:"settled,omitzero"`    // when it was settled; zero before
+	KeepUntil time.Time `json:"keepUntil,omitzero"`  // when the queue may forget the settled job
 
-	MaxAge    time.Duration `json:"maxAge,omitempty"`    // from Due; 0: as WithMaxAge of its function says
-	OrderKey  string        `json:"orderKey,omitempty"`  // jobs of a function and tenant with the same one run one at a time
-	UniqueKey string        `json:"uniqueKey,omitempty"` // of which there is one job of a function and tenant
-	UniqueFor time.Duration `json:"uniqueFor,omitempty"` // from Accepted
+	MaxAge    time.Duration `json:"maxAge,omitempty"`    // counted from Due; 0: as WithMaxAge of its function says
+	OrderKey  string        `json:"orderKey,omitempty"`  // jobs of a function and tenant with the same order key run one at a time
+	UniqueKey string        `json:"uniqueKey,omitempty"` // a function and a tenant accept one job with this key during UniqueFor
+	UniqueFor time.Duration `json:"uniqueFor,omitempty"` // counted from Accepted
 
 	Payload []byte            `json:"payload,omitempty"` // the encoded input
-	Items   int               `json:"items,omitempty"`   // of the batch that it is; 0: it is none
-	Output  []byte            `json:"output,omitempty"`  // the encoded output of a job that succeeded
+	Items   int               `json:"items,omitempty"`   // the number of items of a batch; 0: the job is no batch
+	Output  []byte            `json:"output,omitempty"`  // the encoded output, if the job has succeeded
 	Labels  map[string]string `json:"labels,omitempty"`
-	Origin  *JobOrigin        `json:"origin,omitempty"` // nil: sent from outside of any call, by no front door
+	Origin  *JobOrigin        `json:"origin,omitempty"` // nil: sent outside of any call, and not through a front door
 
-	Attempts   int           `json:"attempts,omitempty"`   // deliveries that count against the policy of retries
-	Deliveries int           `json:"deliveries,omitempty"` // all that have ended, refused ones included, and not those of hosts that died
-	Refusals   int           `json:"refusals,omitempty"`   // deliveries in a row that were no attempt: the backoff grows with them
-	Crashes    int           `json:"crashes,omitempty"`    // leases that ran out; counted by the queue
+	Attempts   int           `json:"attempts,omitempty"`   // the deliveries that count against the policy of retries
+	Deliveries int           `json:"deliveries,omitempty"` // all deliveries that have ended, also refused ones, but not those of hosts that died
+	Refusals   int           `json:"refusals,omitempty"`   // how many of the last deliveries in a row were no attempt; the backoff grows with it
+	Crashes    int           `json:"crashes,omitempty"`    // the leases that ran out; counted by the queue
 	Used       time.Duration `json:"used,omitempty"`       // the sum of Execution.Duration of its deliveries
-	Last       *JobEnd       `json:"last,omitempty"`       // how the last delivery ended; nil before the first has
-	Parts      []uuid.UUID   `json:"parts,omitempty"`      // of a batch that was split: the jobs of its items
+	Last       *JobEnd       `json:"last,omitempty"`       // how the last delivery ended; nil: none has ended
+	Parts      []uuid.UUID   `json:"parts,omitempty"`      // the jobs that have the items of a batch that was split
 
-	Progress  JobProgress `json:"-"` // set by the queue: what the holder of the lease told last
+	Progress  JobProgress `json:"-"` // set by the queue: the last progress that the holder of the lease has reported
 	KeyHolder uuid.UUID   `json:"-"` // set by the queue: the job that holds this one's order key; zero: none, or this one
 
-	rest    rawFields  // those that Unmarshal did not know
-	answer  *jobAnswer // that the sender holds, in a queue in memory; nil: there is none
-	expires time.Time  // of a job with an order key in a queue in memory: when it is too old; zero: not known
+	rest    rawFields  // the fields that Unmarshal did not know
+	answer  *jobAnswer // in a queue in memory: shared with the sender's Job; nil: there is none
+	expires time.Time  // of a job with an order key in a queue in memory: when it is too old; zero: not set
 }
 
-// jobAnswer is the end of a job for the [Job] that its sender holds. The Job keeps the answer
-// when the queue has forgotten the job. A queue in memory sets the answer as it settles the job,
-// and then drops its own pointer to it: so the answer lives as long as the Job. It shares the end
-// with the settled record, which nothing changes.
+// jobAnswer holds the end of a job for the [Job] of its sender, which keeps it when the queue has
+// forgotten the job. A queue in memory sets the answer in the step that settles the job, and then
+// drops its own pointer to it; so the answer lives as long as the Job. The field end shares its
+// value with the settled record, which is constant.
 //
-// A Wait that has such an answer does not ask the queue.
+// A Wait whose answer is set does not call the queue.
 type jobAnswer struct {
-	end  atomic.Pointer[jobMore] // of the settled record; nil: it is not known
+	end  atomic.Pointer[jobMore] // set when the job has settled; nil: the end is not known
 	mu   sync.Mutex              // guards done
-	done chan struct{}           // closed once the queue tells nothing more; nil: no Wait has asked, and it may still tell
+	done chan struct{}           // closed when the queue will not set end any more; nil: wait was not called yet
 }
 
-// noMore is the value of jobAnswer.done once the queue tells nothing more, and from the start if
-// it never tells anything. It is closed.
+// noMore is a closed channel. It is the value of jobAnswer.done when the queue will not set the
+// answer: any more, or at all.
 var noMore = func() chan struct{} { //nolint:gochecknoglobals // a constant
 	c := make(chan struct{})
 	close(c)
 	return c
 }()
 
-// untoldAnswer returns an answer that no queue has: Wait asks the queue for the record.
+// untoldAnswer returns an answer that no queue sets. Wait then reads the record in the queue.
 func untoldAnswer() *jobAnswer { return &jobAnswer{done: noMore} }
 
-// isKnown reports whether the end is known. A delivery asks as it begins.
+// isKnown reports whether the end is set. A delivery calls it as it begins, for the order that
+// wait describes.
 func (a *jobAnswer) isKnown() bool { return a != nil && a.end.Load() != nil }
 
-// tell tells the end; nil: the job is lost with its queue, and it is not known.
+// tell sets the end and wakes the Waits. A nil end means that the queue has lost the job, whose
+// end is not known.
 func (a *jobAnswer) tell(end *jobMore) {
 	if end != nil {
 		a.end.Store(end)
@@ -106,20 +110,20 @@ func (a *jobAnswer) tell(end *jobMore) {
 	a.done = noMore
 }
 
-// await returns the end once the queue tells it, and nil if the queue tells nothing more, or if
-// the context or stop has ended before.
+// await waits until the queue has set the end, and returns it. It returns nil if the queue will
+// not set it, or if ctx or stop ends first.
 func (a *jobAnswer) await(ctx context.Context, stop <-chan struct{}) *jobMore {
 	select {
 	case <-a.wait():
 	case <-stop:
 	case <-doneOf(ctx):
 	}
-	return a.end.Load() // also if stop has won: perhaps it was closed after the job was settled
+	return a.end.Load() // also after stop: the end may have been set before stop was closed
 }
 
-// wait returns a channel that is closed once the end is known, or the queue tells nothing more.
+// wait returns a channel that is closed when the end is set, or when the queue will not set it.
 // What the caller of wait wrote before is visible to deliveries that begin later: the
-// compare-and-swap here, and the load in isKnown, order the two.
+// compare-and-swap in wait and the load in isKnown order the two.
 func (a *jobAnswer) wait() <-chan struct{} {
 	a.end.CompareAndSwap(nil, nil)
 	a.mu.Lock()
@@ -132,33 +136,33 @@ func (a *jobAnswer) wait() <-chan struct{} {
 
 type rawFields map[string]json.RawMessage
 
-// JobFormat is the Format of the records that this release writes. A record of another
-// format is read as far as its fields are known.
+// JobFormat is the Format of the records that this release writes. In a record of another format
+// this release reads the fields that it knows.
 const JobFormat = 1
 
 // JobOrigin says where a job comes from.
 type JobOrigin struct {
 	Invocation uuid.UUID         `json:"invocation,omitzero"` // the call that sent it
 	Principal  string            `json:"principal,omitempty"` // the function of that call
-	Depth      int               `json:"depth,omitempty"`     // calls and jobs above it
-	Trigger    string            `json:"trigger,omitempty"`   // what started the function that sent it
-	Door       string            `json:"door,omitempty"`      // the front door
-	RequestID  string            `json:"requestId,omitempty"` // of the platform that the front door speaks for
-	Timeout    time.Duration     `json:"timeout,omitempty"`   // of each delivery, if shorter than the function's
-	Key        string            `json:"key,omitempty"`       // by which sticky aliases choose a version
-	Carried    map[string][]byte `json:"carried,omitempty"`   // what carriers have saved, by their names
-	ReplayOf   uuid.UUID         `json:"replayOf,omitzero"`   // the job that was replayed
-	Job        uuid.UUID         `json:"job,omitzero"`        // of a job that delivers to a destination: the one whose end it tells
-	Delivers   string            `json:"delivers,omitempty"`  // of such a job: DeliversSuccess or DeliversFailure if it calls a Go func; empty if it calls a function
+	Depth      int               `json:"depth,omitempty"`     // the number of calls and jobs above the job's calls
+	Trigger    string            `json:"trigger,omitempty"`   // what started the call that sent it, see Origin
+	Door       string            `json:"door,omitempty"`      // the front door, see Origin
+	RequestID  string            `json:"requestId,omitempty"` // the ID that the front door's platform gave the request
+	Timeout    time.Duration     `json:"timeout,omitempty"`   // bounds each delivery, if it is shorter than the function's timeout
+	Key        string            `json:"key,omitempty"`       // the key by which sticky aliases choose a version
+	Carried    map[string][]byte `json:"carried,omitempty"`   // what carriers have saved, by the carrier's name
+	ReplayOf   uuid.UUID         `json:"replayOf,omitzero"`   // the job of which this one is a replay
+	Job        uuid.UUID         `json:"job,omitzero"`        // of a job that delivers to a destination: the job whose end it reports
+	Delivers   string            `json:"delivers,omitempty"`  // of such a job: DeliversSuccess or DeliversFailure for a Go func; empty for a function
 }
 
-// origin is what the calls of the job say about where they come from.
+// origin returns the Origin of the job's calls.
 func (o *JobOrigin) origin() Origin {
 	return Origin{Trigger: o.Trigger, Door: o.Door, RequestID: o.RequestID, Timeout: o.Timeout, Key: o.Key, ReplayOf: o.ReplayOf}
 }
 
-// What a job that delivers to a Go func has as [JobOrigin].Delivers: which destination
-// of its function it calls in place of the handler.
+// The values of [JobOrigin].Delivers in a job that delivers to a Go func: which of its
+// function's destinations it calls in place of the handler.
 const (
 	DeliversSuccess = "success"
 	DeliversFailure = "failure"
@@ -167,23 +171,25 @@ const (
 // JobEnd is how a delivery of a job ended. Kind and Outcome are those of [EndOf].
 type JobEnd struct {
 	At         time.Time     `json:"at"`
-	Invocation uuid.UUID     `json:"invocation,omitzero"` // zero: it was refused
-	Version    string        `json:"version,omitempty"`   // that ran
+	Invocation uuid.UUID     `json:"invocation,omitzero"` // zero: the delivery was refused
+	Version    string        `json:"version,omitempty"`   // the version that ran
 	Kind       Kind          `json:"kind,omitempty"`
 	Outcome    Outcome       `json:"outcome,omitempty"`
 	Reason     Reason        `json:"reason,omitempty"`
 	Error      string        `json:"error,omitempty"`
-	ErrorType  string        `json:"errorType,omitempty"` // the name of the error's Go type, or Lambda's word for it
-	Duration   time.Duration `json:"duration,omitempty"`  // of the Execution
+	ErrorType  string        `json:"errorType,omitempty"` // the name of the error's Go type, or Lambda's name for it
+	Duration   time.Duration `json:"duration,omitempty"`  // that of the Execution
 }
 
-// JobProgress is how far a running job is, in the handler's own words. See Progress.
+// JobProgress is how far a running job is, as its handler has reported by the func Progress: Done
+// of Total, in the handler's unit, and a note.
 type JobProgress struct {
 	Done, Total int64
 	Note        string
 }
 
-// plainRecord has the fields of a record, and not its methods.
+// plainRecord has the fields of a JobRecord without its methods, so that encoding/json encodes
+// the fields.
 type plainRecord JobRecord
 
 // MarshalJSON encodes the record.
@@ -208,12 +214,12 @@ func (rec JobRecord) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// UnmarshalJSON decodes a record, of this format or a later one.
+// UnmarshalJSON decodes a record of this format, and the known fields of one of a later format.
 func (rec *JobRecord) UnmarshalJSON(data []byte) error {
 	var plain plainRecord
 	known := json.NewDecoder(bytes.NewReader(data))
 	known.DisallowUnknownFields()
-	if known.Decode(&plain) == nil { // nearly always: an engine reads a record for each delivery
+	if known.Decode(&plain) == nil { // the common case is the fast one, since an engine decodes a record for each delivery
 		*rec = JobRecord(plain)
 		return nil
 	}
@@ -233,8 +239,8 @@ func (rec *JobRecord) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// isRecordField reports whether encoding/json reads the name into a field, which it does
-// without regard to case.
+// isRecordField reports whether encoding/json reads a name into a field of JobRecord. It ignores
+// case, as encoding/json does.
 func isRecordField(name string) bool {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[JobRecord]()) {
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -245,10 +251,10 @@ func isRecordField(name string) bool {
 	return false
 }
 
-// jobMore is what few jobs that wait have, and what is known of the end of one. It is constant
-// once an item has it: so the job's answer shares it.
+// jobMore has the fields of a record that few waiting jobs have, and those of a job's end. It is
+// constant once an item has it, so a job's answer can share it with the item.
 type jobMore struct {
-	name      string // by which the job's function is called; of a settled job, as state
+	name      string // the name by which the function is called; name and state are set for a settled job only
 	state     JobState
 	condition JobCondition
 	parkedFor JobWait
@@ -264,10 +270,10 @@ type jobMore struct {
 	rest      rawFields
 	items     int
 	parts     []uuid.UUID
-	end       JobEnd // last points to it, if the delivery was one from a queue in memory; see jobEnd.more
+	end       JobEnd // in a queue in memory: the room for what last points to, see jobEnd.more
 }
 
-// calledName is the name by which the job's function is called.
+// calledName returns the name by which the job's function is called.
 func (rec *JobRecord) calledName() string {
 	if rec.Name != "" {
 		return rec.Name
@@ -275,5 +281,6 @@ func (rec *JobRecord) calledName() string {
 	return rec.Function
 }
 
-// jobTime is the wall clock's time, as records have it.
+// jobTime returns the wall clock's time in the form that records have: UTC, without a monotonic
+// part.
 func jobTime() time.Time { return time.Now().Round(0).UTC() }

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Replay is [Router.Replay] of this job.
+// Replay is [Router.Replay] for this job.
 func (j *Job[Out]) Replay(ctx context.Context, opts ...SendOption) (*Job[Out], error) {
 	rec, err := j.router.replay(ctx, j.id, opts)
 	if err != nil && !errors.Is(err, ErrDuplicate) {
@@ -16,12 +16,11 @@ func (j *Job[Out]) Replay(ctx context.Context, opts ...SendOption) (*Job[Out], e
 	return newJob[Out](j.router, &rec, err, j.codec), nil
 }
 
-// Replay makes a new job with the function, tenant, priority, order key, labels, expiry and
-// input of a settled one, which stays as it is. The new job has no unique key, and stands
-// at the end of its order key. [WithInput] gives it another input, and other options take
-// the place of what the first had. It is sent by ctx's caller: gates are asked about that
-// one. A job that is not settled is an error that Is [ErrInput]; one without a record is an
-// error as that of [JobQueue].Get.
+// Replay sends a new job with the function, tenant, priority, order key, labels, expiry and input
+// of a settled job, which stays unchanged. The new job has no unique key, and is the last in line
+// for its order key. [WithInput] replaces the input, and other options replace the first job's
+// values. The gates check ctx's caller, who sends the new job. If the first job is not settled,
+// the error Is [ErrInput]; if it has no record, the error is that of [JobQueue].Get.
 func (r *Router) Replay(ctx context.Context, id uuid.UUID, opts ...SendOption) (*Job[[]byte], error) {
 	rec, err := r.replay(ctx, id, opts)
 	if err != nil && !errors.Is(err, ErrDuplicate) {

@@ -6,24 +6,25 @@ import (
 	"time"
 )
 
-// Retry says how often and when a job runs again after an attempt that failed: the
-// handler returned an error, panicked or exited, or its timeout passed. Deliveries that
-// don't reach the handler are no attempts; for those see [WithMaxAge].
+// Retry is the policy of a function's retries: how often, and when, a job runs again after a
+// failed attempt. An attempt fails if the handler returns an error, panics or exits, or if its
+// timeout passes. A delivery that does not reach the handler is no attempt; see [WithMaxAge]
+// for those.
 //
 // The wait before the nth retry is First × Factorⁿ⁻¹, but at most Longest. It begins when the
-// failed attempt has ended. Jitter then makes it longer or shorter, so that it can be above
-// Longest. Without [WithRetry] a function has Lambda's policy, two retries after 60 and
-// 120 seconds. The zero Retry has none.
+// failed attempt has ended. Jitter then lengthens or shortens it, so the result can be longer
+// than Longest. The default, without [WithRetry], is Lambda's policy: two retries, after 60 and
+// 120 seconds. The zero Retry means no retries.
 type Retry struct {
-	Max     int           // retries; so there are at most Max + 1 attempts
+	Max     int           // the number of retries; a job has at most Max + 1 attempts
 	First   time.Duration // the first wait; 0: 60 s
-	Factor  float64       // by which each wait is longer than the one before; 0: 2
-	Longest time.Duration // 0: no limit
-	Jitter  float64       // each wait is longer or shorter by up to this part of it, at random; between 0 and 1
+	Factor  float64       // each wait is this many times the one before; 0: 2
+	Longest time.Duration // the longest wait before jitter; 0: no limit
+	Jitter  float64       // the part of each wait by which it may be longer or shorter, at random; between 0 and 1
 }
 
-// wait returns the time between the nth failed attempt, n ≥ 1, and the next. seed is in
-// [0, 1). Whether there is a next one is decided in job_next.go, by afterCall.
+// wait returns the time between the nth failed attempt, n ≥ 1, and the next one. seed is in [0,
+// 1). afterCall in job_next.go decides whether there is a next one.
 func (r Retry) wait(n int, seed float64) time.Duration {
 	first, factor := r.First, r.Factor
 	if first == 0 {
@@ -40,10 +41,10 @@ func (r Retry) wait(n int, seed float64) time.Duration {
 	return time.Duration(min(wait, float64(longestRetry)))
 }
 
-// longestRetry keeps sums of times in range.
+// longestRetry bounds a wait, so that a sum of times does not overflow.
 const longestRetry = 100 * 365 * 24 * time.Hour
 
-// check returns an error, made by bad, that says what is out of range.
+// check returns an error, made by bad, if a field is out of range.
 func (r Retry) check(bad func(format string, args ...any) error) error {
 	switch {
 	case r.Max < 0:
@@ -58,11 +59,11 @@ func (r Retry) check(bad func(format string, args ...any) error) error {
 	return nil
 }
 
-// RetryAfter returns an error with which a handler says that its job should be tried
-// again in d, and that this was no attempt: for example, a service that it needs asked it
-// to come back later. Only the age of the job bounds how often. A negative d is 0. For a
-// call that is no job it is an error like any other; it has the text of err and unwraps
-// to it. A nil err stands for an error without a cause.
+// RetryAfter returns an error by which a handler asks for another run of its job in d, without
+// counting this one as an attempt: for example, if a service that it needs has asked for a
+// pause. Only the job's age bounds how often that can happen. A negative d is 0. A nil err
+// stands for an error without a cause. The result has the text of err and unwraps to it; in a
+// call that is no job it has no other effect.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		err = errLater
@@ -70,9 +71,9 @@ func RetryAfter(d time.Duration, err error) error {
 	return &retryLaterError{err, max(d, 0)}
 }
 
-// Permanent returns an error with which a handler says that trying again is of no use:
-// its job is dead. For a call that is no job it is an error like any other; it has the
-// text of err and unwraps to it. Permanent(nil) is nil.
+// Permanent returns an error by which a handler says that retries are of no use: its job is
+// dead. The result has the text of err and unwraps to it; in a call that is no job it has no
+// other effect. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -94,7 +95,7 @@ type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error { return e.error }
 
-// jobAdvice is what a handler's error says about its job.
+// jobAdvice is what a handler's error asks for its job.
 type jobAdvice uint8
 
 const (
@@ -103,8 +104,9 @@ const (
 	adviceDead            // Permanent
 )
 
-// adviceOf looks for RetryAfter and Permanent in a handler's error; the outer one counts.
-// errors.As calls methods of the error, which is foreign code: a panic is no advice.
+// adviceOf finds RetryAfter or Permanent in a handler's error; if it has both, the outer one
+// counts. errors.As calls methods of the error, which are foreign code: if one panics, there is
+// no advice.
 func adviceOf(err error) (advice jobAdvice, after time.Duration) {
 	defer func() {
 		if recover() != nil {
@@ -116,7 +118,7 @@ func adviceOf(err error) (advice jobAdvice, after time.Duration) {
 	isLater, isDead := errors.As(err, &later), errors.As(err, &dead)
 	if isLater && isDead {
 		var inner *permanentError
-		isDead = !errors.As(later.error, &inner) // then Permanent is around RetryAfter
+		isDead = !errors.As(later.error, &inner) // if Permanent is inside RetryAfter, RetryAfter is the outer one
 	}
 	switch {
 	case isDead:

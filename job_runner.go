@@ -2,24 +2,24 @@ package faas
 
 import "sync"
 
-// runners are the goroutines that run deliveries, one after the other. A new goroutine for each
-// would have to grow its stack each time.
+// runners are the goroutines that run deliveries, each one delivery after the other. A new
+// goroutine for each delivery would have to grow its stack each time.
 type runners struct {
 	mu          sync.Mutex // guards what follows
 	idle        []*runner
-	isDismissed bool // none is to wait for work
+	isDismissed bool // no runner waits for work any more
 }
 
-// idleRunners is how many runners wait for work at most. Each that is idle beyond that ends.
+// idleRunners is how many runners wait for work at most. A runner that would be one more ends.
 const idleRunners = 16
 
 // runner is one goroutine.
 type runner struct {
 	all  *runners
-	work chan *delivery // has room for one, so that its sender never waits; closed when the runner has to end
+	work chan *delivery // has room for one value, so that run never blocks; closed when the runner must end
 }
 
-// run runs a delivery that has begun on an idle runner, or on a new one.
+// run runs a delivery on an idle runner, or on a new one. begun must have counted the delivery.
 func (p *runners) run(d *delivery) {
 	if w := p.takeIdle(); w != nil {
 		w.work <- d
@@ -42,7 +42,7 @@ func (p *runners) takeIdle() *runner {
 	return w
 }
 
-// dismiss ends the runners that are idle, and the others as they become idle.
+// dismiss ends the idle runners, and lets each other one end when it becomes idle.
 func (p *runners) dismiss() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +54,7 @@ func (p *runners) dismiss() {
 }
 
 // loop is the runner's goroutine. The handler of an inline function may end it by Goexit: then
-// what was leased in the meantime goes to another runner.
+// the deferred func gives the following delivery to another runner.
 func (w *runner) loop(d *delivery) {
 	defer func() {
 		if d != nil && d.following != nil {
@@ -69,7 +69,7 @@ func (w *runner) loop(d *delivery) {
 	}
 }
 
-// wait waits for the next delivery. It returns nil if the runner has to end.
+// wait waits for the next delivery. It returns nil if the runner must end.
 func (w *runner) wait() *delivery {
 	p := w.all
 	p.mu.Lock()

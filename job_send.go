@@ -12,25 +12,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// SendOption is an option of one job: of Send, SendAll and Replay. Nil options are
-// ignored. Values are checked by the method that gets the option.
+// SendOption is an option of one job, for Send, SendAll, Prepare and Replay. Nil options are
+// ignored. The method that gets an option checks its value.
 type SendOption interface{ applySend(s *sendSettings) }
 
 type sendOption func(s *sendSettings)
 
 func (o sendOption) applySend(s *sendSettings) { o(s) }
 
-// sendSettings are what the options of one job set.
+// sendSettings are the settings of one job.
 type sendSettings struct {
-	rec      JobRecord // its due time is relative to acceptance until it is accepted
-	delay    time.Duration
-	replaced bool   // WithInput was given
-	input    []byte // of WithInput
-	fault    error
+	rec      JobRecord     // rec.Due is zero if WithDue was not given
+	delay    time.Duration // of WithDelay
+	replaced bool          // WithInput was given
+	input    []byte        // of WithInput
+	fault    error         // the first value out of range
 }
 
-// WithDelay makes a job due d after it was accepted, d ≥ 0. Of WithDelay and WithDue the
-// last one counts.
+// WithDelay makes a job due d after it is accepted, d ≥ 0. If both WithDelay and WithDue are
+// given, the last one counts.
 func WithDelay(d time.Duration) SendOption {
 	return sendOption(func(s *sendSettings) {
 		s.delay, s.rec.Due = d, time.Time{}
@@ -40,14 +40,15 @@ func WithDelay(d time.Duration) SendOption {
 	})
 }
 
-// WithDue sets when a job is due. A time that has passed, or the zero time, is now.
+// WithDue sets when a job is due. A time in the past, and the zero time, mean now.
 func WithDue(t time.Time) SendOption {
 	return sendOption(func(s *sendSettings) { s.delay, s.rec.Due = 0, t })
 }
 
-// WithUnique gives a job a key of which its function and tenant have one job within the
-// window, which begins when that job is accepted and is positive. A second Send gets the
-// first job, with Duplicate true, also if that job has ended, was canceled or purged.
+// WithUnique gives a job a unique key: within the window, its function and tenant have only one
+// job with that key. The window begins when that job is accepted, and must be positive. Another
+// Send with the key returns the first job, with Duplicate true, even if that job has ended, was
+// canceled or purged.
 func WithUnique(key string, window time.Duration) SendOption {
 	return sendOption(func(s *sendSettings) {
 		s.rec.UniqueKey, s.rec.UniqueFor = key, window
@@ -57,10 +58,10 @@ func WithUnique(key string, window time.Duration) SendOption {
 	})
 }
 
-// WithOrderKey gives a job a key. The jobs of a function and a tenant that have the same
-// key run one at a time, in the order in which they are due: the next begins when the one
-// before it is settled, its retries included. A handler that outlives a job that is dead,
-// for example by a timeout, is not waited for.
+// WithOrderKey gives a job an order key. Jobs of the same function, tenant and order key run
+// one at a time, in the order in which they are due. Each begins when the job before it is
+// settled, after all its retries. It does not wait for a handler that still runs although its
+// job is dead, for example after a timeout.
 func WithOrderKey(key string) SendOption {
 	return sendOption(func(s *sendSettings) {
 		s.rec.OrderKey = key
@@ -68,8 +69,8 @@ func WithOrderKey(key string) SendOption {
 	})
 }
 
-// WithExpiry sets in place of [WithMaxAge] how long after it was due a job may wait and
-// be tried again; d must be positive.
+// WithExpiry sets how long after its due time a job may wait and be tried again, in place of
+// [WithMaxAge]; d must be positive.
 func WithExpiry(d time.Duration) SendOption {
 	return sendOption(func(s *sendSettings) {
 		if s.rec.MaxAge = d; d <= 0 {
@@ -78,9 +79,10 @@ func WithExpiry(d time.Duration) SendOption {
 	})
 }
 
-// WithJobID sets a job's ID, so that what has sent it may send it again after a failure of
-// which it does not know the outcome: the second Send gets the first job, with Duplicate
-// true. The ID must not be zero. Without this option it is a new UUIDv7.
+// WithJobID sets a job's ID. If a Send fails and it is not known whether the job was accepted,
+// the same Send can be repeated with the same ID: if the job was accepted, the second Send
+// returns it, with Duplicate true. The ID must not be zero. Without this option a job gets a
+// new UUIDv7.
 func WithJobID(id uuid.UUID) SendOption {
 	return sendOption(func(s *sendSettings) {
 		if s.rec.ID = id; id == uuid.Nil {
@@ -89,7 +91,8 @@ func WithJobID(id uuid.UUID) SendOption {
 	})
 }
 
-// WithJobLabels adds labels to a job, by which [Router.Jobs] finds it. The map is copied.
+// WithJobLabels adds labels to a job. [Router.Jobs] finds jobs by their labels. The map is
+// copied.
 func WithJobLabels(labels map[string]string) SendOption {
 	labels = maps.Clone(labels)
 	return sendOption(func(s *sendSettings) {
@@ -100,8 +103,8 @@ func WithJobLabels(labels map[string]string) SendOption {
 	})
 }
 
-// WithItems says that a job's input is a batch of n items, n ≥ 1. It shows in Invocation and
-// [Execution], so that one record tells for how many items it is. See [WithBatches].
+// WithItems declares that a job's input is a batch of n items, n ≥ 1. Invocation and
+// [Execution] show n, so that the cost of one record can be divided by it. See [WithBatches].
 func WithItems(n int) SendOption {
 	return sendOption(func(s *sendSettings) {
 		if s.rec.Items = n; n < 1 {
@@ -110,14 +113,14 @@ func WithItems(n int) SendOption {
 	})
 }
 
-// WithInput gives the new job of a Replay another encoded input than the first one had.
-// It is an option of Replay only. The payload is copied.
+// WithInput sets the encoded input of a Replay's new job, in place of the first job's input.
+// Only Replay takes this option. The payload is copied.
 func WithInput(payload []byte) SendOption {
 	payload = bytes.Clone(payload)
 	return sendOption(func(s *sendSettings) { s.input, s.replaced = payload, true })
 }
 
-// bad notes the first fault.
+// bad sets s.fault, unless an earlier option has.
 func (s *sendSettings) bad(format string, args ...any) {
 	if s.fault == nil {
 		s.fault = fmt.Errorf(format, args...)
@@ -130,25 +133,26 @@ func (s *sendSettings) badKey(option, key string) {
 	}
 }
 
-// Send has the function called later, and returns when the queue has accepted the job: a
-// nil error means that it will end in exactly one of the states succeeded, dead and
-// canceled. It does not wait for the call. See [WithJobs] for the queue; without that
-// option the router makes a queue in memory for the first job.
+// Send sends a job: a call of the function that is made later. It returns when the queue has
+// accepted the job, and does not wait for the call. A nil error means that the job will end in
+// exactly one of the states succeeded, dead and canceled. [WithJobs] sets the queue; without
+// that option the router makes a queue in memory for its first job.
 //
-// The input is encoded here by the function's codec ([WithCodec]), and decoded anew for
-// each attempt, so that a job shares nothing with its sender. The payload is bounded by
-// [WithLimits].
+// Send encodes the input with the function's codec ([WithCodec]), and each attempt decodes it
+// anew: a job shares no memory with its sender. [WithLimits] bounds the payload.
 //
-// The tenant, the priority and the origin of ctx are the job's, as they are a call's for
-// Invoke. Sent by a handler, the job is one deeper than the handler's call. The
-// end of ctx does not end the job. The same is asked as by [Router.DryRun], and a refusal
-// is the same *[Error]; each delivery asks again. A full queue is a refusal with
-// [ReasonOverloaded], and with a RetryAfter from the time that jobs have taken to run. So is,
-// in a queue in memory, a job that is due and that would be too old ([WithMaxAge],
-// [WithExpiry]) before those of its tenant ahead of it, and as many of each other tenant, have
-// run in all of its function's slots. An option out of range is an error that Is [ErrInput]. Any other
-// error is one of the queue: then it is not known whether the job was accepted, and with
-// [WithJobID] it can be sent again.
+// The job inherits tenant, priority and origin from ctx, as a call of Invoke does. If ctx is a
+// handler's, the job's calls are one level deeper than the handler's call. The end of ctx does
+// not end the job.
+//
+// Send refuses a job for the same reasons as [Router.DryRun] would refuse a call, with the same
+// *[Error]; each delivery is checked again. A full queue refuses it with [ReasonOverloaded];
+// RetryAfter is then estimated from the time that jobs have taken to run. A queue in memory
+// also refuses with ReasonOverloaded a job that would be too old ([WithMaxAge], [WithExpiry])
+// before its turn comes: it counts the jobs of its tenant that are ahead, and as many of each
+// other tenant, and assumes that all of the function's slots run them. An option out of range
+// is an error that Is [ErrInput]. Any other error is one of the queue: then it is not known
+// whether the job was accepted, and a Send with the same [WithJobID] can be repeated.
 func (f *Function[In, Out]) Send(ctx context.Context, in In, opts ...SendOption) (*Job[Out], error) {
 	fn := f.core
 	payload, err := fn.encodeJob(&in)
@@ -162,10 +166,10 @@ func (f *Function[In, Out]) Send(ctx context.Context, in In, opts ...SendOption)
 	return newJob[Out](fn.router, &rec, err, fn.codec), nil
 }
 
-// SendAll sends a job for each input. Each is accepted by itself, as by Send: the jobs
-// have the indexes of their inputs, and a nil one was not accepted. The error joins
-// those of all that were not, each with its index. The options are those of each job: with
-// [WithJobID] or [WithUnique] all are the first one.
+// SendAll sends a job for each input, each as Send does. jobs[i] is the job of ins[i]; it is
+// nil if that job was not accepted. The error joins the errors of those inputs, each with its
+// index. All jobs get the same options: with [WithJobID] or [WithUnique], all inputs but the
+// first return the first job, as duplicates.
 func (f *Function[In, Out]) SendAll(ctx context.Context, ins []In, opts ...SendOption) ([]*Job[Out], error) {
 	jobs := make([]*Job[Out], len(ins))
 	var errs []error
@@ -178,16 +182,16 @@ func (f *Function[In, Out]) SendAll(ctx context.Context, ins []In, opts ...SendO
 	return jobs, errors.Join(errs...)
 }
 
-// Job returns the handle of a job of this function by its ID. It does not look whether
-// there is one.
+// Job returns the handle of the job with that ID, which must be one of this function. It does
+// not check that the job exists.
 func (f *Function[In, Out]) Job(id uuid.UUID) *Job[Out] {
 	return &Job[Out]{router: f.core.router, id: id, codec: f.core.codec, answer: untoldAnswer()}
 }
 
-// Send is [Function.Send] by name, with an encoded input, which is copied. The name may
-// have a version; it is looked up here, and again for each delivery. The payload is
-// decoded by the deliveries only: if it does not decode there, the job is dead with
-// [ConditionInvalid]. For a streaming function Send returns an error that Is [ErrType].
+// Send is [Function.Send] for a function by its name and an encoded input, which is copied. The
+// name may have a version; Send looks the name up, and so does each delivery. Send does not
+// decode the payload: if a delivery can't decode it, the job is dead with [ConditionInvalid].
+// For a streaming function Send returns an error that Is [ErrType].
 func (r *Router) Send(ctx context.Context, name string, payload []byte, opts ...SendOption) (*Job[[]byte], error) {
 	to, unknown := r.peek("send", name)
 	if unknown != nil {
@@ -200,7 +204,7 @@ func (r *Router) Send(ctx context.Context, name string, payload []byte, opts ...
 	return newJob[[]byte](r, &rec, err, to.fn.codec), nil
 }
 
-// encodeJob encodes an input; in is a pointer to it.
+// encodeJob encodes the input to which in points.
 func (fn *function) encodeJob(in any) ([]byte, error) {
 	payload, err := encode(fn.codec, in)
 	if err != nil {
@@ -212,14 +216,15 @@ func (fn *function) encodeJob(in any) ([]byte, error) {
 	return payload, nil
 }
 
-// sendRefused is a refusal as Send returns it.
+// sendRefused turns a refusal into one of Send.
 func sendRefused(e *Error) *Error {
 	e.Op = "send"
 	return e
 }
 
-// send puts a job into the queue. name is as the job's function is to be called. The
-// error Is ErrDuplicate if the record is that of a job that was there.
+// send puts a job into the queue. name is the name by which its function is to be called, with
+// the qualifier if it has one. If the error Is ErrDuplicate, the record is that of the job that
+// the queue had before.
 func (to target) send(ctx context.Context, name string, payload []byte, opts []SendOption) (JobRecord, error) {
 	rec, delay, err := to.draft(ctx, name, payload, opts)
 	if err != nil {
@@ -229,13 +234,14 @@ func (to target) send(ctx context.Context, name string, payload []byte, opts []S
 	return rec, err
 }
 
-// draft returns the record of a job that may be sent, and what WithDelay says.
+// draft checks that a job may be sent. It returns the record of the job, and the delay of
+// WithDelay.
 func (to target) draft(ctx context.Context, name string, payload []byte, opts []SendOption) (JobRecord, time.Duration, error) {
 	fn := to.fn
 	var rec JobRecord
 	var delay time.Duration
 	var fault error
-	if len(opts) > 0 { // a record that an option may keep is on the heap
+	if len(opts) > 0 { // the record is on the heap only here, where an option may keep it
 		s := &sendSettings{}
 		s.apply(opts)
 		if s.replaced {
@@ -266,9 +272,9 @@ func (s *sendSettings) apply(opts []SendOption) {
 	}
 }
 
-// isPlainSend reports whether askSend is not needed: a job inherits nothing from ctx but
-// tenant and priority, and the function has no hook that would be asked. Then isPlainSend
-// has noted the two in rec.
+// isPlainSend reports whether askSend can be left out: the job inherits at most tenant and
+// priority from ctx, and no hook of the function would be asked. In that case it sets the two
+// in rec.
 func (to target) isPlainSend(ctx context.Context, rec *JobRecord) bool {
 	tenant, priority, fn := "", 0, to.fn
 	if own, ok := ctx.(*callerContext); ok && own.call == nil && own.from == nil {
@@ -281,7 +287,7 @@ func (to target) isPlainSend(ctx context.Context, rec *JobRecord) bool {
 	return true
 }
 
-// checkSend returns why a job can't be sent whatever the gates say.
+// checkSend returns why a job can't be sent, apart from what gates say.
 func (to target) checkSend(ctx context.Context, fault error, payload []byte) error {
 	fn := to.fn
 	refuse := func(why Reason, err error) error { return sendRefused(refusal(fn.who.name, uuid.Nil, why, err)) }
@@ -300,7 +306,7 @@ func (to target) checkSend(ctx context.Context, fault error, payload []byte) err
 	return nil
 }
 
-// askSend asks what DryRun asks, and notes in rec what the job's calls inherit from ctx.
+// askSend checks what DryRun checks, and sets in rec what the job's calls inherit from ctx.
 func (to target) askSend(ctx context.Context, rec *JobRecord) *Error {
 	var q caller
 	c, err := to.askDry(&q, ctx)
@@ -309,7 +315,7 @@ func (to target) askSend(ctx context.Context, rec *JobRecord) *Error {
 	}
 	rec.Tenant, rec.Priority = c.tenant, c.priority()
 	o := JobOrigin{}
-	if rec.Origin != nil { // of a replay
+	if rec.Origin != nil { // a replay
 		o = *rec.Origin
 	}
 	if p := c.parent(); p != nil {
@@ -336,8 +342,8 @@ func (o *JobOrigin) isEmpty() bool {
 		o.Key == "" && len(o.Carried) == 0 && o.ReplayOf == uuid.Nil && o.Job == uuid.Nil
 }
 
-// put completes a record and gives it to the queue. With ErrDuplicate it becomes the record that
-// was there.
+// put completes a record and gives it to the queue. If it returns ErrDuplicate, *rec is the
+// record that the queue had before.
 func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) error {
 	now := jobTime()
 	rec.NewID = rec.ID == uuid.Nil
@@ -349,7 +355,7 @@ func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) e
 	return r.handOver(ctx, rec)
 }
 
-// date completes the record of a job that is sent now.
+// date sets the ID, the format and the due time of a job that is sent now.
 func (r *Router) date(rec *JobRecord, now time.Time, delay time.Duration) {
 	if rec.ID == uuid.Nil {
 		rec.ID = r.clock.newID(r.clock.now(), rand.Uint64())
@@ -360,7 +366,7 @@ func (r *Router) date(rec *JobRecord, now time.Time, delay time.Duration) {
 	rec.Format, rec.Due = JobFormat, rec.Due.Add(delay)
 }
 
-// arrive notes that the job is accepted now.
+// arrive sets the fields of a job that is accepted now.
 func (rec *JobRecord) arrive(now time.Time) {
 	rec.Accepted, rec.State, rec.NotBefore, rec.answer = now, JobReady, time.Time{}, &jobAnswer{}
 	if rec.Due.After(now) {
@@ -368,8 +374,8 @@ func (rec *JobRecord) arrive(now time.Time) {
 	}
 }
 
-// handOver gives a complete record to the queue. With ErrDuplicate it becomes the record that
-// was there.
+// handOver gives a complete record to the queue. If it returns ErrDuplicate, *rec is the record
+// that the queue had before.
 func (r *Router) handOver(ctx context.Context, rec *JobRecord) error {
 	j := r.jobHost()
 	err := j.put(viewOf(ctx), rec)
@@ -388,14 +394,15 @@ func (r *Router) handOver(ctx context.Context, rec *JobRecord) error {
 		if !rec.expires.IsZero() {
 			j.sweepBy(rec.expires)
 		}
-		if !j.hosts(r, rec.Function) { // it was removed meanwhile
+		if !j.hosts(r, rec.Function) { // the function was removed meanwhile
 			j.sweepSoon()
 		}
 	}
 	return err
 }
 
-// put puts a record into the queue. If a job may run at once, its delivery starts.
+// put puts a record into the queue. If a queue in memory leases a job in the same step, put
+// starts its delivery.
 func (j *jobHost) put(ctx context.Context, rec *JobRecord) error {
 	if j.memory == nil {
 		had, err := j.queue.put(ctx, *rec)
@@ -412,9 +419,9 @@ func (j *jobHost) put(ctx context.Context, rec *JobRecord) error {
 	return err
 }
 
-// tooLate refuses a job that would be too old before its turn comes. It counts with all slots of
-// the function, and with no more jobs of other tenants than come before it for sure: so a job
-// that might be in time is accepted.
+// tooLate refuses a job that would be too old before its turn comes. Its estimate is the
+// shortest possible wait: with all slots of the function, and only the jobs of other tenants
+// that certainly come before it. So a job that might be in time is accepted.
 func (r *Router) tooLate(rec *JobRecord) *Error {
 	j := r.jobHost()
 	if j.memory == nil || rec.State != JobReady || rec.Priority > 0 || rec.OrderKey != "" {
@@ -440,7 +447,8 @@ func (r *Router) tooLate(rec *JobRecord) *Error {
 	if wait < age {
 		return nil
 	}
-	e := refusal(rec.Function, uuid.Nil, ReasonOverloaded, wrapCause(ErrOverloaded, fmt.Errorf("it would be too old after %v, and its turn comes after %v at the earliest", age, wait)))
+	why := fmt.Errorf("the job would be too old after %v, and its turn comes after %v at the earliest", age, wait)
+	e := refusal(rec.Function, uuid.Nil, ReasonOverloaded, wrapCause(ErrOverloaded, why))
 	e.RetryAfter = max(wait-age, soonestRoom).Round(time.Second)
 	return e
 }

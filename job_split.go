@@ -8,13 +8,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// batchEnd is what the end of a delivery says of a batch.
+// batchEnd is what the end of a delivery says about a batch.
 type batchEnd struct {
-	failed []int                                    // the items that failed, though the delivery ended OK
-	pick   func(payload []byte, items []int) []byte // nil: it is no batch
+	failed []int                                    // the indexes of the items that failed although the delivery ended OK
+	pick   func(payload []byte, items []int) []byte // Batches.Pick; nil: the job is no batch
 }
 
-// keepFailed leaves in a batch the items that failed.
+// keepFailed reduces a batch to the items that failed.
 func (rec *JobRecord) keepFailed(b *batchEnd) {
 	failed, of := b.failed, rec.Items
 	if len(failed) == 0 {
@@ -31,9 +31,10 @@ func (rec *JobRecord) keepFailed(b *batchEnd) {
 	}
 }
 
-// split makes the jobs of a batch's halves, and takes its payload away: the queue keeps the items
-// once. It returns nil if they can't be picked. There are two, however many items: what follows from a
-// settlement is written together with it.
+// split makes two jobs with the halves of a batch's items, and removes the batch's own payload,
+// so that the queue keeps each item once. It returns nil if Pick can't pick the halves. It makes
+// only two jobs, however many items there are, because a settlement is written in one step with
+// the jobs that follow from it.
 func (rec *JobRecord) split(b *batchEnd, givenUp JobCondition, now time.Time) []JobRecord {
 	half := (rec.Items + 1) / 2
 	var parts []JobRecord
@@ -54,7 +55,7 @@ func (rec *JobRecord) split(b *batchEnd, givenUp JobCondition, now time.Time) []
 	return parts
 }
 
-// part is the record of a part, without its items.
+// part returns the record of the ith half, without its items.
 func (rec *JobRecord) part(i int, givenUp JobCondition, now time.Time) JobRecord {
 	part := JobRecord{
 		Format: JobFormat, ID: uuid.NewSHA1(rec.ID, []byte{byte(i)}), Function: rec.Function, Name: rec.Name, Tenant: rec.Tenant,
@@ -67,7 +68,8 @@ func (rec *JobRecord) part(i int, givenUp JobCondition, now time.Time) JobRecord
 	return part
 }
 
-// inRange returns the indexes in their order, each once; all of n if one of them is none.
+// inRange returns the indexes sorted and without duplicates. If one of them is out of range it
+// returns all indexes below n.
 func inRange(indexes []int, n int) []int {
 	sorted := slices.Compact(slices.Sorted(slices.Values(indexes)))
 	if len(sorted) == 0 || sorted[0] >= 0 && sorted[len(sorted)-1] < n {

@@ -1,19 +1,20 @@
 package faas
 
-// JobState is what a job does. Put and Settle are given records that are scheduled,
-// ready, parked or settled. In what a queue returns, a leased job is running, and a
-// scheduled or parked one whose NotBefore has passed is ready.
-type JobState uint8 //nolint:recvcheck // as encoding asks: to read a text changes the value
+// JobState is the state of a job. The records that Put and Settle get are scheduled, ready,
+// parked or settled. In the records that a queue returns, a leased job is running, and a
+// scheduled or parked job whose NotBefore has passed is ready.
+type JobState uint8 //nolint:recvcheck // encoding.TextUnmarshaler needs a pointer receiver
 
-// The states. The last three are terminal: a job enters exactly one of them, once.
+// The states. The last three are final: a job that has one of them is settled. Each job enters
+// exactly one of the three, once.
 const (
 	JobScheduled JobState = iota // waits until NotBefore
-	JobReady                     // could run now
+	JobReady                     // can run as soon as it is leased and has a slot
 	JobRunning                   // leased
-	JobParked                    // waits for something to happen, at most until NotBefore
+	JobParked                    // waits for an event (see JobWait), at most until NotBefore
 	JobSucceeded                 // a delivery ended OK
-	JobDead                      // it was given up: its Condition says why
-	JobCanceled                  // it was canceled
+	JobDead                      // given up: its Condition says why
+	JobCanceled                  // Job.Cancel was called
 )
 
 const jobStates = 7 // the number of states
@@ -27,14 +28,14 @@ func (s JobState) String() string {
 	return "JobState(?)"
 }
 
-// IsSettled reports whether the state is terminal.
+// IsSettled reports whether the state is final.
 func (s JobState) IsSettled() bool { return s >= JobSucceeded && int(s) < jobStates }
 
 // MarshalText returns the state's name.
 func (s JobState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what MarshalText has written. Another text is an error that Is
-// [ErrInput].
+// UnmarshalText reads the text that MarshalText has written. For another text it returns an error
+// that Is [ErrInput].
 func (s *JobState) UnmarshalText(text []byte) error {
 	for at := range JobState(jobStates) {
 		if at.String() == string(text) {
@@ -45,38 +46,38 @@ func (s *JobState) UnmarshalText(text []byte) error {
 	return usageError("job state", "", ErrInput, "%.40q is no state of a job", text)
 }
 
-// JobCondition says why a job was settled. Success, RetriesExhausted, EventAgeExceeded
-// and ZeroReservedConcurrency are AWS Lambda's words; the set is open.
+// JobCondition says why a job was settled. Success, RetriesExhausted, EventAgeExceeded and
+// ZeroReservedConcurrency are the words of AWS Lambda. Later releases may add conditions.
 type JobCondition string
 
 // The conditions.
 const (
 	ConditionSuccess                 JobCondition = "Success"                 // a delivery ended OK
 	ConditionRetriesExhausted        JobCondition = "RetriesExhausted"        // its last attempt failed
-	ConditionEventAgeExceeded        JobCondition = "EventAgeExceeded"        // it would have run later than WithMaxAge or WithExpiry allow
+	ConditionEventAgeExceeded        JobCondition = "EventAgeExceeded"        // it would have run later than WithMaxAge or WithExpiry allows
 	ConditionZeroReservedConcurrency JobCondition = "ZeroReservedConcurrency" // the function is switched off
 	ConditionPermanent               JobCondition = "Permanent"               // the handler returned Permanent
-	ConditionOutputInvalid           JobCondition = "OutputInvalid"           // the handler was done, and its output can't be encoded
+	ConditionOutputInvalid           JobCondition = "OutputInvalid"           // the handler returned an output that can't be encoded
 	ConditionDenied                  JobCondition = "Denied"                  // a gate refused it
 	ConditionInvalid                 JobCondition = "Invalid"                 // its payload does not decode
 	ConditionTooLarge                JobCondition = "TooLarge"                // its payload is larger than WithLimits allows
-	ConditionNesting                 JobCondition = "Nesting"                 // jobs that send jobs went too deep
+	ConditionNesting                 JobCondition = "Nesting"                 // jobs that send jobs went deeper than WithMaxDepth allows
 	ConditionBudgetExceeded          JobCondition = "BudgetExceeded"          // the budget is spent, and WithDeadOnBudget is set
-	ConditionHostCrashes             JobCondition = "HostCrashes"             // three processes died while they ran it
+	ConditionHostCrashes             JobCondition = "HostCrashes"             // three processes died while they had it
 	ConditionCanceled                JobCondition = "Canceled"                // Cancel was called
 )
 
-// JobWait is what a job waits for. The set is open.
+// JobWait is what a job waits for. Later releases may add values.
 type JobWait string
 
-// What jobs wait for.
+// The values of JobWait.
 const (
-	WaitDue      JobWait = "due"      // it was sent to run later
-	WaitBackoff  JobWait = "backoff"  // the time after a delivery before the next
-	WaitKey      JobWait = "key"      // another job has its order key
-	WaitTurn     JobWait = "turn"     // its turn, and a slot
-	WaitBudget   JobWait = "budget"   // the window of a budget that is spent
+	WaitDue      JobWait = "due"      // its due time
+	WaitBackoff  JobWait = "backoff"  // the time between two deliveries
+	WaitKey      JobWait = "key"      // its order key, which another job holds
+	WaitTurn     JobWait = "turn"     // its turn among the jobs that are ready, and a slot
+	WaitBudget   JobWait = "budget"   // the next window of a budget that is spent
 	WaitHandler  JobWait = "handler"  // the handler of its last attempt, which still runs
-	WaitFunction JobWait = "function" // a host that has its function
-	WaitOff      JobWait = "off"      // its function is switched off
+	WaitFunction JobWait = "function" // a host on which its function is registered
+	WaitOff      JobWait = "off"      // its function to be switched on again
 )

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// A job of a function that no router has is given to no Lease: its function was removed, or
-// is a destination that was never registered. In a queue in memory all routers that might
-// run it are of this process. So there one of them gives it up once it is too old. In a
-// queue that outlives the process it waits for a host, which may come later.
+// No Lease gives a job whose function no router has: the function was removed, or it is a
+// destination that was never registered. In a queue in memory, only routers of this process
+// could run the job, so one of them makes it dead when it is too old. In a queue that outlives
+// the process the job waits for a host, which may start later.
 
-// giveUpUnhosted gives up the jobs that no router has the function of and that are too old,
-// and returns when the next one is; zero: there is none. policyOf returns the policy of a
-// job's function.
+// giveUpUnhosted makes the jobs dead that are too old and whose functions no router has. It
+// returns when the next such job will be too old; zero: there is none. policyOf returns the
+// policy of a job's function.
 func (q memoryJobs) giveUpUnhosted(ctx context.Context, policyOf func(*JobRecord) *jobPolicy) (again time.Time) {
 	counts, err := q.Count(ctx)
 	if err != nil {
-		return time.Time{} // it is closed
+		return time.Time{} // the queue is closed
 	}
 	for name, c := range counts {
 		if c.Waiting() == 0 || q.hosts.have(name) {
@@ -35,9 +35,9 @@ func (q memoryJobs) giveUpUnhosted(ctx context.Context, policyOf func(*JobRecord
 	return again
 }
 
-// giveUpBehindKeys gives up the jobs of hosted functions that wait for their order keys and are
-// too old: the queue gives them to no Lease. It returns when the next one may be; zero: there is
-// none.
+// giveUpBehindKeys makes the jobs of this router's functions dead that are too old and still wait
+// for their order keys: no Lease gives them. It returns when the next one may be too old; zero:
+// there is none.
 func (q memoryJobs) giveUpBehindKeys(ctx context.Context, hosts func(function string) bool, policyOf func(*JobRecord) *jobPolicy) time.Time {
 	overdue, next := q.queue.Overdue()
 	again := wallTime(next)
@@ -53,9 +53,9 @@ func (q memoryJobs) giveUpBehindKeys(ctx context.Context, hosts func(function st
 	return again
 }
 
-// giveUpTooOld gives up a job that no host has leased if it is too old, and returns when to
-// look at it again. What follows is put first: it is put once, by its ID, if the record has
-// been changed meanwhile and the job is given up by another router.
+// giveUpTooOld makes a job that waits dead if it is too old, and returns when to look at the job
+// again. It puts the jobs that follow before it writes the record. If another router does the
+// same at the same time, they are put once, because both compute the same IDs for them.
 func (q memoryJobs) giveUpTooOld(ctx context.Context, rec *JobRecord, policy *jobPolicy) (again time.Time) {
 	now := jobTime()
 	if at := rec.expiry(policy); now.Before(at) {
@@ -64,7 +64,7 @@ func (q memoryJobs) giveUpTooOld(ctx context.Context, rec *JobRecord, policy *jo
 	settled, follow := next(*rec, jobEnd{what: jobTooOld}, policy, now)
 	for _, f := range follow {
 		if _, err := q.Put(ctx, f); err != nil && !errors.Is(err, ErrDuplicate) {
-			return now.Add(leaseTerm) // there is no room
+			return now.Add(leaseTerm) // the queue is full
 		}
 	}
 	if err := q.Swap(ctx, *rec, settled); errors.Is(err, ErrRevision) {

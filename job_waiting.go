@@ -9,11 +9,11 @@ import (
 // JobWaiting says why a job does not run. It is zero for a job that runs or is settled.
 type JobWaiting struct {
 	For   JobWait
-	Until time.Time // of WaitDue, WaitBackoff, WaitBudget: at the latest
-	Job   uuid.UUID // of WaitKey: the job that holds the order key
+	Until time.Time // with WaitDue, WaitBackoff and WaitBudget: when the wait ends at the latest
+	Job   uuid.UUID // with WaitKey: the job that holds the order key
 }
 
-// waitingOf says why a job does not run.
+// waitingOf returns why a job does not run.
 func (r *Router) waitingOf(rec *JobRecord) JobWaiting {
 	switch rec.State {
 	case JobRunning, JobSucceeded, JobDead, JobCanceled:
@@ -39,8 +39,8 @@ func (r *Router) waitingOf(rec *JobRecord) JobWaiting {
 	return JobWaiting{For: WaitTurn}
 }
 
-// parkedFor says what a parked job waits for. Of a record that does not tell, its last delivery
-// does.
+// parkedFor returns what a parked job waits for. If the field ParkedFor is empty, as in records
+// of an earlier release, parkedFor derives it from the last delivery.
 func (rec *JobRecord) parkedFor() JobWait {
 	switch last := rec.Last; {
 	case rec.ParkedFor != "":
@@ -53,7 +53,7 @@ func (rec *JobRecord) parkedFor() JobWait {
 	return WaitBudget
 }
 
-// counts returns how many jobs there are by function, or nil without a queue.
+// counts returns the job counts by function, or nil if the queue fails.
 func (j *jobHost) counts() map[string]JobCount {
 	counts, err := j.queue.count(j.ctx)
 	if err != nil {
