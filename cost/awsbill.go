@@ -26,8 +26,8 @@ type awsKey struct {
 	function, meter string
 }
 
-// The columns of a CUR 2.0. line_item_resource_id is there only if the export was made
-// with resources; older reports write lineItem/ResourceId.
+// The columns of a CUR 2.0. The column line_item_resource_id exists only if the export was
+// made with resources. Reports of the older kind call it lineItem/ResourceId.
 // https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-line-item.html
 const (
 	awsType     = "line_item_line_item_type"
@@ -39,14 +39,15 @@ const (
 	awsResource = "line_item_resource_id"
 )
 
-// ReadAWSBill reads the CSV of a Cost and Usage Report 2.0 that AWS Data Exports has
-// made, hourly or daily and with resources. It reads reports of the older kind too.
+// ReadAWSBill reads the CSV of a Cost and Usage Report 2.0 that AWS Data Exports has made.
+// The report must be hourly or daily, and made with resources. ReadAWSBill reads reports of
+// the older kind too.
 //
-// Usage types Lambda-GB-Second and Request, with or without -ARM and whatever the
-// region before them, are compute and requests. Other lists the other usage types of
-// Lambda. Lines of other products, taxes, credits and fees are skipped. The column
-// names are those that AWS documents: no export of a real account was at hand. What
-// can't be read is [ErrFormat], with the line.
+// The usage types Lambda-GB-Second and Request are compute and requests, with or without -ARM
+// and with any region before them. Other lists the other usage types of Lambda. Lines of
+// other products, taxes, credits and fees are skipped. The column names are taken from the
+// documentation of AWS; they have not been tried with the export of a real account. If a line
+// can't be read, the error is [ErrFormat] and names the line.
 func ReadAWSBill(r io.Reader) (*AWSBill, error) {
 	b := &AWSBill{used: map[awsKey]*big.Rat{}, other: map[string]struct{}{}}
 	c := csv.NewReader(r)
@@ -74,8 +75,8 @@ func ReadAWSBill(r io.Reader) (*AWSBill, error) {
 	}
 }
 
-// awsColumns finds where the columns are. It writes line_item_usage_type and
-// lineItem/UsageType alike, without the byte order mark that may begin a file.
+// awsColumns returns the index of each column. It treats line_item_usage_type and
+// lineItem/UsageType as the same name, and ignores the byte order mark that may begin a file.
 func awsColumns(head []string) (map[string]int, error) {
 	plain := strings.NewReplacer("_", "", "/", "", "\ufeff", "")
 	places := map[string]int{}
@@ -136,7 +137,8 @@ func (b *AWSBill) add(field func(column string) string) error {
 	return nil
 }
 
-// awsMeter returns the meter that a usage type belongs to; empty: none of ours.
+// awsMeter returns the meter that a usage type belongs to, or "" if Reconcile does not
+// compare that type.
 func awsMeter(usage string) string {
 	region, rest, found := strings.Cut(usage, "-")
 	if !found || strings.Trim(region, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
@@ -151,8 +153,8 @@ func awsMeter(usage string) string {
 	return ""
 }
 
-// awsTime reads the forms that times have in reports and in what spreadsheets make of
-// them. A time without a zone is in UTC, as AWS bills.
+// awsTime reads a time in the forms that reports have, and in those that spreadsheets turn
+// them into. A time without a zone is in UTC, because AWS bills by UTC.
 func awsTime(s string) (t time.Time, err error) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02T15:04:05", time.DateOnly} {
 		if t, err = time.Parse(layout, s); err == nil {
@@ -162,7 +164,7 @@ func awsTime(s string) (t time.Time, err error) {
 	return t, err
 }
 
-// awsFunction returns the name in
+// awsFunction returns the name from an ARN such as
 // arn:aws:lambda:region:account:function:name:qualifier.
 func awsFunction(arn string) (string, error) {
 	parts := strings.Split(arn, ":")
@@ -172,12 +174,12 @@ func awsFunction(arn string) (string, error) {
 	return parts[6], nil
 }
 
-// Other returns the usage types of Lambda that were not read, in order: for example
-// those of provisioned concurrency.
+// Other returns the usage types of Lambda that were skipped, sorted: for example those of
+// provisioned concurrency.
 func (b *AWSBill) Other() []string { return slices.Sorted(maps.Keys(b.other)) }
 
-// Period is from the first day with a billed amount to the end of the last one, in UTC.
-// It is zero for a bill without any.
+// Period returns the time from the first day with a billed amount to the end of the last such
+// day, in UTC. It is zero if the bill has no amounts.
 func (b *AWSBill) Period() Period {
 	var p Period
 	for key := range b.used {
@@ -191,7 +193,7 @@ func (b *AWSBill) Period() Period {
 	return p
 }
 
-// BillDifference is an amount on which a bill and a ledger differ.
+// BillDifference is an amount that differs between a bill and a ledger.
 type BillDifference struct {
 	Day      time.Time // midnight, UTC
 	Function string
@@ -214,12 +216,12 @@ func (d BillDifference) String() string {
 		fixed(d.Metered), fixed(diff), percent)
 }
 
-// Reconcile compares what was billed with what a ledger has for the same days, priced
-// by a book of Lambda. It returns where they differ by more than tolerance, a part of
-// the larger of the two: big.NewRat(1, 100) is one percent, and nil is no tolerance.
-// The ledger must count days in UTC and still have all days of the bill (otherwise
-// [ErrPeriod]), and be made with the book. Overruns are left out, since Lambda ends its
-// handlers at their timeout. The order is by day, function and meter.
+// Reconcile compares the billed amounts with those of a ledger for the same days, priced by a
+// book of Lambda. It returns the amounts that differ by more than tolerance, ordered by day,
+// function and meter. tolerance is a part of the larger of the two amounts: big.NewRat(1,
+// 100) is one percent, and nil is no tolerance. The ledger must be made with the book. It
+// must count days in UTC and still have all days of the bill; otherwise the error is
+// [ErrPeriod]. Overruns are left out, since Lambda ends its handlers at their timeout.
 func (b *AWSBill) Reconcile(l *Ledger, book *Book, tolerance *big.Rat) ([]BillDifference, error) {
 	if l.calendar.Every != Day || l.calendar.zone() != time.UTC {
 		return nil, fmt.Errorf("cost: AWS bills days in UTC, and the ledger counts by the %s in %s: %w", l.calendar.Every, l.calendar.zone(), ErrPeriod)
@@ -252,10 +254,9 @@ func (b *AWSBill) Reconcile(l *Ledger, book *Book, tolerance *big.Rat) ([]BillDi
 	return all, nil
 }
 
-// days returns the days, within the bill's period, on which AWS billed or the ledger
-// metered something, in order. On other days there is nothing to compare: a bill with
-// one line in the year 1 and another in 9999 needs two statements, and not three
-// million.
+// days returns the days, within the bill's period, on which AWS billed or the ledger metered
+// something, in order. On other days there is nothing to compare. So a bill with one line in
+// the year 1 and another in 9999 needs two statements, and not three million.
 func (b *AWSBill) days(l *Ledger) []time.Time {
 	days := map[int64]time.Time{}
 	for key := range b.used {
@@ -267,7 +268,7 @@ func (b *AWSBill) days(l *Ledger) []time.Time {
 	return slices.SortedFunc(maps.Values(days), time.Time.Compare)
 }
 
-// meterDay adds what the ledger has for a day.
+// meterDay adds the amounts that the ledger has for a day.
 func meterDay(to map[awsKey]*big.Rat, units map[string]string, l *Ledger, book *Book, day time.Time) error {
 	s, err := l.Statement(day, book)
 	if err != nil {
@@ -298,7 +299,8 @@ func amountOf(of map[awsKey]*big.Rat, key awsKey) *big.Rat {
 	return new(big.Rat)
 }
 
-// exceeds reports whether the amounts differ by more than a part of the larger one.
+// exceeds reports whether the amounts differ by more than tolerance, a part of the larger
+// one.
 func (d BillDifference) exceeds(tolerance *big.Rat) bool {
 	diff := new(big.Rat).Sub(d.Billed, d.Metered)
 	allowed := new(big.Rat)

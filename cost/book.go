@@ -36,48 +36,49 @@ import (
 //	  ]
 //	}
 //
-// A call's duration is rounded up to the granularity, which must divide the minimum.
-// With init, the initialization of its instance counts too. Memory is raised to the
-// minimum and rounded up to the step, which must divide the maximum; the book has no
-// price for more ([ErrUnrated]). Instead of these three, "sizes": ["512MiB", "2048MiB"]
-// lists the sizes to round up to. The table under cpu says how many thousandths of a
-// vCPU a call has: the first line with at least its memory counts. The table must reach
-// the maximum. The currency is a code of ISO 4217 in capitals.
+// A call's duration is rounded up to the granularity, which must divide the minimum. If init
+// is true, the initialization of its instance counts too. Memory is raised to the minimum and
+// rounded up to the step, which must divide the maximum; the book has no price for more
+// memory ([ErrUnrated]). Instead of these three, "sizes": ["512MiB", "2048MiB"] lists the
+// sizes to round up to. The table under cpu says how many thousandths of a vCPU a call has:
+// the first line with at least its memory counts. The table must reach the maximum. The
+// currency is a code of ISO 4217 in capitals.
 //
 // There are six meters:
 //
-//   - memory: declared memory for as long as a call takes. Its units are GB or GiB
-//     times ms, s, min or h, for example GB-s.
-//   - cpu: vCPU for as long as a call takes. Its units are vCPU times ms, s, min or h.
+//   - memory: declared memory times the duration of a call. Its units are GB or GiB times ms,
+//     s, min or h, for example GB-s.
+//   - cpu: vCPUs times the duration of a call. Its units are vCPU times ms, s, min or h.
 //   - requests: calls.
-//   - processor: the time that a processor was in use, rounded up to the granularity.
-//     Where it was not measured it is at most the duration ([Ledger.RecordProcessor]).
+//   - processor: the time that a processor was in use, rounded up to the granularity. If it
+//     was not measured, the duration is used as an upper bound ([Ledger.RecordProcessor]).
 //     Its units are ms, s, min or h.
-//   - bytes: output above an allowance for each call. It is known of calls with encoded
-//     payloads and of streams. Its units are GB or GiB.
+//   - bytes: output above an allowance for each call. It is measured only for calls with
+//     encoded payloads and for streams. Its units are GB or GiB.
 //   - base: a fee for each calendar month. Its unit is month.
 //
-// A price may be for a number of units, such as "100000 GB-s", except for a month.
-// Prices and other quantities are strings, so that no tool rounds them.
+// A price may be for a number of units, such as "100000 GB-s"; only a base fee is always for
+// one month. Prices and other quantities are strings, so that no tool rounds them.
 //
-// Free quantities and the bounds of tiers are per calendar month, in single units
-// (GB-s, requests). The first usage of the month is free. What is above a tier's bound
-// has the tier's price; tiers ascend. Prices with the same text under "ladder" are
-// counted together for their tiers and for what is free, and prices with the same text
-// under "grant" only for what is free: within a book, and across all books of
-// [NewStatements]. They must have the same unit, bounds and free quantity. Sizes are
-// whole numbers of B, KB, MB, GB (1000) or KiB, MiB, GiB (1024).
+// Free quantities and the bounds of tiers are per calendar month, in single units (GB-s,
+// requests). The first usage of the month is free. Usage above a tier's bound has the tier's
+// price; tiers ascend. The usage of prices with the same text under "ladder" is counted
+// together for their tiers and for free quantities. The usage of prices with the same text
+// under "grant" is counted together only for free quantities. Both hold within a book, and
+// across all books of [NewStatements]. Prices counted together must have the same unit, the
+// same free quantity and, in a ladder, the same bounds. Sizes are whole numbers of B, KB, MB,
+// GB (1000) or KiB, MiB, GiB (1024).
 type Book struct {
 	about    About
 	rounding Rounding
 	memory   sizing
 	cpu      []share
 	prices   []price
-	from     time.Time // the Effective date; zero: always
+	from     time.Time // the Effective date; zero if the book is always in force
 	earlier  []*Book   // the books of a series before this one, ascending
 }
 
-// About says what a book is.
+// About describes a book: its name, where its prices are from, and when they are in force.
 type About struct {
 	// Name is for programs, for example "aws-lambda-x86", and Title for people.
 	Name     string `json:"name"`
@@ -86,12 +87,13 @@ type About struct {
 	Service  string `json:"service"`
 	Region   string `json:"region"`
 	Currency string `json:"currency"`
-	// Effective is the day from which the prices hold, as year-month-day; empty: they
-	// hold at any time, as those of a [Machine].
+	// Effective is the day from which the prices are in force, as year-month-day. It is empty
+	// if they are in force at any time, as those of a [Machine].
 	Effective string `json:"effective,omitempty"`
-	// Read is when the prices were read: a day, a month or a year; empty: not known.
+	// Read is when the prices were read: a day, a month or a year. It is empty if that is not
+	// known.
 	Read string `json:"read,omitempty"`
-	// Source is where they were read.
+	// Source is where the prices were read.
 	Source string `json:"source"`
 	Note   string `json:"note,omitempty"`
 }
@@ -106,54 +108,55 @@ const (
 	meterBase      = "base"
 )
 
-// price is one line of a book. Quantities are counted in whole billed units, the
-// smallest there are. Depending on the meter, one is granularity × step of memory,
-// granularity × 1/1000 vCPU, a granularity of processor time, a byte, a request, or a
-// month.
+// price is one line of a book. Quantities are counted in billed units, the smallest quantity
+// that is billed, and are whole numbers of them. Depending on the meter, a billed unit is
+// granularity × step of memory, granularity × 1/1000 vCPU, a granularity of processor time, a
+// byte, a request, or a month.
 type price struct {
 	meter string
-	unit  string // as in the book, for one: "GB-s", "request"
-	focus string // as FOCUS writes it
-	// base is how many of the unit one billed unit is, and each is the money for one of
-	// the unit. Both are finite decimals, and so is every charge.
+	unit  string // one unit, as the book writes it: "GB-s", "request"
+	focus string // the unit as FOCUS writes it
+	// base is the size of one billed unit, as a number of the unit above, and each is the
+	// price of one unit. Both are finite decimals, and so is every charge.
 	base, each *big.Rat
-	free       *big.Int // billed units a calendar month
-	tiers      []tier   // the prices for more, ascending
-	// above is the bound of the tier that this price is of; nil: it is of the first, or
-	// there are none.
+	free       *big.Int // billed units in a calendar month
+	tiers      []tier   // the prices above the first, ascending
+	// above is the bound of the tier to which this price belongs. It is nil in the first
+	// tier, and if there are no tiers.
 	above *big.Int
 
-	// Prices with the same ladder are counted together for their tiers. Prices with the
-	// same grant share what is free; a price without a grant has its ladder for one.
+	// The usage of prices with the same ladder is counted together for their tiers. Prices
+	// with the same grant share a free quantity; a price without a grant uses its ladder as
+	// its grant.
 	ladder, grant string
 	// allowance is how many bytes of each call are not counted.
 	allowance int64
-	// since is set in a statement within which the price changes: from when it holds.
+	// since is set in a statement within which the price changes: the day from which it is in
+	// force.
 	since string
 }
 
-// About says what the book is.
+// About returns the description of the book.
 func (b *Book) About() About { return b.about }
 
-// Rounding says how it rounds a call's duration.
+// Rounding returns how the book rounds a call's duration.
 func (b *Book) Rounding() Rounding { return b.rounding }
 
-// tier is a price for what a calendar month has above a quantity.
+// tier is the price for the usage of a calendar month above a quantity.
 type tier struct {
-	above *big.Int // billed units; more than of the tier before, and than 0
-	each  *big.Rat // money for one of the unit; a finite decimal
+	above *big.Int // billed units; more than 0, and more than in the tier before
+	each  *big.Rat // price of one unit; a finite decimal
 }
 
-// machineGranularity is a billionth of an hour, so that any billed time is a finite
-// decimal of hours.
+// machineGranularity is a billionth of an hour, so that every billed time is a finite decimal
+// number of hours.
 const machineGranularity = time.Hour / 1e9
 
-// Machine is the book of a machine of your own: a call costs the price of one core, and
-// of its declared memory, for as long as it runs, rounded up to 3.6 µs (a billionth of
-// an hour). A handler that waits is charged its core too, although it leaves the core
-// to others: so the book suits a machine that has a core for each concurrent call. Both
-// prices are per hour, and finite decimals. The second one, for a GiB, may be zero
-// Money.
+// Machine returns a book for a machine of your own: a call costs the price of one core and
+// the price of its declared memory for the time that it runs, rounded up to 3.6 µs (a
+// billionth of an hour). A handler that waits also pays for its core, although other calls
+// may use the core meanwhile. So the book suits a machine that has a core for each concurrent
+// call. Both prices are per hour, and must be finite decimals. perGiB may be zero Money.
 func Machine(perCore, perGiB Money) (*Book, error) {
 	currency, err := common(perCore, perGiB)
 	if err != nil {

@@ -8,9 +8,17 @@ import (
 	"time"
 )
 
-// Budget declares how much calls may use in each window of time. [NewBudgets] makes a
-// gate of one or more.
+// Budget declares how much calls may use in each window of time. [NewBudgets] makes a gate of
+// one or several budgets.
 //
+//	cost.Budget{
+//		Name:     "agents",
+//		Limit:    cost.Spend(fiveDollars, lambda),
+//		Per:      cost.Tenant,                       // five dollars for each tenant
+//		Calendar: cost.Calendar{Every: cost.Day, Zone: newYork},
+//		Reserve:  true,
+//		WarnAt:   []int{80},
+//	}
 //	cost.Budget{
 //		Name:     "agents",
 //		Limit:    cost.Spend(fiveDollars, lambda),
@@ -23,56 +31,56 @@ type Budget struct {
 	Name  string // in errors, alerts and logs; required, and different from other budgets of the gate
 	Limit Limit  // [Spend], [SlotTime] or [Calls]; required
 
-	// Where selects the calls that the budget is about: those that have all of these
-	// values, for example {Function: "resize"}: the calls of all its versions. Those of one
-	// version are {Function: "resize:2"}, or "resize:$LATEST". Nil: all calls. Outcome
-	// can't be used, since a call has no outcome yet when it asks.
+	// Where selects the calls that the budget is about: those that have all of these values.
+	// For example, {Function: "resize"} selects the calls of all versions of resize, and
+	// {Function: "resize:2"} or "resize:$LATEST" the calls of one version. Nil selects all
+	// calls. Outcome can't be used, since a call has no outcome yet when it is admitted.
 	Where map[Dimension]string
-	// Per gives each value of a dimension an account of its own, with the whole limit.
-	// For example, Tenant is one budget for each tenant. Calls without a tenant, or
-	// without the label, share the account of the empty value. Empty: one account for
-	// all calls.
+	// Per gives each value of a dimension an account of its own, with the whole limit. For
+	// example, with Per: Tenant each tenant has its own limit. Calls without a tenant, or
+	// without the label, share the account of the empty value. If Per is empty, all calls
+	// share one account.
 	Per Dimension
 
-	// MaxAccounts is how many accounts a window has at most. 0: 100,000. Calls that
-	// find no room share the account named [Overflow], and one limit: so callers, who
-	// may choose the names of their tenants, can't choose how much memory is used. The
-	// first time that this happens in a window is logged. The account of the empty
-	// value, and those that SetLimit has named, always have room.
+	// MaxAccounts is how many accounts a window has at most; 0 means 100,000. Further calls
+	// that would need an account share the account named [Overflow], and its one limit. So
+	// callers, who may choose the names of their tenants, can't fill the memory. The first
+	// time that this happens in a window is logged. The account of the empty value, and those
+	// that SetLimit has named, always have room.
 	MaxAccounts int
 
-	// Calendar divides time into windows. The zero value is months in UTC. All accounts
-	// begin each window at nothing.
+	// Calendar divides time into windows. The zero value is months in UTC. In each window all
+	// accounts start at zero.
 	Calendar Calendar
 
-	// Reserve sets aside a call's worst case, its timeout × memory by the book's rule,
-	// from its admission to its end; then its actual use is charged. A call is refused
-	// if its worst case does not fit. As long as calls end within their timeout and
-	// Slack, the limit is not exceeded by a single unit, and less than one worst case
-	// is left over.
+	// Reserve sets aside the worst case of a call, its timeout × memory by the book's rule,
+	// from the call's admission to its end. Then its actual use is charged instead. A call is
+	// refused if its worst case does not fit into the limit. As long as calls end within
+	// their timeout plus Slack, the limit is not exceeded by a single unit, and less than one
+	// worst case is left over.
 	//
-	// Without it calls are admitted until the limit is reached, and the calls in flight
-	// at that moment may exceed it. A limit in Calls always reserves: the worst case of
-	// a call is one.
+	// Without Reserve, calls are admitted until the limit is reached, and the calls in flight
+	// at that moment may exceed it. A limit in Calls always reserves: the worst case of a
+	// call is one call.
 	Reserve bool
-	// Slack is reserved on top of the timeout: a timer that fires late makes a record
-	// longer than the timeout, and the initialization of an instance may be billed too.
-	// 0: 100 ms. Negative: none, which suits virtual time. What a call uses beyond both
+	// Slack is reserved on top of the timeout: a timer that fires late makes a record longer
+	// than the timeout, and the initialization of an instance may be billed too. 0 means 100
+	// ms. A negative Slack means none, which suits virtual time. Use beyond timeout and Slack
 	// is charged all the same; see Balance.Excess.
 	Slack time.Duration
-	// Soft makes a budget that only warns and degrades. It refuses no call but one that
-	// can't be priced.
+	// Soft makes a budget that only warns and degrades. It refuses only calls that can't be
+	// priced.
 	Soft bool
 
-	// WarnAt are percentages of the limit, from 1 to 1000. When an account has spent
-	// one of them, this is logged and Alert is called, once in a window.
+	// WarnAt has percentages of the limit, from 1 to 1000. When an account has spent such a
+	// percentage, this is logged and Alert is called, once in a window for each percentage.
 	WarnAt []int
-	// Alert, if not nil, is called for each of WarnAt, and for the first call of a
-	// window that an account refuses because its limit is spent. It runs on the
-	// goroutine of the call, and the caller waits for it, so it must not block. It may
-	// call the methods of Budgets. A panic in it is recovered and logged.
+	// Alert, if not nil, is called for each percentage of WarnAt, and for the first call of a
+	// window that an account refuses because its limit is spent. It runs on the goroutine of
+	// the call, and the caller waits for it, so it must not block. It may call the methods of
+	// Budgets. A panic in it is recovered and logged.
 	Alert func(Alert)
-	// Logger gets the same alerts at level Warn, and mistakes at level Error. Nil:
+	// Logger gets the same alerts at level Warn, and mistakes at level Error. Nil means
 	// slog.Default().
 	Logger *slog.Logger
 	// Degrade, if not nil, slows a function down when a part of the limit is spent.
@@ -83,22 +91,21 @@ type Budget struct {
 // spare. It is short compared with most timeouts.
 const defaultSlack = 100 * time.Millisecond
 
-// defaultMaxAccounts need about 20 MB.
+// defaultMaxAccounts accounts take about 20 MB.
 const defaultMaxAccounts = 100_000
 
-// Degrade slows a function down that has spent much. It lowers, and never raises, the
-// function's limit of concurrent calls (SetConcurrency of [faas.Router]) until the
-// window ends. Then the function gets back the limit that it had, unless the program
-// has set another one meanwhile. The budget must be about one function: it needs Per:
-// [Function], or a Where with a function. If several budgets slow a function down, the
-// lowest limit counts. It does not matter whether the function was registered, charged
-// or bound first.
+// Degrade slows a function down that has spent a part of its limit. It lowers, and never
+// raises, the function's limit of concurrent calls (SetConcurrency of [faas.Router]) until
+// the window ends. Then the function gets back the limit that it had, unless the program has
+// set another one meanwhile. The budget must be about one function: it needs Per: [Function],
+// or a Where with a function. If several budgets slow a function down, the lowest limit
+// counts. Registering the function, charging it and calling Bind may happen in any order.
 //
-// Calls that run finish, and calls that wait do so for longer. A budget that is not
-// Soft still refuses at its limit, so its At must be below 100.
+// Running calls finish, and waiting calls wait for longer. A budget that is not Soft still
+// refuses calls at its limit, so its At must be below 100.
 type Degrade struct {
-	At int // the percentage of the limit, 1 to 1000; 0: 100
-	To int // the limit of concurrent calls from then on, at least 1
+	At int // the percentage of the limit, 1 to 1000; 0 means 100
+	To int // the function's limit of concurrent calls from then on, at least 1
 }
 
 // percent returns At, or its default.
@@ -109,7 +116,7 @@ func (d *Degrade) percent() int {
 	return d.At
 }
 
-// check finds what is wrong with a declaration, apart from its limit and its
+// check returns the mistakes of a declaration, apart from those in its limit and its
 // dimensions.
 func (d *Budget) check() error {
 	var errs []error
@@ -137,7 +144,7 @@ func (d *Budget) check() error {
 	return errors.Join(errs...)
 }
 
-// mistake makes an error that names the budget.
+// mistake returns an error that names the budget.
 func (d *Budget) mistake(format string, args ...any) error {
 	return fmt.Errorf("cost: budget %q: "+format, append([]any{d.Name}, args...)...)
 }

@@ -2,16 +2,16 @@ package cost
 
 import "time"
 
-// bounds are a limit, and the amounts below or above it at which something happens.
-// They are never changed, so accounts share them.
+// bounds is a limit, and the amounts at which a warning is given or the function is slowed
+// down. A bounds is never changed, so accounts share it.
 type bounds struct {
 	limit   atoms
-	warn    []atoms // for each of tracker.warnAt, ascending
+	warn    []atoms // one for each percentage of tracker.warnAt, ascending
 	degrade atoms
 }
 
-// window is a period. It is apart from accountSet so that a call in flight, which holds
-// on to its account and its window, does not keep all other accounts in memory.
+// window is a period. It is a type of its own, apart from accountSet, so that a call in
+// flight keeps only its account and the window in memory, and not all other accounts.
 type window struct {
 	Period
 	start, end int64 // seconds since 1970: periods begin at whole seconds
@@ -24,7 +24,7 @@ type accountSet struct {
 	// list has the same accounts in the order in which they were opened. It is only
 	// appended to, so a copy of the slice header may be read without mu.
 	list []*account
-	full bool // an account found no room, and the log says so
+	full bool // there was no room for an account, and this was logged
 }
 
 // newAccountSet begins a window without accounts.
@@ -38,19 +38,19 @@ func newAccountSet(p Period) *accountSet {
 // contains reports whether t is in the window.
 func (w *window) contains(t time.Time) bool { return w.start <= t.Unix() && t.Unix() < w.end }
 
-// account is what one value of Per has used in a window. A call is charged to the
-// account that admitted it, even if the window has ended by then. The tracker's mu
-// guards it.
+// account has the amounts that the calls of one value of Per have used in a window. A call is
+// charged to the account that admitted it, even if the window has ended since. The tracker's
+// mu guards it.
 type account struct {
 	key      string
 	window   *window
 	bounds   *bounds
 	spent    atoms // by calls that have ended
-	reserved atoms // for calls that have not
+	reserved atoms // for calls that have not ended
 	excess   atoms // the part of spent that was not reserved
-	warned   int   // how many of tracker.warnAt have been told
-	refused  bool  // the first refusal of the window was told
+	warned   int   // how many thresholds of tracker.warnAt have been reported
+	refused  bool  // the first refusal of the window has been reported
 }
 
-// exceed counts what was used without having been reserved.
+// exceed adds an amount that was used without having been reserved.
 func (a *account) exceed(by atoms) { a.excess, _ = a.excess.plus(by) }

@@ -5,25 +5,25 @@ import (
 	"log/slog"
 )
 
-// notices collects, under the locks of budgets, what must wait until they are released:
-// the hooks and loggers of the user, and the degrader, which takes those locks itself.
-// [Budgets.publish] then works them off.
+// notices collects, under the locks of trackers, the work that must wait until the locks are
+// released: calls of the user's hooks and loggers, and of the degrader, which takes those
+// locks itself. [Budgets.publish] then does this work.
 type notices struct {
 	alerts   []alert
 	problems []problem
-	degrade  bool // limits of functions may have to change
-	restored bool // the usage is of before a restart, so its alerts have been told
+	degrade  bool // the degrader must update the limits of functions
+	restored bool // the usage is from before a restart, so its alerts have been reported
 }
 
 // problem is a line for the operator's log.
 type problem struct {
 	budget *Budget
 	text   string
-	err    error // nil: none
+	err    error // may be nil
 }
 
-// log writes the problem to the budget's log. No lock may be held: a Logger has a
-// handler of the user's.
+// log writes the problem to the budget's log. No lock may be held, because the Logger may
+// have a handler of the user.
 func (p problem) log() {
 	p.budget.Logger.Error(p.text, "budget", p.budget.Name, "error", p.err)
 }
@@ -34,8 +34,8 @@ type alert struct {
 	Alert
 }
 
-// tell logs the alert and calls the hook. No lock may be held: the hook is foreign
-// code, and may ask the budgets for their balances.
+// tell logs the alert and calls the hook. No lock may be held: the hook is foreign code, and
+// may call methods of Budgets.
 func (a alert) tell() {
 	b := a.Balance
 	text, log := "cost: budget refuses calls", a.budget.Logger.With("budget", b.Budget, "account", b.Account)
@@ -48,9 +48,9 @@ func (a alert) tell() {
 	}
 }
 
-// callHook recovers a panic of the hook. The hook runs on the goroutine of a call: a
-// panic that reached the router would refuse that call, or keep the budgets after
-// this one from hearing that the call has ended.
+// callHook calls the hook and recovers its panic. The hook runs on the goroutine of a call. A
+// panic that reached the router would refuse that call or, at the end of a call, skip the
+// Done of the gates after this one.
 func callHook(log *slog.Logger, hook func(Alert), a Alert) {
 	defer func() {
 		if v := recover(); v != nil {

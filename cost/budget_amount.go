@@ -35,25 +35,25 @@ type Limit struct {
 }
 
 // Spend limits what calls cost by the book: the list price of each call, rounded as the
-// provider rounds it, with its request and without the free tier. It is exactly what
-// [Rater.Call] says. For a limit in GB-seconds use a book that sells one for 1.
+// provider rounds it, with its request and without the free tier. It is exactly the amount
+// that [Rater.Call] returns. For a limit in GB-seconds use a book in which a GB-second costs
+// 1.
 func Spend(m Money, by *Book) Limit { return Limit{of: ofMoney, money: m, book: by} }
 
-// SlotTime limits the time that calls take, each from the start of its handler to its
-// answer: faas.Execution.Duration as measured, whatever the memory, and not rounded.
+// SlotTime limits the time that calls take, each from the start of its handler to its answer:
+// faas.Execution.Duration as measured, not rounded, and whatever the memory.
 func SlotTime(d time.Duration) Limit { return Limit{of: ofTime, time: d} }
 
 // Calls limits how many calls are admitted, whatever their outcome.
 func Calls(n uint64) Limit { return Limit{of: ofCalls, calls: n} }
 
-// Amount is an amount of what a budget limits: money, time or a number of calls. It is
-// a value.
+// Amount is an amount of money, of time or of calls: of what a budget limits. It is a value.
 type Amount struct { //nolint:recvcheck // what is unmarshaled must be a pointer, and values are copied
-	in *measure // nil: nothing, and of no kind
+	in *measure // nil: the amount is nothing, and of no kind
 	n  atoms
 }
 
-// Money returns the exact amount of money; zero Money if the Amount is of another kind.
+// Money returns the exact amount of money, or zero Money if the Amount is of another kind.
 func (a Amount) Money() Money {
 	if a.in == nil || a.in.of != ofMoney {
 		return Money{}
@@ -61,7 +61,7 @@ func (a Amount) Money() Money {
 	return Money{new(big.Rat).SetFrac(a.n.big(), a.in.scale), a.in.book.about.Currency}
 }
 
-// Duration returns the amount of time, at most the largest time.Duration; 0 if the
+// Duration returns the amount of time, at most the largest time.Duration. It is 0 if the
 // Amount is of another kind.
 func (a Amount) Duration() time.Duration {
 	switch {
@@ -70,10 +70,10 @@ func (a Amount) Duration() time.Duration {
 	case a.n.hi > 0 || a.n.lo > math.MaxInt64:
 		return math.MaxInt64
 	}
-	return time.Duration(a.n.lo) // the case above has seen that it fits
+	return time.Duration(a.n.lo) // fits, because of the case above
 }
 
-// Calls returns the number of calls; 0 if the Amount is of another kind.
+// Calls returns the number of calls, or 0 if the Amount is of another kind.
 func (a Amount) Calls() uint64 {
 	switch {
 	case a.in == nil || a.in.of != ofCalls:
@@ -84,19 +84,18 @@ func (a Amount) Calls() uint64 {
 	return a.n.lo
 }
 
-// measure counts what calls use, in the atoms of one budget. It is read-only, so calls
-// use it without a lock.
+// measure counts what calls use, in the atoms of one budget: the smallest parts that it
+// counts. It is read-only, so calls use it without a lock.
 type measure struct {
 	of      resource
 	book    *Book
-	scale   *big.Int // atoms in one of the currency
-	weights []atoms  // of a billed unit, by the book's prices
+	scale   *big.Int // atoms in one unit of the currency
+	weights []atoms  // atoms in one billed unit, for each price of the book
 }
 
-// newMeasure finds the atoms in which a limit is counted. For money they are the
-// largest fraction of the currency of which all prices, the limit and a billionth are
-// whole multiples: so every call's price is a whole number of atoms, and nothing is
-// rounded.
+// newMeasure finds the atoms in which a limit is counted. For money, an atom is the largest
+// fraction of the currency that divides all prices, the limit and a billionth without rest.
+// So the price of every call is a whole number of atoms, and nothing is rounded.
 func newMeasure(l Limit) (*measure, error) {
 	m := &measure{of: l.of, book: l.book}
 	switch {
@@ -130,7 +129,7 @@ func lcm(a, b *big.Int) *big.Int {
 	return g.Mul(a, new(big.Int).Quo(b, g))
 }
 
-// scaled returns money in atoms, rounded down; false: it needs more than 128 bits.
+// scaled returns money in atoms, rounded down, and false if it needs more than 128 bits.
 func (m *measure) scaled(r *big.Rat) (atoms, bool) {
 	n := new(big.Int).Mul(r.Num(), m.scale)
 	return atomsOf(n.Quo(n, r.Denom()))
@@ -154,8 +153,8 @@ func (m *measure) limit(l Limit) (atoms, error) {
 	}
 }
 
-// moneyLimit returns a limit of money in atoms. It must be by the same book: another
-// book's prices need not be whole numbers of these atoms.
+// moneyLimit returns a limit of money in atoms. The limit must be by the same book, because
+// another book's prices need not be whole numbers of these atoms.
 func (m *measure) moneyLimit(l Limit) (atoms, error) {
 	switch currency := m.book.about.Currency; {
 	case l.book != m.book:
@@ -173,7 +172,8 @@ func (m *measure) moneyLimit(l Limit) (atoms, error) {
 	return n, nil
 }
 
-// call returns what a call uses; false, with the largest amount: it has no price.
+// call returns what a call uses. If the call has no price it returns the largest amount and
+// false.
 func (m *measure) call(memory int64, duration, init time.Duration) (atoms, bool) {
 	switch m.of {
 	case ofCalls:
@@ -185,18 +185,18 @@ func (m *measure) call(memory int64, duration, init time.Duration) (atoms, bool)
 	}
 }
 
-// used returns what a call has used. It was priced when it was admitted. If it has no
-// price now, the largest amount is charged: an unknown amount must not pass for
-// nothing.
+// used returns what a call has used. The call had a price when it was admitted. If it has
+// none at its end, used returns the largest amount, because an unknown amount must not count
+// as nothing.
 func (m *measure) used(e *faas.Execution) atoms {
 	n, _ := m.call(e.Memory, e.Duration, e.Init)
 	return n
 }
 
-// overrun returns what a runaway used beyond its call.
+// overrun returns what a runaway used after its call had ended.
 func (m *measure) overrun(o *faas.Overrun) atoms {
 	switch m.of {
-	case ofCalls: // its call has been counted
+	case ofCalls: // the call itself has been counted
 		return atoms{}
 	case ofTime:
 		return atoms{lo: nonNegative(o.Duration)}
@@ -206,7 +206,7 @@ func (m *measure) overrun(o *faas.Overrun) atoms {
 	}
 }
 
-// price is what [Rater.Call] and [Rater.Overrun] compute, without their big.Int and
+// price computes the same amount as [Rater.Call] and [Rater.Overrun], but without big.Int and
 // big.Rat: it runs for every call under the tracker's lock, and allocates nothing.
 func (m *measure) price(memory int64, quanta, requests uint64) (sum atoms, ok bool) {
 	for i := range m.book.prices {
@@ -226,8 +226,8 @@ func (m *measure) price(memory int64, quanta, requests uint64) (sum atoms, ok bo
 	return sum, true
 }
 
-// atoms returns an amount, which may be of another budget with the same kind of limit,
-// in the atoms of this one, rounded up.
+// atoms converts an amount to the atoms of this budget, rounded up. The amount may be of
+// another budget that limits the same kind of thing.
 func (m *measure) atoms(a Amount) (atoms, error) {
 	if a.in == nil {
 		return atoms{}, nil
@@ -273,7 +273,7 @@ func (a Amount) String() string {
 // MarshalText writes what String does.
 func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText reads what MarshalText writes. Any other text is [ErrFormat].
+// UnmarshalText reads what MarshalText writes. For any other text it returns [ErrFormat].
 func (a *Amount) UnmarshalText(text []byte) error {
 	parsed, ok := parseAmount(string(text))
 	if !ok {
@@ -283,8 +283,8 @@ func (a *Amount) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseAmount reads an amount without its budget. An amount of money gets the
-// denominator of its own text as scale; measure.atoms converts it to that of a budget.
+// parseAmount reads an amount that has no budget. An amount of money gets the denominator of
+// its own text as scale; measure.atoms converts it to the scale of a budget.
 func parseAmount(s string) (Amount, bool) {
 	if s == noAmount {
 		return Amount{}, true

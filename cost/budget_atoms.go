@@ -7,15 +7,15 @@ import (
 	"math/bits"
 )
 
-// atoms is an amount in the smallest parts that a budget counts: calls, nanoseconds, or
-// a fraction of money of which every price is a multiple. It is an unsigned number of
-// 128 bits.
+// atoms is an amount in the smallest parts that a budget counts: calls, nanoseconds, or a
+// fraction of money that divides every price. It is an unsigned number of 128 bits.
 type atoms struct{ hi, lo uint64 }
 
-// mostAtoms stands for what can't be counted. No limit is more.
+// mostAtoms stands for an amount that can't be counted. No limit is larger.
 var mostAtoms = atoms{math.MaxUint64, math.MaxUint64} //nolint:gochecknoglobals // a constant, which Go has no structs of
 
-// atomsOf returns a number as atoms; false, with the largest amount: it does not fit.
+// atomsOf returns a number as atoms. If the number does not fit it returns mostAtoms and
+// false.
 func atomsOf(n *big.Int) (atoms, bool) {
 	if n.Sign() < 0 || n.BitLen() > 128 {
 		return mostAtoms, false
@@ -33,7 +33,7 @@ func (a atoms) cmp(b atoms) int {
 	return cmp.Or(cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo))
 }
 
-// plus returns the sum; false, with the largest amount: it does not fit.
+// plus returns the sum. If the sum does not fit it returns mostAtoms and false.
 func (a atoms) plus(b atoms) (atoms, bool) {
 	lo, carry := bits.Add64(a.lo, b.lo, 0)
 	hi, carry := bits.Add64(a.hi, b.hi, carry)
@@ -43,7 +43,7 @@ func (a atoms) plus(b atoms) (atoms, bool) {
 	return atoms{hi, lo}, true
 }
 
-// minus returns the difference, or nothing if b is more than a.
+// minus returns the difference, or zero if b is more than a.
 func (a atoms) minus(b atoms) atoms {
 	lo, borrow := bits.Sub64(a.lo, b.lo, 0)
 	hi, borrow := bits.Sub64(a.hi, b.hi, borrow)
@@ -53,7 +53,7 @@ func (a atoms) minus(b atoms) atoms {
 	return atoms{hi, lo}
 }
 
-// times returns the product; false, with the largest amount: it does not fit.
+// times returns the product. If the product does not fit it returns mostAtoms and false.
 func (a atoms) times(b atoms) (atoms, bool) {
 	if a.hi > 0 && b.hi > 0 {
 		return mostAtoms, false

@@ -9,24 +9,24 @@ import (
 // and stored as JSON for [Budgets.Restore].
 type Balance struct {
 	Budget  string    // the name of the budget
-	Per     Dimension // as the budget has it
+	Per     Dimension // the budget's Per
 	Account string    // the value of Per; empty without Per
 	Window  Period    // the window that the amounts are of
-	Limit   Amount    // the account's own limit, or the budget's
+	Limit   Amount    // the account's own limit or, without one, the budget's
 
-	// Spent is what calls that have ended have used, whatever their outcome.
+	// Spent is the use of calls that have ended, whatever their outcome.
 	Spent Amount
 	// Reserved is what is set aside for calls that have not ended.
 	Reserved Amount
-	// Left is Limit - Spent - Reserved, at least nothing.
+	// Left is Limit - Spent - Reserved, and never less than zero.
 	Left Amount
-	// Excess is the part of Spent that a budget with Reserve could not reserve: for
-	// example of a call that took longer than its timeout and Slack, or of a runaway.
+	// Excess is the part of Spent that a budget with Reserve had not reserved: for example by
+	// a call that took longer than its timeout plus Slack, or by a runaway.
 	Excess Amount
 
-	// LimitSet says that SetLimit has set Limit; otherwise it is the budget's.
+	// LimitSet is true if SetLimit has set Limit, and false if Limit is the budget's.
 	LimitSet bool
-	// Refused says that the alert about a refused call has been told in this window.
+	// Refused is true if the alert about a refused call has been given in this window.
 	Refused bool
 }
 
@@ -47,13 +47,13 @@ func (b Balance) String() string {
 	return s.String()
 }
 
-// Alert is what Budget.Alert is called with: a part of the limit is spent, or, for the
+// Alert is the argument of Budget.Alert. Either a part of the limit is spent or, for the
 // first time in a window, a call was refused because the limit is spent.
 type Alert struct {
 	// Balance is the account, at the moment at which it reached the threshold.
 	Balance Balance
-	// Percent is the one of Budget.WarnAt that was reached; 0 if Refused is set.
+	// Percent is the percentage of Budget.WarnAt that was reached; it is 0 if Refused is set.
 	Percent int
-	// Refused says that a call was refused; otherwise Percent of the limit is spent.
+	// Refused is true if a call was refused, and false if Percent of the limit is spent.
 	Refused bool
 }

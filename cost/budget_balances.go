@@ -10,12 +10,12 @@ import (
 func (t *tracker) balanceNow(key string, now time.Time, n *notices) Balance {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_ = t.roll(now, n) // if the calendar has no window for now, the last one stays
+	_ = t.roll(now, n) // if the calendar has no window for now, the last window stays
 	return t.balance(t.peek(key))
 }
 
-// balances returns those of the current window, and those of accounts with a limit of
-// their own, in the order of their names.
+// balances returns the balances of all accounts of the current window, and of all accounts
+// with a limit of their own, in the order of their names.
 func (t *tracker) balances(now time.Time, n *notices) []Balance {
 	var all []Balance
 	copies := append(t.copies(now, n), t.unused()...)
@@ -26,14 +26,14 @@ func (t *tracker) balances(now time.Time, n *notices) []Balance {
 	return all
 }
 
-// copyBatch is how many accounts are copied under one hold of the lock. A call that is
-// admitted meanwhile waits for the copy of one batch, not of all 100,000 accounts.
+// copyBatch is how many accounts are copied before the lock is released for a moment. So a
+// call that is admitted meanwhile waits until one batch is copied, and not all 100,000
+// accounts.
 const copyBatch = 256
 
-// copies returns copies of the current window's accounts. t.mu must not be held. Each
-// is as it was at one moment; calls go on between two batches. The slice header is read
-// under the lock and its elements never change, so the list may be walked without the
-// lock.
+// copies returns copies of the current window's accounts. t.mu must not be held. Each copy is
+// consistent in itself; calls go on between two batches. The slice header is read under the
+// lock and its elements never change, so the loop over the list needs no lock.
 func (t *tracker) copies(now time.Time, n *notices) []account {
 	t.mu.Lock()
 	_ = t.roll(now, n)
@@ -50,8 +50,8 @@ func (t *tracker) copies(now time.Time, n *notices) []account {
 	return all
 }
 
-// unused returns the accounts with a limit of their own that the current window has not
-// opened. t.mu must not be held.
+// unused returns the accounts that have a limit of their own and have not been opened in the
+// current window. t.mu must not be held.
 func (t *tracker) unused() (all []account) {
 	t.mu.Lock()
 	keys := t.customKeys // only ever appended to
@@ -68,13 +68,13 @@ func (t *tracker) unused() (all []account) {
 	return all
 }
 
-// degraded calls yield for each function that must be slowed down now. t.mu must not be
-// held: copies takes it, for one batch of accounts at a time.
+// degraded calls yield for each function that must be slowed down now. t.mu must not be held:
+// copies locks it, for one batch of accounts at a time.
 func (t *tracker) degraded(now time.Time, yield func(function string, to int, until time.Time)) {
 	if t.declared.Degrade == nil {
 		return
 	}
-	var n notices // dropped: the degrader, which asks, brings the limits up to date anyway
+	var n notices // dropped: the caller is the degrader, which brings the limits up to date anyway
 	for _, a := range t.copies(now, &n) {
 		if a.spent.cmp(a.bounds.degrade) < 0 {
 			continue

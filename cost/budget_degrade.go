@@ -8,32 +8,33 @@ import (
 	"github.com/inproc/faas"
 )
 
-// degrader keeps functions' limits as low as the budgets want them. It goes by the
-// state of the budgets and not by events: several goroutines would report events in any
-// order, and an old one could undo a newer one.
+// degrader sets the limits of functions as low as the budgets want them. It reads the state
+// of the budgets and gets no events: several goroutines would report events in any order, and
+// an old event could undo a newer one.
 type degrader struct {
 	trackers []*tracker // those of budgets with Degrade
 
-	// mu guards what follows. It is held while the router and the budgets are asked, so
-	// that the last change made is the last one decided. That can't deadlock: the
-	// degrader takes the locks of budgets under mu, never the other way round (see
-	// notices), and a change of a limit only wakes waiting calls.
+	// mu guards the fields below. It is held from reading the budgets until the router's
+	// limits are set, so that the last decision is also the last one carried out. This can't
+	// deadlock: the degrader takes the locks of trackers under mu, and never the other way
+	// round (see notices), and a change of a limit only wakes waiting calls.
 	mu      sync.Mutex
 	lowered map[string]lowered // by function
-	// timer fires at the end of the window that ends next; nil: no function is slowed
+	// timer fires at the end of the window that ends next. It is nil if no function is slowed
 	// down.
 	timer  *time.Timer
 	closed bool
 
-	// absent are the functions to be slowed down that are not registered; nil: none. A
-	// map is never changed once it is stored here, so it may be read without mu.
+	// absent has the functions that are to be slowed down and are not registered; it is nil
+	// if there are none. A map that is stored here is never changed, so it may be read
+	// without mu.
 	absent atomic.Pointer[map[string]bool]
 }
 
-// lowered is a function's limit before it was slowed down, and the one it has since.
+// lowered is a function's limit before it was slowed down, and its limit since then.
 type lowered struct{ original, to int }
 
-// newDegrader returns nil if no budget has Degrade.
+// newDegrader returns a degrader, or nil if no budget has Degrade.
 func newDegrader(trackers []*tracker) *degrader {
 	d := &degrader{lowered: map[string]lowered{}}
 	for _, p := range trackers {
@@ -48,7 +49,8 @@ func newDegrader(trackers []*tracker) *degrader {
 }
 
 // update sets the limits that the budgets want. d.mu must not be held. It copies all
-// accounts, so it runs only when an account reaches its mark and when a window ends.
+// accounts, so it is called only when an account reaches Degrade.At, when a limit changes,
+// and when a window ends.
 func (d *degrader) update(r *faas.Router) {
 	if r == nil {
 		return
@@ -74,15 +76,15 @@ func (d *degrader) update(r *faas.Router) {
 	d.arm(r, until)
 }
 
-// awaits reports whether the function was not registered when it was to be slowed down.
-// It takes no lock, since every call asks.
+// awaits reports whether the function is to be slowed down but was not registered at the last
+// update. It takes no lock, because every call runs it.
 func (d *degrader) awaits(function string) bool {
 	absent := d.absent.Load()
 	return absent != nil && (*absent)[function]
 }
 
-// wanted returns the limits that the budgets want, and when the first of their windows
-// ends. d.mu must be held.
+// wanted returns the limits that the budgets want, by function, and the earliest end of their
+// windows. d.mu must be held.
 func (d *degrader) wanted(now time.Time) (limits map[string]int, until time.Time) {
 	limits = map[string]int{}
 	if d.closed {
@@ -101,12 +103,12 @@ func (d *degrader) wanted(now time.Time) (limits map[string]int, until time.Time
 	return limits, until
 }
 
-// lower sets a function's limit; false: there is no such function. If the limit is not
-// the one that lower set last, the program has changed it, and that is the limit to
-// give back. d.mu must be held.
+// lower sets a function's limit. It returns false if there is no such function. If the
+// function's limit is not the one that lower set last, the program has changed it, and
+// restore will give back the program's limit. d.mu must be held.
 func (d *degrader) lower(r *faas.Router, function string, to int) bool {
 	info, err := r.Info(function)
-	if err != nil { // it was removed; one that is registered anew has its own limit
+	if err != nil { // the function was removed; if it is registered again, it has a limit of its own
 		delete(d.lowered, function)
 		return false
 	}
@@ -116,7 +118,7 @@ func (d *degrader) lower(r *faas.Router, function string, to int) bool {
 	}
 	before.to = min(to, before.original)
 	if before.to != info.Limit && r.SetConcurrency(function, before.to) != nil {
-		delete(d.lowered, function) // it was removed just now
+		delete(d.lowered, function) // the function was removed just now
 		return false
 	}
 	d.lowered[function] = before
@@ -129,14 +131,14 @@ func (d *degrader) restore(r *faas.Router, function string) {
 	before := d.lowered[function]
 	delete(d.lowered, function)
 	if info, err := r.Info(function); err == nil && info.Limit == before.to {
-		_ = r.SetConcurrency(function, before.original) // unless it was removed just now
+		_ = r.SetConcurrency(function, before.original) // fails only if the function was removed just now
 	}
 }
 
-// arm starts the timer that gives limits back at the end of a window: calls that wait
-// in the queue were admitted already, so perhaps no new call comes to do it. By the
-// wall clock the timer may be early, if the clock was put back; then update arms it
-// again. d.mu must be held.
+// arm starts the timer that gives limits back at the end of a window. It can't be left to the
+// next call: calls that wait in the queue are admitted already, and there may be no new one.
+// If the clock was put back, the timer fires before the window ends by the wall clock; then
+// update arms it again. d.mu must be held.
 func (d *degrader) arm(r *faas.Router, until time.Time) {
 	if d.timer != nil {
 		d.timer.Stop()
@@ -147,7 +149,7 @@ func (d *degrader) arm(r *faas.Router, until time.Time) {
 	}
 }
 
-// close gives all limits back.
+// close gives all functions their limits back, and slows none down from then on.
 func (d *degrader) close(r *faas.Router) {
 	d.mu.Lock()
 	d.closed = true

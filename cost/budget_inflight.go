@@ -5,13 +5,14 @@ import "encoding/binary"
 // inFlight is a call that was admitted and has not ended.
 type inFlight struct {
 	id       [16]byte
-	account  *account // nil: the place in the table is empty
+	account  *account // nil if this place of the table is empty
 	reserved atoms
 }
 
-// inFlightTable is a hash table with linear probing, at most half full. The tracker's
-// mu guards it. A Go map takes several times as long for this use: calls come and go at
-// a constant number, and a map cleans up after deleted entries again and again.
+// inFlightTable is a hash table with linear probing, at most half full. The tracker's mu
+// guards it. A Go map takes several times as long for this use: calls come and go while their
+// number stays about the same, and a map has to clean up after deleted entries again and
+// again.
 type inFlightTable struct {
 	places []inFlight
 	used   int
@@ -23,8 +24,8 @@ func (t *inFlightTable) home(id *[16]byte) int {
 	return int(h & uint64(len(t.places)-1)) // less than a length
 }
 
-// find returns nil if there is no such call. The pointer is valid until the next add or
-// remove, both of which move entries.
+// find returns the call with this id, or nil if there is none. The pointer is valid until the
+// next add or remove, both of which move entries.
 func (t *inFlightTable) find(id [16]byte) *inFlight {
 	if len(t.places) == 0 {
 		return nil
@@ -62,9 +63,8 @@ func (t *inFlightTable) grow() {
 	}
 }
 
-// remove deletes an entry that find has returned. A search stops at the first empty
-// place, so each entry behind the hole that would not be found past it moves into the
-// hole.
+// remove deletes an entry that find has returned. A search stops at the first empty place. So
+// an entry behind the hole moves into the hole if a search for it would stop there.
 func (t *inFlightTable) remove(f *inFlight) {
 	mask := len(t.places) - 1
 	hole := t.home(&f.id)

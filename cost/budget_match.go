@@ -8,10 +8,10 @@ import (
 	"github.com/inproc/faas"
 )
 
-// property is a dimension in a form that is quick to read from a call.
+// property is a dimension in a form in which its value can be read quickly from a call.
 type property struct {
 	dimension Dimension
-	label     string // its name, if it is one
+	label     string // the label's name, if the dimension is a label
 }
 
 // condition is one entry of Budget.Where.
@@ -20,8 +20,8 @@ type condition struct {
 	value string
 }
 
-// conditions returns what an entry of Where asks for. A function is the name, with all its
-// versions; "name:2" is that version of it.
+// conditions returns the conditions of one entry of Where. For a function, "name" means all
+// versions of it, and "name:2" one version.
 func conditions(of property, value string) []condition {
 	name, version, ok := strings.Cut(value, ":")
 	if of.dimension != Function || !ok {
@@ -30,7 +30,8 @@ func conditions(of property, value string) []condition {
 	return []condition{{of, name}, {property{dimension: Version}, version}}
 }
 
-// newProperty refuses dimensions that a call does not have when it asks to be admitted.
+// newProperty returns the property of a dimension. It returns an error for a dimension that a
+// call does not have yet when it is admitted.
 func newProperty(d Dimension) (property, error) {
 	switch d {
 	case "", Function, Version, Tenant:

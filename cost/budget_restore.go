@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Restore adds to the accounts what [Budgets.Balances] returned before a restart.
-// Between the two the balances may be stored, for example as JSON. It may be called
-// before or after Bind, Charge and the first calls:
+// Restore adds to the accounts the amounts that [Budgets.Balances] returned before a restart.
+// In between, the balances may be stored, for example as JSON. Restore may be called before
+// or after Bind, Charge and the first calls:
 //
-//   - What was spent in the present window is added to what the account has spent
-//     since. So give each balance once.
-//   - Limits that SetLimit has set are set again, also those of windows that have
-//     ended. Other limits are as the budgets declare them.
-//   - Alerts that were told in the window are not told again.
+//   - The amount spent in the present window is added to what the account has spent since. So
+//     pass each balance once.
+//   - Limits that SetLimit has set are set again, even if the balance's window has ended.
+//     Other limits are as the budgets declare them.
+//   - Alerts that were given in the window are not given again.
 //
-// What was reserved for calls in flight is not restored. A balance is left out, and
-// named in the error, if there is no such budget or if the budget counts something
-// else; the other balances are restored all the same.
+// Reservations for calls in flight are not restored. A balance is left out, and named in the
+// error, if there is no such budget or if the budget limits another kind of amount. The other
+// balances are restored all the same.
 //
-// If what was spent comes from stored records ([Budgets.Charge]), restore the limits
-// alone: set Spent and Excess to zero Amounts.
+// If you replay stored records by [Budgets.Charge] instead, restore only the limits: set
+// Spent and Excess of the balances to zero Amounts.
 func (b *Budgets) Restore(balances ...Balance) error {
 	now := time.Now()
 	n := notices{restored: true}

@@ -14,10 +14,10 @@ import (
 	"github.com/inproc/faas"
 )
 
-// tracker counts what calls use against one Budget, and decides which calls are
-// admitted. A goroutine that admits or ends a call holds mu; none holds it while it
-// waits, writes a log or calls a hook (see notices). A gate that locks several trackers
-// locks them in the order of [NewBudgets], so that two calls can't wait for each other.
+// tracker counts what calls use of one Budget, and decides which calls are admitted. A
+// goroutine that admits or ends a call holds mu. No goroutine holds mu while it waits, writes
+// a log or calls a hook (see notices). A gate that locks several trackers locks them in the
+// order of [NewBudgets], so that two calls can't wait for each other.
 type tracker struct {
 	declared Budget
 	measure  *measure
@@ -25,8 +25,8 @@ type tracker struct {
 	per      property
 	warnAt   []int // ascending
 
-	// mu guards what follows, and all accounts, also those that only a call in flight
-	// still has.
+	// mu guards the fields below and all accounts, including those to which only a call in
+	// flight still points.
 	mu       sync.Mutex
 	standard *bounds
 	// custom are the bounds of accounts that SetLimit has changed. customKeys are their
@@ -34,11 +34,12 @@ type tracker struct {
 	// slice header may be read without mu.
 	custom     map[string]*bounds
 	customKeys []string
-	// current is the window that contains the present. previous is the one before, in
-	// case the clock is put back.
+	// current is the window that contains the present time. previous is the window before it,
+	// which is used again if the clock is put back.
 	current, previous *accountSet
 	calls             inFlightTable
-	// pending is what reserve will book. ask sets it, under the same hold of mu.
+	// pending is the reservation that reserve will make. ask sets it; mu is held from ask to
+	// reserve.
 	pending inFlight
 }
 
@@ -90,7 +91,7 @@ func (t *tracker) bounds(l Limit) (*bounds, error) {
 	return t.boundsAt(limit), nil
 }
 
-// boundsAt works out, once for each limit, at which amounts something happens: a call
+// boundsAt computes the amounts of the thresholds once for each limit, so that a call only
 // compares amounts and computes no percentages.
 func (t *tracker) boundsAt(limit atoms) *bounds {
 	b := &bounds{limit: limit}
@@ -103,8 +104,8 @@ func (t *tracker) boundsAt(limit atoms) *bounds {
 	return b
 }
 
-// matches reports whether the call is one that the budget is about. It reads only what
-// newTracker has set, so t.mu need not be held.
+// matches reports whether the budget is about the call. It reads only what newTracker has
+// set, so t.mu need not be held.
 func (t *tracker) matches(inv *faas.Invocation) bool {
 	for i := range t.where {
 		if c := &t.where[i]; c.of(inv) != c.value {
@@ -114,15 +115,15 @@ func (t *tracker) matches(inv *faas.Invocation) bool {
 	return true
 }
 
-// ask returns why the call may not be admitted; nil: it may, and t.pending holds what
-// reserve will book. t.mu must be held from ask to reserve.
+// ask decides whether the call may be admitted. If it may, ask returns nil, and t.pending is
+// the reservation that reserve will make. t.mu must be held from ask to reserve.
 func (t *tracker) ask(inv *faas.Invocation, now time.Time, n *notices) *BudgetError {
 	if err := t.roll(now, n); err != nil {
 		return &BudgetError{Balance: t.balance(t.peek("")), Err: err, wait: forever}
 	}
 	a := t.account(t.per.of(inv), n)
 	t.pending = inFlight{id: inv.ID, account: a}
-	if t.calls.find(inv.ID) != nil { // the gate was given to the router and to the function
+	if t.calls.find(inv.ID) != nil { // already admitted: the gate was given to both the router and the function
 		return nil
 	}
 	need, ok := t.worstCase(inv)
@@ -150,8 +151,8 @@ func (t *tracker) reserves() bool {
 	return t.declared.Reserve || t.measure.of == ofCalls
 }
 
-// fits reports whether need is within what the limit has left. If need is zero, because
-// the budget does not reserve, it reports whether anything is left.
+// fits reports whether the limit has room for need. If need is zero, because the budget does
+// not reserve, fits reports whether anything is left.
 func (t *tracker) fits(a *account, need atoms) bool {
 	if need == (atoms{}) {
 		return a.spent.cmp(a.bounds.limit) < 0
@@ -161,9 +162,9 @@ func (t *tracker) fits(a *account, need atoms) bool {
 	return ok && taken.cmp(a.bounds.limit) <= 0
 }
 
-// wait returns how long to wait for room. It is 0 if calls in flight hold the room,
-// since any of them may end at once. For a limit in Calls that is not so: a call that
-// is reserved will also be spent, so only the next window has room.
+// wait returns how long to wait for room. It is 0 if the room is reserved for calls in
+// flight, since any of them may end at once. A limit in Calls differs: every reserved call
+// will also be spent, so only the next window has room.
 func (t *tracker) wait(a *account, need atoms, now time.Time) time.Duration {
 	if need.cmp(a.bounds.limit) > 0 || a.bounds.limit == (atoms{}) {
 		return forever
@@ -174,8 +175,9 @@ func (t *tracker) wait(a *account, need atoms, now time.Time) time.Duration {
 	return a.window.End.Sub(now)
 }
 
-// worstCase returns the most that a call can use. Without Reserve it returns the price
-// of a call of no duration, which only tells whether the book has a price for the call.
+// worstCase returns the most that a call can use. Without Reserve it returns the price of a
+// call of no duration, which only shows whether the book has a price for the call. It returns
+// false if there is no price.
 func (t *tracker) worstCase(inv *faas.Invocation) (atoms, bool) {
 	if !t.declared.Reserve {
 		return t.measure.call(inv.Memory, 0, 0)
@@ -193,22 +195,23 @@ func (t *tracker) unpriced(inv *faas.Invocation) error {
 		ErrUnrated, t.measure.book.about.Name, inv.Memory/mib, inv.Timeout)
 }
 
-// reserve books what ask has put into t.pending. t.mu must be held since ask: if
-// another call reserved in between, both could take the last room.
+// reserve makes the reservation that ask has put into t.pending. t.mu must have been held
+// since ask: if another call reserved in between, both could take the last room.
 func (t *tracker) reserve(id [16]byte) {
 	if t.calls.find(id) != nil {
 		return
 	}
-	// The sum can't overflow: ask has seen that it fits, or that there is nothing to reserve.
+	// The sum can't overflow: ask has checked that it is within the limit, or has nothing to
+	// reserve.
 	t.pending.account.reserved, _ = t.pending.account.reserved.plus(t.pending.reserved)
 	t.calls.add(t.pending)
 	t.pending = inFlight{}
 }
 
-// done ends a call and charges what it used; e is nil if the call was refused after it
-// was admitted here, for example by another gate. An id that is not in flight is
-// ignored: the call was never admitted here, or a gate that was given twice has ended
-// it already.
+// done ends a call and charges its use. e is nil if the call was refused after Budgets had
+// admitted it, for example by another gate. An id that is not in flight is ignored: either
+// Budgets never admitted the call, or the gate was given twice and the first done has ended
+// it.
 func (t *tracker) done(id [16]byte, e *faas.Execution, n *notices) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -229,8 +232,8 @@ func (t *tracker) done(id [16]byte, e *faas.Execution, n *notices) {
 	t.spend(a, used, n)
 }
 
-// spend charges an account. A sum beyond 128 bits stays at the largest amount, which no
-// limit allows. t.mu must be held.
+// spend charges an account. A sum of more than 128 bits becomes the largest amount, which
+// exceeds every limit. t.mu must be held.
 func (t *tracker) spend(a *account, used atoms, n *notices) {
 	before := a.spent
 	a.spent, _ = a.spent.plus(used)
@@ -240,11 +243,11 @@ func (t *tracker) spend(a *account, used atoms, n *notices) {
 	}
 }
 
-// warn collects an alert for each threshold that the account has reached. If n.restored
-// is set, the usage is of before a restart and its alerts have been told, so it only
-// marks the thresholds as told. t.mu must be held.
+// warn collects an alert for each threshold that the account has reached. If n.restored is
+// set, the usage is from before a restart and its alerts have been given, so warn only marks
+// the thresholds as reported. t.mu must be held.
 func (t *tracker) warn(a *account, n *notices) {
-	if a.spent == (atoms{}) { // no threshold is reached by nothing, even if the limit is nothing
+	if a.spent == (atoms{}) { // spending nothing reaches no threshold, even if the limit is zero
 		return
 	}
 	for a.warned < len(t.warnAt) && a.spent.cmp(a.bounds.warn[a.warned]) >= 0 {
@@ -255,7 +258,8 @@ func (t *tracker) warn(a *account, n *notices) {
 	}
 }
 
-// chargeAt charges what was used at the time at, if the present window contains it.
+// chargeAt charges an amount that was used at the time at, if the present window contains
+// that time.
 func (t *tracker) chargeAt(inv *faas.Invocation, at, now time.Time, overrun bool, used atoms, n *notices) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -298,13 +302,13 @@ func (t *tracker) limit(key string, b *bounds, n *notices) {
 	a := t.account(key, n)
 	a.bounds, a.refused, n.degrade = b, false, true
 	for a.warned > 0 && a.spent.cmp(b.warn[a.warned-1]) < 0 {
-		a.warned-- // so that it is told again
+		a.warned-- // so that the threshold is reported again
 	}
 	t.warn(a, n)
 }
 
-// roll makes the window that contains now the current one. It keeps the window before:
-// if the clock is put back, calls are counted there again, on top of what was spent in
+// roll makes the window that contains now the current one. It keeps the window before: if the
+// clock is put back, calls are charged to that window again, in addition to what was spent in
 // it. If the calendar has no window for now, it returns an error and the current window
 // stays. t.mu must be held.
 func (t *tracker) roll(now time.Time, n *notices) error {
@@ -325,7 +329,8 @@ func (t *tracker) roll(now time.Time, n *notices) error {
 	return nil
 }
 
-// account finds an account of the current window, or opens it. t.mu must be held.
+// account returns an account of the current window, and opens it if it is new. t.mu must be
+// held.
 func (t *tracker) account(key string, n *notices) *account {
 	a := t.current.accounts[key]
 	if a != nil {
@@ -344,15 +349,14 @@ func (t *tracker) account(key string, n *notices) *account {
 	return a
 }
 
-// hasRoom reports whether an account may be opened. The ones that callers can't choose
+// hasRoom reports whether an account may be opened. Accounts whose names callers can't choose
 // always may: that of the empty value, Overflow, and those that SetLimit has named.
 func (t *tracker) hasRoom(key string) bool {
 	return len(t.current.accounts) < t.declared.MaxAccounts || key == "" || key == Overflow || t.custom[key] != nil
 }
 
-// peek returns the account of a key. If there is none, it returns what a new one would
-// be and does not store it: a program that asks for balances must not fill the memory.
-// t.mu must be held.
+// peek returns the account of a key. If there is none, it returns a new account without
+// storing it, because reading balances must not fill the memory. t.mu must be held.
 func (t *tracker) peek(key string) *account {
 	if t.current.accounts[key] == nil && !t.hasRoom(key) {
 		key = Overflow

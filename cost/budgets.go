@@ -9,47 +9,47 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Budgets is a [faas.Gate] that admits calls as long as they are within each [Budget]
-// that is about them. It refuses others with an [*faas.Error] that has [ReasonBudget],
-// Is [ErrBudget] and [faas.ErrDenied], and wraps a [*BudgetError]. Then no handler
-// runs, and nothing is metered. Kind and RetryAfter of the error say whether waiting
+// Budgets is a [faas.Gate] that admits calls as long as they are within each [Budget] that is
+// about them. It refuses all other calls with an [*faas.Error] that has [ReasonBudget], Is
+// [ErrBudget] and [faas.ErrDenied], and wraps a [*BudgetError]. The handler of a refused call
+// does not run, and nothing is metered. Kind and RetryAfter of the error say whether waiting
 // helps:
 //
-//   - The limit is spent: [faas.KindBusy], until the window ends.
-//   - Calls in flight hold what is left, and may give it back at any moment: KindBusy,
-//     one second.
+//   - The limit is spent: [faas.KindBusy], and RetryAfter is the time until the window ends.
+//   - The rest of the limit is reserved for calls in flight, which may end at any moment:
+//     KindBusy, and RetryAfter is one second.
 //   - The call can never be admitted, since its worst case is more than the whole limit
 //     or it has no price: [faas.KindDenied], and no RetryAfter.
 //
 // How calls are charged:
 //
 //   - A call is charged to the window in which it was admitted, whenever it ends.
-//   - It is charged when it ends, whatever its outcome. A call that is admitted here
-//     and then refused, for want of a slot or by another gate, has used nothing.
+//   - It is charged when it ends, whatever its outcome. A call that Budgets admits and that
+//     is then refused, because there is no slot or by another gate, is charged nothing.
 //   - If Budgets is also given to faas.WithMeter, it charges what runaways use after
 //     their callers were freed, to the window in which the runaway ends. That is not
 //     reserved, and may exceed the limit.
-//   - What can't be priced is refused: memory that the book does not sell, or an amount
-//     of more than 128 bits.
-//   - A window ends by the wall clock. If the clock is put back, the window before goes
-//     on with what was spent in it.
+//   - A call that can't be priced is refused: its memory is more than the book sells, or its
+//     amount needs more than 128 bits.
+//   - A window ends by the wall clock. If the clock is put back into the window before, that
+//     window goes on with what was spent in it.
 //
-// Accounts, and limits that were set, are kept in memory. After a restart
-// [Budgets.Restore] takes what [Budgets.Balances] returned, and [Budgets.Charge] takes
-// stored records. An account costs about 150 bytes until the window after its own has
-// ended; Budget.MaxAccounts bounds how many there are.
+// Accounts, and limits that were set, are kept in memory. After a restart [Budgets.Restore]
+// takes what [Budgets.Balances] returned, and [Budgets.Charge] takes stored records. An
+// account takes about 150 bytes, until the window after its own has ended; Budget.MaxAccounts
+// bounds the number of accounts.
 //
 // All methods may be called concurrently. Admit and Done each take one lock for each
 // budget that is about the call, and allocate only when an account is opened. Both
 // together cost about as much as four readings of the clock.
 type Budgets struct {
 	trackers []*tracker
-	degrader *degrader // nil: none of them has Degrade
+	degrader *degrader // nil if no budget has Degrade
 	router   atomic.Pointer[faas.Router]
 }
 
-// NewBudgets makes a gate of budgets. Its error names each mistake and its cure. Give
-// the same Budgets to all routers and functions that share its limits.
+// NewBudgets returns a gate for the budgets, or an error that names each mistake and its
+// cure. To share limits among routers and functions, give the same Budgets to all of them.
 func NewBudgets(budgets ...Budget) (*Budgets, error) {
 	b := &Budgets{}
 	var errs []error
@@ -70,10 +70,10 @@ func NewBudgets(budgets ...Budget) (*Budgets, error) {
 	return b, nil
 }
 
-// Bind names the router that has the functions which [Degrade] slows down. A gate that
-// has a budget with Degrade refuses all calls until it is bound; other gates need no
-// Bind. What was charged or restored before takes effect at once. A function that is
-// registered later is slowed down when it is first called.
+// Bind sets the router whose functions [Degrade] slows down. A gate that has a budget with
+// Degrade refuses all calls until Bind is called; other gates need no Bind. If earlier
+// charges or a Restore have reached Degrade.At, the function is slowed down at once. A
+// function that is registered later is slowed down when it is first called.
 func (b *Budgets) Bind(r *faas.Router) {
 	b.router.Store(r)
 	if b.degrader != nil {
@@ -81,7 +81,7 @@ func (b *Budgets) Bind(r *faas.Router) {
 	}
 }
 
-// Admit is a part of [faas.Gate]. It never waits, so it does not use the context.
+// Admit implements [faas.Gate]. It does not wait, so it does not use the context.
 func (b *Budgets) Admit(_ context.Context, inv faas.Invocation) error {
 	if b.degrader != nil {
 		r := b.router.Load()
@@ -102,9 +102,9 @@ func (b *Budgets) Admit(_ context.Context, inv faas.Invocation) error {
 	return nil
 }
 
-// decide asks all budgets before it reserves in any of them, under the locks of all:
-// what one budget refuses must at no moment be missing from another. The locks are
-// taken in the order of the budgets, by every call, so two calls can't deadlock.
+// decide locks all budgets that are about the call, checks them all, and only then reserves
+// in each. So a call that one budget refuses is at no moment reserved in another. Every call
+// takes the locks in the order of the budgets, so two calls can't deadlock.
 func (b *Budgets) decide(inv *faas.Invocation, now time.Time, n *notices) (no *BudgetError) {
 	for _, p := range b.trackers {
 		if p.matches(inv) {
@@ -128,7 +128,7 @@ func (b *Budgets) decide(inv *faas.Invocation, now time.Time, n *notices) (no *B
 	return nil
 }
 
-// unlock releases what decide has locked.
+// unlock releases the locks that decide has taken.
 func (b *Budgets) unlock(inv *faas.Invocation) {
 	for _, p := range b.trackers {
 		if p.matches(inv) {
@@ -137,8 +137,8 @@ func (b *Budgets) unlock(inv *faas.Invocation) {
 	}
 }
 
-// Done is a part of [faas.Gate]. It replaces what was reserved for the call by what the
-// call has used.
+// Done implements [faas.Gate]. It replaces the reservation for the call by what the call has
+// used.
 func (b *Budgets) Done(inv faas.Invocation, e *faas.Execution) {
 	var n notices
 	for _, p := range b.trackers {
@@ -149,27 +149,26 @@ func (b *Budgets) Done(inv faas.Invocation, e *faas.Execution) {
 	b.publish(&n)
 }
 
-// Record makes Budgets a [faas.Meter] and does nothing: Done charges calls. See
-// [Budgets.RecordOverrun].
+// Record does nothing, because Done charges calls. It makes Budgets a [faas.Meter], so that
+// RecordOverrun is called.
 func (b *Budgets) Record(context.Context, faas.Execution) {}
 
-// RecordOverrun charges what a runaway used after its caller was freed.
+// RecordOverrun charges the time that a runaway used after its caller was freed.
 func (b *Budgets) RecordOverrun(_ context.Context, o faas.Overrun) {
 	b.chargeOverrun(time.Now(), o, &notices{})
 }
 
-// Charge charges a stored record, so that a budget goes on after a restart where it
-// was. It has an effect if the present window is the one in which the call was
-// admitted. Give each record once, and none that [Budgets.Restore] has counted already.
-// Thresholds that are reached in this way count as told. If the limit is spent, the
-// alert about a refused call counts as told too.
+// Charge charges a stored record, so that after a restart a budget goes on where it was. It
+// has an effect only if the call was admitted in the present window. Pass each record once,
+// and none that [Budgets.Restore] has counted already. Charge makes no alerts: a threshold
+// that it reaches counts as reported, and so does the first refusal if the limit is spent.
 func (b *Budgets) Charge(e faas.Execution) {
 	admitted := e.Start.Add(-e.Queued)
 	inv := faas.Invocation{Function: e.Function, Version: e.Version, Tenant: e.Tenant, Labels: e.Labels}
 	b.charge(&inv, admitted, false, &notices{restored: true}, func(m *measure) atoms { return m.used(&e) })
 }
 
-// ChargeOverrun is like Charge for the stored overrun of a runaway that ended at the
+// ChargeOverrun does what Charge does, for the stored overrun of a runaway that ended at the
 // time at.
 func (b *Budgets) ChargeOverrun(at time.Time, o faas.Overrun) {
 	b.chargeOverrun(at, o, &notices{restored: true})
@@ -181,8 +180,8 @@ func (b *Budgets) chargeOverrun(at time.Time, o faas.Overrun, n *notices) {
 	b.charge(&inv, at, true, n, func(m *measure) atoms { return m.overrun(&o) })
 }
 
-// charge takes the lock of one budget at a time. That is enough: nothing is refused
-// here, so the budgets need not agree.
+// charge locks one budget at a time. That is enough: it refuses nothing, so the budgets need
+// not agree.
 func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, n *notices, amount func(*measure) atoms) {
 	now := time.Now()
 	for _, p := range b.trackers {
@@ -194,11 +193,11 @@ func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, n *no
 }
 
 // SetLimit changes the limit of one account of a budget, from now on and in all later
-// windows: for example, a larger plan for one tenant. The limit must be of the budget's
-// kind, and money by the same book. What is less than the smallest amount that the
-// budget counts (at most a billionth of the currency) is dropped. The account is named
-// by its value of Per, and need not have been used; without Per its name is empty. See
-// Restore for a limit that survives a restart.
+// windows: for example, a larger plan for one tenant. The limit must be of the budget's kind,
+// and money by the same book. A limit of money is rounded down to the smallest fraction that
+// the budget counts (at most a billionth of the currency). account is the account's value of
+// Per, and need not have been used; without Per it is empty. The limit is kept in memory;
+// Restore sets it again after a restart.
 func (b *Budgets) SetLimit(budget, account string, l Limit) error {
 	p := b.find(budget)
 	if p == nil {
@@ -215,9 +214,9 @@ func (b *Budgets) SetLimit(budget, account string, l Limit) error {
 	return nil
 }
 
-// Balance returns an account as it is now; false: no budget has that name. An account
-// that has not been used is at nothing, and one that found no room is that of
-// [Overflow]. The account is named as for SetLimit.
+// Balance returns an account as it is now, and false if no budget has that name. An account
+// that has not been used has spent nothing. If there was no room for the account, Balance
+// returns that of [Overflow]. The account is named as for SetLimit.
 func (b *Budgets) Balance(budget, account string) (Balance, bool) {
 	p := b.find(budget)
 	if p == nil {
@@ -228,10 +227,10 @@ func (b *Budgets) Balance(budget, account string) (Balance, bool) {
 	return p.balanceNow(account, time.Now(), &n), true
 }
 
-// Balances returns all accounts of the present windows, and all with a limit of their
-// own, in the order of the budgets and then of the accounts' names. Each is as it was
-// at one moment. Calls go on meanwhile: one waits at most while a few hundred accounts
-// are copied.
+// Balances returns all accounts of the present windows, and all with a limit of their own, in
+// the order of the budgets and then of the accounts' names. Each balance is consistent in
+// itself, but they are not all of the same moment, because calls go on meanwhile. A call
+// waits at most while a few hundred accounts are copied.
 func (b *Budgets) Balances() []Balance {
 	var all []Balance
 	var n notices
@@ -255,16 +254,16 @@ func (b *Budgets) of(inv *faas.Invocation) []Balance {
 	return all
 }
 
-// Close gives back the limits of the functions that [Degrade] has slowed down, and
-// slows none down from then on. The budgets work on otherwise. Only a gate with Degrade
-// needs it: its timer would last until the window ends.
+// Close gives the functions that [Degrade] has slowed down their limits back, and stops
+// slowing functions down. Apart from that the budgets go on working. Only a gate with Degrade
+// needs Close: without it, a timer would run until the window ends.
 func (b *Budgets) Close() {
 	if b.degrader != nil {
 		b.degrader.close(b.router.Load())
 	}
 }
 
-// find returns the tracker of the budget with that name; nil: there is none. The slice
+// find returns the tracker of the budget with that name, or nil if there is none. The slice
 // never changes after NewBudgets, so it is read without a lock.
 func (b *Budgets) find(name string) *tracker {
 	for _, p := range b.trackers {
@@ -275,7 +274,8 @@ func (b *Budgets) find(name string) *tracker {
 	return nil
 }
 
-// publish does what had to wait for the locks: it may not be called with one held.
+// publish updates limits, logs problems and calls alerts, which must not happen under a
+// tracker's lock. No such lock may be held.
 func (b *Budgets) publish(n *notices) {
 	if n.degrade && b.degrader != nil {
 		b.degrader.update(b.router.Load())
@@ -288,8 +288,8 @@ func (b *Budgets) publish(n *notices) {
 	}
 }
 
-// Track returns a middleware that lets handlers ask [FromContext] what the budgets have
-// left for calls like theirs. It allocates once a call.
+// Track returns a middleware with which handlers can find out by [FromContext] what the
+// budgets have left for calls like theirs. It makes one allocation per call.
 func (b *Budgets) Track() faas.Middleware {
 	return func(next faas.Runner) faas.Runner {
 		return func(ctx context.Context, inv faas.Invocation) error {

@@ -9,20 +9,21 @@ import (
 	"text/tabwriter"
 )
 
-// Comparison is the same usage priced by several books, in the order in which they were
-// given.
+// Comparison is the same usage priced by several books. The entries are in the order in which
+// the books were given.
 type Comparison struct {
 	Period  Period
 	Entries []Entry
 
-	rates *Rates // nil: each entry in its own currency
+	rates *Rates // nil if each entry is in its own currency
 }
 
 // Entry is one book of a comparison.
 type Entry struct {
-	// Statement is, if Err is not nil, of the usage that the book can price.
+	// Statement prices the usage by the book. If Err is not nil, it has only the usage that
+	// the book can price.
 	Statement Statement
-	// Err is nil, or an ErrUnrated: the book can't price all of the usage.
+	// Err is nil, or Is ErrUnrated if the book can't price all of the usage.
 	Err error
 }
 
@@ -36,8 +37,8 @@ func Compare(p Period, usage []Usage, books ...*Book) Comparison {
 	return c
 }
 
-// In returns the comparison in one currency, by the user's exchange rates. It is
-// [ErrCurrency] if one of the currencies has no rate. The statements stay as they are.
+// In returns the comparison in one currency, by the user's exchange rates. It returns
+// [ErrCurrency] if one of the currencies has no rate. The statements in it are not converted.
 func (c Comparison) In(r Rates) (Comparison, error) {
 	for _, e := range c.Entries {
 		if _, err := r.Convert(NewMoney(big.NewRat(1, 1), e.Statement.Book.Currency)); err != nil {
@@ -48,10 +49,10 @@ func (c Comparison) In(r Rates) (Comparison, error) {
 	return c, nil
 }
 
-// WriteText writes a table with a line for each book: compute, requests, the list
-// price, and what is billed after the free tier, rounded to six decimals. Amounts of
-// different currencies never stand in one column: there is a table for each currency,
-// unless [Comparison.In] has brought them into one.
+// WriteText writes a table with a line for each book: compute, requests, the list price, and
+// what is billed after the free tier, rounded to six decimals. Amounts of different
+// currencies are never in the same column: without [Comparison.In] there is a table for each
+// currency.
 func (c Comparison) WriteText(w io.Writer) error {
 	var currencies []string
 	for _, e := range c.Entries {
@@ -99,8 +100,8 @@ func (c Comparison) table(w io.Writer, currency string) {
 	}
 }
 
-// line returns an entry as text. An entry without amounts says so in the last column of
-// them.
+// line returns an entry as text. An entry without amounts has "unrated" in the last column of
+// amounts.
 func (c Comparison) line(e Entry, other bool) []string {
 	b := e.Statement.Book
 	amounts := e.parts()
@@ -115,15 +116,15 @@ func (c Comparison) line(e Entry, other bool) []string {
 	}
 	for _, m := range amounts {
 		if c.rates != nil {
-			m, _ = c.rates.Convert(m) // In has seen that there is a rate
+			m, _ = c.rates.Convert(m) // In has checked that there is a rate
 		}
 		line = append(line, fixed(m.rat()))
 	}
 	return append(line, c.currency(e)+e.note())
 }
 
-// parts returns the list prices of compute, of requests and of all else, then the list
-// price of everything, and what is billed.
+// parts returns five amounts: the list prices of compute, of requests, of all other meters
+// and of everything, and the billed amount.
 func (e Entry) parts() []Money {
 	parts := make([]Money, 3, 5)
 	for i := range parts {
@@ -142,10 +143,11 @@ func (e Entry) parts() []Money {
 	return append(parts, e.Statement.Total.List, e.Statement.Total.Billed)
 }
 
-// unrated reports that there is no amount to show. A base fee alone is none.
+// unrated reports whether there is no amount to show. An entry that has only a base fee
+// counts as such.
 func (e Entry) unrated() bool { return e.Err != nil && e.Statement.Total.Calls == 0 }
 
-// note says how to take the amounts.
+// note returns a remark on the amounts, or "".
 func (e Entry) note() string {
 	atMost := slices.ContainsFunc(e.Statement.Total.Charges, func(c Charge) bool { return c.AtMost })
 	switch {
@@ -157,7 +159,7 @@ func (e Entry) note() string {
 	return ""
 }
 
-// writeReasons says below the table why a book can't price everything.
+// writeReasons writes, below the table, why books can't price all of the usage.
 func (c Comparison) writeReasons(w io.Writer) error {
 	for _, e := range c.Entries {
 		if e.Err == nil {

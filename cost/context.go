@@ -11,15 +11,16 @@ import (
 type Running struct {
 	// Elapsed is the time since the handler was started.
 	Elapsed time.Duration
-	// Cost is what the call would cost if it ended now, rounded by the book, with its
-	// request; zero without Track.
+	// Cost is what the call would cost if it ended now, rounded as the book rounds and
+	// including the price of its request. It is zero without Track.
 	Cost Money
-	// Left is the accounts that the call is charged to; nil without Budgets.Track.
+	// Left has the balances of the budgets' accounts that the call is charged to. It is nil
+	// without Budgets.Track.
 	Left []Balance
 }
 
-// Track returns a middleware that lets handlers ask [FromContext] what their calls cost
-// by the book. It allocates once or twice a call.
+// Track returns a middleware with which handlers can find out by [FromContext] what their
+// calls cost by the book. It makes one or two allocations per call.
 func Track(b *Book) faas.Middleware {
 	rater := NewRater(b)
 	return func(next faas.Runner) faas.Runner {
@@ -36,10 +37,10 @@ type tracked struct {
 	inv   faas.Invocation
 }
 
-// FromContext tells a handler what its own call has cost so far, without the calls that
-// it made and without the initialization of its instance. Ask again for a later answer.
-// It is false outside a call with [Track] or [Budgets.Track], and if the book has no
-// price for the function's memory.
+// FromContext returns what the handler's own call has cost up to this moment, without the
+// calls that it made and without the initialization of its instance. The result is not
+// updated: call FromContext again for a later one. It returns false outside a call with
+// [Track] or [Budgets.Track], and if the book has no price for the function's memory.
 func FromContext(ctx context.Context) (Running, bool) {
 	under, known := balancesOf(ctx)
 	t, ok := ctx.Value(runningKey{}).(*tracked)
@@ -51,13 +52,13 @@ func FromContext(ctx context.Context) (Running, bool) {
 	return Running{elapsed, spent, under.Left}, err == nil
 }
 
-// balancesOf returns the balances of the accounts that ctx's call is charged to, and
-// nothing about its cost; false: no budgets are tracked.
+// balancesOf returns the balances of the accounts that ctx's call is charged to, without its
+// cost. It returns false if no budgets are tracked.
 func balancesOf(ctx context.Context) (Running, bool) {
 	b, ok := ctx.Value(budgetsKey{}).(*Budgets)
 	if !ok {
 		return Running{}, false
 	}
-	inv, _ := faas.FromContext(ctx) // the middleware has set b inside a call
+	inv, _ := faas.FromContext(ctx) // ctx has budgets, so it is of a call
 	return Running{Elapsed: time.Since(inv.Start), Left: b.of(&inv)}, true
 }

@@ -9,10 +9,10 @@ import (
 )
 
 // Counter counts usage for a meter that keeps sums of its own. A [Ledger] chooses the keys
-// and the periods that it counts by; with a Counter the meter does, and so it also decides
-// how many there may be. The meter keeps one [Sums] for each key and declared memory. Calls
-// are rounded one by one as a Ledger of the same books rounds them, so that the usage has
-// the same price.
+// and the periods by which it counts. With a Counter the meter chooses them, and so also
+// decides how many it keeps. The meter keeps one [Sums] for each key and declared memory. The
+// Counter rounds each call as a Ledger of the same books does, so the usage has the same
+// price.
 //
 // A Counter does not change: all its methods may be called concurrently, each with a Sums
 // that no other goroutine uses.
@@ -20,8 +20,8 @@ type Counter struct {
 	spans []span // by time; together they are all time
 }
 
-// span is a stretch of time within which no price changes, in seconds since 1970, its end
-// excluded.
+// span is a stretch of time within which no price changes, from start up to but not including
+// end, in seconds since 1970.
 type span struct {
 	start, end int64
 	rules      *rules // of the books that are in force
@@ -31,16 +31,15 @@ type span struct {
 // [Counter] adds up. The zero value is empty. It takes about 100 bytes, and 16 more for
 // each rule of rounding. It must not be copied once it is used, nor used concurrently.
 type Sums struct {
-	at     *span // of the last call; nil: there was none
+	at     *span // of the last call; nil before the first
 	latest *sums // the entry of parts for at
 	parts  map[*span]*sums
-	first  sums // what latest is at first, so that most Sums need no map
+	first  sums // the first entry that latest points to, so that most Sums need no map
 }
 
-// NewCounter returns a counter by the rounding rules of the books. Of a series
-// ([NewSeries]) it uses the rule of the book that is in force at the end of a call, by the
-// dates in UTC, and keeps what is used before and after a change apart. Nil books are
-// ignored.
+// NewCounter returns a counter by the rounding rules of the books. Of a series ([NewSeries])
+// it uses the rule of the book that is in force at the end of a call, by the dates in UTC,
+// and counts usage before and after a change of books separately. Nil books are ignored.
 func NewCounter(books ...*Book) *Counter {
 	books = slices.DeleteFunc(slices.Clone(books), func(b *Book) bool { return b == nil })
 	starts := []int64{math.MinInt64}
@@ -62,21 +61,23 @@ func NewCounter(books ...*Book) *Counter {
 	return c
 }
 
-// Add adds a call, at the time at which it ended. It allocates only for the first call of
-// a Sums, and for the first after a change of prices. It does not keep e.
+// Add adds a call, at the time at which it ended. It allocates only for the first call of a
+// Sums, and for the first call after each change of prices. It does not keep e.
 func (c *Counter) Add(to *Sums, e *faas.Execution) {
 	at := c.span(to, second(e.Start, e.Duration))
 	to.latest.add(at.rules, e, 0, 0)
 }
 
-// AddOverrun adds what a runaway used beyond its call, at the time at which it ended. Use
-// a Sums for overruns alone, since their [Key] differs from that of calls.
+// AddOverrun adds what a runaway used after its call had ended, at the time at which the
+// runaway ended. Keep overruns in Sums of their own, since their [Key] differs from that of
+// calls.
 func (c *Counter) AddOverrun(to *Sums, ended time.Time, o *faas.Overrun) {
 	at := c.span(to, ended.Unix())
 	to.latest.addOverrun(at.rules, o.Duration)
 }
 
-// AddSums adds what another Sums of the same Counter has, which it does not change.
+// AddSums adds the Sums from to the Sums to. Both must be of this Counter. from is not
+// changed.
 func (c *Counter) AddSums(to, from *Sums) {
 	from.each(func(at *span, s *sums) {
 		to.turnTo(at)
@@ -84,8 +85,8 @@ func (c *Counter) AddSums(to, from *Sums) {
 	})
 }
 
-// Usage returns what s has as the usage of a key and a declared memory: one Usage, or one
-// for each stretch of time between changes of prices; none if s is empty.
+// Usage returns the sums in s as usage of a key and a declared memory. It returns one Usage,
+// one for each stretch of time between changes of prices, or none if s is empty.
 func (c *Counter) Usage(k Key, memory int64, s *Sums) []Usage {
 	var all []Usage
 	s.each(func(at *span, n *sums) {
@@ -98,17 +99,17 @@ func (c *Counter) Usage(k Key, memory int64, s *Sums) []Usage {
 	return all
 }
 
-// span turns s to the sums of the stretch of time that contains the second.
+// span makes s.latest the sums of the span that contains the second, and returns that span.
 func (c *Counter) span(s *Sums, second int64) *span {
 	if at := s.at; at != nil && at.start <= second && second < at.end {
 		return at
 	}
 	i := slices.IndexFunc(c.spans, func(at span) bool { return second < at.end })
-	s.turnTo(&c.spans[max(i, 0)]) // -1: the last second that there is
+	s.turnTo(&c.spans[max(i, 0)]) // i is -1 only for the largest int64
 	return s.at
 }
 
-// turnTo makes latest the sums of a stretch of time.
+// turnTo makes s.latest the sums of the span at.
 func (s *Sums) turnTo(at *span) {
 	switch {
 	case s.at == at:
@@ -128,7 +129,7 @@ func (s *Sums) turnTo(at *span) {
 	s.at, s.latest = at, n
 }
 
-// each calls f for each stretch of time that has calls.
+// each calls f for each span that has calls.
 func (s *Sums) each(f func(at *span, n *sums)) {
 	switch {
 	case s.parts != nil:
@@ -140,7 +141,8 @@ func (s *Sums) each(f func(at *span, n *sums)) {
 	}
 }
 
-// period returns the stretch of time; zero if it is all time, since then no price changes.
+// period returns the span as a Period. It is zero if the span is all time, since then no
+// price changes.
 func (at *span) period() Period {
 	if at.start == math.MinInt64 && at.end == math.MaxInt64 {
 		return Period{}

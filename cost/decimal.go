@@ -36,12 +36,11 @@ func finite(r *big.Rat) bool {
 	return exact
 }
 
-// maxDigits bounds a number that is read. No price or amount comes near it.
+// maxDigits bounds the length of a number that is read. No price or amount comes near it.
 const maxDigits = 1000
 
-// parseRational reads "-12", "0.5" and "1/3". It accepts none of the other forms that
-// big.Rat reads: a short text with an exponent could make a number that fills the
-// memory.
+// parseRational reads "-12", "0.5" and "1/3". It accepts no other form that big.Rat reads,
+// such as an exponent: a short text could then make a number that fills the memory.
 func parseRational(s string) (*big.Rat, bool) {
 	digits := strings.TrimPrefix(s, "-")
 	whole, part := digits, "0"
@@ -54,18 +53,19 @@ func parseRational(s string) (*big.Rat, bool) {
 	return new(big.Rat).SetString(s)
 }
 
-// isDigits reports whether the text is digits, at least one.
+// isDigits reports whether the text has at least one digit and nothing else.
 func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// roundHalfEven returns the nearest integer; of two equally near, the even one.
+// roundHalfEven returns the nearest integer. Of two that are equally near it returns the even
+// one.
 func roundHalfEven(r *big.Rat) *big.Int {
 	double := new(big.Int).Lsh(r.Denom(), 1)
 	up := new(big.Int).Lsh(r.Num(), 1)
 	up.Add(up, r.Denom()) // r + ½ = up/double
 	rounded, rest := up.DivMod(up, double, new(big.Int))
-	if rest.Sign() == 0 && rounded.Bit(0) == 1 { // a tie that went to the odd one
+	if rest.Sign() == 0 && rounded.Bit(0) == 1 { // a tie that was rounded up to the odd one
 		rounded.Sub(rounded, big.NewInt(1))
 	}
 	return rounded

@@ -8,29 +8,29 @@ import (
 
 // The errors of this package, for [errors.Is].
 var (
-	// ErrUnrated: the book can't price the usage. It was not metered by the book's
-	// rounding rule, has more memory than the book sells, or is of a time before the
-	// book holds. A price is never guessed.
+	// ErrUnrated means that the book can't price the usage. The usage was not counted by the
+	// book's rounding rule, has more memory than the book sells, or is from before the book
+	// was in force. A price is never guessed.
 	ErrUnrated = errors.New("unrated")
-	// ErrCurrency: amounts of different currencies don't add up or compare.
+	// ErrCurrency means that amounts of different currencies were to be added or compared.
 	ErrCurrency = errors.New("different currencies")
-	// ErrPeriod: the calendar has no period that contains the instant, or the period
-	// was dropped. Records for it are refused.
+	// ErrPeriod means that the calendar has no period that contains the instant, or that the
+	// period was dropped. Records for it are refused.
 	ErrPeriod = errors.New("no such period")
-	// ErrFormat: a text or a file that the value can't be read from, or values that
-	// don't fit together.
+	// ErrFormat means that a text or a file can't be read, or that values don't fit together.
 	ErrFormat = errors.New("malformed")
 )
 
-// BookError is one mistake in a book, and where it is. The errors of [ParseBook] and
+// BookError is one mistake in a book, with its position. The errors of [ParseBook] and
 // [LoadBook] are BookErrors, joined; [errors.As] finds the first.
 type BookError struct {
-	// File is the path of the book; empty: it was not read from a file.
+	// File is the path of the book, or empty if the book was not read from a file.
 	File string
-	Line int // from 1
-	// Column is counted in characters, from 1.
+	Line int // counted from 1
+	// Column is in characters, counted from 1.
 	Column int
-	// Field is, for example, "prices[1].unit"; empty: the book as a whole.
+	// Field is, for example, "prices[1].unit"; it is empty if the mistake is in the book as a
+	// whole.
 	Field string
 	// Text says what is wrong, and what would be right.
 	Text string

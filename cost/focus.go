@@ -13,29 +13,29 @@ import (
 	"strings"
 )
 
-// Account says, in FOCUS rows, what calls and price lists don't know: the party that is
-// billed, the party that bills, and where the functions ran. A price list is only the
-// measure: what ran on your own machine is no service of the price list's provider, and
-// must not be added to that provider's bill.
+// Account has the data of FOCUS rows that is neither in calls nor in price lists: who is
+// billed, who bills, and where the functions ran. A price list is only used for its prices:
+// what ran on your own machine is not a service of the price list's provider, and must not be
+// added to that provider's bill.
 type Account struct {
 	// ID is BillingAccountId. It is required.
 	ID string
-	// Name is BillingAccountName; empty: there is none.
+	// Name is BillingAccountName. It may be empty.
 	Name string
-	// Provider is ServiceProviderName, and ProviderName and PublisherName before FOCUS
-	// 1.3; empty: Name, or without a name ID.
+	// Provider is ServiceProviderName or, before FOCUS 1.3, ProviderName and PublisherName.
+	// If it is empty, Name is used or, if that is empty too, ID.
 	Provider string
-	// Host is HostProviderName; empty: the same as Provider.
+	// Host is HostProviderName. If it is empty, the provider is used.
 	Host string
-	// Region is RegionId and RegionName; empty: there is none.
+	// Region is RegionId and RegionName. It may be empty.
 	Region string
-	// Issuer is InvoiceIssuerName; empty: the same as Provider.
+	// Issuer is InvoiceIssuerName. If it is empty, the provider is used.
 	Issuer string
-	// Service is ServiceName; empty: "Functions".
+	// Service is ServiceName. If it is empty, "Functions" is used.
 	Service string
 }
 
-// provider returns what stands for the provider in rows.
+// provider returns the text for the provider in rows.
 func (a Account) provider() string { return cmp.Or(a.Provider, a.Name, a.ID) }
 
 var errAccount = errors.New("cost: FOCUS rows need the ID of an Account")
@@ -48,9 +48,9 @@ type FOCUSForm struct {
 }
 
 // FOCUS returns the form of a version of FOCUS: "1.4"
-// (https://focus.finops.org/focus-specification/v1-4/) or "1.2". Most tools read 1.2;
-// it has ProviderName and PublisherName in place of ServiceProviderName and
-// HostProviderName. Other versions are [ErrFormat].
+// (https://focus.finops.org/focus-specification/v1-4/) or "1.2". Most tools read 1.2; it has
+// ProviderName and PublisherName in place of ServiceProviderName and HostProviderName. For
+// any other version FOCUS returns [ErrFormat].
 func FOCUS(version string) (*FOCUSForm, error) {
 	f := &FOCUSForm{version: version}
 	switch version {
@@ -78,21 +78,21 @@ func (s Statement) WriteFOCUS(w io.Writer, a Account) error {
 // month, or of several books. Tests compare the rows with the list of columns in
 // testdata/focus-1.4.csv, which names its source.
 //
-// Each row of a statement becomes a FOCUS row for what each meter bills, and another
-// one, with a unit price of 0, for the part of it that is free. Each price tier has
-// rows of its own. In every row PricingQuantity × ListUnitPrice = ListCost, to the last
-// digit, and all four costs are equal, for there are no discounts and no commitments.
-// The rows add up to the statements' totals. A missing value (NULL) is an empty field.
+// Each row of a statement becomes one FOCUS row for each meter, and another one, with a unit
+// price of 0, for the free part of the meter's quantity. Each price tier has rows of its own.
+// In every row PricingQuantity × ListUnitPrice = ListCost, to the last digit, and all four
+// costs are equal, because there are no discounts and no commitments. The rows add up to the
+// statements' totals. A missing value (NULL) is an empty field.
 //
-// x_Calls has the calls of a statement's row in the first of its FOCUS rows, and 0 in
-// the others: so this column adds up to the statement's calls, as quantities and costs
-// add up.
+// x_Calls is the number of calls of a statement's row in the first of its FOCUS rows, and 0
+// in the others. So this column adds up to the statement's calls, as quantities and costs add
+// up.
 //
-// A tenant is a sub account, a function with its version is a resource, a label is a
-// tag, and a base fee is a purchase. The billing period is the calendar month, in its
-// own zone, that the statement's period is in. A SkuPriceId stays the same when the
-// price changes. Columns that FOCUS does not have begin with x_. Names are written as
-// they are; see WriteCSV.
+// A tenant is a sub account, a function with its version is a resource, a label is a tag, and
+// a base fee is a purchase. The billing period is the calendar month, in its own zone, that
+// the statement's period is in. A SkuPriceId stays the same when the price changes. Columns
+// that FOCUS does not have begin with x_. Names are written as they are, so a spreadsheet may
+// take a name that begins with = for a formula.
 func (f *FOCUSForm) Write(w io.Writer, a Account, statements ...Statement) error {
 	var rows []*focusRow
 	for _, s := range statements {
@@ -101,12 +101,12 @@ func (f *FOCUSForm) Write(w io.Writer, a Account, statements ...Statement) error
 	return f.write(w, a, rows)
 }
 
-// WriteCorrections writes what must be added to the rows of a statement that was billed
-// (was) to get those of the right one (is). The rows have ChargeClass "Correction", the
-// charge period of both statements, and as billing period the month in which in begins:
-// the correction is made there. Quantities and costs of what was billed too much are
-// negative. The two statements must be of one period and currency; otherwise it is
-// [ErrFormat].
+// WriteCorrections writes the rows that must be added to those of a statement that was
+// billed, was, to get those of the right statement, is. The rows have ChargeClass
+// "Correction" and the charge period of the two statements. Their billing period is the month
+// in which the period in begins: the month on whose bill the correction appears. Quantities
+// and costs are negative where too much was billed. The two statements must have the same
+// period and currency; otherwise WriteCorrections returns [ErrFormat].
 func (f *FOCUSForm) WriteCorrections(w io.Writer, a Account, in Period, was, is Statement) error {
 	if !was.Period.Start.Equal(is.Period.Start) || !was.Period.End.Equal(is.Period.End) || was.Book.Currency != is.Book.Currency {
 		return fmt.Errorf("cost: a correction from %s in %s to %s in %s: %w", was.Period, was.Book.Currency, is.Period, is.Book.Currency, ErrFormat)
@@ -132,7 +132,7 @@ func (f *FOCUSForm) WriteCorrections(w io.Writer, a Account, in Period, was, is 
 	return f.write(w, a, rows)
 }
 
-// write writes a header and the rows. One record is used for all of them.
+// write writes a header and the rows. It reuses one record for all of them.
 func (f *FOCUSForm) write(w io.Writer, a Account, rows []*focusRow) error {
 	if a.ID == "" {
 		return errAccount
@@ -157,8 +157,8 @@ func (f *FOCUSForm) write(w io.Writer, a Account, rows []*focusRow) error {
 	return c.Error()
 }
 
-// billingPeriod returns the month or months, in a period's own zone, that the period is
-// in.
+// billingPeriod returns the calendar month that contains the period, or the months if it
+// spans several. Months are by the period's own zone.
 func billingPeriod(p Period) Period {
 	months := Calendar{Month, p.Start.Location()}
 	last := p.Start
@@ -168,13 +168,13 @@ func billingPeriod(p Period) Period {
 	return Period{months.Period(p.Start).Start, months.Period(last).End}
 }
 
-// focusRow is what the columns of one row are made of.
+// focusRow has the values from which the columns of one row are made.
 type focusRow struct {
 	s          Statement
 	a          Account
 	row        Row
 	charge     Charge
-	free       bool // it is of the part that is free
+	free       bool // the row is for the free part of the charge
 	quantity   *big.Rat
 	price      Money // of one unit
 	calls      *big.Int
@@ -199,7 +199,7 @@ func focusRows(s Statement, a Account, billed Period) []*focusRow {
 				}
 			}
 		}
-		if len(of) == 0 && row.Calls > 0 { // the calls count, though all that they used was nothing
+		if len(of) == 0 && row.Calls > 0 { // nothing was used, but the calls must still be counted
 			of = none[:min(1, len(none))]
 		}
 		if len(of) > 0 && row.mark() == "" {
@@ -210,28 +210,31 @@ func focusRows(s Statement, a Account, billed Period) []*focusRow {
 	return all
 }
 
-// identity is the same for two rows of which one can correct the other.
+// identity returns a text that is equal for two rows if one can correct the other.
 func (r *focusRow) identity() string {
 	return strings.Join([]string{r.skuPrice(), r.price.String(), groupName(r.row.Key, dimensions([]Row{r.row}))}, " ")
 }
 
-// less subtracts what was billed. It makes new numbers, since rows may share theirs.
+// less subtracts the row was, which was billed. It makes new numbers, since rows may share
+// theirs.
 func (r *focusRow) less(was *focusRow) {
 	r.quantity = new(big.Rat).Sub(r.quantity, was.quantity)
 	r.calls = new(big.Int).Sub(r.calls, was.calls)
 }
 
-// focusColumn is a column and its value in a row; an empty value is NULL.
+// focusColumn is a column and the function that returns its value in a row. An empty value is
+// NULL.
 type focusColumn struct {
 	name  string
 	value func(r *focusRow) string
 }
 
-// focusColumns are the columns that are mandatory for all, and those that are mandatory
-// for a provider that has usage, unit prices, regions, resources, sub accounts and tags,
-// as a statement has. They are sorted by name: FOCUS's own come first, since x_ is in
-// lower case. first and second are the names of the columns for two providers, that of the
-// service and the host of its resources: each version of FOCUS has other names for them.
+// focusColumns returns the columns that are mandatory for all providers, and those that are
+// mandatory for a provider with usage, unit prices, regions, resources, sub accounts and
+// tags, all of which a statement has. The columns are sorted by name; those that begin with
+// x_ come last, since they are in lower case. first and second are the names of two columns
+// that differ between versions of FOCUS: of the column for the host of the resources, and of
+// that for the provider of the service.
 func focusColumns(first, second string) []focusColumn {
 	columns := slices.Concat(billingColumns(), chargeColumns(), priceColumns(), providerColumns(first, second), resourceColumns(), ownColumns())
 	slices.SortStableFunc(columns, func(x, y focusColumn) int { return strings.Compare(x.name, y.name) })
@@ -314,7 +317,7 @@ func resourceColumns() []focusColumn {
 	}
 }
 
-// ownColumns are those that FOCUS does not have.
+// ownColumns are the columns that FOCUS does not have.
 func ownColumns() []focusColumn {
 	return []focusColumn{
 		{"x_Book", func(r *focusRow) string { return r.s.Book.Name }},
@@ -350,10 +353,11 @@ func (r *focusRow) resourceType() string {
 	return "Function"
 }
 
-// always is the value of a column that has one text.
+// always returns the value function of a column that has the same text in each row.
 func always(text string) func(*focusRow) string { return func(*focusRow) string { return text } }
 
-// usageOr is one text for usage, and another for a base fee.
+// usageOr returns the value function of a column that has one text for usage and another for
+// a base fee.
 func usageOr(usage, base string) func(*focusRow) string {
 	return func(r *focusRow) string {
 		if r.row.Base {
@@ -363,7 +367,8 @@ func usageOr(usage, base string) func(*focusRow) string {
 	}
 }
 
-// ofUsage is empty for a base fee.
+// ofUsage returns a value function that is empty for a base fee, and value for all other
+// rows.
 func ofUsage(value func(*focusRow) string) func(*focusRow) string {
 	return func(r *focusRow) string {
 		if r.row.Base {
@@ -373,7 +378,7 @@ func ofUsage(value func(*focusRow) string) func(*focusRow) string {
 	}
 }
 
-// resource is a function with its version, as faas writes it.
+// resource returns the function with its version, as faas writes it.
 func (r *focusRow) resource() string {
 	if r.row.Version == "" {
 		return r.row.Function
@@ -381,7 +386,8 @@ func (r *focusRow) resource() string {
 	return r.row.Function + ":" + r.row.Version
 }
 
-// description says on one line what a charge is for. FOCUS asks for a text for people.
+// description returns one line that says what the charge is for. FOCUS requires a text for
+// people.
 func (r *focusRow) description() string {
 	text := focusMeter(r.charge.Meter) + r.charge.tier() + r.charge.atMost() + ", by the prices of " + r.s.Book.Title
 	if r.row.Overrun {
@@ -395,7 +401,8 @@ func (r *focusRow) description() string {
 
 func (r *focusRow) sku() string { return r.s.Book.Name + "/" + r.charge.Meter }
 
-// skuPrice has no date in it, so that it stays the same when the price changes.
+// skuPrice returns the SkuPriceId. It has no date in it, so that it stays the same when the
+// price changes.
 func (r *focusRow) skuPrice() string {
 	id := r.sku()
 	if r.charge.Above != nil {
@@ -407,8 +414,7 @@ func (r *focusRow) skuPrice() string {
 	return id
 }
 
-// priceDetails has the source of the price, and the dates that SkuPriceId must not
-// have.
+// priceDetails returns the source of the price, and the dates that SkuPriceId must not have.
 func (r *focusRow) priceDetails() string {
 	details := map[string]string{"x_Source": r.s.Book.Source, "x_Provider": r.s.Book.Provider, "x_Region": r.s.Book.Region}
 	for name, value := range map[string]string{"x_Effective": cmp.Or(r.charge.Since, r.s.Book.Effective), "x_Read": r.s.Book.Read} {
@@ -438,12 +444,12 @@ func (r *focusRow) tags() string {
 func object(pairs map[string]string) string {
 	text, err := json.Marshal(pairs)
 	if err != nil {
-		panic(err) // strings have no reason to fail
+		panic(err) // cannot happen: a map of strings can always be encoded
 	}
 	return string(text)
 }
 
-// focusMeter returns the name of a meter in rows.
+// focusMeter returns the name that a meter has in FOCUS rows.
 func focusMeter(meter string) string {
 	switch meter {
 	case meterMemory:

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// focusMetadata is what FOCUS asks for beside the rows
-// (https://focus.finops.org/focus-specification/v1-4/, section Metadata). The names
-// were read in the specification's repository,
+// focusMetadata is the data that FOCUS requires in addition to the rows
+// (https://focus.finops.org/focus-specification/v1-4/, section Metadata). The names were read in the
+// specification's repository,
 // https://github.com/FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec/tree/working_draft/specification/metadata.
 type focusMetadata struct {
 	DataGenerator   focusGenerator
@@ -50,11 +50,11 @@ type focusSector struct {
 	TimeSectorComplete             bool
 }
 
-// WriteMetadata writes, as JSON, what belongs beside the rows that Write makes of the
-// same statements: the version of FOCUS, when the rows were made, their columns, and,
-// since FOCUS 1.3, which periods are complete. A period is complete if it was over when
-// the rows were made, and complete says that all usage has been recorded. The
-// identifier of the schema changes if the columns change, and only then.
+// WriteMetadata writes, as JSON, the metadata that belongs to the rows that Write makes of
+// the same statements: the version of FOCUS, the time at which the rows were made, their
+// columns and, since FOCUS 1.3, which periods are complete. Set complete if all usage has
+// been recorded. A period is then marked as complete if it was over when the rows were made.
+// The identifier of the schema changes exactly if the columns change.
 func (f *FOCUSForm) WriteMetadata(w io.Writer, a Account, made time.Time, complete bool, statements ...Statement) error {
 	if a.ID == "" {
 		return errAccount
@@ -84,8 +84,8 @@ func (f *FOCUSForm) schema(made time.Time) focusSchema {
 	return s
 }
 
-// sectors returns one time sector for each period. Statements of several books may have
-// the same one.
+// sectors returns one time sector for each period. Statements of several books may have the
+// same period.
 func sectors(made time.Time, complete bool, statements []Statement) []focusSector {
 	var all []focusSector
 	seen := map[string]bool{}

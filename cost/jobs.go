@@ -8,21 +8,21 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Spending says what usage was for, as far as jobs go. It is a part of every [Key], so
-// that a statement grouped By([SpentOn]) has a row for each, and the rows add up to the
-// total.
+// Spending says whether usage was for a plain call, or for which kind of delivery of a job.
+// It is a part of every [Key], so a statement grouped By([SpentOn]) has a row for each kind,
+// and the rows add up to the total.
 //
-// What a job's handler has called has no job of its own ([faas.Invocation]): it counts
-// as OnCalls. A delivery that was no attempt, for example since its handler returned
-// [faas.RetryAfter], does not make the next one a retry.
+// A call that a job's handler makes belongs to no job ([faas.Invocation]) and counts as
+// OnCalls. A delivery that does not count as an attempt, for example because its handler
+// returned [faas.RetryAfter], does not make the next delivery a retry.
 type Spending uint8
 
 // What usage may be for.
 const (
-	OnCalls         Spending = iota // calls that are no delivery of a job
+	OnCalls         Spending = iota // calls that are not a delivery of a job
 	OnFirstAttempts                 // deliveries of jobs whose Attempt is 1
 	OnRetries                       // deliveries of jobs whose Attempt is higher
-	OnDeadLetters                   // deliveries of jobs that ended dead, first attempts and retries alike; see Ledger.CountJobs
+	OnDeadLetters                   // all deliveries of jobs that ended dead, first attempts and retries alike; see Ledger.CountJobs
 )
 
 // String returns "call", "first attempt", "retry" or "dead letter".
@@ -34,8 +34,8 @@ func (s Spending) String() string {
 	return "Spending(?)"
 }
 
-// lot is what a ledger tells apart beside what stands in a record: what it is spent on, and
-// the two below. It is one byte, so that the table compares it fast.
+// lot is the part of a key that is derived from a record and not copied from it: its
+// Spending, and the two flags below. It is one byte, so that the table compares it fast.
 type lot uint8
 
 const (
@@ -46,8 +46,8 @@ const (
 func (of lot) overrun() bool   { return of&lotOverrun != 0 }
 func (of lot) spent() Spending { return Spending(of &^ (lotOverrun | lotJob)) }
 
-// lotOf says where a record belongs. It takes the job out of one that is not to be counted
-// by itself.
+// lotOf returns the lot of a record. If jobs are not counted one by one, it removes the job
+// from the record.
 func (l *Ledger) lotOf(e *faas.Execution) lot {
 	if e.Job == uuid.Nil {
 		return lot(OnCalls)
@@ -63,27 +63,27 @@ func (l *Ledger) lotOf(e *faas.Execution) lot {
 	return of
 }
 
-// CountJobs has the ledger count jobs one by one, up to n of each period: so statements
-// have a row for each ([Job]) and know dead letters ([OnDeadLetters]). Call it before the
-// first record. Without it, and for jobs beyond the first n of a period, what jobs have
-// used is counted by function and tenant as first attempts and retries; the totals are
-// the same. A job that is counted takes about 400 bytes, for each outcome that its
-// deliveries have had. n < 1 ends it for jobs that have no record yet.
+// CountJobs makes the ledger count jobs one by one, up to n in each period. Then statements
+// can have a row for each job ([Job]) and for dead letters ([OnDeadLetters]). Call it before
+// the first record. Without it, and for jobs beyond the first n of a period, the usage of
+// jobs is counted by function and tenant, as first attempts and retries; the totals are the
+// same. A job that is counted one by one takes about 400 bytes for each outcome that its
+// deliveries have had. With n < 1, later records are no longer counted by job.
 //
-// A record says which job a delivery is of, and not how that job ended: it is written
-// before. So a job counts as dead by what state says, which is asked for each job when
-// Usage or Statement is: for example, of a router in this process,
+// A record names the job of a delivery, but not how that job ended, because the record is
+// written earlier. So Usage and Statement call state for each job, and count the job as dead
+// if state returns [faas.JobDead] and true. For example, for a router in this process:
 //
 //	ledger.CountJobs(100_000, func(id uuid.UUID) (faas.JobState, bool) {
 //		info, err := r.Job(id).Info(ctx)
 //		return info.State, err == nil
 //	})
 //
-// Of a job that state does not know, and of all if state is nil, the records tell: it
-// counts as dead if the ledger has deliveries of it and none in any of its periods was
-// OK. That is right for dead jobs and for those that have succeeded. It is too much for
-// a job that was canceled, and too early for one that still waits for a retry; so make
-// the statement of a month when the retries of its last jobs are over, or give state.
+// If state returns false for a job, or is nil, the ledger goes by its records: the job counts
+// as dead if the ledger has deliveries of it in any period and none of them was OK. This is
+// right for jobs that are dead and for jobs that have succeeded. It is wrong for a job that
+// was canceled, and for a job that still waits for a retry. So make the statement of a month
+// when the retries of its last jobs are over, or pass a state function.
 func (l *Ledger) CountJobs(n int, state func(job uuid.UUID) (faas.JobState, bool)) {
 	l.shared.mu.Lock()
 	defer l.shared.mu.Unlock()
@@ -108,8 +108,8 @@ func (s *shared) admitJob(p *period, job uuid.UUID) bool {
 	return true
 }
 
-// findDead marks the usage of jobs that are dead. No lock may be held: it calls the func
-// of CountJobs.
+// findDead marks the usage of jobs that are dead. No lock may be held, because it calls the
+// function that CountJobs was given.
 func (l *Ledger) findDead(merged map[string]*Usage) {
 	dead := map[uuid.UUID]bool{}
 	for _, u := range merged {
@@ -140,8 +140,7 @@ func (l *Ledger) findDead(merged map[string]*Usage) {
 	}
 }
 
-// findSucceeded says of those jobs in dead that they are not of which a delivery was OK in
-// any period.
+// findSucceeded sets dead to false for each job in it that has an OK delivery in this stripe.
 func (s *stripe) findSucceeded(dead map[uuid.UUID]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

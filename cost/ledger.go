@@ -22,54 +22,56 @@ import (
 // given to faas.WithMeter. It keeps sums in memory, one for each key, declared memory
 // and period, and no records.
 //
-// Record takes no lock that other processors use, and allocates only when a key is new
-// in a period. Compared with a map under a mutex that adds up the same by the same keys
-// and knows the labels' names, it takes 0.45 to 0.55 of the time, and 0.15 to 0.3 with
-// 64 callers on two processors. Compared with a map that takes any labels, as this
-// does, it takes 0.1 and 0.07. If more keys are in use than are remembered, for example
-// 4,096, it takes 0.6 and 0.2 of the first, and 0.15 and 0.13 of the second
-// (BenchmarkRecord). A key costs about 400 bytes, up to once for each processor.
+// Record takes no lock that other processors use, and allocates only when a key is new in a
+// period. BenchmarkRecord compares Record with a map under a mutex that keeps the same sums
+// by the same keys. If that map is built for fixed label names, Record takes 0.45 to 0.55 of
+// its time, and 0.15 to 0.3 with 64 callers on two processors. If the map takes any labels,
+// as the ledger does, Record takes 0.1 and 0.07. If more keys are in use than the ledger's
+// short cut remembers, for example 4,096, Record takes 0.6 and 0.2 of the time of the first
+// map, and 0.15 and 0.13 of the second. A key costs about 400 bytes, at most once for each
+// processor.
 //
-// All methods may be called concurrently. Usage and Statement don't hold calls up, and
-// contain all that was recorded before they were called.
+// All methods may be called concurrently. Usage and Statement don't block calls, and contain
+// everything that was recorded before they were called.
 //
-// What it keeps is bounded, since callers may choose the names of their tenants: see
-// SetMaxKeys and SetMaxPeriods. A record that belongs to no period is refused, and from
-// then on every Statement is an error; see Err.
+// A ledger's memory is bounded, because callers may choose the names of their tenants: see
+// SetMaxKeys and SetMaxPeriods. A record that belongs to no period is refused, and from then
+// on Statement always returns an error; see Err.
 type Ledger struct {
 	calendar Calendar
 	books    []*Book
 	// changes are the instants at which prices of the books change, in seconds since
 	// 1970, ascending.
 	changes []int64
-	// seed is secret: callers who choose names of tenants must not be able to choose
-	// ones with equal hashes, which would make the tables slow.
+	// seed is secret. Callers may choose names of tenants, and must not be able to choose
+	// many with equal hashes, which would make the tables slow.
 	seed    maphash.Seed
 	stripes []stripe
-	// idle holds *stripe. It gives a processor the stripe that it used last, which is in
-	// the processor's cache.
+	// idle holds *stripe. A processor gets the stripe from it that the same processor used
+	// last, and that is in its cache.
 	idle sync.Pool
-	// jobs says that jobs are counted one by one: see CountJobs.
+	// jobs is set if jobs are counted one by one, see CountJobs.
 	jobs atomic.Bool
-	// next counts on to the stripe to try for a processor that got none from idle.
+	// next counts up, to choose the stripe to try first when idle has none for this
+	// processor.
 	next   atomic.Uint32
 	shared shared
 }
 
-// stripe is a part of the ledger. Each record is added to one stripe, no matter which:
-// Usage adds them all up.
+// stripe is a part of the ledger. Each record is added to one stripe, no matter to which:
+// Usage adds all stripes up.
 type stripe struct {
 	mu      sync.Mutex // guards the tables and their cells
-	current *table     // where the last record went; nil: none
+	current *table     // of the last record; nil before the first
 	tables  []*table
 	_       [64]byte // the next stripe's lock is on another cache line
 }
 
-// NewLedger returns an empty ledger that counts by the periods of the calendar (zero:
-// months in UTC) and by the rounding rules of the books. A book with another rule can't
-// be rated from it later. Of a series ([NewSeries]) it uses the rule of the book that
-// is in force, and keeps what is used before and after a change apart. Nil books are
-// ignored.
+// NewLedger returns an empty ledger that counts by the periods of the calendar (zero: months
+// in UTC) and by the rounding rules of the books. Usage that it has counted can't be priced
+// later by a book with another rule. Of a series ([NewSeries]), the ledger uses the rule of
+// the book that is in force, and counts usage before and after a change of books separately.
+// Nil books are ignored.
 func NewLedger(c Calendar, books ...*Book) *Ledger {
 	l := &Ledger{calendar: c, seed: maphash.MakeSeed(), stripes: make([]stripe, max(2, runtime.GOMAXPROCS(0)))}
 	l.shared = shared{maxKeys: defaultMaxKeys, maxPeriods: defaultMaxPeriods, periods: map[int64]*period{}, evicted: math.MinInt64, forgotten: math.MinInt64}
@@ -92,11 +94,11 @@ func (l *Ledger) Record(_ context.Context, e faas.Execution) {
 	l.record(&e, 0, 0)
 }
 
-// RecordProcessor adds a call as Record does, together with the processor time that it
-// used. Go has no such number for a goroutine, so the caller must measure it. A call
-// that Record adds counts as having used the processor for all of its duration, and a
-// statement by a book that bills processor time says so ([Charge.AtMost]). A meter that
-// knows the number embeds the ledger and has its own Record:
+// RecordProcessor adds a call as Record does, together with the processor time that it used.
+// Go has no such number for a goroutine, so the caller must measure it. For a call that was
+// added by Record, the processor time is taken to be the whole duration, and a statement by a
+// book that bills processor time marks it ([Charge.AtMost]). A meter that can measure
+// processor time embeds the ledger and has its own Record:
 //
 //	type meter struct{ *cost.Ledger }
 //
@@ -107,10 +109,10 @@ func (l *Ledger) RecordProcessor(_ context.Context, e faas.Execution, used time.
 	l.record(&e, nonNegative(used), 1)
 }
 
-// record adds a call to the sums of its key. It holds the lock of one stripe, which no
-// other processor is likely to want. Between lock and unlock it must not call foreign
-// code, and the one error, a second that no period contains, is reported after unlock:
-// it writes a log.
+// record adds a call to the sums of its key. It locks one stripe, which goroutines on other
+// processors rarely use. No foreign code may be called between lock and unlock. So the only
+// error, that no period contains the call's end, is reported after unlock: reporting writes a
+// log.
 func (l *Ledger) record(e *faas.Execution, processor, measured uint64) {
 	at, of := second(e.Start, e.Duration), l.lotOf(e)
 	s := l.lock()
@@ -129,8 +131,8 @@ func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 	l.AddOverrun(time.Now(), o)
 }
 
-// AddOverrun adds an overrun that ended at the time at. It is for stored records;
-// RecordOverrun would add them to the present period.
+// AddOverrun adds an overrun that ended at the time at. Use it for stored records, which
+// RecordOverrun would add to the present period.
 func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 	e := faas.Execution{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels, Memory: o.Memory, Job: o.Job, Attempt: o.Attempt}
 	of := l.lotOf(&e) | lotOverrun
@@ -149,15 +151,15 @@ func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 func (l *Ledger) Period(t time.Time) Period { return l.calendar.Period(t) }
 
 // Usage returns what has been used in the period that contains t, ordered by function,
-// version, tenant, labels, outcome and memory, overruns last. If prices of the ledger's
-// books change within the period, what was used before and after stands apart, in this
-// order (see [Usage.Period]).
+// version, tenant, labels, outcome and memory, overruns last. If prices of the ledger's books
+// change within the period, the usage before and after the change is listed separately, in
+// this order (see [Usage.Period]).
 func (l *Ledger) Usage(t time.Time) []Usage {
 	return l.usage(l.Period(t))
 }
 
-// usage adds up all stripes. It locks one at a time, so a record that is added
-// meanwhile may be in the result or not; one that was added before is.
+// usage adds up all stripes. It locks one stripe at a time, so a record that is added
+// meanwhile may or may not be in the result; a record that was added before is in it.
 func (l *Ledger) usage(p Period) []Usage {
 	merged := map[string]*Usage{}
 	for i := range l.stripes {
@@ -169,12 +171,12 @@ func (l *Ledger) usage(p Period) []Usage {
 	return ordered(merged)
 }
 
-// Statement prices the usage of the period that contains t, as [NewStatement] does. For
-// a ledger of days it does as [NewDayStatement]: the days add up to the month.
+// Statement prices the usage of the period that contains t, as [NewStatement] does. For a ledger of days it
+// prices the day as [NewDayStatement] does, so that the days add up to the month.
 //
 // It returns an error that Is [ErrPeriod] if there is no such period; if the period, or an earlier day of the
-// month, was dropped for want of room ([Ledger.SetMaxPeriods]) or by Forget; and if a
-// record was refused ([Ledger.Err]). A bill that may be too short is not made.
+// month, was dropped because there were too many ([Ledger.SetMaxPeriods]) or by Forget; and if a record was
+// refused ([Ledger.Err]). So it never returns a bill in which usage may be missing.
 func (l *Ledger) Statement(t time.Time, b *Book) (Statement, error) {
 	p := l.Period(t)
 	if err := errors.Join(l.shared.missing(l.calendar, t), l.Err()); err != nil {
@@ -203,10 +205,10 @@ func (l *Ledger) Forget(t time.Time) {
 	}
 }
 
-// lock returns a locked stripe, if possible one that no other goroutine is using. It
-// first tries the stripe that this processor used last, which is in the processor's
-// cache. That one may be taken: the pool drops entries, and may give one stripe to two
-// goroutines. Then any free stripe will do, and if there is none, it waits for one.
+// lock returns a locked stripe, if possible without waiting. It first tries the stripe that
+// this processor used last, which is in the processor's cache. That can fail: the pool drops
+// entries, and may give one stripe to two goroutines. Then lock takes any stripe that is
+// free, and waits for one if none is.
 //
 // Between lock and unlock nothing waits and no foreign code runs, so that unlock needs
 // no defer.
@@ -216,7 +218,7 @@ func (l *Ledger) lock() *stripe {
 		return s
 	}
 	for range l.stripes {
-		s = &l.stripes[l.next.Add(1)%uint32(len(l.stripes))] // as many as there are processors
+		s = &l.stripes[l.next.Add(1)%uint32(len(l.stripes))] // there are as many stripes as processors
 		if s.mu.TryLock() {
 			return s
 		}
@@ -231,14 +233,14 @@ func (l *Ledger) unlock(s *stripe) {
 	l.idle.Put(s)
 }
 
-// second returns the second, since 1970, in which a call ended. It is what Start.Add
-// gives, but faster. A negative duration counts as none.
+// second returns the second, since 1970, in which a call ended: start.Add(d).Unix(), but
+// faster. A negative duration counts as 0.
 func second(start time.Time, d time.Duration) int64 {
-	return start.Unix() + int64((uint64(start.Nanosecond())+nonNegative(d))/1e9) // the sum of 63 bits and less than 1 s fits into 64 bits, and its quotient into an int64
+	return start.Unix() + int64((uint64(start.Nanosecond())+nonNegative(d))/1e9) // the sum of 63 bits and less than 1 s fits into 64 bits, and the quotient into an int64
 }
 
-// table returns the sums of the period that contains the second; nil: there is no such
-// period, or it was dropped. s.mu must be held.
+// table returns the sums of the period that contains the second, or nil if there is no such
+// period or it was dropped. s.mu must be held.
 func (s *stripe) table(l *Ledger, second int64) *table {
 	if t := s.current; t != nil && t.start <= second && second < t.end {
 		return t
@@ -251,8 +253,8 @@ func (s *stripe) table(l *Ledger, second int64) *table {
 	return t
 }
 
-// open begins the sums of a period in this stripe. s.mu must be held; it takes
-// shared.mu, which is always taken after a stripe's.
+// open begins the sums of a period in this stripe. s.mu must be held. open locks shared.mu,
+// which is always locked after a stripe's mu.
 func (s *stripe) open(l *Ledger, second int64) *table {
 	p, evicted, err := l.shared.open(l.calendar, second)
 	if err != nil {
@@ -265,8 +267,9 @@ func (s *stripe) open(l *Ledger, second int64) *table {
 	return t
 }
 
-// cutAtChanges cuts a table's period at the changes of prices, and gives it the rules
-// of the books that are in force in the part that contains the second.
+// cutAtChanges cuts a table's period at the changes of prices, and keeps the part that
+// contains the second. It gives the table the rules of the books that are in force in that
+// part.
 func (l *Ledger) cutAtChanges(t *table, second int64) {
 	for _, change := range l.changes {
 		if change <= second {
@@ -278,8 +281,8 @@ func (l *Ledger) cutAtChanges(t *table, second int64) {
 	t.rules = rulesOf(l.books, time.Unix(t.start, 0).In(l.calendar.zone()))
 }
 
-// find returns the table that contains the second; nil: this stripe has none. A stripe
-// has few tables, so a search in order is fast enough. s.mu must be held.
+// find returns the table whose period contains the second, or nil if this stripe has none. A
+// stripe has few tables, so a linear search is fast enough. s.mu must be held.
 func (s *stripe) find(second int64) *table {
 	for _, t := range s.tables {
 		if t.start <= second && second < t.end {
@@ -292,11 +295,11 @@ func (s *stripe) find(second int64) *table {
 // snapshot is a copy of a cell, to be read without the stripe's lock.
 type snapshot struct {
 	cell
-	table *table // read for its bounds and rules alone, which never change, so mu is not needed
+	table *table // only its bounds and rules are read, which never change, so mu is not needed
 }
 
-// copyOf returns copies of a period's cells. It holds s.mu; Record then uses another
-// stripe.
+// copyOf returns copies of a period's cells. It holds s.mu meanwhile, and Record then uses
+// another stripe.
 func (s *stripe) copyOf(p Period) []snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -317,8 +320,8 @@ func (s *stripe) copyOf(p Period) []snapshot {
 }
 
 // merge adds a copy to the usage of its key. The key includes the time at which the copy's
-// table starts. A change of prices starts a new table, so the usage before it and that
-// after it stay apart.
+// table starts. A change of prices starts a new table, so usage before and after the change
+// stays apart.
 func (c *snapshot) merge(into map[string]*Usage, zone *time.Location) {
 	name := c.mapKey() + strconv.FormatInt(c.table.start, 10)
 	u := into[name]
@@ -352,29 +355,29 @@ func ordered(merged map[string]*Usage) []Usage {
 }
 
 // SetMaxKeys sets how many keys with a tenant each period has at most, from now on; the
-// default is 100,000. Calls with a further key are counted under the tenant [Overflow]:
-// the totals stay exact, and callers who choose names of tenants can't fill the memory.
-// Keys without a tenant are not limited, since their functions, versions and labels are
-// those that were registered. n < 1 counts as 1.
+// default is 100,000. Once a period has that many, calls that would need a new key are
+// counted under the tenant [Overflow]. So the totals stay exact, and callers who choose names
+// of tenants can't fill the memory. Keys without a tenant are not limited, since their
+// functions, versions and labels come from registrations. n < 1 counts as 1.
 func (l *Ledger) SetMaxKeys(n int) {
 	l.shared.mu.Lock()
 	defer l.shared.mu.Unlock()
 	l.shared.maxKeys = max(n, 1)
 }
 
-// SetMaxPeriods sets how many periods are kept at most, from now on; the default is
-// 10,000, which is more than a year of hours. When one more begins, the oldest is
-// dropped: Statement then returns [ErrPeriod] for it, and records that come for it are dropped,
-// too. Use Forget to drop periods before it comes to that. n < 1 counts as 1.
+// SetMaxPeriods sets how many periods are kept at most, from now on; the default is 10,000,
+// which is more than a year of hours. When one more begins, the oldest is dropped: Statement
+// then returns [ErrPeriod] for it, and later records for it are dropped too. Use Forget to drop
+// periods earlier, when you no longer need them. n < 1 counts as 1.
 func (l *Ledger) SetMaxPeriods(n int) {
 	l.shared.mu.Lock()
 	defer l.shared.mu.Unlock()
 	l.shared.maxPeriods = max(n, 1)
 }
 
-// Err says how many records were refused because no period of the calendar contains the
-// end of their calls, and why the first one was. The error Is [ErrPeriod]. Nil: none
-// was refused. The first one is also logged to slog.Default().
+// Err reports how many records were refused because no period of the calendar contains the
+// end of their calls, and why the first of them was. The error Is [ErrPeriod]. Err returns
+// nil if none was refused. The first refusal is also logged to slog.Default().
 func (l *Ledger) Err() error {
 	l.shared.mu.Lock()
 	defer l.shared.mu.Unlock()

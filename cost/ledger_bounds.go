@@ -10,9 +10,9 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Overflow is the tenant of calls for which a [Ledger] has no room for a key of their
-// own, and the account of calls for which a [Budget] has no room. A tenant that has
-// this name is counted with them.
+// Overflow is the tenant under which a [Ledger] counts calls for whose key it has no room,
+// and the account to which a [Budget] charges calls for whose account it has no room. A real
+// tenant of this name is counted together with them.
 const Overflow = "(overflow)"
 
 // The bounds of a ledger, unless SetMaxKeys or SetMaxPeriods sets others.
@@ -21,34 +21,35 @@ const (
 	defaultMaxPeriods = 10_000
 )
 
-// shared is what the stripes of a ledger have in common. A stripe asks it when a key or
-// a period is new to the stripe, which is seldom.
+// shared is the state that the stripes of a ledger have in common. A stripe uses it only when
+// a key or a period is new to the stripe, which is seldom.
 type shared struct {
-	// mu guards what follows. It may be taken while a stripe's mu is held; a stripe's mu
-	// must not be taken while this one is held.
+	// mu guards the fields below. It may be locked while a stripe's mu is held, and never the
+	// other way round.
 	mu         sync.Mutex
 	maxKeys    int
 	maxPeriods int
 	periods    map[int64]*period // by start, in seconds since 1970
-	// evicted is the end of the latest period that was dropped for want of room, and
-	// forgotten of the latest one that Forget dropped. They only grow: statements that
-	// would need an older period are refused.
+	// evicted is the end of the latest period that was dropped to make room, and forgotten
+	// the end of the latest period that Forget dropped. Both only grow: a statement that
+	// needs an earlier period is refused.
 	evicted, forgotten int64
 	refused            uint64 // records that no period contains
 	maxJobs            int    // of CountJobs
 	ended              func(uuid.UUID) (faas.JobState, bool)
-	why                error // why the first of the refused records was refused
+	why                error // the error of the first refused record
 }
 
-// period is one of which some stripe has a table. shared.mu guards keys and jobs.
+// period is a period for which at least one stripe has a table. shared.mu guards keys and
+// jobs.
 type period struct {
 	start, end int64 // in seconds since 1970
 	keys       map[uint64]struct{}
-	jobs       map[uuid.UUID]struct{} // those that are counted one by one
+	jobs       map[uuid.UUID]struct{} // the jobs that are counted one by one
 }
 
-// open finds the period that contains the second, or begins it. If there is no room for
-// one more, it drops the oldest, which may be the new one.
+// open returns the period that contains the second. It begins the period if there is none; if
+// that makes too many, it drops the oldest, which may be the new one.
 func (s *shared) open(c Calendar, second int64) (p *period, evicted int64, err error) {
 	w, err := c.window(time.Unix(second, 0))
 	if err != nil {
@@ -95,8 +96,8 @@ func (s *shared) forget(end int64) {
 	}
 }
 
-// starts returns when the periods that have records begin, in UTC, of those that begin
-// within a stretch of time.
+// starts returns the beginnings, in UTC, of the periods that have records and begin within
+// in.
 func (s *shared) starts(in Period) (all []time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +109,7 @@ func (s *shared) starts(in Period) (all []time.Time) {
 	return all
 }
 
-// dropped returns an error if a part of what was used in a stretch of time was dropped.
+// dropped returns an error if the usage of a part of that time was dropped.
 func (s *shared) dropped(in Period) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +120,7 @@ func (s *shared) dropped(in Period) error {
 	return nil
 }
 
-// missing returns an error if there is no period that contains t, or if it was dropped.
+// missing returns an error if no period contains t, or if that period was dropped.
 func (s *shared) missing(c Calendar, t time.Time) error {
 	w, err := c.window(t)
 	if err != nil {

@@ -10,11 +10,11 @@ const (
 
 // sizing is how a provider rounds declared memory.
 type sizing struct {
-	minimum, step, maximum int64   // bytes; step ≥ 1; maximum 0: none
-	sizes                  []int64 // in place of those three: the sizes there are, ascending, multiples of step
+	minimum, step, maximum int64   // bytes; step ≥ 1; maximum 0 means none
+	sizes                  []int64 // if set, used instead of those three: the sizes sold, ascending, multiples of step
 }
 
-// most returns the largest memory that is sold; 0: there is no bound.
+// most returns the largest memory that is sold, or 0 if there is no bound.
 func (s sizing) most() int64 {
 	if n := len(s.sizes); n > 0 {
 		return s.sizes[n-1]
@@ -22,7 +22,8 @@ func (s sizing) most() int64 {
 	return s.maximum
 }
 
-// steps returns how many steps of memory are billed; false: it is more than is sold.
+// steps returns how many steps of memory are billed, and false if the provider sells no such
+// memory because it is too large.
 func (s sizing) steps(memory int64) (int64, bool) {
 	for _, size := range s.sizes {
 		if memory <= size {
@@ -46,8 +47,8 @@ type share struct {
 	milli  int64 // … has so many thousandths of a vCPU
 }
 
-// shareOf returns the thousandths of a vCPU that come with the memory; false: the table
-// ends below it.
+// shareOf returns the thousandths of a vCPU that come with the memory, and false if the table
+// ends below that memory.
 func shareOf(table []share, memory int64) (int64, bool) {
 	for _, s := range table {
 		if memory <= s.memory {

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Money is an exact amount in a currency. The zero value is nothing in no currency: it
-// may be added to and compared with any Money. Money is a value: no method changes it,
-// and it may be copied and used concurrently.
+// Money is an exact amount in a currency. The zero value is an amount of 0 without a
+// currency: it may be added to and compared with any Money. Money is a value: no method
+// changes it, and it may be copied and used concurrently.
 type Money struct { //nolint:recvcheck // what is unmarshaled must be a pointer, and values are copied
-	amount   *big.Rat // nil: 0; copies share it, so it is never changed
+	amount   *big.Rat // nil means 0; copies share it, so it is never changed
 	currency string
 }
 
-// NewMoney returns an amount, which it copies (nil: 0), in a currency. The currency is
+// NewMoney returns an amount in a currency. It copies amount; nil means 0. The currency is
 // any text without spaces, usually an ISO 4217 code.
 func NewMoney(amount *big.Rat, currency string) Money {
 	if amount == nil {
@@ -24,8 +24,8 @@ func NewMoney(amount *big.Rat, currency string) Money {
 	return Money{new(big.Rat).Set(amount), currency}
 }
 
-// ParseMoney reads what String writes, for example "0.20 USD", "-3 EUR" or "1/3 USD".
-// Other texts are [ErrFormat].
+// ParseMoney reads what String writes, for example "0.20 USD", "-3 EUR" or "1/3 USD". For
+// other texts it returns [ErrFormat].
 func ParseMoney(s string) (Money, error) {
 	amount, currency, _ := strings.Cut(s, " ")
 	r, ok := parseRational(amount)
@@ -35,16 +35,16 @@ func ParseMoney(s string) (Money, error) {
 	return Money{r, currency}, nil
 }
 
-// Currency is the currency's code.
+// Currency returns the currency's code.
 func (m Money) Currency() string { return m.currency }
 
 // Amount returns a copy of the amount.
 func (m Money) Amount() *big.Rat { return new(big.Rat).Set(m.rat()) }
 
-// Sign is -1, 0 or 1.
+// Sign returns -1, 0 or 1: the sign of the amount.
 func (m Money) Sign() int { return m.rat().Sign() }
 
-// Add returns m + n, or [ErrCurrency].
+// Add returns m + n, or [ErrCurrency] if the currencies differ.
 func (m Money) Add(n Money) (Money, error) {
 	currency, err := common(m, n)
 	if err != nil {
@@ -53,7 +53,7 @@ func (m Money) Add(n Money) (Money, error) {
 	return Money{new(big.Rat).Add(m.rat(), n.rat()), currency}, nil
 }
 
-// Sub returns m - n, or [ErrCurrency].
+// Sub returns m - n, or [ErrCurrency] if the currencies differ.
 func (m Money) Sub(n Money) (Money, error) { return m.Add(n.Mul(big.NewRat(-1, 1))) }
 
 // Mul returns m × r.
@@ -61,7 +61,8 @@ func (m Money) Mul(r *big.Rat) Money {
 	return Money{new(big.Rat).Mul(m.rat(), r), m.currency}
 }
 
-// Cmp returns -1, 0 or 1 if m is less than, equal to or more than n; or [ErrCurrency].
+// Cmp returns -1, 0 or 1 if m is less than, equal to or more than n. It returns [ErrCurrency]
+// if the currencies differ.
 func (m Money) Cmp(n Money) (int, error) {
 	if _, err := common(m, n); err != nil {
 		return 0, err
@@ -69,14 +70,14 @@ func (m Money) Cmp(n Money) (int, error) {
 	return m.rat().Cmp(n.rat()), nil
 }
 
-// Round returns m with at most that many decimals, ties to the even digit. Negative
-// decimals count as 0.
+// Round returns m rounded to at most that many decimals, with ties to the even digit.
+// Negative decimals count as 0.
 func (m Money) Round(decimals int) Money {
 	return Money{roundTo(m.rat(), max(decimals, 0)), m.currency}
 }
 
-// String returns the amount and the currency, for example "0.0833335 USD". An amount
-// that is no finite decimal is written as a fraction.
+// String returns the amount and the currency, for example "0.0833335 USD". An amount that is
+// not a finite decimal is written as a fraction.
 func (m Money) String() string {
 	if m.currency == "" {
 		return decimal(m.rat())
@@ -105,8 +106,8 @@ func (m Money) rat() *big.Rat {
 	return m.amount
 }
 
-// common returns the currency of two amounts, or [ErrCurrency]. Nothing in no currency
-// goes with any currency.
+// common returns the common currency of two amounts, or [ErrCurrency] if they differ. An
+// amount of 0 without a currency goes with any currency.
 func common(m, n Money) (string, error) {
 	switch {
 	case m.currency == n.currency, n.currency == "" && n.Sign() == 0:

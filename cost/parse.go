@@ -25,8 +25,8 @@ func parseBook(file string, data []byte) (*Book, error) {
 	return b, nil
 }
 
-// book reads the whole object. It goes on after a mistake, so that all are reported:
-// each reader returns a usable value then.
+// book reads the whole object. It goes on after a mistake, so that all mistakes are reported:
+// after a mistake, each method that reads a part returns a value that the others can use.
 func (r *bookReader) book(root *node) *Book {
 	o := r.object(root, "", "name", "title", "provider", "service", "region", "currency",
 		"effective", "read", "source", "note", "gb", "duration", "memory", "cpu", "prices")
@@ -81,8 +81,8 @@ func (r *bookReader) reading(n *node) string {
 	return ""
 }
 
-// duration reads how durations are rounded. A minimum that is no multiple of the
-// granularity is refused: whether it is rounded up is not said anywhere.
+// duration reads how durations are rounded. A minimum that is not a multiple of the
+// granularity is refused, because the format does not define whether it would be rounded up.
 func (r *bookReader) duration(n *node) Rounding {
 	o := r.object(n, "duration", "granularity", "minimum", "init")
 	granularity, mistakes := o.need("granularity"), len(r.errs)
@@ -125,8 +125,8 @@ func (r *bookReader) sizing(n *node) sizing {
 	return s
 }
 
-// sizes reads the sizes of memory that are sold. The step is their greatest common
-// divisor, so that each is a whole number of billed units.
+// sizes reads the sizes of memory that are sold. The step is their greatest common divisor,
+// so that each size is a whole number of billed units.
 func (r *bookReader) sizes(n *node) sizing {
 	var s sizing
 	for _, item := range r.list(n) {
@@ -142,8 +142,8 @@ func (r *bookReader) sizes(n *node) sizing {
 	return s
 }
 
-// shares reads the table of processors. It must reach the most memory that is sold; if
-// that is 0, there is no bound, and the book has prices up to the table's end.
+// shares reads the table of processors. The table must reach most, the largest memory that is
+// sold. If most is 0 there is no such bound, and the book has prices up to the table's end.
 func (r *bookReader) shares(n *node, most int64) []share {
 	if n == nil {
 		return nil
@@ -184,7 +184,8 @@ func (r *bookReader) prices(n *node, b *Book, gb int64) []price {
 	return all
 }
 
-// price reads one price. The unit comes first: quantities are counted in it.
+// price reads one price. It reads the unit before the quantities, which are counted in that
+// unit.
 func (r *bookReader) price(item *node, b *Book, gb int64) price {
 	o := r.object(item, item.field, "meter", "unit", "price", "free", "tiers", "ladder", "grant", "allowance")
 	meter, unit := o.need("meter"), o.need("unit")
@@ -203,7 +204,7 @@ func (r *bookReader) price(item *node, b *Book, gb int64) price {
 	return p
 }
 
-// each reads a price and returns that of a single unit.
+// each reads a price for per units and returns the price of one unit.
 func (r *bookReader) each(n, unit *node, per *big.Rat) *big.Rat {
 	each := r.positive(n)
 	if each.Quo(each, per); !finite(each) {
@@ -232,8 +233,8 @@ func (r *bookReader) tiers(n, unit *node, p *price, per *big.Rat) []tier {
 	return all
 }
 
-// unit reads what a price is for. It sets p's unit, focus and base, and returns how
-// many of the unit the price buys.
+// unit reads the quantity that a price is for. It sets p.unit, p.focus and p.base, and
+// returns how many of these units the price buys.
 func (r *bookReader) unit(n, meter *node, p *price, b *Book, gb int64) *big.Rat {
 	one := big.NewRat(1, 1)
 	p.base = one
@@ -290,7 +291,7 @@ func (r *bookReader) count(n *node, number string) *big.Rat {
 	return new(big.Rat).SetInt64(count)
 }
 
-// timed reads a unit that is an amount times a time, for example "GB-s".
+// timed reads a unit that is a product of an amount and a time, for example "GB-s".
 func (r *bookReader) timed(n *node, text string, p *price, b *Book, gb int64) {
 	what, clock, _ := strings.Cut(text, "-")
 	amount, focus := r.amount(n, what, p.meter, b, gb)
@@ -316,7 +317,8 @@ func (r *bookReader) processor(n *node, text string, p *price, b *Book) {
 	r.base(n, p, big.NewRat(1, 1), b.rounding.Granularity, length)
 }
 
-// base sets p.base: how many units a granularity of time is, times an amount.
+// base sets p.base, the size of a billed unit in p's unit: an amount times one granularity of
+// time.
 func (r *bookReader) base(n *node, p *price, amount *big.Rat, granularity, length time.Duration) {
 	p.base = new(big.Rat).Mul(amount, big.NewRat(int64(granularity), int64(length)))
 	if !finite(p.base) {
@@ -337,7 +339,8 @@ func (r *bookReader) bytes(n *node, text string, p *price, gb int64) {
 	}
 }
 
-// amount returns how much of the unit's first half one billed unit is.
+// amount returns how much one billed unit has of the unit's first half, for example of the GB
+// in GB-s.
 func (r *bookReader) amount(n *node, what, meter string, b *Book, gb int64) (*big.Rat, string) {
 	switch {
 	case meter == meterCPU && what == "vCPU":
@@ -358,7 +361,7 @@ func (r *bookReader) amount(n *node, what, meter string, b *Book, gb int64) (*bi
 	return nil, ""
 }
 
-// focusGB returns FOCUS's name for a price list's GB.
+// focusGB returns the name in FOCUS for what a price list calls a GB.
 func focusGB(gb int64) string {
 	if gb == 1<<30 {
 		return "GiB"
@@ -366,8 +369,8 @@ func focusGB(gb int64) string {
 	return "GB"
 }
 
-// timeUnit returns the length of a unit, and its name in FOCUS; 0: there is no such
-// unit.
+// timeUnit returns the length of a unit of time and its name in FOCUS, or 0 if there is no
+// such unit.
 func timeUnit(s string) (time.Duration, string) {
 	switch s {
 	case "ms":
@@ -462,7 +465,8 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
-// ParseBook reads a book. Its error joins all mistakes, each a *[BookError].
+// ParseBook reads a book from JSON, in the form that [Book] describes. Its error joins all
+// mistakes, each a *[BookError].
 func ParseBook(data []byte) (*Book, error) { return parseBook("", data) }
 
 // LoadBook reads a book from a file.

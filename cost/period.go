@@ -27,14 +27,13 @@ func (e Every) String() string {
 	return "Every(?)"
 }
 
-// Calendar divides time into periods by the clocks of a time zone. Each instant is in
-// exactly one period, also where clocks are put forward or back. A day may have 23 or
-// 25 hours. If the clocks skip midnight, the day begins at the first instant after the
-// gap. The zero value is months in UTC. A calendar is a value and may be used
-// concurrently.
+// Calendar divides time into periods by the clocks of a time zone. Each instant is in exactly
+// one period, even where clocks are put forward or back. A day may have 23 or 25 hours. If
+// the clocks skip midnight, the day begins at the first instant after the gap. The zero value
+// is months in UTC. A calendar is a value and may be used concurrently.
 type Calendar struct {
 	Every Every
-	Zone  *time.Location // nil: UTC
+	Zone  *time.Location // nil means UTC
 }
 
 // Period returns the period that contains t.
@@ -46,8 +45,8 @@ func (c Calendar) Period(t time.Time) Period {
 	}
 	p := c.from(t, zone)
 	if !t.Before(p.End) {
-		// Clocks that are put back across midnight show the old date again. The new
-		// period has begun by then, and t is in it.
+		// Clocks that are put back across midnight show the old date a second time. The new
+		// period has begun by then, and contains t.
 		p = c.from(p.End, zone)
 	}
 	return p
@@ -77,9 +76,9 @@ func (c Calendar) from(t time.Time, zone *time.Location) Period {
 	return Period{firstInstant(y, m, d, zone), firstInstant(y, m+time.Month(months), d+days, zone)}
 }
 
-// window returns the period that contains t, or [ErrPeriod] if what Period returned
-// does not contain t. No zone of the time zone database leads to that. A zone that was
-// made by hand may, and so may a time at the ends of what a [time.Time] can hold.
+// window returns the period that contains t. It returns [ErrPeriod] if the period that Period
+// returned does not contain t. This never happens with a zone of the time zone database, but
+// may with a zone that was made by hand, and with a t near the limits of [time.Time].
 func (c Calendar) window(t time.Time) (Period, error) {
 	p := c.Period(t)
 	if !p.Contains(t) {
@@ -88,7 +87,7 @@ func (c Calendar) window(t time.Time) (Period, error) {
 	return p, nil
 }
 
-// Period is a stretch of time that contains Start and not End. Both are in the
+// Period is a stretch of time from Start up to but not including End. Both are in the
 // calendar's zone.
 type Period struct {
 	Start time.Time `json:"start"`
@@ -112,9 +111,9 @@ func (p Period) calendarMonth() bool {
 // month returns the calendar month, of its own zone, in which the period begins.
 func (p Period) month() Period { return Calendar{Month, p.Start.Location()}.Period(p.Start) }
 
-// hour returns the hour of the clock that contains t. A change of the clocks may cut an
-// hour in two: Lord Howe Island moves its clocks by half an hour. Then it is two
-// periods, since its instants are not contiguous.
+// hour returns the hour of the clock that contains t. A change of the clocks may cut an hour
+// in two: Lord Howe Island moves its clocks by half an hour. The two parts are two periods,
+// since they are not contiguous.
 func hour(t time.Time) Period {
 	into := time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
 	p := Period{t.Add(-into), t.Add(time.Hour - into)}
@@ -127,11 +126,11 @@ func hour(t time.Time) Period {
 	return p
 }
 
-// firstInstant returns the first instant at which the zone's calendar shows the date or
-// a later one. time.Date is not enough: it may return either instant of a midnight that
-// occurs twice, and either side of a midnight that is skipped. So all candidates are
-// tried: midnight by the offset before and after a change of the clocks that is near,
-// and the change itself.
+// firstInstant returns the first instant at which the zone's calendar shows the date or a
+// later one. time.Date is not enough: it may return either instant of a midnight that occurs
+// twice, and either side of a midnight that is skipped. So firstInstant tries all candidates:
+// midnight by the offset before and by that after a nearby change of the clocks, and the
+// change itself.
 func firstInstant(y int, m time.Month, d int, zone *time.Location) time.Time {
 	at := time.Date(y, m, d, 0, 0, 0, 0, zone)
 	utc := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
@@ -141,7 +140,7 @@ func firstInstant(y int, m time.Month, d int, zone *time.Location) time.Time {
 			first = t
 		}
 	}
-	const near = 26 * time.Hour // Samoa once left out a day; the others move by less
+	const near = 26 * time.Hour // Samoa once left out a whole day; all other changes are smaller
 	before, after := at.Add(-near), at.Add(near)
 	for _, side := range []time.Time{before, after} {
 		_, offset := side.Zone()
@@ -153,13 +152,13 @@ func firstInstant(y int, m time.Month, d int, zone *time.Location) time.Time {
 	return first
 }
 
-// change finds the instant between two others at which the clocks are moved: the first
-// instant with the offset of the second one. It compares offsets, since
-// [time.Time.ZoneBounds] has two faults for this use. It also names instants at which
-// no clock moves, for example the first one of a year; and on the last day of a leap
-// year it may name an end that is before its instant (golang/go#81583). The clocks move
-// at most once between the two, since callers ask about two days at most: in the time
-// zone database two moves are at least 95 hours apart (Freetown, 1939).
+// change finds the instant between from and to at which the clocks are moved: the first
+// instant that has the offset of to. It compares offsets, since [time.Time.ZoneBounds] has
+// two faults for this use. ZoneBounds also returns instants at which no clock moves, for
+// example the first one of a year; and on the last day of a leap year it may return an end
+// that is before its instant (golang/go#81583). The clocks move at most once between from and
+// to, which are at most two days apart: in the time zone database two moves are at least 95
+// hours apart (Freetown, 1939).
 func change(from, to time.Time) (at time.Time, changed bool) {
 	_, before := from.Zone()
 	if _, after := to.Zone(); before == after {

@@ -22,20 +22,20 @@ var presets embed.FS
 //	gcp-cloud-run           Google Cloud Run, request-based
 //	scaleway-functions      Scaleway Serverless Functions, in EUR
 //
-// They are readings by third parties, in 2026. Where a change of prices is known, the
-// preset is a series ([NewSeries]): for example Lambda's, which bills the
-// initialization of instances since 2025-08-01. The two of Lambda share their free
-// quantities, as [NewStatements] counts them. For a machine of your own see [Machine].
+// Their prices were read by third parties, in 2026. Where a change of prices is known, the
+// preset is a series ([NewSeries]): for example Lambda's, which bills the initialization of
+// instances since 2025-08-01. The two books of Lambda share their free quantities when
+// [NewStatements] prices them together. For a machine of your own see [Machine].
 func Presets() []*Book {
 	files, err := presets.ReadDir("books")
 	if err != nil {
-		panic(err) // it is compiled in
+		panic(err) // cannot happen: the files are compiled in
 	}
 	byName := map[string][]*Book{}
 	for _, file := range files {
 		b, err := preset(file.Name())
 		if err != nil {
-			panic(err) // and a test reads each
+			panic(err) // cannot happen: a test reads each book
 		}
 		byName[b.about.Name] = append(byName[b.about.Name], b)
 	}
@@ -50,7 +50,7 @@ func Presets() []*Book {
 	return all
 }
 
-// Preset returns the one of [Presets] with that name, or an error that lists the names.
+// Preset returns the book of [Presets] with that name, or an error that lists the names.
 func Preset(name string) (*Book, error) {
 	var names []string
 	for _, b := range Presets() {

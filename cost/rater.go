@@ -8,16 +8,16 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Rater turns usage into money by one book, at list prices: the first price where there
-// are tiers, and without what is free. Tiers and free quantities belong to a month and
+// Rater turns usage into money by one book, at list prices: without free quantities, and with
+// the price of the first tier. Tiers and free quantities apply to the usage of a month and
 // not to a call; see [NewStatement]. It may be used concurrently.
 type Rater struct{ book *Book }
 
 // NewRater returns a rater by the book.
 func NewRater(b *Book) *Rater { return &Rater{b} }
 
-// Charge is what one meter of a book bills. Quantities are finite decimals in the unit,
-// and List - Billed is what the free tier took off:
+// Charge is what one meter of a book bills. Quantities are finite decimals in the unit Unit,
+// and List - Billed is what the free quantity took off:
 //
 //	List = Quantity × UnitPrice
 //	Billed = (Quantity - Free) × UnitPrice
@@ -28,11 +28,11 @@ type Charge struct {
 	Meter string
 	// Unit is what Quantity counts: for example "GB-s" or "request".
 	Unit string
-	// Since says from when the price holds, if it changes within the statement's
+	// Since is the day from which the price is in force, if it changes within the statement's
 	// period; otherwise it is empty.
 	Since string
-	// Above is the bound of the price tier: the price is for what the month has above
-	// it. Nil: it is the first tier, or there are no tiers.
+	// Above is the bound of the price tier: the price is for the month's usage above this
+	// quantity. It is nil in the first tier, and if there are no tiers.
 	Above *big.Rat
 	// Quantity is what was used.
 	Quantity *big.Rat
@@ -41,17 +41,17 @@ type Charge struct {
 	UnitPrice Money
 	List      Money
 	Billed    Money
-	// AtMost says that Quantity is an upper bound: the processor time of some calls was
-	// not measured, and their duration was taken ([Ledger.RecordProcessor]).
+	// AtMost is set if Quantity is an upper bound: the processor time of some calls was not
+	// measured, and their duration was used instead ([Ledger.RecordProcessor]).
 	AtMost bool
 
 	price *price
 }
 
-// Rate returns a charge for each price of the book. Of a series it takes the book that
-// held in the usage's period, or the last one if the period is not known. It is exact:
-// the usage is counted in whole billed units, and each number is multiplied by its
-// price once. For usage that the book can't price it returns [ErrUnrated].
+// Rate returns a charge for each price of the book. If the book is a series, Rate uses the
+// book that was in force in the usage's period, or the last one if the period is not known.
+// Rate is exact: the usage is counted in whole billed units, and each number is multiplied by
+// its price once. For usage that the book can't price it returns [ErrUnrated].
 func (r *Rater) Rate(u Usage) ([]Charge, error) {
 	b, err := r.bookOf(u)
 	if err != nil {
@@ -69,7 +69,7 @@ func (r *Rater) Rate(u Usage) ([]Charge, error) {
 	return charges, nil
 }
 
-// List returns the sum of the list prices that Rate returns, in less time.
+// List returns the sum of the list prices that Rate returns, and takes less time.
 func (r *Rater) List(u Usage) (Money, error) {
 	b, err := r.bookOf(u)
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *Rater) List(u Usage) (Money, error) {
 	return b.list(u)
 }
 
-// bookOf returns the book that held when usage happened.
+// bookOf returns the book that was in force when the usage happened.
 func (r *Rater) bookOf(u Usage) (*Book, error) {
 	if u.Period.Start.IsZero() {
 		return r.book, nil
@@ -98,7 +98,7 @@ func (r *Rater) Call(e faas.Execution) (Money, error) {
 	return r.book.list(u)
 }
 
-// Overrun returns what a runaway cost beyond its call, at the book's last prices, or
+// Overrun returns what a runaway cost after its call had ended, at the book's last prices, or
 // [ErrUnrated].
 func (r *Rater) Overrun(o faas.Overrun) (Money, error) {
 	u := Usage{Key: Key{Function: o.Function, Overrun: true}, Memory: o.Memory, Calls: 1}
@@ -106,7 +106,7 @@ func (r *Rater) Overrun(o faas.Overrun) (Money, error) {
 	return r.book.list(u)
 }
 
-// priceOf returns the index of the price for a meter; -1: there is none.
+// priceOf returns the index of the price for a meter, or -1 if there is none.
 func (b *Book) priceOf(meter string) int {
 	return slices.IndexFunc(b.prices, func(p price) bool { return p.meter == meter })
 }
@@ -138,15 +138,15 @@ func (b *Book) units(u Usage) ([]*big.Int, error) {
 	return all, nil
 }
 
-// unitsOf returns how many billed units the usage has of one price. A price that goes
-// by duration multiplies the sum of granularities, rounded call by call, by the units
-// that the declared memory has for each.
+// unitsOf returns how many billed units the usage has of one price. For a price that depends
+// on duration, this is the sum of the calls' granularities, each call rounded by itself,
+// times the units that the declared memory has for one granularity.
 func (b *Book) unitsOf(u Usage, p *price) (*big.Int, error) {
 	switch p.meter {
 	case meterBase: // no call has a part of it
 		return new(big.Int), nil
 	case meterRequests:
-		if u.Overrun { // its call has been counted
+		if u.Overrun { // the request was counted with the call
 			return new(big.Int), nil
 		}
 		return new(big.Int).SetUint64(u.Calls), nil
@@ -168,10 +168,10 @@ func (b *Book) unitsOf(u Usage, p *price) (*big.Int, error) {
 	return quanta.Mul(quanta, big.NewInt(each)), nil
 }
 
-// perQuantum returns how many billed units a call with that memory has for each
-// granularity of time; false: the book sells no such memory. It is 0 for output and base
-// fees, which don't depend on time. It is 1 for processor time: at most, a call uses a
-// processor for all of its duration.
+// perQuantum returns how many billed units a call with that memory has for each granularity
+// of time, and false if the book sells no such memory. The number is 0 for output and base
+// fees, which don't depend on time. It is 1 for processor time, because a call counts as
+// using one processor at most.
 func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
 	switch meter {
 	case meterBase, meterBytes:
@@ -190,7 +190,7 @@ func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
 	return shareOf(b.cpu, billed)
 }
 
-// charge prices units, some of which are free.
+// charge returns the Charge for units, of which free are free.
 func (b *Book) charge(p *price, units, free *big.Int) Charge {
 	c := Charge{
 		Meter: p.meter, Unit: p.unit, Since: p.since, UnitPrice: Money{p.each, b.about.Currency},
@@ -205,7 +205,7 @@ func (b *Book) charge(p *price, units, free *big.Int) Charge {
 	return c
 }
 
-// quantity returns billed units in the unit of the price.
+// quantity converts billed units to the unit of the price.
 func quantity(p *price, units *big.Int) *big.Rat {
 	n := new(big.Rat).SetInt(units)
 	return n.Mul(n, p.base)

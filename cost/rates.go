@@ -5,9 +5,9 @@ import (
 	"math/big"
 )
 
-// Rates are exchange rates. The user gives them: this package knows none, since a rate
-// depends on the day and on the bank. It is a value, and must not be changed while it
-// is in use.
+// Rates are exchange rates. The user provides them: this package has none, since a rate
+// depends on the day and on the bank. Rates is a value, and must not be changed while it is
+// in use.
 type Rates struct {
 	// To is the currency into which amounts are converted.
 	To string
@@ -15,9 +15,9 @@ type Rates struct {
 	Of map[string]*big.Rat
 }
 
-// Convert converts an amount to the currency To, exactly; or returns [ErrCurrency] if
-// there is no rate for it. The zero Money has no currency and needs no rate: it becomes 0
-// in To.
+// Convert converts an amount to the currency To, exactly. It returns [ErrCurrency] if there
+// is no rate for the amount's currency. The zero Money has no currency and needs no rate: it
+// becomes 0 in To.
 func (r Rates) Convert(m Money) (Money, error) {
 	if m.currency == r.To || m.currency == "" && m.Sign() == 0 {
 		return Money{m.amount, r.To}, nil

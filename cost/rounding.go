@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Rounding is how a provider rounds the duration of each call. Books with equal
-// Roundings are rated from the same sums. The zero value rounds to whole nanoseconds,
-// which changes nothing.
+// Rounding is how a provider rounds the duration of each call. Books with equal Roundings are
+// priced from the same sums of a ledger. The zero value rounds to whole nanoseconds, which
+// changes nothing.
 type Rounding struct {
-	// Granularity is the step: the duration is rounded up to a multiple of it. 0 and
-	// less: 1 ns.
+	// Granularity is the step: the duration is rounded up to a multiple of it. 0 or less
+	// means 1 ns.
 	Granularity time.Duration
-	// Minimum is the least that a call is billed.
+	// Minimum is the least time that a call is billed for.
 	Minimum time.Duration
-	// Init says that the initialization is billed too: it is added to the duration, and
-	// the sum is rounded.
+	// Init is set if the initialization of an instance is billed too: it is added to the
+	// call's duration, and the sum is rounded.
 	Init bool
 }
 
@@ -24,11 +24,11 @@ type Rounding struct {
 // as 0, and no duration overflows.
 func (r Rounding) Quanta(duration, init time.Duration) uint64 {
 	alone := nonNegative(duration)
-	return quanta(&r, alone, alone+nonNegative(init)) // two of 63 bits fit into 64
+	return quanta(&r, alone, alone+nonNegative(init)) // two numbers of 63 bits: their sum fits into 64
 }
 
-// quanta is Quanta of a duration alone and of the duration with the initialization. A
-// ledger computes these two once, for all its rules.
+// quanta does what Quanta does, from the duration alone and the duration with the
+// initialization. A ledger computes these two only once for all its rules.
 func quanta(r *Rounding, alone, withInit uint64) uint64 {
 	total := alone
 	if r.Init {
@@ -37,14 +37,14 @@ func quanta(r *Rounding, alone, withInit uint64) uint64 {
 	return roundUp(max(total, nonNegative(r.Minimum)), r.Granularity)
 }
 
-// overrunQuanta returns how many granularities an overrun is billed for. No minimum
-// applies, since the call that it continues has been billed for that.
+// overrunQuanta returns how many granularities an overrun is billed for. No minimum applies,
+// since the call that the overrun continues has been billed for that.
 func (r Rounding) overrunQuanta(d time.Duration) uint64 {
 	return roundUp(nonNegative(d), r.Granularity)
 }
 
-// roundUp returns how many granularities hold total. It divides before it adds: total +
-// granularity could overflow.
+// roundUp returns total in granularities, rounded up. It divides before it adds, because
+// total + granularity could overflow.
 func roundUp(total uint64, granularity time.Duration) uint64 {
 	by := uint64(max(granularity, 1)) // not negative
 	whole := total / by
@@ -72,8 +72,8 @@ func (c *count) plus(d count) {
 	c.hi, _ = bits.Add64(c.hi, d.hi, carry)
 }
 
-// nonNegative returns a duration in nanoseconds; a negative one, which a clock that was
-// put back can make, is 0.
+// nonNegative returns a duration in nanoseconds; a negative one counts as 0. It can come from
+// a clock that was put back.
 func nonNegative(d time.Duration) uint64 {
 	return uint64(max(d, 0)) // not negative
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// rule names a sum that a book is rated from. If several books have equal rules, a
-// ledger keeps one sum.
+// rule describes a sum from which a book is priced. If several books have equal rules, a
+// ledger keeps one sum for them.
 type rule struct {
 	of counted
 	Rounding
@@ -21,7 +21,7 @@ type counted uint8
 
 const (
 	countTime      counted = iota // the duration, rounded
-	countProcessor                // the processor time, rounded; the duration where that was not measured
+	countProcessor                // the processor time, rounded; the duration if the processor time was not measured
 	countBytes                    // bytes of output
 )
 
@@ -33,14 +33,15 @@ func (r *rule) quanta(processor, bytes uint64) uint64 {
 	return roundUp(processor, r.Granularity)
 }
 
-// rules are what a ledger adds up for each call. Rules for durations stand apart, since
-// all books have one and few have another: Record loops over them without a switch.
+// rules are the rules by which a ledger adds up each call. Rules for durations are in a slice
+// of their own, so that Record loops over them without a switch: every book has one, and few
+// books have others.
 type rules struct {
 	time  []Rounding
 	other []rule
 }
 
-// rulesOf returns the distinct rules of the books that hold at an instant.
+// rulesOf returns the distinct rules of the books that are in force at an instant.
 func rulesOf(books []*Book, at time.Time) *rules {
 	all := new(rules)
 	for _, b := range books {
@@ -58,11 +59,11 @@ func rulesOf(books []*Book, at time.Time) *rules {
 
 func (r *rules) len() int { return len(r.time) + len(r.other) }
 
-// add adds a call to the sums of the rules that are not for durations. For processor
-// time the sum has only the difference between processor time and duration, and only of
-// measured calls (modulo 2¹²⁸, since it is mostly negative); sums adds the durations.
-// So a call that was not measured costs nothing here. An overrun is not measured, and
-// has no output.
+// add adds a call to the sums of the rules that are not for durations. For processor time it
+// adds the difference, processor time minus duration, of calls with measured processor time
+// (modulo 2¹²⁸, since the difference is mostly negative). The method sums adds the durations
+// later. So a call without measured processor time takes no time here. add is not called for
+// overruns: they are not measured, and have no output.
 func (r *rules) add(sums []count, e *faas.Execution, measured bool, processor uint64) {
 	for i := range r.other {
 		switch o := &r.other[i]; {
@@ -110,7 +111,7 @@ func (b *Book) rules() []rule {
 	for i := range b.prices {
 		r, ok := b.ruleOf(&b.prices[i])
 		if ok && r.of == countProcessor {
-			all = append(all, rule{Rounding: r.Rounding}) // from which that of processor time is counted
+			all = append(all, rule{Rounding: r.Rounding}) // the sum of durations, which rules.sums adds to that of processor time
 		}
 		if ok {
 			all = append(all, r)
@@ -119,7 +120,8 @@ func (b *Book) rules() []rule {
 	return all
 }
 
-// ruleOf returns the rule of a price that does not go by duration; false: it does.
+// ruleOf returns the rule of a price that does not depend on duration, and false for one that
+// does.
 func (b *Book) ruleOf(p *price) (rule, bool) {
 	switch p.meter {
 	case meterProcessor:

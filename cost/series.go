@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// NewSeries joins books of one provider and one currency into one book. It prices usage by
-// the book that was in force when the usage happened. Each holds from its Effective date, at 00:00
-// on the clocks of the ledger's calendar, until the next one does. About and Rounding
-// are those of the last one. What was used before the first one holds is [ErrUnrated].
+// NewSeries joins books of one provider and one currency into one book. It prices usage by the
+// book that was in force when the usage happened. Each book is in force from its Effective date,
+// at 00:00 on the clocks of the ledger's calendar, until the next book is. About and Rounding of
+// the series are those of the last book. Pricing usage from before the first book returns
+// [ErrUnrated].
 //
-// A [Ledger] that is made with the series keeps the usage before and after a change
-// apart, so that a change within a month splits it. The earlier usage comes first: it
-// uses up what is free, and the lower price tiers. All books must sell a meter in one
-// unit.
+// A [Ledger] that is made with the series keeps the usage before and after a change apart, so
+// that a change within a month splits it. The earlier usage comes first: it uses up the free
+// quantity and the lower price tiers. Two books that price the same meter must price it in the
+// same unit.
 func NewSeries(books ...*Book) (*Book, error) {
 	var all []*Book
 	for _, b := range books {
@@ -37,7 +38,7 @@ func NewSeries(books ...*Book) (*Book, error) {
 	return &last, nil
 }
 
-// unlike says why c can't follow b; empty: it can.
+// unlike returns the reason why c can't follow b in a series, or "" if it can.
 func (b *Book) unlike(c *Book) string {
 	switch {
 	case b.about.Provider != c.about.Provider:
@@ -65,16 +66,18 @@ func (b *Book) Series() []*Book {
 	return append(slices.Clone(b.earlier), &last)
 }
 
-// AnyTime returns the last book of a series with prices that hold at any time: it
-// answers what usage of other days would cost today. Its Effective date is empty.
+// AnyTime returns a copy of the last book of a series that is in force at any time. Use it to
+// find out what the usage of other days would cost at today's prices. Its Effective date is
+// empty.
 func (b *Book) AnyTime() *Book {
 	last := *b
 	last.earlier, last.from, last.about.Effective = nil, time.Time{}, ""
 	return &last
 }
 
-// since returns when the book begins to hold: the first instant of its day on the clocks
-// of the zone. It returns false for a book without a date, which always holds.
+// since returns when the book comes into force: the first instant of its Effective date on
+// the clocks of the zone. It returns false for a book without a date, which is always in
+// force.
 func (b *Book) since(zone *time.Location) (time.Time, bool) {
 	if b.from.IsZero() {
 		return time.Time{}, false
@@ -83,14 +86,14 @@ func (b *Book) since(zone *time.Location) (time.Time, bool) {
 	return firstInstant(y, m, d, zone), true
 }
 
-// holds reports whether the book, without those before it, held at t.
+// holds reports whether the book, without the earlier ones of its series, was in force at t.
 func (b *Book) holds(t time.Time) bool {
 	since, dated := b.since(t.Location())
 	return !dated || !t.Before(since)
 }
 
-// inForceAt returns the book of the series that held at t, on the clocks of t's zone;
-// before the first one held, the first.
+// inForceAt returns the book of the series that was in force at t, on the clocks of t's zone.
+// If t is before all of them, it returns the first book.
 func (b *Book) inForceAt(t time.Time) *Book {
 	if b.holds(t) {
 		return b
@@ -106,7 +109,7 @@ func (b *Book) inForceAt(t time.Time) *Book {
 	return b
 }
 
-// changes returns the instants at which a book of the series begins to hold.
+// changes returns the instants at which a book of the series comes into force.
 func (b *Book) changes(zone *time.Location) []time.Time {
 	var all []time.Time
 	for _, e := range append(slices.Clone(b.earlier), b) {
@@ -117,7 +120,8 @@ func (b *Book) changes(zone *time.Location) []time.Time {
 	return all
 }
 
-// inForceDuring returns the book that held in all of a period, or why there is none.
+// inForceDuring returns the book that was in force during all of a period, or an error with
+// the reason why there is none.
 func (b *Book) inForceDuring(p Period) (*Book, error) {
 	e := b.inForceAt(p.Start)
 	if !e.holds(p.Start) {

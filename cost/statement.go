@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Statement is what the usage of a period costs by a book. Its amounts are exact, and
+// Statement is a bill: what the usage of a period costs by a book. Its amounts are exact, and
 // its rows add up to Total. It is a value; its slices and numbers must not be changed.
 type Statement struct {
 	Period Period
@@ -21,29 +21,30 @@ type Statement struct {
 	// Overruns is the part of Total.Billed that runaways used after their callers were
 	// freed.
 	Overruns Money
-	// Unrated is the usage that the book can't price. No row has it.
+	// Unrated is the usage that the book can't price. It is in no row.
 	Unrated []Usage
 
-	by      []Dimension // in which the rows differ, or by which By has grouped them
-	grouped bool        // by By
+	by      []Dimension // the dimensions in which the rows differ or, after By, those by which they are grouped
+	grouped bool        // the statement was made by By
 }
 
 // Row is one line of a statement.
 type Row struct {
-	// Key says what the row is of. After By it has only what was grouped by, Overrun and
-	// Base.
+	// Key says which usage the row is of. After By it has only the dimensions that were
+	// grouped by, Overrun and Base.
 	Key
-	// Calls is how many calls or overruns there were; in Total, how many calls.
+	// Calls is the number of calls or, in a row of overruns, of overruns. In Total it is the
+	// number of calls.
 	Calls uint64
-	// Charges has one for each price of the book, and one for each of its tiers that the
-	// period has reached. All rows of a statement have the same ones, in one order.
+	// Charges has one Charge for each price of the book, and one more for each tier that the
+	// period has reached. All rows of a statement have the same charges in the same order.
 	Charges []Charge
-	List    Money // before the free tier
-	Billed  Money // after it
+	List    Money // before free quantities are taken off
+	Billed  Money // after free quantities are taken off
 }
 
-// Dimension is something that tells a statement's rows apart: one of these constants or
-// a [Label].
+// Dimension is one of the things by which rows of a statement differ: one of these constants
+// or a [Label].
 type Dimension string
 
 // The dimensions.
@@ -64,10 +65,10 @@ const labelPrefix = "label:"
 // Label is the dimension of the label with that name.
 func Label(name string) Dimension { return Dimension(labelPrefix + name) }
 
-// By groups the rows: it returns one row for each combination of the dimensions, with
-// the sums of the rows that have it. Overruns and base fees stay apart. Without
-// dimensions there is one row for calls, one for overruns and one for base fees, if
-// there are any.
+// By groups the rows: the result has one row for each combination of values of the
+// dimensions, with the sums of the rows that have these values. Overruns and base fees keep
+// rows of their own. Without dimensions there is one row for calls, one for overruns and one
+// for base fees, if there are any.
 func (s Statement) By(by ...Dimension) Statement {
 	groups := map[string]int{}
 	var rows []Row
@@ -87,7 +88,7 @@ func (s Statement) By(by ...Dimension) Statement {
 	return s
 }
 
-// project keeps the parts of a key that the dimensions ask for.
+// project returns the key with only those parts that the dimensions name.
 func project(k Key, by []Dimension) Key {
 	p := Key{Overrun: k.Overrun, Base: k.Base}
 	for _, d := range by {
@@ -126,7 +127,7 @@ func groupName(k Key, by []Dimension) string {
 	return strings.Join(parts, ",")
 }
 
-// text returns a key's value in a dimension as it is written.
+// text returns the text of a key's value in a dimension.
 func (k Key) text(d Dimension) string {
 	switch d {
 	case Function:
@@ -141,7 +142,7 @@ func (k Key) text(d Dimension) string {
 		}
 		return k.Outcome.String()
 	case SpentOn:
-		if k.Base { // it is for none of them
+		if k.Base { // a base fee is for none of them
 			return ""
 		}
 		return k.Spent.String()
@@ -154,7 +155,7 @@ func (k Key) text(d Dimension) string {
 	return k.Labels[strings.TrimPrefix(string(d), labelPrefix)]
 }
 
-// mark is written in place of an outcome; empty: the row is of calls.
+// mark returns the text that is written in place of an outcome, or "" if the row is of calls.
 func (k Key) mark() string {
 	switch {
 	case k.Overrun:
@@ -165,7 +166,8 @@ func (k Key) mark() string {
 	return ""
 }
 
-// dimensions returns those in which some row has a value.
+// dimensions returns Function, Outcome and the other dimensions in which some row has a
+// value.
 func dimensions(rows []Row) []Dimension {
 	by := []Dimension{Function}
 	for _, d := range []Dimension{Version, Tenant} {
@@ -192,7 +194,7 @@ func dimensions(rows []Row) []Dimension {
 	return append(by, Outcome)
 }
 
-// total adds rows up, and the overruns among them once more.
+// total returns the sum of all rows, and the sum of what the overruns among them are billed.
 func (b *Book) total(prices []price, rows []Row) (total Row, overruns Money) {
 	overruns = Money{currency: b.about.Currency}
 	total = Row{List: overruns, Billed: overruns}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Part is usage, and the book by which [NewStatements] prices it.
+// Part is usage together with the book by which [NewStatements] prices it.
 type Part struct {
 	Book  *Book
 	Usage []Usage
@@ -13,50 +13,50 @@ type Part struct {
 
 // NewStatement prices usage. It makes a row for each key, in the order of the keys.
 //
-// If the period is a calendar month (in its own zone), the book's free quantities are
-// taken off, and what is above the bound of a price tier has that tier's price. Both
-// are shared by the rows in proportion to what they used, in whole billed units. They
-// belong to a provider's account, so this is right only if nothing else runs on it;
-// [NewStatements] shares them with other books. A base fee is a row of its own. For any
-// other period nothing is free, everything has the first price, and there is no base
-// fee; see [NewDayStatement] for days that make a month.
+// If the period is a calendar month (in its own zone), the book's free quantities are taken
+// off, and usage above the bound of a price tier has that tier's price. Free quantities and
+// tiers are divided among the rows in proportion to what they used, in whole billed units. A
+// provider gives them to an account, so the statement is right only if nothing else runs on
+// that account; [NewStatements] shares them among several books. A base fee is a row of its
+// own. For any other period nothing is free, everything has the first price, and there is no
+// base fee; see [NewDayStatement] for the days of a month.
 //
-// Of a series, the book that was in force prices the usage. If the book can't price
-// some of the usage, the error is [ErrUnrated] and names each such function and the
-// reason. Then the statement is of the rest, and has the others in Unrated. A period
-// that ends before the book holds is ErrUnrated too.
+// If b is a series, usage is priced by the book that was in force. If some of the usage can't
+// be priced, the error is [ErrUnrated] and names each such function and the reason. The
+// statement then has the rest, and lists what it could not price in Unrated. The error is
+// also ErrUnrated if the period ends before the book comes into force.
 func NewStatement(p Period, b *Book, usage []Usage) (Statement, error) {
 	all, err := NewStatements(p, Part{b, usage})
-	if len(all) == 0 { // the names of ladders and grants in the book don't fit together
+	if len(all) == 0 { // prices of the book that share a ladder or a grant don't fit together
 		return Statement{Period: p, Book: b.about}, err
 	}
 	return all[0], err
 }
 
-// NewStatements prices the usage of one account that is billed by several books, for
-// example of functions on x86 and on Arm. It makes a statement for each part as
-// [NewStatement] does, except that prices of one ladder or grant are counted together,
-// in whichever book they are. The error is [ErrUnrated], as NewStatement's, or it says
-// which prices of one name don't fit together ([ErrFormat]); then there are no
-// statements.
+// NewStatements prices the usage of one account that is billed by several books, for example
+// of functions on x86 and on Arm. It makes a statement for each part as [NewStatement] does,
+// except that prices with the same ladder or grant are counted together across the books (see
+// [Book]). The error is [ErrUnrated] as for NewStatement. If prices with the same ladder or
+// grant don't fit together, it returns [ErrFormat] and no statements.
 func NewStatements(p Period, parts ...Part) ([]Statement, error) {
 	return priced(p, p.calendarMonth(), parts, nil)
 }
 
-// NewDayStatement prices the usage of a day as a part of its calendar month: it is the
-// month to date minus the month to the day before. So the statements of all days add up
-// to the month's, exactly. The first days use up what is free, a price tier begins on
-// the day that reaches it, and a base fee is the first day's. before is the usage of
-// the month's earlier days, in one or several Usages for each key.
+// NewDayStatement prices the usage of a day as a part of its calendar month: it is the price
+// of the month up to and with the day, minus the price of the month before the day. So the
+// statements of all days add up exactly to the month's statement. The first days use up what
+// is free, a price tier begins on the day that reaches it, and the base fee belongs to the
+// first day. before is the usage of the month's earlier days, in one or several Usages for
+// each key.
 //
-// The rows share the day's part in proportion to what they used that day. So the sum of
-// one tenant's part of each day ([Statement.Only]) may differ from its part of the
-// month. If several meters of a book share a grant or a ladder, it is divided among
-// them day by day, and in a month's statement for the month as a whole.
+// The free quantities and tiers of the day are divided among the rows in proportion to what
+// they used that day. So one tenant's parts of all days ([Statement.Only]) may not add up to
+// its part of the month. If several meters of a book share a grant or a ladder, day
+// statements divide it among them day by day, and a month's statement for the whole month.
 //
-// The day may be another period within one calendar month of its zone, for example an
-// hour, if before has all of the month that lies before it. A period that is not within
-// a month is [ErrPeriod]. Otherwise the error is as NewStatement's.
+// day may be another period within one calendar month of its zone, for example an hour, if
+// before has all usage of the month before that period. For a period that is not within a
+// month the error is [ErrPeriod]. The other errors are those of NewStatement.
 func NewDayStatement(day Period, b *Book, before, usage []Usage) (Statement, error) {
 	if month := day.month(); !day.Start.Before(day.End) || day.End.After(month.End) {
 		return Statement{Period: day, Book: b.about}, fmt.Errorf("cost: %s is not within a calendar month: %w", day, ErrPeriod)
@@ -68,9 +68,9 @@ func NewDayStatement(day Period, b *Book, before, usage []Usage) (Statement, err
 	return all[0], err
 }
 
-// priced makes the statements of a period. If it is a month or a part of one, before is
-// what the month has used up earlier, by the same books in the same order; nil:
-// nothing.
+// priced makes the statements of a period. month is true if the period is a month or a part
+// of one. before then has the usage from earlier in the month, for the same books in the same
+// order; it may be nil.
 func priced(p Period, month bool, parts, before []Part) ([]Statement, error) {
 	var now, past []*tally
 	for _, part := range parts {
@@ -94,7 +94,7 @@ func priced(p Period, month bool, parts, before []Part) ([]Statement, error) {
 	return all, errors.Join(errs...)
 }
 
-// statement turns a settled tally into money.
+// statement makes a statement of a tally, after settle.
 func (s *tally) statement(p Period) Statement {
 	st := Statement{Period: p, Book: s.book.about, Unrated: s.unrated}
 	var prices []price

@@ -6,20 +6,21 @@ import (
 )
 
 // Only is the part of a statement that has one value in a dimension, for example one
-// tenant's: its rows and their total. The rows keep their shares of what is free and of
-// the price tiers, which belong to the whole account. So the parts by all values add up
-// to the whole. To price one tenant's usage alone would give each tenant all of what is
-// free.
+// tenant's: its rows and their total. The rows keep their shares of the free quantities and
+// of the price tiers, which belong to the whole account. So the parts of all values add up to
+// the whole. Pricing each tenant's usage by itself would instead give all of the free
+// quantity to each tenant.
 //
 //	bill := statement.Only(cost.Tenant, "acme")
 //
-// Calls without a tenant have the empty value, and so have rows without a label. In a
-// statement that was grouped (By), ask only for what it was grouped by: the rows have
-// lost the rest, and no row has the value.
+// Calls without a tenant have the empty value, and so have rows without the label. If the
+// statement was grouped by By, d must be one of the dimensions that it was grouped by: for
+// any other dimension the result has no rows.
 //
-// Shares are whole billed units. A month's are in proportion to the month's usage, and
-// a day's to the day's. So a tenant's month may differ from the sum of the tenant's
-// days; the sum over all tenants does not.
+// Shares are whole billed units. In a month's statement they are in proportion to the usage
+// of the month, and in a day's statement to that of the day. So a tenant's part of the month
+// may differ from the sum of its parts of the days; for all tenants together there is no
+// difference.
 func (s Statement) Only(d Dimension, value string) Statement {
 	known := !s.grouped || slices.Contains(s.by, d)
 	rows := s.Rows
@@ -34,9 +35,9 @@ func (s Statement) Only(d Dimension, value string) Statement {
 	return s
 }
 
-// sumOf returns the total of rows, and apart from it what the overruns among them are
-// billed, which is a part of the total. r is a sum of other rows of the same statement:
-// it says which charges there are.
+// sumOf returns the total of rows, and the part of it that the overruns among them are
+// billed. r is a sum of other rows of the same statement, from which sumOf takes the list of
+// charges.
 func (r *Row) sumOf(rows []Row) (total Row, overruns Money) {
 	none := Money{currency: r.Billed.currency}
 	total, overruns = Row{List: none, Billed: none}, none

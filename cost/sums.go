@@ -6,12 +6,13 @@ import (
 	"github.com/inproc/faas"
 )
 
-// sums is what calls of one key and one declared memory add up to, by some rules.
+// sums has the sums of the calls of one key and one declared memory, by the rounding rules of
+// a ledger or counter.
 type sums struct {
 	calls    uint64 // or overruns
 	measured uint64 // calls with a measured processor time
-	// duration and init are sums in nanoseconds, as measured. quanta has a sum for each
-	// of the rules, those for durations first.
+	// duration and init are sums in nanoseconds, as measured. quanta has one sum for each
+	// rule, first those of the rules for durations.
 	duration, init count
 	quanta         []count
 }

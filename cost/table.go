@@ -14,19 +14,20 @@ import (
 	"github.com/inproc/faas"
 )
 
-// table is a stripe's sums of one period: a hash table with linear probing. A Go map
-// can't look up a key with labels without making a copy of them. In front of the table
-// are the cells that were used last, at places that cost less to compute than a hash.
-// The stripe's mu guards all of it.
+// table is a stripe's sums of one period: a hash table with linear probing. It is not a Go
+// map, which can't look up a key with labels without copying them. The array recent is a
+// cache in front of it: it has the cells that were used last, at indexes that cost less to
+// compute than a hash. The stripe's mu guards everything.
 type table struct {
-	// start and end are seconds since 1970, end excluded: of the period, or of a part of
-	// it within which no price changes.
+	// start and end are seconds since 1970, end excluded. They bound the period or, if prices
+	// change within it, a part of the period without such a change.
 	start, end int64
 	rules      *rules // of the books that are in force from start to end
 	seed       maphash.Seed
 	shared     *shared // of the ledger
 	period     *period // shared by the tables of all stripes
-	// recent remembers a cell by recentIndex. An entry may be of another key, or nil.
+	// recent has a cell at the recentIndex of its key. An entry may be nil, or a cell of
+	// another key with the same index.
 	recent [256]*cell
 	slots  []*cell // a power of two of them, at most half in use
 	used   int
@@ -36,16 +37,17 @@ type table struct {
 type cell struct {
 	hash uint64
 	Key
-	of       lot     // Overrun, Spent and whether there is a Job, once more
-	labelsAt uintptr // the address of the map in Key
+	of       lot     // repeats Overrun and Spent of Key, and whether there is a Job
+	labelsAt uintptr // the address of Key.Labels
 	memory   int64
 	sums
 }
 
-// hash leaves out version and labels: a function has few of them.
+// hash returns the hash of a key. It leaves out version and labels, of which a function has
+// few.
 func (t *table) hash(e *faas.Execution) uint64 {
 	h := maphash.String(t.seed, e.Tenant) ^ bits.RotateLeft64(maphash.String(t.seed, e.Function), 1)
-	if e.Job != uuid.Nil { // its sender may have chosen it
+	if e.Job != uuid.Nil { // a sender can choose it, so its hash needs the seed too
 		h ^= maphash.Bytes(t.seed, e.Job[:])
 	}
 	h ^= (uint64(e.Outcome)<<1 | 1) * 0x9e3779b97f4a7c15 // any bits will do
@@ -53,7 +55,7 @@ func (t *table) hash(e *faas.Execution) uint64 {
 	return h
 }
 
-// cell finds the sums of a key, or begins them.
+// cell returns the sums of a key. It begins them if the key is new.
 func (t *table) cell(e *faas.Execution, of lot) *cell {
 	recent := &t.recent[recentIndex(e)]
 	if c := *recent; c != nil && c.matches(e, of) {
@@ -63,10 +65,10 @@ func (t *table) cell(e *faas.Execution, of lot) *cell {
 	return *recent
 }
 
-// recentIndex is the place in recent for the cell of a key. Keys may share a place, by
-// chance or because a caller chose such names. Then they displace each other and lose
-// the short cut; cell.matches still keeps them apart. The hash of the table itself has
-// a secret seed.
+// recentIndex returns the index in recent for the cell of a key. Keys may share an index, by
+// chance or because a caller chose such names. Then they displace each other from the cache
+// and become slower; cell.matches still tells them apart. The hash of the table itself has a
+// secret seed.
 func recentIndex(e *faas.Execution) uint8 {
 	h := sampleName(e.Tenant)*0x9e3779b97f4a7c15 + sampleName(e.Function)*0xd6e8feb86659fd93 + uint64(e.Outcome)<<56
 	if e.Job != uuid.Nil {
@@ -75,7 +77,7 @@ func recentIndex(e *faas.Execution) uint8 {
 	return uint8(h >> 56) // with any odd factors the highest bits depend on all others
 }
 
-// sampleName mixes a name's first and last bytes, which is where most names differ.
+// sampleName mixes the first and the last bytes of a name, where most names differ.
 func sampleName(s string) uint64 {
 	n := len(s)
 	if n >= 8 {
@@ -88,15 +90,15 @@ func sampleName(s string) uint64 {
 	return h
 }
 
-// word returns the first eight bytes. The compiler makes it one load.
+// word returns the first eight bytes as a number. The compiler turns it into a single load.
 func word(s string) uint64 {
 	_ = s[7]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// find looks a key up, or adds it. The search ends, since at least half of the slots
-// are nil. t's stripe must be locked, here and in the methods below.
+// find looks a key up in the slots, and adds it if it is not there. The search ends, since at
+// least half of the slots are nil. This method and those below need the lock of t's stripe.
 func (t *table) find(e *faas.Execution, of lot) *cell {
 	hash := t.hash(e)
 	mask := uint64(len(t.slots) - 1)
@@ -111,8 +113,8 @@ func (t *table) find(e *faas.Execution, of lot) *cell {
 	}
 }
 
-// miss begins the sums of a key. If there is no room for it, it finds those of all jobs
-// that have none, or of the tenant Overflow.
+// miss begins the sums of a key. If there is no room for the key, it returns the sums that
+// such calls share: those without a job, or those of the tenant Overflow.
 func (t *table) miss(hash uint64, e *faas.Execution, of lot) *cell {
 	if e.Job != uuid.Nil {
 		if t.shared.admitJob(t.period, e.Job) {
@@ -130,8 +132,9 @@ func (t *table) miss(hash uint64, e *faas.Execution, of lot) *cell {
 	return t.find(&other, of)
 }
 
-// insert adds a cell for a key that is not there. It copies the tenant's name, which
-// may be a slice of a whole request. The other names are those that were registered.
+// insert adds a cell for a new key. It copies the tenant's name, which may be a slice of a
+// whole request and would keep the request in memory. The other names come from
+// registrations.
 func (t *table) insert(hash uint64, e *faas.Execution, of lot, rules int) *cell {
 	if 2*t.used >= len(t.slots) {
 		t.grow()
@@ -156,7 +159,7 @@ func (t *table) grow() {
 	}
 }
 
-// put stores a cell in the first free slot behind its hash.
+// put stores a cell in the first free slot from the index of its hash on.
 func (t *table) put(c *cell) {
 	mask := uint64(len(t.slots) - 1)
 	i := c.hash & mask
@@ -166,10 +169,10 @@ func (t *table) put(c *cell) {
 	t.slots[i] = c
 }
 
-// matches reports whether the cell counts calls such as e. All records of a function
-// share one map of labels, so mostly it is enough to compare the map's address. That is
-// safe: the cell keeps the map alive, so no other map can get its address. A map that
-// is equal, at another address, takes the place of the first.
+// matches reports whether the cell counts calls such as e. All records of a function share
+// one map of labels, so mostly it is enough to compare the map's address. This is safe: the
+// cell keeps the map alive, so no other map can get its address. If an equal map with another
+// address arrives, the cell keeps that one from then on.
 func (c *cell) matches(e *faas.Execution, of lot) bool {
 	if c.memory != e.Memory || c.Outcome != e.Outcome || c.of != of ||
 		c.Tenant != e.Tenant || c.Function != e.Function || c.Version != e.Version || of&lotJob != 0 && c.Job != e.Job {
@@ -186,7 +189,7 @@ func (c *cell) matches(e *faas.Execution, of lot) bool {
 	return true
 }
 
-// address returns the address of a map, by which equal maps are told apart cheaply.
+// address returns the address of a map. Two maps with the same address are the same map.
 func address(labels map[string]string) uintptr { return reflect.ValueOf(labels).Pointer() }
 
 // mapKey returns a text that is the same for equal keys and for no others.
@@ -204,9 +207,9 @@ func (c *cell) mapKey() string {
 	return b.String()
 }
 
-// fullHash is a hash of all that tells keys apart. shared.admit counts keys by their hashes.
-// If two keys have the same hash they are counted as one, and the ledger keeps one key more
-// than its bound.
+// fullHash returns a hash of the whole key. shared.admit counts keys by these hashes. If two
+// keys have the same hash they count as one, and the ledger keeps one key more than its
+// bound.
 func (t *table) fullHash(e *faas.Execution, of lot) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)

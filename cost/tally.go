@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// tally is what usage comes to by a book before it is money: a line for each key, and a
-// column for each price of each book that was in force.
+// tally is usage, counted in billed units of a book and not yet in money: it has a line for
+// each key, and a column for each price of each book that was in force.
 type tally struct {
 	book    *Book // the last one that was in force
 	lines   []line
 	columns []*column
-	// unrated is usage that has no price, and errs says why, each reason once.
+	// unrated is the usage that has no price, and errs the reasons, each once.
 	unrated []Usage
 	errs    []error
 }
@@ -21,7 +21,7 @@ type tally struct {
 type line struct {
 	key    Key
 	calls  uint64
-	units  map[*price]*big.Int // what was used of each price of the books in force
+	units  map[*price]*big.Int // units used, by each price of the books in force
 	atMost bool                // some processor time was not measured
 }
 
@@ -29,14 +29,14 @@ type line struct {
 type column struct {
 	price price
 	book  *Book // the book that has the price
-	order int   // the place of the book among those that were in force, by time
+	order int   // the position of the book, by time, among those that were in force
 	units []*big.Int
-	// parts is the usage by tiers. It is empty until settle has divided it.
+	// parts has the usage of each tier. It is empty until settle has divided the usage.
 	parts []tierPart
 }
 
-// newTally counts usage in billed units, and leaves out what can't be priced. month
-// says that p is a calendar month, or a day that is priced as a part of one.
+// newTally counts usage in billed units, and leaves out usage that can't be priced. month is
+// true if p is a calendar month, or a day that is priced as a part of one.
 func newTally(p Period, month bool, b *Book, usage []Usage) *tally {
 	s := new(tally)
 	inForce := s.countAll(p, b, usage)
@@ -57,8 +57,8 @@ func newTally(p Period, month bool, b *Book, usage []Usage) *tally {
 	return s
 }
 
-// countAll counts each usage by the book of the series that was in force, and
-// returns the books that were.
+// countAll counts each usage by the book of the series that was in force, and returns these
+// books.
 func (s *tally) countAll(p Period, b *Book, usage []Usage) (inForce []*Book) {
 	for _, u := range usage {
 		e, err := b.inForceDuring(u.during(p))
@@ -77,14 +77,14 @@ func (s *tally) countAll(p Period, b *Book, usage []Usage) (inForce []*Book) {
 	return inForce
 }
 
-// refuse adds a reason, unless it is there already.
+// refuse adds a reason to errs, unless errs has it.
 func (s *tally) refuse(err error) {
 	if !slices.ContainsFunc(s.errs, func(e error) bool { return e.Error() == err.Error() }) {
 		s.errs = append(s.errs, err)
 	}
 }
 
-// count adds a line for usage, or says why it has no price.
+// count adds a line for usage. It returns an error if the usage has no price.
 func (s *tally) count(e *Book, u Usage) error {
 	units, err := e.units(u)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *tally) count(e *Book, u Usage) error {
 	return nil
 }
 
-// merge adds up lines that differ only in memory or in the book that was in force.
+// merge adds up lines with the same key, which differ only in memory or in the book in force.
 func (s *tally) merge() {
 	slices.SortStableFunc(s.lines, func(x, y line) int { return x.key.compare(y.key) })
 	merged := s.lines[:0]
@@ -112,7 +112,7 @@ func (s *tally) merge() {
 	s.lines = merged
 }
 
-// add adds a line of the same key.
+// add adds another line of the same key.
 func (l *line) add(m line) {
 	l.calls += m.calls
 	l.atMost = l.atMost || m.atMost
@@ -124,7 +124,7 @@ func (l *line) add(m line) {
 	}
 }
 
-// addBaseFee adds a line for the base fee of a month, by the book that holds when the
+// addBaseFee adds a line for the base fee of a month, by the book that is in force when the
 // month begins.
 func (s *tally) addBaseFee(p Period, month bool, first *Book) {
 	begins := p.Start.Equal(Calendar{Month, p.Start.Location()}.Period(p.Start).Start)
@@ -151,7 +151,7 @@ func (s *tally) addColumns(e *Book, order int, several bool) {
 	}
 }
 
-// tierPart is what lines have used of one tier of a price, and what of it is free.
+// tierPart is what each line has used of one tier of a price, and how much of that is free.
 type tierPart struct {
 	price       price
 	units, free []*big.Int

@@ -8,17 +8,18 @@ import (
 	"strconv"
 )
 
-// at returns the price with what a tier changes.
+// at returns the price p as it is in the tier t.
 func (p price) at(t tier) price {
 	p.each, p.above, p.tiers = t.each, t.above, nil
 	return p
 }
 
-// usedBefore is how much of a month's ladders and grants was used earlier in the month,
-// by their names.
+// usedBefore has, for each name of a ladder or of a grant, how much was used earlier in the
+// month. A ladder is the set of prices whose usage is counted together for tiers, a grant the
+// set whose usage is counted together for free quantities.
 type usedBefore map[string]*big.Int
 
-// of returns the amount for a name, which the caller may add to.
+// of returns the amount for a name. The caller may add to it in place.
 func (p usedBefore) of(name string) *big.Int {
 	if p[name] == nil {
 		p[name] = new(big.Int)
@@ -26,10 +27,11 @@ func (p usedBefore) of(name string) *big.Int {
 	return p[name]
 }
 
-// settle divides the usage of each price among its tiers, and shares out what is free.
-// Both belong to the account and not to a line, so lines get them in proportion to
-// their usage, in whole units. The earlier usage of a month has the lower tiers and
-// what is free: first past, then the books in the order in which they came into force.
+// settle divides the usage of each price among its tiers, and shares out the free quantity.
+// Both belong to the account and not to a line, so each line gets a part in proportion to its
+// usage, in whole units. The earlier usage of a month uses up the lower tiers and the free
+// quantity first: that of past, and then that of the books in the order in which they came
+// into force.
 func settle(month bool, now, past []*tally) error {
 	if err := unify(now, past); err != nil {
 		return err
@@ -54,9 +56,9 @@ func settle(month bool, now, past []*tally) error {
 	return nil
 }
 
-// ladder returns the name under which usage is counted together for tiers. Prices with
-// the same text under "ladder" share a name. Any other price shares it only with the
-// same meter in the other books of its series.
+// ladder returns the name under which usage is counted together for tiers. Prices with the
+// same text under "ladder" share a name. Any other price shares its name only with the same
+// meter in the other books of its series.
 func (c *column) ladder(part int) string {
 	if c.price.ladder != "" {
 		return "ladder " + c.price.ladder
@@ -64,7 +66,7 @@ func (c *column) ladder(part int) string {
 	return strconv.Itoa(part) + " " + c.price.meter
 }
 
-// grant names what is counted together for what is free.
+// grant returns the name under which usage is counted together for free quantities.
 func (c *column) grant(part int) string {
 	if name := cmp.Or(c.price.grant, c.price.ladder); name != "" {
 		return "shared " + name
@@ -86,7 +88,8 @@ func (g *group) addTo(used *big.Int) {
 	}
 }
 
-// groups returns the columns by name, in the order of time.
+// groups returns the columns grouped by name, in the order in which their books came into
+// force.
 func groups(tallies []*tally, name func(c *column, part int) string) []*group {
 	var all []*group
 	for part, s := range tallies {
@@ -104,9 +107,9 @@ func groups(tallies []*tally, name func(c *column, part int) string) []*group {
 	return all
 }
 
-// splitTiers divides the usage of columns that share a ladder, of which from was used
-// before, into parts: one for each tier that is reached. Without month all has the
-// first price.
+// splitTiers divides the usage of columns that share a ladder into parts, one for each tier
+// that is reached. from is the usage of that ladder from earlier in the month. If month is
+// false, all usage has the first price.
 func splitTiers(month bool, columns []*column, from *big.Int) {
 	var rest []*big.Int
 	prices := make([]price, len(columns))
@@ -137,7 +140,7 @@ func splitTiers(month bool, columns []*column, from *big.Int) {
 	split(columns, prices, rest)
 }
 
-// split gives each column its part of units.
+// split gives each column its part of units, as usage of one tier.
 func split(columns []*column, prices []price, units []*big.Int) {
 	for i, c := range columns {
 		n := len(c.units)
@@ -155,8 +158,8 @@ func subtract(a, b []*big.Int) []*big.Int {
 	return all
 }
 
-// giveFree shares what is left of a month's free quantity among the columns of one
-// grant. Within a column the lowest tier gets it first.
+// giveFree shares the rest of a month's free quantity, what before has not used up, among the
+// columns of one grant. Within a column, the lowest tier gets its part first.
 func giveFree(month bool, columns []*column, before *big.Int) {
 	used := make([]*big.Int, len(columns))
 	for i, c := range columns {
@@ -175,8 +178,8 @@ func giveFree(month bool, columns []*column, before *big.Int) {
 	}
 }
 
-// unify gives all prices in one unit the same billed unit, so that they can be counted
-// together, and checks those that share a ladder or a grant.
+// unify gives all prices in the same unit one common billed unit, so that their usage can be
+// added. It returns an error if prices that share a ladder or a grant don't fit together.
 func unify(now, past []*tally) error {
 	bases := map[string]*big.Rat{}
 	var all []*column
@@ -205,8 +208,8 @@ func unify(now, past []*tally) error {
 	return nil
 }
 
-// fits reports whether two prices can share the ladder or the grant that they have in
-// common. If they have none, it is true.
+// fits reports whether two prices can share the ladder or the grant that they have in common.
+// If they have none in common, it returns true.
 func (p price) fits(q price) bool {
 	ladder := p.ladder != "" && p.ladder == q.ladder
 	grant := cmp.Or(p.grant, p.ladder)
@@ -220,7 +223,7 @@ func (p price) fits(q price) bool {
 	}))
 }
 
-// rebase counts in a smaller billed unit.
+// rebase makes the column count in a smaller billed unit, base.
 func (c *column) rebase(base *big.Rat) {
 	times := new(big.Rat).Quo(c.price.base, base).Num()
 	if times.Cmp(big.NewInt(1)) == 0 {
@@ -237,7 +240,7 @@ func (c *column) rebase(base *big.Rat) {
 	}
 }
 
-// gcdRat returns the largest number of which both are whole multiples.
+// gcdRat returns the largest number of which both a and b are whole multiples.
 func gcdRat(a, b *big.Rat) *big.Rat {
 	x, y := new(big.Int).Mul(a.Num(), b.Denom()), new(big.Int).Mul(b.Num(), a.Denom())
 	return new(big.Rat).SetFrac(x.GCD(nil, nil, x, y), new(big.Int).Mul(a.Denom(), b.Denom()))
@@ -251,9 +254,10 @@ func total(of []*big.Int) *big.Int {
 	return sum
 }
 
-// shareOut divides free among used in proportion, in whole units: shares are rounded
-// down, and those that lose most by it get one more, the first of equals first. No
-// share is larger than what was used. It is the method of the largest remainder.
+// shareOut divides free in proportion to the numbers in used, in whole units. It is the
+// method of the largest remainder: each share is rounded down, and the shares that lose most
+// by this get one unit more, the first of equals first, until free is given out. No share is
+// larger than its number in used.
 func shareOut(free *big.Int, used []*big.Int) []*big.Int {
 	total := total(used)
 	shares := make([]*big.Int, len(used))
@@ -273,7 +277,7 @@ func shareOut(free *big.Int, used []*big.Int) []*big.Int {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return rests[j].Cmp(rests[i]) })
-	for _, i := range order[:left.Int64()] { // fewer than there are of them
+	for _, i := range order[:left.Int64()] { // left is less than len(order)
 		shares[i].Add(shares[i], big.NewInt(1))
 	}
 	return shares

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// bookReader reads a book, and collects what is wrong with it and where. encoding/json
-// alone would not do, since it drops the positions of values.
+// bookReader reads a book, and collects its mistakes with their positions. json.Unmarshal
+// would not do, since it drops the positions of values.
 type bookReader struct {
 	file string
 	data []byte
@@ -24,7 +24,7 @@ type node struct {
 	at      int    // offset of its first byte
 	field   string // its path
 	kind    kind
-	text    string // of a string, number or boolean
+	text    string // the text of a string, number or boolean
 	members []member
 	items   []*node
 }
@@ -46,10 +46,10 @@ const (
 	kindBool
 )
 
-// maxNesting is more than a book needs, and few enough for the stack.
+// maxNesting is deeper than any book, and shallow enough for the stack.
 const maxNesting = 8
 
-// tree reads all of the data; nil: it is not JSON, and errs says why.
+// tree reads all of the data. It returns nil, and has added to errs, if the data is not JSON.
 func (r *bookReader) tree() *node {
 	if i := invalidUTF8(r.data); i >= 0 {
 		r.failAt(i, "", "not UTF-8")
@@ -69,8 +69,9 @@ func (r *bookReader) tree() *node {
 	return root
 }
 
-// value reads one value and all within it; nil: a mistake was reported. depth bounds
-// the recursion, so that a book of brackets alone can't exhaust the stack.
+// value reads one value with everything inside it. It returns nil if it has reported a
+// mistake. depth bounds the recursion, so that a book of brackets alone can't exhaust the
+// stack.
 func (r *bookReader) value(dec *json.Decoder, field string, depth int) *node {
 	n := &node{at: r.next(dec), field: field}
 	if depth > maxNesting {
@@ -99,8 +100,8 @@ func (r *bookReader) value(dec *json.Decoder, field string, depth int) *node {
 	return n
 }
 
-// fields reads the members of an object. A key that is there twice is a mistake:
-// encoding/json would take the last one without a word.
+// fields reads the members of an object. A key that occurs twice is a mistake; encoding/json
+// would silently take the last one.
 func (r *bookReader) fields(dec *json.Decoder, n *node, depth int) *node {
 	for dec.More() {
 		at := r.next(dec)
@@ -108,7 +109,7 @@ func (r *bookReader) fields(dec *json.Decoder, n *node, depth int) *node {
 		if !ok {
 			return nil
 		}
-		key, _ := token.(string) // the decoder has nothing else there
+		key, _ := token.(string) // the decoder returns only strings here
 		if n.get(key) != nil {
 			r.failAt(at, join(n.field, key), "is there twice")
 		}
@@ -142,7 +143,7 @@ func (n *node) where(ok bool) *node {
 	return n
 }
 
-// get returns a member; nil: there is none.
+// get returns a member, or nil if there is none.
 func (n *node) get(key string) *node {
 	for _, m := range n.members {
 		if m.key == key {
@@ -152,7 +153,7 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
-// token reads the next token; false: it is not JSON, and that was reported.
+// token reads the next token. It returns false, and has reported it, if the data is not JSON.
 func (r *bookReader) token(dec *json.Decoder, field string) (json.Token, bool) {
 	at := r.next(dec)
 	token, err := dec.Token()
@@ -167,8 +168,8 @@ func (r *bookReader) token(dec *json.Decoder, field string) (json.Token, bool) {
 	return nil, false
 }
 
-// next returns the offset of the next token. The decoder only knows where the last one
-// ended.
+// next returns the offset of the next token. The decoder itself only has the end of the last
+// one.
 func (r *bookReader) next(dec *json.Decoder) int {
 	at := int(dec.InputOffset())
 	for at < len(r.data) && bytes.IndexByte([]byte(" \t\r\n,:"), r.data[at]) >= 0 {
@@ -180,10 +181,10 @@ func (r *bookReader) next(dec *json.Decoder) int {
 // fieldsOf is an object with keys that have been checked.
 type fieldsOf struct {
 	r *bookReader
-	n *node // nil: it is not an object, and the mistake has been reported
+	n *node // nil if it is not an object, which has been reported
 }
 
-// object checks that n is an object with no other keys than these.
+// object checks that n is an object that has only these keys.
 func (r *bookReader) object(n *node, name string, keys ...string) fieldsOf {
 	if n == nil {
 		return fieldsOf{r, nil}
@@ -200,7 +201,7 @@ func (r *bookReader) object(n *node, name string, keys ...string) fieldsOf {
 	return fieldsOf{r, n}
 }
 
-// maybe returns an optional field; nil: it is not there.
+// maybe returns an optional field, or nil if it is missing.
 func (o fieldsOf) maybe(key string) *node {
 	if o.n == nil {
 		return nil
@@ -208,7 +209,7 @@ func (o fieldsOf) maybe(key string) *node {
 	return o.n.get(key)
 }
 
-// need returns a required field. If it is missing, that is reported.
+// need returns a required field. It reports a mistake if the field is missing.
 func (o fieldsOf) need(key string) *node {
 	n := o.maybe(key)
 	if n == nil && o.n != nil {
@@ -265,8 +266,8 @@ func join(field, key string) string {
 	return field + "." + key
 }
 
-// invalidUTF8 returns the offset of the first byte that is not UTF-8; -1: all of it is.
-// encoding/json would replace it silently.
+// invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1 if there is none.
+// encoding/json would replace such a byte silently.
 func invalidUTF8(data []byte) int {
 	for i := 0; i < len(data); {
 		c, n := utf8.DecodeRune(data[i:])

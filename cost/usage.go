@@ -15,13 +15,13 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Key is what usage is counted by.
+// Key is what usage is counted by: the ledger keeps separate sums for each key.
 type Key struct {
 	Function string
 	Version  string
 	// Tenant is empty for calls that had none.
 	Tenant string
-	// Labels are shared by all keys of a function, and must not be changed.
+	// Labels is shared by all keys of a function, and must not be changed.
 	Labels map[string]string
 	// Outcome has no meaning for an overrun.
 	Outcome faas.Outcome
@@ -29,9 +29,10 @@ type Key struct {
 	Overrun bool
 	// Base marks, in a statement, the base fee of a month.
 	Base bool
-	// Spent says whether it was for a call, a job's first attempt, a retry or a dead letter.
+	// Spent is what the usage was for: a call, a job's first attempt, a retry or a dead
+	// letter.
 	Spent Spending
-	// Job is the job whose deliveries these were, if the ledger counts jobs one by one
+	// Job is the job whose deliveries used it, if the ledger counts jobs one by one
 	// ([Ledger.CountJobs]); otherwise it is zero.
 	Job uuid.UUID
 }
@@ -41,19 +42,19 @@ type Key struct {
 // copied and used concurrently.
 type Usage struct {
 	Key
-	Memory int64  // declared, bytes
-	Calls  uint64 // or overruns
-	// Period is when it was used: the ledger's period, cut where prices change. Zero: it
-	// is not known.
+	Memory int64  // declared memory, in bytes
+	Calls  uint64 // number of calls or, if Overrun is set, of overruns
+	// Period is when it was used: the ledger's period, cut where prices change. It is zero if
+	// the time is not known.
 	Period Period
 
 	measured       uint64 // calls with a measured processor time
 	duration, init count  // sums in nanoseconds, as measured
-	billed         []sum  // what the rules of the ledger's books have added up
+	billed         []sum  // one sum for each rounding rule of the ledger's books
 }
 
-// during returns the period of the usage, or p, the period that was asked about, if the usage
-// has none of its own.
+// during returns the period of the usage or, if that is not known, p: the period of the
+// statement.
 func (u Usage) during(p Period) Period {
 	if u.Period.Start.IsZero() {
 		return p
@@ -68,8 +69,8 @@ func (u Usage) Duration() *big.Int { return u.duration.big() }
 // Init returns the sum of the initialization times as measured, in nanoseconds.
 func (u Usage) Init() *big.Int { return u.init.big() }
 
-// Quanta returns how many granularities of r the calls are billed for, each call
-// rounded by itself; or [ErrUnrated] if that was not counted.
+// Quanta returns how many granularities of r the calls are billed for, each call rounded by
+// itself. It returns [ErrUnrated] if the ledger has not counted by r.
 func (u Usage) Quanta(r Rounding) (*big.Int, error) {
 	if n := u.sum(rule{Rounding: r}); n != nil {
 		return n, nil
@@ -78,7 +79,7 @@ func (u Usage) Quanta(r Rounding) (*big.Int, error) {
 		ErrUnrated, u.Function, r.Granularity, r.Minimum, r.Init)
 }
 
-// sum returns what a rule has added up; nil: it was not counted.
+// sum returns a copy of the sum of a rule, or nil if the ledger has not counted by that rule.
 func (u Usage) sum(by rule) *big.Int {
 	for _, s := range u.billed {
 		if s.by == by {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// WriteText writes a table for people. Amounts are rounded to six decimals, each by
-// itself, unless [RoundTo] says otherwise. The other forms are exact without RoundTo.
+// WriteText writes a table for people. Amounts are rounded to six decimals, each by itself,
+// or as [RoundTo] says. The other forms of output are exact without RoundTo.
 func (s Statement) WriteText(w io.Writer, opts ...WriteOption) error {
 	how := newWriting(opts)
 	s = how.of(s)
@@ -31,7 +31,7 @@ func (s Statement) WriteText(w io.Writer, opts ...WriteOption) error {
 	for _, row := range s.Rows {
 		cells(t, s.line(row, s.by, how.places()))
 	}
-	cells(t, s.line(s.Total, make([]Dimension, len(s.by)), how.places())) // as many empty dimensions, so that the columns line up
+	cells(t, s.line(s.Total, make([]Dimension, len(s.by)), how.places())) // as many empty dimensions as in the rows, so that the columns line up
 	if s.Overruns.Sign() != 0 {
 		fmt.Fprintf(t, "of it overruns: %s\n", fixedTo(s.Overruns.rat(), how.places()))
 	}
@@ -44,7 +44,7 @@ func (s Statement) WriteText(w io.Writer, opts ...WriteOption) error {
 	return t.Flush()
 }
 
-// since says from when the prices of a book hold.
+// since returns the text that says from when the prices of a book are in force.
 func since(b About) string {
 	if b.Effective == "" {
 		return ""
@@ -59,7 +59,7 @@ func (s Statement) line(row Row, by []Dimension, places int) []string {
 		line = append(line, printable(row.text(d)))
 	}
 	mark := row.mark()
-	if slices.Contains(by, Outcome) { // the outcome's column has it
+	if slices.Contains(by, Outcome) { // the column of the outcome has the mark
 		mark = ""
 	}
 	line = append(line, mark, strconv.FormatUint(row.Calls, 10))
@@ -69,8 +69,8 @@ func (s Statement) line(row Row, by []Dimension, places int) []string {
 	return append(line, fixedTo(row.List.rat(), places), fixedTo(row.Billed.rat(), places))
 }
 
-// printable quotes a text that would break the table or control the terminal: function
-// and tenant names may come from callers.
+// printable quotes a text that would break the table or control the terminal, since names of
+// functions and tenants may come from callers.
 func printable(s string) string {
 	quoted := strconv.Quote(s)
 	if plain := quoted[1 : len(quoted)-1]; plain == s {
@@ -79,7 +79,7 @@ func printable(s string) string {
 	return quoted
 }
 
-// tier tells apart the prices of one meter.
+// tier returns a text that tells the prices of one meter apart.
 func (c Charge) tier() (text string) {
 	if c.Since != "" {
 		text = " since " + c.Since
@@ -90,7 +90,7 @@ func (c Charge) tier() (text string) {
 	return text
 }
 
-// atMost marks a quantity that is an upper bound.
+// atMost returns the mark of a quantity that is an upper bound, or "".
 func (c Charge) atMost() string {
 	if c.AtMost {
 		return ", at most"
@@ -135,8 +135,8 @@ func (s Statement) record(row Row) []string {
 	return append(record, decimal(row.List.rat()), decimal(row.Billed.rat()), s.Book.Currency)
 }
 
-// WriteJSON writes the statement as one object. Amounts are strings such as
-// "0.0833335 USD", and quantities exact decimals in strings.
+// WriteJSON writes the statement as one object. Amounts are strings such as "0.0833335 USD",
+// and quantities are strings with exact decimals.
 func (s Statement) WriteJSON(w io.Writer, opts ...WriteOption) error {
 	s = newWriting(opts).of(s)
 	rows := make([]jsonRow, len(s.Rows))
@@ -199,5 +199,5 @@ func (s Statement) json(row Row, by []Dimension) jsonRow {
 	return j
 }
 
-// stamp writes a time in UTC, to the second, as FOCUS asks for.
+// stamp returns a time in UTC, to the second, as FOCUS requires.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

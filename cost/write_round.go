@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// WriteOption changes how a [Statement] is written. There is [RoundTo].
+// WriteOption changes how a [Statement] is written. The only one is [RoundTo].
 type WriteOption interface{ apply(*writing) }
 
 type writeOption func(*writing)
@@ -27,14 +27,14 @@ func newWriting(opts []WriteOption) (w writing) {
 	return w
 }
 
-// RoundTo writes amounts of money with that many decimals (negative: 0), for example 2
-// for cents, so that they add up. Totals are rounded half to even, and rows by the
-// largest remainder: each row is rounded down, and the rows that lose most by it get
-// one unit of the last decimal more, the first of equals first, until they add up to
-// the rounded total. No row is off by a whole unit.
+// RoundTo writes amounts of money with that many decimals (negative: 0), for example 2 for
+// cents, so that they add up. Totals are rounded half to even, and rows by the method of the
+// largest remainder: each row is rounded down, and the rows that lose most by this get one
+// unit of the last decimal more, the first of equals first, until the rows add up to the
+// rounded total. So no row differs from its exact amount by a whole unit or more.
 //
-// The charges within a row stay exact. If several parts are cut out by
-// [Statement.Only], each is rounded by itself. For bills that add up to the provider's,
+// The charges within a row stay exact. Parts made by [Statement.Only] are rounded each by
+// itself, and may not add up to the rounded whole. For bills that add up to the provider's,
 // write one statement grouped By([Tenant]).
 func RoundTo(decimals int) WriteOption {
 	return writeOption(func(w *writing) { w.round, w.decimals = true, max(decimals, 0) })
@@ -71,8 +71,8 @@ func (w writing) of(s Statement) Statement {
 	return s
 }
 
-// roundToSum rounds amounts so that they add up to sum, which is rounded already, by
-// the largest remainder.
+// roundToSum rounds amounts by the method of the largest remainder, so that they add up to
+// sum, which is rounded already.
 func roundToSum(amounts []Money, sum Money, decimals int) {
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
 	scaled := func(m Money) *big.Rat { return new(big.Rat).Mul(m.rat(), new(big.Rat).SetInt(scale)) }
@@ -86,7 +86,7 @@ func roundToSum(amounts []Money, sum Money, decimals int) {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return rests[j].Cmp(rests[i]) })
-	for _, i := range order[:left.Int64()] { // no more than there are amounts with a rest
+	for _, i := range order[:left.Int64()] { // at most as many as there are amounts with a remainder
 		down[i].Add(down[i], big.NewInt(1))
 	}
 	for i := range amounts {
