@@ -12,38 +12,36 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Authorize decides whether p may make the call inv: nil for yes, any error for
-// no. It is called by many goroutines at once. p's ID and claims, and inv's
-// Tenant, may have come from outside. inv has no Start and no Deadline yet. If a
-// front asks about a call that is not made (see [Ask]), inv has a zero ID, and if
-// there is no such function, Function, Tenant and Attempt only.
+// Authorize decides whether p may make the call inv: it returns nil to allow the call, and any
+// error to deny it. Many goroutines call it at once. p's ID and claims, and inv's Tenant, may
+// have come from outside. inv has no Start and no Deadline yet. A front may ask about a call
+// that is not made (see [Ask]): then inv has a zero ID. If there is no such function either,
+// inv has only Function, Version, Tenant and Attempt.
 //
-// ctx is the caller's, with its values. It ends when the call does not wait for the
-// answer any more. An authorizer that goes on after that is left behind, and keeps
-// one of the goroutines of [WithGoroutines] until it returns.
+// ctx has the values of the caller's context. It ends when the call stops waiting for the
+// answer. An authorizer that runs on after that is abandoned: it occupies one of the goroutines
+// of [WithGoroutines] until it returns.
 //
-// If the error is an *faas.Error, its Reason and RetryAfter are those of the denial.
-// Whatever it wraps, the call is denied.
+// If the error is an *faas.Error, the denial has its Reason and RetryAfter. The call is denied
+// whatever the error wraps.
 type Authorize func(ctx context.Context, p Principal, inv faas.Invocation) error
 
-// Authorizer returns a gate, for faas.WithGate, that asks authorize about every call
-// and about the principal that makes it ([Caller]). It fails closed: a call is
-// admitted only if authorize returns nil in time. The call is refused if authorize
-// returns an error, panics, exits its goroutine or gives no answer within the time
-// limit, and if the caller leaves first. No handler then runs, and the answer Is
-// faas.ErrDenied and has a [*DeniedError].
+// Authorizer returns a gate, for faas.WithGate, that calls authorize about every call and the
+// principal that makes it ([Caller]). It fails closed: a call is admitted only if authorize
+// returns nil in time. The call is refused if authorize returns an error, panics, exits its
+// goroutine or does not return within the time limit, and if the caller's context ends first.
+// Then no handler runs, and the call's error Is faas.ErrDenied and has a [*DeniedError].
 //
-// Given to faas.New, the gate judges every call of the router, nested ones too.
-// Given to faas.Register, it judges the calls of that function.
+// Given to faas.New, the gate checks every call of the router, including nested calls. Given to
+// faas.Register, it checks the calls of that function.
 //
-// Each call costs a goroutine and a timer, some microseconds, unless the gate is
-// [WithInline]: three [Rules] inline cost a twentieth of that and allocate nothing
-// (BenchmarkAuthorizer). The gate keeps nothing about a call and has no goroutine of
-// its own. Authorizer panics with an error that names the cure if authorize is nil or
-// an option impossible.
+// Each call costs a goroutine and a timer, some microseconds, unless the gate is [WithInline]:
+// three [Rules] inline cost a twentieth of that and allocate nothing (BenchmarkAuthorizer). The
+// gate stores nothing about a call and has no permanent goroutine. Authorizer panics if
+// authorize is nil or an option is impossible; the panic's text says how to correct it.
 func Authorizer(authorize Authorize, opts ...Option) faas.Gate {
 	if authorize == nil {
-		panic(setupMistake("Authorizer(nil): to let everybody in, leave the gate out"))
+		panic(setupMistake("Authorizer(nil): to allow every call, leave the gate out"))
 	}
 	s := settings{timeout: defaultTimeout, limit: 256, logger: slog.Default()}
 	for _, o := range opts {
@@ -57,16 +55,16 @@ func Authorizer(authorize Authorize, opts ...Option) faas.Gate {
 	return &gate{settings: s, authorize: authorize, permits: make(chan struct{}, s.limit)}
 }
 
-// gate is what Authorizer returns. Only permits and abandoned change after that.
+// gate is the gate of Authorizer. After Authorizer only permits and abandoned change.
 type gate struct {
 	settings
 
 	authorize Authorize
 	permits   chan struct{} // has one element for each goroutine that runs authorize
-	abandoned atomic.Int64  // how many of these goroutines no call waits for
+	abandoned atomic.Int64  // how many of these goroutines have no call that waits for them
 }
 
-// Admit asks about a call, as [faas.Gate] has it.
+// Admit implements [faas.Gate]: it returns nil if authorize allows the call.
 func (g *gate) Admit(ctx context.Context, inv faas.Invocation) error {
 	p := Caller(ctx)
 	v := g.ask(ctx, p, inv)
@@ -80,11 +78,11 @@ func (g *gate) Admit(ctx context.Context, inv faas.Invocation) error {
 	return v.denial(p, inv)
 }
 
-// Done does nothing: an admitted call holds nothing of the gate.
+// Done does nothing: the gate reserves nothing for an admitted call.
 func (g *gate) Done(faas.Invocation, *faas.Execution) {}
 
-// ask asks authorize, on this goroutine or on another one. A caller that has left is
-// refused without asking: authorize might not look at ctx and say yes.
+// ask calls authorize, on this goroutine or on another one. If ctx has ended, the call is
+// refused without calling authorize, which might ignore ctx and allow it.
 func (g *gate) ask(ctx context.Context, p Principal, inv faas.Invocation) verdict {
 	if err := ctx.Err(); err != nil {
 		return verdict{err, true}
@@ -110,8 +108,8 @@ func (g *gate) ask(ctx context.Context, p Principal, inv faas.Invocation) verdic
 	}
 }
 
-// ended says why a question's context has ended: the time limit, or else the
-// caller's own error, since callers compare with that one.
+// ended returns the reason why a question's context has ended: ErrUnanswered for the time
+// limit, otherwise ctx.Err(), because callers compare with the errors of package context.
 func ended(ctx context.Context) error {
 	if cause := context.Cause(ctx); errors.Is(cause, ErrUnanswered) {
 		return cause
@@ -119,8 +117,8 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// acquire takes a permit for a goroutine, or says why there is none. If every
-// goroutine was abandoned it does not wait: they may never return.
+// acquire takes a permit for a goroutine. Its error says why there is none. If every goroutine
+// is abandoned it does not wait, because they may never return.
 func (g *gate) acquire(ctx context.Context) error {
 	select {
 	case g.permits <- struct{}{}:
@@ -138,19 +136,19 @@ func (g *gate) acquire(ctx context.Context) error {
 	}
 }
 
-// question is one call of authorize on a goroutine of its own. The goroutine sets
-// over when authorize is done, and the call sets it when it stops waiting. Only one
-// of the two compare-and-swaps succeeds. If it is the call's, the goroutine counts as
-// abandoned until it ends.
+// question is one call of authorize on a goroutine of its own. The goroutine sets over when
+// authorize has returned, and the call sets it when it stops waiting; only the first of the two
+// compare-and-swaps succeeds. If the call's succeeds, the goroutine counts as abandoned until
+// it ends.
 type question struct {
 	answer chan verdict // has room for one, so that a late answer does not block the goroutine
 	over   atomic.Bool
 }
 
-// run asks on the goroutine of a question. The deferred function also runs if
-// authorize calls runtime.Goexit. It counts the goroutine out of abandoned before it
-// returns the permit: in the other order abandoned could be more than there are
-// goroutines, and acquire would not see that all are stuck.
+// run calls authorize on the goroutine of a question. The deferred function also runs if
+// authorize calls runtime.Goexit. It decrements abandoned before it returns the permit. In the
+// other order a new goroutine could be abandoned in between, so that abandoned exceeds the
+// limit, and acquire would not see that all goroutines are stuck.
 func (g *gate) run(ctx context.Context, t *question, p Principal, inv faas.Invocation) {
 	v := verdict{fmt.Errorf("%w: it exited its goroutine", ErrUnanswered), true}
 	defer func() {
@@ -163,7 +161,7 @@ func (g *gate) run(ctx context.Context, t *question, p Principal, inv faas.Invoc
 	v = decide(ctx, g.authorize, p, inv)
 }
 
-// decide calls f. A panic is a verdict, and a no.
+// decide calls f. If f panics, the call is denied as undecided.
 func decide(ctx context.Context, f Authorize, p Principal, inv faas.Invocation) (v verdict) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -175,14 +173,14 @@ func decide(ctx context.Context, f Authorize, p Principal, inv faas.Invocation) 
 
 // verdict is the answer to a question.
 type verdict struct {
-	cause     error // nil: yes
-	undecided bool  // authorize has not answered, which counts as no
+	cause     error // nil if the call is allowed
+	undecided bool  // authorize has not answered; the call is denied
 }
 
-// denial makes the error of the gate from a no. The router passes on its Reason, Kind
-// and RetryAfter. They are those of an *faas.Error in the cause. But the Kind is not
-// taken from an error about another function, which authorize itself has called: it
-// would tell the caller something about that function.
+// denial returns the gate's error for a denied call. The router uses its Reason, Kind and
+// RetryAfter. If the cause has an *faas.Error, they are taken from that. There is one
+// exception: if that error is about another function, which authorize itself has called, its
+// Kind is not used, because it would show the caller something about that function.
 func (v verdict) denial(p Principal, inv faas.Invocation) error {
 	e := &faas.Error{
 		Op: "authorize", Function: inv.Function, ID: inv.ID, Reason: faas.ReasonDenied,
@@ -201,9 +199,9 @@ func (v verdict) denial(p Principal, inv faas.Invocation) error {
 	return e
 }
 
-// forLog is the text for the log of an undecided call. It is empty if the caller has
-// left, which is no fault of the authorizer. Of a panic it has the type only: the
-// text is made by foreign code and may hold secrets.
+// forLog returns the text for the log of an undecided call. It is empty if the caller's context
+// has ended, which is not a fault of the authorizer. For a panic it contains only the type of
+// the value: the text of the value is made by foreign code and may contain secrets.
 func (v verdict) forLog() string {
 	if !v.undecided {
 		return ""

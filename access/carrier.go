@@ -8,13 +8,14 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Carrier takes the principal of a job's sender ([Caller]) along with the job. Its
-// deliveries are judged again, each as a call of that principal:
+// Carrier stores the principal of a job's sender ([Caller]) together with the job. Each of the
+// job's deliveries is then checked again as a call of that principal:
 //
 //	faas.New(faas.WithCarrier(access.Carrier()), faas.WithGate(gate))
 //
-// Without it they are calls of the anonymous principal, and a job that was accepted may be
-// dead as denied. The record of the job has the whole principal, with its claims.
+// Without it, deliveries are calls of the anonymous principal: a job may be accepted, and then
+// be dead because its deliveries are denied. The record of the job has the whole principal,
+// with its claims.
 func Carrier() faas.Carrier { return faas.Carrier{Name: "access", Save: save, Restore: restore} }
 
 func save(ctx context.Context) ([]byte, error) {
@@ -28,7 +29,7 @@ func save(ctx context.Context) ([]byte, error) {
 func restore(ctx context.Context, saved []byte) (context.Context, error) {
 	var p Principal
 	if err := json.Unmarshal(saved, &p); err != nil {
-		return nil, fmt.Errorf("access: the principal of a job: %w", err)
+		return nil, fmt.Errorf("access: the principal saved with a job is malformed: %w", err)
 	}
 	return WithPrincipal(ctx, p), nil
 }

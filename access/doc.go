@@ -13,47 +13,47 @@ function.
 
 	credentials → Authenticator → Principal on the context → Authorizer → call, or faas.ErrDenied
 
-An [Authenticator] finds the [Principal] that a request comes from, and
-[Authenticate] puts it on the request's context. [Tokens] authenticates bearer tokens
-by their digests. Package faasjwt, a module of its own, authenticates JSON web tokens,
-and package webhook signed webhooks. [Authorizer] makes a gate of a func that judges a
-principal and a call. [Rules] are such a func as data; package faascedar, a module of
-its own, evaluates Cedar policies.
+An [Authenticator] finds the [Principal] of a request, and [Authenticate] puts it on the
+request's context. [Tokens] authenticates bearer tokens by their digests. Package faasjwt, a
+module of its own, authenticates JSON web tokens, and package webhook authenticates signed
+webhooks. [Authorizer] makes a gate of a func that decides about a principal and a call.
+[Rules] provide such a func and can be written as JSON; package faascedar, a module of its
+own, evaluates Cedar policies.
 
 # Fail closed
 
-A call is admitted if the authorizer says yes in time. An error, a panic, no answer,
-and a caller that leaves deny it: its handler does not run, and there is no record. An
-authorizer that blocks can't be ended. It is left behind, and the number of those is
-bounded ([WithGoroutines]).
+A call is admitted only if the authorizer allows it in time. An error, a panic, no answer,
+and the end of the caller's context deny it: its handler does not run, and there is no
+record. An authorizer that blocks can't be ended. Its goroutine is abandoned, and the number
+of such goroutines is bounded ([WithGoroutines]).
 
 # Nested calls
 
 A function is a principal of its own. A call that is made with a handler's context is
-judged as a call of that function, and not of the function's caller ([Caller]). For
-example, a user who may call checkout, which may call charge, can't call charge. What
-a caller puts on the context does not change that.
+checked as a call of that function, and not of the function's caller ([Caller]). For
+example, a user may call checkout, and checkout may call charge; then the user still can't
+call charge. A caller can't change that by putting something on the context.
 
 # Denied looks like not found
 
 A caller that may not call a function should not learn that it exists. Fronts give
-the same answer to both, and ask the gate before they look at anything else ([Ask]).
+the same answer to both, and ask the gate before they check anything else ([Ask]).
 
 # Rights
 
-A [Rule] lets call, and with Rights also do other things with its functions, for example
-see their numbers or change their limits. [Rules.Permit] decides about such an [Action];
-package admin asks it.
+A [Rule] allows calls. With Rights it also allows other operations on its functions, for
+example to see their numbers or to change their limits. [Rules.Permit] decides about such an
+[Action]; package admin calls it.
 
 # Secrets
 
-A [Secret] shows "[redacted]" wherever it is printed or encoded. [Give] hands one
+A [Secret] shows "[redacted]" wherever it is printed or encoded. [Give] passes one
 to a single function.
 
 # What it can't do
 
 All functions share one process. This package limits what callers may do, not what
-code in the process can do. A handler that makes calls with a context of its own
-making is the principal that it puts there, or the anonymous one.
+code in the process can do. A handler can make calls with a new context instead of its own.
+Their principal is the one that the handler puts there, or the anonymous one.
 */
 package access

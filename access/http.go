@@ -9,17 +9,16 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Authenticator finds the principal that a request comes from, by credentials of one
-// kind: bearer tokens, JSON web tokens, or signatures.
+// Authenticator finds the principal of a request by credentials of one kind: bearer tokens,
+// JSON web tokens, or signatures. It returns
 //
-//   - An error that Is [ErrNoCredentials] means that the request has none of its
-//     kind; another authenticator may find some.
-//   - One that Is [ErrCredentials] means that they are wrong.
-//   - Any other error means that they could not be checked.
+//   - an error that Is [ErrNoCredentials] if the request has no credentials of this
+//     kind; another authenticator may find some;
+//   - an error that Is [ErrCredentials] if they are wrong;
+//   - any other error if they could not be checked.
 //
-// It is called by many goroutines at once. It may read the body if it puts an equal
-// one in its place, and changes nothing else of the request. Its errors must not
-// contain the credentials.
+// Many goroutines call it at once. It may read the body if it puts an equal body in its place,
+// and must change nothing else of the request. Its errors must not contain the credentials.
 type Authenticator interface {
 	Authenticate(r *http.Request) (Principal, error)
 }
@@ -30,30 +29,30 @@ type AuthenticatorFunc func(r *http.Request) (Principal, error)
 // Authenticate calls f.
 func (f AuthenticatorFunc) Authenticate(r *http.Request) (Principal, error) { return f(r) }
 
-// AsAnonymous is an [AuthenticatorFunc] for the end of the list of [Authenticate]. It
-// lets requests without credentials pass as the anonymous principal. It refuses a
-// request with an Authorization header that no authenticator before it understood.
+// AsAnonymous is an [AuthenticatorFunc] for the end of the list of [Authenticate]. It accepts
+// requests without credentials as the anonymous principal. It refuses a request with an
+// Authorization header that no authenticator before it has recognized.
 func AsAnonymous(r *http.Request) (Principal, error) {
 	if len(r.Header["Authorization"]) > 0 {
-		return Principal{}, fmt.Errorf("%w: an Authorization header that nothing here understands", ErrCredentials)
+		return Principal{}, fmt.Errorf("%w: no authenticator recognizes the Authorization header", ErrCredentials)
 	}
 	return Principal{}, nil
 }
 
-// Authenticate returns a middleware for net/http that lets a request pass if one of
-// the authenticators finds its principal. They are asked in order; the first that
-// finds credentials of its kind decides.
+// Authenticate returns a middleware for net/http that passes a request on if one of the
+// authenticators finds its principal. It calls them in order. The first that finds credentials
+// of its kind decides.
 //
-//   - The principal is put on the request's context ([WithPrincipal]), and so is its
-//     tenant, if it has one (faas.WithTenant).
+//   - The principal is put on the request's context ([WithPrincipal]). If the principal
+//     has a tenant, this is put on the context too (faas.WithTenant).
 //   - The Authorization header is removed: the handlers behind may pass headers on to
 //     functions and logs.
 //   - Without credentials, or with wrong ones, the answer is 401 with a
-//     WWW-Authenticate for bearer tokens (RFC 6750); if they can't be checked it
-//     is 503. Neither says why.
+//     WWW-Authenticate for bearer tokens (RFC 6750). If they can't be checked, it
+//     is 503. Neither answer says why.
 //   - If an authenticator panics, the panic goes on to net/http, which ends the
 //     request.
-//   - A principal of kind [Function] is not let in: requests come from outside, and
+//   - A principal of kind [Function] is refused, because requests come from outside and
 //     functions do not.
 func Authenticate(as ...Authenticator) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -68,9 +67,9 @@ func Authenticate(as ...Authenticator) func(http.Handler) http.Handler {
 	}
 }
 
-var errFunction = errors.New("an authenticator has taken a request for a function")
+var errFunction = errors.New("an authenticator returned a principal of kind Function for a request")
 
-// identify asks the authenticators in order.
+// identify calls the authenticators in order, until one finds credentials.
 func identify(as []Authenticator, r *http.Request) (Principal, error) {
 	for _, a := range as {
 		p, err := a.Authenticate(r)
@@ -85,8 +84,8 @@ func identify(as []Authenticator, r *http.Request) (Principal, error) {
 	return Principal{}, ErrNoCredentials
 }
 
-// identified is r with its principal and without its credentials. It clones the
-// headers, since those of r belong to the server.
+// identified returns r with its principal and without its credentials. It clones the headers,
+// because those of r belong to the server.
 func identified(r *http.Request, p Principal) *http.Request {
 	ctx := WithPrincipal(r.Context(), p)
 	if p.Tenant != "" {
@@ -98,12 +97,12 @@ func identified(r *http.Request, p Principal) *http.Request {
 	return r
 }
 
-// unauthorized answers a request that has not passed. An answer must not be cached: a
-// later request may have credentials.
+// unauthorized answers a request that was refused. The answer must not be cached, because the
+// same request may come later with credentials.
 func unauthorized(w http.ResponseWriter, err error) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
-	case errors.Is(err, ErrNoCredentials): // RFC 6750, 3.1: no error code then
+	case errors.Is(err, ErrNoCredentials): // by RFC 6750, 3.1, without an error code
 		w.Header().Set("WWW-Authenticate", `Bearer realm="faas"`)
 	case errors.Is(err, ErrCredentials):
 		w.Header().Set("WWW-Authenticate", `Bearer realm="faas", error="invalid_token"`)
@@ -117,16 +116,16 @@ func unauthorized(w http.ResponseWriter, err error) {
 // MaxBearerToken is the greatest length of a bearer token, in bytes.
 const MaxBearerToken = 16 << 10
 
-// BearerToken returns the bearer token of a request's headers. There has to be exactly
-// one Authorization header, with the scheme Bearer and a token in the form of RFC
-// 6750. Without such a header the error Is [ErrNoCredentials], with a malformed one
-// [ErrCredentials]. It is for authors of an [Authenticator].
+// BearerToken returns the bearer token of a request's headers. It requires exactly one
+// Authorization header, with the scheme Bearer and a token in the form of RFC 6750. The error
+// Is [ErrNoCredentials] without such a header, and [ErrCredentials] if the header is malformed.
+// The function is for implementations of [Authenticator].
 func BearerToken(h http.Header) (Secret, error) {
 	headers := h["Authorization"]
 	if len(headers) == 0 {
 		return Secret{}, ErrNoCredentials
 	}
-	if len(headers) > 1 { // a proxy in front may have checked the other one
+	if len(headers) > 1 { // a proxy in front may have checked only one of them
 		return Secret{}, fmt.Errorf("%w: more than one Authorization header", ErrCredentials)
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
@@ -140,8 +139,7 @@ func BearerToken(h http.Header) (Secret, error) {
 	return NewSecret(token), nil
 }
 
-// isToken reports whether s is a b64token of RFC 6750, 2.1. A JSON web token is one
-// too.
+// isToken reports whether s is a b64token of RFC 6750, 2.1, which includes JSON web tokens.
 func isToken(s string) bool {
 	body := strings.TrimRight(s, "=")
 	if body == "" {

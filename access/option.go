@@ -14,45 +14,43 @@ func (o option) applyAuthorizer(s *settings) { o(s) }
 
 const defaultTimeout = time.Second
 
-// settings is what the options of [Authorizer] say.
+// settings are the values of the options of [Authorizer].
 type settings struct {
 	timeout time.Duration
-	limit   int // of goroutines
+	limit   int // how many goroutines may run authorize
 	inline  bool
 	logger  *slog.Logger
 }
 
-// WithTimeout sets how long a call waits for the authorizer's decision, the wait
-// for a free goroutine ([WithGoroutines]) included. It must be positive.
-// Default 1 s.
+// WithTimeout sets how long a call waits for the authorizer's decision, including the wait for
+// a free goroutine ([WithGoroutines]). It must be positive. Default 1 s.
 func WithTimeout(d time.Duration) Option { return option(func(s *settings) { s.timeout = d }) }
 
-// WithGoroutines bounds how many goroutines of the authorizer there are at once,
-// n ≥ 1. It counts those that were given up because they did not answer in time.
-// Calls beyond n wait, within their time limit. When all n were given up, calls are
-// denied at once. Default 256.
+// WithGoroutines bounds how many goroutines run the authorizer at once, n ≥ 1. Abandoned
+// goroutines, which did not answer in time, count until they return. Calls beyond n wait,
+// within their time limit. If all n are abandoned, calls are denied at once. Default 256.
 func WithGoroutines(n int) Option { return option(func(s *settings) { s.limit = n }) }
 
-// WithInline runs the authorizer on the caller's goroutine. It saves a goroutine and
-// a timer, and there is no time limit: an authorizer that blocks then blocks its
-// caller. It is for authorizers that only compute, such as [Rules.Authorize].
+// WithInline runs the authorizer on the caller's goroutine. This saves a goroutine and a timer,
+// but there is no time limit: an authorizer that blocks then blocks its caller. It is for
+// authorizers that only compute, such as [Rules.Authorize].
 func WithInline() Option { return option(func(s *settings) { s.inline = true }) }
 
-// WithLogger sets the logger for calls that the authorizer left undecided. They are
-// logged at level Warn, with function, principal and cause. Of a panic's value only
-// the type is logged, and no text of errors. A decided no is not logged. Default:
-// slog.Default() at the time of [Authorizer].
+// WithLogger sets the logger for calls that the authorizer left undecided. They are logged at
+// level Warn, with function, principal and cause. For a panic only the type of its value is
+// logged. A call that the authorizer decided to deny is not logged. Default: slog.Default() at
+// the time of [Authorizer].
 func WithLogger(l *slog.Logger) Option { return option(func(s *settings) { s.logger = l }) }
 
-// check returns what is impossible about the options, with the cure.
+// check returns an error if an option is impossible. The error says how to correct it.
 func (s *settings) check() error {
 	switch {
 	case s.timeout <= 0:
 		return setupMistake("WithTimeout(%v): must be positive; leave the option out for %v", s.timeout, defaultTimeout)
 	case s.limit < 1:
-		return setupMistake("WithGoroutines(%d): must be at least 1; for none, use WithInline", s.limit)
+		return setupMistake("WithGoroutines(%d): must be at least 1; to run without goroutines, use WithInline", s.limit)
 	case s.logger == nil:
-		return setupMistake("WithLogger(nil): for silence, use slog.New(slog.DiscardHandler)")
+		return setupMistake("WithLogger(nil): to log nothing, use slog.New(slog.DiscardHandler)")
 	}
 	return nil
 }

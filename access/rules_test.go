@@ -64,7 +64,7 @@ func TestRulesThatCannotMeanWhatTheySayAreNamed(t *testing.T) {
 		`principal "ana"`:                  `[{"functions":["*"],"principals":["ana"]}]`,
 		`principal "*:ana"`:                `[{"functions":["*"],"principals":["*:ana"]}]`,
 		`principal "user:a*a": a * stands`: `[{"functions":["*"],"principals":["user:a*a"]}]`,
-		`"delete" is no right`:             `[{"functions":["*"],"principals":["*"],"rights":["see","delete"]}]`,
+		`"delete" is not a right`:          `[{"functions":["*"],"principals":["*"],"rights":["see","delete"]}]`,
 		"a role is a name":                 `[{"functions":["*"],"roles":["*"]}]`,
 		"unknown field":                    `[{"functions":["*"],"principals":["*"],"deny":true}]`,
 		"something follows":                `[] []`,

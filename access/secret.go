@@ -13,26 +13,23 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a text that must not be seen: a key, a token, a password. It prints as
-// "[redacted]": by fmt with any verb, by log/slog, as text, JSON, XML and gob, in a
-// panic, and inside of structs, in exported and unexported fields. Only
-// [Secret.Reveal] returns the value.
+// Secret is a text that must not be shown: a key, a token, a password. It prints as
+// "[redacted]": by fmt with any verb, by log/slog, as text, JSON, XML and gob, in a panic, and
+// inside of structs, in exported and unexported fields. Only [Secret.Reveal] returns the value.
 //
-// The zero value is no secret, and prints like one. Secrets can't be compared by ==
-// and can't be keys of maps; use [Secret.Equal]. A Secret is as safe for concurrent
-// use as a string.
+// The zero Secret has no value, and prints in the same way. Secrets can't be compared by == and
+// can't be keys of maps; use [Secret.Equal]. Concurrent use is as safe as with a string.
 //
-// It decodes from text, so that configuration can be read into it. The text
-// "[redacted]" is an error, since it comes from an encoder and the value is lost. For
-// this reason a secret in an input is lost with faas.WithCopy: hand it over with
-// [Give].
+// A Secret can be decoded from text, for example from configuration. Decoding the text
+// "[redacted]" is an error: it was written by an encoder, and the value is lost. For this
+// reason an input with faas.WithCopy loses its secrets; pass them with [Give].
 //
-// Secret protects against showing a value by mistake. Code of the same process can
-// find it, and so can a reader of a core dump.
+// Secret prevents that a value is shown by mistake. Code in the same process can still find the
+// value, and so can a reader of a core dump.
 type Secret struct { //nolint:recvcheck // the two methods that decode write to it
-	// The value is in a closure, out of reach of reflection. A string field would be
-	// printed: fmt does not call the methods of an unexported field, and prints what
-	// is in it.
+	// reveal returns the value. It is a closure because reflection can't look into one. A
+	// string field would be printed: fmt does not call the methods of unexported fields, and
+	// prints their contents.
 	reveal func() string
 }
 
@@ -44,8 +41,7 @@ func NewSecret(s string) Secret {
 	return Secret{func() string { return s }}
 }
 
-// Reveal returns the value, or "" if there is none. Call it only where the value is
-// needed.
+// Reveal returns the value, or "" for the zero Secret. Call it only where the value is needed.
 func (s Secret) Reveal() string {
 	if s.reveal == nil {
 		return ""
@@ -53,12 +49,11 @@ func (s Secret) Reveal() string {
 	return s.reveal()
 }
 
-// IsZero reports whether there is no secret, or an empty one.
+// IsZero reports whether s is the zero Secret, which has no value.
 func (s Secret) IsZero() bool { return s.reveal == nil }
 
-// Equal compares the values in a time that does not depend on where they differ. Two
-// zero Secrets are equal: before you compare credentials, check with IsZero that there
-// are some.
+// Equal compares the values in a time that does not depend on where they differ. Two zero
+// Secrets are equal: before you compare credentials, check with IsZero that they are not zero.
 func (s Secret) Equal(other Secret) bool {
 	a, b := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(other.Reveal()))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
@@ -70,22 +65,23 @@ func (s Secret) String() string { return redacted }
 // GoString hides the value.
 func (s Secret) GoString() string { return redacted }
 
-// Format hides the value, whatever the verb.
+// Format hides the value for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue hides the value.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText hides the value, in JSON and XML too.
+// MarshalText hides the value, also in JSON and XML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// MarshalBinary hides the value, in gob too.
+// MarshalBinary hides the value, also in gob.
 func (s Secret) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }
 
-// UnmarshalText takes text as the value.
+// UnmarshalText sets the value to text. It returns an error that Is [ErrSetup] for
+// "[redacted]".
 func (s *Secret) UnmarshalText(text []byte) error {
 	if string(text) == redacted {
-		return setupMistake("a secret was encoded, and its value is lost: hand secrets over with Give, not in inputs")
+		return setupMistake("a secret was encoded, and its value is lost: pass secrets with Give, not in inputs")
 	}
 	*s = NewSecret(string(text))
 	return nil
@@ -94,20 +90,20 @@ func (s *Secret) UnmarshalText(text []byte) error {
 // UnmarshalBinary is UnmarshalText.
 func (s *Secret) UnmarshalBinary(data []byte) error { return s.UnmarshalText(data) }
 
-// givenKey is the key of a given secret on the context of a call.
+// givenKey is the context key of a secret of Give.
 type givenKey struct{ name string }
 
-// Give gives a secret to the function that is registered with this option, and to no
-// other one: [Given] finds it in the context of the function's calls. The functions
-// that it calls, and those that call it, do not have it. Middlewares and meters see
-// that context too; they are code of the host.
+// Give makes a secret available to the function that is registered with this option: [Given]
+// returns it in the context of the function's calls. The functions that it calls, and those
+// that call it, can't get it. Middlewares and meters get that context too; they are code of the
+// host.
 func Give(name string, s Secret) faas.FunctionOption {
 	return faas.WithContext(func(_, fresh context.Context) context.Context {
 		return context.WithValue(fresh, givenKey{name}, s)
 	})
 }
 
-// Given returns the secret of that name that the function was registered with, and
+// Given returns the secret of that name with which the function was registered by [Give], and
 // false if there is none.
 func Given(ctx context.Context, name string) (Secret, bool) {
 	s, ok := ctx.Value(givenKey{name}).(Secret)

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Digest is the SHA-256 of a bearer token, which is kept in its place. It is no secret
-// if the token is random, as those of [Tokens.Issue] are. A word or a short number
+// Digest is the SHA-256 of a bearer token, and is stored in its place. A digest need not be
+// kept secret if the token is random, as those of [Tokens.Issue] are. A word or a short number
 // could be found from its digest by trying.
 type Digest [sha256.Size]byte //nolint:recvcheck // UnmarshalText writes to it
 
@@ -26,14 +26,14 @@ const digestPrefix = "sha256:"
 // DigestOf returns the digest of a token.
 func DigestOf(token Secret) Digest { return sha256.Sum256([]byte(token.Reveal())) }
 
-// String is "sha256:" and the digest in hexadecimal.
+// String returns "sha256:" and the digest in hexadecimal.
 func (d Digest) String() string { return digestPrefix + hex.EncodeToString(d[:]) }
 
-// MarshalText is String.
+// MarshalText returns the text of String.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads what String writes. The error does not repeat the text, which
-// may be a token in the wrong place.
+// UnmarshalText decodes the text of String. Its error does not repeat the text, which may be a
+// token that was put there by mistake.
 func (d *Digest) UnmarshalText(text []byte) error {
 	digits, ok := strings.CutPrefix(string(text), digestPrefix)
 	if !ok || len(digits) != 2*len(d) {
@@ -47,15 +47,15 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Token is what is kept of a bearer token: its digest, its principal and its expiry,
-// and not the token itself. It can be stored as JSON.
+// Token is the stored form of a bearer token: its digest, its principal and its expiry, without
+// the token itself. It can be stored as JSON.
 type Token struct {
 	Digest    Digest    `json:"digest"`
 	Principal Principal `json:"principal"`
-	Expires   time.Time `json:"expires,omitzero"` // the first moment at which it is not valid; zero: it never expires
+	Expires   time.Time `json:"expires,omitzero"` // the first moment at which the token is not valid; zero if it never expires
 }
 
-// check returns what is impossible about a stored token.
+// check returns an error if a stored token can't be used. The error says how to correct it.
 func (t Token) check() error {
 	switch {
 	case t.Digest == Digest{}:
@@ -63,7 +63,7 @@ func (t Token) check() error {
 	case t.Principal.Kind == Anonymous:
 		return setupMistake("a token needs a principal, and this one has no kind; set its Kind, for example to User")
 	case t.Principal.Kind == Function:
-		return setupMistake("a token for %v: nobody outside is a function; use another kind", t.Principal)
+		return setupMistake("a token for %v: only a function of the router has the kind Function; use another kind", t.Principal)
 	}
 	return nil
 }
@@ -73,16 +73,16 @@ func (t Token) check() error {
 // [Tokens.Revoke] the old one, or let it expire. All methods may be called
 // concurrently.
 //
-// The time of a look-up does not tell how much of a wrong token is right. The token is
-// hashed, its digest is found by another hash with a random seed of this process, and
-// digests are compared in constant time.
+// The time of a look-up does not show how much of a wrong token is right. The token is hashed,
+// its digest is found by another hash with a random seed of this process, and digests are
+// compared in constant time.
 type Tokens struct {
 	seed maphash.Seed
 	mu   sync.RWMutex        // guards the map by
-	by   map[uint64][]*Token // by the seeded hash of the digest; slices and Tokens are replaced and never written, so that Principal reads them without the lock
+	by   map[uint64][]*Token // by the seeded hash of the digest; its slices and Tokens are replaced and never written, so that Principal reads them after it has unlocked mu
 }
 
-// NewTokens returns tokens that were stored, or an error that Is [ErrSetup].
+// NewTokens returns Tokens with these stored tokens, or an error that Is [ErrSetup].
 func NewTokens(stored ...Token) (*Tokens, error) {
 	t := &Tokens{seed: maphash.MakeSeed(), by: map[uint64][]*Token{}}
 	for _, token := range stored {
@@ -93,9 +93,9 @@ func NewTokens(stored ...Token) (*Tokens, error) {
 	return t, nil
 }
 
-// Add makes a stored token valid. If its digest is known already, the new principal
-// and expiry take the place of the old ones. It returns an error that Is [ErrSetup] if
-// the token has no digest, or if its principal is anonymous or a function.
+// Add makes a stored token valid. If a token with its digest exists, the new principal and
+// expiry replace the old ones. It returns an error that Is [ErrSetup] if the token has no
+// digest, or if its principal is anonymous or a function.
 func (t *Tokens) Add(token Token) error {
 	if err := token.check(); err != nil {
 		return err
@@ -107,13 +107,13 @@ func (t *Tokens) Add(token Token) error {
 	return nil
 }
 
-// Issue makes a random token of 256 bits for p, and returns it with the Token to store.
-// It is valid at once, for lasts, or for ever if lasts is 0. The secret can't be had
-// again. It returns an error that Is [ErrSetup] if p is anonymous or a function, or if
-// lasts is negative.
+// Issue makes a random token of 256 bits for p. It returns the token as a Secret, and the Token
+// to store. The token is valid at once, for lasts, or for ever if lasts is 0. The Secret can't
+// be recovered later. Issue returns an error that Is [ErrSetup] if p is anonymous or a
+// function, or if lasts is negative.
 func (t *Tokens) Issue(p Principal, lasts time.Duration) (Secret, Token, error) {
 	if lasts < 0 {
-		return Secret{}, Token{}, setupMistake("Issue for %v: a token can't be made for the past", p)
+		return Secret{}, Token{}, setupMistake("Issue for %v: the time that a token lasts can't be negative", p)
 	}
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // it never fails, by its documentation
@@ -128,8 +128,8 @@ func (t *Tokens) Issue(p Principal, lasts time.Duration) (Secret, Token, error) 
 	return secret, token, nil
 }
 
-// Revoke makes a token invalid at once, and reports whether it was known. Calls that
-// were admitted with it go on.
+// Revoke makes a token invalid at once, and reports whether it existed. Calls that were
+// admitted with it go on.
 func (t *Tokens) Revoke(d Digest) bool {
 	key := maphash.Bytes(t.seed, d[:])
 	t.mu.Lock()
@@ -144,8 +144,8 @@ func (t *Tokens) Revoke(d Digest) bool {
 	return found
 }
 
-// Prune removes the tokens that have expired, and returns their number. They are
-// invalid in any case; Prune frees their memory.
+// Prune removes the tokens that have expired, and returns their number. Expired tokens are
+// invalid without Prune too; Prune frees their memory.
 func (t *Tokens) Prune() int {
 	now, n := time.Now(), 0
 	t.mu.Lock()
@@ -159,7 +159,7 @@ func (t *Tokens) Prune() int {
 	return n
 }
 
-// without returns a new slice without the token of that digest.
+// without returns a copy of tokens without the token of that digest.
 func without(tokens []*Token, d Digest) []*Token {
 	return slices.DeleteFunc(slices.Clone(tokens), func(t *Token) bool { return t.Digest == d })
 }

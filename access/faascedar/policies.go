@@ -18,11 +18,11 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Policies are Cedar policies that decide about calls. They never change, and may be
-// used by many goroutines at once. To change the policies, load new ones.
+// Policies are Cedar policies that decide about calls. They never change, and many goroutines
+// may use them at once. To change the policies, load new ones.
 type Policies struct {
 	set   cedar.PolicyMap                  // by file, line and column
-	types map[access.Kind]cedar.EntityType // the types of the principals that are known
+	types map[access.Kind]cedar.EntityType // the type of each kind of principal
 }
 
 // Option is an option of [Load] and [Parse]. Nil options are ignored.
@@ -32,17 +32,17 @@ type option func(*Policies) error
 
 func (o option) applyPolicies(p *Policies) error { return o(p) }
 
-// WithKinds adds kinds of principals, so that policies can name them: for example,
-// access.Kind("robot") is the type Robot. A kind consists of the letters a to z. A
-// principal of a kind that is not known is denied.
+// WithKinds adds kinds of principals, so that policies can name them: for example, the kind
+// access.Kind("robot") has the type Robot. A kind consists of the letters a to z. A principal
+// whose kind has no type is denied.
 func WithKinds(kinds ...access.Kind) Option {
 	return option(func(p *Policies) error {
 		for _, k := range kinds {
 			if k == "" || strings.Trim(string(k), "abcdefghijklmnopqrstuvwxyz") != "" {
-				return fmt.Errorf("faascedar: WithKinds(%q): a kind is made of the letters a to z", k)
+				return fmt.Errorf("faascedar: WithKinds(%q): a kind must consist of the letters a to z", k)
 			}
 			if k == "role" || k == "anonymous" {
-				return fmt.Errorf("faascedar: WithKinds(%q): there is another type of that name", k)
+				return fmt.Errorf("faascedar: WithKinds(%q): a type of that name exists already", k)
 			}
 			p.types[k] = cedar.EntityType(strings.ToUpper(string(k[:1])) + string(k[1:]))
 		}
@@ -50,9 +50,9 @@ func WithKinds(kinds ...access.Kind) Option {
 	})
 }
 
-// Load reads the policies of all files that match a pattern of [fs.Glob], in the order
-// of their names. If no file matches, that is an error: an empty set would deny every
-// call. The error names the file and the line of each mistake.
+// Load loads the policies of all files that match a pattern of [fs.Glob], sorted by name. It
+// returns an error if no file matches, because an empty set would deny every call. The error
+// contains the file and the line of each mistake.
 func Load(files fs.FS, pattern string, opts ...Option) (*Policies, error) {
 	names, err := fs.Glob(files, pattern)
 	if err != nil {
@@ -72,7 +72,7 @@ func Load(files fs.FS, pattern string, opts ...Option) (*Policies, error) {
 	return parse(texts, opts)
 }
 
-// Parse reads policies from a text. Errors use name as the name of the file.
+// Parse parses the policies in a text. Errors use name as the name of the file.
 func Parse(name string, data []byte, opts ...Option) (*Policies, error) {
 	return parse([]text{{name, data}}, opts)
 }
@@ -83,8 +83,8 @@ type text struct {
 	data []byte
 }
 
-// parse makes Policies of the texts. It goes on after a mistake, so that the error has
-// all of them.
+// parse makes Policies of the texts. It goes on after a mistake, so that the error contains all
+// mistakes.
 func parse(texts []text, opts []Option) (*Policies, error) {
 	p := &Policies{set: cedar.PolicyMap{}, types: map[access.Kind]cedar.EntityType{
 		access.Anonymous: "Anonymous", access.User: "User", access.Function: typeFunction, access.Webhook: "Webhook",
@@ -107,8 +107,8 @@ func parse(texts []text, opts []Option) (*Policies, error) {
 	return p, errors.Join(errs...)
 }
 
-// add parses and validates the policies of a file. The ID of a policy is the place
-// where it begins, so that the errors of Authorize name that place.
+// add parses and validates the policies of a file. The ID of a policy is the position where it
+// begins, so that the errors of Authorize contain that position.
 func (p *Policies) add(t text, v *validate.Validator) error {
 	if !utf8.Valid(t.data) {
 		return fmt.Errorf("faascedar: %s: not UTF-8", t.name)
@@ -129,15 +129,15 @@ func (p *Policies) add(t text, v *validate.Validator) error {
 	return errors.Join(errs...)
 }
 
-// place puts the name of the file into an error of the parser. The parser does not
-// know it and writes "<input>" before line and column.
+// place puts the name of the file into an error of the parser. The parser does not get the name
+// and writes "<input>" before line and column.
 func place(name string, err error) error {
 	return errors.New(strings.Replace(err.Error(), "<input>", name, 1))
 }
 
 const typeFunction = cedar.EntityType("Function")
 
-// validator makes a validator with the schema of what policies can ask for.
+// validator makes a validator with the schema of p.schema.
 func (p *Policies) validator() (*validate.Validator, error) {
 	var s schema.Schema
 	if err := s.UnmarshalCedar([]byte(p.schema())); err != nil {
@@ -150,8 +150,7 @@ func (p *Policies) validator() (*validate.Validator, error) {
 	return validate.New(resolved, validate.WithStrict()), nil
 }
 
-// schema is the schema as text. The anonymous principal is in no role and has no
-// tags.
+// schema returns the text of the schema. The anonymous principal has no roles and no tags.
 func (p *Policies) schema() string {
 	var b strings.Builder
 	b.WriteString("entity Role;\nentity Anonymous;\n")
@@ -170,12 +169,12 @@ func (p *Policies) schema() string {
 	return b.String()
 }
 
-// Authorize is an [access.Authorize]. It only computes, so that it may be used with
-// access.WithInline. Its errors name the policies that decided, by file and line.
+// Authorize is an [access.Authorize] func. It only computes, so it may be used with
+// access.WithInline. Its errors contain the file and line of the policies that decided.
 func (p *Policies) Authorize(_ context.Context, who access.Principal, inv faas.Invocation) error {
 	kind, ok := p.types[who.Kind]
 	if !ok {
-		return fmt.Errorf("no policy knows principals of kind %q; see faascedar.WithKinds", who.Kind)
+		return fmt.Errorf("principals of kind %q have no type in policies; see faascedar.WithKinds", who.Kind)
 	}
 	req := request(kind, who, inv)
 	decision, why := cedar.Authorize(p.set, entities(req, who, inv), req)
@@ -191,7 +190,7 @@ func (p *Policies) Authorize(_ context.Context, who access.Principal, inv faas.I
 	return fmt.Errorf("policy %s forbids %v to call %q", why.Reasons[0].PolicyID, who, inv.Function)
 }
 
-// request is the Cedar request that asks whether a call may be made. Its context has the
+// request returns the Cedar request that asks whether a call may be made. Its context has the
 // attributes that Policies.schema declares.
 func request(kind cedar.EntityType, who access.Principal, inv faas.Invocation) cedar.Request {
 	return cedar.Request{
@@ -209,7 +208,7 @@ func request(kind cedar.EntityType, who access.Principal, inv faas.Invocation) c
 	}
 }
 
-// broken returns an error if a forbid could not be evaluated: it might have forbidden
+// broken returns an error if a forbid could not be evaluated, because it might have forbidden
 // the call. A permit that could not be evaluated has permitted nothing, which is safe.
 func (p *Policies) broken(why cedar.Diagnostic) error {
 	for _, e := range why.Errors {
@@ -220,9 +219,9 @@ func (p *Policies) broken(why cedar.Diagnostic) error {
 	return nil
 }
 
-// entities returns the principal and the function of a request. If a function calls
-// itself they are one entity, and the second entry replaces the first. Nothing is
-// lost: a function has no roles, and its claims as a principal are its labels.
+// entities returns the principal and the function of a request. If a function calls itself,
+// both have the same key, and the second entry replaces the first. Nothing is lost: a function
+// has no roles, and its claims as a principal are its labels.
 func entities(req cedar.Request, who access.Principal, inv faas.Invocation) cedar.EntityMap {
 	roles := make([]cedar.EntityUID, len(who.Roles))
 	for i, role := range who.Roles {

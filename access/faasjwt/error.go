@@ -13,17 +13,16 @@ var (
 	errCritical  = errors.New("the token has a critical extension")
 	errAlgorithm = errors.New("algorithm")
 	errSignature = errors.New("signature")
-	errDate      = errors.New("a date is beyond all time")
-	errNoKey     = errors.New("no key of the issuer fits the token")
+	errDate      = errors.New("a date is out of range")
+	errNoKey     = errors.New("no key of the issuer matches the token")
 
-	// errKeys says that a token can't be checked, which is not the same as a wrong
-	// token: the answer is 503 and not 401.
+	// errKeys is the error for a token that can't be checked. It is not a wrong token: the
+	// answer is 503 and not 401.
 	errKeys = errors.New("faasjwt: can't get the issuer's keys")
 )
 
-// explain makes an access.ErrCredentials of what is wrong with a token, in words of
-// this package: a text of the library may repeat what the token holds. It returns
-// errKeys as it is.
+// explain turns an error of a token into an access.ErrCredentials with a text of this package:
+// a text of the library may repeat a part of the token. It returns errKeys unchanged.
 func explain(err error) error {
 	if errors.Is(err, errKeys) {
 		return err
@@ -31,7 +30,7 @@ func explain(err error) error {
 	return fmt.Errorf("%w: JSON web token: %s", access.ErrCredentials, reason(err))
 }
 
-// reason names what is wrong with a token.
+// reason returns the text that says what is wrong with a token.
 func reason(err error) string {
 	for _, own := range []error{errCritical, errAlgorithm, errSignature, errDate, errNoKey} {
 		if errors.Is(err, own) {

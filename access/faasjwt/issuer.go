@@ -16,13 +16,13 @@ import (
 // may be called concurrently.
 type Issuer struct {
 	config    Config
-	methods   map[string]jwt.SigningMethod // by the names that algorithms have here
+	methods   map[string]jwt.SigningMethod // by the name that function algorithm returns
 	validator *jwt.Validator
 	keys      *keySet
 }
 
-// New returns an authenticator, or an error that names the cure. It fetches
-// nothing: the issuer's server need not be up yet.
+// New returns an authenticator, or an error that says how to correct the configuration. It
+// fetches nothing: the issuer's server need not be up yet.
 func New(c Config) (*Issuer, error) {
 	c = c.withDefaults()
 	if err := c.check(); err != nil {
@@ -41,9 +41,9 @@ func New(c Config) (*Issuer, error) {
 	}, nil
 }
 
-// Authenticate implements [access.Authenticator]. For a bearer token that is no JSON
-// web token, or that is one of another issuer, the error Is access.ErrNoCredentials:
-// other authenticators are asked.
+// Authenticate implements [access.Authenticator]. If the bearer token is not a JSON web token,
+// or is a token of another issuer, the error Is access.ErrNoCredentials, so that other
+// authenticators are asked.
 func (i *Issuer) Authenticate(r *http.Request) (access.Principal, error) {
 	token, err := access.BearerToken(r.Header)
 	if err != nil {
@@ -53,10 +53,9 @@ func (i *Issuer) Authenticate(r *http.Request) (access.Principal, error) {
 }
 
 // Principal returns the principal that a token was issued for. The error Is
-// access.ErrCredentials if the token is not good, access.ErrNoCredentials if it is
-// not of this issuer, and neither if the keys can't be fetched. It says what is
-// wrong and repeats nothing of the token. If keys have to be fetched, that ends
-// within Config.Timeout.
+// access.ErrCredentials if the token is not valid, access.ErrNoCredentials if it is not of this
+// issuer, and neither if the keys can't be fetched. The error's text says what is wrong and
+// repeats nothing of the token. If keys have to be fetched, this takes at most Config.Timeout.
 func (i *Issuer) Principal(ctx context.Context, token access.Secret) (access.Principal, error) {
 	t, err := read(token.Reveal(), i.config.Issuer)
 	if err != nil {
@@ -71,9 +70,9 @@ func (i *Issuer) Principal(ctx context.Context, token access.Secret) (access.Pri
 	return i.principal(t.claims)
 }
 
-// verify checks the signature. If it does not fit the key that the token names, the
-// issuer may have replaced that key under the same ID, or without an ID. verify then
-// fetches the set, if the cooldown allows it, and tries once more.
+// verify checks the signature. If the key that the token names does not match, the issuer may
+// have replaced that key under the same ID, or without an ID. Then verify fetches the set, if
+// the cooldown allows it, and tries once more.
 func (i *Issuer) verify(ctx context.Context, t token) error {
 	method := i.methods[t.alg]
 	switch {
@@ -95,13 +94,13 @@ func (i *Issuer) verify(ctx context.Context, t token) error {
 	return errSignature
 }
 
-// maxDate is a little less than the largest int64. The library converts a date to
-// int64 without looking at its size, and a larger date comes out negative: a token
-// that is not valid before the year 10^12 would be valid today.
+// maxDate is a little less than the largest int64. The library converts a date to int64 without
+// checking its size, and a larger date becomes negative: a token that is not valid before the
+// year 10^12 would be valid today.
 const maxDate = 1<<63 - 1<<40
 
-// validate checks the claims of a token with a good signature. It refuses a date
-// beyond maxDate before the library converts it.
+// validate checks the claims of a token with a valid signature. It refuses a date beyond
+// maxDate before the library converts it.
 func (i *Issuer) validate(claims jwt.MapClaims) error {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		n, ok := claims[name].(json.Number)
@@ -112,9 +111,9 @@ func (i *Issuer) validate(claims jwt.MapClaims) error {
 	return i.validator.Validate(claims)
 }
 
-// principal makes a principal of claims that are verified. A token without a subject
-// or, if the configuration names a claim for it, without a tenant is refused: the
-// principal must not pass for one that works for no tenant.
+// principal makes a principal of verified claims. It refuses a token without a subject. If the
+// configuration names a claim for the tenant, it also refuses a token without that claim: the
+// principal would otherwise count as one without a tenant.
 func (i *Issuer) principal(claims jwt.MapClaims) (access.Principal, error) {
 	p := access.Principal{Kind: i.config.Kind, Claims: map[string]string{}}
 	if p.ID, _ = claims["sub"].(string); p.ID == "" {

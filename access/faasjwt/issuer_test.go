@@ -213,18 +213,18 @@ func TestATokenOfAnotherIssuerIsLeftToOtherAuthenticators(t *testing.T) {
 func TestAnIssuerThatCannotWorkIsFoundWhenItIsMade(t *testing.T) {
 	t.Parallel()
 	for cure, change := range map[string]func(c *faasjwt.Config){
-		"Issuer is needed":    func(c *faasjwt.Config) { c.Issuer = "" },
-		"Audience is needed":  func(c *faasjwt.Config) { c.Audience = nil },
-		`algorithm "none"`:    func(c *faasjwt.Config) { c.Algorithms = []string{"none"} },
-		`algorithm "HS256"`:   func(c *faasjwt.Config) { c.Algorithms = []string{"RS256", "HS256"} },
-		`algorithm "RS1024"`:  func(c *faasjwt.Config) { c.Algorithms = []string{"RS1024"} },
-		"Algorithms is empty": func(c *faasjwt.Config) { c.Algorithms = []string{} },
-		`"http://id.example"`: func(c *faasjwt.Config) { c.JWKS = "http://id.example" },
-		`"file:///etc/keys"`:  func(c *faasjwt.Config) { c.JWKS = "file:///etc/keys" },
-		`JWKS ""`:             func(c *faasjwt.Config) { c.JWKS = "" },
-		"can't be negative":   func(c *faasjwt.Config) { c.Leeway = -1 },
-		"nor MaxAge less":     func(c *faasjwt.Config) { c.MaxAge = time.Second },
-		"nobody outside is a": func(c *faasjwt.Config) { c.Kind = access.Function },
+		"Issuer is needed":     func(c *faasjwt.Config) { c.Issuer = "" },
+		"Audience is needed":   func(c *faasjwt.Config) { c.Audience = nil },
+		`algorithm "none"`:     func(c *faasjwt.Config) { c.Algorithms = []string{"none"} },
+		`algorithm "HS256"`:    func(c *faasjwt.Config) { c.Algorithms = []string{"RS256", "HS256"} },
+		`algorithm "RS1024"`:   func(c *faasjwt.Config) { c.Algorithms = []string{"RS1024"} },
+		"Algorithms is empty":  func(c *faasjwt.Config) { c.Algorithms = []string{} },
+		`"http://id.example"`:  func(c *faasjwt.Config) { c.JWKS = "http://id.example" },
+		`"file:///etc/keys"`:   func(c *faasjwt.Config) { c.JWKS = "file:///etc/keys" },
+		`JWKS ""`:              func(c *faasjwt.Config) { c.JWKS = "" },
+		"can't be negative":    func(c *faasjwt.Config) { c.Leeway = -1 },
+		"MaxAge can't be less": func(c *faasjwt.Config) { c.MaxAge = time.Second },
+		"only a function of":   func(c *faasjwt.Config) { c.Kind = access.Function },
 	} {
 		c := config(&provider{})
 		change(&c)

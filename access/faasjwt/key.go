@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	maxKeys = 100  // how many keys of a set are looked at
-	minRSA  = 2048 // bits, as RFC 7518, 3.3 wants
+	maxKeys = 100  // how many keys of a set are used
+	minRSA  = 2048 // the least size of an RSA key in bits, as RFC 7518, 3.3 requires
 )
 
-// key is a public key that may sign tokens.
+// key is a public key that may verify tokens.
 type key struct {
 	kid    string
-	alg    string // the only algorithm that it is for; empty: any that fits its kind
+	alg    string // the only algorithm of the key; empty means any that fits its kind
 	public crypto.PublicKey
 }
 
-// fits reports whether the key may be used with the algorithm that a token names.
-// The token only says so. What the key is decides: for example, an RSA key never
-// fits an algorithm of HMAC, which would make a secret of the public key.
+// fits reports whether the key may be used with the algorithm that a token names. The kind of
+// the key decides, because the token's text is not trusted. For example, an RSA key never fits
+// an algorithm of HMAC, which would use the public key as a secret.
 func (k key) fits(alg string) bool {
 	if k.alg != "" && k.alg != alg {
 		return false
@@ -44,9 +44,8 @@ func (k key) fits(alg string) bool {
 	return false
 }
 
-// match returns the keys with that ID that fit the algorithm. If the token names no
-// ID, exactly one key of the set must fit: else a token could make us try every
-// key.
+// match returns the keys with that ID that fit the algorithm. If the token names no ID, exactly
+// one key of the set must fit; otherwise a token could make the package try every key.
 func match(keys []key, kid, alg string) []key {
 	var found []key
 	for _, k := range keys {
@@ -60,14 +59,14 @@ func match(keys []key, kid, alg string) []key {
 	return found
 }
 
-// verifies reports whether one of the keys has made the token's signature.
+// verifies reports whether the token's signature was made with one of the keys.
 func verifies(method jwt.SigningMethod, keys []key, t token) bool {
 	return slices.ContainsFunc(keys, func(k key) bool { return method.Verify(t.signed, t.signature, k.public) == nil })
 }
 
-// parseSet reads a JWK set (RFC 7517). It leaves out keys that are not for
-// signatures, and keys of kinds that it does not know, which a set may have. A set
-// with no key left is an error: with it every token would be refused.
+// parseSet parses a JWK set (RFC 7517). It leaves out keys that are not for signatures, and
+// keys of kinds that this package does not support; a set may have both. It returns an error if
+// no key is left, because every token would be refused.
 func parseSet(data []byte) ([]key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -87,8 +86,8 @@ func parseSet(data []byte) ([]key, error) {
 	return keys, nil
 }
 
-// parseKey reads a key that may verify signatures. Private is false, so that the
-// library never makes a private key, whatever the set holds.
+// parseKey parses a key that may verify signatures. With Private set to false the library never
+// makes a private key, whatever the set contains.
 func parseKey(raw json.RawMessage) (key, bool) {
 	jwk, err := jwkset.NewJWKFromRawJSON(raw, jwkset.JWKMarshalOptions{Private: false}, jwkset.JWKValidateOptions{})
 	if err != nil {
@@ -102,8 +101,8 @@ func parseKey(raw json.RawMessage) (key, bool) {
 	return key{kid: m.KID, alg: algorithm(m.ALG.String()), public: jwk.Key()}, true
 }
 
-// strong reports whether a key is a public key of a kind that fits knows, and good
-// enough: RSA of at least minRSA bits, or a point of its curve.
+// strong reports whether a key is a public key of a kind that fits supports, and strong enough:
+// RSA with at least minRSA bits, or a point on its curve.
 func strong(public crypto.PublicKey) bool {
 	switch p := public.(type) {
 	case *rsa.PublicKey:

@@ -13,33 +13,34 @@ import (
 // maxSet bounds a key set, in bytes.
 const maxSet = 1 << 20
 
-// keySet has the issuer's keys as they were last fetched. No goroutine belongs to
-// it: the request that finds the keys too old fetches them.
+// keySet has the keys of the issuer's last fetched set. It has no goroutine: the request that
+// finds the keys too old fetches them.
 type keySet struct {
 	config Config
 
-	mu      sync.Mutex // guards what follows; never held during a fetch
-	keys    []key      // never written: a fetch replaces the slice, so that readers need no lock after current
-	fetched time.Time  // when keys were fetched; zero: never
+	mu      sync.Mutex // guards the fields below; never held during a fetch
+	keys    []key      // its elements are never written: a fetch replaces the slice, so readers need no lock once current has returned it
+	fetched time.Time  // when keys were fetched; zero if never
 	version int        // how many fetches have succeeded
-	tried   time.Time  // when the last fetch began; zero: never
-	flight  *flight    // the fetch that is under way; nil: none
+	tried   time.Time  // when the last fetch began; zero if never
+	flight  *flight    // the fetch that is under way, or nil
 }
 
-// flight is a fetch that other requests may wait for.
+// flight is a fetch that is under way. Other requests may wait for it.
 type flight struct {
 	done chan struct{}
-	err  error // read only after done is closed, which happens after the last write
+	err  error // read only after done is closed; the last write comes before the close
 }
 
 func newKeySet(c Config) *keySet { return &keySet{config: c} }
 
-// find returns the keys that may have signed a token, and the version of the set
-// that they are from. Its error is errNoKey or wraps errKeys.
+// find returns the keys that may have signed a token, and the version of their set. Its error
+// is errNoKey or wraps errKeys.
 //
-// It may fetch twice at most. It fetches if the set is older than Refresh, and needs
-// that fetch only if the set is older than MaxAge. And it fetches if no key fits,
-// since the issuer may have a new one. The cooldown bounds both.
+// It fetches the set at most twice. The first time is when the set is older than Refresh; if
+// that fetch fails, the present keys are used while they are not older than MaxAge. The second
+// time is when no key matches, because the issuer may have a new one. The cooldown applies to
+// both.
 func (s *keySet) find(ctx context.Context, kid, alg string) (found []key, version int, err error) {
 	keys, version, age := s.current()
 	if age > s.config.Refresh {
@@ -61,14 +62,14 @@ func (s *keySet) find(ctx context.Context, kid, alg string) (found []key, versio
 	return found, version, nil
 }
 
-// newer reports whether there are keys of a later version than the given one.
-// Another request may have fetched them in the meantime. If none has, newer fetches
-// them, or waits for the fetch that is under way.
+// newer reports whether there are keys of another version than the given one, which is then
+// older. If another request has not fetched them already, newer fetches them, or waits for the
+// fetch that is under way.
 func (s *keySet) newer(ctx context.Context, than int) bool {
 	if _, version, _ := s.current(); version != than {
 		return true
 	}
-	_ = s.refresh(ctx, false) // after an error the version is the same
+	_ = s.refresh(ctx, false) // if it fails, the version is the same as before
 	_, version, _ := s.current()
 	return version != than
 }
@@ -86,10 +87,10 @@ func (s *keySet) current() (keys []key, version int, age time.Duration) {
 	return s.keys, s.version, time.Since(s.fetched)
 }
 
-// refresh fetches the set, unless it was tried within the cooldown. If another
-// request is fetching it, refresh waits for that one, or returns at once if the
-// keys at hand will do. One fetch at a time is enough for all, and a burst of
-// tokens makes no burst of fetches.
+// refresh fetches the set, unless the last fetch began less than the cooldown ago. If another
+// request is fetching it, refresh waits for that fetch, or returns at once if keysWillDo: the
+// present keys can be used. One fetch at a time is enough for all requests, so a burst of
+// tokens does not make a burst of fetches.
 func (s *keySet) refresh(ctx context.Context, keysWillDo bool) error {
 	s.mu.Lock()
 	if f := s.flight; f != nil {
@@ -120,11 +121,10 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// fetch fetches the keys, stores them and ends the flight. The fetch does not end
-// with the request that makes it, since other requests wait for it; it has its own
-// timeout. If the client's RoundTripper panics, the deferred function ends the
-// flight with errKeys, so that the requests that wait do not wait for ever, and the
-// panic goes on.
+// fetch fetches the keys, stores them and ends the flight. It goes on after the request that
+// makes it has ended, because other requests wait for it; its own timeout bounds it. If the
+// client's RoundTripper panics, the deferred function ends the flight with errKeys, so that the
+// waiting requests return, and the panic goes on.
 func (s *keySet) fetch(ctx context.Context, f *flight) {
 	var keys []key
 	defer func() {
@@ -142,7 +142,7 @@ func (s *keySet) fetch(ctx context.Context, f *flight) {
 	keys, f.err = get(ctx, s.config.Client, s.config.JWKS)
 }
 
-// get gets the key set from its URL.
+// get fetches the key set from its URL.
 func get(ctx context.Context, client *http.Client, url string) ([]key, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

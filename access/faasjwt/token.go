@@ -14,27 +14,25 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// token is a JSON web token (RFC 7519) that was taken apart. Nothing in it is
-// verified yet. Names of claims and header fields are compared to the letter. This
-// is why both are decoded to maps: for a struct encoding/json would take "ISS" for
-// the field "iss".
+// token is a parsed JSON web token (RFC 7519). Nothing in it is verified yet. Names of claims
+// and header fields must be compared exactly. Therefore both are decoded to maps: for a struct,
+// encoding/json would accept "ISS" for the field "iss".
 type token struct {
-	alg       string // by its name in this package, see algorithm
-	kid       string // empty: none
+	alg       string // the name that function algorithm returns
+	kid       string // empty if the header has none
 	critical  bool   // it has a critical extension
 	claims    jwt.MapClaims
 	signed    string // the part of the text that is signed
 	signature []byte
 }
 
-// errOther is for a token that another authenticator may know.
+// errOther returns the error for a token that another authenticator may accept.
 func errOther(why string) error { return fmt.Errorf("%w: %s", access.ErrNoCredentials, why) }
 
-// read takes apart a token of the issuer. It looks at iss before anything is
-// verified, and only to leave other tokens alone: a text that is no JSON web token,
-// and a token of another issuer, are access.ErrNoCredentials, so that other
-// authenticators are asked. A token that is the issuer's by its own word and is
-// malformed is access.ErrCredentials.
+// read parses a token of the issuer. It reads iss before anything is verified, and uses it only
+// to leave other tokens to other authenticators: for a text that is not a JSON web token, and
+// for a token of another issuer, the error is access.ErrNoCredentials. For a token that names
+// this issuer and is malformed, the error is access.ErrCredentials.
 func read(raw, issuer string) (token, error) {
 	if strings.Count(raw, ".") != 2 {
 		return token{}, errOther("not a JSON web token")
@@ -55,8 +53,8 @@ func read(raw, issuer string) (token, error) {
 	return t, err
 }
 
-// readHeader reads the fields of the header that this package knows. What the
-// header says about where to find a key (jku, x5u, jwk) is not among them.
+// readHeader reads the header fields that this package uses. It ignores the fields that say
+// where to find a key (jku, x5u, jwk).
 func (t *token) readHeader(part string) error {
 	header, err := object(part)
 	if err != nil {
@@ -73,14 +71,14 @@ func (t *token) readHeader(part string) error {
 	return nil
 }
 
-// segment decodes base64url as RFC 7515 has it. It is strict, so that each value has
-// one text only.
+// segment decodes base64url by the rules of RFC 7515. It is strict, so that only one text
+// decodes to a value.
 func segment(s string) ([]byte, error) { return base64.RawURLEncoding.Strict().DecodeString(s) }
 
 var errNoObject = errors.New("not an object")
 
-// object decodes a JSON object in base64url. Numbers stay text: validate looks at
-// dates that float64 can't hold.
+// object decodes a JSON object in base64url. It keeps numbers as text, because validate checks
+// dates that float64 can't represent.
 func object(s string) (map[string]any, error) {
 	data, err := segment(s)
 	if err != nil {

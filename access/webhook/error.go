@@ -7,13 +7,13 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// The errors of a verifier, apart from access.ErrNoCredentials and
+// These are the errors of a verifier, in addition to access.ErrNoCredentials and
 // access.ErrCredentials.
 var (
-	// ErrReplayed: the message has been handled, or is being handled. It is also
-	// an access.ErrCredentials.
+	// ErrReplayed: the message has been handled, or is being handled. An error that Is
+	// ErrReplayed also Is access.ErrCredentials.
 	ErrReplayed = fmt.Errorf("%w: the message came before", access.ErrCredentials)
-	// ErrFull: there are more messages than WithReplays allows to remember.
+	// ErrFull: there are already as many messages as WithReplays allows to remember.
 	ErrFull = errors.New("too many messages to remember")
 	// ErrTooLarge: the body is larger than WithBodyLimit.
 	ErrTooLarge = errors.New("the body is too large")

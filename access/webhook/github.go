@@ -9,14 +9,13 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// github is the scheme of GitHub.
+// github is the signature scheme of GitHub.
 type github struct{ secrets []access.Secret }
 
-// GitHub verifies X-Hub-Signature-256. GitHub signs the body and nothing else: no
-// time, and not the headers X-GitHub-Delivery and X-GitHub-Event, which deserve no
-// more trust than the network does. An attacker who has recorded a delivery can
-// repeat it under another X-GitHub-Delivery. With [WithSignedReplayKey] that is
-// possible only after the window, when the delivery is forgotten.
+// GitHub verifies X-Hub-Signature-256. GitHub signs only the body: no time, and not the headers
+// X-GitHub-Delivery and X-GitHub-Event, so these may have been changed on the way. An attacker
+// who has recorded a delivery can repeat it under another X-GitHub-Delivery. With
+// [WithSignedReplayKey] that is possible only after the window, when the delivery is forgotten.
 // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 func GitHub(secrets ...access.Secret) Scheme { return github{secrets} }
 

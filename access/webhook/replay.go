@@ -7,37 +7,38 @@ import (
 	"time"
 )
 
-// digest is what a message is remembered by: a hash, so that all take the same room.
+// digest is the key of a message in memory: a hash, so that all keys have the same size.
 type digest [sha256.Size]byte
 
-// memory has the messages that came. Each is kept as long as it could come again
-// with a signature that is good.
+// memory has the messages that came. Each is kept as long as it could come again with a valid
+// signature.
 type memory struct {
-	room int        // how many it may have; not changed after New
+	room int        // the most messages that seen may have; not changed after New
 	mu   sync.Mutex // guards seen and the sightings in it; never held while a handler runs
 	seen map[digest]*sighting
 }
 
-// sighting is one message in memory.
+// sighting is the state of one message in memory.
 type sighting struct {
-	until time.Time // it can be dropped after that, if done
-	done  bool      // its handler has ended; false: the handler runs
+	until time.Time // after this time the sighting can be dropped, if done is true
+	done  bool      // the message's handler has ended; while false, the handler runs
 }
 
-// state is what memory says about a message.
+// state is the result of enter.
 type state int
 
 const (
-	fresh   state = iota // it is new: the caller handles it, then calls done or forget
-	handled              // a request has handled it
-	running              // another request is handling it
-	full                 // it is new, and there is no room to remember it
+	fresh   state = iota // the message is new: the caller handles it, then calls done or forget
+	handled              // another request has handled the message
+	running              // another request is handling the message
+	full                 // the message is new, and there is no room to remember it
 )
 
-// enter returns the state of a message at now, and remembers a fresh one until until.
-// One lock covers both: of two equal requests at once, one gets fresh and the other
-// running. A message that is being handled is never dropped, however long that takes.
-// Old ones are dropped only when there is no room, which costs a pass over all.
+// enter returns the state of a message at the time now. It remembers a fresh message until the
+// time until. It does both under one lock: of two equal requests at once, one gets fresh and
+// the other running. A message that is being handled is never dropped, however long that takes.
+// Messages whose time has passed are dropped only when there is no room, because that looks at
+// all messages.
 func (m *memory) enter(d digest, now, until time.Time) state {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +58,7 @@ func (m *memory) enter(d digest, now, until time.Time) state {
 	return fresh
 }
 
-// once is like enter, for a message that counts as handled as soon as it is entered.
+// once is like enter, but the message counts as handled at once.
 func (m *memory) once(d digest, until time.Time) error {
 	switch m.enter(d, time.Now(), until) {
 	case fresh:
@@ -70,14 +71,14 @@ func (m *memory) once(d digest, until time.Time) error {
 	return nil
 }
 
-// done says that a fresh message was handled.
+// done marks a fresh message as handled.
 func (m *memory) done(d digest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen[d].done = true
 }
 
-// forget says that handling a fresh message has failed: it may come again.
+// forget removes a fresh message whose handling has failed, so that it may come again.
 func (m *memory) forget(d digest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

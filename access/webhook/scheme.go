@@ -15,30 +15,30 @@ import (
 
 // Scheme is the way in which a sender signs: [GitHub], [Stripe], [Standard] or [Svix].
 type Scheme interface {
-	// check returns what is impossible about the secrets.
+	// check returns an error if the secrets can't be used. The error says how to correct them.
 	check() error
-	// claim reads what the headers say. Nothing of it is verified yet.
+	// claim parses the headers of the signature. It verifies nothing yet.
 	claim(h http.Header) (claim, error)
 }
 
-// claim is what a request says about its signature, which has to be verified.
+// claim has the headers of a signature in parsed form. They must still be verified.
 type claim struct {
 	keys       [][]byte
-	before     string // what is signed in front of the body
+	before     string // the signed text in front of the body
 	signatures [][]byte
-	id         string    // the message's id, signed; empty: it has none
-	delivery   string    // tells apart messages with equal content, not signed; empty: nothing does
-	sent       time.Time // signed; zero: no time is signed
+	id         string    // the message's id, which is signed; empty if it has none
+	delivery   string    // distinguishes messages with equal content, is not signed; may be empty
+	sent       time.Time // the signed time; zero if no time is signed
 }
 
-// maxHeader bounds a header that is parsed, in bytes, and so the number of signatures
-// that are compared.
+// maxHeader bounds the length of a header that is parsed, in bytes. It so bounds the number of
+// signatures that are compared.
 const maxHeader = 4 << 10
 
-var errSignature = fmt.Errorf("%w: the signature does not fit", access.ErrCredentials)
+var errSignature = fmt.Errorf("%w: the signature does not match", access.ErrCredentials)
 
-// verify checks that one of the signatures was made with one of the keys. It compares
-// all of them, in constant time each, so that the time does not tell which one fits.
+// verify checks that one of the signatures was made with one of the keys. It compares all of
+// them, each in constant time, so that the time does not show which of them matches.
 func (c claim) verify(body []byte) error {
 	good := false
 	for _, key := range c.keys {
@@ -56,7 +56,7 @@ func (c claim) verify(body []byte) error {
 	return nil
 }
 
-// digest is what the message is remembered by, unless an option says otherwise.
+// digest returns the default key of the message in memory.
 func (c claim) digest(body []byte) digest {
 	signed := c.signedDigest(body)
 	if c.delivery == "" {
@@ -65,9 +65,9 @@ func (c claim) digest(body []byte) digest {
 	return sha256.Sum256(append(signed[:], c.delivery...))
 }
 
-// signedDigest covers what is signed and nothing else: an attacker who repeats a
-// message can choose all the rest. The prefixes keep an id apart from a body that
-// reads the same.
+// signedDigest returns a hash of what the sender has signed. It includes nothing else, because
+// an attacker who repeats a message can change everything else. The prefixes "id " and "signed
+// " keep an id and a signed text with the same bytes apart.
 func (c claim) signedDigest(body []byte) digest {
 	h := sha256.New()
 	if c.id != "" {
@@ -79,13 +79,13 @@ func (c claim) signedDigest(body []byte) digest {
 	return digest(h.Sum(nil))
 }
 
-// malformed is the error for a header that can't be parsed.
+// malformed returns the error for a header that can't be parsed.
 func malformed(header string) error {
 	return fmt.Errorf("%w: header %s is malformed", access.ErrCredentials, header)
 }
 
-// single returns the value of a header that must be there once. A request with two
-// values is refused: a proxy or the handler might believe the other one.
+// single returns the value of a header that must occur once. It refuses a request with two
+// values, because a proxy or the handler might use the other one.
 func single(h http.Header, name string) (string, error) {
 	values := h.Values(name)
 	switch {
@@ -97,8 +97,8 @@ func single(h http.Header, name string) (string, error) {
 	return values[0], nil
 }
 
-// unix reads a Unix time that is made of digits alone. It is part of what is signed,
-// so that other spellings of the same time are other texts.
+// unix parses a Unix time that consists of digits. It accepts no other form: the text is part
+// of what is signed, so the same time in another form would be another message.
 func unix(s string) (time.Time, bool) {
 	if s == "" || len(s) > 12 || strings.Trim(s, "0123456789") != "" {
 		return time.Time{}, false
@@ -107,10 +107,10 @@ func unix(s string) (time.Time, bool) {
 	return time.Unix(n, 0), err == nil
 }
 
-// errNoSecret is the error of New for a scheme that could not verify anything.
-var errNoSecret = errors.New("webhook: a scheme needs a secret, and none may be empty")
+// errNoSecret is the error of New for a scheme whose secrets can't verify anything.
+var errNoSecret = errors.New("webhook: a scheme needs at least one secret, and no secret may be empty")
 
-// plain returns the keys of secrets that are used as they are.
+// plain returns the keys of secrets whose bytes are the key.
 func plain(secrets []access.Secret) [][]byte {
 	keys := make([][]byte, len(secrets))
 	for i, s := range secrets {
@@ -119,8 +119,8 @@ func plain(secrets []access.Secret) [][]byte {
 	return keys
 }
 
-// checkPlain wants at least one secret, and no empty one: an attacker could sign with an
-// empty key.
+// checkPlain returns an error if there is no secret, or an empty one: an attacker could sign
+// with an empty key.
 func checkPlain(secrets []access.Secret) error {
 	if len(secrets) == 0 {
 		return errNoSecret

@@ -10,26 +10,25 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// standard is the scheme of Standard Webhooks, and of Svix.
+// standard is the signature scheme of Standard Webhooks, and of Svix.
 type standard struct {
 	secrets []access.Secret
-	names   []standardNames // the first set counts that a request has a signature of
+	names   []standardNames // the sets of headers; the first whose signature a request has is used
 }
 
-// Standard verifies webhooks of the Standard Webhooks specification. A secret is
-// "whsec_" and base64 of 24 to 64 bytes; the prefix may be left out. Signatures of
-// versions other than v1 are ignored. The principal's claim "webhook-id" is the
-// message's id, which is the same in its retries.
+// Standard verifies webhooks of the Standard Webhooks specification. A secret is "whsec_"
+// followed by base64 of 24 to 64 bytes; the prefix may be left out. Signatures of versions
+// other than v1 are ignored. The principal's claim "webhook-id" is the message's id, which is
+// the same in all attempts to deliver the message.
 // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 func Standard(secrets ...access.Secret) Scheme {
 	return standard{secrets, []standardNames{webhookNames}}
 }
 
-// Svix is like [Standard], with the headers that Svix sends: svix-id, svix-timestamp
-// and svix-signature. A request without svix-signature is verified by the headers of
-// Standard, which Svix also sends. All three headers are taken from one set: a mix
-// of the two is refused.
-// https://docs.svix.com/receiving/verifying-payloads/how-manual
+// Svix is like [Standard], with the headers that Svix sends: svix-id, svix-timestamp and
+// svix-signature. A request without svix-signature is verified by the headers of Standard,
+// which Svix also sends. All three headers must belong to the same set: a mix of the two is
+// refused. https://docs.svix.com/receiving/verifying-payloads/how-manual
 func Svix(secrets ...access.Secret) Scheme {
 	return standard{secrets, []standardNames{svixNames, webhookNames}}
 }
@@ -38,11 +37,12 @@ func Svix(secrets ...access.Secret) Scheme {
 type standardNames struct{ id, timestamp, signature string }
 
 var (
-	webhookNames = standardNames{"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"} //nolint:gochecknoglobals // a constant: Go has none of this type
-	svixNames    = standardNames{"Svix-Id", "Svix-Timestamp", "Svix-Signature"}          //nolint:gochecknoglobals // likewise
+	webhookNames = standardNames{"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"} //nolint:gochecknoglobals // never written; Go has no constants of this type
+	svixNames    = standardNames{"Svix-Id", "Svix-Timestamp", "Svix-Signature"}          //nolint:gochecknoglobals // see webhookNames
 )
 
-// in returns the set of names that h has a signature of.
+// in returns the first set of names whose signature header is in h. If there is none, it
+// returns the first set.
 func (s standard) in(h http.Header) standardNames {
 	for _, n := range s.names {
 		if len(h.Values(n.signature)) > 0 {
@@ -60,7 +60,7 @@ func (s standard) check() error {
 	return err
 }
 
-var errStandardSecret = errors.New(`webhook: a secret of Standard Webhooks is "whsec_" and base64 of 24 to 64 bytes`)
+var errStandardSecret = errors.New(`webhook: a secret of Standard Webhooks must be "whsec_" followed by base64 of 24 to 64 bytes`)
 
 // keys decodes the secrets. Its error does not show them.
 func (s standard) keys() ([][]byte, error) {
@@ -98,11 +98,12 @@ func (s standard) claim(h http.Header) (claim, error) {
 	return claim{keys: keys, id: id, sent: sent, before: id + "." + timestamp + ".", signatures: signatures}, err
 }
 
-// isID reports whether an id can be part of what is signed, id.timestamp.body. With a
-// dot in the id, another id, time and body could have the same text and signature.
+// isID reports whether id is a valid part of the signed text, id.timestamp.body. It refuses an
+// id with a dot: another id, time and body could then have the same text, and the same
+// signature.
 func isID(id string) bool { return len(id) <= 256 && !strings.Contains(id, ".") }
 
-// standardSignatures returns the signatures of version 1 in a list of them.
+// standardSignatures returns the signatures of version v1 in a list of signatures.
 func standardSignatures(list string) (signatures [][]byte) {
 	for item := range strings.FieldsSeq(list) {
 		version, v, _ := strings.Cut(item, ",")

@@ -9,13 +9,13 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// stripe is the scheme of Stripe.
+// stripe is the signature scheme of Stripe.
 type stripe struct{ secrets []access.Secret }
 
-// Stripe verifies Stripe-Signature. A secret is used as it is, with its prefix
-// "whsec_". Signatures of schemes other than v1 are ignored. Stripe signs each retry
-// anew, so that it is another message here: to handle an event once, remember its id.
-// https://docs.stripe.com/webhooks#verify-manually
+// Stripe verifies Stripe-Signature. A secret is used unchanged, with its prefix "whsec_".
+// Signatures of schemes other than v1 are ignored. Stripe signs each attempt to deliver an
+// event anew, so the verifier takes each for another message: to handle an event once, store
+// its id. https://docs.stripe.com/webhooks#verify-manually
 func Stripe(secrets ...access.Secret) Scheme { return stripe{secrets} }
 
 func (s stripe) check() error { return checkPlain(s.secrets) }
@@ -39,8 +39,8 @@ func (s stripe) claim(h http.Header) (claim, error) {
 	return c, nil
 }
 
-// addStripe adds an item name=value of the header. It returns false if the item is malformed, or
-// if it is a second item t (the time), since only one of the two is signed.
+// addStripe adds an item name=value of the header to c. It returns false for a malformed item,
+// and for a second item t (the time), because only one of the two can be the signed one.
 func addStripe(c *claim, item string) bool {
 	name, v, ok := strings.Cut(item, "=")
 	if !ok {

@@ -20,31 +20,31 @@ type option func(*Verifier)
 
 func (o option) applyVerifier(v *Verifier) { o(v) }
 
-// WithWindow sets how far a signed time may be from now, in both directions,
-// and how long a message without one is remembered. It must be positive.
-// Default 5 min, as Stripe and Standard Webhooks have it.
+// WithWindow sets how far a signed time may be from now, in both directions, and how long a
+// message without a signed time is remembered. It must be positive. Default 5 min, as in Stripe
+// and Standard Webhooks.
 func WithWindow(d time.Duration) Option { return option(func(v *Verifier) { v.window = d }) }
 
-// WithReplays sets how many messages are remembered, n ≥ 1. It has to be more than
-// the number of messages with a good signature in two windows: beyond it they are
-// answered 503. Default 10,000, which takes about a megabyte.
+// WithReplays sets how many messages are remembered, n ≥ 1. It must exceed the number of
+// messages with a valid signature in two windows. Messages beyond it are answered 503. Default
+// 10,000, which takes about a megabyte.
 func WithReplays(n int) Option { return option(func(v *Verifier) { v.seen.room = n }) }
 
-// WithReplayKey chooses what a message is remembered by. Two requests with the same
-// key are one message, and the second is not passed on. A request with the key "" is
-// not remembered and is always passed on. So a func that always returns "" is for
-// handlers that find out themselves what they have done before.
+// WithReplayKey chooses the key by which a message is remembered. Two requests with the same
+// key are one message, and the second is not passed on. A request with the key "" is not
+// remembered and is always passed on. So a func that always returns "" is for handlers that
+// recognize repeated messages themselves.
 //
-// The default key is the message's id, if one is signed. Otherwise it is what is
-// signed and, for [GitHub], the header X-GitHub-Delivery. GitHub sends two deliveries
-// with equal bodies, for example if a workflow is dispatched twice, and the second
-// must not be lost; the header tells them apart. But it is not signed: an attacker
-// who has recorded a delivery can repeat it under another X-GitHub-Delivery, and can
-// fill what [WithReplays] bounds. If a repetition does more harm than a loss, use
-// [WithSignedReplayKey], which leaves the header out.
+// The default key is the message's id, if the id is signed. Otherwise it is a hash of the
+// signed text and, for [GitHub], of the header X-GitHub-Delivery. GitHub sends two deliveries
+// with equal bodies, for example, if a workflow is dispatched twice. The second must not be
+// lost; the header distinguishes them. But the header is not signed: an attacker who has
+// recorded a delivery can repeat it under another X-GitHub-Delivery, and can so fill the memory
+// of [WithReplays]. If a repetition does more harm than a loss, use [WithSignedReplayKey],
+// which leaves the header out.
 //
-// key is called for requests with a good signature, by many goroutines at once. It
-// must not keep its arguments. If it panics, so does the handler of the request.
+// key is called for requests with a valid signature, by many goroutines at once. It must not
+// keep its arguments. If it panics, the panic goes through the handler of the request.
 func WithReplayKey(key func(h http.Header, body []byte) string) Option {
 	return option(func(v *Verifier) {
 		v.key = nil
@@ -57,10 +57,9 @@ func WithReplayKey(key func(h http.Header, body []byte) string) Option {
 	})
 }
 
-// WithSignedReplayKey remembers a message by what its sender has signed, and by
-// nothing else; see [WithReplayKey]. Within the window, a repetition is not passed
-// on, whatever its headers are. Neither is a second delivery of GitHub with the same
-// body.
+// WithSignedReplayKey remembers a message only by the text that its sender has signed; see
+// [WithReplayKey]. Within the window a repetition is not passed on, whatever its headers are. A
+// second delivery of GitHub with the same body is not passed on either.
 func WithSignedReplayKey() Option {
 	return option(func(v *Verifier) {
 		v.key = func(c claim, _ http.Header, body []byte) (digest, bool) { return c.signedDigest(body), true }
@@ -72,19 +71,19 @@ func WithSignedReplayKey() Option {
 // 25 MiB.
 func WithBodyLimit(n int64) Option { return option(func(v *Verifier) { v.limit = n }) }
 
-// Verifier verifies the webhooks of one sender. All its methods, and those of its
-// handlers, may be called concurrently.
+// Verifier verifies the webhooks of one sender. All its methods, and those of its handlers, may
+// be called concurrently.
 type Verifier struct {
 	name   string
 	scheme Scheme
 	window time.Duration
 	limit  int64
 	key    func(c claim, h http.Header, body []byte) (d digest, remembered bool)
-	seen   memory // has its own lock; the rest is not changed after New
+	seen   memory // has its own lock; the other fields are not changed after New
 }
 
-// New returns a verifier for a sender. The name is the ID of its principal. The error
-// names the cure, and no secret.
+// New returns a verifier for a sender. The name is the ID of its principal. The error says how
+// to correct an argument, and contains no secret.
 func New(name string, s Scheme, opts ...Option) (*Verifier, error) {
 	v := &Verifier{
 		name: name, scheme: s, window: 5 * time.Minute, limit: 1 << 20,
@@ -102,7 +101,7 @@ func New(name string, s Scheme, opts ...Option) (*Verifier, error) {
 	return v, s.check()
 }
 
-// check returns what is impossible about the name, the scheme or the options.
+// check returns an error if the name, the scheme or an option is impossible.
 func (v *Verifier) check() error {
 	switch {
 	case v.name == "":
@@ -121,8 +120,8 @@ func (v *Verifier) check() error {
 	return nil
 }
 
-// Handler verifies each request and then calls next, which gets the whole body and
-// the principal on the context. A request that does not pass is answered
+// Handler verifies each request and then calls next, which gets the whole body and the
+// principal on the context. A request that is not passed on is answered with
 //
 //	401  no signature, a wrong one, or a time outside of the window
 //	413  the body is larger than WithBodyLimit
@@ -131,8 +130,8 @@ func (v *Verifier) check() error {
 //	409  the message is being handled
 //	503  there is no room to remember the message
 //
-// A message counts as handled if next answers with a status below 300. If it
-// answers another one, or panics, the message may come again.
+// A message counts as handled if next answers with a status below 300. If next answers with
+// another status, or panics, the message may come again.
 func (v *Verifier) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m, err := v.verify(r)
@@ -157,9 +156,9 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// handle calls next, and settles whether the message counts as handled. The deferred
-// function also runs if next panics, and then forgets the message; the panic goes
-// on. Until it has run, the same message is answered 409.
+// handle calls next, and then marks the message as handled or forgets it. If next panics, the
+// deferred function forgets the message and the panic goes on. Until the deferred function has
+// run, the same message is answered 409.
 func (v *Verifier) handle(w http.ResponseWriter, r *http.Request, next http.Handler, m message) {
 	status := &statusWriter{ResponseWriter: w}
 	good := false
@@ -171,14 +170,13 @@ func (v *Verifier) handle(w http.ResponseWriter, r *http.Request, next http.Hand
 		}
 	}()
 	next.ServeHTTP(status, m.request(r))
-	good = status.code < http.StatusMultipleChoices // 0: next wrote nothing, which is a 200
+	good = status.code < http.StatusMultipleChoices // 0 if next wrote nothing, which net/http answers as 200
 }
 
-// Authenticate makes a Verifier an [access.Authenticator], for paths that other
-// credentials open too. It reads the request's body and puts a copy in its place.
-// It can't see the answer: the message counts as handled at once, and is not
-// authenticated when it comes again, even if its handler has failed. Prefer
-// [Verifier.Handler].
+// Authenticate makes a Verifier an [access.Authenticator], for a path that accepts other
+// credentials too. It reads the request's body and puts a copy in its place. It can't see the
+// answer of the handler: the message counts as handled at once. If it comes again it is not
+// authenticated, even if its handler has failed. Prefer [Verifier.Handler].
 func (v *Verifier) Authenticate(r *http.Request) (access.Principal, error) {
 	m, err := v.verify(r)
 	if err != nil {
@@ -193,16 +191,16 @@ func (v *Verifier) Authenticate(r *http.Request) (access.Principal, error) {
 	return m.principal, nil
 }
 
-// message is a request with a good signature.
+// message is a request with a valid signature.
 type message struct {
 	body       []byte
-	digest     digest // what it is remembered by
+	digest     digest // the key by which the message is remembered
 	remembered bool
-	until      time.Time // how long it is remembered
+	until      time.Time // the time until which it is remembered
 	principal  access.Principal
 }
 
-// request is r with the principal and with a body that can be read.
+// request returns r with the principal and with a body that can be read again.
 func (m message) request(r *http.Request) *http.Request {
 	r = r.WithContext(access.WithPrincipal(r.Context(), m.principal))
 	r.Body = io.NopCloser(bytes.NewReader(m.body))
@@ -210,8 +208,8 @@ func (m message) request(r *http.Request) *http.Request {
 	return r
 }
 
-// verify checks the headers before it reads the body, so that a request without a
-// signature, or with an old one, can't make it read one.
+// verify checks the headers before it reads the body, so that a request without a signature, or
+// with an old one, can't make it read a body.
 func (v *Verifier) verify(r *http.Request) (message, error) {
 	c, err := v.scheme.claim(r.Header)
 	if err != nil {
@@ -237,21 +235,22 @@ func (v *Verifier) verify(r *http.Request) (message, error) {
 	return m, nil
 }
 
-// until returns how long a message has to be remembered: as long as its signed
-// time is good, or a window from now if no time is signed. A time outside of the
-// window is an error. At the end of the window a message is still good, so that it
-// is remembered for a nanosecond longer.
+// until returns the time until which a message must be remembered: while its signed time is
+// valid, or for a window from now if no time is signed. It returns an error if the signed time
+// is outside of the window. A signed time is still valid at the very end of the window, so the
+// message is remembered for a nanosecond longer.
 func (v *Verifier) until(c claim, now time.Time) (until time.Time, err error) {
 	if c.sent.IsZero() {
 		return now.Add(v.window), nil
 	}
 	if d := now.Sub(c.sent); d > v.window || d < -v.window {
-		return until, fmt.Errorf("%w: it was sent at another time", access.ErrCredentials)
+		return until, fmt.Errorf("%w: the signed time is outside of the window", access.ErrCredentials)
 	}
 	return c.sent.Add(v.window + 1), nil
 }
 
-// read reads the body up to the limit. One that announces more is not read at all.
+// read reads the body up to the limit. It reads nothing if the announced length exceeds the
+// limit.
 func (v *Verifier) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > v.limit {
 		return nil, ErrTooLarge
@@ -266,9 +265,9 @@ func (v *Verifier) read(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// refuse answers a request that did not pass. It does not say what was wrong with
-// the credentials. After a body that is too large the connection is closed, since
-// the rest of it is not read.
+// refuse answers a request that was not passed on. It does not show what was wrong with the
+// credentials. After a body that is too large the connection is closed, because the rest of the
+// body is not read.
 func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, ErrTooLarge):
@@ -283,15 +282,15 @@ func refuse(w http.ResponseWriter, err error) {
 	}
 }
 
-// statusWriter remembers the status. http.ResponseController finds the other methods
-// of the writer through Unwrap.
+// statusWriter stores the status. http.ResponseController finds the other methods of the writer
+// through Unwrap.
 type statusWriter struct {
 	http.ResponseWriter
 
 	code int
 }
 
-// WriteHeader remembers the first final status: 1xx is not one.
+// WriteHeader stores the first final status; 1xx are not final.
 func (w *statusWriter) WriteHeader(code int) {
 	if w.code == 0 && code >= http.StatusOK {
 		w.code = code
@@ -299,7 +298,7 @@ func (w *statusWriter) WriteHeader(code int) {
 	w.ResponseWriter.WriteHeader(code)
 }
 
-// Write implies the status 200 if none was written.
+// Write sets the status to 200 if none was written, as net/http does.
 func (w *statusWriter) Write(p []byte) (int, error) {
 	if w.code == 0 {
 		w.code = http.StatusOK
