@@ -17,16 +17,16 @@ import (
 //
 // ctx is new for each call. It ends at the deadline, when the caller's context
 // ends, or when the call is over, whichever is first. It carries the [Invocation]
-// (see [FromContext]) and none of the caller's values, unless [WithContext] lets
-// them through. A handler should return soon after ctx ends: its caller has its
-// answer by then, and the handler keeps its slot until it returns.
+// (see [FromContext]) and none of the caller's values, unless [WithContext] passes
+// them on. A handler should return soon after ctx ends: by then its caller has its
+// answer, and the handler keeps its slot until it returns.
 //
-// An error that it returns reaches the caller unchanged, and the output returned
+// An error that the handler returns reaches the caller unchanged, and the output returned
 // with the error is dropped. A panic, or runtime.Goexit, ends the call with an
-// error and not the process. A panic in a goroutine that the handler started
+// error; it does not end the process. But a panic in a goroutine that the handler started
 // itself crashes the process, as anywhere in Go.
 //
-// Where In or Out is []byte, a bytes call passes the payload as it is, without
+// If In or Out is []byte, a bytes call passes the payload as it is, without
 // the codec.
 type Handler[In, Out any] func(ctx context.Context, in In) (Out, error)
 
@@ -35,28 +35,28 @@ type Handler[In, Out any] func(ctx context.Context, in In) (Out, error)
 // concurrently, also from handlers.
 type Router struct {
 	settings  routerSettings
-	common    settings // shared by all functions that are registered without options
+	common    settings // the settings of all functions that are registered without options
 	clock     *clock
 	group     *admission.Group
 	functions registry
 	workers   *workerPool
-	meters    meters // those given to New; Shutdown flushes them
+	meters    meters // those that were given to New; Shutdown flushes them
 	loop      scaleLoop
 	jobs      jobLink
-	reports   reporter            // of changes of scale
-	capacity  *capacityController // nil without WithCapacityScaler: the capacity is fixed
+	reports   reporter            // passes on changes of scale
+	capacity  *capacityController // nil: the capacity is fixed (no WithCapacityScaler)
 
 	refused refusals    // of calls by a name that is not registered
-	closing atomic.Bool // Shutdown or Close has begun and waits on changed
-	closed  atomic.Bool // no handler is started any more
-	changed broadcast   // while closing: a call, an init or a close func has ended
+	closing atomic.Bool // Shutdown or Close has begun, and waits on changed
+	closed  atomic.Bool // no more handlers are started
+	changed broadcast   // while closing is true: a call, an init or a close func has ended
 
-	hookGuard     // of all hooks of this router
+	hookGuard     // for all hooks of this router
 	shutdownHooks shutdownHooks
 }
 
-// New returns a router. It panics with an [*Error] that says what to change if an
-// option is out of range. It starts no goroutine: goroutines start with the first
+// New returns a router. If an option is out of range, New panics with an [*Error] whose text
+// says what to change. It starts no goroutine: goroutines start with the first
 // call and end when there is nothing to do. Nil options are ignored.
 func New(opts ...RouterOption) *Router {
 	s := defaultSettings()
@@ -68,7 +68,7 @@ func New(opts ...RouterOption) *Router {
 	if err := s.check(); err != nil {
 		panic(err)
 	}
-	s.defaults.asked = 0 // the router's options ask nothing of a name
+	s.defaults.asked = 0 // only a function's own options count as asked
 	r := &Router{settings: s, common: s.defaults, clock: newClock(), group: admission.NewGroup(s.capacity), meters: s.defaults.meters}
 	r.log = s.logger
 	r.reports = reporter{guard: &r.hookGuard, hook: s.decided}
@@ -86,16 +86,16 @@ func New(opts ...RouterOption) *Router {
 	return r
 }
 
-// extension is an option that gives a new router a part of its own.
+// extension is an option that adds a part to a new router.
 type extension interface{ extend(r *Router) }
 
 // Lookup returns the handle of a registered function, or an error that Is
 // [ErrNotFound], [ErrName] or [ErrType].
 //
 // The handle of an alias, such as "resize:live", chooses a version at each call, as
-// [Router.Invoke] with that name does. It is bound to the name: its calls answer
-// [ErrNotFound] while there is no such alias, and for ever once the last version of the name
-// has been removed. Its Info is that of the version with the most weight.
+// [Router.Invoke] with that name does. It is bound to the name: while there is no such
+// alias, its calls answer [ErrNotFound], and once the last version of the name has been
+// removed they always do. Its Info is that of the version with the most weight.
 func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 	core, err := r.find("lookup", name)
 	if err != nil {
@@ -104,7 +104,7 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 	f, ok := core.handle.(*Function[In, Out])
 	if !ok {
 		in, out := core.handle.types()
-		return nil, usageError("lookup", name, ErrType, "it is registered as func(%v) %v, asked for as func(%v) %v",
+		return nil, usageError("lookup", name, ErrType, "it is registered as func(%v) %v, but Lookup was called for func(%v) %v",
 			in, out, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	}
 	if qualifier, ok := core.family.aliasOf(name); ok {
@@ -118,26 +118,26 @@ func Lookup[In, Out any](r *Router, name string) (*Function[In, Out], error) {
 // even if another function has been registered under the name. Its methods may be
 // called concurrently.
 type Function[In, Out any] struct {
-	core    *function        // nil: it is the handle of an alias
-	alias   *aliasHandle     // nil: it is the handle of a version
-	handler Handler[In, Out] // nil with an init func: then each instance has its own
+	core    *function        // nil: this is the handle of an alias
+	alias   *aliasHandle     // nil: this is the handle of a version
+	handler Handler[In, Out] // nil if there is an init func: then each instance has its own
 	tasks   sync.Pool        // of *typedTask[In, Out]
 }
 
 // Invoke calls the function and waits for the answer. It waits for a slot at most
-// as long as [WithQueueTimeout] says, for the handler at most until the function's
-// timeout, and never longer than until ctx ends.
+// for [WithQueueTimeout], and for the handler at most until the function's
+// timeout. When ctx ends, it does not wait any longer.
 //
 // A nil error means that the handler returned nil. Otherwise the output is the
 // zero value. The error is then the handler's own, unchanged, or an [*Error] that
 // wraps [ErrTimeout], a [*PanicError], [ErrExited], ctx's error, or the cause of a
 // refusal (see [Reason]). A refusal means that the handler was not called.
 //
-// in is passed as it is, nil included. What it points to is shared with the
+// in is passed as it is, even if it is nil. The data that it points to is shared with the
 // handler, unless the function has [WithCopy]. For example, after a timeout the
 // handler may still read it.
 //
-// It costs about half of what the same promises cost with a pool, a channel and
+// A call costs about half of what the same promises cost with a pool, a channel and
 // context.WithTimeout, and allocates next to nothing: compare faas with
 // ants/obvious in the table of bench.
 func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
@@ -147,8 +147,8 @@ func (f *Function[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	return f.invoke(ctx, f.core.itself(), in)
 }
 
-// invokeByAlias is Invoke of the handle of an alias. All versions of a name have the
-// types of the first, so that the handle of each is of this type.
+// invokeByAlias is Invoke for the handle of an alias. All versions of a name have the same
+// types as the first, so the handle of each version is of this type.
 func (f *Function[In, Out]) invokeByAlias(ctx context.Context, in In) (out Out, err error) {
 	for {
 		to, unknown := f.alias.target(ctx)
@@ -163,11 +163,11 @@ func (f *Function[In, Out]) invokeByAlias(ctx context.Context, in In) (out Out, 
 	}
 }
 
-// aliasHandle is what the handle of an alias has in place of a function.
+// aliasHandle is the core of an alias's handle, in place of a function.
 type aliasHandle struct {
 	router    *Router
 	family    *family
-	name      string // as it was looked up, for errors
+	name      string // the name given to Lookup, for errors
 	qualifier string
 }
 
@@ -179,7 +179,7 @@ func (h *aliasHandle) target(ctx context.Context) (target, *Error) {
 	return target{}, notFound("invoke", h.name, h.family)
 }
 
-// invoke is Invoke of a version's handle, for a call to its version by whatever name.
+// invoke is Invoke for a version's handle. to is the version, with the alias by which it is called.
 func (f *Function[In, Out]) invoke(ctx context.Context, to target, in In) (Out, error) {
 	t := f.task()
 	if f.core.copy {
@@ -193,7 +193,7 @@ func (f *Function[In, Out]) invoke(ctx context.Context, to target, in In) (Out, 
 	p, reusable, err := to.start(ctx, &q, t, &t.near)
 	switch {
 	case p.worker == nil:
-	case !q.mustWatch() && <-p.worker.wake: // pending.await, but parked in this frame
+	case !q.mustWatch() && <-p.worker.wake: // as pending.await, but the goroutine parks in this frame
 		reusable, err = p.worker.collect(p.call)
 	default:
 		reusable, err = p.awaitOrLeave(&q)
@@ -245,7 +245,7 @@ func (f *Function[In, Out]) task() *typedTask[In, Out] {
 	return &typedTask[In, Out]{f: f, handler: f.handler}
 }
 
-// recycle keeps t for another call if reusable. If not, its handler still runs
+// recycle keeps t for another call if reusable is true. If not, the handler still runs
 // and may still use t, so t is left to the garbage collector.
 func (f *Function[In, Out]) recycle(t *typedTask[In, Out], reusable bool) {
 	if reusable {
@@ -254,10 +254,10 @@ func (f *Function[In, Out]) recycle(t *typedTask[In, Out], reusable bool) {
 	}
 }
 
-// task is the typed part of a call. Scheduler, admission and workers see only
+// task is the typed part of a call. Scheduler, admission and workers use only
 // these methods, so they need no type parameters.
 type task interface {
-	// use sets the handler to run, for functions whose instances each have one.
+	// use sets the handler, for functions whose instances each have their own.
 	use(handler any)
 	// run runs the handler.
 	run(ctx context.Context) error
@@ -266,7 +266,8 @@ type task interface {
 	// output prepares the answer from what the handler returned (encodes or
 	// copies it), and returns its size if it was encoded.
 	output() (size int, err error)
-	// input encodes the input for a capture. c.State says what the handler's own is worth.
+	// input encodes the input for a capture. Before the call, c.State is the state of the handler's
+	// own copy of the input.
 	input(c *Captured)
 }
 
@@ -276,11 +277,11 @@ type typedTask[In, Out any] struct {
 	in      In
 	out     Out
 	bytes   bool     // a bytes call: the answer is data
-	size    int      // of the payload, bytes
+	size    int      // the payload's size in bytes
 	data    []byte   // the encoded output
 	given   []byte   // the encoded input, if a capture may have it, see function.given
-	near    *worker  // of its last call, see workerPool.take
-	reply   answerer // of its calls by InvokeFunc; nil: there was none
+	near    *worker  // the worker of the task's last call, see workerPool.take
+	reply   answerer // for calls by InvokeFunc; nil: there was none
 }
 
 func (t *typedTask[In, Out]) use(handler any) {
@@ -291,8 +292,8 @@ func (t *typedTask[In, Out]) payload() int { return t.size }
 
 func (t *typedTask[In, Out]) input(c *Captured) { t.f.core.encodeInput(c, t.given, &t.in, new(In)) }
 
-// copyIn is not a part of Invoke, so that only the inputs of calls with WithCopy
-// escape to the heap.
+// copyIn copies the input. It is not a part of Invoke, so that only the inputs of calls with
+// WithCopy escape to the heap.
 func (t *typedTask[In, Out]) copyIn(in In) *Error {
 	core := t.f.core
 	data, err := copyValue(core.codec, &in, &t.in)
@@ -339,7 +340,7 @@ func (t *typedTask[In, Out]) encode(core *function) (int, error) {
 }
 
 // Invoke calls a function by name with an encoded input and returns the encoded
-// output. It is for callers that have bytes, such as an HTTP handler. Otherwise it
+// output. It is for callers that have bytes, such as an HTTP handler. In all other ways it
 // is like [Function.Invoke].
 //
 // The payload is decoded into a new value before the call asks for a slot. An
@@ -359,8 +360,8 @@ func (r *Router) Invoke(ctx context.Context, name string, payload []byte) ([]byt
 	}
 }
 
-// refuseUnknown counts a call of a name that is not registered, or that is no valid
-// name. No function has a count for it, so that the router's own is used.
+// refuseUnknown counts a call of a name that is not registered, or that is not a valid
+// name. It counts it in the router, because there is no function to count it for.
 func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
 	err.Reason = ReasonNotFound
 	if errors.Is(err, ErrName) {
@@ -377,12 +378,12 @@ func (r *Router) refuseUnknown(ctx context.Context, err *Error) error {
 	return err
 }
 
-// Remove removes a version of a function from the router: "resize:2" the version 2,
-// "resize" the one without a number. Calls that run or wait continue to their end;
-// later ones, by name and by handle, answer [ErrNotFound]. The version can be
-// registered again at once. What the versions of a name share goes with the last of
-// them. It returns an error that Is [ErrNotFound], [ErrName], or [ErrInUse] if an alias names
-// the version.
+// Remove removes a version of a function from the router: "resize:2" is version 2,
+// "resize" is the version without a number. Calls that run or wait continue to their end;
+// later calls, by name and by handle, answer [ErrNotFound]. The version can be
+// registered again at once. The settings that the versions of a name share are dropped with
+// its last version. Remove returns an error that Is [ErrNotFound], [ErrName], or [ErrInUse] if
+// an alias names the version.
 func (r *Router) Remove(name string) error {
 	fn, err := r.findVersion("remove", name)
 	if err != nil {
@@ -409,9 +410,9 @@ func (fn *function) accept(payload []byte, in any) *Error {
 	return nil
 }
 
-// given returns what a capture may have of the bytes that a call began with, whether or
-// not the handler still runs; nil: nothing, because there is no capture, or because the
-// handler has these very bytes.
+// given returns the bytes that a call began with, for a capture that may read them at any
+// time, even while the handler runs. It returns nil if there is no capture, or if the
+// handler has these very bytes and may change them.
 func (fn *function) given(data []byte) []byte {
 	if fn.capture == nil || fn.rawIn && !fn.copy {
 		return nil
@@ -422,8 +423,9 @@ func (fn *function) given(data []byte) []byte {
 	return data
 }
 
-// encodeInput fills in the input. given is as fn.given returned it; in points to the
-// handler's input, and fresh to an empty one. in.State says what the former is worth.
+// encodeInput sets the input of the capture `to`. given is the result of fn.given; in points to
+// the handler's input, and fresh to an empty one. Before the call, to.State is the state of the
+// handler's input.
 func (fn *function) encodeInput(to *Captured, given []byte, in, fresh any) {
 	switch {
 	case given != nil:
@@ -439,8 +441,8 @@ func (fn *function) encodeInput(to *Captured, given []byte, in, fresh any) {
 	}
 }
 
-// encodeAgain decodes the payload into fresh and encodes that, so that values which hide
-// themselves do.
+// encodeAgain decodes the payload into fresh and encodes that value, so that values which hide
+// themselves when encoded are hidden.
 func (fn *function) encodeAgain(to *Captured, fresh any) []byte {
 	if err := decode(fn.codec, to.Input, fresh); err != nil {
 		to.State = InputNotEncoded
@@ -458,7 +460,7 @@ func (fn *function) encodeFor(to *Captured, in any) []byte {
 	return data
 }
 
-// tellIfClosing wakes Shutdown and Close so that they count again what is left.
+// tellIfClosing wakes Shutdown and Close, so that they look again whether calls are left.
 func (r *Router) tellIfClosing() {
 	if r.closing.Load() {
 		r.changed.tell()

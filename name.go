@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// This file holds how names are written, "resize" or "resize:2", and the settings that
+// This file has the syntax of names, such as "resize" or "resize:2", and the settings that
 // belong to a name and not to one of its versions.
 
-// versionLatest is the version of a function that is registered without a number. The name
-// is the one that Lambda uses.
+// versionLatest is the version of a function that is registered without a number. AWS Lambda
+// uses the same name.
 const versionLatest = "$LATEST"
 
-// checkName enforces ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$. Names go into URLs, headers,
-// metrics and logs; a colon stands before a qualifier.
+// checkName enforces ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$, because names are used in URLs, headers,
+// metrics and logs. A colon is not allowed, since it separates a name from its qualifier.
 func checkName(op, name string) *Error {
 	if 1 <= len(name) && len(name) <= 64 && name[0] != '-' && isWord(name) {
 		return nil
@@ -26,8 +26,8 @@ func checkName(op, name string) *Error {
 
 const cureName = "use 1 to 64 of A–Z a–z 0–9 _ -, not starting with -"
 
-// checkReference enforces what may stand where a name is looked up: a name, or a name, a
-// colon and a qualifier, which is $LATEST, the number of a version, or the name of an alias.
+// checkReference enforces the syntax of a reference to a function: a name, or a name, a
+// colon and a qualifier. The qualifier is $LATEST, the number of a version, or the name of an alias.
 func checkReference(op, name string) *Error {
 	base, qualifier, qualified := strings.Cut(name, ":")
 	if err := checkName(op, base); err != nil {
@@ -36,15 +36,15 @@ func checkReference(op, name string) *Error {
 	if !qualified || isQualifier(qualifier) {
 		return nil
 	}
-	return usageError(op, base+":"+clipName(qualifier), ErrName, "after the colon stands $LATEST, the number of a version, or an alias: 1 to 128 of A–Z a–z 0–9 _ -")
+	return usageError(op, base+":"+clipName(qualifier), ErrName, "after the colon, write $LATEST, the number of a version, or an alias: 1 to 128 of A–Z a–z 0–9 _ -")
 }
 
-// isQualifier reports whether s may stand behind the colon.
+// isQualifier reports whether s may follow the colon.
 func isQualifier(s string) bool {
 	return s == versionLatest || 1 <= len(s) && len(s) <= 128 && isWord(s)
 }
 
-// isWord reports whether s has no other characters than those of names.
+// isWord reports whether s has only characters that are allowed in names.
 func isWord(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -61,23 +61,23 @@ type nameSettings struct {
 	concurrency int
 	reserved    int
 	weight      int
-	tenants     int // limit of one tenant's calls at once; 0: no limit
+	tenants     int // the limit of one tenant's calls at once; 0: no limit
 	queue       int
 	runaways    int
-	asked       uint8 // bit i: a function's own options have set what fields()[i] points to
+	asked       uint8 // bit i is set if the function's own options have set the field that fields()[i] points to
 }
 
-// fields returns the settings in the order of nameOptions.
+// fields returns pointers to the settings, in the order of nameOptions.
 func (s *nameSettings) fields() [6]*int {
 	return [...]*int{&s.concurrency, &s.reserved, &s.weight, &s.tenants, &s.queue, &s.runaways}
 }
 
-// nameOptions are the names of the options that set them.
+// nameOptions returns the names of the options that set them.
 func nameOptions() [6]string {
 	return [...]string{"WithConcurrency", "WithReserved", "WithWeight", "WithTenantConcurrency", "WithQueue", "WithRunaways"}
 }
 
-// ask sets one of the settings, and notes that an option has.
+// ask sets one of the settings for an option, and marks it in asked.
 func (s *nameSettings) ask(field *int, n int) {
 	*field = n
 	for i, f := range s.fields() {
@@ -87,8 +87,9 @@ func (s *nameSettings) ask(field *int, n int) {
 	}
 }
 
-// differs returns an option that asks for something else than the name has, and what the
-// name has. It is empty if there is none: an option that was not given asks for nothing.
+// differs compares the options of a version with the settings of its name. It describes the
+// first option whose value is another than the name's, or returns "" if there is none. An
+// option that was not given is not compared.
 func (s *nameSettings) differs(name *nameSettings) string {
 	has, options := name.fields(), nameOptions()
 	for i, own := range s.fields() {

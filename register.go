@@ -11,13 +11,13 @@ import (
 )
 
 // Register makes h callable under the name and returns a handle for typed calls. It
-// panics with an [*Error] where [TryRegister] returns one, so that a faulty set-up
-// is found when the program starts. The text of the error says what to change.
+// panics with an [*Error] where [TryRegister] returns one, so that a mistake in the set-up
+// is found when the program starts. The error's text says what to change.
 //
 // A handler without an output, func(ctx, In) error, is registered as
-// [NoOutput](h); one without an input as [NoInput](h).
+// [NoOutput](h), and a handler without an input as [NoInput](h).
 //
-// A name matches ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$. [WithVersion] registers one more
+// A name matches ^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$. [WithVersion] registers another
 // version of a name that is taken.
 func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) *Function[In, Out] {
 	f, err := TryRegister(r, name, h, opts...)
@@ -27,14 +27,14 @@ func Register[In, Out any](r *Router, name string, h Handler[In, Out], opts ...F
 	return f
 }
 
-// TryRegister is like [Register] but returns an error instead of panicking, for
+// TryRegister is like [Register] but returns an error instead of panicking. It is for
 // names and options that come from outside the program. The error Is [ErrName],
-// [ErrDuplicate], [ErrType] (see [WithVersion]), [ErrInput] (a nil router or handler,
-// an option out of range, or not that of the name's other versions) or [ErrClosed]. It
-// may be called at any time, also while calls run.
+// [ErrDuplicate], [ErrType] (see [WithVersion]), [ErrClosed], or [ErrInput]: for a nil router
+// or handler, for an option out of range, or for one that differs from the name's other versions.
+// TryRegister may be called at any time, also while calls run.
 func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts ...FunctionOption) (*Function[In, Out], error) {
 	if r == nil || h == nil {
-		return nil, usageError("register", name, ErrInput, "Register needs a router and a handler, neither may be nil")
+		return nil, usageError("register", name, ErrInput, "Register needs a router and a handler that are not nil")
 	}
 	core, err := r.newFunction(name, opts)
 	if err != nil {
@@ -47,7 +47,7 @@ func TryRegister[In, Out any](r *Router, name string, h Handler[In, Out], opts .
 	return f, nil
 }
 
-// newFunction makes the untyped half of a function. It is not in the registry yet.
+// newFunction makes the untyped half of a function, without adding it to the registry.
 func (r *Router) newFunction(name string, opts []FunctionOption) (*function, error) {
 	if err := checkName("register", name); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	}
 	fn, version := &function{settings: s, router: r}, versionLatest
 	if s.number < 0 {
-		return nil, usageError("register", name, ErrInput, "WithVersion: versions are numbered from 1; leave the option out for the one without a number")
+		return nil, usageError("register", name, ErrInput, "WithVersion: versions are numbered from 1; leave the option out for the version without a number")
 	} else if s.number > 0 {
 		version = strconv.Itoa(s.number)
 	}
@@ -77,12 +77,12 @@ func (r *Router) newFunction(name string, opts []FunctionOption) (*function, err
 	return fn, nil
 }
 
-// enter puts a function into the registry, and makes its minimum of instances. If a
+// enter adds a function to the registry, and builds its minimum of instances. If a
 // step fails, or a hook calls Goexit, the function is removed again.
 func (r *Router) enter(fn *function, h handle) error {
 	fn.bind(h)
-	// All of this comes before add: from add on, calls may arrive on other goroutines, and
-	// the fields of fn have no lock. The registry's map is the edge to those goroutines.
+	// All of this is done before add. After add, calls may arrive on other goroutines, and
+	// the fields of fn have no lock. The registry's map is the happens-before edge to those goroutines.
 	if fn.isScaled() {
 		s, err := fn.newScaling()
 		if err != nil {
@@ -96,7 +96,7 @@ func (r *Router) enter(fn *function, h handle) error {
 	entered := false
 	defer func() { // deferred: a WithDecisions hook may call Goexit
 		if !entered {
-			_ = r.functions.remove(fn) // it is there, and no alias names it yet
+			_ = r.functions.remove(fn) // no error is possible: fn is in the registry, and no alias names it yet
 		}
 	}()
 	err := r.open(fn)
@@ -107,9 +107,9 @@ func (r *Router) enter(fn *function, h handle) error {
 	return err
 }
 
-// open makes a function's minimum of instances. Shutdown and Close store closing and
+// open builds a function's minimum of instances. Shutdown and Close store closing and
 // then look through the registry; enter adds the function and then loads closing here.
-// So they see the function, or this sees closing before it makes an instance. It loads
+// So either they see the function, or open sees closing before it builds an instance. It loads
 // closing again afterwards, because the init funcs may have taken long.
 func (r *Router) open(fn *function) error {
 	if r.closing.Load() {
@@ -128,22 +128,22 @@ func (r *Router) open(fn *function) error {
 	return nil
 }
 
-// errClosing is the error of a registration that comes too late.
+// errClosing returns the error of a registration after Shutdown or Close has begun.
 func errClosing(name string) *Error {
 	return usageError("register", name, ErrClosed, "register functions before Shutdown or Close")
 }
 
-// isScaled reports whether anything of scaling was asked for.
+// isScaled reports whether an option asks for scaling, or the function has an init func.
 func (fn *function) isScaled() bool {
 	return fn.init != nil || fn.scaler != nil || fn.minInstances > 0 || fn.maxInstances < admission.Unlimited || fn.perInstance > 1
 }
 
-// compose builds the chain of middlewares, and notes what calls have to ask for, once
-// for all calls. A middleware is foreign code: its panic becomes an error.
+// compose builds the chain of middlewares, and finds out once, for all calls, which hooks there
+// are. A middleware is foreign code: its panic becomes an error.
 func (fn *function) compose() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = usageError("register", fn.who.name, ErrInput, "a middleware panicked while it was composed: %s", foreign.Plain(p))
+			err = usageError("register", fn.who.name, ErrInput, "a middleware panicked at registration: %s", foreign.Plain(p))
 		}
 	}()
 	fn.chain = chain(fn.middleware, runHandler)
@@ -155,7 +155,7 @@ func (fn *function) compose() (err error) {
 	return nil
 }
 
-// bind adds the typed half, and what follows from its types.
+// bind adds the typed half, and sets what depends on its types.
 func (fn *function) bind(h handle) {
 	raw := reflect.TypeFor[[]byte]()
 	in, out := h.types()

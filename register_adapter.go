@@ -2,8 +2,8 @@ package faas
 
 import "context"
 
-// NoOutput makes a [Handler] of a func that returns only an error. Callers get struct{},
-// for which front doors send no body:
+// NoOutput makes a [Handler] of a func that returns only an error. The output for callers is
+// struct{}, for which front doors send no body:
 //
 //	faas.Register(r, "mail", faas.NoOutput(sendMail)) // func sendMail(ctx context.Context, m Mail) error
 //

@@ -13,40 +13,40 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// This file holds function, which is one registration, that is, one version of a name;
-// and registry, which is the table of all names.
+// This file has function, which is one registration (one version of a name), and registry,
+// which is the table of all names.
 
-// function is one registration, without the type parameters that its handle has. It is
-// constant once it is registered, but for the counts at its end and what class and
-// scaling guard themselves.
+// function is one registration, without the type parameters of its handle. It does not change
+// once it is registered, except for the counters at its end, and what class and scaling guard
+// with their own locks.
 type function struct {
-	*settings // not written to: functions without options share those of their router
+	*settings // read-only: functions without options share the settings of their router
 	router    *Router
 	who       *identity // with its name and version
 	family    *family
-	part      *admission.Version // of the family's class: this version's
+	part      *admission.Version // this version's part of the family's class
 	scaling   *scaling           // nil: the limit is fixed
 	init      func(ctx context.Context) (handler any, closer func(context.Context) error, err error)
-	chain     Runner // the middlewares around the handler; nil: none
+	chain     Runner // the handler inside its middlewares; nil: there are none
 	handle    handle
 
-	// reserves reports whether a meter is a Reserver. plain tells that a root call needs
-	// no gate, hook or meter before it takes its slot, so that it may skip admit.
+	// reserves is true if a meter is a Reserver. plain is true if a root call has to pass no
+	// gate, hook or meter before it takes its slot, so that it may skip admit.
 	reserves, plain bool
 	rawIn, rawOut   bool // the handler's input and output are []byte
-	stream          bool // it answers piece by piece
-	hidesInput      bool // there is a capture, and its input may hold values that hide themselves, see redact.Hides
+	stream          bool // a function of RegisterStream: its answer is written in pieces
+	hidesInput      bool // there is a capture, and the input's type has values that hide themselves when encoded, see redact.Hides
 	needsExtra      bool // each of its calls needs a callExtra
-	confirmed       bool // an alias may name it; the registry's mu guards this
+	confirmed       bool // an alias may name this version; guarded by the registry's mu
 
-	// Each call is counted in part.Entered first, and at its end in refused or in
-	// part.Settled. Entered and Settled stand in admission because each call writes
-	// the counter beside them at the same moments, in one cache line. While the sums
-	// differ, calls are under way: see unsettled.
+	// Each call is counted in part.Entered when it begins, and in refused or in
+	// part.Settled when it ends. Entered and Settled are fields of admission.Version because
+	// admission writes the counter beside them at the same moments: so all are in one cache
+	// line. If the sums differ, calls are in progress: see unsettled.
 	refused  refusals
-	gone     atomic.Bool  // removed; set before the class refuses calls, see refuse
-	runaways atomic.Int32 // settled calls with a handler that runs
-	replaced atomic.Int32 // of those, the ones whose slot went to another call
+	gone     atomic.Bool  // the function was removed; set before the class refuses calls, see refuse
+	runaways atomic.Int32 // how many settled calls have a handler that still runs
+	replaced atomic.Int32 // how many of those have given their slot to another call
 }
 
 // handle is the typed half of a function: a *Function or a *StreamFunction.
@@ -57,23 +57,23 @@ type handle interface {
 	types() (in, out reflect.Type)
 }
 
-// registry maps names to families. Reads take no lock. A map that is copied on each
-// write would read as fast, but to fill it with n names would cost n² copies.
+// registry maps names to families. Reads take no lock. A map that is copied on each write
+// would be as fast to read, but filling it with n names would copy about n² entries.
 //
 // It also keeps removed versions until their last call is over, so that Shutdown waits
-// for those and no count is lost.
+// for those calls and no count is lost.
 type registry struct {
 	byName sync.Map // string → *family
-	none   others   // what most names have beside $LATEST; always empty
+	none   others   // the aliases and numbered versions of a name that has only $LATEST, as most names do; always empty
 
 	mu   sync.Mutex  // guards the fields below, each change of byName and each of a family's table
-	gone []*function // removed, and with calls under way when sweep last looked
-	past totals      // the counts of removed functions that are done
-	owed []flusher   // meters of removed functions, which may still hold records
+	gone []*function // removed functions which had calls in progress when sweep last looked
+	past totals      // the counts of removed functions that have no more calls
+	owed []flusher   // meters of removed functions that may still hold records
 }
 
-// add registers fn as the first version of its name, or as one more. If it fails, nothing
-// of fn is left. g is what the class of a new name is in.
+// add registers fn as the first version of its name, or as a further one. If it fails, no
+// trace of fn is left. g is the group in which it makes the class of a new name.
 func (t *registry) add(fn *function, g *admission.Group) (err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,8 +114,8 @@ func (t *registry) get(name string) *family {
 }
 
 // lookup returns the family that a reference is about, or nil, and the reference's
-// qualifier. It looks for the whole first, since most calls have no qualifier, and no
-// name has a colon.
+// qualifier. For "resize:2" that is the family of "resize" and "2". It looks up the whole
+// reference first, since most calls have no qualifier, and no name has a colon.
 func (t *registry) lookup(reference string) (_ *family, qualifier string) {
 	if f := t.get(reference); f != nil {
 		return f, ""
@@ -128,23 +128,23 @@ func (t *registry) lookup(reference string) (_ *family, qualifier string) {
 }
 
 // remove moves a function from its family to gone. It holds t.mu throughout, so that working
-// sees the function in one of the two. It fails if another goroutine was first, or if an
-// alias names the version.
+// sees the function in one of the two. It returns an error if another goroutine has removed the
+// function first, or if an alias names the version.
 func (t *registry) remove(fn *function) *Error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := fn.family
 	if f.table.Load().version(fn.who.version) != fn {
-		return usageError("remove", fn.qualified(), ErrNotFound, "it has just been removed")
+		return usageError("remove", fn.qualified(), ErrNotFound, "it has already been removed")
 	}
 	if alias, used := f.table.Load().namedBy(fn); used {
 		return usageError("remove", fn.qualified(), ErrInUse, "the alias %q names it; SetAlias it to other versions first, or RemoveAlias", alias)
 	}
 	rest := f.table.Load().without(fn)
 	f.table.Store(rest)
-	// gone first: a call that the class refuses finds it set, and refuse counts it in the
-	// router's counts. And the class before sweep counts: a call that comes after this is
-	// refused.
+	// gone is set first: refuse loads it when the class refuses a call, and then counts the call
+	// in the router's counters. The class is removed before sweep counts, so that calls that
+	// come after the count are refused.
 	fn.gone.Store(true)
 	if rest.isEmpty() {
 		t.byName.Delete(fn.who.name)
@@ -160,15 +160,15 @@ func (t *registry) remove(fn *function) *Error {
 	return nil
 }
 
-// tidy is sweep for callers that don't hold t.mu.
+// tidy does what sweep does, for callers that don't hold t.mu.
 func (t *registry) tidy() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sweep()
 }
 
-// sweep drops the removed functions after their last call is over, and adds their counts to
-// past. It drops a meter from owed once its buffer is empty. t.mu must be held.
+// sweep drops removed functions whose last call is over, and adds their counts to past. It
+// drops a meter from owed once the meter's buffer is empty. t.mu must be held.
 func (t *registry) sweep() {
 	t.gone = slices.DeleteFunc(t.gone, func(fn *function) bool {
 		if fn.unsettled() > 0 || fn.runaways.Load() > 0 || fn.isBuilding() {
@@ -179,15 +179,15 @@ func (t *registry) sweep() {
 		t.owed = fn.meters[len(fn.router.meters):].flushers(t.owed)
 		return true
 	})
-	// Other meters than the BufferedMeter can't say whether they hold records, so they
-	// stay: each Shutdown flushes them.
+	// Meters other than BufferedMeter have no method that says whether they hold records, so
+	// they stay: each Shutdown flushes them.
 	t.owed = slices.DeleteFunc(t.owed, func(m flusher) bool {
 		b, ok := m.(*BufferedMeter)
 		return ok && b.Len() == 0
 	})
 }
 
-// owing appends the meters that belonged to removed functions only, and may still hold
+// owing appends the meters that belonged only to removed functions and may still hold
 // records.
 func (t *registry) owing(to []flusher) []flusher {
 	t.mu.Lock()
@@ -196,8 +196,8 @@ func (t *registry) owing(to []flusher) []flusher {
 	return append(to, t.owed...)
 }
 
-// sorted returns the families and their names, by name. One that is added or removed at
-// the same time may be in it or not.
+// sorted returns the families and their names, sorted by name. If a family is added or removed
+// at the same time, the result may contain it or not.
 func (t *registry) sorted() []named {
 	var all []named
 	t.byName.Range(func(k, v any) bool {
@@ -218,7 +218,7 @@ type named struct {
 }
 
 // working returns the versions that may have calls: the registered ones by name, and then
-// the removed ones that are not done. Shutdown waits for these.
+// the removed ones that still have calls. Shutdown waits for these.
 func (t *registry) working() []*function {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -226,7 +226,8 @@ func (t *registry) working() []*function {
 	return all
 }
 
-// present is working for callers that hold t.mu; it also returns how many names there are.
+// present does what working does, for callers that hold t.mu. It also returns how many names
+// there are.
 func (t *registry) present() (all []*function, names int) {
 	t.sweep()
 	families := t.sorted()
@@ -236,15 +237,15 @@ func (t *registry) present() (all []*function, names int) {
 	return append(all, t.gone...), len(families)
 }
 
-// find looks up what a call by that name runs. op names the operation in the error. A name
-// that can't be registered is reported as that, for it can't be found either.
+// find looks up the version that a call by that name would run. op names the operation in the
+// error. If the name is invalid, the error is about that.
 func (r *Router) find(op, name string) (*function, *Error) {
 	to, err := r.peek(op, name)
 	return to.fn, err
 }
 
-// findVersion looks up the version that a name means: no alias, and without a qualifier
-// $LATEST.
+// findVersion looks up the version that a name means: the one with that number, or $LATEST if
+// the name has no qualifier. An alias is not found.
 func (r *Router) findVersion(op, name string) (*function, *Error) {
 	f, qualifier := r.functions.lookup(name)
 	if f != nil {
@@ -255,8 +256,8 @@ func (r *Router) findVersion(op, name string) (*function, *Error) {
 	return nil, notFound(op, name, f)
 }
 
-// findAll looks up the versions that a name means: alone all of them, and with a qualifier
-// the one.
+// findAll looks up the versions that a name means: without a qualifier all of them, and with a
+// qualifier the one that it means.
 func (r *Router) findAll(op, name string) ([]*function, *Error) {
 	if f, qualifier := r.functions.lookup(name); f != nil && qualifier == "" {
 		return f.table.Load().all(), nil
@@ -268,19 +269,19 @@ func (r *Router) findAll(op, name string) ([]*function, *Error) {
 	return []*function{fn}, nil
 }
 
-// findName looks up a name that has to stand alone.
+// findName looks up a name that must not have a qualifier.
 func (r *Router) findName(op, name string) (*family, *Error) {
 	f, qualifier := r.functions.lookup(name)
 	if f == nil {
 		return nil, notFound(op, name, f)
 	}
 	if qualifier != "" {
-		return nil, usageError(op, name, ErrInput, "this is of the name, whose versions share it; leave %q out", ":"+qualifier)
+		return nil, usageError(op, name, ErrInput, "all versions of the name share this; leave %q out", ":"+qualifier)
 	}
 	return f, nil
 }
 
-// notFound is the error for a name, or a version of f, that is not there.
+// notFound returns the error for a name, or a version of f, that is not registered.
 func notFound(op, name string, f *family) *Error {
 	err := checkReference(op, name)
 	switch {
@@ -294,36 +295,36 @@ func notFound(op, name string, f *family) *Error {
 	return err
 }
 
-// identity is what a callContext knows of its function, also when a handler keeps it
-// long after the call. There is one for each registration. It refers to no handler, hook
-// or option of the user's, so that a kept context does not keep those in memory; but it
-// does to the router's logger, so that late goroutines can log, and to the sampler of
+// identity is what a callContext keeps of its function, even if a handler keeps the context
+// long after the call. There is one for each registration. It refers to no handler, hook or
+// option of the user, so that a kept context does not keep those in memory. There are two
+// exceptions: the router's logger, so that late goroutines can log, and the sampler of
 // traces, which answers for the contexts of calls that are not traced.
 type identity struct {
 	about
-	alias *byAlias    // by which the call was made; nil: by none
+	alias *byAlias    // the alias by which the call was made; nil: none
 	log   functionLog // not used by an alias, see functionLog
 }
 
-// about is what does not depend on the alias.
+// about is the part of an identity that does not depend on the alias.
 type about struct {
 	name    string
 	version string
 	labels  map[string]string
 	timeout time.Duration
 	memory  int64
-	clock   *clock // each router has its own: equal clocks mean one router
+	clock   *clock // each router has its own clock, so equal clocks mean the same router
 	inline  bool
 	sampler TraceSampler // nil: none
 }
 
-// byAlias is what an identity has more that is known by an alias.
+// byAlias is what an identity has in addition if the call was made by an alias.
 type byAlias struct {
 	name string
-	of   *identity // the function's own
+	of   *identity // the identity of the function itself
 }
 
-// aliasName is the alias by which the call was made, or empty.
+// aliasName returns the alias by which the call was made, or "".
 func (who *identity) aliasName() string {
 	if who.alias == nil {
 		return ""
@@ -331,7 +332,7 @@ func (who *identity) aliasName() string {
 	return who.alias.name
 }
 
-// own is the identity of the function itself.
+// own returns the identity of the function itself.
 func (who *identity) own() *identity {
 	if who.alias == nil {
 		return who
@@ -339,45 +340,45 @@ func (who *identity) own() *identity {
 	return who.alias.of
 }
 
-// functionLog is the function's, by whatever alias the call was made.
+// functionLog returns the functionLog of the function, whichever alias the call was made by.
 func (who *identity) functionLog() *functionLog { return &who.own().log }
 
-// unsettled is how many calls are under way: in admission, waiting or running. The counts
+// unsettled returns how many calls are in progress: in admission, waiting or running. The counts
 // of ended calls are loaded before Entered. A call that begins or ends between the loads
-// can make the result too large, and never too small, so that Shutdown can't miss one.
+// can make the result too large, but never too small, so that Shutdown can't miss a call.
 func (fn *function) unsettled() int {
 	over := fn.part.Settled.Load() + fn.refused.count()
 	return int(fn.part.Entered.Load() - over)
 }
 
 // countRefused counts a refused call in fn.refused. A call of a removed function is counted
-// in the router's refused, and taken off Entered, because the router's totals may already
-// have taken over fn's own counts. Entered is taken back after the count: once unsettled is
-// 0, Shutdown may return.
+// in the router's refused instead, because the router's totals may already contain fn's own
+// counts. It is then subtracted from Entered. The subtraction comes last: once unsettled
+// is 0, Shutdown may return.
 func (fn *function) countRefused(why Reason, delivery bool) {
 	if !fn.gone.Load() {
 		fn.refused.add(why, delivery)
 		return
 	}
 	fn.router.refused.add(why, delivery)
-	fn.part.Entered.Add(^uint64(0)) // minus one
+	fn.part.Entered.Add(^uint64(0)) // subtracts one
 }
 
-// totals are the sums over functions that were removed.
+// totals has the sums of the counts of removed functions.
 type totals struct {
 	admitted uint64
 	rejected refusalCounts
 }
 
-// add adds the counts of a removed function that has no calls left. It uses Settled, not
-// Entered: a call that arrives after the removal may be counted in Entered, and is about
-// to be refused.
+// add adds the counts of a removed function that has no calls left. It uses Settled and not
+// Entered: a call that arrives after the removal may be counted in Entered for a moment, until
+// it is refused.
 func (t *totals) add(fn *function) {
 	t.admitted += fn.part.Settled.Load()
 	t.rejected.add(fn.refused.snapshot())
 }
 
-// peek is route for an operation that is no call, and takes no turn.
+// peek does what route does, for an operation that is not a call: it takes no turn of an alias.
 func (r *Router) peek(op, name string) (target, *Error) {
 	f, qualifier := r.functions.lookup(name)
 	if f != nil {
@@ -388,7 +389,8 @@ func (r *Router) peek(op, name string) (target, *Error) {
 	return target{}, notFound(op, name, f)
 }
 
-// route looks up what a call by a name runs, and takes a turn if the name is an alias. op
+// route looks up the version that a call by a name runs. If the name is an alias of several
+// versions, it chooses one of them and takes a turn, so that the next call may get another. op
 // names the operation in the error.
 func (r *Router) route(ctx context.Context, op, name string) (target, *Error) {
 	f, qualifier := r.functions.lookup(name)
@@ -401,7 +403,7 @@ func (r *Router) route(ctx context.Context, op, name string) (target, *Error) {
 }
 
 // tellIfEnding is called when a call, an init or a close func of fn has ended. It
-// lets a removed function go once it has nothing left, and wakes a Shutdown.
+// drops a removed function that has nothing left to do, and wakes a Shutdown.
 func (fn *function) tellIfEnding() {
 	if fn.gone.Load() {
 		fn.router.functions.tidy()

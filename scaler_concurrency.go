@@ -11,59 +11,60 @@ import (
 
 // ConcurrencyScaler scales by the number of calls that a function has at once. It is the
 // default policy. The zero value has the rules and the defaults of Knative's autoscaler
-// (KPA, https://knative.dev/docs/serving/autoscaling), but for two things: it grows
-// between ticks, and it bounds how many instances it keeps free.
+// (KPA, https://knative.dev/docs/serving/autoscaling), with two exceptions: it also grows the
+// function between ticks, and it bounds how many instances it keeps free.
 //
-// A call that finds no free slot grows the function at once to what its calls need, within
-// UpRate. The next tick then sets the number that the windows ask for. In stable mode this
-// is [Load].Stable/(Load.Per × Utilization) instances, but at most UpRate times and at least one
-// DownRate-th of those that are ready. For example, with the defaults and Per 1, seven calls at
-// once on average ask for ten instances. If Load.Burst asks for at least PanicThreshold times as
-// many as are ready, panic mode begins: the window that asks for more decides, and the number
-// does not fall until StableWindow has passed since Burst last asked for so many. The
-// number never falls below what the present calls need.
+// A call that finds no free slot grows the function at once to the number that its calls
+// need, within UpRate. The next tick then sets the number that the windows ask for. In stable
+// mode that number is [Load].Stable/(Load.Per × Utilization) instances, but at most UpRate times
+// and at least one DownRate-th of the number of ready instances. For example, with the defaults
+// and Per 1, seven calls at once on average ask for ten instances. Panic mode begins if
+// Load.Burst asks for at least PanicThreshold times as many instances as are ready. In panic
+// mode the window that asks for more decides, and the number does not fall until StableWindow
+// has passed since Burst last asked for so many. The number never falls below what the present
+// calls need.
 //
-// Because a call need not wait for a tick, free instances only save cold starts. So if
-// Utilization is 0, the stable window asks for room for p + √p calls at most, where p is
-// the peak, the most calls at once within that window. √p is the deviation of independent
-// calls (square-root staffing; Halfin and Whitt, Heavy-Traffic Limits for Queues with Many
-// Exponential Servers, Operations Research 29, 1981). Up to seven calls at once this
-// changes nothing. A Utilization other than 0 is applied as it is, without this bound.
+// Because a call need not wait for a tick, free instances are only good to save cold starts. So
+// if Utilization is 0, the stable window asks for room for at most p + √p calls. Here p is the
+// peak, the highest number of calls at once within that window, and √p is the deviation of
+// independent calls (square-root staffing; Halfin and Whitt, Heavy-Traffic Limits for Queues
+// with Many Exponential Servers, Operations Research 29, 1981). For up to seven calls at once
+// this bound changes nothing. A Utilization other than 0 is applied as it is, without this bound.
 // In hours of Azure's traffic (module sim) the bound saves 13 % of the instances and makes
 // 0.1 % more calls cold.
 //
 // It scales to zero when the stable window is empty and at least ZeroGrace has passed
-// since it last wanted an instance.
+// since an instance was last needed.
 //
 // A field that is 0 has its default. [Register] refuses values that are out of range.
 type ConcurrencyScaler struct {
-	Utilization     float64       // how much of an instance's Per is to be used, up to 1; 0: 0.7, or more where the peak is high
+	Utilization     float64       // the share of an instance's Per that should be used, up to 1; 0: 0.7, or more where the peak is high
 	StableWindow    time.Duration // the long window; 0: 60 s
 	PanicWindow     float64       // the short window as a share of the long one, but at least a second; 0: 0.1
 	PanicThreshold  float64       // the ratio of wanted to ready instances at which panic begins, over 1; 0: 2
-	UpRate          float64       // by what the number of instances may be multiplied within 2 s, over 1; 0: 1000
-	DownRate        float64       // by what the number of instances may be divided at each tick, over 1; 0: 2
-	ActivationScale int           // how many to start from zero at least, regardless of the rates; 0: 1
-	ScaleDownDelay  time.Duration // for how long a lower number must be wanted before it is applied; 0: at once
+	UpRate          float64       // the highest factor by which the number of instances may grow within 2 s, over 1; 0: 1000
+	DownRate        float64       // the highest divisor by which the number of instances may fall at each tick, over 1; 0: 2
+	ActivationScale int           // when the function grows from zero, it gets at least this many, regardless of the rates; 0: 1
+	ScaleDownDelay  time.Duration // a lower number is applied only if it was wanted for this long; 0: at once
 	ZeroGrace       time.Duration // how long the last instance is kept; 0: 30 s, negative: not at all
 
-	// TickOnly decides as Knative does: the function does not grow between ticks, and the
-	// peak sets no bound. Only a call that finds no instance at all starts ActivationScale
-	// of them at once, as Knative's activator does. If more than one instance is ready when
-	// the policy is first asked, it begins in panic mode.
+	// TickOnly makes the policy decide exactly as Knative does: the function does not grow between
+	// ticks, and the peak sets no bound. There is one exception, as with Knative's activator: a call
+	// that finds no instance at all starts ActivationScale of them at once. If more than one
+	// instance is ready when the policy is first called, it begins in panic mode.
 	TickOnly bool
 }
 
-// concurrencyState is never changed once Desired has returned it: goroutines that ask at
-// the same moment share it without a lock.
+// concurrencyState does not change once Desired has returned it: goroutines that call Desired at
+// the same time share it without a lock.
 type concurrencyState struct {
-	epoch  time.Time // when the policy was first asked; the times below are counted from it
+	epoch  time.Time // when the policy was first called; the times below are counted from it
 	kpa    kpa.State
 	peak   window.Max // of calls at once, within the stable window
-	mark   int64      // when the present interval began; UpRate bounds the growth within one
-	base   int        // how many instances there were at mark
-	wanted int64      // when an instance was last wanted
-	last   int        // the number that was returned last
+	mark   int64      // when the present interval began; UpRate bounds the growth within an interval
+	base   int        // how many instances there were at the time mark
+	wanted int64      // when the policy last wanted an instance
+	last   int        // the number that Desired returned last
 }
 
 // Windows implements [Windower].
@@ -73,8 +74,8 @@ func (c ConcurrencyScaler) Windows() (stable, burst time.Duration) {
 	return c.StableWindow, max(burst, shortestWindow)
 }
 
-// Desired implements [Scaler]. An arrival only grows the function; the tick corrects in
-// both directions.
+// Desired implements [Scaler]. When a call arrives, it only grows the function. At a tick it
+// corrects the number in both directions.
 func (c ConcurrencyScaler) Desired(l Load, s State) (Target, State) {
 	bounded := c.Utilization == 0 && !c.TickOnly
 	c = c.withDefaults()
@@ -88,22 +89,22 @@ func (c ConcurrencyScaler) Desired(l Load, s State) (Target, State) {
 	return c.tick(l, m, bounded)
 }
 
-// begin returns the state of a function that is seen for the first time. Knative begins in
-// panic mode if instances run already, since it has no windows that could justify them. The
-// router has windows from a function's first call on, so only TickOnly begins so.
+// begin returns the state for the first call of Desired. Knative begins in panic mode if
+// instances run already, because it has no windows yet that could justify them. This router has
+// windows from a function's first call on, so only TickOnly begins in panic mode.
 func (c ConcurrencyScaler) begin(l Load) *concurrencyState {
 	ready := 0
 	if c.TickOnly {
 		ready = l.Ready
 	}
-	ticks := int(c.StableWindow/scaleTick) + 2 // those of the window, the one that has begun, and the one in which the window's rounded edge lies
+	ticks := int(c.StableWindow/scaleTick) + 2 // those of the window, the one that has begun, and the one in which the window's rounded edge is
 	return &concurrencyState{
 		epoch: l.Now, kpa: kpa.Start(c.kpa(l), 0, ready), peak: window.NewMax(ticks), base: l.Instances, last: l.Instances,
 	}
 }
 
-// arrive answers a call that found no free slot. It returns m itself if nothing grows, so
-// that the many calls that may ask at the same moment allocate nothing.
+// arrive answers when a call found no free slot. If the number does not grow, it returns m
+// itself, so that it allocates nothing for the many calls that may come at the same time.
 func (c ConcurrencyScaler) arrive(l Load, m *concurrencyState) (Target, State) {
 	if c.TickOnly && l.Instances > 0 {
 		return Target{N: l.Instances, Rule: "between ticks"}, m
@@ -118,22 +119,22 @@ func (c ConcurrencyScaler) arrive(l Load, m *concurrencyState) (Target, State) {
 	if t.N <= l.Instances {
 		return Target{N: l.Instances, Rule: t.Rule}, m
 	}
-	grown := next // a second variable: next would be allocated on the heap also where nothing grows
+	grown := next // a second variable, because next would be allocated on the heap even if nothing grows
 	grown.wanted, grown.last = now, t.N
 	grown.kpa = next.kpa.Hold(c.kpa(l), now, t.N)
 	if upto := l.within(Target{N: c.most(next.base)}).N; upto > t.N && !c.TickOnly {
-		t.UpTo = upto // calls need not ask: until the interval's end UpRate allows this many
+		t.UpTo = upto // until the interval ends UpRate allows this many, so these calls need not ask
 	}
 	return t, &grown
 }
 
-// tick sets the number that the windows ask for. bounded: the peak bounds the stable window.
+// tick returns the number that the windows ask for. If bounded is true, the peak bounds the stable window.
 func (c ConcurrencyScaler) tick(l Load, m *concurrencyState, bounded bool) (Target, State) {
 	now := m.now(l)
 	next := m.interval(l, now)
 	if l.Instances > m.last {
-		// There are more instances than Desired has returned: calls have started them without
-		// asking, up to Target.UpTo. ScaleDownDelay has to hold this number, too.
+		// There are more instances than Desired has returned: calls have grown the function without
+		// asking, up to Target.UpTo. ScaleDownDelay has to apply to this number, too.
 		next.kpa = next.kpa.Hold(c.kpa(l), now, l.Instances)
 	}
 	sample := kpa.Sample{Now: now, Ready: l.Ready, Stable: l.Stable, Panic: l.Burst}
@@ -164,9 +165,9 @@ func (c ConcurrencyScaler) tick(l Load, m *concurrencyState, bounded bool) (Targ
 	return t, &next
 }
 
-// bound returns the stable average, or less if room for the peak and its root is less than
-// the average asks for. A peak below the average can't be true: it is ignored, for example
-// since a caller of Desired has not set Load.Peak.
+// bound returns the stable average, or a lower value if room for p + √p calls needs fewer
+// instances than the average asks for; p is the peak. A peak below the average can't be right,
+// for example because a caller of Desired has not set Load.Peak. Then it is ignored.
 func (c ConcurrencyScaler) bound(l Load, peak float64) float64 {
 	room := l.need(int(math.Ceil(peak + math.Sqrt(peak))))
 	if most := float64(room*max(1, l.Per)) * c.Utilization; peak >= l.Stable && most < l.Stable {
@@ -175,8 +176,8 @@ func (c ConcurrencyScaler) bound(l Load, peak float64) float64 {
 	return l.Stable
 }
 
-// correct bounds the growth of a tick as arrivals are bounded, and raises t to what the
-// present calls need.
+// correct bounds the growth at a tick in the way in which grow bounds it between ticks, and
+// raises t to what the present calls need.
 func (c ConcurrencyScaler) correct(l Load, base int, t Target) Target {
 	if limit := max(c.most(base), l.Instances, c.ActivationScale); t.N > limit {
 		t = Target{N: limit, Rule: kpa.UpRate}
@@ -207,8 +208,8 @@ func (c ConcurrencyScaler) most(base int) int {
 
 func (m *concurrencyState) now(l Load) int64 { return int64(l.Now.Sub(m.epoch)) }
 
-// interval returns a copy of m in the interval that now lies in. An interval is a tick
-// long, and all growth within it counts from the same base: else each call of a burst
+// interval returns a copy of m for the interval in which the time now lies. An interval is a tick
+// long, and all growth within it counts from the same base. Otherwise each call of a burst
 // could multiply the number by UpRate again.
 func (m *concurrencyState) interval(l Load, now int64) concurrencyState {
 	next := *m
@@ -219,8 +220,8 @@ func (m *concurrencyState) interval(l Load, now int64) concurrencyState {
 }
 
 func (c ConcurrencyScaler) kpa(l Load) kpa.Config {
-	// trifle makes up for rounding: 0.7 × 3 is below 2.1 as a float64, and for 21 calls
-	// that would ask for eleven instances and not for ten.
+	// trifle corrects a rounding error: as float64, 0.7 × 3 is below 2.1, and for 21 calls
+	// that would ask for eleven instances instead of ten.
 	const trifle = 1 + 1e-12
 	return kpa.Config{
 		Target:          float64(max(1, l.Per)) * c.Utilization * trifle,
@@ -255,7 +256,7 @@ func orElse[T comparable](v, otherwise T) T {
 	return v
 }
 
-// check returns an error for a field out of range. checkScaler checks the windows, as
+// check returns an error for a field that is out of range. checkScaler checks the windows, as
 // for every Windower.
 func (c ConcurrencyScaler) check() error {
 	c = c.withDefaults()
@@ -280,5 +281,5 @@ func (c ConcurrencyScaler) check() error {
 	return nil
 }
 
-// rate reports whether f is a factor above 1 and finite. NaN is neither.
+// rate reports whether f is a finite factor above 1. For NaN it is false.
 func rate(f float64) bool { return f > 1 && !math.IsInf(f, 1) }

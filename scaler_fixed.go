@@ -6,8 +6,8 @@ import "fmt"
 // [WithMaxInstances]. N is at least 1.
 type FixedScaler struct{ N int }
 
-// Desired implements [Scaler]. The answer never changes, so Rest is set and the scale loop
-// asks again only after a call has come.
+// Desired implements [Scaler]. The answer never changes, so Rest is set, and the scale loop
+// calls Desired again only after a call has come.
 func (f FixedScaler) Desired(l Load, s State) (Target, State) {
 	t := l.within(Target{N: max(0, f.N), Rule: "fixed"})
 	t.Rest = true

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// SaturationScaler sets the capacity of a whole router ([WithCapacityScaler]). An
-// overloaded process then serves fewer calls at a time, each at its normal pace, instead
-// of all of them ever more slowly. The policy is asked about the router as if it were one
-// function; an instance stands for a slot.
+// SaturationScaler sets the capacity of a whole router ([WithCapacityScaler]). With it, an
+// overloaded process serves fewer calls at a time, each at its normal pace. Without it, the
+// process would serve all of them more and more slowly. The policy gets the Load of the router
+// as if the router were one function; an instance stands for a slot.
 //
-// It measures how long goroutines wait for a processor (Load.Latency). If this exceeds
-// HighLatency, or exceeds LowLatency while the processors are busier than HighCPU, the
-// process is saturated: the capacity falls to Backoff times the calls that run, and falls
-// again at each tick until the waits are shorter. If goroutines have waited less than
-// LowLatency for the time of Calm, the capacity rises by Step at each tick. Otherwise it
-// stays. So processors in full use are not saturation as long as no goroutine waits for
-// them. And a process is saturated though it uses little of its processors if a quota or
-// another process keeps it from them. (Additive increase and multiplicative decrease:
+// It measures how long goroutines wait for a processor (Load.Latency). The process is
+// saturated if Latency exceeds HighLatency, or if it exceeds LowLatency while the processors
+// are busier than HighCPU. Then the capacity falls to Backoff times the number of running
+// calls, and falls again at each tick until the waits are shorter. If goroutines have waited
+// less than LowLatency for the time of Calm, the capacity rises by Step at each tick. Otherwise
+// it stays. Two examples: processors in full use are not saturation as long as no goroutine waits
+// for them. And a process that uses little processor time is saturated if a quota or another
+// process keeps it from running. (Additive increase and multiplicative decrease:
 // Chiu and Jain, Computer Networks and ISDN Systems 17, 1989.)
 //
 // The capacity is never below Floor and never above Load.Max. A field that is 0 has its
 // default.
 type SaturationScaler struct {
-	Floor       int           // the least capacity, in calls; 0: 1
+	Floor       int           // the lowest capacity, in calls; 0: 1
 	Step        int           // by how many calls the capacity rises; 0: a twentieth of Load.Max
 	Backoff     float64       // the factor by which it falls, between 0 and 1; 0: 0.75
 	HighLatency time.Duration // 0: 20 ms, which is two time slices of a goroutine that does not yield
@@ -33,13 +33,13 @@ type SaturationScaler struct {
 	Calm        time.Duration // 0: 6 s
 }
 
-// saturationState is a value, which the router only stores and passes back.
+// saturationState is a plain value: it refers to nothing that Desired could change.
 type saturationState struct {
 	busy time.Time // when a goroutine last waited LowLatency or longer
 }
 
 // Desired implements [Scaler]. Only ticks change the capacity: between them there is no new
-// measurement, and a call that finds no slot says nothing about the processors.
+// measurement, and a call that finds no slot gives no information about the processors.
 func (p SaturationScaler) Desired(l Load, s State) (Target, State) {
 	p = p.withDefaults(l)
 	if l.Arrival {
@@ -52,7 +52,7 @@ func (p SaturationScaler) Desired(l Load, s State) (Target, State) {
 	return p.bound(l, p.decide(l, m)), m
 }
 
-// decide returns the capacity without regard to Floor and Max. The measurements go into
+// decide returns the capacity before Floor and Max are applied. The measurements are part of
 // the rule, since they explain the Decision to an operator.
 func (p SaturationScaler) decide(l Load, m saturationState) Target {
 	why := fmt.Sprintf("goroutines wait %v, processors %.0f %%", l.Latency.Round(10*time.Microsecond), l.CPU*100)
@@ -65,18 +65,18 @@ func (p SaturationScaler) decide(l Load, m saturationState) Target {
 	return Target{N: l.Instances, Rule: "hold: " + why}
 }
 
-// lower starts from the calls that there are, not from the capacity. For example, if 10 calls
-// run and the capacity is 1,000, the latter would have to fall 17 times by a factor of 0.75
-// before it bounded a call.
+// lower returns the lower capacity. It multiplies the number of running calls by Backoff, and not
+// the present capacity. For example, if 10 calls run and the capacity is 1,000, the capacity would
+// have to fall 17 times by a factor of 0.75 before it limited a call.
 func (p SaturationScaler) lower(l Load) int {
 	used := max(float64(l.InFlight), l.Burst)
-	if !(used < float64(l.Instances)) { // not >=, so that NaN comes here too
+	if !(used < float64(l.Instances)) { // not >=, so that a NaN is replaced, too
 		used = float64(l.Instances)
 	}
 	return int(math.Floor(used * p.Backoff))
 }
 
-// bound applies Floor, Max and Min. Min is last: it wins over a Max below it.
+// bound applies Floor, Max and Min. Min is applied last, so it wins if Max is below it.
 func (p SaturationScaler) bound(l Load, t Target) Target {
 	if t.N < p.Floor {
 		t = Target{N: p.Floor, Rule: "floor; " + t.Rule}

@@ -10,16 +10,17 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// settings are what a function is registered with. A router has one set of them too,
-// as the defaults of its functions. A function with options has a copy, in which what it
-// points to is still the router's: an option there changes a copy of that, see jobOption,
-// nameOption and groupOption. So a function pays for what it sets.
+// settings are the settings that a function is registered with. A router has a set of them
+// too, as the defaults of its functions. A function with options has a copy. The pointers in
+// that copy still lead to the router's structs; an option that changes such a struct first
+// copies it, see jobOption, nameOption and groupOption. So a function needs memory only for what
+// its own options set.
 type settings struct {
 	*nameSettings
 	*instanceSettings
 	*hookSettings
 	*dataSettings
-	number       int // of the version; 0: $LATEST; below that: no number
+	number       int // the number of the version; 0: $LATEST; negative: invalid
 	timeout      time.Duration
 	queueTimeout time.Duration // likeTimeout until resolve has set it
 	memory       int64
@@ -28,11 +29,11 @@ type settings struct {
 	copy, inline bool
 	meters       meters
 	tracing      func(ctx context.Context, inv Invocation) Trace
-	sampler      TraceSampler // nil: tracing is asked about each call
+	sampler      TraceSampler // nil: tracing is called for each call
 	logLevel     slog.Level   // noLevel: it is not set
 }
 
-// instanceSettings are those of a function's scaling.
+// instanceSettings are the settings of a function's scaling.
 type instanceSettings struct {
 	scaler       Scaler // nil: the default, if the function is scaled at all
 	perInstance  int
@@ -42,7 +43,7 @@ type instanceSettings struct {
 	initTimeout  time.Duration
 }
 
-// hookSettings are what is called on the way of some calls. Meters and tracing are not among
+// hookSettings are hooks that only some calls pass. Meters and tracing are not among
 // them, because every call looks at those.
 type hookSettings struct {
 	tenantKey    func(ctx context.Context, inv Invocation) string
@@ -53,15 +54,15 @@ type hookSettings struct {
 	capture      *capturing
 }
 
-// dataSettings are those of encoded inputs and outputs.
+// dataSettings are the settings of encoded inputs and outputs.
 type dataSettings struct {
 	codec       Codec
-	contentType string // of what the codec encodes to; empty until resolve has set it
+	contentType string // the media type of the codec's output; empty until resolve has set it
 	limitIn     int
 	limitOut    int
 }
 
-// routerSettings are what a router is made with.
+// routerSettings are the settings that a router is made with.
 type routerSettings struct {
 	defaults settings
 	capacity int
@@ -74,18 +75,18 @@ type routerSettings struct {
 	carriers []Carrier
 }
 
-// likeTimeout stands for a queue timeout that was not set: it is as long as the
+// likeTimeout stands for a queue timeout that was not set. Then it is equal to the
 // timeout, which a later option may still change.
 const likeTimeout = time.Duration(math.MinInt64)
 
-// resolve sets what follows from other settings, once all options are applied and
+// resolve sets what depends on other settings, once all options are applied and
 // checked.
 func (s *settings) resolve() {
 	if s.queueTimeout == likeTimeout {
 		s.queueTimeout = s.timeout
 	}
-	if s.contentType == "" { // else it is the router's, which other goroutines read
-		s.contentType, _ = contentType(s.codec) // no error: check has called it too
+	if s.contentType == "" { // not empty: it is in a struct of the router, which other goroutines read
+		s.contentType, _ = contentType(s.codec) // no error: check has called contentType, too
 	}
 }
 
@@ -105,7 +106,7 @@ func defaultSettings() routerSettings {
 	}
 }
 
-// check returns an error that says which setting is out of range and what to change.
+// check returns an error whose text names the setting that is out of range and what to change.
 func (s *settings) check(op, function string) error {
 	bad := func(format string, args ...any) error {
 		return usageError(op, function, ErrInput, format, args...)
@@ -126,7 +127,7 @@ func (s *settings) check(op, function string) error {
 	case s.reserved < 0:
 		return bad("WithReserved(%d): can't be negative; 0 reserves nothing", s.reserved)
 	case s.reserved > s.concurrency:
-		return bad("WithReserved(%d): more than WithConcurrency(%d) lets run; reserve less, or allow more", s.reserved, s.concurrency)
+		return bad("WithReserved(%d): more than WithConcurrency(%d) allows; reserve less, or allow more", s.reserved, s.concurrency)
 	case s.weight < 1 || s.weight > admission.MaxWeight:
 		return bad("WithWeight(%d): must be between 1 and %d", s.weight, admission.MaxWeight)
 	case s.tenants < 0:
@@ -160,12 +161,12 @@ func (s *settings) check(op, function string) error {
 	case slices.ContainsFunc(s.refusalHooks, func(f func(context.Context, Refusal)) bool { return f == nil }):
 		return bad("WithRefusals(nil): leave the nil out")
 	case !s.capture.isPossible():
-		return bad("WithCapture: of the outcomes OK, and those that do not exist, no input is captured; leave them out")
+		return bad("WithCapture: no input is captured for the outcome OK, or for an outcome that does not exist; leave these out")
 	}
 	return s.jobs.check(bad)
 }
 
-// check is as that of settings; it also checks the defaults of the functions.
+// check does what check of settings does, for the router's own settings and the defaults of its functions.
 func (r *routerSettings) check() error {
 	bad := func(format string, args ...any) error { return usageError("new", "", ErrInput, format, args...) }
 	switch {

@@ -10,35 +10,36 @@ import (
 	"strings"
 )
 
-// Shutdown ends the router in good order. It calls the functions of
-// [Router.OnShutdown] and waits for them, stops admitting calls (later ones
-// answer [ErrClosed]), waits until those that run or wait have ended,
-// runaways included, and has meters that hold records back deliver them. Calls
-// made by handlers that still run are admitted meanwhile, since they are part
-// of what is drained.
+// Shutdown ends the router in good order. It does the following:
 //
-// When ctx ends first, calls that wait are refused, those that run settle as
-// Canceled and answer [ErrClosed], and the error names the functions with
-// handlers that had not stopped, and how many. It Is ctx's error. Handlers that
-// ignore their context run on; the process may end all the same. A queue of jobs that
-// does not take the ends of what it has given is waited for no longer. Records that a
-// buffer could not deliver in time are in the error too, as [*UndeliveredError]s.
+//   - It calls the functions of [Router.OnShutdown] and waits for them.
+//   - It stops admitting calls: later ones answer [ErrClosed]. Calls made by handlers that
+//     still run are admitted meanwhile, since Shutdown waits for those handlers.
+//   - It waits until the calls that run or wait have ended, runaways included.
+//   - It makes meters that hold records back deliver them.
 //
-// With the context of a handler it leaves that invocation and its callers out:
-// it neither waits for them nor cancels them. It is idempotent.
+// If ctx ends before that is done, calls that wait are refused, and calls that run settle as
+// Canceled and answer [ErrClosed]. Shutdown then returns an error that Is ctx's error. It names
+// the functions whose handlers had not returned, each with their number. Handlers that
+// ignore their context continue to run, but the process may exit nevertheless. Shutdown also stops
+// waiting for a queue of jobs that does not accept the results of its jobs. If a buffer could not
+// deliver all its records in time, the error contains an [*UndeliveredError] with them.
 //
-// If a hook of this router or of another called Shutdown, it would wait for itself. So
-// there Shutdown stops admitting calls, does not wait, and answers an error that Is
+// If ctx is a handler's context, Shutdown leaves out that invocation and the calls above it:
+// it neither waits for them nor cancels them. Shutdown may be called several times.
+//
+// If a hook of this router or of another called Shutdown, it would wait for itself. So when a
+// hook calls it, Shutdown stops admitting calls, does not wait, and returns an error that Is
 // [ErrInput]. Hooks are meters, gates, codecs, middlewares, scalers, init and close
 // funcs, and the funcs of [WithTenantKey], [WithContext], [WithStuck], [WithDecisions],
-// [WithRefusals], [WithTracing], [WithCapture] and [Router.OnShutdown]. Of jobs they are the
-// queue, carriers, destinations that are Go funcs, and the funcs of [WithUpgrade].
+// [WithRefusals], [WithTracing], [WithCapture] and [Router.OnShutdown]. The hooks of jobs are
+// the queue, carriers, destinations that are Go funcs, and the funcs of [WithUpgrade].
 //
-// Some hooks have a context by which Shutdown knows what to leave out, and may call it with
-// that one: meters and the func of WithStuck with the context that they are given, and
-// middlewares with the handler's. The sink behind a [Buffered] is not one of them: Shutdown
-// waits until that has taken all records. Shutdown can't see a goroutine that a hook has
-// started and waits for.
+// Some hooks have a context from which Shutdown can tell what to leave out. These may call
+// Shutdown with that context: meters and the func of WithStuck with the context that they get,
+// and middlewares with the handler's context. The sink behind a [Buffered] may not, because
+// Shutdown waits until the sink has taken all records. Shutdown can't detect that a hook has
+// started another goroutine and waits for it.
 func (r *Router) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return usageError("shutdown", "", ErrInput, "%v", errNilContext)
@@ -54,11 +55,11 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	r.closing.Store(true)
 	r.group.Drain()
 	if hindered {
-		return usageError("shutdown", "", ErrInput, "called by a hook, for which it would wait; new calls are refused from here on: "+
-			"end the router by Shutdown on another goroutine that the hook does not wait for")
+		return usageError("shutdown", "", ErrInput, "called by a hook, so it would wait for itself; new calls are refused from now on: "+
+			"to end the router, call Shutdown on another goroutine, for which the hook does not wait")
 	}
 	if self != nil && self.isOver() && at != recording {
-		self = nil // a kept context: its call is over, and is not among those that run
+		self = nil // the handler kept its context: the call is over, and is not one of those that run
 	}
 	r.drainJobs(ctx, self)
 	drained := r.await(ctx, self, true)
@@ -74,39 +75,39 @@ func (r *Router) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// waitsForItself reports whether a Shutdown at p would wait for the goroutine that called
-// it. self is the call that Shutdown's context belongs to, or nil. Shutdown leaves out
-// self and the calls above it, so that with self some places are safe. For example, a
+// waitsForItself reports whether a Shutdown at the place p would wait for the goroutine that
+// called it. self is the call that Shutdown's context belongs to, or nil. Shutdown leaves out
+// self and the calls above it, so some places are safe if self is known. For example, a
 // meter's Record gets the context of a settled call, which Shutdown can leave out. A gate
-// gets its caller's context: its own call can't be told from the others.
+// gets its caller's context, which does not identify the gate's own call.
 func (p place) waitsForItself(self *callContext) bool {
 	switch p {
 	case outside:
 		return false
 	case wrapping:
 		return self == nil
-	case recording: // of the calls that wait for this goroutine only the hook's own is settled
+	case recording: // if self is settled, it is the hook's own call; all other calls that wait for this goroutine are not settled
 		return self == nil || !self.isSettled()
 	default:
 		return true
 	}
 }
 
-// OnShutdown has f called when [Router.Shutdown] begins, while calls are still
-// admitted: for what brings calls in, such as a server that stops to listen and ends
-// its requests, or a source that stops to take messages.
+// OnShutdown registers f to be called when [Router.Shutdown] begins, while calls are still
+// admitted. It is for what brings calls in: for example a server, which f stops from listening
+// and whose requests f ends, or a source, which f stops from taking messages.
 //
-// All functions are called at once, each on a goroutine of its own and with
-// Shutdown's context, and once, however often Shutdown is called. Shutdown waits for
-// them, at most until its context ends, and goes on to drain the router then. An
-// error, a panic or a Goexit of f, and that it has not returned, stand in
-// Shutdown's error under name; they keep nothing else from ending. f must not call
-// Shutdown of this router, which answers an error there. [Router.Close] ends the
-// router at once and does not call them.
+// Shutdown calls all these functions at once, each on a goroutine of its own and with
+// Shutdown's context. Each is called only once, even if Shutdown is called several times.
+// Shutdown waits for them until its context ends at most, and then drains the router. If f
+// returns an error, panics, calls Goexit or has not returned in time, Shutdown's error contains
+// that, with name. It does not prevent anything else from ending. f must not call Shutdown of
+// this router, which returns an error there. [Router.Close] ends the router at once and does
+// not call these functions.
 //
-// remove takes f back, for what ends before the router does; it does nothing once f
-// is being called. f is not called if Shutdown or Close has begun: then the error Is
-// [ErrClosed]. A nil f is an error that Is [ErrInput].
+// remove cancels the registration, for something that ends before the router does; once f
+// is being called, remove does nothing. If Shutdown or Close has begun, f is not registered,
+// and the error Is [ErrClosed]. If f is nil, the error Is [ErrInput].
 func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (remove func(), err error) {
 	if f == nil {
 		return nil, usageError("on shutdown", "", ErrInput, "%q: the function is nil", name)
@@ -118,20 +119,20 @@ func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (rem
 	return func() { r.shutdownHooks.remove(h) }, nil
 }
 
-// Close ends the router at once: calls that wait are refused with [ErrClosed],
-// those that run settle as Canceled and answer it too, and their contexts end.
-// It returns when every call is settled and recorded, and when the queue of jobs has what
-// became of those that ran: they are ready to run again. For a queue that blocks it waits 5
-// seconds at most; then those jobs are given to other hosts when their leases run out. It does
-// not wait for handlers that ignore their context, and does not flush meters. It is idempotent, and always
-// returns nil. A handler that calls it is canceled like the others. To end the router
-// from inside a handler and still return an answer, call Shutdown with the handler's
-// context.
+// Close ends the router at once. Calls that wait are refused with [ErrClosed]. Calls
+// that run settle as Canceled and answer ErrClosed, too, and their contexts end.
+// Close returns when every call is settled and recorded, and when the queue of jobs has stored
+// that the jobs that ran are ready to run again. If that queue blocks, Close waits at most 5
+// seconds for it. Then other hosts get those jobs when their leases run out. Close does not wait
+// for handlers that ignore their context, and does not flush meters. It may be called several
+// times, and always returns nil. A handler that calls Close is canceled like the others. To
+// end the router from inside a handler and still return an answer, call Shutdown with the
+// handler's context.
 //
-// A hook of this router or of another may call it (see [Router.Shutdown] for what hooks
-// are). Then it returns when every call is settled, and does not wait for records, or
-// for callers that are in hooks themselves: one of those may be the hook's own. It can't
-// see a goroutine that a hook has started and waits for.
+// A hook of this router or of another may call Close (see [Router.Shutdown] for what hooks
+// are). Then Close returns when every call is settled. It does not wait for records, or for
+// callers that are in hooks themselves, because the hook's own caller may be one of them. Close
+// can't detect that a hook has started another goroutine and waits for it.
 func (r *Router) Close() error {
 	r.closing.Store(true)
 	r.close(nil)
@@ -162,10 +163,10 @@ func (r *Router) awaitShutdownHooks(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// callShutdownHook is a hook's goroutine.
+// callShutdownHook calls one hook, and recovers its panic. It runs on a goroutine of its own.
 func (r *Router) callShutdownHook(ctx context.Context, h *shutdownHook) {
 	h.err = ErrExited
-	defer func() { // by return, panic and Goexit alike
+	defer func() { // runs after a return, a panic and a Goexit
 		if p := recover(); p != nil {
 			r.hookPanicked("OnShutdown", h.name, p)
 			h.err = &PanicError{Value: p, Stack: stack()}
@@ -176,7 +177,7 @@ func (r *Router) callShutdownHook(ctx context.Context, h *shutdownHook) {
 }
 
 // cancelRest cancels the calls that have not ended in time. Its error names their
-// functions, and wraps why. They are counted before close, which settles them.
+// functions, and wraps why. The calls are counted before close settles them.
 func (r *Router) cancelRest(self *callContext, why error) error {
 	left := map[string]int{}
 	for _, fn := range r.functions.working() {
@@ -195,7 +196,7 @@ func (r *Router) cancelRest(self *callContext, why error) error {
 	return fmt.Errorf("%w; still running: %s", why, strings.Join(names, ", "))
 }
 
-// close settles every call as canceled, but for self and the calls above it, and waits
+// close settles every call as Canceled, except self and the calls above it, and waits
 // until they are recorded. If a hook calls it, it does not wait.
 func (r *Router) close(self *callContext) {
 	r.closed.Store(true) // before the loop loads each worker's call, see serve
@@ -224,10 +225,10 @@ func (r *Router) close(self *callContext) {
 	r.workers.close()
 }
 
-// await returns nil when all calls but self and those above it are settled and recorded
-// and, if runaways is true, no handler of a settled call runs. It returns ctx's error if
-// ctx ends before. Each call that ends wakes it while the router is closing: see
-// tellIfEnding.
+// await returns nil when all calls except self and those above it are settled and recorded.
+// If runaways is true, it also waits until no handler of a settled call runs. If ctx ends
+// before, it returns ctx's error. While the router is closing, each call that ends wakes
+// await: see tellIfEnding.
 func (r *Router) await(ctx context.Context, self *callContext, runaways bool) error {
 	for {
 		changed := r.changed.wait() // before the look, so that nothing is missed
@@ -242,7 +243,7 @@ func (r *Router) await(ctx context.Context, self *callContext, runaways bool) er
 	}
 }
 
-// retire closes all instances: the idle ones at once, each other one after its last call.
+// retire closes all instances: idle ones at once, each other instance after its last call.
 func (r *Router) retire() {
 	for _, fn := range r.functions.working() {
 		if fn.scaling != nil {
@@ -251,9 +252,9 @@ func (r *Router) retire() {
 	}
 }
 
-// awaitClosers returns when no init func and no close func runs, or if ctx ends before,
-// with an error that names their functions. It does not wait for instances on which a
-// call runs: that may be the call that called Shutdown.
+// awaitClosers returns nil when no init func and no close func runs. If ctx ends before, it
+// returns an error that names their functions. It does not wait for instances on which a
+// call runs, because that call may have called Shutdown.
 func (r *Router) awaitClosers(ctx context.Context) error {
 	for {
 		changed := r.changed.wait() // before the look, so that nothing is missed
@@ -274,17 +275,18 @@ func (r *Router) awaitClosers(ctx context.Context) error {
 	}
 }
 
-// quiet reports whether all calls are over but self and those above it. It can be false
-// too often, never true too early: await looks again when the next call ends.
+// quiet reports whether all calls except self and those above it are over. It may be false
+// although they are over: then await looks again when the next call ends. It is never true
+// too early.
 func (r *Router) quiet(self *callContext, runaways bool) bool {
 	for _, fn := range r.functions.working() {
 		n := fn.unsettled()
 		if runaways {
 			n += int(fn.runaways.Load())
 		}
-		// among comes after n. A call of the chain may have ended between the two, and
-		// then among counts fewer calls than n has. That is safe: quiet is false, and
-		// the end of that call has await look again.
+		// among is read after n. A call of the chain may have ended between the two reads, and
+		// then among counts fewer calls than n has. That is safe: quiet returns false, and
+		// the end of that call makes await look again.
 		if n > 0 && n > self.among(fn, runaways) {
 			return false
 		}
@@ -292,8 +294,8 @@ func (r *Router) quiet(self *callContext, runaways bool) bool {
 	return true
 }
 
-// among is how many of fn's unsettled calls are c or calls above c. With runaways it
-// counts those of them that are runaways too. c may be nil.
+// among returns how many of fn's unsettled calls are c or calls above c. If runaways is true,
+// it also counts those of them that are runaways. c may be nil.
 func (c *callContext) among(fn *function, runaways bool) (n int) {
 	for a := c; a != nil; a = a.parent() {
 		switch {
@@ -307,20 +309,20 @@ func (c *callContext) among(fn *function, runaways bool) (n int) {
 	return n
 }
 
-// counts is how often c, a settled call, counts while its hook or its handler calls
-// Close or Shutdown. A hook that records it runs before c is concluded: a runaway
-// counts twice there, as unsettled and as a runaway. For example: c has timed out, and
+// counts returns how often c, a settled call, is counted while its hook or its handler calls
+// Close or Shutdown. A hook that records c runs before c is concluded. During that time a
+// runaway is counted twice: as unsettled and as a runaway. For example: c has timed out, and
 // its meter's Record calls Shutdown with c's context while c's handler still runs.
 func (c *callContext) counts(runaways bool) (n int) {
 	state := c.state.Load()
 	if state&ranAway == 0 {
-		return 1 // a meter runs, which is before conclude counts it as settled
+		return 1 // a meter runs, so conclude has not counted c as settled yet
 	}
-	if state&concluded == 0 && placeOnStack() == recording { // its handler may call Shutdown at this moment too: then it counts once
+	if state&concluded == 0 && placeOnStack() == recording { // c's handler may call Shutdown at the same time: for that Shutdown c counts once
 		n++
 	}
 	if runaways {
-		n++ // in RecordOverrun too: leave takes it off after that
+		n++ // also in RecordOverrun: leave lowers fn.runaways after that
 	}
 	return n
 }
@@ -338,8 +340,8 @@ func (c *callContext) isBelow(call *callContext) bool {
 	return false
 }
 
-// flush makes all meters deliver the records that they hold back, those of removed
-// functions too. An error about a meter of one function has that function's name.
+// flush makes all meters deliver the records that they hold back, including the meters of
+// removed functions. An error of a meter that belongs to one function names that function.
 func (r *Router) flush(ctx context.Context) error {
 	all := r.meters.flushers(nil)
 	all = r.functions.owing(all)

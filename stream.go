@@ -38,7 +38,7 @@ func RegisterStream[In any](r *Router, name string, h StreamHandler[In], opts ..
 // TryRegisterStream is like [TryRegister], for a handler that answers in pieces.
 func TryRegisterStream[In any](r *Router, name string, h StreamHandler[In], opts ...FunctionOption) (*StreamFunction[In], error) {
 	if r == nil || h == nil {
-		return nil, usageError("register", name, ErrInput, "RegisterStream needs a router and a handler, neither may be nil")
+		return nil, usageError("register", name, ErrInput, "RegisterStream needs a router and a handler that are not nil")
 	}
 	core, err := r.newFunction(name, opts)
 	if err != nil {
