@@ -9,36 +9,39 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Correction is what is to be added to a record to make it right. The record stays as
-// it is. So does the correction: one that is wrong itself is corrected by another.
+// Correction has the numbers that are to be added to a record to make it right. The record
+// itself is not changed. A correction is not changed either: a wrong one is corrected by
+// another correction.
 type Correction struct {
-	// ID is the correction's own, by which it is stored once; zero: [Ledger.Correct]
-	// makes one.
+	// ID is the correction's own id: a correction that is passed twice is stored once. If it
+	// is zero, [Ledger.Correct] makes one.
 	ID uuid.UUID
-	// Invocation is the one with the record that is corrected.
+	// Invocation is the id of the invocation whose record is corrected.
 	Invocation uuid.UUID
-	// Overrun says that the invocation's overrun is corrected, and not its execution.
+	// Overrun is true if the record of the invocation's overrun is corrected, and not that of
+	// its execution.
 	Overrun bool
-	// Calls is -1 if the record must not be billed, and 1 if it must be after all.
+	// Calls is -1 if the record must not be billed, and 1 to undo such a correction.
 	Calls    int
 	Duration time.Duration
 	Init     time.Duration
 	Memory   int64 // bytes
-	// Why is required. It is for people.
+	// Why is the reason, for people. It is required.
 	Why string
 	// At is when the correction was made, in UTC. Correct sets it.
 	At time.Time
 }
 
-// Record is a stored record with its corrections, the oldest first. Start is in UTC,
-// and has no monotonic clock. Err, if it is set, is a *[StoredError]. Labels are the
-// record's own, and nil if it has none. Bytes of a label that are not UTF-8 are U+FFFD.
+// Record is a stored record with its corrections, the oldest first. Start is in UTC, and has
+// no monotonic clock. Err, if it is set, is a *[StoredError]. Labels are the record's own,
+// and nil if it has none. Bytes of a label that are not UTF-8 were replaced by U+FFFD.
 type Record struct {
 	faas.Execution // as it was recorded
 	Corrections    []Correction
 }
 
-// Corrected returns the record with its corrections; false: it must not be billed.
+// Corrected returns the record with its corrections applied. ok is false if the record must
+// not be billed.
 func (r Record) Corrected() (e faas.Execution, ok bool) {
 	e = r.Execution
 	calls := 1
@@ -54,11 +57,12 @@ func (r Record) Corrected() (e faas.Execution, ok bool) {
 // Overrun is a stored overrun with its corrections, the oldest first.
 type Overrun struct {
 	faas.Overrun           // as it was recorded
-	At           time.Time // when it ended; zero: when it is recorded
+	At           time.Time // when it ended; zero means the time at which it is stored
 	Corrections  []Correction
 }
 
-// Corrected returns the overrun with its corrections; false: it must not be billed.
+// Corrected returns the overrun with its corrections applied. ok is false if it must not be
+// billed.
 func (o Overrun) Corrected() (corrected faas.Overrun, ok bool) {
 	corrected = o.Overrun
 	calls := 1
@@ -89,7 +93,7 @@ func (x *correction) decode() Correction {
 	}
 }
 
-// check finds mistakes that can be seen without the record.
+// check returns the mistakes of a correction that can be found without reading the record.
 func (c *Correction) check() error {
 	switch {
 	case c.Why == "":
@@ -103,7 +107,7 @@ func (c *Correction) check() error {
 	}
 }
 
-// balance is the numbers of a record that can be corrected, with its corrections.
+// balance has the numbers of a record that can be corrected, with its corrections added.
 type balance struct{ calls, duration, init, memory int64 }
 
 // add returns false if a number overflows.
@@ -111,7 +115,7 @@ func (b *balance) add(x *correction) bool {
 	return plus(&b.calls, x.calls) && plus(&b.duration, x.duration) && plus(&b.init, x.init) && plus(&b.memory, x.memory)
 }
 
-// plus adds n; false: the sum overflows, and to is unchanged.
+// plus adds n to *to. If the sum overflows it returns false and changes nothing.
 func plus(to *int64, n int64) bool {
 	sum := *to + n
 	if (n > 0) != (sum > *to) && n != 0 {
@@ -121,7 +125,7 @@ func plus(to *int64, n int64) bool {
 	return true
 }
 
-// sound returns an error for a record that can't be.
+// sound returns an error if a corrected record would have impossible numbers.
 func (b *balance) sound() error {
 	switch {
 	case b.calls < 0 || b.calls > 1:

@@ -14,13 +14,13 @@ import (
 	"modernc.org/sqlite"
 )
 
-// connect opens a pool of connections. mode is SQLite's, rw or ro; neither creates a
+// connect opens a pool of connections. mode is SQLite's mode rw or ro; neither creates a
 // file.
 //
-// fullfsync is for macOS, where fsync leaves data in the disk's own buffer.
+// The pragma fullfsync is for macOS, where fsync leaves data in the disk's own buffer.
 func connect(path, mode, sync string) (*sql.DB, error) {
 	u := url.URL{Path: filepath.ToSlash(path)}
-	if !strings.HasPrefix(u.Path, "/") { // a drive's letter
+	if !strings.HasPrefix(u.Path, "/") { // on Windows the path begins with the letter of a drive
 		u.Path = "/" + u.Path
 	}
 	q := url.Values{"mode": {mode}, "_defensive": {"1"}, "_dqs": {"0"}, "_error_rc": {"1"}, "_txlock": {"immediate"}}
@@ -35,10 +35,10 @@ func connect(path, mode, sync string) (*sql.DB, error) {
 	return sql.OpenDB(c), nil
 }
 
-// create makes an empty ledger, unless there is a file. It makes it under another name
-// and then links it. So a ledger is there as a whole or not at all, an empty file is
-// known to be damaged, and if two processes create it at the same time, one of them
-// wins.
+// create makes an empty ledger, unless the file exists. It writes the ledger under another
+// name and then links it to path. So the file is either a whole ledger or does not exist, an
+// empty file is known to be damaged, and if two processes create the ledger at the same time,
+// exactly one of them succeeds.
 func create(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -77,10 +77,10 @@ func fill(ctx context.Context, path string) error {
 	if err := migrate(ctx, db, steps); err != nil {
 		return err
 	}
-	return db.Close() // moves everything from the WAL to the file, and syncs it
+	return db.Close() // moves all content from the WAL to the file, and syncs the file
 }
 
-// syncDirectory makes a new name durable, on systems that can sync a directory.
+// syncDirectory makes the new name of a file durable, on systems that can sync a directory.
 func syncDirectory(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -93,9 +93,9 @@ func syncDirectory(path string) error {
 	return nil
 }
 
-// inspect checks that a file is a ledger in good order, and returns its version. It
-// changes nothing: its connections are read-only, and don't even move the content of
-// the WAL.
+// inspect checks that a file is an undamaged ledger, and returns the version of its schema.
+// It changes nothing: its connections are read-only, and don't even move content from the WAL
+// to the file.
 func inspect(ctx context.Context, path string, lazy bool) (version int, err error) {
 	if err := inspectSize(path); err != nil {
 		return 0, err
@@ -132,10 +132,10 @@ func inspect(ctx context.Context, path string, lazy bool) (version int, err erro
 	return version, checkGuards(ctx, db, version)
 }
 
-// inspectSize finds damage that SQLite does not see: it takes an empty file for a new
-// database. It must not open the file to look at more of it: when a process closes any
-// descriptor of a file, POSIX drops all locks that the process has on the file, and so
-// those of another ledger in this process.
+// inspectSize finds damage that SQLite does not see: SQLite takes an empty file for a new
+// database. inspectSize must not open the file: when a process closes any descriptor of a
+// file, POSIX drops all locks that the process has on the file, including those of another
+// ledger in this process.
 func inspectSize(path string) error {
 	switch info, err := os.Stat(path); {
 	case err != nil:
@@ -148,9 +148,9 @@ func inspectSize(path string) error {
 	return nil
 }
 
-// checkLength finds a file that was cut within its last page, for which SQLite reads
-// zeros. While the WAL has content, the file may be shorter than it will be. The WAL is
-// looked at last; it can't have been emptied and deleted before that, since it is not
+// checkLength finds a file that was cut within its last page; SQLite would read zeros there.
+// While the WAL has content, the file may legitimately be shorter than the database. The WAL
+// is looked at last. It can't have been emptied and deleted before that, since it is not
 // deleted while there is a connection.
 func checkLength(ctx context.Context, db *sql.DB, path string) error {
 	var want int64

@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Flush returns when all that was accepted before it is durable, with the error that Err
-// has, or with ctx's. It does not wait for what is accepted later.
-// [faas.Router.Shutdown] calls it.
+// Flush waits until all records that were accepted before the call are durable. It returns
+// the error of Err if they can't be written, and that of ctx if ctx ends first. It does not
+// wait for records that are accepted later. [faas.Router.Shutdown] calls it.
 func (l *Ledger) Flush(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.running || l.done == l.accepted {
@@ -27,14 +27,14 @@ func (l *Ledger) Flush(ctx context.Context) error {
 	}
 }
 
-// flush is a Flush that waits until l.done is upTo, or until a failure.
+// flush is a call of Flush that waits until l.done has reached upTo, or until a failure.
 type flush struct {
 	upTo uint64
-	over chan error // has room for the one outcome that it gets
+	over chan error // has a buffer of one, for the outcome
 }
 
-// giveUp removes f from the flushes that wait. If f is not there, it has its outcome
-// although ctx has ended.
+// giveUp removes f from the waiting flushes, and returns why. If f is no longer among them it
+// has its outcome, and giveUp returns that instead.
 func (l *Ledger) giveUp(f *flush, why error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,40 +14,42 @@ import (
 )
 
 // Ledger writes records to a file. It is a [faas.Meter], a [faas.BatchMeter], a
-// [faas.OverrunMeter] and a [faas.Reserver], to be given to [faas.WithMeter]. It can
-// also do all that a [Reader] can. All methods may be called concurrently. Its errors
-// are [*Error].
+// [faas.OverrunMeter] and a [faas.Reserver], to be given to [faas.WithMeter]. It also has all
+// methods of a [Reader]. All methods may be called concurrently. Its errors are of type
+// [*Error].
 //
-// It has one goroutine, the writer, while there is something to write. database/sql has
-// goroutines of its own until Close.
+// A Ledger has one goroutine, the writer, while there is something to write, and those of
+// database/sql until Close.
 type Ledger struct {
 	*Reader
 
 	config config
-	// Only the goroutine run uses w, with these exceptions: Open, before run starts; Counters,
-	// which reads its session; and Close, once Flush has returned. That is late enough: Flush
-	// waits until run has finished each batch, and run notes that under mu after its last use of w.
+	// Only the goroutine run uses w, with three exceptions: Open, before run starts; Counters,
+	// which reads its session; and Close, after Flush has returned. Close is safe because Flush
+	// waits until run has finished each batch, and run records this under mu after its last use of
+	// w.
 	w *writer
 
-	// mu guards what follows. It is never held during a write, a read or a call of a
-	// hook: Reserve, which every call waits for, takes it.
+	// mu guards the fields below. It is never held during a write, a read or a call of a
+	// hook, because Reserve locks it and every call waits for Reserve.
 	mu sync.Mutex
-	// room is how many records may still be reserved; only with WithWriteBehind.
+	// room is how many more records may be reserved; it is used only with WithWriteBehind.
 	room int
-	// queue is accepted, and not yet taken by the goroutine run. late are kept items
-	// that came after Close.
+	// queue has the items that were accepted and not yet taken by the goroutine run. late has
+	// kept items that came after Close.
 	queue, late []*item
-	// running says that the goroutine run is there. It ends when the queue is empty, and
-	// at a failure.
+	// running is set while the goroutine run exists. It ends when the queue is empty, and at
+	// a failure.
 	running bool
-	// accepted counts the items that came to the queue. done counts those of them that
-	// have left it for good, written or refused. They leave in the order in which they came.
+	// accepted counts the items that were put into the queue. done counts those of them that
+	// were written or refused; this happens in the order in which they were put.
 	accepted, done uint64
-	// flushes wait for the goroutine run, which removes each; the one that waits for the
-	// fewest items is the first.
+	// flushes are the calls of Flush that wait. The goroutine run removes them. They are
+	// sorted by upTo, the smallest first.
 	flushes []*flush
 	closed  bool
-	// err says why nothing is written any more. Items that come stay in the queue.
+	// err is the failure that has stopped all writing; nil if there is none. Items that
+	// arrive meanwhile stay in the queue.
 	err error
 }
 
@@ -59,18 +61,20 @@ var (
 	_ faas.Reserver     = (*Ledger)(nil)
 )
 
-// maxBatch is how many items a commit takes at most, so that no caller waits for long.
+// maxBatch is how many items a commit has at most, so that no caller waits for long.
 const maxBatch = 4096
 
-// Open opens the ledger at path, or makes an empty one, which only its owner may read.
-// The directory must exist. A ledger of an older schema is migrated. The file is
-// checked before anything is written to it: a damaged file is ErrCorrupt, a database of
-// another program is ErrForeign, a ledger of a newer release is ErrVersion, and each is
-// left as it is, to the byte. The check reads the whole file, about 150 MB a second
-// (BenchmarkOpen); see [WithLazyCheck]. It compares neither the indexes with the tables
-// nor checksums: Verify does, and [Reader.Replay] does for what it gives to a bill.
+// Open opens the ledger at path. If there is no file it makes an empty ledger that only its
+// owner may read; the directory must exist. A ledger with an older schema is migrated. The
+// file is checked before anything is written to it. Open returns ErrCorrupt for a damaged
+// file, ErrForeign for a database of another program and ErrVersion for a ledger of a newer
+// release, and does not change a byte of such a file. The check reads the whole file, about
+// 150 MB a second (BenchmarkOpen); see [WithLazyCheck]. It compares neither the indexes with
+// the tables nor checksums: Verify does both, and [Reader.Replay] does both for the records
+// that it gives.
 //
-// If a process crashed, Open recovers: every record that was durable is there.
+// After a crash of a process, Open recovers the ledger: every record that was durable is in
+// it.
 func Open(path string, opts ...Option) (*Ledger, error) {
 	ctx := context.Background()
 	path, err := filepath.Abs(path)
@@ -81,8 +85,8 @@ func Open(path string, opts ...Option) (*Ledger, error) {
 	return l, wrap("open", path, uuid.Nil, err)
 }
 
-// open checks the file before it opens it for writing: inspect's connections can't
-// change it.
+// open checks the file before it opens it for writing. The connections of inspect can't
+// change the file.
 func open(ctx context.Context, path string, opts []Option) (*Ledger, error) {
 	c, err := newConfig(opts)
 	if err != nil {
@@ -105,16 +109,16 @@ func open(ctx context.Context, path string, opts []Option) (*Ledger, error) {
 	return &Ledger{Reader: r, config: c, w: w, room: c.room}, nil
 }
 
-// Record stores the record of a call. It returns when the record is durable, or, with
-// [WithWriteBehind], when it is accepted. ctx is not used. A record that can't be
-// stored at the moment is kept, see [Ledger.Err]. A record that can never be stored
-// (ErrConflict, ErrRecord) is dropped, and WithFailure's function is called.
+// Record stores the record of a call. It returns when the record is durable or, with
+// [WithWriteBehind], when it is accepted. ctx is not used. A record that can't be stored at
+// the moment is kept in memory, see [Ledger.Err]. A record that can never be stored
+// (ErrConflict, ErrRecord) is dropped, and the function of WithFailure is called.
 func (l *Ledger) Record(ctx context.Context, e faas.Execution) {
 	l.RecordBatch(ctx, []faas.Execution{e})
 }
 
-// RecordBatch stores the records of calls, each as Record does, with one commit for
-// every 4,096. A record that can't be stored does not keep out the others.
+// RecordBatch stores the records of calls, each as Record does, with one commit for every
+// 4,096 records. If a record can't be stored, the others are stored all the same.
 func (l *Ledger) RecordBatch(_ context.Context, es []faas.Execution) {
 	items := make([]*item, 0, len(es))
 	for i := range es {
@@ -129,7 +133,8 @@ func (l *Ledger) RecordBatch(_ context.Context, es []faas.Execution) {
 	l.keep(items...)
 }
 
-// RecordOverrun stores what a runaway used, as Record does. The overrun's time is now.
+// RecordOverrun stores the overrun of a runaway, as Record stores a record. The time of the
+// overrun is that of the call of RecordOverrun.
 func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 	x, err := encodeOverrun(&Overrun{Overrun: o, At: l.config.now()})
 	if err != nil {
@@ -139,11 +144,11 @@ func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 	l.keep(&item{overruns: []overrun{x}})
 }
 
-// Append stores records, all or none, and returns when they are durable, also with
-// WithWriteBehind. It waits for what was accepted before. If ctx ends first, they may
-// be stored or not; it does no harm to append them again. Records that are stored
-// already are left out. A record that is ErrConflict or ErrRecord keeps out all. After
-// an error nothing is kept for a Retry.
+// Append stores all the records or none, and returns when they are durable, even with
+// WithWriteBehind. It waits until records accepted earlier are written. If ctx ends first,
+// the records may or may not be stored; it does no harm to append them again. Records that
+// are stored already are left out. If one record is refused with ErrConflict or ErrRecord,
+// none is stored. After an error nothing is kept for a Retry.
 func (l *Ledger) Append(ctx context.Context, es []faas.Execution) error {
 	it := &item{executions: make([]execution, len(es))}
 	for i := range es {
@@ -172,10 +177,10 @@ func (l *Ledger) AppendOverruns(ctx context.Context, os []Overrun) error {
 	return l.write(ctx, "append", it)
 }
 
-// Correct stores a correction and returns it as it was stored. The error Is ErrNotFound
-// if there is no such record, and ErrCorrection if the record would have negative
-// numbers or be billed twice. Otherwise Append's rules hold. Give the correction an ID
-// to be able to try again.
+// Correct stores a correction and returns it as it was stored. The error Is ErrNotFound if
+// there is no such record, and ErrCorrection if the record would have negative numbers or be
+// billed twice. In all other respects it works as Append does. Give the correction an ID of
+// its own if you want to be able to try again.
 func (l *Ledger) Correct(ctx context.Context, c Correction) (Correction, error) {
 	if c.ID == uuid.Nil {
 		id, err := uuid.NewV7()
@@ -196,9 +201,9 @@ func (l *Ledger) Correct(ctx context.Context, c Correction) (Correction, error) 
 	return x.decode(), nil
 }
 
-// Reserve reports whether a record can be taken, and keeps a place for it in the buffer
-// of WithWriteBehind. It is false after a failure, after Close, and while the buffer is
-// full.
+// Reserve reports whether the ledger can take one more record, and reserves a place for it in
+// the buffer of WithWriteBehind. It returns false after a failure, after Close, and while the
+// buffer is full.
 func (l *Ledger) Reserve() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -211,19 +216,19 @@ func (l *Ledger) Reserve() bool {
 	return true
 }
 
-// Unreserve gives back the place of a record that will not come.
+// Unreserve gives back the place that Reserve reserved for a record that will not come.
 func (l *Ledger) Unreserve() { l.release(1) }
 
-// release frees places in the buffer. Records may come without a reservation, so room
-// is capped: they must not make the buffer larger.
+// release frees n places in the buffer. Records may come without a reservation, so room is
+// capped: releasing their places must not make the buffer larger.
 func (l *Ledger) release(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room = min(l.room+n, l.config.room)
 }
 
-// Err says why nothing is written any more; nil: the ledger works. It stays until a
-// Retry succeeds. After Close it Is ErrClosed.
+// Err returns the failure that has stopped all writing, or nil if the ledger works. The
+// failure stays until a Retry succeeds. After Close the error Is ErrClosed.
 func (l *Ledger) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -233,10 +238,11 @@ func (l *Ledger) Err() error {
 	return l.err
 }
 
-// Unstored returns the records that Record and RecordOverrun were given and that are
-// not known to be durable, in the order in which they came. After a failure or after
-// Close these are the ones that would be lost. While the ledger works, those of the
-// commit under way are not among them. They are as they would be read back.
+// Unstored returns the records passed to Record and RecordOverrun that are not known to be
+// durable, in the order in which they came. After a failure or after Close these are the
+// records that would be lost. While the ledger works, the records of the commit in progress
+// are not among them. The records have the form in which they would be read back from the
+// file.
 func (l *Ledger) Unstored() (executions []faas.Execution, overruns []Overrun) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -255,9 +261,9 @@ func (l *Ledger) Unstored() (executions []faas.Execution, overruns []Overrun) {
 	return executions, overruns
 }
 
-// Retry starts to write again after a failure. It writes what was kept, and returns
-// when that is durable, or with what went wrong this time. Without a failure it is
-// Flush.
+// Retry starts to write again after a failure. It writes the records that were kept, and
+// returns when they are durable or when writing has failed again, with that failure. Without
+// an earlier failure it does what Flush does.
 func (l *Ledger) Retry(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closed {
@@ -268,10 +274,11 @@ func (l *Ledger) Retry(ctx context.Context) error {
 	return l.Flush(ctx)
 }
 
-// Close writes what was accepted, tries once more after a failure, and closes the file.
-// Its error says how many records could not be written; Unstored still has them. For a
-// record that comes later WithFailure's function is called, and it is Unstored too.
-// After Close nothing can be read. A second call does nothing and returns nil.
+// Close writes the records that were accepted, tries once more after a failure, and closes
+// the file. Its error says how many records could not be written; Unstored still returns
+// them. A record that comes after Close is not stored: the function of WithFailure is called,
+// and Unstored returns it. After Close nothing can be read. A second call does nothing and
+// returns nil.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -279,7 +286,7 @@ func (l *Ledger) Close() error {
 		return nil
 	}
 	// From here on put adds nothing to the queue, so the goroutine run comes to its end.
-	// Without err it tries once more what a failure has left.
+	// Clearing err makes run try once more to write the items that a failure has left.
 	l.closed = true
 	l.err = nil
 	l.start()
@@ -289,13 +296,13 @@ func (l *Ledger) Close() error {
 		executions, overruns := l.Unstored()
 		err = &Error{Op: "close", Path: l.path, Err: fmt.Errorf("%d records and %d overruns are not stored: %w", len(executions), len(overruns), err)}
 	}
-	// The writer is closed last: the last connection moves the WAL's content to the file,
-	// and a connection that only reads can't.
+	// The writer is closed last: the last connection that is closed moves the content of the
+	// WAL to the file, which a read-only connection can't do.
 	return errors.Join(err, l.Reader.Close(), wrap("close", l.path, uuid.Nil, l.w.close()))
 }
 
-// keep accepts items for which the ledger alone is responsible: their callers get no
-// error.
+// keep accepts items whose callers get no error, so that the ledger must keep them after a
+// failure.
 func (l *Ledger) keep(items ...*item) {
 	// All items share one channel with room for each of them: run sends without waiting,
 	// and this goroutine receives as many times as there are items.
@@ -316,7 +323,7 @@ func (l *Ledger) keep(items ...*item) {
 	}
 	if done != nil {
 		for range items {
-			<-done // run reports errors by the hook
+			<-done // run reports errors by the hook, so the value is not needed
 		}
 	}
 }
@@ -335,8 +342,8 @@ func (l *Ledger) write(ctx context.Context, op string, it *item) error {
 	}
 }
 
-// put queues items. An error means that they will not be written before a Retry. Items
-// that are kept are in the queue, or in late, all the same.
+// put adds items to the queue. An error means that they will not be written before a Retry.
+// Even then, items that are kept are added to the queue or, after Close, to late.
 func (l *Ledger) put(items ...*item) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -366,8 +373,8 @@ func (l *Ledger) start() {
 	}
 }
 
-// run is the writer's goroutine. It commits what is queued; what comes meanwhile shares
-// the next commit.
+// run is the writer's goroutine. It commits the queued items. Items that arrive during a
+// commit share the next one.
 func (l *Ledger) run() {
 	for batch := l.next(); batch != nil; batch = l.next() {
 		if err := l.w.write(batch); err != nil {
@@ -378,8 +385,9 @@ func (l *Ledger) run() {
 	}
 }
 
-// next takes what is queued; nil: the goroutine must end. Then running is false
-// already, under the same hold of l.mu, so that a later put starts a new goroutine.
+// next takes the next batch from the queue, or returns nil if the goroutine must end. In that
+// case it has set running to false before it unlocks l.mu, so that a later put starts a new
+// goroutine.
 func (l *Ledger) next() []*item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -393,16 +401,16 @@ func (l *Ledger) next() []*item {
 	return batch
 }
 
-// rest marks that the goroutine run ends. l.mu must be held.
+// rest records that the goroutine run ends. l.mu must be held.
 func (l *Ledger) rest() {
 	l.running = false
 	if len(l.queue) == 0 {
-		l.queue = nil // lets go of the array behind it, which is large after a burst
+		l.queue = nil // frees the array of the slice, which is large after a burst
 	}
 }
 
-// settle reports the outcome of a batch that was committed. It tells the failure hook and the
-// callers that wait for single items first, and Flush last.
+// settle reports the outcome of a batch that was committed: first to the failure hook and to
+// the callers that wait for single items, and last to the waiting calls of Flush.
 func (l *Ledger) settle(batch []*item) {
 	reserved := 0
 	for _, it := range batch {
@@ -410,8 +418,8 @@ func (l *Ledger) settle(batch []*item) {
 			reserved++
 		}
 	}
-	// The places are free before any caller is woken: a caller that has its answer must
-	// not find the buffer full of records that are on disk.
+	// The places are freed before any caller is woken: a caller that has its answer must not
+	// find the buffer full of records that are already on disk.
 	l.release(reserved)
 	for _, it := range batch {
 		if it.err != nil && it.kept {
@@ -438,16 +446,15 @@ func (l *Ledger) named(op string, it *item, err error) error {
 	return wrap(op, l.path, it.id(), err)
 }
 
-// stop ends a batch that could not be committed, and all work until Retry. Items to be
-// kept go back to the front of the queue.
+// stop ends a batch that could not be committed, and stops all writing until Retry. Items
+// that are kept go back to the front of the queue.
 func (l *Ledger) stop(batch []*item, err error) {
 	l.mu.Lock()
-	// The batch and the queue are emptied under the hold of mu that sets err: an item
-	// that comes later sees err in put, and none is left waiting for a goroutine that
-	// has ended.
+	// The batch and the queue are emptied in the critical section that sets err. So put sees
+	// err for every later item, and no item waits for a goroutine that has ended.
 	var kept, waiting []*item
 	for _, it := range append(batch, l.queue...) {
-		if it.kept { // a copy without done: the caller hears of the failure now
+		if it.kept { // a copy without done: the caller gets the failure now
 			kept = append(kept, &item{executions: it.executions, overruns: it.overruns, reserved: it.reserved, kept: true})
 		}
 		if it.done != nil {

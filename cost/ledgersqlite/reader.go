@@ -13,17 +13,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// Reader reads a ledger, also while other processes write it. All methods may be called
+// Reader reads a ledger, even while other processes write it. All methods may be called
 // concurrently. Its errors are [*Error].
 type Reader struct {
 	path string
 	db   *sql.DB
 }
 
-// OpenReader opens a ledger to read it. It neither makes nor migrates nor changes a
-// file: a ledger of an older schema is ErrVersion until [Open] has opened it once.
-// Otherwise its errors are Open's. It does not read the whole file; see
-// [Reader.Verify].
+// OpenReader opens a ledger for reading. It does not create, migrate or change a file. For a
+// ledger with an older schema it returns ErrVersion until [Open] has opened the file once.
+// Its other errors are those of Open. It does not read the whole file; see [Reader.Verify].
 func OpenReader(path string) (*Reader, error) {
 	ctx := context.Background()
 	path, err := filepath.Abs(path)
@@ -50,40 +49,42 @@ func newReader(path string) (*Reader, error) {
 	return &Reader{path: path, db: db}, nil
 }
 
-// Close closes the reader. Iterations that are under way return an error. A second call
-// does nothing.
+// Close closes the reader. Iterations in progress then yield an error. A second call does
+// nothing.
 func (r *Reader) Close() error { return wrap("close", r.path, uuid.Nil, r.db.Close()) }
 
-// Filter selects records. The zero value selects all. There may be any number of names.
+// Filter selects records by time and by names, of which there may be any number. The zero
+// value selects all records.
 //
-// Don't make a bill for one tenant of that tenant's records alone: what is free and the
-// price tiers belong to the account, and each tenant would get all of it. Replay all
-// records, and take the tenant's part of the statement, [cost.Statement.Only]. In the
-// same way the statement of a day needs the records of its month to date
+// Don't make a tenant's bill from a replay of that tenant's records alone: free quantities
+// and price tiers belong to the whole account, and each tenant would get all of them. Replay
+// all records, and take the tenant's part of the statement, [cost.Statement.Only]. For a
+// similar reason, the statement of a day needs all records of the month up to that day
 // ([cost.NewDayStatement]).
 type Filter struct {
-	// From and To bound when the call ended: From on, and before To. Zero: no bound.
+	// From and To bound the time at which the call ended: at or after From, and before To. A
+	// zero time is no bound.
 	From, To time.Time
-	// Functions and Tenants are the names that are selected; nil: all. The tenant ""
-	// stands for calls without a tenant.
+	// Functions and Tenants are the selected names; nil selects all. The tenant "" stands for
+	// calls without a tenant.
 	Functions []string
 	Tenants   []string
 }
 
-// Records iterates over the records of executions, in the order in which the calls
-// ended. It sees the ledger as it is when the iteration begins. An error comes last,
-// with an empty Record; one that Is ErrCorrupt names the damaged row.
+// Records iterates over the records of executions, in the order in which the calls ended. It
+// yields the records that are in the ledger when the iteration begins. If it fails, the last
+// pair is an empty Record with the error; an error that Is ErrCorrupt names the damaged row.
 //
-// It finds records by an index, and would not notice if a damaged index left some out.
-// Replay and Verify would; a bill needs Replay.
+// It finds records by an index, and does not notice if a damaged index leaves some out.
+// Replay and Verify do; make bills by Replay.
 //
-// While the loop's body runs, no lock is held and no transaction is open: the body may
-// take its time, and may call the ledger.
+// While the body of the loop runs, no lock is held and no transaction is open. So the body
+// may take long, and may call methods of the ledger.
 func (r *Reader) Records(ctx context.Context, f Filter) iter.Seq2[Record, error] {
 	return scan(ctx, r, f, executions)
 }
 
-// Overruns iterates over overruns, as Records does over executions.
+// Overruns iterates over overruns, as Records does over the records of executions.
 func (r *Reader) Overruns(ctx context.Context, f Filter) iter.Seq2[Overrun, error] {
 	return scan(ctx, r, f, overruns)
 }
@@ -114,10 +115,11 @@ func (r *Reader) Corrections(ctx context.Context) iter.Seq2[Correction, error] {
 // pageSize is how many rows are read at a time.
 const pageSize = 500
 
-// row is a row to scan: *sql.Row or *sql.Rows.
+// row is a row that can be scanned: an *sql.Row or *sql.Rows.
 type row interface{ Scan(dest ...any) error }
 
-// The columns of each table. The query adds one that says whether there are corrections.
+// The SELECT with the columns of each table. readPage adds a column that says whether the row
+// has corrections.
 const (
 	selectExecutions = `SELECT e.seq, e.ended, e.sum, e.id, e.function, e.version, e.tenant, e.labels, e.attempt, e.outcome,
 		e.failure, e.start, e.queued, e.init, e.duration, e.memory, e.bytes_in, e.bytes_out, e.cold,
@@ -130,9 +132,9 @@ const (
 // place is the position of a row in the order of the iteration.
 type place struct{ ended, seq int64 }
 
-// scanExecution reads a row and compares its checksum. SQLite has none of its own:
-// without this a flipped bit would be billed. It also compares ended with start +
-// duration, since the index finds rows by ended, which the checksum does not cover.
+// scanExecution reads a row and compares its checksum. SQLite has no checksums of its own:
+// without this one a flipped bit would be billed. scanExecution also compares ended with
+// start + duration, since the index finds rows by ended, which the checksum does not cover.
 func scanExecution(from row) (x execution, at place, corrected bool, err error) {
 	var sum int64
 	var id, job []byte
@@ -150,7 +152,7 @@ func scanExecution(from row) (x execution, at place, corrected bool, err error) 
 	return x, at, corrected, nil
 }
 
-// scanOverrun reads a row and compares its checksum, which covers ended too.
+// scanOverrun reads a row and compares its checksum, which covers ended as well.
 func scanOverrun(from row) (x overrun, at place, corrected bool, err error) {
 	var sum int64
 	var id, job []byte
@@ -188,7 +190,8 @@ func scanCorrectionAt(from row) (x correction, seq int64, err error) {
 	return x, seq, nil
 }
 
-// table says how the rows of one table become what the iteration yields.
+// table describes one table, and how an iteration turns its rows into the values that it
+// yields.
 type table[T any] struct {
 	name        string
 	columns     string
@@ -234,14 +237,14 @@ var (
 	}
 )
 
-// snapshot is the last rows that an iteration sees. Rows never change and seq only
-// grows, so the rows up to a seq are a snapshot without a transaction. A transaction
-// would have to stay open for as long as the loop takes, and keep the WAL from being
-// emptied.
+// snapshot has the seq of the last row, and of the last correction, that an iteration yields.
+// Rows never change and seq only grows, so the rows up to a seq are a snapshot that needs no
+// transaction. A transaction would stay open for as long as the loop runs, and would keep the
+// WAL from being emptied.
 type snapshot struct{ last, lastCorrection int64 }
 
-// snapshot reads the last rows of a table and of the corrections in one statement, and
-// so at one moment.
+// snapshot reads the last seq of a table and that of the corrections in one statement, so
+// that both are of the same moment.
 func (r *Reader) snapshot(ctx context.Context, table string) (s snapshot, err error) {
 	const query = `SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM corrections) FROM `
 	err = r.db.QueryRowContext(ctx, query+table).Scan(&s.last, &s.lastCorrection)
@@ -266,8 +269,8 @@ func scan[T any](ctx context.Context, r *Reader, f Filter, t table[T]) iter.Seq2
 	}
 }
 
-// scanUpTo iterates over a snapshot, page by page. If the filter has many names it
-// ignores them, and the caller must select.
+// scanUpTo iterates over a snapshot, page by page. If the filter has too many names for
+// SQLite it ignores them, and the caller must select by Filter.keeps.
 func scanUpTo[T any](ctx context.Context, r *Reader, f Filter, t table[T], s snapshot) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		fail := func(err error) {
@@ -298,10 +301,11 @@ func scanUpTo[T any](ctx context.Context, r *Reader, f Filter, t table[T], s sna
 	}
 }
 
-// readPage returns the rows after a place. An error may come with the rows before it.
+// readPage returns the rows after the place at. It may return an error together with the rows
+// that it read before the error.
 func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at place, to int64, s snapshot) (page []T, next place, err error) {
 	names, args := f.condition()
-	// Most rows have no corrections. The query says which ones do, so that only these
+	// Most rows have no corrections. The query marks the rows that do, so that only these
 	// need another query.
 	query := t.columns + `EXISTS (SELECT 1 FROM corrections c WHERE c.invocation = e.id AND c.overrun = ? AND c.seq <= ?)
 		FROM ` + t.name + ` e WHERE (e.ended, e.seq) > (?, ?) AND e.ended <= ? AND e.seq <= ?` + names + ` ORDER BY e.ended, e.seq LIMIT ?`
@@ -329,8 +333,8 @@ func readPage[T any](ctx context.Context, r *Reader, f Filter, t table[T], at pl
 	return page, next, rows.Err()
 }
 
-// corrections returns the corrections that a condition selects, and the seq of the last
-// one.
+// corrections returns the corrections that the SQL condition where selects, and the seq of
+// the last one.
 func (r *Reader) corrections(ctx context.Context, where string, args ...any) (all []Correction, last int64, err error) {
 	rows, err := r.db.QueryContext(ctx, selectCorrections+where, args...)
 	if err != nil {
@@ -347,7 +351,7 @@ func (r *Reader) corrections(ctx context.Context, where string, args ...any) (al
 	return all, last, rows.Err()
 }
 
-// bounds returns the first and the last instant that are selected.
+// bounds returns the first and the last instant that the filter selects.
 func (f *Filter) bounds() (from, to int64, err error) {
 	from, to = noTime, math.MaxInt64
 	if !f.From.IsZero() {
@@ -364,14 +368,13 @@ func (f *Filter) bounds() (from, to int64, err error) {
 	return from, to, nil
 }
 
-// manyNames is how many names SQLite is asked for at most. It takes 32,766 arguments,
-// and reads all of them for each page.
+// manyNames is how many names a query has at most. SQLite accepts 32,766 arguments, but reads
+// all of them for each page.
 const manyNames = 1000
 
 func (f *Filter) many() bool { return len(f.Functions)+len(f.Tenants) > manyNames }
 
-// keeps returns the function that selects by names where SQLite does not; nil: SQLite
-// does.
+// keeps returns the function that selects by names, or nil if the query does.
 func (f *Filter) keeps() func(function, tenant string) bool {
 	if !f.many() {
 		return nil
@@ -387,7 +390,7 @@ func (f *Filter) names() func(function, tenant string) bool {
 	}
 }
 
-// setOf returns nil for nil names, which mean all.
+// setOf returns names as a set. It returns nil for nil, which selects all names.
 func setOf(names []string) map[string]bool {
 	if names == nil {
 		return nil
@@ -409,7 +412,8 @@ func (f *Filter) condition() (condition string, args []any) {
 	return functions + tenants, args
 }
 
-// in adds the names to the arguments; nil names are no condition.
+// in returns the SQL condition that column is one of names, and args with the names added.
+// For nil names there is no condition.
 func in(column string, names []string, args []any) (string, []any) {
 	if names == nil {
 		return "", args
@@ -420,13 +424,13 @@ func in(column string, names []string, args []any) (string, []any) {
 	return ` AND e.` + column + ` IN (` + strings.TrimSuffix(strings.Repeat("?,", len(names)), ",") + `)`, args
 }
 
-// Verify reads the whole file and checks that SQLite's own structures are whole, that
-// the triggers are there, that no row is missing between the first and the last, and
-// that each row is as it was written. It takes about as long as reading the file
-// several times, and does not keep others from writing. What it finds Is ErrCorrupt.
+// Verify reads the whole file. It checks that SQLite's own structures are whole, that the
+// triggers exist, that no row is missing between the first and the last, and that each row is
+// as it was written. It takes about as long as reading the file several times, and does not
+// block writers. If it finds damage it returns an error that Is ErrCorrupt.
 //
-// It can't see rows that are missing at the end, because the -wal file was deleted or
-// an old copy was put in the file's place. [Reader.Reconcile] sees that.
+// It can't detect that rows are missing at the end, for example because the -wal file was
+// deleted or the file was replaced by an old copy. [Reader.Reconcile] can.
 func (r *Reader) Verify(ctx context.Context) error {
 	return wrap("verify", r.path, uuid.Nil, r.verify(ctx))
 }

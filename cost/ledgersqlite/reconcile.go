@@ -14,15 +14,15 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Counters are what routers have counted while a ledger was open. As JSON they can be
-// sent to another process, for example the command reconcile.
+// Counters has the numbers of calls that routers have counted while a ledger was open. As
+// JSON it can be sent to another process, for example to the command reconcile.
 type Counters struct {
-	Session   int64              `json:"session"`   // the session of the ledger: one Open
-	Functions map[string]Counter `json:"functions"` // of the functions that are registered
-	All       Counter            `json:"all"`       // of all functions, also those that were removed
+	Session   int64              `json:"session"`   // the session of the ledger: each Open begins one
+	Functions map[string]Counter `json:"functions"` // of each registered function
+	All       Counter            `json:"all"`       // of all functions, including those that were removed
 }
 
-// Counter is a router's counts of calls.
+// Counter has a router's counts of calls.
 type Counter struct {
 	Admitted uint64 `json:"admitted"`
 	InFlight uint64 `json:"in_flight"` // admitted and not yet settled
@@ -32,11 +32,11 @@ func (c Counter) plus(d Counter) Counter {
 	return Counter{Admitted: c.Admitted + d.Admitted, InFlight: c.InFlight + d.InFlight}
 }
 
-// Difference is a count of the ledger that differs from the router's.
+// Difference is a function for which the ledger's count differs from the router's.
 type Difference struct {
-	// Function is empty for all functions together.
+	// Function is the name of the function, or empty for the sum of all functions.
 	Function string
-	// Counter is the router's counts, and Recorded is the ledger's.
+	// Counter has the router's counts, and Recorded is the ledger's count.
 	Counter
 	Recorded uint64
 }
@@ -50,10 +50,10 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s: %d admitted, %d of them in flight, %d recorded: %d too many", name, d.Admitted, d.InFlight, d.Recorded, d.Recorded-d.Admitted)
 }
 
-// Counters reads the counters of the routers that have this ledger as their meter. They
-// must not have counted before the ledger was opened, and every call of theirs must be
-// recorded here. The counters are exact while no calls come and go, for example after
-// Shutdown.
+// Counters reads the counters of the routers that have this ledger as their meter. The
+// routers must not have counted calls before the ledger was opened, and all their calls must
+// be recorded in this ledger. The counters are exact while no calls start or end, for example
+// after Shutdown.
 func (l *Ledger) Counters(rs ...*faas.Router) Counters {
 	c := Counters{Session: l.w.session, Functions: map[string]Counter{}}
 	for _, r := range rs {
@@ -68,16 +68,16 @@ func (l *Ledger) Counters(rs ...*faas.Router) Counters {
 
 func count(n int) uint64 { return uint64(max(n, 0)) }
 
-// Counts returns how many executions of each function were stored in a session, which
-// is one Open and has the number that [Counters] has. If there is no such session, it
-// is ErrNotFound. It reads what was stored since the session began.
+// Counts returns how many executions of each function were stored in a session. Each Open
+// begins a session; [Counters] has its number. If there is no such session, the error Is
+// ErrNotFound. Counts reads all rows that were stored since the session began.
 func (r *Reader) Counts(ctx context.Context, session int64) (map[string]uint64, error) {
 	counts, err := r.counts(ctx, session)
 	return counts, wrap("read", r.path, uuid.Nil, err)
 }
 
-// counts looks at the rows after those that were there when the session began: so it
-// reads one session's rows, and not the whole table.
+// counts looks only at the rows that were added after the session began, and not at the whole
+// table.
 func (r *Reader) counts(ctx context.Context, session int64) (map[string]uint64, error) {
 	var before int64
 	err := r.db.QueryRowContext(ctx, `SELECT before FROM sessions WHERE seq = ?`, session).Scan(&before)
@@ -104,13 +104,13 @@ func (r *Reader) counts(ctx context.Context, session int64) (map[string]uint64, 
 	return counts, rows.Err()
 }
 
-// Reconcile compares what is stored with what was counted, and returns where they
-// differ, the sum of all functions first; nil: the ledger has a record of each call and
-// no others.
+// Reconcile compares the number of stored records with the number of counted calls. It
+// returns the differences, that of the sum of all functions first. It returns nil if the
+// ledger has exactly one record for each call.
 //
-// A call that was in flight may be recorded or not. A function with more records than
-// calls is a difference only if the sum has too many as well: the function may have
-// been removed and registered anew, which resets its counts.
+// For a call that was in flight, a record may or may not exist. A function with more records
+// than calls is a difference only if the sum has too many records as well: the function may
+// have been removed and registered again, which resets its counts.
 func (r *Reader) Reconcile(ctx context.Context, c Counters) ([]Difference, error) {
 	recorded, err := r.Counts(ctx, c.Session)
 	if err != nil {
@@ -140,8 +140,8 @@ func (r *Reader) Reconcile(ctx context.Context, c Counters) ([]Difference, error
 	return found, nil
 }
 
-// missing reports that calls have settled without a record.
+// missing reports whether calls have ended without a record.
 func (d Difference) missing() bool { return d.Recorded+d.InFlight < d.Admitted }
 
-// surplus reports that there are more records than calls.
+// surplus reports whether there are more records than calls.
 func (d Difference) surplus() bool { return d.Recorded > d.Admitted }

@@ -9,23 +9,23 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// Replay gives the stored records, with their corrections, to a ledger in memory. So
-// any book can rate the usage, and not only those that it was metered for.
+// Replay gives the stored records, with their corrections applied, to a ledger in memory. So any
+// book can price the usage, and not only the books of the ledger that metered it.
 //
-// Bills are made from the result, so Replay never leaves out damaged or missing records in
-// silence: it returns an error that Is ErrCorrupt. After any error, throw the ledger in
-// memory away. Records are found by an index, which Open does not check. So Replay compares
-// the checksum of each row, and numbers of rows: those found by the index with those in the
-// table; all rows of the table with the entries of its index and with the number of its last
-// row; and likewise for corrections. This reads the tables once more, some millions of records a
-// second (BenchmarkRead). It does not see rows that are missing at the end together
-// with their index entries, as in an old copy of the file or without its -wal file;
-// [Reader.Reconcile] does.
+// Bills are made from the result, so if records are damaged or missing Replay returns an error
+// that Is ErrCorrupt. After any error, throw the ledger in memory away. Replay finds records by
+// an index, which Open does not check. So it compares the checksum of each row, and three
+// numbers of rows: the rows found by the index must be as many as those in the table, and all
+// rows of the table as many as the entries of its index and as the number of its last row. It
+// does the same for corrections. This reads the tables once more, some millions of records a
+// second (BenchmarkRead). Replay can't detect that rows are missing at the end together with
+// their index entries, as in an old copy of the file or without its -wal file;
+// [Reader.Reconcile] can.
 func (r *Reader) Replay(ctx context.Context, f Filter, to *cost.Ledger) error {
 	err := replay(ctx, r, f, executions, func(rec *Record) {
 		if e, ok := rec.Corrected(); ok {
-			// The ledger counts a call in the period in which it ended, and a
-			// correction of the duration must not change that.
+			// The ledger counts a call in the period in which it ended. Start is moved so
+			// that a correction of the duration does not change that time.
 			e.Start = rec.Start.Add(rec.Duration - e.Duration)
 			to.Record(ctx, e)
 		}
@@ -40,15 +40,15 @@ func (r *Reader) Replay(ctx context.Context, f Filter, to *cost.Ledger) error {
 	})
 }
 
-// replay gives the records that a filter selects, and checks that none is missing. It
-// does not ask SQLite for the names: a row with a damaged name would be left out before
-// its checksum is seen.
+// replay gives the records that a filter selects to the function give, and checks that none
+// is missing. It does not let SQLite select by names: a row with a damaged name would be left
+// out before its checksum is compared.
 func replay[T any](ctx context.Context, r *Reader, f Filter, t table[T], give func(*T)) error {
 	s, err := r.snapshot(ctx, t.name)
 	if err != nil {
 		return wrap("read", r.path, uuid.Nil, err)
 	}
-	// The rows are counted before the names select, as whole counts them.
+	// The rows are counted before they are selected by name, because whole counts them so.
 	wanted := f.names()
 	var rows, corrections int64
 	for v, err := range scanUpTo(ctx, r, Filter{From: f.From, To: f.To}, t, s) {
@@ -71,8 +71,8 @@ func whole[T any](ctx context.Context, r *Reader, f Filter, t table[T], s snapsh
 	if err != nil {
 		return err
 	}
-	// It is one statement, so that everything is counted at one moment. NOT INDEXED
-	// makes SQLite walk the table itself.
+	// All is counted in one statement, and so at one moment. NOT INDEXED makes SQLite read
+	// the table itself and not its index.
 	var meant, all, last, indexed int64
 	query := fmt.Sprintf(`SELECT a.meant, a.n, a.last, b.n FROM
 		(SELECT coalesce(sum(ended >= ? AND ended <= ? AND seq <= ?), 0) AS meant, count(*) AS n, coalesce(max(seq), 0) AS last FROM %[1]s NOT INDEXED) a,
@@ -89,9 +89,9 @@ func whole[T any](ctx context.Context, r *Reader, f Filter, t table[T], s snapsh
 	return wholeCorrections(ctx, r, t.name, t.overrun, from, to, s, corrections)
 }
 
-// wholeCorrections does the same for corrections. There are few of them, so all are
-// read: a correction with a damaged reference belongs to no record, and would be missed
-// otherwise.
+// wholeCorrections does for corrections what whole does for records. There are few
+// corrections, so it reads all of them: a correction with a damaged reference belongs to no
+// record, and a query by record would miss it.
 func wholeCorrections(ctx context.Context, r *Reader, table string, overrun, from, to int64, s snapshot, found int64) error {
 	var read int64
 	for _, err := range r.Corrections(ctx) {

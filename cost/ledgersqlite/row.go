@@ -13,12 +13,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// noTime stands for the zero time, which is before any time that nanoseconds in 64 bits
-// reach.
+// noTime stands for the zero time, which 64 bits of nanoseconds can't hold.
 const noTime = math.MinInt64
 
-// execution is a row of the table executions. Rows that are equal have the same
-// content.
+// execution is a row of the table executions. Two rows have the same content exactly if they
+// are equal by ==.
 type execution struct {
 	id                                uuid.UUID
 	function, version, tenant, labels string
@@ -67,8 +66,8 @@ func decodeTime(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// after returns start + duration, within the range that can be stored. A sum that
-// overflows becomes the first or the last instant, instead of one in some other year.
+// after returns start + duration. A sum that overflows becomes the first or the last instant
+// that can be stored.
 func after(start, duration int64) int64 {
 	switch sum := start + duration; {
 	case start == noTime:
@@ -82,12 +81,12 @@ func after(start, duration int64) int64 {
 	}
 }
 
-// encodeLabels sorts by name, so that equal labels have equal texts.
+// encodeLabels returns labels as JSON, sorted by name, so that equal labels have equal texts.
 func encodeLabels(labels map[string]string) string {
 	if len(labels) == 0 {
 		return ""
 	}
-	text, _ := json.Marshal(labels) // of strings, which never fails
+	text, _ := json.Marshal(labels) // a map of strings can always be encoded
 	return string(text)
 }
 
@@ -97,13 +96,13 @@ func decodeLabels(text string) (labels map[string]string, err error) {
 		return nil, nil
 	}
 	err = json.Unmarshal([]byte(text), &labels)
-	if len(labels) == 0 { // as encodeLabels has it: no labels have one form
+	if len(labels) == 0 { // no labels have one form only, the empty text
 		return nil, err
 	}
 	return labels, err
 }
 
-// storedOrigin is an Origin as a row has it.
+// storedOrigin is the form of an Origin in a row.
 type storedOrigin struct {
 	Trigger   string        `json:"trigger,omitempty"`
 	Door      string        `json:"door,omitempty"`
@@ -118,7 +117,7 @@ func encodeOrigin(o *faas.Origin) string {
 	if *o == (faas.Origin{}) {
 		return ""
 	}
-	text, _ := json.Marshal(storedOrigin(*o)) // of strings and a number, which never fails
+	text, _ := json.Marshal(storedOrigin(*o)) // strings and a number can always be encoded
 	return string(text)
 }
 
@@ -130,7 +129,7 @@ func decodeOrigin(text string) (o storedOrigin, err error) {
 	return o, err
 }
 
-// encodeJob returns no bytes for no job.
+// encodeJob returns the bytes of a job's id, and none if there is no job.
 func encodeJob(id *uuid.UUID) []byte {
 	if *id == uuid.Nil {
 		return []byte{}
@@ -157,8 +156,8 @@ func encodeExecution(e *faas.Execution, errorText func(error) string) (execution
 	return x, nil
 }
 
-// textOf calls the user's code, and recovers its panic: it may call an Error method
-// that panics.
+// textOf calls errorText, the user's function, and recovers its panic. The function may call
+// an Error method that panics.
 func textOf(err error, errorText func(error) string) (text string) {
 	if err == nil || errorText == nil {
 		return ""
@@ -167,7 +166,8 @@ func textOf(err error, errorText func(error) string) (text string) {
 	return errorText(err)
 }
 
-// decode returns an error if the row is not one that encodeExecution makes.
+// decode returns the record of the row. It returns an error if encodeExecution could not have
+// made the row.
 func (x *execution) decode() (faas.Execution, error) {
 	labels, err := decodeLabels(x.labels)
 	origin, originErr := decodeOrigin(x.origin)
@@ -215,8 +215,8 @@ func (x *overrun) decode() (Overrun, error) {
 	}}, nil
 }
 
-// digest collects the content of a row for its checksum. Each text has its length
-// before it: otherwise "ab", "c" would have the checksum of "a", "bc".
+// digest collects the content of a row for its checksum. Each text is preceded by its length:
+// without it, "ab", "c" would have the same checksum as "a", "bc".
 type digest []byte
 
 func (d *digest) text(texts ...string) {
@@ -238,7 +238,7 @@ func (x *execution) sum() int64 {
 	d = append(d, x.id[:]...)
 	d.text(x.function, x.version, x.tenant, x.labels, x.failure)
 	d.numbers(x.attempt, x.outcome, x.start, x.queued, x.init, x.duration, x.memory, x.bytesIn, x.bytesOut, x.cold)
-	if x.origin != "" || x.job != uuid.Nil || x.delivery != 0 || x.firstByte != 0 { // rows of version 2 have none of it
+	if x.origin != "" || x.job != uuid.Nil || x.delivery != 0 || x.firstByte != 0 { // rows of version 2 have none of these, and keep their checksums
 		d.text(x.origin)
 		d = append(d, x.job[:]...)
 		d.numbers(x.delivery, x.firstByte)
@@ -251,7 +251,7 @@ func (x *overrun) sum() int64 {
 	d = append(d, x.id[:]...)
 	d.text(x.function, x.version, x.tenant, x.labels)
 	d.numbers(x.ended, x.duration, x.memory)
-	if x.job != uuid.Nil || x.delivery != 0 || x.attempt != 0 { // rows of version 2 have none of it
+	if x.job != uuid.Nil || x.delivery != 0 || x.attempt != 0 { // rows of version 2 have none of these, and keep their checksums
 		d = append(d, x.job[:]...)
 		d.numbers(x.delivery, x.attempt)
 	}
@@ -266,11 +266,11 @@ func (x *correction) sum() int64 {
 	return d.sum()
 }
 
-// StoredError is the Err of a stored record that is not OK. The error itself is gone;
-// this is what was stored of it.
+// StoredError is the Err of a stored record that is not OK. The original error is not stored;
+// a StoredError has what was stored of it.
 type StoredError struct {
 	Outcome faas.Outcome
-	Text    string // as WithErrorText made it; empty: not stored
+	Text    string // the text that WithErrorText returned; empty if none was stored
 }
 
 // Error returns the text, or says how the call ended.

@@ -7,17 +7,17 @@ import (
 	"slices"
 )
 
-// applicationID marks the file as a ledger in SQLite's header. It reads "faas".
+// applicationID marks the file as a ledger in SQLite's header. Its bytes spell "faas".
 const applicationID = 0x66616173
 
-// steps are the migrations: each makes version n+1 of the schema from version n. A step
+// steps are the migrations: steps[n] makes version n+1 of the schema from version n. A step
 // that was released is never changed, since there are files that it has made.
 //
 //nolint:gochecknoglobals // read-only, and there are no constant slices
 var steps = []string{
-	// 1: the records. Times are nanoseconds since 1970, and the least integer is a time
-	// that is not set. Durations are nanoseconds, memory is bytes, labels are a JSON
-	// object or empty. ended is start + duration; the index on it finds a period.
+	// 1: the records. Times are nanoseconds since 1970; the smallest integer is a time that
+	// is not set. Durations are nanoseconds, memory is bytes, labels are a JSON object or
+	// empty. ended is start + duration; the index on it finds the records of a period.
 	`CREATE TABLE executions (
 		seq       INTEGER PRIMARY KEY,
 		id        BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
@@ -56,8 +56,8 @@ var steps = []string{
 		guard("executions", "id = NEW.id") +
 		guard("overruns", "id = NEW.id"),
 
-	// 2: sessions and corrections. A session is one Open. before is the last execution
-	// that was there, so that those of the session are found without an index.
+	// 2: sessions and corrections. A session is one Open. before is the seq of the last
+	// execution before the session, so that those of the session are found without an index.
 	`CREATE TABLE sessions (
 		seq    INTEGER PRIMARY KEY,
 		opened INTEGER NOT NULL,
@@ -85,9 +85,9 @@ var steps = []string{
 		guard("sessions", "FALSE") +
 		guard("corrections", "id = NEW.id"),
 
-	// 3: where a call came from, and of which job it was a delivery. job is empty for a
-	// call that belongs to none, origin is a JSON object or empty, first_byte is
-	// nanoseconds. The checksum of a row in which none of them is set is that of version 2.
+	// 3: where a call came from, and the job whose delivery it was. job is empty for a call
+	// that belongs to no job, origin is a JSON object or empty, first_byte is nanoseconds. A
+	// row in which none of them is set has the same checksum as in version 2.
 	`ALTER TABLE executions ADD COLUMN origin     TEXT    NOT NULL DEFAULT '';
 	ALTER TABLE executions ADD COLUMN job        BLOB    NOT NULL DEFAULT x'' CHECK (length(job) IN (0, 16));
 	ALTER TABLE executions ADD COLUMN delivery   INTEGER NOT NULL DEFAULT 0;
@@ -97,9 +97,9 @@ var steps = []string{
 	ALTER TABLE overruns   ADD COLUMN attempt    INTEGER NOT NULL DEFAULT 0;`,
 }
 
-// guard returns the triggers that keep a table append-only. The last one is needed
-// since INSERT OR REPLACE deletes the old row without the triggers for deletion. In it,
-// a new row that leaves seq to SQLite has none yet, and NEW.seq is -1.
+// guard returns the triggers that keep a table append-only. The last trigger is needed
+// because INSERT OR REPLACE deletes the old row without running the triggers for deletion.
+// Where it runs, a new row that leaves seq to SQLite has no seq yet, and NEW.seq is -1.
 func guard(table, same string) string {
 	return fmt.Sprintf(`
 	CREATE TRIGGER %[1]s_no_update BEFORE UPDATE ON %[1]s
@@ -142,7 +142,7 @@ func checkGuards(ctx context.Context, db *sql.DB, version int) error {
 	return nil
 }
 
-// column reads rows of one column.
+// column reads rows that have one column.
 func column[T any](rows *sql.Rows) (all []T, err error) {
 	defer rows.Close()
 	for rows.Next() {
@@ -158,11 +158,11 @@ func column[T any](rows *sql.Rows) (all []T, err error) {
 // migrate brings the schema to this release's version, in one transaction. It reads the
 // version within the transaction, since another process may migrate at the same time.
 func migrate(ctx context.Context, db *sql.DB, steps []string) error {
-	tx, err := db.BeginTx(ctx, nil) // immediate, by the connection's _txlock
+	tx, err := db.BeginTx(ctx, nil) // BEGIN IMMEDIATE, because of the connection's _txlock
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // of no effect after Commit
+	defer func() { _ = tx.Rollback() }() // has no effect after Commit
 	var version int
 	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
 		return err

@@ -10,24 +10,24 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// item is what is written as a whole or not at all.
+// item is a set of rows that is written as a whole or not at all.
 type item struct {
 	executions []execution
 	overruns   []overrun
 	correction *correction
-	// reserved says that the item came by Record, and holds a place in the buffer.
+	// reserved is set if the item came by Record, and so holds a place in the buffer.
 	reserved bool
-	// kept says that the ledger keeps the item after a failure, since its caller gets no
+	// kept is set if the ledger keeps the item after a failure, because its caller gets no
 	// error.
 	kept bool
-	// done gets the outcome of the item. It has room for it, so that run never blocks on
-	// a caller that has left. Nil: no caller waits.
+	// done receives the outcome of the item. It has a buffer for it, so that run never blocks
+	// on a caller that has stopped waiting. It is nil if no caller waits.
 	done chan error
-	// err says why this item alone was refused.
+	// err is the reason if this item was refused and the rest of the batch was not.
 	err error
 }
 
-// id returns the id of the one record in the item; with several it is zero.
+// id returns the id of the only record in the item, or zero if the item has several.
 func (it *item) id() uuid.UUID {
 	switch {
 	case len(it.executions) == 1:
@@ -49,7 +49,7 @@ type writer struct {
 
 	begin, commit, rollback       *sql.Stmt
 	execution, overrun, amendment *sql.Stmt
-	prepared                      []*sql.Stmt // all of these
+	prepared                      []*sql.Stmt // all the statements above
 }
 
 const (
@@ -114,10 +114,10 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.db.Close())...)
 }
 
-// write commits a batch. If it returns nil, everything is durable except the items with
-// an err. Any other error means that nothing is durable, or that it can't be known: a
-// COMMIT may fail after it has reached the disk. In both cases it is right to write the
-// whole batch again, since a record that is there is not written twice.
+// write commits a batch. If it returns nil, everything is durable except the items whose
+// field err is set. If it returns an error, either nothing is durable or that is not known: a
+// COMMIT may fail after it has reached the disk. In both cases the whole batch can be written
+// again, since a record that is stored already is not written twice.
 func (w *writer) write(batch []*item) (err error) {
 	ctx := context.Background()
 	if _, err := w.begin.ExecContext(ctx); err != nil {
@@ -137,11 +137,12 @@ func (w *writer) write(batch []*item) (err error) {
 	return err
 }
 
-// put writes one item within the commit. refused is about the item alone: the rest of
-// the batch is written. failed is about the file: the whole batch fails.
+// put writes one item within the transaction. The error refused concerns only the item, and
+// the rest of the batch is written. The error failed concerns the file, and the whole batch
+// fails.
 func (w *writer) put(ctx context.Context, it *item) (refused, failed error) {
-	// An INSERT that is refused leaves nothing behind, so a single row needs no
-	// savepoint. Several rows do: the first ones would stay.
+	// An INSERT that is refused leaves nothing behind, so a single row needs no savepoint.
+	// Several rows need one: without it, the rows before the refused one would stay.
 	whole := len(it.executions)+len(it.overruns) <= 1
 	if !whole {
 		if _, err := w.conn.ExecContext(ctx, `SAVEPOINT item`); err != nil {
@@ -179,7 +180,7 @@ func (w *writer) insert(ctx context.Context, it *item) (refused, failed error) {
 	return nil, nil
 }
 
-// split tells errors about an item from errors about the file.
+// split returns err as refused if it concerns an item, and as failed if it concerns the file.
 func split(err error) (refused, failed error) {
 	for _, sentinel := range []error{ErrConflict, ErrCorrection, ErrNotFound, ErrRecord} {
 		if errors.Is(err, sentinel) {
@@ -192,12 +193,13 @@ func split(err error) (refused, failed error) {
 	return nil, err
 }
 
-// exists reports whether a trigger has refused a row, which it does if the row's id is
-// taken.
+// exists reports whether err is that of a trigger that has refused a row, because the row's
+// id is taken.
 func exists(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT_TRIGGER }
 
-// insertExecution writes a row. If a trigger refuses it, the id is taken: the stored
-// row is read, and it is no error if it is equal, since a record may be written twice.
+// insertExecution writes a row. If a trigger refuses the row, its id is taken. Then
+// insertExecution reads the stored row, and returns no error if the two are equal, since a
+// record may be written twice.
 func (w *writer) insertExecution(ctx context.Context, x *execution) error {
 	_, err := w.execution.ExecContext(ctx, x.id[:], x.function, x.version, x.tenant, x.labels, x.attempt, x.outcome, x.failure,
 		x.start, after(x.start, x.duration), x.queued, x.init, x.duration, x.memory, x.bytesIn, x.bytesOut, x.cold, x.sum(), w.session,
@@ -215,8 +217,8 @@ func (w *writer) insertExecution(ctx context.Context, x *execution) error {
 	return nil
 }
 
-// insertOverrun writes a row, as insertExecution does. The time may differ from the
-// stored one: RecordOverrun takes the time at which it is called.
+// insertOverrun writes a row, as insertExecution does, but does not compare the times of the
+// two rows: RecordOverrun takes the time at which it is called.
 func (w *writer) insertOverrun(ctx context.Context, x *overrun) error {
 	_, err := w.overrun.ExecContext(ctx, x.id[:], x.function, x.version, x.tenant, x.labels, x.ended, x.duration, x.memory, x.sum(),
 		encodeJob(&x.job), x.delivery, x.attempt)
@@ -228,7 +230,7 @@ func (w *writer) insertOverrun(ctx context.Context, x *overrun) error {
 		return err
 	}
 	again := *x
-	again.ended = there.ended // the time of the first recording stays
+	again.ended = there.ended // the time that was stored first stays
 	if there != again {
 		return conflict(x.id, there, *x)
 	}
@@ -239,8 +241,8 @@ func conflict(id uuid.UUID, there, given any) error {
 	return &Error{Op: "record", ID: id, Err: fmt.Errorf("%w: stored is %+v, given was %+v", ErrConflict, there, given)}
 }
 
-// insertCorrection reads the record in the same transaction, so no other correction can
-// come between the check and the insert.
+// insertCorrection reads the record in the same transaction, so no other correction can be
+// stored between the check and the insert.
 func (w *writer) insertCorrection(ctx context.Context, x *correction) error {
 	if there, err := w.storedCorrection(ctx, x.id); err == nil {
 		again := *x
@@ -267,7 +269,7 @@ func (w *writer) insertCorrection(ctx context.Context, x *correction) error {
 	return err
 }
 
-// balance returns a record's numbers with its corrections.
+// balance returns a record's numbers with its corrections added.
 func (w *writer) balance(ctx context.Context, id uuid.UUID, isOverrun int64) (balance, error) {
 	b := balance{calls: 1}
 	if isOverrun != 0 {
@@ -293,12 +295,12 @@ func (w *writer) balance(ctx context.Context, id uuid.UUID, isOverrun int64) (ba
 		if err != nil {
 			return b, err
 		}
-		b.add(&x) // no overflow: it was checked when it was made
+		b.add(&x) // can't overflow: this was checked when the correction was made
 	}
 	return b, rows.Err()
 }
 
-// absent makes ErrNotFound of a query without a row.
+// absent turns the error of a query that found no row into ErrNotFound.
 func absent(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound

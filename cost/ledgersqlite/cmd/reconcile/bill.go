@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// bill is a comparison with an AWS bill, as the flags ask for it.
+// bill has the flags of a comparison with an AWS bill.
 type bill struct{ export, tolerance, book string }
 
 func (b bill) compare(stderr io.Writer) comparison {
@@ -43,7 +43,7 @@ func (b bill) compare(stderr io.Writer) comparison {
 	}
 }
 
-// parseTolerance reads "1%" and "0.01". It looks for an exponent before big.Rat does: a
+// parseTolerance reads "1%" and "0.01". It refuses exponents before big.Rat reads the text: a
 // short text such as 1e999999999 is a number that fills the memory.
 func parseTolerance(s string) (*big.Rat, error) {
 	number, percent := strings.CutSuffix(s, "%")
