@@ -56,20 +56,20 @@ func TestRulesAllowWhatOneOfThemAllowsAndNothingElse(t *testing.T) {
 func TestRulesThatCannotMeanWhatTheySayAreNamed(t *testing.T) {
 	t.Parallel()
 	for cure, text := range map[string]string{
-		"has no functions":                 `[{"principals":["*"]}]`,
-		"neither principals nor roles":     `[{"functions":["*"]}]`,
-		`function "a*b"`:                   `[{"functions":["a*b"],"principals":["*"]}]`,
-		`function "f:"`:                    `[{"functions":["f:"],"principals":["*"]}]`,
-		`rule 1: function ""`:              `[{"functions":["a"],"principals":["*"]},{"functions":[""],"principals":["*"]}]`,
-		`principal "ana"`:                  `[{"functions":["*"],"principals":["ana"]}]`,
-		`principal "*:ana"`:                `[{"functions":["*"],"principals":["*:ana"]}]`,
-		`principal "user:a*a": a * stands`: `[{"functions":["*"],"principals":["user:a*a"]}]`,
-		`"delete" is not a right`:          `[{"functions":["*"],"principals":["*"],"rights":["see","delete"]}]`,
-		"a role is a name":                 `[{"functions":["*"],"roles":["*"]}]`,
-		"unknown field":                    `[{"functions":["*"],"principals":["*"],"deny":true}]`,
-		"something follows":                `[] []`,
-		"cannot unmarshal":                 `{}`,
-		"EOF":                              ``,
+		"has no functions":                     `[{"principals":["*"]}]`,
+		"neither principals nor roles":         `[{"functions":["*"]}]`,
+		`function "a*b"`:                       `[{"functions":["a*b"],"principals":["*"]}]`,
+		`function "f:"`:                        `[{"functions":["f:"],"principals":["*"]}]`,
+		`rule 1: function ""`:                  `[{"functions":["a"],"principals":["*"]},{"functions":[""],"principals":["*"]}]`,
+		`principal "ana"`:                      `[{"functions":["*"],"principals":["ana"]}]`,
+		`principal "*:ana"`:                    `[{"functions":["*"],"principals":["*:ana"]}]`,
+		`principal "user:a*a": a * is allowed`: `[{"functions":["*"],"principals":["user:a*a"]}]`,
+		`"delete" is not a right`:              `[{"functions":["*"],"principals":["*"],"rights":["see","delete"]}]`,
+		"a role is a name":                     `[{"functions":["*"],"roles":["*"]}]`,
+		"unknown field":                        `[{"functions":["*"],"principals":["*"],"deny":true}]`,
+		"more data follows":                    `[] []`,
+		"cannot unmarshal":                     `{}`,
+		"EOF":                                  ``,
 	} {
 		_, err := access.ParseRules([]byte(text))
 		require.ErrorIs(t, err, access.ErrSetup, text)

@@ -545,15 +545,15 @@ func TestAVerifierThatCannotWorkIsFoundWhenItIsMade(t *testing.T) {
 	s := access.NewSecret("hunter2")
 	ok := webhook.GitHub(s)
 	for cure, f := range map[string]func() (*webhook.Verifier, error){
-		"needs a name":           func() (*webhook.Verifier, error) { return webhook.New("", ok) },
-		"needs a scheme":         func() (*webhook.Verifier, error) { return webhook.New("n", nil) },
-		"needs a secret":         func() (*webhook.Verifier, error) { return webhook.New("n", webhook.Stripe()) },
-		"no secret may be empty": func() (*webhook.Verifier, error) { return webhook.New("n", webhook.GitHub(s, access.Secret{})) },
-		"24 to 64 bytes":         func() (*webhook.Verifier, error) { return webhook.New("n", webhook.Standard(s)) },
-		"WithWindow(0s)":         func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithWindow(0)) },
-		"WithReplays(0)":         func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithReplays(0)) },
-		"needs a func":           func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithReplayKey(nil)) },
-		"WithBodyLimit(0)":       func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithBodyLimit(0)) },
+		"needs a name":              func() (*webhook.Verifier, error) { return webhook.New("", ok) },
+		"needs a scheme":            func() (*webhook.Verifier, error) { return webhook.New("n", nil) },
+		"needs at least one secret": func() (*webhook.Verifier, error) { return webhook.New("n", webhook.Stripe()) },
+		"no secret may be empty":    func() (*webhook.Verifier, error) { return webhook.New("n", webhook.GitHub(s, access.Secret{})) },
+		"24 to 64 bytes":            func() (*webhook.Verifier, error) { return webhook.New("n", webhook.Standard(s)) },
+		"WithWindow(0s)":            func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithWindow(0)) },
+		"WithReplays(0)":            func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithReplays(0)) },
+		"needs a func":              func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithReplayKey(nil)) },
+		"WithBodyLimit(0)":          func() (*webhook.Verifier, error) { return webhook.New("n", ok, webhook.WithBodyLimit(0)) },
 	} {
 		_, err := f()
 		require.ErrorContains(t, err, cure)
