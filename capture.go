@@ -4,15 +4,16 @@ import (
 	"context"
 )
 
-// Capture takes the inputs of calls that failed: to show them, or to make the calls
-// again. [Ring] is one that keeps the last of them in memory.
+// Capture receives the inputs of calls that failed, for example to show them, or to make the
+// calls again. [Ring] is a Capture that keeps the last of them in memory.
 //
-//   - Keep is called at most once for each call, after the call's meters and gates have
-//     its record and before its caller has the answer, on the goroutine that settles it.
-//   - It is called by many goroutines at once. It must not block: the caller waits for it.
-//   - c.Input may be the caller's own payload. It must not be changed, and it is not to be
-//     kept: copy it. The rest of c may be kept.
-//   - ctx, Close, Shutdown and panics are as with [Meter].
+//   - Keep is called at most once for each call, on the goroutine that settles the call:
+//     after the call's meters have its record and its gates are done, and before its caller
+//     gets the answer.
+//   - Many goroutines call it at once. It must not block, since the caller waits for it.
+//   - c.Input may be the caller's own payload. Keep must neither change it nor keep it: it
+//     keeps a copy. It may keep the other fields of c.
+//   - For ctx, Close, Shutdown and panics the rules are those of [Meter].
 type Capture interface {
 	Keep(ctx context.Context, c Captured)
 }
@@ -27,32 +28,32 @@ func (f CaptureFunc) Keep(ctx context.Context, c Captured) { f(ctx, c) }
 type Captured struct {
 	Execution
 
-	Input       []byte     // as the function's codec encodes it, or the bytes of a []byte input; nil: see State
-	ContentType string     // the media type of Input: the codec's, see Codec, or application/octet-stream for a []byte input
-	State       InputState // what Input is, or why there is none
-	Truncated   bool       // Input is only the beginning: the rest is over the input limit of WithLimits
+	Input       []byte     // encoded by the function's codec; of a []byte input, its bytes; nil: State says why
+	ContentType string     // the media type of Input: that of the codec, see Codec; for a []byte input application/octet-stream
+	State       InputState // how Input was taken, or why there is none
+	Truncated   bool       // Input is only the beginning, up to the input limit of WithLimits
 }
 
-// InputState says what the Input of a [Captured] is, or why there is none. The set may
-// grow.
+// InputState says how the Input of a [Captured] was taken, or why there is none. Later
+// releases may add states.
 type InputState uint8
 
 // The states. String returns the texts in quotation marks.
 const (
-	// "as given": what the call began with. It is the payload of a bytes call, or the
-	// copy that WithCopy made, or the input of a call whose handler never ran.
+	// "as given": Input is as the call began. It is the payload of a bytes call, or the copy
+	// that WithCopy made, or the input of a call whose handler never ran.
 	InputAsGiven InputState = iota
 	// "as the handler left it": a typed input, or a []byte that the handler got without a
-	// copy. It was encoded after the handler had returned, which may have changed it.
+	// copy. It was encoded after the handler had returned; the handler may have changed it.
 	InputAsLeft
-	// "not captured: still running": such an input of a handler that has not returned. It
-	// may still write to the input, so nothing can be read from it.
+	// "not captured: still running": an input as for InputAsLeft, but the handler has not
+	// returned. Since it may still write to the input, the input can't be read.
 	InputInUse
 	// "not captured: can't be encoded": the codec returned an error, or panicked.
 	InputNotEncoded
-	// "withheld: no JSON": a Ring has a redact function, and can't apply it.
+	// "withheld: no JSON": a Ring's redact func can be applied to JSON only.
 	InputWithheld
-	// "dropped: too large": the input is larger than all that a Ring keeps.
+	// "dropped: too large": the input alone is larger than the Ring's bound in bytes.
 	InputTooLarge
 )
 
@@ -68,23 +69,23 @@ func (s InputState) String() string {
 	return "InputState(?)"
 }
 
-// outcomeCount is how many outcomes there are.
+// outcomeCount is the number of outcomes.
 const outcomeCount = InitFailed + 1
 
-// capturing is what WithCapture sets. A nil one captures nothing.
+// capturing is the setting of WithCapture. A nil one captures nothing.
 type capturing struct {
 	to Capture
-	of uint64 // a set of outcomes, by bit
+	of uint64 // the outcomes to capture, each as a bit
 }
 
-// newCapturing returns what WithCapture sets.
+// newCapturing returns the setting of WithCapture.
 func newCapturing(c Capture, outcomes []Outcome) *capturing {
 	if c == nil {
 		return nil
 	}
 	s := &capturing{to: c}
 	for _, o := range outcomes {
-		s.of |= 1 << min(o, 63) // 63 stands for any that does not exist
+		s.of |= 1 << min(o, 63) // bit 63 stands for all outcomes that do not exist
 	}
 	if len(outcomes) == 0 {
 		s.of = 1<<outcomeCount - 1 - 1<<OK
@@ -92,8 +93,8 @@ func newCapturing(c Capture, outcomes []Outcome) *capturing {
 	return s
 }
 
-// wants tells whether inputs of calls with that outcome are captured.
+// wants reports whether the inputs of calls with that outcome are captured.
 func (s *capturing) wants(o Outcome) bool { return s != nil && s.of>>o&1 != 0 }
 
-// isPossible tells whether the set has only outcomes that exist, and not OK.
+// isPossible reports whether all outcomes of the set exist and none is OK.
 func (s *capturing) isPossible() bool { return s == nil || s.of>>outcomeCount == 0 && !s.wants(OK) }

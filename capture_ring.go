@@ -18,28 +18,29 @@ import (
 )
 
 // Ring is a [Capture] that keeps the last inputs in memory, bounded by their number and by
-// the sum of their sizes. What does not fit displaces the oldest. All methods may be called
-// concurrently. One Ring may serve any number of functions and routers.
+// the sum of their sizes. A new input displaces the oldest ones beyond the bounds. All
+// methods may be called concurrently. One Ring may serve any number of functions and routers.
 type Ring struct {
 	most, mostBytes int
 	redact          func(key string) bool
 	keepsErrors     atomic.Bool
 
 	mu    sync.Mutex  // guards the fields below, and is not held while redact runs
-	kept  []*Captured // the oldest first; what they point to is constant
-	bytes int         // the sum of their inputs
+	kept  []*Captured // the oldest first; each *Captured is constant
+	bytes int         // the sum of the sizes of their inputs
 }
 
-// NewRing returns a Ring that keeps at most n inputs, of together at most that many bytes.
-// Records count in n alone; each takes about half a KiB. It panics with an [*Error] if n or
-// bytes is less than 1.
+// NewRing returns a Ring that keeps at most n inputs, whose sizes are at most bytes together.
+// The records of the inputs do not count in bytes; each takes about half a KiB. It panics
+// with an [*Error] if n or bytes is less than 1.
 //
-// If redact is not nil, an input is kept only if it is valid JSON, and with "[redacted]" in
-// place of the value of each key for which redact is true, at any depth. Any other input is
-// withheld, also one that was truncated: nothing in it can be blanked with certainty. JSON
-// inside of a JSON string is a string, whose key has to be named. encoding/json takes
-// "PASSWORD" for a field "password", so compare with strings.EqualFold. Calls of redact
-// may be concurrent. If it panics, nothing is kept of the call.
+// If redact is not nil, the Ring keeps an input only if it is valid JSON. For each key for
+// which redact returns true, at any depth, it keeps "[redacted]" in place of the value. It
+// withholds any other input, also a truncated one, since nothing in it can be blanked with
+// certainty. JSON inside of a JSON string is not looked into: redact must name the key of
+// that string. encoding/json decodes "PASSWORD" into a field "password", so compare with
+// strings.EqualFold. Calls of redact may be concurrent. If redact panics, nothing is kept of
+// the call.
 func NewRing(n, bytes int, redact func(key string) bool) *Ring {
 	if n < 1 || bytes < 1 {
 		panic(usageError("new ring", "", ErrInput, "NewRing(%d, %d, …): both must be at least 1", n, bytes))
@@ -47,12 +48,12 @@ func NewRing(n, bytes int, redact func(key string) bool) *Ring {
 	return &Ring{most: n, mostBytes: bytes, redact: redact}
 }
 
-// Keep implements [Capture]. It copies the input. An input of more than the ring's bytes is
-// dropped, and the record is kept with [InputTooLarge]. Err of the record is dropped, since an
-// error may hold anything, the input among it; see [Ring.KeepErrors].
+// Keep implements [Capture]. It copies the input. If the input alone is larger than the
+// ring's bytes, Keep drops it, and keeps the record with [InputTooLarge]. It drops the
+// record's Err, since an error may contain anything, also the input; see [Ring.KeepErrors].
 func (r *Ring) Keep(_ context.Context, c Captured) {
 	c.Err = r.keepError(c.Err)
-	// Short strings may be parts of a long one, such as a header, which they would keep.
+	// A short string may be a part of a long one, such as a header, and keep all of that in memory.
 	for _, s := range []*string{&c.Tenant, &c.Origin.Trigger, &c.Origin.Door, &c.Origin.RequestID, &c.Origin.Key} {
 		*s = strings.Clone(*s)
 	}
@@ -68,32 +69,32 @@ func (r *Ring) Keep(_ context.Context, c Captured) {
 	r.bytes += len(c.Input)
 }
 
-// KeepErrors has the ring keep what the errors of calls say, from now on: Err of what it
-// returns is then a *[CapturedError]. Nothing in it is blanked: the func of [NewRing] is not
-// asked. It returns r.
+// KeepErrors makes the ring keep the texts of errors, from now on: Err of the records that it
+// returns is then a *[CapturedError]. The func of [NewRing] does not blank errors. It returns
+// r.
 func (r *Ring) KeepErrors() *Ring {
 	r.keepsErrors.Store(true)
 	return r
 }
 
-// CapturedError is what a [Ring] keeps of an error.
+// CapturedError is the part of an error that a [Ring] keeps.
 type CapturedError struct {
-	Text  string // the error's, at most 4 KiB of it
-	Type  string // the name of its Go type, such as "*fs.PathError"
-	Stack []byte // of a panic: PanicError's, at most 16 KiB of it; nil: it was none
+	Text  string // the error's text, at most 4 KiB
+	Type  string // the error's Go type, such as "*fs.PathError"
+	Stack []byte // of a PanicError: its stack, at most 16 KiB; otherwise nil
 }
 
 // Error returns the text.
 func (e *CapturedError) Error() string { return e.Text }
 
-// The bounds of a CapturedError. The caller of the call waits while the text is asked for.
+// The bounds of a CapturedError. The caller waits for its answer while the error's Error method runs.
 const (
 	maxErrorText  = 4 << 10
 	maxErrorStack = 16 << 10
 	errorTextTime = 100 * time.Millisecond
 )
 
-// keepError returns what may be kept of an error. The methods of it are foreign code.
+// keepError returns what the ring keeps of an error. The error's methods are foreign code.
 func (r *Ring) keepError(err error) error {
 	if err == nil || !r.keepsErrors.Load() {
 		return nil
@@ -107,8 +108,8 @@ func (r *Ring) keepError(err error) error {
 	return kept
 }
 
-// isPanic finds the panic of the call itself: an error that a handler has returned may
-// wrap that of another call.
+// isPanic returns the PanicError of the call itself. It does not look inside an error that
+// the handler has returned, which may wrap the panic of another call.
 func isPanic(err error) (*PanicError, bool) {
 	if own, ok := err.(*Error); ok { //nolint:errorlint // the router made it, and nothing wraps it
 		err = own.Err
@@ -117,7 +118,7 @@ func isPanic(err error) (*PanicError, bool) {
 	return p, ok
 }
 
-// copyInput replaces c.Input by what may be kept of it.
+// copyInput replaces c.Input by the copy that the ring keeps.
 func (r *Ring) copyInput(c *Captured) {
 	in := c.Input
 	c.Input = nil
@@ -139,8 +140,8 @@ func (r *Ring) copyInput(c *Captured) {
 	c.Input = append([]byte{}, in...)
 }
 
-// Get returns the newest input that was kept of the invocation with that ID. It is a copy.
-// It is false if there is none, or none any more.
+// Get returns a copy of the newest entry of the invocation with that ID. It returns false if
+// the ring has none, or has none any more.
 func (r *Ring) Get(id uuid.UUID) (Captured, bool) {
 	for c := range r.All() {
 		if c.ID == id {
@@ -150,8 +151,8 @@ func (r *Ring) Get(id uuid.UUID) (Captured, bool) {
 	return Captured{}, false
 }
 
-// All returns what the ring holds when the iteration begins, the newest first. Each is a
-// copy; only Labels are shared, as in every [Execution].
+// All returns the entries that the ring holds when the iteration begins, the newest first.
+// Each is a copy; only Labels are shared, as in every [Execution].
 func (r *Ring) All() iter.Seq[Captured] {
 	return func(yield func(Captured) bool) {
 		r.mu.Lock()
@@ -167,7 +168,7 @@ func (r *Ring) All() iter.Seq[Captured] {
 	}
 }
 
-// Len returns how many inputs, or records without one, the ring holds.
+// Len returns how many entries the ring holds, those without an input included.
 func (r *Ring) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -24,13 +24,14 @@ import (
 var (
 	// ErrNotFound: no function of that name is registered, or it was removed.
 	ErrNotFound = errors.New("no such function")
-	// ErrDuplicate: the name is taken; Remove the function first.
+	// ErrDuplicate: the name is taken; Remove the function first. From a [JobQueue]: there is
+	// a job with the ID or the unique key.
 	ErrDuplicate = errors.New("function is already registered")
 	// ErrInUse: an alias names the version, so that it can't be removed.
 	ErrInUse = errors.New("an alias names this version")
-	// ErrStale: the alias has another revision than [IfRevision] asks for.
+	// ErrStale: the alias has another revision than the one given to [IfRevision].
 	ErrStale = errors.New("the alias has been changed")
-	// ErrName: the name is no valid name of a function, see [Register] for the rule.
+	// ErrName: the name can't be the name of a function, see [Register] for the rule.
 	ErrName = errors.New("invalid function name")
 	// ErrType: the function is registered with other input or output types.
 	ErrType = errors.New("function has other types")
@@ -52,9 +53,9 @@ var (
 	// ErrCycle: a deadlock. The nested call would wait for a call that waits for this
 	// call's own callers, or for a slot that they have lent to another call.
 	ErrCycle = errors.New("nested call would wait for itself")
-	// ErrTimeout: the function did not return within its timeout, or within that of the
-	// call's [Origin]. The text of the answered error says how long that was, and
-	// so does its method After() time.Duration. For errors.Is it is also a
+	// ErrTimeout: the function did not return within its timeout, or within the timeout of
+	// the call's [Origin]. The error that a call returns has the length of that timeout in
+	// its text, and its method After() time.Duration returns it. The error also Is
 	// [context.DeadlineExceeded].
 	ErrTimeout error = timeoutError{}
 	// ErrExited: the handler ended its goroutine with runtime.Goexit, as
@@ -66,10 +67,11 @@ var (
 	ErrClosed = errors.New("router is closed")
 )
 
-// timeoutError is ErrTimeout if it is zero, or a timeout of that length.
+// timeoutError is the error of a call that a timeout of the length after has ended. The
+// zero value is ErrTimeout.
 type timeoutError struct {
 	after time.Duration
-	cure  string // what sets the length
+	cure  string // the option or the field that sets the timeout
 }
 
 func (e timeoutError) Error() string {
@@ -79,7 +81,7 @@ func (e timeoutError) Error() string {
 	return "function timed out after " + e.after.String() + "; see " + e.cure
 }
 
-// After is how long the timeout was.
+// After returns how long the timeout was.
 func (e timeoutError) After() time.Duration { return e.after }
 
 func (timeoutError) Timeout() bool { return true }
@@ -88,9 +90,9 @@ func (timeoutError) Is(target error) bool {
 	return target == context.DeadlineExceeded || target == ErrTimeout
 }
 
-// Reason says why a call was refused before its handler could run. [Info] and
-// [Stats] count refusals by it. The set is open: a [Gate] may answer an *Error
-// with its own reason. The zero value means that the call was not refused.
+// Reason says why a call was refused before its handler could run. [Info] and [Stats]
+// count refusals by reason. The set is open: a [Gate] may return an *Error with a reason
+// of its own. The zero value means that the call was not refused.
 type Reason string
 
 // The reasons of the platform itself.
@@ -99,23 +101,23 @@ const (
 	ReasonName          Reason = "name"           // ErrName
 	ReasonInput         Reason = "input"          // ErrInput
 	ReasonTooLarge      Reason = "too_large"      // ErrTooLarge
-	ReasonDenied        Reason = "denied"         // ErrDenied, or the error that the gate answered
-	ReasonOverloaded    Reason = "overloaded"     // ErrOverloaded: the queue is full, or the call was displaced from it, see WithQueue
+	ReasonDenied        Reason = "denied"         // ErrDenied, or the error that the gate returned
+	ReasonOverloaded    Reason = "overloaded"     // ErrOverloaded: the queue is full, or another call has displaced this one from it, see WithQueue
 	ReasonRunaways      Reason = "runaways"       // ErrOverloaded: every slot is held by a stuck runaway, see WithStuck
 	ReasonOff           Reason = "off"            // ErrOverloaded: the function is switched off, by a concurrency of 0
 	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver
 	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: the call waited longer than WithQueueTimeout
-	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended before the call had a slot, or panicked; Err Is context.Canceled or DeadlineExceeded, and wraps the cause
+	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended or panicked before the call had a slot; Err Is the context's error and the cause
 	ReasonInit          Reason = "init"           // ErrInit: there is no instance, and the last attempt to build one has just failed
 	ReasonDepth         Reason = "depth"          // ErrDepth
 	ReasonCycle         Reason = "cycle"          // ErrCycle
 	ReasonClosed        Reason = "closed"         // ErrClosed
 )
 
-// Error is the error of the platform; [errors.As] finds it. Its text quotes what
-// came from outside, so that it is safe to log. Kind and Outcome say how the call
-// ended. To read them use [EndOf]: it also knows if a handler got this error from a
-// function that it called and returned it as its own. Treat an Error as read-only:
+// Error is the error of the platform; [errors.As] finds it. Its text quotes strings that
+// came from outside, so it is safe to log. Kind and Outcome say how the call ended. To
+// read them use [EndOf], which also finds out whether a handler got this error from a
+// function that it called, and returned it as its own. Treat an Error as read-only:
 // several goroutines may hold it.
 type Error struct {
 	Op         string        // the operation: "invoke", "register", "shutdown", …
@@ -155,8 +157,8 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// PanicError is a panic of a handler, a middleware, a codec or a hook that the
-// platform recovered and answers as an error.
+// PanicError is the error for a panic of a handler, a middleware, a codec or a hook that
+// the platform has recovered.
 type PanicError struct {
 	Value any    // the argument of panic
 	Stack []byte // of the goroutine, from the call of panic down; don't show it to outsiders
@@ -192,7 +194,7 @@ func wrapCause(sentinel, cause error) error { return &causedError{sentinel, caus
 func (e *causedError) Error() string   { return e.sentinel.Error() + ": " + foreign.Text(e.cause) }
 func (e *causedError) Unwrap() []error { return []error{e.sentinel, e.cause} }
 
-// tooLarge is ErrTooLarge with the numbers, in bytes.
+// tooLarge returns ErrTooLarge with the two sizes in bytes.
 func tooLarge(what string, n, limit int) error {
 	return fmt.Errorf("%w: %s of %d bytes, and WithLimits allows %d", ErrTooLarge, what, n, limit)
 }
@@ -243,19 +245,20 @@ type End struct {
 	Err     *Error  // the platform's error about this call; nil for OK and Failed
 }
 
-// EndOf returns how a call ended, from the error that the call returned. All code
-// that translates ends (front doors, retries, logs) should use it and switch over Kind
-// and Outcome, which are closed sets.
+// EndOf returns how a call ended, from the error that the call returned. All code that
+// translates ends (front doors, retries, logs) should use it and switch over Kind and
+// Outcome, which are closed sets.
 //
 //   - A nil error is OK.
-//   - An error that the handler returned is Failed. That holds also for an [*Error]
-//     that the handler got from a function that it called, even from the same
-//     function: the refusal of a nested call is not the refusal of this call.
-//   - Any other error is the platform's *Error about this call; the result has its
-//     Kind and Outcome.
+//   - An error that the handler returned is Failed. That holds also for an [*Error] that
+//     the handler got from a function that it called, even from the same function: the
+//     refusal of a nested call is not the refusal of this call.
+//   - Any other error is the platform's *Error about this call; the result has its Kind
+//     and Outcome.
 //
-// function is the name that was called, with or without a qualifier. err must be the error that the call returned,
-// not wrapped: an *Error inside another error counts as the handler's.
+// function is the name that was called, with or without a qualifier. err must be the
+// error that the call returned, not wrapped: an *Error inside another error counts as the
+// handler's.
 func EndOf(err error, function string) End {
 	if err == nil {
 		return End{}
@@ -272,8 +275,8 @@ func EndOf(err error, function string) End {
 	return End{Outcome: e.Outcome, Err: e}
 }
 
-// isSameFunction tells whether an error about a function, a version or an alias can be of a
-// call by that name: the two may be written with and without the qualifier.
+// isSameFunction reports whether an error about the name inError can be that of a call of
+// the name called. Each of the two may be written with or without a qualifier.
 func isSameFunction(inError, called string) bool {
 	if inError == clipName(called) {
 		return true
@@ -300,9 +303,10 @@ func clipName(name string) string {
 	return name
 }
 
-// Refusal describes a call that was refused before its handler could run. It is
-// given to the func of [WithRefusals]. Such a call has no [Execution]. A delivery of a job that
-// was refused has the Job: no caller was turned away, and the job is delivered again, or is dead.
+// Refusal describes a call that was refused before its handler could run. The func of
+// [WithRefusals] gets it. Such a call has no [Execution]. If Job is set, a delivery of
+// that job was refused: no caller was turned away, and the job is delivered again later,
+// or is dead.
 type Refusal struct {
 	// Invocation is what was known about the call: ID is zero if it was refused
 	// before it had one, and for a name that is not registered only Function is set.
@@ -317,15 +321,16 @@ type Refusal struct {
 
 var errNilContext = errors.New("the context is nil; use context.Background()")
 
-// refusals counts refused calls by reason, and those that were deliveries of jobs apart. The
-// zero value is ready to use.
+// refusals counts refused calls by reason, with deliveries of jobs apart from other
+// calls. The zero value is ready to use.
 type refusals struct {
 	mu    sync.Mutex     // guards what follows
-	total uint64         // the sum of both
+	total uint64         // the sum of all counts in by
 	by    *refusalCounts // nil: there are none
 }
 
-// refusalCounts are numbers of refused calls; a nil map has none.
+// refusalCounts are the numbers of refused calls that were no deliveries, and of refused
+// deliveries of jobs, by reason.
 type refusalCounts struct{ live, jobs map[Reason]uint64 }
 
 func (c *refusals) add(why Reason, delivery bool) {
@@ -370,8 +375,8 @@ func (c *refusalCounts) add(o refusalCounts) {
 	c.live, c.jobs = addCounts(c.live, o.live), addCounts(c.jobs, o.jobs)
 }
 
-// addCounts adds the counts of from to those of to, and returns to; a new map if it is nil and
-// there are some.
+// addCounts adds the counts of from to those of to, and returns to. If to is nil and from
+// is not empty, it makes a new map.
 func addCounts(to, from map[Reason]uint64) map[Reason]uint64 {
 	if to == nil && len(from) > 0 {
 		to = map[Reason]uint64{}

@@ -15,59 +15,64 @@ import (
 
 // Idempotency says how [Idempotent] remembers answers. Only Store is required.
 type Idempotency struct {
-	// Store keeps the answers. Several handlers may share one: a key is one of a function
-	// and a tenant.
+	// Store keeps the answers. Several handlers may share it: it keeps the keys of different
+	// functions and tenants apart.
 	Store IdempotencyStore
 	// Window is how long a key is remembered, from the first call with it on. 0: 24 hours.
-	// It should be much longer than the function's timeout. After a call that was not
-	// remembered a store may count anew, as that of NewMemoryIdempotency does.
+	// It should be much longer than the function's timeout. If the first call's answer is
+	// not remembered, a store may begin a new window with the next call, as that of
+	// NewMemoryIdempotency does.
 	Window time.Duration
-	// Refuse has a call whose key another call is under way with fail at once with
-	// [ErrInProgress]; as a delivery of a job it is tried again when that call must be over.
-	// Without it the call waits, in its slot, for the other's end or its own.
+	// Refuse says what happens to a call while another call with the same key runs. If it is
+	// true, the call fails at once with [ErrInProgress]; a delivery of a job is tried again
+	// after the other call's deadline. If it is false, the call keeps its slot and waits until
+	// the other call, or its own context, ends.
 	Refuse bool
-	// Remember reports whether an error of the handler is an answer that is remembered,
-	// for example that a card was declined. Nil: no error is; the next call with the key
-	// runs. It is called on the handler's goroutine, and must not be slow.
+	// Remember reports whether an error of the handler is an answer to be remembered, for
+	// example that a card was declined. After an error that is not, the next call with the
+	// key runs the handler. Nil: no error is remembered. It is called on the handler's
+	// goroutine, and must not be slow.
 	Remember func(err error) bool
-	// Codec encodes inputs, for their comparison, and outputs. Nil: JSON.
+	// Codec encodes inputs, to compare them, and outputs, to keep them. Nil: JSON.
 	Codec Codec
 }
 
 // Idempotent returns a handler that runs h once for each key. A later call of the same
-// function and tenant with the same key, within the window, gets the answer of the first
-// without running h: what it needs is that the caller, or the job, that tries again sends
-// the same key.
+// function and tenant with the same key, within the window, gets the first call's answer, and
+// h does not run. This needs a caller, or a job, that sends the same key when it tries again.
 //
 //	faas.Register(r, "charge", faas.Idempotent(faas.Idempotency{Store: store},
 //		func(_ context.Context, o Order) string { return o.ID }, charge))
 //
-// key returns a call's key, from its input or from FromContext (for a job its ID; a
-// replay has another). It has at most 256 bytes and no control characters; another is an
-// error that Is [ErrInput]. A call whose key is "" runs as if h was registered.
+// key returns a call's key, from the input, or from FromContext: for example a job's ID,
+// which is another one in a replay. A key has at most 256 bytes and no control characters;
+// for any other the call returns an error that Is [ErrInput]. If the key is "", h runs
+// without this protection.
 //
-// Of calls with one key and different inputs the later ones fail with [ErrKeyReused]. An
-// answer is stored encoded, so that each call gets a value of its own. The error of a
-// remembered failure is an [*EarlierError].
+// If calls have the same key and different inputs, all but the first fail with
+// [ErrKeyReused]. An answer is stored encoded, so each call gets its own value. If the answer
+// is a remembered error, the call returns an [*EarlierError].
 //
-// A call that fails, panics or exits frees its key at once, unless its error is
-// remembered. One that does not return, because it is deaf or because its process has
-// died, frees it at its deadline. Then the next call runs, and those that wait: one of
-// them does.
+// A call that fails, panics or exits frees its key at once, unless its error is remembered. A
+// call that does not end, because its handler ignores its context or because its process has
+// died, frees the key at its deadline. When a key becomes free, the next call with it runs h.
+// If several calls wait for the key, one of them does.
 //
 // # What it can't promise
 //
-// The answer is remembered after h has returned. If the process dies in between, or the
-// store fails, or a handler goes on after its deadline, the next call runs h although the
-// first one's effects have happened. So an effect outside of the store can happen twice;
-// what it prevents is that it does on every retry. If that must not happen, pass the key
-// on to what has the effect, or make effect and answer one transaction there. If the
-// store has failed, h is not run and the call has the store's error; if it fails
-// afterwards the caller gets h's answer, and the failure is logged ([Logger]). A store
-// that several machines share compares times of their clocks.
+// The answer is stored after h has returned. If the process dies in between, or the store
+// fails, or the handler goes on after its deadline, the effects of the first call have
+// happened, and the next call runs h again. So an effect outside of the store can happen
+// twice. Idempotent only prevents that it happens on every retry. To rule it out, pass the
+// key on to the service that has the effect, or store effect and answer in one transaction
+// there.
 //
-// Idempotent panics with an *[Error] that Is [ErrInput] if the store, key or h is nil or
-// the window negative. The handler may be called by many goroutines at once.
+// If the store fails before h runs, h does not run and the call returns the store's error. If
+// it fails afterwards, the caller gets h's answer, and the failure is logged ([Logger]). A
+// store that several machines share compares the times of their clocks.
+//
+// Idempotent panics with an *[Error] that Is [ErrInput] if the store, key or h is nil or if
+// the window is negative. Many goroutines may call the handler at once.
 func Idempotent[In, Out any](i Idempotency, key func(ctx context.Context, in In) string, h Handler[In, Out]) Handler[In, Out] {
 	if key == nil || h == nil || i.Store == nil || i.Window < 0 {
 		panic(usageError("idempotent", "", ErrInput, "it needs a Store, a key func and a handler, and a Window that is not negative"))
@@ -93,7 +98,7 @@ func Idempotent[In, Out any](i Idempotency, key func(ctx context.Context, in In)
 			return out, err
 		}
 		done := false
-		defer func() { // h or Remember has panicked or called Goexit
+		defer func() { // done is false if h or Remember has panicked or called Goexit
 			if !done {
 				i.settle(ctx, mine, mine.freed())
 			}
@@ -106,18 +111,19 @@ func Idempotent[In, Out any](i Idempotency, key func(ctx context.Context, in In)
 }
 
 const (
-	defaultIdempotencyWindow = 24 * time.Hour // as Stripe keeps keys for at least
+	defaultIdempotencyWindow = 24 * time.Hour // Stripe keeps keys for at least as long
 	idempotencyStoreTime     = 5 * time.Second
 )
 
-// EarlierError is the error of an earlier call with the same key, as far as it was
-// remembered: its text, of which the first 4 KiB are kept. If the earlier error was made by [Permanent], so is this one.
+// EarlierError is the remembered error of an earlier call with the same key. It has the first
+// 4 KiB of that error's text. If that error was made by [Permanent], the call returns the
+// EarlierError inside Permanent too.
 type EarlierError struct{ Text string }
 
 // Error returns the text of the earlier error.
 func (e *EarlierError) Error() string { return e.Text }
 
-// claim returns the entry that this call has taken, or one that is answered.
+// claim returns the entry that this call now holds, or an entry that has the answer.
 func (i *Idempotency) claim(ctx context.Context, key string, in any) (IdempotencyEntry, error) {
 	mine, err := i.entry(ctx, key, in)
 	if err != nil {
@@ -146,10 +152,11 @@ func (i *Idempotency) claim(ctx context.Context, key string, in any) (Idempotenc
 	}
 }
 
-// entry is the entry that a call with the key creates.
+// entry returns the entry that a call with the key tries to create.
 func (i *Idempotency) entry(ctx context.Context, key string, in any) (IdempotencyEntry, error) {
 	if !isTenant(key) {
-		return IdempotencyEntry{}, Permanent(fmt.Errorf("%w: an idempotency key of %d bytes; it has at most %d, without control characters", ErrInput, len(key), maxTenant))
+		return IdempotencyEntry{}, Permanent(fmt.Errorf("%w: an idempotency key of %d bytes; it has at most %d, without control characters",
+			ErrInput, len(key), maxTenant))
 	}
 	data, err := encode(i.Codec, in)
 	if err != nil {
@@ -169,7 +176,8 @@ func (i *Idempotency) entry(ctx context.Context, key string, in any) (Idempotenc
 	return e, nil
 }
 
-// wait waits until the call that has the entry is over, or refuses.
+// wait waits until the entry changes or its lease ends. With Refuse it returns an error at
+// once instead.
 func (i *Idempotency) wait(ctx context.Context, was IdempotencyEntry) error {
 	for c := callOf(ctx); c != nil && was.Call != uuid.Nil; c = c.parent() {
 		if c.id == was.Call {
@@ -187,7 +195,7 @@ func (i *Idempotency) wait(ctx context.Context, was IdempotencyEntry) error {
 	return endOf(ctx)
 }
 
-// answer decodes the answer of an earlier call into out.
+// answer decodes the earlier call's answer into *out, or returns its error.
 func (i *Idempotency) answer(e *IdempotencyEntry, out any) error {
 	switch {
 	case e.Failure != "" && e.Permanent:
@@ -201,7 +209,8 @@ func (i *Idempotency) answer(e *IdempotencyEntry, out any) error {
 	return nil
 }
 
-// outcome is what becomes of an entry whose call has ended with out, a pointer, and err.
+// outcome returns the next entry after a call has ended with err and the output to which out
+// points.
 func (i *Idempotency) outcome(e IdempotencyEntry, out any, err error) IdempotencyEntry {
 	if err == nil {
 		e.Answer, err = encode(i.Codec, out)
@@ -222,12 +231,13 @@ func (i *Idempotency) outcome(e IdempotencyEntry, out any, err error) Idempotenc
 	return e
 }
 
-// settle stores what became of the call. Its own context may have ended.
+// settle stores the next entry of the call. It does not use the call's context, which may
+// have ended.
 func (i *Idempotency) settle(ctx context.Context, was, next IdempotencyEntry) {
 	store, cancel := context.WithTimeout(context.WithoutCancel(ctx), idempotencyStoreTime)
 	defer cancel()
 	_, err := i.Store.Swap(store, was, next)
-	if err != nil && !errors.Is(err, ErrRevision) { // then another call has the key: it was freed at this one's deadline
+	if err != nil && !errors.Is(err, ErrRevision) { // ErrRevision: the key was freed at this call's deadline, and another call has taken it
 		Logger(ctx).Error("faas: the answer of a call is not remembered", "error", err)
 	}
 }

@@ -8,16 +8,16 @@ import (
 	"errors"
 )
 
-// NewJobIdempotency returns a store whose entries are records of a queue of jobs, which
-// may be the one of [WithJobs]: then answers last as long as jobs do, and with a queue
-// that several processes share, so are they. It panics with an *[Error] that Is
+// NewJobIdempotency returns a store that keeps its entries as records in a queue of jobs. q
+// may be the queue of [WithJobs]: then answers are as durable as jobs, and if several
+// processes share the queue, they share the answers. It panics with an *[Error] that Is
 // [ErrInput] if q is nil.
 //
 // An entry is a settled record of the function "$idempotency", which no host has, with a
-// unique key: [Router.Jobs] shows it. It is bounded as other settled records are. The
-// unique key of one that the queue has forgotten before its time, or that was purged,
-// stays taken: calls with it fail with an error that Is [ErrForgotten] until the window
-// ends, and don't run a second time.
+// unique key. [Router.Jobs] yields it, and it takes room as other settled records do. If the
+// queue forgets an entry before its time, or it is purged, its unique key stays taken: until
+// the window ends, calls with the key fail with an error that Is [ErrForgotten], and the
+// handler does not run a second time.
 func NewJobIdempotency(q JobQueue) IdempotencyStore {
 	if q == nil {
 		panic(usageError("idempotent", "", ErrInput, "NewJobIdempotency needs a queue"))
@@ -27,17 +27,17 @@ func NewJobIdempotency(q JobQueue) IdempotencyStore {
 
 type jobIdempotency struct{ queue JobQueue }
 
-// idempotencyFunction is the function of an entry's record. It is no valid name, so that
-// no function has it.
+// idempotencyFunction is the Function of an entry's record. It is not a valid name, so no
+// function can have it.
 const idempotencyFunction = "$idempotency"
 
-// record returns the record of an entry.
+// record encodes an entry as a record.
 func (jobIdempotency) record(e *IdempotencyEntry) (JobRecord, error) {
 	payload, err := json.Marshal(e)
 	if err != nil {
 		return JobRecord{}, err
 	}
-	key := sha256.Sum256([]byte(e.Function + "/" + e.Key)) // no name of a function has a slash
+	key := sha256.Sum256([]byte(e.Function + "/" + e.Key)) // a function's name has no slash, so no two entries have the same text
 	return JobRecord{
 		Format: JobFormat, ID: e.ID, Revision: e.Revision, Function: idempotencyFunction, Tenant: e.Tenant, State: JobSucceeded,
 		Accepted: e.Created, Due: e.Created, Settled: e.Created, KeepUntil: e.Until,
@@ -45,15 +45,15 @@ func (jobIdempotency) record(e *IdempotencyEntry) (JobRecord, error) {
 	}, nil
 }
 
-// entry is the reverse of record.
+// entry decodes a record of the func record.
 func (jobIdempotency) entry(rec *JobRecord) (e IdempotencyEntry, err error) {
-	if len(rec.Payload) == 0 { // of a forgotten record there is the ID only
+	if len(rec.Payload) == 0 { // the record is forgotten: only its ID is known
 		return e, usageError("idempotent", "", ErrForgotten, "the answer of the earlier call")
 	}
 	if err := json.Unmarshal(rec.Payload, &e); err != nil {
 		return e, err
 	}
-	e.ID, e.Revision = rec.ID, rec.Revision // a queue may have put it under the ID of another call, which had taken the unique key and died
+	e.ID, e.Revision = rec.ID, rec.Revision // a queue may have put it under the ID of a call that took the unique key and died
 	return e, nil
 }
 
@@ -70,8 +70,8 @@ func (s jobIdempotency) Create(ctx context.Context, e IdempotencyEntry) (Idempot
 	return got, err == nil, failed
 }
 
-// Swap reads the revision of what it has written. Another call may have written after it:
-// then this one has lost the entry.
+// Swap writes next, and reads the record again for its new revision. If another call has
+// written in between, this call has lost the entry.
 func (s jobIdempotency) Swap(ctx context.Context, old, next IdempotencyEntry) (IdempotencyEntry, error) {
 	was, err := s.record(&old)
 	if err != nil {

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// NewMemoryIdempotency returns a store that keeps entries in memory: they are gone when
-// the process ends. It holds at most count of them, and answers of bytes; when either is
-// reached, calls with further keys are refused with an error that Is [ErrOverloaded]
-// until the window of a key has ended. A value ≤ 0 stands for the default, 100,000 and
-// 64 MiB. The entry of a call that was not remembered is dropped at once.
+// NewMemoryIdempotency returns a store that keeps entries in memory: they are lost when the
+// process ends. It holds at most count entries, whose answers have at most bytes together.
+// When one of the two is reached, a call with a new key fails with an error that Is
+// [ErrOverloaded], until the window of another key has ended. A value ≤ 0 means the default,
+// 100,000 entries and 64 MiB. The entry of a call whose answer is not remembered is dropped
+// at once.
 func NewMemoryIdempotency(count int, bytes int64) IdempotencyStore {
 	if count <= 0 {
 		count = defaultJobs
@@ -30,7 +31,7 @@ type memoryIdempotency struct {
 	revision uint64     // of the last write
 	bytes    int64      // of all answers
 	entries  map[idempotencyKey]*storedIdempotency
-	oldest   idempotencyHeap // the same, ordered by Until
+	oldest   idempotencyHeap // the same entries, by Until
 }
 
 type idempotencyKey struct{ function, tenant, key string }
@@ -42,8 +43,8 @@ func (e *IdempotencyEntry) name() idempotencyKey {
 type storedIdempotency struct {
 	IdempotencyEntry
 
-	at      int           // in the heap
-	changed chan struct{} // closed at the next write; nil: no call waits
+	at      int           // the index in memoryIdempotency.oldest
+	changed chan struct{} // closed when the entry is written or dropped; nil: no Watch waits
 }
 
 func (e *IdempotencyEntry) size() int64 { return int64(len(e.Answer) + len(e.Failure)) }
@@ -104,7 +105,8 @@ func (m *memoryIdempotency) Watch(ctx context.Context, e IdempotencyEntry) error
 	}
 }
 
-// changed returns what is closed when the entry changes, or nil if it has changed.
+// changed returns a channel that is closed when the entry changes, or nil if it has another
+// revision than e already.
 func (m *memoryIdempotency) changed(e *IdempotencyEntry) <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -126,7 +128,7 @@ func (m *memoryIdempotency) drop(s *storedIdempotency) {
 	s.tell()
 }
 
-// tell ends the Watches of an entry. The store's mu must be held.
+// tell ends the Watches of the entry. The store's mu must be held.
 func (s *storedIdempotency) tell() {
 	if s.changed != nil {
 		close(s.changed)
@@ -134,7 +136,8 @@ func (s *storedIdempotency) tell() {
 	}
 }
 
-// idempotencyHeap has the entry whose window ends first at its head.
+// idempotencyHeap implements [heap.Interface]. Its first entry is the one whose window ends
+// first.
 type idempotencyHeap []*storedIdempotency
 
 func (h *idempotencyHeap) Len() int { return len(*h) }
@@ -149,14 +152,14 @@ func (h *idempotencyHeap) Swap(i, j int) {
 	all[i].at, all[j].at = i, j
 }
 
-// Push adds x for package heap.
+// Push adds x at the end.
 func (h *idempotencyHeap) Push(x any) {
 	s := x.(*storedIdempotency) //nolint:forcetypeassert // Create pushes nothing else
 	s.at = len(*h)
 	*h = append(*h, s)
 }
 
-// Pop removes the last one for package heap.
+// Pop removes the last entry.
 func (h *idempotencyHeap) Pop() any {
 	last := len(*h) - 1
 	s := (*h)[last]

@@ -25,14 +25,14 @@ type Signature struct {
 }
 
 // Info describes a version of a function, or a function with all its versions, and the
-// present state. It is a copy, but for Labels. While
-// calls come and go, each number is right at some moment, but not all at the same one.
+// present state. It is a copy, except that it shares Labels. While calls come and go,
+// each number is right at some moment, but not all at the same moment.
 type Info struct {
 	Signature
 
 	InFlight int // admitted, and not yet settled
 	Queued   int // waiting for a slot
-	Limit    int // how many calls may run at once at present, those of the name's other versions among them; math.MaxInt32: only the router limits them; 0: the function is switched off
+	Limit    int // how many calls may run at once, with those of the name's other versions; math.MaxInt32: only the router limits them; 0: switched off
 	Reserved int // how many of the router's slots are reserved for the name, see WithReserved
 	Weight   int // the name's weight when functions share the router's slots, see WithWeight
 	Runaways int // handlers that still run although their call is settled
@@ -44,7 +44,7 @@ type Info struct {
 	Instances int // how many the function's policy wants; 0 also if the function has no policy
 	Ready     int // how many of those can serve a call
 
-	JobPolicy JobPolicy // what happens to its jobs; of a name, what does to those that are sent to the name alone
+	JobPolicy JobPolicy // what options set about its jobs; for a name: about the jobs that are sent to the name without a version
 
 	LogLevel slog.Leveler // of its calls' log lines, see WithLogLevel; nil: the router's logger decides
 
@@ -56,7 +56,7 @@ type Info struct {
 }
 
 // Stats is a router's sum over its functions. As in [Info], each number is right at some
-// moment, but not all at the same one.
+// moment, but not all at the same moment.
 type Stats struct {
 	Functions    int // how many names are registered, whatever their versions
 	Capacity     int // how many calls may run at once
@@ -125,9 +125,9 @@ func (r *Router) Stats() Stats {
 	return s
 }
 
-// Signature describes the version that a call by that name runs as it was registered, or
-// returns an error that Is [ErrNotFound]. It takes no lock, counts nothing and allocates nothing, because front
-// doors need it for each call.
+// Signature returns the description, as registered, of the version that a call by that
+// name runs, or an error that Is [ErrNotFound]. It takes no lock, counts nothing and
+// allocates nothing, because front doors need it for each call.
 func (r *Router) Signature(name string) (Signature, error) {
 	fn, err := r.find("signature", name)
 	if err != nil {
@@ -140,10 +140,10 @@ func (r *Router) Signature(name string) (Signature, error) {
 // [ErrNotFound]. With a qualifier, as in "resize:2", it describes that version.
 //
 // With the name alone it describes the name: what its versions share, and the sums over
-// them. What versions that were removed have done since the name was registered is in
-// Admitted and Rejected, and in the other numbers as long as they have calls. The
-// Signature is that of the version that a call by the name runs, or if there is none, of
-// the version with the highest number.
+// them. Versions that were removed count too: in Admitted and Rejected since the name was
+// registered, and in the other numbers as long as they have calls. The Signature is that
+// of the version that a call by the name runs, or if there is none, of the version with
+// the highest number.
 func (r *Router) Info(name string) (Info, error) {
 	f, qualifier := r.functions.lookup(name)
 	if f != nil && qualifier == "" {
@@ -174,9 +174,9 @@ func (t *registry) describe(f *family) (info Info, ok bool) {
 	return info, true
 }
 
-// members returns the version that describes a name, the others, with those that were
-// removed and are not done, and the counts of those that are. All are of one moment, so that
-// no version is counted twice.
+// members returns the version that describes a name, its other versions, and the counts
+// of removed versions that have no calls any more. Removed versions that still have calls
+// are among the others. It reads all under one lock, so that no version is counted twice.
 func (t *registry) members(f *family) (shown *function, others []*function, past totals) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -231,8 +231,9 @@ func (r *Router) jobCounts() map[string]JobCount {
 	return nil
 }
 
-// Functions describes all functions, sorted by name, each as it is when its turn comes.
-// There is one Info for each name, as [Router.Info] returns it; see [Router.Versions].
+// Functions describes all functions, sorted by name, each at the moment when it is
+// yielded. There is one Info for each name, as [Router.Info] returns it; see
+// [Router.Versions].
 func (r *Router) Functions() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
 		counts := r.jobCounts()
@@ -255,7 +256,8 @@ func (f *Function[In, Out]) Info() Info {
 // Info describes the function and its present state.
 func (f *StreamFunction[In]) Info() Info { return f.core.info() }
 
-// info describes the version with the most weight. Without an alias it has only the name.
+// info describes the version with the most weight. If the alias is gone, it returns only
+// the name.
 func (h *aliasHandle) info() Info {
 	if fn := h.family.resolve(h.qualifier); fn != nil {
 		return fn.info()

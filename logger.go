@@ -7,23 +7,24 @@ import (
 	"github.com/google/uuid"
 )
 
-// Logger returns the logger of the call that ctx belongs to, the innermost one: in a
-// handler, in a middleware, and in a meter's Record. It writes where [WithLogger] says.
-// Each line has the attributes function, version, id and attempt of the call and,
-// where the call has one, tenant, request (the [Origin]'s RequestID) and job.
+// Logger returns the logger of the innermost call to which ctx belongs: in a handler, in
+// a middleware, and in a meter's Record. It writes to the logger of [WithLogger]. Each
+// line has the call's attributes function, version, id and attempt and, if the call has
+// them, tenant, request (the [Origin]'s RequestID) and job.
 //
 // [WithLogLevel] and [Router.SetLogLevel] set the level of a function. Without them the
 // handler of the router's logger decides. With [WithLogTail] the caller gets the lines
 // too.
 //
-// The first use in a call makes the logger; later ones, from any goroutine, return the
+// The first use in a call makes the logger; later uses, from any goroutine, return the
 // same one, until the call and its handler are over. A call that does not use it pays
-// nothing. The logger can be kept: it still works after the call, for a handler that
-// outlives it or a goroutine that the handler has left. A panic in the log handler is a
-// panic of the code that logs.
+// nothing. The logger may be kept: it still works after the call, for a handler that
+// outlives the call or a goroutine that the handler has started. A panic in the log
+// handler is a panic of the code that logs.
 //
-// Outside of a call it returns [slog.Default], so that code which is also used elsewhere
-// loses no line. In a [Gate] ctx is that of the caller, and so is the logger.
+// Outside of a call, Logger returns [slog.Default], so that code which also runs
+// elsewhere loses no line. In a [Gate] ctx is the caller's context, and Logger returns
+// the caller's logger.
 func Logger(ctx context.Context) *slog.Logger {
 	c := callOf(ctx)
 	if c == nil {
@@ -42,25 +43,26 @@ func Logger(ctx context.Context) *slog.Logger {
 	return made
 }
 
-// WithLogger sets where the router logs runaways and panics of hooks, and where [Logger]
-// writes. The router's own lines have no payloads and no text of errors. Default:
-// slog.Default() at the time of New.
+// WithLogger sets the logger to which the router writes about runaways and panics of
+// hooks, and to which [Logger] writes. The router's own lines contain no payloads and no
+// texts of errors. Default: slog.Default() at the time of New.
 func WithLogger(l *slog.Logger) RouterOption {
 	return routerOption(func(r *routerSettings) { r.logger = l })
 }
 
-// WithLogLevel sets the level from which on the calls of a function log through
-// [Logger], until [Router.SetLogLevel] changes it. It decides alone: what it lets pass is
-// logged although the handler of the router's logger has a higher level. Default: that
-// handler decides. It does not concern what the router itself logs. A version that is
-// registered later begins with the level of its own options.
+// WithLogLevel sets the lowest level that the calls of a function log through [Logger],
+// until [Router.SetLogLevel] changes it. The level of the router's log handler then does
+// not count, even if it is higher. Default: that handler decides. The router's own lines
+// are not affected. A version that is registered later begins with the level of its own
+// options.
 func WithLogLevel(level slog.Level) Option {
 	return option(func(s *settings) { s.logLevel = max(level, noLevel+1) })
 }
 
-// SetLogLevel changes the level of a function's log lines, see [WithLogLevel]. It holds
-// at once, also for calls that run, and for all versions of the function, or with a name
-// such as "resize:2" for that version. It returns an error that Is [ErrNotFound] or [ErrName].
+// SetLogLevel changes the level of a function's log lines, see [WithLogLevel]. It takes
+// effect at once, also in calls that run. It changes all versions of the function, or
+// with a name such as "resize:2" only that version. It returns an error that Is
+// [ErrNotFound] or [ErrName].
 func (r *Router) SetLogLevel(name string, level slog.Level) error {
 	all, err := r.findAll("set log level", name)
 	if err != nil {
@@ -72,7 +74,7 @@ func (r *Router) SetLogLevel(name string, level slog.Level) error {
 	return nil
 }
 
-// newLogger makes a call's logger. It reads nothing that the end of the call clears.
+// newLogger makes a call's logger. It reads no field that the end of the call clears.
 func (c *callContext) newLogger() *slog.Logger {
 	attrs := c.logAttrs()
 	log := c.who.functionLog()
@@ -83,7 +85,7 @@ func (c *callContext) newLogger() *slog.Logger {
 	return slog.New(h)
 }
 
-// logAttrs are the attributes that tell a call's lines from others.
+// logAttrs returns the attributes that identify the call in its log lines.
 func (c *callContext) logAttrs() []slog.Attr {
 	attrs := []slog.Attr{slog.String("function", c.who.name), slog.String("version", c.who.version), slog.String("id", c.id.String())}
 	attempt := 1
@@ -103,15 +105,15 @@ func (c *callContext) logAttrs() []slog.Attr {
 	return attrs
 }
 
-// callHandler is the slog.Handler of a call's logger. It keeps what a line needs and not
-// the call, so that a logger that is kept keeps no input, output or instance.
+// callHandler is the slog.Handler of a call's logger. It has no pointer to the call: so a
+// logger that is kept does not keep an input, an output or an instance in memory.
 type callHandler struct {
 	function *functionLog
 	sink     slog.Handler // of the router's logger, with the call's attributes
-	tail     slog.Handler // into a LogTail; nil: there is none
+	tail     slog.Handler // writes into the LogTail of WithLogTail; nil: there is none
 }
 
-// Enabled asks the function's level, and if none is set the sink.
+// Enabled compares level with the function's level. If that is not set, the sink decides.
 func (h callHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	if least := slog.Level(h.function.level.Load()); least != noLevel {
 		return level >= least
@@ -121,7 +123,7 @@ func (h callHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 func (h callHandler) Handle(ctx context.Context, r slog.Record) error {
 	if h.tail != nil {
-		_ = h.tail.Handle(ctx, r.Clone()) // a LogTail takes everything; a clone, since the sink may add to r
+		_ = h.tail.Handle(ctx, r.Clone()) // a LogTail returns no error; r is cloned, since the sink may add to it
 	}
 	return h.sink.Handle(ctx, r)
 }

@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// tailSize is how much a LogTail keeps: as much as AWS Lambda returns of a log
+// tailSize is how many bytes a LogTail keeps: as many as AWS Lambda returns of a log
 // (docs.aws.amazon.com/lambda/latest/api/API_Invoke.html, LogResult).
 const tailSize = 4096
 
-// LogTail keeps the last 4 KiB of what is written to it, for example of the log of a
-// call: see [WithLogTail]. The zero value is empty and ready. All methods may be called
-// concurrently. It must not be copied once it is used.
+// LogTail keeps the last 4 KiB that were written to it, for example of a call's log: see
+// [WithLogTail]. The zero value is empty and ready. All methods may be called
+// concurrently. A LogTail must not be copied after its first use.
 type LogTail struct {
 	mu  sync.Mutex // guards buf
 	buf []byte
 }
 
-// Write keeps the end of p. It never fails, and does not keep p.
+// Write appends p and keeps the last 4 KiB. It never fails, and does not retain p.
 func (t *LogTail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -28,8 +28,7 @@ func (t *LogTail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Bytes returns a copy of what is kept. It begins with the rest of a line if what came
-// before did not fit.
+// Bytes returns a copy of the kept bytes. They may begin in the middle of a line.
 func (t *LogTail) Bytes() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()

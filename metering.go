@@ -86,11 +86,12 @@ type OverrunMeter interface {
 }
 
 // BatchMeter is a [Meter] that takes many records at once at less cost than one by one,
-// for example since it syncs a file or sends a request once for all of them. RecordBatch
-// is equivalent to a call of Record for each element of es, in their order, under the
-// same rules but two. ctx has no Invocation and no values, because es are the records of
-// several calls. And RecordBatch may keep the elements of es, but not es itself. Only a
-// [BufferedMeter] calls RecordBatch; the router itself records one call at a time.
+// for example because it syncs a file, or sends a request, once for all of them.
+// RecordBatch is equivalent to a call of Record for each element of es, in their order,
+// under the same rules with two exceptions. ctx has no Invocation and no values, because
+// es are the records of several calls. And RecordBatch may keep the elements of es, but
+// not es itself. Only a [BufferedMeter] calls RecordBatch; the router itself records one
+// call at a time.
 type BatchMeter interface {
 	RecordBatch(ctx context.Context, es []Execution)
 }

@@ -9,16 +9,16 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// BufferedMeter puts a bounded buffer between the calls and a slow meter, the sink: a call
-// only adds its record to the buffer, and a goroutine of the BufferedMeter delivers it to
-// the sink. Make one with [Buffered].
+// BufferedMeter puts a bounded buffer between the calls and a slow meter, the sink: a
+// call only adds its record to the buffer, and a goroutine of the BufferedMeter delivers
+// it to the sink. Make one with [Buffered].
 //
 // It is a [Reserver]: room for a record is reserved before its call is admitted. So if
 // the sink can't keep up, the router refuses calls ([ReasonMeterFull]) and runs none that
 // is not metered. Records are in memory until they are delivered, and a crash loses them.
 // If that must not happen, use a meter without a buffer that has stored a record when its
-// Record returns. All methods may be called concurrently, but the sink must not call Flush or Close: they
-// would wait for the record that the sink is handling.
+// Record returns. All methods may be called concurrently, but the sink must not call
+// Flush or Close: they would wait for the record that the sink is handling.
 //
 // Record returns no error, because a BufferedMeter could do nothing about it that the
 // sink can't do better. A sink may retry inside Record for as long as the records are

@@ -25,8 +25,9 @@ type Option interface {
 	FunctionOption
 }
 
-// WithOptions makes one option of several, which are applied in their order; nil
-// ones are ignored. For example, it names what all functions of a kind have in common.
+// WithOptions combines several options into one; they are applied in their order, and nil
+// ones are ignored. For example, a variable can hold the options that all functions of a
+// kind share.
 func WithOptions(opts ...Option) Option {
 	return option(func(s *settings) {
 		for _, o := range opts {
@@ -42,8 +43,8 @@ type option func(*settings)
 func (o option) applyRouter(r *routerSettings) { o(&r.defaults) }
 func (o option) applyFunction(s *settings)     { o(s) }
 
-// groupOption makes an option that changes a copy of one group of settings: the router and
-// other functions may have the same.
+// groupOption makes an option that changes a copy of one group of settings, since the
+// router and other functions may share the group.
 func groupOption[G any](group func(*settings) **G, change func(*G)) Option {
 	return option(func(s *settings) {
 		at := group(s)
@@ -96,12 +97,12 @@ func WithCapacity(n int) RouterOption {
 	return routerOption(func(r *routerSettings) { r.capacity = n })
 }
 
-// WithCapacityScaler lets a policy set the router's capacity, between 1 and what
-// [WithCapacity] or [Router.SetCapacity] have set: see [SaturationScaler]. The
-// policy is asked every two seconds while the router has calls or is below that
-// maximum. In its [Load] an instance is one call; the windows show the present
-// moment only, and CPU and Latency are set. A change that it makes is a [Decision]
-// whose Function is empty. Nil, the default: the capacity is fixed.
+// WithCapacityScaler lets a policy set the router's capacity, between 1 and the maximum,
+// which [WithCapacity] or [Router.SetCapacity] sets: see [SaturationScaler]. The policy
+// runs every two seconds while the router has calls or its capacity is below the maximum.
+// In its [Load] an instance means one call; both windows have the values of the present
+// moment, and CPU and Latency are set. Each change is a [Decision] whose Function is
+// empty. With the default, nil, the capacity is fixed.
 func WithCapacityScaler(p Scaler) RouterOption {
 	return routerOption(func(r *routerSettings) { r.ceiling = p })
 }
@@ -137,18 +138,18 @@ func WithReserved(n int) Option {
 // nested call that runs on its parent's slot counts for the parent. Default 1.
 func WithWeight(w int) Option { return nameOption(func(s *nameSettings) *int { return &s.weight }, w) }
 
-// WithTenantConcurrency sets how many calls of one tenant (see [WithTenant]) run at
-// once in a function, n ≥ 1. Calls beyond that wait as for a slot, and calls of other
-// tenants pass them. The empty tenant is one like the others. Default: no limit.
+// WithTenantConcurrency sets how many calls of one tenant (see [WithTenant]) run at once
+// in a function, n ≥ 1. Calls beyond that wait as for a slot, and calls of other tenants
+// pass them. The empty tenant counts as a tenant. Default: no limit.
 //
 // A call and its recursive nested calls for the same tenant, also those through other
-// functions, count as one call, as long as they are made one at a time. Another nested
-// call may wait for the limit too, but not while a call that the limit counts waits for
-// a nested call of its own: they might wait for each other, so the second of the two
-// is refused with [ErrCycle].
+// functions, count as one call, as long as they are made one at a time. Any other nested
+// call may wait for the limit too. But it is refused with [ErrCycle] while a call that
+// the limit counts waits for a nested call of its own, since the two might wait for each
+// other.
 //
-// Every call of such a function locks a mutex of the router's, which other calls
-// lock only when they wait.
+// Every call of such a function locks a mutex of the router, which other calls lock only
+// when they wait.
 func WithTenantConcurrency(n int) Option {
 	if n == 0 {
 		n = -1 // check refuses -1; 0 stands for no limit
@@ -167,11 +168,11 @@ func WithTenantKey(f func(ctx context.Context, inv Invocation) string) Option {
 	return hookOption(func(s *hookSettings) { s.tenantKey = f })
 }
 
-// WithRunaways lets up to n runaways of a function give their slot to a new call,
-// n ≥ 0. A runaway is a handler that still runs although its call has ended. Default
-// 0: a runaway keeps its slot until it returns, so that no more handlers run than the
-// limits allow. Calls wait for that slot as for any other, until it is stuck (see
-// [WithStuck]). With n > 0, up to n of them give it back as soon as their call has ended.
+// WithRunaways lets up to n runaways of a function give their slot to a new call, n ≥ 0.
+// A runaway is a handler that still runs although its call has ended. With n > 0, up to n
+// runaways give their slots back as soon as their calls have ended. Default 0: a runaway
+// keeps its slot until it returns, so that no more handlers run than the limits allow.
+// Calls wait for that slot as for any other, until it is stuck (see [WithStuck]).
 func WithRunaways(n int) Option {
 	return nameOption(func(s *nameSettings) *int { return &s.runaways }, n)
 }
@@ -184,23 +185,23 @@ func WithMaxDepth(n int) RouterOption {
 
 // ------ How many calls wait ------
 
-// WithQueue sets how many calls of a function may wait for a slot, n ≥ 0; those
-// beyond are refused at once with [ReasonOverloaded]. Default 1,000.
+// WithQueue sets how many calls of a function may wait for a slot, n ≥ 0; a call beyond
+// that is refused at once with [ReasonOverloaded]. Default 1,000.
 //
-// Tenants take turns in the queue; a tenant pays for its turns with the slot time
-// that its calls use. A tenant that had no call waiting is served before those that
-// have, at least every second turn. The calls of one tenant are ordered by
-// [WithPriority], then by age.
+// Tenants take turns in the queue. The more slot time a tenant's calls use, the fewer
+// turns it gets. A tenant that had no call waiting is served before those that have, at
+// least every second turn. The calls of one tenant are ordered by [WithPriority], then by
+// age.
 //
-// The places in the queue are shared too. If the queue is full and a call comes for a
-// tenant that has at least two fewer calls waiting than the tenant with the most, a
-// call of the latter is displaced, that is, refused with ReasonOverloaded: the one of
-// the lowest priority, among those a call from outside before a nested one, and among
-// those the newest. Otherwise a call may displace one of its own tenant with a lower
-// priority. So a tenant that fills the queue doesn't keep others out of it.
+// The places in the queue are shared too. Suppose the queue is full and a call comes for
+// a tenant that has at least two fewer calls waiting than the tenant with the most. Then
+// one call of the latter tenant is displaced, that is, refused with ReasonOverloaded: the
+// one of the lowest priority; among equals, a call from outside before a nested one;
+// among those, the newest. In all other cases a call may displace one of its own tenant
+// with a lower priority. So a tenant that fills the queue doesn't keep others out of it.
 //
-// Jobs have no place in the queue, and no call is refused for them: while they have slots,
-// as many more calls may wait as could run without them.
+// Jobs take no place in the queue, and no call is refused because of them: while jobs
+// have slots, so many more calls may wait as could run without the jobs.
 func WithQueue(n int) Option { return nameOption(func(s *nameSettings) *int { return &s.queue }, n) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is refused
@@ -331,51 +332,54 @@ func WithMeter(m Meter) Option {
 }
 
 // WithTracing sets the function that decides whether a call is traced, so that spans need
-// no middleware. f is asked once for each call, on the caller's goroutine and before all
-// that may refuse the call. ctx is the caller's context, with its values; for a nested
-// call it is the handler's, in which the parent's Trace answers. inv is as for a [Gate],
-// but its Tenant is that of ctx: [WithTenantKey] is asked later. nil means not sampled,
-// and costs little more than the question.
+// no middleware. f is called once for each call, on the caller's goroutine, before
+// everything that may refuse the call. It returns the call's Trace, or nil if the call is
+// not traced. ctx is the caller's context with its values; for a nested call it is the
+// handler's context, which has the values of the parent's Trace. inv is that of a [Gate],
+// except that its Tenant is that of ctx, since [WithTenantKey] runs later.
 //
-// If the function of a call by name is removed before the call has a slot or waits for
-// one, its Trace ends with nil, and f is asked again about the function that then has the name.
+// If a call is made by name, and its function is removed before the call has a slot or
+// waits for one, its Trace ends with nil, and f is called again for the function that has
+// the name then.
 //
-// f is not asked for calls that never ask for admission: of a name that is not
-// registered, with a nil context, with a payload that does not decode, and by
+// f is not called for calls that never ask for admission: those of a name that is not
+// registered, with a nil context, with a payload that does not decode, and those of
 // [Router.DryRun]. If f panics, that is caught and counted, and the call has no Trace.
-// Many goroutines may call f at once, and it must not block. Given to [Register] it
-// takes the place of the router's. Nil, the default: no call is traced.
+// Many goroutines may call f at once, and it must not block. An f given to [Register]
+// replaces that of the router. Nil, the default: no call is traced.
 func WithTracing(f func(ctx context.Context, inv Invocation) Trace) Option {
 	return option(func(s *settings) { s.tracing = f })
 }
 
-// WithTraceSampler sets what decides which calls the func of [WithTracing] is asked about.
-// Nil, the default: all. Without a WithTracing func it does nothing but answer for calls.
+// WithTraceSampler sets the sampler that chooses the calls for which the func of
+// [WithTracing] is called. Nil, the default: all calls. Without such a func only the
+// sampler's Untraced is used.
 func WithTraceSampler(s TraceSampler) Option {
 	return option(func(to *settings) { to.sampler = s })
 }
 
-// WithCapture gives the inputs of failed calls to c. A call has failed if its [Outcome] is
-// one of outcomes, or, without outcomes, any but OK. A refused call has no record, and its
-// input is not captured. A function's WithCapture replaces the router's; nil switches it
-// off, which is the default. Nothing is encoded for calls that succeed.
+// WithCapture gives the inputs of failed calls to c. A call has failed if its [Outcome]
+// is one of outcomes, or, without outcomes, any but OK. A refused call has no record, and
+// its input is not captured. A function's WithCapture replaces the router's; nil switches
+// it off, which is the default. Nothing is encoded for calls that succeed.
 //
-// The payload of a bytes call, and what [WithCopy] has copied, are captured as they came.
-// Another typed input is encoded with the function's codec when its handler has returned,
-// before the caller has the answer; of a handler that runs on nothing is captured
-// (see [InputState]). Therefore:
+// The payload of a bytes call, and the copy that [WithCopy] makes, are captured as they
+// came. Any other typed input is encoded with the function's codec after its handler has
+// returned and before the caller has the answer. If the handler still runs, nothing is
+// captured (see [InputState]). Therefore:
 //
 //   - The bytes that were given to a call must not be changed until Invoke has returned,
 //     also with WithCopy.
 //   - A goroutine that the handler leaves behind must not write to an input that is not
 //     copied.
-//   - A panic or an error of the codec leaves the capture without input. A codec that
-//     blocks keeps the caller from its answer.
+//   - If the codec panics or returns an error, the input is missing from the capture. A
+//     codec that blocks keeps the caller from its answer.
 //
-// Inputs may hold what must not be kept. A [Ring] blanks by key. A value that encodes as
-// "[redacted]", as access.Secret does, is captured as that. If the type of a function's
-// input can hold one whose zero value does, a payload is captured as the codec decodes and
-// encodes it again: what the type has no field for is missing then.
+// Inputs may contain secrets. A [Ring] can blank the values of some keys. A value that
+// encodes as "[redacted]", such as an access.Secret, is captured as that text. For this,
+// a payload of a function whose input type may contain such a value is decoded and
+// encoded again before it is captured: fields of the payload that the type does not have
+// are then missing.
 func WithCapture(c Capture, outcomes ...Outcome) Option {
 	set := newCapturing(c, outcomes)
 	return hookOption(func(s *hookSettings) { s.capture = set })
@@ -401,7 +405,7 @@ func WithLabels(labels map[string]string) Option {
 
 // ------ Code of yours that runs with a call ------
 
-// WithGate adds gates; the first is asked first.
+// WithGate adds gates; they are called in their order.
 func WithGate(g ...Gate) Option {
 	return hookOption(func(s *hookSettings) { s.gates = append(slices.Clip(s.gates), g...) })
 }
@@ -424,9 +428,9 @@ func WithRefusals(f func(ctx context.Context, ref Refusal)) Option {
 }
 
 // WithDecisions reports to f every change of scale as it is made. f is called on the
-// goroutine that decided, which may be a caller's: it must not block. Many goroutines
-// may call it at once, so that changes of the same moment may be reported in another
-// order than they were made in ([Router.Decisions] keeps it). A panic in f is caught and counted.
+// goroutine that decided, which may be a caller's: it must not block. Many goroutines may
+// call it at once, so two changes at the same moment may be reported in the wrong order;
+// [Router.Decisions] keeps the right one. A panic in f is caught and counted.
 func WithDecisions(f func(Decision)) RouterOption {
 	return routerOption(func(r *routerSettings) { r.decided = f })
 }
