@@ -154,7 +154,7 @@ func (q memoryJobs) List(ctx context.Context, filter JobFilter) iter.Seq2[JobRec
 			err := ctx.Err()
 			var found []jobView
 			if err == nil {
-				found, seq, err = q.queue.List(seq, filter.matchItem)
+				found, seq, err = q.queue.List(seq, filter.Function, filter.matchItem)
 			}
 			if err != nil {
 				yield(JobRecord{}, jobError(err, ""))
@@ -175,9 +175,10 @@ func (q memoryJobs) List(ctx context.Context, filter JobFilter) iter.Seq2[JobRec
 // matchItem checks the filter's fields that an item has. It runs with the queue locked; List checks
 // the other fields afterwards.
 func (f *JobFilter) matchItem(it *jobItem) bool {
-	return (f.Function == "" || it.Function == f.Function) &&
-		(f.Tenant == nil || it.Tenant == *f.Tenant) &&
-		(f.OrderKey == "" || it.Order == f.OrderKey)
+	if JobState(it.State).IsSettled() && len(f.States) > 0 && !slices.Contains(f.States, JobState(it.State)) {
+		return false // of the others the item does not tell the present state
+	}
+	return (f.Tenant == nil || it.Tenant == *f.Tenant) && (f.OrderKey == "" || it.Order == f.OrderKey)
 }
 
 func (q memoryJobs) Watch(ctx context.Context, id uuid.UUID, revision uint64) (JobRecord, error) {

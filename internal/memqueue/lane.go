@@ -12,6 +12,8 @@ type function[B any] struct {
 	aging  *nodeHeap[B]        // the queue's field aging
 	counts [states]int         // of the function's jobs, by State
 	bytes  int64               // of the jobs that are not settled
+
+	accepted journal[B] // the function's jobs that are not forgotten, in the order of seq
 }
 
 // lane is one tenant of one function, with the jobs that are not settled. It is dropped when it

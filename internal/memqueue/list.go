@@ -1,32 +1,91 @@
 package memqueue
 
-import "time"
+import (
+	"container/heap"
+	"iter"
+	"slices"
+	"time"
+)
 
 // looks is the largest number of jobs that one call of List looks at, or of Overdue returns.
 const looks = 1000
 
 // List returns jobs that were accepted after the job with number seq, in that order, and the
-// number to go on with; 0: there are no more. It looks at a bounded number of jobs, so it may
-// return none although there are more. match is called with the lock held.
-func (q *Queue[B]) List(seq uint64, match func(*Item[B]) bool) ([]View[B], uint64, error) {
+// number to go on with; 0: there are no more. If function is not empty, it returns jobs of that
+// function only, and looks at no others. It looks at a bounded number of jobs, so it may return none
+// although there are more. match is called with the lock held.
+func (q *Queue[B]) List(seq uint64, function string, match func(*Item[B]) bool) ([]View[B], uint64, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return nil, 0, ErrClosed
 	}
-	now := time.Now().UnixNano()
+	nodes := q.after(seq)
+	if function != "" {
+		nodes = q.afterOf(function, seq)
+	}
+	now, looked := time.Now().UnixNano(), 0
 	var found []View[B]
-	nodes := q.accepted.after(seq)
-	for _, n := range nodes[:min(looks, len(nodes))] {
+	for n := range nodes {
+		if looked == looks {
+			return found, seq, nil
+		}
 		seq = n.seq
-		if n.place != gone && (!n.State.settled() || n.At > now) && match(&n.Item) {
+		if looked++; n.place != gone && (!n.State.settled() || n.At > now) && match(&n.Item) {
 			found = append(found, q.view(n, now))
 		}
 	}
-	if len(nodes) <= looks {
-		seq = 0
+	return found, 0, nil
+}
+
+// afterOf yields the jobs of a function whose numbers are above seq, in their order.
+func (q *Queue[B]) afterOf(function string, seq uint64) iter.Seq[*node[B]] {
+	f := q.functions[function]
+	if f == nil {
+		return slices.Values[[]*node[B]](nil)
 	}
-	return found, seq, nil
+	return slices.Values(f.accepted.after(seq))
+}
+
+// after yields the jobs of all functions whose numbers are above seq, in their order. The first
+// one costs a binary search for each function.
+func (q *Queue[B]) after(seq uint64) iter.Seq[*node[B]] {
+	return func(yield func(*node[B]) bool) {
+		var m merge[B]
+		for _, f := range q.functions {
+			if nodes := f.accepted.after(seq); len(nodes) > 0 {
+				m = append(m, nodes)
+			}
+		}
+		heap.Init(&m)
+		for len(m) > 0 && yield(m[0][0]) {
+			if m[0] = m[0][1:]; len(m[0]) > 0 {
+				heap.Fix(&m, 0)
+			} else {
+				heap.Pop(&m)
+			}
+		}
+	}
+}
+
+// merge has nodes of several functions, none without any, as a heap: the list whose first node was
+// accepted first is the first. It implements [heap.Interface].
+type merge[B any] [][]*node[B] //nolint:recvcheck // as container/heap asks
+
+func (m merge[B]) Len() int           { return len(m) }
+func (m merge[B]) Less(i, j int) bool { return m[i][0].seq < m[j][0].seq }
+func (m merge[B]) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
+
+func (m *merge[B]) Push(x any) {
+	nodes, _ := x.([]*node[B])
+	*m = append(*m, nodes)
+}
+
+func (m *merge[B]) Pop() any {
+	last := len(*m) - 1
+	nodes := (*m)[last]
+	*m = (*m)[:last]
+	return nodes
 }
 
 // Overdue returns jobs that wait for their order keys although their Expires has passed, at most

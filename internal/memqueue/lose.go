@@ -13,7 +13,7 @@ func (q *Queue[B]) LoseLeases() int {
 		return 0
 	}
 	var lost []*node[B]
-	for _, n := range q.accepted.live() {
+	for n := range q.after(0) {
 		if n.lease != 0 {
 			lost = append(lost, n)
 		}
@@ -35,7 +35,7 @@ func (q *Queue[B]) LoseJobs() int {
 	if q.closed {
 		return 0
 	}
-	lost := slices.DeleteFunc(slices.Clone(q.accepted.live()), func(n *node[B]) bool { return n.place == gone || n.State.settled() })
+	lost := slices.DeleteFunc(slices.Collect(q.after(0)), func(n *node[B]) bool { return n.place == gone || n.State.settled() })
 	for _, n := range lost {
 		q.lose(n)
 	}
@@ -49,11 +49,11 @@ func (q *Queue[B]) lose(n *node[B]) {
 	q.discharge(n)
 	l := n.lane
 	q.leave(n)
-	if f := l.function; f.counts == [states]int{} {
+	n.place = gone
+	f := l.function
+	if f.accepted.lost(); f.counts == [states]int{} {
 		q.dropFunction(f)
 	}
-	n.place = gone
-	q.accepted.lost()
 	q.nodes.remove(&n.ID)
 	n.lost()
 }

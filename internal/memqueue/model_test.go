@@ -401,13 +401,25 @@ func (x *machine) check(t *rapid.T) {
 		}
 	}
 	require.Len(t, got, len(counts))
-	found, _, err := x.q.List(0, func(*item) bool { return true })
+	found, _, err := x.q.List(0, "", func(*item) bool { return true })
 	require.NoError(t, err)
 	var listed []memqueue.ID
 	for _, v := range found {
 		listed = append(listed, v.ID)
 	}
 	require.Equal(t, want, listed)
+	x.checkListOf(t, "f")
+}
+
+// checkListOf compares the list of one function's jobs.
+func (x *machine) checkListOf(t *rapid.T, name string) {
+	found, _, err := x.q.List(0, name, func(*item) bool { return true })
+	require.NoError(t, err)
+	jobs := x.m.ofFunction(name)
+	require.Len(t, found, len(jobs))
+	for i, v := range found {
+		require.Equal(t, jobs[i].ID, v.ID)
+	}
 }
 
 func (m *model) ofFunction(name string) (all []*modelJob) {

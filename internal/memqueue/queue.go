@@ -26,7 +26,6 @@ type Queue[B any] struct {
 	mu        sync.Mutex // guards what follows
 	closed    bool
 	nodes     index[B]
-	accepted  journal[B]  // all jobs that are not forgotten, in the order of seq
 	later     nodeHeap[B] // the jobs that are not due yet
 	aging     nodeHeap[B] // the jobs that wait for their order keys and have an Expires
 	functions map[string]*function[B]
@@ -172,14 +171,16 @@ func (q *Queue[B]) accept(it *Item[B], now int64) *node[B] {
 	n := &node[B]{Item: *it, seq: q.seq}
 	n.Revision = q.nextRevision()
 	q.nodes.set(&it.ID, n)
-	q.accepted.add(n)
 	if it.State.settled() {
+		f := q.function(it.Function)
+		f.accepted.add(n)
 		n.settledNow()
-		q.function(it.Function).counts[it.State]++
+		f.counts[it.State]++
 		q.settled.add(q, n)
 		return n
 	}
 	n.lane = q.lane(it.Function, it.Tenant)
+	n.lane.function.accepted.add(n)
 	n.lane.jobs++
 	q.charge(n)
 	q.place(n, now)
@@ -422,6 +423,6 @@ func (q *Queue[B]) Close() {
 	q.nodes.all((*node[B]).lost)
 	q.changed.tell()
 	q.nodes, q.functions, q.progress, q.tenants, q.recent = index[B]{}, nil, nil, nil, nil
-	q.accepted, q.later, q.aging, q.turn = journal[B]{}, nodeHeap[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
+	q.later, q.aging, q.turn = nodeHeap[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
 	q.settled, q.unique = settled[B]{}, uniqueKeys{}
 }

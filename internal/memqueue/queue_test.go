@@ -168,7 +168,7 @@ func TestSettledJobsAreForgottenWhenTheirTimeHasPassed(t *testing.T) {
 		_, err = q.Get(number(1))
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
-		found, _, err := q.List(0, func(*item) bool { return true })
+		found, _, err := q.List(0, "", func(*item) bool { return true })
 		require.NoError(t, err)
 		assert.Empty(t, found)
 		settle(3, time.Hour) // which looks for old ones
@@ -382,7 +382,7 @@ func TestManyAtOnce(t *testing.T) {
 			_, err := q.Count()
 			assert.NoError(t, err)
 			for seq, more := uint64(0), true; more; more = seq != 0 {
-				_, seq, err = q.List(seq, func(*item) bool { return true })
+				_, seq, err = q.List(seq, "", func(*item) bool { return true })
 				assert.NoError(t, err)
 			}
 			runtime.Gosched()

@@ -58,8 +58,8 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 	n.place = gone
 	s.count.sub(n.Size)
 	s.journal(n).lost()
-	q.accepted.lost()
 	f := q.functions[n.Function]
+	f.accepted.lost()
 	if f.counts[n.State]--; f.counts == [states]int{} {
 		q.dropFunction(f)
 	}
