@@ -70,7 +70,7 @@ func (q *Queue[B]) after(seq uint64) iter.Seq[*node[B]] {
 
 // merge has nodes of several functions, none without any, as a heap: the list whose first node was
 // accepted first is the first. It implements [heap.Interface].
-type merge[B any] [][]*node[B] //nolint:recvcheck // as container/heap asks
+type merge[B any] [][]*node[B]
 
 func (m merge[B]) Len() int           { return len(m) }
 func (m merge[B]) Less(i, j int) bool { return m[i][0].seq < m[j][0].seq }
