@@ -11,27 +11,28 @@ import (
 
 // Codec decodes payloads to inputs and encodes outputs to payloads. Many goroutines call
 // both methods at once; a panic in one counts as an error. The data that Unmarshal gets
-// belongs to the caller of Invoke and must not be kept. The codec must not change what
-// Marshal has returned.
+// belongs to the caller of Invoke and must not be kept. The codec must not change the bytes
+// that Marshal has returned.
 //
 // A codec never gets a pointer to a pointer. What it gets for a handler's input or
 // output of type T depends on T:
 //
-//	T                           Marshal gets             Unmarshal gets
-//	a pointer, *Order           the output, an *Order    a new *Order, which is not nil
-//	an interface                what is in the output    a pointer to the interface
-//	any other, Order or int     a pointer to the output  a pointer to the input
-//	[]byte                      nothing: the payload is the value itself
+//	T                           Marshal gets                Unmarshal gets
+//	a pointer, *Order           the output, an *Order       a new *Order, which is not nil
+//	an interface                the value in the interface  a pointer to the interface
+//	any other, Order or int     a pointer to the output     a pointer to the input
+//	[]byte                      is not called: the payload is the value itself
 //
 // For example, a codec of protocol buffers asserts proto.Message in both methods. For a
-// nil output of a pointer type Marshal gets that nil pointer, of an interface type nil.
-// For an empty payload and an input of type struct{} Unmarshal is not called.
+// nil output of a pointer type, Marshal gets that nil pointer; for a nil output of an
+// interface type it gets nil. For an empty payload and an input of type struct{}, Unmarshal is
+// not called.
 //
 // A codec may also have a method
 //
 //	ContentType() string
 //
-// that returns the media type of what Marshal makes, for example application/x-protobuf.
+// that returns the media type of Marshal's results, for example application/x-protobuf.
 // [Signature] has it, and front doors send it. It is called when a function is
 // registered. Without the method, or if it returns "", the media type is
 // application/octet-stream.
@@ -46,12 +47,12 @@ type Codec interface {
 	Unmarshal(data []byte, v any) error
 }
 
-// jsonCodec is the default. Each router has its own.
+// jsonCodec is the default codec. Each router has its own.
 type jsonCodec struct {
-	encoders sync.Pool // of *jsonEncoder: json.Marshal always escapes HTML, and a new encoder would be two allocations a call
+	encoders sync.Pool // of *jsonEncoder. json.Marshal is not used because it always escapes HTML, and a new encoder would be two allocations a call
 }
 
-// jsonEncoder is an encoder and the writer that it writes to, so that both are reused.
+// jsonEncoder is an encoder together with the writer that it writes to, so that both are reused.
 // Each value is encoded to a new slice, which the caller of Invoke may keep.
 type jsonEncoder struct {
 	json *json.Encoder
@@ -75,7 +76,7 @@ func (c *jsonCodec) Marshal(v any) ([]byte, error) {
 	if err := e.json.Encode(v); err != nil {
 		return nil, err
 	}
-	out := bytes.TrimSuffix(e.out, []byte("\n")) // the encoder adds one
+	out := bytes.TrimSuffix(e.out, []byte("\n")) // the encoder adds a newline
 	e.out = nil                                  // the caller owns the slice
 	c.encoders.Put(e)
 	return out, nil
@@ -89,8 +90,8 @@ func (*jsonCodec) ContentType() string { return "application/json" }
 
 const octets = "application/octet-stream"
 
-// contentType returns the media type of what c makes, or an error if its ContentType
-// panics or returns a string that can't stand in a header.
+// contentType returns the media type of c's output, or an error if ContentType panics or
+// returns a string that can't stand in a header.
 func contentType(c Codec) (kind string, err error) {
 	typed, ok := c.(interface{ ContentType() string })
 	if !ok {
@@ -101,7 +102,7 @@ func contentType(c Codec) (kind string, err error) {
 		return octets, nil
 	}
 	if !isMediaType(kind) {
-		return "", fmt.Errorf("ContentType() is %.40q, which is no media type; one looks like application/x-protobuf", kind)
+		return "", fmt.Errorf("ContentType() is %.40q, which is not a media type; an example is application/x-protobuf", kind)
 	}
 	return kind, nil
 }
@@ -115,9 +116,9 @@ func isMediaType(s string) bool {
 }
 
 // decode decodes a payload into v, a pointer to the handler's input. An input of type
-// []byte is the payload itself, and one of type struct{} may have an empty payload. For an
-// input of a pointer type decode allocates the value and calls Unmarshal with the input
-// itself: most codecs assert an interface that a pointer to a pointer does not have.
+// []byte is the payload itself, and for one of type struct{} the payload may be empty. If the
+// input is a pointer, decode allocates the value and calls Unmarshal with that pointer, and not
+// with a pointer to it: most codecs assert an interface that a pointer to a pointer does not have.
 func decode(c Codec, data []byte, v any) (err error) {
 	switch v := v.(type) {
 	case *[]byte:
@@ -130,7 +131,7 @@ func decode(c Codec, data []byte, v any) (err error) {
 	}
 	defer stopPanic(&err)
 	in := reflect.ValueOf(v).Elem()
-	// encoding/json gets the pointer to the pointer: for null it leaves a nil pointer.
+	// encoding/json gets the pointer to the pointer, because for null it sets a nil pointer.
 	if _, own := c.(*jsonCodec); own || in.Kind() != reflect.Pointer {
 		return c.Unmarshal(data, v)
 	}
@@ -153,7 +154,7 @@ func encode(c Codec, v any) (data []byte, err error) {
 }
 
 // copyValue makes a deep copy: it encodes *from and decodes the result into *to. Both are
-// pointers of the same type. data is *from, encoded.
+// pointers of the same type. The result data is *from, encoded.
 func copyValue(c Codec, from, to any) (data []byte, err error) {
 	if from, ok := from.(*[]byte); ok {
 		if to, ok := to.(*[]byte); ok {

@@ -11,18 +11,18 @@ import (
 )
 
 // StreamHandler is the code of a function that answers in pieces. The rules of
-// [Handler] hold; the output is written to w instead of returned.
+// [Handler] apply, except that the output is written to w instead of returned.
 //
-// Each Write to w is one piece. The piece is copied and Write returns at once: a
-// caller that reads slowly holds neither the handler nor its slot, and what it has
-// not read yet waits in memory. All pieces of a call together are bounded by the
+// Each Write to w is one piece. Write copies the piece and returns at once. So a
+// caller that reads slowly delays neither the handler nor the release of its slot; what the
+// caller has not read yet stays in memory. All pieces of a call together are limited by the
 // output limit of [WithLimits]. A Write that would exceed the limit writes nothing
-// and returns an error that Is [ErrTooLarge], and so do all later ones; the call
-// settles as OutputInvalid, whatever the handler then returns. After the end of the
+// and returns an error that Is [ErrTooLarge]; all later ones do the same. The call then
+// settles as OutputInvalid, whatever the handler returns. After the end of the
 // call Write returns the error of the handler's context, so that a handler that only
-// writes stops at its deadline too. An empty Write is no piece.
+// writes stops at its deadline, too. An empty Write is not a piece.
 //
-// w may be used by several goroutines at once. It may be kept: what is written after
+// Several goroutines may use w at once. The handler may keep w: what it writes after
 // the call never reaches the caller of another call.
 type StreamHandler[In any] func(ctx context.Context, in In, w io.Writer) error
 
@@ -57,7 +57,7 @@ func TryRegisterStream[In any](r *Router, name string, h StreamHandler[In], opts
 // concurrently.
 //
 // [Router.InvokeStream] calls such a function by name. [Router.Invoke] does too, and
-// joins the pieces to one answer.
+// joins the pieces into one answer.
 type StreamFunction[In any] struct {
 	core    *function
 	handler StreamHandler[In]
@@ -65,20 +65,20 @@ type StreamFunction[In any] struct {
 
 // Invoke calls the function and passes its pieces to w as they come: one Write for
 // each piece, one after the other, on a goroutine that is not the handler's. It
-// returns when the call has ended and w has got what was written. w is not used
+// returns when the call has ended and w has received what was written. w is not used
 // after that, even if the handler still writes.
 //
-// A nil error means that the handler returned nil and w has taken all pieces.
-// Otherwise the error is as with [Function.Invoke]. If the handler ended by itself, w
-// has got all pieces that were written. If the call ended before its handler (by
-// timeout, by ctx or by [Router.Close]), w has got those that were passed on until
-// then. The caller has its answer at the deadline, except that Invoke waits for a
-// Write of w that has begun: a w that blocks delays the answer.
+// A nil error means that the handler returned nil and w has accepted all pieces.
+// Otherwise the error is as with [Function.Invoke]. If the handler returned before the call
+// ended, w has received all pieces that were written. If the call ended first (by timeout, by
+// ctx or by [Router.Close]), w has received the pieces that were passed on until then. The
+// caller gets its answer at the deadline, with one exception: Invoke waits for a Write of w
+// that has begun, so a w that blocks delays the answer.
 //
-// If w returns an error, takes less than the piece, or panics, the call is canceled,
+// If w returns an error, accepts less than the piece, or panics, the call is canceled,
 // and the error Is [context.Canceled] and wraps w's error. The slot becomes free when
-// the handler ends. If the handler has already ended, and w fails or ctx ends while the
-// remaining pieces are passed on, Invoke returns that error and the record stays as
+// the handler ends. The handler may already have ended when w fails, or when ctx ends, while
+// the remaining pieces are passed on. Then Invoke returns that error, and the record stays as
 // it was made.
 //
 // With [WithInline] the handler runs on the caller's goroutine; the pieces are still
@@ -102,8 +102,8 @@ func (f *StreamFunction[In]) types() (in, out reflect.Type) {
 }
 
 // InvokeStream calls a function by name with an encoded input, as [Router.Invoke]
-// does, and writes its pieces to w as [StreamFunction.Invoke] does. A function that is
-// not a stream function has one piece, its encoded output, which is written after the
+// does, and writes its pieces to w as [StreamFunction.Invoke] does. A function that does
+// not stream has one piece, its encoded output, which is written after the
 // call has ended; an empty output is not written.
 func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, w io.Writer) error {
 	for {
@@ -122,8 +122,8 @@ func (r *Router) InvokeStream(ctx context.Context, name string, payload []byte, 
 
 var errNilWriter = errors.New("the writer is nil; use io.Discard")
 
-// invokeStream does the typed part of [Router.InvokeStream] for a function with one
-// answer.
+// invokeStream does the typed part of [Router.InvokeStream] for a function that does not
+// stream.
 func (f *Function[In, Out]) invokeStream(ctx context.Context, to target, payload []byte, w io.Writer) error {
 	data, err := f.invokeBytes(ctx, to, payload)
 	if err != nil || len(data) == 0 {
@@ -158,8 +158,8 @@ func (f *StreamFunction[In]) invokeBytes(ctx context.Context, to target, payload
 	return t.out.takeAll(), nil
 }
 
-// invokeBytesFunc hands the handler over, as invokeBytes does: a stream has a goroutine that
-// sends, and another that writes.
+// invokeBytesFunc does the typed part of [Router.InvokeFunc]. Other than there, the handler runs
+// on a worker's goroutine and the caller waits, as with invokeBytes.
 func (f *StreamFunction[In]) invokeBytesFunc(ctx context.Context, to target, payload []byte, answer func([]byte, error)) (gone bool) {
 	out, err := f.invokeBytes(ctx, to, payload)
 	if err == errGone { //nolint:errorlint // target.invoke returns this very value
@@ -183,24 +183,24 @@ func (f *StreamFunction[In]) task() *streamTask[In] {
 	return &t.streamTask
 }
 
-// invoke runs a call and returns when w has got its pieces.
+// invoke runs a call and returns when w has received its pieces.
 func (f *StreamFunction[In]) invoke(ctx context.Context, to target, t *streamTask[In], w io.Writer) error {
 	if w == nil {
 		return to.turnAway(ctx, refusal(f.core.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilWriter)))
 	}
 	if ctx == nil {
-		_, err := to.invoke(nil, t) //nolint:staticcheck // refused there, and counted
+		_, err := to.invoke(nil, t) //nolint:staticcheck // invoke refuses and counts the call
 		return err
 	}
 	t.out.to = w
 	returned := false
-	defer func() { // a Goexit in an inline handler, or in a method of ctx, ends this goroutine
+	defer func() { // returned is false after a Goexit of an inline handler, or of a method of ctx
 		if !returned {
 			_ = t.out.finish(ctx, true)
 		}
 	}()
 	reusable, err := to.invoke(ctx, t)
-	writeErr := t.out.finish(ctx, !reusable) // not reusable: the call has ended before its handler
+	writeErr := t.out.finish(ctx, !reusable) // not reusable: the call has ended before its handler, so drop the rest
 	returned = true
 	if writeErr != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		return &Error{Op: "invoke", Function: f.core.who.name, ID: t.out.id, Outcome: Canceled, Err: writeErr}
@@ -208,19 +208,19 @@ func (f *StreamFunction[In]) invoke(ctx context.Context, to target, t *streamTas
 	return err
 }
 
-// streamTask is the typed part of a call that answers in pieces. It is not pooled, since
+// streamTask is the typed part of a call that answers in pieces. It is not pooled, because
 // the handler may keep the writer.
 type streamTask[In any] struct {
 	f     *StreamFunction[In]
 	in    In
-	size  int    // of the payload, bytes
+	size  int    // the payload's size in bytes
 	given []byte // the encoded input, if a capture may have it, see function.given
 	out   *streamWriter
 }
 
-// wholeStreamTask is a streamTask and its writer in one allocation. A function with a
-// capture has them apart: its task needs the input until the call is over, and a writer
-// that the handler keeps must not keep the input.
+// wholeStreamTask is a streamTask and its writer in one allocation. If the function has a
+// capture, the two are allocated separately: the task keeps the input until the call is over,
+// and a writer that the handler keeps must not keep the input in memory.
 type wholeStreamTask[In any] struct {
 	streamTask[In]
 	writer streamWriter
@@ -233,15 +233,15 @@ func (t *streamTask[In]) payload() int { return t.size }
 
 func (t *streamTask[In]) input(c *Captured) { t.f.core.encodeInput(c, t.given, &t.in, new(In)) }
 
-// run runs the handler. If the handler wrote more than the limit, run returns nil and
-// output returns the error, as for an encoded output that is too large: so the call
+// run runs the handler. If the handler wrote more than the limit, run returns nil, and then
+// output returns the error, as for an encoded output that is too large. This way the call
 // settles as OutputInvalid.
 func (t *streamTask[In]) run(ctx context.Context) error {
 	t.out.open(ctx)
 	handler, in := t.f.handler, t.in
 	if t.f.core.capture == nil {
 		var none In
-		t.f, t.in = nil, none // t lives as long as the handler keeps the writer; the input must not
+		t.f, t.in = nil, none // t stays in memory as long as the handler keeps the writer; the input must not
 	}
 	err := handler(ctx, in, t.out)
 	if _, _, tooMuch := t.out.written(); tooMuch != nil {
@@ -259,7 +259,7 @@ func (t *streamTask[In]) output() (int, error) {
 	return size, nil
 }
 
-// written ends the writing and returns how much was written, for the record.
+// written ends the writing and returns the size, and the time of the first piece, for the record.
 func (t *streamTask[In]) written() (size int, first time.Duration) {
 	t.out.seal(false)
 	size, first, _ = t.out.written()

@@ -16,37 +16,37 @@ import (
 // blocks stops the sender and not the handler. The sender runs only while there is
 // something to send.
 //
-// A streamWriter outlives its call if the handler does. The caller's writer must not be
-// used that long: finish returns only when the sender has ended, and it has sealed the
-// streamWriter before, so that no Write starts another sender.
+// A streamWriter is used after its call if the handler still runs. But the caller's writer
+// must not be used after the call. So finish first seals the streamWriter, which prevents that a
+// Write starts another sender, and returns only when the sender has ended.
 type streamWriter struct {
 	limit int
-	to    io.Writer // the caller's; nil: the pieces stay in buf until takeAll
+	to    io.Writer // the caller's writer; nil: the pieces stay in buf until takeAll
 
-	// Written by open, before the handler has the writer; constant from then on. Write
-	// may read them without mu.
+	// open writes these fields before the handler gets the writer. They are constant from then
+	// on, so Write may read them without mu.
 	ctx   context.Context //nolint:containedctx // of the call that the writer belongs to
 	call  *callContext
 	id    uuid.UUID
 	clock *clock
 	start int64
 
-	mu         sync.Mutex // guards what follows; never held while the caller's writer runs
+	mu         sync.Mutex // guards the fields below; never held while the caller's writer runs
 	buf        []byte     // written, and not yet taken by the sender
 	bufEnds    []int      // where each piece in buf ends
-	size       int        // bytes written in all
-	firstAfter int64      // from the start of the call to its first piece, ns
+	size       int        // how many bytes were written in total
+	firstAfter int64      // the time from the start of the call to its first piece, in ns
 	tooMuch    error      // set once a Write exceeded the limit
 	sealed     bool       // Write accepts nothing more
-	discard    bool       // the sender sends nothing more
-	discarded  bool       // and there was something left to send
-	writeErr   error      // of the caller's writer
+	discard    bool       // the sender must not send anything more
+	discarded  bool       // something was left to send when discard was set
+	writeErr   error      // the error of the caller's writer
 	sending    bool       // the sender runs
 	idle       chan struct{}
 
-	// The batch that the sender is sending: it swaps buf for it, so that sender and
-	// handler each have a buffer and none is copied. The sender reads the bytes of
-	// batch without mu; no Write touches them until the sender swaps again.
+	// The batch that the sender is sending. The sender swaps the buffers buf and batch. So
+	// sender and handler each have a buffer, and nothing is copied. The sender reads the bytes of
+	// batch without mu: no Write uses them until the sender swaps again.
 	batch     []byte
 	batchEnds []int // where each piece that is left in batch ends
 	batchAt   int   // where the next piece in batch begins
@@ -59,10 +59,10 @@ func (s *streamWriter) open(ctx context.Context) {
 	s.ctx, s.call, s.id, s.clock, s.start = ctx, c, c.id, c.who.clock, c.start
 }
 
-// Write accepts one piece of the handler's. It copies b, which the handler may reuse, and
-// returns without waiting for the caller's writer: a slow caller fills the buffer, up to
-// the limit of the output, and does not stop the handler. The clock is read before mu is
-// taken, to keep the critical section short.
+// Write accepts one piece from the handler. It copies b, which the handler may use again, and
+// returns without waiting for the caller's writer: a slow caller lets the buffer grow, up to
+// the limit of the output, but does not stop the handler. The clock is read before mu is
+// locked, to keep the critical section short.
 func (s *streamWriter) Write(b []byte) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
@@ -73,7 +73,7 @@ func (s *streamWriter) Write(b []byte) (int, error) {
 	switch {
 	case s.tooMuch != nil:
 		return 0, s.tooMuch
-	case s.sealed || s.writeErr != nil: // the call has ended; its context is about to say so
+	case s.sealed || s.writeErr != nil: // the call has ended, and its context is about to end
 		return 0, context.Canceled
 	case len(b) > s.limit-s.size:
 		s.tooMuch = tooLarge("output", s.size+len(b), s.limit)
@@ -95,7 +95,7 @@ func (s *streamWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// written returns how many bytes were written, when the first piece was, counted from
+// written returns how many bytes were written, the time of the first piece, counted from
 // the start of the call, and an error if the limit was exceeded.
 func (s *streamWriter) written() (size int, first time.Duration, tooMuch error) {
 	s.mu.Lock()
@@ -103,7 +103,8 @@ func (s *streamWriter) written() (size int, first time.Duration, tooMuch error) 
 	return s.size, time.Duration(s.firstAfter), s.tooMuch
 }
 
-// seal ends the writing. With discard, what has not been sent is dropped too.
+// seal ends the writing: Write accepts nothing more. If discard is true, what has not been sent
+// is dropped, too.
 func (s *streamWriter) seal(discard bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,8 +116,9 @@ func (s *streamWriter) seal(discard bool) {
 	}
 }
 
-// takeAll returns all pieces, joined. It is for calls without a sender. The caller of
-// takeAll owns the bytes: the streamWriter lets go of them, since the handler may keep it.
+// takeAll returns all pieces, joined. It is for calls without a sender. The bytes belong to the
+// caller of takeAll: the streamWriter drops its reference to them, since the handler may keep the
+// streamWriter.
 func (s *streamWriter) takeAll() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,11 +127,11 @@ func (s *streamWriter) takeAll() []byte {
 	return all
 }
 
-// finish ends the writing, waits until everything is sent, and returns what went
-// wrong with that. When it has returned, the caller's writer is not used again. With
-// discard it waits only for the Write of the caller's writer that has begun.
+// finish ends the writing, waits until everything is sent, and returns an error if the sending
+// failed. Once it has returned, the caller's writer is not used again. If discard is true, it
+// waits only for a Write of the caller's writer that has begun.
 func (s *streamWriter) finish(ctx context.Context, discard bool) error {
-	// In this order: once sealed, no Write starts a sender, so the sender that senderEnd
+	// seal comes first: after it no Write starts a sender, so the sender that senderEnd
 	// finds is the last one.
 	s.seal(discard)
 	idle := s.senderEnd()
@@ -137,7 +139,7 @@ func (s *streamWriter) finish(ctx context.Context, discard bool) error {
 	if !discard {
 		left = s.awaitSender(ctx, idle)
 	}
-	// Also after a discard: the caller's writer may be in the middle of a Write, and must
+	// Wait also after a discard: the caller's writer may be in the middle of a Write, and must
 	// not be used once finish has returned.
 	<-idle
 	discarded, writeErr := s.release()
@@ -151,10 +153,10 @@ func (s *streamWriter) finish(ctx context.Context, discard bool) error {
 }
 
 // release drops the references to the caller's writer and the buffers, since the
-// handler may keep the streamWriter. The sender must have ended. It returns what went
-// wrong with the sending.
+// handler may keep the streamWriter. The sender must have ended. It returns whether something
+// was discarded, and the error of the caller's writer.
 //
-// A runaway's Writes after that find sealed set, and touch no buffer.
+// Later Writes of a runaway find sealed set, and use no buffer.
 func (s *streamWriter) release() (discarded bool, writeErr error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +167,7 @@ func (s *streamWriter) release() (discarded bool, writeErr error) {
 }
 
 // awaitSender waits until the sender has sent everything. If the caller's context ends
-// first, the rest is dropped, and the error says why.
+// first, the rest is dropped, and the error is why the context ended.
 func (s *streamWriter) awaitSender(ctx context.Context, idle <-chan struct{}) error {
 	select {
 	case <-idle:
@@ -193,8 +195,8 @@ func (s *streamWriter) awaitSender(ctx context.Context, idle <-chan struct{}) er
 	return q.end()
 }
 
-// senderEnd returns a channel that is closed once there is no sender. The
-// streamWriter must be sealed: else a Write could start another sender after that.
+// senderEnd returns a channel that is closed once there is no sender. The streamWriter must be
+// sealed before: otherwise a Write could start another sender afterwards.
 func (s *streamWriter) senderEnd() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,10 +211,10 @@ func (s *streamWriter) senderEnd() <-chan struct{} {
 
 var errWriterExited = errors.New("the caller's writer ended its goroutine")
 
-// send is the sender's goroutine. A panic or a Goexit of the caller's writer, which
-// is foreign code, becomes the error of the call.
+// send is the sender's goroutine. If the caller's writer, which is foreign code, panics or
+// calls Goexit, that becomes the error of the call.
 func (s *streamWriter) send() {
-	err := errWriterExited // unless sendPieces returns
+	err := errWriterExited // this value stays if sendPieces does not return
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: stack()}
@@ -235,13 +237,13 @@ func (s *streamWriter) sendPieces() error {
 	return nil
 }
 
-// next returns the next piece to send. If there is none it returns nil, and the
-// sender must end: sending is false from then on, so that the next Write starts a
+// next returns the next piece to send. If there is none, it returns nil, and the
+// sender must end: it has set sending to false, so that the next Write starts a
 // new sender.
 func (s *streamWriter) next() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.batchEnds) == 0 { // swap: the sender takes all that is written, the handler gets the empty buffer
+	if len(s.batchEnds) == 0 { // swap: the sender takes everything that was written, the handler gets the empty buffer
 		s.batch, s.buf = s.buf, s.batch[:0]
 		s.batchEnds, s.bufEnds, s.batchAt = s.bufEnds, s.batchEnds, 0
 	}
@@ -254,9 +256,10 @@ func (s *streamWriter) next() []byte {
 	return s.batch[from:s.batchAt:s.batchAt]
 }
 
-// fail ends the call because its caller's writer failed with why. It ends the call
-// before it sets writeErr: from then on the handler's Writes fail, and if the call had
-// not ended yet, an error that the handler returns for that would become its outcome.
+// fail ends the call because its caller's writer failed with the error why. The order matters:
+// fail ends the call, and then sets writeErr. Once writeErr is set, the handler's Writes fail,
+// and the handler may return that error. If the call had not ended before, the handler's error
+// would become its outcome.
 func (s *streamWriter) fail(why error) {
 	defer func() { // deferred, since a meter that records the call may end this goroutine
 		s.mu.Lock()
@@ -268,7 +271,7 @@ func (s *streamWriter) fail(why error) {
 	s.call.breakOff(why)
 }
 
-// setIdle records that the sender ends and wakes finish, if it waits. s.mu must be held.
+// setIdle records that the sender ends, and wakes finish if it waits. s.mu must be held.
 func (s *streamWriter) setIdle() {
 	s.sending = false
 	if s.idle != nil {
@@ -277,7 +280,7 @@ func (s *streamWriter) setIdle() {
 	}
 }
 
-// writeAll writes data to w. It fails unless w takes all of it.
+// writeAll writes data to w. It returns an error if w does not accept all of it.
 func writeAll(w io.Writer, data []byte) error {
 	n, err := w.Write(data)
 	if err == nil && n < len(data) {

@@ -1,24 +1,24 @@
 package faas
 
-// functionOption is an option of functions alone: a router can't have it as a default.
+// functionOption is an option only for functions: a router can't have it as a default.
 type functionOption func(*settings)
 
 func (o functionOption) applyFunction(s *settings) { o(s) }
 
-// WithVersion registers a version of a function, n ≥ 1, beside the other versions of the
-// name and the one without a number, which is called $LATEST. For example, two versions
+// WithVersion registers version n ≥ 1 of a function, beside the other versions of the name
+// and the version without a number, which is called $LATEST. For example, two versions
 // of "resize" are called as "resize:1" and "resize:2"; "resize" and "resize:$LATEST"
-// call the one without a number. A version is another handler, or the same handler with
-// other options. Such a name with a version is accepted wherever a name is, except where
-// it says otherwise.
+// call the version without a number. A version is another handler, or the same handler with
+// other options. Methods that take a name also take such a name with a version, unless their
+// documentation says otherwise.
 //
-// All versions of a name have the types of the first: others are an error that Is
-// [ErrType]. They share its calls' limit and queue, that is, [WithConcurrency],
-// [WithReserved], [WithWeight], [WithTenantConcurrency], [WithQueue] and [WithRunaways].
-// The version that is registered first sets them. Another version takes them over; if it
-// is given one of these options with another value, that is an error that Is [ErrInput].
-// All other options are a version's own, instances and [WithTimeout] among them. A number
-// that is taken is an error that Is [ErrDuplicate].
+// All versions of a name have the same types as its first version. For other types, Register
+// returns an error that Is [ErrType]. The versions share the limit and the queue of the name,
+// that is, [WithConcurrency], [WithReserved], [WithWeight], [WithTenantConcurrency],
+// [WithQueue] and [WithRunaways]. The version that is registered first sets these options. If
+// a later version has one of them with another value, that is an error that Is [ErrInput].
+// All other options belong to the version, for example [WithTimeout] and those of
+// instances. A number that is taken is an error that Is [ErrDuplicate].
 //
 // Calls of a version that is removed continue to their end. A handle that Register
 // returned is bound to its version. Invocation, Execution and Info have the number as
@@ -30,9 +30,9 @@ func WithVersion(n int) FunctionOption {
 	return functionOption(func(s *settings) { s.number = n })
 }
 
-// Versions describes each version of a function, $LATEST first and then by number, each as
-// it is when its turn comes. It returns an error that Is [ErrNotFound] or [ErrName], or
-// [ErrInput] if the name has a qualifier.
+// Versions describes each version of a function, $LATEST first and then the others by number.
+// The versions are read one after the other, so calls may begin and end in between. It
+// returns an error that Is [ErrNotFound] or [ErrName], or [ErrInput] if the name has a qualifier.
 func (r *Router) Versions(name string) ([]Info, error) {
 	f, err := r.findName("versions", name)
 	if err != nil {

@@ -17,22 +17,22 @@ type aliasOption func(*aliasChange)
 
 func (o aliasOption) applyAlias(c *aliasChange) { o(c) }
 
-// WithSticky has calls with the same key go to the same version, as long as the weights
+// WithSticky makes calls with the same key go to the same version, as long as the weights
 // stay the same. The key is that of [WithOrigin], or else the tenant of [WithTenant]; calls
 // with neither take turns. A key belongs to the same version in each process. If a version's
-// weight is raised, keys move to it and none moves away from it. The parts are those of the
-// keys, and not of the calls.
+// weight is raised, keys move to that version, and no key moves away from it. The weights then
+// divide the keys, and not the calls: a key with many calls takes all of them to one version.
 func WithSticky() AliasOption { return aliasOption(func(c *aliasChange) { c.Sticky = true }) }
 
-// IfRevision makes the change only if the alias has revision n; else nothing is changed, and
-// the error Is [ErrStale]. So of those that have read the alias and then change it one wins.
-// 0 means that there is no such alias yet.
+// IfRevision makes the change only if the alias has revision n. If not, nothing is changed, and
+// the error Is [ErrStale]. So if several callers have read the alias and then change it, one
+// of them succeeds. 0 means that there is no such alias yet.
 func IfRevision(n uint64) AliasOption {
 	return aliasOption(func(c *aliasChange) { c.expected, c.expects = n, true })
 }
 
-// WithActor names the author of the change. The name is kept in the [Alias] and in the [Decision]. It is
-// at most 256 bytes without control characters.
+// WithActor names the author of the change. The name is kept in the [Alias] and in the [Decision].
+// It has at most 256 bytes, and no control characters.
 func WithActor(who string) AliasOption { return aliasOption(func(c *aliasChange) { c.By = who }) }
 
 // WithDescription describes the alias, in at most 1,024 bytes.
@@ -43,35 +43,37 @@ func WithDescription(text string) AliasOption {
 // maxDescription is the length of the longest description, in bytes.
 const maxDescription = 1024
 
-// aliasChange is what an alias becomes, and on what condition.
+// aliasChange is the new state of an alias, and the condition for the change.
 type aliasChange struct {
-	Alias // without weights: it is removed
+	Alias // without Weights: the alias is removed
 
 	op       string
 	expected uint64
 	expects  bool
 }
 
-// SetAlias lets name:alias stand for versions of the function, or changes for which: calls
-// by that name are divided among them by the weights. For example, a tenth of the calls
+// SetAlias sets an alias, so that name:alias stands for versions of the function. Calls by that
+// name are divided among the versions by the weights. For example, a tenth of the calls
 // of "resize:live" try version 2:
 //
 //	r.SetAlias("resize", "live", faas.Weights{1: 90, 2: 10})
 //
-// Each call goes to one version, which is chosen before the gates are asked, and runs there
-// whatever becomes of the alias meanwhile. (If that version is removed while the gates
-// are asked, the call goes to what the alias stands for by then, and its gates are asked
-// instead.) In the order in which calls choose, any 100 in a row are divided by the weights
-// to within one call for two versions, and to within two calls for more, also if many goroutines
-// call at once. Other weights begin that order anew. See [WithSticky] for another way to choose.
+// Each call goes to one version, which is chosen before the gates are asked. The call runs on
+// that version even if the alias changes meanwhile. (There is one exception. If that version is
+// removed while the gates are asked, the call goes to a version that the alias then stands for,
+// and the gates of that version are asked instead.) In the order in which calls choose, any 100
+// consecutive calls are divided by the weights, with an error of at most one call for two
+// versions, and of at most two calls for more. This also holds if many goroutines call at once.
+// New weights begin that order anew. See [WithSticky] for another way to choose.
 //
-// An alias matches ^[A-Za-z0-9_-]{1,128}$ and is no number. The alias "" is what the name
+// An alias matches ^[A-Za-z0-9_-]{1,128}$ and is not a number. The alias "" is what the name
 // alone stands for, as long as no version without a number is registered. A version that an
-// alias names can't be removed. SetAlias sets all of the alias: what no option says is
-// off, or empty. It counts the revision up, from 1. A change of the weights is a [Decision].
+// alias names can't be removed. SetAlias replaces all settings of the alias: a setting without an
+// option is then off, or empty. It increases the revision by one; the first is 1. If the weights
+// change, there is a [Decision].
 //
 // It returns an error that Is [ErrNotFound] (the function, or a version), [ErrName], [ErrInput]
-// or [ErrStale]. It may be called at any time, also while calls run, by many goroutines.
+// or [ErrStale]. Many goroutines may call it, at any time, also while calls run.
 func (r *Router) SetAlias(name, alias string, w Weights, opts ...AliasOption) error {
 	c := &aliasChange{op: "set alias", Alias: Alias{Function: name, Name: alias, Weights: maps.Clone(w)}}
 	if why := w.fault(); why != "" {
@@ -81,9 +83,9 @@ func (r *Router) SetAlias(name, alias string, w Weights, opts ...AliasOption) er
 }
 
 // RemoveAlias removes an alias. Calls that have chosen their version continue to their end;
-// later ones answer [ErrNotFound]. It counts as a change of the weights to none. It returns
-// an error that Is [ErrNotFound] (the function, or the alias), [ErrName], [ErrInput] or
-// [ErrStale]; of the options, [IfRevision] and [WithActor] have an effect.
+// later calls by the alias answer [ErrNotFound]. It counts as a change to no weights, so there
+// is a [Decision]. It returns an error that Is [ErrNotFound] (the function, or the alias),
+// [ErrName], [ErrInput] or [ErrStale]. Of the options, only [IfRevision] and [WithActor] have an effect.
 func (r *Router) RemoveAlias(name, alias string, opts ...AliasOption) error {
 	return r.changeAlias(&aliasChange{op: "remove alias", Alias: Alias{Function: name, Name: alias}}, opts)
 }
@@ -105,8 +107,8 @@ func (r *Router) Aliases(name string) ([]Alias, error) {
 	return all, nil
 }
 
-// changeAlias makes a change, and tells of it if it moves calls. The WithDecisions hook is
-// called without a lock: it may change the alias again.
+// changeAlias makes a change. If the change moves calls, it passes the Decision to the
+// WithDecisions hook. It calls that hook without a lock: the hook may change the alias again.
 func (r *Router) changeAlias(c *aliasChange, opts []AliasOption) error {
 	for _, o := range opts {
 		if o != nil {
@@ -131,12 +133,12 @@ func (r *Router) changeAlias(c *aliasChange, opts []AliasOption) error {
 	return nil
 }
 
-// check returns what is wrong with a change whatever there is of the function.
+// check returns an error if the change is invalid by itself, for any function.
 func (c *aliasChange) check() error {
 	name := qualify(c.Function, c.Name)
 	switch {
 	case c.Name != "" && !isAlias(c.Name):
-		return usageError(c.op, name, ErrName, "an alias is 1 to 128 of A–Z a–z 0–9 _ -, and no number, which would be a version")
+		return usageError(c.op, name, ErrName, "an alias is 1 to 128 of A–Z a–z 0–9 _ -, and not a number, which would be a version")
 	case !isTenant(c.By):
 		return usageError(c.op, name, ErrInput, "WithActor: at most %d bytes, without control characters", maxTenant)
 	case len(c.Description) > maxDescription || !utf8.ValidString(c.Description):
@@ -145,7 +147,7 @@ func (c *aliasChange) check() error {
 	return nil
 }
 
-// isAlias enforces ^[A-Za-z0-9_-]{1,128}$, and that it is no number.
+// isAlias enforces ^[A-Za-z0-9_-]{1,128}$, and that the name is not a number.
 func isAlias(name string) bool {
 	return 1 <= len(name) && len(name) <= 128 && isWord(name) && strings.Trim(name, "0123456789") != ""
 }
@@ -158,8 +160,8 @@ func qualify(name, alias string) string {
 	return clipName(name) + ":" + clipName(alias)
 }
 
-// changeAlias puts another table in the place of f's, and returns the Decision if that moves
-// calls. It holds t.mu, so that no version goes between the look at it and the change.
+// changeAlias replaces f's table by a changed one, and returns the Decision if that moves
+// calls. It holds t.mu, so that no version is removed between the check and the change.
 func (t *registry) changeAlias(f *family, c *aliasChange) (*Decision, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -169,7 +171,7 @@ func (t *registry) changeAlias(f *family, c *aliasChange) (*Decision, error) {
 		c.Revision = was.Revision
 	}
 	if c.expects && c.Revision != c.expected {
-		return nil, usageError(c.op, qualify(c.Function, c.Name), ErrStale, "it has revision %d, and %d is asked for; read it again", c.Revision, c.expected)
+		return nil, usageError(c.op, qualify(c.Function, c.Name), ErrStale, "it has revision %d, and IfRevision asks for %d; read the alias again", c.Revision, c.expected)
 	}
 	next, err := c.aliased(now, was)
 	if err != nil {
@@ -179,8 +181,8 @@ func (t *registry) changeAlias(f *family, c *aliasChange) (*Decision, error) {
 	return f.moved(c, was), nil
 }
 
-// aliased makes what the alias becomes; nil: it is removed. It has the turns of what it was, if
-// the weights are the same.
+// aliased returns the new state of the alias for calls, or nil if the alias is removed. If the
+// weights are the same as before, it keeps the old split, and with it the order of turns.
 func (c *aliasChange) aliased(now *table, was *aliased) (*aliased, error) {
 	if c.Weights == nil {
 		if was == nil {
@@ -212,8 +214,8 @@ func (c *aliasChange) aliased(now *table, was *aliased) (*aliased, error) {
 	return a, nil
 }
 
-// moved keeps and returns the Decision of a change that has been made. It is nil if the weights
-// are what they were.
+// moved keeps and returns the Decision of a change that has been made. It returns nil if the
+// weights have not changed.
 func (f *family) moved(c *aliasChange, was *aliased) *Decision {
 	d := &Decision{Time: c.Changed, Function: c.Function, Alias: c.Name, By: c.By, After: maps.Clone(c.Weights), Rule: "alias moved"}
 	switch {
@@ -235,7 +237,7 @@ func (f *family) moved(c *aliasChange, was *aliased) *Decision {
 	return d
 }
 
-// decisions are those that moved has kept.
+// decisions returns the Decisions that moved has kept.
 func (f *family) decisions() []Decision {
 	if moves := f.moves.Load(); moves != nil {
 		return moves.all()

@@ -14,38 +14,38 @@ import (
 	"github.com/inproc/faas/internal/traffic"
 )
 
-// family is all versions of one name, and what they share: their settings and their class in
-// admission. It ends with its last version, and the name then begins anew.
+// family has all versions of one name, and what they share: their settings and their class in
+// admission. It ends with its last version. If the name is registered again, it gets a new family.
 type family struct {
-	*nameSettings // those of the first version, constant: shared by all names that set none of them
+	*nameSettings // of the first version; constant: names that set none of them share one struct
 	class         *admission.Class
-	replaced      atomic.Int64              // of all versions together; see function.replaced
-	past          *totals                   // of versions that were removed and are done; nil: none. The registry's mu guards it
-	moves         atomic.Pointer[decisions] // of its aliases; nil: none. The registry's mu guards its making
+	replaced      atomic.Int64              // the sum over all versions; see function.replaced
+	past          *totals                   // of removed versions that have no more calls; nil: none. Guarded by the registry's mu
+	moves         atomic.Pointer[decisions] // of the aliases; nil: none. Made with the registry's mu held
 	table         atomic.Pointer[table]
 }
 
-// table is what there is of a name. It is constant: a change puts another in its place, so
-// that a call finds its version by one load. The registry's mu guards such a change.
+// table has the versions and aliases of a name. It does not change: a change stores a new table,
+// so that a call finds its version by one load. The registry's mu is held during such a change.
 type table struct {
 	latest *function // the version without a number, or nil
 	*others
 }
 
-// others is what only some names have. It is constant too: those without share an empty one,
-// the registry's.
+// others has what only some names have. It does not change either. Names without numbered
+// versions and aliases share an empty one, which belongs to the registry.
 type others struct {
 	numbered []*function // by number
 	aliases  map[string]*aliased
 }
 
-// version returns the version that a qualifier names, or nil. The empty qualifier is that of
+// version returns the version that a qualifier names, or nil. The empty qualifier means
 // $LATEST.
 func (t *table) version(qualifier string) *function {
 	if qualifier == "" || qualifier == versionLatest {
 		return t.latest
 	}
-	// Of numbers without leading zeros the longer is the larger, so that nothing is parsed.
+	// Numbers without leading zeros are compared as text: the longer one is larger. So nothing is parsed.
 	i, found := slices.BinarySearchFunc(t.numbered, qualifier, func(fn *function, q string) int {
 		return cmp.Or(cmp.Compare(len(fn.who.version), len(q)), strings.Compare(fn.who.version, q))
 	})
@@ -55,7 +55,7 @@ func (t *table) version(qualifier string) *function {
 	return t.numbered[i]
 }
 
-// isEmpty reports whether no version is left. The name then has no family any more.
+// isEmpty reports whether no version is left. Then the name no longer has a family.
 func (t *table) isEmpty() bool { return t.latest == nil && len(t.numbered) == 0 }
 
 // all returns the versions: $LATEST, and then the others by number.
@@ -66,7 +66,7 @@ func (t *table) all() []*function {
 	return append([]*function{t.latest}, t.numbered...)
 }
 
-// with returns t and one version more.
+// with returns a copy of t that also has the version fn.
 func (t *table) with(fn *function) *table {
 	next := *t
 	if fn.number == 0 {
@@ -78,7 +78,7 @@ func (t *table) with(fn *function) *table {
 	return &next
 }
 
-// without returns t without a version.
+// without returns a copy of t that does not have the version fn.
 func (t *table) without(fn *function) *table {
 	next := *t
 	if t.latest == fn {
@@ -95,8 +95,8 @@ func (f *family) resolve(qualifier string) *function {
 	return to.fn
 }
 
-// peek returns what a qualifier stands for, without taking a turn: of an alias, the version
-// with the most weight. ok is false if there is nothing of that name.
+// peek returns the target that a qualifier stands for, without taking a turn: for an alias, the
+// version with the most weight. ok is false if there is no such version or alias.
 func (f *family) peek(qualifier string) (to target, ok bool) {
 	t := f.table.Load()
 	if fn := t.version(qualifier); fn != nil {
@@ -121,12 +121,12 @@ func (f *family) newest() *function {
 	return nil
 }
 
-// newFamily makes the family of a name whose first version is fn. none is the empty others.
+// newFamily makes the family of a name whose first version is fn. none is the shared empty others.
 func (fn *function) newFamily(g *admission.Group, none *others) (*family, error) {
 	f := &family{nameSettings: fn.nameSettings, class: g.NewClass(fn.concurrency, fn.queue)}
 	f.table.Store(&table{others: none})
-	// A limit of 0 means "switched off" and not "wait for ever", so that it is a switch
-	// of its own in admission.
+	// A limit of 0 means "switched off", not "wait for ever". So admission has a separate
+	// switch for it.
 	if f.concurrency == 0 {
 		f.class.SetEnabled(false)
 	}
@@ -138,12 +138,12 @@ func (fn *function) newFamily(g *admission.Group, none *others) (*family, error)
 	}
 	if f.reserved > 0 && errors.Is(f.class.Reserve(f.reserved), admission.ErrReserved) {
 		return nil, usageError("register", fn.who.name, ErrInput,
-			"WithReserved(%d): together, floors would exceed the router's capacity of %d; see SetCapacity", f.reserved, g.Limit())
+			"WithReserved(%d): the sum of all reservations would exceed the router's capacity of %d; see SetCapacity", f.reserved, g.Limit())
 	}
 	return f, nil
 }
 
-// refuses returns why fn can't be one more version of the family, or nil.
+// refuses returns an error if fn can't be a further version of the family, or nil.
 func (f *family) refuses(fn *function) error {
 	if f.resolve(fn.who.version) != nil {
 		return usageError("register", fn.qualified(), ErrDuplicate, "Remove it first, or choose another name, or another version")
@@ -154,7 +154,7 @@ func (f *family) refuses(fn *function) error {
 			fn.handle, other.who.version, other.handle)
 	}
 	if what := fn.differs(f.nameSettings); what != "" {
-		return usageError("register", fn.qualified(), ErrInput, "%s: its versions share that, and the first sets it; leave the option out", what)
+		return usageError("register", fn.qualified(), ErrInput, "%s: all versions of a name share that, and the first sets it; leave the option out", what)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (fn *function) qualified() string {
 	return fn.who.name + ":" + fn.who.version
 }
 
-// list says which versions there are, and the last ones of many.
+// list returns the names of the versions, for messages; if there are many, only the last ones.
 func (f *family) list() string {
 	const most = 10
 	var names []string
@@ -190,8 +190,8 @@ func (f *family) list() string {
 	return strings.Join(names, ", ")
 }
 
-// addPast adds the counts of a version of the family that is done. The registry's mu must be
-// held.
+// addPast adds the counts of a removed version of the family that has no more calls. The
+// registry's mu must be held.
 func (f *family) addPast(fn *function) {
 	if f.past == nil {
 		f.past = &totals{}
@@ -200,24 +200,24 @@ func (f *family) addPast(fn *function) {
 }
 
 // target is what a name stands for at one moment: the version that a call runs. A call keeps
-// its target whatever becomes of the alias. It goes to another only if the version is removed
+// its target even if the alias changes. It gets another target only if the version is removed
 // before the call has a slot or waits for one: see errGone.
 type target struct {
 	fn     *function
-	who    *identity // what the call's context knows of fn
-	byName bool      // the name can be looked up again; false: a handle, which is bound to fn
+	who    *identity // what the call's context keeps of fn
+	byName bool      // the call was made by name, which can be looked up again; false: by a handle, which is bound to fn
 }
 
-// itself is the target of a call by fn's own handle.
+// itself returns the target of a call by fn's own handle.
 func (fn *function) itself() target { return target{fn: fn, who: fn.who} }
 
-// resolution is what the caller is told of the target.
+// resolution returns the target as WithResolution reports it to the caller.
 func (to target) resolution() Resolution {
 	return Resolution{Function: to.fn.who.name, Version: to.fn.who.version, Alias: to.who.aliasName()}
 }
 
-// target returns what a call with that qualifier runs. It takes a turn of the alias, if it
-// is one. ok is false if there is nothing of that name.
+// target returns what a call with that qualifier runs. If the qualifier is an alias, the call
+// takes a turn. ok is false if there is no such version or alias.
 func (f *family) target(ctx context.Context, qualifier string) (to target, ok bool) {
 	t := f.table.Load()
 	if fn := t.version(qualifier); fn != nil {
@@ -229,11 +229,12 @@ func (f *family) target(ctx context.Context, qualifier string) (to target, ok bo
 	return target{}, false
 }
 
-// aliased is an alias as calls see it. It is constant: a change of the alias makes another.
+// aliased is an alias in the form that calls use. It does not change: a change of the alias makes
+// a new one.
 type aliased struct {
 	Alias
 	split   *traffic.Split
-	targets []target // of the split's shares, in their order
+	targets []target // the targets of the split's shares, in the same order
 	first   target   // the version with the most weight, which describes the alias
 }
 
@@ -250,22 +251,22 @@ func (a *aliased) target(ctx context.Context) target {
 	return a.targets[a.split.Next()]
 }
 
-// aliasOf reports whether a name stands for an alias of the family, and which.
+// aliasOf returns the alias of the family that a name stands for. ok is false if it stands for a version.
 func (f *family) aliasOf(reference string) (alias string, ok bool) {
 	_, alias, _ = strings.Cut(reference, ":")
 	t := f.table.Load()
 	return alias, t.version(alias) == nil && t.aliases[alias] != nil
 }
 
-// by is what the context of a call by that alias knows of its function.
+// by returns the identity for the contexts of calls that are made by that alias.
 func (who *identity) by(alias string) *identity {
 	return &identity{about: who.about, alias: &byAlias{alias, who}}
 }
 
-// isOf reports whether who is fn's, by an alias or not.
+// isOf reports whether who is an identity of fn, with or without an alias.
 func (who *identity) isOf(fn *function) bool { return who.own() == fn.who }
 
-// withAlias returns t with a in place of what the name stood for. If a is nil it is removed.
+// withAlias returns a copy of t in which the name stands for a. If a is nil, the alias is removed.
 func (t *table) withAlias(name string, a *aliased) *table {
 	next := &others{t.numbered, maps.Clone(t.aliases)}
 	switch {

@@ -10,23 +10,23 @@ import (
 	"github.com/inproc/faas/internal/traffic"
 )
 
-// Weights says how an alias divides its calls among versions of its function: version
-// number → weight. 0 is the version without a number, $LATEST. The part of a version is
-// its weight over the sum of all, so that {1: 9, 2: 1} and {1: 90, 2: 10} are the same.
-// The weights are integers that are not negative, with any sum above 0. A version with
-// weight 0 gets no calls; but the alias names it, so that it can't be removed.
+// Weights is how an alias divides its calls among versions of its function: version
+// number → weight. The number 0 is the version without a number, $LATEST. A version's part is
+// its weight divided by the sum of all weights, so {1: 9, 2: 1} and {1: 90, 2: 10} are the same.
+// Weights are integers, not negative, and their sum is above 0. A version with weight 0 gets no
+// calls, but the alias names it, so that it can't be removed.
 type Weights map[int]int
 
 // Alias is a name for versions of a function, as [Router.Aliases] describes it. It is a
 // copy.
 type Alias struct {
 	Function    string
-	Name        string // empty: it is what the function's name alone stands for
+	Name        string // empty: the alias is what the function's name alone stands for
 	Description string // see WithDescription
 	Weights     Weights
 	Sticky      bool      // see WithSticky
-	Revision    uint64    // how often it has been set, see IfRevision
-	Changed     time.Time // when it was set last
+	Revision    uint64    // how often the alias has been set, see IfRevision
+	Changed     time.Time // when the alias was set last
 	By          string    // the author, see WithActor
 }
 
@@ -39,7 +39,7 @@ func (w Weights) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// versionName is how records name the version of that number.
+// versionName returns the name of a version in records: its number, or $LATEST.
 func versionName(n int) string {
 	if n == 0 {
 		return versionLatest
@@ -47,7 +47,7 @@ func versionName(n int) string {
 	return strconv.Itoa(n)
 }
 
-// fault says what is wrong with the weights by themselves, or is empty.
+// fault describes what is wrong with the weights by themselves, or is empty.
 func (w Weights) fault() string {
 	most := 0
 	for n, weight := range w {
@@ -57,12 +57,12 @@ func (w Weights) fault() string {
 		most = max(most, weight)
 	}
 	if most == 0 {
-		return "no version has a positive weight; to end an alias, RemoveAlias"
+		return "no version has a positive weight; to end an alias, call RemoveAlias"
 	}
 	return ""
 }
 
-// shares are the versions that get calls, by number.
+// shares returns the versions that get calls, by number.
 func (w Weights) shares() (all []traffic.Share) {
 	for _, n := range slices.Sorted(maps.Keys(w)) {
 		if w[n] > 0 {
