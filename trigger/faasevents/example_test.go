@@ -65,7 +65,7 @@ func ExampleCompile() {
 	// Output:
 	// true <nil>
 	// false <nil>
-	// faasevents: /data/total/0/numeric/1: a number belongs here, this is the text "100"
+	// faasevents: /data/total/0/numeric/1: this must be a number, and is the text "100"
 }
 
 func ExampleWithEvent() {

@@ -7,11 +7,11 @@ import (
 	"strconv"
 )
 
-// The functions of this file turn the JSON of a pattern into objects, fields and
-// tests. Each gets the path of its value, a JSON pointer, for errors.
+// The functions of this file compile the JSON of a pattern to objects, fields and tests. path
+// is the place of the value in the pattern, as a JSON pointer for errors.
 
-// compileObject goes through the names in sorted order, so that of several
-// mistakes the same one is reported every time.
+// compileObject compiles the fields in sorted order, so that a pattern with several mistakes
+// always gets the same error.
 func compileObject(path string, fields map[string]any) (object, error) {
 	var o object
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -34,19 +34,19 @@ func compileObject(path string, fields map[string]any) (object, error) {
 	return o, nil
 }
 
-// compileOr compiles the patterns of an $or. One pattern in it would be no choice,
-// and so is a mistake.
+// compileOr compiles the patterns of an $or. A single pattern is a mistake, because $or would
+// have no effect.
 func compileOr(path string, v any) ([]object, error) {
 	list, ok := v.([]any)
 	if !ok || len(list) < 2 {
-		return nil, errorAt(path, "$or takes an array of two patterns at least, this is %s", kindOf(v))
+		return nil, errorAt(path, "$or takes an array of at least two patterns, this is %s", kindOf(v))
 	}
 	var all []object
 	for i, v := range list {
 		at := path + "/" + strconv.Itoa(i)
 		fields, ok := v.(map[string]any)
 		if !ok || len(fields) == 0 {
-			return nil, errorAt(at, "$or takes patterns, which are objects with a field at least")
+			return nil, errorAt(at, "$or takes patterns, which are objects with at least one field")
 		}
 		o, err := compileObject(at, fields)
 		if err != nil {
@@ -57,13 +57,13 @@ func compileOr(path string, v any) ([]object, error) {
 	return all, nil
 }
 
-// compileField compiles what a name stands in front of: an object, which goes one
-// level down, or an array of tests.
+// compileField compiles the value of a name: an object, which matches the fields of the event's
+// object, or an array of tests.
 func compileField(path string, v any) (field, error) {
 	switch v := v.(type) {
 	case map[string]any:
 		if len(v) == 0 {
-			return field{}, errorAt(path, `no field inside; for "it is there", use [{"exists": true}]`)
+			return field{}, errorAt(path, `an object without fields; to test that the field exists, use [{"exists": true}]`)
 		}
 		o, err := compileObject(path, v)
 		return field{below: &o}, err
@@ -71,14 +71,13 @@ func compileField(path string, v any) (field, error) {
 		tests, err := compileTests(path, v)
 		return field{tests: tests}, err
 	}
-	return field{}, errorAt(path, "values stand in an array: [%s]", compact(v))
+	return field{}, errorAt(path, "a value must be in an array: [%s]", compact(v))
 }
 
-// compileTests compiles the entries of an array. The field holds if one of them
-// does.
+// compileTests compiles the entries of an array. The field matches if one of these tests does.
 func compileTests(path string, list []any) ([]test, error) {
 	if len(list) == 0 {
-		return nil, errorAt(path, "an empty array matches nothing; name a value")
+		return nil, errorAt(path, "an empty array matches nothing; add a value")
 	}
 	var tests []test
 	for i, v := range list {
@@ -91,8 +90,8 @@ func compileTests(path string, list []any) ([]test, error) {
 	return tests, nil
 }
 
-// compileTest compiles a value or an operator. The JSON has numbers as
-// json.Number, since parse has asked the decoder for that.
+// compileTest compiles a value or an operator. Numbers are json.Number, because parse has set
+// UseNumber.
 func compileTest(path string, v any) (test, error) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -113,7 +112,7 @@ func compileTest(path string, v any) (test, error) {
 	return isNull{}, nil
 }
 
-// compact is a short value as JSON, for an error that shows the cure.
+// compact returns a short value as JSON, for an error that shows a correct pattern.
 func compact(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil || len(data) > 40 {

@@ -3,6 +3,6 @@
 //	p, err := pattern.Compile(`{"state": ["paid"], "total": [{"numeric": [">", 100]}]}`)
 //	ok, err := p.MatchJSON(payload)
 //
-// [Compile] describes the language. Package trigger/source leaves items out by it, and
-// trigger/faasevents chooses the function of an event.
+// [Compile] describes the language. Package trigger/source uses patterns to leave items out,
+// and trigger/faasevents uses them to choose the function of an event.
 package pattern

@@ -9,14 +9,14 @@ import (
 
 // Error is a mistake in a pattern.
 type Error struct {
-	Path    string // to the place, a JSON pointer (RFC 6901): /data/total/0/numeric/1
-	Problem string // what is wrong there, and the cure
+	Path    string // the place, as a JSON pointer (RFC 6901): /data/total/0/numeric/1
+	Problem string // what is wrong there, and how to correct it
 }
 
 // Error describes the mistake on one line.
 func (e *Error) Error() string { return "pattern: " + e.Place() + ": " + e.Problem }
 
-// Place is the path, or "the pattern" for the whole of it.
+// Place returns the path, or "the pattern" if the mistake is about the whole pattern.
 func (e *Error) Place() string {
 	if e.Path == "" {
 		return "the pattern"
@@ -24,8 +24,8 @@ func (e *Error) Place() string {
 	return e.Path
 }
 
-// errorAt makes a Error. It returns the concrete type: callers return it as
-// an error at once and never compare it with nil.
+// errorAt makes an Error. It returns the concrete type, so callers must return it as an error
+// at once and never compare it with nil.
 func errorAt(path, format string, args ...any) *Error {
 	return &Error{Path: path, Problem: fmt.Sprintf(format, args...)}
 }
@@ -35,7 +35,8 @@ func pointer(key string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }
 
-// kindOf names the kind of a JSON value in an error, and shows a short value.
+// kindOf returns a text for errors that names the kind of a JSON value. A short value is
+// included.
 func kindOf(v any) string {
 	switch v := v.(type) {
 	case nil:

@@ -20,5 +20,5 @@ func ExampleCompile() {
 	// Output:
 	// true <nil>
 	// false <nil>
-	// pattern: /total/0/numeric/1: a number belongs here, this is the text "100"
+	// pattern: /total/0/numeric/1: this must be a number, and is the text "100"
 }

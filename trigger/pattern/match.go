@@ -8,30 +8,30 @@ import (
 	"unicode/utf8"
 )
 
-// object is a compiled pattern, or a part of one. It holds if all of its fields
-// hold and, if there is an $or, one of its patterns.
+// object is a compiled pattern, or a part of one. It matches if all of its fields match and, if
+// it has an $or, one of the patterns of the $or.
 type object struct {
 	fields []field
-	or     []object // nil: no $or
+	or     []object // nil if there is no $or
 }
 
-// field is one name in a pattern. It holds either conditions on the value or a
-// pattern of the object below, never both.
+// field is one name in a pattern. It has either tests of the value or a pattern of the object
+// below, never both.
 type field struct {
 	name  string
-	below *object // nil: tests
+	below *object // nil if the field has tests
 	tests []test
 }
 
-// names reports whether the pattern has a field of that name. It is how a handler
-// finds out that no pattern asks for an event's data, which then is not decoded.
+// names reports whether the pattern has a field of that name. A handler calls it to learn
+// whether any pattern uses an event's data; if none does, the data is not decoded.
 func (o object) names(name string) bool {
 	return slices.ContainsFunc(o.fields, func(f field) bool { return f.name == name }) ||
 		slices.ContainsFunc(o.or, func(o object) bool { return o.names(name) })
 }
 
-// match reports whether the pattern holds for an object with these fields. nil
-// stands for a value that is no object, and so has no fields.
+// match reports whether the pattern matches an object with these fields. nil means a value that
+// is not an object, and so has no fields.
 func (o object) match(fields map[string]any) bool {
 	for i := range o.fields {
 		f := &o.fields[i]
@@ -46,8 +46,8 @@ func (o object) match(fields map[string]any) bool {
 	return slices.ContainsFunc(o.or, func(o object) bool { return o.match(fields) })
 }
 
-// match reports whether the field holds for v. there is false if the event has no
-// field of this name.
+// match reports whether the field matches v. there is false if the event has no field of this
+// name.
 func (f *field) match(v any, there bool) bool {
 	if f.below == nil {
 		return f.matchLeaf(v, there)
@@ -55,9 +55,9 @@ func (f *field) match(v any, there bool) bool {
 	return f.matchBelow(v)
 }
 
-// matchBelow matches an object, or an array that has an element which matches as a
-// whole. Any other value has no fields. It can still match a pattern that asks
-// for their absence, for example {"a": {"b": [{"exists": false}]}} for {"a": 5}.
+// matchBelow matches an object, or an array in which one element matches as a whole. Any other
+// value has no fields. It can still match a pattern that requires fields to be absent, for
+// example {"a": {"b": [{"exists": false}]}} for {"a": 5}.
 func (f *field) matchBelow(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -70,8 +70,8 @@ func (f *field) matchBelow(v any) bool {
 	return f.below.match(nil)
 }
 
-// matchLeaf matches what the field holds. An object and an empty array count as
-// absent: they have no value that a test could look at.
+// matchLeaf applies the tests to v. An object and an empty array count as absent, because they
+// contain no value for a test.
 func (f *field) matchLeaf(v any, there bool) bool {
 	if there && f.matchValues(v) {
 		return true
@@ -79,8 +79,8 @@ func (f *field) matchLeaf(v any, there bool) bool {
 	return f.wantsAbsent() && (!there || !hasValue(v))
 }
 
-// matchValues reports whether one of the tests holds for v or, if v is an array,
-// for a value in it, however deep.
+// matchValues reports whether one of the tests holds for v or, if v is an array, for a value in
+// it at any depth.
 func (f *field) matchValues(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -107,18 +107,18 @@ func hasValue(v any) bool {
 	return true
 }
 
-// test is a condition on a value, which is nil, a bool, a json.Number, a string
-// or an Attribute. Tests are immutable: concurrent requests share them.
+// test is a condition on a value, which is nil, a bool, a json.Number, a string or an
+// Attribute. Tests are immutable, because concurrent requests share them.
 type test interface{ holds(v any) bool }
 
-// textTest is a test that only text can pass.
+// textTest is a test that only text can meet.
 type textTest interface{ test }
 
-// Attribute is text that also matches as the number or the boolean that it reads as, for what
-// comes in a header: that can't say whether it means "5" or 5.
+// Attribute is a text that also matches as a number or a boolean if its text is one. It is for
+// values from headers, which can't distinguish "5" from 5.
 type Attribute string
 
-// textOf returns the text that v is, and false for any other kind of value.
+// textOf returns the text of v, and false if v is of another kind.
 func textOf(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -129,7 +129,8 @@ func textOf(v any) (string, bool) {
 	return "", false
 }
 
-// numberOf returns the number that v is, or that an Attribute reads as.
+// numberOf returns the number in v, a json.Number or the text of an Attribute. It returns false
+// if there is none.
 func numberOf(v any) (number, bool) {
 	switch v := v.(type) {
 	case json.Number:
@@ -150,7 +151,7 @@ type (
 	hasSuffix   string
 	foldPrefix  string
 	foldSuffix  string
-	wildcard    []string // the texts between the *
+	wildcard    []string // the texts before, between and after each *
 	inBlock     netip.Prefix
 	exists      bool
 	anythingBut []test
@@ -195,8 +196,8 @@ func (t hasSuffix) holds(v any) bool {
 	return ok && strings.HasSuffix(s, string(t))
 }
 
-// holds compares as many runes as the prefix has, not as many bytes: the two cases
-// of a letter may differ in length, for example ſ (two bytes) and S (one).
+// holds compares as many runes as the prefix has. It can't compare bytes: the two cases of a
+// letter may differ in length, for example ſ (two bytes) and S (one).
 func (t foldPrefix) holds(v any) bool {
 	s, ok := textOf(v)
 	n := utf8.RuneCountInString(string(t))
@@ -210,7 +211,7 @@ func (t foldPrefix) holds(v any) bool {
 	return ok && strings.EqualFold(s, string(t))
 }
 
-// holds counts runes from the end, for the reason that foldPrefix has.
+// holds counts runes from the end, for the same reason as foldPrefix.
 func (t foldSuffix) holds(v any) bool {
 	s, ok := textOf(v)
 	at := len(s)
@@ -226,7 +227,7 @@ func (t wildcard) holds(v any) bool {
 	if !ok {
 		return false
 	}
-	if len(t) == 1 { // no *
+	if len(t) == 1 { // the pattern has no *
 		return s == t[0]
 	}
 	if s, ok = strings.CutPrefix(s, t[0]); !ok {
@@ -238,10 +239,9 @@ func (t wildcard) holds(v any) bool {
 	return inOrder(s, t[1:len(t)-1])
 }
 
-// inOrder reports whether s contains the parts one after the other. It takes each
-// part at the first place where it fits. A later place would leave less of s to
-// the parts that follow, so there is nothing to try twice: the time is linear,
-// whatever the pattern.
+// inOrder reports whether s contains the parts one after the other. It takes each part at its
+// first occurrence. A later occurrence would leave less of s for the parts that follow, so no
+// part has to be tried twice, and the time is linear for every pattern.
 func inOrder(s string, parts []string) bool {
 	for _, part := range parts {
 		_, after, found := strings.Cut(s, part)
@@ -253,8 +253,8 @@ func inOrder(s string, parts []string) bool {
 	return true
 }
 
-// holds looks at the address both without and with its IPv6 form: a block of IPv4
-// contains ::ffff:10.0.0.1, and ::/0 contains it too.
+// holds checks the address both with and without its IPv6 form: an IPv4 block contains
+// ::ffff:10.0.0.1, and ::/0 contains it too.
 func (t inBlock) holds(v any) bool {
 	s, _ := textOf(v)
 	addr, err := netip.ParseAddr(s)
@@ -265,8 +265,8 @@ func (t inBlock) holds(v any) bool {
 	return netip.Prefix(t).Contains(addr.Unmap()) || netip.Prefix(t).Contains(addr)
 }
 
-// holds is called with a value, so that {"exists": true} holds. The other one,
-// {"exists": false}, is for matchLeaf to decide.
+// holds is called only if there is a value: {"exists": true} holds and {"exists": false} does
+// not. matchLeaf handles a missing value.
 func (t exists) holds(any) bool { return bool(t) }
 
 func (t anythingBut) holds(v any) bool {

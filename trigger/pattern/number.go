@@ -6,29 +6,30 @@ import (
 	"strings"
 )
 
-// number is a decimal number as it is written. All of its digits count, where
-// float64 would round: identifiers of 64 bits, amounts of money, 1e400. Its
-// strings are slices of the text that was parsed, so that it allocates nothing.
+// number is a decimal number with all digits of its text. float64 would round some of them:
+// identifiers of 64 bits, amounts of money, 1e400. The strings are slices of the parsed text,
+// so that parsing allocates nothing.
 type number struct {
 	negative bool
 	whole    string // the digits before the point, without leading zeros
-	fraction string // the digits after it, without trailing zeros
+	fraction string // the digits after the point, without trailing zeros
 	exponent int64  // the value is 0.<whole><fraction> × 10^exponent
 }
 
-// maxExponent stands for all exponents beyond it. It leaves room for adding the
-// length of a text without overflow.
+// maxExponent replaces all larger exponents. It is so small that adding the length of a text
+// does not overflow.
 const maxExponent = 1 << 60
 
-// toNumber is parseNumber for a text that a JSON decoder has accepted as a number,
-// so that it can't fail.
+// toNumber is parseNumber for a text that a JSON decoder has accepted as a number. It can't
+// fail.
 func toNumber(s string) number {
 	n, _ := parseNumber(s)
 	return n
 }
 
-// parseNumber reads a number by the grammar of JSON. The time is proportional to
-// the length of the text, whatever the exponent: 1e999999999 is not written out.
+// parseNumber parses a number by the grammar of JSON. Its time is proportional to the length of
+// the text for every exponent, because it does not write out the digits of, for example,
+// 1e999999999.
 func parseNumber(s string) (n number, ok bool) {
 	s, n.negative = strings.CutPrefix(s, "-")
 	n.whole, s = digits(s)
@@ -48,13 +49,13 @@ func parseNumber(s string) (n number, ok bool) {
 	return n.normal(), true
 }
 
-// digits splits s after the digits that it begins with.
+// digits splits s after the digits at its start.
 func digits(s string) (before, after string) {
 	rest := strings.TrimLeft(s, "0123456789")
 	return s[:len(s)-len(rest)], rest
 }
 
-// parseExponent reads an exponent such as e5, E-5 or e+05.
+// parseExponent parses an exponent such as e5, E-5 or e+05.
 func parseExponent(s string) (int64, bool) {
 	if s[0] != 'e' && s[0] != 'E' {
 		return 0, false
@@ -66,13 +67,13 @@ func parseExponent(s string) (int64, bool) {
 	if ds, rest := digits(text); ds == "" || rest != "" {
 		return 0, false
 	}
-	e, _ := strconv.ParseInt(s[1:], 10, 64) // beyond int64 it is the nearest int64
+	e, _ := strconv.ParseInt(s[1:], 10, 64) // for a value beyond int64, e is the nearest int64
 	return max(min(e, maxExponent), -maxExponent), true
 }
 
-// normal moves the point before the first digit that is not 0 and drops leading
-// and trailing zeros. Equal numbers then have equal digits and exponents: 120 and
-// 1.2e2 are both 0.12 × 10^3.
+// normal moves the point in front of the first digit that is not 0, and removes leading and
+// trailing zeros. Equal numbers then have equal digits and exponents. For example, 120 and
+// 1.2e2 both become 0.12 × 10^3.
 func (n number) normal() number {
 	n.whole = strings.TrimLeft(n.whole, "0")
 	n.exponent += int64(len(n.whole))
@@ -86,15 +87,15 @@ func (n number) normal() number {
 		n.whole = strings.TrimRight(n.whole, "0")
 	}
 	if n.whole == "" && n.fraction == "" {
-		return number{} // -0 loses its sign
+		return number{} // the same for 0 and -0
 	}
 	return n
 }
 
 func (n number) isZero() bool { return n.whole == "" && n.fraction == "" }
 
-// compare returns -1, 0 or 1 as n is less than, equal to or greater than m. It is
-// exact. The sign decides first, then the exponent, then the digits.
+// compare returns -1, 0 or 1 if n is less than, equal to or greater than m. It is exact. It
+// compares first the sign, then the exponent, then the digits.
 func (n number) compare(m number) int {
 	if c := cmp.Compare(n.sign(), m.sign()); c != 0 || n.isZero() {
 		return c
@@ -106,7 +107,7 @@ func (n number) compare(m number) int {
 	return c * n.sign()
 }
 
-// sign is -1, 0 or 1.
+// sign returns -1, 0 or 1.
 func (n number) sign() int {
 	switch {
 	case n.isZero():
@@ -117,8 +118,9 @@ func (n number) sign() int {
 	return 1
 }
 
-// compareDigits compares the digits behind the point. If one number is a prefix of
-// the other it is the smaller one: the last digit of a number is not 0.
+// compareDigits compares the digits after the point. If the digits of one number are the
+// beginning of the other's, it is the smaller one, because the last digit of a normal number is
+// not 0.
 func (n number) compareDigits(m number) int {
 	for i := range min(n.len(), m.len()) {
 		if c := cmp.Compare(n.digit(i), m.digit(i)); c != 0 {

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// operators are the names that compileOperator knows, for its error.
+// operators are the names of all operators, for the error about an unknown one.
 const operators = "prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists"
 
-// emptyList is what is wrong with anything-but and an empty list.
-const emptyList = `an empty list excludes nothing; for "it is there", use {"exists": true}`
+// emptyList is the text of the error for anything-but with an empty list.
+const emptyList = `an empty list excludes nothing; to test that the field exists, use {"exists": true}`
 
-// single returns the one field of an operator, which is its name and argument.
+// single returns the one field of an operator: its name and its argument.
 func single(path string, v map[string]any) (name string, arg any, err error) {
 	for name, arg := range v {
 		if len(v) == 1 {
 			return name, arg, nil
 		}
 	}
-	return "", nil, errorAt(path, "an operator is an object of one field, this has %d; conditions that hold together can't stand on one value", len(v))
+	return "", nil, errorAt(path, "an operator is an object with one field, this has %d; one entry can't combine several conditions", len(v))
 }
 
-// compileOperator compiles the operator of that name. path is of its argument.
+// compileOperator compiles an operator. path is the place of its argument.
 func compileOperator(path, name string, arg any) (test, error) {
 	switch name {
 	case "prefix", "suffix", "equals-ignore-case", "wildcard":
@@ -41,15 +41,15 @@ func compileOperator(path, name string, arg any) (test, error) {
 		}
 		return exists(want), nil
 	}
-	return nil, errorAt(path, "no such operator; there are %s", operators)
+	return nil, errorAt(path, "no such operator; the operators are %s", operators)
 }
 
 // mapped is the length of the prefix ::ffff:0:0/96, which maps IPv4 into IPv6.
 const mapped = 96
 
-// compileBlock compiles cidr. A block of IPv4-mapped addresses becomes the block
-// of IPv4 addresses that it maps: inBlock does the same with the addresses of
-// events, so that either notation matches either.
+// compileBlock compiles cidr. It turns a block of IPv4-mapped addresses into the IPv4 block,
+// and inBlock turns the addresses of events into IPv4 too, so that both notations match each
+// other.
 func compileBlock(path string, arg any) (test, error) {
 	text, ok := arg.(string)
 	if !ok {
@@ -65,8 +65,8 @@ func compileBlock(path string, arg any) (test, error) {
 	return inBlock(block.Masked()), nil
 }
 
-// compileTextTest compiles an operator on text. Its argument is a text or, for
-// prefix and suffix, {"equals-ignore-case": text}.
+// compileTextTest compiles an operator on text. Its argument is a text. For prefix and suffix
+// it may also be {"equals-ignore-case": text}.
 func compileTextTest(path, name string, arg any) (textTest, error) {
 	if o, ok := arg.(map[string]any); ok && (name == "prefix" || name == "suffix") {
 		return compileFold(path, name, o)
@@ -86,7 +86,7 @@ func compileTextTest(path, name string, arg any) (textTest, error) {
 	return equalFold(s), nil
 }
 
-// compileFold compiles a prefix or a suffix without regard to the case of letters.
+// compileFold compiles a prefix or a suffix that ignores the case of letters.
 func compileFold(path, name string, arg map[string]any) (textTest, error) {
 	inner, text, err := single(path, arg)
 	if err != nil {
@@ -102,7 +102,7 @@ func compileFold(path, name string, arg map[string]any) (textTest, error) {
 	return foldSuffix(s), nil
 }
 
-// compileWildcard cuts the text at each * that no backslash escapes.
+// compileWildcard splits the text at each * that has no backslash in front of it.
 func compileWildcard(path, s string) (textTest, error) {
 	var parts []string
 	var part strings.Builder
@@ -111,13 +111,13 @@ func compileWildcard(path, s string) (textTest, error) {
 		case s[i] == '\\':
 			i++
 			if i == len(s) || s[i] != '*' && s[i] != '\\' {
-				return nil, errorAt(path, `a backslash stands before * or another backslash; for itself, write \\ (in JSON "\\\\")`)
+				return nil, errorAt(path, `a backslash must be followed by * or a backslash; for a backslash itself, write \\ (in JSON "\\\\")`)
 			}
 			part.WriteByte(s[i])
 		case s[i] != '*':
 			part.WriteByte(s[i])
 		case i > 0 && part.Len() == 0 && len(parts) > 0:
-			return nil, errorAt(path, "two * in a row mean no more than one")
+			return nil, errorAt(path, "two * in a row mean the same as one; remove one of them")
 		default:
 			parts = append(parts, part.String())
 			part.Reset()
@@ -126,8 +126,8 @@ func compileWildcard(path, s string) (textTest, error) {
 	return wildcard(append(parts, part.String())), nil
 }
 
-// compileAnythingBut compiles anything-but with a value, a list of values, or an
-// operator on text.
+// compileAnythingBut compiles anything-but with a value, a list of values, or an operator on
+// text.
 func compileAnythingBut(path string, arg any) (test, error) {
 	switch arg := arg.(type) {
 	case map[string]any:
@@ -143,7 +143,7 @@ func compileAnythingBut(path string, arg any) (test, error) {
 	return anythingBut{t}, err
 }
 
-// compileList compiles a list of what anything-but excludes, each element by f.
+// compileList compiles the list of an anything-but. f compiles each element.
 func compileList(path string, list []any, f func(path string, v any) (test, error)) (test, error) {
 	if len(list) == 0 {
 		return nil, errorAt(path, emptyList)
@@ -170,8 +170,8 @@ func compileValue(path string, v any) (test, error) {
 	return nil, errorAt(path, "anything-but takes texts and numbers, this is %s", kindOf(v))
 }
 
-// compileNoneOf compiles anything-but with an operator on text, which has one
-// argument or a list of them.
+// compileNoneOf compiles anything-but with an operator on text. The operator has one argument
+// or a list of them.
 func compileNoneOf(path, name string, arg any) (test, error) {
 	switch name {
 	case "prefix", "suffix", "equals-ignore-case", "wildcard":
@@ -186,7 +186,7 @@ func compileNoneOf(path, name string, arg any) (test, error) {
 	return anythingBut{t}, err
 }
 
-// compileNumeric makes a range of one comparison or two.
+// compileNumeric compiles a range of one or two comparisons.
 func compileNumeric(path string, arg any) (test, error) {
 	list, ok := arg.([]any)
 	if !ok || len(list) != 2 && len(list) != 4 {
@@ -201,7 +201,7 @@ func compileNumeric(path string, arg any) (test, error) {
 		all = append(all, c)
 	}
 	if len(all) == 2 && !all.possible() {
-		return nil, errorAt(path, "no number is in this range; two comparisons are a lower bound and an upper one")
+		return nil, errorAt(path, "no number is in this range; two comparisons must be a lower and an upper bound")
 	}
 	return all, nil
 }
@@ -212,17 +212,17 @@ func compileComparison(path string, i int, list []any) (comparison, error) {
 	switch op {
 	case "<", "<=", "=", ">=", ">":
 	default:
-		return comparison{}, errorAt(path+"/"+strconv.Itoa(i), "one of <, <=, =, >=, > belongs here")
+		return comparison{}, errorAt(path+"/"+strconv.Itoa(i), "this must be one of <, <=, =, >=, >")
 	}
 	n, ok := list[i+1].(json.Number)
 	if !ok {
-		return comparison{}, errorAt(path+"/"+strconv.Itoa(i+1), "a number belongs here, this is %s", kindOf(list[i+1]))
+		return comparison{}, errorAt(path+"/"+strconv.Itoa(i+1), "this must be a number, and is %s", kindOf(list[i+1]))
 	}
 	return comparison{op, toNumber(string(n))}, nil
 }
 
-// possible reports whether a number fits between the two bounds. A pattern that
-// no event can match is a mistake of its author.
+// possible reports whether any number lies between the two bounds. A pattern that no event can
+// match is a mistake of its author.
 func (r inRange) possible() bool {
 	a, b := r[0], r[1]
 	if a.op[0] == '<' {

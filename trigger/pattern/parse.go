@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// errTrailing is the error for a second value after the first.
-var errTrailing = errors.New("something follows the JSON value's end")
+// errTrailing is the error for data after the JSON value.
+var errTrailing = errors.New("more data follows the JSON value")
 
-// maxDepth bounds how deep a pattern may nest, since compiling it and matching
-// with it recurse.
+// maxDepth bounds how deep a pattern may nest, because compiling it and matching with it
+// recurse.
 const maxDepth = 64
 
-// parse reads a pattern's JSON. It reads tokens: of two equal keys json.Unmarshal
-// would keep the last without an error, and so drop a condition of the pattern.
+// parse parses a pattern's JSON, token by token. If a key occurs twice, json.Unmarshal would
+// keep the last value without an error, and so drop a condition of the pattern.
 func parse(text string) (any, error) {
 	p := parser{dec: json.NewDecoder(strings.NewReader(text))}
 	p.dec.UseNumber()
@@ -26,12 +26,12 @@ func parse(text string) (any, error) {
 		return nil, err
 	}
 	if _, err := p.dec.Token(); err != io.EOF {
-		return nil, errorAt("", "something follows the pattern's end")
+		return nil, errorAt("", "more data follows the pattern")
 	}
 	return v, nil
 }
 
-// parser reads values from the tokens of dec. Numbers stay text.
+// parser parses values from the tokens of dec. Numbers stay text.
 type parser struct{ dec *json.Decoder }
 
 func (p parser) value(path string, depth int) (any, error) {
@@ -60,10 +60,10 @@ func (p parser) object(path string, depth int) (any, error) {
 		if err != nil {
 			return nil, errorAt(path, "not JSON: %v", err)
 		}
-		key, _ := t.(string) // the decoder takes nothing else for a key
+		key, _ := t.(string) // the decoder accepts only strings as keys
 		at := path + "/" + pointer(key)
 		if _, twice := fields[key]; twice {
-			return nil, errorAt(at, "the key is there twice; write one array with the values of both, or an $or")
+			return nil, errorAt(at, "the key occurs twice; write one array with the values of both, or an $or")
 		}
 		if fields[key], err = p.value(at, depth+1); err != nil {
 			return nil, err
@@ -93,9 +93,9 @@ func (p parser) end(path string) error {
 	return nil
 }
 
-// Decode reads JSON to match: its numbers are json.Number, with all their digits. Of two equal keys the last one counts:
-// the function that gets the event decodes it in the same way, and a pattern must
-// not see another value than the function does.
+// Decode decodes JSON for [Pattern.Match]. Its numbers are json.Number, with all their digits.
+// If a key occurs twice, the last value is used: the function that gets the event decodes it in
+// the same way, and a pattern must not match another value than the function gets.
 func Decode(data []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
