@@ -22,24 +22,25 @@ var (
 	ErrRevision = errors.New("job has been changed")
 )
 
-// JobQueue keeps the records of jobs, which are calls that are made later. It stores records
-// and leases those that are due. It decides nothing: the router that runs a job works out the
-// job's next record. So an implementation needs no code for retries, ages, dead letters or
-// destinations. [NewMemoryJobs] makes a queue in memory. Package faastest has the conformance
-// test for other queues, TestJobQueue.
+// JobQueue keeps the records of jobs, which are calls that are made later. It stores
+// records and leases those that are due. It decides nothing: the router that runs a job
+// works out the job's next record. So an implementation needs no code for retries, ages,
+// dead letters or destinations. [NewMemoryJobs] makes a queue in memory. Package faastest
+// has the conformance test for other queues, TestJobQueue.
 //
-// Any number of goroutines may call the methods at once: those of several routers and, if the
-// engine stores records outside of the process, of several processes. A router holds no lock
-// while it calls one. A method that waits returns ctx's error when ctx ends, and [ErrClosed]
-// when the queue is closed; on a closed queue every method returns ErrClosed. Any other error
-// means that the engine failed. Then it is not known whether a write was stored; the caller may
-// repeat the write, since every write is fenced.
+// Any number of goroutines may call the methods at once: those of several routers and, if
+// the engine stores records outside of the process, of several processes. A router holds
+// no lock while it calls one. A method that waits returns ctx's error when ctx ends, and
+// [ErrClosed] when the queue is closed; on a closed queue every method returns ErrClosed.
+// Any other error means that the engine failed. Then it is not known whether a write was
+// stored. The caller may repeat the write: the job's ID, the record's revision or the
+// lease's token prevents that it takes effect twice.
 //
-// A queue whose accepted jobs survive the end of the process has one more method, Durable()
-// bool, which returns true. Package trigger/source reads it.
+// A queue whose accepted jobs survive the end of the process has one more method,
+// Durable() bool, which returns true. Package trigger/source reads it.
 //
-// A record is constant once it was given to a queue or returned by one: neither side writes to
-// its maps, slices and pointers, and both may keep them.
+// A record is constant once it was given to a queue or returned by one: neither side
+// writes to its maps, slices and pointers, and both may keep them.
 type JobQueue interface {
 	// Put accepts a job, in one atomic step with the check that neither its ID nor its
 	// unique key is taken. If one of them is, Put writes nothing and returns the record

@@ -13,10 +13,10 @@ type RouterOption interface{ applyRouter(*routerSettings) }
 // FunctionOption is an option of [Register].
 type FunctionOption interface{ applyFunction(*settings) }
 
-// Option is an option of both: given to [New] it is the default of every function,
-// given to [Register] it overrides the default. Options that take several values
-// ([WithMiddleware], [WithMeter], [WithGate], [WithContext], [WithRefusals]) add up
-// instead, the router's outermost, so that a function can't drop the router's.
+// Option is an option of both [New] and [Register]: given to New it is the default of
+// every function, given to Register it overrides the default. Options that take several
+// values ([WithMiddleware], [WithMeter], [WithGate], [WithContext], [WithRefusals]) add
+// up instead, the router's outermost, so that a function can't drop the router's.
 //
 // Values are checked by New and Register, not by the option itself. Nil options are
 // ignored. An option may be used any number of times, by any number of goroutines.
@@ -117,14 +117,15 @@ func WithConcurrency(n int) Option {
 }
 
 // WithReserved guarantees n of the router's slots to a function, n ≥ 0: while it has
-// fewer than n of them and one of its calls waits, the next slot that becomes free
-// goes to it before all others. No slot is kept free for that: slots that the
-// function does not use are lent to others, and come back as the others' calls end.
+// fewer than n of them and one of its calls waits, that call gets the next slot that
+// becomes free, before the calls of all other functions. No slot is kept free for that:
+// slots that the function does not use are lent to others, and come back as the others'
+// calls end.
 //
-// The sum over all functions of a router, also those switched off, may not exceed
-// its capacity: the registration that would exceed it returns an error that Is
-// [ErrInput]. [Router.SetCapacity] may go below the sum; then each function gets its
-// proportion. n may not exceed [WithConcurrency]. Default 0.
+// The sum over all functions of a router, also those switched off, may not exceed its
+// capacity: the registration that would exceed it returns an error that Is [ErrInput].
+// [Router.SetCapacity] may go below the sum; then each function gets its proportion. n
+// may not exceed [WithConcurrency]. Default 0.
 func WithReserved(n int) Option {
 	return nameOption(func(s *nameSettings) *int { return &s.reserved }, n)
 }
@@ -298,16 +299,15 @@ func WithCodec(c Codec) Option {
 }
 
 // WithCopy copies the input and the output of typed calls through the codec, so that
-// caller and handler share nothing. []byte payloads are cloned. It costs about as
-// much as a bytes call.
+// caller and handler share nothing. []byte payloads are cloned. It costs about as much as
+// a bytes call.
 //
-// What the codec drops or changes is dropped or changed. JSON, the default, drops
-// unexported fields, and gives a value in an any its own types: an int64 arrives as
-// float64, a []byte as its base64 text, a struct as map[string]any. An error in an any
-// arrives as an empty map. A field of type error that is not nil refuses the call
-// with [ErrInput], or in an output settles it as OutputInvalid: use the error's text
-// instead. The error that the handler returns is not copied: it reaches the caller
-// unchanged.
+// The copy has only what the codec keeps. JSON, the default, drops unexported fields, and
+// gives a value in an any its own types: an int64 arrives as float64, a []byte as its
+// base64 text, a struct as map[string]any. An error in an any arrives as an empty map. A
+// field of type error that is not nil refuses the call with [ErrInput], or in an output
+// settles it as OutputInvalid: use the error's text instead. The error that the handler
+// returns is not copied: it reaches the caller unchanged.
 func WithCopy() Option { return option(func(s *settings) { s.copy = true }) }
 
 // WithContext lets values of the caller's context through to the handler. f gets the
