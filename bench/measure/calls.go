@@ -22,8 +22,8 @@ type Mode struct {
 // Modes are the numbers of callers that every peer is measured with.
 var Modes = []Mode{{"seq", 0}, {"par1", 1}, {"par8", 8}, {"par64", 64}}
 
-// Callers returns the number of goroutines of m. It does not exceed the limit that
-// the peers are built with: above it they would refuse and queue calls.
+// Callers returns the number of goroutines of m. It does not exceed the limit that the peers
+// are built with, because above it they would refuse and queue calls.
 func (m Mode) Callers() int {
 	if m.PerProc == 0 {
 		return 1
@@ -37,7 +37,7 @@ func (m Mode) Parallelism() int {
 	return max(1, min(m.PerProc, peers.Default.Limit/runtime.GOMAXPROCS(0)))
 }
 
-// Rate is what calls cost.
+// Rate is the cost of calls.
 type Rate struct {
 	Calls  int
 	Wall   time.Duration // of all calls together
@@ -55,7 +55,7 @@ func Throughput(call peers.Call, callers int, d time.Duration) (Rate, error) {
 		return Rate{}, err
 	}
 	var m0, m1 runtime.MemStats
-	runtime.GC() // this peer must not pay for the garbage of the one before
+	runtime.GC() // this peer must not pay for the garbage of the peer before
 	runtime.ReadMemStats(&m0)
 	cpu, start := CPU(), time.Now()
 	n, err := callFor(call, callers, d)
@@ -73,12 +73,12 @@ func Throughput(call peers.Call, callers int, d time.Duration) (Rate, error) {
 	}, nil
 }
 
-// callFor calls for d and returns how many calls that were.
+// callFor makes calls for d, and returns how many it made.
 func callFor(call peers.Call, callers int, d time.Duration) (int, error) {
 	var stop atomic.Bool
 	defer time.AfterFunc(d, func() { stop.Store(true) }).Stop()
 	if callers == 1 {
-		return callUntil(&stop, call) // on this goroutine, so that no other takes processor time
+		return callUntil(&stop, call) // on this goroutine, so that no other one takes processor time
 	}
 	counts := make([]int, callers)
 	var g errgroup.Group
@@ -108,13 +108,13 @@ func callUntil(stop *atomic.Bool, call peers.Call) (int, error) {
 	return n, nil
 }
 
-// samplesPerCaller is the number of samples that Latency keeps of each caller, the
-// newest ones. It allocates the memory before the clock starts: growing slices would
-// make garbage during the measurement.
+// samplesPerCaller is how many samples Latency keeps of each caller: the newest ones. The
+// memory for them is allocated before the clock starts, because growing slices would make
+// garbage during the measurement.
 const samplesPerCaller = 1 << 14
 
-// Latency calls for d from callers that each wait for the answer before they
-// call again, and returns the sorted times of single calls.
+// Latency makes calls for d. Each of the callers waits for its answer before it calls again.
+// Latency returns the times of single calls, sorted.
 func Latency(call peers.Call, callers int, d time.Duration) ([]time.Duration, error) {
 	if _, err := callFor(call, callers, d/5); err != nil {
 		return nil, err
@@ -167,10 +167,9 @@ const (
 	latePause   = 110 * time.Millisecond
 )
 
-// Lateness hosts a handler that ignores its context with p, calls it from a
-// number of callers for some rounds each, and returns sorted how long after
-// the deadline they returned. A peer that does not enforce the deadline is as
-// late as the handler.
+// Lateness lets p host a handler that ignores its context, and makes some rounds of calls
+// from a number of callers. It returns, sorted, how long after the deadline each call
+// returned. A peer that does not enforce the deadline is as late as the handler.
 func Lateness(p peers.Peer, callers, rounds int) ([]time.Duration, error) {
 	deaf := func(_ context.Context, in peers.In) (peers.Out, error) {
 		time.Sleep(lateHandler)

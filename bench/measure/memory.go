@@ -12,10 +12,11 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// Held is what each of n calls or functions holds while it only waits.
+// Held is the memory and the number of goroutines that one call or one function holds while
+// it only waits.
 type Held struct {
-	Bytes      float64 // of heap and stacks, each
-	Goroutines float64 // each
+	Bytes      float64 // of heap and stacks, for each call or function
+	Goroutines float64 // for each call or function
 }
 
 // footprint is the memory and goroutines of the process. Held is a difference of two.
@@ -41,12 +42,12 @@ func (f footprint) since(before footprint, n int) Held {
 	}
 }
 
-// Waiting returns what each of n calls holds while all wait in their handlers,
-// its calling goroutine included. With heed, the handlers wait for their
-// context as well.
+// Waiting returns what each of n calls holds while all of them wait in their handlers,
+// including the calling goroutine. If heed is set, the handlers wait for their contexts as
+// well.
 //
-// It measures the whole process. Run it in a process of its own, because earlier
-// goroutines distort it: the runtime keeps the stacks of those that have ended.
+// It measures the whole process. Run it in a process of its own, because earlier goroutines
+// distort the result: the runtime keeps the stacks of goroutines that have ended.
 func Waiting(p peers.Peer, n int, heed bool) (Held, error) {
 	var inside atomic.Int64
 	gate := make(chan struct{})
@@ -78,8 +79,8 @@ func Waiting(p peers.Peer, n int, heed bool) (Held, error) {
 	return held, g.Wait()
 }
 
-// arrival bounds the wait for all calls to be in their handlers. If a peer refuses
-// some of them, the wait would never end.
+// arrival bounds the wait until all calls are in their handlers. Without a bound, the wait
+// would never end if a peer refuses some calls.
 const arrival = time.Minute
 
 func await(inside *atomic.Int64, n int) error {

@@ -1,5 +1,5 @@
-// Package measure measures calls: what they cost, how long they take, how
-// late they return, what they hold.
+// Package measure measures calls: their cost, how long they take, how late after the deadline
+// they return, and what memory they hold.
 package measure
 
 import (
@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Median returns the middle of xs, or the mean of the two in the middle, and
-// NaN when there is none. xs is left as it is.
+// Median returns the middle value of xs, or the mean of the two in the middle. It returns NaN
+// if xs is empty, and does not change xs.
 func Median(xs []float64) float64 {
 	if len(xs) == 0 {
 		return math.NaN()
@@ -22,10 +22,9 @@ func Median(xs []float64) float64 {
 	return s[mid-1]/2 + s[mid]/2 // halves first: the sum could overflow
 }
 
-// Quantile returns the smallest element of sorted that at least the fraction q
-// of all elements do not exceed (the nearest rank): always an observed value,
-// the smallest for q = 0, the largest for q = 1, and the zero value when there
-// are none.
+// Quantile returns the smallest element of sorted such that at least the fraction q of all
+// elements are not larger (the nearest rank). It is always an observed value: the smallest
+// for q = 0, and the largest for q = 1. If sorted is empty it is the zero value.
 func Quantile[T cmp.Ordered](sorted []T, q float64) T {
 	var zero T
 	if len(sorted) == 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/panjf2000/ants/v2"
 )
 
-// antsSubmit passes the call to a pooled goroutine and waits, without a deadline.
+// antsSubmit runs the call on a pooled goroutine and waits, without a deadline.
 func antsSubmit(h Handler, c Config) Instance {
 	pool := must(ants.NewPool(c.Limit))
 	return Instance{Call: typed(func(ctx context.Context, in In) (Out, error) {
@@ -25,10 +25,9 @@ func antsSubmit(h Handler, c Config) Instance {
 	}), Close: pool.Release}
 }
 
-// antsObvious is the reference for all ratios: the obvious code that keeps the promises
-// of faas, on the pool that faas uses. It enforces the deadline, limits the
-// concurrency, answers panics and exits, makes a context with an id, and meters each
-// call.
+// antsObvious is the reference for all ratios: the obvious code that keeps the promises of
+// faas, on the pool that faas uses. It enforces the deadline, limits concurrency, turns
+// panics and runtime.Goexit into errors, makes a context with an id, and meters each call.
 func antsObvious(h Handler, c Config) Instance {
 	slots := make(chan struct{}, c.Limit)
 	return obvious(h, c,
@@ -67,7 +66,7 @@ func obvious(h Handler, c Config, acquire func(context.Context) error, release f
 		ch := make(chan result, 1)
 		if err := pool.Submit(func() {
 			start := time.Now()
-			r := result{err: errExited} // stays when the handler calls Goexit
+			r := result{err: errExited} // remains the result if the handler calls Goexit
 			defer func() {
 				release()
 				m.record(time.Since(start))

@@ -9,8 +9,8 @@ import (
 
 const functionName = "add"
 
-// newFaas hosts h with a deadline, the function's own limit and a meter, besides what
-// cannot be turned off.
+// newFaas hosts h with a deadline, a limit of the function and a meter, in addition to the
+// features that cannot be turned off.
 func newFaas(h Handler, c Config, m *meter, opts ...faas.FunctionOption) (*faas.Router, *faas.Function[In, Out]) {
 	r := newRouter(c, m)
 	opts = append([]faas.FunctionOption{faas.WithTimeout(c.Timeout), faas.WithConcurrency(c.Limit)}, opts...)
@@ -31,8 +31,8 @@ func hosted(h Handler, c Config, opts ...faas.FunctionOption) Instance {
 	return Instance{Call: typed(f.Invoke), Close: closer(r), Recorded: m.calls.Load}
 }
 
-// closer returns a Close that panics if the router can't be closed: what is left
-// running would distort the measurements after it.
+// closer returns a Close that panics if the router can't be closed: goroutines that go on
+// running would distort the later measurements.
 func closer(r *faas.Router) func() {
 	return func() {
 		if err := r.Close(); err != nil {
@@ -45,8 +45,8 @@ func faasTyped(h Handler, c Config) Instance  { return hosted(h, c) }
 func faasInline(h Handler, c Config) Instance { return hosted(h, c, faas.WithInline()) }
 func faasCopy(h Handler, c Config) Instance   { return hosted(h, c, faas.WithCopy()) }
 
-// faasFunc has its answers by InvokeFunc. They are enforced; but a Call is over when the
-// handler has returned, since that runs on its goroutine.
+// faasFunc gets its answers by InvokeFunc. Deadlines are enforced, but a Call returns only
+// when the handler has returned, because the handler runs on the caller's goroutine.
 func faasFunc(h Handler, c Config) Instance {
 	m := new(meter)
 	r, f := newFaas(h, c, m)
@@ -56,8 +56,8 @@ func faasFunc(h Handler, c Config) Instance {
 	}), Close: closer(r), Recorded: m.calls.Load}
 }
 
-// faasCancellable calls with a context that can be canceled, as that of an HTTP
-// request can: faas then has to watch it.
+// faasCancellable calls with a context that can be canceled, like that of an HTTP request.
+// faas then has to watch the context.
 func faasCancellable(h Handler, c Config) Instance {
 	inst := hosted(h, c)
 	parent, cancel := context.WithCancel(context.Background())

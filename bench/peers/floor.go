@@ -11,12 +11,12 @@ import (
 	"github.com/inproc/faas"
 )
 
-// floor is the cheapest call that can be built from channels and still keeps what the class
-// Enforced promises, apart from the limit: a worker that waits for the next call, two clock
-// reads, an id, a context of its own for each call, one compare-and-swap that settles the
-// call, a recover, a record to a meter, and a timer that most calls find armed. It has no
-// registry, no counters, no hooks and no admission. What faas costs above it is the price
-// of those.
+// floor is the cheapest call that can be built from channels and still keeps the promises of
+// the class Enforced, apart from the limit. It has a worker that waits for the next call, two
+// clock reads, an id, a context for each call, one compare-and-swap that decides how the call
+// ends, a recover, a record to a meter, and a timer that is already armed for most calls. It
+// has no registry, no counters, no hooks and no admission. The difference between faas and
+// floor is the cost of these.
 func floor(h Handler, c Config) Instance {
 	m := new(meter)
 	f := &floorHost{h: h, timeout: c.Timeout, m: m, epoch: time.Now()}
@@ -34,8 +34,9 @@ type floorHost struct {
 	all []*floorWorker
 }
 
-// floorWorker runs one call at a time on its goroutine. in, out and err belong to the
-// goroutine that has the call, and pass with work and wake.
+// floorWorker runs one call at a time on its goroutine. Only the goroutine that has the call
+// may use in, out and err: the caller until it sends to work, the worker until it sends to
+// wake.
 type floorWorker struct {
 	host       *floorHost
 	work, wake chan struct{}
@@ -43,13 +44,13 @@ type floorWorker struct {
 	in         In
 	out        Out
 	err        error
-	abandoned  bool // written before wake: the handler still runs
+	abandoned  bool // written before wake: the handler is still running
 	free       []floorContext
 	armed      atomic.Int64
 	timer      *time.Timer
 }
 
-// floorContext is what a handler gets.
+// floorContext is the context that a handler gets.
 type floorContext struct {
 	context.Context //nolint:containedctx // it is one
 	id              [16]byte
@@ -59,7 +60,7 @@ type floorContext struct {
 
 func (f *floorHost) now() int64 { return int64(time.Since(f.epoch)) }
 
-// record takes as much as a meter of faas gets.
+// record takes the same record that a meter of faas gets.
 func (f *floorHost) record(e faas.Execution) { f.m.record(e.Duration) }
 
 func (f *floorHost) invoke(_ context.Context, in In) (Out, error) {
@@ -96,7 +97,7 @@ func (f *floorHost) hire() *floorWorker {
 	return w
 }
 
-// close ends the workers. No call runs any more.
+// close ends the workers. No call may be running.
 func (f *floorHost) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -125,8 +126,8 @@ func (w *floorWorker) newContext() *floorContext {
 	return c
 }
 
-// arm sets the timer. A call that finds it armed for an earlier time leaves it alone: when
-// it fires too early, expire arms it again.
+// arm sets the timer. If the timer is already armed for an earlier time, arm leaves it as it
+// is: when the timer fires too early for this call, expire arms it again.
 func (w *floorWorker) arm(deadline int64) {
 	w.armed.Store(deadline)
 	d := time.Duration(deadline - w.host.now())
@@ -141,7 +142,7 @@ func (w *floorWorker) expire() {
 	w.armed.Store(0)
 	c := w.call.Load()
 	switch {
-	case c.state.Load() != 0: // it is over
+	case c.state.Load() != 0: // the call has ended
 	case w.host.now() < c.deadline:
 		w.arm(c.deadline)
 	default:

@@ -12,8 +12,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// raw makes a Call of an invoke function that takes and returns bytes of a fixed length:
-// what a codec costs is not measured.
+// raw makes a Call of an invoke function that takes and returns bytes of a fixed length, so
+// that no codec is measured.
 func raw(invoke func(context.Context, []byte) ([]byte, error)) Call {
 	return func(ctx context.Context, i int) error {
 		m := &numbers[i%len(numbers)]
@@ -21,7 +21,7 @@ func raw(invoke func(context.Context, []byte) ([]byte, error)) Call {
 	}
 }
 
-// numbers are messages of 8 bytes for each number.
+// numbers are messages with 8 bytes for each number.
 var numbers = encodeNumbers()
 
 func encodeNumbers() (ms [inputs]message) {
@@ -35,7 +35,7 @@ func encodeNumbers() (ms [inputs]message) {
 
 func encodeOut(out Out) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(out.Sum)) }
 
-// rawHandler is h between bytes.
+// rawHandler returns h as a function from bytes to bytes.
 func rawHandler(h Handler) func(context.Context, []byte) ([]byte, error) {
 	return func(ctx context.Context, request []byte) ([]byte, error) {
 		a, b := binary.LittleEndian.Uint64(request), binary.LittleEndian.Uint64(request[8:])
@@ -47,10 +47,10 @@ func rawHandler(h Handler) func(context.Context, []byte) ([]byte, error) {
 	}
 }
 
-// handWorkers is how many goroutines run the jobs that are written by hand.
+// handWorkers is how many goroutines run the jobs of handJobs.
 const handWorkers = 8
 
-// handJob is a job as one writes it by hand.
+// handJob is a job of handJobs.
 type handJob struct {
 	id      uuid.UUID
 	payload []byte
@@ -59,9 +59,9 @@ type handJob struct {
 	done    chan struct{}
 }
 
-// handJobs is the lower bound of a queue: a channel, a map by which jobs can be found, 8
-// goroutines. It has no limits by function, deadlines, retries, records, and forgets a
-// job with its end.
+// handJobs is the lower bound of a queue, written by hand: a channel, a map in which jobs can
+// be found, and 8 goroutines. It has no limits by function, no deadlines, no retries and no
+// records, and forgets a job when the job ends.
 type handJobs struct {
 	handler func(context.Context, []byte) ([]byte, error)
 	queue   chan *handJob
@@ -117,7 +117,7 @@ func (q *handJobs) work() {
 	}
 }
 
-// faasJobBytes sends jobs to an inline function of bytes, and waits for them.
+// faasJobBytes sends jobs to an inline function that takes bytes, and waits for their ends.
 func faasJobBytes(h Handler, c Config) Instance {
 	m := new(meter)
 	r := newRouter(c, m)
@@ -126,14 +126,14 @@ func faasJobBytes(h Handler, c Config) Instance {
 	return Instance{Call: raw(later(f)), Close: closer(r), Recorded: m.calls.Load}
 }
 
-// faasJob sends jobs to the typed function, as JSON, and waits for them.
+// faasJob sends jobs to the typed function, as JSON, and waits for their ends.
 func faasJob(h Handler, c Config) Instance {
 	m := new(meter)
 	r, f := newFaas(h, c, m, faas.WithRetry(faas.Retry{}))
 	return Instance{Call: typed(later(f)), Close: closer(r), Recorded: m.calls.Load}
 }
 
-// later invokes a function by Send and Wait.
+// later returns an invoke function that calls Send and then Wait.
 func later[I, O any](f *faas.Function[I, O]) func(context.Context, I) (O, error) {
 	return func(ctx context.Context, in I) (out O, err error) {
 		job, err := f.Send(ctx, in)
@@ -144,20 +144,20 @@ func later[I, O any](f *faas.Function[I, O]) func(context.Context, I) (O, error)
 	}
 }
 
-// Sender sends the job number i, and returns once it is accepted. wait returns when it has
-// ended, with an error if its output is wrong.
+// Sender sends the job number i, and returns once the job is accepted. wait returns when the
+// job has ended, with an error if its output is wrong.
 type Sender func(i int) (wait func() error, err error)
 
-// Mixed is a router with a function that is called, whose handler waits for 1 ms, and one of which
-// jobs are sent, whose handler adds. Send has the two ways to send jobs: to the router, FaasJobBytes, and to
-// what is written by hand, ChanMap.
+// Mixed is a router with two functions. One gets live calls; its handler waits for 1 ms. The other gets
+// jobs; its handler adds. Send has the two ways to send jobs: FaasJobBytes sends to the router, and ChanMap
+// to the queue that is written by hand.
 type Mixed struct {
 	Live  Call
 	Send  map[string]Sender
 	Close func()
 }
 
-// NewMixed makes a Mixed.
+// NewMixed returns a Mixed.
 func NewMixed(c Config) Mixed {
 	r, live := newFaas(wait, c, new(meter))
 	f := faas.Register(r, "later", faas.Handler[[]byte, []byte](rawHandler(add)),
@@ -178,7 +178,7 @@ func NewMixed(c Config) Mixed {
 	}}
 }
 
-// check checks an answer.
+// check returns an error unless an answer is right.
 func (m *message) check(got []byte, err error) error {
 	if err == nil && !bytes.Equal(got, m.response) {
 		err = fmt.Errorf("%w: %x to %x", ErrWrong, got, m.request)

@@ -38,7 +38,7 @@ func failsafeTimeoutBulkhead(h Handler, c Config) Instance {
 func lambdaInvoke(h Handler, _ Config) Instance {
 	calls := sync.Pool{New: func() any { return wire(lambda.NewHandler(h).Invoke) }}
 	return Instance{Call: func(ctx context.Context, i int) error {
-		call := calls.Get().(Call) //nolint:forcetypeassert // New makes nothing else
+		call := calls.Get().(Call) //nolint:forcetypeassert // New makes only this type
 		defer calls.Put(call)
 		return call(ctx, i)
 	}, Close: nothing}

@@ -1,5 +1,5 @@
-// Package peers hosts one handler in many ways behind one interface, so that they can
-// be compared.
+// Package peers hosts the same handler in many ways behind one interface, so that the ways
+// can be compared. One way is a peer.
 package peers
 
 import (
@@ -11,16 +11,15 @@ import (
 	"time"
 )
 
-// Class says which promises a peer keeps. Only peers of the same class do the same
-// work; the reference is of the class Enforced.
+// Class says which promises a peer keeps. Only peers of the same class do the same work. The
+// reference peer is of the class Enforced.
 type Class string
 
 const (
 	// Inline runs the handler on the caller's goroutine. If the handler ignores its
 	// context, the caller waits for it beyond the deadline.
 	Inline Class = "inline"
-	// Handoff runs the handler on another goroutine and waits without a
-	// deadline.
+	// Handoff runs the handler on another goroutine, and waits for it without a deadline.
 	Handoff Class = "handoff"
 	// Enforced frees the caller at the deadline, whatever the handler does.
 	Enforced Class = "enforced"
@@ -32,8 +31,8 @@ const (
 	Later Class = "later"
 )
 
-// Config is what every peer is built with. Peers that have no deadline or no
-// limit ignore that part.
+// Config is the configuration that every peer is built with. A peer without deadlines or
+// without a limit ignores that part.
 type Config struct {
 	Timeout time.Duration // of one call
 	Limit   int           // of calls at once, and the size of pools
@@ -52,8 +51,8 @@ type Call func(ctx context.Context, i int) error
 type Instance struct {
 	Call  Call
 	Close func()
-	// Recorded is the number of calls that were metered; nil for peers that
-	// do not meter.
+	// Recorded returns the number of calls that were metered. It is nil for peers that do not
+	// meter.
 	Recorded func() int64
 }
 
@@ -84,7 +83,7 @@ const (
 	antsPoolLimit = "ants/obvious-pool-is-limit"
 )
 
-// All are the peers in the order in which they are run and printed.
+// All has the peers in the order in which they are run and printed.
 var All = []Peer{
 	{Direct, Inline, direct},
 	{GoChan, Handoff, goChan},
@@ -108,7 +107,7 @@ var All = []Peer{
 	{FaasJob, Later, faasJob},
 }
 
-// Find returns the peer of that name.
+// Find returns the peer with that name, or an error if there is none.
 func Find(name string) (Peer, error) {
 	for _, p := range All {
 		if p.Name == name {
@@ -118,10 +117,10 @@ func Find(name string) (Peer, error) {
 	return Peer{}, fmt.Errorf("peers: no peer %q", name)
 }
 
-// ErrWrong is the error of a Call that got a wrong answer.
+// ErrWrong is returned by a Call that got a wrong answer.
 var ErrWrong = errors.New("peers: wrong answer")
 
-// invokeFunc is a typed synchronous call; every handler has this shape too.
+// invokeFunc is a typed synchronous call. Handlers have the same signature.
 type invokeFunc = func(context.Context, In) (Out, error)
 
 // typed makes a Call of a typed invoke function.
@@ -139,9 +138,9 @@ func typed(invoke invokeFunc) Call {
 	}
 }
 
-// wire makes a Call of an invoke function that takes and returns JSON. The requests
-// are encoded beforehand and the answers compared as bytes, so that the client's half
-// of the codec is not measured.
+// wire makes a Call of an invoke function that takes and returns JSON. The requests are
+// encoded before the measurement and the answers are compared as bytes, so that the client's
+// part of encoding and decoding is not measured.
 func wire(invoke func(context.Context, []byte) ([]byte, error)) Call {
 	return func(ctx context.Context, i int) error {
 		m := &messages[i%len(messages)]

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-// direct is the lower bound: only the handler and the check of its answer.
+// direct is the lower bound: it only calls the handler and checks the answer.
 func direct(h Handler, _ Config) Instance {
 	return Instance{Call: typed(h), Close: nothing}
 }
@@ -23,13 +23,13 @@ func goChan(h Handler, _ Config) Instance {
 	}), Close: nothing}
 }
 
-// goTimeout is the textbook deadline and no more: it neither recovers, nor
-// limits, nor meters, so it is a lean yardstick for latency and memory.
+// goTimeout is the textbook code for a deadline. It does not recover, limit or meter, so it
+// is a lean yardstick for latency and memory.
 func goTimeout(h Handler, c Config) Instance {
 	return Instance{Call: typed(func(ctx context.Context, in In) (Out, error) {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
-		ch := make(chan result, 1) // so that a late handler does not stay forever
+		ch := make(chan result, 1) // buffered, so that a late handler does not block on it for ever
 		go func() {
 			out, err := h(ctx, in)
 			ch <- result{out, err}
@@ -43,8 +43,8 @@ func goTimeout(h Handler, c Config) Instance {
 	}), Close: nothing}
 }
 
-// jsonAlone is the part of a bytes call that no host can avoid: decode the
-// request, encode the response. The handler's own work is in between.
+// jsonAlone is the part of a bytes call that no host can avoid: it decodes the request, calls
+// the handler and encodes the response.
 func jsonAlone(h Handler, _ Config) Instance {
 	return Instance{Call: wire(func(ctx context.Context, payload []byte) ([]byte, error) {
 		var in In

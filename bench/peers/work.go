@@ -18,7 +18,7 @@ type Out struct {
 	Sum int64 `json:"sum"`
 }
 
-// Handler is the shape of function that all peers host.
+// Handler is the signature of the functions that all peers host.
 type Handler func(context.Context, In) (Out, error)
 
 // Work is a named handler. All handlers return the sum; they differ in what they do
@@ -28,8 +28,8 @@ type Work struct {
 	Handler Handler
 }
 
-// Iterations of the xorshift loop. They are constants rather than calibrated,
-// so that every run on every machine does the same work.
+// Iterations of the xorshift loop. They are constants and not calibrated to the machine, so
+// that every run on every machine does the same work.
 const (
 	iterations1us  = 820
 	iterations10us = 8200

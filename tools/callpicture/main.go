@@ -1,5 +1,4 @@
-// Callpicture draws the way of one call through the router, as an SVG on standard
-// output.
+// Callpicture draws the path of one call through the router, as an SVG on standard output.
 //
 //	GOWORK=off go -C tools run ./callpicture > docs/img/invocation.svg
 //
@@ -19,8 +18,8 @@ type station struct {
 	admitted    bool
 }
 
-// stations returns the stations in order. A call can be refused at those before it has
-// a slot.
+// stations returns the stations in order. A call can be refused at each station before the
+// one where it gets a slot.
 func stations() []station {
 	return []station{
 		{name: "look-up", below: "not_found"},
@@ -41,7 +40,7 @@ const (
 	gap, left, top      = 14, 16, 64
 )
 
-// draw uses colors that are legible on white and on black.
+// draw returns the SVG. Its colors are legible on white and on black.
 func draw() string {
 	var b strings.Builder
 	all := stations()
@@ -81,7 +80,7 @@ func box(b *strings.Builder, i int, s station) {
 	}
 }
 
-// deadline draws what can settle a call besides the return of its handler.
+// deadline draws the events, other than the return of its handler, that can end a call.
 func deadline(b *strings.Builder) {
 	handler, settle := left+6*(boxWidth+gap)+boxWidth/2, left+7*(boxWidth+gap)+boxWidth/2
 	y := top + boxHeight

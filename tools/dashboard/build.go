@@ -11,7 +11,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// panel is what one panel shows: each line an expression and the legend of its series.
+// panel is the content of one panel. Each of its lines has an expression and the legend of
+// the series.
 type panel struct {
 	title, about, unit string
 	lines              []line
@@ -19,25 +20,26 @@ type panel struct {
 
 type line struct{ expr, legend string }
 
-// The parts of expressions that many panels have. Grafana fills in what begins with $.
+// The parts of expressions that many panels have in common. Grafana replaces words that begin
+// with $.
 const (
 	of     = `{function=~"$function"}`
 	window = `[$__rate_interval]`
 )
 
-// rate is the rate of a counter by labels.
+// rate returns the expression for the rate of a counter, by labels.
 func rate(counter, by string) string {
 	return fmt.Sprintf("sum by (%s) (rate(%s%s%s))", by, counter, of, window)
 }
 
-// quantile is a quantile of a histogram by function: of its native buckets where
-// Prometheus keeps them, and else of its classic ones.
+// quantile returns the expression for a quantile of a histogram, by function. It uses native
+// buckets if Prometheus has stored them, and otherwise classic ones.
 func quantile(q, histogram string) string {
 	return fmt.Sprintf("histogram_quantile(%s, sum by (function) (rate(%s%s%s))) or histogram_quantile(%s, sum by (function, le) (rate(%s_bucket%s%s)))",
 		q, histogram, of, window, q, histogram, of, window)
 }
 
-// rows are the panels by rows.
+// rows returns the panels, grouped by rows.
 func rows() []struct {
 	title  string
 	panels []panel

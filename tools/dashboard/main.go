@@ -1,5 +1,4 @@
-// Dashboard builds the dashboard for Grafana that stands beside the metrics of
-// observe/faasprom.
+// Dashboard builds the Grafana dashboard for the metrics of observe/faasprom.
 //
 //	GOWORK=off go -C tools run ./dashboard -o ../observe/faasprom/dashboard.json
 //

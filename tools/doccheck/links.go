@@ -12,12 +12,12 @@ import (
 	"regexp"
 )
 
-// links finds the links of doc comments that lead nowhere. It resolves them as go doc
-// and pkg.go.dev do, by package go/doc: to constants, variables, functions, types, methods
-// and fields of the package, of what it imports, and of the standard library.
+// links finds the links in doc comments that lead nowhere. It resolves a link as go doc and
+// pkg.go.dev do, by package go/doc: to a constant, variable, function, type, method or field
+// of the package itself, of a package that it imports, or of the standard library.
 type links struct {
 	packages map[string]listed       // by import path
-	docs     map[string]*doc.Package // those that were read already; nil: it could not be read
+	docs     map[string]*doc.Package // the packages that were read already; nil if one could not be read
 	fset     *token.FileSet
 }
 
@@ -29,8 +29,9 @@ func newLinks(all []listed) *links {
 	return l
 }
 
-// read returns the documentation of a package. One that go list did not name, because
-// nothing imports it, is looked for in the standard library. It is nil if there is none.
+// read returns the documentation of a package, or nil if there is no such package. A package
+// that go list did not print, because nothing imports it, is looked for in the standard
+// library.
 func (l *links) read(path string) (*doc.Package, error) {
 	if d, ok := l.docs[path]; ok {
 		return d, nil
@@ -97,9 +98,9 @@ func (l *links) unresolved(path string) (found []string, err error) {
 	return found, nil
 }
 
-// dead returns the links of one doc comment of d that lead nowhere. The parser makes a
-// link of a name that d declares or of a package that d can name, and leaves other
-// brackets in the text; whether the other package has the name, it does not ask.
+// dead returns the links of one doc comment of d that lead nowhere. The parser of go/doc
+// turns brackets into a link if d declares the name or can refer to the package, and leaves
+// all other brackets in the text. It does not check whether the other package has the name.
 func (l *links) dead(d *doc.Package, text string) (names []string) {
 	inText(d.Parser().Parse(text), func(t comment.Text) {
 		switch t := t.(type) {
@@ -150,12 +151,13 @@ func inText(d *comment.Doc, f func(comment.Text)) {
 	blocks(d.Content)
 }
 
-// link matches brackets around an exported name, perhaps after a package and a type, and
-// what stands on both sides. As in go doc, brackets beside a letter are no link: the
-// Reason of map[Reason]int. Nor is one capital letter, which names a type parameter.
+// link matches brackets around an exported name, with an optional package and type before the
+// name, and the characters on both sides. As in go doc, brackets next to a letter are not a
+// link, for example in map[Reason]int. A single capital letter is not a link either, because
+// it names a type parameter.
 var link = regexp.MustCompile(`(^|[^\pL\pN_])\[\*?([A-Z]\w+|(?:[a-z][\w./-]*|[A-Z]\w*)\.[A-Z]\w*(?:\.[A-Z]\w*)?)\](?:$|[^\pL\pN_])`)
 
-// bracketed returns what looks like a link in plain text.
+// bracketed returns the names in plain text that look like links.
 func bracketed(text string) (names []string) {
 	for len(text) > 0 {
 		m := link.FindStringSubmatchIndex(text)
@@ -163,7 +165,7 @@ func bracketed(text string) (names []string) {
 			break
 		}
 		names = append(names, text[m[4]:m[5]])
-		text = text[m[5]+1:] // past the bracket; what follows it may stand before the next one
+		text = text[m[5]+1:] // continues after the bracket; the character behind it may precede the next link
 	}
 	return names
 }

@@ -1,14 +1,13 @@
-// Doccheck fails when an exported name has no doc comment, or when a [link] in one
-// leads nowhere. It reads every package of a workspace that a user can import:
-// internal packages, programs and tests are left out.
+// Doccheck fails if an exported name has no doc comment, or if a [link] in a doc comment
+// leads nowhere. It reads every package of a workspace that a user can import: internal
+// packages, programs and tests are left out.
 //
 //	GOWORK=off go -C tools run ./doccheck ..
 //
-// Functions, methods of exported types, and types each need a comment of their
-// own. A constant or a variable may share the comment of its group, since a
-// group says one thing about all its members; a comment at the line's end
-// counts as well. Struct fields and interface methods are left to their type's
-// comment, which is where their contract belongs.
+// Functions, methods of exported types, and types each need a comment of their own. A
+// constant or a variable may share the comment of its group, which describes all its members;
+// a comment at the end of the line counts too. Struct fields and interface methods need none,
+// because their contract belongs into the comment of their type.
 package main
 
 import (
@@ -26,7 +25,7 @@ import (
 )
 
 func main() {
-	found, err := check(append(os.Args, ".")[1]) // without an argument, here
+	found, err := check(append(os.Args, ".")[1]) // the default is the current directory
 	for _, m := range found {
 		fmt.Fprintln(os.Stderr, m)
 	}
@@ -45,7 +44,7 @@ type listed struct {
 	DepOnly               bool
 }
 
-// check lists the undocumented names and the dead links of the workspace at root.
+// check returns the undocumented names and the dead links of the workspace at root.
 func check(root string) ([]string, error) {
 	all, err := list(root)
 	if err != nil {
@@ -72,14 +71,14 @@ func check(root string) ([]string, error) {
 	return found, nil
 }
 
-// list returns the packages of the workspace at root and all that they import. The go
-// command says which packages and files there are, so that build constraints mean here
-// what they mean in a build.
+// list returns the packages of the workspace at root and all packages that they import. It
+// gets the packages and files from the go command, so that build constraints have the same
+// effect as in a build.
 func list(root string) (all []listed, err error) {
 	cmd := exec.Command("go", "list", "-deps", "-json=Dir,ImportPath,Name,GoFiles,CgoFiles,DepOnly", "work")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
-	// An inherited GOWORK=off, needed to run a tool from outside the
-	// workspace, would hide the workspace that is to be read.
+	// GOWORK=off, which is set to run a tool from outside the workspace, would hide the
+	// workspace that is to be read.
 	cmd.Env = append(os.Environ(), "GOWORK=")
 	out, err := cmd.Output()
 	if err != nil {
@@ -136,7 +135,7 @@ func bare(d ast.Decl) (ids []*ast.Ident) {
 		for _, s := range d.Specs {
 			switch s := s.(type) {
 			case *ast.TypeSpec:
-				// The comment above a group of types says nothing about one.
+				// The comment above a group of types does not document a single type.
 				own := s.Doc.Text() != "" || (!d.Lparen.IsValid() && d.Doc.Text() != "")
 				if s.Name.IsExported() && !own {
 					ids = append(ids, s.Name)
@@ -156,8 +155,8 @@ func bare(d ast.Decl) (ids []*ast.Ident) {
 	return ids
 }
 
-// ofExported reports whether a method's receiver is of an exported type: its
-// name is the first identifier, whatever stars and type parameters surround it.
+// ofExported reports whether a method's receiver is of an exported type. The name of the type
+// is the first identifier of the receiver's type, apart from stars and type parameters.
 func ofExported(recv *ast.FieldList) bool {
 	var name *ast.Ident
 	ast.Inspect(recv.List[0].Type, func(n ast.Node) bool {

@@ -16,11 +16,11 @@ import (
 	"strings"
 )
 
-// A house holds the measures of one package.
+// A house has the measures of one package.
 type house struct {
 	path      string
 	arrows    map[string]map[string]bool // file → files that it uses
-	why       map[string]map[string]bool // "from → to" → the names that make the arrow
+	why       map[string]map[string]bool // "from → to" → the names for which from uses to
 	lines     map[string]int             // of each file
 	functions []function
 	code      int // lines with code
@@ -29,7 +29,7 @@ type house struct {
 
 type function struct {
 	name  string
-	lines int // from the line of func to the line of the closing brace
+	lines int // from the line of func to that of the closing brace
 }
 
 // listed is a package in the output of go list.
@@ -40,7 +40,7 @@ type listed struct {
 }
 
 // load measures the packages of the workspace at root. go list -export compiles their
-// imports, so that identifiers are resolved as the compiler resolves them.
+// imports, so that go/types can resolve identifiers as the compiler does.
 func load(root string) ([]*house, error) {
 	all, err := list(root)
 	if err != nil {
@@ -67,8 +67,8 @@ func load(root string) ([]*house, error) {
 func list(root string) ([]listed, error) {
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles,DepOnly", "work")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
-	// An inherited GOWORK=off, needed to run a tool from outside the
-	// workspace, would hide the workspace that is to be read.
+	// GOWORK=off, which is set to run a tool from outside the workspace, would hide the
+	// workspace that is to be read.
 	cmd.Env = append(os.Environ(), "GOWORK=")
 	out, err := cmd.Output()
 	if err != nil {
@@ -120,7 +120,7 @@ func measure(p listed, export map[string]string) (*house, error) {
 	return h, nil
 }
 
-// point adds an arrow, which name makes.
+// point adds an arrow from one file to another, because the first uses name.
 func (h *house) point(from, to, name string) {
 	if from == to {
 		return

@@ -1,16 +1,16 @@
-// Housecheck measures the layout of a workspace with the help of go/types: which files
-// of a package use which others, how long files and functions are, and how many
-// comments there are and how often they speak of people.
+// Housecheck measures the layout of a workspace by means of go/types: which files of a
+// package use which others, how long files and functions are, how many comments there are,
+// and how many words for people are in them.
 //
 //	GOWORK=off go -C tools run ./housecheck ..             prints a line for each package
 //	GOWORK=off go -C tools run ./housecheck -check ..      prints what is over its bound, and fails
 //	GOWORK=off go -C tools run ./housecheck -why github.com/inproc/faas ..   prints the arrows of a package
 //
-// An arrow leads from one file of a package to another that declares an identifier
-// which the first file uses: a function, a type, a field, a method, a constant. A pair
-// is two files with an arrow each way. A circle is a set of files that all reach each
-// other along arrows; the largest is shown. Test files are left out. Where there are
-// few of all three, a file can be read alone.
+// An arrow leads from one file of a package to another that declares an identifier which the
+// first file uses: a function, a type, a field, a method, a constant. A pair is two files
+// with an arrow each way. A circle is a set of files that all reach each other along arrows;
+// the largest is shown. Test files are left out. The fewer arrows, pairs and circles a
+// package has, the easier it is to read one file alone.
 package main
 
 import (
@@ -24,11 +24,12 @@ const (
 	maxFile   = 500 // lines of a source file
 	maxP90    = 20  // lines of the 90th percentile of functions, over all packages
 	maxCircle = 15  // files of the largest circle of a package
-	maxPeople = 0.3 // words for people in 100 lines of comments, over all files, tests too
+	maxPeople = 0.3 // words for people in 100 lines of comments, over all files, including tests
 )
 
-// maxPairs is the most pairs of -check in the packages that have such a bound. A number is
-// lowered when pairs are cut, and not raised: a new pair takes the place of an old one.
+// maxPairs returns the largest number of pairs that -check allows, for the packages that have
+// such a bound. A number is lowered when pairs are removed, and never raised: a new pair
+// requires that an old one goes.
 func maxPairs() map[string]int {
 	return map[string]int{"github.com/inproc/faas": 7}
 }

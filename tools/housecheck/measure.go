@@ -26,7 +26,8 @@ func (h *house) countArrows() (arrows, pairs int) {
 	return arrows, pairs
 }
 
-// explain prints each arrow with the names that make it; those of pairs are marked.
+// explain prints each arrow with the names that cause it. Arrows that belong to a pair are
+// marked.
 func (h *house) explain(w io.Writer) {
 	for _, arrow := range slices.Sorted(maps.Keys(h.why)) {
 		from, to, _ := strings.Cut(arrow, " → ")
@@ -39,8 +40,8 @@ func (h *house) explain(w io.Writer) {
 	fmt.Fprintf(w, "largest circle: %s\n", strings.Join(h.circle(), " "))
 }
 
-// circle returns the largest strongly connected component of the graph of arrows. It
-// first computes the files that each file reaches, which is quick enough for packages.
+// circle returns the largest strongly connected component of the graph of arrows. It first
+// computes the files that each file reaches; this is fast enough for the size of packages.
 func (h *house) circle() []string {
 	reach := map[string]map[string]bool{}
 	for f := range h.lines {
@@ -99,20 +100,20 @@ func percentile(fs []function, p int) int {
 	return lines[(len(lines)-1)*p/100]
 }
 
-// people counts the words for people in a tree's comments.
+// people counts the words for people in the comments of a repository.
 type people struct {
-	comments int // lines
+	comments int // lines of comments
 	words    int
 	where    []string // file:line: the line
 }
 
 func (p *people) rate() float64 { return 100 * float64(p.words) / float64(max(1, p.comments)) }
 
-// aPerson matches words for a person: usually the comment should name a goroutine, a
-// caller, a lock or a case instead.
+// aPerson matches words for a person. Usually the comment should name a goroutine, a caller,
+// a lock or a case instead.
 var aPerson = regexp.MustCompile(`(?i)\b(whoever|whom|nobody|somebody|he|him|his)\b`)
 
-// readComments reads the comments of all Go files that git knows.
+// readComments reads the comments of all Go files that git tracks.
 func readComments(root string) (people, error) {
 	out, err := exec.Command("git", "-C", root, "ls-files", "-z", "*.go").Output()
 	if err != nil {
@@ -166,8 +167,8 @@ func spread(fs []function) string {
 	return fmt.Sprintf("%d/%d/%d", percentile(fs, 50), percentile(fs, 90), percentile(fs, 100))
 }
 
-// excess returns a line for each measure that is over its bound. The bounds of pairs are by
-// package.
+// excess returns a line for each measure that is over its bound. mostPairs has the bounds of
+// pairs, by package.
 func excess(hs []*house, p people, mostPairs map[string]int) (found []string) {
 	var all []function
 	for _, h := range hs {

@@ -1,5 +1,5 @@
-// Readmecheck checks that README.md and other documents agree with the code. An HTML
-// comment on the line above each fenced block of go or sh says how:
+// Readmecheck checks that README.md and other documents agree with the code. An HTML comment
+// on the line above each fenced block of go or sh says how the block is checked:
 //
 //	<!-- file: path/to/file.go -->   the go block stands in that file, line for line; its indentation there is ignored
 //	<!-- nofile: reason -->          the go block is in no file
@@ -8,8 +8,8 @@
 //
 // Blocks in other languages are not checked.
 //
-// Paths in those comments, and of the documents, are relative to the directory
-// of -C, which is the top of the tree. Links to files must have a target.
+// Paths in those comments, and paths of documents, are relative to the directory of -C, which
+// is the root of the repository. Links to files must lead to a file that exists.
 //
 //	GOWORK=off go -C tools run ./readmecheck -C .. README.md docs/guide.md   checks
 //	GOWORK=off go -C tools run ./readmecheck -C .. -run README.md            checks, then runs
@@ -86,7 +86,8 @@ func readmecheck(dir, document string, run bool) error {
 	return nil
 }
 
-// link matches a Markdown link. One with a scheme leads out of the tree.
+// link matches a Markdown link. A link with a scheme, such as https:, leads out of the
+// repository and is not checked.
 var link = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
 
 // deadLinks returns the links to files that do not exist.
@@ -107,13 +108,13 @@ var (
 	comment = regexp.MustCompile(`^<!--\s*(file|nofile|run|norun)\b:?\s*(.*?)\s*-->$`)
 )
 
-// parse returns the fenced blocks of a Markdown text. Only a fence at the
-// beginning of a line counts: an indented one belongs to a list or a quote,
-// where a block could not be compared or run as it stands.
+// parse returns the fenced blocks of a Markdown text. Only a fence at the beginning of a line
+// counts: an indented fence belongs to a list or a quote, and its block could not be compared
+// or run unchanged.
 func parse(text string) (blocks []block, problems []string) {
 	var cur *block
-	var end string      // the fence that closes cur
-	var above [2]string // the tag and note of the line above
+	var end string      // the fence that ends the block cur
+	var above [2]string // the kind and the text of the HTML comment on the line above
 	for i, line := range strings.Split(text, "\n") {
 		m := fence.FindStringSubmatch(line)
 		switch {
@@ -158,8 +159,8 @@ func (b block) problem(dir string) string {
 	return ""
 }
 
-// stands reports whether the lines of text follow one another in src, each indented by
-// the same number of tabs: a document shows the inside of a function without its
+// stands reports whether src contains the lines of text one after the other, all indented by
+// the same number of additional tabs: a document shows the inside of a function without its
 // indentation.
 func stands(text, src string) bool {
 	src = "\n" + src

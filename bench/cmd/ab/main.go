@@ -5,10 +5,11 @@
 //	go run ./cmd/ab -base HEAD~1      # every peer of faas, with 1, 2, 16 and 128 callers on 2 processors
 //	go run ./cmd/ab -base v1.2.0 -peers faas,faas/bytes -rounds 15
 //
-// Two programs that run one after the other differ by more than most changes gain: where
-// the linker put a loop, what else the machine did. Here both sides see the same moments, and
-// a ratio is the median of the ratios of single rounds. The driver is that of package peers,
-// compiled for each side, so the revision must have what that calls.
+// Two programs that run one after the other differ by more than most changes gain, for
+// example because the linker placed a loop differently or the machine was busy. Here both
+// sides run in one program and take turns, and a ratio is the median of the ratios of single
+// rounds. Both sides use the working tree's package peers, compiled for each side, so the
+// revision must have the API that package peers uses.
 package main
 
 import (
@@ -78,8 +79,8 @@ func build(ctx context.Context, dir, base string) (program string, err error) {
 	return program, err
 }
 
-// output runs a command in dir and returns what it prints. Its error has what the command
-// said to standard error.
+// output runs a command in dir and returns its standard output. Its error contains the
+// command's standard error.
 func output(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off")

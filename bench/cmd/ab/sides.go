@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// The module paths of the two sides. The second stands in no file of the repository.
+// The module paths of the two sides. The second occurs in no file of the repository.
 const (
 	headPath = "github.com/inproc/faas"
 	basePath = "ab.invalid/base"
@@ -20,7 +20,7 @@ const (
 //go:embed program.go.txt
 var programText []byte
 
-// sides are the directories that a comparison is made of:
+// sides has the directories from which a comparison is built:
 //
 //	dir/base        the root module at the revision, as module basePath
 //	dir/main        the program
@@ -61,7 +61,8 @@ func isModule(dir string) bool {
 	return err == nil
 }
 
-// rewrite copies a file, with the module path of the base in place of ours.
+// rewrite copies a Go file, and replaces the module path of this repository by that of the
+// base.
 func rewrite(from, to string) error {
 	text, err := os.ReadFile(from)
 	if err != nil {

@@ -4,9 +4,9 @@
 //	front serve 127.0.0.1:9100
 //	front overload http://127.0.0.1:9100
 //
-// It serves the same function three times, at /bare as a plain handler of net/http,
-// at /fn/more through the front, and at /fn/inline through it on the connection's own
-// goroutine; and at /fn/work a function with room for a thousand calls a second.
+// It serves the same function three times: at /bare as a plain handler of net/http, at
+// /fn/more through the front, and at /fn/inline through the front on the connection's own
+// goroutine. At /fn/work it serves a function with room for a thousand calls a second.
 package main
 
 import (
@@ -96,7 +96,7 @@ func bare(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
+	_ = json.NewEncoder(w).Encode(out) // a client that has gone away needs no answer
 }
 
 // tally counts the results of the calls at one rate.
@@ -112,8 +112,8 @@ const (
 	runs        = 5 * time.Second
 )
 
-// overload calls work at several multiples of its capacity, whatever the answers are,
-// and prints a tally of the answers.
+// overload calls /fn/work at several multiples of its capacity, without slowing down when
+// calls are refused, and prints a tally of the answers.
 func overload(ctx context.Context, w io.Writer, url string) error {
 	fmt.Fprintf(w, "%8s %12s %12s %12s %14s\n", "offered", "calls/s", "answered/s", "refused/s", "refusal p99")
 	peak, last := 0.0, 0.0
@@ -135,8 +135,9 @@ func overload(ctx context.Context, w io.Writer, url string) error {
 	return ctx.Err()
 }
 
-// drive calls at a rate for a while. The time of a call counts from when it was due,
-// also if all connections were busy then: else overload would hide the wait.
+// drive makes calls at a rate for a while. The time of a call counts from the moment at which
+// it was due, even if all connections were busy then. Counting from the actual start would
+// hide the wait under overload.
 func drive(ctx context.Context, url string, rate int) (*tally, time.Duration) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
@@ -167,7 +168,7 @@ func (t *tally) add(ctx context.Context, client *http.Client, url string, at tim
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
 	if err == nil {
 		if res, err := client.Do(req); err == nil {
-			_, _ = io.Copy(io.Discard, res.Body) // so that the connection serves again
+			_, _ = io.Copy(io.Discard, res.Body) // so that the connection can be used again
 			_ = res.Body.Close()
 			status = res.StatusCode
 		}

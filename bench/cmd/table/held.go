@@ -23,7 +23,7 @@ type heldKind string
 
 const (
 	waiting heldKind = "waiting" // calls that wait in their handlers
-	heeding heldKind = "heeding" // the same, and for their contexts too
+	heeding heldKind = "heeding" // calls that wait in their handlers and for their contexts
 	idle    heldKind = "idle"    // registered functions that are not called
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// plan says what to measure, and for how long.
+// plan lists what is measured, and for how long.
 type plan struct {
 	runs      int
 	benchtime time.Duration
@@ -26,7 +26,7 @@ type plan struct {
 	heldCases   []heldCase
 }
 
-const callers = 64 // of latency, gain and deadline: not multiplied by the processors
+const callers = 64 // of the measurements of latency, gain and deadline; not multiplied by the processors
 
 var (
 	latencyPeers = []string{peers.GoTimeout, peers.AntsObvious, peers.FaasTyped}
@@ -41,15 +41,16 @@ func fullPlan(runs int, benchtime time.Duration, waiting int) plan {
 		latencyWorks: works("add", "cpu10us", "wait1ms"),
 		gainWorks:    works("add", "cpu1us"),
 		modes:        measure.Modes,
-		latencyTime:  20 * benchtime, // some of the scheduler's time slices for each of 64 callers
-		gainTime:     4 * benchtime,  // of wall time, which is noisier than processor time
+		latencyTime:  20 * benchtime, // long enough for several of the scheduler's time slices for each of 64 callers
+		gainTime:     4 * benchtime,  // measured as wall time, which is noisier than processor time
 		lateRounds:   5,
 		heldRuns:     min(runs, 3), // memory hardly varies
 		heldCases:    heldCases(waiting),
 	}
 }
 
-// quickPlan reduces p to what the targets need. Flags that were given stay as given.
+// quickPlan reduces p to the measurements that the targets need. Flags that were set on the
+// command line keep their values.
 func quickPlan(flags *flag.FlagSet, p plan) plan {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -67,7 +68,7 @@ func quickPlan(flags *flag.FlagSet, p plan) plan {
 	return p
 }
 
-// The targets are about one caller and the most callers.
+// first and last are the modes that the targets are about: one caller, and the most callers.
 func first() measure.Mode { return measure.Modes[0] }
 func last() measure.Mode  { return measure.Modes[len(measure.Modes)-1] }
 
@@ -150,11 +151,11 @@ func latency(name string, w peers.Work, d time.Duration) ([]time.Duration, error
 	return measure.Latency(inst.Call, callers, d)
 }
 
-// measureGain compares the throughput on one processor and on two. It builds a new
-// peer for each, because a peer may read GOMAXPROCS when it is built.
+// measureGain compares the throughput on one processor and on two. It builds each peer anew
+// for each number, because a peer may read GOMAXPROCS when it is built.
 func (p plan) measureGain(res *results) error {
 	if runtime.NumCPU() < 2 {
-		return nil // the table says so
+		return nil // the table says that there is no second processor
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, w := range p.gainWorks {

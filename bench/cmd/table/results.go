@@ -6,11 +6,11 @@ import (
 	"github.com/inproc/faas/bench/measure"
 )
 
-// cell identifies a measurement; one without a mode leaves mode empty.
+// cell identifies a measurement. mode is empty if the measurement has none.
 type cell struct{ work, mode, peer string }
 
-// results has the measurements of each cell, one for each run, in order: measurements
-// of the same run can be compared.
+// results has the measurements of each cell, one for each run and in the order of the runs,
+// so that measurements of the same run can be compared.
 type results struct {
 	rates   map[cell][]measure.Rate
 	latency map[cell][]distribution
@@ -55,13 +55,13 @@ func seriesOf[T any](xs []T, f func(T) float64) series {
 
 func (s series) median() float64 { return measure.Median(s) }
 
-// over divides run by run, because the load of the machine during a run affects both
-// sides.
+// over divides s by the other series, run by run: the load of the machine during a run
+// affects both in the same way.
 func (s series) over(by series) series {
 	return s.with(by, func(a, b float64) float64 { return a / b })
 }
 
-// plus adds run by run.
+// plus adds two series, run by run.
 func (s series) plus(t series) series { return s.with(t, func(a, b float64) float64 { return a + b }) }
 
 func (s series) with(t series, f func(a, b float64) float64) series {

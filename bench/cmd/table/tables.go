@@ -10,7 +10,7 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// print writes all tables. Errors stay in the writer, which run flushes.
+// print writes all tables. The writer keeps the first error, and run gets it from Flush.
 func (res *results) print(w io.Writer, p plan) {
 	fmt.Fprintf(w, "%s %s/%s, GOMAXPROCS %d; medians of %d interleaved runs of %v for each cell. Only the ratios carry over to another machine.\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), p.runs, p.benchtime)
@@ -96,7 +96,7 @@ func micros(ds []distribution, f func(distribution) float64) string {
 
 func (res *results) printGain(w io.Writer, p plan) {
 	if len(res.gain) == 0 {
-		return // the target says why
+		return // the line of the target says why
 	}
 	head(w, fmt.Sprintf("Throughput on one processor and on two, %d callers (thousand calls a second)", callers),
 		"work", "peer", "1", "2", "gain")

@@ -8,7 +8,7 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// target is a performance target of the project, and what was measured.
+// target is a performance target of the project, with the measured value.
 type target struct {
 	what     string
 	bound    string
@@ -27,7 +27,8 @@ func (t target) verdict() string {
 	return "**no**"
 }
 
-// ratioAtMost compares the exact value, and prints enough digits to show the result.
+// ratioAtMost compares the exact ratio with the limit, and prints enough digits to show which
+// is larger.
 func ratioAtMost(what string, got series, limit float64, aim string) target {
 	x := got.median()
 	return target{
@@ -36,8 +37,8 @@ func ratioAtMost(what string, got series, limit float64, aim string) target {
 	}
 }
 
-// countAtMost rounds to a tenth first, because the rest of the process allocates a
-// little too.
+// countAtMost rounds to a tenth before it compares, because the rest of the process allocates
+// a little too.
 func countAtMost(what string, got series, limit float64, unit string) target {
 	x := math.Round(got.median()*10) / 10
 	return target{
@@ -46,8 +47,8 @@ func countAtMost(what string, got series, limit float64, unit string) target {
 	}
 }
 
-// targets returns the targets. They are about the cheapest work, where the cost of the
-// host is the largest part.
+// targets returns the targets. They are about the cheapest work, because there the cost of
+// the host is the largest part.
 func (res *results) targets(p plan) []target {
 	var ts []target
 	for _, m := range []measure.Mode{first(), last()} {
@@ -82,11 +83,11 @@ func (res *results) callTargets(m measure.Mode) []target {
 }
 
 // leastGain is the gain that bare calls, which share nothing, must have from a second
-// processor. With less, the machine had no free second processor, and the gains of the
-// others mean nothing.
+// processor. If their gain is smaller, the machine had no free second processor, and the
+// gains of the other peers mean nothing.
 const leastGain = 1.7
 
-// gainTarget has a lower bound, unlike the others.
+// gainTarget has a lower bound, unlike the other targets.
 func (res *results) gainTarget(work string) target {
 	const limit = .95
 	t := target{
