@@ -12,12 +12,12 @@ import (
 )
 
 // Handler returns the API of a router, for paths that begin with /v1/. It panics with an
-// *faas.Error where [TryHandler] returns one, so that a faulty set-up is found when the
-// program starts. See the package for what it needs.
+// *faas.Error where [TryHandler] returns one, so that a faulty set-up is found when the program
+// starts. For its requirements see the package documentation.
 //
-// It may be called by many goroutines at once, and outlives the router: then it shows what
-// is left. It has nothing to close; a stream ends when its client leaves, and all of them
-// end when Router.Shutdown begins.
+// The handler may be called by many goroutines at once. It may be used after the router is
+// closed, and then shows the router's last state. It need not be closed. A stream ends when its
+// client leaves, and all streams end when Router.Shutdown begins.
 func Handler(r *faas.Router, opts ...Option) http.Handler {
 	h, err := TryHandler(r, opts...)
 	if err != nil {
@@ -26,8 +26,9 @@ func Handler(r *faas.Router, opts ...Option) http.Handler {
 	return h
 }
 
-// TryHandler is like [Handler] but returns an error that Is faas.ErrInput if there is no
-// authorizer, the router is nil, or options don't fit together. Its text says what to change.
+// TryHandler is like [Handler], but returns an error that Is faas.ErrInput if the router is
+// nil, there is no authorizer, or options don't fit together. The error's text says what to
+// change.
 func TryHandler(r *faas.Router, opts ...Option) (http.Handler, error) {
 	h := &handler{router: r, started: time.Now(), epoch: uuid.NewString(), guard: http.NewCrossOriginProtection()}
 	for _, o := range opts {
@@ -54,8 +55,8 @@ func TryHandler(r *faas.Router, opts ...Option) (http.Handler, error) {
 	return h, nil
 }
 
-// routes makes the mux. What it does not know goes to "/", also a path with another method:
-// that is absent, too.
+// routes fills the mux. Any other path, and a known path with another method, goes to "/",
+// which answers that it is absent.
 func (h *handler) routes() {
 	h.mux, h.endpoints = http.NewServeMux(), endpoints()
 	for _, e := range h.endpoints {

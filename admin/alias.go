@@ -9,14 +9,14 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// DefaultAlias stands in paths for the alias "", which is what a function's name alone
-// stands for.
+// DefaultAlias stands for the alias "" in a path. That alias says which version a function's name
+// stands for when it is used alone.
 const DefaultAlias = "$default"
 
 // Alias describes an alias of a function.
 type Alias struct {
 	Function    string           `json:"function"`
-	Name        string           `json:"name"`    // empty: it is what the function's name alone stands for
+	Name        string           `json:"name"`    // empty: the alias for the function's name alone
 	Weights     map[string]Count `json:"weights"` // by version; "0" is the version without a number, $LATEST
 	Sticky      bool             `json:"sticky,omitempty"`
 	Description string           `json:"description,omitempty"`
@@ -31,14 +31,14 @@ type Aliases struct {
 	Aliases  []Alias `json:"aliases"`
 }
 
-// AliasChange is the body of PUT /v1/functions/{name}/aliases/{alias}. It sets all of the
-// alias: what it does not say is off, or empty.
+// AliasChange is the body of PUT /v1/functions/{name}/aliases/{alias}. It replaces the whole
+// alias: a field that is left out becomes empty or false.
 type AliasChange struct {
 	Weights     map[string]Count `json:"weights"` // by version; "0" is the version without a number, $LATEST
 	Sticky      bool             `json:"sticky,omitempty"`
 	Description string           `json:"description,omitempty"`
-	// IfRevision has the change made only if the alias has that revision, else it is answered
-	// 409; 0: if there is no such alias. Null: in any case.
+	// IfRevision makes the change only if the alias has this revision, or does not exist if it
+	// is 0; otherwise the answer is 409. Null: the change is made in any case.
 	IfRevision *Count `json:"ifRevision,omitempty"`
 }
 
@@ -76,7 +76,8 @@ func (x *exchange) aliases() (any, error) {
 	return out, nil
 }
 
-// aliasOf returns the alias that the path names.
+// aliasOf returns the function and the alias that the path names, if the viewer may manage
+// them.
 func (x *exchange) aliasOf() (function, alias string, err error) {
 	function, alias = x.r.PathValue("name"), x.r.PathValue("alias")
 	if alias == DefaultAlias {
@@ -86,7 +87,7 @@ func (x *exchange) aliasOf() (function, alias string, err error) {
 	return function, alias, x.need(Action{Right: access.Manage, Function: function, AllTenants: true})
 }
 
-// actor names the viewer in what is kept of a change.
+// actor returns the viewer's name, which is kept with a change.
 func (x *exchange) actor() string { return clip(x.who.String(), 200) }
 
 func (x *exchange) setAlias() (any, error) {
@@ -130,11 +131,11 @@ func (x *exchange) oneAlias(function, alias string) (any, error) {
 			return shownAlias(&all[i]), nil
 		}
 	}
-	return nil, absent() // it was removed meanwhile
+	return nil, absent() // the alias was removed meanwhile
 }
 
-// weightsOf reads weights. A Count may be more than an int holds, which has 32 bits on some
-// machines: such a weight is refused.
+// weightsOf reads weights. It refuses a weight that an int can't hold; an int has 32 bits on
+// some machines.
 func weightsOf(m map[string]Count) (faas.Weights, error) {
 	w := faas.Weights{}
 	for version, weight := range m {
@@ -171,7 +172,7 @@ func (x *exchange) removeAlias() (any, error) {
 	return Done{Done: true}, nil
 }
 
-// Done is the answer of an order that has nothing to show.
+// Done is the answer to a change that has nothing to show.
 type Done struct {
 	Done bool `json:"done"`
 }

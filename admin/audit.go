@@ -9,44 +9,44 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// The results of a request, in [Entry] and [AuditEntry].
+// The results of a request: the field Result of [Entry] and [AuditEntry].
 const (
-	ResultDone    = "done"    // it was permitted, and done
-	ResultDenied  = "denied"  // the authorizer has denied it, or there was no principal
-	ResultRefused = "refused" // permitted, and not done: it can't be used, is switched off, or there is nothing of that name
-	ResultFailed  = "failed"  // permitted and tried, and it failed
+	ResultDone    = "done"    // permitted and done
+	ResultDenied  = "denied"  // denied by the authorizer, or without a principal
+	ResultRefused = "refused" // permitted, but not done: the request is invalid, changes are switched off, or the object does not exist
+	ResultFailed  = "failed"  // permitted and tried, but it failed
 )
 
-// Entry is one request, as the func of [WithAudit] is told of it. What came from outside, such
-// as Path and Object, may hold anything that a URL can, and is at most some hundred bytes.
-// It has no input and no output.
+// Entry describes one request, for the function of [WithAudit]. Fields that come from the
+// request, such as Path and Object, may contain anything that a URL can; they are cut to a few
+// hundred bytes. An Entry has no input and no output.
 type Entry struct {
-	Time      time.Time        // when it began
-	Took      time.Duration    // until its answer was written; of a stream until that ended
-	Principal access.Principal // who; it is not to be changed
+	Time      time.Time        // when the request began
+	Took      time.Duration    // until the answer was written; for a stream until it ended
+	Principal access.Principal // of the request; must not be changed
 	From      string           // the address of the client, or of the last proxy
-	Verb      string           // what, for example "alias.set"; empty: a path that the API does not have
-	Right     access.Right     // that the verb needs
+	Verb      string           // the action, for example "alias.set"; empty: the API has no such path
+	Right     access.Right     // the right that the verb needs
 	Method    string
 	Path      string
-	Function  string // that it was about; empty: none
+	Function  string // the function that the request is about; empty: none
 	Tenant    string
 	Object    string // the ID of the job or call, or the name of the alias or source
-	Detail    string // what was to be changed, for example "1: 90, 2: 10"
+	Detail    string // the change, for example "1: 90, 2: 10"
 	Status    int    // of the answer
 	Result    string // ResultDone and so on
 }
 
-// isKept reports whether the handler remembers the entry if it was not denied.
+// isKept reports whether the handler keeps an entry that was not denied.
 func (e *Entry) isKept() bool {
 	return e.Method != "GET" && e.Method != "HEAD" || e.Right == access.SeeInputs || e.Right == access.SeeStacks
 }
 
-// keptEntries is how many entries of a kind a trail keeps.
+// keptEntries is how many entries each list of a trail keeps.
 const keptEntries = 1000
 
-// trail keeps the last entries. Those that were denied stand apart, so that no flood of them
-// drives out the others.
+// trail keeps the last entries. Denied ones have a list of their own, so that many of them do
+// not displace the others.
 type trail struct {
 	mu           sync.Mutex
 	done, denied []Entry // the oldest first
@@ -67,7 +67,7 @@ func (t *trail) add(e Entry) {
 	*list = append(*list, e)
 }
 
-// all returns what is kept, the newest first.
+// all returns the kept entries, the newest first.
 func (t *trail) all() []Entry {
 	t.mu.Lock()
 	all := slices.Concat(t.done, t.denied)
@@ -99,7 +99,7 @@ type Audit struct {
 	Entries []AuditEntry `json:"entries"`
 }
 
-// Principal is who does something, in the API. It has no claims.
+// Principal identifies a principal in the API. It has no claims.
 type Principal struct {
 	Kind   string   `json:"kind"`
 	ID     string   `json:"id"`

@@ -10,16 +10,17 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// collector looks at the router and the recorder, and makes a scene of each look. One goroutine
-// at a time uses it. Most of the cost is for functions that have changed; for the others a look
-// only compares the router's numbers.
+// collector reads the router and the recorder once a second, which is a look, and makes a scene
+// of each look: the numbers of all functions at that moment. Only one goroutine at a time uses
+// it. Most of the work is for functions whose counts have changed. For the others, a look only
+// compares the router's numbers.
 type collector struct {
 	router   *faas.Router
 	recorder *observe.Recorder
 
-	last      time.Time // of the last look; zero: there was none
-	mark      uint64    // of the last look, for Recorder.Changed
-	anew      bool      // the look can't go on from the last one
+	last      time.Time // the time of the last look; zero: there was none
+	mark      uint64    // for Recorder.Changed, from the last look
+	anew      bool      // this look can't continue from the last one
 	rev       Count
 	followers map[string]*follower
 	strands   map[strandKey]*strand
@@ -29,43 +30,44 @@ type collector struct {
 	capacity  Int // of the router
 }
 
-// follower is what the collector remembers of a function.
+// follower is what the collector knows of a function.
 type follower struct {
 	name    string
 	quoted  []byte // the name as JSON, and a colon
-	entry   *entry // nil: no look has met the function
+	entry   *entry // as the last look made it; nil: no look has found the function
 	strands []*strand
-	sum     tally // of all stretches
-	minute  tally // of the stretches of the last minute
+	sum     tally // counts since the collector began
+	minute  tally // counts of the last minute
 	changed bool  // something was counted since entry was made
-	due     int64 // when the next stretch of a strand is over, in seconds since 1970
-	seen    Count // the look that has met the function last
+	due     int64 // when counts of a strand become too old, in seconds since 1970
+	seen    Count // the revision of the last look that found the function
 }
 
-// strandKey is a version of a function.
+// strandKey identifies a version of a function.
 type strandKey struct{ function, version string }
 
-// strand is what was counted of a version of a function.
+// strand has the counts of a version of a function, in stretches: the recorder's points of ten
+// seconds.
 type strand struct {
 	key     strandKey
 	of      *follower
-	counted []counted // of the last minute, the oldest first
-	recent  []times   // of the stretches that the percentiles are of, the oldest first
+	counted []counted // of the stretches of the last minute, the oldest first
+	recent  []times   // of the stretches from which percentiles are computed, the oldest first
 }
 
-// counted is what was counted of a stretch, which may grow.
+// counted has the counts of a stretch. They may still grow.
 type counted struct {
 	start int64
 	tally
 }
 
-// times are the durations of a stretch.
+// times has the durations of a stretch.
 type times struct {
 	start     int64
 	wait, run observe.Histogram
 }
 
-// tally are counts of what has ended.
+// tally has counts of calls that have ended, or were refused.
 type tally struct{ calls, failures, refused, cold uint64 }
 
 func (t *tally) add(o tally) {
@@ -87,23 +89,25 @@ func tallyOf(p *observe.Point) tally {
 }
 
 const (
-	stretch = 10 * time.Second // how long the points are that a collector reads
-	late    = 3 * time.Second  // for how long a look may miss what has ended before it
+	stretch = 10 * time.Second // the length of a stretch
+	late    = 3 * time.Second  // how much later than its end a call may be recorded, and is still counted
 )
 
-// A scene names at most maxGone removed functions, each for goneLooks looks: for five minutes while there
-// are viewers. Each stream asks the authorizer about all of them every 10 s, and hardly a reader is so late.
+// A scene lists at most maxGone removed functions, each for goneLooks looks: that is five
+// minutes while there are viewers. The number is bounded because each stream asks the
+// authorizer about all of them every 10 s. Few readers are behind by more than that.
 const (
 	maxGone   = 1000
 	goneLooks = 300
 )
 
 const (
-	// maxGap is how long after a look the next one still knows all that has ended meanwhile: the
-	// recorder keeps these points for an hour.
+	// maxGap is the longest time after a look for which the next one can still count all that
+	// has ended in between. The recorder keeps points of ten seconds for an hour.
 	maxGap = 50 * time.Minute
-	// maxCapacityGap is how long after a look the next one reads the capacity in any case. There were no
-	// viewers meanwhile, and the first frame may not say what was so before that.
+	// maxCapacityGap is the time after a look from which on the next one reads the capacity in
+	// any case. In such a gap there were no viewers, and the first frame must not show an old
+	// capacity.
 	maxCapacityGap = 2 * time.Second
 )
 
@@ -111,10 +115,10 @@ func newCollector(r *faas.Router, rec *observe.Recorder) *collector {
 	return &collector{router: r, recorder: rec, followers: map[string]*follower{}, strands: map[strandKey]*strand{}}
 }
 
-// look makes the next scene. If the wall clock was put back, or there was no look for too long,
-// the counts begin anew with what there is, and each reader gets a full frame.
+// look makes the next scene. If the wall clock was set back, or the last look is too long ago,
+// the counts begin anew at what there is, and each reader gets a full frame.
 func (c *collector) look(now time.Time) *scene {
-	now = now.Round(0) // the wall clock, by which the recorder counts
+	now = now.Round(0) // only the wall clock, which the recorder uses
 	gap := now.Sub(c.last)
 	c.anew = gap < 0 || gap > maxGap
 	if c.rev++; c.anew {
@@ -128,14 +132,15 @@ func (c *collector) look(now time.Time) *scene {
 	}
 	c.forget(now)
 	s.roster = c.rosterOf(s.entries)
-	if c.anew || gap > maxCapacityGap || c.rev%10 == 0 { // it takes as long as all of the rest
+	if c.anew || gap > maxCapacityGap || c.rev%10 == 0 { // else not: it takes as long as the rest of the look
 		c.capacity = Int(c.router.Stats().Capacity)
 	}
 	s.capacity = c.capacity
 	return s
 }
 
-// count reads what has changed since the last look; anew it notes what there is.
+// count reads what was counted since the last look. If c.anew, it only notes the present
+// counts.
 func (c *collector) count(now time.Time) {
 	since, mark := c.last.Add(-late), c.mark
 	if c.anew {
@@ -170,17 +175,17 @@ func (c *collector) follower(name string) *follower {
 	return f
 }
 
-// quote returns a name as JSON.
+// quote returns a name as a JSON string.
 func quote(name string) []byte {
 	data, err := json.Marshal(name)
-	if err != nil { // it is a string
+	if err != nil { // not possible: a string always encodes
 		return []byte(`""`)
 	}
 	return data
 }
 
-// count adds what the points have more than was counted of them. A point that is not over grows
-// from look to look. Anew, it adds nothing and notes what there is.
+// count adds the difference between the points and what was counted of them before. A point
+// whose stretch is not over grows from look to look. If anew, it only notes the points.
 func (s *strand) count(points []observe.Point, now time.Time, anew bool) {
 	for i := range points {
 		p := &points[i]
@@ -200,7 +205,8 @@ func (s *strand) count(points []observe.Point, now time.Time, anew bool) {
 	}
 }
 
-// at finds what was counted of a stretch, or begins it. Nearly always it is the last one.
+// at returns the counts of a stretch, and begins them if there are none. Nearly always it is
+// the last stretch.
 func (s *strand) at(start int64) *counted {
 	i := len(s.counted)
 	for i > 0 && s.counted[i-1].start > start {
@@ -213,7 +219,7 @@ func (s *strand) at(start int64) *counted {
 	return &s.counted[i-1]
 }
 
-// keepTimes replaces the durations of a stretch.
+// keepTimes adds the durations of a stretch, or replaces them.
 func (s *strand) keepTimes(t times) {
 	i := len(s.recent)
 	for i > 0 && s.recent[i-1].start >= t.start {
@@ -226,9 +232,9 @@ func (s *strand) keepTimes(t times) {
 	s.recent = slices.Insert(s.recent, i, t)
 }
 
-// A stretch is among those of the last minute until minuteSeconds after its start, and among
-// those that the percentiles are of until recentSeconds after it: for longer than one stretch
-// after its end.
+// Counts of a stretch belong to the last minute until minuteSeconds after the stretch began.
+// Percentiles use its durations until recentSeconds after it began, which is one stretch after
+// its end.
 const (
 	minuteSeconds = int64((time.Minute + stretch) / time.Second)
 	recentSeconds = int64(2 * stretch / time.Second)
@@ -238,8 +244,8 @@ func isRecent(start int64, now time.Time) bool {
 	return time.Unix(start+recentSeconds, 0).After(now)
 }
 
-// expire drops the stretches that are over for too long, and reports whether the percentiles
-// are to be made again.
+// expire drops stretches that are too old. It reports whether one of them was used for the
+// percentiles.
 func (s *strand) expire(now time.Time) (dropped bool) {
 	s.counted = slices.DeleteFunc(s.counted, func(c counted) bool { return c.start <= now.Unix()-minuteSeconds })
 	before := len(s.recent)
@@ -247,7 +253,7 @@ func (s *strand) expire(now time.Time) (dropped bool) {
 	return len(s.recent) < before
 }
 
-// due is when expire has something to drop, in seconds since 1970.
+// due returns when expire will have something to drop, in seconds since 1970.
 func (s *strand) due() int64 {
 	due := int64(math.MaxInt64)
 	if len(s.counted) > 0 {
@@ -259,8 +265,8 @@ func (s *strand) due() int64 {
 	return due
 }
 
-// refresh brings the sums over the strands up to date, if they may have changed, and reports
-// whether the percentiles are to be made again.
+// refresh computes the function's counts of the last minute, if they may have changed. It
+// reports whether the percentiles have to be computed again.
 func (f *follower) refresh(now time.Time) (anew bool) {
 	if !f.changed && now.Unix() < f.due {
 		return false
@@ -277,8 +283,8 @@ func (f *follower) refresh(now time.Time) (anew bool) {
 	return anew
 }
 
-// follow makes the entry of a function, or returns the one that it has if nothing has
-// changed.
+// follow returns the entry of a function: the one that it has, if nothing has changed, or a new
+// one.
 func (c *collector) follow(info *faas.Info, now time.Time) *entry {
 	f := c.follower(info.Name)
 	f.seen = c.rev
@@ -309,12 +315,12 @@ func (f *follower) mergeTimes(e *entry) {
 	}
 }
 
-// sameCounts compares all but the percentiles, which change only with the points.
+// sameCounts compares everything except the percentiles, which change only with the points.
 func sameCounts(a, b *row) bool {
 	return slices.Equal(a[:colTimes], b[:colTimes]) && slices.Equal(a[colMinute:], b[colMinute:])
 }
 
-// row is the function's row, without percentiles.
+// row returns the function's row, without percentiles.
 func (f *follower) row(info *faas.Info) (r row) {
 	n := Numbers{InFlight: count(info.InFlight), Queued: count(info.Queued), Runaways: count(info.Runaways), Minute: &Window{
 		Calls: Count(f.minute.calls), Failures: Count(f.minute.failures), Refused: Count(f.minute.refused),
@@ -332,9 +338,11 @@ func (f *follower) row(info *faas.Info) (r row) {
 	return r
 }
 
-// forget drops the functions that the look has not met, when their last minute is over: one that is
-// registered again before that goes on from there, as the recorder does. One that no look has met,
-// because it was removed before or is none of the router's, was in no frame.
+// forget handles the functions that this look has not found. If a function had an entry, it is
+// listed as removed. Its counts are dropped when its last minute is over. If it is registered
+// again before that, its counts continue, as those of the recorder do. A function without an
+// entry was in no frame: it was removed before the first look, or belongs to another router of
+// the recorder.
 func (c *collector) forget(now time.Time) {
 	var removed []gone
 	for name, f := range c.followers {
@@ -355,10 +363,11 @@ func (c *collector) forget(now time.Time) {
 	c.note(removed)
 }
 
-// note adds functions to those that are gone. It drops those that are there again, since their new rows
-// tell all, and the oldest ones: a reader that was not told of one of these gets a full frame.
+// note adds functions to the list of removed ones. It takes those off the list that exist
+// again, since their new rows say everything. It also takes off the oldest: a reader that has
+// missed one of these gets a full frame.
 func (c *collector) note(removed []gone) {
-	all := make([]gone, 0, len(c.gone)+len(removed)) // another one: scenes share the one of before
+	all := make([]gone, 0, len(c.gone)+len(removed)) // a new slice, since earlier scenes share the old one
 	for _, g := range c.gone {
 		if f := c.followers[g.name]; f == nil || f.seen != c.rev {
 			all = append(all, g)
@@ -375,7 +384,7 @@ func (c *collector) note(removed []gone) {
 	c.gone = all[old:]
 }
 
-// rosterOf returns the roster of the last scene if there are the same functions as then.
+// rosterOf returns the roster of the last scene if the functions are the same, or a new one.
 func (c *collector) rosterOf(entries []*entry) *roster {
 	if r := c.roster; r == nil || r.oldest != c.oldest || !slices.Equal(r.gone, c.gone) ||
 		!slices.EqualFunc(r.names, entries, func(name string, e *entry) bool { return name == e.name }) {

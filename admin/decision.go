@@ -8,7 +8,7 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Decisions is the answer of GET /v1/decisions, the newest first.
+// Decisions is the answer of GET /v1/decisions, with the newest first.
 type Decisions struct {
 	Decisions []Decision `json:"decisions"`
 }
@@ -20,21 +20,21 @@ type Decision struct {
 	Version  string    `json:"version,omitempty"`
 	From     Int       `json:"from"`
 	To       Int       `json:"to"`
-	Wanted   Int       `json:"wanted"` // what the policy asked for, before the limits
-	Rule     string    `json:"rule"`   // that decided; of a move of an alias, what was done
+	Wanted   Int       `json:"wanted"` // by the policy, before the limits were applied
+	Rule     string    `json:"rule"`   // the rule that has decided; for a move of an alias, what was done
 	Load     *Load     `json:"load,omitempty"`
 
-	// Of a move of an alias.
-	Alias  *string          `json:"alias,omitempty"` // null: it is a change of scale
+	// For a move of an alias.
+	Alias  *string          `json:"alias,omitempty"` // null: this is a change of scale
 	By     string           `json:"by,omitempty"`
-	Before map[string]Count `json:"before,omitempty"` // null: there was none
-	After  map[string]Count `json:"after,omitempty"`  // null: it was removed
+	Before map[string]Count `json:"before,omitempty"` // null: the alias did not exist
+	After  map[string]Count `json:"after,omitempty"`  // null: the alias was removed
 }
 
-// Load is what a policy was told when it decided.
+// Load is the input of a policy's decision.
 type Load struct {
 	Stable    float64 `json:"stable"` // average concurrency over the long window
-	Burst     float64 `json:"burst"`  // and over the short one
+	Burst     float64 `json:"burst"`  // average concurrency over the short window
 	Instances Int     `json:"instances"`
 	Ready     Int     `json:"ready"`
 	InFlight  Int     `json:"inFlight"`
@@ -65,7 +65,8 @@ func shownDecision(d *faas.Decision) Decision {
 	return out
 }
 
-// decisions lists those of a function, or of all that the viewer sees and of the router.
+// decisions lists the decisions about one function, or about the router and all functions that
+// the viewer sees.
 func (x *exchange) decisions() (any, error) {
 	limit, err := x.limit(100)
 	if err != nil {
@@ -89,14 +90,14 @@ func (x *exchange) decisions() (any, error) {
 			out.Decisions = append(out.Decisions, shownDecision(&all[i]))
 		}
 	}
-	slices.Reverse(out.Decisions) // of one moment, too, the last is the newest
+	slices.Reverse(out.Decisions) // so that of one moment, too, the last decision comes first
 	slices.SortStableFunc(out.Decisions, func(a, b Decision) int { return b.Time.Compare(a.Time) })
 	out.Decisions = out.Decisions[:min(limit, len(out.Decisions))]
 	return out, nil
 }
 
-// visible are the functions of which the viewer sees what all tenants have in common, and ""
-// for the host.
+// visible returns the functions whose numbers over all tenants the viewer may see, and "" if
+// the viewer may see the host.
 func (x *exchange) visible() []string {
 	var names []string
 	if x.allowsAll(access.See, "") {

@@ -1,7 +1,7 @@
-// Package admin serves what a person does to a running host, as one HTTP API: to see its
-// functions, calls, failures, jobs and costs, to move an alias, to change a limit, to
-// replay a call, to pause a source. The command faas and the page of observe/faasconsole
-// are two of its clients; curl is a third.
+// Package admin is the HTTP API by which a running host is operated: to see its functions,
+// calls, failures, jobs and costs, to move an alias, to change a limit, to replay a call, to
+// pause a source. The command faas and the console of observe/faasconsole are two clients of
+// it, and curl can be a third.
 //
 //	api := admin.Handler(r,
 //		admin.WithAuthorize(rules.Permit),
@@ -11,42 +11,42 @@
 //	)
 //	mux.Handle("/v1/", access.Bearer(tokens)(api))
 //
-// The handler has no listener of its own and makes no principal: a middleware in front of it
-// does, such as access.Authenticate. What the API has is described at /v1/openapi.json, and
-// in docs/admin.md.
+// The handler does not listen on a port and does not authenticate: a middleware in front of it
+// must put the principal into the context, for example access.Authenticate. The API is
+// described at /v1/openapi.json, and in docs/admin.md.
 //
 // # Who may do what
 //
-// Each request needs a principal, or the answer is 401. Each needs an access.Right to the
-// function and the tenant that it is about; the func of [WithAuthorize] decides. What it
-// denies is answered as what does not exist: 404, with the same bytes. Lists, sums and
-// streams hold what the viewer may see and nothing else. A viewer who may see a
-// function for one tenant alone sees no number that includes other tenants. An error and a
-// panic of that func deny.
+// Each request needs a principal, or the answer is 401. Each request also needs an access.Right
+// to the function and the tenant that it is about, as the function given to [WithAuthorize]
+// decides. If that function returns an error or panics, the right is denied. What is denied is
+// answered like what does not exist: 404, with the same bytes. Lists, sums and streams contain
+// only what the viewer, the principal of the request, may see. A viewer who may see a function
+// for one tenant only sees no number that includes other tenants.
 //
-// To see inputs and outputs and the texts of errors, in which an input may stand, needs the
-// right see_inputs; to see stacks needs see_stacks. What changes something is refused unless
-// the host has given [WithWrites].
+// Inputs, outputs and the texts of errors, which may quote an input, need the right see_inputs.
+// Stacks need the right see_stacks. Changes are refused unless the host has set [WithWrites].
 //
 // # Audit
 //
-// Each request is told to the func of [WithAudit]: who, what, when, from where, with what
-// result. The handler itself keeps the last thousand that have changed something or read an
-// input or a stack, and the last thousand that were denied.
+// For each request the function given to [WithAudit] is called with an [Entry]: the principal,
+// the action, the time, the address and the result. The handler itself keeps the last thousand
+// entries of requests that changed something or read an input or a stack, and the last thousand
+// of denied ones.
 //
-// # What the host gives
+// # Parts
 //
-// What is not given to [Handler] is not there: its paths answer 404 and name the option.
-// So a host shows its failures by [WithRing] and its prices by [WithLedger].
+// Each part of the API that needs an option is absent without it: its paths answer 404 and name
+// the option. For example, failures need [WithRing], and prices need [WithLedger].
 //
 // # Numbers
 //
-// An integer above 2⁵³-1 is a string of digits in JSON, see [Count] and [Int]. Durations are
-// integers of nanoseconds, in fields whose names end with NS. Money is a decimal string.
-// Inputs and outputs are strings too, so that no reader of JSON changes the numbers in them.
+// In JSON, an integer above 2⁵³-1 is a string of digits, see [Count] and [Int]. Durations are
+// integers in nanoseconds, in fields whose names end with NS. Money is a decimal string. Inputs
+// and outputs are strings, so that no JSON reader changes the numbers in them.
 //
 // # Cost
 //
-// The handler has no goroutine and no timer while it has no stream to serve. All streams
-// together have one goroutine that looks at the router once in a second.
+// The handler has no goroutine and no timer while no stream is open. All streams together have
+// one goroutine, which reads the router's state once a second.
 package admin

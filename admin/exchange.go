@@ -24,18 +24,18 @@ type exchange struct {
 	r      *http.Request
 	who    access.Principal
 	entry  Entry
-	denied bool // the authorizer has denied what the request is about
+	denied bool // the authorizer has denied the action of the whole request
 }
 
-// errWritten is the error of an endpoint that has written its answer itself.
+// errWritten is returned by an endpoint that has written its answer itself.
 var errWritten = errors.New("answered")
 
-// serve calls the endpoint. Its panic is a failure of this request alone.
+// serve calls the endpoint. If the endpoint panics, only this request fails.
 func (x *exchange) serve() (out any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			slog.Error("admin: an endpoint panicked", "verb", x.e.verb, "stack", string(debug.Stack()))
-			out, err = nil, problem(http.StatusInternalServerError, "failed", "It failed; the host's log says why.")
+			out, err = nil, problem(http.StatusInternalServerError, "failed", "The request failed; the host's log says why.")
 		}
 	}()
 	if err := x.checkQuery(); err != nil {
@@ -49,8 +49,8 @@ func (x *exchange) serve() (out any, err error) {
 	return x.e.serve(x)
 }
 
-// checkQuery refuses a parameter that the endpoint does not have: a misspelled filter would
-// otherwise select everything.
+// checkQuery refuses a parameter that the endpoint does not have. Otherwise a misspelled filter
+// would select everything.
 func (x *exchange) checkQuery() error {
 	for name, values := range x.r.URL.Query() {
 		known := false
@@ -67,7 +67,7 @@ func (x *exchange) checkQuery() error {
 	return nil
 }
 
-// end writes the answer and audits.
+// end writes the answer, and audits the request.
 func (x *exchange) end(out any, err error) {
 	switch {
 	case errors.Is(err, errWritten):
@@ -88,7 +88,8 @@ func (x *exchange) end(out any, err error) {
 	}
 }
 
-// result says what became of the request. What was asked for and is absent was refused.
+// result returns the result for the audit. A request for something that does not exist counts
+// as refused.
 func (x *exchange) result() string {
 	switch status := x.entry.Status; {
 	case x.denied:
@@ -113,25 +114,25 @@ func tell(f func(Entry), e Entry) {
 func (x *exchange) writeJSON(v any) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // it is no part of a page, and nosniff says so
+	enc.SetEscapeHTML(false) // the answer is not part of a page, and nosniff makes browsers respect that
 	if err := enc.Encode(v); err != nil {
 		slog.Error("admin: an answer does not encode", "verb", x.e.verb, "error", err)
 		x.entry.Status = http.StatusInternalServerError
-		problem(http.StatusInternalServerError, "failed", "It failed; the host's log says why.").write(x.w)
+		problem(http.StatusInternalServerError, "failed", "The request failed; the host's log says why.").write(x.w)
 		return
 	}
 	x.w.Header().Set("Content-Type", "application/json")
 	x.w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
-	_, _ = x.w.Write(buf.Bytes()) // a client that has gone needs no answer
+	_, _ = x.w.Write(buf.Bytes()) // an error means that the client has gone
 }
 
-// The limits of bodies, in bytes: of orders, and of those that hold an input.
+// The largest bodies, in bytes: of a plain request, and of one that contains an input.
 const (
 	maxOrder = 64 << 10
 	maxInput = 16 << 20
 )
 
-// body reads the JSON body of an order into v. An empty one leaves v as it is.
+// body decodes the request's JSON body into v. An empty body leaves v unchanged.
 func (x *exchange) body(v any, most int64) error {
 	data, err := x.read(most)
 	if err != nil || len(bytes.TrimSpace(data)) == 0 {
@@ -148,8 +149,7 @@ func (x *exchange) body(v any, most int64) error {
 	return nil
 }
 
-// read reads a body that says that it is JSON: what says so can't be sent by a form of a web
-// page.
+// read reads a body, which must be declared as JSON: a form of a web page can't send that type.
 func (x *exchange) read(most int64) ([]byte, error) {
 	kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
@@ -164,7 +164,7 @@ func (x *exchange) read(most int64) ([]byte, error) {
 	return data, nil
 }
 
-// at says in which line of the body an error is.
+// at returns in which line of the body an error is.
 func at(data []byte, dec *json.Decoder, err error) string {
 	offset := dec.InputOffset()
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
@@ -174,13 +174,13 @@ func at(data []byte, dec *json.Decoder, err error) string {
 	return ", in line " + strconv.Itoa(line)
 }
 
-// allows asks the authorizer, for the verb of the request. It does not note a denial: lists
-// and streams leave out what it denies.
+// allows asks the authorizer, for the verb of the request. It does not note a denial for the
+// audit, since lists and streams just leave out what is denied.
 func (x *exchange) allows(right access.Right, function, tenant string) bool {
 	return x.ask(Action{Right: right, Function: function, Tenant: tenant})
 }
 
-// allowsAll is allows for what all tenants have in common.
+// allowsAll is allows for something that concerns all tenants.
 func (x *exchange) allowsAll(right access.Right, function string) bool {
 	return x.ask(Action{Right: right, Function: function, AllTenants: true})
 }
@@ -190,8 +190,8 @@ func (x *exchange) ask(a Action) bool {
 	return x.h.permits(x.r.Context(), x.who, a)
 }
 
-// need asks for what the whole request is about, and notes it for the audit. Denied is
-// answered as absent.
+// need asks the authorizer about the action of the whole request, and notes it for the audit.
+// If it is denied, the error is that of something absent.
 func (x *exchange) need(a Action) error {
 	x.entry.Function, x.entry.Tenant = clip(a.Function, 100), clip(a.Tenant, 256)
 	if !x.ask(a) {
@@ -204,20 +204,21 @@ func (x *exchange) need(a Action) error {
 	return nil
 }
 
-// noWrites is the answer of a host without WithWrites to a viewer who has the right.
+// noWrites returns the answer of a host without WithWrites, to a viewer who has the right.
 func noWrites() *Problem {
-	return problem(http.StatusForbidden, "writes", "This host takes no changes through the API; admin.WithWrites would.")
+	return problem(http.StatusForbidden, "writes", "This host takes no changes through the API; the option admin.WithWrites would permit them.")
 }
 
-// notThere is the answer for an ID that nothing has. It asks the authorizer as for one
-// that is there, so that the time of the answer does not tell the two apart.
+// notThere returns the answer for an ID that does not exist. It asks the authorizer, as for an
+// existing ID, so that the time of the answer does not tell the two apart.
 func (x *exchange) notThere() error {
 	_ = x.allowsAll(x.e.right, "")
 	return absent()
 }
 
-// nameOf splits a function's name as it stands in a path or a parameter into the base name
-// and the version, if the qualifier is one: an alias may stand for several.
+// nameOf splits a function's name, as it is written in a path or a parameter, into the base
+// name and the version. version is empty if the qualifier is an alias, which may stand for
+// several versions.
 func nameOf(name string) (base, version string) {
 	base, qualifier, _ := strings.Cut(name, ":")
 	if qualifier == "$LATEST" || qualifier != "" && strings.Trim(qualifier, "0123456789") == "" {
@@ -226,13 +227,13 @@ func nameOf(name string) (base, version string) {
 	return base, version
 }
 
-// param returns a parameter of the query.
+// param returns a query parameter.
 func (x *exchange) param(name string) string { return x.r.URL.Query().Get(name) }
 
-// has reports whether a parameter is given, if only as empty.
+// has reports whether a parameter is given. It may be empty.
 func (x *exchange) has(name string) bool { return x.r.URL.Query().Has(name) }
 
-// limit reads the parameter limit, up to 1,000.
+// limit returns the parameter limit, from 1 to 1,000, or otherwise if it is not given.
 func (x *exchange) limit(otherwise int) (int, error) {
 	text := x.param("limit")
 	if text == "" {
@@ -245,7 +246,7 @@ func (x *exchange) limit(otherwise int) (int, error) {
 	return n, nil
 }
 
-// number reads a parameter that is a Count.
+// number returns a parameter that is a Count, or 0 if it is not given.
 func (x *exchange) number(name string) (Count, error) {
 	text := x.param(name)
 	if text == "" {
@@ -258,7 +259,7 @@ func (x *exchange) number(name string) (Count, error) {
 	return Count(n), nil
 }
 
-// time reads a parameter that is a time; zero: it is not given.
+// time returns a parameter that is a time, or the zero time if it is not given.
 func (x *exchange) time(name string) (time.Time, error) {
 	text := x.param(name)
 	if text == "" {
@@ -271,7 +272,7 @@ func (x *exchange) time(name string) (time.Time, error) {
 	return t, nil
 }
 
-// flag reads a parameter that is true or false.
+// flag returns a parameter that is true or false, or false if it is not given.
 func (x *exchange) flag(name string) (bool, error) {
 	text := x.param(name)
 	if text == "" {

@@ -10,13 +10,13 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Failures is the answer of GET /v1/failures, the newest first.
+// Failures is the answer of GET /v1/failures, with the newest first.
 type Failures struct {
 	Failures []Failure `json:"failures"`
-	Kept     Count     `json:"kept"` // how many the viewer sees, whatever the filter
+	Kept     Count     `json:"kept"` // how many the viewer may see, whatever the filter
 }
 
-// Failure is a call that failed, as the ring has it.
+// Failure is a failed call that the ring has kept.
 type Failure struct {
 	ID         string            `json:"id"`
 	Function   string            `json:"function"`
@@ -27,7 +27,7 @@ type Failure struct {
 	Outcome    string            `json:"outcome"`
 	Start      time.Time         `json:"start"`
 	QueuedNS   Int               `json:"queuedNS"`
-	InitNS     Int               `json:"initNS"` // of queuedNS
+	InitNS     Int               `json:"initNS"` // a part of queuedNS
 	DurationNS Int               `json:"durationNS"`
 	Memory     Int               `json:"memory"`
 	BytesIn    Int               `json:"bytesIn"`
@@ -36,14 +36,14 @@ type Failure struct {
 	Origin     Origin            `json:"origin"`
 	Job        string            `json:"job,omitempty"`
 	Delivery   int               `json:"delivery,omitempty"`
-	ReplayOf   string            `json:"replayOf,omitempty"`  // the call that this one made again
-	Error      *string           `json:"error,omitempty"`     // its text, for viewers who may see inputs; null: not kept, or not to be seen
+	ReplayOf   string            `json:"replayOf,omitempty"`  // the call that this one replays
+	Error      *string           `json:"error,omitempty"`     // the error's text, for viewers who may see inputs; null: not kept, or not visible
 	ErrorType  string            `json:"errorType,omitempty"` // the Go type of the error; empty: not kept
 	HasStack   bool              `json:"hasStack,omitempty"`  // see GET /v1/failures/{id}/stack
 	Input      InputState        `json:"input"`
 }
 
-// Origin is where a call came from.
+// Origin says where a call came from.
 type Origin struct {
 	Trigger   string `json:"trigger,omitempty"`
 	Door      string `json:"door,omitempty"`
@@ -51,27 +51,27 @@ type Origin struct {
 	Key       string `json:"key,omitempty"`
 }
 
-// InputState says what there is of an input.
+// InputState describes the kept input of a call.
 type InputState struct {
-	State       string `json:"state"` // in words, for example "as given" or "withheld: no JSON"
+	State       string `json:"state"` // a text, for example "as given" or "withheld: no JSON"
 	Kept        bool   `json:"kept"`
 	Bytes       Int    `json:"bytes"`
 	Truncated   bool   `json:"truncated,omitempty"`
 	ContentType string `json:"contentType,omitempty"`
 }
 
-// Data is an input or an output. It is text where it is one, so that no reader of JSON
-// changes the numbers in it, and base64 otherwise.
+// Data is an input or an output. Text has it if it is valid UTF-8: as a string, no JSON reader
+// changes the numbers in it. Otherwise Base64 has it.
 type Data struct {
 	ID          string  `json:"id,omitempty"`
 	ContentType string  `json:"contentType,omitempty"`
-	State       string  `json:"state,omitempty"` // of an input: what it is, or why there is none
+	State       string  `json:"state,omitempty"` // for an input: what was kept, or why nothing was
 	Truncated   bool    `json:"truncated,omitempty"`
 	Text        *string `json:"text,omitempty"`
 	Base64      []byte  `json:"base64,omitempty"`
 }
 
-// set puts data into d.
+// set puts data into the right field of d.
 func (d *Data) set(data []byte) {
 	if data == nil {
 		return
@@ -87,7 +87,7 @@ func shownOrigin(o faas.Origin) Origin {
 	return Origin{Trigger: o.Trigger, Door: o.Door, RequestID: o.RequestID, Key: o.Key}
 }
 
-// idText is empty for no ID.
+// idText returns an ID as text, or "" for the zero ID.
 func idText(id uuid.UUID) string {
 	if id == uuid.Nil {
 		return ""
@@ -107,10 +107,10 @@ func (x *exchange) shownFailure(c *faas.Captured) Failure {
 	return f
 }
 
-// addError adds what the ring has kept of the error, as far as the viewer may see it.
+// addError adds what the ring has kept of the error, if the viewer may see it.
 func (x *exchange) addError(f *Failure, c *faas.Captured) {
 	f.ReplayOf = idText(c.Origin.ReplayOf)
-	kept, ok := c.Err.(*faas.CapturedError) //nolint:errorlint // the ring made it
+	kept, ok := c.Err.(*faas.CapturedError) //nolint:errorlint // the ring has made it
 	if !ok {
 		return
 	}
@@ -120,12 +120,12 @@ func (x *exchange) addError(f *Failure, c *faas.Captured) {
 	}
 }
 
-// isSeen tells whether the viewer sees calls of the function and version for the tenant.
+// isSeen reports whether the viewer may see calls of the function and version for the tenant.
 func (x *exchange) isSeen(function, version, tenant string) bool {
 	return x.ask(Action{Right: access.See, Function: function, Version: version, Tenant: tenant})
 }
 
-// failures lists what the viewer sees of the ring.
+// failures lists the calls in the ring that the viewer may see.
 func (x *exchange) failures() (any, error) {
 	limit, err := x.limit(100)
 	if err != nil {
@@ -148,7 +148,7 @@ func (x *exchange) failures() (any, error) {
 	return out, nil
 }
 
-// selects tells whether the filter of the request lets the failure through.
+// selects reports whether the failure matches the filter of the request.
 func (x *exchange) selects(c *faas.Captured, since time.Time) bool {
 	name, version := nameOf(x.param("function"))
 	return (name == "" || name == c.Function && (version == "" || version == c.Version)) &&
@@ -157,7 +157,7 @@ func (x *exchange) selects(c *faas.Captured, since time.Time) bool {
 		!c.Start.Before(since)
 }
 
-// captured finds the failure that the path names, for a viewer with the right.
+// captured returns the failure that the path names, if the viewer has the right.
 func (x *exchange) captured(right access.Right) (faas.Captured, error) {
 	id, err := uuid.Parse(x.r.PathValue("id"))
 	if err != nil {
@@ -184,7 +184,7 @@ func (x *exchange) failureStack() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, ok := c.Err.(*faas.CapturedError) //nolint:errorlint // the ring made it
+	kept, ok := c.Err.(*faas.CapturedError) //nolint:errorlint // the ring has made it
 	if !ok || kept.Stack == nil {
 		return nil, absent()
 	}

@@ -10,31 +10,32 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// Frame is an event of GET /v1/events: what has changed since the one before. There is one each second;
-// those that a slow reader has not taken are merged into the next.
+// Frame is an event of GET /v1/events: what has changed since the frame before. There is one
+// each second. If a reader is slow, several are merged into one.
 type Frame struct {
-	Rev   Count     `json:"rev"`   // goes up with each frame
-	Epoch string    `json:"epoch"` // another one after each start of the host
+	Rev   Count     `json:"rev"`   // higher in each frame
+	Epoch string    `json:"epoch"` // different after each start of the host
 	Now   time.Time `json:"now"`   // of the host's clock
-	// Full: it has all functions that the viewer sees; what the reader has is out of date. It is set
-	// in the first frame, unless a stream is resumed and its viewer sees the same functions as
-	// before, and when the viewer's rights have changed.
+	// Full: the frame has all functions that the viewer may see, and replaces everything that
+	// the reader has. It is set in the first frame, unless the stream is resumed and its viewer
+	// sees the same functions as before. It is also set when the viewer's rights have changed.
 	Full bool `json:"full,omitempty"`
-	// Columns and States are in full frames only. Columns names the numbers of a row, in their
-	// order. States names the states; the number in the column state is an index into it.
+	// Columns and States are only in full frames. Columns has the names of the numbers in a row,
+	// in the same order. States has the names of the states; the column state is an index into
+	// it.
 	Columns []string `json:"columns,omitempty"`
 	States  []string `json:"states,omitempty"`
-	// Functions are the rows of the functions that have changed, by name.
+	// Functions has the rows of the functions that have changed, by name.
 	Functions map[string][]Int `json:"functions,omitempty"`
-	Gone      []string         `json:"gone,omitempty"`   // functions that were removed; none is in Functions too
-	Totals    []Int            `json:"totals,omitempty"` // the row of all functions that the viewer sees, if any has changed or is gone
+	Gone      []string         `json:"gone,omitempty"`   // functions that were removed; these are not in Functions
+	Totals    []Int            `json:"totals,omitempty"` // a row with the sums over all functions that the viewer sees, if one of them has changed or was removed
 	Capacity  *Int             `json:"capacity,omitempty"`
 }
 
-// The columns of a row. From calls to cold they count what has ended since some moment
-// before the first frame: only their differences mean something. The percentiles are of what
-// has ended within the last 10 to 20 seconds. The last four count what has ended within the last
-// minute, as Window does: a reader that has just come has no differences yet.
+// The columns of a row. The columns from calls to cold count what has ended since some moment
+// before the first frame, so that only their differences have a meaning. The percentiles are of
+// what has ended within the last 10 to 20 seconds. The last four columns count what has ended
+// within the last minute, as Window does, for a reader that has no differences yet.
 const (
 	colState = iota
 	colInFlight
@@ -50,8 +51,8 @@ const (
 	colJobsWaiting
 	colJobsRunning
 	colJobsDead
-	colTimes                 // six of them
-	colMinute = colTimes + 6 // four of them
+	colTimes                 // the first of six
+	colMinute = colTimes + 6 // the first of four
 	columns   = colMinute + 4
 )
 
@@ -63,24 +64,25 @@ func frameColumns() []string {
 	}
 }
 
-// states are the states by their number in a row. A limit of -1 in a row is none.
+// states returns the names of the states, by their number in a row. In the column limit, -1
+// means no limit.
 func states() []string {
 	return []string{StateWell, StateIdle, StateFailing, StateRefusing, StateStuck, StateOff}
 }
 
-// row is a function's numbers.
+// row has the numbers of a function.
 type row [columns]Int
 
-// entry is a function as the streams have it. It is constant.
+// entry is a function's state in a scene. It never changes.
 type entry struct {
 	name      string
-	rev       Count // when it has changed last
+	rev       Count // the revision of the scene in which it was made
 	row       row
 	wait, run observe.Histogram
-	json      []byte // "name":[…]
+	json      []byte // the row as JSON: "name":[…]
 }
 
-// encode takes the name as JSON, with a colon.
+// encode makes e.json. name is the name as JSON, followed by a colon.
 func (e *entry) encode(name []byte) {
 	e.json = e.row.append(append(make([]byte, 0, len(name)+96), name...))
 }
@@ -113,28 +115,28 @@ func (r *row) setTimes(wait, run *observe.Histogram) {
 	}
 }
 
-// scene is what there is at one tick: all functions, by name. It is constant, but for the frames
-// that were made of it.
+// scene is the state of all functions at one second, sorted by name. Only its cache of frames
+// changes.
 type scene struct {
 	*roster
 
 	rev      Count
 	now      time.Time
-	entries  []*entry // by the index of the roster
+	entries  []*entry // in the order of the roster's names
 	capacity Int
 
 	mu     sync.Mutex          // guards what follows
-	events map[eventKey][]byte // those that were made; empty once the last viewer has left
+	events map[eventKey][]byte // frames that have been made; empty after the last viewer has left
 }
 
-// eventKey is what the frames of a scene differ by.
+// eventKey is what distinguishes the frames of a scene.
 type eventKey struct {
 	view  *view
-	since Count // the frame that the reader has; 0: it gets a full one
+	since Count // the revision of the reader's last frame; 0: the reader gets a full one
 }
 
-// event returns the frame for readers with a view who have the frame since, as an event of
-// the stream. Viewers with the same view share it.
+// event returns the frame for readers who have this view, and whose last frame has the revision
+// since. It is encoded as an event of the stream. Viewers with the same view share it.
 func (s *scene) event(epoch string, v *view, since Count) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,14 +153,14 @@ func (s *scene) event(epoch string, v *view, since Count) []byte {
 	return event
 }
 
-// release lets go of the frames: no stream is left to share them, and the scene stays.
+// release drops the cached frames, when no stream is left to use them. The scene itself stays.
 func (s *scene) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = nil
 }
 
-// draft is a frame that is made for a view.
+// draft is a frame that is being made for a view.
 type draft struct {
 	*scene
 
@@ -169,7 +171,7 @@ type draft struct {
 
 func (d *draft) isFull() bool { return d.since == 0 }
 
-// event makes the frame. The rows are encoded already, once for all views.
+// event encodes the frame. The rows were encoded once, for all views.
 func (d *draft) event() []byte {
 	b := make([]byte, 0, 4<<10)
 	b = append(append(append(b, "id: "...), d.epoch...), '.')
@@ -203,7 +205,8 @@ func (d *draft) appendHead(b []byte) []byte {
 	return b
 }
 
-// appendRows reports whether there is any.
+// appendRows appends the rows that have changed and are visible, and reports whether there is
+// one.
 func (d *draft) appendRows(b []byte) (_ []byte, some bool) {
 	begun := len(b)
 	b = append(b, `,"functions":{`...)
@@ -221,8 +224,8 @@ func (d *draft) appendRows(b []byte) (_ []byte, some bool) {
 	return append(b, '}'), some
 }
 
-// goneNames are the functions that were removed since the reader's frame, and that the viewer
-// saw.
+// goneNames returns the functions that were removed since the reader's last frame, and that the
+// viewer was allowed to see.
 func (d *draft) goneNames() (names []string) {
 	if d.isFull() {
 		return nil
@@ -235,12 +238,12 @@ func (d *draft) goneNames() (names []string) {
 	return names
 }
 
-// totals adds up the functions that are seen. A limit has no sum.
+// totals returns the sums over the visible functions. There is no sum of limits.
 func (d *draft) totals() row {
 	var sum row
 	for e := range d.seen() {
 		for i, n := range e.row {
-			sum[i] += n // the percentiles are set below
+			sum[i] += n // setTimes below replaces the percentiles
 		}
 	}
 	var wait, run observe.Histogram
@@ -251,7 +254,7 @@ func (d *draft) totals() row {
 	return sum
 }
 
-// seen yields what the viewer sees.
+// seen yields the entries that the viewer may see.
 func (d *draft) seen() iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		for i, e := range d.entries {
@@ -272,7 +275,7 @@ func (d *draft) durations(of func(*entry) *observe.Histogram) iter.Seq[*observe.
 	}
 }
 
-// appendField appends texts and numbers, for which encoding can't fail.
+// appendField appends a field of texts and numbers, whose encoding can't fail.
 func appendField(b []byte, name string, v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {

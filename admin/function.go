@@ -11,20 +11,21 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// The states of a function, in [Function]. The first that holds is the function's.
+// The states of a function, in [Function]. If several apply, the function has the first of
+// them.
 const (
-	StateOff      = "off"      // it is switched off
-	StateStuck    = "stuck"    // a handler runs on although its call has ended
-	StateRefusing = "refusing" // at least one of ten calls of the last minute was refused
-	StateFailing  = "failing"  // at least one of a hundred calls of the last minute failed
-	StateIdle     = "idle"     // no call has ended within the last minute, and none runs
+	StateOff      = "off"      // its limit is 0
+	StateStuck    = "stuck"    // a handler still runs although its call has ended
+	StateRefusing = "refusing" // of the calls of the last minute, at least a tenth was refused
+	StateFailing  = "failing"  // of the calls of the last minute, at least a hundredth failed
+	StateIdle     = "idle"     // no call has ended within the last minute, and none is running
 	StateWell     = "well"
 )
 
 // Functions is the answer of GET /v1/functions, sorted by name.
 type Functions struct {
 	Functions []Function `json:"functions"`
-	Totals    Totals     `json:"totals"` // of those functions of which the viewer sees the numbers
+	Totals    Totals     `json:"totals"` // over the functions whose numbers the viewer may see
 }
 
 // Function describes a function.
@@ -33,13 +34,13 @@ type Function struct {
 	Labels   map[string]string `json:"labels,omitempty"`
 	Versions []Version         `json:"versions"`
 	Aliases  []Alias           `json:"aliases"`
-	Limit    *Int              `json:"limit"` // how many calls may run at once; 0: it is off; null: only the router's capacity limits them
+	Limit    *Int              `json:"limit"` // how many calls may run at once; 0: none; null: only the router's capacity limits them
 	Reserved Int               `json:"reserved,omitempty"`
 	Weight   Int               `json:"weight"`
-	State    string            `json:"state,omitempty"`   // well, idle, failing, refusing, stuck or off; empty: the viewer does not see the numbers
-	Numbers  *Numbers          `json:"numbers,omitempty"` // null: the viewer sees the function for a tenant only
-	Rights   []string          `json:"rights,omitempty"`  // what the viewer may do with it for all tenants; in the answer about one function only
-	Schema   Schema            `json:"schema,omitempty"`  // of its input, as far as the Go type says; in the answer about one function only
+	State    string            `json:"state,omitempty"`   // well, idle, failing, refusing, stuck or off; empty: the viewer may not see the numbers
+	Numbers  *Numbers          `json:"numbers,omitempty"` // null: the viewer may see the function for one tenant only
+	Rights   []string          `json:"rights,omitempty"`  // the viewer's rights to it for all tenants; only in the answer about one function
+	Schema   Schema            `json:"schema,omitempty"`  // of its input, derived from the Go type; only in the answer about one function
 	Jobs     *JobPolicy        `json:"jobPolicy,omitempty"`
 }
 
@@ -48,17 +49,17 @@ type Version struct {
 	Version     string            `json:"version"` // "$LATEST", or a number
 	Labels      map[string]string `json:"labels,omitempty"`
 	In          string            `json:"in"`  // the Go type of the input
-	Out         string            `json:"out"` // and of the output
+	Out         string            `json:"out"` // the Go type of the output
 	ContentType string            `json:"contentType,omitempty"`
 	Stream      bool              `json:"stream,omitempty"`
 	TimeoutNS   Int               `json:"timeoutNS"`
-	Memory      Int               `json:"memory"` // declared, bytes
-	MaxIn       Int               `json:"maxIn"`  // bytes
-	MaxOut      Int               `json:"maxOut"` // bytes
+	Memory      Int               `json:"memory"` // declared, in bytes
+	MaxIn       Int               `json:"maxIn"`  // in bytes
+	MaxOut      Int               `json:"maxOut"` // in bytes
 	Numbers     *Numbers          `json:"numbers,omitempty"`
 }
 
-// JobPolicy is what happens to the jobs of a function.
+// JobPolicy says how the jobs of a function are retried and kept.
 type JobPolicy struct {
 	Retries    Int     `json:"retries"`
 	FirstNS    Int     `json:"firstNS"`
@@ -71,8 +72,8 @@ type JobPolicy struct {
 	OnFailure  string  `json:"onFailure,omitempty"`
 }
 
-// Numbers are those of a function or a version: of the moment, since it was registered, and
-// of the last minute.
+// Numbers are those of a function or a version. They are of the present moment, since
+// registration (Admitted, Refused, JobsRefused), or of the last minute.
 type Numbers struct {
 	InFlight    Count            `json:"inFlight"`
 	Queued      Count            `json:"queued"`
@@ -82,11 +83,11 @@ type Numbers struct {
 	Admitted    Count            `json:"admitted"`
 	Refused     map[string]Count `json:"refused,omitempty"`     // calls, by reason
 	JobsRefused map[string]Count `json:"jobsRefused,omitempty"` // deliveries of jobs, by reason
-	Jobs        *JobNumbers      `json:"jobs,omitempty"`        // of the name, whatever the version; null: there are none
+	Jobs        *JobNumbers      `json:"jobs,omitempty"`        // of all versions of the function; null: there are no jobs
 	Minute      *Window          `json:"minute,omitempty"`      // null: nothing has ended, or there is no recorder
 }
 
-// JobNumbers counts jobs by what they do.
+// JobNumbers counts jobs by their state.
 type JobNumbers struct {
 	Scheduled Count     `json:"scheduled"`
 	Ready     Count     `json:"ready"`
@@ -96,17 +97,17 @@ type JobNumbers struct {
 	Dead      Count     `json:"dead"`
 	Canceled  Count     `json:"canceled"`
 	Bytes     Int       `json:"bytes"`
-	Oldest    time.Time `json:"oldest,omitzero"` // when the one that could run now was due which was due first
+	Oldest    time.Time `json:"oldest,omitzero"` // when the job that could run now and has waited longest became due
 }
 
-// Window is what has ended within the last minute, or the part of it that the recorder has
-// been there for.
+// Window counts what has ended within the last minute, or since the recorder was made if that
+// is less.
 type Window struct {
 	Calls    Count `json:"calls"`
-	Failures Count `json:"failures"` // ended in another way than OK or Canceled
+	Failures Count `json:"failures"` // ended neither OK nor Canceled
 	Refused  Count `json:"refused"`
 	Cold     Count `json:"cold"`
-	Wait     Times `json:"wait"` // for a slot
+	Wait     Times `json:"wait"` // the wait for a slot
 	Run      Times `json:"run"`
 }
 
@@ -117,7 +118,7 @@ type Times struct {
 	P99 Int `json:"p99"`
 }
 
-// Totals are sums over the functions of which the viewer sees the numbers.
+// Totals are sums over the functions whose numbers the viewer may see.
 type Totals struct {
 	Functions Count            `json:"functions"`
 	InFlight  Count            `json:"inFlight"`
@@ -127,12 +128,12 @@ type Totals struct {
 	Refused   map[string]Count `json:"refused,omitempty"`
 	Jobs      JobNumbers       `json:"jobs"`
 	Minute    Window           `json:"minute"`
-	// Capacity is how many calls may run at once in the whole router; null for a viewer
-	// who may not see the host.
+	// Capacity is how many calls may run at once in the whole router. It is null if the viewer
+	// may not see the host.
 	Capacity *Int `json:"capacity"`
 }
 
-// functions lists the functions that the viewer sees.
+// functions lists the functions that the viewer may see.
 func (x *exchange) functions() (any, error) {
 	out, sum := Functions{Functions: []Function{}}, newTotals(x)
 	minutes := x.h.minutes()
@@ -160,7 +161,7 @@ func (x *exchange) function() (any, error) {
 		return nil, err
 	}
 	info, err := x.h.router.Info(name)
-	if err != nil || info.Name != name { // a name with a qualifier is none of this path
+	if err != nil || info.Name != name { // a name with a qualifier is not for this path
 		return nil, absent()
 	}
 	f := x.describe(&info)
@@ -173,7 +174,8 @@ func (x *exchange) function() (any, error) {
 	return *f, nil
 }
 
-// needSight asks whether the viewer sees the function at all, and whether for all tenants.
+// needSight returns an error if the viewer may not see the function. all reports whether the
+// viewer may see it for all tenants; otherwise it is for the viewer's own.
 func (x *exchange) needSight(name string) (all bool, err error) {
 	base, version := nameOf(name)
 	if x.ask(Action{Right: access.See, Function: base, Version: version, AllTenants: true}) {
@@ -183,13 +185,13 @@ func (x *exchange) needSight(name string) (all bool, err error) {
 	return false, x.need(Action{Right: access.See, Function: base, Version: version, Tenant: x.who.Tenant})
 }
 
-// needNumbers asks whether the viewer sees what all tenants of the function have in common.
+// needNumbers returns an error if the viewer may not see the function for all tenants.
 func (x *exchange) needNumbers(name string) error {
 	base, version := nameOf(name)
 	return x.need(Action{Right: access.See, Function: base, Version: version, AllTenants: true})
 }
 
-// rights are those that the viewer has to a function for all tenants, or else for its own.
+// rights returns the rights that the viewer has to a function for all tenants.
 func (x *exchange) rights(name string) []string {
 	var has []string
 	for _, right := range access.Rights() {
@@ -200,20 +202,20 @@ func (x *exchange) rights(name string) []string {
 	return has
 }
 
-// describe is what each viewer of a function sees: how it is set up, and no numbers.
+// describe returns what each viewer of a function may see: its settings, without numbers.
 func (x *exchange) describe(info *faas.Info) *Function {
 	f := &Function{
 		Name: info.Name, Labels: info.Labels, Versions: []Version{}, Aliases: []Alias{},
 		Limit: shownLimit(info.Concurrency), Reserved: Int(info.Reserved), Weight: Int(info.Weight),
 	}
 	versions, err := x.h.router.Versions(info.Name)
-	if err != nil { // it was removed meanwhile
+	if err != nil { // the function was removed meanwhile
 		return f
 	}
 	for i := range versions {
 		f.Versions = append(f.Versions, versionOf(&versions[i]))
 	}
-	aliases, _ := x.h.router.Aliases(info.Name) // none if it was removed meanwhile
+	aliases, _ := x.h.router.Aliases(info.Name) // none if the function was removed meanwhile
 	for i := range aliases {
 		f.Aliases = append(f.Aliases, shownAlias(&aliases[i]))
 	}
@@ -235,7 +237,7 @@ func typeName(t reflect.Type) string {
 	return t.String()
 }
 
-// shownLimit is nil for a function that has no limit of its own.
+// shownLimit returns nil for a function that has no limit of its own.
 func shownLimit(n int) *Int {
 	if n == math.MaxInt32 {
 		return nil
@@ -243,10 +245,10 @@ func shownLimit(n int) *Int {
 	return new(Int(n))
 }
 
-// numbers adds what only a viewer of all tenants sees.
+// numbers adds what only viewers for all tenants may see.
 func (x *exchange) numbers(f *Function, info *faas.Info, minutes minutes) {
 	f.Numbers = numbersOf(info, minutes.of(info.Name, ""))
-	versions, _ := x.h.router.Versions(info.Name) // none if it was removed meanwhile
+	versions, _ := x.h.router.Versions(info.Name) // none if the function was removed meanwhile
 	for i := range versions {
 		for j := range f.Versions {
 			if v := &f.Versions[j]; v.Version == versions[i].Version {
@@ -267,7 +269,7 @@ func numbersOf(info *faas.Info, last *point) *Numbers {
 	}
 }
 
-// count is a number that is not negative.
+// count converts a number that should not be negative.
 func count(n int) Count { return Count(max(0, n)) }
 
 func reasons(m map[faas.Reason]uint64) map[string]Count {
@@ -299,7 +301,7 @@ func policyOf(p faas.JobPolicy) *JobPolicy {
 	}
 }
 
-// stateOf is the state of a function with those numbers. It is pure.
+// stateOf returns the state of a function with these numbers. It is a pure function.
 func stateOf(limit *Int, n *Numbers) string {
 	var last Window
 	if n.Minute != nil {
@@ -320,10 +322,10 @@ func stateOf(limit *Int, n *Numbers) string {
 	return StateWell
 }
 
-// point is what has ended within a stretch of time, of one version or of several.
+// point counts what has ended within a period, of one version or of several.
 type point struct{ observe.Point }
 
-// window is nil for nothing.
+// window returns the counts for the API, or nil if p is nil.
 func (p *point) window() *Window {
 	if p == nil {
 		return nil
@@ -338,13 +340,13 @@ func timesOf(h *observe.Histogram) Times {
 	return Times{P50: Int(h.Quantile(0.5)), P95: Int(h.Quantile(0.95)), P99: Int(h.Quantile(0.99))}
 }
 
-// minutes is what has ended within the last minute, by function and version; the empty
-// version is all of a function's together.
+// minutes counts what has ended within the last minute, by function and version. The empty
+// version has the sum over all versions of a function.
 type minutes map[[2]string]*point
 
 func (m minutes) of(function, version string) *point { return m[[2]string{function, version}] }
 
-// minutes reads the last minute from the recorder, if there is one.
+// minutes reads the last minute from the recorder. It is empty without a recorder.
 func (h *handler) minutes() minutes {
 	m := minutes{}
 	if h.recorder == nil {
@@ -362,7 +364,7 @@ func (h *handler) minutes() minutes {
 	return m
 }
 
-// totals sums up.
+// totals computes Totals.
 type totals struct {
 	Totals
 
@@ -423,14 +425,15 @@ func (x *exchange) versions() (any, error) {
 	return Versions{Function: f.Name, Versions: f.Versions}, nil
 }
 
-// Versions is the answer of GET /v1/functions/{name}/versions: $LATEST first, then by number.
+// Versions is the answer of GET /v1/functions/{name}/versions, with $LATEST first, and then by
+// number.
 type Versions struct {
 	Function string    `json:"function"`
 	Versions []Version `json:"versions"`
 }
 
-// isVisible tells whether a series of that function is the viewer's to see. The empty name
-// stands for the host.
+// isVisible reports whether the viewer may see the numbers of the function. The empty name
+// means the host. seen caches the authorizer's answers.
 func (x *exchange) isVisible(seen map[string]bool, function string) bool {
 	yes, known := seen[function]
 	if !known {

@@ -9,7 +9,7 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// maxTarget is the length of the longest path and query together, in bytes.
+// maxTarget is the largest length of path and query together, in bytes.
 const maxTarget = 8 << 10
 
 // ServeHTTP implements http.Handler.
@@ -26,15 +26,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-// turnAway answers and audits a request that no endpoint has seen.
+// turnAway answers and audits a request that reaches no endpoint.
 func (h *handler) turnAway(w http.ResponseWriter, r *http.Request, p *Problem) {
 	x := h.begin(w, r, &endpoint{})
 	x.denied = p.Status == http.StatusForbidden || p.Status == http.StatusUnauthorized
 	x.end(nil, p)
 }
 
-// setHeaders sets what each answer has: it is data of the moment, and no document to be
-// framed, guessed at or kept.
+// setHeaders sets the headers of every answer. They say that it is data, and must not be
+// cached, framed, or interpreted as another media type.
 func setHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox")
@@ -45,7 +45,7 @@ func setHeaders(h http.Header) {
 	h.Set("X-Frame-Options", "DENY")
 }
 
-// reject returns why a request is answered by no endpoint, or nil.
+// reject returns the problem with a request that must not reach an endpoint, or nil.
 func (h *handler) reject(r *http.Request) *Problem {
 	if h.authorize == nil && !isLocal(r) {
 		return problem(http.StatusForbidden, "host", "This host answers requests from its own machine only, to localhost and without a proxy.")
@@ -54,7 +54,7 @@ func (h *handler) reject(r *http.Request) *Problem {
 		return problem(http.StatusForbidden, "host", "This host does not have that name.")
 	}
 	probe := *r
-	probe.Method = http.MethodPost // reading is for pages of this origin too
+	probe.Method = http.MethodPost // Check lets all GET requests pass, but reading, too, is for pages of this origin only
 	if err := h.guard.Check(&probe); err != nil {
 		return problem(http.StatusForbidden, "origin", "A page of another origin has sent this request.")
 	}
@@ -64,7 +64,8 @@ func (h *handler) reject(r *http.Request) *Problem {
 	return nil
 }
 
-// isLocal reports whether a request with that address and that Host comes from this machine.
+// isLocal reports whether a request comes from this machine: by its address and its Host, and
+// without a proxy.
 func isLocal(r *http.Request) bool {
 	peer, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -74,14 +75,15 @@ func isLocal(r *http.Request) bool {
 	return ip != nil && ip.IsLoopback() && isLocalHost(hostOf(r)) && !isForwarded(r.Header)
 }
 
-// isLocalHost reports whether a Host, without its port, names this machine and nothing else.
-// A name that is looked up could point anywhere.
+// isLocalHost reports whether a Host, without its port, can only be this machine. Any other
+// name is resolved by DNS, and could point anywhere.
 func isLocalHost(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// hostOf returns the Host of a request in lower case, without its port and brackets.
+// hostOf returns the Host of a request in lower case, without the port and without the brackets
+// of an IPv6 address.
 func hostOf(r *http.Request) string {
 	host := strings.ToLower(r.Host)
 	if name, _, err := net.SplitHostPort(host); err == nil {
@@ -90,8 +92,8 @@ func hostOf(r *http.Request) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-// isForwarded reports whether a proxy says that it has forwarded the request: then the
-// address is the proxy's.
+// isForwarded reports whether a header says that a proxy has forwarded the request. Then its
+// address is that of the proxy.
 func isForwarded(h http.Header) bool {
 	for name := range h {
 		switch {

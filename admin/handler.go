@@ -11,13 +11,13 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// handler is the API.
+// handler is the API of one router.
 type handler struct {
 	settings
 
 	router    *faas.Router
 	started   time.Time
-	epoch     string // another one after each start of the host
+	epoch     string // different after each start of the host
 	guard     *http.CrossOriginProtection
 	mux       *http.ServeMux
 	endpoints []*endpoint
@@ -25,7 +25,7 @@ type handler struct {
 	live      live
 }
 
-// route is an endpoint of a handler.
+// route serves an endpoint of a handler.
 type route struct {
 	h *handler
 	e *endpoint
@@ -50,7 +50,8 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, e *endpoint) *ex
 	return x
 }
 
-// permits is the one place where the authorizer is asked. It fails closed.
+// permits calls the authorizer; it is the only place that does so. If the authorizer panics,
+// the action is denied.
 func (h *handler) permits(ctx context.Context, p access.Principal, a Action) (yes bool) {
 	if h.authorize == nil {
 		return h.loopback
@@ -64,10 +65,10 @@ func (h *handler) permits(ctx context.Context, p access.Principal, a Action) (ye
 	return h.authorize(ctx, p, a) == nil
 }
 
-// loopbackPrincipal is who uses a handler of WithInsecureLoopback.
+// loopbackPrincipal is the principal of all requests under WithInsecureLoopback.
 func loopbackPrincipal() access.Principal { return access.Principal{Kind: "local", ID: "loopback"} }
 
-// clip shortens a text from outside, for audits and problems, to n bytes.
+// clip cuts a text that comes from outside to n bytes, for audits and problems.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s

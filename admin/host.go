@@ -9,18 +9,18 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Version of the API: the first part of each path. Fields, paths and values are added to a
-// version; nothing is taken from it.
+// apiVersion is the version of the API, and with a "v" the first part of each path. Fields,
+// paths and values may be added to a version, and none is removed.
 const apiVersion = "1"
 
-// Host is the answer of GET /v1/host: what there is, and who asks. Each viewer gets it; what
-// is not the viewer's to see is empty.
+// Host is the answer of GET /v1/host: a description of the host and of the viewer. Each viewer
+// gets it; the fields that the viewer may not see are empty.
 type Host struct {
 	API    string    `json:"api"`    // the version of the API, "1"
-	Epoch  string    `json:"epoch"`  // another one after each start of the host: counts begin anew then
-	Now    time.Time `json:"now"`    // of the host's clock
-	Writes bool      `json:"writes"` // whether the host takes changes
-	Parts  []string  `json:"parts"`  // what the host has given: recorder, ledger, budgets, ring, tail, drivers
+	Epoch  string    `json:"epoch"`  // different after each start of the host: counts begin anew then
+	Now    time.Time `json:"now"`    // by the host's clock
+	Writes bool      `json:"writes"` // the host takes changes
+	Parts  []string  `json:"parts"`  // the options that the host has set: recorder, ledger, budgets, ring, tail, drivers
 	Viewer Viewer    `json:"viewer"`
 
 	Name    string    `json:"name,omitempty"`
@@ -31,8 +31,8 @@ type Host struct {
 	Closing  bool `json:"closing,omitempty"` // the host is shutting down
 }
 
-// Viewer is the principal that has sent the request, and its rights to the host as a whole.
-// Those to a function are in [Function].
+// Viewer is the principal of the request, with its rights to the host as a whole. Its rights to
+// a function are in [Function].
 type Viewer struct {
 	Principal
 
@@ -43,12 +43,12 @@ type Viewer struct {
 type Build struct {
 	Module   string `json:"module"`
 	Version  string `json:"version,omitempty"`
-	Revision string `json:"revision,omitempty"` // of the version control
-	Modified bool   `json:"modified,omitempty"` // since that revision
+	Revision string `json:"revision,omitempty"` // the commit in the version control
+	Modified bool   `json:"modified,omitempty"` // the source had changes since that commit
 	Go       string `json:"go"`
 }
 
-// parts are the options that were given, as words.
+// parts returns the names of the options that were set.
 func (s *settings) parts() []string {
 	parts := []string{}
 	for _, p := range []struct {
@@ -106,13 +106,13 @@ type Process struct {
 	Now        time.Time `json:"now"`
 	Started    time.Time `json:"started"` // when the API was made
 	Goroutines Count     `json:"goroutines"`
-	Processors Count     `json:"processors"` // that Go code may use at once
+	Processors Count     `json:"processors"` // how many threads may run Go code at once
 	HeapInUse  Count     `json:"heapInUse"`  // bytes
 	HeapLive   Count     `json:"heapLive"`   // bytes of objects
-	Obtained   Count     `json:"obtained"`   // bytes from the operating system
+	Obtained   Count     `json:"obtained"`   // bytes obtained from the operating system
 	GCs        Count     `json:"gcs"`
-	GCPauseNS  Count     `json:"gcPauseNS"` // the sum of all
-	GCShare    float64   `json:"gcShare"`   // of the processors' time since the start
+	GCPauseNS  Count     `json:"gcPauseNS"` // the sum of all pauses
+	GCShare    float64   `json:"gcShare"`   // the garbage collector's share of the processor time since the start
 
 	Capacity    Int              `json:"capacity"`
 	InFlight    Count            `json:"inFlight"`
@@ -134,7 +134,7 @@ type Module struct {
 	Version string `json:"version,omitempty"`
 }
 
-// process needs a short stop of the world, for the numbers of the heap.
+// process reads the memory statistics, for which the runtime stops the world for a moment.
 func (x *exchange) process() (any, error) {
 	if err := x.need(Action{Right: access.See, AllTenants: true}); err != nil {
 		return nil, err

@@ -12,11 +12,11 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Input is the input of a call: at most one of its fields is set.
+// Input is the input of a call. At most one of its fields may be set.
 type Input struct {
-	Input  json.RawMessage `json:"input,omitempty"`  // JSON, passed on as it stands here
-	Text   *string         `json:"text,omitempty"`   // text, for a client whose JSON would change numbers
-	Base64 []byte          `json:"base64,omitempty"` // bytes
+	Input  json.RawMessage `json:"input,omitempty"`  // JSON, passed on byte for byte
+	Text   *string         `json:"text,omitempty"`   // JSON as a text, for a client whose JSON encoder would change numbers
+	Base64 []byte          `json:"base64,omitempty"` // any bytes
 }
 
 // InvokeRequest is the body of POST /v1/functions/{name}/invoke.
@@ -25,42 +25,42 @@ type InvokeRequest struct {
 
 	Tenant   *string `json:"tenant,omitempty"` // null: the viewer's own
 	Priority Int     `json:"priority,omitempty"`
-	Key      string  `json:"key,omitempty"` // by which sticky aliases choose a version
+	Key      string  `json:"key,omitempty"` // chooses the version of a sticky alias
 }
 
-// ReplayRequest is the body of POST /v1/failures/{id}/replay. Without an input, the call is
-// made with the one that was captured.
+// ReplayRequest is the body of POST /v1/failures/{id}/replay. Without an input, the replay uses
+// the input that was captured.
 type ReplayRequest struct {
 	Input
 
-	// Target is what is called: the function's name, or one of its versions or aliases, such as
-	// "resize:2". Empty: the version that had failed.
+	// Target is the function to call: the failed call's function, or one of its versions or
+	// aliases, such as "resize:2". Empty: the version that failed.
 	Target string `json:"target,omitempty"`
-	// Tenant is for which tenant; null: that of the call that failed. For another one the
-	// viewer needs the right to replay there, too.
+	// Tenant is the tenant of the new call; null: that of the failed call. For another tenant,
+	// the viewer needs the right to replay for it too.
 	Tenant *string `json:"tenant,omitempty"`
 }
 
-// Result is how a call has ended. The status of the answer is 200 however it did.
+// Result says how a call has ended. The HTTP status is 200 for every outcome.
 type Result struct {
-	RequestID    string `json:"requestId"` // that the call has, in records and logs
+	RequestID    string `json:"requestId"` // of the call, in records and logs
 	Function     string `json:"function"`
-	Version      string `json:"version,omitempty"` // that it was given to; empty: none
+	Version      string `json:"version,omitempty"` // the version that was called; empty: none
 	Alias        string `json:"alias,omitempty"`
 	Tenant       string `json:"tenant,omitempty"`
-	Outcome      string `json:"outcome,omitempty"` // OK, Failed, …; empty: it was refused
-	Kind         string `json:"kind,omitempty"`    // of a refusal
+	Outcome      string `json:"outcome,omitempty"` // OK, Failed, …; empty: the call was refused
+	Kind         string `json:"kind,omitempty"`    // the kind of a refusal
 	Reason       string `json:"reason,omitempty"`
 	RetryAfterNS Int    `json:"retryAfterNS,omitempty"`
-	TookNS       Int    `json:"tookNS"`             // as the API saw it
-	Error        string `json:"error,omitempty"`    // its text, for viewers who may see inputs
-	Stack        string `json:"stack,omitempty"`    // of a panic, for viewers who may see stacks
+	TookNS       Int    `json:"tookNS"`             // measured by the API
+	Error        string `json:"error,omitempty"`    // the error's text, for viewers who may see inputs
+	Stack        string `json:"stack,omitempty"`    // the stack of a panic, for viewers who may see stacks
 	Output       *Data  `json:"output,omitempty"`   // null: there is none
-	Log          string `json:"log,omitempty"`      // the last lines that the call has logged, for viewers who may see inputs
-	ReplayOf     string `json:"replayOf,omitempty"` // the call that it made again
+	Log          string `json:"log,omitempty"`      // the last log lines of the call, for viewers who may see inputs
+	ReplayOf     string `json:"replayOf,omitempty"` // the call that this one replays
 }
 
-// bytes returns the input; given is false if there is none.
+// bytes returns the input. given is false if there is none.
 func (in *Input) bytes() (payload []byte, given bool, err error) {
 	n := 0
 	if in.Input != nil {
@@ -78,22 +78,22 @@ func (in *Input) bytes() (payload []byte, given bool, err error) {
 	return payload, n == 1, nil
 }
 
-// attempt is a call that the API makes.
+// attempt is a call that the API is to make.
 type attempt struct {
-	function string // as it is called: with a version or an alias, if it has one
+	function string // with a version or an alias, if there is one
 	tenant   string
 	priority int
 	origin   faas.Origin
 	payload  []byte
-	private  bool // its output is not the viewer's own: to see it needs the right to see inputs
+	private  bool // the output may not be shown without the right to see inputs, since the viewer has not given the input
 }
 
 func (x *exchange) invoke() (any, error) {
 	a := attempt{function: x.r.PathValue("name"), tenant: x.who.Tenant}
 	var body InvokeRequest
 	base, version := nameOf(a.function)
-	// The body says for which tenant. It is read first, and what is wrong with it is said to
-	// viewers who may call the function for a tenant only.
+	// The authorizer must know the tenant, which is in the body. So the body is read first. A
+	// mistake in it is reported only after the viewer is known to have the right.
 	bad := x.body(&body, maxInput)
 	if body.Tenant != nil {
 		a.tenant = *body.Tenant
@@ -119,8 +119,8 @@ func (x *exchange) invoke() (any, error) {
 	return out, nil
 }
 
-// call makes the call, through all that any other call goes through. Its principal is the
-// viewer.
+// call makes the call, through the same admission and middlewares as any other call. Its
+// principal is the viewer.
 func (x *exchange) call(a *attempt) Result {
 	a.origin.Trigger, a.origin.Door, a.origin.RequestID = "http", "admin", uuid.NewString()
 	var to faas.Resolution
@@ -134,7 +134,7 @@ func (x *exchange) call(a *attempt) Result {
 		RequestID: a.origin.RequestID, Function: to.Function, Version: to.Version, Alias: to.Alias, Tenant: a.tenant,
 		TookNS: Int(time.Since(start)), ReplayOf: idText(a.origin.ReplayOf),
 	}
-	if res.Function == "" { // it was refused before it was given to any
+	if res.Function == "" { // the call was refused before a version was chosen
 		res.Function, _ = nameOf(a.function)
 	}
 	seen := Action{Right: access.SeeInputs, Function: res.Function, Version: res.Version, Tenant: a.tenant}
@@ -155,7 +155,7 @@ func (x *exchange) call(a *attempt) Result {
 	return res
 }
 
-// end says how the call has ended.
+// end fills in how the call has ended.
 func (res *Result) end(err error, function string, inputs, stacks bool) {
 	e := faas.EndOf(err, function)
 	if e.Kind != faas.KindNone {
@@ -178,7 +178,7 @@ func (res *Result) end(err error, function string, inputs, stacks bool) {
 	}
 }
 
-// textOf is the text of an error, whose method is foreign code.
+// textOf returns the text of an error. The error's method is foreign code, and may panic.
 func textOf(err error) (text string) {
 	defer func() {
 		if recover() != nil {
@@ -188,7 +188,7 @@ func textOf(err error) (text string) {
 	return clip(err.Error(), 4<<10)
 }
 
-// replay makes a call that failed again.
+// replay makes a failed call again.
 func (x *exchange) replay() (any, error) {
 	c, err := x.captured(access.Replay)
 	if err != nil {
@@ -219,7 +219,7 @@ func (x *exchange) replay() (any, error) {
 	return x.call(&a), nil
 }
 
-// payloadOf is the input of a replay: a new one, or the one that was captured.
+// payloadOf returns the input of a replay: the one in the request, or the captured one.
 func payloadOf(body *ReplayRequest, c *faas.Captured) ([]byte, error) {
 	payload, given, err := body.bytes()
 	switch {

@@ -14,18 +14,18 @@ import (
 // Jobs is the answer of GET /v1/jobs, in the order of acceptance.
 type Jobs struct {
 	Jobs []Job  `json:"jobs"`
-	Next string `json:"next,omitempty"` // the parameter cursor of the request for those that follow; empty: there are none
+	Next string `json:"next,omitempty"` // the parameter cursor for the next page; empty: there is none
 }
 
 // Job describes a job.
 type Job struct {
 	ID         string            `json:"id"`
-	Function   string            `json:"function"` // as it was sent: with a version or an alias, if it had one
+	Function   string            `json:"function"` // as it was sent: with a version or an alias, if there was one
 	Tenant     string            `json:"tenant,omitempty"`
 	Priority   Int               `json:"priority,omitempty"`
 	State      string            `json:"state"`               // scheduled, ready, running, parked, succeeded, dead or canceled
-	Waiting    *Waiting          `json:"waiting,omitempty"`   // of a job that waits: for what
-	Condition  string            `json:"condition,omitempty"` // of a settled job: why
+	Waiting    *Waiting          `json:"waiting,omitempty"`   // what a waiting job waits for
+	Condition  string            `json:"condition,omitempty"` // why a settled job has ended
 	Accepted   time.Time         `json:"accepted"`
 	Due        time.Time         `json:"due"`
 	Expires    time.Time         `json:"expires"`
@@ -34,7 +34,7 @@ type Job struct {
 	Deliveries Int               `json:"deliveries"`
 	Crashes    Int               `json:"crashes,omitempty"`
 	UsedNS     Int               `json:"usedNS"`
-	Last       *Delivery         `json:"last,omitempty"` // null: none has ended
+	Last       *Delivery         `json:"last,omitempty"` // the last delivery that has ended; null: none has
 	Progress   *Progress         `json:"progress,omitempty"`
 	OrderKey   string            `json:"orderKey,omitempty"`
 	UniqueKey  string            `json:"uniqueKey,omitempty"`
@@ -44,27 +44,27 @@ type Job struct {
 	Bytes      Int               `json:"bytes"` // of the input
 }
 
-// Waiting says why a job does not run.
+// Waiting says what a job waits for.
 type Waiting struct {
 	For   string    `json:"for"` // due, backoff, key, turn, budget, handler, function or off
 	Until time.Time `json:"until,omitzero"`
-	Job   string    `json:"job,omitempty"` // that holds the order key
+	Job   string    `json:"job,omitempty"` // the job that holds the order key
 }
 
-// Delivery is how the last delivery of a job has ended.
+// Delivery says how the last delivery of a job has ended.
 type Delivery struct {
 	At         time.Time `json:"at"`
-	Invocation string    `json:"invocation,omitempty"` // empty: it was refused
+	Invocation string    `json:"invocation,omitempty"` // empty: the delivery was refused
 	Version    string    `json:"version,omitempty"`
-	Kind       string    `json:"kind,omitempty"` // of a refusal
+	Kind       string    `json:"kind,omitempty"` // the kind of a refusal
 	Outcome    string    `json:"outcome,omitempty"`
 	Reason     string    `json:"reason,omitempty"`
-	Error      *string   `json:"error,omitempty"` // its text, for viewers who may see inputs
+	Error      *string   `json:"error,omitempty"` // the error's text, for viewers who may see inputs
 	ErrorType  string    `json:"errorType,omitempty"`
 	DurationNS Int       `json:"durationNS"`
 }
 
-// Progress is how far a running job is, in the handler's own words.
+// Progress says how far a running job is, as its handler has reported.
 type Progress struct {
 	Done  Int    `json:"done"`
 	Total Int    `json:"total"`
@@ -128,7 +128,7 @@ func (x *exchange) jobFilter() (f faas.JobFilter, err error) {
 	return f, err
 }
 
-// labelsOf reads labels such as "team=web".
+// labelsOf reads labels of the form "team=web".
 func labelsOf(texts []string) (map[string]string, error) {
 	if len(texts) == 0 {
 		return nil, nil //nolint:nilnil // no labels
@@ -144,7 +144,7 @@ func labelsOf(texts []string) (map[string]string, error) {
 	return labels, nil
 }
 
-// statesOf reads the names of states, as they stand in Job.
+// statesOf reads the names of states, as they are in Job.
 func statesOf(names []string) (states []faas.JobState, err error) {
 	for _, name := range names {
 		found := false
@@ -160,15 +160,15 @@ func statesOf(names []string) (states []faas.JobState, err error) {
 	return states, nil
 }
 
-// hasJob tells whether the viewer has the right to a job.
+// hasJob reports whether the viewer has the right to a job.
 func (x *exchange) hasJob(right access.Right, i *faas.JobInfo) bool {
 	base, version := nameOf(i.Function)
 	return x.ask(Action{Right: right, Function: base, Version: version, Tenant: i.Tenant})
 }
 
-// jobs lists what the viewer sees. The cursor names the last job of the page before, and when it
-// was accepted. The next page begins with the jobs accepted at that moment, and skips those up to
-// and including that job.
+// jobs lists the jobs that the viewer may see. The cursor has the ID of the last job on the
+// page before, and the time when it was accepted. The next page begins with the jobs accepted
+// at that time, and skips them up to that job.
 func (x *exchange) jobs() (any, error) {
 	limit, err := x.limit(100)
 	if err != nil {
@@ -200,7 +200,8 @@ func (x *exchange) jobs() (any, error) {
 	return out, nil
 }
 
-// cursor narrows the filter, and returns what skips the jobs of the page before.
+// cursor narrows the filter, and returns a function that reports which jobs were on the page
+// before.
 func (x *exchange) cursor(f *faas.JobFilter) (skip func(*faas.JobInfo) bool, err error) {
 	text := x.param("cursor")
 	if text == "" {
@@ -215,7 +216,7 @@ func (x *exchange) cursor(f *faas.JobFilter) (skip func(*faas.JobInfo) bool, err
 	f.After = from
 	passed := false
 	return func(i *faas.JobInfo) bool {
-		if passed || i.Accepted.After(from) { // also if the job of the cursor is gone
+		if passed || i.Accepted.After(from) { // the second case: the cursor's job is gone
 			passed = true
 			return false
 		}
@@ -224,7 +225,7 @@ func (x *exchange) cursor(f *faas.JobFilter) (skip func(*faas.JobInfo) bool, err
 	}, nil
 }
 
-// jobOf finds the job that the path names, for a viewer with the right.
+// jobOf returns the job that the path names, if the viewer has the right.
 func (x *exchange) jobOf(right access.Right) (*faas.Job[[]byte], *faas.JobInfo, error) {
 	id, err := uuid.Parse(x.r.PathValue("id"))
 	if err != nil {
@@ -249,7 +250,7 @@ func (x *exchange) job() (any, error) {
 	return x.shownJob(info), nil
 }
 
-// jobData answers the input or the output of a job.
+// jobData returns the input or the output of a job.
 func (x *exchange) jobData(of func(*faas.JobRecord) []byte) (any, error) {
 	_, info, err := x.jobOf(access.SeeInputs)
 	if err != nil {
@@ -275,13 +276,13 @@ func (x *exchange) jobOutput() (any, error) {
 	return x.jobData(func(rec *faas.JobRecord) []byte { return rec.Output })
 }
 
-// DeadLetters is the answer of GET /v1/dead-letters: the largest group first.
+// DeadLetters is the answer of GET /v1/dead-letters, with the largest group first.
 type DeadLetters struct {
 	Groups []DeadGroup `json:"groups"`
 }
 
-// DeadGroup are dead jobs of one function and one condition, whose last deliveries ended
-// in one way.
+// DeadGroup counts dead jobs of one function and one condition, whose last deliveries have
+// ended in the same way.
 type DeadGroup struct {
 	Function  string    `json:"function"` // without version or alias
 	Condition string    `json:"condition"`
@@ -289,13 +290,13 @@ type DeadGroup struct {
 	Reason    string    `json:"reason,omitempty"`
 	ErrorType string    `json:"errorType,omitempty"`
 	Count     Count     `json:"count"`
-	Tenants   []string  `json:"tenants"` // at most 20 of them
-	First     time.Time `json:"first"`   // settled
+	Tenants   []string  `json:"tenants"` // the first 20 found
+	First     time.Time `json:"first"`   // when the first of them was settled
 	Last      time.Time `json:"last"`
-	Example   string    `json:"example"` // the ID of the one that was settled last
+	Example   string    `json:"example"` // the ID of the job that was settled last
 }
 
-// deadKey is what dead jobs are grouped by.
+// deadKey is the key by which dead jobs are grouped.
 type deadKey struct{ function, condition, outcome, reason, errorType string }
 
 func (x *exchange) deadLetters() (any, error) {
@@ -327,7 +328,7 @@ func (x *exchange) deadLetters() (any, error) {
 	return out, nil
 }
 
-// maxGroupTenants is how many tenants a group names.
+// maxGroupTenants is how many tenants a group lists.
 const maxGroupTenants = 20
 
 // bury adds a dead job to its group.
@@ -360,7 +361,7 @@ func bury(groups map[deadKey]*DeadGroup, i *faas.JobInfo) {
 	}
 }
 
-// replayJob makes a new job of one that has ended.
+// replayJob sends a settled job again, as a new job.
 func (x *exchange) replayJob() (any, error) {
 	job, _, err := x.jobOf(access.Replay)
 	if err != nil {
@@ -382,7 +383,7 @@ func (x *exchange) replayJob() (any, error) {
 	return x.shownJob(&info), nil
 }
 
-// otherInput is the input that the body has for the new job, if it has one.
+// otherInput returns an option with the input in the body, if there is one, for the new job.
 func (x *exchange) otherInput() ([]faas.SendOption, error) {
 	var body Input
 	if err := x.body(&body, maxInput); err != nil {

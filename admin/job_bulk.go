@@ -13,43 +13,43 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// BulkRequest is the body of POST /v1/jobs/cancel, /v1/jobs/replay and /v1/jobs/purge.
-// Without Expect nothing is done but to count. Then the same request with the count as
-// Expect does it, unless other jobs match by then.
+// BulkRequest is the body of POST /v1/jobs/cancel, /v1/jobs/replay and /v1/jobs/purge. Without
+// Expect, the jobs are only counted. With the count as Expect, the same request is carried out,
+// unless another number of jobs matches by then.
 type BulkRequest struct {
 	Filter JobFilter `json:"filter"`
-	Expect *Count    `json:"expect,omitempty"` // how many jobs are meant; null: only count them
+	Expect *Count    `json:"expect,omitempty"` // how many jobs must match; null: only count them
 }
 
-// JobFilter selects jobs: each field that is set must match.
+// JobFilter selects jobs. A job must match each field that is set.
 type JobFilter struct {
-	Function  string            `json:"function,omitempty"` // whatever the version
-	Tenant    *string           `json:"tenant,omitempty"`   // empty: of none in particular; null: of any
+	Function  string            `json:"function,omitempty"` // of all its versions
+	Tenant    *string           `json:"tenant,omitempty"`   // empty: jobs without a tenant; null: of any tenant
 	OrderKey  string            `json:"orderKey,omitempty"`
 	Condition string            `json:"condition,omitempty"`
-	States    []string          `json:"states,omitempty"` // one of these
-	Labels    map[string]string `json:"labels,omitempty"` // at least these
-	After     time.Time         `json:"after,omitzero"`   // accepted at it or later
-	Before    time.Time         `json:"before,omitzero"`  // accepted before it
+	States    []string          `json:"states,omitempty"` // at least one of these
+	Labels    map[string]string `json:"labels,omitempty"` // all of these
+	After     time.Time         `json:"after,omitzero"`   // accepted at this time or later
+	Before    time.Time         `json:"before,omitzero"`  // accepted before this time
 }
 
-// Bulk is the answer: what matches, of what the viewer may do this to, and what was done.
+// Bulk is the answer. It counts the jobs that match and to which the viewer has the right.
 type Bulk struct {
 	Matched Count    `json:"matched"`
-	Dry     bool     `json:"dry"`              // nothing was done: to do it, send the request again with expect
-	Done    Count    `json:"done"`             // the rest has changed meanwhile
-	Failed  Count    `json:"failed"`           // for example refused by a gate
+	Dry     bool     `json:"dry"`              // the jobs were only counted; send the request again with expect
+	Done    Count    `json:"done"`             // the other jobs have changed meanwhile, or count as failed
+	Failed  Count    `json:"failed"`           // for example because a gate refused them
 	Jobs    []string `json:"jobs,omitempty"`   // the IDs of the first 100 new jobs of a replay
-	Reason  string   `json:"reason,omitempty"` // of the first that failed
+	Reason  string   `json:"reason,omitempty"` // of the first failure
 }
 
-// maxBulk is how many jobs an order can be about.
+// maxBulk is the largest number of jobs that one request may change.
 const maxBulk = 100_000
 
-// bulk is what an order does to a job.
+// bulk is an operation on many jobs.
 type bulk struct {
 	right access.Right
-	takes func(faas.JobState) bool // to jobs of which states
+	takes func(faas.JobState) bool // the states in which a job can be changed
 	do    func(ctx context.Context, id uuid.UUID) (made uuid.UUID, err error)
 }
 
@@ -75,8 +75,8 @@ func (x *exchange) replayJobs() (any, error) {
 	})
 }
 
-// purgeJobs removes records one by one: Router.Purge would also remove those that the viewer
-// may not remove.
+// purgeJobs removes records one by one, since Router.Purge would also remove records to which
+// the viewer has no right.
 func (x *exchange) purgeJobs() (any, error) {
 	return x.forAll(&bulk{
 		right: access.Manage, takes: faas.JobState.IsSettled,
@@ -91,7 +91,7 @@ func (x *exchange) purgeJobs() (any, error) {
 	})
 }
 
-// forAll counts the jobs that an order is about, and does it if that is what was expected.
+// forAll counts the jobs that match. If there are as many as expected, it changes them.
 func (x *exchange) forAll(b *bulk) (any, error) {
 	var body BulkRequest
 	if err := x.body(&body, maxOrder); err != nil {
@@ -124,7 +124,7 @@ func (x *exchange) forAll(b *bulk) (any, error) {
 	return out, nil
 }
 
-// matching are the jobs that match, of what the viewer has the right to.
+// matching returns the IDs of the jobs that match and to which the viewer has the right.
 func (x *exchange) matching(f *faas.JobFilter, b *bulk) (ids []uuid.UUID, err error) {
 	for i, err := range x.h.router.Jobs(x.r.Context(), *f) {
 		switch {
@@ -143,7 +143,7 @@ func (x *exchange) matching(f *faas.JobFilter, b *bulk) (ids []uuid.UUID, err er
 	return ids, nil
 }
 
-// maxMade is how many IDs of new jobs an answer has.
+// maxMade is how many IDs of new jobs an answer lists.
 const maxMade = 100
 
 func (b *Bulk) add(made uuid.UUID, err error) {

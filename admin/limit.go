@@ -9,9 +9,9 @@ import (
 
 // LimitChange is the body of PUT /v1/functions/{name}/limit.
 type LimitChange struct {
-	// Limit is how many calls of the function may run at once. 0 switches it off: its calls
-	// are refused until the limit is changed again. Null: only the router's capacity limits
-	// them.
+	// Limit is how many calls of the function may run at once. 0 switches the function off: its
+	// calls are refused until the limit is changed again. Null: only the router's capacity
+	// limits them.
 	Limit *Int `json:"limit"`
 }
 
@@ -20,9 +20,9 @@ type CapacityChange struct {
 	Capacity Int `json:"capacity"` // how many calls may run at once in the whole router, at least 1
 }
 
-// Limit is the answer of both.
+// Limit is the answer to both requests.
 type Limit struct {
-	Function string `json:"function,omitempty"` // empty: it is the router's capacity
+	Function string `json:"function,omitempty"` // empty: this is the router's capacity
 	Limit    *Int   `json:"limit"`
 }
 
@@ -31,7 +31,7 @@ func (x *exchange) setLimit() (any, error) {
 	if err := x.need(Action{Right: access.Manage, Function: name, AllTenants: true}); err != nil {
 		return nil, err
 	}
-	c := LimitChange{Limit: new(Int(-1))} // what no body says
+	c := LimitChange{Limit: new(Int(-1))} // a value that is not valid, to detect a body without limit
 	if err := x.body(&c, maxOrder); err != nil {
 		return nil, err
 	}

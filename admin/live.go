@@ -10,34 +10,34 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// maxStreams is how many streams a handler serves at once.
+// maxStreams is the largest number of streams that a handler serves at once.
 const maxStreams = 32
 
-// live is what the streams of a handler share. While there are streams of frames, a goroutine
-// makes a scene each second for all of them.
+// live is the state that the streams of a handler share. While there are streams of frames, a
+// goroutine makes a scene each second, for all of them.
 type live struct {
 	mu       sync.Mutex    // guards what follows
-	streams  int           // that are open, of frames and of log lines
-	watchers int           // streams of frames
-	scene    *scene        // the last one; nil: there was none
+	streams  int           // open streams, of frames and of log lines
+	watchers int           // open streams of frames
+	scene    *scene        // the last scene; nil: there was none
 	next     chan struct{} // closed when there is a newer scene
 	stop     chan struct{} // closed when the last watcher leaves
 	done     chan struct{} // closed when Router.Shutdown begins
-	remove   func()        // takes the hook of Shutdown back
+	remove   func()        // removes the hook of Router.Shutdown
 
-	looking   sync.Mutex // held by the goroutine that uses the collector; mu may be taken under it
+	looking   sync.Mutex // held while the collector is used; mu may be locked under it
 	collector *collector
 }
 
-// open returns how many streams there are.
+// open returns how many streams are open.
 func (l *live) open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.streams
 }
 
-// enter begins a stream. done ends it when the host shuts down, and leave has to be called
-// at its end.
+// enter begins a stream. done is closed when the host shuts down. The caller must call leave at
+// the end of the stream.
 func (l *live) enter(r *faas.Router) (done <-chan struct{}, leave func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,10 +65,10 @@ func (l *live) leave() {
 	}
 }
 
-// watch begins a stream of frames: from now on there is a scene each second.
+// watch begins a stream of frames. While it lasts, a scene is made each second.
 func (l *live) watch(r *faas.Router, rec *observe.Recorder) (unwatch func()) {
 	if stop, first := l.join(); first {
-		l.look(r, rec) // here, so that the first frame is of this moment
+		l.look(r, rec) // in this goroutine, so that the first frame shows this moment
 		go l.run(r, rec, stop)
 	}
 	return l.unwatch
@@ -79,7 +79,7 @@ func (l *live) unwatch() {
 	defer l.mu.Unlock()
 	if l.watchers--; l.watchers == 0 {
 		close(l.stop)
-		l.scene.release() // there is one: the first watcher has looked
+		l.scene.release() // not nil: the first watcher has made one
 	}
 }
 
@@ -97,7 +97,8 @@ func (l *live) join() (stop <-chan struct{}, first bool) {
 	return l.stop, true
 }
 
-// run is the goroutine of the streams. It looks when a second begins.
+// run is the goroutine of the streams of frames. It makes a scene at the beginning of each
+// second.
 func (l *live) run(r *faas.Router, rec *observe.Recorder, stop <-chan struct{}) {
 	timer := time.NewTimer(untilSecond(time.Now()))
 	defer timer.Stop()
@@ -112,13 +113,13 @@ func (l *live) run(r *faas.Router, rec *observe.Recorder, stop <-chan struct{}) 
 	}
 }
 
-// untilSecond is how long it takes until the next second begins, by the wall clock.
+// untilSecond returns how long it is until the wall clock's next second begins.
 func untilSecond(now time.Time) time.Duration {
 	return time.Second - time.Duration(now.Nanosecond())
 }
 
-// look makes a scene, and wakes the streams. The goroutine of earlier streams may still be in
-// it when that of later ones begins.
+// look makes a scene, and wakes the streams. It locks looking because the goroutine of earlier
+// streams may still be in look when that of later streams begins.
 func (l *live) look(r *faas.Router, rec *observe.Recorder) {
 	l.looking.Lock()
 	defer l.looking.Unlock()
@@ -133,8 +134,8 @@ func (l *live) look(r *faas.Router, rec *observe.Recorder) {
 	l.next = make(chan struct{})
 }
 
-// after waits for a scene with a higher revision. It returns nil if ctx or the host ends
-// first.
+// after waits for a scene with a higher revision. It returns nil if ctx ends or the host shuts
+// down first.
 func (l *live) after(ctx context.Context, done <-chan struct{}, rev Count) *scene {
 	for {
 		l.mu.Lock()
@@ -153,7 +154,7 @@ func (l *live) after(ctx context.Context, done <-chan struct{}, rev Count) *scen
 	}
 }
 
-// known returns rev if there was such a scene, and 0 if not.
+// known returns rev if a scene with that revision was made, and 0 otherwise.
 func (l *live) known(rev Count) Count {
 	l.mu.Lock()
 	defer l.mu.Unlock()

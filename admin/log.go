@@ -15,23 +15,24 @@ import (
 // Log is the answer of GET /v1/log, the oldest line first.
 type Log struct {
 	Lines []Line `json:"lines"`
-	Last  Count  `json:"last"` // the parameter after of the request for those that come
+	Last  Count  `json:"last"` // the parameter after of the request for later lines
 }
 
 // Line is a line of the log.
 type Line struct {
-	Seq      Count     `json:"seq"` // its number; what is missing is not the viewer's to see, or gone
+	Seq      Count     `json:"seq"` // the line's number; a number is missing if the viewer may not see the line, or it is no longer kept
 	Time     time.Time `json:"time"`
 	Level    string    `json:"level"`
 	Message  string    `json:"message"`
 	Function string    `json:"function,omitempty"`
 	Tenant   string    `json:"tenant,omitempty"`
-	// JSON is the whole line as text: a JSON object that has the attributes, too. Stacks, and the texts of errors and
-	// panics, are blanked for viewers who may not see them.
+	// JSON is the whole line as a text: a JSON object that also has the attributes. Stacks and
+	// the texts of errors and panics are replaced by "[hidden]" for viewers who may not see
+	// them.
 	JSON string `json:"json"`
 }
 
-// logFilter is what lines are selected by.
+// logFilter selects lines.
 type logFilter struct {
 	function, tenant, text string
 	hasTenant              bool
@@ -53,7 +54,8 @@ func (f *logFilter) match(l *observe.Line) bool {
 		(f.text == "" || strings.Contains(string(l.JSON), f.text))
 }
 
-// isSeenLine tells whether the viewer sees a line. One without a function is the host's.
+// isSeenLine reports whether the viewer may see a line. A line without function and tenant is
+// the host's.
 func (x *exchange) isSeenLine(l *observe.Line) bool {
 	if l.Function == "" && l.Tenant == "" {
 		return x.allowsAll(access.See, "")
@@ -101,15 +103,15 @@ func (x *exchange) shownLine(l *observe.Line) Line {
 	}
 }
 
-// blanked returns a line with "[hidden]" as the values of those keys, at any depth. It does
-// not touch the bytes of a line that has none of them.
+// blanked returns a line in which the values of the keys are "[hidden]", at any depth. A line
+// without any of the keys is returned byte for byte.
 func blanked(line []byte, keys []string) []byte {
 	has := func(key string) bool { return bytes.Contains(line, []byte(`"`+key+`":`)) }
 	if !slices.ContainsFunc(keys, has) {
 		return line
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.UseNumber() // so that no number changes
+	dec.UseNumber() // so that no number is changed
 	var v any
 	if err := dec.Decode(&v); err != nil {
 		return []byte(`{}`)

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// openapi answers the description of the API.
+// openapi returns the description of the API.
 func (x *exchange) openapi() (any, error) { return OpenAPI(), nil }
 
-// OpenAPI returns the description of the API, a document of OpenAPI 3.1 that is made from the
-// types of this package. It is what GET /v1/openapi.json answers.
+// OpenAPI returns the description of the API as an OpenAPI 3.1 document, made from the types of
+// this package. GET /v1/openapi.json answers with it.
 func OpenAPI() Schema {
 	s := newSchemas("#/components/schemas/")
 	paths := map[string]any{}

@@ -12,15 +12,15 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// Option is an option of [Handler]. Nil options are ignored. The last of two equal options
-// counts, but for those that add up and say so.
+// Option is an option of [Handler]. Nil options are ignored. If an option is given twice, the
+// last one counts, except for options whose documentation says that they add up.
 type Option interface{ applyHandler(*settings) }
 
 type option func(*settings)
 
 func (o option) applyHandler(s *settings) { o(s) }
 
-// settings is what options have set.
+// settings has the values of the options.
 type settings struct {
 	authorize func(context.Context, access.Principal, Action) error
 	loopback  bool
@@ -39,27 +39,28 @@ type settings struct {
 	drivers  []*source.Driver
 }
 
-// Action is what a request wants to do, as the func of [WithAuthorize] is asked about it.
+// Action is what a request is about to do: the argument of the function of [WithAuthorize].
 type Action = access.Action
 
-// WithAuthorize sets who may do what: nil for yes, any error for no. access.Rules.Permit is
-// one. It is called by many goroutines at once, several times for most requests: lists and
-// streams ask about each function, tenant and job that they would show. So it should
-// only compute. ctx is the request's. Its panic is caught, and is a no.
+// WithAuthorize sets the function that decides who may do what: it returns nil to permit an
+// action, or any error to deny it. access.Rules.Permit is such a function. Many goroutines call
+// f at once, and most requests call it several times: lists and streams call it for each
+// function, tenant and job that they would show. So f should only compute. ctx is that of the
+// request. A panic of f is caught, and denies the action.
 func WithAuthorize(f func(ctx context.Context, p access.Principal, a Action) error) Option {
 	return option(func(s *settings) { s.authorize = f })
 }
 
-// WithInsecureLoopback lets everything be done without an authorizer and without a
-// principal by what runs on this machine: requests over a connection from a loopback
-// address, to a Host that is localhost or a loopback address, and without a header by which
-// a proxy says that it forwards them. Others are answered 403. Each user of the machine can
-// then do what the host can. It has no effect with [WithAuthorize].
+// WithInsecureLoopback permits everything, without an authorizer and without a principal, to
+// requests from this machine. A request is from this machine if its connection has a loopback
+// address, its Host is localhost or a loopback address, and it has no header of a proxy. Other
+// requests are answered 403. So each user of the machine can do everything that the host can.
+// With [WithAuthorize] the option has no effect.
 func WithInsecureLoopback() Option { return option(func(s *settings) { s.loopback = true }) }
 
-// WithAudit has f told of each request when it has ended, also of those that were denied;
-// see [Entry]. f is called by many goroutines at once, and the client waits for it. A panic
-// in it is caught and logged. Several of them add up.
+// WithAudit calls f after each request, also after denied ones; see [Entry]. Many goroutines
+// call f at once, and the client waits until f returns. A panic of f is caught and logged.
+// Several of these options add up.
 func WithAudit(f func(Entry)) Option {
 	return option(func(s *settings) {
 		if f != nil {
@@ -68,17 +69,18 @@ func WithAudit(f func(Entry)) Option {
 	})
 }
 
-// WithWrites enables what changes something: without it all requests but GET are refused
-// with 403 if they would have been permitted.
+// WithWrites permits requests that change something. Without it, such a request is refused with
+// 403, even if the viewer has the right.
 func WithWrites() Option { return option(func(s *settings) { s.writes = true }) }
 
-// WithName sets what the host is called in the API. Default: the machine's name.
+// WithName sets the host's name in the API. The default is the machine's name.
 func WithName(name string) Option { return option(func(s *settings) { s.name = name }) }
 
-// WithHosts sets for which Host headers requests are answered, without a port, such as
-// "faas.example.com": others are answered 403. So a web page can't have a browser call the
-// API under a name of its own that it lets point here. Default: any Host, since a browser
-// sends credentials of one name to no other. Several of them add up.
+// WithHosts sets the Host headers, without port, of the requests that are answered, such as
+// "faas.example.com". Others are answered 403. This stops a web page from reaching the API
+// through a name of its own that resolves to this host. By default every Host is answered,
+// since a browser does not send the credentials of one name to another. Several of these
+// options add up.
 func WithHosts(names ...string) Option {
 	return option(func(s *settings) {
 		for _, name := range names {
@@ -89,24 +91,23 @@ func WithHosts(names ...string) Option {
 
 // WithTrustedOrigin lets pages of another origin, such as "https://ops.example.com", send
 // requests to the API; see http.CrossOriginProtection.AddTrustedOrigin. It is for a console
-// behind a proxy that changes the Host. Several of them add up.
+// behind a proxy that changes the Host header. Several of these options add up.
 func WithTrustedOrigin(origin string) Option {
 	return option(func(s *settings) { s.origins = append(s.origins, origin) })
 }
 
-// WithRecorder shows what the recorder has counted: outcomes, durations, series, usage.
+// WithRecorder shows what the recorder has counted: outcomes, durations, series and usage.
 func WithRecorder(rec *observe.Recorder) Option {
 	return option(func(s *settings) { s.recorder = rec })
 }
 
-// WithLedger shows usage by period, and what it costs at the list prices of the books,
-// which must be those that the ledger was made with. The first is the one that counts if a
-// request names none.
+// WithLedger shows usage by period, and its cost at the list prices of the books. The ledger
+// must have been made with these books. If a request names no book, the first one is used.
 func WithLedger(l *cost.Ledger, books ...*cost.Book) Option {
 	return option(func(s *settings) { s.ledger, s.books = l, books })
 }
 
-// WithBudgets shows the accounts of budgets. Several of them add up.
+// WithBudgets shows the accounts of budgets. Several of these options add up.
 func WithBudgets(b *cost.Budgets) Option {
 	return option(func(s *settings) {
 		if b != nil {
@@ -115,20 +116,20 @@ func WithBudgets(b *cost.Budgets) Option {
 	})
 }
 
-// WithRing shows calls that failed, and lets them be made again. The ring has to be that of
-// the router's faas.WithCapture.
+// WithRing shows failed calls, and lets them be replayed. The ring must be the one in the
+// router's faas.WithCapture.
 func WithRing(ring *faas.Ring) Option { return option(func(s *settings) { s.ring = ring }) }
 
 // WithTail shows the last lines of the log.
 func WithTail(tail *observe.RecentLog) Option { return option(func(s *settings) { s.tail = tail }) }
 
-// WithDrivers shows sources of events, and lets them be paused and resumed. Several of them
-// add up; each needs a name of its own (source.WithName).
+// WithDrivers shows sources of events, and lets them be paused and resumed. Each driver needs a
+// name of its own (source.WithName). Several of these options add up.
 func WithDrivers(drivers ...*source.Driver) Option {
 	return option(func(s *settings) { s.drivers = append(s.drivers, drivers...) })
 }
 
-// check returns what is wrong with the settings, and how to mend it.
+// check returns what is wrong with the settings and how to mend it, or "".
 func (s *settings) check() string {
 	if s.authorize == nil && !s.loopback {
 		return "there is no authorizer, so that anyone could do anything; give WithAuthorize(rules.Permit), or WithInsecureLoopback on a machine of your own"
@@ -147,12 +148,13 @@ func (s *settings) check() string {
 	return ""
 }
 
-// nameOfDriver does not ask the source for its lag.
+// nameOfDriver returns a driver's name. With a canceled context, Info does not ask the source
+// for its lag.
 func nameOfDriver(d *source.Driver) string {
 	return d.Info(canceled()).Name
 }
 
-// canceled is a context that has ended.
+// canceled returns a context that has ended.
 func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

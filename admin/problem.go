@@ -11,16 +11,16 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Problem is an answer that is no success: a document of RFC 9457, with the media type
-// application/problem+json. It is the error that a client of the API decodes.
+// Problem is an error answer: a document of RFC 9457, with the media type
+// application/problem+json. Clients of the API decode it as an error.
 type Problem struct { //nolint:errname // it is the noun of RFC 9457
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
-	// Reason is one word for programs: absent, unauthenticated, option, input, writes,
-	// origin, host, busy, stale, conflict, media_type, too_large, method, closed, failed.
+	// Reason is one word, for programs: absent, unauthenticated, option, input, writes, origin,
+	// host, busy, stale, conflict, media_type, too_large, method, closed or failed.
 	Reason string `json:"reason"`
-	// Option is the option of Handler without which there is no such part of the API.
+	// Option is the option of Handler that this part of the API needs and the host has not set.
 	Option string `json:"option,omitempty"`
 
 	retryAfter time.Duration
@@ -38,23 +38,23 @@ func problem(status int, reason, detail string) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Reason: reason, Detail: detail}
 }
 
-// absent is the answer for what there is not, and for what the viewer may not know of. Both
-// are made here, so that they are equal byte for byte.
+// absent returns the answer for something that does not exist, and for something that the
+// viewer may not know of. Both answers are made here, so that they are the same byte for byte.
 func absent() *Problem {
 	return problem(http.StatusNotFound, "absent", "There is no such thing, or you may not see it.")
 }
 
-// missing is the answer for a part of the API that the host has not given.
+// missing returns the answer for a part of the API whose option the host has not set.
 func missing(option string) *Problem {
-	p := problem(http.StatusNotFound, "option", "The host does not show this; admin."+option+" would.")
+	p := problem(http.StatusNotFound, "option", "The host does not show this; the option admin."+option+" would show it.")
 	p.Option = option
 	return p
 }
 
 func badInput(detail string) *Problem { return problem(http.StatusBadRequest, "input", detail) }
 
-// problemOf translates the error of an endpoint. Texts of errors that are not the platform's
-// stay here: they may hold anything.
+// problemOf returns the answer for an error of an endpoint. It does not pass on the text of an
+// error that is not the platform's, since that may contain anything.
 func problemOf(err error) *Problem {
 	var own *Problem
 	switch {
@@ -74,11 +74,11 @@ func problemOf(err error) *Problem {
 	return platformProblem(err)
 }
 
-// platformProblem translates the errors of the router's own methods.
+// platformProblem returns the answer for an error of the router's own methods.
 func platformProblem(err error) *Problem {
 	var e *faas.Error
 	if !errors.As(err, &e) {
-		return problem(http.StatusInternalServerError, "failed", "It failed; the host's log may say why.")
+		return problem(http.StatusInternalServerError, "failed", "The request failed; the host's log may say why.")
 	}
 	switch {
 	case errors.Is(e, faas.ErrDenied):
@@ -92,7 +92,7 @@ func platformProblem(err error) *Problem {
 	case errors.Is(e, faas.ErrInput), errors.Is(e, faas.ErrName), errors.Is(e, faas.ErrType):
 		return badInput(e.Error())
 	}
-	return problem(http.StatusInternalServerError, "failed", "It failed; the host's log may say why.")
+	return problem(http.StatusInternalServerError, "failed", "The request failed; the host's log may say why.")
 }
 
 func (p *Problem) write(w http.ResponseWriter) {
@@ -107,5 +107,5 @@ func (p *Problem) write(w http.ResponseWriter) {
 		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
 	}
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(doc) // a client that has gone needs no answer
+	_, _ = w.Write(doc) // an error means that the client has gone
 }

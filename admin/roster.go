@@ -9,19 +9,19 @@ import (
 	"sync"
 )
 
-// roster is which functions there are, and which were removed. Scenes share one until that
-// changes. It is constant, but for the views.
+// roster lists the functions of a scene, and those that were removed. Scenes share a roster as
+// long as these are the same. Only its cache of views changes.
 type roster struct {
-	names  []string       // sorted
-	gone   []gone         // the oldest first; each name once, and none that is in names
-	places map[string]int // of the names in gone
-	oldest Count          // since when gone is complete
+	names  []string       // of the functions, sorted
+	gone   []gone         // removed functions, the oldest first; each once, and none that is in names
+	places map[string]int // the index of each name in gone
+	oldest Count          // gone has every removal after this revision
 
 	mu    sync.Mutex // guards what follows
 	views map[string]*view
 }
 
-// gone is a function that was removed.
+// gone is a removed function, and the revision of the look that noticed it.
 type gone struct {
 	name string
 	rev  Count
@@ -41,15 +41,15 @@ func newRoster(entries []*entry, removed []gone, oldest Count) *roster {
 	return r
 }
 
-// view is what a viewer sees of a roster: all that the viewer's frames depend on. Viewers who
-// see the same have the same view, and so share their frames. It is constant.
+// view says which functions of a roster a viewer may see; the viewer's frames depend on nothing
+// else. Viewers with the same rights share a view, and so share their frames. It never changes.
 type view struct {
-	names, gone []bool // by the index of the roster
-	host        bool   // the viewer sees the host
-	digest      string // of the names that are seen, and of host
+	names, gone []bool // by the index in the roster
+	host        bool   // the viewer may see the host
+	digest      string // see roster.digest
 }
 
-// shared returns the view that equals v: v itself if it is the first one.
+// shared returns the roster's view that equals v, or adds v if there is none.
 func (r *roster) shared(v *view) *view {
 	key := v.key()
 	r.mu.Lock()
@@ -57,7 +57,7 @@ func (r *roster) shared(v *view) *view {
 	if known := r.views[key]; known != nil {
 		return known
 	}
-	if len(r.views) >= 4*maxStreams { // rights have changed many times: who needs one makes it again
+	if len(r.views) >= 4*maxStreams { // rights have changed very often; a viewer whose view is dropped makes it again
 		clear(r.views)
 	}
 	v.digest = r.digest(v)
@@ -65,9 +65,10 @@ func (r *roster) shared(v *view) *view {
 	return v
 }
 
-// digest is a short hash of what a viewer sees of the functions that there are, and of the host. It
-// stands in the ids of events: a reader that is back gets a full frame if it sees anything else
-// than it did then. What is gone is no part of it, so that time alone changes nothing.
+// digest returns a short hash of the functions that a viewer may see, and of whether that
+// includes the host. It is a part of the IDs of events. A reader that reconnects gets a full
+// frame if it now sees other functions than before. Removed functions are not hashed, since
+// they change with time alone.
 func (r *roster) digest(v *view) string {
 	seen := strconv.AppendBool(nil, v.host)
 	for i, name := range r.names {
@@ -79,7 +80,8 @@ func (r *roster) digest(v *view) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// key is the same for views that are equal, and only for those: the lengths are the roster's.
+// key returns a text that is the same for equal views only. All views of a roster have the same
+// lengths.
 func (v *view) key() string {
 	var b strings.Builder
 	b.Grow(1 + len(v.names) + len(v.gone))
@@ -91,8 +93,8 @@ func (v *view) key() string {
 	return b.String()
 }
 
-// answer is what a view of this roster says about a function. known is false if the roster does
-// not have the function.
+// answer reports whether a view of this roster sees a function. known is false if the roster
+// does not have the function.
 func (r *roster) answer(v *view, name string) (sees, known bool) {
 	if i, ok := slices.BinarySearch(r.names, name); ok {
 		return v.names[i], true

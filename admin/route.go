@@ -20,7 +20,7 @@ func lacks(missing bool, option string) string {
 	return ""
 }
 
-// endpoints are all of them.
+// endpoints returns all endpoints of the API.
 func endpoints() []*endpoint {
 	var all []*endpoint
 	for _, chapter := range [][]*endpoint{hostEndpoints(), functionEndpoints(), callEndpoints(), moneyEndpoints(), jobEndpoints(), otherEndpoints()} {
@@ -155,7 +155,7 @@ func callEndpoints() []*endpoint {
 	}
 }
 
-// moneyParams are the parameters of what is counted and priced.
+// moneyParams returns the parameters of endpoints about usage and prices.
 func moneyParams() []param {
 	return []param{
 		{"source", "ledger or recorder; default: the ledger if there is one"},
@@ -183,7 +183,7 @@ func moneyEndpoints() []*endpoint {
 	}
 }
 
-// jobParams are the parameters that select jobs.
+// jobParams returns the parameters that select jobs.
 func jobParams() []param {
 	return []param{
 		{"function", "of that function only, whatever the version"},

@@ -9,14 +9,14 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// Runaways is the answer of GET /v1/runaways, the oldest first.
+// Runaways is the answer of GET /v1/runaways, with the oldest first.
 type Runaways struct {
 	Runaways []Runaway `json:"runaways"`
 }
 
 // Runaway is a handler that still runs although its call has ended.
 type Runaway struct {
-	ID        string    `json:"id"` // of the call
+	ID        string    `json:"id"` // the call's
 	Function  string    `json:"function"`
 	Version   string    `json:"version"`
 	Tenant    string    `json:"tenant,omitempty"`
@@ -34,7 +34,7 @@ type Stack struct {
 	Stack string `json:"stack"` // as the Go runtime prints it
 }
 
-// runaways lists those that the viewer sees.
+// runaways lists the runaways that the viewer may see.
 func (x *exchange) runaways() (any, error) {
 	function, version := nameOf(x.param("function"))
 	out := Runaways{Runaways: []Runaway{}}
@@ -50,7 +50,7 @@ func (x *exchange) runaways() (any, error) {
 	return out, nil
 }
 
-// runawayStack answers where a runaway is.
+// runawayStack returns the stack of a runaway.
 func (x *exchange) runawayStack() (any, error) {
 	id, err := uuid.Parse(x.r.PathValue("id"))
 	if err != nil {
@@ -65,7 +65,7 @@ func (x *exchange) runawayStack() (any, error) {
 		return nil, err
 	}
 	stack, ok := x.h.router.RunawayStack(id)
-	if !ok { // it has returned meanwhile
+	if !ok { // the handler has returned meanwhile
 		return nil, absent()
 	}
 	return Stack{ID: id.String(), Stack: string(stack)}, nil

@@ -11,10 +11,10 @@ import (
 // Schema is a JSON Schema, of draft 2020-12.
 type Schema map[string]any
 
-// schemas makes schemas of Go types, as encoding/json encodes them.
+// schemas makes JSON Schemas of Go types, as encoding/json encodes them.
 type schemas struct {
 	prefix string         // of references to defs
-	defs   map[string]any // of named structs, by name
+	defs   map[string]any // the schemas of named structs, by name
 	types  map[string]reflect.Type
 }
 
@@ -22,8 +22,9 @@ func newSchemas(prefix string) *schemas {
 	return &schemas{prefix: prefix, defs: map[string]any{}, types: map[string]reflect.Type{}}
 }
 
-// schemaOfInput is the schema of a function's input, as far as its Go type tells: a codec of
-// another kind, or a type that encodes itself, may take something else. It is nil for bytes.
+// schemaOfInput returns the schema of a function's input, derived from its Go type. The real
+// input may differ if the function has another codec, or if a type encodes itself. It is nil
+// for bytes.
 func schemaOfInput(t reflect.Type) Schema {
 	if t == nil || t == reflect.TypeFor[[]byte]() {
 		return nil
@@ -36,7 +37,7 @@ func schemaOfInput(t reflect.Type) Schema {
 	return root
 }
 
-// of is the schema of a type.
+// of returns the schema of a type.
 func (s *schemas) of(t reflect.Type) Schema {
 	if own := known(t); own != nil {
 		return own
@@ -62,10 +63,10 @@ func (s *schemas) of(t reflect.Type) Schema {
 		return Schema{"type": "integer"}
 	case reflect.Interface, reflect.Invalid, reflect.Complex64, reflect.Complex128, reflect.Chan, reflect.Func, reflect.UnsafePointer:
 	}
-	return Schema{} // anything
+	return Schema{} // any JSON
 }
 
-// known are the types whose JSON is not that of their kind.
+// known returns the schema of a type whose JSON is not that of its kind, or nil.
 func known(t reflect.Type) Schema {
 	switch t {
 	case reflect.TypeFor[Count]():
@@ -82,7 +83,7 @@ func known(t reflect.Type) Schema {
 	return encodesItself(t)
 }
 
-// encodesItself is the schema of a type with a method that encodes it; nil: it has none.
+// encodesItself returns the schema of a type that has a method to encode itself, or nil.
 func encodesItself(t reflect.Type) Schema {
 	pointer := reflect.PointerTo(t)
 	switch {
@@ -96,13 +97,15 @@ func encodesItself(t reflect.Type) Schema {
 	return nil
 }
 
-// exactInteger is a number, or a string of digits where a number would be rounded.
+// exactInteger returns the schema of an integer, or of a string of digits in place of an
+// integer that might be rounded.
 func exactInteger(number Schema, digits string) Schema {
 	return Schema{"oneOf": []any{number, Schema{"type": "string", "pattern": digits}}}
 }
 
-// ofStruct refers to the struct's definition, which it makes when it comes first. A struct
-// without a name, and one with the name of another type, stands where it is.
+// ofStruct returns a reference to the definition of a struct, and makes the definition at its
+// first use. If the struct has no name, or another type has the same name, its schema is
+// inlined.
 func (s *schemas) ofStruct(t reflect.Type) Schema {
 	name := t.Name()
 	if strings.ContainsAny(name, "[/") { // an instance of a generic type
@@ -112,7 +115,7 @@ func (s *schemas) ofStruct(t reflect.Type) Schema {
 		return s.object(t)
 	}
 	if _, made := s.types[name]; !made {
-		s.types[name] = t // first: the type may contain itself
+		s.types[name] = t // before object, since the type may contain itself
 		s.defs[name] = s.object(t)
 	}
 	return Schema{"$ref": s.prefix + name}
@@ -128,7 +131,7 @@ func (s *schemas) object(t reflect.Type) Schema {
 	return out
 }
 
-// fields adds the fields of a struct, with those of structs that are embedded in it.
+// fields adds the fields of a struct, and those of structs that it embeds.
 func (s *schemas) fields(t reflect.Type, properties map[string]any, required *[]string) {
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")

@@ -13,25 +13,25 @@ import (
 
 // SeriesAnswer is the answer of GET /v1/series.
 type SeriesAnswer struct {
-	Now     time.Time `json:"now"`    // of the host's clock
-	StepNS  Int       `json:"stepNS"` // how long each point is
+	Now     time.Time `json:"now"`    // by the host's clock
+	StepNS  Int       `json:"stepNS"` // the length of each point
 	Since   time.Time `json:"since"`
-	Columns []string  `json:"columns"` // of each point, in this order
+	Columns []string  `json:"columns"` // the names of a point's numbers, in the same order
 	Series  []Series  `json:"series"`
 }
 
-// Series is what has ended when, of a version of a function.
+// Series has what has ended in each step of time, of a version of a function.
 type Series struct {
-	Function string  `json:"function"`          // empty in the sum over all that the viewer sees
-	Version  string  `json:"version,omitempty"` // empty: of all versions
-	Points   [][]Int `json:"points"`            // the oldest first; where nothing ended there is none
-	// Run and Wait are, if they are asked for, the histograms of the points: [from, count] of
-	// each bucket that is not empty, from in nanoseconds.
+	Function string  `json:"function"`          // empty: the sum over all functions that the viewer may see
+	Version  string  `json:"version,omitempty"` // empty: the sum over all versions
+	Points   [][]Int `json:"points"`            // the oldest first; a step in which nothing ended has no point
+	// Run and Wait have the histograms of the points, if they were requested: [from, count] of
+	// each bucket that is not empty, with from in nanoseconds.
 	Run  [][][2]Int `json:"run,omitempty"`
 	Wait [][][2]Int `json:"wait,omitempty"`
 }
 
-// pointColumns are what a point of a series has.
+// pointColumns returns the names of a point's numbers.
 func pointColumns() []string {
 	columns := []string{"start"} // seconds since 1970
 	for o := faas.OK; o <= faas.InitFailed; o++ {
@@ -52,11 +52,11 @@ func (p *point) row() []Int {
 		wait.P50, wait.P95, wait.P99, run.P50, run.P95, run.P99, sumOf(&p.Wait), sumOf(&p.Run))
 }
 
-// sumOf is the sum of all durations, in nanoseconds. Divided by the length of the step it is how
-// many calls there were at once on average (Little's law).
+// sumOf returns the sum of all durations, in nanoseconds. Divided by the length of the step, it
+// is the average number of calls at once (Little's law).
 func sumOf(h *observe.Histogram) Int { return Int(h.Seconds() * float64(time.Second)) }
 
-// integer is a count of what has happened within a day, which an Int holds.
+// integer converts a count of what has happened within a day, which always fits an Int.
 func integer(n uint64) Int { return Int(n) }
 
 // stepOf reads the parameter step.
@@ -72,8 +72,8 @@ func (x *exchange) stepOf() (observe.Step, error) {
 	return 0, badInput("The parameter step is 1s, 10s or 1m.")
 }
 
-// series answers the points of what the viewer sees: by version, by function, or all
-// together.
+// series returns the points of what the viewer may see: by version, by function, or all added
+// up.
 func (x *exchange) series() (any, error) {
 	step, err := x.stepOf()
 	if err != nil {
@@ -107,13 +107,13 @@ func (x *exchange) series() (any, error) {
 	return out, nil
 }
 
-// sums are points by their start.
+// sums has the points of a series, by their start.
 type sums struct {
 	key    [2]string
 	points map[int64]*point
 }
 
-// collect adds up what the viewer sees.
+// collect adds up the recorder's points that the viewer may see.
 func (x *exchange) collect(step observe.Step, since time.Time, by string) []*sums {
 	all, seen := map[[2]string]*sums{}, map[string]bool{}
 	only, version := nameOf(x.param("function"))

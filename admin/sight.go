@@ -7,23 +7,24 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// rightsTime is for how long a stream takes a viewer's rights to functions for what they were.
+// rightsTime is how long a stream relies on the authorizer's answers about functions.
 const rightsTime = 10 * time.Second
 
-// sight is what the viewer of a stream sees. The authorizer is asked for this viewer alone: viewers
-// share a view when its answers about each of them are the same.
+// sight decides what the viewer of a stream sees. It asks the authorizer for this viewer only.
+// Viewers share a view if the answers for them are the same.
 type sight struct {
 	x      *exchange
-	told   string    // the digest of the view that the reader comes back with; empty: it has none
-	until  time.Time // for so long view holds, by the monotonic clock: the wall clock may be put back
-	view   *view     // of roster; nil: the authorizer was not asked yet
+	told   string    // the digest in the ID of the event from which the reader resumes; empty: there is none
+	until  time.Time // view is valid until then; it has the monotonic clock's reading, since the wall clock may be set back
+	view   *view     // of roster; nil: the authorizer has not been asked
 	roster *roster
 }
 
-// look brings the view up to date: it asks again, if it is time to, and otherwise about the
-// functions that it does not know, for example new ones. It reports whether the answers about
-// any that it knew have changed, or, the first time, whether the viewer sees anything else than
-// what the reader comes back with.
+// look brings the view up to date with a scene. After rightsTime it asks the authorizer about
+// all functions. Before that, it asks only about functions that the view does not have, such as
+// new ones. It reports whether an answer about a known function has changed. At the first look
+// it reports instead whether the viewer sees other functions than those in the event from which
+// the reader resumes.
 func (v *sight) look(s *scene) (changed bool) {
 	now := time.Now()
 	if now.Before(v.until) {
@@ -47,7 +48,7 @@ func (v *sight) set(r *roster, fresh *view) { v.roster, v.view = r, r.shared(fre
 
 func (v *sight) allows(name string) bool { return v.x.allowsAll(access.See, name) }
 
-// sees asks about a function that the view does not know.
+// sees asks the authorizer about a function, unless the view has the answer.
 func (v *sight) sees(name string) bool {
 	if yes, known := v.roster.answer(v.view, name); known {
 		return yes
@@ -67,9 +68,10 @@ func (v *sight) ask(r *roster, host bool, sees func(name string) bool) *view {
 	return fresh
 }
 
-// differs compares a view of a roster with the one before, about the functions that there were then. One
-// that was removed meanwhile counts too: its reader is not told that it is gone if it is not seen
-// any more. New ones don't: their rows are new to each reader.
+// differs reports whether the answers about the functions of the earlier roster have changed. A
+// function that was removed meanwhile counts too: if the viewer may no longer see it, the
+// reader would not learn that it is gone. New functions do not count, since their rows are new
+// to every reader.
 func (v *sight) differs(r *roster, fresh *view) bool {
 	if r == v.roster {
 		return fresh.host != v.view.host || !slices.Equal(fresh.names, v.view.names)

@@ -8,21 +8,21 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// Sources is the answer of GET /v1/sources, in the order in which the host has given them.
+// Sources is the answer of GET /v1/sources, in the order of WithDrivers.
 type Sources struct {
 	Sources []Source `json:"sources"`
 }
 
-// Source is what brings events to a function.
+// Source describes a driver and its source, which start a function.
 type Source struct {
 	Name        string    `json:"name"`
-	Function    string    `json:"function"` // as it was set: with a version or an alias, if it has one
+	Function    string    `json:"function"` // as it was set: with a version or an alias, if there is one
 	State       string    `json:"state"`    // running, paused, restarting, stopping or stopped
 	Since       time.Time `json:"since"`
 	Lag         *Int      `json:"lag"`   // items that wait in the source; null: not known
-	LagNS       *Int      `json:"lagNS"` // how old the oldest of them is; null: not known
+	LagNS       *Int      `json:"lagNS"` // the age of the oldest of these items; null: not known
 	Restarts    Int       `json:"restarts"`
-	LastError   *string   `json:"lastError,omitempty"` // its text, for viewers who may see inputs
+	LastError   *string   `json:"lastError,omitempty"` // the error's text, for viewers who may see inputs
 	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
 	UnderWay    Int       `json:"underWay"` // items that are taken and not acknowledged
 	Received    Count     `json:"received"`
@@ -34,14 +34,14 @@ type Source struct {
 	Batches     Count     `json:"batches"`
 }
 
-// hasSource tells whether the viewer has the right to a source: it is of its function, for
-// all tenants.
+// hasSource reports whether the viewer has the right to a source. That is the right to its
+// function, for all tenants.
 func (x *exchange) hasSource(right access.Right, function string) bool {
 	base, version := nameOf(function)
 	return x.ask(Action{Right: right, Function: base, Version: version, AllTenants: true})
 }
 
-// shownSource describes a source, with the text of its error if the viewer may see that.
+// shownSource describes a source. It includes the text of its error if the viewer may see that.
 func (x *exchange) shownSource(i *source.Info) Source {
 	s := Source{
 		Name: i.Name, Function: i.Function, State: i.State.String(), Since: i.Since, Restarts: Int(i.Restarts), LastErrorAt: i.LastErrorAt,

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// streamTime is how long a stream lasts. Then its client connects again, with credentials
-	// that are checked again.
+	// streamTime is how long a stream lasts. Then the client connects again, and its credentials
+	// are checked again.
 	streamTime = 15 * time.Minute
 	// writeTime is how long a client may take to receive an event.
 	writeTime = 30 * time.Second
 )
 
-// stream is an answer of events, as the HTML standard has them.
+// stream is an answer in the form of server-sent events, as the HTML standard defines them.
 type stream struct {
 	x     *exchange
-	ctx   context.Context //nolint:containedctx // of the stream
+	ctx   context.Context //nolint:containedctx // ends with the stream
 	done  <-chan struct{}
 	sends *http.ResponseController
 }
 
-// streaming begins a stream, runs it, and ends it.
+// streaming begins a stream, calls run, and ends the stream.
 func (x *exchange) streaming(run func(*stream)) error {
 	if x.r.Method == http.MethodHead {
 		return nil
@@ -47,22 +47,23 @@ func (x *exchange) streaming(run func(*stream)) error {
 	return errWritten
 }
 
-// write sends a text, and reports whether the client has taken it. Streams may share the text.
+// write sends a text, and reports whether the client has received it. It does not change the
+// text, which several streams may share.
 func (s *stream) write(text []byte) bool {
-	_ = s.sends.SetWriteDeadline(time.Now().Add(writeTime)) // a writer without deadlines has none
+	_ = s.sends.SetWriteDeadline(time.Now().Add(writeTime)) // an error means that the writer has no deadlines
 	if _, err := s.x.w.Write(text); err != nil {            //nolint:gosec // JSON in a stream of events, and nosniff says so
 		return false
 	}
-	_ = s.sends.Flush() // a writer that can't flush is not buffered
+	_ = s.sends.Flush() // an error means that the writer can't flush, and so does not buffer
 	return s.ctx.Err() == nil
 }
 
-// send sends an event.
+// send sends an event, and reports whether the client has received it.
 func (s *stream) send(id, event string, data []byte) bool {
 	return s.write(slices.Concat([]byte("id: "+id+"\nevent: "+event+"\ndata: "), data, []byte("\n\n")))
 }
 
-// events serves frames.
+// events sends frames.
 func (x *exchange) events() (any, error) {
 	since, told, err := x.resumedFrom()
 	if err != nil {
@@ -90,8 +91,9 @@ func (x *exchange) events() (any, error) {
 	})
 }
 
-// resumedFrom takes the id of the last event that the reader has apart: the revision of the frame, and the
-// digest of the view that it was made for. since is 0 if the reader has none of this host.
+// resumedFrom reads the ID of the last event that the reader has received: the revision of the
+// frame, and the digest of its view. since is 0 if there is no such event from this run of the
+// host.
 func (x *exchange) resumedFrom() (since Count, told string, err error) {
 	id := x.r.Header.Get("Last-Event-ID")
 	if x.has("since") {
@@ -104,15 +106,15 @@ func (x *exchange) resumedFrom() (since Count, told string, err error) {
 	rev, told, _ := strings.Cut(rest, ".")
 	n, err := strconv.ParseUint(rev, 10, 64)
 	if err != nil {
-		return 0, "", badInput("What a stream is resumed from is the id of an event.")
+		return 0, "", badInput("A stream is resumed from the id of an event.")
 	}
-	if epoch != x.h.epoch { // of the host before
+	if epoch != x.h.epoch { // from an earlier run of the host
 		return 0, "", nil
 	}
 	return Count(n), told, nil
 }
 
-// logEvents serves lines of the log as they come.
+// logEvents sends lines of the log as they are written.
 func (x *exchange) logEvents() (any, error) {
 	f, err := x.logFilter()
 	if err != nil {
@@ -125,20 +127,20 @@ func (x *exchange) logEvents() (any, error) {
 	if id := x.r.Header.Get("Last-Event-ID"); id != "" && !x.has("after") {
 		n, err := strconv.ParseUint(id, 10, 64)
 		if err != nil {
-			return nil, badInput("What a stream is resumed from is the id of an event.")
+			return nil, badInput("A stream is resumed from the id of an event.")
 		}
 		after = Count(n)
 	}
 	return nil, x.streaming(func(s *stream) { x.followLog(s, &f, after) })
 }
 
-// followLog ends when the client leaves, and when the host shuts down.
+// followLog sends lines until the client leaves or the host shuts down.
 func (x *exchange) followLog(s *stream, f *logFilter, after Count) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	ended := make(chan struct{})
 	defer close(ended)
-	go func() { // Follow knows of a context alone
+	go func() { // Follow ends with a context only, and not with s.done
 		select {
 		case <-s.done:
 			cancel()

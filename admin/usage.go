@@ -14,18 +14,18 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// Usage is the answer of GET /v1/usage: what calls have used, and what that costs at list
-// prices. Rows and Total are of what the viewer sees.
+// Usage is the answer of GET /v1/usage: what calls have used, and its cost at list prices. Rows
+// and Total have only what the viewer may see.
 type Usage struct {
-	// Source is "ledger", whose rows are of a period of its calendar, or "recorder", whose rows
-	// are since the recorder was made.
+	// Source is "ledger" or "recorder". The ledger's rows are of one period of its calendar. The
+	// recorder's rows are of the time since the recorder was made.
 	Source string    `json:"source"`
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end,omitzero"` // of the ledger's period
 	Now    time.Time `json:"now"`
 	By     []string  `json:"by"`
 	Book   *Book     `json:"book,omitempty"` // null: nothing is priced
-	Books  []string  `json:"books"`          // that the parameter book may name
+	Books  []string  `json:"books"`          // the names that the parameter book may have
 	Rows   []Use     `json:"rows"`
 	Total  Use       `json:"total"`
 }
@@ -39,7 +39,7 @@ type Book struct {
 	Source    string `json:"source"`
 }
 
-// Use is what calls have used. Of the names those are set that the request has asked for.
+// Use is what calls have used. Only the names by which the request groups the rows are set.
 type Use struct {
 	Function string `json:"function,omitempty"`
 	Version  string `json:"version,omitempty"`
@@ -48,17 +48,17 @@ type Use struct {
 	SpentOn  string `json:"spentOn,omitempty"` // calls, first attempts, retries, …
 	Calls    Count  `json:"calls"`
 	Overruns Count  `json:"overruns,omitempty"` // runaways that have ended
-	// DurationNS and InitNS are sums in nanoseconds: strings of digits, since they may be
-	// larger than any integer.
+	// DurationNS and InitNS are sums in nanoseconds. They are strings of digits, since they may
+	// be too large for any integer type.
 	DurationNS string `json:"durationNS"`
 	InitNS     string `json:"initNS"`
-	// List is the list price, a decimal without its currency; empty: nothing is priced.
+	// List is the list price, as a decimal without currency; empty: nothing is priced.
 	List string `json:"list,omitempty"`
-	// Unrated are calls that the book has no price for, which List is without.
+	// Unrated counts calls for which the book has no price; List does not include them.
 	Unrated Count `json:"unrated,omitempty"`
 }
 
-// use is a Use that is added up.
+// use is a Use that is being added up.
 type use struct {
 	Use
 
@@ -96,13 +96,13 @@ func (u *use) shown(rated bool) Use {
 	return u.Use
 }
 
-// decimal is an amount without its currency.
+// decimal returns an amount without its currency.
 func decimal(m cost.Money) string {
 	text, _, _ := strings.Cut(m.String(), " ")
 	return cmp.Or(text, "0")
 }
 
-// book finds the book that the request names, or the first; nil: there are none.
+// book returns the book that the request names, or the first one; nil if there are none.
 func (x *exchange) book() (*cost.Book, error) {
 	name := x.param("book")
 	for _, b := range x.h.books {
@@ -132,7 +132,7 @@ func shownBook(b *cost.Book) *Book {
 	return &Book{Name: a.Name, Title: a.Title, Currency: a.Currency, Effective: a.Effective, Source: a.Source}
 }
 
-// used are the rows that the viewer sees, of the ledger or else of the recorder.
+// used returns the rows that the viewer may see, of the ledger or of the recorder.
 func (x *exchange) used(out *Usage) ([]cost.Usage, error) {
 	at, err := x.time("at")
 	if err != nil {
@@ -159,7 +159,7 @@ func (x *exchange) used(out *Usage) ([]cost.Usage, error) {
 	return slices.DeleteFunc(rows, func(u cost.Usage) bool { return !x.isSeen(u.Function, u.Version, u.Tenant) }), nil
 }
 
-// usageDimensions are what usage may be told apart by.
+// usageDimensions returns the fields by which usage may be grouped.
 func usageDimensions() []string {
 	return []string{"function", "version", "tenant", "outcome", "spentOn"}
 }
@@ -185,7 +185,7 @@ func (x *exchange) usage() (any, error) {
 	return *out, nil
 }
 
-// keyOf is what a row is counted by.
+// keyOf returns the key of a row: the fields by which the request groups.
 func keyOf(u *cost.Usage, by []string) (key Use) {
 	for _, dimension := range by {
 		switch dimension {
@@ -206,7 +206,7 @@ func keyOf(u *cost.Usage, by []string) (key Use) {
 	return key
 }
 
-// addUp adds rows up by their keys, sorted by them, and all together.
+// addUp returns the sums of the rows by their keys, sorted by key, and the sum of all rows.
 func addUp(rows []cost.Usage, book *cost.Book, keyOf func(*cost.Usage) Use) ([]Use, Use) {
 	var rater *cost.Rater
 	if book != nil {
@@ -236,7 +236,7 @@ func addUp(rows []cost.Usage, book *cost.Book, keyOf func(*cost.Usage) Use) ([]U
 
 // Tenants is the answer of GET /v1/tenants, sorted by name.
 type Tenants struct {
-	Source  string    `json:"source"` // as in Usage
+	Source  string    `json:"source"` // see Usage
 	Start   time.Time `json:"start"`
 	End     time.Time `json:"end,omitzero"`
 	Now     time.Time `json:"now"`
@@ -244,15 +244,15 @@ type Tenants struct {
 	Tenants []Tenant  `json:"tenants"`
 }
 
-// Tenant is what a tenant has used, of those functions that the viewer sees for it.
+// Tenant is what a tenant has used, of the functions that the viewer may see for that tenant.
 type Tenant struct {
-	Tenant     string   `json:"tenant"` // empty: calls for none in particular
+	Tenant     string   `json:"tenant"` // empty: calls without a tenant
 	Functions  Count    `json:"functions"`
 	Calls      Count    `json:"calls"`
-	Failures   Count    `json:"failures"` // of the ledger's calls; 0 if it is the recorder that counts
+	Failures   Count    `json:"failures"` // counted by the ledger; 0 if the source is the recorder
 	DurationNS string   `json:"durationNS"`
 	List       string   `json:"list,omitempty"`
-	Budgets    []Budget `json:"budgets,omitempty"` // its accounts
+	Budgets    []Budget `json:"budgets,omitempty"` // the tenant's accounts
 }
 
 func (x *exchange) tenants() (any, error) {
@@ -277,7 +277,7 @@ func (x *exchange) tenants() (any, error) {
 		delete(budgets, sum.Tenant)
 		out.Tenants = append(out.Tenants, t)
 	}
-	for name, own := range budgets { // a tenant with an account and no usage, for example since all its calls were refused
+	for name, own := range budgets { // a tenant that has an account and no usage, for example because all its calls were refused
 		if !x.has("tenant") || x.param("tenant") == name {
 			out.Tenants = append(out.Tenants, Tenant{Tenant: name, DurationNS: "0", Budgets: own})
 		}
@@ -286,7 +286,7 @@ func (x *exchange) tenants() (any, error) {
 	return out, nil
 }
 
-// count counts the functions and failures of the tenant.
+// count sets the numbers of the tenant's functions and failures.
 func (t *Tenant) count(rows []cost.Usage) {
 	names := map[string]bool{}
 	for i := range rows {
@@ -308,26 +308,26 @@ type Budgets struct {
 	Budgets []Budget  `json:"budgets"`
 }
 
-// Budget is an account of a budget. Its amounts are texts with their unit: "0.25 USD",
-// "1m30s" or "17 calls".
+// Budget is an account of a budget. Its amounts are texts with a unit: "0.25 USD", "1m30s" or
+// "17 calls".
 type Budget struct {
 	Budget   string    `json:"budget"`
-	Per      string    `json:"per,omitempty"` // what has an account of its own: "tenant", "function", …
+	Per      string    `json:"per,omitempty"` // what the accounts are for: "tenant", "function", …
 	Account  string    `json:"account"`
 	Start    time.Time `json:"start"` // of the window
 	End      time.Time `json:"end"`
 	Limit    string    `json:"limit"`
-	LimitSet bool      `json:"limitSet,omitempty"` // the limit is the account's own
+	LimitSet bool      `json:"limitSet,omitempty"` // the limit was set for this account
 	Spent    string    `json:"spent"`
 	Reserved string    `json:"reserved"`
 	Left     string    `json:"left"`
 	Excess   string    `json:"excess"`
-	Part     float64   `json:"part"` // spent / limit
-	// Exhausted is when the limit will be spent if spending goes on at the rate since the window
-	// began. It is zero if that is not within the window, and if the limit is spent already: then
-	// calls are admitted again at End.
+	Part     float64   `json:"part"` // spent divided by limit
+	// Exhausted is when the limit will be spent if spending goes on at the average rate since
+	// the window began. It is zero if that is after the end of the window. It is also zero if
+	// the limit is spent already: then calls are admitted again at End.
 	Exhausted time.Time `json:"exhausted,omitzero"`
-	Refused   bool      `json:"refused,omitempty"` // calls were refused because the limit is spent
+	Refused   bool      `json:"refused,omitempty"` // calls were refused because the limit was spent
 }
 
 func (x *exchange) budgets() (any, error) {
@@ -338,8 +338,8 @@ func (x *exchange) budgets() (any, error) {
 	return out, nil
 }
 
-// balances are the accounts that the viewer sees: those of a tenant or a function are of
-// that, and others of the host.
+// balances returns the accounts that the viewer may see. An account of a tenant or a function
+// needs the right to that; any other account needs the right to the host.
 func (x *exchange) balances() (all []cost.Balance) {
 	for _, budgets := range x.h.budgets {
 		for _, b := range budgets.Balances() {
@@ -389,7 +389,8 @@ func shownBudget(b *cost.Balance, now time.Time) Budget {
 
 var errUnlike = errors.New("amounts of different kinds")
 
-// partOf is spent / limit. It is rounded, and only to be shown: budgets compare exact amounts.
+// partOf returns spent divided by limit. It is rounded, and only for display: budgets compare
+// exact amounts.
 func partOf(spent, limit cost.Amount) (float64, error) {
 	of := func(a cost.Amount) *big.Rat {
 		switch {
