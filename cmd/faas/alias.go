@@ -20,7 +20,7 @@ func (a *app) aliasCommand() *cobra.Command {
 	return group("alias", "List, move and remove aliases", a.aliasLsCommand(), a.aliasSetCommand(), a.aliasRmCommand())
 }
 
-// aliasName is an alias as the command and the API's paths write it.
+// aliasName returns an alias as it is written on the command line and in the API's paths.
 func aliasName(name string) string {
 	if name == "" {
 		return admin.DefaultAlias
@@ -28,7 +28,7 @@ func aliasName(name string) string {
 	return name
 }
 
-// versionName is a version by its key in weights.
+// versionName returns the name of a version, from its key in weights.
 func versionName(key string) string {
 	if key == "0" {
 		return "$LATEST"
@@ -36,7 +36,7 @@ func versionName(key string) string {
 	return key
 }
 
-// weights are shares of the calls by version: 8, or 7: 90, 8: 10.
+// weights describes the versions of an alias: "8", or "7: 90, 8: 10" with their weights.
 func weights(w map[string]admin.Count) string {
 	var out []string
 	for _, v := range slices.SortedFunc(maps.Keys(w), byNumber) {
@@ -51,7 +51,8 @@ func weights(w map[string]admin.Count) string {
 	return strings.Join(out, ", ")
 }
 
-// byNumber has version 9 before version 10, and names that are no numbers after both.
+// byNumber compares versions as numbers, so that 9 comes before 10. Names that are not numbers
+// come last.
 func byNumber(x, y string) int {
 	n, errX := strconv.ParseUint(x, 10, 64)
 	m, errY := strconv.ParseUint(y, 10, 64)
@@ -102,12 +103,12 @@ func (a *app) aliasLsCommand() *cobra.Command {
 	}
 }
 
-// move is what faas alias set is asked to do.
+// move is the change that faas alias set requests.
 type move struct {
 	function, alias string
 	change          admin.AliasChange
-	revision        int64 // -1: that which is read
-	sticky, about   bool  // the flag is given
+	revision        int64 // -1: the revision that was read before the change
+	sticky, about   bool  // the flag was given
 }
 
 func (a *app) aliasSetCommand() *cobra.Command {
@@ -137,7 +138,8 @@ said stays as it is. If the alias is changed by another at the same time, nothin
 	return cmd
 }
 
-// parseWeights reads versions with their weights: one alone has all calls.
+// parseWeights parses versions with their weights. A single version may be given without a
+// weight.
 func parseWeights(args []string) (map[string]admin.Count, error) {
 	out := map[string]admin.Count{}
 	for _, arg := range args {
@@ -163,7 +165,8 @@ func parseWeights(args []string) (map[string]admin.Count, error) {
 	return out, nil
 }
 
-// setAlias keeps what is not to be changed, and changes nothing if the alias is another one by then.
+// setAlias changes an alias, and keeps the fields that were not given. If the alias was changed
+// since it was read, nothing is changed.
 func (a *app) setAlias(ctx context.Context, m move) error {
 	c, err := a.host()
 	if err != nil {
@@ -191,7 +194,7 @@ func (a *app) setAlias(ctx context.Context, m move) error {
 	return single(a, after, aliasColumns(a), func() error { return a.print(printable(moved(&before, &after))) })
 }
 
-// aliasOf is an alias as it is; with revision 0 if there is none.
+// aliasOf returns an alias of the host. If there is none, its revision is 0.
 func aliasOf(ctx context.Context, c *client, function, alias string) (admin.Alias, error) {
 	all, err := get[admin.Aliases](ctx, c, path("functions", function, "aliases"), nil)
 	if err != nil {
@@ -205,7 +208,7 @@ func aliasOf(ctx context.Context, c *client, function, alias string) (admin.Alia
 	return admin.Alias{}, nil
 }
 
-// moved says what has changed, and how to undo it.
+// moved describes the change: the versions before and after it.
 func moved(before, after *admin.Alias) string {
 	name := after.Function + ":" + aliasName(after.Name)
 	if before.Revision == 0 {
@@ -252,7 +255,7 @@ func doneColumns() []column[admin.Done] {
 	return []column[admin.Done]{{title: "DONE", field: "done", text: func(d admin.Done) string { return strconv.FormatBool(d.Done) }}}
 }
 
-// aliasNames are the aliases of the function that stands before.
+// aliasNames completes the aliases of the function that was given before.
 func aliasNames(before []string) completes {
 	return func(ctx context.Context, c *client) ([]string, error) {
 		all, err := get[admin.Aliases](ctx, c, path("functions", before[0], "aliases"), nil)
@@ -264,7 +267,7 @@ func aliasNames(before []string) completes {
 	}
 }
 
-// versionNames are the versions of the function that stands before.
+// versionNames completes the versions of the function that was given before.
 func versionNames(before []string) completes {
 	return func(ctx context.Context, c *client) ([]string, error) {
 		all, err := get[admin.Versions](ctx, c, path("functions", before[0], "versions"), nil)

@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// app is one run of the command: its streams, what it knows of the terminal, and its flags.
+// app is one run of the command: its streams, its terminal and its flags.
 type app struct {
 	in          io.Reader
 	out, errOut io.Writer
 	env         func(name string) string
 	now         func() time.Time
 	sleep       func(context.Context, time.Duration) bool
-	size        func() (width, height int, ok bool) // of the terminal; ok is false if out is none
-	asks        bool                                // there is a person to ask
+	size        func() (width, height int, ok bool) // of the terminal; ok is false if out is not a terminal
+	asks        bool                                // questions can be asked, on a terminal
 
 	output string // text, json, jsonl or csv
 	yes    bool
-	begun  bool // the command line is right: what fails from here on is no usage
+	begun  bool // the command line is valid: an error from here on is not one of usage
 	api    *client
 }
 
-// begin checks the flags that all commands have.
+// begin checks the flags that every command has.
 func (a *app) begin() error {
 	for _, f := range formats() {
 		a.begun = a.begun || f == a.output
@@ -37,7 +37,7 @@ func (a *app) begin() error {
 
 func formats() []string { return []string{"text", "json", "jsonl", "csv"} }
 
-// width is how wide a table may be; 0: as wide as it is.
+// width returns the width of a table; 0 means no limit.
 func (a *app) width() int {
 	if width, _, ok := a.size(); ok {
 		return width
@@ -49,16 +49,16 @@ func (a *app) width() int {
 	return width
 }
 
-// colors tells whether the output has colors; see https://no-color.org.
+// colors reports whether the output has colors; see https://no-color.org.
 func (a *app) colors() bool {
 	_, _, ok := a.size()
 	return ok && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"
 }
 
-// text tells whether the output is for a person.
+// text reports whether the output is for a person.
 func (a *app) text() bool { return a.output == "text" }
 
-// host is the client of the host that the environment or the file names.
+// host returns the client of the host that the environment or the config file names.
 func (a *app) host() (*client, error) {
 	if a.api != nil {
 		return a.api, nil

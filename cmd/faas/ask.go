@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// confirm asks a person, and is nil if the answer is yes. Without one it says that -y is needed.
+// confirm asks on the terminal, and returns nil if the answer is yes. Without a terminal it
+// returns an error that names the flag -y.
 func (a *app) confirm(ctx context.Context, what string) error {
 	if a.yes {
 		return nil
@@ -17,8 +18,8 @@ func (a *app) confirm(ctx context.Context, what string) error {
 	}
 	fmt.Fprint(a.errOut, printable(what)+"? [y/N] ")
 	answers := make(chan string, 1)
-	go func() { // a read of a terminal can't be ended; the process does
-		answer, _ := bufio.NewReader(a.in).ReadString('\n') // without an answer it is empty
+	go func() { // a read from a terminal can't be canceled; it ends with the process
+		answer, _ := bufio.NewReader(a.in).ReadString('\n') // an error leaves the answer empty
 		answers <- strings.ToLower(strings.TrimSpace(answer))
 	}()
 	select {

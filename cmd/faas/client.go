@@ -18,13 +18,14 @@ import (
 )
 
 const (
-	dialTime = 5 * time.Second  // to connect
-	readTime = 30 * time.Second // for an answer to a request that changes nothing
-	// maxAnswer bounds what is read of an answer: a thousand failures or jobs are some megabytes.
+	dialTime = 5 * time.Second  // for connecting
+	readTime = 30 * time.Second // for the answer to a request that changes nothing
+	// maxAnswer is the largest answer that is read. A thousand failures or jobs are a few
+	// megabytes.
 	maxAnswer = 64 << 20
 )
 
-// client speaks with the admin API of one host.
+// client makes requests to the admin API of one host.
 type client struct {
 	config
 
@@ -38,26 +39,26 @@ func newClient(c config) *client {
 	}
 	return &client{config: c, http: &http.Client{
 		Transport: transport,
-		// The API never sends its clients elsewhere: what does is another server.
+		// The API never redirects. A redirect comes from another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
-// get asks for a document of the API.
+// get requests a document of the API.
 func get[T any](ctx context.Context, c *client, path string, query url.Values) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	return send[T](ctx, c, http.MethodGet, path, query, nil)
 }
 
-// post gives an order; a nil body sends none. It waits for as long as the order takes.
+// post requests a change; a nil body sends none. It waits for as long as the change takes.
 func post[T any](ctx context.Context, c *client, path string, body any) (T, error) {
 	return send[T](ctx, c, http.MethodPost, path, nil, body)
 }
 
-// put changes something.
+// put changes an object of the API.
 func put[T any](ctx context.Context, c *client, path string, body any) (T, error) {
 	return send[T](ctx, c, http.MethodPut, path, nil, body)
 }
@@ -82,9 +83,10 @@ func send[T any](ctx context.Context, c *client, method, path string, query url.
 	return out, nil
 }
 
-// do sends a request. Its error is an exitError, and what it returns without one is a success.
+// do sends a request. Any error of it is an exitError or that of ctx; any response that it
+// returns has a status of success.
 func (c *client) do(ctx context.Context, method, path string, query url.Values, body io.Reader, header http.Header) (*http.Response, error) {
-	address := c.url.String() + path // the path has its escapes
+	address := c.url.String() + path // the path is escaped already
 	if len(query) > 0 {
 		address += "?" + query.Encode()
 	}
@@ -93,7 +95,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		return nil, err
 	}
 	req.Header = header
-	if method != http.MethodGet { // the API wants it, also where there is no body
+	if method != http.MethodGet { // the API requires it even without a body
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if c.token != "" {
@@ -110,7 +112,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 	return resp, nil
 }
 
-// unreachable is the error of a request that has got no answer.
+// unreachable returns the error of a request that has got no answer.
 func (c *client) unreachable(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return context.Canceled
@@ -122,7 +124,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	return &exitError{code: exitUnreachable, text: text, hint: "Does it run, and is the address in " + c.from + " right?", cause: err}
 }
 
-// broken is the error of an answer that can't be read.
+// broken returns the error for an answer that can't be decoded.
 func (c *client) broken(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return c.another("it answers no JSON")
@@ -133,7 +135,7 @@ func (c *client) broken(ctx context.Context, err error) error {
 	return c.unreachable(ctx, err)
 }
 
-// refused is the error of an answer that is no success.
+// refused returns the error for an answer whose status is not a success.
 func (c *client) refused(resp *http.Response) error {
 	var p admin.Problem
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -144,8 +146,8 @@ func (c *client) refused(resp *http.Response) error {
 	return faultOf(&p)
 }
 
-// foreign is the error for an answer that is not the API's: something in front of the API has
-// answered, such as a proxy, or there is no API at this address.
+// foreign returns the error for an answer that is not the API's. Either something in front of
+// the API, such as a proxy, has answered, or there is no API at this address.
 func (c *client) foreign(status int) error {
 	p := &admin.Problem{Status: status, Title: fmt.Sprintf("the host at %s answers %d %s", c.url, status, http.StatusText(status))}
 	code, hint := adviceFor(p)
@@ -158,7 +160,7 @@ func (c *client) foreign(status int) error {
 	return &exitError{code: code, text: p.Title, hint: hint}
 }
 
-// another is the error for an address at which something else is.
+// another returns the error for an address that is not that of an admin API.
 func (c *client) another(why string) error {
 	return &exitError{
 		code: exitUnreachable, text: "there is no admin API at " + c.url.String() + ": " + why,
@@ -166,7 +168,7 @@ func (c *client) another(why string) error {
 	}
 }
 
-// marshal writes JSON as it is, without the escapes that HTML needs.
+// marshal encodes JSON without escaping the characters that are special in HTML.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -177,7 +179,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
-// path puts a path of the API together; each element is escaped.
+// path returns a path of the API. It escapes each element.
 func path(elements ...string) string {
 	escaped := make([]string, len(elements))
 	for i, e := range elements {

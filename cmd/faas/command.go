@@ -13,14 +13,15 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// completes asks the host for the names that fit at one place of the command line. After an error
-// the shell gets none: it has no place to show an error.
+// completes requests from the host the names that can be completed at one place of the command
+// line. After an error the shell gets no names, since it can't show an error there.
 type completes func(ctx context.Context, c *client) ([]string, error)
 
-// completeTime is how long a person waits for names after a press of Tab.
+// completeTime is the longest wait for names after the Tab key was pressed.
 const completeTime = 2 * time.Second
 
-// completion gives each argument its names; the last one's are those of all that follow if more is true.
+// completion completes each argument by its own function. Arguments after the last function are
+// not completed.
 func (a *app) completion(args ...func(before []string) completes) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, before []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if len(before) >= len(args) {
@@ -30,7 +31,7 @@ func (a *app) completion(args ...func(before []string) completes) cobra.Completi
 	}
 }
 
-// names asks the host for names that begin like this.
+// names requests the names from the host that begin with begun.
 func (a *app) names(cmd *cobra.Command, ask completes, begun string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completeTime)
 	defer cancel()
@@ -53,24 +54,25 @@ func (a *app) names(cmd *cobra.Command, ask completes, begun string) ([]string, 
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
-// flagNames gives a flag live names.
+// flagNames completes a flag by names from the host.
 func (a *app) flagNames(cmd *cobra.Command, flag string, ask completes) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return a.names(cmd, ask, begun)
 	})
 }
 
-// choices gives a flag fixed names, which need no host.
+// choices completes a flag by fixed names, without the host.
 func choices(cmd *cobra.Command, flag string, names ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// always is for an argument whose names don't depend on those before it.
+// always is for an argument whose names don't depend on the arguments before it.
 func always(ask completes) func([]string) completes {
 	return func([]string) completes { return ask }
 }
 
-// between checks how many arguments there are, and says how they are used.
+// between returns a check of the number of arguments; most < 0 means no limit. Its error says
+// how the command is used.
 func between(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) >= least && (most < 0 || len(args) <= most) {
@@ -80,7 +82,7 @@ func between(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// arguments is how many there may be, in words.
+// arguments returns in words how many arguments a command takes.
 func arguments(least, most int) string {
 	switch {
 	case most == 0:
@@ -93,7 +95,7 @@ func arguments(least, most int) string {
 	return plural(admin.Count(most), "argument", "arguments")
 }
 
-// when is a flag that is a time, or how long ago.
+// when parses the value of a flag that is a time, or a duration before now.
 func (a *app) when(flag, text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -109,7 +111,7 @@ func (a *app) when(flag, text string) (string, error) {
 	return "", usagef("--%s is a time such as 2026-01-31T12:00:00Z, or how long ago: 30m", flag)
 }
 
-// functionNames are the names of the functions, each with its state.
+// functionNames returns the names of the functions, each with its state.
 func functionNames(ctx context.Context, c *client) ([]string, error) {
 	all, err := get[admin.Functions](ctx, c, path("functions"), nil)
 	var names []string
@@ -119,7 +121,8 @@ func functionNames(ctx context.Context, c *client) ([]string, error) {
 	return names, err
 }
 
-// targetNames are the functions, and their versions and aliases as they are called.
+// targetNames returns the functions, and each of their versions and aliases, in the form in
+// which they are called.
 func targetNames(ctx context.Context, c *client) ([]string, error) {
 	all, err := get[admin.Functions](ctx, c, path("functions"), nil)
 	var names []string
@@ -137,7 +140,8 @@ func targetNames(ctx context.Context, c *client) ([]string, error) {
 	return names, err
 }
 
-// meant adds to an error about a function that there is not which one may be meant.
+// meant adds a hint to the error about a function that does not exist: a similar name, if there
+// is one.
 func meant(ctx context.Context, c *client, err error, name string) error {
 	var f *exitError
 	if !errors.As(err, &f) || !isAbsent(f) {
@@ -158,8 +162,8 @@ func meant(ctx context.Context, c *client, err error, name string) error {
 	return err
 }
 
-// isNear tells whether two names differ by at most two typing errors (fewer if b is short), or one
-// is the beginning of the other.
+// isNear reports whether one name is the beginning of the other, or both differ by at most two
+// typing errors (fewer if b is short).
 func isNear(a, b string) bool {
 	if b != "" && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a)) {
 		return true
@@ -167,7 +171,8 @@ func isNear(a, b string) bool {
 	return distance([]rune(a), []rune(b)) <= min(2, len(b)/2)
 }
 
-// distance is Levenshtein's: how many characters are to be put in, taken out or replaced.
+// distance returns the Levenshtein distance: how many characters must be inserted, deleted or
+// replaced.
 func distance(a, b []rune) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -187,7 +192,7 @@ func distance(a, b []rune) int {
 	return row[len(b)]
 }
 
-// group is a command that is nothing without one of its own.
+// group returns a command that only has subcommands.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	var names []string
 	for _, c := range commands {

@@ -31,9 +31,9 @@ func (a *app) scriptCommand(shell string, write func(io.Writer) error) *cobra.Co
 	}
 }
 
-// bashWords are the words of the line for a bash without the package bash-completion. A bash breaks
-// words at = and :, which names such as resize:live have in them: what no blank stands before is put
-// together again.
+// bashWords computes the words of the command line for a bash without the package
+// bash-completion. Bash also breaks words at = and :, which occur in names such as resize:live.
+// Pieces without a space between them are joined again.
 const bashWords = `__faas_words()
 {
     local i line=$COMP_LINE
@@ -54,7 +54,8 @@ const bashWords = `__faas_words()
 
 `
 
-// bashScript is cobra's, which needs a function of the package bash-completion, with one in its place.
+// bashScript writes cobra's script. It replaces a function of the package bash-completion,
+// which may not be installed, by __faas_words.
 func bashScript(root *cobra.Command, w io.Writer) error {
 	var script bytes.Buffer
 	if err := root.GenBashCompletionV2(&script, true); err != nil {
@@ -65,7 +66,8 @@ func bashScript(root *cobra.Command, w io.Writer) error {
 	return err
 }
 
-// zshScript is cobra's, which needs compinit to have run, and runs it if it has not.
+// zshScript writes cobra's script. That needs compinit, which the script then runs if it has
+// not run yet.
 func zshScript(root *cobra.Command, w io.Writer) error {
 	var script bytes.Buffer
 	if err := root.GenZshCompletion(&script); err != nil {

@@ -26,15 +26,15 @@ or in the file $XDG_CONFIG_HOME/faas/config (else ~/.config/faas/config), that o
 
 A token is never given on the command line, where other users of the machine see it.`
 
-// config is where the host is, and the token for it.
+// config is the address of the host, and the token for it.
 type config struct {
 	url   *url.URL
 	token string
-	from  string // where the address stands, for errors
+	from  string // the source of the address, for errors
 }
 
-// config reads the environment and, for what is not there, the file. The token of the file is
-// for the address of the file: it is not sent to another one.
+// config reads the environment, and takes what is missing there from the config file. The
+// file's token is for the file's address: it is not sent to another host.
 func (a *app) config() (config, error) {
 	address, token, from := a.env("FAAS_URL"), a.env("FAAS_TOKEN"), "FAAS_URL"
 	if address == "" || token == "" {
@@ -60,7 +60,7 @@ func (a *app) config() (config, error) {
 	return config{url: u, token: token, from: from}, a.checkToken(u, token, from)
 }
 
-// sameHost tells whether two addresses are of one host, by one scheme.
+// sameHost reports whether two addresses have the same scheme and host.
 func sameHost(a, b string) bool {
 	x, err := url.Parse(a)
 	if err != nil {
@@ -70,20 +70,21 @@ func sameHost(a, b string) bool {
 	return err == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
-// configPath is where the file of settings is; empty if neither XDG_CONFIG_HOME nor a home is set. It is
-// never in the current directory: a file there may come from elsewhere.
+// configPath returns the path of the config file, or "" if neither XDG_CONFIG_HOME nor a home
+// directory is set. The file is never in the current directory, since a file there may come
+// from someone else.
 func (a *app) configPath() string {
 	if dir := a.env("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "faas", "config")
 	}
-	home := cmp.Or(a.env("HOME"), a.env("USERPROFILE")) // the second is that of Windows
+	home := cmp.Or(a.env("HOME"), a.env("USERPROFILE")) // USERPROFILE is the home directory on Windows
 	if home == "" {
 		return ""
 	}
 	return filepath.Join(home, ".config", "faas", "config")
 }
 
-// readConfig reads the file of settings; there may be none.
+// readConfig reads the config file. It is no error if there is none.
 func readConfig(path string) (address, token string, err error) {
 	if path == "" {
 		return "", "", nil
@@ -106,7 +107,7 @@ func readConfig(path string) (address, token string, err error) {
 	return parseConfig(path, f)
 }
 
-// parseConfig reads lines of "name = value"; # begins a comment.
+// parseConfig reads lines of the form "name = value". A line that begins with # is a comment.
 func parseConfig(path string, r io.Reader) (address, token string, err error) {
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
@@ -120,7 +121,7 @@ func parseConfig(path string, r io.Reader) (address, token string, err error) {
 			address = value
 		case "token":
 			token = value
-		default: // the line is not repeated: a token may be in it
+		default: // the error does not quote the line: a token may be in it
 			return "", "", usagef("%s, line %d: it is neither url = … nor token = …", path, n)
 		}
 	}
@@ -130,12 +131,12 @@ func parseConfig(path string, r io.Reader) (address, token string, err error) {
 	return address, token, nil
 }
 
-// parseAddress reads the address of a host. The parser's error would repeat the address, and a
-// password in it.
+// parseAddress parses the address of a host. It does not return the error of url.Parse, which
+// would quote the address and a password in it.
 func parseAddress(address, from string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, &exitError{code: exitUsage, text: "the address in " + from + " is none", hint: "It is such as https://faas.example.com or http://127.0.0.1:8080."}
+		return nil, &exitError{code: exitUsage, text: "the address in " + from + " is not the address of a host", hint: "It is such as https://faas.example.com or http://127.0.0.1:8080."}
 	}
 	if u.User != nil {
 		return nil, &exitError{code: exitUsage, text: "the address in " + from + " holds a user or a password", hint: "Leave it out, and set FAAS_TOKEN to the token."}
@@ -144,7 +145,8 @@ func parseAddress(address, from string) (*url.URL, error) {
 	return u, nil
 }
 
-// checkToken refuses to send a token over a network as clear text.
+// checkToken returns an error if the token would be sent over a network unencrypted, or can't
+// be a token.
 func (a *app) checkToken(u *url.URL, token, from string) error {
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return usagef("the token holds a space, a line's end or another character that no token has")

@@ -11,7 +11,7 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// period is what usage is asked for by.
+// period selects the usage that is shown.
 type period struct{ source, at, book string }
 
 func (a *app) periodFlags(cmd *cobra.Command) *period {
@@ -82,12 +82,12 @@ func (a *app) showUsage(u *admin.Usage) error {
 	return a.print(usageNotes(u)...)
 }
 
-// sortedByCost has what costs most first.
+// sortedByCost sorts rows by their cost, the highest first.
 func sortedByCost(rows []admin.Use) []admin.Use {
 	return slices.SortedStableFunc(slices.Values(rows), func(x, y admin.Use) int { return compareDecimals(y.List, x.List) })
 }
 
-// usageNotes say of when the numbers are, and by which prices.
+// usageNotes returns lines that say from when the numbers are, and by which prices.
 func usageNotes(u *admin.Usage) []string {
 	notes := []string{"", "Since " + u.Start.UTC().Format("2006-01-02 15:04 UTC") + ", by the " + printable(u.Source) + "."}
 	if u.Book != nil {
@@ -120,7 +120,7 @@ func useColumns(u *admin.Usage, text bool) []column[admin.Use] {
 	return columns
 }
 
-// summed is a column of a sum of durations, which is a string of digits.
+// summed is a column of a sum of durations. The sum is a string of digits.
 func summed[T any](title, field string, drop int, of func(T) string) column[T] {
 	return column[T]{title: title, field: field, right: true, drop: drop, raw: of, text: func(v T) string { return duration(number(of(v))) }}
 }
@@ -132,7 +132,7 @@ func currency(b *admin.Book) string {
 	return b.Currency
 }
 
-// cost is an amount, or a dash if nothing is priced.
+// cost returns an amount, or a dash if nothing is priced.
 func cost(list string) string {
 	if list == "" {
 		return "–"

@@ -46,7 +46,7 @@ func decisionColumns(a *app) []column[admin.Decision] {
 	}
 }
 
-// decided is what the decision is about.
+// decided returns what the decision is about.
 func decided(d admin.Decision) string {
 	switch {
 	case d.Alias != nil:

@@ -13,20 +13,20 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// The exit codes of the command. They are part of what it promises.
+// The exit codes of the command. Scripts may rely on them.
 const (
 	exitOK          = 0
-	exitFailed      = 1 // the call, or what was to be done, has failed
-	exitUsage       = 2 // the command line, the settings or an input can't be used
-	exitAbsent      = 3 // there is no such thing, or it is not permitted
+	exitFailed      = 1 // the call or the change has failed
+	exitUsage       = 2 // the command line, the settings or an input is not valid
+	exitAbsent      = 3 // the object does not exist, or is not permitted
 	exitUnreachable = 4 // the host can't be reached
 )
 
-// exitError is an error with its exit code and what to do about it.
+// exitError is an error with an exit code and a hint.
 type exitError struct {
 	code  int
 	text  string
-	hint  string // what to do; empty: the text says it
+	hint  string // how to mend it; empty: the text says so
 	cause error
 }
 
@@ -41,7 +41,7 @@ func failedf(format string, args ...any) error {
 	return &exitError{code: exitFailed, text: fmt.Sprintf(format, args...)}
 }
 
-// hinted adds what to do to an error that is about something absent.
+// hinted adds a hint to an error that is about something absent.
 func hinted(err error, hint string) error {
 	var f *exitError
 	if errors.As(err, &f) && isAbsent(f) {
@@ -50,13 +50,13 @@ func hinted(err error, hint string) error {
 	return err
 }
 
-// isAbsent tells whether the API says that there is no such thing.
+// isAbsent reports whether the API has answered that something does not exist.
 func isAbsent(err error) bool {
 	var p *admin.Problem
 	return errors.As(err, &p) && p.Status == http.StatusNotFound && p.Reason != "option"
 }
 
-// report says what went wrong, and returns the exit code.
+// report prints an error, and returns the exit code.
 func (a *app) report(err error) int {
 	if err == nil {
 		return exitOK
@@ -85,20 +85,21 @@ func firstLine(text string) string {
 	return line
 }
 
-// faultOf is the error for an answer that is no success.
+// faultOf returns the error for a problem that the API has answered.
 func faultOf(p *admin.Problem) error {
 	code, hint := adviceFor(p)
 	return &exitError{code: code, text: sentence(p.Error()), hint: hint, cause: p}
 }
 
-// sentence is the text of a problem as errors are written in Go: it begins small, and has no full stop.
+// sentence returns the text of a problem in the form of a Go error: with a small first letter,
+// and without a full stop.
 func sentence(text string) string {
 	text = strings.TrimSuffix(text, ".")
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToLower(first)) + text[size:]
 }
 
-// adviceFor is the exit code of a problem, and what to do about it.
+// adviceFor returns the exit code of a problem, and a hint.
 func adviceFor(p *admin.Problem) (code int, hint string) {
 	switch p.Reason {
 	case "unauthenticated":
@@ -127,7 +128,7 @@ func adviceFor(p *admin.Problem) (code int, hint string) {
 	return exitFailed, ""
 }
 
-// version is that of the module, as the go command has recorded it.
+// version returns the version of the module, as the go command has recorded it.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -86,7 +86,7 @@ func failureColumns(a *app) []column[admin.Failure] {
 	}
 }
 
-// errorText is the text of an error without what the other columns say.
+// errorText returns the text of an error, without what other columns show.
 func errorText(f admin.Failure) string {
 	if f.Error == nil {
 		return "–"
@@ -140,7 +140,7 @@ func (a *app) describeFailure(ctx context.Context, c *client, f *admin.Failure) 
 	return nil
 }
 
-// showStack shows the stack, if that is permitted.
+// showStack prints the stack, if it is permitted.
 func (a *app) showStack(ctx context.Context, c *client, id string) error {
 	stack, err := get[admin.Stack](ctx, c, path("failures", id, "stack"), nil)
 	if err != nil {
@@ -152,10 +152,10 @@ func (a *app) showStack(ctx context.Context, c *client, id string) error {
 	return a.print(lines(stack.Stack))
 }
 
-// redacted stands in an input for a value that the host's Ring keeps to itself.
+// redacted is the value in an input that replaces one which the host's Ring has removed.
 const redacted = "[redacted]"
 
-// showInput shows the input, if that is permitted.
+// showInput prints the input, if it is permitted.
 func (a *app) showInput(ctx context.Context, c *client, id string) error {
 	data, err := get[admin.Data](ctx, c, path("failures", id, "input"), nil)
 	if err != nil {
@@ -174,7 +174,8 @@ func (a *app) showInput(ctx context.Context, c *client, id string) error {
 	return a.print(lines(*data.Text), "", again)
 }
 
-// unlessAbsent is nil for what is not there, or not to be seen.
+// unlessAbsent returns nil for the error about something that does not exist or may not be
+// seen.
 func unlessAbsent(err error) error {
 	if isAbsent(err) {
 		return nil
@@ -219,7 +220,7 @@ func dataColumns() []column[admin.Data] {
 	}
 }
 
-// failureNames are the calls that failed, with what and how.
+// failureNames completes the IDs of failed calls, with their function and outcome.
 func failureNames(ctx context.Context, c *client) ([]string, error) {
 	all, err := get[admin.Failures](ctx, c, path("failures"), nil)
 	var names []string
@@ -281,7 +282,8 @@ func (a *app) replay(ctx context.Context, id string, body admin.ReplayRequest, e
 	return a.ended(&out, log)
 }
 
-// edited has a person correct an input: that which is given, or that of the call.
+// edited opens an input in the editor: the given one, or else that of the call. It returns the
+// edited input.
 func (a *app) edited(ctx context.Context, c *client, id string, in admin.Input) (admin.Input, error) {
 	if in.Text == nil {
 		data, err := get[admin.Data](ctx, c, path("failures", id, "input"), nil)
@@ -295,14 +297,14 @@ func (a *app) edited(ctx context.Context, c *client, id string, in admin.Input) 
 	}
 	shown := indented(*in.Text)
 	text, err := a.editor(ctx, shown)
-	if text == shown { // what was not touched goes as it is
+	if text == shown { // an unchanged input is sent byte for byte
 		return in, err
 	}
 	return admin.Input{Text: &text}, err
 }
 
-// indented returns JSON with each member on a line of its own, for a person to correct. Numbers keep
-// all their digits. Text that is not JSON is returned unchanged.
+// indented formats JSON for the editor, with each member on a line of its own. Numbers keep all
+// their digits. Text that is not JSON is returned unchanged.
 func indented(text string) string {
 	var b bytes.Buffer
 	if json.Indent(&b, []byte(text), "", "  ") != nil {
@@ -311,7 +313,8 @@ func indented(text string) string {
 	return b.String() + "\n"
 }
 
-// editor opens a text in the person's editor, in a file that only that person can read.
+// editor opens a text in the user's editor, in a file that only the user can read, and returns
+// the edited text.
 func (a *app) editor(ctx context.Context, text string) (string, error) {
 	command := strings.Fields(a.env("VISUAL"))
 	if len(command) == 0 {
@@ -329,7 +332,7 @@ func (a *app) editor(ctx context.Context, text string) (string, error) {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, command[0], append(command[1:], name)...) //nolint:gosec // the person's own choice
+	cmd := exec.CommandContext(ctx, command[0], append(command[1:], name)...) //nolint:gosec // the command is the user's own
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.errOut, a.errOut
 	if err := cmd.Run(); err != nil {
 		return "", failedf("nothing was done: the editor %s has failed: %v", command[0], err)

@@ -12,9 +12,9 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// The numbers and times of the page of observe/faasconsole and those here read alike.
+// Numbers and times are written as in the console of observe/faasconsole.
 
-// count is a number with commas; exact, whatever its size.
+// count writes a number with commas and all its digits.
 func count[N admin.Count | admin.Int | int](n N) string {
 	text := fmt.Sprint(n)
 	digits := strings.TrimPrefix(text, "-")
@@ -25,7 +25,7 @@ func count[N admin.Count | admin.Int | int](n N) string {
 	return sign + digits
 }
 
-// digits are three significant ones, with commas, and never an exponent.
+// digits writes a number with three significant digits, with commas and without an exponent.
 func digits(v float64) string {
 	a := math.Abs(v)
 	switch {
@@ -47,7 +47,7 @@ func digits(v float64) string {
 	return strconv.FormatFloat(v, 'f', 3, 64)
 }
 
-// percent is a share of a whole, with its sign.
+// percent writes a part of a whole in percent, with the percent sign.
 func percent(part, whole admin.Count) string {
 	if whole == 0 {
 		return "–"
@@ -55,7 +55,7 @@ func percent(part, whole admin.Count) string {
 	return digits(100*float64(part)/float64(whole)) + "%"
 }
 
-// duration is one of so many nanoseconds: 72.4 ms, 3 h 10 m.
+// duration writes a duration in nanoseconds: 72.4 ms, 3 h 10 m.
 func duration(ns float64) string {
 	switch {
 	case ns == 0:
@@ -72,7 +72,7 @@ func duration(ns float64) string {
 	return long(ns / 1e9)
 }
 
-// long is a number of seconds in words: 1 m 26 s, 3 h 10 m, 2 d 4 h.
+// long writes a number of seconds with two units: 1 m 26 s, 3 h 10 m, 2 d 4 h.
 func long(seconds float64) string {
 	t := int64(math.Max(0, math.Round(seconds)))
 	switch {
@@ -86,7 +86,7 @@ func long(seconds float64) string {
 	return fmt.Sprintf("%d d %d h", t/86400, t%86400/3600)
 }
 
-// moment is a time of the last day as 14:02:11, and another one with its date; in UTC.
+// moment writes a time in UTC: within the last day as 14:02:11, and otherwise with its date.
 func moment(t, now time.Time) string {
 	switch age := now.Sub(t); {
 	case t.IsZero():
@@ -99,7 +99,7 @@ func moment(t, now time.Time) string {
 	return t.UTC().Format(time.DateOnly)
 }
 
-// stamp is a time for programs; empty if it is zero.
+// stamp writes a time for programs; "" if it is zero.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -107,7 +107,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// size is a number of bytes: 1.50 GiB.
+// size writes a number of bytes: 1.50 GiB.
 func size(n admin.Int) string {
 	v := float64(n)
 	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
@@ -122,7 +122,7 @@ func size(n admin.Int) string {
 	return digits(v) + " TiB"
 }
 
-// money is a decimal amount with two digits, or more where it is smaller than a cent.
+// money writes a decimal amount with two decimals, or with more if it is less than a cent.
 func money(text string) string {
 	v, err := strconv.ParseFloat(text, 64)
 	a := math.Abs(v)
@@ -134,7 +134,7 @@ func money(text string) string {
 	case a >= 999.995:
 		whole, cents, _ := strings.Cut(strconv.FormatFloat(v, 'f', 2, 64), ".")
 		n, err := strconv.ParseInt(whole, 10, 64)
-		if err != nil { // more than any currency has
+		if err != nil { // larger than an integer holds
 			return whole + "." + cents
 		}
 		return count(admin.Int(n)) + "." + cents
@@ -150,7 +150,7 @@ func money(text string) string {
 	return strconv.FormatFloat(v, 'f', places, 64)
 }
 
-// plural is one and many: 1 job, 2 jobs.
+// plural writes a number with its noun: 1 job, 2 jobs.
 func plural(n admin.Count, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -158,7 +158,7 @@ func plural(n admin.Count, one, many string) string {
 	return count(n) + " " + many
 }
 
-// or is a text, or a dash if there is none.
+// or returns a text, or a dash if it is empty.
 func or(text string) string {
 	if text == "" {
 		return "–"
@@ -166,8 +166,8 @@ func or(text string) string {
 	return text
 }
 
-// printable is text with its control characters escaped: what an input or an error holds must
-// not move the cursor, set colors, or break a table.
+// printable escapes the control characters of a text. Otherwise an input or an error of a host
+// could move the cursor, set colors, or break a table.
 func printable(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	if !strings.ContainsFunc(text, unprintable) {
@@ -187,7 +187,7 @@ func printable(text string) string {
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
-// lines is printable text of several lines, such as a stack.
+// lines returns printable text of several lines, such as a stack.
 func lines(text string) string {
 	parts := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	for i, p := range parts {
@@ -196,7 +196,7 @@ func lines(text string) string {
 	return strings.Join(parts, "\n")
 }
 
-// labels are pairs of name=value, by name.
+// labels writes labels as name=value, sorted by name.
 func labels(m map[string]string) string {
 	pairs := make([]string, 0, len(m))
 	for _, k := range sortedKeys(m) {
@@ -205,7 +205,7 @@ func labels(m map[string]string) string {
 	return strings.Join(pairs, " ")
 }
 
-// number is that of a string of digits; 0 if it is none.
+// number parses a string of digits, or returns 0.
 func number(text string) float64 {
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {
@@ -214,5 +214,5 @@ func number(text string) float64 {
 	return v
 }
 
-// compareDecimals compares two decimal amounts; what is none is 0.
+// compareDecimals compares two decimal amounts. A text that is not a number counts as 0.
 func compareDecimals(a, b string) int { return cmp.Compare(number(a), number(b)) }

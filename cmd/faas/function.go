@@ -49,7 +49,7 @@ func functionColumns() []column[admin.Function] {
 	}
 }
 
-// counted is a column of a count.
+// counted returns a column of counts.
 func counted[T any](title, field string, drop int, of func(T) admin.Count) column[T] {
 	return column[T]{
 		title: title, field: field, right: true, drop: drop,
@@ -57,7 +57,7 @@ func counted[T any](title, field string, drop int, of func(T) admin.Count) colum
 	}
 }
 
-// timed is a column of a duration.
+// timed returns a column of durations.
 func timed[T any](title, field string, drop int, of func(T) admin.Int) column[T] {
 	return column[T]{
 		title: title, field: field, right: true, drop: drop,
@@ -65,7 +65,8 @@ func timed[T any](title, field string, drop int, of func(T) admin.Int) column[T]
 	}
 }
 
-// minute is what has ended within the last one; nothing if the host does not say.
+// minute returns what has ended within the last minute, or zeros if the host does not report
+// it.
 func minute(f admin.Function) admin.Window {
 	if n := numbers(f); n.Minute != nil {
 		return *n.Minute
@@ -80,7 +81,7 @@ func numbers(f admin.Function) admin.Numbers {
 	return admin.Numbers{}
 }
 
-// failedShare is how many calls failed, and which share of all they are.
+// failedShare returns how many calls have failed, and their share of all calls.
 func failedShare(w admin.Window) string {
 	if w.Failures == 0 {
 		return "0"
@@ -147,7 +148,7 @@ func (a *app) describeCommand() *cobra.Command {
 	}
 }
 
-// function is one function of the host.
+// function requests a function from the host.
 func (a *app) function(ctx context.Context, name string) (admin.Function, error) {
 	c, err := a.host()
 	if err != nil {
@@ -174,7 +175,7 @@ func (a *app) describeFunction(f admin.Function) error {
 	return section(a, "Aliases", f.Aliases, aliasColumns(a))
 }
 
-// section is a table below others; nothing if it has no rows.
+// section prints a table with a title, or nothing if there are no rows.
 func section[T any](a *app, title string, items []T, columns []column[T]) error {
 	if len(items) == 0 {
 		return nil

@@ -55,8 +55,8 @@ func (a *app) invokeCommand() *cobra.Command {
 	return cmd
 }
 
-// input is what the flag -d gives; nothing if it is not given. JSON goes as text, so that
-// nothing on the way changes its numbers.
+// input returns the input that the flag -d gives, or an empty one without the flag. JSON is
+// sent as a text, so that no encoder on the way changes its numbers.
 func (a *app) input(cmd *cobra.Command, data string) (admin.Input, error) {
 	if !cmd.Flags().Changed("data") {
 		return admin.Input{}, nil
@@ -84,7 +84,7 @@ func (a *app) payload(data string) ([]byte, error) {
 	return payload, nil
 }
 
-// ended prints how a call has ended. Its error is that of the call.
+// ended prints how a call has ended. If the call has failed, it returns an error.
 func (a *app) ended(out *admin.Result, log bool) error {
 	if err := single(a, *out, resultColumns(), func() error { return a.showOutput(out.Output) }); err != nil {
 		return err
@@ -98,8 +98,8 @@ func (a *app) ended(out *admin.Result, log bool) error {
 	return &exitError{code: exitFailed, text: failure(out)}
 }
 
-// showOutput writes an output as it is, so that other programs can read it. A terminal gets no bytes that it
-// could take for commands, and a line's end after a text.
+// showOutput writes an output byte for byte, so that other programs can read it. On a terminal,
+// it escapes control characters, and adds a newline to a text.
 func (a *app) showOutput(d *admin.Data) error {
 	if d == nil {
 		return nil
@@ -123,7 +123,7 @@ func (a *app) showOutput(d *admin.Data) error {
 	return err
 }
 
-// showEnd tells a person how a call has ended, and what it has logged.
+// showEnd prints for a person how a call has ended, and what it has logged.
 func (a *app) showEnd(out *admin.Result, log bool) {
 	if log && out.Log != "" {
 		fmt.Fprintln(a.errOut, lines(out.Log))
@@ -138,7 +138,7 @@ func (a *app) showEnd(out *admin.Result, log bool) {
 	}
 }
 
-// end is how a call has ended, in a word or two.
+// end returns how a call has ended, in a word or two.
 func end(out *admin.Result) string {
 	if out.Outcome != "" {
 		return out.Outcome
@@ -146,7 +146,7 @@ func end(out *admin.Result) string {
 	return "Refused (" + out.Kind + ")"
 }
 
-// failure is why a call has not succeeded.
+// failure returns the reason why a call has not succeeded.
 func failure(out *admin.Result) string {
 	text := out.Error
 	if text == "" {
@@ -172,7 +172,7 @@ func resultColumns() []column[admin.Result] {
 	}
 }
 
-// textOf is an output as text; empty if it is none.
+// textOf returns an output that is a text, or "".
 func textOf(d *admin.Data) string {
 	if d == nil || d.Text == nil {
 		return ""

@@ -23,7 +23,7 @@ func (a *app) jobsCommand() *cobra.Command {
 		a.bulkCommand(&order{verb: "purge", use: "purge", short: "Forget jobs that have ended: all that flags select", done: "purged"}))
 }
 
-// jobFlags are what selects jobs.
+// jobFlags are the flags that select jobs.
 type jobFlags struct {
 	function, tenant, orderKey, condition, after, before string
 	states, labels                                       []string
@@ -49,7 +49,7 @@ func (a *app) jobFlags(cmd *cobra.Command) *jobFlags {
 	return f
 }
 
-// query is the filter as parameters.
+// query returns the selection as query parameters.
 func (f *jobFlags) query(a *app, cmd *cobra.Command) (url.Values, error) {
 	query := url.Values{"state": f.states, "label": f.labels}
 	setIf(query, "function", f.function)
@@ -68,7 +68,7 @@ func (f *jobFlags) query(a *app, cmd *cobra.Command) (url.Values, error) {
 	return query, nil
 }
 
-// filter is the same as the body of an order.
+// filter returns the selection as it is in the body of a request about many jobs.
 func (f *jobFlags) filter(a *app, cmd *cobra.Command) (admin.JobFilter, error) {
 	out := admin.JobFilter{Function: f.function, OrderKey: f.orderKey, Condition: f.condition, States: f.states}
 	if cmd.Flags().Changed("tenant") {
@@ -92,7 +92,7 @@ func (f *jobFlags) filter(a *app, cmd *cobra.Command) (admin.JobFilter, error) {
 	return out, err
 }
 
-// instant is a flag's time; zero if it is not given.
+// instant parses a flag that is a time; zero if the flag is not given.
 func (a *app) instant(flag, text string) (time.Time, error) {
 	at, err := a.when(flag, text)
 	if err != nil || at == "" {
@@ -127,7 +127,7 @@ func (a *app) jobLsCommand() *cobra.Command {
 	return cmd
 }
 
-// pages asks for jobs, page by page, until there are enough.
+// pages requests pages of jobs, until there are enough.
 func pages(ctx context.Context, c *client, query url.Values, most int) (all admin.Jobs, err error) {
 	all.Jobs = []admin.Job{}
 	for {
@@ -179,7 +179,7 @@ func jobTone(j admin.Job) tone {
 	return plain
 }
 
-// why is what a job waits for, or how it has ended.
+// why returns what a job waits for, or how it has ended.
 func why(j admin.Job) string {
 	switch {
 	case j.Waiting != nil:
@@ -259,7 +259,7 @@ func full(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// delivered is how a delivery has ended.
+// delivered describes how a delivery has ended.
 func delivered(d *admin.Delivery) string {
 	text := d.Outcome
 	if text == "" {
@@ -268,7 +268,7 @@ func delivered(d *admin.Delivery) string {
 	return text + " after " + duration(float64(d.DurationNS))
 }
 
-// showData shows an input or an output, if there is one that may be seen.
+// showData prints an input or an output, if there is one and it may be seen.
 func (a *app) showData(ctx context.Context, c *client, title, path string) error {
 	data, err := get[admin.Data](ctx, c, path, nil)
 	if err != nil {
@@ -283,7 +283,7 @@ func (a *app) showData(ctx context.Context, c *client, title, path string) error
 	return a.print(lines(*data.Text))
 }
 
-// jobNames are the last jobs that the host has, with what and in which state.
+// jobNames completes the IDs of the host's last jobs, with their function and state.
 func jobNames(ctx context.Context, c *client) ([]string, error) {
 	all, err := get[admin.Jobs](ctx, c, path("jobs"), url.Values{"limit": {"1000"}})
 	var names []string

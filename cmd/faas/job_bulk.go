@@ -11,12 +11,13 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// order is a command about jobs: some by their IDs, or all that a filter selects.
+// order is a command that changes jobs: those whose IDs are given, or all that a filter
+// selects.
 type order struct {
 	verb, use, short string
-	done             string // what it has done to a job
-	ids              bool   // it takes IDs
-	input            bool   // and, with one, another input
+	done             string // what it has done to a job, in the past tense
+	ids              bool   // it takes IDs as arguments
+	input            bool   // with one ID, it takes another input
 }
 
 func (a *app) bulkCommand(o *order) *cobra.Command {
@@ -54,7 +55,7 @@ func (a *app) bulkCommand(o *order) *cobra.Command {
 	return cmd
 }
 
-// isSelecting tells whether a flag selects jobs.
+// isSelecting reports whether a flag that selects jobs was given.
 func isSelecting(cmd *cobra.Command) bool {
 	for _, name := range []string{"function", "tenant", "state", "condition", "order-key", "label", "after", "before"} {
 		if cmd.Flags().Changed(name) {
@@ -64,7 +65,7 @@ func isSelecting(cmd *cobra.Command) bool {
 	return false
 }
 
-// orderEach does it to jobs one by one, and goes on after one that fails.
+// orderEach changes jobs one by one, and continues after a failure.
 func (a *app) orderEach(cmd *cobra.Command, o *order, ids []string, data string) error {
 	c, err := a.host()
 	if err != nil {
@@ -92,10 +93,10 @@ func (a *app) orderEach(cmd *cobra.Command, o *order, ids []string, data string)
 	return first(failed)
 }
 
-// orderBody is the input of a replay; nothing for other orders.
+// orderBody returns the request body of a replay with another input, or nil.
 func (a *app) orderBody(cmd *cobra.Command, o *order, ids []string, data string) (any, error) {
 	if !o.input || !cmd.Flags().Changed("data") {
-		return nil, nil //nolint:nilnil // there is none
+		return nil, nil //nolint:nilnil // no body
 	}
 	if len(ids) > 1 {
 		return nil, usagef("an input is for one job")
@@ -103,7 +104,7 @@ func (a *app) orderBody(cmd *cobra.Command, o *order, ids []string, data string)
 	return a.input(cmd, data)
 }
 
-// about says which job an error is about.
+// about adds the ID of the job to an error.
 func about(id string, err error) error {
 	if f, ok := errors.AsType[*exitError](err); ok {
 		f.text = id + ": " + f.text
@@ -111,7 +112,7 @@ func about(id string, err error) error {
 	return hinted(err, "faas jobs ls lists the jobs that the host still keeps.")
 }
 
-// first is the first of errors, which says how many there are.
+// first returns the first of several errors, with the number of errors in its text.
 func first(errs []error) error {
 	if len(errs) == 0 {
 		return nil
@@ -123,7 +124,8 @@ func first(errs []error) error {
 	return errs[0]
 }
 
-// orderAll counts the jobs, asks, and does it if there are as many as then.
+// orderAll counts the jobs, asks for confirmation, and changes them if the count is still the
+// same.
 func (a *app) orderAll(ctx context.Context, o *order, filter admin.JobFilter) error {
 	c, err := a.host()
 	if err != nil {

@@ -72,11 +72,11 @@ func (a *app) setLimit(ctx context.Context, c *client, name, text string) error 
 	return a.limited(out)
 }
 
-// parseLimit reads a limit; nil is none.
+// parseLimit parses a limit. Nil means that there is no limit.
 func parseLimit(text string) (*admin.Int, error) {
 	switch text {
 	case "none":
-		return nil, nil //nolint:nilnil // there is none
+		return nil, nil //nolint:nilnil // no limit
 	case "off":
 		text = "0"
 	}

@@ -90,7 +90,7 @@ func (a *app) showLog(all admin.Log) error {
 	return a.showLines(all.Lines, true)
 }
 
-// followLog prints lines as they come.
+// followLog prints lines as they are written.
 func (a *app) followLog(ctx context.Context, c *client, query url.Values, epoch string, after admin.Count) error {
 	f := &follower{app: a, epoch: epoch}
 	f.stream = &stream{
@@ -100,20 +100,20 @@ func (a *app) followLog(ctx context.Context, c *client, query url.Values, epoch 
 	return f.stream.follow(ctx)
 }
 
-// follower is what follows the log of a host that may go and come back.
+// follower follows the log of a host, also when the host is restarted.
 type follower struct {
 	*app
 
 	stream *stream
-	epoch  string // of the host
-	away   bool   // it does not answer, and that was said
+	epoch  string // of the host's present run
+	away   bool   // the host does not answer, and this was printed
 }
 
 var errAnew = errors.New("the host was started anew")
 
-// opened looks whether the host was started anew: then it counts its lines from 1, and they are asked
-// for from the first. It looks when there is a connection: what was looked up before could be that of
-// a host that ends just then.
+// opened checks whether the host was restarted. If so, its lines have new numbers, from 1 on,
+// and the follower requests them from the first. It checks on an open connection: an answer
+// from before the connection might be that of a host that was about to end.
 func (f *follower) opened(ctx context.Context) error {
 	host, err := get[admin.Host](ctx, f.stream.c, path("host"), nil)
 	switch {
@@ -144,7 +144,7 @@ func (f *follower) event(e event) error {
 	return f.showLines([]admin.Line{l}, false)
 }
 
-// showLines prints lines; header has CSV name its columns.
+// showLines prints lines. header says whether CSV begins with the names of its columns.
 func (a *app) showLines(all []admin.Line, header bool) error {
 	switch a.output {
 	case "jsonl":
@@ -177,7 +177,7 @@ func lineColumns() []column[admin.Line] {
 	}
 }
 
-// line is a line of the log for a person.
+// line formats a line of the log for a person.
 func (a *app) line(l *admin.Line) string {
 	level := fmt.Sprintf("%-5s", printable(l.Level))
 	place := l.Function
@@ -205,8 +205,8 @@ func levelTone(level string) tone {
 	return dim
 }
 
-// spans are the durations of a line that package observe writes for each call: the JSON has them as
-// numbers of nanoseconds, and does not say so.
+// spans returns which attributes are durations, in the lines that package observe writes for
+// calls. In the JSON they are numbers of nanoseconds, which can't be told from other numbers.
 func spans(message string) []string {
 	switch message {
 	case "call":
@@ -217,7 +217,8 @@ func spans(message string) []string {
 	return nil
 }
 
-// attributes are those of a line, as name=value, without what stands before them.
+// attributes returns the attributes of a line as name=value, without those that the line shows
+// in other places.
 func attributes(text string, spans []string) string {
 	in := json.NewDecoder(strings.NewReader(text))
 	if open, err := in.Token(); err != nil || open != json.Delim('{') {
@@ -239,8 +240,8 @@ func attributes(text string, spans []string) string {
 	return strings.Join(out, " ")
 }
 
-// attribute is a value: a text without quotes if it is one word, and nanoseconds as slog's TextHandler
-// has them.
+// attribute formats a value: a text of one word without quotes, and nanoseconds as slog's
+// TextHandler formats a duration.
 func attribute(value json.RawMessage, isSpan bool) string {
 	var ns time.Duration
 	if isSpan && json.Unmarshal(value, &ns) == nil {

@@ -1,9 +1,9 @@
-// Faas shows and manages a running host of functions by its admin API:
+// Command faas shows and manages a running host of functions through its admin API:
 //
 //	export FAAS_URL=http://127.0.0.1:8080
 //	faas ls
 //
-// docs/command.md is its manual.
+// Its manual is docs/command.md.
 package main
 
 import (
@@ -18,14 +18,14 @@ import (
 )
 
 func main() {
-	lipgloss.EnableLegacyWindowsANSI(os.Stdout) // nothing elsewhere
+	lipgloss.EnableLegacyWindowsANSI(os.Stdout) // does nothing on other systems
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, system(), os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
-// system is the app of this process.
+// system returns the app with the streams and the environment of this process.
 func system() *app {
 	return &app{
 		in: os.Stdin, out: os.Stdout, errOut: os.Stderr,
@@ -41,7 +41,7 @@ func system() *app {
 	}
 }
 
-// sleep waits, and reports whether ctx has not ended by then.
+// sleep waits for d. It returns false if ctx has ended before.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

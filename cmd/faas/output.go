@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// list prints items: as a table, as the API's document, one JSON document a line, or CSV.
+// list prints items: as a table, as the API's document, as one JSON document a line, or as CSV.
 func list[T any](a *app, doc any, items []T, columns []column[T], none string) error {
 	switch a.output {
 	case "json":
@@ -25,18 +25,18 @@ func list[T any](a *app, doc any, items []T, columns []column[T], none string) e
 		return writeCSV(a, columns, items, true)
 	}
 	if len(items) == 0 {
-		fmt.Fprintln(a.errOut, none) // not where a program counts lines
+		fmt.Fprintln(a.errOut, none) // to errOut, so that a program that counts lines counts none
 		return nil
 	}
 	return table(a, items, columns)
 }
 
-// table prints items for a person.
+// table prints items as a table, for a person.
 func table[T any](a *app, items []T, columns []column[T]) error {
 	return a.print(layOut(columns, items, a.width()).lines(items, a.colors())...)
 }
 
-// single prints one thing: text does it for a person.
+// single prints one item. For a person, text prints it.
 func single[T any](a *app, item T, columns []column[T], text func() error) error {
 	if a.text() {
 		return text()
@@ -44,7 +44,7 @@ func single[T any](a *app, item T, columns []column[T], text func() error) error
 	return list(a, item, []T{item}, columns, "")
 }
 
-// json prints a document with two blanks for each level.
+// json prints a document, indented by two spaces for each level.
 func (a *app) json(doc any) error {
 	data, err := shown(doc)
 	if err != nil {
@@ -65,8 +65,8 @@ func (a *app) jsonLine(doc any) error {
 	return a.print(string(data))
 }
 
-// shown is the JSON of a document, with the control characters escaped that JSON allows in texts: such as U+009B,
-// by which a command to a terminal may begin.
+// shown encodes a document as JSON, and escapes the control characters that JSON allows in
+// strings. One of them is U+009B, which can begin a command to a terminal.
 func shown(doc any) ([]byte, error) {
 	data, err := marshal(doc)
 	if err != nil || !bytes.ContainsFunc(data, unprintable) {
@@ -85,7 +85,7 @@ func shown(doc any) ([]byte, error) {
 	return out, nil
 }
 
-// print writes lines.
+// print prints lines.
 func (a *app) print(lines ...string) error {
 	_, err := fmt.Fprintln(a.out, strings.Join(lines, "\n"))
 	return err
@@ -94,7 +94,7 @@ func (a *app) print(lines ...string) error {
 // pair is a line of a description.
 type pair struct{ name, value string }
 
-// describe prints pairs one below the other. Those without a value are left out.
+// describe prints pairs, one on each line. Pairs without a value are left out.
 func (a *app) describe(pairs ...pair) error {
 	width := 0
 	for _, p := range pairs {
@@ -116,7 +116,7 @@ func (a *app) describe(pairs ...pair) error {
 	return a.print(out...)
 }
 
-// title prints a heading with a blank line above it.
+// title prints a heading, with an empty line above it.
 func (a *app) title(text string) error {
 	if a.colors() {
 		text = paint(text, head)

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// run does what args say and returns the exit code.
+// run executes the command line args, and returns the exit code.
 func run(ctx context.Context, a *app, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
@@ -22,7 +22,7 @@ func (a *app) root() *cobra.Command {
 		Use: "faas", Short: "See and manage a running host of functions",
 		Long:          "See and manage a running host of functions by its admin API.\n\n" + setUp,
 		SilenceErrors: true, SilenceUsage: true, Version: version(),
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // completionCommand is another
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // completionCommand replaces it
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.begin() },
 	}
 	root.SetIn(a.in)

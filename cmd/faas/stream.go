@@ -18,25 +18,26 @@ const (
 	maxEvent     = 16 << 20
 )
 
-// event is one of a stream, as the HTML standard has them.
+// event is a server-sent event, as the HTML standard defines it.
 type event struct{ id, data string }
 
-// stream is one that is followed across restarts of the host.
+// stream follows a stream of events, also across restarts of the host.
 type stream struct {
 	c      *client
 	path   string
 	query  url.Values
 	last   string                          // the ID of the last event
-	opened func(ctx context.Context) error // the host has answered; an error closes the connection, and another is made; nil: nothing
-	event  func(e event) error             // an error ends it
-	lost   func(err error)                 // the host does not answer
-	quiet  time.Duration                   // after so long without an event the connection is dead; 0: never
+	opened func(ctx context.Context) error // is called when the host has answered; an error makes a new connection; may be nil
+	event  func(e event) error             // is called with each event; an error ends the stream
+	lost   func(err error)                 // is called when the connection is lost
+	quiet  time.Duration                   // after this time without an event the connection counts as lost; 0: never
 	sleep  func(ctx context.Context, d time.Duration) bool
 }
 
-// follow calls s.event for each event of the stream. It ends when ctx ends, when s.event returns an
-// error, or when the host answers that there is no such stream or that the request is wrong. If the
-// host does not answer at all, the first attempt returns an error, and later ones are repeated.
+// follow calls s.event for each event of the stream. It ends in one of three cases: ctx ends,
+// s.event returns an error, or the host answers that there is no such stream or that the
+// request is wrong. If the first attempt gets no answer at all, follow returns its error; later
+// attempts are repeated.
 func (s *stream) follow(ctx context.Context) error {
 	backoff, connected := firstBackoff, false
 	for {
@@ -44,7 +45,7 @@ func (s *stream) follow(ctx context.Context) error {
 		var own *eventError
 		switch {
 		case ctx.Err() != nil:
-			return nil //nolint:nilerr // it was to end
+			return nil //nolint:nilerr // ctx has ended
 		case errors.As(err, &own):
 			return own.err
 		case isFinal(err) || err != nil && !connected && !got:
@@ -54,7 +55,7 @@ func (s *stream) follow(ctx context.Context) error {
 		case err != nil && s.lost != nil:
 			s.lost(err)
 		}
-		// Many clients of one host don't come back at the same moment.
+		// The wait is random, so that the clients of a host do not all return at the same moment.
 		if !s.sleep(ctx, backoff/2+rand.N(backoff/2)) {
 			return nil
 		}
@@ -62,18 +63,18 @@ func (s *stream) follow(ctx context.Context) error {
 	}
 }
 
-// eventError is an error of the func event, which is no fault of the connection.
+// eventError is an error of s.event. It says nothing about the connection.
 type eventError struct{ err error }
 
 func (e *eventError) Error() string { return e.err.Error() }
 
-// isFinal tells whether the answer will be the same the next time.
+// isFinal reports whether another attempt would get the same answer.
 func isFinal(err error) bool {
 	var f *exitError
 	return errors.As(err, &f) && (f.code == exitAbsent || f.code == exitUsage)
 }
 
-// connect reads events until the connection ends. It reports whether the host has answered.
+// connect reads events until the connection ends. got reports whether the host has answered.
 func (s *stream) connect(ctx context.Context) (got bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -100,7 +101,7 @@ func (s *stream) connect(ctx context.Context) (got bool, err error) {
 	return true, s.read(resp.Body, touch)
 }
 
-// read takes events apart.
+// read parses the stream into events.
 func (s *stream) read(body io.Reader, touch func()) error {
 	in := bufio.NewScanner(body)
 	in.Buffer(nil, maxEvent)

@@ -12,19 +12,19 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// column is one of a table of items.
+// column is a column of a table of items.
 type column[T any] struct {
-	title string // above it, for a person
-	field string // the name of the column in CSV; empty: it is for persons alone
-	right bool   // numbers stand to the right
-	drop  int    // those with the highest number are left out first where the table is too wide; 0: never
-	flex  bool   // it may be cut where the table is still too wide
+	title string // the heading, for a person
+	field string // the name of the column in CSV; empty: the column is not in CSV
+	right bool   // aligned to the right, as numbers are
+	drop  int    // if the table is too wide, columns are left out in the order of this number, the highest first; 0: never
+	flex  bool   // the column may be cut if the table is still too wide
 	text  func(T) string
-	raw   func(T) string // for programs; nil: as text
-	tone  func(T) tone   // nil: plain
+	raw   func(T) string // the value for programs; nil: as text
+	tone  func(T) tone   // the color of a cell; nil: plain
 }
 
-// tone is what a cell's color says. No color says what the text doesn't.
+// tone is the meaning of a cell's color. A color adds nothing that the text does not say.
 type tone int
 
 const (
@@ -36,7 +36,8 @@ const (
 	head
 )
 
-// paint gives text the color of its tone. They are of the 16 that the terminal's own theme has.
+// paint returns text in the color of its tone. The colors are among the terminal's 16, and so
+// fit its theme.
 func paint(text string, t tone) string {
 	style := lipgloss.NewStyle()
 	switch t {
@@ -57,25 +58,25 @@ func paint(text string, t tone) string {
 }
 
 const (
-	gap      = 2  // between two columns
-	minFlex  = 8  // how far a column is cut
-	softFlex = 28 // and how far rather than to leave another out
+	gap      = 2  // spaces between two columns
+	minFlex  = 8  // a column is never cut to less than this width
+	softFlex = 28 // columns are left out rather than cut to less than this width
 )
 
-// grid is a table that is laid out: what fits into a width.
+// grid is a table with the widths of its columns.
 type grid[T any] struct {
 	columns []column[T]
-	cells   [][]string // by row, the titles first
+	cells   [][]string // by row; the first row has the titles
 	widths  []int
 }
 
-// layOut makes a table of the items that fits into width; 0 is as wide as needed. It first leaves out
-// columns (column.drop), and then cuts those that may be cut (column.flex).
+// layOut makes a table of the items that fits into width; 0 means no limit. It first leaves out
+// columns (column.drop), and then cuts columns (column.flex).
 func layOut[T any](columns []column[T], items []T, width int) *grid[T] {
 	g := &grid[T]{columns: slices.Clone(columns)}
 	titles := make([]string, len(columns))
 	for i, c := range columns {
-		titles[i] = printable(c.title) // a currency is the host's
+		titles[i] = printable(c.title) // a currency's name comes from the host
 	}
 	g.cells = [][]string{titles}
 	for _, item := range items {
@@ -92,8 +93,8 @@ func layOut[T any](columns []column[T], items []T, width int) *grid[T] {
 	return g
 }
 
-// fit leaves columns out until the rest fits with its longest texts cut to softFlex, and then cuts
-// no more than is needed.
+// fit makes the table fit. It leaves out columns until the others fit when cut to softFlex.
+// Then it cuts columns, and no more than necessary.
 func (g *grid[T]) fit(width int) {
 	for g.total(softFlex) > width && g.leaveOut() {
 		g.measure()
@@ -111,7 +112,7 @@ func (g *grid[T]) measure() {
 	}
 }
 
-// total is how wide the table is if no column that may be cut is wider than most.
+// total returns the width of the table if columns that may be cut are cut to at most most.
 func (g *grid[T]) total(most int) int {
 	sum := gap * (len(g.widths) - 1)
 	for i, w := range g.widths {
@@ -123,7 +124,7 @@ func (g *grid[T]) total(most int) int {
 	return sum
 }
 
-// leaveOut removes the column that matters least, and reports whether there was one.
+// leaveOut removes the column with the highest drop. It returns false if there is none.
 func (g *grid[T]) leaveOut() bool {
 	worst := -1
 	for i, c := range g.columns {
@@ -141,7 +142,8 @@ func (g *grid[T]) leaveOut() bool {
 	return true
 }
 
-// cut makes the widest column of those that may be cut narrower by one, and reports whether there was one.
+// cut makes the widest column that may be cut narrower by one. It returns false if there is
+// none.
 func (g *grid[T]) cut() bool {
 	widest := -1
 	for i, c := range g.columns {
@@ -156,7 +158,7 @@ func (g *grid[T]) cut() bool {
 	return true
 }
 
-// lines are those of the table.
+// lines returns the lines of the table.
 func (g *grid[T]) lines(items []T, colors bool) []string {
 	out := make([]string, len(g.cells))
 	for i, row := range g.cells {
@@ -175,7 +177,8 @@ func (g *grid[T]) lines(items []T, colors bool) []string {
 	return out
 }
 
-// cell is a cell with its blanks, those to the right of the last one being no loss.
+// cell returns a cell, filled with spaces to its column's width. The caller removes the spaces
+// at the end of a line.
 func (g *grid[T]) cell(j int, text string, t tone, colors bool) string {
 	text = ansi.Truncate(text, g.widths[j], "…")
 	blanks := strings.Repeat(" ", g.widths[j]-ansi.StringWidth(text))
@@ -193,7 +196,8 @@ func (g *grid[T]) cell(j int, text string, t tone, colors bool) string {
 	return text
 }
 
-// writeCSV writes the columns that programs read, with their names. A terminal gets printable text.
+// writeCSV writes the columns that have a name for CSV. If the output is a terminal, it escapes
+// control characters.
 func writeCSV[T any](a *app, columns []column[T], items []T, header bool) error {
 	out := csv.NewWriter(a.out)
 	_, _, terminal := a.size()
@@ -204,7 +208,7 @@ func writeCSV[T any](a *app, columns []column[T], items []T, header bool) error 
 		}
 	}
 	if header {
-		_ = out.Write(names) // the error is that of Flush
+		_ = out.Write(names) // Flush returns the error
 	}
 	for _, item := range items {
 		row := make([]string, 0, len(names))

@@ -48,7 +48,7 @@ func tenantColumns(all *admin.Tenants) []column[admin.Tenant] {
 	}
 }
 
-// budgets are the accounts of a tenant: how much of each is spent.
+// budgets describes the accounts of a tenant: how much of each is spent.
 func budgets(t admin.Tenant) string {
 	var out []string
 	for i := range t.Budgets {

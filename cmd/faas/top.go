@@ -47,7 +47,7 @@ func (a *app) topCommand() *cobra.Command {
 	return cmd
 }
 
-// rates are the load of a function, as top shows it.
+// rates has the load of a function, as top shows it.
 type rates struct {
 	Function       string    `json:"function"`
 	State          string    `json:"state"`
@@ -56,7 +56,7 @@ type rates struct {
 	RefusedPerSec  float64   `json:"refusedPerSecond"`
 	InFlight       admin.Int `json:"inFlight"`
 	Queued         admin.Int `json:"queued"`
-	Limit          admin.Int `json:"limit"` // -1: none
+	Limit          admin.Int `json:"limit"` // -1: no limit
 	Instances      admin.Int `json:"instances"`
 	JobsWaiting    admin.Int `json:"jobsWaiting"`
 	JobsDead       admin.Int `json:"jobsDead"`
@@ -64,7 +64,7 @@ type rates struct {
 	RunP99NS       admin.Int `json:"runP99NS"`
 }
 
-// report is what top prints once.
+// report is what top prints at one moment.
 type report struct {
 	Now       time.Time  `json:"now"`
 	Capacity  *admin.Int `json:"capacity"`
@@ -72,7 +72,7 @@ type report struct {
 	Total     rates      `json:"total"`
 }
 
-// orders are what functions are sorted by.
+// orders returns the orders by which functions may be sorted.
 func orders() map[string]func(x, y rates) int {
 	return map[string]func(x, y rates) int{
 		"name":    func(rates, rates) int { return 0 },
@@ -85,11 +85,11 @@ func orders() map[string]func(x, y rates) int {
 }
 
 const (
-	rateTime      = 5 * time.Second        // over how long rates are taken
-	leastRateTime = 900 * time.Millisecond // the first frame may come just before the second
+	rateTime      = 5 * time.Second        // the time over which rates are computed
+	leastRateTime = 900 * time.Millisecond // the least such time; less than a second, since frames may come a little early
 )
 
-// watch is what top knows of the host.
+// watch has the state of the host, as its frames describe it.
 type watch struct {
 	name, by string
 	mu       sync.Mutex // guards what follows
@@ -97,18 +97,18 @@ type watch struct {
 	columns  map[string]int
 	states   []string
 	capacity *admin.Int
-	past     []scene // the oldest first, the last one is that of the moment
+	past     []scene // the oldest first; the last one is the present
 	lost     error   // why there is no connection; nil: there is one
 }
 
-// scene is what a frame makes of the one before. It is constant.
+// scene is the state after a frame. It never changes.
 type scene struct {
 	now    time.Time
 	rows   map[string][]admin.Int
 	totals []admin.Int
 }
 
-// apply adds a frame, and reports how long the rates are of.
+// apply adds a frame. It returns the time over which rates can be computed.
 func (w *watch) apply(f *admin.Frame) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -123,7 +123,7 @@ func (w *watch) apply(f *admin.Frame) time.Duration {
 			next.totals = w.past[n-1].totals
 		}
 	}
-	for _, name := range f.Gone { // first: what is registered again is there
+	for _, name := range f.Gone { // before the copy, since a function may have been removed and registered again
 		delete(next.rows, name)
 	}
 	maps.Copy(next.rows, f.Functions)
@@ -135,7 +135,7 @@ func (w *watch) apply(f *admin.Frame) time.Duration {
 	return f.Now.Sub(w.past[0].now)
 }
 
-// begin forgets what was: the host or the viewer's rights are others.
+// begin drops the state, because the host was restarted or the viewer's rights have changed.
 func (w *watch) begin(f *admin.Frame) {
 	w.past, w.epoch, w.states, w.columns = nil, f.Epoch, f.States, map[string]int{}
 	for i, name := range f.Columns {
@@ -150,7 +150,7 @@ func (w *watch) lose(err error) {
 	w.lost = err
 }
 
-// report is what there is at this moment.
+// report returns the present state.
 func (w *watch) report() (report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -170,7 +170,7 @@ func (w *watch) report() (report, error) {
 	return r, w.lost
 }
 
-// rates are those between two rows; a function that is new has none.
+// rates computes the rates between two rows of a function. They are zero for a new function.
 func (w *watch) rates(name string, before, row []admin.Int, elapsed float64) rates {
 	at := func(row []admin.Int, column string) admin.Int {
 		if i, ok := w.columns[column]; ok && i < len(row) {
@@ -213,7 +213,7 @@ func topColumns() []column[rates] {
 	}
 }
 
-// now is a column of a number of the moment.
+// now returns a column of a number of the present moment.
 func now(title, field string, drop int, of func(rates) admin.Int) column[rates] {
 	return column[rates]{
 		title: title, field: field, right: true, drop: drop,
@@ -241,7 +241,7 @@ func topLimit(n admin.Int) string {
 	return limit(&n)
 }
 
-// frames follows the host's numbers.
+// frames returns a stream of the host's frames. It calls each after each frame.
 func (a *app) frames(c *client, w *watch, each func(elapsed time.Duration) error) *stream {
 	return &stream{
 		c: c, path: path("events"), sleep: a.sleep, lost: w.lose, quiet: 15 * time.Second,
@@ -257,7 +257,7 @@ func (a *app) frames(c *client, w *watch, each func(elapsed time.Duration) error
 
 var errEnough = errors.New("that is enough")
 
-// once prints what there is, with the rates of about a second.
+// once prints the state of one moment, with rates over about a second.
 func (a *app) once(ctx context.Context, c *client, w *watch) error {
 	err := a.frames(c, w, func(elapsed time.Duration) error {
 		if elapsed < leastRateTime {
@@ -280,7 +280,7 @@ const (
 	leave = ansi.ShowCursor + ansi.ResetModeAltScreenSaveCursor
 )
 
-// live draws until ctx ends. One goroutine follows the host, this one draws.
+// live draws the state until ctx ends. Another goroutine reads the stream; this one draws.
 func (a *app) live(ctx context.Context, c *client, w *watch) error {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -299,12 +299,12 @@ func (a *app) live(ctx context.Context, c *client, w *watch) error {
 	return <-ended
 }
 
-// screen draws lines from the upper left, over those of before.
+// screen returns lines that are drawn from the upper left corner, over the earlier ones.
 func screen(lines []string) string {
 	return ansi.CursorHomePosition + strings.Join(lines, ansi.EraseLineRight+"\n") + ansi.EraseLineRight + ansi.EraseScreenBelow
 }
 
-// draw lays the view out. A height of 0 has room for all.
+// draw lays out the lines of the screen. A height of 0 has room for all.
 func (w *watch) draw(r *report, lost error, width, height int, colors bool) []string {
 	columns := topColumns()
 	rows := r.Functions
@@ -320,7 +320,7 @@ func (w *watch) draw(r *report, lost error, width, height int, colors bool) []st
 	return out
 }
 
-// headline says which host it is, and how it is.
+// headline returns the first line: the host's name and state.
 func (w *watch) headline(r *report, lost error, width int) string {
 	text := w.name
 	switch {
