@@ -43,9 +43,8 @@ type copier struct {
 	shared map[reflect.Type]bool
 }
 
-// place identifies a value. The address alone would not do: a struct and its
-// first field differ only in type, a slice and a shorter one of the same array
-// only in length.
+// place identifies a value. The address alone is not enough: a struct and its first field
+// differ only in type, a slice and a shorter one of the same array only in length.
 type place struct {
 	typ reflect.Type
 	ptr uintptr

@@ -43,8 +43,8 @@
 // # Jobs
 //
 // [NewJobs] runs the jobs that a service sends, with their retries, within the test: Drain
-// lets all of them end, Advance lets time pass, Dead returns those that were given up, and
-// Crash loses what a crash of the process would.
+// waits until all of them have ended, Advance lets time pass, Dead returns the dead ones, and
+// Crash loses the jobs that a crash of the process would lose.
 //
 // # Conformance
 //

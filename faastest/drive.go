@@ -127,7 +127,7 @@ func (r *driveRun) instances() int {
 	return n
 }
 
-// ask calls Desired and follows the answer. If Target.N is negative, neither the number of
+// ask calls Desired and applies the answer. If Target.N is negative, neither the number of
 // instances nor the state changes, as in a router.
 func (r *driveRun) ask(arrival bool) {
 	serving := min(r.calls, r.ready*r.Per)
@@ -150,7 +150,8 @@ func (r *driveRun) ask(arrival bool) {
 // testing/synctest.
 func driveEpoch() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
 
-// scale follows the target within the limits; instances in use stay.
+// scale changes the number of instances to the target, within the limits. Instances in use
+// stay.
 func (r *driveRun) scale(t faas.Target, inUse int) {
 	n, from := max(t.N, r.Min), r.instances()
 	if r.Max > 0 {

@@ -15,39 +15,39 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Jobs runs the jobs of a router for a test: what a service has sent is retried, given up
-// and told to its destinations within the test, and hours of waiting take no time. Make one
-// with [NewJobs]. It has no state of its own: jobs that were sent before are its too, and
-// a router may have several.
+// Jobs runs the jobs of a router for a test: within the test, jobs that a service has sent
+// are retried, become dead and reach their destinations, and hours of waiting take no time.
+// Make one with [NewJobs]. It has no state of its own: it also runs jobs that were sent
+// before it was made, and a router may have several.
 //
-// Its methods are called by the test's goroutine, inside the [testing/synctest] bubble in
-// which the router was made, and not by a handler.
+// Call its methods on the test's goroutine, inside the [testing/synctest] bubble in which
+// the router was made, and not in a handler.
 type Jobs struct {
 	tb     testing.TB
 	router *faas.Router
 }
 
-// NewJobs returns the jobs of r.
+// NewJobs returns the Jobs of r.
 //
-// The jobs are in the queue of r: the one in memory, unless r has a [faas.WithJobs]. Jobs
-// that are left when the test ends are dropped, and don't fail it: to run them all, call
+// The jobs are in the queue of r: that of [faas.WithJobs], or the one in memory. Jobs that
+// are left when the test ends are dropped and don't fail the test. To run all of them, call
 // Drain.
 func NewJobs(tb testing.TB, r *faas.Router) *Jobs {
 	tb.Helper()
 	return &Jobs{tb, r}
 }
 
-// Drain lets time pass until all jobs have ended, those that they send and those of
-// destinations too. Each job ends, at the latest when it is too old to run: a job that
-// waits for a function which is never registered is dead after [faas.WithMaxAge], by
-// default six hours.
+// Drain lets time pass until all jobs have ended, including the jobs that they send and
+// those of destinations. Each job ends, at the latest when it is too old to run: for
+// example, a job that waits for a function which is never registered is dead after
+// [faas.WithMaxAge], by default six hours.
 //
-// Outside of a bubble it waits for real: with the default of [faas.WithRetry] three
+// Outside of a bubble it waits in real time: with the default of [faas.WithRetry] three
 // minutes for a job that fails.
 //
-// It is fatal to the test if the router is closed, or the queue fails, before all have
-// ended; the message names what is left. In a test with a deadline it gives up five
-// seconds before.
+// It is fatal to the test if the router is closed, or the queue fails, before all jobs have
+// ended; the message names the jobs that are left. In a test with a deadline Drain gives up
+// five seconds before it.
 func (j *Jobs) Drain() {
 	j.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience(j.tb))
@@ -71,39 +71,39 @@ func (j *Jobs) await(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// Advance lets d pass, and then what is due by then run as far as it can: it returns when
-// every goroutine of the bubble waits. A handler that takes a minute is one that waits.
+// Advance lets d pass, and lets the jobs that are due by then run until every goroutine of
+// the bubble waits. A handler that sleeps waits too: Advance does not wait for its end.
 //
-// It is fatal to the test outside of a bubble, where a test would have to sleep and could
-// not know what has run.
+// It is fatal to the test outside of a bubble, where Advance would have to sleep and could
+// not know which jobs have run.
 func (j *Jobs) Advance(d time.Duration) {
 	j.tb.Helper()
 	defer func() {
-		if p := recover(); p != nil { // of synctest.Wait
+		if p := recover(); p != nil { // a panic of synctest.Wait
 			j.tb.Fatalf("faastest: Advance: %v; only inside a bubble of testing/synctest can time be advanced, by one goroutine", p)
 		}
 	}()
-	synctest.Wait() // before it sleeps outside of a bubble
+	synctest.Wait() // it panics outside of a bubble, before the sleep
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// Dead returns the jobs that were given up, in the order in which they were sent: their
-// Condition says why, and Last how the last delivery ended. A queue keeps dead jobs for a
+// Dead returns the dead jobs, in the order in which they were sent. Their Condition says
+// why they are dead, and Last how the last delivery ended. A queue keeps dead jobs for a
 // time, see [faas.WithRetention]. For other jobs see [faas.Router.Jobs].
 func (j *Jobs) Dead() []faas.JobInfo {
 	j.tb.Helper()
 	return j.list(faas.JobDead)
 }
 
-// Crash does to the jobs what a crash of the process does, and returns how many it was
-// done to. With a queue in memory every job that has not ended is lost: its Wait answers
-// an error that Is [faas.ErrNotFound], and its ID and unique key are free, so that the job
-// may be sent again. A queue that outlives the process loses leases, see LoseLeases.
+// Crash changes the jobs as a crash of the process would, and returns the number of changed
+// jobs. With a queue in memory every job that has not ended is lost: its Wait returns an
+// error that Is [faas.ErrNotFound], and its ID and unique key are free, so the job may be
+// sent again. A queue that outlives the process loses leases, see LoseLeases.
 //
-// No goroutine can be killed. The router goes on as the one of the next process; a handler
-// that runs does so until its context ends, within 20 seconds and with [faas.ErrLease] as
-// the cause, and what it returns counts for no job.
+// No goroutine can be killed. The router goes on as the router of the next process. A
+// handler that runs goes on until its context ends, within 20 seconds and with
+// [faas.ErrLease] as the cause, and what it returns counts for no job.
 func (j *Jobs) Crash() int {
 	j.tb.Helper()
 	if q, ok := j.router.JobQueue().(interface{ LoseJobs() int }); ok {
@@ -153,7 +153,7 @@ func (j *Jobs) list(states ...faas.JobState) []faas.JobInfo {
 	return all
 }
 
-// names lists jobs by function and state.
+// names returns the number of jobs for each function and state, as text.
 func names(jobs []faas.JobInfo) string {
 	counts := map[string]int{}
 	for _, job := range jobs {

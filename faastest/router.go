@@ -56,15 +56,15 @@ func end(tb testing.TB, r *faas.Router) {
 	}
 }
 
-// isJobsLeft reports whether Shutdown has nothing to say but that jobs are left.
+// isJobsLeft reports whether Shutdown's error only says that jobs are left.
 func isJobsLeft(err error) bool {
-	if e, ok := err.(*faas.Error); ok { //nolint:errorlint // it is what Shutdown has made
+	if e, ok := err.(*faas.Error); ok { //nolint:errorlint // Shutdown has made it
 		err = e.Err
 	}
 	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(all.Unwrap(), func(err error) bool { return !isJobsLeft(err) })
 	}
-	_, left := err.(*faas.JobsLeft) //nolint:errorlint // one that is inside of another error is not all
+	_, left := err.(*faas.JobsLeft) //nolint:errorlint // an error that wraps one may say more
 	return left
 }
 

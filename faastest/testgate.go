@@ -77,7 +77,7 @@ const (
 	gateCalls   = 14 // of each caller: twice each outcome
 )
 
-// balance checks the gate after calls that ended in every way.
+// balance checks that the gate holds nothing after calls that ended in every way.
 func (c gateCheck) balance() {
 	c.Helper()
 	// A call of kind 5 outlives its timeout by a second on purpose: WithStuck keeps
@@ -126,15 +126,15 @@ func gateTestHandler(ctx context.Context, i int) (int, error) {
 	return i, nil
 }
 
-// settled checks the gate when no call is left; admitted counts the calls that it
-// has admitted.
+// settled checks the gate when all calls are over. admitted is the number of calls that the
+// gate has admitted.
 func (c gateCheck) settled(r *faas.Router, admitted uint64) {
 	c.Helper()
 	if n := r.Stats().HookPanics; n > 0 {
 		c.Errorf("the gate panicked in %d calls; see the log", n)
 	}
 	if admitted == 0 {
-		c.Errorf("the gate refused every call; newGate has to return one that says yes at first")
+		c.Errorf("the gate refused every call; newGate must return a gate that admits calls at first")
 	}
 	c.holdsNothing()
 }
@@ -271,7 +271,7 @@ func (c gateCheck) admitForTest() (bool, faas.Invocation) {
 	defer cancel()
 	ok, inv := c.admit(ctx, "its context ended after 1s", time.Second)
 	if !ok {
-		c.Errorf("the gate refused a call; newGate has to return one that says yes at first")
+		c.Errorf("the gate refused a call; newGate must return a gate that admits calls at first")
 	}
 	return ok, inv
 }
@@ -299,7 +299,7 @@ func (c gateCheck) record() {
 	if p.Value() != nil {
 		c.Errorf("the gate keeps the record that it was given: copy what is needed")
 	}
-	runtime.KeepAlive(c.g) // else the gate, and a record that it keeps, might be freed too
+	runtime.KeepAlive(c.g) // otherwise the gate, and a record that it keeps, might be freed too
 }
 
 // doneWith is a function of its own, and not inlined, so that no stack frame

@@ -26,20 +26,21 @@ import (
 //	}
 //
 // Each subtest calls newStore with its own t, for an empty store with room for at least
-// 1,000 entries. The subtests run in bubbles of [testing/synctest]: what newStore starts
-// must end in t.Cleanup, and share nothing with code outside the bubble.
+// 1,000 entries. The subtests run in bubbles of [testing/synctest]: goroutines that
+// newStore starts must end in t.Cleanup, and share nothing with code outside the bubble.
 //
 // It checks that
 //
-//   - an entry is created once, apart for each function, tenant and key, by one of many at
-//     a time, and anew when its Until has passed;
-//   - it is read as it was written, with another Revision after each write;
-//   - Swap writes only over what was read, also by many at a time;
+//   - an entry is created once for each function, tenant and key, even if many calls create
+//     it at the same time, and that it can be created again when its Until has passed;
+//   - an entry is read as it was written, with another Revision after each write;
+//   - Swap replaces only the revision that was read, even if many calls swap at the same
+//     time;
 //   - an entry that was freed is free or gone;
-//   - Watch returns when the entry changes or goes, at once if it has, and when its
-//     context ends.
+//   - Watch returns when the entry changes or goes away (at once if it already has), and
+//     when its context ends.
 //
-// Bounds differ; it does not check them.
+// It does not check bounds, since they differ between stores.
 func TestIdempotencyStore(t *testing.T, newStore func(t *testing.T) faas.IdempotencyStore) {
 	t.Helper()
 	for _, c := range []struct {
@@ -58,13 +59,14 @@ func TestIdempotencyStore(t *testing.T, newStore func(t *testing.T) faas.Idempot
 	}
 }
 
+// storeCheck is one subtest of TestIdempotencyStore.
 type storeCheck struct {
 	*testing.T
 
 	store faas.IdempotencyStore
 }
 
-// fresh is an entry of a call that has just begun.
+// fresh returns the entry of a call that has just begun.
 func (storeCheck) fresh(key string) faas.IdempotencyEntry {
 	now := time.Now().Round(0).UTC()
 	return faas.IdempotencyEntry{
@@ -73,7 +75,7 @@ func (storeCheck) fresh(key string) faas.IdempotencyEntry {
 	}
 }
 
-// create creates an entry, which must not be there.
+// create creates an entry, and checks that there was none.
 func (c storeCheck) create(e faas.IdempotencyEntry) faas.IdempotencyEntry {
 	c.Helper()
 	got, created, err := c.store.Create(c.Context(), e)
@@ -84,7 +86,7 @@ func (c storeCheck) create(e faas.IdempotencyEntry) faas.IdempotencyEntry {
 	return got
 }
 
-// there returns the entry of the same key as e, which must be there.
+// there checks that there is an entry with the key of e, and returns it.
 func (c storeCheck) there(e faas.IdempotencyEntry) faas.IdempotencyEntry {
 	c.Helper()
 	e.ID, e.Call = uuid.New(), uuid.New()

@@ -13,8 +13,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// TestJobQueue checks, in subtests of t, that a [faas.JobQueue] keeps its contract. Call
-// it from the tests of the package that implements one:
+// TestJobQueue checks, in subtests of t, that a [faas.JobQueue] keeps its contract. Call it
+// from the tests of the package that implements one:
 //
 //	func TestEngineConforms(t *testing.T) {
 //		faastest.TestJobQueue(t, func(t *testing.T) faas.JobQueue {
@@ -22,31 +22,37 @@ import (
 //		})
 //	}
 //
-// Each subtest calls newQueue with its own t, for an empty queue with room for at least
-// 2,000 jobs that keeps what it settles for a day, and closes it. The subtests run in
-// bubbles of [testing/synctest]: what newQueue starts must end with Close or in
-// t.Cleanup, and share nothing with code outside the bubble. What should happen at a time
-// may happen up to 5 seconds later, never earlier.
+// Each subtest calls newQueue with its own t, and closes the queue at the end. newQueue
+// returns an empty queue that has room for at least 2,000 jobs and keeps settled jobs for a
+// day. The subtests run in bubbles of [testing/synctest]: goroutines that newQueue starts
+// must end with Close or in t.Cleanup, and share nothing with code outside the bubble. An
+// event that has a time, for example that a job is due, may happen up to 5 seconds late,
+// but never early.
 //
 // It checks that
 //
 //   - a record is read as it was written, also fields that this release does not know;
-//   - an ID and a unique key are accepted once: a key within its window, whatever becomes
-//     of its job, and apart for each function and tenant;
-//   - a job is leased when it is due, by a host of its function, and by one at a time;
-//   - a function and a tenant have one leased job that has not begun; tenants and
-//     functions take turns; the highest priority goes first, then the first that was due;
-//   - jobs with one order key run one at a time, through retries and parking;
-//   - a lease that has ended settles nothing, is not extended and does not begin; if
-//     leases have a term, one that is not extended goes to another with a crash counted;
-//   - what follows from a settlement is put with it, once;
-//   - Swap writes only over what was read, ends leases, and removes only what is settled;
-//   - List, Watch and Count tell what is there, and List's loop may call the queue;
+//   - an ID and a unique key are accepted once; a unique key is free again after its
+//     window, whatever becomes of its job, and counts for one function and tenant;
+//   - a job is leased when it is due, to a host of its function, and to one at a time;
+//   - a function and a tenant have at most one leased job that has not begun; tenants and
+//     functions take turns; the highest priority goes first, then the job that was due
+//     first;
+//   - jobs with the same order key run one at a time, also while they are retried or
+//     parked;
+//   - a lease that has ended can't settle, extend or begin its job; if leases have a term
+//     and one is not extended, another Lease gives the job, with Crashes one higher;
+//   - the jobs that follow from a settlement are put with it, once;
+//   - Swap replaces only the revision that was read, ends leases, and removes only settled
+//     jobs;
+//   - List, Watch and Count show the jobs that are there, and the body of List's loop may
+//     call the queue;
 //   - a call that waits returns when its context ends or the queue is closed;
-//   - under many senders, workers and cancelers at once every job ends once, and none
-//     runs twice at the same time.
+//   - with many senders, workers and cancelers at once every job ends once, and no job runs
+//     twice at the same time.
 //
-// Bounds and the time for which settled jobs are kept differ; it does not check them.
+// It does not check bounds, nor for how long settled jobs are kept, since these differ
+// between queues.
 func TestJobQueue(t *testing.T, newQueue func(t *testing.T) faas.JobQueue) {
 	t.Helper()
 	for _, c := range []struct {
@@ -56,8 +62,8 @@ func TestJobQueue(t *testing.T, newQueue func(t *testing.T) faas.JobQueue) {
 		{"keeps records as they are", (*queueCheck).records},
 		{"accepts an ID once", (*queueCheck).ids},
 		{"accepts a unique key once in its window", (*queueCheck).uniqueKeys},
-		{"leases what is due to who hosts it", (*queueCheck).due},
-		{"holds one job of a lane that has not begun", (*queueCheck).lanes},
+		{"leases due jobs to hosts of their functions", (*queueCheck).due},
+		{"leases one job that has not begun for each function and tenant", (*queueCheck).lanes},
 		{"lets tenants and functions take turns", (*queueCheck).turns},
 		{"gives the highest priority first", (*queueCheck).priorities},
 		{"runs one job of an order key at a time", (*queueCheck).orderKeys},
@@ -67,9 +73,9 @@ func TestJobQueue(t *testing.T, newQueue func(t *testing.T) faas.JobQueue) {
 		{"puts what follows with the settlement", (*queueCheck).follows},
 		{"swaps what was read", (*queueCheck).swaps},
 		{"lists what matches", (*queueCheck).lists},
-		{"wakes who watches", (*queueCheck).watches},
+		{"wakes the calls that watch", (*queueCheck).watches},
 		{"counts", (*queueCheck).counts},
-		{"ends who waits", (*queueCheck).ends},
+		{"ends the calls that wait", (*queueCheck).ends},
 		{"keeps its promises under load", (*queueCheck).load},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,10 +92,10 @@ func TestJobQueue(t *testing.T, newQueue func(t *testing.T) faas.JobQueue) {
 	}
 }
 
-// lateness is how late something may happen that has a time.
+// lateness is how late an event that has a time may happen.
 const lateness = 5 * time.Second
 
-// leaseTerm is the term of the leases.
+// leaseTerm is the term of all leases of these checks.
 const leaseTerm = 30 * time.Second
 
 // queueCheck is one subtest of TestJobQueue, as meterCheck is of TestMeter.
@@ -99,7 +105,7 @@ type queueCheck struct {
 	rand *rand.Rand
 }
 
-// ctx ends long after everything that has to happen.
+// ctx returns a context that ends long after everything that a check waits for.
 func (c *queueCheck) ctx() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 	c.Cleanup(cancel)
@@ -140,7 +146,7 @@ func (c *queueCheck) tryLease(wait time.Duration, functions ...string) (faas.Job
 	return c.q.Lease(ctx, faas.LeaseRequest{Functions: functions, Term: leaseTerm})
 }
 
-// lease leases a job that must be there.
+// lease leases a job, and checks that there is one.
 func (c *queueCheck) lease(functions ...string) faas.JobLease {
 	c.Helper()
 	l, err := c.tryLease(lateness, functions...)
@@ -153,7 +159,7 @@ func (c *queueCheck) lease(functions ...string) faas.JobLease {
 	return l
 }
 
-// leaseOf is lease, and the job must be that one.
+// leaseOf is lease, and checks that it gets the job with that ID.
 func (c *queueCheck) leaseOf(id uuid.UUID, functions ...string) faas.JobLease {
 	c.Helper()
 	l := c.lease(functions...)
@@ -180,7 +186,7 @@ func (c *queueCheck) begin(l faas.JobLease) {
 	}
 }
 
-// again is the record of a leased job that is to run again at a time.
+// again returns the next record of a leased job that is to run again at a time.
 func again(l faas.JobLease, at time.Time) faas.JobRecord {
 	next := l.Record
 	next.State, next.NotBefore = faas.JobScheduled, at
@@ -188,7 +194,7 @@ func again(l faas.JobLease, at time.Time) faas.JobRecord {
 	return next
 }
 
-// over is the record of a job that is over.
+// over returns the record of a job when it is settled.
 func over(rec faas.JobRecord, state faas.JobState) faas.JobRecord {
 	rec.State, rec.Settled, rec.NotBefore = state, time.Now(), time.Time{}
 	rec.KeepUntil = time.Now().Add(24 * time.Hour)

@@ -12,7 +12,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// full is a record with every field set that a queue keeps.
+// full returns a record in which every field is set that a queue stores.
 func (c *queueCheck) full() faas.JobRecord {
 	rec := c.job("resize", "acme")
 	rec.Name, rec.Priority, rec.State = "resize:live", -3, faas.JobScheduled
@@ -31,8 +31,8 @@ func (c *queueCheck) full() faas.JobRecord {
 	return rec
 }
 
-// plain is a record as it can be compared: without what the queue sets, and with times
-// that are equal if they are the same moment.
+// plain returns a record as text that can be compared: without the fields that the queue
+// sets, and with equal times for the same moment.
 func plain(tb testing.TB, rec faas.JobRecord) string {
 	tb.Helper()
 	for _, at := range []*time.Time{&rec.Accepted, &rec.Due, &rec.NotBefore, &rec.Settled, &rec.KeepUntil} {
@@ -41,7 +41,7 @@ func plain(tb testing.TB, rec faas.JobRecord) string {
 		}
 	}
 	if rec.NotBefore.Equal(rec.Due) {
-		rec.NotBefore = time.Time{} // the same
+		rec.NotBefore = time.Time{} // a queue may leave it out when it equals Due
 	}
 	if rec.Last != nil {
 		last := *rec.Last
@@ -72,7 +72,7 @@ func (c *queueCheck) records() {
 	c.put(bare)
 	c.same("a bare record", c.get(bare.ID), bare)
 
-	var later faas.JobRecord // of a release to come
+	var later faas.JobRecord // a record of a later release
 	encoded := bytes.Replace([]byte(plain(c.TB, c.full())), []byte(`{`), []byte(`{"fromTheFuture":[1,{"a":null}],`), 1)
 	if err := json.Unmarshal(encoded, &later); err != nil {
 		c.Fatal(err)
@@ -106,7 +106,7 @@ func (c *queueCheck) ids() {
 		if got.ID != first.ID || got.Function != "f" {
 			c.Errorf("Put answered the job %v of %q, want the one that is there", got.ID, got.Function)
 		}
-		if l, err := c.tryLease(lateness, "f", "g"); err == nil { // the first time
+		if l, err := c.tryLease(lateness, "f", "g"); err == nil { // only in the first round
 			c.finish(l)
 		}
 	}
@@ -114,7 +114,8 @@ func (c *queueCheck) ids() {
 	c.newIDs()
 }
 
-// newIDs puts a job whose ID was made for it: a repetition is refused all the same.
+// newIDs puts a job with NewID, and checks that the queue refuses a repetition all the
+// same.
 func (c *queueCheck) newIDs() {
 	c.Helper()
 	rec, twin := c.job("f", "new"), c.job("g", "other")
@@ -159,7 +160,7 @@ func (c *queueCheck) uniqueKeys() {
 			c.Errorf("the key %q of function %q and tenant %q: %v; another one is taken", o[2], o[0], o[1], err)
 		}
 	}
-	for { // until the first is done: the others are there too
+	for { // the jobs of the other keys are leased too, in any order
 		l := c.lease("f")
 		c.finish(l)
 		if l.Record.ID == first.ID {
@@ -208,7 +209,7 @@ func (c *queueCheck) due() {
 	overdue.State, overdue.Due = faas.JobScheduled, time.Now().Add(time.Hour)
 	c.put(overdue)
 	time.Sleep(time.Hour + lateness)
-	c.wantState(overdue.ID, faas.JobReady) // though no Lease has looked
+	c.wantState(overdue.ID, faas.JobReady) // although no Lease was called since it became due
 	c.settle(c.lease("f"), again(faas.JobLease{Record: overdue}, time.Now().Add(time.Minute)))
 	c.wantState(overdue.ID, faas.JobScheduled)
 	c.nothing("it is to run again in a minute", "f")
@@ -309,7 +310,7 @@ func (c *queueCheck) orderKeys() {
 		return c.put(rec)
 	}
 	first, second, third := keyed("k", "t"), keyed("k", "t"), keyed("k", "t")
-	other := keyed("k", "u") // another tenant's: another key
+	other := keyed("k", "u") // the same key of another tenant is another key
 	l := c.leaseOf(first.ID, "f")
 	c.begin(l)
 	o := c.leaseOf(other.ID, "f")
@@ -318,7 +319,7 @@ func (c *queueCheck) orderKeys() {
 		c.Errorf("the job behind another has the key holder %v, want %v", holder, first.ID)
 	}
 	c.nothing("another holds its order key", "f")
-	c.finish(o) // before its term is over
+	c.finish(o) // before its lease runs out
 	c.settle(l, again(l, time.Now().Add(time.Hour)))
 	c.nothing("the holder of its order key waits for another attempt", "f")
 	free := keyed("", "t")

@@ -40,7 +40,7 @@ func (c *queueCheck) fences() {
 	c.wantErr("Settle of a lease that never was", c.q.Settle(c.ctx(), forged, over(forged.Record, faas.JobDead)), faas.ErrLease)
 }
 
-// loser is a queue whose leases can be lost at once, as the memory queue's.
+// loser is a queue that can end all leases at once, as the memory queue can.
 type loser interface{ LoseLeases() int }
 
 func (c *queueCheck) extends() {
@@ -73,7 +73,7 @@ func (c *queueCheck) extends() {
 		time.Sleep(10 * leaseTerm)
 	}
 	newer, err := c.tryLease(10*leaseTerm, "f")
-	if err != nil { // leases have no term here
+	if err != nil { // leases of this queue have no term
 		c.finish(l)
 		return
 	}

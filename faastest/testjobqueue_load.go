@@ -19,13 +19,13 @@ const (
 	loadWorkers = 6
 )
 
-// queueLoad is what is known in the check load about the jobs. Its lock is a channel, as
-// a goroutine that waits for a mutex keeps a bubble's clock from going on.
+// queueLoad has the state of each job that the check load expects. Its lock is a channel:
+// while a goroutine waits for a mutex, a bubble's clock does not go on.
 type queueLoad struct {
 	*queueCheck
 
 	lock    chan struct{}
-	states  map[uuid.UUID]faas.JobState // running, or as it ended; scheduled: neither
+	states  map[uuid.UUID]faas.JobState // JobRunning, or the settled state; JobScheduled: the job waits
 	keys    map[string]uuid.UUID        // the running job of each order key
 	waiting int                         // jobs that have not ended
 }
@@ -36,7 +36,7 @@ func (q *queueLoad) locked(f func()) {
 	f()
 }
 
-// load lets senders, workers and a canceler work at the same time.
+// load runs senders, workers and a canceler at the same time.
 func (c *queueCheck) load() {
 	c.Helper()
 	q := &queueLoad{queueCheck: c, lock: make(chan struct{}, 1), states: map[uuid.UUID]faas.JobState{}, keys: map[string]uuid.UUID{}}
@@ -69,7 +69,7 @@ func (c *queueCheck) load() {
 	c.nothing("all have ended", "f", "g")
 }
 
-// newJob makes a job at random.
+// newJob makes a job with random properties.
 func (q *queueLoad) newJob(r *rand.Rand) faas.JobRecord {
 	now := time.Now()
 	rec := faas.JobRecord{
@@ -123,14 +123,15 @@ func (q *queueLoad) work(ctx context.Context, r *rand.Rand) {
 		}
 		q.locked(func() { q.start(l.Record) })
 		if r.IntN(2) == 0 {
-			_ = q.q.Begin(ctx, l) // it may have been canceled
+			_ = q.q.Begin(ctx, l) // ErrLease: the job was canceled
 		}
 		time.Sleep(time.Duration(r.IntN(2000)) * time.Millisecond)
 		q.locked(func() { q.settleAny(l, r) })
 	}
 }
 
-// keyOf is the order key of a job, apart for each function and tenant.
+// keyOf returns the order key of a job together with its function and tenant; "": it has
+// none.
 func keyOf(rec faas.JobRecord) string {
 	if rec.OrderKey == "" {
 		return ""
@@ -138,7 +139,7 @@ func keyOf(rec faas.JobRecord) string {
 	return rec.Function + "/" + rec.Tenant + "/" + rec.OrderKey
 }
 
-// start notes that a job runs. It may have been canceled since it was leased.
+// start notes that a job runs. The job may have been canceled since it was leased.
 func (q *queueLoad) start(rec faas.JobRecord) {
 	state, known := q.states[rec.ID]
 	switch {
@@ -206,7 +207,7 @@ func (q *queueLoad) settleAny(l faas.JobLease, r *rand.Rand) {
 	}
 }
 
-// cancel cancels a job now and then.
+// cancel cancels a random job from time to time.
 func (q *queueLoad) cancel(ctx context.Context, r *rand.Rand) {
 	open := faas.JobFilter{States: []faas.JobState{faas.JobScheduled, faas.JobReady, faas.JobRunning, faas.JobParked}}
 	for ctx.Err() == nil {

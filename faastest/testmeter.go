@@ -116,7 +116,7 @@ func (c meterCheck) everyCallOnce() {
 		c.Errorf("the meter panicked in %d calls; see the log", n)
 	}
 	if truth.Len() == 0 {
-		c.Errorf("the meter refused all %d calls: Reserve answers false from the start", meterCallers*meterCalls)
+		c.Errorf("the meter refused all %d calls: Reserve returns false from the start", meterCallers*meterCalls)
 	}
 	c.compare(truth.Executions())
 }
@@ -262,7 +262,7 @@ func (c meterCheck) noWait() {
 	}
 }
 
-// atOnce reports if f waits. It must be called in a bubble.
+// atOnce fails the test if f waits or panics. It must be called in a bubble.
 func (c meterCheck) atOnce(what string, f func()) bool {
 	c.Helper()
 	return returnsAtOnce(c.TB, what, func() {
@@ -271,8 +271,8 @@ func (c meterCheck) atOnce(what string, f func()) bool {
 	})
 }
 
-// returnsAtOnce reports if f has not returned when all goroutines of the bubble
-// are blocked: then f waits for time to pass, or for ever.
+// returnsAtOnce fails the test if f has not returned when all goroutines of the bubble are
+// blocked: then f waits for time to pass, or for ever.
 func returnsAtOnce(tb testing.TB, what string, f func()) bool {
 	tb.Helper()
 	start := time.Now()
@@ -296,7 +296,7 @@ func returnsAtOnce(tb testing.TB, what string, f func()) bool {
 	return false
 }
 
-// overruns uses a context that has ended, for the reason that unusual has.
+// overruns uses a context that has ended, for the same reason as unusual.
 func (c meterCheck) overruns() {
 	c.Helper()
 	m, ok := c.m.(faas.OverrunMeter)
@@ -364,7 +364,7 @@ func (c meterCheck) batch(size int) []faas.Execution {
 // mostRoom is the number of reservations after which a meter counts as unbounded.
 const mostRoom = 1 << 17
 
-// reserveAll takes all the room there is.
+// reserveAll makes reservations until the meter has no room, and returns their number.
 func reserveAll(r faas.Reserver) (n int) {
 	for n < mostRoom && r.Reserve() {
 		n++

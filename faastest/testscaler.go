@@ -13,31 +13,31 @@ import (
 	"github.com/inproc/faas"
 )
 
-// TestScaler checks, in subtests of t, that a [faas.Scaler] keeps the promises that
-// the router relies on. Call it from the tests of the package that implements one:
+// TestScaler checks, in subtests of t, that a [faas.Scaler] keeps the promises that the
+// router relies on. Call it from the tests of the package that implements one:
 //
 //	func TestScalerConforms(t *testing.T) {
 //		faastest.TestScaler(t, func() faas.Scaler { return predict.Scaler{Ahead: time.Minute} })
 //	}
 //
-// newScaler returns a new scaler each time, always with the same configuration.
-// The subtests run in bubbles of [testing/synctest].
+// newScaler returns a new scaler each time, always with the same configuration. The
+// subtests run in bubbles of [testing/synctest].
 //
 // It checks that
 //
-//   - the answers depend on load and state alone: two scalers give the same answer
-//     to the same load and state, and so does one scaler that is asked again, at
-//     once or much later;
+//   - the answers depend on load and state alone: two scalers give the same answer to the
+//     same load and state, and so does one scaler that is called twice, at once or much
+//     later;
 //   - later calls of Desired do not change a state that it has returned;
-//   - many goroutines may call Desired at the same time, also with the same state
-//     (run it with -race);
-//   - for any load N is not negative and Rule is set: for example no load, a huge
-//     one, a clock that was set back, limits that have changed;
+//   - many goroutines may call Desired at the same time, also with the same state (run it
+//     with -race);
+//   - for any load N is not negative and Rule is set: for example no load, a huge one, a
+//     clock that was set back, limits that have changed;
 //   - Desired does not wait;
-//   - what [faas.Target.UpTo] lets calls have without a question is what they would
-//     be answered if they asked;
-//   - calls that wait while there is no instance get one within a minute, on their
-//     arrival or on a tick;
+//   - [faas.Target.UpTo] promises no more instances than Desired returns for the calls that
+//     need them;
+//   - calls that wait while there is no instance get one within a minute, on their arrival
+//     or on a tick;
 //   - the windows of a [faas.Windower] are within its bounds, and always the same;
 //   - nothing panics.
 //
@@ -48,14 +48,14 @@ func TestScaler(t *testing.T, newScaler func() faas.Scaler) {
 		name  string
 		check func(scalerCheck)
 	}{
-		{"answers the same to the same", scalerCheck.pure},
+		{"gives the same answer to the same load", scalerCheck.pure},
 		{"leaves states as they are", scalerCheck.leavesStates},
-		{"may be asked by many at once", scalerCheck.concurrent},
-		{"answers numbers that can be", scalerCheck.extremes},
+		{"may be called by many at once", scalerCheck.concurrent},
+		{"gives answers that can be applied", scalerCheck.extremes},
 		{"does not wait", scalerCheck.noWait},
-		{"lets calls have what it would answer them", scalerCheck.upto},
+		{"promises no more by UpTo than it gives", scalerCheck.upto},
 		{"starts from zero", scalerCheck.starts},
-		{"asks for windows that can be", scalerCheck.windows},
+		{"has windows within the bounds", scalerCheck.windows},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { c.check(scalerCheck{TB: t, newScaler: newScaler}) })
@@ -103,8 +103,8 @@ func newScalerWeather() *scalerWeather {
 	}
 }
 
-// next returns the next load, on a function with followed instances: the answer
-// to the load before.
+// next returns the next load of a function that has followed the answer to the load before:
+// followed is the number of its instances.
 func (w *scalerWeather) next(followed int) faas.Load {
 	l := &w.load
 	l.Instances = min(max(followed, l.Min), l.Max)
@@ -156,9 +156,10 @@ func (c scalerCheck) converse(s faas.Scaler) []question {
 	return asked
 }
 
-// pure calls two scalers side by side. The first is called twice with the same arguments:
-// the second answer differs if the scaler keeps something outside of the State. The other
-// one finds what depends on the value, for example a random seed or the address of a map.
+// pure calls two scalers side by side. It calls the first one twice with the same
+// arguments: the second answer differs if the scaler keeps something outside of the State.
+// The second scaler finds dependence on the scaler value itself, for example on a random
+// seed or the address of a map.
 func (c scalerCheck) pure() {
 	c.Helper()
 	a, b := c.newScaler(), c.newScaler()
@@ -176,10 +177,10 @@ func (c scalerCheck) pure() {
 		case !ok || !okb:
 			return
 		case again != ta:
-			c.Errorf("asked the same twice, it answered %v and %v", ta, again)
+			c.Errorf("asked the same twice, Desired returned %v and then %v", ta, again)
 			return
 		case tb != ta:
-			c.Errorf("two that are made alike and asked alike answered %v and %v", ta, tb)
+			c.Errorf("two scalers that are made alike and asked the same returned %v and %v", ta, tb)
 			return
 		}
 		n, sa, sb = ta.N, na, nb
@@ -193,8 +194,8 @@ func (c scalerCheck) leavesStates() {
 	asked := c.converse(s)
 	for i, q := range slices.Backward(asked) {
 		if t, _, ok := c.ask(s, q.load, q.state); ok && t != q.answer {
-			c.Errorf("asked again with question %d and the state of that time, it answered %v, and not %v as before: "+
-				"a state that has been answered must not be changed, nor anything be kept elsewhere", i, t, q.answer)
+			c.Errorf("called again with the load and the state of call %d, Desired returned %v, and not %v as before: "+
+				"a State must not be changed once it was returned, and nothing may be kept outside of it", i, t, q.answer)
 			return
 		}
 	}
@@ -212,7 +213,7 @@ func (c scalerCheck) concurrent() {
 		wg.Go(func() {
 			for i, q := range asked {
 				if t, _, ok := c.ask(s, q.load, q.state); !ok || t != q.answer {
-					c.Errorf("asked by many at once, it answered question %d by %v, and not by %v as before", i, t, q.answer)
+					c.Errorf("asked by many at once, Desired returned for call %d %v, and not %v as before", i, t, q.answer)
 					return
 				}
 			}
@@ -240,8 +241,8 @@ func scalerExtremes() []faas.Load {
 	}
 }
 
-// extremes also goes through the loads in each rotation, since a state that rests on one
-// extreme may break on the next: for example a clock that goes back an hour.
+// extremes also calls Desired with the loads in each rotation, since a state that comes
+// from one extreme may break on the next: for example a clock that goes back an hour.
 func (c scalerCheck) extremes() {
 	c.Helper()
 	s := c.newScaler()
@@ -267,9 +268,9 @@ func (c scalerCheck) canBe(l faas.Load, t faas.Target) bool {
 	c.Helper()
 	switch {
 	case t.N < 0:
-		c.Errorf("Desired(%+v) is %d: it must not be negative", l, t.N)
+		c.Errorf("Desired(%+v) returns N %d: it must not be negative", l, t.N)
 	case t.Rule == "":
-		c.Errorf("Desired(%+v) gives no rule", l)
+		c.Errorf("Desired(%+v) returns no rule", l)
 	default:
 		return true
 	}
@@ -284,8 +285,9 @@ func (c scalerCheck) noWait() {
 	returnsAtOnce(c.TB, fmt.Sprintf("Desired (%d times)", scalerQuestions), func() { c.converse(s) })
 }
 
-// upto compares what Upto allows with the answers to arrivals that need one more
-// instance, half of those allowed, and all of them.
+// upto calls Desired for arrivals within what UpTo promises: those that need one more
+// instance, half of the promised ones, and all of them. Each answer must be the number that
+// the calls need.
 func (c scalerCheck) upto() {
 	c.Helper()
 	s := c.newScaler()
@@ -303,8 +305,8 @@ func (c scalerCheck) upto() {
 				continue
 			}
 			if t, _, ok := c.ask(s, l, state); !ok || t.N != n {
-				c.Errorf("it answered Desired(%+v) by %+v, and then to calls that need %d instances %+v: "+
-					"UpTo must not promise what it would not answer", q.load, first, n, t)
+				c.Errorf("Desired(%+v) returned %+v. For calls that need %d instances it then returned %+v: "+
+					"UpTo must not promise what Desired would not return", q.load, first, n, t)
 				return
 			}
 		}
@@ -321,7 +323,7 @@ func (c scalerCheck) starts() {
 	}()
 	d := Drive{Scaler: c.newScaler(), Calls: func(time.Duration) int { return 1 }, For: time.Minute, Max: 10}
 	if len(d.Run()) == 0 {
-		c.Errorf("a call waits for a minute where there is no instance, and gets none")
+		c.Errorf("a call waits for a minute while there is no instance, and gets none")
 	}
 }
 
@@ -333,10 +335,10 @@ func (c scalerCheck) windows() {
 	}
 	stable, burst := w.Windows()
 	if burst < time.Second || stable < burst || stable > time.Hour {
-		c.Errorf("windows of %v and %v: between 1s and 1h, and the second not longer than the first", stable, burst)
+		c.Errorf("the windows are %v and %v: they must be between 1s and 1h, and the second not longer than the first", stable, burst)
 	}
 	again, too := w.Windows()
 	if again != stable || too != burst {
-		c.Errorf("asked for the windows again, it answered %v and %v, and not %v and %v", again, too, stable, burst)
+		c.Errorf("asked for the windows again, Windows returned %v and %v, and not %v and %v", again, too, stable, burst)
 	}
 }

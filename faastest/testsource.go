@@ -12,16 +12,19 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// TestSource checks, in subtests of t, that a [source.Source] keeps its contract. Each subtest calls
-// newSource with its own t, for a new source and a func that makes n more items come; both end in t.Cleanup.
-// The subtests run in bubbles of [testing/synctest].
+// TestSource checks, in subtests of t, that a [source.Source] keeps its contract. Each
+// subtest calls newSource with its own t. newSource returns a new source, and a func that
+// makes the source deliver n more items; both end in t.Cleanup. The subtests run in bubbles
+// of [testing/synctest].
 //
 // It checks that
 //
-//   - each item comes, and is not brought again once it is acknowledged, in whatever order that happens;
-//   - one that is given back comes again;
-//   - Run returns when its context ends, and not before all that was taken is done;
-//   - what was not acknowledged when Run has returned comes again with the next Run;
+//   - each item is delivered, and is not delivered again once it is acknowledged, in
+//     whatever order the items are acknowledged;
+//   - an item that is given back is delivered again;
+//   - when its context ends, Run returns, but not before all items that were taken are
+//     acknowledged or given back;
+//   - an item that was not acknowledged when Run has returned is delivered by the next Run;
 //   - Lag returns while Run runs.
 func TestSource(t *testing.T, newSource func(t *testing.T) (src source.Source, put func(n int))) {
 	t.Helper()
@@ -60,7 +63,8 @@ func (c *sourceCheck) Send(ctx context.Context, _ source.Item, done func(error))
 	return nil
 }
 
-// run starts Run, and returns a func that ends it.
+// run starts Run. It returns a func that ends Run's context, and a channel that is closed
+// when Run has returned.
 func (c *sourceCheck) run() (end func(), over <-chan struct{}) {
 	ctx, cancel := context.WithCancel(context.Background())
 	returned := make(chan struct{})
@@ -71,7 +75,8 @@ func (c *sourceCheck) run() (end func(), over <-chan struct{}) {
 	return cancel, returned
 }
 
-// took waits for the items that come, and returns their dones, in an order by chance.
+// took waits for the items that are delivered, checks their number, and returns their done
+// funcs in a random order.
 func (c *sourceCheck) took(want int) []func(error) {
 	c.Helper()
 	time.Sleep(time.Minute)

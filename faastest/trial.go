@@ -90,8 +90,9 @@ func (t *trial[In, Out]) zero() {
 	}
 }
 
-// call calls the handler with a copy of an input; fresh: in a router of its own. A call
-// whose context ended may have left a runaway, which still uses the input: ended is false.
+// call calls the handler with a copy of an input; if fresh is true, in a router of its own.
+// A call whose context ended may have left a runaway, which still uses the input: then
+// ended is false.
 func (t *trial[In, Out]) call(input int, fresh bool) *call[In, Out] {
 	f := t.warm
 	if fresh {
@@ -160,10 +161,12 @@ func (t *trial[In, Out]) judgeAgain(rep *report, calls []*call[In, Out]) {
 	for pos, c := range calls {
 		in := t.inputs[c.input]
 		if t.changed(c) {
-			rep.add(pos, in, "the input has become %s after its call was over. Likely cause: the handler keeps a pointer, slice or map of it, and writes to it in a later call", show(c.in.value))
+			rep.add(pos, in, "the input has become %s after its call was over. "+
+				"Likely cause: the handler keeps a pointer, slice or map of it, and writes to it in a later call", show(c.in.value))
 		}
 		if want := *t.want[c.input]; !want.failed && !t.equal(c.got.out, want.out) {
-			rep.add(pos, in, "the answer has become %v after it was given, and was %v. Likely cause: the handler returns memory that it uses again, or that another goroutine still writes to", c.got, want)
+			rep.add(pos, in, "the answer has become %v after it was given, and was %v. "+
+				"Likely cause: the handler returns memory that it uses again, or that another goroutine still writes to", c.got, want)
 		}
 	}
 }
@@ -182,8 +185,8 @@ func (t *trial[In, Out]) same(a, b answer[Out]) bool {
 	return t.equal(a.out, b.out)
 }
 
-// tellsNothing fails a trial that a handler would pass by repeating its first
-// answer.
+// tellsNothing fails the test if a handler that repeats its first answer would pass this
+// trial.
 func (t *trial[In, Out]) tellsNothing() {
 	t.tb.Helper()
 	first := *t.want[0]
@@ -199,7 +202,7 @@ func (t *trial[In, Out]) tellsNothing() {
 	}
 	if differ {
 		t.tb.Errorf("faastest.Stateless: all %d inputs were answered %v, although they differ. Likely cause: the handler keeps its first answer. "+
-			"If not, this test could not tell: add an input that is answered otherwise (an error will do), or give a single one", len(t.inputs), first)
+			"If not, Stateless can't detect such a handler: add an input with another answer (an error is enough), or give a single input", len(t.inputs), first)
 	}
 }
 

@@ -91,7 +91,7 @@ func (r Report) String() string {
 
 func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// WriteCSV writes a heading and a line for each policy. An error is to's.
+// WriteCSV writes a heading and a line for each policy. It returns the errors of to.
 func (r Report) WriteCSV(to io.Writer) error {
 	rows := [][]string{{"policy", "calls", "cold", "p50_s", "p99_s", "longest_s", "held_slot_s", "used_slot_s", "decisions", "on_front"}}
 	for _, x := range r.Results {
@@ -103,8 +103,8 @@ func (r Report) WriteCSV(to io.Writer) error {
 	return csv.NewWriter(to).WriteAll(rows)
 }
 
-// WriteTimeline writes the timelines as CSV: for each policy, at 361 times, the number
-// of calls that run and wait and the number of instances. An error is to's.
+// WriteTimeline writes the timelines as CSV: for each policy, at 361 times, the number of
+// calls that run and wait and the number of instances. It returns the errors of to.
 func (r Report) WriteTimeline(to io.Writer) error {
 	rows := [][]string{{"policy", "at_s", "running", "waiting", "instances"}}
 	for _, x := range r.Results {

@@ -85,7 +85,7 @@ func parseSeconds(what, s string) (time.Duration, error) {
 }
 
 // WriteTrace writes the calls in the format of [ReadTrace], exact to the nanosecond for
-// times up to 48 days. An error is to's.
+// times up to 48 days. It returns the errors of to.
 func (w Workload) WriteTrace(to io.Writer) error {
 	out := csv.NewWriter(to)
 	if err := out.Write([]string{"arrival", "function", "duration"}); err != nil {
