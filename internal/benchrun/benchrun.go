@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// Split calls do on so many goroutines at once, callers ≥ 1, each with its number from 0 and
-// its part of b.N, and returns when all have returned. The time before it does not count.
+// Split calls do on as many goroutines at once as callers says (at least 1), and returns when all
+// have returned. Each call gets its number, from 0, and its part n of b.N. The time before Split
+// does not count.
 func Split(b *testing.B, callers int, do func(caller, n int)) {
 	b.Helper()
 	b.ReportAllocs()

@@ -7,14 +7,14 @@ import (
 	"io"
 )
 
-// Read reads r up to its end or its first limit bytes, and reports whether r has
-// more. To find out it takes one byte more from r, which it does not return. Any
-// limit is allowed: math.MaxInt64 means no limit, a negative one means 0.
+// Read reads at most limit bytes of r, and reports whether r has more. To find out, it reads
+// one more byte from r, which it does not return. Any limit is allowed: math.MaxInt64 means no
+// limit, a negative limit means 0.
 //
-// The usual way, to read limit+1 bytes and to count them, overflows if limit is
-// math.MaxInt64: then it reads nothing, and a body seems to be empty.
+// The usual way is to read limit+1 bytes and to count them. That overflows if limit is
+// math.MaxInt64: it would read nothing, and the body would seem to be empty.
 //
-// An error is that of r; data then holds what r returned before.
+// If r returns an error, Read returns that error, and data has what r returned before it.
 func Read(r io.Reader, limit int64) (data []byte, more bool, err error) {
 	data, err = io.ReadAll(io.LimitReader(r, limit))
 	if err != nil || int64(len(data)) < limit { // r has ended
@@ -33,7 +33,7 @@ func Skip(r io.Reader, limit int64) (more bool, err error) {
 	return hasMore(r)
 }
 
-// hasMore takes one byte, if there is one.
+// hasMore reports whether r has another byte, and reads it if so.
 func hasMore(r io.Reader) (bool, error) {
 	var one [1]byte
 	switch _, err := io.ReadFull(r, one[:]); {

@@ -1,4 +1,4 @@
-// Package foreign makes text of values that code outside this module has made:
+// Package foreign makes text of values that come from code outside this module:
 // the error of a handler, the value of a panic.
 //
 // Such a value has methods (Error, String) that may panic, end their goroutine
@@ -6,14 +6,14 @@
 // much of that they allow:
 //
 //   - [Plain] calls no method. It is for goroutines of the platform, which must
-//     never wait for foreign code, for example to log the panic of a hook.
+//     never wait for foreign code. For example, such a goroutine logs the panic of a hook.
 //   - [Text] calls the method on the caller's goroutine and stops a panic. It is
 //     for the Error methods of the platform's own errors. There the calling
 //     goroutine is the user's: if the method blocks, it would also block if the
 //     user called it directly.
 //   - [TextWithin] calls the method on a goroutine of its own and waits for a
-//     bounded time. It is for a server's goroutine, which writes the text into an
-//     answer: another client must not pay for this one's error.
+//     limited time. It is for a server's goroutine, which writes the text into a
+//     response: a method that blocks must not hold up the server.
 package foreign
 
 import (
@@ -24,10 +24,10 @@ import (
 	"time"
 )
 
-// Text returns the text of v on one line if v's own text is one: that of its
-// Error or else its String method, and [Plain] for a value that has neither. If
-// the method panics, Text returns a text that names v's type. If the method
-// blocks or calls [runtime.Goexit], so does Text.
+// Text returns the result of v's Error method or, if it has none, of its String method. For
+// a value that has neither, it returns [Plain]. If the method panics, Text returns a text that
+// names v's type. If the method blocks or calls [runtime.Goexit], so does Text. Text adds no
+// line breaks of its own.
 func Text(v any) string {
 	text, ok := ask(v)
 	if !ok {
@@ -39,7 +39,7 @@ func Text(v any) string {
 // TextWithin is like [Text], but calls the method on another goroutine and waits
 // at most d for it. It returns false, and a text that names v's type, if the
 // method panics, ends its goroutine or takes longer. In the last case the
-// goroutine stays until the method returns. A value without methods costs no
+// goroutine stays until the method returns. For a value without methods it starts no
 // goroutine.
 func TextWithin(v any, d time.Duration) (text string, ok bool) {
 	if !hasText(v) {
@@ -49,10 +49,10 @@ func TextWithin(v any, d time.Duration) (text string, ok bool) {
 		text string
 		ok   bool
 	}
-	answers := make(chan answer, 1) // buffered: a late answer must not block its goroutine
+	answers := make(chan answer, 1) // buffered, so that a late answer does not block its goroutine
 	go func() {
 		var a answer
-		defer func() { answers <- a }() // also after Goexit
+		defer func() { answers <- a }() // runs also after a Goexit
 		a.text, a.ok = ask(v)
 	}()
 	timer := time.NewTimer(d)
@@ -68,9 +68,9 @@ func TextWithin(v any, d time.Duration) (text string, ok bool) {
 	}
 }
 
-// Plain returns a text for v and calls no method of it: a string is quoted,
+// Plain returns a text for v without calling a method of v. A string is quoted,
 // booleans and numbers are formatted as if their type had no name, an error of
-// the Go runtime tells its text, and any other value is named by its type.
+// the Go runtime has its own text, and for any other value the text is its type.
 func Plain(v any) string {
 	if v == nil {
 		return "nil"
@@ -96,7 +96,7 @@ func hasText(v any) bool {
 	return false
 }
 
-// ask calls v's method on this goroutine; it returns false if the method panics.
+// ask calls v's method on this goroutine. ok is false if the method panics.
 func ask(v any) (text string, ok bool) {
 	defer func() {
 		if recover() != nil {
@@ -112,8 +112,8 @@ func ask(v any) (text string, ok bool) {
 	return Plain(v), true
 }
 
-// ofRuntime reports whether the Go runtime declares t. The interface
-// [runtime.Error] alone proves nothing: any type can have its methods.
+// ofRuntime reports whether the Go runtime declares t. To implement the interface
+// [runtime.Error] is not enough: any type can have its methods.
 func ofRuntime(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -122,7 +122,7 @@ func ofRuntime(t reflect.Type) bool {
 	return pkg == "runtime" || strings.HasPrefix(pkg, "internal/runtime/")
 }
 
-// basic returns v's value in a type without a name, and so without methods.
+// basic returns v's value as a basic type, such as int64, which has no methods.
 func basic(v reflect.Value) any {
 	switch {
 	case v.Kind() == reflect.Bool:

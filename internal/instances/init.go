@@ -6,36 +6,36 @@ import (
 	"time"
 )
 
-// What can be the Err of an InitError, apart from the errors that Init returns.
+// The values that Err of an InitError may have, apart from the errors that Init returns.
 var (
-	// ErrTimeout is the cause when Init took longer than InitTimeout.
+	// ErrTimeout means that Init took longer than InitTimeout.
 	ErrTimeout = errors.New("it took longer than WithInitTimeout")
-	// ErrNothing is the cause when Init returned a nil handler and a nil error.
-	ErrNothing = errors.New("it answered neither a handler nor an error")
-	// ErrExited is the cause when Init ended its goroutine.
+	// ErrNothing means that Init returned a nil handler and a nil error.
+	ErrNothing = errors.New("it returned neither a handler nor an error")
+	// ErrExited means that Init ended its goroutine.
 	ErrExited = errors.New("init exited without returning")
 )
 
-// InitError says that an instance could not be opened. All calls that waited for it
-// get the same pointer.
+// InitError is the error if an instance could not be opened. All calls that waited for that
+// instance get the same pointer.
 type InitError struct {
 	Err error // what Init returned, or ErrTimeout, ErrNothing or ErrExited
 }
 
-// Error returns the text of Err, which may be foreign code.
+// Error returns a text that contains the text of Err. Err may be foreign code.
 func (e *InitError) Error() string { return "init failed: " + e.Err.Error() }
 
 // Unwrap returns Err.
 func (e *InitError) Unwrap() error { return e.Err }
 
 // After the first failure no init begins for firstBackoff. The pause doubles with
-// each failure that follows, up to maxBackoff. One success ends it.
+// each further failure, up to maxBackoff. One success ends it.
 const (
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 30 * time.Second
 )
 
-// start starts one more instance: an init on a goroutine of its own. s.mu must be
+// start starts one more instance: it starts an init on a goroutine of its own. s.mu must be
 // held.
 func (s *Set) start() *Instance {
 	in := &Instance{at: len(s.starting)}
@@ -48,20 +48,20 @@ func (s *Set) start() *Instance {
 
 // runInit is the goroutine of one init. s.mu must not be held.
 //
-// Either the init or its timeout decides what becomes of the instance: the one that
-// takes s.mu first, since both leave the phase starting. If the timeout does, what a
-// late init opens is closed again.
+// Either the end of the init or its timeout decides what happens to the instance: the one that
+// locks s.mu first, since both end the phase starting. If the timeout is first and the init
+// opens something later, that is closed again.
 //
-// The timeout comes through ctx, and not from a timer that calls giveUp: the runtime
-// may keep a stopped timer, and what it refers to, for a while. The func that
-// AfterFunc adds to ctx is let go at once when it is taken off.
+// The timeout comes from ctx, and not from a timer that calls giveUp. The runtime may keep a
+// stopped timer, and everything that it refers to, in memory for a while. The func that
+// AfterFunc adds to ctx is released at once when it is removed.
 func (s *Set) runInit(in *Instance) {
 	ctx, stop := context.WithTimeout(context.Background(), s.config.InitTimeout)
 	unhook := context.AfterFunc(ctx, func() { s.giveUp(in, &InitError{ErrTimeout}) })
 	s.beginInit(in, stop)
 	var made product
-	err := ErrExited // unless Init returns
-	defer func() {   // also where Init ends the goroutine
+	err := ErrExited // this value stays if Init does not return
+	defer func() {   // runs also if Init ends the goroutine
 		unhook()
 		stop()
 		s.finishInit(in, made, err)
@@ -72,8 +72,8 @@ func (s *Set) runInit(in *Instance) {
 	}
 }
 
-// beginInit lets abandon stop the init. If the instance was abandoned before its
-// goroutine got here, it stops the init at once. s.mu must not be held.
+// beginInit stores the func with which abandon can stop the init. If the instance was abandoned
+// before its goroutine got here, beginInit stops the init at once. s.mu must not be held.
 func (s *Set) beginInit(in *Instance, stop context.CancelFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,13 +83,13 @@ func (s *Set) beginInit(in *Instance, stop context.CancelFunc) {
 	}
 }
 
-// finishInit takes what an init has opened, or its error. s.mu must not be held.
+// finishInit stores what an init has opened, or handles its error. s.mu must not be held.
 func (s *Set) finishInit(in *Instance, made product, err error) {
-	defer s.config.Ended() // after the unlock
+	defer s.config.Ended() // runs after the unlock
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case in.phase == dropped: // giveUp or abandon came first, and counted it in s.closing
+	case in.phase == dropped: // giveUp or abandon came first, and counted this init in s.closing
 		s.closing--
 		if err == nil {
 			s.closeInstance(made)
@@ -102,8 +102,8 @@ func (s *Set) finishInit(in *Instance, made product, err error) {
 	}
 }
 
-// open puts an instance into service: first for the calls that claimed it, then for
-// the others that wait. s.mu must be held.
+// open puts an instance into service: first for the calls that claimed a seat in it, then for
+// other calls that wait. s.mu must be held.
 func (s *Set) open(in *Instance) {
 	s.removeStarting(in)
 	in.phase, in.rested = ready, s.config.Now()
@@ -133,9 +133,9 @@ func (s *Set) giveUp(in *Instance, err error) {
 	}
 }
 
-// fail drops an instance whose init has failed, and the calls that claimed it fail
-// with it. If it was the last instance, all other calls that wait fail too: there is
-// none whose seat could come free, and none may be started during the pause. s.mu
+// fail drops an instance whose init has failed, and the calls that claimed a seat in it fail
+// with the same error. If it was the last instance, all other calls that wait fail, too: no
+// instance is left whose seat could become free, and none may be started during the pause. s.mu
 // must be held.
 func (s *Set) fail(in *Instance, err error) {
 	s.removeStarting(in)
@@ -163,8 +163,8 @@ func (s *Set) abandon(in *Instance) {
 	s.closing++ // until finishInit
 }
 
-// removeStarting takes an instance off the list s.starting, and its unclaimed seats
-// out of s.unclaimed. The last of the list takes its place. s.mu must be held.
+// removeStarting removes an instance from the list s.starting, and its unclaimed seats
+// from s.unclaimed. The last instance of the list takes its place. s.mu must be held.
 func (s *Set) removeStarting(in *Instance) {
 	last := len(s.starting) - 1
 	s.starting[in.at] = s.starting[last]
@@ -177,7 +177,7 @@ func (s *Set) removeStarting(in *Instance) {
 // scheduleRetry begins the pause that follows a failure. s.mu must be held.
 func (s *Set) scheduleRetry(err error) {
 	pause := maxBackoff
-	if s.failures < 9 { // the shift must not overflow, and is over maxBackoff from 9 on
+	if s.failures < 9 { // from 9 on the shifted value would exceed maxBackoff, and could overflow
 		pause = min(firstBackoff<<s.failures, maxBackoff)
 	}
 	s.failures++
@@ -186,7 +186,7 @@ func (s *Set) scheduleRetry(err error) {
 	s.retryAt = s.config.Now() + int64(pause)
 }
 
-// initBackoff returns for how long no init may begin; 0: one may. s.mu must be held.
+// initBackoff returns for how long no init may begin; 0: an init may begin now. s.mu must be held.
 func (s *Set) initBackoff() time.Duration {
 	if s.failures == 0 {
 		return 0
@@ -194,10 +194,10 @@ func (s *Set) initBackoff() time.Duration {
 	return time.Duration(max(0, s.retryAt-s.config.Now()))
 }
 
-// InitBackoff tells whether a call can be refused at once: there is no instance, the
-// last init failed, and the next may begin only after retry. err is that failure, an
-// *InitError. If retry is 0, the call should Acquire. It takes no lock as long as
-// inits succeed.
+// InitBackoff reports whether a call can be refused at once. If retry is positive, there is no
+// instance, the last init failed with err (an *InitError), and the next init may begin only
+// after the time retry. If retry is 0, the call should Acquire. InitBackoff takes no lock as long
+// as inits succeed.
 func (s *Set) InitBackoff() (retry time.Duration, err error) {
 	if !s.failing.Load() {
 		return 0, nil
@@ -212,13 +212,13 @@ func (s *Set) InitBackoff() (retry time.Duration, err error) {
 
 // minimum is the number of instances that Provision waits for.
 type minimum struct {
-	missing int        // so many have still to become ready
-	reached chan error // has a buffer of one, so that the answer is sent under s.mu without a wait
+	missing int        // how many have still to become ready
+	reached chan error // has a buffer of one, so that the answer is sent with s.mu held, without a wait
 }
 
 // Provision raises the target to n, and starts the instances that are missing. It
-// returns nil when they are ready, an *InitError when one could not be opened, and
-// ErrRemoved or ErrClosed when Retire was called. One Provision at a time may run.
+// returns nil when they are ready, an *InitError if one could not be opened, and
+// ErrRemoved or ErrClosed if Retire was called. Only one Provision may run at a time.
 func (s *Set) Provision(n int) error {
 	return <-s.startMinimum(n).reached
 }
@@ -226,7 +226,7 @@ func (s *Set) Provision(n int) error {
 func (s *Set) startMinimum(n int) *minimum {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := &minimum{missing: n - s.ready, reached: make(chan error, 1)} // calls that came before may have had some started
+	m := &minimum{missing: n - s.ready, reached: make(chan error, 1)} // instances that were started for earlier calls count, too
 	s.minimum = m
 	switch {
 	case s.removed:

@@ -7,28 +7,28 @@ import (
 
 // Grant is what Acquire returns.
 type Grant struct {
-	Instance *Instance // has a seat for the call; nil: see Err
-	// Cold tells that the call waited for an instance that was started for it, and
-	// got a seat in that one, or an error because its init failed.
+	Instance *Instance // the call has a seat in this instance; nil: see Err
+	// Cold is true if the call waited for an instance that was started for it, and got a seat in
+	// that instance, or an error because its init failed.
 	Cold bool
 	Err  error // ErrLeft, ErrClosed, or an *InitError; nil if Instance is set
 }
 
 // waiter is a call that waits for a seat.
 type waiter struct {
-	granted chan Grant    // has a buffer of one, so that the answer is sent under s.mu without a wait
-	line    *list.Element // its place in Set.waiting; nil: it has its answer
-	claimed *Instance     // what is or was being started for it; nil: it waits for a seat that comes free
+	granted chan Grant    // has a buffer of one, so that the answer is sent with s.mu held, without a wait
+	line    *list.Element // the waiter's place in Set.waiting; nil: it has its answer
+	claimed *Instance     // the instance that is or was being started for it; nil: it waits for a seat that becomes free
 }
 
-// Acquire takes a seat for a call, and waits for one if need be; waited tells
-// whether it did. Each Grant with an Instance has to be given back by one Release.
+// Acquire takes a seat for a call, and waits for one if none is free; waited reports
+// whether it did. Each Grant with an Instance must be given back by one Release.
 //
-// A call that waits gets the first seat that comes free, or one in the instance that
+// A call that waits gets the first seat that becomes free, or a seat in the instance that
 // is started for it. Calls are served in the order of arrival. The wait ends with
-// ErrLeft when done is closed; a nil done never ends it. When the instance that was
-// started for the call fails, the call fails with it. When no instance is left and
-// none may be started (a pause after a failure, see InitBackoff), all calls that wait
+// ErrLeft when done is closed; if done is nil, the wait has no such end. If the instance that
+// was started for the call fails, the call fails with the same error. If no instance is left and
+// none may be started (during a pause after a failure, see InitBackoff), all calls that wait
 // fail.
 func (s *Set) Acquire(done <-chan struct{}) (g Grant, waited bool) {
 	in, w := s.takeOrWait()
@@ -52,8 +52,8 @@ func (s *Set) takeOrWait() (*Instance, *waiter) {
 	return nil, w
 }
 
-// await is apart from awaitEither because a select needs a larger frame than a receive.
-// A goroutine that has just begun has a small stack: the receive does not make it grow.
+// await is a separate function from awaitEither because a select needs a larger stack frame
+// than a receive. A goroutine that has just begun has a small stack, which the receive need not grow.
 func (s *Set) await(done <-chan struct{}, w *waiter) Grant {
 	if done == nil {
 		return <-w.granted
@@ -69,20 +69,19 @@ func (s *Set) awaitEither(done <-chan struct{}, w *waiter) Grant {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// If a grant was sent before this lock was taken, answer does nothing, and the
-	// call gets that seat: it has to be released like any other.
+	// If a grant was sent before the lock was taken, answer does nothing, and the
+	// call gets that seat: the caller must release it like any other.
 	s.answer(w, Grant{Err: ErrLeft})
 	return <-w.granted
 }
 
-// Join takes a seat for a nested call in the instance in, where a call above it has
-// one: in is the one that Acquire granted to that call. It takes the seat also when
-// all seats are taken, because the call above waits meanwhile. If the nested call
+// Join takes a seat for a nested call in the instance `in`, in which a call above it has a
+// seat. `in` is the instance that Acquire granted to that call. Join takes a seat even if all
+// seats are taken, because the call above does nothing but wait meanwhile. If the nested call
 // waited for a seat instead, it could wait for its own caller.
 //
-// Join returns false if in was dropped, because the call above has ended: then the
-// nested call is nested no more, and should Acquire. A seat that was joined has to be
-// given back by Release.
+// Join returns false if `in` was dropped, because the call above has ended. Then the call is
+// no longer nested, and should Acquire. A seat that was joined must be given back by Release.
 func (s *Set) Join(in *Instance) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,9 +92,9 @@ func (s *Set) Join(in *Instance) bool {
 	return true
 }
 
-// Release gives a seat back at the time now. spent says that the instance must not
-// be used again, for example because its handler panicked: its state is unknown then,
-// so it drains, and is closed with its last call.
+// Release gives a seat back at the time now. If spent is true, the instance must not be used
+// again, for example because its handler panicked and its state is unknown. Then the instance
+// drains, and is closed after its last call.
 func (s *Set) Release(in *Instance, spent bool, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,8 +107,8 @@ func (s *Set) Release(in *Instance, spent bool, now int64) {
 		if in.calls == 0 {
 			s.drop(in)
 		}
-		// A call may wait because the limit allowed no more instances: if in was
-		// dropped, there is room for another.
+		// A call may wait because the limit allowed no more instances. If the instance was
+		// dropped, there is room for another one.
 		s.startForWaiters()
 		return
 	}
@@ -127,7 +126,7 @@ func (s *Set) warmest() *Instance {
 	return nil
 }
 
-// take counts a call in. s.mu must be held.
+// take counts a call that takes a seat of the instance. s.mu must be held.
 func (s *Set) take(in *Instance) {
 	in.calls++
 	if in.calls >= s.config.Seats {
@@ -135,7 +134,7 @@ func (s *Set) take(in *Instance) {
 	}
 }
 
-// hideFree removes in from the list of free seats, if it is there. s.mu must be
+// hideFree removes the instance from the list s.free, if it is there. s.mu must be
 // held.
 func (s *Set) hideFree(in *Instance) {
 	if in.free != nil {
@@ -144,8 +143,8 @@ func (s *Set) hideFree(in *Instance) {
 	}
 }
 
-// offer gives the free seats of a ready instance to the calls that wait longest. If
-// some are left, it puts the instance at the warm end of s.free. s.mu must be held.
+// offer gives the free seats of a ready instance to the calls that have waited longest. If
+// seats are left, it puts the instance at the back of s.free, as the one used last. s.mu must be held.
 func (s *Set) offer(in *Instance) {
 	for in.calls < s.config.Seats && s.waiting.Len() > 0 {
 		in.calls++
@@ -164,9 +163,8 @@ func (s *Set) firstWaiter() *waiter {
 	return w
 }
 
-// answer ends a wait; if w has its answer, it does nothing. The seat that w has
-// claimed in a starting instance becomes free for another waiter's claim. s.mu must
-// be held.
+// answer ends a wait; if w already has its answer, it does nothing. If w has claimed a seat in
+// a starting instance, another waiter may claim that seat. s.mu must be held.
 func (s *Set) answer(w *waiter, with Grant) {
 	if w.line == nil {
 		return
@@ -184,9 +182,9 @@ func (s *Set) answer(w *waiter, with Grant) {
 	w.granted <- with
 }
 
-// claimFor claims a seat in a starting instance for w, and starts one if all seats
-// of these are claimed. If none may be started, w waits for a seat that comes free;
-// and if there is no instance at all, it is answered with the last failure. s.mu must
+// claimFor claims a seat in a starting instance for w. If all seats of the starting instances
+// are claimed, it starts one more. If it may not start one, w waits for a seat that becomes free;
+// but if there is no instance at all, w gets the error of the last failure. s.mu must
 // be held.
 func (s *Set) claimFor(w *waiter) {
 	if in := s.startingUnclaimed(); in != nil {
@@ -204,9 +202,8 @@ func (s *Set) claimFor(w *waiter) {
 }
 
 // startingUnclaimed returns a starting instance with an unclaimed seat, or nil. The
-// counter s.unclaimed spares the search where it would be in vain: in a burst of
-// 1,000 calls, each claims an instance of its own, and would look through all others.
-// s.mu must be held.
+// counter s.unclaimed avoids a useless search: in a burst of 1,000 calls, each call claims an
+// instance of its own, and would search through all the others. s.mu must be held.
 func (s *Set) startingUnclaimed() *Instance {
 	if s.unclaimed == 0 {
 		return nil
@@ -222,9 +219,9 @@ func (s *Set) claim(in *Instance, w *waiter) {
 	s.unclaimed--
 }
 
-// startForWaiters starts instances for the calls that wait without a claim: since
-// they came, others have ended or the limit has risen. It does the same for a minimum
-// that Provision waits for. s.mu must be held.
+// startForWaiters starts instances for calls that wait without a claim. This may be possible
+// because, since these calls came, instances have ended or the limit has risen. It also starts
+// instances for a minimum that Provision waits for. s.mu must be held.
 func (s *Set) startForWaiters() {
 	for e := s.waiting.Front(); e != nil; {
 		next := e.Next() // claimFor may remove e

@@ -11,62 +11,61 @@ import (
 )
 
 var (
-	// ErrClosed is the answer to calls and to Provision after Retire(true).
+	// ErrClosed is the error for calls and for Provision after Retire(true).
 	ErrClosed = errors.New("the instances are closed")
-	// ErrRemoved is the answer to Provision after Retire(false).
-	ErrRemoved = errors.New("it was removed")
-	// ErrLeft is the answer to a call whose done channel was closed before it got
+	// ErrRemoved is the error for Provision after Retire(false).
+	ErrRemoved = errors.New("the function was removed")
+	// ErrLeft is the error for a call whose done channel was closed before it got
 	// a seat.
 	ErrLeft = errors.New("the caller has left")
 )
 
-// Closer closes an instance; nil closes nothing.
+// Closer closes an instance; a nil Closer closes nothing.
 type Closer = func(context.Context) error
 
-// Config is what a Set is given by its owner. All funcs must be set, and must be
-// safe for concurrent use. They are called without the lock of the Set, except Limit
-// and Now, which are called with it: these two must not block, and must not call
-// the Set.
+// Config is what a Set needs from its owner. All funcs must be set, and must be
+// safe for concurrent use. Limit and Now are called with the lock of the Set held, so these two
+// must not block, and must not call the Set. The other funcs are called without the lock.
 type Config struct {
 	// Init opens an instance. It is called on a goroutine of its own. ctx ends
-	// after InitTimeout, or when the instance is not needed any more; it has no
+	// after InitTimeout, or when the instance is no longer needed; it has no
 	// values. Init may end its goroutine (runtime.Goexit), but must not panic.
 	Init func(ctx context.Context) (handler any, closer Closer, err error)
-	// Close runs closer, which Init returned, on a goroutine of its own. ctx ends
+	// Close calls closer, which Init returned, on a goroutine of its own. ctx ends
 	// after InitTimeout. Close may end its goroutine, but must not panic: it has to
-	// recover from what closer does, and has to report closer's error itself.
+	// recover a panic of closer, and has to report closer's error itself.
 	Close func(ctx context.Context, closer Closer)
-	// Ended is called each time when an init or a Close is over, at the end of its
-	// goroutine. Busy does not count it any more then.
+	// Ended is called each time an init or a Close is over, at the end of its
+	// goroutine. By then Busy does not count it.
 	Ended func()
-	// Limit returns how many instances there may be. It may change: after it rose,
+	// Limit returns how many instances there may be. It may change. After it has risen,
 	// the next Release or Scale starts what waiting calls need.
 	Limit func() int
-	// Now is a monotonic clock, in nanoseconds.
+	// Now returns the time of a monotonic clock, in nanoseconds.
 	Now func() int64
 
-	Seats       int           // of each instance, 1 or more: so many calls may run in it at once
+	Seats       int           // of each instance, 1 or more: how many calls may run in it at once
 	InitTimeout time.Duration // how long Init may take; positive
-	KeepAlive   time.Duration // how long an instance is idle before Scale or Release drops it; 0: not at all
+	KeepAlive   time.Duration // how long an instance must be idle before Scale or Release drops it; 0: it is dropped at once
 }
 
-// Instance is a place where calls run. A call that has a seat in it may use its
-// Handler; all else belongs to the Set.
+// Instance is what calls run on. A call that has a seat in it may use its Handler. All other
+// parts of it belong to the Set.
 //
-// s.mu of its Set guards all fields. There is one exception: a call with a seat
+// s.mu of its Set guards all fields, with one exception: a call with a seat
 // reads handler without the lock. That is safe because handler is written before
 // the first seat is granted (the grant passes through s.mu or a channel), and is
-// cleared after the last seat was released (under s.mu).
+// cleared after the last seat was released (with s.mu held).
 type Instance struct {
-	product // zero while starting, and again once dropped
+	product // zero in the phases starting and dropped
 
-	stop   context.CancelFunc // ends the context of its init; nil: the init has not begun
+	stop   context.CancelFunc // ends the context of the init; nil: the init has not begun
 	calls  int                // seats that are taken
-	claims []*waiter          // calls that it is being started for; at most Seats
-	at     int                // its index in Set.starting
-	free   *list.Element      // its place in Set.free; nil: full, or not ready
+	claims []*waiter          // the calls for which this instance is being started; at most Seats
+	at     int                // the instance's index in Set.starting
+	free   *list.Element      // the instance's place in Set.free; nil: it is full, or not ready
 	phase  phase
-	rested int64 // when its last call ended, on Config.Now
+	rested int64 // when the last call ended, as a time of Config.Now
 }
 
 // product is what Init returned.
@@ -85,27 +84,27 @@ type phase uint8
 const (
 	starting phase = iota
 	ready
-	draining // takes no more calls; is dropped when those that it has are over
-	dropped  // is closed or being closed, or its init has failed or was given up
+	draining // gets no more calls; it is dropped when its present calls are over
+	dropped  // it is closed or being closed, or its init has failed or was given up
 )
 
-// Set is the instances of one function. It starts goroutines for inits and for
-// closing, and nothing else: a Set without instances costs only its memory. To end
+// Set has the instances of one function. It starts goroutines for inits and for
+// closing, and for nothing else: a Set without instances costs only its memory. To end
 // it, call Retire(true), and wait until Busy is false. All methods may be called
 // concurrently.
 type Set struct {
 	config Config
 
-	// failing mirrors failures > 0. It is written under mu, and read without it, so
-	// that InitBackoff takes no lock while all is well.
+	// failing has the value of failures > 0. It is written with mu held, and read without it, so
+	// that InitBackoff takes no lock as long as inits succeed.
 	failing atomic.Bool
-	// target is how many instances there should be. SetTarget stores it without mu,
-	// so that a call that raises it need not wait for the lock. Code under mu reads
-	// it when it has to decide; it need not be consistent with the other fields.
+	// target is how many instances there should be. SetTarget stores it without mu, so
+	// that a call that raises it need not wait for the lock. Code with mu held loads it
+	// when it has to decide; it need not be consistent with the other fields.
 	target atomic.Int64
 
-	mu        sync.Mutex  // guards what follows, and the fields of all instances
-	free      list.List   // of *Instance: ready, with a free seat; the one used last at the back
+	mu        sync.Mutex  // guards the fields below, and the fields of all instances
+	free      list.List   // of *Instance: the ready ones with a free seat; the one that was used last is at the back
 	waiting   list.List   // of *waiter, in the order of arrival
 	starting  []*Instance // in no order
 	unclaimed int         // seats of starting instances that no waiter has claimed
@@ -116,22 +115,22 @@ type Set struct {
 	closed    bool        // Retire(true) was called: no instance is started any more
 	minimum   *minimum    // what Provision waits for, or nil
 
-	failures int   // inits that failed since one succeeded
-	failure  error // the error of the last one
-	retryAt  int64 // no init begins before, on Config.Now
+	failures int   // how many inits in a row have failed
+	failure  error // the error of the last failed init
+	retryAt  int64 // no init begins before this time of Config.Now
 }
 
 // New returns a Set without instances, whose target is 0.
 func New(c Config) *Set { return &Set{config: c} }
 
-// SetTarget sets how many instances there should be, and neither starts nor drops
-// any: a call that needs one more has it started by Acquire. It takes no lock.
+// SetTarget sets how many instances there should be. It neither starts nor drops
+// any: if a call needs one more, Acquire starts it. SetTarget takes no lock.
 func (s *Set) SetTarget(n int) { s.target.Store(int64(n)) }
 
 // Scale sets how many instances there should be. It starts missing ones until there are n,
-// or atMost if that is fewer. It drops those above n that have been idle
-// for KeepAlive, the coldest first. Those that are in use go later: when they are
-// released, or with the next Scale. After Retire, n has to be 0.
+// or atMost if that is fewer. If there are more than n, it drops those that have been idle
+// for KeepAlive, beginning with the one that was used longest ago. Instances in use are dropped
+// later: when they are released, or with the next Scale. After Retire, n has to be 0.
 func (s *Set) Scale(n, atMost int, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,9 +143,9 @@ func (s *Set) Scale(n, atMost int, now int64) {
 }
 
 // Retire drops all instances, each when its last call has ended, and stops the
-// inits that no call waits for. With closed, the calls that wait get ErrClosed, as do
-// those that come later unless an instance has a free seat, and all inits are stopped.
-// A second Retire may add closed to the first. Retire does not wait: see Busy.
+// inits that no call waits for. If closed is true, it also stops all other inits, and calls that
+// wait get ErrClosed. Later calls get ErrClosed as well, unless an instance has a free seat.
+// A second Retire may have closed true after a first with false. Retire does not wait: see Busy.
 func (s *Set) Retire(closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +155,7 @@ func (s *Set) Retire(closed bool) {
 	for closed && s.waiting.Len() > 0 {
 		s.answer(s.firstWaiter(), Grant{Err: ErrClosed})
 	}
-	// First the calls that wait without a claim get a claim on seats of instances that are starting.
+	// First, calls that wait without a claim get a claim on seats of starting instances.
 	// Only then is it known which of these instances no call waits for.
 	s.startForWaiters()
 	for _, in := range slices.Clone(s.starting) {
@@ -174,14 +173,14 @@ func (s *Set) whyRetired() error {
 	return ErrRemoved
 }
 
-// Busy reports whether an init or a Close runs, those included that were given up.
+// Busy reports whether an init or a Close runs, including those that were given up.
 func (s *Set) Busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closing+len(s.starting) > 0
 }
 
-// Count returns how many instances there are, starting and draining ones included,
+// Count returns how many instances there are, including starting and draining ones,
 // and how many of them are ready.
 func (s *Set) Count() (live, ready int) {
 	s.mu.Lock()
@@ -202,8 +201,8 @@ func (s *Set) dropIdle(now int64) {
 }
 
 // coldestIdle returns the instance without a call that was used longest ago, or
-// nil. With several seats, instances in use can stand before it in s.free. s.mu must
-// be held.
+// nil. If instances have several seats, some that are in use may come before it in s.free. s.mu
+// must be held.
 func (s *Set) coldestIdle() *Instance {
 	for e := s.free.Front(); e != nil; e = e.Next() {
 		if in, _ := e.Value.(*Instance); in.calls == 0 {
@@ -213,7 +212,7 @@ func (s *Set) coldestIdle() *Instance {
 	return nil
 }
 
-// drain takes a ready instance out of use. s.mu must be held.
+// drain takes a ready instance out of service: it gets no more calls. s.mu must be held.
 func (s *Set) drain(in *Instance) {
 	in.phase = draining
 	s.ready--
@@ -234,9 +233,9 @@ func (s *Set) drop(in *Instance) {
 	in.product = product{}
 }
 
-// closeInstance starts the goroutine that closes what an init has opened. Each
-// product is passed here once at most: drop clears that of its instance after the call, and
-// finishInit passes one that no instance has. s.mu must be held.
+// closeInstance starts the goroutine that closes what an init has opened. Each product is passed
+// to it at most once: drop clears the instance's product after the call, and finishInit
+// passes a product that no instance has. s.mu must be held.
 func (s *Set) closeInstance(p product) {
 	if p.closer != nil {
 		s.closing++
@@ -247,7 +246,7 @@ func (s *Set) closeInstance(p product) {
 // runCloser is the goroutine that closes one instance. s.mu must not be held.
 func (s *Set) runCloser(closer Closer) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.InitTimeout)
-	defer func() { // also where closer ends the goroutine
+	defer func() { // runs also if closer ends the goroutine
 		cancel()
 		s.mu.Lock()
 		s.closing--

@@ -1,14 +1,14 @@
-// Package kpa is the decision of Knative's pod autoscaler (KPA; package scaling
+// Package kpa has the decision of Knative's pod autoscaler (KPA; package scaling
 // of knative/serving) as a pure function, without a clock, metrics or locks. It
 // passes test vectors made from Knative's own tests.
 //
-// In stable mode the number of instances wished for is what the average of the
-// stable window needs, within an up rate and a down rate relative to the number of
-// ready instances. Panic mode begins when the short panic window needs a multiple
-// of the ready instances. In panic mode the wish is the higher one of the two
-// windows, and it does not fall. Panic mode ends when a stable window has passed
-// without its cause. With a scale-down delay, the highest wish within the delay
-// counts.
+// The result of a decision is the wish, the wanted number of instances. In stable mode the wish
+// is what the average of the stable window needs, limited by an up rate and a down rate
+// relative to the number of ready instances. Panic mode begins when the average of the short
+// panic window needs a given multiple of the ready instances. In panic mode the wish is the
+// higher one of the two windows, and it does not fall. Panic mode ends when its cause has been
+// absent for the length of the stable window. With a scale-down delay, the highest wish within
+// the delay counts.
 package kpa
 
 import (
@@ -22,22 +22,22 @@ import (
 // are no defaults.
 type Config struct {
 	Target          float64       // the wanted value of the metric for each instance
-	Total           float64       // the value that an instance can serve at most
+	Total           float64       // the highest value of the metric that an instance can serve
 	BurstCapacity   float64       // the capacity to keep free for a burst; negative: without limit
 	PanicThreshold  float64       // panic begins at this ratio of wish to ready instances
 	UpRate          float64       // the wish is at most ready × UpRate
 	DownRate        float64       // the wish is at least ready / DownRate
-	StableWindow    time.Duration // panic lasts that long after its last cause
-	ScaleDownDelay  time.Duration // 0: none
+	StableWindow    time.Duration // panic mode lasts this long after its last cause
+	ScaleDownDelay  time.Duration // for how long a higher wish still counts; 0: no delay
 	Tick            time.Duration // the interval of decisions, which is the delay's resolution
-	ActivationScale int           // the lowest wish above 0; values up to 1: no such rule
-	Reachable       bool          // false: it gets no calls, so DownRate and ScaleDownDelay do not apply
+	ActivationScale int           // the lowest wish above 0; for values up to 1 there is no such rule
+	Reachable       bool          // false: the function gets no calls, so DownRate and ScaleDownDelay do not apply
 }
 
 // Sample is what was measured at one time.
 type Sample struct {
 	Now           int64   // nanoseconds since an epoch; the slots of the delay are counted from there
-	Ready         int     // instances
+	Ready         int     // the number of ready instances
 	Stable, Panic float64 // averages of the metric over the two windows
 	Missing       bool    // there is no metric
 }
@@ -46,13 +46,13 @@ type Sample struct {
 // [Decide] returns a new one.
 type State struct {
 	Panicking bool
-	Since     int64 // the last time at which panic had a cause
-	Floor     int   // in panic, the highest wish so far
+	Since     int64 // the last time at which panic mode had a cause
+	Floor     int   // in panic mode, the highest wish so far
 
 	delay window.Max
 }
 
-// The rules, for Decision.Rule.
+// The values of Decision.Rule.
 const (
 	Stable     = "stable window"
 	Panic      = "panic window"
@@ -67,14 +67,14 @@ const (
 // Decision is the answer of [Decide].
 type Decision struct {
 	Valid   bool // false: there was no metric; only Rule is set
-	Desired int  // instances
-	Excess  int  // free capacity above BurstCapacity, below 0 if too little; -1 if BurstCapacity is negative
+	Desired int  // the wanted number of instances
+	Excess  int  // free capacity above BurstCapacity; negative if there is too little; -1 if BurstCapacity is negative
 	Rule    string
 }
 
-// Start returns the state of a scaler that starts with ready instances. With more
-// than one it starts in panic mode: the scaler knows nothing of their load yet,
-// and panic mode keeps it from stopping any of them before it does.
+// Start returns the state of a scaler that starts with this number of ready instances. With more
+// than one, it starts in panic mode. The scaler has no measurements of their load yet,
+// and panic mode prevents it from stopping any of them before it has.
 func Start(c Config, now int64, ready int) State {
 	s := State{Floor: ready}
 	if ready > 1 {
@@ -86,8 +86,8 @@ func Start(c Config, now int64, ready int) State {
 	return s
 }
 
-// Hold returns s after a wish of n that did not come from Decide. The scale-down
-// delay, if there is one, holds it like any other wish.
+// Hold returns the state after a wish of n that did not come from Decide. The scale-down
+// delay, if there is one, applies to it as to any other wish.
 func (s State) Hold(c Config, now int64, n int) State {
 	s.delay = s.delay.With(c.slot(now), float64(n))
 	return s
@@ -101,7 +101,7 @@ func Decide(c Config, s State, in Sample) (Decision, State) {
 	if in.Missing || !(in.Stable >= 0) || !(in.Panic >= 0) {
 		return Decision{Rule: NoMetric}, s
 	}
-	ready := max(1, float64(in.Ready)) // with 0 the rates would allow no first instance
+	ready := max(1, float64(in.Ready)) // with 0, the rates would not allow a first instance
 	stable := c.wish(in.Stable, ready, Stable)
 	panicked := c.wish(in.Panic, ready, Panic)
 
@@ -124,10 +124,10 @@ type wish struct {
 
 // wish returns what one window asks for, within the rates. The order of the rules is
 // Knative's: the up rate wins over the down rate, and the activation scale over both. The
-// activation scale applies only if there is a need, so that a function can go to zero.
+// activation scale applies only if the window needs an instance, so that a function can go to zero.
 func (c Config) wish(value, ready float64, rule string) wish {
 	need := math.Ceil(value / c.Target)
-	most := math.Ceil(c.UpRate * ready) // rounded down, a rate of 1.1 could never go from one to two
+	most := math.Ceil(c.UpRate * ready) // if it were rounded down, a rate of 1.1 could never go from one to two
 	least := 0.0
 	if c.Reachable {
 		least = math.Floor(ready / c.DownRate)
@@ -145,8 +145,8 @@ func (c Config) wish(value, ready float64, rule string) wish {
 	return w
 }
 
-// latch begins, extends or ends panic mode; over reports whether there is a cause. When
-// panic mode ends the floor is cleared, or the next panic would begin with an old one.
+// latch begins, extends or ends panic mode; over reports whether there is a cause for it. At the
+// end of panic mode the floor is cleared, so that the next panic does not begin with an old one.
 func (s State) latch(c Config, now int64, over bool) State {
 	switch {
 	case over:
@@ -181,8 +181,8 @@ func (s State) hold(c Config, now int64, w wish) (wish, State) {
 	return w, s
 }
 
-// slot returns the number of the tick that now is in. It rounds down also for times before
-// the epoch, where Go's division rounds towards zero and would make one slot of two.
+// slot returns the number of the tick that contains the time now. It also rounds down for times
+// before the epoch; Go's division would round them towards zero, and merge two slots into one.
 func (c Config) slot(now int64) int64 {
 	q := now / int64(c.Tick)
 	if now%int64(c.Tick) < 0 {
@@ -191,9 +191,9 @@ func (c Config) slot(now int64) int64 {
 	return q
 }
 
-// excess returns the ready capacity that is neither used nor kept for a burst. Knative's
-// activator stays in the path of the requests while it is negative; this router has no
-// such step, and the vectors check it only for completeness.
+// excess returns the ready capacity that is neither used nor kept for a burst. In Knative, the
+// activator stays in the path of the requests while this is negative. This router has no
+// such step; the test vectors check excess only for completeness.
 func (c Config) excess(in Sample) int {
 	switch {
 	case c.BurstCapacity == 0:
@@ -204,7 +204,7 @@ func (c Config) excess(in Sample) int {
 	return toInt(math.Floor(float64(in.Ready)*c.Total - c.BurstCapacity - in.Panic))
 }
 
-// toInt returns f as a number of instances, cut off at the limits of 32 bits: the
+// toInt returns f as a number of instances, limited to the range of 32 bits: the
 // conversion of a larger float to int is not defined.
 func toInt(f float64) int {
 	return int(min(max(f, math.MinInt32), math.MaxInt32))

@@ -1,4 +1,4 @@
-// Package logtest has the log that tests look into.
+// Package logtest has a log whose text tests can read.
 package logtest
 
 import (
@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Text keeps what is written to it, by any number of goroutines. The zero value is empty.
+// Text keeps what is written to it. Any number of goroutines may use it. The zero value is empty.
 type Text struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -27,7 +27,7 @@ func (t *Text) String() string {
 	return t.text.String()
 }
 
-// JSON returns a logger that writes to t what is at least of that level, one object a line.
+// JSON returns a logger that writes records of at least that level to t, each as one JSON object on a line.
 func (t *Text) JSON(level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(t, &slog.HandlerOptions{Level: level}))
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // processTime returns the processor time, user and system, that all threads of
-// the process have used so far; 0 if the system does not tell.
+// the process have used so far; 0 if the system call fails.
 func processTime() time.Duration {
 	self, err := syscall.GetCurrentProcess()
 	if err != nil {
@@ -19,8 +19,8 @@ func processTime() time.Duration {
 	return ticks(kernel) + ticks(user)
 }
 
-// ticks converts a Filetime that holds a duration, in units of 100 ns. Its own
-// method Nanoseconds would be wrong: it takes the value for a date.
+// ticks converts a Filetime that holds a duration, in units of 100 ns. The Filetime's own
+// method Nanoseconds would be wrong, because it interprets the value as a date.
 func ticks(f syscall.Filetime) time.Duration {
 	return time.Duration(int64(f.HighDateTime)<<32|int64(f.LowDateTime)) * 100
 }

@@ -1,3 +1,3 @@
-// Package procload reads how busy the process is: the share of its processors
-// that it used, and how long its goroutines waited for one.
+// Package procload measures how busy the process is: what share of its processors
+// it used, and how long its goroutines waited for a processor.
 package procload

@@ -8,28 +8,28 @@ import (
 )
 
 // Reader measures the load of the process. Each Read covers the time since the
-// Read before it. The zero value is ready to use. It has no lock: calls of Read
+// previous Read. The zero value is ready to use. It has no lock: calls of Read
 // must not overlap. A Reader starts no goroutine and needs no Close.
 type Reader struct {
 	sample [1]metrics.Sample
-	counts []uint64      // of the latency histogram, at the last Read
-	cpu    time.Duration // processor time of the process, at the last Read
-	at     time.Time     // of the last Read; zero: there was none
+	counts []uint64      // the counts of the latency histogram at the last Read
+	cpu    time.Duration // the processor time of the process at the last Read
+	at     time.Time     // when the last Read was; zero: there was none
 }
 
-// Read returns cpu, the share of the processors (GOMAXPROCS of them) that the
-// process used, from 0 to 1, and latency, the time within which 99 of 100
-// goroutines that became runnable got a processor. The first Read has no earlier
-// one to compare with and returns zeros.
+// Read returns cpu and latency. cpu is the share of the processors (GOMAXPROCS of them) that
+// the process used, from 0 to 1. latency is the time within which 99 of 100 goroutines that
+// became runnable got a processor. The first Read has no previous Read to compare with, and
+// returns zeros.
 //
 // cpu comes from the operating system (getrusage, GetProcessTimes). The runtime
 // has the metric /cpu/classes, but updates it only during garbage collection: a
-// process that allocates little would see figures that are minutes old. Where the
-// standard library has no such system call, for example on Plan 9, cpu is 0 and
-// only latency tells of load.
+// process that allocates little would see figures that are minutes old. On systems for which
+// the standard library has no such system call, for example Plan 9, cpu is 0, and only
+// latency shows the load.
 //
 // latency comes from the runtime's histogram /sched/latencies:seconds. It is the
-// upper bound of a bucket, and 0 where the runtime has no such histogram.
+// upper bound of a bucket, and 0 if the runtime has no such histogram.
 func (r *Reader) Read() (cpu float64, latency time.Duration) {
 	return r.readCPU(), r.readLatency()
 }
@@ -43,7 +43,7 @@ func (r *Reader) readCPU() float64 {
 	}
 	share := float64(spent) / float64(passed) / float64(runtime.GOMAXPROCS(0))
 	// The wall clock and the processor time are not read at the same moment, so
-	// the quotient can leave the range by a little.
+	// the quotient can be slightly outside the range.
 	return min(max(0, share), 1)
 }
 
@@ -58,16 +58,16 @@ func (r *Reader) readLatency() time.Duration {
 	if len(r.counts) == len(h.Counts) {
 		latency = percentile(h.Buckets, h.Counts, r.counts, 0.99)
 	}
-	// A copy: the next metrics.Read overwrites h.Counts.
+	// Copy the counts, because the next metrics.Read overwrites h.Counts.
 	r.counts = append(r.counts[:0], h.Counts...)
 	return latency
 }
 
-// percentile looks only at what a histogram counted between two readings: it
-// returns the upper bound of the bucket in which the running sum of counts-before
-// reaches that share of its total. bounds has one more entry than counts, as in
-// [metrics.Float64Histogram]. The last bucket has no finite upper bound; its lower
-// bound is returned instead.
+// percentile returns a percentile of what a histogram counted between two readings, before
+// and counts. The result is the upper bound of the bucket in which the running sum of
+// counts-before reaches the given share of its total. bounds has one more entry than counts, as
+// in [metrics.Float64Histogram]. The last bucket has no finite upper bound; for it the result is
+// its lower bound.
 func percentile(bounds []float64, counts, before []uint64, share float64) time.Duration {
 	var total, below uint64
 	for i := range counts {

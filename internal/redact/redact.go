@@ -1,4 +1,4 @@
-// Package redact takes from JSON what must not be kept.
+// Package redact removes from JSON the values that must not be kept, such as passwords.
 package redact
 
 import (
@@ -6,15 +6,16 @@ import (
 	"slices"
 )
 
-// Text is what stands in the place of a value that is not shown.
+// Text stands in place of a value that is not shown.
 const Text = "[redacted]"
 
-// JSON returns data, a JSON text, with the value of each key for which blank is true
-// replaced by the string [Text], whatever that value is. Keys of objects are asked about at
-// every depth outside of such values, decoded, in their order; all else stays byte for byte.
-// What stands inside of a string, such as JSON that was encoded twice, is not looked at. It
-// is false if data is not exactly one valid JSON text, as [json.Valid] has it: nothing in
-// such data can be found with certainty. data is not changed, and not kept.
+// JSON returns data, a JSON text, in which some values are replaced by the string [Text]: the
+// values of the keys for which blank returns true. blank is called with the decoded key, for the
+// keys of all objects at every depth, in their order, but not inside a value that is replaced.
+// All other bytes stay as they are. The contents of strings, such as JSON that was encoded
+// twice, are not searched. ok is false if data is not exactly one valid JSON text (see
+// [json.Valid]), because keys can't be found with certainty in such data. JSON does not change
+// data, and does not keep it.
 func JSON(data []byte, blank func(key string) bool) (out []byte, ok bool) {
 	if !json.Valid(data) {
 		return nil, false
@@ -28,7 +29,7 @@ func JSON(data []byte, blank func(key string) bool) (out []byte, ok bool) {
 		}
 		end := stringEnd(data, i)
 		value := skipSpace(data, end)
-		if value == len(data) || data[value] != ':' || !blank(decoded(data[i:end])) { // not a key, or one that may be shown
+		if value == len(data) || data[value] != ':' || !blank(decoded(data[i:end])) { // not a key, or a key whose value may be shown
 			out = append(out, data[i:end]...)
 			i = end
 			continue
@@ -41,13 +42,13 @@ func JSON(data []byte, blank func(key string) bool) (out []byte, ok bool) {
 	return slices.Clip(out), true
 }
 
-// decoded is the text of a string of valid JSON.
+// decoded returns the text of a string of valid JSON.
 func decoded(quoted []byte) (text string) {
 	_ = json.Unmarshal(quoted, &text)
 	return text
 }
 
-// stringEnd is where the string that begins at i ends in valid JSON.
+// stringEnd returns where the string that begins at i ends, in valid JSON.
 func stringEnd(data []byte, i int) int {
 	for i++; data[i] != '"'; i++ {
 		if data[i] == '\\' {
@@ -57,7 +58,7 @@ func stringEnd(data []byte, i int) int {
 	return i + 1
 }
 
-// valueEnd is where the value that begins at i ends in valid JSON.
+// valueEnd returns where the value that begins at i ends, in valid JSON.
 func valueEnd(data []byte, i int) int {
 	for depth := 0; i < len(data); {
 		switch data[i] {
@@ -83,7 +84,7 @@ func valueEnd(data []byte, i int) int {
 	return i
 }
 
-// wordEnd is where the number, true, false or null that begins at i ends.
+// wordEnd returns where the number, true, false or null that begins at i ends.
 func wordEnd(data []byte, i int) int {
 	for i < len(data) && !slices.Contains([]byte(",:]} \t\n\r"), data[i]) {
 		i++

@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// Hides tells whether a value of type t may hold, at any depth, one that hides itself by
-// encoding as [Text], as access.Secret does. It looks at the types of fields, elements and
-// keys, and asks the zero value of each that encodes itself, on the calling goroutine. What
-// an interface holds is not known from its type.
+// Hides reports whether a value of type t may contain, at any depth, a value that hides itself.
+// Such a value encodes as [Text], for example an access.Secret. Hides looks at the types of
+// fields, elements and keys. If a type has its own method to encode, Hides calls that method of
+// the type's zero value, on the calling goroutine. Hides can't see into interfaces: a type does
+// not show which values they hold.
 func Hides(t reflect.Type) bool { return hides(t, map[reflect.Type]bool{}) }
 
 func hides(t reflect.Type, seen map[reflect.Type]bool) bool {
@@ -36,11 +37,11 @@ func hides(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
-// hidesItself encodes the zero value of t, if t encodes itself. Its method is foreign code:
-// a panic is a no.
+// hidesItself reports whether t encodes itself, and its zero value encodes as [Text]. The method
+// is foreign code: if it panics, the result is false.
 func hidesItself(t reflect.Type) (yes bool) {
 	asJSON, asText := reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()
-	pointer := reflect.PointerTo(t) // which has the methods of both
+	pointer := reflect.PointerTo(t) // *t has the methods of t and of *t
 	if t.Kind() == reflect.Interface || !pointer.Implements(asJSON) && !pointer.Implements(asText) {
 		return false
 	}

@@ -1,12 +1,12 @@
-// Package tracecontext hands the W3C trace context of a message from the package that reads
-// it, a front door or a carrier of jobs, to those that go by it, for example
-// observe/faasotel. Neither has to import the other, nor OpenTelemetry.
+// Package tracecontext passes the W3C trace context of a message from the package that reads
+// it (a front door or a carrier of jobs) to the packages that use it, for example
+// observe/faasotel. Neither has to import the other, and neither has to import OpenTelemetry.
 package tracecontext
 
 import "context"
 
-// The names of a trace context's parts: of headers, of CloudEvents' extension attributes,
-// and of the keys in MCP's _meta.
+// The names of the two parts of a trace context. HTTP headers, CloudEvents' extension attributes
+// and the keys in MCP's _meta all use these names.
 const (
 	TraceParent = "traceparent"
 	TraceState  = "tracestate"
@@ -16,8 +16,8 @@ type key struct{}
 
 type values struct{ parent, state string }
 
-// With returns ctx with a traceparent and a tracestate as they came, which nothing has
-// checked. An empty traceparent is none: then it returns ctx.
+// With returns a context with a traceparent and a tracestate, as they were received and without
+// any check. If parent is empty, there is no trace context, and With returns ctx.
 func With(ctx context.Context, parent, state string) context.Context {
 	if parent == "" {
 		return ctx
@@ -25,7 +25,7 @@ func With(ctx context.Context, parent, state string) context.Context {
 	return context.WithValue(ctx, key{}, values{parent, state})
 }
 
-// From returns what With has put into ctx; an empty traceparent says that there is nothing.
+// From returns the values that With has put into ctx. If parent is empty, there are none.
 func From(ctx context.Context) (parent, state string) {
 	v, _ := ctx.Value(key{}).(values)
 	return v.parent, v.state

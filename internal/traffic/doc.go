@@ -1,4 +1,4 @@
-// Package traffic divides calls among the versions of a function by integer weights:
-// in turn, or by a key so that each key stays where it is. It knows numbers only:
-// neither functions nor clocks.
+// Package traffic divides calls among the versions of a function by integer weights. Calls
+// take turns, or a key chooses the version, so that calls with the same key go to the same
+// version. The package works with numbers only: it has no functions and no clocks.
 package traffic

@@ -7,23 +7,24 @@ import (
 	"sync/atomic"
 )
 
-// rotation gives turns to shares. The turn that a caller takes from the counter is its
-// place in the order, and the pick is a function of the turn: so the picks are as even
-// with any number of callers as with one.
+// rotation assigns turns to shares. A caller takes a turn, which is a number, from a counter.
+// The pick (the share that has the turn) is a function of that number alone. So the picks are
+// as even with many concurrent callers as with one.
 //
-// Two shares: the second has had ⌊n·w/W + ½⌋ of the first n turns, where w is its weight
-// and W the sum. Any k consecutive turns then have ⌊k·w/W⌋ or one more of it: less than one
-// from the exact part. It is the line of Bresenham ("Algorithm for computer control of a
-// digital plotter", IBM Systems Journal 4, 1965), and a balanced word in the sense of
-// Morse and Hedlund ("Symbolic dynamics II", American Journal of Mathematics 62, 1940).
+// With two shares, the second gets ⌊n·w/W + ½⌋ of the first n turns, where w is its weight
+// and W the sum of both weights. Then it gets ⌊k·w/W⌋ or one more of any k consecutive turns:
+// that differs by less than one from its exact part k·w/W. This is the line of Bresenham
+// ("Algorithm for computer control of a digital plotter", IBM Systems Journal 4, 1965), and a
+// balanced word in the sense of Morse and Hedlund ("Symbolic dynamics II", American Journal of
+// Mathematics 62, 1940).
 //
-// More shares: after any number of turns each has had less than one more or less than its
-// exact part, so that any consecutive turns are less than two from it. See schedule.
+// With more shares, the number of turns that a share has had differs by less than one from its
+// exact part at any time. So in any consecutive turns it differs by less than two. See schedule.
 type rotation struct {
 	taken atomic.Uint64 // how many turns have been taken
 	page  atomic.Pointer[page]
 
-	weight, sum uint64 // of two shares: the weight of the second, and the sum; sum 0: there are others than two
+	weight, sum uint64 // if there are two shares: the weight of the second, and the sum of both; otherwise 0
 }
 
 // pageSize is how many picks are computed at once.
@@ -31,7 +32,7 @@ const pageSize = 1024
 
 func (r *rotation) init(shares []Share) {
 	switch len(shares) {
-	case 1: // Next knows the answer
+	case 1: // Next always returns 0
 	case 2:
 		r.weight, r.sum = shares[1].Weight, shares[0].Weight+shares[1].Weight
 	default:
@@ -39,13 +40,13 @@ func (r *rotation) init(shares []Share) {
 	}
 }
 
-// Next takes the next turn, and returns the index of the share that has it.
+// Next takes the next turn, and returns the index of the share that has the turn.
 func (s *Split) Next() int {
 	if len(s.shares) == 1 {
 		return 0
 	}
-	// The page is loaded before the turn is taken. A goroutine moves page on after it has
-	// taken a turn of the next one, so the page that is loaded never begins after the turn.
+	// The page is loaded before the turn is taken. A goroutine stores the next page only after it
+	// has taken a turn of that page. So the page that is loaded here never begins after turn n.
 	p := s.page.Load()
 	n := s.taken.Add(1) - 1
 	if s.sum > 0 {
@@ -53,14 +54,15 @@ func (s *Split) Next() int {
 	}
 	for n >= p.end {
 		after := p.after()
-		s.page.CompareAndSwap(p, after) // false if another goroutine did it
+		s.page.CompareAndSwap(p, after) // fails if another goroutine has stored it
 		p = after
 	}
 	return int(p.picks[n%uint64(len(p.picks))])
 }
 
-// ofTwo is 1 if turn n is the second share's: if ⌊x·w/W + ½⌋ grows from x = n to n + 1.
-// It has a period of W, so that the product of n mod W and w has 128 bits at most.
+// ofTwo returns 1 if turn n belongs to the second share, that is, if ⌊x·w/W + ½⌋ grows from
+// x = n to x = n + 1. This repeats after W turns, so n mod W is used in place of n, and the
+// product with w has at most 128 bits.
 func (r *rotation) ofTwo(n uint64) int {
 	hi, lo := bits.Mul64(n%r.sum, r.weight)
 	lo, carry := bits.Add64(lo, r.sum/2, 0)
@@ -71,18 +73,18 @@ func (r *rotation) ofTwo(n uint64) int {
 }
 
 // page holds the picks of consecutive turns. Pages begin at multiples of their length.
-// Each refers to the next, and none to the one before, which is garbage once no goroutine
-// is on it.
+// Each page refers to the next one and not to the previous one, so that the previous page is
+// garbage once no goroutine uses it.
 type page struct {
 	picks []int32
-	end   uint64 // the first turn after it
+	end   uint64 // the first turn after the page
 	rest  *schedule
 
 	once sync.Once // guards next
 	next *page
 }
 
-// after returns the page that follows, and computes it for the first that asks.
+// after returns the page that follows. The first call computes it.
 func (p *page) after() *page {
 	p.once.Do(func() { p.next, p.rest = p.rest.page(p.end, pageSize), nil })
 	return p.next
@@ -90,31 +92,32 @@ func (p *page) after() *page {
 
 // schedule computes the picks of three shares or more, one after the other.
 //
-// To find an order in which each share is always less than one turn from its exact part
-// is the chairman assignment problem (R. Tijdeman, "The chairman assignment problem",
-// Discrete Mathematics 32, 1980). A share of weight w in a sum of W keeps to it exactly if
-// its m-th turn, counted from 0, is one of ⌊m·W/w⌋ … ⌈(m+1)·W/w⌉ − 1. Those windows, and
-// that turns exist which keep to all of them, are from S. Baruah, N. Cohen, C. Plaxton and
-// D. Varvel, "Proportionate progress: a notion of fairness in resource allocation",
-// Algorithmica 15, 1996. Whenever there is such an order, giving each turn to the open
-// window that closes first finds one (W. Horn, "Some simple scheduling algorithms", Naval
-// Research Logistics Quarterly 21, 1974): that is what pick does.
+// The order must keep each share less than one turn from its exact part at any time. To find
+// such an order is the chairman assignment problem (R. Tijdeman, "The chairman assignment
+// problem", Discrete Mathematics 32, 1980). It can be stated with windows of turns. A share of
+// weight w in a sum of W meets the condition exactly if its m-th turn, counted from 0, lies in
+// the window ⌊m·W/w⌋ … ⌈(m+1)·W/w⌉ − 1. S. Baruah, N. Cohen, C. Plaxton and D. Varvel give
+// these windows and prove that an order exists in which all shares keep to them
+// ("Proportionate progress: a notion of fairness in resource allocation", Algorithmica 15,
+// 1996). If such an order exists, one is found by giving each turn to the share whose window is
+// open and closes first (W. Horn, "Some simple scheduling algorithms", Naval Research Logistics
+// Quarterly 21, 1974). That is what pick does.
 type schedule struct {
 	tracks []track
 	sum    uint64
 }
 
-// track is the window of a share's next turn. The exact times are fractions over the
-// share's weight w: open + openPart/w and shut + shutPart/w.
+// track is the window of a share's next turn. The exact limits of the window are fractions with
+// the share's weight w as denominator: open + openPart/w and shut + shutPart/w.
 type track struct {
-	weight, step, stepPart uint64 // a window opens W/w = step + stepPart/w after the one before
+	weight, step, stepPart uint64 // each window opens W/w = step + stepPart/w turns after the previous one
 	open, openPart         uint64
 	shut, shutPart         uint64
 }
 
 // newSchedule divides the weights by their greatest common divisor, which makes the period
-// as short as it can be. Sums above 2⁶² are halved until they are not, so that no sum below
-// overflows: then a part is wrong by less than one turn in 2⁴⁰.
+// as short as possible. If their sum is above 2⁶², the weights are halved until it is not, so that
+// no sum computed later overflows. Then a share's part is wrong by less than one turn in 2⁴⁰.
 func newSchedule(shares []Share) *schedule {
 	s := &schedule{tracks: make([]track, len(shares))}
 	divisor, shift := uint64(0), 0
@@ -138,10 +141,10 @@ func gcd(a, b uint64) uint64 {
 	return a
 }
 
-// scaled is a weight divided and shifted, and never 0.
+// scaled returns a weight divided by divisor and halved shift times; the result is never 0.
 func scaled(weight, divisor uint64, shift int) uint64 { return max(1, weight/divisor>>shift) }
 
-// total is the sum of the scaled weights, or the largest number if that is less.
+// total returns the sum of the scaled weights, or the largest uint64 if the sum overflows.
 func total(shares []Share, divisor uint64, shift int) (sum uint64) {
 	for _, sh := range shares {
 		var carry uint64
@@ -152,8 +155,8 @@ func total(shares []Share, divisor uint64, shift int) (sum uint64) {
 	return sum
 }
 
-// firstPage holds the whole period if that is short, and has no end then: after a period
-// each share has had exactly its part, and all begins again.
+// firstPage returns the first page. If the period is short, the page holds the whole period
+// and has no end: after a period each share has had exactly its part, and the picks repeat.
 func (s *schedule) firstPage() *page {
 	if s.sum > pageSize {
 		return s.page(0, pageSize)
@@ -163,7 +166,7 @@ func (s *schedule) firstPage() *page {
 	return p
 }
 
-// page picks for n turns from begin on. The page takes s over.
+// page returns the picks for n turns from begin on. The new page owns s from then on.
 func (s *schedule) page(begin uint64, n int) *page {
 	p := &page{picks: make([]int32, n), end: begin + uint64(n), rest: s}
 	for i := range p.picks {
@@ -172,8 +175,8 @@ func (s *schedule) page(begin uint64, n int) *page {
 	return p
 }
 
-// pick gives turn n to the open window that closes first. There is always an open one:
-// the windows that close within a period are as many as its turns, and all are kept to.
+// pick gives turn n to the share whose window is open and closes first. There is always an open
+// window: a period has as many windows as turns, and each window gets a turn.
 func (s *schedule) pick(n uint64) int32 {
 	best, soonest := 0, uint64(math.MaxUint64)
 	for i := range s.tracks {
@@ -185,7 +188,7 @@ func (s *schedule) pick(n uint64) int32 {
 	return int32(best)
 }
 
-// end is the first turn after the window.
+// end returns the first turn after the window.
 func (t *track) end() uint64 {
 	if t.shutPart > 0 {
 		return t.shut + 1
@@ -193,8 +196,8 @@ func (t *track) end() uint64 {
 	return t.shut
 }
 
-// advance goes on to the next window. It overlaps the one before by one turn, unless
-// that ended with a whole number.
+// advance moves to the share's next window. This window overlaps the previous one by one turn,
+// unless the previous one ended at a whole number.
 func (t *track) advance() {
 	t.open, t.openPart = t.shut, t.shutPart
 	t.shut += t.step

@@ -3,17 +3,17 @@ package traffic
 import "math"
 
 // For returns the index of the share that the key belongs to, by weighted rendezvous
-// hashing: each share draws a number u between 0 and 1 from the key and its version, and
-// the least −ln(u)/weight wins. That is the first of several exponential clocks to ring,
-// so that a share wins for weight/sum of the keys.
+// hashing. For each share, a number u between 0 and 1 is computed from the key and the share's
+// version, and the share with the lowest −ln(u)/weight wins. These values are exponentially
+// distributed with the weights as rates, so that a share wins for weight/sum of the keys.
 //
-// A share's number does not depend on the weights. So a raised weight takes keys from other
-// shares and moves none between those, and a lowered one only gives keys away: to
-// raise one weight and then to undo it leaves each key where it was.
+// The number u does not depend on the weights. So if a weight is raised, keys move only from
+// other shares to that share; if it is lowered, keys move only away from that share. If one
+// weight is raised and then set back, each key belongs to the same share as before.
 //
 // The hashing is from D. Thaler and C. Ravishankar, "Using name-based mappings to increase
-// hit rates", IEEE/ACM Transactions on Networking 6, 1998. The weights are the logarithmic
-// method of C. Schindelhauer and G. Schomaker, "Weighted distributed hash tables", SPAA 2005.
+// hit rates", IEEE/ACM Transactions on Networking 6, 1998. The weights are applied by the
+// logarithmic method of C. Schindelhauer and G. Schomaker, "Weighted distributed hash tables", SPAA 2005.
 func (s *Split) For(key string) int {
 	k := hash(s.seed, key)
 	best, least := 0, math.Inf(1)
@@ -26,8 +26,8 @@ func (s *Split) For(key string) int {
 	return best
 }
 
-// unit makes a number between 0 and 1, and neither, of 52 bits of h: one bit less than a
-// float64 has, for the half.
+// unit makes a number between 0 and 1, both excluded, from 52 bits of h. A float64 has 53
+// bits; the last one is needed for the added half.
 func unit(h uint64) float64 { return (float64(h>>12) + 0.5) / (1 << 52) }
 
 // The constants of FNV-1a (G. Fowler, L. Noll, K.-P. Vo; RFC 9923) and of SplitMix64
@@ -39,9 +39,9 @@ const (
 	golden   = 0x9e3779b97f4a7c15
 )
 
-// hash goes on from h with the bytes of text by FNV-1a, and mixes the result. The standard
-// library's maphash would be another in each process, and keys must stay where they are
-// when a program starts again.
+// hash continues the FNV-1a hash h with the bytes of text, and mixes the result. The standard
+// library's maphash is not used because its results differ in each process: a key must belong
+// to the same version after a program has started again.
 func hash(h uint64, text string) uint64 {
 	for i := range len(text) {
 		h = (h ^ uint64(text[i])) * prime64

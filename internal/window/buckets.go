@@ -11,12 +11,12 @@ import (
 type Buckets struct {
 	sums        ring[float64]
 	granularity int64
-	first       int64 // bucket of the first value, ever or after a whole window without values
+	first       int64 // the bucket of the first value, ever or since a whole window without values
 	written     bool
 	smoothing   float64
 }
 
-// NewBuckets returns empty buckets over the last span. Both are positive.
+// NewBuckets returns empty buckets over the last span. Both arguments must be positive.
 func NewBuckets(span, granularity time.Duration) *Buckets {
 	n := cellsFor(span, granularity)
 	return &Buckets{
@@ -26,19 +26,20 @@ func NewBuckets(span, granularity time.Duration) *Buckets {
 	}
 }
 
-// smoothing returns the weight of the latest bucket: it makes the weights of all n
-// buckets add up to 99.99 %. It is at least a fifth, because over very many
-// buckets the weighted average would otherwise equal their mean.
+// smoothing returns the weight of the latest bucket. It is such that the weights of all n
+// buckets add up to 99.99 %. It is at least a fifth, because with very many
+// buckets the weighted average would otherwise be nearly equal to their mean.
 func smoothing(n int) float64 {
 	return max(0.2, 1-math.Pow(1-0.9999, 1/float64(n)))
 }
 
-// Smoothing is the share of the latest bucket in the weighted average; the one
-// before has that share of the rest, and so on.
+// Smoothing returns the weight of the latest bucket in the weighted average. The bucket before
+// has the same share of the remaining weight, and so on. For example, with 0.2 the weights
+// are 0.2, 0.16, 0.128, …
 func (b *Buckets) Smoothing() float64 { return b.smoothing }
 
-// Add records a value. now may be older than that of an earlier Add by less than
-// the span; Add drops an older value.
+// Add records a value. now may be earlier than the time of a previous Add by less than
+// the span; a value that is older still is dropped.
 func (b *Buckets) Add(now int64, v float64) {
 	i := floorDiv(now, b.granularity)
 	switch {
@@ -55,19 +56,19 @@ func (b *Buckets) Add(now int64, v float64) {
 	*b.sums.at(i) += v
 }
 
-// silent returns the number of buckets from the last that was written to now's, 0
-// if the last is later than now. ok is false if the last is not in the window.
+// silent returns the number of buckets from the one that was last written to the one of now. It
+// is 0 if the last is later than now. ok is false if the last is not in the window.
 func (b *Buckets) silent(now int64) (n int64, ok bool) {
 	n = max(0, floorDiv(now, b.granularity)-b.sums.head)
 	return n, b.written && n < b.sums.size()
 }
 
-// Average returns the mean of the sums, over the buckets from the first value's to
-// the last value's that are in the window that ends now. Empty buckets between them
-// count as zero. Buckets after the last value do not count, because their values
+// Average returns the mean of the sums. It covers the buckets from that of the first value to
+// that of the last value, as far as they are in the window that ends now. Empty buckets between
+// them count as zero. Buckets after the last value do not count, because their values
 // may still arrive.
 //
-// It is rounded down to six decimals. Else the rounding errors of a long addition
+// The result is rounded down to six decimals. Otherwise the rounding errors of a long addition
 // could turn, for example, the load of exactly four instances into that of five.
 func (b *Buckets) Average(now int64) float64 {
 	silent, ok := b.silent(now)
@@ -81,7 +82,7 @@ func (b *Buckets) Average(now int64) float64 {
 }
 
 // Weighted returns the exponentially weighted average, see Smoothing. Empty buckets
-// count as zero, also those after the last value.
+// count as zero, including those after the last value.
 func (b *Buckets) Weighted(now int64) float64 {
 	silent, ok := b.silent(now)
 	if !ok {

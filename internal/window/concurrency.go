@@ -10,10 +10,10 @@ import (
 // time exactly, in buckets. Only the start of the window is rounded, to the start
 // of a bucket.
 //
-// Add and Average cost a few operations, and after a silence at most one for each
-// bucket. The memory is 8 bytes for each bucket and about 100 more.
+// Add and Average cost a few operations; after a time without calls, they cost at most one
+// more for each bucket. The memory is 8 bytes for each bucket and about 100 more.
 type Concurrency struct {
-	area        ring[int64] // level × nanoseconds; the head is still being filled
+	area        ring[int64] // level × nanoseconds, one sum for each bucket; the head is still being filled
 	granularity int64
 	level       int64
 	peak        int64 // the highest level since ResetPeak
@@ -23,29 +23,29 @@ type Concurrency struct {
 }
 
 // New returns an empty window over the last span. The granularity is the length of
-// a bucket; an average may cover that much more than the span. Both must be
-// positive.
+// a bucket; an average may cover a time that is longer than the span by up to one bucket. Both
+// must be positive.
 //
-// The level times the span must fit into an int64: with a minute that is a level
+// The level times the span must fit into an int64. For a span of a minute, that allows a level
 // of 150 million.
 func New(span, granularity time.Duration) *Concurrency {
 	c := &Concurrency{granularity: int64(granularity), last: math.MinInt64, busy: math.MinInt64}
-	c.area.cells = make([]int64, cellsFor(span, granularity)+1) // and the one that is being filled
+	c.area.cells = make([]int64, cellsFor(span, granularity)+1) // and one more for the bucket that is being filled
 	return c
 }
 
 // Level returns the level after the last Add.
 func (c *Concurrency) Level() int { return int(c.level) }
 
-// Peak returns the highest level since ResetPeak, the level at ResetPeak included.
+// Peak returns the highest level since ResetPeak, including the level at ResetPeak.
 func (c *Concurrency) Peak() int { return int(c.peak) }
 
 // ResetPeak sets the peak to the present level.
 func (c *Concurrency) ResetPeak() { c.peak = c.level }
 
-// Add adds delta to the level. A time earlier than that of the call before counts
-// as that one: for example, a goroutine that reads the clock and then waits for
-// the caller's lock arrives with a time that is a little old.
+// Add adds delta to the level. If now is earlier than the time of the previous call, it
+// counts as that time. For example, a goroutine may read the clock and then wait for the
+// caller's lock, so that it arrives with a time that is a little old.
 func (c *Concurrency) Add(now int64, delta int) {
 	if c.Empty(now) {
 		c.first = max(now, c.last)
@@ -56,10 +56,10 @@ func (c *Concurrency) Add(now int64, delta int) {
 	c.busy = c.last
 }
 
-// Average returns the mean level over the time from now-over to now, where over is
-// rounded up to whole buckets and is at most the span. If the window was empty
-// before the first Add in that time, the mean begins with that Add; but it covers
-// at least one bucket, so that a load that has just begun does not count in full.
+// Average returns the mean level over the time from now-over to now. over is rounded up to
+// whole buckets, and is limited to the span. If the window was empty before the first Add in
+// that time, the mean begins with that Add. But it covers at least the length of one bucket, so
+// that a load that has just begun does not count in full.
 func (c *Concurrency) Average(now int64, over time.Duration) float64 {
 	if c.Empty(now) {
 		return 0
@@ -84,7 +84,7 @@ func (c *Concurrency) Empty(now int64) bool {
 	return c.busy <= (floorDiv(now, c.granularity)-c.area.size()+1)*c.granularity
 }
 
-// advance integrates the level up to now.
+// advance adds the level to the area, for the time up to now.
 func (c *Concurrency) advance(now int64) {
 	if c.last == math.MinInt64 {
 		c.last = now

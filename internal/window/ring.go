@@ -19,8 +19,8 @@ func (r *ring[T]) index(i int64) int64 {
 
 func (r *ring[T]) at(i int64) *T { return &r.cells[r.index(i)] }
 
-// advance moves the head to a later cell. It sets the cells after the old head up
-// to the new one to v, each at most once, however far the head moves.
+// advance moves the head to a later cell. It sets the cells after the old head, up
+// to the new head, to v. It sets each cell at most once, however far the head moves.
 func (r *ring[T]) advance(to int64, v T) {
 	for i := max(r.head, to-r.size()) + 1; i <= to; i++ {
 		*r.at(i) = v
@@ -28,7 +28,7 @@ func (r *ring[T]) advance(to int64, v T) {
 	r.head = to
 }
 
-// sum adds up those of the cells from..to, both included, that are still held.
+// sum adds up the cells from..to, both included, as far as they are still held.
 func (r *ring[T]) sum(from, to int64) (total T) {
 	from, to = max(from, r.head-r.size()+1), min(to, r.head)
 	if from > to {
