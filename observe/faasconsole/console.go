@@ -28,10 +28,10 @@ func WithLogin(tokens *access.Tokens) Option {
 	})
 }
 
-// console is the handler.
+// console is the handler of the page and of its API.
 type console struct {
 	api   http.Handler
-	login *login // nil: the host authenticates
+	login *login // nil: no WithLogin; the host authenticates
 	files *files
 }
 
@@ -69,8 +69,8 @@ func (c *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveAPI hands a request on to the API, with the principal of its session. The headers are
-// the API's own.
+// serveAPI passes a request on to the API, with the principal of its session. It sets no
+// headers, since the API sets its own.
 func (c *console) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if c.login != nil {
 		if p, ok := c.login.principal(r); ok {
@@ -80,7 +80,8 @@ func (c *console) serveAPI(w http.ResponseWriter, r *http.Request) {
 	c.api.ServeHTTP(w, r)
 }
 
-// policy is what the page may load and do. Trusted Types forbid to make HTML from text.
+// policy says what the page may load and do. Because of Trusted Types the browser refuses to
+// make HTML from text.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 

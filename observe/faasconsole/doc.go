@@ -1,25 +1,25 @@
-// Package faasconsole serves a page to leave open on a second screen: it says whether
-// anything is wrong with the functions of a host, where, since when, and what they cost, and
-// leads in three clicks from a failure to a corrected call that succeeds.
+// Package faasconsole serves a web page to leave open on a second screen. It shows whether
+// something is wrong with the functions of a host, where, since when, and what they cost. From
+// a failure it takes three clicks to a corrected call that succeeds.
 //
-// The page is a client of the API of package admin, and shows what that lets its viewer see:
+// The page is a client of the API of package admin. It shows what the API lets its viewer see:
 //
 //	api := admin.Handler(r, admin.WithAuthorize(rules.Permit), admin.WithRecorder(recorder))
 //	mux.Handle("/console/", http.StripPrefix("/console", faasconsole.Handler(api, faasconsole.WithLogin(tokens))))
 //
-// It works below any prefix. All its files are embedded in the program: it loads nothing
-// from elsewhere, and needs no build step. It has plain ES modules, and uPlot
-// (https://github.com/leeoniya/uPlot, MIT license) for its charts.
+// The page works below any path prefix. All its files are embedded in the program, nothing is
+// loaded from other hosts, and there is no build step. It consists of plain ES modules, and of
+// uPlot (https://github.com/leeoniya/uPlot, MIT license) for its charts.
 //
-// # Who sees it
+// # Authentication
 //
-// The page itself holds no data and is served without a login. What it shows comes from the API,
-// which needs a principal: by [WithLogin], or by a middleware of the host's own in front of
+// The page itself has no data and is served without a login. Its data come from the API, which
+// needs a principal. That comes from [WithLogin], or from a middleware of the host in front of
 // the whole [Handler].
 //
-// # What the browser is told
+// # Browser policy
 //
-// Each answer forbids scripts, styles and requests that are not the page's own, and all
-// ways to make HTML from text (Trusted Types). Names of functions and tenants, errors and inputs are
-// hostile text here: they are only ever shown as text.
+// Each answer has headers by which the browser blocks scripts, styles and requests that are not
+// the page's own, and all ways to make HTML from text (Trusted Types). The page treats names of
+// functions and tenants, errors and inputs as hostile: it shows them as text only.
 package faasconsole

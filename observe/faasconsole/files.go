@@ -17,16 +17,17 @@ import (
 //go:embed static
 var static embed.FS
 
-// file is an embedded file as it is sent.
+// file is an embedded file, plain and compressed, with the headers that it is sent with.
 type file struct {
 	plain, packed []byte
 	kind, tag     string
 }
 
-// files are the embedded files by their paths.
+// files has the embedded files by their paths.
 type files struct{ byPath map[string]*file }
 
-// embedded reads and packs the files, once for all handlers of the process: they don't change.
+// embedded reads and compresses the files once, for all handlers of the process. They never
+// change.
 var embedded = sync.OnceValue(func() *files { //nolint:gochecknoglobals // a cache of constants
 	f := &files{byPath: map[string]*file{}}
 	err := fs.WalkDir(static, "static", func(name string, d fs.DirEntry, err error) error {
@@ -40,21 +41,22 @@ var embedded = sync.OnceValue(func() *files { //nolint:gochecknoglobals // a cac
 		return err
 	})
 	if err != nil {
-		panic(err) // the files are part of the program
+		panic(err) // not possible: the files are embedded in the program
 	}
 	return f
 })
 
 func pack(name string, data []byte) *file {
 	var packed bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is valid
-	_, _ = z.Write(data)                                       // a buffer takes all
+	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is valid, so there is no error
+	_, _ = z.Write(data)                                       // a bytes.Buffer returns no error
 	_ = z.Close()
 	sum := sha256.Sum256(data)
 	return &file{plain: data, packed: packed.Bytes(), kind: kindOf(name), tag: `"` + hex.EncodeToString(sum[:12]) + `"`}
 }
 
-// kindOf does not go by the machine's own tables, which may say that a script is text.
+// kindOf returns the media type of a file. It does not use the machine's own tables, which may
+// have another type for scripts.
 func kindOf(name string) string {
 	switch path.Ext(name) {
 	case ".html":
@@ -71,8 +73,9 @@ func kindOf(name string) string {
 	return mime.TypeByExtension(path.Ext(name))
 }
 
-// serve sends a file. The browser has to ask for each file each time (no-cache), and gets 304 if
-// it has not changed. So a new version of the host shows its new page at once.
+// serve sends a file. The browser must revalidate each file before each use (no-cache), and
+// gets 304 if the file has not changed. So a new version of the host shows its new page at
+// once.
 func (f *files) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -107,12 +110,12 @@ func (one *file) send(w http.ResponseWriter, r *http.Request) {
 		body = one.packed
 	}
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(body) // a browser that has gone needs no page
+		_, _ = w.Write(body) // an error means that the browser has gone
 	}
 }
 
-// acceptsGzip reports whether Accept-Encoding (RFC 9110, section 12.5.3) names gzip with a weight
-// other than 0. It reads no more of the header than that.
+// acceptsGzip reports whether Accept-Encoding (RFC 9110, section 12.5.3) names gzip with a
+// weight other than 0. It ignores all other codings in the header.
 func acceptsGzip(header string) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		name, weight, _ := strings.Cut(part, ";")

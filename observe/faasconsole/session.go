@@ -15,11 +15,11 @@ import (
 const (
 	sessionCookie = "faas-console"
 	sessionLasts  = 12 * time.Hour
-	maxSessions   = 10_000   // a client with a token can open no more than that
-	maxTokenBody  = 32 << 10 // of the request that opens one
+	maxSessions   = 10_000   // so that a client with a token can't use up the memory
+	maxTokenBody  = 32 << 10 // of a request that opens a session, in bytes
 )
 
-// login keeps the sessions of those who have logged in.
+// login has the open sessions.
 type login struct {
 	tokens *access.Tokens
 	guard  *http.CrossOriginProtection
@@ -28,8 +28,8 @@ type login struct {
 	sessions map[string]session
 }
 
-// session is what a cookie stands for. The token is kept, and asked for again at each
-// request: so a token that is revoked ends its sessions.
+// session is what a cookie refers to. It keeps the token, which is checked again at each
+// request: so revoking a token ends its sessions.
 type session struct {
 	token access.Secret
 	ends  time.Time
@@ -39,7 +39,7 @@ func newLogin(tokens *access.Tokens) *login {
 	return &login{tokens: tokens, guard: http.NewCrossOriginProtection(), sessions: map[string]session{}}
 }
 
-// principal returns who has sent the request: by its own header, or by its cookie.
+// principal returns the principal of a request, by its Authorization header or by its cookie.
 func (l *login) principal(r *http.Request) (access.Principal, bool) {
 	if r.Header.Get("Authorization") != "" {
 		p, err := l.tokens.Authenticate(r)
@@ -59,7 +59,7 @@ func (l *login) principal(r *http.Request) (access.Principal, bool) {
 	return p, err == nil
 }
 
-// open makes a session for a token, or reports that the token is not valid.
+// open makes a session for a token. ok is false if the token is not valid.
 func (l *login) open(token access.Secret, now time.Time) (id string, ok bool) {
 	if _, err := l.tokens.Principal(token); err != nil {
 		return "", false
@@ -85,7 +85,8 @@ func (l *login) close(id string) {
 	delete(l.sessions, id)
 }
 
-// serveSession opens a session (POST) or ends it (DELETE). GET says whether there is a login.
+// serveSession opens a session (POST), ends it (DELETE), or reports whether there is a login
+// (GET).
 func (c *console) serveSession(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -120,7 +121,8 @@ func (l *login) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveOpen reads {"token": "…"}. A form of another site can't send that type.
+// serveOpen reads {"token": "…"}. It requires the media type of JSON, which a form of another
+// site can't send.
 func (l *login) serveOpen(w http.ResponseWriter, r *http.Request) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		http.Error(w, "The body is application/json.", http.StatusUnsupportedMediaType)
@@ -142,8 +144,8 @@ func (l *login) serveOpen(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// setCookie sets the session's cookie for the directory of the page, which is the default of
-// its path: the handler does not know the prefix that it is mounted at.
+// setCookie sets the cookie of a session without a path. The browser then uses the directory of
+// the page, which the handler can't name because it does not know its prefix.
 func setCookie(w http.ResponseWriter, r *http.Request, id string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is set wherever the browser came by TLS; a page on localhost has none
 		Name: sessionCookie, Value: id, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,

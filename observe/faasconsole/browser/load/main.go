@@ -1,9 +1,10 @@
-// Load is a host of many functions with steady traffic, and the console that shows it, for what
-// browser/budget.mjs measures:
+// Command load runs a host with many functions and steady traffic, and the console that shows
+// it. browser/budget.mjs uses it for its measurements:
 //
 //	go run ./browser/load [-addr 127.0.0.1:0] [-functions 1000] [-tenants 100] [-rate 200]
 //
-// It prints its address. /heap answers how many bytes of the heap are in use after a collection.
+// It prints its address. The path /heap answers how many bytes of the heap are in use after a
+// garbage collection.
 package main
 
 import (
@@ -38,7 +39,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, *addr, *functions, *tenants, *rate); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
-		os.Exit(1) //nolint:gocritic // the process ends, and what is deferred with it
+		os.Exit(1) //nolint:gocritic // os.Exit skips the deferred calls, which is fine at the end of the process
 	}
 }
 
@@ -73,8 +74,8 @@ func run(ctx context.Context, addr string, functions, tenants, rate int) error {
 
 var errNoStock = errors.New("no such article in stock")
 
-// register makes functions of ten teams that take 1 to 40 ms. One of a hundred fails a fifth of its calls, and
-// one of a hundred has a single slot.
+// register makes functions of ten teams, whose calls take 1 to 40 ms. One function in a hundred
+// fails a fifth of its calls, and one in a hundred has a single slot.
 func register(r *faas.Router, n int) (fns []*faas.Function[int, int]) {
 	for i := range n {
 		opts := []faas.FunctionOption{faas.WithLabels(map[string]string{"team": fmt.Sprintf("team-%d", i%10)}), faas.WithConcurrency(16), faas.WithMemory(128 << 20)}
@@ -115,5 +116,5 @@ func heap(w http.ResponseWriter, _ *http.Request) {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	_, _ = w.Write(strconv.AppendUint(nil, m.HeapAlloc, 10)) // a client that has gone needs no answer
+	_, _ = w.Write(strconv.AppendUint(nil, m.HeapAlloc, 10)) // an error means that the client has gone
 }

@@ -14,19 +14,20 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// Hostile text: markup that would run, a word that is written from right to left with an
-// override that is never closed, pictures of many code points, and no place to break.
+// Hostile text: markup that would run as a script, a word in a right-to-left script with an
+// override that is not closed, emoji of many code points, and a long text without a place to
+// break.
 const (
 	markup    = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
 	rightLeft = "\u202eمستأجر طويل الاسم جدا"
 	pictures  = "👩‍👩‍👧‍👦🧨🏳️‍🌈🧑🏿‍🚀👩‍👩‍👧‍👦🧨🏳️‍🌈🧑🏿‍🚀"
 )
 
-// unbroken is as long as a name of a function gets.
+// unbroken is a function name of the greatest length.
 var unbroken = strings.Repeat("Unbroken_name-of-a-function_", 3)[:64]
 
-// host has functions that greet, fail in hostile words, pay what is not for all eyes, and
-// send letters, the first of which die.
+// host has functions that greet, that fail with hostile texts, that fail with a secret, and
+// that send letters, the first of which fail.
 type host struct {
 	*faas.Router
 	recorder *observe.Recorder
@@ -35,16 +36,16 @@ type host struct {
 	ring     *faas.Ring
 	tail     *observe.RecentLog
 
-	letters atomic.Int64 // deliveries
+	letters atomic.Int64 // deliveries of letters
 }
 
-// lost is how many letters die: the server is mended after them.
+// lost is how many letters fail before sending works.
 const lost = 5
 
 func newHost() *host {
 	book, err := cost.Preset("aws-lambda-x86")
 	if err != nil {
-		panic(err) // it is a preset
+		panic(err) // not possible: the book is a preset
 	}
 	h := &host{
 		book: book, recorder: observe.NewRecorder(observe.WithBooks(book)), ledger: cost.NewLedger(cost.Calendar{Every: cost.Day}, book),
@@ -62,12 +63,12 @@ func newHost() *host {
 
 func greet(_ context.Context, name string) (string, error) { return "Hello, " + name, nil }
 
-// hostile fails with its input as its error.
+// hostile fails, with its input as the text of the error.
 func hostile(_ context.Context, text string) error { return errors.New(text) }
 
 func payroll(context.Context, string) error { return errors.New("the salary of the board is secret") }
 
-// send takes no letter until the first of them have been lost.
+// send fails for the first letters.
 func (h *host) send(context.Context, string) error {
 	if h.letters.Add(1) <= lost {
 		return faas.Permanent(errors.New(markup))
@@ -86,7 +87,7 @@ func (h *host) play(ctx context.Context) {
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		h.call(ctx, "acme", "greet", "Ana")
-		if n < len(texts) || n%8 == 0 { // the last ones again, so that the last minute has them
+		if n < len(texts) || n%8 == 0 { // the last texts are repeated, so that the last minute always has some
 			h.call(ctx, texts[n%2], unbroken, texts[min(n, len(texts)-1)])
 			h.call(ctx, "hush", "payroll", "January")
 		}
@@ -98,7 +99,7 @@ func (h *host) play(ctx context.Context) {
 	}
 }
 
-// call makes a call. What becomes of it is for the page to show.
+// call makes a call. Its result is ignored: the page shows it.
 func (h *host) call(ctx context.Context, tenant, name, input string) {
 	payload, err := json.Marshal(input)
 	if err == nil {

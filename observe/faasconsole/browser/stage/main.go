@@ -1,6 +1,6 @@
-// Stage is a host for the walks of a browser: its tenants, labels, errors and inputs are as
-// hostile as text gets, and its viewers may see a part of it each. It prints one line, with its
-// address and the viewers' tokens, and runs until it is told to end:
+// Command stage runs a host for tests in a browser. Its tenants, labels, errors and inputs are
+// as hostile as text can be, and each of its viewers may see another part. It prints one line
+// with its address and the viewers' tokens, and runs until it gets a signal to end:
 //
 //	the stage is open: http://127.0.0.1:41234/console/ root=… acme=… letters=… none=… demoted=…
 package main
@@ -28,11 +28,11 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "stage:", err)
-		os.Exit(1) //nolint:gocritic // the process ends, and what is deferred with it
+		os.Exit(1) //nolint:gocritic // os.Exit skips the deferred calls, which is fine at the end of the process
 	}
 }
 
-// run shows the host and plays until ctx ends.
+// run serves the host and makes calls until ctx ends.
 func run(ctx context.Context, out io.Writer) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,14 +57,14 @@ func run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// rules say who may do what. none has a token, and no right.
+// rules has the rights of the viewers. The viewer none has a token and no rights.
 var rules = access.Rules{
 	{Functions: []string{"*"}, Roles: []string{"root"}, AnyTenant: true, Rights: access.Rights()},
 	{Functions: []string{"*"}, Roles: []string{"acme"}, Rights: []access.Right{access.See, access.SeeInputs}},
 	{Functions: []string{"letters"}, Roles: []string{"letters"}, AnyTenant: true, Rights: []access.Right{access.See}},
 }
 
-// viewers issues a token for each viewer, and returns them as text too.
+// viewers issues a token for each viewer. It also returns the tokens as a line of text.
 func viewers() (*access.Tokens, string, error) {
 	tokens, err := access.NewTokens()
 	var line strings.Builder
@@ -73,7 +73,7 @@ func viewers() (*access.Tokens, string, error) {
 		switch name {
 		case "acme":
 			p.Tenant = "acme"
-		case "demoted": // root, with another role
+		case "demoted": // the principal of root, with another role
 			p.ID, p.Roles = "root", []string{"letters"}
 		}
 		secret, _, issued := tokens.Issue(p, time.Hour)

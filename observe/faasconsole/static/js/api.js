@@ -1,6 +1,6 @@
-// Requests to the admin API. Its address is relative to the page, so that any prefix will do.
+// Requests to the admin API. Its address is relative to the page, so the page works below any path prefix.
 
-/** What the API answers instead of what was asked for; see admin.Problem. */
+/** An error answer of the API; see admin.Problem. */
 export class Problem extends Error {
   constructor(status, doc) {
     super(doc.detail || doc.title || `The host answered ${status}.`);
@@ -32,17 +32,17 @@ export const post = (path, body, query) => request("POST", path, { body, query }
 export const put = (path, body, query) => request("PUT", path, { body, query });
 export const remove = (path, query) => request("DELETE", path, { query });
 
-/** A name as a part of a path. */
+/** Encodes a name as an element of a path. */
 export const part = (name) => encodeURIComponent(name);
 
-/** Whether the host has a login here. */
+/** Returns whether the console has a login. */
 export async function hasLogin() {
   const answer = await fetch("session", { cache: "no-store" }).catch(() => null);
   const doc = await answer?.json().catch(() => null);
   return Boolean(doc?.login);
 }
 
-/** Opens a session with a token; throws a sentence if the host does not know it. */
+/** Opens a session with a token. Throws an Error with a sentence if the host refuses the token. */
 export async function logIn(token) {
   const answer = await fetch("session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token }) });
   if (!answer.ok) throw new Error((await answer.text()).trim() || "The host did not take the token.");

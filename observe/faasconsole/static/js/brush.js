@@ -1,11 +1,11 @@
-// A span of time that the viewer selects on a chart: by dragging, with a finger too, or by shift
-// and the arrow keys. The page keeps the selection; the chart only shows it.
+// A span of time that the viewer selects on a chart: by dragging with the pointer, or with Shift and the
+// arrow keys. The page keeps the selection; the chart only shows it.
 
-/** Lets the viewer select on a plot whose spec has brush: {from, to, step, set(from, to)}, in seconds; from is
- * null while nothing is selected. specOf returns the plot's spec as it is when specOf is called. */
+/** Lets the viewer select a span on a plot. The plot's spec has brush: {from, to, step, set(from, to)}, in
+ * seconds; from is null while nothing is selected. specOf returns the plot's current spec. */
 export function brush(u, el, specOf) {
   const over = u.over;
-  let start = null; // of a drag, in pixels
+  let start = null; // where a drag began, in pixels; null: no drag
   const at = (e) => Math.max(0, Math.min(over.clientWidth, e.clientX - over.getBoundingClientRect().left));
   over.classList.add("brushed");
   over.addEventListener("pointerdown", (e) => {
@@ -21,7 +21,7 @@ export function brush(u, el, specOf) {
     const [left, right] = [Math.min(start, at(e)), Math.max(start, at(e))];
     start = null;
     const b = specOf().brush;
-    if (right - left < 4) b.set(null, null); // a click
+    if (right - left < 4) b.set(null, null); // a click ends the selection
     else b.set(...whole(b, u.posToVal(left, "x"), u.posToVal(right, "x")));
   });
   over.addEventListener("pointercancel", () => {
@@ -33,7 +33,7 @@ export function brush(u, el, specOf) {
   return () => start === null && show(u, specOf());
 }
 
-// Whole steps: from the beginning of the first to the end of the last.
+// Returns the span rounded outwards to whole steps.
 const whole = (b, from, to) => [Math.floor(from / b.step) * b.step, Math.max(Math.floor(from / b.step) + 1, Math.ceil(to / b.step)) * b.step];
 
 function select(u, left, right) {
@@ -46,8 +46,9 @@ function show(u, { brush: b }) {
   select(u, x(b.from), x(b.to ?? u.scales.x.max));
 }
 
-// Shift and an arrow key: first the step under the cursor, then more of them on that side, or fewer. moving is the end that
-// the keys move, "from" or "to".
+// Handles Shift and an arrow key. The first press selects the step under the cursor; each further one moves
+// an end of the selection by a step. moving names that end, "from" or "to"; the function returns its new
+// value.
 function key(u, { brush: b }, e, moving) {
   if (e.key === "Escape" && b.from !== null) {
     e.stopPropagation();
@@ -65,7 +66,7 @@ function key(u, { brush: b }, e, moving) {
     return by > 0 ? "to" : "from";
   }
   const within = (t) => Math.max(x[0], Math.min(x.at(-1), t));
-  let [low, high] = [b.from, (b.to ?? x.at(-1) + b.step) - b.step]; // the first and the last step
+  let [low, high] = [b.from, (b.to ?? x.at(-1) + b.step) - b.step]; // the starts of the first and the last selected step
   if (moving === "from") low = within(low + by);
   else high = within(high + by);
   b.set(Math.min(low, high), Math.max(low, high) + b.step);

@@ -1,4 +1,4 @@
-// Charts over time, drawn by uPlot, with names and values at their right ends, one cursor for all
+// Charts over time, drawn by uPlot. They have names and values at their right ends, one cursor for all
 // charts of a page, and a table with the same data.
 
 import { h, s, morph } from "./dom.js";
@@ -10,7 +10,7 @@ import { touch } from "./store.js";
 
 const colour = (token) => getComputedStyle(document.documentElement).getPropertyValue("--" + token).trim();
 
-// light-dark() is resolved by the browser alone: a probe is asked for what a token is.
+// Only the browser can resolve light-dark(), so the colour of a token is read from an element that uses it.
 let probe;
 function ink(token) {
   probe ??= document.body.appendChild(h("i", { class: "vh", "aria-hidden": "true" }));
@@ -20,11 +20,11 @@ function ink(token) {
 
 const pale = (rgb, alpha) => `rgba(${rgb.match(/[\d.]+/g).slice(0, 3).join(", ")}, ${alpha})`;
 
-const specs = new Map(); // id → spec, of the last view
+const specs = new Map(); // id → spec, of the present view
 const drawn = new Map(); // id → {plot, shape, el, observer}
 
-/** A chart of a view. spec: {label, height, x, series: [{name, value, token, values, kind, scale}],
- * bands, heat, events, marks, max, unit, table}. See the pages for examples. */
+/** Returns a chart of a view. spec: {label, height, x, series: [{name, value, token, values, kind, scale}],
+ * bands, heat, events, marks, max, unit, table}. The pages have examples. */
 export function chart(id, spec) {
   specs.set(id, spec);
   return h("figure", { class: "plot", role: "group", "aria-label": spec.label, "data-key": "plot:" + id },
@@ -35,7 +35,7 @@ export function chart(id, spec) {
     h("ul", { class: "key" }, spec.series.filter((one) => one.name).map((one) => h("li", null, swatch(one), `${one.name} ${one.value ?? ""}`))));
 }
 
-// The last events of a chart in words.
+// The last events of a chart, as text for its label.
 function eventsIn({ events = [], x }) {
   const seen = events.filter((e) => e.text && e.t >= x[0]).slice(-3);
   return seen.length ? ` Marked: ${seen.map((e) => `${clock(e.t * 1000)} ${e.text}`).join(", ")}.` : "";
@@ -43,7 +43,8 @@ function eventsIn({ events = [], x }) {
 
 const swatch = (one) => s("svg", { viewBox: "0 0 8 8", "aria-hidden": "true" }, s("rect", { class: "f-" + one.token, width: 8, height: 8 }));
 
-/** The table twin of a chart: the same data. Its rows, or the function that makes them, are drawn while it is open. */
+/** Returns a table with the data of a chart. rows is an array, or a function that makes it; the rows are
+ * drawn only while the table is open. */
 export function twin(caption, head, rows) {
   const live = [...document.querySelectorAll("details.twin")].find((d) => d.dataset.twin === caption);
   const list = live?.open ? (typeof rows === "function" ? rows() : rows) : [];
@@ -54,12 +55,12 @@ export function twin(caption, head, rows) {
         h("tbody", null, list.map((r) => h("tr", null, r.map((c, i) => (i ? h("td", { class: "n" }, c) : h("th", { scope: "row" }, c)))))))));
 }
 
-/** Forgets the charts of the view before; called before each view. */
+/** Forgets the charts of the view before. It is called before each view is made. */
 export function begin() {
   specs.clear();
 }
 
-/** Draws the charts of the view that stands now. */
+/** Draws the charts of the present view. */
 export function draw(root) {
   for (const [id, d] of drawn) {
     if (!specs.has(id) || !d.el.isConnected) {
@@ -71,7 +72,7 @@ export function draw(root) {
   for (const el of root.querySelectorAll(".plot-box")) place(el.dataset.keep, el);
 }
 
-/** Draws all anew, in other colours. */
+/** Draws all charts again, after the colours have changed. */
 export function repaint() {
   for (const d of drawn.values()) d.shape = "";
   for (const [id, d] of drawn) place(id, d.el);
@@ -102,12 +103,12 @@ function place(id, el) {
 
 const restOf = (spec) => JSON.stringify([spec.events, spec.marks, spec.max]);
 
-// Views are made each second; most of their charts are what they were.
+// A view is made each second, and most of its charts have not changed. Those are not drawn again.
 function unchanged(d, spec, data) {
   return !spec.heat && d.rest === restOf(spec) && data.every((values, i) => values.length === d.data[i].length && values.every((v, k) => v === d.data[i][k]));
 }
 
-// Stacked series are added up here: uPlot stacks nothing.
+// Adds up stacked series, since uPlot does not stack.
 function dataOf(spec) {
   const data = [spec.x];
   let below = null;
@@ -178,13 +179,13 @@ function fillOf(d, one) {
 
 const ratio = () => devicePixelRatio || 1;
 
-// Dotted verticals with words: releases, restarts.
+// Draws events, such as releases and restarts, as dotted vertical lines with a text.
 function events(u, spec) {
   const c = u.ctx;
   const [left, topPx, height] = [u.bbox.left, u.bbox.top, u.bbox.height];
   c.save();
   c.font = `${12 * ratio()}px system-ui`;
-  let said = -Infinity; // where the last word ends
+  let said = -Infinity; // where the last text ends
   for (const e of spec.events ?? []) {
     const x = Math.round(u.valToPos(e.t, "x", true)) + 0.5;
     if (x < left || x > left + u.bbox.width) continue;
@@ -213,7 +214,7 @@ function events(u, spec) {
   c.restore();
 }
 
-// Triangles where the scale has changed.
+// Draws triangles where the scale has changed.
 function marks(u, spec) {
   const c = u.ctx;
   c.save();
@@ -249,7 +250,7 @@ function marks(u, spec) {
   c.restore();
 }
 
-// Cells of a heat map: [t, from, to, part of the column's calls].
+// Draws the cells of a heat map: [t, from, to, part of the column's calls].
 function heat(u, spec) {
   const c = u.ctx;
   const shades = [1, 2, 3, 4, 5, 6].map((i) => ink("h" + i));
@@ -267,7 +268,7 @@ function heat(u, spec) {
   c.restore();
 }
 
-// The names at the right end, spread so that none stands on another.
+// Places the names at the right end, so that none covers another.
 function ends(el, d) {
   const list = el.parentElement.querySelector(".plot-ends");
   const u = d.plot;
@@ -286,7 +287,7 @@ function ends(el, d) {
   at.forEach(({ y }, i) => (list.children[i].style.top = `${y - 8}px`));
 }
 
-// What stands under the cursor, in a line below the chart.
+// Writes the values under the cursor into the line below the chart.
 function read(u, d) {
   const line = d.el.closest("figure")?.querySelector(".read");
   if (!line) return;
@@ -311,7 +312,8 @@ function step(d, e) {
   u.setCursor({ left: u.valToPos(u.data[0][Math.max(0, Math.min(last, i))], "x"), top: 1 });
 }
 
-/** A line without axes. Its range is at least a part of its mean, so that noise looks like noise. */
+/** Returns a small line chart without axes. Its range is at least a certain part of the mean, so that noise
+ * looks small. */
 export function spark(values, state, wide = 72, high = 20) {
   if (values.length < 2) return s("svg", { class: "sp", viewBox: `0 0 ${wide} ${high}`, "aria-hidden": "true" });
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
@@ -321,7 +323,7 @@ export function spark(values, state, wide = 72, high = 20) {
   return s("svg", { class: "sp " + (state ?? ""), viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" }, s("path", { d: path }));
 }
 
-/** At most so many values: means of neighbours. */
+/** Reduces values to at most most, as means of neighbours. */
 export function thin(values, most) {
   if (values.length <= most) return values;
   const size = values.length / most;

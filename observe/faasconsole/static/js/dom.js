@@ -1,10 +1,10 @@
-// Elements from descriptions, and the least change from what stands there to what should.
-// Nothing here makes HTML from text: hostile names stay text.
+// Makes elements from descriptions, and changes the page to match them with as few changes as possible.
+// Nothing here makes HTML from text, so hostile names stay text.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Makes an element. Attributes that are false, null or undefined are left out; a function
- * under "onclick" and the like becomes its handler; children may be arrays, null or text. */
+/** Makes an element. Attributes that are false, null or undefined are left out. A function under "onclick"
+ * or a similar name becomes the handler of that event. Children may be arrays, null or text. */
 export function h(tag, attrs, ...kids) {
   return fill(document.createElement(tag), attrs, kids);
 }
@@ -35,9 +35,8 @@ function append(el, kids) {
   }
 }
 
-// The handlers of an element stand in a map, so that a morph can replace them. The document
-// listens once for each type of event, in the capture phase: so it hears events that do not
-// bubble, too.
+// The handlers of an element are in a map, so that a morph can replace them. The document has one listener
+// for each type of event, in the capture phase: so it also gets events that do not bubble.
 const handlers = new WeakMap();
 const types = new Set();
 
@@ -58,15 +57,16 @@ function moveHandlers(from, to) {
   else handlers.delete(to);
 }
 
-// What an element was made of, if that is known.
+// The values from which an element was made, if stay has made it.
 const basis = new WeakMap();
 
 const same = (a, b) => Object.is(a, b) || (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((v, i) => Object.is(v, b[i])));
 
-/** Whether an element of the page was made of that: a value, or a list of them. */
+/** Returns whether an element of the page was made from these values: one value, or an array of them. */
 export const madeOf = (live, of) => Boolean(live && basis.has(live) && same(basis.get(live), of));
 
-/** What make returns, or the element of the page if it was made of the same. */
+/** Returns what make returns. If live was made from the same values, returns a stub, and the morph leaves
+ * live unchanged. */
 export function stay(live, of, make) {
   if (madeOf(live, of)) return leave(live);
   const el = make();
@@ -74,18 +74,18 @@ export function stay(live, of, make) {
   return el;
 }
 
-/** The part of the page with that data-key, or null. */
+/** Returns the part of the page with that data-key, or null. */
 export const standing = (key) => document.querySelector(`main [data-key="${key}"]`);
 
-/** Stands for an element of the page that a morph is to leave as it is. */
+/** Returns a stub for an element of the page that a morph must leave unchanged. */
 export function leave(live) {
   const stub = document.createComment("");
   stub.live = live;
   return stub;
 }
 
-/** Changes the children of el to those given, and touches only what differs. Children with a
- * data-key are found again wherever they stand; what has data-keep keeps its own children. */
+/** Changes the children of el to kids, and touches only what differs. Children with a data-key are found
+ * wherever they are among the children. An element with data-keep keeps its own children. */
 export function morph(el, ...kids) {
   const next = document.createDocumentFragment();
   append(next, kids);
@@ -126,7 +126,7 @@ function byKey(el) {
   return all;
 }
 
-// In what is new to the page, the elements that stay take their places.
+// In a new element, replaces the stubs by the elements of the page that they stand for.
 function settle(want) {
   if (want.nodeType !== Node.ELEMENT_NODE) return;
   const walk = document.createTreeWalker(want, NodeFilter.SHOW_COMMENT);
@@ -149,7 +149,8 @@ function node(old, want) {
   if (!old.hasAttribute("data-keep")) children(old, want);
 }
 
-// What the viewer has changed is the viewer's: an open details, the text of a field in use.
+// What the viewer has changed is kept: an open details element, and the text of the field that has the
+// focus.
 const own = (el, name) => (el.nodeName === "DETAILS" || el.nodeName === "DIALOG") && name === "open";
 
 function attributes(old, want) {
@@ -160,17 +161,18 @@ function attributes(old, want) {
   if ("checked" in want && old.checked !== want.hasAttribute("checked")) old.checked = want.hasAttribute("checked");
 }
 
-/** A picture of the page's own set. */
+/** Returns an icon from the page's own set. */
 export const icon = (name) => s("svg", { class: "i", "aria-hidden": "true" }, s("use", { href: `#i-${name}` }));
 
 const words = { well: "well", failing: "failing", refusing: "refusing", stuck: "stuck", idle: "idle", off: "off" };
 
-/** The mark of a state: a colour and a shape. With silent, the word stands beside it. */
+/** Returns the mark of a state, a colour and a shape. With silent, screen readers skip it, since the word is
+ * next to it. */
 export function mark(state, silent) {
   const shape = state === "off" ? "idle" : (state ?? "none");
   const attrs = silent || !words[state] ? { "aria-hidden": "true" } : { role: "img", "aria-label": words[state] };
   return s("svg", { class: `m ${shape}`, viewBox: "0 0 12 12", ...attrs }, s("use", { href: `#s-${shape}` }));
 }
 
-/** A word from outside, which may be written from right to left. */
+/** Returns an element for a text from outside, which may be written from right to left. */
 export const word = (text, attrs) => h("bdi", attrs, text);

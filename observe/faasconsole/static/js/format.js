@@ -1,19 +1,19 @@
-// Numbers and times as text. Integers above 2^53 come as strings, and stay what they are.
+// Numbers and times as text. The API sends integers above 2^53 as strings; these are not rounded.
 
 const nb = "\u00a0";
 
-/** A number of the API: a number, or a string of digits. */
+/** Converts a number of the API, which may be a string of digits, to a Number. */
 export const n = (v) => (v === null || v === undefined ? 0 : Number(v));
 
 const commas = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
-/** A count, with commas; exact, whatever its size. */
+/** Formats a count with commas and all its digits. */
 export function count(v) {
   if (typeof v === "string" && /^-?\d+$/.test(v)) return v.replace(/\B(?=(\d{3})+$)/g, ",");
   return n(v) > -999.5 && n(v) < 999.5 ? String(Math.round(n(v))) : commas.format(n(v));
 }
 
-/** Three significant digits, with commas, and never an exponent. */
+/** Formats a number with three significant digits, with commas and without an exponent. */
 export function digits(v) {
   if (!Number.isFinite(v)) return "–";
   if (v === 0) return "0";
@@ -25,16 +25,16 @@ export function digits(v) {
   return a < 0.001 ? "<0.001" : v.toFixed(3);
 }
 
-/** A number on an axis: 0.5, 40, 1,000, and never an exponent. */
+/** Formats a number of an axis, without an exponent: 0.5, 40, 1,000. */
 export const tick = (v) => (Number.isInteger(v) || Math.abs(v) < 1e-9 ? Math.round(v).toLocaleString("en-US") : v.toLocaleString("en-US", { maximumSignificantDigits: 2 }));
 
-/** A share as a percentage, without its sign. */
+/** Formats a share as a percentage, without the percent sign. */
 export const percent = (part, whole) => (whole ? digits((100 * part) / whole) : "–");
 
-/** A share of a whole in words of weights: 60, 33.3. */
+/** Formats a weight as a percentage of all weights, with decimals only if needed: 60, 33.3. */
 export const weight = (part, whole) => (whole && Number.isInteger((100 * part) / whole) ? String((100 * part) / whole) : percent(part, whole));
 
-/** A duration of that many nanoseconds: [digits, unit]. */
+/** Formats a duration in nanoseconds: [digits, unit]. */
 export function span(ns) {
   const v = n(ns);
   if (v === 0) return ["0", ""];
@@ -45,13 +45,13 @@ export function span(ns) {
   return [long(v / 1e9), ""];
 }
 
-/** A duration as one text. */
+/** Formats a duration in nanoseconds as one text. */
 export function duration(ns) {
   const [d, unit] = span(ns);
   return unit ? d + nb + unit : d;
 }
 
-/** Seconds in words: 1 m 26 s, 3 h 10 m, 2 d 4 h. */
+/** Formats seconds with two units: 1 m 26 s, 3 h 10 m, 2 d 4 h. */
 export function long(seconds) {
   const t = Math.max(0, Math.round(seconds));
   if (t < 60) return `${t}${nb}s`;
@@ -60,16 +60,16 @@ export function long(seconds) {
   return `${Math.floor(t / 86400)}${nb}d${nb}${Math.floor((t % 86400) / 3600)}${nb}h`;
 }
 
-/** 14:02:11, in UTC. */
+/** Formats a time in UTC: 14:02:11. */
 export const clock = (t) => new Date(t).toISOString().slice(11, 19);
 
-/** 14:02, in UTC. */
+/** Formats a time in UTC: 14:02. */
 export const minute = (t) => new Date(t).toISOString().slice(11, 16);
 
-/** 2026-11-17 14:02:11 UTC. */
+/** Formats a time: 2026-11-17 14:02:11 UTC. */
 export const instant = (t) => new Date(t).toISOString().slice(0, 19).replace("T", " ") + " UTC";
 
-/** How long ago. */
+/** Formats how long ago a time was. */
 export const ago = (t, now) => {
   const d = (now - new Date(t).getTime()) / 1000;
   if (d < 1) return "now";
@@ -77,7 +77,7 @@ export const ago = (t, now) => {
   return `${Math.floor(d / size)}${nb}${unit}${nb}ago`;
 };
 
-/** Bytes: 1.50 GiB. */
+/** Formats a number of bytes: 1.50 GiB. */
 export function bytes(v) {
   let x = n(v);
   for (const unit of ["B", "KiB", "MiB", "GiB", "TiB"]) {
@@ -87,7 +87,8 @@ export function bytes(v) {
   return "";
 }
 
-/** The amounts of a column, with as many decimals as the largest needs to have three digits, from two to six. */
+/** Returns a function that formats the amounts of a column. They have as many decimals, from two to six, as
+ * the largest amount needs to show three digits. */
 export function amounts(list) {
   const most = Math.max(0, ...list.map(Number).filter(Number.isFinite));
   const places = most > 0 ? Math.min(6, Math.max(2, 2 - Math.floor(Math.log10(most)))) : 2;
@@ -96,12 +97,12 @@ export function amounts(list) {
   return (v) => (Number(v) === 0 ? "0" : Math.abs(Number(v)) < least ? "<" + format.format(2 * least) : format.format(v));
 }
 
-/** One amount, large: [digits, currency], in millionths where it is that small. */
+/** Formats an amount that is shown large: [digits, currency]. A very small one is in millionths. */
 export const amount = (text, currency) => (Math.abs(Number(text)) < 0.001 && Number(text) !== 0 ? [digits(1e6 * Number(text)), "µ" + currency] : [money(text), currency]);
 
 const cents = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-/** A decimal amount with two digits, or more where it is smaller than a cent. */
+/** Formats a decimal amount with two decimals, or with more if it is less than a cent. */
 export function money(text) {
   const v = Number(text);
   if (!Number.isFinite(v)) return "–";
@@ -112,11 +113,11 @@ export function money(text) {
   return v.toPrecision(2).includes("e") ? "<0.0001" : v.toPrecision(2);
 }
 
-/** One and many. */
+/** Formats a number with its noun, singular or plural. */
 export const plural = (v, one, many) => `${count(v)} ${n(v) === 1 ? one : many}`;
 
-/** Text indented as JSON is. It moves between tokens only, so that no number and no string changes;
- * text that is no JSON comes back as it is. */
+/** Indents JSON. It inserts space between tokens only, so that no number and no string changes. Text that is
+ * not JSON is returned unchanged. */
 export function pretty(text) {
   try {
     JSON.parse(text);
@@ -137,11 +138,11 @@ export function pretty(text) {
     else if (token === ":") out += ": ";
     else out += token;
   }
-  // Short lists of numbers stay on one line.
+  // A short list of numbers is put on one line.
   return out.replace(/\[\s+([^[\]{}"]{1,60}?)\s+\]/g, (_, list) => "[" + list.replace(/\s+/g, " ") + "]");
 }
 
-/** Why text is no JSON, with its line; null if it is. */
+/** Returns why text is not JSON, with the line of the error; null if it is JSON. */
 export function fault(text) {
   try {
     JSON.parse(text);
@@ -153,7 +154,8 @@ export function fault(text) {
   }
 }
 
-/** The lines of two texts: [" " | "-" | "+", line], by their longest common subsequence. */
+/** Returns the difference of two texts as lines: [" " | "-" | "+", line], by their longest common
+ * subsequence. */
 export function diff(a, b) {
   const [x, y] = [a.split("\n").slice(0, 400), b.split("\n").slice(0, 400)];
   const common = Array.from({ length: x.length + 1 }, () => new Uint16Array(y.length + 1));

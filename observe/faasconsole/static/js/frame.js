@@ -1,4 +1,4 @@
-// What stands around each page: the bar, the rail, the palette, the keys.
+// What surrounds each page: the bar at the top, the list of pages, the command palette, the keys.
 
 import { h, morph, icon, mark, word } from "./dom.js";
 import { state, doc, pause, touch } from "./store.js";
@@ -8,7 +8,7 @@ import { logOut } from "./api.js";
 import { sessionChanged } from "./stream.js";
 import { repaint } from "./chart.js";
 
-/** The pages, in the order of the rail; late ones stand under More on a small screen. */
+/** The pages, in the order of the list. On a small screen, those with late are below More. */
 export const pages = [
   { page: "overview", name: "Overview", key: "o" },
   { page: "functions", name: "Functions", key: "f" },
@@ -22,7 +22,8 @@ export const pages = [
 
 let drawn = "";
 
-/** Draws the frame, if it is to be another one. counts: {page: [state, number, words]} of what needs looking at. */
+/** Draws the bar and the list of pages, if they have changed. counts: {page: [state, number, words]} of what
+ * needs attention. */
 export function frame(route, counts) {
   const next = JSON.stringify([location.hash, counts, connection().textContent, state.conn, state.paused, theme(), state.hasLogin, { ...state.host, now: "" }]);
   const top = document.getElementById("top");
@@ -77,7 +78,7 @@ function rail(route, counts) {
 
 const badge = (c) => c && h("span", { class: "count" }, mark(c[0], true), h("span", { class: "vh" }, `${c[1]} ${c[2]}`), h("span", { "aria-hidden": "true" }, String(c[1])));
 
-/** The title and the icon of the tab carry the worst state. */
+/** Sets the title and the icon of the browser tab, which show the worst state. */
 export function title(name, worst, number) {
   const sign = { failing: "▲", refusing: "■", stuck: "◆" }[worst];
   document.title = (sign ? `${number} ${sign} ` : "") + name + " · faas";
@@ -98,7 +99,7 @@ function turnTheme() {
   try {
     localStorage.setItem("faas-theme", next);
   } catch {
-    // storage is switched off: it lasts as long as the page
+    // localStorage is switched off: the theme lasts as long as the page.
   }
   repaint();
   touch();
@@ -106,7 +107,7 @@ function turnTheme() {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
-/** The command palette: pages, functions, tenants, and what can be done from anywhere. */
+/** Opens the command palette: pages, functions, tenants, and actions that are available on every page. */
 export function palette() {
   if (document.querySelector("dialog[open]")) return;
   const things = [
@@ -157,7 +158,7 @@ export function palette() {
   show();
 }
 
-/** The list of keys. */
+/** Opens the list of keys. */
 export function keys() {
   const rows = [...pages.map((p) => ["g " + p.key, p.name]), ["/", "search"], ["k", "command palette, where no table has rows"], ["space", "pause, or go on"], ["j  k", "next and previous row"], ["enter", "open the row"], ["Esc", "close"], ["← →", "move along a chart"], ["shift ← →", "select a span of time on the failures"], ["?", "this list"]];
   const dialog = h("dialog", { class: "ask", "aria-label": "Keys", onclose: () => dialog.remove() }, h("h2", null, "Keys"),
@@ -167,8 +168,8 @@ export function keys() {
   dialog.showModal();
 }
 
-let waiting = ""; // g was pressed
-/** Keys that work everywhere but in fields. */
+let waiting = ""; // the key pressed before, if it was g
+/** Handles keys that work everywhere except in input fields. */
 export function onKey(e) {
   if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
   if (e.target.closest?.("input, textarea, select, [contenteditable]")) return;
@@ -201,7 +202,7 @@ function step(by) {
   all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + by))].focus();
 }
 
-/** The note of a lost connection, or null. */
+/** Returns a note that the connection is lost, or null if it is not. */
 export function lost() {
   if (state.conn !== "lost" || !state.host) return null;
   return h("p", { class: "note failing lostbar", role: "alert", "data-key": "lost" }, mark("failing"), h("span", null, `The connection is lost. What stands here is of ${clock(state.heard + state.skew)} UTC, ${long((Date.now() - state.heard) / 1000)} ago. The page asks again by itself.`));

@@ -1,15 +1,15 @@
-// What needs looking at, and in which order. Pure: it reads answers of the API, and nothing else.
+// Decides what needs attention, and in which order. It only reads answers of the API.
 
 import { n, percent, plural, digits } from "./format.js";
 import { columns } from "./store.js";
 
-/** From which share of failed calls a function is failing, as the API has it. */
+/** The share of failed calls from which on a function is failing, as in the API. */
 const failing = 0.01;
 
 let judged = { functions: undefined, all: [] };
 
-/** The troubles of functions and tenants, the worst first: {rank, state, function, tenant, …}. Functions that were judged
- * last are not judged again: several parts of a page ask. */
+/** Returns the troubles of functions and tenants, the worst first: {rank, state, function, tenant, …}. The
+ * result for the same list of functions is cached, since several parts of a page call this. */
 export function troubles(functions, tenants) {
   if (judged.functions !== functions) judged = { functions, all: (functions ?? []).flatMap(troublesOf) };
   const all = [...judged.all];
@@ -34,7 +34,7 @@ function troublesOf(f) {
   return all;
 }
 
-/** The worst trouble of a function, in a few words for the table. */
+/** Describes the worst troubles of a function in a few words, for the table. */
 export function why(f) {
   if (!f.numbers) return "";
   const { minute, jobs, queued, runaways } = f.numbers;
@@ -49,7 +49,7 @@ export function why(f) {
   return parts.slice(0, 2).join(", ");
 }
 
-/** The order of the table "Now". */
+/** Returns the functions in the order of the table "Now". */
 export function byTrouble(functions) {
   if (ranked.functions !== functions) ranked = { functions, all: rankedByTrouble(functions) };
   return ranked.all;
@@ -57,7 +57,7 @@ export function byTrouble(functions) {
 
 let ranked = { functions: undefined, all: [] };
 
-// The list comes in the order of names, which stays that of equals.
+// The list is sorted by name, and equal functions stay in that order.
 function rankedByTrouble(functions) {
   const rank = (f) => {
     if (!f.numbers) return 9;
@@ -73,14 +73,15 @@ function rankedByTrouble(functions) {
   return all.sort((a, b) => a.rank - b.rank || b.rate - a.rate).map((one) => one.f);
 }
 
-/** Since when calls have failed as they do: the first point of the last stretch in which the share
- * of failures stays over the limit. before is the share until then. null: it is not known. */
+/** Returns since when calls have failed: {at, before}. at is the first point of the last period in which the
+ * share of failures stays over the limit; before is the share of failures until then. null: it is not
+ * known. */
 export function since(answer, name) {
   const s = answer?.series.find((one) => one.function === name);
   if (!s || s.points.length < 4) return null;
   const c = columns(answer);
   let at = s.points.length;
-  let calm = 0; // calls in a row without enough failures
+  let calm = 0; // calls since the last point with enough failures, counted backwards in time
   let first = null;
   for (at--; at >= 0; at--) {
     const p = s.points[at];
@@ -89,13 +90,14 @@ export function since(answer, name) {
       calm = 0;
     } else if ((calm += c.calls(p)) > 60 || p[0] < (first ?? p[0]) - 120) break;
   }
-  if (first === null || first <= s.points[0][0] + 60) return null; // it began before what is known
+  if (first === null || first <= s.points[0][0] + 60) return null; // it began before the first known point
   const before = s.points.filter((p) => p[0] < first);
   const calls = before.reduce((sum, p) => sum + c.calls(p), 0);
   return { at: first * 1000, before: calls ? before.reduce((sum, p) => sum + c.failures(p), 0) / calls : 0 };
 }
 
-/** The version that nearly all failures of the last minute sit on, if there are several. */
+/** Returns the version that has nearly all failures of the last minute, if the function has several
+ * versions. */
 export function culprit(f) {
   const own = f.versions.filter((v) => v.numbers?.minute);
   if (own.length < 2) return null;

@@ -1,58 +1,58 @@
-// Parts that several pages have.
+// Parts that several pages use.
 
 import { h, s, mark, word, stay, leave, madeOf } from "./dom.js";
 import { span, n, digits, count, clock, instant, ago, weight } from "./format.js";
 import { now, touch, may } from "./store.js";
 import { link, here, current } from "./route.js";
 
-/** A section with a heading, an aside, and what stands at the far end of its line. */
+/** A section with a heading, an aside beside it, and an element at the end of its line. */
 export function section(id, title, aside, end, ...body) {
   return h("section", { class: "sec", id, "data-key": id, "aria-labelledby": "h-" + id },
     h("header", null, h("h2", { id: "h-" + id }, title), aside && h("span", { class: "aside" }, aside), end && h("span", { class: "end" }, end)),
     ...body);
 }
 
-/** The sentence of a page, with a mark, and a line below. */
+/** The first sentence of a page, with a mark, and a line below it. */
 export function says(state, sentence, ...also) {
   return h("section", { class: "says", "aria-label": "In a sentence", "data-key": "says" },
     h("h1", null, mark(state), h("span", null, sentence)),
     also.flat().filter(Boolean).length ? h("div", { class: "also" }, also) : null);
 }
 
-/** A link that looks like one. */
+/** A link with the look of a link. */
 export const a = (to, ...kids) => h("a", { class: "link", href: to }, ...kids);
 
 /** A function's name as a link. */
 export const fn = (name) => a(link("functions", name), word(name));
 
-/** A duration in a cell: digits, and its unit in a slot of one width. */
+/** A table cell with a duration: digits, and a unit in a column of fixed width. */
 export function time(ns, bad) {
   if (ns === null || ns === undefined) return h("td", { class: "n" }, h("span", { class: "zero" }, "–"), h("u"));
   const [d, unit] = span(ns);
   return h("td", { class: "n" + (bad ? ` bad ${bad}` : "") }, d === "0" ? h("span", { class: "zero" }, "0") : d, h("u", { class: unit === "s" ? "s" : "" }, unit));
 }
 
-/** A number in a cell; zeros are muted. */
+/** A table cell with a number. Zeros are muted. */
 export function number(v, { text, bad, of } = {}) {
   const zero = v === null || v === undefined || n(v) === 0;
   const shown = text ?? (v === null || v === undefined ? "–" : count(v));
   return h("td", { class: "n" + (bad && !zero ? ` bad ${bad}` : "") }, zero ? h("span", { class: "zero" }, shown) : shown, of !== undefined && of !== null ? h("span", { class: "of" }, ` / ${of}`) : null);
 }
 
-/** A share in per cent in a cell. */
+/** A table cell with a share in per cent. */
 export function share(part, whole, bad) {
   if (!n(whole)) return h("td", { class: "n" }, h("span", { class: "zero" }, "–"));
   const v = (100 * n(part)) / n(whole);
   return number(v, { text: digits(v), bad });
 }
 
-/** A moment: the clock, and all of it on hover. */
+/** A time of day, with the full time on hover. */
 export const at = (t) => h("time", { datetime: t, title: instant(t) }, clock(t));
 
-/** How long ago, and when on hover. */
+/** How long ago a time was, with the full time on hover. */
 export const since = (t) => h("time", { datetime: t, title: instant(t) }, ago(t, now()));
 
-/** Why a part of a page is empty: a problem in words, or that it is being asked for. */
+/** The text in place of a part of a page that has no data: a problem, or that the request is under way. */
 export function absent(problem) {
   if (!problem) return h("p", { class: "muted wait" }, "Asking the host…");
   if (problem.option) return h("p", { class: "muted" }, "The host does not show this: ", h("code", null, `admin.${problem.option}`), " would.");
@@ -60,20 +60,20 @@ export function absent(problem) {
   return h("p", { class: "muted" }, problem.message);
 }
 
-/** What stands after a noun that is counted, for a viewer who does not see the whole host. */
+/** Words after a counted noun, for a viewer who does not see the whole host. */
 export const yours = () => (may("see") ? "" : " that you may see");
 
-/** The page is there, and says who may see it. */
+/** The text in place of a part that the viewer may not see. */
 export const denied = (right = "see") => h("p", { class: "muted", "data-key": "denied" }, "That needs the right ", h("code", null, right), ", which you do not have here. It is granted by the rules of the host, the func of ", h("code", null, "admin.WithAuthorize"), ".");
 
-/** A thin bar: parts are [share of the whole, class]. */
+/** A thin bar. parts are [share of the whole, class]. */
 export function bar(label, ...parts) {
   return s("svg", { class: "bar", viewBox: "0 0 100 4", preserveAspectRatio: "none", role: "img", "aria-label": label },
     s("rect", { class: "bg", width: 100, height: 4 }),
     parts.map(([part, kind]) => kind === "fair" ? s("rect", { class: kind, x: (100 * part - 0.5).toFixed(1), width: 1, height: 4 }) : s("rect", { class: kind ?? "", width: Math.max(0, Math.min(100, 100 * part)).toFixed(1), height: 4 })));
 }
 
-/** The weights of an alias as a thin bar and words: v7 60, v8 40 %. */
+/** The weights of an alias as a thin bar, and in words: v7 60, v8 40 %. */
 export function split(weights) {
   const all = Object.entries(weights ?? {}).filter(([, w]) => n(w) > 0);
   const sum = all.reduce((t, [, w]) => t + n(w), 0);
@@ -84,8 +84,9 @@ export function split(weights) {
     h("span", null, all.map(([v, w]) => `${name(v)} ${weight(n(w), sum)} %`).join(", ")));
 }
 
-/** A table. columns: {name, title, class, sort, of(row), cell(row)}; the first is the row's head. A cell with the
- * same value of as before stays as it stands; without of it is made again each time. */
+/** A table. columns: {name, title, class, sort, of(row), cell(row)}; the first column is the head of its
+ * row. A cell whose value of(row) has not changed is left as it is. Without of, the cell is made again each
+ * time. */
 export function table({ id, caption, columns, rows, key, order, selected, open, cards, className }) {
   const params = current().params;
   const by = params[`${id}-sort`] ?? order;
@@ -109,7 +110,7 @@ export function table({ id, caption, columns, rows, key, order, selected, open, 
       part.below ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "below" }, spacer(part.below, columns.length)) : null));
 }
 
-// A row. What it is made of stands with it: if all of that is the same, the row stays as it stands.
+// A row. It is left as it is if everything that it was made from is the same.
 function line({ row, columns, names, have, open, k, index, selected }) {
   const old = have.get(k);
   const of = columns.map((c) => (c.of ? c.of(row) : NaN));
@@ -138,7 +139,7 @@ function compare(a, b) {
   return (a ?? -1) - (b ?? -1);
 }
 
-// Of a long table only the rows in sight are there.
+// Of a long table, only the visible rows are on the page.
 const whole = 120;
 function slice(id, rows) {
   if (rows.length <= whole) return { rows, all: rows.length, from: 0, above: 0, below: 0 };
@@ -158,7 +159,7 @@ function spacer(high, columns) {
 
 addEventListener("scroll", () => document.querySelector("tr.gap") && touch(), { passive: true });
 
-/** A dialog that asks before something is done. body makes its fields; done gets the form. */
+/** A dialog with a question before an action. body has its fields; done gets the form. */
 export function ask({ title, body, label, danger, done }) {
   const error = h("p", { class: "t-failing", role: "alert" });
   const submit = h("button", { class: "btn main" + (danger ? " danger" : ""), type: "submit" }, label);
@@ -182,7 +183,7 @@ export function ask({ title, body, label, danger, done }) {
   return dialog;
 }
 
-/** Says something to a screen reader, at most once in five seconds. */
+/** Announces a text to screen readers, at most once in five seconds. */
 let told = 0;
 export function tell(text) {
   const el = document.getElementById("told");

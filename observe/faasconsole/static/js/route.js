@@ -1,9 +1,9 @@
-// Where the viewer is: all of it stands in the part of the URL behind #, so that a link shows
-// a colleague the same.
+// The viewer's place in the page. All of it is in the URL's fragment, the part after #, so that a link
+// shows another viewer the same.
 
 let read = { hash: null, route: null };
 
-/** The route of the URL: {page, name, params}. */
+/** Returns the route in the URL: {page, name, params}. */
 export function current() {
   if (read.hash !== location.hash) read = { hash: location.hash, route: parsed() };
   return read.route;
@@ -21,7 +21,7 @@ function parsed() {
   return { page: page || "overview", name: rest.join("/"), params: Object.fromEntries(new URLSearchParams(query ?? "")) };
 }
 
-/** A link to a page. The range goes along. */
+/** Returns a link to a page. It keeps the present range. */
 export function link(page, name, params) {
   const all = new URLSearchParams();
   const range = current().params.range;
@@ -34,13 +34,13 @@ export function link(page, name, params) {
   return "#/" + page + (name ? "/" + encodeURIComponent(name) : "") + (text ? "?" + text : "");
 }
 
-/** A link to where the viewer is, with other parameters. */
+/** Returns a link to the present page with other parameters. */
 export function here(params) {
   const now = current();
   return link(now.page, now.name, { ...now.params, ...params });
 }
 
-/** Goes there. With replace, the step back leads to where the viewer came from. */
+/** Goes to a link. With replace, the browser's Back button skips the present page. */
 export function go(to, replace) {
   if (replace) {
     history.replaceState(null, "", to);
@@ -48,7 +48,7 @@ export function go(to, replace) {
   } else location.hash = to;
 }
 
-/** The ranges: how far back, by what step of the API, how often it is asked. */
+/** The ranges: how far they go back, the step of the API, and how often it is requested. */
 export const ranges = {
   "5m": { name: "5 m", words: "last 5 minutes", seconds: 300, step: "1s", every: 2000 },
   "1h": { name: "1 h", words: "last hour", seconds: 3600, step: "10s", every: 10000 },

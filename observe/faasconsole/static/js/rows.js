@@ -1,9 +1,9 @@
-// Applies a frame of the stream to an answer of GET functions, and returns a new answer, without side
-// effects. A function that has not changed stays the same object, so that its elements on the page are kept.
+// Applies a frame of the stream to an answer of GET functions. It returns a new answer, and changes nothing
+// else. A function that has not changed stays the same object, so that its elements on the page are kept.
 
-/** The answer with the frame's rows. stale: the answer has to be asked for again, because its functions are not
- * those of the frame: for example one is new, or was removed. A function that is gone and has a row was removed
- * and registered again: it stays, and the answer is stale. */
+/** Returns the answer with the rows of the frame. stale says that the answer must be requested again,
+ * because its functions are not those of the frame: for example, one is new, or was removed. A function
+ * that is in both gone and functions was removed and registered again: it stays, and the answer is stale. */
 export function withFrame(answer, frame, columns, states) {
   const at = Object.fromEntries(columns.map((name, i) => [name, i]));
   const rows = frame.functions ?? {};
@@ -12,7 +12,7 @@ export function withFrame(answer, frame, columns, states) {
   let missing = false;
   const functions = answer.functions.map((f) => {
     if (!Object.hasOwn(rows, f.name)) {
-      missing ||= Boolean(frame.full && f.numbers); // it was removed, or is no longer the viewer's to see
+      missing ||= Boolean(frame.full && f.numbers); // the function was removed, or the viewer may no longer see it
       return f;
     }
     if (!f.numbers) return f;
@@ -38,7 +38,8 @@ function numbersOf(old, of) {
   };
 }
 
-// A row's percentiles are of the last 10 to 20 seconds. If nothing has ended since, the last known stay.
+// The percentiles in a row are of the last 10 to 20 seconds. If no call has ended since, the last known
+// percentiles stay.
 function minuteOf(old, of) {
   const [calls, refused] = [of("minuteCalls"), of("minuteRefused")];
   if (!Number(calls) && !Number(refused)) return null;
@@ -48,7 +49,7 @@ function minuteOf(old, of) {
   return { calls, failures: of("minuteFailures"), refused, cold: of("minuteCold"), wait, run };
 }
 
-// A row does not say why jobs wait: the parts stay as they were.
+// A row does not say why jobs wait, so the numbers of waiting jobs by reason stay as they were.
 function jobsOf(old, of) {
   const [waiting, running, dead] = [of("jobsWaiting"), of("jobsRunning"), of("jobsDead")];
   if (old) return { ...old, running, dead };

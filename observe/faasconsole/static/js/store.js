@@ -1,30 +1,31 @@
-// What the page knows: for each request its last answer from the API, kept up to date while a
-// page needs it.
+// The state of the page: for each request, the last answer of the API. Answers are kept up to date while a
+// page needs them.
 
 import { get, Problem } from "./api.js";
 import { n } from "./format.js";
 import { backoff, canShare, streamName, watch } from "./stream.js";
 import { withFrame } from "./rows.js";
 
-/** What all pages share. */
+/** The state that all pages share. */
 export const state = {
-  host: null, // GET host
+  host: null, // the answer of GET host
   skew: 0, // by how much the host's clock is ahead of the browser's, in milliseconds
   conn: "connecting", // connecting, live, late, lost
-  heard: 0, // when the host was heard last
-  retry: 0, // when it is asked again; 0: it has answered
-  login: false, // the host wants a login
+  heard: 0, // when the host last answered
+  retry: 0, // when the host is asked again after a failure; 0: there was none
+  login: false, // the host requires a login
   paused: false,
-  missed: 0, // frames that came while paused, or answers where there is no stream
-  framed: 0, // when the last frame came
-  restarts: [], // when another start of the host was seen, in its own time
+  missed: 0, // frames that came while paused; without a stream: answers
+  framed: 0, // when the last frame came; 0: there is no stream
+  restarts: [], // when restarts of the host were seen, by the host's clock
   data: new Map(), // key → {doc, at, problem}
 };
 
 let changed = () => {};
 let missedOne = () => {};
 
-/** Has f called after each change, and missed when all that has changed is how much a paused page has missed. */
+/** Sets the function f, which is called after each change. missed is called if only the number of missed
+ * frames has changed, on a paused page. */
 export function onChange(f, missed) {
   changed = f;
   missedOne = missed;
@@ -32,18 +33,18 @@ export function onChange(f, missed) {
 
 export const touch = () => changed();
 
-/** The host's time, in milliseconds. */
+/** Returns the present time of the host's clock, in milliseconds. */
 export const now = () => Date.now() + state.skew;
 
-/** The last answer to a need, or undefined. */
+/** Returns the last answer to a need, or undefined. */
 export const doc = (key) => state.data.get(key)?.doc;
 
-/** Why there is none. */
+/** Returns the error in place of an answer, or undefined. */
 export const problem = (key) => state.data.get(key)?.problem;
 
-const active = new Map(); // key → {need, timer, abort, frames}; frames are those since the request for functions began, if one is under way
+const active = new Map(); // key → {need, timer, abort, frames}; frames has the frames since a request for the functions began, while it is under way
 
-/** Keeps these needs fresh and drops all others: {key: {path, query, every, merge}}. */
+/** Keeps the answers to these needs fresh, and drops all others. needs: {key: {path, query, every, merge}}. */
 export function want(needs) {
   for (const [key, a] of active) {
     if (!needs[key]) {
@@ -76,7 +77,7 @@ function stop(key, a) {
   active.delete(key);
 }
 
-/** Asks for a need again at once, for example after a change. */
+/** Requests needs again at once, for example after a change. Without keys, requests all. */
 export function refresh(...keys) {
   for (const [key, a] of active) {
     if (keys.length && !keys.some((k) => key.startsWith(k))) continue;
@@ -85,7 +86,8 @@ export function refresh(...keys) {
   }
 }
 
-// Asks again for the needs that which names, also where an answer is under way: that is another session's.
+// Requests again each need for whose key which returns true. It also drops answers under way, since they
+// are for another session.
 function askAnew(which) {
   for (const [key, a] of active) {
     if (!which(key)) continue;
@@ -96,22 +98,23 @@ function askAnew(which) {
   }
 }
 
-// What the stream of frames carries, but for how functions are set up.
+// The need that the stream of frames keeps up to date, except for the settings of the functions.
 const carried = "functions";
 
-/** Whether frames come. */
+/** Returns whether frames are coming. */
 const streaming = () => Date.now() - state.framed < 3500;
 
-/** When a need is asked for again. The list of all functions is a long answer in a large host. */
+/** Returns how often a need is requested. In a large host, the list of all functions is a long answer, and
+ * is requested less often. */
 function pace({ path, every, whole }) {
   if (path !== carried || !every) return every;
   const many = doc(carried)?.functions.length ?? 0;
   return streaming() && !whole ? Math.max(10000, 40 * many) : Math.max(every, 5 * many);
 }
 
-// routine: its time has come, and nothing the viewer has done.
+// routine: the request is made because its time has come, and not because of the viewer.
 async function ask(key, a, routine) {
-  if ((state.paused || document.hidden) && streaming() && state.data.has(key)) return; // it is asked for when the page goes on
+  if ((state.paused || document.hidden) && streaming() && state.data.has(key)) return; // it is requested when the page is continued or shown again
   const { signal } = (a.abort = new AbortController());
   a.frames = [];
   const old = state.data.get(key);
@@ -132,8 +135,8 @@ async function ask(key, a, routine) {
   if (wait) a.timer = setTimeout(() => ask(key, a, true), wait);
 }
 
-// The list of functions may have been put together before frames that have come since: without their rows it
-// would show what was, until a row changes again.
+// The host may have made the list of functions before frames that have come since. Without the rows of
+// these frames, the list would show old numbers until a row changes again.
 function caughtUp(key, a, answer) {
   return key === carried ? a.frames.reduce((list, frame) => withRows(list, frame, JSON.parse(frame.text)), answer) : answer;
 }
@@ -147,7 +150,7 @@ function take(key, answer, routine) {
   const known = state.data.has(key);
   state.data.set(key, { doc: answer, at: Date.now() });
   if (key === "host") hello(answer);
-  if (!routine || !known || !streaming()) touch(); // else the next frame draws it
+  if (!routine || !known || !streaming()) touch(); // otherwise the next frame draws the page
 }
 
 function fail(key, a, e) {
@@ -166,20 +169,20 @@ function fail(key, a, e) {
   touch();
 }
 
-// Something was asked and not answered; it is asked again at retry.
+// Notes that a request got no answer, and is repeated at the time retry.
 function unheard(retry) {
   state.retry = retry;
   look();
 }
 
-/** Finds out for how long the host was silent; called each second, too. */
+/** Updates state.conn by how long the host has been silent. It is also called each second. */
 export function look() {
   const silent = Date.now() - state.heard;
   if (state.retry && silent > 4000) state.conn = "lost";
   else if ((state.retry || state.framed) && silent > 2500) state.conn = "late";
   if (!state.framed || streaming()) return;
   state.framed = 0;
-  refresh(carried); // by polling, until frames come again
+  refresh(carried); // polls until frames come again
 }
 
 function heard() {
@@ -191,7 +194,7 @@ function heard() {
   }
 }
 
-/** Notes the host's clock, and whether it has started anew. */
+/** Takes an answer of GET host: the host's clock, its epoch and its viewer. */
 function hello(host) {
   state.skew = new Date(host.now).getTime() - Date.now();
   const another = isAnother(host);
@@ -202,17 +205,17 @@ function hello(host) {
   follow(canShare() && has("recorder") ? streamName(host.viewer) : "");
 }
 
-/** Whether the host has another viewer than the one that the page is of. */
+/** Returns whether the host's viewer is another one than the page's. */
 const isAnother = (host) => Boolean(state.host) && streamName(host.viewer) !== streamName(state.host.viewer);
 
-// What another viewer was told is not for this one.
+// Drops all answers, since they were for another viewer.
 function forget() {
   for (const key of state.data.keys()) if (key !== "host") state.data.delete(key);
   askAnew((key) => key !== "host");
 }
 
-// The host's counts begin anew. What was drawn over time stays, with a line at its end; all else is
-// asked for again.
+// Handles a restart of the host, after which its counts begin at zero. Charts over time stay, with a mark
+// at the restart; everything else is requested again.
 function restarted({ epoch, now: at }) {
   state.host = { ...state.host, epoch };
   state.restarts.push(new Date(at).getTime() / 1000);
@@ -223,7 +226,7 @@ function restarted({ epoch, now: at }) {
 let leave = null;
 let followed = "";
 
-// Follows the stream that all tabs of one viewer share under this name; an empty name leaves it.
+// Joins the stream that all tabs of a viewer share by this name. An empty name leaves the stream.
 function follow(name) {
   if (name === followed) return;
   leave?.();
@@ -231,8 +234,8 @@ function follow(name) {
   leave = name ? watch(name, { onFrame: framed, onLost: (retry) => { unheard(retry); touch(); }, onSession: askWho }) : null;
 }
 
-// The browser has another session: the host says which viewer that is. A page that is paused or not looked at
-// asks, too, since it has no stream until then.
+// Handles a new session of the browser: asks the host which viewer it has. A page that is paused or hidden
+// asks too, since it has no stream until then.
 function askWho() {
   follow("");
   state.framed = 0;
@@ -261,14 +264,16 @@ function framed(frame) {
   touch();
 }
 
-// The list with a frame's rows. What the frame knows of and the list lacks is asked for.
+// Returns the list with the rows of a frame. If the list lacks a function of the frame, the list is
+// requested again soon.
 function withRows(list, { columns, states }, said) {
   const { answer, stale } = withFrame(list, said, columns, states);
   if (stale) refreshSoon();
   return answer;
 }
 
-/** Notes how long the script has taken, for those who observe it; the browser would keep it for ever. */
+/** Records how long a script has taken, for performance observers. The entry is removed at once, since the
+ * browser would keep all of them. */
 export function measure(name, began) {
   performance.measure(name, { start: began });
   performance.clearMeasures(name);
@@ -276,7 +281,7 @@ export function measure(name, began) {
 
 let soon = 0;
 
-// A host that registers many functions is not asked for each of them.
+// One request is enough for many functions that are registered at the same time.
 function refreshSoon() {
   soon ||= setTimeout(() => {
     soon = 0;
@@ -284,7 +289,7 @@ function refreshSoon() {
   }, 2000);
 }
 
-/** Freezes what is shown, or goes on. */
+/** Pauses or continues the page. */
 export function pause(on) {
   state.paused = on;
   state.missed = 0;
@@ -292,16 +297,17 @@ export function pause(on) {
   touch();
 }
 
-/** The viewer's right to the host as a whole, or to a function that the API has told about. */
+/** Returns whether the viewer has a right: to the function of, if that is given with its rights, or else to
+ * the whole host. */
 export const may = (right, of) => (of?.rights ?? state.host?.viewer.rights ?? []).includes(right);
 
-/** Whether the host takes changes at all. */
+/** Returns whether the host takes changes. */
 export const writes = () => Boolean(state.host?.writes);
 
-/** Whether the host shows a part: recorder, ledger, budgets, ring, tail, drivers. */
+/** Returns whether the host has a part: recorder, ledger, budgets, ring, tail, drivers. */
 export const has = (part) => Boolean(state.host?.parts.includes(part));
 
-/** A need for series: each answer after the first brings only what is new. */
+/** Returns a need for series. Each answer after the first has only the newer points. */
 export function seriesNeed(range, query) {
   return {
     path: "series",
@@ -338,7 +344,7 @@ function joined(before, s) {
   return out;
 }
 
-/** The columns of a series as functions of a point. */
+/** Returns functions that read the columns of a point. */
 export function columns(answer) {
   const at = Object.fromEntries(answer.columns.map((c, i) => [c, i]));
   const of = (name) => (p) => n(p[at[name]]);
@@ -352,11 +358,11 @@ export function columns(answer) {
   };
 }
 
-/** A function's points on every step of the range, 0 where nothing ended: {x, of(f)}. */
+/** Returns a function's points for every step of the range, with 0 where nothing ended: {x, of(f)}. */
 export function grid(answer, points, seconds) {
   const step = n(answer.stepNS) / 1e9;
   const end = Math.floor(new Date(answer.now).getTime() / 1000 / step) * step - step;
-  const began = state.restarts.length ? 0 : Math.min(new Date(state.host?.started ?? 0).getTime() / 1000, end - seconds / 10); // before it there was nothing to draw
+  const began = state.restarts.length ? 0 : Math.min(new Date(state.host?.started ?? 0).getTime() / 1000, end - seconds / 10); // there are no points before that
   const start = Math.max(end - seconds + step, Math.ceil(new Date(answer.since).getTime() / 1000 / step) * step, Math.floor(began / step) * step);
   const byStart = new Map(points.map((p) => [p[0], p]));
   const x = [];

@@ -1,26 +1,27 @@
-// One stream for all tabs of a browser: each host allows a browser six connections, and a stream
-// holds one for as long as its tab is open. The tab that holds a Web Lock has the stream and hands
-// its frames on; when it is closed, the lock goes to the next tab, which goes on from the last frame
-// that it was handed.
+// One stream for all tabs of a browser, since a browser opens at most six connections to a host, and a
+// stream uses one for as long as its tab is open. The tab that holds a Web Lock has the stream, and passes
+// its frames on to the other tabs. When that tab is closed, the next tab gets the lock, and resumes the
+// stream after the last frame that it was passed.
 
-/** Whether the tabs of this browser can share a stream. Web Locks need https or a local address. */
+/** Whether the tabs of this browser can share a stream. Web Locks exist only on https or a local address. */
 export const canShare = () => Boolean(globalThis.EventSource && globalThis.BroadcastChannel && navigator.locks);
 
-/** By how long a tab in sight lets the others be silent before it takes the stream for itself: a browser
- * may freeze a tab that is not looked at. */
+/** How long, in milliseconds, the tab with the stream may be silent before a visible tab takes the stream
+ * over. A browser may freeze a hidden tab. */
 const patience = 5000;
 
-/** 1 s, 2 s, 4 s, … 15 s, by up to a quarter longer or shorter, so that not all pages come at once. */
+/** Returns a wait of 1 s, 2 s, 4 s, … up to 15 s, changed at random by up to a quarter, so that not all
+ * pages return at once. */
 export const backoff = (failures) => Math.min(15000, 1000 * 2 ** (failures - 1)) * (0.75 + Math.random() / 2);
 
-/** By what name the tabs of a viewer share a stream. Viewers who differ in anything, such as a role, may see other
- * functions, and have other names. */
+/** Returns the name by which the tabs of a viewer share a stream. Viewers that differ in anything, such as a
+ * role, may see different functions, and have different names. */
 export const streamName = ({ kind, id, tenant, roles, rights }) => `faas ${location.pathname} ${JSON.stringify([kind, id, tenant ?? "", [...(roles ?? [])].sort(), [...rights].sort()])}`;
 
 const sessionName = () => `faas ${location.pathname} session`;
 
-/** Tells all tabs, whichever viewer they show, that the session of this browser was opened or ended. A stream that
- * is open is still that of the session before: each tab leaves its own. */
+/** Tells all tabs that the session of this browser was opened or ended. Their streams still belong to the
+ * earlier session, so each tab leaves its stream, whichever viewer it shows. */
 export function sessionChanged() {
   if (!canShare()) return;
   const tabs = new BroadcastChannel(sessionName());
@@ -28,23 +29,23 @@ export function sessionChanged() {
   tabs.close();
 }
 
-/** Watches the host together with the other tabs that say the same name. onFrame gets each frame
- * of the stream: {id, text, columns, states}; onLost gets when the host is asked again, in milliseconds
- * since 1970; onSession says that the stream is to be left, since the browser's session is another one. Returns a
- * function that leaves. */
+/** Watches the host together with the other tabs that use the same name. onFrame gets each frame of the
+ * stream: {id, text, columns, states}. onLost gets the time at which the host is asked again, in
+ * milliseconds since 1970. onSession is called when the browser has another session and the stream must be
+ * left. Returns a function that leaves the stream. */
 export function watch(name, { onFrame, onLost, onSession }) {
   const tabs = new BroadcastChannel(name);
   const session = new BroadcastChannel(sessionName());
   session.onmessage = onSession;
   let left = false;
-  let waiting = null; // ends the wait for the lock
-  let taking = false; // the next request takes it
-  let last = null; // the last frame, whichever tab has received it
-  let source = null; // of the tab that has the stream
-  let yieldUp = null; // gives the lock back; null: another tab has it
+  let waiting = null; // cancels the wait for the lock
+  let taking = false; // the next request takes the lock from the other tab
+  let last = null; // the last frame, received by whichever tab
+  let source = null; // the EventSource, if this tab has the stream
+  let yieldUp = null; // gives the lock back; null: this tab does not have it
   let timer = 0;
   let failures = 0;
-  let due = 0; // until when the tab that has the stream need not be heard
+  let due = 0; // until then the tab with the stream may be silent
 
   const heard = (until) => (due = until + patience * (1 + Math.random() / 4));
 
@@ -57,13 +58,14 @@ export function watch(name, { onFrame, onLost, onSession }) {
 
   function received(e) {
     failures = 0;
-    const full = e.data.includes('"full":true') ? JSON.parse(e.data) : last; // names stand in full frames only
+    const full = e.data.includes('"full":true') ? JSON.parse(e.data) : last; // only full frames have the names
     last = { id: e.lastEventId, text: e.data, columns: full.columns, states: full.states };
     tabs.postMessage(last);
     onFrame(last);
   }
 
-  // The browser's own way to connect again knows neither a new address nor when it will be.
+  // The browser's own reconnection is not used: it repeats the old address, with an old since, and does
+  // not say when it tries again.
   function open() {
     source = new EventSource("v1/events" + (last ? "?since=" + encodeURIComponent(last.id) : ""));
     source.addEventListener("frame", received);
@@ -83,8 +85,8 @@ export function watch(name, { onFrame, onLost, onSession }) {
     source = null;
   }
 
-  // Waits for the lock, again and again, or takes it from a silent tab. It is lost when another tab takes
-  // it, and given back when this tab leaves.
+  // Waits for the lock again and again, or takes it from a silent tab. The lock is lost when another
+  // tab takes it, and given back when this tab leaves.
   async function queue() {
     while (!left) {
       waiting = new AbortController();
@@ -101,7 +103,7 @@ export function watch(name, { onFrame, onLost, onSession }) {
       }
       yieldUp = null;
       close();
-      heard(Date.now()); // the tab that has taken it may be busy with that
+      heard(Date.now()); // the tab that has the lock may need some time to begin
     }
   }
 

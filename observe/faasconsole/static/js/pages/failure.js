@@ -1,4 +1,4 @@
-// A call that failed: its error, its input, its stack; and to run it again with another input.
+// A failed call: its error, its input and its stack. It can be run again with another input.
 
 import { h, s, mark, word, icon } from "../dom.js";
 import { doc, problem, may, writes, refresh, touch } from "../store.js";
@@ -18,10 +18,10 @@ export function normal(text) {
   return plain(text).split("\n")[0].replace(/"[^"]*"|'[^']*'/g, "‹s›").replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/gi, "‹id›").replace(/\b\d{4}-\d\d-\d\d\b/g, "‹date›").replace(/\d+(\.\d+)?/g, "‹n›").slice(0, 160);
 }
 
-// What the viewer does in the drawer: by the call's ID.
+// What the viewer has entered in the drawer, for the call with this ID.
 let work = { id: "" };
 
-/** The drawer of the call in the route. list: the groups beside it. */
+/** The drawer with the call that the route names. list has the groups next to it. */
 export function drawer(route, list) {
   const id = route.params.id;
   const f = doc("page:one");
@@ -35,7 +35,7 @@ export function drawer(route, list) {
     facts(f), phases(f), h("div", { class: "run2", "data-key": "run" }, again(f), work.result ? compared(f) : null), work.result ? differences(f) : null, stack(f), log(f));
 }
 
-// The groups before and after the one of this call.
+// Links to the groups before and after this call's group.
 function beside(list, id) {
   const i = list.findIndex((g) => g.calls.some((f) => f.id === id));
   if (i < 0 || list.length < 2) return null;
@@ -99,7 +99,7 @@ function again(f) {
 
 const why = (f) => (f.input.state ? `The input was not kept: ${f.input.state}.` : "Inputs are not captured; faas.WithCapture would.");
 
-// The first call beside the one run again.
+// The failed call next to the one that was run again.
 function compared(f) {
   const r = work.result;
   const ok = r.outcome === "OK";
@@ -115,7 +115,7 @@ function compared(f) {
 
 const outputOf = (r) => (r.output?.text !== undefined && r.output?.text !== null ? pretty(r.output.text) : r.output?.base64 ? "(bytes)" : "");
 
-// What has changed from the first call to the one run again.
+// The differences between the failed call and the one that was run again.
 function differences(f) {
   const r = work.result;
   const original = pretty(doc("page:input")?.text ?? "");

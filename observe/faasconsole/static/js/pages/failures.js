@@ -1,4 +1,4 @@
-// Calls that failed, grouped.
+// Failed calls, in groups.
 
 import { h, mark, word, icon } from "../dom.js";
 import { doc, problem, has, now, state } from "../store.js";
@@ -90,7 +90,7 @@ function nothing(route) {
   return h("p", { class: "muted", "data-key": "none" }, "Nothing in this range. ", wider ? h("a", { class: "link", href: here({ range: wider }) }, "Look at a wider one") : null);
 }
 
-const messages = new WeakMap(); // of the calls of an answer, which is looked at each second
+const messages = new WeakMap(); // a cache, by call, since the same answer is drawn each second
 
 function messageOf(f) {
   if (!messages.has(f)) messages.set(f, f.error ? normal(f.error) : f.errorType || f.outcome);
@@ -114,7 +114,7 @@ function groups(list) {
   }
   const sorted = [...all.values()].sort((x, y) => y.calls.length - x.calls.length);
   const seen = new Set();
-  for (const g of sorted) g.most = !seen.has(g.function) && Boolean(seen.add(g.function)); // of its function
+  for (const g of sorted) g.most = !seen.has(g.function) && Boolean(seen.add(g.function)); // the largest group of its function
   return sorted;
 }
 

@@ -1,4 +1,4 @@
-// One function: what is asked of it, what it does, what it costs.
+// One function: its load, its calls, and its cost.
 
 import { h, mark, word } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, may, writes, refresh, state } from "../store.js";
@@ -146,7 +146,7 @@ function moves(f) {
   return [...(doc("page:decisions")?.decisions ?? []).filter((d) => d.alias !== undefined && d.alias !== null && d.before && Object.keys(d.before).length).map((d) => ({ t: new Date(d.time).getTime() / 1000, text: `${minute(d.time)} ${d.alias || "default"} → ${words(d.after ?? {})}` })), ...state.restarts.map((t) => ({ t, text: "restart" }))];
 }
 
-// The charts of this page share their axis of time.
+// All charts of this page have the same time axis.
 const spanOf = (g) => [g.x[0], g.x.at(-1) + g.step];
 
 function demand(f, all, route) {
@@ -180,7 +180,8 @@ function demand(f, all, route) {
     waiting(f, c, g, r));
 }
 
-// How many calls have waited, by Little's law: the time that they waited within a step, by the step.
+// How many calls were waiting, by Little's law: the time that calls have waited in a step, divided by the
+// step.
 function waiting(f, c, g, r) {
   const width = Math.max(1, Math.round(g.x.length / 60));
   const all = g.of((p) => c.of("waitNS")(p) / 1e9 / g.step);
@@ -191,7 +192,7 @@ function waiting(f, c, g, r) {
   return chart("waiting", { label: `Calls of ${f.name} that waited for a slot or an instance, ${r.words}: ${queued} now.`, height: 84, left: 56, span: spanOf(g), x, max: 1, value: (v) => digits(v), series: [{ name: "waiting", value: String(queued), values, kind: "bars", token: "stuck" }] });
 }
 
-// Rows of the heat map: four in a decade, from 1 µs to 100 s.
+// The rows of the heat map: four in each power of ten, from 1 µs to 100 s.
 const rows = Array.from({ length: 33 }, (_, i) => 10 ** (3 + i / 4));
 
 function cells(all, g, part) {
@@ -332,7 +333,7 @@ function tenants(f) {
   }) : h("p", { class: "muted" }, "No call has ended yet."), sorted.length > 10 ? h("p", { class: "small muted" }, `and ${sorted.length - 10} more, folded`) : null);
 }
 
-const stacks = new Map(); // of runaways that were asked for
+const stacks = new Map(); // of runaways, once the viewer has requested them
 
 function runaways(f) {
   const list = (doc("page:runaways")?.runaways ?? []).filter((r) => r.function === f.name);

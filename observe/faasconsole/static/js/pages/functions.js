@@ -48,7 +48,7 @@ const chip = (text, on, to, pic) => h("button", { class: "chip", type: "button",
 
 const hidden = (route) => new Set((route.params.hide ?? "").split(",").filter(Boolean));
 
-// Which columns there are, as far as the window has room for them. The first stays.
+// A menu of the columns. The first column can't be hidden.
 function chooser(own, route) {
   const off = hidden(route);
   const others = own.filter((c) => c.name !== "name" && c.name !== "line");

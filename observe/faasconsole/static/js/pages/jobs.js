@@ -1,4 +1,4 @@
-// Jobs: what waits and why, what runs, and what was given up.
+// Jobs: which wait and why, which run, and which were given up.
 
 import { h, mark, word, icon } from "../dom.js";
 import { doc, problem, may, writes, refresh, touch } from "../store.js";
@@ -52,7 +52,7 @@ function numbers(t) {
     h("div", null, h("dt", null, "Inputs"), h("dd", { class: "v" }, size, h("span", null, "\u00a0" + unit)), h("dd", { class: "s" }, h("span", null, `of ${plural(kept, "job", "jobs")} kept`))));
 }
 
-// What the jobs of the list wait for, if all that wait are in it.
+// What the jobs in the list wait for, if the list has all waiting jobs.
 function why(route) {
   const d = doc("page:jobs");
   const waits = (d?.jobs ?? []).filter((j) => j.waiting);
@@ -96,13 +96,13 @@ function dead() {
   }) : h("p", { class: "muted" }, "None."));
 }
 
-let report = null; // what the last order for many jobs has done
+let report = null; // the result of the last change of many jobs
 
-/** Bulk: the count first, then the name of the function typed, then the deed. */
+/** A change of many jobs: it counts them, asks for the function's name, and then makes the change. */
 function bulk(verb, g) {
   const words = verb === "replay" ? "would be sent again" : "would be forgotten";
   const filter = { function: g.function, condition: g.condition, states: ["dead"] };
-  let expect = null; // how many jobs the viewer has been told of: the host does no more
+  let expect = null; // the count that the viewer was shown; the host changes no other number of jobs
   const counted = h("p", { role: "status" }, "Counting…");
   post(`jobs/${verb}`, { filter }).then((d) => { expect = d.matched; counted.textContent = `${plural(d.matched, "job", "jobs")} of this function and condition ${words}.`; }, (e) => (counted.textContent = e.message));
   ask({ title: `${verb === "replay" ? "Replay" : "Purge"} dead jobs of ${g.function}`, label: verb === "replay" ? "Replay" : "Purge", danger: verb === "purge", body: [counted, h("label", { class: "stack" }, ["Type ", h("b", null, word(g.function)), " to confirm"], h("input", { type: "text", name: "name", autocomplete: "off", autofocus: true }))],

@@ -1,4 +1,4 @@
-// Is anything wrong, where, since when, and what does it cost?
+// The overview: whether something is wrong, where, since when, and what the host costs.
 
 import { h, mark, word, stay, standing } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, now, may, state } from "../store.js";
@@ -45,9 +45,10 @@ export function view(route) {
   ];
 }
 
-const orders = new Map(); // of a list, when it was ranked, and the names in their order
+const orders = new Map(); // of each list: when it was ranked, and its names in that order
 
-/** The list in the order that it had, if it was ranked less than ten seconds ago: what is looked at should not jump. */
+/** The list in its earlier order, if it was ranked less than ten seconds ago. Rows should not jump while
+ * they are read. */
 function steady(id, list, name) {
   const old = orders.get(id);
   if (!old || Date.now() - old.at > 10e3 || old.names.size !== list.length || !list.every((one) => old.names.has(name(one)))) {
@@ -64,7 +65,8 @@ function empty() {
     h("p", { class: "muted" }, "This page shows it a moment later. Functions that you may not see are not listed."));
 }
 
-// A viewer of one tenant sees no number that other tenants are a part of: what stands here is its own.
+// For a viewer of one tenant, who may see no number that includes other tenants. All numbers here are of
+// that tenant.
 function unnumbered(list, route) {
   return [says("none", `${plural(list.length, "function", "functions")} that you may call or look at`, h("span", { class: "muted" }, "Their numbers are sums over all tenants, and not yours to see; failures and costs of your own tenant are.")),
     h("div", { class: "two", "data-key": "two" }, h("div", null, nowTable(list, route)), h("div", null, spending()))];
@@ -108,7 +110,7 @@ function words(t, route, first) {
   return "";
 }
 
-// Since when a version has calls: for a fault that began before the range.
+// Since when a version has had calls, for a fault that began before the range.
 function came(name, version) {
   const d = (doc("decisions")?.decisions ?? []).find((one) => one.function === name && n(one.after?.[version]) && one.before && !n(one.before[version]));
   return d ? `, there since ${minute(d.time)}` : "";
@@ -137,7 +139,8 @@ function six(answer, route) {
     use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", ...amount(use.total.list, use.book.currency), projected(use), null) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
 }
 
-// Little's law: the time that calls have run within a step, by the step.
+// How many calls were running, by Little's law: the time that calls have run in a step, divided by the
+// step.
 const busy = (c, p, step) => (c.of("runNS")(p) || c.calls(p) * c.of("runP50NS")(p)) / 1e9 / step;
 
 function projected(use) {
@@ -185,7 +188,7 @@ function slots(answer, route) {
     }));
 }
 
-// The rows of a table: in a large host, those of functions that do something.
+// The rows of the table. In a large host these are only functions that have calls in flight or queued.
 function busiest(functions) {
   const all = functions.filter((f) => f.numbers);
   return all.length > most ? all.filter((f) => n(f.numbers.inFlight) + n(f.numbers.queued)).slice(0, 200) : all;
@@ -195,7 +198,7 @@ const clip = (name) => (name.length > 20 ? name.slice(0, 19) + "…" : name);
 
 function smooth(values, width) {
   if (width < 2) return values;
-  let sum = values.slice(0, width).reduce((a, b) => a + b, 0); // the first ones have the mean of what follows
+  let sum = values.slice(0, width).reduce((a, b) => a + b, 0); // the first values get the mean of the first width values
   return values.map((v, i) => {
     if (i >= width) sum += v - values[i - width];
     return sum / Math.min(width, values.length);
@@ -279,7 +282,7 @@ function feed() {
     : h("p", { class: "muted" }, "Nothing has changed yet: no scale, no alias, no runaway."));
 }
 
-// Changes of one function's scale that follow each other within a minute are one item.
+// Changes of a function's scale within a minute of each other are one item.
 function scale(items, d) {
   const later = items.findLast((i) => i.of === (d.function ?? ""));
   if (later && new Date(later.first) - new Date(d.time) < 60e3) {

@@ -1,4 +1,4 @@
-// The process: its memory and goroutines, the log, and who did what.
+// The process: its memory and goroutines, its log, and the audit trail.
 
 import { h, word, mark } from "../dom.js";
 import { doc, problem, has, may, now } from "../store.js";

@@ -1,4 +1,4 @@
-// Releases: which versions the aliases stand for, and who moved them when.
+// Releases: the versions of each alias, and when and by whom they were changed.
 
 import { h, mark, word } from "../dom.js";
 import { doc, problem, may, writes, refresh } from "../store.js";

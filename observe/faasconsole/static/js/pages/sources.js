@@ -1,4 +1,4 @@
-// Sources: what starts functions besides calls.
+// Sources, which start functions for events from outside.
 
 import { h, mark, word } from "../dom.js";
 import { doc, problem, has, may, writes, refresh } from "../store.js";

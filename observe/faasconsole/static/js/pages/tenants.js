@@ -1,4 +1,4 @@
-// Tenants: what they spend, and whether their budgets last.
+// Tenants: what they spend, and how much of their budgets is left.
 
 import { h, mark, word } from "../dom.js";
 import { doc, problem, has } from "../store.js";
@@ -30,7 +30,7 @@ function note(soon, d, sum) {
     d.book ? h("span", { class: "muted" }, `${amount(sum, d.book.currency).join("\u00a0")} ${d.source === "ledger" ? "today" : "since the start"}, by the list prices of ${d.book.name}`) : null];
 }
 
-const most = 200; // rows; more are folded
+const most = 200; // the most rows; the others are added up in one
 
 function rows(list, d) {
   const time = list.reduce((t, one) => t + n(one.durationNS), 0);
