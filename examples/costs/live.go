@@ -14,16 +14,16 @@ import (
 	"github.com/inproc/faas/examples/internal/table"
 )
 
-// agent calls tools on behalf of a tenant, again and again.
+// agent calls tools for a tenant, again and again.
 type agent struct {
 	tenant  string
-	callers int           // that it has working at once
-	pause   time.Duration // between two calls of each
+	callers int           // how many goroutines call at once
+	pause   time.Duration // the pause of each between two calls
 }
 
 var agents = []agent{{"calm", 1, 40 * time.Millisecond}, {"eager", 4, 5 * time.Millisecond}, {"steady", 1, 20 * time.Millisecond}}
 
-// daily is what each agent may spend a day: so little that it can be gone in a second.
+// daily is each agent's budget for a day. It is so small that it can be spent within a second.
 const daily = "0.0004 USD"
 
 // host is a router with tools, a budget and a ledger.
@@ -38,10 +38,10 @@ type host struct {
 	answers map[string]*answers // by tenant
 }
 
-// answers counts what a tenant was answered.
+// answers counts how a tenant's calls ended.
 type answers struct {
 	ok, refused, failed int
-	refusal             *faas.Error // the last one that says when to come back
+	refusal             *faas.Error // the last refusal with a RetryAfter
 }
 
 func newHost(book *cost.Book) (*host, error) {
@@ -49,7 +49,7 @@ func newHost(book *cost.Book) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The bill is for today, which is not to end while this runs.
+	// The bill is for today. The time zone is one in which the day does not end while this program runs.
 	today := cost.Calendar{Every: cost.Day, Zone: whereItIsNoon(time.Now())}
 	h := &host{book: book, ledger: cost.NewLedger(today, book), answers: make(map[string]*answers)}
 	h.budgets, err = cost.NewBudgets(cost.Budget{
@@ -58,7 +58,7 @@ func newHost(book *cost.Book) (*host, error) {
 		Per:      cost.Tenant,
 		Calendar: cost.Calendar{Every: cost.Day},
 		Reserve:  true,
-		Logger:   slog.New(slog.DiscardHandler), // the table tells
+		Logger:   slog.New(slog.DiscardHandler), // the table shows the same
 	})
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func newHost(book *cost.Book) (*host, error) {
 	for _, a := range agents {
 		h.answers[a.tenant] = new(answers)
 	}
-	// The budget is a gate, which is asked before a call is admitted, and a meter too, which hears of runaways.
+	// The budget is a gate, which decides before a call is admitted, and also a meter, which gets the runaways' records.
 	h.router = faas.New(faas.WithGate(h.budgets), faas.WithMeter(h.budgets), faas.WithMeter(h.ledger), faas.WithTimeout(250*time.Millisecond))
 	h.tools = []*faas.Function[string, string]{
 		faas.Register(h.router, "search", work(20*time.Millisecond), faas.WithMemory(256<<20)),
@@ -75,16 +75,17 @@ func newHost(book *cost.Book) (*host, error) {
 	return h, nil
 }
 
-// work is a tool that waits for another service, as most do.
+// work returns a tool that waits for another service, as most tools do.
 func work(d time.Duration) faas.Handler[string, string] {
 	return func(ctx context.Context, question string) (string, error) {
 		return "an answer to " + question, sleep(ctx, d)
 	}
 }
 
-// live has the agents call the tools for a while. It draws on screen while it does, and tells on stdout how it went.
+// live makes the agents call the tools for the time d. Meanwhile it draws a line on screen; at the end it prints a report
+// to stdout.
 func live(ctx context.Context, book *cost.Book, d time.Duration, stdout, screen io.Writer) error {
-	book = book.AnyTime() // whatever day it is: a test's clock begins in 2000
+	book = book.AnyTime() // prices for any date, because a test's clock begins in 2000
 	h, err := newHost(book)
 	if err != nil {
 		return err
@@ -117,8 +118,8 @@ func live(ctx context.Context, book *cost.Book, d time.Duration, stdout, screen 
 	return nil
 }
 
-// callAll calls the tools in turn, until ctx ends. A call that has begun is not cut short by that. It does not do what it
-// is told when it is refused, which is to come back later.
+// callAll calls the tools in turn, until ctx ends. A call that has begun then is not cut short. A refused call has a
+// Retry-After, which callAll ignores: it calls again after the usual pause.
 func (h *host) callAll(ctx context.Context, a agent) {
 	tenant := faas.WithTenant(context.WithoutCancel(ctx), a.tenant)
 	for i := 0; ctx.Err() == nil; i++ {
@@ -138,15 +139,15 @@ func (h *host) count(tenant string, err error) {
 		a.ok++
 	case errors.Is(err, cost.ErrBudget) && errors.As(err, &refusal):
 		a.refused++
-		if refusal.RetryAfter > 0 { // else the rest is only reserved, by calls that may leave some of it
+		if refusal.RetryAfter > 0 { // 0 means that the rest of the budget is only reserved, and running calls may leave some of it
 			a.refusal = refusal
 		}
-	default: // on a machine that is very busy, calls can run out of time
+	default: // on a very busy machine, calls can time out
 		a.failed++
 	}
 }
 
-// draw keeps one line up to date, until ctx ends, and then takes it away.
+// draw updates one line on the screen until ctx ends, and then removes it.
 func (h *host) draw(ctx context.Context, screen io.Writer) {
 	if screen == io.Discard {
 		return
@@ -182,7 +183,7 @@ func (h *host) printAgents(w io.Writer) {
 	t.Print(w)
 }
 
-// sleep waits, or returns early with ctx's error.
+// sleep waits for d, or returns ctx's error if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -1,7 +1,8 @@
-// Command costs puts a price on what functions use. First a month of simulated calls, by five tenants to four functions:
-// a budget for each tenant, which stops one of them because its agent calls in a loop; the bill by tenant; the same usage
-// by other providers' price lists and on your own machine; and the bill as FOCUS rows, for accounting tools. Then a small
-// live version: real calls, a running total on the terminal, and the error that a caller gets when its budget is spent:
+// Command costs puts a price on the calls of functions. It begins with a month of simulated calls, by five tenants to
+// four functions. It prints a budget for each tenant, which stops one of them because its agent calls in a loop; the bill
+// by tenant; the same usage by other providers' price lists and on your own machine; and the bill as FOCUS rows, for
+// accounting tools. Then it makes real calls for a short time, with a running total on the terminal, and prints the error
+// that a caller gets when its budget is spent:
 //
 //	go run ./examples/costs [-calls n] [-seed n] [-budget "2.25 USD"] [-out directory] [-live 1.5s]
 //
@@ -34,11 +35,11 @@ func main() {
 	}
 }
 
-// config is what the command line says.
+// config has the values of the command line.
 type config struct {
-	calls  int           // how many the tenants want to make in the simulated month
-	seed   uint64        // of the simulation
-	budget cost.Money    // what each tenant may spend in it
+	calls  int           // how many calls the tenants want to make in the simulated month
+	seed   uint64        // the seed of the simulation
+	budget cost.Money    // what each tenant may spend in the simulated month
 	out    string        // the directory that the FOCUS rows are written to
 	live   time.Duration // how long real calls are made
 }
@@ -94,8 +95,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // books are the price lists.
 type books struct {
-	lambda *cost.Book   // by which tenants are billed
-	all    []*cost.Book // it and those to compare it with
+	lambda *cost.Book   // the prices that tenants are billed by
+	all    []*cost.Book // lambda, and the price lists to compare it with
 }
 
 func loadBooks() (books, error) {
@@ -111,14 +112,14 @@ func loadBooks() (books, error) {
 	if err != nil {
 		return books{}, err
 	}
-	own, err := cost.Machine(perCore, perGiB) // an hour
+	own, err := cost.Machine(perCore, perGiB) // prices for an hour
 	if err != nil {
 		return books{}, err
 	}
 	return books{lambda: lambda, all: append(cost.Presets(), own)}, nil
 }
 
-// terminal returns w if it is one: a pipe or a file has no use for a line that changes.
+// terminal returns w if it is a terminal. A pipe or a file gets no line that changes, so for these it returns io.Discard.
 func terminal(w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
@@ -126,7 +127,7 @@ func terminal(w io.Writer) io.Writer {
 	return io.Discard
 }
 
-// dollars writes an amount with as many decimals; what is computed with is never rounded.
+// dollars formats an amount with that many decimals. Only the text is rounded; amounts are computed exactly.
 func dollars(m cost.Money, decimals int) string {
 	return m.Amount().FloatString(decimals) + " " + m.Currency()
 }

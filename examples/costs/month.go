@@ -18,26 +18,26 @@ import (
 	"github.com/inproc/faas/examples/internal/table"
 )
 
-// month does with made-up calls what a router does with real ones, except for running them: it asks the gate, gives the
-// record to the meter, and tells the gate how it went.
+// month treats simulated calls as a router treats real ones, but does not run them: it asks the gate, gives the record to
+// the meter, and reports the end of the call to the gate.
 type month struct {
 	books   books
 	budgets *cost.Budgets
 	ledger  *cost.Ledger
-	refused *cost.Ledger // what the calls that were refused would have used
-	now     time.Time    // in the simulation
+	refused *cost.Ledger // what the refused calls would have used
+	now     time.Time    // the time in the simulation
 	tenants map[string]*tenantMonth
 }
 
-// tenantMonth is how a month went for a tenant. The moments are zero if they never came.
+// tenantMonth has the results of a month for a tenant. A time is zero if it did not occur.
 type tenantMonth struct {
 	wanted, refused int
-	warned          time.Time // when most of its budget was spent
+	warned          time.Time // when warnAt percent of the budget were spent
 	stopped         time.Time // when the first call was refused
-	lastCall        time.Time // when the last one was not
+	lastCall        time.Time // when the last call was admitted
 }
 
-// plan is the budget's name, warnAt is when it warns.
+// plan is the budget's name. At warnAt percent the budget warns.
 const (
 	plan   = "plan"
 	warnAt = 80 // percent
@@ -59,11 +59,11 @@ func newMonth(b books, limit cost.Money) (*month, error) {
 		Limit:    cost.Spend(limit, b.lambda),
 		Per:      cost.Tenant,
 		Calendar: cost.Calendar{Zone: whereItIsNoon(time.Now())},
-		Reserve:  true,            // so that a limit is never exceeded
-		Slack:    2 * time.Second, // for the initialization of instances, which is billed too
+		Reserve:  true,            // a call reserves its highest price, so a limit is never exceeded
+		Slack:    2 * time.Second, // added to each reservation: the initialization of instances is billed too
 		WarnAt:   []int{warnAt},
 		Alert:    m.alert,
-		Logger:   slog.New(slog.DiscardHandler), // the table tells
+		Logger:   slog.New(slog.DiscardHandler), // the table shows the same
 	})
 	if err != nil {
 		return nil, err
@@ -73,22 +73,23 @@ func newMonth(b books, limit cost.Money) (*month, error) {
 	return m, m.budgets.SetLimit(plan, tenants[0].name, larger)
 }
 
-// whereItIsNoon is a time zone. Budgets go by the wall clock, so the simulated month is spent within a moment of a real
-// one: a month that must not end just then, and where it is noon, none does for twelve hours.
+// whereItIsNoon returns a time zone in which it is noon now. Budgets use the real clock, and the simulated month passes
+// within a moment of real time. The budget's month must not end in that moment, and at noon no month ends for twelve
+// hours.
 func whereItIsNoon(now time.Time) *time.Location {
 	midnight := now.UTC().Truncate(24 * time.Hour)
 	offset := midnight.Add(12 * time.Hour).Sub(now)
 	return time.FixedZone("noon", int(offset.Seconds()))
 }
 
-// alert is called by the budget, on the goroutine of the call that it is about.
+// alert is called by the budget, on the goroutine of the call that reached the warning.
 func (m *month) alert(a cost.Alert) {
 	if a.Percent == warnAt {
 		m.tenants[a.Balance.Account].warned = m.now
 	}
 }
 
-// replay makes the calls, one after the other, and tells whether it made them all before ctx ended.
+// replay makes the calls one after the other. It returns false if ctx ended before the last call.
 func (m *month) replay(ctx context.Context, calls []call) (complete bool) {
 	for i := range calls {
 		if ctx.Err() != nil {
@@ -121,7 +122,7 @@ func (t *tenantMonth) refuse(now time.Time) {
 	t.refused++
 }
 
-// print tells how the month went, and writes the bill to a file in a directory.
+// print prints the results of the month, and writes the bill to a file in a directory.
 func (m *month) print(w io.Writer, dir string) error {
 	bill, err := m.ledger.Statement(monthStart, m.books.lambda)
 	if err != nil {
@@ -168,7 +169,7 @@ func (m *month) printBudgets(w io.Writer) {
 	t.Print(w)
 }
 
-// printComparison writes the comparison as it is, or without what its amounts are made of where that is too wide.
+// printComparison prints the comparison. If its lines are too wide, it prints only the totals.
 func printComparison(w io.Writer, c cost.Comparison) error {
 	var text bytes.Buffer
 	if err := c.WriteText(&text); err != nil {
@@ -216,7 +217,7 @@ func (m *month) printStopped(w io.Writer) error {
 	return nil
 }
 
-// writeFOCUS writes a bill as a CSV file, and returns its name.
+// writeFOCUS writes a bill as a CSV file, and returns the file's name.
 func writeFOCUS(bill cost.Statement, dir string) (string, error) {
 	var err error
 	if dir == "" {

@@ -12,8 +12,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// The simulated month, and the moment in it at which the agent of one tenant begins to ask the same thing again and again,
-// by day and by night.
+// These are the simulated month, and the time at which the agent of one tenant begins to repeat the same call, by day and
+// by night.
 var (
 	monthStart = time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
 	monthEnd   = monthStart.AddDate(0, 1, 0)
@@ -22,19 +22,19 @@ var (
 
 const (
 	looping   = "initech"
-	loopShare = 40 // percent of all calls
+	loopShare = 40 // the loop's calls, in percent of all calls
 )
 
-// tenants and their shares of the calls outside of the loop.
+// tenants have these shares of the calls outside of the loop.
 var tenants = []struct {
 	name    string
 	percent int
 }{{"acme", 40}, {"globex", 20}, {"hooli", 14}, {looping, 18}, {"umbrella", 8}}
 
-// function is one that tenants call.
+// function is one of the functions that tenants call.
 type function struct {
 	name    string
-	percent int // of the calls
+	percent int // its share of the calls
 	memory  int64
 	median  time.Duration
 	timeout time.Duration
@@ -48,21 +48,21 @@ var functions = []function{
 	{"transcribe", 20, 1536 << 20, 25 * time.Second, time.Minute, map[string]string{"team": "media"}},
 }
 
-// call is one that a tenant wants to make, and the record that it leaves if it is admitted.
+// call is a call that a tenant wants to make, with the record that it leaves if it is admitted.
 type call struct {
 	timeout time.Duration
 	record  faas.Execution
 }
 
-// invocation is what a gate is asked about.
+// invocation returns the Invocation that a gate gets.
 func (c *call) invocation() faas.Invocation {
 	r := &c.record
 	return faas.Invocation{ID: r.ID, Function: r.Function, Tenant: r.Tenant, Labels: r.Labels, Attempt: r.Attempt, Timeout: c.timeout, Memory: r.Memory}
 }
 
-// newTraffic makes up a month of calls, in the order in which they start.
+// newTraffic makes the calls of a month, sorted by their start.
 func newTraffic(seed uint64, n int) []call {
-	g := generator{rand.New(rand.NewPCG(seed, 0))} // a simulation has to be the same again
+	g := generator{rand.New(rand.NewPCG(seed, 0))} // seeded, because the same seed must give the same month
 	calls := make([]call, n)
 	for i := range calls {
 		if i < n*loopShare/100 {
@@ -80,12 +80,13 @@ func newTraffic(seed uint64, n int) []call {
 
 type generator struct{ *rand.Rand }
 
-// between returns a moment, but none so late that its call would end in the next month and be billed there.
+// between returns a random time. It leaves out the last two minutes, so that no call ends, and is billed, in the next
+// month.
 func (g generator) between(start, end time.Time) time.Time {
 	return start.Add(time.Duration(g.Int64N(int64(end.Sub(start) - 2*time.Minute))))
 }
 
-// officeHours returns a moment at which people work, and now and then another.
+// officeHours returns a random time that is usually within working hours.
 func (g generator) officeHours() time.Time {
 	for {
 		t := g.between(monthStart, monthEnd)
@@ -116,12 +117,12 @@ func (g generator) function() *function {
 	panic("the shares of functions don't add up to 100 percent")
 }
 
-// call makes up how a call goes.
+// call makes a random call and its record.
 func (g generator) call(tenant string, start time.Time) call {
 	f := g.function()
 	c := call{timeout: f.timeout, record: faas.Execution{
 		Function: f.name, Tenant: tenant, Labels: f.labels, Attempt: 1, Start: start, Memory: f.memory,
-		Duration: time.Duration(float64(f.median) * math.Exp(0.6*g.NormFloat64())), // most are near the median, a few far above
+		Duration: time.Duration(float64(f.median) * math.Exp(0.6*g.NormFloat64())), // log-normal: most are near the median, a few far above
 	}}
 	if g.Float64() < 0.01 {
 		c.record.Cold, c.record.Init = true, 300*time.Millisecond+time.Duration(g.Int64N(int64(600*time.Millisecond)))
@@ -131,13 +132,13 @@ func (g generator) call(tenant string, start time.Time) call {
 	return c
 }
 
-// Errors of the simulated calls.
+// These are the errors of the simulated calls.
 var (
 	errUpstream = errors.New("upstream answered 502")
 	errBug      = &faas.PanicError{Value: "index out of range"}
 )
 
-// end decides how the call ends. One that fails does so on its way.
+// end chooses how the call ends. A call that fails does so after half of its time.
 func (g generator) end(c *call) {
 	r := &c.record
 	switch luck := g.Float64(); {

@@ -37,12 +37,12 @@ func run(ctx context.Context, out io.Writer, serve bool) error {
 	if err != nil {
 		return err
 	}
-	ledger := cost.NewLedger(cost.Calendar{}, book) // months, in UTC
+	ledger := cost.NewLedger(cost.Calendar{}, book) // the zero Calendar means months in UTC
 	r := newRouter(ledger)
 
 	if serve {
 		s := faashttp.NewServer(r, newMux(r), faashttp.WithAddr("127.0.0.1:8080"))
-		err = s.Run(ctx) // until Ctrl-C; it drains
+		err = s.Run(ctx) // until Ctrl-C; then it drains
 	} else {
 		err = demonstrate(ctx, r, out)
 	}
@@ -52,28 +52,28 @@ func run(ctx context.Context, out io.Writer, serve bool) error {
 	return printBill(out, ledger, book)
 }
 
-// newRouter hosts the function, with its limits.
+// newRouter returns a router that hosts the function, with its limits.
 func newRouter(meter faas.Meter) *faas.Router {
 	r := faas.New(faas.WithMeter(meter))
 	faas.Register(r, "quote", quote,
-		faas.WithTimeout(2*time.Second),    // the caller is answered by then, whatever quote does
-		faas.WithConcurrency(8),            // at most eight at once
-		faas.WithQueue(100),                // a hundred more may wait
-		faas.WithQueueTimeout(time.Second), // for a second each
-		faas.WithMemory(256<<20),           // what a call is billed for
-		faas.WithTenantConcurrency(4),      // one customer never has more than half
+		faas.WithTimeout(2*time.Second),    // the caller has its answer by then, even if quote does not return
+		faas.WithConcurrency(8),            // at most eight calls run at once
+		faas.WithQueue(100),                // a hundred more calls may wait
+		faas.WithQueueTimeout(time.Second), // each waits for at most a second
+		faas.WithMemory(256<<20),           // the memory that a call is billed for
+		faas.WithTenantConcurrency(4),      // one customer never has more than half of the slots
 	)
 	return r
 }
 
-// newMux mounts it beside the routes of a service.
+// newMux mounts the function beside the other routes of a service.
 func newMux(r *faas.Router) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/quote", faashttp.Function(r, "quote", faashttp.WithTenantHeader("X-Customer")))
 	return mux
 }
 
-// demonstrate calls it over HTTP, well and badly.
+// demonstrate calls the function over HTTP, with good and with bad inputs.
 func demonstrate(ctx context.Context, r *faas.Router, out io.Writer) error {
 	s := httptest.NewServer(newMux(r))
 	defer s.Close()
@@ -98,7 +98,7 @@ func demonstrate(ctx context.Context, r *faas.Router, out io.Writer) error {
 	return r.Shutdown(ctx)
 }
 
-// printBill says what the calls of each customer cost.
+// printBill prints the cost of each customer's calls.
 func printBill(out io.Writer, ledger *cost.Ledger, book *cost.Book) error {
 	statement, err := ledger.Statement(time.Now(), book)
 	if err != nil {

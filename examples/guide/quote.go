@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Order is what a customer wants to buy.
+// Order is the input of quote: what a customer wants to buy.
 type Order struct {
 	Item  string
 	Count int
 }
 
-// Quote is what it costs.
+// Quote is the output of quote: the price.
 type Quote struct {
 	Cents int
 }
 
 var errUnknownItem = errors.New("no such item")
 
-// prices stands for the warehouse's service, which takes its time.
+// prices stands for the service of a warehouse, which needs some time.
 func prices(ctx context.Context, item string) (cents int, err error) {
 	select {
 	case <-time.After(20 * time.Millisecond):
@@ -32,7 +32,7 @@ func prices(ctx context.Context, item string) (cents int, err error) {
 	return 0, errUnknownItem
 }
 
-// quote is an ordinary function: nothing in it knows that it is hosted.
+// quote is an ordinary function: its code does not depend on the host.
 func quote(ctx context.Context, o Order) (Quote, error) {
 	cents, err := prices(ctx, o.Item)
 	if err != nil {

@@ -17,7 +17,7 @@ func main() {
 		return "hello, " + name, nil
 	}, faas.WithTimeout(time.Second))
 
-	answer, err := hello.Invoke(ctx, "gopher") // back within a second, whatever the function does
+	answer, err := hello.Invoke(ctx, "gopher") // returns within a second, even if the function does not
 	if err != nil {
 		log.Fatal(err)
 	}

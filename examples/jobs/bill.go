@@ -15,7 +15,7 @@ import (
 	"github.com/inproc/faas/examples/internal/table"
 )
 
-// newLedger returns a ledger that counts by job, and asks the router how each has ended.
+// newLedger returns a ledger that counts by job. It asks the router for the state in which a job has ended.
 func newLedger(book *cost.Book, job func(uuid.UUID) *faas.Job[[]byte]) *cost.Ledger {
 	ledger := cost.NewLedger(cost.Calendar{}, book)
 	ledger.CountJobs(10_000, func(id uuid.UUID) (faas.JobState, bool) {
@@ -25,7 +25,7 @@ func newLedger(book *cost.Book, job func(uuid.UUID) *faas.Job[[]byte]) *cost.Led
 	return ledger
 }
 
-// printBill writes what each job has cost, and what of it went to retries and dead letters.
+// printBill prints the cost of each job, and how much of the total went to retries and to dead jobs.
 func printBill(w io.Writer, ledger *cost.Ledger, book *cost.Book, job func(uuid.UUID) *faas.Job[[]byte]) error {
 	statement, err := ledger.Statement(time.Now(), book)
 	if err != nil {

@@ -10,39 +10,40 @@ import (
 	"github.com/inproc/faas"
 )
 
-// mail is a message to be sent.
+// mail is a message to send.
 type mail struct {
 	To   string `json:"to"`
 	Text string `json:"text"`
 }
 
-// office has the functions: ordinary code that knows of jobs only what it says about them in errors and by Progress.
+// office has the functions. They are ordinary code: their errors and Progress are all that concerns jobs.
 type office struct {
-	letters *letters // that could not be delivered
+	letters *letters // the jobs that were given up
 }
 
-// send sends a mail. Its server is busy at first, and what it says decides what becomes of the job.
+// send sends a mail. Its server is busy at first. The kind of the returned error decides whether and when the job is
+// tried again.
 func (o *office) send(ctx context.Context, m mail) (string, error) {
 	if !strings.Contains(m.To, "@") {
-		return "", faas.Permanent(fmt.Errorf("%q is no address", m.To)) // to try again is of no use
+		return "", faas.Permanent(fmt.Errorf("%q is no address", m.To)) // the job is not tried again
 	}
 	inv, _ := faas.FromContext(ctx)
 	switch {
 	case m.To == "ops@example.com":
-		return "", errors.New("the server is down") // tried again by the function's policy
+		return "", errors.New("the server is down") // tried again as WithRetry says
 	case inv.Delivery == 1:
-		return "", faas.RetryAfter(50*time.Millisecond, errors.New("the server asks to wait")) // that was no attempt
+		return "", faas.RetryAfter(50*time.Millisecond, errors.New("the server asks to wait")) // does not count as an attempt
 	case inv.Attempt == 1:
 		return "", errors.New("the connection broke")
 	}
 	return "sent to " + m.To, nil
 }
 
-// rows imports a file, and tells how far it is.
+// rows imports a file, and reports its progress.
 func (o *office) rows(ctx context.Context, n int64) (int64, error) {
 	for done := range n {
 		if err := faas.Progress(ctx, done, n, "rows"); err != nil {
-			return done, err // another host has the job
+			return done, err // the job has been given to another host
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -53,10 +54,10 @@ func (o *office) rows(ctx context.Context, n int64) (int64, error) {
 	return n, nil
 }
 
-// letters are the dead letters: a person looks at them.
+// letters receives the dead letters. A person would look at them.
 type letters struct{ came chan faas.JobEnvelope }
 
-// take is the destination of jobs that are given up. An error has it told again.
+// take is the destination of jobs that are given up. If it returns an error, it is called again later.
 func (l *letters) take(ctx context.Context, e faas.JobEnvelope) error {
 	select {
 	case l.came <- e:

@@ -1,10 +1,11 @@
-// Command jobs sends jobs, calls that are made later: one that is retried, one that tells its progress, one that is given
-// up, looked at and replayed with another input, and one that waits for a retry when SIGTERM comes. At last it tells what
-// each has cost.
+// Command jobs sends jobs, which are calls that are made later. One is retried. One reports its progress. One is given
+// up, and then replayed with another input. One waits for a retry when SIGTERM comes. At the end the program prints the
+// cost of each job.
 //
 //	go run ./examples/jobs [-term 50ms] [-drain 100ms]
 //
-// The program sends itself the SIGTERM, -term after the rest is done; with -term 0 it waits for yours (or Ctrl-C).
+// The program sends itself the SIGTERM when the other jobs have ended, after the time of -term. With -term 0 it waits for
+// yours (or Ctrl-C).
 package main
 
 import (
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return printBill(stdout, h.ledger, h.book, h.router.Job)
 }
 
-// signalSelf is the deployment that takes this process down.
+// signalSelf sends SIGTERM to this process, as a deployment does.
 func signalSelf(stop func()) {
 	p, err := os.FindProcess(os.Getpid())
 	if err == nil {
@@ -92,33 +93,33 @@ func newHost(out io.Writer) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	book = book.AnyTime() // a test's clock begins in 2000
+	book = book.AnyTime() // prices for any date, because a test's clock begins in 2000
 	h := &host{out: out, book: book, letters: &letters{make(chan faas.JobEnvelope)}}
 	h.ledger = newLedger(book, func(id uuid.UUID) *faas.Job[[]byte] { return h.router.Job(id) })
 	h.router = faas.New(faas.WithMeter(h.ledger))
 	o := &office{h.letters}
 	h.send = faas.Register(h.router, "send", o.send,
 		faas.WithTimeout(10*time.Second),
-		// Two retries, 0.1 and 10 s after a failure. Without it: Lambda's, after one minute and two.
+		// Two retries, 0.1 and 10 s after a failure. The default is Lambda's: after one minute and after two.
 		faas.WithRetry(faas.Retry{Max: 2, First: 100 * time.Millisecond, Factor: 100}),
-		// What is given up comes here, with its input and why.
+		// A job that is given up goes here, with its input and the reason.
 		faas.WithOnFailure(faas.ToFunc(h.letters.take)))
 	h.rows = faas.Register(h.router, "rows", o.rows, faas.WithTimeout(time.Minute))
 	return h, nil
 }
 
-// sentAs is a label by which the bill and Router.Jobs find a job.
+// sentAs returns a label that identifies a job in the bill and in Router.Jobs.
 func sentAs(name string) faas.SendOption {
 	return faas.WithJobLabels(map[string]string{"as": name})
 }
 
-// retry sends a mail that arrives at the third try.
+// retry sends a mail that arrives at the third delivery.
 func (h *host) retry(ctx context.Context) error {
 	job, err := h.send.Send(ctx, mail{To: "ana@example.com", Text: "hello"}, sentAs("welcome"))
 	if err != nil {
-		return err // not accepted: the queue is full, or a gate says no
+		return err // the job was not accepted: the queue is full, or a gate has denied it
 	}
-	// A service goes on here. This program waits, to tell what happens.
+	// A service would go on here. This program waits, to print what happens.
 	answer, err := job.Wait(ctx)
 	if err != nil {
 		return err
@@ -131,7 +132,7 @@ func (h *host) retry(ctx context.Context) error {
 	return nil
 }
 
-// progress shows how far an import is.
+// progress prints how far an import is.
 func (h *host) progress(ctx context.Context) error {
 	job, err := h.rows.Send(ctx, 10, sentAs("import"))
 	if err != nil {
@@ -161,7 +162,7 @@ func (h *host) progress(ctx context.Context) error {
 	}
 }
 
-// deadLetter sends a mail to an address that is none, has a look at the dead letter, and replays it.
+// deadLetter sends a mail to an invalid address, reads the dead letter, and replays the job with a valid address.
 func (h *host) deadLetter(ctx context.Context) error {
 	job, err := h.send.Send(ctx, mail{To: "bo at example.com", Text: "hello"}, sentAs("invoice"))
 	if err != nil {
@@ -179,7 +180,7 @@ func (h *host) deadLetter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	again, err := job.Replay(ctx, faas.WithInput(edited)) // a new job; the dead one stays, for the books
+	again, err := job.Replay(ctx, faas.WithInput(edited)) // makes a new job; the record of the dead one stays
 	if err != nil {
 		return err
 	}
@@ -216,7 +217,7 @@ func (h *host) wait(ctx context.Context) error {
 	}
 }
 
-// shutdown runs what is due in time, and names what is left.
+// shutdown runs the jobs that are due in time, and prints the number of those that are left.
 func (h *host) shutdown(timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

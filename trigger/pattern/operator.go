@@ -201,7 +201,7 @@ func compileNumeric(path string, arg any) (test, error) {
 		all = append(all, c)
 	}
 	if len(all) == 2 && !all.possible() {
-		return nil, errorAt(path, "no number is in this range; two comparisons must be a lower and an upper bound")
+		return nil, errorAt(path, "no number is in this range; two comparisons must be a lower bound and an upper bound")
 	}
 	return all, nil
 }

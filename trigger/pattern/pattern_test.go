@@ -263,7 +263,7 @@ func TestAMistakeInAPatternIsNamedByItsPath(t *testing.T) {
 		{`{"a/b": {"~": [{}]}}`, "/a~1b/~0/0", "object with one field"},
 		{`{"a": [1, [2]]}`, "/a/1", "array can't be a value"},
 		{`{"a": [{"prefix": "x", "suffix": "y"}]}`, "/a/0", "this has 2"},
-		{`{"a": [{"perfix": "x"}]}`, "/a/0/perfix", "there are prefix"},
+		{`{"a": [{"perfix": "x"}]}`, "/a/0/perfix", "the operators are prefix"},
 		{`{"a": [{"prefix": 5}]}`, "/a/0/prefix", "the number 5"},
 		{`{"a": [{"prefix": {"suffix": "x"}}]}`, "/a/0/prefix/suffix", "equals-ignore-case"},
 		{`{"a": [{"prefix": {"equals-ignore-case": ["x"]}}]}`, "/a/0/prefix/equals-ignore-case", "takes a text"},
@@ -288,7 +288,7 @@ func TestAMistakeInAPatternIsNamedByItsPath(t *testing.T) {
 		{`{"a": [{"exists": "yes"}]}`, "/a/0/exists", "true or false"},
 		{`{"$or": [{"a": [1]}]}`, "/$or", "two patterns"},
 		{`{"$or": {"a": [1]}}`, "/$or", "an object"},
-		{`{"$or": [{"a": [1]}, {}]}`, "/$or/1", "a field at least"},
+		{`{"$or": [{"a": [1]}, {}]}`, "/$or/1", "at least one field"},
 		{`{"d": {"$or": [{"a": [1]}, {"b": [{"exists": 1}]}]}}`, "/d/$or/1/b/0/exists", "true or false"},
 		{strings.Repeat(`{"a":`, 200), strings.Repeat("/a", 64), "deep"},
 	} {

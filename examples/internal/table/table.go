@@ -12,19 +12,19 @@ import (
 	"golang.org/x/term"
 )
 
-// usual is the width of what is no terminal, such as a pipe.
+// usual is the width for a writer that is not a terminal, such as a pipe.
 const usual = 80
 
-// Table is lines of cells. The first column stands on the left, the others on the right.
+// Table is a list of lines of cells. The first column is aligned left, the others right.
 type Table struct {
 	lines  [][]string
-	spared []int // columns that are left out for want of room, in this order
+	spared []int // columns that are left out if the table is too wide, in this order
 }
 
 // New returns a table with these titles.
 func New(titles ...string) *Table { return &Table{lines: [][]string{titles}} }
 
-// Spare names columns that are left out where there is no room for all, by their titles: the first of them first.
+// Spare names columns, by their titles, that are left out if there is no room for all. The first title is left out first.
 func (t *Table) Spare(titles ...string) *Table {
 	for _, title := range titles {
 		if i := slices.Index(t.lines[0], title); i >= 0 {
@@ -43,11 +43,11 @@ func (t *Table) Line(cells ...any) {
 	t.lines = append(t.lines, line)
 }
 
-// Print writes the table to w, as wide as w is.
+// Print writes the table to w, for the width of w.
 func (t *Table) Print(w io.Writer) { t.print(w, Width(w)) }
 
-// print leaves three spaces between columns, or two (with one, a title of two words would be two titles), and columns out,
-// until it fits.
+// print puts three spaces between columns. If the table is too wide it puts two, and then leaves out spared columns. It
+// never puts one space, because then a title of two words would look like two titles.
 func (t *Table) print(w io.Writer, width int) {
 	widths := t.widths()
 	gap := 3
@@ -102,7 +102,7 @@ func format(line []string, widths []int, gap string) string {
 	return strings.Join(cells, gap)
 }
 
-// Width is that of w, if it is a terminal, or else what most have.
+// Width returns the width of w if it is a terminal, and usual otherwise.
 func Width(w io.Writer) int {
 	if f, ok := w.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
