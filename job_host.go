@@ -38,7 +38,7 @@ type jobHost struct {
 	stop    context.CancelFunc
 	last    context.Context //nolint:containedctx // for settlements; ends when Close or Shutdown stops waiting for them
 	giveUp  context.CancelFunc
-	changed broadcast // told when a delivery has ended
+	changed broadcast // wakes the goroutines that wait for the end of a delivery
 	debts   jobDebts
 	paces   jobPaces
 	runners runners                  // the goroutines that run the deliveries

@@ -13,8 +13,8 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// jobEnd is the event after which a job's next record is worked out: the end of a delivery, or
-// another one.
+// jobEnd is the event that decides a job's next record: the end of a delivery, or another
+// event, such as a cancellation.
 type jobEnd struct {
 	JobEnd // of a delivery; zero for another event
 

@@ -17,7 +17,7 @@ type jobPaces struct {
 type jobPace struct {
 	function string
 	service  atomic.Int64 // the mean duration of about the last eight deliveries, in nanoseconds
-	ended    atomic.Int64 // deliveries that have ended, of those whose handler ran
+	ended    atomic.Int64 // deliveries that have ended and whose handler ran
 	running  atomic.Int64 // deliveries that have their slots and have not ended
 }
 

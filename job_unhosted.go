@@ -53,9 +53,10 @@ func (q memoryJobs) giveUpBehindKeys(ctx context.Context, hosts func(function st
 	return again
 }
 
-// giveUpTooOld makes a job that waits dead if it is too old, and returns when to look at the job
-// again. It puts the jobs that follow before it writes the record. If another router does the
-// same at the same time, they are put once, because both compute the same IDs for them.
+// giveUpTooOld makes a job that waits dead if it is too old, and returns when to look at the
+// job again. It puts the jobs that follow before it writes the record. If two routers do this
+// at the same time, those jobs are put once, because both routers compute the same IDs for
+// them.
 func (q memoryJobs) giveUpTooOld(ctx context.Context, rec *JobRecord, policy *jobPolicy) (again time.Time) {
 	now := jobTime()
 	if at := rec.expiry(policy); now.Before(at) {

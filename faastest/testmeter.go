@@ -196,7 +196,7 @@ func (c meterCheck) compare(want []faas.Execution) {
 	for _, e := range want {
 		if n := times[e.ID]; n != 1 {
 			c.Errorf("the record of %v (%v) is there %d times, want once", e.ID, e.Outcome, n)
-			return // the rest is likely the same
+			return // the other differences likely have the same cause
 		}
 		if got, want := billed(held[e.ID]), billed(e); got != want {
 			c.Errorf("the record has become %+v, was %+v", got, want)
@@ -242,8 +242,8 @@ func (c meterCheck) labels() {
 	}
 }
 
-// many is a number of records that is likely to fill the channel of a meter that
-// buffers in one.
+// many is a number of records that is likely to fill the channel of a meter that buffers
+// records in a channel.
 const many = 2000
 
 // noWait records without a flush in between. A meter whose buffer is full then has to

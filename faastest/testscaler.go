@@ -201,9 +201,9 @@ func (c scalerCheck) leavesStates() {
 	}
 }
 
-// concurrent asks from several goroutines with the same states, as arrivals of several
-// callers do. The router holds no lock meanwhile, so the race detector finds a scaler that
-// writes to its own fields.
+// concurrent calls Desired on several goroutines with the same states, as callers do whose
+// calls arrive at once. The router holds no lock meanwhile, so the race detector finds a scaler
+// that writes to its own fields.
 func (c scalerCheck) concurrent() {
 	c.Helper()
 	s := c.newScaler()

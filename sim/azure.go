@@ -22,8 +22,9 @@ var azureJSON []byte
 // population that is at most that value.
 type cdf [][2]float64
 
-// at returns the value at a share. Between two points it interpolates the logarithm
-// of the value; below the first and above the last it returns that point's value.
+// at returns the value that the given share of the population does not exceed. Between two
+// points it interpolates the logarithm of the value; below the first and above the last it
+// returns that point's value.
 func (c cdf) at(share float64) float64 {
 	for i, p := range c {
 		switch {

@@ -21,8 +21,8 @@ func Scaled(name string, s faas.Scaler) Policy {
 	return Policy{Name: name, Options: func(string, int) []faas.FunctionOption { return []faas.FunctionOption{faas.WithScaler(s)} }}
 }
 
-// Fixed returns a policy that knows the future: each function has as many instances as
-// its peak needs, from beginning to end.
+// Fixed returns a policy with perfect foresight: each function has as many instances as its
+// peak needs, from beginning to end.
 func Fixed() Policy {
 	return Policy{Name: "fixed", Options: func(_ string, peak int) []faas.FunctionOption {
 		return []faas.FunctionOption{

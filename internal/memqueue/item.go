@@ -39,7 +39,7 @@ type Item[B any] struct {
 	Body     B
 }
 
-// Waiter is told the end of one job. The queue calls its methods with the lock held: they must
+// Waiter learns the end of one job. The queue calls its methods with the lock held: they must
 // neither call the queue nor wait.
 type Waiter[B any] interface {
 	// Settled is called with the first settled item of the job, before the job may be forgotten.

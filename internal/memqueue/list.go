@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// looks is the largest number of jobs that one call of List looks at, or of Overdue returns.
+// looks bounds how many jobs one call of List looks at, and how many Overdue returns.
 const looks = 1000
 
 // List returns jobs that were accepted after the job with number seq, in that order, and the
@@ -144,8 +144,8 @@ func (q *Queue[B]) Count() (map[string]Count, error) {
 	return all, nil
 }
 
-// countDue counts the jobs in q.later that are due as ready: they are not promoted yet. It visits
-// the job at index at of the heap, and the jobs below it.
+// countDue counts as ready the jobs in q.later that are due but not promoted yet. It visits the
+// job at index at of the heap, and the jobs below it.
 func (q *Queue[B]) countDue(at int, now int64, all map[string]Count) {
 	if at >= q.later.len() || q.later.nodes[at].At > now {
 		return

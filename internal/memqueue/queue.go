@@ -94,8 +94,8 @@ func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
 	return had, err
 }
 
-// put is Put without the view: it returns the node of an item that it has accepted. With ErrTaken
-// it sets *had to the view.
+// put is Put, except that it returns the node of an item that it has accepted. With ErrTaken it
+// sets *had to the view that Put returns.
 func (q *Queue[B]) put(it *Item[B], key string, until, now int64, had *View[B]) (*node[B], error) {
 	if q.closed {
 		return nil, ErrClosed

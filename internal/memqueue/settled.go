@@ -2,8 +2,8 @@ package memqueue
 
 import "math"
 
-// settled has the jobs that are settled, and the IDs of those that were forgotten last. It has
-// the same bounds as the jobs that are not settled, for itself.
+// settled has the jobs that are settled, and the IDs of those that were forgotten last. Its
+// bounds are those of the queue, and it does not share them with the jobs that are not settled.
 type settled[B any] struct {
 	done  journal[B] // the jobs that succeeded or were canceled, in the order in which they settled
 	dead  journal[B] // the others, apart because they are kept for much longer
