@@ -107,8 +107,8 @@ func (d *delivery) ended(output []byte, err error) jobEnd {
 	return end
 }
 
-// call calls the function. If the payload does not decode, it tries once more with what [WithUpgrade]'s func makes of
-// it.
+// call calls the function. If the payload does not decode, it calls once more, with the payload that [WithUpgrade]'s
+// func returns.
 func (d *delivery) call() ([]byte, error) {
 	rec := &d.lease.Record
 	ctx, err := d.context(&d.ctx, &d.from)

@@ -44,10 +44,11 @@ const (
 	margin      = 0.4 * vg.Centimeter
 )
 
-// WriteSVG draws the report as an SVG: a plot of slot-seconds held against the p99 of
-// the wait, with the policies on the front in color, and for each policy a timeline of
-// demand, capacity and queue. Decisions are marked, at most one for each point of the
-// timeline. An error is that of the writer or of the drawing.
+// WriteSVG draws the report as an SVG. One plot shows the cost of each policy, in
+// slot-seconds, against the p99 of the wait, with the policies on the front in color. Below
+// it each policy has a timeline of demand, capacity and queue. Decisions are marked, at
+// most one for each point of the timeline. It returns the errors of the writer and of the
+// drawing.
 func (r Report) WriteSVG(to io.Writer) error {
 	front, err := r.drawFront()
 	if err != nil {
