@@ -111,7 +111,7 @@ func TestAnIterationSeesWhatWasThereWhenItBegan(t *testing.T) {
 	}
 }
 
-// The model keeps a list and drops from its front.
+// The model is a plain list; an entry that does not fit drops entries from its front.
 func TestARingHoldsTheNewestThatFit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -210,7 +210,7 @@ func TestARingKeepsErrorsIfItIsAskedTo(t *testing.T) {
 	assert.Nil(t, keep(nil))
 }
 
-// rudeError panics when it is asked for its text.
+// rudeError panics when its Error method is called.
 type rudeError struct{}
 
 func (rudeError) Error() string { panic("no text") }

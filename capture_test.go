@@ -240,7 +240,7 @@ func TestWhatIsCapturedIsAChoice(t *testing.T) {
 	}
 }
 
-// shouting is a codec that counts its calls and behaves badly when it is told to.
+// shouting is a codec that counts its calls, and fails or panics if a test sets that.
 type shouting struct {
 	encoded *steps
 	do      func(v any) ([]byte, error)
@@ -399,7 +399,7 @@ func TestAWriterThatIsKeptKeepsNoInputForACapture(t *testing.T) { //nolint:paral
 	runtime.KeepAlive(writers)
 }
 
-// Callers, runaways that write to their inputs, and readers of the ring meet.
+// Callers, runaways that write to their inputs, and readers of the ring run at the same time.
 func TestHammerCapture(t *testing.T) {
 	t.Parallel()
 	ring := faas.NewRing(20, 1000, func(key string) bool { return key == "name" })

@@ -28,7 +28,7 @@ type checkout struct {
 
 func checkoutID(_ context.Context, o checkout) string { return o.ID }
 
-// idempotent runs a test in a bubble with each store.
+// idempotent runs a test with each store, each time in a bubble.
 func idempotent(t *testing.T, test func(t *testing.T, i faas.Idempotency)) {
 	t.Helper()
 	for name, store := range map[string]func() faas.IdempotencyStore{
@@ -42,7 +42,7 @@ func idempotent(t *testing.T, test func(t *testing.T, i faas.Idempotency)) {
 	}
 }
 
-// counted is a handler that counts how often it runs, and answers that number.
+// counted returns a handler that counts its runs and returns their number.
 func counted(runs *atomic.Int64, work func(ctx context.Context, o checkout) error) faas.Handler[checkout, int64] {
 	return func(ctx context.Context, o checkout) (int64, error) {
 		n := runs.Add(1)
@@ -212,10 +212,10 @@ func TestAnErrorIsRememberedOnlyIfAsked(t *testing.T) {
 	})
 }
 
-// A call that does not end well frees its key, and one of those that wait runs.
+// A call that panics, exits or times out frees its key, and one of the calls that wait runs.
 func TestACallThatPanicsExitsOrIsDeafFreesItsKey(t *testing.T) {
 	for name, c := range map[string]struct {
-		after time.Duration // the first call is over
+		after time.Duration // when the first call is over
 		how   func(release <-chan struct{})
 	}{
 		"panics":  {time.Second, func(<-chan struct{}) { time.Sleep(time.Second); panic("no") }},
@@ -235,7 +235,7 @@ func TestACallThatPanicsExitsOrIsDeafFreesItsKey(t *testing.T) {
 				first := make(chan error)
 				go func() { _, err := charge.Invoke(t.Context(), checkout{"a", 1}); first <- err }()
 				synctest.Wait()
-				time.Sleep(time.Millisecond) // so that the deadline of those that wait is later
+				time.Sleep(time.Millisecond) // the calls below have a later deadline than the first
 				var wg sync.WaitGroup
 				for range 3 {
 					wg.Go(func() {
@@ -248,7 +248,7 @@ func TestACallThatPanicsExitsOrIsDeafFreesItsKey(t *testing.T) {
 				wg.Wait()
 				require.Equal(t, c.after, time.Since(start))
 
-				close(release) // the deaf one answers, too late: another has the key
+				close(release) // the deaf handler returns too late: another call has the key
 				synctest.Wait()
 				n, err := charge.Invoke(t.Context(), checkout{"a", 1})
 				require.NoError(t, err)
@@ -289,8 +289,8 @@ func TestACallDoesNotWaitForOneAboveItself(t *testing.T) {
 	})
 }
 
-// The job is tried again because its host did not see the end of the first attempt; what
-// the first has done stays done.
+// The first attempt times out, but its handler succeeds. The second attempt gets that answer, and the
+// handler does not run again.
 func TestARetriedJobDoesNotRepeatWhatItHasDone(t *testing.T) {
 	idempotent(t, func(t *testing.T, i faas.Idempotency) {
 		r, runs := router(t, faas.WithTimeout(time.Second)), atomic.Int64{}
@@ -299,7 +299,7 @@ func TestARetriedJobDoesNotRepeatWhatItHasDone(t *testing.T) {
 			return inv.Job.String()
 		}
 		charge := faas.Register(r, "charge", faas.Idempotent(i, byJob, counted(&runs, func(context.Context, checkout) error {
-			time.Sleep(3 * time.Second) // its attempt has timed out by then
+			time.Sleep(3 * time.Second) // longer than the attempt's timeout
 			return nil
 		})))
 		job, err := charge.Send(t.Context(), checkout{"a", 1})
@@ -316,7 +316,7 @@ func TestWhatAnEarlierCallAnsweredIsDecodedAnew(t *testing.T) {
 		h := faas.Idempotent(i, checkoutID, func(_ context.Context, o checkout) (map[string]int, error) {
 			return map[string]int{o.ID: o.Cents}, nil
 		})
-		for range 3 { // a handler is a func, and may be called without a host
+		for range 3 { // called as a plain func, without a router
 			out, err := h(t.Context(), checkout{"a", 1})
 			require.NoError(t, err)
 			require.Equal(t, map[string]int{"a": 1}, out)
@@ -374,7 +374,7 @@ func TestKeysAndSettingsThatCanNotWorkAreRefused(t *testing.T) {
 	})
 }
 
-// failingStore fails as it is told to.
+// failingStore fails the methods for which a test sets an error.
 type failingStore struct {
 	faas.IdempotencyStore
 
@@ -392,7 +392,7 @@ func (s *failingStore) Swap(ctx context.Context, old, next faas.IdempotencyEntry
 	if s.swap != nil {
 		return next, s.swap
 	}
-	if err := ctx.Err(); err != nil { // as a store does that asks another machine
+	if err := ctx.Err(); err != nil { // like a store on another machine
 		return next, err
 	}
 	return s.IdempotencyStore.Swap(ctx, old, next)
@@ -413,7 +413,7 @@ func TestAStoreThatFailsKeepsTheHandlerFromRunningAndNoAnswerFromItsCaller(t *te
 		require.NoError(t, err)
 		require.EqualValues(t, 1, n)
 		s.swap = nil
-		time.Sleep(time.Second) // the lease of that call
+		time.Sleep(time.Second) // until the lease of that call ends
 		n, err = charge.Invoke(t.Context(), checkout{"a", 1})
 		require.NoError(t, err)
 		require.EqualValues(t, 2, n, "its answer is lost")
@@ -435,7 +435,7 @@ func TestTheMemoryStoreRefusesKeysForWhichItHasNoRoom(t *testing.T) {
 			_, err := h(t.Context(), checkout{id, n})
 			return err
 		}
-		require.ErrorIs(t, call("failed", -1), errTest) // takes no room
+		require.ErrorIs(t, call("failed", -1), errTest) // a failed call takes no room
 		require.NoError(t, call("a", 1))
 		time.Sleep(time.Second)
 		require.NoError(t, call("b", 1))
@@ -473,8 +473,8 @@ func TestAnAnswerThatTheQueueHasForgottenIsNotMadeAgain(t *testing.T) {
 	})
 }
 
-// TestAKeyHasOneSuccess hammers the locks: whatever fails and panics, no key has two calls
-// at once or two that succeed.
+// TestAKeyHasOneSuccess hammers the locks. Although handlers fail and panic, no key has two calls that
+// run at once, nor two that succeed.
 func TestAKeyHasOneSuccess(t *testing.T) {
 	t.Parallel()
 	for name, store := range map[string]faas.IdempotencyStore{
@@ -522,7 +522,7 @@ func TestAKeyHasOneSuccess(t *testing.T) {
 	}
 }
 
-// TestStoresOfIdempotencyConform checks both, and against a model.
+// TestStoresOfIdempotencyConform checks both stores by the conformance test, and against a model.
 func TestStoresOfIdempotencyConform(t *testing.T) {
 	t.Parallel()
 	for name, store := range map[string]func(*testing.T) faas.IdempotencyStore{
@@ -537,15 +537,16 @@ func TestStoresOfIdempotencyConform(t *testing.T) {
 	}
 }
 
-// keyModel is what should be known of a key.
+// keyModel is the state of a key in the model.
 type keyModel struct {
 	until  time.Time
 	answer int64 // 0: none
 	input  int
 }
 
-// modelIdempotency calls handlers one after the other, and says before each call whether it
-// runs. anew says that the window begins again after a call that was not remembered.
+// modelIdempotency makes calls one after the other, and checks by a model whether the handler has
+// run and what the call returned. anew says that the window begins again after a call whose answer
+// was not remembered.
 func modelIdempotency(t *testing.T, store faas.IdempotencyStore, anew bool) {
 	const window = time.Minute
 	checks := 0

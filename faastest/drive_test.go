@@ -22,8 +22,9 @@ func between(from, to time.Duration, n int) func(time.Duration) int {
 	}
 }
 
-// The steps: growth on arrivals, room for the peak and its square root on the tick, a
-// slow way down, and zero a stable window and the grace after the last call.
+// The steps: on arrivals the function grows; on the tick it gets room for the peak and its
+// square root; then it shrinks slowly; it is at zero a stable window and the grace after the
+// last call.
 func ExampleDrive() {
 	d := faastest.Drive{
 		Scaler: faas.ConcurrencyScaler{},

@@ -87,8 +87,8 @@ func ExampleRecorder() {
 	// Output: 3 1 nobody to greet
 }
 
-// A service sends a mail with each sign-up. Its test asks what becomes of the mail: the
-// server is down for an hour, and then for good.
+// A service sends a mail with each sign-up. Its test checks what becomes of the mail if the
+// mail server is down, first for an hour, and then for good.
 func ExampleNewJobs() {
 	t := &testing.T{}
 	synctest.Test(t, func(t *testing.T) {

@@ -185,7 +185,7 @@ func TestLostLeasesHaveTheJobRunAgainAndTheThirdIsTheLast(t *testing.T) {
 		assert.Equal(t, faas.ConditionHostCrashes, dead.Condition)
 		assert.Equal(t, []int{0, 3}, []int{dead.Attempts, dead.Crashes})
 		jobs.Advance(time.Minute)
-		require.Equal(t, 3, rec.Len()) // both sides of a lost lease have their record
+		require.Equal(t, 3, rec.Len()) // the delivery that lost its lease has a record too
 		for n, e := range rec.Executions() {
 			assert.Equal(t, n+1, e.Delivery)
 			assert.Equal(t, faas.Canceled, e.Outcome)
@@ -193,7 +193,7 @@ func TestLostLeasesHaveTheJobRunAgainAndTheThirdIsTheLast(t *testing.T) {
 	})
 }
 
-// deskQueue has none of the methods for tests.
+// deskQueue has neither LoseJobs nor LoseLeases.
 type deskQueue struct{ faas.JobQueue }
 
 func TestWhatJobsCanNotDoIsFatalAndSaysWhy(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// endingTB is a fakeTB that the test ends.
+// endingTB is a fakeTB whose cleanups a test runs.
 type endingTB struct {
 	*fakeTB
 	cleanups []func()
@@ -36,7 +36,7 @@ func (e *endingTB) end() {
 	}
 }
 
-// hurriedTB has a deadline, as a test outside of a bubble has.
+// hurriedTB has a deadline, as a test has outside of a bubble.
 type hurriedTB struct {
 	*endingTB
 	deadline time.Time
@@ -78,7 +78,7 @@ func TestNewWaitsForHandlersThatOutlivedTheirCalls(t *testing.T) {
 
 func TestABubbleEndsCleanWithoutAnyHelp(t *testing.T) {
 	t.Parallel()
-	// A goroutine that is left makes synctest.Test panic.
+	// synctest.Test panics if a goroutine is left.
 	synctest.Test(t, func(t *testing.T) {
 		r := faastest.New(t)
 		go func() { _, _ = faas.Register(r, "deaf", sleep(time.Hour)).Invoke(t.Context(), 1) }()

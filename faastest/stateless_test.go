@@ -41,7 +41,7 @@ type receipt struct {
 
 func receiptOf(o *order) receipt { return receipt{Lines: slices.Clone(o.Items), Sum: *o.Total} }
 
-// try runs Stateless with a test that may fail, and returns what it reported.
+// try runs Stateless with a fakeTB, which may fail, and returns what Stateless reported.
 func try[In, Out any](t *testing.T, h faas.Handler[In, Out], inputs []In, opts ...faastest.StatelessOption[Out]) string {
 	t.Helper()
 	tb := &fakeTB{TB: t}

@@ -56,7 +56,7 @@ func TestGatePassesOneThatHoldsNothing(t *testing.T) {
 	})
 }
 
-// countingGate counts the calls that it has admitted, with faults.
+// countingGate counts the calls that it has admitted, and can have faults.
 type countingGate struct {
 	admit func(ctx context.Context) error
 	done  func(e *faas.Execution) (back int)

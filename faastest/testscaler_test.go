@@ -39,7 +39,7 @@ func TestScalerPassesHonestOnes(t *testing.T) {
 	}
 }
 
-// windowed asks for windows.
+// windowed is a scaler with windows of its own.
 type windowed struct {
 	scalerFunc
 	windows func() (stable, burst time.Duration)

@@ -52,10 +52,10 @@ func TestAPutThatLeasesWakesNoOtherLease(t *testing.T) {
 		assert.Equal(t, memqueue.Running, next.View.State)
 		synctest.Wait()
 		assert.Empty(t, waits)
-		next, err = putLease(q, job(2, "a"), []string{"f"}) // the tenant has one that has not begun
+		next, err = putLease(q, job(2, "a"), []string{"f"}) // tenant a has a leased job that has not begun
 		require.NoError(t, err)
 		assert.Zero(t, next.Token)
-		next, err = putLease(q, job(3, "b"), nil) // of no function: the other Lease has it
+		next, err = putLease(q, job(3, "b"), nil) // PutLease leases for no function, so the Lease that waits gets the job
 		require.NoError(t, err)
 		assert.Zero(t, next.Token)
 		assert.Equal(t, number(3), <-waits)
@@ -115,7 +115,7 @@ func TestAwaitReturnsTheSettledJobOrWhenItIsStopped(t *testing.T) {
 		assert.Equal(t, memqueue.Running, v.State)
 		time.AfterFunc(time.Second, func() {
 			again := l.View.Item
-			again.State = memqueue.Ready // a retry: it waits on
+			again.State = memqueue.Ready // a retry: Await goes on waiting
 			next, err := settleLease(q, l, again, []string{"f"})
 			assert.NoError(t, err)
 			time.Sleep(time.Second)
@@ -135,7 +135,7 @@ func TestAnAwaitThatIsStoppedAfterTheJobHasSettledReturnsItsEnd(t *testing.T) {
 	t.Parallel()
 	q := memqueue.New[string](10, 1<<20)
 	defer q.Close()
-	for i := range 5_000 { // Await may look before the end and wait after the stop
+	for i := range 5_000 { // in some rounds Await looks before the job settles, and waits after stop is closed
 		l, err := putLease(q, job(i, "a"), []string{"f"})
 		require.NoError(t, err)
 		stop, seen := make(chan struct{}), make(chan memqueue.State, 1)

@@ -8,7 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// indexModel is an index beside a map. IDs are few, so that they meet.
+// indexModel is an index and a map with the same entries. There are few IDs, so that operations hit
+// the same ones.
 type indexModel struct {
 	index index[int]
 	known map[ID]*node[int]
@@ -20,7 +21,7 @@ func drawID(t *rapid.T) (id ID) {
 	return id
 }
 
-// Grow adds IDs in their order, as those of new jobs.
+// Grow adds growing IDs, like those of new jobs.
 func (m *indexModel) Grow(t *rapid.T) {
 	id := drawID(t)
 	for i := range rapid.IntRange(1, 150).Draw(t, "how many") {
@@ -104,7 +105,7 @@ func TestTheLeavesOfAnIndexAreFilledAndLetGo(t *testing.T) {
 		x.set(&id, &node[int]{})
 	}
 	assert.Len(t, x.leaves, 100)
-	for i := range jobs { // one of each leaf is kept
+	for i := range jobs { // one entry of each leaf stays
 		if id := number(i); i%leafSize != 7 {
 			x.remove(&id)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/inproc/faas/internal/memqueue"
 )
 
-// listed lists the jobs of a function, or all, and counts those that are looked at.
+// listed lists the jobs of a function, or of all functions, and counts the jobs that List looks at.
 func listed(t *testing.T, q *queue, function string) (ids []memqueue.ID, looks int) {
 	t.Helper()
 	for seq, more := uint64(0), true; more; more = seq != 0 {
@@ -29,13 +29,13 @@ func listed(t *testing.T, q *queue, function string) (ids []memqueue.ID, looks i
 
 func TestAListHasTheJobsOfAllFunctionsInTheOrderOfTheirAcceptance(t *testing.T) {
 	t.Parallel()
-	const jobs = 5000 // more than one call of List looks at
+	const jobs = 5000 // more jobs than one call of List looks at
 	q := memqueue.New[string](jobs, math.MaxInt64)
 	var all, first []memqueue.ID
 	for n := range jobs {
 		it := job(n, "")
 		it.Function = "f" + strconv.Itoa(n%7)
-		if n > jobs/2 && n < jobs/2+2000 { // a long row of one function
+		if n > jobs/2 && n < jobs/2+2000 { // many jobs of one function in a row
 			it.Function = "f0"
 		}
 		require.NoError(t, put(t, q, it))
@@ -50,8 +50,8 @@ func TestAListHasTheJobsOfAllFunctionsInTheOrderOfTheirAcceptance(t *testing.T) 
 	assert.Equal(t, first, ids)
 }
 
-// A router lists the jobs of a function when that is registered or removed: beside a million jobs
-// of others this must not take the time of those.
+// A router lists the jobs of a function when the function is registered or removed. A million jobs of
+// other functions must not make that slower.
 func TestAListOfAFunctionLooksAtNoJobOfAnother(t *testing.T) {
 	t.Parallel()
 	q := memqueue.New[string](10_000, math.MaxInt64)

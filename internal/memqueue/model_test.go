@@ -13,14 +13,14 @@ import (
 	"github.com/inproc/faas/internal/memqueue"
 )
 
-// model is what the queue promises, written without regard to speed: it looks at all jobs
-// for each answer. Turns are the exception: it says which jobs may be given, and then
-// checks that no tenant waits for longer than its turn.
+// model does what the queue promises, without regard to speed: for each answer it looks at all
+// jobs. The order of turns is the exception. There the model computes which jobs Lease may give,
+// and checks that no tenant waits for longer than its turn.
 type model struct {
 	jobs      []*modelJob // in the order of acceptance
 	unique    map[string]modelKey
 	forgotten map[memqueue.ID]bool
-	passed    map[lane]int // leases of others of its function since a lane could give
+	passed    map[lane]int // by lane: leases of the function's other lanes since this lane could give a job
 }
 
 type modelKey struct {
@@ -32,9 +32,9 @@ type lane struct{ function, tenant string }
 
 type modelJob struct {
 	item
-	token    uint64 // not 0: leased
+	token    uint64 // not 0: the job is leased
 	begun    bool
-	hasKey   bool // was leased since it was accepted
+	hasKey   bool // it holds its order key: it was leased since it was accepted
 	progress any
 	seq      int
 }
@@ -61,7 +61,7 @@ func (m *model) blocked(l lane) bool {
 	return slices.ContainsFunc(m.jobs, func(j *modelJob) bool { return j.lane() == l && j.token != 0 && !j.begun })
 }
 
-// keyed are the jobs of j's order key that are not settled, but j.
+// keyed returns the other jobs with j's order key that are not settled.
 func (m *model) keyed(j *modelJob) (others []*modelJob) {
 	for _, o := range m.jobs {
 		if j.Order != "" && o != j && o.Order == j.Order && o.lane() == j.lane() && !o.settled() {
@@ -71,14 +71,14 @@ func (m *model) keyed(j *modelJob) (others []*modelJob) {
 	return others
 }
 
-// keyIsFree reports whether no other job holds j's order key, nor comes before j.
+// keyIsFree reports whether no other job holds j's order key or comes before j.
 func (m *model) keyIsFree(j *modelJob, now int64) bool {
 	return !slices.ContainsFunc(m.keyed(j), func(o *modelJob) bool {
 		return o.hasKey || !j.hasKey && o.At <= now && o.before(j)
 	})
 }
 
-// mayRun are the jobs that Lease may give.
+// mayRun returns the jobs that Lease may give.
 func (m *model) mayRun(names []string, now int64) (may []*modelJob) {
 	for _, j := range m.jobs {
 		if slices.Contains(names, j.Function) && m.isReady(j, now) && !m.blocked(j.lane()) {
@@ -92,7 +92,7 @@ func (m *model) isReady(j *modelJob, now int64) bool {
 	return !j.settled() && j.token == 0 && j.At <= now && m.keyIsFree(j, now)
 }
 
-// state is the state as it is read.
+// state returns the state that the queue must show.
 func (j *modelJob) state(now int64) memqueue.State {
 	switch {
 	case j.settled():
@@ -121,7 +121,7 @@ var (
 	modelKeys    = []string{"", "", "k", "l"}
 )
 
-// moment is a time from a second ago to some seconds ahead.
+// moment draws a time between a second ago and five seconds ahead.
 func (x *machine) moment(t *rapid.T) int64 {
 	return x.now() + int64(time.Duration(rapid.IntRange(-1, 5).Draw(t, "due"))*time.Second)
 }
@@ -165,7 +165,7 @@ func (x *machine) PutAgain(t *rapid.T) {
 	it := x.newItem(t)
 	it.ID = number(rapid.IntRange(1, x.n-1+1).Draw(t, "id"))
 	if x.m.find(it.ID) == nil && !x.m.forgotten[it.ID] {
-		return // the one that was refused for its key
+		return // that job was refused because of its unique key
 	}
 	v, err := x.q.Put(it, "", 0)
 	require.ErrorIs(t, err, memqueue.ErrTaken)
@@ -188,7 +188,7 @@ func (x *machine) Lease(t *rapid.T) {
 	require.NoError(t, err)
 	got := x.m.find(v.ID)
 	require.Contains(t, may, got)
-	for _, o := range may { // of its tenant none goes before it
+	for _, o := range may { // no job of the same lane goes before it
 		if o.lane() == got.lane() && o != got {
 			require.False(t, o.Priority > got.Priority || o.Priority == got.Priority && o.before(got), "%v goes before %v", o.ID, got.ID)
 		}
@@ -198,8 +198,8 @@ func (x *machine) Lease(t *rapid.T) {
 	got.token, got.begun, got.hasKey = token, false, true
 }
 
-// tookTurn checks that a lane which could give waits for no more leases of its function
-// than there are other tenants.
+// tookTurn notes which lane a job was leased from. It checks how many leases of its function each
+// other lane has waited for since it could give a job: fewer than two for each tenant.
 func (x *machine) tookTurn(t *rapid.T, may []*modelJob, got *modelJob) {
 	could := map[lane]bool{}
 	for _, j := range may {
@@ -250,19 +250,19 @@ func (x *machine) Extend(t *rapid.T) {
 	require.NoError(t, x.q.Extend(j.ID, j.token, p))
 }
 
-// next draws what becomes of a job.
+// next draws the next item of a job.
 func (x *machine) next(t *rapid.T, j *modelJob) item {
 	it := j.item
 	it.State = rapid.SampledFrom([]memqueue.State{
 		memqueue.Scheduled, memqueue.Parked, memqueue.Succeeded, memqueue.Dead, memqueue.Canceled,
 	}).Draw(t, "state")
 	if it.At = x.moment(t); settledState(it.State) {
-		it.At = 0 // kept
+		it.At = 0 // kept without a limit of time
 	}
 	return it
 }
 
-// wrote notes that a job's item was replaced.
+// wrote makes the model's job the one that was written to the queue.
 func (x *machine) wrote(t *rapid.T, j *modelJob, it item) {
 	v, err := x.q.Get(it.ID)
 	require.NoError(t, err)
@@ -279,7 +279,7 @@ func (x *machine) Settle(t *rapid.T) {
 	it, token := x.next(t, j), j.token
 	var follow []item
 	if rapid.Bool().Draw(t, "follows") {
-		follow = append(follow, x.newItem(t), j.item) // its own ID is taken
+		follow = append(follow, x.newItem(t), j.item) // the second one's ID is taken: it is the job's own
 	}
 	require.ErrorIs(t, x.q.Settle(token+100, it, follow...), memqueue.ErrLease)
 	require.NoError(t, x.q.Settle(token, it, follow...))
@@ -366,7 +366,7 @@ func (x *machine) Sleep(t *rapid.T) {
 	time.Sleep(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond)
 }
 
-// check compares all that can be read.
+// check compares everything that the queue shows with the model.
 func (x *machine) check(t *rapid.T) {
 	now := x.now()
 	counts := map[string]memqueue.Count{}
@@ -411,7 +411,7 @@ func (x *machine) check(t *rapid.T) {
 	x.checkListOf(t, "f")
 }
 
-// checkListOf compares the list of one function's jobs.
+// checkListOf compares the list of one function's jobs with the model.
 func (x *machine) checkListOf(t *rapid.T, name string) {
 	found, _, err := x.q.List(0, name, func(*item) bool { return true })
 	require.NoError(t, err)
@@ -431,16 +431,17 @@ func (m *model) ofFunction(name string) (all []*modelJob) {
 	return all
 }
 
-// keyless are those of a function without an order key: Count's Oldest looks at jobs that
-// may be leased, and at those that became due since the last Lease, whatever their key.
+// keyless returns the jobs of a function that have no order key. Only for these Count's Oldest is
+// exact: it looks at jobs that may be leased, and at those that became due since the last Lease,
+// even if another job holds their key.
 func (m *model) keyless(name string) []*modelJob {
 	return slices.DeleteFunc(m.ofFunction(name), func(j *modelJob) bool { return j.Order != "" })
 }
 
-// TestTheQueueDoesWhatItsModelDoes has all its checks in one bubble. A failure of rapid is a
-// panic whose stack tells it which failures are the same, so it must not be caught and thrown
-// again on the way out of a bubble. The TB hides *testing.T from rapid, which would ask it for
-// its deadline: a bubble has none.
+// TestTheQueueDoesWhatItsModelDoes runs all checks of rapid in one bubble. If a check fails, rapid
+// panics, and tells equal failures apart by the panic's stack. So the panic must not be recovered
+// and raised again, as at the end of a bubble of its own. The struct hides from rapid that the TB
+// is a *testing.T, whose Deadline panics in a bubble.
 func TestTheQueueDoesWhatItsModelDoes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

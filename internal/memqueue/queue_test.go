@@ -92,7 +92,7 @@ func TestATenantGetsHalfWhileOthersWait(t *testing.T) {
 	large.Size = 500
 	require.NoError(t, put(t, q, large))
 
-	q = memqueue.New[string](10, 1000) // alone it gets all
+	q = memqueue.New[string](10, 1000) // a tenant that is alone gets all
 	for n := range 10 {
 		require.NoError(t, put(t, q, job(n, "a")))
 	}
@@ -107,7 +107,7 @@ func TestTheNextPlaceIsOfTheTenantThatWasTurnedAway(t *testing.T) {
 		}
 		require.ErrorIs(t, put(t, q, job(10, "b")), memqueue.ErrFull)
 		finish(t, q, "f")
-		require.ErrorIs(t, put(t, q, job(11, "a")), memqueue.ErrFull) // it would be there first, each time
+		require.ErrorIs(t, put(t, q, job(11, "a")), memqueue.ErrFull) // tenant a would take each place that becomes free before b tries again
 		require.NoError(t, put(t, q, job(12, "b")))
 
 		q = memqueue.New[string](4, 1000)
@@ -116,7 +116,7 @@ func TestTheNextPlaceIsOfTheTenantThatWasTurnedAway(t *testing.T) {
 		}
 		require.ErrorIs(t, put(t, q, job(10, "b")), memqueue.ErrFull)
 		finish(t, q, "f")
-		time.Sleep(10 * time.Second) // b has gone
+		time.Sleep(10 * time.Second) // b does not try again within patience
 		require.NoError(t, put(t, q, job(11, "a")))
 	})
 }
@@ -135,7 +135,7 @@ func TestSettledJobsAreForgottenTheOldestFirst(t *testing.T) {
 	v, err := q.Put(job(1, ""), "", 0)
 	require.ErrorIs(t, err, memqueue.ErrTaken)
 	require.Equal(t, number(1), v.ID)
-	require.NoError(t, put(t, q, job(0, ""))) // not remembered any more
+	require.NoError(t, put(t, q, job(0, ""))) // its ID is not remembered any more
 
 	large := job(20, "")
 	require.NoError(t, put(t, q, large))
@@ -144,7 +144,7 @@ func TestSettledJobsAreForgottenTheOldestFirst(t *testing.T) {
 	require.NoError(t, err)
 	large = v.Item
 	large.State, large.Size, large.At = memqueue.Dead, 1000, 0
-	require.NoError(t, q.Settle(token, large)) // it is over the bound alone, and is there for what waits for it
+	require.NoError(t, q.Settle(token, large)) // larger than the bound, and kept all the same: a goroutine that waits must see its end
 	_, err = q.Get(v.ID)
 	require.NoError(t, err)
 }
@@ -171,7 +171,7 @@ func TestSettledJobsAreForgottenWhenTheirTimeHasPassed(t *testing.T) {
 		found, _, err := q.List(0, "", func(*item) bool { return true })
 		require.NoError(t, err)
 		assert.Empty(t, found)
-		settle(3, time.Hour) // which looks for old ones
+		settle(3, time.Hour) // this Settle looks for old jobs
 		counts, err := q.Count()
 		require.NoError(t, err)
 		assert.Equal(t, 1, counts["f"].States[memqueue.Dead])
@@ -314,7 +314,7 @@ func TestManyJobsThatBecomeDueAtOnceAreAllGiven(t *testing.T) {
 
 func TestAnIdleQueueHasNoGoroutineAndKeepsNothing(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
+	synctest.Test(t, func(t *testing.T) { // it fails if a goroutine is left
 		q := memqueue.New[string](10, 100)
 		it := job(1, "")
 		it.At = time.Now().Add(time.Hour).UnixNano()
@@ -403,7 +403,7 @@ func TestOverdueTellsOfJobsThatWaitForTheirKeyForTooLong(t *testing.T) {
 		q := memqueue.New[string](10, 100)
 		defer q.Close()
 		now := time.Now().UnixNano()
-		for n := range 5 { // the first gets the key
+		for n := range 5 { // the first job gets the key
 			it := job(n, "a")
 			it.Order, it.Expires = "k", now+int64(n)
 			require.NoError(t, put(t, q, it))
@@ -420,7 +420,7 @@ func TestOverdueTellsOfJobsThatWaitForTheirKeyForTooLong(t *testing.T) {
 		assert.Equal(t, number(1), all[0].ID)
 		assert.Equal(t, now+3, again)
 		require.NoError(t, q.Swap(all[0].Revision, done(all[0].Item)))
-		require.NoError(t, q.Settle(token, done(v.Item))) // the second has the key
+		require.NoError(t, q.Settle(token, done(v.Item))) // then the second job has the key
 		time.Sleep(time.Second)
 		all, again = q.Overdue()
 		assert.Len(t, all, 2)
