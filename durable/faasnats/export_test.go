@@ -7,28 +7,28 @@ import (
 	"github.com/inproc/faas"
 )
 
-// What the tests need of the encoding.
+// The parts of the encoding that tests use.
 
 func Token(name string) string           { return token(name) }
 func Untoken(text string) (string, bool) { return untoken(text) }
 
 func Version(text string) (major, minor int, ok bool) { return version(text) }
 
-// PlaceSubject is the subject of a job that is in line.
+// PlaceSubject returns the subject of a job that is in line.
 func PlaceSubject(rec *faas.JobRecord) string { return placeOf(rec).at(rec.ID, inLine) }
 
-// WhereTaken is the subject at which Put looks whether an ID is taken.
+// WhereTaken returns the subject under which Put looks whether an ID is taken.
 func WhereTaken(rec *faas.JobRecord) string { return whereTaken(placeOf(rec), rec) }
 
-// Bucket is where a job is put.
+// Bucket returns the bucket or partition of a job.
 func Bucket(rec *faas.JobRecord) string { return placeOf(rec).bucket }
 
-// Encode makes the message of a job that is in line, with what follows from it.
+// Encode makes the message of a job that is in line. follow has the jobs that follow from it.
 func Encode(rec *faas.JobRecord, follow []byte) (*nats.Msg, error) {
 	return message(placeOf(rec), rec, inLine, follow, large{})
 }
 
-// Decode reads a message of a job.
+// Decode decodes the message of a job.
 func Decode(subject string, header nats.Header, data []byte) (rec faas.JobRecord, follow []byte, err error) {
 	s, err := decode(subject, header, data, 1)
 	if err != nil {
@@ -37,7 +37,7 @@ func Decode(subject string, header nats.Header, data []byte) (rec faas.JobRecord
 	return s.rec, s.follow, nil
 }
 
-// ParseSubject takes a subject apart.
+// ParseSubject returns the parts of a subject.
 func ParseSubject(subject string) (function, bucket string, id uuid.UUID, state string, ok bool) {
 	p, id, state, ok := parseSubject(subject)
 	return p.function, p.bucket, id, state, ok

@@ -34,7 +34,7 @@ func FuzzARecordIsReadAsItWasWritten(f *testing.F) {
 	f.Add("resize:live", "acme", "key", []byte("payload"), []byte("output"), []byte("[]"))
 	f.Add("", "", "", []byte(nil), []byte(nil), []byte(nil))
 	f.Fuzz(func(t *testing.T, name, tenant, label string, payload, output, follow []byte) {
-		tenant = strings.ToValidUTF8(tenant, "\uFFFD") // as JSON has it
+		tenant = strings.ToValidUTF8(tenant, "\uFFFD") // as a JSON encoder would change it
 		now := time.Now().Round(0).UTC()
 		rec := faas.JobRecord{
 			Format: faas.JobFormat, ID: uuid.New(), Function: "f", Name: name, Tenant: tenant, State: faas.JobReady, Accepted: now, Due: now,
@@ -83,7 +83,7 @@ func TestASubjectSaysWhoseJobItIs(t *testing.T) {
 	}
 }
 
-// What is stored was placed by these: they must stay what they are.
+// Stored jobs have been placed by these values, so they must never change.
 func TestJobsStayWhereTheyWerePlaced(t *testing.T) {
 	t.Parallel()
 	seen := map[string]int{}
@@ -100,7 +100,8 @@ func TestJobsStayWhereTheyWerePlaced(t *testing.T) {
 	}, " "))
 }
 
-// The server's work for a fence grows with the functions where it is not known which has the ID.
+// If the function of an ID is not known, the server's work for a fence grows with the number of
+// functions.
 func TestAnIDThatWasMadeForAJobIsLookedForInItsPlaceOnly(t *testing.T) {
 	t.Parallel()
 	rec := faas.JobRecord{ID: uuid.UUID{15: 1}, Function: "f"}
@@ -108,7 +109,7 @@ func TestAnIDThatWasMadeForAJobIsLookedForInItsPlaceOnly(t *testing.T) {
 	require.Equal(t, "j.*.*."+id, faasnats.WhereTaken(&rec))
 	rec.NewID = true
 	require.Equal(t, "j.f.0."+id, faasnats.WhereTaken(&rec))
-	rec.UniqueKey = "order-1" // the ID may be that of another Put, with another order key
+	rec.UniqueKey = "order-1" // then the ID may be that of another Put, with another order key
 	require.Equal(t, "j.*.*."+id, faasnats.WhereTaken(&rec))
 }
 

@@ -15,11 +15,11 @@ import (
 	"github.com/inproc/faas/trigger/faascron"
 )
 
-// step is the time between two firings: sixty of them are three seconds.
+// step is the time between two firings; sixty firings take three seconds.
 const step = 50 * time.Millisecond
 
-// host is one process of three: a router on the queue that they share, with the timer. It is killed
-// by Close, which settles nothing and tells the timer nothing.
+// host is one of three processes: a router on the shared queue, with the timer. A Close kills
+// it: it settles nothing, and does not stop the timer.
 func host(t *testing.T, queue faas.JobQueue, got func(faascron.Tick)) *faas.Router {
 	t.Helper()
 	r := faas.New(faas.WithJobs(queue))
@@ -29,7 +29,8 @@ func host(t *testing.T, queue faas.JobQueue, got func(faascron.Tick)) *faas.Rout
 	return r
 }
 
-// Sixty firings of three processes are 60 and not 180, also if processes die.
+// Sixty times fire 60 jobs and not 180, although three processes have the timer and some of
+// them die.
 func TestThreeProcessesOnOneQueueFireOnce(t *testing.T) {
 	queue, err := embed.Open(t.TempDir())
 	require.NoError(t, err)
@@ -49,7 +50,7 @@ func TestThreeProcessesOnOneQueueFireOnce(t *testing.T) {
 	kills := time.NewTicker(300 * time.Millisecond)
 	defer kills.Stop()
 	for over := false; !over; {
-		select { // by events of the queue; the kills are at random moments
+		select { // waits for events of the queue; the kills are at random moments
 		case <-sixty:
 			over = true
 		case <-kills.C:
@@ -82,7 +83,7 @@ func TestThreeProcessesOnOneQueueFireOnce(t *testing.T) {
 	}
 }
 
-// endOf waits until a router has ended, its timer too.
+// endOf waits until a router and its timer have ended.
 func endOf(t *testing.T, r *faas.Router) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -42,7 +42,7 @@ func ExampleAt() {
 		fmt.Println(err)
 		return
 	}
-	<-timer.Done() // a server has its other work meanwhile
+	<-timer.Done() // a server does other work meanwhile
 	fmt.Println("again:", !timer.Next().IsZero())
 	_, err = faascron.At(r, "open-sale", time.Date(2020, 7, 1, 0, 0, 0, 0, time.UTC))
 	fmt.Println(err)

@@ -2,7 +2,7 @@ package faascron_test
 
 import (
 	"testing"
-	_ "time/tzdata" // the zones of the tests, whatever the system has
+	_ "time/tzdata" // so that the tests have all zones on every system
 
 	"go.uber.org/goleak"
 )

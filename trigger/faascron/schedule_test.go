@@ -11,14 +11,15 @@ import (
 	"github.com/inproc/faas/trigger/faascron"
 )
 
-// change is a day on which the clock of a zone was or will be changed.
+// change is a day on which the clock of a zone is set forward or back.
 type change struct {
 	zone string
 	day  string
 }
 
-// changes are both changes of a year of ten zones and more, among them half an hour, two hours, at midnight, at one minute past
-// midnight, for the month of Ramadan, and a day that was left out.
+// changes has both changes of a year for more than ten zones. Among them are changes by half an
+// hour and by two hours, at midnight, at one minute past midnight, for the month of Ramadan,
+// and a day that was skipped.
 var changes = []change{
 	{"Europe/Berlin", "2026-03-29"},
 	{"Europe/Berlin", "2026-10-25"},
@@ -47,7 +48,7 @@ var changes = []change{
 	{"Asia/Tehran", "2021-09-22"},
 }
 
-// entry is an expression and what it means, said without a parser.
+// entry is an expression with its meaning, as a function that needs no parser.
 type entry struct {
 	expr     string
 	matches  func(h, m, s int) bool
@@ -71,8 +72,9 @@ func entries() []entry {
 	return all
 }
 
-// readings are what the clock shows at every second of [begin, end), as seconds of a calendar without zones. It knows nothing of
-// offsets and transitions.
+// readings returns what the clock shows at each second of [begin, end), in seconds of a
+// calendar without zones. It does not use offsets and transitions, so it can check code that
+// does.
 func readings(zone *time.Location, begin, end time.Time) (all []int64) {
 	for at := begin; at.Before(end); at = at.Add(time.Second) {
 		y, mo, d := at.In(zone).Date()
@@ -82,9 +84,10 @@ func readings(zone *time.Location, begin, end time.Time) (all []int64) {
 	return all
 }
 
-// oracle returns at which seconds of shown an entry fires. The first second is that before the time that is looked at.
+// oracle returns the indexes in shown at which an entry fires. shown begins one second before
+// the time that is checked.
 func oracle(e entry, shown []int64, strict bool) (fires []int) {
-	const most = 3 * 60 * 60 // seconds: a larger step is a new time
+	const most = 3 * 60 * 60 // seconds; a larger step is a new time
 	match := func(r int64) bool { return e.matches(int(r/3600%24), int(r/60%60), int(r%60)) }
 	latest := shown[0]
 	for at := 1; at < len(shown); at++ {
@@ -158,8 +161,8 @@ func TestTheDaysThatAnExpressionMeans(t *testing.T) {
 		"0 0 29 2 *":       {"2028-02-29", "2032-02-29"},
 		"0 0 31 * *":       {"2026-01-31", "2026-03-31"},
 		"0 0 1 1 *":        {"2027-01-01", "2028-01-01"},
-		"0 0 13 * 5":       {"2026-01-02", "2026-01-09"}, // one of them
-		"0 0 */2 * 5":      {"2026-01-09", "2026-01-23"}, // both
+		"0 0 13 * 5":       {"2026-01-02", "2026-01-09"}, // days that match one of the fields
+		"0 0 */2 * 5":      {"2026-01-09", "2026-01-23"}, // days that match both fields
 		"0 0 * jan mon":    {"2026-01-05", "2026-01-12"},
 		"0 0 L * *":        {"2026-01-31", "2026-02-28"},
 		"0 0 15W * *":      {"2026-01-15", "2026-02-16"},
@@ -268,8 +271,9 @@ func TestClocksThatAreSetAndMachinesThatSleepAreSequencesOfWallTimes(t *testing.
 	}
 }
 
-// Whatever the clock shows, nothing that was fired is fired again unless the clock was set back by more
-// than three hours, and what a clock that only goes on passes is fired or counted.
+// For any sequence of wall times: a time that was fired is not fired again, unless the clock
+// was set back by more than three hours. Each time that the clock passes while it goes forward
+// is fired or counted.
 func TestNoWallClockMakesATimerRepeatItself(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -284,7 +288,7 @@ func TestNoWallClockMakesATimerRepeatItself(t *testing.T) {
 		for _, step := range rapid.SliceOfN(rapid.IntRange(-180, 600), 1, 60).Draw(t, "minutes") {
 			wall = wall.Add(time.Duration(step) * time.Minute)
 			if latest.Sub(wall) > 3*time.Hour {
-				return // a new time
+				return // a new time holds after a larger step
 			}
 			for at := w.After(latest); !at.After(wall); at = w.After(at) {
 				passed++
@@ -314,7 +318,8 @@ func TestExpressionsThatCannotWorkAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "Atlantis")
 }
 
-// FuzzExpression looks for an expression that panics or hangs, or whose next time is not later.
+// FuzzExpression looks for an expression that panics or hangs, or whose next time is not later
+// than the time before.
 func FuzzExpression(f *testing.F) {
 	for _, seed := range []string{"0 6 * * *", "*/5 1-3,7 L * 5#2", "@every 90s", "0 0 30 2 *", "10 0 0 15W 1 ? 2030", "@daily"} {
 		f.Add(seed)

@@ -16,7 +16,7 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// ticks are what a function has been called with.
+// ticks collects the ticks with which a function was called.
 type ticks struct {
 	mu  sync.Mutex
 	all []faascron.Tick
@@ -34,7 +34,8 @@ func (k *ticks) seen() []faascron.Tick {
 	return append([]faascron.Tick(nil), k.all...)
 }
 
-// durable is a queue in memory that says that it is durable: several routers may have it, one after the other.
+// durable makes a queue in memory count as durable. Several routers may use it, one after the
+// other.
 type durable struct{ faas.JobQueue }
 
 func (durable) Durable() bool { return true }
@@ -45,7 +46,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// every is Every, with a timer that ends with the test.
+// every is Every. The timer is stopped when the test ends.
 func every(t *testing.T, r *faas.Router, function, expr string, opts ...faascron.Option) *faascron.Timer {
 	t.Helper()
 	timer, err := faascron.Every(r, function, expr, append([]faascron.Option{faascron.Log(nil)}, opts...)...)
@@ -155,26 +156,26 @@ func TestATimerThatCatchesUpGoesOnWhereTheLastProcessWas(t *testing.T) {
 			time.Sleep(run)
 			require.NoError(t, r.Shutdown(t.Context()))
 		}
-		process(150*time.Minute, faascron.Last) // 1:00, 2:00
+		process(150*time.Minute, faascron.Last) // until 2:30, so 1:00 and 2:00 are fired
 		require.Len(t, got.seen(), 2)
-		time.Sleep(10 * time.Hour) // it is 12:30
+		time.Sleep(10 * time.Hour) // until 12:30
 		process(time.Minute, faascron.Last)
 		require.Len(t, got.seen(), 3)
 		require.Equal(t, 12, got.seen()[2].Scheduled.Hour())
 		require.Equal(t, 9, got.seen()[2].Missed)
 		process(time.Minute, faascron.Last)
 		require.Len(t, got.seen(), 3, "it was fired before")
-		time.Sleep(5 * time.Hour) // 17:32
+		time.Sleep(5 * time.Hour) // until 17:32
 		process(time.Minute, faascron.All(3))
 		require.Len(t, got.seen(), 6)
-		for _, tick := range got.seen()[3:] { // they run at once, in any order
+		for _, tick := range got.seen()[3:] { // these run at once, in any order
 			require.Equal(t, map[int]int{15: 2, 16: 0, 17: 0}[tick.Scheduled.Hour()], tick.Missed)
 		}
 		queue.Close()
 	})
 }
 
-// refusing is a durable queue that takes no job of one firing.
+// refusing is a durable queue that refuses the job of one firing.
 type refusing struct {
 	durable
 
@@ -201,7 +202,7 @@ func TestAFiringThatTheQueueHasNotTakenIsMadeUpForThoughALaterOneWas(t *testing.
 		var before, after ticks
 		r, timer := host(refusing{durable{queue}, first.Format("2006-01-02T15:04:05.000000000Z")}, &before)
 		time.Sleep(time.Until(first) + 2*time.Hour + time.Minute)
-		require.NoError(t, r.Close()) // as its process dies: it settles nothing more
+		require.NoError(t, r.Close()) // as when the process dies: nothing more is settled
 		require.Len(t, before.seen(), 2, "those after the first")
 
 		r, _ = host(durable{queue}, &after)
@@ -286,7 +287,7 @@ func TestWhatCannotWorkIsRefusedAtSetUp(t *testing.T) {
 		{"f", "0 6 * *", nil, faas.ErrInput},
 		{"f", "0 6 * * *", []faascron.Option{faascron.In("Nowhere")}, faas.ErrInput},
 		{"f", "0 6 * * *", []faascron.Option{faascron.Jitter(-1)}, faas.ErrInput},
-		{"f", "0 6 * * *", []faascron.Option{faascron.CatchUp(faascron.Last)}, faas.ErrInput}, // in memory
+		{"f", "0 6 * * *", []faascron.Option{faascron.CatchUp(faascron.Last)}, faas.ErrInput}, // the queue is in memory
 		{"f", "0 6 * * *", []faascron.Option{faascron.CatchUp(-1)}, faas.ErrInput},
 		{"f", "0 6 * * *", []faascron.Option{faascron.Overlap(9)}, faas.ErrInput},
 		{"g", "0 6 * * *", nil, faas.ErrNotFound},

@@ -13,13 +13,14 @@ import (
 	"github.com/inproc/faas/trigger/faaspg"
 )
 
-// BenchmarkRelay tells what a row of the outbox takes until its job is settled and the row is gone,
-// with the queue in memory, beside a loop over pgx that takes, handles and deletes one row at a time, and
-// in turns with it, so that both meet the same machine.
+// BenchmarkRelay measures how long a row of the outbox takes until its job is settled and the
+// row is deleted, with the queue in memory. It compares that with a loop over pgx that takes,
+// handles and deletes one row at a time. The two run in turns, so that both see the same load
+// of the machine.
 //
 //	go test -run '^$' -bench Relay -benchtime 20000x ./trigger/faaspg
 //
-// The ratio is that of the rates; with FAASPG_FSYNC=on the server also waits for its disk.
+// The ratio is that of the rates. With FAASPG_FSYNC=on, the server also waits for its disk.
 func BenchmarkRelay(b *testing.B) {
 	for _, side := range []struct {
 		name string
@@ -54,7 +55,7 @@ func relayLoop(b *testing.B, pool *pgxpool.Pool, handled *sync.WaitGroup) {
 	d, err := faaspg.NewRelay(pool).Drive(r)
 	require.NoError(b, err)
 	handled.Wait()
-	require.NoError(b, d.Stop(b.Context())) // it deletes what is left
+	require.NoError(b, d.Stop(b.Context())) // the driver deletes the last rows
 }
 
 func rawLoop(b *testing.B, pool *pgxpool.Pool, handled *sync.WaitGroup) {

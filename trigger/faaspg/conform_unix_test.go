@@ -29,8 +29,8 @@ func TestTheRelayThatListensIsASource(t *testing.T) {
 	})
 }
 
-// listeningPool is a pool of the same schema for a bubble: while a connection of it listens, the bubble's
-// time goes on. It counts those that have listened.
+// listeningPool is a pool of the same schema for use in a bubble: while one of its connections
+// listens, the bubble's time goes on. It counts the connections that have listened.
 func listeningPool(t *testing.T, pool *pgxpool.Pool) (listening *pgxpool.Pool, listened *atomic.Int64) {
 	t.Helper()
 	c, listened := pool.Config(), &atomic.Int64{}
@@ -45,9 +45,10 @@ func listeningPool(t *testing.T, pool *pgxpool.Pool) (listening *pgxpool.Pool, l
 	return listening, listened
 }
 
-// listener is a connection that may listen. A goroutine that waits for a socket keeps a bubble's clock
-// from going on. So once LISTEN is answered a Read asks the socket again and again, and sleeps between
-// that: all goroutines of the bubble are idle then, and the clock goes on.
+// listener is a connection that may listen. A goroutine that waits for a socket would stop the
+// clock of a bubble. So after LISTEN has been answered, a Read polls the socket, and sleeps
+// between the polls. While it sleeps, all goroutines of the bubble are idle, and the clock goes
+// on.
 type listener struct {
 	net.Conn
 
@@ -79,7 +80,7 @@ func (l *listener) Read(p []byte) (int, error) {
 	}
 }
 
-// tryRead reads what is there, and does not wait for more.
+// tryRead reads the bytes that have arrived, and does not wait for more.
 func (l *listener) tryRead(p []byte) (n int, err error) {
 	socket, ok := l.Conn.(syscall.Conn)
 	if !ok {

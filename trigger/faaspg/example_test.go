@@ -15,7 +15,7 @@ import (
 // A job is made when its transaction has committed.
 func Example() {
 	ctx := context.Background()
-	pool, err := pgxpool.New(ctx, shared.url("public")) // the server of the tests
+	pool, err := pgxpool.New(ctx, shared.url("public")) // the database server of the tests
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -39,7 +39,7 @@ func Example() {
 				return err
 			}
 			if money < 10 {
-				return errors.New("too little money") // rolls back
+				return errors.New("too little money") // rolls back the transaction
 			}
 			return nil
 		})
@@ -47,7 +47,7 @@ func Example() {
 	fmt.Println(buy("bob", 5))
 	fmt.Println(buy("ana", 50))
 	fmt.Println("mail to", <-sent)
-	fmt.Println(router.Shutdown(ctx)) // the relay ends too
+	fmt.Println(router.Shutdown(ctx)) // it also ends the relay
 	// Output:
 	// too little money
 	// <nil>
@@ -63,5 +63,5 @@ func relay(ctx context.Context, pool *pgxpool.Pool, router *faas.Router) error {
 	if err != nil {
 		return err
 	}
-	return driver.Info(ctx).LagError // Info has how many rows wait, and for how long
+	return driver.Info(ctx).LagError // Info also says how many rows wait, and for how long
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// postgres is a server that runs as long as the program that has started it.
+// postgres is a database server that is stopped with the test program.
 type postgres struct {
 	dir   string
 	cmd   *exec.Cmd
@@ -33,11 +33,11 @@ type postgres struct {
 	lines *bufio.Scanner
 }
 
-// shared is the server of all tests but those that kill it.
+// shared is the server of all tests, except those that kill their server.
 var shared *postgres
 
 func startPostgres() (*postgres, error) {
-	dir, err := os.MkdirTemp("", "faaspg") // short: the path of a socket has 107 bytes at most
+	dir, err := os.MkdirTemp("", "faaspg") // a short path, since that of a socket may have 107 bytes
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (s *postgres) await() error {
 	return nil
 }
 
-// kill is kill -9, and another start.
+// kill kills the server as kill -9 does, and starts it again.
 func (s *postgres) kill() error {
 	_, err := io.WriteString(s.input, "kill\n")
 	return errors.Join(err, s.await())
@@ -76,12 +76,12 @@ func (s *postgres) stop() {
 	_ = s.cmd.Wait()
 }
 
-// url is that of a schema, which need not be there.
+// url returns the address of a schema, which need not exist.
 func (s *postgres) url(schema string) string {
 	return fmt.Sprintf("host=%s user=faas dbname=postgres search_path=%s application_name=%s", s.dir, schema, schema)
 }
 
-// open returns a pool of a new schema with an outbox.
+// open returns a pool of a new schema that has an outbox.
 func open(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 	pool := openEmpty(tb)
@@ -89,7 +89,7 @@ func open(tb testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-// openEmpty is open without an outbox.
+// openEmpty returns a pool of a new schema without an outbox.
 func openEmpty(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 	schema := "s" + strings.ReplaceAll(uuid.NewString(), "-", "")
@@ -101,7 +101,7 @@ func openEmpty(tb testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-// drive drives a relay; the driver ends with the test.
+// drive drives a relay. The driver is stopped when the test ends.
 func drive(tb testing.TB, r *faas.Router, relay *faaspg.Relay, opts ...source.Option) *source.Driver {
 	tb.Helper()
 	d, err := relay.Drive(r, append([]source.Option{source.WithLog(nil), source.WithRestart(10*time.Millisecond, time.Second)}, opts...)...)
@@ -116,13 +116,13 @@ func drive(tb testing.TB, r *faas.Router, relay *faaspg.Relay, opts ...source.Op
 	return d
 }
 
-// sendTx sends in a transaction of its own, which is committed.
+// sendTx sends a job in a transaction of its own, and commits it.
 func sendTx[In, Out any](tb testing.TB, pool *pgxpool.Pool, fn *faas.Function[In, Out], in In, opts ...faas.SendOption) uuid.UUID {
 	tb.Helper()
 	return sendTxFor(tb, tb.Context(), pool, fn, in, opts...)
 }
 
-// sendTxFor is sendTx with what ctx says.
+// sendTxFor is sendTx with a context of the caller's.
 func sendTxFor[In, Out any](tb testing.TB, ctx context.Context, pool *pgxpool.Pool, fn *faas.Function[In, Out], in In, opts ...faas.SendOption) (id uuid.UUID) {
 	tb.Helper()
 	require.NoError(tb, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
@@ -132,7 +132,7 @@ func sendTxFor[In, Out any](tb testing.TB, ctx context.Context, pool *pgxpool.Po
 	return id
 }
 
-// count returns the number that a query has as its answer.
+// count returns the number that a query returns.
 func count(tb testing.TB, pool *pgxpool.Pool, query string, args ...any) (n int) {
 	tb.Helper()
 	require.NoError(tb, pool.QueryRow(context.Background(), query, args...).Scan(&n))
@@ -145,10 +145,11 @@ func rows(tb testing.TB, pool *pgxpool.Pool) int {
 	return count(tb, pool, "SELECT count(*) FROM faas_outbox")
 }
 
-// patience is for how long a test waits for what must come, on a machine with other work.
+// patience is how long a test waits for an event, on a busy machine.
 const patience = 2 * time.Minute
 
-// until waits for what has no event here, since it happens in a server.
+// until polls until holds returns true. It is for events inside a server, of which the test
+// gets no signal.
 func until(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
 	for end := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
@@ -164,7 +165,7 @@ func untilEmpty(tb testing.TB, pool *pgxpool.Pool) {
 	until(tb, "the outbox is empty", func() bool { return rows(tb, pool) == 0 })
 }
 
-// receive returns what comes from a channel.
+// receive returns a value from a channel, or fails the test.
 func receive[T any](tb testing.TB, from <-chan T) T {
 	tb.Helper()
 	select {
@@ -182,7 +183,7 @@ func newRouter(tb testing.TB, opts ...faas.RouterOption) *faas.Router {
 	return faastest.New(tb, opts...)
 }
 
-// seen is what a function has been called with.
+// seen collects the inputs with which a function was called.
 type seen struct {
 	mu    sync.Mutex
 	calls []int
@@ -204,7 +205,7 @@ func (s *seen) all() []int {
 	return append([]int(nil), s.calls...)
 }
 
-// note registers a function that notes its calls.
+// note registers a function that collects its inputs in s.
 func note(r *faas.Router, name string, s *seen, opts ...faas.FunctionOption) *faas.Function[int, struct{}] {
 	return faas.Register(r, name, func(_ context.Context, n int) (struct{}, error) {
 		s.add(n)
@@ -212,7 +213,7 @@ func note(r *faas.Router, name string, s *seen, opts ...faas.FunctionOption) *fa
 	}, opts...)
 }
 
-// durable is a queue that says it outlives the process.
+// durable makes a queue count as durable.
 type durable struct{ faas.JobQueue }
 
 func (durable) Durable() bool { return true }
@@ -231,7 +232,7 @@ func lines(tb testing.TB, dir, name string) map[string]int {
 	return counts
 }
 
-// poolOf is a pool of the same schema that has so many connections.
+// poolOf returns a pool of the same schema with at most n connections.
 func poolOf(tb testing.TB, pool *pgxpool.Pool, n int32) *pgxpool.Pool {
 	tb.Helper()
 	c := pool.Config()

@@ -8,14 +8,15 @@ import (
 	"go.uber.org/goleak"
 )
 
-// roleEnv names the part that this program plays in place of the tests, as a process of a torture.
+// roleEnv names an environment variable. It makes this program play a part in a torture, in
+// place of running the tests.
 const roleEnv = "FAAS_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleEnv); role != "" {
 		if err := play(role); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1) //nolint:forbidigo // it is no library
+			os.Exit(1) //nolint:forbidigo // this is a program, not a library
 		}
 		return
 	}

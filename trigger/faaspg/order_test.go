@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/trigger/faaspg"
 )
 
-// A reader that remembers up to which number it has read misses the first row here.
+// A reader that remembers up to which row number it has read would miss the first row here.
 func TestATransactionThatCommitsLateLosesNothing(t *testing.T) {
 	t.Parallel()
 	pool, r, got := open(t), newRouter(t), newSeen()
@@ -63,7 +63,7 @@ func TestManySessionsThatCommitInAnyOrderLoseNothing(t *testing.T) {
 				n := s*each + i
 				_, err = faaspg.SendTx(context.Background(), tx, fn, n)
 				assert.NoError(t, err)
-				time.Sleep(time.Duration(rnd.IntN(60)) * time.Millisecond) // the others' commits come between
+				time.Sleep(time.Duration(rnd.IntN(60)) * time.Millisecond) // so that commits of other transactions come between
 				if rnd.IntN(4) == 0 {
 					assert.NoError(t, tx.Rollback(context.Background()))
 					continue

@@ -17,7 +17,7 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// forever is a poll that does not happen: what comes, comes by NOTIFY.
+// forever is the interval of a poll that never happens, so that everything must come by NOTIFY.
 const forever = time.Hour
 
 func TestACommitWakesTheRelay(t *testing.T) {
@@ -40,14 +40,14 @@ func TestACommitWakesTheRelayAgainAfterItWasBusy(t *testing.T) {
 	for range 1000 {
 		receive(t, got.came)
 	}
-	sendTx(t, pool, fn, -1) // the relay may listen by now, or pass again
+	sendTx(t, pool, fn, -1) // the relay may be listening already, or make another pass
 	require.Equal(t, -1, receive(t, got.came))
 	until(t, "the relay listens", func() bool { return count(t, pool, `SELECT count(*) FROM faas_outbox_relay WHERE listens`) == 1 })
 	sendTx(t, pool, fn, -2)
 	require.Equal(t, -2, receive(t, got.came))
 }
 
-// sendMany writes the numbers up to n in one transaction.
+// sendMany sends the numbers below n in one transaction.
 func sendMany(tb testing.TB, pool faaspg.Beginner, fn *faas.Function[int, struct{}], n int, opts ...faas.SendOption) {
 	tb.Helper()
 	sendManyFor(tb, tb.Context(), pool, fn, n, opts...)
@@ -247,7 +247,7 @@ func TestRowsOfOneOrderKeyRunOneAfterTheOtherAlsoWithManyRelays(t *testing.T) {
 		sendTx(t, pool, fn, n, faas.WithOrderKey([]string{"a", "b", "c", "d"}[n%4]))
 		want[n%4] = append(want[n%4], n)
 	}
-	for _, r := range routers { // none can have more than four rows
+	for _, r := range routers { // no router may have more than four rows
 		drive(t, r, faaspg.NewRelay(pool, faaspg.WithPoll(10*time.Millisecond), faaspg.WithWindow(8)))
 	}
 	untilEmpty(t, pool)
@@ -368,7 +368,7 @@ func TestShutdownDeletesWhatIsDoneAndGivesBackTheRest(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_ = r.Shutdown(ctx) // it names the job that is to be tried again, unless that has become too late
+	_ = r.Shutdown(ctx) // its error may name the job that waits for another attempt
 	require.Equal(t, 1, rows(t, pool))
 	require.Equal(t, 1, count(t, pool, `SELECT count(*) FROM faas_outbox WHERE function = 'bad' AND taken_by IS NULL`))
 	require.Zero(t, count(t, pool, `SELECT count(*) FROM faas_outbox_relay`))
@@ -381,7 +381,7 @@ func TestARelayThatCanNotWorkIsRefused(t *testing.T) {
 		assert.Panics(t, func() { faaspg.NewRelay(pool, nil, o) })
 	}
 	assert.Panics(t, func() { faaspg.NewRelay(nil) })
-	d := drive(t, newRouter(t), faaspg.NewRelay(pool)) // there are no tables
+	d := drive(t, newRouter(t), faaspg.NewRelay(pool)) // the schema has no tables
 	until(t, "it says so", func() bool { return d.Info(t.Context()).LastError != "" })
 	require.Contains(t, d.Info(t.Context()).LastError, "faas_outbox_relay")
 }

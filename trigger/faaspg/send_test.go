@@ -171,7 +171,7 @@ func TestAFailureOfTheDatabaseIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	pool, r := openEmpty(t), newRouter(t)
 	fn := note(r, "mail", newSeen())
-	_, err := faaspg.SendTx(t.Context(), pool, fn, 1) // there is no table
+	_, err := faaspg.SendTx(t.Context(), pool, fn, 1) // the schema has no table
 	var refused *faas.Error
 	require.Error(t, err)
 	require.NotErrorAs(t, err, &refused)

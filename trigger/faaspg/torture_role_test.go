@@ -17,11 +17,12 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// ranFile has the IDs of jobs, in the handler: one line a write, so that a kill loses none.
+// ranFile has the IDs of jobs, written by the handler: one line in each write, so that a kill
+// loses none.
 const ranFile = "ran"
 
-// play is a process of a torture: a relay and a queue, which work until they are killed, or, if they
-// are told to finish, until no row and no job is left.
+// play is a process of a torture: a relay and a queue. It works until it is killed or, if it is
+// told to finish, until no row and no job is left.
 func play(role string) error {
 	dir := os.Getenv("FAAS_TEST_DIR")
 	pool, err := pgxpool.New(context.Background(), os.Getenv("FAAS_TEST_URL"))
@@ -42,7 +43,7 @@ func play(role string) error {
 	return fmt.Errorf("no role %q", role)
 }
 
-// work registers the function of the torture.
+// work registers the function that the torture calls.
 func work(r *faas.Router, run func(id string) error) *faas.Function[[]byte, string] {
 	return faas.Register(r, "work", func(ctx context.Context, _ []byte) (string, error) {
 		inv, _ := faas.FromContext(ctx)
@@ -68,7 +69,7 @@ func relayTo(q faas.JobQueue, pool *pgxpool.Pool, dir string) error {
 		return err
 	}
 	if os.Getenv("FAAS_TEST_FINISH") == "" {
-		<-d.Done() // it is killed before
+		<-d.Done() // in most runs the process is killed before
 		return errors.New("the driver has ended")
 	}
 	return errors.Join(drained(r, pool), r.Shutdown(context.Background()))

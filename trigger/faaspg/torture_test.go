@@ -23,7 +23,7 @@ import (
 	"github.com/inproc/faas/trigger/faaspg"
 )
 
-// kills is how many times each process of a torture is killed: FAAS_TORTURE, else 2.
+// kills returns how many times each process of a torture is killed: FAAS_TORTURE, or 2.
 func kills() int {
 	if n, err := strconv.Atoi(os.Getenv("FAAS_TORTURE")); err == nil {
 		return n
@@ -44,18 +44,18 @@ func start(t *testing.T, role, dir, url string, env ...string) *actor {
 	a.cmd.Env = append(append(os.Environ(), roleEnv+"="+role, "FAAS_TEST_DIR="+dir, "FAAS_TEST_URL="+url), env...)
 	a.cmd.Stdout, a.cmd.Stderr = a.said, a.said
 	require.NoError(t, a.cmd.Start())
-	t.Cleanup(func() { _ = a.cmd.Process.Kill() }) // it may have ended
+	t.Cleanup(func() { _ = a.cmd.Process.Kill() }) // an error means that it has ended
 	return a
 }
 
-// kill is kill -9.
+// kill kills the process, as kill -9 does.
 func (a *actor) kill() {
 	a.t.Helper()
 	require.NoError(a.t, a.cmd.Process.Kill())
 	require.ErrorContains(a.t, a.cmd.Wait(), "killed", a.said.String())
 }
 
-// ledger is what became of the transactions.
+// ledger has the outcome of each transaction.
 type ledger struct {
 	mu                          sync.Mutex
 	committed, undone, notKnown map[string]bool
@@ -67,7 +67,7 @@ func (l *ledger) note(in map[string]bool, id uuid.UUID) {
 	in[id.String()] = true
 }
 
-// write commits and rolls back transactions until ctx ends.
+// write makes transactions until ctx ends. Some are committed, and some rolled back.
 func (l *ledger) write(ctx context.Context, pool *pgxpool.Pool, fn *faas.Function[[]byte, string], seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 5))
 	for ctx.Err() == nil {
@@ -94,14 +94,14 @@ func (l *ledger) transact(ctx context.Context, pool *pgxpool.Pool, fn *faas.Func
 		return tx.Rollback(context.WithoutCancel(ctx))
 	}
 	if err := tx.Commit(context.WithoutCancel(ctx)); err != nil {
-		l.note(l.notKnown, id) // the answer was lost, or never written
+		l.note(l.notKnown, id) // the commit's answer was lost, or there was none
 		return err
 	}
 	l.note(l.committed, id)
 	return nil
 }
 
-// tortured is what a torture has left.
+// tortured is the state after a torture.
 type tortured struct {
 	*ledger
 
@@ -109,8 +109,9 @@ type tortured struct {
 	runs map[string]int
 }
 
-// torture kills a relay with its queue, and PostgreSQL, in turn and at random moments, while
-// transactions are committed and rolled back. Then it lets the last relay finish.
+// torture makes transactions that are committed or rolled back. Meanwhile it kills, in turn and
+// at random moments, a relay with its queue, and PostgreSQL. Then it lets the last relay
+// finish.
 func torture(t *testing.T, role string) tortured {
 	t.Helper()
 	server, err := startPostgres()
@@ -122,7 +123,7 @@ func torture(t *testing.T, role string) tortured {
 	t.Cleanup(pool.Close)
 	require.NoError(t, faaspg.Migrate(t.Context(), pool))
 
-	sender := faas.New() // it hosts the function for SendTx alone
+	sender := faas.New() // hosts the function, for SendTx only
 	defer sender.Close()
 	fn := work(sender, func(string) error { return nil })
 	l := &ledger{committed: map[string]bool{}, undone: map[string]bool{}, notKnown: map[string]bool{}}
@@ -150,7 +151,7 @@ func torture(t *testing.T, role string) tortured {
 	return tortured{l, dir, lines(t, dir, ranFile)}
 }
 
-// judge checks what holds with each queue.
+// judge checks what must hold with every queue.
 func (x *tortured) judge(t *testing.T, again int) {
 	t.Helper()
 	for id := range x.undone {
@@ -165,7 +166,7 @@ func (x *tortured) judge(t *testing.T, again int) {
 	require.NotEmpty(t, x.undone)
 }
 
-// again counts the jobs that ran more than once.
+// again counts the jobs that have run more than once.
 func (x *tortured) again() (n int) {
 	for _, runs := range x.runs {
 		if runs > 1 {

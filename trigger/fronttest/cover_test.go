@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is added to the core has no answer over the fronts until it is in the table.
+// A reason, kind or outcome that is added to the core must be added to the table too.
 func TestTheTableHasEveryReasonKindAndOutcome(t *testing.T) {
 	t.Parallel()
-	has := map[string]bool{"KindNone": true} // a call that is not refused
+	has := map[string]bool{"KindNone": true} // KindNone is a call that is not refused
 	for _, r := range table {
 		kind, rest, refused := strings.Cut(r.core, " ")
 		if !refused {
@@ -35,8 +35,8 @@ func TestTheTableHasEveryReasonKindAndOutcome(t *testing.T) {
 	}
 }
 
-// constants are those of the type faas.Reason, by their values, and of the types
-// faas.Kind and faas.Outcome, by their names.
+// constants returns the constants in a directory: those of type faas.Reason by their values,
+// and those of the types faas.Kind and faas.Outcome by their names.
 func constants(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -58,7 +58,7 @@ func constants(t *testing.T, dir string) (all []string) {
 
 func constantsOf(t *testing.T, pkg string, group *ast.GenDecl) (all []string) {
 	t.Helper()
-	var kind string // which, in a group with iota, only the first says
+	var kind string // only the first constant of a group with iota names its type
 	for _, s := range group.Specs {
 		spec, ok := s.(*ast.ValueSpec)
 		require.True(t, ok)
@@ -82,7 +82,7 @@ func constantsOf(t *testing.T, pkg string, group *ast.GenDecl) (all []string) {
 	return all
 }
 
-// typeName is a type's name with its package's.
+// typeName returns the name of a type with that of its package.
 func typeName(pkg string, e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:

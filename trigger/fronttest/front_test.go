@@ -21,14 +21,13 @@ import (
 	"github.com/inproc/faas/trigger/faasmcp"
 )
 
-// answer is what a front tells its caller: in short, as the table has it, and all
-// of it.
+// answer is what a front's caller gets: short is the form in the table, and all is everything.
 type answer struct{ short, all string }
 
-// A front makes a stage's call, and has what its caller reads.
+// front makes the call of a stage, and returns what its caller gets.
 type front func(t *testing.T, s *stage) answer
 
-// core is no front, but what the fronts are to tell.
+// core is not a front. It returns the outcome that the fronts have to report.
 func core(_ *testing.T, s *stage) answer {
 	var err error
 	s.call(func(ctx context.Context) {
@@ -48,7 +47,7 @@ func after(seconds string) string {
 	return " after " + seconds
 }
 
-// overHTTP is the front of package faashttp.
+// overHTTP is the handler of package faashttp.
 func overHTTP(t *testing.T, s *stage) answer {
 	t.Helper()
 	w := post(s, faashttp.Handler(s.Router, s.options...), "/fn/"+s.name, nil)
@@ -72,28 +71,28 @@ func overLambda(t *testing.T, s *stage) answer {
 	return told(w, w.Header().Get("X-Amz-Function-Error")+" "+failure.ErrorType)
 }
 
-// overAsync is overHTTP with a call that is to be made later.
+// overAsync is overHTTP with a request for an asynchronous call.
 func overAsync(t *testing.T, s *stage) answer {
 	t.Helper()
 	w := post(s, faashttp.Handler(s.Router, s.options...), "/fn/"+s.name, http.Header{"Prefer": {"respond-async"}})
 	return told(w, problemReason(t, w))
 }
 
-// overJobs is overHTTP of a host that has all calls made later.
+// overJobs is overHTTP on a host that makes all calls asynchronous.
 func overJobs(t *testing.T, s *stage) answer {
 	t.Helper()
 	w := post(s, faashttp.Handler(s.Router, append(s.options, faashttp.WithJobs("f"))...), "/fn/"+s.name, nil)
 	return told(w, problemReason(t, w))
 }
 
-// overRoute is overJobs at a path of the host's choice.
+// overRoute is overJobs at a path that the host has chosen.
 func overRoute(t *testing.T, s *stage) answer {
 	t.Helper()
 	w := post(s, faashttp.Function(s.Router, s.name, append(s.options, faashttp.WithJobs())...), "/hook", nil)
 	return told(w, problemReason(t, w))
 }
 
-// overEvent is overLambda with an event.
+// overEvent is overLambda with an asynchronous event.
 func overEvent(t *testing.T, s *stage) answer {
 	t.Helper()
 	opts := make([]faashttp.LambdaOption, len(s.options))
@@ -115,7 +114,7 @@ func overEvents(t *testing.T, s *stage) answer {
 	return deliver(t, s)
 }
 
-// overEventJobs is overEvents of a host that has all events handled later.
+// overEventJobs is overEvents on a host that handles all events asynchronously.
 func overEventJobs(t *testing.T, s *stage) answer {
 	t.Helper()
 	return deliver(t, s, faasevents.WithJobs())
@@ -148,7 +147,7 @@ func told(w *httptest.ResponseRecorder, what string) answer {
 	}
 }
 
-// problemReason is the reason of a problem of RFC 9457; empty for another answer.
+// problemReason returns the reason in a problem of RFC 9457, or "" for another answer.
 func problemReason(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	if w.Code < 300 {
@@ -193,7 +192,7 @@ func overMCP(t *testing.T, s *stage) answer {
 	return answer{short, string(all)}
 }
 
-// mcpError tells an error of the protocol from the caller's own.
+// mcpError returns the error as the table has it: one of the protocol, or the caller's own.
 func mcpError(err error) string {
 	if e := (*jsonrpc.Error)(nil); errors.As(err, &e) {
 		return fmt.Sprintf("error %d", e.Code)
@@ -204,8 +203,8 @@ func mcpError(err error) string {
 	return err.Error()
 }
 
-// connect connects a client in memory. What a caller's context carries in process
-// goes with a call: in front of a handler over HTTP, an authenticator puts it there.
+// connect connects a client in memory. The values of a caller's context are passed to the call,
+// as an authenticator does in front of a handler over HTTP.
 func connect(t *testing.T, s *stage, server *mcp.Server) *mcp.ClientSession {
 	t.Helper()
 	calls := make(chan context.Context, 1)
@@ -231,12 +230,12 @@ func connect(t *testing.T, s *stage, server *mcp.Server) *mcp.ClientSession {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, cs.Close())
-		_ = ss.Wait() // says that the client has gone
+		_ = ss.Wait() // its error says that the client has gone
 	})
 	return cs
 }
 
-// joined ends with one context, and has the values of two.
+// joined is a context that ends with one context and has the values of two.
 type joined struct {
 	context.Context
 

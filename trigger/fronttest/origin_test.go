@@ -21,14 +21,14 @@ import (
 	"github.com/inproc/faas/trigger/faasmcp"
 )
 
-// door is a front as it says where its calls come from.
+// door is a front, and how it reports where its calls come from.
 type door struct {
 	want   faas.Origin
-	id     string // the header in which a request's id comes; empty: none
-	answer string // the header in which it is answered
+	id     string // the header of a request's ID; empty: none
+	answer string // the header in which the ID is answered
 	serve  func(s *stage) http.Handler
 	target string
-	header http.Header // beside the id's
+	header http.Header // further headers of the request
 }
 
 const invocations = "/2015-03-31/functions/f/invocations"
@@ -87,8 +87,8 @@ func wire(s *stage) http.Handler {
 	return l
 }
 
-// ask makes one call through the door, with that id if it is not empty, and returns what
-// is answered and the record.
+// ask makes one call through the door, with the ID if it is not empty. It returns the ID in the
+// answer, and the call's record.
 func (d door) ask(s *stage, id string) (answered string, e faas.Execution) {
 	records := make(chan faas.Execution, 1)
 	s.open(faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) { records <- e })))
@@ -125,7 +125,7 @@ func TestEveryFrontSaysWhereItsCallsComeFrom(t *testing.T) {
 						case what == "an id":
 							assert.Equal(t, id, e.Origin.RequestID)
 						case id != "":
-							assert.Len(t, e.Origin.RequestID, 36) // a UUID of ours
+							assert.Len(t, e.Origin.RequestID, 36) // a UUID that the front has made
 						}
 						if d.answer != "" {
 							assert.Equal(t, e.Origin.RequestID, answered)

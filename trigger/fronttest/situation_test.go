@@ -15,10 +15,10 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// A situation sets a stage up.
+// situation sets up a stage.
 type situation func(s *stage)
 
-// works is a function that ends as f does.
+// works registers a function that ends as f does.
 func works(f func(ctx context.Context) error, opts ...faas.FunctionOption) situation {
 	return func(s *stage) {
 		s.open(faas.WithTimeout(10 * time.Second))
@@ -26,7 +26,7 @@ func works(f func(ctx context.Context) error, opts ...faas.FunctionOption) situa
 	}
 }
 
-// asked is a function that would be fine, and a call that is not.
+// asked registers a function that would succeed. change makes the call one that does not.
 func asked(change func(s *stage)) situation {
 	return func(s *stage) {
 		works(fine)(s)
@@ -42,7 +42,7 @@ func closed(s *stage)  { s.opened = func() { require.NoError(s.t, s.Close()) } }
 func otherType(s *stage) { s.payload = `{"n": "many"}` }
 func badTenant(s *stage) { s.tenant = "two\nlines" }
 
-// picky takes nothing for an input.
+// picky is an input type that refuses every input.
 type picky struct{}
 
 func (*picky) UnmarshalJSON([]byte) error { return errSecret }
@@ -56,13 +56,13 @@ func pick(s *stage) {
 	faas.Register(s.Router, "f", func(context.Context, picky) (out, error) { return out{}, nil })
 }
 
-// large is more than the function takes.
+// large makes the payload larger than the function allows.
 func large(s *stage) {
 	works(fine, faas.WithLimits(100, 100))(s)
 	s.payload = `{"pad": "` + strings.Repeat("x", 200) + `"}`
 }
 
-// rules are those of a host that lets ana call all there is. bob calls.
+// rules lets ana make every call. The caller is bob.
 func rules(s *stage) {
 	gate := access.Authorizer(access.Rules{{Functions: []string{"*"}, Principals: []string{"user:ana"}}}.Authorize)
 	s.open(faas.WithGate(gate), faas.WithLimits(1000, 1000))
@@ -96,7 +96,7 @@ func undecided(s *stage) {
 	s.serve("f", fine)
 }
 
-// decided is an authorizer whose no is of a kind.
+// decided is an authorizer that refuses with this reason and kind.
 func decided(reason faas.Reason, kind faas.Kind, after time.Duration) situation {
 	return func(s *stage) {
 		no := &faas.Error{Reason: reason, Kind: kind, RetryAfter: after, Err: errSecret}
@@ -114,7 +114,7 @@ func runaways(s *stage) {
 	s.open(faas.WithTimeout(time.Second))
 	s.serve("f", s.deaf(), faas.WithConcurrency(1))
 	require.ErrorIs(s.t, s.before(), faas.ErrTimeout)
-	time.Sleep(time.Minute) // long enough for its slot to be stuck
+	time.Sleep(time.Minute) // long enough for the handler to count as stuck
 }
 
 // slowSink is a meter that has not stored its first record yet.
@@ -148,7 +148,7 @@ func hasLeft(s *stage) {
 	cancel()
 }
 
-// storeDown is a function whose instances can't be made.
+// storeDown registers a function whose instances can't be made.
 func storeDown(s *stage) {
 	s.open()
 	faas.RegisterInit(s.Router, "f", func(context.Context) (faas.Handler[in, out], func(context.Context) error, error) {
@@ -161,15 +161,15 @@ func storeWasDown(s *stage) {
 	require.ErrorIs(s.t, s.before(), faas.ErrInit)
 }
 
-// deep is a handler that serves a request of its own chain, one call too deep.
+// deep calls through a handler that is one call too deep in its chain.
 func deep(s *stage) {
 	s.open(faas.WithMaxDepth(1))
 	s.serve("f", fine)
 	s.inside("outer")
 }
 
-// cycle is a handler that serves a request for a function whose only slot is with a
-// call that waits for the handler's.
+// cycle calls a function from a handler. The function's only slot is held by a call that waits
+// for that handler.
 func cycle(s *stage) {
 	s.open(faas.WithConcurrency(1))
 	s.inside("outer")
@@ -186,7 +186,7 @@ func cycle(s *stage) {
 	}
 }
 
-// budgeted is a function on a budget of an hour, which begins with virtual time.
+// budgeted registers a function with a budget for an hour, which begins when virtual time does.
 func budgeted(s *stage, work func(context.Context) error, b cost.Budget) {
 	b.Name, b.Calendar, b.Logger = "purse", cost.Calendar{Every: cost.Hour}, quiet
 	budgets, err := cost.NewBudgets(b)
@@ -227,11 +227,11 @@ func leavesMeanwhile(s *stage) {
 	s.leaves()
 }
 
-// spoiled can't be encoded.
+// spoiled is an output that can't be encoded.
 type spoiled struct{ N int }
 
 func (s spoiled) MarshalJSON() ([]byte, error) {
-	if s.N == 0 { // a front may look at what a zero value is like
+	if s.N == 0 { // a front may encode a zero value to learn its form
 		return []byte("{}"), nil
 	}
 	return nil, errSecret
@@ -246,7 +246,7 @@ func tooMuch(s *stage) {
 	works(fine, faas.WithLimits(10_000, 5))(s)
 }
 
-// deputy hands on what another function's call was answered.
+// deputy returns the error that its call of another function got.
 func deputy(s *stage) {
 	s.open()
 	s.serve("off", fine, faas.WithConcurrency(0))
@@ -256,7 +256,7 @@ func deputy(s *stage) {
 	})
 }
 
-// selfish hands on the refusal of a call of itself, which is not that of its own.
+// selfish returns the refusal of a call of itself. It is not the refusal of its own call.
 func selfish(s *stage) {
 	s.open(faas.WithMaxDepth(1))
 	s.serve("f", func(ctx context.Context) error {

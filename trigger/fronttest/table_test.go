@@ -11,18 +11,18 @@ import (
 	"github.com/inproc/faas"
 )
 
-// row is a situation, how the core says the call has ended, and what its caller reads
-// over each front.
+// row is a situation, the end of its call as the core reports it, and what the caller gets over
+// each front.
 type row struct {
 	name string
 	situation
-	core string // kind and reason of a refusal, or outcome, and when to come again
+	core string // kind and reason of a refusal, or the outcome; and when to try again
 	cells
-	hears string // the fronts that hand on the function's own words, as their docs say
+	hears string // the fronts that pass on the function's own texts, as their documentation says
 }
 
-// cells are the fronts' answers: the status, or MCP's outcome; the reason, or the type
-// of the error where AWS's clients look; and when to come again, in seconds.
+// cells has the answers of the fronts. Each has the status, or MCP's outcome; the reason, or
+// the error type that AWS's clients read; and when to try again, in seconds.
 type cells struct{ http, lambda, url, events, mcp string }
 
 var table = []row{
@@ -187,8 +187,8 @@ func TestEveryFrontTellsEveryEndOfACall(t *testing.T) {
 	}
 }
 
-// What Send finds out is told as of a call, and above all what a caller may not know: the
-// rest is accepted, and becomes of the job.
+// A refusal that Send finds is reported as that of a call, above all one that concerns the
+// caller's rights. In all other situations the job is accepted, and its end shows in its record.
 func TestAJobIsRefusedAsACallOrAccepted(t *testing.T) {
 	t.Parallel()
 	for _, r := range table {
@@ -222,8 +222,8 @@ func TestAJobIsRefusedAsACallOrAccepted(t *testing.T) {
 	}
 }
 
-// deniedFirst is what an event is answered that is to be a job: its data is not decoded, so that who
-// may not call is told that, and not that the data is of another type.
+// deniedFirst is the answer to an event that is to become a job. Its data is not decoded before
+// the authorization, so that a caller without the right learns nothing about the data's type.
 func deniedFirst(r row) string {
 	if r.core == "Invalid input" && strings.HasPrefix(r.http, "404") {
 		return "403 denied"
@@ -231,7 +231,7 @@ func deniedFirst(r row) string {
 	return r.events
 }
 
-// isKnownAtOnce reports whether such a refusal depends on neither slots nor the input.
+// isKnownAtOnce reports whether a refusal depends neither on slots nor on the input.
 func isKnownAtOnce(core string) bool {
 	switch kind, rest, _ := strings.Cut(core, " "); kind {
 	case "NotFound", "Denied", "TooLarge", "Closed":
@@ -244,8 +244,8 @@ func isKnownAtOnce(core string) bool {
 	return false
 }
 
-// keepsSecrets checks what a caller reads besides: a function's words, or its stack,
-// if the front hands them on, and otherwise nothing from inside.
+// keepsSecrets checks what else a caller reads. It may have the function's texts or a stack if
+// the front passes these on, and otherwise nothing from inside.
 func keepsSecrets(t *testing.T, all string, hears bool) {
 	t.Helper()
 	if hears {

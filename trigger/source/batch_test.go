@@ -22,13 +22,13 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// tally counts how often each item was run, and which items have succeeded.
+// tally counts how often each item has run, and which items have succeeded.
 type tally struct {
 	mu    sync.Mutex
 	runs  map[int]int
 	ok    map[int]int
 	sizes []int
-	most  int // runs of one item
+	most  int // the most runs of one item
 }
 
 func newTally() *tally { return &tally{runs: map[int]int{}, ok: map[int]int{}} }
@@ -53,7 +53,7 @@ func (y *tally) succeed(batch source.Batch[int], but func(int) bool) {
 	}
 }
 
-// seen is a copy of the counts as they are.
+// seen returns a copy of the present counts.
 func (y *tally) seen() *tally {
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -131,7 +131,7 @@ func TestOfAThousandItemsThreeThatAnAnswerNamesAreDeadAndRunNoMoreThanTheirAttem
 	})
 }
 
-// requireSettled checks that all jobs of the router have ended, and how many are dead.
+// requireSettled checks that all jobs of the router have ended, and that so many are dead.
 func requireSettled(t *testing.T, r *faas.Router, dead int) {
 	t.Helper()
 	n := 0
@@ -311,7 +311,7 @@ func TestAnItemThatIsNoJSONIsRejectedFromABatchOfJSON(t *testing.T) {
 	})
 }
 
-// What stands for success and what for failure is in the Developer Guide of AWS Lambda,
+// Which answers mean success and which failure is in the Developer Guide of AWS Lambda,
 // "Implementing partial batch responses", section "Success and failure conditions".
 func TestAnAnswerIsReadAsLambdaReadsIt(t *testing.T) {
 	t.Parallel()
@@ -413,8 +413,8 @@ func TestDriveRefusesBatchesThatCannotWork(t *testing.T) {
 	}
 }
 
-// FuzzFailures looks for an answer that makes neither success nor a list of items, and for a
-// batch that can't be taken apart.
+// FuzzFailures looks for an answer that is read neither as success nor as a list of items, and
+// for a batch that can't be split.
 func FuzzFailures(f *testing.F) {
 	f.Add([]byte(`{"items":[{"id":"a","input":1},{"id":"b","input":2}]}`), []byte(`{"batchItemFailures": [{"itemIdentifier": "b"}]}`))
 	f.Add([]byte(`{"items":null}`), []byte(`{}`))

@@ -26,7 +26,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// seen is what a function has been called with.
+// seen collects the inputs with which a function was called.
 type seen struct {
 	mu    sync.Mutex
 	calls []int
@@ -44,7 +44,7 @@ func (s *seen) all() []int {
 	return append([]int(nil), s.calls...)
 }
 
-// numbers are items with the payloads from..to-1 and their texts as IDs.
+// numbers returns items with the payloads from to to-1, and the same texts as IDs.
 func numbers(from, to int) []source.Item {
 	var all []source.Item
 	for n := from; n < to; n++ {
@@ -53,7 +53,7 @@ func numbers(from, to int) []source.Item {
 	return all
 }
 
-// drive is Drive, and the driver ends with the test.
+// drive is Drive. The driver is stopped when the test ends.
 func drive(t *testing.T, r *faas.Router, src source.Source, opts ...source.Option) *source.Driver {
 	t.Helper()
 	d, err := source.Drive(r, src, append([]source.Option{source.WithLog(nil)}, opts...)...)
@@ -177,7 +177,7 @@ func TestAPausedDriverTakesNothing(t *testing.T) {
 	})
 }
 
-// faulty is a source that fails in some way before it becomes the one inside.
+// faulty is a source that fails in some ways before it runs the source inside.
 type faulty struct {
 	source.Source
 
@@ -221,7 +221,7 @@ func TestASourceThatFailsIsStartedAgainLaterEachTime(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, source.Running, info(d).State)
 		require.Equal(t, 3, info(d).Restarts)
-		time.Sleep(time.Minute + time.Second) // it has run for long: the waits begin anew
+		time.Sleep(time.Minute + time.Second) // it has run for longer than a minute, so the waits begin with the shortest again
 		synctest.Wait()
 		require.Equal(t, source.Running, info(d).State)
 		require.Equal(t, 4, info(d).Restarts)
@@ -310,7 +310,7 @@ func TestStopGivesBackWhatWaitsForALaterAttempt(t *testing.T) {
 		m := &source.Memory{}
 		d := drive(t, r, m, source.To("odd"))
 		m.Put(numbers(0, 4)...)
-		time.Sleep(10 * time.Second) // the odd ones wait for their second attempt
+		time.Sleep(10 * time.Second) // the odd numbers wait for their second attempt
 		go func() {
 			time.Sleep(5 * time.Second)
 			close(release)

@@ -21,7 +21,7 @@ func ExampleDrive() {
 		fmt.Println("thumbnail of", f.Name)
 		return struct{}{}, nil
 	})
-	var uploads source.Memory // a bucket, a table, a broker
+	var uploads source.Memory // in place of a bucket, a table or a broker
 	d, err := source.Drive(r, &uploads, source.To("thumbnail"), source.WithFilter(pattern.MustCompile(`{"name": [{"suffix": ".jpg"}]}`)))
 	if err != nil {
 		fmt.Println(err)
@@ -31,7 +31,7 @@ func ExampleDrive() {
 		source.Item{ID: "f-1", Payload: []byte(`{"name": "cat.jpg", "size": 70000}`)},
 		source.Item{ID: "f-2", Payload: []byte(`{"name": "notes.txt", "size": 900}`)},
 	)
-	uploads.End() // else it goes on until Stop, or the router's Shutdown
+	uploads.End() // otherwise it runs until Stop, or the router's Shutdown
 	<-d.Done()
 	counts := d.Info(context.Background()).Counts
 	fmt.Println(counts.Accepted, "accepted,", counts.Filtered, "left out,", uploads.Len(), "left")
@@ -46,12 +46,12 @@ func ExampleRegisterBatch() {
 	source.RegisterBatch(r, "store", func(_ context.Context, batch source.Batch[int]) (failed source.Failed, err error) {
 		for _, item := range batch.Items {
 			if item.Input < 0 {
-				failed = append(failed, item.ID) // the others have succeeded
+				failed = append(failed, item.ID) // the other items have succeeded
 			}
 		}
 		fmt.Println(len(batch.Items), "readings, failed:", failed)
 		return failed, nil
-	}, faas.WithRetry(faas.Retry{Max: 1, First: time.Millisecond})) // once more, of what has failed
+	}, faas.WithRetry(faas.Retry{Max: 1, First: time.Millisecond})) // one more attempt, of the failed items
 	var readings source.Memory
 	for n := range 5 {
 		readings.Put(source.Item{ID: fmt.Sprint("r-", n), Payload: fmt.Append(nil, 10*n-10)})

@@ -1,6 +1,6 @@
 package source
 
-// Seams for the tests of what a function's answer is taken for.
+// These functions are exported for the tests of how a function's answer is read.
 var (
 	FailedOf = failedOf
 	Pick     = pick

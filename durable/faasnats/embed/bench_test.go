@@ -19,7 +19,7 @@ import (
 	"github.com/inproc/faas/durable/faasnats"
 )
 
-// The load of a round: jobs of 256 bytes, so many at once.
+// The load of a round: the number of jobs, of 256 bytes each, and how many are in work at once.
 const (
 	benchJobs = 1500
 	benchSize = 256
@@ -33,11 +33,11 @@ type load struct {
 	destination bool
 }
 
-// BenchmarkCompletedJobs compares jobs that are accepted, run and settled with the raw
-// client on the same server: a publish to a work queue, its delivery and a double
-// acknowledgment. Each iteration is a round of each, in another order. What is reported is
-// the median of the ratios. With FAAS_SETTLED=1000000 the queue has so many settled jobs,
-// which were written without syncs: else they would take half an hour.
+// BenchmarkCompletedJobs compares jobs that are accepted, run and settled with the raw client
+// on the same server: a publish to a work queue, its delivery, and a double acknowledgment.
+// Each iteration runs a round of each, in alternating order. It reports the median of the
+// ratios. With FAAS_SETTLED=1000000 the queue first gets that many settled jobs. These are
+// written without syncs, since otherwise that would take half an hour.
 func BenchmarkCompletedJobs(b *testing.B) {
 	dir := b.TempDir()
 	if settled := settledBefore(0); settled > 0 {
@@ -94,10 +94,10 @@ func BenchmarkCompletedJobs(b *testing.B) {
 	b.ReportMetric(published.p99().Seconds()*1000, "p99-publish-ms")
 }
 
-// waits are how long calls took.
+// waits has the durations of calls.
 type waits []time.Duration
 
-// all makes a round of calls.
+// all makes a round of calls, and returns how long it took.
 func (w *waits) all(call func()) time.Duration {
 	took := make([]time.Duration, benchJobs)
 	start := time.Now()
@@ -115,7 +115,7 @@ func (w *waits) p99() time.Duration {
 	return (*w)[len(*w)*99/100]
 }
 
-// benchServer starts a server with synced writes on dir, which openUnsynced may have filled.
+// benchServer starts a server with synced writes on dir. dir may have jobs from openUnsynced.
 func benchServer(b *testing.B, dir string) *nats.Conn {
 	b.Helper()
 	s, err := server.NewServer(&server.Options{
@@ -136,7 +136,7 @@ func benchServer(b *testing.B, dir string) *nats.Conn {
 	return conn
 }
 
-// par calls f for each of n, so many at once, and waits.
+// par calls f for each number below n, several at once, and waits for all.
 func par(n int, f func(i int)) {
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -224,8 +224,8 @@ func accept(b *testing.B, q faas.JobQueue, function string) {
 	}
 }
 
-// complete runs a round of jobs as a router does: one goroutine leases, and each job has
-// its own.
+// complete runs a round of jobs as a router does: one goroutine leases, and each job has a
+// goroutine of its own.
 func complete(tb testing.TB, q faas.JobQueue, l load) time.Duration {
 	tb.Helper()
 	var done sync.WaitGroup

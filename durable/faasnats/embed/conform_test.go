@@ -20,7 +20,7 @@ func TestTheEmbeddedQueueConforms(t *testing.T) {
 	})
 }
 
-// All payloads and outputs go through the object store.
+// WithInline(0) puts all payloads and outputs into the object store.
 func TestTheEmbeddedQueueConformsWithLargePayloads(t *testing.T) {
 	faastest.TestJobQueue(t, func(t *testing.T) faas.JobQueue {
 		t.Helper()
@@ -32,7 +32,7 @@ func TestTheEmbeddedQueueConformsWithLargePayloads(t *testing.T) {
 	})
 }
 
-// Answers that are kept for idempotent handlers are records of the queue, too.
+// The answers that are kept for idempotent handlers are records of the queue too.
 func TestAStoreOfIdempotencyOverTheEmbeddedQueueConforms(t *testing.T) {
 	faastest.TestIdempotencyStore(t, func(t *testing.T) faas.IdempotencyStore {
 		t.Helper()

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas/durable/faasnats/embed"
 )
 
-// filled makes a directory with jobs, and returns its only block of records.
+// filled makes a directory with jobs, and returns the path of its only block of records.
 func filled(t *testing.T, jobs int) (dir, block string) {
 	t.Helper()
 	dir = t.TempDir()

@@ -17,7 +17,7 @@ import (
 	"github.com/inproc/faas/durable/faasnats/embed"
 )
 
-// tmpfs mounts a small file system, which only root can do.
+// tmpfs mounts a small file system, which needs root.
 func tmpfs(t *testing.T, size string) (dir string, remount func(options string)) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -66,7 +66,7 @@ func TestADiskThatOthersFillIsAClearErrorAndNothingAcknowledgedIsLost(t *testing
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NoError(t, f.Close())
 
-	for err = nil; err == nil; err = put() { // what is left of a block that was begun
+	for err = nil; err == nil; err = put() { // fills the rest of a block that has room
 	}
 	require.True(t, errors.Is(err, faas.ErrOverloaded) || errors.Is(err, faasnats.ErrServer) || errors.Is(err, context.DeadlineExceeded), "%v", err)
 

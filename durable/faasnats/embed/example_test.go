@@ -9,7 +9,7 @@ import (
 	"github.com/inproc/faas/durable/faasnats/embed"
 )
 
-// Three lines, and jobs survive the process: those that open the queue, and WithJobs.
+// Three lines make jobs survive the process: the two that open the queue, and WithJobs.
 func Example() {
 	dir, err := os.MkdirTemp("", "jobs-*")
 	if err != nil {

@@ -2,13 +2,14 @@ package embed
 
 import "github.com/nats-io/nats-server/v2/server"
 
-// Crash ends the server first, so that nothing is given back: as the death of the process.
+// Crash stops the server first, so that the queue can't give anything back: as when the process
+// dies.
 func (q *Queue) Crash() {
 	q.conn.Close()
 	q.server.Shutdown()
 	q.server.WaitForShutdown()
-	_ = q.Close() // it can't say goodbye
+	_ = q.Close() // an error, since the server is gone
 }
 
-// Server is the server, to which a test connects as another process does.
+// Server returns the server. A test connects to it as another process does.
 func (q *Queue) Server() *server.Server { return q.server }

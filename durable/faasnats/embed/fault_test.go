@@ -57,7 +57,7 @@ func TestAServerThatGoesAndComesAgainLosesNoJobAndNeedsNoRestart(t *testing.T) {
 	out, err := live.Invoke(t.Context(), 7)
 	require.NoError(t, err, "calls that are no jobs go on")
 	require.Equal(t, 7, out)
-	close(release) // what runs ends while there is no server
+	close(release) // the running jobs end while there is no server
 
 	up()
 
@@ -67,14 +67,14 @@ func TestAServerThatGoesAndComesAgainLosesNoJobAndNeedsNoRestart(t *testing.T) {
 		require.Equal(t, want+1, out)
 	}
 	require.Equal(t, int64(1), runs[1].Load(), "what had run was settled, and not run again")
-	require.Equal(t, int64(1), runs[2].Load()) // of the third it is not known whether it was accepted
+	require.Equal(t, int64(1), runs[2].Load()) // of the third job it is not known whether it was accepted
 	require.Eventually(t, func() bool { _, err := fn.Send(t.Context(), 4); return err == nil }, time.Minute, 50*time.Millisecond)
 }
 
-// restarted is the way to a server that dies and is started anew.
+// restarted connects a client to a server that is stopped and started again.
 type restarted struct {
 	server atomic.Pointer[server.Server]
-	conn   atomic.Pointer[net.Conn] // to it
+	conn   atomic.Pointer[net.Conn] // to the server of the moment
 }
 
 // InProcessConn implements [nats.InProcessConnProvider].
@@ -94,7 +94,8 @@ func (r *restarted) start(t *testing.T, dir string) {
 	r.server.Store(s)
 }
 
-// stop ends the server, which can't tell its client: when it is shut down it tells those that wait for jobs.
+// stop stops the server. It cuts the connection first, since a server that is shut down would
+// tell its client.
 func (r *restarted) stop() {
 	_ = (*r.conn.Load()).Close() // the client may have closed it
 	s := r.server.Load()
@@ -102,7 +103,7 @@ func (r *restarted) stop() {
 	s.WaitForShutdown()
 }
 
-// A server that was killed has forgotten what it was asked for.
+// A server that was killed has lost the requests for jobs that clients had made.
 func TestAServerThatComesAgainGivesJobsAtOnceToHostsThatHaveWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, way := t.TempDir(), &restarted{}
@@ -119,7 +120,7 @@ func TestAServerThatComesAgainGivesJobsAtOnceToHostsThatHaveWaited(t *testing.T)
 		req := faas.LeaseRequest{Functions: []string{"f"}, Term: time.Hour}
 		lease, err := q.Lease(t.Context(), req)
 		require.NoError(t, err)
-		require.NoError(t, q.Begin(t.Context(), lease)) // or its tenant has no other
+		require.NoError(t, q.Begin(t.Context(), lease)) // otherwise its tenant gets no other job
 		leased := make(chan time.Time)
 		go func() {
 			_, err := q.Lease(t.Context(), req)
@@ -129,7 +130,7 @@ func TestAServerThatComesAgainGivesJobsAtOnceToHostsThatHaveWaited(t *testing.T)
 		time.Sleep(5 * time.Second)
 		way.stop()
 		way.start(t, dir)
-		time.Sleep(5 * time.Second) // the client connects again after two or three
+		time.Sleep(5 * time.Second) // the client connects again after two or three seconds
 
 		start := time.Now()
 		_, err = q.Put(t.Context(), smallJob(2, "f"))
@@ -163,7 +164,7 @@ func TestAServerThatIsSlowAnswersSendWithinItsContext(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 7, out)
 
-		ctx, cancel = context.WithTimeout(t.Context(), time.Minute) // what it needs
+		ctx, cancel = context.WithTimeout(t.Context(), time.Minute) // the time that the test needs
 		defer cancel()
 		again, err := fn.Send(ctx, 1, faas.WithJobID(id))
 		require.NoError(t, err)
@@ -173,8 +174,8 @@ func TestAServerThatIsSlowAnswersSendWithinItsContext(t *testing.T) {
 	})
 }
 
-// A settlement with a destination may need the object store, which has minutes. The wait for the
-// server's answer has not.
+// A settlement with a destination may need the object store, and has minutes for that. The wait
+// for the server's answer must not take as long.
 func TestASettlementWithADestinationWhoseAnswerIsLostFailsWithinSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &line{}
@@ -203,7 +204,7 @@ func TestAServerThatRefusesNothingYetIsNotFilledToItsBrim(t *testing.T) {
 	q := connect(t, s, faasnats.WithMaxStore(most))
 	held := fill(t, q)
 	require.Greater(t, held, 20)
-	for range held { // each settlement is larger than its job was
+	for range held { // each settlement is larger than the job was
 		lease, err := q.Lease(t.Context(), faas.LeaseRequest{Functions: []string{"f"}, Term: time.Minute})
 		require.NoError(t, err)
 		next := lease.Record
@@ -222,7 +223,7 @@ func putFilling(t *testing.T, q faas.JobQueue) error {
 	return err
 }
 
-// fill puts jobs until they are refused, and returns how many there are.
+// fill puts jobs until one is refused, and returns how many were accepted.
 func fill(t *testing.T, q faas.JobQueue) (n int) {
 	t.Helper()
 	for {

@@ -19,21 +19,22 @@ import (
 	"github.com/inproc/faas/durable/faasnats"
 )
 
-// hammer is everything that can be done with two queues of one server, at once and at random, while their
-// connections break. The race detector looks on.
+// hammer calls all methods of two queues on one server, concurrently and at random, while their
+// connections break. It is for the race detector.
 type hammer struct {
 	t       *testing.T
 	ways    []*restarted
 	queues  []*faasnats.Queue
 	running sync.Map     // the leases that have not ended, by job
-	open    atomic.Int64 // jobs that were put and not settled, about
+	open    atomic.Int64 // about how many jobs were put and not settled
 	done    atomic.Int64
 }
 
-// mostOpen bounds the jobs, so that each is met again and again however long it takes.
+// mostOpen bounds the number of jobs, so that each one is used many times however slow the
+// machine is.
 const mostOpen = 300
 
-// names are of functions with few jobs and many.
+// names returns functions, some with few jobs and some with many.
 func (h *hammer) names(r *rand.Rand) []string {
 	all := make([]string, 1+r.IntN(8))
 	for i := range all {
@@ -44,7 +45,8 @@ func (h *hammer) names(r *rand.Rand) []string {
 
 func (h *hammer) any(r *rand.Rand) *faasnats.Queue { return h.queues[r.IntN(len(h.queues))] }
 
-// accepts checks an error: a job may be changed or gone, a server may not be there, a context may have ended.
+// accepts checks an error. Allowed are the errors of a job that has changed or is gone, of a
+// server that does not answer, and of a context that has ended.
 func (h *hammer) accepts(err error) {
 	for _, known := range []error{
 		faas.ErrLease, faas.ErrRevision, faas.ErrSettled, faas.ErrForgotten, faas.ErrNotFound, faas.ErrDuplicate, faas.ErrClosed, faasnats.ErrServer,
@@ -68,7 +70,7 @@ func (h *hammer) put(ctx context.Context, r *rand.Rand) {
 		rec.OrderKey = fmt.Sprint("k", r.IntN(3))
 	}
 	if r.IntN(8) == 0 {
-		rec.Payload = make([]byte, 2<<10) // an object, by WithInline
+		rec.Payload = make([]byte, 2<<10) // larger than WithInline, and so an object
 	}
 	_, err := h.any(r).Put(ctx, rec)
 	if h.accepts(err); err == nil {
@@ -76,7 +78,7 @@ func (h *hammer) put(ctx context.Context, r *rand.Rand) {
 	}
 }
 
-// lease leases a job, and settles it, has it again, or forgets it.
+// lease leases a job. Then it settles it, retries it, or forgets it.
 func (h *hammer) lease(ctx context.Context, r *rand.Rand) {
 	q := h.any(r)
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(1+r.IntN(300))*time.Millisecond)
@@ -95,7 +97,7 @@ func (h *hammer) lease(ctx context.Context, r *rand.Rand) {
 	next := l.Record
 	switch r.IntN(8) {
 	case 0:
-		return // its host has died
+		return // as if its host had died
 	case 1:
 		next.State, next.NotBefore = faas.JobScheduled, time.Now().Add(time.Duration(r.IntN(500))*time.Millisecond)
 	default:
@@ -112,7 +114,7 @@ func (h *hammer) lease(ctx context.Context, r *rand.Rand) {
 	}
 }
 
-// meddle changes jobs, and looks at them.
+// meddle changes jobs, and reads them.
 func (h *hammer) meddle(ctx context.Context, r *rand.Rand) {
 	q := h.any(r)
 	for rec, err := range q.List(ctx, faas.JobFilter{States: []faas.JobState{faas.JobReady, faas.JobRunning, faas.JobScheduled}}) {
@@ -143,10 +145,10 @@ func (h *hammer) meddle(ctx context.Context, r *rand.Rand) {
 	h.accepts(err)
 }
 
-// cut breaks a connection, which is made again.
+// cut breaks a connection. The client connects again.
 func (h *hammer) cut(_ context.Context, r *rand.Rand) {
 	time.Sleep(time.Duration(r.IntN(1500)) * time.Millisecond)
-	_ = (*h.ways[r.IntN(len(h.ways))].conn.Load()).Close() // again is no error that counts
+	_ = (*h.ways[r.IntN(len(h.ways))].conn.Load()).Close() // an error means that it was closed before
 }
 
 func TestAllThatAQueueDoesAtOnceIsFreeOfRaces(t *testing.T) {
@@ -179,7 +181,7 @@ func TestAllThatAQueueDoesAtOnceIsFreeOfRaces(t *testing.T) {
 		})
 	}
 	time.Sleep(took)
-	for _, q := range h.queues { // while all of them work
+	for _, q := range h.queues { // while all goroutines work
 		assert.NoError(t, q.Close())
 	}
 	stop()

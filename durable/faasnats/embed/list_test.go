@@ -16,10 +16,10 @@ func TestALongListIsWholeAndLeavesNoConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := open(t, t.TempDir())
 		start := time.Now()
-		const jobs = 700 // more than one answer has
+		const jobs = 700 // more than one batch
 		for n := range jobs {
 			rec := smallJob(0, "f")
-			rec.ID, rec.Accepted = uuid.New(), start.Add(-time.Duration(n)*time.Second) // not the order of the stream
+			rec.ID, rec.Accepted = uuid.New(), start.Add(-time.Duration(n)*time.Second) // in another order than the stream's
 			_, err := q.Put(t.Context(), rec)
 			require.NoError(t, err)
 		}

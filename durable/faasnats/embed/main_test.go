@@ -6,7 +6,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// No test here is parallel to another: the server has one clock for all servers of a
-// process (package ats), which belongs to the bubble of the first, and must end in it.
+// No test here runs in parallel with another. The server has one clock for all servers of a
+// process (package ats). It belongs to the bubble of the first server, and must end in that
+// bubble.
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }

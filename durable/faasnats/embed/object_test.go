@@ -19,7 +19,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// largeSize is beyond what stands in a record, and is no whole number of chunks.
+// largeSize is too large for a record, and not a multiple of the chunk size.
 const largeSize = 1<<20 + 1
 
 func largeJob(id byte) faas.JobRecord {
@@ -62,7 +62,7 @@ func TestAProcessThatDiesAtAnyWriteLeavesNoRecordWithoutItsPayload(t *testing.T)
 		watch := dial(t, q, &line{})
 		accepted := 0
 		for n := range 12 {
-			left := -1 // of writes, once the Put begins
+			left := -1 // how many writes the client may still make, once the Put begins; -1: any number
 			l := &line{pass: func(sent []byte) bool {
 				if left > 0 && bytes.Contains(sent, []byte("PUB ")) {
 					left--
@@ -74,7 +74,7 @@ func TestAProcessThatDiesAtAnyWriteLeavesNoRecordWithoutItsPayload(t *testing.T)
 			left = n + 1
 			rec := largeJob(byte(n + 1))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			_, _ = p.Put(ctx, rec) // it may know that it was accepted, or not
+			_, _ = p.Put(ctx, rec) // the Put may succeed or fail
 			cancel()
 			l.cut()
 			got, err := q.Get(t.Context(), rec.ID)
@@ -143,7 +143,7 @@ func TestDeadLettersTheirDestinationsAndReplaysKeepLargePayloads(t *testing.T) {
 		require.ErrorContains(t, err, "broken")
 		require.Greater(t, <-told, largeSize, "the envelope has the payload")
 
-		time.Sleep(3 * time.Hour) // of sweeps
+		time.Sleep(3 * time.Hour) // time for sweeps
 		broken = false
 		again, err := job.Replay(t.Context())
 		require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestAPayloadBeyondTheLimitOfItsFunctionIsRefusedBeforeAnythingIsStored(t *t
 	})
 }
 
-// What NATS's own tools show of it.
+// The object is checked as NATS's own tools show it.
 func TestALargePayloadIsAnObjectForNATS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := open(t, t.TempDir())

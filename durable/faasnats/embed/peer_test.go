@@ -18,7 +18,7 @@ import (
 	"github.com/inproc/faas/durable/faasnats/embed"
 )
 
-// dial connects to the server of a queue, as another process does, through a line.
+// dial connects to the server of a queue through a line, as another process does.
 func dial(t *testing.T, q *embed.Queue, l *line) *nats.Conn {
 	t.Helper()
 	l.server = q.Server()
@@ -26,27 +26,27 @@ func dial(t *testing.T, q *embed.Queue, l *line) *nats.Conn {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		conn.Close()
-		time.Sleep(time.Duration(l.delay.Swap(0))) // a Read that sleeps ends in its bubble
+		time.Sleep(time.Duration(l.delay.Swap(0))) // the goroutine of Read then sleeps in its bubble
 	})
 	return conn
 }
 
-// peer is the queue of another process on the same server, which Close ends as its death does:
-// it can't say goodbye.
+// peer returns the queue of another process on the same server. Its Close is like the death of
+// that process: the connection is cut, and nothing is given back.
 func peer(t *testing.T, q *embed.Queue, l *line, opts ...faasnats.Option) *faasnats.Queue {
 	t.Helper()
 	p, err := faasnats.OpenConn(t.Context(), dial(t, q, l), opts...)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = p.Close() }) // its connection may be cut
+	t.Cleanup(func() { _ = p.Close() }) // an error, if its connection was cut
 	return p
 }
 
-// line is a connection that can be cut, and that can be slow.
+// line is a connection that can be cut and delayed.
 type line struct {
 	server *server.Server
-	pass   func(sent []byte) bool // asked for each write of the client; false cuts the line. nil: all pass
+	pass   func(sent []byte) bool // is called with each write of the client; false cuts the line. nil: every write passes
 	ended  atomic.Bool
-	delay  atomic.Int64 // of what the server sends, in nanoseconds
+	delay  atomic.Int64 // delays what the server sends, in nanoseconds
 	conn   net.Conn
 }
 
@@ -57,10 +57,10 @@ func (l *line) InProcessConn() (net.Conn, error) {
 	return &lineEnd{conn, l}, err
 }
 
-// cut ends the connection, as the death of its process.
+// cut ends the connection, as the death of its process does.
 func (l *line) cut() {
 	l.ended.Store(true)
-	_ = l.conn.Close() // again is no error that counts
+	_ = l.conn.Close() // an error means that it was closed before
 }
 
 type lineEnd struct {
@@ -86,7 +86,7 @@ func (e *lineEnd) Write(p []byte) (int, error) {
 	return e.Conn.Write(p)
 }
 
-// writesRecord reports whether a client sends the record of a job.
+// writesRecord reports whether a client's write has the record of a job.
 func writesRecord(sent []byte) bool { return bytes.Contains(sent, []byte("HPUB j.")) }
 
 // objectsOf counts the chunks and descriptions in the object store.

@@ -28,7 +28,7 @@ func TestWhatAnotherProcessRunsIsShownWithItsProgress(t *testing.T) {
 		q := open(t, t.TempDir())
 		host, silent := peer(t, q, &line{}), &line{}
 		peer(t, q, silent)
-		synctest.Wait() // all know each other
+		synctest.Wait() // now each process knows the others
 		for id := range byte(2) {
 			_, err := q.Put(t.Context(), smallJob(id+1, "f"))
 			require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestTheJobOfAProcessThatDiesGoesToAnotherAfterAckWait(t *testing.T) {
 		require.NoError(t, err)
 		lost, err := dying.Lease(t.Context(), faas.LeaseRequest{Functions: []string{"f"}, Term: time.Hour})
 		require.NoError(t, err)
-		time.Sleep(5 * time.Minute) // of beats
+		time.Sleep(5 * time.Minute) // time for beats
 		died := time.Now()
 		l.cut()
 
@@ -105,7 +105,7 @@ func TestAJobThatKillsThreeHostsIsDeadByHostCrashes(t *testing.T) {
 			faas.Register(host, "kill", func(ctx context.Context, _ int) (int, error) {
 				killed++
 				begun <- struct{}{}
-				<-ctx.Done() // of the host's end, which here is no process's
+				<-ctx.Done() // ends with the host, which here is not a process
 				return 0, ctx.Err()
 			})
 			<-begun
@@ -148,7 +148,7 @@ func TestACancelReachesAnotherProcessAtOnce(t *testing.T) {
 		rec, err := q.Put(t.Context(), smallJob(1, "long"))
 		require.NoError(t, err)
 		<-begun
-		time.Sleep(7 * time.Second) // no beat is near
+		time.Sleep(7 * time.Second) // at a time between two beats
 		canceled := time.Now()
 
 		require.NoError(t, sender.Job(rec.ID).Cancel(t.Context()))

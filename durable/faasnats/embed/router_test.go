@@ -16,7 +16,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// open opens a directory, to be closed after the routers that use it.
+// open opens the queue in a directory. It is closed after the routers that use it.
 func open(t *testing.T, dir string) *embed.Queue {
 	t.Helper()
 	q, err := embed.Open(dir)
@@ -69,7 +69,7 @@ func TestAScheduleOfSevenDaysOutlivesARestart(t *testing.T) {
 		r.Close()
 		require.NoError(t, q.Close())
 
-		time.Sleep(7*24*time.Hour - 2*time.Hour) // each day of a server in a bubble takes seconds
+		time.Sleep(7*24*time.Hour - 2*time.Hour) // less than a week, since each day of a server in a bubble takes seconds
 		again := open(t, dir)
 		r, fn = serve(again)
 		defer r.Close()
@@ -92,7 +92,7 @@ func TestAJobThatWasLeasedWhenTheDirectoryWasClosedRunsAgain(t *testing.T) {
 		require.NoError(t, err)
 		lost, err := q.Lease(t.Context(), faas.LeaseRequest{Functions: []string{"f"}, Term: time.Minute})
 		require.NoError(t, err)
-		require.NoError(t, q.Close()) // without a word about the job, as a process that dies
+		require.NoError(t, q.Close()) // gives nothing back, as a process that dies
 
 		again := open(t, dir)
 		lease, err := again.Lease(t.Context(), faas.LeaseRequest{Functions: []string{"f"}, Term: time.Minute})
@@ -116,7 +116,7 @@ func TestATenantInAnotherBucketWaitsForAtMostTwoJobsOfABacklog(t *testing.T) {
 			require.NoError(t, err)
 		}
 		for range 500 {
-			put("many") // in another bucket than the next
+			put("many") // in another bucket than the next job
 		}
 		r := faastest.New(t, faas.WithJobs(q))
 		began := make(chan time.Time, 1)
@@ -124,7 +124,7 @@ func TestATenantInAnotherBucketWaitsForAtMostTwoJobsOfABacklog(t *testing.T) {
 			if inv, _ := faas.FromContext(ctx); inv.Tenant == "acme" {
 				began <- time.Now()
 			}
-			time.Sleep(time.Second) // in the bubble
+			time.Sleep(time.Second) // a second of the bubble
 			return 0, nil
 		}, faas.WithConcurrency(1), faas.WithTimeout(time.Minute))
 		time.Sleep(10 * time.Second)
@@ -152,7 +152,7 @@ func TestAJobThatKillsItsHostsIsGivenUpAndItsNeighborsAreNot(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, byte(1), lease.Record.ID[0], "it was accepted first")
 			require.Equal(t, crashes, lease.Record.Crashes)
-			q.Crash() // with two that only lie in its buffer
+			q.Crash() // two of the jobs were fetched and not leased
 			time.Sleep(time.Minute)
 			q, err = embed.Open(dir)
 			require.NoError(t, err)

@@ -24,7 +24,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// settledBefore is how many settled jobs a queue has that is measured: FAAS_SETTLED.
+// settledBefore returns how many settled jobs a measured queue has: FAAS_SETTLED, or few.
 func settledBefore(few int) int {
 	if n, err := strconv.Atoi(os.Getenv("FAAS_SETTLED")); err == nil {
 		return n
@@ -34,12 +34,13 @@ func settledBefore(few int) int {
 
 func soak() bool { return os.Getenv("FAAS_SOAK") != "" }
 
-// preload gives a queue settled jobs, whose deliveries it waits for, and waiting ones.
+// preload gives a queue settled and waiting jobs. It waits until the settled ones have been
+// delivered.
 func preload(tb testing.TB, q faas.JobQueue, settled, waiting int) {
 	tb.Helper()
 	ctx, stop := context.WithCancel(tb.Context())
 	defer stop()
-	go func() { // a host, which is given nothing but settled records
+	go func() { // a host that only gets settled records
 		_, _ = q.Lease(ctx, faas.LeaseRequest{Functions: []string{"filled"}, Term: time.Minute})
 	}()
 	put := func(n int, change func(rec *faas.JobRecord)) {
@@ -48,7 +49,7 @@ func preload(tb testing.TB, q faas.JobQueue, settled, waiting int) {
 			rec.Tenant = fmt.Sprint("tenant", i%100)
 			change(&rec)
 			_, err := q.Put(ctx, rec)
-			for errors.Is(err, faasnats.ErrServer) { // it was busy with its files; or it has answered too late
+			for errors.Is(err, faasnats.ErrServer) { // the server was busy with its files, or has answered too late
 				_, err = q.Put(ctx, rec)
 			}
 			if err != nil && !errors.Is(err, faas.ErrDuplicate) {
@@ -75,8 +76,8 @@ func preload(tb testing.TB, q faas.JobQueue, settled, waiting int) {
 	put(waiting, func(rec *faas.JobRecord) { rec.Function = "waits" })
 }
 
-// openUnsynced opens a queue on a directory as Open does, but for the syncs, so that a
-// backlog is there soon. The func closes it.
+// openUnsynced opens a queue on a directory as Open does, but without syncs, so that a large
+// backlog is written fast. The returned function closes it.
 func openUnsynced(tb testing.TB, dir string) (*faasnats.Queue, func()) {
 	tb.Helper()
 	s, err := server.NewServer(&server.Options{
@@ -90,16 +91,16 @@ func openUnsynced(tb testing.TB, dir string) (*faasnats.Queue, func()) {
 	q, err := faasnats.OpenConn(tb.Context(), conn)
 	require.NoError(tb, err)
 	return q, func() {
-		_ = q.Close() // the server goes too
+		_ = q.Close() // an error, since the server stops too
 		conn.Close()
 		s.Shutdown()
 		s.WaitForShutdown()
 	}
 }
 
-// BenchmarkReopen opens a directory with settled jobs and a tenth as many that wait:
-// FAAS_SETTLED, else a few thousand. It reports the memory that this takes, beside the time.
-// The copy is made while the server runs, so it is what kill -9 leaves.
+// BenchmarkReopen opens a directory that has settled jobs, FAAS_SETTLED or a few thousand, and
+// a tenth as many waiting ones. It reports the time and the memory that this takes. The
+// directory is a copy that is made while the server runs, so it has what kill -9 leaves.
 func BenchmarkReopen(b *testing.B) {
 	closed, killed, settled := b.TempDir(), b.TempDir(), settledBefore(5000)
 	q, stop := openUnsynced(b, closed)
@@ -127,13 +128,13 @@ func BenchmarkReopen(b *testing.B) {
 
 func heap() int64 {
 	runtime.GC()
-	runtime.GC() // what a pool had is gone after the second
+	runtime.GC() // a second collection also frees what was in a pool
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
-// sizeOf is what the files of a directory have in them.
+// sizeOf returns the size of all files in a directory.
 func sizeOf(tb testing.TB, dir string) (size int64) {
 	tb.Helper()
 	require.NoError(tb, filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
@@ -144,15 +145,16 @@ func sizeOf(tb testing.TB, dir string) (size int64) {
 		if err == nil {
 			size += info.Size()
 		}
-		return nil // it may have gone away meanwhile
+		return nil // the file was removed meanwhile
 	}))
 	return size
 }
 
-// Jobs succeed all the time, and each is kept for an hour. Syncs don't change what is in the
-// files, so there are none.
-// The jobs are larger than those of the benchmarks so that fewer of them fill as many files: the server
-// looks only at those of some megabytes for what has expired.
+// Jobs succeed all the time, and each is kept for an hour. There are no syncs, since they don't
+// change what the files contain.
+//
+// The jobs are larger than those of the benchmarks, so that fewer of them fill as many files:
+// the server looks for expired messages only in files of some megabytes.
 func TestADirectoryHoldsTheJobsThatAreKeptAndDoesNotGrowWithTheOthers(t *testing.T) {
 	generations, jobs, size := 18, 150, 3<<10
 	if soak() {
@@ -165,7 +167,7 @@ func TestADirectoryHoldsTheJobsThatAreKeptAndDoesNotGrowWithTheOthers(t *testing
 		var sizes []int64
 		for range generations {
 			complete(t, q, load{"work", jobs, size, false})
-			time.Sleep(20 * time.Minute) // so three generations are kept
+			time.Sleep(20 * time.Minute) // so that three generations of jobs are kept
 			sizes = append(sizes, sizeOf(t, dir))
 		}
 		early, late := slices.Max(sizes[3:generations/2+1]), slices.Max(sizes[generations/2+1:])
@@ -175,7 +177,8 @@ func TestADirectoryHoldsTheJobsThatAreKeptAndDoesNotGrowWithTheOthers(t *testing
 	})
 }
 
-// The backlog is a place of its own for the server, and the two tenants take turns here.
+// The backlog is in a bucket of its own on the server. The two tenants take turns in this
+// process.
 func TestATenantWaitsAtMostTwoServiceTimesBehindABacklogInAnotherBucket(t *testing.T) {
 	backlog := 1000
 	switch {
@@ -205,7 +208,7 @@ func TestATenantWaitsAtMostTwoServiceTimesBehindABacklogInAnotherBucket(t *testi
 
 		var waits []time.Duration
 		for n := range 10 {
-			time.Sleep(10*time.Second + time.Duration(n)*service/10) // at another moment of the job that runs
+			time.Sleep(10*time.Second + time.Duration(n)*service/10) // each time at another moment of the running job
 			sent := time.Now()
 			send("globex") // in bucket 1
 			waits = append(waits, (<-began).Sub(sent))

@@ -21,7 +21,7 @@ import (
 	"github.com/inproc/faas/durable/faasnats/embed"
 )
 
-// serve runs a server that listens.
+// serve runs a server that listens on a port.
 func serve(t *testing.T, change func(o *server.Options)) *server.Server {
 	t.Helper()
 	o := &server.Options{
@@ -96,7 +96,7 @@ func TestOpenSaysWhatIsWrongWithAServer(t *testing.T) {
 
 func TestACancelReachesAHandlerInAnotherProcessWithinASecond(t *testing.T) {
 	s := serve(t, func(*server.Options) {})
-	here, there := connect(t, s), connect(t, s) // as two processes have them
+	here, there := connect(t, s), connect(t, s) // the connections of two processes
 	host := faas.New(faas.WithJobs(there), faas.WithTimeout(time.Hour))
 	defer host.Close()
 	begun, ended := make(chan struct{}), make(chan error, 1)

@@ -11,27 +11,27 @@ import (
 	"syscall"
 )
 
-// disk is a file system in memory that knows what a power cut would leave of it: the data
-// of a file as it was when the file was synced, and the names in a directory as they were
-// when the directory was. The FUSE server calls its methods concurrently.
+// disk is a file system in memory that knows what a power cut would leave: the content of each
+// file when the file was last synced, and the names in each directory when the directory was
+// last synced. The FUSE server calls its methods concurrently.
 type disk struct {
 	mu   sync.Mutex // guards what follows, and all items
 	root *item
 	inos uint64 // the last inode number
-	// journal has a sync of a file keep all names that were changed before, as ext4 and XFS
-	// do. Without it a file's own name is gone too, unless its directory was synced: POSIX
-	// promises no more.
+	// journal makes a sync of a file also keep all names that were changed before, as ext4 and
+	// XFS do. Without it, the name of a new file is lost too unless its directory was synced.
+	// POSIX promises no more than that.
 	journal bool
-	renamed map[*item]bool // directories whose names have changed since they were kept
+	renamed map[*item]bool // directories with names that have changed since they were last kept
 }
 
 // item is a file or a directory.
 type item struct {
 	ino         uint64
 	mode        uint32
-	data, kept  []byte           // of a file: as programs see it, and as a power cut leaves it
-	from, to    int              // what of data may differ from kept; empty if from ≥ to
-	names, left map[string]*item // of a directory: the same
+	data, kept  []byte           // of a file: as programs see it, and as a power cut would leave it
+	from, to    int              // the part of data that may differ from kept; empty if from ≥ to
+	names, left map[string]*item // of a directory: as programs see it, and as a power cut would leave it
 }
 
 func newDisk(journal bool) *disk {
@@ -52,7 +52,7 @@ func (d *disk) newItem(mode uint32) *item {
 
 func (it *item) isDir() bool { return it.mode&syscall.S_IFMT == syscall.S_IFDIR }
 
-// write writes into a file.
+// write changes the content of a file.
 func (it *item) write(data []byte, at int) {
 	if end := at + len(data); end > len(it.data) {
 		it.resize(end)
@@ -61,7 +61,7 @@ func (it *item) write(data []byte, at int) {
 	it.touch(at, at+len(data))
 }
 
-// resize cuts a file, or fills it with zeros.
+// resize cuts a file to size, or fills it up with zeros.
 func (it *item) resize(size int) {
 	had := len(it.data)
 	if size <= had {
@@ -72,7 +72,7 @@ func (it *item) resize(size int) {
 	it.touch(had, size)
 }
 
-// touch notes that data has changed.
+// touch notes which part of data has changed.
 func (it *item) touch(from, to int) {
 	if it.from >= it.to {
 		it.from, it.to = from, to
@@ -81,7 +81,7 @@ func (it *item) touch(from, to int) {
 	it.from, it.to = min(it.from, from), max(it.to, to)
 }
 
-// syncFile keeps the data of a file.
+// syncFile keeps the content of a file.
 func (d *disk) syncFile(it *item) {
 	it.keep(it.from, it.to)
 	it.kept, it.from, it.to = it.kept[:len(it.data)], 0, 0
@@ -92,7 +92,7 @@ func (d *disk) syncFile(it *item) {
 	}
 }
 
-// keep keeps a part of the data. What lies before it and was never kept is zeros.
+// keep keeps a part of the content. Everything before it that was never kept becomes zeros.
 func (it *item) keep(from, to int) {
 	if to > len(it.kept) {
 		it.kept = append(it.kept, make([]byte, to-len(it.kept))...)
@@ -108,7 +108,7 @@ func (d *disk) syncNames(dir *item) {
 	delete(d.renamed, dir)
 }
 
-// name gives an item a name, or takes the name away if it is nil.
+// name gives an item a name, or removes the name if the item is nil.
 func (d *disk) name(dir *item, name string, it *item) {
 	if it == nil {
 		delete(dir.names, name)
@@ -118,11 +118,12 @@ func (d *disk) name(dir *item, name string, it *item) {
 	d.renamed[dir] = true
 }
 
-// page is what a disk writes as a whole.
+// page is the unit in which a disk writes, in bytes.
 const page = 4096
 
-// cut cuts the power: what was not synced is gone, but for the pages and directories of
-// which luck says that they were written already. No program may have the disk mounted.
+// cut cuts the power: everything that was not synced is lost. Pages and directories for which
+// luck returns true survive anyway, as if they had been written already. No program may have
+// the disk mounted.
 func (d *disk) cut(luck func() bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -135,7 +136,7 @@ func (d *disk) cut(luck func() bool) {
 	d.root.fallBack(luck)
 }
 
-// fallBack makes an item, and all below it, what is kept of it.
+// fallBack reduces an item, and everything below it, to what was kept.
 func (it *item) fallBack(luck func() bool) {
 	if !it.isDir() {
 		for at := it.from / page * page; at < it.to; at += page {
@@ -152,7 +153,7 @@ func (it *item) fallBack(luck func() bool) {
 	}
 }
 
-// save writes what is on the disk into a directory.
+// save copies the content of the disk into a directory.
 func (it *item) save(path string) error {
 	if !it.isDir() {
 		return os.WriteFile(path, it.data, 0o600)

@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// always and never are the luck of a power cut.
+// always and never are values for the luck of a power cut.
 func always() bool { return true }
 func never() bool  { return false }
 
-// write writes a file in one write.
+// write writes a file by a single write.
 func write(t *testing.T, path, text string, flags int, sync bool) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|flags, 0o600)
@@ -35,7 +35,7 @@ func syncDir(t *testing.T, path string) {
 	require.NoError(t, dir.Close())
 }
 
-// after returns the files that are there after something was done and the power was cut.
+// after calls do, cuts the power, and returns the files that are left.
 func after(t *testing.T, journal bool, luck func() bool, do func(dir string)) map[string]string {
 	t.Helper()
 	d, dir := newDisk(journal), filepath.Join(t.TempDir(), "disk")

@@ -23,13 +23,13 @@ import (
 	"github.com/inproc/faas/durable/faasnats/embed"
 )
 
-// kills is how many processes a torture kills: FAAS_KILLS, else a few.
+// kills returns how many processes a torture kills: FAAS_KILLS, or a few.
 func kills(t *testing.T) int {
 	t.Helper()
 	return number(t, "FAAS_KILLS", 4)
 }
 
-// number is how many rounds a torture has.
+// number returns the number of rounds: the variable env, or few.
 func number(t *testing.T, env string, few int) int {
 	t.Helper()
 	if n, err := strconv.Atoi(os.Getenv(env)); err == nil {
@@ -54,20 +54,21 @@ func start(t *testing.T, role, dir string, env ...string) *actor {
 	a.cmd.Env = append(append(os.Environ(), roleEnv+"="+role, "FAAS_TEST_DIR="+dir), env...)
 	a.cmd.Stdout, a.cmd.Stderr = a.said, a.said
 	require.NoError(t, a.cmd.Start())
-	t.Cleanup(func() { _ = a.cmd.Process.Kill() }) // it may have ended
+	t.Cleanup(func() { _ = a.cmd.Process.Kill() }) // an error means that it has ended
 	return a
 }
 
-// kill is kill -9.
+// kill kills the process, as kill -9 does.
 func (a *actor) kill() {
 	require.NoError(a.t, a.cmd.Process.Kill())
 	require.ErrorContains(a.t, a.cmd.Wait(), "killed", a.said.String())
 }
 
-// loop watches the closed loop of the processes that are killed.
+// loop watches the processes that are killed. They send a job when the one before has ended, so
+// no backlog grows.
 type loop struct {
-	accepted string        // the file that grows with each job
-	busy     time.Duration // from the first job after each start on
+	accepted string        // the file that gets a line for each accepted job
+	busy     time.Duration // the sum of the times from the first job after each start
 }
 
 func newLoop(dir string) *loop { return &loop{accepted: filepath.Join(dir, acceptedFile)} }
@@ -75,12 +76,12 @@ func newLoop(dir string) *loop { return &loop{accepted: filepath.Join(dir, accep
 func (l *loop) size() int64 {
 	info, err := os.Stat(l.accepted)
 	if err != nil {
-		return 0 // nothing was accepted yet
+		return 0 // no job was accepted yet
 	}
 	return info.Size()
 }
 
-// await waits until a job is accepted by a process.
+// await waits until a process has accepted a job.
 func (l *loop) await(a *actor) {
 	had, start := l.size(), time.Now()
 	for l.size() == had {
@@ -89,7 +90,7 @@ func (l *loop) await(a *actor) {
 	}
 }
 
-// run lets a process that has just been started work for a while.
+// run lets a process that was just started work for a while.
 func (l *loop) run(d time.Duration) {
 	had, until := l.size(), time.Now().Add(d)
 	for l.size() == had && time.Now().Before(until) {
@@ -156,7 +157,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// judge checks that every accepted job has ended once, and counts those that ran again.
+// judge checks that every accepted job has ended once. It counts the jobs that ran more than
+// once.
 func judge(t *testing.T, q faas.JobQueue, dir string, l *loop, what string) {
 	t.Helper()
 	accepted, ran, told := lines(t, dir, acceptedFile), lines(t, dir, ranFile), lines(t, dir, toldFile)
@@ -197,7 +199,7 @@ func judge(t *testing.T, q faas.JobQueue, dir string, l *loop, what string) {
 func lines(t *testing.T, dir, name string) map[string]int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, name))
-	if !errors.Is(err, fs.ErrNotExist) { // nothing was written yet
+	if !errors.Is(err, fs.ErrNotExist) { // the file does not exist before the first line
 		require.NoError(t, err)
 	}
 	count := map[string]int{}

@@ -16,21 +16,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mount mounts a disk. It fails where FUSE is missing: there a power cut can't be tried.
+// mount mounts a disk. Without FUSE the test fails, since a power cut can't be tested there.
 func mount(t *testing.T, d *disk, path string) *fuse.Server {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(path, 0o700))
-	stay := time.Hour // all changes come through this mount, so the kernel knows of each
+	stay := time.Hour // the kernel may cache that long, since all changes come through this mount
 	server, err := fs.Mount(path, &node{disk: d, item: d.root}, &fs.Options{
 		EntryTimeout: &stay, AttrTimeout: &stay,
 		MountOptions: fuse.MountOptions{DirectMount: true, FsName: "powercut", Name: "powercut", MaxWrite: 1 << 20},
 	})
 	require.NoError(t, err, "power cuts are tried on a file system of FUSE: that needs /dev/fuse, and root or fusermount3 (apt-get install fuse3)")
-	t.Cleanup(func() { _ = server.Unmount() }) // it may be unmounted
+	t.Cleanup(func() { _ = server.Unmount() }) // an error means that it was unmounted
 	return server
 }
 
-// unmount waits for what the mount has under way.
+// unmount unmounts a disk, and waits for requests under way.
 func unmount(t *testing.T, server *fuse.Server) {
 	t.Helper()
 	require.NoError(t, server.Unmount())
@@ -75,7 +75,7 @@ func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs
 	return n.enter(ctx, it, out), 0
 }
 
-// enter makes the node of an item. The disk's lock is held.
+// enter returns the node of an item. The disk's lock is held.
 func (n *node) enter(ctx context.Context, it *item, out *fuse.EntryOut) *fs.Inode {
 	it.describe(&out.Attr)
 	return n.NewInode(ctx, &node{disk: n.disk, item: it}, fs.StableAttr{Mode: it.mode & syscall.S_IFMT, Ino: it.ino})
@@ -86,7 +86,7 @@ func (it *item) describe(out *fuse.Attr) {
 	out.Blocks = (out.Size + 511) / 512
 }
 
-// add makes an item under a name.
+// add makes an item with a name.
 func (n *node) add(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) *fs.Inode {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
@@ -200,7 +200,7 @@ func (n *node) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, o
 	return 0
 }
 
-// Statfs says that there is room: the server bounds its store by that.
+// Statfs reports free space, since the server derives the bound of its store from it.
 func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	const blocks = 1 << 24 // 64 GiB
 	out.Bsize, out.Frsize, out.NameLen = page, page, 255

@@ -18,15 +18,15 @@ import (
 	"github.com/inproc/faas/durable/faasnats/embed"
 )
 
-// storm cuts the power n times below a process that plays a role and then dies. One cut in
-// two keeps nothing that was not synced, and the other a random half of it.
+// storm cuts the power n times below a process that plays a role, and kills the process. Every
+// second cut loses everything that was not synced; the others keep a random half of it.
 func storm(t *testing.T, d *disk, role, dir string, n int) *loop {
 	t.Helper()
 	l, r := newLoop(dir), rand.New(rand.NewPCG(9, 9))
 	for cut := range n {
 		m := mount(t, d, filepath.Join(dir, "jobs"))
 		a := start(t, role, dir)
-		if cut%4 == 0 { // the others may be cut while they start
+		if cut%4 == 0 { // the other cuts may come while the process starts
 			l.await(a)
 		}
 		l.run(time.Duration(200+r.IntN(1200)) * time.Millisecond)
@@ -37,7 +37,7 @@ func storm(t *testing.T, d *disk, role, dir string, n int) *loop {
 	return l
 }
 
-// saved copies what is on the disk to where a queue can be opened without it.
+// saved copies the content of the disk to a directory where a queue can be opened.
 func saved(t *testing.T, d *disk) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "saved")
@@ -59,8 +59,8 @@ func TestNoAcceptedJobIsLostByPowerCuts(t *testing.T) {
 	judge(t, q, dir, l, fmt.Sprintf("%d power cuts", n))
 }
 
-// The same disk below a server that syncs every two minutes, as it does by default, loses
-// jobs: so the test above can fail.
+// On the same disk, a server that syncs every two minutes, as it does by default, loses jobs.
+// This shows that the test above can fail.
 func TestTheServersDefaultSyncIntervalLosesJobsByAPowerCut(t *testing.T) {
 	dir, d := t.TempDir(), newDisk(true)
 	storm(t, d, "lazy", dir, 1)
@@ -80,7 +80,7 @@ func TestTheServersDefaultSyncIntervalLosesJobsByAPowerCut(t *testing.T) {
 	require.Positive(t, lost)
 }
 
-// cuts is how often the power is cut: FAAS_POWERCUTS, else a few times.
+// cuts returns how often the power is cut: FAAS_POWERCUTS, or a few times.
 func cuts(t *testing.T) int {
 	t.Helper()
 	return number(t, "FAAS_POWERCUTS", 4)

@@ -19,16 +19,16 @@ import (
 	"github.com/inproc/faas/durable/faasnats/embed"
 )
 
-// The processes of a torture share a directory: what they have done stands in files that
-// are only appended to, one line a write, so that a kill loses no line that was written.
+// The processes of a torture share a directory. They append what they have done to files there,
+// one line in each write, so that a kill loses no line that was written.
 const (
-	acceptedFile = "accepted" // IDs, after Send has returned
-	ranFile      = "ran"      // IDs, in the handler
-	toldFile     = "told"     // IDs, in the handler of the destination
+	acceptedFile = "accepted" // the IDs of jobs whose Send has returned
+	ranFile      = "ran"      // the IDs of jobs in the handler
+	toldFile     = "told"     // the IDs of jobs in the handler of the destination
 )
 
-// play is a process of a torture: it works until it is killed, or, if it is told to
-// finish, until no job is left.
+// play is a process of a torture. It works until it is killed or, if it is told to finish,
+// until no job is left.
 func play(role string) error {
 	dir := os.Getenv("FAAS_TEST_DIR")
 	switch role {
@@ -59,7 +59,8 @@ func play(role string) error {
 	return fmt.Errorf("no role %q", role)
 }
 
-// openLazy opens a queue on a server in this process that syncs as a server does by default.
+// openLazy opens a queue on a server in this process, with the server's default interval of
+// syncs.
 func openLazy(dir string) (*faasnats.Queue, func(), error) {
 	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(dir, "store")})
 	if err != nil {
@@ -82,7 +83,7 @@ func openLazy(dir string) (*faasnats.Queue, func(), error) {
 	return q, func() { _ = q.Close(); down() }, nil
 }
 
-// openRemote connects to a server that may not be up yet.
+// openRemote connects to a server, which may not have started yet.
 func openRemote(url string) (q *faasnats.Queue, err error) {
 	for range 300 {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -112,7 +113,7 @@ func playServer(dir, port string) error {
 	return nil
 }
 
-// work sends jobs and runs them.
+// work sends jobs, and runs them.
 func work(q faas.JobQueue, dir string) error {
 	accepted, err1 := appendTo(dir, acceptedFile)
 	ran, err2 := appendTo(dir, ranFile)
@@ -141,7 +142,7 @@ func work(q faas.JobQueue, dir string) error {
 				if err == nil {
 					err = accepted(id.String())
 				}
-				if err == nil { // a closed loop: no backlog grows
+				if err == nil { // the next job is sent when this one has ended, so no backlog grows
 					ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 					_, err = job.Wait(ctx)
 					cancel()
@@ -171,12 +172,12 @@ func drained(q faas.JobQueue) error {
 		if quiet == 4 {
 			return nil
 		}
-		time.Sleep(500 * time.Millisecond) // to count costs the server something
+		time.Sleep(500 * time.Millisecond) // a pause, since counting costs the server something
 	}
 	return errors.New("jobs are left after a quarter of an hour")
 }
 
-// appendTo returns a func that writes a line.
+// appendTo returns a function that appends a line to a file.
 func appendTo(dir, name string) (func(line string) error, error) {
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	return func(line string) error {

@@ -18,18 +18,18 @@ import (
 	"github.com/inproc/faas/trigger/faascron"
 )
 
-// firedFile has the IDs of the jobs of a timer, in the handler.
+// firedFile has the IDs of a timer's jobs, written by the handler.
 const firedFile = "fired"
 
-// An hour of a timer that fires each minute, in fifteen seconds. A timer knows no difference: it sleeps
-// until the next multiple of its step, or a minute if that is sooner.
+// The test takes fifteen seconds in place of an hour of a timer that fires each minute. For the
+// timer there is no difference: it sleeps until the next multiple of its step.
 const (
 	firings = 60
 	step    = 250 * time.Millisecond
 )
 
-// playTimer has the timer, beside other processes with the same one, until it is killed. If it is told
-// to finish it fires what the others have left out, and one time more.
+// playTimer runs the timer until the process is killed. Other processes run the same timer. If
+// it is told to finish, it fires the times that the others have left out, and one more.
 func playTimer(dir, port string) error {
 	q, err := openRemote("nats://127.0.0.1:" + port)
 	if err != nil {
@@ -55,15 +55,15 @@ func playTimer(dir, port string) error {
 		return err
 	}
 	if os.Getenv("FAAS_TEST_FINISH") == "" {
-		<-timer.Done() // it is killed before
+		<-timer.Done() // in most runs the process is killed before
 		return errors.New("the timer has ended")
 	}
 	<-later
 	return errors.Join(timer.Stop(context.Background()), drained(q))
 }
 
-// Three processes have one timer, on a server that is a fourth. One of the four is killed at a time, and
-// started again; each time a firing has run before.
+// Three processes have the same timer, on a server in a fourth process. One of the four is
+// killed and started again, then the next. Before each kill, a firing has run.
 func TestThreeProcessesWithATimerFireOnceThroughKillsOfThemAndOfTheServer(t *testing.T) {
 	dir, r, few := t.TempDir(), rand.New(rand.NewPCG(10, 10)), 12
 	if os.Getenv("FAAS_SOAK") != "" {
@@ -99,7 +99,8 @@ func TestThreeProcessesWithATimerFireOnceThroughKillsOfThemAndOfTheServer(t *tes
 	actors[3].kill()
 }
 
-// judgeTimer checks that each time of the timer has one job, which has ended, and counts those that ran again.
+// judgeTimer checks that each time of the timer has one job, which has ended. It counts the
+// jobs that ran more than once.
 func judgeTimer(t *testing.T, q faas.JobQueue, dir string, kills int) {
 	t.Helper()
 	ran, again, dead := lines(t, dir, firedFile), 0, 0
