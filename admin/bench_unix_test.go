@@ -24,7 +24,8 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// processorTime is what the process has used, in user mode and in the system.
+// processorTime returns the processor time that the process has used, in user mode and in the
+// kernel.
 func processorTime(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage
@@ -32,7 +33,7 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// crowd is a host with 1,000 functions, and its API on a connection.
+// crowd is a host with 1,000 functions, and a server of its API.
 type crowd struct {
 	functions []*faas.Function[struct{}, struct{}]
 	server    *httptest.Server
@@ -55,8 +56,8 @@ func newCrowd(b *testing.B) *crowd {
 	return c
 }
 
-// read reads a stream until ctx ends. It sends the size of the first frame, and then that of
-// all that follows.
+// read reads a stream until ctx ends. It sends the size of the first frame to sizes, and then
+// the size of all that follows.
 func (c *crowd) read(ctx context.Context, b *testing.B, sizes chan<- int64) {
 	b.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server.URL+"/v1/events", nil)
@@ -82,7 +83,7 @@ func (c *crowd) read(ctx context.Context, b *testing.B, sizes chan<- int64) {
 	sizes <- n
 }
 
-// call makes 200 calls a second, for a time.
+// call makes 200 calls a second for the time d.
 func (c *crowd) call(ctx context.Context, d time.Duration) {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
@@ -91,10 +92,11 @@ func (c *crowd) call(ctx context.Context, d time.Duration) {
 	}
 }
 
-// BenchmarkTenStreams measures what ten streams cost that watch 1,000 functions with 200 calls
-// per second, over connections: the processor time of the process with them, their readers in it, less what it
-// takes without them, as a part of one core. first-ms is what their first, full frames take
-// altogether, in milliseconds. A round takes 20 s; the medians of the rounds are reported.
+// BenchmarkTenStreams measures the cost of ten streams that watch 1,000 functions with 200
+// calls a second, over connections. The first value is the processor time of the process,
+// readers included, minus what it uses without streams, as a part of one core. first-ms is the
+// time for the first, full frames of all ten, in milliseconds. A round takes 20 s, and the
+// medians of the rounds are reported.
 func BenchmarkTenStreams(b *testing.B) {
 	const viewers, span = 10, 10 * time.Second
 	c := newCrowd(b)

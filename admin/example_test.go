@@ -29,13 +29,13 @@ func ExampleHandler() {
 
 	rules := access.Rules{
 		{Functions: []string{"*"}, Roles: []string{"ops"}, AnyTenant: true, Rights: access.Rights()},
-		{Functions: []string{"*"}, Principals: []string{"user:*"}, Rights: []access.Right{access.See}}, // for their own tenant
+		{Functions: []string{"*"}, Principals: []string{"user:*"}, Rights: []access.Right{access.See}}, // each user for the user's own tenant
 	}
 	api := admin.Handler(r,
 		admin.WithAuthorize(rules.Permit),
 		admin.WithAudit(func(e admin.Entry) { log.Println(e.Principal, e.Verb, e.Object, e.Detail, e.Result) }),
 		admin.WithRecorder(recorder), // numbers, series, streams
-		admin.WithRing(ring),         // calls that failed, and replay
+		admin.WithRing(ring),         // failed calls, and replay
 		admin.WithTail(tail),         // the log
 		admin.WithWrites(),           // changes
 	)

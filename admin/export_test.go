@@ -7,17 +7,17 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// MaxStreams is how many streams a handler serves at once.
+// MaxStreams is the largest number of streams that a handler serves at once.
 const MaxStreams = maxStreams
 
-// Verb is an endpoint of the API.
+// Verb describes an endpoint of the API.
 type Verb struct {
 	Method, Path, Name string
 	Right              access.Right
 	Write, Stream      bool
 }
 
-// Verbs are all endpoints.
+// Verbs returns all endpoints.
 func Verbs() (all []Verb) {
 	for _, e := range endpoints() {
 		all = append(all, Verb{e.method, e.path, e.verb, e.right, e.write, e.stream})
@@ -28,7 +28,7 @@ func Verbs() (all []Verb) {
 // Param is a parameter of a GET endpoint.
 type Param struct{ Path, Name string }
 
-// Params are all parameters.
+// Params returns the parameters of all GET endpoints.
 func Params() (all []Param) {
 	for _, e := range endpoints() {
 		for _, p := range e.query {
@@ -40,7 +40,7 @@ func Params() (all []Param) {
 	return all
 }
 
-// HeldFrames is how many frames the last scene of a handler holds for the streams that share them.
+// HeldFrames returns how many frames the last scene of a handler has cached for its streams.
 func HeldFrames(api http.Handler) int {
 	h, _ := api.(*handler)
 	h.live.mu.Lock()
@@ -51,14 +51,15 @@ func HeldFrames(api http.Handler) int {
 	return len(s.events)
 }
 
-// Looked is what a look has found.
+// Looked has the results of a look of the collector.
 type Looked struct {
 	Rev   Count
-	Full  bool // readers of the frame before get a full one
-	Calls Int  // of export
+	Full  bool // readers of the last frame get a full one
+	Calls Int  // of the function export
 }
 
-// Look has the collector of a handler look, by a wall clock that is off by that much.
+// Look calls look of a handler's collector, at a wall-clock time that differs by off from the
+// present.
 func Look(api http.Handler, off time.Duration) (out Looked) {
 	h, _ := api.(*handler)
 	if h.live.collector == nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// golden compares with a file of testdata. With FAAS_UPDATE=1 it writes the file.
+// golden compares got with a file of testdata. With FAAS_UPDATE=1 it writes the file instead.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
@@ -55,8 +55,8 @@ func TestEachReferenceOfTheDescriptionHasATarget(t *testing.T) {
 
 var ids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
-// The JSON of answers stays as it is: clients of other versions read it. IDs are new for each run, and
-// are numbered in the order in which they come.
+// The JSON of answers must not change, since clients of other versions read it. IDs differ in
+// each run, so they are replaced by numbers, in the order in which they occur.
 func TestAnswersAreFrozen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

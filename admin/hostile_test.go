@@ -100,7 +100,7 @@ func TestRequestsOfOtherPagesAreRefused(t *testing.T) {
 			assert.Equal(t, http.StatusForbidden, ask(method, "Sec-Fetch-Site", "same-site"))
 			assert.Equal(t, http.StatusForbidden, ask(method, "Host", "evil.example"))
 		}
-		// What a form of a page can send without asking.
+		// The media types that a form of a web page can send without a preflight request.
 		for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/jsonp", "text/plain; application/json"} {
 			assert.Equal(t, http.StatusUnsupportedMediaType, ask(http.MethodPut, "Content-Type", kind), kind)
 		}
@@ -108,7 +108,7 @@ func TestRequestsOfOtherPagesAreRefused(t *testing.T) {
 	})
 }
 
-// hostileTexts are what a text field may be given.
+// hostileTexts returns hostile values for a text field.
 func hostileTexts() map[string]string {
 	return map[string]string{
 		"HTML":          `<script>alert(1)</script>"'><img src=x onerror=alert(1)>`,

@@ -25,10 +25,10 @@ import (
 // The principals of the tests.
 var (
 	root   = access.Principal{Kind: access.User, ID: "root", Roles: []string{"root"}}
-	viewer = access.Principal{Kind: access.User, ID: "viewer", Roles: []string{"viewer"}}              // sees everything, and nothing more
-	acme   = access.Principal{Kind: access.User, ID: "ana", Tenant: "acme", Roles: []string{"tenant"}} // everything, for its tenant
-	other  = access.Principal{Kind: access.User, ID: "olga", Tenant: "bolt", Roles: []string{"other"}} // everything, of another function
-	nobody = access.Principal{}                                                                        // no principal
+	viewer = access.Principal{Kind: access.User, ID: "viewer", Roles: []string{"viewer"}}              // may see everything, and do nothing else
+	acme   = access.Principal{Kind: access.User, ID: "ana", Tenant: "acme", Roles: []string{"tenant"}} // may do everything for its tenant
+	other  = access.Principal{Kind: access.User, ID: "olga", Tenant: "bolt", Roles: []string{"other"}} // may do everything with another function
+	nobody = access.Principal{}                                                                        // not a principal
 	rules  = access.Rules{
 		{Functions: []string{"*"}, Roles: []string{"root"}, AnyTenant: true, Rights: access.Rights()},
 		{Functions: []string{"*"}, Roles: []string{"viewer"}, AnyTenant: true, Rights: []access.Right{access.See}},
@@ -42,7 +42,7 @@ type photo struct {
 	Width int64  `json:"width"`
 }
 
-// world is a host with all parts, and its API.
+// world is a host with all parts of the API.
 type world struct {
 	tb      testing.TB
 	router  *faas.Router
@@ -59,8 +59,8 @@ type world struct {
 
 var errBadURL = errors.New("no image at that URL")
 
-// newWorld makes a host. Its functions are resize, with the versions 1 and 2 and the alias
-// live, and export.
+// newWorld makes a host with two functions: resize, which has the versions 1 and 2 and the
+// alias live, and export.
 func newWorld(tb testing.TB, opts ...admin.Option) *world {
 	tb.Helper()
 	book, err := cost.Preset("aws-lambda-x86")
@@ -103,7 +103,7 @@ func (w *world) audit(e admin.Entry) {
 	w.entries = append(w.entries, e)
 }
 
-// books is the price list of the world.
+// books returns the price list of the world.
 func (w *world) books() *cost.Book {
 	book, err := cost.Preset("aws-lambda-x86")
 	require.NoError(w.tb, err)
@@ -124,7 +124,7 @@ func (w *world) call(function, tenant, payload string) error {
 	return err
 }
 
-// request makes a request as a front would, with a principal of who.
+// request makes a request with the principal who, as a front would.
 func (w *world) request(who access.Principal, method, path, body string) *http.Request {
 	r := httptest.NewRequestWithContext(access.WithPrincipal(w.tb.Context(), who), method, path, strings.NewReader(body))
 	if method != http.MethodGet {
@@ -133,14 +133,15 @@ func (w *world) request(who access.Principal, method, path, body string) *http.R
 	return r
 }
 
-// do makes a request and returns the answer.
+// do sends a request, and returns the answer.
 func (w *world) do(who access.Principal, method, path, body string) *httptest.ResponseRecorder {
 	a := httptest.NewRecorder()
 	w.api.ServeHTTP(a, w.request(who, method, path, body))
 	return a
 }
 
-// get reads an answer, which must be a success, as a T.
+// get sends a GET request and decodes its answer as a T. It fails the test if the answer is an
+// error.
 func get[T any](w *world, who access.Principal, path string) (out T) {
 	w.tb.Helper()
 	return decode[T](w.tb, w.do(who, http.MethodGet, path, ""))
@@ -156,7 +157,7 @@ func decode[T any](tb testing.TB, a *httptest.ResponseRecorder) (out T) {
 	return out
 }
 
-// problem reads an answer that is a problem.
+// problem decodes an answer that is a problem.
 func problem(tb testing.TB, a *httptest.ResponseRecorder) (p admin.Problem) {
 	tb.Helper()
 	require.Equal(tb, "application/problem+json", a.Header().Get("Content-Type"))

@@ -18,7 +18,8 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// The commands of docs/admin.md run one block after the other, against a host of this test.
+// The commands in docs/admin.md are run, one block after the other, against a host of this
+// test.
 func TestTheManualsCommandsDoWhatTheManualSays(t *testing.T) {
 	t.Parallel()
 	manual, err := os.ReadFile("../docs/admin.md")

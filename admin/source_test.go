@@ -18,7 +18,8 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// intake is a source in memory with the function that its items start, which notes what it got.
+// intake is a source in memory, and the function that its items start, which records its
+// inputs.
 type intake struct {
 	source.Memory
 
@@ -38,7 +39,7 @@ func (i *intake) got() []string {
 	return slices.Clone(i.ran)
 }
 
-// newIntake makes a world whose function intake is driven by a source of that name.
+// newIntake makes a world in which a source of that name drives the function intake.
 func newIntake(t *testing.T) (*world, *intake) {
 	t.Helper()
 	w, in := newWorld(t), &intake{}

@@ -15,12 +15,12 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// register adds a function.
+// register registers a function.
 func (w *world) register(name string) {
 	faas.Register(w.router, name, func(context.Context, struct{}) (string, error) { return "done", nil })
 }
 
-// secondOn waits for the frames of the next second.
+// secondOn waits until the frames of the next second have been sent.
 func secondOn() {
 	time.Sleep(time.Second)
 	synctest.Wait()
@@ -31,7 +31,7 @@ func TestAFunctionThatIsThereAgainIsNotAmongThoseThatAreGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		offBeat()
-		looks := w.open(viewer, "/v1/events", "") // so that there are frames while the readers are away
+		looks := w.open(viewer, "/v1/events", "") // keeps frames coming while the readers are away
 		defer looks.close()
 		slow := w.hold(t)
 		c, m := w.open(root, "/v1/events", ""), mirror{}
@@ -64,7 +64,8 @@ func TestAFunctionThatIsThereAgainIsNotAmongThoseThatAreGone(t *testing.T) {
 	})
 }
 
-// hold opens a stream whose reader takes the first frame, and no other until its channel is closed.
+// hold opens a stream whose reader takes the first frame, and no other frame until its channel
+// is closed.
 func (w *world) hold(t *testing.T) *client {
 	t.Helper()
 	r := w.request(root, http.MethodGet, "/v1/events", "")
@@ -86,7 +87,7 @@ func TestAStreamLosesAFunctionThatIsRemovedAsItsViewerLosesTheRight(t *testing.T
 		c, m := w.open(user("one"), "/v1/events", ""), mirror{}
 		defer c.close()
 		m.next(t, c)
-		time.Sleep(10 * time.Second) // the next frame asks again
+		time.Sleep(10 * time.Second) // the rights are asked for again with the next frame
 		m.next(t, c)
 		require.Contains(t, m.functions, "export")
 		all.hide("one", "export")
@@ -153,7 +154,8 @@ func TestAStreamIsResumedInFullFromAnIDThatDoesNotTellWhatWasSeen(t *testing.T) 
 	})
 }
 
-// A stream asks about the host, the functions that there are, and those that were removed within minutes.
+// A stream asks the authorizer about the host, the present functions, and the functions that
+// were removed in the last minutes.
 func TestAStreamAsksOnceAboutAFunctionThatComesAndGoes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -163,7 +165,7 @@ func TestAStreamAsksOnceAboutAFunctionThatComesAndGoes(t *testing.T) {
 		c := w.open(user("one"), "/v1/events", "")
 		defer c.close()
 		slow := w.hold(t)
-		asked := func() int { // within the 10 s for which rights hold
+		asked := func() int { // within the 10 s in which the answers are not asked for again
 			all.mu.Lock()
 			all.asked = nil
 			all.mu.Unlock()

@@ -20,11 +20,11 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// rights is an authorizer that hides functions from viewers.
+// rights is an authorizer that hides some functions from some viewers.
 type rights struct {
 	mu     sync.Mutex
-	hidden map[string][]string // functions by the viewer's ID
-	asked  map[string]int      // how often it was asked about a viewer
+	hidden map[string][]string // hidden functions, by the viewer's ID
+	asked  map[string]int      // the number of calls, by the viewer's ID
 }
 
 func (r *rights) permit(_ context.Context, who access.Principal, a admin.Action) error {
@@ -50,13 +50,13 @@ func (r *rights) hide(who string, functions ...string) {
 	r.hidden[who] = functions
 }
 
-// user is a viewer with that ID.
+// user returns a viewer with that ID.
 func user(id string) access.Principal { return access.Principal{Kind: access.User, ID: id} }
 
-// mirror is what a reader of frames knows: it applies one after the other, and of each the functions that
-// are gone last, as clients do.
+// mirror has the state that a reader of frames has. It applies one frame after the other. As
+// clients do, it removes the functions of gone before it adds the new rows.
 type mirror struct {
-	last      string // the id of the last event
+	last      string // the ID of the last event
 	rev       admin.Count
 	columns   []string
 	functions map[string][]admin.Int
@@ -79,7 +79,7 @@ func (m *mirror) apply(frames ...admin.Frame) {
 	}
 }
 
-// next takes the frames of a stream.
+// next applies the new frames of a stream.
 func (m *mirror) next(t *testing.T, c *client) []admin.Frame {
 	t.Helper()
 	frames, last := c.frames(t)
@@ -90,7 +90,8 @@ func (m *mirror) next(t *testing.T, c *client) []admin.Frame {
 	return frames
 }
 
-// bytesOf is the client of a stream that notes where the bytes of its last event are.
+// bytesOf is the client of a stream. It records the address of each event's bytes, to see
+// whether streams share them.
 type bytesOf struct {
 	*client
 
@@ -104,7 +105,7 @@ func (b *bytesOf) Write(p []byte) (int, error) {
 	return b.client.Write(p)
 }
 
-// watch opens a stream whose bytes are noted.
+// watch opens a stream whose bytes are recorded.
 func (w *world) watch(id string) *bytesOf {
 	r := w.request(user(id), http.MethodGet, "/v1/events", "")
 	ctx, cancel := context.WithCancel(r.Context())
@@ -132,7 +133,7 @@ func TestViewersWhoSeeTheSameShareTheBytesOfAFrameAndNoOthersDo(t *testing.T) {
 		}
 		synctest.Wait()
 		same := func(a, b string) bool { return streams[a].at == streams[b].at }
-		for range 3 { // the first frame, and others
+		for range 3 { // the first frame, and two others
 			assert.True(t, same("great", "large"))
 			assert.True(t, same("little", "small"))
 			assert.False(t, same("great", "little"))
@@ -170,7 +171,7 @@ func TestARightThatIsRevokedEndsTheSharing(t *testing.T) {
 		ofOne.next(t, one)
 		ofTwo.next(t, two)
 		all.hide("two", "export")
-		for range 11 { // rights hold for 10 s
+		for range 11 { // the answers about rights are valid for 10 s
 			require.NoError(t, w.call("export", "acme", ``))
 			time.Sleep(time.Second)
 			synctest.Wait()
@@ -193,9 +194,10 @@ func TestARightThatIsRevokedEndsTheSharing(t *testing.T) {
 	})
 }
 
-// Whatever happens between the frames, a reader that has applied them all knows what a new reader is
-// told: of calls of several versions, failures, refusals, functions that come and go, stretches of time
-// that end, and rights that change while the reader is away.
+// A reader that has applied all frames has the same state as a new reader, whatever happens
+// between the frames: calls of several versions, failures, refusals, functions that are
+// registered and removed, stretches of time that end, and rights that change while the reader
+// is away.
 func TestAReaderOfAllFramesKnowsWhatANewReaderIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -204,9 +206,9 @@ func TestAReaderOfAllFramesKnowsWhatANewReaderIsTold(t *testing.T) {
 			all.hide("some", "export", "extra-1")
 			w := newWorld(t, admin.WithAuthorize(all.permit))
 			offBeat()
-			readers := map[string]*client{} // those that are not away
+			readers := map[string]*client{} // the readers that are connected
 			known := map[string]*mirror{"every": {}, "some": {}}
-			meet := func(id string) { // the reader leaves, or comes back
+			meet := func(id string) { // the reader disconnects, or connects again
 				if c := readers[id]; c != nil {
 					known[id].next(t, c)
 					c.close()

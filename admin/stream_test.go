@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// client reads a stream. It is the writer of its answer.
+// client is the reader of a stream. It is also the http.ResponseWriter of the answer.
 type client struct {
 	header http.Header
 	leave  context.CancelFunc
@@ -29,7 +29,7 @@ type client struct {
 	mu     sync.Mutex
 	status int
 	data   bytes.Buffer
-	slow   chan struct{} // each Write waits for one; nil: none does
+	slow   chan struct{} // each Write waits for a value; nil: no Write waits
 }
 
 func (c *client) Header() http.Header { return c.header }
@@ -49,10 +49,10 @@ func (c *client) Write(p []byte) (int, error) {
 	return c.data.Write(p)
 }
 
-// event is one of a stream.
+// event is an event of a stream.
 type event struct{ id, name, data string }
 
-// take returns the events that have come since the last take.
+// take returns the events since the last take.
 func (c *client) take() (events []event) {
 	synctest.Wait()
 	c.mu.Lock()
@@ -77,7 +77,7 @@ func (c *client) take() (events []event) {
 	return events
 }
 
-// frames are the events as frames.
+// frames decodes the events as frames.
 func (c *client) frames(t *testing.T) (frames []admin.Frame, last string) {
 	t.Helper()
 	for _, e := range c.take() {
@@ -90,7 +90,7 @@ func (c *client) frames(t *testing.T) (frames []admin.Frame, last string) {
 	return frames, last
 }
 
-// open opens a stream, with a Last-Event-ID if that is not empty.
+// open opens a stream. It sends resume as Last-Event-ID if that is not empty.
 func (w *world) open(who access.Principal, path, resume string) *client {
 	r := w.request(who, http.MethodGet, path, "")
 	if resume != "" {
@@ -115,11 +115,11 @@ func (c *client) close() {
 	<-c.ended
 }
 
-// offBeat has what follows happen between the seconds, at which frames are made: so it is
-// known what is first.
+// offBeat waits until half a second after a frame. What follows then happens between two
+// frames, so that its order is known.
 func offBeat() { time.Sleep(500 * time.Millisecond) }
 
-// column is a number of a row.
+// column returns a number of a row by the name of its column.
 func column(t *testing.T, columns []string, row []admin.Int, name string) admin.Int {
 	t.Helper()
 	i := slices.Index(columns, name)
@@ -167,7 +167,7 @@ func TestAStreamHasAFrameEachSecondOfWhatHasChanged(t *testing.T) {
 		frames, _ = c.frames(t)
 		require.Len(t, frames, 121)
 		assert.Equal(t, []string{"export"}, frames[120].Gone)
-		idle := false // after a minute the failure is one of the past
+		idle := false // after a minute, the failure no longer counts
 		for _, f := range frames {
 			if row := f.Functions["resize"]; row != nil {
 				idle = first.States[column(t, first.Columns, row, "state")] == admin.StateIdle
@@ -177,7 +177,8 @@ func TestAStreamHasAFrameEachSecondOfWhatHasChanged(t *testing.T) {
 	})
 }
 
-// Calls and refusals of before and after the first frame are counted, and are forgotten a minute later.
+// Calls and refusals before and after the first frame are counted, and are dropped a minute
+// later.
 func TestFramesCountTheLastMinuteAsTheListOfFunctionsDoes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -191,7 +192,7 @@ func TestFramesCountTheLastMinuteAsTheListOfFunctionsDoes(t *testing.T) {
 		assert.Equal(t, admin.Int(1), column(t, columns, row, "minuteFailures"), "it failed before the stream began")
 		most, refused := admin.Int(0), admin.Count(0)
 		for second := range 100 {
-			if second < 40 { // within several stretches, each of which is forgotten by itself
+			if second < 40 { // in several stretches of ten seconds, each of which is dropped by itself
 				require.NoError(t, w.call("resize", "acme", `{"url":"u"}`))
 			}
 			if second == 45 {
@@ -239,7 +240,7 @@ func TestASlowReaderGetsOneFrameOfAllThatItHasMissed(t *testing.T) {
 			require.NoError(t, w.call("export", "acme", ``))
 		}
 		time.Sleep(time.Second)
-		c.slow <- struct{}{} // what it was given before the calls
+		c.slow <- struct{}{} // the frame that was sent before the calls
 		c.slow <- struct{}{}
 		frames, _ = c.frames(t)
 		require.Len(t, frames, 2)
@@ -275,7 +276,7 @@ func TestAStreamIsResumedWhereItEnded(t *testing.T) {
 		c.close()
 		synctest.Wait()
 
-		time.Sleep(2 * time.Hour) // longer than the recorder knows all
+		time.Sleep(2 * time.Hour) // longer than the recorder keeps points of ten seconds
 		c = w.open(root, "/v1/events?since="+last, "")
 		frames, _ = c.frames(t)
 		assert.True(t, frames[0].Full)
@@ -408,19 +409,19 @@ func TestWithoutViewersTheAPIHasNoGoroutineAndNoTimer(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Empty(t, goroutinesOf(t, "faas/admin."))
-		// A timer that is left would wake the bubble within its hour, and a goroutine would run.
+		// A timer that was not stopped would fire within the hour, and a goroutine would run.
 		time.Sleep(time.Hour)
 		assert.Empty(t, goroutinesOf(t, "faas/admin."))
 	})
 }
 
-// goroutinesOf returns the stacks with functions of the package, in the bubble of
-// this test, but for its own.
+// goroutinesOf returns the stacks of goroutines that run functions of the package, in this
+// test's bubble, except this goroutine's.
 func goroutinesOf(t *testing.T, pkg string) (found []string) {
 	t.Helper()
 	buf := make([]byte, 4<<20)
 	buf = buf[:runtime.Stack(buf, true)]
-	all := strings.Split(string(buf), "\n\n") // the first is this goroutine
+	all := strings.Split(string(buf), "\n\n") // the first is that of this goroutine
 	_, bubble, ok := strings.Cut(strings.SplitN(all[0], "]", 2)[0], "synctest bubble ")
 	require.True(t, ok, all[0])
 	for _, one := range all[1:] {
@@ -447,7 +448,7 @@ func TestLinesOfTheLogAreFollowed(t *testing.T) {
 			require.NoError(t, json.Unmarshal([]byte(e.data), &l))
 			lines = append(lines, l)
 		}
-		require.Len(t, lines, 4) // two lines of each call
+		require.Len(t, lines, 4) // two lines for each call
 		assert.Equal(t, []string{"resizing", "resize", "bolt"}, []string{lines[0].Message, lines[0].Function, lines[0].Tenant})
 		for _, e := range own.take() {
 			assert.NotContains(t, e.data, "bolt")

@@ -19,26 +19,27 @@ import (
 	"github.com/inproc/faas/trigger/source"
 )
 
-// about is what an endpoint is about.
+// about says whose right an endpoint needs.
 type about string
 
 const (
-	anything about = "anything" // each viewer gets it
-	list     about = "list"     // each viewer gets what it may see of it
-	sight    about = "sight"    // a function, as far as the viewer sees it
-	object   about = "object"   // a call or job of a function and a tenant
-	shared   about = "shared"   // what all tenants of a function have in common
+	anything about = "anything" // any principal gets it
+	list     about = "list"     // any principal gets it, with what it may see
+	sight    about = "sight"    // a function that the principal may see for one tenant at least
+	object   about = "object"   // a call or a job, of a function and a tenant
+	shared   about = "shared"   // a function, for all its tenants
 	host     about = "host"     // the host
 )
 
-// scene is a world in which broken has failed, mail has a dead and a waiting job, deaf has a
-// runaway and boom has panicked, all for acme, with an input that only it may see.
+// scene is a world in which these things have happened, all for acme, with an input that only
+// acme may see: broken has failed, mail has a dead and a waiting job, deaf has a runaway, and
+// boom has panicked.
 type scene struct {
 	*world
 
 	failure, panicked, runaway, dead, waiting string
 	release                                   chan struct{}
-	asked                                     int // questions to the authorizer
+	asked                                     int // calls of the authorizer
 }
 
 const secret = "secret-of-4711"
@@ -97,12 +98,12 @@ func (s *scene) send(opts ...faas.SendOption) string {
 // target is a request to an endpoint.
 type target struct {
 	about    about
-	function string // that it is about
+	function string // the function that the request is about
 	path     string
 	body     string
 }
 
-// targets has a request for each verb.
+// targets returns a request for each verb.
 func (s *scene) targets() map[string]target {
 	return map[string]target{
 		"host.get":        {anything, "", "/v1/host", ""},
@@ -149,7 +150,8 @@ func (s *scene) targets() map[string]target {
 	}
 }
 
-// viewers are those of the table, each with the words that no answer to it may have.
+// viewers are the principals of the table, each with the words that no answer to it may
+// contain.
 var viewers = []struct {
 	name   string
 	who    access.Principal
@@ -162,7 +164,7 @@ var viewers = []struct {
 	{"everything", root, nil},
 }
 
-// isPermitted is what the rules say of a verb. It is worked out without the package.
+// isPermitted returns what the rules say about a verb. It is computed without package access.
 func isPermitted(who access.Principal, right access.Right, t target) bool {
 	may := func(a access.Action) bool {
 		a.Right, a.Function = right, t.function
@@ -192,7 +194,7 @@ func TestEachVerbIsAuthorisedAndAudited(t *testing.T) {
 				target, ok := s.targets()[verb.Name]
 				require.True(t, ok, "the table has no request for the verb")
 				absent := s.do(viewers[1].who, verb.Method, "/v1/nothing", "")
-				for _, v := range viewers { // the last one changes what there is
+				for _, v := range viewers { // root comes last, since its requests change the world
 					offBeat()
 					status, body := s.ask(verb, target, v.who)
 					e := s.last()
@@ -218,7 +220,7 @@ func TestEachVerbIsAuthorisedAndAudited(t *testing.T) {
 	}
 }
 
-// ask sends a request to an endpoint. Of a stream it takes what comes within two seconds.
+// ask sends a request to an endpoint. It reads a stream for two seconds.
 func (s *scene) ask(verb admin.Verb, t target, who access.Principal) (status int, body string) {
 	if verb.Stream && who.Kind != access.Anonymous {
 		c := s.open(who, t.path, "")
@@ -257,7 +259,7 @@ func TestWhatIsDeniedTakesAsManyQuestionsAsWhatIsAbsent(t *testing.T) {
 	})
 }
 
-// answer is all that a client gets.
+// answer returns everything that a client gets.
 func answer(a *httptest.ResponseRecorder) string {
 	return fmt.Sprint(a.Code, a.Header(), a.Body.String())
 }

@@ -17,13 +17,13 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// order sends a request that changes something, and reads the answer.
+// order sends a request that changes something, and decodes the answer.
 func order[T any](w *world, who access.Principal, method, path, body string) T {
 	w.tb.Helper()
 	return decode[T](w.tb, w.do(who, method, path, body))
 }
 
-// fails calls resize so that it fails, and returns the ID of the call.
+// fails makes a call of resize that fails, and returns its ID.
 func (w *world) fails(tenant string) string {
 	w.tb.Helper()
 	require.ErrorIs(w.tb, w.call("resize:1", tenant, `{"width":9007199254740993}`), errBadURL)
@@ -49,7 +49,7 @@ func TestAFailedCallIsMadeAgainWithACorrectedInput(t *testing.T) {
 			`{"target":"resize:2","input":{"url":"u","width":9007199254740993}}`)
 		assert.Equal(t, []any{"OK", "2", "acme", id}, []any{again.Outcome, again.Version, again.Tenant, again.ReplayOf})
 		assert.JSONEq(t, `{"url":"u","width":9007199254740993}`, *again.Output.Text)
-		// The record of the first replay, which failed as the call did, says whose it is.
+		// The first replay failed as the call did. Its record says which call it replays.
 		replayed := get[admin.Failures](w, root, "/v1/failures").Failures[0]
 		assert.Equal(t, []any{id, "admin", same.RequestID}, []any{replayed.ReplayOf, replayed.Origin.Door, replayed.Origin.RequestID})
 

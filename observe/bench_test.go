@@ -14,8 +14,8 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// BenchmarkRecord/<callers> is the time to record a call of one of 4 functions and 16
-// tenants by one price list.
+// BenchmarkRecord/<callers> measures the time to record a call. The calls are of 4 functions
+// and 16 tenants, and usage is counted by one price list.
 func BenchmarkRecord(b *testing.B) {
 	for _, callers := range []int{1, 128} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
@@ -33,8 +33,8 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-// BenchmarkLog/<sampling> is the time of the line of a call, as JSON to nowhere, where one of so
-// many calls has one.
+// BenchmarkLog/<sampling> measures the time that logging takes for a call. Lines are written as
+// JSON and discarded. One of so many calls has a line.
 func BenchmarkLog(b *testing.B) {
 	for _, sampling := range []int{1, 100} {
 		b.Run(fmt.Sprint(sampling), func(b *testing.B) {

@@ -18,7 +18,7 @@ func ExampleNewProfiler() {
 	r := faas.New(profiler)
 	defer r.Close()
 
-	// While there is traffic:
+	// Call this while the functions are called.
 	profile, err := profiler.Profile(context.Background(), 10*time.Millisecond)
 	if err != nil {
 		fmt.Println("try again later:", err)
@@ -71,7 +71,7 @@ func ExampleNewRecorder() {
 func ExampleLog() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == "time" || a.Key == "id" || a.Key == "wait" || a.Key == "run" {
-			return slog.Attr{} // they differ from run to run
+			return slog.Attr{} // these differ from run to run
 		}
 		return a
 	}}))
@@ -88,7 +88,7 @@ func ExampleLog() {
 	for range 3 {
 		_, _ = r.Invoke(context.Background(), "greet", []byte("no JSON"))
 	}
-	if err := r.Shutdown(context.Background()); err != nil { // writes the refusals that are counted
+	if err := r.Shutdown(context.Background()); err != nil { // writes the refusals that were counted
 		panic(err)
 	}
 	// Output:
@@ -111,7 +111,7 @@ func ExampleTail() {
 	// 3 travel arrived
 }
 
-// A reader that comes each second is shown only what has changed.
+// A reader that reads each second gets only what has changed.
 func ExampleRecorder_Changed() {
 	rec := observe.NewRecorder()
 	r := faas.New(faas.WithMeter(rec))

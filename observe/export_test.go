@@ -1,6 +1,6 @@
 package observe
 
-// ReadProfile tells whether a CPU profile can be read.
+// ReadProfile returns an error if a CPU profile can't be read.
 func ReadProfile(profile []byte) error {
 	_, err := readSamples(profile)
 	return err

@@ -16,7 +16,7 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// runsOf returns the histogram of calls that ran for these durations.
+// runsOf returns the histogram of calls with these durations.
 func runsOf(all ...time.Duration) observe.Histogram {
 	rec := observe.NewRecorder()
 	for _, d := range all {
@@ -31,7 +31,7 @@ func runsOf(all ...time.Duration) observe.Histogram {
 func TestQuantilesAreWithinAFortiethOfExactForFiveDistributions(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	for name, next := range map[string]func() float64{ // milliseconds
+	for name, next := range map[string]func() float64{ // in milliseconds
 		"uniform":     func() float64 { return 1 + 99*random.Float64() },
 		"exponential": func() float64 { return 20 * random.ExpFloat64() },
 		"log-normal":  func() float64 { return math.Exp(1.5 * random.NormFloat64()) },

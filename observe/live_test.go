@@ -18,7 +18,7 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// recordAt records a call of a function that ends at a time.
+// recordAt records a call of a function, with the time at which it ended.
 func recordAt(rec *observe.Recorder, function string, at time.Time) {
 	rec.Record(context.Background(), faas.Execution{Function: function, Version: "1", Start: at, Duration: time.Millisecond})
 }
@@ -32,7 +32,7 @@ func points(rec *observe.Recorder, function string, step observe.Step, since tim
 	return nil
 }
 
-// callsByStart returns how many calls each point has.
+// callsByStart returns the number of calls in each point, by the point's distance from from.
 func callsByStart(all []observe.Point, from time.Time) map[time.Duration]uint64 {
 	m := map[time.Duration]uint64{}
 	for _, p := range all {
@@ -45,7 +45,7 @@ func TestEachCallIsInTheWindowsOfItsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rec := observe.NewRecorder()
-		start := time.Now() // a midnight
+		start := time.Now() // midnight
 		for _, after := range []time.Duration{0, 500 * time.Millisecond, time.Second, 11 * time.Second, 61 * time.Second} {
 			time.Sleep(time.Until(start.Add(after)))
 			recordAt(rec, "f", time.Now())
@@ -194,14 +194,14 @@ func TestChangedLeavesOutWhatNothingWasRecordedOf(t *testing.T) {
 		recordAt(rec, "c", time.Now())
 		names, _ = changed(next)
 		assert.Equal(t, []string{"b", "c"}, names)
-		names, _ = changed(mark) // another reader, which has come less often
+		names, _ = changed(mark) // as another reader, which reads less often
 		assert.Equal(t, []string{"b", "c"}, names)
 		names, _ = changed(0)
 		assert.Equal(t, []string{"a", "b", "c"}, names)
 	})
 }
 
-// The reader comes while calls are recorded. Whatever it meets, nothing is left out in the end.
+// Readers read while calls are recorded. In the end, nothing has been left out.
 func TestChangedMissesNothingThatIsRecordedMeanwhile(t *testing.T) {
 	t.Parallel()
 	const functions, writers = 20, 4
@@ -215,7 +215,7 @@ func TestChangedMissesNothingThatIsRecordedMeanwhile(t *testing.T) {
 	for w := range writers {
 		writing.Go(func() {
 			for i := range rounds {
-				recordAt(rec, fmt.Sprint((i+w)%functions), at.Add(time.Duration(i%3)*time.Second)) // several seconds: what is pending is handed over
+				recordAt(rec, fmt.Sprint((i+w)%functions), at.Add(time.Duration(i%3)*time.Second)) // over several seconds, so that pending counts are added to the series
 			}
 		})
 	}

@@ -24,7 +24,7 @@ import (
 // book collects log lines.
 type book struct{ logtest.Text }
 
-// lines returns the lines so far, without their time.
+// lines returns the lines so far, without their times.
 func (b *book) lines(t *testing.T) (all []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(b.String()) {
@@ -65,7 +65,7 @@ func TestTheTextOfAnErrorIsInDebugLogsAlone(t *testing.T) {
 	}
 }
 
-// blocking is an error whose text never comes.
+// blocking is an error whose method Error blocks.
 type blocking struct{ release chan struct{} }
 
 func (e blocking) Error() string { <-e.release; return "" }
@@ -91,7 +91,7 @@ func TestSuccessesAreSampledAndNothingElseIs(t *testing.T) {
 		l.Record(t.Context(), faas.Execution{})
 	}
 	n := len(b.lines(t))
-	assert.InDelta(t, 100, n, 60) // six times the standard deviation
+	assert.InDelta(t, 100, n, 60) // six standard deviations
 	for _, line := range b.lines(t) {
 		assert.InDelta(t, 50, line["rate"], 0)
 	}

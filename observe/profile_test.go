@@ -38,7 +38,7 @@ func TestAProfileTellsWhoUsesTheProcessor(t *testing.T) {
 		}
 	}()
 	var got *observe.CPUProfile
-	for got == nil || len(got.Uses) == 0 || got.Uses[0].Function != "spin" { // a busy machine may give this process no time meanwhile
+	for got == nil || len(got.Uses) == 0 || got.Uses[0].Function != "spin" { // on a busy machine, this process may get no processor time for a while
 		var err error
 		got, err = p.Profile(t.Context(), 200*time.Millisecond)
 		require.NoError(t, err)

@@ -61,7 +61,7 @@ func TestEachCallIsCountedByItsEnd(t *testing.T) {
 		require.ErrorIs(t, err, faas.ErrInput)
 		_, err = r.Invoke(t.Context(), "a name of the caller's", nil)
 		require.Error(t, err)
-		time.Sleep(time.Hour) // the late ones return
+		time.Sleep(time.Hour) // until the late handlers have returned
 
 		all := snapshot(rec)
 		require.Len(t, all, 2)
@@ -131,7 +131,7 @@ func TestReasonsOfGatesAreBounded(t *testing.T) {
 	assert.Contains(t, s.Refusals, observe.RefusalCount{Kind: faas.KindDenied, Reason: observe.OtherReason, Count: 936})
 }
 
-// calls draws records of few functions and tenants, over the days on which prices change.
+// calls generates records of a few functions and tenants, over the days on which prices change.
 func calls(t *rapid.T) []faas.Execution {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) faas.Execution {
 		return faas.Execution{
@@ -147,7 +147,7 @@ func calls(t *rapid.T) []faas.Execution {
 	}), 0, 60).Draw(t, "calls")
 }
 
-// series is a book whose price and rounding change in the middle of the calls.
+// series returns a book whose price and rounding change in the middle of these days.
 func series(t *testing.T) *cost.Book {
 	t.Helper()
 	var all []*cost.Book
@@ -410,7 +410,7 @@ func TestARecordOfAKnownKeyAllocatesNothing(t *testing.T) {
 		rec.Record(context.Background(), records[i%len(records)])
 		i++
 	}
-	for range 10 * len(records) { // more than once on each stripe
+	for range 10 * len(records) { // so that each stripe gets more than one
 		record()
 	}
 	assert.Zero(t, testing.AllocsPerRun(1000, record))

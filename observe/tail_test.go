@@ -104,7 +104,7 @@ func TestFollowYieldsLinesAsTheyCome(t *testing.T) {
 		<-done
 		assert.Equal(t, []string{"before", "0", "1", "2"}, got)
 		for range tail.Follow(context.Background(), 0) {
-			break // a loop may end
+			break // the loop may end early
 		}
 	})
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// TestTheFixedAnswersAreThoseOfTheAPI finds a field of testdata that the API has no more. The
-// answers were taken from examples/shop.
+// TestTheFixedAnswersAreThoseOfTheAPI fails if a file of testdata has a field that the API no
+// longer has. The answers were recorded from examples/shop.
 func TestTheFixedAnswersAreThoseOfTheAPI(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]any{

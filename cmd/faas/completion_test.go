@@ -29,7 +29,7 @@ func TestNamesAreCompletedByTheLiveHost(t *testing.T) {
 		"jobs ls --tenant glo":         "globex",
 		"jobs ls --function mai":       "mail\tfailing",
 		"costs --book aws":             "aws-lambda-x86",
-		"ls -o js":                     "text\njson\njsonl\ncsv", // the shell chooses
+		"ls -o js":                     "text\njson\njsonl\ncsv", // the shell selects those that fit
 		"logs --level w":               "info\nwarn\nerror",
 		"top --sort p":                 "calls\nfailed\nname\np99\nqueued\nrunning",
 		"ja":                           "",
@@ -59,7 +59,7 @@ func TestShellsHaveTheirScripts(t *testing.T) {
 	}
 }
 
-// bashCompletes is what a real bash without any package completes a line to.
+// bashCompletes returns the completions of a line by a real bash that has no packages.
 func bashCompletes(t *testing.T, url, line string, words ...string) []string {
 	t.Helper()
 	program, err := os.Executable()

@@ -84,7 +84,7 @@ func TestExitCodesSayWhoseFaultItIs(t *testing.T) {
 func TestAHostThatIsNotThereIsUnreachable(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"ls", "invoke resize -d {}", "logs -f", "top"} {
-		s := newShell(t, "http://127.0.0.1:1") // no port that is chosen for a listener
+		s := newShell(t, "http://127.0.0.1:1") // a port on which nothing listens
 		assert.Equal(t, exitUnreachable, s.faas(t.Context(), strings.Fields(line)...), line)
 		assert.Contains(t, s.errOut.String(), "FAAS_URL", line)
 	}
@@ -114,7 +114,7 @@ func TestTheTokenIsSentAndNeverShown(t *testing.T) {
 	assert.NotContains(t, s.out.String()+s.errOut.String(), "secret")
 }
 
-// settings writes the file of settings.
+// settings writes the config file.
 func settings(t *testing.T, s *shell, text string, mode os.FileMode) string {
 	t.Helper()
 	file := filepath.Join(s.vars["HOME"], ".config", "faas", "config")

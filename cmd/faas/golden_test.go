@@ -15,7 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// goldens are commands against the fixed answers, and the name of the file that has what they print.
+// goldens returns commands that run against the fixed answers, each with the file of its
+// expected output.
 func goldens() map[string]string {
 	return map[string]string{
 		"ls": "ls", "describe": "describe resize", "decisions": "decisions", "costs": "costs", "tenants": "tenants",
@@ -28,8 +29,9 @@ func goldens() map[string]string {
 	}
 }
 
-// TestOutputsAreWhatTheyWere has each command at 80 and 120 columns and in each format, without a
-// terminal. To accept a change: go test -run TestOutputsAreWhatTheyWere -update, and read the diff.
+// TestOutputsAreWhatTheyWere runs each command with 80 and with 120 columns and in each format,
+// without a terminal. To accept a change: go test -run TestOutputsAreWhatTheyWere -update, and
+// read the diff.
 func TestOutputsAreWhatTheyWere(t *testing.T) {
 	t.Parallel()
 	for name, line := range goldens() {
@@ -50,7 +52,7 @@ func TestOutputsAreWhatTheyWere(t *testing.T) {
 	}
 }
 
-// transcript is what a command prints, as a person would see it.
+// transcript returns the output of a command, as a person would see it.
 func transcript(t *testing.T, line, mode string) string {
 	t.Helper()
 	f := newFake(t)
@@ -68,7 +70,7 @@ func transcript(t *testing.T, line, mode string) string {
 	return fmt.Sprintf("$ %s\n%s%s[%d]\n\n", mode, s.out, s.errOut, code)
 }
 
-// twoFrames are a second apart.
+// twoFrames sends two frames that are a second apart.
 func twoFrames(w http.ResponseWriter, r *http.Request) {
 	frames, err := os.ReadFile("testdata/frames.txt")
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// host is a real one, with a function of two versions of which the second fails for pictures
-// without a URL.
+// host is a real host. It has a function with two versions, and the second fails for pictures
+// that have no URL.
 type host struct {
 	*faas.Router
 
@@ -54,7 +54,7 @@ func newHost(t *testing.T, options ...admin.Option) *host {
 	return &host{Router: r, api: admin.Handler(r, options...)}
 }
 
-// TestANewUserReleasesFindsReplaysAndIsAudited is the story that the manual tells, with a token.
+// TestANewUserReleasesFindsReplaysAndIsAudited follows the story in the manual, with a token.
 func TestANewUserReleasesFindsReplaysAndIsAudited(t *testing.T) {
 	t.Parallel()
 	rules := access.Rules{{Functions: []string{"*"}, Roles: []string{"ops"}, AnyTenant: true, Rights: access.Rights()}}
@@ -104,7 +104,8 @@ func TestANewUserReleasesFindsReplaysAndIsAudited(t *testing.T) {
 	assert.Equal(t, exitAbsent, code, "what is not permitted is not there")
 }
 
-// TestALogIsFollowedFromOneHostToTheNext has the second host log fewer lines than the first.
+// TestALogIsFollowedFromOneHostToTheNext starts a second host that logs fewer lines than the
+// first.
 func TestALogIsFollowedFromOneHostToTheNext(t *testing.T) {
 	t.Parallel()
 	first, second := newHost(t, admin.WithInsecureLoopback()), newHost(t, admin.WithInsecureLoopback())

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostile is JSON with a command for the terminal in each of its texts but times, and in each name that the host has
-// chosen. Log lines are JSON in a text.
+// hostile returns JSON with a terminal command in each text except times, and in each name that
+// the host chooses. Log lines are JSON inside a text.
 func hostile(t *testing.T, text string) string {
 	t.Helper()
 	out, err := json.Marshal(poisoned(decode[any](t, text), ""))
@@ -57,7 +57,8 @@ func poisoned(v any, key string) any {
 	return v
 }
 
-// TestNothingThatAHostSaysIsACommandToTheTerminal has a host whose every text is one.
+// TestNothingThatAHostSaysIsACommandToTheTerminal uses a host whose every text has a terminal
+// command.
 func TestNothingThatAHostSaysIsACommandToTheTerminal(t *testing.T) {
 	t.Parallel()
 	bytes := answer{body: `{"contentType":"x","base64":"G1szMW0="}`}
@@ -89,7 +90,7 @@ func TestNothingThatAHostSaysIsACommandToTheTerminal(t *testing.T) {
 			s.asks = true
 			ctx := t.Context()
 			if line == "top" {
-				ctx = until(t, s.out, `resize\x1b`) // it is drawn until then
+				ctx = until(t, s.out, `resize\x1b`) // top draws until then
 			}
 			s.sleep = func(ctx context.Context, _ time.Duration) bool { return sleep(ctx, time.Millisecond) }
 			s.faas(ctx, strings.Fields(line)...)
@@ -105,7 +106,7 @@ func TestNothingThatAHostSaysIsACommandToTheTerminal(t *testing.T) {
 	}
 }
 
-// sendHostile is the stream of top, with the names that the host has chosen.
+// sendHostile sends the stream of top, with hostile names.
 func sendHostile(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	for line := range strings.Lines(testdata(t, "frames.txt")) {

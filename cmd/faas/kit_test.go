@@ -16,14 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answer is what the fake host answers to a request.
+// answer is the answer of the fake host to a request.
 type answer struct {
 	status int    // 0: 200
-	file   string // of testdata
-	body   string // if there is no file
+	file   string // the name of a file in testdata
+	body   string // used if there is no file
 }
 
-// fake is a host whose answers are fixed.
+// fake is a host with fixed answers.
 type fake struct {
 	*httptest.Server
 
@@ -43,7 +43,7 @@ func newFake(t *testing.T) *fake {
 	t.Helper()
 	f := &fake{answers: answers(), streams: map[string]http.HandlerFunc{}}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
-	f.Config.SetKeepAlivesEnabled(false) // a client sends again what a connection that it has used before has lost
+	f.Config.SetKeepAlivesEnabled(false) // otherwise a client repeats requests that fail on a reused connection
 	t.Cleanup(f.Close)
 	return f
 }
@@ -115,7 +115,7 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, a.body)
 }
 
-// set changes an answer.
+// set replaces the answer to a request.
 func (f *fake) set(request string, a answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,14 +128,14 @@ func (f *fake) stream(path string, serve http.HandlerFunc) {
 	f.streams[path] = serve
 }
 
-// asked are the requests that were made so far.
+// asked returns the requests so far.
 func (f *fake) asked() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]string(nil), f.requests...)
 }
 
-// shell is what a test knows of one run of the command.
+// shell is one run of the command, with its input and output.
 type shell struct {
 	*app
 
@@ -143,7 +143,8 @@ type shell struct {
 	out, errOut *buffer
 }
 
-// buffer is where the command writes; watch, if it is set, sees all that was written so far.
+// buffer collects the output of the command. If watch is set, it is called with all the output
+// so far.
 type buffer struct {
 	mu    sync.Mutex // guards what follows
 	b     bytes.Buffer
@@ -166,7 +167,8 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// newShell has no terminal. Its time stands, and its sleeps are over at once.
+// newShell returns a shell without a terminal. Its clock stands still, and its sleeps return at
+// once.
 func newShell(t *testing.T, url string) *shell {
 	t.Helper()
 	s := &shell{vars: map[string]string{"FAAS_URL": url, "HOME": t.TempDir()}, out: &buffer{}, errOut: &buffer{}}
@@ -180,14 +182,14 @@ func newShell(t *testing.T, url string) *shell {
 	return s
 }
 
-// terminal gives the shell one.
+// terminal makes the shell's output a terminal.
 func (s *shell) terminal(width, height int) {
 	s.size = func() (int, int, bool) { return width, height, true }
 }
 
 func (s *shell) faas(ctx context.Context, args ...string) int { return run(ctx, s.app, args) }
 
-// decode reads JSON, and fails the test if it is none.
+// decode decodes JSON, or fails the test.
 func decode[T any](t *testing.T, text string) (v T) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(text), &v), text)

@@ -7,7 +7,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// asFaas has the test's own program be the command, for tests that need a process of it.
+// asFaas names an environment variable. It makes the test program run the command, for tests
+// that need a process of it.
 const asFaas = "FAAS_TEST_AS_FAAS"
 
 func TestMain(m *testing.M) {

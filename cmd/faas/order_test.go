@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// last is the body of the last request that begins so.
+// last returns the body of the last request that begins with begin.
 func (f *fake) last(t *testing.T, begin string) string {
 	t.Helper()
 	body := ""

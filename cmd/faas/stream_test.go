@@ -15,11 +15,12 @@ import (
 	"github.com/inproc/faas/admin"
 )
 
-// phases has a stream answer each connection in another way; the last goes on until the client leaves.
+// phases answers each connection of a stream in another way. The last answer goes on until the
+// client leaves.
 type phases struct {
 	mu    sync.Mutex // guards what follows
 	each  []func(w http.ResponseWriter)
-	lasts []string // the Last-Event-ID of each connection
+	lasts []string // the header Last-Event-ID of each connection
 }
 
 func (p *phases) serve(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +35,7 @@ func (p *phases) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sends is a connection with events, which is over after them.
+// sends answers with events, and then ends the connection.
 func sends(events ...string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -43,7 +44,7 @@ func sends(events ...string) func(http.ResponseWriter) {
 	}
 }
 
-// breaks is a connection that ends without an answer, as when there is no host.
+// breaks ends a connection without an answer, as if there were no host.
 func breaks(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
 func refuses(status int) func(http.ResponseWriter) {
@@ -58,7 +59,7 @@ func logEvent(seq int, message string) string {
 	return fmt.Sprintf("id: %d\nevent: line\ndata: {\"seq\":%d,\"time\":\"2026-11-30T14:00:00Z\",\"level\":\"INFO\",\"message\":%q,\"json\":\"{}\"}\n\n", seq, seq, message)
 }
 
-// until ends the command when it has written a text.
+// until returns a context that ends when the command has written a text.
 func until(t *testing.T, b *buffer, text string) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -90,8 +91,8 @@ func TestALogIsFollowedAcrossARestartOfTheHost(t *testing.T) {
 	assert.Contains(t, f.asked(), "GET /v1/log/events function=resize&level=warn")
 }
 
-// TestALineOfAnotherHostIsNotTakenForOneOfThis has the host end after the log was read, and before it
-// is followed: the number that the new one is asked for is that of another line.
+// TestALineOfAnotherHostIsNotTakenForOneOfThis replaces the host after its log was read and
+// before it is followed. On the new host, the number of the last line is that of another line.
 func TestALineOfAnotherHostIsNotTakenForOneOfThis(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -114,7 +115,7 @@ func TestAFollowedLogEndsWhenTheRightIsGone(t *testing.T) {
 	p := &phases{each: []func(http.ResponseWriter){sends(logEvent(9999, "one")), refuses(http.StatusNotFound)}}
 	f.stream("/v1/log/events", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
-		cancel() // no connection is held
+		cancel() // closes all connections
 		p.serve(w, r.WithContext(ctx))
 	})
 	s := newShell(t, f.URL)
@@ -178,7 +179,7 @@ func TestTopIsDrawnAnewAcrossARestart(t *testing.T) {
 	s.terminal(80, 24)
 	s.vars["NO_COLOR"] = "1"
 	ctx := until(t, s.out, "33.0")
-	s.sleep = func(ctx context.Context, _ time.Duration) bool { return sleep(ctx, time.Millisecond) } // draws, and lets others run
+	s.sleep = func(ctx context.Context, _ time.Duration) bool { return sleep(ctx, time.Millisecond) } // a short sleep, so that other goroutines run
 	assert.Equal(t, exitOK, s.faas(ctx, "top"), s.errOut.String())
 	assert.Equal(t, []string{"", "a.2", "a.2"}, p.lasts)
 	assert.True(t, strings.HasPrefix(s.out.String(), enter))
@@ -229,7 +230,7 @@ func TestAConnectionThatSaysNothingIsMadeAnew(t *testing.T) {
 	f.stream("/v1/events", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Last-Event-ID") == "" {
 			sends("id: 1\ndata: one\n\n")(w)
-			<-r.Context().Done() // the client leaves, the host does not
+			<-r.Context().Done() // the client leaves, and the host does not
 			return
 		}
 		sends("id: 2\ndata: two\n\n")(w)

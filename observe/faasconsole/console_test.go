@@ -27,7 +27,7 @@ import (
 	"github.com/inproc/faas/observe/faasconsole"
 )
 
-// api is an API that tells who asks for what.
+// api returns an API that answers with the principal and the request that it got.
 func api() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s asks for %s", access.Caller(r.Context()).ID, r.URL.Path)
@@ -113,7 +113,7 @@ func TestTheFilesMakeNoHTMLFromTextAndLoadNothingFromElsewhere(t *testing.T) {
 	assert.Less(t, total, 200<<10, "bytes of all files together, gzipped")
 }
 
-// uPlot is embedded as it was published, with its license.
+// uPlot is embedded as its author has published it, with its license.
 func TestUPlotIsWhatItsAuthorHasPublished(t *testing.T) {
 	for name, sum := range map[string]string{
 		"uplot.js":  "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",

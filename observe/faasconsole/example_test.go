@@ -25,7 +25,7 @@ func ExampleHandler() {
 		fmt.Println(err)
 		return
 	}
-	// The secret is shown once, to the one who is to log in with it.
+	// Issue returns the secret once. Give it to the viewer who will log in with it.
 	_, _, err = tokens.Issue(access.Principal{Kind: "user", ID: "ana", Roles: []string{"operator"}}, 30*24*time.Hour)
 	if err != nil {
 		fmt.Println(err)

@@ -28,7 +28,7 @@ type convention struct {
 	Absent []string
 }
 
-// produced collects once, by name.
+// produced collects the metrics once, and returns them by name.
 func produced(t *testing.T, p sdkmetric.Producer) map[string]metricdata.Metrics {
 	t.Helper()
 	scopes, err := p.Produce(t.Context())

@@ -25,13 +25,13 @@ import (
 	"github.com/inproc/faas/observe/faasotel"
 )
 
-// receiver takes metrics and spans by OTLP over HTTP.
+// receiver receives metrics and spans by OTLP over HTTP.
 type receiver struct {
-	block chan struct{} // not nil: answers come when it is closed
+	block chan struct{} // not nil: answers wait until it is closed
 
 	mu      sync.Mutex // guards what follows
 	spans   int
-	metrics map[string]int64 // the last sums of all points of counters, and counts of histograms
+	metrics map[string]int64 // by name: the last sum over the points of a counter, or the last count of a histogram
 }
 
 func (c *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -87,7 +87,7 @@ func (c *receiver) take(path string, data []byte) error {
 	return err
 }
 
-// exported makes a router that exports to the receiver at Shutdown alone.
+// exported makes a router that exports to the receiver only at Shutdown.
 func exported(t *testing.T, c *receiver) *faas.Router {
 	t.Helper()
 	server := httptest.NewServer(c)

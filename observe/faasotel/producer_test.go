@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/observe/faasotel"
 )
 
-// values are the counters of one collection by name, function and trigger.
+// values returns the counters of one collection, by name, function and trigger.
 func values(all map[string]metricdata.Metrics) map[string]int64 {
 	got := map[string]int64{}
 	for name, m := range all {
@@ -120,7 +120,7 @@ func TestHistogramsKeepEachDurationWithinABucket(t *testing.T) {
 		}
 		assert.Equal(rt, uint64(len(durations)), left)
 		base := math.Exp2(math.Exp2(float64(-p.Scale)))
-		for _, d := range durations { // its bucket, or a neighbor, is not empty
+		for _, d := range durations { // its bucket or a neighbouring one is not empty
 			i := int(math.Ceil(math.Log2(d.Seconds())*math.Exp2(float64(p.Scale)))) - 1 - int(p.PositiveBucket.Offset)
 			var near uint64
 			for j := i - 1; j <= i+1; j++ {

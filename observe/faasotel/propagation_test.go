@@ -42,7 +42,8 @@ func TestACallGoesOnWithTheTraceThatADoorHasRead(t *testing.T) {
 	assert.False(t, spans[2].Parent.IsValid())
 }
 
-// headersOf has a job die whose destination is a server, and returns the headers that came.
+// headersOf makes a job fail whose destination is a server, and returns the headers that the
+// server got.
 func headersOf(t *testing.T, send context.Context, elsewhere bool, router []faas.RouterOption, opts ...faashttp.DestinationOption) http.Header {
 	t.Helper()
 	came := make(chan http.Header, 1)

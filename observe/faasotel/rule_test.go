@@ -16,10 +16,12 @@ import (
 	"github.com/inproc/faas/observe/faasotel"
 )
 
-// wrapped is a sampler of which nothing can be known, though it describes itself as another.
+// wrapped is a sampler whose description is that of the sampler inside. Its rule can't be
+// known.
 type wrapped struct{ sdktrace.Sampler }
 
-// inHandlers returns contexts of handlers, of a call that is sampled and of one that is not.
+// inHandlers returns the contexts of two handlers: of a call that is sampled, and of one that
+// is not.
 func inHandlers(t *testing.T) (all []context.Context) {
 	t.Helper()
 	tp, _ := provider(t)
@@ -60,7 +62,7 @@ func TestCallsAreSampledAsTheSamplerWouldSay(t *testing.T) {
 
 // onlyOnce samples the first call.
 type onlyOnce struct {
-	sdktrace.Sampler // whose description it has
+	sdktrace.Sampler // for its description
 
 	asked *int
 }
@@ -90,7 +92,7 @@ func TestASamplerThatOnlyDescribesItselfAsOneOfTheSDKIsAsked(t *testing.T) {
 	}
 }
 
-// atStart notes the attributes with which spans begin.
+// atStart records the attributes that spans have when they begin.
 type atStart struct {
 	sdktrace.SpanProcessor
 
@@ -128,7 +130,8 @@ func TestASpanBeginsWithItsAttributesIfThatIsAskedFor(t *testing.T) {
 	assert.Equal(t, ends[0], ends[1])
 }
 
-// Lists of attributes are used in turn: what one span had must not show in another.
+// Spans use lists of attributes one after the other. The attributes of one span must not appear
+// in another.
 func TestASpanHasTheAttributesOfItsOwnCall(t *testing.T) {
 	t.Parallel()
 	tp, kept := provider(t)
@@ -150,7 +153,8 @@ func TestASpanHasTheAttributesOfItsOwnCall(t *testing.T) {
 	}
 }
 
-// holder is a provider of another kind than the SDK's: its spans keep the attributes as they get them.
+// holder is a provider that is not the SDK's. Its spans keep the slices of attributes that they
+// get.
 type holder struct {
 	trace.TracerProvider
 	all *[][]attribute.KeyValue
@@ -200,7 +204,7 @@ func TestASpanOfAnotherKindMayKeepItsAttributes(t *testing.T) {
 	assert.Equal(t, []string{"a", "b", "c"}, tenants)
 }
 
-// A span of a handler is a child of what the handler's context says.
+// A span that a handler makes is a child of the span in the handler's context.
 func TestASpanBelowACallThatIsNotSampledIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	for name, ctx := range map[string]context.Context{

@@ -30,7 +30,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// provider keeps its spans in memory.
+// provider returns a provider that keeps its spans in memory.
 func provider(t *testing.T) (*sdktrace.TracerProvider, *tracetest.InMemoryExporter) {
 	t.Helper()
 	kept := tracetest.NewInMemoryExporter()
@@ -39,7 +39,7 @@ func provider(t *testing.T) (*sdktrace.TracerProvider, *tracetest.InMemoryExport
 	return tp, kept
 }
 
-// byName are the spans of that name, in their order.
+// byName returns the spans of that name, in their order.
 func byName(kept *tracetest.InMemoryExporter, name string) (all []tracetest.SpanStub) {
 	for _, s := range kept.GetSpans() {
 		if s.Name == name {
@@ -148,7 +148,7 @@ func TestASpanSaysHowItsCallEnded(t *testing.T) {
 	for name, want := range map[string]struct {
 		status  codes.Code
 		outcome string
-		kind    string // of the exception; empty: none
+		kind    string // the type of the exception; empty: none
 	}{
 		"fine":    {codes.Unset, "OK", ""},
 		"fail":    {codes.Error, "Failed", "*errors.errorString"},
@@ -210,7 +210,7 @@ func TestTheTextOfAnErrorStaysOutOfSpansUnlessAskedFor(t *testing.T) {
 	assert.False(t, bytes.Contains(doc, []byte("secret")))
 }
 
-// injected is what a handler would send along with a request of its own.
+// injected returns the headers that a handler would send with a request of its own.
 func injected(ctx context.Context, _ int) (string, error) {
 	headers := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, headers)
@@ -249,10 +249,10 @@ func spanContext(t *testing.T, traceparent string) trace.SpanContext {
 	return sc
 }
 
-// countingSampler notes each question, and answers with an attribute.
+// countingSampler counts its calls, and answers with an attribute.
 type countingSampler struct {
 	asked atomic.Int32
-	id    atomic.Value // trace.TraceID of the last
+	id    atomic.Value // a trace.TraceID, from the last call
 }
 
 func (s *countingSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {

@@ -15,10 +15,10 @@ import (
 	"github.com/inproc/faas/observe/faasprom"
 )
 
-// BenchmarkScrape is the time of a scrape of 10,000 time series, as the median of 9: of 10
-// functions with three histograms each, and of 230 tenants of each, whose usage is priced. It
-// collects the metrics and encodes them as a Prometheus that keeps native histograms asks
-// for. Run it with -benchtime 1x.
+// BenchmarkScrape measures the time of a scrape of 10,000 time series, as the median of 9.
+// There are 10 functions with three histograms each, and 230 tenants of each function, whose
+// usage is priced. The scrape collects the metrics, and encodes them as for a Prometheus that
+// stores native histograms. Run it with -benchtime 1x.
 func BenchmarkScrape(b *testing.B) {
 	book := lambda(b)
 	rec := observe.NewRecorder(observe.WithBooks(book))
@@ -44,12 +44,12 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// written counts bytes.
+// written counts the bytes that are written to it.
 type written struct{ n int }
 
 func (w *written) Write(p []byte) (int, error) { w.n += len(p); return len(p), nil }
 
-// scrape returns how many time series there are.
+// scrape makes a scrape, and returns the number of time series.
 func scrape(b *testing.B, registry *prometheus.Registry) (series int) {
 	b.Helper()
 	all, err := registry.Gather()

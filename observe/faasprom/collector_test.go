@@ -49,7 +49,7 @@ func gather(tb testing.TB, c prometheus.Collector) map[string]*dto.MetricFamily 
 	return byName
 }
 
-// text returns the value of each metric but histograms, by name and labels.
+// text returns the value of each metric that is not a histogram, by name and labels.
 func text(tb testing.TB, c prometheus.Collector) map[string]float64 {
 	tb.Helper()
 	all := map[string]float64{}
@@ -71,7 +71,7 @@ func labels(m *dto.Metric) string {
 	return "{" + strings.Join(all, ",") + "}"
 }
 
-// busy runs a router in which all that has a metric has happened, and calls look.
+// busy runs a router until each metric has a value, and then calls look.
 func busy(t *testing.T, look func(*faasprom.Collector)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestNamesAndUnitsFollowTheConventions(t *testing.T) {
 	})
 }
 
-// metricName finds the names of our metrics in an expression.
+// metricName matches the names of this package's metrics in an expression.
 var metricName = regexp.MustCompile(`faas_\w+`)
 
 func TestTheDashboardAndTheAlertsNameMetricsThatThereAre(t *testing.T) {
@@ -200,8 +200,8 @@ func TestTheDashboardAndTheAlertsNameMetricsThatThereAre(t *testing.T) {
 	})
 }
 
-// quantile is what PromQL answers for classic buckets and for native ones, together with
-// the width of the bucket that the answer is in.
+// classicQuantile and nativeQuantile return what PromQL computes from classic and from native
+// buckets, and the width of the bucket that contains the result.
 func classicQuantile(h *dto.Histogram, q float64) (value, width float64) {
 	rank, from, below := q*float64(h.GetSampleCount()), 0.0, 0.0
 	for _, b := range h.GetBucket() {
@@ -290,7 +290,7 @@ func TestAHistogramWithoutCallsIsNativeToo(t *testing.T) {
 	assert.EqualValues(t, 1, all["faas_call_wait_seconds"].GetMetric()[0].GetHistogram().GetZeroCount())
 }
 
-// record records a call of each tenant.
+// record records a call for each tenant.
 func record(rec *observe.Recorder, tenants ...int) {
 	for _, i := range tenants {
 		rec.Record(context.Background(), faas.Execution{
@@ -340,7 +340,7 @@ func TestFoldingLosesNoMoneyAndNoCountGetsSmaller(t *testing.T) {
 	}
 }
 
-// priced is the list price of all usage of a ledger in this month.
+// priced returns the list price of all usage in a ledger's present month.
 func priced(t *testing.T, b *cost.Book, l *cost.Ledger) *big.Rat {
 	t.Helper()
 	sum := new(big.Rat)
@@ -361,7 +361,7 @@ func TestATenantKeepsItsSeriesWhenOthersCome(t *testing.T) {
 	record(rec, 30)
 	const name = "faas_tenant_calls_total{function=f0,tenant=t00030,version=1}"
 	require.InDelta(t, 1, text(t, c)[name], 0)
-	record(rec, upTo(60)...) // 30 of them sort before it
+	record(rec, upTo(60)...) // 30 of them sort before the others
 	all := text(t, c)
 	assert.InDelta(t, 2, all[name], 0)
 	assert.Positive(t, all["faas_folded_tenants{}"])
