@@ -34,7 +34,7 @@ func TestABackgroundCallHasNoPlaceInTheQueue(t *testing.T) {
 		third := beginBehind(t, c, "jobs")
 		waits(t, third)
 		assert.Equal(t, 6, c.Queued())
-		other := beginAs(t, c, nil, "other") // displaces the tenant with most places, and jobs has none
+		other := beginAs(t, c, nil, "other") // displaces a call of the tenant with most places; jobs has no place
 		refused(t, admission.ErrDisplaced, second)
 		end(running, behind[0], other, first, behind[1], behind[2], third)
 		quiet(t, g, c)
@@ -97,25 +97,25 @@ func TestTheCallsBelowABackgroundCallTurnNoLiveCallAway(t *testing.T) {
 		job := beginBehind(t, c, "jobs")
 		nested := beginAs(t, below, job, "jobs")
 		first, second := beginAs(t, below, nil, "live"), beginAs(t, below, nil, "live")
-		waits(t, first, second) // one for the slot, and one in the queue
+		waits(t, first, second) // one for the background call's slot, and one in the queue
 		refused(t, admission.ErrFull, beginAs(t, below, nil, "live"))
 		more := beginAs(t, below, job, "jobs")
-		waits(t, more) // beside them
+		waits(t, more) // in addition to the live calls
 		refused(t, admission.ErrFull, beginAs(t, below, job, "jobs"))
 		end(nested, first, more, second, job)
 		quiet(t, g, c, below)
 	})
 }
 
-// backgroundRun is a group with one class of interest, whose calls are of two versions and two
-// tenants, and another class that takes slots of the group from it.
+// backgroundRun is a group with two classes. The first class is tested: its calls are of two
+// versions and two tenants. The second takes slots of the group from it.
 type backgroundRun struct {
 	group, bound, tenants int
 	classes               [2]*admission.Class
 	limits                [2]int
 	versions              [2]*admission.Version // of the first class
 	own                   [2]int
-	calls                 []*backgroundCall // that run or wait
+	calls                 []*backgroundCall // the calls that run or wait
 }
 
 type backgroundCall struct {
@@ -126,8 +126,8 @@ type backgroundCall struct {
 	live, runs     bool
 }
 
-// servable is how many of the live calls of a class that wait could run without background
-// calls: they are let in one by one, and each is counted against every limit.
+// servable returns how many of a class's waiting live calls could run if there were no
+// background calls. It admits them one by one, and counts each against every limit.
 func (r *backgroundRun) servable(class int, more *backgroundCall) (served, waiting int) {
 	var all, inClass int
 	versions, tenants := [2]int{}, map[string]int{}
@@ -160,7 +160,7 @@ func (r *backgroundRun) servable(class int, more *backgroundCall) (served, waiti
 	return served, len(queue)
 }
 
-// look takes the answers of those that waited, and returns how many were refused.
+// look reads the answers of the calls that waited, and returns how many were refused.
 func (r *backgroundRun) look(t rapid.TB) (refused int) {
 	r.calls = slices.DeleteFunc(r.calls, func(k *backgroundCall) bool {
 		select {
@@ -201,8 +201,8 @@ func (r *backgroundRun) arrive(t *rapid.T) {
 	}
 }
 
-// A live call is refused for want of a place exactly if it would have been without background
-// calls: if among the live calls that wait those that could not run either fill the queue.
+// A live call is refused for a full queue exactly if it would also be refused without
+// background calls: if the waiting live calls that could not run even then fill the queue.
 func TestLiveCallsAreRefusedAsIfThereWereNoBackgroundCalls(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

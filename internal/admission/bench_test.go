@@ -14,10 +14,10 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// A slot that is free, against x/sync's semaphore: one class and its group
-// (two limits), alone and on all processors, on one class and on one each of
-// two; and the semaphore once and twice. The allocation is the hold, which in
-// earnest is a part of its call.
+// BenchmarkAcquireRelease compares a free slot with the semaphore of x/sync. A slot is of one
+// class and its group, so there are two limits: the semaphore is acquired once and twice. One
+// goroutine calls, or one on each processor, all on one class or on two. The allocation is
+// the Hold, which in the router is a part of the call.
 func BenchmarkAcquireRelease(b *testing.B) {
 	g := admission.NewGroup(1000)
 	one, two := g.NewClass(1000, 0), g.NewClass(1000, 0)
@@ -93,8 +93,8 @@ func pass(ctx context.Context, sems []*semaphore.Weighted) bool {
 	return true
 }
 
-// A queue of waiters, served and canceled: the cost of one must not grow with the
-// queue.
+// BenchmarkLine serves or cancels the waiters of a queue. The cost of one waiter must not
+// grow with the length of the queue.
 func BenchmarkLine(b *testing.B) {
 	for _, n := range []int{10, 1000, 5000} {
 		b.Run(fmt.Sprint("roots/", n), func(b *testing.B) { line(b, n, false, nil) })
@@ -103,8 +103,7 @@ func BenchmarkLine(b *testing.B) {
 	}
 }
 
-// line makes n calls wait behind one, and then lets them through, or cancels
-// them.
+// line makes n calls wait behind a running one, and then serves or cancels them all.
 func line(b *testing.B, n int, nested bool, want error) {
 	b.Helper()
 	for b.Loop() {
@@ -144,8 +143,8 @@ func line(b *testing.B, n int, nested bool, want error) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/call")
 }
 
-// What deadlock detection costs a nested call that has to wait for a class where all
-// calls wait for one that runs: it looks at the whole queue.
+// BenchmarkSearch is the cost of deadlock detection for a nested call that has to wait. All
+// other calls of its class wait for one call that runs, so the search visits the whole queue.
 func BenchmarkSearch(b *testing.B) {
 	for _, n := range []int{10, 1000} {
 		b.Run(fmt.Sprint("line/", n), func(b *testing.B) { search(b, n) })
@@ -192,15 +191,15 @@ func search(b *testing.B, n int) {
 	all.Wait()
 }
 
-// A slot that comes free goes to the first of n classes that wait for it.
+// BenchmarkDispatch gives a free slot to the first of n classes that wait for one.
 func BenchmarkDispatch(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprint("classes/", n), func(b *testing.B) { dispatch(b, n) })
 	}
 }
 
-// dispatch ends a call and lines up another of the class that was served, so
-// that all classes have one waiting, always.
+// dispatch ends a call, and then adds a waiter to the class that was served, so that every
+// class always has one waiting call.
 func dispatch(b *testing.B, n int) {
 	b.Helper()
 	b.ReportAllocs()
@@ -221,7 +220,7 @@ func dispatch(b *testing.B, n int) {
 		classes[i].SetWeight(1 + i%10)
 		join(i)
 	}
-	i := 0 // with one slot, the classes go round
+	i := 0 // the index of the running call's class: with one slot the classes take turns
 	for b.Loop() {
 		running.Release()
 		if len(answers[i]) == 0 {
@@ -233,7 +232,7 @@ func dispatch(b *testing.B, n int) {
 	}
 }
 
-// What a change of the limit costs while no call waits.
+// BenchmarkResize is the cost of a change of the limit while no call waits.
 func BenchmarkResize(b *testing.B) {
 	c := admission.NewGroup(1000).NewClass(1000, 0)
 	for i := 0; b.Loop(); i++ {

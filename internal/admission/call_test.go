@@ -13,19 +13,19 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// patience is longer than any test takes: a call that has waited as long was forgotten.
+// patience is longer than any test takes. A call that has waited for that long was forgotten.
 const patience = 24 * time.Hour
 
 // call is an Acquire on a goroutine of its own, inside a bubble.
 type call struct {
 	hold     admission.Hold
 	err      error
-	answered atomic.Bool // makes err readable
+	answered atomic.Bool // set after err was written; err may be read once it is true
 	cancel   context.CancelFunc
 }
 
-// begin makes a call, as a root or from inside parent, and returns when it
-// has its slot, its refusal, or its place in the queue.
+// begin makes a root call, or a nested call of parent. It returns when the call has a slot,
+// was refused or waits in the queue.
 func begin(t *testing.T, c acquirer, parent *call) *call {
 	t.Helper()
 	k := launch(t.Context(), c, parent, admission.Request{Wait: patience})
@@ -33,7 +33,7 @@ func begin(t *testing.T, c acquirer, parent *call) *call {
 	return k
 }
 
-// acquirer is a version or, in a test without versions, a class.
+// acquirer is a version or, in tests without versions, a class.
 type acquirer interface {
 	Acquire(ctx context.Context, h *admission.Hold, r admission.Request) error
 }
@@ -54,7 +54,8 @@ func launch(ctx context.Context, c acquirer, parent *call, r admission.Request) 
 func (k *call) waits() bool { return !k.answered.Load() }
 func (k *call) runs() bool  { return k.answered.Load() && k.err == nil }
 
-// end gives the slot back, and returns when all waiters that can run were admitted.
+// end gives the call's slot back, and returns when all waiters that can run have been
+// admitted.
 func (k *call) end() {
 	k.hold.Release()
 	synctest.Wait()
@@ -95,7 +96,8 @@ func end(ks ...*call) {
 	}
 }
 
-// quiet asserts that nothing is left behind.
+// quiet asserts that the group and the classes have no slots in use, no waiters and no
+// tenants.
 func quiet(t *testing.T, g *admission.Group, cs ...*admission.Class) {
 	t.Helper()
 	assert.NoError(t, g.Quiet(cs...))

@@ -86,7 +86,7 @@ func TestClassesTakeTurnsAtAFullGroup(t *testing.T) {
 		c1 := begin(t, c, nil)
 		assert.Equal(t, 1, g.Used())
 		first.end()
-		line := []*call{b1, c1, a1, b2, a2, a3} // a's call has just ended
+		line := []*call{b1, c1, a1, b2, a2, a3} // the order of service; a's call has just ended, so a comes last
 		for i, k := range line {
 			runs(t, k)
 			waits(t, line[i+1:]...)
@@ -96,7 +96,7 @@ func TestClassesTakeTurnsAtAFullGroup(t *testing.T) {
 	})
 }
 
-// A class without room of its own must not hold up the ones behind it.
+// A class whose own slots are all in use must not delay the classes behind it.
 func TestFullClassLosesItsTurnAndNotTheOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestFullClassLosesItsTurnAndNotTheOthers(t *testing.T) {
 		runs(t, b2)
 		waits(t, a2, b3)
 		a1.end()
-		runs(t, a2) // it has nothing now, and b has b2
+		runs(t, a2) // a has no slot at this point, and b has the one of b2
 		waits(t, b3)
 		end(b2)
 		runs(t, b3)
@@ -127,7 +127,7 @@ func TestOneCallTooManyIsRefused(t *testing.T) {
 					g := admission.NewGroup(100)
 					c := g.NewClass(slots, queue)
 					var calls []*call
-					for range slots + queue + 1 { // all at once
+					for range slots + queue + 1 { // all at the same time
 						calls = append(calls, launch(t.Context(), c, nil, admission.Request{Wait: patience}))
 					}
 					synctest.Wait()
@@ -362,13 +362,13 @@ func TestStuckSlotsRefuseInsteadOfQueueing(t *testing.T) {
 		c := g.NewClass(2, 10)
 		first, second := begin(t, c, nil), begin(t, c, nil)
 		first.hold.MarkStuck()
-		first.hold.MarkStuck() // once is enough
+		first.hold.MarkStuck() // a second mark has no effect
 		before := begin(t, c, nil)
 		waits(t, before)
 		second.hold.MarkStuck()
 		synctest.Wait()
 		refused(t, admission.ErrStuck, before, begin(t, c, nil))
-		first.end() // a stuck call that ends after all gives its slot back
+		first.end() // a stuck call that ends late gives its slot back
 		first.hold.MarkStuck()
 		after := begin(t, c, nil)
 		runs(t, after)
@@ -400,8 +400,8 @@ func TestStuckGroupRefusesInAllClasses(t *testing.T) {
 	})
 }
 
-// What is refused when the last slot sticks is refused as well when a lower limit
-// leaves none but stuck ones.
+// When the last slot becomes stuck, waiting calls are refused. They are also refused when the
+// limit is lowered until only stuck slots are left.
 func TestALowerLimitThatLeavesOnlyStuckSlotsRefusesThoseThatWait(t *testing.T) {
 	t.Parallel()
 	for name, resize := range map[string]func(*admission.Group, *admission.Class){
@@ -428,8 +428,8 @@ func TestALowerLimitThatLeavesOnlyStuckSlotsRefusesThoseThatWait(t *testing.T) {
 	}
 }
 
-// A replaced call has given its slot away: it has nothing to lend, and what it calls
-// is part of what is drained all the same, until it is over.
+// A replaced call has given its slots back, so it can lend none. Until it has ended, its
+// nested calls still count as nested, and are admitted while the group drains.
 func TestAReplacedCallLendsNothingAndIsNotOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -476,8 +476,8 @@ func TestSaturatedClassLeavesOthersOnTheFastPath(t *testing.T) {
 	})
 }
 
-// A flood of one class takes no turn of another, which comes before it as soon as
-// a call of the flood has ended.
+// A flood of calls of one class takes no turn from another class: that class gets the next
+// slot as soon as one call of the flood has ended.
 func TestFloodOfOneClassLetsAnotherIn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -524,7 +524,7 @@ func TestCloseRefusesEverybody(t *testing.T) {
 		nested := begin(t, d, first)
 		waits(t, second, third, nested)
 		g.Close()
-		g.Drain() // does not open it again
+		g.Drain() // does not open a closed group again
 		synctest.Wait()
 		refused(t, admission.ErrClosed, second, third, nested)
 		refused(t, admission.ErrClosed, begin(t, c, nil), begin(t, d, first))
@@ -534,8 +534,8 @@ func TestCloseRefusesEverybody(t *testing.T) {
 	})
 }
 
-// While a slot goes from one call to a waiter, under g.mu, the counter shows it as free.
-// A call on the fast path must leave it to the waiter.
+// While a slot goes from one call to a waiter, under g.mu, the counter shows it as free. A
+// call on the fast path must not take this slot from the waiter.
 func TestFastPathDoesNotPassTheLine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -554,8 +554,9 @@ func TestFastPathDoesNotPassTheLine(t *testing.T) {
 	})
 }
 
-// TryAcquire takes a slot of the class and puts it back when it finds the group full. A
-// call that has begun to wait because of it is admitted then, though no call has ended.
+// TryAcquire takes a slot of the class, and puts it back when it finds the group full. A call
+// that has begun to wait in between, because of that slot, is then admitted, although no call
+// has ended.
 func TestHalfThatIsPutBackLetsAWaiterIn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -573,8 +574,8 @@ func TestHalfThatIsPutBackLetsAWaiterIn(t *testing.T) {
 	})
 }
 
-// A release on the fast path, and an arrival that just begins to wait: one of
-// the two sees the other.
+// A call gives its slot back on the fast path while another call begins to wait. One of the
+// two must see the other.
 func TestReleaseMeetsArrival(t *testing.T) {
 	t.Parallel()
 	for _, full := range []string{"class", "group"} {
@@ -596,7 +597,7 @@ func TestReleaseMeetsArrival(t *testing.T) {
 						return
 					}
 					turn.Store(i + 1)
-					for range i % 300 { // any delay up to what it takes to begin to wait
+					for range i % 300 { // delays from none to about the time that beginning to wait takes
 						turn.Load()
 					}
 					h.Release()

@@ -7,8 +7,8 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// One sibling's descendant has the slot that the other's waits for, and needs one that
-// the other has.
+// A descendant of one sibling has the slot that a descendant of the other waits for, and
+// needs the slot that the other has.
 func TestSiblingsThatBlockEachOtherThroughLentSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -29,8 +29,8 @@ func TestSiblingsThatBlockEachOtherThroughLentSlots(t *testing.T) {
 	})
 }
 
-// Two chains, each with a slot of its own lent to the end of its own line, and each in
-// need of the other's.
+// In each of two chains, a slot is lent to the last call of the chain. Each of these two
+// calls needs the slot of the other chain.
 func TestChainsThatBlockEachOtherThroughLentSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -70,8 +70,8 @@ func TestTwoRootsThatHoldEachOthersSlots(t *testing.T) {
 	})
 }
 
-// Three classes in a ring, two slots each: only the call that leaves no way
-// out is refused.
+// Calls of three classes with two slots each wait for each other in a ring. Only the call
+// that completes the deadlock is refused.
 func TestRingOfClasses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestRingOfClasses(t *testing.T) {
 		waits(t, nested...)
 		last := begin(t, cs[0], roots[5])
 		refused(t, admission.ErrCycle, last)
-		roots[5].end() // cs[2]
+		roots[5].end() // a call of cs[2]
 		runs(t, nested[2])
 		waits(t, nested[0], nested[1], nested[3], nested[4])
 		end(nested[2], roots[2])
@@ -106,7 +106,7 @@ func TestWaitForACallThatRunsIsNoCycle(t *testing.T) {
 		a, b, c := g.NewClass(1, 10), g.NewClass(1, 10), g.NewClass(1, 10)
 		a1, b1, c1 := begin(t, a, nil), begin(t, b, nil), begin(t, c, nil)
 		ab, bc := begin(t, b, a1), begin(t, c, b1)
-		waits(t, ab, bc) // for c1, which runs
+		waits(t, ab, bc) // both wait for c1 in the end, and c1 runs
 		other := begin(t, a, nil)
 		waits(t, other)
 		c1.end()
@@ -120,8 +120,8 @@ func TestWaitForACallThatRunsIsNoCycle(t *testing.T) {
 	})
 }
 
-// Each of a, b and c is held by a call that waits, and waited for; but at the
-// end of the line one runs.
+// The slots of a, b and c are held by calls that wait, and other calls wait for these slots.
+// But the last call of this chain of waits, d1, runs.
 func TestWaitBehindALineOfWaitsIsNoCycle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestWaitForAClassOfNoSlotsIsNoCycle(t *testing.T) {
 	})
 }
 
-// The parent has ended, but its class's slot is lent to a child that waits.
+// The parent has ended, but the slot of its class is lent to a child that waits.
 func TestCycleThroughAnEndedParentsSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -175,8 +175,8 @@ func TestCycleThroughAnEndedParentsSlot(t *testing.T) {
 	})
 }
 
-// The loan is with a call that waits for d1, which waits for b1, and the group has no
-// other slot: b1 must not begin to wait for the loan.
+// The call that has borrowed the slot waits for d1, d1 waits for b1, and the group has no
+// other slot. So b1 must not begin to wait for the loan.
 func TestCycleThroughALoanLeftByAnEndedCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestCycleThroughALoanLeftByAnEndedCall(t *testing.T) {
 		low := begin(t, c, middle)
 		middle.end()
 		wait, back := begin(t, d, low), begin(t, b, d1)
-		waits(t, wait, back) // b1 will end
+		waits(t, wait, back) // no deadlock: b1 can end
 		refused(t, admission.ErrCycle, begin(t, c, b1))
 		waits(t, wait, back)
 		b1.end()
@@ -199,7 +199,7 @@ func TestCycleThroughALoanLeftByAnEndedCall(t *testing.T) {
 	})
 }
 
-// A grandparent does not wait for what its ended child has left behind.
+// A call does not wait for the nested calls that its ended child has left behind.
 func TestEndedCallCutsTheLineOfThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestEndedCallCutsTheLineOfThoseWhoWait(t *testing.T) {
 		middle.end()
 		wait := begin(t, b, low)
 		waits(t, wait)
-		back := begin(t, a, b1) // a1 runs, and will end
+		back := begin(t, a, b1) // not refused: a1 runs, and can end
 		waits(t, back)
 		a1.end()
 		runs(t, back)
@@ -222,8 +222,8 @@ func TestEndedCallCutsTheLineOfThoseWhoWait(t *testing.T) {
 	})
 }
 
-// A class that shrinks may leave only calls that wait for it: then the newest
-// is refused.
+// When the limit of a class is lowered, it may happen that only calls that wait for the class
+// hold its slots. Then the newest of them is refused.
 func TestCycleByShrinkingIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestCycleByShrinkingIsRefused(t *testing.T) {
 		waits(t, ab, back, bystander)
 		a.Resize(1)
 		synctest.Wait()
-		waits(t, ab, back, bystander) // a2 runs
+		waits(t, ab, back, bystander) // a2 runs, and can end
 		a2.end()
 		refused(t, admission.ErrCycle, back)
 		waits(t, ab, bystander)
@@ -257,7 +257,7 @@ func TestCycleByShrinkingAtOnceIsRefused(t *testing.T) {
 		loan := begin(t, b, b1)
 		runs(t, loan)
 		ab, back := begin(t, b, a1), begin(t, a, b1)
-		waits(t, ab, back) // back for a slot of the group, or b1's
+		waits(t, ab, back) // back waits for a slot of the group, or for that of b1
 		a.Resize(1)
 		synctest.Wait()
 		refused(t, admission.ErrCycle, back)
@@ -269,7 +269,7 @@ func TestCycleByShrinkingAtOnceIsRefused(t *testing.T) {
 	})
 }
 
-// The refused one is a call that waits for itself, not the newest at hand.
+// The call that is refused is part of the deadlock, even if a newer call waits that is not.
 func TestCycleByShrinkingSparesBystanders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

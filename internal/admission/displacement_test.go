@@ -40,7 +40,7 @@ func TestAFullQueueIsSharedByItsTenants(t *testing.T) {
 		waits(t, loud[0], loud[1], quiet1, quiet2)
 		assert.Equal(t, 4, c.Queued())
 		refused(t, admission.ErrFull, beginAs(t, c, nil, "quiet"), beginAs(t, c, nil, "loud"))
-		third := beginAs(t, c, nil, "third") // both have two, and the newest is quiet's
+		third := beginAs(t, c, nil, "third") // both tenants have two calls, and the newest call is of quiet
 		refused(t, admission.ErrDisplaced, quiet2)
 		refused(t, admission.ErrFull, beginAs(t, c, nil, "quiet"))
 		end(running, quiet1, third, loud[0], loud[1])
@@ -89,7 +89,7 @@ func TestPriorityDisplacesWithinItsTenantAlone(t *testing.T) {
 	})
 }
 
-// What it waits for is its tenant's limit, which is no reason to keep its place.
+// A call that waits for its tenant's limit is displaced like any other.
 func TestAWaiterAtItsTenantsLimitIsDisplacedAsAnyOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestACallThatWouldWaitForItselfDisplacesNoOther(t *testing.T) {
 	})
 }
 
-// A waiter that has lost its parent is a root, and goes before the nested ones.
+// A waiter whose parent has ended is a root, and is displaced before nested calls.
 func TestAnOrphanIsDisplacedAsARoot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -139,8 +139,8 @@ func TestAnOrphanIsDisplacedAsARoot(t *testing.T) {
 	})
 }
 
-// However the calls come, the queue is never over its bound, and no tenant that
-// is refused has two fewer waiting than another.
+// In whatever order calls come, the queue is never longer than its bound, and no call is
+// refused whose tenant has at least two fewer waiting calls than another tenant.
 func TestHammerOnAFullQueue(t *testing.T) {
 	t.Parallel()
 	const bound = 20
@@ -154,7 +154,7 @@ func TestHammerOnAFullQueue(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(i), 11))
 			for range 200 {
 				c, h := classes[r.IntN(2)], new(admission.Hold)
-				tenant := strconv.Itoa(min(r.IntN(12), 6)) // one is louder
+				tenant := strconv.Itoa(min(r.IntN(12), 6)) // tenant 6 makes half of the calls
 				err := c.Acquire(t.Context(), h, admission.Request{Tenant: tenant, Priority: r.IntN(3), Wait: patience})
 				switch {
 				case err == nil:
@@ -178,15 +178,16 @@ func TestHammerOnAFullQueue(t *testing.T) {
 	require.NoError(t, g.Quiet(classes...))
 }
 
-// A call that displaces another, in a queue that is full of n tenants' calls.
+// BenchmarkDisplace is the cost of a call that displaces another, in a queue that is full of
+// calls of n tenants.
 func BenchmarkDisplace(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 10_000} {
 		b.Run(fmt.Sprint("tenants/", n), func(b *testing.B) { displace(b, n) })
 	}
 }
 
-// displace has tenants come in turn, each with a call of more urgency than the one
-// it has waiting: it displaces that, and the heaps of all have work to do.
+// displace makes calls of the tenants in turn. Each call is more urgent than the waiting call
+// of its tenant, and displaces it, so that all heaps have work to do.
 func displace(b *testing.B, n int) {
 	b.Helper()
 	b.ReportAllocs()

@@ -7,17 +7,19 @@ import (
 	"reflect"
 )
 
-// Slow tells whether a call waits for one of the slots, so that every change of the
-// counter goes through g.mu.
+// slow reports whether the slow bit is set: a call waits, and every change of the counter
+// needs g.mu.
 func (n *counter) slow() bool { return n.v.Load()&slowBit != 0 }
 
 func (c *Class) Slow() bool { return c.slots.slow() }
 func (g *Group) Slow() bool { return g.slots.slow() }
 
-// OwnsClass tells whether h was let in with a slot of its class of its own.
+// OwnsClass reports whether h took its slot of the class from the pool, and did not borrow
+// it.
 func (h *Hold) OwnsClass() bool { return h.loan&ofClass == 0 }
 
-// ClassLender is the call above h whose slot of the class h uses, or nil.
+// ClassLender returns the call above h from which h has borrowed its slot of the class, or
+// nil.
 func (h *Hold) ClassLender() *Hold {
 	if h.OwnsClass() {
 		return nil
@@ -25,10 +27,12 @@ func (h *Hold) ClassLender() *Hold {
 	return h.lender(ofClass)
 }
 
-// OwnsVersion tells whether h was let in with a slot of its version of its own.
+// OwnsVersion reports whether h took its slot of the version from the pool, and did not
+// borrow it.
 func (h *Hold) OwnsVersion() bool { return h.version.isLimited() && h.loan&ofVersion == 0 }
 
-// Quiet says what is left behind of a version where everything has ended, or nil.
+// Quiet returns an error if v still has slots in use or waiters, although all calls have
+// ended.
 func (v *Version) Quiet() error {
 	v.class.group.mu.Lock()
 	defer v.class.group.mu.Unlock()
@@ -38,18 +42,19 @@ func (v *Version) Quiet() error {
 	return nil
 }
 
-// OwnsGroup tells the same of the group's slot.
+// OwnsGroup reports whether h took its slot of the group from the pool, and did not borrow
+// it.
 func (h *Hold) OwnsGroup() bool { return h.loan&ofGroup == 0 }
 
-// Locked runs f while the group's lock is held: what f does takes no lock.
+// Locked runs f while the group's lock is held. f must not lock it.
 func (g *Group) Locked(f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	f()
 }
 
-// Between gives g a limit of n and runs f before dispatch admits a waiter. Each release
-// has such a moment.
+// Between sets the limit of g to n, and runs f before dispatch admits a waiter. Each release
+// has such a moment between the two.
 func (g *Group) Between(n int, f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -58,14 +63,14 @@ func (g *Group) Between(n int, f func()) {
 	g.dispatch()
 }
 
-// TakeHalf takes the slot of the class alone, and returns what puts it back:
-// TryAcquire, stopped in its middle, where it finds the group full.
+// TakeHalf takes only the slot of the class, and returns the function that puts it back. It
+// is the first half of a TryAcquire that then finds the group full.
 func (c *Class) TakeHalf() (putBack func(), ok bool) {
 	return func() { c.base.putBack(true) }, c.slots.fastInc()
 }
 
-// Check says what is wrong with the state of g and of classes, or nil. It may
-// be called at any time: every section under the lock leaves things in order.
+// Check returns an error if the state of g or of classes is inconsistent. It may be called at
+// any time, since every critical section leaves the state consistent.
 func (g *Group) Check(classes ...*Class) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -137,7 +142,7 @@ func (u *slotUses) check() error {
 	return nil
 }
 
-// checkVersions counts again what the versions with waiters keep count of.
+// checkVersions compares the counters of the versions that have waiters with a new count.
 func (c *Class) checkVersions() error {
 	all, eligible := c.queue.all(), 0
 	for v := range c.queue.versions.all() {
@@ -174,7 +179,7 @@ func (c *Class) checkVersions() error {
 	return nil
 }
 
-// check counts again what the tenants' queues keep count of.
+// check compares the counters of the tenants' queues with a new count.
 func (q *tenantQueues) check() error {
 	waiting, busy := 0, 0
 	for tenant, t := range q.byTenant {
@@ -205,7 +210,7 @@ func (q *tenantQueues) check() error {
 	return nil
 }
 
-// check says whether the lanes stand where the turn says.
+// check returns an error unless the lanes are in the lists that t.turn requires.
 func (t *tenantQueue) check() error {
 	waiting, live := 0, 0
 	for l := t.lanes; l != nil; l = l.next {
@@ -252,7 +257,8 @@ func (w *waiter) check() error {
 	return nil
 }
 
-// Quiet says what is left behind where everything has ended, or nil.
+// Quiet returns an error if g or classes still have slots in use, waiters or tenants,
+// although all calls have ended.
 func (g *Group) Quiet(classes ...*Class) error {
 	if err := g.Check(classes...); err != nil {
 		return err
@@ -271,16 +277,17 @@ func (g *Group) Quiet(classes ...*Class) error {
 	return nil
 }
 
-// Orphan tells whether h has, or had when it was let in, no parent to lend.
+// Orphan reports whether h has no parent that can lend it a slot, or had none when it was
+// admitted.
 func (h *Hold) Orphan() bool { return h.parent == nil }
 
-// Answer is what a wait ends with.
+// Answer is the result of a wait.
 type Answer = answer
 
-// Err is nil for a slot.
+// Err returns nil if the call has a slot, and the reason of the refusal otherwise.
 func (a answer) Err() error { return a.err }
 
-// Join is Acquire that does not wait: the answer comes when there is one.
+// Join is like Acquire, but does not wait: it returns the channel on which the answer comes.
 func (v *Version) Join(h *Hold, r Request) <-chan Answer {
 	w, err := v.enter(h, r)
 	if w != nil {
@@ -291,7 +298,8 @@ func (v *Version) Join(h *Hold, r Request) <-chan Answer {
 	return told
 }
 
-// Held is how many slots of the group the class's calls have, by the books.
+// Held returns how many slots of the group the class's calls have, computed from the counters
+// that share.go uses.
 func (c *Class) Held() int {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
@@ -305,15 +313,16 @@ func (c *Class) TenantQueues() int {
 	return len(c.queue.byTenant)
 }
 
-// Turns tells whether c waits below its floor, its last turn, and the last of any class.
+// Turns returns whether c waits below its floor, the turn number of c, and the last number
+// given to any class.
 func (c *Class) Turns() (low bool, own, all uint64) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	return c.readyIndex > 0 && c.groupSlots() < c.reserved, c.turn, c.group.lastTurn
 }
 
-// Acquire, TryAcquire and Join are those of the base, for tests in which a class has no
-// other version.
+// Acquire, TryAcquire and Join call those of the base version, for tests in which a class has
+// no other version.
 func (c *Class) Acquire(ctx context.Context, h *Hold, r Request) error {
 	return c.base.Acquire(ctx, h, r)
 }

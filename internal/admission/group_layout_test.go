@@ -10,8 +10,8 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// The group's counter is what every call writes. Beside something else that is hot, on one
-// cache line, two processors would wait for one another without need.
+// Every call writes the group's counter. If other data that is written often shared its cache
+// line, processors would wait for each other needlessly.
 func TestTheGroupsCounterSharesItsCacheLineWithNoOtherObject(t *testing.T) {
 	t.Parallel()
 	if unsafe.Sizeof(uintptr(0)) != 8 {
@@ -22,7 +22,8 @@ func TestTheGroupsCounterSharesItsCacheLineWithNoOtherObject(t *testing.T) {
 	}
 }
 
-// A class's counter, and the two of its base, are what every call of it writes.
+// Every call of a class writes the counter of the class and the two counters of its base
+// version.
 func TestTheCountersOfAClassStandOnOneCacheLine(t *testing.T) {
 	t.Parallel()
 	if unsafe.Sizeof(uintptr(0)) != 8 {

@@ -17,18 +17,18 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// hammer makes many calls at once that nest at random, in several classes.
+// hammer makes many calls at once, in several classes, that make nested calls at random.
 type hammer struct {
 	t       *testing.T
 	group   *admission.Group
 	classes []*admission.Class
-	own     []atomic.Int64 // slots of each class that calls hold now, loans aside
+	own     []atomic.Int64 // slots of each class that calls hold at the moment, without loans
 	tenants [][3]atomic.Int64
-	limits  []int        // of a tenant's calls, by class; 0: none
-	ownAll  atomic.Int64 // and of the group
+	limits  []int        // the limit of a tenant's calls, by class; 0: none
+	ownAll  atomic.Int64 // slots of the group that calls hold at the moment, without loans
 	cancels bool         // some calls give up, or never wait for their children
 	exact   bool         // limits only grow
-	sticks  bool         // some calls outlive theirs, and are stuck or replaced
+	sticks  bool         // some handlers outlive their calls, which are marked stuck or replaced
 	pause   func(*rand.Rand)
 
 	ran, refused, cycles atomic.Int64
@@ -103,7 +103,7 @@ func (h *hammer) call(ctx context.Context, r *rand.Rand, calls *sync.WaitGroup, 
 	hold.Release()
 }
 
-// outlive has a call that is answered go on for a while.
+// outlive lets a handler run on for a while after its call was answered.
 func (h *hammer) outlive(r *rand.Rand, hold *admission.Hold) {
 	switch r.IntN(4) {
 	case 0:
@@ -115,7 +115,8 @@ func (h *hammer) outlive(r *rand.Rand, hold *admission.Hold) {
 	}
 }
 
-// explain accepts the refusals that are no sign of a waiter left behind.
+// explain fails the test for a refusal that may mean that a waiter was forgotten, and accepts
+// the others.
 func (h *hammer) explain(err error) {
 	h.refused.Add(1)
 	switch {
@@ -144,9 +145,9 @@ func (h *hammer) children(ctx context.Context, r *rand.Rand, calls *sync.WaitGro
 	own.Wait()
 }
 
-// enter and leave count the slots between Acquire and Release, so never more
-// than there are in use. What is read of the limit afterwards is no smaller
-// than it was, if limits only grow.
+// enter and leave count the slots between Acquire and Release, so their count is never larger
+// than the number of slots in use. The limit is read after the count. If limits only grow, it
+// is not smaller than at the time of the count.
 func (h *hammer) enter(i int, hold *admission.Hold) {
 	if hold.OwnsClass() {
 		n := h.own[i].Add(1)
@@ -162,7 +163,7 @@ func (h *hammer) enter(i int, hold *admission.Hold) {
 	}
 }
 
-// count does the same for the tenants of a class that limits them.
+// count does the same for the tenants of a class that has a limit for tenants.
 func (h *hammer) count(i, tenant int, hold *admission.Hold, by int64) {
 	if !hold.OwnsClass() {
 		return
@@ -181,8 +182,8 @@ func (h *hammer) leave(i int, hold *admission.Hold) {
 	}
 }
 
-// check looks at the state again and again, while all goes on. It is for
-// virtual time: without pauses it would have the lock to itself.
+// check checks the state again and again while calls run. It is for virtual time only:
+// without the pauses there, it would hold the lock nearly all the time.
 func (h *hammer) check(done <-chan struct{}) {
 	r := rand.New(rand.NewPCG(1, 3))
 	for !finished(done) {
@@ -225,8 +226,7 @@ func finished(done <-chan struct{}) bool {
 	}
 }
 
-// In a bubble a waiter that was forgotten times out as soon as no call runs, and is
-// reported.
+// In a bubble, a forgotten waiter times out as soon as no call runs, and the test fails.
 func TestHammerInVirtualTime(t *testing.T) {
 	t.Parallel()
 	cases := map[string]func(h *hammer){
@@ -252,8 +252,8 @@ func TestHammerInVirtualTime(t *testing.T) {
 	}
 }
 
-// Outside a bubble nothing slows the calls down, so that the fast paths meet
-// the slow ones as closely as they can.
+// Outside a bubble nothing slows the calls down, so that fast and slow paths interleave as
+// closely as possible.
 func TestHammerInRealTime(t *testing.T) {
 	t.Parallel()
 	for name, exact := range map[string]bool{"fixed": true, "resized and stuck": false} {
@@ -271,8 +271,8 @@ func TestHammerInRealTime(t *testing.T) {
 	}
 }
 
-// Roots alone, for the fast path: with a limit that is just reached, every
-// call may find the last slot, or begin to wait while it comes free.
+// Root calls only, for the fast path. The limit is just reached, so every call may find the
+// last slot, or begin to wait while that slot comes free.
 func TestHammerAtTheEdgeOfTheLimit(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 2, 3} {
@@ -296,9 +296,9 @@ func TestHammerAtTheEdgeOfTheLimit(t *testing.T) {
 	}
 }
 
-// Limits and weights go up and down while all slots are wanted. One resizes, so
-// it knows what there should be: what is in use may be over a limit only because
-// that was lowered, and then only falls.
+// Limits and weights go up and down while calls wait for all slots. Only one goroutine
+// resizes, so it knows the limits. More slots than the limit may be in use only after the
+// limit was lowered, and then their number must only fall.
 func TestHammerWithLimitsThatFallAndRise(t *testing.T) {
 	t.Parallel()
 	g := admission.NewGroup(8)
@@ -387,7 +387,7 @@ func TestHammerOnAFloor(t *testing.T) {
 	}
 	for range looks {
 		nowLow, nowOwn, nowTurns := classes[0].Turns()
-		if low && nowLow && own == nowOwn { // all the time
+		if low && nowLow && own == nowOwn { // below its floor, and not served, during the whole time
 			seen++
 			if !assert.Equal(t, turns, nowTurns, "another was served") {
 				break

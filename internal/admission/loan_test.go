@@ -56,7 +56,8 @@ func TestChainOfClassesNeedsOneSlotOfTheGroup(t *testing.T) {
 	})
 }
 
-// a → b → a → b, each of one slot: the calls below use the slots of those above.
+// a → b → a → b, where each class has one slot: the lower calls borrow the slots of the upper
+// ones.
 func TestMutualRecursionNeedsOneSlotOfEach(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -82,7 +83,7 @@ func TestMutualRecursionNeedsOneSlotOfEach(t *testing.T) {
 	})
 }
 
-// A free slot is left to others as long as one can be lent.
+// A call borrows a slot if it can, and leaves a free slot to other calls.
 func TestASlotIsBorrowedBeforeAFreeOneIsTaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -106,7 +107,7 @@ func TestASlotIsBorrowedBeforeAFreeOneIsTaken(t *testing.T) {
 	})
 }
 
-// The class's slot can be lent to one and the group's to another.
+// A call can lend its slot of the class to one call, and its slot of the group to another.
 func TestHalvesOfASlotAreLentApart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -128,8 +129,8 @@ func TestHalvesOfASlotAreLentApart(t *testing.T) {
 	})
 }
 
-// A waiter with a slot of its class to borrow lacks one of the group's: it takes part
-// in the turns of those that wait for it.
+// A waiter that can borrow its slot of the class, and lacks only a slot of the group, takes
+// part in the turns of the classes that wait for the group.
 func TestABorrowerWaitsForTheGroupAsItsClassDoes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -140,7 +141,7 @@ func TestABorrowerWaitsForTheGroupAsItsClassDoes(t *testing.T) {
 		again, other := begin(t, a, a1), begin(t, b, nil)
 		waits(t, again, other)
 		busy.end()
-		runs(t, other) // which class has fewer slots
+		runs(t, other) // the class of other has fewer slots
 		waits(t, again)
 		other.end()
 		runs(t, again)
@@ -162,7 +163,7 @@ func TestCallBackWaitsForTheSlotThatASiblingHas(t *testing.T) {
 		stranger := begin(t, a, nil)
 		back1.end()
 		runs(t, back2)
-		waits(t, stranger) // the slot is not the pool's
+		waits(t, stranger) // the slot comes back to its lender, and not to the pool
 		end(back2, b1, b2, a1)
 		runs(t, stranger)
 		stranger.end()
@@ -196,8 +197,8 @@ func TestChildrenTakeTheLoanInTurn(t *testing.T) {
 	})
 }
 
-// Parallel recursion in a class of one slot takes turns; it is no cycle, since
-// the child that runs brings the loan home.
+// Parallel recursive calls in a class of one slot take turns. This is not a cycle, since the
+// running child gives the loan back.
 func TestParallelRecursionTakesTheLoanInTurn(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{1, 2} {
@@ -225,8 +226,8 @@ func TestParallelRecursionTakesTheLoanInTurn(t *testing.T) {
 	}
 }
 
-// Recursion beside a child takes its parent's slot of the class, and one below the
-// child waits for it to come home.
+// A recursive call next to a child borrows the slot of the class from their parent. A
+// recursive call below that child waits until this slot comes back.
 func TestParallelRecursionAndRecursionBelowASiblingTakeTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// rude is a caller's context with manners of its own.
+// rude is a caller's context whose methods can block or panic.
 type rude struct {
 	context.Context
 
@@ -31,7 +31,7 @@ func TestACallerWhoseContextIsClosedWithoutAnErrorIsCanceledAndNotAdmitted(t *te
 		over := make(chan struct{})
 		ctx := rude{t.Context(), func() <-chan struct{} { return over }, func() error { return nil }}
 		waiting := &call{}
-		go func() { // and not launch, whose context would be made from this one
+		go func() { // not by launch, which would derive a context from this one
 			waiting.err = c.Acquire(ctx, &waiting.hold, admission.Request{Wait: patience})
 			waiting.answered.Store(true)
 		}()
@@ -71,7 +71,7 @@ func TestACallerWhoseContextPanicsLeavesNeitherAWaiterNorASlot(t *testing.T) {
 	}
 }
 
-// It is asked while another call gives it its slot.
+// The context's Err panics while another call hands over its slot to this call.
 func TestASlotThatCameWhileTheCallersContextPanickedIsGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -87,8 +87,8 @@ func TestASlotThatCameWhileTheCallersContextPanickedIsGivenBack(t *testing.T) {
 	})
 }
 
-// A count that went on below zero would take from the limit beside it, and the
-// router would refuse all calls for ever.
+// A count below zero would borrow from the bits of the limit in the same word, and the router
+// would refuse all calls for ever.
 func TestASlotThatIsGivenBackTwiceStopsLoudly(t *testing.T) {
 	t.Parallel()
 	for name, queue := range map[string]bool{"nobody waits": false, "others wait": true} {

@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// machine drives a group and its model by the same steps.
+// machine does the same random steps to a group and to its model.
 type machine struct {
 	model
 	group  *admission.Group
@@ -78,7 +78,7 @@ func (s *machine) Root(t *rapid.T) { s.begin(t, nil) }
 
 func (s *machine) Child(t *rapid.T) { s.begin(t, s.draw(t, holding)) }
 
-func (s *machine) Nest(t *rapid.T) { s.begin(t, s.draw(t, holding)) } // as often again
+func (s *machine) Nest(t *rapid.T) { s.begin(t, s.draw(t, holding)) } // doubles the probability of nested calls
 
 func (s *machine) Late(t *rapid.T) { s.begin(t, s.draw(t, over)) }
 
@@ -145,7 +145,7 @@ func (s *machine) SetWeight(t *rapid.T) {
 func (s *machine) SetEnabled(t *rapid.T) {
 	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
 	c := s.classes[i]
-	c.off = !c.off && rapid.IntRange(0, 3).Draw(t, "off") == 0 // little happens while it is
+	c.off = !c.off && rapid.IntRange(0, 3).Draw(t, "off") == 0 // rarely, because little happens while a class is off
 	if c.off {
 		for _, k := range slices.Clone(c.queue) {
 			s.refuse(k, admission.ErrOff)
@@ -168,7 +168,7 @@ func (s *machine) MarkStuck(t *rapid.T) {
 }
 
 func (s *machine) Shut(t *rapid.T) {
-	i := rapid.IntRange(0, 40).Draw(t, "what") // rarely: little happens afterwards
+	i := rapid.IntRange(0, 40).Draw(t, "what") // the rest is rare, because little happens afterwards
 	switch {
 	case i < len(s.classes):
 		s.classes[i].removed, s.classes[i].reserved = true, 0
@@ -184,8 +184,8 @@ func (s *machine) Shut(t *rapid.T) {
 	}
 }
 
-// Check compares what is with what should be, and both with the promise that
-// no slot idles while work waits that is permitted.
+// Check compares the group with the model. It also checks in both that no slot is free while
+// a call waits that may use it.
 func (s *machine) Check(t *rapid.T) {
 	synctest.Wait()
 	for i, k := range s.calls {

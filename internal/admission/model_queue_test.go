@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// modelTenants are the tenants of a class in the model that have a call waiting, or have
-// had a turn and not another since. All that concerns their calls is found by searching.
+// modelTenants has the tenants of a class in the model that have a waiting call, or an empty
+// queue whose turn is still to come. Everything about their calls is found by searching.
 type modelTenants struct {
-	limit    int // of calls that run; 0: none
+	limit    int // how many calls of a tenant may run; 0: no limit
 	lanes    []*modelLane
-	newcomer bool // the last turn was a new one's
+	newcomer bool // the call served last came from a new queue
 	level    time.Duration
 	numbers  int
 }
 
 type modelLane struct {
 	tenant     string
-	fresh, old bool // with neither it has no turn: its tenant is at the limit
+	fresh, old bool // if both are false it has no turn: its tenant is at the limit
 	used       time.Duration
 	number     int
 }
@@ -43,7 +43,7 @@ func (ts *modelTenants) drop(l *modelLane) {
 	ts.lanes = slices.DeleteFunc(ts.lanes, func(o *modelLane) bool { return o == l })
 }
 
-// moveToOld puts a tenant among the old ones, behind those that have used as much.
+// moveToOld moves a tenant to the old ones, behind those that have used as much time.
 func (ts *modelTenants) moveToOld(l *modelLane) {
 	if !l.old {
 		l.used = max(l.used, ts.level)
@@ -63,7 +63,7 @@ func (c *modelClass) waiting(tenant string) (ks []*modelCall) {
 	return ks
 }
 
-// busy counts a tenant's calls that its limit counts.
+// busy returns how many running calls of a tenant count against its limit.
 func (m *model) busy(c *modelClass, tenant string) (n int) {
 	if c.tenants.limit == 0 {
 		return 0
@@ -76,12 +76,12 @@ func (m *model) busy(c *modelClass, tenant string) (n int) {
 	return n
 }
 
-// counted tells whether k counts now: while it, or one that has its slot of the class
-// from it, runs.
+// counted reports whether k counts against its tenant's limit at the moment: while k, or a
+// call that borrows its slot of the class from k, runs.
 func (m *model) counted(k *modelCall) bool { return k.counts && classHalf.used(k) }
 
-// place tells whether the slot of the class that p uses comes with a place in a tenant's
-// limit: p's, or that of one that has lent it.
+// place reports whether p's slot of the class comes with a place in a tenant's limit: that of
+// p, or of a call from which p has borrowed the slot.
 func place(p *modelCall, tenant string) bool {
 	for ; p != nil; p = p.lender {
 		if p.counts && p.tenant == tenant {
@@ -91,7 +91,7 @@ func place(p *modelCall, tenant string) bool {
 	return false
 }
 
-// canUseLentSlot tells whether a call above k has a place to lend it.
+// canUseLentSlot reports whether a call above k can lend it a place.
 func (m *model) canUseLentSlot(k *modelCall) bool {
 	for p := k.parent; p != nil; p = p.parent {
 		if p.class == k.class && p.state == holding && place(p, k.tenant) {
@@ -101,19 +101,19 @@ func (m *model) canUseLentSlot(k *modelCall) bool {
 	return false
 }
 
-// below tells whether k's tenant is below its limit.
+// below reports whether k's tenant is below its limit.
 func (m *model) below(k *modelCall) bool { return m.busy(k.class, k.tenant) < k.class.tenants.most() }
 
-// maySoon tells whether k's tenant is below its limit, or will be. Calls to which none can lend
-// a place always can count on that, see deadlocksByLimit.
+// maySoon reports whether k's tenant is below its limit, or will be. For a call to which no
+// other call can lend a place this is always true, see deadlocksByLimit.
 func (m *model) maySoon(k *modelCall, good map[*modelCall]bool) bool {
 	return m.below(k) || slices.ContainsFunc(m.calls, func(o *modelCall) bool {
 		return o.class == k.class && o.tenant == k.tenant && m.counted(o) && comesBack(o, good, classHalf)
 	})
 }
 
-// deadlocksByLimit tells whether, with k in line, a nested call may have to wait for its
-// tenant's limit, and one that this counts waits for a nested call.
+// deadlocksByLimit reports whether, with k in the queue, a nested call may have to wait for
+// its tenant's limit while a call that this limit counts waits for a nested call.
 func (m *model) deadlocksByLimit(k *modelCall) bool {
 	return slices.ContainsFunc(m.calls, func(o *modelCall) bool {
 		return m.counted(o) && slices.ContainsFunc(o.class.queue, func(w *modelCall) bool {
@@ -122,15 +122,14 @@ func (m *model) deadlocksByLimit(k *modelCall) bool {
 	})
 }
 
-// blocks tells whether a call that w's limit counts waits for a nested call.
+// blocks reports whether a call that the limit of w's tenant counts waits for a nested call.
 func (m *model) blocks(w *modelCall) bool {
 	return slices.ContainsFunc(m.calls, func(o *modelCall) bool {
 		return o.class == w.class && o.tenant == w.tenant && m.counted(o) && m.above(o)
 	})
 }
 
-// above tells whether a nested call waits that o, or one that o has made, and so
-// on, has made.
+// above reports whether a nested call below o, at any depth, waits.
 func (m *model) above(o *modelCall) bool {
 	return slices.ContainsFunc(m.calls, func(w *modelCall) bool {
 		if w.state != queued {
@@ -145,7 +144,7 @@ func (m *model) above(o *modelCall) bool {
 	})
 }
 
-// arrived gives a newcomer its place.
+// arrived gives the queue of a call that has just arrived its turn.
 func (m *model) arrived(k *modelCall) {
 	c, ts := k.class, &k.class.tenants
 	l := ts.lane(k.tenant)
@@ -165,8 +164,8 @@ func (m *model) arrived(k *modelCall) {
 	}
 }
 
-// head is the call that gets the next slot of c: of those whose version has room, since the
-// others are passed over.
+// head returns the call that gets the next slot of c. Calls whose version has no room are
+// passed over.
 func (m *model) head(c *modelClass) *modelCall {
 	ts := &c.tenants
 	canGo := func(l *modelLane) []*modelCall {
@@ -195,7 +194,7 @@ func (m *model) head(c *modelClass) *modelCall {
 	}
 }
 
-// served moves the queue of the tenant of k, which was admitted.
+// served moves the queue of k's tenant, after k was admitted.
 func (m *model) served(k *modelCall) {
 	ts := &k.class.tenants
 	l := ts.lane(k.tenant)
@@ -210,7 +209,8 @@ func (m *model) served(k *modelCall) {
 	m.tidy(k.class)
 }
 
-// gaveUp forgets the queue of the tenant of k, which was not, unless it has a turn to come.
+// gaveUp forgets the queue of k's tenant, after k has left the queue without a slot, unless a
+// turn of it is still to come.
 func (m *model) gaveUp(k *modelCall) {
 	ts := &k.class.tenants
 	if l := ts.lane(k.tenant); len(k.class.waiting(k.tenant)) == 0 && !l.old {
@@ -225,7 +225,7 @@ func (m *model) tidy(c *modelClass) {
 	}
 }
 
-// park takes the turn of a tenant that has reached its limit and has calls waiting.
+// park takes the turn away from a tenant that has reached its limit and has waiting calls.
 func (m *model) park(k *modelCall) {
 	ts := &k.class.tenants
 	if l := ts.lane(k.tenant); l != nil && len(k.class.waiting(k.tenant)) > 0 && m.busy(k.class, k.tenant) >= ts.most() {
@@ -256,7 +256,7 @@ func (m *model) charge(k *modelCall) {
 	}
 }
 
-// victim is the call that k displaces, if the queue is full.
+// victim returns the call that k displaces if the queue is full.
 func (m *model) victim(k *modelCall) *modelCall {
 	c := k.class
 	if len(c.queue) < c.bound || len(c.queue) == 0 {

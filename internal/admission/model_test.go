@@ -7,13 +7,13 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// The model says what should happen in the plainest way: it keeps all calls in
-// one slice, finds out everything by searching it, and asks of each waiter
-// whether it could ever be served if every call ended that can.
+// model computes in the simplest way what a group should do. It keeps all calls in one slice,
+// and finds everything by searching it. To find deadlocks it checks for each waiter whether
+// the waiter could ever be served if every call ended that can.
 type model struct {
 	limit   int
 	classes []*modelClass
-	turns   int // counts them
+	turns   int // the number of turns given so far
 	calls   []*modelCall
 	now     time.Duration
 	drained bool
@@ -25,7 +25,7 @@ type modelClass struct {
 	removed, off     bool
 	reserved, weight int
 	turn             int          // when it last got a slot that others waited for, or gave one back
-	queue            []*modelCall // in the order of arrival
+	queue            []*modelCall // the waiting calls, in the order of arrival
 	tenants          modelTenants
 	versions         []*modelVersion
 }
@@ -35,15 +35,15 @@ type modelCall struct {
 	version  *modelVersion
 	tenant   string
 	priority int
-	charged  bool          // its tenant pays for it
-	counts   bool          // for its tenant's limit
+	charged  bool          // its tenant is charged for its time
+	counts   bool          // it counts against its tenant's limit
 	since    time.Duration // when it began
-	parent   *modelCall    // nil once it can't lend
+	parent   *modelCall    // nil once it can't lend a slot
 	state    state
 	err      error
 	deadline time.Duration
 	stuck    bool
-	// The call that lent it the slot, or nil: it has its own.
+	// The calls from which it has borrowed its slots; nil for a slot of its own.
 	classFrom, groupFrom  *modelCall
 	groupBorrower         *modelCall // has borrowed its slot of the group
 	lender, classBorrower *modelCall // from which it has borrowed the slot of the class, and which has borrowed it from k
@@ -55,7 +55,7 @@ type state int
 const (
 	queued state = iota
 	holding
-	replaced // it goes on without its slot
+	replaced // its handler goes on without its slots
 	over     // ended or refused
 )
 
@@ -74,8 +74,8 @@ func halfOf(c *modelClass) half {
 	return classHalf
 }
 
-// used tells whether what k has is not given back: k or one of those
-// that have it from k, down the line, has not ended.
+// used reports whether this half of k's slot is still in use: k, or a call that has borrowed
+// it from k directly or through others, has not ended.
 func (h half) used(k *modelCall) bool {
 	for ; k != nil; k = h.to(k) {
 		if k.state == holding {
@@ -85,8 +85,8 @@ func (h half) used(k *modelCall) bool {
 	return false
 }
 
-// owners lists the calls with a slot of the class (nil: of the group) that is
-// not back yet.
+// owners returns the calls that took a slot of the class from the pool and have not given it
+// back. A nil class stands for the group.
 func (m *model) owners(c *modelClass) (os []*modelCall) {
 	h := halfOf(c)
 	for _, k := range m.calls {
@@ -104,21 +104,22 @@ func (m *model) room(c *modelClass) bool {
 	return len(m.owners(c)) < c.limit
 }
 
-// has tells whether k could have a slot of its class for its own, and one of its version.
+// has reports whether k could take a slot of its class and one of its version from the pools.
 func (m *model) has(k *modelCall) bool { return m.room(k.class) && m.below(k) && m.roomIn(k.version) }
 
-// lacksOnlyGroup tells whether k could have both, for its own or by a loan.
+// lacksOnlyGroup reports whether k could have both of these slots, from the pools or by
+// loans.
 func (m *model) lacksOnlyGroup(k *modelCall) bool {
 	return (m.lenderOf(k) != nil || m.below(k) && m.room(k.class)) && m.hasVersionNow(k)
 }
 
-// home tells whether k's parent has its loan at home.
+// home reports whether k's parent has not lent its slot of the group.
 func (m *model) home(k *modelCall) bool {
 	return k.parent != nil && k.parent.state == holding && k.parent.groupBorrower == nil
 }
 
-// lenderOf is the nearest call above k of its class that has not lent its slot and,
-// if k's tenant is at its limit, has a place there to lend with it; or nil.
+// lenderOf returns the nearest call above k, of the same class, that has not lent its slot,
+// or nil. If k's tenant is at its limit, the slot must come with a place in that limit.
 func (m *model) lenderOf(k *modelCall) *modelCall {
 	for p := k.parent; p != nil; p = p.parent {
 		if p.class == k.class && p.state == holding && p.classBorrower == nil && (m.below(k) || place(p, k.tenant)) {
@@ -160,7 +161,7 @@ func (m *model) refuse(k *modelCall, err error) {
 	}
 }
 
-// next is the class that gets the next slot, or nil.
+// next returns the class that gets the next slot of the group, or nil.
 func (m *model) next() (first *modelClass) {
 	for _, c := range m.classes {
 		able := m.open(c) || m.borrower(c) != nil
@@ -171,10 +172,12 @@ func (m *model) next() (first *modelClass) {
 	return first
 }
 
-// open tells whether slots are there for one that waits for c, without a loan.
+// open reports whether a call that waits for c could run without a loan, apart from its slot
+// of the group.
 func (m *model) open(c *modelClass) bool { return slices.ContainsFunc(c.queue, m.has) }
 
-// borrower is the oldest that waits for c and could be lent what is not there for it.
+// borrower returns the oldest call that waits for c and could borrow the slots that are not
+// free.
 func (m *model) borrower(c *modelClass) *modelCall {
 	i := slices.IndexFunc(c.queue, func(k *modelCall) bool { return m.lacksOnlyGroup(k) && !m.has(k) })
 	if i < 0 {
@@ -183,7 +186,7 @@ func (m *model) borrower(c *modelClass) *modelCall {
 	return c.queue[i]
 }
 
-// nextOf is the call that gets the next slot of the group as one of c, which is next.
+// nextOf returns the call of c that gets the next slot of the group, when it is c's turn.
 func (m *model) nextOf(c *modelClass) *modelCall {
 	b := m.borrower(c)
 	if !m.open(c) {
@@ -221,7 +224,8 @@ func (m *model) before(c, d *modelClass) bool {
 	return c.turn < d.turn
 }
 
-// share is where the next slot of a class stands in its middle, if it has any.
+// share returns the share by which a class is ranked: of the middle of its next slot, if it
+// has any slot.
 func share(has, weight int) float64 {
 	if has == 0 {
 		return 0
@@ -229,8 +233,8 @@ func share(has, weight int) float64 {
 	return (float64(has) + 0.5) / float64(weight)
 }
 
-// serve admits all that can run: by free slots, each for the class that is next, then by
-// loans, first those of slots that have just come back.
+// serve admits all calls that can run. First it gives each free slot to the class that is
+// next. Then it admits calls that run on loans, first on slots that have just come back.
 func (m *model) serve(homes, returned, returnedVersions []*modelCall) {
 	for c := m.next(); c != nil && m.room(nil); c = m.next() {
 		m.turns++
@@ -298,7 +302,7 @@ func (m *model) acquire(k *modelCall) {
 	}
 }
 
-// stuck tells whether every slot of the class (nil: of the group) is.
+// stuck reports whether every slot of the class is stuck. A nil class stands for the group.
 func (m *model) stuck(c *modelClass) bool {
 	limit := m.limit
 	if c != nil {
@@ -318,7 +322,7 @@ func (m *model) refuseStuck() {
 	}
 }
 
-// stuckIn counts the slots that a stuck call uses, itself or by a loan.
+// stuckIn returns how many slots are used by a stuck call, as its own or as a loan.
 func (m *model) stuckIn(c *modelClass) (n int) {
 	h := halfOf(c)
 	for _, o := range m.owners(c) {
@@ -331,7 +335,7 @@ func (m *model) stuckIn(c *modelClass) (n int) {
 	return n
 }
 
-// release gives k's slot back, and ends it unless it is replaced.
+// release gives k's slots back, and sets its state to as: ended or replaced.
 func (m *model) release(k *modelCall, as state) {
 	c, k0 := k.class, k
 	m.charge(k)
@@ -354,8 +358,8 @@ func (m *model) release(k *modelCall, as state) {
 	m.serve(homes, returned, returnedVersions)
 }
 
-// returnClass gives back k's slot of its class, unless k has lent it on: to its lender, and
-// if that has ended, to the lender's lender.
+// returnClass gives k's slot of its class back, unless k has lent it. A borrowed slot goes to
+// its lender or, if that has ended, to the lender's lender.
 func (m *model) returnClass(k *modelCall) (returned []*modelCall) {
 	for ; k.classBorrower == nil && k.state >= replaced; k = k.lender {
 		if k.counts {
@@ -372,7 +376,7 @@ func (m *model) returnClass(k *modelCall) (returned []*modelCall) {
 	return nil
 }
 
-// returnGroup does that for the group's half.
+// returnGroup does the same for k's slot of the group.
 func (m *model) returnGroup(k *modelCall) (homes []*modelCall) {
 	for k.groupBorrower == nil && k.parent != nil && k.parent.groupBorrower == k {
 		k = k.parent
@@ -392,7 +396,7 @@ func (m *model) unparkAll() {
 	}
 }
 
-// disown is for those that had hoped for the place that k, which has ended, had.
+// disown updates the waiters that could have borrowed the place of k, which has ended.
 func (m *model) disown(k *modelCall) {
 	c := k.class
 	if c.tenants.limit == 0 || !slices.ContainsFunc(c.queue, func(w *modelCall) bool { return above(k, w) }) {
@@ -406,7 +410,7 @@ func (m *model) disown(k *modelCall) {
 	m.breakCycles(c)
 }
 
-// above tells whether k made w, or what made it, and so on.
+// above reports whether w is below k: k made w, or made a call above w.
 func above(k, w *modelCall) bool {
 	for p := w.parent; p != nil; p = p.parent {
 		if p == k {
@@ -416,9 +420,9 @@ func above(k, w *modelCall) bool {
 	return false
 }
 
-// prospects finds the calls that could ever go on, if each call ended as soon as the
-// nested calls that it waits for have. It is the least such set, grown from the calls that
-// need nothing.
+// prospects returns the calls that could ever go on if each call ended as soon as the nested
+// calls that it waits for have ended. It starts with the calls that need nothing, and adds
+// calls until the set no longer grows.
 func (m *model) prospects() map[*modelCall]bool {
 	good := map[*modelCall]bool{}
 	for again := true; again; {
@@ -441,14 +445,13 @@ func (m *model) canGo(k *modelCall, good map[*modelCall]bool) bool {
 	loan := k.parent != nil && comesBack(k.parent.groupBorrower, good, groupHalf)
 	for l := k.parent; l != nil && !loan; l = l.groupBorrower {
 		if l.state >= replaced {
-			return false // a slot of the group might do, but may never come
+			return false // a free slot of the group would do, but may never come
 		}
 	}
 	return (loan || m.comesFree(nil, good)) && m.hasClass(k, good) && m.hasVersion(k, good)
 }
 
-// hasClass tells whether there will be a slot of its class for k, if those end that
-// are good.
+// hasClass reports whether there will be a slot of its class for k if the calls in good end.
 func (m *model) hasClass(k *modelCall, good map[*modelCall]bool) bool {
 	soon := m.maySoon(k, good)
 	for p := k.parent; p != nil; p = p.parent {
@@ -459,7 +462,7 @@ func (m *model) hasClass(k *modelCall, good map[*modelCall]bool) bool {
 	return soon && m.comesFree(k.class, good)
 }
 
-// comesBack tells whether what was lent to k will be given back.
+// comesBack reports whether the slot that was lent to k will be given back.
 func comesBack(k *modelCall, good map[*modelCall]bool, h half) bool {
 	for ; k != nil; k = h.to(k) {
 		if !good[k] {
@@ -469,15 +472,15 @@ func comesBack(k *modelCall, good map[*modelCall]bool, h half) bool {
 	return true
 }
 
-// comesFree tells whether not all slots are held for good. A limit of 0 was
-// set on purpose, and is no deadlock.
+// comesFree reports whether a slot of c is free or will come free. A limit of 0 is set on
+// purpose, and is not a deadlock.
 func (m *model) comesFree(c *modelClass, good map[*modelCall]bool) bool {
 	os := m.owners(c)
 	return m.room(c) || len(os) == 0 || slices.ContainsFunc(os, func(o *modelCall) bool { return comesBack(o, good, halfOf(c)) })
 }
 
-// breakCycles refuses the newest of the nested calls for c without prospects that keeps
-// others from theirs, as long as there is one.
+// breakCycles refuses nested calls that wait for c and could never go on, one after the
+// other: each time the newest that holds back a slot that others like it wait for.
 func (m *model) breakCycles(c *modelClass) {
 	for {
 		good := m.prospects()
@@ -498,13 +501,14 @@ func (m *model) backward() []*modelCall {
 	return b
 }
 
-// keeps tells whether w, being without prospects, keeps a slot from its class
-// that others without prospects wait for.
+// keeps reports whether w, which could never go on, holds back a slot for which other such
+// calls wait.
 func (m *model) keeps(w *modelCall, good map[*modelCall]bool) bool {
 	wanted := func(c *modelClass) bool {
 		return slices.ContainsFunc(c.queue, func(k *modelCall) bool { return k.parent != nil && !m.hasClass(k, good) })
 	}
-	// Upwards: the calls that wait for w, for example for a loan that a child left to it.
+	// The loop goes up through the calls that wait for w, for example for a loan that a child
+	// left to it.
 	waits := true
 	for k, p := w, w.parent; p != nil; k, p = p, p.parent {
 		waits = p.state == holding && (waits || p.groupBorrower == k && m.hasWaiting(p))

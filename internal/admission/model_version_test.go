@@ -9,20 +9,22 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// modelVersion is a version in the model. All that concerns its slots is found by searching.
+// modelVersion is a version in the model. Everything about its slots is found by searching.
 type modelVersion struct {
 	class            *modelClass
 	limited, removed bool
 	limit            int
 }
 
-// versionHolds are a call's slot of its version: which call lent it and which has borrowed
-// it, as in modelCall. All are nil if the version has no limit.
+// versionHolds describes a call's slot of its version as modelCall does for that of the
+// class: which call has lent it, and which has borrowed it. All fields are nil if the version
+// has no limit.
 type versionHolds struct{ versionFrom, versionLender, versionBorrower *modelCall }
 
 var versionHalf = half{func(k *modelCall) *modelCall { return k.versionFrom }, func(k *modelCall) *modelCall { return k.versionBorrower }}
 
-// ownersIn lists the calls with a slot of the version that is not back yet.
+// ownersIn returns the calls that took a slot of the version from the pool and have not given
+// it back.
 func (m *model) ownersIn(v *modelVersion) (os []*modelCall) {
 	for _, k := range m.calls {
 		if k.version == v && k.versionFrom == k && versionHalf.used(k) {
@@ -34,7 +36,8 @@ func (m *model) ownersIn(v *modelVersion) (os []*modelCall) {
 
 func (m *model) roomIn(v *modelVersion) bool { return !v.limited || len(m.ownersIn(v)) < v.limit }
 
-// versionLenderOf is the nearest call above k of its version that has not lent its slot.
+// versionLenderOf returns the nearest call above k, of the same version, that has not lent
+// its slot, or nil.
 func (m *model) versionLenderOf(k *modelCall) *modelCall {
 	for p := k.parent; p != nil && k.version.limited; p = p.parent {
 		if p.version == k.version && p.state == holding && p.versionBorrower == nil {
@@ -59,7 +62,7 @@ func (m *model) takeVersion(k *modelCall) {
 	}
 }
 
-// returnVersion gives back k's slot of its version, as returnClass does that of the class.
+// returnVersion does for k's slot of its version what returnClass does for that of its class.
 func (m *model) returnVersion(k *modelCall) (returned []*modelCall) {
 	for k.versionBorrower == nil && k.state >= replaced && k.versionLender != nil {
 		k = k.versionLender
@@ -71,8 +74,8 @@ func (m *model) returnVersion(k *modelCall) (returned []*modelCall) {
 	return nil
 }
 
-// hasVersion tells whether there will be a slot of its version for k, if those end that are
-// good.
+// hasVersion reports whether there will be a slot of its version for k if the calls in good
+// end.
 func (m *model) hasVersion(k *modelCall, good map[*modelCall]bool) bool {
 	for p := k.parent; p != nil; p = p.parent {
 		if p.version == k.version && p.state == holding && comesBack(p.versionBorrower, good, versionHalf) {
@@ -83,7 +86,7 @@ func (m *model) hasVersion(k *modelCall, good map[*modelCall]bool) bool {
 	return m.roomIn(k.version) || len(os) == 0 || slices.ContainsFunc(os, func(o *modelCall) bool { return comesBack(o, good, versionHalf) })
 }
 
-// wantedVersion tells whether a nested call waits in vain for a slot of v.
+// wantedVersion reports whether a nested call waits in vain for a slot of v.
 func (m *model) wantedVersion(v *modelVersion, good map[*modelCall]bool) bool {
 	return slices.ContainsFunc(v.class.queue, func(k *modelCall) bool {
 		return k.version == v && k.parent != nil && !m.hasVersion(k, good)
@@ -100,8 +103,8 @@ func (m *model) stuckVersion(v *modelVersion) bool {
 	return n > 0 && n >= v.limit
 }
 
-// drawVersions gives a class up to three versions, some with a limit. The first is the
-// base.
+// drawVersions gives a class up to three versions, some with a limit. The first is the base
+// version.
 func (s *machine) drawVersions(t *rapid.T, c *modelClass, r *admission.Class) {
 	for i := range rapid.SampledFrom([]int{1, 1, 2, 3}).Draw(t, "versions") {
 		v := &modelVersion{class: c}
@@ -143,7 +146,7 @@ func (s *machine) RemoveVersion(t *rapid.T) {
 	c := s.classes[rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")]
 	v := s.drawVersion(t, c)
 	if rapid.IntRange(0, 9).Draw(t, "now") > 0 {
-		t.Skip("not now") // its calls are refused from then on
+		t.Skip("not now") // too early to remove a version, whose calls are refused from then on
 	}
 	v.removed = true
 	s.parts[v].Remove()

@@ -2,6 +2,6 @@
 
 package admission_test
 
-// problems is fewer under the race detector, which finds nothing where there is
-// one goroutine.
+// problems is smaller under the race detector, which finds nothing in a test with one
+// goroutine.
 const problems = 200

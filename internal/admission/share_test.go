@@ -15,12 +15,12 @@ import (
 	"github.com/inproc/faas/internal/admission"
 )
 
-// problem is a capacity to be shared, and what each class may have of it.
+// problem is a capacity that classes share, with the weight, floor and maximum of each class.
 type problem struct {
 	capacity int
 	weight   []int
 	floor    []int
-	most     []int // what it asks for, or is capped at
+	most     []int // the most slots that a class asks for, or may have
 }
 
 func newProblem(r *rand.Rand) problem {
@@ -44,13 +44,14 @@ func newProblem(r *rand.Rand) problem {
 	return p
 }
 
-// least is what a class has before shares count: its floor, or one slot, if it
-// asks for as much.
+// least returns how many slots a class has before shares count: its floor, or at least one
+// slot, but not more than it asks for.
 func (p problem) least(i int) int { return min(p.most[i], max(p.floor[i], 1)) }
 
-// level fills water into vessels as wide as the weights, with a bottom at least
-// and a lid at most: each class's share is what stands in its own when the
-// capacity is used up. ok is false where that is not enough for the bottoms.
+// level computes the shares by water filling. Each class is a vessel as wide as its weight,
+// with a bottom at least(i) and a lid at most[i]. The capacity is filled in, and the share of
+// a class is the content of its vessel. ok is false if the capacity is less than the sum of
+// the bottoms.
 func (p problem) level() (shares []float64, ok bool) {
 	fill := func(level float64) (all []float64, sum float64) {
 		for i, w := range p.weight {
@@ -76,8 +77,8 @@ func (p problem) level() (shares []float64, ok bool) {
 	return shares, true
 }
 
-// market is a problem put to a group. Each class has one call waiting as long as
-// it asks for more.
+// market has a group to which a problem is given. Each class has one waiting call for as long
+// as it asks for more.
 type market struct {
 	problem
 	group   *admission.Group
@@ -102,7 +103,7 @@ func newMarket(t *testing.T, p problem) *market {
 	return m
 }
 
-// ask has a call wait for class i, if none does.
+// ask lets a call wait for class i, if none waits.
 func (m *market) ask(i int) {
 	if m.answer[i] == nil {
 		m.next[i] = new(admission.Hold)
@@ -110,14 +111,15 @@ func (m *market) ask(i int) {
 	}
 }
 
-// demand lets all that want more ask for it, and notes which classes got what.
+// demand makes each class that wants more slots ask for one, and records which classes got
+// one.
 func (m *market) demand(t *testing.T) {
 	t.Helper()
 	for i := 0; i < len(m.classes); {
 		if len(m.running[i]) < m.most[i] {
 			m.ask(i)
 		}
-		if len(m.answer[i]) == 0 { // it waits, or has enough
+		if len(m.answer[i]) == 0 { // its call waits, or it has enough
 			i++
 			continue
 		}
@@ -127,7 +129,7 @@ func (m *market) demand(t *testing.T) {
 	}
 }
 
-// end ends one call, at random, and its class has another at hand.
+// end ends a random call; the class of that call may then ask again.
 func (m *market) end(r *rand.Rand) {
 	n := 0
 	for _, ks := range m.running {
@@ -147,17 +149,17 @@ func (m *market) end(r *rand.Rand) {
 	}
 }
 
-// check compares what classes have with whole slots, poured: each has what the
-// level says, give or take one where classes are level with each other. It
-// returns by how many slots a class is off the water, where that is more than a
-// slot and than a hundredth of its share.
+// check compares the slots of the classes with a water filling in whole slots: each class
+// must have its share, give or take one slot where classes have the same level. It returns by
+// how many slots a class differs from the exact share of level, if that is more than one slot
+// and more than a hundredth of the share.
 func (m *market) check(t *testing.T) (worst float64) {
 	t.Helper()
 	low, high := m.wholeLevel()
 	water, ok := m.level()
 	for i, ks := range m.running {
 		has := len(ks)
-		if !ok { // not even a slot for each
+		if !ok { // the capacity has less than a slot for each class
 			require.GreaterOrEqual(t, has, min(m.floor[i], m.most[i]), "class %d of %+v", i, m.problem)
 			require.LessOrEqual(t, has, m.least(i), "class %d of %+v", i, m.problem)
 			continue
@@ -176,8 +178,8 @@ func (p problem) whole(level float64, i int) int {
 	return min(max(int(math.Floor(level*float64(p.weight[i])+0.5)), p.least(i)), p.most[i])
 }
 
-// wholeLevel returns the last level at which whole slots suffice, and the first
-// at which they don't, or at which no class asks for more.
+// wholeLevel returns the highest level at which the capacity suffices for the rounded shares,
+// and the lowest at which it does not, or at which no class asks for more.
 func (p problem) wholeLevel() (low, high float64) {
 	low, high = 0, 2e6
 	for range 100 {
@@ -194,10 +196,10 @@ func (p problem) wholeLevel() (low, high float64) {
 	return low, high
 }
 
-// Ten thousand problems, against water. A share is no whole number, and slots
-// are: where many are rounded one way, another's is off by as much. That is more
-// than a slot, and than a hundredth of the share, in one problem of 200 at most,
-// and never three slots.
+// Ten thousand problems are compared with water filling. Slots are whole and shares are not:
+// if many shares are rounded in one direction, another class differs from its share by their
+// sum. That is more than one slot and more than a hundredth of the share in at most one
+// problem of 200, and it is always less than three slots.
 func TestSlotsAreSharedByWeightedMaxMinFairness(t *testing.T) {
 	t.Parallel()
 	problems := problems
@@ -230,8 +232,8 @@ func TestSlotsAreSharedByWeightedMaxMinFairness(t *testing.T) {
 	t.Logf("%d of %d off by more than one slot and 1 %%", off.Load(), problems)
 }
 
-// From where one class has it all, each call that ends brings the others nearer
-// to their share; and there it stays.
+// At first one class has all slots. Each call that ends brings the other classes nearer to
+// their shares. Once the shares are reached they stay so.
 func TestSharesAreReachedAsCallsEnd(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(2, 7))
@@ -241,7 +243,7 @@ func TestSharesAreReachedAsCallsEnd(t *testing.T) {
 		clear(p.floor)
 		p.floor[0] = r.IntN(p.capacity + 1)
 		greedy := r.IntN(len(p.weight))
-		p.most[greedy] = 1_000_000 // or else it has more than it asks for
+		p.most[greedy] = 1_000_000 // otherwise it would have more than it asks for
 		m := newMarket(t, p)
 		for range p.capacity {
 			h := new(admission.Hold)
@@ -261,8 +263,8 @@ func TestSharesAreReachedAsCallsEnd(t *testing.T) {
 	}
 }
 
-// What a class doesn't use of its floor is with others, and comes back call by
-// call as soon as it is asked for.
+// Other classes use the part of a floor that its class does not use. The class gets it back,
+// call by call, as soon as it asks for it.
 func TestAnUnusedFloorIsLentAndTakenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -280,7 +282,7 @@ func TestAnUnusedFloorIsLentAndTakenBack(t *testing.T) {
 			waits(t, others...)
 		}
 		lent[3].end()
-		runs(t, others[0]) // by its weight, once the floor is met
+		runs(t, others[0]) // by its weight, because the floor is met
 		waits(t, own[3], others[1])
 		end(own[:3]...)
 		runs(t, own[3], others[1])
@@ -289,8 +291,8 @@ func TestAnUnusedFloorIsLentAndTakenBack(t *testing.T) {
 	})
 }
 
-// Of two below their floor the one that lacks more of it, in proportion, goes
-// first; so it is too where the capacity has become too small for both.
+// Of two classes below their floors, the one that lacks the larger part of its floor is
+// served first. This is also true if the capacity has become too small for both floors.
 func TestFloorsAreMetInProportion(t *testing.T) {
 	t.Parallel()
 	g := admission.NewGroup(120)
@@ -331,8 +333,8 @@ func TestFloorsMayNotExceedTheCapacity(t *testing.T) {
 	assert.Equal(t, 5, b.Reserved())
 }
 
-// A nested call that runs on its parent's slot is no slot of its own class; and
-// one that a parent has left behind is still the parent's.
+// A slot of the group that a nested call has borrowed counts for the class of its parent, and
+// not for that of the nested call. This is still so after the parent has ended.
 func TestALentSlotIsItsOwners(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -344,7 +346,7 @@ func TestALentSlotIsItsOwners(t *testing.T) {
 		assert.Equal(t, []int{1, 0, 1}, []int{a.Held(), b.Held(), c.Held()})
 		second, first := begin(t, c, nil), begin(t, b, nil)
 		other.end()
-		runs(t, first) // b has no more than c, which was made after it
+		runs(t, first) // b has no more slots than c, which was made later
 		waits(t, second)
 		root.end()
 		assert.Equal(t, []int{1, 1, 0}, []int{a.Held(), b.Held(), c.Held()})
@@ -356,7 +358,7 @@ func TestALentSlotIsItsOwners(t *testing.T) {
 	})
 }
 
-// Whatever its weight, a class that has nothing comes before one that floods.
+// Whatever its weight, a class without slots comes before a class that floods.
 func TestAQuietClassWaitsForOneCallOfALoudOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -33,7 +33,7 @@ import "time"
 // credit while its version is full. The versions with waiting calls are searched one by one,
 // since a class has few.
 type tenantQueues struct {
-	limit        int // how many calls of one tenant may run at once; 0: no limit
+	limit        int                       // how many calls of one tenant may run at once; 0: no limit
 	versions     list[*Version]            // the versions that have a waiting call
 	empty        indexedHeap[*tenantQueue] // the old queues without a call, until their turn comes
 	lastWasNew   bool                      // the call served last came from a new queue

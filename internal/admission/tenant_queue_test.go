@@ -90,7 +90,7 @@ func TestATenantThatGivesUpLosesNobodysTurn(t *testing.T) {
 	})
 }
 
-// A tenant that comes again and again with one call does not stay new.
+// A tenant that makes one call after the other does not stay new.
 func TestManyNewTenantsDoNotKeepAnOldOneFromItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

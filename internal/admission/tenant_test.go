@@ -21,7 +21,7 @@ func beginAs(t *testing.T, c *admission.Class, parent *call, tenant string) *cal
 	return k
 }
 
-// serveAs makes a call that lasts as long as service.
+// serveAs makes a call that lasts for the duration service.
 func serveAs(t *testing.T, c *admission.Class, tenant string, service time.Duration) {
 	t.Helper()
 	h := new(admission.Hold)
@@ -31,7 +31,8 @@ func serveAs(t *testing.T, c *admission.Class, tenant string, service time.Durat
 	}
 }
 
-// The tenants' calls differ by a factor of ten; their slot time does not.
+// The lengths of the tenants' calls differ by a factor of ten; the slot time that the tenants
+// get is the same.
 func TestTenantsShareTheTimeAndNotTheTurns(t *testing.T) {
 	t.Parallel()
 	for _, slots := range []int{1, 4} {
@@ -66,7 +67,7 @@ func TestTenantsShareTheTimeAndNotTheTurns(t *testing.T) {
 	}
 }
 
-// However deep in debt, a tenant is served while no other waits.
+// A tenant is served while no other tenant waits, however deep in debt it is.
 func TestNoSlotIdlesBecauseAllAreInDebt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -81,8 +82,7 @@ func TestNoSlotIdlesBecauseAllAreInDebt(t *testing.T) {
 	})
 }
 
-// What a tenant owes is not forgotten because its next call comes a moment
-// after the last one.
+// A tenant's debt is not forgotten if its next call comes a moment after the one before.
 func TestATenantOfOneCallAtATimePaysForItsTimeToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -213,13 +213,13 @@ func TestATenantAtItsLimitIsInNobodysWay(t *testing.T) {
 		runs(t, c1)
 		waits(t, c2)
 		b1.end()
-		runs(t, c2) // and not a, which has been waiting for longer
+		runs(t, c2) // and not a call of tenant a, which has been waiting for longer
 		waits(t, a3, a4)
 		a1.end()
 		runs(t, a3)
 		waits(t, a4)
 		c1.end()
-		waits(t, a4) // though there is a slot
+		waits(t, a4) // although a slot is free: tenant a is at its limit
 		b2 := beginAs(t, c, nil, "b")
 		runs(t, b2)
 		b2.end()
@@ -245,7 +245,7 @@ func TestRecursionIsOneCallToTheLimit(t *testing.T) {
 		waits(t, other)
 		grandchild.end()
 		runs(t, other)
-		stranger := beginAs(t, c, other, "b") // it counts for b, though it has a's slot
+		stranger := beginAs(t, c, other, "b") // counts for tenant b, though it has borrowed the slot of a call of tenant a
 		runs(t, stranger)
 		more := beginAs(t, c, nil, "b")
 		waits(t, more)
@@ -266,7 +266,7 @@ func TestMutualRecursionIsOneCallToTheLimit(t *testing.T) {
 		h.LimitTenants(1)
 		var line []*call
 		var parent *call
-		for i := range 8 { // that they change their tenant on the way changes nothing
+		for i := range 8 { // the calls of the chain have different tenants, which changes nothing
 			parent = beginAs(t, []*admission.Class{f, h}[i%2], parent, []string{"a", "a", "b", "a"}[i%4])
 			runs(t, parent)
 			line = append(line, parent)
@@ -280,8 +280,8 @@ func TestMutualRecursionIsOneCallToTheLimit(t *testing.T) {
 	})
 }
 
-// Siblings that recur through others take turns in their tenant's only place, and
-// those that would block each other by it are refused.
+// Siblings that call their own class again through another class take turns in the only place
+// of their tenant. Siblings that would block each other by this place are refused.
 func TestSiblingsTakeTurnsInTheirTenantsPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -302,8 +302,8 @@ func TestSiblingsTakeTurnsInTheirTenantsPlace(t *testing.T) {
 	})
 }
 
-// A nested call waits for its tenant's limit as a root does, as long as all that
-// it may wait for will end by themselves.
+// A nested call waits for its tenant's limit as a root does, if all calls that it may wait
+// for will end by themselves.
 func TestNestedCallsWaitForALimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -322,8 +322,8 @@ func TestNestedCallsWaitForALimit(t *testing.T) {
 	})
 }
 
-// Two that would wait for each other: one has its tenant's only call of f, and
-// needs one of g, the other the reverse.
+// Two calls of a tenant would wait for each other: one has the tenant's only place in class f
+// and needs one in g, and the other one the reverse.
 func TestNestedCallsDoNotWaitForEachOthersLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -333,7 +333,7 @@ func TestNestedCallsDoNotWaitForEachOthersLimit(t *testing.T) {
 		h.LimitTenants(1)
 		inF, inH := beginAs(t, f, nil, "a"), beginAs(t, h, nil, "a")
 		one := beginAs(t, h, inF, "a")
-		waits(t, one) // inH will end
+		waits(t, one) // no deadlock: inH will end
 		refused(t, admission.ErrCycle, beginAs(t, f, inH, "a"))
 		waits(t, one)
 		inH.end()

@@ -95,8 +95,9 @@ func TestAVersionsLimitIsTakenTogetherWithItsClasssAndTheGroups(t *testing.T) {
 	})
 }
 
-// The calls of one tenant come in the order full, open, full, open, and the second tenant's
-// behind them all.
+// The calls of the first tenant arrive in the order full, open, full, open: alternately of a
+// version without room and of one with room. The calls of the second tenant arrive after all
+// of these.
 func TestACallThatLacksOnlyItsVersionIsPassedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(10)
@@ -127,8 +128,8 @@ func TestACallThatLacksOnlyItsVersionIsPassedOver(t *testing.T) {
 	})
 }
 
-// A class whose waiters all wait for their version has no part in the group's slots, not
-// even by its floor.
+// A class whose waiters all lack a slot of their version gets no slot of the group, even if
+// it is below its floor.
 func TestAClassWhoseWaitersLackOnlyTheirVersionClaimsNoShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(2)
@@ -145,15 +146,15 @@ func TestAClassWhoseWaitersLackOnlyTheirVersionClaimsNoShare(t *testing.T) {
 		first.end()
 		runs(t, waiting[0])
 		waits(t, next, waiting[1])
-		waiting[0].end() // the version's slot and the group's come free at once
+		waiting[0].end() // a slot of the version and one of the group come free at once
 		runs(t, waiting[1])
 		waiting[1].end()
 		runs(t, next)
 	})
 }
 
-// Each of 8 calls below the first uses the class's slot of the one above it, and the
-// version's of the one two above it.
+// Each of the 8 calls below the first borrows the slot of the class from the call above it,
+// and the slot of the version from the call two above it.
 func TestAChainAcrossVersionsNeedsOneSlotOfEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(1)
@@ -215,7 +216,8 @@ func TestCallsThatHoldEachOthersVersionsAreACycle(t *testing.T) {
 	})
 }
 
-// Two of each version wait for the other's, and one of each runs. Then the limits fall.
+// Calls of each of two versions wait for a slot of the other, while one call of each runs.
+// Then the limits are lowered.
 func TestALoweredVersionLimitCompletesACycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(10)
@@ -226,9 +228,9 @@ func TestALoweredVersionLimitCompletesACycle(t *testing.T) {
 		waits(t, ab, ba)
 		one.Resize(1)
 		synctest.Wait()
-		waits(t, ab, ba) // free runs, and its slot is one too many
+		waits(t, ab, ba) // free runs, and its slot is one more than the limit
 		free.end()
-		refused(t, admission.ErrCycle, ba) // the newest
+		refused(t, admission.ErrCycle, ba) // ba is the newest
 		waits(t, ab)
 		b.end()
 		runs(t, ab)
@@ -284,8 +286,8 @@ func TestSetEnabledAndRemoveOfTheClassAreForAllItsVersions(t *testing.T) {
 	})
 }
 
-// A tenant whose version was full for an hour has saved nothing up: the other one has every
-// other turn from the start.
+// A tenant whose version was full for an hour has gained no credit: from the start, the other
+// tenant has every other turn.
 func TestATenantSavesNothingUpWhileItsVersionIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(10)
@@ -309,7 +311,7 @@ func TestATenantSavesNothingUpWhileItsVersionIsFull(t *testing.T) {
 			time.Sleep(time.Minute)
 			k.end()
 		}
-		last := flood[60] // runs, and the second slot goes round from here on
+		last := flood[60] // it runs, and from here on the second slot goes from tenant to tenant
 		runs(t, last)
 		c.Resize(1)
 		full.Resize(10)
@@ -329,8 +331,8 @@ func TestATenantSavesNothingUpWhileItsVersionIsFull(t *testing.T) {
 	})
 }
 
-// A call that finds the class or the group full puts the version's slot back, although
-// another one has begun to wait for it meanwhile.
+// A call that finds the class or the group full puts the version's slot back. Meanwhile
+// another call may have begun to wait for that slot.
 func TestHammerOnVersionsAtTheEdgeOfTheirLimits(t *testing.T) {
 	t.Parallel()
 	g := admission.NewGroup(2)
@@ -355,8 +357,8 @@ func TestHammerOnVersionsAtTheEdgeOfTheirLimits(t *testing.T) {
 	}
 }
 
-// Eight slots over three versions, two of them scaled, whose limits go up and down, and of
-// which one is removed and made again. FAAS_SOAK makes it a million calls.
+// Three versions share eight slots. Two of them are scaled: their limits go up and down, and
+// one of them is removed and made again. With FAAS_SOAK the test makes a million calls.
 func TestHammerOnEightSlotsOverThreeVersions(t *testing.T) {
 	t.Parallel()
 	calls := int64(30_000)
@@ -393,7 +395,7 @@ type versionHammer struct {
 	class                      *admission.Class
 	versions                   [3]atomic.Pointer[admission.Version]
 	left, ran, cycles, removed atomic.Int64
-	own                        atomic.Int64 // slots of the class that calls hold, loans aside
+	own                        atomic.Int64 // slots of the class that calls hold, without loans
 }
 
 func newVersionHammer(t *testing.T, calls int64) *versionHammer {
@@ -407,8 +409,8 @@ func newVersionHammer(t *testing.T, calls int64) *versionHammer {
 	return h
 }
 
-// call makes a call that nests across the versions. One that waited for good would be
-// refused by its wait, a year later: Acquire answers within the test, or the test hangs.
+// call makes a call with nested calls of all versions. The wait is bounded by a year: if a
+// call is forgotten, Acquire does not return and the test hangs.
 func (h *versionHammer) call(r *rand.Rand, parent *admission.Hold, depth int) {
 	var hold admission.Hold
 	v := h.versions[r.IntN(3)].Load()
@@ -449,8 +451,9 @@ func (h *versionHammer) nest(r *rand.Rand, hold *admission.Hold, depth int) {
 	children.Wait()
 }
 
-// change resizes the scaled versions, and removes one and makes it again, as long as calls
-// come. It also looks at the whole state: no slot is left where a permitted call waits.
+// change resizes the scaled versions, and removes one and makes it again, for as long as
+// calls come. It also checks the whole state: no slot may be free while a call waits that
+// could use it.
 func (h *versionHammer) change(over *atomic.Bool) {
 	r := rand.New(rand.NewPCG(1, 22))
 	for !over.Load() {
@@ -472,8 +475,8 @@ func (h *versionHammer) change(over *atomic.Bool) {
 	}
 }
 
-// The group is full, and the caller of each waiter can lend its slot of that. So all that
-// they lack is their version.
+// The group is full, but the caller of each waiter can lend its slot of the group. So the
+// waiters lack only a slot of their version.
 func TestAVersionsSlotThatComesBackGoesToACallWithALoanOfTheGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(2)
@@ -481,7 +484,7 @@ func TestAVersionsSlotThatComesBackGoesToACallWithALoanOfTheGroups(t *testing.T)
 		one, two := c.NewVersion(1), c.NewVersion(1)
 		top := begin(t, one, nil)
 		below := begin(t, two, top)
-		again := begin(t, one, below) // has the version's slot from top
+		again := begin(t, one, below) // borrows the version's slot from top
 		beside := begin(t, d, top)
 		runs(t, below, again, beside)
 		waiting := begin(t, one, beside)
@@ -506,7 +509,7 @@ func TestACallBackToAFullVersionIsNotPassedByThoseThatCameLater(t *testing.T) {
 		c, d := g.NewClass(admission.Unlimited, 10), g.NewClass(10, 10)
 		v := c.NewVersion(1)
 		top, busy := begin(t, v, nil), begin(t, d, nil)
-		child := begin(t, d, top) // has top's slot of the group
+		child := begin(t, d, top) // borrows top's slot of the group
 		back := begin(t, v, top)
 		late := begin(t, c.Base(), nil)
 		waits(t, back, late)
