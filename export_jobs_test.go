@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Delivery is what a test says about a delivery of a job beside its error.
+// Delivery is how a delivery of a job ended, apart from its error.
 type Delivery struct {
 	Invocation uuid.UUID
 	Version    string
@@ -16,7 +16,7 @@ type Delivery struct {
 	Seed       float64
 }
 
-// The events of jobs that are no deliveries.
+// The events of jobs other than the end of a delivery.
 const (
 	JobWasCanceled    = jobCanceled
 	JobHostDied       = jobHostDied
@@ -24,7 +24,7 @@ const (
 	JobIsBehindItself = jobBehindItself
 )
 
-// policyOf is the policy of a function with these options.
+// policyOf returns the policy of a function with these options.
 func policyOf(opts []Option) *jobPolicy {
 	s := defaultSettings()
 	for _, o := range opts {
@@ -33,21 +33,22 @@ func policyOf(opts []Option) *jobPolicy {
 	return s.defaults.jobs
 }
 
-// AfterDelivery is what becomes of a job after a delivery that ended with err.
+// AfterDelivery returns a job's record after a delivery that ended with err, and the jobs that
+// follow.
 func AfterDelivery(rec JobRecord, err error, d Delivery, now time.Time, opts ...Option) (JobRecord, []JobRecord) {
 	end := rec.endOf(err, d.Timeout, now)
 	end.Invocation, end.Version, end.Duration, end.output, end.seed = d.Invocation, d.Version, d.Duration, d.Output, d.Seed
 	return next(rec, end, policyOf(opts), now)
 }
 
-// AfterEvent is what becomes of a job after something else.
+// AfterEvent returns a job's record after another event, and the jobs that follow.
 func AfterEvent(rec JobRecord, what jobEvent, d Delivery, now time.Time, opts ...Option) (JobRecord, []JobRecord) {
 	end := jobEnd{what: what}
 	end.Invocation, end.Duration = d.Invocation, d.Duration
 	return next(rec, end, policyOf(opts), now)
 }
 
-// Premature is what becomes of a job that was leased and must not run.
+// Premature returns the record of a job that was leased and must not run.
 func Premature(rec JobRecord, now time.Time, opts ...Option) (JobRecord, []JobRecord, bool) {
 	end, ok := rec.premature(policyOf(opts), now)
 	if !ok {
@@ -57,5 +58,5 @@ func Premature(rec JobRecord, now time.Time, opts ...Option) (JobRecord, []JobRe
 	return settled, follow, true
 }
 
-// Unparked returns the record of a parked job that may run.
+// Unparked returns the record of a parked job made ready.
 func Unparked(rec JobRecord, now time.Time) JobRecord { return rec.unparked(now) }

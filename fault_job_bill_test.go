@@ -12,7 +12,7 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// jobBill is a ledger that counts a mill's jobs one by one.
+// jobBill is a ledger that counts the jobs of a jobMill one by one.
 type jobBill struct {
 	*cost.Ledger
 
@@ -32,8 +32,8 @@ func newJobBill(t *testing.T, jobs int, queue faas.JobQueue) jobBill {
 	return b
 }
 
-// check checks that the ledger has of each job what the records have, and that the prices
-// of the jobs add up to the statement, as do those of what it was spent on.
+// check compares the ledger's usage of each job with the records. It also checks that the prices of
+// the jobs add up to the statement, and so do the parts that the statement is divided into.
 func (b jobBill) check(t *testing.T, queue faas.JobQueue, used map[uuid.UUID]time.Duration) {
 	t.Helper()
 	now := time.Now()

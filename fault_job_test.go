@@ -25,8 +25,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// chore is the input of the functions below: which fault its handler has, and for how
-// many attempts.
+// chore is the input of the functions below: the fault of its handler, and in how many attempts it
+// has it.
 type chore struct {
 	Fault string
 	Fails int
@@ -34,8 +34,8 @@ type chore struct {
 	Takes time.Duration // of each attempt
 }
 
-// jobMill is a router under jobs with a mixture of faults, beside live calls, and what it
-// counts of them.
+// jobMill is a router that runs jobs with a mixture of faults, and live calls beside them. It
+// counts what becomes of both.
 type jobMill struct {
 	*faas.Router
 	queue faas.JobQueue
@@ -66,14 +66,14 @@ func (m *jobMill) Record(_ context.Context, e faas.Execution) {
 	}
 }
 
-// broken notes a promise that was not kept. m.mu must be held.
+// broken notes a promise that was broken. m.mu must be held.
 func (m *jobMill) broken(format string, args ...any) {
-	if len(m.wrong) < 10 { // the first ones tell enough
+	if len(m.wrong) < 10 { // the first ones are enough
 		m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
 	}
 }
 
-// enter notes that the handler of a job begins, and returns what notes its end.
+// enter notes that the handler of a job begins. It returns a func that notes its end.
 func (m *jobMill) enter(ctx context.Context, key string) (inv faas.Invocation, leave func()) {
 	inv, _ = faas.FromContext(ctx)
 	if inv.Job == uuid.Nil {
@@ -98,8 +98,8 @@ func (m *jobMill) enter(ctx context.Context, key string) (inv faas.Invocation, l
 	}
 }
 
-// checkReleased checks that the job that had an order key before is settled: its handler
-// may run on if it has timed out for the last time.
+// checkReleased checks that the job that held an order key before is settled. Its handler may still
+// run, if its last attempt has timed out.
 func (m *jobMill) checkReleased(key string, before uuid.UUID) {
 	rec, err := m.queue.Get(context.Background(), before)
 	if err == nil && rec.State.IsSettled() {
@@ -161,7 +161,7 @@ func (m *jobMill) note(id uuid.UUID, fault string, err error) {
 	m.faults[fault]++
 }
 
-// letter is the destination of "tells". Of each five deliveries it takes three.
+// letter is the destination of "tells". On average it takes three of five deliveries.
 func (m *jobMill) letter(_ context.Context, e faas.JobEnvelope) error {
 	switch rand.IntN(5) {
 	case 0:
@@ -175,11 +175,12 @@ func (m *jobMill) letter(_ context.Context, e faas.JobEnvelope) error {
 	return nil
 }
 
-// moodyGate denies one delivery of ten, and says of two others that a budget is spent.
+// moodyGate denies one delivery of ten, refuses two others for a budget that is spent, and panics
+// in one.
 type moodyGate struct{ asked *atomic.Int64 }
 
 func (g moodyGate) Admit(_ context.Context, inv faas.Invocation) error {
-	if inv.Job == uuid.Nil { // Send asks, too
+	if inv.Job == uuid.Nil { // Send calls the gate too
 		return nil
 	}
 	switch g.asked.Add(1) % 10 {
@@ -199,7 +200,7 @@ func (moodyGate) Done(_ faas.Invocation, _ *faas.Execution) {
 	}
 }
 
-// moodyMeter has no room for one call of three, and panics at its record.
+// moodyMeter has no room for one call of three, and panics in each Record.
 type moodyMeter struct{ asked *atomic.Int64 }
 
 func (g moodyMeter) Reserve() bool                        { return g.asked.Add(1)%3 != 0 }
@@ -298,14 +299,14 @@ func (m *jobMill) cancelLater(job *faas.Job[[]byte]) {
 func (m *jobMill) replayLater(job *faas.Job[[]byte]) {
 	_, _ = job.Wait(context.Background())
 	again, err := job.Replay(context.Background(), faas.WithInput([]byte(`{"Fault":"fine"}`)))
-	if err != nil { // Shutdown
+	if err != nil { // the router is being shut down
 		m.refused.Add(1)
 		return
 	}
 	m.note(again.ID(), "replay", nil)
 }
 
-// send sends one job, with the fault of its number.
+// send sends job number number; the number decides which fault it has.
 func (m *jobMill) send(r *rand.Rand, number int, after *sync.WaitGroup) {
 	f := jobFaults[number%len(jobFaults)]
 	in := chore{Fault: f.name, Fails: r.IntN(4), Takes: time.Duration(r.IntN(20)) * time.Millisecond}
@@ -341,8 +342,8 @@ func (m *jobMill) send(r *rand.Rand, number int, after *sync.WaitGroup) {
 	}
 }
 
-// disturb changes the host until done is closed: a function is off and on, one is removed
-// and back, and limits change. The limits stay above the number of live callers.
+// disturb changes the host until done is closed: it switches one function off and on, removes and
+// registers another one, and changes limits. The limits stay above the number of live callers.
 func (m *jobMill) disturb(done <-chan struct{}) {
 	for i := 0; ; i++ {
 		select {
@@ -362,10 +363,10 @@ func (m *jobMill) disturb(done <-chan struct{}) {
 	}
 }
 
-// liveCallers is how many callers there are beside the jobs: fewer than any limit.
+// liveCallers is the number of callers beside the jobs. It is below every limit.
 const liveCallers = 4
 
-// call makes live calls until done is closed, or the router. No other may be refused.
+// call makes live calls until done or the router is closed. No call may be refused before.
 func (m *jobMill) call(done <-chan struct{}) {
 	ctx := faas.WithTenant(context.Background(), "live")
 	for {
@@ -387,7 +388,8 @@ func (m *jobMill) call(done <-chan struct{}) {
 	}
 }
 
-// run sends the jobs, some each millisecond. stop ends what goes on beside them.
+// run sends the jobs, a few in each millisecond. stop ends the live calls and disturbances, and
+// waits for them.
 func (m *jobMill) run(jobs int) (stop func()) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var beside, after sync.WaitGroup
@@ -408,7 +410,8 @@ func (m *jobMill) run(jobs int) (stop func()) {
 	}
 }
 
-// soakJobs is how many jobs FAAS_SOAK asks for: a million, or with FAAS_SOAK=200000 that many.
+// soakJobs returns the number of jobs of a soak: that of FAAS_SOAK, as in FAAS_SOAK=200000, or a
+// million.
 func soakJobs() int {
 	if n, err := strconv.Atoi(os.Getenv("FAAS_SOAK")); err == nil && n > 1 {
 		return n
@@ -432,7 +435,7 @@ func TestAHundredThousandJobsWithMixedFaultsBalance(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		err := m.Shutdown(ctx)
-		time.Sleep(time.Minute) // the deaf handlers end
+		time.Sleep(time.Minute) // until the deaf handlers have returned
 		stop()
 		synctest.Wait()
 		m.checkBooks(t, err)
@@ -449,8 +452,8 @@ func (m *jobMill) checkBooks(t *testing.T, shutdown error) {
 	states, left, told := map[faas.JobState]int{}, map[string]int{}, map[uuid.UUID]uuid.UUID{}
 	for rec, err := range m.queue.List(t.Context(), faas.JobFilter{}) {
 		require.NoError(t, err)
-		if o := rec.Origin; o != nil && o.Job != uuid.Nil { // a destination's
-			_, again := told[o.Job] // not NotContains, which compares each key
+		if o := rec.Origin; o != nil && o.Job != uuid.Nil { // a job that delivers to a destination
+			_, again := told[o.Job] // not by NotContains, which compares each key
 			assert.False(t, again, "an end is told once")
 			told[o.Job] = rec.ID
 			m.accepted[rec.ID] = true
@@ -480,13 +483,13 @@ func (m *jobMill) checkBooks(t *testing.T, shutdown error) {
 	t.Logf("%v; left %v; %d live calls, %d Sends refused, %d duplicates", states, left, m.live.Load(), m.refused.Load(), m.duplicates.Load())
 }
 
-// checkTold checks that the end of each job of "tells" is told by one other job.
+// checkTold checks that exactly one other job reports the end of each job of "tells".
 func (m *jobMill) checkTold(t *testing.T, told map[uuid.UUID]uuid.UUID) {
 	t.Helper()
 	for rec, err := range m.queue.List(t.Context(), faas.JobFilter{Function: "tells", States: []faas.JobState{faas.JobSucceeded, faas.JobDead}}) {
 		require.NoError(t, err)
 		if rec.Origin == nil || rec.Origin.Job == uuid.Nil {
-			_, is := told[rec.ID] // not Contains, which looks at each key
+			_, is := told[rec.ID] // not by Contains, which looks at each key
 			assert.True(t, is, "the end of %v is told", rec.ID)
 		}
 	}
@@ -495,12 +498,13 @@ func (m *jobMill) checkTold(t *testing.T, told map[uuid.UUID]uuid.UUID) {
 	}
 }
 
-// flood is what a tenant meets that floods a function, beside another tenant whose work is
+// flood counts the calls of a tenant that floods a function, beside another tenant whose work is
 // either jobs or live calls.
 type flood struct{ calls, refused, done int }
 
-// floodBeside has 12 callers of one tenant call a function of 4 slots and 4 places all the
-// time, beside 6 senders of another tenant that each wait for their own work.
+// floodBeside lets 12 callers of one tenant call a function all the time, which has 4 slots and 4
+// places in its queue. Beside them run 6 senders of another tenant, each of which waits for its own
+// work.
 func floodBeside(t *testing.T, work func(ctx context.Context, f *faas.Function[time.Duration, bool]) error) (seen flood) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// letters are batches whose items are the bytes of the payload: a handler answers the letters that
+// letters makes each byte of a payload an item of a batch. The handler returns the letters that
 // have failed.
 func letters(bisect bool) faas.FunctionOption {
 	return faas.WithBatches(faas.Batches{
@@ -38,7 +38,7 @@ func letters(bisect bool) faas.FunctionOption {
 	})
 }
 
-// partsOf returns the payloads of the settled jobs that a batch has ended as, by their state.
+// partsOf returns the payloads of the settled jobs into which a batch was split, by their state.
 func partsOf(t *testing.T, r *faas.Router, job *faas.Job[[]byte]) map[faas.JobState][]string {
 	t.Helper()
 	all := map[faas.JobState][]string{}
@@ -147,8 +147,9 @@ func TestAJobThatIsNoBatchIsNotTakenApart(t *testing.T) {
 	})
 }
 
-// Whatever items are poisonous, and however the handler tells of them, each other item succeeds
-// once, each poisonous one is dead by itself, and none runs more often than is said.
+// Some items are poisonous: they always fail, and the handler reports that in different ways. Each
+// other item succeeds once, each poisonous one is dead in a job by itself, and no item runs more
+// often than the documented bound.
 func TestABatchIsTakenApartWithinItsBound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

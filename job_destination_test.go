@@ -14,14 +14,14 @@ import (
 	"github.com/inproc/faas"
 )
 
-// told returns the envelope that tells a job's end, as JSON.
+// told returns the envelope that reports a job's end, as JSON.
 func told(t *testing.T, follow []faas.JobRecord) string {
 	t.Helper()
 	require.Len(t, follow, 1)
 	return string(follow[0].Payload)
 }
 
-// assertText compares also the order of the fields: a destination may show the text.
+// assertText compares the order of the fields too, since a destination may show the text.
 func assertText(t *testing.T, want, got string) {
 	t.Helper()
 	assert.Equal(t, want, got)
@@ -97,7 +97,7 @@ func TestADeliveryToADestinationIsAJobOfItsOwnThatIsPutOnce(t *testing.T) {
 	_, again := faas.AfterDelivery(rec, faas.Permanent(errJob), d, now.Add(time.Second), undertaker)
 	require.Len(t, follow, 1)
 	tell := follow[0]
-	assert.Equal(t, tell.ID, again[0].ID) // a settlement that is repeated puts no second one
+	assert.Equal(t, tell.ID, again[0].ID) // so a settlement that is repeated puts no second job
 	assert.NotEqual(t, rec.ID, tell.ID)
 	assert.Equal(t, []string{"undertaker", "", "acme"}, []string{tell.Function, tell.Name, tell.Tenant})
 	assert.Equal(t, 3, tell.Priority)
@@ -136,7 +136,7 @@ func TestFunctionsThatAreEachOthersDestinationEnd(t *testing.T) {
 	dead, follow := faas.AfterDelivery(rec, tooDeep, faas.Delivery{}, jobsBegin, undertaker)
 	assert.Equal(t, faas.ConditionNesting, dead.Condition)
 	assert.Empty(t, follow)
-	rec.Origin = &faas.JobOrigin{Depth: 17} // sent by a handler: it is told
+	rec.Origin = &faas.JobOrigin{Depth: 17} // a handler has sent it, so its end is reported
 	_, follow = faas.AfterDelivery(rec, tooDeep, faas.Delivery{}, jobsBegin, undertaker)
 	assert.Len(t, follow, 1)
 }
@@ -172,7 +172,7 @@ func FuzzJobRecord(f *testing.F) {
 		}
 		once, err := json.Marshal(a)
 		if err != nil {
-			return // a time that JSON can't tell
+			return // JSON can't encode this time
 		}
 		require.NoError(t, json.Unmarshal(once, &b))
 		twice, err := json.Marshal(b)

@@ -41,7 +41,7 @@ func TestALiveCallIsNotRefusedForAJobThatHasTheSlot(t *testing.T) {
 	})
 }
 
-// sum is what the records of a job's deliveries have used.
+// sum returns what a job's deliveries have used, by their records.
 func sum(meters ...*recorder) (used time.Duration) {
 	for _, m := range meters {
 		for _, e := range m.all() {
@@ -51,7 +51,7 @@ func sum(meters ...*recorder) (used time.Duration) {
 	return used
 }
 
-// obeying waits until its context ends, and notes why.
+// obeying returns a handler that waits until its context ends, and notes the cause.
 func obeying(causes *steps) faas.Handler[parcel, string] {
 	return func(ctx context.Context, _ parcel) (string, error) {
 		<-ctx.Done()
@@ -63,7 +63,7 @@ func obeying(causes *steps) faas.Handler[parcel, string] {
 func TestAJobThatIsLeasedWhileItIsCanceledTellsTheTimeThatItUsed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var once sync.Once
-		queue := hookJobs("Swap", func() { // the cancel has read the record, and does not write it before the job runs
+		queue := hookJobs("Swap", func() { // Cancel has read the record, and writes it only after the job has begun to run
 			once.Do(func() { time.Sleep(10 * time.Minute) })
 		})
 		meter, causes := &recorder{}, &steps{}
@@ -89,7 +89,7 @@ func TestAJobThatWasCanceledBetweenLeaseAndSlotNeverRuns(t *testing.T) {
 		var job *faas.Job[string]
 		meter := &recorder{}
 		r := router(t, faas.WithMeter(meter), faas.WithJobs(&hookedJobs{queue, func(ctx context.Context, method string) {
-			if method == "Begin" { // another process cancels it
+			if method == "Begin" { // another process cancels the job
 				rec, err := queue.Get(ctx, job.ID())
 				assert.NoError(t, err)
 				next := rec
@@ -155,7 +155,7 @@ func TestAHostThatHasLostItsLeaseLearnsItAndItsSettlementIsRefused(t *testing.T)
 		first := &hookedJobs{queue, func(ctx context.Context, method string) {
 			if method == "Lease" {
 				if leases++; leases > 1 {
-					<-ctx.Done() // it is cut off
+					<-ctx.Done() // its lease is lost
 				}
 			}
 		}}
@@ -178,7 +178,7 @@ func TestAHostThatHasLostItsLeaseLearnsItAndItsSettlementIsRefused(t *testing.T)
 		assert.Equal(t, []string{faas.ErrLease.Error()}, causes.list())
 		info, err := job.Info(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, []any{1, 1, 80 * time.Second}, []any{info.Crashes, info.Deliveries, info.Used}) // 20 until it has learned it, and 60
+		assert.Equal(t, []any{1, 1, 80 * time.Second}, []any{info.Crashes, info.Deliveries, info.Used}) // 20 s until the first host finds out, and 60 s on the second
 		assert.Equal(t, sum(one, two), info.Used)
 		assert.Equal(t, []int{1, 2}, []int{one.last(t).Delivery, two.last(t).Delivery})
 		shut(t, other)
@@ -186,7 +186,7 @@ func TestAHostThatHasLostItsLeaseLearnsItAndItsSettlementIsRefused(t *testing.T)
 	})
 }
 
-// dying is a function whose jobs are dead at once, and told to a Go func.
+// dying returns the options of a function whose dead jobs go to a Go func.
 func dying(to func(ctx context.Context, e faas.JobEnvelope) error) []faas.FunctionOption {
 	return []faas.FunctionOption{faas.WithRetry(faas.Retry{Max: 2, First: time.Minute}), faas.WithOnFailure(faas.ToFunc(to))}
 }
@@ -258,7 +258,7 @@ func TestTheFuncOfADestinationThatFailsIsTriedAgainAndNeverTwiceAtOnce(t *testin
 			case 1:
 				panic("first")
 			case 2:
-				time.Sleep(10 * time.Minute) // deaf: its time is up after one
+				time.Sleep(10 * time.Minute) // it ignores its context, which ends after one minute
 			}
 			return nil
 		})...)
@@ -298,7 +298,7 @@ func TestShutdownEndsTheFuncOfADestination(t *testing.T) {
 	})
 }
 
-// noDeliveries is a gate that refuses deliveries of jobs, and asks them to come again.
+// noDeliveries is a gate that refuses deliveries of jobs, with a RetryAfter.
 type noDeliveries struct{}
 
 func (noDeliveries) Done(faas.Invocation, *faas.Execution) {}

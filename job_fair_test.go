@@ -14,8 +14,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// One tenant has a very long line of jobs. A job of another tenant begins when the next slot
-// is free: the line before it does not count.
+// One tenant has a very long line of jobs. A job of another tenant begins when the next slot becomes
+// free: it does not wait for that line.
 func TestAJobBesideALongLineOfAnotherTenantWaitsForOneServiceTimeAtMost(t *testing.T) {
 	t.Parallel()
 	const slots, service = 4, 10 * time.Millisecond
@@ -42,7 +42,7 @@ func TestAJobBesideALongLineOfAnotherTenantWaitsForOneServiceTimeAtMost(t *testi
 			require.NoError(t, err)
 		}
 		one := faas.WithTenant(t.Context(), "one")
-		for range 20 { // at any moment of the others' service
+		for range 20 { // at different moments of the other tenant's service
 			time.Sleep(7 * time.Millisecond)
 			sent := time.Now()
 			_, err := f.Send(one, 0)
@@ -50,6 +50,6 @@ func TestAJobBesideALongLineOfAnotherTenantWaitsForOneServiceTimeAtMost(t *testi
 			assert.LessOrEqual(t, (<-began).Sub(sent), service)
 		}
 		require.NoError(t, r.Close())
-		time.Sleep(service) // the handlers that still run
+		time.Sleep(service) // until the handlers that still run have returned
 	})
 }

@@ -15,14 +15,14 @@ import (
 	"github.com/inproc/faas"
 )
 
-// jobHook puts a hook of jobs into service, as [hooks] does those of calls.
+// jobHook puts a hook of jobs into service, as [hooks] does for hooks of calls.
 type jobHook struct {
 	router   []faas.RouterOption
 	function []faas.FunctionOption
 	payload  string // of the job that is sent
 }
 
-// jobHooks are the places where jobs call foreign code, by name. do is called there.
+// jobHooks returns the places where jobs call foreign code, by name. Each calls do there.
 func jobHooks(do func()) map[string]jobHook {
 	carrier := func(save, restore func()) []faas.RouterOption {
 		return []faas.RouterOption{faas.WithCarrier(faas.Carrier{
@@ -58,7 +58,7 @@ func jobHooks(do func()) map[string]jobHook {
 	return all
 }
 
-// telling is a middleware that tells the progress of a job.
+// telling is a middleware that reports the progress of a job.
 func telling(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) error {
 		_ = faas.Progress(ctx, 1, 2, "half")
@@ -66,7 +66,8 @@ func telling(next faas.Runner) faas.Runner {
 	}
 }
 
-// useJobs reaches each hook of jobs at least once, and comes back although some of them fail.
+// useJobs uses jobs so that each hook is called at least once. It returns although some of the
+// hooks fail.
 func useJobs(t *testing.T, r *faas.Router, payload string) {
 	t.Helper()
 	steps := []func(){
@@ -89,14 +90,14 @@ func useJobs(t *testing.T, r *faas.Router, payload string) {
 		func() { _ = r.Stats() },
 	}
 	for _, step := range steps {
-		var over sync.WaitGroup // each has a goroutine of its own, which may end by Goexit
+		var over sync.WaitGroup // a goroutine for each step, since a hook may end it by Goexit
 		over.Go(step)
 		over.Wait()
 		synctest.Wait()
 	}
 }
 
-// shutAnyway ends a router of which jobs may be left.
+// shutAnyway ends a router that may have jobs left.
 func shutAnyway(t *testing.T, r *faas.Router) {
 	t.Helper()
 	if err := r.Shutdown(t.Context()); err != nil {
@@ -157,8 +158,8 @@ func TestShutdownFromAHookOfJobsSaysToCallItElsewhere(t *testing.T) {
 	}
 }
 
-// A foreign call that panics or ends its goroutine, once, loses no job: all that were accepted
-// end, and nothing is left behind.
+// If a hook panics or ends its goroutine once, no job is lost: all jobs that were accepted end, and
+// no goroutine is left.
 func TestAHookOfJobsThatPanicsOrExitsLosesNoJob(t *testing.T) {
 	t.Parallel()
 	for name := range jobHooks(nil) {
@@ -188,8 +189,8 @@ func TestAHookOfJobsThatPanicsOrExitsLosesNoJob(t *testing.T) {
 	}
 }
 
-// A job that was parked behind its own handler is let go when that has returned: once, by the
-// goroutine that learns of it.
+// A job that was parked because its own handler still runs is unparked when that handler has
+// returned. Only one goroutine does this, so it must try again if the queue fails.
 func TestAParkedJobRunsThoughTheQueueFailsWhenItIsLetGo(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"Get", "Swap"} {

@@ -176,7 +176,7 @@ func (q memoryJobs) List(ctx context.Context, filter JobFilter) iter.Seq2[JobRec
 // the other fields afterwards.
 func (f *JobFilter) matchItem(it *jobItem) bool {
 	if JobState(it.State).IsSettled() && len(f.States) > 0 && !slices.Contains(f.States, JobState(it.State)) {
-		return false // of the others the item does not tell the present state
+		return false // only a settled item's State is the present one; List checks the other states
 	}
 	return (f.Tenant == nil || it.Tenant == *f.Tenant) && (f.OrderKey == "" || it.Order == f.OrderKey)
 }

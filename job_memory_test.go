@@ -18,10 +18,10 @@ import (
 	"github.com/inproc/faas"
 )
 
-// heapInUse is what is reachable.
+// heapInUse returns the bytes of the heap that are reachable.
 func heapInUse() int64 {
 	runtime.GC()
-	runtime.GC() // what finalizers have kept
+	runtime.GC() // again, for objects that finalizers have kept
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
@@ -175,8 +175,8 @@ func BenchmarkJobQueue(b *testing.B) {
 			}
 		}
 	})
-	// What is written by hand for the same without any promise: a channel, and a map of
-	// what is under way.
+	// For comparison: the same written by hand without any promise, as a channel and a map of the
+	// jobs under way.
 	b.Run("channel", func(b *testing.B) {
 		b.ReportAllocs()
 		type job struct {

@@ -41,7 +41,7 @@ func endedAs(o faas.Outcome, err error) error {
 
 var errJob = errors.New("boom")
 
-// wantAgain checks that the job waits for that long, and that nothing follows.
+// wantAgain checks that the job waits for that long, and that no job follows.
 func wantAgain(t *testing.T, rec faas.JobRecord, follow []faas.JobRecord, now time.Time, wait time.Duration) {
 	t.Helper()
 	state := faas.JobScheduled
@@ -55,7 +55,7 @@ func wantAgain(t *testing.T, rec faas.JobRecord, follow []faas.JobRecord, now ti
 	assert.Zero(t, rec.Settled)
 }
 
-// wantDead checks that the job is dead for that reason, and that one job tells it.
+// wantDead checks that the job is dead for that reason, and that one job reports it.
 func wantDead(t *testing.T, rec faas.JobRecord, follow []faas.JobRecord, now time.Time, why faas.JobCondition) {
 	t.Helper()
 	assert.Equal(t, faas.JobDead.String(), rec.State.String())
@@ -125,7 +125,7 @@ func TestRetryAfterIsNoAttempt(t *testing.T) {
 	assert.Equal(t, []int{0, 20}, []int{rec.Attempts, rec.Deliveries})
 	now := jobsBegin.Add(6*time.Hour - time.Second)
 	rec, follow = faas.AfterDelivery(rec, faas.RetryAfter(17*time.Second, errJob), ran(), now, undertaker)
-	wantAgain(t, rec, follow, now, time.Second) // no longer than its age allows
+	wantAgain(t, rec, follow, now, time.Second) // its age allows no longer wait
 }
 
 func TestAPermanentErrorIsDeadAtOnce(t *testing.T) {
@@ -230,7 +230,7 @@ func TestABudgetThatIsSpentParksTheJobUntilItsWindowRolls(t *testing.T) {
 
 	spent.RetryAfter = 24 * time.Hour
 	rec, _ = faas.AfterDelivery(resizeJob(), spent, faas.Delivery{}, jobsBegin, undertaker)
-	assert.Equal(t, 6*time.Hour, rec.NotBefore.Sub(jobsBegin)) // parked no longer than it may be old
+	assert.Equal(t, 6*time.Hour, rec.NotBefore.Sub(jobsBegin)) // parked until it is too old, and no longer
 
 	never := &faas.Error{Op: "invoke", Function: "resize", Kind: faas.KindDenied, Reason: "budget", Err: errJob}
 	rec, follow = faas.AfterDelivery(resizeJob(), never, faas.Delivery{}, jobsBegin, undertaker)
@@ -277,10 +277,10 @@ func TestACanceledJobIsToldToNoDestination(t *testing.T) {
 	assert.Equal(t, faas.ConditionCanceled, rec.Condition)
 	assert.Equal(t, jobsBegin.Add(time.Hour), rec.KeepUntil)
 	assert.Empty(t, follow)
-	assert.Zero(t, rec.Deliveries) // it waited
+	assert.Zero(t, rec.Deliveries) // it was canceled while it waited
 
 	rec, _ = faas.AfterEvent(resizeJob(), faas.JobWasCanceled, ran(), jobsBegin, both...)
-	assert.Equal(t, []int{0, 1}, []int{rec.Attempts, rec.Deliveries}) // it ran
+	assert.Equal(t, []int{0, 1}, []int{rec.Attempts, rec.Deliveries}) // it was canceled while it ran
 	assert.Equal(t, time.Second, rec.Used)
 }
 
@@ -312,7 +312,7 @@ func TestAJobThatIsTooOldIsDeadWithoutAnotherRun(t *testing.T) {
 	assert.Zero(t, rec.Deliveries)
 
 	young := resizeJob()
-	young.MaxAge = time.Minute // WithExpiry
+	young.MaxAge = time.Minute // as WithExpiry sets it
 	rec, _, dead = faas.Premature(young, jobsBegin.Add(time.Minute))
 	assert.True(t, dead)
 	assert.Equal(t, faas.ConditionEventAgeExceeded, rec.Condition)
@@ -372,7 +372,7 @@ func TestRetryIsSetByTheFunction(t *testing.T) {
 		waits(faas.Retry{Max: 3, First: time.Second, Factor: 3, Longest: 5 * time.Second}, 0.1))
 	assert.Equal(t, []time.Duration{time.Second / 2, time.Second / 2}, waits(faas.Retry{Max: 2, First: time.Second, Factor: 1, Jitter: 0.5}, 0))
 	assert.Equal(t, []time.Duration{5 * time.Second / 4}, waits(faas.Retry{Max: 1, First: time.Second, Jitter: 0.5}, 0.75))
-	assert.Len(t, waits(faas.Retry{Max: 1 << 30, First: time.Hour, Factor: 1e300}, 0), 1) // too far in the future, and in range
+	assert.Len(t, waits(faas.Retry{Max: 1 << 30, First: time.Hour, Factor: 1e300}, 0), 1) // the second wait is too far in the future, but does not overflow
 }
 
 func TestOptionsOfJobsOutOfRangeAreRefused(t *testing.T) {
@@ -431,7 +431,7 @@ func TestWhatARecordKeepsOfAnErrorIsBoundedAndInLambdasWords(t *testing.T) {
 	assert.Contains(t, last(poisonError{}).Error, "poisonError")
 }
 
-// TestEveryJobEndsInOneTerminalState drives jobs through deliveries at random.
+// TestEveryJobEndsInOneTerminalState drives jobs through random deliveries.
 func TestEveryJobEndsInOneTerminalState(t *testing.T) {
 	t.Parallel()
 	ends := []error{

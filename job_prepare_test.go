@@ -15,7 +15,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// asKept is a record as a database has kept it.
+// asKept returns a record as it comes back from a database.
 func asKept(t *testing.T, rec faas.JobRecord) faas.JobRecord {
 	t.Helper()
 	text, err := json.Marshal(rec)

@@ -9,13 +9,14 @@ import (
 	"github.com/inproc/faas"
 )
 
-// hookedJobs is a queue in memory that calls before with the name of each method first.
+// hookedJobs is a queue in memory whose methods begin with a call of before, which gets the
+// method's name.
 type hookedJobs struct {
 	queue  faas.JobQueue
 	before func(ctx context.Context, method string)
 }
 
-// jobMethods are the names that before is called with.
+// jobMethods returns the names with which before is called.
 func jobMethods() []string {
 	return []string{"Put", "Lease", "Begin", "Extend", "Settle", "Get", "Swap", "List", "Watch", "Count"}
 }

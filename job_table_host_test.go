@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// loseLeases does to the jobs what the death of their host does.
+// loseLeases ends the leases of the jobs, as the death of their host would.
 func loseLeases(t *testing.T, q faas.JobQueue) {
 	t.Helper()
 	lost, ok := q.(interface{ LoseLeases() int })
@@ -21,7 +21,7 @@ func loseLeases(t *testing.T, q faas.JobQueue) {
 	require.Equal(t, 1, lost.LoseLeases())
 }
 
-// takeOver has the job of another host's rig looked at by this one.
+// takeOver makes this host's rig check the job that another host has sent.
 func (g *rig) takeOver(from *rig) {
 	g.start = from.start
 	g.job = g.register().Job(from.job.ID())
@@ -159,13 +159,13 @@ func TestALostLeaseIsNoAttemptAndBothDeliveriesAreRecorded(t *testing.T) {
 		ran  []string
 		ends string
 	}{
-		// Its next delivery, by the same host, ends the context of the first.
+		// The next delivery of the job, on the same host, ends the context of the first.
 		"the handler heeds its context": {first(1, func(ctx context.Context) (string, error) {
 			<-ctx.Done()
 			if !errors.Is(context.Cause(ctx), faas.ErrLease) {
 				return "", faas.Permanent(context.Cause(ctx))
 			}
-			return "done", nil // it counts no more
+			return "done", nil // what this delivery returns does not count
 		}), "", []string{"0s 1/1", "10s 1/2"}, "Succeeded: Success 1/1 10s"},
 		"the handler is deaf": {first(1, func(context.Context) (string, error) {
 			time.Sleep(time.Minute)
@@ -198,11 +198,11 @@ func TestADeliveryThatLostItsLeaseWhileItWaitedForItsSlotDoesNotRun(t *testing.T
 		lose func(t *testing.T, g *rig, q faas.JobQueue)
 		row
 	}{
-		// The host has the job again at once: the first delivery ends, and the second waits.
+		// The host leases the job again at once: the first delivery ends, and the second waits.
 		"its host died": {func(t *testing.T, _ *rig, q faas.JobQueue) { t.Helper(); loseLeases(t, q) }, row{
 			asked: []string{"0s 1/1", "5s 1/2"}, ran: []string{"0s 1/0", "10s 1/2"}, ends: "Succeeded: Success 1/1 10s",
 		}},
-		// The host learns of it when the call has its slot.
+		// The host finds out when the call has its slot.
 		"another router canceled it": {func(t *testing.T, g *rig, q faas.JobQueue) {
 			t.Helper()
 			require.NoError(t, router(t, faas.WithJobs(q)).Job(g.job.ID()).Cancel(t.Context()))
@@ -254,7 +254,7 @@ func TestAJobThatIsTooOldBehindItsOrderKeyIsDeadWhenItsAgeIsOver(t *testing.T) {
 			look:  map[time.Duration]string{time.Hour: "Ready key", 6*time.Hour - 1: "Ready key", 6*time.Hour + 1: "Dead"},
 			asked: []string{"0s 1/1"}, ran: []string{"0s 1/1"}, ends: "Dead: EventAgeExceeded 0/0 6h0m0s", err: errAny,
 		})
-		g.others = true // the record is that of the job before
+		g.others = true // there is the record of the job that holds the key
 		f := g.register()
 		_, err := f.Send(t.Context(), parcel{1}, faas.WithOrderKey("k"))
 		require.NoError(t, err)
@@ -264,7 +264,7 @@ func TestAJobThatIsTooOldBehindItsOrderKeyIsDeadWhenItsAgeIsOver(t *testing.T) {
 	})
 }
 
-// The first router has sent the job, and is gone when the age is over.
+// The router that has sent the job is closed before the job is too old.
 func TestAJobBehindItsOrderKeyOfARouterThatIsGoneIsGivenUpByAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		queue := faas.NewMemoryJobs(0, 0)
@@ -289,7 +289,7 @@ func TestAJobBehindItsOrderKeyOfARouterThatIsGoneIsGivenUpByAnother(t *testing.T
 	})
 }
 
-// Its last refusal is not why it is parked.
+// The job was refused before, but that is not why it is parked.
 func TestAJobThatIsParkedBehindItsHandlerSaysSoAlsoAfterARefusal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		queue := faas.NewMemoryJobs(0, 0)

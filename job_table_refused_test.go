@@ -16,7 +16,7 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// refuses has a gate refuse the first n deliveries.
+// refuses returns a gate that refuses the first n deliveries.
 func refuses(n int, why faas.Reason, kind faas.Kind, after time.Duration) func(int) error {
 	return func(delivery int) error {
 		if delivery > n {
@@ -38,7 +38,7 @@ func TestADeliveryThatIsRefusedForGoodIsDeadAtOnce(t *testing.T) {
 		faas.ReasonDepth:    {faas.ConditionNesting, faas.ErrDepth},
 		faas.ReasonCycle:    {faas.ConditionNesting, faas.ErrDepth},
 		faas.ReasonOff:      {faas.ConditionZeroReservedConcurrency, faas.ErrOverloaded},
-		"not today":         {faas.ConditionDenied, faas.ErrDenied}, // a gate's own, of the kind Denied
+		"not today":         {faas.ConditionDenied, faas.ErrDenied}, // a reason that a gate made up, with the kind Denied
 	} {
 		kind := why.Kind()
 		if kind == faas.KindNone {
@@ -72,7 +72,7 @@ func TestADeliveryThatCouldNotRunIsNoAttemptAndComesAgain(t *testing.T) {
 		"a gate that does not answer": {
 			refuse: refuses(4, "unanswered", faas.KindUnavailable, 0), asked: fifth, ran: fifth[4:], ends: "Succeeded: Success 1/5 15s",
 		},
-		"the first retry after that": { // the attempt that failed counts, and the backoff starts anew
+		"the first retry after that": { // the failed attempt counts, and the backoff begins again
 			refuse: func(n int) error {
 				if n == 1 || n == 3 {
 					return refuses(9, faas.ReasonOverloaded, faas.KindBusy, 0)(n)
@@ -93,7 +93,7 @@ func TestADeliveryThatCouldNotRunIsNoAttemptAndComesAgain(t *testing.T) {
 	})
 }
 
-// backoffs are the deliveries of a job that is refused until it is too old.
+// backoffs returns the deliveries of a job that is refused until it is too old.
 func backoffs(age time.Duration) (all []string) {
 	wait := time.Second
 	for at := time.Duration(0); at < age; at += min(wait, 5*time.Minute) {
@@ -111,7 +111,7 @@ func TestAJobWaitsForASlotOutsideOfTheQueueAndComesAgainAfterItsTimeout(t *testi
 		g := newRig(t, row{
 			opts: []faas.Option{faas.WithConcurrency(1), faas.WithQueue(0), faas.WithQueueTimeout(30 * time.Second), faas.WithTimeout(time.Hour)},
 			do:   first(1, func(context.Context) (string, error) { time.Sleep(95 * time.Second); return "live", nil }),
-			// Each waits for 30 s; after the first comes 1 s, after the second 2 s, after the third 4 s.
+			// Each delivery waits 30 s for a slot; the backoff is 1 s after the first, then 2 s, then 4 s.
 			look:  map[time.Duration]string{10 * time.Second: "Running", 30500 * time.Millisecond: "Scheduled backoff", 32 * time.Second: "Running"},
 			asked: []string{"0s 1/1", "31s 1/2", "1m3s 1/3", "1m37s 1/4"},
 			ran:   []string{"0s 1/0", "1m37s 1/4"}, ends: "Succeeded: Success 1/4 1m37s",
@@ -141,7 +141,7 @@ func TestAJobComesAgainWhileEverySlotIsStuck(t *testing.T) {
 	})
 }
 
-// fullMeter has no room for the records of the first deliveries that ask.
+// fullMeter has no room for the records of the first deliveries that need one.
 type fullMeter struct {
 	*recorder
 
@@ -156,7 +156,7 @@ func TestAJobWaitsForRoomWithTheMeters(t *testing.T) {
 		full := &fullMeter{recorder: &recorder{}}
 		asked := []string{"1s 1/1", "2s 1/2", "4s 1/3"}
 		g := newRig(t, row{opts: []faas.Option{faas.WithMeter(full)}, sent: []faas.SendOption{faas.WithDelay(time.Second)}, asked: asked, ran: asked[2:], ends: "Succeeded: Success 1/3 4s"})
-		g.send() // asks as well
+		g.send() // Send makes a reservation too
 		full.no = 2
 		g.check()
 	})
@@ -178,8 +178,8 @@ func TestAnInstanceThatCanNotBeBuiltIsNoAttempt(t *testing.T) {
 	})
 }
 
-// budgetRig has a function with a budget of one call in each window, which a live call has
-// taken before the job is due, ten minutes after the start.
+// budgetRig has a function with a budget of one call in each window. A live call uses the budget up
+// before the job is due, ten minutes after the start.
 func budgetRig(t *testing.T, every cost.Every, x row) (*rig, *cost.Budgets) {
 	t.Helper()
 	budgets, err := cost.NewBudgets(cost.Budget{Name: "calls", Limit: cost.Calls(1), Calendar: cost.Calendar{Every: every}, Logger: slog.New(slog.DiscardHandler)})
@@ -350,7 +350,7 @@ func TestAJobWaitsForItsFunctionToBeRegistered(t *testing.T) {
 func TestTheEnvelopeSaysHowTheLastDeliveryWasAnswered(t *testing.T) {
 	for name, c := range map[string]struct {
 		row
-		status int // 0: the function was not reached, and there is no response
+		status int // 0: the function was not called, so the envelope has no response
 	}{
 		"refused": {row{refuse: refuses(9, faas.ReasonDenied, faas.KindDenied, 0)}, 403},
 		"off":     {row{opts: []faas.Option{faas.WithConcurrency(0)}}, 0},

@@ -16,51 +16,51 @@ import (
 	"github.com/inproc/faas"
 )
 
-// What follows from each end of a delivery is decided by one pure function, whose rows
-// job_next_test.go has. Here each row goes through the dispatcher, in virtual time: from the
-// queue to the handler and back, to the last second and the last record.
+// One pure function decides what follows from each end of a delivery; job_next_test.go tests it. The
+// tests here run whole jobs in virtual time, from the queue to the handler and back, and check every
+// second and every record.
 
-// row is a job of the function "work", and all that can be seen of it.
+// row is a job of the function "work", with everything that is expected of it.
 type row struct {
 	opts   []faas.Option
 	via    []faas.RouterOption
-	refuse func(n int) error                                // by a gate, the nth delivery; nil: it is let in
-	do     func(ctx context.Context, n int) (string, error) // the handler of the nth run
+	refuse func(n int) error                                // what the gate returns for the nth delivery; nil: no gate refuses
+	do     func(ctx context.Context, n int) (string, error) // the nth run of the handler
 
 	sent []faas.SendOption
-	look map[time.Duration]string // state and what it waits for, by the time since it was sent
+	look map[time.Duration]string // by the time since it was sent: the expected state, and what the job waits for
 
-	asked []string // the deliveries that the gates were asked about: when, attempt/delivery
-	ran   []string // those whose handler began
-	ends  string   // state, condition, attempts, deliveries, and when that was
-	err   error    // of Wait; nil: it succeeded
+	asked []string // the deliveries for which the gate is called: when, attempt/delivery
+	ran   []string // those of them whose handler begins
+	ends  string   // the end: state, condition, attempts, deliveries, and when
+	err   error    // what the error of Wait Is; nil: the job succeeds
 }
 
-// rig is a router for the job of a row.
+// rig is a router that runs the job of a row.
 type rig struct {
 	t          *testing.T
 	r          *faas.Router
 	meter      *recorder
 	start      time.Time
 	asked, ran steps
-	letters    chan faas.JobEnvelope // of dead jobs
+	letters    chan faas.JobEnvelope // the envelopes of dead jobs
 	job        *faas.Job[string]
 	payload    string        // of the job
-	version    string        // of the function that it is sent to
-	carried    time.Duration // time used that another host has recorded
-	others     bool          // there are records of other jobs
+	version    string        // of the function to which it is sent
+	carried    time.Duration // the time that another host has recorded for the job
+	others     bool          // other jobs have records too
 	row        row
 }
 
-// at is what a delivery looks like in asked and ran.
+// at formats a delivery as in asked and ran.
 func (g *rig) at(inv faas.Invocation) string {
 	return fmt.Sprintf("%v %d/%d", time.Since(g.start), inv.Attempt, inv.Delivery)
 }
 
-// Admit notes each delivery, and refuses those that the row wants refused.
+// Admit notes each delivery, and refuses those that the row says.
 func (g *rig) Admit(_ context.Context, inv faas.Invocation) error {
 	if inv.Delivery == 0 || inv.Function != "work" {
-		return nil // Send asks as well
+		return nil // Send calls the gate too
 	}
 	g.asked.add(g.at(inv))
 	if g.row.refuse == nil {
@@ -115,13 +115,13 @@ func (g *rig) sendTo(f *faas.Function[parcel, string]) {
 	g.job = job
 }
 
-// until lets time pass until that long after the start.
+// until sleeps until that long after the start.
 func (g *rig) until(at time.Duration) {
 	time.Sleep(time.Until(g.start.Add(at)))
 	synctest.Wait()
 }
 
-// check looks at the job on its way and at its end.
+// check compares the job with its row, while it runs and at its end.
 func (g *rig) check() {
 	t, x := g.t, g.row
 	t.Helper()
@@ -135,7 +135,7 @@ func (g *rig) check() {
 		delete(x.look, first)
 	}
 	out, err := g.job.Wait(t.Context())
-	synctest.Wait() // a delivery that has lost its lease ends after its job, and tells then what it has used
+	synctest.Wait() // a delivery that has lost its lease may end after its job, and adds its time to the record then
 	info, failed := g.job.Info(t.Context())
 	require.NoError(t, failed)
 	assert.Equal(t, x.ends, fmt.Sprintf("%v: %v %d/%d %v", info.State, info.Condition, info.Attempts, info.Deliveries, info.Settled.Sub(g.start)))
@@ -152,7 +152,7 @@ func (g *rig) check() {
 		}
 		assert.Equal(t, info.Condition, end.Condition)
 	}
-	time.Sleep(24 * time.Hour) // nothing comes after the end
+	time.Sleep(24 * time.Hour) // to see that nothing happens after the end
 	synctest.Wait()
 	assert.Equal(t, x.asked, g.asked.list(), "asked")
 	assert.Equal(t, x.ran, g.ran.list(), "ran")
@@ -161,7 +161,7 @@ func (g *rig) check() {
 	shut(t, g.r)
 }
 
-// checkLetters checks that there is one dead letter for a dead job, and none for another.
+// checkLetters checks that a dead job has one dead letter, and any other job none.
 func (g *rig) checkLetters(info *faas.JobInfo) {
 	g.t.Helper()
 	if info.State != faas.JobDead {
@@ -180,16 +180,16 @@ func (g *rig) checkLetters(info *faas.JobInfo) {
 	}
 }
 
-// records returns the records of the function, in the order in which its runs began. Two runs
-// that end at one instant may be recorded in either order.
+// records returns the records of the function, in the order in which the runs began, since two runs
+// that end at the same instant may be recorded in either order.
 func (g *rig) records() []faas.Execution {
 	es := g.meter.recordsOf("work")
 	slices.SortStableFunc(es, func(a, b faas.Execution) int { return a.Start.Compare(b.Start) })
 	return es
 }
 
-// checkRecords checks that each run has its record, with the numbers that its handler saw,
-// and that the job was told of all the time that they have used.
+// checkRecords checks that each run has its record, with the numbers that its handler saw, and that
+// the job's record has all the time that the runs have used.
 func (g *rig) checkRecords(info *faas.JobInfo) {
 	g.t.Helper()
 	var used time.Duration
@@ -198,7 +198,7 @@ func (g *rig) checkRecords(info *faas.JobInfo) {
 		if e.Outcome == faas.InitFailed {
 			continue // no handler has run
 		}
-		if e.Delivery > 0 && !g.others { // and no live call beside the job
+		if e.Delivery > 0 && !g.others { // 0: the record of a live call
 			assert.Equal(g.t, info.ID, e.Job)
 			used += e.Duration
 		}
@@ -211,7 +211,7 @@ func (g *rig) checkRecords(info *faas.JobInfo) {
 // errAny stands for a *JobError that Is none of the platform's errors.
 var errAny = errors.New("any")
 
-// runRows runs each row on a router of its own.
+// runRows runs each row with a router of its own.
 func runRows(t *testing.T, rows map[string]row) {
 	t.Helper()
 	for name, x := range rows {
@@ -225,7 +225,7 @@ func runRows(t *testing.T, rows map[string]row) {
 	}
 }
 
-// first is a handler whose first n runs end by f.
+// first returns a handler whose first n runs end as f does.
 func first(n int, f func(ctx context.Context) (string, error)) func(context.Context, int) (string, error) {
 	return func(ctx context.Context, run int) (string, error) {
 		if run <= n {
@@ -235,7 +235,7 @@ func first(n int, f func(ctx context.Context) (string, error)) func(context.Cont
 	}
 }
 
-// answers is a handler that fails with err for its first n runs.
+// answers returns a handler that fails with err in its first n runs.
 func answers(n int, err error) func(context.Context, int) (string, error) {
 	return first(n, func(context.Context) (string, error) { return "", err })
 }

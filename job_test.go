@@ -19,7 +19,7 @@ import (
 
 type parcel struct{ N int }
 
-// shipping is a function that fails its first n calls, and notes when each began.
+// shipping returns a handler that fails its first n calls, and notes when each began.
 func shipping(n int, began *[]time.Duration) faas.Handler[parcel, string] {
 	first := time.Now()
 	return func(_ context.Context, in parcel) (string, error) {
@@ -42,7 +42,7 @@ func state[Out any](t *testing.T, job *faas.Job[Out]) string {
 	return info.State.String() + " " + string(info.Waiting.For)
 }
 
-// shut ends a router whose jobs have all ended.
+// shut ends a router, all of whose jobs must have ended.
 func shut(t *testing.T, r *faas.Router) {
 	t.Helper()
 	require.NoError(t, r.Shutdown(t.Context()))
@@ -129,7 +129,7 @@ func TestARetryWaitsForTheHandlerOfItsLastAttempt(t *testing.T) {
 		begin := time.Now()
 		_, err = job.Wait(t.Context())
 		require.ErrorIs(t, err, faas.ErrTimeout)
-		assert.Equal(t, 18*time.Minute, time.Since(begin)) // 3 until the handler has returned, and 15
+		assert.Equal(t, 18*time.Minute, time.Since(begin)) // 3 minutes until the handler has returned, and 15 for the next
 		assert.Equal(t, int32(1), most.Load())
 		shut(t, r)
 	})

@@ -36,7 +36,7 @@ func (l *lines) all(t *testing.T) (all []map[string]any) {
 	return all
 }
 
-// messages are the texts of the lines so far.
+// messages returns the texts of the lines so far.
 func (l *lines) messages(t *testing.T) (all []string) {
 	t.Helper()
 	for _, line := range l.all(t) {
@@ -354,8 +354,8 @@ func TestAKeptContextKeepsNoLoggerOfItsNeighbors(t *testing.T) { //nolint:parall
 	runtime.KeepAlive(contexts)
 }
 
-// Goroutines of handlers, of callers that read tails, and one that changes the level meet
-// at the same loggers.
+// Handlers, callers that read tails, and a goroutine that changes the level use the same loggers at
+// the same time.
 func TestHammerLoggersTailsAndLevels(t *testing.T) {
 	t.Parallel()
 	r := router(t, faas.WithLogger((&lines{}).JSON(slog.LevelInfo)))

@@ -81,7 +81,7 @@ func TestAPanickingMeterKeepsNothingFromTheOthers(t *testing.T) {
 	}
 }
 
-// bounded is a Reserver that counts.
+// bounded is a Reserver that counts reservations.
 type bounded struct {
 	recorder
 	room      atomic.Int64
@@ -247,8 +247,8 @@ func TestABufferedSinkThatPanicsLosesOneRecordAndCountsIt(t *testing.T) {
 	})
 }
 
-// batcher is a sink that takes a second for what it is given, and remembers how
-// many records there were each time; an overrun counts 0.
+// batcher is a sink that takes a second for each call, and notes how many records it got each time;
+// an overrun counts 0.
 type batcher struct {
 	recorder
 	sizes []int
@@ -281,7 +281,7 @@ func TestBufferedGivesWhatCameInMeanwhileAtOnce(t *testing.T) {
 			}
 		}
 		put(1)
-		synctest.Wait() // the sink is busy with it
+		synctest.Wait() // until the sink is busy with the record
 		put(3)
 		b.RecordOverrun(t.Context(), faas.Overrun{})
 		put(4100)

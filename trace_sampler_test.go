@@ -12,8 +12,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// chooses is a sampler of calls of one function, and answers for spanKey with the id of the
-// call that is not traced.
+// chooses is a sampler that chooses the calls of one function. Its Untraced returns the call's ID
+// for spanKey.
 type chooses struct {
 	function string
 	random   uint64 // of the last call; the tests call one after the other
@@ -31,8 +31,8 @@ func (*chooses) Untraced(id uuid.UUID, key any) any {
 	return nil
 }
 
-// tells registers a function that returns what its context answers for spanKey, and
-// calls it below another function, over, if that is not nil.
+// tells registers a function that returns the value of its context for spanKey. If its input is a
+// function, it calls that one instead and returns the answer.
 func tells(r *faas.Router, name string) *faas.Function[*faas.Function[int, any], any] {
 	return faas.Register(r, name, func(ctx context.Context, below *faas.Function[int, any]) (any, error) {
 		if below != nil {
@@ -84,7 +84,7 @@ func TestTheSamplerKnowsTheRandomPartOfTheID(t *testing.T) {
 	assert.Equal(t, id, made.ended(t).ID)
 }
 
-// does is a sampler that does something.
+// does is a sampler whose Sample calls do.
 type does struct {
 	chooses
 

@@ -20,7 +20,7 @@ import (
 
 type spanKey struct{}
 
-// span is a Trace that answers for spanKey with itself.
+// span is a Trace that is its own value for spanKey.
 type span struct {
 	of     *spans
 	inv    faas.Invocation
@@ -49,7 +49,7 @@ func (s *span) End(e *faas.Execution) {
 	}
 }
 
-// spans traces calls, and keeps all that it has made.
+// spans makes a span for each call, and keeps them all.
 type spans struct {
 	end func() // called at each end
 
@@ -66,7 +66,7 @@ func (s *spans) ask(ctx context.Context, inv faas.Invocation) faas.Trace {
 	return own
 }
 
-// only is the one that was made.
+// only returns the only span that was made.
 func (s *spans) only(t *testing.T) *span {
 	t.Helper()
 	s.mu.Lock()
@@ -75,7 +75,7 @@ func (s *spans) only(t *testing.T) *span {
 	return s.all[0]
 }
 
-// ended is how the only call's trace was ended, once.
+// ended returns the record with which the only span was ended, once.
 func (s *spans) ended(t *testing.T) *faas.Execution {
 	t.Helper()
 	own := s.only(t)
@@ -85,7 +85,7 @@ func (s *spans) ended(t *testing.T) *faas.Execution {
 	return own.ends[0]
 }
 
-// within makes a call on a goroutine of its own, which a hook may end.
+// within makes a call on a goroutine of its own, since a hook may end that goroutine.
 func within(call func() error) (err error) {
 	err = errEnded
 	var over sync.WaitGroup
@@ -96,7 +96,7 @@ func within(call func() error) (err error) {
 
 var errEnded = errors.New("the caller's goroutine has ended")
 
-// no is a gate that says no, or does worse.
+// no is a gate whose Admit calls do.
 type no struct{ do func() error }
 
 func (g no) Admit(context.Context, faas.Invocation) error { return g.do() }
@@ -107,12 +107,12 @@ func waitsForEnd(ctx context.Context, _ struct{}) (struct{}, error) {
 	return struct{}{}, context.Cause(ctx)
 }
 
-// traced are calls by how they end.
+// traced are calls that end in different ways.
 var traced = map[string]struct {
 	want    string // the outcome; empty: refused
 	handler faas.Handler[struct{}, struct{}]
 	opts    []faas.FunctionOption
-	call    func(r *faas.Router) context.Context // what is done before it, and its context
+	call    func(r *faas.Router) context.Context // runs before the call, and returns its context
 }{
 	"OK": {want: "OK"},
 	"failed": {want: "Failed", handler: func(context.Context, struct{}) (struct{}, error) {
@@ -166,7 +166,7 @@ var traced = map[string]struct {
 	"WithContext forgets the fresh one": {opts: []faas.FunctionOption{faas.WithContext(func(_, _ context.Context) context.Context { return context.Background() })}},
 }
 
-// untimely is a context with a deadline at which it does not end.
+// untimely is a context that does not end at its deadline.
 type untimely struct {
 	context.Context
 
@@ -175,10 +175,10 @@ type untimely struct {
 
 func (u untimely) Deadline() (time.Time, bool) { return u.at, true }
 
-// untracedKey is the key of calls that are not traced.
+// untracedKey is the context key of calls that are not to be traced.
 type untracedKey struct{}
 
-// occupy takes the only slot, by a call that is not traced.
+// occupy makes a call that takes the only slot and is not traced.
 func occupy(r *faas.Router) context.Context {
 	go func() {
 		_, _ = r.Invoke(context.WithValue(context.Background(), untracedKey{}, true), "f", []byte("{}"))
@@ -296,7 +296,7 @@ func TestANestedCallFindsItsParentsTrace(t *testing.T) {
 	assert.Equal(t, []any{root.inv.ID, 1, "acme", "inner"}, []any{nested.inv.Parent, nested.inv.Depth, nested.inv.Tenant, nested.inv.Function})
 }
 
-// The hook is told what gates are told, and the same ID, though it is asked before the
+// The hook gets the same Invocation and the same ID as the gates, although it is called before the
 // call exists.
 func TestTheInvocationThatIsTracedIsTheOneThatIsRecorded(t *testing.T) {
 	t.Parallel()
@@ -394,7 +394,7 @@ func TestAnEndThatPanicsOrExitsChangesNoAnswer(t *testing.T) {
 				made, meter := &spans{end: do}, &recorder{}
 				r := router(t, faas.WithTracing(made.ask), faas.WithMeter(meter))
 				f := faas.Register(r, "f", double, faas.WithConcurrency(1))
-				for n := range 3 { // the second call finds no worker that has ended
+				for n := range 3 { // the second call finds no idle worker
 					got, err := f.Invoke(t.Context(), n)
 					require.NoError(t, err)
 					assert.Equal(t, 2*n, got)
@@ -474,7 +474,7 @@ func TestAStreamIsTraced(t *testing.T) {
 	assert.Equal(t, 5, made.ended(t).BytesOut)
 }
 
-// Each trace ends once, with its own call's record, whichever goroutine settles the call.
+// Each trace ends once, and with the record of its own call, whichever goroutine settles the call.
 func TestTracesOfManyCallsAtOnceEndOnceEach(t *testing.T) {
 	t.Parallel()
 	made, meter := &spans{}, &recorder{}

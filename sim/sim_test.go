@@ -37,8 +37,8 @@ var (
 	out       = flag.String("sim.out", "", "the `directory` for policies.svg, policies.csv and timeline.csv; empty: nothing is written")
 )
 
-// overlapping has two calls of each of two functions: the second call of f arrives
-// while the first runs, the second call of g after the first has ended.
+// overlapping has two calls of each of the functions f and g: the second call of f arrives while
+// the first one runs, the second call of g after the first one has ended.
 func overlapping() sim.Workload {
 	return sim.Workload{
 		Calls: []sim.Call{
@@ -95,7 +95,7 @@ func TestAReportIsWhatOneWorksOutByHand(t *testing.T) {
 //nolint:paralleltest // bubbles
 func TestNothingIsCountedAfterTheLength(t *testing.T) {
 	w := overlapping()
-	w.Length = 4 * time.Second // both calls of f run on, and the second of g is not made
+	w.Length = 4 * time.Second // both calls of f run longer, and the second call of g is not made
 	r := sim.Run(t, w, sim.Fixed())
 	assert.Equal(t, 3, r.Calls)
 	assert.Equal(t, 3, r.Results[0].Calls)
@@ -113,7 +113,7 @@ func TestAYearIsNotTooLong(t *testing.T) {
 	assert.Equal(t, time.Second, x.Used)
 }
 
-// The test starts itself in another process, because there a test may fail.
+// The test runs itself in another process, where it may fail.
 //
 //nolint:paralleltest // bubbles
 func TestAPolicyThatFailsEndsTheRun(t *testing.T) {

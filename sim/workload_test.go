@@ -93,7 +93,7 @@ func TestTheTrafficHasAzuresShape(t *testing.T) {
 	const functions = 2000
 	w := sim.Azure(1, functions, 24*time.Hour/10) // a tenth of a day
 	calls, mean := rates(w)
-	share := func(atMost int) float64 { // of the functions, that are called no more often
+	share := func(atMost int) float64 { // the share of functions that are called at most so often
 		n := functions - len(calls)
 		for _, c := range calls {
 			if c <= atMost {
@@ -102,7 +102,7 @@ func TestTheTrafficHasAzuresShape(t *testing.T) {
 		}
 		return float64(n) / functions
 	}
-	// The published shares, of what is called so often in a day.
+	// The published shares of functions by their calls in a day.
 	assert.InDelta(t, 0.837, share(28), 0.03)
 	assert.InDelta(t, 0.93, share(144), 0.02)
 	assert.InDelta(t, 0.969, share(1000), 0.015)
@@ -129,10 +129,10 @@ func TestTheTrafficHasAzuresShape(t *testing.T) {
 	assert.Greater(t, float64(top)/float64(len(w.Calls)), 0.85, "3 %% of the functions have most calls; in the whole data set, 97 %% of them")
 }
 
-// A function has as many calls in an hour as its rate says, on average over many
-// functions, also if calls are rare and irregular: the beginning of the traffic is no
-// likelier time for a call than any other. The traffic is the same each time; rare
-// bursts are off by most, a tenth.
+// On average over many functions, a function has as many calls in an hour as its rate says, even if
+// its calls are rare and irregular: a call is no more likely at the beginning of the traffic than at
+// any other time. The traffic is the same each time. The largest deviation, a tenth, is that of rare
+// bursts.
 func TestAFunctionIsCalledAsOftenAsItsRateSays(t *testing.T) {
 	t.Parallel()
 	const hour, functions = time.Hour, 4000

@@ -47,7 +47,7 @@ func (j *journal[B]) first() *node[B] {
 }
 
 // after returns the nodes whose seq is above the given one. The journal must be in the order of
-// seq, as Queue.accepted is.
+// seq, as function.accepted is.
 func (j *journal[B]) after(seq uint64) []*node[B] {
 	live := j.live()
 	at, _ := slices.BinarySearchFunc(live, seq+1, func(n *node[B], seq uint64) int { return cmp.Compare(n.seq, seq) })

@@ -47,8 +47,8 @@ func (q *Queue[B]) afterOf(function string, seq uint64) iter.Seq[*node[B]] {
 	return slices.Values(f.accepted.after(seq))
 }
 
-// after yields the jobs of all functions whose numbers are above seq, in their order. The first
-// one costs a binary search for each function.
+// after yields the jobs of all functions whose numbers are above seq, in their order. Before the
+// first job there is a binary search for each function.
 func (q *Queue[B]) after(seq uint64) iter.Seq[*node[B]] {
 	return func(yield func(*node[B]) bool) {
 		var m merge[B]
@@ -68,8 +68,8 @@ func (q *Queue[B]) after(seq uint64) iter.Seq[*node[B]] {
 	}
 }
 
-// merge has nodes of several functions, none without any, as a heap: the list whose first node was
-// accepted first is the first. It implements [heap.Interface].
+// merge is a heap of lists of nodes, one for each of several functions. No list is empty. The first
+// list is the one whose first node was accepted first. It implements [heap.Interface].
 type merge[B any] [][]*node[B]
 
 func (m merge[B]) Len() int           { return len(m) }
