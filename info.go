@@ -192,8 +192,8 @@ func (t *registry) members(f *family) (shown *function, others []*function, past
 	return shown, others, past
 }
 
-// limit returns how many calls of the name may run at once: what the name allows, or what
-// its versions together do.
+// limit returns how many calls of the name may run at once: the name's limit, or the sum of
+// its versions' limits if that is less.
 func (f *family) limit() (n int) {
 	most := f.class.Limit()
 	for _, fn := range f.table.Load().all() {

@@ -10,14 +10,15 @@ import (
 	"github.com/google/uuid"
 )
 
-// jobDebt is what deliveries of a job have used that lost their leases. The queue refused their
-// settlements, so the usage is in no record. The host keeps it until it is. So a job's Used is
-// the sum of the durations of all records with its ID, whichever delivery lost its lease.
+// jobDebt is the usage of deliveries that have lost their leases. The queue refused the
+// settlements of these deliveries, so the usage is in no record; the host keeps the debt
+// until it is in one. So a job's Used is the sum of the durations of all records with its ID,
+// whichever delivery lost its lease.
 //
 // The next settlement of the job by this host adds the debt to the record. If there is none,
-// because the job has ended, the host writes the debt into the record of the settled job. Only
-// such a record may be written without a lease: a write to any other would end the lease of the
-// host that runs the job.
+// because the job has ended, the host writes the debt into the record of the settled job.
+// Only such a record may be written without a lease: a write to any other would end the lease
+// of the host that runs the job.
 type jobDebt struct {
 	used       time.Duration
 	deliveries int     // the deliveries that Job.Cancel has ended; those that a lost lease has ended count as crashes

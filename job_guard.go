@@ -138,8 +138,8 @@ type jobListing struct {
 	inside, over bool // the loop's body runs; the loop has ended
 }
 
-// give runs the loop's body. The body's calls are not calls by the queue: placeOnStack looks for
-// give.
+// give runs the loop's body. Calls that the body makes are not calls by the queue:
+// placeOnStack finds the frame of give between the body and walk.
 func (l *jobListing) give(rec JobRecord, err error) bool {
 	l.inside = true
 	l.over = !l.yield(rec, err) || err != nil

@@ -150,8 +150,8 @@ func (r *driveRun) ask(arrival bool) {
 // testing/synctest.
 func driveEpoch() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
 
-// scale changes the number of instances to the target, within the limits. Instances in use
-// stay.
+// scale starts or stops instances to reach the target, within the limits. It stops none that
+// is in use.
 func (r *driveRun) scale(t faas.Target, inUse int) {
 	n, from := max(t.N, r.Min), r.instances()
 	if r.Max > 0 {

@@ -98,8 +98,8 @@ func (c gateCheck) balance() {
 	c.settled(r, r.Stats().Admitted)
 }
 
-// gatePatience is how long the caller's context lasts: a millisecond for calls of
-// kind 6, so that they end as Canceled.
+// gatePatience is how long the caller's context lasts: a millisecond for each seventh call,
+// so that it ends as Canceled.
 func gatePatience(i int) time.Duration {
 	if i%7 == 6 {
 		return time.Millisecond

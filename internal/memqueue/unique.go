@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// uniqueKey is a key that at most one job of a function and a tenant can have at a time.
+// uniqueKey is a key that a function and a tenant accept for one job at a time.
 type uniqueKey struct{ function, tenant, key string }
 
 // uniqueKeys are the keys that are taken, and the jobs that took them.
