@@ -222,9 +222,9 @@ func (fn *function) unreserve(c *callContext) {
 // code. So it gets a departure, which is a context that has only the caller's Done channel.
 func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
-	// takesAtOnce may have called enter already. It calls enter before it tries to take a slot,
-	// so that a burst grows the function at once; then it found no free slot. Until the call has a
-	// slot, only the caller's goroutine uses c.counted.
+	// enter may have been called already, by takesAtOnce, which then found no free slot. It calls
+	// enter before it tries to take a slot, so that a burst grows the function at once. Until the
+	// call has a slot, only the caller's goroutine uses c.counted.
 	if s := fn.scaling; s != nil && !c.counted {
 		if err := s.enter(c); err != nil {
 			return err
@@ -244,8 +244,8 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 		}
 		return nil
 	}
-	// wait < queueTimeout: the wait was limited by the caller's deadline, so the caller's context
-	// has ended, and not the time in the queue. For example, a caller with 1 s left in a queue of
+	// If wait < queueTimeout, the caller's deadline limited the wait: that deadline has passed, and
+	// not the queue timeout. For example, a caller with 1 s left in a queue of
 	// 5 s is refused with ReasonQueueCanceled and the error of its own context.
 	if errors.Is(err, admission.ErrTimeout) && wait < fn.queueTimeout {
 		return refusal(fn.who.name, c.id, ReasonQueueCanceled, q.end())

@@ -102,8 +102,8 @@ type reporter struct {
 	hook  func(Decision) // nil: there is none
 }
 
-// isHeard reports whether there is a hook or a log for decisions. If there is none, scaling
-// makes no Decision for growth within what the policy allowed.
+// isHeard reports whether there is a hook or a log for decisions. If there is none, growth within
+// what the policy allowed is not reported, which saves a Decision for each call of a burst.
 func (r *reporter) isHeard() bool {
 	return r.hook != nil || r.guard.log.Enabled(context.Background(), slog.LevelDebug)
 }

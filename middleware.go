@@ -20,7 +20,7 @@ type Runner func(ctx context.Context, inv Invocation) error
 //   - If it returns nil and next has not returned, because next was not called, panicked or
 //     still runs, the call settles as Failed. So no caller gets (zero, nil) if the handler
 //     did not run to its end.
-//   - A panic in it counts as a panic of the handler.
+//   - A panic in the Runner counts as a panic of the handler.
 type Middleware func(next Runner) Runner
 
 // chain wraps innermost in the middlewares, the first of them outermost. It returns nil if

@@ -150,15 +150,15 @@ func (inv *Invocation) comeFrom(from *provenance) {
 // bound the wait for a slot.
 //
 // Trigger, Door and Key have at most 256 bytes and no control characters, and Timeout is
-// not negative; otherwise the calls are refused with [ReasonInput]. An invalid RequestID refuses no
-// call, because it comes from outside. If it is longer than 128 bytes, or has characters that are not
+// not negative; otherwise the calls are refused with [ReasonInput]. An invalid RequestID does
+// not refuse the call, because it comes from outside. If it is longer than 128 bytes, or has characters that are not
 // printable, each call has the ID of its own invocation as RequestID instead.
 func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return withProvenance(ctx, func(from *provenance) { from.add(o) })
 }
 
-// WithResolution returns a context. A call by name that is made with that context writes to `to`
-// which function and which version it was passed to. This is for a front door that reports the
+// WithResolution returns a context for one call by name, and stores in `to` which function and
+// which version that call was passed to. This is for a front door that reports the
 // version to its callers. The router writes `to` on the caller's goroutine, before the call asks for
 // admission. So the caller may read it when Invoke has returned, and in the first Write of the
 // writer of InvokeStream. It is also written if the call is refused later, for example by a gate or

@@ -152,8 +152,8 @@ func noSlot(name string, id uuid.UUID, err error) *Error {
 var errGone = errors.New("removed before the call had a slot or waited for one")
 
 // isGone reports whether the call was refused because its target was removed, and the name can be
-// looked up again. If isGone is true it has undone what was counted for the call here: the call
-// goes to another target, or is refused as a call of an unknown name.
+// looked up again. If so, isGone also undoes what was counted for the call in this target. The
+// call then goes to another target, or is refused as a call of an unknown name.
 func (to target) isGone(c *callContext, refused *Error) bool {
 	if !to.byName || refused.Reason != ReasonNotFound || !to.fn.gone.Load() {
 		return false

@@ -26,7 +26,7 @@ type Init[In, Out any] func(ctx context.Context) (h Handler[In, Out], closer fun
 // A call goes to the most recently used instance that has a free seat (room for one more
 // call). If there is none, an instance is built. The call waits for that instance, or for a
 // seat that becomes free before. If the call ran on the new instance, its record has Cold set,
-// and Init is how long it waited for the init func.
+// and its field Init is how long the call waited for the init func.
 // [WithScaler], [WithMinInstances], [WithMaxInstances] and [WithKeepAlive] set how many
 // instances are kept.
 //

@@ -166,8 +166,8 @@ func (c ConcurrencyScaler) tick(l Load, m *concurrencyState, bounded bool) (Targ
 }
 
 // bound returns the stable average, or a lower value if room for p + √p calls needs fewer
-// instances than the average asks for; p is the peak. A peak below the average can't be right,
-// for example because a caller of Desired has not set Load.Peak. Then it is ignored.
+// instances than the average asks for; p is the peak. A peak below the average is wrong and is
+// ignored; for example, a caller of Desired may not have set Load.Peak.
 func (c ConcurrencyScaler) bound(l Load, peak float64) float64 {
 	room := l.need(int(math.Ceil(peak + math.Sqrt(peak))))
 	if most := float64(room*max(1, l.Per)) * c.Utilization; peak >= l.Stable && most < l.Stable {

@@ -11,7 +11,7 @@ import (
 
 // scaling keeps a function at the scale that its policy (its Scaler) wants. It sets n, which is
 // how many instances there should be. From n follows the version's limit in admission: how many
-// of its calls may run at once. To raise n builds no instance. A call that gets a slot has one
+// of its calls may run at once. Raising n builds no instance. A call that gets a slot has one
 // built for it in acquireInstance, if no instance has a free seat (a seat is the place of one
 // call in an instance). The next tick builds what is still missing.
 //
@@ -224,7 +224,7 @@ func (s *scaling) leave() {
 
 // decide asks the policy and does what the policy answers. s.mu must not be held, and it is
 // not held while the policy runs. Meanwhile another goroutine may have applied an answer of
-// its own. Then turn has changed, this answer was made from an outdated memory, and decide asks
+// its own. Then the field turn has changed, this answer was made from an outdated memory, and decide asks
 // the policy again.
 func (s *scaling) decide(arrival bool) {
 	for {

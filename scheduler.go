@@ -23,8 +23,8 @@ import (
 //
 // To settle a call is to fix how it ended. Several goroutines may try; decide lets the first
 // one win. That goroutine writes the record in follow, and wakes the caller in conclude. The
-// caller takes the answer in collect. An inline call and a call of InvokeFunc have no worker
-// goroutine: serve calls exec on the caller's goroutine. If another goroutine settles the call
+// caller takes the answer in collect. An inline call (WithInline) and a call of InvokeFunc have no
+// worker goroutine: serve calls exec on the caller's goroutine. If another goroutine settles the call
 // before the handler has returned, the handler is a runaway: runaway.go gives back its seat
 // and slot when it returns, or the slot at once (WithRunaways).
 //
@@ -59,10 +59,10 @@ type pending struct {
 	call   *callContext
 }
 
-// start does all of invoke except the wait for the answer. near points to the field in which t remembers
-// the worker of its last call. The outermost possible function waits, so that few stack frames lie between
-// the wait and the caller's code: a processor predicts returns from its record of recent calls, but when a
-// goroutine wakes, that record is another goroutine's, so the return from each frame is mispredicted.
+// start does all of invoke except the wait for the answer. near points to the field in which t remembers the
+// worker of its last call. start returns before the wait, so that few stack frames lie between the wait and the
+// caller's code. Each such frame would cost time: a processor predicts returns from its record of recent calls, but
+// when a goroutine wakes, that record is another goroutine's, and the return from each frame is mispredicted.
 func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if ctx == nil {
@@ -279,8 +279,8 @@ func (p pending) await(q *caller) (reusable bool, err error) {
 	return p.awaitOrLeave(q)
 }
 
-// awaitOrLeave waits both for the worker and for the caller's Done. A false from wake was sent by
-// a watch, and is not an answer. If the context of this call has ended, done is closed and the
+// awaitOrLeave waits both for the worker and for the caller's Done. The value false from wake was
+// sent by a watch, and is not an answer. If the context of this call has ended, done is closed and the
 // next round leaves the call. Otherwise the false was meant for an earlier call: wait on.
 func (p pending) awaitOrLeave(q *caller) (reusable bool, err error) {
 	for {

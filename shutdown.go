@@ -94,14 +94,14 @@ func (p place) waitsForItself(self *callContext) bool {
 }
 
 // OnShutdown registers f to be called when [Router.Shutdown] begins, while calls are still
-// admitted. It is for what brings calls in: for example a server, which f stops from listening
-// and whose requests f ends, or a source, which f stops from taking messages.
+// admitted. It is for code that brings calls in. For example, f stops a server from accepting
+// connections and waits for its requests, or stops a source from taking messages.
 //
 // Shutdown calls all these functions at once, each on a goroutine of its own and with
 // Shutdown's context. Each is called only once, even if Shutdown is called several times.
 // Shutdown waits for them until its context ends at most, and then drains the router. If f
 // returns an error, panics, calls Goexit or has not returned in time, Shutdown's error contains
-// that, with name. It does not prevent anything else from ending. f must not call Shutdown of
+// that, under name; Shutdown goes on nevertheless. f must not call Shutdown of
 // this router, which returns an error there. [Router.Close] ends the router at once and does
 // not call these functions.
 //
@@ -122,7 +122,7 @@ func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (rem
 // Close ends the router at once. Calls that wait are refused with [ErrClosed]. Calls
 // that run settle as Canceled and answer ErrClosed, too, and their contexts end.
 // Close returns when every call is settled and recorded, and when the queue of jobs has stored
-// that the jobs that ran are ready to run again. If that queue blocks, Close waits at most 5
+// the jobs that ran as ready to run again. If that queue blocks, Close waits at most 5
 // seconds for it. Then other hosts get those jobs when their leases run out. Close does not wait
 // for handlers that ignore their context, and does not flush meters. It may be called several
 // times, and always returns nil. A handler that calls Close is canceled like the others. To

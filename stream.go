@@ -158,8 +158,8 @@ func (f *StreamFunction[In]) invokeBytes(ctx context.Context, to target, payload
 	return t.out.takeAll(), nil
 }
 
-// invokeBytesFunc does the typed part of [Router.InvokeFunc]. Other than there, the handler runs
-// on a worker's goroutine and the caller waits, as with invokeBytes.
+// invokeBytesFunc does the typed part of [Router.InvokeFunc]. Unlike for other functions, the
+// handler runs on a worker's goroutine and the caller waits, as with invokeBytes.
 func (f *StreamFunction[In]) invokeBytesFunc(ctx context.Context, to target, payload []byte, answer func([]byte, error)) (gone bool) {
 	out, err := f.invokeBytes(ctx, to, payload)
 	if err == errGone { //nolint:errorlint // target.invoke returns this very value

@@ -17,7 +17,7 @@ import (
 // something to send.
 //
 // A streamWriter is used after its call if the handler still runs. But the caller's writer
-// must not be used after the call. So finish first seals the streamWriter, which prevents that a
+// must not be used after the call. So finish first seals the streamWriter, so that no
 // Write starts another sender, and returns only when the sender has ended.
 type streamWriter struct {
 	limit int

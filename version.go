@@ -17,8 +17,8 @@ func (o functionOption) applyFunction(s *settings) { o(s) }
 // that is, [WithConcurrency], [WithReserved], [WithWeight], [WithTenantConcurrency],
 // [WithQueue] and [WithRunaways]. The version that is registered first sets these options. If
 // a later version has one of them with another value, that is an error that Is [ErrInput].
-// All other options belong to the version, for example [WithTimeout] and those of
-// instances. A number that is taken is an error that Is [ErrDuplicate].
+// All other options belong to the version, for example [WithTimeout] and the
+// options of instances. A number that is taken is an error that Is [ErrDuplicate].
 //
 // Calls of a version that is removed continue to their end. A handle that Register
 // returned is bound to its version. Invocation, Execution and Info have the number as

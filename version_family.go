@@ -95,8 +95,8 @@ func (f *family) resolve(qualifier string) *function {
 	return to.fn
 }
 
-// peek returns the target that a qualifier stands for, without taking a turn: for an alias, the
-// version with the most weight. ok is false if there is no such version or alias.
+// peek returns the target that a qualifier stands for, without taking a turn (see target): for an
+// alias, the version with the most weight. ok is false if there is no such version or alias.
 func (f *family) peek(qualifier string) (to target, ok bool) {
 	t := f.table.Load()
 	if fn := t.version(qualifier); fn != nil {
@@ -217,7 +217,7 @@ func (to target) resolution() Resolution {
 }
 
 // target returns what a call with that qualifier runs. If the qualifier is an alias, the call
-// takes a turn. ok is false if there is no such version or alias.
+// takes a turn in the alias's order of versions. ok is false if there is no such version or alias.
 func (f *family) target(ctx context.Context, qualifier string) (to target, ok bool) {
 	t := f.table.Load()
 	if fn := t.version(qualifier); fn != nil {

@@ -2,8 +2,8 @@
 // the error of a handler, the value of a panic.
 //
 // Such a value has methods (Error, String) that may panic, end their goroutine
-// with [runtime.Goexit], or block for ever. The three functions differ in how
-// much of that they allow:
+// with [runtime.Goexit], or block for ever. The package has three functions, which
+// differ in what they allow such a method to do:
 //
 //   - [Plain] calls no method. It is for goroutines of the platform, which must
 //     never wait for foreign code. For example, such a goroutine logs the panic of a hook.
@@ -25,7 +25,7 @@ import (
 )
 
 // Text returns the result of v's Error method or, if it has none, of its String method. For
-// a value that has neither, it returns [Plain]. If the method panics, Text returns a text that
+// a value that has neither, it returns the result of [Plain]. If the method panics, Text returns a text that
 // names v's type. If the method blocks or calls [runtime.Goexit], so does Text. Text adds no
 // line breaks of its own.
 func Text(v any) string {
