@@ -8,8 +8,9 @@ import (
 	"github.com/inproc/faas/bench/measure"
 )
 
-// BenchmarkAlias is what it costs that a handle finds its version per call: by the handle of
-// a version, of an alias of one version, of one that divides calls, and of a sticky one.
+// BenchmarkAlias is the cost of a call whose handle has to find the version for each call.
+// The handles are of a version, of an alias of one version, of an alias that divides calls,
+// and of a sticky alias.
 func BenchmarkAlias(b *testing.B) {
 	r := faas.New()
 	defer r.Close()

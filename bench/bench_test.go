@@ -32,7 +32,7 @@ func benchmarkCalls(b *testing.B, p peers.Peer, w peers.Work, m measure.Mode) {
 	b.Helper()
 	inst := p.New(w.Handler, peers.Default)
 	defer inst.Close()
-	for i := range 100 { // pools start their workers here
+	for i := range 100 { // a warm-up, in which pools start their workers
 		check(b, inst.Call(context.Background(), i))
 	}
 	b.ReportAllocs()
@@ -117,7 +117,7 @@ func BenchmarkDeadline(b *testing.B) {
 
 func report(b *testing.B, sorted []time.Duration, what string) {
 	b.Helper()
-	b.ReportMetric(0, "ns/op") // removes the length of a round, which means nothing
+	b.ReportMetric(0, "ns/op") // removes the length of a round, which has no meaning
 	for _, q := range []struct {
 		name string
 		at   float64

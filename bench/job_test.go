@@ -14,10 +14,10 @@ import (
 	"github.com/inproc/faas/bench/peers"
 )
 
-// BenchmarkJobs/<peer>/<callers> is what Send and Wait of an inline function take beside a queue
-// that is written by hand, chan+map, which stands for what no queue can do without. of-bound is the
-// processor time of that one as a part of the peer's: measured in turns of one run, the median of
-// them. Run it with -benchtime 1x.
+// BenchmarkJobs/<peer>/<callers> is the cost of Send and Wait of an inline function, compared with
+// chan+map, a queue that is written by hand and does only what every queue must do. of-bound is the
+// processor time of chan+map as a part of that of the peer, as the median of turns in one run. Run
+// it with -benchtime 1x.
 func BenchmarkJobs(b *testing.B) {
 	for _, name := range []string{peers.FaasJobBytes, peers.FaasJob} {
 		for _, callers := range []int{1, 128} {
@@ -47,7 +47,7 @@ func compareJobs(b *testing.B, p peers.Peer, callers int) {
 	}
 }
 
-// serve makes an instance of a peer that adds two numbers.
+// serve returns the Call of a peer that hosts an addition.
 func serve(b *testing.B, p peers.Peer) peers.Call {
 	b.Helper()
 	inst := p.New(peers.Works[0].Handler, peers.Default)
@@ -58,11 +58,11 @@ func serve(b *testing.B, p peers.Peer) peers.Call {
 // senders is how many goroutines send jobs in BenchmarkSend.
 const senders = 8
 
-// BenchmarkSend/<peer>/<callers> is how long a Send takes until the job is accepted, while that many
-// callers make calls of another function that waits for 1 ms, each when it has its answer. Each of a few senders waits
-// for the end of a job before it sends the next one, so that the queue is never full. The peer
-// chan+map is a queue that is written by hand, beside the same calls of faas. An "op" is half a
-// second of that; run it with -benchtime 1x.
+// BenchmarkSend/<peer>/<callers> is the time that a Send takes until the job is accepted. Meanwhile that many
+// callers call another function, which waits for 1 ms; each calls again when it has its answer. Each of a few
+// senders waits for the end of its job before it sends the next one, so that the queue is never full. The
+// peer chan+map is a queue that is written by hand, with the same live calls of faas. An "op" is half a
+// second of this; run it with -benchtime 1x.
 func BenchmarkSend(b *testing.B) {
 	for _, name := range []string{peers.ChanMap, peers.FaasJobBytes} {
 		for _, callers := range []int{0, 64} {
@@ -83,7 +83,8 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// sendBeside sends jobs for d beside live calls, and returns the sorted times of the Sends.
+// sendBeside sends jobs for d while live calls are made, and returns the times of the Sends,
+// sorted.
 func sendBeside(live peers.Call, send peers.Sender, callers int, d time.Duration) ([]time.Duration, error) {
 	var stop atomic.Bool
 	defer time.AfterFunc(d, func() { stop.Store(true) }).Stop()

@@ -17,10 +17,10 @@ import (
 	"github.com/inproc/faas/observe/faasotel"
 )
 
-// BenchmarkRecorder/<meter>/<callers> is what a call takes with a recorder, or with a logger
-// of calls, as a ratio to a call with a meter that does nothing: processor time, in turns
-// of one run, the median of them. The recorder counts by one price list. Run it with
-// -benchtime 1x.
+// BenchmarkRecorder/<meter>/<callers> is the processor time of a call with a recorder, or
+// with a logger of calls, as a ratio to that of a call with a meter that does nothing. Both
+// are measured in turns in one run, and the result is the median of the ratios. The recorder
+// counts by one price list. Run it with -benchtime 1x.
 func BenchmarkRecorder(b *testing.B) {
 	for _, callers := range []int{1, 128} {
 		b.Run(fmt.Sprintf("recorder/%d", callers), func(b *testing.B) {
@@ -30,9 +30,9 @@ func BenchmarkRecorder(b *testing.B) {
 	}
 }
 
-// BenchmarkTracing/<sampled>/<callers> is the same for a call with the tracing of package
-// faasotel, of which none or one of a hundred is sampled. Spans are made and thrown away; if
-// they are batched, the SDK's batching has its part in what is measured: it wakes a goroutine.
+// BenchmarkTracing/<sampled>/<callers> is the same ratio for calls with the tracing of package
+// faasotel, of which none or one in a hundred is sampled. Spans are made and thrown away. In
+// the batched case the SDK's batch processor is measured too, which wakes a goroutine.
 func BenchmarkTracing(b *testing.B) {
 	for _, c := range []struct {
 		name  string
@@ -53,7 +53,7 @@ func BenchmarkTracing(b *testing.B) {
 	}
 }
 
-// nowhere is an exporter.
+// nowhere is an exporter that drops all spans.
 type nowhere struct{}
 
 func (nowhere) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { return nil }
@@ -61,10 +61,11 @@ func (nowhere) Shutdown(context.Context) error                             { ret
 
 var empty = faas.MeterFunc(func(context.Context, faas.Execution) {})
 
-// turns is how many times a benchmark measures each side. It is odd: the median is of one.
+// turns is how many times a benchmark measures each side. It is odd, so that the median is
+// one of the measured ratios.
 const turns = 15
 
-// compare reports what a call with the options takes beside one with an empty meter.
+// compare reports the ratio of a call with the options to a call with an empty meter.
 func compare(b *testing.B, callers int, opts ...faas.RouterOption) {
 	b.Helper()
 	bare, own := callWith(b, faas.WithMeter(empty)), callWith(b, opts...)
@@ -89,7 +90,7 @@ func rateOf(b *testing.B, call peers.Call, callers int) measure.Rate {
 	return r
 }
 
-// callWith hosts an addition with options, as the peer that stands for faas does.
+// callWith hosts an addition with options, as the peer faas does.
 func callWith(b *testing.B, opts ...faas.RouterOption) peers.Call {
 	b.Helper()
 	r := faas.New(append(opts, faas.WithCapacity(1000))...)

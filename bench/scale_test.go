@@ -13,14 +13,14 @@ import (
 	"github.com/inproc/faas/bench/measure"
 )
 
-// host runs a handler for its callers. done closes it.
+// host is a way to run a handler; done ends it.
 type host struct {
 	name string
 	open func(h func()) (call, done func())
 }
 
-// hosts has a goroutine for each call, and faas with each of its three kinds of limit:
-// fixed, scaled, and by instances.
+// hosts has four ways: a goroutine for each call, and faas with a fixed limit, a scaled limit
+// and instances.
 var hosts = []host{
 	{"goroutine", func(h func()) (call, done func()) {
 		return func() {

@@ -15,8 +15,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// awsBill is testdata/cur-2.0.csv: a made-up report with the column names that AWS
-// documents, since no real one was at hand.
+// awsBill reads testdata/cur-2.0.csv. The report is made up, with the column names of AWS's
+// documentation, since no report of a real account was available.
 func awsBill(tb testing.TB) *cost.AWSBill {
 	tb.Helper()
 	f, err := os.Open("testdata/cur-2.0.csv")
@@ -27,7 +27,7 @@ func awsBill(tb testing.TB) *cost.AWSBill {
 	return b
 }
 
-// awsCalls are the calls that the bill is about.
+// awsCalls returns the calls that the report bills.
 func awsCalls() []faas.Execution {
 	resize := call(time.Second, 1024*mib)
 	resize.Function = "resize"
@@ -150,7 +150,7 @@ func TestAnAWSBillIsComparedOnTheDaysThatHaveSomething(t *testing.T) {
 	require.NoError(t, err)
 	x86 := preset(t, "aws-lambda-x86").AnyTime()
 	found, err := b.Reconcile(daily([]*cost.Book{x86}, awsCalls()...), x86, nil)
-	require.NoError(t, err) // 3,652,058 statements would not come to an end
+	require.NoError(t, err) // and it returns: 3,652,058 statements would take too long
 	var days []string
 	for _, d := range found {
 		days = append(days, d.Day.Format(time.DateOnly))

@@ -40,7 +40,7 @@ func TestPresetsSayWhatTheyAre(t *testing.T) {
 	require.ErrorContains(t, err, "aws-lambda-x86")
 }
 
-// lambda is the text of a book, into which tests put mistakes.
+// lambda returns the text of a book, into which tests put mistakes.
 func lambda(tb testing.TB) string {
 	tb.Helper()
 	data, err := os.ReadFile("books/aws-lambda-x86.json")
@@ -50,7 +50,7 @@ func lambda(tb testing.TB) string {
 
 func TestMistakesInABookAreFoundWhereTheyStand(t *testing.T) {
 	t.Parallel()
-	tests := []struct{ name, old, new, at, field, text string }{ // at: what stands at the mistake; empty: new
+	tests := []struct{ name, old, new, at, field, text string }{ // at is the text at the position of the mistake; if it is empty, new is
 		{"a number", `"0.0000166667"`, `0.0000166667`, "", "prices[0].price", `write it as a string, "0.0000166667"`},
 		{"an exponent", `"0.0000166667"`, `"1.66667e-5"`, "", "prices[0].price", "write a decimal"},
 		{"negative", `"0.20"`, `"-0.20"`, "", "prices[1].price", "not negative"},
@@ -104,7 +104,7 @@ func TestMistakesInABookAreFoundWhereTheyStand(t *testing.T) {
 					line, column = line+1, 1
 				}
 			}
-			for _, e := range mistakes(err) { // another may be a consequence
+			for _, e := range mistakes(err) { // there may be others, as consequences of the first
 				if e.Field == tt.field && strings.Contains(e.Text, tt.text) {
 					assert.Equal(t, [2]int{line, column}, [2]int{e.Line, e.Column}, e)
 					return
@@ -185,8 +185,8 @@ func TestMachineCostsItsHours(t *testing.T) {
 	require.ErrorIs(t, err, cost.ErrCurrency)
 }
 
-// FuzzBook checks that a book is refused with the place of each mistake, or prices any
-// usage in finite decimals.
+// FuzzBook checks that a book either is refused, with the position of each mistake, or prices
+// any usage in finite decimals.
 func FuzzBook(f *testing.F) {
 	files, err := filepath.Glob("books/*.json")
 	require.NoError(f, err)

@@ -41,7 +41,7 @@ func TestAnAmountThatCanNotBeCountedIsMoreThanAnyLimit(t *testing.T) {
 	require.NoError(t, b.Admit(t.Context(), inv), "it has a price, and nothing is reserved")
 	b.Done(inv, ended(inv, math.MaxInt64))
 	require.ErrorIs(t, b.Admit(t.Context(), asking(forever)), cost.ErrBudget)
-	for range 3 { // the sum does not wrap around
+	for range 3 { // the sum must not wrap around
 		b.Charge(*ended(inv, math.MaxInt64))
 		require.ErrorIs(t, b.Admit(t.Context(), asking(forever)), cost.ErrBudget)
 	}
@@ -108,7 +108,7 @@ func TestAtomsCountAsBigNumbersDo(t *testing.T) {
 		n := new(big.Int).SetUint64(rng.Uint64())
 		n.Lsh(n, 64).Or(n, new(big.Int).SetUint64(rng.Uint64()))
 		n.Rsh(n, uint(rng.IntN(129)))
-		if rng.IntN(3) == 0 { // ones all along, where carries are
+		if rng.IntN(3) == 0 { // all bits set, so that carries occur
 			n.Lsh(big.NewInt(1), uint(rng.IntN(129))).Sub(n, big.NewInt(1))
 		}
 		return n

@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// benchBudgets has limits that no benchmark reaches.
+// benchBudgets returns budgets with limits that no benchmark reaches.
 func benchBudgets(tb testing.TB) map[string]cost.Budget {
 	tb.Helper()
 	return map[string]cost.Budget{
@@ -24,8 +24,8 @@ func benchBudgets(tb testing.TB) map[string]cost.Budget {
 	}
 }
 
-// BenchmarkBudgets is the cost of Admit and Done for a call of a tenant that has an
-// account. Reading the clock stands beside it for comparison.
+// BenchmarkBudgets is the cost of Admit and Done for a call of a tenant that has an account.
+// The case clock, which only reads the clock, is for comparison.
 func BenchmarkBudgets(b *testing.B) {
 	b.Run("clock", func(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {

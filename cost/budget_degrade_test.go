@@ -113,7 +113,7 @@ func TestALimitThatTheProgramHasSetIsLeftAlone(t *testing.T) {
 		_, err := f.Invoke(t.Context(), 0)
 		require.ErrorIs(t, err, faas.ErrNotFound)
 		require.NoError(t, r.Remove("f"))
-		b.Charge(faas.Execution{Function: "f", Start: time.Now(), Duration: time.Second}) // no function to slow down
+		b.Charge(faas.Execution{Function: "f", Start: time.Now(), Duration: time.Second}) // the function to slow down is not registered yet
 		b.Close()
 	})
 }
@@ -136,7 +136,7 @@ func TestTheLimitGivenBackIsTheLastThatTheProgramHasSet(t *testing.T) {
 	})
 }
 
-// While the machine sleeps the timer stands still, and the wall clock goes on.
+// While the machine sleeps, the timer stands still but the wall clock goes on.
 func TestTheFirstCallOfAWindowGivesLimitsBackIfTheTimerIsLate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := budgets(t, hourly("f", cost.SlotTime(time.Second), cost.Degrade{To: 1}))

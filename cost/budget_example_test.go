@@ -12,8 +12,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// Each tenant may spend a sum of money a month: a call that could cost more than is left
-// is refused before its handler runs.
+// Each tenant may spend a fixed amount a month. A call that could cost more than is left is
+// refused before its handler runs.
 func ExampleNewBudgets() {
 	lambda, err := cost.Preset("aws-lambda-x86")
 	if err != nil {
@@ -50,7 +50,7 @@ func ExampleNewBudgets() {
 	// Output: true acme could need 0.00000457500875 USD
 }
 
-// A limit that refuses nothing: it warns, and slows the function down.
+// A budget that refuses no calls, but warns and slows the function down.
 func ExampleBudgets_Bind() {
 	budgets, err := cost.NewBudgets(cost.Budget{
 		Name:     "reports",
@@ -84,19 +84,19 @@ func ExampleBudgets_Bind() {
 	// true <nil> 1
 }
 
-// What is left, asked for outside a call.
+// Balance returns what is left of a budget, outside a call.
 func ExampleBudgets_Balance() {
 	budgets, err := cost.NewBudgets(cost.Budget{Name: "minutes", Limit: cost.SlotTime(time.Hour), Per: cost.Tenant})
 	if err != nil {
 		panic(err)
 	}
-	budgets.Charge(faas.Execution{Tenant: "acme", Start: time.Now(), Duration: 90 * time.Second}) // from a store
+	budgets.Charge(faas.Execution{Tenant: "acme", Start: time.Now(), Duration: 90 * time.Second}) // for example a stored record
 	balance, ok := budgets.Balance("minutes", "acme")
 	fmt.Println(balance.Spent, balance.Left, ok)
 	// Output: 1m30s 58m30s true
 }
 
-// A larger plan for one tenant.
+// One tenant gets a larger limit than the others.
 func ExampleBudgets_SetLimit() {
 	budgets, err := cost.NewBudgets(cost.Budget{Name: "calls", Limit: cost.Calls(100), Per: cost.Tenant})
 	if err != nil {
@@ -106,7 +106,7 @@ func ExampleBudgets_SetLimit() {
 	// Output: <nil>
 }
 
-// A handler may ask what is left for calls like it.
+// A handler reads what the budgets have left for calls like its own.
 func ExampleBudgets_Track() {
 	budgets, err := cost.NewBudgets(cost.Budget{Name: "calls", Limit: cost.Calls(100), Per: cost.Tenant})
 	if err != nil {
@@ -148,7 +148,7 @@ func ExampleSlotTime() {
 }
 
 // An alert at 80 % that survives a deploy. The balances are stored as JSON when the old
-// process ends, and restored when the new one begins. No alert is told twice.
+// process ends, and restored when the new one begins. No alert is given twice.
 func ExampleBudgets_Restore() {
 	start := func() *cost.Budgets {
 		budgets, err := cost.NewBudgets(cost.Budget{

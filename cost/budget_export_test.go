@@ -33,8 +33,8 @@ func (b *Budgets) AdmitAt(inv faas.Invocation, now time.Time) error {
 	return nil
 }
 
-// Atoms does an operation of atoms on numbers of at most 128 bits; nil: the result does
-// not fit.
+// Atoms does an operation of atoms on numbers of at most 128 bits. It returns nil if the
+// result does not fit.
 func Atoms(op string, x, y *big.Int) *big.Int {
 	a, _ := atomsOf(x)
 	b, _ := atomsOf(y)
@@ -57,15 +57,15 @@ func Atoms(op string, x, y *big.Int) *big.Int {
 	return n.big()
 }
 
-// Flights is the table of calls in flight, each with a name in place of an account.
+// Flights is a table of calls in flight, in which each call has a name instead of an account.
 type Flights struct{ table inFlightTable }
 
-// Add adds one.
+// Add adds a call.
 func (f *Flights) Add(id [16]byte, name string) {
 	f.table.add(inFlight{id: id, account: &account{key: name}})
 }
 
-// Find finds one.
+// Find returns the name of a call.
 func (f *Flights) Find(id [16]byte) (string, bool) {
 	if found := f.table.find(id); found != nil {
 		return found.account.key, true
@@ -73,8 +73,8 @@ func (f *Flights) Find(id [16]byte) (string, bool) {
 	return "", false
 }
 
-// Remove removes one that is there.
+// Remove removes a call that is in the table.
 func (f *Flights) Remove(id [16]byte) { f.table.remove(f.table.find(id)) }
 
-// Size is how many there are, and how many would fit.
+// Size returns the number of calls and the number of places.
 func (f *Flights) Size() (used, places int) { return f.table.used, len(f.table.places) }

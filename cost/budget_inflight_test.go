@@ -17,7 +17,7 @@ func TestCallsInFlightAreFoundWhateverTheirIds(t *testing.T) {
 	model := map[[16]byte]string{}
 	for i := range 10_000 {
 		var id [16]byte
-		id[15], id[0] = byte(rng.IntN(40)), byte(rng.IntN(5)) // many with the same home
+		id[15], id[0] = byte(rng.IntN(40)), byte(rng.IntN(5)) // so that many ids have the same home place
 		name := fmt.Sprint(i)
 		if _, ok := model[id]; ok {
 			table.Remove(id)

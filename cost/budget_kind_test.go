@@ -14,16 +14,16 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// The errors as front doors get them from a router.
+// The test checks the errors in the form in which a router gives them to front doors.
 func TestABudgetsRefusalSaysWhetherToWaitAndHowLong(t *testing.T) {
 	x86 := preset(t, "aws-lambda-x86")
 	hour := cost.Calendar{Every: cost.Hour}
-	const minutes = 60 * time.Minute // virtual time begins with an hour
+	const minutes = 60 * time.Minute // virtual time begins at the start of an hour
 	for _, tt := range []struct {
 		name   string
 		budget cost.Budget
 		before []time.Duration // calls that have ended
-		flying time.Duration   // and one that has not
+		flying time.Duration   // one call that has not ended
 		kind   faas.Kind
 		after  time.Duration
 	}{

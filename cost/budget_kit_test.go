@@ -23,7 +23,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// budgets makes a gate that logs nothing.
+// budgets returns a gate that logs nothing.
 func budgets(tb testing.TB, declared ...cost.Budget) *cost.Budgets {
 	tb.Helper()
 	for i := range declared {
@@ -43,7 +43,7 @@ func balanceOf(tb testing.TB, b *cost.Budgets, budget, account string) cost.Bala
 	return balance
 }
 
-// sleeper is a function of which each call takes as long as its request says.
+// sleeper registers a function whose calls take as long as their input says.
 func sleeper(r *faas.Router, name string, opts ...faas.FunctionOption) *faas.Function[time.Duration, struct{}] {
 	return faas.Register(r, name, func(_ context.Context, d time.Duration) (struct{}, error) {
 		time.Sleep(d)
@@ -63,7 +63,7 @@ func refusalOf(tb testing.TB, err error) (*faas.Error, *cost.BudgetError) {
 	return own, budget
 }
 
-// asking is a call that asks the gate without a router, with an id of its own.
+// asking returns inv with an id of its own, for calls of the gate without a router.
 func asking(inv faas.Invocation) faas.Invocation {
 	binary.BigEndian.PutUint64(inv.ID[8:], rand.Uint64())
 	if inv.Timeout == 0 {
@@ -82,7 +82,7 @@ func ended(inv faas.Invocation, d time.Duration) *faas.Execution {
 	}
 }
 
-// aboveLimit returns by how much an account is above its limit, or nothing.
+// aboveLimit returns the amount by which an account is above its limit, or "".
 func aboveLimit(b cost.Balance) string {
 	above := b.Spent.Calls() > b.Limit.Calls() || b.Spent.Duration() > b.Limit.Duration()
 	if more, err := b.Spent.Money().Cmp(b.Limit.Money()); above || err != nil || more > 0 {

@@ -19,7 +19,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// crowd makes calls by many callers until the limit is spent, with all lengths and
+// crowd makes calls from many callers until the limit is spent, with various durations and
 // outcomes, and returns the records.
 func crowd(t *testing.T, b *cost.Budgets, callers int, opts ...faas.RouterOption) []faas.Execution {
 	t.Helper()
@@ -30,7 +30,7 @@ func crowd(t *testing.T, b *cost.Budgets, callers int, opts ...faas.RouterOption
 			time.Sleep(d)
 			return struct{}{}, errors.New("failed for the test")
 		}
-		<-ctx.Done() // its timeout, to the last
+		<-ctx.Done() // it takes exactly its whole timeout
 		return struct{}{}, nil
 	}, faas.WithQueue(callers/4))
 	var wg sync.WaitGroup
@@ -41,9 +41,9 @@ func crowd(t *testing.T, b *cost.Budgets, callers int, opts ...faas.RouterOption
 				_, err := f.Invoke(t.Context(), time.Duration(rng.Int64N(int64(1500*time.Millisecond))))
 				var own *faas.Error
 				if errors.As(err, &own) && own.Reason == cost.ReasonBudget && own.RetryAfter > time.Second {
-					return // spent
+					return // the limit is spent
 				}
-				if own != nil && own.Reason != "" { // reserved, or no slot
+				if own != nil && own.Reason != "" { // the rest is reserved, or there is no slot
 					time.Sleep(time.Duration(rng.Int64N(int64(time.Second))))
 				}
 			}
@@ -58,9 +58,9 @@ func TestAThousandCallersNeverExceedALimitThatReserves(t *testing.T) {
 	lambda := preset(t, "aws-lambda-x86")
 	for name, c := range map[string]struct {
 		limit cost.Limit
-		worst string // of a call
+		worst string // the worst case of a call
 	}{
-		"money": {cost.Spend(money(t, "0.0123456789 USD"), lambda), "0.0000022833375 USD"}, // 1 s × 1/8 GB, and the request
+		"money": {cost.Spend(money(t, "0.0123456789 USD"), lambda), "0.0000022833375 USD"}, // 1 s × 1/8 GB, and the price of the request
 		"time":  {cost.SlotTime(1234567 * time.Millisecond), "1s"},
 		"calls": {cost.Calls(2345), "1 calls"},
 	} {
@@ -101,8 +101,8 @@ func TestAThousandCallersNeverExceedALimitThatReserves(t *testing.T) {
 	}
 }
 
-// It runs in real time: the race detector sees interleavings that the scheduler of a
-// bubble may not make.
+// This test runs in real time, because there the race detector sees interleavings that may
+// not occur in a bubble.
 func TestAThousandCallersInRealTime(t *testing.T) {
 	t.Parallel()
 	machine, err := cost.Machine(money(t, "36 EUR"), cost.Money{})

@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// throughJSON returns balances as a store of JSON gives them back.
+// throughJSON encodes balances as JSON and decodes them again.
 func throughJSON(tb testing.TB, balances []cost.Balance) (restored []cost.Balance) {
 	tb.Helper()
 	text, err := json.Marshal(balances)
@@ -101,7 +101,7 @@ func TestAccountsAndLimitsSurviveARestart(t *testing.T) {
 		}
 		require.Error(t, b.Admit(t.Context(), asking(faas.Invocation{Function: "f"})))
 		before, toldBefore := b.Balances(), len(told)
-		require.Equal(t, 5, toldBefore, "%v", told) // half of three accounts, and that two are spent
+		require.Equal(t, 5, toldBefore, "%v", told) // three accounts are half spent, and two are spent
 
 		b = start()
 		require.NoError(t, b.Restore(throughJSON(t, before)...))
@@ -176,7 +176,7 @@ func TestAmountsAreReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-// Budgets that are restarted at random moments do the same as budgets that never are.
+// Budgets that are restarted at random moments behave like budgets that are never restarted.
 func TestBudgetsThatAreRestartedDoAsThoseThatAreNot(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {

@@ -17,8 +17,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// At most 4 at once, and at most 1,200 minutes a week: each tenant gets 20 hours of builds
-// a week, four at a time, whatever other tenants do.
+// At most 4 calls at once and at most 1,200 minutes a week: each tenant gets 20 hours of
+// builds a week, four at a time, whatever other tenants do.
 func TestSoManyAtOnceAndSoManyMinutesAWeek(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

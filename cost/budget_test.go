@@ -175,9 +175,9 @@ func TestABudgetGoesOnAfterARestartWithStoredRecords(t *testing.T) {
 		time.Sleep(90 * time.Minute)
 		e := faas.Execution{Tenant: "a", Start: time.Now().Add(-20 * time.Minute), Duration: 25 * time.Second, Memory: mib}
 		b.Charge(e)
-		e.Queued = 11 * time.Minute // it was admitted in the hour before
+		e.Queued = 11 * time.Minute // so the call was admitted in the hour before
 		b.Charge(e)
-		e.Start = e.Start.Add(2 * time.Hour) // in an hour to come
+		e.Start = e.Start.Add(2 * time.Hour) // so it is in a later hour
 		b.Charge(e)
 		b.ChargeOverrun(time.Now(), faas.Overrun{Tenant: "a", Duration: 10 * time.Second})
 		b.ChargeOverrun(time.Now().Add(-time.Hour), faas.Overrun{Tenant: "a", Duration: 10 * time.Second})
@@ -287,7 +287,7 @@ func TestBudgetsConformToGates(t *testing.T) {
 	}
 }
 
-// It calls all methods at once, while windows end, for the race detector.
+// The test calls all methods at once, while windows end, for the race detector.
 func TestBudgetsBearAllMethodsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		lambda := preset(t, "aws-lambda-x86")

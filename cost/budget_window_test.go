@@ -17,8 +17,8 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// There are windows of an hour, some of half an hour, and calls that last beyond a
-// window's end. What was admitted in a window must be within its limit.
+// Windows are an hour or half an hour long, and calls may end after their window. The calls
+// admitted in a window must be within its limit.
 func TestNoWindowIsExceededWhileTheyRoll(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -75,7 +75,8 @@ func rolling(t *testing.T, in *time.Location, every cost.Every, from time.Time, 
 	assert.Zero(t, b.Held())
 }
 
-// admissions is a gate that adds up what calls use, by the windows in which they asked.
+// admissions is a gate that adds up what calls use, by the windows in which they were
+// admitted.
 type admissions struct {
 	calendar cost.Calendar
 	mu       sync.Mutex
@@ -135,7 +136,7 @@ func TestWindowsRollExactlyWhereClocksChange(t *testing.T) {
 				admits("the first nanosecond of the window")
 				refusesFor(tt.long)
 				time.Sleep(tt.long - 1)
-				refusesFor(1) // its last nanosecond
+				refusesFor(1) // the last nanosecond of the window
 				time.Sleep(time.Nanosecond)
 				admits("the next window")
 			})

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// listed is what usage comes to by a book, at list prices.
+// listed returns the price of usage by a book, at list prices.
 func listed(t require.TestingT, b *cost.Book, usage []cost.Usage) *big.Rat {
 	sum := new(big.Rat)
 	for _, u := range usage {
@@ -36,7 +36,7 @@ func TestACounterCountsAsALedgerDoes(t *testing.T) {
 	books := append(cost.Presets(), series(t, eraBook(t, "2020-01-01", "1", "0", "0.1"), eraBook(t, "2026-03-15", "3", "0", "0.2")))
 	rapid.Check(t, func(rt *rapid.T) {
 		counter, ledger := cost.NewCounter(books...), cost.NewLedger(cost.Calendar{}, books...)
-		sums := make([]cost.Sums, 2) // as of two processors
+		sums := make([]cost.Sums, 2) // as if two processors had counted
 		for range rapid.IntRange(0, 30).Draw(rt, "calls") {
 			e := onDay(rapid.IntRange(13, 17).Draw(rt, "day"), rapid.IntRange(-1, 100).Draw(rt, "seconds"))
 			e.Init = time.Duration(rapid.Int64Range(0, 1e9).Draw(rt, "init"))

@@ -12,7 +12,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// What did retries cost this month, and what was spent on jobs that are dead?
+// The statement shows what retries have cost this month, and what was spent on jobs that are
+// dead.
 func ExampleLedger_CountJobs() {
 	book, err := cost.Preset("aws-lambda-x86")
 	if err != nil {

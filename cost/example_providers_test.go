@@ -11,8 +11,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// What a month would have cost on each provider: each in its own currency, and all in one
-// by an exchange rate that the user gives.
+// A comparison of what a month would have cost on each provider: each in its own currency,
+// and all in one currency by an exchange rate that the user provides.
 func ExampleComparison_In() {
 	books := cost.Presets()
 	ledger := cost.NewLedger(cost.Calendar{}, books...)
@@ -34,7 +34,7 @@ func ExampleComparison_In() {
 	if err != nil {
 		panic(err)
 	}
-	var table strings.Builder // all in one currency; without In a table for each
+	var table strings.Builder // all in one currency; without In there is a table for each currency
 	if err := inDollars.WriteText(&table); err != nil {
 		panic(err)
 	}
@@ -92,8 +92,8 @@ func ExampleParseBook_own() {
 	// together 20.355 EUR
 }
 
-// Last month against the AWS bill. The report is made up; the command reconcile of
-// cost/ledgersqlite does the same with a file and a stored ledger.
+// Last month's usage is compared with the AWS bill. The report is made up. The command
+// reconcile of cost/ledgersqlite does the same with a file and a stored ledger.
 func ExampleReadAWSBill() {
 	bill, err := cost.ReadAWSBill(strings.NewReader(`line_item_line_item_type,line_item_product_code,line_item_usage_type,line_item_usage_start_date,line_item_usage_end_date,line_item_resource_id,line_item_usage_amount
 Usage,AWSLambda,EUC1-Lambda-GB-Second-ARM,2026-03-14T00:00:00Z,2026-03-15T00:00:00Z,arn:aws:lambda:eu-central-1:111122223333:function:resize,250.5

@@ -11,13 +11,13 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// What a month of one function costs, by tenant.
+// A statement of what a month of one function costs, by tenant.
 func Example() {
 	lambda, err := cost.Preset("aws-lambda-x86")
 	if err != nil {
 		panic(err)
 	}
-	ledger := cost.NewLedger(cost.Calendar{}, lambda) // as faas.WithMeter(ledger) would feed it
+	ledger := cost.NewLedger(cost.Calendar{}, lambda) // faas.WithMeter(ledger) would feed it
 	start := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 	for i := range 3_000 {
 		ledger.Record(context.Background(), faas.Execution{
@@ -54,8 +54,8 @@ func ExampleRater_Call() {
 	// Output: 0.0000134 USD <nil>
 }
 
-// The same usage by other price lists, and on a machine of your own. For a book that the
-// ledger was not made with there is no price.
+// The same usage is priced by other price lists, and for a machine of your own. A book that
+// the ledger was not made with has no price for it.
 func ExampleCompare() {
 	price, err := cost.ParseMoney("0.04 USD")
 	if err != nil {
@@ -104,7 +104,7 @@ func ExampleParseBook() {
 	// Output: 6:64: prices[0].price: write it as a string, "0.001", so that no tool rounds it
 }
 
-// A handler may ask what it has cost.
+// A handler reads what its own call has cost so far.
 func ExampleFromContext() {
 	lambda, err := cost.Preset("aws-lambda-x86")
 	if err != nil {
@@ -122,7 +122,7 @@ func ExampleFromContext() {
 	// Output: true <nil>
 }
 
-// Days by the clocks of a zone: this one has 23 hours.
+// Days go by the clocks of a zone: this one has 23 hours.
 func ExampleCalendar_Period() {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -160,8 +160,8 @@ func ExampleStatement_WriteFOCUS() {
 	// cost: FOCUS rows need the ID of an Account
 }
 
-// One tenant's month, as CSV and as money. It has its share of what is free, which belongs
-// to the account. The cents of all tenants add up to the total.
+// One tenant's month, as CSV and as an amount of money. The tenant has its share of the free
+// quantity, which belongs to the whole account. The cents of all tenants add up to the total.
 func ExampleStatement_Only() {
 	lambda, err := cost.Preset("aws-lambda-x86")
 	if err != nil {

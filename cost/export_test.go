@@ -6,8 +6,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Times makes every sum of a usage n times what it is: n equal calls without
-// the wait for them.
+// Times multiplies every sum of a usage by n. It stands for n equal calls, and takes no time.
 func (u Usage) Times(n uint64) Usage {
 	u.Calls *= n
 	u.duration, u.init = u.duration.times(n), u.init.times(n)
@@ -25,7 +24,7 @@ func (c count) times(n uint64) count {
 	return count{product.Rsh(product, 64).Uint64(), low.Uint64()}
 }
 
-// PlusCarries tells whether sums of parts carry from the low half to the high.
+// PlusCarries reports whether count.plus carries from the low half of a sum to the high half.
 func PlusCarries() bool {
 	c := count{1, ^uint64(0)}
 	c.plus(count{2, 1})

@@ -39,9 +39,10 @@ func focusColumns(tb testing.TB) map[string]focusSchema {
 	return all
 }
 
-// focusColumns12 are the columns of FOCUS 1.2, which has 57. Later ones are left out,
-// and two were replaced (https://focus.finops.org/focus-specification/v1-2/; AWS lists
-// them in https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-focus-1-2-aws-columns.html).
+// focusColumns12 are the columns of FOCUS 1.2, which has 57. Columns that were added later are left out,
+// and two that were renamed later have their old names
+// (https://focus.finops.org/focus-specification/v1-2/; AWS lists them in
+// https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-focus-1-2-aws-columns.html).
 func focusColumns12(tb testing.TB) map[string]focusSchema {
 	tb.Helper()
 	all := focusColumns(tb)
@@ -121,7 +122,7 @@ func checkFOCUS(tb testing.TB, s cost.Statement) {
 	}
 }
 
-// sumsOf adds columns up as a spreadsheet does.
+// sumsOf returns the sum of each column, as a spreadsheet would compute it.
 func sumsOf(tb testing.TB, rows []map[string]string) map[string]*big.Rat {
 	tb.Helper()
 	sums := map[string]*big.Rat{}
@@ -176,7 +177,8 @@ func checkFOCUSValue(tb testing.TB, name, value string, column focusSchema) {
 	}
 }
 
-// mixed is usage of several tenants, functions, outcomes and overruns.
+// mixed returns a ledger with usage of several tenants, functions and outcomes, and with
+// overruns.
 func mixed(tb testing.TB, books []*cost.Book) *cost.Ledger {
 	tb.Helper()
 	l := cost.NewLedger(cost.Calendar{}, books...)
@@ -196,7 +198,7 @@ func TestFOCUSRowsAddUpAndFitTheColumnList(t *testing.T) {
 	require.NoError(t, err)
 	books := append(cost.Presets(), machine)
 	usage := mixed(t, books).Usage(noon)
-	for i := range usage { // past some of the free tiers
+	for i := range usage { // so that some free quantities are exceeded
 		usage[i] = usage[i].Times(uint64(10_007 + 997*i))
 	}
 	for i, b := range books {

@@ -21,14 +21,14 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// delivery is the record of a delivery of a job, at noon.
+// delivery returns the record of a delivery of a job, at noon.
 func delivery(job uuid.UUID, attempt int, outcome faas.Outcome, d time.Duration) faas.Execution {
 	e := call(d, 128*mib)
 	e.Job, e.Delivery, e.Attempt, e.Outcome = job, attempt, attempt, outcome
 	return e
 }
 
-// spent returns the billed list prices of a statement by what they were spent on.
+// spent returns the billed amounts of a statement by the values of a dimension.
 func spent(s cost.Statement, by cost.Dimension) map[string]string {
 	all := map[string]string{}
 	for _, row := range s.By(by).Rows {
@@ -57,7 +57,7 @@ func TestRetriesAndDeadLettersAreRowsOfAStatement(t *testing.T) {
 		delivery(good, 1, faas.Failed, time.Second), delivery(good, 2, faas.OK, 2*time.Second),
 		delivery(bad, 1, faas.Failed, 4*time.Second), delivery(bad, 2, faas.TimedOut, 8*time.Second),
 	}
-	of := func(seconds, requests int64) string { // of 128 MiB
+	of := func(seconds, requests int64) string { // the price of that many seconds at 128 MiB, and of the requests
 		sum, err := money(t, "0.0000166667 USD").Mul(big.NewRat(seconds, 8)).Add(money(t, "0.0000002 USD").Mul(big.NewRat(requests, 1)))
 		require.NoError(t, err)
 		return sum.String()
@@ -73,7 +73,7 @@ func TestRetriesAndDeadLettersAreRowsOfAStatement(t *testing.T) {
 	assert.Equal(t, map[string]string{uuid.Nil.String(): of(1, 1), good.String(): of(3, 2), bad.String(): of(12, 2)}, spent(s, cost.Job))
 	assert.Equal(t, of(2, 1), s.Only(cost.SpentOn, "retry").Total.List.String())
 
-	l = cost.NewLedger(cost.Calendar{}, x86) // which does not count jobs
+	l = cost.NewLedger(cost.Calendar{}, x86) // does not count jobs one by one
 	for _, e := range records {
 		l.Record(t.Context(), e)
 	}
@@ -94,7 +94,7 @@ func TestWhatTheQueueSaysOfAJobCountsMoreThanItsRecords(t *testing.T) {
 	for _, id := range []uuid.UUID{canceled, waits, dead, forgotten} {
 		l.Record(t.Context(), delivery(id, 1, faas.Failed, time.Second))
 	}
-	l.Record(t.Context(), delivery(dead, 2, faas.OK, time.Second)) // its host died before it could say so
+	l.Record(t.Context(), delivery(dead, 2, faas.OK, time.Second)) // its host died before the queue knew
 
 	by := map[uuid.UUID]cost.Spending{}
 	for _, u := range l.Usage(noon) {
@@ -137,7 +137,7 @@ func TestJobsForWhichThereIsNoRoomAreCountedTogether(t *testing.T) {
 		rows[u.Job != uuid.Nil]++
 		require.Equal(t, u.Job != uuid.Nil, u.Spent == cost.OnDeadLetters, "the end of the others is not known")
 	}
-	require.Equal(t, map[bool]int{true: 4, false: 2}, rows) // of three jobs one had a retry
+	require.Equal(t, map[bool]int{true: 4, false: 2}, rows) // there are three jobs, and one of them had a retry
 	got, err := l.Statement(noon, x86)
 	require.NoError(t, err)
 	want, err := all.Statement(noon, x86)
@@ -172,7 +172,7 @@ func TestWhatARunawayUsesBelongsToItsJob(t *testing.T) {
 	})
 }
 
-// jobHost runs functions that fail in many ways, some of them called and not sent to.
+// jobHost runs functions that fail in many ways. Some of them get calls and no jobs.
 type jobHost struct {
 	*faas.Router
 
@@ -206,7 +206,8 @@ func newJobHost(t *testing.T, books ...*cost.Book) *jobHost {
 	return h
 }
 
-// TestThePricesOfJobsAddUpToTheStatement is the promise, over jobs that end in all ways.
+// TestThePricesOfJobsAddUpToTheStatement checks that the rows of jobs add up to the total,
+// over jobs that end in all ways.
 func TestThePricesOfJobsAddUpToTheStatement(t *testing.T) {
 	t.Parallel()
 	n := 400
@@ -214,7 +215,7 @@ func TestThePricesOfJobsAddUpToTheStatement(t *testing.T) {
 		n = 60
 	}
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(noon)) // the book has no prices of 2000
+		time.Sleep(time.Until(noon)) // virtual time begins in 2000, for which the book has no prices
 		x86 := preset(t, "aws-lambda-x86")
 		h, at := newJobHost(t, x86), time.Now()
 		jobs := make([]*faas.Job[int], n)
@@ -222,7 +223,7 @@ func TestThePricesOfJobsAddUpToTheStatement(t *testing.T) {
 			job, err := h.f.Send(faas.WithTenant(t.Context(), []string{"a", "b"}[i%2]), i)
 			require.NoError(t, err)
 			jobs[i] = job
-			_, _ = h.f.Invoke(t.Context(), -i) // a call between the jobs
+			_, _ = h.f.Invoke(t.Context(), -i) // a plain call between the jobs
 			if i%7 == 0 {
 				_ = job.Cancel(t.Context())
 			}
@@ -230,7 +231,7 @@ func TestThePricesOfJobsAddUpToTheStatement(t *testing.T) {
 		for _, job := range jobs {
 			_, _ = job.Wait(t.Context())
 		}
-		time.Sleep(time.Minute) // for the last handlers
+		time.Sleep(time.Minute) // until the last handlers have ended
 		s, err := h.ledger.Statement(at, x86)
 		require.NoError(t, err)
 		require.True(t, slices.ContainsFunc(s.Rows, func(row cost.Row) bool { return row.Overrun }))

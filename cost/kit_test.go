@@ -53,7 +53,7 @@ func record(books []*cost.Book, records ...faas.Execution) *cost.Ledger {
 	return l
 }
 
-// calls is the usage of n equal calls.
+// calls returns the usage of n equal calls.
 func calls(tb testing.TB, n uint64, e faas.Execution, books ...*cost.Book) []cost.Usage {
 	tb.Helper()
 	usage := record(books, e).Usage(noon)
@@ -61,10 +61,10 @@ func calls(tb testing.TB, n uint64, e faas.Execution, books ...*cost.Book) []cos
 	return []cost.Usage{usage[0].Times(n)}
 }
 
-// march is the month of noon.
+// march returns the month that contains noon.
 func march() cost.Period { return cost.Calendar{}.Period(noon) }
 
-// aDay is the day of noon, which has no free tier.
+// aDay returns the day that contains noon. A day by itself has no free quantities.
 func aDay() cost.Period { return cost.Calendar{Every: cost.Day}.Period(noon) }
 
 func statement(tb testing.TB, p cost.Period, b *cost.Book, usage []cost.Usage) cost.Statement {

@@ -61,7 +61,7 @@ func TestTenantsBeyondTheMostKeysAreCountedTogether(t *testing.T) {
 	l := cost.NewLedger(cost.Calendar{}, x86)
 	l.SetMaxKeys(50)
 	var wg sync.WaitGroup
-	for g := range 8 { // each stripe of the ledger is asked for each key
+	for g := range 8 { // so that each stripe of the ledger gets each key
 		wg.Go(func() {
 			for i := range 300 {
 				e := call(time.Millisecond, 128*mib)
@@ -107,7 +107,7 @@ func TestTheOldestPeriodIsGivenUpForOneMore(t *testing.T) {
 		}
 	}
 	e.Start = at(0)
-	l.Record(t.Context(), e) // too late
+	l.Record(t.Context(), e) // too late: its period was dropped
 	for hour := range 5 {
 		s, err := l.Statement(at(hour), x86)
 		if hour < 2 {

@@ -25,7 +25,7 @@ func TestRecordDoesNotAllocate(t *testing.T) {
 	records := sampleRecords()
 	ctx := context.Background()
 	i := 0
-	for range 10 { // each stripe of the ledger meets each key
+	for range 10 { // so that each stripe of the ledger gets each key
 		for _, e := range records {
 			l.Record(ctx, e)
 		}
@@ -84,7 +84,7 @@ func TestKeysThatTakeEachOthersPlaceAreCountedApart(t *testing.T) {
 	l := cost.NewLedger(cost.Calendar{}, preset(t, "aws-lambda-x86"))
 	want := map[string]uint64{}
 	for round := range 3 {
-		for i := range 5000 { // more keys than are remembered, and names that differ in the middle alone
+		for i := range 5000 { // more keys than the cache has, and names that differ only in the middle
 			e := call(time.Millisecond, 128*mib)
 			e.Tenant = fmt.Sprintf("tenant--%04d-of-all", i)
 			e.Outcome = faas.Outcome(i % 8)
@@ -166,7 +166,7 @@ func TestLedgerCountsEveryRecordOfManyGoroutines(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				runtime.GC() // makes the ledger's pool forget
+				runtime.GC() // empties the pool from which stripes are taken
 			}
 		}
 	})
@@ -196,7 +196,7 @@ func TestLedgerCountsEveryRecordOfManyGoroutines(t *testing.T) {
 	assert.Equal(t, goroutines*each*(each-1)/2*int64(time.Millisecond), duration.Int64())
 }
 
-// The sums of records, ledger and statement are equal, over calls with every outcome.
+// Records, ledger and statement have the same sums, over calls with every outcome.
 func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 	t.Parallel()
 	books := cost.Presets()
@@ -215,7 +215,7 @@ func TestRecordsLedgerAndStatementAgreeOverFaults(t *testing.T) {
 			<-ctx.Done()
 			return 0, ctx.Err()
 		case 4:
-			time.Sleep(3 * time.Millisecond) // it ignores its context, and becomes a runaway
+			time.Sleep(3 * time.Millisecond) // ignores its context, and becomes a runaway
 		}
 		return i, nil
 	}

@@ -16,8 +16,8 @@ import (
 
 // The providers' own examples: https://www.digitalocean.com/pricing/functions,
 // https://www.scaleway.com/en/docs/faq/serverless-functions/ (example 1) and
-// https://developers.cloudflare.com/workers/platform/pricing/ (example 1). The first
-// rounds half cents to 7.59, 26.08 and 183.33, so here they are exact.
+// https://developers.cloudflare.com/workers/platform/pricing/ (example 1). The first page
+// shows 7.59, 26.08 and 183.33, which are rounded to cents; here the amounts are exact.
 func TestSmallProvidersExamplesReproduceExactly(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -106,7 +106,7 @@ func textOf(tb testing.TB, s cost.Statement) string {
 	return out.String()
 }
 
-// meterBook is a book that sells one meter.
+// meterBook returns the text of a book with the given prices.
 func meterBook(prices string) string {
 	return `{"name": "x", "title": "X", "provider": "x", "service": "x", "region": "x", "currency": "EUR", "effective": "2026-01-01", "source": "x",
 	"duration": {"granularity": "1ms"}, "memory": {"step": "1MiB"}, "cpu": [{"memory": "1024MiB", "milli": 500}], "prices": [` + prices + `]}`
@@ -180,7 +180,7 @@ func TestX86AndArmShareOneGrant(t *testing.T) {
 			free[s.Book.Name+" "+c.Meter] = c.Free.RatString()
 		}
 	}
-	assert.Equal(t, map[string]string{ // 400,000 and 1,000,000, by three to one
+	assert.Equal(t, map[string]string{ // 400,000 GB-s and 1,000,000 requests are divided three to one
 		"aws-lambda-x86 memory": "300000", "aws-lambda-x86 requests": "750000",
 		"aws-lambda-arm memory": "100000", "aws-lambda-arm requests": "250000",
 	}, free)
@@ -189,7 +189,7 @@ func TestX86AndArmShareOneGrant(t *testing.T) {
 
 func TestMetersThatShareALadderClimbItTogether(t *testing.T) {
 	t.Parallel()
-	// 4 s of a processor and 4 s of half a vCPU with 2 GiB... counted in seconds together.
+	// 4 s of a processor and 4 s of half a vCPU with 2 GiB are counted together, in seconds.
 	b := parse(t, meterBook(`{"meter": "memory", "unit": "GiB-s", "price": "7", "ladder": "l", "free": "1", "tiers": [{"above": "6", "price": "3"}]}`))
 	c := parse(t, strings.NewReplacer(`"name": "x"`, `"name": "y"`, `"step": "1MiB"`, `"step": "64MiB"`, `"price": "7"`, `"price": "5"`, `"price": "3"`, `"price": "2"`).
 		Replace(meterBook(`{"meter": "memory", "unit": "GiB-s", "price": "7", "ladder": "l", "free": "1", "tiers": [{"above": "6", "price": "3"}]}`)))

@@ -16,22 +16,22 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// offer is a random price list, in the terms of its prose. Prices are in cents, for a
-// GiB-second and for a request.
+// offer is a random price list, in the terms in which a provider describes one. Prices are in
+// cents, for a GiB-second and for a request.
 type offer struct {
-	from          int // the day of March from which it holds; 0: long before
+	from          int // the day of March from which it is in force; 0: since long before
 	fee           int64
 	init          bool
 	minimum       int64 // seconds
 	meters        [2]terms
-	processorCent int64 // for a second; 0: not sold
+	processorCent int64 // for a second; 0 if processor time is not billed
 }
 
 // terms are the prices of one meter.
 type terms struct {
 	free   int64
 	bounds []int64
-	prices []int64 // one more than bounds
+	prices []int64 // one more than there are bounds
 }
 
 func draw(rng *rand.Rand) []offer {
@@ -89,10 +89,10 @@ func (o offer) book(tb testing.TB) *cost.Book {
 
 func cents(n int64) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }
 
-// account is what a month has used up, unit by unit.
+// account counts what was used in a month, unit by unit.
 type account struct{ used [2]int64 }
 
-// add is the price, in cents, of n more of a meter, taken one by one.
+// add counts n more units of a meter, one by one, and returns their price in cents.
 func (a *account) add(meter int, t terms, n int64) (total int64) {
 	for range n {
 		position := a.used[meter]
@@ -109,7 +109,7 @@ func (a *account) add(meter int, t terms, n int64) (total int64) {
 	return total
 }
 
-// bill is what a call of the day costs, in cents.
+// bill counts a call, and returns its price in cents.
 func (a *account) bill(offers []offer, e faas.Execution) int64 {
 	o := offers[0]
 	for _, later := range offers {
@@ -127,7 +127,8 @@ func (a *account) bill(offers []offer, e faas.Execution) int64 {
 	return a.add(0, o.meters[0], seconds*gib) + a.add(1, o.meters[1], 1) + processor*o.processorCent
 }
 
-// marchCalls are calls of a few tenants, in the order of time. Each begins at a noon.
+// marchCalls returns calls of a few tenants, in the order of time. Each begins at noon of a
+// day.
 func marchCalls(rng *rand.Rand) []faas.Execution {
 	all := make([]faas.Execution, rng.IntN(12))
 	for i := range all {
@@ -143,9 +144,9 @@ func marchCalls(rng *rand.Rand) []faas.Execution {
 	return all
 }
 
-// TestBillsAgreeWithOnesThatAreCountedUnitByUnit compares tiers, free quantities, series
-// of books, base fees and the days of a month with a count of single units. The count
-// shares only the text of a price list with the package.
+// TestBillsAgreeWithOnesThatAreCountedUnitByUnit compares tiers, free quantities, series of
+// books, base fees and the days of a month with a count of single units. The count uses
+// nothing of the package but the text of the price list.
 func TestBillsAgreeWithOnesThatAreCountedUnitByUnit(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(20, 26))
@@ -161,7 +162,7 @@ func TestBillsAgreeWithOnesThatAreCountedUnitByUnit(t *testing.T) {
 		}
 		b := series(t, books...)
 		calls := marchCalls(rng)
-		perDay := map[int]int64{1: offers[0].fee} // of the one that holds when the month begins
+		perDay := map[int]int64{1: offers[0].fee} // the base fee is that of the offer in force when the month begins
 		if len(offers) > 1 && offers[1].from == 1 {
 			perDay[1] = offers[1].fee
 		}

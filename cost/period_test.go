@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
-	_ "time/tzdata" // the tests' zones, wherever they run
+	_ "time/tzdata" // has the zones of the tests, on every machine
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -47,7 +47,7 @@ func TestPeriodsFollowTheClocksOfTheirZone(t *testing.T) {
 			at, err := time.Parse(time.RFC3339Nano, tt.at)
 			require.NoError(t, err)
 			z := zone(t, tt.zone)
-			if tt.name == "day before a skipped one" { // the change itself is the day's last instant's end
+			if tt.name == "day before a skipped one" { // this day ends at the change itself
 				at = at.Add(-2 * time.Hour)
 			}
 			p := cost.Calendar{Every: every[tt.name[:1]], Zone: z}.Period(at)
@@ -60,8 +60,8 @@ func TestPeriodsFollowTheClocksOfTheirZone(t *testing.T) {
 	}
 }
 
-// Every instant is in exactly one period: the period of an instant contains it, and the
-// next period follows without a gap.
+// Every instant is in exactly one period: the period of an instant contains the instant, and
+// the next period follows without a gap.
 func TestPeriodsTileTime(t *testing.T) {
 	t.Parallel()
 	zones := []string{
@@ -74,7 +74,7 @@ func TestPeriodsTileTime(t *testing.T) {
 		z := zone(t, name)
 		for range 1500 {
 			at := time.Unix(from+rng.Int64N(to-from), rng.Int64N(1e9)).In(z)
-			if _, change := at.ZoneBounds(); rng.IntN(2) == 0 && !change.IsZero() { // about a change of the clocks
+			if _, change := at.ZoneBounds(); rng.IntN(2) == 0 && !change.IsZero() { // half of the instants are near a change of the clocks
 				at = change.Add(time.Duration(rng.Int64N(int64(4*time.Hour))) - 2*time.Hour)
 			}
 			for _, every := range []cost.Every{cost.Month, cost.Week, cost.Day, cost.Hour} {
@@ -91,8 +91,8 @@ func TestPeriodsTileTime(t *testing.T) {
 	}
 }
 
-// golang/go#81583: on the last UTC day of a leap year ZoneBounds may answer an
-// end that is before the instant.
+// On the last UTC day of a leap year, ZoneBounds may return an end that is before the instant
+// (golang/go#81583).
 func TestPeriodsTileTheTurnOfAYear(t *testing.T) {
 	t.Parallel()
 	zones := []string{"Europe/Berlin", "America/New_York", "Australia/Adelaide", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Auckland", "Pacific/Chatham"}
@@ -115,7 +115,7 @@ func TestPeriodsTileTheTurnOfAYear(t *testing.T) {
 	}
 }
 
-// jumpingZone is a zone that no country has: its clocks are put back by five days.
+// jumpingZone returns a zone that does not exist: its clocks are put back by five days.
 func jumpingZone(tb testing.TB, at time.Time) *time.Location {
 	tb.Helper()
 	data := append([]byte("TZif"), make([]byte, 16)...)

@@ -35,9 +35,9 @@ func TestTenMillionShortCallsCostToTheLastDigit(t *testing.T) {
 }
 
 // The providers' own examples. Lambda's (1 to 3) are on
-// https://aws.amazon.com/lambda/pricing/ (US East, N. Virginia, x86): 2 leaves
-// the free tier out, and of 3 it is what does not concern storage. Azure's is on
-// https://azure.microsoft.com/pricing/details/functions/ (Consumption).
+// https://aws.amazon.com/lambda/pricing/ (US East, N. Virginia, x86): Example 2 leaves the
+// free tier out; of example 3 the test has the parts that are not about storage. Azure's is
+// on https://azure.microsoft.com/pricing/details/functions/ (Consumption).
 func TestProvidersExamplesReproduceToTheCent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -68,7 +68,7 @@ func TestProvidersExamplesReproduceToTheCent(t *testing.T) {
 	}
 }
 
-// The same page in 2020 had other prices, and rounded up to 100 ms:
+// In 2020 the same page had other prices, and durations were rounded up to 100 ms:
 // https://aws.amazon.com/lambda/pricing/, example 1.
 func TestReplacedBookReproducesTheExamplesOfItsTime(t *testing.T) {
 	t.Parallel()
@@ -81,8 +81,8 @@ func TestReplacedBookReproducesTheExamplesOfItsTime(t *testing.T) {
 	}
 }
 
-// oracle prices calls one at a time, in rationals, by the prose of the price lists. It
-// shares nothing with the package but the numbers.
+// oracle prices calls one at a time, in rational numbers, by the text of the providers'
+// pages. It uses nothing of the package but the prices.
 type oracle struct {
 	granularity, minimum int64 // ns
 	init                 bool
@@ -90,7 +90,7 @@ type oracle struct {
 	cpu                  func(bytes int64) *big.Rat // vCPU
 	perGBs, perCPUs      string
 	perMillion           string
-	perProcessorSecond   string // of the duration without initialization, in whole milliseconds; empty: none
+	perProcessorSecond   string // price of the duration without initialization, in whole milliseconds; empty: none
 }
 
 func (o oracle) cost(tb testing.TB, e faas.Execution) *big.Rat {
@@ -206,8 +206,8 @@ func TestRatingAgreesWithAnIndependentOracle(t *testing.T) {
 	}
 }
 
-// randomRecords are records of one function, with durations and sizes near those at which
-// rules change.
+// randomRecords returns records of one function, with durations and sizes near those at which
+// rounding changes.
 func randomRecords(rng *rand.Rand) []faas.Execution {
 	edges := []time.Duration{0, 1, time.Microsecond, 3600, time.Millisecond, 100 * time.Millisecond, time.Second, 15 * time.Minute}
 	sizes := []int64{1, mib, 128 * mib, 512 * mib, 1024 * mib, 1536 * mib}
@@ -247,7 +247,7 @@ func TestExtremeCallsDoNotOverflow(t *testing.T) {
 	e.Init = 1<<63 - 1
 	l := cost.NewLedger(cost.Calendar{}, b)
 	var callers sync.WaitGroup
-	for range 3 { // sums of more than 64 bits, in several parts of the ledger
+	for range 3 { // sums of more than 64 bits, in several stripes of the ledger
 		callers.Go(func() { l.Record(t.Context(), e) })
 	}
 	callers.Wait()

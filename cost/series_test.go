@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// eraBook is one book of a provider that changes its prices for GiB-seconds and requests.
+// eraBook returns a book of a provider that changes its prices for GiB-seconds and requests.
 func eraBook(tb testing.TB, effective, second, free, request string) *cost.Book {
 	tb.Helper()
 	return parse(tb, fmt.Sprintf(`{"name": "x", "title": "X", "provider": "x", "service": "x", "region": "x", "currency": "EUR", "effective": %q, "source": "x",

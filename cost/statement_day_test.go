@@ -67,16 +67,16 @@ func TestADaysStatementNeedsTheDaysBeforeIt(t *testing.T) {
 	}
 }
 
-// priceList is a book as the oracle knows it. It is written twice, here and as JSON: the
-// oracle must not use the book.
+// priceList has the numbers of a book, for the oracle. They are written twice, here and as
+// JSON, because the oracle must not use the book.
 type priceList struct {
 	grain, minimum time.Duration
 	init           bool
 	step, least    int64 // MiB
 	free           int64 // GB-s
 	bounds         []int64
-	prices         []int64 // of a GB-s in millionths: the first, and above each bound
-	request        int64   // of one in millionths
+	prices         []int64 // for a GB-s, in millionths: the first price, and the price above each bound
+	request        int64   // for a request, in millionths
 	freeRequests   int64
 	fee            int64 // a month
 }
@@ -128,7 +128,7 @@ func (p priceList) book(tb testing.TB) *cost.Book {
 	return b
 }
 
-// gbSeconds is what one call is billed for.
+// gbSeconds returns the GB-seconds that one call is billed for.
 func (p priceList) gbSeconds(e faas.Execution) *big.Rat {
 	d := e.Duration
 	if p.init {
@@ -142,7 +142,7 @@ func (p priceList) gbSeconds(e faas.Execution) *big.Rat {
 	return new(big.Rat).Mul(big.NewRat(int64(d), 1e9), big.NewRat(memory, 1024))
 }
 
-// ladder is the price of the usage between two quantities of a month.
+// ladder returns the price of a month's usage from one quantity up to another.
 func (p priceList) ladder(from, to *big.Rat) *big.Rat {
 	sum, low := new(big.Rat), new(big.Rat)
 	for i, price := range p.prices {
@@ -174,15 +174,16 @@ func earlier(a, b *big.Rat) *big.Rat {
 	return b
 }
 
-// billed is what a month to date costs: the list price of all but the free quantity.
+// billed returns the price of a month up to a day: the list price of all usage except the
+// free quantity.
 func (p priceList) billed(used *big.Rat, requests int64) *big.Rat {
 	sum := p.ladder(earlier(big.NewRat(p.free, 1), used), used)
 	sum.Add(sum, new(big.Rat).Mul(big.NewRat(max(0, requests-p.freeRequests), 1), big.NewRat(p.request, 1e6)))
 	return sum.Add(sum, big.NewRat(p.fee, 1))
 }
 
-// It compares the bills for 20,000 random calls, in months and in days, with an oracle
-// that shares nothing with the package: it integrates list prices over the usage.
+// The test compares the bills for 20,000 random calls, by months and by days, with an oracle
+// that uses nothing of the package: the oracle integrates list prices over the usage.
 func TestMonthsDaysAndPartsAgreeWithAnOracle(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 12))
@@ -264,8 +265,8 @@ func partsAddUp(t *testing.T, s cost.Statement) {
 	require.Equal(t, s.Total.Calls, calls)
 }
 
-// fairShares checks that each row has its part of what is free, to within one billed unit
-// for each tier.
+// fairShares checks that each row has its part of the free quantity, to within one billed
+// unit for each tier.
 func fairShares(t *testing.T, p priceList, s cost.Statement) {
 	t.Helper()
 	unit := new(big.Rat).Mul(big.NewRat(int64(p.grain), 1e9), big.NewRat(p.step, 1024))

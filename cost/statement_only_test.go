@@ -18,8 +18,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// fourTenants is a month in which all tenants together use more than is free, and no
-// single one does.
+// fourTenants returns the statement of a month in which all tenants together use more than
+// the free quantity, and no single tenant does.
 func fourTenants(tb testing.TB, b *cost.Book) cost.Statement {
 	tb.Helper()
 	l := cost.NewLedger(cost.Calendar{}, b)

@@ -62,7 +62,7 @@ func TestSharesAreWholeFairAndComplete(t *testing.T) {
 		for i, share := range cost.ShareOut(free, used) {
 			require.True(t, share.Sign() >= 0 && share.Cmp(used[i]) <= 0, "%s of %s: %s of %s", free, used, share, used[i])
 			given.Add(given, share)
-			if total.Cmp(free) > 0 { // within one of the exact proportion
+			if total.Cmp(free) > 0 { // each share is within one unit of the exact proportion
 				exact := new(big.Rat).SetFrac(new(big.Int).Mul(free, used[i]), total)
 				exact.Sub(exact, new(big.Rat).SetInt(share)).Abs(exact)
 				require.Negative(t, exact.Cmp(big.NewRat(1, 1)))
@@ -208,7 +208,7 @@ func TestEmptyStatementIsComplete(t *testing.T) {
 	}
 }
 
-// broken is a disk that is full.
+// broken is a writer whose disk is full.
 type broken struct{}
 
 var errFull = errors.New("disk full")

@@ -52,7 +52,7 @@ const tieredBook = `{"name": "x", "title": "X", "provider": "x", "service": "x",
 	"prices": [{"meter": "memory", "unit": "GiB-s", "price": "7", "free": "10", "tiers": [{"above": "100", "price": "5"}, {"above": "250", "price": "2"}]},
 		{"meter": "requests", "unit": "10 requests", "price": "1", "tiers": [{"above": "5", "price": "0.30"}]}]}`
 
-// tieredPrice is what n units of a month cost, counted one by one.
+// tieredPrice returns the price of n units in a month, counted one by one.
 func tieredPrice(n int64, bounds []int64, prices ...int64) (total int64) {
 	for i := range n {
 		tier := 0
@@ -81,7 +81,7 @@ func TestTiersAddUpForAllTenants(t *testing.T) {
 		}
 		s, err := l.Statement(noon, b)
 		require.NoError(t, err)
-		// In cents: a request is 10 of them, and 3 above the bound.
+		// In cents: a request costs 10, and 3 above the bound.
 		want := 100*tieredPrice(seconds, []int64{100, 250}, 7, 5, 2) + tieredPrice(requests, []int64{5}, 10, 3)
 		require.Zero(t, big.NewRat(want, 100).Cmp(s.Total.List.Amount()), "%d s: %s, want %d cents", seconds, s.Total.List, want)
 		reached[len(s.Total.Charges)]++

@@ -71,7 +71,7 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// TestQuantileRank holds Quantile to its definition on odd sizes.
+// TestQuantileRank compares Quantile with its definition for various sizes.
 func TestQuantileRank(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 60; n++ {
@@ -112,8 +112,7 @@ func instance(t *testing.T, name string, h peers.Handler) peers.Instance {
 	return inst
 }
 
-// goChan allocates a channel and a closure for each call, so the right figures are
-// known.
+// goChan allocates a channel and a closure for each call, so the right numbers are known.
 //
 //nolint:paralleltest // counts the process's allocations
 func TestThroughputCounts(t *testing.T) {

@@ -17,8 +17,8 @@ const (
 	testCalls   = 40
 )
 
-// TestAnswers: every peer gives every one of 8 concurrent callers the answer
-// to its own call, for every work, and meters each call if it meters at all.
+// TestAnswers checks that every peer gives each of 8 concurrent callers the answer to its own
+// call, for every work, and meters each call if it meters at all.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	for _, p := range All {
@@ -52,7 +52,8 @@ func callConcurrently(t *testing.T, call Call) {
 	wg.Wait()
 }
 
-// TestWrongAnswersAreFound: the check that all measurements rely on is alive.
+// TestWrongAnswersAreFound checks that a wrong answer is detected. All measurements rely on
+// this check.
 func TestWrongAnswersAreFound(t *testing.T) {
 	t.Parallel()
 	wrong := func(_ context.Context, in In) (Out, error) { return Out{in.A - in.B}, nil }
@@ -68,7 +69,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 	}
 }
 
-// TestErrorsAreReturned: the handler's error reaches the caller.
+// TestErrorsAreReturned checks that the handler's error reaches the caller.
 func TestErrorsAreReturned(t *testing.T) {
 	t.Parallel()
 	failing := func(context.Context, In) (Out, error) { return Out{}, errors.New("no") }
@@ -84,10 +85,10 @@ func TestErrorsAreReturned(t *testing.T) {
 	}
 }
 
-// TestEnforcedClass: the peers that are said to free their callers at the
-// deadline do, and those said to be inline do not, with a handler that ignores
-// its context. Nothing here depends on how fast the machine is: the handler of
-// an enforced peer ends only after its caller was freed.
+// TestEnforcedClass uses a handler that ignores its context. Peers of the class Enforced must
+// free their callers at the deadline, and peers of the class Inline must not. The result does
+// not depend on the speed of the machine: the handler of an enforced peer ends only after its
+// caller was freed.
 func TestEnforcedClass(t *testing.T) {
 	t.Parallel()
 	const timeout, handler = 10 * time.Millisecond, 100 * time.Millisecond
@@ -138,8 +139,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestInputsDiffer: neighboring calls have different answers, so that a mixed
-// up pair cannot pass.
+// TestInputsDiffer checks that neighboring calls have different answers, so that mixed-up
+// answers are detected.
 func TestInputsDiffer(t *testing.T) {
 	t.Parallel()
 	for i := range inputs {

@@ -36,8 +36,8 @@ func report(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
-// BenchmarkRecord measures records per second. Each is durable before Record returns; in
-// the last three cases, before Close returns.
+// BenchmarkRecord measures records per second. Each record is durable before Record returns
+// or, in the last three cases, before Close returns.
 func BenchmarkRecord(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -156,7 +156,7 @@ func BenchmarkRead(b *testing.B) {
 		}
 		b.ReportMetric(stock*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 	})
-	b.Run("replay nothing", func(b *testing.B) { // what the check of all costs
+	b.Run("replay nothing", func(b *testing.B) { // the cost of the check that no row is missing
 		for b.Loop() {
 			require.NoError(b, r.Replay(b.Context(), ledgersqlite.Filter{To: epoch.Add(-time.Hour)}, cost.NewLedger(cost.Calendar{})))
 		}

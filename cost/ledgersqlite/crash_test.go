@@ -21,7 +21,7 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// fromID makes a record with a content that follows from its id.
+// fromID returns a record whose content is derived from its id.
 func fromID(id uuid.UUID) faas.Execution {
 	n := binary.BigEndian.Uint32(id[8:12])
 	return faas.Execution{
@@ -30,9 +30,9 @@ func fromID(id uuid.UUID) faas.Execution {
 	}
 }
 
-// writeUntilKilled is the child process: it writes 2,000 records a second, and prints the
-// id of each when it is durable. It writes every eighth one twice, and also those that an
-// earlier child may have written without printing them.
+// writeUntilKilled is the child process: it writes 2,000 records a second, and prints the id
+// of each when it is durable. It writes every eighth record twice, and writes again the
+// records that an earlier child may have written without printing their ids.
 func writeUntilKilled(path string) error {
 	l, err := ledgersqlite.Open(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func writeUntilKilled(path string) error {
 				}
 				l.Record(context.Background(), e)
 				if l.Err() != nil {
-					return // what Record was given is kept, and not stored
+					return // Record keeps the record in memory, but it is not stored
 				}
 				out.Lock()
 				fmt.Fprintln(os.Stdout, e.ID)
@@ -74,7 +74,7 @@ func writeUntilKilled(path string) error {
 	return l.Err()
 }
 
-// runAndKill runs a child for a while and returns the ids that it has acknowledged.
+// runAndKill runs a child for a while, kills it, and returns the ids that it has printed.
 func runAndKill(t *testing.T, path string, life time.Duration) (acknowledged []uuid.UUID) {
 	t.Helper()
 	self, err := os.Executable()
@@ -89,7 +89,7 @@ func runAndKill(t *testing.T, path string, life time.Duration) (acknowledged []u
 	defer kill.Stop()
 	for lines := bufio.NewReader(out); ; {
 		line, err := lines.ReadString('\n')
-		if err != nil { // the kill has cut the line, so it acknowledges nothing
+		if err != nil { // the kill has cut the line off, so it does not count
 			require.ErrorIs(t, err, io.EOF)
 			break
 		}
@@ -107,7 +107,8 @@ func TestKilledAtRandomMomentsNoAcknowledgedRecordIsLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "calls.db")
 	acknowledged := map[uuid.UUID]bool{}
 	for range kills {
-		// From before the file is there to a few commits and checkpoints later.
+		// A life ends at any time from before the file exists to a few commits and
+		// checkpoints later.
 		life := rand.N(400 * time.Millisecond)
 		for _, id := range runAndKill(t, path, life) {
 			require.False(t, acknowledged[id], "an id is new")

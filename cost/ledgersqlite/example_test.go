@@ -56,7 +56,7 @@ func Example() {
 	// <nil>
 }
 
-// Stored records are rated by a book that did not exist when they were made.
+// Stored records are priced by a book that did not exist when they were made.
 func ExampleReader_Replay() {
 	dir, err := os.MkdirTemp("", "ledger")
 	if err != nil {
@@ -97,8 +97,8 @@ func ExampleReader_Replay() {
 	// Output: 1 call, 0.00000144 USD
 }
 
-// What did retries cost last month? The records say which job each call was a delivery of,
-// and which attempt.
+// The price of last month's retries. Each record of a delivery has the job's ID and the
+// number of the attempt.
 func Example_retries() {
 	dir, err := os.MkdirTemp("", "ledger")
 	if err != nil {
@@ -118,7 +118,7 @@ func Example_retries() {
 		log.Fatal(err)
 	}
 	sums := cost.NewLedger(cost.Calendar{}, book)
-	sums.CountJobs(1_000_000, nil) // or with a func that asks the queue how a job has ended
+	sums.CountJobs(1_000_000, nil) // or with a function that returns how a job has ended, from the queue
 	today := time.Date(2026, 4, 2, 9, 0, 0, 0, time.UTC)
 	lastMonth := sums.Period(sums.Period(today).Start.Add(-1))
 	if err := ledger.Replay(ctx, ledgersqlite.Filter{From: lastMonth.Start}, sums); err != nil {
@@ -171,9 +171,9 @@ func fillMarch(ledger *ledgersqlite.Ledger) {
 	}
 }
 
-// Budgets after a crash. What was spent comes from the stored records, which are durable
-// before a caller has its answer. The limits that were set come from where the program
-// has kept them: here a file that it writes whenever it sets one.
+// Budgets are restored after a crash. The amounts spent come from the stored records, which
+// are durable before a caller has its answer. The limits that were set come from a place
+// where the program has kept them: here a file that it writes whenever it sets a limit.
 func Example_budgets() {
 	dir, err := os.MkdirTemp("", "ledger")
 	if err != nil {
@@ -256,7 +256,7 @@ func restore(ctx context.Context, budgets *cost.Budgets, ledger *ledgersqlite.Le
 	if err := json.Unmarshal(text, &balances); err != nil {
 		return err
 	}
-	for i := range balances { // the limits alone: what was spent is in the records
+	for i := range balances { // only the limits: the amounts spent are in the records
 		balances[i].Spent, balances[i].Excess = cost.Amount{}, cost.Amount{}
 	}
 	if err := budgets.Restore(balances...); err != nil {

@@ -12,8 +12,8 @@ import (
 // WithSync sets SQLite's synchronous.
 func WithSync(mode string) Option { return option(func(c *config) { c.sync = mode }) }
 
-// Full makes the disk full: the file may not have more than this many pages. The
-// ledger must be idle. 0: there is no bound.
+// Full simulates a full disk: the file may have at most this many pages; 0 means no bound.
+// The ledger must be idle.
 func (l *Ledger) Full(pages int) error {
 	if pages == 0 {
 		pages = 1 << 30

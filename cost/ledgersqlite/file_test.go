@@ -109,7 +109,7 @@ func TestDamageThatIsMetLaterIsReportedToo(t *testing.T) {
 	require.NoError(t, l.Append(t.Context(), es))
 	require.NoError(t, l.Close())
 	data := read(t, path)
-	clear(data[len(data)/8192*4096:][:10*4096]) // of every tree of executions
+	clear(data[len(data)/8192*4096:][:10*4096]) // pages of every B-tree of executions
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 
 	var told failures
@@ -121,7 +121,7 @@ func TestDamageThatIsMetLaterIsReportedToo(t *testing.T) {
 	}
 	require.ErrorIs(t, last, ledgersqlite.ErrCorrupt)
 	for i := 0; i < len(es) && l.Err() == nil; i++ {
-		l.Record(t.Context(), es[i]) // is it there?
+		l.Record(t.Context(), es[i]) // no conflict, so the record is stored
 	}
 	require.ErrorIs(t, l.Err(), ledgersqlite.ErrCorrupt)
 	require.Len(t, told.all(), 1)
@@ -129,7 +129,7 @@ func TestDamageThatIsMetLaterIsReportedToo(t *testing.T) {
 	require.ErrorIs(t, l.Close(), ledgersqlite.ErrCorrupt)
 }
 
-// SQLite has no checksums: it would return the damaged row.
+// SQLite has no checksums, and would return the damaged row.
 func TestARottenRowIsNotBilled(t *testing.T) {
 	t.Parallel()
 	l, path := open(t)
@@ -141,7 +141,7 @@ func TestARottenRowIsNotBilled(t *testing.T) {
 	require.Equal(t, 1, bytes.Count(data, []byte(e.Tenant)))
 	require.NoError(t, os.WriteFile(path, bytes.Replace(data, []byte(e.Tenant), []byte(strings.ToUpper(e.Tenant)), 1), 0o600))
 
-	l = openAt(t, path, (&failures{}).option()) // no structure is damaged
+	l = openAt(t, path, (&failures{}).option()) // succeeds, because no structure of the file is damaged
 	var last error
 	n := 0
 	for r, err := range l.Records(t.Context(), ledgersqlite.Filter{}) {
@@ -290,8 +290,8 @@ func trigger(name string) string {
 	return `CREATE TRIGGER ` + name + ` BEFORE DELETE ON executions BEGIN SELECT RAISE(ABORT, 'no'); END`
 }
 
-// older is a ledger of an older version of the schema: the file is a dump that this
-// version has made, and must never be made anew.
+// older returns the path of a ledger with an older version of the schema. It is made from
+// file, a dump that the older release has made, which must never be replaced.
 func older(t *testing.T, file string) string {
 	t.Helper()
 	dump, err := os.ReadFile(filepath.Join("testdata", file))
@@ -326,7 +326,7 @@ func TestALedgerOfVersion1IsMigrated(t *testing.T) {
 	require.Len(t, overruns, 1)
 	require.Equal(t, epoch, overruns[0].At)
 
-	// What version 2 has added works on records of version 1.
+	// Corrections, which version 2 has added, work on records of version 1.
 	_, err = l.Correct(t.Context(), ledgersqlite.Correction{Invocation: old[2].ID, Calls: -1, Why: "test"})
 	require.NoError(t, err)
 	require.NoError(t, l.Append(t.Context(), append(calls(2), old...)))
@@ -366,7 +366,8 @@ func TestALedgerOfVersion2IsMigratedAndKeepsItsChecksums(t *testing.T) {
 	require.Len(t, overruns, 1)
 	require.Equal(t, faas.Overrun{ID: old[4].ID, Function: "f1", Version: "v1", Tenant: "tenant-4", Duration: time.Second, Memory: 128 << 20}, overruns[0].Overrun)
 
-	// What version 3 has added is stored beside the old records, which may be given again.
+	// The columns that version 3 has added are stored for new records. Old records may be
+	// recorded again.
 	e := call(3)
 	require.NoError(t, l.Append(t.Context(), []faas.Execution{old[0].Execution, e}))
 	o := faas.Overrun{ID: e.ID, Job: e.Job, Delivery: e.Delivery, Attempt: e.Attempt, Duration: time.Second}

@@ -84,7 +84,8 @@ func calls(n int) []faas.Execution {
 	return es
 }
 
-// stored is a record as it is read back, if no text of errors is stored.
+// stored returns a record in the form in which it is read back, if no text of errors is
+// stored.
 func stored(e faas.Execution) faas.Execution {
 	e.Start = e.Start.UTC().Round(0)
 	if e.Outcome != faas.OK {
@@ -113,7 +114,7 @@ func executions(tb testing.TB, l interface {
 	return all
 }
 
-// raw opens the file as another program does.
+// raw opens the file as another program would.
 func raw(tb testing.TB, path string) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open("sqlite", "file://"+path+"?_pragma=busy_timeout(5000)")

@@ -62,7 +62,7 @@ func TestARecordIsDurableWhenRecordReturns(t *testing.T) {
 	}
 	e := call(0)
 	l.Record(t.Context(), e)
-	var n int // another connection sees it, so it is committed
+	var n int // another connection sees the row, so it is committed
 	require.NoError(t, raw(t, path).QueryRow(`SELECT count(*) FROM executions WHERE id = ?`, e.ID[:]).Scan(&n))
 	require.Equal(t, 1, n)
 }
@@ -78,7 +78,7 @@ func TestTheSameRecordIsStoredOnce(t *testing.T) {
 	}
 	require.Len(t, executions(t, l, ledgersqlite.Filter{}), len(es))
 	o := faas.Overrun{ID: es[0].ID, Function: "f", Duration: time.Second}
-	for range 2 { // at two times
+	for range 2 { // the second RecordOverrun has another time
 		l.RecordOverrun(t.Context(), o)
 	}
 	require.Len(t, collect(t, l.Overruns(t.Context(), ledgersqlite.Filter{})), 1)
@@ -205,7 +205,7 @@ func TestManyWritersShareCommits(t *testing.T) {
 func fillDisk(t *testing.T, l *ledgersqlite.Ledger) {
 	t.Helper()
 	require.NoError(t, l.Flush(t.Context()))
-	require.NoError(t, l.Full(1)) // SQLite takes the present size instead
+	require.NoError(t, l.Full(1)) // SQLite uses the present size if the bound is smaller
 	for i := 0; l.Append(t.Context(), calls(50)) == nil; i++ {
 		require.Less(t, i, 100, "the disk doesn't get full")
 	}
@@ -228,7 +228,7 @@ func TestAFullDiskRefusesWorkAndLosesNothing(t *testing.T) {
 			require.ErrorContains(t, told.all()[0], "full")
 			require.False(t, l.Reserve(), "no more work")
 			running := call(1)
-			l.Record(t.Context(), running) // returns
+			l.Record(t.Context(), running) // returns although the disk is full
 			l.RecordOverrun(t.Context(), faas.Overrun{ID: running.ID, Duration: 5})
 			es, os := l.Unstored()
 			require.Equal(t, []faas.Execution{stored(running)}, es)
@@ -322,7 +322,7 @@ func TestFlushWaitsOnlyForWhatWasAcceptedBefore(t *testing.T) {
 	}
 }
 
-// Flushes come and give up while records come, fail and are tried again.
+// Calls of Flush begin and give up while records come, fail and are tried again.
 func TestFlushesEndWhileTheLedgerFailsAndRecovers(t *testing.T) {
 	t.Parallel()
 	l, _ := open(t, ledgersqlite.WithWriteBehind(1<<20))
@@ -407,7 +407,7 @@ func TestAHookThatPanicsChangesNothing(t *testing.T) {
 	e := call(1)
 	l.Record(t.Context(), e)
 	e.Memory++
-	l.Record(t.Context(), e) // a conflict, on the goroutine
+	l.Record(t.Context(), e) // a conflict, found by the writer's goroutine
 	e.ID = newID()
 	l.Record(t.Context(), e)
 	require.Len(t, executions(t, l, ledgersqlite.Filter{}), 2)
@@ -536,8 +536,8 @@ func TestARecordOfABatchThatCannotBeStoredKeepsOutNoOther(t *testing.T) {
 	l, _ := open(t, told.option())
 	es := calls(4)
 	l.Record(t.Context(), es[1])
-	es[1].Memory++                                            // another record of the same id
-	es[2].Start = time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC) // more nanoseconds than there is room for
+	es[1].Memory++                                            // a different record with the same id
+	es[2].Start = time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC) // more nanoseconds than 64 bits hold
 	l.RecordBatch(t.Context(), es)
 	require.Len(t, executions(t, l, ledgersqlite.Filter{}), 3)
 	require.Len(t, told.all(), 2)

@@ -82,7 +82,7 @@ func TestAnIterationSeesTheLedgerAsItBegan(t *testing.T) {
 	for r, err := range l.Records(t.Context(), ledgersqlite.Filter{}) {
 		require.NoError(t, err)
 		require.Empty(t, r.Corrections)
-		if n++; n%400 == 1 { // the body may write: no lock is held
+		if n++; n%400 == 1 { // the body of the loop may write, because no lock is held
 			later := call(5000)
 			require.NoError(t, l.Append(t.Context(), []faas.Execution{later}))
 			_, err := l.Correct(t.Context(), ledgersqlite.Correction{Invocation: es[1100].ID, Memory: 1, Why: "test"})
@@ -106,7 +106,7 @@ func TestAnIterationEndsWithTheLoopOrTheContext(t *testing.T) {
 	for _, err := range l.Records(ctx, ledgersqlite.Filter{}) {
 		if err != nil {
 			last = err
-			continue // there is none after it
+			continue // nothing follows the error
 		}
 		n++
 		cancel()
@@ -215,7 +215,7 @@ func TestStoredRecordsAreRatedByABookThatCameLater(t *testing.T) {
 	require.NoError(t, err)
 
 	l, _ := open(t)
-	live := cost.NewLedger(cost.Calendar{}, lambda, run) // it knows both from the start
+	live := cost.NewLedger(cost.Calendar{}, lambda, run) // counts by both books from the start
 	es := calls(2500)
 	for i, e := range es {
 		e.Duration = time.Duration(i) * 137 * time.Microsecond
@@ -253,7 +253,7 @@ func TestStoredRecordsAreRatedByABookThatCameLater(t *testing.T) {
 	corrected, want := cost.NewLedger(cost.Calendar{}, lambda), cost.NewLedger(cost.Calendar{}, lambda)
 	require.NoError(t, l.Replay(t.Context(), ledgersqlite.Filter{}, corrected))
 	es[10].Duration += 1000 * time.Hour
-	es[10].Start = es[10].Start.Add(-1000 * time.Hour) // it stays in its month
+	es[10].Start = es[10].Start.Add(-1000 * time.Hour) // still in the same month
 	for i, e := range es {
 		if i != 9 {
 			want.Record(t.Context(), e)

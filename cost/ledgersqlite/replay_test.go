@@ -60,7 +60,7 @@ func correctedLedger(t *testing.T, path string, n int) string {
 	return whole
 }
 
-// One byte of the file is changed: then the bill is either complete or an error.
+// After one byte of the file was changed, a replay either is complete or returns an error.
 func TestADamagedLedgerMakesNoShortBill(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "calls.db")
@@ -109,12 +109,12 @@ func billOf(t *testing.T, path string, check bool) (got string, err error) {
 		closeIt = r.Close
 	}
 	got, err = replayed(t, r, ledgersqlite.Filter{})
-	_ = closeIt() // a checkpoint may meet the damage, and say so
+	_ = closeIt() // a checkpoint may find the damage, and return an error
 	return got, err
 }
 
-// forgetful removes an index from the schema, runs a function and puts the index back. The
-// index does not have what the function has written.
+// forgetful removes an index from the schema, calls change and puts the index back. The index
+// then lacks the rows that change has written.
 func forgetful(t *testing.T, path, index string, change func()) {
 	t.Helper()
 	schema := func(f func(db *sql.DB)) {

@@ -10,7 +10,7 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// A row with a right checksum may still have a content that no record has.
+// A row with a correct checksum may still have contents that no record can have.
 func FuzzDecodeRow(f *testing.F) {
 	f.Add([]byte("0123456789abcdef"), "f", "v", "t", `{"a":"b"}`, "", make([]byte, 96), `{"door":"http"}`)
 	f.Add([]byte{}, "", "", "", "", "text", []byte{1}, `{"timeout":"1"}`)
@@ -39,7 +39,7 @@ func FuzzDecodeRow(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was read can't be stored: %v", err)
 		}
-		e.Err, again.Err = nil, nil // without its text
+		e.Err, again.Err = nil, nil // the text of the error is not compared
 		require.Equal(t, e, again)
 	})
 }

@@ -501,8 +501,9 @@ func TestAVersionsSlotThatComesBackGoesToACallWithALoanOfTheGroups(t *testing.T)
 	})
 }
 
-// The call back needs a slot of the group. Without its turn by age the calls of the version
-// that has room would have each that comes free, as long as some wait.
+// The nested call back to the first version needs a slot of the group. If such calls were not
+// served by age, the calls of the version that has room would get each slot that comes free,
+// for as long as some of them wait.
 func TestACallBackToAFullVersionIsNotPassedByThoseThatCameLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGroup(2)

@@ -43,7 +43,8 @@ func TestARevisionThatDoesNotExistIsAnError(t *testing.T) {
 	}
 }
 
-// The copy has no import of the original: else one side would run the other's code.
+// The rewritten copy must not import the original module: one side would then run the code of
+// the other.
 func TestNoImportOfTheOtherSideIsLeft(t *testing.T) {
 	t.Parallel()
 	from := filepath.Join(t.TempDir(), "a.go")

@@ -14,7 +14,7 @@ import (
 )
 
 // TestMain makes the test binary act as the child process: the command starts its own
-// executable as the child, and in a test that is the test binary.
+// executable as the child, which in a test is the test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "-child" {
 		if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
@@ -96,7 +96,7 @@ func TestHeldCaseRoundTrip(t *testing.T) {
 	}
 }
 
-// The size is plausible: two goroutines have two stacks of at least 2 KiB each.
+// The measured size must be plausible: two goroutines have two stacks of at least 2 KiB each.
 func TestHeldInChild(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -119,7 +119,7 @@ func TestHeldInChild(t *testing.T) {
 
 func TestSeries(t *testing.T) {
 	t.Parallel()
-	// A run twice as slow for both sides leaves their ratio alone.
+	// If both sides are slower in a run, their ratio stays the same.
 	a, b := series{1, 2, 30}, series{2, 4, 60}
 	if got := a.over(b).median(); got != .5 {
 		t.Errorf("ratio %v, want 0.5", got)
@@ -137,7 +137,7 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{ratioAtMost("", series{.3}, .3, ""), "yes"},
 		{ratioAtMost("", series{.3001}, .3, ""), "**no**"},
-		{ratioAtMost("", nil, .3, ""), "**no**"}, // NaN holds no bound
+		{ratioAtMost("", nil, .3, ""), "**no**"}, // the ratio is NaN, which is within no bound
 		{countAtMost("", series{1.04}, 1, ""), "yes"},
 		{countAtMost("", series{1.06}, 1, ""), "**no**"},
 		{countAtMost("", series{0.0001}, 0, ""), "yes"},

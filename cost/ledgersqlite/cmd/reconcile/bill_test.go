@@ -15,11 +15,11 @@ import (
 	"github.com/inproc/faas/cost/ledgersqlite"
 )
 
-// export is a made-up report with the column names that AWS documents: no real one was at
-// hand.
+// export is a made-up report with the column names of AWS's documentation: no report of a
+// real account was available.
 const export = "../../../testdata/cur-2.0.csv"
 
-// ran makes a ledger of the calls in the export, without the last one.
+// ran returns the path of a ledger with all calls of the export except the last.
 func ran(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "calls.db")
