@@ -71,7 +71,7 @@ func (c *callContext) release() {
 		c.task = nil
 	}
 	if s := c.signals.Load(); s != nil {
-		s.logger.Store(nil) // a kept chunk would keep it for each of its contexts
+		s.logger.Store(nil) // a chunk that a handler keeps would keep the logger in memory
 	}
 }
 

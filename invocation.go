@@ -11,7 +11,7 @@ type Invocation struct {
 	ID       uuid.UUID         // unique, a UUIDv7
 	Function string            // the function's name
 	Version  string            // the function's version: a number as text, or $LATEST, see WithVersion
-	Alias    string            // the alias by which it was called; empty: none, or the empty one
+	Alias    string            // the alias by which the call was made; empty: none, or the alias ""
 	Tenant   string            // the tenant that the call runs for, see WithTenant and WithTenantKey; empty: no particular tenant
 	Labels   map[string]string // the function's labels; all its calls share the map, so don't change it
 	Parent   uuid.UUID         // the ID of the call whose handler made this one; zero if there is none
@@ -43,5 +43,5 @@ type Origin struct {
 type Resolution struct {
 	Function string // the function's name, without a version or an alias
 	Version  string // as in Invocation
-	Alias    string // the alias by which it was called; empty: none, or the empty one
+	Alias    string // the alias by which the call was made; empty: none, or the alias ""
 }

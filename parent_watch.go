@@ -20,7 +20,7 @@ import (
 // woken looks at Done, and leaves the call as without a watch. Calls whose handler runs on
 // the caller's goroutine have no watch, because no goroutine waits for the end of their context.
 type parentWatch struct {
-	done  <-chan struct{} // of the last call's context; nil: that never ends // of the last call's context; nil: that context never ends
+	done  <-chan struct{} // of the last call's context; nil: that context never ends
 	calls int32           // how many calls in a row came with done, after the first; unwatchable: see start
 	stop  func() bool     // ends the watch; nil: there is none
 }

@@ -303,7 +303,7 @@ func notFound(op, name string, f *family) *Error {
 type identity struct {
 	about
 	alias *byAlias    // the alias by which the call was made; nil: none
-	log   functionLog // not used by an alias, see functionLog
+	log   functionLog // used only if alias is nil, see the method functionLog
 }
 
 // about is the part of an identity that does not depend on the alias.

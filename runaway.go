@@ -35,7 +35,7 @@ func (w *worker) runAway(c *callContext, at int64) {
 	}
 	tell := func() { fn.router.stuck(c, at) }
 	w.tell.Store(&tell)
-	w.report = time.AfterFunc(grace, func() { // by w.tell, which leave clears: the runtime keeps a stopped timer and its func for a while
+	w.report = time.AfterFunc(grace, func() { // uses w.tell, which leave clears: the runtime keeps a stopped timer and its func for a while
 		if tell := w.tell.Load(); tell != nil {
 			(*tell)()
 		}

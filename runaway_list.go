@@ -16,7 +16,7 @@ type Runaway struct {
 	Invocation
 
 	Over     time.Duration // how long ago the call ended
-	Replaced bool          // its slot was given to another call
+	Replaced bool          // the handler's slot was given to another call
 }
 
 // Runaways describes the handlers that still run although their calls have ended. The handler

@@ -291,7 +291,7 @@ func (s *scaling) load(arrival bool) Load {
 	if s.instances != nil {
 		_, l.Ready = s.instances.Count()
 	}
-	// More instances than the router has slots for could not be used.
+	// Instances beyond the number of the router's slots could not be used.
 	per := fn.perInstance
 	l.Max = min(fn.maxInstances, ceilDiv(min(fn.part.Class().Limit(), fn.router.group.Limit()), per))
 	l.Min = min(fn.minInstances, l.Max)
@@ -329,7 +329,7 @@ func (s *scaling) tick() (atRest bool) {
 	switch {
 	case s.window == nil:
 		return false
-	case s.removed: // at rest when its last call has left, because calls give their instances back
+	case s.removed: // at rest only when its last call has left: until then, calls give back their instances
 		if s.window.Level() > 0 {
 			return false
 		}

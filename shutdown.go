@@ -231,7 +231,7 @@ func (r *Router) close(self *callContext) {
 // await: see tellIfEnding.
 func (r *Router) await(ctx context.Context, self *callContext, runaways bool) error {
 	for {
-		changed := r.changed.wait() // before the look, so that nothing is missed
+		changed := r.changed.wait() // before the check, so that no change is missed
 		if r.quiet(self, runaways) {
 			return nil
 		}
@@ -257,7 +257,7 @@ func (r *Router) retire() {
 // call runs, because that call may have called Shutdown.
 func (r *Router) awaitClosers(ctx context.Context) error {
 	for {
-		changed := r.changed.wait() // before the look, so that nothing is missed
+		changed := r.changed.wait() // before the check, so that no change is missed
 		names := []string{}
 		for _, fn := range r.functions.working() {
 			if fn.isBuilding() {

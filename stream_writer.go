@@ -25,7 +25,7 @@ type streamWriter struct {
 
 	// open writes these fields before the handler gets the writer. They are constant from then
 	// on, so Write may read them without mu.
-	ctx   context.Context //nolint:containedctx // of the call that the writer belongs to
+	ctx   context.Context //nolint:containedctx // the context of the call that the writer belongs to
 	call  *callContext
 	id    uuid.UUID
 	clock *clock
