@@ -89,12 +89,11 @@ func WithWindows(bytes int) RecorderOption {
 	return recorderOption(func(s *recorderSettings) { s.windows = max(bytes, 0) })
 }
 
-// WithExemplar records with which trace a call can be looked up, for example in a tracing
-// system. f returns the name of the call's trace, or the empty string if the call is not
-// sampled. It gets the context that [faas.Meter].Record gets, and must not block. For each
-// function and version, the recorder keeps the last such call of about each duration, see
-// [Series.Exemplars]. f is called after the call is counted; if f panics, the call has no
-// exemplar.
+// WithExemplar keeps exemplars: calls that can be looked up, for example in a tracing system. f
+// returns the name of a call's trace, or the empty string if the call is not sampled. It gets
+// the context that [faas.Meter].Record gets, and must not block. For each function and version,
+// the recorder keeps the last such call of about each duration, see [Series.Exemplars]. f is
+// called after the call is counted; if f panics, the call is not kept.
 func WithExemplar(f func(ctx context.Context) string) RecorderOption {
 	return recorderOption(func(s *recorderSettings) { s.exemplar = f })
 }

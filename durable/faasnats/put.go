@@ -54,10 +54,10 @@ func (q *Queue) duplicate(ctx context.Context, rec *faas.JobRecord, key uint64) 
 	return had, jobError(rec.Function, faas.ErrDuplicate, "there is a job of this ID or unique key")
 }
 
-// hasKeyOf reports whether had, the job that has the ID, also has the unique key that was taken
-// for rec. Then the key must stay: had was written by another Put with the same key. That Put
-// found the key's message, took the ID from it, and wrote its record first, since it could not
-// know whether the process that had taken the key was still alive.
+// hasKeyOf reports whether had, the job that has the ID, has the same unique key as rec. If it
+// has, had was written by another Put with this key: that Put found the key's message, took the
+// ID from it, and was the first to write a record. Then the key's message must stay, since it
+// leads to had.
 func hasKeyOf(had, rec *faas.JobRecord) bool {
 	return had.UniqueKey == rec.UniqueKey && had.Function == rec.Function && had.Tenant == rec.Tenant
 }

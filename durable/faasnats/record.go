@@ -45,7 +45,7 @@ type stored struct {
 	settled   bool
 	forgotten bool
 	large     large
-	follow    []byte // what follows from a settled job, as JSON; nil: nothing
+	follow    []byte // the jobs that follow from a settled job, as JSON; nil: none
 	write     string
 	delivered uint64
 	claimed   bool

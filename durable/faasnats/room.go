@@ -19,7 +19,7 @@ type room struct {
 	used  int64            // bytes in the store
 	asked time.Time        // when the server was last asked
 	mine  map[string]int64 // bytes by tenant: what this process has accepted and does not know to be settled
-	total int64            // of mine
+	total int64            // the sum of mine
 }
 
 // freshRoom is for how long the server's answer is not asked for again when the stream is full.

@@ -55,7 +55,7 @@ func Handler(api http.Handler, opts ...Option) http.Handler {
 // ServeHTTP implements http.Handler.
 func (c *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch p := r.URL.Path; {
-	case p == "": // StripPrefix("/console") of "/console": the page's own links begin at its directory
+	case p == "": // StripPrefix("/console") makes this of "/console"; the page's links are relative to "/console/"
 		//nolint:gosec // the last part of a path has no slash, so it leads to no other host
 		http.Redirect(w, r, "./"+path.Base(strings.SplitN(r.RequestURI, "?", 2)[0])+"/", http.StatusMovedPermanently)
 	case strings.HasPrefix(p, "/v1/"):

@@ -24,7 +24,7 @@ type Tracer struct {
 
 	tracer   trace.Tracer
 	sampler  sdktrace.Sampler
-	rule     rule // what is known of sampler
+	rule     rule // how sampler decides, if that is known
 	incoming []func(ctx context.Context) (traceparent, tracestate string)
 	parents  bool // WithJobParents: a delivery's span is a child of its sender's span
 	messages bool // WithMessages

@@ -27,8 +27,8 @@
 // If the clock is set back by up to three hours, nothing is repeated: the timer waits until the
 // clock has passed the latest time that it had shown. After a larger step back the timer goes
 // by the new time at once. If the clock is set forward, or the machine was suspended, [CatchUp]
-// says what happens to the times that were missed. But if an entry with a fixed time has missed
-// it by no more than three hours, it runs at once in any case.
+// says what happens to the times that were missed. There is one exception: an entry with a
+// fixed time that is late by no more than three hours runs at once, whatever CatchUp says.
 //
 // # Many processes
 //

@@ -83,7 +83,7 @@ func (r *Relay) Run(ctx context.Context, sink source.Sink) error {
 	if err := r.appear(ctx); err != nil {
 		return err
 	}
-	// Rows that end after ctx has are deleted as any others: so keep has a context of its own.
+	// Rows that end after ctx are deleted too, so keep has a context of its own.
 	keeping, keepNoMore := context.WithCancel(context.WithoutCancel(ctx))
 	taking, takeNoMore := context.WithCancelCause(ctx)
 	var others sync.WaitGroup
@@ -93,12 +93,12 @@ func (r *Relay) Run(ctx context.Context, sink source.Sink) error {
 	}
 	err := r.takeAll(taking, sink)
 	if why := context.Cause(taking); why != nil {
-		err = why // of keep, if that has failed
+		err = why // the error of keep, if keep has failed
 	}
 	takeNoMore(nil)
 	if ctx.Err() != nil {
 		r.held.awaitEnds()
-		defer r.leave(context.WithoutCancel(ctx)) // what can't be written comes again
+		defer r.leave(context.WithoutCancel(ctx)) // rows that it can't give back come again when the relay's term is over
 	}
 	keepNoMore()
 	others.Wait()

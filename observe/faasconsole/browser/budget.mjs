@@ -10,7 +10,7 @@ const strict = mode === "nightly";
 const host = await open(program + "/load");
 const b = await browser();
 
-/** Notes what the page's script takes, and each task of more than 50 ms. */
+/** Records how long the page's scripts take, and each task of more than 50 ms. */
 function observe() {
   window.seen = { frame: [], update: [], long: [] };
   new PerformanceObserver((list) => list.getEntries().forEach((e) => window.seen[e.name]?.push(e.duration))).observe({ type: "measure" });
@@ -26,15 +26,15 @@ async function ready(page, path, rows) {
   await page.locator("main h1").waitFor();
   if (rows) await page.locator(rows).first().waitFor();
   await page.waitForFunction(() => window.seen.frame.length > 0);
-  await sleep(2); // the first drawing is no update
+  await sleep(2); // the first drawing is not counted as an update
 }
 
-/** Watches a page, and returns what its updates have taken. */
+/** Watches a page, and returns how long its updates have taken. */
 async function watch(page, seconds) {
   await page.evaluate(() => Object.values(window.seen).forEach((list) => (list.length = 0)));
   await sleep(seconds);
   const { frame, update, long } = await page.evaluate(() => window.seen);
-  const f = quantile(frame, 0.95); // the frame is read in a task of its own before the update
+  const f = quantile(frame, 0.95); // the time to read a frame, which is a task of its own before the update
   return { updates: update.length, frames: frame.length, p50: quantile(update, 0.5) + quantile(frame, 0.5), p95: quantile(update, 0.95) + f, long };
 }
 
@@ -60,7 +60,7 @@ async function budgets(path, rows) {
   check(Math.min(...all.map((r) => r.p95)) <= 8, `${path}: an update takes more than 8 ms of script`);
 }
 
-/** However many functions there are, only those in sight are drawn. */
+/** Checks that only visible rows are drawn, however many functions there are. */
 async function bounded(page, path) {
   const { rows, all, elements } = await page.evaluate(() => ({
     rows: document.querySelectorAll("main tr[data-row]").length, all: document.querySelector('table[data-table="functions"]')?.getAttribute("aria-rowcount"),
@@ -70,7 +70,7 @@ async function bounded(page, path) {
   if (path === "functions") check(all === "1000", `the table says that it has ${all} rows`);
 }
 
-/** Waits until the host has no stream: all pages are closed. */
+/** Waits until the host has no open stream, because all pages are closed. */
 async function drained() {
   for (let i = 0; i < 100; i++) {
     const { streams } = await (await fetch(host.base + "v1/process")).json();
@@ -108,7 +108,8 @@ for (const [path, rows] of strict ? pages : pages.slice(0, 2)) await budgets(pat
 await drained().catch((e) => faults.push(e.message));
 if (strict) {
   const looks = await heaps(60 * Number(minutes));
-  // The first half fills what is bounded: the page's history of its range, the host's of calls.
+  // During the first half, everything that has a bound fills up: the page's history of its range, and
+  // the host's history of calls.
   const [half, end] = [looks[5], looks[10]];
   if (end.page > half.page + 5e6) faults.push(`the page's heap grows: ${half.page} → ${end.page}`);
   if (end.nodes > half.nodes * 1.2 + 500) faults.push(`the page's elements grow: ${half.nodes} → ${end.nodes}`);

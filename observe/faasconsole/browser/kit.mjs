@@ -1,9 +1,10 @@
-// What the walks share: a shop of their own, a browser, and what must not happen on any page.
+// Parts that the walks share: the start of a shop, a browser, and a check for what must not happen on any
+// page.
 
 import { spawn } from "node:child_process";
 import { chromium } from "playwright-core";
 
-/** Starts a host, and returns its address, and what else it prints in its first line: words=values. */
+/** Starts a host. Returns its address, and the words=values in the rest of its first line. */
 export async function open(program, ...args) {
   const shop = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
   const line = await new Promise((found, failed) => {
@@ -18,12 +19,12 @@ export async function open(program, ...args) {
   return { base: /http:\S+/.exec(line)[0], said, close: () => new Promise((done) => { shop.removeAllListeners("exit"); shop.on("exit", done); shop.kill("SIGTERM"); }) };
 }
 
-/** A headless browser that calls nobody by itself. */
+/** Starts a headless browser that makes no requests of its own. */
 export const browser = () => chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
 
-/** A page that notes what must not happen: console messages, violations of its policy, requests that leave
- * the host. b is a browser, or the context of another page, whose tab it is then. allowed lists texts of messages
- * that may come. */
+/** Opens a page that records what must not happen: console messages, violations of its policy, requests to
+ * other hosts. b is a browser, or the context of another page, in whose browser the page is then a tab.
+ * allowed lists texts of messages that may occur. */
 export async function pageOf(b, base, options = {}, allowed = []) {
   const context = b.newContext ? await b.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options }) : b;
   const page = await context.newPage();
@@ -39,7 +40,7 @@ export async function pageOf(b, base, options = {}, allowed = []) {
   return { page, faults, close: () => context.close() };
 }
 
-/** Logs a viewer in. */
+/** Logs a viewer in on a page. */
 export async function logIn(page, base, token) {
   await page.goto(base);
   await page.getByLabel("Your token").fill(token);
@@ -47,7 +48,7 @@ export async function logIn(page, base, token) {
   await page.locator("main h1:not(.login h1)").waitFor();
 }
 
-/** Fails with a sentence unless it is so. */
+/** Throws an Error with the sentence unless so is true. */
 export function check(so, sentence) {
   if (!so) throw new Error(sentence);
 }

@@ -1,5 +1,5 @@
-// Takes the pictures of docs: pictures.mjs PROGRAMS DIRECTORY. The same seed makes the same calls; what
-// they take differs a little from run to run.
+// Takes the pictures for the documentation: pictures.mjs PROGRAMS DIRECTORY. The same seed makes the same
+// calls; their durations differ a little from run to run.
 
 import { writeFile } from "node:fs/promises";
 import { open, browser, pageOf } from "./kit.mjs";
@@ -7,7 +7,7 @@ import { open, browser, pageOf } from "./kit.mjs";
 const [, , programs, out] = process.argv;
 const shop = await open(programs + "/shop", "-addr", "127.0.0.1:0", "-seed", "1", "-release", "150s", "-speed", "1.5");
 const b = await browser();
-await new Promise((go) => setTimeout(go, 290_000)); // until the charts have something to show, with the release in their middle
+await new Promise((go) => setTimeout(go, 290_000)); // until the charts are filled, with the release in the middle
 
 async function take(page, name) {
   const cdp = await page.context().newCDPSession(page);
@@ -17,7 +17,7 @@ async function take(page, name) {
 
 const panic = (page) => page.locator('table[data-table="failures"] tr[data-row]', { hasText: "index out of range" }).getByRole("link").click();
 
-// A corrected input beside the first one.
+// A page with a corrected input next to the first one.
 async function again(page) {
   await panic(page);
   const editor = page.getByLabel("Input, JSON");

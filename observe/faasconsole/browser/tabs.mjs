@@ -1,5 +1,5 @@
-// One stream for all tabs of a browser: who has it, who takes it over, and what a restart of the host does
-// to it. Everything is waited for, and nothing is timed.
+// Tests the stream that all tabs of a browser share: which tab has it, which takes it over, and what
+// happens at a restart of the host. Each step waits for an event, and none depends on a time.
 
 import { open, browser, check, logIn, pageOf } from "./kit.mjs";
 import { withFrame } from "./rows.js";
@@ -24,11 +24,11 @@ async function walk(name, f) {
   }
 }
 
-/** A page that notes the frames that its tabs hand each other, and the streams that it opens and leaves. */
+/** Makes a page record the frames that the tabs pass on, and the streams that it opens and leaves. */
 function note() {
   window.opened = [];
   window.frames_ = [];
-  window.followed = ""; // the name by which it shares a stream
+  window.followed = ""; // the name by which the tab shares a stream
   window.texts = []; // the frames of that stream
   window.left = 0;
   const Source = window.EventSource;
@@ -53,7 +53,7 @@ function note() {
   };
 }
 
-/** A tab of a new browser, or another one of that of first. */
+/** Opens a tab in a new browser, or in the browser of the tab first. */
 async function tab(first, path = "functions", allowed = []) {
   const one = await pageOf(first?.page.context() ?? b, base, {}, allowed);
   await one.page.addInitScript(note);
@@ -63,7 +63,7 @@ async function tab(first, path = "functions", allowed = []) {
   return one;
 }
 
-/** Closes the browser of these tabs, in which nothing may have gone wrong. */
+/** Closes the browser of these tabs, and fails if something went wrong in it. */
 async function end(...tabs) {
   for (const one of tabs) check(!one.faults.length, one.faults.join("\n"));
   await tabs.at(-1).page.context().close();
@@ -73,16 +73,16 @@ const opened = (one) => one.page.evaluate(() => window.opened);
 const heard = (one) => one.page.evaluate(() => window.frames_);
 const live = (one) => one.page.getByText("live", { exact: true }).waitFor();
 
-/** Waits until a tab has got so many frames more. */
+/** Waits until a tab has received so many more frames. */
 async function frames(one, more) {
   const { length } = await heard(one);
   await one.page.waitForFunction((n) => window.frames_.length >= n, length + more);
 }
 
-/** How many streams the host has open. */
+/** Returns how many streams the host has open. */
 const streams = async () => (await (await fetch(base + "v1/process")).json()).streams;
 
-/** Waits until the host has so many. */
+/** Waits until the host has n streams open. */
 async function settled(n) {
   for (let i = 0; i < 100; i++) {
     if ((await streams()) === n) return;
@@ -91,14 +91,14 @@ async function settled(n) {
   check(false, `the host has ${await streams()} streams, not ${n}`);
 }
 
-/** Frames follow each other, and none comes twice. A number is left out where the host has merged frames: when its
- * reader was slow, or has come back. */
+/** Checks that the numbers of the frames rise, and that none comes twice. A number may be missing where the
+ * host has merged frames, for a slow reader or one that has reconnected. */
 function ascending(ids) {
   const all = ids.map((id) => id.split("."));
   for (let i = 1; i < all.length; i++) check(all[i][0] !== all[i - 1][0] || Number(all[i][1]) > Number(all[i - 1][1]), `after frame ${ids[i - 1]} comes ${ids[i]}`);
 }
 
-/** The stream goes on from the last frame that the tab knew of before. */
+/** Checks that the stream was resumed after the last frame that the tab had received. */
 function resumed(address, ids) {
   const since = decodeURIComponent(address.split("since=")[1] ?? "");
   check(ids.includes(since), `the stream goes on from ${since}, and the tab knew ${ids}`);
@@ -159,7 +159,7 @@ await walk("a tab that the browser has frozen loses the stream to one that is lo
   const second = await tab(first);
   const cdp = await first.page.context().newCDPSession(first.page);
   await cdp.send("Debugger.enable");
-  await cdp.send("Debugger.pause"); // its script stands still, and it keeps the lock
+  await cdp.send("Debugger.pause"); // the tab's script stops, and the tab keeps the lock
   await second.page.waitForFunction(() => window.opened.length > 0);
   await frames(second, 3);
   ascending(await heard(second));
@@ -171,7 +171,7 @@ await walk("a tab that the browser has frozen loses the stream to one that is lo
   await end(first, second);
 });
 
-/** Two tabs of root on the stage, the first of which has the stream. */
+/** Opens two tabs of root on the stage. The first one has the stream. */
 async function roots(path) {
   const all = [];
   for (const one of [path, "functions"]) {
@@ -186,7 +186,7 @@ async function roots(path) {
   return all;
 }
 
-/** The tabs follow another viewer's stream, which has nothing that only root may see. */
+/** Checks that the tabs follow the stream of another viewer, and show nothing that only root may see. */
 async function demoted(...tabs) {
   for (const one of tabs) {
     await one.page.waitForFunction(() => window.followed.includes("letters"));
@@ -201,7 +201,7 @@ await walk("a viewer with the same name and other roles has a stream of its own"
   await second.page.evaluate((token) => fetch("session", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token }) }), stage.said.demoted);
   await second.page.reload();
   await second.page.locator('table[data-table="functions"]').getByText("letters").waitFor();
-  await demoted(second, first); // the first asks the host which viewer it has
+  await demoted(second, first); // the first tab asks the host which viewer it has
   check(!(await second.page.locator("main").innerText()).includes("payroll"), "it sees a function of the viewer before");
   await end(first, second);
 });
@@ -210,7 +210,7 @@ await walk("a session that is ended in one tab is ended in all, and what its vie
   const [first, second] = await roots("failures");
   await first.page.locator('table[data-table="failures"] tr[data-row]', { hasText: "salary" }).getByRole("link").first().click();
   await first.page.getByLabel("Input, JSON").waitFor();
-  await first.page.evaluate(() => Object.defineProperty(document, "hidden", { value: true })); // a tab in the background asks for nothing while it has a stream
+  await first.page.evaluate(() => Object.defineProperty(document, "hidden", { value: true })); // a hidden tab makes no requests while it has a stream
   await second.page.locator("summary", { hasText: "root" }).click();
   await second.page.getByRole("button", { name: "Log out" }).click();
   await first.page.waitForFunction(() => window.left === 1);
@@ -233,7 +233,7 @@ await walk("a list that was asked for before a frame does not undo it", async ()
     const answer = await route.fetch();
     caught();
     await held;
-    await route.fulfill({ response: answer }).catch(() => {}); // what was asked for after the page has gone on
+    await route.fulfill({ response: answer }).catch(() => {}); // fails for requests that were made after the page was left
   });
   await asked;
   const put = await fetch(base + "v1/functions/search/limit", { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ limit: 77 }) });
@@ -242,7 +242,7 @@ await walk("a list that was asked for before a frame does not undo it", async ()
   const answered = one.page.waitForResponse(/v1\/functions$/);
   release();
   await (await answered).finished();
-  await one.page.evaluate(() => new Promise((done) => setTimeout(done))); // it is taken
+  await one.page.evaluate(() => new Promise((done) => setTimeout(done))); // the message has been handled
   check((await limit()) === 77, `the limit is ${await limit()} again`);
   await one.page.unroute(/v1\/functions$/);
   await end(one);
@@ -296,7 +296,7 @@ await walk("the host is restarted", async () => {
     ascending(await heard(one));
   }
   await settled(1);
-  await first.page.getByRole("img", { name: /\d restart\b/ }).waitFor(); // the chart says so, and has a line
+  await first.page.getByRole("img", { name: /\d restart\b/ }).waitFor(); // the chart's label names the restart, and the chart has a line
   await end(first, second);
   await settled(0);
 });

@@ -1,6 +1,7 @@
-// From a red mark to a corrected call that succeeds: by pointer, by keyboard alone, and on a
-// narrow screen. Then each page in each theme and width: no violation of accessibility rules, no overflow,
-// no message, no request that leaves the host. ONLY=text runs the walks whose names contain it.
+// Walks from a failure on the overview to a corrected call that succeeds: with the pointer, with the
+// keyboard alone, and on a narrow screen. Then it opens each page in each theme and width, and checks that
+// there is no violation of accessibility rules, no overflow, no console message, and no request to another
+// host. ONLY=text runs the walks whose names contain the text.
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -30,7 +31,7 @@ async function walk(name, f, options) {
 
 const row = (page, text, table = "failures") => page.locator(`table[data-table="${table}"] tr[data-row]`, { hasText: text });
 
-// The input of the fault has four sizes; with three it succeeds.
+// The input that fails has four sizes. With three sizes the call succeeds.
 async function mend(page, type) {
   const editor = page.getByLabel("Input, JSON");
   await editor.waitFor();
@@ -59,7 +60,7 @@ await walk("by pointer", async (page) => {
   await page.getByRole("link", { name: "All failures" }).click();
   await row(page, "index out of range").getByRole("link").click();
   await page.getByRole("heading", { name: /index out of range/ }).waitFor();
-  await page.locator("pre b", { hasText: "resizeFaulty" }).waitFor(); // the stack, the program's own code on top
+  await page.locator("pre b", { hasText: "resizeFaulty" }).waitFor(); // the stack, with the program's own code at the top
   await mend(page, (editor, text) => editor.fill(text));
   await page.getByRole("button", { name: "Run again", exact: true }).click();
   await succeeded(page);
@@ -137,7 +138,7 @@ await walk("search and the command palette", async (page) => {
   await field.fill("last 24");
   await page.keyboard.press("Enter");
   await page.locator('.seg [aria-current="true"]', { hasText: "24 h" }).first().waitFor();
-  await page.goto(shop.base + "#/process"); // where no table has rows to step through, k opens it
+  await page.goto(shop.base + "#/process"); // this page has no table with rows, so the key k opens the palette
   await page.getByRole("heading", { level: 1, name: /process/ }).waitFor();
   await page.keyboard.press("/");
   await field.fill("e");
@@ -207,7 +208,7 @@ const asViewer = (name, f) => async (page) => {
   await logIn(page, stage.base, stage.said[name]);
   await f(page);
 };
-const at = { base: stage.base, allowed: ["status of 401", "status of 404"] }; // before the login; what a viewer may not see is not there
+const at = { base: stage.base, allowed: ["status of 401", "status of 404"] }; // 401 before the login, and 404 for what a viewer may not see
 
 await walk("login and log out", async (page) => {
   await page.goto(stage.base + "#/functions");
@@ -233,7 +234,7 @@ for (const [name, may] of [["letters", /letters/], ["none", /may see|right see/]
       await page.goto(stage.base + "#/" + one);
       await page.locator("main h1").waitFor();
       await page.waitForTimeout(300);
-      const text = (await page.locator("body").innerText()).replace(/function\s+payroll/, ""); // the viewer's own filter
+      const text = (await page.locator("body").innerText()).replace(/function\s+payroll/, ""); // this text is the viewer's own filter
       if (one !== "functions/payroll") check(!secret.test(text), `${one} shows what it may not: ${text}`);
       check(!/Functions that you may not see are not listed|All \d+ functions are well|No function is registered/.test(text), `${one} takes what is denied for what is not there: ${text}`);
       check(!(await page.getByRole("button", { name: /Replay|Purge|Run again|Limit|Invoke|Switch|Move|Pause$/ }).filter({ hasNotText: /^$/ }).count()), `${one} has a button for what is denied`);
@@ -260,8 +261,8 @@ await walk("a viewer of one tenant", asViewer("acme", async (page) => {
   }
 }), at);
 
-// Text from outside stays text, and stands within its column. nightly is given a name that another
-// version of the API might let through.
+// Checks that text from outside is shown as text, and stays within its column. The function nightly gets a
+// name that the API does not allow, but a later version might.
 const hostile = `</td><script>document.title='owned'</script>\u202eأسماء 👩‍👩‍👧‍👦${"long".repeat(50)}`;
 for (const width of [1920, 1280, 768, 320]) {
   await walk(`hostile names and payloads, ${width} px`, asViewer("root", async (page) => {
@@ -310,7 +311,7 @@ await walk("dead letters, replayed all at once", asViewer("root", async (page) =
   await page.getByLabel("A job").getByText("replay of").waitFor();
 }), at);
 
-// No overflow, and no violation of accessibility rules.
+// Checks that there is no overflow and no violation of accessibility rules.
 async function clean(page, what) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   check(wide <= 0, `${what} is ${wide} px wider than the window`);
@@ -341,7 +342,7 @@ for (const [colorScheme, width] of [["light", 320], ["dark", 1280]]) {
       await clean(page, `the dialog of ${key}`);
       await page.keyboard.press("Escape");
     }
-    await page.waitForFunction(() => { document.activeElement.blur(); return document.activeElement === document.body; }); // a link keeps the space for itself
+    await page.waitForFunction(() => { document.activeElement.blur(); return document.activeElement === document.body; }); // a link that has the focus handles the space key itself
     await page.keyboard.press("Space");
     await page.locator("body.paused").waitFor();
     await clean(page, "the page, paused");

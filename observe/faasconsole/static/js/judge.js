@@ -106,7 +106,7 @@ export function culprit(f) {
   return all && n(worst.numbers.minute.failures) / all > 0.9 ? worst.version : null;
 }
 
-/** The 95 % interval of a share, in per cent (Wilson, JASA 22, 1927). */
+/** Returns the 95 % confidence interval of a share, in per cent (Wilson, JASA 22, 1927). */
 export function interval(part, whole) {
   if (!whole) return "–";
   const z = 1.96;
@@ -116,7 +116,7 @@ export function interval(part, whole) {
   return `${digits(100 * Math.max(0, mid - half))}–${digits(100 * Math.min(1, mid + half))}`;
 }
 
-/** What helps against refusals, by their reason. */
+/** Returns what helps against refusals with this reason. */
 export function cure(reason, f) {
   const limit = f?.limit === null || f?.limit === undefined ? "" : ` (${f.limit} now)`;
   const known = {

@@ -1,4 +1,4 @@
-// Reads the URL, asks for what its page needs, and draws it whenever something is new.
+// Reads the URL, requests the data of its page, and draws the page whenever the data changes.
 
 import { h, morph } from "./dom.js";
 import { state, onChange, want, doc, touch, refresh, look, measure } from "./store.js";
@@ -26,10 +26,10 @@ const pageOf = (route) => (route.page === "functions" && route.name ? fn : (page
 
 let route = current();
 let planned = 0;
-let shown = 0; // when the page was drawn
+let shown = 0; // when the page was last drawn
 
-/** Draws at the browser's next frame, however often it is asked for until then. A browser draws no tab
- * that is not looked at; only its title is changed. */
+/** Draws the page at the browser's next frame, once for all calls until then. A browser does not draw a
+ * hidden tab; of that, only the title is updated. */
 function plan() {
   if (document.hidden) headline();
   planned ||= requestAnimationFrame(show);
@@ -62,10 +62,10 @@ function show() {
 
 let badges = {};
 
-// A paused page stands still but for what it has missed.
+// On a paused page, only the number of missed frames is updated.
 const missed = () => frame(route, badges);
 
-// Times and ages go on by themselves.
+// Updates times and ages, which change even if no data comes.
 function tick() {
   look();
   if (document.hidden) return;

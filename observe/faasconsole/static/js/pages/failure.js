@@ -7,13 +7,14 @@ import { link, here, go } from "../route.js";
 import { n, duration, clock, instant, pretty, fault, diff, bytes, plural } from "../format.js";
 import { section, absent, denied, since, fn } from "../parts.js";
 
-/** The state that an outcome stands for. */
+/** Returns the state by which an outcome is marked. */
 export const stateOf = (outcome) => ({ TimedOut: "stuck", Panicked: "failing", Exited: "failing", Failed: "failing", OutputInvalid: "failing", InitFailed: "failing" })[outcome] ?? "none";
 
-/** The message as the handler wrote it: without the words that faas puts before it. */
+/** Returns the message as the handler wrote it, without the words that faas has put before it. */
 export const plain = (text) => (text ?? "").replace(/^faas: invoke "[^"]*": (panic: (runtime error: )?)?/, "");
 
-/** The message without what differs from call to call, so that like failures are one group. */
+/** Returns the message without the parts that differ from call to call, so that similar failures are in one
+ * group. */
 export function normal(text) {
   return plain(text).split("\n")[0].replace(/"[^"]*"|'[^']*'/g, "‹s›").replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/gi, "‹id›").replace(/\b\d{4}-\d\d-\d\d\b/g, "‹date›").replace(/\d+(\.\d+)?/g, "‹n›").slice(0, 160);
 }
@@ -126,7 +127,8 @@ function differences(f) {
     part_("Output", lines(f.error ? plain(f.error).slice(0, 400) : f.outcome, r.error ? plain(r.error).slice(0, 400) : outputOf(r) || (r.outcome ?? ""))));
 }
 
-/** The frames of a goroutine's stack: [function, file and line, whether it is the program's own]. */
+/** Returns the frames of a goroutine's stack: [function, file and line, whether it is the program's own
+ * code]. */
 export function frames(text) {
   const lines = text.split("\n").slice(1);
   const out = [];

@@ -34,7 +34,8 @@ export function view(route) {
   return h("div", { class: "withdrawer", "data-key": "drawer" }, left, drawer(route, list));
 }
 
-/** The span of time that the viewer has selected, in seconds: [from, to]; to is null up to now. null: all of the range. */
+/** Returns the span of time that the viewer has selected, in seconds: [from, to], where a null to means now.
+ * null: the whole range. */
 function selected(route) {
   const [from, to] = [Date.parse(route.params.from) / 1000, Date.parse(route.params.to) / 1000];
   return Number.isFinite(from) ? [from, Number.isFinite(to) ? to : null] : null;
@@ -60,7 +61,7 @@ function heading(answer, chosen, list, route) {
     h("span", { class: "muted" }, plural(list.length, "group", "groups")));
 }
 
-/** The function that has failed most: [name, how often]. */
+/** Returns the function that has failed most: [name, number of failures]. */
 function worst(list) {
   const all = new Map();
   for (const g of list) all.set(g.function, (all.get(g.function) ?? 0) + g.calls.length);
@@ -118,8 +119,8 @@ function groups(list) {
   return sorted;
 }
 
-/** Whether a group needs looking at: a panic or a call out of time always does, an error if most of what a failing
- * function returns is that, or if it is new in the second half of what is shown. */
+/** Returns whether a group needs attention. A panic or a timeout always does. An error does if it is most of
+ * the failures of a failing function, or if it first occurred in the second half of the range. */
 function loud(g, route) {
   if (g.outcome !== "Failed") return stateOf(g.outcome) !== "none";
   if (g.most && doc("functions")?.functions.find((f) => f.name === g.function)?.state === "failing") return true;

@@ -122,7 +122,7 @@ function facts(f) {
     d("input", h("code", null, v.in ?? "")), d("output", h("code", null, v.out ?? "")), Object.entries(f.labels ?? v.labels ?? {}).slice(0, 6).map(([k, x]) => d(word(k), word(x))));
 }
 
-/** The versions of a series answer, added up as one. */
+/** Returns the series of all versions in an answer, added up. */
 function together(answer, f) {
   if (!answer) return null;
   const at = Object.fromEntries(answer.columns.map((c, i) => [c, i]));

@@ -8,7 +8,8 @@ import { says, section, table, number, share, time, a, fn, absent, denied, yours
 import { chart, twin, spark, thin } from "../chart.js";
 import { troubles, byTrouble, why, since, culprit } from "../judge.js";
 
-/** So many functions have a series of their own here; of more there is only the sum. */
+/** The most functions for which the overview requests a series each. If there are more, it requests only
+ * their sum. */
 export const most = 60;
 
 export function needs(route) {

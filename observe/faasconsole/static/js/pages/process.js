@@ -34,7 +34,8 @@ function log() {
   return section("log", "Log", "the last lines, newest first, UTC", null, d ? d.lines.length ? h("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Log" }, h("ol", { class: "feed" }, d.lines.slice(-60).toReversed().map((l) => h("li", { "data-key": String(l.seq) }, at(l.time), mark({ ERROR: "failing", WARN: "refusing" }[l.level], true), h("div", null, h("span", { class: "vh" }, l.level + " "), word(l.message), h("span", { class: "d mono" }, word(attributes(l.json)))))))) : h("p", { class: "muted" }, "No line yet.") : absent(problem("page:log")));
 }
 
-/** The attributes of a line as key=value, without what stands beside them already. Text of the line itself: no number changes. */
+/** Returns the attributes of a log line as key=value, without those that have their own columns. It cuts the
+ * text of the line, so that no number changes. */
 export function attributes(json) {
   const rest = json.replace(/^\{("(time|level|msg)":("(?:[^"\\]|\\.)*"|[^,}]*),?)*/, "").replace(/\}$/, "");
   const text = rest.replace(/("(?:[^"\\]|\\.)*"):/g, (_, key) => key.slice(1, -1) + "=").replace(/=("[^\s"\\=,{}[\]]*")/g, (_, v) => "=" + v.slice(1, -1)).replace(/,(?=[\w.]+=)/g, " ");

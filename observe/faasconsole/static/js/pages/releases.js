@@ -60,7 +60,7 @@ function compare(al) {
   }));
 }
 
-/** Asks for new weights; the change is refused if somebody was faster. */
+/** Opens the dialog for new weights. The change is refused if the alias was changed meanwhile. */
 function move(al) {
   const fields = al.of.versions.map((v) => {
     const key = v.version === "$LATEST" ? "0" : v.version;
