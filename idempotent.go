@@ -181,7 +181,7 @@ func (i *Idempotency) entry(ctx context.Context, key string, in any) (Idempotenc
 func (i *Idempotency) wait(ctx context.Context, was IdempotencyEntry) error {
 	for c := callOf(ctx); c != nil && was.Call != uuid.Nil; c = c.parent() {
 		if c.id == was.Call {
-			return fmt.Errorf("%w: the call with this idempotency key is above this one", ErrCycle)
+			return fmt.Errorf("%w: the call that has this idempotency key waits for this call", ErrCycle)
 		}
 	}
 	if i.Refuse {
@@ -218,7 +218,7 @@ func (i *Idempotency) outcome(e IdempotencyEntry, out any, err error) Idempotenc
 			e.Answered, e.Lease = true, time.Time{}
 			return e
 		}
-		err = Permanent(fmt.Errorf("%w: the answer of the earlier call can't be encoded: %w", ErrOutput, err)) // h's effects have happened
+		err = Permanent(fmt.Errorf("%w: the answer of the earlier call can't be encoded: %w", ErrOutput, err)) // permanent: the effects of h have happened
 	} else if i.Remember == nil || !i.Remember(err) {
 		return e.freed()
 	}

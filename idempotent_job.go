@@ -48,7 +48,7 @@ func (jobIdempotency) record(e *IdempotencyEntry) (JobRecord, error) {
 // entry decodes a record of the func record.
 func (jobIdempotency) entry(rec *JobRecord) (e IdempotencyEntry, err error) {
 	if len(rec.Payload) == 0 { // the record is forgotten: only its ID is known
-		return e, usageError("idempotent", "", ErrForgotten, "the answer of the earlier call")
+		return e, usageError("idempotent", "", ErrForgotten, "the queue no longer has the answer of the earlier call")
 	}
 	if err := json.Unmarshal(rec.Payload, &e); err != nil {
 		return e, err

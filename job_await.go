@@ -58,7 +58,7 @@ func awaited(ctx context.Context, rec *JobRecord, err error, isOver bool) error 
 	case ctx.Err() != nil:
 		return contextEnd(ctx)
 	case isOver:
-		return usageError("wait", rec.calledName(), ErrClosed, "the job has not ended, and does not in this process")
+		return usageError("wait", rec.calledName(), ErrClosed, "the job has not ended, and this process runs no more jobs")
 	}
 	return err
 }
@@ -76,7 +76,7 @@ func (r *Router) cancelJob(ctx context.Context, id uuid.UUID, inside *callContex
 		case JobCanceled:
 			return nil
 		case JobSucceeded, JobDead:
-			return usageError("cancel", rec.calledName(), ErrSettled, "%v", rec.State)
+			return usageError("cancel", rec.calledName(), ErrSettled, "it is %v", rec.State)
 		case JobRunning, JobScheduled, JobReady, JobParked:
 		}
 		if d := r.jobHost().deliveryOf(id); d != nil {

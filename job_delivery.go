@@ -418,7 +418,7 @@ func (d *delivery) tell(which string) jobEnd {
 	return end
 }
 
-var errNoDestination = errors.New("the function has no such destination any more")
+var errNoDestination = errors.New("the function no longer has this destination")
 
 // tellTo calls the Go func on another goroutine. When limit has passed, the lease is lost or the router is
 // closed, tellTo returns and leaves the func running.
@@ -478,7 +478,7 @@ func (d *delivery) takeSeat(seats chan struct{}) *Error {
 	return nil
 }
 
-var errSeats = errors.New("the funcs of the function's destinations take too long")
+var errSeats = errors.New("the Go funcs of the function's destinations are all busy")
 
 // runFunc is the goroutine of the Go func.
 func (d *delivery) runFunc(ctx context.Context, to Destination, e JobEnvelope, tell func(error)) {

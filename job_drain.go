@@ -156,7 +156,7 @@ func (r *Router) jobsLeft(ctx context.Context, self *callContext) error {
 	if !j.isMemory() {
 		j.giveUp()
 		if late := j.others(own, false); late > 0 {
-			return fmt.Errorf("%w; the queue does not have the end of %d jobs yet", contextEnd(ctx), late)
+			return fmt.Errorf("%w; the queue has not stored the ends of %d jobs yet", contextEnd(ctx), late)
 		}
 		return nil
 	}

@@ -257,7 +257,7 @@ func TestShutdownWaitsForAQueueThatBlocksUntilItsContextEnds(t *testing.T) {
 		begin := time.Now()
 		err = r.Shutdown(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorContains(t, err, "does not have the end of 1 jobs")
+		require.ErrorContains(t, err, "has not stored the ends of 1 jobs")
 		assert.Equal(t, time.Minute, time.Since(begin))
 		close(release)
 		synctest.Wait()

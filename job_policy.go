@@ -50,7 +50,7 @@ func (p *jobPolicy) check(bad func(format string, args ...any) error) error {
 	}
 	switch {
 	case p.maxAge <= 0:
-		return bad("WithMaxAge(%v): an age must be positive; for none, use a very large one", p.maxAge)
+		return bad("WithMaxAge(%v): an age must be positive; for no limit, use a very large one", p.maxAge)
 	case p.keepDone < 0 || p.keepDead < 0:
 		return bad("WithRetention(%v, %v): a time can't be negative", p.keepDone, p.keepDead)
 	}

@@ -85,13 +85,13 @@ func (rec *JobRecord) checkPrepared() error {
 	case name != nil:
 		return name
 	case rec.Function != baseName(rec.calledName()):
-		return errors.New("the record is of one function, and its name of another")
+		return errors.New("Function and Name of the record are different functions")
 	case rec.Due.IsZero():
 		return errors.New("the record does not say when the job is due")
 	case !isTenant(rec.Tenant), !isTenant(rec.OrderKey), !isTenant(rec.UniqueKey):
 		return errors.New("a tenant or a key of the record is too long, or has control characters")
 	case rec.MaxAge < 0, rec.UniqueFor < 0, (rec.UniqueKey == "") != (rec.UniqueFor == 0):
-		return errors.New("the record's age or window is no positive time")
+		return errors.New("the record's age or window is negative, or only one of its unique key and window is set")
 	case rec.State.IsSettled():
 		return errors.New("the job has ended")
 	}

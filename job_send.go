@@ -297,7 +297,7 @@ func (to target) checkSend(ctx context.Context, fault error, payload []byte) err
 	case fault != nil:
 		return refuse(ReasonInput, wrapCause(ErrInput, fault))
 	case fn.stream:
-		return usageError("send", fn.who.name, ErrType, "a streaming function answers its caller piece by piece, and a job has none")
+		return usageError("send", fn.who.name, ErrType, "a streaming function answers its caller in pieces, and a job has no caller")
 	case fn.gone.Load():
 		return refuse(ReasonNotFound, wrapCause(ErrNotFound, errors.New("it was removed")))
 	case len(payload) > fn.limitIn:
