@@ -192,9 +192,9 @@ func (r *run) play(policy string) bool {
 	return !r.Failed()
 }
 
-// begin starts the counts. All functions are registered, and their first instances
-// ready. What came before, such as the decisions of the registrations, does not count: a
-// policy with minimal instances would be charged for a cold start that no call saw.
+// begin starts the counts, when all functions are registered and their first instances are
+// ready. Earlier events, such as the decisions of the registrations, do not count: a policy
+// with minimal instances would be charged for a cold start that no call waited for.
 func (r *run) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -2,8 +2,9 @@ package memqueue
 
 import "math"
 
-// settled has the jobs that are settled, and the IDs of those that were forgotten last. Its
-// bounds are those of the queue, and it does not share them with the jobs that are not settled.
+// settled has the jobs that are settled, and the IDs of those that were forgotten last. The
+// queue's bounds hold for the settled jobs alone; the jobs that are not settled have the same
+// bounds for themselves.
 type settled[B any] struct {
 	done  journal[B] // the jobs that succeeded or were canceled, in the order in which they settled
 	dead  journal[B] // the others, apart because they are kept for much longer
