@@ -67,8 +67,8 @@ var (
 	ErrClosed = errors.New("router is closed")
 )
 
-// timeoutError is the error of a call that a timeout of the length after has ended. The
-// zero value is ErrTimeout.
+// timeoutError is the error of a call that its timeout has ended. The field after is the
+// length of that timeout. The zero value is ErrTimeout.
 type timeoutError struct {
 	after time.Duration
 	cure  string // the option or the field that sets the timeout

@@ -29,8 +29,8 @@ func (q memoryJobs) putLease(ctx context.Context, rec *JobRecord, names []string
 	return next, putError(err, rec.Function)
 }
 
-// settleLease is Settle followed by a Lease of the named functions that does not wait. now is the
-// present time; for more see packJob.
+// settleLease is Settle followed by a Lease of the named functions that does not wait. now is
+// the present time; packJob describes the argument more.
 func (q memoryJobs) settleLease(h *jobHold, next *JobRecord, more *jobMore, names []string, now time.Time, follow []JobRecord) (jobNext, error) {
 	it := packJob(next, more)
 	following, err := q.queue.SettleLease(h, &it, names, nanos(now), packJobs(follow)...)
