@@ -29,7 +29,7 @@ func TestFlushWaitsForWhatWasAcceptedBeforeItAndNoLonger(t *testing.T) {
 			b.Record(t.Context(), faas.Execution{})
 		}
 		stop := make(chan struct{})
-		go func() { // twice as much as is delivered
+		go func() { // makes twice as many records as are delivered
 			for {
 				select {
 				case <-stop:

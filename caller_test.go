@@ -18,7 +18,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// guest is a caller's context made of functions. A method without one acts as the
+// guest is a caller's context made of functions. For each function that is nil, it acts as the
 // background context.
 type guest struct {
 	deadline func() (time.Time, bool)
@@ -55,13 +55,13 @@ func (g guest) Value(key any) any {
 	return g.value(key)
 }
 
-// due is a context that returns a deadline and does not end at it.
+// due returns a context that has a deadline but does not end at it.
 func due(t time.Time) guest {
 	return guest{deadline: func() (time.Time, bool) { return t, true }}
 }
 
-// mute is a context with a Done that closes after d while its Err stays nil, for example
-// a pooled context that was given to another request.
+// mute returns a context whose Done closes after d while its Err stays nil. An example of such a
+// context is a pooled one that was given to another request.
 func mute(d time.Duration) guest {
 	done := make(chan struct{})
 	time.AfterFunc(d, func() { close(done) })
@@ -70,7 +70,7 @@ func mute(d time.Duration) guest {
 
 var errGone = errors.New("the client has gone")
 
-// gone is a context that is canceled after d, for errGone.
+// gone returns a context that is canceled after d, for errGone.
 func gone(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -80,7 +80,7 @@ func gone(t *testing.T, d time.Duration) context.Context {
 
 // assertBalanced asserts that nothing is counted as in flight, that there is a
 // record for each call that was admitted, and that each function and the router
-// have all their slots: as many calls run at once as at first.
+// have all their slots: as many calls can run at once as at first.
 func assertBalanced(t *testing.T, r *faas.Router, m *recorder, msg ...any) {
 	t.Helper()
 	var admitted uint64
@@ -107,7 +107,7 @@ func TestADeadlineOfAnyYearHarmsItsCallerAlone(t *testing.T) {
 			"farther":    time.Now().Add(math.MaxInt64).Add(math.MaxInt64),
 			"year 9999":  time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
 			"year 2^40":  time.Unix(1<<60, 0),
-			"most":       time.Unix(math.MaxInt64-62135596801, 999999999), // the last one that package time can tell from the past
+			"most":       time.Unix(math.MaxInt64-62135596801, 999999999), // the latest time that package time does not take for one in the past
 		} {
 			for _, timeout := range []time.Duration{time.Second, math.MaxInt64} {
 				m := &recorder{}
@@ -126,7 +126,7 @@ func TestADeadlineOfAnyYearHarmsItsCallerAlone(t *testing.T) {
 				}
 
 				start := time.Now()
-				_, err = deaf.Invoke(t.Context(), 1) // in the slot that the call before had
+				_, err = deaf.Invoke(t.Context(), 1) // in the slot of the previous call
 				require.ErrorIs(t, err, faas.ErrTimeout, name)
 				require.Equal(t, time.Minute, time.Since(start), name)
 				_, err = f.Invoke(t.Context(), 1)
@@ -164,7 +164,7 @@ func TestACallEndsAtItsCallersDeadlineThoughTheContextDoesNot(t *testing.T) {
 		for name, done := range map[string]chan struct{}{"no Done": nil, "a Done that stays open": make(chan struct{})} {
 			late := time.Duration(0)
 			if done != nil {
-				late = 10 * time.Millisecond // it may still end by itself
+				late = 10 * time.Millisecond // for this long the context may still end by itself
 			}
 			for _, queued := range []bool{false, true} {
 				if queued {
@@ -187,8 +187,8 @@ func TestACallEndsAtItsCallersDeadlineThoughTheContextDoesNot(t *testing.T) {
 	})
 }
 
-// stations are the places where a call can be when its caller's context ends, a
-// second after the call is made. Each answers what the call answers.
+// stations are the places where a call can be when its caller's context ends, one
+// second after the call is made. Each func makes such a call and returns its error.
 var stations = map[string]func(t *testing.T, r *faas.Router, ctx context.Context) error{
 	"running": func(_ *testing.T, r *faas.Router, ctx context.Context) error {
 		f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, nil })
@@ -277,7 +277,7 @@ var stations = map[string]func(t *testing.T, r *faas.Router, ctx context.Context
 	},
 }
 
-// slowly is a writer that takes its time for each piece.
+// slowly is a writer that takes this time for each piece.
 type slowly time.Duration
 
 func (s slowly) Write(p []byte) (int, error) { time.Sleep(time.Duration(s)); return len(p), nil }
@@ -367,7 +367,7 @@ type hooked struct{ context.Context }
 
 func (hooked) AfterFunc(func()) func() bool { panic("not to be called") }
 
-// unruly is a context with one method that does something bad from its n-th use on.
+// unruly returns a context with one method that calls bad from its n-th call on.
 func unruly(method string, n int, bad func()) (ctx guest, leave func()) {
 	done := make(chan struct{})
 	var uses atomic.Int32
@@ -463,8 +463,8 @@ type manyErrors []string
 
 func (m manyErrors) Error() string { return fmt.Sprint([]string(m)) }
 
-// The hooks derive contexts from the one that they get. If that is Done without an error,
-// package context ends the process.
+// The hooks derive contexts from the context that they get. If that context were Done without an
+// error, package context would end the process.
 func TestHooksMayDeriveContextsFromAnyCallers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		derive := func(ctx context.Context) context.Context {

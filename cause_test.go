@@ -35,7 +35,7 @@ func TestTheCauseOfACancelationTravelsFromWhereverACallWaits(t *testing.T) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errGone)
 				defer cancel()
 				if name == "nested" {
-					wait = stations["running"] // the other asserts what a cancelation answers below
+					wait = stations["running"] // stations["nested"] itself asserts the answer to a cancelation, and this is a deadline
 				}
 				err := wait(t, r, ctx)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -75,7 +75,7 @@ func TestAHandlersContextTellsTheCause(t *testing.T) {
 		var kept, child context.Context
 		r := router(t, faas.WithTimeout(time.Minute))
 		f := faas.Register(r, "f", func(ctx context.Context, wait time.Duration) (int, error) {
-			kept = ctx //nolint:fatcontext // to be looked at when it has ended
+			kept = ctx //nolint:fatcontext // it is examined after its end
 			var cancel context.CancelFunc
 			child, cancel = context.WithCancel(ctx)
 			t.Cleanup(cancel)

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wallSet is t as it would be if the wall clock had been wrong by d when t was
-// read. Package time has no way to say so: the wall's seconds stand above the 30
+// wallSet returns t as it would be if the wall clock had been wrong by d when t was
+// read. Package time has no function for that: the seconds of the wall clock are above the 30
 // bits of nanoseconds in the first word of a time with a monotonic reading.
 func wallSet(t time.Time, d time.Duration) time.Time {
 	word := (*uint64)(unsafe.Pointer(&t))
@@ -21,7 +21,7 @@ func wallSet(t time.Time, d time.Duration) time.Time {
 	return t
 }
 
-// Not in a bubble, where times have no monotonic reading.
+// This test does not run in a bubble, because times have no monotonic reading there.
 func TestADeadlineOfTheWallHoldsThoughTheWallClockIsSet(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []time.Duration{0, time.Hour, -time.Hour} {

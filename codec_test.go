@@ -16,7 +16,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// message is what the generated types of protocol buffers have in common, in short.
+// message has, in short, the methods that the generated types of protocol buffers have in common.
 type message interface {
 	Marshal() ([]byte, error)
 	Unmarshal(data []byte) error
@@ -32,7 +32,7 @@ func (p *point) Unmarshal(data []byte) error {
 	return err
 }
 
-// messages is a codec of them. For protocol buffers, assert proto.Message, and call
+// messages is a codec for message. For protocol buffers, assert proto.Message, and call
 // proto.Marshal and proto.Unmarshal.
 type messages struct{}
 
@@ -76,7 +76,7 @@ func ExampleCodec() {
 	// application/x-points
 }
 
-// spy is a codec that remembers what it was handed, and is JSON otherwise.
+// spy is a JSON codec that remembers the values that it was called with.
 type spy struct {
 	mu                     sync.Mutex
 	marshaled, unmarshaled string
@@ -96,8 +96,8 @@ func (s *spy) Unmarshal(data []byte, v any) error {
 	return json.Unmarshal(data, v)
 }
 
-// handed hosts an identity function of T, and returns what a codec is handed for it
-// and what it makes of the payload, with bytes and with a copied typed call.
+// handed registers an identity function of T, and returns the types that its codec is called
+// with, and the codec's output for the payload. It makes a bytes call and a copied typed call.
 func handed[T any](t *testing.T, payload string, in T) (marshaled, unmarshaled, out string) {
 	t.Helper()
 	c := &spy{}
@@ -121,7 +121,7 @@ func TestACodecIsNeverHandedAPointerToAPointer(t *testing.T) {
 	}
 	check("*faas_test.point", "*faas_test.point", `{"X":1,"Y":0}`)(handed(t, `{"X":1}`, point{X: 1}))
 	check("*faas_test.point", "*faas_test.point", `{"X":1,"Y":0}`)(handed(t, `{"X":1}`, &point{X: 1}))
-	check("*faas_test.point", "*faas_test.point", `{"X":0,"Y":0}`)(handed(t, `null`, &point{})) // new, and not nil
+	check("*faas_test.point", "*faas_test.point", `{"X":0,"Y":0}`)(handed(t, `null`, &point{})) // a new pointer, which is not nil
 	check("*int", "*int", `1`)(handed(t, `1`, 1))
 	check("*[]int", "*[]int", `[1]`)(handed(t, `[1]`, []int{1}))
 	check("float64", "*interface {}", `1`)(handed[any](t, `1`, 1.0))
@@ -139,7 +139,7 @@ func TestNullIsANilPointerToTheDefaultCodec(t *testing.T) {
 	}
 }
 
-// Outputs are answers, and not parts of pages.
+// Outputs are not parts of HTML pages.
 func TestJSONIsNotEscapedForHTML(t *testing.T) {
 	t.Parallel()
 	r := router(t)
@@ -164,7 +164,7 @@ func TestJSONIsNotEscapedForHTML(t *testing.T) {
 	}
 }
 
-// Encoders are used again, and what they have made is not.
+// Encoders are used again, but the slices that they have made are not.
 func TestAnOutputIsItsCallersAlone(t *testing.T) {
 	t.Parallel()
 	r := router(t)

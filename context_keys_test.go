@@ -20,7 +20,7 @@ func TestCarryKeysLetsTheseValuesThroughAndNoOther(t *testing.T) {
 	t.Parallel()
 	keys := []any{userField{}, localeField{}, "text"}
 	r := router(t, faas.WithContext(faas.CarryKeys(keys...)))
-	keys[0] = otherField{} // is the caller's, and no longer looked at
+	keys[0] = otherField{} // CarryKeys has copied the slice, so this has no effect
 	seen := func(ctx context.Context) [4]any {
 		return [4]any{ctx.Value(userField{}), ctx.Value(localeField{}), ctx.Value("text"), ctx.Value(otherField{})}
 	}

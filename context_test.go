@@ -15,7 +15,7 @@ import (
 
 type key struct{ name string }
 
-// modes runs a test with a worker and inline.
+// modes runs a test twice: with a handler on a worker, and with an inline handler.
 func modes(t *testing.T, f func(t *testing.T, opts ...faas.FunctionOption)) {
 	t.Helper()
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestAHandlersContextEndsWithTheCall(t *testing.T) {
 		var kept, child context.Context
 		ended := make(chan struct{})
 		f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
-			kept = ctx //nolint:fatcontext // that is what handlers do
+			kept = ctx //nolint:fatcontext // some handlers keep their context like this
 			var cancel context.CancelFunc
 			child, cancel = context.WithCancel(ctx)
 			t.Cleanup(cancel)
@@ -146,7 +146,7 @@ func TestAChildContextCostsNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := router(t)
 		f := faas.Register(r, "f", func(ctx context.Context, _ int) (int, error) {
-			synctest.Wait() // until what a first call starts is there
+			synctest.Wait() // until everything that the first call starts has started
 			before := goroutines(t)
 			for range 100 {
 				_, cancel := context.WithTimeout(ctx, time.Hour)

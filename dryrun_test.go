@@ -63,7 +63,7 @@ func reason(err error) faas.Reason {
 	return ""
 }
 
-// full is a meter without room.
+// full is a meter without room for a record.
 type full struct{ recorder }
 
 func (*full) Reserve() bool { return false }
@@ -78,7 +78,7 @@ func TestADryRunGivesBackWhatItReserved(t *testing.T) {
 	assert.Equal(t, []string{"reserve", "unreserve"}, m.list())
 }
 
-// spacious is a meter with room, that tells how it was asked.
+// spacious is a meter with room for records. It notes the calls of its methods.
 type spacious struct {
 	recorder
 	steps

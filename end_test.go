@@ -53,8 +53,8 @@ func TestTheEndOfACallWhoseInitFailedIsInitFailedAndThenUnavailable(t *testing.T
 	})
 }
 
-// A call by the name of a version or an alias ends with an error about the function, and a
-// name that is not found with one about the whole name.
+// A call by the name of a version or an alias ends with an error about the function. If the name
+// is not found, the error is about the whole name.
 func TestTheEndOfACallIsTheSameByEachNameOfItsFunction(t *testing.T) {
 	t.Parallel()
 	for _, inError := range []string{"f", "f:2", "f:live"} {
@@ -78,7 +78,7 @@ func TestTheEndOfACallThatItsCallerLeftIsCanceled(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := f.Invoke(ctx, 1)
-		assert.Equal(t, faas.End{Outcome: faas.Canceled, Err: err.(*faas.Error)}, faas.EndOf(err, "f")) //nolint:errorlint // what is tested
+		assert.Equal(t, faas.End{Outcome: faas.Canceled, Err: err.(*faas.Error)}, faas.EndOf(err, "f")) //nolint:errorlint // this type is what is tested
 		<-ctx.Done()
 		_, err = f.Invoke(ctx, 1)
 		assert.Equal(t, faas.KindCanceled, faas.EndOf(err, "f").Kind)
@@ -96,7 +96,7 @@ func TestTheErrorOfANestedCallIsTheHandlersOwn(t *testing.T) {
 			}
 		}
 		faas.Register(r, "lost", relay("nobody"))
-		faas.Register(r, "itself", relay("itself")) // refused one call deeper, by its own name
+		faas.Register(r, "itself", relay("itself")) // the call is refused one level deeper, in a call of the same function
 		for _, name := range []string{"lost", "itself"} {
 			_, err := r.Invoke(t.Context(), name, []byte(`"x"`))
 			require.Error(t, err)

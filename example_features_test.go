@@ -13,12 +13,12 @@ import (
 	"github.com/inproc/faas"
 )
 
-// An instance opens what its handler needs once, and closes it when it is no longer
-// wanted.
+// An instance opens once what its handler needs, and closes it when the instance is no longer
+// needed.
 func ExampleRegisterInit() {
 	r := faas.New()
 	greet := faas.RegisterInit(r, "greet", func(context.Context) (faas.Handler[string, string], func(context.Context) error, error) {
-		connection := "connection 1" // what is expensive to make
+		connection := "connection 1" // stands for something that is expensive to make
 		handler := func(_ context.Context, name string) (string, error) {
 			return "hello, " + name + ", by " + connection, nil
 		}
@@ -36,8 +36,8 @@ func ExampleRegisterInit() {
 	// closed connection 1
 }
 
-// A tenant is named in the context. Where calls wait, tenants take turns, and none has
-// more than its limit.
+// A context names a tenant. If calls wait, tenants take turns, and no tenant has more calls at
+// once than its limit.
 func ExampleWithTenant() {
 	r := faas.New(faas.WithTenantConcurrency(2))
 	defer r.Close()
@@ -50,8 +50,8 @@ func ExampleWithTenant() {
 	// Output: acme <nil>
 }
 
-// A front door says where a call comes from. The platform's deadline shortens the
-// function's, and the call that misses it has timed out: its caller has not left.
+// A front door describes where a call comes from. The platform's deadline shortens the
+// function's timeout. A call that misses this deadline has timed out; it is not canceled.
 func ExampleWithOrigin() {
 	r := faas.New(faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) {
 		fmt.Println(e.Outcome, e.Origin.Door, e.Origin.RequestID)
@@ -92,9 +92,9 @@ func (w *stopwatch) End(e *faas.Execution) {
 	fmt.Println(w.function, e.Outcome)
 }
 
-// A call is followed from before its admission to its end. The handler finds what
-// follows it on its context, without a middleware; a real one would be a span, whose
-// parent is the span on the caller's context.
+// A Trace follows a call from before its admission to its end. The handler finds the Trace on
+// its context, without a middleware. In a real program the Trace would be a span, whose parent is
+// the span on the caller's context.
 func ExampleWithTracing() {
 	r := faas.New(faas.WithTracing(func(ctx context.Context, inv faas.Invocation) faas.Trace {
 		if parent, ok := ctx.Value(stopwatchKey{}).(*stopwatch); ok {
@@ -146,8 +146,8 @@ func ExampleWithPriority() {
 	// usual
 }
 
-// A floor keeps part of the router for one function; what it does not use is lent. The
-// rest is shared by weight.
+// A reservation keeps part of the router's slots for one function; slots that this function does
+// not use are lent to others. The other slots are shared by weight.
 func ExampleWithReserved() {
 	r := faas.New(faas.WithCapacity(10))
 	defer r.Close()
@@ -163,7 +163,7 @@ func ExampleWithReserved() {
 	// search reserved 0 weight 2
 }
 
-// Beyond the limit and the queue, calls are refused at once, and say so.
+// Calls beyond the limit and the queue are refused at once, with an error of the kind Busy.
 func ExampleWithQueue() {
 	r := faas.New()
 	defer r.Close()
@@ -184,7 +184,7 @@ func ExampleWithQueue() {
 	// Output: true Busy
 }
 
-// A function that streams hands over piece by piece; another has one piece, its answer.
+// A streaming function writes its answer in pieces. Another function has one piece, its output.
 func ExampleRouter_InvokeStream() {
 	r := faas.New()
 	defer r.Close()
@@ -194,7 +194,7 @@ func ExampleRouter_InvokeStream() {
 	// Output: {"total":10}<nil>
 }
 
-// A front door can ask whether a caller may call before it reads the body.
+// A front door can check whether a caller may make a call before it reads the body.
 func ExampleRouter_DryRun() {
 	r := faas.New(faas.WithGate(onlyAcme{}))
 	defer r.Close()
@@ -218,7 +218,7 @@ func (onlyAcme) Admit(_ context.Context, inv faas.Invocation) error {
 }
 func (onlyAcme) Done(faas.Invocation, *faas.Execution) {}
 
-// Each change of scale is a decision that says why.
+// Each change of scale is a Decision, which has the reason.
 func ExampleRouter_Decisions() {
 	r := faas.New()
 	defer r.Close()
@@ -265,7 +265,7 @@ func ExampleEndOf() {
 	// refused: NotFound
 }
 
-// Refusals have no record; a hook tells of them.
+// Refusals have no record; a hook reports them.
 func ExampleWithRefusals() {
 	r := faas.New(faas.WithRefusals(func(_ context.Context, ref faas.Refusal) {
 		fmt.Printf("%s refused to %s: %v (%s)\n", ref.Function, ref.Tenant, ref.Kind, ref.Reason)
@@ -277,22 +277,22 @@ func ExampleWithRefusals() {
 	// Output: price refused to acme: TooLarge (too_large)
 }
 
-// What several functions have in common is one option.
+// Options that several functions have in common can be joined to one option.
 func ExampleWithOptions() {
 	r := faas.New()
 	defer r.Close()
 	small := faas.WithOptions(faas.WithTimeout(time.Second), faas.WithConcurrency(2), faas.WithMemory(64<<20))
-	f := faas.Register(r, "price", price, small, faas.WithConcurrency(4)) // what comes later wins
+	f := faas.Register(r, "price", price, small, faas.WithConcurrency(4)) // of two equal options, the later one wins
 	fmt.Println(f.Info().Timeout, f.Info().Limit, f.Info().Memory>>20)
 	// Output: 1s 4 64
 }
 
-// A handler's lines say which call they belong to. How much a function says can be
-// changed while it runs.
+// The log lines of a handler name the call that they belong to. A function's log level can be
+// changed while the function runs.
 func ExampleLogger() {
 	text := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == "time" || a.Key == "id" {
-			return slog.Attr{} // they differ from run to run
+			return slog.Attr{} // their values differ from run to run
 		}
 		return a
 	}})
@@ -303,19 +303,19 @@ func ExampleLogger() {
 		return width / 2, nil
 	})
 	ctx := faas.WithTenant(context.Background(), "acme")
-	_, _ = resize.Invoke(ctx, 640) // says nothing: the logger's level is info
+	_, _ = resize.Invoke(ctx, 640) // logs nothing: the logger's level is info
 	_ = r.SetLogLevel("resize", slog.LevelDebug)
 	_, _ = resize.Invoke(ctx, 800)
 	// Output:
 	// level=DEBUG msg=asked function=resize version=$LATEST attempt=1 tenant=acme width=800
 }
 
-// Two versions of a function share its limits, and each is called by its name.
+// Two versions of a function share its limits, and each has a name of its own.
 func ExampleWithVersion() {
 	r := faas.New()
 	defer r.Close()
 	faas.Register(r, "greet", func(_ context.Context, name string) (string, error) { return "Hello, " + name, nil },
-		faas.WithConcurrency(8)) // for all versions together
+		faas.WithConcurrency(8)) // the limit of all versions together
 	faas.Register(r, "greet", func(_ context.Context, name string) (string, error) { return "Good day, " + name, nil },
 		faas.WithVersion(2), faas.WithTimeout(time.Second))
 
@@ -334,7 +334,7 @@ func ExampleWithVersion() {
 	// 2 1s 8 <nil>
 }
 
-// The inputs of calls that fail are kept, without what is secret, and can be tried again.
+// The inputs of failed calls are kept, without secret values, and the calls can be tried again.
 func ExampleWithCapture() {
 	secret := func(key string) bool { return strings.EqualFold(key, "password") }
 	failed := faas.NewRing(100, 1<<20, secret)

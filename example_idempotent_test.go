@@ -7,7 +7,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// A client that got no answer sends its request again, and the card is charged once.
+// A client that got no answer sends its request again, but the card is charged only once.
 func ExampleIdempotent() {
 	type payment struct {
 		Key   string
@@ -21,7 +21,7 @@ func ExampleIdempotent() {
 
 	r := faas.New()
 	defer r.Close()
-	once := faas.Idempotency{Store: faas.NewMemoryIdempotency(0, 0)} // or NewJobIdempotency, which lasts as long as jobs do
+	once := faas.Idempotency{Store: faas.NewMemoryIdempotency(0, 0)} // or NewJobIdempotency, whose entries last as long as the jobs
 	key := func(_ context.Context, p payment) string { return p.Key }
 	f := faas.Register(r, "charge", faas.Idempotent(once, key, charge))
 

@@ -21,9 +21,9 @@ func ExampleFunction_Send() {
 
 	job, err := mail.Send(context.Background(), "ana")
 	if err != nil {
-		panic(err) // not accepted
+		panic(err) // the job was not accepted
 	}
-	answer, err := job.Wait(context.Background()) // a handler that sends goes on without
+	answer, err := job.Wait(context.Background()) // a handler that sends a job must not wait for it
 	fmt.Println(answer, err)
 	info, _ := job.Info(context.Background())
 	fmt.Println(info.State, "after", info.Attempts, "attempts")

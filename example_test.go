@@ -108,8 +108,8 @@ func ExampleLookup() {
 	// Output: 10 true
 }
 
-// The caller is freed at the deadline, although the handler does not heed its
-// context. The handler goes on as a runaway until it returns.
+// The caller gets its answer at the deadline, although the handler ignores its context. The
+// handler continues as a runaway until it returns.
 func ExampleWithTimeout() {
 	r := faas.New()
 	defer r.Close()
@@ -150,7 +150,7 @@ func ExampleMeter() {
 
 func ExampleBuffered() {
 	slow := faas.MeterFunc(func(_ context.Context, e faas.Execution) {
-		time.Sleep(time.Millisecond) // a database, say
+		time.Sleep(time.Millisecond) // for example a database
 		fmt.Println("stored:", e.Outcome)
 	})
 	r := faas.New(faas.WithMeter(faas.Buffered(slow, 1000)))
@@ -272,7 +272,7 @@ func ExampleWithInline() {
 		time.Sleep(2 * time.Millisecond)
 		return 1, nil
 	}, faas.WithInline(), faas.WithTimeout(time.Millisecond))
-	out, err := f.Invoke(context.Background(), 0) // returns when the handler does, and still tells that it was late
+	out, err := f.Invoke(context.Background(), 0) // returns when the handler returns, and its error still says that the call was late
 	fmt.Println(out, errors.Is(err, faas.ErrTimeout))
 	// Output: 0 true
 }
@@ -326,15 +326,15 @@ func ExampleRouter_Shutdown() {
 	// true
 }
 
-// A streaming handler says what it has as it has it. Router.Invoke gathers the
-// pieces, and a front serves them as they come.
+// A streaming handler writes each piece as soon as it has it. Router.Invoke joins the
+// pieces, and a front door passes each on as it comes.
 func ExampleRegisterStream() {
 	r := faas.New()
 	defer r.Close()
 	countdown := faas.RegisterStream(r, "countdown", func(ctx context.Context, from int, w io.Writer) error {
 		for i := from; i > 0; i-- {
 			if _, err := fmt.Fprintf(w, "%d…", i); err != nil {
-				return err // the call is over, or the answer too large
+				return err // the call is over, or the answer is too large
 			}
 		}
 		return nil
@@ -348,7 +348,7 @@ func ExampleRegisterStream() {
 	// 2…1… <nil>
 }
 
-// journal is a sink that pays for each write, however much is in it.
+// journal is a sink where each write costs the same, however many records are in it.
 type journal struct{ writes, records int }
 
 func (j *journal) Record(ctx context.Context, e faas.Execution) {
@@ -360,7 +360,7 @@ func (j *journal) RecordBatch(_ context.Context, es []faas.Execution) {
 	j.records += len(es)
 }
 
-// Behind a buffer a BatchMeter is given what came in while it was busy.
+// Behind a buffer, a BatchMeter gets all records at once that came while it was busy.
 func ExampleBatchMeter() {
 	sink := &journal{}
 	buffer := faas.Buffered(sink, 1000)

@@ -34,21 +34,22 @@ func policyOf(opts []Option) *jobPolicy {
 }
 
 // AfterDelivery returns a job's record after a delivery that ended with err, and the jobs that
-// follow.
+// are sent because of it.
 func AfterDelivery(rec JobRecord, err error, d Delivery, now time.Time, opts ...Option) (JobRecord, []JobRecord) {
 	end := rec.endOf(err, d.Timeout, now)
 	end.Invocation, end.Version, end.Duration, end.output, end.seed = d.Invocation, d.Version, d.Duration, d.Output, d.Seed
 	return next(rec, end, policyOf(opts), now)
 }
 
-// AfterEvent returns a job's record after another event, and the jobs that follow.
+// AfterEvent returns a job's record after an event other than the end of a delivery, and the jobs
+// that are sent because of it.
 func AfterEvent(rec JobRecord, what jobEvent, d Delivery, now time.Time, opts ...Option) (JobRecord, []JobRecord) {
 	end := jobEnd{what: what}
 	end.Invocation, end.Duration = d.Invocation, d.Duration
 	return next(rec, end, policyOf(opts), now)
 }
 
-// Premature returns the record of a job that was leased and must not run.
+// Premature returns the record of a job that was leased but must not run yet.
 func Premature(rec JobRecord, now time.Time, opts ...Option) (JobRecord, []JobRecord, bool) {
 	end, ok := rec.premature(policyOf(opts), now)
 	if !ok {
@@ -58,5 +59,5 @@ func Premature(rec JobRecord, now time.Time, opts ...Option) (JobRecord, []JobRe
 	return settled, follow, true
 }
 
-// Unparked returns the record of a parked job made ready.
+// Unparked returns the record of a parked job after the job was made ready.
 func Unparked(rec JobRecord, now time.Time) JobRecord { return rec.unparked(now) }

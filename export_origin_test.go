@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// WithDelivery returns a context for one delivery of a job: its calls have this Job,
-// Delivery and Attempt, and their nested calls have not.
+// WithDelivery returns a context for one delivery of a job. Its calls have this Job, Delivery and
+// Attempt; their nested calls do not.
 func WithDelivery(ctx context.Context, job uuid.UUID, delivery, attempt int) context.Context {
 	return withProvenance(ctx, func(from *provenance) {
 		from.job, from.delivery, from.attempt = job, delivery, attempt

@@ -1,9 +1,9 @@
 package faas
 
-// CheckScaler is what registration asks of a policy.
+// CheckScaler is the check of a policy at its registration.
 func CheckScaler(s Scaler) error { return checkScaler(s) }
 
-// KnownPaces returns how many functions the router knows the pace of jobs of.
+// KnownPaces returns for how many functions the router knows the pace of jobs.
 func KnownPaces(r *Router) int {
 	j := r.jobHost()
 	j.paces.mu.Lock()

@@ -12,17 +12,17 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// bill is what calls of 128 MiB come to by one price list, kept call by call and
-// with nothing of package cost but the price list's name.
+// bill computes the price of calls of 128 MiB by one price list, call by call. Of package cost it
+// uses nothing but the price list's name.
 type bill struct {
 	book                 string
 	granularity, minimum time.Duration
-	init                 bool     // is billed
-	second               *big.Rat // what one costs
+	init                 bool     // the time of an init is billed
+	second               *big.Rat // the price of a second
 	call                 *big.Rat
-	month                *big.Rat // a base fee
+	month                *big.Rat // the base fee of a month
 
-	calls, units int64 // a unit is a granularity
+	calls, units int64 // a unit is as long as the granularity
 }
 
 func newBills() []*bill {
@@ -60,14 +60,15 @@ func (b *bill) record(e *faas.Execution) {
 	b.add(max(d, b.minimum))
 }
 
-// overrun goes on with a call: it is none, and its minimum has been billed.
+// overrun adds the time of an overrun. It adds no call and no minimum, since the record of its
+// call has both.
 func (b *bill) overrun(o *faas.Overrun) { b.add(o.Duration) }
 
 func (b *bill) check(t *testing.T, s cost.Statement) {
 	t.Helper()
 	want := new(big.Rat).SetInt64(b.calls)
 	want.Mul(want, b.call).Add(want, b.month)
-	seconds := big.NewRat(b.units, int64(time.Second/b.granularity)) // all granularities divide it
+	seconds := big.NewRat(b.units, int64(time.Second/b.granularity)) // every granularity divides a second
 	want.Add(want, seconds.Mul(seconds, b.second))
 	assert.Zero(t, want.Cmp(s.Total.List.Amount()), "%s: %s, want %s", b.book, s.Total.List, want.FloatString(12))
 	require.Equal(t, b.book, s.Book.Name)

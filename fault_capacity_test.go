@@ -113,7 +113,7 @@ func TestC02_AFunctionMayCallItselfInItsOnlySlot(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 15, out)
 		assert.Len(t, h.recordsOf("f"), 16)
-		require.NoError(t, h.remove("f")) // without a queue it can't be probed
+		require.NoError(t, h.remove("f")) // a function without a queue can't be probed
 		h.forget("f")
 	})
 }
@@ -175,15 +175,15 @@ func TestC05_ANestedCallToAFullFunctionFailsFast(t *testing.T) {
 	})
 }
 
-// Two roots hold the slots of left and right, and each calls the other's function. The
-// call that would complete the cycle is refused, and the other one goes on.
+// Two root calls hold the slots of left and right, and each calls the other's function. The
+// call that would complete the cycle is refused, and the other one continues.
 func TestC05_CallsThatWouldWaitForEachOtherAreRefused(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
 		var left, right *faas.Function[int, int]
 		calls := func(other **faas.Function[int, int]) faas.Handler[int, int] {
 			return func(ctx context.Context, in int) (int, error) {
-				time.Sleep(time.Second) // so that both have their slots
+				time.Sleep(time.Second) // by then both have their slots
 				if in == 0 {
 					return 1, nil
 				}
@@ -204,8 +204,8 @@ func TestC05_CallsThatWouldWaitForEachOtherAreRefused(t *testing.T) {
 	})
 }
 
-// The slot of outer is lent to a call below one of its two children, which then needs
-// the slot of the other child; and that waits for outer's.
+// The slot of outer is lent to a call below one of outer's two children. That call then needs the
+// slot of the other child, and the other child waits for outer's slot.
 func TestC05_SiblingsThatWouldWaitForEachOtherAreRefused(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
@@ -300,14 +300,14 @@ func TestC08_ALimitOfNoneIsRefusedWithTheCure(t *testing.T) {
 	fault(t, func(t *testing.T, h *host) {
 		f := serve(h, "f", nothing)
 		impossible := []int{0, -1, math.MinInt}
-		if math.MaxInt > math.MaxInt32 { // else no int is too large
+		if math.MaxInt > math.MaxInt32 { // if int has 32 bits, no int is too large
 			impossible = append(impossible, math.MaxInt)
 		}
 		for _, n := range impossible {
 			assert.ErrorIs(t, h.SetCapacity(n), faas.ErrInput)
 			assert.Panics(t, func() { faas.New(faas.WithCapacity(n)) })
 			if n == 0 {
-				continue // a function that is off
+				continue // for a function, 0 is possible: it switches the function off
 			}
 			assert.ErrorIs(t, h.SetConcurrency("f", n), faas.ErrInput)
 			_, err := faas.TryRegister(h.Router, "g", nothing, faas.WithConcurrency(n))

@@ -20,35 +20,35 @@ import (
 )
 
 // Every case of the fault suite runs on a host of its own. The host is small, so that a
-// lost slot shows, and it keeps what was asked, answered and recorded, so that these can
-// be compared afterwards.
+// lost slot has an effect. It keeps the calls, the answers and the records, so that they can be
+// compared afterwards.
 const (
 	slots = 2
 	queue = 4
 	roomy = 1000
 )
 
-// host is a router with the meters and logs that a case is checked by.
+// host is a router with the meters and logs that are used to check a case.
 type host struct {
 	*faas.Router
 	recorder
 	seen    *observer
-	alias   string // by which the functions of the case are called; empty: by their names alone
+	alias   string // the functions of the case are called by this alias; empty: by their names alone
 	log     logtest.Text
 	began   time.Time
 	healthy *faas.Function[int, int]
 	probes  []probe
 	probing atomic.Pointer[barrier]
-	wait    func(cond func() bool) // until cond holds, or cannot come to hold
+	wait    func(cond func() bool) // waits until cond is true, or can't become true any more
 
 	mu      sync.Mutex // guards answers
 	answers []answer
 }
 
-// answer is what one caller got.
+// answer is the result that one caller got.
 type answer struct {
 	err  error
-	lost bool // the caller's goroutine was ended, so that it got none
+	lost bool // the caller's goroutine was ended, so it got no answer
 	zero bool // the output was the zero value
 }
 
@@ -58,15 +58,15 @@ type probe struct {
 	call func(ctx context.Context) error
 }
 
-// eachName runs a case twice: its functions are called by their names, and by an alias of
-// a published version. Its promise holds for both.
+// eachName runs a case twice: its functions are called once by their names, and once by an alias of
+// a published version. The case must hold for both.
 func eachName(t *testing.T, run func(t *testing.T, alias string)) {
 	t.Helper()
 	t.Run("by name", func(t *testing.T) { run(t, "") })
 	t.Run("by alias", func(t *testing.T) { run(t, "live") })
 }
 
-// fault runs a case in bubbles, and checks after it what must hold after each.
+// fault runs a case in bubbles. After it, fault checks what must hold after every case.
 func fault(t *testing.T, run func(t *testing.T, h *host), opts ...faas.RouterOption) {
 	t.Helper()
 	eachName(t, func(t *testing.T, alias string) { faultBy(t, alias, run, opts...) })
@@ -85,8 +85,8 @@ func faultBy(t *testing.T, alias string, run func(t *testing.T, h *host), opts .
 	})
 }
 
-// giveUp waits after a failure until all sleeping goroutines have ended: a bubble that
-// ends before them panics, which would hide the failure.
+// giveUp waits after a failure until all sleeping goroutines have ended. A bubble that ends
+// before them panics, and the panic would hide the failure.
 func (h *host) giveUp(t *testing.T) {
 	t.Helper()
 	if t.Failed() {
@@ -95,14 +95,14 @@ func (h *host) giveUp(t *testing.T) {
 	}
 }
 
-// eachWay runs a case with a worker and inline: its promise holds for both.
+// eachWay runs a case twice: with handlers on workers, and with inline handlers. The case must hold for both.
 func eachWay(t *testing.T, run func(t *testing.T, h *host)) {
 	t.Helper()
 	t.Run("on a worker", func(t *testing.T) { t.Parallel(); fault(t, run) })
 	t.Run("inline", func(t *testing.T) { t.Parallel(); fault(t, run, faas.WithInline()) })
 }
 
-// realFault is fault in real time, for what a bubble can't run: loops, blocked threads.
+// realFault runs a case in real time. It is for what a bubble can't run: endless loops, blocked threads.
 func realFault(t *testing.T, run func(t *testing.T, h *host), opts ...faas.RouterOption) {
 	t.Helper()
 	eachName(t, func(t *testing.T, alias string) {
@@ -133,7 +133,7 @@ func newHost(opts ...faas.RouterOption) *host {
 	return h
 }
 
-// named is what a function of the case is called by.
+// named returns the name by which a function of the case is called.
 func (h *host) named(name string) string {
 	if h.alias == "" {
 		return name
@@ -141,7 +141,7 @@ func (h *host) named(name string) string {
 	return name + ":" + h.alias
 }
 
-// versioned are the options by which the function of a name is registered.
+// versioned returns the options with which a function of the case is registered.
 func (h *host) versioned(opts []faas.FunctionOption) []faas.FunctionOption {
 	if h.alias == "" {
 		return opts
@@ -149,7 +149,7 @@ func (h *host) versioned(opts []faas.FunctionOption) []faas.FunctionOption {
 	return append(opts, faas.WithVersion(1))
 }
 
-// publish makes a function that was registered by versioned known by the case's alias.
+// publish sets the case's alias for a function that was registered with the options of versioned.
 func (h *host) publish(name string) {
 	if h.alias == "" {
 		return
@@ -170,7 +170,7 @@ func (h *host) remove(name string) error {
 	return h.Remove(h.version(name))
 }
 
-// version is how the version of a function of the case is named in messages.
+// version returns how messages name the version of a function of the case.
 func (h *host) version(name string) string {
 	if h.alias == "" {
 		return name
@@ -192,8 +192,8 @@ func published[In, Out any](h *host, name string, handler faas.Handler[In, Out],
 	return f
 }
 
-// serve registers a function of the case. Its handler is replaced while the
-// host is probed, for by then it is the platform that is on trial.
+// serve registers a function of the case. While the host is probed, another handler takes the
+// place of this one, because then only the platform is tested.
 func serve[In, Out any](h *host, name string, handler faas.Handler[In, Out], opts ...faas.FunctionOption) *faas.Function[In, Out] {
 	f := published(h, name, func(ctx context.Context, in In) (out Out, err error) {
 		if b := h.probing.Load(); b != nil {
@@ -218,14 +218,14 @@ func call[In, Out any](ctx context.Context, h *host, f *faas.Function[In, Out], 
 	return out, err
 }
 
-// ask is call by name and payload.
+// ask does what call does, by name and with a payload.
 func ask(ctx context.Context, h *host, name, payload string) (string, error) {
 	out, err := h.Invoke(ctx, h.named(name), []byte(payload))
 	h.answered(answer{err: err, zero: out == nil})
 	return string(out), err
 }
 
-// outcomeOf starts call in a goroutine; the error arrives when there is one.
+// outcomeOf runs call on another goroutine, and returns a channel that gets its error.
 func outcomeOf[In, Out any](ctx context.Context, h *host, f *faas.Function[In, Out], in In) <-chan error {
 	c := make(chan error, 1)
 	go func() {
@@ -241,7 +241,7 @@ func (h *host) answered(a answer) {
 	h.answers = append(h.answers, a)
 }
 
-// forget says that a function of the case is not registered any more.
+// forget removes a function of the case from the probes, because it is no longer registered.
 func (h *host) forget(name string) {
 	for i, p := range h.probes {
 		if p.name == name {
@@ -251,9 +251,9 @@ func (h *host) forget(name string) {
 	}
 }
 
-// check asserts what must hold after every case: the host is alive, it has
-// lost and gained no slot, its books balance, its gauges are at rest and, since
-// a bubble does not end while one of its goroutines is left, so is all else.
+// check asserts what must hold after every case: the host still works, it has as many slots as
+// before, its counts agree, and its gauges are zero. A bubble does not end while one of its
+// goroutines is left, so no goroutine is left either.
 func (h *host) check(t *testing.T) {
 	t.Helper()
 	if t.Failed() {
@@ -276,7 +276,7 @@ func (h *host) check(t *testing.T) {
 	h.checkOverruns(t)
 }
 
-// isClosed finds out in the way that callers do.
+// isClosed reports whether a call is refused because the router is closed.
 func (h *host) isClosed() bool {
 	_, err := call(context.Background(), h, h.healthy, 0)
 	return errors.Is(err, faas.ErrClosed)
@@ -307,8 +307,8 @@ func (h *host) checkAlive(t *testing.T) {
 	assert.Less(t, time.Since(began), 10*time.Second)
 }
 
-// checkSlots fills a function with calls that wait for each other. slots is the limit of
-// the function or of its router: so many calls must run at once, and one more must wait.
+// checkSlots fills a function with calls that wait for each other. The number of slots is the limit
+// of the function or of its router: exactly that many calls must run at once, and one more must wait.
 func (h *host) checkSlots(t *testing.T, p probe, limit, capacity int) {
 	t.Helper()
 	assert.NoError(t, h.SetConcurrency(p.name, limit))
@@ -328,7 +328,7 @@ func (h *host) checkSlots(t *testing.T, p probe, limit, capacity int) {
 	}
 }
 
-// barrier is where probing calls meet.
+// barrier makes the probing calls wait for each other.
 type barrier struct {
 	inside atomic.Int32
 	open   chan struct{}
@@ -344,7 +344,7 @@ func (b *barrier) meet(ctx context.Context) error {
 	}
 }
 
-// checkLedger compares what callers were answered with what was recorded.
+// checkLedger compares the callers' answers with the records.
 func (h *host) checkLedger(t *testing.T) {
 	t.Helper()
 	records, s := h.all(), h.Stats()
@@ -380,10 +380,10 @@ func (h *host) checkRecord(t *testing.T, e faas.Execution) {
 	assert.Equal(t, e.Outcome == faas.OK, e.Err == nil, "%v with error %T", e.Outcome, e.Err)
 }
 
-// checkAnswers takes each record's error away from the answers, one for one;
-// what is left are refusals, as many as were counted. An error that a handler
-// passes on from a nested call is in the answers twice. None of them is asked
-// for its text: some of them bite.
+// checkAnswers removes each record's error from the answers, one for one. The answers that are
+// left are refusals, and there must be as many as were counted. An error that a handler passes
+// on from a nested call is in the answers twice. checkAnswers calls Error of none of them, because
+// some of these errors panic or block.
 func (h *host) checkAnswers(t *testing.T, records []faas.Execution, s faas.Stats) {
 	t.Helper()
 	left, oks, lost := map[any]int{}, 0, 0
@@ -431,8 +431,8 @@ func checkRefusals(t *testing.T, left map[any]int, s faas.Stats) {
 	assert.Equal(t, s.Rejected, counted, "refusals by reason")
 }
 
-// checkOverruns asserts that what ran on was counted once, for a call that was
-// over before its handler was.
+// checkOverruns asserts that each handler that continued after its call was recorded once as an
+// overrun, and only such handlers.
 func (h *host) checkOverruns(t *testing.T) {
 	t.Helper()
 	outcomes, seen := map[uuid.UUID]faas.Outcome{}, map[uuid.UUID]bool{}

@@ -64,7 +64,7 @@ func TestD01_ANilInputIsPassedThrough(t *testing.T) {
 	})
 }
 
-// refusesPayload asserts that a payload does not get as far as the handler.
+// refusesPayload asserts that a payload is refused before it reaches the handler.
 func refusesPayload(t *testing.T, payload string) {
 	t.Helper()
 	eachWay(t, func(t *testing.T, h *host) {
@@ -163,8 +163,8 @@ func TestD02_AnEmptyBodyIsAnEmptyStruct(t *testing.T) {
 	})
 }
 
-// The regression that every wrapper has had once: the second payload is
-// partial, and the first shines through.
+// Many wrappers have had this fault once: the second payload has only some of the fields, and
+// the other fields still have the values of the first payload.
 func TestD02_EachPayloadIsDecodedIntoAFreshValue(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
@@ -224,8 +224,7 @@ func TestD04_AnOutputMayBeAsLargeAsTheLimit(t *testing.T) {
 	})
 }
 
-// spoilsOutput asserts that an output which can't be encoded is a call that
-// was admitted, and is billed.
+// spoilsOutput asserts that a call whose output can't be encoded was admitted, and is billed.
 func spoilsOutput[Out any](t *testing.T, out Out) {
 	t.Helper()
 	eachWay(t, func(t *testing.T, h *host) {
@@ -379,8 +378,8 @@ func TestD06_WhatCannotBeCopiedIsRefusedOrSpoiled(t *testing.T) {
 	})
 }
 
-// After a timeout the handler may still be writing: into memory that is not
-// the next call's.
+// After a timeout the handler may still be writing. It must not write to memory of the next
+// call.
 func TestD06_ARunawayHasItsInputAndOutputToItself(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
@@ -403,7 +402,7 @@ func TestD06_ARunawayHasItsInputAndOutputToItself(t *testing.T) {
 	})
 }
 
-// State that a handler keeps by itself outlives the call, as in any process.
+// State that a handler keeps in its own variables outlives the call, as in any process.
 func TestD07_WhatAHandlerKeepsIsThereForTheNextCall(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
@@ -417,7 +416,7 @@ func TestD07_WhatAHandlerKeepsIsThereForTheNextCall(t *testing.T) {
 	})
 }
 
-// Nothing else reaches it: the handler's context is new and has no values of the caller's.
+// A handler gets nothing else: its context is new and has no values of the caller's context.
 func TestD07_NoValueOfTheCallersReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	type key struct{}
@@ -438,10 +437,10 @@ func TestD07_NoValueOfTheCallersReachesTheHandler(t *testing.T) {
 	})
 }
 
-// The rule of names with a qualifier, which can be looked up.
+// The documented rule for names with a qualifier, as they are looked up.
 var referenceRule = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?$`)
 
-// The rule of names, as it is documented.
+// The documented rule for names.
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$`)
 
 func TestD09_WhatIsNoNameIsRefusedAndQuoted(t *testing.T) {
@@ -527,14 +526,14 @@ func FuzzName(f *testing.F) {
 	})
 }
 
-// FuzzPayload has no more to say of a payload than what must hold for any.
+// FuzzPayload checks only what must hold for any payload.
 func FuzzPayload(f *testing.F) {
 	for _, seed := range []string{
 		"", "null", "{}", `{"item":"nut","count":1}`, `{"item":1}`, `{"notes":[[[]]]}`, "{", "\xff", `{"count":1e400}`, strings.Repeat("[", 100),
 	} {
 		f.Add([]byte(seed))
 	}
-	// Inline, so that what is covered depends on the payload alone.
+	// The handler is inline, so that the code that is covered depends only on the payload.
 	h := newHost(faas.WithLimits(1<<10, 1<<10), faas.WithInline())
 	f.Cleanup(func() { _ = h.Close() })
 	faas.Register(h.Router, "typed", func(_ context.Context, in purchase) (purchase, error) { return in, nil })
@@ -546,8 +545,8 @@ func FuzzPayload(f *testing.F) {
 	})
 }
 
-// checkPayload asserts that a payload is answered, and if it was admitted
-// recorded, with what can be told apart by callers.
+// checkPayload asserts that a call with the payload is answered and, if it was admitted, recorded.
+// The answer must be one that callers can tell from others.
 func checkPayload(t *testing.T, h *host, name string, payload []byte) []byte {
 	t.Helper()
 	before := h.Stats()
@@ -569,7 +568,7 @@ func checkPayload(t *testing.T, h *host, name string, payload []byte) []byte {
 	return nil
 }
 
-// drain takes the records away, so that a long run keeps none.
+// drain removes and returns the records, so that a long run does not keep them.
 func (r *recorder) drain() []faas.Execution {
 	r.guard.Lock()
 	defer r.guard.Unlock()

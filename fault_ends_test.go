@@ -85,7 +85,7 @@ func TestA03_PanicBecomesAnError(t *testing.T) {
 	})
 }
 
-// firstFrame is the function that called panic.
+// firstFrame returns the function that called panic.
 func firstFrame(t *testing.T, stack []byte) string {
 	t.Helper()
 	lines := strings.Split(string(stack), "\n")
@@ -131,7 +131,7 @@ func TestA04_PanicNilIsAPanic(t *testing.T) {
 	})
 }
 
-// With the old meaning of panic(nil), recover can't tell it from no panic.
+// With the old meaning of panic(nil), recover returns nil, as if there were no panic.
 func TestA04_PanicNilOfOldIsNeverOK(t *testing.T) {
 	t.Parallel()
 	if !inChild(t) {
@@ -163,7 +163,7 @@ func (*explosive) Format(fmt.State, rune)       { panic("a trap in Format") }
 func (*explosive) LogValue() slog.Value         { panic("a trap in LogValue") }
 func (*explosive) MarshalText() ([]byte, error) { panic("a trap in MarshalText") }
 
-// tarpit is an error that takes its time to be formatted.
+// tarpit is an error whose Error method takes very long.
 type tarpit struct{}
 
 func (*tarpit) Error() string  { time.Sleep(time.Hour); return "at last" }
@@ -265,8 +265,8 @@ func TestA08_AnInlineGoexitEndsItsCallerAndIsRecorded(t *testing.T) {
 	})
 }
 
-// A panic on the way out of Goexit can be recovered, and the goroutine ends all
-// the same: what looks like a panic must not be taken for a worker that lives.
+// A deferred function may panic while Goexit runs it. The panic can be recovered, but the goroutine
+// ends nevertheless. Such a panic must not be taken for one after which the worker lives on.
 func TestA08_GoexitThatPanicsOnItsWayOutCostsNoSlot(t *testing.T) {
 	t.Parallel()
 	fault(t, func(t *testing.T, h *host) {
@@ -318,8 +318,8 @@ func TestA08_GoexitAfterTheDeadlineCostsNoSlot(t *testing.T) {
 	})
 }
 
-// A hosted handler under test fails by FailNow. The outer test has to fail at once, and
-// not at its -timeout.
+// A handler that is part of a test calls FailNow. The test has to fail at once, and not when its
+// -timeout passes.
 func TestA09_FailNowInAHandlerEndsTheCallAndFailsTheTest(t *testing.T) {
 	t.Parallel()
 	if !inChild(t) {
@@ -392,7 +392,7 @@ func TestA10_AnImpossibleMakeIsAPanic(t *testing.T) {
 	})
 }
 
-// handlerWithALooseGoroutine is what the platform cannot save its host from.
+// handlerWithALooseGoroutine panics on a goroutine of its own. The platform can't protect its host from that.
 func handlerWithALooseGoroutine(context.Context, int) (int, error) {
 	go func() { panic("loose") }()
 	return 1, nil
@@ -410,6 +410,6 @@ func TestA13_APanicInAGoroutineOfTheHandlersOwnEndsTheHostAndNamesTheHandler(t *
 	r := faas.New()
 	f := faas.Register(r, "f", handlerWithALooseGoroutine)
 	for {
-		_, _ = f.Invoke(t.Context(), 0) // until the goroutine has its turn
+		_, _ = f.Invoke(t.Context(), 0) // until the other goroutine has run
 	}
 }

@@ -90,7 +90,7 @@ func TestE01_AMeterThatEndsItsGoroutineLeavesTheCallerItsAnswer(t *testing.T) {
 	})
 }
 
-// slowSink takes an hour for each record while it is slow.
+// slowSink takes an hour for each record as long as its field says that it is slow.
 type slowSink struct {
 	recorder
 	slow atomic.Bool
@@ -194,9 +194,9 @@ func (r *faultyReserver) Reserve() bool {
 
 func (r *faultyReserver) Unreserve() {}
 
-// lock is a gate that keeps count, and does what its case wants.
+// lock is a gate that counts its calls, and does what its case needs.
 type lock struct {
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	admit    func(ctx context.Context) error
 	admitted int
 	done     []*faas.Execution
@@ -235,7 +235,7 @@ func (g *lock) doneWith() []*faas.Execution {
 	return append([]*faas.Execution(nil), g.done...)
 }
 
-// closedGate runs a case in which the second of three gates says no by admit.
+// closedGate runs a case in which the second of three gates refuses the call by the func admit.
 func closedGate(t *testing.T, admit func(context.Context) error, run func(t *testing.T, h *host, f *faas.Function[int, int])) {
 	t.Helper()
 	eachWay(t, func(t *testing.T, h *host) {
@@ -347,8 +347,8 @@ type doneBomb struct{}
 func (doneBomb) Admit(context.Context, faas.Invocation) error { return nil }
 func (doneBomb) Done(faas.Invocation, *faas.Execution)        { panic("done") }
 
-// A gate runs on its caller's goroutine and can end it, as a fake in a test
-// does with FailNow. The host can still be closed.
+// A gate runs on its caller's goroutine and can end that goroutine, for example if a fake in a
+// test calls FailNow. The host can still be closed.
 func TestE05_AGateThatEndsItsCallerIsARefusal(t *testing.T) {
 	t.Parallel()
 	eachWay(t, func(t *testing.T, h *host) {
@@ -365,7 +365,7 @@ func TestE05_AGateThatEndsItsCallerIsARefusal(t *testing.T) {
 		assert.Zero(t, f.Info().InFlight)
 		assert.EqualValues(t, 1, f.Info().Rejected[faas.ReasonDenied])
 		assert.Equal(t, []*faas.Execution{nil}, outer.doneWith())
-		h.answered(answer{err: &faas.Error{Reason: faas.ReasonDenied}, zero: true}) // as good as
+		h.answered(answer{err: &faas.Error{Reason: faas.ReasonDenied}, zero: true}) // stands for the answer that the ended goroutine could not get
 	})
 }
 
@@ -487,8 +487,8 @@ func TestE07_ANameIsGivenOnce(t *testing.T) {
 	})
 }
 
-// edition registers the n-th edition of a function: its handler and its
-// middleware both say which they are.
+// edition registers the n-th edition of a function. Its handler and its middleware both return
+// the number of the edition.
 func edition(t *testing.T, h *host, n int) {
 	t.Helper()
 	var mu sync.Mutex
@@ -539,7 +539,7 @@ func TestE07_ACallDuringAReplacementRunsWhollyOldOrWhollyNew(t *testing.T) {
 }
 
 // checkEdition calls the function and returns the number of the edition that
-// ran, which is not older than the last one that this caller saw.
+// ran. The number must not be lower than the last one that this caller saw.
 func checkEdition(t *testing.T, h *host, last int) int {
 	t.Helper()
 	out, err := ask(context.Background(), h, "f", "1")
@@ -592,14 +592,14 @@ func TestE08_WhateverARemovedFunctionRefusesIsCounted(t *testing.T) {
 		f := serve(h, "f", nothing, faas.WithCopy())
 		require.NoError(t, h.remove("f"))
 		h.forget("f")
-		h.Stats() // closes the books of what is removed and at rest
+		h.Stats() // adds the counts of removed functions that are at rest to the router's
 		canceled, cancel := context.WithCancel(t.Context())
 		cancel()
 
 		_, err := call(canceled, h, f, 0)
 
 		sentinel, why := context.Canceled, faas.ReasonQueueCanceled
-		if h.alias != "" { // there is no function any more whose call it would be
+		if h.alias != "" { // no function is left that could count the call
 			sentinel, why = faas.ErrNotFound, faas.ReasonNotFound
 		}
 		assertRefused(t, err, sentinel, why)

@@ -32,8 +32,8 @@ func newJobBill(t *testing.T, jobs int, queue faas.JobQueue) jobBill {
 	return b
 }
 
-// check compares the ledger's usage of each job with the records. It also checks that the prices of
-// the jobs add up to the statement, and so do the parts that the statement is divided into.
+// check compares the ledger's usage of each job with the records. It also checks two sums: the prices
+// of the jobs, and the parts into which the statement is divided, both add up to the statement.
 func (b jobBill) check(t *testing.T, queue faas.JobQueue, used map[uuid.UUID]time.Duration) {
 	t.Helper()
 	now := time.Now()

@@ -25,17 +25,17 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// chore is the input of the functions below: the fault of its handler, and in how many attempts it
-// has it.
+// chore is the input of the functions below. It has the fault of the handler, and the number of
+// attempts that have the fault.
 type chore struct {
 	Fault string
 	Fails int
 	Key   string        // the order key
-	Takes time.Duration // of each attempt
+	Takes time.Duration // the time of each attempt
 }
 
 // jobMill is a router that runs jobs with a mixture of faults, and live calls beside them. It
-// counts what becomes of both.
+// counts how both end.
 type jobMill struct {
 	*faas.Router
 	queue faas.JobQueue
@@ -43,16 +43,16 @@ type jobMill struct {
 
 	built, reserved, admitted atomic.Int64 // of "starts", "metered" and "gated"
 	live, duplicates          atomic.Int64
-	refused                   atomic.Int64 // Sends: the function is off or removed at that moment
+	refused                   atomic.Int64 // Sends that were refused because the function was off or removed at that moment
 
 	mu       sync.Mutex // guards what follows
 	faults   map[string]int
 	accepted map[uuid.UUID]bool
 	running  map[uuid.UUID]bool // the jobs whose handlers run
 	holders  map[string]uuid.UUID
-	used     map[uuid.UUID]time.Duration // by the records
+	used     map[uuid.UUID]time.Duration // the time of each job, from the records
 	records  map[uuid.UUID]int
-	letters  map[string]int // deliveries to a Go func that were taken, by job and condition
+	letters  map[string]int // accepted deliveries to a Go func, by job and condition
 	wrong    []string
 }
 
@@ -66,14 +66,14 @@ func (m *jobMill) Record(_ context.Context, e faas.Execution) {
 	}
 }
 
-// broken notes a promise that was broken. m.mu must be held.
+// broken records a promise that was broken. m.mu must be held.
 func (m *jobMill) broken(format string, args ...any) {
-	if len(m.wrong) < 10 { // the first ones are enough
+	if len(m.wrong) < 10 { // the first ten are enough
 		m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
 	}
 }
 
-// enter notes that the handler of a job begins. It returns a func that notes its end.
+// enter records that the handler of a job begins. It returns a func that records its end.
 func (m *jobMill) enter(ctx context.Context, key string) (inv faas.Invocation, leave func()) {
 	inv, _ = faas.FromContext(ctx)
 	if inv.Job == uuid.Nil {
@@ -98,8 +98,8 @@ func (m *jobMill) enter(ctx context.Context, key string) (inv faas.Invocation, l
 	}
 }
 
-// checkReleased checks that the job that held an order key before is settled. Its handler may still
-// run, if its last attempt has timed out.
+// checkReleased checks that the job `before`, which had the order key, is settled. Its handler may
+// still run, if its last attempt has timed out.
 func (m *jobMill) checkReleased(key string, before uuid.UUID) {
 	rec, err := m.queue.Get(context.Background(), before)
 	if err == nil && rec.State.IsSettled() {
@@ -161,7 +161,7 @@ func (m *jobMill) note(id uuid.UUID, fault string, err error) {
 	m.faults[fault]++
 }
 
-// letter is the destination of "tells". On average it takes three of five deliveries.
+// letter is the destination of the function "tells". On average it accepts three of five deliveries.
 func (m *jobMill) letter(_ context.Context, e faas.JobEnvelope) error {
 	switch rand.IntN(5) {
 	case 0:
@@ -175,8 +175,8 @@ func (m *jobMill) letter(_ context.Context, e faas.JobEnvelope) error {
 	return nil
 }
 
-// moodyGate denies one delivery of ten, refuses two others for a budget that is spent, and panics
-// in one.
+// moodyGate denies one delivery in ten, refuses two in ten because a budget is spent, and panics
+// in one in ten.
 type moodyGate struct{ asked *atomic.Int64 }
 
 func (g moodyGate) Admit(_ context.Context, inv faas.Invocation) error {
@@ -200,7 +200,7 @@ func (moodyGate) Done(_ faas.Invocation, _ *faas.Execution) {
 	}
 }
 
-// moodyMeter has no room for one call of three, and panics in each Record.
+// moodyMeter has no room for the record of one call in three, and panics in each Record.
 type moodyMeter struct{ asked *atomic.Int64 }
 
 func (g moodyMeter) Reserve() bool                        { return g.asked.Add(1)%3 != 0 }
@@ -219,7 +219,7 @@ func newJobMill(t *testing.T, jobs int) *jobMill {
 	handle := func(name string, opts ...faas.FunctionOption) { faas.Register(m.Router, name, m.do, opts...) }
 	handle("work", faas.WithConcurrency(20))
 	handle("inline", faas.WithInline(), faas.WithConcurrency(20))
-	handle("deaf", faas.WithConcurrency(10)) // its runaways may take each slot that it has
+	handle("deaf", faas.WithConcurrency(10)) // up to 10 runaways, which may take all its slots
 	handle("fickle")
 	handle("switch", faas.WithConcurrency(5))
 	handle("gated", faas.WithGate(moodyGate{&m.admitted}))
@@ -250,13 +250,13 @@ func newJobMill(t *testing.T, jobs int) *jobMill {
 	return m
 }
 
-// jobFault is what is wrong with a job, or done to it.
+// jobFault is what is wrong with a job, or what is done to it.
 type jobFault struct {
 	name     string
 	function string
-	payload  string // not "": in place of the chore
+	payload  string // if not "", this payload is sent in place of the chore
 	opts     []faas.SendOption
-	after    func(m *jobMill, job *faas.Job[[]byte]) // on a goroutine of its own
+	after    func(m *jobMill, job *faas.Job[[]byte]) // runs on a goroutine of its own
 }
 
 var jobFaults = []jobFault{
@@ -306,7 +306,7 @@ func (m *jobMill) replayLater(job *faas.Job[[]byte]) {
 	m.note(again.ID(), "replay", nil)
 }
 
-// send sends job number number; the number decides which fault it has.
+// send sends the job with this number. The number decides which fault the job has.
 func (m *jobMill) send(r *rand.Rand, number int, after *sync.WaitGroup) {
 	f := jobFaults[number%len(jobFaults)]
 	in := chore{Fault: f.name, Fails: r.IntN(4), Takes: time.Duration(r.IntN(20)) * time.Millisecond}
@@ -366,7 +366,7 @@ func (m *jobMill) disturb(done <-chan struct{}) {
 // liveCallers is the number of callers beside the jobs. It is below every limit.
 const liveCallers = 4
 
-// call makes live calls until done or the router is closed. No call may be refused before.
+// call makes live calls until done is closed or the router is closed. Until then no call may be refused.
 func (m *jobMill) call(done <-chan struct{}) {
 	ctx := faas.WithTenant(context.Background(), "live")
 	for {
@@ -388,7 +388,7 @@ func (m *jobMill) call(done <-chan struct{}) {
 	}
 }
 
-// run sends the jobs, a few in each millisecond. stop ends the live calls and disturbances, and
+// run sends the jobs, a few in each millisecond. The func stop ends the live calls and disturbances, and
 // waits for them.
 func (m *jobMill) run(jobs int) (stop func()) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -410,8 +410,8 @@ func (m *jobMill) run(jobs int) (stop func()) {
 	}
 }
 
-// soakJobs returns the number of jobs of a soak: that of FAAS_SOAK, as in FAAS_SOAK=200000, or a
-// million.
+// soakJobs returns the number of jobs of a soak run: the number in FAAS_SOAK, as in
+// FAAS_SOAK=200000, or a million.
 func soakJobs() int {
 	if n, err := strconv.Atoi(os.Getenv("FAAS_SOAK")); err == nil && n > 1 {
 		return n
@@ -452,8 +452,8 @@ func (m *jobMill) checkBooks(t *testing.T, shutdown error) {
 	states, left, told := map[faas.JobState]int{}, map[string]int{}, map[uuid.UUID]uuid.UUID{}
 	for rec, err := range m.queue.List(t.Context(), faas.JobFilter{}) {
 		require.NoError(t, err)
-		if o := rec.Origin; o != nil && o.Job != uuid.Nil { // a job that delivers to a destination
-			_, again := told[o.Job] // not by NotContains, which compares each key
+		if o := rec.Origin; o != nil && o.Job != uuid.Nil { // this job delivers to a destination
+			_, again := told[o.Job] // NotContains would be slow: it compares each key
 			assert.False(t, again, "an end is told once")
 			told[o.Job] = rec.ID
 			m.accepted[rec.ID] = true
@@ -489,7 +489,7 @@ func (m *jobMill) checkTold(t *testing.T, told map[uuid.UUID]uuid.UUID) {
 	for rec, err := range m.queue.List(t.Context(), faas.JobFilter{Function: "tells", States: []faas.JobState{faas.JobSucceeded, faas.JobDead}}) {
 		require.NoError(t, err)
 		if rec.Origin == nil || rec.Origin.Job == uuid.Nil {
-			_, is := told[rec.ID] // not by Contains, which looks at each key
+			_, is := told[rec.ID] // Contains would be slow: it looks at each key
 			assert.True(t, is, "the end of %v is told", rec.ID)
 		}
 	}
@@ -498,11 +498,11 @@ func (m *jobMill) checkTold(t *testing.T, told map[uuid.UUID]uuid.UUID) {
 	}
 }
 
-// flood counts the calls of a tenant that floods a function, beside another tenant whose work is
-// either jobs or live calls.
+// flood counts the calls of a tenant that floods a function. The work of another tenant runs beside
+// it, either as jobs or as live calls.
 type flood struct{ calls, refused, done int }
 
-// floodBeside lets 12 callers of one tenant call a function all the time, which has 4 slots and 4
+// floodBeside lets 12 callers of one tenant call a function all the time. The function has 4 slots and 4
 // places in its queue. Beside them run 6 senders of another tenant, each of which waits for its own
 // work.
 func floodBeside(t *testing.T, work func(ctx context.Context, f *faas.Function[time.Duration, bool]) error) (seen flood) {
